@@ -5,9 +5,12 @@ import type { Pipeline } from '@sluice/control/pipeline'
 import { ProjectControl } from '@sluice/control/project-control'
 import { ulid } from '@sluice/domain/ulid'
 import { endOf } from '@sluice/flow/ends'
+import { createSqliteIndex } from '@sluice/history/adapters/sqlite'
+import { openHistory } from '@sluice/history/open-history'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { openStage } from '@sluice/process/open-stage'
 import { openVault } from '@sluice/process/open-vault'
+import { makeFilesPrivate } from '@sluice/runtime/private-files'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { environmentKeys } from '@sluice/vault/key-file'
@@ -29,8 +32,13 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
   // A wrong key is told here. Without one the console can do all but change the vault.
   const hasKey = environmentKeys(env).known() !== null
   const vault = hasKey ? opening.use(await openVault(stage, env, { logger, onOpened: mask, signal })) : null
+  makeFilesPrivate()
+  const { dataDir, history: settings } = config
+  const createIndex = createSqliteIndex
+  const indexed = opening.use(await openHistory({ ...stage, dataDir, settings, createIndex, logger }))
   const pipeline: Pipeline = {
     ...stage,
+    indexed,
     logger,
     newRunId,
     vault,

@@ -1,6 +1,7 @@
 /** History read from the topics of a pipeline. */
 import type { AttemptsPage, FailedPage, RequestView, RunsPage, RunView } from '@sluice/contracts/api'
 import type { RunEvent } from '@sluice/contracts/records'
+import type { HistoryIndex, SyncLife } from '@sluice/history/port'
 import { isEnded } from '@sluice/domain/run-status'
 import type { Catalog } from '../catalog.ts'
 import { filterOf } from './attempt-filter.ts'
@@ -8,8 +9,9 @@ import { parseRequestId } from './attempt-views.ts'
 import { notACursor } from './cursor.ts'
 import { readAttempts, type AttemptSync } from './read-attempts.ts'
 import { readFailedRows } from './read-failed-rows.ts'
-import { readRequest } from './read-request.ts'
+import { readIndexedRequest, readRequest } from './read-request.ts'
 import { runView } from './run-views.ts'
+import { isIndexCursor, searchIndex } from './search-index.ts'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 import { syncTopics } from '@sluice/topics/topics'
 import { findDefinition } from '../find-definition.ts'
@@ -17,6 +19,9 @@ import { caughtUpWithRuns } from '../find-run.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { AttemptsQuery, FailedQuery, Paging, RunHistory } from '../port.ts'
 import { unknownRequest, unknownRun, unknownSync } from '../unknown-names.ts'
+
+/** How long a search waits for the index. Then it looks into the topics. */
+const CAUGHT_UP_WITHIN_MS = 3_000
 
 export class LogHistory implements RunHistory {
   readonly #pipeline: Pipeline
@@ -69,8 +74,8 @@ export class LogHistory implements RunHistory {
   }
 
   async attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
-    const run = query.run === undefined ? null : this.#find(query.run)
-    const wanted = query.sync ?? run?.event.sync
+    const run = query.run === undefined ? null : this.#numberedRun(query.run)
+    const wanted = query.sync ?? run?.sync
     if (query.sync !== undefined) await this.#runsOf(query.sync, signal)
     const syncs: AttemptSync[] = []
     for (const { sync, incarnation } of this.#pipeline.runs.all()) {
@@ -78,15 +83,18 @@ export class LogHistory implements RunHistory {
       const partitions = await this.#partitions(sync, signal)
       if (partitions > 0) syncs.push({ sync, incarnation, partitions })
     }
-    if (run !== null && run.event.run === null) return { attempts: [], next: null }
+    if (run !== null && run.number === null) return { attempts: [], next: null }
     const { limit, after = null, details = true } = query
-    const numbered = run === null ? null : { id: run.event.runId, number: run.event.run ?? 0 }
-    const filter = filterOf(query, numbered)
-    return readAttempts(this.#pipeline, { syncs, filter, limit, after, details }, signal)
+    const filter = filterOf(query, run === null ? null : { id: run.id, number: run.number ?? 0 })
+    const index = await this.#indexFor(query, syncs, signal)
+    if (index === null) return readAttempts(this.#pipeline, { syncs, filter, limit, after, details }, signal)
+    return searchIndex(this.#pipeline, index, { lives: syncs, filter, limit, after, details }, signal)
   }
 
   async request(id: string, signal: AbortSignal): Promise<RequestView> {
     const of = parseRequestId(id)
+    const inIndex = of === null ? null : await this.#indexedRequest(of, signal)
+    if (inIndex !== null) return inIndex
     const run = of === null ? undefined : this.#runNamed(of.run)
     if (of === null || run === undefined) throw unknownRequest(id)
     const { sync, incarnation } = run.runs
@@ -109,6 +117,24 @@ export class LogHistory implements RunHistory {
     return readFailedRows(this.#pipeline, { sync, incarnation, partitions, ...filter }, signal)
   }
 
+  /**
+   * The index, if it can answer: it holds all that the topics hold, and the bodies if they are searched. A
+   * search goes on where it began.
+   */
+  async #indexFor(
+    { after, searchesBodies }: AttemptsQuery,
+    lives: readonly SyncLife[],
+    signal: AbortSignal,
+  ): Promise<HistoryIndex | null> {
+    const { indexed = null } = this.#pipeline
+    if (indexed === null) return null
+    if (after !== undefined) return isIndexCursor(after) ? indexed.index : null
+    if (searchesBodies === true && !indexed.index.hasBodies) return null
+    const syncs = lives.map(({ sync }) => sync)
+    const isWhole = await indexed.follower.caughtUp(syncs, { withinMs: CAUGHT_UP_WITHIN_MS, signal })
+    return isWhole ? indexed.index : null
+  }
+
   async #view(event: RunEvent, runs: SyncRuns, signal: AbortSignal): Promise<RunView> {
     const found = await findDefinition(this.#pipeline, event.definition, signal)
     const view = runView(event, found.definition, runs.reports)
@@ -126,6 +152,29 @@ export class LogHistory implements RunHistory {
     return [...this.#pipeline.runs.all()].flatMap(runs =>
       [...runs.events.values()].map(event => ({ event, runs })),
     )
+  }
+
+  /** Null if the index does not have it, or there is none. */
+  async #indexedRequest(
+    { run: runId, partition, seq }: NonNullable<ReturnType<typeof parseRequestId>>,
+    signal: AbortSignal,
+  ): Promise<RequestView | null> {
+    const { indexed = null, runs } = this.#pipeline
+    if (indexed === null) return null
+    const syncs = [...runs.all()].map(({ sync }) => sync)
+    await indexed.follower.caughtUp(syncs, { withinMs: CAUGHT_UP_WITHIN_MS, signal })
+    const attempts = indexed.index.ofRequest({ runId, partition, seq })
+    const current = attempts.filter(({ sync, incarnation }) => runs.of(sync)?.incarnation === incarnation)
+    return await readIndexedRequest(this.#pipeline, { attempts: current }, signal)
+  }
+
+  /** A run, which the index may remember for longer. Its number is null if it never began. */
+  #numberedRun(id: string): { readonly id: string; readonly sync: string; readonly number: number | null } {
+    const found = this.#runNamed(id)?.event
+    if (found !== undefined) return { id: found.runId, sync: found.sync, number: found.run }
+    const remembered = this.#pipeline.indexed?.index.run(id.toUpperCase()) ?? null
+    if (remembered === null) throw unknownRun(id)
+    return { id: id.toUpperCase(), ...remembered }
   }
 
   #runNamed(id: string): { readonly event: RunEvent; readonly runs: SyncRuns } | undefined {

@@ -4,15 +4,15 @@
  */
 import type { AttemptView } from '@sluice/contracts/api'
 import type { Attempt } from '@sluice/contracts/records'
+import { keysOf } from '@sluice/history/attempt-rows'
+import { readRequests, type HeldRequest, type TopicsDeps } from '@sluice/history/read-records'
 import { isIntent } from '@sluice/domain/answers/intent'
 import { decodeEach } from '@sluice/topics/owned-reader'
 import { at, syncTopics } from '@sluice/topics/topics'
 import type { LogRecord } from '@sluice/message-log/port'
 import { matches, matchesRequest, type AttemptsFilter } from './attempt-filter.ts'
-import { attemptView, keysOf } from './attempt-views.ts'
+import { attemptView, detailsOf, NO_DETAILS } from './attempt-views.ts'
 import { formatCursor, parseCursor } from './cursor.ts'
-import type { HistoryDeps } from './history-deps.ts'
-import { readRequests } from './read-requests.ts'
 
 /** Records are decoded, and their requests read, so many at a time. */
 const MOST_AT_ONCE = 500
@@ -33,7 +33,7 @@ interface Found {
 
 /** `after` is the `next` of the page before. It says, as text, from where each partition is read on. */
 export async function readAttempts(
-  deps: HistoryDeps,
+  deps: TopicsDeps,
   query: {
     readonly syncs: readonly AttemptSync[]
     readonly filter: AttemptsFilter
@@ -89,11 +89,11 @@ interface PartitionQuery {
 }
 
 class PartitionAttempts {
-  readonly #deps: HistoryDeps
+  readonly #deps: TopicsDeps
   readonly #sync: AttemptSync
   readonly #partition: number
 
-  constructor(deps: HistoryDeps, sync: AttemptSync, partition: number) {
+  constructor(deps: TopicsDeps, sync: AttemptSync, partition: number) {
     this.#deps = deps
     this.#sync = sync
     this.#partition = partition
@@ -136,13 +136,14 @@ class PartitionAttempts {
       if (matches(filter, attempt)) attempts.push({ attempt, offset })
     }
     const offsets = attempts.map(({ attempt }) => attempt.requestOffset)
-    const of = { sync, incarnation, partition, offsets }
+    const of = { sync, incarnation, partition, offsets, pick: ({ value }: HeldRequest) => value }
     const requests = await readRequests(this.#deps, of, signal)
     const chunk = attempts.flatMap(({ attempt, offset }) => {
-      const request = requests.get(attempt.requestOffset)?.value ?? null
-      const keys = keysOf(attempt, request)
-      if (!matchesRequest(filter, { attempt, request, keys })) return []
-      const view = attemptView(attempt, { request, sync, partition, keys, details })
+      const request = requests.get(attempt.requestOffset) ?? null
+      const keys = keysOf(attempt, request?.rows ?? [])
+      const all = detailsOf(attempt, request)
+      if (!matchesRequest(filter, { attempt, requestBody: all.requestBody, keys })) return []
+      const view = attemptView(attempt, { sync, partition, keys, details: details ? all : NO_DETAILS })
       return [{ view, sortedAs: attempt.startedAt, place, offset }]
     })
     return { chunk, isOver }

@@ -5,7 +5,7 @@ import { AskedRuns } from '@sluice/console/asked-runs'
 import { listenLazily } from '@sluice/console/socket/listen-lazily'
 import { duration } from '@sluice/contracts/resources'
 import { projectCatalog } from '@sluice/control/catalog'
-import type { Pipeline } from '@sluice/control/pipeline'
+import type { IndexedHistory, Pipeline } from '@sluice/control/pipeline'
 import { ProjectControl, type Place } from '@sluice/control/project-control'
 import { endOf } from '@sluice/flow/ends'
 import { loadProject } from '@sluice/project/load-project'
@@ -34,6 +34,8 @@ export interface ServeFolderOptions {
   /** Once it aborts, requests on their way are finished, and then `ended` resolves. */
   readonly signal: AbortSignal
   readonly openPipeline: () => Promise<Pipeline>
+  /** Opens the index of the history, which follows the topics from then on. */
+  readonly openIndex: (pipeline: Pipeline, env: Environment) => Promise<(IndexedHistory & AsyncDisposable) | null>
   readonly place: Pick<Place, 'assertSecrets' | 'openNextRun'>
 }
 
@@ -51,7 +53,7 @@ export interface Up extends AsyncDisposable {
  * `conflict` if another process has the folder open.
  */
 export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
-  const { dir, dataDir, env, logger, signal, openPipeline, place } = options
+  const { dir, dataDir, env, logger, signal, openPipeline, openIndex, place } = options
   const read = parseEnvironment(variables, env, { secrets: ['SLUICE_METRICS_TOKEN'] })
   const { SLUICE_HOST: host, SLUICE_PORT: port, SLUICE_METRICS_TOKEN: metricsToken } = read
   const access = accessOf(env, host)
@@ -60,7 +62,8 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
   await using opening = new AsyncDisposableStack()
   const pipeline = opening.use(await openPipeline())
   await catalog.publish(pipeline, signal)
-  const served = servedPipeline(pipeline)
+  const indexed = opening.use(await openIndex(pipeline, env))
+  const served = { ...servedPipeline(pipeline), indexed }
   const control = new ProjectControl(catalog, {
     ...place,
     hasHistory: true,
