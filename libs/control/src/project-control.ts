@@ -5,6 +5,7 @@ import type {
   FailedPage,
   RequestView,
   ResourcesPage,
+  RunFigures,
   RunsPage,
   RunView,
   SecretRemovedView,
@@ -39,6 +40,7 @@ import type {
   PreviewQuery,
   RunHistory,
   RunRequest,
+  RunsQuery,
   SecretNamed,
   SecretToSet,
 } from './port.ts'
@@ -119,7 +121,7 @@ export class ProjectControl implements Control {
     return await this.#ask(status === 'held' ? { ...asked, beyond: run } : asked, following)
   }
 
-  async runs(query: Paging & { readonly sync: string | undefined }, signal: AbortSignal): Promise<RunsPage> {
+  async runs(query: RunsQuery, signal: AbortSignal): Promise<RunsPage> {
     return await (await this.#opened(signal)).runs(query, signal)
   }
 
@@ -137,6 +139,10 @@ export class ProjectControl implements Control {
 
   async request(id: string, signal: AbortSignal): Promise<RequestView> {
     return await (await this.#opened(signal)).request(id, signal)
+  }
+
+  async figures(run: string, most: number, signal: AbortSignal): Promise<RunFigures> {
+    return await (await this.#opened(signal)).figures(run, most, signal)
   }
 
   async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {

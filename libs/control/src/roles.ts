@@ -43,6 +43,7 @@ export const ROLE_OF: { readonly [O in Operation]: Role } = {
   follow: 'view',
   syncs: 'view',
   resources: 'view',
+  figures: 'view',
   attempts: 'read',
   request: 'read',
   failed: 'read',

@@ -55,7 +55,9 @@ export function historyIndexContract(name: string, harness: IndexHarness): void 
         const search = randomSearch(random, all)
         const wanted = all.filter(one => matches(search, one)).map(placeOf)
         const found = await allPages(index, search)
-        expect(found.map(placeOf).toSorted(), `seed ${seed}, ${JSON.stringify(search)}`).toEqual(wanted.toSorted())
+        expect(found.map(placeOf).toSorted(), `seed ${seed}, ${JSON.stringify(search)}`).toEqual(
+          wanted.toSorted(),
+        )
         expect(found.map(({ startedAt }) => startedAt)).toEqual(
           found.map(({ startedAt }) => startedAt).toSorted((a, b) => b - a),
         )
@@ -63,7 +65,10 @@ export function historyIndexContract(name: string, harness: IndexHarness): void 
     })
 
     it('pages on where it was, whatever comes meanwhile', async () => {
-      addAttempts(index, [1, 2, 3, 4].map(n => sampleFacts(n)))
+      addAttempts(
+        index,
+        [1, 2, 3, 4].map(n => sampleFacts(n)),
+      )
       const first = await index.search({ ...ANY, limit: 2 }, { signal })
       addAttempts(index, [sampleFacts(5), sampleFacts(6, { startedAt: 3_000 })])
       const rest = await index.search({ ...ANY, limit: 2, before: first.next }, { signal })
@@ -82,10 +87,15 @@ export function historyIndexContract(name: string, harness: IndexHarness): void 
     it('sorts and keeps attempts of any century', async () => {
       const today = Date.UTC(2026, 10, 26)
       const times = [0, today, Date.UTC(2108, 0), Number.MAX_SAFE_INTEGER]
-      addAttempts(index, times.map((startedAt, n) => sampleFacts(n, { startedAt })))
+      addAttempts(
+        index,
+        times.map((startedAt, n) => sampleFacts(n, { startedAt })),
+      )
       while (index.sweep({ before: today, lives: [LIFE] })) continue
       expect((await allPages(index, ANY)).map(({ seq }) => seq)).toEqual([3, 2, 1])
-      expect((await allPages(index, { ...ANY, since: today, until: today + 1 })).map(({ seq }) => seq)).toEqual([1])
+      expect(
+        (await allPages(index, { ...ANY, since: today, until: today + 1 })).map(({ seq }) => seq),
+      ).toEqual([1])
     })
 
     it('remembers what it holds, and the place after it', async () => {
@@ -123,14 +133,14 @@ export function historyIndexContract(name: string, harness: IndexHarness): void 
     })
 
     it('counts the attempts of a run by second, outcome and duration', () => {
-      addAttempts(index, [sampleFacts(1), sampleFacts(1, { durationMs: 1_000 }), sampleFacts(2, { runId: 'R2' })])
-      addAttempts(index, [sampleFacts(1, { outcome: 'rejected' }), sampleFacts(1)])
-      const figures = index.figures('R1').map(({ second, outcome, count }) => [second, outcome, count])
-      expect(figures.toSorted()).toEqual([
-        [1, 'delivered', 1],
-        [1, 'delivered', 2],
-        [1, 'rejected', 1],
+      addAttempts(index, [
+        sampleFacts(1),
+        sampleFacts(1, { durationMs: 1_000 }),
+        sampleFacts(2, { runId: 'R2' }),
       ])
+      addAttempts(index, [sampleFacts(1, { outcome: 'rejected' }), sampleFacts(1)])
+      const figures = index.figures('R1').map(({ second, outcome, count }) => `${second} ${outcome} ${count}`)
+      expect(figures.toSorted()).toEqual(['1 delivered 1', '1 delivered 2', '1 rejected 1'])
       expect(index.figures('R9')).toEqual([])
     })
 
@@ -149,7 +159,11 @@ export function historyIndexContract(name: string, harness: IndexHarness): void 
 
     it('forgets another life of a sync, and no sync that nobody knows of', async () => {
       addAttempts(index, [sampleFacts(1)])
-      index.addAttempts({ place: { ...ATTEMPTS, ...OTHER }, attempts: [sampleFacts(2, { runId: 'R2' })], next: 1 })
+      index.addAttempts({
+        place: { ...ATTEMPTS, ...OTHER },
+        attempts: [sampleFacts(2, { runId: 'R2' })],
+        next: 1,
+      })
       while (index.sweep({ before: 0, lives: [{ ...LIFE, incarnation: 'new' }] })) continue
       expect((await index.search(ANY, { signal })).attempts.map(({ seq }) => seq)).toEqual([2])
       expect(index.position(ATTEMPTS)).toBeNull()
@@ -158,7 +172,10 @@ export function historyIndexContract(name: string, harness: IndexHarness): void 
     it('gives up the oldest attempts when it grows too large', async () => {
       await reopen({ mostBytes: 400_000 })
       for (let n = 0; n < 4_000; n += 500)
-        addAttempts(index, Array.from({ length: 500 }, (_, i) => sampleFacts(n + i)))
+        addAttempts(
+          index,
+          Array.from({ length: 500 }, (_, i) => sampleFacts(n + i)),
+        )
       while (index.sweep({ before: 0, lives: [LIFE] })) continue
       const { attempts, bytes } = index.size()
       expect(bytes).toBeLessThanOrEqual(400_000)
@@ -247,7 +264,12 @@ function randomSearch(random: Random, all: readonly Listed[]): IndexSearch {
     runId: maybe(() => one.runId),
     key: maybe(() => `k${random.below(22)}`),
     trigger: maybe(() => one.trigger),
-    status: maybe(() => random.pick([{ from: 400, to: 499 }, { from: 422, to: 422 }])),
+    status: maybe(() =>
+      random.pick([
+        { from: 400, to: 499 },
+        { from: 422, to: 422 },
+      ]),
+    ),
     outcome: maybe(() => one.outcome),
     since: maybe(() => one.startedAt),
     until: maybe(() => random.pick(all).startedAt),

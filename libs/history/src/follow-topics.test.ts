@@ -48,7 +48,10 @@ function start(): TopicsFollower {
 /** Writes a request and an attempt at it, in order. */
 async function send(partition: number, key: string, fields: Partial<Attempt> = {}): Promise<void> {
   const topics = syncTopics(world.prefix, SYNC)
-  const request = sampleRequest({ rows: [sampleRow({ key })], body: new TextEncoder().encode(`{"${key}":1}`) })
+  const request = sampleRequest({
+    rows: [sampleRow({ key })],
+    body: new TextEncoder().encode(`{"${key}":1}`),
+  })
   const value = world.io.encode('Request', request)
   const requestOffset = await world.append(at(topics.requests, partition), [{ key: textKey(key), value }])
   const attempt = world.io.encode('Attempt', sampleAttempt({ requestOffset, ...fields }))

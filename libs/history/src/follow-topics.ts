@@ -177,7 +177,9 @@ export class TopicsFollower implements AsyncDisposable {
         const next = i + MOST_TOGETHER < records.length ? (some.at(-1)?.offset ?? 0) + 1 : nextOffset
         if (place.topic !== 'attempts') {
           const mentions: Mention[] = some.flatMap(({ key, offset, timestamp, unreadable }) =>
-            isMarkerKey(key) || unreadable !== undefined ? [] : [{ key: keyText(key), offset, at: timestamp }],
+            isMarkerKey(key) || unreadable !== undefined
+              ? []
+              : [{ key: keyText(key), offset, at: timestamp }],
           )
           index.addMentions({ place, mentions, next })
           continue
@@ -214,7 +216,10 @@ export class TopicsFollower implements AsyncDisposable {
         offsets: found.map(({ attempt }) => attempt.requestOffset),
         pick: ({ value }) => {
           const body = index.hasBodies ? bodyOf(value) : null
-          return { keys: value.rows.map(({ key }) => ({ key })), body: body?.subarray(0, BODY_CHARACTERS) ?? null }
+          return {
+            keys: value.rows.map(({ key }) => ({ key })),
+            body: body?.subarray(0, BODY_CHARACTERS) ?? null,
+          }
         },
       },
       this.#stop.signal,

@@ -46,7 +46,10 @@ export async function openHistory(options: OpenHistoryOptions): Promise<OpenedHi
     return { index, follower, [Symbol.asyncDispose]: () => opened.disposeAsync() }
   } catch (error) {
     if (!isSluiceError(error)) throw error
-    logger.warn({ err: error, file }, 'there is no index of the history: searches read the topics, which takes longer')
+    logger.warn(
+      { err: error, file },
+      'there is no index of the history: searches read the topics, which takes longer',
+    )
     return null
   }
 }

@@ -139,7 +139,11 @@ export interface HistoryIndex extends AsyncDisposable {
   /** An abort throws the signal's reason. Throws nothing for a run or sync that it does not know. */
   search(search: IndexSearch, options: { readonly signal: AbortSignal }): Promise<Found>
   /** The attempts at one request, in the order of the topic. */
-  ofRequest(of: { readonly runId: string; readonly partition: number; readonly seq: number }): readonly IndexedAttempt[]
+  ofRequest(of: {
+    readonly runId: string
+    readonly partition: number
+    readonly seq: number
+  }): readonly IndexedAttempt[]
   /** Where a key is mentioned, the latest first; at most `limit` places. */
   mentions(
     of: SyncLife & { readonly key: string; readonly limit: number },
@@ -150,8 +154,8 @@ export interface HistoryIndex extends AsyncDisposable {
   figures(runId: string): readonly FigureRow[]
   /**
    * Forgets, in small pieces, what is older than `before` (ms since 1970), what is beyond the largest size,
-   * and what is of another life of a sync than `lives` says. The last mention of a key is kept however old it is. Returns
-   * true if there may be more to do.
+   * and what is of another life of a sync than `lives` says. The last mention of a key is kept however old it
+   * is. Returns true if there may be more to do.
    */
   sweep(of: { readonly before: number; readonly lives: readonly SyncLife[] }): boolean
   size(): IndexFigures

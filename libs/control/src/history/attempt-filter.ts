@@ -64,11 +64,7 @@ export function matchesRequest(
   const { attempt, requestBody, keys } = of
   if (key !== null && !keys.includes(key)) return false
   if (search === null || !searchesBodies) return true
-  return (
-    has(attempt.error, search) ||
-    has(attempt.responseBody, search) ||
-    has(requestBody, search)
-  )
+  return has(attempt.error, search) || has(attempt.responseBody, search) || has(requestBody, search)
 }
 
 function isIn({ from, to }: StatusRange, status: number | null): boolean {

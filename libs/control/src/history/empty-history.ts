@@ -1,6 +1,13 @@
 /** The history of a project in which nothing ever ran. */
-import type { AttemptsPage, FailedPage, RequestView, RunsPage, RunView } from '@sluice/contracts/api'
-import type { AttemptsQuery, FailedQuery, Paging, RunHistory } from '../port.ts'
+import type {
+  AttemptsPage,
+  FailedPage,
+  RequestView,
+  RunFigures,
+  RunsPage,
+  RunView,
+} from '@sluice/contracts/api'
+import type { AttemptsQuery, FailedQuery, RunHistory, RunsQuery } from '../port.ts'
 import { unknownRequest, unknownRun, unknownSync } from '../unknown-names.ts'
 
 export class EmptyHistory implements RunHistory {
@@ -11,7 +18,7 @@ export class EmptyHistory implements RunHistory {
     this.#syncs = syncs
   }
 
-  async runs({ sync }: Paging & { readonly sync: string | undefined }): Promise<RunsPage> {
+  async runs({ sync }: RunsQuery): Promise<RunsPage> {
     this.#assertSync(sync)
     return Promise.resolve({ runs: [], next: null })
   }
@@ -33,6 +40,10 @@ export class EmptyHistory implements RunHistory {
 
   request(id: string): Promise<RequestView> {
     return Promise.reject(unknownRequest(id))
+  }
+
+  figures(run: string): Promise<RunFigures> {
+    return Promise.reject(unknownRun(run))
   }
 
   async failed({ run, sync }: FailedQuery): Promise<FailedPage> {

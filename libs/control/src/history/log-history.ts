@@ -1,7 +1,15 @@
 /** History read from the topics of a pipeline. */
-import type { AttemptsPage, FailedPage, RequestView, RunsPage, RunView } from '@sluice/contracts/api'
+import type {
+  AttemptsPage,
+  FailedPage,
+  RequestView,
+  RunFigures,
+  RunsPage,
+  RunView,
+} from '@sluice/contracts/api'
 import type { RunEvent } from '@sluice/contracts/records'
-import type { HistoryIndex, SyncLife } from '@sluice/history/port'
+import { latencyBin } from '@sluice/domain/latency-bins'
+import type { FigureRow, HistoryIndex, SyncLife } from '@sluice/history/port'
 import { isEnded } from '@sluice/domain/run-status'
 import type { Catalog } from '../catalog.ts'
 import { filterOf } from './attempt-filter.ts'
@@ -10,6 +18,7 @@ import { notACursor } from './cursor.ts'
 import { readAttempts, type AttemptSync } from './read-attempts.ts'
 import { readFailedRows } from './read-failed-rows.ts'
 import { readIndexedRequest, readRequest } from './read-request.ts'
+import { runFigures } from './run-figures.ts'
 import { runView } from './run-views.ts'
 import { isIndexCursor, searchIndex } from './search-index.ts'
 import type { SyncRuns } from '@sluice/runs/runs-view'
@@ -17,10 +26,12 @@ import { syncTopics } from '@sluice/topics/topics'
 import { findDefinition } from '../find-definition.ts'
 import { caughtUpWithRuns } from '../find-run.ts'
 import type { Pipeline } from '../pipeline.ts'
-import type { AttemptsQuery, FailedQuery, Paging, RunHistory } from '../port.ts'
+import type { AttemptsQuery, FailedQuery, RunHistory, RunsQuery } from '../port.ts'
 import { unknownRequest, unknownRun, unknownSync } from '../unknown-names.ts'
 
 /** How long a search waits for the index. Then it looks into the topics. */
+/** Attempts that are read together to be counted. */
+const COUNTED = 1_000
 const CAUGHT_UP_WITHIN_MS = 3_000
 
 export class LogHistory implements RunHistory {
@@ -38,12 +49,10 @@ export class LogHistory implements RunHistory {
     return new LogHistory(pipeline, known)
   }
 
-  async runs(query: Paging & { readonly sync: string | undefined }, signal: AbortSignal): Promise<RunsPage> {
+  async runs(query: RunsQuery, signal: AbortSignal): Promise<RunsPage> {
     const { sync, limit, after } = query
     if (sync !== undefined) await this.#runsOf(sync, signal)
-    const all = newestFirst(this.#pipeline.runs.all()).filter(
-      ({ event }) => sync === undefined || event.sync === sync,
-    )
+    const all = newestFirst(this.#pipeline.runs.all()).filter(({ event }) => isAskedFor(event, query))
     const last = after === undefined ? null : all.findIndex(({ event }) => event.runId === after)
     // Sluice forgets old runs, and a cursor that names such a run ends with it.
     if (last === -1) throw notACursor(after ?? '')
@@ -104,6 +113,32 @@ export class LogHistory implements RunHistory {
     const view = await readRequest(this.#pipeline, place, signal)
     if (view === null) throw unknownRequest(id)
     return view
+  }
+
+  async figures(id: string, most: number, signal: AbortSignal): Promise<RunFigures> {
+    const { id: run, sync } = this.#numberedRun(id)
+    const { indexed = null } = this.#pipeline
+    const isWhole = await indexed?.follower.caughtUp([sync], { withinMs: CAUGHT_UP_WITHIN_MS, signal })
+    const rows =
+      indexed !== null && isWhole === true
+        ? indexed.index.figures(run)
+        : await this.#countAttempts(run, signal)
+    return runFigures({ run, sync, most }, rows)
+  }
+
+  /** The figures of a run from its attempts in the topics, each as a figure of its own. */
+  async #countAttempts(run: string, signal: AbortSignal): Promise<readonly FigureRow[]> {
+    const rows: FigureRow[] = []
+    let after: string | undefined
+    do {
+      const page: AttemptsPage = await this.attempts({ run, limit: COUNTED, after, details: false }, signal)
+      for (const { startedAt, outcome, durationMs } of page.attempts) {
+        const second = Math.floor(Date.parse(startedAt) / 1_000)
+        rows.push({ second, outcome, bin: latencyBin(durationMs), count: 1 })
+      }
+      after = page.next ?? undefined
+    } while (after !== undefined)
+    return rows
   }
 
   async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
@@ -206,6 +241,20 @@ function leftNotices({ status, sync }: RunEvent): readonly string[] {
       `its process has ended: the next \`sluice run ${sync}\` brings it to its end, and then starts a new run`,
     ]
   return status === 'queued' ? [`it waits for the next \`sluice run ${sync}\``] : []
+}
+
+function isAskedFor(
+  { sync, status, cause, queuedAt }: RunEvent,
+  query: Pick<RunsQuery, 'sync' | 'status' | 'cause' | 'since' | 'until'>,
+): boolean {
+  const { since = -Infinity, until = Infinity } = query
+  return (
+    (query.sync === undefined || sync === query.sync) &&
+    (query.status === undefined || status === query.status) &&
+    (query.cause === undefined || cause === query.cause) &&
+    queuedAt >= since &&
+    queuedAt < until
+  )
 }
 
 interface PlacedRun {

@@ -15,7 +15,9 @@ interface IndexCursor {
 
 /** True for a cursor that a page of the index gave. Throws `usage` for a text that is no cursor. */
 export function isIndexCursor(text: string): boolean {
-  return isIndexPlace(parseCursor(text, (value): value is object => typeof value === 'object' && value !== null))
+  return isIndexPlace(
+    parseCursor(text, (value): value is object => typeof value === 'object' && value !== null),
+  )
 }
 
 function isIndexPlace(value: unknown): value is IndexCursor {

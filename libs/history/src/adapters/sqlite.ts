@@ -74,9 +74,11 @@ class SqliteIndex implements HistoryIndex {
     return this.#file.use(() => attemptsOfRequest(this.#file, of))
   }
 
-  mentions({ key, limit, ...life }: Parameters<HistoryIndex['mentions']>[0]): ReturnType<
-    HistoryIndex['mentions']
-  > {
+  mentions({
+    key,
+    limit,
+    ...life
+  }: Parameters<HistoryIndex['mentions']>[0]): ReturnType<HistoryIndex['mentions']> {
     return this.#file.use(() => {
       const id = this.#batches.lifeOf(life)
       if (id === null) return []

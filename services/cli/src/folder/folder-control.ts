@@ -10,6 +10,7 @@ import type {
   FailedPage,
   RequestView,
   ResourcesPage,
+  RunFigures,
   RunsPage,
   RunView,
   SecretRemovedView,
@@ -61,10 +62,7 @@ export class FolderControl implements port.Control {
     return await this.#ask(control => control.cancel(run, following), 'past')
   }
 
-  async runs(
-    query: port.Paging & { readonly sync: string | undefined },
-    signal: AbortSignal,
-  ): Promise<RunsPage> {
+  async runs(query: port.RunsQuery, signal: AbortSignal): Promise<RunsPage> {
     return await this.#look(control => control.runs(query, signal))
   }
 
@@ -82,6 +80,10 @@ export class FolderControl implements port.Control {
 
   async request(id: string, signal: AbortSignal): Promise<RequestView> {
     return await this.#look(control => control.request(id, signal))
+  }
+
+  async figures(run: string, most: number, signal: AbortSignal): Promise<RunFigures> {
+    return await this.#look(control => control.figures(run, most, signal))
   }
 
   async failed(query: port.FailedQuery, signal: AbortSignal): Promise<FailedPage> {

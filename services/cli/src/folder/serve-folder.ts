@@ -35,7 +35,10 @@ export interface ServeFolderOptions {
   readonly signal: AbortSignal
   readonly openPipeline: () => Promise<Pipeline>
   /** Opens the index of the history, which follows the topics from then on. */
-  readonly openIndex: (pipeline: Pipeline, env: Environment) => Promise<(IndexedHistory & AsyncDisposable) | null>
+  readonly openIndex: (
+    pipeline: Pipeline,
+    env: Environment,
+  ) => Promise<(IndexedHistory & AsyncDisposable) | null>
   readonly place: Pick<Place, 'assertSecrets' | 'openNextRun'>
 }
 

@@ -135,8 +135,8 @@ function openFile(path: string): DatabaseSync {
   const db = new DatabaseSync(path)
   try {
     if (isNew) chmodSync(path, OWNER_ONLY)
-    // One process has the file. Without a sync at each commit a power cut may take the last batches back, with
-    // the positions after them.
+    // One process has the file. Without a sync at each commit a power cut may take the last batches back,
+    // with the positions after them.
     db.exec(`PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;
       PRAGMA synchronous = NORMAL; PRAGMA cache_size = -${CACHE_KIB};
       PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA temp_store = MEMORY;`)

@@ -70,10 +70,11 @@ export class AttemptSearch {
     const errors = this.#errors(kinds)
     const ways = this.#ways(kinds, errors)
     const span = this.#span(run)
-    if (search === null || errors !== null) return pageOf(this.#newest(ways, { span, run, limit: limit + 1 }), limit)
+    if (search === null || errors !== null)
+      return pageOf(this.#newest(ways, { span, run, limit: limit + 1 }), limit)
     const found: IndexedAttempt[] = []
     const startedAt = elapsedMs()
-    for (let to = before === null ? span.to : Math.min(before, span.to); ; ) {
+    for (let to = before === null ? span.to : Math.min(before, span.to); ;) {
       const some = this.#newest(ways, { span: { from: span.from, to }, run, limit: CHUNK })
       found.push(...some.filter(attempt => this.#hasText(attempt, search)))
       const last = some.at(-1)

@@ -78,7 +78,18 @@ export class BatchStore {
     this.#file.run(
       `INSERT INTO attempt (id, kind, run, part, seq, attempt, at, ms, place_offset, request_offset, error, url,
         keys, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      ...[id, kind, run.idOf(attempt), partition, seq, attempt.attempt, at, durationMs, offset, requestOffset],
+      ...[
+        id,
+        kind,
+        run.idOf(attempt),
+        partition,
+        seq,
+        attempt.attempt,
+        at,
+        durationMs,
+        offset,
+        requestOffset,
+      ],
       ...[errorId, url.slice(0, URL_CHARACTERS), JSON.stringify(keys), packed],
     )
     for (const key of new Set(keys))

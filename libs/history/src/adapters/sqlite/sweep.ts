@@ -143,5 +143,6 @@ function sweepMentions(file: IndexFile, before: number): number {
 }
 
 function forgetOldestMentions(file: IndexFile): number {
-  return file.run('DELETE FROM mention WHERE id IN (SELECT id FROM mention ORDER BY id LIMIT ?)', PIECE).changes
+  return file.run('DELETE FROM mention WHERE id IN (SELECT id FROM mention ORDER BY id LIMIT ?)', PIECE)
+    .changes
 }
