@@ -134,3 +134,11 @@ export const secretBody = z.strictObject({
     .optional()
     .describe('The hosts that it may go to. Absent: those that it has. Null: none are named.'),
 })
+
+/** Logs in. */
+export const sessionBody = z.strictObject({
+  token: z
+    .string()
+    .min(1)
+    .max(MOST_NAME * 10),
+})

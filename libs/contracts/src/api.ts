@@ -292,6 +292,20 @@ export const secretSetView = z.object({ name: z.string(), for: z.string().nullab
 export const secretRemovedView = z.object({ removed: z.string() })
 export const secretsResealedView = z.object({ resealed: count })
 
+/** Who asks a server, and what they may do. */
+export const sessionView = z.object({
+  /** The name of the token; `operator` where none is wanted. */
+  name: z.string(),
+  /** `session`: by a cookie; `local`: no token is wanted, so that nobody need log in or out. */
+  by: z.enum(['session', 'token', 'local']),
+  roles: z.array(z.enum(['view', 'read', 'edit', 'run', 'approve', 'operate', 'secrets'])),
+  /** When the session ends at the latest, and when if nobody uses it; null without a session. */
+  endsAt: timestamp.nullable(),
+  idleUntil: timestamp.nullable(),
+})
+/** False if there was no session. */
+export const sessionEndedView = z.object({ ended: z.boolean() })
+
 const errorDetails = z.array(
   z.object({
     file: z.string().optional(),
@@ -338,5 +352,6 @@ export type SecretsView = z.output<typeof secretsView>
 export type SecretSetView = z.output<typeof secretSetView>
 export type SecretRemovedView = z.output<typeof secretRemovedView>
 export type SecretsResealedView = z.output<typeof secretsResealedView>
+export type SessionView = z.output<typeof sessionView>
 export type Problem = z.output<typeof problem>
 export type ErrorBody = z.output<typeof errorBody>

@@ -30,6 +30,11 @@ export const ALL_ROLES: ReadonlySet<Role> = new Set([
   'secrets',
 ])
 
+/** True for the name of a role. */
+export function isRole(text: string): text is Role {
+  return Object.hasOwn(ROLES, text)
+}
+
 /** All that can be asked: the methods of control, and what is done beside it. */
 export type Operation = Exclude<keyof Control, symbol> | 'checkConnections' | 'publish'
 
