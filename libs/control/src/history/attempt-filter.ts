@@ -41,7 +41,10 @@ export function filterOf(query: AttemptsQuery, run: AttemptsFilter['run']): Atte
 }
 
 /** Whether it matches, as far as the attempt alone tells: not by its key, and not by a text in bodies. */
-export function matches(filter: AttemptsFilter, attempt: Attempt): boolean {
+export function matches(
+  filter: AttemptsFilter,
+  attempt: Pick<Attempt, 'runId' | 'trigger' | 'outcome' | 'startedAt' | 'status' | 'error'>,
+): boolean {
   const { run, trigger, status, outcome, since, until, search, searchesBodies } = filter
   if (run !== null && attempt.runId !== run.id) return false
   if (trigger !== null && attempt.trigger !== trigger) return false
@@ -56,7 +59,7 @@ export function matches(filter: AttemptsFilter, attempt: Attempt): boolean {
 export function matchesRequest(
   { key, search, searchesBodies }: AttemptsFilter,
   of: {
-    readonly attempt: Attempt
+    readonly attempt: Pick<Attempt, 'error' | 'responseBody'>
     readonly requestBody: string | null
     readonly keys: readonly string[]
   },

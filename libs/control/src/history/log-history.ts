@@ -22,7 +22,7 @@ import { runFigures } from './run-figures.ts'
 import { runView } from './run-views.ts'
 import { isIndexCursor, searchIndex } from './search-index.ts'
 import type { SyncRuns } from '@sluice/runs/runs-view'
-import { syncTopics } from '@sluice/topics/topics'
+import { sharedTopics, syncTopics } from '@sluice/topics/topics'
 import { findDefinition } from '../find-definition.ts'
 import { caughtUpWithRuns } from '../find-run.ts'
 import type { Pipeline } from '../pipeline.ts'
@@ -83,9 +83,22 @@ export class LogHistory implements RunHistory {
   }
 
   async attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
-    const run = query.run === undefined ? null : this.#numberedRun(query.run)
-    const wanted = query.sync ?? run?.sync
     if (query.sync !== undefined) await this.#runsOf(query.sync, signal)
+    const { limit, after = null, details = true, sync: only } = query
+    const run = query.run === undefined ? null : this.#numberedRun(query.run)
+    const numbered = run === null ? null : { id: run.id, number: run.number ?? 0 }
+    // A test has an id of its own, in the place of a run.
+    const id = query.run?.toUpperCase()
+    const ofTest = id === undefined ? null : { id, number: 0 }
+    const hasTests = run === null && (await this.#hasTests(signal))
+    const tests = hasTests ? { sync: only ?? null, filter: filterOf(query, ofTest) } : null
+    const page = { filter: filterOf(query, numbered), tests, limit, after, details }
+    if (query.run !== undefined && run === null) {
+      const found = await readAttempts(this.#pipeline, { ...page, syncs: [] }, signal)
+      if (found.attempts.length === 0 && after === null) throw unknownRun(query.run)
+      return found
+    }
+    const wanted = only ?? run?.sync
     const syncs: AttemptSync[] = []
     for (const { sync, incarnation } of this.#pipeline.runs.all()) {
       if (wanted !== undefined && sync !== wanted) continue
@@ -93,11 +106,15 @@ export class LogHistory implements RunHistory {
       if (partitions > 0) syncs.push({ sync, incarnation, partitions })
     }
     if (run !== null && run.number === null) return { attempts: [], next: null }
-    const { limit, after = null, details = true } = query
-    const filter = filterOf(query, run === null ? null : { id: run.id, number: run.number ?? 0 })
     const index = await this.#indexFor(query, syncs, signal)
-    if (index === null) return readAttempts(this.#pipeline, { syncs, filter, limit, after, details }, signal)
-    return searchIndex(this.#pipeline, index, { lives: syncs, filter, limit, after, details }, signal)
+    if (index === null) return readAttempts(this.#pipeline, { ...page, syncs }, signal)
+    return searchIndex(this.#pipeline, index, { ...page, lives: syncs }, signal)
+  }
+
+  /** A log from before there were tests lacks the topic. */
+  async #hasTests(signal: AbortSignal): Promise<boolean> {
+    const { log, prefix } = this.#pipeline
+    return (await log.partitionsOf(sharedTopics(prefix).tests, { signal })) !== null
   }
 
   async request(id: string, signal: AbortSignal): Promise<RequestView> {
@@ -116,7 +133,9 @@ export class LogHistory implements RunHistory {
   }
 
   async figures(id: string, most: number, signal: AbortSignal): Promise<RunFigures> {
-    const { id: run, sync } = this.#numberedRun(id)
+    const found = this.#numberedRun(id)
+    if (found === null) throw unknownRun(id)
+    const { id: run, sync } = found
     const { indexed = null } = this.#pipeline
     const isWhole = await indexed?.follower.caughtUp([sync], { withinMs: CAUGHT_UP_WITHIN_MS, signal })
     const rows =
@@ -204,12 +223,13 @@ export class LogHistory implements RunHistory {
   }
 
   /** A run, which the index may remember for longer. Its number is null if it never began. */
-  #numberedRun(id: string): { readonly id: string; readonly sync: string; readonly number: number | null } {
+  #numberedRun(
+    id: string,
+  ): { readonly id: string; readonly sync: string; readonly number: number | null } | null {
     const found = this.#runNamed(id)?.event
     if (found !== undefined) return { id: found.runId, sync: found.sync, number: found.run }
     const remembered = this.#pipeline.indexed?.index.run(id.toUpperCase()) ?? null
-    if (remembered === null) throw unknownRun(id)
-    return { id: id.toUpperCase(), ...remembered }
+    return remembered === null ? null : { id: id.toUpperCase(), ...remembered }
   }
 
   #runNamed(id: string): { readonly event: RunEvent; readonly runs: SyncRuns } | undefined {

@@ -8,11 +8,12 @@ import { keysOf } from '@sluice/history/attempt-rows'
 import { readRequests, type HeldRequest, type TopicsDeps } from '@sluice/history/read-records'
 import { isIntent } from '@sluice/domain/answers/intent'
 import { decodeEach } from '@sluice/topics/owned-reader'
-import { at, syncTopics } from '@sluice/topics/topics'
+import { at, homePartition, SHARED_PARTITIONS, syncTopics } from '@sluice/topics/topics'
 import type { LogRecord } from '@sluice/message-log/port'
 import { matches, matchesRequest, type AttemptsFilter } from './attempt-filter.ts'
 import { attemptView, detailsOf, NO_DETAILS } from './attempt-views.ts'
 import { formatCursor, parseCursor } from './cursor.ts'
+import { readTestsBackwards, testView, type TestsOf } from './test-attempts.ts'
 
 /** Records are decoded, and their requests read, so many at a time. */
 const MOST_AT_ONCE = 500
@@ -23,6 +24,7 @@ export interface AttemptSync {
   readonly partitions: number
 }
 
+/** An attempt, and where it stands. */
 interface Found {
   readonly view: AttemptView
   /** The sort key: ms since 1970. */
@@ -37,6 +39,8 @@ export async function readAttempts(
   query: {
     readonly syncs: readonly AttemptSync[]
     readonly filter: AttemptsFilter
+    /** The tests that are shown among the attempts; null for none. */
+    readonly tests: TestsOf | null
     readonly limit: number
     readonly after: string | null
     /** False to leave out headers and bodies. */
@@ -54,11 +58,62 @@ export async function readAttempts(
       found.push(...inTopicOrder(await reader.read({ ...query, before, place }, signal)))
     }
   }
+  found.push(...(await findTests(deps, { ...query, cursor }, signal)))
   found.sort(newestFirst)
   const page = found.slice(0, query.limit)
   for (const { place, offset } of page) cursor.set(place, Math.min(cursor.get(place) ?? offset, offset))
   const next = found.length > page.length ? formatCursor([...cursor]) : null
   return { attempts: page.map(({ view }) => view), next }
+}
+
+/** The newest tests below the cursor, of each partition one more than the limit. */
+export async function findTests(
+  deps: TopicsDeps,
+  query: {
+    readonly tests: TestsOf | null
+    readonly limit: number
+    readonly details: boolean
+    readonly cursor: ReadonlyMap<string, number>
+  },
+  signal: AbortSignal,
+): Promise<readonly Found[]> {
+  const { tests, cursor } = query
+  const found: Found[] = []
+  if (tests === null) return found
+  for (const partition of testPartitions(tests)) {
+    const place = `tests/${partition}`
+    const of = { ...query, ...tests, partition, before: cursor.get(place), place }
+    found.push(...inTopicOrder(await readTests(deps, of, signal)))
+  }
+  return found
+}
+
+/** The tests of a sync stand in one partition. */
+function testPartitions({ sync }: TestsOf): readonly number[] {
+  return sync === null
+    ? Array.from({ length: SHARED_PARTITIONS }, (_, index) => index)
+    : [homePartition(sync)]
+}
+
+/** One more than the limit, as of a sync. */
+async function readTests(
+  deps: TopicsDeps,
+  of: TestsOf & {
+    readonly partition: number
+    readonly limit: number
+    readonly before: number | undefined
+    readonly place: string
+    readonly details: boolean
+  },
+  signal: AbortSignal,
+): Promise<Found[]> {
+  const found: Found[] = []
+  for await (const { attempt, offset } of readTestsBackwards(deps, of, signal)) {
+    const view = testView(attempt, of)
+    found.push({ view, sortedAs: attempt.startedAt, place: of.place, offset })
+    if (found.length > of.limit) break
+  }
+  return found
 }
 
 /**
@@ -161,7 +216,7 @@ async function* inChunks<T>(all: AsyncIterable<T>, size: number): AsyncGenerator
   if (chunk.length > 0) yield chunk
 }
 
-function areCursorEntries(value: unknown): value is [string, number][] {
+export function areCursorEntries(value: unknown): value is [string, number][] {
   return Array.isArray(value) && value.every(isCursorEntry)
 }
 

@@ -6,11 +6,15 @@ import { readRecords, readRequests, type HeldRequest, type TopicsDeps } from '@s
 import type { Placed } from '@sluice/topics/owned-reader'
 import type { AttemptsFilter } from './attempt-filter.ts'
 import { attemptView, detailsOf, NO_DETAILS } from './attempt-views.ts'
+import { areCursorEntries, findTests } from './read-attempts.ts'
+import type { TestsOf } from './test-attempts.ts'
 import { formatCursor, parseCursor } from './cursor.ts'
 
 interface IndexCursor {
-  /** The id of the last attempt of the page before. */
-  readonly before: number
+  /** The id of the last attempt so far; null before the first one. */
+  readonly before: number | null
+  /** Where the tests are read on, as in a cursor of the topics. */
+  readonly tests: [string, number][]
 }
 
 /** True for a cursor that a page of the index gave. Throws `usage` for a text that is no cursor. */
@@ -22,7 +26,12 @@ export function isIndexCursor(text: string): boolean {
 
 function isIndexPlace(value: unknown): value is IndexCursor {
   return (
-    typeof value === 'object' && value !== null && 'before' in value && Number.isSafeInteger(value.before)
+    typeof value === 'object' &&
+    value !== null &&
+    'before' in value &&
+    (value.before === null || Number.isSafeInteger(value.before)) &&
+    'tests' in value &&
+    areCursorEntries(value.tests)
   )
 }
 
@@ -32,6 +41,8 @@ export async function searchIndex(
   of: {
     readonly lives: readonly SyncLife[]
     readonly filter: AttemptsFilter
+    /** The tests that are shown among the attempts; null for none. */
+    readonly tests: TestsOf | null
     readonly limit: number
     readonly after: string | null
     readonly details: boolean
@@ -40,17 +51,35 @@ export async function searchIndex(
 ): Promise<AttemptsPage> {
   const { lives, filter, limit, after, details } = of
   const { run, ...filters } = filter
-  const before = after === null ? null : parseCursor(after, isIndexPlace).before
-  const search = { ...filters, lives, runId: run?.id ?? null, limit, before }
+  const cursor = after === null ? { before: null, tests: [] } : parseCursor(after, isIndexPlace)
+  const search = { ...filters, lives, runId: run?.id ?? null, limit, before: cursor.before }
   const { attempts, next } = await index.search(search, { signal })
-  const lacking = details ? attempts.filter(attempt => attempt.details === null) : []
-  const held = await heldDetails(deps, lacking, signal)
-  return {
-    attempts: attempts.map(attempt => {
-      const shown = details ? (attempt.details ?? held.get(attempt.id) ?? NO_DETAILS) : NO_DETAILS
-      return attemptView(attempt, { ...attempt, details: shown })
+  const places = new Map(cursor.tests)
+  const tests = await findTests(deps, { ...of, cursor: places }, signal)
+  // The order of ids stays, though very many attempts at once have ids that are later than their time.
+  let sortedAs = Infinity
+  const found = [
+    ...attempts.map(attempt => {
+      sortedAs = Math.min(sortedAs, attempt.startedAt)
+      return { attempt, test: null, sortedAs }
     }),
-    next: next === null ? null : formatCursor({ before: next } satisfies IndexCursor),
+    ...tests.map(test => ({ attempt: null, test, sortedAs: test.sortedAs })),
+  ].toSorted((a, b) => b.sortedAs - a.sortedAs)
+  const page = found.slice(0, limit)
+  const shown = page.flatMap(({ attempt }) => (attempt === null ? [] : [attempt]))
+  for (const { test } of page) if (test !== null) places.set(test.place, test.offset)
+  // A search that ended early goes on where it ended, and not at the last attempt that it found.
+  const before =
+    shown.length === attempts.length && next !== null ? next : (shown.at(-1)?.id ?? cursor.before)
+  const hasMore = next !== null || found.length > page.length
+  const held = await heldDetails(deps, details ? shown.filter(one => one.details === null) : [], signal)
+  return {
+    attempts: page.flatMap(({ attempt, test }) => {
+      if (attempt === null) return test === null ? [] : [test.view]
+      const all = details ? (attempt.details ?? held.get(attempt.id) ?? NO_DETAILS) : NO_DETAILS
+      return [attemptView(attempt, { ...attempt, details: all })]
+    }),
+    next: hasMore ? formatCursor({ before, tests: [...places] } satisfies IndexCursor) : null,
   }
 }
 
