@@ -49,6 +49,10 @@ export const ROLE_OF: { readonly [O in Operation]: Role } = {
   syncs: 'view',
   resources: 'view',
   figures: 'view',
+  // What fires may quote the error of a row.
+  alerts: 'read',
+  // It uses secrets with the hosts that the project names.
+  testAlert: 'edit',
   attempts: 'read',
   request: 'read',
   failed: 'read',

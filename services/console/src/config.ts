@@ -8,6 +8,7 @@ import {
   type ServiceConfig,
 } from '@sluice/runtime/service-config'
 import { z } from 'zod'
+import { publicUrlOf } from '@sluice/alerts/keep/public-url'
 import { accessOf } from './access/access-of.ts'
 import type { Access } from './api/access.ts'
 
@@ -25,6 +26,8 @@ export interface ConsoleConfig extends ServiceConfig {
   readonly history: HistorySettings
   /** Where secrets of sources are looked up, for previews. */
   readonly env: Environment
+  /** Where people find this console; null if nobody has said. */
+  readonly publicUrl: string | null
 }
 
 /** Throws `config` with one detail for each variable that is wrong. */
@@ -32,5 +35,5 @@ export function readConfig(env: Environment): ConsoleConfig {
   const read = parseEnvironment(variables, env, { secrets: SERVICE_SECRETS })
   const config = serviceConfigOf(read, env)
   const of = { dataDir: read.SLUICE_DATA_DIR, history: historySettings(env) }
-  return { ...config, ...of, access: accessOf(env, config.host), env }
+  return { ...config, ...of, access: accessOf(env, config.host), env, publicUrl: publicUrlOf(env) }
 }

@@ -35,11 +35,8 @@ export interface ServeFolderOptions {
   readonly signal: AbortSignal
   readonly openPipeline: () => Promise<Pipeline>
   /** Opens the index of the history, which follows the topics from then on. */
-  readonly openIndex: (
-    pipeline: Pipeline,
-    env: Environment,
-  ) => Promise<(IndexedHistory & AsyncDisposable) | null>
-  readonly place: Pick<Place, 'assertSecrets' | 'openNextRun'>
+  readonly openIndex: (pipeline: Pipeline) => Promise<(IndexedHistory & AsyncDisposable) | null>
+  readonly place: Pick<Place, 'assertSecrets' | 'openNextRun' | 'openTelling'>
 }
 
 /** A folder that is served. Disposing it closes what is still open. */
@@ -65,7 +62,7 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
   await using opening = new AsyncDisposableStack()
   const pipeline = opening.use(await openPipeline())
   await catalog.publish(pipeline, signal)
-  const indexed = opening.use(await openIndex(pipeline, env))
+  const indexed = opening.use(await openIndex(pipeline))
   const served = { ...servedPipeline(pipeline), indexed }
   const control = new ProjectControl(catalog, {
     ...place,
