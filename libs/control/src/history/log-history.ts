@@ -2,6 +2,7 @@
 import type {
   AttemptsPage,
   FailedPage,
+  ReplayView,
   RequestView,
   RunFigures,
   RunsPage,
@@ -16,7 +17,9 @@ import { filterOf } from './attempt-filter.ts'
 import { parseRequestId } from './attempt-views.ts'
 import { notACursor } from './cursor.ts'
 import { readAttempts, type AttemptSync } from './read-attempts.ts'
+import { EmptyHistory } from './empty-history.ts'
 import { readFailedRows } from './read-failed-rows.ts'
+import { readReplayable } from './read-replayable.ts'
 import { readIndexedRequest, readRequest } from './read-request.ts'
 import { runFigures } from './run-figures.ts'
 import { runView } from './run-views.ts'
@@ -26,7 +29,7 @@ import { sharedTopics, syncTopics } from '@sluice/topics/topics'
 import { findDefinition } from '../find-definition.ts'
 import { caughtUpWithRuns } from '../find-run.ts'
 import type { Pipeline } from '../pipeline.ts'
-import type { AttemptsQuery, FailedQuery, RunHistory, RunsQuery } from '../port.ts'
+import type { AttemptsQuery, FailedQuery, ReplayQuery, RunHistory, RunsQuery } from '../port.ts'
 import { unknownRequest, unknownRun, unknownSync } from '../unknown-names.ts'
 
 /** How long a search waits for the index. Then it looks into the topics. */
@@ -187,6 +190,18 @@ export class LogHistory implements RunHistory {
     const syncs = lives.map(({ sync }) => sync)
     const isWhole = await indexed.follower.caughtUp(syncs, { withinMs: CAUGHT_UP_WITHIN_MS, signal })
     return isWhole ? indexed.index : null
+  }
+
+  async replayable({ sync, scope }: ReplayQuery, signal: AbortSignal): Promise<ReplayView> {
+    const runs = await this.#runsOf(sync, signal)
+    const partitions = await this.#partitions(sync, signal)
+    if (runs === null || partitions === 0)
+      return await new EmptyHistory(new Set([sync])).replayable({ sync, scope })
+    // A run that nobody knows any more may still have requests.
+    const of = { sync, incarnation: runs.incarnation, partitions }
+    const view = await readReplayable(this.#pipeline, { of, scope, runs: [...runs.events.values()] }, signal)
+    if (scope.run !== null && view.requests === 0 && !runs.events.has(scope.run)) throw unknownRun(scope.run)
+    return view
   }
 
   async #view(event: RunEvent, runs: SyncRuns, signal: AbortSignal): Promise<RunView> {
