@@ -1,11 +1,26 @@
-/** Parts of a run's JSON: what it waits for, and what it goes through. */
+/** Parts of a run's JSON: its counts, what it waits for, and what it goes through. */
 import { z } from 'zod'
 import { WAIT_KINDS } from './waits.ts'
 
 const timestamp = z.iso.datetime()
+const count = z.int().min(0)
 
-/** What a run waits for, while it does. */
-export const waitView = z.object({
+/**
+ * The counts of one trigger in a run: detected = delivered + rejected + unknown + unsent once the run has
+ * ended (R14).
+ */
+export const triggerCounts = z.object({
+  detected: count,
+  delivered: count,
+  rejected: count,
+  unknown: count,
+  unsent: count,
+  requests: count,
+  attempts: count,
+})
+
+export /** What a run waits for, while it does. */
+const waitView = z.object({
   kind: z.enum(WAIT_KINDS),
   since: timestamp,
   /** When the wait is over at the latest, if that is known. */

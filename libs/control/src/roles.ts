@@ -55,6 +55,7 @@ export const ROLE_OF: { readonly [O in Operation]: Role } = {
   past: 'view',
   sync: 'view',
   resources: 'view',
+  figures: 'view',
   // What fires may quote the error of a row.
   alerts: 'read',
   // It uses secrets with the hosts that the project names.
