@@ -12,6 +12,7 @@ import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { environmentKeys } from '@sluice/vault/key-file'
 import { createApi } from './api/create-api.ts'
+import { WebPages } from './api/web-pages.ts'
 import { AskedRuns } from './asked-runs.ts'
 import type { ConsoleConfig } from './config.ts'
 
@@ -54,6 +55,7 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
       openControl: () => Promise.resolve(control),
       asked: new AskedRuns({ logger, cancel: neverCancelled }),
       logger,
+      pages: await WebPages.read(),
     }),
   )
   const opened = opening.move()

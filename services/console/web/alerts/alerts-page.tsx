@@ -1,0 +1,6 @@
+import type { ReactElement } from 'react'
+import { Page } from '../ui/parts.tsx'
+
+export function AlertsPage(): ReactElement {
+  return <Page title="AlertsPage">to come</Page>
+}

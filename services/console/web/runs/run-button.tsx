@@ -1,0 +1,47 @@
+/** Starts a run, or leads to the one that is under way. */
+import type { RunView } from '@sluice/contracts/api'
+import { Link, useNavigate } from '@tanstack/react-router'
+import { useState, type ReactElement } from 'react'
+import { runSync } from '../api/commands.ts'
+import { hasEnded } from '../api/follow-run.ts'
+import { toastError } from '../ui/toast.tsx'
+
+interface RunButtonProps {
+  readonly sync: string
+  readonly lastRun: RunView | null
+  readonly small?: boolean
+}
+
+export function RunButton({ sync, lastRun, small = false }: RunButtonProps): ReactElement {
+  const navigate = useNavigate()
+  const [busy, setBusy] = useState(false)
+  const size = small ? ' small' : ''
+  if (lastRun !== null && !hasEnded(lastRun))
+    return (
+      <Link to="/runs/$id" params={{ id: lastRun.id }} className={`button${size}`}>
+        Follow
+      </Link>
+    )
+  const run = async (): Promise<void> => {
+    setBusy(true)
+    try {
+      const { id } = await runSync(sync)
+      await navigate({ to: '/runs/$id', params: { id } })
+    } catch (error) {
+      toastError(error)
+    } finally {
+      setBusy(false)
+    }
+  }
+  return (
+    <button
+      type="button"
+      className={small ? 'small' : 'primary'}
+      disabled={busy}
+      onClick={() => void run()}
+      aria-label={`Run ${sync} now`}
+    >
+      {busy ? 'Starting…' : small ? 'Run' : 'Run now'}
+    </button>
+  )
+}
