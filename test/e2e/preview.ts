@@ -181,5 +181,40 @@ export function previewSuite(profile: Profile): void {
       const last = await foreseen()
       expect(last).toEqual({ sync: SYNC, counts: { added: 0, changed: 0, removed: 0 }, requests: [] })
     })
+
+    it('shows a trigger of which no row waits on a row of the model, and says so', async () => {
+      const shown = async (...options: readonly string[]) => {
+        const { view, stdout } = await preview(project, ...options)
+        expect(stdout).not.toContain(KEY)
+        return view
+      }
+      const before = await standing()
+      const removed = await shown('--trigger', 'removed')
+      expect(removed).toMatchObject({ counts: { added: 9, changed: 0, removed: 0 }, sample: true })
+      const url = `${api.url}/v1/people/Ann?id=0&tenant=e%20u&signed=***`
+      expect(removed.requests).toMatchObject([{ trigger: 'removed', method: 'DELETE', url, sample: true }])
+      const changed = await shown('--trigger', 'changed', '--key', '1')
+      const body = expect.stringContaining('{"was":"Böb \\"B\\"","is":"Böb \\"B\\""')
+      expect(changed.requests).toMatchObject([{ keys: ['1'], body, sample: true }])
+      expect((await shown('--trigger', 'changed', '--key', 'none')).requests).toEqual([])
+      const added = await shown('--trigger', 'added', '--key', '8')
+      expect([added.sample, added.requests[0]?.sample]).toEqual([undefined, undefined])
+      expect(await standing()).toEqual(before)
+
+      await project.run(SYNC)
+      await opened.handedOver(SYNC)
+      await project.write('people.csv', csv(['Ann!', ...NAMES.slice(1)]))
+      api.reset()
+      const real = await shown('--trigger', 'changed')
+      expect([real.sample, real.requests.map(({ keys }) => keys)]).toEqual([undefined, [['0']]])
+      const other = await shown('--trigger', 'changed', '--key', '2')
+      expect(other.requests).toMatchObject([{ keys: ['2'], sample: true }])
+      const again = await shown('--trigger', 'added', '--rows', '2')
+      expect(again.requests).toMatchObject([{ keys: ['0', '1'], sample: true }])
+      expect(api.requests).toEqual([])
+      const { stdout } = await project.sluice('preview', SYNC, '--trigger', 'removed')
+      expect(stdout).toContain('removed · 0 · sample')
+      expect(stdout).toContain('a sample: no such row waits for the trigger `removed`')
+    })
   })
 }

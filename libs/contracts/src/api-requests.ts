@@ -3,12 +3,14 @@
  * are read from text. Unknown names are errors, since a filter that is misspelt would show everything.
  */
 import { z } from 'zod'
+import { attemptOutcome } from './api.ts'
 
 const MOST_PER_PAGE = 1000
 const DEFAULT_LIMIT = 50
 /** Keys of rows have up to 8 KB, and so has a cursor that names one. */
 const MOST_TEXT = 16_384
 const MOST_NAME = 200
+const MOST_SEARCHED = 500
 
 const text = z.string().min(1).max(MOST_TEXT)
 const name = z.string().min(1).max(MOST_NAME)
@@ -39,14 +41,30 @@ export const secretPath = z.strictObject({ name })
 export const noQuery = z.strictObject({})
 export const pageQuery = z.strictObject(paging)
 export const runsQuery = z.strictObject({ sync: name.optional(), ...paging })
+/** A status such as `422`, or all of a class such as `4xx`. */
+const statusFilter = z
+  .string()
+  .regex(/^[1-5](\d\d|xx)$/, 'expected a status such as 422, or a class such as 4xx')
+const yesOrNo = z.enum(['true', 'false']).transform(text => text === 'true')
+/** What attempts are searched by. */
 export const attemptsQuery = z.strictObject({
   run: name.optional(),
   sync: name.optional(),
   key: key.optional(),
-  status: status.optional(),
+  trigger: trigger.optional(),
+  status: statusFilter.optional().describe('A status such as 422, or a class such as 4xx.'),
+  outcome: attemptOutcome.optional(),
   since: z.iso.datetime().optional().describe('Only attempts that started at this time or later.'),
+  until: z.iso.datetime().optional().describe('Only attempts that started before this time.'),
+  q: text
+    .max(MOST_SEARCHED)
+    .optional()
+    .describe('Only attempts whose error has this text; upper and lower case are one.'),
+  bodies: yesOrNo.optional().describe('`true`: `q` is also looked for in bodies that are still held.'),
+  details: yesOrNo.optional().describe('`false`: without headers and bodies, which is faster.'),
   ...paging,
 })
+export const requestPath = z.strictObject({ requestId: name })
 export const failedQuery = z.strictObject({
   run: name.optional().describe('Only rows whose last try was in this run.'),
   key: key.optional(),

@@ -66,6 +66,35 @@ export const runView = z.object({
 })
 export const runsPage = z.object({ runs: z.array(runView), next })
 
+export const attemptOutcome = z.enum([
+  'delivered',
+  'rejected',
+  'unknown',
+  'unsent',
+  'throttled',
+  'exists',
+  'missing',
+])
+
+const milliseconds = z.number().min(0).nullable()
+/** Milliseconds; null for what was not recorded. */
+const attemptTiming = z.object({
+  /** From the record of the request, or of the attempt before it, to its start. */
+  queuedMs: milliseconds,
+  /** How much of that it waited for the limits. */
+  limitMs: milliseconds,
+  /** From its start to the first byte of the answer. */
+  firstByteMs: milliseconds,
+  /** From its start to its end. */
+  durationMs: milliseconds,
+})
+/** What became of one row, where that differs from the attempt. */
+const rowOutcome = z.object({
+  key: z.string().nullable(),
+  outcome: attemptOutcome,
+  error: z.string().nullable(),
+})
+
 /** One try at sending a request, redacted. */
 const attemptView = z.object({
   requestId: z.string(),
@@ -79,7 +108,7 @@ const attemptView = z.object({
   method: z.string(),
   url: z.string(),
   status: z.int().nullable(),
-  outcome: z.enum(['delivered', 'rejected', 'unknown', 'unsent', 'throttled', 'exists', 'missing']),
+  outcome: attemptOutcome,
   startedAt: timestamp,
   durationMs: z.number().min(0),
   requestHeaders: headers,
@@ -89,6 +118,34 @@ const attemptView = z.object({
   error: z.string().nullable(),
 })
 export const attemptsPage = z.object({ attempts: z.array(attemptView), next })
+
+/**
+ * A request with all attempts at it, from the first to the last. It says of each attempt what it took besides
+ * the answer, as far as that was recorded.
+ */
+export const requestView = z.object({
+  requestId: z.string(),
+  run: z.string(),
+  sync: z.string(),
+  trigger: op,
+  /** Null once Sluice no longer holds the request. Its attempts may be held for longer. */
+  request: z
+    .object({
+      method: z.string(),
+      /** Appended to the destination's base URL. */
+      path: z.string(),
+      /** Those of the trigger, without secrets. */
+      headers,
+      body: z.string().nullable(),
+      rows: z.array(z.object({ key: z.string(), op })),
+      /** When the renderer wrote it. */
+      renderedAt: timestamp,
+      /** Why it could not be rendered. */
+      error: z.string().nullable(),
+    })
+    .nullable(),
+  attempts: z.array(attemptView.extend({ timing: attemptTiming, rows: z.array(rowOutcome) })),
+})
 
 /** A row that was not delivered and is tried again on the next run. */
 const failedRow = z.object({
@@ -131,10 +188,23 @@ export const previewView = z.object({
       body: z.string().nullable(),
       /** The keys of the rows in the request, as text. */
       keys: z.array(z.string()),
+      /** True if no row of the trigger waits, and a row of the model stands for one. */
+      sample: z.literal(true).optional(),
     }),
   ),
   /** Rows that cannot become a request, with the reason. */
-  rejected: z.array(z.object({ trigger: op, keys: z.array(z.string()), error: z.string() })).optional(),
+  rejected: z
+    .array(
+      z.object({
+        trigger: op,
+        keys: z.array(z.string()),
+        error: z.string(),
+        sample: z.literal(true).optional(),
+      }),
+    )
+    .optional(),
+  /** True if all that is shown are samples. */
+  sample: z.literal(true).optional(),
   /** As in a run. */
   invalidRows: runView.shape.invalidRows,
   /** From a server: how many rows were read and were invalid, and what else people should know. */
@@ -211,6 +281,8 @@ export type RunView = z.output<typeof runView>
 export type RunsPage = z.output<typeof runsPage>
 export type AttemptView = z.output<typeof attemptView>
 export type AttemptsPage = z.output<typeof attemptsPage>
+export type RequestView = z.output<typeof requestView>
+export type AttemptOutcome = z.output<typeof attemptOutcome>
 export type FailedRow = z.output<typeof failedRow>
 export type FailedPage = z.output<typeof failedPage>
 export type PreviewView = z.output<typeof previewView>

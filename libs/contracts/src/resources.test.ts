@@ -125,6 +125,7 @@ describe('a body', () => {
     { jsonColumn: 'doc', wrap: '{{ items }}' },
     { fields: { a: 'x', b: ['y', { value: 3 }], c: { template: 't' }, d: { object: { value: 'z' } } } },
     { fields: { a: { value: { value: [null, true, 1.5, 'x'] } }, b: { value: 'x', template: 'y' } } },
+    { fields: { a: { column: 'x', whenNull: 'omit' } }, whenNull: 'empty' },
     { xml: '<a/>' },
     { form: { a: '{{ id }}' } },
     { text: { contentType: 'text/csv', template: '' } },
@@ -140,6 +141,7 @@ describe('a body', () => {
     [{ json: 'a', xml: 'b' }, `${wanted}, found json and xml`],
     [{ json: 3 }, 'a body of `json` as docs/REFERENCE.md has it'],
     [{ json: '{}', wrap: 'x' }, 'Unrecognized key: "wrap"'],
+    [{ fields: { a: 'x' }, whenNull: 'skip' }, 'a body of `fields` as docs/REFERENCE.md has it'],
     [{ fields: { a: 3 } }, 'a body of `fields` as docs/REFERENCE.md has it'],
   ])('is not %j', (written, message) => {
     expect(body.safeParse(written).error?.issues).toMatchObject([{ path: [], message }])

@@ -188,7 +188,15 @@ const fixedValue: z.ZodType = z
   )
   .meta({ id: 'value', description: 'A fixed value, sent as it is.' })
 
-/** What a field of a mapped body is made of. A map with one of the three special keys alone is special. */
+/** What a mapped body has in the place of a column that is null. */
+const whenNull = z
+  .enum(['keep', 'empty', 'omit'], { error: '`keep`, `empty` or `omit`' })
+  .describe('What null becomes: keep: null (default); empty: empty text; omit: the field is left out.')
+
+/**
+ * What a field of a mapped body is made of. A map with one of the three special keys alone is special, and so
+ * is one with `column` and `whenNull`.
+ */
 const field: z.ZodType = z
   .lazy(() =>
     z.union(
@@ -198,6 +206,7 @@ const field: z.ZodType = z
         z.strictObject({ value: fixedValue }),
         z.strictObject({ template: text.describe('Liquid that makes a text.') }),
         z.strictObject({ object: fieldMap }),
+        z.strictObject({ column: filledText, whenNull }),
         fieldMap,
       ],
       { error: 'a column, a list or a map of fields' },
@@ -221,6 +230,7 @@ const bodies = [
   z.strictObject({
     /** In batches, an array of such objects. */
     fields: fieldMap,
+    whenNull: whenNull.optional(),
     wrap,
   }),
   z.strictObject({ xml: text.describe('Liquid that makes well-formed XML; `{{ }}` is escaped.') }),

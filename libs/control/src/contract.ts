@@ -14,14 +14,6 @@ export interface ControlHarness extends AsyncDisposable {
 
 const { signal } = new AbortController()
 const ALL = { limit: 50, after: undefined }
-const ATTEMPTS = {
-  run: undefined,
-  sync: undefined,
-  key: undefined,
-  status: undefined,
-  since: undefined,
-  ...ALL,
-}
 const FAILED = { sync: 'people', run: undefined, key: undefined, status: undefined, ...ALL }
 const PREVIEW: PreviewQuery = { sync: 'people', op: undefined, key: undefined, rows: undefined }
 
@@ -60,11 +52,28 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
       for await (const state of control.follow(view.id, signal)) states.push(state)
       expect(states).toEqual([view])
 
-      const { attempts, next } = await control.attempts({ ...ATTEMPTS, limit: 1 }, signal)
-      const rest = await control.attempts({ ...ATTEMPTS, after: next ?? 'nothing' }, signal)
+      const { attempts, next } = await control.attempts({ ...ALL, limit: 1 }, signal)
+      const rest = await control.attempts({ ...ALL, after: next ?? 'nothing' }, signal)
       expect([...attempts, ...rest.attempts].map(({ keys }) => keys.join()).sort()).toEqual(['1', '2'])
-      const refused = await control.attempts({ ...ATTEMPTS, status: 422, since: 0 }, signal)
+      const refused = await control.attempts({ ...ALL, status: '422', since: 0 }, signal)
       expect(refused.attempts.map(({ keys, outcome }) => [keys, outcome])).toEqual([[['2'], 'rejected']])
+      const filters = {
+        sync: 'people',
+        run: view.id,
+        key: '2',
+        trigger: 'added',
+        outcome: 'rejected',
+      } as const
+      const same = { ...ALL, ...filters, status: '4xx', until: Date.now() + 1, search: 'http 422' }
+      expect(await control.attempts(same, signal)).toEqual(refused)
+      expect((await control.attempts({ ...same, search: 'no such text' }, signal)).attempts).toEqual([])
+      const [short] = (await control.attempts({ ...same, details: false }, signal)).attempts
+      const none = { requestHeaders: {}, requestBody: null, responseHeaders: {}, responseBody: null }
+      expect(short).toEqual({ ...refused.attempts[0], ...none })
+      const { requestId = '' } = short ?? {}
+      const request = await control.request(requestId, signal)
+      expect(request).toMatchObject({ requestId, run: view.id, request: { path: '/people/2' } })
+      expect(request.attempts).toMatchObject(refused.attempts)
       expect((await control.failed(FAILED, signal)).rows).toMatchObject([{ key: '2', status: 422 }])
       expect((await control.failed({ ...FAILED, key: '1' }, signal)).rows).toEqual([])
       expect(await control.syncs(ALL, signal)).toMatchObject({
@@ -160,7 +169,7 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
         missing,
       )
       await expect(control.runs({ sync: 'none', ...ALL }, signal)).rejects.toMatchObject(missing)
-      await expect(control.attempts({ ...ATTEMPTS, run: 'NONE' }, signal)).rejects.toMatchObject(missing)
+      await expect(control.attempts({ ...ALL, run: 'NONE' }, signal)).rejects.toMatchObject(missing)
       await expect(control.failed({ ...FAILED, sync: 'none' }, signal)).rejects.toMatchObject(missing)
       await expect(control.preview({ ...PREVIEW, sync: 'none' }, signal)).rejects.toMatchObject(missing)
       const cursor = { ...ALL, after: 'x' }

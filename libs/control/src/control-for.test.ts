@@ -35,6 +35,7 @@ function recording(): { readonly control: Control; readonly asked: readonly stri
     syncs: answers('syncs', { syncs: [], next: null }),
     resources: answers('resources', { resources: [], next: null }),
     attempts: answers('attempts', { attempts: [], next: null }),
+    request: answers('request', {}),
     failed: answers('failed', { rows: [], next: null }),
     askForRun: answers('askForRun', followed),
     reset: answers('reset', followed),
@@ -61,15 +62,8 @@ const OPERATIONS: { readonly [name: string]: (control: Control) => Promise<unkno
   preview: control => control.preview({ sync: 's', op: undefined, key: undefined, rows: 1 }, signal),
   syncs: control => control.syncs({ limit: 1, after: undefined }, signal),
   resources: control => control.resources({ limit: 1, after: undefined }, signal),
-  attempts: control =>
-    control.attempts(
-      {
-        ...{ run: 'R', sync: undefined, key: undefined, status: undefined, since: undefined },
-        limit: 1,
-        after: undefined,
-      },
-      signal,
-    ),
+  attempts: control => control.attempts({ run: 'R', limit: 1, after: undefined }, signal),
+  request: control => control.request('R.0.0', signal),
   failed: control =>
     control.failed(
       { sync: 's', run: undefined, key: undefined, status: undefined, limit: 1, after: undefined },

@@ -2,6 +2,7 @@
 import type {
   AttemptsPage,
   FailedPage,
+  RequestView,
   ResourcesPage,
   RunsPage,
   RunView,
@@ -78,6 +79,11 @@ export class ControlFor implements Control {
   async attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
     assertMay(this.#roles, ROLE_OF.attempts)
     return await this.#control.attempts(query, signal)
+  }
+
+  async request(id: string, signal: AbortSignal): Promise<RequestView> {
+    assertMay(this.#roles, ROLE_OF.request)
+    return await this.#control.request(id, signal)
   }
 
   async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {

@@ -3,9 +3,11 @@
  * folder, from Kafka or from a server.
  */
 import type {
+  AttemptOutcome,
   AttemptsPage,
   FailedPage,
   PreviewView,
+  RequestView,
   ResourcesPage,
   RunsPage,
   RunView,
@@ -25,13 +27,23 @@ export interface Paging {
 }
 
 export interface AttemptsQuery extends Paging {
-  readonly run: string | undefined
-  readonly sync: string | undefined
+  readonly run?: string | undefined
+  readonly sync?: string | undefined
   /** A primary key as text; a composite one as a JSON array. */
-  readonly key: string | undefined
-  readonly status: number | undefined
-  /** Milliseconds since 1970. */
-  readonly since: number | undefined
+  readonly key?: string | undefined
+  readonly trigger?: Op | undefined
+  /** A status such as `422`, or a class such as `4xx`. */
+  readonly status?: string | undefined
+  readonly outcome?: AttemptOutcome | undefined
+  /** Milliseconds since 1970: from the first, inclusive, to the second, exclusive. */
+  readonly since?: number | undefined
+  readonly until?: number | undefined
+  /** A text that the error has, whatever its case. */
+  readonly search?: string | undefined
+  /** True to look for that text in bodies, too, as far as they are held. */
+  readonly searchesBodies?: boolean | undefined
+  /** False to leave out headers and bodies. Default: with them. */
+  readonly details?: boolean | undefined
 }
 
 export interface FailedQuery extends Paging {
@@ -52,8 +64,13 @@ export interface RunHistory {
   run(id: string, signal: AbortSignal): Promise<RunView>
   /** The state of a run, and each state that comes after it. It is done once the run has ended. */
   follow(id: string, signal: AbortSignal): AsyncIterable<RunView>
-  /** In the order of time, the newest first. */
+  /**
+   * In the order of time, the newest first. A page may have fewer than its limit, or none, and still a
+   * `next`: a search that takes long goes on there.
+   */
   attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage>
+  /** A request by its id, with all attempts at it. Throws `not-found` once nothing of it is held. */
+  request(id: string, signal: AbortSignal): Promise<RequestView>
   /** By key. */
   failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage>
 }
@@ -86,7 +103,10 @@ export interface FollowedRun {
 export type PreviewedRequest = PreviewView['requests'][number]
 export type RejectedRows = NonNullable<PreviewView['rejected']>[number]
 
-/** A request, or rows that cannot become a request. */
+/**
+ * A request, or rows that cannot become a request. `sample` is true if no row of its trigger waits: a row of
+ * the model stands for one.
+ */
 export type Previewed =
   ({ readonly kind: 'request' } & PreviewedRequest) | ({ readonly kind: 'rejected' } & RejectedRows)
 
@@ -98,6 +118,7 @@ export interface Narrowing {
   readonly rows: number | undefined
 }
 
+/** `op` of which no row waits is shown on a sample row. */
 export interface PreviewQuery extends Narrowing {
   readonly sync: string
 }

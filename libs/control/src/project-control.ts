@@ -3,6 +3,7 @@ import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type {
   AttemptsPage,
   FailedPage,
+  RequestView,
   ResourcesPage,
   RunsPage,
   RunView,
@@ -132,6 +133,10 @@ export class ProjectControl implements Control {
 
   async attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
     return await (await this.#opened(signal)).attempts(query, signal)
+  }
+
+  async request(id: string, signal: AbortSignal): Promise<RequestView> {
+    return await (await this.#opened(signal)).request(id, signal)
   }
 
   async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {

@@ -44,6 +44,7 @@ export const ROLE_OF: { readonly [O in Operation]: Role } = {
   syncs: 'view',
   resources: 'view',
   attempts: 'read',
+  request: 'read',
   failed: 'read',
   preview: 'read',
   publish: 'edit',

@@ -7,6 +7,13 @@ export function unknownSync(name: string, known: Iterable<string>): SluiceError 
   return new SluiceError('not-found', `There is no sync \`${name}\`${hint}`)
 }
 
+export function unknownRequest(id: string): SluiceError {
+  return new SluiceError(
+    'not-found',
+    `There is no request \`${id}\`: \`sluice attempts --json\` has the ids of those that are still held.`,
+  )
+}
+
 export function unknownRun(id: string): SluiceError {
   return new SluiceError('not-found', `There is no run \`${id}\`; \`sluice runs\` lists the runs.`)
 }

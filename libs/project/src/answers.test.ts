@@ -121,7 +121,21 @@ describe('errors.answers', () => {
     [
       'answers: [{ status: 409, sa: exists }]',
       '9:36 errors.answers[0].sa: sync `s`: unknown field `sa`; did you mean `as`? The fields of `errors.answers[0]` are ' +
-        '`status`, `json`, `body`, `as`',
+        '`status`, `json`, `body`, `as`, `error`, `retry`',
+    ],
+    [
+      'answers: [{ status: 409, as: exists, retry: next-run }]',
+      expect.stringMatching(
+        /^9:\d+ errors\.answers\[0\]\.retry: .*no `retry` here: only what is `rejected` or/,
+      ),
+    ],
+    [
+      'answers: [{ status: 409, as: rejected, retry: never }]',
+      expect.stringMatching(/errors\.answers\[0\]\.retry: .*wanted `next-run`, found `never`/),
+    ],
+    [
+      'answers: [{ status: 409, as: rejected, error: message }]',
+      expect.stringMatching(/errors\.answers\[0\]\.error: .*wanted a JSONPath, which begins with \$/),
     ],
     [
       'answers: [{ as: exists }]',
@@ -190,6 +204,7 @@ describe('errors.rowResults and errors.splitBatches', () => {
     ],
     [`{ items: "$.a[*]", json: "$[?x]", as: rejected }`, /json: .*filters are not supported/],
     [`{ items: "$.a[*]", as: rejected, error: message }`, /error: .*wanted a JSONPath/],
+    [`{ items: "$.a[*]", as: throttled, retry: next-run }`, /retry: .*no `retry` here/],
     [`{ items: "$.a[*]", as: rejected, status: 400 }`, /unknown field `status`/],
   ])('report %s with its place', (rule, problem) => {
     expect(problemsOf(rules(rule))).toEqual([expect.stringMatching(problem)])

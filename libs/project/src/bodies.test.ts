@@ -66,7 +66,7 @@ describe('a body', () => {
     [
       ` { jsn: a }`,
       '9:13 triggers.added.body.jsn: sync `s`: unknown field `jsn`; did you mean `json`? The fields of `triggers.added.body` are ' +
-        '`json`, `jsonColumn`, `wrap`, `fields`, `xml`, `form`, `text`',
+        '`json`, `jsonColumn`, `wrap`, `fields`, `whenNull`, `xml`, `form`, `text`',
     ],
     [` '{}'`, `9:11 triggers.added.body: sync \`s\`: wanted a map with one of ${KINDS}, found \`{}\``],
     ['', `9:10 triggers.added.body: sync \`s\`: wanted a map with one of ${KINDS}, found nothing`],

@@ -32,11 +32,14 @@ const variables = z.object({
   SLUICE_SOURCE_MAX_TIME: duration.optional(),
 })
 
-/** Throws `config` if a variable is wrong. Sources may read everything if the operator names no folder. */
-export function fileSourceLimits(env: Environment): FileSourceLimits {
+/**
+ * Throws `config` if a variable is wrong. `rootsUnset` are the folders that sources may read if the operator
+ * names none. Where authors are strangers to the machine, that has to be no folder. Null means any.
+ */
+export function fileSourceLimits(env: Environment, rootsUnset: readonly string[] | null): FileSourceLimits {
   const read = parseEnvironment(variables, env)
   return {
-    roots: read.SLUICE_SOURCE_ROOTS ?? null,
+    roots: read.SLUICE_SOURCE_ROOTS ?? rootsUnset,
     ...(read.SLUICE_SOURCE_MAX_ROWS === undefined ? {} : { maxRows: read.SLUICE_SOURCE_MAX_ROWS }),
     ...(read.SLUICE_SOURCE_MAX_BYTES === undefined ? {} : { maxBytes: read.SLUICE_SOURCE_MAX_BYTES }),
     ...(read.SLUICE_SOURCE_MAX_SPILL === undefined ? {} : { maxSpillBytes: read.SLUICE_SOURCE_MAX_SPILL }),

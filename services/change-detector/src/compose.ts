@@ -35,12 +35,10 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   const { logger, metrics, mask, signal } = context
   const { env } = config
   const budget = memoryBudget(config.memoryBytes)
-  const fileLimits = fileSourceLimits(env)
+  const fileLimits = fileSourceLimits(env, [])
   const privateNetworks = sourcePrivateNetworks(env, 'refused')
-  if (fileLimits.roots === null)
-    logger.warn(
-      'SLUICE_SOURCE_ROOTS is not set: those who write projects may read every file that this process can read',
-    )
+  if (fileLimits.roots?.length === 0)
+    logger.info('SLUICE_SOURCE_ROOTS is not set: runs of syncs whose source is of type duckdb fail')
   const dataDir = resolve(config.dataDir)
   makePrivateFolders(dataDir, { below: FOLDERS, tell: notice => logger.warn(notice) })
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }

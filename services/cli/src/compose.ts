@@ -23,7 +23,7 @@ import { dataDirOf, hasEmbeddedHistory } from '@sluice/embedded/state-folder'
 import type { Project } from '@sluice/project/project'
 import { assertSecrets } from '@sluice/project/checks/assert-secrets'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
-import type { Environment } from '@sluice/runtime/environment'
+import { secretOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
 import {
   boundSecrets,
@@ -47,6 +47,8 @@ export interface ProjectOptions {
   readonly signal: AbortSignal
   /** Tells a person a sentence beside the result of the command. */
   readonly tell: (notice: string) => void
+  /** Folders that sources on files may read if `SLUICE_SOURCE_ROOTS` names none. Default: any folder. */
+  readonly sourceRoots?: readonly string[]
 }
 
 interface ControlOptions extends ProjectOptions {
@@ -141,12 +143,18 @@ export async function openUp(options: ProjectOptions): Promise<Up> {
     import('./folder/serve-folder.ts'),
     import('./cli-logger.ts'),
   ])
+  // Whoever has a token may be somebody else than the user of this process, whose files are not theirs.
+  const of = hasTokens(options.env) ? { ...options, sourceRoots: [options.dir] } : options
   return await serveFolder({
-    ...options,
+    ...of,
     dataDir: dataDirOf(options.dir),
-    openPipeline: () => openEmbedded({ ...options, newRunId: newUlid, mask }),
-    place: folderPlaceOf(options, { isAtWork: true }),
+    openPipeline: () => openEmbedded({ ...of, newRunId: newUlid, mask }),
+    place: folderPlaceOf(of, { isAtWork: true }),
   })
+}
+
+function hasTokens(env: Environment): boolean {
+  return ['SLUICE_TOKEN', 'SLUICE_READ_TOKEN'].some(name => secretOf(env, name) !== undefined)
 }
 
 /**

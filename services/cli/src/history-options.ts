@@ -2,6 +2,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { RunScope } from '@sluice/contracts/records'
 import { duration } from '@sluice/contracts/resources'
+import { statusRange } from '@sluice/domain/answers/status-filter'
 import { numberOption, terminalColumns, textOption } from './command.ts'
 import type { CommandArgs, CommandContext, OptionSpec } from './command.ts'
 import type { OutputOptions } from './output/wording.ts'
@@ -43,6 +44,16 @@ export const STATUS_OPTION: OptionSpec = {
   help: 'only answers with this HTTP status',
 }
 
+/** The status or class that `--status` names. Throws `usage` for a text that is neither. */
+export function statusOption(args: CommandArgs): string | undefined {
+  const text = textOption(args, 'status')?.toLowerCase()
+  if (text === undefined || statusRange(text) !== null) return text
+  throw new SluiceError(
+    'usage',
+    `\`--status\` wants an HTTP status such as 422, or a class such as 4xx, found \`${text}\`.`,
+  )
+}
+
 /** The failed rows that `--key` and `--status` choose. Without these options it chooses all. */
 export function failedScope(args: CommandArgs): RunScope {
   return { as: null, key: keyOption(args) ?? null, status: numberOption(args, 'status') ?? null }
@@ -60,17 +71,21 @@ export function outputOptions({ color, called, stdout }: CommandContext): Output
 }
 
 /**
- * Parses a point in time as people write it: how long ago (`2h`), or a date and time. Returns milliseconds
- * since
- * 1970. Throws `usage` for other texts.
+ * The point in time that an option names, as people write it: how long ago (`2h`), or a date and time. In
+ * milliseconds since 1970; undefined without the option. Throws `usage` for other texts.
  */
-export function parseSince(text: string, now: number): number {
+export function timeOption(args: CommandArgs, name: string, now: number): number | undefined {
+  const text = textOption(args, name)
+  return text === undefined ? undefined : parseTime(name, text, now)
+}
+
+function parseTime(name: string, text: string, now: number): number {
   const ago = duration.safeParse(text)
   if (ago.success) return now - ago.data
   const at = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN
   if (!Number.isNaN(at)) return at
   throw new SluiceError(
     'usage',
-    `\`--since\` wants how long ago (30s, 15m, 2h, 7d) or a time such as 2026-03-01T14:00:00Z, found \`${text}\`.`,
+    `\`--${name}\` wants how long ago (30s, 15m, 2h, 7d) or a time such as 2026-03-01T14:00:00Z, found \`${text}\`.`,
   )
 }

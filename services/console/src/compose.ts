@@ -45,7 +45,8 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
     openNextRun: async (definition, ending) => {
       const { openNextRun } = await import('@sluice/embedded/compose')
       const tell = (notice: string): void => logger.info(notice)
-      return await openNextRun({ definition, env, logger, newRunId, dir: '/', signal: ending, mask, tell })
+      const of = { env, logger, newRunId, dir: '/', sourceRoots: [], mask, tell }
+      return await openNextRun({ ...of, definition, signal: ending })
     },
   })
   const neverCancelled = new AbortController().signal

@@ -93,6 +93,26 @@ describe('a part that waits', () => {
     expect(lives.counts()).toMatchObject({ delivered: 3, requests: 2, attempts: 2 })
   })
 
+  it('has only the rows that no rule leaves to the next run', async () => {
+    const [failed] = BY_INDEX
+    const rowResults = [{ ...failed, json: '$.final', retry: 'next-run' }, ...BY_INDEX]
+    await lives.begin([...'abc'], { errors: { retry: 'now', attempts: 1, rowResults } })
+    lives.api = keys =>
+      keys.length === 3 ? { status: 207, body: { errors: [{ index: 0, final: true }, { index: 2 }] } } : OK
+    await lives.finish()
+    expect(lives.batches).toEqual(['abc', 'c'])
+    expect(await lives.outcomes()).toBe('a:rejected')
+  })
+
+  it('is halved though a rule leaves the rows that are refused alone to the next run', async () => {
+    const answers = [{ status: 422, as: 'rejected', retry: 'next-run' }]
+    await lives.begin([...'ab'], { errors: { ...SPLIT, retry: 'now', answers } })
+    lives.api = keys => (keys.includes('b') ? { status: 422 } : OK)
+    await lives.finish()
+    expect(lives.batches).toEqual(['ab', 'a', 'b'])
+    expect(await lives.outcomes()).toBe('b:rejected')
+  })
+
   it('comes to what its last try had when the run is cancelled', async () => {
     await lives.begin([...'abc'], {
       errors: {

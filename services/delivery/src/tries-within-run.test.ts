@@ -92,6 +92,20 @@ describe('a request whose tries, with `retry: now` and two extra tries,', () => 
     },
   )
 
+  it.each([
+    [{ status: '4xx', as: 'rejected' }, [{ status: 422 }], 1, 'rejected'],
+    [{ status: 422, as: 'rejected' }, [{ status: 500 }, { status: 422 }], 2, 'unknown'],
+    [{ status: 422, as: 'rejected' }, [{ status: 400 }, OK], 2, null],
+    [{ status: 502, as: 'unknown' }, [{ status: 502 }], 1, 'unknown'],
+  ] as const)('meet what %j leaves to the next run: %j', async (rule, fates, tries, outcome) => {
+    await lives.begin(['k'], { errors: { answers: [{ ...rule, retry: 'next-run' }] } })
+    lives.api.script = always(...fates)
+    await lives.finish()
+    expect(lives.api.tries).toHaveLength(tries)
+    expect((await lives.attempts()).at(-1)).toMatchObject({ final: true, nextTryAt: null })
+    expect((await lives.entries()).map(entry => entry.outcome)).toEqual(outcome === null ? [] : [outcome])
+  })
+
   it('removes a row, has no answer and is then not found: the row is gone', async () => {
     await lives.begin(['k'], { row: { op: 'removed', uncertain: false } })
     lives.api.script = always('time-out', { status: 404 })

@@ -82,6 +82,8 @@ export interface EmbeddedOptions {
   readonly mask: (value: string) => void
   /** Tells a person a sentence beside the result of the command. */
   readonly tell: (notice: string) => void
+  /** Folders that sources on files may read if `SLUICE_SOURCE_ROOTS` names none. Default: any folder. */
+  readonly sourceRoots?: readonly string[]
 }
 
 /**
@@ -110,7 +112,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
   const start: Pipeline['start'] = async (only, ends) => {
     await using services = await openServices(
       { ...deps, ...(only === null ? {} : { only }) },
-      { env, mask, ...ends },
+      { ...options, ...ends },
     )
     await runServices(services, ends)
   }
@@ -150,7 +152,7 @@ type Opened = Omit<
 /** Opens what the services need besides the log. */
 async function openServices(
   deps: Opened,
-  of: Ends & Pick<EmbeddedOptions, 'env' | 'mask'>,
+  of: Ends & Pick<EmbeddedOptions, 'env' | 'mask' | 'sourceRoots'>,
 ): Promise<EmbeddedServices & AsyncDisposable> {
   const { dataDir, logger, definitions, vault } = deps
   const { env, mask, drain, abort } = of
@@ -193,7 +195,7 @@ async function openServices(
  * the command reads files with rights of their own, so that any folder will do by default.
  */
 function sourceOptionsOf(
-  { env, mask }: Pick<EmbeddedOptions, 'env' | 'mask'>,
+  { env, mask, sourceRoots }: Pick<EmbeddedOptions, 'env' | 'mask' | 'sourceRoots'>,
   kept: KeptSecrets,
 ): OpenSourceOptions {
   const memoryBytes = queryBytes(memoryBudget(memoryOf(env)))
@@ -202,7 +204,7 @@ function sourceOptionsOf(
     secretFor: told(secretForOf(env, kept), mask),
     memoryBytes,
     privateNetworks,
-    fileLimits: fileSourceLimits(env),
+    fileLimits: fileSourceLimits(env, sourceRoots ?? null),
   }
 }
 

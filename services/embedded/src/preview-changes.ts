@@ -55,20 +55,30 @@ function noticesOf({ baseline, interrupted, diff }: NextChanges, { sync }: Defin
 }
 
 async function* previewed(
-  changes: Parameters<typeof renderChanges>[0],
+  changes: ReturnType<NextChanges['changes']>,
   { definition, target, newRunId }: Omit<Previewing, 'next'>,
 ): AsyncGenerator<Previewed> {
   const run = { id: newRunId(), startedAt: new Date().toISOString() }
   const context = { run, sync: { name: definition.sync.name } }
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-  for await (const { op: trigger, rendered } of renderChanges(changes, definition, context)) {
+  let isSample = false
+  const watched = watching(changes, rows => (isSample = rows.some(row => row.isSample)))
+  for await (const { op: trigger, rendered } of renderChanges(watched, definition, context)) {
     const keys = rendered.rows.map(row => row.key)
+    const sample = isSample ? ({ sample: true } as const) : {}
     if (rendered.kind === 'unrenderable') {
-      yield { kind: 'rejected', trigger, keys, error: rendered.error }
+      yield { kind: 'rejected', trigger, keys, error: rendered.error, ...sample }
       continue
     }
     const { url, headers } = shownRequest(rendered, target)
     const body = rendered.body === null ? null : decoder.decode(rendered.body)
-    yield { kind: 'request', trigger, method: rendered.method, url, headers, body, keys }
+    yield { kind: 'request', trigger, method: rendered.method, url, headers, body, keys, ...sample }
+  }
+}
+
+async function* watching<T>(items: AsyncIterable<T>, see: (item: T) => void): AsyncGenerator<T> {
+  for await (const item of items) {
+    see(item)
+    yield item
   }
 }

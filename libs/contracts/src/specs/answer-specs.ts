@@ -10,23 +10,48 @@ const statusNumber = z
 const statusClass = z.enum(['2xx', '3xx', '4xx', '5xx'])
 const oneStatus = z.union([statusNumber, statusClass], { error: ANSWER_STATUS_WANTED })
 
+/** Whether another try in the same run could help. It is of failures only. */
+const retry = z
+  .literal('next-run')
+  .optional()
+  .describe('next-run: with `retry: now`, it is not tried again in this run.')
+const RETRY_MISPLACED = {
+  path: ['retry'],
+  error: 'no `retry` here: only what is `rejected` or `unknown` is tried again in the same run',
+}
+
+/** Other outcomes are never tried again in the same run. */
+function hasRetryWhereFailed({
+  as,
+  retry,
+}: {
+  readonly as: string
+  readonly retry?: string | undefined
+}): boolean {
+  return retry === undefined || as === 'rejected' || as === 'unknown'
+}
+
 /** What an answer means, if the defaults do not fit the API. All parts of a rule have to fit. */
-export const answerRule = z.strictObject({
-  status: z
-    .union([statusNumber, statusClass, z.array(oneStatus).min(1, 'at least one status')], {
-      error: `${ANSWER_STATUS_WANTED}, or a list of them`,
-    })
-    .describe('409, 4xx or a list such as [404, 410].'),
-  json: filledText
-    .optional()
-    .describe('A JSONPath such as $.errors[0] that finds a value other than null and false in the body.'),
-  body: filledText.optional().describe('A text that the body contains.'),
-  as: z
-    .enum(['delivered', 'rejected', 'unknown', 'throttled', 'exists', 'missing'])
-    .describe(
-      'rejected: not applied; unknown: it may have been; exists, missing: the row is, or is not, there.',
-    ),
-})
+export const answerRule = z
+  .strictObject({
+    status: z
+      .union([statusNumber, statusClass, z.array(oneStatus).min(1, 'at least one status')], {
+        error: `${ANSWER_STATUS_WANTED}, or a list of them`,
+      })
+      .describe('409, 4xx or a list such as [404, 410].'),
+    json: filledText
+      .optional()
+      .describe('A JSONPath such as $.errors[0] that finds a value other than null and false in the body.'),
+    body: filledText.optional().describe('A text that the body contains.'),
+    as: z
+      .enum(['delivered', 'rejected', 'unknown', 'throttled', 'exists', 'missing'])
+      .describe(
+        'rejected: not applied; unknown: it may have been; exists, missing: the row is, or is not, there.',
+      ),
+    error: filledText.optional().describe('A JSONPath to the reason in the body.'),
+    retry,
+  })
+  .refine(hasRetryWhereFailed, RETRY_MISPLACED)
 export const MAX_ANSWER_RULES = 100
 
 const rowByIndex = z.strictObject({
@@ -43,25 +68,28 @@ const rowByColumns = z
 const ROW_WANTED = '`position`, { index: "$.index" }, or columns of the model such as { email: "$.email" }'
 
 /** What an answer says of single rows of a batch. */
-export const rowRule = z.strictObject({
-  items: filledText.describe('A JSONPath to what the answer says of rows, such as $.results[*].'),
-  row: z
-    .union([z.literal('position'), rowByIndex, rowByColumns], { error: ROW_WANTED })
-    .default('position')
-    .describe('How an item names its row; position (default): the first item is of the first row.'),
-  json: filledText
-    .optional()
-    .describe(
-      'A JSONPath that finds a value other than null and false in the item; other items are passed over.',
-    ),
-  body: filledText
-    .optional()
-    .describe('Text that the item contains, as JSON without white space; other items are passed over.'),
-  as: z
-    .enum(['delivered', 'rejected', 'unknown', 'throttled', 'exists', 'missing'])
-    .describe('What became of the row.'),
-  error: filledText.optional().describe('A JSONPath, within the item, to the reason.'),
-})
+export const rowRule = z
+  .strictObject({
+    items: filledText.describe('A JSONPath to what the answer says of rows, such as $.results[*].'),
+    row: z
+      .union([z.literal('position'), rowByIndex, rowByColumns], { error: ROW_WANTED })
+      .default('position')
+      .describe('How an item names its row; position (default): the first item is of the first row.'),
+    json: filledText
+      .optional()
+      .describe(
+        'A JSONPath that finds a value other than null and false in the item; other items are passed over.',
+      ),
+    body: filledText
+      .optional()
+      .describe('Text that the item contains, as JSON without white space; other items are passed over.'),
+    as: z
+      .enum(['delivered', 'rejected', 'unknown', 'throttled', 'exists', 'missing'])
+      .describe('What became of the row.'),
+    error: filledText.optional().describe('A JSONPath, within the item, to the reason.'),
+    retry,
+  })
+  .refine(hasRetryWhereFailed, RETRY_MISPLACED)
 
 const captureName = text.regex(
   /^[A-Za-z_][A-Za-z0-9_]{0,62}$/,

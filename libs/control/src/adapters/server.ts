@@ -7,6 +7,7 @@ import {
   failedPage,
   previewView,
   resourcesPage,
+  requestView,
   runsPage,
   runView,
   secretRemovedView,
@@ -16,6 +17,7 @@ import {
   syncsPage,
   type AttemptsPage,
   type FailedPage,
+  type RequestView,
   type ResourcesPage,
   type RunsPage,
   type RunView,
@@ -129,9 +131,21 @@ class ServerControl implements Control {
     }
   }
 
-  async attempts({ since, ...query }: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
-    const from = since === undefined ? undefined : new Date(since).toISOString()
-    return await this.#client.get(['attempts'], { ...query, since: from }, { signal, answer: attemptsPage })
+  async attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
+    const { since, until, search, searchesBodies, details, ...same } = query
+    const asked = {
+      ...same,
+      since: isoTime(since),
+      until: isoTime(until),
+      q: search,
+      bodies: searchesBodies === true ? 'true' : undefined,
+      details: details === false ? 'false' : undefined,
+    }
+    return await this.#client.get(['attempts'], asked, { signal, answer: attemptsPage })
+  }
+
+  async request(id: string, signal: AbortSignal): Promise<RequestView> {
+    return await this.#client.get(['attempts', id], {}, { signal, answer: requestView })
   }
 
   async failed({ sync, ...query }: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
@@ -207,6 +221,10 @@ class ServerControl implements Control {
       if (!isSluiceError(error)) throw error
     }
   }
+}
+
+function isoTime(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : new Date(ms).toISOString()
 }
 
 async function* previewed(

@@ -1,7 +1,7 @@
 /** The history of a project in which nothing ever ran. */
-import type { AttemptsPage, FailedPage, RunsPage, RunView } from '@sluice/contracts/api'
+import type { AttemptsPage, FailedPage, RequestView, RunsPage, RunView } from '@sluice/contracts/api'
 import type { AttemptsQuery, FailedQuery, Paging, RunHistory } from '../port.ts'
-import { unknownRun, unknownSync } from '../unknown-names.ts'
+import { unknownRequest, unknownRun, unknownSync } from '../unknown-names.ts'
 
 export class EmptyHistory implements RunHistory {
   readonly #syncs: ReadonlySet<string>
@@ -29,6 +29,10 @@ export class EmptyHistory implements RunHistory {
     if (run !== undefined) throw unknownRun(run)
     this.#assertSync(sync)
     return Promise.resolve({ attempts: [], next: null })
+  }
+
+  request(id: string): Promise<RequestView> {
+    return Promise.reject(unknownRequest(id))
   }
 
   async failed({ run, sync }: FailedQuery): Promise<FailedPage> {

@@ -1,11 +1,14 @@
 /** History read from the topics of a pipeline. */
-import type { AttemptsPage, FailedPage, RunsPage, RunView } from '@sluice/contracts/api'
+import type { AttemptsPage, FailedPage, RequestView, RunsPage, RunView } from '@sluice/contracts/api'
 import type { RunEvent } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
 import type { Catalog } from '../catalog.ts'
+import { filterOf } from './attempt-filter.ts'
+import { parseRequestId } from './attempt-views.ts'
 import { notACursor } from './cursor.ts'
 import { readAttempts, type AttemptSync } from './read-attempts.ts'
 import { readFailedRows } from './read-failed-rows.ts'
+import { readRequest } from './read-request.ts'
 import { runView } from './run-views.ts'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 import { syncTopics } from '@sluice/topics/topics'
@@ -13,7 +16,7 @@ import { findDefinition } from '../find-definition.ts'
 import { caughtUpWithRuns } from '../find-run.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { AttemptsQuery, FailedQuery, Paging, RunHistory } from '../port.ts'
-import { unknownRun, unknownSync } from '../unknown-names.ts'
+import { unknownRequest, unknownRun, unknownSync } from '../unknown-names.ts'
 
 export class LogHistory implements RunHistory {
   readonly #pipeline: Pipeline
@@ -76,14 +79,23 @@ export class LogHistory implements RunHistory {
       if (partitions > 0) syncs.push({ sync, incarnation, partitions })
     }
     if (run !== null && run.event.run === null) return { attempts: [], next: null }
-    const { limit, after, key, status, since } = query
-    const filter = {
-      run: run === null ? null : { id: run.event.runId, number: run.event.run ?? 0 },
-      key: key ?? null,
-      status: status ?? null,
-      since: since ?? null,
-    }
-    return readAttempts(this.#pipeline, { syncs, filter, limit, after: after ?? null }, signal)
+    const { limit, after = null, details = true } = query
+    const numbered = run === null ? null : { id: run.event.runId, number: run.event.run ?? 0 }
+    const filter = filterOf(query, numbered)
+    return readAttempts(this.#pipeline, { syncs, filter, limit, after, details }, signal)
+  }
+
+  async request(id: string, signal: AbortSignal): Promise<RequestView> {
+    const of = parseRequestId(id)
+    const run = of === null ? undefined : this.#runNamed(of.run)
+    if (of === null || run === undefined) throw unknownRequest(id)
+    const { sync, incarnation } = run.runs
+    const { partition, seq } = of
+    if (partition >= (await this.#partitions(sync, signal))) throw unknownRequest(id)
+    const place = { sync, incarnation, partition, runId: run.event.runId, run: run.event.run ?? 0, seq }
+    const view = await readRequest(this.#pipeline, place, signal)
+    if (view === null) throw unknownRequest(id)
+    return view
   }
 
   async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
@@ -116,8 +128,12 @@ export class LogHistory implements RunHistory {
     )
   }
 
+  #runNamed(id: string): { readonly event: RunEvent; readonly runs: SyncRuns } | undefined {
+    return this.#events().find(({ event }) => event.runId === id.toUpperCase())
+  }
+
   #find(id: string): { readonly event: RunEvent; readonly runs: SyncRuns } {
-    const found = this.#events().find(({ event }) => event.runId === id.toUpperCase())
+    const found = this.#runNamed(id)
     if (found !== undefined) return found
     throw unknownRun(id)
   }

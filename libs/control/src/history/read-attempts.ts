@@ -2,28 +2,25 @@
  * Requests and answers as sent and received, the newest first. They are read backwards from the topics
  * `attempts` and `requests`.
  */
-import { isIntent } from '@sluice/domain/answers/intent'
 import type { AttemptView } from '@sluice/contracts/api'
-import { isSluiceError } from '@sluice/contracts/errors'
-import type { Attempt, Request, Unrenderable } from '@sluice/contracts/records'
-import { decodeEach, readOwned } from '@sluice/topics/owned-reader'
+import type { Attempt } from '@sluice/contracts/records'
+import { isIntent } from '@sluice/domain/answers/intent'
+import { decodeEach } from '@sluice/topics/owned-reader'
 import { at, syncTopics } from '@sluice/topics/topics'
+import type { LogRecord } from '@sluice/message-log/port'
+import { matches, matchesRequest, type AttemptsFilter } from './attempt-filter.ts'
+import { attemptView, keysOf } from './attempt-views.ts'
 import { formatCursor, parseCursor } from './cursor.ts'
 import type { HistoryDeps } from './history-deps.ts'
+import { readRequests } from './read-requests.ts'
+
+/** Records are decoded, and their requests read, so many at a time. */
+const MOST_AT_ONCE = 500
 
 export interface AttemptSync {
   readonly sync: string
   readonly incarnation: string
   readonly partitions: number
-}
-
-export interface AttemptsFilter {
-  /** Only attempts of this run: its ULID, and its number. Reading stops at attempts of lower numbers. */
-  readonly run: { readonly id: string; readonly number: number } | null
-  readonly key: string | null
-  readonly status: number | null
-  /** ms since 1970. */
-  readonly since: number | null
 }
 
 interface Found {
@@ -42,6 +39,8 @@ export async function readAttempts(
     readonly filter: AttemptsFilter
     readonly limit: number
     readonly after: string | null
+    /** False to leave out headers and bodies. */
+    readonly details: boolean
   },
   signal: AbortSignal,
 ): Promise<{ readonly attempts: AttemptView[]; readonly next: string | null }> {
@@ -81,6 +80,14 @@ function newestFirst(a: Found, b: Found): number {
   return b.offset - a.offset
 }
 
+interface PartitionQuery {
+  readonly filter: AttemptsFilter
+  readonly limit: number
+  readonly before: number | undefined
+  readonly place: string
+  readonly details: boolean
+}
+
 class PartitionAttempts {
   readonly #deps: HistoryDeps
   readonly #sync: AttemptSync
@@ -93,103 +100,64 @@ class PartitionAttempts {
   }
 
   /** Gives at most one attempt more than the limit, so that the caller can tell whether there are more. */
-  async read(
-    query: {
-      readonly filter: AttemptsFilter
-      readonly limit: number
-      readonly before: number | undefined
-      readonly place: string
-    },
-    signal: AbortSignal,
-  ): Promise<Found[]> {
-    const { log, io, prefix } = this.#deps
-    const { filter, limit, before, place } = query
+  async read(query: PartitionQuery, signal: AbortSignal): Promise<Found[]> {
+    const { log, prefix } = this.#deps
+    const { limit, before } = query
     const target = at(syncTopics(prefix, this.#sync.sync).attempts, this.#partition)
     const found: Found[] = []
     const backwards = log.readBackwards(target, { signal, ...(before === undefined ? {} : { before }) })
-    for await (const stored of backwards) {
-      // A record that cannot be decoded is not an attempt of Sluice.
-      const [placed] = await decodeEach(io, [stored], signal)
-      if (placed?.record?.name !== 'sluice.Attempt') continue
-      const attempt = placed.record.value
-      if (attempt.incarnation !== this.#sync.incarnation || isIntent(attempt)) continue
-      if (filter.run !== null && attempt.run < filter.run.number) break
-      if (!matches(filter, attempt)) continue
-      const request = await this.#request(attempt.requestOffset, signal)
-      const keys = keysOf(attempt, request)
-      if (filter.key !== null && !keys.includes(filter.key)) continue
-      const view = attemptView(attempt, request, this.#viewPlace(keys))
-      found.push({ view, sortedAs: attempt.startedAt, place, offset: placed.offset })
-      if (found.length > limit) break
+    for await (const records of inChunks(backwards, Math.min(limit + 1, MOST_AT_ONCE))) {
+      const { chunk, isOver } = await this.#matching(records, query, signal)
+      found.push(...chunk)
+      if (isOver || found.length > limit) break
     }
-    return found
-  }
-
-  #viewPlace(keys: string[]): { readonly sync: string; readonly partition: number; readonly keys: string[] } {
-    return { sync: this.#sync.sync, partition: this.#partition, keys }
+    return found.slice(0, limit + 1)
   }
 
   /**
-   * The request of an attempt, for its body, which `attempts` does not repeat. Null once it is trimmed, or if
-   * it cannot be read.
+   * The attempts among records that follow each other backwards. It is over before those of an earlier run.
    */
-  async #request(offset: number, signal: AbortSignal): Promise<Request | Unrenderable | null> {
-    const { log, io, prefix } = this.#deps
-    const target = at(syncTopics(prefix, this.#sync.sync).requests, this.#partition)
-    const { incarnation } = this.#sync
-    const reading = { log, io, target, incarnation, stage: 'requests', signal } as const
-    try {
-      for await (const batch of readOwned({ ...reading, from: offset, to: offset + 1 })) {
-        const record = batch.records[0]?.record
-        if (record?.name === 'sluice.Request' || record?.name === 'sluice.Unrenderable') return record.value
-      }
-    } catch (error) {
-      if (!isSluiceError(error, 'offset-out-of-range') && !isSluiceError(error, 'corrupt')) throw error
+  async #matching(
+    records: readonly LogRecord[],
+    { filter, place, details }: PartitionQuery,
+    signal: AbortSignal,
+  ): Promise<{ readonly chunk: readonly Found[]; readonly isOver: boolean }> {
+    const { incarnation, sync } = this.#sync
+    const partition = this.#partition
+    const attempts: { readonly attempt: Attempt; readonly offset: number }[] = []
+    let isOver = false
+    // A record that cannot be decoded is not an attempt of Sluice.
+    for (const { record, offset } of await decodeEach(this.#deps.io, records, signal)) {
+      if (record?.name !== 'sluice.Attempt') continue
+      const attempt = record.value
+      if (attempt.incarnation !== incarnation || isIntent(attempt)) continue
+      isOver = filter.run !== null && attempt.run < filter.run.number
+      if (isOver) break
+      if (matches(filter, attempt)) attempts.push({ attempt, offset })
     }
-    return null
+    const offsets = attempts.map(({ attempt }) => attempt.requestOffset)
+    const of = { sync, incarnation, partition, offsets }
+    const requests = await readRequests(this.#deps, of, signal)
+    const chunk = attempts.flatMap(({ attempt, offset }) => {
+      const request = requests.get(attempt.requestOffset)?.value ?? null
+      const keys = keysOf(attempt, request)
+      if (!matchesRequest(filter, { attempt, request, keys })) return []
+      const view = attemptView(attempt, { request, sync, partition, keys, details })
+      return [{ view, sortedAs: attempt.startedAt, place, offset }]
+    })
+    return { chunk, isOver }
   }
 }
 
-/** The keys of the rows that it sent: of all rows of the request, or of those of a part. */
-function keysOf(attempt: Attempt, request: Request | Unrenderable | null): string[] {
-  const keys = request?.rows.map(row => row.key) ?? []
-  // An attempt of an earlier version has no such field.
-  const part: readonly number[] | null | undefined = attempt.part
-  return part === null || part === undefined ? keys : part.flatMap(position => keys[position] ?? [])
-}
-
-function matches(filter: AttemptsFilter, attempt: Attempt): boolean {
-  if (filter.run !== null && attempt.runId !== filter.run.id) return false
-  if (filter.status !== null && attempt.status !== filter.status) return false
-  return filter.since === null || attempt.startedAt >= filter.since
-}
-
-function attemptView(
-  attempt: Attempt,
-  request: Request | Unrenderable | null,
-  of: { readonly sync: string; readonly partition: number; readonly keys: string[] },
-): AttemptView {
-  const whole = request !== null && 'body' in request ? request.body : null
-  const body = whole === null ? null : new TextDecoder('utf-8', { ignoreBOM: true }).decode(whole)
-  return {
-    requestId: `${attempt.runId}.${of.partition}.${attempt.seq}`,
-    run: attempt.runId,
-    sync: of.sync,
-    trigger: attempt.trigger,
-    attempt: attempt.attempt,
-    keys: of.keys,
-    method: attempt.method,
-    url: attempt.url,
-    status: attempt.status,
-    outcome: attempt.outcome,
-    startedAt: new Date(attempt.startedAt).toISOString(),
-    durationMs: attempt.durationMs,
-    requestHeaders: { ...attempt.requestHeaders },
-    requestBody: Array.isArray(attempt.part) ? attempt.partBody : body,
-    responseHeaders: { ...attempt.responseHeaders },
-    responseBody: attempt.responseBody,
-    error: attempt.error,
+async function* inChunks<T>(all: AsyncIterable<T>, size: number): AsyncGenerator<readonly T[]> {
+  let chunk: T[] = []
+  for await (const one of all) {
+    chunk.push(one)
+    if (chunk.length < size) continue
+    yield chunk
+    chunk = []
   }
+  if (chunk.length > 0) yield chunk
 }
 
 function areCursorEntries(value: unknown): value is [string, number][] {

@@ -1,5 +1,6 @@
 /** Failed rows and attempts, read from topics that hold other records too. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { AttemptsQuery } from '../port.ts'
 import type { Attempt, RetryEntry } from '@sluice/contracts/records'
 import { at, markerKey, syncTopics, textKey } from '@sluice/topics/topics'
 import { plainMarker } from '@sluice/partition/take-over'
@@ -12,7 +13,9 @@ import {
   SYNC,
 } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
-import { readAttempts, type AttemptsFilter } from './read-attempts.ts'
+import { filterOf } from './attempt-filter.ts'
+import { readAttempts } from './read-attempts.ts'
+import { readRequest } from './read-request.ts'
 import { readFailedRows, type FailedRowsQuery } from './read-failed-rows.ts'
 
 const { signal } = new AbortController()
@@ -128,12 +131,17 @@ describe('the attempts of a sync', () => {
     await world.append(at(topics.attempts, partition), [{ key: textKey(key), value }])
   }
   async function read(
-    of: { filter?: Partial<AttemptsFilter>; limit?: number; after?: string | null } = {},
+    of: {
+      filter?: Omit<Partial<AttemptsQuery>, 'run'>
+      run?: { id: string; number: number }
+      limit?: number
+      after?: string | null
+    } = {},
   ): Promise<{ readonly attempts: readonly Shown[]; readonly next: string | null }> {
-    const filter = { run: null, key: null, status: null, since: null, ...of.filter }
+    const filter = filterOf({ limit: 1, after: undefined, ...of.filter }, of.run ?? null)
     const syncs = [{ sync: SYNC, incarnation: INCARNATION, partitions: PARTITIONS }]
     const { limit = 100, after = null } = of
-    return await readAttempts(world, { syncs, filter, limit, after }, signal)
+    return await readAttempts(world, { syncs, filter, limit, after, details: true }, signal)
   }
   type Shown = Awaited<ReturnType<typeof readAttempts>>['attempts'][number]
   const keysOf = ({ attempts }: { readonly attempts: readonly Shown[] }) =>
@@ -187,11 +195,42 @@ describe('the attempts of a sync', () => {
     await send(0, { key: 'a', run: 1, runId: 'RUN1', status: 422, startedAt: 10 })
     await send(0, { key: 'b', run: 2, runId: 'RUN2', startedAt: 20 })
     await send(1, { key: 'a', run: 2, runId: 'RUN2', startedAt: 30 })
-    expect(keysOf(await read({ filter: { run: { id: 'RUN2', number: 2 } } }))).toEqual(['a', 'b'])
-    expect(keysOf(await read({ filter: { run: { id: 'RUN1', number: 1 } } }))).toEqual(['a'])
+    expect(keysOf(await read({ run: { id: 'RUN2', number: 2 } }))).toEqual(['a', 'b'])
+    expect(keysOf(await read({ run: { id: 'RUN1', number: 1 } }))).toEqual(['a'])
     expect(keysOf(await read({ filter: { key: 'b' } }))).toEqual(['b'])
-    expect(keysOf(await read({ filter: { status: 422 } }))).toEqual(['a'])
+    expect(keysOf(await read({ filter: { status: '422' } }))).toEqual(['a'])
     expect(keysOf(await read({ filter: { since: 20 } }))).toEqual(['a', 'b'])
+    expect(keysOf(await read({ filter: { since: 10, until: 30 } }))).toEqual(['b', 'a'])
+  })
+
+  it('may be asked for by trigger, outcome, class of status, and what the API said', async () => {
+    const failed = { outcome: 'rejected', status: 422, error: 'HTTP 422: no E-Mail' } as const
+    await send(0, { ...failed, key: 'a', startedAt: 10, responseBody: 'Field "mail"' })
+    await send(0, { key: 'b', trigger: 'removed', body: '{"mail":1}', startedAt: 20 })
+    await send(1, { key: 'c', outcome: 'unknown', status: null, error: 'timed out', startedAt: 30 })
+    expect(keysOf(await read({ filter: { status: '4xx' } }))).toEqual(['a'])
+    expect(keysOf(await read({ filter: { trigger: 'removed' } }))).toEqual(['b'])
+    expect(keysOf(await read({ filter: { outcome: 'unknown' } }))).toEqual(['c'])
+    expect(keysOf(await read({ filter: { search: 'e-mail' } }))).toEqual(['a'])
+    expect(keysOf(await read({ filter: { search: 'field' } }))).toEqual([])
+    expect(keysOf(await read({ filter: { search: 'MAIL', searchesBodies: true } }))).toEqual(['b', 'a'])
+  })
+
+  it('of one request are shown together, with its rows and its waits', async () => {
+    await send(0, { key: 'a', seq: 3, attempt: 1, outcome: 'throttled', startedAt: 10, durationMs: 5 })
+    const again = sampleAttempt({ seq: 3, attempt: 2, startedAt: 40, requestOffset: 0 })
+    await send(0, { key: 'b', seq: 4 })
+    await world.append(at(topics.attempts, 0), [
+      { key: textKey('a'), value: world.io.encode('Attempt', again) },
+    ])
+    const of = { sync: SYNC, incarnation: INCARNATION, partition: 0, runId: 'RUN1', run: 1 }
+    const view = await readRequest(world, { ...of, seq: 3 }, signal)
+    expect(view).toMatchObject({ requestId: 'RUN1.0.3', request: { rows: [{ key: 'a', op: 'added' }] } })
+    expect(view?.attempts).toMatchObject([
+      { attempt: 1, outcome: 'throttled' },
+      { attempt: 2, outcome: 'delivered', timing: { queuedMs: 25 } },
+    ])
+    expect(await readRequest(world, { ...of, seq: 5 }, signal)).toBeNull()
   })
 
   it('come in pages that hold each of them once, wherever they are', async () => {

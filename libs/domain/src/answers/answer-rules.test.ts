@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { AnswerRuleSpec } from '@sluice/contracts/specs/answer-specs'
 import { AnswerBody } from './answer-body.ts'
-import { compileAnswerRules, meaningOf } from './answer-rules.ts'
+import { parseJsonPath } from './json-path.ts'
+import { compileAnswerRules, meaningOf, reasonAt } from './answer-rules.ts'
 
 /** What the rules make of an answer: the outcome of the rule that fits, or `default`, or `untold`. */
 function meaning(
@@ -11,7 +12,7 @@ function meaning(
   cut: string | null = null,
 ): string {
   const found = meaningOf(compileAnswerRules(rules), status, new AnswerBody(text, cut))
-  return found.kind === 'rule' ? found.as : found.kind
+  return found.kind === 'rule' ? found.rule.as : found.kind
 }
 
 describe('a rule for answers', () => {
@@ -96,5 +97,22 @@ describe('a rule for answers', () => {
     expect(() => compileAnswerRules([{ status: 200, json: '$..x', as: 'rejected' }])).toThrow(
       expect.objectContaining({ code: 'config' }),
     )
+  })
+})
+
+describe('the reason that an answer gives', () => {
+  it.each([
+    ['$.message', '{"message":"no such city"}', 'no such city'],
+    ['$.errors[*].text', '{"errors":[{"text":"first"},{"text":"second"}]}', 'first'],
+    ['$.message', '{"message":{"code":9223372036854775807}}', '{"code":9223372036854775807}'],
+    ['$.message', '{"message":null}', null],
+    ['$.message', '{}', null],
+    ['$.message', 'Bad Request', null],
+  ])('at %s of %s is %j', (text, body, reason) => {
+    const parsed = parseJsonPath(text)
+    const path = parsed.kind === 'path' ? parsed.path : null
+    expect(path).not.toBeNull()
+    expect(reasonAt(path, new AnswerBody(body, null))).toBe(reason)
+    expect(reasonAt(path, new AnswerBody(body, 'the answer is longer'))).toBeNull()
   })
 })

@@ -11,10 +11,14 @@ export interface AnswerRule {
   /** Fits if the body contains it. */
   readonly body: string | null
   readonly as: AnswerRuleSpec['as']
+  /** Where the body has the reason. */
+  readonly error: JsonPath | null
+  /** True: another try in the same run would hear the same. */
+  readonly waitsForNextRun: boolean
 }
 
 export type AnswerMeaning =
-  | { readonly kind: 'rule'; readonly as: AnswerRuleSpec['as'] }
+  | { readonly kind: 'rule'; readonly rule: AnswerRule }
   /** No rule fits. */
   | { readonly kind: 'default' }
   /** A rule may fit, and what it looks at could not be read: then nobody knows. */
@@ -22,11 +26,13 @@ export type AnswerMeaning =
 
 /** Throws `config` for a wrong JSONPath. A checked project has none. */
 export function compileAnswerRules(specs: readonly AnswerRuleSpec[]): readonly AnswerRule[] {
-  return specs.map(({ status, json, body, as }) => ({
+  return specs.map(({ status, json, body, as, error, retry }) => ({
     statuses: Array.isArray(status) ? status : [status],
     json: json === undefined ? null : compileJsonPath(json),
     body: body ?? null,
     as,
+    error: error === undefined ? null : compileJsonPath(error),
+    waitsForNextRun: retry === 'next-run',
   }))
 }
 
@@ -47,7 +53,7 @@ export function meaningOf(rules: readonly AnswerRule[], status: number, body: An
     const text = containsText(rule.body, body)
     const json = findsValue(rule.json, body)
     if (text === 'no' || json === 'no') continue
-    if (text === 'yes' && json === 'yes') return { kind: 'rule', as: rule.as }
+    if (text === 'yes' && json === 'yes') return { kind: 'rule', rule }
     return { kind: 'untold', why: body.cut ?? (body.json.kind === 'untold' ? body.json.why : '') }
   }
   return { kind: 'default' }
@@ -67,4 +73,27 @@ function findsValue(path: JsonPath | null, body: AnswerBody): 'yes' | 'no' | 'un
   const { json } = body
   if (json.kind !== 'json') return json.kind === 'none' ? 'no' : 'untold'
   return valuesAt(path, json.value).some(value => value !== null && value !== false) ? 'yes' : 'no'
+}
+
+/** The reason that an answer gives at a path; null if there is none. */
+export function reasonAt(path: JsonPath | null, body: AnswerBody): string | null {
+  if (path === null || body.json.kind !== 'json') return null
+  return textOfReason(valuesAt(path, body.json.value)[0])
+}
+
+/**
+ * A text as it is, and anything else as JSON. Null for what is not there, and for what is nested too deep.
+ */
+export function textOfReason(value: unknown): string | null {
+  if (value === undefined || value === null) return null
+  return typeof value === 'string' ? value : jsonOf(value)
+}
+
+/** Null if it is nested too deep to be written. */
+export function jsonOf(value: unknown): string | null {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return null
+  }
 }

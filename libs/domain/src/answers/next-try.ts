@@ -53,14 +53,16 @@ export function nextTryMs(
 
 /**
  * `exists` and `missing` tell what is so, and another try would hear the same. A request that cannot be
- * written as HTTP is rejected without an answer, and would be so again.
+ * written as HTTP is rejected without an answer, and would be so again. A rule of the sync may say the same
+ * of an answer.
  */
-function isWorthAnother({ outcome, answered }: Verdict, { repeatsUnknown }: Tries): boolean {
+function isWorthAnother({ outcome, answered, waitsForNextRun }: Verdict, tries: Tries): boolean {
+  if (waitsForNextRun === true) return false
   switch (outcome) {
     case 'rejected':
       return answered
     case 'unknown':
-      return repeatsUnknown
+      return tries.repeatsUnknown
     case 'unsent':
       return true
     case 'delivered':

@@ -15,6 +15,8 @@ export interface Verdict {
    * single rows of it may not have.
    */
   readonly retryAfterMs: number | null
+  /** True if a rule of the sync says that another try in the same run would hear the same. */
+  readonly waitsForNextRun?: boolean
 }
 
 export interface Answer {

@@ -5,7 +5,7 @@
 import type { SyncSpec } from '@sluice/contracts/resources'
 import type { RowRuleSpec } from '@sluice/contracts/specs/answer-specs'
 import type { AnswerBody } from './answer-body.ts'
-import { compileJsonPath } from './answer-rules.ts'
+import { compileJsonPath, jsonOf, textOfReason } from './answer-rules.ts'
 import { valuesAt, type JsonPath } from './json-path.ts'
 
 /** How an item names its row. */
@@ -24,6 +24,8 @@ export interface RowRule {
   readonly body: string | null
   readonly as: RowRuleSpec['as']
   readonly error: JsonPath | null
+  /** True: another try in the same run would hear the same. */
+  readonly waitsForNextRun: boolean
 }
 
 /** What an answer says of one row. */
@@ -31,6 +33,7 @@ export interface RowAnswer {
   readonly as: RowRuleSpec['as']
   /** The reason, as the item has it. */
   readonly error: string | null
+  readonly waitsForNextRun: boolean
   /** The JSON that the answer has of the row. */
   readonly item: unknown
 }
@@ -50,13 +53,14 @@ export type RowAnswers =
 
 /** Throws `config` for a wrong JSONPath. A checked project has none. */
 export function compileRowRules(specs: readonly RowRuleSpec[]): readonly RowRule[] {
-  return specs.map(({ items, row, json, body, as, error }) => ({
+  return specs.map(({ items, row, json, body, as, error, retry }) => ({
     items: compileJsonPath(items),
     naming: namingOf(row),
     json: json === undefined ? null : compileJsonPath(json),
     body: body ?? null,
     as,
     error: error === undefined ? null : compileJsonPath(error),
+    waitsForNextRun: retry === 'next-run',
   }))
 }
 
@@ -109,7 +113,8 @@ export function rowAnswersOf(
       }
       const free = named.filter(position => !found.has(position))
       if (free.length === 0) continue
-      const answer = { as: rule.as, error: errorOf(rule, item), item }
+      const { as, waitsForNextRun } = rule
+      const answer = { as, error: errorOf(rule, item), waitsForNextRun, item }
       for (const position of free) found.set(position, answer)
     }
   }
@@ -194,16 +199,5 @@ function indexOf(text: string | null): number | null {
 
 function errorOf({ error }: RowRule, item: unknown): string | null {
   if (error === null) return null
-  const [value] = valuesAt(error, item)
-  if (value === undefined || value === null) return null
-  return typeof value === 'string' ? value : jsonOf(value)
-}
-
-/** Null if it is nested too deep to be written. */
-function jsonOf(value: unknown): string | null {
-  try {
-    return JSON.stringify(value)
-  } catch {
-    return null
-  }
+  return textOfReason(valuesAt(error, item)[0])
 }

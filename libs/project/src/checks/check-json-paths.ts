@@ -24,8 +24,11 @@ export function checkJsonPaths(decoded: readonly DecodedResource[]): ErrorDetail
 }
 
 function pathsOf(spec: SyncSpec): readonly (readonly [FieldPath, string])[] {
-  const answers = (spec.errors?.answers ?? []).flatMap(({ json }, index) =>
-    json === undefined ? [] : [[['errors', 'answers', index, 'json'], json] as const],
+  const answers = (spec.errors?.answers ?? []).flatMap((rule, index) =>
+    (['json', 'error'] as const).flatMap(name => {
+      const text = rule[name]
+      return text === undefined ? [] : [[['errors', 'answers', index, name], text] as const]
+    }),
   )
   const rows = (spec.errors?.rowResults ?? []).flatMap(({ row, ...rule }, index) => {
     const at = ['errors', 'rowResults', index] as const

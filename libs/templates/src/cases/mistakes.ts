@@ -320,6 +320,12 @@ export const MISTAKE_CASES: readonly MistakeCase[] = [
     message: 'expected a map of fields',
   },
   {
+    it: 'reports a word for null that it does not know',
+    body: { fields: { a: { column: 'id', whenNull: 'skip' } } },
+    field: 'body.fields.a.whenNull',
+    message: 'expected keep, empty or omit; write { object: … } for a map with fields of these names',
+  },
+  {
     it: 'finds an envelope without a place for the rows',
     body: { fields: { a: 'id' }, wrap: '{"inputs":1}' },
     field: 'body.wrap',

@@ -27,9 +27,27 @@ export function compileBody(spec: BodySpec, compiler: TriggerCompiler): Compiled
   if ('form' in spec)
     return { part: compileForm(spec.form, compiler), contentType: 'application/x-www-form-urlencoded' }
   if ('text' in spec) return compileText(spec.text, compiler)
-  const item =
-    'fields' in spec ? compileFields(spec.fields, compiler) : compileColumn(spec.jsonColumn, compiler)
-  return { part: compileItems(item, spec.wrap, compiler), contentType: JSON_TYPE }
+  if ('jsonColumn' in spec) {
+    const item = compileColumn(spec.jsonColumn, compiler)
+    return { part: compileItems(item, spec.wrap, compiler), contentType: JSON_TYPE }
+  }
+  const { write, mayOmit } = compileFields(spec.fields, compiler, spec.whenNull)
+  const part = compileItems(write, spec.wrap, compiler)
+  return { part: mayOmit ? neverSilent(part, compiler) : part, contentType: JSON_TYPE }
+}
+
+/** Fields that are left out may leave nothing of a batch. */
+function neverSilent(part: Part, { mustSaySomething }: TriggerCompiler): Part {
+  if (!mustSaySomething) return part
+  return {
+    constant: part.constant,
+    run: frame => {
+      const text = part.run(frame)
+      const error = nothingSaid('has no field left')
+      if (saysNothing(JSON.parse(text))) throw faultIn('body.fields', error, null)
+      return text
+    },
+  }
 }
 
 function jsonKind(compiler: TriggerCompiler): PartKind {

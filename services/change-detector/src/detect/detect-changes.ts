@@ -12,6 +12,8 @@ import { templateColumns } from './template-columns.ts'
 export interface Detected extends AsyncDisposable {
   readonly diff: Diff
   readonly columns: readonly Column[]
+  /** Every row of the model as added, whatever the state knows of it. It ends `diff`. */
+  everyRow(): Promise<Diff>
 }
 
 /** The state must be up to date. The extract file is removed when the result is disposed. */
@@ -38,19 +40,27 @@ export async function detectChanges(options: {
     const primaryKey = primaryKeyOf(definition.model)
     assertKeyColumns(definition.model, columns)
     used.assertKnown(columns)
+    const model = { extractFile, columns, primaryKey, compare: used.compared(columns), signal }
     const diff = await state.diff({
-      extractFile,
-      columns,
-      primaryKey,
-      compare: used.compared(columns),
+      ...model,
       opsWithTrigger: triggeredOps(definition.sync),
       baseline,
       giveUpAfter: definition.sync.errors?.giveUpAfter ?? null,
       leavesUndecided: definition.sync.delivery === 'at-most-once' && !isRetry,
       ...(purpose === undefined ? {} : { purpose }),
-      signal,
     })
-    return { diff, columns: diff.columns, [Symbol.asyncDispose]: dispose }
+    return {
+      diff,
+      columns: diff.columns,
+      everyRow: () =>
+        state.diff({
+          ...model,
+          opsWithTrigger: new Set(['added'] as const),
+          baseline: false,
+          purpose: { kind: 'resync', as: 'added' },
+        }),
+      [Symbol.asyncDispose]: dispose,
+    }
   } catch (error) {
     await dispose()
     throw error

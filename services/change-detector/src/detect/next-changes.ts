@@ -64,6 +64,8 @@ export interface PlacedRow {
   /** Size of the change as it would stand in the topic. */
   readonly bytes: number
   readonly change: Change
+  /** True for a row that stands for one that would have changed in this way. */
+  readonly isSample: boolean
 }
 
 /** The next run. Its changes stay readable until it is disposed. */
@@ -79,6 +81,9 @@ export interface NextChanges extends AsyncDisposable {
   /**
    * The changes that have a trigger, in the order in which a run publishes them. Each has the partition that
    * it would stand in. May be iterated once.
+   *
+   * If none has the op that is wanted, the first row of the model that fits stands for it, as it is now. For
+   * `changed`, what was before is the row as delivered, or else the same row.
    */
   changes(narrowing: Narrowing): AsyncIterable<readonly PlacedRow[]>
 }
@@ -151,22 +156,54 @@ async function bringUpToDate(state: DeliveredState, past: Past, deps: NextChange
 }
 
 async function* placedRows(
-  { diff, columns }: Detected,
+  detected: Detected,
   of: Pick<NextChangesDeps, 'io' | 'definition' | 'signal'> & Past & { readonly narrowing: Narrowing },
 ): AsyncGenerator<readonly PlacedRow[]> {
   const { io, definition, incarnation, partitions, lastRun, narrowing, signal } = of
+  const { columns } = detected
   const schema = changeSchema(columns)
   const encoder = await io.changeEncoder({ sync: definition.sync.name, incarnation, schema }, { signal })
   const assigner = new PartitionAssigner(partitions, blockRowsOf(definition.sync))
   const place = { incarnation, owner: 0, run: lastRun + 1, seq: 0, replayed: null }
-  for await (const found of wanted(diff, narrowing)) {
+  for await (const { found, isSample } of wantedOrSample(detected, narrowing)) {
     const targets = found.map(change => assigner.partitionOf(change))
     const encoded = found.map(change => encoder.encode({ ...withOwnValues(change), ...place }))
     const decoded = await io.decode(encoded, { signal })
     yield decoded.flatMap((record, index) => {
       if (record.name !== 'sluice.Change') return []
-      return [{ partition: targets[index] ?? 0, bytes: encoded[index]?.length ?? 0, change: record.value }]
+      const bytes = encoded[index]?.length ?? 0
+      return [{ partition: targets[index] ?? 0, bytes, change: record.value, isSample }]
     })
+  }
+}
+
+async function* wantedOrSample(
+  { diff, everyRow }: Detected,
+  narrowing: Narrowing,
+): AsyncGenerator<{ readonly found: readonly DetectedChange[]; readonly isSample: boolean }> {
+  let isFound = false
+  for await (const found of wanted(diff, narrowing)) {
+    isFound ||= found.length > 0
+    yield { found, isSample: false }
+  }
+  const { op, rows = 1 } = narrowing
+  if (isFound || op === undefined) return
+  for await (const found of wanted(await everyRow(), { ...narrowing, op: 'added', rows }))
+    yield { found: found.map(change => asIf(change, op)), isSample: true }
+}
+
+/** A row of the model as if it had changed in this way. */
+function asIf(row: DetectedChange, op: Op): DetectedChange {
+  const { after } = row
+  switch (op) {
+    case 'added':
+      return { ...row, op, before: null, beforeState: 'absent', retried: null }
+    case 'changed':
+      return { ...row, op, before: row.before ?? after, beforeState: 'present', retried: null }
+    case 'removed':
+      return { ...row, op, before: after, beforeState: 'present', after: null, retried: null }
+    default:
+      return op satisfies never
   }
 }
 

@@ -8,6 +8,7 @@ import { socketPathOf } from '@sluice/console/socket/socket-path'
 import type {
   AttemptsPage,
   FailedPage,
+  RequestView,
   ResourcesPage,
   RunsPage,
   RunView,
@@ -77,6 +78,10 @@ export class FolderControl implements port.Control {
 
   async attempts(query: port.AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
     return await this.#look(control => control.attempts(query, signal))
+  }
+
+  async request(id: string, signal: AbortSignal): Promise<RequestView> {
+    return await this.#look(control => control.request(id, signal))
   }
 
   async failed(query: port.FailedQuery, signal: AbortSignal): Promise<FailedPage> {

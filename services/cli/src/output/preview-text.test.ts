@@ -51,6 +51,9 @@ describe('a preview for people', () => {
     const long = previewItem({ ...request, body: 'x'.repeat(1_000_000) }, PLAIN)
     expect(long.length).toBeLessThan(5_000)
     expect(long).toContain('… 1,000,000 characters; --json shows all of them')
+    expect(previewItem({ ...request, headers: {}, body: null, keys: ['1'], sample: true }, PLAIN)).toBe(
+      '\nPOST http://api/x\\u202e  added · 1 · sample\n',
+    )
     const rejected: Previewed = {
       kind: 'rejected',
       trigger: 'removed',
@@ -74,8 +77,15 @@ describe('a preview for people', () => {
     expect(end({ narrowing: { ...ALL, rows: 5 } })).toBe(
       'requests of the chosen rows alone; a run puts them together with the others',
     )
-    expect(end({ shown: 0, narrowing: { ...ALL, op: 'removed' } })).toBe(
-      'No such row would be sent: none has changed.',
+    expect(end({ shown: 0, narrowing: { ...ALL, key: '7' } })).toBe(
+      'No such row with key `7` would be sent: none has changed.',
+    )
+    const removed = { ...ALL, op: 'removed' } as const
+    expect(end({ shown: 0, narrowing: removed }, NOTHING)).toBe(
+      'No such row would be sent: the model has none, either.',
+    )
+    expect(end({ shown: 1, rows: 1, narrowing: removed, isSample: true }, NOTHING)).toBe(
+      'a sample: no such row waits for the trigger `removed`, so a row of the model stands for it',
     )
     expect(end({ shown: 0 }, NOTHING)).toBe('')
   })

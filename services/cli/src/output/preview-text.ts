@@ -38,7 +38,8 @@ export function previewHead(sync: string, next: Found, options: OutputOptions): 
  */
 export function previewItem(item: Previewed, options: OutputOptions): string {
   const paint = painter(options.color)
-  const rows = paint('dim', `${item.trigger} · ${keysText(item.keys)}`)
+  const sample = item.sample === true ? ' · sample' : ''
+  const rows = paint('dim', `${item.trigger} · ${keysText(item.keys)}${sample}`)
   if (item.kind === 'rejected')
     return `\n${paint('red', '✗ would be rejected')}  ${rows}\n  ${safe(item.error)}\n`
   const { method, url, headers, body } = item
@@ -60,19 +61,27 @@ export function previewEnd(
     readonly shown: number
     readonly rows: number
     readonly isCut: boolean
+    /** True if rows of the model stand for rows that would have changed. */
+    readonly isSample?: boolean
   },
   options: OutputOptions,
 ): string {
   const paint = painter(options.color)
   const { added, changed, removed } = next.counts
-  const { narrowing, shown, rows, isCut } = of
+  const { narrowing, shown, rows, isCut, isSample = false } = of
   const all = added + changed + removed
-  if (all === 0) return ''
+  if (isSample) {
+    const { op = '' } = narrowing
+    const stands = `a sample: no such row waits for the trigger \`${op}\`, so a row of the model stands for it`
+    return `\n${paint('dim', stands)}\n`
+  }
+  if (all === 0 && narrowing.op === undefined) return ''
   const isNarrowed = narrowing.op !== undefined || narrowing.key !== undefined || narrowing.rows !== undefined
   if (shown === 0) {
     const row =
       narrowing.key === undefined ? 'No such row' : `No such row with key \`${safe(narrowing.key)}\``
-    return `\n${row} would be sent: none has changed.\n`
+    const why = narrowing.op === undefined ? 'none has changed' : 'the model has none, either'
+    return `\n${row} would be sent: ${why}.\n`
   }
   if (isCut) {
     const rest = `${counted(shown, 'request')} with ${number(rows)} rows shown; \`--rows N\` shows those of N rows, \`--json\` all`

@@ -3,6 +3,7 @@ import {
   attemptsPage,
   failedPage,
   previewView,
+  requestView,
   resourceView,
   resourcesPage,
   runsPage,
@@ -19,6 +20,7 @@ import {
   noQuery,
   pageQuery,
   previewQuery,
+  requestPath,
   resourcePath,
   resyncBody,
   runBody,
@@ -43,6 +45,10 @@ const PREVIEW_TEXT = 32 * 1024 * 1024
 
 /** The queued run may stand behind refused ones. */
 const LATEST = 20
+
+function timeOf(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Date.parse(text)
+}
 
 const noPath = z.strictObject({})
 const document = (value: unknown): Answer => ({ kind: 'document', value })
@@ -98,10 +104,19 @@ const READ_ROUTES: readonly Route[] = [
     summary: 'Requests and answers as sent and received, the newest first',
     ...{ params: noPath, query: attemptsQuery, answer: attemptsPage },
     respond: async ({ query }, { control, signal }) => {
-      const { run, sync, key, status, limit, after } = query
-      const since = query.since === undefined ? undefined : Date.parse(query.since)
-      return document(await control.attempts({ run, sync, key, status, since, limit, after }, signal))
+      const { q: search, bodies: searchesBodies, since, until, ...same } = query
+      const times = { since: timeOf(since), until: timeOf(until) }
+      return document(
+        await control.attempts({ ...same, ...times, after: query.after, search, searchesBodies }, signal),
+      )
     },
+  }),
+  route({
+    ...{ ...reads, path: '/attempts/:requestId', id: 'getRequest', timeoutMs: 5 * MINUTE_MS },
+    summary: 'One request with its rows, and all attempts at it with their answers and timing',
+    ...{ params: requestPath, query: noQuery, answer: requestView },
+    respond: async ({ params }, { control, signal }) =>
+      document(await control.request(params.requestId, signal)),
   }),
   route({
     ...{ ...reads, ...PREVIEW, path: '/preview', id: 'preview' },
@@ -217,8 +232,14 @@ async function previewed(
   return {
     ...{ sync, counts: { ...counts }, rowsRead, rowsInvalid, requests },
     ...(rejected.length === 0 ? {} : { rejected }),
+    ...(isSample([...requests, ...rejected]) ? { sample: true as const } : {}),
     ...(invalidRows.length === 0 ? {} : { invalidRows: [...invalidRows] }),
     ...(notices.length === 0 ? {} : { notices: [...notices] }),
     ...(more ? { more } : {}),
   }
+}
+
+/** True if rows of the model stand for rows that would have changed. */
+function isSample(shown: readonly { readonly sample?: true | undefined }[]): boolean {
+  return shown.length > 0 && shown.every(({ sample }) => sample === true)
 }

@@ -177,7 +177,8 @@ function answersOf(sync: SyncSpec) {
     removed: [],
   }
   const captured = captures.added.length > 0 || captures.changed.length > 0
-  const rulesLook = rowRules.length > 0 || answers.some(({ json, body }) => json !== null || body !== null)
+  const rulesLook =
+    rowRules.length > 0 || answers.some(({ json, body, error }) => (json ?? body ?? error) !== null)
   return {
     answers,
     rowRules,

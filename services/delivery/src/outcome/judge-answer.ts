@@ -1,6 +1,6 @@
 /** The answer to a request: its meaning, its error for people, and the values that are kept of it. */
 import { AnswerBody } from '@sluice/domain/answers/answer-body'
-import { meaningOf, type AnswerMeaning } from '@sluice/domain/answers/answer-rules'
+import { meaningOf, reasonAt, type AnswerMeaning } from '@sluice/domain/answers/answer-rules'
 import { rowAnswersOf, type RowAnswers } from '@sluice/domain/answers/row-results'
 import {
   confirmsRemoval,
@@ -15,7 +15,7 @@ import type { SendResult } from '@sluice/http-sender/port'
 import { redactText } from '@sluice/secrets/redact'
 import type { Target } from '../destination/target.ts'
 import { isTainted } from '../ledger/parts.ts'
-import { judgeRows, LOOKED_AT_FOR_ERROR, type Judged, type RowJudgement } from './judge-rows.ts'
+import { judgeRows, LOOKED_AT_FOR_ERROR, shownReason, type Judged, type RowJudgement } from './judge-rows.ts'
 
 export interface Judgement {
   readonly verdict: Verdict
@@ -68,7 +68,10 @@ function verdictOf(meaning: AnswerMeaning, { status, headers }: Answered, reques
   }
   switch (meaning.kind) {
     case 'rule':
-      return verdictAs(meaning.as, answer, Date.now())
+      return {
+        ...verdictAs(meaning.rule.as, answer, Date.now()),
+        waitsForNextRun: meaning.rule.waitsForNextRun,
+      }
     case 'untold':
       return verdictAs('unknown', answer, Date.now())
     case 'default':
@@ -103,6 +106,8 @@ function errorOf(
   { status }: Answered,
   target: Target,
 ): string {
+  const said = meaning.kind === 'rule' ? reasonAt(meaning.rule.error, body)?.trim() : undefined
+  if (said !== undefined && said !== '') return `HTTP ${status}: ${shownReason(said, target)}`
   const excerpt =
     meaning.kind === 'untold'
       ? `no rule for answers can be tried: ${meaning.why}`

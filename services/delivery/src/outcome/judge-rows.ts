@@ -22,6 +22,8 @@ export interface RowJudgement {
   /** Null: that of the request. */
   readonly outcome: Verdict['outcome'] | null
   readonly error: string | null
+  /** True if the rule that names it says that another try in the same run would hear the same. */
+  readonly waitsForNextRun?: boolean
   /** Values captured from the answer, as JSON; null where there are none. */
   readonly captured: string | null
 }
@@ -61,7 +63,12 @@ export function judgeRows(
     errorBytes += error?.length ?? 0
     const captured = isKept ? values : null
     if (answer !== undefined || captured !== null)
-      rows.set(place, { outcome: answer?.as ?? null, error, captured })
+      rows.set(place, {
+        outcome: answer?.as ?? null,
+        error,
+        waitsForNextRun: answer?.waitsForNextRun ?? false,
+        captured,
+      })
   }
   const odd = told.kind === 'told' ? told.odd : null
   return { rows, odd: odd !== null && lacking !== null ? `${odd}; ${lacking}` : (odd ?? lacking) }
@@ -74,10 +81,15 @@ export function judgeRows(
 export const LOOKED_AT_FOR_ERROR = 4096
 
 /** An item may hold a secret that the API gives back. */
-function errorOf(answer: RowAnswer | undefined, { secrets }: Target): string | null {
+function errorOf(answer: RowAnswer | undefined, target: Target): string | null {
   if (answer === undefined || answer.error === null || answer.as === 'delivered') return null
-  const begun = answer.error.slice(0, LOOKED_AT_FOR_ERROR)
-  const cut = begun.length < answer.error.length
+  return shownReason(answer.error, target)
+}
+
+/** A reason that the API gives, without secrets and bounded. */
+export function shownReason(reason: string, { secrets }: Target): string {
+  const begun = reason.slice(0, LOOKED_AT_FOR_ERROR)
+  const cut = begun.length < reason.length
   return boundedText(redactText(begun, secrets, { cut }), ROW_ERROR_BYTES)
 }
 

@@ -54,6 +54,8 @@ interface Row {
   readonly seq: number
   readonly isNamed: boolean
   readonly verdict: Verdict['outcome']
+  /** True if it is not tried again in this run, by the rule that decides on it. */
+  readonly waitsForNextRun: boolean
   /** With its taint; a throttled row is as good as unsent. */
   readonly outcome: Outcome
   readonly error: string | null
@@ -102,6 +104,10 @@ function rowsOf({ trigger, rows, history, verdict, judged }: Sent): readonly Row
       seq: row.seq,
       isNamed: own !== undefined && own.outcome !== null,
       verdict: came,
+      waitsForNextRun:
+        own !== undefined && own.outcome !== null
+          ? own.waitsForNextRun === true
+          : verdict.waitsForNextRun === true,
       outcome,
       error: own?.error ?? null,
       captured: outcome === 'delivered' ? (own?.captured ?? null) : null,
@@ -144,9 +150,9 @@ function partsOf(
   const isWrong = verdict.outcome === 'rejected' && status !== null && SPLIT_STATUSES.has(status)
   const divides = another.splits && isWrong && rows.length > 1 && pauseMs <= LONGEST_SPLIT_PAUSE_MS
   const pauses = new Map<string, number | null>()
-  const pauseOf = ({ isNamed, verdict: outcome }: Row): number | null => {
-    const kind = `${String(isNamed)}/${outcome}`
-    const own = isNamed ? { ...verdict, answered: true, outcome } : verdict
+  const pauseOf = ({ isNamed, verdict: outcome, waitsForNextRun }: Row): number | null => {
+    const kind = `${String(isNamed)}/${outcome}/${String(waitsForNextRun)}`
+    const own = isNamed ? { ...verdict, answered: true, outcome, waitsForNextRun } : verdict
     const known = pauses.get(kind)
     if (known !== undefined) return known
     const ms = another.nextTryMs({ verdict: own, made: tries + 1 })

@@ -137,6 +137,31 @@ describe('an answer for which the sync has a rule', () => {
     expect(waitMs).toBe(9000)
   })
 
+  it('waits until the limit begins anew where a throttled answer asks for nothing', async () => {
+    const headers = { 'x-ratelimit-reset': '7', 'x-ratelimit-remaining': '0' }
+    expect((await attempt({ status: 429, headers })).waitMs).toBe(7000)
+    expect((await attempt({ status: 429, headers: { ...headers, 'retry-after': '9' } })).waitMs).toBe(9000)
+    expect((await attempt({ status: 429, headers: { ...headers, 'retry-after': 'soon' } })).waitMs).toBe(7000)
+    // A limit says nothing to a request that failed otherwise.
+    expect((await attempt({ status: 400, headers })).waitMs).toBeNull()
+    expect((await attempt({ status: 200, headers })).waitMs).toBeNull()
+  })
+
+  it('shows the reason where the rule says that the answer has it', async () => {
+    const rule = { status: [400, 422], as: 'rejected', error: '$.detail.text' }
+    const secret = 'a secret value'
+    const errorOf = async (answer: Answered): Promise<string | null> =>
+      (await attempt(answer, { sync: withAnswers(rule), secret })).attempt.error
+    const told = (text: unknown): string => JSON.stringify({ trace: 'x'.repeat(300), detail: { text } })
+    expect(await errorOf({ status: 422, body: told('no such city') })).toBe('HTTP 422: no such city')
+    expect(await errorOf({ status: 422, body: told({ code: 7 }) })).toBe('HTTP 422: {"code":7}')
+    expect(await errorOf({ status: 422, body: told(`not with ${secret}`) })).toBe('HTTP 422: not with ***')
+    expect(await errorOf({ status: 422, body: told('é'.repeat(50_000)) })).toMatch(/^HTTP 422: é{498} …$/)
+    expect(await errorOf({ status: 422, body: '{"message":"as ever"}' })).toBe('HTTP 422: as ever')
+    expect(await errorOf({ status: 400, body: told(' ') })).toMatch(/^HTTP 400: ./)
+    expect(await errorOf({ status: 400, body: 'Bad Request' })).toBe('HTTP 400: Bad Request')
+  })
+
   it('comes to what the rule says before a 404 confirms a removal', async () => {
     const removal = { op: 'removed', uncertain: true } as const
     expect((await attempt({ status: 404 }, removal)).attempt.outcome).toBe('delivered')

@@ -3,6 +3,7 @@ import type { NextPart, Request, RowResult } from '@sluice/contracts/records'
 import { boundedText } from '@sluice/domain/bounded-text'
 import { ROW_ERROR_BYTES } from '@sluice/domain/record-sizes'
 import { healthOf, type Health } from '@sluice/domain/answers/health'
+import { limitResetMs } from '@sluice/domain/answers/limit-reset'
 import { withTaint, type Verdict } from '@sluice/domain/answers/outcome'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
 import { redactHeaders, redactText } from '@sluice/secrets/redact'
@@ -39,7 +40,10 @@ export interface SendJob {
 export interface Sent {
   readonly kind: 'sent'
   readonly attempt: UnownedAttempt
-  /** For a throttled attempt: how long the destination asked to be left alone, if it said so. */
+  /**
+   * For a throttled attempt: how long the destination asked to be left alone, or when its limit begins anew,
+   * if it said so.
+   */
   readonly retryAfterMs: number | null
   /** True if the destination asked to be left alone, for the sake of all rows or of some. */
   readonly throttles: boolean
@@ -111,7 +115,8 @@ export async function sendRequest(
   // An API that takes rows is alive, whatever its status says of the others.
   const takes = [...judged.rows.values()].some(row => row.outcome === 'delivered')
   const health = takes ? 'served' : healthOf(status, verdict)
-  return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs, throttles, health }
+  const resetMs = throttles && result.kind === 'answered' ? limitResetMs(result.headers, Date.now()) : null
+  return { kind: 'sent', attempt, retryAfterMs: verdict.retryAfterMs ?? resetMs, throttles, health }
 }
 
 /**

@@ -173,6 +173,15 @@ describe('the path of a source', () => {
   })
 })
 
+it('a source reads no folder where the operator names none', async () => {
+  for (const path of [folder, '/', join(home, 'nothing-here')]) {
+    await using source = open(path, { roots: [] })
+    const error = await errorOf(source.describe(modelOf("SELECT * FROM 'people.csv'"), { signal }))
+    expect(error.code).toBe('config')
+    expect(error.message).toContain('since SLUICE_SOURCE_ROOTS is not set')
+  }
+})
+
 describe('the file of a process that was taken over', () => {
   const model = modelOf('SELECT 1 AS id')
   const rowsOf = (rowCount: number) => acceptRows(extractFile(), { model, rowCount })

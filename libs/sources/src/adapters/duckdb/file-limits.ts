@@ -32,8 +32,11 @@ export function assertBelowRoots({ name, path }: DuckdbSourceSpec, roots: FileLi
   const real = existsSync(path) ? realpathSync(path) : resolve(path)
   if (roots.some(root => isBelow(real, existsSync(root) ? realpathSync(root) : root))) return
   const message =
-    `Source ${name}: the path ${path} does not lie below a folder that sources may read. ` +
-    `The operator names them in SLUICE_SOURCE_ROOTS: ${roots.join(', ')}.`
+    roots.length === 0
+      ? `Source ${name}: no folder may be read here, since SLUICE_SOURCE_ROOTS is not set. ` +
+        `The operator sets it to the folders that sources may read, such as ${path}.`
+      : `Source ${name}: the path ${path} does not lie below a folder that sources may read. ` +
+        `The operator names them in SLUICE_SOURCE_ROOTS: ${roots.join(', ')}.`
   throw new SluiceError('config', message, { details: [{ field: 'path', message }] })
 }
 

@@ -1,4 +1,4 @@
-import { Decimal } from '@sluice/contracts/values'
+import { Decimal, JsonText } from '@sluice/contracts/values'
 import type { RenderCase } from '../case.ts'
 
 const ROW = {
@@ -124,6 +124,66 @@ export const MAPPED_CASES: readonly RenderCase[] = [
     body: { fields: { a: 'nothing', b: 'constructor' } },
     row: ROW,
     gives: '{"a":null,"b":null}',
+  },
+  {
+    it: 'writes empty text for null where the mapper says so',
+    body: { fields: { a: 'tag1', b: 'tag2', c: { d: 'nothing' }, e: ['tag2'] }, whenNull: 'empty' },
+    row: ROW,
+    gives: '{"a":"a","b":"","c":{"d":""},"e":[""]}',
+  },
+  {
+    it: 'leaves fields out for null where the mapper says so',
+    body: {
+      fields: { a: 'tag2', b: 'tag1', c: { d: 'tag2' }, e: ['tag2', 'tag1'], f: { value: null } },
+      whenNull: 'omit',
+    },
+    row: ROW,
+    gives: '{"b":"a","c":{},"e":["a"],"f":null}',
+  },
+  {
+    it: 'goes by a column that says by itself what null becomes',
+    body: {
+      fields: {
+        a: { column: 'tag2', whenNull: 'keep' },
+        b: { whenNull: 'empty', column: 'tag2' },
+        c: 'tag2',
+        d: { column: 'tag1', whenNull: 'empty' },
+      },
+      whenNull: 'omit',
+    },
+    row: ROW,
+    gives: '{"a":null,"b":"","d":"a"}',
+  },
+  {
+    it: 'takes the null of JSON as null, and no text or number',
+    body: { fields: { a: 'a', b: 'b', c: 'c', d: 'd' }, whenNull: 'omit' },
+    row: { a: new JsonText('null'), b: 'null', c: '', d: 0 },
+    gives: '{"b":"null","c":"","d":0}',
+  },
+  {
+    it: 'takes column and whenNull as names where they are not alone, or forced',
+    body: {
+      fields: {
+        a: { column: 'id', whenNull: 'first', more: 'id' },
+        b: { object: { column: 'id', whenNull: 'first' } },
+        c: { column: 'id' },
+      },
+    },
+    row: ROW,
+    gives: '{"a":{"column":7,"whenNull":"Ada","more":7},"b":{"column":7,"whenNull":"Ada"},"c":{"column":7}}',
+  },
+  {
+    it: 'rejects a batch of which no field is left',
+    body: { fields: { a: 'v' }, whenNull: 'omit' },
+    rows: [{ v: null }, { v: null }],
+    error:
+      'body.fields: the body has no field left, which says nothing of the rows; if that is meant, write allowEmpty: true beside the body',
+  },
+  {
+    it: 'sends a batch of which some field is left',
+    body: { fields: { a: 'v' }, whenNull: 'omit' },
+    rows: [{ v: null }, { v: 1 }],
+    gives: '[{},{"a":1}]',
   },
   { it: 'writes an empty map', body: { fields: {} }, row: ROW, gives: '{}' },
   { it: 'writes names that need quoting', body: { fields: { 'a"b': 'id' } }, row: ROW, gives: '{"a\\"b":7}' },

@@ -15,7 +15,8 @@ export const command: Command = {
   description:
     'Reads the model, finds what changed since it was last delivered, and shows the requests that the next run would send: URL, headers and body as they would go out, secrets masked.\n' +
     'It sends nothing and changes nothing. Rows that cannot become a request are shown with the reason, and the exit code is 3.\n' +
-    '--rows, --key and --trigger choose rows first. The requests are then those of these rows alone, as if no other row had changed.',
+    '--rows, --key and --trigger choose rows first. The requests are then those of these rows alone, as if no other row had changed.\n' +
+    'If no row waits for the trigger that --trigger names, a row of the model shows what its request looks like. It is marked as a sample.',
   positionals: [{ name: 'SYNC', required: true, help: 'the sync to look at' }],
   options: {
     rows: {
@@ -30,7 +31,10 @@ export const command: Command = {
   },
   examples: [
     { command: 'sluice preview customers', does: 'what the next run would send' },
-    { command: 'sluice preview customers --trigger removed --rows 1', does: 'one request of a removed row' },
+    {
+      command: 'sluice preview customers --trigger removed --rows 1',
+      does: 'what the request of a removed row looks like',
+    },
     { command: 'sluice preview customers --key 42 --json', does: 'the request of one row, for scripts' },
   ],
   async run(context) {
@@ -55,12 +59,15 @@ export const command: Command = {
 async function printJson({ stdout }: CommandContext, next: Preview, asked: PreviewQuery): Promise<ExitCode> {
   const requests: string[] = []
   const rejected: NonNullable<PreviewView['rejected']> = []
+  let isSample = false
   for await (const { kind, ...previewed } of next.requests) {
+    isSample = previewed.sample === true
     if ('error' in previewed) rejected.push(previewed)
     else requests.push(JSON.stringify(previewed))
   }
   const { counts, invalidRows } = next
   const rest = {
+    ...(isSample ? { sample: true } : {}),
     ...(rejected.length === 0 ? {} : { rejected }),
     ...(invalidRows.length === 0 ? {} : { invalidRows }),
   }
@@ -83,6 +90,7 @@ async function printText(context: CommandContext, next: Preview, asked: PreviewQ
   let rows = 0
   let isCut = false
   let isRejected = false
+  let isSample = false
   for await (const previewed of next.requests) {
     if (shown === most) {
       isCut = true
@@ -91,9 +99,12 @@ async function printText(context: CommandContext, next: Preview, asked: PreviewQ
     shown += 1
     rows += previewed.keys.length
     isRejected ||= previewed.kind === 'rejected'
+    isSample = previewed.sample === true
     stdout.write(previewItem(previewed, options))
   }
-  stdout.write(previewEnd(next, { sync: asked.sync, narrowing: asked, shown, rows, isCut }, options))
+  stdout.write(
+    previewEnd(next, { sync: asked.sync, narrowing: asked, shown, rows, isCut, isSample }, options),
+  )
   return exitCode(next, isRejected)
 }
 
