@@ -52,7 +52,12 @@ const PATIENT = { testMs: 120_000, hookMs: 120_000 }
  */
 const SUITES: readonly Suite[] = [
   {
-    ...{ name: 'unit', folders: ['libs/*/src', 'services/*/src', 'services/*/web', 'test/histories'], place: 0, sideBySide: 3 },
+    ...{
+      name: 'unit',
+      folders: ['libs/*/src', 'services/*/src', 'services/*/web', 'test/histories'],
+      place: 0,
+      sideBySide: 3,
+    },
     ...{ testMs: 20_000, hookMs: 20_000, shared: true },
   },
   { name: 'tooling', folders: ['test/tooling'], place: 0, sideBySide: 3, testMs: 60_000, hookMs: 120_000 },
