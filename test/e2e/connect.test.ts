@@ -4,6 +4,9 @@
  */
 import { readdir } from 'node:fs/promises'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { createServer } from 'node:https'
+import { listen } from '@sluice/testkit/listen'
+import { makeCertificate } from '@sluice/testkit/make-certificates'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { projectFolder, type ProjectFolder } from './project-folder.ts'
 
@@ -159,4 +162,63 @@ it('reports a folder that does not exist, even at a source that no model reads',
     exitCode: 2,
     details: [{ file: 'sources.yaml', message: expect.stringMatching(/^source `unused`: /) }],
   })
+})
+
+it('says who the server of a destination is, what is shown to it, and until when', async () => {
+  const authority = makeCertificate({ name: 'test authority' })
+  const client = makeCertificate({ name: 'sluice', by: authority, days: 20 })
+  const server = makeCertificate({ by: authority, hosts: ['localhost', 'api.example'] })
+  const wants = { ...server, ca: authority.cert, requestCert: true }
+  await using listens = await listen(createServer(wants, (_request, response) => response.end()))
+  const tls = "tls: { ca: '${file:authority.pem}', cert: '${file:client.pem}', key: '${file:client.key}' }\n"
+  await using own = await projectFolder({
+    files: {
+      'sources.yaml': SOURCES,
+      'rest.yaml': REST.replace(/headers: .*\n/, tls),
+      'people.csv': 'id,name\n1,Ann\n',
+      'authority.pem': authority.cert,
+      'client.pem': client.cert,
+      'client.key': client.key,
+    },
+    env: { API_URL: `https://localhost:${listens.port}` },
+    here: true,
+  })
+  const { exitCode, stdout } = await own.sluice('validate', '--connect', '--json')
+  const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
+  expect({ exitCode, view: JSON.parse(stdout) }).toEqual({
+    exitCode: 0,
+    view: {
+      ok: true,
+      resources: 5,
+      skipped: [],
+      warnings: [
+        expect.stringMatching(/^destination `api`: The certificate that Sluice shows .* \(CN=sluice\)\.$/),
+      ],
+      destinations: [
+        {
+          name: 'api',
+          protocol: 'TLSv1.3',
+          server: {
+            subject: 'CN=localhost',
+            issuer: 'CN=test authority',
+            names: ['localhost', 'api.example'],
+            validFrom: time,
+            validUntil: time,
+          },
+          client: {
+            subject: 'CN=sluice',
+            issuer: 'CN=test authority',
+            names: ['localhost', '127.0.0.1'],
+            validFrom: time,
+            validUntil: time,
+          },
+        },
+      ],
+    },
+  })
+  const text = (await own.sluice('validate', '--connect')).stdout
+  expect(text).toMatch(
+    /server CN=localhost, until .*Z\n.*for localhost, api\.example; issued by CN=test authority\n/,
+  )
+  expect(text).toMatch(/client CN=sluice, until /)
 })

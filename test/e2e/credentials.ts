@@ -13,7 +13,7 @@ const PASSWORD = 'correct horse battery staple'
 const PASSPHRASE = 'open sesame, please'
 
 const authority = makeCertificate({ name: 'test authority' })
-const client = makeCertificate({ name: 'sluice', by: authority })
+const client = makeCertificate({ name: 'sluice', by: authority, days: 20 })
 
 function project(destination: string): string {
   return `kind: source
@@ -92,6 +92,9 @@ allowPrivateNetwork: true
       expect(preview.stdout).toContain('"authorization":"***"')
       const run = await folder.run('rows')
       expect(run, JSON.stringify(run.view)).toMatchObject({ exitCode: 0, view: { status: 'success' } })
+      // The server's certificate is good for a year.
+      const soon = /^The certificate that Sluice shows to the destination ends at .*Z \(CN=sluice\)\.$/
+      expect(run.view.notices).toEqual([expect.stringMatching(soon)])
       expect(seen).toEqual([`PUT /rows/1 sluice Basic ${encoded}`])
       const [attempt] = await folder.attempts()
       expect(attempt?.requestHeaders).toMatchObject({ authorization: '***' })

@@ -161,6 +161,15 @@ const failedRow = z.object({
 })
 export const failedPage = z.object({ rows: z.array(failedRow), next })
 
+const certificate = z.object({
+  subject: z.string(),
+  issuer: z.string(),
+  /** The names and addresses that it is for. */
+  names: z.array(z.string()),
+  validFrom: timestamp,
+  validUntil: timestamp,
+})
+
 export const validateView = z.object({
   ok: z.literal(true),
   resources: count,
@@ -168,6 +177,19 @@ export const validateView = z.object({
   skipped: z.array(z.string()),
   /** With `--connect`: what somebody should look at, such as a login that may do more than read. */
   warnings: z.array(z.string()).optional(),
+  /** With `--connect`: the destinations that are reached over TLS. */
+  destinations: z
+    .array(
+      z.object({
+        name: z.string(),
+        /** Such as `TLSv1.3`. */
+        protocol: z.string().nullable(),
+        server: certificate.nullable(),
+        /** What is shown to a server that asks for it. */
+        client: certificate.nullable(),
+      }),
+    )
+    .optional(),
 })
 
 /** What the next run of a sync would send. */

@@ -26,7 +26,7 @@ import type {
   RunScope,
   RunStatus,
 } from './records.ts'
-import type { CountsByOp, OpCounts } from './state.ts'
+import type { CountsByOp, OpCounts, ShownCertificate } from './state.ts'
 
 const runCause = enumOf<RunCause>('RunCause', {
   manual: 'somebody asked for it',
@@ -119,6 +119,23 @@ const restoring = recordOf<Restoring>('Restoring', 'How far the delivered state 
   of: field('How many there are to read.', long),
 })
 
+const shownCertificate = recordOf<ShownCertificate>(
+  'ShownCertificate',
+  'A certificate that was shown over a connection to a destination.',
+  {
+    side: field(
+      'Who showed it.',
+      enumOf<ShownCertificate['side']>('CertificateSide', {
+        server: 'the server of the destination',
+        client: 'Sluice, as its client',
+      }),
+    ),
+    subject: field('Whose it is.', text),
+    expiresAt: field('When it ends.', millis),
+  },
+)
+export const shownCertificates = nullable(listOf(shownCertificate))
+
 export const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run.', {
   sync: field('Name of the sync.', text),
   incarnation: field('The life of the sync, from creation or reset to reset.', text),
@@ -154,4 +171,5 @@ export const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run
     "So many processes in a row died in the midst of the sync's runs, if this is the last event of this one.",
     nullable(int),
   ),
+  certificates: field('Of each side, the certificate that ends first.', shownCertificates),
 })

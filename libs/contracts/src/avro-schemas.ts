@@ -23,7 +23,7 @@ import {
   type Typed,
 } from './avro-types.ts'
 import { rowSchema } from './avro-row.ts'
-import { COMMAND_SCHEMA, countsByOp, RUN_EVENT_SCHEMA } from './avro-run-schemas.ts'
+import { COMMAND_SCHEMA, countsByOp, RUN_EVENT_SCHEMA, shownCertificates } from './avro-run-schemas.ts'
 import type { DefinitionRecord, ResourceRecord, SecretRecord } from './document-records.ts'
 import type {
   Attempt,
@@ -294,6 +294,7 @@ const PARTITION_REPORT_SCHEMA = record<PartitionReport>(
     requestsEnd: field('Where the run ends in requests.', long),
     attemptsEnd: field('Where the run ends in attempts.', long),
     waiting: field('What it waits for, while nothing is sent.', nullable(text)),
+    certificates: field('What its connections have shown by its end.', shownCertificates),
   },
 )
 

@@ -3,7 +3,7 @@
  * in Avro, and both change together. Offsets, seqs and counts are safe integers. Times are milliseconds since
  * 1970.
  */
-import type { CountsByOp, KeyStateKind, Op, Outcome } from './state.ts'
+import type { CountsByOp, KeyStateKind, Op, Outcome, ShownCertificate } from './state.ts'
 import type { Row } from './values.ts'
 
 /**
@@ -364,6 +364,10 @@ export interface RunEvent {
    * before it writes another event of it. Null in events of an earlier version.
    */
   readonly deaths: number | null
+  /**
+   * Of each side, the certificate that ends first. Null before the end, and in events of an earlier version.
+   */
+  readonly certificates: readonly ShownCertificate[] | null
 }
 
 /** What delivery says of one partition of a run, on `runs`, keyed by sync/partition. */
@@ -396,4 +400,6 @@ export interface PartitionReport {
   readonly attemptsEnd: number
   /** In a report of progress: why nothing is sent at the moment, in a sentence. */
   readonly waiting: string | null
+  /** What its connections have shown by the end. Null in reports of progress, and of an earlier version. */
+  readonly certificates: readonly ShownCertificate[] | null
 }

@@ -11,6 +11,16 @@ export type KeyStateKind = 'absent' | 'present' | 'content-uncertain' | 'existen
 /** What became of a request or of one of its rows. */
 export type Outcome = 'delivered' | 'rejected' | 'unknown' | 'unsent' | 'exists' | 'missing'
 
+/** A certificate that was shown over a connection to a destination. */
+export interface ShownCertificate {
+  /** Who showed it: the destination's server, or Sluice as its client. */
+  readonly side: 'server' | 'client'
+  /** Whose it is, in one line. */
+  readonly subject: string
+  /** When it ends, in ms since 1970. */
+  readonly expiresAt: number
+}
+
 /** The counts of a run per trigger: detected = delivered + rejected + unknown + unsent (R14). */
 export interface OpCounts {
   readonly detected: number

@@ -12,6 +12,8 @@ import type {
   ResourceSpec,
   SourceSpec,
 } from '@sluice/contracts/resources'
+import type { ShownTls } from '@sluice/http-sender/port'
+import { certificateNotices } from '@sluice/runs/machine/shown-certificates'
 import type { Column } from '@sluice/contracts/values'
 import { inFileOrder } from '@sluice/project/decode/places'
 import { placedInFile } from '@sluice/project/checks/check-templates'
@@ -27,13 +29,21 @@ export interface Connections {
   assertTemplates(definition: Definition, columns: readonly Column[]): void
   /** Checks that the headers and query can be sent with the secrets that are set. */
   assertSendable(destination: DestinationSpec): void
-  reach(destination: DestinationSpec, signal: AbortSignal): Promise<void>
+  /** What its connection showed; null without TLS. */
+  reach(destination: DestinationSpec, signal: AbortSignal): Promise<ShownTls | null>
+}
+
+export interface EncryptedDestination {
+  readonly name: string
+  readonly tls: ShownTls
 }
 
 export interface Connected {
   readonly sources: number
   readonly queries: number
   readonly destinations: number
+  /** Those that are reached over TLS, by name. */
+  readonly encrypted: readonly EncryptedDestination[]
   /** Nothing that stops a run, but what somebody should look at. */
   readonly warnings: readonly string[]
 }
@@ -78,6 +88,8 @@ class Check {
     const destinations = specs.filter(spec => spec.kind === 'destination')
     const columns = new Map<string, readonly Column[]>()
     const reached = Promise.all(destinations.map(destination => this.#reach(destination)))
+    const byName = (one: EncryptedDestination, other: EncryptedDestination): number =>
+      one.name < other.name ? -1 : 1
     const warnings: string[] = []
     for (const source of sources) {
       const own = models.filter(model => model.source === source.name)
@@ -88,8 +100,10 @@ class Check {
       if (this.problems.length === 0) warnings.push(...(await this.#rightsOf(source)))
     }
     for (const spec of specs) if (spec.kind === 'sync') this.#checkTemplates(spec.name, columns)
-    await reached
-    return { sources: sources.length, queries: models.length, destinations: destinations.length, warnings }
+    const encrypted = (await reached).filter(found => found !== null).sort(byName)
+    warnings.push(...encrypted.flatMap(destination => expiring(destination, Date.now())))
+    const numbers = { sources: sources.length, queries: models.length, destinations: destinations.length }
+    return { ...numbers, encrypted, warnings }
   }
 
   async #rightsOf(source: SourceSpec): Promise<readonly string[]> {
@@ -128,16 +142,18 @@ class Check {
     }
   }
 
-  async #reach(destination: DestinationSpec): Promise<void> {
+  async #reach(destination: DestinationSpec): Promise<EncryptedDestination | null> {
     try {
       this.#connections.assertSendable(destination)
     } catch (error) {
       this.#note(error, destination)
     }
     try {
-      await this.#connections.reach(destination, this.#signal)
+      const tls = await this.#connections.reach(destination, this.#signal)
+      return tls === null ? null : { name: destination.name, tls }
     } catch (error) {
       this.#note(error, destination)
+      return null
     }
   }
 
@@ -158,4 +174,13 @@ class Check {
 /** A query for a source that no model reads, so that it is tried too. */
 function anyModel(source: SourceSpec): ModelSpec {
   return { kind: 'model', name: source.name, source: source.name, sql: 'select 1 as one', primaryKey: 'one' }
+}
+
+/** Certificates that have ended, or end soon. */
+function expiring({ name, tls }: EncryptedDestination, at: number): readonly string[] {
+  const shown = (['server', 'client'] as const).flatMap(side => {
+    const found = tls[side]
+    return found === null ? [] : [{ side, subject: found.subject, expiresAt: found.validUntil }]
+  })
+  return certificateNotices(shown, at).map(notice => `destination \`${name}\`: ${notice}`)
 }

@@ -1,7 +1,8 @@
 /** Looks at the certificates of a destination before a connection needs them. */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
-import type { TlsOptions } from './port.ts'
+import { createSecureContext, TLSSocket, type SecureContext, type SecureContextOptions } from 'node:tls'
+import type { Socket } from 'node:net'
+import type { CertificateView, ShownTls, TlsOptions } from './port.ts'
 
 /** Which of the fields is at fault, in words that show none of their values. */
 export interface TlsFault {
@@ -46,6 +47,39 @@ export function secureContextOf({ pfx, rejectUnauthorized: _checks, ...given }: 
     ...(pfx === undefined ? {} : { pfx: Buffer.from(pfx, 'base64') }),
   }
   return createSecureContext(options)
+}
+
+/** What an open connection has shown; null for one without TLS. */
+export function shownOver(socket: Socket): ShownTls | null {
+  if (!(socket instanceof TLSSocket)) return null
+  return {
+    protocol: socket.getProtocol(),
+    server: viewOf(socket.getPeerX509Certificate()),
+    client: viewOf(socket.getX509Certificate()),
+  }
+}
+
+/** A name, or a list of names, may be of any length. */
+const MOST_CHARACTERS = 300
+const MOST_NAMES = 20
+
+function viewOf(certificate: X509Certificate | undefined): CertificateView | null {
+  if (certificate === undefined) return null
+  const { subject, issuer, subjectAltName = '', validFrom, validTo } = certificate
+  const names = subjectAltName === '' ? [] : subjectAltName.split(', ').map(inOneLine)
+  return {
+    subject: inOneLine(subject),
+    issuer: inOneLine(issuer),
+    names: names.slice(0, MOST_NAMES).map(name => name.replace(/^(DNS|IP Address|URI|email):/, '')),
+    validFrom: Date.parse(validFrom),
+    validUntil: Date.parse(validTo),
+  }
+}
+
+/** Node writes each part of a name in a line of its own. */
+function inOneLine(text: string): string {
+  const line = text.trim().replaceAll(/\s*\n\s*/g, ', ')
+  return line.length > MOST_CHARACTERS ? `${line.slice(0, MOST_CHARACTERS)}…` : line
 }
 
 /** The first certificate of a text in PEM. */

@@ -50,6 +50,26 @@ export interface OutgoingRequest {
   readonly signal: AbortSignal
 }
 
+/** A certificate, for people. Texts are as it has them, in one line. */
+export interface CertificateView {
+  readonly subject: string
+  readonly issuer: string
+  /** The names and addresses that it is for. */
+  readonly names: readonly string[]
+  /** In ms since 1970. */
+  readonly validFrom: number
+  readonly validUntil: number
+}
+
+/** What both sides of a connection over TLS showed. */
+export interface ShownTls {
+  /** Such as `TLSv1.3`. */
+  readonly protocol: string | null
+  readonly server: CertificateView | null
+  /** What is shown to a server that asks for it. */
+  readonly client: CertificateView | null
+}
+
 export type SendResult =
   | {
       readonly kind: 'answered'
@@ -63,6 +83,11 @@ export type SendResult =
       readonly body: string
       /** True if the answer went on after `body`, or could not be decompressed to its end. */
       readonly cut?: boolean
+      /**
+       * What the newest connection to that server showed, by this way; absent without TLS. It is the same
+       * object until another connection is opened.
+       */
+      readonly tls?: ShownTls
       readonly startedAt: number
       readonly durationMs: number
     }

@@ -80,6 +80,7 @@ function asideReport(
     error: `${STOPPED[stage]}: ${error instanceof Error ? error.message : String(error)}`,
     errorCode: isSluiceError(error) ? error.code : 'internal',
     waiting: null,
+    certificates: null,
     requestsEnd: 0,
     attemptsEnd: own?.attemptsEnd ?? 0,
   }

@@ -13,7 +13,7 @@ export interface CertificateWish {
   readonly hosts?: readonly string[]
   /** Absent: the certificate signs itself, and may sign others. */
   readonly by?: Certificate
-  /** Days from now until it ends, and until then from 30 days before; default 30. */
+  /** Days from now until it ends, and until then from 30 days before; default 365. */
   readonly days?: number
 }
 
@@ -23,7 +23,7 @@ export function makeCertificate({
   name = 'localhost',
   hosts = ['localhost', '127.0.0.1'],
   by,
-  days = 30,
+  days = 365,
 }: CertificateWish = {}): Certificate {
   const keys = forge.pki.rsa.generateKeyPair(2048)
   const made = forge.pki.createCertificate()

@@ -94,6 +94,7 @@ export function sampleEvent(fields: Partial<RunEvent> = {}): RunEvent {
     approved: null,
     restoring: null,
     deaths: 0,
+    certificates: null,
     ...fields,
   }
 }
@@ -114,6 +115,7 @@ export function sampleReport(fields: Partial<PartitionReport> = {}): PartitionRe
     requestsEnd: 0,
     attemptsEnd: 0,
     waiting: null,
+    certificates: null,
     ...fields,
   }
 }

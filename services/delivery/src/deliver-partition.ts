@@ -385,10 +385,9 @@ class PartitionDelivery {
     await this.#open?.sending.stop()
     const fault = this.#open?.fault ?? faultOf(end, this.#open) ?? unsentFault(this.#open)
     await this.#untilNoneIsLate(ending)
-    await abortable(
-      this.#reporter.reportEnd({ begin, counts: ledger.counts, fault, requestsEnd: offset + 1 }),
-      { signal: ending },
-    )
+    const certificates = this.#open?.target.certificates.all ?? []
+    const report = { begin, counts: ledger.counts, fault, requestsEnd: offset + 1, certificates }
+    await abortable(this.#reporter.reportEnd(report), { signal: ending })
     ledger.skipTo(offset + 1)
     const { count, sealed } = end
     await ledger.mark({ ...plainMarker('run-end', '', 0), begin, count, sealed })

@@ -53,7 +53,7 @@ export function connectionsWith(
       const knock = { method: 'HEAD', url, headers: {}, body: null, timeoutMs: KNOCK_TIMEOUT_MS, signal }
       const request = { ...knock, connection: openedAs(destination, secretFor, profile) }
       const result = await sender.send(request)
-      if (result.kind === 'answered') return
+      if (result.kind === 'answered') return result.tls ?? null
       const message = `${url} does not answer: ${result.error}`
       throw new SluiceError('unreachable', message, { details: [{ field: 'baseUrl', message }] })
     },

@@ -18,6 +18,8 @@ import type { ConnectionOptions } from '../port.ts'
 export interface ConnectionSurroundings {
   readonly connectTimeoutMs: number
   readonly proxy: { readonly tunnels: ProxyTunnels; readonly except: string } | null
+  /** Called with each connection that is open. */
+  readonly onOpen: (socket: Socket) => void
   /** Called with each error that comes from opening a connection. */
   readonly onError: (error: object) => void
 }
@@ -28,7 +30,7 @@ type Callback = buildConnector.Callback
 /** Throws, in words about the certificates, if `tls` cannot be used. */
 export function connectorOf(
   { tls, allowPrivateNetwork = true }: ConnectionOptions,
-  { connectTimeoutMs, proxy, onError }: ConnectionSurroundings,
+  { connectTimeoutMs, proxy, onOpen, onError }: ConnectionSurroundings,
 ): buildConnector.connector {
   const lookup = allowPrivateNetwork ? sharedLookup() : publicLookup(sharedLookup())
   const connect = buildConnector({
@@ -48,6 +50,7 @@ export function connectorOf(
       if (error !== null) return failing(callback)(error)
       try {
         accept(socket)
+        onOpen(socket)
       } catch (refused) {
         socket.destroy()
         return failing(callback)(refused)

@@ -10,7 +10,7 @@ import type { Dispatcher, Pool } from 'undici'
 import { isPacked, plainText, unpackedText } from './answer-body.ts'
 import { AnswerRoom } from './answer-room.ts'
 import { certificateRefusal, codeOf, describeError, isInvalidRequest } from './describe-error.ts'
-import type { OutgoingRequest, SendResult } from '../port.ts'
+import type { OutgoingRequest, SendResult, ShownTls } from '../port.ts'
 
 export interface ExchangeSurroundings {
   readonly bodyLimitBytes: number
@@ -33,6 +33,8 @@ export interface Way {
   readonly pool: Pool
   /** How many connections were opened so far. */
   readonly opened: number
+  /** What the newest of them showed; null without TLS. */
+  readonly tls: ShownTls | null
 }
 
 type FailureReason = Extract<SendResult, { kind: 'failed' }>['reason']
@@ -212,7 +214,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const headers = this.#headers
     const body = { chunks: this.#chunks, cut: this.#drainedBytes > 0 }
     this.#chunks = []
-    const timing = this.#timing()
+    const tls = this.#way?.tls ?? null
+    const timing = { ...this.#timing(), ...(tls === null ? {} : { tls }) }
     if (!isPacked(headers)) {
       const text = plainText(body, headers)
       room?.leave()

@@ -4,6 +4,7 @@
  */
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import { createHash } from 'node:crypto'
+import type { Socket } from 'node:net'
 import { Pool, type buildConnector } from 'undici'
 import { AbortWatch } from './abort-watch.ts'
 import { MAX_HEAD_BYTES } from './describe-error.ts'
@@ -12,9 +13,10 @@ import { connectorOf } from './open-connection.ts'
 import { ProxyTunnels, type ProxyOptions } from './proxy-tunnel.ts'
 import { queuedAbortHook } from './queued-abort-hook.ts'
 import { splitUrl } from './split-url.ts'
+import { shownOver } from '../certificates.ts'
 import { Exchange } from './undici-exchange.ts'
 import type { ExchangeSurroundings, Way } from './undici-exchange.ts'
-import type { ConnectionOptions, HttpSender, OutgoingRequest, SendResult } from '../port.ts'
+import type { ConnectionOptions, HttpSender, OutgoingRequest, SendResult, ShownTls } from '../port.ts'
 
 export interface UndiciSenderOptions {
   /**
@@ -48,6 +50,7 @@ const MAX_ORIGINS = 1024
 
 interface Origin extends Way {
   opened: number
+  tls: ShownTls | null
   /** From the user info of the URL, for requests without an authorization header of their own. */
   readonly authorization: string | null
 }
@@ -131,6 +134,10 @@ class UndiciSender implements HttpSender {
 
   #openOrigin(name: string, text: string, connection: ConnectionOptions): Origin {
     const url = new URL(text)
+    let origin: Origin | null = null
+    const onOpen = (socket: Socket): void => {
+      if (origin !== null) origin.tls = shownOver(socket)
+    }
     const pool = new Pool(url.origin, {
       connections: this.#options.connections ?? 100,
       pipelining: 1,
@@ -139,11 +146,12 @@ class UndiciSender implements HttpSender {
       bodyTimeout: 0,
       maxHeaderSize: MAX_HEAD_BYTES,
       allowH2: false,
-      connect: this.#connectorOf(connection),
+      connect: this.#connectorOf(connection, onOpen),
     })
-    const origin: Origin = { pool, opened: 0, authorization: basicAuthorization(url) }
+    const made: Origin = { pool, opened: 0, tls: null, authorization: basicAuthorization(url) }
+    origin = made
     pool.on('connect', (_origin, targets) => {
-      origin.opened += 1
+      made.opened += 1
       const client = targets.at(-1)
       if (client !== undefined) passOverInterimAnswers(client)
     })
@@ -152,15 +160,16 @@ class UndiciSender implements HttpSender {
       void this.#origins.get(oldest)?.pool.close()
       this.#origins.delete(oldest)
     }
-    this.#origins.set(name, origin)
-    return origin
+    this.#origins.set(name, made)
+    return made
   }
 
-  #connectorOf(connection: ConnectionOptions): buildConnector.connector {
+  #connectorOf(connection: ConnectionOptions, onOpen: (socket: Socket) => void): buildConnector.connector {
     const tunnels = this.#tunnels
     return connectorOf(connection, {
       connectTimeoutMs: connectTimeoutMs(this.#options),
       proxy: tunnels === null ? null : { tunnels, except: this.#options.proxy?.except ?? '' },
+      onOpen,
       onError: error => void this.#connectErrors.add(error),
     })
   }

@@ -92,6 +92,33 @@ export function connectionsContract(
         expect(await get(url, { tls })).toMatchObject(refused(error))
       })
 
+      it('tells what both sides showed, of the newest connection', async () => {
+        const client = makeCertificate({ name: 'the client', by: authority, days: 20 })
+        const passphrase = 'open sesame'
+        const url = `https://localhost:${await tlsServer({ ...good, requestCert: true, rejectUnauthorized: false })}/`
+        const over = sender()
+        const answered = await get(url, { tls: { ...tls, pfx: asPfx(client, passphrase), passphrase } }, over)
+        expect(answered).toMatchObject({
+          tls: {
+            protocol: 'TLSv1.3',
+            server: {
+              subject: 'CN=localhost',
+              issuer: 'CN=test authority',
+              names: ['localhost', '127.0.0.1'],
+            },
+            client: { subject: 'CN=the client', issuer: 'CN=test authority' },
+          },
+        })
+        const shown = answered.kind === 'answered' ? answered.tls : undefined
+        const days = ((shown?.client?.validUntil ?? 0) - Date.now()) / 86_400_000
+        expect(Math.round(days)).toBe(20)
+        expect(JSON.stringify(shown)).not.toContain(passphrase)
+        const stranger = await get(url, { tls }, over)
+        expect(stranger).toMatchObject({ tls: { server: { subject: 'CN=localhost' }, client: null } })
+        const plain = await get(`http://localhost:${await listening(createServer((_, to) => to.end()))}/`)
+        expect(plain).not.toHaveProperty('tls')
+      })
+
       it('shows its own certificate: in PEM, with an encrypted key, and as PKCS #12', async () => {
         const client = makeCertificate({ name: 'the client', by: authority })
         const wants = { ...good, ca: authority.cert, requestCert: true, rejectUnauthorized: false }

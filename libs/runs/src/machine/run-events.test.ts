@@ -49,6 +49,19 @@ describe('a run that ends', () => {
     expect(end({ rowsInvalid: 1 }, []).status).toBe('warning')
   })
 
+  it('says once which certificates end soon, also where it ends twice', () => {
+    const certificate = { side: 'server', subject: 'CN=api', expiresAt: 86_400_000 } as const
+    const ended = end({ notices: ['a column is new'] }, [
+      { certificates: [certificate] },
+      { certificates: null },
+    ])
+    expect(ended.certificates).toEqual([certificate])
+    const notices = ['a column is new', expect.stringMatching(/server ends at 1970-01-02T00:00Z \(CN=api\)/)]
+    expect(ended.notices).toEqual(notices)
+    expect(end(ended, [{ certificates: [certificate] }]).notices).toEqual(notices)
+    expect(end({}, [{}])).toMatchObject({ certificates: null, notices: [] })
+  })
+
   it('adds up per op, and keeps ops that found nothing out', () => {
     const counts = { ...added({ detected: 1 }), removed: sampleCounts({ detected: 2 }) }
     const ended = end({ counts }, [

@@ -12,6 +12,7 @@ import { OPS, type CountsByOp, type Op, type OpCounts } from '@sluice/contracts/
 import type { RunPurpose } from '@sluice/delivered-state/port'
 import { addCounts, countsOf, finishedRows } from '@sluice/domain/counts'
 import { endStatus } from '@sluice/domain/run-status'
+import { certificateNotices, firstToEnd } from './shown-certificates.ts'
 
 /** A run event before its writer is known. */
 export type RunState = Omit<RunEvent, 'marker' | 'sync' | 'incarnation'>
@@ -55,6 +56,7 @@ export function queuedRun(of: {
     approved: null,
     restoring: null,
     deaths: 0,
+    certificates: null,
   }
 }
 
@@ -177,8 +179,11 @@ export function endedRun(
   const error =
     run.error ?? faultOf(faulted) ?? mismatchOf(counts) ?? (of.sealed && !run.cancelling ? INTERRUPTED : null)
   const { rowsInvalid, cancelling } = run
+  const certificates = firstToEnd(reports)
   return {
     ...run,
+    certificates: certificates.length === 0 ? null : certificates,
+    notices: [...new Set([...run.notices, ...certificateNotices(certificates, of.at)])],
     status: endStatus({ counts, rowsInvalid, error, cancelled: cancelling }),
     endedAt: of.at,
     counts,

@@ -73,5 +73,5 @@ function reportOf(
   const { marker = -1, counts = {}, attemptsEnd = 0 } = own ?? {}
   const place = { sync, incarnation, run: run ?? 0, partition, marker, counts, attemptsEnd }
   const end = { ended: true, faultedFrom: 0, error: message, errorCode: null } as const
-  return { ...place, ...end, waiting: null, requestsEnd: 0 }
+  return { ...place, ...end, waiting: null, certificates: null, requestsEnd: 0 }
 }

@@ -170,6 +170,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     approved: 900,
     restoring: { why: 'it has no cache here', records: 410_000, of: 1_000_000 },
     deaths: 2,
+    certificates: [{ side: 'client', subject: 'CN=é', expiresAt: 1_800_000_000_000 }],
   },
   PartitionReport: {
     sync: 's',
@@ -185,6 +186,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     requestsEnd: 10,
     attemptsEnd: 11,
     waiting: 'the API asked for a pause',
+    certificates: [{ side: 'server', subject: 'CN=api', expiresAt: 1 }],
   },
   ResourceRecord: { kind: 'sync', name: 's', project: 'p', spec: '{}' },
   SecretRecord: {

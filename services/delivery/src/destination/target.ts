@@ -18,6 +18,7 @@ import type { ConnectionOptions } from '@sluice/http-sender/port'
 import type { AttemptCredentials } from './attempt-credentials.ts'
 import { authorizationOf, connectionOf, isOAuth } from './credentials.ts'
 import { passwordIn } from './header-values.ts'
+import { ShownCertificates } from './shown-certificates.ts'
 import { USER_AGENT } from './user-agent.ts'
 
 const DEFAULT_RATE: RateWindow = { requests: 1000, windowMs: 1000 }
@@ -39,6 +40,8 @@ export interface Target {
   readonly connection: ConnectionOptions
   /** What shows an attempt's sender and changes in time; null if `headers` have all of it. */
   readonly credentials: AttemptCredentials | null
+  /** What the connections to it have shown so far. */
+  readonly certificates: ShownCertificates
   readonly query: string
   readonly shownQuery: string
   readonly idempotencyHeader: string | null
@@ -151,6 +154,7 @@ function filledTarget(definition: Definition, lookUp: LookUp, connection: Connec
     shownHeaders,
     connection,
     credentials: null,
+    certificates: new ShownCertificates(),
     query: query.join('&'),
     shownQuery: shownQuery.join('&'),
     idempotencyHeader:

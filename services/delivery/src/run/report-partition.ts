@@ -1,6 +1,6 @@
 /** Reports on `runs` how far a partition has come, and that it is done (R16). */
 import type { PartitionReport, RunBegin, RunEvent } from '@sluice/contracts/records'
-import type { CountsByOp } from '@sluice/contracts/state'
+import type { CountsByOp, ShownCertificate } from '@sluice/contracts/state'
 import { boundedOrNull } from '@sluice/domain/bounded-text'
 import { ERROR_BYTES } from '@sluice/domain/record-sizes'
 import { sleep } from '@sluice/flow/sleep'
@@ -48,6 +48,8 @@ export class PartitionReporter {
     readonly counts: CountsByOp
     readonly fault: { readonly from: number; readonly error: string; readonly errorCode?: string } | null
     readonly requestsEnd: number
+    /** What the connections of the run have shown. */
+    readonly certificates?: readonly ShownCertificate[]
   }): Promise<void> {
     this.#lastEnded = Math.max(this.#lastEnded, end.begin.run)
     await this.#write({
@@ -59,6 +61,7 @@ export class PartitionReporter {
       errorCode: end.fault === null ? null : (end.fault.errorCode ?? 'internal'),
       requestsEnd: end.requestsEnd,
       waiting: null,
+      certificates: end.certificates ?? null,
     })
   }
 
@@ -84,7 +87,7 @@ export class PartitionReporter {
       reported = counts
       told = waiting
       const none = { faultedFrom: null, error: null, errorCode: null, requestsEnd: 0 }
-      const report = { run, counts, ended: false, waiting, ...none }
+      const report = { run, counts, ended: false, waiting, certificates: null, ...none }
       await this.#write(report).catch((error: unknown) => ledger.fail(error))
     }
   }

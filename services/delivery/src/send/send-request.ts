@@ -100,6 +100,7 @@ export async function sendRequest(
   if (isLate(sent) && lateMs + sent.durationMs < target.timeoutMs)
     return { kind: 'late', lateMs: sent.durationMs }
   const result = isLate(sent) ? neverOpen(sent, target, lateMs) : sent
+  if (result.kind === 'answered') target.certificates.note(result.tls)
   const judged = judge(result, { ...request, tainted: history.tainted }, target)
   const { verdict } = judged
   const status = result.kind === 'answered' ? result.status : null

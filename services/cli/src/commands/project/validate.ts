@@ -1,7 +1,12 @@
 /** `sluice validate`. */
 import type { ValidateView } from '@sluice/contracts/api'
 import type { ResourceKind } from '@sluice/contracts/resources'
-import { checkConnections, type Connected } from '@sluice/control/check-connections'
+import {
+  checkConnections,
+  type Connected,
+  type EncryptedDestination,
+} from '@sluice/control/check-connections'
+import type { CertificateView } from '@sluice/http-sender/port'
 import { secretVariable } from '@sluice/secrets/environment'
 import { secretNames } from '@sluice/contracts/secret-references'
 import { booleanOption, type Command, type CommandContext } from '../../command.ts'
@@ -40,6 +45,9 @@ export const command: Command = {
       resources: project.resources.size,
       skipped: [...new Set(project.skipped.map(({ file }) => file))],
       ...(connected === null || connected.warnings.length === 0 ? {} : { warnings: [...connected.warnings] }),
+      ...(connected === null || connected.encrypted.length === 0
+        ? {}
+        : { destinations: connected.encrypted.map(encryptedView) }),
     }
     stdout.write(
       json
@@ -92,6 +100,7 @@ function validateText(
       `${paint('green', '✓')} ${[...tried, counted(destinations, 'destination')].join(', ')} answered`,
     )
     for (const warning of warnings) lines.push(`${paint('yellow', '!')} ${safe(withTyped(warning, called))}`)
+    for (const each of connected.encrypted) lines.push(...encryptedText(each, paint))
   }
   for (const kind of KINDS) {
     const names = namesOf(project, kind)
@@ -107,6 +116,35 @@ function validateText(
   if (sync !== undefined)
     lines.push('', paint('dim', `\`${asTyped(`sluice run ${sync}`, called)}\` sends what changed.`))
   return `${lines.join('\n')}\n`
+}
+
+function encryptedView({
+  name,
+  tls,
+}: EncryptedDestination): NonNullable<ValidateView['destinations']>[number] {
+  const { protocol, server, client } = tls
+  return { name, protocol, server: certificateView(server), client: certificateView(client) }
+}
+
+function certificateView(shown: CertificateView | null) {
+  if (shown === null) return null
+  const { subject, issuer, names, validFrom, validUntil } = shown
+  const time = (ms: number): string => new Date(ms).toISOString()
+  return { subject, issuer, names: [...names], validFrom: time(validFrom), validUntil: time(validUntil) }
+}
+
+/** Who the server is, and what is shown to it. */
+function encryptedText({ name, tls }: EncryptedDestination, paint: Paint): readonly string[] {
+  const { protocol, server, client } = tls
+  const until = (ms: number): string => `until ${new Date(ms).toISOString().slice(0, 16)}Z`
+  const lines = [`  ${name} ${paint('dim', protocol ?? 'TLS')}`]
+  if (server !== null) {
+    const { subject, issuer, names, validUntil } = server
+    lines.push(`    server ${safe(subject)}, ${until(validUntil)}`)
+    lines.push(paint('dim', `      for ${safe(names.join(', '))}; issued by ${safe(issuer)}`))
+  }
+  if (client !== null) lines.push(`    client ${safe(client.subject)}, ${until(client.validUntil)}`)
+  return lines
 }
 
 function counted(count: number, thing: string): string {

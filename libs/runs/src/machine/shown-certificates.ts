@@ -1,0 +1,34 @@
+/** What a run tells of the certificates that its connections have shown. */
+import type { PartitionReport } from '@sluice/contracts/records'
+import type { ShownCertificate } from '@sluice/contracts/state'
+
+/** Long enough to have a certificate renewed. */
+const TOLD_BEFORE_MS = 30 * 86_400_000
+
+const WHOSE = {
+  server: "The certificate of the destination's server",
+  client: 'The certificate that Sluice shows to the destination',
+} as const
+
+/** Of each side, the certificate that ends first. */
+export function firstToEnd(reports: readonly PartitionReport[]): readonly ShownCertificate[] {
+  const first = new Map<ShownCertificate['side'], ShownCertificate>()
+  for (const { certificates } of reports)
+    for (const certificate of certificates ?? []) {
+      const before = first.get(certificate.side)
+      if (before === undefined || certificate.expiresAt < before.expiresAt)
+        first.set(certificate.side, certificate)
+    }
+  return [...first.values()].sort((one, other) => one.expiresAt - other.expiresAt)
+}
+
+/** A sentence for each certificate that has ended, or ends within 30 days from `at`. */
+export function certificateNotices(certificates: readonly ShownCertificate[], at: number): readonly string[] {
+  return certificates
+    .filter(({ expiresAt }) => expiresAt - at <= TOLD_BEFORE_MS)
+    .map(({ side, subject, expiresAt }) => {
+      const when = `${new Date(expiresAt).toISOString().slice(0, 16)}Z`
+      const ends = expiresAt <= at ? `has ended at ${when}` : `ends at ${when}`
+      return `${WHOSE[side]} ${ends} (${subject}).`
+    })
+}
