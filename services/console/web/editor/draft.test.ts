@@ -35,7 +35,11 @@ describe('a draft', () => {
   })
 
   it('writes texts of several lines as blocks, and stored resources as people write them', () => {
-    const text = yamlOf('model', 'people', { source: 'files', sql: 'select id\nfrom people\n', primaryKey: ['a', 'b'] })
+    const text = yamlOf('model', 'people', {
+      source: 'files',
+      sql: 'select id\nfrom people\n',
+      primaryKey: ['a', 'b'],
+    })
     expect(text).toContain('sql: |\n  select id\n  from people\n')
     expect(valueAt(text, ['primaryKey'])).toEqual(['a', 'b'])
   })

@@ -31,7 +31,9 @@ export function valueAt(text: string, path: Path): unknown {
 
 export function textAt(text: string, path: Path): string {
   const value = valueAt(text, path)
-  return value === undefined || value === null || typeof value === 'object' ? '' : String(value)
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+    ? String(value)
+    : ''
 }
 
 /** The text with another value at a path; undefined takes it away, and what it leaves empty. */

@@ -2,11 +2,11 @@
 import type { SecretsView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { useState, type ReactElement } from 'react'
-import { removeSecret, setSecret } from '../api/commands.ts'
+import { removeSecret } from '../api/commands.ts'
 import { secretsQuery } from '../api/queries.ts'
-import { Confirm, Dialog } from '../ui/dialog.tsx'
+import { Confirm } from '../ui/dialog.tsx'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
-import { toast, toastError } from '../ui/toast.tsx'
+import { EditSecret } from './edit-secret.tsx'
 
 type SecretView = SecretsView['secrets'][number]
 
@@ -106,79 +106,5 @@ function SecretTable({ secrets, onEdit, onRemove }: TableProps): ReactElement {
         </tbody>
       </table>
     </div>
-  )
-}
-
-export function EditSecret(props: {
-  readonly name: string
-  readonly onClose: () => void
-  readonly onSet?: (name: string) => void
-}): ReactElement {
-  const { onClose, onSet } = props
-  const [name, setName] = useState(props.name)
-  const [value, setValue] = useState('')
-  const [grants, setGrants] = useState('')
-  const [busy, setBusy] = useState(false)
-  const save = async (): Promise<void> => {
-    setBusy(true)
-    try {
-      await setSecret(name, value, grants.trim() === '' ? undefined : grants.trim())
-      toast('done', `The secret ${name} is set.`)
-      onSet?.(name)
-      onClose()
-    } catch (error) {
-      toastError(error)
-      setBusy(false)
-    }
-  }
-  return (
-    <Dialog title={props.name === '' ? 'Set a secret' : `Set ${props.name} again`} onClose={onClose}>
-      <form
-        onSubmit={event => {
-          event.preventDefault()
-          void save()
-        }}
-      >
-        {props.name === '' ? (
-          <label className="field">
-            <span>Name</span>
-            <input
-              value={name}
-              pattern="[a-z0-9]([a-z0-9\-]{0,61}[a-z0-9])?"
-              title="Lower case letters, digits and -"
-              required
-              onChange={({ target }) => setName(target.value)}
-            />
-          </label>
-        ) : null}
-        <label className="field">
-          <span>Value</span>
-          <input
-            type="password"
-            autoComplete="new-password"
-            required
-            value={value}
-            onChange={({ target }) => setValue(target.value)}
-          />
-        </label>
-        <label className="field">
-          <span>Hosts that it may go to</span>
-          <input
-            value={grants}
-            placeholder="api.example.com"
-            onChange={({ target }) => setGrants(target.value)}
-          />
-          <small>Separated by commas. Empty: as it is now.</small>
-        </label>
-        <footer className="dialog-actions">
-          <button type="button" onClick={onClose}>
-            Leave it
-          </button>
-          <button type="submit" className="primary" disabled={busy}>
-            Keep it in the vault
-          </button>
-        </footer>
-      </form>
-    </Dialog>
   )
 }

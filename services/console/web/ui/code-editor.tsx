@@ -2,7 +2,12 @@
  * An editor for SQL, Liquid, JSON, XML and YAML. It stands in a shadow tree, where its styles become
  * constructed style sheets: the page's policy refuses any other that a script makes.
  */
-import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from '@codemirror/autocomplete'
+import {
+  autocompletion,
+  closeBrackets,
+  closeBracketsKeymap,
+  completionKeymap,
+} from '@codemirror/autocomplete'
 import { defaultKeymap, history, historyKeymap } from '@codemirror/commands'
 import { json } from '@codemirror/lang-json'
 import { liquid } from '@codemirror/lang-liquid'
@@ -69,7 +74,10 @@ const LOOKS = EditorView.theme({
 })
 
 function languageOf({ language, words = [], tables = {} }: CodeEditorProps): Extension {
-  if (language === 'sql') return sql({ schema: Object.fromEntries(Object.entries(tables).map(([k, v]) => [k, [...v]])) })
+  if (language === 'sql') {
+    const schema = Object.entries(tables).map(([table, columns]) => [table, [...columns]])
+    return sql({ schema: Object.fromEntries(schema) })
+  }
   if (language === 'yaml') return yaml()
   const variables = words.map(word => ({ label: word, type: 'variable' }))
   const base = language === 'json' ? json() : language === 'xml' ? xml() : undefined
@@ -77,7 +85,9 @@ function languageOf({ language, words = [], tables = {} }: CodeEditorProps): Ext
 }
 
 /** Enter leaves a text of one line. */
-const ONE_LINE: Extension = EditorState.transactionFilter.of(change => (change.newDoc.lines > 1 ? [] : change))
+const ONE_LINE: Extension = EditorState.transactionFilter.of(change =>
+  change.newDoc.lines > 1 ? [] : change,
+)
 
 export function CodeEditor(props: CodeEditorProps): ReactElement {
   const { label, value, marks = [], language, words, tables } = props
@@ -119,11 +129,16 @@ export function CodeEditor(props: CodeEditorProps): ReactElement {
   const marked = JSON.stringify(marks)
   useEffect(() => {
     const editor = view.current
-    if (editor !== null)
-      editor.dispatch(setDiagnostics(editor.state, (latest.current.marks ?? []).map(mark => diagnosticOf(editor, mark))))
+    if (editor !== null) editor.dispatch(setDiagnostics(editor.state, diagnosticsOf(editor, latest.current)))
   }, [marked, value])
 
-  return <div ref={host} className={props.oneLine === true ? 'code-editor one-line' : 'code-editor'} data-label={label} />
+  return (
+    <div
+      ref={host}
+      className={props.oneLine === true ? 'code-editor one-line' : 'code-editor'}
+      data-label={label}
+    />
+  )
 }
 
 function extensionsOf(latest: { readonly current: CodeEditorProps }, languages: Compartment): Extension[] {
@@ -156,6 +171,10 @@ function extensionsOf(latest: { readonly current: CodeEditorProps }, languages: 
         latest.current.onChange?.(update.state.doc.toString())
     }),
   ]
+}
+
+function diagnosticsOf(editor: EditorView, { marks = [] }: CodeEditorProps): Diagnostic[] {
+  return marks.map(mark => diagnosticOf(editor, mark))
 }
 
 function diagnosticOf(editor: EditorView, { line, column = 1, message }: Mark): Diagnostic {
