@@ -21,10 +21,12 @@ import type {
   Paging,
   Preview,
   PreviewQuery,
+  ResourceKeeping,
   RunRequest,
   SecretNamed,
   SecretToSet,
 } from './port.ts'
+import { keepingFor } from './resources/keeping-for.ts'
 import { assertMay, ROLE_OF, roleOfRun, shownTo, type Role } from './roles.ts'
 
 /**
@@ -34,10 +36,12 @@ import { assertMay, ROLE_OF, roleOfRun, shownTo, type Role } from './roles.ts'
 export class ControlFor implements Control {
   readonly #roles: ReadonlySet<Role>
   readonly #control: Control
+  readonly keeping: ResourceKeeping
 
   constructor(roles: ReadonlySet<Role>, control: Control) {
     this.#roles = roles
     this.#control = control
+    this.keeping = keepingFor(roles, control.keeping)
   }
 
   async askForRun(request: RunRequest, following: Following): Promise<FollowedRun> {

@@ -15,8 +15,7 @@ import type {
 } from '@sluice/contracts/api'
 import type { Command, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
-import { OPS } from '@sluice/contracts/state'
-import { triggeredOps } from '@sluice/domain/trigger'
+import { sleep } from '@sluice/flow/sleep'
 import { assertKeyFits } from '@sluice/resources/stored-documents'
 import { keptName, type Vault } from '@sluice/vault/vault'
 import type { Catalog } from './catalog.ts'
@@ -37,15 +36,20 @@ import type {
   Paging,
   Preview,
   PreviewQuery,
+  ResourceKeeping,
   RunHistory,
   RunRequest,
   SecretNamed,
   SecretToSet,
 } from './port.ts'
+import { assertTrigger, type Samples } from './resources/sample-preview.ts'
+import { StoredKeeping } from './resources/stored-keeping.ts'
 import { unknownRun } from './unknown-names.ts'
 
 /** How often a change of the vault is made again after another process changed the same secret. */
 const MOST_CHANGES = 5
+/** How long whoever deletes a sync waits for a detector in another process. */
+const FORGOTTEN_WITHIN_MS = 10_000
 
 interface Asked {
   readonly command: Command
@@ -74,18 +78,28 @@ export interface Place {
    */
   readonly assertSecrets: (definition: Definition, open: (() => Promise<Pipeline>) | null) => Promise<void>
   readonly openNextRun: (definition: Definition, signal: AbortSignal) => Promise<NextRun>
+  /** Absent in a process that reads no sources for others. */
+  readonly samples?: Samples
 }
 
 /** Control of the syncs of a catalog. It opens the topics when it needs them. */
 export class ProjectControl implements Control {
   readonly #catalog: Catalog
   readonly #place: Place
+  readonly keeping: ResourceKeeping
   #pipeline: Promise<Pipeline> | null = null
   #history: Promise<RunHistory> | null = null
 
   constructor(catalog: Catalog, place: Place) {
     this.#catalog = catalog
     this.#place = place
+    this.keeping = new StoredKeeping({
+      hasHistory: place.hasHistory,
+      open: () => this.#open(),
+      samples: place.samples ?? null,
+      openNextRun: (definition, signal) => place.openNextRun(definition, signal),
+      forgetSync: (sync, signal) => this.#forgetSync(sync, signal),
+    })
   }
 
   async askForRun({ sync, cause, scope }: RunRequest, following: Following): Promise<FollowedRun> {
@@ -145,14 +159,7 @@ export class ProjectControl implements Control {
 
   async preview({ sync, ...narrowing }: PreviewQuery, signal: AbortSignal): Promise<Preview> {
     const definition = await this.#catalog.definition(sync, signal)
-    const triggers = triggeredOps(definition.sync)
-    if (narrowing.op !== undefined && !triggers.has(narrowing.op)) {
-      const has = OPS.filter(op => triggers.has(op)).join(', ')
-      throw new SluiceError(
-        'usage',
-        `The sync \`${sync}\` has no trigger \`${narrowing.op}\`; it has ${has}.`,
-      )
-    }
+    assertTrigger(definition, narrowing.op)
     const next = await this.#place.openNextRun(definition, signal)
     return { ...next, requests: next.requests(narrowing) }
   }
@@ -252,6 +259,25 @@ export class ProjectControl implements Control {
     const definition = await this.#definitionOf(sync, following.cancel)
     const command = runCommand(await this.#open(), sync, more)
     return await this.#ask({ command, runId: command.id, definition, publishes: true }, following)
+  }
+
+  /**
+   * Resets a sync that was deleted, which takes its topics and its incarnation away. False if no detector has
+   * done so in time. Then the mark of the deletion makes one do it later.
+   */
+  async #forgetSync(sync: string, signal: AbortSignal): Promise<boolean> {
+    const pipeline = await this.#open()
+    const command = runCommand(pipeline, sync, { kind: 'reset', cause: 'reset' })
+    const asked = { command, runId: command.id, definition: null, publishes: false }
+    const done = this.#ask(asked, { onProgress: () => undefined, cancel: new AbortController().signal })
+    const late = new AbortController()
+    const waiting = pipeline.servicesElsewhere
+      ? sleep(FORGOTTEN_WITHIN_MS, { signal: AbortSignal.any([signal, late.signal]) })
+      : new Promise<never>(() => undefined)
+    done.catch(() => undefined)
+    const ended = await Promise.race([done, waiting.then(() => null)])
+    late.abort(new Error('the sync is gone'))
+    return ended?.view.status === 'success' && ended.view.cause === 'reset'
   }
 
   /** Starts the services if they run in this process, sends the command, and follows the run. */

@@ -7,7 +7,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { RunView } from '@sluice/contracts/api'
 import type { RunCause } from '@sluice/contracts/records'
-import type { Control, RunRequest } from './port.ts'
+import type { Control, ResourceKeeping, RunRequest } from './port.ts'
 
 const ROLES = {
   view: 'see runs and their counts',
@@ -31,7 +31,11 @@ export const ALL_ROLES: ReadonlySet<Role> = new Set([
 ])
 
 /** All that can be asked: the methods of control, and what is done beside it. */
-export type Operation = Exclude<keyof Control, symbol> | 'checkConnections' | 'publish'
+export type Operation =
+  | Exclude<keyof Control, symbol | 'keeping'>
+  | Exclude<keyof ResourceKeeping, symbol>
+  | 'checkConnections'
+  | 'publish'
 
 /**
  * The role that each operation wants. That of a run depends on its cause. `checkConnections` uses secrets
@@ -48,6 +52,17 @@ export const ROLE_OF: { readonly [O in Operation]: Role } = {
   failed: 'read',
   preview: 'read',
   publish: 'edit',
+  resource: 'view',
+  resourceHistory: 'view',
+  diff: 'view',
+  putResource: 'edit',
+  deleteResource: 'edit',
+  rollbackResource: 'edit',
+  apply: 'edit',
+  checkDocuments: 'edit',
+  // A document may name any host and any query, and uses the secrets that may go there.
+  previewDocuments: 'edit',
+  rows: 'edit',
   checkConnections: 'edit',
   askForRun: 'run',
   cancel: 'run',

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { storedCatalog } from '@sluice/control/catalog'
 import type { Pipeline } from '@sluice/control/pipeline'
 import { ProjectControl } from '@sluice/control/project-control'
+import type { Samples } from '@sluice/control/resources/sample-preview'
 import { ulid } from '@sluice/domain/ulid'
 import { endOf } from '@sluice/flow/ends'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
@@ -38,15 +39,26 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
     servicesElsewhere: true,
     start: (_only, { drain }) => endOf(drain),
   }
+  const tell = (notice: string): void => logger.info(notice)
+  const previewing = { env, logger, newRunId, dir: '/', sourceRoots: [], mask, tell }
+  let loaded: Promise<Samples> | null = null
+  const samples = (): Promise<Samples> =>
+    (loaded ??= import('@sluice/embedded/samples/compose').then(({ samplesOf }) =>
+      samplesOf(previewing, null),
+    ))
   const control = new ProjectControl(storedCatalog(stage), {
     hasHistory: true,
     open: () => Promise.resolve(pipeline),
     assertSecrets: () => Promise.resolve(),
     openNextRun: async (definition, ending) => {
       const { openNextRun } = await import('@sluice/embedded/compose')
-      const tell = (notice: string): void => logger.info(notice)
-      const of = { env, logger, newRunId, dir: '/', sourceRoots: [], mask, tell }
-      return await openNextRun({ ...of, definition, signal: ending })
+      return await openNextRun({ ...previewing, definition, signal: ending })
+    },
+    samples: {
+      // A server has no project folder.
+      dir: null,
+      openSample: async (...of) => await (await samples()).openSample(...of),
+      readRows: async (...of) => await (await samples()).readRows(...of),
     },
   })
   const neverCancelled = new AbortController().signal

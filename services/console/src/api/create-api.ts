@@ -3,6 +3,7 @@
  * access, limits of size and time, headers that keep browsers from mischief, and errors as problem details.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { userInfo } from 'node:os'
 import { Readable } from 'node:stream'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Control } from '@sluice/control/port'
@@ -21,6 +22,8 @@ import type { PageAnswer, WebPages } from './web-pages.ts'
 const BODY_BYTES = 64 * 1024
 /** A name in a path may be percent-encoded. */
 const PARAM_CHARACTERS = 1_000
+/** A page of another origin may send neither without asking first. */
+const YAML = ['application/yaml', 'application/x-yaml']
 const TIMEOUT_MS = 60_000
 const SECOND_MS = 1_000
 
@@ -67,6 +70,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   })
   // A page of another origin may send text, but JSON only if this server allows it.
   app.removeContentTypeParser('text/plain')
+  app.addContentTypeParser(YAML, { parseAs: 'string' }, (_request, body, done) => done(null, body))
   const gate = new Gate(options.access, options)
   const serving = { ...options, gate, ending: ending.signal }
   app.addHook('onRequest', async (_request, reply) => {
@@ -128,7 +132,14 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
       const control = await openControl(route.scope)
       const { params, query, body } = request
       const lastEventId = textOf(request.headers['last-event-id'])
-      const answer = await route.handle({ params, query, body, lastEventId }, { control, asked, signal })
+      const context = {
+        control,
+        asked,
+        signal,
+        by: byOf(serving.access),
+        ifMatch: request.headers['if-match'],
+      }
+      const answer = await route.handle({ params, query, body, lastEventId }, context)
       reply.code(route.status)
       if (answer.kind === 'events') {
         // HEAD would wait for the end of the stream.
@@ -136,9 +147,15 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
         return reply.type('text/event-stream; charset=utf-8').send(events)
       }
       if (answer.location !== undefined) reply.header('location', answer.location)
+      if (answer.etag !== undefined) reply.header('etag', answer.etag)
       return reply.type('application/json; charset=utf-8').send(`${JSON.stringify(answer.value)}\n`)
     },
   })
+}
+
+/** Whoever may open the socket is the user of this process. */
+function byOf(access: Access): string {
+  return access.kind === 'tokens' ? 'SLUICE_TOKEN' : userInfo().username
 }
 
 /** Ends when the client is gone or has its whole answer. */

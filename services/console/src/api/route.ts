@@ -17,6 +17,10 @@ export interface RawInput {
 
 export interface RouteContext {
   readonly control: Control
+  /** Whom the history of resources names. */
+  readonly by: string
+  /** The header `If-Match`. */
+  readonly ifMatch: string | undefined
   readonly asked: AskedRuns
   /** Aborts when the client is gone, the request takes too long, or the server ends. */
   readonly signal: AbortSignal
@@ -24,7 +28,7 @@ export interface RouteContext {
 
 /** A document, or a stream of events. */
 export type Answer =
-  | { readonly kind: 'document'; readonly value: unknown; readonly location?: string }
+  | { readonly kind: 'document'; readonly value: unknown; readonly location?: string; readonly etag?: string }
   | { readonly kind: 'events'; readonly events: AsyncIterable<string> }
 
 interface RouteParts {

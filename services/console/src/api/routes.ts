@@ -4,12 +4,10 @@ import {
   failedPage,
   previewView,
   requestView,
-  resourceView,
   resourcesPage,
   runsPage,
   runView,
   syncsPage,
-  type PreviewView,
   type RunView,
 } from '@sluice/contracts/api'
 import {
@@ -21,7 +19,6 @@ import {
   pageQuery,
   previewQuery,
   requestPath,
-  resourcePath,
   resyncBody,
   runBody,
   runPath,
@@ -29,20 +26,17 @@ import {
   syncPath,
 } from '@sluice/contracts/api-requests'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Preview, RunRequest } from '@sluice/control/port'
+import type { RunRequest } from '@sluice/control/port'
 import { z } from 'zod'
+import { PREVIEW, previewed } from './previewed.ts'
+import { RESOURCE_ROUTES } from './resource-routes.ts'
 import { route, type Answer, type Route, type RouteContext } from './route.ts'
 import { runEvents } from './run-events.ts'
 import { SECRET_ROUTES } from './secret-routes.ts'
 
 const MINUTE_MS = 60_000
-/** Previews read the whole model, and each takes a share of the memory. */
-const PREVIEW = { timeoutMs: 10 * MINUTE_MS, atOnce: 2 }
 /** Each stream keeps a connection. */
 const STREAMS_AT_ONCE = 200
-/** A preview's answer ends with the request that exceeds this many characters. */
-const PREVIEW_TEXT = 32 * 1024 * 1024
-
 /** The queued run may stand behind refused ones. */
 const LATEST = 20
 
@@ -134,16 +128,6 @@ const READ_ROUTES: readonly Route[] = [
     respond: async ({ query }, { control, signal }) =>
       document(await control.resources({ limit: query.limit, after: query.after }, signal)),
   }),
-  route({
-    ...{ ...reads, path: '/resources/:kind/:name', id: 'getResource', summary: 'One resource' },
-    ...{ params: resourcePath, query: noQuery, answer: resourceView },
-    respond: async ({ params: { kind, name } }, { control, signal }) => {
-      const { resources } = await control.resources({ limit: Infinity, after: undefined }, signal)
-      const found = resources.find(resource => resource.kind === kind && resource.name === name)
-      if (found === undefined) throw new SluiceError('not-found', `There is no ${kind} \`${name}\`.`)
-      return document(found)
-    },
-  }),
 ]
 
 const ASK_ROUTES: readonly Route[] = [
@@ -196,7 +180,7 @@ const ASK_ROUTES: readonly Route[] = [
   }),
 ]
 
-export const ROUTES: readonly Route[] = [...READ_ROUTES, ...ASK_ROUTES, ...SECRET_ROUTES]
+export const ROUTES: readonly Route[] = [...READ_ROUTES, ...ASK_ROUTES, ...RESOURCE_ROUTES, ...SECRET_ROUTES]
 
 async function askForRun({ control, asked: runs }: RouteContext, request: RunRequest): Promise<Answer> {
   return asked(await runs.ask(following => control.askForRun(request, following)))
@@ -211,35 +195,4 @@ async function assertFree(sync: string, { control, signal }: RouteContext): Prom
     'conflict',
     `Run ${open.id} of \`${sync}\` is ${open.status}: \`sluice run ${sync} --wait\` waits for it and then runs again.`,
   )
-}
-
-async function previewed(
-  preview: Preview,
-  { sync, limit }: { readonly sync: string; readonly limit: number },
-): Promise<PreviewView> {
-  const { counts, rowsRead, rowsInvalid, invalidRows, notices } = preview
-  const requests: PreviewView['requests'] = []
-  const rejected: NonNullable<PreviewView['rejected']> = []
-  let characters = 0
-  let more = false
-  for await (const { kind, ...item } of preview.requests) {
-    more = requests.length + rejected.length >= limit || characters > PREVIEW_TEXT
-    if (more) break
-    if ('error' in item) rejected.push(item)
-    else requests.push(item)
-    characters += JSON.stringify(item).length
-  }
-  return {
-    ...{ sync, counts: { ...counts }, rowsRead, rowsInvalid, requests },
-    ...(rejected.length === 0 ? {} : { rejected }),
-    ...(isSample([...requests, ...rejected]) ? { sample: true as const } : {}),
-    ...(invalidRows.length === 0 ? {} : { invalidRows: [...invalidRows] }),
-    ...(notices.length === 0 ? {} : { notices: [...notices] }),
-    ...(more ? { more } : {}),
-  }
-}
-
-/** True if rows of the model stand for rows that would have changed. */
-function isSample(shown: readonly { readonly sample?: true | undefined }[]): boolean {
-  return shown.length > 0 && shown.every(({ sample }) => sample === true)
 }
