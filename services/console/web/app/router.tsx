@@ -1,4 +1,5 @@
 /** Which page stands at which address. Pages that need an editor are loaded when they are opened. */
+import { resourceView, type ResourceView } from '@sluice/contracts/api'
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router'
 import type { ReactElement } from 'react'
 import { z } from 'zod'
@@ -22,6 +23,15 @@ const requestsSearch = z.object({
 })
 const rowSearch = z.object({ key: textOrNumber })
 const editSearch = z.object({ step: text, view: text })
+
+/** An unknown kind is no page. */
+const resourceParams = {
+  parse: ({ kind, name }: { kind: string; name: string }) => ({
+    kind: resourceView.shape.kind.parse(kind),
+    name,
+  }),
+  stringify: ({ kind, name }: { kind: ResourceView['kind']; name: string }) => ({ kind, name }),
+}
 
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound })
 const at = { getParentRoute: () => root } as const
@@ -55,7 +65,7 @@ const routes = [
     component: lazyRouteComponent(() => import('../resources/resources-page.tsx'), 'ResourcesPage'),
   }),
   createRoute({
-    ...{ ...at, path: '/resources/$kind/$name', validateSearch: editSearch },
+    ...{ ...at, path: '/resources/$kind/$name', params: resourceParams },
     component: lazyRouteComponent(() => import('../resources/resource-page.tsx'), 'ResourcePage'),
   }),
   createRoute({

@@ -36,9 +36,9 @@ export function ThemeSwitch(): ReactElement {
           setTheme(chosen)
         }}
       >
-        <option value="system">Colours of the system</option>
-        <option value="light">Light</option>
-        <option value="dark">Dark</option>
+        <option value="system">System colours</option>
+        <option value="light">Light colours</option>
+        <option value="dark">Dark colours</option>
       </select>
     </label>
   )

@@ -4,11 +4,11 @@ import type { ReactElement } from 'react'
 import { resourceQuery } from '../api/queries.ts'
 import { Dialog } from '../ui/dialog.tsx'
 import { Loading, Trouble } from '../ui/parts.tsx'
-import { yamlOf, type Kind } from './draft.ts'
+import { yamlOf } from './draft.ts'
 import { LinesThatDiffer } from './lines-that-differ.tsx'
 
 export interface Conflict {
-  readonly kind: Kind
+  readonly kind: string
   readonly name: string
   readonly mine: string
   /** The version that the server has now. */

@@ -72,7 +72,7 @@ export function documentsOf(draft: Draft): readonly { readonly file: string; rea
 }
 
 /** A stored resource as a text in YAML. */
-export function yamlOf(kind: Kind, name: string, spec: { readonly [field: string]: unknown }): string {
+export function yamlOf(kind: string, name: string, spec: { readonly [field: string]: unknown }): string {
   const document = parseDocument(`kind: ${kind}\n`)
   document.set('name', name)
   for (const [field, value] of Object.entries(spec)) document.set(field, document.createNode(value))

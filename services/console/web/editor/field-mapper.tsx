@@ -1,4 +1,6 @@
-/** The field mapper: a name of the API on the left, a column on the right. Deeper shapes are edited as YAML. */
+/**
+ * The field mapper: a name of the API on the left, a column on the right. Deeper shapes are edited as YAML.
+ */
 import { useState, type ReactElement } from 'react'
 import { valueAt, withValue } from './draft.ts'
 import type { Editing } from './use-editing.ts'

@@ -67,7 +67,7 @@ export function PreviewPane({
               <b>{request.method}</b> <span className="path">{request.url}</span>
             </h3>
             <p className="quiet">
-              {request.keys.length === 1 ? `Row ${request.keys[0]}` : `${request.keys.length} rows`}
+              {request.keys.length === 1 ? `Row ${request.keys.join('')}` : `${request.keys.length} rows`}
             </p>
             <dl className="headers">
               {Object.entries(request.headers).map(([name, value]) => (

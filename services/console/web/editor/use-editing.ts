@@ -1,4 +1,6 @@
-/** The state of an editor: the draft, what the server says of it, and what is kept in the browser meanwhile. */
+/**
+ * The state of an editor: the draft, what the server says of it, and what is kept in the browser meanwhile.
+ */
 import type { Problem } from '@sluice/contracts/api'
 import { useCallback, useEffect, useMemo, useState } from 'react'
 import { fileOf, KINDS, STARTING_DRAFT, type Draft, type Kind } from './draft.ts'

@@ -75,8 +75,9 @@ const LOOKS = EditorView.theme({
 
 function languageOf({ language, words = [], tables = {} }: CodeEditorProps): Extension {
   if (language === 'sql') {
-    const schema = Object.entries(tables).map(([table, columns]) => [table, [...columns]])
-    return sql({ schema: Object.fromEntries(schema) })
+    const schema: { [table: string]: string[] } = {}
+    for (const [table, columns] of Object.entries(tables)) schema[table] = [...columns]
+    return sql({ schema })
   }
   if (language === 'yaml') return yaml()
   const variables = words.map(word => ({ label: word, type: 'variable' }))
