@@ -239,7 +239,8 @@ function VersionLine({
 }: VersionProps): ReactElement {
   const [asks, setAsks] = useState(false)
   const client = useQueryClient()
-  const yamlAt = (of: Version | undefined): string => (of?.spec == null ? '' : yamlOf(kind, name, of.spec))
+  const yamlAt = (of: Version | undefined): string =>
+    of?.spec === undefined || of.spec === null ? '' : yamlOf(kind, name, of.spec)
   const back = async (): Promise<void> => {
     const body = { to: version.version, ...(project === '' ? {} : { takeOver: true }) }
     await call(`${pathOf(kind, name)}/rollback`, { method: 'POST', body, answer: resourceSetView })
