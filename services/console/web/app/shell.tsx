@@ -1,9 +1,10 @@
 /** What stands around each page: where one can go, the keys, and whether the server answers. */
+import type { SessionView } from '@sluice/contracts/api'
 import { useIsFetching, useQuery } from '@tanstack/react-query'
 import { Link, Outlet, useRouterState } from '@tanstack/react-router'
 import { useEffect, useState, type ReactElement } from 'react'
 import { ApiError, whenSignedOut } from '../api/client.ts'
-import { sessionQuery, type Session } from '../api/session.ts'
+import { sessionQuery } from '../api/session.ts'
 import { Loading, Trouble } from '../ui/parts.tsx'
 import { KeysHelp, useKeys } from './keys.tsx'
 import { Palette } from './palette.tsx'
@@ -50,7 +51,7 @@ export function Shell(): ReactElement {
   )
 }
 
-function Frame({ session }: { readonly session: Session }): ReactElement {
+function Frame({ session }: { readonly session: SessionView }): ReactElement {
   const [shown, setShown] = useState<'palette' | 'keys' | null>(null)
   const path = useRouterState({ select: ({ location }) => location.pathname })
   const [menu, setMenu] = useState(false)

@@ -1,8 +1,9 @@
 /** Signing in with a token, and out. Signed out in the middle of work, it stands in front of the page. */
 import { useQueryClient } from '@tanstack/react-query'
 import { useEffect, useRef, useState, type ReactElement } from 'react'
+import type { SessionView } from '@sluice/contracts/api'
 import { ApiError } from '../api/client.ts'
-import { signIn, signOut, type Session } from '../api/session.ts'
+import { signIn, signOut } from '../api/session.ts'
 import { toastError } from '../ui/toast.tsx'
 
 interface SignInProps {
@@ -70,9 +71,9 @@ export function SignIn({ over = false, onDone }: SignInProps): ReactElement {
   )
 }
 
-export function SignOut({ session }: { readonly session: Session }): ReactElement | null {
+export function SignOut({ session }: { readonly session: SessionView }): ReactElement | null {
   const client = useQueryClient()
-  if (!session.canSignOut) return null
+  if (session.by !== 'session') return null
   const leave = async (): Promise<void> => {
     await signOut()
     client.clear()

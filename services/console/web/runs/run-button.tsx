@@ -4,6 +4,7 @@ import { Link, useNavigate } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { runSync } from '../api/commands.ts'
 import { hasEnded } from '../api/follow-run.ts'
+import { useMay } from '../api/session.ts'
 import { toastError } from '../ui/toast.tsx'
 
 interface RunButtonProps {
@@ -15,6 +16,7 @@ interface RunButtonProps {
 export function RunButton({ sync, lastRun, small = false }: RunButtonProps): ReactElement {
   const navigate = useNavigate()
   const [busy, setBusy] = useState(false)
+  const may = useMay('run')
   const size = small ? ' small' : ''
   if (lastRun !== null && !hasEnded(lastRun))
     return (
@@ -37,7 +39,8 @@ export function RunButton({ sync, lastRun, small = false }: RunButtonProps): Rea
     <button
       type="button"
       className={small ? 'small' : 'primary'}
-      disabled={busy}
+      disabled={busy || !may}
+      title={may ? undefined : 'Your token may not start runs.'}
       onClick={() => void run()}
       aria-label={`Run ${sync} now`}
     >

@@ -6,6 +6,7 @@ import { useState, type ReactElement } from 'react'
 import { discardRows, retryRows, type RowChoice } from '../api/commands.ts'
 import { hasEnded } from '../api/follow-run.ts'
 import { failedQuery } from '../api/queries.ts'
+import { useMay } from '../api/session.ts'
 import { Confirm } from '../ui/dialog.tsx'
 import { rows } from '../ui/format.ts'
 import { HttpStatus, Outcome } from '../ui/status.tsx'
@@ -48,6 +49,8 @@ interface FailedRowsProps {
 
 export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement {
   const { data, error, isPending, hasNextPage, fetchNextPage } = useInfiniteQuery(failedQuery(sync, { run }))
+  const mayRun = useMay('run')
+  const mayOperate = useMay('operate')
   const [asks, setAsks] = useState<{ what: 'retry' | 'discard'; rows: RowChoice } | null>(null)
   if (isPending)
     return (
@@ -73,10 +76,20 @@ export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement 
       title={title}
       aside={
         <div className="actions">
-          <button type="button" className="small" onClick={() => setAsks({ what: 'retry', rows: {} })}>
+          <button
+            type="button"
+            className="small"
+            disabled={!mayRun}
+            onClick={() => setAsks({ what: 'retry', rows: {} })}
+          >
             Try all again
           </button>
-          <button type="button" className="small" onClick={() => setAsks({ what: 'discard', rows: {} })}>
+          <button
+            type="button"
+            className="small"
+            disabled={!mayOperate}
+            onClick={() => setAsks({ what: 'discard', rows: {} })}
+          >
             Give all up
           </button>
         </div>

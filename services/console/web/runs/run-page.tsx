@@ -6,6 +6,7 @@ import { useState, type ReactElement } from 'react'
 import { approveRun, cancelRun } from '../api/commands.ts'
 import { hasEnded, useFollowedRun, type Hearing } from '../api/follow-run.ts'
 import { runQuery } from '../api/queries.ts'
+import { useMay } from '../api/session.ts'
 import { Confirm } from '../ui/dialog.tsx'
 import { count, duration, rows } from '../ui/format.ts'
 import { Facts, Loading, Page, Section, Time, Trouble, useNow } from '../ui/parts.tsx'
@@ -63,6 +64,7 @@ function OneRun({ id }: { readonly id: string }): ReactElement {
 }
 
 function Actions({ run }: { readonly run: RunView }): ReactElement {
+  const may = useMay('run')
   const [asks, setAsks] = useState(false)
   return (
     <>
@@ -72,7 +74,7 @@ function Actions({ run }: { readonly run: RunView }): ReactElement {
       {hasEnded(run) ? (
         <RunButton sync={run.sync} lastRun={run} />
       ) : (
-        <button type="button" className="danger" onClick={() => setAsks(true)}>
+        <button type="button" className="danger" disabled={!may} onClick={() => setAsks(true)}>
           Cancel this run
         </button>
       )}
@@ -92,6 +94,7 @@ function Actions({ run }: { readonly run: RunView }): ReactElement {
 }
 
 function Held({ run }: { readonly run: RunView }): ReactElement {
+  const may = useMay('approve')
   const [asks, setAsks] = useState(false)
   const { held } = run
   if (held === undefined)
@@ -118,7 +121,7 @@ function Held({ run }: { readonly run: RunView }): ReactElement {
           ))}
         </ul>
         <div className="actions">
-          <button type="button" className="primary" onClick={() => setAsks(true)}>
+          <button type="button" className="primary" disabled={!may} onClick={() => setAsks(true)}>
             Approve the removals
           </button>
           <Link to="/syncs/$name/edit" params={{ name: run.sync }} className="button">

@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query'
 import { useState, type ReactElement } from 'react'
 import { removeSecret } from '../api/commands.ts'
 import { secretsQuery } from '../api/queries.ts'
+import { useMay } from '../api/session.ts'
 import { Confirm } from '../ui/dialog.tsx'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { EditSecret } from './edit-secret.tsx'
@@ -12,6 +13,7 @@ type SecretView = SecretsView['secrets'][number]
 
 export function SecretsPage(): ReactElement {
   const { data, error, isPending } = useQuery(secretsQuery)
+  const may = useMay('secrets')
   const [edits, setEdits] = useState<{ name: string } | null>(null)
   const [removes, setRemoves] = useState<SecretView | null>(null)
   return (
@@ -19,7 +21,7 @@ export function SecretsPage(): ReactElement {
       title="Secrets"
       lead="Encrypted, and never shown again. A resource names one as ${secret:name}."
       actions={
-        <button type="button" className="primary" onClick={() => setEdits({ name: '' })}>
+        <button type="button" className="primary" disabled={!may} onClick={() => setEdits({ name: '' })}>
           Set a secret
         </button>
       }

@@ -5,6 +5,7 @@ import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { resetSync, resync } from '../api/commands.ts'
 import { resourceQuery, syncsQuery } from '../api/queries.ts'
+import { useMay } from '../api/session.ts'
 import { RunButton } from '../runs/run-button.tsx'
 import { FailedRows } from '../runs/run-errors.tsx'
 import { RunsTable } from '../runs/runs-page.tsx'
@@ -129,6 +130,7 @@ type Grave = 'resync' | 'reset'
 
 /** What sends much, or cannot be undone. */
 function Grave({ name }: { readonly name: string }): ReactElement {
+  const may = useMay('operate')
   const [asks, setAsks] = useState<Grave | null>(null)
   const navigate = useNavigate()
   const done = async (asked: Promise<{ readonly id: string }>): Promise<void> => {
@@ -143,7 +145,7 @@ function Grave({ name }: { readonly name: string }): ReactElement {
             <strong>Send every row again.</strong> What was delivered stays known, so removals are still
             found.
           </span>
-          <button type="button" onClick={() => setAsks('resync')}>
+          <button type="button" disabled={!may} onClick={() => setAsks('resync')}>
             Resync…
           </button>
         </li>
@@ -152,7 +154,7 @@ function Grave({ name }: { readonly name: string }): ReactElement {
             <strong>Forget what was delivered.</strong> The next run takes every row for new. Captured values
             are lost.
           </span>
-          <button type="button" className="danger" onClick={() => setAsks('reset')}>
+          <button type="button" className="danger" disabled={!may} onClick={() => setAsks('reset')}>
             Reset…
           </button>
         </li>
