@@ -39,7 +39,7 @@ interface BadgeProps {
   readonly sign?: string
 }
 
-function Badge({ tone, text, sign }: BadgeProps): ReactElement {
+export function Badge({ tone, text, sign }: BadgeProps): ReactElement {
   return (
     <span className="badge" data-tone={tone}>
       {sign === undefined ? null : <span aria-hidden="true">{sign}</span>}
