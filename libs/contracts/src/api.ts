@@ -96,8 +96,9 @@ const rowOutcome = z.object({
 })
 
 /** One try at sending a request, redacted. */
-const attemptView = z.object({
+export const attemptView = z.object({
   requestId: z.string(),
+  /** Of a test: its own id. */
   run: z.string(),
   sync: z.string(),
   trigger: op,
@@ -116,6 +117,8 @@ const attemptView = z.object({
   responseHeaders: headers,
   responseBody: z.string().nullable(),
   error: z.string().nullable(),
+  /** True for a request that a person tried out, which belongs to no run. */
+  test: z.literal(true).optional(),
 })
 export const attemptsPage = z.object({ attempts: z.array(attemptView), next })
 
@@ -278,6 +281,20 @@ export const secretSetView = z.object({ name: z.string(), for: z.string().nullab
 export const secretRemovedView = z.object({ removed: z.string() })
 export const secretsResealedView = z.object({ resealed: count })
 
+/** Who asks a server, and what they may do. */
+export const sessionView = z.object({
+  /** The name of the token; `operator` where none is wanted. */
+  name: z.string(),
+  /** `session`: by a cookie; `local`: no token is wanted, so that nobody need log in or out. */
+  by: z.enum(['session', 'token', 'local']),
+  roles: z.array(z.enum(['view', 'read', 'edit', 'run', 'approve', 'operate', 'secrets'])),
+  /** When the session ends at the latest, and when if nobody uses it; null without a session. */
+  endsAt: timestamp.nullable(),
+  idleUntil: timestamp.nullable(),
+})
+/** False if there was no session. */
+export const sessionEndedView = z.object({ ended: z.boolean() })
+
 export const errorDetail = z.object({
   file: z.string().optional(),
   line: z.int().optional(),
@@ -323,5 +340,6 @@ export type SecretsView = z.output<typeof secretsView>
 export type SecretSetView = z.output<typeof secretSetView>
 export type SecretRemovedView = z.output<typeof secretRemovedView>
 export type SecretsResealedView = z.output<typeof secretsResealedView>
+export type SessionView = z.output<typeof sessionView>
 export type Problem = z.output<typeof problem>
 export type ErrorBody = z.output<typeof errorBody>

@@ -173,7 +173,9 @@ export async function openUp(options: ProjectOptions): Promise<Up> {
 }
 
 function hasTokens(env: Environment): boolean {
-  return ['SLUICE_TOKEN', 'SLUICE_READ_TOKEN'].some(name => secretOf(env, name) !== undefined)
+  return ['SLUICE_TOKEN', 'SLUICE_READ_TOKEN', 'SLUICE_TOKENS'].some(
+    name => secretOf(env, name) !== undefined,
+  )
 }
 
 /**

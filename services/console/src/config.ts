@@ -7,7 +7,7 @@ import {
   type ServiceConfig,
 } from '@sluice/runtime/service-config'
 import { z } from 'zod'
-import { accessOf } from './access-of.ts'
+import { accessOf } from './access/access-of.ts'
 import type { Access } from './api/access.ts'
 
 const PORT = 4747

@@ -4,6 +4,7 @@
  */
 import {
   attemptsPage,
+  attemptView,
   failedPage,
   previewView,
   resourcesPage,
@@ -16,6 +17,7 @@ import {
   secretsView,
   syncsPage,
   type AttemptsPage,
+  type AttemptView,
   type FailedPage,
   type RequestView,
   type ResourcesPage,
@@ -44,6 +46,7 @@ import type {
   RunRequest,
   SecretNamed,
   SecretToSet,
+  TestQuery,
 } from '../port.ts'
 import type { ServerAddress } from '../server-address.ts'
 import { previewIn } from './server/previewed.ts'
@@ -158,6 +161,11 @@ class ServerControl implements Control {
     const asked = { ...query, trigger: op, limit: MOST_PREVIEWED }
     const view = await this.#client.get(['preview'], asked, { signal, answer: previewView })
     return previewIn(view)
+  }
+
+  async sendTest({ sync, op: trigger, key }: TestQuery, signal: AbortSignal): Promise<AttemptView> {
+    const body = { key, trigger }
+    return await this.#client.post(['syncs', sync, 'test'], body, { signal, answer: attemptView })
   }
 
   async syncs(paging: Paging, signal: AbortSignal): Promise<SyncsPage> {

@@ -9,7 +9,7 @@ import { assertRight, checkDocuments } from '@sluice/project/check-documents'
 import { placedInFile } from '@sluice/project/checks/check-templates'
 import { OPS } from '@sluice/contracts/state'
 import type { Vault } from '@sluice/vault/vault'
-import type { NextRun } from '../next-run.ts'
+import { shownOf, type NextRun } from '../next-run.ts'
 import type { Preview, RowsQuery, SampleQuery } from '../port.ts'
 
 /** Reads rows for people who edit resources. */
@@ -66,11 +66,11 @@ export async function previewOf(
   try {
     if (!sample) {
       const next = await openNextRun(definition, signal)
-      return { ...next, requests: next.requests(narrowing) }
+      return { ...next, requests: shownOf(next.requests(narrowing)) }
     }
     const of = { rows: Math.min(rows ?? SAMPLED_ROWS, MOST_SAMPLED), op }
     const next = await samplesIn(deps).openSample(definition, of, { signal, vault })
-    return { ...next, requests: next.requests(narrowing) }
+    return { ...next, requests: shownOf(next.requests(narrowing)) }
   } catch (error) {
     throw placedError(error, definition, checked)
   }

@@ -1,5 +1,5 @@
 /** `sluice up`: the services of a folder and its API, in this process, until it is told to end. */
-import { accessOf } from '@sluice/console/access-of'
+import { accessOf } from '@sluice/console/access/access-of'
 import { createApi } from '@sluice/console/api/create-api'
 import { WebPages } from '@sluice/console/api/web-pages'
 import { AskedRuns } from '@sluice/console/asked-runs'

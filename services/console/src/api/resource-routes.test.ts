@@ -93,7 +93,7 @@ describe('a resource', () => {
     expect(resourceSetView.parse(created.json)).toMatchObject({
       created: true,
       version: 1,
-      changedBy: 'SLUICE_TOKEN',
+      changedBy: 'operator',
     })
     const got = await ask('GET', '/resources/destination/one', { token: TOKENS.read })
     const view = resourceView.parse(got.json)

@@ -112,8 +112,8 @@ export const RESOURCE_ROUTES: readonly Route[] = [
   route({
     ...{ ...asks, path: '/apply', id: 'applyResources', bodyBytes: MOST_BYTES },
     ...{ summary: 'Apply the resources of a project, all or none', body: applyBody, answer: changesView },
-    respond: async ({ body }, { control, signal, by }) =>
-      document(await control.keeping.apply(projectOf(body), by, signal)),
+    respond: async ({ body }, { control, signal, principal }) =>
+      document(await control.keeping.apply(projectOf(body), principal.name, signal)),
   }),
   route({
     ...{ ...asks, path: '/validate', id: 'validateDocuments', bodyBytes: MOST_DOCUMENT_BYTES },
@@ -149,13 +149,15 @@ export const RESOURCE_ROUTES: readonly Route[] = [
 
 /** Carries out a change of one resource, and tells a client that sent `If-Match` in its own words. */
 async function changed(
-  { by, ifMatch }: RouteContext,
+  { principal, ifMatch }: RouteContext,
   of: { readonly version?: number | undefined; readonly takeOver?: boolean | undefined },
   change: (terms: ChangeTerms) => Promise<object>,
 ): Promise<Answer> {
   const expected = ifMatch === undefined ? undefined : versionIn(ifMatch)
   try {
-    return versioned(await change({ by, version: expected ?? of.version, takeOver: of.takeOver }))
+    return versioned(
+      await change({ by: principal.name, version: expected ?? of.version, takeOver: of.takeOver }),
+    )
   } catch (error) {
     if (!(error instanceof VersionConflict) || expected === undefined) throw error
     const { message, versions, details } = error

@@ -1,6 +1,7 @@
 /** All routes of the API. Each is one method of the control port. */
 import {
   attemptsPage,
+  attemptView,
   failedPage,
   previewView,
   requestView,
@@ -24,6 +25,7 @@ import {
   runPath,
   runsQuery,
   syncPath,
+  testBody,
 } from '@sluice/contracts/api-requests'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { RunRequest } from '@sluice/control/port'
@@ -33,6 +35,7 @@ import { RESOURCE_ROUTES } from './resource-routes.ts'
 import { route, type Answer, type Route, type RouteContext } from './route.ts'
 import { runEvents } from './run-events.ts'
 import { SECRET_ROUTES } from './secret-routes.ts'
+import { SESSION_ROUTES } from './session-routes.ts'
 
 const MINUTE_MS = 60_000
 /** Each stream keeps a connection. */
@@ -167,6 +170,13 @@ const ASK_ROUTES: readonly Route[] = [
       asked(await runs.ask(following => control.reset(params.name, following))),
   }),
   route({
+    ...{ ...asks, ...PREVIEW, path: '/syncs/:name/test', id: 'sendTest', answer: attemptView, status: 200 },
+    summary: 'Send the request of one row, and record it as a test that changes no state',
+    ...{ params: syncPath, body: testBody },
+    respond: async ({ params, body: { key, trigger } }, { control, signal }) =>
+      document(await control.sendTest({ sync: params.name, op: trigger, key }, signal)),
+  }),
+  route({
     ...{ ...asks, path: '/runs/:id/approve', id: 'approve', summary: 'Let a held run go on' },
     ...{ params: runPath, body: noBody },
     respond: async ({ params }, { control, asked: runs }) =>
@@ -180,7 +190,13 @@ const ASK_ROUTES: readonly Route[] = [
   }),
 ]
 
-export const ROUTES: readonly Route[] = [...READ_ROUTES, ...ASK_ROUTES, ...RESOURCE_ROUTES, ...SECRET_ROUTES]
+export const ROUTES: readonly Route[] = [
+  ...SESSION_ROUTES,
+  ...READ_ROUTES,
+  ...ASK_ROUTES,
+  ...RESOURCE_ROUTES,
+  ...SECRET_ROUTES,
+]
 
 async function askForRun({ control, asked: runs }: RouteContext, request: RunRequest): Promise<Answer> {
   return asked(await runs.ask(following => control.askForRun(request, following)))

@@ -47,15 +47,6 @@ describe('the pages of the console', () => {
     expect(again).toMatchObject({ status: 304, body: null })
   })
 
-  it('let nothing be loaded from elsewhere, framed, or run from text', async () => {
-    const policy = (await WebPages.read(folder)).answer({ ...asked, path: '/' })?.headers[
-      'content-security-policy'
-    ]
-    expect(policy).toContain("default-src 'none'")
-    expect(policy).toContain("frame-ancestors 'none'")
-    expect(policy).not.toContain('unsafe')
-  })
-
   it('hold no file of another folder', async () => {
     const pages = await WebPages.read(folder)
     for (const path of ['/../secret.txt', '/%2e%2e/secret.txt', '/assets/../../secret.txt'])

@@ -19,24 +19,6 @@ const TYPES: { readonly [extension: string]: string } = {
 }
 
 /**
- * Scripts, styles, images and requests go to this server alone, and no other page may show this one. Editors
- * set the style of single elements, which `style-src-attr` would forbid for markup and does not for scripts.
- */
-const POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self' data:",
-  "font-src 'self'",
-  "connect-src 'self'",
-  "form-action 'self'",
-  "base-uri 'none'",
-  "frame-ancestors 'none'",
-].join('; ')
-
-const PAGE_HEADERS = { 'content-security-policy': POLICY, 'cross-origin-opener-policy': 'same-origin' }
-
-/**
  * The browser asks each time whether it has the newest, but for files whose name changes with their content.
  */
 const ASK_AGAIN = 'no-cache'
@@ -113,7 +95,6 @@ function fileOf(path: string, body: Buffer): File {
       'content-type': TYPES[extension] ?? 'application/octet-stream',
       'cache-control': path.startsWith('/assets/') ? FOR_EVER : ASK_AGAIN,
       ...{ etag: tag, vary: 'accept-encoding' },
-      ...PAGE_HEADERS,
     },
   }
 }
