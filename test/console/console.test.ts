@@ -49,7 +49,7 @@ describe('a person with an empty server', () => {
     await page.getByRole('button', { name: 'Test the connection' }).click()
     await page.getByText('The source answers').waitFor()
     await page.getByRole('button', { name: 'Model', exact: true }).click()
-    await write('SQL', "select id, name, email from 'customers.csv'")
+    await write('SQL of the model', "select id, name, email from 'customers.csv'")
     await page.getByRole('cell', { name: 'ada@example.com' }).waitFor()
     await page.getByRole('button', { name: 'Check the key' }).click()
     await page.getByText('Each of the 3 rows has a key of its own').waitFor()

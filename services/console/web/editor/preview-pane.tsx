@@ -10,6 +10,7 @@ import { useRested } from './use-editing.ts'
 
 const TYPED_MS = 120
 const SAMPLE_ROWS = 3
+const AGAIN_MS = 10_000
 
 export interface Previewed {
   readonly preview: PreviewView | undefined
@@ -35,6 +36,8 @@ export function usePreview(draft: Draft, trigger: Trigger): Previewed {
         signal,
       }),
     placeholderData: before => before,
+    // The rows of the source change, too.
+    refetchInterval: AGAIN_MS,
     retry: false,
     gcTime: 60_000,
   })

@@ -179,7 +179,7 @@ function KeyField({
   }
   return (
     <fieldset className="checks">
-      <legend>Key: the column, or columns, that name a row for ever</legend>
+      <legend>Key: what names a row for ever</legend>
       {[...new Set([...columns, ...keys])].map(column => (
         <label key={column}>
           <input

@@ -42,9 +42,15 @@ export function RunButton({ sync, lastRun, small = false }: RunButtonProps): Rea
       disabled={busy || !may}
       title={may ? undefined : 'Your token may not start runs.'}
       onClick={() => void run()}
-      aria-label={`Run ${sync} now`}
     >
-      {busy ? 'Starting…' : small ? 'Run' : 'Run now'}
+      {busy ? (
+        'Starting…'
+      ) : (
+        <span>
+          Run <span className="hidden">{sync} </span>
+          {small ? <span className="hidden">now</span> : 'now'}
+        </span>
+      )}
     </button>
   )
 }

@@ -28,8 +28,18 @@ export function SystemPage(): ReactElement {
           <Facts
             facts={[
               ['Sluice', api.data.info.version],
-              ['API', <a key="api" href="/api/v1/openapi.json">OpenAPI {api.data.openapi}</a>],
-              ['Metrics', <a key="metrics" href="/metrics">for Prometheus</a>],
+              [
+                'API',
+                <a key="api" href="/api/v1/openapi.json">
+                  OpenAPI {api.data.openapi}
+                </a>,
+              ],
+              [
+                'Metrics',
+                <a key="metrics" href="/metrics">
+                  for Prometheus
+                </a>,
+              ],
             ]}
           />
         )}
@@ -66,7 +76,11 @@ function Readiness(): ReactElement {
   return (
     <Section
       title="Readiness"
-      aside={data === undefined ? null : <Badge tone={data.isReady ? 'good' : 'bad'} text={data.isReady ? 'ready' : 'not ready'} />}
+      aside={
+        data === undefined ? null : (
+          <Badge tone={data.isReady ? 'good' : 'bad'} text={data.isReady ? 'ready' : 'not ready'} />
+        )
+      }
     >
       {error === null ? <pre className="code flat">{data?.said ?? ''}</pre> : <Trouble error={error} />}
     </Section>
