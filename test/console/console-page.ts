@@ -40,7 +40,7 @@ export async function startBrowser(): Promise<Looking> {
       page.on('console', message => {
         // Answers that refuse are part of some tests, and the browser writes each of them down.
         if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
-          complaints.push(message.text())
+          complaints.push(`${message.text()} (${message.location().url})`)
       })
       return page
     },

@@ -17,8 +17,8 @@ import { LinesThatDiffer } from './lines-that-differ.tsx'
 export type Stored = { readonly [kind in Kind]?: StoredResource }
 export interface StoredResource extends Pick<ResourceView, 'name' | 'spec'> {
   readonly kind: Kind
-  /** 0 if the server keeps no versions of it. */
-  readonly version: number
+  /** Undefined if the server keeps no versions of it. */
+  readonly version: number | undefined
   /** The project whose files it comes from; empty for none. */
   readonly project: string
 }

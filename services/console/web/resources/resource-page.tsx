@@ -105,7 +105,7 @@ function Resource({ resource }: { readonly resource: ResourceView }): ReactEleme
 }
 
 function EditYaml({ resource }: { readonly resource: ResourceView }): ReactElement {
-  const { kind, name, spec, version = 0, project = '' } = resource
+  const { kind, name, spec, version, project = '' } = resource
   const client = useQueryClient()
   const stored = yamlOf(kind, name, spec)
   const [text, setText] = useState(stored)
@@ -122,9 +122,13 @@ function EditYaml({ resource }: { readonly resource: ResourceView }): ReactEleme
   const save = async (on = base.version): Promise<void> => {
     setError(null)
     try {
-      const body = { yaml: text, version: on, ...(project === '' ? {} : { takeOver: true }) }
+      const body = {
+        yaml: text,
+        ...(on === undefined ? {} : { version: on }),
+        ...(project === '' ? {} : { takeOver: true }),
+      }
       const saved = await call(pathOf(kind, name), { method: 'PUT', body, answer: resourceSetView })
-      setBase({ version: saved.version ?? 0, text })
+      setBase({ version: saved.version, text })
       await client.invalidateQueries()
       toast('done', `The ${kind} ${name} is saved.`)
     } catch (failure) {

@@ -3,36 +3,55 @@ import type { ResourceView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
-import { resourcesQuery } from '../api/queries.ts'
-import { KINDS, STARTING_DRAFT, yamlOf, type Draft, type Kind } from '../editor/draft.ts'
+import { resourceQuery } from '../api/queries.ts'
+import { STARTING_DRAFT, yamlOf, type Draft, type Kind } from '../editor/draft.ts'
 import { EditorPage } from '../editor/editor-page.tsx'
 import type { Stored, StoredResource } from '../editor/review-step.tsx'
 import { Loading, Page, Trouble } from '../ui/parts.tsx'
 
 export function EditSyncPage(): ReactElement {
   const { name } = useParams({ from: '/syncs/$name/edit' })
-  const { data, error, isPending } = useQuery(resourcesQuery)
-  if (isPending)
-    return (
-      <Page title={`Edit ${name}`}>
-        <Loading lines={8} />
-      </Page>
-    )
-  if (data === undefined)
+  const { stored, error } = useStored(name)
+  if (error !== null)
     return (
       <Page title={`Edit ${name}`}>
         <Trouble error={error} />
       </Page>
     )
-  const stored = resourcesOf(name, data.resources)
-  if (stored.sync === undefined)
+  if (stored === null)
     return (
       <Page title={`Edit ${name}`}>
-        <Trouble error={new Error(`There is no sync \`${name}\`.`)} />
+        <Loading lines={8} />
       </Page>
     )
   return <Editor key={name} name={name} stored={stored} />
 }
+
+/** The sync and the resources that it names, each with the version that an edit starts from. */
+function useStored(name: string): { readonly stored: Stored | null; readonly error: unknown } {
+  const sync = useStoredOne('sync', name)
+  const model = useStoredOne('model', nameOf(sync.data?.spec['model']))
+  const destination = useStoredOne('destination', nameOf(sync.data?.spec['destination']))
+  const source = useStoredOne('source', nameOf(model.data?.spec['source']))
+  const all = [sync, model, destination, source]
+  const error = all.find(each => each.error !== null)?.error ?? null
+  const found = all.flatMap(({ data }) => (data === undefined ? [] : [data]))
+  if (error !== null || found.length < all.length) return { stored: null, error }
+  return { stored: Object.fromEntries(found.map(one => [one.kind, one])), error }
+}
+
+function useStoredOne(kind: Kind, name: string | undefined) {
+  return useQuery({
+    ...resourceQuery(kind, name ?? ''),
+    enabled: name !== undefined,
+    select: (resource: ResourceView): StoredResource => {
+      const { spec, version, project = '' } = resource
+      return { kind, name: resource.name, spec, version, project }
+    },
+  })
+}
+
+const nameOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
 
 /** The edit starts from what was there when the page was opened, whatever others save meanwhile. */
 function Editor({ name, stored }: { readonly name: string; readonly stored: Stored }): ReactElement {
@@ -62,29 +81,4 @@ function draftOf(stored: Stored): Draft {
     destination: textOf('destination'),
     sync: textOf('sync'),
   }
-}
-
-/** A sync and the resources that it names. */
-export function resourcesOf(name: string, resources: readonly ResourceView[]): Stored {
-  const find = (kind: Kind, named: unknown): StoredResource | undefined => {
-    const found = resources.find(resource => resource.kind === kind && resource.name === named)
-    return found === undefined
-      ? undefined
-      : {
-          kind,
-          name: found.name,
-          spec: found.spec,
-          version: found.version ?? 0,
-          project: found.project ?? '',
-        }
-  }
-  const sync = find('sync', name)
-  const model = find('model', sync?.spec['model'])
-  const found = {
-    sync,
-    model,
-    destination: find('destination', sync?.spec['destination']),
-    source: find('source', model?.spec['source']),
-  }
-  return Object.fromEntries(KINDS.flatMap(kind => (found[kind] === undefined ? [] : [[kind, found[kind]]])))
 }
