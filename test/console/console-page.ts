@@ -13,6 +13,13 @@ const CHROMIUM = { command: 'chromium', debianPackage: 'chromium' }
 /** How long a page may take on a busy machine. */
 const PATIENCE_MS = 20_000
 
+const EXPECTED = [
+  // Answers that refuse are part of some tests, and the browser writes each of them down.
+  'Failed to load resource',
+  // In an editor, the browser itself gives text that is pasted over a word the style of that word.
+  'Applying inline style',
+]
+
 /** Disposing it closes the browser. */
 export interface Looking extends AsyncDisposable {
   open(options?: OpenOptions): Promise<Page>
@@ -38,8 +45,7 @@ export async function startBrowser(): Promise<Looking> {
       const page = await context.newPage()
       page.on('pageerror', error => complaints.push(error.message))
       page.on('console', message => {
-        // Answers that refuse are part of some tests, and the browser writes each of them down.
-        if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
+        if (message.type() === 'error' && !EXPECTED.some(start => message.text().startsWith(start)))
           complaints.push(`${message.text()} (${message.location().url})`)
       })
       return page
