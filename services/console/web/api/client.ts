@@ -2,6 +2,7 @@
  * Requests to the API of the server that the pages come from. Answers are checked against the shapes of
  * `libs/contracts`, so that a server of another version is told apart from a mistake in a page.
  */
+import './no-code-from-text.ts'
 import { problem, type Problem } from '@sluice/contracts/api'
 import type { z } from 'zod'
 
