@@ -3,6 +3,7 @@ import type {
   AttemptsPage,
   AttemptView,
   FailedPage,
+  ReplayView,
   RequestView,
   ResourcesPage,
   RunsPage,
@@ -13,6 +14,7 @@ import type {
   SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
+import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type {
   AttemptsQuery,
   Control,
@@ -22,6 +24,7 @@ import type {
   Paging,
   Preview,
   PreviewQuery,
+  ReplayQuery,
   ResourceKeeping,
   RunRequest,
   SecretNamed,
@@ -97,6 +100,11 @@ export class ControlFor implements Control {
     return await this.#control.failed(query, signal)
   }
 
+  async replayable(query: ReplayQuery, signal: AbortSignal): Promise<ReplayView> {
+    assertMay(this.#roles, ROLE_OF.replayable)
+    return await this.#control.replayable(query, signal)
+  }
+
   async preview(query: PreviewQuery, signal: AbortSignal): Promise<Preview> {
     assertMay(this.#roles, ROLE_OF.preview)
     return await this.#control.preview(query, signal)
@@ -115,6 +123,16 @@ export class ControlFor implements Control {
       lastRun: sync.lastRun === null ? null : shownTo(this.#roles, sync.lastRun),
     }))
     return { ...page, syncs }
+  }
+
+  async alerts(signal: AbortSignal): Promise<AlertsView> {
+    assertMay(this.#roles, ROLE_OF.alerts)
+    return await this.#control.alerts(signal)
+  }
+
+  async testAlert(name: string, signal: AbortSignal): Promise<AlertTestedView> {
+    assertMay(this.#roles, ROLE_OF.testAlert)
+    return await this.#control.testAlert(name, signal)
   }
 
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {

@@ -8,6 +8,7 @@ import type {
   AttemptView,
   FailedPage,
   PreviewView,
+  ReplayView,
   RequestView,
   ResourcesPage,
   RunsPage,
@@ -27,9 +28,10 @@ import type {
   ResourceSetView,
   RowsView,
 } from '@sluice/contracts/api/resources'
+import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type { Command } from '@sluice/contracts/records'
 import type { ResourceKind, ResourceSpec } from '@sluice/contracts/resources'
-import type { Op } from '@sluice/contracts/state'
+import type { Op, ReplayScope } from '@sluice/contracts/state'
 
 /** `after` is the `next` of the page before. */
 export interface Paging {
@@ -65,6 +67,11 @@ export interface FailedQuery extends Paging {
   readonly status: number | undefined
 }
 
+export interface ReplayQuery {
+  readonly sync: string
+  readonly scope: ReplayScope
+}
+
 /**
  * All methods may be called concurrently, and throw `not-found` for a sync or run that does not exist. An
  * abort throws the signal's reason.
@@ -84,6 +91,8 @@ export interface RunHistory {
   request(id: string, signal: AbortSignal): Promise<RequestView>
   /** By key. */
   failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage>
+  /** What a replay would send. */
+  replayable(query: ReplayQuery, signal: AbortSignal): Promise<ReplayView>
 }
 
 export interface RunRequest {
@@ -298,6 +307,13 @@ export interface Control extends RunHistory, SecretKeeping, AsyncDisposable {
   sendTest(query: TestQuery, signal: AbortSignal): Promise<AttemptView>
   /** The syncs by name, and the latest run of each. */
   syncs(paging: Paging, signal: AbortSignal): Promise<SyncsPage>
+  /** The alerts by name, and what is known of what they watch. */
+  alerts(signal: AbortSignal): Promise<AlertsView>
+  /**
+   * Tells a test notice to whom the alert names. Resolves once it was taken. Throws `not-found` for an alert
+   * that does not exist, and `unreachable` with the reason if it was not taken.
+   */
+  testAlert(name: string, signal: AbortSignal): Promise<AlertTestedView>
   /** By kind and name. */
   resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage>
   /** The resources as they are stored. */

@@ -4,6 +4,7 @@ import type {
   AttemptsPage,
   AttemptView,
   FailedPage,
+  ReplayView,
   RequestView,
   ResourcesPage,
   RunsPage,
@@ -14,11 +15,13 @@ import type {
   SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
+import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type { Command, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import { sleep } from '@sluice/flow/sleep'
 import { assertKeyFits } from '@sluice/resources/stored-documents'
 import { keptName, type Vault } from '@sluice/vault/vault'
+import { alertsOf, testAlert, type OpenTelling } from './alerts/alerts-of.ts'
 import type { Catalog } from './catalog.ts'
 import { findDefinition } from './find-definition.ts'
 import { assertStatus, findRun } from './find-run.ts'
@@ -37,6 +40,7 @@ import type {
   Paging,
   Preview,
   PreviewQuery,
+  ReplayQuery,
   ResourceKeeping,
   RunHistory,
   RunRequest,
@@ -83,6 +87,8 @@ export interface Place {
   readonly openNextRun: (definition: Definition, signal: AbortSignal) => Promise<NextRun>
   /** Absent in a process that reads no sources for others. */
   readonly samples?: Samples
+  /** What notices of alerts are told with, with the secrets of this vault. */
+  readonly openTelling: OpenTelling
 }
 
 /** Control of the syncs of a catalog. It opens the topics when it needs them. */
@@ -160,6 +166,10 @@ export class ProjectControl implements Control {
     return await (await this.#opened(signal)).failed(query, signal)
   }
 
+  async replayable(query: ReplayQuery, signal: AbortSignal): Promise<ReplayView> {
+    return await (await this.#opened(signal)).replayable(query, signal)
+  }
+
   async preview({ sync, ...narrowing }: PreviewQuery, signal: AbortSignal): Promise<Preview> {
     const definition = await this.#catalog.definition(sync, signal)
     if (narrowing.op !== undefined) assertTrigger(definition, narrowing.op)
@@ -184,6 +194,18 @@ export class ProjectControl implements Control {
       ...paging,
       signal,
     })
+  }
+
+  async alerts(signal: AbortSignal): Promise<AlertsView> {
+    const pipeline = this.#place.hasHistory ? await this.#open() : null
+    return await alertsOf(await this.#catalog.resources(signal), pipeline, signal)
+  }
+
+  async testAlert(name: string, signal: AbortSignal): Promise<AlertTestedView> {
+    const resources = await this.#catalog.resources(signal)
+    const pipeline = this.#place.hasHistory ? await this.#open() : null
+    const { openTelling } = this.#place
+    return await testAlert(name, { resources, openTelling, vault: pipeline?.vault ?? null, signal })
   }
 
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {

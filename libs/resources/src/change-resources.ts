@@ -1,7 +1,7 @@
 /**
  * Changes of the stored resources. There is one writer at a time: it fences the one before, reads what is
  * stored, and appends the change at once. So of two changes at the same time the second one sees the first,
- * and a process that dies in between has changed nothing (PROTOCOL.md §13).
+ * and a process that dies in between has changed nothing (PROTOCOL.md §14).
  */
 import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'

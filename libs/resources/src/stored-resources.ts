@@ -4,7 +4,6 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { setEntries, type ResourceRecord, type SetEntries } from '@sluice/contracts/document-records'
-import type { ResourceKind } from '@sluice/contracts/resources'
 import type { MessageLog } from '@sluice/message-log/port'
 import { decodeShared } from '@sluice/topics/owned-reader'
 import type { RecordIo } from '@sluice/topics/record-io'
@@ -171,12 +170,4 @@ function tornResource(key: string): ResourceRecord {
 export function versionOf(record: ResourceRecord | undefined): number {
   if (record === undefined) return 0
   return record.version ?? 1
-}
-
-/** The fields of resources that name another resource. Each has the name of the kind that it names. */
-export const REFERS_TO: { readonly [kind in ResourceKind]: readonly ResourceKind[] } = {
-  source: [],
-  destination: [],
-  model: ['source'],
-  sync: ['model', 'destination'],
 }

@@ -58,6 +58,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/ask/resync.ts'),
   },
   {
+    name: 'replay',
+    summary: 'send recorded requests again, as they were',
+    load: () => import('./commands/ask/replay.ts'),
+  },
+  {
     name: 'reset',
     summary: 'forget what was delivered',
     load: () => import('./commands/ask/reset.ts'),
@@ -81,6 +86,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'failed',
     summary: 'list the rows that wait for another try, and why',
     load: () => import('./commands/look-back/failed.ts'),
+  },
+  {
+    name: 'alerts',
+    summary: 'list the alerts, what holds now, and what could not be told',
+    load: () => import('./commands/alerts/alerts.ts'),
+  },
+  {
+    name: 'alerts test',
+    summary: 'tell a test notice to whom an alert names',
+    load: () => import('./commands/alerts/alerts-test.ts'),
   },
   {
     name: 'secret set',

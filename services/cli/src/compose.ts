@@ -90,7 +90,7 @@ async function controlOf(options: ControlOptions, catalog: Catalog): Promise<Con
     // The services have the secrets, and this process need not have them.
     const place = {
       ...{ hasHistory: true, open, assertSecrets: () => Promise.resolve(), openNextRun: openNext },
-      samples: lazySamples(options),
+      ...{ samples: lazySamples(options), openTelling: (kept: Vault | null) => openTelling(options, kept) },
     }
     return new ProjectControl(catalog, place)
   }
@@ -119,7 +119,7 @@ async function askServer(address: ServerAddress): Promise<Control> {
 function folderPlaceOf(
   options: ProjectOptions,
   { isAtWork }: { readonly isAtWork: boolean },
-): Pick<Place, 'assertSecrets' | 'openNextRun' | 'samples'> {
+): Pick<Place, 'assertSecrets' | 'openNextRun' | 'openTelling' | 'samples'> {
   return {
     samples: lazySamples(options),
     assertSecrets: async (definition, open) => {
@@ -133,6 +133,7 @@ function folderPlaceOf(
       tellUnbound(specs, options, vault)
     },
     openNextRun: (definition, signal) => openNextRun({ ...options, definition, isAtWork, signal }),
+    openTelling: kept => openTelling(options, kept),
   }
 }
 
@@ -202,6 +203,18 @@ async function openNextRun(
     import('./cli-logger.ts'),
   ])
   return await embedded.openNextRun({ ...options, newRunId: newUlid, mask })
+}
+
+/** What notices of alerts are told with. */
+async function openTelling(
+  { env }: Pick<ProjectOptions, 'env'>,
+  kept: KeptSecrets | null,
+): ReturnType<Place['openTelling']> {
+  const [embedded, { mask }] = await Promise.all([
+    import('@sluice/embedded/compose'),
+    import('./cli-logger.ts'),
+  ])
+  return embedded.tellingOf({ env, mask }, kept ?? { find: () => null })
 }
 
 /** The connections that `validate --connect` tries, for resources that refer to these secrets. */

@@ -5,14 +5,13 @@ import type { ResourceRecord } from '@sluice/contracts/document-records'
 import { SluiceError, VersionConflict, type ErrorDetail } from '@sluice/contracts/errors'
 import { RESOURCE_SCHEMAS, type ResourceKind, type ResourceSpec } from '@sluice/contracts/resources'
 import { isSameSpec, type ResourceChange } from '@sluice/resources/change-resources'
-import { REFERS_TO } from '@sluice/resources/stored-resources'
 import { specOf, writtenFields } from './written-resource.ts'
 import type { ProjectResources } from '../port.ts'
 
 export type Stored = ReadonlyMap<string, ResourceRecord>
 
 /** Resources in the order in which each comes after those that it refers to. */
-const ORDER: readonly string[] = ['source', 'destination', 'model', 'sync']
+const ORDER: readonly string[] = ['source', 'destination', 'model', 'sync', 'alert']
 
 export interface Plan extends ChangesView {
   readonly records: readonly ResourceChange[]
@@ -20,8 +19,8 @@ export interface Plan extends ChangesView {
 
 /**
  * The changes that make the resources of a project those that are given. Resources of others stay as they
- * are: it throws `conflict` with their names, unless they are taken over. A resource of another that is the
- * same joins the project. Throws `conflict`, too, if a resource goes that another one uses.
+ * are: it throws `conflict` with their names, unless they are taken over. A resource that was written on the
+ * server and is the same joins the project. Throws `conflict`, too, if a resource goes that another one uses.
  */
 export function planApply(stored: Stored, { project, resources, prune, takeOver }: ProjectResources): Plan {
   const changes: ChangeView[] = []
@@ -39,7 +38,9 @@ export function planApply(stored: Stored, { project, resources, prune, takeOver 
       continue
     }
     const isOthers = before.project !== project
-    if (isOthers && !isSame && !takeOver) foreign.push(`the ${kind} \`${name}\` ${ownerOf(before)}`)
+    // What is the server's own and the same may join the project: it was exported into the folder.
+    const mayJoin = isSame && before.project === ''
+    if (isOthers && !mayJoin && !takeOver) foreign.push(`the ${kind} \`${name}\` ${ownerOf(before)}`)
     const values = isSame ? [] : differences(specOf(before), spec)
     const taken = isOthers ? { takenFrom: before.project } : {}
     changes.push({ kind, name, action: 'update', fields: values.map(({ field }) => field), values, ...taken })
@@ -133,11 +134,16 @@ export function assertUnused(stored: Stored, changes: readonly ResourceChange[])
 function referencesOf(spec: ResourceSpec): string[] {
   switch (spec.kind) {
     case 'model':
-      return REFERS_TO.model.map(kind => `${kind}/${spec.source}`)
+      return [`source/${spec.source}`]
     case 'sync':
       return [`model/${spec.model}`, `destination/${spec.destination}`]
-    default:
+    case 'alert':
+      return spec.syncs === 'all' ? [] : spec.syncs.map(sync => `sync/${sync}`)
+    case 'source':
+    case 'destination':
       return []
+    default:
+      return spec satisfies never
   }
 }
 

@@ -9,6 +9,7 @@ import type {
   AttemptsPage,
   AttemptView,
   FailedPage,
+  ReplayView,
   RequestView,
   ResourcesPage,
   RunsPage,
@@ -19,6 +20,7 @@ import type {
   SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
+import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type * as port from '@sluice/control/port'
 import { ProjectControl } from '@sluice/control/project-control'
@@ -89,6 +91,10 @@ export class FolderControl implements port.Control {
     return await this.#look(control => control.failed(query, signal))
   }
 
+  async replayable(query: port.ReplayQuery, signal: AbortSignal): Promise<ReplayView> {
+    return await this.#look(control => control.replayable(query, signal))
+  }
+
   async preview(query: port.PreviewQuery, signal: AbortSignal): Promise<port.Preview> {
     return await this.#look(control => control.preview(query, signal))
   }
@@ -99,6 +105,14 @@ export class FolderControl implements port.Control {
 
   async syncs(paging: port.Paging, signal: AbortSignal): Promise<SyncsPage> {
     return await this.#look(control => control.syncs(paging, signal))
+  }
+
+  async alerts(signal: AbortSignal): Promise<AlertsView> {
+    return await this.#look(control => control.alerts(signal))
+  }
+
+  async testAlert(name: string, signal: AbortSignal): Promise<AlertTestedView> {
+    return await this.#ask(control => control.testAlert(name, signal), 'past')
   }
 
   /** The files are here, so nobody is asked. */

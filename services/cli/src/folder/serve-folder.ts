@@ -37,7 +37,7 @@ export interface ServeFolderOptions {
   readonly signal: AbortSignal
   readonly tell: (notice: string) => void
   readonly openPipeline: () => Promise<Pipeline>
-  readonly place: Pick<Place, 'assertSecrets' | 'openNextRun' | 'samples'>
+  readonly place: Pick<Place, 'assertSecrets' | 'openNextRun' | 'openTelling' | 'samples'>
 }
 
 /** A folder that is served. Disposing it closes what is still open. */

@@ -32,8 +32,10 @@ import type { RunRequest } from '@sluice/control/port'
 import { z } from 'zod'
 import { PREVIEW, previewed } from './previewed.ts'
 import { RESOURCE_ROUTES } from './resource-routes.ts'
+import { REPLAY_ROUTE } from './replay-route.ts'
 import { route, type Answer, type Route, type RouteContext } from './route.ts'
 import { runEvents } from './run-events.ts'
+import { ALERT_ROUTES } from './alert-routes.ts'
 import { SECRET_ROUTES } from './secret-routes.ts'
 import { SESSION_ROUTES } from './session-routes.ts'
 
@@ -195,7 +197,9 @@ export const ROUTES: readonly Route[] = [
   ...READ_ROUTES,
   ...ASK_ROUTES,
   ...RESOURCE_ROUTES,
+  REPLAY_ROUTE,
   ...SECRET_ROUTES,
+  ...ALERT_ROUTES,
 ]
 
 async function askForRun({ control, asked: runs }: RouteContext, request: RunRequest): Promise<Answer> {
