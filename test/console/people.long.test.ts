@@ -1,4 +1,6 @@
-/** What people do to a console: two at once, keys alone, tokens, sessions that end, a server that restarts. */
+/**
+ * What people do to a console: two at once, keys alone, tokens, sessions that end, a server that restarts.
+ */
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'

@@ -1,4 +1,7 @@
-/** Every screen, empty and full, narrow and wide, light and dark: axe finds nothing serious, nothing is cut off. */
+/**
+ * Every screen, empty and full, narrow and wide, light and dark: axe finds nothing serious, nothing is cut
+ * off.
+ */
 import { gzipSync } from 'node:zlib'
 import { mkdir } from 'node:fs/promises'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'

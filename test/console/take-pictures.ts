@@ -1,6 +1,6 @@
 /**
- * Takes the pictures of the console that the docs show, of the example that the demo runs: `npm run pictures`.
- * The API refuses some rows, so that the pages have something to tell.
+ * Takes the pictures of the console that the docs show, of the example that the demo runs: `npm run
+ * pictures`. The API refuses some rows, so that the pages have something to tell.
  */
 import { readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'

@@ -1,5 +1,5 @@
 /** The alerts: what each watches, what holds now, and notices that could not be told. */
-import { alertsView, alertTestedView, type AlertView } from '@sluice/contracts/alert-views'
+import { alertsView, alertTestedView, type AlertView } from '@sluice/contracts/specs/alert-views'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
@@ -34,7 +34,9 @@ export function AlertsPage(): ReactElement {
         <Section title="None yet">
           <Empty title="No alert watches your syncs yet.">
             <p>An alert is a resource like any other. For example:</p>
-            <pre className="code" tabIndex={0}>{EXAMPLE}</pre>
+            <pre className="code" tabIndex={0}>
+              {EXAMPLE}
+            </pre>
           </Empty>
         </Section>
       ) : (
@@ -60,7 +62,8 @@ function OneAlert({ alert }: { readonly alert: AlertView }): ReactElement {
     >
       <div className="pad">
         <p className="quiet">
-          {syncs === 'all' ? 'All syncs' : syncs.join(', ')} · {when.join(', ')} · tells {to.kind} {to.address}
+          {syncs === 'all' ? 'All syncs' : syncs.join(', ')} · {when.join(', ')} · tells {to.kind}{' '}
+          {to.address}
           {lastNotice === null ? '' : ' · last notice '}
           {lastNotice === null ? null : <Time at={lastNotice.at} />}
         </p>
@@ -87,8 +90,9 @@ function OneAlert({ alert }: { readonly alert: AlertView }): ReactElement {
         )}
         {undelivered === null ? null : (
           <p className="bad">
-            {undelivered.notices === 1 ? 'A notice' : `${undelivered.notices} notices`} could not be told, after{' '}
-            {undelivered.tries} tries: {undelivered.error} The next try is <Time at={undelivered.nextTryAt} />.
+            {undelivered.notices === 1 ? 'A notice' : `${undelivered.notices} notices`} could not be told,
+            after {undelivered.tries} tries: {undelivered.error} The next try is{' '}
+            <Time at={undelivered.nextTryAt} />.
           </p>
         )}
       </div>

@@ -33,7 +33,9 @@ export function Welcome(): ReactElement {
             A project is a folder of YAML files in Git. The command puts it here, and this page shows it at
             once:
           </p>
-          <pre className="code" tabIndex={0}>{'sluice init customers\nsluice apply --dir customers'}</pre>
+          <pre className="code" tabIndex={0}>
+            {'sluice init customers\nsluice apply --dir customers'}
+          </pre>
         </div>
       </Section>
     </>

@@ -82,7 +82,13 @@ function Readiness(): ReactElement {
         )
       }
     >
-      {error === null ? <pre className="code flat" tabIndex={0}>{data?.said ?? ''}</pre> : <Trouble error={error} />}
+      {error === null ? (
+        <pre className="code flat" tabIndex={0}>
+          {data?.said ?? ''}
+        </pre>
+      ) : (
+        <Trouble error={error} />
+      )}
     </Section>
   )
 }
