@@ -79,12 +79,11 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
       readRows: async (...of) => await (await samples()).readRows(...of),
     },
   })
-  const neverCancelled = new AbortController().signal
   const api = opening.use(
     await createApi({
       access,
       openControl: () => Promise.resolve(control),
-      asked: new AskedRuns({ logger, cancel: neverCancelled }),
+      asked: new AskedRuns({ logger, cancel: new AbortController().signal }),
       logger,
       pages: await WebPages.read(),
     }),
