@@ -6,13 +6,13 @@ import {
   previewView,
   requestView,
   resourcesPage,
-  runFiguresView,
   runsPage,
   runView,
   syncsPage,
   syncView,
   type RunView,
 } from '@sluice/contracts/api'
+import { rowLifeView, runFiguresView } from '@sluice/contracts/views/history-views'
 import {
   attemptsQuery,
   failedQuery,
@@ -26,6 +26,7 @@ import {
   runBody,
   runPath,
   figuresQuery,
+  rowQuery,
   runsQuery,
   syncPath,
   syncQuery,
@@ -96,6 +97,13 @@ const READ_ROUTES: readonly Route[] = [
       const all = { ...same, ...times, sync: query.sync, after: query.after }
       return document(await control.runs(all, signal))
     },
+  }),
+  route({
+    ...{ ...reads, path: '/syncs/:name/rows', id: 'getRow', timeoutMs: 5 * MINUTE_MS },
+    summary: 'All that happened to one row, and what the destination is believed to hold',
+    ...{ params: syncPath, query: rowQuery, answer: rowLifeView },
+    respond: async ({ params, query }, { control, signal }) =>
+      document(await control.row({ sync: params.name, key: query.key }, signal)),
   }),
   route({
     ...{ ...reads, path: '/runs/:id/figures', id: 'getRunFigures', timeoutMs: 5 * MINUTE_MS },
