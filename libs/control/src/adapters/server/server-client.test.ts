@@ -12,7 +12,7 @@ afterEach(() => opened.disposeAsync())
 it('a server that repeats the token gets it masked, wherever the answer is cut', async () => {
   let before = 0
   const server = createServer((request, response) =>
-    response.writeHead(502).end(`${'x'.repeat(before)}${request.headers.authorization}`),
+    response.writeHead(502).end(`${'x'.repeat(before)}${request.headers.authorization ?? ''}`),
   ).listen(0, '127.0.0.1')
   opened.defer(() => void server.close().closeAllConnections())
   await once(server, 'listening')
