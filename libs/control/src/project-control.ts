@@ -27,7 +27,7 @@ import { EmptyHistory } from './history/empty-history.ts'
 import { LogHistory } from './history/log-history.ts'
 import { resourcesPageOf, syncsPageOf } from './named-pages.ts'
 import type { NextRun } from './next-run.ts'
-import type { Pipeline } from './pipeline.ts'
+import { vaultOf, type Pipeline } from './pipeline.ts'
 import type {
   AttemptsQuery,
   Control,
@@ -213,7 +213,7 @@ export class ProjectControl implements Control {
   }
 
   async #vault(): Promise<Vault> {
-    const { vault } = await this.#open()
+    const vault = await vaultOf(await this.#open())
     if (vault !== null) return vault
     throw new SluiceError(
       'config',

@@ -211,7 +211,12 @@ export function assertVaultHere(options: Pick<ProjectOptions, 'env' | 'tell'>): 
  */
 async function openVaultHere(options: ProjectOptions): Promise<{ readonly vault: Vault } & AsyncDisposable> {
   const { env, dir } = options
-  if (isDistributed(env)) return await openDistributed(options)
+  if (isDistributed(env)) {
+    await using opening = new AsyncDisposableStack()
+    const vault = await opening.use(await openDistributed(options)).openVault()
+    const opened = opening.move()
+    return { vault, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+  }
   const [{ openEmbedded }, { mask }] = await Promise.all([
     import('@sluice/embedded/compose'),
     import('./cli-logger.ts'),
@@ -263,15 +268,12 @@ async function openDistributed({
   env,
   logger,
   signal,
-}: ProjectOptions): Promise<Pipeline & { readonly vault: Vault }> {
-  const [{ createKafkaLog }, { createRegistryCodec }, { openStage }, { openVault }, { mask }] =
-    await Promise.all([
-      import('@sluice/message-log/adapters/kafka'),
-      import('@sluice/schema-codec/adapters/registry'),
-      import('@sluice/process/open-stage'),
-      import('@sluice/process/open-vault'),
-      import('./cli-logger.ts'),
-    ])
+}: ProjectOptions): Promise<Pipeline & { readonly openVault: () => Promise<Vault> }> {
+  const [{ createKafkaLog }, { createRegistryCodec }, { openStage }] = await Promise.all([
+    import('@sluice/message-log/adapters/kafka'),
+    import('@sluice/schema-codec/adapters/registry'),
+    import('@sluice/process/open-stage'),
+  ])
   const settings = distributedSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
   const stage = await openStage(settings, adapters, {
@@ -282,11 +284,25 @@ async function openDistributed({
   })
   await using opening = new AsyncDisposableStack()
   opening.use(stage)
-  const vault = opening.use(await openVault(stage, env, { logger, onOpened: mask, signal }))
   const start: Pipeline['start'] = (_only, { drain }) => endOf(drain)
   const opened = opening.move()
+  const openVaultOnce = async (): Promise<Vault> => {
+    const [{ openVault }, { mask }] = await Promise.all([
+      import('@sluice/process/open-vault'),
+      import('./cli-logger.ts'),
+    ])
+    return opened.use(await openVault(stage, env, { logger, onOpened: mask, signal }))
+  }
+  let vault: Promise<Vault> | null = null
+  const openVault = (): Promise<Vault> => {
+    vault ??= openVaultOnce().catch((error: unknown) => {
+      vault = null
+      throw error
+    })
+    return vault
+  }
   return {
-    ...{ ...stage, vault, logger, newRunId: newUlid, servicesElsewhere: true, start },
+    ...{ ...stage, vault: null, openVault, logger, newRunId: newUlid, servicesElsewhere: true, start },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }
