@@ -4,14 +4,14 @@
  * 127.0.0.1, and by DNS rebinding even read the answers.
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import { ALL_ROLES, type Role } from '@sluice/control/roles'
 import { RecentMap } from '@sluice/flow/recent-map'
 import { sleep } from '@sluice/flow/sleep'
 import { isOwnName } from '@sluice/runtime/health-server'
 import { cookieName, sentSessions, setCookie, type SentCookie } from '../access/cookies.ts'
 import { networkOf } from '../access/networks.ts'
+import { LOCAL, NOBODY, type Principal } from '../access/principal.ts'
 import { Sessions, type Session } from '../access/sessions.ts'
-import { allTokens, mayChange, OPERATOR, tokenOf, type NamedToken, type Tokens } from '../access/tokens.ts'
+import { allTokens, mayChange, tokenOf, type NamedToken, type Tokens } from '../access/tokens.ts'
 import type { Scope } from './route.ts'
 
 export type Access =
@@ -37,25 +37,6 @@ export interface Caller {
   readonly authorization: string | undefined
   readonly cookie: string | undefined
 }
-
-/** Who asks. */
-export interface Principal {
-  /** The name of the token; `operator` where none is wanted. */
-  readonly name: string
-  readonly roles: ReadonlySet<Role>
-  readonly by: 'session' | 'token' | 'local'
-  /** When the session ends if nobody uses it, and at the latest, in milliseconds since 1970. */
-  readonly session: Pick<Session, 'idleUntil' | 'endsAt'> | null
-  /** A header for the answer, which keeps the session alive. */
-  readonly setCookie: string | null
-}
-
-const LOCAL: Principal = {
-  ...{ name: OPERATOR, roles: ALL_ROLES, by: 'local' },
-  ...{ session: null, setCookie: null },
-}
-/** Whoever logs in has not said yet who that is. */
-const NOBODY: Principal = { ...LOCAL, name: '', roles: new Set() }
 
 /** How long the answer to a wrong token takes. */
 const BAD_LOGIN_MS = 1_000

@@ -3,7 +3,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Control } from '@sluice/control/port'
 import type { z } from 'zod'
 import type { AskedRuns } from '../asked-runs.ts'
-import type { Principal } from './access.ts'
+import type { Principal } from '../access/principal.ts'
 
 /** What a token may be good for. Who may write may read. `anyone`: no token is wanted. */
 export type Scope = 'anyone' | 'read' | 'write'

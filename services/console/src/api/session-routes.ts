@@ -2,7 +2,7 @@
 import { sessionEndedView, sessionView, type SessionView } from '@sluice/contracts/api'
 import { noBody, noQuery, sessionBody } from '@sluice/contracts/api-requests'
 import { z } from 'zod'
-import type { Principal } from './access.ts'
+import type { Principal } from '../access/principal.ts'
 import { route, type Answer, type Route } from './route.ts'
 
 /** A token is a line of text. */
