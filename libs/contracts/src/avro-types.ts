@@ -94,7 +94,7 @@ export function field<V>(doc: string, of: Typed<V>): Field<V> {
 }
 
 /** Exactly one field for each property of T. */
-export type FieldsOf<T> = { readonly [K in keyof T]-?: Field<T[K]> }
+export type FieldsOf<T> = { readonly [K in keyof T]-?: Field<Exclude<T[K], undefined>> }
 
 /** The schema of T inside another record. Fields that may be null have the default null. */
 export function recordOf<T extends object>(name: string, doc: string, fields: FieldsOf<T>): Typed<T> {

@@ -34,10 +34,13 @@ import { assertMay, ROLE_OF, roleOfRun, shownTo, type Role } from './roles.ts'
 export class ControlFor implements Control {
   readonly #roles: ReadonlySet<Role>
   readonly #control: Control
+  readonly #by: string | undefined
 
-  constructor(roles: ReadonlySet<Role>, control: Control) {
+  /** `by` is who asks, for the record of what they ask. */
+  constructor(roles: ReadonlySet<Role>, control: Control, by?: string) {
     this.#roles = roles
     this.#control = control
+    this.#by = by
   }
 
   async askForRun(request: RunRequest, following: Following): Promise<FollowedRun> {
@@ -136,7 +139,8 @@ export class ControlFor implements Control {
   }
 
   #followed({ onProgress, cancel }: Following): Following {
-    return { cancel, onProgress: view => onProgress(shownTo(this.#roles, view)) }
+    const by = this.#by === undefined ? {} : { by: this.#by }
+    return { cancel, ...by, onProgress: view => onProgress(shownTo(this.#roles, view)) }
   }
 
   #shown({ view }: FollowedRun): FollowedRun {

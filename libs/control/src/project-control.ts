@@ -63,6 +63,8 @@ interface Asked {
 export interface Place {
   /** False if nothing ever ran. Then there is nothing to see, and looking at history makes no files. */
   readonly hasHistory: boolean
+  /** The user of this process, if it is a command. */
+  readonly by?: string
   /**
    * Rejects with `unreachable` if a service does not answer, and with `conflict` if another process has the
    * folder open.
@@ -104,7 +106,7 @@ export class ProjectControl implements Control {
     const definition = await this.#definitionOf(held.sync, following.cancel)
     if (held.held === null) throw new SluiceError('internal', `run ${id} does not say why it is held`)
     const { runId } = held
-    const command = commandAbout(held, 'approve')
+    const command = commandAbout(held, 'approve', this.#byOf(following))
     return await this.#ask({ command, runId, definition, publishes: true, beyond: held }, following)
   }
 
@@ -115,7 +117,8 @@ export class ProjectControl implements Control {
     assertStatus(run, ['queued', 'running', 'held'], 'cancel')
     const { definition: hash, runId, status } = run
     const { definition } = await findDefinition(pipeline, hash, signal)
-    const asked = { command: commandAbout(run, 'cancel'), runId, definition, publishes: false }
+    const command = commandAbout(run, 'cancel', this.#byOf(following))
+    const asked = { command, runId, definition, publishes: false }
     return await this.#ask(status === 'held' ? { ...asked, beyond: run } : asked, following)
   }
 
@@ -243,6 +246,10 @@ export class ProjectControl implements Control {
     return definition
   }
 
+  #byOf({ by = this.#place.by }: Following): string | null {
+    return by ?? null
+  }
+
   /** Reports mistakes in the project before it opens anything. */
   async #askForNew(
     sync: string,
@@ -250,14 +257,14 @@ export class ProjectControl implements Control {
     following: Following,
   ): Promise<FollowedRun> {
     const definition = await this.#definitionOf(sync, following.cancel)
-    const command = runCommand(await this.#open(), sync, more)
+    const command = runCommand(await this.#open(), sync, { ...more, by: this.#byOf(following) })
     return await this.#ask({ command, runId: command.id, definition, publishes: true }, following)
   }
 
   /** Starts the services if they run in this process, sends the command, and follows the run. */
   async #ask({ command, publishes, ...of }: Asked, { onProgress, cancel }: Following): Promise<FollowedRun> {
     const pipeline = await this.#open()
-    const { sync } = command
+    const { sync, by = null } = command
     const { signal } = new AbortController()
     const done = new AbortController()
     const failed = new AbortController()
@@ -269,7 +276,7 @@ export class ProjectControl implements Control {
       .catch((error: unknown) => failed.abort(error))
     try {
       await sendCommand(pipeline, command, signal)
-      return await followRun(pipeline, { sync, ...of }, { onProgress, cancel, signal: failed.signal })
+      return await followRun(pipeline, { sync, by, ...of }, { onProgress, cancel, signal: failed.signal })
     } finally {
       done.abort()
       await services

@@ -25,6 +25,7 @@ import { assertSecrets } from '@sluice/project/checks/assert-secrets'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
 import { secretOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
+import { userName } from '@sluice/runtime/user-name'
 import {
   boundSecrets,
   told,
@@ -87,7 +88,8 @@ async function controlOf(options: ControlOptions, catalog: Catalog): Promise<Con
     const openNext: Place['openNextRun'] = (definition, of) =>
       openNextRun({ ...options, definition, signal: of })
     // The services have the secrets, and this process need not have them.
-    const place = { hasHistory: true, open, assertSecrets: () => Promise.resolve(), openNextRun: openNext }
+    const asking = { by: userName(), hasHistory: true, open }
+    const place = { ...asking, assertSecrets: () => Promise.resolve(), openNextRun: openNext }
     return new ProjectControl(catalog, place)
   }
   const { FolderControl } = await import('./folder/folder-control.ts')
@@ -115,8 +117,9 @@ async function askServer(address: ServerAddress): Promise<Control> {
 function folderPlaceOf(
   options: ProjectOptions,
   { isAtWork }: { readonly isAtWork: boolean },
-): Pick<Place, 'assertSecrets' | 'openNextRun'> {
+): Pick<Place, 'assertSecrets' | 'by' | 'openNextRun'> {
   return {
+    by: userName(),
     assertSecrets: async (definition, open) => {
       const { env, dir } = options
       const specs = [definition.source, definition.destination]

@@ -92,7 +92,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
 type Serving = ApiOptions & { readonly gate: Gate; readonly ending: AbortSignal }
 
 function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
-  const { gate, asked, openControl, ending } = serving
+  const { gate, asked, openControl, ending, logger } = serving
   let underWay = 0
   const principals = new WeakMap<FastifyRequest, Principal>()
   app.route({
@@ -105,6 +105,13 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
       if (principal.setCookie !== null) reply.header('set-cookie', principal.setCookie)
       principals.set(request, principal)
     },
+    onResponse: async (request, reply) => {
+      if (route.scope === 'read') return
+      const { name = null, by = null } = principals.get(request) ?? {}
+      const { address } = callerOf(request)
+      const what = { operation: route.id, of: request.params, status: reply.statusCode }
+      logger.info({ who: name, by, address, ...what }, 'asked by the API')
+    },
     handler: async (request, reply) => {
       if (underWay >= (route.atOnce ?? Infinity))
         throw new SluiceError('unreachable', `${underWay} such requests are under way: try again soon.`, {
@@ -116,7 +123,7 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
       const principal = principals.get(request)
       if (principal === undefined) throw new SluiceError('internal', 'a request was not asked who sends it')
       const signal = signalOf(route, principal, { gone: gone.signal, ending })
-      const control = new ControlFor(principal.roles, await openControl(route.scope))
+      const control = new ControlFor(principal.roles, await openControl(route.scope), principal.name)
       const caller = callerOf(request)
       const sessions = {
         logIn: (token: string) => gate.logIn(caller, token, { signal }),
