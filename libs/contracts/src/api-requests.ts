@@ -103,6 +103,8 @@ export const failedRowsBody = z.strictObject({
   key: key.optional(),
   status: z.int().min(100).max(599).optional(),
 })
+/** The row whose request is sent, and the trigger that makes it. */
+export const testBody = z.strictObject({ key, trigger })
 export const resyncBody = z.strictObject({
   as: z.enum(['added', 'changed']).optional().describe('The trigger that sends the rows; default: added.'),
 })

@@ -96,8 +96,9 @@ const rowOutcome = z.object({
 })
 
 /** One try at sending a request, redacted. */
-const attemptView = z.object({
+export const attemptView = z.object({
   requestId: z.string(),
+  /** Of a test: its own id. */
   run: z.string(),
   sync: z.string(),
   trigger: op,
@@ -116,6 +117,8 @@ const attemptView = z.object({
   responseHeaders: headers,
   responseBody: z.string().nullable(),
   error: z.string().nullable(),
+  /** True for a request that a person tried out, which belongs to no run. */
+  test: z.literal(true).optional(),
 })
 export const attemptsPage = z.object({ attempts: z.array(attemptView), next })
 

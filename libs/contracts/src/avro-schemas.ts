@@ -46,6 +46,8 @@ import type {
   Unrenderable,
   WrittenChange,
 } from './records.ts'
+import { TEST_ATTEMPT_SCHEMA, TEST_REQUEST_SCHEMA } from './avro-test-schemas.ts'
+import type { TestAttempt, TestRequest } from './test-records.ts'
 import type { KeyStateKind, Op, Outcome } from './state.ts'
 import type { Column, Row } from './values.ts'
 
@@ -66,6 +68,8 @@ export interface RecordTypes {
   ResourceRecord: ResourceRecord
   SecretRecord: SecretRecord
   DefinitionRecord: DefinitionRecord
+  TestRequest: TestRequest
+  TestAttempt: TestAttempt
 }
 export type RecordName = keyof RecordTypes
 
@@ -334,4 +338,6 @@ export const SCHEMAS = {
   ResourceRecord: RESOURCE_SCHEMA,
   SecretRecord: SECRET_SCHEMA,
   DefinitionRecord: DEFINITION_SCHEMA,
+  TestRequest: TEST_REQUEST_SCHEMA,
+  TestAttempt: TEST_ATTEMPT_SCHEMA,
 } as const satisfies { readonly [N in Exclude<RecordName, 'Change'>]: AvroRecordSchema }

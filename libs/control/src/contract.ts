@@ -109,6 +109,45 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
       })
     })
 
+    it('sends a request of one row as a test, which changes nothing but what was sent', async () => {
+      const { control } = harness
+      const sent = await control.sendTest({ sync: 'people', op: 'added', key: '2' }, signal)
+      expect(sent).toMatchObject({
+        trigger: 'added',
+        keys: ['2'],
+        status: 200,
+        outcome: 'delivered',
+        test: true,
+      })
+      const removed = await control.sendTest({ sync: 'people', op: 'removed', key: '1' }, signal)
+      expect(api.requests.map(({ method, url }) => `${method} ${url}`)).toEqual([
+        'PUT /people/2',
+        'DELETE /people/1',
+      ])
+      const [first, second] = api.requests.map(({ headers }) => headers['idempotency-key'])
+      expect(first).toMatch(/./)
+      expect(second).not.toBe(first)
+      expect((await control.attempts(ALL, signal)).attempts).toEqual([removed, sent])
+      expect((await control.attempts({ ...ALL, run: sent.run }, signal)).attempts).toEqual([sent])
+      expect((await control.runs({ sync: 'people', ...ALL }, signal)).runs).toEqual([])
+      api.on({ url: '/people/1' }, { status: 422, body: 'no' })
+      const refused = await control.sendTest({ sync: 'people', op: 'added', key: '1' }, signal)
+      expect(refused).toMatchObject({ status: 422, outcome: 'rejected', responseBody: 'no' })
+      expect((await control.failed(FAILED, signal)).rows).toEqual([])
+      api.reset()
+      const { view } = await control.askForRun({ sync: 'people' }, following())
+      expect(view.triggers.added).toMatchObject({ detected: 2, delivered: 2, attempts: 2 })
+      const page = await control.attempts({ ...ALL, limit: 3 }, signal)
+      const rest = await control.attempts({ ...ALL, limit: 3, after: page.next ?? '' }, signal)
+      const all = [...page.attempts, ...rest.attempts]
+      expect(all.map(({ test = false }) => test)).toEqual([false, false, true, true, true])
+
+      const missing = { sync: 'people', op: 'added', key: 'x' } as const
+      await expect(control.sendTest(missing, signal)).rejects.toMatchObject({ code: 'not-found' })
+      const without = { sync: 'people', op: 'changed', key: '1' } as const
+      await expect(control.sendTest(without, signal)).rejects.toMatchObject({ code: 'usage' })
+    })
+
     it('ends a run in good order when the one who asked for it says so', async () => {
       const { control } = harness
       const gate = Promise.withResolvers<object>()

@@ -1,4 +1,4 @@
-import type { RunView } from '@sluice/contracts/api'
+import type { AttemptView, RunView } from '@sluice/contracts/api'
 import type { RunCause } from '@sluice/contracts/records'
 import { describe, expect, it } from 'vitest'
 import { ControlFor } from './control-for.ts'
@@ -15,6 +15,20 @@ const VIEW: RunView = {
   invalidRows: [{ key: 'ann@example.com', reason: 'it is there twice' }],
   held: { removed: 3, rows: 5, samples: ['ann@example.com'] },
 }
+
+const ATTEMPT: AttemptView = {
+  ...{ requestId: 'test.T', run: 'T', sync: 's', trigger: 'added', attempt: 1, keys: ['ann@example.com'] },
+  ...{ method: 'PUT', url: 'http://api/ann@example.com', status: 422, outcome: 'rejected' },
+  ...{ startedAt: '2026-01-01T00:00:00.000Z', durationMs: 5, requestHeaders: { 'x-name': 'Ann' } },
+  ...{
+    requestBody: 'Ann',
+    responseHeaders: { location: 'Ann' },
+    responseBody: 'Ann',
+    error: 'Ann is no name',
+  },
+  test: true,
+}
+const TEST = { sync: 's', op: 'added', key: 'ann@example.com' } as const
 
 /** A control that answers all that it is asked, and remembers what that was. */
 function recording(): { readonly control: Control; readonly asked: readonly string[] } {
@@ -38,6 +52,7 @@ function recording(): { readonly control: Control; readonly asked: readonly stri
     request: answers('request', {}),
     failed: answers('failed', { rows: [], next: null }),
     askForRun: answers('askForRun', followed),
+    sendTest: answers('sendTest', ATTEMPT),
     reset: answers('reset', followed),
     approve: answers('approve', followed),
     cancel: answers('cancel', followed),
@@ -70,6 +85,7 @@ const OPERATIONS: { readonly [name: string]: (control: Control) => Promise<unkno
       signal,
     ),
   askForRun: control => control.askForRun({ sync: 's' }, following),
+  sendTest: control => control.sendTest(TEST, signal),
   reset: control => control.reset('s', following),
   approve: control => control.approve('R', following),
   cancel: control => control.cancel('R', following),
@@ -88,6 +104,15 @@ describe('a role', () => {
     expect(Object.getOwnPropertyNames(ControlFor.prototype).toSorted()).toEqual(
       [...Object.keys(OPERATIONS), 'constructor'].toSorted(),
     )
+  })
+
+  it('shows of a test without `read` only what became of it', async () => {
+    const { control } = recording()
+    const all = await new ControlFor(ALL_ROLES, control).sendTest(TEST, signal)
+    expect(all).toEqual(ATTEMPT)
+    const some = await new ControlFor(new Set(['run']), control).sendTest(TEST, signal)
+    expect(some).toMatchObject({ status: 422, outcome: 'rejected', test: true })
+    expect(JSON.stringify(some)).not.toMatch(/ann/i)
   })
 
   it.each(Object.entries(OPERATIONS))('lets only those ask for %s who have it', async (name, ask) => {

@@ -1,6 +1,7 @@
 /** Control for somebody with some roles. */
 import type {
   AttemptsPage,
+  AttemptView,
   FailedPage,
   RequestView,
   ResourcesPage,
@@ -24,8 +25,9 @@ import type {
   RunRequest,
   SecretNamed,
   SecretToSet,
+  TestQuery,
 } from './port.ts'
-import { assertMay, ROLE_OF, roleOfRun, shownTo, type Role } from './roles.ts'
+import { assertMay, attemptShownTo, ROLE_OF, roleOfRun, shownTo, type Role } from './roles.ts'
 
 /**
  * Asks another control for what the roles allow, and shows what they may see. Each method throws `forbidden`
@@ -97,6 +99,11 @@ export class ControlFor implements Control {
   async preview(query: PreviewQuery, signal: AbortSignal): Promise<Preview> {
     assertMay(this.#roles, ROLE_OF.preview)
     return await this.#control.preview(query, signal)
+  }
+
+  async sendTest(query: TestQuery, signal: AbortSignal): Promise<AttemptView> {
+    assertMay(this.#roles, ROLE_OF.sendTest)
+    return attemptShownTo(this.#roles, await this.#control.sendTest(query, signal))
   }
 
   async syncs(paging: Paging, signal: AbortSignal): Promise<SyncsPage> {

@@ -5,6 +5,7 @@
 import type {
   AttemptOutcome,
   AttemptsPage,
+  AttemptView,
   FailedPage,
   PreviewView,
   RequestView,
@@ -125,6 +126,13 @@ export interface PreviewQuery extends Narrowing {
   readonly sync: string
 }
 
+/** The request of one row, with the row as it is now, whether it has changed or not. */
+export interface TestQuery {
+  readonly sync: string
+  readonly op: Op
+  readonly key: string
+}
+
 /** The preview. It changes nothing, and disposing it removes all that it made. */
 export interface Preview extends AsyncDisposable {
   readonly counts: PreviewView['counts']
@@ -189,6 +197,13 @@ export interface Control extends RunHistory, SecretKeeping, AsyncDisposable {
    * `usage` for a trigger that the sync does not have.
    */
   preview(query: PreviewQuery, signal: AbortSignal): Promise<Preview>
+  /**
+   * Sends one request, as the run of the sync would send it, and records it as an attempt with the mark
+   * `test`. It changes no state: no run counts it, and no row is tried again for it. Rejects with `not-found`
+   * for a row that the model does not have, with `usage` for one that cannot become a request, and with
+   * `unreachable` if no delivery takes it up. Whatever else keeps it from being sent makes it `unsent`.
+   */
+  sendTest(query: TestQuery, signal: AbortSignal): Promise<AttemptView>
   /** The syncs by name, and the latest run of each. */
   syncs(paging: Paging, signal: AbortSignal): Promise<SyncsPage>
   /** By kind and name. */

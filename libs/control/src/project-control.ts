@@ -2,6 +2,7 @@
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type {
   AttemptsPage,
+  AttemptView,
   FailedPage,
   RequestView,
   ResourcesPage,
@@ -15,7 +16,7 @@ import type {
 } from '@sluice/contracts/api'
 import type { Command, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
-import { OPS } from '@sluice/contracts/state'
+import { OPS, type Op } from '@sluice/contracts/state'
 import { triggeredOps } from '@sluice/domain/trigger'
 import { assertKeyFits } from '@sluice/resources/stored-documents'
 import { keptName, type Vault } from '@sluice/vault/vault'
@@ -26,7 +27,7 @@ import { commandAbout, followRun, runCommand, sendCommand } from './follow-run.t
 import { EmptyHistory } from './history/empty-history.ts'
 import { LogHistory } from './history/log-history.ts'
 import { resourcesPageOf, syncsPageOf } from './named-pages.ts'
-import type { NextRun } from './next-run.ts'
+import type { FoundRequest, NextRun } from './next-run.ts'
 import { vaultOf, type Pipeline } from './pipeline.ts'
 import type {
   AttemptsQuery,
@@ -36,12 +37,15 @@ import type {
   Following,
   Paging,
   Preview,
+  Previewed,
   PreviewQuery,
   RunHistory,
   RunRequest,
   SecretNamed,
   SecretToSet,
+  TestQuery,
 } from './port.ts'
+import { requestOf, sendTest } from './send-test.ts'
 import { unknownRun } from './unknown-names.ts'
 
 /** How often a change of the vault is made again after another process changed the same secret. */
@@ -148,16 +152,21 @@ export class ProjectControl implements Control {
 
   async preview({ sync, ...narrowing }: PreviewQuery, signal: AbortSignal): Promise<Preview> {
     const definition = await this.#catalog.definition(sync, signal)
-    const triggers = triggeredOps(definition.sync)
-    if (narrowing.op !== undefined && !triggers.has(narrowing.op)) {
-      const has = OPS.filter(op => triggers.has(op)).join(', ')
-      throw new SluiceError(
-        'usage',
-        `The sync \`${sync}\` has no trigger \`${narrowing.op}\`; it has ${has}.`,
-      )
-    }
+    if (narrowing.op !== undefined) assertTrigger(definition, narrowing.op)
     const next = await this.#place.openNextRun(definition, signal)
-    return { ...next, requests: next.requests(narrowing) }
+    return { ...next, requests: shownOf(next.requests(narrowing)) }
+  }
+
+  async sendTest(query: TestQuery, signal: AbortSignal): Promise<AttemptView> {
+    const definition = await this.#definitionOf(query.sync, signal)
+    assertTrigger(definition, query.op)
+    await using next = await this.#place.openNextRun(definition, signal)
+    const request = await requestOf(next, query)
+    const pipeline = await this.#open()
+    // No detector is asked for anything.
+    return await this.#withServices(new Set(), failed =>
+      sendTest(pipeline, { definition, request }, AbortSignal.any([signal, failed])),
+    )
   }
 
   async syncs(paging: Paging, signal: AbortSignal): Promise<SyncsPage> {
@@ -266,22 +275,43 @@ export class ProjectControl implements Control {
     const pipeline = await this.#open()
     const { sync, by = null } = command
     const { signal } = new AbortController()
-    const done = new AbortController()
-    const failed = new AbortController()
     await assertKeyFits(pipeline, { signal })
     if (publishes) await this.#catalog.publish(pipeline, signal)
     // A detector takes only the commands of syncs that it was started for.
+    return await this.#withServices(new Set([sync]), async failed => {
+      await sendCommand(pipeline, command, signal)
+      return await followRun(pipeline, { sync, by, ...of }, { onProgress, cancel, signal: failed })
+    })
+  }
+
+  /** The services are at work for these syncs until `work` is done. Its signal aborts if they fail. */
+  async #withServices<T>(syncs: ReadonlySet<string>, work: (failed: AbortSignal) => Promise<T>): Promise<T> {
+    const pipeline = await this.#open()
+    const done = new AbortController()
+    const failed = new AbortController()
+    const { signal: abort } = new AbortController()
     const services = pipeline
-      .start(new Set([sync]), { drain: done.signal, abort: signal })
+      .start(syncs, { drain: done.signal, abort })
       .catch((error: unknown) => failed.abort(error))
     try {
-      await sendCommand(pipeline, command, signal)
-      return await followRun(pipeline, { sync, by, ...of }, { onProgress, cancel, signal: failed.signal })
+      return await work(failed.signal)
     } finally {
       done.abort()
       await services
     }
   }
+}
+
+/** Throws `usage` for a trigger that the sync does not have. */
+function assertTrigger({ sync }: Definition, op: Op): void {
+  const triggers = triggeredOps(sync)
+  if (triggers.has(op)) return
+  const has = OPS.filter(each => triggers.has(each)).join(', ')
+  throw new SluiceError('usage', `The sync \`${sync.name}\` has no trigger \`${op}\`; it has ${has}.`)
+}
+
+async function* shownOf(requests: AsyncIterable<FoundRequest>): AsyncGenerator<Previewed> {
+  for await (const { shown } of requests) yield shown
 }
 
 /** The later one of two changes at once is made once the earlier one is done. */

@@ -5,7 +5,7 @@
  * Requests, answers, previews, and the keys and errors of rows are data of customers. They want `read`.
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { RunView } from '@sluice/contracts/api'
+import type { AttemptView, RunView } from '@sluice/contracts/api'
 import type { RunCause } from '@sluice/contracts/records'
 import type { Control, RunRequest } from './port.ts'
 
@@ -55,6 +55,7 @@ export const ROLE_OF: { readonly [O in Operation]: Role } = {
   publish: 'edit',
   checkConnections: 'edit',
   askForRun: 'run',
+  sendTest: 'run',
   cancel: 'run',
   approve: 'approve',
   reset: 'operate',
@@ -94,5 +95,15 @@ export function shownTo(roles: ReadonlySet<Role>, view: RunView): RunView {
     ...counts,
     error: error === null ? null : 'It failed. Why wants the role `read`.',
     ...(held === undefined ? {} : { held: { ...held, samples: [] } }),
+  }
+}
+
+/** A test as these roles may see it. Without `read`, it says only what became of it. */
+export function attemptShownTo(roles: ReadonlySet<Role>, view: AttemptView): AttemptView {
+  if (roles.has('read')) return view
+  return {
+    ...view,
+    ...{ keys: [], url: '', requestHeaders: {}, requestBody: null, responseHeaders: {}, responseBody: null },
+    error: view.error === null ? null : 'It was not delivered. Why wants the role `read`.',
   }
 }

@@ -31,7 +31,7 @@ export class RecordIo {
   readonly #codec: SchemaCodec
   readonly #prefix: string
   readonly #encoders: ReadonlyMap<StaticName, Encoder>
-  /** The signatures of `resources`, `definitions`, `commands` and `secrets`; null if no key is set. */
+  /** The signatures of the topics that are signed; null if no key is set. */
   readonly signatures: Signatures | null
   /** Is told of the records that are set aside. */
   readonly foreign: ForeignRecords
@@ -88,8 +88,8 @@ export class RecordIo {
   }
 
   #isSigned(topic: string): boolean {
-    const { resources, definitions, commands, secrets } = sharedTopics(this.#prefix)
-    return [resources, definitions, commands, secrets].includes(topic)
+    const { resources, definitions, commands, secrets, tests } = sharedTopics(this.#prefix)
+    return [resources, definitions, commands, secrets, tests].includes(topic)
   }
 
   encode<N extends StaticName>(name: N, value: RecordTypes[N]): Uint8Array {

@@ -27,6 +27,7 @@ export interface SharedTopics {
   readonly commands: string
   readonly runs: string
   readonly secrets: string
+  readonly tests: string
 }
 
 export interface SyncTopics {
@@ -44,6 +45,7 @@ export function sharedTopics(prefix: string): SharedTopics {
     commands: `${prefix}.commands`,
     runs: `${prefix}.runs`,
     secrets: `${prefix}.secrets`,
+    tests: `${prefix}.tests`,
   }
 }
 
@@ -62,7 +64,7 @@ export function syncTopics(prefix: string, sync: string): SyncTopics {
 const maxRecordBytes = RECORD_CEILING_BYTES
 
 export function sharedTopicSpecs(prefix: string): readonly TopicSpec[] {
-  const { resources, definitions, commands, runs, secrets } = sharedTopics(prefix)
+  const { resources, definitions, commands, runs, secrets, tests } = sharedTopics(prefix)
   const compact = { cleanup: 'compact', compactWithinMs: HOUR_MS, maxRecordBytes } as const
   const aged = { cleanup: 'delete', retentionMs: 7 * DAY_MS, maxRecordBytes } as const
   return [
@@ -71,6 +73,7 @@ export function sharedTopicSpecs(prefix: string): readonly TopicSpec[] {
     { topic: commands, partitions: SHARED_PARTITIONS, ...aged },
     { topic: runs, partitions: SHARED_PARTITIONS, ...compact },
     { topic: secrets, partitions: 1, ...compact },
+    { topic: tests, partitions: SHARED_PARTITIONS, ...aged },
   ]
 }
 
@@ -87,7 +90,7 @@ export function syncTopicSpecs(prefix: string, sync: string, partitions: number)
   ]
 }
 
-/** The partition of `commands` and `runs` where a sync lives. */
+/** The partition of `commands`, `runs` and `tests` where a sync lives. */
 export function homePartition(sync: string): number {
   return partitionOf(textKey(sync), SHARED_PARTITIONS)
 }

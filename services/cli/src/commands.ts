@@ -23,6 +23,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/ask/run.ts'),
   },
   {
+    name: 'send',
+    summary: 'send one real request as a test that changes no state',
+    load: () => import('./commands/ask/send.ts'),
+  },
+  {
     name: 'up',
     summary: 'serve the project: an API, and runs for whoever asks',
     load: () => import('./commands/up.ts'),

@@ -11,7 +11,6 @@ import { NOT_YET } from '@sluice/project/decode/not-yet'
 /** Commands that docs/REFERENCE.md describes and this version does not have. */
 const COMMANDS_NOT_YET: readonly string[] = [
   'syncs',
-  'send',
   'diff',
   'apply',
   'replay',

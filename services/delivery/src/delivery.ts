@@ -1,13 +1,14 @@
-/** The delivery service: a worker for each partition of each sync with an open run. */
+/** The delivery service: a worker for each partition of each sync with an open run, and one for tests. */
 import type { Ends } from '@sluice/flow/ends'
 import { followOpenRuns, type FollowDeps, type FollowingStage } from '@sluice/partition/follow-open-runs'
 import { deliverPartition } from './deliver-partition.ts'
 import type { DeliverDeps } from './run/open-run.ts'
+import { followTests } from './tests/follow-tests.ts'
 
 export type DeliveryDeps = FollowDeps & DeliverDeps
 
 /** Resolves once drained; rejects with what concerns more than one sync. */
-export function runDelivery(deps: DeliveryDeps, ends: Ends): Promise<void> {
+export async function runDelivery(deps: DeliveryDeps, ends: Ends): Promise<void> {
   const stage: FollowingStage = {
     stage: 'attempts',
     service: 'delivery',
@@ -15,5 +16,13 @@ export function runDelivery(deps: DeliveryDeps, ends: Ends): Promise<void> {
     reads: 'requests',
     work: (run, worker) => deliverPartition(deps, run, worker),
   }
-  return followOpenRuns(deps, stage, ends)
+  const failed = new AbortController()
+  const both: Ends = { drain: AbortSignal.any([ends.drain, failed.signal]), abort: ends.abort }
+  const parts = [followOpenRuns(deps, stage, both), followTests(deps, both)].map(part =>
+    part.catch((error: unknown) => {
+      failed.abort(error)
+      throw error
+    }),
+  )
+  await Promise.all(parts).finally(() => Promise.allSettled(parts))
 }

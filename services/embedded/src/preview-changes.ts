@@ -3,8 +3,7 @@ import type { Definition } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import type { NextChanges } from '@sluice/change-detector/detect/next-changes'
 import { undecidedNotice } from '@sluice/change-detector/run/notices'
-import type { NextRun } from '@sluice/control/next-run'
-import type { Previewed } from '@sluice/control/port'
+import type { FoundRequest, NextRun } from '@sluice/control/next-run'
 import { shownRequest } from '@sluice/delivery/destination/shown-request'
 import type { Target } from '@sluice/delivery/destination/target'
 import { needsApproval } from '@sluice/domain/removal-guard'
@@ -57,7 +56,7 @@ function noticesOf({ baseline, interrupted, diff }: NextChanges, { sync }: Defin
 async function* previewed(
   changes: ReturnType<NextChanges['changes']>,
   { definition, target, newRunId }: Omit<Previewing, 'next'>,
-): AsyncGenerator<Previewed> {
+): AsyncGenerator<FoundRequest> {
   const run = { id: newRunId(), startedAt: new Date().toISOString() }
   const context = { run, sync: { name: definition.sync.name } }
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
@@ -67,12 +66,17 @@ async function* previewed(
     const keys = rendered.rows.map(row => row.key)
     const sample = isSample ? ({ sample: true } as const) : {}
     if (rendered.kind === 'unrenderable') {
-      yield { kind: 'rejected', trigger, keys, error: rendered.error, ...sample }
+      const shown = { kind: 'rejected', trigger, keys, error: rendered.error, ...sample } as const
+      yield { shown, rendered: null }
       continue
     }
     const { url, headers } = shownRequest(rendered, target)
     const body = rendered.body === null ? null : decoder.decode(rendered.body)
-    yield { kind: 'request', trigger, method: rendered.method, url, headers, body, keys, ...sample }
+    const { method, path } = rendered
+    yield {
+      shown: { kind: 'request', trigger, method, url, headers, body, keys, ...sample },
+      rendered: { method, path, headers: rendered.headers, body: rendered.body },
+    }
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import {
   attemptsPage,
+  attemptView,
   failedPage,
   previewView,
   resourcesPage,
@@ -16,6 +17,7 @@ import {
   secretsView,
   syncsPage,
   type AttemptsPage,
+  type AttemptView,
   type FailedPage,
   type RequestView,
   type ResourcesPage,
@@ -46,6 +48,7 @@ import type {
   RunRequest,
   SecretNamed,
   SecretToSet,
+  TestQuery,
 } from '../port.ts'
 import type { ServerAddress } from '../server-address.ts'
 import { readEvents } from './server/read-events.ts'
@@ -162,6 +165,11 @@ class ServerControl implements Control {
       requests: previewed(view.requests, rejected),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     }
+  }
+
+  async sendTest({ sync, op: trigger, key }: TestQuery, signal: AbortSignal): Promise<AttemptView> {
+    const body = { key, trigger }
+    return await this.#client.post(['syncs', sync, 'test'], body, { signal, answer: attemptView })
   }
 
   async syncs(paging: Paging, signal: AbortSignal): Promise<SyncsPage> {

@@ -41,7 +41,10 @@ export function filterOf(query: AttemptsQuery, run: AttemptsFilter['run']): Atte
 }
 
 /** Whether it matches, as far as the attempt alone tells: not by its key, and not by a text in bodies. */
-export function matches(filter: AttemptsFilter, attempt: Attempt): boolean {
+export function matches(
+  filter: AttemptsFilter,
+  attempt: Pick<Attempt, 'runId' | 'trigger' | 'outcome' | 'startedAt' | 'status' | 'error'>,
+): boolean {
   const { run, trigger, status, outcome, since, until, search, searchesBodies } = filter
   if (run !== null && attempt.runId !== run.id) return false
   if (trigger !== null && attempt.trigger !== trigger) return false
@@ -56,7 +59,7 @@ export function matches(filter: AttemptsFilter, attempt: Attempt): boolean {
 export function matchesRequest(
   { key, search, searchesBodies }: AttemptsFilter,
   of: {
-    readonly attempt: Attempt
+    readonly attempt: Pick<Attempt, 'error' | 'responseBody' | 'part' | 'partBody'>
     readonly request: Request | Unrenderable | null
     readonly keys: readonly string[]
   },
@@ -72,7 +75,10 @@ export function matchesRequest(
 }
 
 /** The body that it sent, as text. Null if it had none, or it is not held any more. */
-export function requestBodyOf(attempt: Attempt, request: Request | Unrenderable | null): string | null {
+export function requestBodyOf(
+  attempt: Pick<Attempt, 'part' | 'partBody'>,
+  request: Request | Unrenderable | null,
+): string | null {
   // An attempt of an earlier version has no such field.
   if (Array.isArray(attempt.part)) return attempt.partBody
   const body = request !== null && 'body' in request ? request.body : null

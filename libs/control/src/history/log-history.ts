@@ -11,7 +11,7 @@ import { readFailedRows } from './read-failed-rows.ts'
 import { readRequest } from './read-request.ts'
 import { runView } from './run-views.ts'
 import type { SyncRuns } from '@sluice/runs/runs-view'
-import { syncTopics } from '@sluice/topics/topics'
+import { sharedTopics, syncTopics } from '@sluice/topics/topics'
 import { findDefinition } from '../find-definition.ts'
 import { caughtUpWithRuns } from '../find-run.ts'
 import type { Pipeline } from '../pipeline.ts'
@@ -69,9 +69,22 @@ export class LogHistory implements RunHistory {
   }
 
   async attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
-    const run = query.run === undefined ? null : this.#find(query.run)
-    const wanted = query.sync ?? run?.event.sync
     if (query.sync !== undefined) await this.#runsOf(query.sync, signal)
+    const { limit, after = null, details = true, sync: only } = query
+    const run = query.run === undefined ? null : (this.#runNamed(query.run) ?? null)
+    const numbered = run === null ? null : { id: run.event.runId, number: run.event.run ?? 0 }
+    // A test has an id of its own, in the place of a run.
+    const id = query.run?.toUpperCase()
+    const ofTest = id === undefined ? null : { id, number: 0 }
+    const hasTests = run === null && (await this.#hasTests(signal))
+    const tests = hasTests ? { sync: only ?? null, filter: filterOf(query, ofTest) } : null
+    const page = { filter: filterOf(query, numbered), tests, limit, after, details }
+    if (query.run !== undefined && run === null) {
+      const found = await readAttempts(this.#pipeline, { ...page, syncs: [] }, signal)
+      if (found.attempts.length === 0 && after === null) throw unknownRun(query.run)
+      return found
+    }
+    const wanted = only ?? run?.event.sync
     const syncs: AttemptSync[] = []
     for (const { sync, incarnation } of this.#pipeline.runs.all()) {
       if (wanted !== undefined && sync !== wanted) continue
@@ -79,10 +92,13 @@ export class LogHistory implements RunHistory {
       if (partitions > 0) syncs.push({ sync, incarnation, partitions })
     }
     if (run !== null && run.event.run === null) return { attempts: [], next: null }
-    const { limit, after = null, details = true } = query
-    const numbered = run === null ? null : { id: run.event.runId, number: run.event.run ?? 0 }
-    const filter = filterOf(query, numbered)
-    return readAttempts(this.#pipeline, { syncs, filter, limit, after, details }, signal)
+    return readAttempts(this.#pipeline, { ...page, syncs }, signal)
+  }
+
+  /** A log from before there were tests lacks the topic. */
+  async #hasTests(signal: AbortSignal): Promise<boolean> {
+    const { log, prefix } = this.#pipeline
+    return (await log.partitionsOf(sharedTopics(prefix).tests, { signal })) !== null
   }
 
   async request(id: string, signal: AbortSignal): Promise<RequestView> {

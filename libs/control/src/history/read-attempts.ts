@@ -6,13 +6,14 @@ import type { AttemptView } from '@sluice/contracts/api'
 import type { Attempt } from '@sluice/contracts/records'
 import { isIntent } from '@sluice/domain/answers/intent'
 import { decodeEach } from '@sluice/topics/owned-reader'
-import { at, syncTopics } from '@sluice/topics/topics'
+import { at, homePartition, SHARED_PARTITIONS, syncTopics } from '@sluice/topics/topics'
 import type { LogRecord } from '@sluice/message-log/port'
 import { matches, matchesRequest, type AttemptsFilter } from './attempt-filter.ts'
 import { attemptView, keysOf } from './attempt-views.ts'
 import { formatCursor, parseCursor } from './cursor.ts'
 import type { HistoryDeps } from './history-deps.ts'
 import { readRequests } from './read-requests.ts'
+import { readTestsBackwards, testView, type TestsOf } from './test-attempts.ts'
 
 /** Records are decoded, and their requests read, so many at a time. */
 const MOST_AT_ONCE = 500
@@ -37,6 +38,8 @@ export async function readAttempts(
   query: {
     readonly syncs: readonly AttemptSync[]
     readonly filter: AttemptsFilter
+    /** The tests that are shown among the attempts; null for none. */
+    readonly tests: TestsOf | null
     readonly limit: number
     readonly after: string | null
     /** False to leave out headers and bodies. */
@@ -54,11 +57,45 @@ export async function readAttempts(
       found.push(...inTopicOrder(await reader.read({ ...query, before, place }, signal)))
     }
   }
+  if (query.tests !== null)
+    for (const partition of testPartitions(query.tests)) {
+      const place = `tests/${partition}`
+      const of = { ...query, ...query.tests, partition, before: cursor.get(place), place }
+      found.push(...inTopicOrder(await readTests(deps, of, signal)))
+    }
   found.sort(newestFirst)
   const page = found.slice(0, query.limit)
   for (const { place, offset } of page) cursor.set(place, Math.min(cursor.get(place) ?? offset, offset))
   const next = found.length > page.length ? formatCursor([...cursor]) : null
   return { attempts: page.map(({ view }) => view), next }
+}
+
+/** The tests of a sync stand in one partition. */
+function testPartitions({ sync }: TestsOf): readonly number[] {
+  return sync === null
+    ? Array.from({ length: SHARED_PARTITIONS }, (_, index) => index)
+    : [homePartition(sync)]
+}
+
+/** One more than the limit, as of a sync. */
+async function readTests(
+  deps: HistoryDeps,
+  of: TestsOf & {
+    readonly partition: number
+    readonly limit: number
+    readonly before: number | undefined
+    readonly place: string
+    readonly details: boolean
+  },
+  signal: AbortSignal,
+): Promise<Found[]> {
+  const found: Found[] = []
+  for await (const { attempt, offset } of readTestsBackwards(deps, of, signal)) {
+    const view = testView(attempt, of)
+    found.push({ view, sortedAs: attempt.startedAt, place: of.place, offset })
+    if (found.length > of.limit) break
+  }
+  return found
 }
 
 /**

@@ -141,7 +141,7 @@ describe('the attempts of a sync', () => {
     const filter = filterOf({ limit: 1, after: undefined, ...of.filter }, of.run ?? null)
     const syncs = [{ sync: SYNC, incarnation: INCARNATION, partitions: PARTITIONS }]
     const { limit = 100, after = null } = of
-    return await readAttempts(world, { syncs, filter, limit, after, details: true }, signal)
+    return await readAttempts(world, { syncs, filter, tests: null, limit, after, details: true }, signal)
   }
   type Shown = Awaited<ReturnType<typeof readAttempts>>['attempts'][number]
   const keysOf = ({ attempts }: { readonly attempts: readonly Shown[] }) =>

@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs'
 import { socketPathOf } from '@sluice/console/socket/socket-path'
 import type {
   AttemptsPage,
+  AttemptView,
   FailedPage,
   RequestView,
   ResourcesPage,
@@ -90,6 +91,10 @@ export class FolderControl implements port.Control {
 
   async preview(query: port.PreviewQuery, signal: AbortSignal): Promise<port.Preview> {
     return await this.#look(control => control.preview(query, signal))
+  }
+
+  async sendTest(query: port.TestQuery, signal: AbortSignal): Promise<AttemptView> {
+    return await this.#ask(control => control.sendTest(query, signal), { sync: query.sync })
   }
 
   async syncs(paging: port.Paging, signal: AbortSignal): Promise<SyncsPage> {

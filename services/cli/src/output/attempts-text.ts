@@ -53,7 +53,7 @@ function attemptsTable(attempts: readonly AttemptView[], options: OutputOptions,
       started(attempt.startedAt, options),
       safe(attempt.sync),
       attempt.trigger,
-      String(attempt.attempt),
+      attempt.test === true ? 'test' : String(attempt.attempt),
       attempt.status === null ? '–' : String(attempt.status),
       attempt.outcome,
       elapsed(attempt.durationMs),
@@ -79,18 +79,19 @@ function pathOf(url: string, { columns }: OutputOptions): string {
   return parsed === null ? url : `${parsed.pathname}${parsed.search}`
 }
 
-function attemptDetails(attempt: AttemptView, options: OutputOptions, paint: Paint): string[] {
+function placeOf({ run, requestId, attempt, test }: AttemptView): string {
+  return test === true
+    ? `test ${run}, which changed no state`
+    : `run ${run} · request ${requestId} · try ${attempt}`
+}
+
+export function attemptDetails(attempt: AttemptView, options: OutputOptions, paint: Paint): string[] {
   const answer = attempt.status === null ? 'no answer' : `${attempt.status}`
   const when = `${clockTime(attempt.startedAt, options.timeZone)}, ${elapsed(attempt.durationMs)}`
   const lines = [
     `${paint('bold', safe(`${attempt.method} ${attempt.url}`))}`,
     `${paintOutcome(attempt.outcome, attempt.outcome, paint)} · ${answer} · ${when}`,
-    paint(
-      'dim',
-      safe(
-        `run ${attempt.run} · request ${attempt.requestId} · try ${attempt.attempt} · ${attempt.sync} ${attempt.trigger}`,
-      ),
-    ),
+    paint('dim', safe(`${placeOf(attempt)} · ${attempt.sync} ${attempt.trigger}`)),
     `rows: ${attempt.keys.map(safe).join(', ')}`,
   ]
   if (attempt.error !== null) lines.push(paint('red', safe(attempt.error)))

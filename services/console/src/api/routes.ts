@@ -1,6 +1,7 @@
 /** All routes of the API. Each is one method of the control port. */
 import {
   attemptsPage,
+  attemptView,
   failedPage,
   previewView,
   requestView,
@@ -27,6 +28,7 @@ import {
   runPath,
   runsQuery,
   syncPath,
+  testBody,
 } from '@sluice/contracts/api-requests'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Preview, RunRequest } from '@sluice/control/port'
@@ -182,6 +184,13 @@ const ASK_ROUTES: readonly Route[] = [
     ...{ params: syncPath, body: noBody },
     respond: async ({ params }, { control, asked: runs }) =>
       asked(await runs.ask(following => control.reset(params.name, following))),
+  }),
+  route({
+    ...{ ...asks, ...PREVIEW, path: '/syncs/:name/test', id: 'sendTest', answer: attemptView, status: 200 },
+    summary: 'Send the request of one row, and record it as a test that changes no state',
+    ...{ params: syncPath, body: testBody },
+    respond: async ({ params, body: { key, trigger } }, { control, signal }) =>
+      document(await control.sendTest({ sync: params.name, op: trigger, key }, signal)),
   }),
   route({
     ...{ ...asks, path: '/runs/:id/approve', id: 'approve', summary: 'Let a held run go on' },

@@ -1,0 +1,188 @@
+/**
+ * Sends the requests of `tests`, which people try out: each once, with the destination, secrets and limits of
+ * its sync. It changes no state (PROTOCOL.md §12). Only delivery can do it, since it alone has the secrets.
+ */
+import type { TestAttempt, TestRequest } from '@sluice/contracts/test-records'
+import { endingAlso, type Ends } from '@sluice/flow/ends'
+import { OffsetWatermark } from '@sluice/flow/offset-watermark'
+import { Slots } from '@sluice/flow/slots'
+import type { Holds } from '@sluice/holds/port'
+import type { MessageLog } from '@sluice/message-log/port'
+import { ownPartitions, type Readiness, type Worker } from '@sluice/partition/own-partitions'
+import type { Logger } from '@sluice/runtime/logger'
+import { decodeShared, type Placed } from '@sluice/topics/owned-reader'
+import type { RecordIo } from '@sluice/topics/record-io'
+import { sharedTopics, textKey } from '@sluice/topics/topics'
+import { aboutToSend, sendTest, type TestSender } from './send-test.ts'
+
+/** Tests under way at once in one partition. A slow API then holds up few others (R12). */
+const AT_ONCE = 10
+const OVERDUE_MS = 10_000
+
+export interface FollowTestsDeps extends TestSender {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  readonly prefix: string
+  readonly holds: Holds
+  readonly readiness?: Readiness | undefined
+  readonly logger: Logger
+}
+
+/** Resolves once drained. Rejects with a failure that no takeover mends. */
+export async function followTests(deps: FollowTestsDeps, ends: Ends): Promise<void> {
+  const { log, holds, readiness, prefix, logger } = deps
+  await ownPartitions({
+    log,
+    holds,
+    readiness,
+    group: groupOf(prefix),
+    topic: sharedTopics(prefix).tests,
+    holdOf: ({ partition }) => `tests/${partition}`,
+    work: worker => new TestPartition(deps, worker).work(),
+    onSetback: (target, err) => logger.warn({ partition: target?.partition, err }, 'tests start again'),
+    ...ends,
+  })
+}
+
+function groupOf(prefix: string): string {
+  return `${prefix}.tests`
+}
+
+interface Waiting {
+  readonly request: TestRequest
+  readonly offset: number
+  /** Nobody sends it after this time, in ms since 1970. */
+  readonly until: number
+}
+
+class TestPartition {
+  readonly #deps: FollowTestsDeps
+  readonly #worker: Worker
+  readonly #failed = new AbortController()
+  readonly #ends: Ends
+  readonly #slots = new Slots({ most: AT_ONCE, overdueMs: OVERDUE_MS })
+  readonly #underWay = new Set<Promise<void>>()
+  #watermark = new OffsetWatermark(0)
+  /** Grows from owner to owner: nothing is granted to a predecessor that comes back. */
+  #marker = 0
+
+  constructor(deps: FollowTestsDeps, worker: Worker) {
+    this.#deps = deps
+    this.#worker = worker
+    this.#ends = endingAlso(worker, this.#failed.signal)
+  }
+
+  async work(): Promise<void> {
+    const { log, prefix } = this.#deps
+    const { target, drain, abort } = this.#worker
+    const { drain: signal } = this.#ends
+    try {
+      const { low, end } = await log.offsets(target, { signal })
+      const hints = await log.committed(groupOf(prefix), target.topic, { signal })
+      const from = Math.min(Math.max(hints[target.partition] ?? low, low), end)
+      this.#watermark = new OffsetWatermark(from)
+      this.#marker = end
+      await this.#takeUp(from, end)
+      await this.#follow(end)
+    } catch (error) {
+      if (!signal.aborted) throw error
+    } finally {
+      await Promise.all(this.#underWay)
+    }
+    if (this.#failed.signal.aborted && !drain.aborted && !abort.aborted) throw this.#failed.signal.reason
+  }
+
+  /**
+   * Takes up what a predecessor left. What it was about to send may have arrived, and is not sent again.
+   */
+  async #takeUp(from: number, end: number): Promise<void> {
+    const { log } = this.#deps
+    const { target } = this.#worker
+    const { drain: signal } = this.#ends
+    if (from >= end) return
+    const open = new Map<string, Waiting>()
+    const announced = new Map<string, TestAttempt>()
+    for await (const { records, nextOffset } of log.read(target, { signal, from, to: end })) {
+      for (const { offset, timestamp, record } of await this.#decoded(records)) {
+        if (record?.name === 'sluice.TestRequest')
+          open.set(record.value.id, this.#begun(record.value, offset, timestamp))
+        if (record?.name !== 'sluice.TestAttempt') continue
+        const { id, final } = record.value
+        if (!final) announced.set(id, record.value)
+        else {
+          announced.delete(id)
+          this.#finish(open.get(id))
+          open.delete(id)
+        }
+      }
+      this.#watermark.skipTo(nextOffset)
+    }
+    for (const [id, waiting] of open) {
+      const attempt = announced.get(id)
+      if (attempt === undefined) this.#send(waiting)
+      else this.#run(waiting, () => this.#append(lost(attempt)))
+    }
+  }
+
+  async #follow(from: number): Promise<void> {
+    const { log } = this.#deps
+    const { target } = this.#worker
+    for await (const { records, nextOffset } of log.read(target, { signal: this.#ends.drain, from })) {
+      for (const { offset, timestamp, record } of await this.#decoded(records))
+        if (record?.name === 'sluice.TestRequest') this.#send(this.#begun(record.value, offset, timestamp))
+      this.#watermark.skipTo(nextOffset)
+    }
+  }
+
+  #decoded(records: Parameters<typeof decodeShared>[1]['records']): Promise<readonly Placed[]> {
+    return decodeShared(this.#deps.io, { target: this.#worker.target, records }, this.#ends.drain)
+  }
+
+  #begun(request: TestRequest, offset: number, timestamp: number): Waiting {
+    this.#watermark.start(offset)
+    return { request, offset, until: timestamp + request.withinMs }
+  }
+
+  #finish(waiting: Waiting | undefined): void {
+    if (waiting !== undefined) this.#watermark.finish(waiting.offset)
+  }
+
+  #send(waiting: Waiting): void {
+    const { request, until } = waiting
+    this.#run(waiting, async () => {
+      using _slot = await this.#slots.take({ signal: this.#ends.drain })
+      // Whoever asked has been told by then that nobody took it up.
+      if (Date.now() >= until) return
+      const { worker, marker } = { worker: this.#worker, marker: this.#marker }
+      await this.#append(aboutToSend(request))
+      await this.#append(await sendTest(request, { ...this.#deps, worker, marker, until }))
+    })
+  }
+
+  #run(waiting: Waiting, work: () => Promise<void>): void {
+    const done = work()
+      .then(async () => {
+        this.#finish(waiting)
+        const { target, membership } = this.#worker
+        await membership.commit(target, this.#watermark.position, { signal: this.#worker.abort })
+      })
+      .catch((error: unknown) => {
+        if (!this.#ends.drain.aborted) this.#failed.abort(error)
+      })
+      .finally(() => this.#underWay.delete(done))
+    this.#underWay.add(done)
+  }
+
+  async #append(attempt: TestAttempt): Promise<void> {
+    const { log, io } = this.#deps
+    const { target, abort: signal } = this.#worker
+    const record = { key: textKey(attempt.sync), value: io.encode('TestAttempt', attempt) }
+    await log.append(target, [io.signed(target.topic, record)], { signal })
+  }
+}
+
+/** The process that was about to send it is gone. */
+function lost(attempt: TestAttempt): TestAttempt {
+  const error = 'the process that was to send it has ended: it may have been sent, or not'
+  return { ...attempt, final: true, outcome: 'unknown', error }
+}

@@ -1,0 +1,177 @@
+/** Sends one request that a person tries out, as delivery sends those of runs, and says what came of it. */
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import type { Request } from '@sluice/contracts/records'
+import type { TestAttempt, TestRequest } from '@sluice/contracts/test-records'
+import type { HttpSender } from '@sluice/http-sender/port'
+import { isMember, type Worker } from '@sluice/partition/own-partitions'
+import type { LeaseQueue } from '@sluice/rate-limit/lease-queue'
+import { redactText } from '@sluice/secrets/redact'
+import type { Credential } from '../destination/attempt-credentials.ts'
+import { RECORDED_ANSWER_BYTES, type Target } from '../destination/target.ts'
+import { WHOLE, type PartHistory, type UnownedAttempt } from '../ledger/request-history.ts'
+import type { ResolveTarget } from '../run/open-run.ts'
+import { DestinationGate } from '../send/destination-gate.ts'
+import { sendRequest, type Sent } from '../send/send-request.ts'
+import type { Throttles } from '../send/throttles.ts'
+
+export interface TestSender {
+  readonly sender: HttpSender
+  readonly leases: LeaseQueue
+  readonly throttles: Throttles
+  readonly onError: (error: unknown) => void
+  readonly resolveTarget: ResolveTarget
+}
+
+interface SendTestDeps extends TestSender {
+  readonly worker: Worker
+  /** Of the owner of the partition. */
+  readonly marker: number
+  /** It is not sent after this time, in ms since 1970. */
+  readonly until: number
+}
+
+/** A test is tried once, whatever the sync says of retries. */
+const NO_OTHER_TRY = { nextTryMs: () => null, splits: false }
+
+/** The attempt that announces it. */
+export function aboutToSend({ id, sync, trigger, keys, method, path, body }: TestRequest): TestAttempt {
+  return {
+    ...{ id, sync, trigger, keys, method },
+    url: path,
+    final: false,
+    outcome: 'unknown',
+    status: null,
+    error: 'about to be sent',
+    requestHeaders: {},
+    requestBody: textOf(body),
+    responseHeaders: {},
+    responseBody: null,
+    startedAt: Date.now(),
+    durationMs: 0,
+  }
+}
+
+/** Rejects only when aborted. Whatever keeps it from being sent makes it unsent, with the reason. */
+export async function sendTest(request: TestRequest, deps: SendTestDeps): Promise<TestAttempt> {
+  const { worker, until } = deps
+  const late = new AbortController()
+  let why: () => string = () => 'it took too long to get the secrets of its destination'
+  const timer = setTimeout(() => late.abort(new SluiceError('aborted', why())), until - Date.now())
+  const signal = AbortSignal.any([worker.abort, late.signal])
+  try {
+    const target = await resolved(request, deps.resolveTarget, signal)
+    const gate = new DestinationGate(deps.leases, {
+      target,
+      owner: { partition: `tests/${worker.target.partition}`, marker: deps.marker },
+      onError: deps.onError,
+      mayAct: () => isMember(worker),
+      onCutOff: () => undefined,
+    })
+    why = () => gate.waitsFor ?? 'the limits of its destination let nothing through in time'
+    const { attempt } = await sent(request, { ...deps, target, gate, signal })
+    return attemptOf(request, attempt, target)
+  } catch (error) {
+    worker.abort.throwIfAborted()
+    if (!isSluiceError(error)) throw error
+    return { ...aboutToSend(request), final: true, outcome: 'unsent', error: error.message }
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** A secret that is missing is told at once: a person waits. */
+async function resolved(
+  { definition }: TestRequest,
+  resolveTarget: ResolveTarget,
+  signal: AbortSignal,
+): Promise<Target> {
+  const missing = new AbortController()
+  const waitsFor = (what: string | null): void => {
+    if (what !== null) missing.abort(new SluiceError('config', what))
+  }
+  return await resolveTarget(definition, { signal: AbortSignal.any([signal, missing.signal]), waitsFor })
+}
+
+interface Sending extends SendTestDeps {
+  readonly target: Target
+  readonly gate: DestinationGate
+  /** Aborts when it is too late to send it. */
+  readonly signal: AbortSignal
+}
+
+async function sent(request: TestRequest, of: Sending): Promise<Sent> {
+  const { target, gate, sender, throttles, worker, signal } = of
+  let history: PartHistory = WHOLE
+  let lateMs = 0
+  for (;;) {
+    const credential = await credentialOf(target, signal)
+    const permits = await gate.acquire(1, { signal })
+    const sentAtMs = performance.now()
+    const result = await sendRequest(
+      {
+        request: requestOf(request),
+        requestOffset: 0,
+        partition: worker.target.partition,
+        runId: request.id,
+        history,
+      },
+      {
+        ...{ target, credential, sender, lateMs, another: NO_OTHER_TRY },
+        sendBeforeMs: permits.useBeforeMs,
+        signal: worker.abort,
+      },
+    )
+    if (result.kind === 'late') {
+      permits.late()
+      lateMs += result.lateMs
+      continue
+    }
+    permits.finished(result.health)
+    const { attempt, retryAfterMs } = result
+    if (result.throttles) {
+      const asked = { sentAtMs, nowMs: performance.now(), askedMs: retryAfterMs }
+      gate.pause(throttles.pauseMs(target.destination, asked))
+    }
+    // Only the token was refused, and another one is worth a try.
+    const isAnew = attempt.nextTryAt !== null && !history.triedAnew
+    if (!isAnew) return result
+    history = { ...history, attempts: 1, sends: 1, answers: 1, triedAnew: true }
+  }
+}
+
+async function credentialOf({ credentials }: Target, signal: AbortSignal): Promise<Credential | null> {
+  if (credentials === null) return null
+  const failure = await credentials.ready({ signal })
+  signal.throwIfAborted()
+  if (failure !== null) throw failure
+  const { current } = credentials
+  if (current === null) throw new SluiceError('unreachable', 'there is no access token at the moment')
+  return current
+}
+
+/** The request as one of a run that has no other. Its id makes its idempotency key its own. */
+function requestOf({ id, trigger, method, path, headers, body, keys }: TestRequest): Request {
+  const row = { op: trigger, uncertain: false, captured: null, retried: null, named: null }
+  return {
+    ...{ incarnation: id, owner: 0, run: 0, begin: 0, seq: 0, changesStart: 0, changesEnd: keys.length },
+    ...{ trigger, method, path, headers, body },
+    rows: keys.map((key, seq) => ({ ...row, key, seq })),
+  }
+}
+
+function attemptOf(request: TestRequest, attempt: UnownedAttempt, { secrets }: Target): TestAttempt {
+  const { outcome, status, error, url, startedAt, durationMs } = attempt
+  const { requestHeaders, responseHeaders, responseBody } = attempt
+  const body = textOf(request.body)
+  return {
+    ...aboutToSend(request),
+    ...{ final: true, outcome, status, error, url, startedAt, durationMs },
+    ...{ requestHeaders, responseHeaders, responseBody },
+    requestBody: body === null ? null : redactText(body, secrets),
+  }
+}
+
+function textOf(body: Uint8Array | null): string | null {
+  if (body === null) return null
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(body.subarray(0, RECORDED_ANSWER_BYTES))
+}
