@@ -13,7 +13,10 @@ export interface Pipeline extends AsyncDisposable {
   readonly prefix: string
   readonly runs: RunsView
   readonly definitions: Definitions
-  /** Null in a process that uses no secrets, since it only reads or asks others, and where `openVault` is there. */
+  /**
+   * Null in a process that uses no secrets, since it only reads or asks others, and where `openVault` is
+   * there.
+   */
   readonly vault: Vault | null
   /**
    * Opens the vault where few commands want it, and gives the same one each time. The pipeline closes it. May
