@@ -33,10 +33,11 @@ const trigger = z.enum(['added', 'changed', 'removed'])
 export const syncPath = z.strictObject({ name })
 export const runPath = z.strictObject({ id: name })
 export const resourcePath = z.strictObject({
-  kind: z.enum(['source', 'model', 'destination', 'sync']),
+  kind: z.enum(['source', 'model', 'destination', 'sync', 'alert']),
   name,
 })
 export const secretPath = z.strictObject({ name })
+export const alertPath = z.strictObject({ name })
 
 export const noQuery = z.strictObject({})
 export const pageQuery = z.strictObject(paging)

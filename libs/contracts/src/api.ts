@@ -251,7 +251,7 @@ export const syncsPage = z.object({ syncs: z.array(syncView), next })
 
 /** A resource as its author wrote it. Its secrets are references. */
 export const resourceView = z.object({
-  kind: z.enum(['source', 'model', 'destination', 'sync']),
+  kind: z.enum(['source', 'model', 'destination', 'sync', 'alert']),
   name: z.string(),
   /** The resource's fields, by name. */
   spec: z.record(z.string(), z.unknown()),

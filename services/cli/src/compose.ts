@@ -90,7 +90,7 @@ async function controlOf(options: ControlOptions, catalog: Catalog): Promise<Con
     // The services have the secrets, and this process need not have them.
     const asking = { by: userName(), hasHistory: true, open }
     const place = { ...asking, assertSecrets: () => Promise.resolve(), openNextRun: openNext }
-    return new ProjectControl(catalog, place)
+    return new ProjectControl(catalog, { ...place, openTelling: kept => openTelling(options, kept) })
   }
   const { FolderControl } = await import('./folder/folder-control.ts')
   const { mask } = await import('./cli-logger.ts')
@@ -117,7 +117,7 @@ async function askServer(address: ServerAddress): Promise<Control> {
 function folderPlaceOf(
   options: ProjectOptions,
   { isAtWork }: { readonly isAtWork: boolean },
-): Pick<Place, 'assertSecrets' | 'by' | 'openNextRun'> {
+): Pick<Place, 'assertSecrets' | 'by' | 'openNextRun' | 'openTelling'> {
   return {
     by: userName(),
     assertSecrets: async (definition, open) => {
@@ -131,6 +131,7 @@ function folderPlaceOf(
       tellUnbound(specs, options, vault)
     },
     openNextRun: (definition, signal) => openNextRun({ ...options, definition, isAtWork, signal }),
+    openTelling: kept => openTelling(options, kept),
   }
 }
 
@@ -186,6 +187,18 @@ async function openNextRun(
     import('./cli-logger.ts'),
   ])
   return await embedded.openNextRun({ ...options, newRunId: newUlid, mask })
+}
+
+/** What notices of alerts are told with. */
+async function openTelling(
+  { env }: Pick<ProjectOptions, 'env'>,
+  kept: KeptSecrets | null,
+): ReturnType<Place['openTelling']> {
+  const [embedded, { mask }] = await Promise.all([
+    import('@sluice/embedded/compose'),
+    import('./cli-logger.ts'),
+  ])
+  return embedded.tellingOf({ env, mask }, kept ?? { find: () => null })
 }
 
 /** The connections that `validate --connect` tries, for resources that refer to these secrets. */

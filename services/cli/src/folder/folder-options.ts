@@ -24,6 +24,6 @@ export interface FolderOptions {
   readonly askHolder: (socket: string) => Promise<Control>
   readonly placeOf: (of: {
     readonly isAtWork: boolean
-  }) => Pick<Place, 'assertSecrets' | 'by' | 'openNextRun'>
+  }) => Pick<Place, 'assertSecrets' | 'by' | 'openNextRun' | 'openTelling'>
   readonly patienceMs?: number
 }

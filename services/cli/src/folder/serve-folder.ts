@@ -34,7 +34,7 @@ export interface ServeFolderOptions {
   /** Once it aborts, requests on their way are finished, and then `ended` resolves. */
   readonly signal: AbortSignal
   readonly openPipeline: () => Promise<Pipeline>
-  readonly place: Pick<Place, 'assertSecrets' | 'by' | 'openNextRun'>
+  readonly place: Pick<Place, 'assertSecrets' | 'by' | 'openNextRun' | 'openTelling'>
 }
 
 /** A folder that is served. Disposing it closes what is still open. */

@@ -30,6 +30,7 @@ const place: Place = {
   open: () => Promise.reject(new SluiceError('unreachable', 'Kafka does not answer')),
   assertSecrets: () => Promise.resolve(),
   openNextRun: () => Promise.reject(new Error('the password is hunter2')),
+  openTelling: () => Promise.reject(new Error('no alert is told here')),
 }
 const control = new ProjectControl(catalog, place)
 

@@ -35,6 +35,7 @@ import type { Preview, RunRequest } from '@sluice/control/port'
 import { z } from 'zod'
 import { route, type Answer, type Route, type RouteContext } from './route.ts'
 import { runEvents } from './run-events.ts'
+import { ALERT_ROUTES } from './alert-routes.ts'
 import { SECRET_ROUTES } from './secret-routes.ts'
 import { SESSION_ROUTES } from './session-routes.ts'
 
@@ -206,7 +207,13 @@ const ASK_ROUTES: readonly Route[] = [
   }),
 ]
 
-export const ROUTES: readonly Route[] = [...SESSION_ROUTES, ...READ_ROUTES, ...ASK_ROUTES, ...SECRET_ROUTES]
+export const ROUTES: readonly Route[] = [
+  ...SESSION_ROUTES,
+  ...READ_ROUTES,
+  ...ASK_ROUTES,
+  ...SECRET_ROUTES,
+  ...ALERT_ROUTES,
+]
 
 async function askForRun({ control, asked: runs }: RouteContext, request: RunRequest): Promise<Answer> {
   return asked(await runs.ask(following => control.askForRun(request, following)))
