@@ -189,7 +189,8 @@ export class ProjectControl implements Control {
     const resources = await this.#catalog.resources(signal)
     const pipeline = this.#place.hasHistory ? await this.#open() : null
     const { openTelling } = this.#place
-    return await testAlert(name, { resources, openTelling, vault: pipeline?.vault ?? null, signal })
+    const vault = pipeline === null ? null : await vaultOf(pipeline)
+    return await testAlert(name, { resources, openTelling, vault, signal })
   }
 
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {
