@@ -130,7 +130,8 @@ function folderPlaceOf(
       assertSecrets(definition, env, vault)
       tellUnbound(specs, options, vault)
     },
-    openNextRun: (definition, signal) => openNextRun({ ...options, definition, isAtWork, signal }),
+    openNextRun: (definition, signal) =>
+      openNextRun({ ...options, definition, isAtWork, serves: isAtWork, signal }),
     openTelling: kept => openTelling(options, kept),
   }
 }
@@ -179,7 +180,7 @@ export function tellUnbound(
 
 /** Opens a preview of a sync's next run. */
 async function openNextRun(
-  options: ProjectOptions & Pick<NextRunOptions, 'definition' | 'isAtWork'>,
+  options: ProjectOptions & Pick<NextRunOptions, 'definition' | 'isAtWork' | 'serves'>,
 ): Promise<NextRun> {
   tellUnbound([options.definition.source], options)
   const [embedded, { mask }] = await Promise.all([

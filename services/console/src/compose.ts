@@ -62,7 +62,7 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
     openNextRun: async (definition, ending) => {
       const { openNextRun } = await import('@sluice/embedded/compose')
       const tell = (notice: string): void => logger.info(notice)
-      const of = { env, logger, newRunId, dir: '/', sourceRoots: [], mask, tell }
+      const of = { env, logger, newRunId, dir: '/', sourceRoots: [], serves: true, mask, tell }
       return await openNextRun({ ...of, definition, signal: ending })
     },
   })

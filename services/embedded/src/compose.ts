@@ -87,6 +87,8 @@ export interface EmbeddedOptions {
   readonly tell: (notice: string) => void
   /** Folders that sources on files may read if `SLUICE_SOURCE_ROOTS` names none. Default: any folder. */
   readonly sourceRoots?: readonly string[]
+  /** True in a server: templates are rendered in a thread of their own, so that it answers meanwhile. */
+  readonly serves?: boolean
 }
 
 /**
@@ -293,7 +295,7 @@ export interface NextRunOptions extends EmbeddedOptions {
  * the run would fail.
  */
 export async function openNextRun(options: NextRunOptions): Promise<NextRun> {
-  const { definition, env, logger, newRunId, signal } = options
+  const { definition, env, logger, newRunId, serves = false, signal } = options
   await using opening = new AsyncDisposableStack()
   makeFilesPrivate()
   const folder = await mkdtemp(join(tmpdir(), 'sluice-preview-'))
@@ -316,7 +318,8 @@ export async function openNextRun(options: NextRunOptions): Promise<NextRun> {
   )
   const secrets = knownSecrets(env, kept)
   const target = resolveTarget(definition, secrets.lookUp)
-  const preview = previewOf({ next, definition, target, newRunId }, secrets.missing)
+  const render = serves ? (await import('@sluice/rendering/adapters/thread')).renderInThread(signal) : undefined
+  const preview = previewOf({ next, definition, target, newRunId, render }, secrets.missing)
   const opened = opening.move()
   return { ...preview, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }

@@ -41,11 +41,11 @@ import { SESSION_ROUTES } from './session-routes.ts'
 
 const MINUTE_MS = 60_000
 /** Previews read the whole model, and each takes a share of the memory. */
-const PREVIEW = { timeoutMs: 10 * MINUTE_MS, atOnce: 2 }
+const PREVIEW = { timeoutMs: 10 * MINUTE_MS, atOnce: 4, atOncePerCaller: 2 }
 /** Each stream keeps a connection. */
 const STREAMS_AT_ONCE = 200
 /** A preview's answer ends with the request that exceeds this many characters. */
-const PREVIEW_TEXT = 32 * 1024 * 1024
+const PREVIEW_TEXT = 8 * 1024 * 1024
 
 /** The queued run may stand behind refused ones. */
 const LATEST = 20
