@@ -25,11 +25,13 @@ import type {
   Preview,
   PreviewQuery,
   ReplayQuery,
+  ResourceKeeping,
   RunRequest,
   SecretNamed,
   SecretToSet,
   TestQuery,
 } from './port.ts'
+import { keepingFor } from './resources/keeping-for.ts'
 import { assertMay, attemptShownTo, ROLE_OF, roleOfRun, shownTo, type Role } from './roles.ts'
 
 /**
@@ -40,12 +42,14 @@ export class ControlFor implements Control {
   readonly #roles: ReadonlySet<Role>
   readonly #control: Control
   readonly #by: string | undefined
+  readonly keeping: ResourceKeeping
 
   /** `by` is who asks, for the record of what they ask. */
   constructor(roles: ReadonlySet<Role>, control: Control, by?: string) {
     this.#roles = roles
     this.#control = control
     this.#by = by
+    this.keeping = keepingFor(roles, control.keeping)
   }
 
   async askForRun(request: RunRequest, following: Following): Promise<FollowedRun> {
