@@ -90,7 +90,13 @@ async function controlOf(options: ControlOptions, catalog: Catalog): Promise<Con
       openNextRun({ ...options, definition, signal: of })
     // The services have the secrets, and this process need not have them.
     const place = {
-      ...{ by: userName(), hasHistory: true, open, assertSecrets: () => Promise.resolve(), openNextRun: openNext },
+      ...{
+        by: userName(),
+        hasHistory: true,
+        open,
+        assertSecrets: () => Promise.resolve(),
+        openNextRun: openNext,
+      },
       ...{ samples: lazySamples(options), openTelling: (kept: Vault | null) => openTelling(options, kept) },
     }
     return new ProjectControl(catalog, place)
