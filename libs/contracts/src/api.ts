@@ -240,6 +240,37 @@ export const previewView = z.object({
   more: z.boolean().optional(),
 })
 
+/** Recorded requests that a replay would send again, and the rows in them. */
+const replayCounts = z.object({ requests: count, rows: count })
+
+/** What a replay would send. */
+export const replayView = z.object({
+  sync: z.string(),
+  ...replayCounts.shape,
+  /** By trigger; a trigger of which nothing is recorded is missing. */
+  triggers: z.object({
+    added: replayCounts.optional(),
+    changed: replayCounts.optional(),
+    removed: replayCounts.optional(),
+  }),
+  /** The first requests, in the order in which they would be sent. */
+  first: z.array(
+    z.object({
+      /** As attempts name it. */
+      requestId: z.string(),
+      run: z.string(),
+      trigger: op,
+      method: z.string(),
+      path: z.string(),
+      keys: z.array(z.string()),
+    }),
+  ),
+  /** Known runs that fit, and whose requests are not recorded any more. */
+  notRecorded: z.object({ runs: count, requests: count }),
+  /** What else people should know. */
+  notices: z.array(z.string()),
+})
+
 /** A sync, and its latest run. */
 const syncView = z.object({
   name: z.string(),
@@ -255,6 +286,12 @@ export const resourceView = z.object({
   name: z.string(),
   /** The resource's fields, by name. */
   spec: z.record(z.string(), z.unknown()),
+  /** The project whose folder it comes from; empty for one that was written on a server. */
+  project: z.string().optional(),
+  /** Grows with each change. Absent where the folder's files are shown as they are. */
+  version: count.optional(),
+  changedAt: timestamp.nullable().optional(),
+  changedBy: z.string().nullable().optional(),
 })
 export const resourcesPage = z.object({ resources: z.array(resourceView), next })
 
@@ -289,15 +326,14 @@ export const sessionView = z.object({
 /** False if there was no session. */
 export const sessionEndedView = z.object({ ended: z.boolean() })
 
-const errorDetails = z.array(
-  z.object({
-    file: z.string().optional(),
-    line: z.int().optional(),
-    column: z.int().optional(),
-    field: z.string().optional(),
-    message: z.string(),
-  }),
-)
+export const errorDetail = z.object({
+  file: z.string().optional(),
+  line: z.int().optional(),
+  column: z.int().optional(),
+  field: z.string().optional(),
+  message: z.string(),
+})
+const errorDetails = z.array(errorDetail)
 
 /** What went wrong, with the places in the user's files. */
 export const errorBody = z.object({
@@ -314,6 +350,8 @@ export const problem = z.object({
   /** True if the same request may succeed later though nobody changes anything. */
   retryable: z.boolean(),
   errors: errorDetails,
+  /** Of a change that is based on an earlier version: that one, and the present one (0: none). */
+  versions: z.object({ yours: count, present: count }).optional(),
 })
 
 export type RunView = z.output<typeof runView>
@@ -326,6 +364,7 @@ export type FailedRow = z.output<typeof failedRow>
 export type FailedPage = z.output<typeof failedPage>
 export type PreviewView = z.output<typeof previewView>
 export type ValidateView = z.output<typeof validateView>
+export type ReplayView = z.output<typeof replayView>
 export type SyncsPage = z.output<typeof syncsPage>
 export type ResourceView = z.output<typeof resourceView>
 export type ResourcesPage = z.output<typeof resourcesPage>

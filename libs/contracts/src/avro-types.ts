@@ -93,7 +93,9 @@ export function field<V>(doc: string, of: Typed<V>): Field<V> {
   return { doc, schema: of.schema }
 }
 
-/** Exactly one field for each property of T. */
+/**
+ * Exactly one field for each property of T. A property that may be absent is written as its default, null.
+ */
 export type FieldsOf<T> = { readonly [K in keyof T]-?: Field<Exclude<T[K], undefined>> }
 
 /** The schema of T inside another record. Fields that may be null have the default null. */

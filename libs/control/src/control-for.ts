@@ -3,6 +3,7 @@ import type {
   AttemptsPage,
   AttemptView,
   FailedPage,
+  ReplayView,
   RequestView,
   ResourcesPage,
   RunsPage,
@@ -13,7 +14,7 @@ import type {
   SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
-import type { AlertsView, AlertTestedView } from '@sluice/contracts/alert-views'
+import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type {
   AttemptsQuery,
   Control,
@@ -23,11 +24,14 @@ import type {
   Paging,
   Preview,
   PreviewQuery,
+  ReplayQuery,
+  ResourceKeeping,
   RunRequest,
   SecretNamed,
   SecretToSet,
   TestQuery,
 } from './port.ts'
+import { keepingFor } from './resources/keeping-for.ts'
 import { assertMay, attemptShownTo, ROLE_OF, roleOfRun, shownTo, type Role } from './roles.ts'
 
 /**
@@ -38,12 +42,14 @@ export class ControlFor implements Control {
   readonly #roles: ReadonlySet<Role>
   readonly #control: Control
   readonly #by: string | undefined
+  readonly keeping: ResourceKeeping
 
   /** `by` is who asks, for the record of what they ask. */
   constructor(roles: ReadonlySet<Role>, control: Control, by?: string) {
     this.#roles = roles
     this.#control = control
     this.#by = by
+    this.keeping = keepingFor(roles, control.keeping)
   }
 
   async askForRun(request: RunRequest, following: Following): Promise<FollowedRun> {
@@ -95,6 +101,11 @@ export class ControlFor implements Control {
   async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
     assertMay(this.#roles, ROLE_OF.failed)
     return await this.#control.failed(query, signal)
+  }
+
+  async replayable(query: ReplayQuery, signal: AbortSignal): Promise<ReplayView> {
+    assertMay(this.#roles, ROLE_OF.replayable)
+    return await this.#control.replayable(query, signal)
   }
 
   async preview(query: PreviewQuery, signal: AbortSignal): Promise<Preview> {

@@ -7,7 +7,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
-import { noToken } from '@sluice/domain/no-token'
+import { noToken } from './no-token.ts'
 import { abortable } from '@sluice/flow/abortable'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { sleep } from '@sluice/flow/sleep'
@@ -65,7 +65,7 @@ export interface TokenSourceOptions {
   readonly name: string
   readonly store: TokenStore
   readonly keys: KeySource
-  readonly endpoint: TokenEndpoint
+  readonly endpoint: Pick<TokenEndpoint, 'ask'>
   readonly logins: Logins
   /** With the secrets as they are now. Throws `config`. */
   readonly settings: () => OAuthSettings

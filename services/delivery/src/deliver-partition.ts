@@ -20,14 +20,16 @@ import { at, homePartition, syncTopics } from '@sluice/topics/topics'
 import { AttemptLedger } from './ledger/attempt-ledger.ts'
 import { LateShare, RequestMemory } from './delivery-memory.ts'
 import { Doubt } from './run/doubt.ts'
-import { effectsOf } from './outcome/effects.ts'
+import { effectsOf, isReplayed } from './outcome/effects.ts'
 import { CUT, CutRun, reportOf } from './run/cut-run.ts'
 import { endWithoutRenderer, runSoFar, type RunSoFar } from './run/end-without-renderer.ts'
 import { openRun, type DeliverDeps, type DeliveryParts, type OpenRun } from './run/open-run.ts'
 import { PassedRun } from './run/passed-run.ts'
 import { rowsAt } from './ledger/parts.ts'
 import { recoverLedger } from './ledger/recover-ledger.ts'
+import { KeyOrder } from './run/key-order.ts'
 import { PartitionReporter } from './run/report-partition.ts'
+import { tellBacklog } from './run/tell-backlog.ts'
 import type { RequestHistory } from './ledger/request-history.ts'
 import { faultOf, inSequence } from './send/request-sequence.ts'
 import { activeLimit, unseenLimit, WINDOW_REQUESTS } from './send/work-limits.ts'
@@ -69,18 +71,16 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
   const recovered = await recoverLedger({ ...common, requests, attempts, bufferBytes, signal: ending })
   const { checkpoint } = recovered
   const ledger = new AttemptLedger({
-    io,
-    ownership,
-    attempts,
-    retry,
-    captured,
+    ...{ io, ownership, attempts, retry, captured },
     position: checkpoint.offset,
     run: checkpoint.run,
     counts: checkpoint.counts,
     firstAttempts: new Map([...recovered.known].map(([offset, known]) => [offset, known.firstAttempt])),
     attemptsEnd: ownership.owner(attempts) + 1,
     abort: worker.abort,
+    onMarked: () => backlog.now(),
   })
+  using backlog = tellBacklog({ log, figures: deps.figures, run, worker, ledger, requests })
   const parts = { deps, run, worker, ownership, recovered, ledger, requests, attempts, share, againShare }
   await new PartitionDelivery(parts).work()
 }
@@ -91,6 +91,7 @@ class PartitionDelivery {
   #open: OpenRun | null = null
   readonly #doubt: Doubt
   readonly #passed = new PassedRun(run => this.#isOver(run))
+  readonly #order = new KeyOrder()
   /** What a run waits for before it can be opened. */
   #waitsFor: string | null = null
   /** How far this process has taken the topic into work, and which run is open there. */
@@ -259,13 +260,14 @@ class PartitionDelivery {
 
   async #takeRequest(placed: Placed, request: Request, ending: AbortSignal): Promise<void> {
     const { ledger, recovered } = this.#parts
-    const { offset, bytes } = placed
+    const { offset, bytes, timestamp } = placed
     const open = await this.#runOf(request, ending)
     if (open === null) return this.#passOver(placed, null, ending)
     if (!inSequence(open, offset, request)) return
+    if (isReplayed(request)) await this.#order.turn({ offset, rows: request.rows }, ledger, ending)
     const memory = await this.#room(open, { record: request, recordBytes: bytes, signal: ending })
     const known = recovered.known.get(offset)
-    ledger.start(offset)
+    ledger.start(offset, timestamp)
     if (this.#recordEffects({ offset, request, history: known?.history, release: () => memory.done() }))
       return
     const history = this.#doubt.historyOf(known?.history, unseenLimit(open.target))
@@ -300,8 +302,7 @@ class PartitionDelivery {
     const { offset, request, history, release } = of
     if (history === undefined || history.parts.length > 0) return false
     const { attempts, requests, ended } = history
-    const { run, trigger, rows } = request
-    const effects = effectsOf({ run, trigger, rows, attempts, requests, ended })
+    const effects = effectsOf({ ...request, attempts, requests, ended })
     this.#parts.ledger.record({ requestOffset: offset, attempt: null, effects, release })
     return true
   }
@@ -322,7 +323,8 @@ class PartitionDelivery {
     const final = recorded ?? unrenderableAttempt(offset, record, { runId: open.begin.runId, forgets })
     const ended = [{ positions: null, attempt: final, attempts: 0 }]
     const { run, trigger, rows } = record
-    const effects = effectsOf({ run, trigger, rows, attempts: 0, requests: 0, ended, forgets })
+    const none = { attempts: 0, requests: 0, replayOf: null }
+    const effects = effectsOf({ run, trigger, rows, ...none, ended, forgets })
     ledger.record({
       requestOffset: offset,
       attempt: recorded === null ? final : null,

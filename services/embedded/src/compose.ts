@@ -42,6 +42,7 @@ import { makeFilesPrivate } from '@sluice/runtime/private-files'
 import { proxySettings } from '@sluice/runtime/proxy-settings'
 import { redisSettings } from '@sluice/runtime/service-config'
 import { RendererMemory } from '@sluice/renderer/renderer-memory'
+import { renderInThread } from '@sluice/rendering/adapters/thread'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { secretsOf, told, type KeptSecrets } from '@sluice/secrets/bound-secrets'
 import { isInEnvironment } from '@sluice/secrets/environment'
@@ -59,6 +60,7 @@ import { environmentKeys } from '@sluice/vault/key-file'
 import { Vault } from '@sluice/vault/vault'
 import { connectionsWith } from './connections.ts'
 import { keysOf, mayHaveVault, secretForOf } from './folder-secrets.ts'
+import type { EmbeddedOptions } from './embedded-options.ts'
 import { knownSecrets } from './known-secrets.ts'
 import { previewOf } from './preview-changes.ts'
 import { runServices, type EmbeddedServices } from './run-services.ts'
@@ -73,23 +75,6 @@ const STARTUP_TIMEOUT = '10s'
  * More connections than any concurrency limit allows, so that the limiter holds requests back, not the pool.
  */
 const CONNECTIONS = 10_000
-
-export interface EmbeddedOptions {
-  /** The project folder, absolute. */
-  readonly dir: string
-  readonly env: Environment
-  readonly logger: Logger
-  readonly newRunId: () => string
-  readonly signal: AbortSignal
-  /** No line of the log shows this value from now on. */
-  readonly mask: (value: string) => void
-  /** Tells a person a sentence beside the result of the command. */
-  readonly tell: (notice: string) => void
-  /** Folders that sources on files may read if `SLUICE_SOURCE_ROOTS` names none. Default: any folder. */
-  readonly sourceRoots?: readonly string[]
-  /** True in a server: templates are rendered in a thread of their own, so that it answers meanwhile. */
-  readonly serves?: boolean
-}
 
 /**
  * Opens the folder's log. Rejects with `conflict` if another process has it open. The services run only after
@@ -212,7 +197,7 @@ async function openServices(
  * A query has as much memory in every command, so that a preview fails where a run would. The one who runs
  * the command reads files with rights of their own, so that any folder will do by default.
  */
-function sourceOptionsOf(
+export function sourceOptionsOf(
   { env, mask, sourceRoots }: Pick<EmbeddedOptions, 'env' | 'mask' | 'sourceRoots'>,
   kept: KeptSecrets,
 ): OpenSourceOptions {
@@ -226,7 +211,7 @@ function sourceOptionsOf(
   }
 }
 
-function stateMemoryOf(env: Environment): string {
+export function stateMemoryOf(env: Environment): string {
   return duckdbSize(memoryBudget(memoryOf(env)).duckdbBytes)
 }
 
@@ -270,7 +255,7 @@ interface StateOf {
   readonly onDiscard?: (why: string) => void
 }
 
-function openState(
+export function openState(
   dataDir: string,
   of: StateOf & { readonly memoryLimit: string },
   logger: Logger,
@@ -318,7 +303,7 @@ export async function openNextRun(options: NextRunOptions): Promise<NextRun> {
   )
   const secrets = knownSecrets(env, kept)
   const target = resolveTarget(definition, secrets.lookUp)
-  const render = serves ? (await import('@sluice/rendering/adapters/thread')).renderInThread(signal) : undefined
+  const render = serves ? renderInThread(signal) : undefined
   const preview = previewOf({ next, definition, target, newRunId, render }, secrets.missing)
   const opened = opening.move()
   return { ...preview, [Symbol.asyncDispose]: () => opened.disposeAsync() }

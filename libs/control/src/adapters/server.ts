@@ -2,11 +2,13 @@
  * Control of the syncs of a server, by its API. The server may be far away, or the process that has a folder
  * open, which listens on a socket in that folder.
  */
+import type { ReplayScope } from '@sluice/contracts/state'
 import {
   attemptsPage,
   attemptView,
   failedPage,
   previewView,
+  replayView,
   resourcesPage,
   requestView,
   runsPage,
@@ -19,6 +21,7 @@ import {
   type AttemptsPage,
   type AttemptView,
   type FailedPage,
+  type ReplayView,
   type RequestView,
   type ResourcesPage,
   type RunsPage,
@@ -34,7 +37,7 @@ import {
   alertTestedView,
   type AlertsView,
   type AlertTestedView,
-} from '@sluice/contracts/alert-views'
+} from '@sluice/contracts/specs/alert-views'
 import { MOST_PREVIEWED } from '@sluice/contracts/api-requests'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { isEnded } from '@sluice/domain/run-status'
@@ -47,17 +50,18 @@ import type {
   Following,
   Paging,
   Preview,
-  Previewed,
-  PreviewedRequest,
   PreviewQuery,
-  RejectedRows,
+  ReplayQuery,
+  ResourceKeeping,
   RunRequest,
   SecretNamed,
   SecretToSet,
   TestQuery,
 } from '../port.ts'
 import type { ServerAddress } from '../server-address.ts'
+import { previewIn } from './server/previewed.ts'
 import { readEvents } from './server/read-events.ts'
+import { serverKeeping } from './server/server-keeping.ts'
 import { ServerClient } from './server/server-client.ts'
 
 /** How often a stream that was cut off is taken up again without a new state in between. */
@@ -74,9 +78,11 @@ export function createServerControl(address: ServerAddress): Control {
 
 class ServerControl implements Control {
   readonly #client: ServerClient
+  readonly keeping: ResourceKeeping
 
   constructor(client: ServerClient) {
     this.#client = client
+    this.keeping = serverKeeping(client)
   }
 
   async askForRun(request: RunRequest, following: Following): Promise<FollowedRun> {
@@ -89,6 +95,8 @@ class ServerControl implements Control {
         return await this.#ask(['syncs', sync, cause], rows, following)
       case 'resync':
         return await this.#ask(['syncs', sync, 'resync'], as === null ? {} : { as }, following)
+      case 'replay':
+        return await this.#ask(['syncs', sync, 'replay'], replayFields(scope?.replay ?? null), following)
       case 'manual':
         return await this.#ask(['syncs', sync, 'runs'], queues === undefined ? {} : { queues }, following)
       default:
@@ -161,16 +169,15 @@ class ServerControl implements Control {
     return await this.#client.get(['syncs', sync, 'failed'], { ...query }, { signal, answer: failedPage })
   }
 
+  async replayable({ sync, scope }: ReplayQuery, signal: AbortSignal): Promise<ReplayView> {
+    const body = { ...replayFields(scope), dryRun: true }
+    return await this.#client.post(['syncs', sync, 'replay'], body, { signal, answer: replayView })
+  }
+
   async preview({ op, ...query }: PreviewQuery, signal: AbortSignal): Promise<Preview> {
     const asked = { ...query, trigger: op, limit: MOST_PREVIEWED }
     const view = await this.#client.get(['preview'], asked, { signal, answer: previewView })
-    const { counts, rowsRead = 0, rowsInvalid = 0, invalidRows = [], notices = [], rejected = [] } = view
-    const more = view.more === true ? [`there are more requests than the ${view.requests.length} shown`] : []
-    return {
-      ...{ counts, rowsRead, rowsInvalid, invalidRows, notices: [...notices, ...more] },
-      requests: previewed(view.requests, rejected),
-      [Symbol.asyncDispose]: () => Promise.resolve(),
-    }
+    return previewIn(view)
   }
 
   async sendTest({ sync, op: trigger, key }: TestQuery, signal: AbortSignal): Promise<AttemptView> {
@@ -245,15 +252,14 @@ class ServerControl implements Control {
   }
 }
 
-function isoTime(ms: number | undefined): string | undefined {
-  return ms === undefined ? undefined : new Date(ms).toISOString()
+/** As the API takes them: without what is not limited. */
+function replayFields(scope: ReplayScope | null): object {
+  const { since = null, until = null, ...others } = scope ?? {}
+  const times = { since: isoTime(since ?? undefined), until: isoTime(until ?? undefined) }
+  const fields = Object.entries({ ...others, ...times })
+  return Object.fromEntries(fields.filter(([, value]) => value !== null && value !== undefined))
 }
 
-async function* previewed(
-  requests: readonly PreviewedRequest[],
-  rejected: readonly RejectedRows[],
-): AsyncGenerator<Previewed> {
-  await Promise.resolve()
-  for (const request of requests) yield { kind: 'request', ...request }
-  for (const rows of rejected) yield { kind: 'rejected', ...rows }
+function isoTime(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : new Date(ms).toISOString()
 }

@@ -14,7 +14,9 @@ const RESOURCES = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 32, s
 const CHANGES_AT_ONCE = 100
 const BYTES_AT_ONCE = 1_000_000
 
-/** The signal ends the thread at once, also where a template is at work. Then the signal's reason is thrown. */
+/**
+ * The signal ends the thread at once, also where a template is at work. Then the signal's reason is thrown.
+ */
 export function renderInThread(signal: AbortSignal): RenderChanges {
   return async function* (changes, definition, context) {
     signal.throwIfAborted()

@@ -9,6 +9,7 @@ import type {
   AttemptsPage,
   AttemptView,
   FailedPage,
+  ReplayView,
   RequestView,
   ResourcesPage,
   RunsPage,
@@ -19,7 +20,7 @@ import type {
   SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
-import type { AlertsView, AlertTestedView } from '@sluice/contracts/alert-views'
+import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type * as port from '@sluice/control/port'
 import { ProjectControl } from '@sluice/control/project-control'
@@ -90,6 +91,10 @@ export class FolderControl implements port.Control {
     return await this.#look(control => control.failed(query, signal))
   }
 
+  async replayable(query: port.ReplayQuery, signal: AbortSignal): Promise<ReplayView> {
+    return await this.#look(control => control.replayable(query, signal))
+  }
+
   async preview(query: port.PreviewQuery, signal: AbortSignal): Promise<port.Preview> {
     return await this.#look(control => control.preview(query, signal))
   }
@@ -129,6 +134,20 @@ export class FolderControl implements port.Control {
 
   async resealSecrets(signal: AbortSignal): Promise<SecretsResealedView> {
     return await this.#ask(control => control.resealSecrets(signal), 'past')
+  }
+
+  /** What is stored, by whoever works in the folder. */
+  readonly keeping: port.ResourceKeeping = {
+    resource: (...of) => this.#look(({ keeping }) => keeping.resource(...of)),
+    resourceHistory: (...of) => this.#look(({ keeping }) => keeping.resourceHistory(...of)),
+    diff: (...of) => this.#look(({ keeping }) => keeping.diff(...of)),
+    checkDocuments: (...of) => this.#look(({ keeping }) => keeping.checkDocuments(...of)),
+    previewDocuments: (...of) => this.#look(({ keeping }) => keeping.previewDocuments(...of)),
+    rows: (...of) => this.#look(({ keeping }) => keeping.rows(...of)),
+    putResource: (...of) => this.#ask(({ keeping }) => keeping.putResource(...of), 'folder'),
+    deleteResource: (...of) => this.#ask(({ keeping }) => keeping.deleteResource(...of), 'past'),
+    rollbackResource: (...of) => this.#ask(({ keeping }) => keeping.rollbackResource(...of), 'past'),
+    apply: (...of) => this.#ask(({ keeping }) => keeping.apply(...of), 'folder'),
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

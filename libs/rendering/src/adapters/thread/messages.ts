@@ -12,7 +12,10 @@ export interface Task {
   readonly context: Parameters<RenderChanges>[2]
 }
 
-/** The asking thread wants the next request, or gives changes that the other one wanted; null: there are no more. */
+/**
+ * The asking thread wants the next request, or gives changes that the other one wanted; null: there are no
+ * more.
+ */
 export type Question =
   { readonly kind: 'next' } | { readonly kind: 'changes'; readonly changes: readonly PlacedChange[] | null }
 
