@@ -105,7 +105,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
       { ...options, ...ends },
     )
     const openTelling = () => tellingOf(options, vault)
-    await runServices(services, ends, watching => watchAlerts({ ...deps, env, only, openTelling }, watching))
+    await runServices(services, ends, to => watchAlerts({ ...options, ...deps, only, openTelling }, to))
   }
   const opened = opening.move()
   return { ...deps, servicesElsewhere: false, start, [Symbol.asyncDispose]: () => opened.disposeAsync() }

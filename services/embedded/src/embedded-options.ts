@@ -1,8 +1,9 @@
 /** What the embedded profile is opened with. */
 import type { Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
+import type { AlertOptions } from './watch-alerts.ts'
 
-export interface EmbeddedOptions {
+export interface EmbeddedOptions extends AlertOptions {
   /** The project folder, absolute. */
   readonly dir: string
   readonly env: Environment
