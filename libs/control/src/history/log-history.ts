@@ -9,7 +9,7 @@ import type {
 } from '@sluice/contracts/api'
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { RunEvent } from '@sluice/contracts/records'
-import { latencyBin } from '@sluice/domain/latency-bins'
+import { latencyBin } from '@sluice/history/latency-bins'
 import type { FigureRow, HistoryIndex, SyncLife } from '@sluice/history/port'
 import { isEnded } from '@sluice/domain/run-status'
 import type { Catalog } from '../catalog.ts'
