@@ -64,7 +64,7 @@ function eachOnce(zone: Zone, nextLocal: Next): Next {
 function everyFitting(zone: Zone, nextLocal: Next): Next {
   return after => {
     // Looking starts just before an instant, so that the instant of a change counts with its new local time.
-    for (let from = after; ; ) {
+    for (let from = after; ;) {
       const here = zone.localAt(from)
       const local = nextLocal(here)
       if (local === null) return null
