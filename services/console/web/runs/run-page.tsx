@@ -147,7 +147,9 @@ function Held({ run }: { readonly run: RunView }): ReactElement {
 function Waiting({ run }: { readonly run: RunView }): ReactElement | null {
   const { waiting = [], restoring } = run
   const reasons = [
-    ...waiting,
+    ...waiting.map(({ detail, until }) =>
+      until === null ? detail : `${detail}, until ${until.slice(11, 19)} UTC`,
+    ),
     ...(restoring === undefined
       ? []
       : [
