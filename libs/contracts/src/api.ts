@@ -27,6 +27,18 @@ const triggerCounts = z.object({
 
 const runStatus = z.enum(['queued', 'running', 'held', 'success', 'warning', 'failed', 'cancelled'])
 
+const failedOutcome = z.enum(['rejected', 'unknown', 'unsent', 'exists', 'missing', 'delivered'])
+
+/** Rows that were not delivered for one reason. Messages that differ in numbers alone are one reason. */
+const errorGroup = z.object({
+  outcome: failedOutcome,
+  status: z.int().nullable(),
+  /** The message of the first of them, and its key. */
+  error: z.string().nullable(),
+  key: z.string(),
+  count: z.int().min(1),
+})
+
 /** One run. `triggers` has the sync's triggers only. */
 export const runView = z.object({
   id: z.string(),
@@ -63,6 +75,8 @@ export const runView = z.object({
   waiting: z.array(z.string()).optional(),
   /** What the run did that its user should know. */
   notices: z.array(z.string()).optional(),
+  /** Of one run that has ended: why rows that it did not deliver still wait. Lists of runs lack it. */
+  errors: z.array(errorGroup).optional(),
 })
 export const runsPage = z.object({ runs: z.array(runView), next })
 
@@ -154,7 +168,7 @@ export const requestView = z.object({
 const failedRow = z.object({
   key: z.string(),
   op,
-  outcome: z.enum(['rejected', 'unknown', 'unsent', 'exists', 'missing', 'delivered']),
+  outcome: failedOutcome,
   status: z.int().nullable(),
   error: z.string().nullable(),
   attempts: count,
@@ -162,7 +176,12 @@ const failedRow = z.object({
   runs: count,
   since: timestamp,
 })
-export const failedPage = z.object({ rows: z.array(failedRow), next })
+export const failedPage = z.object({
+  rows: z.array(failedRow),
+  next,
+  /** All rows that match, not those of the page alone, by their reason. The largest group first. */
+  groups: z.array(errorGroup).optional(),
+})
 
 const certificate = z.object({
   subject: z.string(),
@@ -275,6 +294,44 @@ export const secretSetView = z.object({ name: z.string(), for: z.string().nullab
 export const secretRemovedView = z.object({ removed: z.string() })
 export const secretsResealedView = z.object({ resealed: count })
 
+/** What a project needs on Kafka, for those who make topics and grant rights by hand. */
+export const topicsView = z.object({
+  prefix: z.string(),
+  topics: z.array(
+    z.object({
+      topic: z.string(),
+      partitions: count,
+      /** Null: as the broker has it. */
+      replication: count.nullable(),
+      settings: z.record(z.string(), z.string()),
+    }),
+  ),
+  rights: z.array(
+    z.object({
+      role: z.enum(['detector', 'renderer', 'delivery', 'command', 'console']),
+      resource: z.enum(['topic', 'group', 'transactional-id']),
+      name: z.string(),
+      /** Prefixed: for all names that begin with this one. */
+      pattern: z.enum(['literal', 'prefixed']),
+      operations: z.array(z.string()),
+    }),
+  ),
+})
+
+/** What `sluice doctor` found. `ok` is false if something is in the way. */
+export const doctorView = z.object({
+  ok: z.boolean(),
+  checks: z.array(
+    z.object({
+      check: z.string(),
+      status: z.enum(['ok', 'warning', 'problem', 'unreachable']),
+      found: z.string(),
+      /** What to change. */
+      advice: z.string().nullable(),
+    }),
+  ),
+})
+
 const errorDetails = z.array(
   z.object({
     file: z.string().optional(),
@@ -308,6 +365,7 @@ export type AttemptView = z.output<typeof attemptView>
 export type AttemptsPage = z.output<typeof attemptsPage>
 export type RequestView = z.output<typeof requestView>
 export type AttemptOutcome = z.output<typeof attemptOutcome>
+export type ErrorGroup = z.output<typeof errorGroup>
 export type FailedRow = z.output<typeof failedRow>
 export type FailedPage = z.output<typeof failedPage>
 export type PreviewView = z.output<typeof previewView>
@@ -319,5 +377,7 @@ export type SecretsView = z.output<typeof secretsView>
 export type SecretSetView = z.output<typeof secretSetView>
 export type SecretRemovedView = z.output<typeof secretRemovedView>
 export type SecretsResealedView = z.output<typeof secretsResealedView>
+export type TopicsView = z.output<typeof topicsView>
+export type DoctorView = z.output<typeof doctorView>
 export type Problem = z.output<typeof problem>
 export type ErrorBody = z.output<typeof errorBody>

@@ -13,6 +13,7 @@ const VIEW: RunView = {
   ...{ rowsRead: 9, rowsInvalid: 1, triggers: {} },
   error: 'the value "Ann" is no number',
   invalidRows: [{ key: 'ann@example.com', reason: 'it is there twice' }],
+  errors: [{ outcome: 'rejected', status: 422, error: 'Ann is no name', key: 'ann', count: 2 }],
   held: { removed: 3, rows: 5, samples: ['ann@example.com'] },
 }
 
@@ -20,7 +21,12 @@ const ATTEMPT: AttemptView = {
   ...{ requestId: 'test.T', run: 'T', sync: 's', trigger: 'added', attempt: 1, keys: ['ann@example.com'] },
   ...{ method: 'PUT', url: 'http://api/ann@example.com', status: 422, outcome: 'rejected' },
   ...{ startedAt: '2026-01-01T00:00:00.000Z', durationMs: 5, requestHeaders: { 'x-name': 'Ann' } },
-  ...{ requestBody: 'Ann', responseHeaders: { location: 'Ann' }, responseBody: 'Ann', error: 'Ann is no name' },
+  ...{
+    requestBody: 'Ann',
+    responseHeaders: { location: 'Ann' },
+    responseBody: 'Ann',
+    error: 'Ann is no name',
+  },
   test: true,
 }
 const TEST = { sync: 's', op: 'added', key: 'ann@example.com' } as const

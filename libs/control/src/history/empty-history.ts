@@ -38,7 +38,7 @@ export class EmptyHistory implements RunHistory {
   async failed({ run, sync }: FailedQuery): Promise<FailedPage> {
     if (run !== undefined) throw unknownRun(run)
     this.#assertSync(sync)
-    return Promise.resolve({ rows: [], next: null })
+    return Promise.resolve({ rows: [], next: null, groups: [] })
   }
 
   #assertSync(sync: string | undefined): void {

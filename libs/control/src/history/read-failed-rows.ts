@@ -1,9 +1,10 @@
 /** The rows of a sync that were not delivered and will be tried again, read from its topic `retry`. */
-import type { FailedRow } from '@sluice/contracts/api'
+import type { ErrorGroup, FailedRow } from '@sluice/contracts/api'
 import type { RetryEntry } from '@sluice/contracts/records'
 import { readOwned } from '@sluice/topics/owned-reader'
 import { at, isMarkerKey, keyText, syncTopics } from '@sluice/topics/topics'
 import { formatCursor, parseCursor } from './cursor.ts'
+import { errorGroups } from './error-groups.ts'
 import type { HistoryDeps } from './history-deps.ts'
 
 export interface FailedRowsQuery {
@@ -28,7 +29,7 @@ export async function readFailedRows(
   deps: HistoryDeps,
   query: FailedRowsQuery,
   signal: AbortSignal,
-): Promise<{ readonly rows: FailedRow[]; readonly next: string | null }> {
+): Promise<{ readonly rows: FailedRow[]; readonly next: string | null; readonly groups: ErrorGroup[] }> {
   const after = query.after === null ? null : parseCursor(query.after, isKey)
   const all: [string, RetryEntry][] = []
   for (let partition = 0; partition < query.partitions; partition += 1) {
@@ -37,14 +38,16 @@ export async function readFailedRows(
     await readPartition(deps, query, { partition, entries, signal })
     for (const entry of entries) all.push(entry)
   }
-  const found = all
-    .filter(([key, entry]) => (after === null || key > after) && matches(query, key, entry))
+  const matching = all
+    .filter(([key, entry]) => matches(query, key, entry))
     .sort(([a], [b]) => (a < b ? -1 : 1))
+  const found = matching.filter(([key]) => after === null || key > after)
   const page = found.slice(0, query.limit)
   const last = page.at(-1)
   return {
     rows: page.map(([key, entry]) => failedRow(key, entry)),
     next: last !== undefined && found.length > page.length ? formatCursor(last[0]) : null,
+    groups: errorGroups(matching.map(([key, entry]) => ({ key, ...outcomeOf(entry) }))),
   }
 }
 
@@ -83,7 +86,11 @@ function matches(query: FailedRowsQuery, key: string, entry: RetryEntry): boolea
   return query.run === null || entry.run === query.run
 }
 
+function outcomeOf({ outcome, status, error }: RetryEntry): Pick<FailedRow, 'outcome' | 'status' | 'error'> {
+  return { outcome, status, error }
+}
+
 function failedRow(key: string, entry: RetryEntry): FailedRow {
-  const { op, outcome, status, error, attempts, runs, since } = entry
-  return { key, op, outcome, status, error, attempts, runs, since: new Date(since).toISOString() }
+  const { op, attempts, runs, since } = entry
+  return { key, op, ...outcomeOf(entry), attempts, runs, since: new Date(since).toISOString() }
 }

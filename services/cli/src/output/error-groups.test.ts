@@ -1,6 +1,7 @@
 import type { FailedRow, RunView } from '@sluice/contracts/api'
 import { describe, expect, it } from 'vitest'
-import { errorGroupLines, errorGroups } from './error-groups.ts'
+import { errorGroups } from '@sluice/control/history/error-groups'
+import { errorGroupLines } from './error-groups.ts'
 import { failedText } from './failed-table.ts'
 import { painter } from './paint.ts'
 import { runSummary } from './run-summary.ts'

@@ -2,6 +2,7 @@
  * Why rows were not delivered: their errors, grouped, so that a thousand rows with one reason are one line.
  */
 import type { FailedRow } from '@sluice/contracts/api'
+import { errorGroups } from '@sluice/control/history/error-groups'
 import { fit, safe, wrap } from './paint.ts'
 import type { Paint } from './paint.ts'
 import { counted, type OutputOptions } from './wording.ts'
@@ -11,24 +12,6 @@ const MOST_LINES = 4
 
 /** Nobody reads more groups. `sluice failed` lists each row. */
 const MOST_GROUPS = 5
-
-export interface ErrorGroup extends Pick<FailedRow, 'outcome' | 'status' | 'error' | 'key'> {
-  readonly count: number
-}
-
-/**
- * The groups, the largest first. Rows are in one group if outcome, status and message agree, whatever numbers
- * the message has. `error` and `key` are those of the first row.
- */
-export function errorGroups(rows: readonly FailedRow[]): readonly ErrorGroup[] {
-  const groups = new Map<string, ErrorGroup>()
-  for (const { outcome, status, error, key } of rows) {
-    const alike = JSON.stringify([outcome, status, error?.replaceAll(/\d+/g, '0') ?? null])
-    const group = groups.get(alike)
-    groups.set(alike, { ...(group ?? { outcome, status, error, key }), count: (group?.count ?? 0) + 1 })
-  }
-  return [...groups.values()].sort((a, b) => b.count - a.count)
-}
 
 /** Two or more lines for each group: how many rows and one of them, and the message. */
 export function errorGroupLines(

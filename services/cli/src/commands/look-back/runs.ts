@@ -1,6 +1,6 @@
 /** `sluice runs`. */
 import type { Command } from '../../command.ts'
-import { EXIT } from '../../exit-codes.ts'
+import { EXIT, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import { outputOptions, PAGING_OPTIONS, pagingOf } from '../../history-options.ts'
 import { openControl } from '../../open-control.ts'
 import { runsText } from '../../output/runs-table.ts'
@@ -9,6 +9,7 @@ export const command: Command = {
   description: 'Lists the runs so far, the newest first, with what they read and delivered.',
   positionals: [{ name: 'SYNC', required: false, help: 'only the runs of this sync' }],
   options: PAGING_OPTIONS,
+  exits: EXITS_OF_ASKING,
   examples: [
     { command: 'sluice runs', does: 'the last 50 runs' },
     { command: 'sluice runs customers --limit 5', does: 'the last five of one sync' },

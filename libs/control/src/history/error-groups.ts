@@ -1,0 +1,18 @@
+/** Why rows were not delivered, grouped, so that a thousand rows with one reason are one entry. */
+import type { ErrorGroup, FailedRow } from '@sluice/contracts/api'
+
+type Failed = Pick<FailedRow, 'outcome' | 'status' | 'error' | 'key'>
+
+/**
+ * The groups, the largest first. Rows are in one group if outcome, status and message agree, whatever numbers
+ * the message has. `error` and `key` are those of the first row.
+ */
+export function errorGroups(rows: Iterable<Failed>): ErrorGroup[] {
+  const groups = new Map<string, ErrorGroup>()
+  for (const { outcome, status, error, key } of rows) {
+    const alike = JSON.stringify([outcome, status, error?.replaceAll(/\d+/g, '0') ?? null])
+    const group = groups.get(alike)
+    groups.set(alike, { ...(group ?? { outcome, status, error, key }), count: (group?.count ?? 0) + 1 })
+  }
+  return [...groups.values()].sort((a, b) => b.count - a.count)
+}
