@@ -1,6 +1,7 @@
 /**
- * The least rights on Kafka with which each part does its work, for those who grant rights by hand. `Describe`
- * goes with `Read`, `Write` and `Delete`, as Kafka has it, so it stands only where nothing else does.
+ * The least rights on Kafka with which each part does its work, for those who grant rights by hand.
+ * `Describe` goes with `Read`, `Write` and `Delete`, as Kafka has it, so it stands only where nothing else
+ * does.
  */
 import { sharedTopics, syncTopics } from './topics.ts'
 
@@ -52,12 +53,11 @@ export function neededRights(
   { creates }: { readonly creates: boolean },
 ): readonly NeededRight[] {
   return KAFKA_ROLES.flatMap(role => [
-    ...Object.entries(sharedTopics(prefix)).map(([topic, name]) => {
-      const uses = usesOf(SHARED, topic)
-      return topicRight(role, name, { uses, makes: creates, deletes: false })
-    }),
+    ...named(sharedTopics(prefix)).map(([topic, name]) =>
+      topicRight(role, name, { uses: usesOf(SHARED, topic), makes: creates, deletes: false }),
+    ),
     ...syncs.flatMap(sync =>
-      Object.entries(syncTopics(prefix, sync)).map(([topic, name]) => {
+      named(syncTopics(prefix, sync)).map(([topic, name]) => {
         const isDetector = role === 'detector'
         // The detector makes the topics of a sync, drops what is old, and deletes them with a reset.
         return topicRight(role, name, {
@@ -70,6 +70,10 @@ export function neededRights(
     ...groupRights(role, prefix, syncs),
     ...writerRights(role, prefix, syncs),
   ])
+}
+
+function named(topics: object): readonly (readonly [string, string])[] {
+  return Object.entries(topics).map(([topic, name]) => [topic, String(name)])
 }
 
 function usesOf(table: { readonly [topic: string]: Uses }, topic: string): Uses {

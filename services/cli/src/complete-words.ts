@@ -60,7 +60,7 @@ function secondWords(first: string, commands: readonly CommandEntry[]): readonly
 
 function commandOf(plain: readonly string[], commands: readonly CommandEntry[]): CommandEntry | null {
   const [first, second] = plain
-  const double = commands.find(({ name }) => second !== undefined && name === `${first} ${second}`)
+  const double = commands.find(({ name }) => second !== undefined && name === `${first ?? ''} ${second}`)
   return double ?? commands.find(({ name }) => name === first) ?? null
 }
 

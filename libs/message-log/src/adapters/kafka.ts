@@ -65,8 +65,8 @@ export function createKafkaLog(options: KafkaLogOptions): MessageLog {
 }
 
 /**
- * The settings of topics that exist, as they are on the cluster. Null if the user may not see them. Rejects as
- * a log does.
+ * The settings of topics that exist, as they are on the cluster. Null if the user may not see them. Rejects
+ * as a log does.
  */
 export async function readTopicSettings(
   options: KafkaLogOptions,

@@ -1,4 +1,7 @@
-/** How `sluice doctor` looks at Kafka, registry and Redis. Beside `compose.ts` above, the one file that names adapters. */
+/**
+ * How `sluice doctor` looks at Kafka, registry and Redis. Beside `compose.ts` above, the one file that names
+ * adapters.
+ */
 import { SluiceError } from '@sluice/contracts/errors'
 import { createKafkaLog, readTopicSettings } from '@sluice/message-log/adapters/kafka'
 import { addressOf } from '@sluice/process/open-stage'

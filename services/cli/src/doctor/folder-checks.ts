@@ -56,7 +56,9 @@ async function sizeCheck(dataDir: string): Promise<Check> {
   return warning('size', found, 'requests and answers are kept for 7 days: send less, or use Kafka')
 }
 
-/** A process that works in the folder is all right. A socket that nobody listens on was left by a killed one. */
+/**
+ * A process that works in the folder is all right. A socket that nobody listens on was left by a killed one.
+ */
 async function holderCheck(socket: string | null): Promise<Check> {
   if (socket === null || !existsSync(socket)) return ok('lock', 'no process works in the folder')
   if (await answers(socket)) return ok('lock', 'a process works in the folder, and takes commands')

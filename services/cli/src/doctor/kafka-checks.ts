@@ -7,7 +7,9 @@ type Settings = { readonly [name: string]: string }
 /** How to look at the services, without changing anything. Each rejects with a `SluiceError`. */
 export interface Inspection {
   readonly brokers: string
-  /** The partitions and settings of those topics that exist. Settings are null without the right to see them. */
+  /**
+   * The partitions and settings of those topics that exist. Settings are null without the right to see them.
+   */
   topics(
     names: readonly string[],
     signal: AbortSignal,

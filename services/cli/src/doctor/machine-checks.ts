@@ -11,7 +11,9 @@ export function versionChecks(sluice: string, node: string): readonly Check[] {
   return [problem('versions', found, `use Node ${LEAST_NODE} or later: \`npm ci\` in the clone brings it`)]
 }
 
-/** A mistake in a project stops only what uses it, so that it is a problem for some syncs and none for others. */
+/**
+ * A mistake in a project stops only what uses it, so that it is a problem for some syncs and none for others.
+ */
 export async function projectChecks(
   dir: string,
   load: () => Promise<{ readonly syncs: number }>,
