@@ -71,14 +71,18 @@ export interface ServedFolder extends AsyncDisposable {
 
 /**
  * A folder that `sluice up` serves in a process of its own. `env` is added to its environment, and
- * `destination` to the destination.
+ * `destination` to the destination; `more` are further documents.
  */
 export async function servedFolder(
   api: ScriptedApi,
   env: { readonly [name: string]: string },
   destination = '',
+  more = '',
 ): Promise<ServedFolder> {
-  const files = { 'project.yaml': peopleYaml({ destination }), 'people.csv': peopleCsv('1,Ann', '2,Bob') }
+  const files = {
+    'project.yaml': peopleYaml({ destination }) + more,
+    'people.csv': peopleCsv('1,Ann', '2,Bob'),
+  }
   const project = await projectFolder({ files, env: { API_URL: api.url, SLUICE_PORT: '0', ...env } })
   const server = project.start('up', '--json')
   const ended = ending(server)

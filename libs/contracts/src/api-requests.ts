@@ -33,10 +33,11 @@ const trigger = z.enum(['added', 'changed', 'removed'])
 export const syncPath = z.strictObject({ name })
 export const runPath = z.strictObject({ id: name })
 export const resourcePath = z.strictObject({
-  kind: z.enum(['source', 'model', 'destination', 'sync']),
+  kind: z.enum(['source', 'model', 'destination', 'sync', 'alert']),
   name,
 })
 export const secretPath = z.strictObject({ name })
+export const alertPath = z.strictObject({ name })
 
 export const noQuery = z.strictObject({})
 export const pageQuery = z.strictObject(paging)
@@ -120,4 +121,12 @@ export const secretBody = z.strictObject({
     .nullable()
     .optional()
     .describe('The hosts that it may go to. Absent: those that it has. Null: none are named.'),
+})
+
+/** Logs in. */
+export const sessionBody = z.strictObject({
+  token: z
+    .string()
+    .min(1)
+    .max(MOST_NAME * 10),
 })

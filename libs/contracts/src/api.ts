@@ -270,7 +270,7 @@ export const syncsPage = z.object({ syncs: z.array(syncView), next })
 
 /** A resource as its author wrote it. Its secrets are references. */
 export const resourceView = z.object({
-  kind: z.enum(['source', 'model', 'destination', 'sync']),
+  kind: z.enum(['source', 'model', 'destination', 'sync', 'alert']),
   name: z.string(),
   /** The resource's fields, by name. */
   spec: z.record(z.string(), z.unknown()),
@@ -331,6 +331,19 @@ export const doctorView = z.object({
     }),
   ),
 })
+/** Who asks a server, and what they may do. */
+export const sessionView = z.object({
+  /** The name of the token; `operator` where none is wanted. */
+  name: z.string(),
+  /** `session`: by a cookie; `local`: no token is wanted, so that nobody need log in or out. */
+  by: z.enum(['session', 'token', 'local']),
+  roles: z.array(z.enum(['view', 'read', 'edit', 'run', 'approve', 'operate', 'secrets'])),
+  /** When the session ends at the latest, and when if nobody uses it; null without a session. */
+  endsAt: timestamp.nullable(),
+  idleUntil: timestamp.nullable(),
+})
+/** False if there was no session. */
+export const sessionEndedView = z.object({ ended: z.boolean() })
 
 const errorDetails = z.array(
   z.object({
@@ -365,7 +378,6 @@ export type AttemptView = z.output<typeof attemptView>
 export type AttemptsPage = z.output<typeof attemptsPage>
 export type RequestView = z.output<typeof requestView>
 export type AttemptOutcome = z.output<typeof attemptOutcome>
-export type ErrorGroup = z.output<typeof errorGroup>
 export type FailedRow = z.output<typeof failedRow>
 export type FailedPage = z.output<typeof failedPage>
 export type PreviewView = z.output<typeof previewView>
@@ -379,5 +391,6 @@ export type SecretRemovedView = z.output<typeof secretRemovedView>
 export type SecretsResealedView = z.output<typeof secretsResealedView>
 export type TopicsView = z.output<typeof topicsView>
 export type DoctorView = z.output<typeof doctorView>
+export type SessionView = z.output<typeof sessionView>
 export type Problem = z.output<typeof problem>
 export type ErrorBody = z.output<typeof errorBody>

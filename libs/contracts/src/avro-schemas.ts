@@ -24,7 +24,7 @@ import {
 } from './avro-types.ts'
 import { rowSchema } from './avro-row.ts'
 import { COMMAND_SCHEMA, countsByOp, RUN_EVENT_SCHEMA, shownCertificates } from './avro-run-schemas.ts'
-import type { DefinitionRecord, ResourceRecord, SecretRecord } from './document-records.ts'
+import type { AlertRecord, DefinitionRecord, ResourceRecord, SecretRecord } from './document-records.ts'
 import type {
   Attempt,
   Captured,
@@ -66,6 +66,7 @@ export interface RecordTypes {
   RunEvent: RunEvent
   PartitionReport: PartitionReport
   ResourceRecord: ResourceRecord
+  AlertRecord: AlertRecord
   SecretRecord: SecretRecord
   DefinitionRecord: DefinitionRecord
   TestRequest: TestRequest
@@ -319,6 +320,12 @@ const SECRET_SCHEMA = record<SecretRecord>('SecretRecord', 'A secret of the vaul
   sealed: field('Nonce, ciphertext and tag of AES-256-GCM.', bytes),
 })
 
+const ALERT_SCHEMA = record<AlertRecord>('AlertRecord', 'What is known of an alert and a sync.', {
+  alert: field('The name of the alert.', text),
+  sync: field('The name of the sync.', text),
+  state: field('The state, as JSON.', text),
+})
+
 const DEFINITION_SCHEMA = record<DefinitionRecord>('DefinitionRecord', 'What a run works by.', {
   hash: field('Hash of the spec.', text),
   spec: field('Sync, model, source and destination, as JSON.', text),
@@ -338,6 +345,7 @@ export const SCHEMAS = {
   ResourceRecord: RESOURCE_SCHEMA,
   SecretRecord: SECRET_SCHEMA,
   DefinitionRecord: DEFINITION_SCHEMA,
+  AlertRecord: ALERT_SCHEMA,
   TestRequest: TEST_REQUEST_SCHEMA,
   TestAttempt: TEST_ATTEMPT_SCHEMA,
 } as const satisfies { readonly [N in Exclude<RecordName, 'Change'>]: AvroRecordSchema }

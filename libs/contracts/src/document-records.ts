@@ -29,6 +29,13 @@ export interface SecretRecord {
   readonly sealed: Uint8Array
 }
 
+/** What is known of an alert and one of its syncs, on `alerts`, keyed by alert/sync; `state` is JSON. */
+export interface AlertRecord {
+  readonly alert: string
+  readonly sync: string
+  readonly state: string
+}
+
 /** A definition, on `definitions`, keyed by its hash; `spec` is JSON. */
 export interface DefinitionRecord {
   readonly hash: string

@@ -7,6 +7,7 @@
  * `describe` text says what a field is for; editors show it.
  */
 import { z } from 'zod'
+import { alertFields } from './specs/alert-specs.ts'
 import { capture } from './specs/answer-specs.ts'
 import { breaker } from './specs/breaker-specs.ts'
 import { destinationAuth, destinationTls, sourceTls } from './specs/connection-specs.ts'
@@ -383,8 +384,15 @@ export const sync = z
       })
   })
 
+export const alert = z.strictObject({
+  kind: z.literal('alert'),
+  name: resourceName,
+  title,
+  ...alertFields(resourceName),
+})
+
 /** The schema of each kind of resource. */
-export const RESOURCE_SCHEMAS = { source, model, destination, sync } as const
+export const RESOURCE_SCHEMAS = { source, model, destination, sync, alert } as const
 export type ResourceKind = keyof typeof RESOURCE_SCHEMAS
 
 /**
@@ -410,7 +418,8 @@ export type TriggerSpec = z.output<typeof trigger>
 export type BodySpec = z.output<typeof body>
 export type LimitsSpec = z.output<typeof limits>
 export type SyncSpec = z.output<typeof sync>
-export type ResourceSpec = SourceSpec | ModelSpec | DestinationSpec | SyncSpec
+export type AlertSpec = z.output<typeof alert>
+export type ResourceSpec = SourceSpec | ModelSpec | DestinationSpec | SyncSpec | AlertSpec
 
 /**
  * A sync with all it refers to, as pinned when a run starts (R15); known by the hash of its canonical JSON.

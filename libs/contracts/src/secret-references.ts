@@ -1,8 +1,9 @@
 /**
  * `${secret:NAME}` in the text of a resource. A loaded resource keeps such references, never values.
- * References are allowed in source fields, in a destination's `headers`, `query`, `auth` and `tls`, and in
- * the path of its `baseUrl`. There a `$${` in the loaded text stands for a literal `${`, so that no text from
- * outside can turn into a reference. All other fields are plain text and do not go through here.
+ * References are allowed in source fields, in a destination's `headers`, `query`, `auth` and `tls`, in the
+ * path of its `baseUrl`, and in the `to` of an alert. There a `$${` in the loaded text stands for a literal
+ * `${`, so that no text from outside can turn into a reference. All other fields are plain text and do not go
+ * through here.
  */
 const REFERENCE = /\$\$\{|\$\{secret:([^}]*)\}/g
 
@@ -30,7 +31,7 @@ export function withoutReferences(text: string): string {
 
 /** What a secret is about to be used for: the server that a connection really goes to. */
 export interface SecretUse {
-  readonly as: 'source' | 'destination'
+  readonly as: 'source' | 'destination' | 'alert'
   /** A name or an address, without brackets. */
   readonly host: string
   readonly port: number

@@ -64,7 +64,7 @@ export function storedCatalog(pipeline: Pick<Pipeline, 'log' | 'io' | 'prefix'>)
   }
 }
 
-const KINDS: ReadonlySet<string> = new Set(['source', 'model', 'destination', 'sync'])
+const KINDS: ReadonlySet<string> = new Set(['source', 'model', 'destination', 'sync', 'alert'])
 
 /** A stored resource that cannot be read fails the runs that need it, and is not shown. */
 function readable({ spec }: ResourceRecord): ResourceSpec[] {

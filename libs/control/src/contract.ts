@@ -36,6 +36,12 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
       ...of,
     })
 
+    it('has the alerts of the project, and tells none that it does not have', async () => {
+      const { control } = harness
+      expect(await control.alerts(signal)).toEqual({ alerts: [] })
+      await expect(control.testAlert('team', signal)).rejects.toMatchObject({ code: 'not-found' })
+    })
+
     it('runs a sync, and tells what became of it as often as somebody asks', async () => {
       const { control } = harness
       api.on({ url: '/people/2' }, { status: 422 })

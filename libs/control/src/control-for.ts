@@ -13,6 +13,7 @@ import type {
   SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
+import type { AlertsView, AlertTestedView } from '@sluice/contracts/alert-views'
 import type {
   AttemptsQuery,
   Control,
@@ -111,6 +112,16 @@ export class ControlFor implements Control {
       lastRun: sync.lastRun === null ? null : shownTo(this.#roles, sync.lastRun),
     }))
     return { ...page, syncs }
+  }
+
+  async alerts(signal: AbortSignal): Promise<AlertsView> {
+    assertMay(this.#roles, ROLE_OF.alerts)
+    return await this.#control.alerts(signal)
+  }
+
+  async testAlert(name: string, signal: AbortSignal): Promise<AlertTestedView> {
+    assertMay(this.#roles, ROLE_OF.testAlert)
+    return await this.#control.testAlert(name, signal)
   }
 
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {

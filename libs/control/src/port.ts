@@ -18,6 +18,7 @@ import type {
   SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
+import type { AlertsView, AlertTestedView } from '@sluice/contracts/alert-views'
 import type { Command } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 
@@ -204,6 +205,13 @@ export interface Control extends RunHistory, SecretKeeping, AsyncDisposable {
   sendTest(query: TestQuery, signal: AbortSignal): Promise<AttemptView>
   /** The syncs by name, and the latest run of each. */
   syncs(paging: Paging, signal: AbortSignal): Promise<SyncsPage>
+  /** The alerts by name, and what is known of what they watch. */
+  alerts(signal: AbortSignal): Promise<AlertsView>
+  /**
+   * Tells a test notice to whom the alert names. Resolves once it was taken. Throws `not-found` for an alert
+   * that does not exist, and `unreachable` with the reason if it was not taken.
+   */
+  testAlert(name: string, signal: AbortSignal): Promise<AlertTestedView>
   /** By kind and name. */
   resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage>
 }

@@ -14,12 +14,14 @@ import type {
   SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
+import type { AlertsView, AlertTestedView } from '@sluice/contracts/alert-views'
 import type { Command, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import { OPS, type Op } from '@sluice/contracts/state'
 import { triggeredOps } from '@sluice/domain/trigger'
 import { assertKeyFits } from '@sluice/resources/stored-documents'
 import { keptName, type Vault } from '@sluice/vault/vault'
+import { alertsOf, testAlert, type OpenTelling } from './alerts.ts'
 import type { Catalog } from './catalog.ts'
 import { findDefinition } from './find-definition.ts'
 import { assertStatus, findRun } from './find-run.ts'
@@ -78,6 +80,8 @@ export interface Place {
    */
   readonly assertSecrets: (definition: Definition, open: (() => Promise<Pipeline>) | null) => Promise<void>
   readonly openNextRun: (definition: Definition, signal: AbortSignal) => Promise<NextRun>
+  /** What notices of alerts are told with, with the secrets of this vault. */
+  readonly openTelling: OpenTelling
 }
 
 /** Control of the syncs of a catalog. It opens the topics when it needs them. */
@@ -171,6 +175,18 @@ export class ProjectControl implements Control {
       ...paging,
       signal,
     })
+  }
+
+  async alerts(signal: AbortSignal): Promise<AlertsView> {
+    const pipeline = this.#place.hasHistory ? await this.#open() : null
+    return await alertsOf(await this.#catalog.resources(signal), pipeline, signal)
+  }
+
+  async testAlert(name: string, signal: AbortSignal): Promise<AlertTestedView> {
+    const resources = await this.#catalog.resources(signal)
+    const pipeline = this.#place.hasHistory ? await this.#open() : null
+    const { openTelling } = this.#place
+    return await testAlert(name, { resources, openTelling, vault: pipeline?.vault ?? null, signal })
   }
 
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {

@@ -30,6 +30,11 @@ export const ALL_ROLES: ReadonlySet<Role> = new Set([
   'secrets',
 ])
 
+/** True for the name of a role. */
+export function isRole(text: string): text is Role {
+  return Object.hasOwn(ROLES, text)
+}
+
 /** All that can be asked: the methods of control, and what is done beside it. */
 export type Operation = Exclude<keyof Control, symbol> | 'checkConnections' | 'publish'
 
@@ -43,6 +48,10 @@ export const ROLE_OF: { readonly [O in Operation]: Role } = {
   follow: 'view',
   syncs: 'view',
   resources: 'view',
+  // What fires may quote the error of a row.
+  alerts: 'read',
+  // It uses secrets with the hosts that the project names.
+  testAlert: 'edit',
   attempts: 'read',
   request: 'read',
   failed: 'read',

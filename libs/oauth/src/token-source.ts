@@ -7,6 +7,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { noToken } from '@sluice/domain/no-token'
 import { abortable } from '@sluice/flow/abortable'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { sleep } from '@sluice/flow/sleep'
@@ -339,7 +340,7 @@ export class TokenSource implements AsyncDisposable {
     if (known === null || access === null || leftMs <= 0 || this.#refused.has(id)) {
       const what =
         known === null ? 'nobody has logged in yet' : 'the login has ended, and gave no refresh token'
-      const message = `Destination \`${destination}\`: no token, since ${what}: \`sluice auth ${destination}\` logs in.`
+      const message = noToken(destination, `, since ${what}: \`sluice auth ${destination}\` logs in.`)
       return this.#failure(new SluiceError('config', message), { mayPass: false, askedMs: null })
     }
     const { accessToken, type } = access
@@ -360,7 +361,7 @@ export class TokenSource implements AsyncDisposable {
       answer.code === 'invalid_grant' && grant === 'authorization-code'
         ? ` \`sluice auth ${destination}\` logs in again.`
         : ''
-    const message = `Destination \`${destination}\`: no token from ${host}${pathname}: ${answer.message}${todo}`
+    const message = noToken(destination, ` from ${host}${pathname}: ${answer.message}${todo}`)
     const error = new SluiceError(answer.mayPass ? 'unreachable' : 'config', message, {
       retryable: answer.mayPass,
     })

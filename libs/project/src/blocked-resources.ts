@@ -18,7 +18,7 @@ const REFERS_TO: { readonly [kind: string]: readonly ResourceKind[] } = {
   model: ['source'],
   sync: ['model', 'destination'],
 }
-const KINDS: readonly ResourceKind[] = ['source', 'destination', 'model', 'sync']
+const KINDS: readonly ResourceKind[] = ['source', 'destination', 'model', 'sync', 'alert']
 
 /** The resources that cannot be used, each with the mistakes that are the reason, in the order of files. */
 export function blockedResources(

@@ -16,7 +16,9 @@ import { DEFINITION_CEILING_BYTES, RESOURCE_CEILING_BYTES } from '@sluice/domain
 const MOST_DEPTH = 64
 const MOST_LISTS_AND_OBJECTS = 100_000
 
+/** The parts of a definition. */
 const PARTS = ['sync', 'model', 'source', 'destination'] as const
+const KINDS = [...PARTS, 'alert'] as const
 
 /** A resource from its stored JSON. Throws `corrupt` for text that is no resource. */
 export function parseResource(text: string): ResourceSpec {
@@ -39,7 +41,7 @@ function isDefinition(value: unknown): value is Definition {
 
 function kindOf(value: unknown): ResourceKind | null {
   if (!isObject(value)) return null
-  return PARTS.find(kind => kind === value['kind']) ?? null
+  return KINDS.find(kind => kind === value['kind']) ?? null
 }
 
 function isObject(value: unknown): value is { readonly [name: string]: unknown } {

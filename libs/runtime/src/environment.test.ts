@@ -1,9 +1,11 @@
+import { execFile, execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { z } from 'zod'
-import { envBoolean, envList, envPort, memoryOf, parseEnvironment } from './environment.ts'
+import { envBoolean, envList, envPort, memoryOf, parseEnvironment, secretOf } from './environment.ts'
 
 const schema = z.object({
   SLUICE_PORT: envPort.default(4747),
@@ -53,6 +55,22 @@ it('a secret may be in a file, but not in both places', async () => {
   )
   await rm(folder, { recursive: true })
   expect(() => parseEnvironment(schema, env, { secrets })).toThrow(file)
+})
+
+it('a pipe gives its secret as often as it is wanted', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-env-'))
+  const file = join(folder, 'pipe')
+  execFileSync('mkfifo', [file])
+  const writing = execFile('sh', ['-c', 'echo "$0" > "$1"', 'through-a-pipe', file])
+  const env = { SLUICE_TOKEN_FILE: file }
+  expect(secretOf(env, 'SLUICE_TOKEN')).toBe('through-a-pipe')
+  expect(secretOf(env, 'SLUICE_TOKEN')).toBe('through-a-pipe')
+  await once(writing, 'close')
+  await rm(folder, { recursive: true })
+})
+
+it('a device is no file with a secret', () => {
+  expect(() => secretOf({ SLUICE_TOKEN_FILE: '/dev/zero' }, 'SLUICE_TOKEN')).toThrow('/dev/zero is a device')
 })
 
 it('the memory of a process is a size, 512 MB by default', () => {

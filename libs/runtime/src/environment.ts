@@ -1,5 +1,5 @@
 /** Reads a service's configuration from environment variables. */
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
 import { DEFAULT_MEMORY_BYTES, LEAST_MEMORY_BYTES } from '@sluice/domain/memory-budget'
 import { z } from 'zod'
@@ -37,6 +37,11 @@ function valueOf(env: Environment, name: string): string | undefined {
   return value === undefined || value === '' ? undefined : value
 }
 
+/** Texts of pipes. Each gives its text once, and a secret may be wanted twice. */
+const piped = new Map<string, string>()
+/** A larger file is a mistake and no secret. */
+const MOST_FILE_BYTES = 10_000_000
+
 /**
  * The value of a variable, or of the file that its `_FILE` names, without the line break at its end. Throws
  * `config`.
@@ -48,11 +53,23 @@ export function secretOf(env: Environment, name: string): string | undefined {
   if (value !== undefined)
     throw new SluiceError('config', `${name} and ${name}_FILE are both set: unset one of them.`)
   try {
-    return readFileSync(file, 'utf8').replace(/\r?\n$/, '')
+    return textOfFile(file).replace(/\r?\n$/, '')
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new SluiceError('config', `${name}_FILE names a file that cannot be read: ${why}`, { cause })
   }
+}
+
+function textOfFile(file: string): string {
+  const kept = piped.get(file)
+  if (kept !== undefined) return kept
+  const stats = statSync(file)
+  // A device may never end. A pipe does: shells hand over secrets by one.
+  if (stats.isCharacterDevice() || stats.isBlockDevice()) throw new Error(`${file} is a device`)
+  if (stats.size > MOST_FILE_BYTES) throw new Error(`${file} is longer than ${MOST_FILE_BYTES} bytes`)
+  const text = readFileSync(file, 'utf8')
+  if (!stats.isFile()) piped.set(file, text)
+  return text
 }
 
 function detailOf(issue: z.core.$ZodIssue, given: Environment, secrets: readonly string[]): ErrorDetail {

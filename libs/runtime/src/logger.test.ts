@@ -65,11 +65,14 @@ it('knows the secrets of its process, those in addresses too', () => {
     SLUICE_SECRET_CRM: 'crm-token\n',
     SLUICE_SECRET_CRM_FOR: 'api.example.com',
     SLUICE_METRICS_TOKEN: 'metr1cs',
+    SLUICE_TOKENS: '# people\nann view,read anns-t0ken\n;bob all bobs-t0ken wr0ng',
     SLUICE_SIGNING_KEY: 's1gning',
     HTTPS_PROXY: 'http://u:pr0xy@proxy:3128',
   }
   expect([...ownSecrets(env)].sort()).toEqual(
     [
+      'anns-t0ken',
+      'bobs-t0ken',
       'crm-token',
       'kafka-pw',
       'metr1cs',
@@ -79,6 +82,7 @@ it('knows the secrets of its process, those in addresses too', () => {
       'red@is1',
       'reg1stry',
       'sent1nel',
+      'wr0ng',
     ].sort(),
   )
 })

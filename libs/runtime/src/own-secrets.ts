@@ -7,21 +7,23 @@ const WHOLE = DISTRIBUTED_SECRETS.filter(name => /_KEY$|_PASSWORD$/.test(name))
 /** Several keys may stand between commas. */
 const LISTS = ['SLUICE_ENCRYPTION_KEY', 'SLUICE_SIGNING_KEY']
 const URLS = ['SLUICE_SCHEMA_REGISTRY_URL', 'SLUICE_REDIS_URL', 'HTTPS_PROXY', 'https_proxy']
-const OTHERS = /^SLUICE_SECRET_\w+$|^SLUICE_((METRICS|READ)_)?TOKEN$/
+const TOKENS = ['SLUICE_TOKEN', 'SLUICE_READ_TOKEN', 'SLUICE_METRICS_TOKEN']
+const OTHERS = /^SLUICE_SECRET_\w+$/
 
 /**
- * Values to be masked, as they are written and as they are used. The files that `SLUICE_SECRET_<NAME>_FILE`
- * names are not read, since a pipe gives its text once.
+ * Values to be masked, as they are written and as they are used, also those in files. The files that
+ * `SLUICE_SECRET_<NAME>_FILE` names are read at each use, and masked then.
  */
 export function ownSecrets(env: Environment): readonly string[] {
   const found: string[] = []
-  for (const name of WHOLE) found.push(valueOf(env, name))
+  for (const name of [...WHOLE, ...TOKENS]) found.push(valueOf(env, name))
   for (const name of LISTS)
     found.push(
       ...valueOf(env, name)
         .split(',')
         .map(key => key.trim()),
     )
+  found.push(...tokensIn(valueOf(env, 'SLUICE_TOKENS')))
   for (const name of URLS) found.push(...passwordsIn(valueOf(env, name)))
   for (const [name, value = ''] of Object.entries(env))
     if (OTHERS.test(name) && !/_(FOR|FILE)$/.test(name)) found.push(value.replace(/\r?\n$/, ''))
@@ -35,6 +37,13 @@ function valueOf(env: Environment, name: string): string {
     // The configuration tells what is wrong with the file.
     return ''
   }
+}
+
+/**
+ * An entry is a name, its roles and its token. Whatever comes third is masked, be the entry right or wrong.
+ */
+function tokensIn(entries: string): string[] {
+  return entries.split(/[\n;]/).flatMap(entry => entry.trim().split(/\s+/).slice(2))
 }
 
 /** Addresses of several hosts are no URLs that `URL` reads. */

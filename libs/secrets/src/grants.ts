@@ -4,10 +4,10 @@
  * has a say in it, since its author may be somebody else. The grammar:
  *
  *     grants = grant *( "," grant )
- *     grant  = host [ ":" port ] [ "source" / "destination" ] [ "plain" ]      ; words between spaces
+ *     grant  = host [ ":" port ] [ "source" / "destination" / "alert" ] [ "plain" ]   ; words between spaces
  *     host   = name / "*." name / IPv4 / "[" IPv6 "]"
  *
- * - Without a port, every port is granted. Without a word, sources and destinations are.
+ * - Without a port, every port is granted. Without a word, sources, destinations and alerts are.
  * - `*.example.com` grants every name below `example.com`, and not `example.com` itself.
  * - A connection has to be encrypted, and its certificate checked. `plain` lifts that, and so does loopback.
  */
@@ -24,7 +24,7 @@ export interface Grant {
   readonly below: boolean
   /** Null for any port. */
   readonly port: number | null
-  /** Null for sources and destinations. */
+  /** Null for sources, destinations and alerts. */
   readonly as: SecretUse['as'] | null
   /** True if the connection need not be encrypted. */
   readonly plain: boolean
@@ -37,7 +37,7 @@ export interface Grant {
 export type GrantsOf = (name: string) => readonly Grant[] | null
 
 const WANTED =
-  'expected hosts between commas, each as host, host:port or *.domain, with the words source, destination or plain after it, such as `api.example.com, db.internal:5432 source`'
+  'expected hosts between commas, each as host, host:port or *.domain, with the words source, destination, alert or plain after it, such as `api.example.com, db.internal:5432 source`'
 
 /** Reads the text of a variable. Throws `config`, which names the variable. An empty text grants nothing. */
 export function parseGrants(variable: string, text: string): readonly Grant[] {
@@ -51,7 +51,7 @@ export function parseGrants(variable: string, text: string): readonly Grant[] {
 
 function parseGrant(text: string): Grant | null {
   const [place = '', ...words] = text.split(/\s+/)
-  const uses = words.filter(word => word === 'source' || word === 'destination')
+  const uses = words.filter(word => word === 'source' || word === 'destination' || word === 'alert')
   const plain = words.includes('plain')
   if (uses.length > 1 || words.length !== uses.length + (plain ? 1 : 0)) return null
   const [, star, host = '', port] = /^(\*\.)?(\[[^\]]+\]|[^:[\]*/@]+)(?::(\d{1,5}))?$/.exec(place) ?? []

@@ -88,8 +88,8 @@ export class RecordIo {
   }
 
   #isSigned(topic: string): boolean {
-    const { resources, definitions, commands, secrets, tests } = sharedTopics(this.#prefix)
-    return [resources, definitions, commands, secrets, tests].includes(topic)
+    const { resources, definitions, commands, secrets, tests, alerts } = sharedTopics(this.#prefix)
+    return [resources, definitions, commands, secrets, tests, alerts].includes(topic)
   }
 
   encode<N extends StaticName>(name: N, value: RecordTypes[N]): Uint8Array {

@@ -27,6 +27,7 @@ export interface SharedTopics {
   readonly commands: string
   readonly runs: string
   readonly secrets: string
+  readonly alerts: string
   readonly tests: string
 }
 
@@ -45,6 +46,7 @@ export function sharedTopics(prefix: string): SharedTopics {
     commands: `${prefix}.commands`,
     runs: `${prefix}.runs`,
     secrets: `${prefix}.secrets`,
+    alerts: `${prefix}.alerts`,
     tests: `${prefix}.tests`,
   }
 }
@@ -64,7 +66,7 @@ export function syncTopics(prefix: string, sync: string): SyncTopics {
 const maxRecordBytes = RECORD_CEILING_BYTES
 
 export function sharedTopicSpecs(prefix: string): readonly TopicSpec[] {
-  const { resources, definitions, commands, runs, secrets, tests } = sharedTopics(prefix)
+  const { resources, definitions, commands, runs, secrets, tests, alerts } = sharedTopics(prefix)
   const compact = { cleanup: 'compact', compactWithinMs: HOUR_MS, maxRecordBytes } as const
   const aged = { cleanup: 'delete', retentionMs: 7 * DAY_MS, maxRecordBytes } as const
   return [
@@ -73,6 +75,7 @@ export function sharedTopicSpecs(prefix: string): readonly TopicSpec[] {
     { topic: commands, partitions: SHARED_PARTITIONS, ...aged },
     { topic: runs, partitions: SHARED_PARTITIONS, ...compact },
     { topic: secrets, partitions: 1, ...compact },
+    { topic: alerts, partitions: 1, ...compact },
     { topic: tests, partitions: SHARED_PARTITIONS, ...aged },
   ]
 }

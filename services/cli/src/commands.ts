@@ -83,6 +83,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/look-back/failed.ts'),
   },
   {
+    name: 'alerts',
+    summary: 'list the alerts, what holds now, and what could not be told',
+    load: () => import('./commands/alerts/alerts.ts'),
+  },
+  {
+    name: 'alerts test',
+    summary: 'tell a test notice to whom an alert names',
+    load: () => import('./commands/alerts/alerts-test.ts'),
+  },
+  {
     name: 'secret set',
     summary: 'keep a secret in the vault, encrypted',
     load: () => import('./commands/vault/secret-set.ts'),

@@ -89,7 +89,7 @@ async function controlOf(options: ControlOptions, catalog: Catalog): Promise<Con
       openNextRun({ ...options, definition, signal: of })
     // The services have the secrets, and this process need not have them.
     const place = { hasHistory: true, open, assertSecrets: () => Promise.resolve(), openNextRun: openNext }
-    return new ProjectControl(catalog, place)
+    return new ProjectControl(catalog, { ...place, openTelling: kept => openTelling(options, kept) })
   }
   const { FolderControl } = await import('./folder/folder-control.ts')
   const { mask } = await import('./cli-logger.ts')
@@ -116,7 +116,7 @@ async function askServer(address: ServerAddress): Promise<Control> {
 function folderPlaceOf(
   options: ProjectOptions,
   { isAtWork }: { readonly isAtWork: boolean },
-): Pick<Place, 'assertSecrets' | 'openNextRun'> {
+): Pick<Place, 'assertSecrets' | 'openNextRun' | 'openTelling'> {
   return {
     assertSecrets: async (definition, open) => {
       const { env, dir } = options
@@ -129,6 +129,7 @@ function folderPlaceOf(
       tellUnbound(specs, options, vault)
     },
     openNextRun: (definition, signal) => openNextRun({ ...options, definition, isAtWork, signal }),
+    openTelling: kept => openTelling(options, kept),
   }
 }
 
@@ -155,7 +156,9 @@ export async function openUp(options: ProjectOptions): Promise<Up> {
 }
 
 function hasTokens(env: Environment): boolean {
-  return ['SLUICE_TOKEN', 'SLUICE_READ_TOKEN'].some(name => secretOf(env, name) !== undefined)
+  return ['SLUICE_TOKEN', 'SLUICE_READ_TOKEN', 'SLUICE_TOKENS'].some(
+    name => secretOf(env, name) !== undefined,
+  )
 }
 
 /**
@@ -182,6 +185,18 @@ async function openNextRun(
     import('./cli-logger.ts'),
   ])
   return await embedded.openNextRun({ ...options, newRunId: newUlid, mask })
+}
+
+/** What notices of alerts are told with. */
+async function openTelling(
+  { env }: Pick<ProjectOptions, 'env'>,
+  kept: KeptSecrets | null,
+): ReturnType<Place['openTelling']> {
+  const [embedded, { mask }] = await Promise.all([
+    import('@sluice/embedded/compose'),
+    import('./cli-logger.ts'),
+  ])
+  return embedded.tellingOf({ env, mask }, kept ?? { find: () => null })
 }
 
 /** The connections that `validate --connect` tries, for resources that refer to these secrets. */

@@ -1,16 +1,26 @@
 /** The console on Kafka and the schema registry. The one place of this service that names adapters. */
 import { randomBytes } from 'node:crypto'
+import { createMailSender } from '@sluice/alerts/adapters/nodemailer'
+import { alertFigures } from '@sluice/alerts/keep/alert-figures'
+import { keepAlerts } from '@sluice/alerts/keep/keep-alerts'
+import type { TellingDeps } from '@sluice/alerts/tell/tell-notice'
 import { storedCatalog } from '@sluice/control/catalog'
 import type { Pipeline } from '@sluice/control/pipeline'
 import { ProjectControl } from '@sluice/control/project-control'
 import { ulid } from '@sluice/domain/ulid'
-import { endOf } from '@sluice/flow/ends'
+import { runErrors } from '@sluice/control/history/run-errors'
+import { endOf, type Ends } from '@sluice/flow/ends'
+import { createLocalHolds } from '@sluice/holds/adapters/local'
+import { createUndiciSender } from '@sluice/http-sender/adapters/undici'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { openStage } from '@sluice/process/open-stage'
 import { openVault } from '@sluice/process/open-vault'
+import { proxySettings } from '@sluice/runtime/proxy-settings'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
+import { boundSecrets, told } from '@sluice/secrets/bound-secrets'
 import { environmentKeys } from '@sluice/vault/key-file'
+import type { Vault } from '@sluice/vault/vault'
 import { createApi } from './api/create-api.ts'
 import { AskedRuns } from './asked-runs.ts'
 import type { ConsoleConfig } from './config.ts'
@@ -37,10 +47,18 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
     servicesElsewhere: true,
     start: (_only, { drain }) => endOf(drain),
   }
+  const openTelling = (kept: Vault | null): TellingDeps & AsyncDisposable => {
+    const sender = createUndiciSender({ connections: 1, proxy: proxySettings(env) })
+    // Authors of alerts and the operator of this process may be two.
+    const secretFor = told(boundSecrets(env, 'refused', kept ?? undefined), mask)
+    const means = { sender, mailer: createMailSender(), secretFor, allowPrivateNetwork: false, now: Date.now }
+    return { ...means, [Symbol.asyncDispose]: () => sender[Symbol.asyncDispose]() }
+  }
   const control = new ProjectControl(storedCatalog(stage), {
     hasHistory: true,
     open: () => Promise.resolve(pipeline),
     assertSecrets: () => Promise.resolve(),
+    openTelling: kept => Promise.resolve(openTelling(kept)),
     openNextRun: async (definition, ending) => {
       const { openNextRun } = await import('@sluice/embedded/compose')
       const tell = (notice: string): void => logger.info(notice)
@@ -57,11 +75,16 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
       logger,
     }),
   )
+  const telling = opening.use(openTelling(vault))
+  const watching = {
+    ...{ ...stage, ...telling, logger, publicUrl: config.publicUrl, figures: alertFigures(metrics) },
+    ...{ holds: createLocalHolds(), errorsOf: runErrors.bind(null, stage) },
+  }
   const opened = opening.move()
   return {
     ready: {},
     listener: api.listener,
-    run: ({ drain }) => endOf(drain),
+    run: (ends: Ends) => keepAlerts(watching, ends),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }

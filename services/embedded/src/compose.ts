@@ -7,9 +7,10 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { loadWhenMailing } from '@sluice/alerts/load-when-mailing'
+import type { TellingDeps } from '@sluice/alerts/tell/tell-notice'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Definition } from '@sluice/contracts/resources'
-import type { SecretFor } from '@sluice/contracts/secret-references'
 import { findNextChanges } from '@sluice/change-detector/detect/next-changes'
 import { removeOldStates } from '@sluice/change-detector/detect/old-states'
 import type { Connections } from '@sluice/control/check-connections'
@@ -42,7 +43,7 @@ import { proxySettings } from '@sluice/runtime/proxy-settings'
 import { redisSettings } from '@sluice/runtime/service-config'
 import { RendererMemory } from '@sluice/renderer/renderer-memory'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
-import { boundSecrets, secretsOf, told, type KeptSecrets } from '@sluice/secrets/bound-secrets'
+import { secretsOf, told, type KeptSecrets } from '@sluice/secrets/bound-secrets'
 import { isInEnvironment } from '@sluice/secrets/environment'
 import { openSource, type OpenSourceOptions } from '@sluice/sources/adapters/open-source'
 import { forgottenLogger, logTrouble, openHolds } from '@sluice/process/open-holds'
@@ -54,14 +55,16 @@ import { Signatures } from '@sluice/topics/signatures'
 import { RunsView } from '@sluice/runs/runs-view'
 import { currentDefinition, Definitions } from '@sluice/resources/stored-documents'
 import { sharedTopics, sharedTopicSpecs } from '@sluice/topics/topics'
-import { environmentKeys, environmentOrFileKeys, type KeySource } from '@sluice/vault/key-file'
+import { environmentKeys } from '@sluice/vault/key-file'
 import { Vault } from '@sluice/vault/vault'
 import { connectionsWith } from './connections.ts'
+import { keysOf, mayHaveVault, secretForOf } from './folder-secrets.ts'
 import { knownSecrets } from './known-secrets.ts'
 import { previewOf } from './preview-changes.ts'
 import { runServices, type EmbeddedServices } from './run-services.ts'
 import { copyState, dataDirOf, logFile, makeFolders, stateFile } from './state-folder.ts'
 import { targets } from './targets.ts'
+import { watchAlerts } from './watch-alerts.ts'
 
 const PREFIX = 'sluice'
 /** A person waits for a command, so it gives up sooner than a service. */
@@ -114,10 +117,23 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
       { ...deps, ...(only === null ? {} : { only }) },
       { ...options, ...ends },
     )
-    await runServices(services, ends)
+    const openTelling = () => tellingOf(options, vault)
+    await runServices(services, ends, watching => watchAlerts({ ...deps, env, only, openTelling }, watching))
   }
   const opened = opening.move()
   return { ...deps, servicesElsewhere: false, start, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
+/** What notices of alerts are told with. */
+export function tellingOf(
+  { env, mask }: Pick<EmbeddedOptions, 'env' | 'mask'>,
+  kept: KeptSecrets,
+): TellingDeps & AsyncDisposable {
+  const sender = senderOf({ connections: 1, proxy: proxySettings(env) })
+  const loadMailer = async () => (await import('@sluice/alerts/adapters/nodemailer')).createMailSender()
+  const network = { allowPrivateNetwork: !isDistributed(env), now: Date.now }
+  const means = { sender, mailer: loadWhenMailing(loadMailer), secretFor: told(secretForOf(env, kept), mask) }
+  return { ...means, ...network, [Symbol.asyncDispose]: () => sender[Symbol.asyncDispose]() }
 }
 
 /**
@@ -360,11 +376,6 @@ async function openPastRuns(
   return { ...shared, runs: opening.use(await RunsView.open(shared, { signal })) }
 }
 
-/** The keys of a folder's vault. */
-function keysOf(dataDir: string, env: Environment): KeySource {
-  return environmentOrFileKeys(env, join(dataDir, 'key'))
-}
-
 /** The vault of the topics so far; empty if there is none. */
 async function openKept(
   { history }: Pick<Past, 'history'>,
@@ -377,11 +388,6 @@ async function openKept(
   if ((await log.partitionsOf(sharedTopics(prefix).secrets, { signal })) === null) return none
   const keys = isDistributed(env) ? environmentKeys(env) : keysOf(dataDirOf(dir), env)
   return await Vault.open({ log, io, prefix, keys, onOpened: mask }, { signal })
-}
-
-/** A command on Kafka shares its topics with authors who are not its operator, as the services do. */
-function secretForOf(env: Environment, kept: KeptSecrets): SecretFor {
-  return boundSecrets(env, isDistributed(env) ? 'refused' : 'allowed', kept)
 }
 
 /**
@@ -413,9 +419,4 @@ export async function connectionsOf(
   const unset = secrets.filter(name => seesAll && !isInEnvironment(env, name) && kept.find(name) === null)
   const opened = opening.move()
   return { ...connections, unset, [Symbol.asyncDispose]: () => opened.disposeAsync() }
-}
-
-/** A command on Kafka need not have the key of the services. Then it does without their secrets. */
-function mayHaveVault({ dir, env }: EmbeddedOptions): boolean {
-  return isDistributed(env) ? environmentKeys(env).known() !== null : existsSync(logFile(dataDirOf(dir)))
 }

@@ -14,8 +14,14 @@ export type EmbeddedServices = Omit<DetectorDeps, 'now' | 'adoptedAreInterrupted
   Parameters<typeof runRenderer>[0] &
   Omit<DeliveryDeps, 'throttles' | 'places' | 'onError' | 'lateSendsMs'>
 
-/** Runs all services until they are drained. If one fails, the others drain too. */
-export async function runServices(deps: EmbeddedServices, ends: Ends): Promise<void> {
+/**
+ * Runs all services, and what works beside them, until they are drained. If one fails, the others drain too.
+ */
+export async function runServices(
+  deps: EmbeddedServices,
+  ends: Ends,
+  beside: (ends: Ends) => Promise<void>,
+): Promise<void> {
   const stopping = new AbortController()
   const all: Ends = { drain: AbortSignal.any([ends.drain, stopping.signal]), abort: ends.abort }
   const onError = (err: unknown): void => deps.logger.error({ err }, 'the limits could not be kept')
@@ -26,6 +32,7 @@ export async function runServices(deps: EmbeddedServices, ends: Ends): Promise<v
       { ...deps, throttles: new Throttles(), places: new Places(), onError, lateSendsMs: () => 0 },
       all,
     ),
+    beside(all),
   ]
   await Promise.all(
     services.map(service =>

@@ -29,6 +29,12 @@ import {
   type SecretsView,
   type SyncsPage,
 } from '@sluice/contracts/api'
+import {
+  alertsView,
+  alertTestedView,
+  type AlertsView,
+  type AlertTestedView,
+} from '@sluice/contracts/alert-views'
 import { MOST_PREVIEWED } from '@sluice/contracts/api-requests'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { isEnded } from '@sluice/domain/run-status'
@@ -174,6 +180,14 @@ class ServerControl implements Control {
 
   async syncs(paging: Paging, signal: AbortSignal): Promise<SyncsPage> {
     return await this.#client.get(['syncs'], { ...paging }, { signal, answer: syncsPage })
+  }
+
+  async alerts(signal: AbortSignal): Promise<AlertsView> {
+    return await this.#client.get(['alerts'], {}, { signal, answer: alertsView })
+  }
+
+  async testAlert(name: string, signal: AbortSignal): Promise<AlertTestedView> {
+    return await this.#client.post(['alerts', name, 'test'], {}, { signal, answer: alertTestedView })
   }
 
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {

@@ -1,10 +1,10 @@
 /** The rows of a sync that were not delivered and will be tried again, read from its topic `retry`. */
-import type { ErrorGroup, FailedRow } from '@sluice/contracts/api'
+import type { FailedRow } from '@sluice/contracts/api'
 import type { RetryEntry } from '@sluice/contracts/records'
 import { readOwned } from '@sluice/topics/owned-reader'
 import { at, isMarkerKey, keyText, syncTopics } from '@sluice/topics/topics'
 import { formatCursor, parseCursor } from './cursor.ts'
-import { errorGroups } from './error-groups.ts'
+import { errorGroups, type ErrorGroup } from '@sluice/domain/error-groups'
 import type { HistoryDeps } from './history-deps.ts'
 
 export interface FailedRowsQuery {
@@ -47,7 +47,7 @@ export async function readFailedRows(
   return {
     rows: page.map(([key, entry]) => failedRow(key, entry)),
     next: last !== undefined && found.length > page.length ? formatCursor(last[0]) : null,
-    groups: errorGroups(matching.map(([key, entry]) => ({ key, ...outcomeOf(entry) }))),
+    groups: [...errorGroups(matching.map(([key, entry]) => failedRow(key, entry)))],
   }
 }
 
@@ -86,11 +86,7 @@ function matches(query: FailedRowsQuery, key: string, entry: RetryEntry): boolea
   return query.run === null || entry.run === query.run
 }
 
-function outcomeOf({ outcome, status, error }: RetryEntry): Pick<FailedRow, 'outcome' | 'status' | 'error'> {
-  return { outcome, status, error }
-}
-
 function failedRow(key: string, entry: RetryEntry): FailedRow {
-  const { op, attempts, runs, since } = entry
-  return { key, op, ...outcomeOf(entry), attempts, runs, since: new Date(since).toISOString() }
+  const { op, outcome, status, error, attempts, runs, since } = entry
+  return { key, op, outcome, status, error, attempts, runs, since: new Date(since).toISOString() }
 }

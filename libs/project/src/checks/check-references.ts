@@ -3,12 +3,12 @@
  * do not exist.
  */
 import type { ErrorDetail } from '@sluice/contracts/errors'
-import type { ResourceKind, SyncSpec } from '@sluice/contracts/resources'
+import type { AlertSpec, ResourceKind, SyncSpec } from '@sluice/contracts/resources'
 import { OPS } from '@sluice/contracts/state'
 import type { Op } from '@sluice/contracts/state'
 import { nearestName } from '@sluice/domain/nearest-name'
 import type { DecodedResource } from '../decode/decode-resource.ts'
-import { detailAt } from '../decode/places.ts'
+import { detailAt, fieldName } from '../decode/places.ts'
 import type { FieldPath } from '../decode/places.ts'
 
 /**
@@ -63,7 +63,30 @@ function danglingReferences(
     const message = `${kind} \`${name ?? ''}\`: there is no ${field} \`${wanted}\`${said}`
     return [detailAt(placeOf(resource, [field]), [field], message)]
   })
+  if (spec?.kind === 'alert') return [...problems, ...unknownSyncs(spec, { resource, namesOf, hints })]
   return spec?.kind === 'sync' ? [...problems, ...danglingTriggers(spec, resource)] : problems
+}
+
+/** The syncs that an alert names and the folder does not have. */
+function unknownSyncs(
+  { name, syncs }: AlertSpec,
+  of: {
+    readonly resource: DecodedResource
+    readonly namesOf: ReadonlyMap<string, ReadonlySet<string>>
+    readonly hints: { left: number }
+  },
+): ErrorDetail[] {
+  if (syncs === 'all') return []
+  const names = of.namesOf.get('sync') ?? new Set()
+  return syncs.flatMap((sync, index) => {
+    if (names.has(sync)) return []
+    const said = of.hints.left > 0 ? hint(sync, 'sync', [...names]) : ''
+    of.hints.left -= 1
+    const path: FieldPath = ['syncs', index]
+    return [
+      detailAt(placeOf(of.resource, path), path, `alert \`${name}\`: there is no sync \`${sync}\`${said}`),
+    ]
+  })
 }
 
 /** The fields that name another resource, by kind. Each field has the name of the kind that it refers to. */
@@ -111,7 +134,7 @@ function danglingTriggers(spec: SyncSpec, resource: DecodedResource): ErrorDetai
 }
 
 function placeOf(resource: DecodedResource, path: FieldPath) {
-  const field = path.join('.')
+  const field = fieldName(path)
   const origin = resource.origins.get(field) ?? resource.origins.get('')
   return origin?.place ?? { file: '', line: 1, column: 1 }
 }

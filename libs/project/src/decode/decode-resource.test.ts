@@ -188,7 +188,6 @@ describe('fields', () => {
   it('refuses fields and values of a later version, and says so', () => {
     const not = (text: string) => expect(problemOf(text)).toMatch(/not supported by this version yet/)
     not('kind: source\nname: cdc\ntype: debezium\ntopic: shop.orders\n')
-    not('kind: alert\nname: a\nsyncs: all\n')
     not(`${SYNC}${TRIGGER}paused: true\n`)
     not(`${SYNC}${TRIGGER}schedule: { every: 15m }\n`)
     expect(problemOf(`${SYNC}${TRIGGER}    body: { jsn: x }\n`)).toMatch(
@@ -198,7 +197,7 @@ describe('fields', () => {
 
   it('names the nearest kind', () => {
     expect(problemOf('kind: sorce\nname: a\n')).toBe(
-      '1:7 kind: unknown kind `sorce`; did you mean `source`?; wanted one of `source`, `model`, `destination`, `sync`',
+      '1:7 kind: unknown kind `sorce`; did you mean `source`?; wanted one of `source`, `model`, `destination`, `sync`, `alert`',
     )
     expect(problemOf('kind: [source]\nname: a\n')).toMatch(/^1:7 kind: unknown kind/)
   })

@@ -18,7 +18,7 @@ import type { MapEntry, Resolved } from '../yaml/map-entries.ts'
 import { mismatchHint } from './hints.ts'
 import { meantBy, singleBrace } from './meant.ts'
 import { scalarMessage } from './scalar-message.ts'
-import { isFieldNotYet, isKindNotYet, isMapNotYet, isValueNotYet, NOT_YET } from './not-yet.ts'
+import { isFieldNotYet, isMapNotYet, isValueNotYet, NOT_YET } from './not-yet.ts'
 import { detailAt, didYouMean, fieldName, list, quoted } from './places.ts'
 import type { FieldPath, Place } from './places.ts'
 import { placeIn } from '../yaml/yaml-file.ts'
@@ -135,15 +135,12 @@ class Decoder {
 
   #refuseKind(kind: string, offset: number): null {
     const kinds = Object.keys(RESOURCE_SCHEMAS)
-    if (isKindNotYet(kind)) this.#tell(offset, ['kind'], `\`kind: ${kind}\` is ${NOT_YET}`)
-    else {
-      this.#label = ''
-      this.#tell(
-        offset,
-        ['kind'],
-        `unknown kind ${quoted(kind)}${didYouMean(kind, kinds)}; wanted one of ${list(kinds)}`,
-      )
-    }
+    this.#label = ''
+    this.#tell(
+      offset,
+      ['kind'],
+      `unknown kind ${quoted(kind)}${didYouMean(kind, kinds)}; wanted one of ${list(kinds)}`,
+    )
     return null
   }
 

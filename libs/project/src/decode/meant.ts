@@ -17,7 +17,16 @@ export function meantBy(node: unknown, path: FieldPath): string {
   if (path.length === 1 && path[0] === 'limits') return rate(text, of => `{ rate: ${rateOf(of)} }`)
   if (path.length === 3 && path[0] === 'triggers' && path[2] === 'batch' && /^\d+$/.test(text))
     return `; write \`{ size: ${text} }\``
+  if (path.length === 2 && path[0] === 'when' && Object.hasOwn(LIMITED, text))
+    return `; write \`${text}: ${LIMITED[text] ?? ''}\``
   return ''
+}
+
+/** The conditions of an alert that need a limit. */
+const LIMITED: { readonly [condition: string]: string } = {
+  'rows-failed': '{ share: 0.01 }',
+  slow: '{ longerThan: 1h }',
+  silent: '{ noSuccessFor: 1d }',
 }
 
 function meantSchedule(text: string): string {

@@ -10,7 +10,6 @@ const FIELDS: ReadonlySet<string> = new Set([
   'sync.schedule.timezone',
 ])
 const VALUES: ReadonlySet<string> = new Set(['source.type=debezium'])
-const KINDS: ReadonlySet<string> = new Set(['alert'])
 
 export const NOT_YET = 'not supported by this version yet'
 
@@ -33,8 +32,4 @@ export function isValueNotYet(kind: string, path: readonly (string | number)[], 
 export function isMapNotYet(kind: string, path: readonly (string | number)[]): boolean {
   const prefix = `${fieldKey(kind, path)}.`
   return [...FIELDS].some(field => field.startsWith(prefix))
-}
-
-export function isKindNotYet(kind: string): boolean {
-  return KINDS.has(kind)
 }

@@ -33,6 +33,8 @@ export function scalarMessage(
   if (empty) return `wanted ${wanted}, found nothing${quoteEmptyHint(schemas)}`
   const shapes = schemas.map(schema => shapeOf(schema).kind)
   // A person may have written a password in clear here, so the message does not show the text.
-  if (path.at(-1) === 'password') return `wanted ${wanted}, found another text (not shown)`
-  return `wanted ${wanted}, found ${foundText(node, filled, shapes)}${didYouMean(text, literals)}${meantBy(node, path)}`
+  if (path.at(-1) === 'password' || path.at(-1) === 'secret')
+    return `wanted ${wanted}, found another text (not shown)`
+  const meant = meantBy(node, path)
+  return `wanted ${wanted}, found ${foundText(node, filled, shapes)}${meant === '' ? didYouMean(text, literals) : meant}`
 }

@@ -31,7 +31,7 @@ export interface FilledText {
 }
 
 const SECRETS_PLACE =
-  'a secret may stand only in the `headers`, `query`, `auth` and `tls` of a destination, in the path of its `baseUrl`, and in the `url`, `password` and `tls` of a source'
+  'a secret may stand only in the `headers`, `query`, `auth` and `tls` of a destination, in the path of its `baseUrl`, in the `url`, `password` and `tls` of a source, and in the `to` of an alert'
 
 /**
  * True for a field in which `${secret:NAME}` may stand. It stays as it is, and services look it up on use.
@@ -40,6 +40,7 @@ export function maySecretsStandIn(kind: string, path: FieldPath): boolean {
   const [first] = path
   if (kind === 'destination' && (first === 'auth' || first === 'tls' || first === 'baseUrl')) return true
   if (kind === 'destination') return path.length === 2 && (first === 'headers' || first === 'query')
+  if (kind === 'alert') return first === 'to'
   return kind === 'source' && (first === 'url' || first === 'password' || first === 'tls')
 }
 

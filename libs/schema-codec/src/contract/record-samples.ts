@@ -188,6 +188,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     waiting: 'the API asked for a pause',
     certificates: [{ side: 'server', subject: 'CN=api', expiresAt: 1 }],
   },
+  AlertRecord: { alert: 'a', sync: 's', state: '{}' },
   ResourceRecord: { kind: 'sync', name: 's', project: 'p', spec: '{}' },
   SecretRecord: {
     kind: 'secret',

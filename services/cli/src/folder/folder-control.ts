@@ -19,6 +19,7 @@ import type {
   SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
+import type { AlertsView, AlertTestedView } from '@sluice/contracts/alert-views'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type * as port from '@sluice/control/port'
 import { ProjectControl } from '@sluice/control/project-control'
@@ -99,6 +100,14 @@ export class FolderControl implements port.Control {
 
   async syncs(paging: port.Paging, signal: AbortSignal): Promise<SyncsPage> {
     return await this.#look(control => control.syncs(paging, signal))
+  }
+
+  async alerts(signal: AbortSignal): Promise<AlertsView> {
+    return await this.#look(control => control.alerts(signal))
+  }
+
+  async testAlert(name: string, signal: AbortSignal): Promise<AlertTestedView> {
+    return await this.#ask(control => control.testAlert(name, signal), 'past')
   }
 
   /** The files are here, so nobody is asked. */

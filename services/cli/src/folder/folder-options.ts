@@ -22,6 +22,8 @@ export interface FolderOptions {
   /** Rejects with `conflict` if another process works in the folder. */
   readonly openToRead: () => Promise<Pipeline>
   readonly askHolder: (socket: string) => Promise<Control>
-  readonly placeOf: (of: { readonly isAtWork: boolean }) => Pick<Place, 'assertSecrets' | 'openNextRun'>
+  readonly placeOf: (of: {
+    readonly isAtWork: boolean
+  }) => Pick<Place, 'assertSecrets' | 'openNextRun' | 'openTelling'>
   readonly patienceMs?: number
 }

@@ -1,5 +1,5 @@
 /** `sluice up`: the services of a folder and its API, in this process, until it is told to end. */
-import { accessOf } from '@sluice/console/access-of'
+import { accessOf } from '@sluice/console/access/access-of'
 import { createApi } from '@sluice/console/api/create-api'
 import { AskedRuns } from '@sluice/console/asked-runs'
 import { listenLazily } from '@sluice/console/socket/listen-lazily'
@@ -34,7 +34,7 @@ export interface ServeFolderOptions {
   /** Once it aborts, requests on their way are finished, and then `ended` resolves. */
   readonly signal: AbortSignal
   readonly openPipeline: () => Promise<Pipeline>
-  readonly place: Pick<Place, 'assertSecrets' | 'openNextRun'>
+  readonly place: Pick<Place, 'assertSecrets' | 'openNextRun' | 'openTelling'>
 }
 
 /** A folder that is served. Disposing it closes what is still open. */

@@ -80,7 +80,9 @@ function pathOf(url: string, { columns }: OutputOptions): string {
 }
 
 function placeOf({ run, requestId, attempt, test }: AttemptView): string {
-  return test === true ? `test ${run}, which changed no state` : `run ${run} · request ${requestId} · try ${attempt}`
+  return test === true
+    ? `test ${run}, which changed no state`
+    : `run ${run} · request ${requestId} · try ${attempt}`
 }
 
 export function attemptDetails(attempt: AttemptView, options: OutputOptions, paint: Paint): string[] {

@@ -1,8 +1,6 @@
-/**
- * Why rows were not delivered: their errors, grouped, so that a thousand rows with one reason are one line.
- */
+/** Why rows were not delivered, for people. */
 import type { FailedRow } from '@sluice/contracts/api'
-import { errorGroups } from '@sluice/control/history/error-groups'
+import { errorGroups } from '@sluice/domain/error-groups'
 import { fit, safe, wrap } from './paint.ts'
 import type { Paint } from './paint.ts'
 import { counted, type OutputOptions } from './wording.ts'

@@ -1,43 +1,52 @@
 /**
- * Who may ask for what. With tokens, a request needs one. Without, only this machine may ask, and no web page
- * in one of its browsers: a page can send requests to 127.0.0.1, and by DNS rebinding even read the answers.
+ * Who may ask for what. With tokens, a request needs one, or the session of somebody who logged in with one.
+ * Without, only this machine may ask, and no web page in one of its browsers: a page can send requests to
+ * 127.0.0.1, and by DNS rebinding even read the answers.
  */
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
 import { RecentMap } from '@sluice/flow/recent-map'
 import { sleep } from '@sluice/flow/sleep'
 import { isOwnName } from '@sluice/runtime/health-server'
+import { cookieName, sentSessions, setCookie, type SentCookie } from '../access/cookies.ts'
+import { networkOf } from '../access/networks.ts'
+import { LOCAL, NOBODY, type Principal } from '../access/principal.ts'
+import { Sessions, type Session } from '../access/sessions.ts'
+import { allTokens, mayChange, tokenOf, type NamedToken, type Tokens } from '../access/tokens.ts'
 import type { Scope } from './route.ts'
-
-export interface Tokens {
-  /** May do everything. Without it, nobody may write. */
-  readonly write: string | null
-  readonly read: string | null
-}
 
 export type Access =
   /** Whoever may open the socket is the user of this process. */
   | { readonly kind: 'socket' }
   /** Everybody on this machine; `host` is the address that the server listens on. */
   | { readonly kind: 'loopback'; readonly host: string }
-  | { readonly kind: 'tokens'; readonly tokens: Tokens }
+  | {
+      readonly kind: 'tokens'
+      readonly tokens: Tokens
+      /** The origin under which browsers reach a server behind a proxy; absent: that of `Host`. */
+      readonly publicOrigin?: string
+    }
 
 /** The head of a request, as far as access depends on it. */
 export interface Caller {
+  readonly method: string
   readonly address: string
   readonly host: string | undefined
   readonly origin: string | undefined
   /** `Sec-Fetch-Site`, which every browser sends and no page can set. */
   readonly fetchSite: string | undefined
   readonly authorization: string | undefined
+  readonly cookie: string | undefined
 }
 
 /** How long the answer to a wrong token takes. */
 const BAD_LOGIN_MS = 1_000
-/** Most wrong tokens of one address that wait for their answer. Beyond, the address is not even heard. */
+/** Most wrong tokens of one network that wait for their answer. Beyond, the network is not even heard. */
 const BAD_LOGINS_AT_ONCE = 5
-/** Addresses with wrong tokens that are remembered. */
-const ADDRESSES_KEPT = 10_000
+/** Most wrong tokens of all networks that wait. */
+const BAD_LOGINS_OF_ALL = 500
+/** Networks with wrong tokens that are remembered. */
+const NETWORKS_KEPT = 10_000
+const WRITING: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])
 
 /** A refusal with the status that HTTP has for it. */
 export class Refusal extends SluiceError {
@@ -48,70 +57,162 @@ export class Refusal extends SluiceError {
   }
 }
 
+export interface GateOptions {
+  readonly badLoginMs?: number
+  /** Milliseconds since 1970. */
+  readonly now?: () => number
+}
+
+interface Asking {
+  readonly signal: AbortSignal
+}
+
 export class Gate {
   readonly #access: Access
   readonly #badLoginMs: number
-  /** So many wrong tokens of each address wait for their answer. */
-  readonly #waiting = new RecentMap<string, number>({ limit: ADDRESSES_KEPT })
+  readonly #now: () => number
+  readonly #tokens: readonly NamedToken[]
+  readonly #sessions: Sessions
+  /** So many wrong tokens of each network wait for their answer. */
+  readonly #waiting = new RecentMap<string, number>({ limit: NETWORKS_KEPT })
+  #waitingOfAll = 0
 
-  constructor(access: Access, options: { readonly badLoginMs?: number } = {}) {
+  constructor(access: Access, { badLoginMs = BAD_LOGIN_MS, now = Date.now }: GateOptions = {}) {
     this.#access = access
-    this.#badLoginMs = options.badLoginMs ?? BAD_LOGIN_MS
+    this.#badLoginMs = badLoginMs
+    this.#now = now
+    this.#tokens = access.kind === 'tokens' ? allTokens(access.tokens) : []
+    this.#sessions = new Sessions({ tokens: this.#tokens, now })
+  }
+
+  /** True if browsers reach the server over TLS, as far as the operator has said. */
+  get isOverTls(): boolean {
+    return this.#access.kind === 'tokens' && isHttps(this.#access.publicOrigin)
+  }
+
+  /** Throws a `Refusal` for a request that is not meant for this server. It may ask for a page as well. */
+  assertAddressed(caller: Caller): void {
+    if (this.#access.kind === 'loopback') assertOwnName(caller, this.#access.host)
   }
 
   /**
-   * Resolves if the caller may do that; throws a `Refusal` otherwise, after some time if its token is wrong.
+   * Resolves with who asks, if they may do that; throws a `Refusal` otherwise, after some time if the token
+   * is wrong.
    */
-  async admit(caller: Caller, scope: Scope, options: { readonly signal: AbortSignal }): Promise<void> {
-    const access = this.#access
-    switch (access.kind) {
-      case 'socket':
-        return
-      case 'loopback':
-        assertOwnName(caller, access.host)
-        assertNoForeignPage(caller)
-        return
-      case 'tokens':
-        assertNoForeignPage(caller)
-        await this.#assertToken(caller, { scope, tokens: access.tokens, ...options })
-        return
-      default:
-        access satisfies never
+  async admit(caller: Caller, scope: Scope, options: Asking): Promise<Principal> {
+    this.assertAddressed(caller)
+    if (this.#access.kind === 'socket') return LOCAL
+    this.#assertNoForeignPage(caller)
+    if (this.#access.kind === 'loopback') return LOCAL
+    if (scope === 'anyone') return NOBODY
+    const principal =
+      caller.authorization === undefined
+        ? await this.#bySession(caller)
+        : await this.#byToken(caller, tokenIn(caller), options)
+    if (scope === 'write' && !mayChange(principal))
+      throw new Refusal(
+        403,
+        principal.by === 'session'
+          ? 'You may only read: log in with a token that may do more, such as SLUICE_TOKEN.'
+          : 'This token may only read: SLUICE_TOKEN is wanted.',
+      )
+    return principal
+  }
+
+  /** Who has this token, with a session of their own. Throws as `admit`. */
+  async logIn(caller: Caller, token: string, options: Asking): Promise<Principal> {
+    if (this.#access.kind !== 'tokens') return LOCAL
+    const of = await this.#tokenOf(caller, token, options)
+    const session = await this.#sessions.open(of)
+    // A browser that speaks TLS to a proxy says so, whether the operator has or not.
+    const name = cookieName(caller.host, this.isOverTls || isHttps(caller.origin))
+    return this.#principal(session, { name, value: session.renewed })
+  }
+
+  /** Ends the sessions of the request, and gives the headers that take their cookies away. */
+  async logOut({ cookie, host }: Caller): Promise<readonly string[]> {
+    const sent = sentSessions(cookie, host)
+    for (const { value } of sent) {
+      const session = await this.#sessions.find(value)
+      if (session !== null) this.#sessions.end(session)
+    }
+    return [...new Set(sent.map(({ name }) => name))].map(name => setCookie({ name, value: '' }, 0))
+  }
+
+  async #bySession(caller: Caller): Promise<Principal> {
+    for (const { name, value } of sentSessions(caller.cookie, caller.host)) {
+      const session = await this.#sessions.find(value)
+      if (session === null) continue
+      if (WRITING.has(caller.method)) this.#assertOwnPage(caller)
+      const { renewed } = session
+      return this.#principal(session, renewed === null ? null : { name, value: renewed })
+    }
+    throw new Refusal(
+      401,
+      'A token is wanted: `Authorization: Bearer …` with the SLUICE_TOKEN of the server, or a session.',
+    )
+  }
+
+  #principal(session: Session, cookie: SentCookie | null): Principal {
+    const { token, idleUntil, endsAt } = session
+    return {
+      ...{ name: token.name, roles: token.roles, by: 'session' },
+      session: { idleUntil, endsAt },
+      setCookie: cookie === null ? null : setCookie(cookie, idleUntil - this.#now()),
     }
   }
 
-  async #assertToken(
-    { address, authorization }: Caller,
-    of: { readonly scope: Scope; readonly tokens: Tokens; readonly signal: AbortSignal },
-  ): Promise<void> {
-    const { scope, tokens, signal } = of
-    const [, token] = /^Bearer +([^\s]+) *$/i.exec(authorization ?? '') ?? []
-    if (token === undefined)
-      throw new Refusal(
-        401,
-        'A token is wanted: `Authorization: Bearer …` with the SLUICE_TOKEN of the server.',
-      )
-    const waiting = this.#waiting.get(address) ?? 0
-    if (waiting >= BAD_LOGINS_AT_ONCE) throw new Refusal(429, 'Too many wrong tokens: wait a few seconds.')
-    // Both are compared, so that the time tells nothing.
-    const mayWrite = isSame(token, tokens.write)
-    const mayRead = isSame(token, tokens.read)
-    if (mayWrite || (mayRead && scope === 'read')) return
-    if (mayRead) throw new Refusal(403, 'This token may only read: SLUICE_TOKEN is wanted.')
-    this.#waiting.set(address, waiting + 1)
+  async #byToken(caller: Caller, token: string, options: Asking): Promise<Principal> {
+    const { name, roles } = await this.#tokenOf(caller, token, options)
+    return { ...{ name, roles, by: 'token' }, session: null, setCookie: null }
+  }
+
+  async #tokenOf({ address }: Caller, value: string, { signal }: Asking): Promise<NamedToken> {
+    const network = networkOf(address)
+    const waiting = this.#waiting.get(network) ?? 0
+    if (waiting >= BAD_LOGINS_AT_ONCE || this.#waitingOfAll >= BAD_LOGINS_OF_ALL)
+      throw new Refusal(429, 'Too many wrong tokens: wait a few seconds.')
+    const token = tokenOf(value, this.#tokens)
+    if (token !== null) return token
+    this.#waiting.set(network, waiting + 1)
+    this.#waitingOfAll += 1
     try {
       await sleep(this.#badLoginMs, { signal })
     } finally {
-      this.#waiting.set(address, Math.max((this.#waiting.get(address) ?? 1) - 1, 0))
+      this.#waitingOfAll -= 1
+      this.#waiting.set(network, Math.max((this.#waiting.get(network) ?? 1) - 1, 0))
     }
     throw new Refusal(401, 'The server does not know this token.')
   }
+
+  /** Browsers say which page sends a request. A page of another origin has no business here. */
+  #assertNoForeignPage(caller: Caller): void {
+    const { origin, fetchSite } = caller
+    const isOwnPage = fetchSite === undefined || fetchSite === 'same-origin' || fetchSite === 'none'
+    if (isOwnPage && (origin === undefined || this.#isOwnOrigin(caller))) return
+    throw new Refusal(403, 'Pages of other origins may not ask this server.')
+  }
+
+  /**
+   * A cookie goes along with whatever a browser sends, so it alone does not say that somebody wants what is
+   * asked. The browser has to say that a page of ours asks.
+   */
+  #assertOwnPage(caller: Caller): void {
+    if (caller.fetchSite === 'same-origin' || this.#isOwnOrigin(caller)) return
+    throw new Refusal(403, 'With a session only pages of this server may change something: use a token.')
+  }
+
+  #isOwnOrigin({ origin, host }: Caller): boolean {
+    if (origin === undefined) return false
+    const own = this.#access.kind === 'tokens' ? this.#access.publicOrigin : undefined
+    return origin.toLowerCase() === own || originHost(origin) === (host ?? '').toLowerCase()
+  }
 }
 
-/** Compares hashes, whose lengths are equal. */
-function isSame(found: string, token: string | null): boolean {
-  const hash = (text: string): Buffer => createHash('sha256').update(text).digest()
-  return timingSafeEqual(hash(found), hash(token ?? '')) && token !== null
+function tokenIn({ authorization = '' }: Caller): string {
+  const [, token] = /^Bearer +([^\s]+) *$/i.exec(authorization) ?? []
+  if (token !== undefined) return token
+  throw new Refusal(401, 'A token is wanted: `Authorization: Bearer …` with the SLUICE_TOKEN of the server.')
 }
 
 /**
@@ -122,12 +223,8 @@ function assertOwnName({ host }: Caller, listening: string): void {
   throw new Refusal(403, 'Without SLUICE_TOKEN this server answers to localhost and 127.0.0.1 only.')
 }
 
-/** Browsers say which page sends a request. A page of another origin has no business here. */
-function assertNoForeignPage({ origin, host, fetchSite }: Caller): void {
-  const isOwnPage = fetchSite === undefined || fetchSite === 'same-origin' || fetchSite === 'none'
-  if (origin === undefined && isOwnPage) return
-  if (origin !== undefined && isOwnPage && originHost(origin) === (host ?? '').toLowerCase()) return
-  throw new Refusal(403, 'Pages of other origins may not ask this server.')
+function isHttps(origin: string | undefined): boolean {
+  return /^https:/i.test(origin ?? '')
 }
 
 /** Host and port of an origin; null for `null` and for what is no origin. */

@@ -30,6 +30,7 @@ const place: Place = {
   open: () => Promise.reject(new SluiceError('unreachable', 'Kafka does not answer')),
   assertSecrets: () => Promise.resolve(),
   openNextRun: () => Promise.reject(new Error('the password is hunter2')),
+  openTelling: () => Promise.reject(new Error('no alert is told here')),
 }
 const control = new ProjectControl(catalog, place)
 
@@ -114,11 +115,16 @@ describe('answers', () => {
   })
 
   it('carry headers that keep browsers from doing anything with them', async () => {
-    for (const path of ['/api/v1/runs', '/api/v1/runs/X', '/elsewhere']) {
+    for (const path of ['/api/v1/runs', '/api/v1/runs/X', '/api/v1/%FF', '/elsewhere', '/%FF']) {
       const { headers } = await server.ask('GET', path)
       expect(headers).toMatchObject({
         'cache-control': 'no-store',
-        'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+        'content-security-policy': expect.stringMatching(
+          path.startsWith('/api/v1')
+            ? /^default-src 'none'; frame-ancestors 'none'$/
+            : /^default-src 'self'; .*frame-ancestors 'none'$/,
+        ),
+        'referrer-policy': 'no-referrer',
         'x-content-type-options': 'nosniff',
       })
       expect(headers).not.toHaveProperty('access-control-allow-origin')

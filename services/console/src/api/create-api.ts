@@ -5,12 +5,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { SluiceError } from '@sluice/contracts/errors'
+import { ControlFor } from '@sluice/control/control-for'
 import type { Control } from '@sluice/control/port'
 import { deferred } from '@sluice/flow/deferred'
 import type { Logger } from '@sluice/runtime/logger'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Principal } from '../access/principal.ts'
 import type { AskedRuns } from '../asked-runs.ts'
-import { Gate, Refusal, type Access } from './access.ts'
+import { Gate, Refusal, type Access, type Caller } from './access.ts'
+import { headersOf } from './headers.ts'
 import { API_BASE, openApiDocument } from './open-api.ts'
 import { PROBLEM_TYPE, problemFrom, problemOf } from './problems.ts'
 import type { Route } from './route.ts'
@@ -23,18 +26,8 @@ const PARAM_CHARACTERS = 1_000
 const TIMEOUT_MS = 60_000
 const SECOND_MS = 1_000
 
-/**
- * `no-store`: answers hold rows of customers. The policy lets a browser do nothing with an answer but show
- * it.
- */
-const HEADERS = {
-  'cache-control': 'no-store',
-  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-  'cross-origin-resource-policy': 'same-origin',
-  'referrer-policy': 'no-referrer',
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-}
+/** A client that follows something with a session comes back after so long, and says again who it is. */
+const SESSION_STREAM_MS = 15 * 60_000
 
 export interface ApiOptions {
   readonly access: Access
@@ -54,20 +47,22 @@ export interface Api extends AsyncDisposable {
 
 export async function createApi(options: ApiOptions): Promise<Api> {
   const ending = new AbortController()
+  const gate = new Gate(options.access, options)
   const app = fastify({
     logger: false,
     bodyLimit: BODY_BYTES,
     exposeHeadRoutes: true,
     // A path that cannot be decoded, or that has a parameter of many characters.
-    frameworkErrors: (error, _request, reply) => void refuse(reply.headers(HEADERS), error, options.logger),
+    frameworkErrors: (error, { url }, reply) =>
+      void refuse(reply.headers(headersFor(url, gate)), error, options.logger),
     routerOptions: { maxParamLength: PARAM_CHARACTERS, ignoreTrailingSlash: false },
   })
   // A page of another origin may send text, but JSON only if this server allows it.
   app.removeContentTypeParser('text/plain')
-  const gate = new Gate(options.access, options)
   const serving = { ...options, gate, ending: ending.signal }
-  app.addHook('onRequest', async (_request, reply) => {
-    reply.headers(HEADERS)
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers(headersFor(request.url, gate))
+    gate.assertAddressed(callerOf(request))
   })
   app.setErrorHandler((error, request, reply) => {
     const isOfRoute = !request.is404 || METHODS.has(request.method) || error instanceof SluiceError
@@ -99,13 +94,16 @@ type Serving = ApiOptions & { readonly gate: Gate; readonly ending: AbortSignal 
 function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
   const { gate, asked, openControl, ending } = serving
   let underWay = 0
+  const principals = new WeakMap<FastifyRequest, Principal>()
   app.route({
     method: route.method,
     url: `${API_BASE}${route.path}`,
     bodyLimit: route.bodyBytes ?? BODY_BYTES,
     // The token comes before the body: who may not ask sends nothing.
-    onRequest: async request => {
-      await gate.admit(callerOf(request), route.scope, { signal: ending })
+    onRequest: async (request, reply) => {
+      const principal = await gate.admit(callerOf(request), route.scope, { signal: ending })
+      if (principal.setCookie !== null) reply.header('set-cookie', principal.setCookie)
+      principals.set(request, principal)
     },
     handler: async (request, reply) => {
       if (underWay >= (route.atOnce ?? Infinity))
@@ -115,11 +113,19 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
       underWay += 1
       const gone = goneOf(reply)
       void gone.promise.then(() => (underWay -= 1))
-      const signal = signalOf(route, gone.signal, ending)
-      const control = await openControl(route.scope)
+      const principal = principals.get(request)
+      if (principal === undefined) throw new SluiceError('internal', 'a request was not asked who sends it')
+      const signal = signalOf(route, principal, { gone: gone.signal, ending })
+      const control = new ControlFor(principal.roles, await openControl(route.scope))
+      const caller = callerOf(request)
+      const sessions = {
+        logIn: (token: string) => gate.logIn(caller, token, { signal }),
+        logOut: () => gate.logOut(caller),
+      }
       const { params, query, body } = request
       const lastEventId = textOf(request.headers['last-event-id'])
-      const answer = await route.handle({ params, query, body, lastEventId }, { control, asked, signal })
+      const context = { control, principal, sessions, asked, signal }
+      const answer = await route.handle({ params, query, body, lastEventId }, context)
       reply.code(route.status)
       if (answer.kind === 'events') {
         // HEAD would wait for the end of the stream.
@@ -127,6 +133,7 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
         return reply.type('text/event-stream; charset=utf-8').send(events)
       }
       if (answer.location !== undefined) reply.header('location', answer.location)
+      for (const cookie of answer.cookies ?? []) reply.header('set-cookie', cookie)
       return reply.type('application/json; charset=utf-8').send(`${JSON.stringify(answer.value)}\n`)
     },
   })
@@ -143,9 +150,18 @@ function goneOf(reply: FastifyReply): { readonly promise: Promise<void>; readonl
   return { promise, signal: gone.signal }
 }
 
-function signalOf(route: Route, gone: AbortSignal, ending: AbortSignal): AbortSignal {
+function signalOf(
+  route: Route,
+  { session }: Principal,
+  { gone, ending }: { readonly gone: AbortSignal; readonly ending: AbortSignal },
+): AbortSignal {
   const { timeoutMs = TIMEOUT_MS } = route
-  if (route.streams === true) return AbortSignal.any([gone, ending])
+  if (route.streams === true)
+    return AbortSignal.any([
+      gone,
+      ending,
+      ...(session === null ? [] : [AbortSignal.timeout(SESSION_STREAM_MS)]),
+    ])
   const late = new AbortController()
   const why = `This took longer than ${timeoutMs / SECOND_MS} s. Ask for less at a time.`
   const timer = setTimeout(() => late.abort(new SluiceError('too-long', why)), timeoutMs)
@@ -153,19 +169,25 @@ function signalOf(route: Route, gone: AbortSignal, ending: AbortSignal): AbortSi
   return AbortSignal.any([gone, ending, late.signal])
 }
 
-function callerOf(request: FastifyRequest): Parameters<Gate['admit']>[0] {
+function callerOf(request: FastifyRequest): Caller {
   const { headers, socket } = request
   return {
+    method: request.method,
     address: socket.remoteAddress ?? '',
     host: headers.host,
     origin: headers.origin,
     fetchSite: textOf(headers['sec-fetch-site']),
     authorization: headers.authorization,
+    cookie: headers.cookie,
   }
 }
 
 function textOf(header: string | string[] | undefined): string | undefined {
   return Array.isArray(header) ? header.join(', ') : header
+}
+
+function headersFor(url: string, { isOverTls }: Gate): ReturnType<typeof headersOf> {
+  return headersOf({ isApi: url === API_BASE || url.startsWith(`${API_BASE}/`), isOverTls })
 }
 
 /** Another method of a route that is here, or nothing. */

@@ -26,14 +26,17 @@ export function openApiDocument(routes: readonly Route[]): unknown {
     paths,
     components: {
       schemas: { Problem: jsonSchema(problem, 'output') },
-      securitySchemes: { token: { type: 'http', scheme: 'bearer' } },
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer' },
+        session: { type: 'apiKey', in: 'cookie', name: '__Host-sluice-session' },
+      },
     },
-    security: [{ token: [] }, {}],
+    security: [{ token: [] }, { session: [] }, {}],
   }
 }
 
 function operationOf(route: Route): unknown {
-  const { id, summary, params, query, body, status, answer, streams = false } = route
+  const { id, summary, scope, params, query, body, status, answer, streams = false } = route
   const document = { schema: jsonSchema(answer, 'output') }
   const events = { schema: { type: 'string', description: 'Events `run`; the data of each is a run.' } }
   const refused = {
@@ -43,6 +46,7 @@ function operationOf(route: Route): unknown {
   return {
     operationId: id,
     summary,
+    ...(scope === 'anyone' ? { security: [{}] } : {}),
     parameters: [...parametersOf(params, 'path'), ...parametersOf(query, 'query')],
     ...(body === null
       ? {}

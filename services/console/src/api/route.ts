@@ -3,9 +3,10 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Control } from '@sluice/control/port'
 import type { z } from 'zod'
 import type { AskedRuns } from '../asked-runs.ts'
+import type { Principal } from '../access/principal.ts'
 
-/** What a token may be good for. Who may write may read. */
-export type Scope = 'read' | 'write'
+/** What a token may be good for. Who may write may read. `anyone`: no token is wanted. */
+export type Scope = 'anyone' | 'read' | 'write'
 
 /** What a request came with, not yet checked. */
 export interface RawInput {
@@ -16,7 +17,16 @@ export interface RawInput {
 }
 
 export interface RouteContext {
+  /** Does what the roles of who asks allow, and throws `forbidden` for all else. */
   readonly control: Control
+  readonly principal: Principal
+  /** Sessions of the browser that asks. */
+  readonly sessions: {
+    /** Throws a `Refusal` for a wrong token, after some time. */
+    readonly logIn: (token: string) => Promise<Principal>
+    /** The cookies that end the sessions. */
+    readonly logOut: () => Promise<readonly string[]>
+  }
   readonly asked: AskedRuns
   /** Aborts when the client is gone, the request takes too long, or the server ends. */
   readonly signal: AbortSignal
@@ -24,7 +34,13 @@ export interface RouteContext {
 
 /** A document, or a stream of events. */
 export type Answer =
-  | { readonly kind: 'document'; readonly value: unknown; readonly location?: string }
+  | {
+      readonly kind: 'document'
+      readonly value: unknown
+      readonly location?: string
+      /** Headers `Set-Cookie`. */
+      readonly cookies?: readonly string[]
+    }
   | { readonly kind: 'events'; readonly events: AsyncIterable<string> }
 
 interface RouteParts {

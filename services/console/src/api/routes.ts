@@ -35,7 +35,9 @@ import type { Preview, RunRequest } from '@sluice/control/port'
 import { z } from 'zod'
 import { route, type Answer, type Route, type RouteContext } from './route.ts'
 import { runEvents } from './run-events.ts'
+import { ALERT_ROUTES } from './alert-routes.ts'
 import { SECRET_ROUTES } from './secret-routes.ts'
+import { SESSION_ROUTES } from './session-routes.ts'
 
 const MINUTE_MS = 60_000
 /** Previews read the whole model, and each takes a share of the memory. */
@@ -205,7 +207,13 @@ const ASK_ROUTES: readonly Route[] = [
   }),
 ]
 
-export const ROUTES: readonly Route[] = [...READ_ROUTES, ...ASK_ROUTES, ...SECRET_ROUTES]
+export const ROUTES: readonly Route[] = [
+  ...SESSION_ROUTES,
+  ...READ_ROUTES,
+  ...ASK_ROUTES,
+  ...SECRET_ROUTES,
+  ...ALERT_ROUTES,
+]
 
 async function askForRun({ control, asked: runs }: RouteContext, request: RunRequest): Promise<Answer> {
   return asked(await runs.ask(following => control.askForRun(request, following)))

@@ -46,7 +46,13 @@ beforeAll(async () => {
   }
   const open = () => Promise.resolve(pipeline)
   const control = new ProjectControl(catalog, {
-    ...{ hasHistory: true, open, assertSecrets: () => Promise.resolve(), openNextRun: wrong },
+    ...{
+      hasHistory: true,
+      open,
+      assertSecrets: () => Promise.resolve(),
+      openNextRun: wrong,
+      openTelling: wrong,
+    },
   })
   const access = { kind: 'tokens', tokens: TOKENS } as const
   const asked = new AskedRuns({ logger, cancel: signal })

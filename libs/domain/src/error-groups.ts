@@ -1,13 +1,17 @@
-/** Why rows were not delivered, grouped, so that a thousand rows with one reason are one entry. */
-import type { ErrorGroup, FailedRow } from '@sluice/contracts/api'
+/**
+ * Why rows were not delivered: their errors, grouped, so that a thousand rows with one reason are one line.
+ */
+import type { FailedRow } from '@sluice/contracts/api'
 
-type Failed = Pick<FailedRow, 'outcome' | 'status' | 'error' | 'key'>
+export interface ErrorGroup extends Pick<FailedRow, 'outcome' | 'status' | 'error' | 'key'> {
+  readonly count: number
+}
 
 /**
  * The groups, the largest first. Rows are in one group if outcome, status and message agree, whatever numbers
  * the message has. `error` and `key` are those of the first row.
  */
-export function errorGroups(rows: Iterable<Failed>): ErrorGroup[] {
+export function errorGroups(rows: readonly FailedRow[]): readonly ErrorGroup[] {
   const groups = new Map<string, ErrorGroup>()
   for (const { outcome, status, error, key } of rows) {
     const alike = JSON.stringify([outcome, status, error?.replaceAll(/\d+/g, '0') ?? null])

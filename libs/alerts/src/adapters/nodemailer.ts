@@ -1,0 +1,79 @@
+/** Sends e-mail through nodemailer. Each mail has a connection of its own, since alerts are rare. */
+import type { Socket } from 'node:net'
+import { publicSocket } from '@sluice/egress/egress-guard'
+import { createTransport, type Transporter } from 'nodemailer'
+import type { Mail, MailSender, MailServer } from '../port.ts'
+
+const TIMEOUT_MS = 30_000
+const GREETING_MS = 15_000
+
+export function createMailSender(options: { readonly timeoutMs?: number } = {}): MailSender {
+  const { timeoutMs = TIMEOUT_MS } = options
+  return {
+    async send(mail, { signal }) {
+      signal.throwIfAborted()
+      const late = new AbortController()
+      const timer = setTimeout(() => late.abort(), timeoutMs)
+      const transport = transportTo(mail.server, timeoutMs)
+      try {
+        return await send(transport, mail, AbortSignal.any([signal, late.signal]))
+      } catch (error) {
+        signal.throwIfAborted()
+        if (late.signal.aborted) return `the mail server did not answer within ${timeoutMs / 1_000} s`
+        return error instanceof Error ? error.message : String(error)
+      } finally {
+        clearTimeout(timer)
+        transport.close()
+      }
+    },
+  }
+}
+
+async function send(transport: Transporter, mail: Mail, signal: AbortSignal): Promise<string | null> {
+  const { from, to, subject, text, html, id } = mail
+  const sent: unknown = await transport.sendMail({
+    ...{ from, to: [...to], subject, text, html, signal },
+    messageId: `<${id}@sluice>`,
+    // No receiver's programme answers a machine (RFC 3834).
+    headers: { 'Auto-Submitted': 'auto-generated' },
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  })
+  const rejected: unknown = typeof sent === 'object' && sent !== null ? Reflect.get(sent, 'rejected') : []
+  if (!Array.isArray(rejected) || rejected.length === 0) return null
+  return `the mail server refused ${rejected.map(String).join(', ')}`
+}
+
+function transportTo(server: MailServer, timeoutMs: number): Transporter {
+  const { host, port, secure, requireTls, login, allowPrivateNetwork } = server
+  return createTransport({
+    ...{ host: withoutBrackets(host), port, secure, requireTLS: requireTls },
+    ...(login === null ? {} : { auth: { user: login.user, pass: login.password } }),
+    connectionTimeout: timeoutMs,
+    greetingTimeout: GREETING_MS,
+    socketTimeout: timeoutMs,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+    ...(allowPrivateNetwork ? {} : { getSocket: guarded(withoutBrackets(host), port) }),
+  })
+}
+
+type SocketGiven = (error: Error | null, given?: { connection: Socket }) => void
+
+/** Opens the connection in place of nodemailer, to public addresses alone. */
+function guarded(host: string, port: number) {
+  return (_options: unknown, given: SocketGiven): void => {
+    const socket = publicSocket()
+    const refused = (error: Error): void => given(error)
+    socket.once('error', refused)
+    socket.once('connect', () => {
+      socket.off('error', refused)
+      given(null, { connection: socket })
+    })
+    socket.connect(port, host)
+  }
+}
+
+function withoutBrackets(host: string): string {
+  return host.replace(/^\[(.*)\]$/, '$1')
+}

@@ -1,0 +1,60 @@
+/** What Sluice remembers of an alert and one of its syncs, as JSON in the topic `alerts`. */
+import { alertNotice } from '@sluice/contracts/alert-views'
+import { ALERT_CONDITIONS, type AlertConditionName } from '@sluice/contracts/specs/alert-specs'
+import { z } from 'zod'
+
+const ms = z.int().min(0)
+
+const firing = z.object({ since: ms, run: z.string().nullable(), text: z.string() })
+
+/** Why the notices of the alert could not be told, and when to try again. */
+const trouble = z.object({ since: ms, tries: z.int().min(1), error: z.string(), nextAt: ms })
+
+const alertState = z.object({
+  /** Since when the sync is watched by the alert. */
+  watchedSince: ms,
+  /** How many notices there were. */
+  serial: z.int().min(0),
+  lastSuccessAt: ms.nullable(),
+  /** The last run that was taken into account; null before the first one. */
+  seen: z.object({ endedAt: ms, run: z.string() }).nullable(),
+  /** The conditions that hold. */
+  firing: z.partialRecord(z.enum(ALERT_CONDITIONS), firing),
+  /** Notices that are not told yet, the oldest first. */
+  outbox: z.array(alertNotice),
+  /** Notices that were given up, since there were too many. */
+  dropped: z.int().min(0),
+  trouble: trouble.nullable(),
+  lastSent: z.object({ id: z.string(), at: ms }).nullable(),
+})
+
+export type Firing = z.output<typeof firing>
+export type Trouble = z.output<typeof trouble>
+export type FiringByCondition = { readonly [condition in AlertConditionName]?: Firing }
+export type AlertState = Readonly<Omit<z.output<typeof alertState>, 'firing'>> & {
+  readonly firing: FiringByCondition
+}
+
+/** Null for a text that is no state, as a stranger may write it. */
+export function parseAlertState(text: string): AlertState | null {
+  try {
+    const parsed = alertState.safeParse(JSON.parse(text))
+    return parsed.success ? parsed.data : null
+  } catch {
+    return null
+  }
+}
+
+export function newAlertState(now: number): AlertState {
+  return {
+    watchedSince: now,
+    serial: 0,
+    lastSuccessAt: null,
+    seen: null,
+    firing: {},
+    outbox: [],
+    dropped: 0,
+    trouble: null,
+    lastSent: null,
+  }
+}

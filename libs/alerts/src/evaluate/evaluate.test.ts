@@ -1,0 +1,293 @@
+import { describe, expect, it } from 'vitest'
+import type { RunEvent, RunStatus } from '@sluice/contracts/records'
+import { alert as alertSchema, type AlertSpec } from '@sluice/contracts/resources'
+import { sampleCounts, sampleEvent, sampleReport } from '@sluice/testkit/sample-records'
+import { newAlertState, parseAlertState, type AlertState } from './alert-state.ts'
+import { evaluate, mustBeStored } from './evaluate.ts'
+import { factsOfRuns, type SyncFacts } from './facts.ts'
+
+const MINUTE = 60_000
+const DAY = 86_400_000
+
+function alertWhen(...when: readonly unknown[]): AlertSpec {
+  const to = { slack: { url: 'https://hooks.slack.com/services/${secret:x}' } }
+  return alertSchema.parse({ kind: 'alert', name: 'team', syncs: 'all', when, to })
+}
+
+const idOf = (number: number): string => `01JD0000000000000000${String(number).padStart(6, '0')}`
+
+/** A run that ended at a minute, after a second. */
+function ran(minute: number, status: RunStatus, fields: Partial<RunEvent> = {}): RunEvent {
+  const endedAt = minute * MINUTE
+  return sampleEvent({
+    runId: idOf(minute),
+    run: minute,
+    status,
+    startedAt: endedAt - 1_000,
+    endedAt,
+    ...fields,
+  })
+}
+
+/** An alert that is evaluated again and again, as its state is stored. */
+class Watched {
+  state: AlertState | null = null
+  readonly told: string[] = []
+  readonly #alert: AlertSpec
+  #events: RunEvent[] = []
+  certificates: SyncFacts['certificates'] = []
+  refusals: SyncFacts['refusals'] = new Map()
+  waits: string | null = null
+
+  constructor(alert: AlertSpec) {
+    this.#alert = alert
+  }
+
+  at(minute: number, ...news: readonly RunEvent[]): string[] {
+    for (const event of news)
+      this.#events = [...this.#events.filter(({ runId }) => runId !== event.runId), event]
+    const reports = new Map(
+      this.waits === null
+        ? []
+        : [[0, sampleReport({ run: this.#events.at(-1)?.run ?? 0, ended: false, waiting: this.waits })]],
+    )
+    const runs = {
+      ...{ sync: 's', incarnation: 'i', marker: 0, reports },
+      events: new Map(this.#events.map(event => [event.runId, event])),
+    }
+    const { certificates, refusals } = this
+    const facts = { ...factsOfRuns('s', runs), certificates, refusals }
+    const { state, notices } = evaluate({
+      alert: this.#alert,
+      facts,
+      state: this.state,
+      now: minute * MINUTE,
+    })
+    this.state = state
+    const told = notices.map(({ condition, state: what }) => `${String(condition)} ${what}`)
+    this.told.push(...told)
+    return told
+  }
+
+  /** As after a restart: only what was stored last is known. */
+  restart(stored: AlertState | null): void {
+    this.state = stored === null ? null : parseAlertState(JSON.stringify(stored))
+  }
+
+  forgetRuns(): void {
+    this.#events = []
+  }
+
+  get dueAt(): number | null {
+    const facts = { ...factsOfRuns('s', undefined), certificates: this.certificates, refusals: this.refusals }
+    return evaluate({ alert: this.#alert, facts, state: this.state, now: 0 }).dueAt
+  }
+}
+
+describe('a failing run', () => {
+  it('is told once, however often the next ones fail, and its recovery once', () => {
+    const watched = new Watched(alertWhen('run-failed'))
+    expect(watched.at(1, ran(1, 'success'))).toEqual([])
+    expect(watched.at(2, ran(2, 'failed'))).toEqual(['run-failed firing'])
+    expect(watched.at(2)).toEqual([])
+    expect(watched.at(3, ran(3, 'failed'))).toEqual([])
+    expect(watched.at(4, ran(4, 'cancelled'))).toEqual([])
+    expect(watched.at(5, ran(5, 'warning'))).toEqual(['run-failed recovered'])
+    expect(watched.at(6, ran(6, 'success'))).toEqual([])
+  })
+
+  it('is told though another run went through before anybody looked, and that, too', () => {
+    const watched = new Watched(alertWhen('run-failed'))
+    watched.at(1, ran(1, 'success'))
+    expect(watched.at(9, ran(2, 'failed'), ran(3, 'success'))).toEqual([
+      'run-failed firing',
+      'run-failed recovered',
+    ])
+  })
+
+  it('leads to at most two notices, whatever happened while nobody looked', () => {
+    const flapping = Array.from({ length: 9 }, (_, at) => ran(at + 2, at % 2 === 0 ? 'failed' : 'success'))
+    const watched = new Watched(alertWhen('run-failed'))
+    watched.at(1, ran(1, 'success'))
+    expect(watched.at(20, ...flapping)).toEqual(['run-failed firing'])
+    expect(watched.at(30, ran(21, 'success'), ran(22, 'failed'), ran(23, 'success'))).toEqual([
+      'run-failed recovered',
+    ])
+    watched.at(40, ran(39, 'failed'))
+    expect(watched.at(50, ran(41, 'success'), ran(42, 'failed'))).toEqual([
+      'run-failed recovered',
+      'run-failed firing',
+    ])
+  })
+
+  it('of the past says nothing to a new alert once a run has gone through', () => {
+    const past = [ran(1, 'failed'), ran(2, 'success'), ran(3, 'cancelled')]
+    expect(new Watched(alertWhen('run-failed')).at(9, ...past)).toEqual([])
+    expect(new Watched(alertWhen('run-failed')).at(9, ran(1, 'success'), ran(2, 'failed'))).toEqual([
+      'run-failed firing',
+    ])
+  })
+
+  it('is not told again after a restart', () => {
+    const watched = new Watched(alertWhen('run-failed'))
+    watched.at(1, ran(1, 'success'))
+    watched.at(2, ran(2, 'failed'))
+    const stored = watched.state
+    watched.at(3, ran(3, 'failed'))
+    expect(mustBeStored(stored, watched.state ?? newAlertState(0))).toBe(false)
+    watched.restart(stored)
+    expect(watched.at(4)).toEqual([])
+    expect(watched.at(5, ran(5, 'success'))).toEqual(['run-failed recovered'])
+  })
+
+  it('of a reset is no news', () => {
+    expect(new Watched(alertWhen('run-failed')).at(1, ran(1, 'failed', { cause: 'reset' }))).toEqual([])
+  })
+})
+
+describe('rows that do not arrive', () => {
+  const counts = (detected: number, rejected: number) => ({
+    added: sampleCounts({ detected, rejected, delivered: detected - rejected }),
+  })
+  it('are told from the share on, invalid ones among them', () => {
+    const watched = new Watched(alertWhen({ 'rows-failed': { share: 0.01 } }))
+    watched.at(1, ran(1, 'success'))
+    expect(watched.at(2, ran(2, 'warning', { counts: counts(1_000, 9) }))).toEqual([])
+    expect(watched.at(3, ran(3, 'warning', { counts: counts(1_000, 9), rowsInvalid: 2 }))).toEqual([
+      'rows-failed firing',
+    ])
+    expect(watched.state?.firing['rows-failed']?.text).toBe(
+      '11 of 1002 rows did not arrive: 1.1 % (2 rows of these could not be read).',
+    )
+    expect(watched.at(4, ran(4, 'failed'))).toEqual([])
+    expect(watched.at(5, ran(5, 'warning', { counts: counts(1_000, 1) }))).toEqual(['rows-failed recovered'])
+  })
+
+  it('are told from the first on with a share of 0, and only if there is one', () => {
+    const watched = new Watched(alertWhen({ 'rows-failed': { share: 0 } }))
+    watched.at(1, ran(1, 'success'))
+    expect(watched.at(2, ran(2, 'success', { counts: counts(1_000, 0) }))).toEqual([])
+    expect(watched.at(3, ran(3, 'warning', { counts: counts(100_000, 1) }))).toEqual(['rows-failed firing'])
+  })
+})
+
+it('a run that waits for approval is told, and that it waits no more', () => {
+  const watched = new Watched(alertWhen('held'))
+  const held = { removed: 900, rows: 1_000, samples: [] }
+  expect(watched.at(1, ran(1, 'held', { endedAt: null, held }))).toEqual(['held firing'])
+  expect(watched.at(2)).toEqual([])
+  expect(watched.at(3, ran(1, 'cancelled'))).toEqual(['held recovered'])
+})
+
+it('a run is told as slow while it is under way, and once another one is fast enough', () => {
+  const watched = new Watched(alertWhen({ slow: { longerThan: '60m' } }))
+  const running = ran(1, 'running', { startedAt: 1 * MINUTE, endedAt: null })
+  expect(watched.at(61, running)).toEqual([])
+  expect(watched.at(62)).toEqual(['slow firing'])
+  expect(watched.at(90, { ...running, status: 'success', endedAt: 90 * MINUTE })).toEqual([])
+  expect(watched.at(100, ran(100, 'success'))).toEqual(['slow recovered'])
+})
+
+describe('silence', () => {
+  const silent = () => new Watched(alertWhen({ silent: { noSuccessFor: '1d' } }))
+  it('is told though nothing has ever run, and a success ends it', () => {
+    const watched = silent()
+    expect(watched.at(0)).toEqual([])
+    expect(watched.dueAt).toBe(DAY)
+    expect(watched.at(DAY / MINUTE - 1)).toEqual([])
+    expect(watched.at(DAY / MINUTE)).toEqual(['silent firing'])
+    expect(watched.at(2_000)).toEqual([])
+    expect(watched.at(2_001, ran(2_001, 'success'))).toEqual(['silent recovered'])
+  })
+
+  it('counts from the last success, whose run may be forgotten by then', () => {
+    const watched = silent()
+    watched.at(0)
+    watched.at(100, ran(100, 'success'))
+    const before = watched.state
+    watched.at(200, ran(200, 'failed'))
+    // The failing run pushes the success out of what the view keeps.
+    expect(mustBeStored(before, watched.state ?? newAlertState(0))).toBe(false)
+    expect(
+      mustBeStored({ ...newAlertState(0), lastSuccessAt: null }, watched.state ?? newAlertState(0)),
+    ).toBe(true)
+    watched.restart(watched.state)
+    watched.forgetRuns()
+    expect(watched.at(1_500)).toEqual([])
+    expect(watched.at(100 + 1_440)).toEqual(['silent firing'])
+  })
+})
+
+it('a certificate is told two weeks before it expires, and once it is renewed', () => {
+  const watched = new Watched(alertWhen('certificate-expiring'))
+  const certificate = { destination: 'd', what: 'the client certificate', expiresAt: 30 * DAY }
+  watched.certificates = [certificate]
+  expect(watched.at(0)).toEqual([])
+  expect(watched.dueAt).toBe(16 * DAY)
+  expect(watched.at((16 * DAY) / MINUTE)).toEqual(['certificate-expiring firing'])
+  expect(watched.state?.firing['certificate-expiring']?.text).toBe(
+    'The client certificate of the destination `d` expires at 1970-01-31 00:00 UTC.',
+  )
+  expect(watched.at((40 * DAY) / MINUTE)).toEqual([])
+  watched.certificates = [{ ...certificate, expiresAt: 400 * DAY }]
+  expect(watched.at((40 * DAY) / MINUTE)).toEqual(['certificate-expiring recovered'])
+})
+
+describe('credentials', () => {
+  it('that a destination refuses are told, and that it takes them again once a run has shown them', () => {
+    const watched = new Watched(alertWhen('auth-failing'))
+    watched.at(1, ran(1, 'success'))
+    watched.refusals = new Map([[idOf(2), 'HTTP 401']])
+    expect(watched.at(2, ran(2, 'warning'))).toEqual(['auth-failing firing'])
+    expect(watched.at(3, ran(3, 'success'))).toEqual([])
+    expect(watched.at(4, ran(4, 'success', { counts: { added: sampleCounts({ requests: 1 }) } }))).toEqual([
+      'auth-failing recovered',
+    ])
+  })
+
+  it('that are not there are told while a run waits for them', () => {
+    const watched = new Watched(alertWhen('auth-failing'))
+    watched.waits = 'Destination `d`: no token, since nobody has logged in yet: `sluice auth d` logs in.'
+    expect(watched.at(1, ran(1, 'running', { endedAt: null }))).toEqual(['auth-failing firing'])
+  })
+})
+
+describe('a notice', () => {
+  it('has an id that a second evaluation of the same state gives it, too', () => {
+    const once = new Watched(alertWhen('run-failed'))
+    once.at(1, ran(1, 'success'))
+    const twice = new Watched(alertWhen('run-failed'))
+    twice.restart(once.state)
+    twice.at(1, ran(1, 'success'))
+    once.at(2, ran(2, 'failed'))
+    twice.at(3, ran(2, 'failed'))
+    expect(once.state?.outbox[0]?.id).toBe(twice.state?.outbox[0]?.id)
+    once.at(4, ran(4, 'success'))
+    expect(new Set(once.state?.outbox.map(({ id }) => id)).size).toBe(2)
+  })
+
+  it('has numbers, what to do, and the run', () => {
+    const watched = new Watched(alertWhen('run-failed'))
+    watched.at(
+      2,
+      ran(2, 'failed', {
+        error: 'The source does not answer.',
+        counts: { added: sampleCounts({ detected: 9, rejected: 4, delivered: 5 }) },
+      }),
+    )
+    expect(watched.state?.outbox[0]).toMatchObject({
+      title: 's: a run failed',
+      text: 'The source does not answer.',
+      todo: `\`sluice runs show ${idOf(2)}\` says more. Mend the cause, then \`sluice run s\`.`,
+      run: { id: idOf(2), status: 'failed', detected: 9, delivered: 5, notDelivered: 4 },
+    })
+  })
+
+  it('is given up if twenty others wait behind it, and that is counted', () => {
+    const watched = new Watched(alertWhen('run-failed'))
+    for (let minute = 1; minute <= 22; minute += 1)
+      watched.at(minute, ran(minute, minute % 2 === 0 ? 'success' : 'failed'))
+    expect(watched.told).toHaveLength(22)
+    expect([watched.state?.outbox.length, watched.state?.dropped]).toEqual([20, 2])
+  })
+})

@@ -1,0 +1,123 @@
+/** What is known of a sync when its alerts are evaluated. */
+import type { NoticeRun } from '@sluice/contracts/alert-views'
+import type { RunEvent } from '@sluice/contracts/records'
+import { OPS } from '@sluice/contracts/state'
+import { countsOf } from '@sluice/domain/counts'
+import { isEnded } from '@sluice/domain/run-status'
+import { tellsOfNoToken } from '@sluice/domain/no-token'
+import type { SyncRuns } from '@sluice/runs/runs-view'
+
+/** A certificate that a destination's connections depend on. */
+export interface CertificateFact {
+  readonly destination: string
+  /** Whose it is, for people: `the client certificate`, `the server's certificate`. */
+  readonly what: string
+  /** Ms since 1970. */
+  readonly expiresAt: number
+}
+
+export interface EndedRun {
+  readonly id: string
+  readonly status: 'success' | 'warning' | 'failed' | 'cancelled'
+  /** Null if it never began. */
+  readonly startedAt: number | null
+  readonly endedAt: number
+  readonly error: string | null
+  /** How many requests it sent. */
+  readonly requests: number
+  readonly figures: NoticeRun
+}
+
+export interface SyncFacts {
+  readonly sync: string
+  /** In the order in which they ended. */
+  readonly ended: readonly EndedRun[]
+  readonly running: {
+    readonly startedAt: number
+    /** What it waits for, while it sends nothing. */
+    readonly waits: readonly string[]
+    readonly figures: NoticeRun
+  } | null
+  readonly held: { readonly removed: number; readonly rows: number; readonly figures: NoticeRun } | null
+  /** Those of the sync's destination. */
+  readonly certificates: readonly CertificateFact[]
+  /** By the id of a run: how the destination refused the credentials, or why there were none. */
+  readonly refusals: ReadonlyMap<string, string>
+}
+
+/** The facts that stand in the view of `runs`. A reset is no run that says anything of a sync's health. */
+export function factsOfRuns(
+  sync: string,
+  runs: SyncRuns | undefined,
+): Pick<SyncFacts, 'sync' | 'ended' | 'running' | 'held'> {
+  const events = [...(runs?.events.values() ?? [])].filter(({ cause }) => cause !== 'reset')
+  const ended = events
+    .flatMap(event => {
+      const run = endedRun(event)
+      return run === null ? [] : [run]
+    })
+    .sort((a, b) => a.endedAt - b.endedAt || (a.id < b.id ? -1 : 1))
+  const running = events.find(({ status, startedAt }) => status === 'running' && startedAt !== null)
+  const held = events.find(({ status }) => status === 'held')
+  return {
+    sync,
+    ended,
+    running:
+      running === undefined
+        ? null
+        : {
+            startedAt: running.startedAt ?? 0,
+            waits: waitsOf(running, runs),
+            figures: figuresOf(running),
+          },
+    held:
+      held === undefined
+        ? null
+        : { removed: held.held?.removed ?? 0, rows: held.held?.rows ?? 0, figures: figuresOf(held) },
+  }
+}
+
+/** The certificates that were shown in the last run that opened connections. */
+export function shownCertificates(runs: SyncRuns | undefined, destination: string): CertificateFact[] {
+  const [last] = [...(runs?.events.values() ?? [])]
+    .filter(({ certificates }) => (certificates ?? []).length > 0)
+    .sort((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0))
+  return (last?.certificates ?? []).map(({ side, subject, expiresAt }) => {
+    return { destination, what: `the certificate of the ${side} (${subject})`, expiresAt }
+  })
+}
+
+/** The reason why a run waits for a token; null if it does not. */
+export function noTokenOf(waits: readonly string[]): string | null {
+  return waits.find(tellsOfNoToken) ?? null
+}
+
+function endedRun(event: RunEvent): EndedRun | null {
+  const { runId: id, status, startedAt, endedAt, error, counts } = event
+  if (!isEnded(status) || endedAt === null) return null
+  if (status === 'queued' || status === 'running' || status === 'held') return null
+  const requests = OPS.reduce((sum, op) => sum + countsOf(counts, op).requests, 0)
+  return { id, status, startedAt, endedAt, error, requests, figures: figuresOf(event) }
+}
+
+function waitsOf(event: RunEvent, runs: SyncRuns | undefined): string[] {
+  return [...(runs?.reports.values() ?? [])].flatMap(({ run, ended, waiting }) =>
+    run === event.run && !ended && typeof waiting === 'string' ? [waiting] : [],
+  )
+}
+
+function figuresOf({ runId: id, status, startedAt, endedAt, rowsInvalid, counts }: RunEvent): NoticeRun {
+  const sum = { detected: 0, delivered: 0, notDelivered: 0 }
+  for (const op of OPS) {
+    const of = countsOf(counts, op)
+    sum.detected += of.detected
+    sum.delivered += of.delivered
+    sum.notDelivered += of.rejected + of.unknown + of.unsent
+  }
+  return { id, status, startedAt: isoTime(startedAt), endedAt: isoTime(endedAt), ...sum, rowsInvalid }
+}
+
+/** Null, too, for an instant that no date has, as a stranger may write it. */
+function isoTime(ms: number | null): string | null {
+  return ms === null || Number.isNaN(new Date(ms).getTime()) ? null : new Date(ms).toISOString()
+}

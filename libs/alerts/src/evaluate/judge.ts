@@ -1,0 +1,174 @@
+/** What each condition of an alert makes of a run that ended, and of the present. */
+import type { AlertCondition } from '@sluice/contracts/specs/alert-specs'
+import type { NoticeRun } from '@sluice/contracts/alert-views'
+import { counted, lasting, percent, timeText } from '../notice/wording.ts'
+import { noTokenOf, type EndedRun, type SyncFacts } from './facts.ts'
+
+/** A certificate is renewed within this time. */
+export const CERTIFICATE_DAYS = 14
+const DAY_MS = 86_400_000
+
+/** Runs are looked at in the order of their ends, and then the present. */
+export type Step =
+  | { readonly kind: 'ended'; readonly run: EndedRun; readonly refusal: string | null }
+  | {
+      readonly kind: 'now'
+      readonly now: number
+      readonly facts: SyncFacts
+      /** The last success, or since when the sync is watched. */
+      readonly quietSince: number
+      readonly hadSuccess: boolean
+    }
+
+export type Verdict =
+  | { readonly kind: 'holds' | 'over'; readonly text: string; readonly run: NoticeRun | null }
+  /** It says nothing: the condition stays as it is. */
+  | { readonly kind: 'silent' }
+
+const SILENT: Verdict = { kind: 'silent' }
+
+/** Whether the condition holds after this step, and why. */
+export function judge(condition: AlertCondition, step: Step): Verdict {
+  if (condition === 'run-failed') return runFailed(step)
+  if (condition === 'held') return held(step)
+  if (condition === 'certificate-expiring') return certificateExpiring(step)
+  if (condition === 'auth-failing') return authFailing(step)
+  if ('rows-failed' in condition) return rowsFailed(condition['rows-failed'].share, step)
+  if ('slow' in condition) return slow(condition.slow.longerThan, step)
+  return silent(condition.silent.noSuccessFor, step)
+}
+
+/** When time alone may change the verdict on the present; null: never. */
+export function dueAt(condition: AlertCondition, step: Extract<Step, { kind: 'now' }>): number | null {
+  const { facts, now, quietSince } = step
+  const later = (at: number): number | null => (at > now ? at : null)
+  if (condition === 'certificate-expiring') {
+    const [first] = facts.certificates.map(({ expiresAt }) => expiresAt).sort((a, b) => a - b)
+    return first === undefined ? null : later(first - CERTIFICATE_DAYS * DAY_MS)
+  }
+  if (typeof condition === 'string') return null
+  if ('slow' in condition)
+    return facts.running === null ? null : later(facts.running.startedAt + condition.slow.longerThan + 1)
+  return 'silent' in condition ? later(quietSince + condition.silent.noSuccessFor) : null
+}
+
+/** True for a run that went through, whatever became of its rows. */
+function wentThrough({ status }: EndedRun): boolean {
+  return status === 'success' || status === 'warning'
+}
+
+function runFailed(step: Step): Verdict {
+  if (step.kind === 'now') return SILENT
+  const { run } = step
+  if (run.status === 'failed')
+    return { kind: 'holds', text: run.error ?? 'No reason is known.', run: run.figures }
+  if (!wentThrough(run)) return SILENT
+  return { kind: 'over', text: `A run went through again: it ended as ${run.status}.`, run: run.figures }
+}
+
+/** Rows that were not taken count, too: they did not arrive either. */
+function rowsFailed(share: number, step: Step): Verdict {
+  if (step.kind === 'now' || step.run.status === 'cancelled') return SILENT
+  const { run } = step
+  const { notDelivered, rowsInvalid, detected } = run.figures
+  const failed = notDelivered + rowsInvalid
+  const of = detected + rowsInvalid
+  if (failed > 0 && failed >= share * of) {
+    const invalid = rowsInvalid === 0 ? '' : ` (${counted(rowsInvalid, 'row')} of these could not be read)`
+    return {
+      kind: 'holds',
+      text: `${failed} of ${counted(of, 'row')} did not arrive: ${percent(failed, of)}${invalid}.`,
+      run: run.figures,
+    }
+  }
+  if (!wentThrough(run)) return SILENT
+  const text =
+    failed === 0
+      ? 'All rows of a run arrived again.'
+      : `Only ${percent(failed, of)} of the rows of a run did not arrive.`
+  return { kind: 'over', text, run: run.figures }
+}
+
+function held(step: Step): Verdict {
+  if (step.kind === 'ended') return SILENT
+  const { held: run } = step.facts
+  if (run === null) return { kind: 'over', text: 'No run waits for approval any more.', run: null }
+  return {
+    kind: 'holds',
+    text: `A run would remove ${run.removed} of ${counted(run.rows, 'row')} at the destination, and waits for approval.`,
+    run: run.figures,
+  }
+}
+
+function slow(longerThan: number, step: Step): Verdict {
+  if (step.kind === 'ended') {
+    const { run } = step
+    if (run.startedAt === null || run.status === 'cancelled') return SILENT
+    const took = run.endedAt - run.startedAt
+    if (took > longerThan)
+      return {
+        kind: 'holds',
+        text: `A run took ${lasting(took)}, longer than ${lasting(longerThan)}.`,
+        run: run.figures,
+      }
+    if (!wentThrough(run)) return SILENT
+    return {
+      kind: 'over',
+      text: `A run took ${lasting(took)}, not longer than ${lasting(longerThan)}.`,
+      run: run.figures,
+    }
+  }
+  const { running } = step.facts
+  if (running === null || step.now - running.startedAt <= longerThan) return SILENT
+  const waits = running.waits.length === 0 ? '' : ` It waits: ${running.waits.join('; ')}.`
+  return {
+    kind: 'holds',
+    text: `A run is under way for longer than ${lasting(longerThan)}.${waits}`,
+    run: running.figures,
+  }
+}
+
+function silent(noSuccessFor: number, step: Step): Verdict {
+  if (step.kind === 'ended') return SILENT
+  const { now, quietSince, hadSuccess } = step
+  if (now - quietSince < noSuccessFor)
+    return {
+      kind: 'over',
+      text: 'A run ended as success again.',
+      run: step.facts.ended.findLast(({ status }) => status === 'success')?.figures ?? null,
+    }
+  const last = hadSuccess ? `the last one ended at ${timeText(quietSince)}` : 'none was seen so far'
+  return {
+    kind: 'holds',
+    text: `No run ended as success for ${lasting(noSuccessFor)}: ${last}.`,
+    run: step.facts.ended.at(-1)?.figures ?? null,
+  }
+}
+
+function certificateExpiring(step: Step): Verdict {
+  if (step.kind === 'ended') return SILENT
+  const { now, facts } = step
+  const soon = facts.certificates
+    .filter(({ expiresAt }) => expiresAt - now <= CERTIFICATE_DAYS * DAY_MS)
+    .sort((a, b) => a.expiresAt - b.expiresAt)
+  if (soon.length === 0) return { kind: 'over', text: 'No certificate expires soon any more.', run: null }
+  const each = soon.map(({ what, destination, expiresAt }) => {
+    const when = expiresAt <= now ? 'expired at' : 'expires at'
+    return `${what} of the destination \`${destination}\` ${when} ${timeText(expiresAt)}`
+  })
+  const text = each.join('; ')
+  return { kind: 'holds', text: `${text.charAt(0).toUpperCase()}${text.slice(1)}.`, run: null }
+}
+
+function authFailing(step: Step): Verdict {
+  if (step.kind === 'now') {
+    const { running } = step.facts
+    const why = noTokenOf(running?.waits ?? [])
+    return why === null ? SILENT : { kind: 'holds', text: why, run: running?.figures ?? null }
+  }
+  const { run, refusal } = step
+  if (refusal !== null) return { kind: 'holds', text: refusal, run: run.figures }
+  // A run that sent nothing has shown no credentials.
+  if (!wentThrough(run) || run.requests === 0) return SILENT
+  return { kind: 'over', text: 'The destination takes the credentials again.', run: run.figures }
+}

@@ -1,0 +1,412 @@
+/**
+ * Watches syncs for the alerts that name them, and tells what begins and what is over. Exactly one process
+ * does it at a time: the owner of the one partition of the topic `alerts`, which fences its predecessor.
+ *
+ * A state is stored with its notices before one of them is told, and again without a notice once that was
+ * told. So a process that dies in between tells a notice again, with the same id, and none is lost.
+ */
+import type { AlertNotice } from '@sluice/contracts/alert-views'
+import { isSluiceError } from '@sluice/contracts/errors'
+import type { AlertSpec } from '@sluice/contracts/resources'
+import { endingOf, type Ends } from '@sluice/flow/ends'
+import { Notifier } from '@sluice/flow/notifier'
+import { sleep } from '@sluice/flow/sleep'
+import type { Holds } from '@sluice/holds/port'
+import type { FencedWriter, NewRecord } from '@sluice/message-log/port'
+import { isMember, ownPartitions } from '@sluice/partition/own-partitions'
+import { plainMarker } from '@sluice/partition/take-over'
+import { at, markerKey, SHARED_PARTITIONS, sharedTopics } from '@sluice/topics/topics'
+import type { AlertState, Trouble } from '../evaluate/alert-state.ts'
+import { evaluate, mustBeStored } from '../evaluate/evaluate.ts'
+import { tellNotice, type TellingDeps } from '../tell/tell-notice.ts'
+import type { AlertFigures } from './alert-figures.ts'
+import { readAlertStates, stateRecord, watchKey, type AlertLog, type KeptState } from './alert-records.ts'
+import { Courier, type Tried } from './courier.ts'
+import { KnownFacts, type KnownFactsDeps } from './known-facts.ts'
+import { readWatched, type AllWatched } from './watched.ts'
+
+/** Runs tell of their progress twice a second. They are looked at together. */
+const GATHER_MS = 250
+/** A clock may be set, and nobody tells of it. */
+const LONGEST_WAIT_MS = 60_000
+/** An append of more states is cut into several. */
+const MOST_RECORDS = 500
+const PAUSE_AFTER_SETBACK_MS = 5_000
+const AFTER_A_PAUSE = 'alerts are watched again after a pause'
+/** How long somebody waits for the notices of a command that has done its work. */
+const LAST_LOOK_MS = 10_000
+
+export interface KeepAlertsDeps extends AlertLog, TellingDeps, KnownFactsDeps {
+  readonly holds: Holds
+  readonly logger: {
+    info(fields: object, message: string): void
+    warn(fields: object, message: string): void
+  }
+  readonly figures: AlertFigures
+  /** How long to wait after a first failure to tell; default: 5 s. */
+  readonly firstPauseMs?: number
+  /** The syncs that are watched; absent: all. */
+  readonly only?: Pick<ReadonlySet<string>, 'has'>
+  /** True: when it drains, it looks once more and tells what there is, each notice once. */
+  readonly looksOnceMore?: boolean
+}
+
+/** Who watches now. */
+interface Tenure extends Ends {
+  /** False once another process may have taken over. Then nothing is told any more. */
+  readonly isCurrent: () => boolean
+}
+
+/**
+ * For a process that has the log to itself. Resolves once drained. It begins again after a failure that may
+ * pass, and rejects with any other.
+ */
+export async function keepAlertsAlone(deps: Omit<KeepAlertsDeps, 'holds'>, ends: Ends): Promise<void> {
+  const ending = endingOf(ends)
+  for (;;) {
+    try {
+      await new AlertKeeper(deps, { ...ends, isCurrent: () => true }).work()
+      return
+    } catch (error) {
+      if (ending.aborted) return
+      if (!isSluiceError(error) || !error.retryable) throw error
+      deps.logger.warn({ err: error }, AFTER_A_PAUSE)
+    }
+    await sleep(PAUSE_AFTER_SETBACK_MS, { signal: ending }).catch(() => undefined)
+    if (ending.aborted) return
+  }
+}
+
+/** For one of several processes. Resolves once drained. Rejects with a failure that no takeover mends. */
+export async function keepAlerts(deps: KeepAlertsDeps, ends: Ends): Promise<void> {
+  const { log, prefix, holds, logger } = deps
+  await ownPartitions({
+    ...{ log, holds, group: `${prefix}.alerts`, topic: sharedTopics(prefix).alerts },
+    holdOf: () => 'alerts',
+    work: worker => new AlertKeeper(deps, { ...worker, isCurrent: () => isMember(worker) }).work(),
+    onSetback: (_target, err) => logger.warn({ err }, AFTER_A_PAUSE),
+    ...ends,
+  })
+}
+
+class AlertKeeper {
+  readonly #deps: Omit<KeepAlertsDeps, 'holds'>
+  readonly #tenure: Tenure
+  readonly #states = new Map<string, KeptState>()
+  /** As they are stored. */
+  readonly #stored = new Map<string, AlertState>()
+  readonly #couriers = new Map<string, Courier>()
+  readonly #tried: Tried[] = []
+  readonly #changes = new Notifier()
+  readonly #facts: KnownFacts
+  readonly #tellable: AbortSignal
+  /** Aborts what it does beside its loop. */
+  readonly #stop = new AbortController()
+  /** Aborts what is on its way to a target. */
+  readonly #givingUp = new AbortController()
+  #failure: unknown = null
+  #isStale = true
+  /** The syncs that it has watched, if it does not watch all. */
+  readonly #mine = new Set<string>()
+  #all: AllWatched = { watched: [], knows: () => true }
+
+  constructor(deps: Omit<KeepAlertsDeps, 'holds'>, tenure: Tenure) {
+    this.#deps = deps
+    this.#tenure = tenure
+    this.#facts = new KnownFacts(deps)
+    this.#tellable = AbortSignal.any([tenure.abort, this.#givingUp.signal])
+  }
+
+  async work(): Promise<void> {
+    const { log, prefix, runs } = this.#deps
+    // One that looks once more begins though its command has done its work already.
+    const signal = this.#deps.looksOnceMore === true ? this.#tenure.abort : endingOf(this.#tenure)
+    await using writer = await log.openWriter(`${prefix}.alerts`, { signal })
+    const marker = this.#deps.io.encode('Marker', plainMarker('takeover', '', -1))
+    const record = { key: markerKey('takeover', 'alerts'), value: marker }
+    const { alerts } = sharedTopics(prefix)
+    await writer.append(at(alerts, 0), [this.#deps.io.signed(alerts, record)], { signal })
+    for (const [key, kept] of await readAlertStates(this.#deps, signal)) {
+      this.#states.set(key, kept)
+      this.#stored.set(key, kept.state)
+    }
+    for (let partition = 0; partition < SHARED_PARTITIONS; partition += 1)
+      await runs.caughtUp(partition, { signal })
+    const watching = [this.#watchRuns(), this.#watchResources()]
+    try {
+      await this.#loop(writer)
+      if (this.#deps.looksOnceMore === true) await this.#lastLook(writer)
+    } finally {
+      this.#stop.abort()
+      await Promise.allSettled(watching)
+      await Promise.all([...this.#couriers.values()].map(courier => courier.idle()))
+      if (writer.state === 'open' && !this.#tenure.abort.aborted)
+        await this.#takeTried(writer, this.#tenure.abort).catch(() => undefined)
+    }
+  }
+
+  async #loop(writer: FencedWriter): Promise<void> {
+    const { drain, abort } = this.#tenure
+    const signal = endingOf(this.#tenure)
+    try {
+      while (!signal.aborted) {
+        const seen = this.#changes.version
+        const dueAt = await this.#look(writer, abort)
+        await this.#wait(seen, dueAt, signal)
+      }
+    } catch (error) {
+      if (!drain.aborted && !abort.aborted) throw error
+      if (writer.state !== 'open') throw error
+    }
+  }
+
+  /** Resolves once something has changed, or that time has come. */
+  async #wait(seen: number, dueAt: number | null, signal: AbortSignal): Promise<void> {
+    const { now } = this.#deps
+    const untilMs = Math.min(Math.max((dueAt ?? Infinity) - now(), GATHER_MS), LONGEST_WAIT_MS)
+    const woken = new AbortController()
+    const waiting = AbortSignal.any([signal, woken.signal])
+    await Promise.race([
+      this.#changes.after(seen, { signal: waiting }),
+      sleep(untilMs, { signal: waiting }),
+    ]).catch((error: unknown) => {
+      if (!signal.aborted) throw error
+    })
+    woken.abort()
+    if (!signal.aborted) await sleep(GATHER_MS, { signal }).catch(() => undefined)
+  }
+
+  /**
+   * What ended by now is evaluated, and each notice is tried once. A notice that nobody takes in time is left
+   * to the next process.
+   */
+  async #lastLook(writer: FencedWriter): Promise<void> {
+    const timer = setTimeout(() => this.#givingUp.abort(new Error('nobody waits any longer')), LAST_LOOK_MS)
+    try {
+      await this.#lookAndTell(writer)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async #lookAndTell(writer: FencedWriter): Promise<void> {
+    const { abort } = this.#tenure
+    const { runs } = this.#deps
+    for (let partition = 0; partition < SHARED_PARTITIONS; partition += 1)
+      await runs.caughtUp(partition, { signal: abort })
+    for (let more = true; more;) {
+      await this.#look(writer, abort)
+      await Promise.all([...this.#couriers.values()].map(courier => courier.idle()))
+      more = this.#tried.some(({ trouble }) => trouble === null)
+    }
+    await this.#takeTried(writer, abort)
+  }
+
+  /**
+   * Evaluates everything, stores what is new, and lets the couriers tell. Resolves with when to look again.
+   */
+  async #look(writer: FencedWriter, signal: AbortSignal): Promise<number | null> {
+    if (this.#failure !== null) throw this.#failure
+    await this.#takeTried(writer, signal)
+    if (this.#isStale) await this.#readWatched(writer, signal)
+    const news = new Map<string, KeptState>()
+    let dueAt: number | null = null
+    const isDue = (when: number | null): void => {
+      if (when !== null) dueAt = Math.min(dueAt ?? when, when)
+    }
+    for (const watched of this.#watched()) {
+      const { alert, sync } = watched
+      const key = watchKey({ alert: alert.name, sync })
+      const before = this.#states.get(key)?.state ?? null
+      const facts = await this.#facts.of(watched, before, signal)
+      const { state, notices, dueAt: due } = evaluate({ alert, facts, state: before, now: this.#deps.now() })
+      isDue(due)
+      const outbox = await this.#facts.completed(state, notices, signal)
+      const kept = { alert: alert.name, sync, state: { ...state, outbox } }
+      this.#states.set(key, kept)
+      if (mustBeStored(this.#stored.get(key) ?? null, kept.state)) news.set(key, kept)
+    }
+    await this.#store(writer, [...news], signal)
+    this.#tell()
+    for (const courier of this.#couriers.values()) isDue(courier.nextAt)
+    this.#showFigures()
+    return dueAt
+  }
+
+  /** The set of syncs that are watched may have grown. A sync is watched to the end. */
+  #watched(): AllWatched['watched'] {
+    const { only } = this.#deps
+    if (only === undefined) return this.#all.watched
+    for (const { sync } of this.#all.watched) if (only.has(sync)) this.#mine.add(sync)
+    return this.#all.watched.filter(({ sync }) => this.#mine.has(sync))
+  }
+
+  async #readWatched(writer: FencedWriter, signal: AbortSignal): Promise<void> {
+    this.#isStale = false
+    const before = new Map(this.#all.watched.map(({ alert }) => [alert.name, JSON.stringify(alert)]))
+    const all = await readWatched(this.#deps, signal)
+    this.#all = all
+    for (const { alert } of this.#all.watched) {
+      const was = before.get(alert.name)
+      if (was !== undefined && was !== JSON.stringify(alert)) this.#couriers.get(alert.name)?.hurry()
+    }
+    const gone = [...this.#states.values()].filter(watch => !all.knows(watch))
+    if (gone.length === 0) return
+    const { alerts } = sharedTopics(this.#deps.prefix)
+    const tombstones = gone.map(watch => stateRecord(this.#deps, watch, null))
+    for (const some of slices(tombstones)) await writer.append(at(alerts, 0), some, { signal })
+    for (const watch of gone) {
+      this.#states.delete(watchKey(watch))
+      this.#stored.delete(watchKey(watch))
+      this.#deps.figures.gone(watch.alert)
+    }
+  }
+
+  async #store(
+    writer: FencedWriter,
+    news: readonly (readonly [string, KeptState])[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { alerts } = sharedTopics(this.#deps.prefix)
+    const records = news.map(([, kept]) => stateRecord(this.#deps, kept, kept.state))
+    for (const some of slices(records)) await writer.append(at(alerts, 0), some, { signal })
+    for (const [key, { state }] of news) this.#stored.set(key, state)
+  }
+
+  /** Stores what became of the tries since the last time. */
+  async #takeTried(writer: FencedWriter, signal: AbortSignal): Promise<void> {
+    const news = new Map<string, KeptState>()
+    for (const { key, notice, trouble } of this.#tried.splice(0)) {
+      const kept = this.#states.get(key)
+      if (kept === undefined) continue
+      const state =
+        trouble === null
+          ? {
+              ...kept.state,
+              outbox: kept.state.outbox.filter(({ id }) => id !== notice.id),
+              trouble: null,
+              lastSent: { id: notice.id, at: this.#deps.now() },
+            }
+          : { ...kept.state, trouble }
+      const next = { ...kept, state }
+      this.#states.set(key, next)
+      news.set(key, next)
+    }
+    await this.#store(writer, [...news], signal)
+  }
+
+  /** Offers each courier the oldest notice of its alert. A notice is stored by then. */
+  #tell(): void {
+    if (!this.#tenure.isCurrent()) return
+    for (const [key, alert, notice] of this.#oldest()) {
+      if (this.#tried.some(tried => tried.notice.id === notice.id)) continue
+      this.#courierOf(alert.name).offer(alert, key, notice)
+    }
+  }
+
+  /** By alert, its oldest notice. */
+  #oldest(): readonly (readonly [string, AlertSpec, AlertNotice])[] {
+    const oldest = new Map<string, readonly [string, AlertSpec, AlertNotice]>()
+    for (const { alert, sync } of this.#watched()) {
+      const key = watchKey({ alert: alert.name, sync })
+      const notice = this.#states.get(key)?.state.outbox[0]
+      if (notice === undefined) continue
+      const known = oldest.get(alert.name)
+      if (known === undefined || notice.at < known[2].at) oldest.set(alert.name, [key, alert, notice])
+    }
+    return [...oldest.values()]
+  }
+
+  #courierOf(name: string): Courier {
+    const known = this.#couriers.get(name)
+    if (known !== undefined) return known
+    const courier = new Courier(this.#troubleOf(name), {
+      now: this.#deps.now,
+      firstPauseMs: this.#deps.firstPauseMs,
+      tell: (alert, notice) => tellNotice(alert, notice, this.#deps, { signal: this.#tellable }),
+      onTried: tried => {
+        this.#tried.push(tried)
+        this.#noteTry(name, tried)
+        this.#changes.notify()
+      },
+      onFault: error => {
+        if (!this.#tellable.aborted) this.#failure = error
+        this.#changes.notify()
+      },
+    })
+    this.#couriers.set(name, courier)
+    return courier
+  }
+
+  /** The trouble that was stored last, of all syncs of the alert. */
+  #troubleOf(name: string): Trouble | null {
+    const all = [...this.#states.values()].flatMap(({ alert, state }) =>
+      alert === name && state.trouble !== null ? [state.trouble] : [],
+    )
+    return all.sort((a, b) => b.nextAt - a.nextAt)[0] ?? null
+  }
+
+  #noteTry(alert: string, { notice, trouble }: Tried): void {
+    const { logger, figures } = this.#deps
+    const { id, sync, condition, state } = notice
+    figures.tried(alert, trouble === null ? 'told' : 'failed')
+    if (trouble === null) logger.info({ alert, sync, condition, state, id }, 'an alert was told')
+    else
+      logger.warn(
+        { alert, sync, condition, state, id, tries: trouble.tries, why: trouble.error },
+        'an alert cannot be told for now',
+      )
+  }
+
+  #showFigures(): void {
+    const firing = new Map<string, number>()
+    const waiting = new Map<string, number>()
+    for (const { alert, state } of this.#states.values()) {
+      firing.set(alert, (firing.get(alert) ?? 0) + Object.keys(state.firing).length)
+      waiting.set(alert, (waiting.get(alert) ?? 0) + state.outbox.length)
+    }
+    for (const [alert, count] of firing) this.#deps.figures.firing(alert, count)
+    for (const [alert, count] of waiting) this.#deps.figures.undelivered(alert, count)
+  }
+
+  async #watchRuns(): Promise<void> {
+    const { runs } = this.#deps
+    const { signal } = this.#stop
+    try {
+      for (let seen = runs.changes.version; !signal.aborted; seen = runs.changes.version) {
+        await runs.until(() => runs.changes.version !== seen, { signal })
+        this.#changes.notify()
+      }
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  async #watchResources(): Promise<void> {
+    const { log, prefix } = this.#deps
+    const { signal } = this.#stop
+    const target = at(sharedTopics(prefix).resources, 0)
+    try {
+      const { end } = await log.offsets(target, { signal })
+      this.#isStale = true
+      for await (const _batch of log.read(target, { from: end, signal })) {
+        this.#isStale = true
+        this.#changes.notify()
+      }
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#stop.signal.aborted) return
+    this.#failure ??= error
+    this.#changes.notify()
+  }
+}
+
+function slices(records: readonly NewRecord[]): readonly (readonly NewRecord[])[] {
+  return Array.from({ length: Math.ceil(records.length / MOST_RECORDS) }, (_, index) =>
+    records.slice(index * MOST_RECORDS, (index + 1) * MOST_RECORDS),
+  )
+}

@@ -1,0 +1,111 @@
+/** What is known of a sync at an evaluation, with what has to be read for it: the errors of runs. */
+import type { AlertNotice } from '@sluice/contracts/alert-views'
+import type { SecretFor } from '@sluice/contracts/secret-references'
+import type { ErrorGroup } from '@sluice/domain/error-groups'
+import { tellsOfNoToken } from '@sluice/domain/no-token'
+import { RecentMap } from '@sluice/flow/recent-map'
+import type { RunsView } from '@sluice/runs/runs-view'
+import type { AlertState } from '../evaluate/alert-state.ts'
+import { factsOfRuns, shownCertificates, type EndedRun, type SyncFacts } from '../evaluate/facts.ts'
+import { ownCertificates, type Watched } from './watched.ts'
+
+/** Runs whose errors are remembered. */
+const ERRORS_KEPT = 200
+
+export interface KnownFactsDeps {
+  readonly runs: RunsView
+  readonly secretFor: SecretFor
+  /** The errors of a run that ended, the most frequent first. */
+  readonly errorsOf: (
+    of: { readonly sync: string; readonly run: string },
+    signal: AbortSignal,
+  ) => Promise<readonly ErrorGroup[]>
+  /** Where people find the console; null if nobody has said. */
+  readonly publicUrl: string | null
+}
+
+export class KnownFacts {
+  readonly #deps: KnownFactsDeps
+  readonly #errors = new RecentMap<string, readonly ErrorGroup[]>({ limit: ERRORS_KEPT })
+
+  constructor(deps: KnownFactsDeps) {
+    this.#deps = deps
+  }
+
+  /** Reads the errors of runs that ended since the state, where they matter. */
+  async of(
+    { alert, sync, destination }: Watched,
+    before: AlertState | null,
+    signal: AbortSignal,
+  ): Promise<SyncFacts> {
+    const { runs, secretFor } = this.#deps
+    const facts = factsOfRuns(sync, runs.of(sync))
+    const wantsCertificates = alert.when.includes('certificate-expiring') && destination !== null
+    const certificates = wantsCertificates
+      ? [...ownCertificates(destination, secretFor), ...shownCertificates(runs.of(sync), destination.name)]
+      : []
+    const refusals = new Map<string, string>()
+    if (alert.when.includes('auth-failing'))
+      for (const run of newlyEnded(facts.ended, before)) {
+        const why = refusalIn(await this.#errorsOf(sync, run.id, signal))
+        if (why !== null) refusals.set(run.id, why)
+      }
+    return { ...facts, certificates, refusals }
+  }
+
+  async #errorsOf(sync: string, run: string, signal: AbortSignal): Promise<readonly ErrorGroup[]> {
+    const known = this.#errors.get(run)
+    if (known !== undefined) return known
+    const errors = await this.#deps.errorsOf({ sync, run }, signal)
+    this.#errors.set(run, errors)
+    return errors
+  }
+
+  /** The outbox, in which the new notices have the errors of their runs, and a link. */
+  async completed(
+    { outbox }: AlertState,
+    notices: readonly AlertNotice[],
+    signal: AbortSignal,
+  ): Promise<AlertNotice[]> {
+    const completed = new Map<string, AlertNotice>()
+    for (const notice of notices) {
+      const { sync, run, state } = notice
+      const groups =
+        state === 'firing' && sync !== null && run !== null && run.endedAt !== null
+          ? await this.#errorsOf(sync, run.id, signal)
+          : []
+      const errors = groups.slice(0, 3).map(({ error, count, key, status }) => {
+        const message = error ?? (status === null ? 'no reason is known' : `HTTP ${status}`)
+        return { message, rows: count, key }
+      })
+      completed.set(notice.id, { ...notice, errors, link: this.#linkOf(notice) })
+    }
+    return outbox.map(notice => completed.get(notice.id) ?? notice)
+  }
+
+  #linkOf({ sync, run }: AlertNotice): string | null {
+    const { publicUrl } = this.#deps
+    if (publicUrl === null) return null
+    return run === null ? `${publicUrl}/syncs/${sync ?? ''}` : `${publicUrl}/runs/${run.id}`
+  }
+}
+
+/** The runs that an evaluation looks at, of those that may have shown credentials in vain. */
+function newlyEnded(ended: readonly EndedRun[], before: AlertState | null): readonly EndedRun[] {
+  const since = before?.seen?.endedAt ?? -1
+  const news =
+    before === null
+      ? ended.filter(({ status }) => status !== 'cancelled').slice(-1)
+      : ended.filter(({ endedAt }) => endedAt >= since)
+  return news.filter(({ status, figures }) => status !== 'success' && figures.notDelivered > 0)
+}
+
+const UNAUTHORIZED = 401
+
+/** How the destination refused the credentials, in a sentence; null if it did not. */
+function refusalIn(errors: readonly ErrorGroup[]): string | null {
+  const group = errors.find(
+    ({ status, error }) => status === UNAUTHORIZED || (error !== null && tellsOfNoToken(error)),
+  )
+  return group === undefined ? null : (group.error ?? `HTTP ${UNAUTHORIZED}`)
+}

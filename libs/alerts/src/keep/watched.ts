@@ -1,0 +1,93 @@
+/** What there is to watch: the alerts, the syncs that each has, and where their certificates are. */
+import { X509Certificate } from 'node:crypto'
+import type { AlertSpec, DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
+import { isSluiceError } from '@sluice/contracts/errors'
+import { fillSecrets, type SecretFor } from '@sluice/contracts/secret-references'
+import { useByDestination } from '@sluice/domain/secret-uses'
+import { parseResource } from '@sluice/resources/parse-documents'
+import { readResources } from '@sluice/resources/stored-documents'
+import type { CertificateFact } from '../evaluate/facts.ts'
+import { watchKey, type AlertLog, type Watch } from './alert-records.ts'
+
+export interface Watched {
+  readonly alert: AlertSpec
+  readonly sync: string
+  readonly destination: DestinationSpec | null
+}
+
+export interface AllWatched {
+  readonly watched: readonly Watched[]
+  /** True for an alert and a sync that are there, even if one of them cannot be read. */
+  readonly knows: (watch: Watch) => boolean
+}
+
+/** Reads the resources as they are stored. */
+export async function readWatched(deps: AlertLog, signal: AbortSignal): Promise<AllWatched> {
+  const stored = await readResources(deps, { signal })
+  const specs = new Map<string, ResourceSpec>()
+  for (const [key, { kind, spec }] of stored)
+    if (kind === 'alert' || kind === 'sync' || kind === 'destination') addReadable(specs, key, spec)
+  const syncs = [...specs.values()].filter(spec => spec.kind === 'sync')
+  const watched: Watched[] = []
+  for (const alert of specs.values()) {
+    if (alert.kind !== 'alert') continue
+    for (const sync of syncs) {
+      if (alert.syncs !== 'all' && !alert.syncs.includes(sync.name)) continue
+      const destination = specs.get(`destination/${sync.destination}`)
+      watched.push({
+        alert,
+        sync: sync.name,
+        destination: destination?.kind === 'destination' ? destination : null,
+      })
+    }
+  }
+  const watches = new Set(watched.map(({ alert, sync }) => watchKey({ alert: alert.name, sync })))
+  const isUnreadable = (kind: string, name: string): boolean =>
+    stored.has(`${kind}/${name}`) && !specs.has(`${kind}/${name}`)
+  return {
+    watched,
+    knows: watch =>
+      watches.has(watchKey(watch)) || isUnreadable('alert', watch.alert) || isUnreadable('sync', watch.sync),
+  }
+}
+
+function addReadable(specs: Map<string, ResourceSpec>, key: string, spec: string): void {
+  try {
+    specs.set(key, parseResource(spec))
+  } catch (error) {
+    if (!isSluiceError(error, 'corrupt')) throw error
+  }
+}
+
+const WHAT = { cert: 'the client certificate', ca: 'a certificate in `tls.ca`' } as const
+
+/** When the certificates expire that stand in a destination. Those that cannot be read here say nothing. */
+export function ownCertificates(destination: DestinationSpec, secretFor: SecretFor): CertificateFact[] {
+  const { tls, name } = destination
+  const use = useByDestination(destination)
+  if (tls === undefined || use === null) return []
+  return (['cert', 'ca'] as const).flatMap(field => {
+    const text = tls[field]
+    if (text === undefined) return []
+    try {
+      const pem = fillSecrets(text, secret => secretFor(secret, use))
+      return expiriesIn(pem).map(expiresAt => ({ destination: name, what: WHAT[field], expiresAt }))
+    } catch (error) {
+      if (isSluiceError(error, 'config')) return []
+      throw error
+    }
+  })
+}
+
+/** Those of all certificates of a text in PEM, in ms since 1970. */
+function expiriesIn(pem: string): number[] {
+  const texts = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? []
+  return texts.flatMap(text => {
+    try {
+      const at = Date.parse(new X509Certificate(text).validTo)
+      return Number.isNaN(at) ? [] : [at]
+    } catch {
+      return []
+    }
+  })
+}

@@ -1,0 +1,96 @@
+/** What an alert says. */
+import type { AlertNotice, NoticeRun } from '@sluice/contracts/alert-views'
+import type { AlertConditionName } from '@sluice/contracts/specs/alert-specs'
+import { lasting } from './wording.ts'
+
+/** A condition that began, or is over. */
+export interface Told {
+  readonly condition: AlertConditionName
+  readonly state: 'firing' | 'recovered'
+  readonly at: number
+  readonly since: number
+  readonly text: string
+  readonly run: NoticeRun | null
+}
+
+const BEGUN: { readonly [C in AlertConditionName]: string } = {
+  'run-failed': 'a run failed',
+  'rows-failed': 'rows did not arrive',
+  held: 'a run waits for approval',
+  slow: 'a run takes long',
+  silent: 'no run succeeds',
+  'certificate-expiring': 'a certificate expires',
+  'auth-failing': 'the destination refuses the credentials',
+}
+
+const OVER: { readonly [C in AlertConditionName]: string } = {
+  'run-failed': 'runs go through again',
+  'rows-failed': 'rows arrive again',
+  held: 'no run waits for approval any more',
+  slow: 'runs are fast enough again',
+  silent: 'a run succeeded again',
+  'certificate-expiring': 'no certificate expires soon any more',
+  'auth-failing': 'the destination takes the credentials again',
+}
+
+interface NoticeOptions {
+  readonly id: string
+  readonly alert: string
+  readonly sync: string
+  readonly told: Told
+  readonly now: number
+}
+
+/** The notice without the errors of the run and without a link, which need more than the state. */
+export function noticeOf({ id, alert, sync, told, now }: NoticeOptions): AlertNotice {
+  const { condition, state, at, since, text, run } = told
+  const isOver = state === 'recovered'
+  const after = isOver ? ` after ${lasting(at - since)}` : ''
+  return {
+    ...{ id, alert, sync, condition, state, run, text },
+    at: new Date(now).toISOString(),
+    since: new Date(since).toISOString(),
+    title: `${sync}: ${(isOver ? OVER : BEGUN)[condition]}${after}`,
+    todo: isOver ? null : todoOf(condition, { sync, run: run?.id ?? null }),
+    errors: [],
+    link: null,
+  }
+}
+
+/** A notice that says only that notices arrive. */
+export function testNotice(
+  of: Pick<AlertNotice, 'id' | 'alert' | 'link'> & { readonly now: number },
+): AlertNotice {
+  const at = new Date(of.now).toISOString()
+  return {
+    ...{ id: of.id, alert: of.alert, link: of.link, at, since: at },
+    ...{ sync: null, condition: null, state: 'test', run: null, errors: [], todo: null },
+    title: `Test of the alert ${of.alert}`,
+    text: 'Nothing has happened. Somebody asked for this notice, to see that notices arrive.',
+  }
+}
+
+function todoOf(
+  condition: AlertConditionName,
+  of: { readonly sync: string; readonly run: string | null },
+): string {
+  const show = of.run === null ? `\`sluice runs ${of.sync}\`` : `\`sluice runs show ${of.run}\``
+  switch (condition) {
+    case 'run-failed':
+      return `${show} says more. Mend the cause, then \`sluice run ${of.sync}\`.`
+    case 'rows-failed':
+      return `\`sluice failed ${of.sync}\` lists the rows. The next run tries them again.`
+    case 'held':
+      return `${show} has some of the rows. \`sluice approve ${of.run ?? 'RUN'}\` lets them go, \`sluice cancel ${of.run ?? 'RUN'}\` keeps them.`
+    case 'slow':
+      return `${show} says what it waits for. \`sluice cancel ${of.run ?? 'RUN'}\` ends it in good order.`
+    case 'silent':
+      return `\`sluice runs ${of.sync}\` lists its runs. If there are none, see whether its schedule, and the services, are at work.`
+    case 'certificate-expiring':
+      return 'Renew the certificate, and put it where the destination names it in `tls`.'
+    case 'auth-failing':
+      return 'Set the secret again with `sluice secret set NAME`, or log in again with `sluice auth DESTINATION`.'
+    default:
+      return condition satisfies never
+  }
+}

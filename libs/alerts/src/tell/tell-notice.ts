@@ -1,0 +1,135 @@
+/** Tells a notice to whom its alert names, once. */
+import type { AlertNotice } from '@sluice/contracts/alert-views'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import type { AlertSpec } from '@sluice/contracts/resources'
+import { fillSecrets, type SecretFor, type SecretUse } from '@sluice/contracts/secret-references'
+import { smtpAddress, type AlertTarget } from '@sluice/contracts/specs/alert-specs'
+import { withoutBrackets } from '@sluice/contracts/specs/http-texts'
+import type { HttpSender } from '@sluice/http-sender/port'
+import { redactText } from '@sluice/secrets/redact'
+import { htmlText, plainText, slackText, subjectOf } from '../notice/notice-texts.ts'
+import type { MailSender } from '../port.ts'
+import { signWebhook } from './sign-webhook.ts'
+
+/** Standard Webhooks advises 15 to 30 seconds. */
+const TIMEOUT_MS = 20_000
+const MOST_CHARACTERS = 300
+const USER_AGENT = 'sluice'
+
+export interface TellingDeps {
+  readonly sender: HttpSender
+  readonly mailer: MailSender
+  readonly secretFor: SecretFor
+  /** Whether an alert that says nothing of it may tell addresses that are not public. */
+  readonly allowPrivateNetwork: boolean
+  /** Ms since 1970. */
+  readonly now: () => number
+}
+
+/**
+ * Resolves with null once the notice was taken, and with the reason otherwise, in which no secret stands.
+ * Rejects only with the signal's reason, when aborted.
+ */
+export async function tellNotice(
+  { to, allowPrivateNetwork }: Pick<AlertSpec, 'to' | 'allowPrivateNetwork'>,
+  notice: AlertNotice,
+  deps: TellingDeps,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<string | null> {
+  const used: string[] = []
+  const secretFor: SecretFor = (name, use) => {
+    const value = deps.secretFor(name, use)
+    used.push(value, encodeURIComponent(value))
+    return value
+  }
+  const network = allowPrivateNetwork ?? deps.allowPrivateNetwork
+  try {
+    const why = await told(to, notice, { ...deps, secretFor, allowPrivateNetwork: network }, signal)
+    // A secret that is cut in two could not be found.
+    return why === null ? null : redactText(why, used, { cut: true }).slice(0, MOST_CHARACTERS)
+  } catch (error) {
+    signal.throwIfAborted()
+    // A secret that is missing, or may not go there.
+    if (isSluiceError(error, 'config')) return redactText(error.message, used)
+    throw error
+  }
+}
+
+async function told(
+  to: AlertTarget,
+  notice: AlertNotice,
+  deps: TellingDeps,
+  signal: AbortSignal,
+): Promise<string | null> {
+  if ('email' in to) return await mailed(to.email, notice, deps, signal)
+  if ('slack' in to) {
+    const use = useOf(to.slack.url)
+    const url = fillSecrets(to.slack.url, name => deps.secretFor(name, use))
+    return await posted({ url, body: slackText(notice), headers: {} }, deps, signal)
+  }
+  const use = useOf(to.webhook.url)
+  const fill = (text: string): string => fillSecrets(text, name => deps.secretFor(name, use))
+  const body = JSON.stringify({ type: `alert.${notice.state}`, timestamp: notice.at, data: notice })
+  const signed = { id: notice.id, at: deps.now(), body, secret: fill(to.webhook.secret) }
+  return await posted({ url: fill(to.webhook.url), body, headers: { ...signWebhook(signed) } }, deps, signal)
+}
+
+interface Post {
+  readonly url: string
+  readonly body: string
+  readonly headers: { readonly [name: string]: string }
+}
+
+async function posted(
+  { url, body, headers }: Post,
+  { sender, allowPrivateNetwork }: TellingDeps,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const result = await sender.send({
+    ...{ method: 'POST', url, timeoutMs: TIMEOUT_MS, signal },
+    headers: { ...headers, 'content-type': 'application/json; charset=utf-8', 'user-agent': USER_AGENT },
+    body: new TextEncoder().encode(body),
+    connection: { allowPrivateNetwork },
+  })
+  if (result.kind === 'failed') return result.error
+  if (result.status >= 200 && result.status < 300) return null
+  return `HTTP ${result.status}: ${result.body.trim()}`
+}
+
+async function mailed(
+  { smtp, from, to }: Extract<AlertTarget, { email: unknown }>['email'],
+  notice: AlertNotice,
+  { mailer, secretFor, allowPrivateNetwork }: TellingDeps,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const address = smtpAddress(smtp)
+  if (address === null) throw new SluiceError('config', 'The mail server of the alert is no URL of SMTP.')
+  const { host, port, secure, user, password } = address
+  // A password goes only over TLS whose certificate is checked, unless it stays on this machine.
+  const requireTls = !secure && password !== null && !isLoopback(host)
+  const use: SecretUse = { as: 'alert', host: withoutBrackets(host), port, tls: secure || requireTls }
+  const fill = (text: string): string => fillSecrets(text, name => secretFor(name, use))
+  const login = user === null ? null : { user: fill(user), password: fill(password ?? '') }
+  return await mailer.send(
+    {
+      server: { host, port, secure, requireTls, login, allowPrivateNetwork },
+      ...{ from, to: [to].flat(), id: notice.id },
+      ...{ subject: subjectOf(notice), text: plainText(notice), html: htmlText(notice) },
+    },
+    { signal },
+  )
+}
+
+const PORTS: { readonly [protocol: string]: number } = { 'http:': 80, 'https:': 443 }
+
+/** The server that a URL leads to, whose host holds no secret. */
+function useOf(text: string): SecretUse {
+  const url = URL.parse(fillSecrets(text, () => 'secret'))
+  if (url === null) throw new SluiceError('config', 'The URL of the alert is none.')
+  const port = url.port === '' ? (PORTS[url.protocol] ?? 0) : Number(url.port)
+  return { as: 'alert', host: withoutBrackets(url.hostname), port, tls: url.protocol === 'https:' }
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host)
+}

@@ -1,0 +1,64 @@
+/** Alerts as people see them, and tests of them. */
+import { randomBytes } from 'node:crypto'
+import type { AlertsView, AlertTestedView } from '@sluice/contracts/alert-views'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { AlertSpec, ResourceSpec } from '@sluice/contracts/resources'
+import { shownTarget } from '@sluice/contracts/specs/alert-specs'
+import { nearestName } from '@sluice/domain/nearest-name'
+import { readAlertStates } from '@sluice/alerts/keep/alert-records'
+import { alertsViewOf } from '@sluice/alerts/keep/alerts-view'
+import { testNotice } from '@sluice/alerts/notice/notice-of'
+import { tellNotice, type TellingDeps } from '@sluice/alerts/tell/tell-notice'
+import type { Vault } from '@sluice/vault/vault'
+import type { Pipeline } from './pipeline.ts'
+
+export type OpenTelling = (vault: Vault | null) => Promise<TellingDeps & AsyncDisposable>
+
+/** The alerts among the resources. `pipeline` is null where nothing ever ran. */
+export async function alertsOf(
+  resources: readonly ResourceSpec[],
+  pipeline: Pick<Pipeline, 'log' | 'io' | 'prefix'> | null,
+  signal: AbortSignal,
+): Promise<AlertsView> {
+  const states = pipeline === null ? [] : (await readAlertStates(pipeline, signal)).values()
+  return alertsViewOf(alertsIn(resources), states)
+}
+
+/** Tells a test notice. Throws as the port has it. */
+export async function testAlert(
+  name: string,
+  of: {
+    readonly resources: readonly ResourceSpec[]
+    readonly openTelling: OpenTelling
+    readonly vault: Vault | null
+    readonly signal: AbortSignal
+  },
+): Promise<AlertTestedView> {
+  const { signal } = of
+  const alerts = alertsIn(of.resources)
+  const alert = alerts.find(each => each.name === name)
+  if (alert === undefined) throw unknownAlert(name, alerts)
+  await using telling = await of.openTelling(of.vault)
+  const id = `msg_${randomBytes(16).toString('hex')}`
+  const notice = testNotice({ id, alert: name, link: null, now: telling.now() })
+  const why = await tellNotice(alert, notice, telling, { signal })
+  const to = shownTarget(alert.to)
+  if (why === null) return { alert: name, to, id }
+  throw new SluiceError('unreachable', `The alert \`${name}\` could not be told to ${to}: ${why}`)
+}
+
+function alertsIn(resources: readonly ResourceSpec[]): AlertSpec[] {
+  return resources.filter(spec => spec.kind === 'alert')
+}
+
+function unknownAlert(name: string, alerts: readonly AlertSpec[]): SluiceError {
+  const names = alerts.map(alert => alert.name)
+  const near = nearestName(name, names)
+  const hint =
+    near !== null
+      ? `did you mean \`${near}\`?`
+      : names.length === 0
+        ? 'the project has no alert.'
+        : `the alerts are ${names.map(each => `\`${each}\``).join(', ')}.`
+  return new SluiceError('not-found', `There is no alert \`${name}\`: ${hint}`)
+}

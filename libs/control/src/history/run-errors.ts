@@ -1,0 +1,29 @@
+/** The errors of a run, for those who tell of it. */
+import { errorGroups, type ErrorGroup } from '@sluice/domain/error-groups'
+import type { RunsView } from '@sluice/runs/runs-view'
+import { syncTopics } from '@sluice/topics/topics'
+import type { HistoryDeps } from './history-deps.ts'
+import { readFailedRows } from './read-failed-rows.ts'
+
+/** Most rows that are looked at. */
+const MOST_ROWS = 10_000
+
+/**
+ * Groups the errors of the rows that a run did not deliver and that still wait, the most frequent first. None
+ * for a run that is forgotten.
+ */
+export async function runErrors(
+  deps: HistoryDeps & { readonly runs: RunsView },
+  { sync, run }: { readonly sync: string; readonly run: string },
+  signal: AbortSignal,
+): Promise<readonly ErrorGroup[]> {
+  const { log, prefix, runs } = deps
+  const known = runs.of(sync)
+  const number = known?.events.get(run)?.run ?? null
+  const partitions = (await log.partitionsOf(syncTopics(prefix, sync).changes, { signal })) ?? 0
+  if (known === undefined || number === null || partitions === 0) return []
+  const { incarnation } = known
+  const filter = { run: number, key: null, status: null, limit: MOST_ROWS, after: null }
+  const { rows } = await readFailedRows(deps, { sync, incarnation, partitions, ...filter }, signal)
+  return errorGroups(rows)
+}

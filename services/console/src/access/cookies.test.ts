@@ -1,0 +1,21 @@
+import { expect, it } from 'vitest'
+import { cookieName, sentSessions, setCookie } from './cookies.ts'
+
+it('a cookie is for the server alone, for requests of this site, and over TLS for TLS alone', () => {
+  expect(setCookie({ name: cookieName('localhost:4747', false), value: 'x' }, 60_500)).toBe(
+    'sluice-session-4747=x; Path=/; Max-Age=60; HttpOnly; SameSite=Strict',
+  )
+  expect(setCookie({ name: cookieName('sluice.example.com', true), value: 'x' }, 60_000)).toBe(
+    '__Host-sluice-session=x; Path=/; Max-Age=60; HttpOnly; SameSite=Strict; Secure',
+  )
+})
+
+it('the cookies of two servers on one machine have two names', () => {
+  expect(cookieName('127.0.0.1:4747', false)).not.toBe(cookieName('127.0.0.1:4748', false))
+})
+
+it('of what a browser sends, the cookies of this server are read, a few of each name, those over TLS first', () => {
+  const header = `a=1; sluice-session-80=p;__Host-sluice-session=s; sluice-session-4747=o; ${'sluice-session-80=t; '.repeat(9)}`
+  expect(sentSessions(header, 'example.com').map(({ value }) => value)).toEqual(['s', 'p', 't', 't', 't'])
+  expect(sentSessions(undefined, undefined)).toEqual([])
+})

@@ -1,0 +1,40 @@
+/**
+ * The cookie that carries a session. Only the server reads it, and a browser sends it with no request that a
+ * page of another site causes. Over TLS its name begins with `__Host-`, so that no other host, and no
+ * connection without TLS, can set one.
+ */
+const OVER_TLS = '__Host-sluice-session'
+/** Cookies of a host go to all its ports, so that two servers on one machine take two names. */
+const PLAIN = 'sluice-session'
+const HTTP_PORT = '80'
+/** A browser sends one. Others may have been planted beside it. */
+const MOST_READ = 4
+const SECOND_MS = 1_000
+
+/** The name of the cookie. `host` is the header of the request. */
+export function cookieName(host: string | undefined, isOverTls: boolean): string {
+  const [, port = HTTP_PORT] = /:(\d{1,5})$/.exec(host ?? '') ?? []
+  return isOverTls ? OVER_TLS : `${PLAIN}-${port}`
+}
+
+export interface SentCookie {
+  readonly name: string
+  readonly value: string
+}
+
+/** The cookies of a request that may be sessions, those over TLS first. */
+export function sentSessions(header: string | undefined, host: string | undefined): readonly SentCookie[] {
+  const pairs = (header ?? '').split(';').map(pair => pair.trim())
+  return [true, false].flatMap(isOverTls => {
+    const name = cookieName(host, isOverTls)
+    const own = pairs.filter(pair => pair.startsWith(`${name}=`))
+    return own.slice(0, MOST_READ).map(pair => ({ name, value: pair.slice(name.length + 1) }))
+  })
+}
+
+/** The header `Set-Cookie`. `forMs`: how long the browser keeps it; 0 takes it away. */
+export function setCookie({ name, value }: SentCookie, forMs: number): string {
+  const seconds = Math.max(Math.floor(forMs / SECOND_MS), 0)
+  const secure = name === OVER_TLS ? '; Secure' : ''
+  return `${name}=${value}; Path=/; Max-Age=${seconds}; HttpOnly; SameSite=Strict${secure}`
+}

@@ -1,0 +1,24 @@
+/** Who asks a server for something. */
+import { ALL_ROLES, type Role } from '@sluice/control/roles'
+import type { Session } from './sessions.ts'
+import { OPERATOR } from './tokens.ts'
+
+export interface Principal {
+  /** The name of the token; `operator` where none is wanted. */
+  readonly name: string
+  readonly roles: ReadonlySet<Role>
+  readonly by: 'session' | 'token' | 'local'
+  /** When the session ends if nobody uses it, and at the latest, in milliseconds since 1970. */
+  readonly session: Pick<Session, 'idleUntil' | 'endsAt'> | null
+  /** A header for the answer, which keeps the session alive. */
+  readonly setCookie: string | null
+}
+
+/** Where no token is wanted. */
+export const LOCAL: Principal = {
+  ...{ name: OPERATOR, roles: ALL_ROLES, by: 'local' },
+  ...{ session: null, setCookie: null },
+}
+
+/** Whoever logs in has not said yet who that is. */
+export const NOBODY: Principal = { ...LOCAL, name: '', roles: new Set() }

@@ -1,0 +1,50 @@
+/** Alerts in the process that works in a folder. */
+import type { KeepAlertsDeps } from '@sluice/alerts/keep/keep-alerts'
+import type { TellingDeps } from '@sluice/alerts/tell/tell-notice'
+import type { Pipeline } from '@sluice/control/pipeline'
+import type { Ends } from '@sluice/flow/ends'
+import { publicUrlOf } from '@sluice/alerts/keep/public-url'
+import type { Environment } from '@sluice/runtime/environment'
+import { readResources } from '@sluice/resources/stored-documents'
+
+export type WatchAlertsDeps = Pick<Pipeline, 'log' | 'io' | 'prefix' | 'runs' | 'logger'> & {
+  readonly env: Environment
+  /** The syncs that are run; null for all. The set may grow. */
+  readonly only: ReadonlySet<string> | null
+  readonly figures?: KeepAlertsDeps['figures']
+  readonly openTelling: () => TellingDeps & AsyncDisposable
+}
+
+/**
+ * Watches until drained. The process has the folder to itself. For a command that runs some syncs, it tells
+ * what their runs caused, and loads nothing if there is no alert. A failure is logged and ends no run.
+ */
+export async function watchAlerts(deps: WatchAlertsDeps, ends: Ends): Promise<void> {
+  const { only, logger, env, figures } = deps
+  const isServer = only === null
+  // The set may be empty when the last look comes.
+  const asked = new Set(only)
+  try {
+    if (!isServer && !(await hasAlerts(deps, ends.abort))) return
+    const [{ keepAlertsAlone }, { NO_ALERT_FIGURES }, { runErrors }] = await Promise.all([
+      import('@sluice/alerts/keep/keep-alerts'),
+      import('@sluice/alerts/keep/alert-figures'),
+      import('@sluice/control/history/run-errors'),
+    ])
+    await using telling = deps.openTelling()
+    const kept = {
+      ...{ ...deps, ...telling, figures: figures ?? NO_ALERT_FIGURES, publicUrl: publicUrlOf(env) },
+      ...{ errorsOf: runErrors.bind(null, deps), looksOnceMore: !isServer },
+    }
+    const { only: _, ...all } = kept
+    const has = (sync: string): boolean => asked.has(sync) || only?.has(sync) === true
+    await keepAlertsAlone(isServer ? all : { ...all, only: { has } }, ends)
+  } catch (err) {
+    if (!ends.abort.aborted) logger.error({ err }, 'alerts are not watched any more')
+  }
+}
+
+async function hasAlerts(deps: WatchAlertsDeps, signal: AbortSignal): Promise<boolean> {
+  const resources = await readResources(deps, { signal })
+  return [...resources.values()].some(({ kind }) => kind === 'alert')
+}
