@@ -4,6 +4,7 @@
  */
 import { expect } from 'vitest'
 import {
+  alertsView,
   attemptsPage,
   attemptView,
   doctorView,
@@ -84,6 +85,8 @@ export const CASES: readonly Case[] = [
   { command: 'secret remove token', exits: 0, prints: secretRemovedView },
   { command: 'secret remove token', exits: 2, prints: errorBody },
   { command: 'auth api', exits: 2, prints: errorBody },
+  { command: 'alerts', exits: 0, prints: alertsView },
+  { command: 'alerts test nothing', exits: 2, prints: errorBody },
   { command: 'doctor', exits: 0, prints: doctorView },
   { command: 'nonsense', exits: 2, prints: errorBody },
 ]

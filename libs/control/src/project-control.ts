@@ -14,14 +14,14 @@ import type {
   SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
-import type { AlertsView, AlertTestedView } from '@sluice/contracts/alert-views'
+import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type { Command, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import { OPS, type Op } from '@sluice/contracts/state'
 import { triggeredOps } from '@sluice/domain/trigger'
 import { assertKeyFits } from '@sluice/resources/stored-documents'
 import { keptName, type Vault } from '@sluice/vault/vault'
-import { alertsOf, testAlert, type OpenTelling } from './alerts.ts'
+import { alertsOf, testAlert, type OpenTelling } from './alerts/alerts-of.ts'
 import type { Catalog } from './catalog.ts'
 import { findDefinition } from './find-definition.ts'
 import { assertStatus, findRun } from './find-run.ts'

@@ -34,7 +34,7 @@ import {
   alertTestedView,
   type AlertsView,
   type AlertTestedView,
-} from '@sluice/contracts/alert-views'
+} from '@sluice/contracts/specs/alert-views'
 import { MOST_PREVIEWED } from '@sluice/contracts/api-requests'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { isEnded } from '@sluice/domain/run-status'
