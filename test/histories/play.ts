@@ -248,6 +248,7 @@ class History {
         stopsAt: setAside?.at ?? 1,
         isCancelled: () => finished >= limit,
         atMostOnce: this.#plan.atMostOnce,
+        hasTokens: this.#plan.hasTokens,
         onSend: rows => this.#sent(rows),
         onKnown: rows => rows.forEach(({ key }) => this.#unsure.delete(key)),
         onFinished: (row, outcome) => {
@@ -360,6 +361,7 @@ const IDLE = {
   nextFate: () => ({ kind: 'answered' }) as const,
   nextRowFate: null,
   splitsBatches: false,
+  hasTokens: false,
   death: null,
   handsOver: null,
   stopsAt: 1,
