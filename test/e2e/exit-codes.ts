@@ -4,7 +4,6 @@
  */
 import { expect } from 'vitest'
 import {
-  alertsView,
   attemptsPage,
   attemptView,
   doctorView,
@@ -20,6 +19,7 @@ import {
   topicsView,
   validateView,
 } from '@sluice/contracts/api'
+import { alertsView } from '@sluice/contracts/specs/alert-views'
 import { z } from 'zod'
 import type { Finished } from './project-folder.ts'
 
