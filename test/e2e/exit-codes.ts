@@ -71,6 +71,8 @@ export const CASES: readonly Case[] = [
   { command: 'retry people --key 2', exits: 3, prints: runView },
   { command: 'discard people --key 2', exits: 0, prints: runView },
   { command: 'resync people --as changed', exits: 3, prints: runView },
+  { command: 'replay people', exits: 2, prints: errorBody },
+  { command: 'replay people --run RUN --dry-run', exits: 0, prints: z.object({}) },
   { command: 'cancel RUN', exits: 2, prints: errorBody },
   { command: 'approve RUN', exits: 2, prints: errorBody },
   { command: 'reset people', exits: 0, prints: runView },

@@ -1,6 +1,6 @@
 /** The work of delivery on one partition of a run. It dies where the plan says so (PROTOCOL.md §8). */
 import type { CountsByOp, Op, Outcome } from '@sluice/contracts/state'
-import { effectsOf, type FinishedRequest } from '@sluice/delivery/outcome/effects'
+import { effectsOf } from '@sluice/delivery/outcome/effects'
 import { Doubt } from '@sluice/delivery/run/doubt'
 import {
   NO_HISTORY,
@@ -212,7 +212,7 @@ class PartitionDelivery {
     const run = rows[0]?.run ?? 0
     if (requests !== ledger.sent.size)
       onBroken(`${ledger.sent.size} requests were sent, and ${requests} count`)
-    const finished: FinishedRequest = { run, trigger, rows: rows.map(rowOf), attempts, requests, ended }
+    const finished = { run, trigger, rows: rows.map(rowOf), attempts, requests, ended, replayOf: null }
     const effects = effectsOf(finished)
     for (const { key, entry } of effects.retry) {
       if (entry === null) topics.retry.delete(key)

@@ -4,6 +4,7 @@ import type {
   AttemptsPage,
   AttemptView,
   FailedPage,
+  ReplayView,
   RequestView,
   ResourcesPage,
   RunsPage,
@@ -41,6 +42,7 @@ import type {
   Preview,
   Previewed,
   PreviewQuery,
+  ReplayQuery,
   RunHistory,
   RunRequest,
   SecretNamed,
@@ -149,6 +151,10 @@ export class ProjectControl implements Control {
 
   async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
     return await (await this.#opened(signal)).failed(query, signal)
+  }
+
+  async replayable(query: ReplayQuery, signal: AbortSignal): Promise<ReplayView> {
+    return await (await this.#opened(signal)).replayable(query, signal)
   }
 
   async preview({ sync, ...narrowing }: PreviewQuery, signal: AbortSignal): Promise<Preview> {
