@@ -23,6 +23,7 @@ const VENDOR_HOMES = {
   'ipaddr.js': ['^libs/egress/src/'],
   kafkajs: ['^libs/message-log/src/adapters/'],
   liquidjs: ['^libs/templates/src/'],
+  nodemailer: ['^libs/alerts/src/adapters/'],
   oauth4webapi: ['^libs/oauth/src/'],
   mysql2: ['^libs/sources/src/adapters/'],
   pg: ['^libs/sources/src/adapters/'],

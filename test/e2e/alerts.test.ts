@@ -1,6 +1,6 @@
 /** Alerts of a folder: what its commands tell, and what people see of it. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { alertsView, type AlertNotice, type AlertView } from '@sluice/contracts/alert-views'
+import { alertsView, type AlertNotice, type AlertView } from '@sluice/contracts/specs/alert-views'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { servedFolder } from './one-folder.ts'
 import { manyPeople, peopleYaml, SYNC } from './people-project.ts'

@@ -8,27 +8,9 @@ import { expect, it } from 'vitest'
 import { startScriptedApi } from '@sluice/testkit/scripted-api'
 import { peopleCsv, peopleYaml, SYNC } from './people-project.ts'
 import { projectFolder } from './project-folder.ts'
+import { ENCODINGS, stretchesFound } from './secret-stretches.ts'
 
 const SECRET = `sk_live_${Array.from({ length: 12 }, (_, at) => `${at}Zq/+"`).join('')}`
-
-/**
- * The text that must not appear, by encoding: the middle of the secret, which every encoding keeps in one
- * piece.
- */
-const ENCODINGS: readonly ((text: string) => string)[] = [
-  text => text,
-  encodeURIComponent,
-  text => encodeURIComponent(text).replaceAll(/%../g, escape => escape.toLowerCase()),
-  text => new URLSearchParams({ p: text }).toString().slice(2),
-  text => JSON.stringify(text).slice(1, -1),
-  text => JSON.stringify(text).slice(1, -1).replaceAll('/', '\\/'),
-  text => Array.from(text, each => `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`).join(''),
-  text => text.replaceAll('"', '&quot;').replaceAll('/', '&#x2F;'),
-  text => Buffer.from(text).toString('base64'),
-  text => Buffer.from(`user:${text}`).toString('base64'),
-  text => Buffer.from(text).toString('base64url'),
-  text => Buffer.from(text).toString('hex'),
-]
 
 it('a secret that an API returns is in no file, no output and no log', async () => {
   await using api = await startScriptedApi()
@@ -58,14 +40,5 @@ it('a secret that an API returns is in no file, no output and no log', async () 
     if (entry.isFile()) texts.push((await readFile(join(entry.parentPath, entry.name))).toString('latin1'))
   expect(api.requests.length).toBeGreaterThanOrEqual(120)
   expect(texts.join('')).toContain('***')
-  const found: string[] = []
-  for (const encode of ENCODINGS) {
-    const encoded = encode(SECRET)
-    for (let start = 0; start + 16 <= encoded.length; start += 1) {
-      const stretch = encoded.slice(start, start + 16)
-      if (texts.some(text => text.includes(stretch) || text.includes(JSON.stringify(stretch).slice(1, -1))))
-        found.push(stretch)
-    }
-  }
-  expect(found).toEqual([])
+  expect(stretchesFound(texts, [SECRET])).toEqual([])
 })

@@ -2,6 +2,8 @@
  * What a profile is to a test, and the embedded one. A test that needs no other imports this file and not
  * `profiles.ts`, so that no services are started for it.
  */
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 import { projectFolder, type ProjectFolder } from './project-folder.ts'
 
 export interface ProfileOptions {
@@ -23,8 +25,13 @@ export interface Opened extends AsyncDisposable {
    * service writes to the topics of the sync. A run ends a moment before.
    */
   handedOver(sync: string): Promise<void>
-  /** The text to print when the test fails. Empty if the command's own output is all there is. */
-  logs(): string
+  /** Starts the API, which lives until the profile is disposed, and gives its URL. */
+  serve(): Promise<string>
+  /**
+   * The text to print when the test fails, at most so many lines of each process. Empty if the command's own
+   * output is all there is.
+   */
+  logs(lines?: number): string
 }
 
 export interface Profile {
@@ -36,13 +43,33 @@ export interface Profile {
 export const embeddedProfile: Profile = { name: 'embedded', open: openEmbedded }
 
 async function openEmbedded(options: ProfileOptions): Promise<Opened> {
-  const project = await projectFolder(options)
+  const opening = new AsyncDisposableStack()
+  const project = opening.use(await projectFolder(options))
   return {
     project,
     // The command has ended, and with it the log's journal is in the file.
     stored: () => project.read('.sluice/log.db'),
     handedOver: () => Promise.resolve(),
+    serve: async () => {
+      const server = opening.use(await served(project))
+      return server.url
+    },
     logs: () => '',
-    [Symbol.asyncDispose]: () => project[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => opening.disposeAsync(),
+  }
+}
+
+async function served(project: ProjectFolder): Promise<{ readonly url: string } & AsyncDisposable> {
+  const server = project.start('up', '--json')
+  const ended = once(server, 'exit')
+  if (server.stdout === null) throw new Error('the server has no output')
+  const [line]: unknown[] = await once(createInterface({ input: server.stdout }), 'line')
+  const { url }: { url: string } = JSON.parse(String(line))
+  return {
+    url,
+    async [Symbol.asyncDispose]() {
+      server.kill('SIGTERM')
+      await ended
+    },
   }
 }

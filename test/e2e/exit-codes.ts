@@ -19,6 +19,7 @@ import {
   topicsView,
   validateView,
 } from '@sluice/contracts/api'
+import { alertsView } from '@sluice/contracts/specs/alert-views'
 import { z } from 'zod'
 import type { Finished } from './project-folder.ts'
 
@@ -70,6 +71,8 @@ export const CASES: readonly Case[] = [
   { command: 'retry people --key 2', exits: 3, prints: runView },
   { command: 'discard people --key 2', exits: 0, prints: runView },
   { command: 'resync people --as changed', exits: 3, prints: runView },
+  { command: 'replay people', exits: 2, prints: errorBody },
+  { command: 'replay people --run RUN --dry-run', exits: 0, prints: z.object({}) },
   { command: 'cancel RUN', exits: 2, prints: errorBody },
   { command: 'approve RUN', exits: 2, prints: errorBody },
   { command: 'reset people', exits: 0, prints: runView },
@@ -84,6 +87,8 @@ export const CASES: readonly Case[] = [
   { command: 'secret remove token', exits: 0, prints: secretRemovedView },
   { command: 'secret remove token', exits: 2, prints: errorBody },
   { command: 'auth api', exits: 2, prints: errorBody },
+  { command: 'alerts', exits: 0, prints: alertsView },
+  { command: 'alerts test nothing', exits: 2, prints: errorBody },
   { command: 'doctor', exits: 0, prints: doctorView },
   { command: 'nonsense', exits: 2, prints: errorBody },
 ]

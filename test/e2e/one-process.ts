@@ -269,6 +269,8 @@ export function stateWith(state: DeliveredState, parts: Partial<DeliveredState>)
     feed: stretch => state.feed(stretch),
     commit: options => state.commit(options),
     endGone: (before, end, options) => state.endGone(before, end, options),
+    believed: keys => state.believed(keys),
+    takeReplayed: rows => state.takeReplayed(rows),
     diff: request => state.diff(request),
     [Symbol.asyncDispose]: () => state[Symbol.asyncDispose](),
     ...parts,

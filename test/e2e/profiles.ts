@@ -34,7 +34,8 @@ async function openDistributed(options: ProfileOptions): Promise<Opened> {
     project,
     stored: sync => allRecords(services, sync),
     handedOver: sync => allReleased(services, sync),
-    logs: () => services.logs(),
+    serve: async () => (await services.add('console')).url,
+    logs: lines => services.logs(lines),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }

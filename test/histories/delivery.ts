@@ -1,7 +1,6 @@
 /** The work of delivery on one partition of a run. It dies where the plan says so (PROTOCOL.md §8). */
-import type { RequestRow } from '@sluice/contracts/records'
 import type { CountsByOp, Op, Outcome } from '@sluice/contracts/state'
-import { effectsOf, type FinishedRequest } from '@sluice/delivery/outcome/effects'
+import { effectsOf } from '@sluice/delivery/outcome/effects'
 import { Doubt } from '@sluice/delivery/run/doubt'
 import {
   NO_HISTORY,
@@ -11,8 +10,7 @@ import {
   type UnownedAttempt,
 } from '@sluice/delivery/ledger/request-history'
 import { rowsAt, samePositions } from '@sluice/delivery/ledger/parts'
-import { closeRequest } from '@sluice/delivery/outcome/close-request'
-import { settleRows, type AnotherTry } from '@sluice/delivery/outcome/settle-rows'
+import type { AnotherTry } from '@sluice/delivery/outcome/settle-rows'
 import { nextTryMs, type Tries } from '@sluice/domain/answers/next-try'
 import { addCounts } from '@sluice/domain/counts'
 import { verdictOfFailure, type Verdict } from '@sluice/domain/answers/outcome'
@@ -20,6 +18,7 @@ import { sampleAttempt } from '@sluice/testkit/sample-records'
 import type { Api, ApiAnswer } from './apis.ts'
 import type { ApiKind, Death, Fate, RowFate } from './plan.ts'
 import type { Change, Topics } from './topics.ts'
+import { attemptOf, placeOf, rowOf } from './attempts.ts'
 import {
   answered,
   isUnrenderable,
@@ -46,6 +45,8 @@ export interface DeliveryOptions {
   readonly tries: Tries
   /** Each try is announced before it is sent, and what may have arrived is not sent again. */
   readonly atMostOnce: boolean
+  /** True if each attempt has a token. */
+  readonly hasTokens: boolean
   /** The share of the requests, from 0 to 1, after which a stage cannot go on. 1: it can go on to the end. */
   readonly stopsAt: number
   /** True once the remaining requests become unsent. */
@@ -65,6 +66,9 @@ interface Request {
   readonly rows: readonly Sent[]
 }
 
+/** The status of an answer that refuses a token. */
+const REFUSED = 401
+
 /** So many requests wait before the one that has waited longest is tried again. */
 const WAIT_REQUESTS = 2
 
@@ -75,6 +79,8 @@ interface Ledger {
    * What was recorded, counted apart from the history: failed tries of rows, and the parts that were sent.
    */
   readonly failures: Map<Sent, number>
+  /** Rows of which a token was refused before. */
+  readonly refused: Set<Sent>
   readonly sent: Set<string>
 }
 
@@ -97,6 +103,7 @@ function deliverRequests(options: DeliveryOptions, requests: readonly Request[])
     history: NO_HISTORY,
     finished: false,
     failures: new Map(),
+    refused: new Set(),
     sent: new Set(),
   }))
   const { death, handsOver } = options
@@ -205,7 +212,7 @@ class PartitionDelivery {
     const run = rows[0]?.run ?? 0
     if (requests !== ledger.sent.size)
       onBroken(`${ledger.sent.size} requests were sent, and ${requests} count`)
-    const finished: FinishedRequest = { run, trigger, rows: rows.map(rowOf), attempts, requests, ended }
+    const finished = { run, trigger, rows: rows.map(rowOf), attempts, requests, ended, replayOf: null }
     const effects = effectsOf(finished)
     for (const { key, entry } of effects.retry) {
       if (entry === null) topics.retry.delete(key)
@@ -245,7 +252,8 @@ class PartitionDelivery {
       const { ledger, rows: all } = this.#at(index)
       const rows = rowsAt(all, part.positions)
       const another = { nextTryMs: () => null, splits: splitsBatches }
-      const attempt = attemptOf(rows, { sent: null, part, number: 0, another })
+      const { hasTokens } = this.#options
+      const attempt = attemptOf(rows, { sent: null, part, number: 0, another, hasTokens })
       this.#ledgers[index] = { ...ledger, history: withAttempt(ledger.history, attempt) }
     }
   }
@@ -265,8 +273,10 @@ class PartitionDelivery {
       const another = {
         nextTryMs: (failed: Parameters<AnotherTry['nextTryMs']>[0]) => nextTryMs(tries, failed, () => 0),
         splits: splitsBatches,
+        isAnew: this.#options.hasTokens && sent?.status === REFUSED && !part.triedAnew,
       }
-      const attempt = attemptOf(rows, { sent, part, number: history.attempts + 1, another })
+      const { hasTokens } = this.#options
+      const attempt = attemptOf(rows, { sent, part, number: history.attempts + 1, another, hasTokens })
       const next = withAttempt(before, attempt)
       this.#ledgers[index] = { ...ledger, history: next }
       const open = rows.filter(row => next.parts.some(of => rowsAt(all, of.positions).includes(row)))
@@ -281,7 +291,7 @@ class PartitionDelivery {
    * Rows that the API only asked to wait with are still open, and so are those of a batch that is divided.
    */
   #assertWhole(
-    { failures, sent: parts }: Ledger,
+    { failures, refused, sent: parts }: Ledger,
     of: {
       readonly sent: SentOnce
       readonly part: PartHistory
@@ -290,10 +300,14 @@ class PartitionDelivery {
     },
   ): void {
     const { sent, part, rows, open } = of
-    const { tries, splitsBatches, onBroken } = this.#options
+    const { tries, splitsBatches, hasTokens, onBroken } = this.#options
     const isLast = (came: Verdict['outcome']): boolean => came === 'unknown' && !tries.repeatsUnknown
     const divides = splitsBatches && sent.status === 400 && rows.length > 1
-    for (const [place, row] of rows.entries()) {
+    const isRefused = hasTokens && sent.status === REFUSED
+    const isAnew = isRefused && !rows.some(row => refused.has(row))
+    if (isAnew && rows.some(row => !open.includes(row))) onBroken('a refused token has ended rows')
+    if (isRefused) for (const row of rows) refused.add(row)
+    for (const [place, row] of isAnew ? [] : rows.entries()) {
       const came = sent.judged.get(place)?.outcome ?? sent.verdict.outcome
       if ((came === 'throttled' || divides) && !open.includes(row))
         onBroken(`${row.key} was given up, and has to be sent again in the run`)
@@ -331,6 +345,8 @@ class PartitionDelivery {
         return answered({ status: 400, id: null }, rows, { kind, tainted })
       case 'throttled':
         return answered({ status: 429, id: null }, rows, { kind, tainted })
+      case 'token-refused':
+        return answered({ status: REFUSED, id: null }, rows, { kind, tainted })
       case 'broken': {
         if (fate.applied && nextRowFate === null) take()
         else if (fate.applied) for (const row of rows) api.take([sentRow(row)])
@@ -381,47 +397,4 @@ function capture(topics: Topics, row: Sent, last: UnownedAttempt | undefined): O
     topics.captured.delete(row.key)
   else if (outcome === 'delivered' && id !== null) topics.captured.set(row.key, id)
   return outcome
-}
-
-function rowOf({ key, seq, op, beforeState, retried }: Sent): RequestRow {
-  return { key, seq, op, uncertain: beforeState !== 'present', captured: null, retried, named: null }
-}
-
-/** `sent` is null for rows that are tried no more, though they are not finished. */
-function attemptOf(
-  sentRows: readonly Sent[],
-  of: {
-    readonly sent: SentOnce | null
-    readonly part: PartHistory
-    readonly number: number
-    readonly another: AnotherTry
-  },
-): UnownedAttempt {
-  const { sent, part, number, another } = of
-  const rows = sentRows.map(rowOf)
-  const place = { ...placeOf(sentRows), part: part.positions }
-  const { trigger } = place
-  const nothingFollows = part.positions === null ? null : []
-  if (sent === null) {
-    const closing = { trigger, rows, nextKey: null, repeatsEarlier: false, why: 'cancelled' }
-    return sampleAttempt({ ...place, ...closeRequest(part, closing), parts: nothingFollows, attempt: 0 })
-  }
-  const { verdict, status, judged } = sent
-  const settled = settleRows({ trigger, rows, history: part, verdict, status, judged }, another)
-  const { outcome, parts, waitMs } = settled
-  return sampleAttempt({
-    ...place,
-    attempt: sent === UNRENDERABLE ? 0 : number,
-    outcome,
-    rows: settled.rows,
-    parts,
-    final: outcome !== 'throttled' && waitMs === null,
-    nextTryAt: waitMs === null ? null : 1,
-    answered: verdict.answered,
-    status,
-  })
-}
-
-function placeOf([row]: readonly Sent[]) {
-  return { run: row?.run ?? 0, seq: row?.seq ?? 0, trigger: row?.op ?? 'added' }
 }

@@ -132,27 +132,37 @@ export function mutedText(op: Op, row: Row | null): string {
   return `${op}:${JSON.stringify(row)}`
 }
 
-/** Makes the rows of a recorded request uncertain, before that is sent again. */
-export function settleReplayed(detection: Detection, rows: readonly (Change & { readonly op: Op })[]): void {
+type Sent = Change & { readonly op: Op }
+
+/**
+ * Makes the rows of recorded requests uncertain, as a list of writes, before any of the requests is sent
+ * again. A key has one change, however many of the requests have a row of it.
+ */
+export function settleReplayed(detection: Detection, rows: readonly Sent[]): readonly (() => void)[] {
   const seqs = detection.topics.map(() => 0)
-  for (const row of rows) {
-    const found = settledForReplay(detection, row)
-    if (found === null) continue
-    publish(detection, found, seqs)
-    if (found.endsRetry) endRetry(detection, found)
-  }
+  const settled = [...Map.groupBy(rows, ({ key }) => key)].flatMap(
+    ([key, sent]) => settledForReplay(detection, key, sent) ?? [],
+  )
+  const ended = settled.filter(({ endsRetry }) => endsRetry)
+  return [
+    ...settled.map(found => () => publish(detection, found, seqs)),
+    ...ended.map(found => () => endRetry(detection, found)),
+  ]
 }
 
-/** The settled change that precedes the replay of a request with this row. */
-function settledForReplay(detection: Detection, sent: Change & { readonly op: Op }): Found | null {
-  const { state, topics, plan, random } = detection
-  const known = state.get(sent.key)
+/** The settled change of a key that precedes the replay of requests with a row of it. */
+function settledForReplay(
+  { state, topics, plan, random }: Detection,
+  key: string,
+  sent: readonly Sent[],
+): Found | null {
+  const known = state.get(key)
   const partition = known?.partition ?? random.below(plan.partitions)
-  const kind = replayed(known?.kind ?? 'absent', sent.op)
+  const kind = sent.reduce((before, { op }) => replayed(before, op), known?.kind ?? 'absent')
   if (kind === 'absent') return null
-  const row = known?.row ?? sent.after
+  const row = known?.row ?? sent.findLast(({ op }) => op !== 'removed')?.after ?? null
   return {
-    key: sent.key,
+    key,
     partition,
     op: 'settled',
     before: known?.row ?? null,
@@ -162,6 +172,6 @@ function settledForReplay(detection: Detection, sent: Change & { readonly op: Op
     muted: null,
     captured: null,
     retried: null,
-    endsRetry: topics[partition]?.retry.has(sent.key) ?? false,
+    endsRetry: topics[partition]?.retry.has(key) ?? false,
   }
 }

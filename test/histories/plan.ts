@@ -25,6 +25,8 @@ export type Fate =
   | { readonly kind: 'refused' }
   | { readonly kind: 'throttled' }
   | { readonly kind: 'not-sent' }
+  /** The API looks at the token alone, and refuses it. */
+  | { readonly kind: 'token-refused' }
   | { readonly kind: 'broken'; readonly status: number | null; readonly applied: boolean }
 
 export type Edit =
@@ -99,6 +101,8 @@ export interface HistoryPlan {
   readonly splitsBatches: boolean
   /** Nothing that may have arrived is sent again until somebody says so. */
   readonly atMostOnce: boolean
+  /** True if each attempt has a token, which the API may refuse. */
+  readonly hasTokens: boolean
   readonly runs: readonly RunPlan[]
 }
 
@@ -140,6 +144,8 @@ export function planHistory(seed: number): HistoryPlan {
   const batchSize = api === 'upserts' ? random.pick([1, 1, 2, 3]) : 1
   const once = randomFrom(seed ^ 0x1b873593)
   const atMostOnce = once.chance(0.25)
+  const tokens = randomFrom(seed ^ 0x27d4eb2f)
+  const hasTokens = tokens.chance(0.3)
   return {
     seed,
     api,
@@ -151,8 +157,9 @@ export function planHistory(seed: number): HistoryPlan {
     giveUpAfter: random.chance(0.15) ? 2 + random.below(3) : null,
     extraTries: tries.pick([0, 0, 1, 2, 3]),
     atMostOnce,
+    hasTokens,
     runs: Array.from({ length: 2 + random.below(RUNS_MOST - 1) }, (_, run) => ({
-      ...planRun(random, { partitions, run }),
+      ...withRefusals(planRun(random, { partitions, run }), hasTokens ? tokens : null),
       ...(atMostOnce && run > 0 && once.chance(0.15) ? { command: 'retry' as const } : {}),
       handsOver: Array.from({ length: partitions }, () => (tries.chance(0.15) ? tries.next() : null)),
       rowFates: Object.fromEntries(
@@ -160,6 +167,19 @@ export function planHistory(seed: number): HistoryPlan {
       ),
     })),
   }
+}
+
+/** Some requests of each key find their token refused; now and then twice in a row. */
+function withRefusals<R extends Pick<RunPlan, 'fates'>>(run: R, random: Random | null): R {
+  if (random === null) return run
+  const fates = Object.entries(run.fates).map(([key, planned]) => {
+    const refusals: readonly Fate[] = Array.from({ length: random.pick([0, 0, 1, 2]) }, () => ({
+      kind: 'token-refused',
+    }))
+    const at = random.below(planned.length + 1)
+    return [key, [...planned.slice(0, at), ...refusals, ...planned.slice(at)]] as const
+  })
+  return { ...run, fates: Object.fromEntries(fates) }
 }
 
 function planRun(

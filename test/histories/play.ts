@@ -248,6 +248,7 @@ class History {
         stopsAt: setAside?.at ?? 1,
         isCancelled: () => finished >= limit,
         atMostOnce: this.#plan.atMostOnce,
+        hasTokens: this.#plan.hasTokens,
         onSend: rows => this.#sent(rows),
         onKnown: rows => rows.forEach(({ key }) => this.#unsure.delete(key)),
         onFinished: (row, outcome) => {
@@ -296,16 +297,29 @@ class History {
     }
   }
 
-  /** A recorded request goes out again, once its rows are uncertain. */
+  /**
+   * Recorded requests go out again, in their order, once all of their rows are uncertain. A process that dies
+   * may send one twice, or not at all. False for a run that was cut before: it sends none.
+   */
   #replay(detection: Detection): boolean {
-    const rows = this.#recorded.length === 0 ? [] : this.#random.pick(this.#recorded)
+    const from = this.#random.below(this.#recorded.length + 1)
+    const requests = this.#recorded.slice(from, from + 1 + this.#random.below(MOST_REPLAYED))
+    const rows = requests.flat()
+    const writes = settleReplayed(detection, rows)
+    const { detectorDies } = detection.run
+    const isCut = detectorDies !== null && writes.length > 0
+    const written = isCut ? Math.floor((detectorDies ?? 0) * writes.length) : writes.length
+    for (const write of writes.slice(0, written)) write()
+    // What is settled as uncertain may be sent again, and so may what a settled key waited with.
     for (const { key } of rows) {
       this.#certain.delete(key)
       this.#unsure.delete(key)
     }
-    settleReplayed(detection, rows)
-    const sent = rows.map(({ op, key, after, captured }) => ({ op, key, row: after, id: captured }))
-    if (rows.length > 0 && this.#random.chance(0.7)) this.#api.take(sent)
+    if (isCut) return false
+    for (const request of requests) {
+      const sent = request.map(({ op, key, after, captured }) => ({ op, key, row: after, id: captured }))
+      for (let times = this.#random.below(3); times > 0; times -= 1) this.#api.take(sent)
+    }
     return true
   }
 
@@ -355,11 +369,15 @@ class History {
   }
 }
 
+/** Requests that one replay sends again. */
+const MOST_REPLAYED = 4
+
 /** A delivery of requests that no stage sends any more. */
 const IDLE = {
   nextFate: () => ({ kind: 'answered' }) as const,
   nextRowFate: null,
   splitsBatches: false,
+  hasTokens: false,
   death: null,
   handsOver: null,
   stopsAt: 1,

@@ -26,6 +26,7 @@ const VENDORS = [
   'kafkajs',
   'liquidjs',
   'mysql2',
+  'nodemailer',
   'oauth4webapi',
   'pg',
   'pino',

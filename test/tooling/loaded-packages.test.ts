@@ -49,6 +49,7 @@ describe('what a command loads', () => {
       'pg',
       'mysql2',
       'undici',
+      'nodemailer',
       'oauth4webapi',
       'fastify',
     ]

@@ -10,6 +10,8 @@ const DEFAULT_LIMIT = 50
 /** Keys of rows have up to 8 KB, and so has a cursor that names one. */
 const MOST_TEXT = 16_384
 const MOST_NAME = 200
+/** Most rows that a replay is asked for by key. */
+const MOST_KEYS = 1000
 const MOST_SEARCHED = 500
 
 const text = z.string().min(1).max(MOST_TEXT)
@@ -108,6 +110,17 @@ export const failedRowsBody = z.strictObject({
 export const testBody = z.strictObject({ key, trigger })
 export const resyncBody = z.strictObject({
   as: z.enum(['added', 'changed']).optional().describe('The trigger that sends the rows; default: added.'),
+})
+/** Chooses recorded requests. A request is meant if one of its attempts fits in every respect. */
+export const replayBody = z.strictObject({
+  keys: z.array(key).min(1).max(MOST_KEYS).optional().describe('Only requests with one of these rows.'),
+  run: name.optional().describe('Only requests that this run sent.'),
+  since: z.iso.datetime().optional().describe('Only attempts that started at this time or later.'),
+  until: z.iso.datetime().optional().describe('Only attempts that started before this time.'),
+  status: z.int().min(100).max(599).optional(),
+  outcome: attemptOutcome.optional(),
+  trigger: trigger.optional(),
+  dryRun: z.boolean().optional().describe('True: say what would be sent, and send nothing.'),
 })
 /** A value stands in a body alone, since paths and queries get into logs on their way. */
 export const secretBody = z.strictObject({

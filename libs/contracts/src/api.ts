@@ -259,6 +259,37 @@ export const previewView = z.object({
   more: z.boolean().optional(),
 })
 
+/** Recorded requests that a replay would send again, and the rows in them. */
+const replayCounts = z.object({ requests: count, rows: count })
+
+/** What a replay would send. */
+export const replayView = z.object({
+  sync: z.string(),
+  ...replayCounts.shape,
+  /** By trigger; a trigger of which nothing is recorded is missing. */
+  triggers: z.object({
+    added: replayCounts.optional(),
+    changed: replayCounts.optional(),
+    removed: replayCounts.optional(),
+  }),
+  /** The first requests, in the order in which they would be sent. */
+  first: z.array(
+    z.object({
+      /** As attempts name it. */
+      requestId: z.string(),
+      run: z.string(),
+      trigger: op,
+      method: z.string(),
+      path: z.string(),
+      keys: z.array(z.string()),
+    }),
+  ),
+  /** Known runs that fit, and whose requests are not recorded any more. */
+  notRecorded: z.object({ runs: count, requests: count }),
+  /** What else people should know. */
+  notices: z.array(z.string()),
+})
+
 /** A sync, and its latest run. */
 const syncView = z.object({
   name: z.string(),
@@ -382,6 +413,7 @@ export type FailedRow = z.output<typeof failedRow>
 export type FailedPage = z.output<typeof failedPage>
 export type PreviewView = z.output<typeof previewView>
 export type ValidateView = z.output<typeof validateView>
+export type ReplayView = z.output<typeof replayView>
 export type SyncsPage = z.output<typeof syncsPage>
 export type ResourceView = z.output<typeof resourceView>
 export type ResourcesPage = z.output<typeof resourcesPage>

@@ -26,7 +26,25 @@ import type {
   RunScope,
   RunStatus,
 } from './records.ts'
-import type { CountsByOp, OpCounts, ShownCertificate } from './state.ts'
+import type { CountsByOp, Op, OpCounts, Outcome, ShownCertificate, ReplayScope } from './state.ts'
+
+export const op = enumOf<Op>('Op', {
+  removed: 'the row left the model',
+  changed: 'a compared column differs',
+  added: 'the row is new',
+})
+export const outcomes = {
+  delivered: 'the API took it',
+  rejected: 'the API said no',
+  unknown: 'sent, and no answer came that tells',
+  unsent: 'never sent',
+  exists: 'the API has a row of that key already',
+  missing: 'the API has no row of that key',
+} as const
+export const attemptOutcome = enumOf<Outcome | 'throttled'>('AttemptOutcome', {
+  ...outcomes,
+  throttled: 'the API asked to wait; it counts as no failure',
+})
 
 const runCause = enumOf<RunCause>('RunCause', {
   manual: 'somebody asked for it',
@@ -36,6 +54,15 @@ const runCause = enumOf<RunCause>('RunCause', {
   replay: 'recorded requests are to be sent again',
   discard: 'rows that failed are to be passed over',
   reset: 'the sync begins anew',
+})
+const replayScope = recordOf<ReplayScope>('ReplayScope', 'Which recorded requests are to be sent again.', {
+  keys: field('Primary keys of rows.', nullable(listOf(text))),
+  run: field('ULID of the run that sent them.', nullable(text)),
+  since: field('When an attempt began, at the earliest.', nullable(millis)),
+  until: field('Before when it began.', nullable(millis)),
+  status: field('HTTP status of the answer.', nullable(int)),
+  outcome: field('What became of the attempt.', nullable(attemptOutcome)),
+  trigger: field('The trigger that they belong to.', nullable(op)),
 })
 const runScope = recordOf<RunScope>('RunScope', 'What a run is asked to do that is no ordinary one.', {
   as: field(
@@ -49,6 +76,7 @@ const runScope = recordOf<RunScope>('RunScope', 'What a run is asked to do that 
   ),
   key: field('Of a discard or a retry: the row that is meant.', nullable(text)),
   status: field('Of a discard or a retry: the status of the answers that are meant.', nullable(int)),
+  replay: field('Of a replay: the recorded requests that are meant.', nullable(replayScope)),
 })
 const runStatus = enumOf<RunStatus>('RunStatus', {
   queued: 'waits for the run before it',

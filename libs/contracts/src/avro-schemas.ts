@@ -23,7 +23,15 @@ import {
   type Typed,
 } from './avro-types.ts'
 import { rowSchema } from './avro-row.ts'
-import { COMMAND_SCHEMA, countsByOp, RUN_EVENT_SCHEMA, shownCertificates } from './avro-run-schemas.ts'
+import {
+  attemptOutcome,
+  COMMAND_SCHEMA,
+  countsByOp,
+  op,
+  outcomes,
+  RUN_EVENT_SCHEMA,
+  shownCertificates,
+} from './avro-run-schemas.ts'
 import type { AlertRecord, DefinitionRecord, ResourceRecord, SecretRecord } from './document-records.ts'
 import type {
   Attempt,
@@ -48,7 +56,7 @@ import type {
 } from './records.ts'
 import { TEST_ATTEMPT_SCHEMA, TEST_REQUEST_SCHEMA } from './avro-test-schemas.ts'
 import type { TestAttempt, TestRequest } from './test-records.ts'
-import type { KeyStateKind, Op, Outcome } from './state.ts'
+import type { KeyStateKind, Op, Outcome, ReplayOf } from './state.ts'
 import type { Column, Row } from './values.ts'
 
 export type { AvroRecordSchema } from './avro-types.ts'
@@ -74,11 +82,6 @@ export interface RecordTypes {
 }
 export type RecordName = keyof RecordTypes
 
-const op = enumOf<Op>('Op', {
-  removed: 'the row left the model',
-  changed: 'a compared column differs',
-  added: 'the row is new',
-})
 const changeOp = enumOf<Op | 'settled'>('ChangeOp', {
   removed: 'the row left the model',
   changed: 'a compared column differs',
@@ -91,19 +94,7 @@ const keyState = enumOf<KeyStateKind>('KeyState', {
   'content-uncertain': 'it has a row of that key, perhaps another one',
   'existence-uncertain': 'it may have the row',
 })
-const outcomes = {
-  delivered: 'the API took it',
-  rejected: 'the API said no',
-  unknown: 'sent, and no answer came that tells',
-  unsent: 'never sent',
-  exists: 'the API has a row of that key already',
-  missing: 'the API has no row of that key',
-} as const
 const outcome = enumOf<Outcome>('Outcome', outcomes)
-const attemptOutcome = enumOf<Outcome | 'throttled'>('AttemptOutcome', {
-  ...outcomes,
-  throttled: 'the API asked to wait; it counts as no failure',
-})
 const markerKind = enumOf<MarkerKind>('MarkerKind', {
   takeover: 'a new owner writes from here on',
   release: 'the owner left after all its work was done',
@@ -208,12 +199,23 @@ const rendered: FieldsOf<Omit<Unrenderable, 'error' | 'lacks'>> = {
   changesEnd: field('Offset after the last one.', long),
 }
 
+const replayOf = recordOf<ReplayOf>('ReplayOf', 'Where a request was recorded that is sent again.', {
+  change: field('The seq of the change that carried it.', long),
+  command: field('Offset in commands of what asked for it.', long),
+  run: field('Number of the run that sent it first.', long),
+  runId: field('ULID of that run.', text),
+  partition: field('The partition that it stands in.', int),
+  seq: field('Its seq there.', long),
+  offset: field('Its offset there.', long),
+})
+
 const REQUEST_SCHEMA = record<Request>('Request', 'A request to be sent.', {
   ...rendered,
   method: field('HTTP method.', text),
   path: field("Appended to the destination's base URL; percent-encoded.", text),
   headers: field('Headers without secrets.', headers),
   body: field('The body.', nullable(bytes)),
+  replayOf: field('Of a request that is sent again: where it was recorded.', nullable(replayOf)),
 })
 
 const UNRENDERABLE_SCHEMA = record<Unrenderable>('Unrenderable', 'Rows that could not be rendered.', {

@@ -93,8 +93,10 @@ export function field<V>(doc: string, of: Typed<V>): Field<V> {
   return { doc, schema: of.schema }
 }
 
-/** Exactly one field for each property of T. */
-export type FieldsOf<T> = { readonly [K in keyof T]-?: Field<T[K]> }
+/**
+ * Exactly one field for each property of T. A property that may be absent is written as its default, null.
+ */
+export type FieldsOf<T> = { readonly [K in keyof T]-?: Field<Exclude<T[K], undefined>> }
 
 /** The schema of T inside another record. Fields that may be null have the default null. */
 export function recordOf<T extends object>(name: string, doc: string, fields: FieldsOf<T>): Typed<T> {

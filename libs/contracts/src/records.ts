@@ -3,7 +3,15 @@
  * in Avro, and both change together. Offsets, seqs and counts are safe integers. Times are milliseconds since
  * 1970.
  */
-import type { CountsByOp, KeyStateKind, Op, Outcome, ShownCertificate } from './state.ts'
+import type {
+  CountsByOp,
+  KeyStateKind,
+  Op,
+  Outcome,
+  ShownCertificate,
+  ReplayOf,
+  ReplayScope,
+} from './state.ts'
 import type { Row } from './values.ts'
 
 /**
@@ -156,6 +164,8 @@ export interface Request extends Owned {
   /** Offsets of the changes that this record was made of: from, inclusive, to `changesEnd`, exclusive. */
   readonly changesStart: number
   readonly changesEnd: number
+  /** Of a request that a replay sends again; null for any other. Earlier versions had none. */
+  readonly replayOf: ReplayOf | null
 }
 
 /** Rows that could not be rendered. They have a seq of their own in `requests`. */
@@ -271,7 +281,10 @@ export interface RunScope {
   /** Of a discard or a retry: the key of the row, or the status of the answers. Null means any. */
   readonly key: string | null
   readonly status: number | null
+  /** Of a replay: the recorded requests that are meant. Absent or null for any other run. */
+  readonly replay?: ReplayScope | null
 }
+
 export type RunStatus = 'queued' | 'running' | 'held' | 'success' | 'warning' | 'failed' | 'cancelled'
 
 export interface InvalidSample {

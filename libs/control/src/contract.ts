@@ -2,6 +2,7 @@
  * What control promises, wherever the syncs run. The harness gives it one sync, `people`, whose rows have an
  * id and go to `PUT /people/ID`; a row that is gone goes to `DELETE /people/ID`.
  */
+import type { ReplayScope } from '@sluice/contracts/state'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { RunView } from '@sluice/contracts/api'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
@@ -95,6 +96,38 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
       expect((await control.askForRun(again, following())).view).toMatchObject({ cause: 'retry' })
       expect((await control.reset('people', following())).view).toMatchObject({ cause: 'reset' })
       expect((await control.failed(FAILED, signal)).rows).toEqual([])
+    })
+
+    it('sends recorded requests again, and tells before which', async () => {
+      const { control } = harness
+      const { view: first } = await control.askForRun({ sync: 'people' }, following())
+      const none = { run: null, since: null, until: null, status: null, outcome: null, trigger: null }
+      const replay: ReplayScope = { ...none, keys: ['2', '3'], since: 0 }
+      const before = api.requests.length
+      expect(await control.replayable({ sync: 'people', scope: replay }, signal)).toEqual({
+        ...{ sync: 'people', requests: 1, rows: 1, triggers: { added: { requests: 1, rows: 1 } } },
+        first: [
+          {
+            ...{ requestId: expect.stringContaining(first.id), run: first.id, trigger: 'added' },
+            ...{ method: 'PUT', path: '/people/2', keys: ['2'] },
+          },
+        ],
+        ...{ notRecorded: { runs: 0, requests: 0 }, notices: [] },
+      })
+      expect(api.requests).toHaveLength(before)
+      const again = {
+        sync: 'people',
+        cause: 'replay',
+        scope: { as: null, key: null, status: null, replay },
+      } as const
+      const { view } = await control.askForRun(again, following())
+      expect(view).toMatchObject({ cause: 'replay', triggers: { added: { detected: 1, delivered: 1 } } })
+      expect(api.requests.slice(before).map(({ url }) => url)).toEqual(['/people/2'])
+      const gone = { sync: 'people', scope: { ...replay, keys: null, run: 'NONE' } }
+      await expect(control.replayable(gone, signal)).rejects.toMatchObject({ code: 'not-found' })
+      await expect(control.replayable({ ...gone, sync: 'nobody' }, signal)).rejects.toMatchObject({
+        code: 'not-found',
+      })
     })
 
     it('previews what a run would send, and sends nothing', async () => {

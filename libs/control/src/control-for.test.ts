@@ -1,3 +1,4 @@
+import type { ReplayScope } from '@sluice/contracts/state'
 import type { AttemptView, RunView } from '@sluice/contracts/api'
 import type { RunCause } from '@sluice/contracts/records'
 import { describe, expect, it } from 'vitest'
@@ -52,6 +53,7 @@ function recording(): { readonly control: Control; readonly asked: readonly stri
     attempts: answers('attempts', { attempts: [], next: null }),
     request: answers('request', {}),
     failed: answers('failed', { rows: [], next: null }),
+    replayable: answers('replayable', {}),
     askForRun: answers('askForRun', followed),
     sendTest: answers('sendTest', ATTEMPT),
     reset: answers('reset', followed),
@@ -67,6 +69,10 @@ function recording(): { readonly control: Control; readonly asked: readonly stri
 }
 
 const following = { onProgress: () => undefined, cancel: signal }
+const ANY: ReplayScope = {
+  ...{ keys: null, run: null, since: null, until: null, status: null, outcome: null, trigger: null },
+}
+
 const OPERATIONS: { readonly [name: string]: (control: Control) => Promise<unknown> } = {
   runs: control => control.runs({ sync: undefined, limit: 1, after: undefined }, signal),
   run: control => control.run('R', signal),
@@ -80,6 +86,7 @@ const OPERATIONS: { readonly [name: string]: (control: Control) => Promise<unkno
   resources: control => control.resources({ limit: 1, after: undefined }, signal),
   attempts: control => control.attempts({ run: 'R', limit: 1, after: undefined }, signal),
   request: control => control.request('R.0.0', signal),
+  replayable: control => control.replayable({ sync: 's', scope: ANY }, signal),
   failed: control =>
     control.failed(
       { sync: 's', run: undefined, key: undefined, status: undefined, limit: 1, after: undefined },

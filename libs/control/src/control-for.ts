@@ -3,6 +3,7 @@ import type {
   AttemptsPage,
   AttemptView,
   FailedPage,
+  ReplayView,
   RequestView,
   ResourcesPage,
   RunsPage,
@@ -13,7 +14,7 @@ import type {
   SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
-import type { AlertsView, AlertTestedView } from '@sluice/contracts/alert-views'
+import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type {
   AttemptsQuery,
   Control,
@@ -23,6 +24,7 @@ import type {
   Paging,
   Preview,
   PreviewQuery,
+  ReplayQuery,
   RunRequest,
   SecretNamed,
   SecretToSet,
@@ -92,6 +94,11 @@ export class ControlFor implements Control {
   async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
     assertMay(this.#roles, ROLE_OF.failed)
     return await this.#control.failed(query, signal)
+  }
+
+  async replayable(query: ReplayQuery, signal: AbortSignal): Promise<ReplayView> {
+    assertMay(this.#roles, ROLE_OF.replayable)
+    return await this.#control.replayable(query, signal)
   }
 
   async preview(query: PreviewQuery, signal: AbortSignal): Promise<Preview> {

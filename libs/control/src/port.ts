@@ -8,6 +8,7 @@ import type {
   AttemptView,
   FailedPage,
   PreviewView,
+  ReplayView,
   RequestView,
   ResourcesPage,
   RunsPage,
@@ -18,9 +19,9 @@ import type {
   SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
-import type { AlertsView, AlertTestedView } from '@sluice/contracts/alert-views'
+import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type { Command } from '@sluice/contracts/records'
-import type { Op } from '@sluice/contracts/state'
+import type { Op, ReplayScope } from '@sluice/contracts/state'
 
 /** `after` is the `next` of the page before. */
 export interface Paging {
@@ -56,6 +57,11 @@ export interface FailedQuery extends Paging {
   readonly status: number | undefined
 }
 
+export interface ReplayQuery {
+  readonly sync: string
+  readonly scope: ReplayScope
+}
+
 /**
  * All methods may be called concurrently, and throw `not-found` for a sync or run that does not exist. An
  * abort throws the signal's reason.
@@ -75,6 +81,8 @@ export interface RunHistory {
   request(id: string, signal: AbortSignal): Promise<RequestView>
   /** By key. */
   failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage>
+  /** What a replay would send. */
+  replayable(query: ReplayQuery, signal: AbortSignal): Promise<ReplayView>
 }
 
 export interface RunRequest {

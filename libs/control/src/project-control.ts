@@ -4,6 +4,7 @@ import type {
   AttemptsPage,
   AttemptView,
   FailedPage,
+  ReplayView,
   RequestView,
   ResourcesPage,
   RunsPage,
@@ -14,14 +15,14 @@ import type {
   SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
-import type { AlertsView, AlertTestedView } from '@sluice/contracts/alert-views'
+import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type { Command, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import { OPS, type Op } from '@sluice/contracts/state'
 import { triggeredOps } from '@sluice/domain/trigger'
 import { assertKeyFits } from '@sluice/resources/stored-documents'
 import { keptName, type Vault } from '@sluice/vault/vault'
-import { alertsOf, testAlert, type OpenTelling } from './alerts.ts'
+import { alertsOf, testAlert, type OpenTelling } from './alerts/alerts-of.ts'
 import type { Catalog } from './catalog.ts'
 import { findDefinition } from './find-definition.ts'
 import { assertStatus, findRun } from './find-run.ts'
@@ -41,6 +42,7 @@ import type {
   Preview,
   Previewed,
   PreviewQuery,
+  ReplayQuery,
   RunHistory,
   RunRequest,
   SecretNamed,
@@ -149,6 +151,10 @@ export class ProjectControl implements Control {
 
   async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
     return await (await this.#opened(signal)).failed(query, signal)
+  }
+
+  async replayable(query: ReplayQuery, signal: AbortSignal): Promise<ReplayView> {
+    return await (await this.#opened(signal)).replayable(query, signal)
   }
 
   async preview({ sync, ...narrowing }: PreviewQuery, signal: AbortSignal): Promise<Preview> {

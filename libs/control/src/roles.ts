@@ -55,6 +55,7 @@ export const ROLE_OF: { readonly [O in Operation]: Role } = {
   attempts: 'read',
   request: 'read',
   failed: 'read',
+  replayable: 'read',
   preview: 'read',
   publish: 'edit',
   checkConnections: 'edit',

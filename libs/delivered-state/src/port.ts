@@ -15,7 +15,7 @@
  */
 import type { CountsByOp, Op } from '@sluice/contracts/state'
 import type { Captured, Change, InvalidSample, RetryEntry } from '@sluice/contracts/records'
-import type { Column, ColumnType } from '@sluice/contracts/values'
+import type { Column, ColumnType, Row } from '@sluice/contracts/values'
 
 /** Next offsets per partition; index = partition. */
 export interface StatePositions {
@@ -106,6 +106,22 @@ export type RunPurpose =
   | { readonly kind: 'discard'; readonly key: string | null; readonly status: number | null }
   /** Looks only at rows that failed, sends what they need, and gives none up. Null as above. */
   | { readonly kind: 'retry'; readonly key: string | null; readonly status: number | null }
+  /**
+   * Looks only at the rows that `takeReplayed` took in, and settles each as uncertain. The model counts for
+   * nothing but its columns. Keys that are muted, or that nobody has decided about, are so no more.
+   */
+  | { readonly kind: 'replay' }
+
+/** A row of a recorded request that is to be sent again. */
+export interface ReplayedRow {
+  readonly key: string
+  readonly op: Op
+  /**
+   * The row that the request left at the destination. Null for a removal, and if the row may be there
+   * already: the state knows its own then.
+   */
+  readonly row: Row | null
+}
 
 /** A change before it has a place in a topic. */
 export interface DetectedChange extends Omit<Change, 'incarnation' | 'owner' | 'run' | 'seq' | 'replayed'> {
@@ -214,6 +230,13 @@ export interface DeliveredState extends AsyncDisposable {
     end: (keys: readonly EndedKey[]) => Promise<void>,
     options: { readonly signal: AbortSignal },
   ): Promise<void>
+  /** Those of the keys whose rows may be at the destination. */
+  believed(keys: readonly string[]): Promise<ReadonlySet<string>>
+  /**
+   * Takes in rows of recorded requests, in the order in which these are sent again, for the next diff, whose
+   * purpose is `replay`. It may be called many times. The rows are forgotten with the next commit.
+   */
+  takeReplayed(rows: readonly ReplayedRow[]): Promise<void>
   /**
    * Finds the changes. The state itself stays as it is, and takes them in from the topics at the next feed.
    */

@@ -7,7 +7,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
-import { noToken } from '@sluice/domain/no-token'
+import { noToken } from './no-token.ts'
 import { abortable } from '@sluice/flow/abortable'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { sleep } from '@sluice/flow/sleep'

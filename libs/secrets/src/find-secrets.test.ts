@@ -26,6 +26,11 @@ const ENCODINGS: { readonly [name: string]: (secret: string) => string } = {
     unitsOf(secret)
       .map(unit => `\\u${unit.toString(16).padStart(4, '0')}`)
       .join(''),
+  'in JSON in a query': secret => encodeURIComponent(JSON.stringify(secret).slice(1, -1)),
+  'in JSON in a query, in lower case': secret =>
+    lower(encodeURIComponent(JSON.stringify(secret).slice(1, -1))),
+  'in HTML in a query': secret =>
+    encodeURIComponent(secret.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;')),
   'in HTML': secret => secret.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;'),
   'as decimal entities': secret => each(secret, point => `&#${point};`),
   'as hexadecimal entities': secret => each(secret, point => `&#x${point.toString(16)};`),

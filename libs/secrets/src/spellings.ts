@@ -99,6 +99,10 @@ const plainSpellings = remembered(character => {
     // The letters that say what it is are lower case already.
     spellings.push(escape, escape.toLowerCase())
   for (const entity of entities(character)) spellings.push(`&${entity};`, `&amp;${entity};`)
+  // JSON or HTML inside a URL.
+  for (const escape of backslashEscapes(character).map(encodeURIComponent))
+    spellings.push(escape, escape.toLowerCase())
+  for (const entity of entities(character)) spellings.push(encodeURIComponent(`&${entity};`))
   if (character === ' ') spellings.push('+')
   // UTF-8 that was read as Latin-1, and Latin-1 that was read as UTF-8.
   if (character > '\x7f') spellings.push(Buffer.from(character).toString('latin1'), '\ufffd')

@@ -10,7 +10,7 @@ import type {
   RunEvent,
 } from '@sluice/contracts/records'
 import { destination, duckdbSource, model, sync, type Definition } from '@sluice/contracts/resources'
-import type { OpCounts } from '@sluice/contracts/state'
+import type { OpCounts, ReplayOf } from '@sluice/contracts/state'
 
 export const SYNC = 's'
 export const INCARNATION = 'i'
@@ -154,6 +154,11 @@ export function sampleRow(fields: Partial<RequestRow> = {}): RequestRow {
   }
 }
 
+/** Where a request was recorded that is sent again. */
+export function sampleReplayOf(fields: Partial<ReplayOf> = {}): ReplayOf {
+  return { change: 0, command: 1, run: 1, runId: 'R', partition: 0, seq: 0, offset: 1, ...fields }
+}
+
 export function sampleRequest(fields: Partial<Request> = {}): Request {
   return {
     ...OWNED,
@@ -168,6 +173,7 @@ export function sampleRequest(fields: Partial<Request> = {}): Request {
     rows: [sampleRow()],
     changesStart: 0,
     changesEnd: 1,
+    replayOf: null,
     ...fields,
   }
 }

@@ -35,6 +35,7 @@ const SHARED: { readonly [T in keyof ReturnType<typeof sharedTopics>]: Uses } = 
   commands: { reads: ['detector'], writes: PEOPLE },
   runs: { reads: KAFKA_ROLES, writes: ['detector', 'renderer', 'delivery'] },
   secrets: { reads: ['detector', 'delivery', ...PEOPLE], writes: ['delivery', ...PEOPLE] },
+  alerts: { reads: PEOPLE, writes: ['console'] },
   tests: { reads: ['delivery', ...PEOPLE], writes: ['delivery', ...PEOPLE] },
 }
 
@@ -99,6 +100,7 @@ function groupRights(role: KafkaRole, prefix: string, syncs: readonly string[]):
     return { role, resource: 'group', name, pattern, operations: ['Read'] }
   }
   if (role === 'detector') return [right(`${prefix}.detector`, 'literal')]
+  if (role === 'console') return [right(`${prefix}.alerts`, 'literal')]
   if (role !== 'renderer' && role !== 'delivery') return []
   const ofSyncs = syncs.map(sync => right(`${prefix}.${role}.${sync}.`, 'prefixed'))
   return role === 'delivery' ? [...ofSyncs, right(`${prefix}.tests`, 'literal')] : ofSyncs
@@ -119,8 +121,9 @@ function writerRights(role: KafkaRole, prefix: string, syncs: readonly string[])
       return ofStage('requests')
     case 'delivery':
       return [...ofStage('attempts'), ofSecrets]
-    case 'command':
     case 'console':
+      return [ofSecrets, right(`${prefix}.alerts`, 'literal')]
+    case 'command':
       return [ofSecrets]
     default:
       return role satisfies never

@@ -13,6 +13,8 @@ export interface OptionSpec {
   readonly help: string
   /** The only values that the option accepts; absent if it accepts any. */
   readonly choices?: readonly string[]
+  /** True for a text option that may be given several times. */
+  readonly repeats?: true
   /** The bounds of a number, which has to be whole. */
   readonly min?: number
   readonly max?: number
@@ -38,6 +40,8 @@ export interface Example {
 export interface CommandArgs {
   readonly positionals: readonly string[]
   readonly options: { readonly [name: string]: string | number | boolean | undefined }
+  /** The values of options that may be given several times. */
+  readonly repeated?: { readonly [name: string]: readonly string[] }
 }
 
 /** The stream that a command prints to; `columns` is the width of a terminal. */

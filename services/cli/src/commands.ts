@@ -58,6 +58,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/ask/resync.ts'),
   },
   {
+    name: 'replay',
+    summary: 'send recorded requests again, as they were',
+    load: () => import('./commands/ask/replay.ts'),
+  },
+  {
     name: 'reset',
     summary: 'forget what was delivered',
     load: () => import('./commands/ask/reset.ts'),

@@ -27,7 +27,17 @@ export const KEY_OPTION: OptionSpec = {
  */
 export function keyOption(args: CommandArgs): string | undefined {
   const text = textOption(args, 'key')
-  if (text === undefined || !text.startsWith('[')) return text
+  return text === undefined ? undefined : keyOf(text)
+}
+
+/** The keys that `--key` names, where it may be given several times; null without that option. */
+export function keyOptions({ repeated }: CommandArgs): readonly string[] | null {
+  const texts = repeated?.['key'] ?? []
+  return texts.length === 0 ? null : texts.map(keyOf)
+}
+
+function keyOf(text: string): string {
+  if (!text.startsWith('[')) return text
   try {
     const parts: unknown = JSON.parse(text)
     return Array.isArray(parts) && parts.length > 1 ? JSON.stringify(parts.map(String)) : text

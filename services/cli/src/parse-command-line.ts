@@ -9,7 +9,7 @@ import type { Command, CommandArgs, CommandEntry, OptionSpec } from './command.t
 import { NOT_YET } from '@sluice/project/decode/not-yet'
 
 /** Commands that docs/REFERENCE.md describes and this version does not have. */
-const COMMANDS_NOT_YET: readonly string[] = ['syncs', 'diff', 'apply', 'replay', 'doctor']
+const COMMANDS_NOT_YET: readonly string[] = ['syncs', 'diff', 'apply']
 
 /** Options that every command takes, before or after its name. */
 export const GLOBAL_OPTIONS = {
@@ -163,6 +163,7 @@ export function parseCommandArgs(
   const called = `sluice ${entry.name}`
   const tokens = tokensOf(argv, specs)
   const options: { [name: string]: string | number | boolean } = {}
+  const repeated: { [name: string]: readonly string[] } = {}
   const given = new Set<string>()
   for (const token of tokens) {
     if (token.kind !== 'option') continue
@@ -171,13 +172,14 @@ export function parseCommandArgs(
     if (name === 'no-color') continue
     if (spec === undefined || name === 'color') throw unknownOption(token.rawName, specs, called)
     const value = optionValue(token, spec, called)
-    if (spec.type !== 'boolean' && given.has(name)) throw givenTwice(name, called)
+    if (spec.repeats === true) repeated[name] = [...(repeated[name] ?? []), String(value)]
+    else if (spec.type !== 'boolean' && given.has(name)) throw givenTwice(name, called)
     given.add(name)
     if (!Object.hasOwn(GLOBAL_OPTIONS, name)) options[name] = value
   }
   const positionals = tokens.flatMap(token => (token.kind === 'positional' ? [token.value] : [])).slice(words)
   checkPositionals(positionals, command, called)
-  return { positionals, options }
+  return { positionals, options, repeated }
 }
 
 function givenTwice(name: string, called: string): SluiceError {

@@ -20,13 +20,14 @@ import { at, homePartition, syncTopics } from '@sluice/topics/topics'
 import { AttemptLedger } from './ledger/attempt-ledger.ts'
 import { LateShare, RequestMemory } from './delivery-memory.ts'
 import { Doubt } from './run/doubt.ts'
-import { effectsOf } from './outcome/effects.ts'
+import { effectsOf, isReplayed } from './outcome/effects.ts'
 import { CUT, CutRun, reportOf } from './run/cut-run.ts'
 import { endWithoutRenderer, runSoFar, type RunSoFar } from './run/end-without-renderer.ts'
 import { openRun, type DeliverDeps, type DeliveryParts, type OpenRun } from './run/open-run.ts'
 import { PassedRun } from './run/passed-run.ts'
 import { rowsAt } from './ledger/parts.ts'
 import { recoverLedger } from './ledger/recover-ledger.ts'
+import { KeyOrder } from './run/key-order.ts'
 import { PartitionReporter } from './run/report-partition.ts'
 import type { RequestHistory } from './ledger/request-history.ts'
 import { faultOf, inSequence } from './send/request-sequence.ts'
@@ -91,6 +92,7 @@ class PartitionDelivery {
   #open: OpenRun | null = null
   readonly #doubt: Doubt
   readonly #passed = new PassedRun(run => this.#isOver(run))
+  readonly #order = new KeyOrder()
   /** What a run waits for before it can be opened. */
   #waitsFor: string | null = null
   /** How far this process has taken the topic into work, and which run is open there. */
@@ -263,6 +265,7 @@ class PartitionDelivery {
     const open = await this.#runOf(request, ending)
     if (open === null) return this.#passOver(placed, null, ending)
     if (!inSequence(open, offset, request)) return
+    if (isReplayed(request)) await this.#order.turn({ offset, rows: request.rows }, ledger, ending)
     const memory = await this.#room(open, { record: request, recordBytes: bytes, signal: ending })
     const known = recovered.known.get(offset)
     ledger.start(offset)
@@ -300,8 +303,7 @@ class PartitionDelivery {
     const { offset, request, history, release } = of
     if (history === undefined || history.parts.length > 0) return false
     const { attempts, requests, ended } = history
-    const { run, trigger, rows } = request
-    const effects = effectsOf({ run, trigger, rows, attempts, requests, ended })
+    const effects = effectsOf({ ...request, attempts, requests, ended })
     this.#parts.ledger.record({ requestOffset: offset, attempt: null, effects, release })
     return true
   }
@@ -322,7 +324,8 @@ class PartitionDelivery {
     const final = recorded ?? unrenderableAttempt(offset, record, { runId: open.begin.runId, forgets })
     const ended = [{ positions: null, attempt: final, attempts: 0 }]
     const { run, trigger, rows } = record
-    const effects = effectsOf({ run, trigger, rows, attempts: 0, requests: 0, ended, forgets })
+    const none = { attempts: 0, requests: 0, replayOf: null }
+    const effects = effectsOf({ run, trigger, rows, ...none, ended, forgets })
     ledger.record({
       requestOffset: offset,
       attempt: recorded === null ? final : null,

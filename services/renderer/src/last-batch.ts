@@ -20,9 +20,12 @@ interface Reading {
   readonly signal: AbortSignal
 }
 
-/** Seq of the change of the last row. */
-export function lastChangeOf({ rows }: { readonly rows: readonly { readonly seq: number }[] }): number {
-  return rows.at(-1)?.seq ?? -1
+/** Seq of the change of the last row, or of the change that carried a request which is sent again. */
+export function lastChangeOf(of: {
+  readonly rows: readonly { readonly seq: number }[]
+  readonly replayOf?: Request['replayOf'] | undefined
+}): number {
+  return of.replayOf?.change ?? of.rows.at(-1)?.seq ?? -1
 }
 
 /** True if this is the last request of its batch: it has the batch's last row. */

@@ -3,7 +3,7 @@
  * context follow from the last record that an earlier renderer wrote (PROTOCOL.md §5, §7).
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Change, Marker, RunBegin, RunEvent } from '@sluice/contracts/records'
+import type { Change, Marker, Request, RunBegin, RunEvent } from '@sluice/contracts/records'
 import { OPS, type Op } from '@sluice/contracts/state'
 import { namingColumns } from '@sluice/domain/answers/row-results'
 import { boundedOrNull, boundedText } from '@sluice/domain/bounded-text'
@@ -25,6 +25,7 @@ import { compileTriggers } from '@sluice/rendering/compile-triggers'
 import { endsItsBatch, firstOfBatch, lastChangeOf } from './last-batch.ts'
 import { renderBatch, type BatchContext, type Rendered } from '@sluice/rendering/render-batch'
 import { ONE_ROW, RowBatches, type RowBatch } from '@sluice/rendering/row-batches'
+import { noTrigger } from './no-trigger.ts'
 import { RequestAppends } from './request-appends.ts'
 import type { RenderRoom } from './renderer-memory.ts'
 
@@ -268,7 +269,7 @@ class PartitionRenderer {
 
   async #take(placed: Placed): Promise<void> {
     const { record } = placed
-    if (record?.name === 'sluice.Change') this.#takeChange(placed, record.value)
+    if (record?.name === 'sluice.Change') await this.#takeChange(placed, record.value)
     const marker = markerOf(record)
     if (marker?.kind === 'run-begin' && marker.begin !== null)
       await this.#beginRun(placed.offset, marker.begin)
@@ -276,7 +277,7 @@ class PartitionRenderer {
     if (this.#requests.areMany) await this.#requests.append()
   }
 
-  #takeChange({ offset, bytes }: Placed, change: Change): void {
+  async #takeChange({ offset, bytes }: Placed, change: Change): Promise<void> {
     const context = this.#context
     // Changes before the first run-begin belong to runs that ended long ago, and whose markers compaction has
     // dropped.
@@ -289,8 +290,24 @@ class PartitionRenderer {
       return
     }
     context.nextChange += 1
+    if (change.replayed !== null) return await this.#copy(context, offset, change.replayed)
     const op = OPS.find(candidate => candidate === change.op)
     if (op !== undefined) this.#renderAll(context.batches.add(op, { offset, bytes, change }))
+  }
+
+  /** Copies a recorded request that is to be sent again, with a place in this run. */
+  async #copy(context: RunContext, offset: number, replayed: Uint8Array): Promise<void> {
+    const { io } = this.#deps
+    const [recorded] = await io.decode([replayed], { signal: this.#worker.abort })
+    if (recorded?.name !== 'sluice.Request')
+      throw new SluiceError('corrupt', `a change at offset ${offset} carries no request`)
+    this.#renderAll(context.batches.flush())
+    const place = { ...this.#placeOf(context), changesStart: offset, changesEnd: offset + 1 }
+    this.#figures.rendered(this.#run.sync, recorded.value.trigger, 'request')
+    this.#requests.push({
+      key: textKey(`${place.run}/${this.#output.partition}/${place.seq}`),
+      value: io.encode('Request', { ...recorded.value, ...place }),
+    })
   }
 
   async #beginRun(offset: number, begin: RunBegin): Promise<void> {
@@ -350,15 +367,10 @@ class PartitionRenderer {
   }
 
   #requestRecord(context: RunContext, batch: RowBatch, rendered: Rendered): NewRecord {
-    const ownership = this.#owned()
-    const seq = context.nextSeq++
-    const { run } = context.begin
+    const own = this.#placeOf(context)
+    const { run, seq } = own
     const place = {
-      incarnation: ownership.incarnation,
-      owner: ownership.owner(this.#output),
-      run,
-      begin: context.runBeginOffset,
-      seq,
+      ...own,
       trigger: batch.op,
       rows: rendered.rows,
       changesStart: batch.start,
@@ -374,7 +386,16 @@ class PartitionRenderer {
       }
     }
     const { method, path, headers, body } = rendered
-    return { key, value: io.encode('Request', { ...place, method, path, headers, body }) }
+    return { key, value: io.encode('Request', { ...place, method, path, headers, body, replayOf: null }) }
+  }
+
+  /** Who writes the next request of the run, and where it stands. */
+  #placeOf(context: RunContext): Pick<Request, 'incarnation' | 'owner' | 'run' | 'begin' | 'seq'> {
+    const ownership = this.#owned()
+    const { begin, runBeginOffset } = context
+    const owner = ownership.owner(this.#output)
+    const { incarnation } = ownership
+    return { incarnation, owner, run: begin.run, begin: runBeginOffset, seq: context.nextSeq++ }
   }
 
   #markerRecord(marker: Marker): NewRecord {
@@ -393,22 +414,4 @@ class PartitionRenderer {
 function positionOf(marker: Marker): number {
   if (marker.position === null) throw new SluiceError('corrupt', `a ${marker.kind} marker lacks its position`)
   return marker.position
-}
-
-/**
- * The rows of an op without a trigger. The detector settles such rows, so this definition does not fit its
- * changes.
- */
-function noTrigger(batch: RowBatch): Rendered[] {
-  const error = `the sync has no trigger ${batch.op}`
-  const rows = batch.changes.map(change => ({
-    key: change.key,
-    seq: change.seq,
-    op: batch.op,
-    uncertain: false,
-    captured: change.captured,
-    retried: change.retried,
-    named: null,
-  }))
-  return [{ kind: 'unrenderable', error, lacks: null, rows }]
 }

@@ -1,5 +1,5 @@
 /** What Sluice remembers of an alert and one of its syncs, as JSON in the topic `alerts`. */
-import { alertNotice } from '@sluice/contracts/alert-views'
+import { alertNotice } from '@sluice/contracts/specs/alert-views'
 import { ALERT_CONDITIONS, type AlertConditionName } from '@sluice/contracts/specs/alert-specs'
 import { z } from 'zod'
 

@@ -8,7 +8,7 @@
  * - The state that comes back is to be stored before a notice is told. Its outbox has the notices.
  */
 import { createHash } from 'node:crypto'
-import type { AlertNotice } from '@sluice/contracts/alert-views'
+import type { AlertNotice } from '@sluice/contracts/specs/alert-views'
 import type { AlertSpec } from '@sluice/contracts/resources'
 import {
   conditionName,

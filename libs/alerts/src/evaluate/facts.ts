@@ -1,10 +1,10 @@
 /** What is known of a sync when its alerts are evaluated. */
-import type { NoticeRun } from '@sluice/contracts/alert-views'
+import type { NoticeRun } from '@sluice/contracts/specs/alert-views'
 import type { RunEvent } from '@sluice/contracts/records'
 import { OPS } from '@sluice/contracts/state'
 import { countsOf } from '@sluice/domain/counts'
 import { isEnded } from '@sluice/domain/run-status'
-import { tellsOfNoToken } from '@sluice/domain/no-token'
+import { tellsOfNoToken } from '@sluice/oauth/no-token'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 
 /** A certificate that a destination's connections depend on. */

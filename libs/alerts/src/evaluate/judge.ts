@@ -1,6 +1,6 @@
 /** What each condition of an alert makes of a run that ended, and of the present. */
 import type { AlertCondition } from '@sluice/contracts/specs/alert-specs'
-import type { NoticeRun } from '@sluice/contracts/alert-views'
+import type { NoticeRun } from '@sluice/contracts/specs/alert-views'
 import { counted, lasting, percent, timeText } from '../notice/wording.ts'
 import { noTokenOf, type EndedRun, type SyncFacts } from './facts.ts'
 

@@ -1,5 +1,5 @@
 /** Alerts as people see them. */
-import type { AlertsView, AlertView } from '@sluice/contracts/alert-views'
+import type { AlertsView, AlertView } from '@sluice/contracts/specs/alert-views'
 import type { AlertSpec } from '@sluice/contracts/resources'
 import { conditionName, shownTarget, type AlertConditionName } from '@sluice/contracts/specs/alert-specs'
 import type { KeptState } from './alert-records.ts'

@@ -4,7 +4,7 @@
  *
  * States: idle → telling → idle, or pausing → telling.
  */
-import type { AlertNotice } from '@sluice/contracts/alert-views'
+import type { AlertNotice } from '@sluice/contracts/specs/alert-views'
 import type { AlertSpec } from '@sluice/contracts/resources'
 import type { Trouble } from '../evaluate/alert-state.ts'
 

@@ -1,6 +1,6 @@
 /** Alerts on a real log, told to a real HTTP server. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { AlertNotice } from '@sluice/contracts/alert-views'
+import type { AlertNotice } from '@sluice/contracts/specs/alert-views'
 import type { RunEvent } from '@sluice/contracts/records'
 import { alert as alertSchema } from '@sluice/contracts/resources'
 import { createLocalHolds } from '@sluice/holds/adapters/local'

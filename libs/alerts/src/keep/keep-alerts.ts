@@ -5,7 +5,7 @@
  * A state is stored with its notices before one of them is told, and again without a notice once that was
  * told. So a process that dies in between tells a notice again, with the same id, and none is lost.
  */
-import type { AlertNotice } from '@sluice/contracts/alert-views'
+import type { AlertNotice } from '@sluice/contracts/specs/alert-views'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { AlertSpec } from '@sluice/contracts/resources'
 import { endingOf, type Ends } from '@sluice/flow/ends'

@@ -1,8 +1,8 @@
 /** What is known of a sync at an evaluation, with what has to be read for it: the errors of runs. */
-import type { AlertNotice } from '@sluice/contracts/alert-views'
+import type { AlertNotice } from '@sluice/contracts/specs/alert-views'
 import type { SecretFor } from '@sluice/contracts/secret-references'
-import type { ErrorGroup } from '@sluice/domain/error-groups'
-import { tellsOfNoToken } from '@sluice/domain/no-token'
+import type { ErrorGroup } from '@sluice/domain/answers/error-groups'
+import { tellsOfNoToken } from '@sluice/oauth/no-token'
 import { RecentMap } from '@sluice/flow/recent-map'
 import type { RunsView } from '@sluice/runs/runs-view'
 import type { AlertState } from '../evaluate/alert-state.ts'

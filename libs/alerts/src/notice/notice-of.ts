@@ -1,5 +1,5 @@
 /** What an alert says. */
-import type { AlertNotice, NoticeRun } from '@sluice/contracts/alert-views'
+import type { AlertNotice, NoticeRun } from '@sluice/contracts/specs/alert-views'
 import type { AlertConditionName } from '@sluice/contracts/specs/alert-specs'
 import { lasting } from './wording.ts'
 

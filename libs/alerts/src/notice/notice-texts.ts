@@ -1,5 +1,5 @@
 /** A notice as it is written to people: as plain text, as HTML, and for Slack. */
-import type { AlertNotice } from '@sluice/contracts/alert-views'
+import type { AlertNotice } from '@sluice/contracts/specs/alert-views'
 import { counted, timeText } from './wording.ts'
 
 /** A message of an API may be a page. */

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { AlertNotice } from '@sluice/contracts/alert-views'
+import type { AlertNotice } from '@sluice/contracts/specs/alert-views'
 import { SluiceError } from '@sluice/contracts/errors'
 import { alert as alertSchema, type AlertSpec } from '@sluice/contracts/resources'
 import type { SecretFor, SecretUse } from '@sluice/contracts/secret-references'

@@ -1,5 +1,5 @@
 /** Tells a notice to whom its alert names, once. */
-import type { AlertNotice } from '@sluice/contracts/alert-views'
+import type { AlertNotice } from '@sluice/contracts/specs/alert-views'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { AlertSpec } from '@sluice/contracts/resources'
 import { fillSecrets, type SecretFor, type SecretUse } from '@sluice/contracts/secret-references'

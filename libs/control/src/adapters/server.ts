@@ -2,11 +2,13 @@
  * Control of the syncs of a server, by its API. The server may be far away, or the process that has a folder
  * open, which listens on a socket in that folder.
  */
+import type { ReplayScope } from '@sluice/contracts/state'
 import {
   attemptsPage,
   attemptView,
   failedPage,
   previewView,
+  replayView,
   resourcesPage,
   requestView,
   runsPage,
@@ -19,6 +21,7 @@ import {
   type AttemptsPage,
   type AttemptView,
   type FailedPage,
+  type ReplayView,
   type RequestView,
   type ResourcesPage,
   type RunsPage,
@@ -34,7 +37,7 @@ import {
   alertTestedView,
   type AlertsView,
   type AlertTestedView,
-} from '@sluice/contracts/alert-views'
+} from '@sluice/contracts/specs/alert-views'
 import { MOST_PREVIEWED } from '@sluice/contracts/api-requests'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { isEnded } from '@sluice/domain/run-status'
@@ -50,6 +53,7 @@ import type {
   Previewed,
   PreviewedRequest,
   PreviewQuery,
+  ReplayQuery,
   RejectedRows,
   RunRequest,
   SecretNamed,
@@ -89,6 +93,8 @@ class ServerControl implements Control {
         return await this.#ask(['syncs', sync, cause], rows, following)
       case 'resync':
         return await this.#ask(['syncs', sync, 'resync'], as === null ? {} : { as }, following)
+      case 'replay':
+        return await this.#ask(['syncs', sync, 'replay'], replayFields(scope?.replay ?? null), following)
       case 'manual':
         return await this.#ask(['syncs', sync, 'runs'], queues === undefined ? {} : { queues }, following)
       default:
@@ -159,6 +165,11 @@ class ServerControl implements Control {
 
   async failed({ sync, ...query }: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
     return await this.#client.get(['syncs', sync, 'failed'], { ...query }, { signal, answer: failedPage })
+  }
+
+  async replayable({ sync, scope }: ReplayQuery, signal: AbortSignal): Promise<ReplayView> {
+    const body = { ...replayFields(scope), dryRun: true }
+    return await this.#client.post(['syncs', sync, 'replay'], body, { signal, answer: replayView })
   }
 
   async preview({ op, ...query }: PreviewQuery, signal: AbortSignal): Promise<Preview> {
@@ -243,6 +254,14 @@ class ServerControl implements Control {
       if (!isSluiceError(error)) throw error
     }
   }
+}
+
+/** As the API takes them: without what is not limited. */
+function replayFields(scope: ReplayScope | null): object {
+  const { since = null, until = null, ...others } = scope ?? {}
+  const times = { since: isoTime(since ?? undefined), until: isoTime(until ?? undefined) }
+  const fields = Object.entries({ ...others, ...times })
+  return Object.fromEntries(fields.filter(([, value]) => value !== null && value !== undefined))
 }
 
 function isoTime(ms: number | undefined): string | undefined {

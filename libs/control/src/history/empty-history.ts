@@ -1,6 +1,13 @@
 /** The history of a project in which nothing ever ran. */
-import type { AttemptsPage, FailedPage, RequestView, RunsPage, RunView } from '@sluice/contracts/api'
-import type { AttemptsQuery, FailedQuery, Paging, RunHistory } from '../port.ts'
+import type {
+  AttemptsPage,
+  FailedPage,
+  ReplayView,
+  RequestView,
+  RunsPage,
+  RunView,
+} from '@sluice/contracts/api'
+import type { AttemptsQuery, FailedQuery, Paging, ReplayQuery, RunHistory } from '../port.ts'
 import { unknownRequest, unknownRun, unknownSync } from '../unknown-names.ts'
 
 export class EmptyHistory implements RunHistory {
@@ -39,6 +46,13 @@ export class EmptyHistory implements RunHistory {
     if (run !== undefined) throw unknownRun(run)
     this.#assertSync(sync)
     return Promise.resolve({ rows: [], next: null, groups: [] })
+  }
+
+  async replayable({ sync }: ReplayQuery): Promise<ReplayView> {
+    this.#assertSync(sync)
+    const notices = [`nothing of \`${sync}\` is recorded: it has never run`]
+    const none = { requests: 0, rows: 0, triggers: {}, first: [], notRecorded: { runs: 0, requests: 0 } }
+    return Promise.resolve({ sync, ...none, notices })
   }
 
   #assertSync(sync: string | undefined): void {

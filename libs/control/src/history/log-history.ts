@@ -1,5 +1,12 @@
 /** History read from the topics of a pipeline. */
-import type { AttemptsPage, FailedPage, RequestView, RunsPage, RunView } from '@sluice/contracts/api'
+import type {
+  AttemptsPage,
+  FailedPage,
+  ReplayView,
+  RequestView,
+  RunsPage,
+  RunView,
+} from '@sluice/contracts/api'
 import type { RunEvent } from '@sluice/contracts/records'
 import { OPS } from '@sluice/contracts/state'
 import { isEnded } from '@sluice/domain/run-status'
@@ -8,7 +15,9 @@ import { filterOf } from './attempt-filter.ts'
 import { parseRequestId } from './attempt-views.ts'
 import { notACursor } from './cursor.ts'
 import { readAttempts, type AttemptSync } from './read-attempts.ts'
+import { EmptyHistory } from './empty-history.ts'
 import { readFailedRows } from './read-failed-rows.ts'
+import { readReplayable } from './read-replayable.ts'
 import { readRequest } from './read-request.ts'
 import { runView } from './run-views.ts'
 import type { SyncRuns } from '@sluice/runs/runs-view'
@@ -16,7 +25,7 @@ import { sharedTopics, syncTopics } from '@sluice/topics/topics'
 import { findDefinition } from '../find-definition.ts'
 import { caughtUpWithRuns } from '../find-run.ts'
 import type { Pipeline } from '../pipeline.ts'
-import type { AttemptsQuery, FailedQuery, Paging, RunHistory } from '../port.ts'
+import type { AttemptsQuery, FailedQuery, Paging, ReplayQuery, RunHistory } from '../port.ts'
 import { unknownRequest, unknownRun, unknownSync } from '../unknown-names.ts'
 
 export class LogHistory implements RunHistory {
@@ -135,6 +144,18 @@ export class LogHistory implements RunHistory {
     const { incarnation } = runs
     const filter = { run, key: key ?? null, status: status ?? null, limit, after: after ?? null }
     return readFailedRows(this.#pipeline, { sync, incarnation, partitions, ...filter }, signal)
+  }
+
+  async replayable({ sync, scope }: ReplayQuery, signal: AbortSignal): Promise<ReplayView> {
+    const runs = await this.#runsOf(sync, signal)
+    const partitions = await this.#partitions(sync, signal)
+    if (runs === null || partitions === 0)
+      return await new EmptyHistory(new Set([sync])).replayable({ sync, scope })
+    // A run that nobody knows any more may still have requests.
+    const of = { sync, incarnation: runs.incarnation, partitions }
+    const view = await readReplayable(this.#pipeline, { of, scope, runs: [...runs.events.values()] }, signal)
+    if (scope.run !== null && view.requests === 0 && !runs.events.has(scope.run)) throw unknownRun(scope.run)
+    return view
   }
 
   async #view(event: RunEvent, runs: SyncRuns, signal: AbortSignal): Promise<RunView> {

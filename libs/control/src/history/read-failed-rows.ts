@@ -4,7 +4,7 @@ import type { RetryEntry } from '@sluice/contracts/records'
 import { readOwned } from '@sluice/topics/owned-reader'
 import { at, isMarkerKey, keyText, syncTopics } from '@sluice/topics/topics'
 import { formatCursor, parseCursor } from './cursor.ts'
-import { errorGroups, type ErrorGroup } from '@sluice/domain/error-groups'
+import { errorGroups, type ErrorGroup } from '@sluice/domain/answers/error-groups'
 import type { HistoryDeps } from './history-deps.ts'
 
 export interface FailedRowsQuery {

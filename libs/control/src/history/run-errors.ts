@@ -1,5 +1,5 @@
 /** The errors of a run, for those who tell of it. */
-import { errorGroups, type ErrorGroup } from '@sluice/domain/error-groups'
+import { errorGroups, type ErrorGroup } from '@sluice/domain/answers/error-groups'
 import type { RunsView } from '@sluice/runs/runs-view'
 import { syncTopics } from '@sluice/topics/topics'
 import type { HistoryDeps } from './history-deps.ts'

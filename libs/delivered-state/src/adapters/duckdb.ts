@@ -7,7 +7,15 @@
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { DeliveredState, Diff, DiffRequest, EndedKey, StateFeed, StatePositions } from '../port.ts'
+import type {
+  DeliveredState,
+  Diff,
+  DiffRequest,
+  EndedKey,
+  ReplayedRow,
+  StateFeed,
+  StatePositions,
+} from '../port.ts'
 import { countsOf } from './diff/count-changes.ts'
 import {
   closeExtract,
@@ -26,10 +34,12 @@ import { mergeFeed } from './feed/merge-feed.ts'
 import { orderChanges, pieceTables } from './diff/order-changes.ts'
 import { type ChangeBatch, readChanges } from './diff/read-changes.ts'
 import { fillHashes } from './diff/fill-hashes.ts'
+import { believedKeys, diffReplayed } from './diff/replayed-rows.ts'
 import { RowHash } from './diff/row-hash.ts'
 import { comparedColumns, StateMemory } from './state/state-memory.ts'
 import { Shapes } from './state/shapes.ts'
 import { quoteText } from './sql/sql-types.ts'
+import { interruptible } from './state/interruptible.ts'
 import { FeedStaging } from './feed/stage-feed.ts'
 import { asStateError } from './state/state-error.ts'
 import {
@@ -223,6 +233,14 @@ class DuckdbDeliveredState implements DeliveredState {
     }
   }
 
+  async believed(keys: readonly string[]): Promise<ReadonlySet<string>> {
+    return await this.#guarded(() => believedKeys(this.#file.connection, keys))
+  }
+
+  async takeReplayed(rows: readonly ReplayedRow[]): Promise<void> {
+    await this.#guarded(() => this.#feed.stage.addReplayed(rows))
+  }
+
   async diff(asked: DiffRequest): Promise<Diff> {
     const { signal } = asked
     signal.throwIfAborted()
@@ -238,6 +256,8 @@ class DuckdbDeliveredState implements DeliveredState {
       const slices = await this.#memory.ofDiff(asked)
       const known = await withKnownTypes(connection, asked)
       const { request } = known
+      if (request.purpose?.kind === 'replay')
+        return await diffReplayed(connection, request, found => this.#read(found, signal, epoch))
       await openExtract(connection, known)
       await assertKeyUnchanged(connection, known, this.#options.sync)
       await rememberTypes(connection, known)
@@ -312,28 +332,37 @@ class DuckdbDeliveredState implements DeliveredState {
   }
 
   async *#changes(request: DiffRequest, found: FoundChanges, epoch: number): AsyncGenerator<ChangeBatch> {
-    const check = () => {
-      if (this.#epoch !== epoch || this.#disposed)
-        throw new SluiceError('internal', 'a later call has ended this diff')
-      request.signal.throwIfAborted()
-    }
-    check()
+    const { signal } = request
+    this.#assertCurrent(epoch, signal)
     const { connection } = this.#file
-    await this.#interruptible(request.signal, () => orderChanges(connection))
+    await this.#interruptible(signal, () => orderChanges(connection))
     await this.#memory.whilePublishing()
     this.#pieces = pieceTables(request.columns).map(({ name }) => name)
     const { pieceRows } = this.#options
-    const batches = readChanges(connection, request.columns, { found, pieceRows })
+    yield* this.#read(readChanges(connection, request.columns, { found, pieceRows }), signal, epoch)
+  }
+
+  async *#read(
+    batches: AsyncGenerator<ChangeBatch>,
+    signal: AbortSignal,
+    epoch: number,
+  ): AsyncGenerator<ChangeBatch> {
     try {
       for (;;) {
-        check()
-        const next = await this.#interruptible(request.signal, () => batches.next())
+        this.#assertCurrent(epoch, signal)
+        const next = await this.#interruptible(signal, () => batches.next())
         if (next.done === true) return
         yield next.value
       }
     } finally {
       await batches.return(undefined)
     }
+  }
+
+  #assertCurrent(epoch: number, signal: AbortSignal): void {
+    if (this.#epoch !== epoch || this.#disposed)
+      throw new SluiceError('internal', 'a later call has ended this diff')
+    signal.throwIfAborted()
   }
 
   /** Removes the tables of a diff. */
@@ -390,28 +419,8 @@ class DuckdbDeliveredState implements DeliveredState {
     }
   }
 
-  /**
-   * Like guarded, but also interrupts DuckDB when the signal aborts. DuckDB ignores an interrupt before a
-   * statement has begun, so the interrupt is repeated.
-   */
-  async #interruptible<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    const { connection } = this.#file
-    let timer: NodeJS.Timeout | undefined
-    const interrupt = () => {
-      connection.interrupt()
-      timer ??= setInterval(() => connection.interrupt(), 20)
-    }
-    signal.addEventListener('abort', interrupt, { once: true })
-    try {
-      const result = await this.#guarded(work)
-      signal.throwIfAborted()
-      return result
-    } catch (error) {
-      signal.throwIfAborted()
-      throw error
-    } finally {
-      signal.removeEventListener('abort', interrupt)
-      clearInterval(timer)
-    }
+  /** Like guarded, but also interrupts DuckDB when the signal aborts. */
+  #interruptible<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    return interruptible(this.#file.connection, signal, () => this.#guarded(work))
   }
 }

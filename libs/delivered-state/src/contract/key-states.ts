@@ -5,7 +5,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import { OPS, type KeyStateKind, type Op, type Outcome } from '@sluice/contracts/state'
-import { decide, resynced, transition } from '@sluice/domain/key-state'
+import { decide, replayed, resynced, transition } from '@sluice/domain/key-state'
 import type { DetectedChange, PlacedChange, RunPurpose } from '../port.ts'
 import { type DeliveredStateHarness, TIMEOUT } from './harness.ts'
 import { entryOf, Played } from './played.ts'
@@ -70,8 +70,53 @@ export function keyStatesSuite(name: string, harness: () => DeliveredStateHarnes
         ),
       )
     })
+
+    it('say how uncertain each state is once recorded requests are to be sent again', async () => {
+      const cases = KINDS.flatMap(state =>
+        REPLAYED.map(ops => ({ state, ops, key: `${[state, ...ops].join('/')}\ta long key, with a tab` })),
+      )
+      const played = await Played.open(harness())
+      await using state = played.state
+      await state.feed(placed(cases.map(of => settledChange(of.key, of.state))))
+      const waits = cases.filter(of => of.state !== 'absent')
+      for (const { key } of waits)
+        await played.feedRetry(key, entryOf('added', 'rejected', { run: 1, seq: 0 }))
+      await state.commit()
+      const keys = cases.map(({ key }) => key)
+      expect([...(await state.believed(keys))].sort()).toEqual(waits.map(({ key }) => key).sort())
+
+      await state.takeReplayed(
+        cases.flatMap(({ key, ops }) =>
+          ops.map(op => ({ key, op, row: op === 'removed' ? null : ROW_OF_3 })),
+        ),
+      )
+      const found = await played.diff(NO_ROWS, { purpose: { kind: 'replay' } })
+      const changes = byKey(found.changes)
+
+      for (const { key, state: before, ops } of cases) {
+        const wanted = ops.reduce(replayed, before)
+        const change = changes.get(key)
+        expect(change?.settledState ?? 'absent', key).toBe(wanted)
+        if (change === undefined) continue
+        expect(change.after?.['v'], key).toBe(before === 'absent' ? 3 : 1)
+        expect(change, key).toMatchObject({ op: 'settled', beforeState: before, muted: null, retried: null })
+        expect(change.partition, key).toBe(before === 'absent' ? null : 0)
+      }
+      expect(found.endsRetry.map(({ key }) => key).sort()).toEqual(waits.map(({ key }) => key).sort())
+      expect(found.diff.settled).toBe(found.changes.length)
+    })
   })
 }
+
+const ROW_OF_3 = { id: 'any', v: 3 }
+
+/** Ops of the requests with a row of one key that are sent again. */
+const REPLAYED: readonly (readonly Op[])[] = [
+  ...OPS.map(op => [op]),
+  ['added', 'changed'],
+  ['added', 'removed'],
+  ['removed', 'added'],
+]
 
 /** A change on which the destination's answer decides. Its row was 1 and becomes 2. */
 function deliveredChange(of: { readonly key: string; readonly state: KeyStateKind; readonly op: Op }): Fed {

@@ -54,6 +54,10 @@ describe('a run that is asked for while one is queued', () => {
     expect(refused(retryOf('5'), asked('resync', 'added'))).toBe(true)
     expect(refused(asked('manual'), asked('discard'))).toBe(true)
     expect(refused(asked('discard'), asked('discard'))).toBe(true)
+    for (const other of ['manual', 'resync', 'discard', 'replay'] as const) {
+      expect(refused(asked('replay'), asked(other))).toBe(true)
+      expect(refused(asked(other), asked('replay'))).toBe(true)
+    }
     expect(refused(asked('reset'), asked('resync', 'added'))).toBe(true)
     expect(refused(asked('resync', 'added'), asked('resync', 'changed'))).toBe(true)
   })

@@ -120,10 +120,11 @@ export function supersededRun(awaiting: RunState, newer: string, at: number): Ru
 
 /**
  * True for a complete run that went through the whole model. A run that discards, or tries some rows again,
- * looks only at rows that failed, and leaves the others to the next run.
+ * looks only at rows that failed, and a replay at rows that were sent before. They leave the others to the
+ * next run.
  */
 export function hasSeenModel(run: Pick<RunState, 'complete' | 'cause' | 'scope'>): boolean {
-  return run.complete && run.cause !== 'discard' && !isRetryOfSome(run)
+  return run.complete && run.cause !== 'discard' && run.cause !== 'replay' && !isRetryOfSome(run)
 }
 
 /**
@@ -145,6 +146,7 @@ export function purposeOf(run: RunState): RunPurpose | undefined {
   if (cause === 'resync') return { kind: 'resync', as: scope?.as ?? 'added' }
   const meant = { key: scope?.key ?? null, status: scope?.status ?? null }
   if (cause === 'discard') return { kind: 'discard', ...meant }
+  if (cause === 'replay') return { kind: 'replay' }
   if (isRetryOfSome(run)) return { kind: 'retry', ...meant }
   return undefined
 }

@@ -82,6 +82,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     rows,
     changesStart: 5,
     changesEnd: 7,
+    replayOf: { change: 7, command: 3, run: 4, runId: '01JD', partition: 2, seq: 1, offset: 9 },
   },
   Unrenderable: {
     ...owned,
@@ -145,7 +146,13 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     run: 3,
     status: 'warning',
     cause: 'schedule',
-    scope: { as: 'changed', key: null, status: 422 },
+    scope: {
+      ...{ as: 'changed', key: null, status: 422 },
+      replay: {
+        ...{ keys: ['1', '["a","b"]'], run: '01JD', since: 1_700_000_000_000, until: null },
+        ...{ status: 503, outcome: 'throttled', trigger: 'removed' },
+      },
+    },
     marker: -1,
     command: 5,
     cancelling: false,

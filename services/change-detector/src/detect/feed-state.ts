@@ -240,8 +240,10 @@ async function* readWhole(
 
 function placedChanges(records: readonly Placed[]): readonly (PlacedChange | PlacedTombstone)[] {
   return records.flatMap(({ offset, timestamp, key, record }): (PlacedChange | PlacedTombstone)[] => {
+    // A request that a replay sends again is no row. Its key is one of a marker.
+    if (isMarkerKey(key)) return []
     if (record?.name === 'sluice.Change') return [{ offset, timestamp, change: record.value }]
-    return record === null && !isMarkerKey(key) ? [{ offset, key: keyText(key), change: null }] : []
+    return record === null ? [{ offset, key: keyText(key), change: null }] : []
   })
 }
 

@@ -2,8 +2,9 @@
  * Writes a run into `changes`: `run-begin`, the changes with a gapless seq in each partition, `run-end`
  * (PROTOCOL.md §6).
  */
+import type { ReplayOf } from '@sluice/contracts/state'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Marker, RunBegin } from '@sluice/contracts/records'
+import type { Marker, Request, RunBegin } from '@sluice/contracts/records'
 import type { DetectedChange, Diff, EndedKey } from '@sluice/delivered-state/port'
 import type { NewRecord } from '@sluice/message-log/port'
 import type { Encoder } from '@sluice/schema-codec/port'
@@ -13,6 +14,7 @@ import { at, markerKey, textKey } from '@sluice/topics/topics'
 import { PartitionAssigner } from './assign-partitions.ts'
 import { endsValues, hasAnothersValues, withOwnValues } from './captured-values.ts'
 import { endKeys } from './end-keys.ts'
+import { REPLAY_PARTITION, replayKey } from './replayed-requests.ts'
 import type { SyncOwnership } from '../sync/own-sync.ts'
 
 const APPEND_RECORDS = 500
@@ -33,7 +35,15 @@ export interface PublishOptions {
    * out.
    */
   readonly cancel: AbortSignal
+  /** Of a replay: the recorded requests that follow the settled changes. */
+  readonly replayed?: AsyncIterable<readonly NewReplay[]>
   readonly abort: AbortSignal
+}
+
+/** A recorded request that is sent again. */
+export interface NewReplay {
+  readonly request: Request
+  readonly of: Omit<ReplayOf, 'change'>
 }
 
 /**
@@ -57,8 +67,22 @@ export async function publishChanges(diff: Diff, options: PublishOptions): Promi
     await publisher.endCaptured(gone)
     await publisher.endRetry(endsRetry)
   }
+  complete &&= await publishReplayed(publisher, options)
   await publisher.end(!complete)
   return complete
+}
+
+/** False if the run was cancelled. */
+async function publishReplayed(publisher: Publisher, options: PublishOptions): Promise<boolean> {
+  const { replayed, cancel } = options
+  if (replayed === undefined) return true
+  // No request may go out before the log has it that its rows are in doubt, in whatever partition they stand.
+  await publisher.acknowledged()
+  for await (const requests of replayed) {
+    if (cancel.aborted) return false
+    for (const request of requests) await publisher.addReplay(request)
+  }
+  return true
 }
 
 /** What goes to one partition. */
@@ -74,6 +98,8 @@ class Publisher {
   readonly #parts: readonly Part[]
   readonly #underWay = new Set<Promise<void>>()
   #failure: unknown = null
+  /** How many recorded requests were added. */
+  #replays = 0
 
   constructor(options: PublishOptions) {
     this.#options = options
@@ -106,9 +132,40 @@ class Publisher {
       replayed: null,
     })
     part.seq += 1
-    part.pending.push({ key, value })
-    part.bytes += value.length
+    await this.#push(partition, { key, value })
+  }
+
+  async #push(partition: number, record: NewRecord & { readonly value: Uint8Array }): Promise<void> {
+    const part = this.#partAt(partition)
+    part.pending.push(record)
+    part.bytes += record.value.length
     if (part.pending.length >= APPEND_RECORDS || part.bytes >= APPEND_BYTES) await this.#append(partition)
+  }
+
+  /**
+   * Adds a recorded request, whole. It is the renderer that copies it into `requests`. Its answer says
+   * nothing of the state, so that what an earlier run left of its rows does not go with it.
+   */
+  async addReplay({ request, of }: NewReplay): Promise<void> {
+    const { io, ownership, begin, encoder } = this.#options
+    const part = this.#partAt(REPLAY_PARTITION)
+    const target = at(ownership.topics.changes, REPLAY_PARTITION)
+    const place = {
+      incarnation: ownership.incarnation,
+      owner: ownership.owner(REPLAY_PARTITION).owner(target),
+      run: begin.run,
+      seq: part.seq,
+    }
+    // Whatever they were before, the rows are uncertain now.
+    const rows = request.rows.map(row => ({ ...row, uncertain: true, retried: null }))
+    const replayOf = { ...of, change: part.seq }
+    const value = encoder.encode({
+      ...{ ...place, op: request.trigger, key: '', before: null, beforeState: 'absent', after: null },
+      ...{ settledState: null, muted: null, captured: null, retried: null },
+      replayed: io.encode('Request', { ...request, rows, replayOf }),
+    })
+    part.seq += 1
+    await this.#push(REPLAY_PARTITION, { key: replayKey(this.#replays++), value })
   }
 
   /** Waits until all that was added is acknowledged. */

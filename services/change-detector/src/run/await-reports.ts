@@ -2,6 +2,7 @@ import type { PartitionReport } from '@sluice/contracts/records'
 import { isReached } from '@sluice/runs/machine/run-events'
 import type { Next } from '@sluice/runs/machine/sync-life'
 import { assertAllKept } from '@sluice/partition/kept-topics'
+import { endReplayed } from '../publish/replayed-requests.ts'
 import type { Tenure } from '../sync/tenure.ts'
 import { forgetRuns } from './forget-runs.ts'
 import { trimHistory } from './trim-history.ts'
@@ -27,6 +28,7 @@ export async function awaitReports(tenure: Tenure): Promise<void> {
     await assertAllKept(deps, { sync, incarnation: ownership.incarnation }, { signal: ends.drain })
   const { next } = await tenure.tell({ kind: 'reported', reports: reported })
   await replaceIfDue(tenure, next)
+  await endReplayed(tenure)
   await trimHistory(tenure, new Set(reported.filter(isReached).map(({ partition }) => partition)))
   await forgetRuns(tenure)
   const endsBefore = deps.runs.endsOf(sync, Infinity) ?? []

@@ -8,9 +8,10 @@ import { changeSchema } from '@sluice/contracts/avro-schemas'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { HeldRemovals, Restoring } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
-import { OPS } from '@sluice/contracts/state'
+import { OPS, type ReplayScope } from '@sluice/contracts/state'
 import { countsOf, detectedRows } from '@sluice/domain/counts'
 import { needsApproval } from '@sluice/domain/removal-guard'
+import { triggeredOps } from '@sluice/domain/trigger'
 import type { DeliveredState, Diff, EndedKey } from '@sluice/delivered-state/port'
 import { concernOf } from '@sluice/partition/concern-of'
 import { blockRowsOf } from '../publish/assign-partitions.ts'
@@ -18,6 +19,7 @@ import { awaitReports } from './await-reports.ts'
 import { detectChanges, type Detected } from '../detect/detect-changes.ts'
 import { endKeys } from '../publish/end-keys.ts'
 import { feedState } from '../detect/feed-state.ts'
+import { planReplay, type ReplayPlan } from '../detect/plan-replay.ts'
 import { beginOf } from './finish-left-run.ts'
 import { forgetRuns } from './forget-runs.ts'
 import { publishChanges } from '../publish/publish-changes.ts'
@@ -32,6 +34,11 @@ import type { Tenure } from '../sync/tenure.ts'
 const GONE_KEPT_MS = 7 * 24 * 3_600_000
 /** Why the state of a sync that has run before is empty. */
 const NO_CACHE = 'there is no cache of it here'
+
+/** A replay that nobody has limited. */
+const ANY: ReplayScope = {
+  ...{ keys: null, run: null, since: null, until: null, status: null, outcome: null, trigger: null },
+}
 
 interface Detection {
   readonly next: Next
@@ -133,18 +140,36 @@ export class RunExecution {
     const purpose = purposeOf(run)
     const baseline = purpose === undefined && run.first && definition.sync.firstRun === 'skip-existing'
     const isRetry = run.cause === 'retry'
+    const replay = await this.#planReplay(definition, state, signal)
     const reading = { state, source, definition, extractFile, baseline, purpose, isRetry, signal }
     await using detected = await detectChanges(reading)
     const { rowsRead, rowsInvalid, invalidSamples, counts, settled, undecided } = detected.diff
-    const notices = noticesOf(definition, detected.diff, purpose)
-    const found = { rowsRead, rowsInvalid, invalidSamples, undecided, counts, notices }
-    const toApprove = removalsToApprove(definition, run, detected.diff)
-    const records = detectedRows(counts) + settled
+    const notices = [...noticesOf(definition, detected.diff, purpose), ...(replay?.notices ?? [])]
+    const ofRun = replay?.counts ?? counts
+    const found = { rowsRead, rowsInvalid, invalidSamples, undecided, counts: ofRun, notices }
+    // A replay removes what was removed before.
+    const toApprove = replay === null ? removalsToApprove(definition, run, detected.diff) : null
+    const records = replay?.requests ?? detectedRows(counts) + settled
     const { next } = await tenure.tell({ kind: 'detected', found, records, toApprove })
     if (next === 'await-approval') signal.throwIfAborted()
     if (next !== 'publish') return { next, toApprove }
     await this.#endGone(state, signal)
-    return { next: await this.#publish(definition, detected, detecting), toApprove: null }
+    return { next: await this.#publish(definition, { detected, replay }, detecting), toApprove: null }
+  }
+
+  /** Null for a run that is no replay. */
+  async #planReplay(
+    { sync: { name: sync }, sync: spec }: Definition,
+    state: DeliveredState,
+    signal: AbortSignal,
+  ): Promise<ReplayPlan | null> {
+    const { cause, scope, command } = this.#atWork.run
+    if (cause !== 'replay') return null
+    const { deps, ownership } = this.#tenure
+    const { incarnation, partitions } = ownership
+    const of = { sync, incarnation, partitions }
+    const triggers = triggeredOps(spec)
+    return await planReplay({ ...deps, of, scope: scope?.replay ?? ANY, command, triggers, state, signal })
   }
 
   /**
@@ -158,7 +183,11 @@ export class RunExecution {
     await state.endGone(deps.now() - GONE_KEPT_MS, end, { signal })
   }
 
-  async #publish(definition: Definition, detected: Detected, detecting: Disposable): Promise<Next> {
+  async #publish(
+    definition: Definition,
+    { detected, replay }: { readonly detected: Detected; readonly replay: ReplayPlan | null },
+    detecting: Disposable,
+  ): Promise<Next> {
     const tenure = this.#tenure
     const { deps, sync, ownership, ends } = tenure
     const { incarnation } = ownership
@@ -178,6 +207,7 @@ export class RunExecution {
       blockRows: blockRowsOf(definition.sync),
       cancel: this.#cancel,
       abort,
+      ...(replay === null ? {} : { replayed: replay.recorded(abort) }),
     }
     const complete = await publishChanges(detected.diff, options).catch((error: unknown) =>
       this.#leaveToSealing(error),

@@ -9,6 +9,7 @@ import type {
   AttemptsPage,
   AttemptView,
   FailedPage,
+  ReplayView,
   RequestView,
   ResourcesPage,
   RunsPage,
@@ -19,7 +20,7 @@ import type {
   SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
-import type { AlertsView, AlertTestedView } from '@sluice/contracts/alert-views'
+import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type * as port from '@sluice/control/port'
 import { ProjectControl } from '@sluice/control/project-control'
@@ -88,6 +89,10 @@ export class FolderControl implements port.Control {
 
   async failed(query: port.FailedQuery, signal: AbortSignal): Promise<FailedPage> {
     return await this.#look(control => control.failed(query, signal))
+  }
+
+  async replayable(query: port.ReplayQuery, signal: AbortSignal): Promise<ReplayView> {
+    return await this.#look(control => control.replayable(query, signal))
   }
 
   async preview(query: port.PreviewQuery, signal: AbortSignal): Promise<port.Preview> {

@@ -1,6 +1,6 @@
 import type { FailedRow, RunView } from '@sluice/contracts/api'
 import { describe, expect, it } from 'vitest'
-import { errorGroups } from '@sluice/domain/error-groups'
+import { errorGroups } from '@sluice/domain/answers/error-groups'
 import { errorGroupLines } from './error-groups.ts'
 import { failedText } from './failed-table.ts'
 import { painter } from './paint.ts'

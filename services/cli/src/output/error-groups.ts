@@ -1,6 +1,6 @@
 /** Why rows were not delivered, for people. */
 import type { FailedRow } from '@sluice/contracts/api'
-import { errorGroups } from '@sluice/domain/error-groups'
+import { errorGroups } from '@sluice/domain/answers/error-groups'
 import { fit, safe, wrap } from './paint.ts'
 import type { Paint } from './paint.ts'
 import { counted, type OutputOptions } from './wording.ts'

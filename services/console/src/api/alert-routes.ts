@@ -1,5 +1,5 @@
 /** The routes of alerts. */
-import { alertsView, alertTestedView } from '@sluice/contracts/alert-views'
+import { alertsView, alertTestedView } from '@sluice/contracts/specs/alert-views'
 import { alertPath, noBody, noQuery } from '@sluice/contracts/api-requests'
 import { z } from 'zod'
 import { route, type Answer, type Route } from './route.ts'

@@ -33,6 +33,7 @@ import {
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Preview, RunRequest } from '@sluice/control/port'
 import { z } from 'zod'
+import { REPLAY_ROUTE } from './replay-route.ts'
 import { route, type Answer, type Route, type RouteContext } from './route.ts'
 import { runEvents } from './run-events.ts'
 import { ALERT_ROUTES } from './alert-routes.ts'
@@ -211,6 +212,7 @@ export const ROUTES: readonly Route[] = [
   ...SESSION_ROUTES,
   ...READ_ROUTES,
   ...ASK_ROUTES,
+  REPLAY_ROUTE,
   ...SECRET_ROUTES,
   ...ALERT_ROUTES,
 ]

@@ -103,6 +103,11 @@ export class AttemptLedger {
     return this.#watermark.underWay
   }
 
+  /** True while the request at this offset is started and not finished. */
+  isUnfinished(requestOffset: number): boolean {
+    return this.#watermark.isUnderWay(requestOffset)
+  }
+
   /** Requests from the lowest unfinished one to the newest that was started, finished ones among them. */
   get window(): number {
     return this.#started.length - this.#startedHead

@@ -4,6 +4,7 @@ import type { Op, Outcome } from '@sluice/contracts/state'
 import {
   sampleAttempt,
   sampleCounts,
+  sampleReplayOf,
   sampleRequest,
   sampleRetried,
   sampleRow,
@@ -13,10 +14,10 @@ import { effectsOf, type Effects, type FinishedRequest } from './effects.ts'
 type Finished = Partial<Omit<FinishedRequest, 'ended'>> & { readonly final?: Attempt }
 
 function effects({ final = sampleAttempt(), ...fields }: Finished): Effects {
-  const { run, trigger, rows } = sampleRequest()
+  const { run, trigger, rows, replayOf } = sampleRequest()
   const { attempts = 1 } = fields
   const ended = [{ positions: null, attempt: final, attempts }]
-  return effectsOf({ run, trigger, rows, attempts, requests: 1, ended, ...fields })
+  return effectsOf({ run, trigger, rows, attempts, requests: 1, ended, replayOf, ...fields })
 }
 
 /** Rows a, b, c, … */
@@ -34,6 +35,19 @@ describe('what a finished request writes', () => {
   it('is a tombstone for a row that was delivered at last', () => {
     expect(left(effects({ rows: rows({}, { retried: sampleRetried() }) }))).toEqual([['b', 'gone']])
   })
+
+  it.each<Outcome>(['delivered', 'rejected', 'unknown', 'unsent', 'exists', 'missing'])(
+    'is nothing but counts for a request of a replay that came to %s: its rows were settled before',
+    outcome => {
+      const captured = { seq: 0, outcome, error: null, captured: '{"id":1}' }
+      const final = sampleAttempt({ outcome, rows: [captured] })
+      const both = rows({}, { retried: sampleRetried(), captured: '{"id":2}' })
+      const { counts, ...entries } = effects({ rows: both, final, replayOf: sampleReplayOf() })
+      expect(entries).toEqual({ retry: [], captured: [] })
+      expect(counts.added).toMatchObject({ requests: 1, attempts: 1 })
+      expect(counts).toEqual(effects({ rows: both, final }).counts)
+    },
+  )
 
   it.each<Outcome>(['rejected', 'unknown', 'unsent', 'exists', 'missing'])(
     'is an entry for every row of one that came to %s',

@@ -3,7 +3,7 @@
  * tombstones for rows that are delivered now, and the values captured from its answer.
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Captured, RequestRow, RetryEntry, RowResult } from '@sluice/contracts/records'
+import type { Captured, Request, RequestRow, RetryEntry, RowResult } from '@sluice/contracts/records'
 import type { CountsByOp, Op, Outcome } from '@sluice/contracts/state'
 import { boundedOrNull } from '@sluice/domain/bounded-text'
 import { mergeCaptured } from '@sluice/domain/answers/captured'
@@ -40,6 +40,11 @@ export interface FinishedRequest {
   readonly forgets?: boolean
   /** Rows that are open for good, by seq: their run is over. Nothing is written of them. */
   readonly left?: ReadonlySet<number>
+  /**
+   * Of a request that a replay sends again. Its rows were settled as uncertain before, and stay so whatever
+   * became of it. So only its counts are written.
+   */
+  readonly replayOf: Request['replayOf']
 }
 
 /**
@@ -67,7 +72,13 @@ export function effectsOf(finished: FinishedRequest): Effects {
     else if (row.retried !== null) retry.push({ key: row.key, entry: null })
   }
   for (const [outcome, n] of perOutcome) counts = addCounts(counts, countRows(finished.trigger, outcome, n))
+  if (isReplayed(finished)) return { retry: [], captured: [], counts }
   return { retry, captured, counts }
+}
+
+/** True for a request that a replay sends again. One of an earlier version says nothing of that. */
+export function isReplayed({ replayOf }: Pick<FinishedRequest, 'replayOf'>): boolean {
+  return replayOf !== null && replayOf !== undefined
 }
 
 /** What a row came to. */

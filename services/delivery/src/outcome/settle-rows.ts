@@ -17,6 +17,11 @@ export interface AnotherTry {
   readonly splits: boolean
   /** True if only the token was refused: all rows go again with another one, at once, and that is no try. */
   readonly isAnew?: boolean
+  /**
+   * True for a request that a replay sends again, as it was. It gets one try, and no part of it is sent: what
+   * its rows need, the next run sends.
+   */
+  readonly isReplay?: boolean
 }
 
 export interface Settled {
@@ -145,6 +150,7 @@ function partsOf(
   rows: readonly Row[],
   another: AnotherTry,
 ): readonly OpenPart[] {
+  if (another.isReplay === true) return []
   const { tries } = history
   const pauseMs = verdict.retryAfterMs ?? 0
   const isWrong = verdict.outcome === 'rejected' && status !== null && SPLIT_STATUSES.has(status)

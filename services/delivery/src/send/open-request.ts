@@ -5,9 +5,8 @@
  * States: in work (a part of it is ready, sent or not yet acknowledged) ⇄ waiting (each open part waits for
  * its next try) → finished.
  */
-import type { Request } from '@sluice/contracts/records'
 import type { RequestMemory } from '../delivery-memory.ts'
-import { effectsOf, type Effects } from '../outcome/effects.ts'
+import { effectsOf, type Effects, type FinishedRequest } from '../outcome/effects.ts'
 import {
   withAttempt,
   type PartHistory,
@@ -16,7 +15,7 @@ import {
 } from '../ledger/request-history.ts'
 
 /** What effects need of the whole request. It is in memory only while a part is in work. */
-export type Whole = Pick<Request, 'run' | 'trigger' | 'rows'>
+export type Whole = Pick<FinishedRequest, 'run' | 'trigger' | 'rows' | 'replayOf'>
 
 export interface TakenAttempt {
   /** As it is to be recorded, with its number. */
@@ -61,8 +60,7 @@ export class OpenRequest {
   /** What it writes once it is finished. */
   effects(whole: Whole): Effects {
     const { attempts, requests, ended } = this.#history
-    const { run, trigger, rows } = whole
-    return effectsOf({ run, trigger, rows, attempts, requests, ended })
+    return effectsOf({ ...whole, attempts, requests, ended })
   }
 
   /** It waits. Of all that it took, only what is known of it is still in memory. */

@@ -26,7 +26,7 @@ export function inSequence(open: RequestSequence, offset: number, record: Reques
     open.fault = { from: open.nextChange, error: `requests lack seq ${expected}: ${found}` }
     return false
   }
-  const first = record.rows[0]?.seq ?? open.nextChange
+  const first = firstChangeOf(record) ?? open.nextChange
   if (first < open.nextChange) {
     // Two renderers that close batches by different rules, say of two versions, could write such requests.
     const found = `the rows from ${first} on come again at offset ${offset}`
@@ -34,8 +34,17 @@ export function inSequence(open: RequestSequence, offset: number, record: Reques
     return false
   }
   open.nextSeq = expected + 1
-  open.nextChange = (record.rows.at(-1)?.seq ?? -1) + 1
+  open.nextChange = (carrierOf(record) ?? record.rows.at(-1)?.seq ?? -1) + 1
   return true
+}
+
+function firstChangeOf(record: Request | Unrenderable): number | undefined {
+  return carrierOf(record) ?? record.rows[0]?.seq
+}
+
+/** Of a request that is sent again: the change that carried it. Its rows have the seqs of then. */
+function carrierOf(record: Request | Unrenderable): number | undefined {
+  return 'replayOf' in record ? record.replayOf?.change : undefined
 }
 
 /** Why a run whose end is read lacks requests, if it does. */

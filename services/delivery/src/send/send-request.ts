@@ -10,6 +10,7 @@ import { redactHeaders, redactText } from '@sluice/secrets/redact'
 import type { Rendered } from '@sluice/rendering/render-batch'
 import { isTainted } from '../ledger/parts.ts'
 import { closeRequest } from '../outcome/close-request.ts'
+import { isReplayed } from '../outcome/effects.ts'
 import { judge, type Judgement } from '../outcome/judge-answer.ts'
 import { settleRows, type AnotherTry, type Settled } from '../outcome/settle-rows.ts'
 import {
@@ -108,7 +109,7 @@ export async function sendRequest(
   const isAnew = triesAnew(result, judged, { target, credential, history })
   const settled = settleRows(
     { trigger, rows, history, verdict, status, judged: judged.rows },
-    { ...another, isAnew },
+    { ...another, isAnew, isReplay: isReplayed(request) },
   )
   const outcome = repeatsEarlier && isNeverSent(verdict) ? 'unknown' : settled.outcome
   const attempt = attemptOf(job, target, { result, judged, settled: { ...settled, outcome }, hash, key })

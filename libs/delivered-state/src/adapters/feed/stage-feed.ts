@@ -9,7 +9,7 @@
 import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api'
 import type { Captured, RetryEntry } from '@sluice/contracts/records'
 import type { Row } from '@sluice/contracts/values'
-import type { Keyed, PlacedChange, PlacedTombstone } from '../../port.ts'
+import type { Keyed, PlacedChange, PlacedTombstone, ReplayedRow } from '../../port.ts'
 import { CHANGE_OPS, KINDS, OUTCOMES } from '../state/codes.ts'
 import type { Shapes } from '../state/shapes.ts'
 import { VECTOR_ROWS } from '../diff/row-slices.ts'
@@ -35,6 +35,7 @@ const STAGE_TABLES = `
     partition USMALLINT, key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, runs BIGINT, status USMALLINT, entry VARCHAR
   );
   CREATE OR REPLACE TEMP TABLE stage_captured (partition USMALLINT, key VARCHAR, content VARCHAR);
+  CREATE OR REPLACE TEMP TABLE stage_replayed (key VARCHAR, removes BOOLEAN, content VARCHAR);
 `
 
 const FIELDS = '(SELECT string_split(unnest(string_split($1, chr(10))), chr(9)) AS f)'
@@ -52,11 +53,12 @@ const INSERT_ENDED = `INSERT INTO stage_ended SELECT $2, ${textField(1)}, (SELEC
 const INSERT_RETRY = `INSERT INTO stage_retry
   SELECT $2, ${textField(1)}, ${field(2)}, ${field(3)}, ${field(4)}, ${field(5)}, ${field(6)}, ${field(7)} FROM ${FIELDS}`
 const INSERT_CAPTURED = `INSERT INTO stage_captured SELECT $2, ${textField(1)}, ${textField(2)} FROM ${FIELDS}`
+const INSERT_REPLAYED = `INSERT INTO stage_replayed SELECT ${textField(1)}, f[2] = '1', ${field(3)} FROM ${FIELDS}`
 
-/** Where a batch goes; all its records are of one partition. */
+/** Where a batch goes; all its records are of one partition, or of none. */
 interface Insertion {
   readonly sql: string
-  readonly partition: number
+  readonly partition: number | null
 }
 
 /**
@@ -128,6 +130,14 @@ export class FeedStaging {
     await this.#insert({ sql: INSERT_CAPTURED, partition }, records, ({ key, value }, parts) => {
       parts.push(textOf(key), '\t', value === null ? '' : textOf(value.values))
       return key.length + (value?.values.length ?? 0)
+    })
+  }
+
+  async addReplayed(rows: readonly ReplayedRow[]): Promise<void> {
+    await this.#insert({ sql: INSERT_REPLAYED, partition: null }, rows, ({ key, op, row }, parts) => {
+      const json = row === null ? '' : this.#shapes.store(row).json
+      parts.push(textOf(key), op === 'removed' ? '\t1\t' : '\t0\t', json)
+      return key.length + json.length
     })
   }
 
@@ -230,7 +240,7 @@ export class FeedStaging {
       this.#statements.set(sql, statement)
     }
     statement.bindVarchar(1, text)
-    statement.bindUSmallInt(2, partition)
+    if (partition !== null) statement.bindUSmallInt(2, partition)
     await statement.run()
   }
 }

@@ -67,6 +67,16 @@ describe.skipIf(given === null)('kafka: corrections', () => {
       }
     })
 
+    test('a client of kafkajs itself asks for no timer of negative length, of which Node would warn', async () => {
+      const set = vi.spyOn(globalThis, 'setTimeout')
+      try {
+        await withAdmin(brokers, async admin => void (await admin.listTopics()))
+        expect(set.mock.calls.filter(([, ms]) => (ms ?? 0) < 0)).toEqual([])
+      } finally {
+        set.mockRestore()
+      }
+    })
+
     test('nothing keeps a process alive once the log is closed', async ({ signal }) => {
       const sockets = () => process.getActiveResourcesInfo().filter(kind => kind.startsWith('TCP')).length
       const before = sockets()

@@ -60,14 +60,17 @@ const { requests, lookup } = require('kafkajs/src/protocol/requests') as {
 }
 const apiKeys = require('kafkajs/src/protocol/requests/apiKeys') as Readonly<Record<ApiName, number>>
 
+interface RawQueue {
+  readonly pending: readonly unknown[]
+  scheduleCheckPendingRequests(this: RawQueue): void
+  rejectAll(error: Error): void
+  destroy(): void
+}
+const RequestQueue = require('kafkajs/src/network/requestQueue') as { readonly prototype: RawQueue }
+
 export interface RawConnection {
   readonly socket?: Socket
-  readonly requestQueue: {
-    readonly pending: readonly unknown[]
-    scheduleCheckPendingRequests: () => void
-    rejectAll(error: Error): void
-    destroy(): void
-  }
+  readonly requestQueue: RawQueue
   connect(): Promise<unknown>
   isConnected(): boolean
   isAuthenticated(): boolean
@@ -170,13 +173,22 @@ export interface ConnectionSettings {
 }
 
 /**
- * A kafkajs connection, not yet connected. By itself, its queue keeps a 1 ms timer alive for ever, because it
- * checks for pending requests even if there are none. Here it checks only while requests are pending. Its own
- * request time-outs are off. They would poll ten times a second per connection, and would keep a connection
- * in use whose answers are late.
+ * By itself, the queue of each connection keeps a 1 ms timer alive for ever, because it checks for pending
+ * requests even if there are none. The time that it asks for is negative, of which Node warns. Here it checks
+ * only while requests are pending. That holds for all connections of kafkajs in this process, also for those
+ * of its own clients, which tests use.
+ */
+const { scheduleCheckPendingRequests: scheduleCheck } = RequestQueue.prototype
+RequestQueue.prototype.scheduleCheckPendingRequests = function (this: RawQueue): void {
+  if (this.pending.length > 0) scheduleCheck.call(this)
+}
+
+/**
+ * A kafkajs connection, not yet connected. Its own request time-outs are off. They would poll ten times a
+ * second per connection, and would keep a connection in use whose answers are late.
  */
 export function rawConnection(host: string, port: number, settings: ConnectionSettings): RawConnection {
-  const connection = new Connection({
+  return new Connection({
     host,
     port,
     logger: settings.logger,
@@ -188,12 +200,6 @@ export function rawConnection(host: string, port: number, settings: ConnectionSe
     ssl: settings.ssl,
     sasl: settings.sasl,
   })
-  const queue = connection.requestQueue
-  const schedule = queue.scheduleCheckPendingRequests.bind(queue)
-  queue.scheduleCheckPendingRequests = () => {
-    if (queue.pending.length > 0) schedule()
-  }
-  return connection
 }
 
 /**

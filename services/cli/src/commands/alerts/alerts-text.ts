@@ -1,5 +1,5 @@
 /** The alerts as a table, and below it what holds and what could not be told. */
-import type { AlertView } from '@sluice/contracts/alert-views'
+import type { AlertView } from '@sluice/contracts/specs/alert-views'
 import { painter, safe, wrap } from '../../output/paint.ts'
 import { table } from '../../output/table.ts'
 import { counted } from '../../output/wording.ts'

@@ -2,7 +2,7 @@
  * Notices of alerts and the state of alerts, as people and their tools see them. Times are ISO 8601 in UTC.
  */
 import { z } from 'zod'
-import { ALERT_CONDITIONS } from './specs/alert-specs.ts'
+import { ALERT_CONDITIONS } from './alert-specs.ts'
 
 const timestamp = z.iso.datetime()
 const count = z.int().min(0)

@@ -1,6 +1,6 @@
 /** Alerts as people see them, and tests of them. */
 import { randomBytes } from 'node:crypto'
-import type { AlertsView, AlertTestedView } from '@sluice/contracts/alert-views'
+import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { AlertSpec, ResourceSpec } from '@sluice/contracts/resources'
 import { shownTarget } from '@sluice/contracts/specs/alert-specs'
@@ -10,7 +10,7 @@ import { alertsViewOf } from '@sluice/alerts/keep/alerts-view'
 import { testNotice } from '@sluice/alerts/notice/notice-of'
 import { tellNotice, type TellingDeps } from '@sluice/alerts/tell/tell-notice'
 import type { Vault } from '@sluice/vault/vault'
-import type { Pipeline } from './pipeline.ts'
+import type { Pipeline } from '../pipeline.ts'
 
 export type OpenTelling = (vault: Vault | null) => Promise<TellingDeps & AsyncDisposable>
 

@@ -1,0 +1,186 @@
+/**
+ * What a replay is going to send (PROTOCOL.md §12): the recorded requests that are meant, with the rows that
+ * have to become uncertain before. A request is left out if the state could not say afterwards what may be at
+ * the destination.
+ */
+import type { Request } from '@sluice/contracts/records'
+import type { CountsByOp, Op, ReplayScope } from '@sluice/contracts/state'
+import type { Row } from '@sluice/contracts/values'
+import type { DeliveredState, ReplayedRow } from '@sluice/delivered-state/port'
+import { addCounts } from '@sluice/domain/counts'
+import {
+  RecordedRequests,
+  type RecordedDeps,
+  type RecordedPlace,
+  type RecordedRequest,
+  type RecordedSync,
+} from '@sluice/replay/recorded-requests'
+import { OffsetSet } from '@sluice/replay/offset-set'
+import { lastOwnRecord, readOwned } from '@sluice/topics/owned-reader'
+import { at, syncTopics } from '@sluice/topics/topics'
+import type { NewReplay } from '../publish/publish-changes.ts'
+import { REPLAY_PARTITION } from '../publish/replayed-requests.ts'
+
+export interface ReplayPlan {
+  /** Rows of the requests, by trigger. */
+  readonly counts: CountsByOp
+  readonly requests: number
+  readonly notices: readonly string[]
+  /** The requests, in the order in which they are sent. */
+  recorded(signal: AbortSignal): AsyncIterable<readonly NewReplay[]>
+}
+
+interface PlanOptions extends RecordedDeps {
+  readonly of: RecordedSync
+  readonly scope: ReplayScope
+  /** Offset of the command that asked for it, of this run or of one that was cut before it. */
+  readonly command: number
+  readonly triggers: ReadonlySet<Op>
+  /** Up to date. It takes in the rows. */
+  readonly state: DeliveredState
+  readonly signal: AbortSignal
+}
+
+/** Rejects as log and state do. */
+export async function planReplay(options: PlanOptions): Promise<ReplayPlan> {
+  const { of, scope, command, triggers, state, signal } = options
+  const chosen = await RecordedRequests.find(options, of, scope, { signal })
+  const after = await lastReplayed(options)
+  const leftOut = new LeftOut()
+  const why = { trigger: 0, row: 0 }
+  let counts: CountsByOp = {}
+  let requests = 0
+  for await (const batch of chosen.requests({ after }, signal)) {
+    const believed = await state.believed([...new Set(batch.flatMap(({ request }) => keysOf(request)))])
+    const rows: ReplayedRow[] = []
+    for (const recorded of batch) {
+      const { trigger } = recorded.request
+      const own = triggers.has(trigger) ? await rowsOf(options, recorded, believed) : null
+      if (own === null) {
+        why[triggers.has(trigger) ? 'row' : 'trigger'] += 1
+        leftOut.add(recorded)
+        continue
+      }
+      rows.push(...own)
+      requests += 1
+      counts = addCounts(counts, { [trigger]: { ...NONE, detected: own.length } })
+    }
+    await state.takeReplayed(rows)
+  }
+  return {
+    ...{ counts: withTriggers(counts, triggers), requests },
+    notices: noticesOf({ requests, trimmed: chosen.trimmed, ...why }),
+    async *recorded(until) {
+      for await (const batch of chosen.requests({ after }, until)) {
+        yield batch.flatMap(({ request, ...of }) =>
+          leftOut.has(of) ? [] : [{ request, of: { ...of, command, seq: request.seq } }],
+        )
+      }
+    },
+  }
+}
+
+const NONE = { detected: 0, delivered: 0, rejected: 0, unknown: 0, unsent: 0, requests: 0, attempts: 0 }
+
+function withTriggers(counts: CountsByOp, triggers: ReadonlySet<Op>): CountsByOp {
+  return addCounts(Object.fromEntries([...triggers].map(op => [op, NONE])), counts)
+}
+
+function keysOf({ rows }: Request): readonly string[] {
+  return rows.map(({ key }) => key)
+}
+
+/** Requests that are not sent again. Those of a partition come with rising offsets. */
+class LeftOut {
+  readonly #byPartition = new Map<number, OffsetSet>()
+
+  add({ partition, offset }: RecordedPlace): void {
+    const offsets = this.#byPartition.get(partition) ?? new OffsetSet(offset)
+    this.#byPartition.set(partition, offsets)
+    offsets.add(offset)
+  }
+
+  has({ partition, offset }: RecordedPlace): boolean {
+    return this.#byPartition.get(partition)?.has(offset) === true
+  }
+}
+
+/**
+ * The last request that an earlier run sent for the same command. Its process died, and what it had published
+ * is delivered by now. Null for a run that begins at the start.
+ */
+async function lastReplayed({
+  log,
+  io,
+  prefix,
+  of,
+  command,
+  signal,
+}: PlanOptions): Promise<RecordedPlace | null> {
+  const target = at(syncTopics(prefix, of.sync).requests, REPLAY_PARTITION)
+  const reading = { log, io, target, incarnation: of.incarnation, stage: 'requests', signal } as const
+  const isRow = (record: { readonly name: string }): boolean => record.name !== 'sluice.Marker'
+  const last = await lastOwnRecord({ ...reading, matches: isRow })
+  const replayOf = last?.record.name === 'sluice.Request' ? (last.record.value.replayOf ?? null) : null
+  return replayOf?.command === command ? replayOf : null
+}
+
+/** The rows that become uncertain with a request. Null if one is not known any more. */
+async function rowsOf(
+  options: PlanOptions,
+  recorded: RecordedRequest,
+  believed: ReadonlySet<string>,
+): Promise<readonly ReplayedRow[] | null> {
+  const { rows, trigger: op } = recorded.request
+  const isNeeded = op !== 'removed' && rows.some(({ key }) => !believed.has(key))
+  const known = isNeeded ? await recordedRows(options, recorded) : null
+  const found: ReplayedRow[] = []
+  for (const { key } of rows) {
+    const row = op === 'removed' || believed.has(key) ? null : (known?.get(key) ?? null)
+    // Nobody could remove the row later.
+    if (row === null && op !== 'removed' && !believed.has(key)) return null
+    found.push({ key, op, row })
+  }
+  return found
+}
+
+/** The rows as the changes had them that the request was made of, by key. */
+async function recordedRows(
+  { log, io, prefix, of, signal }: PlanOptions,
+  { partition, request }: RecordedRequest,
+): Promise<ReadonlyMap<string, Row>> {
+  const target = at(syncTopics(prefix, of.sync).changes, partition)
+  const reading = { log, io, target, incarnation: of.incarnation, stage: 'changes', signal } as const
+  const found = new Map<string, Row>()
+  const { changesStart: from, changesEnd: to } = request
+  for await (const { records } of readOwned({ ...reading, from, to }))
+    for (const { record } of records) {
+      if (record?.name !== 'sluice.Change') continue
+      const { run, key, after } = record.value
+      if (run === request.run && after !== null) found.set(key, after)
+    }
+  return found
+}
+
+function noticesOf(of: {
+  readonly requests: number
+  readonly trimmed: number
+  readonly trigger: number
+  readonly row: number
+}): readonly string[] {
+  const notices: string[] = []
+  if (of.requests === 0) notices.push('no request was sent again: none that is recorded is as asked for')
+  if (of.trimmed > 0)
+    notices.push(`${counted(of.trimmed)} left out, since what was sent is not recorded any more`)
+  if (of.row > 0)
+    notices.push(
+      `${counted(of.row)} left out, since a row is gone and not recorded any more: the next run could not remove it`,
+    )
+  if (of.trigger > 0)
+    notices.push(`${counted(of.trigger)} left out, since the sync has no such trigger any more`)
+  return notices
+}
+
+function counted(requests: number): string {
+  return requests === 1 ? '1 request was' : `${requests} requests were`
+}

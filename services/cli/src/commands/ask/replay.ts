@@ -1,0 +1,105 @@
+/** `sluice replay`. */
+import { attemptOutcome } from '@sluice/contracts/api'
+import { SluiceError } from '@sluice/contracts/errors'
+import { OPS, type ReplayScope } from '@sluice/contracts/state'
+import type { Control } from '@sluice/control/port'
+import { askAndShow } from '../../ask-and-show.ts'
+import { booleanOption, numberOption, textOption, type Command, type CommandContext } from '../../command.ts'
+import { EXIT } from '../../exit-codes.ts'
+import { KEY_OPTION, keyOptions, outputOptions, timeOption, STATUS_OPTION } from '../../history-options.ts'
+import { openControl } from '../../open-control.ts'
+import { replayText } from '../../output/replay-text.ts'
+import { confirmed } from '../../vault/confirmed.ts'
+
+export const command: Command = {
+  description:
+    'Sends recorded requests again, each as it was: same method, path, headers and body, with a new idempotency key, to the destination as it is now. Use it after the API has lost what it had taken.\n' +
+    'It wants `--key`, `--run` or `--since`, and sends the requests of the attempts that fit all options. `sluice attempts` with the same options lists these attempts. It first shows what it would send, and asks.\n' +
+    'The rows of these requests count as uncertain from then on, whatever the API answers. So the next run sends each of them as it is then, and removes those that have left the model. Requests are recorded for 7 days after their run.',
+  positionals: [{ name: 'SYNC', required: true, help: 'the sync whose requests are sent again' }],
+  options: {
+    key: { ...KEY_OPTION, repeats: true, help: `${KEY_OPTION.help}; may be given several times` },
+    run: { type: 'text', value: 'RUN', help: 'only requests that this run sent' },
+    since: { type: 'text', value: 'TIME', help: 'only attempts from then on: how long ago (2h), or a time' },
+    until: { type: 'text', value: 'TIME', help: 'only attempts before then' },
+    status: STATUS_OPTION,
+    outcome: {
+      type: 'text',
+      value: 'OUTCOME',
+      choices: attemptOutcome.options,
+      help: 'only attempts with this outcome',
+    },
+    trigger: { type: 'text', value: 'TRIGGER', choices: OPS, help: 'only requests of this trigger' },
+    'dry-run': { type: 'boolean', help: 'show what would be sent, and send nothing' },
+    yes: { type: 'boolean', help: 'send without a question; wanted with --json and in scripts' },
+  },
+  examples: [
+    {
+      command: 'sluice replay customers --since 2h --dry-run',
+      does: 'show what was sent in the last 2 hours',
+    },
+    { command: 'sluice replay customers --key 42 --key 43', does: 'all requests with one of two rows' },
+    { command: 'sluice replay customers --run 01JD3… --outcome unknown --yes', does: 'for scripts' },
+  ],
+  async run(context) {
+    const { args, json, stdin, signal } = context
+    const sync = args.positionals[0] ?? ''
+    const scope = scopeOf(context)
+    const isDry = booleanOption(args, 'dry-run')
+    const isSure = booleanOption(args, 'yes')
+    if (!isDry && !isSure && (json || stdin.isTTY !== true))
+      throw new SluiceError(
+        'usage',
+        '`sluice replay` asks before it sends requests again, and nobody can answer here: `--yes` sends them without a question, and `--dry-run` shows them.',
+      )
+    if (isDry || !isSure) {
+      const isWanted = await foreseen(context, { sync, scope, isDry }, signal)
+      if (!isWanted) return EXIT.success
+    }
+    const request = {
+      sync,
+      cause: 'replay',
+      scope: { as: null, key: null, status: null, replay: scope },
+    } as const
+    return await askAndShow(context, (control, following) => control.askForRun(request, following))
+  },
+}
+
+/** Shows what would be sent. True if somebody wants it to be sent. */
+async function foreseen(
+  context: CommandContext,
+  of: { readonly sync: string; readonly scope: ReplayScope; readonly isDry: boolean },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { json, stdout } = context
+  await using control: Control = await openControl(context)
+  const view = await control.replayable({ sync: of.sync, scope: of.scope }, signal)
+  stdout.write(json ? `${JSON.stringify(view)}\n` : replayText(view, outputOptions(context)))
+  if (of.isDry || view.requests === 0) return false
+  if (await confirmed('\nSend them again?', context)) return true
+  stdout.write('Nothing was sent.\n')
+  return false
+}
+
+function scopeOf({ args }: CommandContext): ReplayScope {
+  const now = Date.now()
+  const trigger = textOption(args, 'trigger')
+  const outcome = textOption(args, 'outcome')
+  const scope: ReplayScope = {
+    keys: keyOptions(args),
+    run: textOption(args, 'run')?.toUpperCase() ?? null,
+    since: timeOption(args, 'since', now) ?? null,
+    until: timeOption(args, 'until', now) ?? null,
+    status: numberOption(args, 'status') ?? null,
+    outcome: attemptOutcome.options.find(of => of === outcome) ?? null,
+    trigger: OPS.find(op => op === trigger) ?? null,
+  }
+  if (scope.keys === null && scope.run === null && scope.since === null)
+    throw new SluiceError(
+      'usage',
+      '`sluice replay` wants to know which requests: `--key KEY`, `--run RUN` or `--since TIME`. `sluice replay --help` explains them.',
+    )
+  if (scope.since !== null && scope.until !== null && scope.until <= scope.since)
+    throw new SluiceError('usage', '`--until` is not later than `--since`: no attempt lies between them.')
+  return scope
+}

@@ -1,0 +1,4 @@
+import { embeddedProfile } from './embedded-profile.ts'
+import { replaySuite } from './replay.ts'
+
+replaySuite(embeddedProfile)
