@@ -1,4 +1,4 @@
-/** Exit codes and JSON of every command against a server and on Kafka. */
+/** Exit codes and JSON of every command in a folder, against a server, and on Kafka. */
 import { describe, it } from 'vitest'
 import { startScriptedApi } from '@sluice/testkit/scripted-api'
 import { EncryptionKeys } from '@sluice/vault/encryption-keys'
@@ -9,6 +9,13 @@ import { peopleCsv, peopleYaml } from './people-project.ts'
 import { projectFolder } from './project-folder.ts'
 
 const FILES = { 'project.yaml': peopleYaml(), 'people.csv': peopleCsv('1,Ann', '2,Bob') }
+
+it('every command in a folder exits and prints as the table says', async () => {
+  await using api = await startScriptedApi()
+  api.on({ url: '/people/2' }, { status: 422, body: '{"error":"no"}' })
+  await using project = await projectFolder({ files: FILES, env: { API_URL: api.url }, here: true })
+  await playCases('a folder', (words, stdin) => project.sluiceWith(stdin, ...words))
+})
 
 it('every command against a server exits and prints as the table says', async () => {
   await using api = await startScriptedApi()

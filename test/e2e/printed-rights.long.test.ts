@@ -179,7 +179,7 @@ describe.skipIf(realServices() === null)('with the rights that `sluice topics --
     expect([sent.exitCode, sent.stdout]).toEqual([0, sent.stdout])
     // Kafka refused no request, not even one that Sluice can do without.
     for (const { label, log } of services.processes)
-      expect([label, log.filter(({ level }) => level >= 40)]).toEqual([label, []])
+      expect([label, log.filter(line => JSON.stringify(line).includes('AUTHORIZATION'))]).toEqual([label, []])
   })
 
   it.each([
