@@ -6,7 +6,6 @@ import { expect } from 'vitest'
 import {
   attemptsPage,
   attemptView,
-  doctorView,
   errorBody,
   failedPage,
   previewView,
@@ -16,9 +15,9 @@ import {
   secretsResealedView,
   secretSetView,
   secretsView,
-  topicsView,
   validateView,
 } from '@sluice/contracts/api'
+import { doctorView, topicsView } from '@sluice/contracts/operator-views'
 import { alertsView } from '@sluice/contracts/specs/alert-views'
 import { z } from 'zod'
 import type { Finished } from './project-folder.ts'

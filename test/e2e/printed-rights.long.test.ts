@@ -14,7 +14,7 @@ import {
   type Admin,
 } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { topicsView, type TopicsView } from '@sluice/contracts/api'
+import { topicsView, type TopicsView } from '@sluice/contracts/operator-views'
 import { EncryptionKeys } from '@sluice/vault/encryption-keys'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { startKafka, type SecureListener } from '../../deploy/local/kafka.ts'

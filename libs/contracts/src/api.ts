@@ -325,43 +325,6 @@ export const secretSetView = z.object({ name: z.string(), for: z.string().nullab
 export const secretRemovedView = z.object({ removed: z.string() })
 export const secretsResealedView = z.object({ resealed: count })
 
-/** What a project needs on Kafka, for those who make topics and grant rights by hand. */
-export const topicsView = z.object({
-  prefix: z.string(),
-  topics: z.array(
-    z.object({
-      topic: z.string(),
-      partitions: count,
-      /** Null: as the broker has it. */
-      replication: count.nullable(),
-      settings: z.record(z.string(), z.string()),
-    }),
-  ),
-  rights: z.array(
-    z.object({
-      role: z.enum(['detector', 'renderer', 'delivery', 'command', 'console']),
-      resource: z.enum(['topic', 'group', 'transactional-id']),
-      name: z.string(),
-      /** Prefixed: for all names that begin with this one. */
-      pattern: z.enum(['literal', 'prefixed']),
-      operations: z.array(z.string()),
-    }),
-  ),
-})
-
-/** What `sluice doctor` found. `ok` is false if something is in the way. */
-export const doctorView = z.object({
-  ok: z.boolean(),
-  checks: z.array(
-    z.object({
-      check: z.string(),
-      status: z.enum(['ok', 'warning', 'problem', 'unreachable']),
-      found: z.string(),
-      /** What to change. */
-      advice: z.string().nullable(),
-    }),
-  ),
-})
 /** Who asks a server, and what they may do. */
 export const sessionView = z.object({
   /** The name of the token; `operator` where none is wanted. */
@@ -421,8 +384,6 @@ export type SecretsView = z.output<typeof secretsView>
 export type SecretSetView = z.output<typeof secretSetView>
 export type SecretRemovedView = z.output<typeof secretRemovedView>
 export type SecretsResealedView = z.output<typeof secretsResealedView>
-export type TopicsView = z.output<typeof topicsView>
-export type DoctorView = z.output<typeof doctorView>
 export type SessionView = z.output<typeof sessionView>
 export type Problem = z.output<typeof problem>
 export type ErrorBody = z.output<typeof errorBody>

@@ -1,5 +1,5 @@
 /** The topics and rights that syncs need on Kafka. */
-import type { TopicsView } from '@sluice/contracts/api'
+import type { TopicsView } from '@sluice/contracts/operator-views'
 import type { Control } from '@sluice/control/port'
 import { settingsOf } from '@sluice/message-log/kafka-settings'
 import { neededRights } from '@sluice/topics/needed-rights'

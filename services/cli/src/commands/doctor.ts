@@ -1,5 +1,5 @@
 /** `sluice doctor`. */
-import type { DoctorView } from '@sluice/contracts/api'
+import type { DoctorView } from '@sluice/contracts/operator-views'
 import type { CommandContext, Command } from '../command.ts'
 import { loggerFor } from '../cli-logger.ts'
 import { doctorChecks } from '../compose.ts'

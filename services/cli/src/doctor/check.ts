@@ -1,5 +1,5 @@
 /** One thing that `sluice doctor` looks at, and what it found. */
-import type { DoctorView } from '@sluice/contracts/api'
+import type { DoctorView } from '@sluice/contracts/operator-views'
 import { isSluiceError } from '@sluice/contracts/errors'
 
 export type Check = DoctorView['checks'][number]

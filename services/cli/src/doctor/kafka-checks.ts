@@ -1,5 +1,5 @@
 /** What is looked at on Kafka, at the schema registry and at Redis. */
-import type { TopicsView } from '@sluice/contracts/api'
+import type { TopicsView } from '@sluice/contracts/operator-views'
 import { clockCheck, looked, ok, problem, warning, type Check } from './check.ts'
 
 type Settings = { readonly [name: string]: string }

@@ -1,5 +1,5 @@
 /** What `sluice doctor` prints for people. */
-import type { DoctorView } from '@sluice/contracts/api'
+import type { DoctorView } from '@sluice/contracts/operator-views'
 import { withTyped } from './called.ts'
 import { displayWidth, pad, painter, safe, wrap } from './paint.ts'
 import { counted, type OutputOptions } from './wording.ts'

@@ -1,5 +1,5 @@
 /** What `sluice topics --print` prints: tables for people, and commands of Kafka's own tools. */
-import type { TopicsView } from '@sluice/contracts/api'
+import type { TopicsView } from '@sluice/contracts/operator-views'
 import { inShell } from './called.ts'
 import { painter } from './paint.ts'
 import { table } from './table.ts'
