@@ -145,6 +145,15 @@ describe('a destination that throttles', () => {
     expect(again?.headers['idempotency-key']).toBe(throttled?.headers['idempotency-key'])
     expect(await scene.project.failed(SYNC)).toEqual([])
   })
+
+  it('gets none until its limit begins anew, where it says nothing but that', async () => {
+    await using scene = await openScene({ destination: 'limits: { concurrency: 1 }' })
+    const limit = { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '2' }
+    scene.api.on({}, { status: 429, headers: limit }, { times: 1 })
+    expect((await scene.run('1,Ann')).exitCode).toBe(0)
+    const [throttled, again] = scene.api.requests
+    expect((again?.arrivedAt ?? 0) - (throttled?.readAt ?? 0)).toBeGreaterThan(1_990)
+  })
 })
 
 describe('a row that was not delivered', () => {
