@@ -74,7 +74,9 @@ export interface SecureListener {
 }
 
 export interface KafkaOptions {
-  /** Also listen with TLS and SASL (PLAIN and SCRAM-SHA-512). Clients have to authenticate again every 12 s. */
+  /**
+   * Also listen with TLS and SASL (PLAIN and SCRAM-SHA-512). Clients have to authenticate again every 12 s.
+   */
   readonly secure?: boolean
   /** With `secure`: further users, who log in with SCRAM-SHA-512. */
   readonly scramUsers?: readonly string[]

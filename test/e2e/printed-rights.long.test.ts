@@ -1,7 +1,7 @@
 /**
  * A Kafka with TLS, SCRAM and rights, on which each part has a user of its own, with the rights that `sluice
- * topics --print` lists and no others. The topics are made by hand as it lists them. All works; with one right
- * less, the message names it.
+ * topics --print` lists and no others. The topics are made by hand as it lists them. All works; with one
+ * right less, the message names it.
  */
 import {
   AclOperationTypes,
