@@ -305,6 +305,12 @@ export const resourceView = z.object({
   name: z.string(),
   /** The resource's fields, by name. */
   spec: z.record(z.string(), z.unknown()),
+  /** The project whose folder it comes from; empty for one that was written on a server. */
+  project: z.string().optional(),
+  /** Grows with each change. Absent where the folder's files are shown as they are. */
+  version: count.optional(),
+  changedAt: timestamp.nullable().optional(),
+  changedBy: z.string().nullable().optional(),
 })
 export const resourcesPage = z.object({ resources: z.array(resourceView), next })
 
@@ -339,15 +345,14 @@ export const sessionView = z.object({
 /** False if there was no session. */
 export const sessionEndedView = z.object({ ended: z.boolean() })
 
-const errorDetails = z.array(
-  z.object({
-    file: z.string().optional(),
-    line: z.int().optional(),
-    column: z.int().optional(),
-    field: z.string().optional(),
-    message: z.string(),
-  }),
-)
+export const errorDetail = z.object({
+  file: z.string().optional(),
+  line: z.int().optional(),
+  column: z.int().optional(),
+  field: z.string().optional(),
+  message: z.string(),
+})
+const errorDetails = z.array(errorDetail)
 
 /** What went wrong, with the places in the user's files. */
 export const errorBody = z.object({
@@ -364,6 +369,8 @@ export const problem = z.object({
   /** True if the same request may succeed later though nobody changes anything. */
   retryable: z.boolean(),
   errors: errorDetails,
+  /** Of a change that is based on an earlier version: that one, and the present one (0: none). */
+  versions: z.object({ yours: count, present: count }).optional(),
 })
 
 export type RunView = z.output<typeof runView>

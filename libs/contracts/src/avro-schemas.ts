@@ -310,6 +310,9 @@ const RESOURCE_SCHEMA = record<ResourceRecord>('ResourceRecord', 'A resource as 
   name: field('Its name.', text),
   project: field('The project that it belongs to.', text),
   spec: field('The resource, as JSON.', text),
+  version: field('Grows with each change of the name.', nullable(long)),
+  at: field('When it was changed.', nullable(millis)),
+  by: field('Who changed it.', nullable(text)),
 })
 
 const SECRET_SCHEMA = record<SecretRecord>('SecretRecord', 'A secret of the vault, sealed.', {

@@ -1,13 +1,20 @@
 /**
  * The records that services look up by name (PROTOCOL.md §1). `avro-schemas.ts` has the same shapes in Avro.
  */
+import { z } from 'zod'
 
 /** A resource as applied, on `resources`, keyed by kind/name; `spec` is JSON. */
 export interface ResourceRecord {
   readonly kind: string
   readonly name: string
+  /** The project whose folder it comes from; empty for one that was written on a server. */
   readonly project: string
   readonly spec: string
+  /** Grows with each change of the name, also across removals. Records of earlier versions have none. */
+  readonly version: number | null
+  /** When it was changed, and who did it. */
+  readonly at: number | null
+  readonly by: string | null
 }
 
 /**
@@ -41,3 +48,17 @@ export interface DefinitionRecord {
   readonly hash: string
   readonly spec: string
 }
+
+/** What a set on `resources` holds: keys of that topic, each with its record, or null for a tombstone. */
+export const setEntries = z.array(
+  z.tuple([
+    z.string(),
+    z
+      .object({
+        ...{ kind: z.string(), name: z.string(), project: z.string(), spec: z.string() },
+        ...{ version: z.number().nullable(), at: z.number().nullable(), by: z.string().nullable() },
+      })
+      .nullable(),
+  ]),
+)
+export type SetEntries = z.output<typeof setEntries>

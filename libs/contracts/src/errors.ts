@@ -81,6 +81,25 @@ export class SluiceError extends Error {
   }
 }
 
+/** Somebody else has changed what a change is based on. `isPrecondition`: the caller asked by `If-Match`. */
+export class VersionConflict extends SluiceError {
+  readonly versions: { readonly yours: number; readonly present: number }
+  readonly isPrecondition: boolean
+
+  constructor(
+    message: string,
+    of: {
+      readonly versions: { readonly yours: number; readonly present: number }
+      readonly details?: readonly ErrorDetail[]
+      readonly isPrecondition?: boolean
+    },
+  ) {
+    super('conflict', message, { details: of.details ?? [] })
+    this.versions = of.versions
+    this.isPrecondition = of.isPrecondition ?? false
+  }
+}
+
 /** True for a SluiceError; if a code is given, for one of that code. */
 export function isSluiceError(error: unknown, code?: ErrorCode): error is SluiceError {
   return error instanceof SluiceError && (code === undefined || error.code === code)

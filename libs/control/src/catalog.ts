@@ -5,7 +5,9 @@ import type { Definition, ResourceSpec } from '@sluice/contracts/resources'
 import { namesOf, type Project } from '@sluice/project/project'
 import { resolveDefinition } from '@sluice/project/resolve-definition'
 import { parseResource } from '@sluice/resources/parse-documents'
-import { currentDefinition, readResources, writeResources } from '@sluice/resources/stored-documents'
+import { writeResources, type AppliedResource } from '@sluice/resources/change-resources'
+import { currentDefinition } from '@sluice/resources/stored-documents'
+import { readResources } from '@sluice/resources/stored-resources'
 import type { Pipeline } from './pipeline.ts'
 import { unknownSync } from './unknown-names.ts'
 
@@ -76,7 +78,7 @@ function readable({ spec }: ResourceRecord): ResourceSpec[] {
   }
 }
 
-function recordsOf(project: Project): ResourceRecord[] {
+function recordsOf(project: Project): AppliedResource[] {
   return [...project.resources.values()].map(spec => ({
     kind: spec.kind,
     name: spec.name,

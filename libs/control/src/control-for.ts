@@ -25,11 +25,13 @@ import type {
   Preview,
   PreviewQuery,
   ReplayQuery,
+  ResourceKeeping,
   RunRequest,
   SecretNamed,
   SecretToSet,
   TestQuery,
 } from './port.ts'
+import { keepingFor } from './resources/keeping-for.ts'
 import { assertMay, attemptShownTo, ROLE_OF, roleOfRun, shownTo, type Role } from './roles.ts'
 
 /**
@@ -39,10 +41,12 @@ import { assertMay, attemptShownTo, ROLE_OF, roleOfRun, shownTo, type Role } fro
 export class ControlFor implements Control {
   readonly #roles: ReadonlySet<Role>
   readonly #control: Control
+  readonly keeping: ResourceKeeping
 
   constructor(roles: ReadonlySet<Role>, control: Control) {
     this.#roles = roles
     this.#control = control
+    this.keeping = keepingFor(roles, control.keeping)
   }
 
   async askForRun(request: RunRequest, following: Following): Promise<FollowedRun> {

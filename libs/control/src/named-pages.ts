@@ -1,11 +1,9 @@
 /** Pages of syncs and resources, in the order of their names. */
-import { resourceView, type ResourcesPage, type ResourceView, type SyncsPage } from '@sluice/contracts/api'
-import { RESOURCE_SCHEMAS, type ResourceSpec } from '@sluice/contracts/resources'
-import { z } from 'zod'
+import type { ResourcesPage, SyncsPage } from '@sluice/contracts/api'
+import type { ResourceSpec } from '@sluice/contracts/resources'
 import { formatCursor, parseCursor } from './history/cursor.ts'
 import type { Paging, RunHistory } from './port.ts'
-
-const resourceFields = resourceView.omit({ spec: true }).catchall(z.json())
+import { viewOf } from './resources/written-resource.ts'
 
 export async function syncsPageOf(
   specs: readonly ResourceSpec[],
@@ -28,15 +26,6 @@ export async function syncsPageOf(
 export function resourcesPageOf(specs: readonly ResourceSpec[], paging: Paging): ResourcesPage {
   const { page, next } = pageOf(specs, paging)
   return { resources: page.map(viewOf), next }
-}
-
-/** A resource in the form in which it is written: a duration is `30s`, for example. */
-function viewOf(spec: ResourceSpec): ResourceView {
-  const schema: z.ZodType = RESOURCE_SCHEMAS[spec.kind]
-  // Fields that are not set are no JSON.
-  const written: unknown = JSON.parse(JSON.stringify(z.encode(schema, spec)))
-  const { kind, name, ...fields } = resourceFields.parse(written)
-  return { kind, name, spec: fields }
 }
 
 function pageOf<Spec extends ResourceSpec>(

@@ -20,3 +20,7 @@ export interface NextRun extends Omit<Preview, 'requests'> {
   /** May be iterated once. It renders only as many requests as the caller takes. */
   requests(narrowing: Narrowing): AsyncIterable<FoundRequest>
 }
+
+export async function* shownOf(requests: AsyncIterable<FoundRequest>): AsyncGenerator<Previewed> {
+  for await (const { shown } of requests) yield shown
+}

@@ -17,10 +17,20 @@ import type {
   SecretSetView,
   SecretsResealedView,
   SecretsView,
+  ResourceView,
   SyncsPage,
 } from '@sluice/contracts/api'
+import type {
+  ChangesView,
+  DocumentsView,
+  ResourceHistoryView,
+  ResourceRemovedView,
+  ResourceSetView,
+  RowsView,
+} from '@sluice/contracts/api/resources'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type { Command } from '@sluice/contracts/records'
+import type { ResourceKind, ResourceSpec } from '@sluice/contracts/resources'
 import type { Op, ReplayScope } from '@sluice/contracts/state'
 
 /** `after` is the `next` of the page before. */
@@ -186,6 +196,90 @@ export interface SecretKeeping {
   resealSecrets(signal: AbortSignal): Promise<SecretsResealedView>
 }
 
+export interface ResourceNamed {
+  readonly kind: ResourceKind
+  readonly name: string
+}
+
+/** A document as somebody writes it: the text of YAML documents, or the fields of one. */
+export type WrittenDocument =
+  | { readonly yaml: string; readonly file?: string | undefined }
+  | {
+      readonly fields: { readonly [name: string]: unknown }
+      readonly file?: string | undefined
+    }
+
+/** Under which conditions a resource is changed. */
+export interface ChangeTerms {
+  /** Whom the history names. */
+  readonly by: string
+  /** The version that the change is based on; 0: there must be none. Undefined: whatever is there. */
+  readonly version?: number | undefined
+  /** True: also if it comes from the folder of another project. */
+  readonly takeOver?: boolean | undefined
+}
+
+/** Resources that a project has in its folder. */
+export interface ProjectResources {
+  readonly project: string
+  readonly resources: readonly ResourceSpec[]
+  /** True: what belongs to the project and is not among these is deleted. */
+  readonly prune: boolean
+  readonly takeOver: boolean
+}
+
+export interface SampleQuery extends PreviewQuery {
+  /** They take the place of stored ones of the same kind and name. */
+  readonly documents: readonly WrittenDocument[]
+  /** True: the first rows of the model, whatever was delivered. */
+  readonly sample: boolean
+}
+
+export interface RowsQuery {
+  readonly source: string
+  readonly sql: string | undefined
+  readonly table: string | undefined
+  readonly limit: number
+  readonly documents: readonly WrittenDocument[]
+}
+
+/**
+ * The resources as people change them. All methods may be called concurrently. A change is made as a whole or
+ * not at all. It throws `conflict` if somebody else has changed the resource since `version`, with what
+ * differs, or if the resource is another project's. It throws `config` with a detail for each mistake in a
+ * document, and `not-found` for a resource that does not exist. A run that begins afterwards uses the change.
+ */
+export interface ResourceKeeping {
+  resource(of: ResourceNamed, signal: AbortSignal): Promise<ResourceView>
+  /** Writes a resource. The document may leave out its kind and name. */
+  putResource(
+    of: ResourceNamed & { readonly document: WrittenDocument },
+    terms: ChangeTerms,
+    signal: AbortSignal,
+  ): Promise<ResourceSetView>
+  /**
+   * Throws `conflict` for a resource that others use, with their names, and for a sync with a run that has
+   * not ended. A sync goes with all of its incarnation.
+   */
+  deleteResource(of: ResourceNamed, terms: ChangeTerms, signal: AbortSignal): Promise<ResourceRemovedView>
+  resourceHistory(of: ResourceNamed, signal: AbortSignal): Promise<ResourceHistoryView>
+  /** Makes a resource what it was in a version; by default in the one before the present one. */
+  rollbackResource(
+    of: ResourceNamed & { readonly to: number | undefined },
+    terms: ChangeTerms,
+    signal: AbortSignal,
+  ): Promise<ResourceSetView>
+  /** What `apply` would change. */
+  diff(of: ProjectResources, signal: AbortSignal): Promise<ChangesView>
+  apply(of: ProjectResources, by: string, signal: AbortSignal): Promise<ChangesView>
+  /** Checks documents together with what is stored. Mistakes are in the answer. */
+  checkDocuments(documents: readonly WrittenDocument[], signal: AbortSignal): Promise<DocumentsView>
+  /** A preview that takes documents in place of what is stored. Its errors have the places in these. */
+  previewDocuments(query: SampleQuery, signal: AbortSignal): Promise<Preview>
+  /** Some rows of a query. They are bounded in number, bytes and time. */
+  rows(query: RowsQuery, signal: AbortSignal): Promise<RowsView>
+}
+
 /**
  * Each method that asks for something publishes the project as it is. It follows the run until it ends or
  * waits for approval, and resolves with it. It throws `not-found` for a sync or run that does not exist, and
@@ -222,4 +316,6 @@ export interface Control extends RunHistory, SecretKeeping, AsyncDisposable {
   testAlert(name: string, signal: AbortSignal): Promise<AlertTestedView>
   /** By kind and name. */
   resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage>
+  /** The resources as they are stored. */
+  readonly keeping: ResourceKeeping
 }

@@ -18,8 +18,7 @@ import type {
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type { Command, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
-import { OPS, type Op } from '@sluice/contracts/state'
-import { triggeredOps } from '@sluice/domain/trigger'
+import { sleep } from '@sluice/flow/sleep'
 import { assertKeyFits } from '@sluice/resources/stored-documents'
 import { keptName, type Vault } from '@sluice/vault/vault'
 import { alertsOf, testAlert, type OpenTelling } from './alerts/alerts-of.ts'
@@ -30,7 +29,7 @@ import { commandAbout, followRun, runCommand, sendCommand } from './follow-run.t
 import { EmptyHistory } from './history/empty-history.ts'
 import { LogHistory } from './history/log-history.ts'
 import { resourcesPageOf, syncsPageOf } from './named-pages.ts'
-import type { FoundRequest, NextRun } from './next-run.ts'
+import { shownOf, type NextRun } from './next-run.ts'
 import type { Pipeline } from './pipeline.ts'
 import type {
   AttemptsQuery,
@@ -40,20 +39,24 @@ import type {
   Following,
   Paging,
   Preview,
-  Previewed,
   PreviewQuery,
   ReplayQuery,
+  ResourceKeeping,
   RunHistory,
   RunRequest,
   SecretNamed,
   SecretToSet,
   TestQuery,
 } from './port.ts'
+import { assertTrigger, type Samples } from './resources/sample-preview.ts'
+import { StoredKeeping } from './resources/stored-keeping.ts'
 import { requestOf, sendTest } from './send-test.ts'
 import { unknownRun } from './unknown-names.ts'
 
 /** How often a change of the vault is made again after another process changed the same secret. */
 const MOST_CHANGES = 5
+/** How long whoever deletes a sync waits for a detector in another process. */
+const FORGOTTEN_WITHIN_MS = 10_000
 
 interface Asked {
   readonly command: Command
@@ -82,6 +85,8 @@ export interface Place {
    */
   readonly assertSecrets: (definition: Definition, open: (() => Promise<Pipeline>) | null) => Promise<void>
   readonly openNextRun: (definition: Definition, signal: AbortSignal) => Promise<NextRun>
+  /** Absent in a process that reads no sources for others. */
+  readonly samples?: Samples
   /** What notices of alerts are told with, with the secrets of this vault. */
   readonly openTelling: OpenTelling
 }
@@ -90,12 +95,20 @@ export interface Place {
 export class ProjectControl implements Control {
   readonly #catalog: Catalog
   readonly #place: Place
+  readonly keeping: ResourceKeeping
   #pipeline: Promise<Pipeline> | null = null
   #history: Promise<RunHistory> | null = null
 
   constructor(catalog: Catalog, place: Place) {
     this.#catalog = catalog
     this.#place = place
+    this.keeping = new StoredKeeping({
+      hasHistory: place.hasHistory,
+      open: () => this.#open(),
+      samples: place.samples ?? null,
+      openNextRun: (definition, signal) => place.openNextRun(definition, signal),
+      forgetSync: (sync, signal) => this.#forgetSync(sync, signal),
+    })
   }
 
   async askForRun({ sync, cause, scope }: RunRequest, following: Following): Promise<FollowedRun> {
@@ -285,6 +298,25 @@ export class ProjectControl implements Control {
     return await this.#ask({ command, runId: command.id, definition, publishes: true }, following)
   }
 
+  /**
+   * Resets a sync that was deleted, which takes its topics and its incarnation away. False if no detector has
+   * done so in time. Then the mark of the deletion makes one do it later.
+   */
+  async #forgetSync(sync: string, signal: AbortSignal): Promise<boolean> {
+    const pipeline = await this.#open()
+    const command = runCommand(pipeline, sync, { kind: 'reset', cause: 'reset' })
+    const asked = { command, runId: command.id, definition: null, publishes: false }
+    const done = this.#ask(asked, { onProgress: () => undefined, cancel: new AbortController().signal })
+    const late = new AbortController()
+    const waiting = pipeline.servicesElsewhere
+      ? sleep(FORGOTTEN_WITHIN_MS, { signal: AbortSignal.any([signal, late.signal]) })
+      : new Promise<never>(() => undefined)
+    done.catch(() => undefined)
+    const ended = await Promise.race([done, waiting.then(() => null)])
+    late.abort(new Error('the sync is gone'))
+    return ended?.view.status === 'success' && ended.view.cause === 'reset'
+  }
+
   /** Starts the services if they run in this process, sends the command, and follows the run. */
   async #ask({ command, publishes, ...of }: Asked, { onProgress, cancel }: Following): Promise<FollowedRun> {
     const pipeline = await this.#open()
@@ -315,18 +347,6 @@ export class ProjectControl implements Control {
       await services
     }
   }
-}
-
-/** Throws `usage` for a trigger that the sync does not have. */
-function assertTrigger({ sync }: Definition, op: Op): void {
-  const triggers = triggeredOps(sync)
-  if (triggers.has(op)) return
-  const has = OPS.filter(each => triggers.has(each)).join(', ')
-  throw new SluiceError('usage', `The sync \`${sync.name}\` has no trigger \`${op}\`; it has ${has}.`)
-}
-
-async function* shownOf(requests: AsyncIterable<FoundRequest>): AsyncGenerator<Previewed> {
-  for await (const { shown } of requests) yield shown
 }
 
 /** The later one of two changes at once is made once the earlier one is done. */

@@ -7,7 +7,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { AttemptView, RunView } from '@sluice/contracts/api'
 import type { RunCause } from '@sluice/contracts/records'
-import type { Control, RunRequest } from './port.ts'
+import type { Control, ResourceKeeping, RunRequest } from './port.ts'
 
 const ROLES = {
   view: 'see runs and their counts',
@@ -36,7 +36,11 @@ export function isRole(text: string): text is Role {
 }
 
 /** All that can be asked: the methods of control, and what is done beside it. */
-export type Operation = Exclude<keyof Control, symbol> | 'checkConnections' | 'publish'
+export type Operation =
+  | Exclude<keyof Control, symbol | 'keeping'>
+  | Exclude<keyof ResourceKeeping, symbol>
+  | 'checkConnections'
+  | 'publish'
 
 /**
  * The role that each operation wants. That of a run depends on its cause. `checkConnections` uses secrets
@@ -58,6 +62,17 @@ export const ROLE_OF: { readonly [O in Operation]: Role } = {
   replayable: 'read',
   preview: 'read',
   publish: 'edit',
+  resource: 'view',
+  resourceHistory: 'view',
+  diff: 'view',
+  putResource: 'edit',
+  deleteResource: 'edit',
+  rollbackResource: 'edit',
+  apply: 'edit',
+  checkDocuments: 'edit',
+  // A document may name any host and any query, and uses the secrets that may go there.
+  previewDocuments: 'edit',
+  rows: 'edit',
   checkConnections: 'edit',
   askForRun: 'run',
   sendTest: 'run',

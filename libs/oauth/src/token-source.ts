@@ -65,7 +65,7 @@ export interface TokenSourceOptions {
   readonly name: string
   readonly store: TokenStore
   readonly keys: KeySource
-  readonly endpoint: TokenEndpoint
+  readonly endpoint: Pick<TokenEndpoint, 'ask'>
   readonly logins: Logins
   /** With the secrets as they are now. Throws `config`. */
   readonly settings: () => OAuthSettings

@@ -9,6 +9,19 @@ import type { StageName } from '@sluice/topics/topics'
 export interface Figures {
   /** A stage began to work on one partition of a sync, or began again after a setback. */
   takenOver(stage: StageName, sync: string): void
+  /**
+   * So many records of a partition are left to deliver, and the oldest was written so long ago. Null: this
+   * process does not work on the partition any more.
+   */
+  backlog(
+    sync: string,
+    partition: number,
+    left: { readonly requests: number; readonly oldestMs: number } | null,
+  ): void
+  /** A run of the sync sends to this destination. */
+  sends(sync: string, destination: string): void
+  /** A token was asked for at the token endpoint of a destination. */
+  tokenAsked(destination: string, result: 'granted' | 'refused'): void
   /** Changes of a run are in the topic. */
   published(sync: string, op: Op, changes: number): void
   /** Rows became a request, or could not be rendered. */
@@ -19,7 +32,8 @@ export interface Figures {
   inFlight(sync: string, change: 1 | -1): void
   /** The limits have allowed a request that waited to be sent. */
   leaseWaited(sync: string, ms: number): void
-  ended(sync: string, status: RunStatus): void
+  /** A run has ended. `ms` is how long it took; null if it never began. */
+  ended(sync: string, status: RunStatus, ms: number | null): void
   /** So many partitions of a sync are set aside now, or the whole sync (1); 0: it is worked on. */
   setAside(stage: StageName, sync: string, places: number): void
   /** So many processes in a row died in the midst of the sync's runs, and it is parked; 0: it is not. */
@@ -30,6 +44,9 @@ export interface Figures {
 
 export const NO_FIGURES: Figures = {
   takenOver: () => undefined,
+  backlog: () => undefined,
+  sends: () => undefined,
+  tokenAsked: () => undefined,
   published: () => undefined,
   rendered: () => undefined,
   attempted: () => undefined,

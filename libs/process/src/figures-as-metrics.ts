@@ -4,12 +4,62 @@ import type { Figures } from '@sluice/partition/figures'
 import { RecentMap } from '@sluice/flow/recent-map'
 
 const LEASE_WAIT_BUCKETS_S = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60]
+const RUN_BUCKETS_S = [1, 5, 20, 60, 300, 1_200, 3_600, 14_400, 86_400]
 
 /** Most syncs that are shown: those that were counted last. */
 const SYNCS_SHOWN = 2_000
 
 /** Registers them; once per process. */
 export function figuresAsMetrics(metrics: Metrics, syncsShown = SYNCS_SHOWN): Figures {
+  const { takeovers, changes, rendered, attempts, inFlight, leaseWaits, runs, durations, info } =
+    workMetrics(metrics)
+  const { setAside, parked } = gaugesOfTrouble(metrics)
+  const backlogs = new Backlogs(metrics)
+  const flying = new Map<string, number>()
+  /**
+   * By figure and sync, how to remove the figure. Only those of the syncs that were counted last are kept,
+   * since names may come and go for ever.
+   */
+  const shown = new RecentMap<string, Map<string, () => void>>({
+    limit: syncsShown,
+    onForgotten: (_, series) => {
+      for (const remove of series.values()) remove()
+    },
+  })
+  function of<L extends { readonly sync: string }>(metric: Removable<L>, name: string, labels: L): L {
+    const known = shown.get(labels.sync)
+    if (known === undefined) shown.set(labels.sync, new Map([[name, () => metric.remove(labels)]]))
+    else if (!known.has(name)) known.set(name, () => metric.remove(labels))
+    return labels
+  }
+  return {
+    takenOver: (stage, sync) => takeovers.add(1, of(takeovers, `takeovers ${stage}`, { stage, sync })),
+    published: (sync, op, count) => changes.add(count, of(changes, `changes ${op}`, { sync, op })),
+    rendered: (sync, trigger, result) =>
+      rendered.add(1, of(rendered, `rendered ${trigger} ${result}`, { sync, trigger, result })),
+    attempted: (sync, outcome) => attempts.add(1, of(attempts, `attempts ${outcome}`, { sync, outcome })),
+    inFlight(sync, change) {
+      const now = (flying.get(sync) ?? 0) + change
+      if (now === 0) flying.delete(sync)
+      else flying.set(sync, now)
+      inFlight.set(now, of(inFlight, 'in flight', { sync }))
+    },
+    leaseWaited: (sync, ms) => leaseWaits.observe(ms / 1000, of(leaseWaits, 'lease waits', { sync })),
+    ended(sync, status, ms) {
+      runs.add(1, of(runs, `runs ${status}`, { sync, status }))
+      if (ms !== null) durations.observe(ms / 1000, of(durations, `durations ${status}`, { sync, status }))
+    },
+    sends: (sync, destination) => info.set(1, of(info, `sends ${destination}`, { sync, destination })),
+    backlog: (sync, partition, left) => backlogs.set(sync, partition, left),
+    tokenAsked: tokenFigure(metrics),
+    breaker: breakerFigure(metrics),
+    setAside: (stage, sync, places) => setAside.set(places, of(setAside, `aside ${stage}`, { stage, sync })),
+    parked: (sync, deaths) => parked.set(deaths, of(parked, 'parked', { sync })),
+  }
+}
+
+/** What the stages count of their work. */
+function workMetrics(metrics: Metrics) {
   const takeovers = metrics.counter({
     name: 'takeovers_total',
     help: 'Partitions that this process began to work on, by stage',
@@ -42,42 +92,78 @@ export function figuresAsMetrics(metrics: Metrics, syncsShown = SYNCS_SHOWN): Fi
     buckets: LEASE_WAIT_BUCKETS_S,
   })
   const runs = metrics.counter({ name: 'runs_total', help: 'Runs that ended', labels: ['sync', 'status'] })
-  const { setAside, parked } = gaugesOfTrouble(metrics)
-  const flying = new Map<string, number>()
-  /**
-   * By figure and sync, how to remove the figure. Only those of the syncs that were counted last are kept,
-   * since names may come and go for ever.
-   */
-  const shown = new RecentMap<string, Map<string, () => void>>({
-    limit: syncsShown,
-    onForgotten: (_, series) => {
-      for (const remove of series.values()) remove()
-    },
+  const durations = metrics.histogram({
+    name: 'run_duration_seconds',
+    help: 'How long runs took, from their beginning to their end',
+    labels: ['sync', 'status'],
+    buckets: RUN_BUCKETS_S,
   })
-  function of<L extends { readonly sync: string }>(metric: Removable<L>, name: string, labels: L): L {
-    const known = shown.get(labels.sync)
-    if (known === undefined) shown.set(labels.sync, new Map([[name, () => metric.remove(labels)]]))
-    else if (!known.has(name)) known.set(name, () => metric.remove(labels))
-    return labels
+  const info = metrics.gauge({
+    name: 'sync_info',
+    help: 'The destination that a sync sends to; always 1, to be joined with other figures of the sync',
+    labels: ['sync', 'destination'],
+  })
+  return { takeovers, changes, rendered, attempts, inFlight, leaseWaits, runs, durations, info }
+}
+
+/** What is left to deliver, summed over the partitions that this process works on. */
+class Backlogs {
+  readonly #left = new Map<string, Map<number, { readonly requests: number; readonly oldestMs: number }>>()
+  readonly #requests: ReturnType<typeof backlogGauges>['requests']
+  readonly #oldest: ReturnType<typeof backlogGauges>['oldest']
+
+  constructor(metrics: Metrics) {
+    const { requests, oldest } = backlogGauges(metrics)
+    this.#requests = requests
+    this.#oldest = oldest
   }
-  return {
-    takenOver: (stage, sync) => takeovers.add(1, of(takeovers, `takeovers ${stage}`, { stage, sync })),
-    published: (sync, op, count) => changes.add(count, of(changes, `changes ${op}`, { sync, op })),
-    rendered: (sync, trigger, result) =>
-      rendered.add(1, of(rendered, `rendered ${trigger} ${result}`, { sync, trigger, result })),
-    attempted: (sync, outcome) => attempts.add(1, of(attempts, `attempts ${outcome}`, { sync, outcome })),
-    inFlight(sync, change) {
-      const now = (flying.get(sync) ?? 0) + change
-      if (now === 0) flying.delete(sync)
-      else flying.set(sync, now)
-      inFlight.set(now, of(inFlight, 'in flight', { sync }))
-    },
-    leaseWaited: (sync, ms) => leaseWaits.observe(ms / 1000, of(leaseWaits, 'lease waits', { sync })),
-    ended: (sync, status) => runs.add(1, of(runs, `runs ${status}`, { sync, status })),
-    breaker: breakerFigure(metrics),
-    setAside: (stage, sync, places) => setAside.set(places, of(setAside, `aside ${stage}`, { stage, sync })),
-    parked: (sync, deaths) => parked.set(deaths, of(parked, 'parked', { sync })),
+
+  /** A sync that this process does not work on is not shown. */
+  set(
+    sync: string,
+    partition: number,
+    left: { readonly requests: number; readonly oldestMs: number } | null,
+  ): void {
+    const ofSync = this.#left.get(sync) ?? new Map<number, { requests: number; oldestMs: number }>()
+    if (left === null) ofSync.delete(partition)
+    else ofSync.set(partition, left)
+    if (ofSync.size === 0) {
+      this.#left.delete(sync)
+      this.#requests.remove({ sync })
+      this.#oldest.remove({ sync })
+      return
+    }
+    this.#left.set(sync, ofSync)
+    const all = [...ofSync.values()]
+    this.#requests.set(
+      all.reduce((sum, { requests }) => sum + requests, 0),
+      { sync },
+    )
+    this.#oldest.set(Math.max(...all.map(({ oldestMs }) => oldestMs)) / 1000, { sync })
   }
+}
+
+function backlogGauges(metrics: Metrics) {
+  const requests = metrics.gauge({
+    name: 'backlog_requests',
+    help: 'Records of requests that are not delivered yet, of the partitions that this process works on',
+    labels: ['sync'],
+  })
+  const oldest = metrics.gauge({
+    name: 'backlog_oldest_seconds',
+    help: 'How long ago the oldest request was rendered that is not delivered yet',
+    labels: ['sync'],
+  })
+  return { requests, oldest }
+}
+
+function tokenFigure(metrics: Metrics): Figures['tokenAsked'] {
+  const asked = metrics.counter({
+    name: 'token_requests_total',
+    help: 'Access tokens that this process asked for, by what came of it',
+    labels: ['destination', 'result'],
+  })
+  return (destination, result) => asked.add(1, { destination, result })
 }
 
 /** Gauges of syncs that something is wrong with. */

@@ -5,13 +5,9 @@ import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'nod
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { ResourceSpec } from '@sluice/contracts/resources'
-import { blockedResources, resourceAround, type Mistakes } from './blocked-resources.ts'
+import { blockedResources, type Mistakes } from './blocked-resources.ts'
 import { decodeUtf8, type Unreadable } from './files/decode-utf8.ts'
-import { checkHeaders } from './checks/check-headers.ts'
-import { checkJsonPaths } from './checks/check-json-paths.ts'
-import { checkReferences } from './checks/check-references.ts'
-import { checkTemplates } from './checks/check-templates.ts'
-import { checkTexts } from './checks/check-texts.ts'
+import { checkDecoded } from './checks/check-decoded.ts'
 import { decodeResource } from './decode/decode-resource.ts'
 import type { DecodedResource, DecodeOptions } from './decode/decode-resource.ts'
 import { decodeSettings, isProjectSettings } from './decode/project-settings.ts'
@@ -87,20 +83,11 @@ async function readFolder(dir: string, options: LoadOptions): Promise<Folder> {
       } else decoded.push(decodeResource(document, decodeOptions))
     }
   }
-  const ofResources = new Map<DecodedResource, ErrorDetail[]>()
-  for (const resource of decoded) {
-    await limits.step(resource.origins.get('')?.place.file ?? root)
-    const checked = [...checkTemplates([resource]), ...checkJsonPaths([resource]), ...checkTexts([resource])]
-    const problems = [...resource.problems, ...checked]
-    // Without a name nothing can refer to it, and what the author meant is unknown.
-    if (resource.name === null) ofFiles.push(...problems)
-    else if (problems.length > 0) ofResources.set(resource, problems)
-  }
-  for (const problem of [...checkReferences(decoded), ...checkHeaders(decoded)]) {
-    const resource = resourceAround(decoded, problem)
-    if (resource === undefined) ofFiles.push(problem)
-    else ofResources.set(resource, [...(ofResources.get(resource) ?? []), problem])
-  }
+  const mistakes = await checkDecoded(decoded, ({ origins }) =>
+    limits.step(origins.get('')?.place.file ?? root),
+  )
+  ofFiles.push(...mistakes.ofFiles)
+  const { ofResources } = mistakes
   return { dir: root, name, skipped, decoded, ofFiles, ofResources }
 }
 

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { MessageLog, NewRecord } from '@sluice/message-log/port'
 import type { RecordIo } from '@sluice/topics/record-io'
-import { readResources } from './stored-documents.ts'
+import { deletionKey, plainRecord, readResources } from './stored-resources.ts'
 import { at, markerKey, sharedTopics, textKey } from '@sluice/topics/topics'
 import { plainMarker } from '@sluice/partition/take-over'
 
@@ -43,7 +43,7 @@ export async function renewIncarnation(
   const meanwhile = (await readResources(deps, options)).get(key)
   if (meanwhile !== undefined && meanwhile.spec !== old) return meanwhile.spec
   const spec = newIncarnation()
-  const record = { kind: 'incarnation', name: sync, project: '', spec }
+  const record = plainRecord('incarnation', sync, spec)
   const value = io.encode('ResourceRecord', record)
   await writer.append(target, [signed({ key: textKey(key), value })], options)
   return spec
@@ -59,6 +59,29 @@ export async function knownIncarnation(
   if (spec !== null && !/^[0-9a-z]{1,40}$/i.test(spec))
     throw new SluiceError('corrupt', `the incarnation of ${sync} cannot be read in the log`)
   return spec
+}
+
+/**
+ * Ends the deletion of a sync, once nothing of its incarnation is left: its mark and its incarnation go
+ * together. Rejects as `incarnationOf` does.
+ */
+export async function endDeletion(
+  deps: { readonly log: MessageLog; readonly io: RecordIo; readonly prefix: string },
+  sync: string,
+  options: { signal: AbortSignal },
+): Promise<void> {
+  const { log, io, prefix } = deps
+  const target = at(sharedTopics(prefix).resources, 0)
+  await using writer = await log.openWriter(`${prefix}.incarnation.${sync}`, options)
+  const marker = io.encode('Marker', plainMarker('takeover', '', -1))
+  const key = incarnationKey(sync)
+  const taken = io.signed(target.topic, { key: markerKey('takeover', key), value: marker })
+  await writer.append(target, [taken], options)
+  const stored = await readResources(deps, options)
+  const keys = [key, deletionKey(sync)].filter(each => stored.has(each))
+  if (keys.length === 0) return
+  const records = keys.map(each => io.signed(target.topic, { key: textKey(each), value: null }))
+  await writer.append(target, records, options)
 }
 
 function incarnationKey(sync: string): string {

@@ -1,26 +1,19 @@
 /**
- * What users apply, as the log holds it: the resources by kind and name, and the definitions that runs are
- * pinned to (PROTOCOL.md §1).
+ * The definitions that runs are pinned to, as the log holds them, and the signatures of what users apply
+ * (PROTOCOL.md §1).
  */
 import { createHash } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Definition, ResourceKind, ResourceSpec } from '@sluice/contracts/resources'
-import type { DefinitionRecord, ResourceRecord } from '@sluice/contracts/document-records'
+import type { DefinitionRecord } from '@sluice/contracts/document-records'
 import { lookUpDefinition } from '@sluice/domain/definition'
-import { DEFINITION_CEILING_BYTES, RESOURCE_CEILING_BYTES } from '@sluice/domain/record-sizes'
+import { DEFINITION_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import { SharedWork } from '@sluice/flow/shared-work'
-import type { MessageLog } from '@sluice/message-log/port'
 import { decodeShared } from '@sluice/topics/owned-reader'
 import { RecentMap } from '@sluice/flow/recent-map'
 import { parseDefinition, parseResource } from './parse-documents.ts'
-import type { RecordIo } from '@sluice/topics/record-io'
+import { plainRecord, readResources, type ResourcesDeps as Deps } from './stored-resources.ts'
 import { at, keyText, sharedTopics, textKey } from '@sluice/topics/topics'
-
-interface Deps {
-  readonly log: MessageLog
-  readonly io: RecordIo
-  readonly prefix: string
-}
 
 /** Text of the definitions that are kept in memory, in characters: thousands of ordinary ones. */
 const KEPT_TEXT = 16 * 1024 * 1024
@@ -59,7 +52,7 @@ export class Definitions {
     const spec = JSON.stringify(definition)
     const hash = hashOf(spec)
     if (this.#known.get(hash) !== undefined) return hash
-    assertFits(`the sync ${definition.sync.name} with all it refers to`, spec, DEFINITION_CEILING_BYTES)
+    assertFits(`the sync ${definition.sync.name} with all it refers to`, spec)
     const value = this.#deps.io.encode('DefinitionRecord', { hash, spec })
     const target = at(sharedTopics(this.#deps.prefix).definitions, 0)
     const record = this.#deps.io.signed(target.topic, { key: textKey(hash), value })
@@ -138,45 +131,6 @@ function hashOf(spec: string): string {
   return createHash('sha256').update(spec).digest('hex')
 }
 
-/** Reads all resources, by `kind/name`. The spec of one that cannot be read is empty. */
-export async function readResources(
-  deps: Deps,
-  options: { signal: AbortSignal },
-): Promise<ReadonlyMap<string, ResourceRecord>> {
-  const { log, io, prefix } = deps
-  const target = at(sharedTopics(prefix).resources, 0)
-  const { low, end } = await log.offsets(target, options)
-  const resources = new Map<string, ResourceRecord>()
-  if (low >= end) return resources
-  const signed = new Set<string>()
-  for await (const { records } of log.read(target, { ...options, from: low, to: end })) {
-    const unsigned = new Set(records.flatMap(each => (each.signature === undefined ? [each.offset] : [])))
-    for (const { key, record, torn, offset } of await decodeShared(io, { target, records }, options.signal)) {
-      const name = keyText(key)
-      // A record that a holder of the key has not signed changes nothing.
-      if (torn !== undefined) {
-        if (io.signatures === null) resources.set(name, tornResource(name))
-        continue
-      }
-      if (io.signatures !== null && unsigned.has(offset) && signed.has(name)) {
-        const error = new SluiceError('corrupt', `An incarnation of ${target.topic} has no signature.`)
-        io.foreign.take(target, offset, error)
-        continue
-      }
-      if (!unsigned.has(offset)) signed.add(name)
-      if (record === null) resources.delete(name)
-      if (record?.name === 'sluice.ResourceRecord') resources.set(name, record.value)
-    }
-  }
-  return resources
-}
-
-/** A resource that cannot be read fails the sync that needs it, and no other. */
-function tornResource(key: string): ResourceRecord {
-  const slash = key.indexOf('/')
-  return { kind: key.slice(0, slash), name: key.slice(slash + 1), project: '', spec: '' }
-}
-
 /**
  * A sync with its model and destination as the resources are now. Rejects with `not-found`, and names the
  * resource that is missing.
@@ -197,32 +151,6 @@ export async function currentDefinition(
   const found = lookUpDefinition(find, sync)
   if (found.kind === 'found') return found.definition
   throw new SluiceError('not-found', `sync ${sync}: there is no ${found.resource} ${found.name}`)
-}
-
-/**
- * Writes the resources that differ from what is stored; returns how many did. Resolves once they are
- * acknowledged.
- */
-export async function writeResources(
-  deps: Deps,
-  resources: readonly ResourceRecord[],
-  options: { signal: AbortSignal },
-): Promise<number> {
-  const stored = await readResources(deps, options)
-  const changed = resources.filter(resource => {
-    const known = stored.get(`${resource.kind}/${resource.name}`)
-    return known?.spec !== resource.spec || known.project !== resource.project
-  })
-  if (changed.length === 0) return 0
-  for (const { kind, name, spec } of changed) assertFits(`the ${kind} ${name}`, spec, RESOURCE_CEILING_BYTES)
-  const records = changed.map(resource => ({
-    key: textKey(`${resource.kind}/${resource.name}`),
-    value: deps.io.encode('ResourceRecord', resource),
-  }))
-  const target = at(sharedTopics(deps.prefix).resources, 0)
-  const signed = records.map(record => deps.io.signed(target.topic, record))
-  await deps.log.append(target, signed, options)
-  return changed.length
 }
 
 /**
@@ -258,7 +186,7 @@ export async function tellOfSigning(deps: Deps, options: { signal: AbortSignal }
   const { log, io, prefix } = deps
   if (io.signatures === null) return
   const target = at(sharedTopics(prefix).resources, 0)
-  const told: ResourceRecord = { kind: 'signatures', name: 'wanted', project: '', spec: '' }
+  const told = plainRecord('signatures', 'wanted', '')
   const value = io.encode('ResourceRecord', told)
   const record = io.signed(target.topic, { key: textKey(`${told.kind}/${told.name}`), value })
   const { low, end } = await log.offsets(target, options)
@@ -273,9 +201,9 @@ export async function tellOfSigning(deps: Deps, options: { signal: AbortSignal }
 }
 
 /** Refuses a document that is larger than a record may be, before anything is written. */
-function assertFits(what: string, spec: string, mostBytes: number): void {
+function assertFits(what: string, spec: string): void {
   const bytes = Buffer.byteLength(spec)
-  if (bytes <= mostBytes) return
-  const found = `${what} has ${bytes} bytes as JSON, and the most is ${mostBytes}`
+  if (bytes <= DEFINITION_CEILING_BYTES) return
+  const found = `${what} has ${bytes} bytes as JSON, and the most is ${DEFINITION_CEILING_BYTES}`
   throw new SluiceError('config', `${found}: shorten its templates or texts`)
 }

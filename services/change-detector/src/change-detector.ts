@@ -13,7 +13,8 @@ import { decodeEach, decodeShared } from '@sluice/topics/owned-reader'
 import type { LogRecord } from '@sluice/message-log/port'
 import { appendRunEvent } from '@sluice/runs/run-event-record'
 import { ownPartitions, type Readiness, type Worker } from '@sluice/partition/own-partitions'
-import { homePartition, sharedTopics } from '@sluice/topics/topics'
+import { readResources } from '@sluice/resources/stored-resources'
+import { homePartition, sharedTopics, textKey } from '@sluice/topics/topics'
 import { commandFault, refusedRun } from './sync/command-fault.ts'
 import type { RunnerDeps } from './sync/runner-deps.ts'
 import { SyncRunner } from './sync/sync-runner.ts'
@@ -93,6 +94,7 @@ class HomePartition {
       const from = Math.min(Math.max(hints[target.partition] ?? low, low), end)
       this.#watermark = new OffsetWatermark(from)
       await this.#resumeOpenRuns()
+      await this.#resumeDeletions()
       await this.#follow(from)
     } catch (error) {
       if (!signal.aborted) throw error
@@ -191,6 +193,22 @@ class HomePartition {
       // A run that awaits approval needs no work until somebody approves it.
       const isOpen = [...events.values()].some(({ status }) => !isEnded(status) && status !== 'held')
       if (isOpen) this.#runnerOf(sync).wake()
+    }
+  }
+
+  /**
+   * Asks for the end of deletions that a process before has begun. The command may be there already. Then the
+   * second one finds no such sync.
+   */
+  async #resumeDeletions(): Promise<void> {
+    const { log, io, newRunId, now } = this.#deps
+    const { target } = this.#worker
+    const { drain: signal } = this.#ends
+    for (const { kind, name: sync } of (await readResources(this.#deps, { signal })).values()) {
+      if (kind !== 'deletion' || homePartition(sync) !== target.partition || !this.#isMine(sync)) continue
+      const command = { id: newRunId(), kind: 'reset', sync, cause: 'reset', run: null } as const
+      const value = io.encode('Command', { ...command, at: now(), scope: null })
+      await log.append(target, [io.signed(target.topic, { key: textKey(sync), value })], { signal })
     }
   }
 

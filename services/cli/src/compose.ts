@@ -11,6 +11,7 @@ import type { Pipeline } from '@sluice/control/pipeline'
 import { serverOf, type ServerAddress } from '@sluice/control/server-address'
 import type { Control, SecretKeeping } from '@sluice/control/port'
 import type { Place } from '@sluice/control/project-control'
+import type { Samples } from '@sluice/control/resources/sample-preview'
 import type { DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { LoggingIn } from '@sluice/embedded/log-in'
@@ -88,8 +89,11 @@ async function controlOf(options: ControlOptions, catalog: Catalog): Promise<Con
     const openNext: Place['openNextRun'] = (definition, of) =>
       openNextRun({ ...options, definition, signal: of })
     // The services have the secrets, and this process need not have them.
-    const place = { hasHistory: true, open, assertSecrets: () => Promise.resolve(), openNextRun: openNext }
-    return new ProjectControl(catalog, { ...place, openTelling: kept => openTelling(options, kept) })
+    const place = {
+      ...{ hasHistory: true, open, assertSecrets: () => Promise.resolve(), openNextRun: openNext },
+      ...{ samples: lazySamples(options), openTelling: (kept: Vault | null) => openTelling(options, kept) },
+    }
+    return new ProjectControl(catalog, place)
   }
   const { FolderControl } = await import('./folder/folder-control.ts')
   const { mask } = await import('./cli-logger.ts')
@@ -116,8 +120,9 @@ async function askServer(address: ServerAddress): Promise<Control> {
 function folderPlaceOf(
   options: ProjectOptions,
   { isAtWork }: { readonly isAtWork: boolean },
-): Pick<Place, 'assertSecrets' | 'openNextRun' | 'openTelling'> {
+): Pick<Place, 'assertSecrets' | 'openNextRun' | 'openTelling' | 'samples'> {
   return {
+    samples: lazySamples(options),
     assertSecrets: async (definition, open) => {
       const { env, dir } = options
       const specs = [definition.source, definition.destination]
@@ -130,6 +135,20 @@ function folderPlaceOf(
     },
     openNextRun: (definition, signal) => openNextRun({ ...options, definition, isAtWork, signal }),
     openTelling: kept => openTelling(options, kept),
+  }
+}
+
+/** Rows of sources for whoever edits resources in this folder. They are loaded once somebody asks. */
+function lazySamples(options: ProjectOptions): Samples {
+  let loaded: Promise<Samples> | null = null
+  const samples = (): Promise<Samples> =>
+    (loaded ??= Promise.all([import('@sluice/embedded/samples/compose'), import('./cli-logger.ts')]).then(
+      ([{ samplesOf }, { mask }]) => samplesOf({ ...options, newRunId: newUlid, mask }, options.dir),
+    ))
+  return {
+    dir: options.dir,
+    openSample: async (...of) => await (await samples()).openSample(...of),
+    readRows: async (...of) => await (await samples()).readRows(...of),
   }
 }
 

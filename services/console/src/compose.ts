@@ -7,6 +7,7 @@ import type { TellingDeps } from '@sluice/alerts/tell/tell-notice'
 import { storedCatalog } from '@sluice/control/catalog'
 import type { Pipeline } from '@sluice/control/pipeline'
 import { ProjectControl } from '@sluice/control/project-control'
+import type { Samples } from '@sluice/control/resources/sample-preview'
 import { ulid } from '@sluice/domain/ulid'
 import { runErrors } from '@sluice/control/history/run-errors'
 import { endOf, type Ends } from '@sluice/flow/ends'
@@ -47,6 +48,13 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
     servicesElsewhere: true,
     start: (_only, { drain }) => endOf(drain),
   }
+  const tell = (notice: string): void => logger.info(notice)
+  const previewing = { env, logger, newRunId, dir: '/', sourceRoots: [], mask, tell }
+  let loaded: Promise<Samples> | null = null
+  const samples = (): Promise<Samples> =>
+    (loaded ??= import('@sluice/embedded/samples/compose').then(({ samplesOf }) =>
+      samplesOf(previewing, null),
+    ))
   const openTelling = (kept: Vault | null): TellingDeps & AsyncDisposable => {
     const sender = createUndiciSender({ connections: 1, proxy: proxySettings(env) })
     // Authors of alerts and the operator of this process may be two.
@@ -61,9 +69,13 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
     openTelling: kept => Promise.resolve(openTelling(kept)),
     openNextRun: async (definition, ending) => {
       const { openNextRun } = await import('@sluice/embedded/compose')
-      const tell = (notice: string): void => logger.info(notice)
-      const of = { env, logger, newRunId, dir: '/', sourceRoots: [], mask, tell }
-      return await openNextRun({ ...of, definition, signal: ending })
+      return await openNextRun({ ...previewing, definition, signal: ending })
+    },
+    samples: {
+      // A server has no project folder.
+      dir: null,
+      openSample: async (...of) => await (await samples()).openSample(...of),
+      readRows: async (...of) => await (await samples()).readRows(...of),
     },
   })
   const neverCancelled = new AbortController().signal

@@ -69,6 +69,7 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
     new DestinationTokens({
       ...{ store, keys: environmentKeys(env), vault, sender, secretFor: secrets, profile: DISTRIBUTED },
       waitsForPeople: true,
+      figures,
       onSecret: mask,
     }),
   )

@@ -29,6 +29,7 @@ import { rowsAt } from './ledger/parts.ts'
 import { recoverLedger } from './ledger/recover-ledger.ts'
 import { KeyOrder } from './run/key-order.ts'
 import { PartitionReporter } from './run/report-partition.ts'
+import { tellBacklog } from './run/tell-backlog.ts'
 import type { RequestHistory } from './ledger/request-history.ts'
 import { faultOf, inSequence } from './send/request-sequence.ts'
 import { activeLimit, unseenLimit, WINDOW_REQUESTS } from './send/work-limits.ts'
@@ -70,18 +71,16 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
   const recovered = await recoverLedger({ ...common, requests, attempts, bufferBytes, signal: ending })
   const { checkpoint } = recovered
   const ledger = new AttemptLedger({
-    io,
-    ownership,
-    attempts,
-    retry,
-    captured,
+    ...{ io, ownership, attempts, retry, captured },
     position: checkpoint.offset,
     run: checkpoint.run,
     counts: checkpoint.counts,
     firstAttempts: new Map([...recovered.known].map(([offset, known]) => [offset, known.firstAttempt])),
     attemptsEnd: ownership.owner(attempts) + 1,
     abort: worker.abort,
+    onMarked: () => backlog.now(),
   })
+  using backlog = tellBacklog({ log, figures: deps.figures, run, worker, ledger, requests })
   const parts = { deps, run, worker, ownership, recovered, ledger, requests, attempts, share, againShare }
   await new PartitionDelivery(parts).work()
 }
@@ -261,14 +260,14 @@ class PartitionDelivery {
 
   async #takeRequest(placed: Placed, request: Request, ending: AbortSignal): Promise<void> {
     const { ledger, recovered } = this.#parts
-    const { offset, bytes } = placed
+    const { offset, bytes, timestamp } = placed
     const open = await this.#runOf(request, ending)
     if (open === null) return this.#passOver(placed, null, ending)
     if (!inSequence(open, offset, request)) return
     if (isReplayed(request)) await this.#order.turn({ offset, rows: request.rows }, ledger, ending)
     const memory = await this.#room(open, { record: request, recordBytes: bytes, signal: ending })
     const known = recovered.known.get(offset)
-    ledger.start(offset)
+    ledger.start(offset, timestamp)
     if (this.#recordEffects({ offset, request, history: known?.history, release: () => memory.done() }))
       return
     const history = this.#doubt.historyOf(known?.history, unseenLimit(open.target))

@@ -210,7 +210,7 @@ async function openServices(
  * A query has as much memory in every command, so that a preview fails where a run would. The one who runs
  * the command reads files with rights of their own, so that any folder will do by default.
  */
-function sourceOptionsOf(
+export function sourceOptionsOf(
   { env, mask, sourceRoots }: Pick<EmbeddedOptions, 'env' | 'mask' | 'sourceRoots'>,
   kept: KeptSecrets,
 ): OpenSourceOptions {
@@ -224,7 +224,7 @@ function sourceOptionsOf(
   }
 }
 
-function stateMemoryOf(env: Environment): string {
+export function stateMemoryOf(env: Environment): string {
   return duckdbSize(memoryBudget(memoryOf(env)).duckdbBytes)
 }
 
@@ -268,7 +268,7 @@ interface StateOf {
   readonly onDiscard?: (why: string) => void
 }
 
-function openState(
+export function openState(
   dataDir: string,
   of: StateOf & { readonly memoryLimit: string },
   logger: Logger,

@@ -5,7 +5,7 @@ import type { Pipeline } from '@sluice/control/pipeline'
 import type { Ends } from '@sluice/flow/ends'
 import { publicUrlOf } from '@sluice/alerts/keep/public-url'
 import type { Environment } from '@sluice/runtime/environment'
-import { readResources } from '@sluice/resources/stored-documents'
+import { readResources } from '@sluice/resources/stored-resources'
 
 export type WatchAlertsDeps = Pick<Pipeline, 'log' | 'io' | 'prefix' | 'runs' | 'logger'> & {
   readonly env: Environment

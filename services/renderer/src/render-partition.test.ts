@@ -15,13 +15,18 @@ const { signal } = new AbortController()
 const topics = syncTopics(PREFIX, SYNC)
 const columns = [{ name: 'id', type: { kind: 'text' } }] as const
 
-/** One life of a renderer on the partition. */
+/** One life of a renderer on the partition. `commit` hears of its hints. */
 function render(
   { io, definitions, runs, prefix }: TestLog,
   log: MessageLog,
   drain: AbortSignal,
+  commit: (offset: number) => void = () => undefined,
 ): Promise<void> {
-  const worker = { target: at(topics.changes, 0), membership: steadyMembership(), drain, abort: signal }
+  const membership = {
+    ...steadyMembership(),
+    commit: (_target: unknown, offset: number) => Promise.resolve(true).then(is => (commit(offset), is)),
+  }
+  const worker = { target: at(topics.changes, 0), membership, drain, abort: signal }
   const room = new RendererMemory(128_000_000)
   const deps = { log, io, definitions, runs, prefix, room, figures: NO_FIGURES }
   return renderPartition(deps, sampleEvent(), worker)
@@ -46,6 +51,20 @@ it('a renderer whose last append the log refuses gives the partition up, and its
   drain.abort()
   await successor
   expect(kindOf(written)).toEqual(['takeover', 'run-begin', 'takeover', 'sluice.Request', 'run-end'])
+})
+
+it('tells the group how far it is once a run is rendered to its end', async () => {
+  await using world = await openTestLog({ partitions: 1 })
+  const definition = await world.definitions.put(sampleDefinition(), { signal })
+  const begin: RunBegin = { run: 1, runId: 'RUN1', definition, startedAt: 1, first: true }
+  await writeChanges(world, { begin, columns, rows: [{ key: 'a', row: { id: 'a' } }] })
+  const { end } = await world.log.offsets(at(topics.changes, 0), { signal })
+  const hinted = Promise.withResolvers<number>()
+  const drain = new AbortController()
+  const rendering = render(world, world.log, drain.signal, hinted.resolve)
+  expect(await hinted.promise).toBe(end)
+  drain.abort()
+  await rendering
 })
 
 it('what is left of a run that has ended is passed over, whatever its definition, and says so', async () => {

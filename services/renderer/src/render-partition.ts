@@ -18,6 +18,7 @@ import type { RecordIo } from '@sluice/topics/record-io'
 import { isOver } from '@sluice/runs/over-runs'
 import type { RunsView } from '@sluice/runs/runs-view'
 import type { Definitions } from '@sluice/resources/stored-documents'
+import { PositionHints } from '@sluice/partition/position-hints'
 import { plainMarker, takeOver, type Ownership } from '@sluice/partition/take-over'
 import { at, markerKey, syncTopics, textKey } from '@sluice/topics/topics'
 import type { CompiledTrigger } from '@sluice/templates/compile'
@@ -69,6 +70,9 @@ interface RunContext {
 export async function renderPartition(deps: RenderDeps, run: RunEvent, worker: Worker): Promise<void> {
   using share = deps.room.output.open()
   const renderer = new PartitionRenderer(deps, run, { worker, share })
+  // Nobody watches a process without figures.
+  using hints = new PositionHints(worker, { position: () => (deps.figures ? renderer.position : null) })
+  renderer.hints = hints
   await renderer.work()
 }
 
@@ -80,6 +84,9 @@ class PartitionRenderer {
   readonly #input: TopicPartition
   readonly #output: TopicPartition
   #ownership: Ownership | null = null
+  /** Changes below are rendered. A hint for people: a successor finds it in `requests`. */
+  position: number | null = null
+  hints: PositionHints | null = null
   #context: RunContext | null = null
   /** The permission to have a large batch open, while this partition has it. */
   #turn: Disposable | null = null
@@ -146,6 +153,8 @@ class PartitionRenderer {
         await this.#endTurn()
       }
       await this.#requests.append()
+      this.position = batch.nextOffset
+      if (this.#context === null) this.hints?.now()
     }
     return null
   }

@@ -5,7 +5,7 @@ import { isSluiceError } from '@sluice/contracts/errors'
 import { fillSecrets, type SecretFor } from '@sluice/contracts/secret-references'
 import { useByDestination } from '@sluice/domain/secret-uses'
 import { parseResource } from '@sluice/resources/parse-documents'
-import { readResources } from '@sluice/resources/stored-documents'
+import { readResources } from '@sluice/resources/stored-resources'
 import type { CertificateFact } from '../evaluate/facts.ts'
 import { watchKey, type AlertLog, type Watch } from './alert-records.ts'
 

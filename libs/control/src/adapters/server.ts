@@ -50,18 +50,18 @@ import type {
   Following,
   Paging,
   Preview,
-  Previewed,
-  PreviewedRequest,
   PreviewQuery,
   ReplayQuery,
-  RejectedRows,
+  ResourceKeeping,
   RunRequest,
   SecretNamed,
   SecretToSet,
   TestQuery,
 } from '../port.ts'
 import type { ServerAddress } from '../server-address.ts'
+import { previewIn } from './server/previewed.ts'
 import { readEvents } from './server/read-events.ts'
+import { serverKeeping } from './server/server-keeping.ts'
 import { ServerClient } from './server/server-client.ts'
 
 /** How often a stream that was cut off is taken up again without a new state in between. */
@@ -78,9 +78,11 @@ export function createServerControl(address: ServerAddress): Control {
 
 class ServerControl implements Control {
   readonly #client: ServerClient
+  readonly keeping: ResourceKeeping
 
   constructor(client: ServerClient) {
     this.#client = client
+    this.keeping = serverKeeping(client)
   }
 
   async askForRun(request: RunRequest, following: Following): Promise<FollowedRun> {
@@ -175,13 +177,7 @@ class ServerControl implements Control {
   async preview({ op, ...query }: PreviewQuery, signal: AbortSignal): Promise<Preview> {
     const asked = { ...query, trigger: op, limit: MOST_PREVIEWED }
     const view = await this.#client.get(['preview'], asked, { signal, answer: previewView })
-    const { counts, rowsRead = 0, rowsInvalid = 0, invalidRows = [], notices = [], rejected = [] } = view
-    const more = view.more === true ? [`there are more requests than the ${view.requests.length} shown`] : []
-    return {
-      ...{ counts, rowsRead, rowsInvalid, invalidRows, notices: [...notices, ...more] },
-      requests: previewed(view.requests, rejected),
-      [Symbol.asyncDispose]: () => Promise.resolve(),
-    }
+    return previewIn(view)
   }
 
   async sendTest({ sync, op: trigger, key }: TestQuery, signal: AbortSignal): Promise<AttemptView> {
@@ -266,13 +262,4 @@ function replayFields(scope: ReplayScope | null): object {
 
 function isoTime(ms: number | undefined): string | undefined {
   return ms === undefined ? undefined : new Date(ms).toISOString()
-}
-
-async function* previewed(
-  requests: readonly PreviewedRequest[],
-  rejected: readonly RejectedRows[],
-): AsyncGenerator<Previewed> {
-  await Promise.resolve()
-  for (const request of requests) yield { kind: 'request', ...request }
-  for (const rows of rejected) yield { kind: 'rejected', ...rows }
 }

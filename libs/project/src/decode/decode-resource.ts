@@ -11,7 +11,7 @@ import { isAlias, isMap, isScalar, isSeq } from 'yaml'
 import type { Scalar, YAMLMap, YAMLSeq } from 'yaml'
 import { z } from 'zod'
 import { chooseForm, fieldsOf } from './choose-form.ts'
-import { fillReferences, maySecretsStandIn } from '../files/fill-references.ts'
+import { filledAlready, fillReferences, maySecretsStandIn } from '../files/fill-references.ts'
 import type { FilledText, ReferenceSources } from '../files/fill-references.ts'
 import { entriesOf, nodeOffset, resolvedNode } from '../yaml/map-entries.ts'
 import type { MapEntry, Resolved } from '../yaml/map-entries.ts'
@@ -59,6 +59,8 @@ export interface DecodeOptions {
   readonly env: ReferenceSources['env']
   /** Reads a file named by `${file:PATH}`, relative to the document's folder. */
   readonly readFile: (folder: string, path: string) => ReturnType<ReferenceSources['readFile']>
+  /** True if the texts are those of a stored resource, in which only secrets are still references. */
+  readonly isFilled?: boolean
 }
 
 /** Decodes one document. Whatever the document holds, it does not throw. */
@@ -395,10 +397,12 @@ class Decoder {
 
   #filled(node: Scalar, path: FieldPath): FilledText {
     const { file } = this.#document
+    const secretsAllowed = maySecretsStandIn(this.#kind, path)
+    if (this.#options.isFilled === true) return filledAlready(node.source ?? '', { secretsAllowed })
     return fillReferences(node.source ?? '', {
       env: this.#options.env,
       readFile: name => this.#options.readFile(file.folder, name),
-      secretsAllowed: maySecretsStandIn(this.#kind, path),
+      secretsAllowed,
     })
   }
 

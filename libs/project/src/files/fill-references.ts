@@ -9,7 +9,8 @@ import { nearestName } from '@sluice/domain/nearest-name'
 import type { FieldPath } from '../decode/places.ts'
 
 export interface ReferenceSources {
-  readonly env: { readonly [name: string]: string | undefined }
+  /** Null where documents are written that have no environment: on a server. */
+  readonly env: { readonly [name: string]: string | undefined } | null
   /** The text of a file, or what is wrong with it. */
   readonly readFile: (path: string) => { readonly text: string } | { readonly problem: string }
   /** Whether `${secret:NAME}` may stand in this field. */
@@ -80,6 +81,26 @@ export function fillReferences(source: string, sources: ReferenceSources): Fille
   }
 }
 
+/**
+ * Takes a text in which all is filled in already, as a stored resource has it. Only secrets are still
+ * references, and a `$${` stands for a literal `${` beside them.
+ */
+export function filledAlready(
+  source: string,
+  { secretsAllowed }: Pick<ReferenceSources, 'secretsAllowed'>,
+): FilledText {
+  const problems = [...source.matchAll(/\$\$\{|\$\{([^}]*)\}?/g)].flatMap(([written, reference]) => {
+    if (reference === undefined) return []
+    const [, name] = /^secret:(.*)$/s.exec(reference) ?? []
+    if (name === undefined && !secretsAllowed) return []
+    if (name === undefined)
+      return [`${written} is no secret; for a literal \`\${\` write \`$\${\` in this field`]
+    const found = secret(name, { secretsAllowed })
+    return 'problem' in found ? [found.problem] : []
+  })
+  return { text: source, whole: false, file: null, changed: false, problems }
+}
+
 type Part =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'reference'; readonly reference: string }
@@ -121,12 +142,17 @@ function resolve(
   }
   // A body could carry the value off. A secret goes only where its operator lets it go.
   if (name.startsWith('SLUICE_')) return { problem: ownVariable(name) }
-  const value = sources.env[name]
+  const { env } = sources
+  const value = env?.[name]
   if (fallback !== undefined) return { text: value === undefined || value === '' ? fallback : value }
   if (value !== undefined) return { text: value }
+  if (env === null)
+    return {
+      problem: `\`\${${name}}\`: a server fills in no variables; write the value, give a default (\`\${${name}:-…}\`), or \`sluice apply\` the file where the variable is set`,
+    }
   const near = nearestName(
     name,
-    Object.keys(sources.env).filter(candidate => /^(?!SLUICE_)[A-Z_][A-Z0-9_]*$/.test(candidate)),
+    Object.keys(env).filter(candidate => /^(?!SLUICE_)[A-Z_][A-Z0-9_]*$/.test(candidate)),
   )
   const hint = near === null ? '' : ` (there is \`${near}\`)`
   return {
@@ -143,7 +169,7 @@ function ownVariable(name: string): string {
   return `\`\${${name}}\`: variables that begin with SLUICE_ are those of Sluice itself and may not be read; ${instead}`
 }
 
-function secret(name: string, { secretsAllowed }: ReferenceSources) {
+function secret(name: string, { secretsAllowed }: Pick<ReferenceSources, 'secretsAllowed'>) {
   if (!secretsAllowed)
     return { problem: `\`\${secret:${shorten(name)}}\` is not allowed here: ${SECRETS_PLACE}` }
   if (NAME_PATTERN.test(name)) return { secret: `\${secret:${name}}` }

@@ -195,8 +195,16 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     waiting: 'the API asked for a pause',
     certificates: [{ side: 'server', subject: 'CN=api', expiresAt: 1 }],
   },
+  ResourceRecord: {
+    kind: 'sync',
+    name: 's',
+    project: 'p',
+    spec: '{}',
+    version: 3,
+    at: 1_700_000_000_000,
+    by: 'ada',
+  },
   AlertRecord: { alert: 'a', sync: 's', state: '{}' },
-  ResourceRecord: { kind: 'sync', name: 's', project: 'p', spec: '{}' },
   SecretRecord: {
     kind: 'secret',
     name: 'crm-token',

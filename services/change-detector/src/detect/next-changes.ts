@@ -7,6 +7,7 @@ import { changeSchema } from '@sluice/contracts/avro-schemas'
 import type { Change, Fault } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
+import type { Column } from '@sluice/contracts/values'
 import type { DeliveredState, DetectedChange, Diff } from '@sluice/delivered-state/port'
 import type { MessageLog } from '@sluice/message-log/port'
 import type { Source } from '@sluice/sources/port'
@@ -70,6 +71,7 @@ export interface PlacedRow {
 
 /** The next run. Its changes stay readable until it is disposed. */
 export interface NextChanges extends AsyncDisposable {
+  readonly columns: readonly Column[]
   readonly diff: Omit<Diff, 'changes'>
   /** True if the run would take the rows as being at the destination already, and would send none. */
   readonly baseline: boolean
@@ -104,6 +106,7 @@ export async function findNextChanges(deps: NextChangesDeps): Promise<NextChange
   )
   const opened = opening.move()
   return {
+    columns: detected.columns,
     diff: detected.diff,
     baseline,
     interrupted,
@@ -193,7 +196,7 @@ async function* wantedOrSample(
 }
 
 /** A row of the model as if it had changed in this way. */
-function asIf(row: DetectedChange, op: Op): DetectedChange {
+export function asIf<C extends Change | DetectedChange>(row: C, op: Op): C {
   const { after } = row
   switch (op) {
     case 'added':

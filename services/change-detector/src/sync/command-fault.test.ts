@@ -21,7 +21,10 @@ it('a command stands under the name of its sync, in the home of that sync', asyn
     { key: textKey('../x'), value: path },
     {
       key: textKey(SYNC),
-      value: world.io.encode('ResourceRecord', { kind: 'k', name: 'n', project: '', spec: '' }),
+      value: world.io.encode('ResourceRecord', {
+        ...{ kind: 'k', name: 'n', project: '', spec: '' },
+        ...{ version: null, at: null, by: null },
+      }),
     },
     { key: textKey(SYNC), value: null },
     { key: textKey(SYNC), value: world.io.encode('Command', { ...COMMAND, id: '/../../../tmp/x' }) },

@@ -4,7 +4,8 @@
  * incarnation are gone or empty. Once the new incarnation is written, nothing of the old one counts any more.
  */
 import type { RunEvent } from '@sluice/contracts/records'
-import { knownIncarnation, renewIncarnation } from '@sluice/resources/incarnations'
+import { endDeletion, knownIncarnation, renewIncarnation } from '@sluice/resources/incarnations'
+import { deletionKey, readResources } from '@sluice/resources/stored-resources'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 import { syncTopics } from '@sluice/topics/topics'
 import { appendRunEvent } from '@sluice/runs/run-event-record'
@@ -33,6 +34,9 @@ export async function forgetSync(
   await deps.log.deleteTopics(Object.values(syncTopics(deps.prefix, sync)), { signal })
   await renewIncarnation(deps, { sync, old }, { signal })
   await endReset(deps, sync, { run, signal })
+  // Of a sync that was deleted, nothing stays. If this is cut, the mark makes a detector do it again.
+  if ((await readResources(deps, { signal })).has(deletionKey(sync)))
+    await endDeletion(deps, sync, { signal })
 }
 
 /** Ends a reset that an earlier detector began, if the new incarnation is written already. */

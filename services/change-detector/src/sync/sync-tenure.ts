@@ -179,8 +179,9 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     if (!isEnded(run.status)) return
     if (this.#isShownParked && !isParked(this.#life)) this.#showParked(0)
     this.startedHere.delete(run.runId)
-    const { runId, status, error } = run
-    this.deps.figures?.ended(this.sync, status)
+    const { runId, status, error, startedAt, endedAt } = run
+    const ms = startedAt === null || endedAt === null ? null : endedAt - startedAt
+    this.deps.figures?.ended(this.sync, status, ms)
     this.deps.logger.info({ sync: this.sync, run: runId, status, error }, 'the run has ended')
   }
 

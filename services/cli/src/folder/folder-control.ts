@@ -136,6 +136,20 @@ export class FolderControl implements port.Control {
     return await this.#ask(control => control.resealSecrets(signal), 'past')
   }
 
+  /** What is stored, by whoever works in the folder. */
+  readonly keeping: port.ResourceKeeping = {
+    resource: (...of) => this.#look(({ keeping }) => keeping.resource(...of)),
+    resourceHistory: (...of) => this.#look(({ keeping }) => keeping.resourceHistory(...of)),
+    diff: (...of) => this.#look(({ keeping }) => keeping.diff(...of)),
+    checkDocuments: (...of) => this.#look(({ keeping }) => keeping.checkDocuments(...of)),
+    previewDocuments: (...of) => this.#look(({ keeping }) => keeping.previewDocuments(...of)),
+    rows: (...of) => this.#look(({ keeping }) => keeping.rows(...of)),
+    putResource: (...of) => this.#ask(({ keeping }) => keeping.putResource(...of), 'folder'),
+    deleteResource: (...of) => this.#ask(({ keeping }) => keeping.deleteResource(...of), 'past'),
+    rollbackResource: (...of) => this.#ask(({ keeping }) => keeping.rollbackResource(...of), 'past'),
+    apply: (...of) => this.#ask(({ keeping }) => keeping.apply(...of), 'folder'),
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#closeReading()
     await this.#held?.[Symbol.asyncDispose]()

@@ -4,8 +4,9 @@ import { createApi } from '@sluice/console/api/create-api'
 import { AskedRuns } from '@sluice/console/asked-runs'
 import { listenLazily } from '@sluice/console/socket/listen-lazily'
 import { duration } from '@sluice/contracts/resources'
-import { projectCatalog } from '@sluice/control/catalog'
+import { storedCatalog } from '@sluice/control/catalog'
 import type { Pipeline } from '@sluice/control/pipeline'
+import { publishFolder } from '@sluice/control/resources/publish-folder'
 import { ProjectControl, type Place } from '@sluice/control/project-control'
 import { endOf } from '@sluice/flow/ends'
 import { loadProject } from '@sluice/project/load-project'
@@ -33,8 +34,9 @@ export interface ServeFolderOptions {
   readonly logger: Logger
   /** Once it aborts, requests on their way are finished, and then `ended` resolves. */
   readonly signal: AbortSignal
+  readonly tell: (notice: string) => void
   readonly openPipeline: () => Promise<Pipeline>
-  readonly place: Pick<Place, 'assertSecrets' | 'openNextRun' | 'openTelling'>
+  readonly place: Pick<Place, 'assertSecrets' | 'openNextRun' | 'openTelling' | 'samples'>
 }
 
 /** A folder that is served. Disposing it closes what is still open. */
@@ -51,15 +53,15 @@ export interface Up extends AsyncDisposable {
  * `conflict` if another process has the folder open.
  */
 export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
-  const { dir, dataDir, env, logger, signal, openPipeline, place } = options
+  const { dir, dataDir, env, logger, signal, tell, openPipeline, place } = options
   const read = parseEnvironment(variables, env, { secrets: ['SLUICE_METRICS_TOKEN'] })
   const { SLUICE_HOST: host, SLUICE_PORT: port, SLUICE_METRICS_TOKEN: metricsToken } = read
   const access = accessOf(env, host)
   const project = await loadProject(dir, { env, signal })
-  const catalog = projectCatalog(project)
   await using opening = new AsyncDisposableStack()
   const pipeline = opening.use(await openPipeline())
-  await catalog.publish(pipeline, signal)
+  for (const notice of await publishFolder(pipeline, project, signal)) tell(notice)
+  const catalog = storedCatalog(pipeline)
   const served = servedPipeline(pipeline)
   const control = new ProjectControl(catalog, {
     ...place,

@@ -23,6 +23,8 @@ import { ROUTES } from './routes.ts'
 const BODY_BYTES = 64 * 1024
 /** A name in a path may be percent-encoded. */
 const PARAM_CHARACTERS = 1_000
+/** A page of another origin may send neither without asking first. */
+const YAML = ['application/yaml', 'application/x-yaml']
 const TIMEOUT_MS = 60_000
 const SECOND_MS = 1_000
 
@@ -59,6 +61,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   })
   // A page of another origin may send text, but JSON only if this server allows it.
   app.removeContentTypeParser('text/plain')
+  app.addContentTypeParser(YAML, { parseAs: 'string' }, (_request, body, done) => done(null, body))
   const serving = { ...options, gate, ending: ending.signal }
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(headersFor(request.url, gate))
@@ -124,7 +127,7 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
       }
       const { params, query, body } = request
       const lastEventId = textOf(request.headers['last-event-id'])
-      const context = { control, principal, sessions, asked, signal }
+      const context = { control, principal, sessions, asked, signal, ifMatch: request.headers['if-match'] }
       const answer = await route.handle({ params, query, body, lastEventId }, context)
       reply.code(route.status)
       if (answer.kind === 'events') {
@@ -133,6 +136,7 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
         return reply.type('text/event-stream; charset=utf-8').send(events)
       }
       if (answer.location !== undefined) reply.header('location', answer.location)
+      if (answer.etag !== undefined) reply.header('etag', answer.etag)
       for (const cookie of answer.cookies ?? []) reply.header('set-cookie', cookie)
       return reply.type('application/json; charset=utf-8').send(`${JSON.stringify(answer.value)}\n`)
     },

@@ -1,7 +1,7 @@
 /** Errors as the API tells them: problem details (RFC 9457). */
 import { STATUS_CODES } from 'node:http'
 import type { Problem } from '@sluice/contracts/api'
-import { isSluiceError, SluiceError, type ErrorCode } from '@sluice/contracts/errors'
+import { isSluiceError, SluiceError, VersionConflict, type ErrorCode } from '@sluice/contracts/errors'
 
 export const PROBLEM_TYPE = 'application/problem+json'
 
@@ -29,9 +29,11 @@ const STATUS: { readonly [code in ErrorCode]: number } = {
   internal: 500,
 }
 
+const PRECONDITION = 412
+
 /** All statuses of problems that a route may answer with, for the OpenAPI document. */
 export const PROBLEM_STATUSES: readonly number[] = [
-  ...new Set([...Object.values(STATUS), 401, 405, 408, 413, 414, 415, 429, 431]),
+  ...new Set([...Object.values(STATUS), 401, 405, 408, 412, 413, 414, 415, 429, 431]),
 ].sort((a, b) => a - b)
 
 export function problemOf(error: SluiceError, status = STATUS[error.code]): Problem {
@@ -43,6 +45,7 @@ export function problemOf(error: SluiceError, status = STATUS[error.code]): Prob
     code: error.code,
     retryable: error.retryable,
     errors: error.details.map(detail => ({ ...detail })),
+    ...(error instanceof VersionConflict ? { versions: { ...error.versions } } : {}),
   }
 }
 
@@ -52,6 +55,7 @@ export function problemOf(error: SluiceError, status = STATUS[error.code]): Prob
  */
 export function problemFrom(thrown: unknown): Problem {
   const error: unknown = thrown instanceof SuppressedError ? thrown.suppressed : thrown
+  if (error instanceof VersionConflict && error.isPrecondition) return problemOf(error, PRECONDITION)
   if (isSluiceError(error)) return problemOf(error)
   const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined
   if (error instanceof Error && typeof status === 'number' && status >= 400 && status < 500)

@@ -19,6 +19,8 @@ export interface RawInput {
 export interface RouteContext {
   /** Does what the roles of who asks allow, and throws `forbidden` for all else. */
   readonly control: Control
+  /** The header `If-Match`. */
+  readonly ifMatch: string | undefined
   readonly principal: Principal
   /** Sessions of the browser that asks. */
   readonly sessions: {
@@ -38,6 +40,7 @@ export type Answer =
       readonly kind: 'document'
       readonly value: unknown
       readonly location?: string
+      readonly etag?: string
       /** Headers `Set-Cookie`. */
       readonly cookies?: readonly string[]
     }

@@ -5,12 +5,10 @@ import {
   failedPage,
   previewView,
   requestView,
-  resourceView,
   resourcesPage,
   runsPage,
   runView,
   syncsPage,
-  type PreviewView,
   type RunView,
 } from '@sluice/contracts/api'
 import {
@@ -22,7 +20,6 @@ import {
   pageQuery,
   previewQuery,
   requestPath,
-  resourcePath,
   resyncBody,
   runBody,
   runPath,
@@ -31,8 +28,10 @@ import {
   testBody,
 } from '@sluice/contracts/api-requests'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Preview, RunRequest } from '@sluice/control/port'
+import type { RunRequest } from '@sluice/control/port'
 import { z } from 'zod'
+import { PREVIEW, previewed } from './previewed.ts'
+import { RESOURCE_ROUTES } from './resource-routes.ts'
 import { REPLAY_ROUTE } from './replay-route.ts'
 import { route, type Answer, type Route, type RouteContext } from './route.ts'
 import { runEvents } from './run-events.ts'
@@ -41,13 +40,8 @@ import { SECRET_ROUTES } from './secret-routes.ts'
 import { SESSION_ROUTES } from './session-routes.ts'
 
 const MINUTE_MS = 60_000
-/** Previews read the whole model, and each takes a share of the memory. */
-const PREVIEW = { timeoutMs: 10 * MINUTE_MS, atOnce: 2 }
 /** Each stream keeps a connection. */
 const STREAMS_AT_ONCE = 200
-/** A preview's answer ends with the request that exceeds this many characters. */
-const PREVIEW_TEXT = 32 * 1024 * 1024
-
 /** The queued run may stand behind refused ones. */
 const LATEST = 20
 
@@ -139,16 +133,6 @@ const READ_ROUTES: readonly Route[] = [
     respond: async ({ query }, { control, signal }) =>
       document(await control.resources({ limit: query.limit, after: query.after }, signal)),
   }),
-  route({
-    ...{ ...reads, path: '/resources/:kind/:name', id: 'getResource', summary: 'One resource' },
-    ...{ params: resourcePath, query: noQuery, answer: resourceView },
-    respond: async ({ params: { kind, name } }, { control, signal }) => {
-      const { resources } = await control.resources({ limit: Infinity, after: undefined }, signal)
-      const found = resources.find(resource => resource.kind === kind && resource.name === name)
-      if (found === undefined) throw new SluiceError('not-found', `There is no ${kind} \`${name}\`.`)
-      return document(found)
-    },
-  }),
 ]
 
 const ASK_ROUTES: readonly Route[] = [
@@ -212,6 +196,7 @@ export const ROUTES: readonly Route[] = [
   ...SESSION_ROUTES,
   ...READ_ROUTES,
   ...ASK_ROUTES,
+  ...RESOURCE_ROUTES,
   REPLAY_ROUTE,
   ...SECRET_ROUTES,
   ...ALERT_ROUTES,
@@ -230,35 +215,4 @@ async function assertFree(sync: string, { control, signal }: RouteContext): Prom
     'conflict',
     `Run ${open.id} of \`${sync}\` is ${open.status}: \`sluice run ${sync} --wait\` waits for it and then runs again.`,
   )
-}
-
-async function previewed(
-  preview: Preview,
-  { sync, limit }: { readonly sync: string; readonly limit: number },
-): Promise<PreviewView> {
-  const { counts, rowsRead, rowsInvalid, invalidRows, notices } = preview
-  const requests: PreviewView['requests'] = []
-  const rejected: NonNullable<PreviewView['rejected']> = []
-  let characters = 0
-  let more = false
-  for await (const { kind, ...item } of preview.requests) {
-    more = requests.length + rejected.length >= limit || characters > PREVIEW_TEXT
-    if (more) break
-    if ('error' in item) rejected.push(item)
-    else requests.push(item)
-    characters += JSON.stringify(item).length
-  }
-  return {
-    ...{ sync, counts: { ...counts }, rowsRead, rowsInvalid, requests },
-    ...(rejected.length === 0 ? {} : { rejected }),
-    ...(isSample([...requests, ...rejected]) ? { sample: true as const } : {}),
-    ...(invalidRows.length === 0 ? {} : { invalidRows: [...invalidRows] }),
-    ...(notices.length === 0 ? {} : { notices: [...notices] }),
-    ...(more ? { more } : {}),
-  }
-}
-
-/** True if rows of the model stand for rows that would have changed. */
-function isSample(shown: readonly { readonly sample?: true | undefined }[]): boolean {
-  return shown.length > 0 && shown.every(({ sample }) => sample === true)
 }

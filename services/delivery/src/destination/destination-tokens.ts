@@ -10,6 +10,7 @@ import type { TokenStore } from '@sluice/oauth/port'
 import { oauthSettings } from '@sluice/oauth/settings'
 import { TokenEndpoint } from '@sluice/oauth/token-request'
 import { TokenSource, type Logins } from '@sluice/oauth/token-source'
+import type { Figures } from '@sluice/partition/figures'
 import { isGranted } from '@sluice/secrets/grants'
 import type { KeySource } from '@sluice/vault/key-file'
 import type { Vault } from '@sluice/vault/vault'
@@ -29,6 +30,7 @@ export interface DestinationTokensOptions extends PatienceOptions {
   readonly profile: Profile
   /** Told of each text that nobody may see. */
   readonly onSecret?: (text: string) => void
+  readonly figures?: Pick<Figures, 'tokenAsked'>
 }
 
 export class DestinationTokens implements AsyncDisposable {
@@ -59,7 +61,13 @@ export class DestinationTokens implements AsyncDisposable {
   }
 
   #open(destination: DestinationSpec, spec: Parameters<typeof oauthSettings>[0], name: string): TokenSource {
-    const { store, keys, sender, secretFor, profile, onSecret } = this.#of
+    const { store, keys, sender, secretFor, profile, onSecret, figures } = this.#of
+    const endpoint = new TokenEndpoint(sender)
+    const ask: TokenEndpoint['ask'] = async (...request) => {
+      const asked = await endpoint.ask(...request)
+      figures?.tokenAsked(destination.name, asked.answer.kind === 'token' ? 'granted' : 'refused')
+      return asked
+    }
     const atTokens = usesByTokens(destination)
     const own = useByDestination(destination)
     const uses = own === null ? atTokens : [own, ...atTokens]
@@ -72,7 +80,7 @@ export class DestinationTokens implements AsyncDisposable {
       name,
       store,
       keys,
-      endpoint: new TokenEndpoint(sender),
+      endpoint: { ask },
       logins: loginsOf(this.#of.vault, destination.name, uses),
       settings: () => oauthSettings(spec, fill(uses)),
       connection: () => connectionOf(destination, fill(atTokens), profile),

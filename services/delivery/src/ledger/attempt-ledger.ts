@@ -14,6 +14,7 @@ import { addCounts } from '@sluice/domain/counts'
 import { ERROR_BYTES } from '@sluice/domain/record-sizes'
 import { Notifier } from '@sluice/flow/notifier'
 import { OffsetWatermark } from '@sluice/flow/offset-watermark'
+import { OldestRequest } from './oldest-request.ts'
 import type { NewRecord, TopicPartition } from '@sluice/message-log/port'
 import type { RecordIo } from '@sluice/topics/record-io'
 import type { Ownership } from '@sluice/partition/take-over'
@@ -46,6 +47,8 @@ export interface LedgerOptions {
   /** Offset after the last record of `attempts` that is known to be written. */
   readonly attemptsEnd: number
   readonly abort: AbortSignal
+  /** Called after each marker. */
+  readonly onMarked?: () => void
 }
 
 export interface LedgerEntry {
@@ -66,6 +69,7 @@ export class AttemptLedger {
   readonly #watermark: OffsetWatermark
   readonly #failure = new AbortController()
   readonly #started: number[] = []
+  readonly #oldest = new OldestRequest()
   #startedHead = 0
   readonly #finishedCounts = new Map<number, CountsByOp>()
   /** First attempt in the topic of each request at or above the watermark. */
@@ -142,8 +146,19 @@ export class AttemptLedger {
     this.#lowestFirst = null
   }
 
+  /** The lowest offset of `requests` that is not finished. */
+  get position(): number {
+    return this.#watermark.position
+  }
+
+  /** When the oldest unfinished request was written, in ms since 1970, to the second; null without one. */
+  get oldestAt(): number | null {
+    return this.unfinished === 0 ? null : this.#oldest.writtenAt(this.position)
+  }
+
   /** Takes the request at this offset into work. Offsets rise. */
-  start(requestOffset: number): void {
+  start(requestOffset: number, writtenAt?: number): void {
+    if (writtenAt !== undefined) this.#oldest.taken(requestOffset, writtenAt)
     this.#watermark.start(requestOffset)
     this.#started.push(requestOffset)
   }
@@ -204,6 +219,7 @@ export class AttemptLedger {
     const record = { key: markerKey(marker.kind, `${attempts.partition}`), value }
     const { baseOffset } = await ownership.append(attempts, [record], { signal })
     this.#attemptsEnd = baseOffset + 1
+    this.#options.onMarked?.()
   }
 
   async #until(condition: () => boolean, options: { signal: AbortSignal }): Promise<void> {

@@ -153,6 +153,7 @@ export async function openRun(
       drain: worker.drain,
       abort: AbortSignal.any([worker.abort, ledger.failure]),
     })
+    deps.figures?.sends(run.sync, target.destination)
     return {
       ...{ begin, target, sending, early, nextSeq, nextChange: 0, fault: null },
       // Where it was known from the start, or turns out while it is sent.

@@ -1,0 +1,81 @@
+/** The JSON about resources that `sluice diff --json`, `sluice apply --json` and the API answer with. */
+import { z } from 'zod'
+import { errorDetail, resourceView } from '../api.ts'
+
+const kind = resourceView.shape.kind
+const timestamp = z.iso.datetime()
+const version = z.int().min(1)
+
+/** A field of a resource that differs, with its values as the resource is written; absent for none. */
+const fieldChange = z.object({
+  field: z.string(),
+  before: z.unknown().optional(),
+  after: z.unknown().optional(),
+})
+const resourceChange = z.object({
+  kind,
+  name: z.string(),
+  action: z.enum(['create', 'update', 'delete']),
+  /** Of an update: the fields that differ, such as `triggers.added.path`. */
+  fields: z.array(z.string()),
+  /** Of an update: the same with their values. */
+  values: z.array(fieldChange).optional(),
+  /** The project that it belongs to now, if the change takes it from there. */
+  takenFrom: z.string().optional(),
+})
+export const changesView = z.object({
+  changes: z.array(resourceChange),
+  /** What else people should know. */
+  notices: z.array(z.string()).optional(),
+})
+
+/** A resource that was written, and whether it is new. */
+export const resourceSetView = resourceView.extend({
+  created: z.boolean(),
+  /** The fields that differ from what it was. */
+  changed: z.array(z.string()),
+})
+export const resourceRemovedView = z.object({
+  removed: z.object({ kind, name: z.string() }),
+  /** True if the topics of the sync are not gone yet. They go as soon as its change-detector can. */
+  pending: z.boolean(),
+})
+
+const pastVersion = z.object({
+  version,
+  /** Absent for a version of before there was history. */
+  at: timestamp.nullable(),
+  by: z.string().nullable(),
+  project: z.string(),
+  action: z.enum(['create', 'update', 'delete']),
+  /** The fields that differ from the version before. */
+  fields: z.array(z.string()),
+  /** The resource's fields; null where it was deleted. */
+  spec: z.record(z.string(), z.unknown()).nullable(),
+})
+/** The versions of a resource, the newest first. */
+export const resourceHistoryView = z.object({ versions: z.array(pastVersion) })
+
+/** Documents that were checked, with all that is wrong with them. */
+export const documentsView = z.object({
+  ok: z.boolean(),
+  resources: z.array(z.object({ kind: z.string(), name: z.string() })),
+  problems: z.array(errorDetail),
+})
+
+/** Some rows of a source, with their columns. A number that JSON would round is text. */
+export const rowsView = z.object({
+  columns: z.array(z.object({ name: z.string(), type: z.string() })),
+  rows: z.array(z.record(z.string(), z.unknown())),
+  /** True if the query has more rows. */
+  more: z.boolean(),
+})
+
+export type FieldChange = z.output<typeof fieldChange>
+export type ChangeView = z.output<typeof resourceChange>
+export type ChangesView = z.output<typeof changesView>
+export type ResourceSetView = z.output<typeof resourceSetView>
+export type ResourceRemovedView = z.output<typeof resourceRemovedView>
+export type ResourceHistoryView = z.output<typeof resourceHistoryView>
+export type DocumentsView = z.output<typeof documentsView>
+export type RowsView = z.output<typeof rowsView>

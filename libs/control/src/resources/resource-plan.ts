@@ -1,0 +1,197 @@
+/** What becomes of the stored resources when some are applied. Pure: it reads and writes nothing. */
+import { isDeepStrictEqual } from 'node:util'
+import type { ChangesView, ChangeView, FieldChange } from '@sluice/contracts/api/resources'
+import type { ResourceRecord } from '@sluice/contracts/document-records'
+import { SluiceError, VersionConflict, type ErrorDetail } from '@sluice/contracts/errors'
+import { RESOURCE_SCHEMAS, type ResourceKind, type ResourceSpec } from '@sluice/contracts/resources'
+import { isSameSpec, type ResourceChange } from '@sluice/resources/change-resources'
+import { specOf, writtenFields } from './written-resource.ts'
+import type { ProjectResources } from '../port.ts'
+
+export type Stored = ReadonlyMap<string, ResourceRecord>
+
+/** Resources in the order in which each comes after those that it refers to. */
+const ORDER: readonly string[] = ['source', 'destination', 'model', 'sync', 'alert']
+
+export interface Plan extends ChangesView {
+  readonly records: readonly ResourceChange[]
+}
+
+/**
+ * The changes that make the resources of a project those that are given. Resources of others stay as they
+ * are: it throws `conflict` with their names, unless they are taken over. A resource that was written on the
+ * server and is the same joins the project. Throws `conflict`, too, if a resource goes that another one uses.
+ */
+export function planApply(stored: Stored, { project, resources, prune, takeOver }: ProjectResources): Plan {
+  const changes: ChangeView[] = []
+  const records: ResourceChange[] = []
+  const foreign: string[] = []
+  for (const spec of [...resources].sort(byKind)) {
+    const { kind, name } = spec
+    const next = { project, spec: JSON.stringify(spec) }
+    const before = stored.get(`${kind}/${name}`)
+    const isSame = before !== undefined && isSameSpec(before.spec, next.spec)
+    if (isSame && before.project === project) continue
+    records.push({ kind, name, next })
+    if (before === undefined) {
+      changes.push({ kind, name, action: 'create', fields: [] })
+      continue
+    }
+    const isOthers = before.project !== project
+    // What is the server's own and the same may join the project: it was exported into the folder.
+    const mayJoin = isSame && before.project === ''
+    if (isOthers && !mayJoin && !takeOver) foreign.push(`the ${kind} \`${name}\` ${ownerOf(before)}`)
+    const values = isSame ? [] : differences(specOf(before), spec)
+    const taken = isOthers ? { takenFrom: before.project } : {}
+    changes.push({ kind, name, action: 'update', fields: values.map(({ field }) => field), values, ...taken })
+  }
+  if (prune) {
+    const kept = new Set(resources.map(({ kind, name }) => `${kind}/${name}`))
+    const gone = [...stored.values()].filter(
+      record => isResourceKind(record.kind) && record.project === project && !kept.has(keyOf(record)),
+    )
+    for (const { kind, name } of gone.sort(byKind).reverse()) {
+      records.push({ kind, name, next: null })
+      if (isResourceKind(kind)) changes.push({ kind, name, action: 'delete', fields: [] })
+    }
+  }
+  if (foreign.length > 0)
+    throw new SluiceError(
+      'conflict',
+      `${foreign.join('; ')}. To change what is not of the project \`${project}\`, take it over: \`sluice apply --take-over\`.`,
+    )
+  assertUnused(stored, records)
+  return { changes, records }
+}
+
+function ownerOf({ project, by }: ResourceRecord): string {
+  if (project !== '') return `belongs to the project \`${project}\``
+  return by === null ? 'was written on the server' : `was written on the server by ${by}`
+}
+
+/** Throws `conflict` for a change of what comes from the folder of a project. */
+export function assertOwn(before: ResourceRecord | undefined, takeOver: boolean): void {
+  if (before === undefined || before.project === '' || takeOver) return
+  const { kind, name, project } = before
+  throw new SluiceError(
+    'conflict',
+    `The ${kind} \`${name}\` comes from the folder of the project \`${project}\`: change it there and \`sluice apply\`, or send \`takeOver: true\` to make it the server's own.`,
+  )
+}
+
+/** Throws `conflict`, with what differs, if the resource is not the one that the caller knows. */
+export function assertVersion(
+  found: { readonly version: number; readonly fields: readonly string[]; readonly by: string | null },
+  {
+    kind,
+    name,
+    version,
+  }: { readonly kind: string; readonly name: string; readonly version: number | undefined },
+): void {
+  if (version === undefined || version === found.version) return
+  const versions = { yours: version, present: found.version }
+  const what = `The ${kind} \`${name}\``
+  if (found.version === 0)
+    throw new VersionConflict(
+      `${what} does not exist any more, and your change is based on version ${version}.`,
+      { versions },
+    )
+  const who = found.by === null ? 'Somebody' : found.by
+  const differs = found.fields.length === 0 ? '' : ` What differs since: ${found.fields.join(', ')}.`
+  const details: ErrorDetail[] = found.fields.map(field => ({ field, message: 'was changed meanwhile' }))
+  const based = version === 0 ? 'expects none' : `is based on version ${version}`
+  throw new VersionConflict(
+    `${what} is at version ${found.version}, and your change ${based}. ${who} has changed it: get it again, and make your change to that.${differs}`,
+    { versions, details },
+  )
+}
+
+/** Throws `conflict` if a resource that goes is used by one that stays, or one refers to nothing. */
+export function assertUnused(stored: Stored, changes: readonly ResourceChange[]): void {
+  const after = new Map<string, ResourceSpec>()
+  for (const record of stored.values()) {
+    const spec = isResourceKind(record.kind) ? specOf(record) : null
+    if (spec !== null) after.set(keyOf(record), spec)
+  }
+  const gone = new Set<string>()
+  for (const { kind, name, next } of changes) {
+    const spec = next === null ? null : specOf({ kind, name, spec: next.spec })
+    if (spec === null) {
+      gone.add(`${kind}/${name}`)
+      after.delete(`${kind}/${name}`)
+    } else after.set(`${kind}/${name}`, spec)
+  }
+  const users = [...after.values()].flatMap(spec =>
+    referencesOf(spec).flatMap(key =>
+      gone.has(key) ? [`the ${key.replace('/', ' `')}\` is used by the ${spec.kind} \`${spec.name}\``] : [],
+    ),
+  )
+  if (users.length === 0) return
+  throw new SluiceError('conflict', `Nothing is deleted, since others use it: ${users.join('; ')}.`)
+}
+
+/** The keys of the resources that one refers to. */
+function referencesOf(spec: ResourceSpec): string[] {
+  switch (spec.kind) {
+    case 'model':
+      return [`source/${spec.source}`]
+    case 'sync':
+      return [`model/${spec.model}`, `destination/${spec.destination}`]
+    case 'alert':
+      return spec.syncs === 'all' ? [] : spec.syncs.map(sync => `sync/${sync}`)
+    case 'source':
+    case 'destination':
+      return []
+    default:
+      return spec satisfies never
+  }
+}
+
+/** The fields that differ, by the names that messages use, with their values as people write them. */
+export function differences(before: ResourceSpec | null, after: ResourceSpec | null): FieldChange[] {
+  return fieldDifferences(
+    before === null ? {} : writtenFields(before),
+    after === null ? {} : writtenFields(after),
+  )
+}
+
+function fieldDifferences(
+  before: { readonly [name: string]: unknown },
+  after: { readonly [name: string]: unknown },
+  path = '',
+): FieldChange[] {
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])]
+  return names.flatMap(name => {
+    const one = before[name]
+    const other = after[name]
+    if (isDeepStrictEqual(one, other)) return []
+    const field = path === '' ? name : `${path}.${name}`
+    if (isMap(one) && isMap(other)) return fieldDifferences(one, other, field)
+    return [
+      {
+        field,
+        ...(one === undefined ? {} : { before: one }),
+        ...(other === undefined ? {} : { after: other }),
+      },
+    ]
+  })
+}
+
+export function isResourceKind(kind: string): kind is ResourceKind {
+  return Object.hasOwn(RESOURCE_SCHEMAS, kind)
+}
+
+function isMap(value: unknown): value is { readonly [name: string]: unknown } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function keyOf({ kind, name }: { readonly kind: string; readonly name: string }): string {
+  return `${kind}/${name}`
+}
+
+function byKind(
+  one: { readonly kind: string; readonly name: string },
+  other: { readonly kind: string; readonly name: string },
+): number {
+  return ORDER.indexOf(one.kind) - ORDER.indexOf(other.kind) || (one.name < other.name ? -1 : 1)
+}

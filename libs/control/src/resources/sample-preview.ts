@@ -1,0 +1,108 @@
+/** Previews of documents that are not stored, and errors with their places in these. */
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import type { RowsView } from '@sluice/contracts/api/resources'
+import type { Definition, ResourceSpec, SourceSpec } from '@sluice/contracts/resources'
+import type { Op } from '@sluice/contracts/state'
+import { lookUpDefinition } from '@sluice/domain/definition'
+import { triggeredOps } from '@sluice/domain/trigger'
+import { assertRight, checkDocuments } from '@sluice/project/check-documents'
+import { placedInFile } from '@sluice/project/checks/check-templates'
+import { OPS } from '@sluice/contracts/state'
+import type { Vault } from '@sluice/vault/vault'
+import { shownOf, type NextRun } from '../next-run.ts'
+import type { Preview, RowsQuery, SampleQuery } from '../port.ts'
+
+/** Reads rows for people who edit resources. */
+export interface Samples {
+  /** The folder that paths of sources start from; null: they have to be absolute. */
+  readonly dir: string | null
+  /** A run whose changes are the first rows of the model. */
+  readonly openSample: (definition: Definition, of: SampleOf, as: SampledAs) => Promise<NextRun>
+  readonly readRows: (
+    source: SourceSpec,
+    query: Pick<RowsQuery, 'sql' | 'table' | 'limit'>,
+    as: SampledAs,
+  ) => Promise<RowsView>
+}
+
+/** With which secrets, beside those of the environment. */
+export interface SampledAs {
+  readonly vault: Vault | null
+  readonly signal: AbortSignal
+}
+
+export interface SampleDeps {
+  /** Null in a process that reads no sources for others. */
+  readonly samples: Samples | null
+  readonly openNextRun: (definition: Definition, signal: AbortSignal) => Promise<NextRun>
+}
+
+export interface SampleOf {
+  readonly rows: number
+  readonly op: Op | undefined
+}
+
+const SAMPLED_ROWS = 3
+const MOST_SAMPLED = 100
+
+export async function previewOf(
+  { documents, sample, sync, ...narrowing }: SampleQuery,
+  stored: readonly ResourceSpec[],
+  deps: SampleDeps & SampledAs,
+): Promise<Preview> {
+  const { signal, openNextRun, vault } = deps
+  const checked = await checkDocuments(documents, { signal, stored, dir: deps.samples?.dir ?? null })
+  assertRight(checked, `What the sync \`${sync}\` uses`)
+  const find = (kind: string, name: string): ResourceSpec | undefined => {
+    const isIt = (spec: ResourceSpec | null): boolean => spec?.kind === kind && spec.name === name
+    return checked.resources.find(({ spec }) => isIt(spec))?.spec ?? stored.find(isIt)
+  }
+  const found = lookUpDefinition(find, sync)
+  if (found.kind === 'missing')
+    throw new SluiceError('not-found', `There is no ${found.resource} \`${found.name}\`.`)
+  const { definition } = found
+  const { op, rows } = narrowing
+  assertTrigger(definition, op)
+  try {
+    if (!sample) {
+      const next = await openNextRun(definition, signal)
+      return { ...next, requests: shownOf(next.requests(narrowing)) }
+    }
+    const of = { rows: Math.min(rows ?? SAMPLED_ROWS, MOST_SAMPLED), op }
+    const next = await samplesIn(deps).openSample(definition, of, { signal, vault })
+    return { ...next, requests: shownOf(next.requests(narrowing)) }
+  } catch (error) {
+    throw placedError(error, definition, checked)
+  }
+}
+
+/** Throws `usage` in a process that reads no sources for others. */
+export function samplesIn({ samples }: Pick<SampleDeps, 'samples'>): Samples {
+  if (samples !== null) return samples
+  throw new SluiceError('usage', 'This process reads no rows for others: ask a server (`sluice up`).')
+}
+
+/** Throws `usage` for a trigger that the sync does not have. */
+export function assertTrigger({ sync }: Definition, op: Op | undefined): void {
+  const triggers = triggeredOps(sync)
+  if (op === undefined || triggers.has(op)) return
+  const has = OPS.filter(each => triggers.has(each)).join(', ')
+  throw new SluiceError('usage', `The sync \`${sync.name}\` has no trigger \`${op}\`; it has ${has}.`)
+}
+
+/** The error with the places of its details in the documents. */
+function placedError(
+  error: unknown,
+  { sync, model, source, destination }: Definition,
+  { resources }: Awaited<ReturnType<typeof checkDocuments>>,
+): unknown {
+  if (!isSluiceError(error)) return error
+  const owner = [sync, model, source, destination].flatMap(({ kind, name }) => {
+    const origins = resources.find(each => each.kind === kind && each.name === name)?.origins
+    const knows = origins !== undefined && error.details.some(({ field = '' }) => origins.has(field))
+    return knows ? [{ origins, what: `${kind} \`${name}\`` }] : []
+  })[0]
+  if (owner === undefined) return error
+  const details = error.details.map(detail => placedInFile(detail, owner.origins, owner.what))
+  return new SluiceError(error.code, error.message, { details, retryable: error.retryable, cause: error })
+}

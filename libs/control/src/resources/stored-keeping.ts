@@ -1,0 +1,337 @@
+/** The resources in the log, as people change them. */
+import type { ResourceView } from '@sluice/contracts/api'
+import type {
+  ChangesView,
+  DocumentsView,
+  ResourceHistoryView,
+  ResourceRemovedView,
+  ResourceSetView,
+  RowsView,
+} from '@sluice/contracts/api/resources'
+import type { ResourceRecord } from '@sluice/contracts/document-records'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { ResourceSpec } from '@sluice/contracts/resources'
+import { isEnded } from '@sluice/domain/run-status'
+import { assertRight, checkDocuments } from '@sluice/project/check-documents'
+import { changeResources, type ResourceChange } from '@sluice/resources/change-resources'
+import { pastKey, readStored, versionOf } from '@sluice/resources/stored-resources'
+import { caughtUpWithRuns } from '../find-run.ts'
+import type { Pipeline } from '../pipeline.ts'
+import type {
+  ChangeTerms,
+  Preview,
+  ProjectResources,
+  ResourceKeeping,
+  ResourceNamed,
+  RowsQuery,
+  SampleQuery,
+  WrittenDocument,
+} from '../port.ts'
+import { historyOf } from './resource-history.ts'
+import {
+  assertOwn,
+  assertUnused,
+  assertVersion,
+  differences,
+  isResourceKind,
+  planApply,
+  type Plan,
+  type Stored,
+} from './resource-plan.ts'
+import { previewOf, samplesIn, type SampleDeps } from './sample-preview.ts'
+import { specOf, storedView, writtenFields } from './written-resource.ts'
+
+export interface KeepingDeps extends SampleDeps {
+  /** False if nothing was ever stored; then reading opens nothing. */
+  readonly hasHistory: boolean
+  readonly open: () => Promise<Pipeline>
+  /**
+   * Takes away what is left of a sync that was deleted; true once it is gone. False if its change-detector
+   * does that later.
+   */
+  readonly forgetSync: (sync: string, signal: AbortSignal) => Promise<boolean>
+}
+
+/** What a change of one resource is based on, and what it makes of it. */
+interface OneChange extends ResourceNamed {
+  readonly terms: ChangeTerms
+  /** Throws what is wrong with it. */
+  readonly next: (before: ResourceRecord | undefined, stored: Stored) => ResourceChange['next']
+}
+
+export class StoredKeeping implements ResourceKeeping {
+  readonly #deps: KeepingDeps
+
+  constructor(deps: KeepingDeps) {
+    this.#deps = deps
+  }
+
+  async resource(of: ResourceNamed, signal: AbortSignal): Promise<ResourceView> {
+    const { record, spec } = found(await this.#stored(signal), of)
+    return storedView(record, spec)
+  }
+
+  async putResource(
+    of: ResourceNamed & { readonly document: WrittenDocument },
+    terms: ChangeTerms,
+    signal: AbortSignal,
+  ): Promise<ResourceSetView> {
+    const { kind, name } = of
+    const document = named(of)
+    // Mistakes are told first, and before anything is opened to write.
+    const checked = await this.#checked(document, of, await this.#stored(signal), signal)
+    return await this.#set(
+      { kind, name, terms, next: () => ({ project: '', spec: JSON.stringify(checked) }) },
+      signal,
+    )
+  }
+
+  async deleteResource(
+    of: ResourceNamed,
+    terms: ChangeTerms,
+    signal: AbortSignal,
+  ): Promise<ResourceRemovedView> {
+    const { kind, name } = of
+    found(await this.#stored(signal), of)
+    if (kind === 'sync') await this.#assertNoRun(name, signal)
+    await this.#change({ ...of, terms, next: () => null }, signal)
+    return { removed: { kind, name }, pending: kind === 'sync' && !(await this.#forget([name], signal)) }
+  }
+
+  async resourceHistory(of: ResourceNamed, signal: AbortSignal): Promise<ResourceHistoryView> {
+    const versions = this.#deps.hasHistory
+      ? historyOf(of, await readStored(await this.#deps.open(), { signal, withPast: true }))
+      : []
+    if (versions.length === 0) throw missing(of)
+    return { versions: [...versions] }
+  }
+
+  async rollbackResource(
+    { to, ...of }: ResourceNamed & { readonly to: number | undefined },
+    terms: ChangeTerms,
+    signal: AbortSignal,
+  ): Promise<ResourceSetView> {
+    if (!this.#deps.hasHistory) throw missing(of)
+    const { past, resources, lastVersions } = await readStored(await this.#deps.open(), {
+      signal,
+      withPast: true,
+    })
+    const key = `${of.kind}/${of.name}`
+    const present = resources.get(key)
+    const last = Math.max(versionOf(present), lastVersions.get(key) ?? 0)
+    if (last === 0) throw missing(of)
+    const target = to ?? last - 1
+    const old = target === versionOf(present) ? present : past.get(pastKey(key, target))
+    const spec = old === undefined ? null : specOf({ ...of, spec: old.spec })
+    if (spec === null)
+      throw new SluiceError(
+        'not-found',
+        old === undefined
+          ? `There is no version ${target} of the ${of.kind} \`${of.name}\`: the history has the last ones.`
+          : `The ${of.kind} \`${of.name}\` did not exist in version ${target}.`,
+      )
+    // It may refer to what is gone since.
+    const document = { fields: { ...of, ...writtenFields(spec) } }
+    await this.#checked(document, of, resources, signal)
+    const based = { ...terms, version: terms.version ?? versionOf(present) }
+    return await this.#set(
+      { ...of, terms: based, next: () => ({ project: '', spec: JSON.stringify(spec) }) },
+      signal,
+    )
+  }
+
+  async diff(of: ProjectResources, signal: AbortSignal): Promise<ChangesView> {
+    const { records: _, ...view } = planApply(await this.#stored(signal), of)
+    return view
+  }
+
+  async apply(of: ProjectResources, by: string, signal: AbortSignal): Promise<ChangesView> {
+    const before = planApply(await this.#stored(signal), of)
+    for (const { kind, name } of deletedSyncs(before))
+      if (kind === 'sync') await this.#assertNoRun(name, signal)
+    const pipeline = await this.#deps.open()
+    let plan: Plan = before
+    await changeResources(
+      pipeline,
+      stored => {
+        plan = planApply(stored, of)
+        return plan.records
+      },
+      { by, signal },
+    )
+    const { records: _, ...view } = plan
+    const gone = deletedSyncs(plan).map(({ name }) => name)
+    if (await this.#forget(gone, signal)) return view
+    return {
+      ...view,
+      notices: [`the topics of ${gone.join(', ')} go as soon as a change-detector is at work`],
+    }
+  }
+
+  async checkDocuments(documents: readonly WrittenDocument[], signal: AbortSignal): Promise<DocumentsView> {
+    const stored = specsOf(await this.#stored(signal))
+    const { resources, problems } = await checkDocuments(documents, { dir: this.#dir, stored, signal })
+    return {
+      ok: problems.length === 0,
+      resources: resources.map(({ kind, name }) => ({ kind, name: name ?? '' })),
+      problems: [...problems],
+    }
+  }
+
+  async previewDocuments(query: SampleQuery, signal: AbortSignal): Promise<Preview> {
+    const vault = await this.#vault()
+    return await previewOf(query, specsOf(await this.#stored(signal)), { ...this.#deps, vault, signal })
+  }
+
+  async rows(query: RowsQuery, signal: AbortSignal): Promise<RowsView> {
+    const stored = specsOf(await this.#stored(signal))
+    const checked = await checkDocuments(query.documents, { dir: this.#dir, stored, signal })
+    assertRight(checked, 'The source')
+    const own = checked.resources.flatMap(({ spec }) => (spec === null ? [] : [spec]))
+    const isIt = (spec: ResourceSpec): boolean => spec.kind === 'source' && spec.name === query.source
+    const source = own.find(isIt) ?? stored.find(isIt)
+    if (source?.kind !== 'source') throw missing({ kind: 'source', name: query.source })
+    const { sql, table, limit } = query
+    const as = { vault: await this.#vault(), signal }
+    return await samplesIn(this.#deps).readRows(source, { sql, table, limit }, as)
+  }
+
+  get #dir(): string | null {
+    return this.#deps.samples?.dir ?? null
+  }
+
+  async #vault(): Promise<Pipeline['vault']> {
+    return this.#deps.hasHistory ? (await this.#deps.open()).vault : null
+  }
+
+  async #stored(signal: AbortSignal): Promise<Stored> {
+    if (!this.#deps.hasHistory) return new Map()
+    return (await readStored(await this.#deps.open(), { signal, withPast: false })).resources
+  }
+
+  async #checked(
+    document: WrittenDocument,
+    of: ResourceNamed,
+    stored: Stored,
+    signal: AbortSignal,
+  ): Promise<ResourceSpec> {
+    const what = `The ${of.kind} \`${of.name}\``
+    const checked = await checkDocuments([document], {
+      dir: this.#dir,
+      stored: specsOf(stored),
+      signal,
+    })
+    assertRight(checked, what)
+    const [spec, ...others] = checked.resources.map(resource => resource.spec)
+    if (spec === undefined || spec === null || others.length > 0)
+      throw new SluiceError('config', `${what}: wanted one document, found ${checked.resources.length}.`)
+    if (spec.kind === of.kind && spec.name === of.name) return spec
+    throw new SluiceError(
+      'config',
+      `The document is the ${spec.kind} \`${spec.name}\`, and the address is that of the ${of.kind} \`${of.name}\`.`,
+    )
+  }
+
+  async #set(change: OneChange, signal: AbortSignal): Promise<ResourceSetView> {
+    const before = await this.#change(change, signal)
+    const { record, spec } = found(await this.#stored(signal), change)
+    const old = before === undefined ? null : specOf(before)
+    const changed = before === undefined ? [] : differences(old, spec).map(({ field }) => field)
+    return { ...storedView(record, spec), created: before === undefined, changed }
+  }
+
+  /** Resolves with what the resource was. */
+  async #change(
+    { kind, name, terms, next }: OneChange,
+    signal: AbortSignal,
+  ): Promise<ResourceRecord | undefined> {
+    const { by, version, takeOver = false } = terms
+    const pipeline = await this.#deps.open()
+    const past = version === undefined ? null : await readStored(pipeline, { signal, withPast: true })
+    let before: ResourceRecord | undefined
+    await changeResources(
+      pipeline,
+      stored => {
+        before = stored.get(`${kind}/${name}`)
+        const known = version === undefined ? undefined : past?.past.get(pastKey(`${kind}/${name}`, version))
+        assertVersion(
+          { version: versionOf(before), fields: fieldsBetween(known, before), by: before?.by ?? null },
+          { kind, name, version },
+        )
+        assertOwn(before, takeOver)
+        const change = { kind, name, next: next(before, stored) }
+        assertUnused(stored, [change])
+        return [change]
+      },
+      { by, signal },
+    )
+    return before
+  }
+
+  /** The services are at work, or a run was left: nobody may take its topics away. */
+  async #assertNoRun(sync: string, signal: AbortSignal): Promise<void> {
+    const pipeline = await this.#deps.open()
+    await caughtUpWithRuns(pipeline, signal)
+    const events = pipeline.runs.of(sync)?.events.values() ?? []
+    const open = [...events].find(({ status }) => !isEnded(status) && status !== 'held')
+    if (open === undefined) return
+    throw new SluiceError(
+      'conflict',
+      `Run ${open.runId} of \`${sync}\` is ${open.status}: a sync goes with all its topics, so end it first (\`sluice cancel ${open.runId}\`).`,
+      { retryable: true },
+    )
+  }
+
+  /** Also ends deletions that a process before this one has left. */
+  async #forget(syncs: readonly string[], signal: AbortSignal): Promise<boolean> {
+    let areGone = true
+    const stored = await this.#stored(signal)
+    const marked = [...stored.values()].filter(({ kind }) => kind === 'deletion').map(({ name }) => name)
+    for (const name of marked) {
+      const isGone = await this.#deps.forgetSync(name, signal)
+      areGone &&= isGone || !syncs.includes(name)
+    }
+    return areGone
+  }
+}
+
+/** The document with the kind and name of its address, if it leaves them out. */
+function named({
+  kind,
+  name,
+  document,
+}: ResourceNamed & { readonly document: WrittenDocument }): WrittenDocument {
+  return 'fields' in document ? { ...document, fields: { kind, name, ...document.fields } } : document
+}
+
+function found(
+  stored: Stored,
+  of: ResourceNamed,
+): { readonly record: ResourceRecord; readonly spec: ResourceSpec } {
+  const record = stored.get(`${of.kind}/${of.name}`)
+  if (record === undefined) throw missing(of)
+  const spec = specOf(record)
+  if (spec !== null) return { record, spec }
+  throw new SluiceError('corrupt', `The log's record of the ${of.kind} \`${of.name}\` cannot be read.`)
+}
+
+function missing({ kind, name }: ResourceNamed): SluiceError {
+  return new SluiceError('not-found', `There is no ${kind} \`${name}\`.`)
+}
+
+function specsOf(stored: Stored): ResourceSpec[] {
+  return [...stored.values()].flatMap(record => {
+    const spec = isResourceKind(record.kind) ? specOf(record) : null
+    return spec === null ? [] : [spec]
+  })
+}
+
+function deletedSyncs({ changes }: Plan): Plan['changes'] {
+  return changes.filter(({ kind, action }) => kind === 'sync' && action === 'delete')
+}
+
+function fieldsBetween(known: ResourceRecord | undefined, before: ResourceRecord | undefined): string[] {
+  if (known === undefined || before === undefined) return []
+  const { kind, name } = before
+  return differences(specOf({ kind, name, spec: known.spec }), specOf(before)).map(({ field }) => field)
+}

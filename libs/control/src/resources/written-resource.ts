@@ -1,0 +1,48 @@
+/** Resources between the form in which they are stored and the one in which people write them. */
+import { resourceView, type ResourceView } from '@sluice/contracts/api'
+import type { ResourceRecord } from '@sluice/contracts/document-records'
+import { isSluiceError } from '@sluice/contracts/errors'
+import { RESOURCE_SCHEMAS, type ResourceSpec } from '@sluice/contracts/resources'
+import { parseResource } from '@sluice/resources/parse-documents'
+import { versionOf } from '@sluice/resources/stored-resources'
+import { z } from 'zod'
+
+const resourceFields = resourceView.pick({ kind: true, name: true }).catchall(z.json())
+
+/** A stored resource; null for one that cannot be read. */
+export function specOf({
+  kind,
+  name,
+  spec,
+}: Pick<ResourceRecord, 'kind' | 'name' | 'spec'>): ResourceSpec | null {
+  try {
+    const parsed = parseResource(spec)
+    return parsed.kind === kind && parsed.name === name ? parsed : null
+  } catch (error) {
+    if (isSluiceError(error, 'corrupt')) return null
+    throw error
+  }
+}
+
+/** The fields of a resource as people write them: a duration is `30s`, for example. */
+export function writtenFields(spec: ResourceSpec): { readonly [name: string]: unknown } {
+  return viewOf(spec).spec
+}
+
+export function viewOf(spec: ResourceSpec): ResourceView {
+  const schema: z.ZodType = RESOURCE_SCHEMAS[spec.kind]
+  // Fields that are not set are no JSON.
+  const written: unknown = JSON.parse(JSON.stringify(z.encode(schema, spec)))
+  const { kind, name, ...fields } = resourceFields.parse(written)
+  return { kind, name, spec: fields }
+}
+
+/** A resource with what is known of its present version. */
+export function storedView(record: ResourceRecord, spec: ResourceSpec): ResourceView {
+  const { project, at, by } = record
+  return { ...viewOf(spec), project, version: versionOf(record), changedAt: timeOf(at), changedBy: by }
+}
+
+export function timeOf(at: number | null): string | null {
+  return at === null ? null : new Date(at).toISOString()
+}

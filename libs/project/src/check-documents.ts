@@ -1,0 +1,107 @@
+/**
+ * Checks documents that stand in no folder, such as those that somebody edits in a browser, together with the
+ * resources that are stored.
+ */
+import { isAbsolute, resolve } from 'node:path'
+import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
+import type { ResourceSpec } from '@sluice/contracts/resources'
+import { checkDecoded } from './checks/check-decoded.ts'
+import { decodeResource, type DecodedResource, type DecodeOptions } from './decode/decode-resource.ts'
+import { detailAt, inFileOrder } from './decode/places.ts'
+import { isProjectSettings } from './decode/project-settings.ts'
+import { readDocuments } from './files/read-documents.ts'
+import { ReadingLimits } from './files/reading-limits.ts'
+
+/** The text of YAML documents, or the fields of one, in which all references but secrets are filled in. */
+export type WrittenText =
+  | { readonly yaml: string; readonly file?: string | undefined }
+  | { readonly fields: { readonly [name: string]: unknown }; readonly file?: string | undefined }
+
+export interface DocumentsOptions {
+  /** What the documents may refer to. One of the same kind and name is replaced. */
+  readonly stored: readonly ResourceSpec[]
+  /** The folder that paths of sources start from; null: they have to be absolute. */
+  readonly dir: string | null
+  readonly signal: AbortSignal
+}
+
+export interface CheckedDocuments {
+  /** Those that could be read, in their order. */
+  readonly resources: readonly DecodedResource[]
+  /** In the order of documents and lines. */
+  readonly problems: readonly ErrorDetail[]
+}
+
+/** A server has no folder of its author, and its environment is not his. */
+const NOTHING_AROUND: DecodeOptions = {
+  env: null,
+  readFile: (_, path) => ({
+    problem: `\`\${file:${path}}\`: a server reads no files of yours; write the text, or \`sluice apply\` the file from its folder`,
+  }),
+}
+
+/** Connects to nothing. Whatever the documents hold, it throws only the signal's reason and for too many. */
+export async function checkDocuments(
+  documents: readonly WrittenText[],
+  { stored, dir, signal }: DocumentsOptions,
+): Promise<CheckedDocuments> {
+  const limits = new ReadingLimits('the request', signal)
+  const problems: ErrorDetail[] = []
+  const decoded: DecodedResource[] = []
+  for (const [index, document] of documents.entries()) {
+    const path = document.file ?? `document ${index + 1}`
+    const isYaml = 'yaml' in document
+    const text = isYaml ? document.yaml : JSON.stringify(document.fields, null, 2)
+    await limits.step(path)
+    const read = readDocuments({ path, folder: '/', text })
+    limits.count(path, { bytes: text.length, resources: read.resources.length })
+    problems.push(...read.problems)
+    for (const { line, reason } of read.skipped)
+      problems.push({
+        file: path,
+        line,
+        message: `the document ${reason}; wanted a resource with a \`kind\``,
+      })
+    for (const resource of read.resources)
+      if (isProjectSettings(resource))
+        problems.push({
+          file: path,
+          line: 1,
+          field: 'kind',
+          message: '`kind: project` may stand only in a folder',
+        })
+      else decoded.push(placed(decodeResource(resource, { ...NOTHING_AROUND, isFilled: !isYaml }), dir))
+  }
+  const named = new Set(decoded.map(({ kind, name }) => `${kind}/${name ?? ''}`))
+  const others = stored.filter(({ kind, name }) => !named.has(`${kind}/${name}`)).map(asDecoded)
+  const mistakes = await checkDecoded([...decoded, ...others], () => limits.step('the documents'))
+  const all = [...problems, ...mistakes.ofFiles, ...[...mistakes.ofResources.values()].flat()]
+  return { resources: decoded, problems: inFileOrder(all) }
+}
+
+/** Throws `config` with all problems, if there are any. */
+export function assertRight({ problems }: Pick<CheckedDocuments, 'problems'>, what: string): void {
+  if (problems.length === 0) return
+  const [only] = problems
+  const found =
+    problems.length === 1 && only !== undefined ? only.message : `it has ${problems.length} errors`
+  throw new SluiceError('config', `${what} is not right: ${found}`, { details: problems })
+}
+
+/** The resource with the absolute path of its source. */
+function placed(resource: DecodedResource, dir: string | null): DecodedResource {
+  const { spec } = resource
+  if (spec?.kind !== 'source' || spec.type !== 'duckdb') return resource
+  if (dir !== null) return { ...resource, spec: { ...spec, path: resolve(dir, spec.path) } }
+  if (isAbsolute(spec.path)) return resource
+  const place = (resource.origins.get('path') ?? resource.origins.get(''))?.place
+  const message = `source \`${spec.name}\`: wanted an absolute path, since this server has no project folder, found \`${spec.path}\``
+  const problem = place === undefined ? { field: 'path', message } : detailAt(place, ['path'], message)
+  return { ...resource, spec: null, problems: [...resource.problems, problem] }
+}
+
+/** A stored resource beside documents. It is right by itself. */
+function asDecoded(spec: ResourceSpec): DecodedResource {
+  const { kind, name } = spec
+  return { kind, name, spec, texts: new Map(), origins: new Map(), problems: [] }
+}

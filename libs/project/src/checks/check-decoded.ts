@@ -1,0 +1,35 @@
+/** Finds all that is wrong with resources that were decoded: in each of them, and between them. */
+import type { ErrorDetail } from '@sluice/contracts/errors'
+import { resourceAround, type Mistakes } from '../blocked-resources.ts'
+import type { DecodedResource } from '../decode/decode-resource.ts'
+import { checkHeaders } from './check-headers.ts'
+import { checkJsonPaths } from './check-json-paths.ts'
+import { checkReferences } from './check-references.ts'
+import { checkTemplates } from './check-templates.ts'
+import { checkTexts } from './check-texts.ts'
+
+/**
+ * The mistakes by resource. Those of `ofFiles` are in no resource that has a name. `step` is awaited before
+ * each resource, and may throw.
+ */
+export async function checkDecoded(
+  decoded: readonly DecodedResource[],
+  step: (resource: DecodedResource) => Promise<void>,
+): Promise<Mistakes> {
+  const ofFiles: ErrorDetail[] = []
+  const ofResources = new Map<DecodedResource, ErrorDetail[]>()
+  for (const resource of decoded) {
+    await step(resource)
+    const checked = [...checkTemplates([resource]), ...checkJsonPaths([resource]), ...checkTexts([resource])]
+    const problems = [...resource.problems, ...checked]
+    // Without a name nothing can refer to it, and what the author meant is unknown.
+    if (resource.name === null) ofFiles.push(...problems)
+    else if (problems.length > 0) ofResources.set(resource, problems)
+  }
+  for (const problem of [...checkReferences(decoded), ...checkHeaders(decoded)]) {
+    const resource = resourceAround(decoded, problem)
+    if (resource === undefined) ofFiles.push(problem)
+    else ofResources.set(resource, [...(ofResources.get(resource) ?? []), problem])
+  }
+  return { ofFiles, ofResources }
+}

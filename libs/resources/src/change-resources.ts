@@ -1,0 +1,242 @@
+/**
+ * Changes of the stored resources. There is one writer at a time: it fences the one before, reads what is
+ * stored, and appends the change at once. So of two changes at the same time the second one sees the first,
+ * and a process that dies in between has changed nothing (PROTOCOL.md §14).
+ */
+import { randomUUID } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import type { ResourceRecord, SetEntries } from '@sluice/contracts/document-records'
+import { RECORD_CEILING_BYTES, RESOURCE_CEILING_BYTES } from '@sluice/domain/record-sizes'
+import { ATOMIC_BYTES, RECORD_OVERHEAD_BYTES, type FencedWriter } from '@sluice/message-log/port'
+import { plainMarker } from '@sluice/partition/take-over'
+import { sleep } from '@sluice/flow/sleep'
+import { at, markerKey, sharedTopics, textKey } from '@sluice/topics/topics'
+import {
+  deletionKey,
+  pastKey,
+  plainRecord,
+  readStored,
+  setKey,
+  versionOf,
+  type ResourcesDeps,
+  type StoredResources,
+} from './stored-resources.ts'
+
+/** A resource as it is to be. */
+export interface AppliedResource {
+  readonly kind: string
+  readonly name: string
+  readonly project: string
+  readonly spec: string
+}
+
+/** A change of one resource. `next` is null for one that is deleted. */
+export interface ResourceChange {
+  readonly kind: string
+  readonly name: string
+  readonly next: Pick<AppliedResource, 'project' | 'spec'> | null
+}
+
+export interface ChangeOptions {
+  /** Who changes it, by name. */
+  readonly by: string
+  readonly signal: AbortSignal
+  /** True if a sync that goes keeps its topics and its incarnation, so that it may come back. */
+  readonly keepsState?: boolean
+}
+
+/** Versions before the present one that are kept of each resource. */
+export const PAST_KEPT = 50
+/** How often a change is made again after another process was faster. */
+const MOST_TRIES = 10
+const PAUSE_MS = 20
+
+/**
+ * Makes the changes that `decide` wants of what is stored, all of them or none. It returns them, in the order
+ * of `decide`, once they are acknowledged. `decide` may be called several times. What it throws ends the
+ * change, and nothing is changed. Throws `conflict` for a sync that is being deleted.
+ */
+export async function changeResources(
+  deps: ResourcesDeps,
+  decide: (stored: StoredResources['resources']) => readonly ResourceChange[],
+  options: ChangeOptions,
+): Promise<readonly ResourceChange[]> {
+  const { signal } = options
+  const seen = await readStored(deps, { signal, withPast: false })
+  // Most often there is nothing to change, and then nobody is fenced.
+  if (decide(seen.resources).length === 0) return []
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await changeOnce(deps, decide, options)
+    } catch (error) {
+      const mayPass = isSluiceError(error, 'fenced') || isSluiceError(error, 'writer-dead')
+      if (!mayPass || tries >= MOST_TRIES) throw error
+    }
+    await sleep(Math.random() * PAUSE_MS * tries, { signal })
+  }
+}
+
+/** Writes the resources that differ from what is stored; returns how many did. */
+export async function writeResources(
+  deps: ResourcesDeps,
+  resources: readonly AppliedResource[],
+  options: { readonly signal: AbortSignal; readonly by?: string },
+): Promise<number> {
+  const changes = await changeResources(
+    deps,
+    stored =>
+      resources.flatMap(({ kind, name, project, spec }) => {
+        const known = stored.get(`${kind}/${name}`)
+        const isSame = known !== undefined && known.project === project && isSameSpec(known.spec, spec)
+        return isSame ? [] : [{ kind, name, next: { project, spec } }]
+      }),
+    { by: 'run', ...options },
+  )
+  return changes.length
+}
+
+/** True for two texts that are the same JSON. */
+export function isSameSpec(one: string, other: string): boolean {
+  if (one === other) return true
+  try {
+    return isDeepStrictEqual(JSON.parse(one), JSON.parse(other))
+  } catch {
+    return false
+  }
+}
+
+async function changeOnce(
+  deps: ResourcesDeps,
+  decide: (stored: StoredResources['resources']) => readonly ResourceChange[],
+  options: ChangeOptions,
+): Promise<readonly ResourceChange[]> {
+  const { log, io, prefix } = deps
+  const { signal } = options
+  const target = at(sharedTopics(prefix).resources, 0)
+  await using writer = await log.openWriter(`${prefix}.resources`, { signal })
+  const marker = io.encode('Marker', plainMarker('takeover', '', -1))
+  const taken = io.signed(target.topic, { key: markerKey('takeover', 'resources'), value: marker })
+  await writer.append(target, [taken], { signal })
+  const writing = new Writing(deps, writer, signal)
+  const stored = await readStored(deps, { signal, withPast: true })
+  await writing.unfold(stored)
+  const changes = decide(stored.resources)
+  if (changes.length === 0) return []
+  await writing.append(entriesOf(changes, stored, options))
+  return changes
+}
+
+/** The records of a change: what each resource becomes, and what it was. */
+function entriesOf(
+  changes: readonly ResourceChange[],
+  { resources, past, lastVersions }: StoredResources,
+  { by, keepsState = false }: ChangeOptions,
+): SetEntries {
+  const now = Date.now()
+  const entries: SetEntries = []
+  for (const { kind, name, next } of changes) {
+    const key = `${kind}/${name}`
+    const before = resources.get(key)
+    if (kind === 'sync' && next !== null && resources.has(deletionKey(name)))
+      throw new SluiceError(
+        'conflict',
+        `The sync \`${name}\` was deleted, and its topics are not gone yet: ask again in a moment.`,
+        { retryable: true },
+      )
+    const version = Math.max(versionOf(before), lastVersions.get(key) ?? 0) + 1
+    if (before !== undefined && before.spec !== '')
+      entries.push([pastKey(key, version - 1), pastRecord(before, key, version - 1)])
+    for (let old = version - 1 - PAST_KEPT; past.has(pastKey(key, old)); old -= 1)
+      entries.push([pastKey(key, old), null])
+    if (next === null) {
+      entries.push([pastKey(key, version), { ...pastRecord(null, key, version), at: now, by }], [key, null])
+      const incarnation = resources.get(`incarnation/${name}`)
+      if (kind === 'sync' && incarnation !== undefined && !keepsState)
+        entries.push([deletionKey(name), { ...plainRecord('deletion', name, incarnation.spec), at: now, by }])
+      continue
+    }
+    assertFits(`the ${kind} ${name}`, next.spec)
+    entries.push([key, { kind, name, ...next, version, at: now, by }])
+  }
+  return entries
+}
+
+/** A version of the past. One without a spec says that the resource was deleted. */
+function pastRecord(before: ResourceRecord | null, key: string, version: number): ResourceRecord {
+  const { project = '', spec = '', at: since = null, by = null } = before ?? {}
+  return { kind: 'history', name: `${key}/${version}`, project, spec, version, at: since, by }
+}
+
+class Writing {
+  readonly #deps: ResourcesDeps
+  readonly #writer: FencedWriter
+  readonly #signal: AbortSignal
+
+  constructor(deps: ResourcesDeps, writer: FencedWriter, signal: AbortSignal) {
+    this.#deps = deps
+    this.#writer = writer
+    this.#signal = signal
+  }
+
+  /**
+   * Appends all entries or none, as every reader sees it. The log stores only so many bytes at once. So a
+   * larger change is one record at first, which counts as a whole, and then becomes many.
+   */
+  async append(entries: SetEntries): Promise<void> {
+    const bytes = entries.map(([key, record]) => sizeOf(key, record)).reduce((sum, each) => sum + each, 0)
+    if (bytes <= ATOMIC_BYTES) return await this.#append(entries)
+    const id = randomUUID()
+    const spec = JSON.stringify(entries)
+    const most = RECORD_CEILING_BYTES - SET_HEAD_BYTES
+    if (Buffer.byteLength(spec) > most)
+      throw new SluiceError(
+        'config',
+        `So many resources change at once that they take ${Buffer.byteLength(spec)} bytes, and the most is ${most}: apply them in several parts.`,
+      )
+    const key = setKey(id)
+    await this.#append([[key, plainRecord('set', id, spec)]])
+    await this.#unfold(key, entries)
+  }
+
+  /** Writes what sets hold as records of its own. A process before this one may have died at that. */
+  async unfold({ inSets, resources, past }: StoredResources): Promise<void> {
+    for (const [set, keys] of inSets)
+      await this.#unfold(
+        set,
+        [...keys].map(key => [key, resources.get(key) ?? past.get(key) ?? null]),
+      )
+  }
+
+  async #unfold(set: string, entries: SetEntries): Promise<void> {
+    // A part of these is enough until the set goes: they say the same.
+    if (entries.length > 0) await this.#append(entries)
+    await this.#append([[set, null]])
+  }
+
+  async #append(entries: SetEntries): Promise<void> {
+    const { io, prefix } = this.#deps
+    const target = at(sharedTopics(prefix).resources, 0)
+    const records = entries.map(([key, record]) => {
+      const value = record === null ? null : io.encode('ResourceRecord', record)
+      return io.signed(target.topic, { key: textKey(key), value })
+    })
+    await this.#writer.append(target, records, { signal: this.#signal })
+  }
+}
+
+/** A bound of what key, names, numbers and signature of a record take. */
+const SET_HEAD_BYTES = 1_000
+
+function sizeOf(key: string, record: ResourceRecord | null): number {
+  const fixed = RECORD_OVERHEAD_BYTES + 2 * key.length + SET_HEAD_BYTES
+  return record === null ? fixed : fixed + Buffer.byteLength(record.spec) + Buffer.byteLength(record.by ?? '')
+}
+
+/** Refuses a document that is larger than a record may be, before anything is written. */
+function assertFits(what: string, spec: string): void {
+  const bytes = Buffer.byteLength(spec)
+  if (bytes <= RESOURCE_CEILING_BYTES) return
+  const found = `${what} has ${bytes} bytes as JSON, and the most is ${RESOURCE_CEILING_BYTES}`
+  throw new SluiceError('config', `${found}: shorten its templates or texts`)
+}

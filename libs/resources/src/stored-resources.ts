@@ -1,0 +1,173 @@
+/**
+ * The topic `resources`, read (PROTOCOL.md §1). Beside the resources themselves it has the incarnations of
+ * syncs, what resources were before, marks of deletions, and sets that are too large for one atomic append.
+ */
+import { SluiceError } from '@sluice/contracts/errors'
+import { setEntries, type ResourceRecord, type SetEntries } from '@sluice/contracts/document-records'
+import type { MessageLog } from '@sluice/message-log/port'
+import { decodeShared } from '@sluice/topics/owned-reader'
+import type { RecordIo } from '@sluice/topics/record-io'
+import { at, isMarkerKey, keyText, sharedTopics } from '@sluice/topics/topics'
+
+export interface ResourcesDeps {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  readonly prefix: string
+}
+
+export interface StoredResources {
+  /** By kind/name, without what resources were before. The spec of one that cannot be read is empty. */
+  readonly resources: ReadonlyMap<string, ResourceRecord>
+  /** What each resource was before, by its key in the topic. Empty unless it was asked for. */
+  readonly past: ReadonlyMap<string, ResourceRecord>
+  /** The highest version in the past of each resource, by kind/name. */
+  readonly lastVersions: ReadonlyMap<string, number>
+  /** Keys whose last value stands in a set, by the key of that set. */
+  readonly inSets: ReadonlyMap<string, ReadonlySet<string>>
+}
+
+const HISTORY = 'history/'
+const SET = 'set/'
+
+/** A record whose version, time and author mean nothing. */
+export function plainRecord(kind: string, name: string, spec: string): ResourceRecord {
+  return { kind, name, project: '', spec, version: null, at: null, by: null }
+}
+
+/** The mark of a sync that was deleted, and whose incarnation is not gone yet. */
+export function deletionKey(sync: string): string {
+  return `deletion/${sync}`
+}
+
+/** The key of what a resource was in a version. */
+export function pastKey(resource: string, version: number): string {
+  return `${HISTORY}${resource}/${version}`
+}
+
+export function setKey(id: string): string {
+  return `${SET}${id}`
+}
+
+/** The resource and the version that such a key names; null for any other key. */
+function pastOf(key: string): { readonly resource: string; readonly version: number } | null {
+  if (!key.startsWith(HISTORY)) return null
+  const slash = key.lastIndexOf('/')
+  const version = Number(key.slice(slash + 1))
+  return Number.isSafeInteger(version) ? { resource: key.slice(HISTORY.length, slash), version } : null
+}
+
+/** Reads all resources, by `kind/name`. The spec of one that cannot be read is empty. */
+export async function readResources(
+  deps: ResourcesDeps,
+  options: { signal: AbortSignal },
+): Promise<ReadonlyMap<string, ResourceRecord>> {
+  return (await readStored(deps, { ...options, withPast: false })).resources
+}
+
+export async function readStored(
+  deps: ResourcesDeps,
+  { signal, withPast }: { readonly signal: AbortSignal; readonly withPast: boolean },
+): Promise<StoredResources> {
+  const { log, io, prefix } = deps
+  const target = at(sharedTopics(prefix).resources, 0)
+  const { low, end } = await log.offsets(target, { signal })
+  const reading = new Reading(withPast)
+  if (low >= end) return reading
+  const signed = new Set<string>()
+  for await (const { records } of log.read(target, { signal, from: low, to: end })) {
+    const wanted = records.filter(record => reading.wants(record))
+    const unsigned = new Set(wanted.flatMap(each => (each.signature === undefined ? [each.offset] : [])))
+    for (const placed of await decodeShared(io, { target, records: wanted }, signal)) {
+      const { key, record, torn, offset } = placed
+      const name = keyText(key)
+      // A record that a holder of the key has not signed changes nothing.
+      if (torn !== undefined) {
+        if (io.signatures === null) reading.put(name, tornResource(name))
+        continue
+      }
+      if (io.signatures !== null && unsigned.has(offset) && signed.has(name)) {
+        const error = new SluiceError('corrupt', `An incarnation of ${target.topic} has no signature.`)
+        io.foreign.take(target, offset, error)
+        continue
+      }
+      if (!unsigned.has(offset)) signed.add(name)
+      if (record === null) reading.put(name, null)
+      if (record?.name === 'sluice.ResourceRecord') reading.put(name, record.value)
+    }
+  }
+  return reading
+}
+
+class Reading implements StoredResources {
+  readonly resources = new Map<string, ResourceRecord>()
+  readonly past = new Map<string, ResourceRecord>()
+  readonly lastVersions = new Map<string, number>()
+  readonly inSets = new Map<string, Set<string>>()
+  readonly #withPast: boolean
+  readonly #setOf = new Map<string, string>()
+
+  constructor(withPast: boolean) {
+    this.#withPast = withPast
+  }
+
+  /** The past is many times as large as the present, and most readers need only the numbers of versions. */
+  wants({ key, value }: { readonly key: Uint8Array; readonly value: Uint8Array | null }): boolean {
+    if (isMarkerKey(key)) return false
+    const past = pastOf(keyText(key))
+    if (past === null || this.#withPast) return true
+    if (value !== null) this.#note(past)
+    return false
+  }
+
+  put(key: string, record: ResourceRecord | null): void {
+    if (key.startsWith(SET)) this.#takeSet(key, record)
+    else this.#put(key, record, null)
+  }
+
+  #put(key: string, record: ResourceRecord | null, set: string | null): void {
+    const past = pastOf(key)
+    if (past !== null && record !== null) this.#note(past)
+    if (past !== null && !this.#withPast) return
+    const map = past === null ? this.resources : this.past
+    if (record === null) map.delete(key)
+    else map.set(key, record)
+    const before = this.#setOf.get(key)
+    if (before !== undefined) this.inSets.get(before)?.delete(key)
+    this.#setOf.delete(key)
+    if (set === null) return
+    this.#setOf.set(key, set)
+    this.inSets.get(set)?.add(key)
+  }
+
+  /** A set counts from where it stands, all of it at once. */
+  #takeSet(key: string, record: ResourceRecord | null): void {
+    this.inSets.delete(key)
+    if (record === null) return
+    this.inSets.set(key, new Set())
+    for (const [each, value] of entriesOf(record.spec)) this.#put(each, value, key)
+  }
+
+  #note({ resource, version }: { readonly resource: string; readonly version: number }): void {
+    this.lastVersions.set(resource, Math.max(version, this.lastVersions.get(resource) ?? 0))
+  }
+}
+
+function entriesOf(spec: string): SetEntries {
+  try {
+    return setEntries.safeParse(JSON.parse(spec)).data ?? []
+  } catch {
+    return []
+  }
+}
+
+/** A resource that cannot be read fails the sync that needs it, and no other. */
+function tornResource(key: string): ResourceRecord {
+  const slash = key.indexOf('/')
+  return plainRecord(key.slice(0, slash), key.slice(slash + 1), '')
+}
+
+/** The version of a stored resource. The first one of a record that has none. */
+export function versionOf(record: ResourceRecord | undefined): number {
+  if (record === undefined) return 0
+  return record.version ?? 1
+}

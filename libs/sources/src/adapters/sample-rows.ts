@@ -1,0 +1,94 @@
+/** Some rows of a model, for people who write it. */
+import type { ModelSpec, SourceSpec } from '@sluice/contracts/resources'
+import type { Column } from '@sluice/contracts/values'
+import { isSluiceError } from '@sluice/contracts/errors'
+import type { Source } from '../port.ts'
+import { DuckdbSession } from './duckdb/session.ts'
+import { quoteIdentifier, quoteText } from './duckdb/types.ts'
+import { sqlOf, type SqlDialect } from './query/read-only-query.ts'
+
+const MEMORY_LIMIT = '64MB'
+/** Rows beyond so many characters are left out. */
+const MOST_CHARACTERS = 4_000_000
+
+const STANDARD: SqlDialect = { syntax: 'standard', quote: quoteIdentifier, firstWords: [] }
+const MYSQL: SqlDialect = {
+  syntax: 'mysql',
+  quote: name => `\`${name.replaceAll('`', '``')}\``,
+  firstWords: [],
+}
+
+/**
+ * A source that gives at most so many rows of each query. The database need not read or sort more than it
+ * takes for these. Errors have the places of the query as it is written.
+ */
+export function limitedSource(source: Source, { type }: SourceSpec, rows: number): Source {
+  const limited = (model: ModelSpec): ModelSpec => {
+    const { table: _, ...others } = model
+    const sql = sqlOf(model, type === 'mysql' ? MYSQL : STANDARD)
+    // A comment at the end of the query ends with its line.
+    return { ...others, sql: `SELECT * FROM (\n${sql}\n) AS sampled LIMIT ${rows}` }
+  }
+  return {
+    describe: (model, options) => source.describe(model, options),
+    extract: async (model, options) => {
+      try {
+        return await source.extract(limited(model), options)
+      } catch (error) {
+        // The query may be wrong by itself, and then its own error has the right place.
+        if (isSluiceError(error, 'query')) await source.describe(model, options)
+        throw error
+      }
+    },
+    [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
+  }
+}
+
+export interface SampledRows {
+  readonly columns: readonly Column[]
+  readonly rows: readonly { readonly [column: string]: unknown }[]
+  readonly more: boolean
+}
+
+/** At most so many rows of a query, bounded in bytes. `file` is a path that does not exist yet. */
+export async function readSample(
+  source: Source,
+  of: {
+    readonly spec: SourceSpec
+    readonly model: ModelSpec
+    readonly rows: number
+    readonly file: string
+    readonly signal: AbortSignal
+  },
+): Promise<SampledRows> {
+  const { spec, model, rows, file, signal } = of
+  // One more tells whether there are more.
+  const limited = limitedSource(source, spec, rows + 1)
+  const { columns } = await limited.extract(model, { file, signal })
+  const limits = { memoryLimit: MEMORY_LIMIT, threads: 1, tempDirectory: `${file}.rows` }
+  await using session = await DuckdbSession.open('/', limits)
+  const { connection } = session
+  await connection.run(`ATTACH ${quoteText(file)} AS sampled (TYPE duckdb, READ_ONLY)`)
+  await session.closeOff([])
+  const reader = await session.interruptible(signal, () =>
+    connection.runAndReadAll(
+      `SELECT CAST(to_json(sample) AS VARCHAR) FROM sampled.main.rows AS sample LIMIT ${rows + 1}`,
+    ),
+  )
+  const texts = reader.getRows().map(([text]) => String(text))
+  let characters = 0
+  const fitting = texts.slice(0, rows).filter(text => (characters += text.length) <= MOST_CHARACTERS)
+  return { columns, rows: fitting.map(parseRow), more: texts.length > fitting.length }
+}
+
+/** Numbers that JavaScript would round stay text. */
+function parseRow(text: string): { readonly [column: string]: unknown } {
+  const exact = (_name: string, value: unknown, { source }: { readonly source?: string }): unknown =>
+    typeof value === 'number' && source !== undefined && !isExact(value, source) ? source : value
+  return JSON.parse(text, exact as Parameters<typeof JSON.parse>[1]) as { readonly [column: string]: unknown }
+}
+
+function isExact(value: number, source: string): boolean {
+  const digits = source.replace(/[-.]|e.*$/gi, '').replace(/^0+/, '')
+  return Number.isFinite(value) && (digits.length <= 15 || String(value) === source)
+}

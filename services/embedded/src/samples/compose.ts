@@ -1,0 +1,182 @@
+/**
+ * Rows of sources for people who edit resources: as they are, and as requests. What was read is kept for some
+ * seconds, so that each key that somebody types in a template does not start a query.
+ */
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  asIf,
+  findNextChanges,
+  type NextChanges,
+  type PlacedRow,
+} from '@sluice/change-detector/detect/next-changes'
+import { templateColumns } from '@sluice/change-detector/detect/template-columns'
+import type { CountsByOp, Op } from '@sluice/contracts/state'
+import { OPS } from '@sluice/contracts/state'
+import type { Definition } from '@sluice/contracts/resources'
+import type { ColumnType } from '@sluice/contracts/values'
+import type { NextRun } from '@sluice/control/next-run'
+import type { Samples } from '@sluice/control/resources/sample-preview'
+import { resolveTarget } from '@sluice/delivery/destination/target'
+import { makeFilesPrivate } from '@sluice/runtime/private-files'
+import { RecordIo } from '@sluice/topics/record-io'
+import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
+import type { KeptSecrets } from '@sluice/secrets/bound-secrets'
+import { openSource } from '@sluice/sources/adapters/open-source'
+import { limitedSource, readSample, type SampledRows } from '@sluice/sources/adapters/sample-rows'
+import { openState, sourceOptionsOf, stateMemoryOf, type EmbeddedOptions } from '../compose.ts'
+import { knownSecrets } from '../known-secrets.ts'
+import { previewOf } from '../preview-changes.ts'
+import { SampleCache } from './sample-cache.ts'
+
+/** Somebody waits for the answer. */
+const QUERY_MS = 20_000
+const PREFIX = 'sluice'
+const NONE_KEPT: KeptSecrets = { find: () => null }
+
+interface Sample {
+  readonly columns: NextChanges['columns']
+  readonly diff: NextChanges['diff']
+  readonly rows: readonly PlacedRow[]
+}
+
+type SamplesOptions = Omit<EmbeddedOptions, 'signal'>
+
+/** Reads rows as the services of this process may: with its secrets, and from the files that it may read. */
+export function samplesOf(options: SamplesOptions, dir: string | null): Samples {
+  const samples = new SampleCache<Sample>(({ rows }) => rows.reduce((sum, { bytes }) => sum + 4 * bytes, 0))
+  const tables = new SampleCache<SampledRows>(({ rows }) => JSON.stringify(rows).length)
+  return {
+    dir,
+    openSample: async (definition, { rows, op }, of) => {
+      const { model, source } = definition
+      const key = JSON.stringify([source, model, rows])
+      const sample = await samples.get(key, () => sampleOf(definition, rows, { ...options, ...of }))
+      templateColumns(definition).assertKnown(sample.columns)
+      return asNextRun(sample, { definition, op, kept: of.vault ?? NONE_KEPT, options })
+    },
+    readRows: async (spec, { sql, table, limit }, of) => {
+      const key = JSON.stringify([spec, sql, table, limit])
+      const { columns, rows, more } = await tables.get(key, () =>
+        inFolder(async folder => {
+          const { signal, source } = await openFor(spec, { ...options, ...of })
+          await using opened = source
+          const query = { ...(sql === undefined ? {} : { sql }), ...(table === undefined ? {} : { table }) }
+          const model = { kind: 'model', name: 'rows', source: spec.name, ...query, primaryKey: '' } as const
+          return await readSample(opened, {
+            spec,
+            model,
+            rows: limit,
+            file: join(folder, 'rows.duckdb'),
+            signal,
+          })
+        }),
+      )
+      return {
+        columns: columns.map(({ name, type }) => ({ name, type: typeText(type) })),
+        rows: rows.map(row => ({ ...row })),
+        more,
+      }
+    },
+  }
+}
+
+type ReadingOf = SamplesOptions & { readonly signal: AbortSignal; readonly vault: KeptSecrets | null }
+
+async function openFor(spec: Definition['source'], of: ReadingOf) {
+  const signal = AbortSignal.any([of.signal, AbortSignal.timeout(QUERY_MS)])
+  return { signal, source: await openSource(spec, sourceOptionsOf(of, of.vault ?? NONE_KEPT)) }
+}
+
+/** The first rows of the model, found as a first run would find them. */
+async function sampleOf(definition: Definition, rows: number, of: ReadingOf): Promise<Sample> {
+  return await inFolder(async folder => {
+    const { signal, source } = await openFor(definition.source, of)
+    await using limited = limitedSource(source, definition.source, rows)
+    await using codec = createSqliteCodec({ file: join(folder, 'schemas.db') })
+    await mkdir(join(folder, 'state'))
+    await using next = await findNextChanges({
+      history: null,
+      io: RecordIo.reading(codec, PREFIX),
+      definition: { ...definition, sync: plainSync(definition) },
+      openSource: () => Promise.resolve(limited),
+      openState: state => openState(folder, { ...state, memoryLimit: stateMemoryOf(of.env) }, of.logger),
+      extractFile: join(folder, 'extract.duckdb'),
+      signal,
+    })
+    const found: PlacedRow[] = []
+    for await (const some of next.changes({})) found.push(...some)
+    return { columns: next.columns, diff: next.diff, rows: found }
+  })
+}
+
+/** What is read does not depend on the templates that are being written. */
+function plainSync({ sync }: Definition): Definition['sync'] {
+  const { errors: _errors, compare: _compare, ...others } = sync
+  return {
+    ...others,
+    firstRun: 'backfill',
+    partitions: 1,
+    triggers: { added: { method: 'POST', path: '/' } },
+  }
+}
+
+function asNextRun(
+  { columns, diff, rows }: Sample,
+  of: {
+    readonly definition: Definition
+    readonly op: Op | undefined
+    readonly kept: KeptSecrets
+    readonly options: SamplesOptions
+  },
+): NextRun {
+  const { definition, op: only, kept, options } = of
+  const ops = OPS.filter(op => definition.sync.triggers[op] !== undefined && (only ?? op) === op)
+  const none = { delivered: 0, rejected: 0, unknown: 0, unsent: 0, requests: 0, attempts: 0 }
+  const counts: CountsByOp = Object.fromEntries(ops.map(op => [op, { ...none, detected: rows.length }]))
+  const next: NextChanges = {
+    ...{ columns, diff: { ...diff, counts, keysBefore: 0 }, baseline: false, interrupted: false },
+    changes: ({ key, rows: most = Infinity }) => sampled(rows, ops, { key, most }),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  }
+  const secrets = knownSecrets(options.env, kept)
+  const target = resolveTarget(definition, secrets.lookUp)
+  const { newRunId } = options
+  const preview = previewOf({ next, definition, target, newRunId }, secrets.missing)
+  return { ...preview, [Symbol.asyncDispose]: () => Promise.resolve() }
+}
+
+async function* sampled(
+  rows: readonly PlacedRow[],
+  ops: readonly Op[],
+  { key, most }: { readonly key: string | undefined; readonly most: number },
+): AsyncGenerator<readonly PlacedRow[]> {
+  await Promise.resolve()
+  const wanted = rows.filter(({ change }) => key === undefined || change.key === key).slice(0, most)
+  for (const op of ops)
+    yield wanted.map(row => ({ ...row, partition: 0, isSample: true, change: asIf(row.change, op) }))
+}
+
+async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
+  makeFilesPrivate()
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-sample-'))
+  try {
+    return await work(folder)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+function typeText(type: ColumnType): string {
+  switch (type.kind) {
+    case 'timestamp':
+      return type.zone ? 'timestamp with time zone' : 'timestamp'
+    case 'decimal':
+      return `decimal(${type.precision},${type.scale})`
+    case 'list':
+      return `list of ${typeText(type.of)}`
+    default:
+      return type.kind
+  }
+}

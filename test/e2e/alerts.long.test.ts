@@ -1,0 +1,96 @@
+/** Alerts on Kafka: two consoles of which one watches, and dies. And what tools that watch groups see. */
+import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
+import { RunsView } from '@sluice/runs/runs-view'
+import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
+import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
+import { ForeignRecords } from '@sluice/topics/foreign-records'
+import { RecordIo } from '@sluice/topics/record-io'
+import { at, homePartition, syncTopics } from '@sluice/topics/topics'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { realServices, startDistributed, type Distributed } from './distributed.ts'
+import { manyPeople, peopleYaml, SYNC } from './people-project.ts'
+import { projectFolder, type ProjectFolder } from './project-folder.ts'
+
+const HOOK = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
+const ALERT = `---
+kind: alert
+name: team
+syncs: all
+when: [rows-failed: { share: 0.01 }]
+to: { webhook: { url: "\${HOOK_URL}/hook", secret: "\${secret:hook}" } }
+allowPrivateNetwork: true
+`
+const { signal } = new AbortController()
+
+describe.skipIf(realServices() === null)('on Kafka', () => {
+  let api: ScriptedApi
+  let hook: ScriptedApi
+  let services: Distributed
+  let project: ProjectFolder
+  beforeAll(async () => {
+    api = await startScriptedApi()
+    hook = await startScriptedApi()
+    services = await startDistributed()
+    const env = { API_URL: api.url, HOOK_URL: hook.url, ...services.env }
+    const files = { 'project.yaml': peopleYaml() + ALERT, 'people.csv': manyPeople(20) }
+    project = await projectFolder({ files, env })
+    const secrets = { SLUICE_SECRET_HOOK: HOOK, SLUICE_SECRET_HOOK_FOR: '127.0.0.1 alert' }
+    const console = { SLUICE_TOKEN: 'a-token-that-writes', ...secrets }
+    await Promise.all([services.add('console', console), services.add('console', console)])
+  })
+  afterAll(async () => {
+    await project[Symbol.asyncDispose]()
+    await services[Symbol.asyncDispose]()
+    await hook[Symbol.asyncDispose]()
+    await api[Symbol.asyncDispose]()
+  })
+  const told = (): string[] =>
+    hook.requests.map(({ body }) => {
+      const { data }: { data: { readonly state: string } } = JSON.parse(body)
+      return data.state
+    })
+
+  it('one console watches, and when it is killed the other one goes on', async () => {
+    api.on({ url: '/people/2' }, { status: 422 })
+    expect((await project.run(SYNC)).view.status).toBe('warning')
+    await hook.waitFor(1)
+    const wasTold = (line: { readonly msg: string }): boolean => line.msg === 'an alert was told'
+    const consoles = services.of('console')
+    await Promise.race(consoles.map(each => each.logged(wasTold)))
+    const watching = consoles.find(({ log }) => log.some(wasTold))
+    await watching?.kill()
+    api.reset()
+    expect((await project.run(SYNC)).view.status).toBe('success')
+    await hook.waitFor(2)
+    expect(told()).toEqual(['firing', 'recovered'])
+    expect(new Set(hook.requests.map(({ headers }) => headers['webhook-id'])).size).toBe(2)
+  })
+
+  it('renderer and delivery have told their groups that nothing is left', async () => {
+    const { env, prefix } = services
+    const clientId = 'test'
+    await using log = createKafkaLog({ brokers: (env['SLUICE_KAFKA_BROKERS'] ?? '').split(','), clientId })
+    await using codec = createRegistryCodec({ url: env['SLUICE_SCHEMA_REGISTRY_URL'] ?? '', clientId })
+    const foreign = new ForeignRecords(() => undefined)
+    const io = await RecordIo.open(codec, prefix, { signatures: null, foreign, signal })
+    await using runs = await RunsView.open({ log, io, prefix }, { signal })
+    await runs.caughtUp(homePartition(SYNC), { signal })
+    const incarnation = runs.of(SYNC)?.incarnation ?? ''
+    const topics = syncTopics(prefix, SYNC)
+    for (const [service, topic] of [
+      ['renderer', topics.changes],
+      ['delivery', topics.requests],
+    ] as const) {
+      const hints = await log.committed(`${prefix}.${service}.${SYNC}.${incarnation}`, topic, { signal })
+      const ends = await Promise.all(
+        hints.map(async (_, partition) => (await log.offsets(at(topic, partition), { signal })).end),
+      )
+      // A release marker may come after the last hint.
+      for (const [partition, hint] of hints.entries()) {
+        const end = ends[partition] ?? 0
+        if (end > 0) expect([service, partition, end - (hint ?? 0) <= 2]).toEqual([service, partition, true])
+      }
+      expect(hints.some(hint => (hint ?? 0) > 0)).toBe(true)
+    }
+  })
+})
