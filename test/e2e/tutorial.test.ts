@@ -30,8 +30,8 @@ const MASKS: readonly (readonly [what: RegExp, mask: string])[] = [
 ]
 
 /**
- * A command with its output; an edit of data/customers.csv: lines that go and lines that come; a file to write;
- * or a start of the receiver with a status that it answers.
+ * A command with its output; an edit of data/customers.csv: lines that go and lines that come; a file to
+ * write; or a start of the receiver with a status that it answers.
  */
 interface Step {
   readonly section: number
