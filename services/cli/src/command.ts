@@ -97,6 +97,8 @@ export interface Command {
   readonly exits?: { readonly [code in ExitCode]?: string }
   /** True for a command that needs no project. */
   readonly anywhere?: true
+  /** True for a command that reads the folder also where a server has the project. */
+  readonly readsFolder?: true
   /**
    * Runs the command and resolves with the exit code. Throws `SluiceError` for every error that a person
    * should read. `runCli` prints it, as JSON with `--json`, and chooses the exit code.

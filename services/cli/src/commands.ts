@@ -33,6 +33,26 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/up.ts'),
   },
   {
+    name: 'diff',
+    summary: 'show what apply would change',
+    load: () => import('./commands/resources/diff.ts'),
+  },
+  {
+    name: 'apply',
+    summary: 'store the resources of the folder, so that they count',
+    load: () => import('./commands/resources/apply.ts'),
+  },
+  {
+    name: 'history',
+    summary: 'list the versions of a stored resource',
+    load: () => import('./commands/resources/history.ts'),
+  },
+  {
+    name: 'rollback',
+    summary: 'make a stored resource what it was before',
+    load: () => import('./commands/resources/rollback.ts'),
+  },
+  {
     name: 'approve',
     summary: 'approve a run that the removal guard holds',
     load: () => import('./commands/ask/approve.ts'),

@@ -95,7 +95,8 @@ async function projectDir(
   if (statSync(start, { throwIfNoEntry: false })?.isDirectory() !== true)
     throw new SluiceError('usage', `\`--dir\` wants an existing folder, found ${start}.`)
   // A server has the project, wherever the command is called.
-  if (command.anywhere === true || (cli.env['SLUICE_URL'] ?? '') !== '') return start
+  const isElsewhere = (cli.env['SLUICE_URL'] ?? '') !== '' && command.readsFolder !== true
+  if (command.anywhere === true || isElsewhere) return start
   const found = await findProject(start, cli)
   if (found.below === null) return found.dir
   const below = join(found.dir, found.below)

@@ -8,7 +8,7 @@ import { teller } from '../output/notice.ts'
 export const command: Command = {
   description:
     'Serves the project: it runs the syncs of this folder when it is asked to, and answers on 127.0.0.1:4747. Commands in this folder go through it, and so do commands elsewhere with `SLUICE_URL=http://127.0.0.1:4747`.\n' +
-    'It loads the folder when it starts. To let later edits count, start it again. Ctrl-C or SIGTERM ends it: requests on their way are finished, and the next start goes on with what is left.\n' +
+    'It loads the folder when it starts. Later edits count after `sluice apply`. Ctrl-C or SIGTERM ends it: requests on their way are finished, and the next start goes on with what is left.\n' +
     'SLUICE_HOST and SLUICE_PORT choose another address. Beyond this machine it wants a SLUICE_TOKEN.',
   positionals: [],
   options: {},

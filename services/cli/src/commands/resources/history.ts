@@ -1,0 +1,26 @@
+/** `sluice history`. */
+import type { Command } from '../../command.ts'
+import { EXIT } from '../../exit-codes.ts'
+import { outputOptions } from '../../history-options.ts'
+import { openControl } from '../../open-control.ts'
+import { versionsText } from '../../output/changes-text.ts'
+import { RESOURCE, resourceOf } from './resource-name.ts'
+
+export const command: Command = {
+  description:
+    'Lists the versions of a stored resource, the newest first: when it was changed, by whom, and which fields. The last 50 versions are kept.',
+  positionals: [RESOURCE],
+  options: {},
+  examples: [
+    { command: 'sluice history sync/customers', does: 'who changed the sync, and what' },
+    { command: 'sluice history model/customers --json', does: 'with the fields of each version' },
+  ],
+  async run(context) {
+    const { args, json, stdout, signal } = context
+    const of = resourceOf(args)
+    await using control = await openControl(context)
+    const view = await control.keeping.resourceHistory(of, signal)
+    stdout.write(json ? `${JSON.stringify(view)}\n` : versionsText(view, outputOptions(context)))
+    return EXIT.success
+  },
+}
