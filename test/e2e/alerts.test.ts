@@ -123,6 +123,8 @@ describe('`sluice up`', () => {
     expect(stdout).toMatch(
       /people: silent since .*: No run ended as success for 500 ms: none was seen so far\./,
     )
+    const metrics = await (await fetch(`${served.url}/metrics`)).text()
+    expect(metrics).toContain('sluice_alert_conditions_firing{alert="team"} 1')
     const response = await fetch(`${served.url}/api/v1/alerts`)
     expect(alertsView.parse(await response.json()).alerts).toMatchObject([{ name: 'team', state: 'firing' }])
     await served.project.run(SYNC)

@@ -159,8 +159,9 @@ export async function openUp(options: ProjectOptions): Promise<Up> {
       'usage',
       '`sluice up` serves a folder by itself, and SLUICE_KAFKA_BROKERS is set: unset it, or start `npm run start -w services/console`.',
     )
-  const [{ openEmbedded }, { serveFolder }, { mask }] = await Promise.all([
+  const [{ openEmbedded }, { alertFigures }, { serveFolder }, { mask }] = await Promise.all([
     import('@sluice/embedded/compose'),
+    import('@sluice/alerts/keep/alert-figures'),
     import('./folder/serve-folder.ts'),
     import('./cli-logger.ts'),
   ])
@@ -169,7 +170,7 @@ export async function openUp(options: ProjectOptions): Promise<Up> {
   return await serveFolder({
     ...of,
     dataDir: dataDirOf(options.dir),
-    openPipeline: () => openEmbedded({ ...of, newRunId: newUlid, mask }),
+    openPipeline: metrics => openEmbedded({ ...of, newRunId: newUlid, mask, figures: alertFigures(metrics) }),
     place: folderPlaceOf(of, { isAtWork: true }),
   })
 }

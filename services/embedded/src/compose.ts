@@ -64,7 +64,7 @@ import { previewOf } from './preview-changes.ts'
 import { runServices, type EmbeddedServices } from './run-services.ts'
 import { copyState, dataDirOf, logFile, makeFolders, stateFile } from './state-folder.ts'
 import { targets } from './targets.ts'
-import { watchAlerts } from './watch-alerts.ts'
+import { watchAlerts, type AlertOptions } from './watch-alerts.ts'
 
 const PREFIX = 'sluice'
 /** A person waits for a command, so it gives up sooner than a service. */
@@ -74,7 +74,7 @@ const STARTUP_TIMEOUT = '10s'
  */
 const CONNECTIONS = 10_000
 
-export interface EmbeddedOptions {
+export interface EmbeddedOptions extends AlertOptions {
   /** The project folder, absolute. */
   readonly dir: string
   readonly env: Environment
@@ -118,7 +118,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
       { ...options, ...ends },
     )
     const openTelling = () => tellingOf(options, vault)
-    await runServices(services, ends, watching => watchAlerts({ ...deps, env, only, openTelling }, watching))
+    await runServices(services, ends, to => watchAlerts({ ...options, ...deps, only, openTelling }, to))
   }
   const opened = opening.move()
   return { ...deps, servicesElsewhere: false, start, [Symbol.asyncDispose]: () => opened.disposeAsync() }

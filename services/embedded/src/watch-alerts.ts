@@ -7,13 +7,18 @@ import { publicUrlOf } from '@sluice/alerts/keep/public-url'
 import type { Environment } from '@sluice/runtime/environment'
 import { readResources } from '@sluice/resources/stored-resources'
 
-export type WatchAlertsDeps = Pick<Pipeline, 'log' | 'io' | 'prefix' | 'runs' | 'logger'> & {
-  readonly env: Environment
-  /** The syncs that are run; null for all. The set may grow. */
-  readonly only: ReadonlySet<string> | null
+export interface AlertOptions {
+  /** Where alerts are counted; absent: nowhere. */
   readonly figures?: KeepAlertsDeps['figures']
-  readonly openTelling: () => TellingDeps & AsyncDisposable
 }
+
+export type WatchAlertsDeps = AlertOptions &
+  Pick<Pipeline, 'log' | 'io' | 'prefix' | 'runs' | 'logger'> & {
+    readonly env: Environment
+    /** The syncs that are run; null for all. The set may grow. */
+    readonly only: ReadonlySet<string> | null
+    readonly openTelling: () => TellingDeps & AsyncDisposable
+  }
 
 /**
  * Watches until drained. The process has the folder to itself. For a command that runs some syncs, it tells

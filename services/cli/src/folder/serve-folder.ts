@@ -14,7 +14,7 @@ import { namesOf } from '@sluice/project/project'
 import { envPort, parseEnvironment, type Environment } from '@sluice/runtime/environment'
 import { startHealthServer } from '@sluice/runtime/health-server'
 import type { Logger } from '@sluice/runtime/logger'
-import { createMetrics } from '@sluice/runtime/metrics'
+import { createMetrics, type Metrics } from '@sluice/runtime/metrics'
 import { z } from 'zod'
 
 const PORT = 4747
@@ -35,7 +35,8 @@ export interface ServeFolderOptions {
   /** Once it aborts, requests on their way are finished, and then `ended` resolves. */
   readonly signal: AbortSignal
   readonly tell: (notice: string) => void
-  readonly openPipeline: () => Promise<Pipeline>
+  /** Takes the lock. What is counted in the process goes into these metrics. */
+  readonly openPipeline: (metrics: Metrics) => Promise<Pipeline>
   readonly place: Pick<Place, 'assertSecrets' | 'openNextRun' | 'openTelling' | 'samples'>
 }
 
@@ -59,7 +60,8 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
   const access = accessOf(env, host)
   const project = await loadProject(dir, { env, signal })
   await using opening = new AsyncDisposableStack()
-  const pipeline = opening.use(await openPipeline())
+  const metrics = createMetrics()
+  const pipeline = opening.use(await openPipeline(metrics))
   for (const notice of await publishFolder(pipeline, project, signal)) tell(notice)
   const catalog = storedCatalog(pipeline)
   const served = servedPipeline(pipeline)
@@ -75,7 +77,7 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
   opening.use(await listenLazily({ dataDir, load, logger }))
   const api = opening.use(await createApi({ ...serving, access }))
   const ready = { running: () => ({ ok: !signal.aborted }) }
-  const health = { host, port, metrics: createMetrics(), metricsToken, ready }
+  const health = { host, port, metrics, metricsToken, ready }
   const server = opening.use(await startHealthServer({ ...health, elsewhere: () => api.listener }))
   const opened = opening.move()
   return {

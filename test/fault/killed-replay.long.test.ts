@@ -1,0 +1,4 @@
+import { killedReplayOnKafkaSuite, killedReplaySuite } from './killed-replay.ts'
+
+killedReplaySuite(5)
+killedReplayOnKafkaSuite()
