@@ -3,7 +3,7 @@
  * are read from text. Unknown names are errors, since a filter that is misspelt would show everything.
  */
 import { z } from 'zod'
-import { attemptOutcome } from './api.ts'
+import { attemptOutcome, runCause, runStatus } from './api.ts'
 
 const MOST_PER_PAGE = 1000
 const DEFAULT_LIMIT = 50
@@ -43,7 +43,22 @@ export const alertPath = z.strictObject({ name })
 
 export const noQuery = z.strictObject({})
 export const pageQuery = z.strictObject(paging)
-export const runsQuery = z.strictObject({ sync: name.optional(), ...paging })
+export const runsQuery = z.strictObject({
+  sync: name.optional(),
+  status: runStatus.optional(),
+  cause: runCause.optional(),
+  since: z.iso.datetime().optional().describe('Only runs that were asked for at this time or later.'),
+  until: z.iso.datetime().optional().describe('Only runs that were asked for before this time.'),
+  ...paging,
+})
+const MOST_BUCKETS = 1_000
+const BUCKETS = 120
+export const figuresQuery = z.strictObject({
+  buckets: wholeNumber(2, MOST_BUCKETS)
+    .optional()
+    .transform(buckets => buckets ?? BUCKETS)
+    .describe('Most buckets that the answer has.'),
+})
 /** A status such as `422`, or all of a class such as `4xx`. */
 const statusFilter = z
   .string()

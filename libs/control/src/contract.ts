@@ -75,6 +75,18 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
       const same = { ...ALL, ...filters, status: '4xx', until: Date.now() + 1, search: 'http 422' }
       expect(await control.attempts(same, signal)).toEqual(refused)
       expect((await control.attempts({ ...same, search: 'no such text' }, signal)).attempts).toEqual([])
+      const figures = await control.figures(view.id, 10, signal)
+      expect(figures).toMatchObject({ run: view.id, attempts: 2, outcomes: { delivered: 1, rejected: 1 } })
+      const since = Date.parse(view.startedAt ?? '') + 60_000
+      for (const none of [
+        { status: 'held' },
+        { cause: 'retry' },
+        { since },
+        { until: since - 600_000 },
+      ] as const)
+        expect((await control.runs({ sync: 'people', ...ALL, ...none }, signal)).runs).toEqual([])
+      const asked = { status: 'warning', cause: 'manual', since: since - 600_000, until: since } as const
+      expect((await control.runs({ sync: 'people', ...ALL, ...asked }, signal)).runs).toEqual([view])
       const [short] = (await control.attempts({ ...same, details: false }, signal)).attempts
       const none = { requestHeaders: {}, requestBody: null, responseHeaders: {}, responseBody: null }
       expect(short).toEqual({ ...refused.attempts[0], ...none })

@@ -52,6 +52,7 @@ function recording(): { readonly control: Control; readonly asked: readonly stri
     resources: answers('resources', { resources: [], next: null }),
     attempts: answers('attempts', { attempts: [], next: null }),
     request: answers('request', {}),
+    figures: answers('figures', {}),
     failed: answers('failed', { rows: [], next: null }),
     replayable: answers('replayable', {}),
     askForRun: answers('askForRun', followed),
@@ -87,6 +88,7 @@ const OPERATIONS: { readonly [name: string]: (control: Control) => Promise<unkno
   syncs: control => control.syncs({ limit: 1, after: undefined }, signal),
   resources: control => control.resources({ limit: 1, after: undefined }, signal),
   attempts: control => control.attempts({ run: 'R', limit: 1, after: undefined }, signal),
+  figures: control => control.figures('R', 10, signal),
   request: control => control.request('R.0.0', signal),
   replayable: control => control.replayable({ sync: 's', scope: ANY }, signal),
   failed: control =>

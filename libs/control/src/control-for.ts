@@ -6,6 +6,7 @@ import type {
   ReplayView,
   RequestView,
   ResourcesPage,
+  RunFigures,
   RunsPage,
   RunView,
   SecretRemovedView,
@@ -27,6 +28,7 @@ import type {
   ReplayQuery,
   ResourceKeeping,
   RunRequest,
+  RunsQuery,
   SecretNamed,
   SecretToSet,
   TestQuery,
@@ -69,7 +71,7 @@ export class ControlFor implements Control {
     return this.#shown(await this.#control.cancel(run, this.#followed(following)))
   }
 
-  async runs(query: Paging & { readonly sync: string | undefined }, signal: AbortSignal): Promise<RunsPage> {
+  async runs(query: RunsQuery, signal: AbortSignal): Promise<RunsPage> {
     assertMay(this.#roles, ROLE_OF.runs)
     const page = await this.#control.runs(query, signal)
     return { ...page, runs: page.runs.map(view => shownTo(this.#roles, view)) }
@@ -93,6 +95,11 @@ export class ControlFor implements Control {
   async request(id: string, signal: AbortSignal): Promise<RequestView> {
     assertMay(this.#roles, ROLE_OF.request)
     return await this.#control.request(id, signal)
+  }
+
+  async figures(run: string, most: number, signal: AbortSignal): Promise<RunFigures> {
+    assertMay(this.#roles, ROLE_OF.figures)
+    return await this.#control.figures(run, most, signal)
   }
 
   async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {

@@ -1,11 +1,19 @@
 /** What control needs of a pipeline, either the embedded one in a project's `.sluice` or one on Kafka. */
 import type { Ends } from '@sluice/flow/ends'
+import type { HistoryIndex } from '@sluice/history/port'
+import type { TopicsFollower } from '@sluice/history/follow-topics'
 import type { MessageLog } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
 import type { RecordIo } from '@sluice/topics/record-io'
 import type { RunsView } from '@sluice/runs/runs-view'
 import type { Definitions } from '@sluice/resources/stored-documents'
 import type { Vault } from '@sluice/vault/vault'
+
+/** An index, and what keeps it up to date. */
+export interface IndexedHistory {
+  readonly index: HistoryIndex
+  readonly follower: Pick<TopicsFollower, 'caughtUp'>
+}
 
 export interface Pipeline extends AsyncDisposable {
   readonly log: MessageLog
@@ -15,6 +23,8 @@ export interface Pipeline extends AsyncDisposable {
   readonly definitions: Definitions
   /** Null in a process that uses no secrets: it only reads, or asks others. */
   readonly vault: Vault | null
+  /** The index of history, where a process keeps one. Without it, history is read from the topics. */
+  readonly indexed?: IndexedHistory | null
   readonly newRunId: () => string
   readonly logger: Logger
   /** True if other processes run the services. Then `start` only waits. */

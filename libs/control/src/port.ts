@@ -11,6 +11,7 @@ import type {
   ReplayView,
   RequestView,
   ResourcesPage,
+  RunFigures,
   RunsPage,
   RunView,
   SecretRemovedView,
@@ -59,6 +60,15 @@ export interface AttemptsQuery extends Paging {
   readonly details?: boolean | undefined
 }
 
+export interface RunsQuery extends Paging {
+  readonly sync: string | undefined
+  readonly status?: RunView['status'] | undefined
+  readonly cause?: RunView['cause'] | undefined
+  /** When it was asked for, in ms since 1970: from the first, inclusive, to the second, exclusive. */
+  readonly since?: number | undefined
+  readonly until?: number | undefined
+}
+
 export interface FailedQuery extends Paging {
   readonly sync: string
   /** Only rows whose last try was in this run. */
@@ -78,7 +88,7 @@ export interface ReplayQuery {
  */
 export interface RunHistory {
   /** The newest first. */
-  runs(query: Paging & { readonly sync: string | undefined }, signal: AbortSignal): Promise<RunsPage>
+  runs(query: RunsQuery, signal: AbortSignal): Promise<RunsPage>
   run(id: string, signal: AbortSignal): Promise<RunView>
   /** The state of a run, and each state that comes after it. It is done once the run has ended. */
   follow(id: string, signal: AbortSignal): AsyncIterable<RunView>
@@ -89,6 +99,8 @@ export interface RunHistory {
   attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage>
   /** A request by its id, with all attempts at it. Throws `not-found` once nothing of it is held. */
   request(id: string, signal: AbortSignal): Promise<RequestView>
+  /** What the attempts of a run came to over time, in at most `most` buckets (2 or more). */
+  figures(run: string, most: number, signal: AbortSignal): Promise<RunFigures>
   /** By key. */
   failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage>
   /** What a replay would send. */

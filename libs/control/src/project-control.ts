@@ -7,6 +7,7 @@ import type {
   ReplayView,
   RequestView,
   ResourcesPage,
+  RunFigures,
   RunsPage,
   RunView,
   SecretRemovedView,
@@ -44,6 +45,7 @@ import type {
   ResourceKeeping,
   RunHistory,
   RunRequest,
+  RunsQuery,
   SecretNamed,
   SecretToSet,
   TestQuery,
@@ -142,7 +144,7 @@ export class ProjectControl implements Control {
     return await this.#ask(status === 'held' ? { ...asked, beyond: run } : asked, following)
   }
 
-  async runs(query: Paging & { readonly sync: string | undefined }, signal: AbortSignal): Promise<RunsPage> {
+  async runs(query: RunsQuery, signal: AbortSignal): Promise<RunsPage> {
     return await (await this.#opened(signal)).runs(query, signal)
   }
 
@@ -160,6 +162,10 @@ export class ProjectControl implements Control {
 
   async request(id: string, signal: AbortSignal): Promise<RequestView> {
     return await (await this.#opened(signal)).request(id, signal)
+  }
+
+  async figures(run: string, most: number, signal: AbortSignal): Promise<RunFigures> {
+    return await (await this.#opened(signal)).figures(run, most, signal)
   }
 
   async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {

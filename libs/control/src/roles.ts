@@ -52,6 +52,7 @@ export const ROLE_OF: { readonly [O in Operation]: Role } = {
   follow: 'view',
   syncs: 'view',
   resources: 'view',
+  figures: 'view',
   // What fires may quote the error of a row.
   alerts: 'read',
   // It uses secrets with the hosts that the project names.

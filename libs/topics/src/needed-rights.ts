@@ -6,7 +6,7 @@
 import { sharedTopics, syncTopics } from './topics.ts'
 
 /** Who opens connections to Kafka. `command` is `sluice` with SLUICE_KAFKA_BROKERS. */
-export const KAFKA_ROLES = ['detector', 'renderer', 'delivery', 'command', 'console'] as const
+const KAFKA_ROLES = ['detector', 'renderer', 'delivery', 'command', 'console'] as const
 export type KafkaRole = (typeof KAFKA_ROLES)[number]
 
 export type Operation =

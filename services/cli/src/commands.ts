@@ -155,7 +155,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'completion',
     summary: 'print a script with which a shell completes commands',
-    load: () => import('./commands/completion.ts'),
+    load: () => import('./commands/completion/completion.ts'),
   },
   {
     name: 'schema',

@@ -159,17 +159,34 @@ export async function openUp(options: ProjectOptions): Promise<Up> {
       'usage',
       '`sluice up` serves a folder by itself, and SLUICE_KAFKA_BROKERS is set: unset it, or start `npm run start -w services/console`.',
     )
-  const [{ openEmbedded }, { alertFigures }, { serveFolder }, { mask }] = await Promise.all([
+  const [
+    { openEmbedded },
+    { alertFigures },
+    { serveFolder },
+    { openHistory },
+    index,
+    { historySettings },
+    { mask },
+  ] = await Promise.all([
     import('@sluice/embedded/compose'),
     import('@sluice/alerts/keep/alert-figures'),
     import('./folder/serve-folder.ts'),
+    import('@sluice/history/open-history'),
+    import('@sluice/history/adapters/sqlite'),
+    import('@sluice/history/history-settings'),
     import('./cli-logger.ts'),
   ])
+  const { dir, env, logger } = options
+  const dataDir = dataDirOf(dir)
+  // Wrong variables are told before anything is opened.
+  const settings = historySettings(env)
+  const createIndex = index.createSqliteIndex
   // Whoever has a token may be somebody else than the user of this process, whose files are not theirs.
   const of = hasTokens(options.env) ? { ...options, sourceRoots: [options.dir] } : options
   return await serveFolder({
     ...of,
-    dataDir: dataDirOf(options.dir),
+    dataDir,
+    openIndex: pipeline => openHistory({ ...pipeline, dataDir, settings, createIndex, logger }),
     openPipeline: metrics => openEmbedded({ ...of, newRunId: newUlid, mask, figures: alertFigures(metrics) }),
     place: folderPlaceOf(of, { isAtWork: true }),
   })
@@ -335,12 +352,12 @@ export async function doctorChecks(options: ProjectOptions): Promise<readonly Ch
     return await serverChecks(server.url, control, signal)
   }
   if (!isDistributed(env)) {
-    const [{ folderChecks }, { socketPathOf }] = await Promise.all([
+    const [{ folderChecks }, { folderSocket }] = await Promise.all([
       import('./doctor/folder-checks.ts'),
-      import('@sluice/console/socket/socket-path'),
+      import('./folder/folder-socket.ts'),
     ])
     const dataDir = dataDirOf(dir)
-    return await folderChecks(dir, dataDir, socketPathOf(dataDir))
+    return await folderChecks(dir, dataDir, folderSocket(dataDir))
   }
   const [{ kafkaChecks }, { openInspection }, { syncsNeeding, topicsNeeded }] = await Promise.all([
     import('./doctor/kafka-checks.ts'),

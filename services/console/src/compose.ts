@@ -9,6 +9,9 @@ import type { Pipeline } from '@sluice/control/pipeline'
 import { ProjectControl } from '@sluice/control/project-control'
 import type { Samples } from '@sluice/control/resources/sample-preview'
 import { ulid } from '@sluice/domain/ulid'
+import { createSqliteIndex } from '@sluice/history/adapters/sqlite'
+import { openHistory, type OpenHistoryOptions } from '@sluice/history/open-history'
+import { makeFilesPrivate } from '@sluice/runtime/private-files'
 import { runErrors } from '@sluice/control/history/run-errors'
 import { endOf, type Ends } from '@sluice/flow/ends'
 import { createLocalHolds } from '@sluice/holds/adapters/local'
@@ -40,8 +43,10 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
   // A wrong key is told here. Without one the console can do all but change the vault.
   const hasKey = environmentKeys(env).known() !== null
   const vault = hasKey ? opening.use(await openVault(stage, env, { logger, onOpened: mask, signal })) : null
+  const indexed = opening.use(await openIndex(config, { ...stage, logger }))
   const pipeline: Pipeline = {
     ...stage,
+    indexed,
     logger,
     newRunId,
     vault,
@@ -55,13 +60,7 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
     (loaded ??= import('@sluice/embedded/samples/compose').then(({ samplesOf }) =>
       samplesOf(previewing, null),
     ))
-  const openTelling = (kept: Vault | null): TellingDeps & AsyncDisposable => {
-    const sender = createUndiciSender({ connections: 1, proxy: proxySettings(env) })
-    // Authors of alerts and the operator of this process may be two.
-    const secretFor = told(boundSecrets(env, 'refused', kept ?? undefined), mask)
-    const means = { sender, mailer: createMailSender(), secretFor, allowPrivateNetwork: false, now: Date.now }
-    return { ...means, [Symbol.asyncDispose]: () => sender[Symbol.asyncDispose]() }
-  }
+  const openTelling = (kept: Vault | null): TellingDeps & AsyncDisposable => tellingOf(env, kept, mask)
   const control = new ProjectControl(storedCatalog(stage), {
     hasHistory: true,
     open: () => Promise.resolve(pipeline),
@@ -99,4 +98,25 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
     run: (ends: Ends) => keepAlerts(watching, ends),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
+}
+
+/** The index of the history, in files that no other user of the machine may read. */
+function openIndex(
+  { dataDir, history: settings }: ConsoleConfig,
+  deps: Pick<OpenHistoryOptions, 'log' | 'io' | 'prefix' | 'runs' | 'logger'>,
+): ReturnType<typeof openHistory> {
+  makeFilesPrivate()
+  return openHistory({ ...deps, dataDir, settings, createIndex: createSqliteIndex })
+}
+
+function tellingOf(
+  env: ConsoleConfig['env'],
+  kept: Vault | null,
+  mask: StartContext['mask'],
+): TellingDeps & AsyncDisposable {
+  const sender = createUndiciSender({ connections: 1, proxy: proxySettings(env) })
+  // Authors of alerts and the operator of this process may be two.
+  const secretFor = told(boundSecrets(env, 'refused', kept ?? undefined), mask)
+  const means = { sender, mailer: createMailSender(), secretFor, allowPrivateNetwork: false, now: Date.now }
+  return { ...means, [Symbol.asyncDispose]: () => sender[Symbol.asyncDispose]() }
 }

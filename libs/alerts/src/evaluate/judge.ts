@@ -5,7 +5,7 @@ import { counted, lasting, percent, timeText } from '../notice/wording.ts'
 import { noTokenOf, type EndedRun, type SyncFacts } from './facts.ts'
 
 /** A certificate is renewed within this time. */
-export const CERTIFICATE_DAYS = 14
+const CERTIFICATE_DAYS = 14
 const DAY_MS = 86_400_000
 
 /** Runs are looked at in the order of their ends, and then the present. */

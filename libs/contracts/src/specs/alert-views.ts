@@ -9,7 +9,7 @@ const count = z.int().min(0)
 const condition = z.enum(ALERT_CONDITIONS)
 
 /** The figures of a run that a notice is about. */
-export const noticeRun = z.object({
+const noticeRun = z.object({
   id: z.string(),
   status: z.string(),
   startedAt: timestamp.nullable(),

@@ -11,6 +11,7 @@ import {
   replayView,
   resourcesPage,
   requestView,
+  runFiguresView,
   runsPage,
   runView,
   secretRemovedView,
@@ -24,6 +25,7 @@ import {
   type ReplayView,
   type RequestView,
   type ResourcesPage,
+  type RunFigures,
   type RunsPage,
   type RunView,
   type SecretRemovedView,
@@ -54,6 +56,7 @@ import type {
   ReplayQuery,
   ResourceKeeping,
   RunRequest,
+  RunsQuery,
   SecretNamed,
   SecretToSet,
   TestQuery,
@@ -116,8 +119,10 @@ class ServerControl implements Control {
     return await this.#ask(['runs', run, 'cancel'], {}, following)
   }
 
-  async runs(query: Paging & { readonly sync: string | undefined }, signal: AbortSignal): Promise<RunsPage> {
-    return await this.#client.get(['runs'], { ...query }, { signal, answer: runsPage })
+  async runs(query: RunsQuery, signal: AbortSignal): Promise<RunsPage> {
+    const { since, until, ...same } = query
+    const asked = { ...same, since: isoTime(since), until: isoTime(until) }
+    return await this.#client.get(['runs'], asked, { signal, answer: runsPage })
   }
 
   async run(id: string, signal: AbortSignal): Promise<RunView> {
@@ -163,6 +168,11 @@ class ServerControl implements Control {
 
   async request(id: string, signal: AbortSignal): Promise<RequestView> {
     return await this.#client.get(['attempts', id], {}, { signal, answer: requestView })
+  }
+
+  async figures(run: string, most: number, signal: AbortSignal): Promise<RunFigures> {
+    const of = { signal, answer: runFiguresView }
+    return await this.#client.get(['runs', run, 'figures'], { buckets: most }, of)
   }
 
   async failed({ sync, ...query }: FailedQuery, signal: AbortSignal): Promise<FailedPage> {

@@ -1,7 +1,7 @@
 /** What attempts are searched by, and whether one matches. */
 import type { AttemptOutcome } from '@sluice/contracts/api'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Attempt, Request, Unrenderable } from '@sluice/contracts/records'
+import type { Attempt } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 import { statusRange, type StatusRange } from '@sluice/domain/answers/status-filter'
 import type { AttemptsQuery } from '../port.ts'
@@ -59,30 +59,15 @@ export function matches(
 export function matchesRequest(
   { key, search, searchesBodies }: AttemptsFilter,
   of: {
-    readonly attempt: Pick<Attempt, 'error' | 'responseBody' | 'part' | 'partBody'>
-    readonly request: Request | Unrenderable | null
+    readonly attempt: Pick<Attempt, 'error' | 'responseBody'>
+    readonly requestBody: string | null
     readonly keys: readonly string[]
   },
 ): boolean {
-  const { attempt, request, keys } = of
+  const { attempt, requestBody, keys } = of
   if (key !== null && !keys.includes(key)) return false
   if (search === null || !searchesBodies) return true
-  return (
-    has(attempt.error, search) ||
-    has(attempt.responseBody, search) ||
-    has(requestBodyOf(attempt, request), search)
-  )
-}
-
-/** The body that it sent, as text. Null if it had none, or it is not held any more. */
-export function requestBodyOf(
-  attempt: Pick<Attempt, 'part' | 'partBody'>,
-  request: Request | Unrenderable | null,
-): string | null {
-  // An attempt of an earlier version has no such field.
-  if (Array.isArray(attempt.part)) return attempt.partBody
-  const body = request !== null && 'body' in request ? request.body : null
-  return body === null ? null : new TextDecoder('utf-8', { ignoreBOM: true }).decode(body)
+  return has(attempt.error, search) || has(attempt.responseBody, search) || has(requestBody, search)
 }
 
 function isIn({ from, to }: StatusRange, status: number | null): boolean {

@@ -1,15 +1,8 @@
 /** Attempts as people see them. */
 import type { AttemptView } from '@sluice/contracts/api'
 import type { Attempt, Request, Unrenderable } from '@sluice/contracts/records'
-import { requestBodyOf } from './attempt-filter.ts'
-
-/** The keys of the rows that it sent: of all rows of the request, or of those of a part. */
-export function keysOf(attempt: Attempt, request: Request | Unrenderable | null): string[] {
-  const keys = request?.rows.map(row => row.key) ?? []
-  // An attempt of an earlier version has no such field.
-  const part: readonly number[] | null | undefined = attempt.part
-  return part === null || part === undefined ? keys : part.flatMap(position => keys[position] ?? [])
-}
+import { bodyOf, requestBodyOf } from '@sluice/history/attempt-rows'
+import type { AttemptDetails, AttemptFacts } from '@sluice/history/port'
 
 export function requestIdOf(attempt: Pick<Attempt, 'runId' | 'seq'>, partition: number): string {
   return `${attempt.runId}.${partition}.${attempt.seq}`
@@ -22,38 +15,54 @@ export function parseRequestId(
   const match = /^(?<run>[\w-]{1,64})\.(?<partition>\d{1,5})\.(?<seq>\d{1,15})$/.exec(id)?.groups
   if (match === undefined) return null
   const { run = '', partition, seq } = match
-  return { run, partition: Number(partition), seq: Number(seq) }
+  return { run: run.toUpperCase(), partition: Number(partition), seq: Number(seq) }
+}
+
+/** Headers and bodies of an attempt; `request` is null if it is not held any more. */
+export function detailsOf(attempt: Attempt, request: Request | Unrenderable | null): AttemptDetails {
+  return {
+    requestHeaders: { ...attempt.requestHeaders },
+    requestBody: requestBodyOf(attempt, request === null ? null : bodyOf(request)),
+    responseHeaders: { ...attempt.responseHeaders },
+    responseBody: attempt.responseBody,
+  }
+}
+
+export const NO_DETAILS: AttemptDetails = {
+  requestHeaders: {},
+  requestBody: null,
+  responseHeaders: {},
+  responseBody: null,
 }
 
 export function attemptView(
-  attempt: Attempt,
+  attempt: Omit<AttemptFacts, 'run' | 'requestOffset' | 'offset' | 'keys' | 'details'>,
   of: {
-    readonly request: Request | Unrenderable | null
     readonly sync: string
     readonly partition: number
-    readonly keys: string[]
-    /** False to leave out headers and bodies. */
-    readonly details: boolean
+    readonly keys: readonly string[]
+    readonly details: AttemptDetails
   },
 ): AttemptView {
-  const { request, sync, partition, keys, details } = of
+  const { sync, partition, keys, details } = of
+  const { requestHeaders, requestBody, responseHeaders, responseBody } = details
   return {
     requestId: requestIdOf(attempt, partition),
     run: attempt.runId,
     sync,
     trigger: attempt.trigger,
     attempt: attempt.attempt,
-    keys,
+    keys: [...keys],
     method: attempt.method,
     url: attempt.url,
     status: attempt.status,
     outcome: attempt.outcome,
     startedAt: new Date(attempt.startedAt).toISOString(),
     durationMs: attempt.durationMs,
-    requestHeaders: details ? { ...attempt.requestHeaders } : {},
-    requestBody: details ? requestBodyOf(attempt, request) : null,
-    responseHeaders: details ? { ...attempt.responseHeaders } : {},
-    responseBody: details ? attempt.responseBody : null,
+    requestHeaders: { ...requestHeaders },
+    requestBody,
+    responseHeaders: { ...responseHeaders },
+    responseBody,
     error: attempt.error,
   }
 }

@@ -4,10 +4,11 @@ import type {
   FailedPage,
   ReplayView,
   RequestView,
+  RunFigures,
   RunsPage,
   RunView,
 } from '@sluice/contracts/api'
-import type { AttemptsQuery, FailedQuery, Paging, ReplayQuery, RunHistory } from '../port.ts'
+import type { AttemptsQuery, FailedQuery, ReplayQuery, RunHistory, RunsQuery } from '../port.ts'
 import { unknownRequest, unknownRun, unknownSync } from '../unknown-names.ts'
 
 export class EmptyHistory implements RunHistory {
@@ -18,7 +19,7 @@ export class EmptyHistory implements RunHistory {
     this.#syncs = syncs
   }
 
-  async runs({ sync }: Paging & { readonly sync: string | undefined }): Promise<RunsPage> {
+  async runs({ sync }: RunsQuery): Promise<RunsPage> {
     this.#assertSync(sync)
     return Promise.resolve({ runs: [], next: null })
   }
@@ -40,6 +41,10 @@ export class EmptyHistory implements RunHistory {
 
   request(id: string): Promise<RequestView> {
     return Promise.reject(unknownRequest(id))
+  }
+
+  figures(run: string): Promise<RunFigures> {
+    return Promise.reject(unknownRun(run))
   }
 
   async failed({ run, sync }: FailedQuery): Promise<FailedPage> {

@@ -4,11 +4,14 @@ import type {
   FailedPage,
   ReplayView,
   RequestView,
+  RunFigures,
   RunsPage,
   RunView,
 } from '@sluice/contracts/api'
 import type { RunEvent } from '@sluice/contracts/records'
 import { OPS } from '@sluice/contracts/state'
+import { latencyBin } from '@sluice/domain/latency-bins'
+import type { FigureRow, HistoryIndex, SyncLife } from '@sluice/history/port'
 import { isEnded } from '@sluice/domain/run-status'
 import type { Catalog } from '../catalog.ts'
 import { filterOf } from './attempt-filter.ts'
@@ -18,15 +21,22 @@ import { readAttempts, type AttemptSync } from './read-attempts.ts'
 import { EmptyHistory } from './empty-history.ts'
 import { readFailedRows } from './read-failed-rows.ts'
 import { readReplayable } from './read-replayable.ts'
-import { readRequest } from './read-request.ts'
+import { readIndexedRequest, readRequest } from './read-request.ts'
+import { runFigures } from './run-figures.ts'
 import { runView } from './run-views.ts'
+import { isIndexCursor, searchIndex } from './search-index.ts'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 import { sharedTopics, syncTopics } from '@sluice/topics/topics'
 import { findDefinition } from '../find-definition.ts'
 import { caughtUpWithRuns } from '../find-run.ts'
 import type { Pipeline } from '../pipeline.ts'
-import type { AttemptsQuery, FailedQuery, Paging, ReplayQuery, RunHistory } from '../port.ts'
+import type { AttemptsQuery, FailedQuery, ReplayQuery, RunHistory, RunsQuery } from '../port.ts'
 import { unknownRequest, unknownRun, unknownSync } from '../unknown-names.ts'
+
+/** How long a search waits for the index. Then it looks into the topics. */
+/** Attempts that are read together to be counted. */
+const COUNTED = 1_000
+const CAUGHT_UP_WITHIN_MS = 3_000
 
 export class LogHistory implements RunHistory {
   readonly #pipeline: Pipeline
@@ -43,12 +53,10 @@ export class LogHistory implements RunHistory {
     return new LogHistory(pipeline, known)
   }
 
-  async runs(query: Paging & { readonly sync: string | undefined }, signal: AbortSignal): Promise<RunsPage> {
+  async runs(query: RunsQuery, signal: AbortSignal): Promise<RunsPage> {
     const { sync, limit, after } = query
     if (sync !== undefined) await this.#runsOf(sync, signal)
-    const all = newestFirst(this.#pipeline.runs.all()).filter(
-      ({ event }) => sync === undefined || event.sync === sync,
-    )
+    const all = newestFirst(this.#pipeline.runs.all()).filter(({ event }) => isAskedFor(event, query))
     const last = after === undefined ? null : all.findIndex(({ event }) => event.runId === after)
     // Sluice forgets old runs, and a cursor that names such a run ends with it.
     if (last === -1) throw notACursor(after ?? '')
@@ -92,8 +100,8 @@ export class LogHistory implements RunHistory {
   async attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
     if (query.sync !== undefined) await this.#runsOf(query.sync, signal)
     const { limit, after = null, details = true, sync: only } = query
-    const run = query.run === undefined ? null : (this.#runNamed(query.run) ?? null)
-    const numbered = run === null ? null : { id: run.event.runId, number: run.event.run ?? 0 }
+    const run = query.run === undefined ? null : this.#numberedRun(query.run)
+    const numbered = run === null ? null : { id: run.id, number: run.number ?? 0 }
     // A test has an id of its own, in the place of a run.
     const id = query.run?.toUpperCase()
     const ofTest = id === undefined ? null : { id, number: 0 }
@@ -105,15 +113,17 @@ export class LogHistory implements RunHistory {
       if (found.attempts.length === 0 && after === null) throw unknownRun(query.run)
       return found
     }
-    const wanted = only ?? run?.event.sync
+    const wanted = only ?? run?.sync
     const syncs: AttemptSync[] = []
     for (const { sync, incarnation } of this.#pipeline.runs.all()) {
       if (wanted !== undefined && sync !== wanted) continue
       const partitions = await this.#partitions(sync, signal)
       if (partitions > 0) syncs.push({ sync, incarnation, partitions })
     }
-    if (run !== null && run.event.run === null) return { attempts: [], next: null }
-    return readAttempts(this.#pipeline, { ...page, syncs }, signal)
+    if (run !== null && run.number === null) return { attempts: [], next: null }
+    const index = await this.#indexFor(query, syncs, signal)
+    if (index === null) return readAttempts(this.#pipeline, { ...page, syncs }, signal)
+    return searchIndex(this.#pipeline, index, { ...page, lives: syncs }, signal)
   }
 
   /** A log from before there were tests lacks the topic. */
@@ -124,6 +134,8 @@ export class LogHistory implements RunHistory {
 
   async request(id: string, signal: AbortSignal): Promise<RequestView> {
     const of = parseRequestId(id)
+    const inIndex = of === null ? null : await this.#indexedRequest(of, signal)
+    if (inIndex !== null) return inIndex
     const run = of === null ? undefined : this.#runNamed(of.run)
     if (of === null || run === undefined) throw unknownRequest(id)
     const { sync, incarnation } = run.runs
@@ -135,6 +147,34 @@ export class LogHistory implements RunHistory {
     return view
   }
 
+  async figures(id: string, most: number, signal: AbortSignal): Promise<RunFigures> {
+    const found = this.#numberedRun(id)
+    if (found === null) throw unknownRun(id)
+    const { id: run, sync } = found
+    const { indexed = null } = this.#pipeline
+    const isWhole = await indexed?.follower.caughtUp([sync], { withinMs: CAUGHT_UP_WITHIN_MS, signal })
+    const rows =
+      indexed !== null && isWhole === true
+        ? indexed.index.figures(run)
+        : await this.#countAttempts(run, signal)
+    return runFigures({ run, sync, most }, rows)
+  }
+
+  /** The figures of a run from its attempts in the topics, each as a figure of its own. */
+  async #countAttempts(run: string, signal: AbortSignal): Promise<readonly FigureRow[]> {
+    const rows: FigureRow[] = []
+    let after: string | undefined
+    do {
+      const page: AttemptsPage = await this.attempts({ run, limit: COUNTED, after, details: false }, signal)
+      for (const { startedAt, outcome, durationMs } of page.attempts) {
+        const second = Math.floor(Date.parse(startedAt) / 1_000)
+        rows.push({ second, outcome, bin: latencyBin(durationMs), count: 1 })
+      }
+      after = page.next ?? undefined
+    } while (after !== undefined)
+    return rows
+  }
+
   async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
     const { sync, limit, after, key, status } = query
     const runs = await this.#runsOf(sync, signal)
@@ -144,6 +184,24 @@ export class LogHistory implements RunHistory {
     const { incarnation } = runs
     const filter = { run, key: key ?? null, status: status ?? null, limit, after: after ?? null }
     return readFailedRows(this.#pipeline, { sync, incarnation, partitions, ...filter }, signal)
+  }
+
+  /**
+   * The index, if it can answer: it holds all that the topics hold, and the bodies if they are searched. A
+   * search goes on where it began.
+   */
+  async #indexFor(
+    { after, searchesBodies }: AttemptsQuery,
+    lives: readonly SyncLife[],
+    signal: AbortSignal,
+  ): Promise<HistoryIndex | null> {
+    const { indexed = null } = this.#pipeline
+    if (indexed === null) return null
+    if (after !== undefined) return isIndexCursor(after) ? indexed.index : null
+    if (searchesBodies === true && !indexed.index.hasBodies) return null
+    const syncs = lives.map(({ sync }) => sync)
+    const isWhole = await indexed.follower.caughtUp(syncs, { withinMs: CAUGHT_UP_WITHIN_MS, signal })
+    return isWhole ? indexed.index : null
   }
 
   async replayable({ sync, scope }: ReplayQuery, signal: AbortSignal): Promise<ReplayView> {
@@ -177,6 +235,30 @@ export class LogHistory implements RunHistory {
     )
   }
 
+  /** Null if the index does not have it, or there is none. */
+  async #indexedRequest(
+    { run: runId, partition, seq }: NonNullable<ReturnType<typeof parseRequestId>>,
+    signal: AbortSignal,
+  ): Promise<RequestView | null> {
+    const { indexed = null, runs } = this.#pipeline
+    if (indexed === null) return null
+    const syncs = [...runs.all()].map(({ sync }) => sync)
+    await indexed.follower.caughtUp(syncs, { withinMs: CAUGHT_UP_WITHIN_MS, signal })
+    const attempts = indexed.index.ofRequest({ runId, partition, seq })
+    const current = attempts.filter(({ sync, incarnation }) => runs.of(sync)?.incarnation === incarnation)
+    return await readIndexedRequest(this.#pipeline, { attempts: current }, signal)
+  }
+
+  /** A run, which the index may remember for longer. Its number is null if it never began. */
+  #numberedRun(
+    id: string,
+  ): { readonly id: string; readonly sync: string; readonly number: number | null } | null {
+    const found = this.#runNamed(id)?.event
+    if (found !== undefined) return { id: found.runId, sync: found.sync, number: found.run }
+    const remembered = this.#pipeline.indexed?.index.run(id.toUpperCase()) ?? null
+    return remembered === null ? null : { id: id.toUpperCase(), ...remembered }
+  }
+
   #runNamed(id: string): { readonly event: RunEvent; readonly runs: SyncRuns } | undefined {
     return this.#events().find(({ event }) => event.runId === id.toUpperCase())
   }
@@ -206,6 +288,20 @@ function leftNotices({ status, sync }: RunEvent): readonly string[] {
       `its process has ended: the next \`sluice run ${sync}\` brings it to its end, and then starts a new run`,
     ]
   return status === 'queued' ? [`it waits for the next \`sluice run ${sync}\``] : []
+}
+
+function isAskedFor(
+  { sync, status, cause, queuedAt }: RunEvent,
+  query: Pick<RunsQuery, 'sync' | 'status' | 'cause' | 'since' | 'until'>,
+): boolean {
+  const { since = -Infinity, until = Infinity } = query
+  return (
+    (query.sync === undefined || sync === query.sync) &&
+    (query.status === undefined || status === query.status) &&
+    (query.cause === undefined || cause === query.cause) &&
+    queuedAt >= since &&
+    queuedAt < until
+  )
 }
 
 interface PlacedRun {

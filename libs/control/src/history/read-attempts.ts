@@ -4,15 +4,15 @@
  */
 import type { AttemptView } from '@sluice/contracts/api'
 import type { Attempt } from '@sluice/contracts/records'
+import { keysOf } from '@sluice/history/attempt-rows'
+import { readRequests, type HeldRequest, type TopicsDeps } from '@sluice/history/read-records'
 import { isIntent } from '@sluice/domain/answers/intent'
 import { decodeEach } from '@sluice/topics/owned-reader'
 import { at, homePartition, SHARED_PARTITIONS, syncTopics } from '@sluice/topics/topics'
 import type { LogRecord } from '@sluice/message-log/port'
 import { matches, matchesRequest, type AttemptsFilter } from './attempt-filter.ts'
-import { attemptView, keysOf } from './attempt-views.ts'
+import { attemptView, detailsOf, NO_DETAILS } from './attempt-views.ts'
 import { formatCursor, parseCursor } from './cursor.ts'
-import type { HistoryDeps } from './history-deps.ts'
-import { readRequests } from './read-requests.ts'
 import { readTestsBackwards, testView, type TestsOf } from './test-attempts.ts'
 
 /** Records are decoded, and their requests read, so many at a time. */
@@ -24,6 +24,7 @@ export interface AttemptSync {
   readonly partitions: number
 }
 
+/** An attempt, and where it stands. */
 interface Found {
   readonly view: AttemptView
   /** The sort key: ms since 1970. */
@@ -34,7 +35,7 @@ interface Found {
 
 /** `after` is the `next` of the page before. It says, as text, from where each partition is read on. */
 export async function readAttempts(
-  deps: HistoryDeps,
+  deps: TopicsDeps,
   query: {
     readonly syncs: readonly AttemptSync[]
     readonly filter: AttemptsFilter
@@ -57,17 +58,34 @@ export async function readAttempts(
       found.push(...inTopicOrder(await reader.read({ ...query, before, place }, signal)))
     }
   }
-  if (query.tests !== null)
-    for (const partition of testPartitions(query.tests)) {
-      const place = `tests/${partition}`
-      const of = { ...query, ...query.tests, partition, before: cursor.get(place), place }
-      found.push(...inTopicOrder(await readTests(deps, of, signal)))
-    }
+  found.push(...(await findTests(deps, { ...query, cursor }, signal)))
   found.sort(newestFirst)
   const page = found.slice(0, query.limit)
   for (const { place, offset } of page) cursor.set(place, Math.min(cursor.get(place) ?? offset, offset))
   const next = found.length > page.length ? formatCursor([...cursor]) : null
   return { attempts: page.map(({ view }) => view), next }
+}
+
+/** The newest tests below the cursor, of each partition one more than the limit. */
+export async function findTests(
+  deps: TopicsDeps,
+  query: {
+    readonly tests: TestsOf | null
+    readonly limit: number
+    readonly details: boolean
+    readonly cursor: ReadonlyMap<string, number>
+  },
+  signal: AbortSignal,
+): Promise<readonly Found[]> {
+  const { tests, cursor } = query
+  const found: Found[] = []
+  if (tests === null) return found
+  for (const partition of testPartitions(tests)) {
+    const place = `tests/${partition}`
+    const of = { ...query, ...tests, partition, before: cursor.get(place), place }
+    found.push(...inTopicOrder(await readTests(deps, of, signal)))
+  }
+  return found
 }
 
 /** The tests of a sync stand in one partition. */
@@ -79,7 +97,7 @@ function testPartitions({ sync }: TestsOf): readonly number[] {
 
 /** One more than the limit, as of a sync. */
 async function readTests(
-  deps: HistoryDeps,
+  deps: TopicsDeps,
   of: TestsOf & {
     readonly partition: number
     readonly limit: number
@@ -126,11 +144,11 @@ interface PartitionQuery {
 }
 
 class PartitionAttempts {
-  readonly #deps: HistoryDeps
+  readonly #deps: TopicsDeps
   readonly #sync: AttemptSync
   readonly #partition: number
 
-  constructor(deps: HistoryDeps, sync: AttemptSync, partition: number) {
+  constructor(deps: TopicsDeps, sync: AttemptSync, partition: number) {
     this.#deps = deps
     this.#sync = sync
     this.#partition = partition
@@ -173,13 +191,14 @@ class PartitionAttempts {
       if (matches(filter, attempt)) attempts.push({ attempt, offset })
     }
     const offsets = attempts.map(({ attempt }) => attempt.requestOffset)
-    const of = { sync, incarnation, partition, offsets }
+    const of = { sync, incarnation, partition, offsets, pick: ({ value }: HeldRequest) => value }
     const requests = await readRequests(this.#deps, of, signal)
     const chunk = attempts.flatMap(({ attempt, offset }) => {
-      const request = requests.get(attempt.requestOffset)?.value ?? null
-      const keys = keysOf(attempt, request)
-      if (!matchesRequest(filter, { attempt, request, keys })) return []
-      const view = attemptView(attempt, { request, sync, partition, keys, details })
+      const request = requests.get(attempt.requestOffset) ?? null
+      const keys = keysOf(attempt, request?.rows ?? [])
+      const all = detailsOf(attempt, request)
+      if (!matchesRequest(filter, { attempt, requestBody: all.requestBody, keys })) return []
+      const view = attemptView(attempt, { sync, partition, keys, details: details ? all : NO_DETAILS })
       return [{ view, sortedAs: attempt.startedAt, place, offset }]
     })
     return { chunk, isOver }
@@ -197,7 +216,7 @@ async function* inChunks<T>(all: AsyncIterable<T>, size: number): AsyncGenerator
   if (chunk.length > 0) yield chunk
 }
 
-function areCursorEntries(value: unknown): value is [string, number][] {
+export function areCursorEntries(value: unknown): value is [string, number][] {
   return Array.isArray(value) && value.every(isCursorEntry)
 }
 

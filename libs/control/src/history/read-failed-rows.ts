@@ -1,11 +1,11 @@
 /** The rows of a sync that were not delivered and will be tried again, read from its topic `retry`. */
 import type { FailedRow } from '@sluice/contracts/api'
 import type { RetryEntry } from '@sluice/contracts/records'
+import type { TopicsDeps } from '@sluice/history/read-records'
 import { readOwned } from '@sluice/topics/owned-reader'
 import { at, isMarkerKey, keyText, syncTopics } from '@sluice/topics/topics'
 import { formatCursor, parseCursor } from './cursor.ts'
 import { errorGroups, type ErrorGroup } from '@sluice/domain/answers/error-groups'
-import type { HistoryDeps } from './history-deps.ts'
 
 export interface FailedRowsQuery {
   readonly sync: string
@@ -26,7 +26,7 @@ export interface FailedRowsQuery {
  * now.
  */
 export async function readFailedRows(
-  deps: HistoryDeps,
+  deps: TopicsDeps,
   query: FailedRowsQuery,
   signal: AbortSignal,
 ): Promise<{ readonly rows: FailedRow[]; readonly next: string | null; readonly groups: ErrorGroup[] }> {
@@ -56,7 +56,7 @@ function isKey(value: unknown): value is string {
 }
 
 async function readPartition(
-  deps: HistoryDeps,
+  deps: TopicsDeps,
   query: FailedRowsQuery,
   into: {
     readonly partition: number

@@ -6,14 +6,14 @@ import { countsOf } from '@sluice/domain/counts'
 import { isEnded } from '@sluice/domain/run-status'
 import { RecordedRequests, type RecordedRequest, type RecordedSync } from '@sluice/replay/recorded-requests'
 import { at, syncTopics } from '@sluice/topics/topics'
-import type { HistoryDeps } from './history-deps.ts'
+import type { TopicsDeps } from '@sluice/history/read-records'
 
 /** Requests that are shown. */
 const MOST_SHOWN = 10
 
 /** `runs` are the runs of the sync that are known. */
 export async function readReplayable(
-  deps: HistoryDeps,
+  deps: TopicsDeps,
   asked: { readonly of: RecordedSync; readonly scope: ReplayScope; readonly runs: readonly RunEvent[] },
   signal: AbortSignal,
 ): Promise<ReplayView> {
@@ -57,7 +57,7 @@ function shown({ runId, partition, request }: RecordedRequest): ReplayView['firs
  * Runs that sent something, that fit as far as their events tell, and of which nothing is recorded any more.
  */
 async function trimmedRuns(
-  { log, prefix }: HistoryDeps,
+  { log, prefix }: TopicsDeps,
   {
     of,
     scope,

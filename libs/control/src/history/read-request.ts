@@ -1,12 +1,19 @@
-/** One request with all attempts at it, read backwards from its partition of `attempts`. */
+/** One request with all attempts at it. */
 import type { RequestView } from '@sluice/contracts/api'
 import type { Attempt } from '@sluice/contracts/records'
 import { isIntent } from '@sluice/domain/answers/intent'
-import { decodeEach } from '@sluice/topics/owned-reader'
+import { bodyOf, keysOf } from '@sluice/history/attempt-rows'
+import type { IndexedAttempt } from '@sluice/history/port'
+import {
+  readRecords,
+  readRequests,
+  type HeldRequest,
+  type SyncPartition,
+  type TopicsDeps,
+} from '@sluice/history/read-records'
+import { decodeEach, type Placed } from '@sluice/topics/owned-reader'
 import { at, syncTopics } from '@sluice/topics/topics'
-import { attemptView, keysOf, requestIdOf } from './attempt-views.ts'
-import type { HistoryDeps } from './history-deps.ts'
-import { readRequests, type HeldRequest, type SyncPartition } from './read-requests.ts'
+import { attemptView, detailsOf, NO_DETAILS, requestIdOf } from './attempt-views.ts'
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
@@ -17,9 +24,9 @@ export interface RequestPlace extends SyncPartition {
   readonly seq: number
 }
 
-/** Null if the topic holds no attempt at it. */
+/** Reads backwards in its partition of `attempts`. Null if the topic holds no attempt at it. */
 export async function readRequest(
-  deps: HistoryDeps,
+  deps: TopicsDeps,
   place: RequestPlace,
   signal: AbortSignal,
 ): Promise<RequestView | null> {
@@ -35,50 +42,93 @@ export async function readRequest(
     if (attempt.run < run) break
     if (attempt.runId === runId && attempt.seq === seq) attempts.unshift(attempt)
   }
-  return await requestViewOf(deps, { ...place, attempts }, signal)
+  const request = await heldRequest(deps, { ...place, attempts }, signal)
+  return requestViewOf(
+    place,
+    request,
+    attempts.map(attempt => ({ facts: attempt, attempt, indexed: null })),
+  )
 }
 
-/** The view of a request with these attempts, in their order. Null if there are none. */
-async function requestViewOf(
-  deps: HistoryDeps,
-  of: SyncPartition & { readonly attempts: readonly Attempt[] },
+/** The same from the index, which has the attempts; the topics have what it does not keep. */
+export async function readIndexedRequest(
+  deps: TopicsDeps,
+  of: { readonly attempts: readonly IndexedAttempt[] },
   signal: AbortSignal,
 ): Promise<RequestView | null> {
-  const { sync, partition, attempts } = of
+  const { attempts } = of
   const [first] = attempts
   if (first === undefined) return null
-  const held = (await readRequests(deps, { ...of, offsets: [first.requestOffset] }, signal)).get(
-    first.requestOffset,
+  const request = await heldRequest(deps, { ...first, attempts }, signal)
+  const pick = ({ record }: Placed): Attempt | undefined =>
+    record?.name === 'sluice.Attempt' && record.value.incarnation === first.incarnation
+      ? record.value
+      : undefined
+  const offsets = attempts.map(({ offset }) => offset)
+  const held = await readRecords(deps, { ...first, topic: 'attempts', offsets, pick }, signal)
+  return requestViewOf(
+    first,
+    request,
+    attempts.map(indexed => ({ facts: indexed, attempt: held.get(indexed.offset) ?? null, indexed })),
   )
+}
+
+async function heldRequest(
+  deps: TopicsDeps,
+  of: SyncPartition & { readonly attempts: readonly { readonly requestOffset: number }[] },
+  signal: AbortSignal,
+): Promise<HeldRequest | null> {
+  const [first] = of.attempts
+  if (first === undefined) return null
+  const { requestOffset } = first
+  const wanted = { ...of, offsets: [requestOffset], pick: (held: HeldRequest) => held }
+  return (await readRequests(deps, wanted, signal)).get(requestOffset) ?? null
+}
+
+/** An attempt as its topic holds it, as the index holds it, or both. */
+interface EitherAttempt {
+  readonly facts: Attempt | IndexedAttempt
+  readonly attempt: Attempt | null
+  readonly indexed: IndexedAttempt | null
+}
+
+function requestViewOf(
+  { sync, partition }: SyncPartition,
+  held: HeldRequest | null,
+  attempts: readonly EitherAttempt[],
+): RequestView | null {
   const request = held?.value ?? null
   let freeFrom = held?.timestamp ?? null
-  const views = attempts.map(attempt => {
-    const keys = keysOf(attempt, request)
-    const queuedMs = freeFrom === null ? null : Math.max(0, attempt.startedAt - freeFrom)
-    freeFrom = attempt.startedAt + attempt.durationMs
+  const views = attempts.map(({ facts, attempt, indexed }) => {
+    const keys = indexed?.keys ?? keysOf(attempt ?? {}, request?.rows ?? [])
+    const details = indexed?.details ?? (attempt === null ? NO_DETAILS : detailsOf(attempt, request))
+    const queuedMs = freeFrom === null ? null : Math.max(0, facts.startedAt - freeFrom)
+    freeFrom = facts.startedAt + facts.durationMs
     return {
-      ...attemptView(attempt, { request, sync, partition, keys, details: true }),
-      timing: { queuedMs, limitMs: null, firstByteMs: null, durationMs: attempt.durationMs },
-      rows: attempt.rows.map(({ seq, outcome, error }) => {
+      ...attemptView(facts, { sync, partition, keys, details }),
+      timing: { queuedMs, limitMs: null, firstByteMs: null, durationMs: facts.durationMs },
+      rows: (attempt?.rows ?? []).map(({ seq, outcome, error }) => {
         return { key: request?.rows.find(row => row.seq === seq)?.key ?? null, outcome, error }
       }),
     }
   })
-  const { runId, trigger } = first
+  const first = attempts[0]?.facts
+  if (first === undefined) return null
   return {
-    ...{ requestId: requestIdOf(first, partition), run: runId, sync, trigger },
-    request: held === undefined ? null : shownRequest(held),
+    ...{ requestId: requestIdOf(first, partition), run: first.runId, sync, trigger: first.trigger },
+    request: held === null ? null : shownRequest(held),
     attempts: views,
   }
 }
 
 function shownRequest({ value, timestamp }: HeldRequest): RequestView['request'] {
   const isRendered = 'body' in value
+  const body = bodyOf(value)
   return {
     method: isRendered ? value.method : '',
     path: isRendered ? value.path : '',
     headers: isRendered ? { ...value.headers } : {},
-    body: isRendered && value.body !== null ? decoder.decode(value.body) : null,
+    body: body === null ? null : decoder.decode(body),
     rows: value.rows.map(({ key, op }) => ({ key, op })),
     renderedAt: new Date(timestamp).toISOString(),
     error: isRendered ? null : value.error,

@@ -2,7 +2,7 @@
 import { errorGroups, type ErrorGroup } from '@sluice/domain/answers/error-groups'
 import type { RunsView } from '@sluice/runs/runs-view'
 import { syncTopics } from '@sluice/topics/topics'
-import type { HistoryDeps } from './history-deps.ts'
+import type { TopicsDeps } from '@sluice/history/read-records'
 import { readFailedRows } from './read-failed-rows.ts'
 
 /** Most rows that are looked at. */
@@ -13,7 +13,7 @@ const MOST_ROWS = 10_000
  * for a run that is forgotten.
  */
 export async function runErrors(
-  deps: HistoryDeps & { readonly runs: RunsView },
+  deps: TopicsDeps & { readonly runs: RunsView },
   { sync, run }: { readonly sync: string; readonly run: string },
   signal: AbortSignal,
 ): Promise<readonly ErrorGroup[]> {

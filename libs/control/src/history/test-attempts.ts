@@ -1,10 +1,10 @@
 /** Requests that people tried out, as attempts with the mark `test`. */
 import type { AttemptView } from '@sluice/contracts/api'
 import type { TestAttempt } from '@sluice/contracts/test-records'
+import type { TopicsDeps } from '@sluice/history/read-records'
 import { decodeEach } from '@sluice/topics/owned-reader'
 import { at, sharedTopics } from '@sluice/topics/topics'
 import { matches, matchesRequest, type AttemptsFilter } from './attempt-filter.ts'
-import type { HistoryDeps } from './history-deps.ts'
 
 export interface TestsOf {
   /** Only tests of this sync. */
@@ -35,7 +35,7 @@ export function testView(
 
 /** The tests of one partition that have ended, the newest first, and where each stands. */
 export async function* readTestsBackwards(
-  { log, io, prefix }: HistoryDeps,
+  { log, io, prefix }: TopicsDeps,
   of: TestsOf & { readonly partition: number; readonly before: number | undefined },
   signal: AbortSignal,
 ): AsyncGenerator<{ readonly attempt: TestAttempt; readonly offset: number }> {
@@ -55,7 +55,7 @@ export async function* readTestsBackwards(
 
 function isMeant({ sync, filter }: TestsOf, attempt: TestAttempt): boolean {
   if (sync !== null && attempt.sync !== sync) return false
-  const { id: runId, keys, requestBody: partBody } = attempt
-  const asAttempt = { ...attempt, runId, part: [], partBody }
-  return matches(filter, asAttempt) && matchesRequest(filter, { attempt: asAttempt, request: null, keys })
+  const { keys, requestBody } = attempt
+  const asAttempt = { ...attempt, runId: attempt.id }
+  return matches(filter, asAttempt) && matchesRequest(filter, { attempt, requestBody, keys })
 }

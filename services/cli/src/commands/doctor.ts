@@ -9,7 +9,7 @@ import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { outputOptions } from '../history-options.ts'
 import { openControl } from '../open-control.ts'
 import { teller } from '../output/notice.ts'
-import { doctorText } from '../output/doctor-text.ts'
+import { doctorText } from '../doctor/doctor-text.ts'
 import { sluiceVersion } from './version.ts'
 
 const PAGE = 1_000

@@ -12,6 +12,7 @@ import type {
   ReplayView,
   RequestView,
   ResourcesPage,
+  RunFigures,
   RunsPage,
   RunView,
   SecretRemovedView,
@@ -64,10 +65,7 @@ export class FolderControl implements port.Control {
     return await this.#ask(control => control.cancel(run, following), 'past')
   }
 
-  async runs(
-    query: port.Paging & { readonly sync: string | undefined },
-    signal: AbortSignal,
-  ): Promise<RunsPage> {
+  async runs(query: port.RunsQuery, signal: AbortSignal): Promise<RunsPage> {
     return await this.#look(control => control.runs(query, signal))
   }
 
@@ -85,6 +83,10 @@ export class FolderControl implements port.Control {
 
   async request(id: string, signal: AbortSignal): Promise<RequestView> {
     return await this.#look(control => control.request(id, signal))
+  }
+
+  async figures(run: string, most: number, signal: AbortSignal): Promise<RunFigures> {
+    return await this.#look(control => control.figures(run, most, signal))
   }
 
   async failed(query: port.FailedQuery, signal: AbortSignal): Promise<FailedPage> {

@@ -5,7 +5,7 @@ import { AskedRuns } from '@sluice/console/asked-runs'
 import { listenLazily } from '@sluice/console/socket/listen-lazily'
 import { duration } from '@sluice/contracts/resources'
 import { storedCatalog } from '@sluice/control/catalog'
-import type { Pipeline } from '@sluice/control/pipeline'
+import type { IndexedHistory, Pipeline } from '@sluice/control/pipeline'
 import { publishFolder } from '@sluice/control/resources/publish-folder'
 import { ProjectControl, type Place } from '@sluice/control/project-control'
 import { endOf } from '@sluice/flow/ends'
@@ -37,6 +37,8 @@ export interface ServeFolderOptions {
   readonly tell: (notice: string) => void
   /** Takes the lock. What is counted in the process goes into these metrics. */
   readonly openPipeline: (metrics: Metrics) => Promise<Pipeline>
+  /** Opens the index of the history, which follows the topics from then on. */
+  readonly openIndex: (pipeline: Pipeline) => Promise<(IndexedHistory & AsyncDisposable) | null>
   readonly place: Pick<Place, 'assertSecrets' | 'openNextRun' | 'openTelling' | 'samples'>
 }
 
@@ -54,7 +56,7 @@ export interface Up extends AsyncDisposable {
  * `conflict` if another process has the folder open.
  */
 export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
-  const { dir, dataDir, env, logger, signal, tell, openPipeline, place } = options
+  const { dir, dataDir, env, logger, signal, tell, openPipeline, openIndex, place } = options
   const read = parseEnvironment(variables, env, { secrets: ['SLUICE_METRICS_TOKEN'] })
   const { SLUICE_HOST: host, SLUICE_PORT: port, SLUICE_METRICS_TOKEN: metricsToken } = read
   const access = accessOf(env, host)
@@ -64,7 +66,8 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
   const pipeline = opening.use(await openPipeline(metrics))
   for (const notice of await publishFolder(pipeline, project, signal)) tell(notice)
   const catalog = storedCatalog(pipeline)
-  const served = servedPipeline(pipeline)
+  const indexed = opening.use(await openIndex(pipeline))
+  const served = { ...servedPipeline(pipeline), indexed }
   const control = new ProjectControl(catalog, {
     ...place,
     hasHistory: true,

@@ -11,9 +11,15 @@ const OPS = ['added', 'changed', 'removed'] as const
 /** The runs of a page, the newest first. If there are none, it says what to do. */
 export function runsText(
   page: RunsPage,
-  options: OutputOptions & { readonly sync: string | undefined; readonly now: number },
+  options: OutputOptions & {
+    readonly sync: string | undefined
+    readonly filtered?: boolean
+    readonly now: number
+  },
 ): string {
   const paint = painter(options.color)
+  if (page.runs.length === 0 && options.filtered === true)
+    return 'No run matches. Leave out an option to see more.\n'
   if (page.runs.length === 0) {
     const which = options.sync === undefined ? 'No sync has run yet' : `\`${options.sync}\` has not run yet`
     return `${which}. \`${asTyped(`sluice run ${options.sync ?? 'SYNC'}`, options.called)}\` starts a run.\n`

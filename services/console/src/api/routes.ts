@@ -6,6 +6,7 @@ import {
   previewView,
   requestView,
   resourcesPage,
+  runFiguresView,
   runsPage,
   runView,
   syncsPage,
@@ -23,6 +24,7 @@ import {
   resyncBody,
   runBody,
   runPath,
+  figuresQuery,
   runsQuery,
   syncPath,
   testBody,
@@ -80,9 +82,18 @@ const READ_ROUTES: readonly Route[] = [
     ...{ ...reads, path: '/runs', id: 'listRuns', summary: 'The runs, the newest first' },
     ...{ params: noPath, query: runsQuery, answer: runsPage },
     respond: async ({ query }, { control, signal }) => {
-      const { sync, limit, after } = query
-      return document(await control.runs({ sync, limit, after }, signal))
+      const { since, until, ...same } = query
+      const times = { since: timeOf(since), until: timeOf(until) }
+      const all = { ...same, ...times, sync: query.sync, after: query.after }
+      return document(await control.runs(all, signal))
     },
+  }),
+  route({
+    ...{ ...reads, path: '/runs/:id/figures', id: 'getRunFigures', timeoutMs: 5 * MINUTE_MS },
+    summary: 'What the attempts of a run came to, over time',
+    ...{ params: runPath, query: figuresQuery, answer: runFiguresView },
+    respond: async ({ params, query }, { control, signal }) =>
+      document(await control.figures(params.id, query.buckets, signal)),
   }),
   route({
     ...{ ...reads, path: '/runs/:id', id: 'getRun', summary: 'One run' },

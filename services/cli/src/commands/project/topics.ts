@@ -8,7 +8,7 @@ import { EXIT } from '../../exit-codes.ts'
 import { outputOptions } from '../../history-options.ts'
 import { openControl } from '../../open-control.ts'
 import { syncsNeeding, topicsNeeded, type NeedingSync } from '../../needed-topics.ts'
-import { topicCommands, topicsText } from '../../output/topics-text.ts'
+import { topicCommands, topicsText } from './topics-text.ts'
 
 const variables = z.object({
   SLUICE_PREFIX: DISTRIBUTED_VARIABLES.SLUICE_PREFIX,

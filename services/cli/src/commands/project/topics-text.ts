@@ -1,9 +1,9 @@
 /** What `sluice topics --print` prints: tables for people, and commands of Kafka's own tools. */
 import type { TopicsView } from '@sluice/contracts/operator-views'
-import { inShell } from './called.ts'
-import { painter } from './paint.ts'
-import { table } from './table.ts'
-import type { OutputOptions } from './wording.ts'
+import { inShell } from '../../output/called.ts'
+import { painter } from '../../output/paint.ts'
+import { table } from '../../output/table.ts'
+import type { OutputOptions } from '../../output/wording.ts'
 
 type Right = TopicsView['rights'][number]
 

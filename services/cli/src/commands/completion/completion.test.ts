@@ -6,10 +6,10 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { COMPLETION_SCRIPTS, SHELLS } from './output/completion-scripts.ts'
+import { COMPLETION_SCRIPTS, SHELLS } from './completion-scripts.ts'
 
 const run = promisify(execFile)
-const SLUICE = fileURLToPath(new URL('../../../node_modules/.bin/sluice', import.meta.url))
+const SLUICE = fileURLToPath(new URL('../../../../../node_modules/.bin/sluice', import.meta.url))
 const PROJECT = `
 { kind: source, name: files, type: duckdb, path: . }
 ---

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { COMMANDS } from './commands.ts'
+import { COMMANDS } from '../../commands.ts'
 import { completeWords, type Named } from './complete-words.ts'
 
 const NAMES: { readonly [N in Named]: readonly string[] } = {

@@ -1,8 +1,8 @@
 /** What `sluice doctor` prints for people. */
 import type { DoctorView } from '@sluice/contracts/operator-views'
-import { withTyped } from './called.ts'
-import { displayWidth, pad, painter, safe, wrap } from './paint.ts'
-import { counted, type OutputOptions } from './wording.ts'
+import { withTyped } from '../output/called.ts'
+import { displayWidth, pad, painter, safe, wrap } from '../output/paint.ts'
+import { counted, type OutputOptions } from '../output/wording.ts'
 
 const MARKS = { ok: '✓', warning: '!', problem: '✗', unreachable: '✗' } as const
 const COLORS = { ok: 'green', warning: 'yellow', problem: 'red', unreachable: 'red' } as const

@@ -2,12 +2,12 @@
 import { resolve } from 'node:path'
 import { SluiceError } from '@sluice/contracts/errors'
 import { findProject } from '@sluice/project/files/project-root'
-import { completeWords, type Named } from '../complete-words.ts'
-import type { Command, CommandContext } from '../command.ts'
-import { EXIT } from '../exit-codes.ts'
-import { openControl } from '../open-control.ts'
-import { COMPLETION_SCRIPTS, isShell, SHELLS } from '../output/completion-scripts.ts'
-import { dirGiven } from '../parse-command-line.ts'
+import { completeWords, type Named } from './complete-words.ts'
+import type { Command, CommandContext } from '../../command.ts'
+import { EXIT } from '../../exit-codes.ts'
+import { openControl } from '../../open-control.ts'
+import { COMPLETION_SCRIPTS, isShell, SHELLS } from './completion-scripts.ts'
+import { dirGiven } from '../../parse-command-line.ts'
 
 /** The word with which the scripts ask. */
 const CANDIDATES = 'candidates'

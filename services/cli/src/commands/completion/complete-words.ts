@@ -1,6 +1,6 @@
 /** What may follow on a command line, for the completion of shells. Pure: names come from the caller. */
-import type { Command, CommandEntry, OptionSpec } from './command.ts'
-import { GLOBAL_OPTIONS } from './parse-command-line.ts'
+import type { Command, CommandEntry, OptionSpec } from '../../command.ts'
+import { GLOBAL_OPTIONS } from '../../parse-command-line.ts'
 
 /** What a name on a command line names. */
 export type Named = 'SYNC' | 'DESTINATION'

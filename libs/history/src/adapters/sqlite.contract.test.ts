@@ -1,0 +1,6 @@
+import { historyIndexContract } from '../contract.ts'
+import { createSqliteIndex } from './sqlite.ts'
+
+historyIndexContract('SQLite', {
+  open: options => createSqliteIndex({ keepsBodies: false, mostBytes: 1e9, ...options }),
+})

@@ -1,0 +1,147 @@
+/** The index of history in a SQLite file. */
+import type {
+  AttemptsBatch,
+  FigureRow,
+  FollowedTopic,
+  Found,
+  HistoryIndex,
+  IndexedAttempt,
+  IndexFigures,
+  IndexSearch,
+  MentionsBatch,
+  Place,
+  SyncLife,
+} from '../port.ts'
+import { IndexFile, numberOf, textOf } from './sqlite/index-file.ts'
+import { AttemptSearch, attemptsOfRequest } from './sqlite/search-attempts.ts'
+import { BatchStore, keyHash } from './sqlite/store-batch.ts'
+import { bytesUsed, sweepPiece } from './sqlite/sweep.ts'
+
+export interface SqliteIndexOptions {
+  readonly file: string
+  /** The file does not grow far beyond this: the oldest attempts go. */
+  readonly mostBytes: number
+  readonly keepsBodies: boolean
+  /** Told why the index begins anew: its file was damaged, or another version wrote it. */
+  readonly onRenew?: (why: string) => void
+  /** How long a search may look at attempts that do not match; default 2 s. */
+  readonly longestSearchMs?: number
+}
+
+/** Opens the index, or makes an empty one. Throws `conflict` if another process has the file, and `disk`. */
+export function createSqliteIndex(options: SqliteIndexOptions): HistoryIndex {
+  return new SqliteIndex(options)
+}
+
+class SqliteIndex implements HistoryIndex {
+  readonly hasBodies: boolean
+  readonly #options: SqliteIndexOptions
+  readonly #file: IndexFile
+  readonly #batches: BatchStore
+
+  constructor(options: SqliteIndexOptions) {
+    this.#options = options
+    this.hasBodies = options.keepsBodies
+    this.#file = new IndexFile(options.file, options.onRenew ?? (() => undefined))
+    this.#batches = new BatchStore(this.#file)
+  }
+
+  position(place: Place): number | null {
+    return this.#file.use(() => this.#batches.position(place))
+  }
+
+  addAttempts(batch: AttemptsBatch): void {
+    const { attempts } = batch
+    const kept = this.hasBodies ? attempts : attempts.map(attempt => ({ ...attempt, details: null }))
+    this.#batches.addAttempts({ ...batch, attempts: kept })
+  }
+
+  addMentions(batch: MentionsBatch): void {
+    this.#batches.addMentions(batch)
+  }
+
+  async search(search: IndexSearch, options: { readonly signal: AbortSignal }): Promise<Found> {
+    try {
+      return await new AttemptSearch(this.#file, search, this.#options.longestSearchMs).find(options)
+    } catch (error) {
+      return this.#file.use(() => {
+        throw error
+      })
+    }
+  }
+
+  ofRequest(of: Parameters<HistoryIndex['ofRequest']>[0]): readonly IndexedAttempt[] {
+    return this.#file.use(() => attemptsOfRequest(this.#file, of))
+  }
+
+  mentions({
+    key,
+    limit,
+    ...life
+  }: Parameters<HistoryIndex['mentions']>[0]): ReturnType<HistoryIndex['mentions']> {
+    return this.#file.use(() => {
+      const id = this.#batches.lifeOf(life)
+      if (id === null) return []
+      const rows = this.#file.all(
+        `SELECT p.topic, p.part, m.place_offset FROM mention m JOIN place p ON p.id = m.place
+          WHERE m.hash = ? ORDER BY m.at DESC, m.id DESC LIMIT ?`,
+        keyHash(id, key),
+        limit,
+      )
+      return rows.map(row => {
+        const topic = textOf(row, 'topic') as FollowedTopic
+        const { sync, incarnation } = life
+        return {
+          place: { sync, incarnation, topic, partition: numberOf(row, 'part') },
+          offset: numberOf(row, 'place_offset'),
+        }
+      })
+    })
+  }
+
+  run(runId: string): (SyncLife & { readonly number: number }) | null {
+    return this.#file.use(() => {
+      const row = this.#file.get(
+        'SELECT r.number, l.sync, l.incarnation FROM run r JOIN life l ON l.id = r.life WHERE r.run_id = ?',
+        runId,
+      )
+      if (row === undefined) return null
+      return {
+        sync: textOf(row, 'sync'),
+        incarnation: textOf(row, 'incarnation'),
+        number: numberOf(row, 'number'),
+      }
+    })
+  }
+
+  figures(runId: string): readonly FigureRow[] {
+    return this.#file.use(() =>
+      this.#file
+        .all(
+          'SELECT second, outcome, bin, count FROM figure WHERE run = (SELECT id FROM run WHERE run_id = ?)',
+          runId,
+        )
+        .map(row => ({
+          second: numberOf(row, 'second'),
+          outcome: textOf(row, 'outcome') as FigureRow['outcome'],
+          bin: numberOf(row, 'bin'),
+          count: numberOf(row, 'count'),
+        })),
+    )
+  }
+
+  sweep(of: { readonly before: number; readonly lives: readonly SyncLife[] }): boolean {
+    return sweepPiece(this.#file, { ...of, mostBytes: this.#options.mostBytes })
+  }
+
+  size(): IndexFigures {
+    const count = (table: string): number =>
+      this.#file.use(() => numberOf(this.#file.get(`SELECT count(*) AS count FROM ${table}`), 'count'))
+    return { attempts: count('attempt'), mentions: count('mention'), bytes: bytesUsed(this.#file) }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#file.close()
+    return Promise.resolve()
+  }
+}

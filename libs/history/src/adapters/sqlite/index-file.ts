@@ -1,0 +1,181 @@
+/**
+ * The file of the index. What it holds follows from the topics, so a file that cannot be read, or that
+ * another version wrote, is replaced by an empty one.
+ */
+import { chmodSync, existsSync, rmSync } from 'node:fs'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { isSqliteDiskCode } from '@sluice/domain/disk-failure'
+import { FORMAT, TABLES } from './tables.ts'
+
+const OWNER_ONLY = 0o600
+/** KiB of pages that SQLite keeps in memory. */
+const CACHE_KIB = 32 * 1024
+/** Pages in the write-ahead log before SQLite moves them into the file. */
+const CHECKPOINT_PAGES = 4_000
+
+const BUSY = 5
+const LOCKED = 6
+const CORRUPT = 11
+const NOT_A_DATABASE = 26
+
+export type Value = string | number | null | Uint8Array
+export type Row = Record<string, unknown>
+
+export class IndexFile {
+  readonly path: string
+  readonly #onRenew: (why: string) => void
+  #db: DatabaseSync
+  #statements = new Map<string, StatementSync>()
+
+  /**
+   * `onRenew` is told why a file is replaced by an empty one. Throws `conflict` if another process has the
+   * file, and `disk`.
+   */
+  constructor(path: string, onRenew: (why: string) => void) {
+    this.path = path
+    this.#onRenew = onRenew
+    try {
+      this.#db = openFile(path)
+    } catch (error) {
+      if (!isDamage(error)) throw this.#translated(error)
+      this.#db = this.#replaced(messageOf(error))
+    }
+  }
+
+  /** Runs `work`. If the file turns out to be damaged, it is replaced, and this throws `corrupt`. */
+  use<T>(work: () => T): T {
+    try {
+      return work()
+    } catch (error) {
+      if (!isDamage(error)) throw this.#translated(error)
+      this.#close()
+      this.#db = this.#replaced(messageOf(error))
+      throw new SluiceError('corrupt', `The index of the history was damaged, and begins again.`, {
+        cause: error,
+        retryable: true,
+      })
+    }
+  }
+
+  /** As `use`, in one transaction. */
+  transaction<T>(work: () => T): T {
+    return this.use(() => {
+      this.#db.exec('BEGIN IMMEDIATE')
+      try {
+        const result = work()
+        this.#db.exec('COMMIT')
+        return result
+      } catch (error) {
+        // SQLite has ended some transactions by itself.
+        if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+        throw error
+      }
+    })
+  }
+
+  all(sql: string, ...values: readonly Value[]): readonly Row[] {
+    return this.use(() => this.#statement(sql).all(...values))
+  }
+
+  get(sql: string, ...values: readonly Value[]): Row | undefined {
+    return this.use(() => this.#statement(sql).get(...values))
+  }
+
+  run(sql: string, ...values: readonly Value[]): { readonly id: number; readonly changes: number } {
+    const { lastInsertRowid, changes } = this.use(() => this.#statement(sql).run(...values))
+    return { id: Number(lastInsertRowid), changes: Number(changes) }
+  }
+
+  close(): void {
+    this.#close()
+  }
+
+  #statement(sql: string): StatementSync {
+    const known = this.#statements.get(sql)
+    if (known !== undefined) return known
+    const statement = this.#db.prepare(sql)
+    this.#statements.set(sql, statement)
+    return statement
+  }
+
+  #replaced(why: string): DatabaseSync {
+    this.#onRenew(why)
+    this.#statements = new Map()
+    for (const end of ['', '-wal', '-shm', '-journal']) rmSync(`${this.path}${end}`, { force: true })
+    return openFile(this.path)
+  }
+
+  #close(): void {
+    this.#statements = new Map()
+    if (this.#db.isOpen) this.#db.close()
+  }
+
+  #translated(error: unknown): unknown {
+    if (isSluiceError(error)) return error
+    const code = codeOf(error)
+    if (code === null) return error
+    const said = messageOf(error)
+    if (code === BUSY || code === LOCKED)
+      return new SluiceError('conflict', `${this.path} is in use by another process.`, { cause: error })
+    if (isSqliteDiskCode(code))
+      return new SluiceError('disk', `${this.path} cannot be read or written: ${said}.`, { cause: error })
+    return new SluiceError('unreachable', `${this.path} cannot be read or written: ${said}`, {
+      cause: error,
+      retryable: true,
+    })
+  }
+}
+
+/** The file has what no index of this version has. */
+class Alien extends Error {}
+
+function openFile(path: string): DatabaseSync {
+  const isNew = !existsSync(path)
+  const db = new DatabaseSync(path)
+  try {
+    if (isNew) chmodSync(path, OWNER_ONLY)
+    // One process has the file. Without a sync at each commit a power cut may take the last batches back,
+    // with the positions after them.
+    db.exec(`PRAGMA locking_mode = EXCLUSIVE; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = NORMAL; PRAGMA cache_size = -${CACHE_KIB};
+      PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA temp_store = MEMORY;`)
+    const tables = db.prepare('SELECT count(*) AS count FROM sqlite_schema').get()?.['count']
+    if (tables === 0) db.exec(`BEGIN IMMEDIATE; ${TABLES}; COMMIT`)
+    const format = db.prepare("SELECT value FROM meta WHERE name = 'format'").get()?.['value']
+    if (format !== FORMAT) throw new Alien(`its format is ${String(format)}, and this version has ${FORMAT}`)
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+/** True if what the file holds is of no use. */
+function isDamage(error: unknown): boolean {
+  const code = codeOf(error)
+  const isAlien = error instanceof Error && /no such (table|column)|malformed/.test(error.message)
+  return error instanceof Alien || isAlien || code === CORRUPT || code === NOT_A_DATABASE
+}
+
+function codeOf(error: unknown): number | null {
+  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return null
+  return error.errcode & 0xff
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** A whole number of a row. Throws for anything else, which a sound file has not. */
+export function numberOf(row: Row | undefined, column: string): number {
+  const value = row?.[column]
+  if (typeof value === 'number') return value
+  throw new Alien(`it has no number in ${column}`)
+}
+
+export function textOf(row: Row, column: string): string {
+  const value = row[column]
+  if (typeof value === 'string') return value
+  throw new Alien(`it has no text in ${column}`)
+}

@@ -1,0 +1,247 @@
+/**
+ * Searches attempts. Each way to find them reads little that does not match:
+ *
+ * - by key: the attempts of that key;
+ * - by a text of few errors: the attempts of each error;
+ * - otherwise: the attempts of each kind that the filters choose.
+ *
+ * A text of very many errors, or in bodies, is looked for in attempts that match otherwise, the newest first,
+ * for a while. Then the page ends, and the next one goes on there.
+ */
+import { setImmediate } from 'node:timers/promises'
+import { inflateRawSync } from 'node:zlib'
+import { elapsedMs } from '@sluice/flow/elapsed-ms'
+import type { AttemptDetails, Found, IndexedAttempt, IndexSearch, SyncLife } from '../../port.ts'
+import { numberOf, textOf, type IndexFile, type Row, type Value } from './index-file.ts'
+import { keyHash } from './store-batch.ts'
+import { SLOTS } from './tables.ts'
+
+/** The tokens of `error_text` are so many characters long. */
+const SHORTEST_TOKEN = 3
+/** Up to so many errors, each one's attempts are merged. */
+const MOST_ERRORS = 1_000
+/** How many attempts are looked at before others get a turn. */
+const CHUNK = 500
+/** How long a search may look at attempts that do not match. */
+const LONGEST_MS = 2_000
+/** Ids may lie after their time by so much, if very many attempts started at once. */
+const SPILL = 1_000 * SLOTS
+
+const COLUMNS = `a.id, a.part, a.seq, a.attempt, a.at, a.ms, a.place_offset, a.request_offset, a.url, a.keys,
+  a.details, e.text AS error, k.trigger, k.outcome, k.status, k.method, r.run_id, r.number,
+  l.sync, l.incarnation`
+const JOINS = `JOIN kind k ON k.id = a.kind JOIN run r ON r.id = a.run JOIN life l ON l.id = k.life
+  LEFT JOIN error e ON e.id = a.error`
+
+/** Where to look for attempts, as SQL with its values. */
+interface Way {
+  readonly from: string
+  readonly values: readonly Value[]
+}
+
+interface Span {
+  /** Inclusive. */
+  readonly from: number
+  /** Exclusive. */
+  readonly to: number
+}
+
+interface Kind {
+  readonly id: number
+  readonly life: number
+}
+
+export class AttemptSearch {
+  readonly #file: IndexFile
+  readonly #search: IndexSearch
+  readonly #longestMs: number
+
+  constructor(file: IndexFile, search: IndexSearch, longestMs = LONGEST_MS) {
+    this.#file = file
+    this.#search = search
+    this.#longestMs = longestMs
+  }
+
+  async find({ signal }: { readonly signal: AbortSignal }): Promise<Found> {
+    const { limit, search, before } = this.#search
+    const kinds = this.#kinds()
+    const run = this.#run()
+    if (kinds.length === 0 || run === undefined) return { attempts: [], next: null }
+    const errors = this.#errors(kinds)
+    const ways = this.#ways(kinds, errors)
+    const span = this.#span(run)
+    if (search === null || errors !== null)
+      return pageOf(this.#newest(ways, { span, run, limit: limit + 1 }), limit)
+    const found: IndexedAttempt[] = []
+    const startedAt = elapsedMs()
+    for (let to = before === null ? span.to : Math.min(before, span.to); ;) {
+      const some = this.#newest(ways, { span: { from: span.from, to }, run, limit: CHUNK })
+      found.push(...some.filter(attempt => this.#hasText(attempt, search)))
+      const last = some.at(-1)
+      if (last === undefined || some.length < CHUNK) return pageOf(found, limit)
+      if (found.length > limit) return pageOf(found, limit)
+      if (elapsedMs() - startedAt > this.#longestMs) return { attempts: found, next: last.id }
+      to = last.id
+      await setImmediate()
+      signal.throwIfAborted()
+    }
+  }
+
+  #kinds(): readonly Kind[] {
+    const { lives, trigger, status, outcome } = this.#search
+    const rows = this.#file.all(
+      `SELECT k.id, k.life, l.sync, l.incarnation FROM kind k JOIN life l ON l.id = k.life
+        WHERE (?1 IS NULL OR k.trigger = ?1) AND (?2 IS NULL OR k.outcome = ?2) AND k.status BETWEEN ?3 AND ?4`,
+      ...[trigger, outcome, status?.from ?? 0, status?.to ?? Number.MAX_SAFE_INTEGER],
+    )
+    const wanted = new Set(lives.map(lifeName))
+    return rows.flatMap(row => {
+      const life = { sync: textOf(row, 'sync'), incarnation: textOf(row, 'incarnation') }
+      return wanted.has(lifeName(life)) ? [{ id: numberOf(row, 'id'), life: numberOf(row, 'life') }] : []
+    })
+  }
+
+  /** Null if any run will do; undefined if it has no attempts. */
+  #run(): (Span & { readonly id: number }) | null | undefined {
+    const { runId } = this.#search
+    if (runId === null) return null
+    const row = this.#file.get('SELECT id, first, last FROM run WHERE run_id = ?', runId)
+    if (row === undefined) return undefined
+    return { id: numberOf(row, 'id'), from: numberOf(row, 'first'), to: numberOf(row, 'last') + 1 }
+  }
+
+  /** The errors that have the text. Null if they are too many, or if the text is looked for elsewhere. */
+  #errors(kinds: readonly Kind[]): readonly number[] | null {
+    const { search, searchesBodies } = this.#search
+    if (search === null || searchesBodies || [...search].length < SHORTEST_TOKEN) return null
+    const wanted = new Set(kinds.map(({ id }) => id))
+    const rows = this.#file.all(
+      `SELECT e.id, e.kind, e.text FROM error_text t JOIN error e ON e.id = t.rowid
+        WHERE error_text MATCH ? LIMIT ?`,
+      `"${search.replaceAll('"', '""')}"`,
+      MOST_ERRORS + 1,
+    )
+    if (rows.length > MOST_ERRORS) return null
+    return rows
+      .filter(row => wanted.has(numberOf(row, 'kind')) && textOf(row, 'text').toLowerCase().includes(search))
+      .map(row => numberOf(row, 'id'))
+  }
+
+  #ways(kinds: readonly Kind[], errors: readonly number[] | null): readonly Way[] {
+    const { key } = this.#search
+    const ids = JSON.stringify(kinds.map(({ id }) => id))
+    if (key !== null) {
+      // Of attempts of that key, few do not match otherwise.
+      const list = errors === null ? '' : 'AND a.error IN (SELECT value FROM json_each(?))'
+      return [...new Set(kinds.map(({ life }) => life))].map(life => ({
+        from: `keyed w CROSS JOIN attempt a ON a.id = w.id WHERE w.hash = ? AND a.kind IN (SELECT value FROM json_each(?))
+          ${list} AND EXISTS (SELECT 1 FROM json_each(a.keys) WHERE value = ?) AND w.id >= ? AND w.id < ?`,
+        values: [keyHash(life, key), ids, ...(errors === null ? [] : [JSON.stringify(errors)]), key],
+      }))
+    }
+    const ranged = 'AND a.id >= ? AND a.id < ?'
+    if (errors !== null)
+      return errors.map(error => ({ from: `attempt a WHERE a.error = ? ${ranged}`, values: [error] }))
+    const all = numberOf(this.#file.get('SELECT count(*) AS count FROM kind'), 'count')
+    if (kinds.length === all) return [{ from: 'attempt a WHERE a.id >= ? AND a.id < ?', values: [] }]
+    return kinds.map(({ id }) => ({ from: `attempt a WHERE a.kind = ? ${ranged}`, values: [id] }))
+  }
+
+  /** The newest attempts of all ways together, by falling id. */
+  #newest(
+    ways: readonly Way[],
+    of: { readonly span: Span; readonly run: { readonly id: number } | null; readonly limit: number },
+  ): readonly IndexedAttempt[] {
+    const { since, until } = this.#search
+    const { span, run, limit } = of
+    const exact: (readonly [sql: string, value: number | null])[] = [
+      ['a.run = ?', run?.id ?? null],
+      ['a.at >= ?', since],
+      ['a.at < ?', until],
+    ]
+    const asked = exact.flatMap(([sql, value]) => (value === null ? [] : [{ sql, value }]))
+    const and = asked.map(({ sql }) => ` AND ${sql}`).join('')
+    const values = asked.map(({ value }) => value)
+    let from = span.from
+    let newest: number[] = []
+    for (const way of ways) {
+      const rows = this.#file.all(
+        `SELECT a.id FROM ${way.from}${and} ORDER BY a.id DESC LIMIT ?`,
+        ...[...way.values, from, span.to, ...values, limit],
+      )
+      if (rows.length === 0) continue
+      newest.push(...rows.map(row => numberOf(row, 'id')))
+      newest = newest.sort((a, b) => b - a).slice(0, limit)
+      // As soon as a page is full, older attempts are of no use.
+      if (newest.length === limit) from = Math.max(from, newest.at(-1) ?? 0)
+    }
+    const sql = `SELECT ${COLUMNS} FROM attempt a ${JOINS} WHERE a.id IN (SELECT value FROM json_each(?))
+      ORDER BY a.id DESC`
+    return this.#file.all(sql, JSON.stringify(newest)).map(attemptOf)
+  }
+
+  #span(run: Span | null): Span {
+    const { since, until, before } = this.#search
+    const ends = [before, run?.to ?? null, until === null ? null : until * SLOTS + SPILL]
+    return {
+      from: Math.max(0, (since ?? 0) * SLOTS, run?.from ?? 0),
+      to: Math.min(Number.MAX_SAFE_INTEGER, ...ends.filter(end => end !== null)),
+    }
+  }
+
+  #hasText({ error, details }: IndexedAttempt, search: string): boolean {
+    const bodies = this.#search.searchesBodies ? [details?.requestBody, details?.responseBody] : []
+    return [error, ...bodies].some(text => text?.toLowerCase().includes(search) === true)
+  }
+}
+
+/** All attempts with this id of run, partition and seq, in the order of the topic. */
+export function attemptsOfRequest(
+  file: IndexFile,
+  { runId, partition, seq }: { readonly runId: string; readonly partition: number; readonly seq: number },
+): readonly IndexedAttempt[] {
+  const sql = `SELECT ${COLUMNS} FROM attempt a ${JOINS} WHERE a.run = (SELECT id FROM run WHERE run_id = ?)
+    AND a.seq = ? AND a.part = ? ORDER BY a.place_offset`
+  return file.all(sql, runId, seq, partition).map(attemptOf)
+}
+
+function pageOf(found: readonly IndexedAttempt[], limit: number): Found {
+  const attempts = found.slice(0, limit)
+  return { attempts, next: found.length > limit ? (attempts.at(-1)?.id ?? null) : null }
+}
+
+function lifeName({ sync, incarnation }: SyncLife): string {
+  return `${sync}/${incarnation}`
+}
+
+function attemptOf(row: Row): IndexedAttempt {
+  const error = row['error']
+  const status = numberOf(row, 'status')
+  return {
+    id: numberOf(row, 'id'),
+    sync: textOf(row, 'sync'),
+    incarnation: textOf(row, 'incarnation'),
+    partition: numberOf(row, 'part'),
+    run: numberOf(row, 'number'),
+    runId: textOf(row, 'run_id'),
+    seq: numberOf(row, 'seq'),
+    offset: numberOf(row, 'place_offset'),
+    requestOffset: numberOf(row, 'request_offset'),
+    attempt: numberOf(row, 'attempt'),
+    trigger: textOf(row, 'trigger') as IndexedAttempt['trigger'],
+    outcome: textOf(row, 'outcome') as IndexedAttempt['outcome'],
+    status: status === 0 ? null : status,
+    error: typeof error === 'string' ? error : null,
+    method: textOf(row, 'method'),
+    url: textOf(row, 'url'),
+    startedAt: numberOf(row, 'at'),
+    durationMs: numberOf(row, 'ms'),
+    keys: JSON.parse(textOf(row, 'keys')) as string[],
+    details: detailsOf(row['details']),
+  }
+}
+
+function detailsOf(packed: unknown): AttemptDetails | null {
+  if (!(packed instanceof Uint8Array)) return null
+  return JSON.parse(inflateRawSync(packed).toString()) as AttemptDetails
+}

@@ -1,0 +1,84 @@
+/** The index follows real topics, and finds what they hold. */
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import type { Attempt } from '@sluice/contracts/records'
+import {
+  INCARNATION,
+  sampleAttempt,
+  sampleEvent,
+  sampleRequest,
+  sampleRow,
+  SYNC,
+} from '@sluice/testkit/sample-records'
+import { openTestLog, type TestLog } from '@sluice/testkit/test-log'
+import { at, homePartition, runKey, sharedTopics, syncTopics, textKey } from '@sluice/topics/topics'
+import { createSqliteIndex } from './adapters/sqlite.ts'
+import { TopicsFollower } from './follow-topics.ts'
+import type { HistoryIndex, IndexedAttempt, IndexSearch } from './port.ts'
+
+const { signal } = new AbortController()
+const NEVER_MS = 3_600_000
+const LIFE = { sync: SYNC, incarnation: INCARNATION }
+const ANY: IndexSearch = {
+  ...{ lives: [LIFE], runId: null, key: null, trigger: null, status: null, outcome: null, since: null },
+  ...{ until: null, search: null, searchesBodies: false, limit: 100, before: null },
+}
+
+let world: TestLog
+let index: HistoryIndex
+let follower: TopicsFollower
+const setbacks: unknown[] = []
+beforeEach(async () => {
+  world = await openTestLog({ partitions: 2 })
+  setbacks.length = 0
+  index = createSqliteIndex({ file: join(world.folder, 'history.db'), mostBytes: 1e9, keepsBodies: true })
+  follower = start()
+})
+afterEach(async () => {
+  await follower[Symbol.asyncDispose]()
+  await index[Symbol.asyncDispose]()
+  await world[Symbol.asyncDispose]()
+})
+
+function start(): TopicsFollower {
+  const onSetback = (error: unknown): void => void setbacks.push(error)
+  return TopicsFollower.start({ ...world, index, days: 36_500, onSetback, roundMs: NEVER_MS })
+}
+
+/** Writes a request and an attempt at it, in order. */
+async function send(partition: number, key: string, fields: Partial<Attempt> = {}): Promise<void> {
+  const topics = syncTopics(world.prefix, SYNC)
+  const request = sampleRequest({
+    rows: [sampleRow({ key })],
+    body: new TextEncoder().encode(`{"${key}":1}`),
+  })
+  const value = world.io.encode('Request', request)
+  const requestOffset = await world.append(at(topics.requests, partition), [{ key: textKey(key), value }])
+  const attempt = world.io.encode('Attempt', sampleAttempt({ requestOffset, ...fields }))
+  await world.append(at(topics.attempts, partition), [{ key: textKey(key), value: attempt }])
+}
+
+async function tell(...[fields]: Parameters<typeof sampleEvent>): Promise<void> {
+  const event = sampleEvent(fields)
+  const target = at(sharedTopics(world.prefix).runs, homePartition(SYNC))
+  const value = world.io.encode('RunEvent', event)
+  await world.append(target, [{ key: runKey(SYNC, event.runId), value }])
+  await world.runs.caughtUp(target.partition, { signal })
+}
+
+async function found(search: Partial<IndexSearch> = {}): Promise<readonly IndexedAttempt[]> {
+  expect(await follower.caughtUp([SYNC], { withinMs: 10_000, signal })).toBe(true)
+  return (await index.search({ ...ANY, ...search }, { signal })).attempts
+}
+
+it('finds what a run has sent, while it is at work and once it has ended', async () => {
+  await tell({ status: 'running' })
+  await send(0, 'a', { startedAt: 1 })
+  expect((await found()).map(({ keys }) => keys)).toEqual([['a']])
+  await send(1, 'b', { startedAt: 2 })
+  await send(0, 'c', { startedAt: 3, outcome: 'rejected', status: 422, error: 'HTTP 422: no' })
+  await tell({ status: 'success', endedAt: 4 })
+  expect((await found()).map(({ keys }) => keys)).toEqual([['c'], ['b'], ['a']])
+  expect((await found({ key: 'c' })).map(({ details }) => details?.requestBody)).toEqual(['{"c":1}'])
+  expect(setbacks).toEqual([])
+})

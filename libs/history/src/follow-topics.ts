@@ -1,0 +1,275 @@
+/**
+ * Follows the topics of all syncs into the index of history. It reads a sync while one of its runs is at
+ * work, and once after that. It looks at all of them now and then, since attempts may come without a run.
+ */
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import type { Attempt } from '@sluice/contracts/records'
+import { isIntent } from '@sluice/domain/answers/intent'
+import { elapsedMs } from '@sluice/flow/elapsed-ms'
+import { Notifier } from '@sluice/flow/notifier'
+import { sleep } from '@sluice/flow/sleep'
+import { openRun, type RunsView, type SyncRuns } from '@sluice/runs/runs-view'
+import { decodeEach, type Placed } from '@sluice/topics/owned-reader'
+import { at, isMarkerKey, keyText, SHARED_PARTITIONS, syncTopics } from '@sluice/topics/topics'
+import { bodyOf, keysOf, requestBodyOf } from './attempt-rows.ts'
+import type { AttemptDetails, AttemptFacts, FollowedTopic, HistoryIndex, Mention, Place } from './port.ts'
+import { readRequests, type TopicsDeps } from './read-records.ts'
+
+/** How long the index may lie behind a run at work. */
+const ROUND_MS = 1_000
+/** How often syncs are looked at of which no run is known to have changed anything. */
+const LOOK_AT_ALL_MS = 60_000
+const PAUSE_AFTER_SETBACK_MS = 1_000
+const DAY_MS = 86_400_000
+/** Pieces that are swept between two rounds. */
+const PIECES = 20
+/** Records that are decoded and stored together. */
+const MOST_TOGETHER = 500
+const READ_AHEAD_BYTES = 1024 * 1024
+/** Of a request, as much is kept as of an answer. */
+const BODY_CHARACTERS = 64 * 1024
+
+const FOLLOWED: readonly FollowedTopic[] = ['attempts', 'changes', 'retry', 'captured']
+
+export interface FollowerOptions extends TopicsDeps {
+  readonly runs: RunsView
+  readonly index: HistoryIndex
+  /** How long attempts are kept. */
+  readonly days: number
+  /** Told of what hinders it. It goes on by itself. */
+  readonly onSetback: (error: unknown) => void
+  /** Milliseconds since 1970. */
+  readonly now?: () => number
+  readonly roundMs?: number
+}
+
+export class TopicsFollower implements AsyncDisposable {
+  readonly #options: FollowerOptions
+  readonly #stop = new AbortController()
+  /** Notifies after each round. */
+  readonly #rounds = new Notifier()
+  /** What was known of a sync's runs when it was read to its end last. */
+  readonly #seen = new Map<string, string>()
+  #ended: Promise<void> = Promise.resolve()
+  #lookedAtAllMs = -Infinity
+  /** Wakes the pause between two rounds. */
+  #woken = new AbortController()
+  #setAside = 0
+
+  private constructor(options: FollowerOptions) {
+    this.#options = options
+  }
+
+  static start(options: FollowerOptions): TopicsFollower {
+    const follower = new TopicsFollower(options)
+    follower.#ended = follower.#follow()
+    return follower
+  }
+
+  /** Records that it passed over, since no process of Sluice wrote them or nobody can read them. */
+  get setAside(): number {
+    return this.#setAside
+  }
+
+  /**
+   * Waits until the index holds what the topics of these syncs held when this was called. False if that takes
+   * longer than `withinMs`.
+   */
+  async caughtUp(
+    syncs: readonly string[],
+    { withinMs, signal }: { readonly withinMs: number; readonly signal: AbortSignal },
+  ): Promise<boolean> {
+    const wanted = new Map(
+      syncs.flatMap(name => {
+        const runs = this.#options.runs.of(name)
+        return runs === undefined ? [] : [[name, runs] as const]
+      }),
+    )
+    const isDone = (): boolean => [...wanted.values()].every(runs => !this.#isBehind(runs))
+    const until = elapsedMs() + withinMs
+    // A run at work writes on, so one whole round that begins from here on will do.
+    for (let fullRounds = 0; !isDone() && fullRounds < 2; fullRounds += 1) {
+      const seen = this.#rounds.version
+      this.#woken.abort()
+      const late = AbortSignal.timeout(Math.max(1, Math.ceil(until - elapsedMs())))
+      try {
+        await this.#rounds.after(seen, { signal: AbortSignal.any([signal, late, this.#stop.signal]) })
+      } catch (error) {
+        signal.throwIfAborted()
+        if (late.aborted || this.#stop.signal.aborted) return false
+        throw error
+      }
+    }
+    return true
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new SluiceError('aborted', 'The history is closed.'))
+    await this.#ended
+  }
+
+  async #follow(): Promise<void> {
+    const { signal } = this.#stop
+    const { onSetback, roundMs = ROUND_MS } = this.#options
+    while (!signal.aborted) {
+      this.#woken = new AbortController()
+      let pauseMs = roundMs
+      try {
+        await this.#readRound()
+        await this.#sweep()
+      } catch (error) {
+        if (signal.aborted) return
+        onSetback(error)
+        // A damaged index begins again from the start of the topics.
+        if (isSluiceError(error, 'corrupt')) this.#seen.clear()
+        pauseMs = PAUSE_AFTER_SETBACK_MS
+      }
+      await sleep(pauseMs, { signal: AbortSignal.any([signal, this.#woken.signal]) }).catch(() => undefined)
+    }
+  }
+
+  async #readRound(): Promise<void> {
+    if (this.#lookedAtAllMs === -Infinity)
+      for (let partition = 0; partition < SHARED_PARTITIONS; partition += 1)
+        await this.#options.runs.caughtUp(partition, { signal: this.#stop.signal })
+    const all = elapsedMs() - this.#lookedAtAllMs >= LOOK_AT_ALL_MS
+    for (const runs of [...this.#options.runs.all()]) {
+      if (!all && !this.#isBehind(runs)) continue
+      // What comes after this is left to the next round.
+      const state = stateOf(runs)
+      await this.#readSync(runs)
+      this.#seen.set(runs.sync, state)
+    }
+    if (all) this.#lookedAtAllMs = elapsedMs()
+    this.#rounds.notify()
+  }
+
+  /** True if its topics may hold more than the index. */
+  #isBehind(runs: SyncRuns): boolean {
+    return openRun(runs) !== null || this.#seen.get(runs.sync) !== stateOf(runs)
+  }
+
+  async #readSync({ sync, incarnation }: SyncRuns): Promise<void> {
+    const { log, prefix } = this.#options
+    const { signal } = this.#stop
+    const topics = syncTopics(prefix, sync)
+    for (const topic of FOLLOWED) {
+      const partitions = (await log.partitionsOf(topics[topic], { signal })) ?? 0
+      for (let partition = 0; partition < partitions; partition += 1)
+        await this.#readPlace({ sync, incarnation, topic, partition })
+    }
+  }
+
+  /** Reads a partition from where the index has it to its end. */
+  async #readPlace(place: Place): Promise<void> {
+    const { log, prefix, index, io } = this.#options
+    const { signal } = this.#stop
+    const target = at(syncTopics(prefix, place.sync)[place.topic], place.partition)
+    const { low, end } = await log.offsets(target, { signal })
+    const position = index.position(place) ?? 0
+    // A topic that ends before was lost and made anew: what is read again is of another life.
+    const from = position > end ? low : Math.max(low, position)
+    if (from >= end) return
+    const reading = { signal, from, to: end, bufferBytes: READ_AHEAD_BYTES }
+    for await (const { records, nextOffset } of log.read(target, reading)) {
+      for (let i = 0; i < records.length; i += MOST_TOGETHER) {
+        const some = records.slice(i, i + MOST_TOGETHER)
+        const next = i + MOST_TOGETHER < records.length ? (some.at(-1)?.offset ?? 0) + 1 : nextOffset
+        if (place.topic !== 'attempts') {
+          const mentions: Mention[] = some.flatMap(({ key, offset, timestamp, unreadable }) =>
+            isMarkerKey(key) || unreadable !== undefined
+              ? []
+              : [{ key: keyText(key), offset, at: timestamp }],
+          )
+          index.addMentions({ place, mentions, next })
+          continue
+        }
+        const placed = await decodeEach(io, some, signal)
+        for (const { offset, torn } of placed) if (torn !== undefined) this.#leave(place, offset, torn)
+        index.addAttempts({ place, attempts: await this.#attemptsOf(place, placed), next })
+      }
+      if (records.length === 0) this.#pass(place, nextOffset)
+    }
+  }
+
+  #pass(place: Place, next: number): void {
+    const { index } = this.#options
+    if (place.topic === 'attempts') index.addAttempts({ place, attempts: [], next })
+    else index.addMentions({ place, mentions: [], next })
+  }
+
+  async #attemptsOf(place: Place, placed: readonly Placed[]): Promise<readonly AttemptFacts[]> {
+    const { index } = this.#options
+    const found = placed.flatMap(({ record, offset }) => {
+      if (record?.name !== 'sluice.Attempt') return []
+      const attempt = record.value
+      if (attempt.incarnation !== place.incarnation || isIntent(attempt)) return []
+      const fault = implausible(attempt)
+      if (fault === null) return [{ attempt, offset }]
+      this.#leave(place, offset, fault)
+      return []
+    })
+    const requests = await readRequests(
+      this.#options,
+      {
+        ...place,
+        offsets: found.map(({ attempt }) => attempt.requestOffset),
+        pick: ({ value }) => {
+          const body = index.hasBodies ? bodyOf(value) : null
+          return {
+            keys: value.rows.map(({ key }) => ({ key })),
+            body: body?.subarray(0, BODY_CHARACTERS) ?? null,
+          }
+        },
+      },
+      this.#stop.signal,
+    )
+    return found.map(({ attempt, offset }) => {
+      const request = requests.get(attempt.requestOffset)
+      const details = index.hasBodies ? detailsOf(attempt, request?.body ?? null) : null
+      return { ...attempt, offset, keys: keysOf(attempt, request?.keys ?? []), details }
+    })
+  }
+
+  #leave({ sync, topic, partition }: Place, offset: number, error: SluiceError): void {
+    const { io, prefix } = this.#options
+    this.#setAside += 1
+    io.foreign.take(at(syncTopics(prefix, sync)[topic], partition), offset, error)
+  }
+
+  async #sweep(): Promise<void> {
+    const { index, runs, days, now = Date.now } = this.#options
+    const before = now() - days * DAY_MS
+    const lives = [...runs.all()].map(({ sync, incarnation }) => ({ sync, incarnation }))
+    for (let piece = 0; piece < PIECES && index.sweep({ before, lives }); piece += 1) {
+      // Searches get their turn.
+      await sleep(0, { signal: this.#stop.signal })
+    }
+  }
+}
+
+/** Changes whenever a run of the sync has changed. */
+function stateOf({ incarnation, events, marker }: SyncRuns): string {
+  const runs = [...events.values()].map(({ runId, status }) => `${runId} ${status}`)
+  return `${incarnation} ${marker} ${runs.join()}`
+}
+
+/** Why an attempt is none of Sluice's, though it has the shape of one. */
+function implausible({ startedAt, durationMs, requestOffset, seq }: Attempt): SluiceError | null {
+  const isSound =
+    Number.isFinite(startedAt) &&
+    startedAt >= 0 &&
+    Number.isFinite(durationMs) &&
+    [requestOffset, seq].every(figure => Number.isSafeInteger(figure) && figure >= 0)
+  return isSound ? null : new SluiceError('corrupt', 'An attempt tells of a time or a place that is none.')
+}
+
+function detailsOf(attempt: Attempt, body: Uint8Array | null): AttemptDetails {
+  const { requestHeaders, responseHeaders, responseBody } = attempt
+  return {
+    requestHeaders: { ...requestHeaders },
+    requestBody: requestBodyOf(attempt, body),
+    responseHeaders: { ...responseHeaders },
+    responseBody,
+  }
+}
