@@ -88,7 +88,8 @@ export async function writeResources(
     stored =>
       resources.flatMap(({ kind, name, project, spec }) => {
         const known = stored.get(`${kind}/${name}`)
-        const isSame = known !== undefined && known.project === project && isSameSpec(known.spec, spec)
+        // What is the same stays with the project that has applied it.
+        const isSame = known !== undefined && isSameSpec(known.spec, spec)
         return isSame ? [] : [{ kind, name, next: { project, spec } }]
       }),
     { by: 'run', ...options },

@@ -32,11 +32,11 @@ export async function forgetSync(
 ): Promise<void> {
   const { old, run, signal } = of
   await deps.log.deleteTopics(Object.values(syncTopics(deps.prefix, sync)), { signal })
-  await renewIncarnation(deps, { sync, old }, { signal })
+  // Of a sync that was deleted, nothing stays. Whoever sees the end of its reset may end this process.
+  const isDeleted = (await readResources(deps, { signal })).has(deletionKey(sync))
+  if (isDeleted) await endDeletion(deps, sync, { signal })
+  else await renewIncarnation(deps, { sync, old }, { signal })
   await endReset(deps, sync, { run, signal })
-  // Of a sync that was deleted, nothing stays. If this is cut, the mark makes a detector do it again.
-  if ((await readResources(deps, { signal })).has(deletionKey(sync)))
-    await endDeletion(deps, sync, { signal })
 }
 
 /** Ends a reset that an earlier detector began, if the new incarnation is written already. */
