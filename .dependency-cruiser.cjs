@@ -30,7 +30,7 @@ const VENDOR_HOMES = {
   pino: ['^libs/runtime/src/'],
   'prom-client': ['^libs/runtime/src/'],
   undici: ['^libs/http-sender/src/adapters/'],
-  yaml: ['^libs/project/src/'],
+  yaml: ['^libs/project/src/', '^services/console/web/'],
 }
 
 const vendorRules = Object.entries(VENDOR_HOMES).map(([vendor, homes]) => ({
@@ -162,6 +162,8 @@ module.exports = {
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.base.json' },
     doNotFollow: { path: 'node_modules' },
+    // Built, not written.
+    exclude: { path: '^services/console/web/dist/' },
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'require', 'node', 'default', 'types'],

@@ -41,7 +41,7 @@ const FORBIDDEN_IMPORTS = {
       message: 'Name another package as @sluice/<room>/<file>.',
     },
     {
-      regex: '^\\.{1,2}/.*(?<!\\.(ts|js|mjs|cjs|json))$',
+      regex: '^\\.{1,2}/.*(?<!\\.(tsx?|js|mjs|cjs|json|css))$',
       message: 'Relative imports carry their extension.',
     },
   ],
@@ -120,7 +120,7 @@ const plainRules = {
 }
 
 export default defineConfig(
-  globalIgnores(['**/node_modules/', '.nx/', '**/.sluice/', 'coverage/', 'docs/examples/']),
+  globalIgnores(['**/node_modules/', '.nx/', '**/.sluice/', 'coverage/', 'docs/examples/', '**/web/dist/']),
   {
     name: 'sluice/everywhere',
     files: ['**/*.{ts,tsx,js,mjs,cjs}'],
@@ -139,6 +139,12 @@ export default defineConfig(
     rules: typeRules,
   },
   {
+    name: 'sluice/pages',
+    files: ['services/console/web/**/*.{ts,tsx}'],
+    // A component is as long as what it shows, and its elements take a line each.
+    rules: { 'max-lines-per-function': ['error', { max: 100, skipBlankLines: true, skipComments: true }] },
+  },
+  {
     name: 'sluice/tests',
     files: TESTS,
     // vitest's matchers (expect.any and its kin) are of type any.
@@ -151,12 +157,18 @@ export default defineConfig(
   },
   {
     name: 'sluice/speaks-to-people',
-    files: ['services/cli/**', 'test/{bench,tooling}/**', 'test/*.ts', 'deploy/**'],
+    files: [
+      'services/cli/**',
+      'services/console/web/build-web.mjs',
+      'test/{bench,tooling}/**',
+      'test/*.ts',
+      'deploy/**',
+    ],
     rules: { 'no-console': 'off' },
   },
   {
     name: 'sluice/tool-configurations',
-    files: ['*.config.{js,ts}'],
+    files: ['*.config.{js,ts}', '**/vite.config.mjs'],
     rules: {
       'no-restricted-syntax': ['error', ...FORBIDDEN_SYNTAX.slice(1)],
     },

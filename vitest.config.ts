@@ -52,12 +52,19 @@ const PATIENT = { testMs: 120_000, hookMs: 120_000 }
  */
 const SUITES: readonly Suite[] = [
   {
-    ...{ name: 'unit', folders: ['libs/*/src', 'services/*/src', 'test/histories'], place: 0, sideBySide: 3 },
+    ...{
+      name: 'unit',
+      folders: ['libs/*/src', 'services/*/src', 'services/*/web', 'test/histories'],
+      place: 0,
+      sideBySide: 3,
+    },
     ...{ testMs: 20_000, hookMs: 20_000, shared: true },
   },
   { name: 'tooling', folders: ['test/tooling'], place: 0, sideBySide: 3, testMs: 60_000, hookMs: 120_000 },
   { name: 'contract', folders: ['libs/*/src'], place: 0, sideBySide: 3, testMs: 60_000, hookMs: 120_000 },
   { name: 'e2e', folders: ['test/e2e', 'test/shapes'], place: 1, sideBySide: 3, ...PATIENT },
+  // Pages in a real Chromium, which installs itself as the services do.
+  { name: 'console', folders: ['test/console'], place: 1, sideBySide: 1, ...PATIENT },
   { name: 'fault', folders: ['test/fault'], place: 2, sideBySide: 1, ...PATIENT },
   { name: 'outage', folders: ['test/outage'], place: 3, sideBySide: 2, ...PATIENT },
 ]

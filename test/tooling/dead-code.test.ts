@@ -21,7 +21,7 @@ const KEPT: { readonly [place: string]: string } = {
 }
 
 function repository(): ReadonlyMap<string, string> {
-  const paths = globSync('{libs,services,test,deploy}/**/*.ts', {
+  const paths = globSync('{libs,services,test,deploy}/**/*.{ts,tsx}', {
     cwd: ROOT,
     exclude: path => path.includes('node_modules'),
   })

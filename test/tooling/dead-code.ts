@@ -24,12 +24,12 @@ export interface DeadCode {
 
 /** Suites of promises and their building blocks are test code that lives beside the source. */
 const TEST_CODE =
-  /[.]test[.]ts$|\/src\/(contract|cases)([.]ts$|\/)|[-/](test-[a-z]+|[a-z-]*child)[.]ts$|^(libs\/testkit|test|deploy)\//
+  /[.]test[.]tsx?$|\/src\/(contract|cases)([.]ts$|\/)|[-/](test-[a-z]+|[a-z-]*child)[.]ts$|^(libs\/testkit|test|deploy)\//
 /** What Node is started with. */
-const MAIN = /^services\/[^/]+\/(src|web)\/main[.]ts$/
+const MAIN = /^services\/[^/]+\/(src|web)\/main[.]tsx?$/
 
 export const isProduction = (file: string): boolean =>
-  /^(libs|services)\/[^/]+\/(src|web)\/.*[.]ts$/.test(file) && !TEST_CODE.test(file)
+  /^(libs|services)\/[^/]+\/(src|web)\/.*[.]tsx?$/.test(file) && !TEST_CODE.test(file)
 
 interface Export {
   readonly name: string

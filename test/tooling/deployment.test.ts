@@ -187,7 +187,7 @@ describe('the image', () => {
     expect(
       lines
         .filter(line => line.startsWith('FROM '))
-        .every(line => /^FROM node:24\.\d+\.\d+-slim( AS packages)?$/.test(line)),
+        .every(line => /^FROM (node:24\.\d+\.\d+-slim( AS packages)?|packages AS pages)$/.test(line)),
     ).toBe(true)
     expect(lines).toContain('USER node')
     expect(lines.some(line => line.startsWith('HEALTHCHECK '))).toBe(true)

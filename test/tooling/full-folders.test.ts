@@ -34,7 +34,7 @@ describe('a folder', () => {
   })
 
   it('of this repository is not full', () => {
-    const files = globSync('{libs,services}/**/*.ts', {
+    const files = globSync('{libs,services}/**/*.{ts,tsx}', {
       cwd: ROOT,
       exclude: path => path.includes('node_modules'),
     }).map(path => path.replaceAll('\\', '/'))

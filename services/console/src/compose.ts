@@ -26,6 +26,7 @@ import { boundSecrets, told } from '@sluice/secrets/bound-secrets'
 import { environmentKeys } from '@sluice/vault/key-file'
 import type { Vault } from '@sluice/vault/vault'
 import { createApi } from './api/create-api.ts'
+import { WebPages } from './api/web-pages.ts'
 import { AskedRuns } from './asked-runs.ts'
 import type { ConsoleConfig } from './config.ts'
 
@@ -77,13 +78,13 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
       readRows: async (...of) => await (await samples()).readRows(...of),
     },
   })
-  const neverCancelled = new AbortController().signal
   const api = opening.use(
     await createApi({
       access,
       openControl: () => Promise.resolve(control),
-      asked: new AskedRuns({ logger, cancel: neverCancelled }),
+      asked: new AskedRuns({ logger, cancel: new AbortController().signal }),
       logger,
+      pages: await WebPages.read(),
     }),
   )
   const telling = opening.use(openTelling(vault))

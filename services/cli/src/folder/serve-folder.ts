@@ -1,6 +1,7 @@
 /** `sluice up`: the services of a folder and its API, in this process, until it is told to end. */
 import { accessOf } from '@sluice/console/access/access-of'
 import { createApi } from '@sluice/console/api/create-api'
+import { WebPages } from '@sluice/console/api/web-pages'
 import { AskedRuns } from '@sluice/console/asked-runs'
 import { listenLazily } from '@sluice/console/socket/listen-lazily'
 import { duration } from '@sluice/contracts/resources'
@@ -78,7 +79,7 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
   const serving = { openControl: () => Promise.resolve(control), asked, logger }
   const load = (): ReturnType<typeof createApi> => createApi({ ...serving, access: { kind: 'socket' } })
   opening.use(await listenLazily({ dataDir, load, logger }))
-  const api = opening.use(await createApi({ ...serving, access }))
+  const api = opening.use(await createApi({ ...serving, access, pages: await WebPages.read() }))
   const ready = { running: () => ({ ok: !signal.aborted }) }
   const health = { host, port, metrics, metricsToken, ready }
   const server = opening.use(await startHealthServer({ ...health, elsewhere: () => api.listener }))

@@ -122,7 +122,7 @@ describe('answers', () => {
         'content-security-policy': expect.stringMatching(
           path.startsWith('/api/v1')
             ? /^default-src 'none'; frame-ancestors 'none'$/
-            : /^default-src 'self'; .*frame-ancestors 'none'$/,
+            : /^default-src 'none'; script-src 'self'; .*frame-ancestors 'none'$/,
         ),
         'referrer-policy': 'no-referrer',
         'x-content-type-options': 'nosniff',

@@ -18,6 +18,7 @@ import { API_BASE, openApiDocument } from './open-api.ts'
 import { PROBLEM_TYPE, problemFrom, problemOf } from './problems.ts'
 import type { Route } from './route.ts'
 import { ROUTES } from './routes.ts'
+import type { PageAnswer, WebPages } from './web-pages.ts'
 
 /** Most bodies name a row at most. */
 const BODY_BYTES = 64 * 1024
@@ -39,6 +40,8 @@ export interface ApiOptions {
   readonly logger: Logger
   /** Default: as long as `Gate` has it. */
   readonly badLoginMs?: number
+  /** What stands outside the API. Default: nothing. */
+  readonly pages?: WebPages
 }
 
 /** Disposing it ends streams and requests under way. */
@@ -72,6 +75,12 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     return void refuse(reply, isOfRoute ? error : notHere(request, reply), options.logger)
   })
   app.setNotFoundHandler(async (request, reply) => {
+    const page = pageOf(request, options.pages)
+    if (page !== null)
+      return reply
+        .code(page.status)
+        .headers(page.headers)
+        .send(page.body ?? undefined)
     // Whoever may not read may not find out what is here either.
     await gate.admit(callerOf(request), 'read', { signal: ending.signal })
     return refuse(reply, notHere(request, reply), options.logger)
@@ -171,6 +180,14 @@ function signalOf(
   const timer = setTimeout(() => late.abort(new SluiceError('too-long', why)), timeoutMs)
   gone.addEventListener('abort', () => clearTimeout(timer), { once: true })
   return AbortSignal.any([gone, ending, late.signal])
+}
+
+/** Pages are for everybody, and so are looked for before the token. */
+function pageOf({ method, url, headers }: FastifyRequest, pages: WebPages | undefined): PageAnswer | null {
+  const [path = ''] = url.split('?')
+  if (pages === undefined || !['GET', 'HEAD'].includes(method) || path.startsWith('/api')) return null
+  const acceptEncoding = textOf(headers['accept-encoding'])
+  return pages.answer({ path, acceptEncoding, ifNoneMatch: headers['if-none-match'] })
 }
 
 function callerOf(request: FastifyRequest): Caller {

@@ -6,10 +6,15 @@
  */
 const API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 const PAGE_POLICY = [
-  "default-src 'self'",
-  "object-src 'none'",
-  "base-uri 'none'",
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  // The editor underlines mistakes with an image that it writes itself.
+  "img-src 'self' data:",
+  "font-src 'self'",
+  "connect-src 'self'",
   "form-action 'self'",
+  "base-uri 'none'",
   "frame-ancestors 'none'",
 ].join('; ')
 /** Nothing that pages here are for. */

@@ -1,0 +1,124 @@
+/** The alerts: what each watches, what holds now, and notices that could not be told. */
+import { alertsView, alertTestedView, type AlertView } from '@sluice/contracts/specs/alert-views'
+import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { useState, type ReactElement } from 'react'
+import { call } from '../api/client.ts'
+import { useMay } from '../api/session.ts'
+import { Badge } from '../ui/status.tsx'
+import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
+import { toast, toastError } from '../ui/toast.tsx'
+
+const EVERY_MS = 5_000
+
+const EXAMPLE = `kind: alert
+name: on-call
+syncs: all
+when: [run-failed, held, rows-failed: { share: 0.01 }, silent: { noSuccessFor: 1d }]
+to:
+  slack: { url: \${secret:slack-url} }`
+
+export function AlertsPage(): ReactElement {
+  const { data, error, isPending } = useQuery({
+    queryKey: ['alerts'],
+    queryFn: ({ signal }) => call('/alerts', { answer: alertsView, signal }),
+    refetchInterval: EVERY_MS,
+  })
+  return (
+    <Page title="Alerts" lead="Each tells somebody when a state begins, and again when it is over.">
+      {isPending ? (
+        <Loading />
+      ) : data === undefined ? (
+        <Trouble error={error} />
+      ) : data.alerts.length === 0 ? (
+        <Section title="None yet">
+          <Empty title="No alert watches your syncs yet.">
+            <p>An alert is a resource like any other. For example:</p>
+            <pre className="code" tabIndex={0}>
+              {EXAMPLE}
+            </pre>
+          </Empty>
+        </Section>
+      ) : (
+        data.alerts.map(alert => <OneAlert key={alert.name} alert={alert} />)
+      )}
+    </Page>
+  )
+}
+
+const STATE = { ok: 'good', firing: 'bad', unwatched: 'calm' } as const
+
+function OneAlert({ alert }: { readonly alert: AlertView }): ReactElement {
+  const { name, title, syncs, when, to, state, firing, lastNotice, undelivered } = alert
+  return (
+    <Section
+      title={title ?? name}
+      aside={
+        <div className="actions">
+          <Badge tone={STATE[state]} text={state} />
+          <TestAlert name={name} />
+        </div>
+      }
+    >
+      <div className="pad">
+        <p className="quiet">
+          {syncs === 'all' ? 'All syncs' : syncs.join(', ')} · {when.join(', ')} · tells {to.kind}{' '}
+          {to.address}
+          {lastNotice === null ? '' : ' · last notice '}
+          {lastNotice === null ? null : <Time at={lastNotice.at} />}
+        </p>
+        {firing.length === 0 ? null : (
+          <ul className="plain-list">
+            {firing.map(({ sync, condition, since, run, text }) => (
+              <li key={`${sync} ${condition}`}>
+                <Link to="/syncs/$name" params={{ name: sync }}>
+                  {sync}
+                </Link>
+                : {text} <Time at={since} />
+                {run === null ? null : (
+                  <>
+                    {' '}
+                    ·{' '}
+                    <Link to="/runs/$id" params={{ id: run }}>
+                      the run
+                    </Link>
+                  </>
+                )}
+              </li>
+            ))}
+          </ul>
+        )}
+        {undelivered === null ? null : (
+          <p className="bad">
+            {undelivered.notices === 1 ? 'A notice' : `${undelivered.notices} notices`} could not be told,
+            after {undelivered.tries} tries: {undelivered.error} The next try is{' '}
+            <Time at={undelivered.nextTryAt} />.
+          </p>
+        )}
+      </div>
+    </Section>
+  )
+}
+
+function TestAlert({ name }: { readonly name: string }): ReactElement {
+  const may = useMay('edit')
+  const [busy, setBusy] = useState(false)
+  const test = async (): Promise<void> => {
+    setBusy(true)
+    try {
+      const { to } = await call(`/alerts/${encodeURIComponent(name)}/test`, {
+        ...{ method: 'POST', body: {}, answer: alertTestedView },
+      })
+      toast('done', `A test notice has reached ${to}.`)
+    } catch (error) {
+      toastError(error)
+    } finally {
+      setBusy(false)
+    }
+  }
+  return (
+    <button type="button" className="small" disabled={busy || !may} onClick={() => void test()}>
+      {busy ? 'Sending…' : 'Send a test notice'}
+    </button>
+  )
+}

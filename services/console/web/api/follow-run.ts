@@ -1,0 +1,40 @@
+/** A run as it goes on: the server's events, and the last state where there are none. */
+import { runView, type RunView } from '@sluice/contracts/api'
+import { useQueryClient } from '@tanstack/react-query'
+import { useEffect, useState } from 'react'
+import { API } from './client.ts'
+
+/** How the page hears of the run. */
+export type Hearing = 'connecting' | 'live' | 'lost' | 'over'
+
+const ENDED: ReadonlySet<RunView['status']> = new Set(['success', 'warning', 'failed', 'cancelled'])
+
+export function hasEnded({ status }: Pick<RunView, 'status'>): boolean {
+  return ENDED.has(status)
+}
+
+/**
+ * Listens to the run until it has ended, and keeps its state where `runQuery` finds it. The browser connects
+ * again by itself after a break; the first event then has the state as it is.
+ */
+export function useFollowedRun(id: string): Hearing {
+  const client = useQueryClient()
+  const [hearing, setHearing] = useState<Hearing>('connecting')
+  useEffect(() => {
+    const source = new EventSource(`${API}/runs/${encodeURIComponent(id)}/events`)
+    source.addEventListener('run', event => {
+      const run = runView.safeParse(JSON.parse(String(event.data)))
+      if (!run.success) return
+      client.setQueryData(['run', id], run.data)
+      setHearing('live')
+      if (!hasEnded(run.data)) return
+      source.close()
+      setHearing('over')
+      for (const key of ['syncs', 'runs', 'failed', 'attempts', 'figures'])
+        void client.invalidateQueries({ queryKey: [key] })
+    })
+    source.addEventListener('error', () => setHearing('lost'))
+    return () => source.close()
+  }, [client, id])
+  return hearing
+}

@@ -1,0 +1,118 @@
+/** What the pages ask the server for, each with the key that it is known by. */
+import {
+  attemptsPage,
+  failedPage,
+  resourcesPage,
+  resourceView,
+  runsPage,
+  runView,
+  secretsView,
+  syncsPage,
+  type RunView,
+} from '@sluice/contracts/api'
+import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
+import { call, type QueryValue } from './client.ts'
+
+/** How often a page asks for what changes by itself. */
+const LIVE_MS = 2_000
+const CALM_MS = 10_000
+const PER_PAGE = 50
+/** Most syncs and resources that a page shows. */
+const ALL = 1_000
+
+const isOpen = ({ status }: RunView): boolean => ['queued', 'running', 'held'].includes(status)
+
+export const syncsQuery = queryOptions({
+  queryKey: ['syncs'],
+  queryFn: ({ signal }) => call('/syncs', { query: { limit: ALL }, answer: syncsPage, signal }),
+  refetchInterval: ({ state }) =>
+    state.data?.syncs.some(({ lastRun }) => lastRun !== null && isOpen(lastRun)) === true
+      ? LIVE_MS
+      : CALM_MS / 2,
+})
+
+export const runQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['run', id],
+    queryFn: ({ signal }) => call(`/runs/${encodeURIComponent(id)}`, { answer: runView, signal }),
+    refetchInterval: ({ state }) => (state.data !== undefined && isOpen(state.data) ? LIVE_MS : false),
+  })
+
+export interface RunsFilter {
+  readonly sync?: string | undefined
+}
+
+export const runsQuery = (filter: RunsFilter) =>
+  infiniteQueryOptions({
+    queryKey: ['runs', filter],
+    queryFn: ({ signal, pageParam }) =>
+      call('/runs', {
+        query: { ...filter, limit: PER_PAGE, after: pageParam },
+        answer: runsPage,
+        signal,
+      }),
+    initialPageParam: firstPage(),
+    getNextPageParam: ({ next }) => next,
+    refetchInterval: ({ state }) =>
+      state.data?.pages.some(({ runs }) => runs.some(isOpen)) === true ? LIVE_MS : CALM_MS,
+  })
+
+export interface AttemptsFilter {
+  readonly run?: string | undefined
+  readonly sync?: string | undefined
+  readonly key?: string | undefined
+  readonly status?: string | undefined
+  readonly since?: string | undefined
+  readonly until?: string | undefined
+  readonly outcome?: string | undefined
+  readonly trigger?: string | undefined
+  readonly search?: string | undefined
+}
+
+export const attemptsQuery = (filter: AttemptsFilter) =>
+  infiniteQueryOptions({
+    queryKey: ['attempts', filter],
+    queryFn: ({ signal, pageParam }) =>
+      call('/attempts', {
+        query: { ...filter, limit: PER_PAGE, after: pageParam },
+        answer: attemptsPage,
+        signal,
+      }),
+    initialPageParam: firstPage(),
+    getNextPageParam: ({ next }) => next,
+  })
+
+export const failedQuery = (sync: string, filter: { readonly [name: string]: QueryValue } = {}) =>
+  infiniteQueryOptions({
+    queryKey: ['failed', sync, filter],
+    queryFn: ({ signal, pageParam }) =>
+      call(`/syncs/${encodeURIComponent(sync)}/failed`, {
+        query: { ...filter, limit: PER_PAGE, after: pageParam },
+        answer: failedPage,
+        signal,
+      }),
+    initialPageParam: firstPage(),
+    getNextPageParam: ({ next }) => next,
+  })
+
+export const resourcesQuery = queryOptions({
+  queryKey: ['resources'],
+  queryFn: ({ signal }) => call('/resources', { query: { limit: ALL }, answer: resourcesPage, signal }),
+})
+
+export const resourceQuery = (kind: string, name: string) =>
+  queryOptions({
+    queryKey: ['resource', kind, name],
+    queryFn: ({ signal }) =>
+      call(`/resources/${kind}/${encodeURIComponent(name)}`, { answer: resourceView, signal }),
+  })
+
+export const secretsQuery = queryOptions({
+  queryKey: ['secrets'],
+  queryFn: ({ signal }) => call('/secrets', { answer: secretsView, signal }),
+})
+
+/** The cursor before the first page. */
+function firstPage(): string | null {
+  return null
+}

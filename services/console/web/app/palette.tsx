@@ -1,0 +1,113 @@
+/** Finds pages, syncs and things to do by a few letters. */
+import { useQuery } from '@tanstack/react-query'
+import { useNavigate } from '@tanstack/react-router'
+import { useEffect, useId, useMemo, useRef, useState, type KeyboardEvent, type ReactElement } from 'react'
+import { runSync } from '../api/commands.ts'
+import { syncsQuery } from '../api/queries.ts'
+import { Dialog } from '../ui/dialog.tsx'
+import { toastError } from '../ui/toast.tsx'
+import type { Place } from './keys.tsx'
+
+interface Choice {
+  readonly name: string
+  readonly what: string
+  readonly choose: () => unknown
+}
+
+const MOST = 12
+
+/** True if the letters stand in the name in this order. */
+export function matches(name: string, letters: string): boolean {
+  let from = 0
+  const text = name.toLowerCase()
+  for (const letter of letters.toLowerCase().replaceAll(' ', '')) {
+    from = text.indexOf(letter, from) + 1
+    if (from === 0) return false
+  }
+  return true
+}
+
+export function Palette(props: {
+  readonly places: readonly Place[]
+  readonly onClose: () => void
+}): ReactElement {
+  const { places, onClose } = props
+  const [letters, setLetters] = useState('')
+  const [at, setAt] = useState(0)
+  const list = useId()
+  const input = useRef<HTMLInputElement>(null)
+  useEffect(() => input.current?.focus(), [])
+  const all = useChoices(places)
+  const choices = all.filter(({ name, what }) => matches(`${what} ${name}`, letters)).slice(0, MOST)
+  const choose = (choice: Choice | undefined): void => {
+    if (choice === undefined) return
+    onClose()
+    choice.choose()
+  }
+  const pressed = (event: KeyboardEvent): void => {
+    if (event.key === 'ArrowDown') setAt(Math.min(at + 1, choices.length - 1))
+    else if (event.key === 'ArrowUp') setAt(Math.max(at - 1, 0))
+    else if (event.key === 'Enter') choose(choices[at])
+    else return
+    event.preventDefault()
+  }
+  return (
+    <Dialog title="Find" onClose={onClose}>
+      <input
+        ref={input}
+        type="text"
+        role="combobox"
+        aria-label="Find a page, a sync or something to do"
+        aria-expanded="true"
+        aria-controls={list}
+        aria-activedescendant={choices.length === 0 ? undefined : `${list}-${at}`}
+        value={letters}
+        onKeyDown={pressed}
+        onChange={event => {
+          setLetters(event.target.value)
+          setAt(0)
+        }}
+      />
+      <ul id={list} role="listbox" aria-label="Choices" className="choices">
+        {choices.map((choice, index) => (
+          <li
+            key={`${choice.what} ${choice.name}`}
+            id={`${list}-${index}`}
+            role="option"
+            aria-selected={index === at}
+            onClick={() => choose(choice)}
+          >
+            <span>{choice.name}</span>
+            <small>{choice.what}</small>
+          </li>
+        ))}
+      </ul>
+      {choices.length === 0 ? <p className="quiet">Nothing has these letters.</p> : null}
+    </Dialog>
+  )
+}
+
+function useChoices(places: readonly Place[]): readonly Choice[] {
+  const navigate = useNavigate()
+  const { data } = useQuery(syncsQuery)
+  return useMemo(() => {
+    const syncs = data?.syncs ?? []
+    const run = async (sync: string): Promise<void> => {
+      const { id } = await runSync(sync)
+      await navigate({ to: '/runs/$id', params: { id } })
+    }
+    return [
+      ...places.map(({ to, name }) => ({ name, what: 'page', choose: () => navigate({ to }) })),
+      { name: 'New sync', what: 'page', choose: () => navigate({ to: '/new' }) },
+      ...syncs.map(({ name }) => ({
+        ...{ name, what: 'sync' },
+        choose: () => navigate({ to: '/syncs/$name', params: { name } }),
+      })),
+      ...syncs.map(({ name }) => ({ name, what: 'run', choose: () => run(name).catch(toastError) })),
+      ...syncs.map(({ name }) => ({
+        ...{ name, what: 'edit' },
+        choose: () => navigate({ to: '/syncs/$name/edit', params: { name } }),
+      })),
+    ]
+  }, [data, navigate, places])
+}

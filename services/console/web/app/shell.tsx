@@ -1,0 +1,129 @@
+/** What stands around each page: where one can go, the keys, and whether the server answers. */
+import type { SessionView } from '@sluice/contracts/api'
+import { useIsFetching, useQuery } from '@tanstack/react-query'
+import { Link, Outlet, useRouterState } from '@tanstack/react-router'
+import { useEffect, useState, type ReactElement } from 'react'
+import { ApiError, whenSignedOut } from '../api/client.ts'
+import { sessionQuery } from '../api/session.ts'
+import { Loading, Trouble } from '../ui/parts.tsx'
+import { KeysHelp, useKeys } from './keys.tsx'
+import { Palette } from './palette.tsx'
+import { SignIn, SignOut } from './sign-in.tsx'
+import { ThemeSwitch } from './theme.tsx'
+
+const PLACES = [
+  { to: '/', name: 'Overview', key: 'o' },
+  { to: '/runs', name: 'Runs', key: 'r' },
+  { to: '/requests', name: 'Requests', key: 'q' },
+  { to: '/resources', name: 'Resources', key: 's' },
+  { to: '/secrets', name: 'Secrets', key: 'v' },
+  { to: '/alerts', name: 'Alerts', key: 'a' },
+  { to: '/system', name: 'System', key: 'y' },
+] as const
+
+export function Shell(): ReactElement {
+  const session = useQuery(sessionQuery)
+  const [ended, setEnded] = useState(false)
+  useEffect(() => whenSignedOut(() => setEnded(true)), [])
+  if (session.isPending) return <Loading />
+  const mustSignIn = session.error instanceof ApiError && [401, 403].includes(session.error.status)
+  if (session.error !== null && !mustSignIn)
+    return (
+      <main className="lone">
+        <Trouble error={session.error} onRetry={() => void session.refetch()} />
+      </main>
+    )
+  if (session.data === undefined) return <SignIn onDone={() => void session.refetch()} />
+  return (
+    <>
+      <Frame session={session.data} />
+      {/* What was typed stays on the page behind it. */}
+      {ended ? (
+        <SignIn
+          over
+          onDone={() => {
+            setEnded(false)
+            void session.refetch()
+          }}
+        />
+      ) : null}
+    </>
+  )
+}
+
+function Frame({ session }: { readonly session: SessionView }): ReactElement {
+  const [shown, setShown] = useState<'palette' | 'keys' | null>(null)
+  const path = useRouterState({ select: ({ location }) => location.pathname })
+  const [menu, setMenu] = useState(false)
+  useEffect(() => setMenu(false), [path])
+  useKeys({ places: PLACES, onPalette: () => setShown('palette'), onHelp: () => setShown('keys') })
+  return (
+    <div className="shell">
+      <a className="skip" href="#main">
+        Skip to the content
+      </a>
+      <aside className="side" data-open={menu}>
+        <div className="brand">
+          <Link to="/" aria-label="Sluice, overview">
+            <img src="/icon.svg" alt="" width="26" height="26" />
+            <strong>Sluice</strong>
+          </Link>
+          <button
+            type="button"
+            className="menu-button"
+            aria-expanded={menu}
+            aria-controls="places"
+            onClick={() => setMenu(!menu)}
+          >
+            Menu
+          </button>
+        </div>
+        <nav id="places" aria-label="Pages">
+          {PLACES.map(({ to, name }) => (
+            <Link
+              key={to}
+              to={to}
+              activeOptions={{ exact: to === '/' }}
+              activeProps={{ 'aria-current': 'page' }}
+            >
+              {name}
+            </Link>
+          ))}
+          <Link to="/new" className="new">
+            New sync
+          </Link>
+        </nav>
+        <div className="side-foot">
+          <button type="button" className="plain wide-button" onClick={() => setShown('palette')}>
+            Find… <kbd>k</kbd>
+          </button>
+          <button type="button" className="plain wide-button" onClick={() => setShown('keys')}>
+            Keys <kbd>?</kbd>
+          </button>
+          <ThemeSwitch />
+          <SignOut session={session} />
+        </div>
+      </aside>
+      <main id="main" tabIndex={-1}>
+        <Connection />
+        <Outlet />
+      </main>
+      {shown === 'palette' ? <Palette places={PLACES} onClose={() => setShown(null)} /> : null}
+      {shown === 'keys' ? <KeysHelp places={PLACES} onClose={() => setShown(null)} /> : null}
+    </div>
+  )
+}
+
+/** Tells that the server does not answer, and that the page goes on by itself. */
+function Connection(): ReactElement | null {
+  const { error, dataUpdatedAt, errorUpdatedAt } = useQuery(sessionQuery)
+  const asking = useIsFetching() > 0
+  const lost = error instanceof ApiError && error.status === 0 && errorUpdatedAt > dataUpdatedAt
+  if (!lost) return null
+  return (
+    <p className="banner" role="status">
+      The server does not answer. This page shows what it knew last, and goes on by itself once it answers
+      {asking ? ' (asking…)' : ''}.
+    </p>
+  )
+}

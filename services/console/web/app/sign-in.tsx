@@ -1,0 +1,87 @@
+/** Signing in with a token, and out. Signed out in the middle of work, it stands in front of the page. */
+import { useQueryClient } from '@tanstack/react-query'
+import { useEffect, useRef, useState, type ReactElement } from 'react'
+import type { SessionView } from '@sluice/contracts/api'
+import { ApiError } from '../api/client.ts'
+import { signIn, signOut } from '../api/session.ts'
+import { toastError } from '../ui/toast.tsx'
+
+interface SignInProps {
+  /** True in front of a page, whose contents stay. */
+  readonly over?: boolean
+  readonly onDone: () => void
+}
+
+export function SignIn({ over = false, onDone }: SignInProps): ReactElement {
+  const [token, setToken] = useState('')
+  const [error, setError] = useState<string | null>(null)
+  const [busy, setBusy] = useState(false)
+  const input = useRef<HTMLInputElement>(null)
+  useEffect(() => input.current?.focus(), [])
+  const submit = async (): Promise<void> => {
+    setBusy(true)
+    setError(null)
+    try {
+      await signIn(token)
+      setToken('')
+      onDone()
+    } catch (failure) {
+      setError(failure instanceof ApiError ? failure.message : 'The server does not answer.')
+    } finally {
+      setBusy(false)
+    }
+  }
+  return (
+    <div className={over ? 'sign-in over' : 'sign-in'}>
+      <form
+        className="card"
+        onSubmit={event => {
+          event.preventDefault()
+          void submit()
+        }}
+      >
+        <img src="/icon.svg" alt="" width="40" height="40" />
+        <h1>{over ? 'Your session has ended' : 'Sign in to Sluice'}</h1>
+        <p className="quiet">
+          {over
+            ? 'Sign in again. What you typed is still on the page behind this.'
+            : 'With a token of this server: its operator has set SLUICE_TOKEN, SLUICE_READ_TOKEN or another.'}
+        </p>
+        <label className="field">
+          <span>Token</span>
+          <input
+            ref={input}
+            type="password"
+            autoComplete="current-password"
+            value={token}
+            aria-invalid={error !== null}
+            onChange={event => setToken(event.target.value)}
+          />
+        </label>
+        {error === null ? null : (
+          <p className="field-error" role="alert">
+            {error}
+          </p>
+        )}
+        <button type="submit" className="primary" disabled={busy || token === ''}>
+          Sign in
+        </button>
+      </form>
+    </div>
+  )
+}
+
+export function SignOut({ session }: { readonly session: SessionView }): ReactElement | null {
+  const client = useQueryClient()
+  if (session.by !== 'session') return null
+  const leave = async (): Promise<void> => {
+    await signOut()
+    client.clear()
+    location.assign('/')
+  }
+  return (
+    <button type="button" className="plain wide-button" onClick={() => void leave().catch(toastError)}>
+      Sign out {session.name}
+    </button>
+  )
+}

@@ -1,0 +1,50 @@
+/** Somebody else has saved meanwhile: both versions, and a choice. */
+import { useQuery } from '@tanstack/react-query'
+import type { ReactElement } from 'react'
+import { resourceQuery } from '../api/queries.ts'
+import { Dialog } from '../ui/dialog.tsx'
+import { Loading, Trouble } from '../ui/parts.tsx'
+import { yamlOf } from './draft.ts'
+import { LinesThatDiffer } from './lines-that-differ.tsx'
+
+export interface Conflict {
+  readonly kind: string
+  readonly name: string
+  readonly mine: string
+  /** The version that the server has now. */
+  readonly present: number
+}
+
+interface ConflictProps {
+  readonly conflict: Conflict
+  readonly onOverwrite: () => void
+  readonly onClose: () => void
+}
+
+export function ConflictOf({ conflict, onOverwrite, onClose }: ConflictProps): ReactElement {
+  const { kind, name, mine } = conflict
+  const { data, error } = useQuery({ ...resourceQuery(kind, name), staleTime: 0 })
+  return (
+    <Dialog wide title={`Somebody else has changed the ${kind} ${name}`} onClose={onClose}>
+      <p>It was saved after you opened it. Lines with − are theirs, lines with + are yours.</p>
+      {error === null ? null : <Trouble error={error} />}
+      {data === undefined ? (
+        <Loading />
+      ) : (
+        <LinesThatDiffer
+          before={yamlOf(kind, name, data.spec)}
+          after={mine}
+          label="Their version and yours"
+        />
+      )}
+      <footer className="dialog-actions">
+        <button type="button" onClick={onClose}>
+          Go on editing mine
+        </button>
+        <button type="button" className="danger" onClick={onOverwrite}>
+          Save mine over theirs
+        </button>
+      </footer>
+    </Dialog>
+  )
+}

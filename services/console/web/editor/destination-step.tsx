@@ -1,0 +1,181 @@
+/** The step for where requests go: the API, how to sign in there, and how fast it may be called. */
+import type { ReactElement } from 'react'
+import { limitsInWords } from '../syncs/limits-in-words.ts'
+import { nameIn, textAt, valueAt, withValue } from './draft.ts'
+import { ChoiceField, PairsField, SecretField, SwitchField, TextField } from './fields.tsx'
+import { NAME_HINT } from './name-hint.ts'
+import type { Editing } from './use-editing.ts'
+
+export function DestinationStep({ editing }: { readonly editing: Editing }): ReactElement {
+  const { text } = editing
+  const name = nameIn(text)
+  return (
+    <>
+      <TextField editing={editing} path={['name']} label="Name" hint={NAME_HINT} />
+      <TextField
+        editing={editing}
+        path={['baseUrl']}
+        label="Address of the API"
+        placeholder="https://api.example.com/v1"
+        hint="Each trigger adds a path to it."
+      />
+      <PairsField editing={editing} path={['headers']} label="Headers" suggested={name} />
+      <AuthFields editing={editing} />
+      <fieldset className="columns">
+        <legend>Limits, over all syncs of this destination</legend>
+        <TextField
+          editing={editing}
+          path={['limits', 'rate', 'requests']}
+          label="At most so many requests"
+          isNumber
+          placeholder="1000"
+        />
+        <ChoiceField
+          editing={editing}
+          path={['limits', 'rate', 'per']}
+          label="in each"
+          isWritten
+          choices={[
+            ['second', 'second'],
+            ['minute', 'minute'],
+            ['hour', 'hour'],
+          ]}
+        />
+        <TextField
+          editing={editing}
+          path={['limits', 'concurrency']}
+          label="At once"
+          isNumber
+          placeholder="100"
+        />
+        <p className="quiet spanning">That is {limitsInWords(valueAt(text, ['limits']))}.</p>
+      </fieldset>
+      <details>
+        <summary>Certificates</summary>
+        <TlsFields editing={editing} />
+      </details>
+    </>
+  )
+}
+
+const GRANTS = ['client-credentials', 'authorization-code', 'password', 'refresh-token'] as const
+
+function AuthFields({ editing }: { readonly editing: Editing }): ReactElement {
+  const { text, change, readOnly } = editing
+  const auth = valueAt(text, ['auth'])
+  const kind = typeof auth === 'object' && auth !== null ? (Object.keys(auth)[0] ?? 'none') : 'none'
+  const name = nameIn(text)
+  const start: { readonly [kind: string]: unknown } = {
+    none: undefined,
+    basic: { basic: { username: '', password: `\${secret:${name}-password}` } },
+    bearer: { bearer: `\${secret:${name}-token}` },
+    oauth2: {
+      oauth2: {
+        grant: 'client-credentials',
+        tokenUrl: '',
+        clientId: '',
+        clientSecret: `\${secret:${name}-client}`,
+      },
+    },
+  }
+  const at = (...path: readonly string[]): readonly string[] => ['auth', kind, ...path]
+  return (
+    <fieldset>
+      <legend>How to sign in there</legend>
+      <label className="field">
+        <span>Kind</span>
+        <select
+          value={kind}
+          disabled={readOnly}
+          onChange={({ target }) =>
+            change(withValue(withValue(text, ['auth'], undefined), ['auth'], start[target.value]))
+          }
+        >
+          <option value="none">Not at all, or by a header</option>
+          <option value="basic">User and password</option>
+          <option value="bearer">A bearer token</option>
+          <option value="oauth2">OAuth 2</option>
+        </select>
+      </label>
+      {kind === 'basic' ? (
+        <>
+          <TextField editing={editing} path={at('username')} label="User" />
+          <SecretField
+            editing={editing}
+            path={at('password')}
+            label="Password"
+            suggested={`${name}-password`}
+          />
+        </>
+      ) : null}
+      {kind === 'bearer' ? (
+        <SecretField editing={editing} path={['auth', 'bearer']} label="Token" suggested={`${name}-token`} />
+      ) : null}
+      {kind === 'oauth2' ? (
+        <>
+          <ChoiceField
+            editing={editing}
+            path={at('grant')}
+            label="Grant"
+            isWritten
+            choices={GRANTS.map(grant => [grant, grant])}
+          />
+          <TextField editing={editing} path={at('tokenUrl')} label="Token URL" />
+          {textAt(text, at('grant')) === 'authorization-code' ? (
+            <>
+              <TextField editing={editing} path={at('authorizationUrl')} label="Authorization URL" />
+              <p className="quiet">
+                Once it is saved, sign in with <code>sluice auth {name}</code>: it opens the API’s own page.
+              </p>
+            </>
+          ) : null}
+          <TextField editing={editing} path={at('clientId')} label="Client id" />
+          <SecretField
+            editing={editing}
+            path={at('clientSecret')}
+            label="Client secret"
+            suggested={`${name}-client`}
+          />
+          <TextField editing={editing} path={at('scopes')} label="Scopes" isList hint="Separated by commas" />
+        </>
+      ) : null}
+    </fieldset>
+  )
+}
+
+function TlsFields({ editing }: { readonly editing: Editing }): ReactElement {
+  const name = nameIn(editing.text)
+  return (
+    <>
+      <SecretField
+        editing={editing}
+        path={['tls', 'ca']}
+        label="Authority (PEM)"
+        suggested={`${name}-ca`}
+        hint="For a server whose certificate no public authority has signed."
+      />
+      <SecretField
+        editing={editing}
+        path={['tls', 'cert']}
+        label="Client certificate (PEM)"
+        suggested={`${name}-cert`}
+      />
+      <SecretField editing={editing} path={['tls', 'key']} label="Its key (PEM)" suggested={`${name}-key`} />
+      <SecretField
+        editing={editing}
+        path={['tls', 'passphrase']}
+        label="Passphrase of the key"
+        suggested={`${name}-passphrase`}
+      />
+      <SwitchField
+        editing={editing}
+        path={['tls', 'insecure']}
+        label="Accept any certificate"
+        hint="Only for trying things: anybody on the way can read along."
+        on={true}
+        off={undefined}
+        isOn={valueAt(editing.text, ['tls', 'insecure']) === true}
+      />
+    </>
+  )
+}

@@ -1,0 +1,139 @@
+/**
+ * The field mapper: a name of the API on the left, a column on the right. Deeper shapes are edited as YAML.
+ */
+import { useState, type ReactElement } from 'react'
+import { valueAt, withValue } from './draft.ts'
+import type { Editing } from './use-editing.ts'
+
+interface MapperProps {
+  readonly editing: Editing
+  readonly path: readonly string[]
+  readonly columns: readonly string[]
+}
+
+type Mapping = readonly (readonly [name: string, value: unknown])[]
+
+export function FieldMapper({ editing, path, columns }: MapperProps): ReactElement {
+  const { text, change, readOnly } = editing
+  const value = valueAt(text, path)
+  const mapping: Mapping = typeof value === 'object' && value !== null ? Object.entries(value) : []
+  const [dragged, setDragged] = useState<number | null>(null)
+  const write = (next: Mapping): void => change(withValue(text, path, Object.fromEntries(next)))
+  const move = (from: number, to: number): void => {
+    const moved = mapping[from]
+    if (moved === undefined || to < 0 || to >= mapping.length) return
+    const rest = mapping.filter((_, index) => index !== from)
+    write([...rest.slice(0, to), moved, ...rest.slice(to)])
+  }
+  const unused = columns.filter(column => !mapping.some(([, each]) => each === column))
+  return (
+    <fieldset className="mapper">
+      <legend>Fields</legend>
+      <small>Alt with the arrow keys moves a field; so does dragging its handle.</small>
+      <ol>
+        {mapping.map(([name, column], index) => (
+          <li
+            key={index}
+            onDragOver={event => {
+              if (dragged !== null) event.preventDefault()
+            }}
+            onDrop={() => {
+              if (dragged !== null) move(dragged, index)
+              setDragged(null)
+            }}
+            onKeyDown={event => {
+              const step = { ArrowUp: -1, ArrowDown: 1 }[event.key]
+              if (!event.altKey || step === undefined) return
+              event.preventDefault()
+              move(index, index + step)
+            }}
+          >
+            <span
+              className="handle"
+              draggable={!readOnly}
+              aria-hidden="true"
+              onDragStart={() => setDragged(index)}
+            >
+              ⠿
+            </span>
+            <input
+              aria-label={`Name of field ${index + 1}`}
+              value={name}
+              readOnly={readOnly}
+              onChange={({ target }) =>
+                write(mapping.map((entry, at) => (at === index ? [target.value, entry[1]] : entry)))
+              }
+            />
+            <span aria-hidden="true">←</span>
+            <FieldValue
+              label={`Column of ${name}`}
+              value={column}
+              columns={columns}
+              readOnly={readOnly}
+              onChange={next => write(mapping.map((entry, at) => (at === index ? [entry[0], next] : entry)))}
+            />
+            <button
+              type="button"
+              className="small"
+              aria-label={`Remove ${name}`}
+              disabled={readOnly}
+              onClick={() => write(mapping.filter((_, at) => at !== index))}
+            >
+              ✕
+            </button>
+          </li>
+        ))}
+      </ol>
+      <div className="actions">
+        <button
+          type="button"
+          disabled={readOnly}
+          onClick={() => write([...mapping, [freeName(mapping), unused[0] ?? columns[0] ?? '']])}
+        >
+          Add a field
+        </button>
+        {unused.length === 0 ? null : (
+          <button
+            type="button"
+            disabled={readOnly}
+            onClick={() => write([...mapping, ...unused.map(column => [column, column] as const)])}
+          >
+            Add all columns
+          </button>
+        )}
+      </div>
+    </fieldset>
+  )
+}
+
+interface ValueProps {
+  readonly label: string
+  readonly value: unknown
+  readonly columns: readonly string[]
+  readonly readOnly: boolean
+  readonly onChange: (value: unknown) => void
+}
+
+function FieldValue({ label, value, columns, readOnly, onChange }: ValueProps): ReactElement {
+  if (typeof value !== 'string') return <code className="quiet">{JSON.stringify(value)}</code>
+  const known = columns.includes(value) ? columns : [...columns, value]
+  return (
+    <select
+      aria-label={label}
+      value={value}
+      disabled={readOnly}
+      onChange={({ target }) => onChange(target.value)}
+    >
+      {known.map(column => (
+        <option key={column}>{column}</option>
+      ))}
+    </select>
+  )
+}
+
+function freeName(mapping: Mapping): string {
+  for (let number = mapping.length + 1; ; number += 1) {
+    const name = `field${number}`
+    if (!mapping.some(([taken]) => taken === name)) return name
+  }
+}

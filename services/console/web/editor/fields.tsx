@@ -1,0 +1,263 @@
+/** Fields that read from a draft's text and write into it. */
+import { useId, useState, type ReactElement, type ReactNode } from 'react'
+import { EditSecret } from '../secrets/edit-secret.tsx'
+import { textAt, valueAt, withValue, type Path } from './draft.ts'
+import type { Editing } from './use-editing.ts'
+
+export interface FieldProps {
+  readonly editing: Editing
+  readonly path: Path
+  readonly label: string
+  readonly hint?: ReactNode
+}
+
+/** What the server found wrong at a field of this text. */
+export function problemAt({ problems }: Editing, path: Path): string | undefined {
+  const field = path.join('.')
+  return problems.find(problem => problem.field === field)?.message
+}
+
+export function Labelled(props: {
+  readonly label: string
+  readonly hint?: ReactNode
+  readonly problem?: string | undefined
+  readonly children: (ids: { readonly id: string; readonly describedBy: string | undefined }) => ReactNode
+}): ReactElement {
+  const { label, hint, problem, children } = props
+  const id = useId()
+  const has = hint !== undefined || problem !== undefined
+  return (
+    <div className="field">
+      <label htmlFor={id}>{label}</label>
+      {children({ id, describedBy: has ? `${id}-more` : undefined })}
+      {has ? (
+        <div id={`${id}-more`} className="field-more">
+          {problem === undefined ? null : <p className="field-error">{problem}</p>}
+          {hint === undefined ? null : <small>{hint}</small>}
+        </div>
+      ) : null}
+    </div>
+  )
+}
+
+interface TextFieldProps extends FieldProps {
+  readonly placeholder?: string
+  readonly isNumber?: boolean
+  /** Writes a list of names, separated by commas, if there are several. */
+  readonly isList?: boolean
+}
+
+const WHOLE = /^\d{1,15}$/
+
+export function TextField({
+  editing,
+  path,
+  label,
+  hint,
+  placeholder,
+  isNumber,
+  isList,
+}: TextFieldProps): ReactElement {
+  const { text, change } = editing
+  const value = valueAt(text, path)
+  const shown = Array.isArray(value) ? value.map(String).join(', ') : textAt(text, path)
+  const written = (typed: string): unknown => {
+    if (typed === '') return undefined
+    if (isNumber === true && WHOLE.test(typed)) return Number(typed)
+    if (isList === true && typed.includes(',')) return typed.split(',').map(part => part.trim())
+    return typed
+  }
+  const problem = problemAt(editing, path)
+  return (
+    <Labelled label={label} hint={hint} problem={problem}>
+      {({ id, describedBy }) => (
+        <input
+          id={id}
+          value={shown}
+          placeholder={placeholder}
+          inputMode={isNumber === true ? 'numeric' : undefined}
+          aria-invalid={problem !== undefined}
+          aria-describedby={describedBy}
+          readOnly={editing.readOnly}
+          onChange={({ target }) => change(withValue(text, path, written(target.value)))}
+        />
+      )}
+    </Labelled>
+  )
+}
+
+interface ChoiceFieldProps extends FieldProps {
+  /** Values, each with what people read. The first is what holds when nothing is written. */
+  readonly choices: readonly (readonly [value: string, name: string])[]
+  /** True to write the first choice too, instead of leaving it out. */
+  readonly isWritten?: boolean
+}
+
+export function ChoiceField(props: ChoiceFieldProps): ReactElement {
+  const { editing, path, label, hint, choices, isWritten = false } = props
+  const { text, change } = editing
+  const [first] = choices
+  const value = textAt(text, path) || (first?.[0] ?? '')
+  const known = choices.some(([choice]) => choice === value) ? choices : [...choices, [value, value] as const]
+  return (
+    <Labelled label={label} hint={hint} problem={problemAt(editing, path)}>
+      {({ id, describedBy }) => (
+        <select
+          id={id}
+          value={value}
+          aria-describedby={describedBy}
+          disabled={editing.readOnly}
+          onChange={({ target }) => {
+            const isFirst = target.value === first?.[0]
+            change(withValue(text, path, isFirst && !isWritten ? undefined : target.value))
+          }}
+        >
+          {known.map(([choice, name]) => (
+            <option key={choice} value={choice}>
+              {name}
+            </option>
+          ))}
+        </select>
+      )}
+    </Labelled>
+  )
+}
+
+interface SwitchProps extends FieldProps {
+  readonly on: unknown
+  readonly off: unknown
+  readonly isOn: boolean
+}
+
+export function SwitchField({ editing, path, label, hint, on, off, isOn }: SwitchProps): ReactElement {
+  const id = useId()
+  return (
+    <div className="switch">
+      <input
+        id={id}
+        type="checkbox"
+        checked={isOn}
+        disabled={editing.readOnly}
+        onChange={() => editing.change(withValue(editing.text, path, isOn ? off : on))}
+      />
+      <label htmlFor={id}>
+        {label}
+        {hint === undefined ? null : <small>{hint}</small>}
+      </label>
+    </div>
+  )
+}
+
+const SECRET = /^\$\{secret:([^}]+)\}$/
+
+/** A text that may be a secret: then the resource has only the secret's name. */
+export function SecretField({
+  editing,
+  path,
+  label,
+  hint,
+  suggested,
+}: FieldProps & { readonly suggested: string }): ReactElement {
+  const { text, change } = editing
+  const [sets, setSets] = useState(false)
+  const value = textAt(text, path)
+  const secret = SECRET.exec(value)?.[1]
+  const problem = problemAt(editing, path)
+  return (
+    <>
+      <Labelled label={label} hint={hint} problem={problem}>
+        {({ id, describedBy }) => (
+          <div className="with-button">
+            <input
+              id={id}
+              value={value}
+              aria-invalid={problem !== undefined}
+              aria-describedby={describedBy}
+              readOnly={editing.readOnly}
+              onChange={({ target }) =>
+                change(withValue(text, path, target.value === '' ? undefined : target.value))
+              }
+            />
+            <button type="button" disabled={editing.readOnly} onClick={() => setSets(true)}>
+              {secret === undefined ? 'Make it a secret' : 'Set the secret'}
+            </button>
+          </div>
+        )}
+      </Labelled>
+      {sets ? (
+        <EditSecret
+          name={secret ?? suggested}
+          start={secret === undefined ? value : ''}
+          onSet={name => change(withValue(text, path, `\${secret:${name}}`))}
+          onClose={() => setSets(false)}
+        />
+      ) : null}
+    </>
+  )
+}
+
+/** Names and values, such as headers. A value may be made a secret. */
+export function PairsField({
+  editing,
+  path,
+  label,
+  hint,
+  suggested,
+}: FieldProps & { readonly suggested: string }): ReactElement {
+  const { text, change, readOnly } = editing
+  const [added, setAdded] = useState('')
+  const value = valueAt(text, path)
+  const names = typeof value === 'object' && value !== null ? Object.keys(value) : []
+  const add = (): void => {
+    if (added === '' || names.includes(added)) return
+    change(withValue(text, [...path, added], ''))
+    setAdded('')
+  }
+  return (
+    <fieldset className="pairs">
+      <legend>{label}</legend>
+      {hint === undefined ? null : <small>{hint}</small>}
+      {names.map(name => (
+        <div key={name} className="pair">
+          <SecretField
+            editing={editing}
+            path={[...path, name]}
+            label={name}
+            suggested={secretName(suggested, name)}
+          />
+          <button
+            type="button"
+            className="small"
+            aria-label={`Remove ${name}`}
+            disabled={readOnly}
+            onClick={() => change(withValue(text, [...path, name], undefined))}
+          >
+            Remove
+          </button>
+        </div>
+      ))}
+      <div className="with-button">
+        <input
+          aria-label={`Name of another of the ${label.toLowerCase()}`}
+          placeholder="Name"
+          value={added}
+          readOnly={readOnly}
+          onChange={({ target }) => setAdded(target.value)}
+          onKeyDown={event => {
+            if (event.key !== 'Enter') return
+            event.preventDefault()
+            add()
+          }}
+        />
+        <button type="button" disabled={readOnly || added === ''} onClick={add}>
+          Add
+        </button>
+      </div>
+    </fieldset>
+  )
+}
+
+function secretName(of: string, header: string): string {
+  const name = `${of}-${header}`.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')
+  return name.replaceAll(/^-+|-+$/g, '').slice(0, 60)
+}

@@ -1,0 +1,124 @@
+/** Beside every step: real rows, and the requests that they become, rendered by the server as a run would. */
+import { previewView, type PreviewView, type Problem } from '@sluice/contracts/api'
+import { useQuery } from '@tanstack/react-query'
+import type { ReactElement } from 'react'
+import { ApiError, call } from '../api/client.ts'
+import { BodyView } from '../requests/body-view.tsx'
+import { documentsOf, nameIn, type Draft } from './draft.ts'
+import type { Trigger } from './trigger-step.tsx'
+import { useRested } from './use-editing.ts'
+
+const TYPED_MS = 120
+const SAMPLE_ROWS = 3
+const AGAIN_MS = 10_000
+
+export interface Previewed {
+  readonly preview: PreviewView | undefined
+  readonly error: Error | null
+  readonly isAsking: boolean
+  /** What is wrong in the texts. */
+  readonly problems: Problem['errors']
+}
+
+/** The last preview stays while the next is made, and while there is an error. */
+export function usePreview(draft: Draft, trigger: Trigger): Previewed {
+  const rested = useRested(draft, TYPED_MS)
+  const { data, error, isFetching } = useQuery({
+    queryKey: ['draft-preview', rested, trigger],
+    queryFn: ({ signal }) =>
+      call('/preview', {
+        method: 'POST',
+        body: {
+          ...{ sync: nameIn(rested.sync), trigger, sample: true, rows: SAMPLE_ROWS },
+          documents: documentsOf(rested),
+        },
+        answer: previewView,
+        signal,
+      }),
+    placeholderData: before => before,
+    // The rows of the source change, too.
+    refetchInterval: AGAIN_MS,
+    retry: false,
+    gcTime: 60_000,
+  })
+  const problems = error instanceof ApiError ? error.details : []
+  return { preview: data, error, isAsking: isFetching, problems }
+}
+
+export function PreviewPane({
+  previewed,
+  trigger,
+}: {
+  readonly previewed: Previewed
+  readonly trigger: Trigger
+}): ReactElement {
+  const { preview, error, isAsking } = previewed
+  const requests = preview?.requests.filter(request => request.trigger === trigger) ?? []
+  return (
+    <section className="card preview" aria-label="Live preview" aria-busy={isAsking}>
+      <header className="card-head">
+        <h2>What {trigger} rows send</h2>
+        <span className="quiet" role="status">
+          {isAsking ? 'rendering…' : error === null ? 'up to date' : 'not up to date'}
+        </span>
+      </header>
+      {error === null ? null : <PreviewError error={error} />}
+      <div className={error === null ? 'preview-requests' : 'preview-requests stale'}>
+        {requests.map((request, index) => (
+          <article key={index} className="preview-request">
+            <h3>
+              <b>{request.method}</b> <span className="path">{request.url}</span>
+            </h3>
+            <p className="quiet">
+              {request.keys.length === 1 ? `Row ${request.keys.join('')}` : `${request.keys.length} rows`}
+            </p>
+            <dl className="headers">
+              {Object.entries(request.headers).map(([name, value]) => (
+                <div key={name}>
+                  <dt>{name}</dt>
+                  <dd>{value}</dd>
+                </div>
+              ))}
+            </dl>
+            <BodyView body={request.body} />
+          </article>
+        ))}
+        {preview?.rejected
+          ?.filter(rejected => rejected.trigger === trigger)
+          .map((rejected, index) => (
+            <article key={index} className="preview-request">
+              <h3 className="bad">Row {rejected.keys.join(', ')} cannot be sent</h3>
+              <p className="group-error">{rejected.error}</p>
+            </article>
+          ))}
+        {requests.length === 0 && (preview?.rejected ?? []).length === 0 && error === null && !isAsking ? (
+          <p className="quiet pad">The model has no row to show, or this trigger sends nothing.</p>
+        ) : null}
+      </div>
+    </section>
+  )
+}
+
+function PreviewError({ error }: { readonly error: Error }): ReactElement {
+  const details = error instanceof ApiError ? error.details : []
+  return (
+    <div className="preview-error" role="status">
+      {details.length === 0 ? (
+        <p>{error.message}</p>
+      ) : (
+        <ul>
+          {details.map(({ file, line, field, message }, index) => (
+            <li key={index}>
+              <b>
+                {[file?.replace('.yaml', ''), field ?? (line === undefined ? undefined : `line ${line}`)]
+                  .filter(Boolean)
+                  .join(' · ')}
+              </b>{' '}
+              {message}
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  )
+}

@@ -1,0 +1,211 @@
+/** The last step: what changes, what the next run will send, and saving it. */
+import { previewView, type Problem, type ResourceView } from '@sluice/contracts/api'
+import { resourceSetView } from '@sluice/contracts/api/resources'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useNavigate } from '@tanstack/react-router'
+import { useState, type ReactElement } from 'react'
+import { ApiError, call } from '../api/client.ts'
+import { runSync } from '../api/commands.ts'
+import { count, rows } from '../ui/format.ts'
+import { Trouble } from '../ui/parts.tsx'
+import { toast } from '../ui/toast.tsx'
+import { ConflictOf, type Conflict } from './conflict-dialog.tsx'
+import { documentsOf, KINDS, nameIn, yamlOf, type Draft, type Kind } from './draft.ts'
+import { LinesThatDiffer } from './lines-that-differ.tsx'
+
+/** What the server has of the resources that are edited, with the version that the edit started from. */
+export type Stored = { readonly [kind in Kind]?: StoredResource }
+export interface StoredResource extends Pick<ResourceView, 'name' | 'spec'> {
+  readonly kind: Kind
+  /** Undefined if the server keeps no versions of it. */
+  readonly version: number | undefined
+  /** The project whose files it comes from; empty for none. */
+  readonly project: string
+}
+
+interface ReviewProps {
+  readonly draft: Draft
+  readonly stored: Stored
+  readonly problems: Problem['errors']
+  readonly takeOver: readonly Kind[]
+  readonly onSaved: () => void
+  readonly onThrowAway: () => void
+}
+
+export function ReviewStep(props: ReviewProps): ReactElement {
+  const { draft, stored, problems } = props
+  const changes = changedKinds(draft, stored)
+  const saving = useSaving(props)
+  return (
+    <>
+      <h2>{changes.length === 0 ? 'Nothing differs from what the server has.' : 'What changes'}</h2>
+      {changes.map(kind => {
+        const of = stored[kind]
+        const before = of === undefined ? '' : yamlOf(kind, of.name, of.spec)
+        return (
+          <details key={kind} open={changes.length < 3}>
+            <summary>
+              {of === undefined ? 'New' : 'Changed'} {kind} <strong>{nameIn(draft[kind])}</strong>
+            </summary>
+            <LinesThatDiffer before={before} after={draft[kind]} label={`How the ${kind} changes`} />
+          </details>
+        )
+      })}
+      <WillSend draft={draft} blocked={problems.length > 0} />
+      {problems.length === 0 ? null : (
+        <div className="trouble">
+          <p>To be mended first:</p>
+          <ul>
+            {problems.map(({ file, field, line, message }, index) => (
+              <li key={index}>
+                {[file?.replace('.yaml', ''), field ?? (line === undefined ? undefined : `line ${line}`)]
+                  .filter(Boolean)
+                  .join(' · ')}
+                : {message}
+              </li>
+            ))}
+          </ul>
+        </div>
+      )}
+      {saving.error === null ? null : (
+        <Trouble error={saving.error} onRetry={() => void saving.save(false)} />
+      )}
+      <footer className="step-foot">
+        <button type="button" onClick={props.onThrowAway} disabled={changes.length === 0 || saving.isBusy}>
+          Throw it away
+        </button>
+        <span className="actions">
+          <button
+            type="button"
+            disabled={problems.length > 0 || saving.isBusy}
+            onClick={() => void saving.save(false)}
+          >
+            Save
+          </button>
+          <button
+            type="button"
+            className="primary"
+            disabled={problems.length > 0 || saving.isBusy}
+            onClick={() => void saving.save(true)}
+          >
+            {saving.isBusy ? 'Saving…' : 'Save and run'}
+          </button>
+        </span>
+      </footer>
+      {saving.conflict === null ? null : (
+        <ConflictOf conflict={saving.conflict} onOverwrite={saving.overwrite} onClose={saving.dismiss} />
+      )}
+    </>
+  )
+}
+
+function changedKinds(draft: Draft, stored: Stored): readonly Kind[] {
+  return KINDS.filter(kind => {
+    const of = stored[kind]
+    return of === undefined || yamlOf(kind, of.name, of.spec) !== draft[kind]
+  })
+}
+
+/** Says what the next run would send, from a whole preview of what is not saved yet. */
+function WillSend({
+  draft,
+  blocked,
+}: {
+  readonly draft: Draft
+  readonly blocked: boolean
+}): ReactElement | null {
+  const { data, error, isFetching } = useQuery({
+    queryKey: ['will-send', draft],
+    queryFn: ({ signal }) =>
+      call('/preview', {
+        ...{ method: 'POST', answer: previewView, signal },
+        body: { sync: nameIn(draft.sync), limit: 1, documents: documentsOf(draft) },
+      }),
+    enabled: !blocked,
+    retry: false,
+  })
+  if (blocked) return null
+  if (isFetching) return <p role="status">Working out what the next run will send…</p>
+  if (error !== null) return <Trouble error={error} />
+  if (data === undefined) return null
+  const { added, changed, removed } = data.counts
+  const told = [
+    ...(added > 0 ? [`${rows(added)} will count as added`] : []),
+    ...(changed > 0 ? [`${count(changed)} as changed`] : []),
+    ...(removed > 0 ? [`${count(removed)} as removed`] : []),
+  ]
+  return (
+    <p className="will-send" role="status">
+      <strong>The next run</strong>{' '}
+      {told.length === 0 ? 'has nothing to send.' : `sends what differs: ${told.join(', ')}.`}
+      {(data.rowsInvalid ?? 0) > 0 ? ` ${rows(data.rowsInvalid ?? 0)} are invalid and left out.` : ''}
+    </p>
+  )
+}
+
+interface Saving {
+  readonly save: (andRun: boolean) => Promise<void>
+  readonly isBusy: boolean
+  readonly error: unknown
+  readonly conflict: Conflict | null
+  readonly overwrite: () => void
+  readonly dismiss: () => void
+}
+
+/** Saves in the order in which resources name each other. What was saved before a failure stays saved. */
+function useSaving({ draft, stored, takeOver, onSaved }: ReviewProps): Saving {
+  const client = useQueryClient()
+  const navigate = useNavigate()
+  const [isBusy, setBusy] = useState(false)
+  const [error, setError] = useState<unknown>(null)
+  const [conflict, setConflict] = useState<(Conflict & { readonly andRun: boolean }) | null>(null)
+  const save = async (andRun: boolean, versions: { readonly [kind: string]: number } = {}): Promise<void> => {
+    setBusy(true)
+    setError(null)
+    try {
+      for (const kind of changedKinds(draft, stored)) {
+        const version = versions[kind] ?? stored[kind]?.version
+        await put(kind, draft, { version, takeOver: takeOver.includes(kind) }).catch((failure: unknown) => {
+          const present = failure instanceof ApiError ? failure.problem?.versions?.present : undefined
+          if (present !== undefined)
+            setConflict({ kind, name: nameIn(draft[kind]), mine: draft[kind], present, andRun })
+          throw failure
+        })
+      }
+      onSaved()
+      await client.invalidateQueries()
+      const name = nameIn(draft.sync)
+      toast('done', `${name} is saved.`)
+      if (andRun) {
+        const { id } = await runSync(name)
+        await navigate({ to: '/runs/$id', params: { id } })
+      } else await navigate({ to: '/syncs/$name', params: { name } })
+    } catch (failure) {
+      setError(failure)
+    } finally {
+      setBusy(false)
+    }
+  }
+  const overwrite = (): void => {
+    if (conflict === null) return
+    setConflict(null)
+    void save(conflict.andRun, { [conflict.kind]: conflict.present })
+  }
+  return { save, isBusy, error, conflict, overwrite, dismiss: () => setConflict(null) }
+}
+
+interface PutTerms {
+  readonly version: number | undefined
+  readonly takeOver: boolean
+}
+
+async function put(kind: Kind, draft: Draft, { version, takeOver }: PutTerms): Promise<void> {
+  await call(`/resources/${kind}/${encodeURIComponent(nameIn(draft[kind]))}`, {
+    ...{ method: 'PUT', answer: resourceSetView },
+    body: {
+      yaml: draft[kind],
+      ...(version === undefined ? {} : { version }),
+      ...(takeOver ? { takeOver } : {}),
+    },
+  })
+}

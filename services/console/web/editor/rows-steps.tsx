@@ -1,0 +1,260 @@
+/** The steps for where rows come from: source and model. */
+import { rowsView, type RowsView } from '@sluice/contracts/api/resources'
+import { useQuery } from '@tanstack/react-query'
+import { useState, type ReactElement } from 'react'
+import { ApiError, call } from '../api/client.ts'
+import { Trouble } from '../ui/parts.tsx'
+import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
+import { documentsOf, nameIn, textAt, valueAt, withValue, type Draft } from './draft.ts'
+import { ChoiceField, SecretField, TextField } from './fields.tsx'
+import { NAME_HINT } from './name-hint.ts'
+import { RowsTable } from './rows-table.tsx'
+import { useRested, type Editing } from './use-editing.ts'
+
+const TYPED_MS = 400
+
+/** Rows of a query on the source as it stands in the draft. */
+async function rowsOf(draft: Draft, sql: string, signal?: AbortSignal): Promise<RowsView> {
+  const source = documentsOf(draft).filter(({ file }) => file === 'source.yaml')
+  return await call(`/sources/${encodeURIComponent(nameIn(draft.source))}/rows`, {
+    ...{ method: 'POST', body: { sql, documents: source }, answer: rowsView },
+    ...(signal === undefined ? {} : { signal }),
+  })
+}
+
+export function SourceStep({
+  editing,
+  draft,
+}: {
+  readonly editing: Editing
+  readonly draft: Draft
+}): ReactElement {
+  const isFiles = (textAt(editing.text, ['type']) || 'duckdb') === 'duckdb'
+  return (
+    <>
+      <TextField editing={editing} path={['name']} label="Name" hint={NAME_HINT} />
+      <ChoiceField
+        editing={editing}
+        path={['type']}
+        label="Where the rows are"
+        isWritten
+        choices={[
+          ['duckdb', 'Files: CSV, Parquet, JSON, or a DuckDB database'],
+          ['postgres', 'PostgreSQL'],
+          ['mysql', 'MySQL or MariaDB'],
+        ]}
+      />
+      {isFiles ? (
+        <TextField
+          editing={editing}
+          path={['path']}
+          label="Folder, or .duckdb file"
+          hint="File names in the SQL start from this folder. A server reads only below the folders that its operator allows."
+        />
+      ) : (
+        <>
+          <TextField
+            editing={editing}
+            path={['url']}
+            label="Address"
+            placeholder="postgres://reader@db.example.com:5432/crm"
+            hint="With the user, without the password. A user that may only read is enough."
+          />
+          <SecretField
+            editing={editing}
+            path={['password']}
+            label="Password"
+            suggested={`${nameIn(editing.text)}-password`}
+          />
+        </>
+      )}
+      <TestConnection draft={draft} />
+    </>
+  )
+}
+
+type Tested = { readonly kind: 'works' } | { readonly kind: 'failed'; readonly message: string } | null
+
+function TestConnection({ draft }: { readonly draft: Draft }): ReactElement {
+  const [tested, setTested] = useState<Tested>(null)
+  const [busy, setBusy] = useState(false)
+  const test = async (): Promise<void> => {
+    setBusy(true)
+    try {
+      await rowsOf(draft, 'select 1 as works')
+      setTested({ kind: 'works' })
+    } catch (error) {
+      setTested({ kind: 'failed', message: error instanceof Error ? error.message : String(error) })
+    } finally {
+      setBusy(false)
+    }
+  }
+  return (
+    <div className="test-line">
+      <button type="button" disabled={busy} onClick={() => void test()}>
+        {busy ? 'Connecting…' : 'Test the connection'}
+      </button>
+      <span role="status">
+        {tested === null ? null : tested.kind === 'works' ? (
+          <span className="good">✓ The source answers.</span>
+        ) : (
+          <span className="bad">{tested.message}</span>
+        )}
+      </span>
+    </div>
+  )
+}
+
+export function ModelStep({
+  editing,
+  draft,
+}: {
+  readonly editing: Editing
+  readonly draft: Draft
+}): ReactElement {
+  const { text, change } = editing
+  const sql = textAt(text, ['sql'])
+  const rested = useRested(sql, TYPED_MS)
+  const source = useRested(draft.source, TYPED_MS)
+  const rows = useQuery({
+    queryKey: ['rows', source, rested],
+    queryFn: ({ signal }) => rowsOf(draft, rested, signal),
+    enabled: rested.trim() !== '',
+    placeholderData: before => before,
+    retry: false,
+  })
+  const tables = useTables(draft)
+  const columns = rows.data?.columns.map(({ name }) => name) ?? []
+  const sqlError = rows.error instanceof ApiError ? rows.error : null
+  const line = sqlError?.details.find(detail => detail.line !== undefined)
+  return (
+    <>
+      <TextField editing={editing} path={['name']} label="Name" hint={NAME_HINT} />
+      <div className="field">
+        <span className="field-label">SQL</span>
+        <LazyCodeEditor
+          label="SQL of the model"
+          language="sql"
+          value={sql}
+          tables={tables}
+          {...(editing.readOnly ? {} : { onChange: value => change(withValue(text, ['sql'], value)) })}
+          marks={
+            line === undefined ? [] : [{ line: line.line ?? 1, column: line.column, message: line.message }]
+          }
+        />
+      </div>
+      <KeyField editing={editing} columns={columns} />
+      {rested.trim() === '' ? (
+        <p className="quiet">Rows appear here as you type a query.</p>
+      ) : rows.error !== null ? (
+        <Trouble error={rows.error} onRetry={() => void rows.refetch()} />
+      ) : rows.data === undefined ? (
+        <p className="quiet">Asking the source…</p>
+      ) : (
+        <RowsTable rows={rows.data} />
+      )}
+      <KeyCheck draft={draft} sql={rested} />
+    </>
+  )
+}
+
+const keysIn = (text: string): readonly string[] => {
+  const value = valueAt(text, ['primaryKey'])
+  if (Array.isArray(value)) return value.map(String)
+  return typeof value === 'string' && value !== '' ? [value] : []
+}
+
+function KeyField({
+  editing,
+  columns,
+}: {
+  readonly editing: Editing
+  readonly columns: readonly string[]
+}): ReactElement {
+  const keys = keysIn(editing.text)
+  const unknown = keys.filter(key => columns.length > 0 && !columns.includes(key))
+  const write = (chosen: readonly string[]): void => {
+    const [first, ...more] = chosen
+    editing.change(withValue(editing.text, ['primaryKey'], more.length === 0 ? first : chosen))
+  }
+  return (
+    <fieldset className="checks">
+      <legend>Key: what names a row for ever</legend>
+      {[...new Set([...columns, ...keys])].map(column => (
+        <label key={column}>
+          <input
+            type="checkbox"
+            disabled={editing.readOnly}
+            checked={keys.includes(column)}
+            onChange={() =>
+              write(keys.includes(column) ? keys.filter(key => key !== column) : [...keys, column])
+            }
+          />
+          {column}
+        </label>
+      ))}
+      {unknown.length === 0 ? null : (
+        <p className="field-error">The query has no column {unknown.join(', ')}.</p>
+      )}
+    </fieldset>
+  )
+}
+
+/** Counts rows whose key is null or is that of another row: a run would take none of them. */
+function KeyCheck({ draft, sql }: { readonly draft: Draft; readonly sql: string }): ReactElement | null {
+  const keys = keysIn(draft.model)
+  const quote = textAt(draft.source, ['type']) === 'mysql' ? '`' : '"'
+  const named = keys.map(key => `${quote}${key.replaceAll(quote, quote + quote)}${quote}`)
+  const model = `(${sql.trim().replace(/;+$/, '')}) model`
+  const check = [
+    `select count(*) as n, sum(case when ${named.map(key => `${key} is null`).join(' or ')} then 1 else 0 end) as nulls,`,
+    `(select count(*) from (select ${named.join(', ')} from ${model} group by ${named.join(', ')} having count(*) > 1) doubled) as doubled`,
+    `from ${model}`,
+  ].join(' ')
+  const [asked, setAsked] = useState<string | null>(null)
+  const { data, error, isFetching } = useQuery({
+    queryKey: ['key-check', draft.source, asked],
+    queryFn: ({ signal }) => rowsOf(draft, asked ?? '', signal),
+    enabled: asked !== null && asked === check,
+    retry: false,
+  })
+  if (keys.length === 0 || sql.trim() === '') return null
+  const found = asked === check ? data?.rows[0] : undefined
+  const numberOf = (name: string): number => Number(found?.[name] ?? 0)
+  const bad = numberOf('nulls') + numberOf('doubled')
+  return (
+    <div className="test-line">
+      <button type="button" disabled={isFetching} onClick={() => setAsked(check)}>
+        {isFetching ? 'Counting…' : 'Check the key'}
+      </button>
+      <span role="status">
+        {error !== null && asked === check ? <span className="bad">{error.message}</span> : null}
+        {found === undefined ? null : bad === 0 ? (
+          <span className="good">✓ Each of the {numberOf('n')} rows has a key of its own.</span>
+        ) : (
+          <span className="bad">
+            {numberOf('nulls')} rows have no key, {numberOf('doubled')} keys stand in more than one row. A run
+            leaves these rows out.
+          </span>
+        )}
+      </span>
+    </div>
+  )
+}
+
+/** The tables of a database, for completion. */
+function useTables(draft: Draft): { readonly [table: string]: readonly string[] } {
+  const type = textAt(draft.source, ['type'])
+  const list = type === 'postgres' ? "string_agg(column_name, ',')" : 'group_concat(column_name)'
+  const sql = `select concat(table_schema, '.', table_name) as name, ${list} as columns from information_schema.columns where table_schema not in ('information_schema', 'pg_catalog', 'mysql', 'sys', 'performance_schema') group by table_schema, table_name limit 100`
+  const { data } = useQuery({
+    queryKey: ['tables', draft.source],
+    queryFn: ({ signal }) => rowsOf(draft, sql, signal),
+    enabled: type === 'postgres' || type === 'mysql',
+    retry: false,
+    staleTime: Infinity,
+  })
+  const entries =
+    data?.rows.map(row => [String(row['name']), String(row['columns']).split(',')] as const) ?? []
+  return Object.fromEntries(entries)
+}

@@ -1,0 +1,46 @@
+/** Some rows of a query, with the types of its columns. */
+import type { RowsView } from '@sluice/contracts/api/resources'
+import type { ReactElement } from 'react'
+
+const MOST_CHARACTERS = 120
+
+export function RowsTable({ rows: { columns, rows, more } }: { readonly rows: RowsView }): ReactElement {
+  if (rows.length === 0)
+    return (
+      <p className="quiet">
+        The query has no rows. Its columns: {columns.map(({ name }) => name).join(', ')}.
+      </p>
+    )
+  return (
+    <div className="scroll rows" tabIndex={0} role="region" aria-label="The first rows">
+      <table className="list">
+        <thead>
+          <tr>
+            {columns.map(({ name, type }) => (
+              <th key={name} scope="col">
+                {name} <small>{type.toLowerCase()}</small>
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row, index) => (
+            <tr key={index}>
+              {columns.map(({ name }) => (
+                <td key={name}>{cellOf(row[name])}</td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {more ? <p className="quiet pad">And more rows.</p> : null}
+    </div>
+  )
+}
+
+function cellOf(value: unknown): ReactElement | string {
+  if (value === null || value === undefined) return <em className="quiet">null</em>
+  if (value === '') return <em className="quiet">empty</em>
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  return text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS)}…` : text
+}

@@ -1,0 +1,170 @@
+/** Every sync with its state, and first of all what needs somebody. */
+import type { SyncsPage } from '@sluice/contracts/api'
+import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { useState, type ReactElement } from 'react'
+import { syncsQuery } from '../api/queries.ts'
+import { count, rows } from '../ui/format.ts'
+import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
+import { RunStatus } from '../ui/status.tsx'
+import { RunButton } from '../runs/run-button.tsx'
+import { totalsOf } from '../runs/totals.ts'
+import { Destinations } from './destinations.tsx'
+import { Welcome } from './welcome.tsx'
+
+type SyncView = SyncsPage['syncs'][number]
+
+export function Overview(): ReactElement {
+  const { data, error, isPending } = useQuery(syncsQuery)
+  const [letters, setLetters] = useState('')
+  if (isPending)
+    return (
+      <Frame>
+        <Loading lines={8} />
+      </Frame>
+    )
+  if (data === undefined)
+    return (
+      <Frame>
+        <Trouble error={error} />
+      </Frame>
+    )
+  if (data.syncs.length === 0)
+    return (
+      <Frame>
+        <Welcome />
+      </Frame>
+    )
+  const wanted = letters.toLowerCase()
+  const shown = data.syncs.filter(({ name, model, destination }) =>
+    `${name} ${model} ${destination}`.toLowerCase().includes(wanted),
+  )
+  return (
+    <Frame
+      actions={
+        <Link to="/new" className="button primary">
+          New sync
+        </Link>
+      }
+    >
+      <NeedsSomebody syncs={data.syncs} />
+      <Section
+        title={data.syncs.length === 1 ? '1 sync' : `${count(data.syncs.length)} syncs`}
+        aside={
+          <input
+            type="search"
+            placeholder="Filter by name…"
+            aria-label="Filter the syncs by name, model or destination"
+            value={letters}
+            onChange={event => setLetters(event.target.value)}
+          />
+        }
+      >
+        {shown.length === 0 ? (
+          <Empty title="No sync has these letters." />
+        ) : (
+          <ul className="sync-list">
+            {shown.map(sync => (
+              <SyncLine key={sync.name} sync={sync} />
+            ))}
+          </ul>
+        )}
+      </Section>
+      <Destinations />
+    </Frame>
+  )
+}
+
+function Frame(props: { readonly children: React.ReactNode; readonly actions?: ReactElement }): ReactElement {
+  return (
+    <Page title="Overview" {...(props.actions === undefined ? {} : { actions: props.actions })}>
+      {props.children}
+    </Page>
+  )
+}
+
+function SyncLine({ sync }: { readonly sync: SyncView }): ReactElement {
+  const { name, model, destination, lastRun } = sync
+  return (
+    <li className="sync-line">
+      <div className="sync-name">
+        <Link to="/syncs/$name" params={{ name }}>
+          {name}
+        </Link>
+        <small>
+          {model} → {destination}
+        </small>
+      </div>
+      <div className="sync-state">
+        {lastRun === null ? (
+          <span className="quiet">never ran</span>
+        ) : (
+          <Link to="/runs/$id" params={{ id: lastRun.id }} className="bare">
+            <RunStatus status={lastRun.status} />
+          </Link>
+        )}
+      </div>
+      <div className="sync-last">{lastRun === null ? null : <LastRun run={lastRun} />}</div>
+      <div className="sync-actions">
+        <RunButton sync={name} lastRun={lastRun} small />
+      </div>
+    </li>
+  )
+}
+
+function LastRun({ run }: { readonly run: NonNullable<SyncView['lastRun']> }): ReactElement {
+  const { delivered, failed, detected } = totalsOf(run)
+  const at = run.endedAt ?? run.startedAt
+  return (
+    <>
+      {at === null ? null : <Time at={at} />}
+      <small>
+        {detected === 0 && run.status === 'success' ? 'nothing to send' : `${count(delivered)} delivered`}
+        {failed === 0 ? '' : ` · ${count(failed)} not`}
+      </small>
+    </>
+  )
+}
+
+/** Held runs, runs that failed, rows that were not delivered. */
+function NeedsSomebody({ syncs }: { readonly syncs: readonly SyncView[] }): ReactElement | null {
+  const needs = syncs.flatMap(sync => {
+    const need = needOf(sync)
+    return need === null || sync.lastRun === null ? [] : [{ sync, need, run: sync.lastRun }]
+  })
+  if (needs.length === 0) return null
+  return (
+    <Section title="Needs somebody">
+      <ul className="needs">
+        {needs.map(({ sync, need, run }) => (
+          <li key={sync.name}>
+            <RunStatus status={run.status} />
+            <span>
+              <Link to="/syncs/$name" params={{ name: sync.name }}>
+                {sync.name}
+              </Link>
+              <small>{need}</small>
+            </span>
+            <Link to="/runs/$id" params={{ id: run.id }} className="button small">
+              {run.status === 'held' ? 'Look and decide' : 'See why'}
+            </Link>
+          </li>
+        ))}
+      </ul>
+    </Section>
+  )
+}
+
+function needOf({ lastRun }: SyncView): string | null {
+  if (lastRun === null) return null
+  const { status, held, error } = lastRun
+  if (status === 'held')
+    return held === undefined
+      ? 'A run waits for approval.'
+      : `A run would remove ${count(held.removed)} of ${rows(held.rows)}, and waits for approval.`
+  if (status === 'failed') return error ?? 'The last run failed.'
+  const { failed } = totalsOf(lastRun)
+  if (status === 'warning')
+    return failed === 0 ? 'Rows of the model are invalid.' : `${rows(failed)} were not delivered.`
+  return null
+}

@@ -1,0 +1,152 @@
+/** One request and its answer, with all its tries. */
+import type { AttemptView } from '@sluice/contracts/api'
+import { Link, useNavigate } from '@tanstack/react-router'
+import { useState, type ReactElement } from 'react'
+import { count, duration } from '../ui/format.ts'
+import { CopyButton, Facts, Time } from '../ui/parts.tsx'
+import { HttpStatus, Outcome } from '../ui/status.tsx'
+import { BodyView } from './body-view.tsx'
+import { asCurl } from './as-curl.ts'
+
+interface DetailProps {
+  readonly attempt: AttemptView
+  /** The tries of the same request that are known, this one among them. */
+  readonly others: readonly AttemptView[]
+}
+
+/** Of a batch, so many keys are shown at first. */
+const FIRST_KEYS = 8
+
+export function RequestDetail({ attempt, others }: DetailProps): ReactElement {
+  const navigate = useNavigate()
+  const { method, url, sync, run, trigger, status, outcome, startedAt, durationMs, error } = attempt
+  const close = (): void =>
+    void navigate({ to: '/requests', search: filter => ({ ...filter, open: undefined }), replace: true })
+  return (
+    <section className="card request-detail" aria-label="The request">
+      <header className="card-head">
+        <h2>
+          {method} <span className="path">{url}</span>
+        </h2>
+        <button type="button" className="plain" aria-label="Close the request" onClick={close}>
+          ✕
+        </button>
+      </header>
+      <Facts
+        facts={[
+          ['Answer', <HttpStatus key="status" status={status} />],
+          ['Outcome', <Outcome key="outcome" outcome={outcome} />],
+          [
+            'Sync',
+            <Link key="sync" to="/syncs/$name" params={{ name: sync }}>
+              {sync}
+            </Link>,
+          ],
+          [
+            'Run',
+            <Link key="run" to="/runs/$id" params={{ id: run }}>
+              <code>{run}</code>
+            </Link>,
+          ],
+          ['Trigger', trigger],
+          ['Sent', <Time key="sent" at={startedAt} exact />],
+          ['Took', duration(durationMs)],
+        ]}
+      />
+      {error === null ? null : (
+        <p className="group-error" role="note">
+          {error}
+        </p>
+      )}
+      <Tries attempt={attempt} others={others} />
+      <Keys sync={sync} keys={attempt.keys} />
+      <div className="side-by-side">
+        <Message title="Request" headers={attempt.requestHeaders} body={attempt.requestBody}>
+          <CopyButton text={asCurl(attempt)} label="Copy as curl" />
+        </Message>
+        <Message title="Answer" headers={attempt.responseHeaders} body={attempt.responseBody} />
+      </div>
+    </section>
+  )
+}
+
+function Tries({ attempt: shown, others }: DetailProps): ReactElement | null {
+  const navigate = useNavigate()
+  if (others.length < 2) return null
+  return (
+    <ol className="tries" aria-label="Tries of this request">
+      {[...others]
+        .sort((one, other) => one.attempt - other.attempt)
+        .map(({ attempt, requestId, status, startedAt }) => (
+          <li key={attempt}>
+            <button
+              type="button"
+              className="small"
+              aria-pressed={attempt === shown.attempt}
+              onClick={() =>
+                void navigate({
+                  to: '/requests',
+                  search: filter => ({ ...filter, open: `${requestId}.${attempt}` }),
+                  replace: true,
+                })
+              }
+            >
+              Try {attempt}: {status ?? 'no answer'}, <Time at={startedAt} />
+            </button>
+          </li>
+        ))}
+    </ol>
+  )
+}
+
+function Keys({ sync, keys }: { readonly sync: string; readonly keys: readonly string[] }): ReactElement {
+  const [all, setAll] = useState(false)
+  const shown = all ? keys : keys.slice(0, FIRST_KEYS)
+  return (
+    <p className="row-keys">
+      <span className="quiet">{keys.length === 1 ? 'Row' : `${count(keys.length)} rows`}</span>
+      {shown.map(key => (
+        <Link key={key} to="/syncs/$name/row" params={{ name: sync }} search={{ key }}>
+          <code>{key}</code>
+        </Link>
+      ))}
+      {keys.length > shown.length ? (
+        <button type="button" className="small" onClick={() => setAll(true)}>
+          {keys.length - shown.length} more
+        </button>
+      ) : null}
+    </p>
+  )
+}
+
+interface MessageProps {
+  readonly title: string
+  readonly headers: AttemptView['requestHeaders']
+  readonly body: string | null
+  readonly children?: ReactElement
+}
+
+function Message({ title, headers, body, children }: MessageProps): ReactElement {
+  const names = Object.entries(headers)
+  return (
+    <div className="message">
+      <header>
+        <h3>{title}</h3>
+        {children}
+      </header>
+      {names.length === 0 ? (
+        <p className="quiet">No headers.</p>
+      ) : (
+        <dl className="headers">
+          {names.map(([name, value]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>{value}</dd>
+            </div>
+          ))}
+        </dl>
+      )}
+      <BodyView body={body} />
+    </div>
+  )
+}

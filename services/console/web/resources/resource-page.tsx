@@ -1,0 +1,289 @@
+/** One resource as YAML: edit it, see who changed it when, go back, or remove it. */
+import type { ResourceView } from '@sluice/contracts/api'
+import {
+  resourceHistoryView,
+  resourceRemovedView,
+  resourceSetView,
+  type ResourceHistoryView,
+} from '@sluice/contracts/api/resources'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { Link, useNavigate, useParams } from '@tanstack/react-router'
+import { useState, type ReactElement } from 'react'
+import { ApiError, call } from '../api/client.ts'
+import { resourceQuery } from '../api/queries.ts'
+import { ConflictOf } from '../editor/conflict-dialog.tsx'
+import { yamlOf } from '../editor/draft.ts'
+import { LinesThatDiffer } from '../editor/lines-that-differ.tsx'
+import { Confirm } from '../ui/dialog.tsx'
+import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
+import { Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
+import { toast } from '../ui/toast.tsx'
+
+type Kind = ResourceView['kind']
+type Version = ResourceHistoryView['versions'][number]
+
+const pathOf = (kind: Kind, name: string): string => `/resources/${kind}/${encodeURIComponent(name)}`
+
+export function ResourcePage(): ReactElement {
+  const { kind, name } = useParams({ from: '/resources/$kind/$name' })
+  const { data, error, isPending } = useQuery(resourceQuery(kind, name))
+  if (isPending)
+    return (
+      <Page title={name}>
+        <Loading lines={8} />
+      </Page>
+    )
+  if (data === undefined)
+    return (
+      <Page title={name}>
+        <Trouble error={error} />
+      </Page>
+    )
+  return <Resource key={`${kind}/${name}`} resource={data} />
+}
+
+function Resource({ resource }: { readonly resource: ResourceView }): ReactElement {
+  const { kind, name, project = '' } = resource
+  const [removes, setRemoves] = useState(false)
+  const navigate = useNavigate()
+  const client = useQueryClient()
+  const remove = async (): Promise<void> => {
+    const query = project === '' ? {} : { takeOver: true }
+    await call(pathOf(kind, name), { method: 'DELETE', query, answer: resourceRemovedView })
+    await client.invalidateQueries()
+    toast('done', `The ${kind} ${name} is removed.`)
+    await navigate({ to: '/resources' })
+  }
+  return (
+    <Page
+      title={name}
+      lead={
+        <>
+          {kind}
+          {project === '' ? '' : ` · from the project ${project}`}
+        </>
+      }
+      actions={
+        <>
+          {kind === 'sync' ? (
+            <Link to="/syncs/$name/edit" params={{ name }} className="button">
+              Edit step by step
+            </Link>
+          ) : null}
+          <button type="button" className="danger" onClick={() => setRemoves(true)}>
+            Remove…
+          </button>
+        </>
+      }
+    >
+      <EditYaml resource={resource} />
+      <History resource={resource} />
+      {removes ? (
+        <Confirm
+          title={`Remove the ${kind} ${name}?`}
+          action={`Remove the ${kind}`}
+          dangerous
+          typed={name}
+          onConfirm={remove}
+          onClose={() => setRemoves(false)}
+        >
+          <p>
+            {kind === 'sync'
+              ? 'Its topics go, and with them all that is known of what was delivered. The rows stay at the destination.'
+              : 'It is refused while another resource uses it.'}
+          </p>
+          {project === '' ? null : (
+            <p>
+              It comes from the files of the project {project}. Remove it there, too, or the next{' '}
+              <code>apply</code> brings it back.
+            </p>
+          )}
+        </Confirm>
+      ) : null}
+    </Page>
+  )
+}
+
+function EditYaml({ resource }: { readonly resource: ResourceView }): ReactElement {
+  const { kind, name, spec, version, project = '' } = resource
+  const client = useQueryClient()
+  const stored = yamlOf(kind, name, spec)
+  const [text, setText] = useState(stored)
+  // The edit starts from this version, whatever others save meanwhile.
+  const [base, setBase] = useState({ version, text: stored })
+  const [taken, setTaken] = useState(project === '')
+  const [error, setError] = useState<unknown>(null)
+  const [present, setPresent] = useState<number | null>(null)
+  const isNewer = version !== base.version && text === base.text
+  if (isNewer) {
+    setBase({ version, text: stored })
+    setText(stored)
+  }
+  const save = async (on = base.version): Promise<void> => {
+    setError(null)
+    try {
+      const body = {
+        yaml: text,
+        ...(on === undefined ? {} : { version: on }),
+        ...(project === '' ? {} : { takeOver: true }),
+      }
+      const saved = await call(pathOf(kind, name), { method: 'PUT', body, answer: resourceSetView })
+      setBase({ version: saved.version, text })
+      await client.invalidateQueries()
+      toast('done', `The ${kind} ${name} is saved.`)
+    } catch (failure) {
+      const conflict = failure instanceof ApiError ? failure.problem?.versions?.present : undefined
+      if (conflict === undefined) setError(failure)
+      else setPresent(conflict)
+    }
+  }
+  const marks =
+    error instanceof ApiError
+      ? error.details.flatMap(({ line, column, message }) =>
+          line === undefined ? [] : [{ line, column, message }],
+        )
+      : []
+  return (
+    <Section
+      title="Definition"
+      aside={
+        taken ? (
+          <button
+            type="button"
+            className="primary small"
+            disabled={text === base.text}
+            onClick={() => void save()}
+          >
+            Save
+          </button>
+        ) : (
+          <button type="button" className="small" onClick={() => setTaken(true)}>
+            Take it over from the project
+          </button>
+        )
+      }
+    >
+      <div className="pad">
+        <LazyCodeEditor
+          label={`The ${kind} as YAML`}
+          language="yaml"
+          value={text}
+          marks={marks}
+          onSave={() => void save()}
+          {...(taken ? { onChange: setText } : {})}
+        />
+        {error === null ? null : <Trouble error={error} onRetry={() => void save()} />}
+      </div>
+      {present === null ? null : (
+        <ConflictOf
+          conflict={{ kind, name, mine: text, present }}
+          onOverwrite={() => {
+            setPresent(null)
+            void save(present)
+          }}
+          onClose={() => setPresent(null)}
+        />
+      )}
+    </Section>
+  )
+}
+
+function History({ resource }: { readonly resource: ResourceView }): ReactElement {
+  const { kind, name } = resource
+  const { data, error, isPending } = useQuery({
+    queryKey: ['resource-history', kind, name, resource.version],
+    queryFn: ({ signal }) => call(`${pathOf(kind, name)}/history`, { answer: resourceHistoryView, signal }),
+    retry: false,
+  })
+  if (isPending)
+    return (
+      <Section title="History">
+        <Loading />
+      </Section>
+    )
+  if (data === undefined || data.versions.length === 0)
+    return (
+      <Section title="History">
+        <p className="pad quiet">
+          {error instanceof ApiError && error.status !== 404
+            ? error.message
+            : 'No version is kept: it stands in files.'}
+        </p>
+      </Section>
+    )
+  return (
+    <Section title="History">
+      <ul className="groups">
+        {data.versions.map((version, index) => (
+          <VersionLine
+            key={version.version}
+            resource={resource}
+            version={version}
+            before={data.versions[index + 1]}
+            isPresent={index === 0}
+          />
+        ))}
+      </ul>
+    </Section>
+  )
+}
+
+interface VersionProps {
+  readonly resource: ResourceView
+  readonly version: Version
+  readonly before: Version | undefined
+  readonly isPresent: boolean
+}
+
+function VersionLine({
+  resource: { kind, name, project = '' },
+  version,
+  before,
+  isPresent,
+}: VersionProps): ReactElement {
+  const [asks, setAsks] = useState(false)
+  const client = useQueryClient()
+  const yamlAt = (of: Version | undefined): string =>
+    of?.spec === undefined || of.spec === null ? '' : yamlOf(kind, name, of.spec)
+  const back = async (): Promise<void> => {
+    const body = { to: version.version, ...(project === '' ? {} : { takeOver: true }) }
+    await call(`${pathOf(kind, name)}/rollback`, { method: 'POST', body, answer: resourceSetView })
+    await client.invalidateQueries()
+    toast('done', `${name} is what it was in version ${version.version}.`)
+  }
+  return (
+    <li>
+      <details>
+        <summary>
+          Version {version.version}: {version.action}
+          {version.fields.length === 0 ? '' : ` of ${version.fields.join(', ')}`}{' '}
+          <small>
+            {version.at === null ? '' : <Time at={version.at} />}
+            {version.by === null ? '' : ` by ${version.by}`}
+            {version.project === '' ? '' : ` · project ${version.project}`}
+          </small>
+        </summary>
+        <LinesThatDiffer
+          before={yamlAt(before)}
+          after={yamlAt(version)}
+          label={`What version ${version.version} changed`}
+        />
+        {isPresent || version.spec === null ? null : (
+          <button type="button" className="small" onClick={() => setAsks(true)}>
+            Go back to this version
+          </button>
+        )}
+      </details>
+      {asks ? (
+        <Confirm
+          title={`Go back to version ${version.version}?`}
+          action="Go back"
+          onConfirm={back}
+          onClose={() => setAsks(false)}
+        >
+          <p>The next run uses it. What stands there now stays in the history.</p>
+        </Confirm>
+      ) : null}
+    </li>
+  )
+}

@@ -1,0 +1,90 @@
+/** All that is configured: sources, models, destinations, syncs and alerts, with where each comes from. */
+import type { ResourceView } from '@sluice/contracts/api'
+import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import type { ReactElement } from 'react'
+import { resourcesQuery } from '../api/queries.ts'
+import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
+
+const KINDS: readonly (readonly [kind: ResourceView['kind'], title: string])[] = [
+  ['sync', 'Syncs'],
+  ['model', 'Models'],
+  ['source', 'Sources'],
+  ['destination', 'Destinations'],
+]
+
+export function ResourcesPage(): ReactElement {
+  const { data, error, isPending } = useQuery(resourcesQuery)
+  return (
+    <Page
+      title="Resources"
+      lead="Syncs, and what they stand on. The same as the YAML files of a project: each can come from Git or from here."
+    >
+      {isPending ? (
+        <Loading lines={8} />
+      ) : data === undefined ? (
+        <Trouble error={error} />
+      ) : data.resources.length === 0 ? (
+        <Section title="None yet">
+          <Empty title="Nothing is configured yet.">
+            <p>
+              <Link to="/new">Set up a sync</Link>, or put a project here with <code>sluice apply</code>.
+            </p>
+          </Empty>
+        </Section>
+      ) : (
+        KINDS.map(([kind, title]) => (
+          <KindTable key={kind} title={title} resources={data.resources.filter(each => each.kind === kind)} />
+        ))
+      )}
+    </Page>
+  )
+}
+
+function KindTable(props: {
+  readonly title: string
+  readonly resources: readonly ResourceView[]
+}): ReactElement | null {
+  const { title, resources } = props
+  if (resources.length === 0) return null
+  return (
+    <Section title={title}>
+      <div className="scroll">
+        <table className="list">
+          <thead>
+            <tr>
+              <th scope="col">Name</th>
+              <th scope="col">From</th>
+              <th scope="col" className="wide-only">
+                Changed
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {resources.map(({ kind, name, project, version, changedAt, changedBy }) => (
+              <tr key={name}>
+                <td>
+                  <Link to="/resources/$kind/$name" params={{ kind, name }}>
+                    {name}
+                  </Link>
+                </td>
+                <td>{(project ?? '') === '' ? 'this server' : `project ${project ?? ''}`}</td>
+                <td className="wide-only">
+                  {changedAt === undefined || changedAt === null ? (
+                    ''
+                  ) : (
+                    <>
+                      <Time at={changedAt} />
+                      {changedBy === undefined || changedBy === null ? '' : ` by ${changedBy}`}
+                    </>
+                  )}
+                  {version === undefined ? '' : <small> · version {version}</small>}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </Section>
+  )
+}

@@ -1,0 +1,56 @@
+/** Starts a run, or leads to the one that is under way. */
+import type { RunView } from '@sluice/contracts/api'
+import { Link, useNavigate } from '@tanstack/react-router'
+import { useState, type ReactElement } from 'react'
+import { runSync } from '../api/commands.ts'
+import { hasEnded } from '../api/follow-run.ts'
+import { useMay } from '../api/session.ts'
+import { toastError } from '../ui/toast.tsx'
+
+interface RunButtonProps {
+  readonly sync: string
+  readonly lastRun: RunView | null
+  readonly small?: boolean
+}
+
+export function RunButton({ sync, lastRun, small = false }: RunButtonProps): ReactElement {
+  const navigate = useNavigate()
+  const [busy, setBusy] = useState(false)
+  const may = useMay('run')
+  const size = small ? ' small' : ''
+  if (lastRun !== null && !hasEnded(lastRun))
+    return (
+      <Link to="/runs/$id" params={{ id: lastRun.id }} className={`button${size}`}>
+        Follow
+      </Link>
+    )
+  const run = async (): Promise<void> => {
+    setBusy(true)
+    try {
+      const { id } = await runSync(sync)
+      await navigate({ to: '/runs/$id', params: { id } })
+    } catch (error) {
+      toastError(error)
+    } finally {
+      setBusy(false)
+    }
+  }
+  return (
+    <button
+      type="button"
+      className={small ? 'small' : 'primary'}
+      disabled={busy || !may}
+      title={may ? undefined : 'Your token may not start runs.'}
+      onClick={() => void run()}
+    >
+      {busy ? (
+        'Starting…'
+      ) : (
+        <span>
+          Run <span className="hidden">{sync} </span>
+          {small ? <span className="hidden">now</span> : 'now'}
+        </span>
+      )}
+    </button>
+  )
+}

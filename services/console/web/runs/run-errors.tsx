@@ -1,0 +1,146 @@
+/** The rows that a run did not deliver: grouped by what was said of them, with a way to each. */
+import type { FailedRow, RunView } from '@sluice/contracts/api'
+import { useInfiniteQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { useState, type ReactElement } from 'react'
+import { discardRows, retryRows, type RowChoice } from '../api/commands.ts'
+import { hasEnded } from '../api/follow-run.ts'
+import { failedQuery } from '../api/queries.ts'
+import { useMay } from '../api/session.ts'
+import { Confirm } from '../ui/dialog.tsx'
+import { rows } from '../ui/format.ts'
+import { HttpStatus, Outcome } from '../ui/status.tsx'
+import { Loading, Section, Trouble } from '../ui/parts.tsx'
+import { totalsOf } from './totals.ts'
+
+export interface ErrorGroup {
+  readonly error: string
+  readonly status: number | null
+  readonly outcome: FailedRow['outcome']
+  readonly count: number
+  readonly key: string
+}
+
+/** The rows by error, status and outcome, the most frequent first. */
+export function groupsOf(failed: readonly FailedRow[]): readonly ErrorGroup[] {
+  const groups = new Map<string, ErrorGroup>()
+  for (const { key, error, status, outcome } of failed) {
+    const known = JSON.stringify([error, status, outcome])
+    const group = groups.get(known)
+    groups.set(known, {
+      ...{ error: error ?? 'No reason is known.', status, outcome, key: group?.key ?? key },
+      count: (group?.count ?? 0) + 1,
+    })
+  }
+  return [...groups.values()].sort((one, other) => other.count - one.count)
+}
+
+export function RunErrors({ run }: { readonly run: RunView }): ReactElement | null {
+  const { failed } = totalsOf(run)
+  if (failed === 0 || !hasEnded(run)) return null
+  return <FailedRows sync={run.sync} run={run.id} title="Rows that were not delivered" />
+}
+
+interface FailedRowsProps {
+  readonly sync: string
+  readonly run?: string
+  readonly title: string
+}
+
+export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement {
+  const { data, error, isPending, hasNextPage, fetchNextPage } = useInfiniteQuery(failedQuery(sync, { run }))
+  const mayRun = useMay('run')
+  const mayOperate = useMay('operate')
+  const [asks, setAsks] = useState<{ what: 'retry' | 'discard'; rows: RowChoice } | null>(null)
+  if (isPending)
+    return (
+      <Section title={title}>
+        <Loading />
+      </Section>
+    )
+  if (data === undefined)
+    return (
+      <Section title={title}>
+        <Trouble error={error} />
+      </Section>
+    )
+  const found = data.pages.flatMap(page => page.rows)
+  if (found.length === 0)
+    return (
+      <Section title={title}>
+        <p className="pad quiet">None waits for another try.</p>
+      </Section>
+    )
+  return (
+    <Section
+      title={title}
+      aside={
+        <div className="actions">
+          <button
+            type="button"
+            className="small"
+            disabled={!mayRun}
+            onClick={() => setAsks({ what: 'retry', rows: {} })}
+          >
+            Try all again
+          </button>
+          <button
+            type="button"
+            className="small"
+            disabled={!mayOperate}
+            onClick={() => setAsks({ what: 'discard', rows: {} })}
+          >
+            Give all up
+          </button>
+        </div>
+      }
+    >
+      <ul className="groups">
+        {groupsOf(found).map(group => (
+          <li key={`${group.outcome} ${group.status ?? ''} ${group.error}`}>
+            <div className="group-head">
+              <HttpStatus status={group.status} />
+              <Outcome outcome={group.outcome} />
+              <strong>{hasNextPage ? `${rows(group.count)} and more` : rows(group.count)}</strong>
+            </div>
+            <p className="group-error">{group.error}</p>
+            <p className="quiet">
+              for example{' '}
+              <Link to="/syncs/$name/row" params={{ name: sync }} search={{ key: group.key }}>
+                <code>{group.key}</code>
+              </Link>{' '}
+              ·{' '}
+              <Link to="/requests" search={{ sync, key: group.key, ...(run === undefined ? {} : { run }) }}>
+                its requests
+              </Link>
+            </p>
+          </li>
+        ))}
+      </ul>
+      {hasNextPage ? (
+        <div className="more">
+          <button type="button" onClick={() => void fetchNextPage()}>
+            Count more
+          </button>
+        </div>
+      ) : null}
+      {asks === null ? null : (
+        <Confirm
+          title={asks.what === 'retry' ? 'Try these rows again?' : 'Give these rows up?'}
+          action={asks.what === 'retry' ? 'Try again' : 'Give up'}
+          dangerous={asks.what === 'discard'}
+          onConfirm={() =>
+            asks.what === 'retry' ? retryRows(sync, asks.rows) : discardRows(sync, asks.rows)
+          }
+          onClose={() => setAsks(null)}
+        >
+          <p>
+            {asks.what === 'retry'
+              ? 'A run starts now and sends them with their values of now.'
+              : 'They are not sent again until their rows change. A later “Try again” brings them back.'}
+          </p>
+        </Confirm>
+      )}
+    </Section>
+  )
+}

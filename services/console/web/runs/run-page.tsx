@@ -1,0 +1,287 @@
+/** One run: how far it is, what it waits for, what failed and why. */
+import type { RunView } from '@sluice/contracts/api'
+import { useQuery } from '@tanstack/react-query'
+import { Link, useParams } from '@tanstack/react-router'
+import { useState, type ReactElement } from 'react'
+import { approveRun, cancelRun } from '../api/commands.ts'
+import { hasEnded, useFollowedRun, type Hearing } from '../api/follow-run.ts'
+import { runQuery } from '../api/queries.ts'
+import { useMay } from '../api/session.ts'
+import { Confirm } from '../ui/dialog.tsx'
+import { count, duration, rows } from '../ui/format.ts'
+import { Facts, Loading, Page, Section, Time, Trouble, useNow } from '../ui/parts.tsx'
+import { RunStatus } from '../ui/status.tsx'
+import { RunButton } from './run-button.tsx'
+import { RunErrors } from './run-errors.tsx'
+import { Throughput } from './throughput.tsx'
+import { totalsOf, triggersOf } from './totals.ts'
+
+export function RunPage(): ReactElement {
+  const { id } = useParams({ from: '/runs/$id' })
+  // The state of the page is that of one run.
+  return <OneRun key={id} id={id} />
+}
+
+function OneRun({ id }: { readonly id: string }): ReactElement {
+  const { data: run, error, isPending } = useQuery(runQuery(id))
+  const hearing = useFollowedRun(id)
+  if (isPending)
+    return (
+      <Page title="Run">
+        <Loading lines={8} />
+      </Page>
+    )
+  if (run === undefined)
+    return (
+      <Page title="Run">
+        <Trouble error={error} />
+      </Page>
+    )
+  return (
+    <Page
+      title={`Run of ${run.sync}`}
+      lead={
+        <>
+          <RunStatus status={run.status} /> <code>{run.id}</code> · {run.cause}
+          {hearing === 'lost' ? ' · the connection is lost, this page tries again' : ''}
+        </>
+      }
+      actions={<Actions run={run} />}
+    >
+      {run.status === 'held' ? <Held run={run} /> : null}
+      {run.error === null ? null : (
+        <div className="trouble" role="alert">
+          <p>{run.error}</p>
+        </div>
+      )}
+      <Waiting run={run} />
+      <Progress run={run} hearing={hearing} />
+      <Throughput run={run} hearing={hearing} />
+      <RunErrors run={run} />
+      <Notices run={run} />
+    </Page>
+  )
+}
+
+function Actions({ run }: { readonly run: RunView }): ReactElement {
+  const may = useMay('run')
+  const [asks, setAsks] = useState(false)
+  return (
+    <>
+      <Link to="/requests" search={{ run: run.id }} className="button">
+        Requests
+      </Link>
+      {hasEnded(run) ? (
+        <RunButton sync={run.sync} lastRun={run} />
+      ) : (
+        <button type="button" className="danger" disabled={!may} onClick={() => setAsks(true)}>
+          Cancel this run
+        </button>
+      )}
+      {asks ? (
+        <Confirm
+          title="Cancel this run?"
+          action="Cancel the run"
+          dangerous
+          onConfirm={() => cancelRun(run.id)}
+          onClose={() => setAsks(false)}
+        >
+          <p>Requests on their way are finished. What was not sent stays for the next run.</p>
+        </Confirm>
+      ) : null}
+    </>
+  )
+}
+
+function Held({ run }: { readonly run: RunView }): ReactElement {
+  const may = useMay('approve')
+  const [asks, setAsks] = useState(false)
+  const { held } = run
+  if (held === undefined)
+    return (
+      <Section title="Held for approval">
+        <p className="pad">This run waits for somebody to approve or cancel it.</p>
+      </Section>
+    )
+  return (
+    <Section title="Held for approval">
+      <div className="pad">
+        <p>
+          This run would remove <strong>{count(held.removed)}</strong> of {rows(held.rows)} at the
+          destination. That is more than the removal guard lets through.
+        </p>
+        <p>Some of their keys:</p>
+        <ul className="keys-list">
+          {held.samples.map(key => (
+            <li key={key}>
+              <Link to="/syncs/$name/row" params={{ name: run.sync }} search={{ key }}>
+                <code>{key}</code>
+              </Link>
+            </li>
+          ))}
+        </ul>
+        <div className="actions">
+          <button type="button" className="primary" disabled={!may} onClick={() => setAsks(true)}>
+            Approve the removals
+          </button>
+          <Link to="/syncs/$name/edit" params={{ name: run.sync }} className="button">
+            Look at the model
+          </Link>
+        </div>
+      </div>
+      {asks ? (
+        <Confirm
+          title={`Remove ${rows(held.removed)}?`}
+          action={`Remove ${rows(held.removed)}`}
+          dangerous
+          onConfirm={() => approveRun(run.id)}
+          onClose={() => setAsks(false)}
+        >
+          <p>The run reads the model again. It is held again, should it want to remove more than now.</p>
+        </Confirm>
+      ) : null}
+    </Section>
+  )
+}
+
+function Waiting({ run }: { readonly run: RunView }): ReactElement | null {
+  const { waiting = [], restoring } = run
+  const reasons = [
+    ...waiting,
+    ...(restoring === undefined
+      ? []
+      : [
+          `The delivered state is ${restoring.why === null ? 'brought up to date' : `rebuilt (${restoring.why})`}: ${count(restoring.records)} of ${count(restoring.of)} records.`,
+        ]),
+  ]
+  if (reasons.length === 0) return null
+  return (
+    <div className="banner" role="status">
+      <ul>
+        {reasons.map(reason => (
+          <li key={reason}>{reason}</li>
+        ))}
+      </ul>
+    </div>
+  )
+}
+
+function Progress({ run, hearing }: { readonly run: RunView; readonly hearing: Hearing }): ReactElement {
+  const now = useNow(hearing === 'over' ? 60_000 : 500)
+  const { startedAt, endedAt } = run
+  const endMs = endedAt === null ? now : Date.parse(endedAt)
+  const facts = [
+    ['Started', startedAt === null ? 'not yet' : <Time at={startedAt} exact />],
+    [
+      endedAt === null ? 'Running for' : 'Took',
+      startedAt === null ? '' : duration(Math.max(0, endMs - Date.parse(startedAt))),
+    ],
+    ['Rows read', count(run.rowsRead)],
+    ...(run.rowsInvalid === 0
+      ? []
+      : [['Invalid rows', <strong className="bad">{count(run.rowsInvalid)}</strong>] as const]),
+  ] as const
+  return (
+    <Section title="Progress">
+      <Facts facts={facts} />
+      <div className="scroll">
+        <table className="list triggers">
+          <thead>
+            <tr>
+              <th scope="col">Trigger</th>
+              <th scope="col" className="wide-only">
+                How far
+              </th>
+              <th scope="col" className="number">
+                Rows
+              </th>
+              <th scope="col" className="number">
+                Delivered
+              </th>
+              <th scope="col" className="number">
+                Rejected
+              </th>
+              <th scope="col" className="number">
+                Unknown
+              </th>
+              <th scope="col" className="number">
+                Unsent
+              </th>
+              <th scope="col" className="number wide-only">
+                Requests
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {triggersOf(run).map(([trigger, counts]) => (
+              <tr key={trigger}>
+                <th scope="row">{trigger}</th>
+                <td className="wide-only">
+                  <Bar counts={counts} label={trigger} />
+                </td>
+                <td className="number">{count(counts.detected)}</td>
+                <td className="number">{count(counts.delivered)}</td>
+                <Failures value={counts.rejected} />
+                <Failures value={counts.unknown} />
+                <Failures value={counts.unsent} />
+                <td className="number wide-only">{count(counts.requests)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </Section>
+  )
+}
+
+const Failures = ({ value }: { readonly value: number }): ReactElement => (
+  <td className="number">{value === 0 ? '' : <strong className="bad">{count(value)}</strong>}</td>
+)
+
+type Counts = NonNullable<RunView['triggers']['added']>
+
+function Bar({ counts, label }: { readonly counts: Counts; readonly label: string }): ReactElement {
+  const { detected, delivered, rejected, unknown, unsent } = counts
+  const { failed } = totalsOf({ triggers: { added: counts } })
+  return (
+    <svg
+      className="bar"
+      viewBox="0 0 100 8"
+      preserveAspectRatio="none"
+      role="img"
+      aria-label={`${label}: ${count(delivered)} of ${count(detected)} delivered, ${count(rejected + unknown + unsent)} not`}
+    >
+      <rect width="100" height="8" className="bar-back" />
+      {detected === 0 ? null : (
+        <>
+          <rect width={(100 * delivered) / detected} height="8" className="bar-good" />
+          <rect
+            x={(100 * delivered) / detected}
+            width={(100 * failed) / detected}
+            height="8"
+            className="bar-bad"
+          />
+        </>
+      )}
+    </svg>
+  )
+}
+
+function Notices({ run }: { readonly run: RunView }): ReactElement | null {
+  const { notices = [], invalidRows = [] } = run
+  if (notices.length + invalidRows.length === 0) return null
+  return (
+    <Section title="Notices">
+      <ul className="plain-list">
+        {notices.map(notice => (
+          <li key={notice}>{notice}</li>
+        ))}
+        {invalidRows.map(({ key, reason }, index) => (
+          <li key={index}>
+            {key === null ? 'A row without a key' : <code>{key}</code>}: {reason}
+          </li>
+        ))}
+      </ul>
+    </Section>
+  )
+}

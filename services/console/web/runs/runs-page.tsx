@@ -1,0 +1,128 @@
+/** The history of runs, the newest first. */
+import type { RunView } from '@sluice/contracts/api'
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
+import { Link, useNavigate, useSearch } from '@tanstack/react-router'
+import type { ReactElement } from 'react'
+import { runsQuery, syncsQuery, type RunsFilter } from '../api/queries.ts'
+import { count, duration } from '../ui/format.ts'
+import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
+import { RunStatus } from '../ui/status.tsx'
+import { totalsOf } from './totals.ts'
+
+export function RunsPage(): ReactElement {
+  const { sync } = useSearch({ from: '/runs' })
+  const navigate = useNavigate()
+  const { data: syncs } = useQuery(syncsQuery)
+  return (
+    <Page title="Runs" lead="Each run compares the model with what was delivered, and sends what differs.">
+      <Section
+        title={sync === undefined ? 'All syncs' : sync}
+        aside={
+          <label className="inline">
+            <span>Sync</span>
+            <select
+              value={sync ?? ''}
+              onChange={({ target }) =>
+                void navigate({ to: '/runs', search: target.value === '' ? {} : { sync: target.value } })
+              }
+            >
+              <option value="">All</option>
+              {syncs?.syncs.map(({ name }) => (
+                <option key={name}>{name}</option>
+              ))}
+            </select>
+          </label>
+        }
+      >
+        <RunsTable filter={{ sync }} />
+      </Section>
+    </Page>
+  )
+}
+
+export function RunsTable({
+  filter,
+  ofOneSync = false,
+}: {
+  readonly filter: RunsFilter
+  readonly ofOneSync?: boolean
+}): ReactElement {
+  const { data, error, isPending, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery(
+    runsQuery(filter),
+  )
+  if (isPending) return <Loading lines={6} />
+  if (data === undefined) return <Trouble error={error} />
+  const runs = data.pages.flatMap(page => page.runs)
+  if (runs.length === 0)
+    return (
+      <Empty title="No run yet.">
+        <p>A run starts when somebody asks for it, or by the schedule of its sync.</p>
+      </Empty>
+    )
+  return (
+    <>
+      <div className="scroll">
+        <table className="list">
+          <thead>
+            <tr>
+              <th scope="col">State</th>
+              {ofOneSync ? null : <th scope="col">Sync</th>}
+              <th scope="col">Started</th>
+              <th scope="col" className="wide-only">
+                Took
+              </th>
+              <th scope="col" className="number">
+                Delivered
+              </th>
+              <th scope="col" className="number">
+                Not delivered
+              </th>
+              <th scope="col" className="wide-only">
+                Cause
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {runs.map(run => (
+              <RunLine key={run.id} run={run} ofOneSync={ofOneSync} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {hasNextPage ? (
+        <div className="more">
+          <button type="button" disabled={isFetchingNextPage} onClick={() => void fetchNextPage()}>
+            {isFetchingNextPage ? 'Loading…' : 'Older runs'}
+          </button>
+        </div>
+      ) : null}
+    </>
+  )
+}
+
+function RunLine({ run, ofOneSync }: { readonly run: RunView; readonly ofOneSync: boolean }): ReactElement {
+  const { id, sync, status, startedAt, endedAt, cause } = run
+  const { delivered, failed } = totalsOf(run)
+  const tookMs = startedAt === null || endedAt === null ? null : Date.parse(endedAt) - Date.parse(startedAt)
+  return (
+    <tr>
+      <td>
+        <Link to="/runs/$id" params={{ id }} className="bare" aria-label={`Run ${id}: ${status}`}>
+          <RunStatus status={status} />
+        </Link>
+      </td>
+      {ofOneSync ? null : (
+        <td>
+          <Link to="/syncs/$name" params={{ name: sync }}>
+            {sync}
+          </Link>
+        </td>
+      )}
+      <td>{startedAt === null ? 'not yet' : <Time at={startedAt} />}</td>
+      <td className="wide-only">{tookMs === null ? '' : duration(tookMs)}</td>
+      <td className="number">{count(delivered)}</td>
+      <td className="number">{failed === 0 ? '' : <strong className="bad">{count(failed)}</strong>}</td>
+      <td className="wide-only">{cause}</td>
+    </tr>
+  )
+}

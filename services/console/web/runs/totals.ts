@@ -1,0 +1,38 @@
+/** The counts of a run over its triggers. */
+import type { RunView } from '@sluice/contracts/api'
+
+export interface Totals {
+  readonly detected: number
+  readonly delivered: number
+  readonly rejected: number
+  readonly unknown: number
+  readonly unsent: number
+  readonly requests: number
+  readonly attempts: number
+  /** Rows of which the run has said that they were not delivered. */
+  readonly failed: number
+  /** Rows that the run has not finished yet. */
+  readonly open: number
+}
+
+const NAMES = ['detected', 'delivered', 'rejected', 'unknown', 'unsent', 'requests', 'attempts'] as const
+
+export function totalsOf({ triggers }: Pick<RunView, 'triggers'>): Totals {
+  const sums = { detected: 0, delivered: 0, rejected: 0, unknown: 0, unsent: 0, requests: 0, attempts: 0 }
+  for (const [, counts] of triggersOf({ triggers })) for (const name of NAMES) sums[name] += counts[name]
+  const failed = sums.rejected + sums.unknown + sums.unsent
+  return { ...sums, failed, open: Math.max(0, sums.detected - sums.delivered - failed) }
+}
+
+type Counts = NonNullable<RunView['triggers']['added']>
+
+/** The triggers that a run has, in the order in which it sends them. */
+export function triggersOf({ triggers }: Pick<RunView, 'triggers'>): readonly (readonly [string, Counts])[] {
+  const { removed, changed, added } = triggers
+  const all = [
+    ['removed', removed],
+    ['changed', changed],
+    ['added', added],
+  ] as const
+  return all.flatMap(([name, counts]) => (counts === undefined ? [] : [[name, counts] as const]))
+}

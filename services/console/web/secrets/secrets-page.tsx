@@ -1,0 +1,112 @@
+/** The vault: which secrets there are and where they may go. No page ever shows a value. */
+import type { SecretsView } from '@sluice/contracts/api'
+import { useQuery } from '@tanstack/react-query'
+import { useState, type ReactElement } from 'react'
+import { removeSecret } from '../api/commands.ts'
+import { secretsQuery } from '../api/queries.ts'
+import { useMay } from '../api/session.ts'
+import { Confirm } from '../ui/dialog.tsx'
+import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
+import { EditSecret } from './edit-secret.tsx'
+
+type SecretView = SecretsView['secrets'][number]
+
+export function SecretsPage(): ReactElement {
+  const { data, error, isPending } = useQuery(secretsQuery)
+  const may = useMay('secrets')
+  const [edits, setEdits] = useState<{ name: string } | null>(null)
+  const [removes, setRemoves] = useState<SecretView | null>(null)
+  return (
+    <Page
+      title="Secrets"
+      lead="Encrypted, and never shown again. A resource names one as ${secret:name}."
+      actions={
+        <button type="button" className="primary" disabled={!may} onClick={() => setEdits({ name: '' })}>
+          Set a secret
+        </button>
+      }
+    >
+      <Section title="In the vault">
+        {isPending ? (
+          <Loading />
+        ) : data === undefined ? (
+          <Trouble error={error} />
+        ) : data.secrets.length === 0 ? (
+          <Empty title="The vault is empty.">
+            <p>
+              Keep API keys and passwords here instead of in files. Secrets of the environment are not listed.
+            </p>
+          </Empty>
+        ) : (
+          <SecretTable secrets={data.secrets} onEdit={name => setEdits({ name })} onRemove={setRemoves} />
+        )}
+      </Section>
+      {edits === null ? null : <EditSecret name={edits.name} onClose={() => setEdits(null)} />}
+      {removes === null ? null : (
+        <Confirm
+          title={`Remove the ${removes.kind} ${removes.name}?`}
+          action="Remove it"
+          dangerous
+          onConfirm={() => removeSecret(removes.kind, removes.name)}
+          onClose={() => setRemoves(null)}
+        >
+          <p>Syncs that use it stop at their next run, until it is set again.</p>
+        </Confirm>
+      )}
+    </Page>
+  )
+}
+
+interface TableProps {
+  readonly secrets: readonly SecretView[]
+  readonly onEdit: (name: string) => void
+  readonly onRemove: (secret: SecretView) => void
+}
+
+function SecretTable({ secrets, onEdit, onRemove }: TableProps): ReactElement {
+  return (
+    <div className="scroll">
+      <table className="list">
+        <thead>
+          <tr>
+            <th scope="col">Name</th>
+            <th scope="col">May go to</th>
+            <th scope="col">Since</th>
+            <th scope="col">
+              <span className="hidden">Actions</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {secrets.map(secret => (
+            <tr key={`${secret.kind} ${secret.name}`}>
+              <td>
+                <code>{secret.name}</code>
+                {secret.kind === 'login' ? <small> login of a destination</small> : null}
+              </td>
+              <td>{secret.for ?? <span className="quiet">not said</span>}</td>
+              <td>
+                <Time at={secret.since} />
+              </td>
+              <td className="number">
+                {secret.kind === 'secret' ? (
+                  <button type="button" className="small" onClick={() => onEdit(secret.name)}>
+                    Set again
+                  </button>
+                ) : null}{' '}
+                <button
+                  type="button"
+                  className="small"
+                  aria-label={`Remove ${secret.name}`}
+                  onClick={() => onRemove(secret)}
+                >
+                  Remove
+                </button>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}

@@ -1,0 +1,84 @@
+/** Editing a sync that is there, with the resources that it stands on. */
+import type { ResourceView } from '@sluice/contracts/api'
+import { useQuery } from '@tanstack/react-query'
+import { useNavigate, useParams, useSearch } from '@tanstack/react-router'
+import { useState, type ReactElement } from 'react'
+import { resourceQuery } from '../api/queries.ts'
+import { STARTING_DRAFT, yamlOf, type Draft, type Kind } from '../editor/draft.ts'
+import { EditorPage } from '../editor/editor-page.tsx'
+import type { Stored, StoredResource } from '../editor/review-step.tsx'
+import { Loading, Page, Trouble } from '../ui/parts.tsx'
+
+export function EditSyncPage(): ReactElement {
+  const { name } = useParams({ from: '/syncs/$name/edit' })
+  const { stored, error } = useStored(name)
+  if (error !== null)
+    return (
+      <Page title={`Edit ${name}`}>
+        <Trouble error={error} />
+      </Page>
+    )
+  if (stored === null)
+    return (
+      <Page title={`Edit ${name}`}>
+        <Loading lines={8} />
+      </Page>
+    )
+  return <Editor key={name} name={name} stored={stored} />
+}
+
+/** The sync and the resources that it names, each with the version that an edit starts from. */
+function useStored(name: string): { readonly stored: Stored | null; readonly error: unknown } {
+  const sync = useStoredOne('sync', name)
+  const model = useStoredOne('model', nameOf(sync.data?.spec['model']))
+  const destination = useStoredOne('destination', nameOf(sync.data?.spec['destination']))
+  const source = useStoredOne('source', nameOf(model.data?.spec['source']))
+  const all = [sync, model, destination, source]
+  const error = all.find(each => each.error !== null)?.error ?? null
+  const found = all.flatMap(({ data }) => (data === undefined ? [] : [data]))
+  if (error !== null || found.length < all.length) return { stored: null, error }
+  return { stored: Object.fromEntries(found.map(one => [one.kind, one])), error }
+}
+
+function useStoredOne(kind: Kind, name: string | undefined) {
+  return useQuery({
+    ...resourceQuery(kind, name ?? ''),
+    enabled: name !== undefined,
+    select: (resource: ResourceView): StoredResource => {
+      const { spec, version, project = '' } = resource
+      return { kind, name: resource.name, spec, version, project }
+    },
+  })
+}
+
+const nameOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
+
+/** The edit starts from what was there when the page was opened, whatever others save meanwhile. */
+function Editor({ name, stored }: { readonly name: string; readonly stored: Stored }): ReactElement {
+  const { step = 'requests' } = useSearch({ from: '/syncs/$name/edit' })
+  const navigate = useNavigate()
+  const [start] = useState(stored)
+  return (
+    <EditorPage
+      title={`Edit ${name}`}
+      place={`sync.${name}`}
+      start={draftOf(start)}
+      stored={start}
+      step={step}
+      onStep={next => void navigate({ to: '/syncs/$name/edit', params: { name }, search: { step: next } })}
+    />
+  )
+}
+
+function draftOf(stored: Stored): Draft {
+  const textOf = (kind: Kind): string => {
+    const of = stored[kind]
+    return of === undefined ? STARTING_DRAFT[kind] : yamlOf(kind, of.name, of.spec)
+  }
+  return {
+    source: textOf('source'),
+    model: textOf('model'),
+    destination: textOf('destination'),
+    sync: textOf('sync'),
+  }
+}

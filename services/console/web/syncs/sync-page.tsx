@@ -1,0 +1,186 @@
+/** One sync: its runs, the rows that wait, its definition, and what can be done with it. */
+import type { ResourceView } from '@sluice/contracts/api'
+import { useQuery } from '@tanstack/react-query'
+import { Link, useNavigate, useParams } from '@tanstack/react-router'
+import { useState, type ReactElement } from 'react'
+import { resetSync, resync } from '../api/commands.ts'
+import { resourceQuery, syncsQuery } from '../api/queries.ts'
+import { useMay } from '../api/session.ts'
+import { RunButton } from '../runs/run-button.tsx'
+import { FailedRows } from '../runs/run-errors.tsx'
+import { RunsTable } from '../runs/runs-page.tsx'
+import { Confirm } from '../ui/dialog.tsx'
+import { Facts, Loading, Page, Section, Trouble } from '../ui/parts.tsx'
+import { limitsInWords } from './limits-in-words.ts'
+import { scheduleInWords } from './schedule-in-words.ts'
+
+export function SyncPage(): ReactElement {
+  const { name } = useParams({ from: '/syncs/$name' })
+  const { data, error, isPending } = useQuery(syncsQuery)
+  const sync = data?.syncs.find(each => each.name === name)
+  if (isPending)
+    return (
+      <Page title={name}>
+        <Loading lines={8} />
+      </Page>
+    )
+  if (data === undefined)
+    return (
+      <Page title={name}>
+        <Trouble error={error} />
+      </Page>
+    )
+  if (sync === undefined)
+    return (
+      <Page title={name}>
+        <Trouble error={new Error(`There is no sync \`${name}\`.`)} />
+      </Page>
+    )
+  return (
+    <Page
+      title={name}
+      lead={
+        <>
+          <Link to="/resources/$kind/$name" params={{ kind: 'model', name: sync.model }}>
+            {sync.model}
+          </Link>{' '}
+          →{' '}
+          <Link to="/resources/$kind/$name" params={{ kind: 'destination', name: sync.destination }}>
+            {sync.destination}
+          </Link>
+        </>
+      }
+      actions={
+        <>
+          <Link to="/syncs/$name/edit" params={{ name }} className="button">
+            Edit
+          </Link>
+          <RunButton sync={name} lastRun={sync.lastRun} />
+        </>
+      }
+    >
+      <Section title="Runs">
+        <RunsTable filter={{ sync: name }} ofOneSync />
+      </Section>
+      <FailedRows sync={name} title="Rows that wait for another try" />
+      <Definition name={name} />
+      <FindRow name={name} />
+      <Grave name={name} />
+    </Page>
+  )
+}
+
+function Definition({ name }: { readonly name: string }): ReactElement {
+  const { data, error, isPending } = useQuery(resourceQuery('sync', name))
+  if (isPending)
+    return (
+      <Section title="Settings">
+        <Loading />
+      </Section>
+    )
+  if (data === undefined)
+    return (
+      <Section title="Settings">
+        <Trouble error={error} />
+      </Section>
+    )
+  return (
+    <Section title="Settings">
+      <Facts facts={factsOf(data)} />
+    </Section>
+  )
+}
+
+function factsOf({ spec }: ResourceView): readonly (readonly [string, string])[] {
+  const triggers = spec['triggers']
+  const names = typeof triggers === 'object' && triggers !== null ? Object.keys(triggers) : []
+  return [
+    ['Schedule', scheduleInWords(spec['schedule'])],
+    ['Sends', names.length === 0 ? 'nothing' : `${names.join(', ')} rows`],
+    ['First run', spec['firstRun'] === 'skip-existing' ? 'skips rows that exist' : 'sends all rows'],
+    ...(spec['limits'] === undefined ? [] : ([['Limits', limitsInWords(spec['limits'])]] as const)),
+  ]
+}
+
+function FindRow({ name }: { readonly name: string }): ReactElement {
+  const navigate = useNavigate()
+  const [key, setKey] = useState('')
+  return (
+    <Section title="What happened to a row?">
+      <form
+        className="filters pad"
+        onSubmit={event => {
+          event.preventDefault()
+          void navigate({ to: '/syncs/$name/row', params: { name }, search: { key } })
+        }}
+      >
+        <label>
+          <span>Its key (a composite one as a JSON array)</span>
+          <input value={key} onChange={({ target }) => setKey(target.value)} />
+        </label>
+        <button type="submit" disabled={key === ''}>
+          Show its life
+        </button>
+      </form>
+    </Section>
+  )
+}
+
+type Grave = 'resync' | 'reset'
+
+/** What sends much, or cannot be undone. */
+function Grave({ name }: { readonly name: string }): ReactElement {
+  const may = useMay('operate')
+  const [asks, setAsks] = useState<Grave | null>(null)
+  const navigate = useNavigate()
+  const done = async (asked: Promise<{ readonly id: string }>): Promise<void> => {
+    const { id } = await asked
+    await navigate({ to: '/runs/$id', params: { id } })
+  }
+  return (
+    <Section title="Start over">
+      <ul className="grave">
+        <li>
+          <span>
+            <strong>Send every row again.</strong> What was delivered stays known, so removals are still
+            found.
+          </span>
+          <button type="button" disabled={!may} onClick={() => setAsks('resync')}>
+            Resync…
+          </button>
+        </li>
+        <li>
+          <span>
+            <strong>Forget what was delivered.</strong> The next run takes every row for new. Captured values
+            are lost.
+          </span>
+          <button type="button" className="danger" disabled={!may} onClick={() => setAsks('reset')}>
+            Reset…
+          </button>
+        </li>
+      </ul>
+      {asks === 'resync' ? (
+        <Confirm
+          title={`Send every row of ${name}?`}
+          action="Send every row"
+          onConfirm={() => done(resync(name, 'added'))}
+          onClose={() => setAsks(null)}
+        >
+          <p>A run starts now and sends each row of the model by the trigger “added”.</p>
+        </Confirm>
+      ) : null}
+      {asks === 'reset' ? (
+        <Confirm
+          title={`Forget what ${name} has delivered?`}
+          action="Forget it"
+          dangerous
+          typed={name}
+          onConfirm={() => done(resetSync(name))}
+          onClose={() => setAsks(null)}
+        >
+          <p>This cannot be undone. Rows that leave the model before the next run are never removed there.</p>
+        </Confirm>
+      ) : null}
+    </Section>
+  )
+}

@@ -1,0 +1,94 @@
+/** For those who run the server: its version, whether it is ready, who you are for it. */
+import { useQuery } from '@tanstack/react-query'
+import type { ReactElement } from 'react'
+import { z } from 'zod'
+import { call } from '../api/client.ts'
+import { sessionQuery } from '../api/session.ts'
+import { Badge } from '../ui/status.tsx'
+import { Facts, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
+
+const EVERY_MS = 5_000
+const openApi = z.object({ info: z.object({ version: z.string() }), openapi: z.string() })
+
+export function SystemPage(): ReactElement {
+  const session = useQuery(sessionQuery)
+  const api = useQuery({
+    queryKey: ['openapi'],
+    queryFn: ({ signal }) => call('/openapi.json', { answer: openApi, signal }),
+    staleTime: Infinity,
+  })
+  return (
+    <Page title="System" lead="For those who run this server.">
+      <Section title="This server">
+        {api.isPending ? (
+          <Loading lines={2} />
+        ) : api.data === undefined ? (
+          <Trouble error={api.error} />
+        ) : (
+          <Facts
+            facts={[
+              ['Sluice', api.data.info.version],
+              [
+                'API',
+                <a key="api" href="/api/v1/openapi.json">
+                  OpenAPI {api.data.openapi}
+                </a>,
+              ],
+              [
+                'Metrics',
+                <a key="metrics" href="/metrics">
+                  for Prometheus
+                </a>,
+              ],
+            ]}
+          />
+        )}
+      </Section>
+      <Readiness />
+      <Section title="You">
+        {session.data === undefined ? (
+          <Loading lines={2} />
+        ) : (
+          <Facts
+            facts={[
+              ['Name', session.data.name],
+              ['May', session.data.roles.join(', ')],
+              ...(session.data.endsAt === null
+                ? []
+                : ([['Your session ends', <Time key="ends" at={session.data.endsAt} />]] as const)),
+            ]}
+          />
+        )}
+      </Section>
+    </Page>
+  )
+}
+
+function Readiness(): ReactElement {
+  const { data, error } = useQuery({
+    queryKey: ['readyz'],
+    queryFn: async ({ signal }) => {
+      const response = await fetch('/readyz', { signal })
+      return { isReady: response.ok, said: await response.text() }
+    },
+    refetchInterval: EVERY_MS,
+  })
+  return (
+    <Section
+      title="Readiness"
+      aside={
+        data === undefined ? null : (
+          <Badge tone={data.isReady ? 'good' : 'bad'} text={data.isReady ? 'ready' : 'not ready'} />
+        )
+      }
+    >
+      {error === null ? (
+        <pre className="code flat" tabIndex={0}>
+          {data?.said ?? ''}
+        </pre>
+      ) : (
+        <Trouble error={error} />
+      )}
+    </Section>
+  )
+}

@@ -1,0 +1,186 @@
+/**
+ * An editor for SQL, Liquid, JSON, XML and YAML. It stands in a shadow tree, where its styles become
+ * constructed style sheets: the page's policy refuses any other that a script makes.
+ */
+import {
+  autocompletion,
+  closeBrackets,
+  closeBracketsKeymap,
+  completionKeymap,
+} from '@codemirror/autocomplete'
+import { defaultKeymap, history, historyKeymap } from '@codemirror/commands'
+import { json } from '@codemirror/lang-json'
+import { liquid } from '@codemirror/lang-liquid'
+import { sql } from '@codemirror/lang-sql'
+import { xml } from '@codemirror/lang-xml'
+import { yaml } from '@codemirror/lang-yaml'
+import { bracketMatching, HighlightStyle, indentUnit, syntaxHighlighting } from '@codemirror/language'
+import { setDiagnostics, type Diagnostic } from '@codemirror/lint'
+import { Compartment, EditorState, type Extension } from '@codemirror/state'
+import { EditorView, keymap, lineNumbers, placeholder as placeholderText } from '@codemirror/view'
+import { tags } from '@lezer/highlight'
+import { useEffect, useRef, type ReactElement } from 'react'
+
+export type Language = 'sql' | 'json' | 'xml' | 'text' | 'yaml'
+
+/** A place in the text, from 1, and what is wrong there. */
+export interface Mark {
+  readonly line: number
+  readonly column?: number | undefined
+  readonly message: string
+}
+
+interface CodeEditorProps {
+  readonly label: string
+  readonly language: Language
+  readonly value: string
+  readonly onChange?: (value: string) => void
+  readonly onSave?: () => void
+  readonly marks?: readonly Mark[]
+  readonly placeholder?: string
+  /** What may stand in a template: `row.email`, and so on. */
+  readonly words?: readonly string[]
+  /** The tables that the SQL may name, each with its columns. */
+  readonly tables?: { readonly [table: string]: readonly string[] }
+  readonly oneLine?: boolean
+}
+
+const COLOURS = HighlightStyle.define([
+  { tag: [tags.keyword, tags.operatorKeyword, tags.controlKeyword], color: 'var(--busy)' },
+  { tag: [tags.string, tags.special(tags.string)], color: 'var(--good)' },
+  { tag: [tags.number, tags.bool, tags.null], color: 'var(--held)' },
+  { tag: tags.comment, color: 'var(--quiet)', fontStyle: 'italic' },
+  { tag: [tags.propertyName, tags.definition(tags.propertyName), tags.tagName], color: 'var(--accent)' },
+  { tag: [tags.variableName, tags.special(tags.variableName)], color: 'var(--warn)' },
+  { tag: tags.invalid, color: 'var(--bad)' },
+])
+
+const LOOKS = EditorView.theme({
+  '&': {
+    ...{ backgroundColor: 'var(--card)', color: 'var(--text)', fontSize: '13.5px' },
+    ...{ border: '1px solid var(--line-strong)', borderRadius: '8px' },
+  },
+  '&.cm-focused': { outline: '2px solid var(--focus)', outlineOffset: '1px' },
+  '.cm-content': { fontFamily: 'var(--mono)', caretColor: 'var(--text)', padding: '8px 0' },
+  '.cm-scroller': { maxHeight: '52vh', overflow: 'auto', lineHeight: '1.5' },
+  '.cm-gutters': { backgroundColor: 'transparent', color: 'var(--quiet)', border: 'none' },
+  '.cm-cursor': { borderLeftColor: 'var(--text)' },
+  '&.cm-focused .cm-selectionBackground, .cm-selectionBackground': { backgroundColor: 'var(--busy-ground)' },
+  '.cm-tooltip': { backgroundColor: 'var(--card)', border: '1px solid var(--line)', color: 'var(--text)' },
+  '.cm-tooltip-autocomplete ul li[aria-selected]': {
+    ...{ backgroundColor: 'var(--accent-ground)', color: 'var(--on-accent)' },
+  },
+  '.cm-placeholder': { color: 'var(--quiet)' },
+})
+
+function languageOf({ language, words = [], tables = {} }: CodeEditorProps): Extension {
+  if (language === 'sql') {
+    const schema: { [table: string]: string[] } = {}
+    for (const [table, columns] of Object.entries(tables)) schema[table] = [...columns]
+    return sql({ schema })
+  }
+  if (language === 'yaml') return yaml()
+  const variables = words.map(word => ({ label: word, type: 'variable' }))
+  const base = language === 'json' ? json() : language === 'xml' ? xml() : undefined
+  return liquid({ variables, ...(base === undefined ? {} : { base }) })
+}
+
+/** Enter leaves a text of one line. */
+const ONE_LINE: Extension = EditorState.transactionFilter.of(change =>
+  change.newDoc.lines > 1 ? [] : change,
+)
+
+export function CodeEditor(props: CodeEditorProps): ReactElement {
+  const { label, value, marks = [], language, words, tables } = props
+  const host = useRef<HTMLDivElement>(null)
+  const view = useRef<EditorView | null>(null)
+  const latest = useRef(props)
+  latest.current = props
+  const languages = useRef(new Compartment())
+
+  useEffect(() => {
+    if (host.current === null) return undefined
+    const root = host.current.shadowRoot ?? host.current.attachShadow({ mode: 'open', delegatesFocus: true })
+    const editor = new EditorView({
+      root,
+      parent: root,
+      state: EditorState.create({
+        doc: latest.current.value,
+        extensions: extensionsOf(latest, languages.current),
+      }),
+    })
+    view.current = editor
+    return () => {
+      view.current = null
+      editor.destroy()
+    }
+  }, [])
+
+  const vocabulary = JSON.stringify([language, words, tables])
+  useEffect(() => {
+    view.current?.dispatch({ effects: languages.current.reconfigure(languageOf(latest.current)) })
+  }, [vocabulary])
+
+  useEffect(() => {
+    const editor = view.current
+    if (editor === null || editor.state.doc.toString() === value) return
+    editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: value } })
+  }, [value])
+
+  const marked = JSON.stringify(marks)
+  useEffect(() => {
+    const editor = view.current
+    if (editor !== null) editor.dispatch(setDiagnostics(editor.state, diagnosticsOf(editor, latest.current)))
+  }, [marked, value])
+
+  return (
+    <div
+      ref={host}
+      className={props.oneLine === true ? 'code-editor one-line' : 'code-editor'}
+      data-label={label}
+    />
+  )
+}
+
+function extensionsOf(latest: { readonly current: CodeEditorProps }, languages: Compartment): Extension[] {
+  const { oneLine = false, label, placeholder = '', onChange } = latest.current
+  const save = {
+    key: 'Mod-Enter',
+    run: () => {
+      latest.current.onSave?.()
+      return latest.current.onSave !== undefined
+    },
+  }
+  return [
+    ...(oneLine ? [ONE_LINE] : [lineNumbers()]),
+    history(),
+    bracketMatching(),
+    closeBrackets(),
+    autocompletion(),
+    indentUnit.of('  '),
+    // Tab goes on to the next field, as everywhere on the page.
+    keymap.of([save, ...closeBracketsKeymap, ...completionKeymap, ...defaultKeymap, ...historyKeymap]),
+    languages.of(languageOf(latest.current)),
+    syntaxHighlighting(COLOURS),
+    LOOKS,
+    EditorView.lineWrapping,
+    EditorView.contentAttributes.of({ 'aria-label': label, spellcheck: 'false' }),
+    EditorState.readOnly.of(onChange === undefined),
+    placeholderText(placeholder),
+    EditorView.updateListener.of(update => {
+      if (update.docChanged && update.state.doc.toString() !== latest.current.value)
+        latest.current.onChange?.(update.state.doc.toString())
+    }),
+  ]
+}
+
+function diagnosticsOf(editor: EditorView, { marks = [] }: CodeEditorProps): Diagnostic[] {
+  return marks.map(mark => diagnosticOf(editor, mark))
+}
+
+function diagnosticOf(editor: EditorView, { line, column = 1, message }: Mark): Diagnostic {
+  const { doc } = editor.state
+  const at = doc.line(Math.min(Math.max(line, 1), doc.lines))
+  const from = Math.min(at.from + Math.max(column, 1) - 1, at.to)
+  return { from, to: at.to > from ? at.to : Math.max(at.from, from - 1), severity: 'error', message }
+}

@@ -1,0 +1,108 @@
+/**
+ * Dialogs on the browser's own `<dialog>`: it keeps the focus inside, closes on Escape, and gives the focus
+ * back.
+ */
+import { useEffect, useId, useRef, useState, type ReactElement, type ReactNode } from 'react'
+import { toastError } from './toast.tsx'
+
+interface DialogProps {
+  readonly title: string
+  readonly onClose: () => void
+  readonly children: ReactNode
+  readonly wide?: boolean
+}
+
+export function Dialog({ title, onClose, children, wide = false }: DialogProps): ReactElement {
+  const dialog = useRef<HTMLDialogElement>(null)
+  const id = useId()
+  useEffect(() => {
+    const shown = dialog.current
+    shown?.showModal()
+    return () => shown?.close()
+  }, [])
+  return (
+    <dialog
+      ref={dialog}
+      aria-labelledby={id}
+      className={wide ? 'wide' : undefined}
+      onCancel={event => {
+        event.preventDefault()
+        onClose()
+      }}
+      onClick={event => {
+        if (event.target === dialog.current) onClose()
+      }}
+    >
+      <div className="dialog-body">
+        <header>
+          <h2 id={id}>{title}</h2>
+          <button type="button" className="plain" aria-label="Close" onClick={onClose}>
+            ✕
+          </button>
+        </header>
+        {children}
+      </div>
+    </dialog>
+  )
+}
+
+interface ConfirmProps {
+  readonly title: string
+  readonly children: ReactNode
+  /** What the button says, such as `Reset this sync`. */
+  readonly action: string
+  readonly dangerous?: boolean
+  /** A text that must be typed first, for what cannot be undone. */
+  readonly typed?: string
+  readonly onConfirm: () => Promise<unknown>
+  readonly onClose: () => void
+}
+
+/** A question before what cannot be undone. */
+export function Confirm(props: ConfirmProps): ReactElement {
+  const { title, children, action, dangerous = false, typed, onConfirm, onClose } = props
+  const [busy, setBusy] = useState(false)
+  const [text, setText] = useState('')
+  const confirm = async (): Promise<void> => {
+    setBusy(true)
+    try {
+      await onConfirm()
+      onClose()
+    } catch (error) {
+      toastError(error)
+      setBusy(false)
+    }
+  }
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <form
+        onSubmit={event => {
+          event.preventDefault()
+          void confirm()
+        }}
+      >
+        {children}
+        {typed === undefined ? null : (
+          <label className="field">
+            <span>
+              Type <code>{typed}</code> to go on
+            </span>
+            <input value={text} onChange={event => setText(event.target.value)} autoComplete="off" />
+          </label>
+        )}
+        <footer className="dialog-actions">
+          <button type="button" onClick={onClose}>
+            Leave it
+          </button>
+          <button
+            type="submit"
+            className={dangerous ? 'danger' : 'primary'}
+            disabled={busy || (typed !== undefined && text !== typed)}
+          >
+            {action}
+          </button>
+        </footer>
+      </form>
+    </Dialog>
+  )
+}

@@ -1,0 +1,51 @@
+/** Figures and times as people read them. */
+const number = new Intl.NumberFormat('en')
+const dateTime = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' })
+const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' })
+
+const SECOND = 1_000
+const MINUTE = 60 * SECOND
+const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
+const KB = 1024
+
+export const count = (value: number): string => number.format(value)
+
+export function rows(value: number): string {
+  return value === 1 ? '1 row' : `${count(value)} rows`
+}
+
+/** In the time zone of whoever reads. */
+export const localTime = (iso: string): string => dateTime.format(new Date(iso))
+export const utcTime = (iso: string): string => `${iso.replace('T', ' ').replace(/[.]\d+Z$|Z$/, '')} UTC`
+
+/** Such as `3 minutes ago` or `in 2 hours`. */
+export function fromNow(iso: string, now: number): string {
+  const ms = Date.parse(iso) - now
+  const size = Math.abs(ms)
+  if (size < 5 * SECOND) return 'just now'
+  if (size < MINUTE) return relative.format(Math.round(ms / SECOND), 'second')
+  if (size < HOUR) return relative.format(Math.round(ms / MINUTE), 'minute')
+  if (size < DAY) return relative.format(Math.round(ms / HOUR), 'hour')
+  return relative.format(Math.round(ms / DAY), 'day')
+}
+
+/** Such as `380 ms`, `12.4 s`, `3 min 20 s`. */
+export function duration(ms: number): string {
+  if (ms < SECOND) return `${Math.round(ms)} ms`
+  if (ms < MINUTE) return `${(ms / SECOND).toFixed(1)} s`
+  if (ms < HOUR) return `${Math.floor(ms / MINUTE)} min ${Math.round((ms % MINUTE) / SECOND)} s`
+  return `${Math.floor(ms / HOUR)} h ${Math.round((ms % HOUR) / MINUTE)} min`
+}
+
+export function bytes(size: number): string {
+  if (size < KB) return `${size} B`
+  if (size < KB * KB) return `${(size / KB).toFixed(1)} KB`
+  return `${(size / KB / KB).toFixed(1)} MB`
+}
+
+/** A URL without the part that all requests share. */
+export function pathOf(url: string): string {
+  const match = /^[a-z]+:\/\/[^/]+(\/.*)?$/i.exec(url)
+  return match === null ? url : (match[1] ?? '/')
+}

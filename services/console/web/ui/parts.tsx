@@ -1,0 +1,180 @@
+/** The small parts that all screens are made of. */
+import { useQueryClient } from '@tanstack/react-query'
+import { useEffect, useId, useRef, useState, type ReactElement, type ReactNode } from 'react'
+import { ApiError } from '../api/client.ts'
+import { fromNow, localTime, utcTime } from './format.ts'
+import { toast } from './toast.tsx'
+
+/** Ticks for times that are told from now. */
+const TICK_MS = 5_000
+
+export function useNow(everyMs = TICK_MS): number {
+  const [now, setNow] = useState(() => Date.now())
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), everyMs)
+    return () => clearInterval(timer)
+  }, [everyMs])
+  return now
+}
+
+/** An instant, told from now; the exact one is its title, in the reader's zone and in UTC. */
+export function Time({ at, exact = false }: { readonly at: string; readonly exact?: boolean }): ReactElement {
+  const now = useNow()
+  return (
+    <time dateTime={at} title={`${localTime(at)} · ${utcTime(at)}`}>
+      {exact ? localTime(at) : fromNow(at, now)}
+    </time>
+  )
+}
+
+interface PageProps {
+  readonly title: string
+  readonly lead?: ReactNode
+  readonly actions?: ReactNode
+  readonly children: ReactNode
+}
+
+export function Page({ title, lead, actions, children }: PageProps): ReactElement {
+  const heading = useRef<HTMLHeadingElement>(null)
+  useEffect(() => {
+    document.title = `${title} · Sluice`
+    // A screen reader says where it is now.
+    if (document.activeElement === document.body) heading.current?.focus()
+  }, [title])
+  return (
+    <div className="page">
+      <header className="page-head">
+        <div>
+          <h1 ref={heading} tabIndex={-1}>
+            {title}
+          </h1>
+          {lead === undefined ? null : <p className="lead">{lead}</p>}
+        </div>
+        {actions === undefined ? null : <div className="actions">{actions}</div>}
+      </header>
+      {children}
+    </div>
+  )
+}
+
+export function Section(props: {
+  readonly title: string
+  readonly aside?: ReactNode
+  readonly children: ReactNode
+}): ReactElement {
+  const id = useId()
+  return (
+    <section className="card" aria-labelledby={id}>
+      <header className="card-head">
+        <h2 id={id}>{props.title}</h2>
+        {props.aside}
+      </header>
+      {props.children}
+    </section>
+  )
+}
+
+/** Nothing is here yet: what would be, and how it comes here. */
+export function Empty({
+  title,
+  children,
+}: {
+  readonly title: string
+  readonly children?: ReactNode
+}): ReactElement {
+  return (
+    <div className="empty">
+      <p className="empty-title">{title}</p>
+      {children}
+    </div>
+  )
+}
+
+/** Holds the place of what is still loading, so that nothing jumps. */
+export function Loading({ lines = 4 }: { readonly lines?: number }): ReactElement {
+  return (
+    <div className="loading" role="status" aria-label="Loading">
+      {Array.from({ length: lines }, (_, line) => (
+        <span key={line} />
+      ))}
+    </div>
+  )
+}
+
+/** What went wrong, where, and a way out. */
+export function Trouble({
+  error,
+  onRetry,
+}: {
+  readonly error: unknown
+  readonly onRetry?: () => void
+}): ReactElement {
+  const client = useQueryClient()
+  const message = error instanceof Error ? error.message : String(error)
+  const details = error instanceof ApiError ? error.details : []
+  const again = onRetry ?? (() => void client.refetchQueries({ type: 'active' }))
+  return (
+    <div className="trouble" role="alert">
+      <p>{message}</p>
+      {details.length === 0 ? null : (
+        <ul>
+          {details.map((detail, index) => (
+            <li key={index}>{placeOf(detail)}</li>
+          ))}
+        </ul>
+      )}
+      <button type="button" onClick={again}>
+        Try again
+      </button>
+    </div>
+  )
+}
+
+function placeOf(detail: ApiError['details'][number]): string {
+  const { file, line, field, message } = detail
+  const place = [file, line === undefined ? undefined : `line ${line}`, field].filter(
+    part => part !== undefined,
+  )
+  return place.length === 0 ? message : `${place.join(', ')}: ${message}`
+}
+
+export function CopyButton({
+  text,
+  label = 'Copy',
+}: {
+  readonly text: string
+  readonly label?: string
+}): ReactElement {
+  return (
+    <button
+      type="button"
+      className="small"
+      onClick={() => {
+        navigator.clipboard.writeText(text).then(
+          () => toast('done', 'Copied.'),
+          () => toast('failed', 'The browser does not let this page use the clipboard.'),
+        )
+      }}
+    >
+      {label}
+    </button>
+  )
+}
+
+/** Name and value pairs. */
+export function Facts({
+  facts,
+}: {
+  readonly facts: readonly (readonly [string, ReactNode])[]
+}): ReactElement {
+  return (
+    <dl className="facts">
+      {facts.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  )
+}

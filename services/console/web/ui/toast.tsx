@@ -1,0 +1,66 @@
+/** Short messages at the edge of the page, read out by screen readers as they come. */
+import { useEffect, useSyncExternalStore, type ReactElement } from 'react'
+
+interface Toast {
+  readonly id: number
+  readonly kind: 'done' | 'failed'
+  readonly text: string
+}
+
+const SHOWN_MS = 6_000
+const MOST = 4
+
+let toasts: readonly Toast[] = []
+let lastId = 0
+const listeners = new Set<() => void>()
+
+function change(next: readonly Toast[]): void {
+  toasts = next
+  for (const listener of listeners) listener()
+}
+
+export function toast(kind: Toast['kind'], text: string): void {
+  lastId += 1
+  change([...toasts.slice(1 - MOST), { id: lastId, kind, text }])
+}
+
+/** Says what went wrong with something that the user asked for. */
+export function toastError(error: unknown): void {
+  toast('failed', error instanceof Error ? error.message : String(error))
+}
+
+const dismiss = (id: number): void => change(toasts.filter(each => each.id !== id))
+
+export function Toasts(): ReactElement {
+  const shown = useSyncExternalStore(
+    listener => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    () => toasts,
+  )
+  return (
+    <div className="toasts" role="status" aria-live="polite">
+      {shown.map(each => (
+        <ToastItem key={each.id} toast={each} />
+      ))}
+    </div>
+  )
+}
+
+function ToastItem({ toast: { id, kind, text } }: { readonly toast: Toast }): ReactElement {
+  useEffect(() => {
+    // What failed stays until it is read.
+    if (kind === 'failed') return undefined
+    const timer = setTimeout(() => dismiss(id), SHOWN_MS)
+    return () => clearTimeout(timer)
+  }, [id, kind])
+  return (
+    <div className="toast" data-kind={kind}>
+      <span>{text}</span>
+      <button type="button" className="plain" onClick={() => dismiss(id)} aria-label="Close this message">
+        ✕
+      </button>
+    </div>
+  )
+}

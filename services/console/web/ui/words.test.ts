@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest'
+import { searchOf } from '../api/client.ts'
+import { matches } from '../app/palette.tsx'
+import { limitsInWords } from '../syncs/limits-in-words.ts'
+import { scheduleInWords } from '../syncs/schedule-in-words.ts'
+import { duration, fromNow, pathOf } from './format.ts'
+
+describe('words of the console', () => {
+  it('tell limits as people say them', () => {
+    expect(limitsInWords(undefined)).toBe('at most 1000 a second, 100 at once')
+    expect(limitsInWords({ rate: { requests: 50, per: 'minute' }, concurrency: 10 })).toBe(
+      'at most 50 a minute, 10 at once',
+    )
+    const two = [
+      { requests: 10, per: 'second' },
+      { requests: 300, per: '10s' },
+    ]
+    expect(limitsInWords({ rate: two })).toBe('at most 10 a second and 300 in 10s, 100 at once')
+  })
+
+  it('tell schedules', () => {
+    expect(scheduleInWords(undefined)).toBe('when somebody asks')
+    expect(scheduleInWords({ every: '15m' })).toBe('every 15m')
+    expect(scheduleInWords({ cron: '0 5 * * *', timezone: 'Europe/Paris' })).toBe(
+      'cron 0 5 * * * (Europe/Paris)',
+    )
+  })
+
+  it('tell how long ago something was, and how long it took', () => {
+    const now = Date.parse('2026-01-01T12:00:00Z')
+    expect(fromNow('2026-01-01T11:59:58Z', now)).toBe('just now')
+    expect(fromNow('2026-01-01T11:57:00Z', now)).toBe('3 minutes ago')
+    expect(fromNow('2026-01-01T14:00:00Z', now)).toBe('in 2 hours')
+    expect([380, 12_400, 200_000, 3_900_000].map(duration)).toEqual([
+      '380 ms',
+      '12.4 s',
+      '3 min 20 s',
+      '1 h 5 min',
+    ])
+  })
+
+  it('show the path of an address', () => {
+    expect(pathOf('https://api.example.com/customers/1?x=2')).toBe('/customers/1?x=2')
+    expect(pathOf('https://api.example.com')).toBe('/')
+  })
+
+  it('find names by letters in their order', () => {
+    expect(matches('algolia-synonyms', 'asyn')).toBe(true)
+    expect(matches('algolia-synonyms', 'syna')).toBe(false)
+  })
+
+  it('leave empty filters out of a query', () => {
+    expect(searchOf({ a: 'x y', b: undefined, c: '', d: null, e: 5, f: ['1', '2'] })).toBe(
+      '?a=x+y&e=5&f=1&f=2',
+    )
+    expect(searchOf({})).toBe('')
+  })
+})

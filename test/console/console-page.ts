@@ -1,0 +1,120 @@
+/** A real Chromium that looks at the console of a `sluice up`, as a person would. */
+import { once } from 'node:events'
+import { createRequire } from 'node:module'
+import { readFile } from 'node:fs/promises'
+import { chromium, type Browser, type Page } from 'playwright-core'
+import { expect } from 'vitest'
+import { ensurePrograms } from '../../deploy/local/install.ts'
+import { freePorts } from '../../deploy/local/ports.ts'
+import { buildWeb } from '../../services/console/web/build-web.mjs'
+import { projectFolder, type ProjectFolder } from '../e2e/project-folder.ts'
+
+const CHROMIUM = { command: 'chromium', debianPackage: 'chromium' }
+/** How long a page may take on a busy machine. */
+const PATIENCE_MS = 20_000
+
+const EXPECTED = [
+  // Answers that refuse are part of some tests, and the browser writes each of them down.
+  'Failed to load resource',
+  // In an editor, the browser itself gives text that is pasted over a word the style of that word.
+  'Applying inline style',
+]
+
+/** Disposing it closes the browser. */
+export interface Looking extends AsyncDisposable {
+  open(options?: OpenOptions): Promise<Page>
+  /** What the pages wrote to the browser's console as errors, and what their scripts threw. */
+  readonly complaints: readonly string[]
+}
+
+export interface OpenOptions {
+  readonly width?: number
+  readonly height?: number
+  readonly colours?: 'light' | 'dark'
+}
+
+export async function startBrowser(): Promise<Looking> {
+  const [executablePath = ''] = await ensurePrograms([CHROMIUM])
+  const browser: Browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] })
+  const complaints: string[] = []
+  return {
+    complaints,
+    async open({ width = 1280, height = 860, colours = 'light' } = {}) {
+      const context = await browser.newContext({ viewport: { width, height }, colorScheme: colours })
+      context.setDefaultTimeout(PATIENCE_MS)
+      const page = await context.newPage()
+      page.on('pageerror', error => complaints.push(error.message))
+      page.on('console', message => {
+        if (message.type() === 'error' && !EXPECTED.some(start => message.text().startsWith(start)))
+          complaints.push(`${message.text()} (${message.location().url})`)
+      })
+      return page
+    },
+    [Symbol.asyncDispose]: () => browser.close(),
+  }
+}
+
+export interface ServedConsole extends AsyncDisposable {
+  readonly url: string
+  readonly project: ProjectFolder
+  /** Ends the server as Ctrl-C would. */
+  stop(): Promise<void>
+  /** Starts it again, on the same address. */
+  start(): Promise<void>
+}
+
+interface ServedOptions {
+  readonly files: { readonly [file: string]: string }
+  readonly env?: { readonly [name: string]: string }
+}
+
+/** A folder with these files, served by `sluice up`. The pages are built from what stands in this folder. */
+export async function servedConsole({ files, env = {} }: ServedOptions): Promise<ServedConsole> {
+  await buildOnce()
+  const [port = 0] = await freePorts(1)
+  const url = `http://127.0.0.1:${port}`
+  const project = await projectFolder({ files, env: { SLUICE_PORT: new URL(url).port, ...env } })
+  let ended: Promise<unknown> = Promise.resolve()
+  let stop = (): void => undefined
+  const start = async (): Promise<void> => {
+    const child = project.start('up', '--json')
+    ended = once(child, 'close')
+    stop = () => void child.kill('SIGTERM')
+    let said = ''
+    child.stderr?.on('data', (chunk: Buffer) => (said += String(chunk)))
+    const served = child.stdout === null ? Promise.resolve() : once(child.stdout, 'data')
+    const failed = ended.then(() => Promise.reject(new Error(`sluice up ended: ${said}`)))
+    failed.catch(() => undefined)
+    await Promise.race([served, failed])
+  }
+  const stopped = async (): Promise<void> => {
+    stop()
+    await ended
+  }
+  await start()
+  return {
+    ...{ project, url, start, stop: stopped },
+    async [Symbol.asyncDispose]() {
+      await stopped()
+      await project[Symbol.asyncDispose]()
+    },
+  }
+}
+
+let built: Promise<void> | null = null
+const buildOnce = (): Promise<void> => (built ??= buildWeb())
+
+const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
+
+/** Expects that axe finds nothing serious on the page. */
+export async function expectAccessible(page: Page, what: string): Promise<void> {
+  // The page's policy allows no script of others, so the browser's own way in is used.
+  await page.evaluate(await readFile(AXE, 'utf8'))
+  const found: unknown = await page.evaluate(
+    `axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }).then(({ violations }) =>
+      violations
+        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+        .map(({ id, nodes }) => id + ': ' + nodes.map(node => node.target.join(' ')).slice(0, 4).join(', ')))`,
+  )
+  expect(found, what).toEqual([])
+}

@@ -1,0 +1,166 @@
+/**
+ * What people do to a console: two at once, keys alone, tokens, sessions that end, a server that restarts.
+ */
+import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
+import type { Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { peopleYaml } from '../e2e/people-project.ts'
+import { servedConsole, startBrowser, type Looking, type ServedConsole } from './console-page.ts'
+
+const TOKEN = 'a-token-that-may-do-all'
+const READ_TOKEN = 'a-token-that-may-only-read'
+
+let api: ScriptedApi
+let browser: Looking
+let open: ServedConsole
+let guarded: ServedConsole
+beforeAll(async () => {
+  api = await startScriptedApi()
+  browser = await startBrowser()
+  const files = { 'project.yaml': peopleYaml(), 'people.csv': 'id,name\n1,Ann\n2,Bob\n' }
+  open = await servedConsole({ files, env: { API_URL: api.url } })
+  const tokens = { SLUICE_TOKEN: TOKEN, SLUICE_READ_TOKEN: READ_TOKEN }
+  guarded = await servedConsole({ files, env: { API_URL: api.url, ...tokens } })
+})
+afterAll(async () => {
+  await browser[Symbol.asyncDispose]()
+  await Promise.all([open, guarded].map(served => served[Symbol.asyncDispose]()))
+  await api[Symbol.asyncDispose]()
+})
+
+const signIn = async (page: Page, token: string): Promise<void> => {
+  await page.getByLabel('Token').fill(token)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+}
+
+/** Edits the destination's limit and saves it. */
+async function edit(page: Page, requests: string): Promise<void> {
+  await page.getByLabel('At most so many requests').fill(requests)
+  await page.getByRole('button', { name: 'Review' }).click()
+  await page.getByRole('button', { name: 'Save', exact: true }).click()
+}
+
+describe('two people who edit the same', () => {
+  it('both see what the other has done, and the second decides', async () => {
+    const [one, other] = await Promise.all([browser.open(), browser.open()])
+    const path = `${open.url}/syncs/people/edit?step=destination`
+    await Promise.all([one.goto(path), other.goto(path)])
+    for (const page of [one, other]) {
+      const takeOver = page.getByRole('button', { name: 'Take it over' })
+      await page.getByLabel('At most so many requests').waitFor()
+      if ((await takeOver.count()) > 0) await takeOver.click()
+    }
+    await edit(one, '11')
+    await one.getByText('people is saved').waitFor()
+    await edit(other, '22')
+    const conflict = other.getByRole('dialog', { name: /Somebody else has changed/ })
+    await conflict.getByText(/requests: 11/).waitFor()
+    await conflict.getByText(/requests: 22/).waitFor()
+    await conflict.getByRole('button', { name: 'Save mine over theirs' }).click()
+    await other.getByText('people is saved').waitFor()
+    await one.goto(`${open.url}/resources/destination/api`)
+    await one.getByText('Version', { exact: false }).first().waitFor()
+    await one.context().close()
+    await other.context().close()
+  })
+})
+
+describe('somebody without a mouse', () => {
+  it('finds a sync by its letters, runs it, and comes back', async () => {
+    const page = await browser.open()
+    await page.goto(open.url)
+    await page.getByRole('heading', { name: 'Overview' }).waitFor()
+    await page.keyboard.press('?')
+    await page.getByRole('dialog', { name: 'Keys' }).waitFor()
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('k')
+    await page.getByRole('combobox').waitFor()
+    await page.keyboard.type('run people')
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'Run of people' }).waitFor()
+    await page.getByText('success').first().waitFor()
+    await page.keyboard.press('g')
+    await page.keyboard.press('o')
+    await page.getByRole('heading', { name: 'Overview' }).waitFor()
+    await page.keyboard.press('/')
+    await page.keyboard.type('nothing like it')
+    await page.getByText('No sync has these letters.').waitFor()
+    await page.context().close()
+  })
+})
+
+describe('a server with tokens', () => {
+  it('shows nothing before somebody signs in, and keeps them signed in', async () => {
+    const page = await browser.open()
+    await page.goto(`${guarded.url}/runs`)
+    await page.getByRole('heading', { name: 'Sign in to Sluice' }).waitFor()
+    await signIn(page, 'not-a-token-of-this-server')
+    await page.getByRole('alert').waitFor()
+    await signIn(page, TOKEN)
+    await page.getByRole('heading', { name: 'Runs' }).waitFor()
+    await page.reload()
+    await page.getByRole('heading', { name: 'Runs' }).waitFor()
+    await page.context().close()
+  })
+
+  it('lets a token that only reads look at everything and change nothing', async () => {
+    const page = await browser.open()
+    await page.goto(guarded.url)
+    await signIn(page, READ_TOKEN)
+    const run = page.getByRole('button', { name: 'Run people now' })
+    await run.waitFor()
+    expect(await run.isDisabled()).toBe(true)
+    // Whoever makes the button work all the same is refused by the server.
+    const status = await page.evaluate(
+      `fetch('/api/v1/syncs/people/runs', { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' }).then(({ status }) => status)`,
+    )
+    expect(status).toBe(403)
+    await page.context().close()
+  })
+
+  it('loses nothing that was typed when the session ends', async () => {
+    const page = await browser.open()
+    await page.goto(`${guarded.url}/syncs/people/edit?step=destination`)
+    await signIn(page, TOKEN)
+    const take = page.getByRole('button', { name: 'Take it over' })
+    const limit = page.getByLabel('At most so many requests')
+    await limit.waitFor()
+    if ((await take.count()) > 0) await take.click()
+    await limit.fill('77')
+    await page.context().clearCookies()
+    await page.getByRole('heading', { name: 'Your session has ended' }).waitFor()
+    await signIn(page, TOKEN)
+    await expect.poll(() => page.getByRole('heading', { name: 'Your session has ended' }).count()).toBe(0)
+    expect(await limit.inputValue()).toBe('77')
+    await page.reload()
+    expect(await limit.inputValue()).toBe('77')
+    await page.context().close()
+  })
+})
+
+describe('a server that restarts in the middle of a run', () => {
+  it('is said to be away, and the page goes on by itself', async () => {
+    const page = await browser.open()
+    const released = Promise.withResolvers<object>()
+    api.on({ url: '/people/3' }, () => released.promise)
+    await open.project.write('people.csv', 'id,name\n1,Ann\n2,Bob\n3,Cyd\n')
+    await page.goto(open.url)
+    await page.getByRole('button', { name: 'Run people now' }).click()
+    await page.getByRole('heading', { name: 'Run of people' }).waitFor()
+    await api.waitFor(requests => requests.some(({ url }) => url === '/people/3'))
+    const stopped = open.stop()
+    await page
+      .getByText(/does not answer|connection is lost/)
+      .first()
+      .waitFor()
+    released.resolve({})
+    await stopped
+    await open.start()
+    await page.getByText('success').first().waitFor()
+    await page.context().close()
+  })
+})
+
+it('has met no script error and no refusal of its own policy', () => {
+  expect(browser.complaints).toEqual([])
+})
