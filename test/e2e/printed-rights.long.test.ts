@@ -215,7 +215,7 @@ describe.skipIf(realServices() === null)('with the rights that `sluice topics --
 
   it.each([
     ['renderer', 'renderer', `${PREFIX}.runs`],
-    ['delivery', 'delivery', `${PREFIX}.secrets`],
+    ['delivery', 'delivery', `${PREFIX}.runs`],
     ['change-detector', 'detector', `${PREFIX}.runs`],
     ['console', 'console', `${PREFIX}.runs`],
   ] as const)(

@@ -122,9 +122,9 @@ function writerRights(role: KafkaRole, prefix: string, syncs: readonly string[])
     case 'delivery':
       return [...ofStage('attempts'), ofSecrets]
     case 'console':
-      return [ofSecrets, right(`${prefix}.alerts`, 'literal')]
+      return [ofSecrets, right(`${prefix}.resources`, 'literal'), right(`${prefix}.alerts`, 'literal')]
     case 'command':
-      return [ofSecrets]
+      return [ofSecrets, right(`${prefix}.resources`, 'literal')]
     default:
       return role satisfies never
   }
