@@ -1,6 +1,6 @@
 /** Figures of a run for charts: what its attempts came to, over time. */
 import type { AttemptOutcome, FiguresBucket, RunFigures } from '@sluice/contracts/api'
-import { percentiles } from '@sluice/domain/latency-bins'
+import { percentiles } from '@sluice/domain/figures/latency-bins'
 import type { FigureRow } from '@sluice/history/port'
 
 /** Widths that people read at a glance, in seconds. */
