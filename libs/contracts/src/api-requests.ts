@@ -82,6 +82,7 @@ export const attemptsQuery = z.strictObject({
   details: yesOrNo.optional().describe('`false`: without headers and bodies, which is faster.'),
   ...paging,
 })
+export const rowQuery = z.strictObject({ key })
 export const requestPath = z.strictObject({ requestId: name })
 export const failedQuery = z.strictObject({
   run: name.optional().describe('Only rows whose last try was in this run.'),

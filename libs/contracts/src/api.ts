@@ -166,24 +166,6 @@ export const requestView = z.object({
   attempts: z.array(attemptView.extend({ timing: attemptTiming, rows: z.array(rowOutcome) })),
 })
 
-const share = z.number().min(0).nullable()
-const summedAttempts = {
-  attempts: count,
-  /** How many ended how; an outcome that none had is missing. */
-  outcomes: z.partialRecord(attemptOutcome, count),
-  /** Percentiles of how long attempts took, to within 5 %. Null without attempts that were sent. */
-  latencyMs: z.object({ p50: share, p90: share, p99: share }),
-}
-const figuresBucket = z.object({ at: timestamp, ...summedAttempts })
-/** The attempts of a run over time, for charts. Each bucket begins `at`, and has one of equal lengths. */
-export const runFiguresView = z.object({
-  run: z.string(),
-  sync: z.string(),
-  bucketSeconds: z.int().min(1),
-  ...summedAttempts,
-  buckets: z.array(figuresBucket),
-})
-
 /** A row that was not delivered and is tried again on the next run. */
 const failedRow = z.object({
   key: z.string(),
@@ -399,8 +381,6 @@ export type AttemptView = z.output<typeof attemptView>
 export type AttemptsPage = z.output<typeof attemptsPage>
 export type RequestView = z.output<typeof requestView>
 export type AttemptOutcome = z.output<typeof attemptOutcome>
-export type FiguresBucket = z.output<typeof figuresBucket>
-export type RunFigures = z.output<typeof runFiguresView>
 export type FailedRow = z.output<typeof failedRow>
 export type FailedPage = z.output<typeof failedPage>
 export type PreviewView = z.output<typeof previewView>

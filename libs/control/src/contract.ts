@@ -75,6 +75,21 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
       const same = { ...ALL, ...filters, status: '4xx', until: Date.now() + 1, search: 'http 422' }
       expect(await control.attempts(same, signal)).toEqual(refused)
       expect((await control.attempts({ ...same, search: 'no such text' }, signal)).attempts).toEqual([])
+      const [delivered, rejected] = await Promise.all(
+        ['1', '2'].map(key => control.row({ sync: 'people', key }, signal)),
+      )
+      expect(delivered).toMatchObject({
+        state: { is: 'present', certain: true, row: { id: 1 } },
+        retry: null,
+      })
+      expect(delivered?.changes).toMatchObject([
+        { op: 'added', run: view.id, before: null, after: { id: 1 } },
+      ])
+      expect(rejected).toMatchObject({ state: { is: 'absent', certain: true, row: null }, muted: false })
+      expect(rejected?.retry).toMatchObject({ outcome: 'rejected', status: 422 })
+      expect(rejected?.attempts).toEqual(refused.attempts)
+      const unknown = control.row({ sync: 'people', key: '3' }, signal)
+      await expect(unknown).rejects.toMatchObject({ code: 'not-found' })
       const figures = await control.figures(view.id, 10, signal)
       expect(figures).toMatchObject({ run: view.id, attempts: 2, outcomes: { delivered: 1, rejected: 1 } })
       const since = Date.parse(view.startedAt ?? '') + 60_000

@@ -6,7 +6,6 @@ import type {
   ReplayView,
   RequestView,
   ResourcesPage,
-  RunFigures,
   RunsPage,
   RunView,
   SecretRemovedView,
@@ -15,6 +14,7 @@ import type {
   SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
+import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type {
   AttemptsQuery,
@@ -95,6 +95,11 @@ export class ControlFor implements Control {
   async request(id: string, signal: AbortSignal): Promise<RequestView> {
     assertMay(this.#roles, ROLE_OF.request)
     return await this.#control.request(id, signal)
+  }
+
+  async row(of: { readonly sync: string; readonly key: string }, signal: AbortSignal): Promise<RowLife> {
+    assertMay(this.#roles, ROLE_OF.row)
+    return await this.#control.row(of, signal)
   }
 
   async figures(run: string, most: number, signal: AbortSignal): Promise<RunFigures> {

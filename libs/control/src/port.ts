@@ -11,7 +11,6 @@ import type {
   ReplayView,
   RequestView,
   ResourcesPage,
-  RunFigures,
   RunsPage,
   RunView,
   SecretRemovedView,
@@ -21,6 +20,7 @@ import type {
   ResourceView,
   SyncsPage,
 } from '@sluice/contracts/api'
+import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type {
   ChangesView,
   DocumentsView,
@@ -99,6 +99,11 @@ export interface RunHistory {
   attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage>
   /** A request by its id, with all attempts at it. Throws `not-found` once nothing of it is held. */
   request(id: string, signal: AbortSignal): Promise<RequestView>
+  /**
+   * All that happened to the row of this key, and what is believed of it now. Throws `not-found` if nothing
+   * is known of it.
+   */
+  row(of: { readonly sync: string; readonly key: string }, signal: AbortSignal): Promise<RowLife>
   /** What the attempts of a run came to over time, in at most `most` buckets (2 or more). */
   figures(run: string, most: number, signal: AbortSignal): Promise<RunFigures>
   /** By key. */

@@ -7,7 +7,6 @@ import type {
   ReplayView,
   RequestView,
   ResourcesPage,
-  RunFigures,
   RunsPage,
   RunView,
   SecretRemovedView,
@@ -16,6 +15,7 @@ import type {
   SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
+import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type { Command, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
@@ -162,6 +162,10 @@ export class ProjectControl implements Control {
 
   async request(id: string, signal: AbortSignal): Promise<RequestView> {
     return await (await this.#opened(signal)).request(id, signal)
+  }
+
+  async row(of: { readonly sync: string; readonly key: string }, signal: AbortSignal): Promise<RowLife> {
+    return await (await this.#opened(signal)).row(of, signal)
   }
 
   async figures(run: string, most: number, signal: AbortSignal): Promise<RunFigures> {

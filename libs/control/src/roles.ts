@@ -53,6 +53,7 @@ export const ROLE_OF: { readonly [O in Operation]: Role } = {
   syncs: 'view',
   resources: 'view',
   figures: 'view',
+  row: 'read',
   // What fires may quote the error of a row.
   alerts: 'read',
   // It uses secrets with the hosts that the project names.

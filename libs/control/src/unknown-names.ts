@@ -7,6 +7,13 @@ export function unknownSync(name: string, known: Iterable<string>): SluiceError 
   return new SluiceError('not-found', `There is no sync \`${name}\`${hint}`)
 }
 
+export function unknownRow({ sync, key }: { readonly sync: string; readonly key: string }): SluiceError {
+  return new SluiceError(
+    'not-found',
+    `Nothing is known of a row with the key \`${key}\` in \`${sync}\`. A key of several columns is a JSON array: \`["eu", "42"]\`.`,
+  )
+}
+
 export function unknownRequest(id: string): SluiceError {
   return new SluiceError(
     'not-found',

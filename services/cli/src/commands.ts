@@ -103,6 +103,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/look-back/attempts.ts'),
   },
   {
+    name: 'row',
+    summary: 'show all that happened to one row, and what its state is',
+    load: () => import('./commands/look-back/row.ts'),
+  },
+  {
     name: 'failed',
     summary: 'list the rows that wait for another try, and why',
     load: () => import('./commands/look-back/failed.ts'),

@@ -11,7 +11,6 @@ import {
   replayView,
   resourcesPage,
   requestView,
-  runFiguresView,
   runsPage,
   runView,
   secretRemovedView,
@@ -25,7 +24,6 @@ import {
   type ReplayView,
   type RequestView,
   type ResourcesPage,
-  type RunFigures,
   type RunsPage,
   type RunView,
   type SecretRemovedView,
@@ -34,6 +32,12 @@ import {
   type SecretsView,
   type SyncsPage,
 } from '@sluice/contracts/api'
+import {
+  rowLifeView,
+  runFiguresView,
+  type RowLife,
+  type RunFigures,
+} from '@sluice/contracts/views/history-views'
 import {
   alertsView,
   alertTestedView,
@@ -168,6 +172,11 @@ class ServerControl implements Control {
 
   async request(id: string, signal: AbortSignal): Promise<RequestView> {
     return await this.#client.get(['attempts', id], {}, { signal, answer: requestView })
+  }
+
+  async row(of: { readonly sync: string; readonly key: string }, signal: AbortSignal): Promise<RowLife> {
+    const asked = { signal, answer: rowLifeView }
+    return await this.#client.get(['syncs', of.sync, 'rows'], { key: of.key }, asked)
   }
 
   async figures(run: string, most: number, signal: AbortSignal): Promise<RunFigures> {

@@ -4,12 +4,12 @@ import type {
   FailedPage,
   ReplayView,
   RequestView,
-  RunFigures,
   RunsPage,
   RunView,
 } from '@sluice/contracts/api'
+import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { AttemptsQuery, FailedQuery, ReplayQuery, RunHistory, RunsQuery } from '../port.ts'
-import { unknownRequest, unknownRun, unknownSync } from '../unknown-names.ts'
+import { unknownRequest, unknownRow, unknownRun, unknownSync } from '../unknown-names.ts'
 
 export class EmptyHistory implements RunHistory {
   readonly #syncs: ReadonlySet<string>
@@ -41,6 +41,11 @@ export class EmptyHistory implements RunHistory {
 
   request(id: string): Promise<RequestView> {
     return Promise.reject(unknownRequest(id))
+  }
+
+  async row(of: { readonly sync: string; readonly key: string }): Promise<RowLife> {
+    this.#assertSync(of.sync)
+    return await Promise.reject(unknownRow(of))
   }
 
   figures(run: string): Promise<RunFigures> {

@@ -4,10 +4,10 @@ import type {
   FailedPage,
   ReplayView,
   RequestView,
-  RunFigures,
   RunsPage,
   RunView,
 } from '@sluice/contracts/api'
+import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { RunEvent } from '@sluice/contracts/records'
 import { OPS } from '@sluice/contracts/state'
 import { latencyBin } from '@sluice/domain/figures/latency-bins'
@@ -22,6 +22,8 @@ import { EmptyHistory } from './empty-history.ts'
 import { readFailedRows } from './read-failed-rows.ts'
 import { readReplayable } from './read-replayable.ts'
 import { readIndexedRequest, readRequest } from './read-request.ts'
+import { readMentions } from './row/read-mentions.ts'
+import { rowLife } from './row/row-life.ts'
 import { runFigures } from './run-figures.ts'
 import { runView } from './run-views.ts'
 import { isIndexCursor, searchIndex } from './search-index.ts'
@@ -31,11 +33,13 @@ import { findDefinition } from '../find-definition.ts'
 import { caughtUpWithRuns } from '../find-run.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { AttemptsQuery, FailedQuery, ReplayQuery, RunHistory, RunsQuery } from '../port.ts'
-import { unknownRequest, unknownRun, unknownSync } from '../unknown-names.ts'
+import { unknownRequest, unknownRow, unknownRun, unknownSync } from '../unknown-names.ts'
 
 /** How long a search waits for the index. Then it looks into the topics. */
 /** Attempts that are read together to be counted. */
 const COUNTED = 1_000
+/** Attempts that are shown with a row. */
+const ATTEMPTS_OF_ROW = 100
 const CAUGHT_UP_WITHIN_MS = 3_000
 
 export class LogHistory implements RunHistory {
@@ -144,6 +148,21 @@ export class LogHistory implements RunHistory {
     const place = { sync, incarnation, partition, runId: run.event.runId, run: run.event.run ?? 0, seq }
     const view = await readRequest(this.#pipeline, place, signal)
     if (view === null) throw unknownRequest(id)
+    return view
+  }
+
+  async row(of: { readonly sync: string; readonly key: string }, signal: AbortSignal): Promise<RowLife> {
+    const { sync, key } = of
+    const runs = await this.#runsOf(sync, signal)
+    const partitions = await this.#partitions(sync, signal)
+    if (runs === null || partitions === 0) throw unknownRow(of)
+    const life = { sync, incarnation: runs.incarnation }
+    const asked = { limit: ATTEMPTS_OF_ROW, after: undefined }
+    const index = await this.#indexFor(asked, [life], signal)
+    const records = await readMentions(this.#pipeline, { ...life, key, partitions, index }, signal)
+    const { attempts, next } = await this.attempts({ sync, key, ...asked }, signal)
+    const view = rowLife({ sync, key, runs, records, attempts, more: records.more || next !== null })
+    if (view === null) throw unknownRow(of)
     return view
   }
 

@@ -1,5 +1,6 @@
 /** Figures of a run for charts: what its attempts came to, over time. */
-import type { AttemptOutcome, FiguresBucket, RunFigures } from '@sluice/contracts/api'
+import type { AttemptOutcome } from '@sluice/contracts/api'
+import type { FiguresBucket, RunFigures } from '@sluice/contracts/views/history-views'
 import { percentiles } from '@sluice/domain/figures/latency-bins'
 import type { FigureRow } from '@sluice/history/port'
 

@@ -12,7 +12,6 @@ import type {
   ReplayView,
   RequestView,
   ResourcesPage,
-  RunFigures,
   RunsPage,
   RunView,
   SecretRemovedView,
@@ -21,6 +20,7 @@ import type {
   SecretsView,
   SyncsPage,
 } from '@sluice/contracts/api'
+import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type * as port from '@sluice/control/port'
@@ -83,6 +83,10 @@ export class FolderControl implements port.Control {
 
   async request(id: string, signal: AbortSignal): Promise<RequestView> {
     return await this.#look(control => control.request(id, signal))
+  }
+
+  async row(of: { readonly sync: string; readonly key: string }, signal: AbortSignal): Promise<RowLife> {
+    return await this.#look(control => control.row(of, signal))
   }
 
   async figures(run: string, most: number, signal: AbortSignal): Promise<RunFigures> {

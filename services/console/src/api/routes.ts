@@ -6,12 +6,12 @@ import {
   previewView,
   requestView,
   resourcesPage,
-  runFiguresView,
   runsPage,
   runView,
   syncsPage,
   type RunView,
 } from '@sluice/contracts/api'
+import { rowLifeView, runFiguresView } from '@sluice/contracts/views/history-views'
 import {
   attemptsQuery,
   failedQuery,
@@ -25,6 +25,7 @@ import {
   runBody,
   runPath,
   figuresQuery,
+  rowQuery,
   runsQuery,
   syncPath,
   testBody,
@@ -87,6 +88,13 @@ const READ_ROUTES: readonly Route[] = [
       const all = { ...same, ...times, sync: query.sync, after: query.after }
       return document(await control.runs(all, signal))
     },
+  }),
+  route({
+    ...{ ...reads, path: '/syncs/:name/rows', id: 'getRow', timeoutMs: 5 * MINUTE_MS },
+    summary: 'All that happened to one row, and what the destination is believed to hold',
+    ...{ params: syncPath, query: rowQuery, answer: rowLifeView },
+    respond: async ({ params, query }, { control, signal }) =>
+      document(await control.row({ sync: params.name, key: query.key }, signal)),
   }),
   route({
     ...{ ...reads, path: '/runs/:id/figures', id: 'getRunFigures', timeoutMs: 5 * MINUTE_MS },

@@ -1,0 +1,135 @@
+/** The records of a sync's topics about one key: found by the index, or by a look at every key. */
+import type { Captured, RetryEntry, Change } from '@sluice/contracts/records'
+import type { FollowedTopic, HistoryIndex, SyncLife } from '@sluice/history/port'
+import { readRecords, type TopicsDeps } from '@sluice/history/read-records'
+import type { Placed } from '@sluice/topics/owned-reader'
+import { at, syncTopics, textKey } from '@sluice/topics/topics'
+
+/** Most records of one key that are read; the latest count. */
+const MOST = 500
+const READ_AHEAD_BYTES = 4 * 1024 * 1024
+
+const TOPICS: readonly Exclude<FollowedTopic, 'attempts'>[] = ['changes', 'retry', 'captured']
+
+export interface PlacedRecord<T> {
+  readonly value: T
+  readonly partition: number
+  /** When the log appended it, in ms since 1970. */
+  readonly at: number
+}
+
+export interface MentionedRecords {
+  /** In the order of each partition. */
+  readonly changes: readonly PlacedRecord<Change>[]
+  /** The entries that are open, by partition. */
+  readonly retry: ReadonlyMap<number, PlacedRecord<RetryEntry>>
+  /** Values that are kept, of each partition the last. */
+  readonly captured: readonly PlacedRecord<Captured>[]
+  /** True if a tombstone says that the key is gone and forgotten. */
+  readonly isForgotten: boolean
+  /** True if there are more records than were read. */
+  readonly more: boolean
+}
+
+interface Mentioned {
+  readonly topic: Exclude<FollowedTopic, 'attempts'>
+  readonly partition: number
+  readonly offset: number
+}
+
+type Found = Mentioned & { readonly placed: Placed }
+
+export async function readMentions(
+  deps: TopicsDeps,
+  of: SyncLife & {
+    readonly key: string
+    readonly partitions: number
+    /** Null if it does not hold all that the topics do. */
+    readonly index: HistoryIndex | null
+  },
+  signal: AbortSignal,
+): Promise<MentionedRecords> {
+  const { index } = of
+  const mentioned = index === null ? await scanned(deps, of, signal) : inIndex(index, of)
+  const found = await recordsAt(deps, { ...of, mentioned }, signal)
+  return { ...sorted(found, of), more: mentioned.length >= MOST }
+}
+
+function inIndex(index: HistoryIndex, of: SyncLife & { readonly key: string }): readonly Mentioned[] {
+  return index
+    .mentions({ ...of, limit: MOST })
+    .flatMap(({ place: { topic, partition }, offset }) =>
+      topic === 'attempts' ? [] : [{ topic, partition, offset }],
+    )
+}
+
+/** Compares keys as bytes, and decodes nothing. */
+async function scanned(
+  { log, prefix }: TopicsDeps,
+  { sync, key, partitions }: SyncLife & { readonly key: string; readonly partitions: number },
+  signal: AbortSignal,
+): Promise<readonly Mentioned[]> {
+  const wanted = Buffer.from(textKey(key))
+  const found: Mentioned[] = []
+  for (const topic of TOPICS)
+    for (let partition = 0; partition < partitions; partition += 1) {
+      const target = at(syncTopics(prefix, sync)[topic], partition)
+      const { low, end } = await log.offsets(target, { signal })
+      if (low >= end) continue
+      const reading = { from: low, to: end, bufferBytes: READ_AHEAD_BYTES, signal }
+      for await (const { records } of log.read(target, reading))
+        for (const { key: bytes, offset } of records)
+          if (wanted.equals(bytes)) found.push({ topic, partition, offset })
+    }
+  return found.slice(-MOST)
+}
+
+/** The records that are still held, in the order of each partition. */
+async function recordsAt(
+  deps: TopicsDeps,
+  of: SyncLife & { readonly mentioned: readonly Mentioned[] },
+  signal: AbortSignal,
+): Promise<readonly Found[]> {
+  const places = Map.groupBy(of.mentioned, ({ topic, partition }) => `${topic}/${partition}`)
+  const found = await Promise.all(
+    [...places.values()].map(async some => {
+      const [first] = some
+      if (first === undefined) return []
+      const offsets = some.map(({ offset }) => offset)
+      const pick = (placed: Placed): Placed => placed
+      const records = await readRecords(deps, { ...of, ...first, offsets, pick }, signal)
+      return [...records.values()]
+        .toSorted((a, b) => a.offset - b.offset)
+        .map(placed => ({ ...first, offset: placed.offset, placed }))
+    }),
+  )
+  return found.flat()
+}
+
+function sorted(
+  found: readonly Found[],
+  { key, incarnation }: SyncLife & { readonly key: string },
+): Omit<MentionedRecords, 'more'> {
+  const changes: PlacedRecord<Change>[] = []
+  const retry = new Map<number, PlacedRecord<RetryEntry>>()
+  const captured = new Map<number, PlacedRecord<Captured>>()
+  let isForgotten = false
+  const wanted = Buffer.from(textKey(key))
+  for (const { topic, partition, placed } of found) {
+    const { record, timestamp: appended, torn } = placed
+    // A hash of the index may be that of another key, too.
+    if (torn !== undefined || !wanted.equals(placed.key)) continue
+    const place = { partition, at: appended }
+    if (record === null) {
+      if (topic === 'retry') retry.delete(partition)
+      else if (topic === 'captured') captured.delete(partition)
+      else isForgotten = true
+    } else if (record.name === 'sluice.Change' && record.value.incarnation === incarnation)
+      changes.push({ ...place, value: record.value })
+    else if (record.name === 'sluice.RetryEntry' && record.value.incarnation === incarnation)
+      retry.set(partition, { ...place, value: record.value })
+    else if (record.name === 'sluice.Captured' && record.value.incarnation === incarnation)
+      captured.set(partition, { ...place, value: record.value })
+  }
+  return { changes, retry, captured: [...captured.values()], isForgotten }
+}

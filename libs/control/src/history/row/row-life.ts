@@ -1,0 +1,137 @@
+/** All that ever happened to one key, as far as the topics and the index hold it. */
+import type { AttemptView } from '@sluice/contracts/api'
+import type { RowLife } from '@sluice/contracts/views/history-views'
+import type { RetryEntry, Change } from '@sluice/contracts/records'
+import type { KeyStateKind } from '@sluice/contracts/state'
+import { Decimal, JsonText, type Row, type Value } from '@sluice/contracts/values'
+import { transition } from '@sluice/domain/key-state'
+import { isEnded } from '@sluice/domain/run-status'
+import type { SyncRuns } from '@sluice/runs/runs-view'
+import type { MentionedRecords, PlacedRecord } from './read-mentions.ts'
+
+/** A change with the entry that `retry` has of it, if it was not delivered. */
+interface ToldChange extends PlacedRecord<Change> {
+  readonly entry: RetryEntry | null
+}
+
+export interface RowLifeOf {
+  readonly sync: string
+  readonly key: string
+  readonly runs: SyncRuns
+  readonly records: MentionedRecords
+  /** The newest first. */
+  readonly attempts: readonly AttemptView[]
+  /** True if there is more than is shown. */
+  readonly more: boolean
+}
+
+/** Null for a key of which nothing is known. */
+export function rowLife(of: RowLifeOf): RowLife | null {
+  const { sync, key, runs, records, attempts, more } = of
+  const changes = changesOf(records)
+  if (changes.length === 0 && attempts.length === 0 && !records.isForgotten) return null
+  const runIds = new Map([...runs.events.values()].map(({ run, runId }) => [run, runId]))
+  const [last] = changes
+  const state = last === undefined ? null : stateAfter(last, runs)
+  const captured = records.captured.at(-1)?.value.values ?? last?.value.captured ?? null
+  const open = [...records.retry.values()].at(-1)?.value ?? null
+  return {
+    sync,
+    key,
+    state,
+    muted: typeof last?.value.muted === 'string',
+    retry: open === null ? null : retryOf(open),
+    captured: captured === null ? null : parsedObject(captured),
+    changes: changes.map(change => changeView(change, runIds.get(change.value.run) ?? null)),
+    attempts: [...attempts],
+    more,
+  }
+}
+
+/** The newest first. Of several partitions, the change of the highest run is the last one. */
+function changesOf({ changes, retry }: MentionedRecords): readonly ToldChange[] {
+  return changes
+    .map(change => {
+      const entry = retry.get(change.partition)?.value ?? null
+      const isOfIt = entry !== null && entry.run === change.value.run && entry.seq === change.value.seq
+      return { ...change, entry: isOfIt ? entry : null }
+    })
+    .toSorted((a, b) => b.value.run - a.value.run || b.at - a.at)
+}
+
+const IS_CERTAIN: ReadonlySet<KeyStateKind> = new Set(['absent', 'present'])
+
+function stateAfter({ value, entry, at, partition }: ToldChange, runs: SyncRuns): RowLife['state'] {
+  const { op, run, before, beforeState, after, settledState, replayed } = value
+  const since = new Date(at).toISOString()
+  const told = (state: KeyStateKind, row: Row | null): RowLife['state'] => {
+    return { is: state, certain: IS_CERTAIN.has(state), row: shownRow(row), since }
+  }
+  if (op === 'settled') return told(settledState ?? 'absent', after)
+  const report = runs.reports.get(partition)
+  const hasReported = report !== undefined && (report.run > run || (report.run === run && report.ended))
+  const hasEnded = [...runs.events.values()].some(event => event.run === run && isEnded(event.status))
+  if (entry === null && !hasReported && !hasEnded)
+    return { is: 'under-way', certain: false, row: shownRow(before), since }
+  // A recorded request that is sent again says nothing of the row beside what was settled before it.
+  if (replayed !== null) return told(beforeState, before)
+  const { state, row } = transition(beforeState, op, entry?.outcome ?? 'delivered')
+  return told(state, row === 'after' ? after : row === 'before' ? before : null)
+}
+
+function changeView(
+  { value, entry, at, partition }: ToldChange,
+  runId: string | null,
+): RowLife['changes'][number] {
+  const { op, run, before, beforeState, after, settledState, muted } = value
+  return {
+    at: new Date(at).toISOString(),
+    run: runId,
+    runNumber: run,
+    partition,
+    op,
+    before: shownRow(before),
+    beforeState,
+    after: shownRow(after),
+    settledState,
+    muted: muted !== null,
+    failed: entry === null ? null : retryOf(entry),
+  }
+}
+
+function retryOf({
+  op,
+  outcome,
+  status,
+  error,
+  attempts,
+  runs,
+  since,
+}: RetryEntry): NonNullable<RowLife['retry']> {
+  return { op, outcome, status, error, attempts, runs, since: new Date(since).toISOString() }
+}
+
+/** A row in JSON. A number that JSON's readers would round is text. */
+function shownRow(row: Row | null): { [column: string]: unknown } | null {
+  if (row === null) return null
+  return Object.fromEntries(Object.entries(row).map(([column, value]) => [column, shownValue(value)]))
+}
+
+function shownValue(value: Value): unknown {
+  if (typeof value === 'bigint') return value.toString()
+  if (typeof value === 'number') return Number.isFinite(value) ? value : String(value)
+  if (value === null || typeof value !== 'object') return value
+  if (value instanceof Decimal || value instanceof JsonText) return value.text
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
+  if (isList(value)) return value.map(shownValue)
+  return shownRow(value)
+}
+
+function isList(value: readonly Value[] | { readonly [name: string]: Value }): value is readonly Value[] {
+  return Array.isArray(value)
+}
+
+function parsedObject(text: string): { [name: string]: unknown } | null {
+  const value: unknown = JSON.parse(text)
+  return typeof value === 'object' && value !== null ? { ...value } : null
+}
