@@ -10,7 +10,7 @@ import type {
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { RunEvent } from '@sluice/contracts/records'
 import { OPS } from '@sluice/contracts/state'
-import { latencyBin } from '@sluice/domain/figures/latency-bins'
+import { latencyBin } from '@sluice/history/latency-bins'
 import type { FigureRow, HistoryIndex, SyncLife } from '@sluice/history/port'
 import { isEnded } from '@sluice/domain/run-status'
 import type { Catalog } from '../catalog.ts'

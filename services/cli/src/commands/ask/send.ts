@@ -7,7 +7,7 @@ import { booleanOption, textOption, type Command, type CommandContext } from '..
 import { EXIT, type ExitCode, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import { keyOption, outputOptions } from '../../history-options.ts'
 import { openControl } from '../../open-control.ts'
-import { attemptDetails } from '../../output/attempts-text.ts'
+import { attemptDetails } from '../../output/past/attempts-text.ts'
 import { painter } from '../../output/paint.ts'
 import { previewItem } from '../../output/preview-text.ts'
 import { confirmed } from '../../vault/confirmed.ts'

@@ -15,7 +15,7 @@ import {
   timeOption,
 } from '../../history-options.ts'
 import { openControl } from '../../open-control.ts'
-import { attemptsText } from '../../output/attempts-text.ts'
+import { attemptsText } from '../../output/past/attempts-text.ts'
 
 export const command: Command = {
   description:

@@ -5,7 +5,7 @@ import type { Command } from '../../command.ts'
 import { EXIT, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import { outputOptions, PAGING_OPTIONS, pagingOf, timeOption } from '../../history-options.ts'
 import { openControl } from '../../open-control.ts'
-import { runsText } from '../../output/runs-table.ts'
+import { runsText } from '../../output/past/runs-table.ts'
 
 export const command: Command = {
   description: 'Lists the runs so far, the newest first, with what they read and delivered.',
