@@ -26,7 +26,7 @@ import { assertSecrets } from '@sluice/project/checks/assert-secrets'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
 import { secretOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
-import { userName } from '@sluice/runtime/user-name'
+import { userName } from '@sluice/runtime/machine/user-name'
 import {
   boundSecrets,
   told,
