@@ -386,9 +386,7 @@ export interface RunEvent {
   /** True for a run that failed since no process can work on its sync. */
   readonly aside: boolean | null
   readonly phases: PhaseTimes | null
-  /**
-   * Of each side, the certificate that ends first. Null before the end, and in events of an earlier version.
-   */
+  /** Of each side, the certificate that ends first. Null before the end, and in earlier versions. */
   readonly certificates: readonly ShownCertificate[] | null
 }
 
@@ -420,9 +418,8 @@ export interface PartitionReport {
   /** 0 if the partition's `run-end` is not reached though its part of the run is over. */
   readonly requestsEnd: number
   readonly attemptsEnd: number
-  /** In a report of progress: what the partition waits for. Null in reports of an earlier version. */
+  /** What the partition waits for, and when it came so far. Null in reports of an earlier version. */
   readonly waits: readonly Wait[] | null
-  /** When the partition came so far. Null in reports of an earlier version. */
   readonly phases: Pick<PhaseTimes, 'renderingFrom' | 'renderedAt' | 'sendingFrom'> | null
   /** What its connections have shown by the end. Null in reports of progress, and of an earlier version. */
   readonly certificates: readonly ShownCertificate[] | null
