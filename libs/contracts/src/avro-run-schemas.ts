@@ -115,6 +115,7 @@ export const COMMAND_SCHEMA = record<Command>('Command', "Something asked of a s
   run: field('ULID of the run that is meant.', nullable(text)),
   at: field('When it was asked.', millis),
   scope: field('What is asked that is no ordinary run.', nullable(runScope)),
+  by: field('Who asked: the name of a token, or of a user.', nullable(text)),
 })
 
 const invalidSample = recordOf<InvalidSample>('InvalidSample', 'A row that cannot be sent.', {

@@ -270,6 +270,8 @@ export interface Command {
   readonly run: string | null
   readonly at: number
   readonly scope: RunScope | null
+  /** Who asked: the name of a token, or of the user of a command. Null if nobody knows. */
+  readonly by?: string | null
 }
 
 export type RunCause = 'manual' | 'schedule' | 'retry' | 'resync' | 'replay' | 'discard' | 'reset'

@@ -3,7 +3,7 @@ import type { AttemptView, RunView } from '@sluice/contracts/api'
 import type { RunCause } from '@sluice/contracts/records'
 import { describe, expect, it } from 'vitest'
 import { ControlFor } from './control-for.ts'
-import type { Control, FollowedRun } from './port.ts'
+import type { Control, FollowedRun, Following } from './port.ts'
 import { LogHistory } from './history/log-history.ts'
 import { ProjectControl } from './project-control.ts'
 import { ALL_ROLES, ROLE_OF, roleOfRun, type Role } from './roles.ts'
@@ -159,6 +159,22 @@ describe('a role', () => {
     await ask(new Set([role]))
     expect(asked).toEqual(['askForRun'])
   })
+})
+
+it('who asks goes along with what they ask, and nobody can say that they are somebody else', async () => {
+  const heard: Following[] = []
+  const hears = (...of: readonly unknown[]): Promise<FollowedRun> => {
+    heard.push(of[1] as Following)
+    return Promise.resolve({ view: VIEW })
+  }
+  const control = { askForRun: hears, reset: hears, approve: hears, cancel: hears } as unknown as Control
+  const ann = new ControlFor(ALL_ROLES, control, 'ann')
+  const pretending = { ...following, by: 'bob' }
+  await ann.askForRun({ sync: 's' }, pretending)
+  await ann.reset('s', pretending)
+  await ann.approve('R', pretending)
+  await ann.cancel('R', pretending)
+  expect(heard.map(({ by }) => by)).toEqual(['ann', 'ann', 'ann', 'ann'])
 })
 
 describe('whoever may only see counts', () => {

@@ -43,11 +43,14 @@ import { assertMay, attemptShownTo, ROLE_OF, roleOfRun, shownTo, type Role } fro
 export class ControlFor implements Control {
   readonly #roles: ReadonlySet<Role>
   readonly #control: Control
+  readonly #by: string | undefined
   readonly keeping: ResourceKeeping
 
-  constructor(roles: ReadonlySet<Role>, control: Control) {
+  /** `by` is who asks, for the record of what they ask. */
+  constructor(roles: ReadonlySet<Role>, control: Control, by?: string) {
     this.#roles = roles
     this.#control = control
+    this.#by = by
     this.keeping = keepingFor(roles, control.keeping)
   }
 
@@ -177,7 +180,8 @@ export class ControlFor implements Control {
   }
 
   #followed({ onProgress, cancel }: Following): Following {
-    return { cancel, onProgress: view => onProgress(shownTo(this.#roles, view)) }
+    const by = this.#by === undefined ? {} : { by: this.#by }
+    return { cancel, ...by, onProgress: view => onProgress(shownTo(this.#roles, view)) }
   }
 
   #shown({ view }: FollowedRun): FollowedRun {

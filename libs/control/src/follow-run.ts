@@ -17,7 +17,7 @@ import type { FollowedRun } from './port.ts'
 export function runCommand(
   pipeline: Pipeline,
   sync: string,
-  more: Partial<Pick<Command, 'kind' | 'cause' | 'scope'>> = {},
+  more: Partial<Pick<Command, 'kind' | 'cause' | 'scope' | 'by'>> = {},
 ): Command {
   return {
     id: pipeline.newRunId(),
@@ -32,9 +32,13 @@ export function runCommand(
 }
 
 /** A command for a run that exists. */
-export function commandAbout(run: Pick<RunEvent, 'sync' | 'runId'>, kind: 'cancel' | 'approve'): Command {
+export function commandAbout(
+  run: Pick<RunEvent, 'sync' | 'runId'>,
+  kind: 'cancel' | 'approve',
+  by: string | null,
+): Command {
   const { sync, runId } = run
-  return { id: randomUUID(), kind, sync, cause: 'manual', run: runId, at: Date.now(), scope: null }
+  return { id: randomUUID(), kind, sync, cause: 'manual', run: runId, at: Date.now(), scope: null, by }
 }
 
 /** Resolves once the command is acknowledged. */
@@ -58,6 +62,8 @@ export async function followRun(
     readonly runId: string
     readonly definition: Definition | null
     readonly beyond?: RunEvent | undefined
+    /** Who cancels the run if `cancel` aborts. */
+    readonly by: string | null
   },
   options: {
     readonly onProgress: (view: RunView) => void
@@ -69,7 +75,8 @@ export async function followRun(
   const { cancel, signal, onProgress } = options
   let { runId } = of
   const cancelRun = (): void => {
-    sendCommand(pipeline, commandAbout({ sync: of.sync, runId }, 'cancel'), signal).catch((err: unknown) =>
+    const command = commandAbout({ sync: of.sync, runId }, 'cancel', of.by)
+    sendCommand(pipeline, command, signal).catch((err: unknown) =>
       pipeline.logger.warn({ err, run: runId }, 'the run could not be asked to stop'),
     )
   }

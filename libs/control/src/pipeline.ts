@@ -21,8 +21,16 @@ export interface Pipeline extends AsyncDisposable {
   readonly prefix: string
   readonly runs: RunsView
   readonly definitions: Definitions
-  /** Null in a process that uses no secrets: it only reads, or asks others. */
+  /**
+   * Null in a process that uses no secrets, since it only reads or asks others, and where `openVault` is
+   * there.
+   */
   readonly vault: Vault | null
+  /**
+   * Opens the vault where few commands want it, and gives the same one each time. The pipeline closes it. May
+   * be called again after it was rejected.
+   */
+  readonly openVault?: () => Promise<Vault>
   /** The index of history, where a process keeps one. Without it, history is read from the topics. */
   readonly indexed?: IndexedHistory | null
   readonly newRunId: () => string
@@ -35,4 +43,9 @@ export interface Pipeline extends AsyncDisposable {
    * fails for good.
    */
   readonly start: (only: ReadonlySet<string> | null, ends: Ends) => Promise<void>
+}
+
+/** The vault, opened if need be; null in a process that uses no secrets. */
+export async function vaultOf({ vault, openVault }: Pipeline): Promise<Vault | null> {
+  return vault ?? (await openVault?.()) ?? null
 }

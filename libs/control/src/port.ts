@@ -130,6 +130,8 @@ export interface Following {
   readonly onProgress: (view: RunView) => void
   /** Once it aborts, the run is cancelled. The caller still waits for the run's end. */
   readonly cancel: AbortSignal
+  /** Who asks, as the command's record names them. Absent: the user of this process. */
+  readonly by?: string
 }
 
 /** A run that has ended, or waits for approval. */

@@ -31,7 +31,7 @@ import { EmptyHistory } from './history/empty-history.ts'
 import { LogHistory } from './history/log-history.ts'
 import { resourcesPageOf, syncsPageOf } from './named-pages.ts'
 import { shownOf, type NextRun } from './next-run.ts'
-import type { Pipeline } from './pipeline.ts'
+import { vaultOf, type Pipeline } from './pipeline.ts'
 import type {
   AttemptsQuery,
   Control,
@@ -76,6 +76,8 @@ interface Asked {
 export interface Place {
   /** False if nothing ever ran. Then there is nothing to see, and looking at history makes no files. */
   readonly hasHistory: boolean
+  /** The user of this process, if it is a command. */
+  readonly by?: string
   /**
    * Rejects with `unreachable` if a service does not answer, and with `conflict` if another process has the
    * folder open.
@@ -129,7 +131,7 @@ export class ProjectControl implements Control {
     const definition = await this.#definitionOf(held.sync, following.cancel)
     if (held.held === null) throw new SluiceError('internal', `run ${id} does not say why it is held`)
     const { runId } = held
-    const command = commandAbout(held, 'approve')
+    const command = commandAbout(held, 'approve', this.#byOf(following))
     return await this.#ask({ command, runId, definition, publishes: true, beyond: held }, following)
   }
 
@@ -140,7 +142,8 @@ export class ProjectControl implements Control {
     assertStatus(run, ['queued', 'running', 'held'], 'cancel')
     const { definition: hash, runId, status } = run
     const { definition } = await findDefinition(pipeline, hash, signal)
-    const asked = { command: commandAbout(run, 'cancel'), runId, definition, publishes: false }
+    const command = commandAbout(run, 'cancel', this.#byOf(following))
+    const asked = { command, runId, definition, publishes: false }
     return await this.#ask(status === 'held' ? { ...asked, beyond: run } : asked, following)
   }
 
@@ -215,7 +218,8 @@ export class ProjectControl implements Control {
     const resources = await this.#catalog.resources(signal)
     const pipeline = this.#place.hasHistory ? await this.#open() : null
     const { openTelling } = this.#place
-    return await testAlert(name, { resources, openTelling, vault: pipeline?.vault ?? null, signal })
+    const vault = pipeline === null ? null : await vaultOf(pipeline)
+    return await testAlert(name, { resources, openTelling, vault, signal })
   }
 
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {
@@ -267,7 +271,7 @@ export class ProjectControl implements Control {
   }
 
   async #vault(): Promise<Vault> {
-    const { vault } = await this.#open()
+    const vault = await vaultOf(await this.#open())
     if (vault !== null) return vault
     throw new SluiceError(
       'config',
@@ -297,6 +301,10 @@ export class ProjectControl implements Control {
     return definition
   }
 
+  #byOf({ by = this.#place.by }: Following): string | null {
+    return by ?? null
+  }
+
   /** Reports mistakes in the project before it opens anything. */
   async #askForNew(
     sync: string,
@@ -304,7 +312,7 @@ export class ProjectControl implements Control {
     following: Following,
   ): Promise<FollowedRun> {
     const definition = await this.#definitionOf(sync, following.cancel)
-    const command = runCommand(await this.#open(), sync, more)
+    const command = runCommand(await this.#open(), sync, { ...more, by: this.#byOf(following) })
     return await this.#ask({ command, runId: command.id, definition, publishes: true }, following)
   }
 
@@ -330,14 +338,14 @@ export class ProjectControl implements Control {
   /** Starts the services if they run in this process, sends the command, and follows the run. */
   async #ask({ command, publishes, ...of }: Asked, { onProgress, cancel }: Following): Promise<FollowedRun> {
     const pipeline = await this.#open()
-    const { sync } = command
+    const { sync, by = null } = command
     const { signal } = new AbortController()
     await assertKeyFits(pipeline, { signal })
     if (publishes) await this.#catalog.publish(pipeline, signal)
     // A detector takes only the commands of syncs that it was started for.
     return await this.#withServices(new Set([sync]), async failed => {
       await sendCommand(pipeline, command, signal)
-      return await followRun(pipeline, { sync, ...of }, { onProgress, cancel, signal: failed })
+      return await followRun(pipeline, { sync, by, ...of }, { onProgress, cancel, signal: failed })
     })
   }
 

@@ -19,11 +19,16 @@ export interface PlacedChange {
 }
 
 /** Takes changes with all of an op in succession, each with its partition. */
-export async function* renderChanges(
+export type RenderChanges = (
   changes: AsyncIterable<readonly PlacedChange[]>,
   definition: Definition,
   context: RenderContext,
-): AsyncGenerator<{ readonly op: Op; readonly rendered: Rendered }> {
+) => AsyncGenerator<{ readonly op: Op; readonly rendered: Rendered }>
+
+/** Renders here. */
+export async function* renderChanges(
+  ...[changes, definition, context]: Parameters<RenderChanges>
+): ReturnType<RenderChanges> {
   const triggers = triggersOf(definition)
   const partitions = new Map<number, RowBatches>()
   function* render(batches: readonly RowBatch[]): Generator<{ op: Op; rendered: Rendered }> {

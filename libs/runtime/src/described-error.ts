@@ -5,6 +5,13 @@
  */
 const MAX_CAUSES = 5
 const MAX_TEXT = 10_000
+/** So much of a text is looked at. What is masked may be longer than what is shown. */
+const LOOKED_AT = 100_000
+
+/**
+ * Gives a text without secrets. `cut`: it is the beginning of a longer one, whose end may cut a secret off.
+ */
+export type MaskText = (text: string, of: { readonly cut: boolean }) => string
 
 export interface DescribedError {
   readonly type: string
@@ -16,7 +23,8 @@ export interface DescribedError {
 }
 
 /** An error as a log line shows it. Anything else as its kind alone, since nobody knows what it holds. */
-export function describedError(error: unknown, causes = MAX_CAUSES): DescribedError {
+export function describedError(error: unknown, mask: MaskText, causes = MAX_CAUSES): DescribedError {
+  const cut = (text: string): string => shortened(text, mask)
   if (!(error instanceof Error)) {
     return { type: typeof error, message: typeof error === 'string' ? cut(error) : 'no error object' }
   }
@@ -29,7 +37,7 @@ export function describedError(error: unknown, causes = MAX_CAUSES): DescribedEr
     ...(error.stack === undefined ? {} : { stack: cut(error.stack) }),
     ...(isCode(code) ? { code } : {}),
     ...(typeof retryable === 'boolean' ? { retryable } : {}),
-    ...(cause instanceof Error && causes > 0 ? { cause: describedError(cause, causes - 1) } : {}),
+    ...(cause instanceof Error && causes > 0 ? { cause: describedError(cause, mask, causes - 1) } : {}),
   }
 }
 
@@ -37,6 +45,9 @@ function isCode(code: unknown): code is string | number {
   return typeof code === 'number' || (typeof code === 'string' && /^[\w.-]{1,100}$/.test(code))
 }
 
-function cut(text: string): string {
-  return text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT)}…`
+/** The rest of a secret that was cut in two could not be found, so it is masked before. */
+function shortened(text: string, mask: MaskText): string {
+  if (text.length <= MAX_TEXT) return text
+  const masked = mask(text.slice(0, LOOKED_AT), { cut: text.length > LOOKED_AT })
+  return `${masked.slice(0, MAX_TEXT)}…`
 }

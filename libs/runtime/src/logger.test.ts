@@ -87,6 +87,18 @@ it('knows the secrets of its process, those in addresses too', () => {
   )
 })
 
+it('an error that is cut shows no part of a secret, wherever the cut is', () => {
+  const secret = 'the-very-secret-value'
+  const { lines, logger } = linesOf({ secrets: [secret] })
+  for (const most of [10_000, 100_000])
+    for (let before = most - secret.length - 2; before <= most + 1; before += 1) {
+      const message = 'x'.repeat(before) + secret + 'y'.repeat(100)
+      logger.error({ err: new Error('short', { cause: new Error(message) }) }, 'one')
+    }
+  expect(lines.filter(line => /xt/.test(line))).toEqual([])
+  expect(lines.some(line => line.includes('x***yy'))).toBe(true)
+})
+
 it('a terminal obeys nothing of what is logged, and it says the same', () => {
   const { lines, logger } = linesOf()
   const said = 'x\u001b[2J\u009b2J\u0007\n\u202e\u2028y'

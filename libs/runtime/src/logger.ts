@@ -1,6 +1,6 @@
 /** Logs as JSON lines on stderr, through pino. */
 import { redactText } from '@sluice/secrets/redact'
-import { describedError } from './described-error.ts'
+import { describedError, type DescribedError } from './described-error.ts'
 import { safeJson } from '@sluice/contracts/safe-json'
 import { pino, type DestinationStream, type Logger as PinoLogger } from 'pino'
 
@@ -44,17 +44,23 @@ export function createLogger(options: LoggerOptions): Logger {
     paths: DEPTHS.flatMap(depth => SENSITIVE_PROPERTIES.map(name => depth + name)),
     censor: '***',
   }
-  const serializers = { err: describedError }
-  const formatters = { log: withoutErrorObjects }
+  const { secrets = [] } = options
+  const described = (error: unknown): DescribedError =>
+    describedError(error, (text, of) => redactText(text, secrets, of))
+  const serializers = { err: described }
+  const formatters = { log: (logged: object) => withoutErrorObjects(logged, described) }
   return pino({ name: options.name, level, redact, serializers, formatters }, destinationOf(options))
 }
 
 /** An error under any name is shown as one under `err` is. */
-function withoutErrorObjects(logged: object): Record<string, unknown> {
+function withoutErrorObjects(
+  logged: object,
+  described: (error: unknown) => DescribedError,
+): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(logged).map(([name, value]: [string, unknown]) => [
       name,
-      value instanceof Error && name !== 'err' ? describedError(value) : value,
+      value instanceof Error && name !== 'err' ? described(value) : value,
     ]),
   )
 }

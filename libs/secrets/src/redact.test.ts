@@ -88,6 +88,12 @@ describe('headers and URLs', () => {
     expect(redactHeaders({ 'x-app': 'id=hunter22' }, ['hunter22'])).toEqual({ 'x-app': `id=${MASK}` })
   })
 
+  it('masks a secret of several lines that was put on one', () => {
+    const pem = '-----BEGIN KEY-----\nMIIE+abc\n  defg==\n-----END KEY-----\n'
+    const told = `the key -----BEGIN KEY----- MIIE+abc defg== -----END KEY----- is wrong`
+    expect(redactText(told, [pem])).toBe(`the key ${MASK} is wrong`)
+  })
+
   it('masks passwords and sensitive parameters in URLs, and nothing else', () => {
     expect(redactUrl('https://me:hunter22@api.test/a@b?api_key=1&page=2&q=hunter22#x', ['hunter22'])).toBe(
       `https://me:${MASK}@api.test/a@b?api_key=${MASK}&page=2&q=${MASK}#x`,

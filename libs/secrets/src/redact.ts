@@ -87,9 +87,9 @@ function compiled(secrets: readonly string[]): Compiled {
   const kept = known.get(secrets)
   // A list may grow, and give up its oldest values for new ones at its end.
   if (kept?.count === secrets.length && kept.last === secrets.at(-1)) return kept
-  // APIs that repeat a value often leave out the white space around it.
+  // APIs that repeat a value often leave out the white space around it, and what is shown stands on one line.
   const values = secrets
-    .flatMap(secret => [secret, secret.trim()])
+    .flatMap(secret => [secret, secret.trim(), secret.trim().replaceAll(/\s+/g, ' ')])
     .filter(secret => secret.length >= MIN_LENGTH)
     .map(secret => secret.slice(0, MOST_LENGTH))
   const made = {

@@ -26,6 +26,7 @@ import { assertSecrets } from '@sluice/project/checks/assert-secrets'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
 import { secretOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
+import { userName } from '@sluice/runtime/user-name'
 import {
   boundSecrets,
   told,
@@ -89,7 +90,13 @@ async function controlOf(options: ControlOptions, catalog: Catalog): Promise<Con
       openNextRun({ ...options, definition, signal: of })
     // The services have the secrets, and this process need not have them.
     const place = {
-      ...{ hasHistory: true, open, assertSecrets: () => Promise.resolve(), openNextRun: openNext },
+      ...{
+        by: userName(),
+        hasHistory: true,
+        open,
+        assertSecrets: () => Promise.resolve(),
+        openNextRun: openNext,
+      },
       ...{ samples: lazySamples(options), openTelling: (kept: Vault | null) => openTelling(options, kept) },
     }
     return new ProjectControl(catalog, place)
@@ -119,9 +126,10 @@ async function askServer(address: ServerAddress): Promise<Control> {
 function folderPlaceOf(
   options: ProjectOptions,
   { isAtWork }: { readonly isAtWork: boolean },
-): Pick<Place, 'assertSecrets' | 'openNextRun' | 'openTelling' | 'samples'> {
+): Pick<Place, 'assertSecrets' | 'by' | 'openNextRun' | 'openTelling' | 'samples'> {
   return {
-    samples: lazySamples(options),
+    by: userName(),
+    samples: lazySamples({ ...options, serves: isAtWork }),
     assertSecrets: async (definition, open) => {
       const { env, dir } = options
       const specs = [definition.source, definition.destination]
@@ -132,13 +140,14 @@ function folderPlaceOf(
       assertSecrets(definition, env, vault)
       tellUnbound(specs, options, vault)
     },
-    openNextRun: (definition, signal) => openNextRun({ ...options, definition, isAtWork, signal }),
+    openNextRun: (definition, signal) =>
+      openNextRun({ ...options, definition, isAtWork, serves: isAtWork, signal }),
     openTelling: kept => openTelling(options, kept),
   }
 }
 
 /** Rows of sources for whoever edits resources in this folder. They are loaded once somebody asks. */
-function lazySamples(options: ProjectOptions): Samples {
+function lazySamples(options: ProjectOptions & Pick<NextRunOptions, 'serves'>): Samples {
   let loaded: Promise<Samples> | null = null
   const samples = (): Promise<Samples> =>
     (loaded ??= Promise.all([import('@sluice/embedded/samples/compose'), import('./cli-logger.ts')]).then(
@@ -213,7 +222,7 @@ export function tellUnbound(
 
 /** Opens a preview of a sync's next run. */
 async function openNextRun(
-  options: ProjectOptions & Pick<NextRunOptions, 'definition' | 'isAtWork'>,
+  options: ProjectOptions & Pick<NextRunOptions, 'definition' | 'isAtWork' | 'serves'>,
 ): Promise<NextRun> {
   tellUnbound([options.definition.source], options)
   const [embedded, { mask }] = await Promise.all([
@@ -261,7 +270,12 @@ export function assertVaultHere(options: Pick<ProjectOptions, 'env' | 'tell'>): 
  */
 async function openVaultHere(options: ProjectOptions): Promise<{ readonly vault: Vault } & AsyncDisposable> {
   const { env, dir } = options
-  if (isDistributed(env)) return await openDistributed(options)
+  if (isDistributed(env)) {
+    await using opening = new AsyncDisposableStack()
+    const vault = await opening.use(await openDistributed(options)).openVault()
+    const opened = opening.move()
+    return { vault, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+  }
   const [{ openEmbedded }, { mask }] = await Promise.all([
     import('@sluice/embedded/compose'),
     import('./cli-logger.ts'),
@@ -313,15 +327,12 @@ async function openDistributed({
   env,
   logger,
   signal,
-}: ProjectOptions): Promise<Pipeline & { readonly vault: Vault }> {
-  const [{ createKafkaLog }, { createRegistryCodec }, { openStage }, { openVault }, { mask }] =
-    await Promise.all([
-      import('@sluice/message-log/adapters/kafka'),
-      import('@sluice/schema-codec/adapters/registry'),
-      import('@sluice/process/open-stage'),
-      import('@sluice/process/open-vault'),
-      import('./cli-logger.ts'),
-    ])
+}: ProjectOptions): Promise<Pipeline & { readonly openVault: () => Promise<Vault> }> {
+  const [{ createKafkaLog }, { createRegistryCodec }, { openStage }] = await Promise.all([
+    import('@sluice/message-log/adapters/kafka'),
+    import('@sluice/schema-codec/adapters/registry'),
+    import('@sluice/process/open-stage'),
+  ])
   const settings = distributedSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
   const stage = await openStage(settings, adapters, {
@@ -332,11 +343,25 @@ async function openDistributed({
   })
   await using opening = new AsyncDisposableStack()
   opening.use(stage)
-  const vault = opening.use(await openVault(stage, env, { logger, onOpened: mask, signal }))
   const start: Pipeline['start'] = (_only, { drain }) => endOf(drain)
   const opened = opening.move()
+  const openVaultOnce = async (): Promise<Vault> => {
+    const [{ openVault }, { mask }] = await Promise.all([
+      import('@sluice/process/open-vault'),
+      import('./cli-logger.ts'),
+    ])
+    return opened.use(await openVault(stage, env, { logger, onOpened: mask, signal }))
+  }
+  let vault: Promise<Vault> | null = null
+  const openVault = (): Promise<Vault> => {
+    vault ??= openVaultOnce().catch((error: unknown) => {
+      vault = null
+      throw error
+    })
+    return vault
+  }
   return {
-    ...{ ...stage, vault, logger, newRunId: newUlid, servicesElsewhere: true, start },
+    ...{ ...stage, vault: null, openVault, logger, newRunId: newUlid, servicesElsewhere: true, start },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }

@@ -55,7 +55,7 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
     start: (_only, { drain }) => endOf(drain),
   }
   const tell = (notice: string): void => logger.info(notice)
-  const previewing = { env, logger, newRunId, dir: '/', sourceRoots: [], mask, tell }
+  const previewing = { env, logger, newRunId, dir: '/', sourceRoots: [], serves: true, mask, tell }
   let loaded: Promise<Samples> | null = null
   const samples = (): Promise<Samples> =>
     (loaded ??= import('@sluice/embedded/samples/compose').then(({ samplesOf }) =>

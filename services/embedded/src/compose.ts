@@ -42,6 +42,7 @@ import { makeFilesPrivate } from '@sluice/runtime/private-files'
 import { proxySettings } from '@sluice/runtime/proxy-settings'
 import { redisSettings } from '@sluice/runtime/service-config'
 import { RendererMemory } from '@sluice/renderer/renderer-memory'
+import { renderInThread } from '@sluice/rendering/adapters/thread'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { secretsOf, told, type KeptSecrets } from '@sluice/secrets/bound-secrets'
 import { isInEnvironment } from '@sluice/secrets/environment'
@@ -59,12 +60,13 @@ import { environmentKeys } from '@sluice/vault/key-file'
 import { Vault } from '@sluice/vault/vault'
 import { connectionsWith } from './connections.ts'
 import { keysOf, mayHaveVault, secretForOf } from './folder-secrets.ts'
+import type { EmbeddedOptions } from './embedded-options.ts'
 import { knownSecrets } from './known-secrets.ts'
 import { previewOf } from './preview-changes.ts'
 import { runServices, type EmbeddedServices } from './run-services.ts'
 import { copyState, dataDirOf, logFile, makeFolders, stateFile } from './state-folder.ts'
 import { targets } from './targets.ts'
-import { watchAlerts, type AlertOptions } from './watch-alerts.ts'
+import { watchAlerts } from './watch-alerts.ts'
 
 const PREFIX = 'sluice'
 /** A person waits for a command, so it gives up sooner than a service. */
@@ -73,21 +75,6 @@ const STARTUP_TIMEOUT = '10s'
  * More connections than any concurrency limit allows, so that the limiter holds requests back, not the pool.
  */
 const CONNECTIONS = 10_000
-
-export interface EmbeddedOptions extends AlertOptions {
-  /** The project folder, absolute. */
-  readonly dir: string
-  readonly env: Environment
-  readonly logger: Logger
-  readonly newRunId: () => string
-  readonly signal: AbortSignal
-  /** No line of the log shows this value from now on. */
-  readonly mask: (value: string) => void
-  /** Tells a person a sentence beside the result of the command. */
-  readonly tell: (notice: string) => void
-  /** Folders that sources on files may read if `SLUICE_SOURCE_ROOTS` names none. Default: any folder. */
-  readonly sourceRoots?: readonly string[]
-}
 
 /**
  * Opens the folder's log. Rejects with `conflict` if another process has it open. The services run only after
@@ -293,7 +280,7 @@ export interface NextRunOptions extends EmbeddedOptions {
  * the run would fail.
  */
 export async function openNextRun(options: NextRunOptions): Promise<NextRun> {
-  const { definition, env, logger, newRunId, signal } = options
+  const { definition, env, logger, newRunId, serves = false, signal } = options
   await using opening = new AsyncDisposableStack()
   makeFilesPrivate()
   const folder = await mkdtemp(join(tmpdir(), 'sluice-preview-'))
@@ -316,7 +303,8 @@ export async function openNextRun(options: NextRunOptions): Promise<NextRun> {
   )
   const secrets = knownSecrets(env, kept)
   const target = resolveTarget(definition, secrets.lookUp)
-  const preview = previewOf({ next, definition, target, newRunId }, secrets.missing)
+  const render = serves ? renderInThread(signal) : undefined
+  const preview = previewOf({ next, definition, target, newRunId, render }, secrets.missing)
   const opened = opening.move()
   return { ...preview, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }

@@ -7,7 +7,7 @@ import type { FoundRequest, NextRun } from '@sluice/control/next-run'
 import { shownRequest } from '@sluice/delivery/destination/shown-request'
 import type { Target } from '@sluice/delivery/destination/target'
 import { needsApproval } from '@sluice/domain/removal-guard'
-import { renderChanges } from '@sluice/rendering/render-changes'
+import { renderChanges, type RenderChanges } from '@sluice/rendering/render-changes'
 
 export interface Previewing {
   readonly next: NextChanges
@@ -15,13 +15,16 @@ export interface Previewing {
   /** The destination, with its secrets as far as they are known. */
   readonly target: Target
   readonly newRunId: () => string
+  /** Default: in this thread. */
+  readonly render?: RenderChanges | undefined
 }
 
 /** Adds `notices` to those that the changes themselves give rise to. */
 export function previewOf(
-  { next, definition, target, newRunId }: Previewing,
+  { next, ...of }: Previewing,
   notices: readonly string[],
 ): Omit<NextRun, keyof AsyncDisposable> {
+  const { definition } = of
   const { counts, rowsRead, rowsInvalid, invalidSamples } = next.diff
   const detected = (op: Op): number => counts[op]?.detected ?? 0
   return {
@@ -30,7 +33,7 @@ export function previewOf(
     rowsInvalid,
     invalidRows: [...invalidSamples],
     notices: [...noticesOf(next, definition), ...notices],
-    requests: narrowing => previewed(next.changes(narrowing), { definition, target, newRunId }),
+    requests: narrowing => previewed(next.changes(narrowing), of),
   }
 }
 
@@ -55,14 +58,14 @@ function noticesOf({ baseline, interrupted, diff }: NextChanges, { sync }: Defin
 
 async function* previewed(
   changes: ReturnType<NextChanges['changes']>,
-  { definition, target, newRunId }: Omit<Previewing, 'next'>,
+  { definition, target, newRunId, render = renderChanges }: Omit<Previewing, 'next'>,
 ): AsyncGenerator<FoundRequest> {
   const run = { id: newRunId(), startedAt: new Date().toISOString() }
   const context = { run, sync: { name: definition.sync.name } }
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
   let isSample = false
   const watched = watching(changes, rows => (isSample = rows.some(row => row.isSample)))
-  for await (const { op: trigger, rendered } of renderChanges(watched, definition, context)) {
+  for await (const { op: trigger, rendered } of render(watched, definition, context)) {
     const keys = rendered.rows.map(row => row.key)
     const sample = isSample ? ({ sample: true } as const) : {}
     if (rendered.kind === 'unrenderable') {

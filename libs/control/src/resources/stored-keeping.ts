@@ -16,7 +16,7 @@ import { assertRight, checkDocuments } from '@sluice/project/check-documents'
 import { changeResources, type ResourceChange } from '@sluice/resources/change-resources'
 import { pastKey, readStored, versionOf } from '@sluice/resources/stored-resources'
 import { caughtUpWithRuns } from '../find-run.ts'
-import type { Pipeline } from '../pipeline.ts'
+import { vaultOf, type Pipeline } from '../pipeline.ts'
 import type {
   ChangeTerms,
   Preview,
@@ -201,7 +201,7 @@ export class StoredKeeping implements ResourceKeeping {
   }
 
   async #vault(): Promise<Pipeline['vault']> {
-    return this.#deps.hasHistory ? (await this.#deps.open()).vault : null
+    return this.#deps.hasHistory ? await vaultOf(await this.#deps.open()) : null
   }
 
   async #stored(signal: AbortSignal): Promise<Stored> {

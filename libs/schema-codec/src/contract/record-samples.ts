@@ -138,6 +138,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     run: '01JE',
     at: 1_764_000_000_000,
     scope: null,
+    by: 'ann',
   },
   RunEvent: {
     sync: 's',

@@ -24,6 +24,6 @@ export interface FolderOptions {
   readonly askHolder: (socket: string) => Promise<Control>
   readonly placeOf: (of: {
     readonly isAtWork: boolean
-  }) => Pick<Place, 'assertSecrets' | 'openNextRun' | 'openTelling' | 'samples'>
+  }) => Pick<Place, 'assertSecrets' | 'by' | 'openNextRun' | 'openTelling' | 'samples'>
   readonly patienceMs?: number
 }

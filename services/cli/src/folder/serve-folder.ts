@@ -40,7 +40,7 @@ export interface ServeFolderOptions {
   readonly openPipeline: (metrics: Metrics) => Promise<Pipeline>
   /** Opens the index of the history, which follows the topics from then on. */
   readonly openIndex: (pipeline: Pipeline) => Promise<(IndexedHistory & AsyncDisposable) | null>
-  readonly place: Pick<Place, 'assertSecrets' | 'openNextRun' | 'openTelling' | 'samples'>
+  readonly place: Pick<Place, 'assertSecrets' | 'by' | 'openNextRun' | 'openTelling' | 'samples'>
 }
 
 /** A folder that is served. Disposing it closes what is still open. */

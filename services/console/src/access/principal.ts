@@ -1,10 +1,11 @@
 /** Who asks a server for something. */
 import { ALL_ROLES, type Role } from '@sluice/control/roles'
+import { userName } from '@sluice/runtime/user-name'
 import type { Session } from './sessions.ts'
 import { OPERATOR } from './tokens.ts'
 
 export interface Principal {
-  /** The name of the token; `operator` where none is wanted. */
+  /** The name of the token; `operator` where none is wanted; that of the user who opens the socket. */
   readonly name: string
   readonly roles: ReadonlySet<Role>
   readonly by: 'session' | 'token' | 'local'
@@ -18,6 +19,11 @@ export interface Principal {
 export const LOCAL: Principal = {
   ...{ name: OPERATOR, roles: ALL_ROLES, by: 'local' },
   ...{ session: null, setCookie: null },
+}
+
+/** Whoever may open the socket of a folder is the user of this process. */
+export function userOfSocket(): Principal {
+  return { ...LOCAL, name: userName() }
 }
 
 /** Whoever logs in has not said yet who that is. */

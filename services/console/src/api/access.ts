@@ -9,7 +9,7 @@ import { sleep } from '@sluice/flow/sleep'
 import { isOwnName } from '@sluice/runtime/health-server'
 import { cookieName, sentSessions, setCookie, type SentCookie } from '../access/cookies.ts'
 import { networkOf } from '../access/networks.ts'
-import { LOCAL, NOBODY, type Principal } from '../access/principal.ts'
+import { LOCAL, NOBODY, userOfSocket, type Principal } from '../access/principal.ts'
 import { Sessions, type Session } from '../access/sessions.ts'
 import { allTokens, mayChange, tokenOf, type NamedToken, type Tokens } from '../access/tokens.ts'
 import type { Scope } from './route.ts'
@@ -101,7 +101,7 @@ export class Gate {
    */
   async admit(caller: Caller, scope: Scope, options: Asking): Promise<Principal> {
     this.assertAddressed(caller)
-    if (this.#access.kind === 'socket') return LOCAL
+    if (this.#access.kind === 'socket') return userOfSocket()
     this.#assertNoForeignPage(caller)
     if (this.#access.kind === 'loopback') return LOCAL
     if (scope === 'anyone') return NOBODY

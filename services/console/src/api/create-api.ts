@@ -15,6 +15,7 @@ import type { AskedRuns } from '../asked-runs.ts'
 import { Gate, Refusal, type Access, type Caller } from './access.ts'
 import { headersOf } from './headers.ts'
 import { API_BASE, openApiDocument } from './open-api.ts'
+import { Busy, Places } from './places.ts'
 import { PROBLEM_TYPE, problemFrom, problemOf } from './problems.ts'
 import type { Route } from './route.ts'
 import { ROUTES } from './routes.ts'
@@ -104,8 +105,8 @@ export async function createApi(options: ApiOptions): Promise<Api> {
 type Serving = ApiOptions & { readonly gate: Gate; readonly ending: AbortSignal }
 
 function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
-  const { gate, asked, openControl, ending } = serving
-  let underWay = 0
+  const { gate, asked, openControl, ending, logger } = serving
+  const places = new Places(route)
   const principals = new WeakMap<FastifyRequest, Principal>()
   app.route({
     method: route.method,
@@ -117,18 +118,21 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
       if (principal.setCookie !== null) reply.header('set-cookie', principal.setCookie)
       principals.set(request, principal)
     },
+    onResponse: async (request, reply) => {
+      if (route.scope === 'read') return
+      const { name = null, by = null } = principals.get(request) ?? {}
+      const { address } = callerOf(request)
+      const what = { operation: route.id, of: request.params, status: reply.statusCode }
+      logger.info({ who: name, by, address, ...what }, 'asked by the API')
+    },
     handler: async (request, reply) => {
-      if (underWay >= (route.atOnce ?? Infinity))
-        throw new SluiceError('unreachable', `${underWay} such requests are under way: try again soon.`, {
-          retryable: true,
-        })
-      underWay += 1
-      const gone = goneOf(reply)
-      void gone.promise.then(() => (underWay -= 1))
       const principal = principals.get(request)
       if (principal === undefined) throw new SluiceError('internal', 'a request was not asked who sends it')
+      const giveBack = places.take(principal.name)
+      const gone = goneOf(reply)
+      void gone.promise.then(giveBack)
       const signal = signalOf(route, principal, { gone: gone.signal, ending })
-      const control = new ControlFor(principal.roles, await openControl(route.scope))
+      const control = new ControlFor(principal.roles, await openControl(route.scope), principal.name)
       const caller = callerOf(request)
       const sessions = {
         logIn: (token: string) => gate.logIn(caller, token, { signal }),
@@ -241,9 +245,11 @@ function refuse(reply: FastifyReply, error: unknown, logger: Logger): FastifyRep
   const problem =
     error instanceof Refusal
       ? problemOf(error, error.status)
-      : error instanceof MethodError
-        ? problemOf(error, 405)
-        : problemFrom(error)
+      : error instanceof Busy
+        ? problemOf(error, 429)
+        : error instanceof MethodError
+          ? problemOf(error, 405)
+          : problemFrom(error)
   if (problem.status === INTERNAL) logger.error({ err: error }, 'a request failed')
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="sluice"')
   if (problem.retryable) reply.header('retry-after', '1')

@@ -64,6 +64,8 @@ interface RouteParts {
   readonly bodyBytes?: number
   /** At most so many requests at once. */
   readonly atOnce?: number
+  /** At most so many of one caller. Default: as many as of all. */
+  readonly atOncePerCaller?: number
 }
 
 export interface Route extends RouteParts {

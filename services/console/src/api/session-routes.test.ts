@@ -42,13 +42,15 @@ interface Asking {
 
 let opened: AsyncDisposableStack
 let base = ''
+let logged: string[] = []
 beforeEach(() => {
   opened = new AsyncDisposableStack()
 })
 afterEach(() => opened.disposeAsync())
 
 async function serve(access: Access): Promise<void> {
-  const logger = createLogger({ name: 'test', level: 'silent' })
+  logged = []
+  const logger = createLogger({ name: 'test', write: line => logged.push(line) })
   const asked = new AskedRuns({ logger, cancel: new AbortController().signal })
   const openControl = (): Promise<ProjectControl> => Promise.resolve(control)
   const api = opened.use(await createApi({ access, openControl, asked, logger, badLoginMs: 1 }))
@@ -164,6 +166,22 @@ describe('a page of somebody else', () => {
     const bearer = { authorization: `Bearer ${TOKENS.write}` }
     expect((await ask('POST', RUNS, { headers: bearer })).status).toBe(503)
   })
+})
+
+it('who asked for a change is in the log, by the name of the token and by nothing secret', async () => {
+  await serve(WITH_TOKENS)
+  const cookie = await logIn(TOKENS.read)
+  await ask('POST', RUNS, { headers: { authorization: `Bearer ${TOKENS.named[0]?.value ?? ''}` } })
+  await ask('POST', RUNS, { headers: { ...own(), cookie } })
+  await ask('POST', RUNS, { headers: { authorization: 'Bearer guess' } })
+  await expect
+    .poll(() => logged.map((line): unknown => JSON.parse(line)).slice(-3))
+    .toMatchObject([
+      { who: 'ann', by: 'token', operation: 'run', of: { name: DEFINITION.sync.name }, status: 503 },
+      { who: null, operation: 'run', status: 403 },
+      { who: null, operation: 'run', status: 401, address: '127.0.0.1' },
+    ])
+  expect(logged.join('')).not.toMatch(/guess|token-0123|of-anns-own|sluice-session/)
 })
 
 describe('an attacker', () => {

@@ -20,12 +20,14 @@ import type { NextRun } from '@sluice/control/next-run'
 import type { Samples } from '@sluice/control/resources/sample-preview'
 import { resolveTarget } from '@sluice/delivery/destination/target'
 import { makeFilesPrivate } from '@sluice/runtime/private-files'
+import { renderInThread } from '@sluice/rendering/adapters/thread'
 import { RecordIo } from '@sluice/topics/record-io'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import type { KeptSecrets } from '@sluice/secrets/bound-secrets'
 import { openSource } from '@sluice/sources/adapters/open-source'
 import { limitedSource, readSample, type SampledRows } from '@sluice/sources/adapters/sample-rows'
-import { openState, sourceOptionsOf, stateMemoryOf, type EmbeddedOptions } from '../compose.ts'
+import { openState, sourceOptionsOf, stateMemoryOf } from '../compose.ts'
+import type { EmbeddedOptions } from '../embedded-options.ts'
 import { knownSecrets } from '../known-secrets.ts'
 import { previewOf } from '../preview-changes.ts'
 import { SampleCache } from './sample-cache.ts'
@@ -54,7 +56,12 @@ export function samplesOf(options: SamplesOptions, dir: string | null): Samples 
       const key = JSON.stringify([source, model, rows])
       const sample = await samples.get(key, () => sampleOf(definition, rows, { ...options, ...of }))
       templateColumns(definition).assertKnown(sample.columns)
-      return asNextRun(sample, { definition, op, kept: of.vault ?? NONE_KEPT, options })
+      return asNextRun(sample, {
+        definition,
+        op,
+        kept: of.vault ?? NONE_KEPT,
+        options: { ...options, signal: of.signal },
+      })
     },
     readRows: async (spec, { sql, table, limit }, of) => {
       const key = JSON.stringify([spec, sql, table, limit])
@@ -128,7 +135,7 @@ function asNextRun(
     readonly definition: Definition
     readonly op: Op | undefined
     readonly kept: KeptSecrets
-    readonly options: SamplesOptions
+    readonly options: EmbeddedOptions
   },
 ): NextRun {
   const { definition, op: only, kept, options } = of
@@ -142,8 +149,9 @@ function asNextRun(
   }
   const secrets = knownSecrets(options.env, kept)
   const target = resolveTarget(definition, secrets.lookUp)
-  const { newRunId } = options
-  const preview = previewOf({ next, definition, target, newRunId }, secrets.missing)
+  const { newRunId, serves = false, signal } = options
+  const render = serves ? renderInThread(signal) : undefined
+  const preview = previewOf({ next, definition, target, newRunId, render }, secrets.missing)
   return { ...preview, [Symbol.asyncDispose]: () => Promise.resolve() }
 }
 

@@ -70,7 +70,7 @@ export class ServerClient {
   parsed<T>(schema: z.ZodType<T>, text: string): T {
     const read = schema.safeParse(jsonOf(text))
     if (read.success) return read.data
-    const message = `${this.#where()} is no Sluice of this version: it answered ${shown(text)}`
+    const message = `${this.#where()} is no Sluice of this version: it answered ${this.#shown(text)}`
     throw new SluiceError('unreachable', message)
   }
 
@@ -156,7 +156,7 @@ export class ServerClient {
   #refusal(status: number, text: string): SluiceError {
     const read = problem.safeParse(jsonOf(text))
     if (!read.success) {
-      const message = `${this.#where()} is no Sluice: it answered ${status} ${shown(text)}`
+      const message = `${this.#where()} is no Sluice: it answered ${status} ${this.#shown(text)}`
       return new SluiceError('unreachable', message)
     }
     const { code, detail, errors, retryable } = read.data
@@ -174,6 +174,13 @@ export class ServerClient {
   #unreached(cause: Error): SluiceError {
     const message = `${this.#where()} does not answer: ${cause.message}`
     return new SluiceError('unreachable', message, { cause, retryable: true })
+  }
+
+  /** What answers may repeat the token that it was asked with. It is masked before the text is cut. */
+  #shown(text: string): string {
+    const token = this.#address.kind === 'socket' ? null : this.#address.token
+    const masked = token === null ? text : text.replaceAll(token, '***')
+    return JSON.stringify(masked.length > SHOWN ? `${masked.slice(0, SHOWN)}…` : masked)
   }
 
   #where(): string {
@@ -206,7 +213,3 @@ function jsonOf(text: string): unknown {
 }
 
 const SHOWN = 200
-
-function shown(text: string): string {
-  return JSON.stringify(text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text)
-}

@@ -1,0 +1,79 @@
+/** What the thread that renders and the one that asks it say to each other. */
+import { Decimal, JsonText, type Row } from '@sluice/contracts/values'
+import { isErrorCode, SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
+import type { Definition } from '@sluice/contracts/resources'
+import type { Op } from '@sluice/contracts/state'
+import type { Rendered } from '../../render-batch.ts'
+import type { PlacedChange, RenderChanges } from '../../render-changes.ts'
+
+/** What the thread starts with. */
+export interface Task {
+  readonly definition: Definition
+  readonly context: Parameters<RenderChanges>[2]
+}
+
+/**
+ * The asking thread wants the next request, or gives changes that the other one wanted; null: there are no
+ * more.
+ */
+export type Question =
+  { readonly kind: 'next' } | { readonly kind: 'changes'; readonly changes: readonly PlacedChange[] | null }
+
+/** The next request, or that changes are wanted for it, or the end. */
+export type Reply =
+  | { readonly kind: 'rendered'; readonly op: Op; readonly rendered: Rendered }
+  | { readonly kind: 'wanting' }
+  | { readonly kind: 'done' }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+
+export interface Failure {
+  readonly code: string
+  readonly message: string
+  readonly details: readonly ErrorDetail[]
+}
+
+export function failureOf(error: unknown): Failure {
+  if (error instanceof SluiceError)
+    return { code: error.code, message: error.message, details: error.details }
+  return { code: 'internal', message: error instanceof Error ? error.message : String(error), details: [] }
+}
+
+export function errorOf({ code, message, details }: Failure): SluiceError {
+  return new SluiceError(isErrorCode(code) ? code : 'internal', message, { details })
+}
+
+/** A message carries no classes of ours. It carries maps as maps, and no row has one. */
+export function packed(change: PlacedChange): PlacedChange {
+  return withRows(change, packedValue)
+}
+
+export function unpacked(change: PlacedChange): PlacedChange {
+  return withRows(change, unpackedValue)
+}
+
+function withRows(placed: PlacedChange, each: (value: unknown) => unknown): PlacedChange {
+  const { partition, bytes, change } = placed
+  const row = (of: Row | null): Row | null => (of === null ? null : (each(of) as Row))
+  return { partition, bytes, change: { ...change, before: row(change.before), after: row(change.after) } }
+}
+
+function packedValue(value: unknown): unknown {
+  if (value instanceof Decimal) return new Map([['decimal', value.text]])
+  if (value instanceof JsonText) return new Map([['json', value.text]])
+  return within(value, packedValue)
+}
+
+function unpackedValue(value: unknown): unknown {
+  if (value instanceof Map) {
+    const [[kind, text] = ['', '']] = value as Map<string, string>
+    return kind === 'decimal' ? new Decimal(text) : new JsonText(text)
+  }
+  return within(value, unpackedValue)
+}
+
+function within(value: unknown, each: (value: unknown) => unknown): unknown {
+  if (Array.isArray(value)) return value.map(each)
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value
+  // A column may be called `__proto__`, and has to stay one.
+  return Object.fromEntries(Object.entries(value).map(([name, of]) => [name, each(of)]))
+}

@@ -1,0 +1,21 @@
+/** What the embedded profile is opened with. */
+import type { Environment } from '@sluice/runtime/environment'
+import type { Logger } from '@sluice/runtime/logger'
+import type { AlertOptions } from './watch-alerts.ts'
+
+export interface EmbeddedOptions extends AlertOptions {
+  /** The project folder, absolute. */
+  readonly dir: string
+  readonly env: Environment
+  readonly logger: Logger
+  readonly newRunId: () => string
+  readonly signal: AbortSignal
+  /** No line of the log shows this value from now on. */
+  readonly mask: (value: string) => void
+  /** Tells a person a sentence beside the result of the command. */
+  readonly tell: (notice: string) => void
+  /** Folders that sources on files may read if `SLUICE_SOURCE_ROOTS` names none. Default: any folder. */
+  readonly sourceRoots?: readonly string[]
+  /** True in a server: templates are rendered in a thread of their own, so that it answers meanwhile. */
+  readonly serves?: boolean
+}
