@@ -17,7 +17,7 @@ export function problemAt({ problems }: Editing, path: Path): string | undefined
   return problems.find(problem => problem.field === field)?.message
 }
 
-export function Labelled(props: {
+function Labelled(props: {
   readonly label: string
   readonly hint?: ReactNode
   readonly problem?: string | undefined

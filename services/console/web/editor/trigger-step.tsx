@@ -6,7 +6,7 @@ import { ChoiceField, PairsField, problemAt, SwitchField, TextField } from './fi
 import { FieldMapper } from './field-mapper.tsx'
 import type { Editing } from './use-editing.ts'
 
-export const TRIGGERS = ['added', 'changed', 'removed'] as const
+const TRIGGERS = ['added', 'changed', 'removed'] as const
 export type Trigger = (typeof TRIGGERS)[number]
 
 interface TriggerStepProps {
