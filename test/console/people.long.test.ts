@@ -29,7 +29,7 @@ afterAll(async () => {
 })
 
 const signIn = async (page: Page, token: string): Promise<void> => {
-  await page.getByLabel('Token').fill(token)
+  await page.getByLabel('Token', { exact: true }).fill(token)
   await page.getByRole('button', { name: 'Sign in' }).click()
 }
 
@@ -156,7 +156,8 @@ describe('a server that restarts in the middle of a run', () => {
       .first()
       .waitFor()
     await open.start()
-    await page.getByText('success').first().waitFor()
+    // The run that the server left has ended, and the page knows.
+    await page.getByRole('button', { name: 'Run people now' }).waitFor()
     await page.context().close()
   })
 })
