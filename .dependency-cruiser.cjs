@@ -8,7 +8,7 @@ const TEST = '[.]test[.]ts$'
 const CONTRACT = '/src/contract([.]ts$|/)'
 const TESTKIT = '^libs/testkit/'
 const PRODUCTION = '^(libs|services)/[^/]+/(src|web|bin)/'
-const COMPOSE = '^services/[^/]+/src/(samples/)?compose[.]ts$'
+const COMPOSE = '^services/[^/]+/src/(samples/|doctor/)?compose[.]ts$'
 /** Suites of promises and their building blocks are test code that lives beside the source. */
 const TEST_CODE = [TEST, CONTRACT, TESTKIT]
 

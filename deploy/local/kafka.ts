@@ -69,11 +69,17 @@ export interface SecureListener {
   readonly ca: string
   readonly username: string
   readonly password: string
+  /** The passwords of further users, who log in with SCRAM-SHA-512. */
+  readonly scram: { readonly [user: string]: string }
 }
 
 export interface KafkaOptions {
-  /** Also listen with TLS and SASL (PLAIN). Clients have to authenticate again every 12 s. */
+  /**
+   * Also listen with TLS and SASL (PLAIN and SCRAM-SHA-512). Clients have to authenticate again every 12 s.
+   */
   readonly secure?: boolean
+  /** With `secure`: further users, who log in with SCRAM-SHA-512. */
+  readonly scramUsers?: readonly string[]
   /** Make only the settings that a single broker needs. */
   readonly stock?: boolean
   /** Further settings of the broker. */
@@ -93,7 +99,8 @@ export async function startKafka(workspace: Workspace, options: KafkaOptions = {
     const folder = workspace.dataFolder(`kafka-${port}`)
     const file = join(folder, 'server.properties')
     const logging = join(folder, 'log4j2.properties')
-    const secure = options.secure === true ? await secureListener(folder, securePort) : null
+    const secure =
+      options.secure === true ? await secureListener(folder, securePort, options.scramUsers ?? []) : null
     const ports = { plain: port, controller: controllerPort, secure: secure === null ? null : securePort }
     await writeFile(file, settings(ports, folder, options) + (secure?.settings ?? ''))
     await writeFile(logging, LOGGING)
@@ -105,7 +112,12 @@ export async function startKafka(workspace: Workspace, options: KafkaOptions = {
     ]
     // It may begin with a dash, so it is never an argument of its own.
     const clusterId = Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64url')
-    await run(java, [...base, 'kafka.tools.StorageTool', 'format', `--cluster-id=${clusterId}`, '-c', file])
+    const users = Object.entries(secure?.listener.scram ?? {}).flatMap(([name, password]) => [
+      '--add-scram',
+      `SCRAM-SHA-512=[name=${name},password=${password}]`,
+    ])
+    const format = ['format', `--cluster-id=${clusterId}`, '-c', file, ...users]
+    await run(java, [...base, 'kafka.tools.StorageTool', ...format])
     const service = await runService(workspace, {
       name: 'kafka',
       address: `127.0.0.1:${port}`,
@@ -130,6 +142,7 @@ export async function startKafka(workspace: Workspace, options: KafkaOptions = {
 async function secureListener(
   folder: string,
   port: number,
+  scramUsers: readonly string[],
 ): Promise<{ listener: SecureListener; settings: string }> {
   const [openssl = ''] = await ensurePrograms([{ command: 'openssl', debianPackage: 'openssl' }])
   const [key, certificate, store] = ['key.pem', 'certificate.pem', 'store.pem'].map(name =>
@@ -143,13 +156,15 @@ async function secureListener(
   await writeFile(store, (await readFile(key, 'utf8')) + ca)
   const [username, password] = ['sluice', randomUUID()]
   const login = `org.apache.kafka.common.security.plain.PlainLoginModule required user_${username}="${password}";`
+  const scram = Object.fromEntries(scramUsers.map(user => [user, randomUUID()]))
   const listener = 'listener.name.secure'
   return {
-    listener: { address: `127.0.0.1:${port}`, ca, username, password },
+    listener: { address: `127.0.0.1:${port}`, ca, username, password, scram },
     settings: `
 ${listener}.ssl.keystore.type=PEM
 ${listener}.ssl.keystore.location=${store}
-${listener}.sasl.enabled.mechanisms=PLAIN
+${listener}.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
+${listener}.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 ${listener}.plain.sasl.jaas.config=${login}
 ${listener}.plain.connections.max.reauth.ms=12000
 `,

@@ -12,6 +12,10 @@ const ROOT = join(import.meta.dirname, '../..')
 const SLUICE = join(ROOT, 'node_modules/.bin/sluice')
 /** The sections during which the page says that the receiver is running. */
 const RECEIVER_RUNS = (section: number): boolean => section >= 5 && section !== 6
+/** Some thirty commands, one after the other. */
+const PLAYED_WITHIN_MS = 300_000
+/** From here on the page starts the receiver itself, in blocks of a shell. */
+const RECEIVER_BY_PAGE = 9
 /** Text that differs from one time to the next, and so changes the widths of columns. */
 const MASKS: readonly (readonly [what: RegExp, mask: string])[] = [
   [/\d+(\.\d+)? (s|ms)\b/g, 'TIME'],
@@ -19,16 +23,25 @@ const MASKS: readonly (readonly [what: RegExp, mask: string])[] = [
   [/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, 'MOMENT'],
   [/127\.0\.0\.1:\d+/g, 'API'],
   [/A project in \S+/g, 'A project in DIR'],
+  [/\d{4}-\d\d-\d\d \d\d:\d\d/g, 'MINUTE'],
+  [/idempotency-key: \S+/g, 'idempotency-key: KEY'],
+  [/^ +(date|content-length|connection|keep-alive|transfer-encoding): .*\n/gm, ''],
   [/ +/g, ' '],
 ]
 
-/** A command with its output, or an edit of data/customers.csv: lines that go and lines that come. */
+/**
+ * A command with its output; an edit of data/customers.csv: lines that go and lines that come; a file to
+ * write; or a start of the receiver with a status that it answers.
+ */
 interface Step {
   readonly section: number
   readonly command: string
   readonly output: string
   readonly edit: readonly string[]
+  readonly file: { readonly name: string; readonly text: string } | null
+  readonly status: string | null
 }
+const NOTHING = { command: '', output: '', edit: [], file: null, status: null }
 
 function masked(text: string): string {
   return MASKS.reduce((rest, [what, mask]) => rest.replaceAll(what, mask), text).trim()
@@ -37,10 +50,17 @@ function masked(text: string): string {
 function stepsOf(page: string): Step[] {
   return page.split(/^## /m).flatMap(part => {
     const section = Number.parseInt(part, 10)
-    return [...part.matchAll(/^```(console|diff)\n(.*?)^```$/gms)].map(([, kind, text = '']) => {
-      if (kind === 'diff') return { section, command: '', output: '', edit: text.trimEnd().split('\n') }
+    const blocks = part.matchAll(/^```(console|diff|yaml|sh) ?(\S*)\n(.*?)^```$/gms)
+    return [...blocks].flatMap(([, kind = '', name = '', text = '']): Step[] => {
+      if (kind === 'diff') return [{ ...NOTHING, section, edit: text.trimEnd().split('\n') }]
+      if (kind === 'yaml') return name === '' ? [] : [{ ...NOTHING, section, file: { name, text } }]
+      if (kind === 'sh') {
+        const started =
+          section >= RECEIVER_BY_PAGE ? /^(?:STATUS=(\d+) )?node receiver.mjs$/m.exec(text) : null
+        return started === null ? [] : [{ ...NOTHING, section, status: started[1] ?? '200' }]
+      }
       const [first = '', ...output] = text.split('\n')
-      return { section, command: first.replace('$ sluice ', ''), output: output.join('\n'), edit: [] }
+      return [{ ...NOTHING, section, command: first.replace('$ sluice ', ''), output: output.join('\n') }]
     })
   })
 }
@@ -71,8 +91,8 @@ describe('the tutorial', () => {
 
   const project = (): string => join(folder, 'my-sync')
 
-  async function startReceiver(): Promise<void> {
-    const env = { ...process.env, PORT: String(port) }
+  async function startReceiver(status = '200'): Promise<void> {
+    const env = { ...process.env, PORT: String(port), STATUS: status }
     receiver = spawn(process.execPath, ['receiver.mjs'], { cwd: project(), env })
     if (receiver.stdout !== null) await once(receiver.stdout, 'data')
   }
@@ -109,14 +129,22 @@ describe('the tutorial', () => {
     await writeFile(file, csv)
   }
 
-  it('shows the output of its commands, run in its order and with its edits', async () => {
-    const steps = stepsOf(await readFile(join(ROOT, 'docs/TUTORIAL.md'), 'utf8'))
-    expect(steps.length).toBeGreaterThan(10)
-    for (const step of steps) {
-      if (RECEIVER_RUNS(step.section) && receiver === null) await startReceiver()
-      if (!RECEIVER_RUNS(step.section)) await stopReceiver()
-      if (step.edit.length > 0) await edit(step.edit)
-      else expect(masked(await sluice(step.command)), step.command).toBe(masked(step.output))
-    }
-  })
+  it(
+    'shows the output of its commands, run in its order and with its edits',
+    async () => {
+      const steps = stepsOf(await readFile(join(ROOT, 'docs/TUTORIAL.md'), 'utf8'))
+      expect(steps.length).toBeGreaterThan(10)
+      for (const step of steps) {
+        if (RECEIVER_RUNS(step.section) && receiver === null) await startReceiver()
+        if (!RECEIVER_RUNS(step.section)) await stopReceiver()
+        if (step.status !== null) {
+          await stopReceiver()
+          await startReceiver(step.status)
+        } else if (step.file !== null) await writeFile(join(project(), step.file.name), step.file.text)
+        else if (step.edit.length > 0) await edit(step.edit)
+        else expect(masked(await sluice(step.command)), step.command).toBe(masked(step.output))
+      }
+    },
+    PLAYED_WITHIN_MS,
+  )
 })

@@ -29,6 +29,18 @@ export const runStatus = z.enum(['queued', 'running', 'held', 'success', 'warnin
 
 export const runCause = z.enum(['manual', 'schedule', 'retry', 'resync', 'replay', 'discard', 'reset'])
 
+const failedOutcome = z.enum(['rejected', 'unknown', 'unsent', 'exists', 'missing', 'delivered'])
+
+/** Rows that were not delivered for one reason. Messages that differ in numbers alone are one reason. */
+const errorGroup = z.object({
+  outcome: failedOutcome,
+  status: z.int().nullable(),
+  /** The message of the first of them, and its key. */
+  error: z.string().nullable(),
+  key: z.string(),
+  count: z.int().min(1),
+})
+
 /** One run. `triggers` has the sync's triggers only. */
 export const runView = z.object({
   id: z.string(),
@@ -65,6 +77,8 @@ export const runView = z.object({
   waiting: z.array(z.string()).optional(),
   /** What the run did that its user should know. */
   notices: z.array(z.string()).optional(),
+  /** Of one run that has ended: why rows that it did not deliver still wait. Lists of runs lack it. */
+  errors: z.array(errorGroup).optional(),
 })
 export const runsPage = z.object({ runs: z.array(runView), next })
 
@@ -156,7 +170,7 @@ export const requestView = z.object({
 const failedRow = z.object({
   key: z.string(),
   op,
-  outcome: z.enum(['rejected', 'unknown', 'unsent', 'exists', 'missing', 'delivered']),
+  outcome: failedOutcome,
   status: z.int().nullable(),
   error: z.string().nullable(),
   attempts: count,
@@ -164,7 +178,12 @@ const failedRow = z.object({
   runs: count,
   since: timestamp,
 })
-export const failedPage = z.object({ rows: z.array(failedRow), next })
+export const failedPage = z.object({
+  rows: z.array(failedRow),
+  next,
+  /** All rows that match, not those of the page alone, by their reason. The largest group first. */
+  groups: z.array(errorGroup).optional(),
+})
 
 const certificate = z.object({
   subject: z.string(),

@@ -53,7 +53,8 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
       )
       expect(view).toMatchObject({ status: 'warning', cause: 'manual', rowsRead: 2 })
       expect(new Set(seen)).toEqual(new Set([view.id]))
-      expect(await control.run(view.id, signal)).toEqual(view)
+      const errors = [{ outcome: 'rejected', status: 422, error: 'HTTP 422: {}', key: '2', count: 1 }]
+      expect(await control.run(view.id, signal)).toEqual({ ...view, errors })
       expect(await control.runs({ sync: 'people', ...ALL }, signal)).toEqual({ runs: [view], next: null })
       const states: RunView[] = []
       for await (const state of control.follow(view.id, signal)) states.push(state)
@@ -108,7 +109,8 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
       const request = await control.request(requestId, signal)
       expect(request).toMatchObject({ requestId, run: view.id, request: { path: '/people/2' } })
       expect(request.attempts).toMatchObject(refused.attempts)
-      expect((await control.failed(FAILED, signal)).rows).toMatchObject([{ key: '2', status: 422 }])
+      const failed = await control.failed(FAILED, signal)
+      expect(failed).toMatchObject({ rows: [{ key: '2', status: 422 }], groups: errors })
       expect((await control.failed({ ...FAILED, key: '1' }, signal)).rows).toEqual([])
       expect(await control.syncs(ALL, signal)).toMatchObject({
         syncs: [{ name: 'people', lastRun: { id: view.id } }],

@@ -14,6 +14,7 @@ const VIEW: RunView = {
   ...{ rowsRead: 9, rowsInvalid: 1, triggers: {} },
   error: 'the value "Ann" is no number',
   invalidRows: [{ key: 'ann@example.com', reason: 'it is there twice' }],
+  errors: [{ outcome: 'rejected', status: 422, error: 'Ann is no name', key: 'ann', count: 2 }],
   held: { removed: 3, rows: 5, samples: ['ann@example.com'] },
 }
 

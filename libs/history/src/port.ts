@@ -116,7 +116,7 @@ export interface FigureRow {
   /** Seconds since 1970 in which they started. */
   readonly second: number
   readonly outcome: Attempt['outcome']
-  /** The bin of their durations: see `latency-bins.ts` of libs/domain. */
+  /** The bin of their durations: see `latency-bins.ts`. */
   readonly bin: number
   readonly count: number
 }

@@ -85,7 +85,7 @@ interface OffsetRange {
 }
 
 /** Ranges that hold all of these offsets, in order. */
-export function rangesOf(offsets: readonly number[]): readonly OffsetRange[] {
+function rangesOf(offsets: readonly number[]): readonly OffsetRange[] {
   const ranges: { from: number; to: number }[] = []
   for (const offset of [...offsets].sort((a, b) => a - b)) {
     const last = ranges.at(-1)

@@ -85,11 +85,11 @@ async function asked(
     cancel.removeEventListener('abort', onCancel)
     progress.end()
   }
-  const { view } = run
-  if (!json) {
-    const waiting = await waitingRows(view, control, cancel)
+  const waiting = await waitingRows(run.view, control, cancel)
+  const errors = waiting?.groups ?? []
+  const view = errors.length === 0 ? run.view : { ...run.view, errors }
+  if (!json)
     stdout.write(runSummary(view, { ...outputOptions(context), now: Date.now(), waiting, justEnded: true }))
-  }
   if (cancel.aborted) return { exitCode: EXIT.interrupted, view }
   return { exitCode: view.status === of.wants ? EXIT.success : exitCodeOf(view), view }
 }

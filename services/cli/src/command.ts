@@ -26,6 +26,8 @@ export interface PositionalSpec {
   readonly required: boolean
   /** True for the last one, if it may be given several times. */
   readonly repeats?: boolean
+  /** What shells offer for it. */
+  readonly choices?: readonly string[]
   readonly help: string
 }
 
@@ -91,6 +93,8 @@ export interface Command {
   readonly positionals: readonly PositionalSpec[]
   readonly options: { readonly [name: string]: OptionSpec }
   readonly examples: readonly Example[]
+  /** What its exit codes mean, beside 0 (success) and 2 (wrong usage or configuration). */
+  readonly exits?: { readonly [code in ExitCode]?: string }
   /** True for a command that needs no project. */
   readonly anywhere?: true
   /** True for a command that reads the folder also where a server has the project. */

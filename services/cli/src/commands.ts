@@ -148,6 +148,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/vault/auth.ts'),
   },
   {
+    name: 'doctor',
+    summary: 'look at what Sluice needs, and say what to change',
+    load: () => import('./commands/doctor.ts'),
+  },
+  {
+    name: 'topics',
+    summary: 'print the topics and rights that the syncs need on Kafka',
+    load: () => import('./commands/project/topics.ts'),
+  },
+  {
+    name: 'completion',
+    summary: 'print a script with which a shell completes commands',
+    load: () => import('./commands/completion/completion.ts'),
+  },
+  {
     name: 'schema',
     summary: 'print the JSON Schema of project files, for editors',
     load: () => import('./commands/project/schema.ts'),

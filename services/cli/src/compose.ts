@@ -26,7 +26,7 @@ import { assertSecrets } from '@sluice/project/checks/assert-secrets'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
 import { secretOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
-import { userName } from '@sluice/runtime/user-name'
+import { userName } from '@sluice/runtime/machine/user-name'
 import {
   boundSecrets,
   told,
@@ -36,6 +36,7 @@ import {
 } from '@sluice/secrets/bound-secrets'
 import { isInEnvironment } from '@sluice/secrets/environment'
 import type { Vault } from '@sluice/vault/vault'
+import type { Check } from './doctor/check.ts'
 import type { Up } from './folder/serve-folder.ts'
 
 /** A person waits for a command, so it gives up sooner than a service. */
@@ -364,6 +365,45 @@ async function openDistributed({
     ...{ ...stage, vault: null, openVault, logger, newRunId: newUlid, servicesElsewhere: true, start },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
+}
+
+/** What `sluice doctor` finds where the environment says that the project runs. */
+export async function doctorChecks(options: ProjectOptions): Promise<readonly Check[]> {
+  const { dir, env, signal } = options
+  const server = serverOf(options)
+  if (server !== null && server.kind === 'url') {
+    const { serverChecks } = await import('./doctor/server-checks.ts')
+    await using control = await askServer(server)
+    return await serverChecks(server.url, control, signal)
+  }
+  if (!isDistributed(env)) {
+    const [{ folderChecks }, { folderSocket }] = await Promise.all([
+      import('./doctor/folder-checks.ts'),
+      import('./folder/folder-socket.ts'),
+    ])
+    const dataDir = dataDirOf(dir)
+    return await folderChecks(dir, dataDir, folderSocket(dataDir))
+  }
+  const [{ kafkaChecks }, { openInspection }, { syncsNeeding, topicsNeeded }] = await Promise.all([
+    import('./doctor/kafka-checks.ts'),
+    import('./doctor/compose.ts'),
+    import('./needed-topics.ts'),
+  ])
+  const settings = distributedSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
+  const { projectCatalog } = await import('@sluice/control/catalog')
+  const project = await (
+    await loaderOf(options)
+  )().catch((error: unknown) => {
+    // A mistake in the project is told by a check of its own.
+    if (isSluiceError(error)) return null
+    throw error
+  })
+  const syncs =
+    project === null ? [] : await syncsNeeding(await controlOf(options, projectCatalog(project)), signal)
+  const { prefix, kafka } = settings
+  const needed = topicsNeeded(syncs, { prefix, replication: kafka.replication ?? null, creates: false })
+  await using inspection = openInspection(settings, env)
+  return await kafkaChecks(inspection, needed, { createsTopics: kafka.createTopics, signal })
 }
 
 const newUlid = (): string => ulid(Date.now(), randomBytes(10))

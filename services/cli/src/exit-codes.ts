@@ -76,3 +76,17 @@ const WORST_FIRST = [
 export function worstOf(codes: readonly ExitCode[]): ExitCode {
   return WORST_FIRST.find(code => codes.includes(code)) ?? EXIT.success
 }
+
+/** For help: of commands that ask where the project runs. */
+export const EXITS_OF_ASKING = { 5: 'what the project runs on cannot be reached' } as const
+
+/** For help: of commands that wait for a run. */
+export const EXITS_OF_RUNS = {
+  0: 'every row was delivered',
+  1: 'the run failed or was cancelled',
+  2: 'wrong usage, configuration or SQL, missing file',
+  3: 'a row is invalid or was not delivered',
+  4: 'the removal guard holds the run',
+  5: 'a source, or what the project runs on, cannot be reached',
+  130: 'interrupted: the run was ended cleanly',
+} as const

@@ -5,13 +5,22 @@ import { GLOBAL_OPTIONS } from './parse-command-line.ts'
 
 interface HelpOptions {
   readonly color: boolean
+  /** Of the terminal; null for other outputs. */
+  readonly columns?: number | null
 }
 
 const WIDTH = 100
+/** A left column that is wider stands on a line of its own. */
+const LEFT_MOST = 34
+const LEFT_OF_EXAMPLES = 60
+
+function widthOf({ columns }: HelpOptions): number {
+  return Math.min(Math.max(columns ?? WIDTH, 40), WIDTH)
+}
 
 /** Wraps the paragraphs of a text. Indented paragraphs, such as code, stay as they are. */
-function paragraphs(text: string): string[] {
-  return text.split('\n').flatMap(line => (line.startsWith(' ') ? [line] : wrap(line, WIDTH)))
+function paragraphs(text: string, width: number): string[] {
+  return text.split('\n').flatMap(line => (line.startsWith(' ') ? [line] : wrap(line, width)))
 }
 
 const INTRODUCTION =
@@ -27,37 +36,61 @@ const STEPS = [
 ] as const
 
 /** What sluice is, how to begin, and all commands. */
-export function overallHelp(commands: readonly CommandEntry[], { color }: HelpOptions): string {
-  const paint = painter(color)
+export function overallHelp(commands: readonly CommandEntry[], options: HelpOptions): string {
+  const paint = painter(options.color)
+  const width = widthOf(options)
   return [
     `${paint('bold', 'sluice')} turns row changes into HTTP requests.`,
     '',
-    ...paragraphs(INTRODUCTION),
+    ...paragraphs(INTRODUCTION, width),
     '',
     paint('bold', 'Begin'),
-    ...columns(STEPS),
+    ...columns(STEPS, width),
     '',
     paint('bold', 'Usage'),
     '  sluice [--dir DIR] [--json] COMMAND [ARGUMENTS] [OPTIONS]',
     '',
     paint('bold', 'Commands'),
-    ...columns(commands.map(({ name, summary }) => [name, summary] as const)),
+    ...columns(
+      commands.map(({ name, summary }) => [name, summary] as const),
+      width,
+    ),
     '',
     paint('bold', 'Options of every command'),
-    ...columns(optionLines(GLOBAL_OPTIONS)),
+    ...columns(optionLines(GLOBAL_OPTIONS), width),
     '',
     paint('bold', 'Exit codes'),
-    '  0 success · 1 the run failed or was cancelled · 2 wrong usage, configuration or SQL, missing file',
-    '  3 some rows were not delivered · 4 held by the removal guard · 5 something cannot be reached · 130 interrupted',
+    ...columns(ALL_CODES, width),
     '',
     '`sluice COMMAND --help` explains a command, with examples.',
     '',
   ].join('\n')
 }
 
+const ALL_CODES = [
+  ['0', 'success'],
+  ['1', 'the run failed or was cancelled'],
+  ['2', 'wrong usage, configuration or SQL, missing file'],
+  ['3', 'some rows were not delivered'],
+  ['4', 'held by the removal guard'],
+  ['5', 'a server, source, Kafka, registry or Redis cannot be reached'],
+  ['130', 'interrupted'],
+] as const
+
+/** The exit codes of a command. All may be called wrongly, and most reach something. */
+function codesOf({ exits = {} }: Command): readonly (readonly [string, string])[] {
+  const own: { readonly [code: string]: string } = {
+    0: 'success',
+    2: 'wrong usage or configuration',
+    ...exits,
+  }
+  return Object.entries(own).sort(([a], [b]) => Number(a) - Number(b))
+}
+
 /** What one command does, its arguments and options, and examples. */
-export function commandHelp(entry: CommandEntry, command: Command, { color }: HelpOptions): string {
-  const paint = painter(color)
+export function commandHelp(entry: CommandEntry, command: Command, options: HelpOptions): string {
+  const paint = painter(options.color)
+  const width = widthOf(options)
   const positionals = command.positionals.map(({ name, required, repeats = false }) => {
     const shown = repeats ? `${name}…` : name
     return required ? shown : `[${shown}]`
@@ -66,22 +99,25 @@ export function commandHelp(entry: CommandEntry, command: Command, { color }: He
   const lines = [
     `${paint('bold', `sluice ${entry.name}`)}: ${entry.summary}`,
     '',
-    ...paragraphs(command.description),
+    ...paragraphs(command.description, width),
     '',
   ]
   lines.push(paint('bold', 'Usage'), `  ${usage}`, '')
   if (command.positionals.length > 0) {
     lines.push(paint('bold', 'Arguments'))
-    lines.push(...columns(command.positionals.map(({ name, help }) => [name, help] as const)), '')
+    const named = command.positionals.map(({ name, help }) => [name, help] as const)
+    lines.push(...columns(named, width), '')
   }
   if (Object.keys(command.options).length > 0) {
-    lines.push(paint('bold', 'Options'), ...columns(optionLines(command.options)), '')
+    lines.push(paint('bold', 'Options'), ...columns(optionLines(command.options), width), '')
   }
-  lines.push(paint('bold', 'Options of every command'), ...columns(optionLines(GLOBAL_OPTIONS)), '')
+  lines.push(paint('bold', 'Options of every command'), ...columns(optionLines(GLOBAL_OPTIONS), width), '')
   if (command.examples.length > 0) {
     lines.push(paint('bold', 'Examples'))
-    lines.push(...columns(command.examples.map(example => [example.command, example.does] as const)), '')
+    const shown = command.examples.map(example => [example.command, example.does] as const)
+    lines.push(...columns(shown, width, LEFT_OF_EXAMPLES), '')
   }
+  lines.push(paint('bold', 'Exit codes'), ...columns(codesOf(command), width), '')
   return lines.join('\n')
 }
 
@@ -93,7 +129,19 @@ function optionLines(options: { readonly [name: string]: OptionSpec }): [string,
   })
 }
 
-function columns(lines: readonly (readonly [string, string])[]): string[] {
-  const width = Math.max(...lines.map(([left]) => left.length))
-  return lines.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`)
+/** Two columns. The right one is wrapped, and begins below a left one that is too wide. */
+function columns(
+  lines: readonly (readonly [string, string])[],
+  width: number,
+  leftMost = LEFT_MOST,
+): string[] {
+  const most = Math.min(leftMost, Math.floor(width / 2))
+  const left = Math.max(...lines.map(([text]) => (text.length <= most ? text.length : 0)))
+  const indent = ' '.repeat(left === 0 ? 6 : left + 4)
+  return lines.flatMap(([text, does]) => {
+    const [first = '', ...rest] = wrap(does, width - indent.length)
+    const further = rest.map(line => `${indent}${line}`)
+    if (text.length > most) return [`  ${text}`, `${indent}${first}`, ...further]
+    return [`  ${text.padEnd(left)}  ${first}`, ...further]
+  })
 }

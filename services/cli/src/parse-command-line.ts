@@ -9,7 +9,7 @@ import type { Command, CommandArgs, CommandEntry, OptionSpec } from './command.t
 import { NOT_YET } from '@sluice/project/decode/not-yet'
 
 /** Commands that docs/REFERENCE.md describes and this version does not have. */
-const COMMANDS_NOT_YET: readonly string[] = ['syncs', 'diff', 'apply', 'topics', 'completion', 'doctor']
+const COMMANDS_NOT_YET: readonly string[] = ['syncs']
 
 /** Options that every command takes, before or after its name. */
 export const GLOBAL_OPTIONS = {

@@ -27,6 +27,7 @@ async function call(
   options: {
     env?: Record<string, string>
     isTTY?: boolean
+    columns?: number
     cwd?: string
     command?: string
     signal?: AbortSignal
@@ -40,7 +41,11 @@ async function call(
     cwd: options.cwd ?? root,
     command: options.command ?? 'sluice',
     env: options.env ?? {},
-    stdout: { write: text => (out += text), isTTY },
+    stdout: {
+      write: text => (out += text),
+      isTTY,
+      ...(options.columns === undefined ? {} : { columns: options.columns }),
+    },
     stderr: { write: text => (err += text), isTTY },
     signal: options.signal ?? new AbortController().signal,
   })
@@ -70,6 +75,22 @@ describe('help', () => {
     for (const [line] of out.matchAll(/^ {2}sluice .*$/gm)) expect(line.length).toBeLessThan(160)
   })
 
+  it.each([80, 120])(
+    'of each command fits a terminal of %d columns, and tells its exit codes',
+    async columns => {
+      for (const { name } of COMMANDS) {
+        const { out } = await call([...name.split(' '), '--help'], { isTTY: true, columns })
+        const lines = stripVTControlCharacters(out).split('\n')
+        // Commands that people copy are never broken.
+        const long = lines.filter(line => line.length > columns && !/^ +(sluice|source|# yaml)/.test(line))
+        expect([name, long]).toEqual([name, []])
+        expect(lines.slice(lines.indexOf('Exit codes'))).toContainEqual(expect.stringMatching(/^ {2}0 +\w/))
+      }
+      const all = stripVTControlCharacters((await call([], { isTTY: true, columns })).out).split('\n')
+      expect(all.filter(line => line.length > columns)).toEqual([])
+    },
+  )
+
   it('explains a command instead of complaining about its arguments', async () => {
     expect((await call(['run', '--help'])).code).toBe(0)
   })
@@ -80,7 +101,6 @@ describe('wrong usage', () => {
     [['vali'], /There is no command `vali`. Did you mean `sluice validate`\?/],
     [['runs', 'shw'], /There is no sync `shw`|project|error/],
     [['xyzzy'], /There is no command `xyzzy`. `sluice help` lists the commands./],
-    [['doctor'], /`sluice doctor` is not supported by this version yet/],
     [['help', 'nonsense'], /There is no command `nonsense`/],
     [['run'], /`sluice run` wants SYNC: the sync to run, or `--all`. `sluice run --help` explains it./],
     [['run', ''], /`sluice run` wants SYNC/],

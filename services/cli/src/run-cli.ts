@@ -53,12 +53,12 @@ async function dispatch(cli: CliProcess): Promise<ExitCode> {
   const color = takesColor(cli.stdout, cli)
   if (entry === null && globals.version) return dispatch({ ...cli, argv: ['version', ...versionFlags(cli)] })
   if (entry === null) {
-    cli.stdout.write(overallHelp(COMMANDS, { color }))
+    cli.stdout.write(overallHelp(COMMANDS, { color, columns: terminalColumns(cli.stdout) }))
     return EXIT.success
   }
   const { command } = await entry.load()
   if (globals.help) {
-    cli.stdout.write(commandHelp(entry, command, { color }))
+    cli.stdout.write(commandHelp(entry, command, { color, columns: terminalColumns(cli.stdout) }))
     return EXIT.success
   }
   const args = parseCommandArgs(cli.argv, { entry, words, command })

@@ -55,7 +55,7 @@ export class EmptyHistory implements RunHistory {
   async failed({ run, sync }: FailedQuery): Promise<FailedPage> {
     if (run !== undefined) throw unknownRun(run)
     this.#assertSync(sync)
-    return Promise.resolve({ rows: [], next: null })
+    return Promise.resolve({ rows: [], next: null, groups: [] })
   }
 
   async replayable({ sync }: ReplayQuery): Promise<ReplayView> {

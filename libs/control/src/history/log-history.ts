@@ -9,7 +9,8 @@ import type {
 } from '@sluice/contracts/api'
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { RunEvent } from '@sluice/contracts/records'
-import { latencyBin } from '@sluice/domain/latency-bins'
+import { OPS } from '@sluice/contracts/state'
+import { latencyBin } from '@sluice/history/latency-bins'
 import type { FigureRow, HistoryIndex, SyncLife } from '@sluice/history/port'
 import { isEnded } from '@sluice/domain/run-status'
 import type { Catalog } from '../catalog.ts'
@@ -71,7 +72,18 @@ export class LogHistory implements RunHistory {
 
   async run(id: string, signal: AbortSignal): Promise<RunView> {
     const { event, runs } = this.#find(id)
-    return this.#view(event, runs, signal)
+    const view = await this.#view(event, runs, signal)
+    return { ...view, ...(await this.#errorsOf(view, signal)) }
+  }
+
+  /** Why rows that it did not deliver wait. Nobody knows before it has ended. */
+  async #errorsOf(view: RunView, signal: AbortSignal): Promise<Pick<RunView, 'errors'>> {
+    const { id: run, sync, triggers, endedAt } = view
+    const isWhole = OPS.every(op => triggers[op]?.detected === triggers[op]?.delivered)
+    if (endedAt === null || isWhole) return {}
+    const all = { sync, run, key: undefined, status: undefined, limit: 1, after: undefined }
+    const { groups = [] } = await this.failed(all, signal)
+    return groups.length === 0 ? {} : { errors: groups }
   }
 
   async *follow(id: string, signal: AbortSignal): AsyncGenerator<RunView> {
@@ -186,7 +198,7 @@ export class LogHistory implements RunHistory {
     const { sync, limit, after, key, status } = query
     const runs = await this.#runsOf(sync, signal)
     const partitions = await this.#partitions(sync, signal)
-    if (runs === null || partitions === 0) return { rows: [], next: null }
+    if (runs === null || partitions === 0) return { rows: [], next: null, groups: [] }
     const run = query.run === undefined ? null : (this.#find(query.run).event.run ?? 0)
     const { incarnation } = runs
     const filter = { run, key: key ?? null, status: status ?? null, limit, after: after ?? null }

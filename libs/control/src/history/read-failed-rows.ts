@@ -5,6 +5,7 @@ import type { TopicsDeps } from '@sluice/history/read-records'
 import { readOwned } from '@sluice/topics/owned-reader'
 import { at, isMarkerKey, keyText, syncTopics } from '@sluice/topics/topics'
 import { formatCursor, parseCursor } from './cursor.ts'
+import { errorGroups, type ErrorGroup } from '@sluice/domain/answers/error-groups'
 
 export interface FailedRowsQuery {
   readonly sync: string
@@ -28,7 +29,7 @@ export async function readFailedRows(
   deps: TopicsDeps,
   query: FailedRowsQuery,
   signal: AbortSignal,
-): Promise<{ readonly rows: FailedRow[]; readonly next: string | null }> {
+): Promise<{ readonly rows: FailedRow[]; readonly next: string | null; readonly groups: ErrorGroup[] }> {
   const after = query.after === null ? null : parseCursor(query.after, isKey)
   const all: [string, RetryEntry][] = []
   for (let partition = 0; partition < query.partitions; partition += 1) {
@@ -37,14 +38,16 @@ export async function readFailedRows(
     await readPartition(deps, query, { partition, entries, signal })
     for (const entry of entries) all.push(entry)
   }
-  const found = all
-    .filter(([key, entry]) => (after === null || key > after) && matches(query, key, entry))
+  const matching = all
+    .filter(([key, entry]) => matches(query, key, entry))
     .sort(([a], [b]) => (a < b ? -1 : 1))
+  const found = matching.filter(([key]) => after === null || key > after)
   const page = found.slice(0, query.limit)
   const last = page.at(-1)
   return {
     rows: page.map(([key, entry]) => failedRow(key, entry)),
     next: last !== undefined && found.length > page.length ? formatCursor(last[0]) : null,
+    groups: [...errorGroups(matching.map(([key, entry]) => failedRow(key, entry)))],
   }
 }
 

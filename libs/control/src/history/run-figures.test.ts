@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { latencyBin } from '@sluice/domain/latency-bins'
+import { latencyBin } from '@sluice/history/latency-bins'
 import { runFigures } from './run-figures.ts'
 
 const OF = { run: 'R', sync: 's', most: 10 }

@@ -1,7 +1,7 @@
 /** Figures of a run for charts: what its attempts came to, over time. */
 import type { AttemptOutcome } from '@sluice/contracts/api'
 import type { FiguresBucket, RunFigures } from '@sluice/contracts/views/history-views'
-import { percentiles } from '@sluice/domain/latency-bins'
+import { percentiles } from '@sluice/history/latency-bins'
 import type { FigureRow } from '@sluice/history/port'
 
 /** Widths that people read at a glance, in seconds. */

@@ -23,6 +23,7 @@ import { KafkaMembership } from './kafka/group.ts'
 import { rawLogger } from './kafka/internals.ts'
 import { readBackwards, readForward } from './kafka/read/reader.ts'
 import type { KafkaStall } from './kafka/stalls.ts'
+import { TopicSettings } from './kafka/topics/topic-settings.ts'
 import { KafkaTopics } from './kafka/topics/topics.ts'
 import { initProducer, KafkaWriter, LooseAppends } from './kafka/writer.ts'
 
@@ -57,8 +58,32 @@ export interface KafkaLogOptions {
  * connections with no other log.
  */
 export function createKafkaLog(options: KafkaLogOptions): MessageLog {
+  return new KafkaLog(clusterOf(options), {
+    replication: options.replication ?? null,
+    create: options.createTopics ?? true,
+  })
+}
+
+/**
+ * The settings of topics that exist, as they are on the cluster. Null if the user may not see them. Rejects
+ * as a log does.
+ */
+export async function readTopicSettings(
+  options: KafkaLogOptions,
+  topics: readonly string[],
+  { signal }: Abort,
+): Promise<ReadonlyMap<string, { readonly [name: string]: string }> | null> {
+  const cluster = clusterOf(options)
+  try {
+    return await new TopicSettings(cluster, { mayAlter: false }).found(topics, { signal })
+  } finally {
+    cluster.close()
+  }
+}
+
+function clusterOf(options: KafkaLogOptions): KafkaCluster {
   const { logger, sasl, ssl } = options
-  const cluster = new KafkaCluster({
+  return new KafkaCluster({
     brokers: options.brokers.map(parseAddress),
     retryMs: options.retryMs ?? 30_000,
     requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
@@ -71,10 +96,6 @@ export function createKafkaLog(options: KafkaLogOptions): MessageLog {
       socketFactory: socketFactory(options.route ?? (address => address)),
       logger: rawLogger(logger === undefined ? null : message => logger.debug(message)),
     },
-  })
-  return new KafkaLog(cluster, {
-    replication: options.replication ?? null,
-    create: options.createTopics ?? true,
   })
 }
 

@@ -1,5 +1,5 @@
 /** `sluice help`. */
-import type { Command } from '../command.ts'
+import { terminalColumns, type Command } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
 import { commandHelp, overallHelp } from '../help.ts'
 import { findCommand } from '../parse-command-line.ts'
@@ -17,11 +17,12 @@ export const command: Command = {
     { command: 'sluice help runs show', does: 'the same as `sluice runs show --help`' },
   ],
   async run({ args, commands, stdout, color }) {
+    const columns = terminalColumns(stdout)
     const { entry } = findCommand(args.positionals, commands)
     const text =
       entry === null
-        ? overallHelp(commands, { color })
-        : commandHelp(entry, (await entry.load()).command, { color })
+        ? overallHelp(commands, { color, columns })
+        : commandHelp(entry, (await entry.load()).command, { color, columns })
     stdout.write(text)
     return EXIT.success
   },

@@ -12,6 +12,7 @@ export const command: Command = {
     'SLUICE_HOST and SLUICE_PORT choose another address. Beyond this machine it wants a SLUICE_TOKEN.',
   positionals: [],
   options: {},
+  exits: { 0: 'it was told to end', 1: 'a service failed for good' },
   examples: [
     { command: 'sluice up', does: 'serves the folder until it is interrupted' },
     { command: 'SLUICE_PORT=8080 sluice up', does: 'on another port' },

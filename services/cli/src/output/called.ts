@@ -28,7 +28,7 @@ export function calledCommand(env: Environment, cwd: string): string {
 }
 
 /** Commands that name a folder of their own, or need none. */
-const WITHOUT_DIR: readonly string[] = ['init', 'help', 'schema', 'version']
+const WITHOUT_DIR: readonly string[] = ['init', 'help', 'schema', 'version', 'completion']
 
 /** A command such as `sluice runs`, as one types it here. */
 export function asTyped(command: string, called: Called | undefined): string {

@@ -1,6 +1,6 @@
 /** Who asks a server for something. */
 import { ALL_ROLES, type Role } from '@sluice/control/roles'
-import { userName } from '@sluice/runtime/user-name'
+import { userName } from '@sluice/runtime/machine/user-name'
 import type { Session } from './sessions.ts'
 import { OPERATOR } from './tokens.ts'
 

@@ -1,7 +1,7 @@
 /** Stores what a partition holds, in one transaction with the position after it. */
 import { hash } from 'node:crypto'
 import { deflateRawSync } from 'node:zlib'
-import { latencyBin } from '@sluice/domain/latency-bins'
+import { latencyBin } from '../../latency-bins.ts'
 import type { AttemptFacts, AttemptsBatch, MentionsBatch, Place, SyncLife } from '../../port.ts'
 import { numberOf, type IndexFile } from './index-file.ts'
 import { SLOTS } from './tables.ts'

@@ -2,6 +2,7 @@
 import { askForRun } from '../../ask-and-show.ts'
 import type { Command } from '../../command.ts'
 import { failedScope, KEY_OPTION, STATUS_OPTION } from '../../history-options.ts'
+import { EXITS_OF_RUNS } from '../../exit-codes.ts'
 
 export const command: Command = {
   description:
@@ -9,6 +10,7 @@ export const command: Command = {
     'Without options it gives up all rows that wait. With both options it gives up the rows that fit both.',
   positionals: [{ name: 'SYNC', required: true, help: 'the sync whose rows are given up' }],
   options: { key: KEY_OPTION, status: STATUS_OPTION },
+  exits: EXITS_OF_RUNS,
   examples: [
     { command: 'sluice discard customers --status 422', does: 'gives up the rows that the API called wrong' },
     { command: 'sluice discard customers --key 5', does: 'gives up one row' },

@@ -8,7 +8,7 @@ import { booleanOption, numberOption, textOption, type Command, type CommandCont
 import { EXIT } from '../../exit-codes.ts'
 import { KEY_OPTION, keyOptions, outputOptions, timeOption, STATUS_OPTION } from '../../history-options.ts'
 import { openControl } from '../../open-control.ts'
-import { replayText } from '../../output/replay-text.ts'
+import { replayText } from './replay-text.ts'
 import { confirmed } from '../../vault/confirmed.ts'
 
 export const command: Command = {

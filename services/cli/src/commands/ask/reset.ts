@@ -1,6 +1,7 @@
 /** `sluice reset`. */
 import { askAndShow } from '../../ask-and-show.ts'
 import type { Command } from '../../command.ts'
+import { EXITS_OF_RUNS } from '../../exit-codes.ts'
 
 export const command: Command = {
   description:
@@ -9,6 +10,7 @@ export const command: Command = {
     'It is refused while a run is queued or at work.',
   positionals: [{ name: 'SYNC', required: true, help: 'the sync that is forgotten' }],
   options: {},
+  exits: EXITS_OF_RUNS,
   examples: [
     { command: 'sluice reset customers', does: 'forgets; the next `sluice run customers` is the first one' },
   ],

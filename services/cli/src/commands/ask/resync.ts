@@ -2,6 +2,7 @@
 import { askForRun } from '../../ask-and-show.ts'
 import { textOption } from '../../command.ts'
 import type { Command } from '../../command.ts'
+import { EXITS_OF_RUNS } from '../../exit-codes.ts'
 
 export const command: Command = {
   description:
@@ -17,6 +18,7 @@ export const command: Command = {
       help: 'the trigger that sends the rows: added (default) or changed',
     },
   },
+  exits: EXITS_OF_RUNS,
   examples: [
     { command: 'sluice resync customers', does: 'sends all rows as added' },
     { command: 'sluice resync customers --as changed', does: 'sends all rows as changed' },

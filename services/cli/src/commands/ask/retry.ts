@@ -2,6 +2,7 @@
 import { askForRun } from '../../ask-and-show.ts'
 import type { Command } from '../../command.ts'
 import { failedScope, KEY_OPTION, STATUS_OPTION } from '../../history-options.ts'
+import { EXITS_OF_RUNS } from '../../exit-codes.ts'
 
 export const command: Command = {
   description:
@@ -9,6 +10,7 @@ export const command: Command = {
     'With `--key` or `--status` it sends only the waiting rows that fit, and leaves the other rows to the next run. With both options it sends the rows that fit both. `sluice failed SYNC` lists the rows that wait.',
   positionals: [{ name: 'SYNC', required: true, help: 'the sync whose rows are tried again' }],
   options: { key: KEY_OPTION, status: STATUS_OPTION },
+  exits: EXITS_OF_RUNS,
   examples: [
     { command: 'sluice retry customers', does: 'tries again, with progress and a summary' },
     { command: 'sluice retry customers --key 5', does: 'tries one row again' },

@@ -5,6 +5,7 @@ import { unknownSync } from '@sluice/control/unknown-names'
 import { askForEach, askForRun } from '../../ask-and-show.ts'
 import { booleanOption, type Command, type CommandContext } from '../../command.ts'
 import { openControl } from '../../open-control.ts'
+import { EXITS_OF_RUNS } from '../../exit-codes.ts'
 
 /** A page of names. */
 const PAGE = 1_000
@@ -21,6 +22,7 @@ export const command: Command = {
     all: { type: 'boolean', help: 'run all syncs, in the order of their names' },
     wait: { type: 'boolean', help: 'wait for a run of the sync that is under way, and then run it again' },
   },
+  exits: EXITS_OF_RUNS,
   examples: [
     { command: 'sluice run customers', does: 'one run, with progress and a summary' },
     {

@@ -4,10 +4,10 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { OPS } from '@sluice/contracts/state'
 import type { Control, Previewed, TestQuery } from '@sluice/control/port'
 import { booleanOption, textOption, type Command, type CommandContext } from '../../command.ts'
-import { EXIT, type ExitCode } from '../../exit-codes.ts'
+import { EXIT, type ExitCode, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import { keyOption, outputOptions } from '../../history-options.ts'
 import { openControl } from '../../open-control.ts'
-import { attemptDetails } from '../../output/attempts-text.ts'
+import { attemptDetails } from '../../output/past/attempts-text.ts'
 import { painter } from '../../output/paint.ts'
 import { previewItem } from '../../output/preview-text.ts'
 import { confirmed } from '../../vault/confirmed.ts'
@@ -31,6 +31,11 @@ export const command: Command = {
       help: 'the request to send: that of an added, changed or removed row',
     },
     yes: { type: 'boolean', help: 'send it without a question; wanted with --json and in scripts' },
+  },
+  exits: {
+    0: 'the API took it, or you answered no',
+    3: 'the API did not take it, or it was not sent',
+    ...EXITS_OF_ASKING,
   },
   examples: [
     { command: 'sluice send customers --key 42 --trigger added', does: 'show the request, ask, and send it' },

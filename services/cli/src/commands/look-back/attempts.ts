@@ -4,7 +4,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { OPS } from '@sluice/contracts/state'
 import { booleanOption, textOption } from '../../command.ts'
 import type { Command } from '../../command.ts'
-import { EXIT } from '../../exit-codes.ts'
+import { EXIT, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import {
   KEY_OPTION,
   keyOption,
@@ -15,7 +15,7 @@ import {
   timeOption,
 } from '../../history-options.ts'
 import { openControl } from '../../open-control.ts'
-import { attemptsText } from '../../output/attempts-text.ts'
+import { attemptsText } from '../../output/past/attempts-text.ts'
 
 export const command: Command = {
   description:
@@ -40,6 +40,7 @@ export const command: Command = {
     details: { type: 'boolean', help: 'with headers and bodies' },
     ...PAGING_OPTIONS,
   },
+  exits: EXITS_OF_ASKING,
   examples: [
     { command: 'sluice attempts --sync customers --key 42', does: 'all requests for one row' },
     {

@@ -1,7 +1,7 @@
 /** `sluice failed`. */
 import { numberOption } from '../../command.ts'
 import type { Command } from '../../command.ts'
-import { EXIT } from '../../exit-codes.ts'
+import { EXIT, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import {
   KEY_OPTION,
   GROUPED_ROWS,
@@ -19,6 +19,7 @@ export const command: Command = {
     'Lists the rows of a sync that were not delivered, each with the reason. The next run tries them again.',
   positionals: [{ name: 'SYNC', required: true, help: 'the sync to look at' }],
   options: { key: KEY_OPTION, status: STATUS_OPTION, ...PAGING_OPTIONS },
+  exits: EXITS_OF_ASKING,
   examples: [
     { command: 'sluice failed customers', does: 'all rows that wait for another try' },
     { command: 'sluice failed customers --status 422', does: 'the rows that the API called wrong' },

@@ -4,7 +4,7 @@ import type { Command } from '../../command.ts'
 import { EXIT } from '../../exit-codes.ts'
 import { KEY_OPTION, keyOption, outputOptions } from '../../history-options.ts'
 import { openControl } from '../../open-control.ts'
-import { rowText } from '../../output/row-text.ts'
+import { rowText } from '../../output/past/row-text.ts'
 
 export const command: Command = {
   description:

@@ -1,6 +1,6 @@
 /** `sluice runs show`. */
 import type { Command } from '../../command.ts'
-import { EXIT } from '../../exit-codes.ts'
+import { EXIT, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import { GROUPED_ROWS, outputOptions } from '../../history-options.ts'
 import { openControl } from '../../open-control.ts'
 import { runDetails } from '../../output/run-summary.ts'
@@ -11,6 +11,7 @@ export const command: Command = {
   description: 'Shows one run: its state, figures per trigger, and the rows that it did not deliver.',
   positionals: [{ name: 'RUN', required: true, help: 'the id of the run, as `sluice runs` lists it' }],
   options: {},
+  exits: EXITS_OF_ASKING,
   examples: [{ command: 'sluice runs show 01JDZ8M6W3V5T8Q9YB4K2N7R1C', does: 'one run' }],
   async run(context) {
     const { args, json, stdout, signal } = context

@@ -2,10 +2,10 @@
 import { runCause, runStatus } from '@sluice/contracts/api'
 import { textOption } from '../../command.ts'
 import type { Command } from '../../command.ts'
-import { EXIT } from '../../exit-codes.ts'
+import { EXIT, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import { outputOptions, PAGING_OPTIONS, pagingOf, timeOption } from '../../history-options.ts'
 import { openControl } from '../../open-control.ts'
-import { runsText } from '../../output/runs-table.ts'
+import { runsText } from '../../output/past/runs-table.ts'
 
 export const command: Command = {
   description: 'Lists the runs so far, the newest first, with what they read and delivered.',
@@ -17,6 +17,7 @@ export const command: Command = {
     until: { type: 'text', value: 'TIME', help: 'only runs asked for before: how long ago, or a time' },
     ...PAGING_OPTIONS,
   },
+  exits: EXITS_OF_ASKING,
   examples: [
     { command: 'sluice runs', does: 'the last 50 runs' },
     { command: 'sluice runs customers --limit 5', does: 'the last five of one sync' },

@@ -29,6 +29,10 @@ export const command: Command = {
     key: KEY_OPTION,
     trigger: { type: 'text', value: 'TRIGGER', choices: OPS, help: 'only added, changed or removed rows' },
   },
+  exits: {
+    3: 'rows are invalid, or cannot become a request',
+    5: 'a source, or what the project runs on, cannot be reached',
+  },
   examples: [
     { command: 'sluice preview customers', does: 'what the next run would send' },
     {

@@ -28,6 +28,11 @@ export const command: Command = {
   options: {
     connect: { type: 'boolean', help: 'also try sources, queries, columns and destinations' },
   },
+  exits: {
+    0: 'no mistake was found',
+    2: 'there are mistakes',
+    5: 'with --connect: something cannot be reached',
+  },
   examples: [
     { command: 'sluice validate', does: 'check the project in the current folder' },
     { command: 'sluice validate --connect', does: 'check it against its databases and APIs, too' },

@@ -3,7 +3,7 @@ import { userInfo } from 'node:os'
 import type { Command } from '../../command.ts'
 import { EXIT } from '../../exit-codes.ts'
 import { outputOptions } from '../../history-options.ts'
-import { changesText } from '../../output/changes-text.ts'
+import { changesText } from './changes-text.ts'
 import { CHANGE_OPTIONS, printJson, tellNotices, withFolder } from './project-changes.ts'
 
 export const command: Command = {

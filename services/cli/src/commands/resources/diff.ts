@@ -2,7 +2,7 @@
 import type { Command } from '../../command.ts'
 import { EXIT } from '../../exit-codes.ts'
 import { outputOptions } from '../../history-options.ts'
-import { changesText } from '../../output/changes-text.ts'
+import { changesText } from './changes-text.ts'
 import { asTyped } from '../../output/called.ts'
 import { CHANGE_OPTIONS, printJson, tellNotices, withFolder } from './project-changes.ts'
 

@@ -3,7 +3,7 @@ import type { Command } from '../../command.ts'
 import { EXIT } from '../../exit-codes.ts'
 import { outputOptions } from '../../history-options.ts'
 import { openControl } from '../../open-control.ts'
-import { versionsText } from '../../output/changes-text.ts'
+import { versionsText } from './changes-text.ts'
 import { RESOURCE, resourceOf } from './resource-name.ts'
 
 export const command: Command = {

@@ -5,7 +5,7 @@ import { namesOf } from '@sluice/project/project'
 import { listenForCallback } from '../../vault/await-callback.ts'
 import { numberOption, type Command } from '../../command.ts'
 import { assertVaultHere, logIn, redirectOf } from '../../compose.ts'
-import { EXIT } from '../../exit-codes.ts'
+import { EXIT, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import { teller } from '../../output/notice.ts'
 import { painter, safe } from '../../output/paint.ts'
 import { loggerFor } from '../../cli-logger.ts'
@@ -25,6 +25,7 @@ export const command: Command = {
       help: 'the port of http://127.0.0.1:PORT/callback, if the server knows it by that (default: any)',
     },
   },
+  exits: EXITS_OF_ASKING,
   examples: [{ command: 'sluice auth crm', does: 'log in to the destination crm' }],
   async run(context) {
     const { args, dir, env, signal, stdin, stdout, stderr, json, color } = context

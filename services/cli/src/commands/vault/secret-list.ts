@@ -1,7 +1,7 @@
 /** `sluice secret list`. */
 import type { Command } from '../../command.ts'
 import { terminalColumns } from '../../command.ts'
-import { EXIT } from '../../exit-codes.ts'
+import { EXIT, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import { secretsText } from '../../output/secrets-table.ts'
 import { withSecrets } from '../../vault/with-secrets.ts'
 
@@ -11,6 +11,7 @@ export const command: Command = {
     'A login is what Sluice itself keeps of a destination with `auth: { oauth2 }`, such as its refresh token.',
   positionals: [],
   options: {},
+  exits: EXITS_OF_ASKING,
   examples: [{ command: 'sluice secret list', does: 'what is in the vault' }],
   async run(context) {
     const { stdout, signal, json, color } = context

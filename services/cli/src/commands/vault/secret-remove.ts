@@ -1,6 +1,6 @@
 /** `sluice secret remove`. */
 import { booleanOption, type Command } from '../../command.ts'
-import { EXIT } from '../../exit-codes.ts'
+import { EXIT, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import { painter, safe } from '../../output/paint.ts'
 import { withSecrets } from '../../vault/with-secrets.ts'
 
@@ -10,6 +10,7 @@ export const command: Command = {
     'With --login it removes what Sluice keeps of the destination of that name, so that it has to log in anew.',
   positionals: [{ name: 'NAME', required: true, help: 'the name of the secret' }],
   options: { login: { type: 'boolean', help: 'NAME is a destination, whose tokens are removed' } },
+  exits: EXITS_OF_ASKING,
   examples: [{ command: 'sluice secret remove crm-token', does: 'remove a secret' }],
   async run(context) {
     const { args, stdout, signal, json, color } = context

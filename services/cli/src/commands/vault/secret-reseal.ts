@@ -1,6 +1,6 @@
 /** `sluice secret reseal`. */
 import type { Command } from '../../command.ts'
-import { EXIT } from '../../exit-codes.ts'
+import { EXIT, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import { painter } from '../../output/paint.ts'
 import { withSecrets } from '../../vault/with-secrets.ts'
 
@@ -9,6 +9,7 @@ export const command: Command = {
     'Encrypts everything in the vault with the first key of SLUICE_ENCRYPTION_KEY again. Use it to replace a key: put the new one first, in all processes, reseal, and then take the old one out.',
   positionals: [],
   options: {},
+  exits: EXITS_OF_ASKING,
   examples: [{ command: 'sluice secret reseal', does: 'leave nothing encrypted with an older key' }],
   async run(context) {
     const { stdout, signal, json, color } = context

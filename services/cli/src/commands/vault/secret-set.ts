@@ -1,7 +1,7 @@
 /** `sluice secret set`. */
 import { textOption, type Command } from '../../command.ts'
 import { mask } from '../../cli-logger.ts'
-import { EXIT } from '../../exit-codes.ts'
+import { EXIT, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import { painter, safe } from '../../output/paint.ts'
 import { readSecret } from '../../vault/read-secret.ts'
 import { withSecrets } from '../../vault/with-secrets.ts'
@@ -20,6 +20,7 @@ export const command: Command = {
       help: 'the hosts that it may go to, between commas, each as host, host:port or *.domain',
     },
   },
+  exits: EXITS_OF_ASKING,
   examples: [
     { command: 'sluice secret set crm-token --for api.example.com', does: 'ask for the value, and keep it' },
     { command: 'sluice secret set crm-token < token.txt', does: 'take the value from a file' },

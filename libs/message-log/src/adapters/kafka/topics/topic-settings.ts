@@ -3,13 +3,12 @@
  * or by an earlier version.
  */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
-import { ATOMIC_BYTES, DEFAULT_RECORD_BYTES, TOMBSTONES_KEPT_MS, type TopicSpec } from '../../../port.ts'
+import { settingsOf, type Settings } from '../../../kafka-settings.ts'
+import type { TopicSpec } from '../../../port.ts'
 import type { Abort, KafkaCluster } from '../cluster.ts'
 import { alterConfigsCall } from './alter-configs.ts'
 import { ProtocolError } from '../errors.ts'
 
-/** The bytes that a batch needs besides its records. */
-const BATCH_OVERHEAD_BYTES = 1024
 const TOPIC = 2
 /** The source of a setting that was set on the topic itself, not on the broker or by Kafka's default. */
 const OF_TOPIC = 1
@@ -19,31 +18,6 @@ const DENIED = new Set(['TOPIC_AUTHORIZATION_FAILED', 'CLUSTER_AUTHORIZATION_FAI
  * The compressions by a broker that this adapter can read. With `producer`, a broker stores records as sent.
  */
 const READABLE = new Set(['producer', 'uncompressed', 'gzip', 'zstd'])
-
-export interface Settings {
-  readonly [name: string]: string
-}
-
-/** All settings of a topic. Each is explicit, so that no default of a broker counts. */
-export function settingsOf(spec: TopicSpec, replication: number | null): Settings {
-  return {
-    'cleanup.policy': spec.cleanup,
-    // The log dates the records, so that no writer's clock decides what is old.
-    'message.timestamp.type': 'LogAppendTime',
-    'retention.ms': String(spec.retentionMs ?? -1),
-    'min.compaction.lag.ms': String(spec.compactionLagMs ?? 0),
-    'delete.retention.ms': String(TOMBSTONES_KEPT_MS),
-    'max.message.bytes': String(
-      Math.max(spec.maxRecordBytes ?? DEFAULT_RECORD_BYTES, ATOMIC_BYTES) + BATCH_OVERHEAD_BYTES,
-    ),
-    // A broker that compresses by itself may use a codec that this adapter cannot read.
-    'compression.type': 'producer',
-    // With this setting Kafka closes segments early enough, and the cleaner compacts them whatever their
-    // share of superseded records.
-    ...(spec.compactWithinMs === undefined ? {} : { 'max.compaction.lag.ms': String(spec.compactWithinMs) }),
-    ...(replication !== null && replication >= 3 ? { 'min.insync.replicas': '2' } : {}),
-  }
-}
 
 /** What a topic has, and what it should have. */
 interface Correction {
@@ -89,7 +63,7 @@ export class TopicSettings {
   }
 
   async #read(
-    specs: readonly TopicSpec[],
+    specs: readonly Pick<TopicSpec, 'topic'>[],
     options: Abort,
   ): Promise<ReadonlyMap<string, DescribedTopics['resources'][number]>> {
     const resources = specs.map(({ topic }) => ({ type: TOPIC, name: topic }))
@@ -104,6 +78,22 @@ export class TopicSettings {
       if (isDenied(error)) return new Map()
       throw error
     }
+  }
+
+  /** The settings of topics that exist, by topic. Null if the user may not see them. */
+  async found(topics: readonly string[], options: Abort): Promise<ReadonlyMap<string, Settings> | null> {
+    if (topics.length === 0) return new Map()
+    const described = await this.#read(
+      topics.map(topic => ({ topic })),
+      options,
+    )
+    if (described.size === 0) return null
+    return new Map(
+      [...described].map(([topic, { configEntries }]) => [
+        topic,
+        Object.fromEntries(configEntries.map(({ configName, configValue }) => [configName, configValue])),
+      ]),
+    )
   }
 
   async #put(correction: Correction, options: Abort): Promise<void> {

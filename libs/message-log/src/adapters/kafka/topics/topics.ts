@@ -3,7 +3,8 @@ import type { PartitionOffsets, TopicPartition, TopicSpec } from '../../../port.
 import type { Abort, KafkaCluster } from '../cluster.ts'
 import { name } from '../cluster.ts'
 import { ConnectionLost, ProtocolError, toSluiceError } from '../errors.ts'
-import { settingsOf, TopicSettings } from './topic-settings.ts'
+import { settingsOf } from '../../../kafka-settings.ts'
+import { TopicSettings } from './topic-settings.ts'
 
 const EARLIEST = '-2'
 const LATEST = '-1'

@@ -1,10 +1,10 @@
 /** What a replay would send, for people. */
 import type { ReplayView } from '@sluice/contracts/api'
 import { OPS } from '@sluice/contracts/state'
-import { painter, safe } from './paint.ts'
-import { table } from './table.ts'
-import { counted, number } from './wording.ts'
-import type { OutputOptions } from './wording.ts'
+import { painter, safe } from '../../output/paint.ts'
+import { table } from '../../output/table.ts'
+import { counted, number } from '../../output/wording.ts'
+import type { OutputOptions } from '../../output/wording.ts'
 
 /** Keys that are shown of a request. */
 const MOST_KEYS = 5

@@ -1,12 +1,12 @@
 /** The output of `sluice attempts`: a line for each attempt, or all details of each. */
 import type { AttemptsPage, AttemptView } from '@sluice/contracts/api'
-import { withTyped } from './called.ts'
-import { keysText, messageLines } from './message-lines.ts'
-import { painter, safe } from './paint.ts'
-import type { Paint } from './paint.ts'
-import { table } from './table.ts'
-import { clockTime, elapsed, paintOutcome } from './wording.ts'
-import type { OutputOptions } from './wording.ts'
+import { withTyped } from '../called.ts'
+import { keysText, messageLines } from '../message-lines.ts'
+import { painter, safe } from '../paint.ts'
+import type { Paint } from '../paint.ts'
+import { table } from '../table.ts'
+import { clockTime, elapsed, paintOutcome } from '../wording.ts'
+import type { OutputOptions } from '../wording.ts'
 
 /** The attempts of a page as a table, or in full with `details`. If there are none, it says what to do. */
 export function attemptsText(

@@ -1,9 +1,9 @@
 /** The output of `sluice row`: what is believed of a row, its changes, and its requests. */
 import type { RowLife } from '@sluice/contracts/views/history-views'
-import { painter, safe } from './paint.ts'
-import type { Paint } from './paint.ts'
-import { clockTime, paintOutcome } from './wording.ts'
-import type { OutputOptions } from './wording.ts'
+import { painter, safe } from '../paint.ts'
+import type { Paint } from '../paint.ts'
+import { clockTime, paintOutcome } from '../wording.ts'
+import type { OutputOptions } from '../wording.ts'
 
 const SAID: { readonly [is in NonNullable<RowLife['state']>['is']]: string } = {
   absent: 'the destination does not have it',

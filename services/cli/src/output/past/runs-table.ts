@@ -1,10 +1,10 @@
 /** The table of `sluice runs`. */
 import type { RunsPage, RunView } from '@sluice/contracts/api'
-import { asTyped } from './called.ts'
-import { painter, safe } from './paint.ts'
-import { table } from './table.ts'
-import { clockTime, number, paintStatus, runDuration } from './wording.ts'
-import type { OutputOptions } from './wording.ts'
+import { asTyped } from '../called.ts'
+import { painter, safe } from '../paint.ts'
+import { table } from '../table.ts'
+import { clockTime, number, paintStatus, runDuration } from '../wording.ts'
+import type { OutputOptions } from '../wording.ts'
 
 const OPS = ['added', 'changed', 'removed'] as const
 

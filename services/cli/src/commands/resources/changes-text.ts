@@ -5,9 +5,9 @@ import type {
   FieldChange,
   ResourceHistoryView,
 } from '@sluice/contracts/api/resources'
-import { fit, painter, safe, type Paint } from './paint.ts'
-import { table } from './table.ts'
-import type { OutputOptions } from './wording.ts'
+import { fit, painter, safe, type Paint } from '../../output/paint.ts'
+import { table } from '../../output/table.ts'
+import type { OutputOptions } from '../../output/wording.ts'
 
 const USUAL_COLUMNS = 100
 /** Lines of a text that differs. */

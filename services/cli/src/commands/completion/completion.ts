@@ -1,0 +1,75 @@
+/** `sluice completion`. */
+import { resolve } from 'node:path'
+import { SluiceError } from '@sluice/contracts/errors'
+import { findProject } from '@sluice/project/files/project-root'
+import { completeWords, type Named } from './complete-words.ts'
+import type { Command, CommandContext } from '../../command.ts'
+import { EXIT } from '../../exit-codes.ts'
+import { openControl } from '../../open-control.ts'
+import { COMPLETION_SCRIPTS, isShell, SHELLS } from './completion-scripts.ts'
+import { dirGiven } from '../../parse-command-line.ts'
+
+/** The word with which the scripts ask. */
+const CANDIDATES = 'candidates'
+/** Nobody waits for longer after a press of Tab. */
+const PATIENCE_MS = 5_000
+const PAGE = 1_000
+
+export const command: Command = {
+  description:
+    'Prints a script with which a shell completes commands, options, and the names of syncs and destinations. The names are those of the project in the folder, or of the server that SLUICE_URL names.',
+  positionals: [
+    { name: 'SHELL', required: true, choices: SHELLS, help: 'bash, zsh or fish' },
+    { name: 'WORD', required: false, repeats: true, help: 'with `candidates -- WORD…`, how the scripts ask' },
+  ],
+  options: {},
+  anywhere: true,
+  examples: [
+    {
+      command: 'source <(sluice completion bash)',
+      does: 'for this shell; for each new one, put it into ~/.bashrc',
+    },
+    { command: 'source <(sluice completion zsh)', does: 'the same in ~/.zshrc, after compinit' },
+    { command: 'sluice completion fish > ~/.config/fish/completions/sluice.fish', does: 'for fish, once' },
+  ],
+  async run(context) {
+    const { args, stdout, commands, json } = context
+    const [shell = '', ...words] = args.positionals
+    if (isShell(shell)) {
+      stdout.write(
+        json
+          ? `${JSON.stringify({ shell, script: COMPLETION_SCRIPTS[shell] })}\n`
+          : COMPLETION_SCRIPTS[shell],
+      )
+      return EXIT.success
+    }
+    if (shell !== CANDIDATES)
+      throw new SluiceError(
+        'usage',
+        `\`sluice completion\` wants one of ${SHELLS.join(', ')}, found \`${shell}\`.`,
+      )
+    const found = await completeWords(words, commands, what => namesOf(what, context, words))
+    stdout.write(found.map(candidate => `${candidate}\n`).join(''))
+    return EXIT.success
+  },
+}
+
+/** Whatever keeps the names from being read, there are none: a press of Tab is no place for an error. */
+async function namesOf(
+  what: Named,
+  context: CommandContext,
+  words: readonly string[],
+): Promise<readonly string[]> {
+  const { env } = context
+  try {
+    const start = resolve(context.dir, dirGiven(words) ?? '.')
+    const found = (env['SLUICE_URL'] ?? '') === '' ? await findProject(start, context) : null
+    const signal = AbortSignal.any([context.signal, AbortSignal.timeout(PATIENCE_MS)])
+    await using control = await openControl({ ...context, dir: found?.dir ?? start, signal })
+    const { resources } = await control.resources({ limit: PAGE, after: undefined }, signal)
+    const kind = what.toLowerCase()
+    return resources.filter(resource => resource.kind === kind).map(({ name }) => name)
+  } catch {
+    return []
+  }
+}

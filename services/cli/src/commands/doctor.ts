@@ -1,0 +1,61 @@
+/** `sluice doctor`. */
+import type { DoctorView } from '@sluice/contracts/operator-views'
+import type { CommandContext, Command } from '../command.ts'
+import { loggerFor } from '../cli-logger.ts'
+import { doctorChecks } from '../compose.ts'
+import type { Check } from '../doctor/check.ts'
+import { projectChecks, versionChecks } from '../doctor/machine-checks.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { outputOptions } from '../history-options.ts'
+import { openControl } from '../open-control.ts'
+import { teller } from '../output/notice.ts'
+import { doctorText } from '../doctor/doctor-text.ts'
+import { sluiceVersion } from './version.ts'
+
+const PAGE = 1_000
+
+export const command: Command = {
+  description:
+    'Looks at what Sluice needs, and says what to change: its version and Node, the project, and where it runs. It changes nothing.\n' +
+    'In a folder it looks at disk, rights, size, and what a killed process has left. With SLUICE_KAFKA_BROKERS it looks at Kafka and the settings of topics, the schema registry, Redis, and whether their clocks agree. With SLUICE_URL it looks at that server.\n' +
+    'Warnings leave the exit code 0.',
+  positionals: [],
+  options: {},
+  exits: {
+    0: 'nothing stands in the way',
+    2: 'something has to be changed',
+    5: 'something cannot be reached',
+  },
+  examples: [
+    { command: 'sluice doctor', does: 'all checks, with what to change' },
+    { command: 'sluice doctor --json', does: 'for scripts and for reports of bugs' },
+  ],
+  async run(context) {
+    const { json, stdout } = context
+    const checks = await allChecks(context)
+    const code = codeOf(checks)
+    const view: DoctorView = { ok: code === EXIT.success, checks: [...checks] }
+    stdout.write(json ? `${JSON.stringify(view)}\n` : doctorText(view, outputOptions(context)))
+    return code
+  },
+}
+
+async function allChecks(context: CommandContext): Promise<readonly Check[]> {
+  const { dir, env, signal } = context
+  const isElsewhere = (env['SLUICE_URL'] ?? '') !== ''
+  const versions = versionChecks(sluiceVersion(), process.versions.node)
+  const project = isElsewhere ? [] : await projectChecks(dir, () => syncsOf(context))
+  const options = { dir, env, logger: loggerFor(context), signal, tell: teller(context) }
+  return [...versions, ...project, ...(await doctorChecks(options))]
+}
+
+async function syncsOf(context: CommandContext): Promise<{ readonly syncs: number }> {
+  await using control = await openControl(context, { isWhole: true })
+  const { resources } = await control.resources({ limit: PAGE, after: undefined }, context.signal)
+  return { syncs: resources.filter(({ kind }) => kind === 'sync').length }
+}
+
+function codeOf(checks: readonly Check[]): ExitCode {
+  if (checks.some(({ status }) => status === 'unreachable')) return EXIT.unreachable
+  return checks.some(({ status }) => status === 'problem') ? EXIT.usage : EXIT.success
+}

@@ -1,0 +1,82 @@
+/** `sluice topics --print`. */
+import { SluiceError } from '@sluice/contracts/errors'
+import { DISTRIBUTED_VARIABLES } from '@sluice/runtime/distributed-settings'
+import { parseEnvironment } from '@sluice/runtime/environment'
+import { z } from 'zod'
+import { booleanOption, textOption, type Command, type CommandContext } from '../../command.ts'
+import { EXIT } from '../../exit-codes.ts'
+import { outputOptions } from '../../history-options.ts'
+import { openControl } from '../../open-control.ts'
+import { syncsNeeding, topicsNeeded, type NeedingSync } from '../../needed-topics.ts'
+import { topicCommands, topicsText } from './topics-text.ts'
+
+const variables = z.object({
+  SLUICE_PREFIX: DISTRIBUTED_VARIABLES.SLUICE_PREFIX,
+  SLUICE_KAFKA_REPLICATION: DISTRIBUTED_VARIABLES.SLUICE_KAFKA_REPLICATION,
+  SLUICE_KAFKA_BROKERS: z.string().optional(),
+})
+
+export const command: Command = {
+  description:
+    'Prints the topics that the syncs need on Kafka, with partitions and settings, and the least rights of each part: change-detector, renderer, delivery, this command and the console. It is for those who make topics and grant rights by hand (SLUICE_KAFKA_CREATE_TOPICS=false).\n' +
+    'It connects to nothing. SLUICE_PREFIX and SLUICE_KAFKA_REPLICATION count.\n' +
+    'A sync that is added later needs its five topics and its rights before its first run.',
+  positionals: [
+    { name: 'SYNC', required: false, repeats: true, help: 'only what these syncs need; default: all syncs' },
+  ],
+  options: {
+    print: { type: 'boolean', help: 'print them; the command does nothing else' },
+    commands: { type: 'boolean', help: "as commands of Kafka's own tools, to be reviewed and run" },
+    user: {
+      type: 'text',
+      value: 'USER',
+      help: 'with --commands: the one user of all parts (default: a user for each, such as sluice-delivery)',
+    },
+    creates: { type: 'boolean', help: 'with the rights to make the topics, if Sluice is to make them' },
+  },
+  exits: { 5: 'the server of SLUICE_URL cannot be reached' },
+  examples: [
+    { command: 'sluice topics --print', does: 'topics and rights, as tables' },
+    {
+      command: 'sluice topics --print --commands > kafka.sh',
+      does: 'a script for kafka-topics and kafka-acls',
+    },
+    { command: 'sluice topics --print --json', does: 'for Terraform and the like' },
+  ],
+  async run(context) {
+    const { args, env, json, stdout } = context
+    if (!booleanOption(args, 'print'))
+      throw new SluiceError(
+        'usage',
+        '`sluice topics` wants `--print`: it makes no topics, it only names them.',
+      )
+    const read = parseEnvironment(variables, env)
+    const { SLUICE_PREFIX: prefix, SLUICE_KAFKA_REPLICATION: replication = null } = read
+    const view = topicsNeeded(await syncsOf(context), {
+      prefix,
+      replication,
+      creates: booleanOption(args, 'creates'),
+    })
+    const of = { brokers: read.SLUICE_KAFKA_BROKERS, user: textOption(args, 'user') }
+    if (json) stdout.write(`${JSON.stringify(view)}\n`)
+    else if (booleanOption(args, 'commands')) stdout.write(topicCommands(view, of))
+    else stdout.write(topicsText(view, outputOptions(context)))
+    return EXIT.success
+  },
+}
+
+/** The syncs that the command line names, or all. */
+async function syncsOf(context: CommandContext): Promise<readonly NeedingSync[]> {
+  await using control = await openControl(context)
+  const all = await syncsNeeding(control, context.signal)
+  const wanted = context.args.positionals
+  const unknown = wanted.find(name => !all.some(sync => sync.name === name))
+  if (unknown !== undefined) {
+    const { unknownSync } = await import('@sluice/control/unknown-names')
+    throw unknownSync(
+      unknown,
+      all.map(({ name }) => name),
+    )
+  }
+  return wanted.length === 0 ? all : all.filter(({ name }) => wanted.includes(name))
+}

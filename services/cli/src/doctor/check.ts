@@ -1,0 +1,45 @@
+/** One thing that `sluice doctor` looks at, and what it found. */
+import type { DoctorView } from '@sluice/contracts/operator-views'
+import { isSluiceError } from '@sluice/contracts/errors'
+
+export type Check = DoctorView['checks'][number]
+
+export function ok(check: string, found: string): Check {
+  return { check, status: 'ok', found, advice: null }
+}
+
+export function warning(check: string, found: string, advice: string): Check {
+  return { check, status: 'warning', found, advice }
+}
+
+export function problem(check: string, found: string, advice: string): Check {
+  return { check, status: 'problem', found, advice }
+}
+
+/** What cannot be looked at is an answer, too. Rejects only for bugs and when aborted. */
+export async function looked(
+  check: string,
+  look: () => Promise<readonly Check[]>,
+  { advice, signal }: { readonly advice: string; readonly signal: AbortSignal },
+): Promise<readonly Check[]> {
+  try {
+    return await look()
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!isSluiceError(error)) throw error
+    const status = error.code === 'unreachable' ? 'unreachable' : 'problem'
+    return [{ check, status, found: error.message, advice }]
+  }
+}
+
+/** Beyond it, a clock makes waits, tokens and certificates wrong. */
+const APART_MS = 5_000
+
+/** Compares another clock with that of this machine. `tookMs` is how long it took to ask. */
+export function clockCheck(check: string, theirs: number, tookMs: number): Check {
+  const apart = theirs - Date.now()
+  const seconds = Math.round(Math.abs(apart) / 1000)
+  if (Math.abs(apart) <= APART_MS + tookMs) return ok(check, 'agrees with the clock here')
+  const found = `is ${seconds} s ${apart > 0 ? 'ahead of' : 'behind'} the clock here`
+  return problem(check, found, 'set both clocks by the same time server (NTP)')
+}

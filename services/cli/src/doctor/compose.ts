@@ -1,0 +1,126 @@
+/**
+ * How `sluice doctor` looks at Kafka, registry and Redis. Beside `compose.ts` above, the one file that names
+ * adapters.
+ */
+import { SluiceError } from '@sluice/contracts/errors'
+import { createKafkaLog, readTopicSettings } from '@sluice/message-log/adapters/kafka'
+import { addressOf } from '@sluice/process/open-stage'
+import { connectRedis, redisScript } from '@sluice/redis/redis-connection'
+import type { DistributedSettings } from '@sluice/runtime/distributed-settings'
+import type { Environment } from '@sluice/runtime/environment'
+import { redisSettings } from '@sluice/runtime/service-config'
+import { readResources } from '@sluice/resources/stored-resources'
+import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
+import { ForeignRecords } from '@sluice/topics/foreign-records'
+import { RecordIo } from '@sluice/topics/record-io'
+import { at } from '@sluice/topics/topics'
+import { z } from 'zod'
+import type { Inspection } from './kafka-checks.ts'
+
+const RETRY_MS = 8_000
+const ASK_MS = 5_000
+const KEY = 'doctor'
+const LOOK = redisScript(
+  "local t = redis.call('TIME'); return {redis.call('INFO', 'everything'), t[1], t[2]}",
+)
+const answerOfRedis = z.tuple([z.string(), z.string(), z.string()])
+const configOfRegistry = z.object({ compatibilityLevel: z.string() })
+
+/** It connects when it is asked to look, and changes nothing. */
+export function openInspection(
+  { kafka, prefix, registryUrl, signatures }: DistributedSettings,
+  env: Environment,
+): Inspection & AsyncDisposable {
+  const opening = new AsyncDisposableStack()
+  const options = { ...kafka, clientId: `${prefix}-doctor`, retryMs: RETRY_MS }
+  const log = opening.use(createKafkaLog({ ...options, createTopics: false }))
+  const redis = redisSettings(env)
+  return {
+    brokers: kafka.brokers.join(','),
+    async topics(names, signal) {
+      const found = new Map<string, { partitions: number; settings: { [name: string]: string } | null }>()
+      for (const name of names) {
+        const partitions = await log.partitionsOf(name, { signal })
+        if (partitions !== null) found.set(name, { partitions, settings: null })
+      }
+      const settings = await readTopicSettings(options, [...found.keys()], { signal })
+      for (const [name, each] of settings ?? []) {
+        const topic = found.get(name)
+        if (topic !== undefined) found.set(name, { ...topic, settings: { ...each } })
+      }
+      return found
+    },
+    async newestRecord(topic, signal) {
+      let newest: number | null = null
+      for (let partition = 0; partition < ((await log.partitionsOf(topic, { signal })) ?? 0); partition += 1)
+        for await (const { timestamp } of log.readBackwards(at(topic, partition), { signal })) {
+          newest = Math.max(newest ?? 0, timestamp)
+          break
+        }
+      return newest
+    },
+    async unreadable(signal) {
+      let count = 0
+      await using codec = createRegistryCodec({
+        url: registryUrl,
+        clientId: options.clientId,
+        deadlineMs: RETRY_MS,
+      })
+      const foreign = new ForeignRecords(() => (count += 1))
+      const io = RecordIo.reading(codec, prefix, { signatures, foreign })
+      await readResources({ log, io, prefix }, { signal })
+      return count
+    },
+    registry: {
+      address: addressOf(registryUrl),
+      look: signal => lookAtRegistry(registryUrl, signal),
+    },
+    redis: redis === null ? null : { address: hostOf(redis.redis.url), look: () => lookAtRedis(redis) },
+    [Symbol.asyncDispose]: () => opening.disposeAsync(),
+  }
+}
+
+async function lookAtRegistry(url: string, signal: AbortSignal): ReturnType<Inspection['registry']['look']> {
+  const { href } = new URL('config', url.endsWith('/') ? url : `${url}/`)
+  const { username, password } = new URL(href)
+  const bare = new URL(href)
+  bare.username = ''
+  bare.password = ''
+  const login = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString(
+    'base64',
+  )
+  const headers: { [name: string]: string } = username === '' ? {} : { authorization: `Basic ${login}` }
+  let response: Response
+  try {
+    response = await fetch(bare, { headers, signal: AbortSignal.any([signal, AbortSignal.timeout(ASK_MS)]) })
+  } catch (cause) {
+    signal.throwIfAborted()
+    throw new SluiceError('unreachable', `${addressOf(url)} does not answer`, { cause })
+  }
+  const read = configOfRegistry.safeParse(await response.json().catch(() => null))
+  if (!read.success)
+    throw new SluiceError('config', `${addressOf(url)} is no schema registry: it answered ${response.status}`)
+  const date = Date.parse(response.headers.get('date') ?? '')
+  return { compatibility: read.data.compatibilityLevel, date: Number.isNaN(date) ? null : date }
+}
+
+async function lookAtRedis({
+  redis,
+  prefix,
+}: NonNullable<ReturnType<typeof redisSettings>>): ReturnType<NonNullable<Inspection['redis']>['look']> {
+  await using connection = connectRedis({ ...redis, commandTimeoutMs: ASK_MS })
+  const answer = answerOfRedis.parse(await connection.run(LOOK, `${prefix}:${KEY}`, []))
+  const [info, seconds, micros] = answer
+  const field = (name: string): string => new RegExp(`^${name}:(.*?)\r?$`, 'm').exec(info)?.[1] ?? ''
+  const saves = field('aof_enabled') === '1' || field('rdb_changes_since_last_save') === '0'
+  return {
+    version: `Redis ${field('redis_version')}`,
+    eviction: field('maxmemory_policy'),
+    persists: saves && field('rdb_last_bgsave_status') === 'ok',
+    now: Number(seconds) * 1000 + Number(micros) / 1000,
+  }
+}
+
+function hostOf(url: string): string {
+  return url.replace(/\/\/[^@/]*@/, '//')
+}

@@ -1,0 +1,81 @@
+/** The files of the embedded profile: room, rights, size, and what a killed process has left. */
+import { existsSync } from 'node:fs'
+import { readdir, stat, statfs } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { ok, problem, warning, type Check } from './check.ts'
+
+const MB = 1024 * 1024
+/** A run of a million rows wants some hundred megabytes. */
+const LITTLE_ROOM_BYTES = 512 * MB
+const MUCH_BYTES = 20 * 1024 * MB
+const FOR_OTHERS = 0o077
+
+/** `socket` is where another process would listen that works in the folder; null where there can be none. */
+export async function folderChecks(
+  dir: string,
+  dataDir: string,
+  socket: string | null,
+): Promise<readonly Check[]> {
+  const { bavail, bsize } = await statfs(dir)
+  const room = bavail * bsize
+  const free = `${Math.round(room / MB).toLocaleString('en-US')} MB free at ${dir}`
+  const disk =
+    room < LITTLE_ROOM_BYTES
+      ? problem('disk', free, 'make room: runs keep their log and state there')
+      : ok('disk', free)
+  if (!existsSync(dataDir)) return [disk, ok('state', 'nothing has run here yet')]
+  return [disk, ...(await rightsChecks(dataDir)), await sizeCheck(dataDir), await holderCheck(socket)]
+}
+
+/** The log has rows of customers, and the key opens the vault. Both are for their owner alone. */
+async function rightsChecks(dataDir: string): Promise<readonly Check[]> {
+  const open: string[] = []
+  for (const path of [dataDir, join(dataDir, 'key'), join(dataDir, 'log.db')]) {
+    if (!existsSync(path)) continue
+    const { mode } = await stat(path)
+    if ((mode & FOR_OTHERS) !== 0) open.push(path)
+  }
+  if (open.length === 0) return [ok('rights', `only you can read ${dataDir}`)]
+  const advice = `chmod -R go-rwx ${dataDir}`
+  return [problem('rights', `others may read ${open.join(' and ')}`, advice)]
+}
+
+async function sizeCheck(dataDir: string): Promise<Check> {
+  let bytes = 0
+  for (const entry of await readdir(dataDir, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue
+    // A file may go while others are counted.
+    bytes += await stat(join(entry.parentPath, entry.name)).then(
+      ({ size }) => size,
+      () => 0,
+    )
+  }
+  const found = `${Math.ceil(bytes / MB).toLocaleString('en-US')} MB in ${dataDir}`
+  if (bytes < MUCH_BYTES) return ok('size', found)
+  return warning('size', found, 'requests and answers are kept for 7 days: send less, or use Kafka')
+}
+
+/**
+ * A process that works in the folder is all right. A socket that nobody listens on was left by a killed one.
+ */
+async function holderCheck(socket: string | null): Promise<Check> {
+  if (socket === null || !existsSync(socket)) return ok('lock', 'no process works in the folder')
+  if (await answers(socket)) return ok('lock', 'a process works in the folder, and takes commands')
+  return warning(
+    'lock',
+    `${socket} is left of a process that was killed`,
+    'nothing to do: the next run takes the place over, and finishes what was cut off',
+  )
+}
+
+function answers(socket: string): Promise<boolean> {
+  return new Promise(resolve => {
+    const asking = connect(socket)
+    asking.once('connect', () => {
+      asking.destroy()
+      resolve(true)
+    })
+    asking.once('error', () => resolve(false))
+  })
+}

@@ -1,0 +1,32 @@
+/** What is looked at wherever Sluice runs: Node, its own version, and the project. */
+import { isSluiceError } from '@sluice/contracts/errors'
+import { ok, problem, warning, type Check } from './check.ts'
+
+const LEAST_NODE = 24
+
+export function versionChecks(sluice: string, node: string): readonly Check[] {
+  const isNew = Number.parseInt(node, 10) >= LEAST_NODE
+  const found = `sluice ${sluice} on Node ${node}`
+  if (isNew) return [ok('versions', found)]
+  return [problem('versions', found, `use Node ${LEAST_NODE} or later: \`npm ci\` in the clone brings it`)]
+}
+
+/**
+ * A mistake in a project stops only what uses it, so that it is a problem for some syncs and none for others.
+ */
+export async function projectChecks(
+  dir: string,
+  load: () => Promise<{ readonly syncs: number }>,
+): Promise<readonly Check[]> {
+  try {
+    const { syncs } = await load()
+    if (syncs > 0) return [ok('project', `${dir}, ${syncs} ${syncs === 1 ? 'sync' : 'syncs'}`)]
+    return [warning('project', `${dir} has no sync`, '`sluice init` writes a project that runs')]
+  } catch (error) {
+    if (!isSluiceError(error)) throw error
+    const more = error.details.length === 0 ? '' : ` (${error.details.length} places)`
+    return [
+      problem('project', `${error.message}${more}`, '`sluice validate` shows each mistake with its place'),
+    ]
+  }
+}
