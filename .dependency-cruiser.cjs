@@ -18,6 +18,7 @@ const VENDOR_HOMES = {
   '@kafkajs/confluent-schema-registry': ['^libs/schema-codec/src/adapters/'],
   avsc: ['^libs/schema-codec/src/'],
   bottleneck: ['^libs/rate-limit/src/adapters/'],
+  croner: ['^libs/schedule/src/'],
   fastify: ['^services/console/src/api/'],
   ioredis: ['^libs/redis/src/'],
   'ipaddr.js': ['^libs/egress/src/'],

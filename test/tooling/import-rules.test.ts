@@ -20,6 +20,7 @@ const VENDORS = [
   '@kafkajs/confluent-schema-registry',
   'avsc',
   'bottleneck',
+  'croner',
   'fastify',
   'ioredis',
   'ipaddr.js',

@@ -7,6 +7,8 @@ import { attemptOutcome, runCause, runStatus } from './api.ts'
 
 const MOST_PER_PAGE = 1000
 const DEFAULT_LIMIT = 50
+/** A service remembers so many runs of a sync. */
+const MOST_RECENT = 50
 /** Keys of rows have up to 8 KB, and so has a cursor that names one. */
 const MOST_TEXT = 16_384
 const MOST_NAME = 200
@@ -43,6 +45,9 @@ export const alertPath = z.strictObject({ name })
 
 export const noQuery = z.strictObject({})
 export const pageQuery = z.strictObject(paging)
+const runs = wholeNumber(1, MOST_RECENT).optional().describe('Adds the figures of so many last runs.')
+export const syncsQuery = z.strictObject({ runs, ...paging })
+export const syncQuery = z.strictObject({ runs })
 export const runsQuery = z.strictObject({
   sync: name.optional(),
   status: runStatus.optional(),

@@ -4,26 +4,13 @@
  */
 import { z } from 'zod'
 import { ERROR_CODES } from './errors.ts'
+import { phaseView, triggerCounts, waitView } from './runs/run-parts.ts'
 
 const timestamp = z.iso.datetime()
 const count = z.int().min(0)
 const op = z.enum(['added', 'changed', 'removed'])
 const next = z.string().nullable()
 const headers = z.record(z.string(), z.string())
-
-/**
- * The counts of one trigger in a run: detected = delivered + rejected + unknown + unsent once the run has
- * ended (R14).
- */
-const triggerCounts = z.object({
-  detected: count,
-  delivered: count,
-  rejected: count,
-  unknown: count,
-  unsent: count,
-  requests: count,
-  attempts: count,
-})
 
 export const runStatus = z.enum(['queued', 'running', 'held', 'success', 'warning', 'failed', 'cancelled'])
 
@@ -73,8 +60,16 @@ export const runView = z.object({
    * and why the state is rebuilt, if it is.
    */
   restoring: z.object({ why: z.string().nullable(), records: count, of: count }).optional(),
-  /** While a running run sends nothing: what it waits for, and until when, in sentences. */
-  waiting: z.array(z.string()).optional(),
+  /** While the run is not over: what it waits for. Absent while it waits for nothing. */
+  waiting: z.array(waitView).optional(),
+  /** What the run went through so far, in order. Absent before it has begun. */
+  phases: z.array(phaseView).optional(),
+  /** Of a run that the schedule started: the instant that it was due. */
+  dueAt: timestamp.optional(),
+  /** Rows that were left alone, since nobody has decided about them. Absent where there are none. */
+  rowsHeldBack: count.optional(),
+  /** True for a run that failed since its sync is set aside: no process can work on the sync. */
+  setAside: z.literal(true).optional(),
   /** What the run did that its user should know. */
   notices: z.array(z.string()).optional(),
   /** Of one run that has ended: why rows that it did not deliver still wait. Lists of runs lack it. */
@@ -292,12 +287,40 @@ export const replayView = z.object({
   notices: z.array(z.string()),
 })
 
-/** A sync, and its latest run. */
-const syncView = z.object({
+/** A run in figures, for a small picture of the last ones. */
+const runFigures = z.object({
+  id: z.string(),
+  status: runStatus,
+  startedAt: timestamp.nullable(),
+  endedAt: timestamp.nullable(),
+  detected: count,
+  delivered: count,
+  failed: count,
+})
+
+/** A sync, and how it is. */
+export const syncView = z.object({
   name: z.string(),
   model: z.string(),
   destination: z.string(),
+  /** As its author wrote it, such as `{ "every": "15m" }`. */
+  schedule: z.union([
+    z.literal('manual'),
+    z.object({ every: z.string() }),
+    z.object({ cron: z.string(), timezone: z.string().optional() }),
+  ]),
+  paused: z.boolean(),
+  state: z.enum(['running', 'parked', 'queued', 'held', 'set-aside', 'paused', 'idle']),
+  /** The newest run that took its place in the queue, ended or not. */
   lastRun: runView.nullable(),
+  /** The next instant of its schedule; null without one, and while it is paused. */
+  nextRunAt: timestamp.nullable(),
+  /** What its open run waits for; empty where it waits for nothing. */
+  waiting: z.array(waitView),
+  /** Rows that were not delivered: those that the next run tries again, and those that wait for somebody. */
+  rows: z.object({ failed: count, heldBack: count }),
+  /** The last runs that began, the newest first, where they are asked for. */
+  runs: z.array(runFigures).optional(),
 })
 export const syncsPage = z.object({ syncs: z.array(syncView), next })
 
@@ -385,6 +408,8 @@ export type FailedRow = z.output<typeof failedRow>
 export type FailedPage = z.output<typeof failedPage>
 export type PreviewView = z.output<typeof previewView>
 export type ValidateView = z.output<typeof validateView>
+export type WaitView = z.output<typeof waitView>
+export type SyncView = z.output<typeof syncView>
 export type ReplayView = z.output<typeof replayView>
 export type SyncsPage = z.output<typeof syncsPage>
 export type ResourceView = z.output<typeof resourceView>

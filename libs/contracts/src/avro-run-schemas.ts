@@ -20,13 +20,16 @@ import type {
   HeldRemovals,
   InvalidSample,
   PartitionEnd,
+  PartitionReport,
   Restoring,
   RunCause,
   RunEvent,
   RunScope,
   RunStatus,
 } from './records.ts'
+import type { Fired, PhaseTimes } from './runs/run-times.ts'
 import type { CountsByOp, Op, OpCounts, Outcome, ShownCertificate, ReplayScope } from './state.ts'
+import type { Wait, WaitKind } from './runs/waits.ts'
 
 export const op = enumOf<Op>('Op', {
   removed: 'the row left the model',
@@ -148,6 +151,51 @@ const restoring = recordOf<Restoring>('Restoring', 'How far the delivered state 
   of: field('How many there are to read.', long),
 })
 
+const fired = recordOf<Fired>('Fired', 'How far the schedule of the sync has started runs.', {
+  at: field('The last instant that a run answers to.', millis),
+  by: field('The schedule, as JSON.', text),
+  next: field('The instant after that.', nullable(millis)),
+})
+const partitionPhaseFields = {
+  renderingFrom: field('When its first request was rendered.', nullable(millis)),
+  renderedAt: field('When its last one was.', nullable(millis)),
+  sendingFrom: field('When delivery took up the first one.', nullable(millis)),
+}
+const phases = recordOf<PhaseTimes>('PhaseTimes', 'When a run came from one part of its life to the next.', {
+  publishingFrom: field('When its first change was published.', nullable(millis)),
+  publishedAt: field('When all were.', nullable(millis)),
+  ...partitionPhaseFields,
+  sentAt: field('When all partitions had reported.', nullable(millis)),
+})
+const partitionPhases = recordOf<NonNullable<PartitionReport['phases']>>(
+  'PartitionPhases',
+  'When a partition of a run came so far.',
+  partitionPhaseFields,
+)
+const wait = recordOf<Wait>('Wait', 'What is waited for.', {
+  kind: field(
+    'What sort of thing.',
+    enumOf<WaitKind>('WaitKind', {
+      queued: 'the run before it',
+      parked: 'a pause, since processes died',
+      approval: 'somebody to approve it',
+      detector: 'a change-detector',
+      renderer: 'a renderer',
+      delivery: 'a delivery',
+      takeover: 'the owner before',
+      secret: 'a secret of the destination',
+      token: 'an access token',
+      throttled: 'a pause that the API asked for',
+      limit: 'a limit of rate or concurrency',
+      breaker: 'a destination that fails',
+      'limits-store': 'what keeps the limits',
+      tries: 'the time of the next try',
+    }),
+  ),
+  since: field('Since when.', millis),
+  until: field('Until when at the latest.', nullable(millis)),
+  detail: field('The same in a sentence.', text),
+})
 const shownCertificate = recordOf<ShownCertificate>(
   'ShownCertificate',
   'A certificate that was shown over a connection to a destination.',
@@ -163,7 +211,7 @@ const shownCertificate = recordOf<ShownCertificate>(
     expiresAt: field('When it ends.', millis),
   },
 )
-export const shownCertificates = nullable(listOf(shownCertificate))
+const shownCertificates = nullable(listOf(shownCertificate))
 
 export const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run.', {
   sync: field('Name of the sync.', text),
@@ -200,5 +248,30 @@ export const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run
     "So many processes in a row died in the midst of the sync's runs, if this is the last event of this one.",
     nullable(int),
   ),
+  fired: field('How far the schedule has started runs.', nullable(fired)),
+  aside: field('True if it failed since no process can work on its sync.', nullable(boolean)),
+  phases: field('When it came so far.', nullable(phases)),
   certificates: field('Of each side, the certificate that ends first.', shownCertificates),
 })
+
+export const PARTITION_REPORT_SCHEMA = record<PartitionReport>(
+  'PartitionReport',
+  'What delivery says of one partition of a run.',
+  {
+    sync: field('Name of the sync.', text),
+    incarnation: field('The life of the sync, from creation or reset to reset.', text),
+    run: field('Number of the run within the sync.', long),
+    partition: field('The partition.', int),
+    marker: field("Offset of the reporter's takeover marker in attempts.", long),
+    counts: field('What became of its rows, per op.', countsByOp),
+    ended: field("True once the run's end is reached.", boolean),
+    faultedFrom: field('The first seq of changes whose fate is not known.', nullable(long)),
+    error: field('Why it is not known.', nullable(text)),
+    errorCode: field('The kind of error.', nullable(text)),
+    requestsEnd: field('Where the run ends in requests.', long),
+    attemptsEnd: field('Where the run ends in attempts.', long),
+    waits: field('What it waits for.', nullable(listOf(wait))),
+    phases: field('When it came so far.', nullable(partitionPhases)),
+    certificates: field('What its connections have shown.', shownCertificates),
+  },
+)

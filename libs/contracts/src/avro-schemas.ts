@@ -29,8 +29,8 @@ import {
   countsByOp,
   op,
   outcomes,
+  PARTITION_REPORT_SCHEMA,
   RUN_EVENT_SCHEMA,
-  shownCertificates,
 } from './avro-run-schemas.ts'
 import type { AlertRecord, DefinitionRecord, ResourceRecord, SecretRecord } from './document-records.ts'
 import type {
@@ -283,27 +283,6 @@ const CAPTURED_SCHEMA = record<Captured>('Captured', 'Values captured from an an
   seq: field('The seq of its change.', long),
   values: field('JSON: name and value.', text),
 })
-
-const PARTITION_REPORT_SCHEMA = record<PartitionReport>(
-  'PartitionReport',
-  'What delivery says of one partition of a run.',
-  {
-    sync: field('Name of the sync.', text),
-    incarnation: field('The life of the sync, from creation or reset to reset.', text),
-    run: field('Number of the run within the sync.', long),
-    partition: field('The partition.', int),
-    marker: field("Offset of the reporter's takeover marker in attempts.", long),
-    counts: field('What became of its rows, per op.', countsByOp),
-    ended: field("True once the run's end is reached.", boolean),
-    faultedFrom: field('The first seq of changes whose fate is not known.', nullable(long)),
-    error: field('Why it is not known.', nullable(text)),
-    errorCode: field('The kind of error.', nullable(text)),
-    requestsEnd: field('Where the run ends in requests.', long),
-    attemptsEnd: field('Where the run ends in attempts.', long),
-    waiting: field('What it waits for, while nothing is sent.', nullable(text)),
-    certificates: field('What its connections have shown by its end.', shownCertificates),
-  },
-)
 
 const RESOURCE_SCHEMA = record<ResourceRecord>('ResourceRecord', 'A resource as applied.', {
   kind: field('Its kind.', text),

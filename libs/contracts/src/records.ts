@@ -3,6 +3,7 @@
  * in Avro, and both change together. Offsets, seqs and counts are safe integers. Times are milliseconds since
  * 1970.
  */
+import type { Fired, PhaseTimes } from './runs/run-times.ts'
 import type {
   CountsByOp,
   KeyStateKind,
@@ -13,6 +14,7 @@ import type {
   ReplayScope,
 } from './state.ts'
 import type { Row } from './values.ts'
+import type { Wait } from './runs/waits.ts'
 
 /**
  * Who wrote a record. Readers pass over other incarnations and, after a takeover marker, over other owners
@@ -379,9 +381,12 @@ export interface RunEvent {
    * before it writes another event of it. Null in events of an earlier version.
    */
   readonly deaths: number | null
-  /**
-   * Of each side, the certificate that ends first. Null before the end, and in events of an earlier version.
-   */
+  /** How far the schedule has started runs: for one with that cause, the instant that it is due for. */
+  readonly fired: Fired | null
+  /** True for a run that failed since no process can work on its sync. */
+  readonly aside: boolean | null
+  readonly phases: PhaseTimes | null
+  /** Of each side, the certificate that ends first. Null before the end, and in earlier versions. */
   readonly certificates: readonly ShownCertificate[] | null
 }
 
@@ -413,8 +418,9 @@ export interface PartitionReport {
   /** 0 if the partition's `run-end` is not reached though its part of the run is over. */
   readonly requestsEnd: number
   readonly attemptsEnd: number
-  /** In a report of progress: why nothing is sent at the moment, in a sentence. */
-  readonly waiting: string | null
+  /** What the partition waits for, and when it came so far. Null in reports of an earlier version. */
+  readonly waits: readonly Wait[] | null
+  readonly phases: Pick<PhaseTimes, 'renderingFrom' | 'renderedAt' | 'sendingFrom'> | null
   /** What its connections have shown by the end. Null in reports of progress, and of an earlier version. */
   readonly certificates: readonly ShownCertificate[] | null
 }

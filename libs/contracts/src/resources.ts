@@ -14,6 +14,7 @@ import { destinationAuth, destinationTls, sourceTls } from './specs/connection-s
 import { errors } from './specs/error-specs.ts'
 import { baseUrl, headerName, headers, keyClash, query, triggerHeaderName } from './specs/http-specs.ts'
 import { count, duration, durationWithin, size } from './specs/quantities.ts'
+import { paused, schedule } from './specs/schedule-specs.ts'
 import { filledText, text } from './specs/texts.ts'
 import { fillSecrets, secretNames } from './secret-references.ts'
 
@@ -325,7 +326,8 @@ export const sync = z
     title,
     model: resourceName.describe('The model whose rows are synced.'),
     destination: resourceName.describe('The destination that the requests go to.'),
-    schedule: z.literal('manual').default('manual'),
+    schedule,
+    paused,
     firstRun: z
       .enum(['backfill', 'skip-existing'])
       .default('backfill')

@@ -13,6 +13,7 @@ import type {
   SecretsResealedView,
   SecretsView,
   SyncsPage,
+  SyncView,
 } from '@sluice/contracts/api'
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
@@ -25,12 +26,14 @@ import type {
   Paging,
   Preview,
   PreviewQuery,
+  RecentRuns,
   ReplayQuery,
   ResourceKeeping,
   RunRequest,
   RunsQuery,
   SecretNamed,
   SecretToSet,
+  SyncsQuery,
   TestQuery,
 } from './port.ts'
 import { keepingFor } from './resources/keeping-for.ts'
@@ -130,14 +133,15 @@ export class ControlFor implements Control {
     return attemptShownTo(this.#roles, await this.#control.sendTest(query, signal))
   }
 
-  async syncs(paging: Paging, signal: AbortSignal): Promise<SyncsPage> {
+  async syncs(query: SyncsQuery, signal: AbortSignal): Promise<SyncsPage> {
     assertMay(this.#roles, ROLE_OF.syncs)
-    const page = await this.#control.syncs(paging, signal)
-    const syncs = page.syncs.map(sync => ({
-      ...sync,
-      lastRun: sync.lastRun === null ? null : shownTo(this.#roles, sync.lastRun),
-    }))
-    return { ...page, syncs }
+    const page = await this.#control.syncs(query, signal)
+    return { ...page, syncs: page.syncs.map(sync => this.#shownSync(sync)) }
+  }
+
+  async sync(name: string, query: RecentRuns, signal: AbortSignal): Promise<SyncView> {
+    assertMay(this.#roles, ROLE_OF.sync)
+    return this.#shownSync(await this.#control.sync(name, query, signal))
   }
 
   async alerts(signal: AbortSignal): Promise<AlertsView> {
@@ -182,6 +186,10 @@ export class ControlFor implements Control {
   #followed({ onProgress, cancel }: Following): Following {
     const by = this.#by === undefined ? {} : { by: this.#by }
     return { cancel, ...by, onProgress: view => onProgress(shownTo(this.#roles, view)) }
+  }
+
+  #shownSync(sync: SyncView): SyncView {
+    return { ...sync, lastRun: sync.lastRun === null ? null : shownTo(this.#roles, sync.lastRun) }
   }
 
   #shown({ view }: FollowedRun): FollowedRun {

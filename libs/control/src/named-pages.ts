@@ -2,23 +2,24 @@
 import type { ResourcesPage, SyncsPage } from '@sluice/contracts/api'
 import type { ResourceSpec } from '@sluice/contracts/resources'
 import { formatCursor, parseCursor } from './history/cursor.ts'
-import type { Paging, RunHistory } from './port.ts'
+import type { Paging, RunHistory, SyncsQuery } from './port.ts'
 import { viewOf } from './resources/written-resource.ts'
+import { syncView } from './syncs/sync-view.ts'
 
 export async function syncsPageOf(
   specs: readonly ResourceSpec[],
   history: RunHistory,
-  { signal, ...paging }: Paging & { readonly signal: AbortSignal },
+  { signal, runs, ...paging }: SyncsQuery & { readonly signal: AbortSignal },
 ): Promise<SyncsPage> {
   const { page, next } = pageOf(
     specs.filter(spec => spec.kind === 'sync'),
     paging,
   )
+  const at = Date.now()
   const syncs = await Promise.all(
-    page.map(async ({ name, model, destination }) => {
-      const { runs } = await history.runs({ sync: name, limit: 1, after: undefined }, signal)
-      return { name, model, destination, lastRun: runs[0] ?? null }
-    }),
+    page.map(async spec =>
+      syncView(spec, await history.past(spec.name, Math.max(runs ?? 0, 1), signal), { at, runs }),
+    ),
   )
   return { syncs, next }
 }

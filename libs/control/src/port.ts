@@ -19,6 +19,7 @@ import type {
   SecretsView,
   ResourceView,
   SyncsPage,
+  SyncView,
 } from '@sluice/contracts/api'
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type {
@@ -77,6 +78,20 @@ export interface FailedQuery extends Paging {
   readonly status: number | undefined
 }
 
+/** How many last runs a sync is shown with. */
+export interface RecentRuns {
+  readonly runs?: number | undefined
+}
+
+export type SyncsQuery = Paging & RecentRuns
+
+/** What history knows of a sync beside its resource. */
+export interface SyncPast {
+  /** The newest first. Without runs that were refused. */
+  readonly runs: readonly RunView[]
+  readonly rows: SyncView['rows']
+}
+
 export interface ReplayQuery {
   readonly sync: string
   readonly scope: ReplayScope
@@ -108,6 +123,8 @@ export interface RunHistory {
   figures(run: string, most: number, signal: AbortSignal): Promise<RunFigures>
   /** By key. */
   failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage>
+  /** What became of a sync. `most` limits the runs; open ones are always among them. */
+  past(sync: string, most: number, signal: AbortSignal): Promise<SyncPast>
   /** What a replay would send. */
   replayable(query: ReplayQuery, signal: AbortSignal): Promise<ReplayView>
 }
@@ -304,7 +321,7 @@ export interface ResourceKeeping {
  * waits for approval, and resolves with it. It throws `not-found` for a sync or run that does not exist, and
  * `usage` if there is nothing to do in the run's state.
  */
-export interface Control extends RunHistory, SecretKeeping, AsyncDisposable {
+export interface Control extends Omit<RunHistory, 'past'>, SecretKeeping, AsyncDisposable {
   askForRun(request: RunRequest, following: Following): Promise<FollowedRun>
   /** Forgets what was delivered, so that the next run is the first again. */
   reset(sync: string, following: Following): Promise<FollowedRun>
@@ -317,6 +334,10 @@ export interface Control extends RunHistory, SecretKeeping, AsyncDisposable {
    * `usage` for a trigger that the sync does not have.
    */
   preview(query: PreviewQuery, signal: AbortSignal): Promise<Preview>
+  /** The syncs by name, and how each is. */
+  syncs(query: SyncsQuery, signal: AbortSignal): Promise<SyncsPage>
+  /** One sync. Throws `not-found` if it does not exist. */
+  sync(name: string, query: RecentRuns, signal: AbortSignal): Promise<SyncView>
   /**
    * Sends one request, as the run of the sync would send it, and records it as an attempt with the mark
    * `test`. It changes no state: no run counts it, and no row is tried again for it. Rejects with `not-found`
@@ -324,8 +345,6 @@ export interface Control extends RunHistory, SecretKeeping, AsyncDisposable {
    * `unreachable` if no delivery takes it up. Whatever else keeps it from being sent makes it `unsent`.
    */
   sendTest(query: TestQuery, signal: AbortSignal): Promise<AttemptView>
-  /** The syncs by name, and the latest run of each. */
-  syncs(paging: Paging, signal: AbortSignal): Promise<SyncsPage>
   /** The alerts by name, and what is known of what they watch. */
   alerts(signal: AbortSignal): Promise<AlertsView>
   /**

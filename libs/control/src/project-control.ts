@@ -14,6 +14,7 @@ import type {
   SecretsResealedView,
   SecretsView,
   SyncsPage,
+  SyncView,
 } from '@sluice/contracts/api'
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
@@ -41,6 +42,7 @@ import type {
   Paging,
   Preview,
   PreviewQuery,
+  RecentRuns,
   ReplayQuery,
   ResourceKeeping,
   RunHistory,
@@ -48,12 +50,13 @@ import type {
   RunsQuery,
   SecretNamed,
   SecretToSet,
+  SyncsQuery,
   TestQuery,
 } from './port.ts'
 import { assertTrigger, type Samples } from './resources/sample-preview.ts'
 import { StoredKeeping } from './resources/stored-keeping.ts'
 import { requestOf, sendTest } from './send-test.ts'
-import { unknownRun } from './unknown-names.ts'
+import { unknownRun, unknownSync } from './unknown-names.ts'
 
 /** How often a change of the vault is made again after another process changed the same secret. */
 const MOST_CHANGES = 5
@@ -202,11 +205,18 @@ export class ProjectControl implements Control {
     )
   }
 
-  async syncs(paging: Paging, signal: AbortSignal): Promise<SyncsPage> {
-    return await syncsPageOf(await this.#catalog.resources(signal), await this.#opened(signal), {
-      ...paging,
-      signal,
-    })
+  async syncs(query: SyncsQuery, signal: AbortSignal): Promise<SyncsPage> {
+    const resources = await this.#catalog.resources(signal)
+    return await syncsPageOf(resources, await this.#opened(signal), { ...query, signal })
+  }
+
+  async sync(name: string, query: RecentRuns, signal: AbortSignal): Promise<SyncView> {
+    const resources = (await this.#catalog.resources(signal)).filter(spec => spec.name === name)
+    const all = { ...query, limit: 1, after: undefined }
+    const { syncs } = await syncsPageOf(resources, await this.#opened(signal), { ...all, signal })
+    const [found] = syncs
+    if (found === undefined) throw unknownSync(name, await this.#catalog.syncs(signal))
+    return found
   }
 
   async alerts(signal: AbortSignal): Promise<AlertsView> {

@@ -41,6 +41,7 @@ export type Operation =
   | Exclude<keyof ResourceKeeping, symbol>
   | 'checkConnections'
   | 'publish'
+  | 'past'
 
 /**
  * The role that each operation wants. That of a run depends on its cause. `checkConnections` uses secrets
@@ -51,6 +52,8 @@ export const ROLE_OF: { readonly [O in Operation]: Role } = {
   run: 'view',
   follow: 'view',
   syncs: 'view',
+  past: 'view',
+  sync: 'view',
   resources: 'view',
   figures: 'view',
   row: 'read',

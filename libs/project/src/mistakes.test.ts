@@ -2,6 +2,7 @@
  * Mistakes that people make who know other tools: the message says what was meant, with an example to copy.
  */
 import { describe, expect, it } from 'vitest'
+import { checkSchedules } from './checks/check-schedules.ts'
 import { checkTexts } from './checks/check-texts.ts'
 import { decodeResource } from './decode/decode-resource.ts'
 import { singleBrace } from './decode/meant.ts'
@@ -16,7 +17,8 @@ function problemsOf(text: string): readonly string[] {
   const decoded = read.resources.map(document =>
     decodeResource(document, { env: {}, readFile: () => ({ text: '' }) }),
   )
-  const problems = [...read.problems, ...decoded.flatMap(one => one.problems), ...checkTexts(decoded)]
+  const checked = [...checkTexts(decoded), ...checkSchedules(decoded)]
+  const problems = [...read.problems, ...decoded.flatMap(one => one.problems), ...checked]
   return problems.map(({ line, column, message }) => `${[line, column].join(':')} ${message}`)
 }
 
@@ -24,11 +26,35 @@ describe('a mistake that people make', () => {
   it.each([
     [
       `${SYNC}schedule: "*/5 * * * *"\ntriggers:\n  added: { method: POST, path: /x }\n`,
-      /^5:11 .*`\{ cron: "\*\/5 \* \* \* \*", timezone: UTC \}` is not supported by this version yet: until then let cron/,
+      /^5:11 .*; write `\{ cron: "\*\/5 \* \* \* \*" \}`$/,
     ],
     [
       `${SYNC}schedule: 15m\ntriggers:\n  added: { method: POST, path: /x }\n`,
-      /^5:11 .*`\{ every: 15m \}` is not supported/,
+      /^5:11 .*; write `\{ every: 15m \}`$/,
+    ],
+    [
+      `${SYNC}schedule: daily\ntriggers:\n  added: { method: POST, path: /x }\n`,
+      /^5:11 .*wanted `manual`, a map such as `\{ every: 15m \}`, or one such as `\{ cron: .* \}`, found `daily`$/,
+    ],
+    [
+      `${SYNC}schedule: { every: 200ms }\ntriggers:\n  added: { method: POST, path: /x }\n`,
+      /^5:20 .*wanted a duration of at least 1s, found `200ms`$/,
+    ],
+    [
+      `${SYNC}schedule: { every: 1h, timezone: UTC }\ntriggers:\n  added: { method: POST, path: /x }\n`,
+      /^5:24 .*`timezone` cannot stand beside `every`; it goes with `cron`$/,
+    ],
+    [
+      `${SYNC}schedule: { cron: "0 */5 * * * *" }\ntriggers:\n  added: { method: POST, path: /x }\n`,
+      /^5:19 .*found 6; a schedule by cron has no seconds: leave out `0`, or write `\{ every: 10s \}`$/,
+    ],
+    [
+      `${SYNC}schedule: { cron: "61 * * * *" }\ntriggers:\n  added: { method: POST, path: /x }\n`,
+      /^5:19 .*invalid value for minute: 61$/,
+    ],
+    [
+      `${SYNC}schedule: { cron: "0 6 * * *", timezone: Europe/Pari }\ntriggers:\n  added: { method: POST, path: /x }\n`,
+      /^5:42 .*there is no time zone `Europe\/Pari`; did you mean `Europe\/Paris`\?$/,
     ],
     [`${DESTINATION}limits: { rate: 50 }\n`, /^4:17 .*; write `\{ requests: 50, per: second \}`$/],
     [`${DESTINATION}limits: { rate: 600/min }\n`, /^4:17 .*; write `\{ requests: 600, per: minute \}`$/],

@@ -29,7 +29,7 @@ export const DELIVERED: readonly PartitionReport[] = [0, 1].map(partition =>
 
 export const IDLE: SyncLife = {
   ...{ lastRun: 7, first: true, faults: [], lastCommand: 4 },
-  ...{ deaths: 0, lastEndedAt: null },
+  ...{ deaths: 0, lastEndedAt: null, fired: null },
   ...{ atWork: null, queued: null, awaiting: null, replacementCancelled: false },
 }
 

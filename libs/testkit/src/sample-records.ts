@@ -94,6 +94,9 @@ export function sampleEvent(fields: Partial<RunEvent> = {}): RunEvent {
     approved: null,
     restoring: null,
     deaths: 0,
+    fired: null,
+    aside: null,
+    phases: null,
     certificates: null,
     ...fields,
   }
@@ -114,7 +117,8 @@ export function sampleReport(fields: Partial<PartitionReport> = {}): PartitionRe
     errorCode: null,
     requestsEnd: 0,
     attemptsEnd: 0,
-    waiting: null,
+    waits: null,
+    phases: null,
     certificates: null,
     ...fields,
   }

@@ -2,10 +2,11 @@
  * The change-detector service. The detectors share the partitions of `commands`, and each runs the syncs that
  * live in its own. A command's offset is committed once its effect is acknowledged (PROTOCOL.md §1).
  */
-import type { SluiceError } from '@sluice/contracts/errors'
+import { SluiceError } from '@sluice/contracts/errors'
 import type { Command } from '@sluice/contracts/records'
+import type { Fired } from '@sluice/contracts/runs/run-times'
 import { isEnded } from '@sluice/domain/run-status'
-import { endingAlso, type Ends } from '@sluice/flow/ends'
+import { endingAlso, endingOf, type Ends } from '@sluice/flow/ends'
 import { OffsetWatermark } from '@sluice/flow/offset-watermark'
 import { Slots } from '@sluice/flow/slots'
 import type { Holds } from '@sluice/holds/port'
@@ -17,6 +18,8 @@ import { readResources } from '@sluice/resources/stored-resources'
 import { homePartition, sharedTopics, textKey } from '@sluice/topics/topics'
 import { commandFault, refusedRun } from './sync/command-fault.ts'
 import type { RunnerDeps } from './sync/runner-deps.ts'
+import { fireSchedules } from './schedule/fire-schedules.ts'
+import { SyncSchedules } from './schedule/sync-schedules.ts'
 import { SyncRunner } from './sync/sync-runner.ts'
 
 export interface DetectorDeps extends RunnerDeps {
@@ -24,7 +27,11 @@ export interface DetectorDeps extends RunnerDeps {
   readonly only?: ReadonlySet<string>
   readonly holds: Holds
   readonly readiness?: Readiness | undefined
+  /** True if schedules start runs. A command that asks for one run starts no other. */
+  readonly runsSchedules?: boolean
 }
+
+type PartitionDeps = DetectorDeps & { readonly schedules: SyncSchedules | null }
 
 /**
  * Most syncs that are compared, restored or published at once. Each has a DuckDB of its own, which takes up
@@ -43,18 +50,32 @@ export async function runChangeDetector(deps: DetectorDeps, ends: Ends): Promise
   const detections = new Slots({ most: DETECTIONS_AT_ONCE, overdueMs: OVERDUE_MS })
   const suspects = new Slots({ most: 1, overdueMs: OVERDUE_MS })
   const topic = sharedTopics(prefix).commands
-  await ownPartitions({
-    log,
-    holds,
-    readiness,
-    group: `${prefix}.detector`,
-    topic,
-    holdOf: ({ partition }) => `changes/${partition}`,
-    work: worker => new HomePartition({ ...deps, detections, suspects }, worker).work(),
-    onSetback: (target, error) =>
-      logger.warn({ partition: target?.partition, err: error }, 'detection starts again'),
-    ...ends,
+  const onSetback = (err: unknown): void => logger.warn({ err }, 'the schedules are read again')
+  const schedules = deps.runsSchedules === true ? new SyncSchedules(deps, onSetback) : null
+  const stop = new AbortController()
+  let failure: unknown = null
+  const following = schedules?.follow(endingOf(ends, stop.signal)).catch((error: unknown) => {
+    failure = error
+    stop.abort(error)
   })
+  try {
+    await ownPartitions({
+      log,
+      holds,
+      readiness,
+      group: `${prefix}.detector`,
+      topic,
+      holdOf: ({ partition }) => `changes/${partition}`,
+      work: worker => new HomePartition({ ...deps, detections, suspects, schedules }, worker).work(),
+      onSetback: (target, error) =>
+        logger.warn({ partition: target?.partition, err: error }, 'detection starts again'),
+      ...endingAlso(ends, stop.signal),
+    })
+  } finally {
+    stop.abort(new SluiceError('aborted', 'the detector has ended'))
+    await following
+  }
+  if (failure !== null) throw failure
 }
 
 /**
@@ -69,7 +90,7 @@ interface PassedOver {
 
 /** One partition of `commands`, with the syncs that live there. */
 class HomePartition {
-  readonly #deps: DetectorDeps
+  readonly #deps: PartitionDeps
   readonly #worker: Worker
   readonly #runners = new Map<string, SyncRunner>()
   readonly #failed = new AbortController()
@@ -78,7 +99,7 @@ class HomePartition {
   #refused = 0
   #passedOver: PassedOver[] = []
 
-  constructor(deps: DetectorDeps, worker: Worker) {
+  constructor(deps: PartitionDeps, worker: Worker) {
     this.#deps = deps
     this.#worker = worker
     this.#ends = endingAlso(worker, this.#failed.signal)
@@ -95,7 +116,9 @@ class HomePartition {
       this.#watermark = new OffsetWatermark(from)
       await this.#resumeOpenRuns()
       await this.#resumeDeletions()
+      const firing = this.#fireSchedules().catch((error: unknown) => this.#give(error))
       await this.#follow(from)
+      await firing
     } catch (error) {
       if (!signal.aborted) throw error
     } finally {
@@ -103,6 +126,14 @@ class HomePartition {
       await Promise.all([...this.#runners.values()].map(runner => runner.stopped()))
     }
     if (this.#failed.signal.aborted && !drain.aborted && !abort.aborted) throw this.#failed.signal.reason
+  }
+
+  async #fireSchedules(): Promise<void> {
+    const { schedules, runs, now } = this.#deps
+    if (schedules === null) return
+    const { partition } = this.#worker.target
+    const fire = (sync: string, fired: Fired): void => this.#runnerOf(sync).fire(fired)
+    await fireSchedules({ schedules, runs, partition, now, fire }, this.#ends.drain)
   }
 
   async #follow(from: number): Promise<void> {

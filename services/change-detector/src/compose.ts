@@ -62,6 +62,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
     newRunId: (): string => ulid(Date.now(), randomBytes(10)),
     now: Date.now,
     adoptedAreInterrupted: false,
+    runsSchedules: true,
     resolveDefinition: async (sync: string, of: AbortSignal): Promise<Definition> => {
       // A password that was set before the run was asked for counts in this run.
       await vault.caughtUp({ signal: of })

@@ -88,6 +88,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/ask/reset.ts'),
   },
   {
+    name: 'syncs',
+    summary: 'list the syncs: how each is, its last and next run',
+    load: () => import('./commands/look-back/syncs.ts'),
+  },
+  {
     name: 'runs',
     summary: 'list the runs so far',
     load: () => import('./commands/look-back/runs.ts'),

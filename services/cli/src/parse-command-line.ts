@@ -6,10 +6,6 @@ import { parseArgs } from 'node:util'
 import { SluiceError } from '@sluice/contracts/errors'
 import { nearestName } from '@sluice/domain/nearest-name'
 import type { Command, CommandArgs, CommandEntry, OptionSpec } from './command.ts'
-import { NOT_YET } from '@sluice/project/decode/not-yet'
-
-/** Commands that docs/REFERENCE.md describes and this version does not have. */
-const COMMANDS_NOT_YET: readonly string[] = ['syncs']
 
 /** Options that every command takes, before or after its name. */
 export const GLOBAL_OPTIONS = {
@@ -129,9 +125,6 @@ function globalsOf(tokens: readonly Token[]): GlobalOptions {
 }
 
 function unknownCommand(name: string, commands: readonly CommandEntry[]): SluiceError {
-  if (COMMANDS_NOT_YET.includes(name)) {
-    return new SluiceError('usage', `\`sluice ${name}\` is ${NOT_YET}. \`sluice help\` lists the commands.`)
-  }
   const near = nearestName(
     name,
     commands.map(entry => entry.name),

@@ -123,7 +123,6 @@ describe('wrong usage', () => {
       /`--key` is given twice; call the command once for each row.*`--key '\["a", 1\]'`/,
     ],
     [['runs', '--limit', '5', '--limit', '6'], /`--limit` is given twice; keep one of them/],
-    [['syncs'], /`sluice syncs` is not supported by this version yet/],
     [['runs', '--limit', '0'], /`--limit` wants a whole number from 1 to 1000, found `0`/],
     [['runs', '--limit', '-5'], /`--limit` wants a whole number from 1 to 1000, found `-5`/],
     [['attempts', '--since', 'yesterday'], /`--since` wants how long ago .*found `yesterday`/],

@@ -8,6 +8,7 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Marker, Request, RunBegin, RunEvent, Unrenderable } from '@sluice/contracts/records'
+import type { WaitNow } from '@sluice/contracts/runs/waits'
 import { abortable } from '@sluice/flow/abortable'
 import { endingOf } from '@sluice/flow/ends'
 import { Notifier } from '@sluice/flow/notifier'
@@ -23,7 +24,7 @@ import { Doubt } from './run/doubt.ts'
 import { effectsOf, isReplayed } from './outcome/effects.ts'
 import { CUT, CutRun, reportOf } from './run/cut-run.ts'
 import { endWithoutRenderer, runSoFar, type RunSoFar } from './run/end-without-renderer.ts'
-import { openRun, type DeliverDeps, type DeliveryParts, type OpenRun } from './run/open-run.ts'
+import { openRun, unsentFault, type DeliverDeps, type DeliveryParts, type OpenRun } from './run/open-run.ts'
 import { PassedRun } from './run/passed-run.ts'
 import { rowsAt } from './ledger/parts.ts'
 import { recoverLedger } from './ledger/recover-ledger.ts'
@@ -93,7 +94,7 @@ class PartitionDelivery {
   readonly #passed = new PassedRun(run => this.#isOver(run))
   readonly #order = new KeyOrder()
   /** What a run waits for before it can be opened. */
-  #waitsFor: string | null = null
+  #waitsFor: WaitNow | null = null
   /** How far this process has taken the topic into work, and which run is open there. */
   #taken: { readonly offset: number; readonly run: number | null; readonly nextChange: number }
   readonly #takes = new Notifier()
@@ -107,7 +108,7 @@ class PartitionDelivery {
   constructor(parts: DeliveryParts) {
     this.#parts = parts
     this.#doubt = new Doubt(parts.recovered.clean)
-    this.#reporter = new PartitionReporter({ ...parts, ...parts.deps })
+    this.#reporter = new PartitionReporter({ ...parts, ...parts.deps }, () => reportOf(parts))
     this.#cut = new CutRun(() => reportOf(parts))
     this.#taken = { offset: parts.recovered.checkpoint.offset, run: null, nextChange: 0 }
   }
@@ -186,8 +187,12 @@ class PartitionDelivery {
       await this.#closeOver(marker.begin, ending)
       ledger.skipTo(offset + 1)
       ledger.beginRun(marker.begin.run)
+      this.#reporter.phases.began(marker.begin.run, placed.timestamp)
       await this.#tryToOpen(marker.begin, ending, 0)
-    } else if (marker?.kind === 'run-end') await this.#endRun(offset, marker, ending)
+    } else if (marker?.kind === 'run-end') {
+      this.#reporter.phases.rendered(placed.timestamp)
+      await this.#endRun(offset, marker, ending)
+    }
   }
 
   #passes(record: Typed | null, marker: Marker | null): boolean {
@@ -267,6 +272,7 @@ class PartitionDelivery {
     if (isReplayed(request)) await this.#order.turn({ offset, rows: request.rows }, ledger, ending)
     const memory = await this.#room(open, { record: request, recordBytes: bytes, signal: ending })
     const known = recovered.known.get(offset)
+    this.#reporter.phases.tookRequest()
     ledger.start(offset, timestamp)
     if (this.#recordEffects({ offset, request, history: known?.history, release: () => memory.done() }))
       return
@@ -347,6 +353,7 @@ class PartitionDelivery {
       const begin = markerOf(batch.records[0]?.record ?? null)?.begin
       if (begin === undefined || begin === null) break
       if (this.#parts.recovered.checkpoint.run !== begin.run) ledger.beginRun(begin.run)
+      this.#reporter.phases.began(begin.run, batch.records[0]?.timestamp)
       return await this.#tryToOpen(begin, signal, null)
     }
     const lost = new SluiceError('corrupt', `no run begins at offset ${record.begin} of ${requests.topic}`)
@@ -413,10 +420,4 @@ class PartitionDelivery {
     await ledger.flushed({ signal: worker.abort })
     if (!this.#doubt.remains) await ledger.mark(plainMarker('release', '', 0))
   }
-}
-
-/** The run has failed though each of its rows is accounted for: no change is in doubt. */
-function unsentFault(open: OpenRun | null): { from: number; error: string; errorCode: string } | null {
-  if (open?.unsendable === null || open === null) return null
-  return { from: open.nextChange, error: open.unsendable.message, errorCode: open.unsendable.code }
 }

@@ -346,10 +346,10 @@ it('a run whose secret does not come waits visibly, and fails with its name; no 
   await tell('NEW')
   await write('NEW', ['a', 'b'])
   const missing = new SluiceError('config', 'The secret `key` is not set')
-  const isTold = (): boolean => report()?.waiting === missing.message
+  const isTold = (): boolean => report()?.waits?.[0]?.detail === missing.message
   const life = live({
     resolveTarget: async (_hash, { waitsFor }) => {
-      waitsFor(missing.message)
+      waitsFor({ kind: 'secret', until: null, detail: missing.message })
       await world.runs.until(isTold, { signal: never })
       waitsFor(null)
       throw missing

@@ -221,7 +221,7 @@ describe('a run without a token', () => {
     tokens.fails = 'out of order'
     const delivering = lives.finish(parts())
     await lives.world.runs.until(
-      () => lives.world.runs.of('s')?.reports.get(0)?.waiting?.includes('out of order') === true,
+      () => lives.world.runs.of('s')?.reports.get(0)?.waits?.[0]?.detail.includes('out of order') === true,
       { signal },
     )
     tokens.fails = null

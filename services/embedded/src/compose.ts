@@ -101,7 +101,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
   const deps = { ...shared, runs, definitions, vault, newRunId, holds: createLocalHolds(), dataDir, logger }
   const start: Pipeline['start'] = async (only, ends) => {
     await using services = await openServices(
-      { ...deps, ...(only === null ? {} : { only }) },
+      { ...deps, ...(only === null ? { runsSchedules: true } : { only }) },
       { ...options, ...ends },
     )
     const openTelling = () => tellingOf(options, vault)

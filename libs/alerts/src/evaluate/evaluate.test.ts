@@ -46,10 +46,10 @@ class Watched {
   at(minute: number, ...news: readonly RunEvent[]): string[] {
     for (const event of news)
       this.#events = [...this.#events.filter(({ runId }) => runId !== event.runId), event]
+    const run = this.#events.at(-1)?.run ?? 0
+    const wait = { kind: 'token', since: 1, until: null, detail: this.waits ?? '' } as const
     const reports = new Map(
-      this.waits === null
-        ? []
-        : [[0, sampleReport({ run: this.#events.at(-1)?.run ?? 0, ended: false, waiting: this.waits })]],
+      this.waits === null ? [] : [[0, sampleReport({ run, ended: false, waits: [wait] })]],
     )
     const runs = {
       ...{ sync: 's', incarnation: 'i', marker: 0, reports },

@@ -101,8 +101,8 @@ function endedRun(event: RunEvent): EndedRun | null {
 }
 
 function waitsOf(event: RunEvent, runs: SyncRuns | undefined): string[] {
-  return [...(runs?.reports.values() ?? [])].flatMap(({ run, ended, waiting }) =>
-    run === event.run && !ended && typeof waiting === 'string' ? [waiting] : [],
+  return [...(runs?.reports.values() ?? [])].flatMap(({ run, ended, waits }) =>
+    run === event.run && !ended ? (waits ?? []).map(({ detail }) => detail) : [],
   )
 }
 

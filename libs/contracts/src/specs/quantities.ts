@@ -25,14 +25,31 @@ function inBaseUnit(text: string, units: { readonly [unit: string]: number }): n
 }
 
 export function durationWithin(maxMs: number, maxText: string) {
+  return durationFrom({ ms: 1, text: '1ms' }, { ms: maxMs, text: maxText })
+}
+
+/** A duration in the largest unit of which it is a whole number: `15m`. */
+function durationText(ms: number): string {
+  const fitting = Object.entries(TIME_UNITS).filter(([, unit]) => ms % unit === 0)
+  const [name, unit] = fitting.at(-1) ?? ['ms', 1]
+  return `${ms / unit}${name}`
+}
+
+interface Bound {
+  readonly ms: number
+  readonly text: string
+}
+
+export function durationFrom(least: Bound, most: Bound) {
+  const short = least.ms === 1 ? 'a duration longer than 0' : `a duration of at least ${least.text}`
   const text = z
     .string()
     .regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, DURATION_WANTED)
-    .refine(value => inBaseUnit(value, TIME_UNITS) >= 1, 'a duration longer than 0')
-    .refine(value => inBaseUnit(value, TIME_UNITS) <= maxMs, `a duration of at most ${maxText}`)
-  return z.codec(text, z.int().min(1).max(maxMs), {
+    .refine(value => inBaseUnit(value, TIME_UNITS) >= least.ms, short)
+    .refine(value => inBaseUnit(value, TIME_UNITS) <= most.ms, `a duration of at most ${most.text}`)
+  return z.codec(text, z.int().min(least.ms).max(most.ms), {
     decode: value => inBaseUnit(value, TIME_UNITS),
-    encode: ms => `${ms}ms`,
+    encode: durationText,
   })
 }
 

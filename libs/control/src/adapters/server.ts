@@ -18,6 +18,7 @@ import {
   secretsResealedView,
   secretsView,
   syncsPage,
+  syncView,
   type AttemptsPage,
   type AttemptView,
   type FailedPage,
@@ -31,6 +32,7 @@ import {
   type SecretsResealedView,
   type SecretsView,
   type SyncsPage,
+  type SyncView,
 } from '@sluice/contracts/api'
 import {
   rowLifeView,
@@ -57,12 +59,14 @@ import type {
   Paging,
   Preview,
   PreviewQuery,
+  RecentRuns,
   ReplayQuery,
   ResourceKeeping,
   RunRequest,
   RunsQuery,
   SecretNamed,
   SecretToSet,
+  SyncsQuery,
   TestQuery,
 } from '../port.ts'
 import type { ServerAddress } from '../server-address.ts'
@@ -204,8 +208,12 @@ class ServerControl implements Control {
     return await this.#client.post(['syncs', sync, 'test'], body, { signal, answer: attemptView })
   }
 
-  async syncs(paging: Paging, signal: AbortSignal): Promise<SyncsPage> {
-    return await this.#client.get(['syncs'], { ...paging }, { signal, answer: syncsPage })
+  async syncs(query: SyncsQuery, signal: AbortSignal): Promise<SyncsPage> {
+    return await this.#client.get(['syncs'], { ...query }, { signal, answer: syncsPage })
+  }
+
+  async sync(name: string, query: RecentRuns, signal: AbortSignal): Promise<SyncView> {
+    return await this.#client.get(['syncs', name], { ...query }, { signal, answer: syncView })
   }
 
   async alerts(signal: AbortSignal): Promise<AlertsView> {

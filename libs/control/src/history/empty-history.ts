@@ -8,7 +8,7 @@ import type {
   RunView,
 } from '@sluice/contracts/api'
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
-import type { AttemptsQuery, FailedQuery, ReplayQuery, RunHistory, RunsQuery } from '../port.ts'
+import type { AttemptsQuery, FailedQuery, ReplayQuery, RunHistory, RunsQuery, SyncPast } from '../port.ts'
 import { unknownRequest, unknownRow, unknownRun, unknownSync } from '../unknown-names.ts'
 
 export class EmptyHistory implements RunHistory {
@@ -56,6 +56,10 @@ export class EmptyHistory implements RunHistory {
     if (run !== undefined) throw unknownRun(run)
     this.#assertSync(sync)
     return Promise.resolve({ rows: [], next: null, groups: [] })
+  }
+
+  past(): Promise<SyncPast> {
+    return Promise.resolve({ runs: [], rows: { failed: 0, heldBack: 0 } })
   }
 
   async replayable({ sync }: ReplayQuery): Promise<ReplayView> {

@@ -32,8 +32,9 @@ import { sharedTopics, syncTopics } from '@sluice/topics/topics'
 import { findDefinition } from '../find-definition.ts'
 import { caughtUpWithRuns } from '../find-run.ts'
 import type { Pipeline } from '../pipeline.ts'
-import type { AttemptsQuery, FailedQuery, ReplayQuery, RunHistory, RunsQuery } from '../port.ts'
+import type { AttemptsQuery, FailedQuery, ReplayQuery, RunHistory, RunsQuery, SyncPast } from '../port.ts'
 import { unknownRequest, unknownRow, unknownRun, unknownSync } from '../unknown-names.ts'
+import { WaitingRows } from '../syncs/waiting-rows.ts'
 
 /** How long a search waits for the index. Then it looks into the topics. */
 /** Attempts that are read together to be counted. */
@@ -46,6 +47,7 @@ export class LogHistory implements RunHistory {
   readonly #pipeline: Pipeline
   /** The names of all syncs, including those that never ran. */
   readonly #known: Catalog['syncs']
+  readonly #waitingRows = new WaitingRows()
 
   private constructor(pipeline: Pipeline, known: Catalog['syncs']) {
     this.#pipeline = pipeline
@@ -149,6 +151,23 @@ export class LogHistory implements RunHistory {
     const view = await readRequest(this.#pipeline, place, signal)
     if (view === null) throw unknownRequest(id)
     return view
+  }
+
+  async past(sync: string, most: number, signal: AbortSignal): Promise<SyncPast> {
+    const runs = this.#pipeline.runs.of(sync)
+    if (runs === undefined) return { runs: [], rows: { failed: 0, heldBack: 0 } }
+    const events = newestFirst([runs])
+      .map(({ event }) => event)
+      .filter(event => event.errorCode !== 'conflict' || event.startedAt !== null)
+    const shown = events.filter((event, index) => index < most || !isEnded(event.status))
+    const count = async (limit: number): Promise<number> => {
+      const none = { run: undefined, key: undefined, status: undefined, after: undefined }
+      return (await this.failed({ sync, limit, ...none }, signal)).rows.length
+    }
+    return {
+      runs: await Promise.all(shown.map(event => this.#view(event, runs, signal))),
+      rows: await this.#waitingRows.of(events, count),
+    }
   }
 
   async row(of: { readonly sync: string; readonly key: string }, signal: AbortSignal): Promise<RowLife> {

@@ -39,15 +39,17 @@ describe('the view of a run', () => {
   })
 
   it('says what its partitions wait for while it is under way, each thing once', () => {
-    const why = 'the rate limit is used up'
+    const why = { kind: 'limit', since: 7_000, until: 9_000, detail: 'the rate limit is used up' } as const
     const waits = reports(
-      { ended: false, waiting: why },
-      { ended: false, waiting: why },
-      { ended: false, waiting: null },
-      { ended: true, waiting: 'it had waited' },
-      { run: 6, ended: false, waiting: 'an earlier run waited' },
+      { ended: false, waits: [why] },
+      { ended: false, waits: [{ ...why, since: 6_000, until: 10_000 }] },
+      { ended: false, waits: null },
+      { ended: true, waits: [{ ...why, detail: 'it had waited' }] },
+      { run: 6, ended: false, waits: [{ ...why, detail: 'an earlier run waited' }] },
     )
-    expect(runView(event, definition, waits).waiting).toEqual([why])
+    expect(runView(event, definition, waits).waiting).toEqual([
+      { ...why, since: '1970-01-01T00:00:06.000Z', until: '1970-01-01T00:00:10.000Z' },
+    ])
     expect(runView(event, definition, NOBODY).waiting).toBeUndefined()
     expect(runView({ ...event, status: 'failed' }, definition, waits).waiting).toBeUndefined()
   })

@@ -7,6 +7,9 @@ import { OPS, type CountsByOp, type Op } from '@sluice/contracts/state'
 import { addCounts, countsOf } from '@sluice/domain/counts'
 import { isEnded } from '@sluice/domain/run-status'
 import { triggeredOps } from '@sluice/domain/trigger'
+import { isoTime } from './views/iso-time.ts'
+import { phasesOf } from './views/run-phases.ts'
+import { waitsOf } from './views/run-waits.ts'
 
 /**
  * `definition` is the one that the run is pinned to, or null before that. `reports` are the latest reports of
@@ -22,7 +25,8 @@ export function runView(
     definition === null ? OPS.filter(op => counts[op] !== undefined) : [...triggeredOps(definition.sync)]
   // Events of an earlier version have no such field.
   const restoring = event.restoring ?? null
-  const waiting = event.status === 'running' ? waitsOf(event, reports) : []
+  const waiting = waitsOf(event, reports)
+  const phases = phasesOf(event, reports)
   return {
     id: event.runId,
     sync: event.sync,
@@ -41,6 +45,10 @@ export function runView(
       : {}),
     ...(event.status === 'running' && restoring !== null ? { restoring: { ...restoring } } : {}),
     ...(waiting.length === 0 ? {} : { waiting }),
+    ...(phases.length === 0 ? {} : { phases }),
+    ...ofSchedule(event),
+    ...((event.undecided ?? 0) > 0 ? { rowsHeldBack: event.undecided ?? 0 } : {}),
+    ...(event.aside === true ? { setAside: true } : {}),
     ...(event.notices.length === 0 ? {} : { notices: [...event.notices] }),
   }
 }
@@ -52,20 +60,13 @@ function withProgress(event: RunEvent, reports: ReadonlyMap<number, PartitionRep
   return counts
 }
 
-/** The reasons for which the run's partitions wait, each one once. */
-function waitsOf(event: RunEvent, reports: ReadonlyMap<number, PartitionReport>): string[] {
-  const waits = new Set<string>()
-  for (const { run, ended, waiting } of reports.values())
-    if (run === event.run && !ended && typeof waiting === 'string') waits.add(waiting)
-  return [...waits]
+/** The instant that a run was due, of one that the schedule started. */
+function ofSchedule({ cause, fired }: RunEvent): { dueAt?: string } {
+  const dueAt = cause === 'schedule' ? isoTime(fired?.at ?? null) : null
+  return dueAt === null ? {} : { dueAt }
 }
 
 /** People read additions first. */
 function inReadingOrder(ops: readonly Op[]): readonly Op[] {
   return [...OPS].reverse().filter(op => ops.includes(op))
-}
-
-/** Null, too, for an instant that no date has, as a stranger may write it. */
-function isoTime(ms: number | null): string | null {
-  return ms === null || Number.isNaN(new Date(ms).getTime()) ? null : new Date(ms).toISOString()
 }

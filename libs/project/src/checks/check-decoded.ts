@@ -5,6 +5,7 @@ import type { DecodedResource } from '../decode/decode-resource.ts'
 import { checkHeaders } from './check-headers.ts'
 import { checkJsonPaths } from './check-json-paths.ts'
 import { checkReferences } from './check-references.ts'
+import { checkSchedules } from './check-schedules.ts'
 import { checkTemplates } from './check-templates.ts'
 import { checkTexts } from './check-texts.ts'
 
@@ -20,7 +21,8 @@ export async function checkDecoded(
   const ofResources = new Map<DecodedResource, ErrorDetail[]>()
   for (const resource of decoded) {
     await step(resource)
-    const checked = [...checkTemplates([resource]), ...checkJsonPaths([resource]), ...checkTexts([resource])]
+    const checks = [checkTemplates, checkJsonPaths, checkTexts, checkSchedules]
+    const checked = checks.flatMap(check => check([resource]))
     const problems = [...resource.problems, ...checked]
     // Without a name nothing can refer to it, and what the author meant is unknown.
     if (resource.name === null) ofFiles.push(...problems)

@@ -18,7 +18,7 @@ import type { MapEntry, Resolved } from '../yaml/map-entries.ts'
 import { mismatchHint } from './hints.ts'
 import { meantBy, singleBrace } from './meant.ts'
 import { scalarMessage } from './scalar-message.ts'
-import { isFieldNotYet, isMapNotYet, isValueNotYet, NOT_YET } from './not-yet.ts'
+import { isValueNotYet, NOT_YET } from './not-yet.ts'
 import { detailAt, didYouMean, fieldName, list, quoted } from './places.ts'
 import type { FieldPath, Place } from './places.ts'
 import { placeIn } from '../yaml/yaml-file.ts'
@@ -245,10 +245,8 @@ class Decoder {
   #mismatch(found: Resolved, schema: Schema, path: FieldPath): typeof UNREADABLE {
     const unquoted = unquotedInside(found.node, this.#document.file.text)
     if (unquoted !== null) return this.#tell(unquoted.offset, path, quoteIt(unquoted))
-    const message =
-      isMap(found.node) && isMapNotYet(this.#kind, path)
-        ? `a map here is ${NOT_YET}; wanted ${wantedBy(schema)}`
-        : `wanted ${wantedBy(schema)}, found ${described(found.node)}${mismatchHint(found.node, schema, path)}${meantBy(found.node, path)}`
+    const hints = `${mismatchHint(found.node, schema, path)}${meantBy(found.node, path)}`
+    const message = `wanted ${wantedBy(schema)}, found ${described(found.node)}${hints}`
     return this.#tell(found.offset, path, message)
   }
 
@@ -289,8 +287,7 @@ class Decoder {
     const accountedFor = new Set(entries.map(entry => entry.key))
     for (const { key, keyOffset } of entries) {
       if (ownField(fields, key) !== undefined) continue
-      if (isFieldNotYet(this.#kind, [...path, key])) for (const name of names) accountedFor.add(name)
-      else accountedFor.add(nearestName(key, names) ?? key)
+      accountedFor.add(nearestName(key, names) ?? key)
       this.#tellUnknown({ key, keyOffset }, names, path)
     }
     for (const [name, schema] of Object.entries(fields)) {
@@ -303,10 +300,6 @@ class Decoder {
     names: readonly string[],
     path: FieldPath,
   ): void {
-    if (isFieldNotYet(this.#kind, [...path, key])) {
-      this.#tell(keyOffset, [...path, key], `the field \`${key}\` is ${NOT_YET}`)
-      return
-    }
     const where = path.length === 0 ? '' : ` of \`${fieldName(path)}\``
     const hint = didYouMean(key, names)
     const fields = `${hint === '' ? '; the' : `${hint} The`} fields${where} are ${list(names)}`

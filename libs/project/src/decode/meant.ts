@@ -1,6 +1,5 @@
 /** What people mean who write a field in a way that other tools have, with an example to copy. */
 import { isScalar } from 'yaml'
-import { NOT_YET } from './not-yet.ts'
 import type { FieldPath } from './places.ts'
 
 /** The end of a message about a scalar, or ''. `path` is the field's. */
@@ -30,10 +29,9 @@ const LIMITED: { readonly [condition: string]: string } = {
 }
 
 function meantSchedule(text: string): string {
-  const until = `is ${NOT_YET}: until then let cron or the like call \`sluice run\``
-  if (/^([\d*/,\w-]+\s+){4,5}[\d*/,\w-]+$/.test(text))
-    return `; \`{ cron: "${text}", timezone: UTC }\` ${until}`
-  return /^\d+(ms|s|m|h|d)$/.test(text) ? `; \`{ every: ${text} }\` ${until}` : ''
+  if (/^([\d*/,\w?#-]+\s+){4,5}[\d*/,\w?#-]+$/.test(text)) return `; write \`{ cron: "${text}" }\``
+  if (/^@\w+$/.test(text)) return `; write \`{ cron: "${text}" }\``
+  return /^\d+(\.\d+)?(ms|s|m|h|d)$/.test(text) ? `; write \`{ every: ${text} }\`` : ''
 }
 
 interface Rate {

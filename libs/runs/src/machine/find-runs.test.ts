@@ -24,6 +24,7 @@ describe('what the topics tell of the runs so far', () => {
       lastCommand: -1,
       deaths: 0,
       lastEndedAt: null,
+      fired: null,
     }
     expect(findRuns(undefined, 's', [{ ...ENDED, run: 0 }])).toEqual(none)
   })

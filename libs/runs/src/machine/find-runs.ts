@@ -1,7 +1,7 @@
 /** What the topics tell of a sync's runs so far, to an owner that goes on from there. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { RunEvent } from '@sluice/contracts/records'
-import { hasSeenModel, isReplacementOf, type RunState } from './run-events.ts'
+import { hasSeenModel, isReplacementOf, laterFired, type RunState } from './run-events.ts'
 import type { AtWork, PartitionTail, SyncLife } from './sync-life.ts'
 
 /**
@@ -33,6 +33,7 @@ export function findRuns(
     deaths: last?.deaths ?? 0,
     lastEndedAt: last?.endedAt ?? null,
     lastCommand: Math.max(-1, ...events.map(event => event.command)),
+    fired: events.map(({ fired }) => fired).reduce(laterFired, null),
     atWork: left === undefined ? null : leftRun(left),
     queued: queued.find(event => event !== left) ?? null,
     awaiting: events.findLast(event => event.status === 'held') ?? null,
@@ -44,12 +45,19 @@ export function findRuns(
 
 /**
  * The run that an earlier owner had taken out of the queue, where the events tell: somebody has cancelled it,
- * or another one is queued behind it, by a later command. Without that, it is queued, as its event says. The
- * order of the events tells nothing, since a compacted topic has a run where its last event stands.
+ * or another one is queued behind it, by a later instant of the schedule or a later command. Without that, it
+ * is queued, as its event says. The order of the events tells nothing, since a compacted topic has a run
+ * where its last event stands.
  */
 function takenOf(queued: readonly RunState[]): RunState | undefined {
-  const [first, behind] = queued.toSorted((one, other) => one.command - other.command)
+  const [first, behind] = queued.toSorted(
+    (one, other) => firedAt(one) - firedAt(other) || one.command - other.command,
+  )
   return queued.find(event => event.cancelling) ?? (behind === undefined ? undefined : first)
+}
+
+function firedAt({ fired }: RunState): number {
+  return fired?.at ?? 0
 }
 
 /** A run that an earlier owner left, before anybody has looked how much of it is written. */

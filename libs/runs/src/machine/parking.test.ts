@@ -17,7 +17,7 @@ const PART: readonly PartitionTail[] = [
 ]
 const BEGUN: Fact = { kind: 'begun', definition: 'd' }
 const DETECTED: Fact = { kind: 'detected', found: FOUND, records: 2, toApprove: null }
-const TO_PUBLISHING: readonly Fact[] = [BEGUN, DETECTED, { kind: 'prepared' }, { kind: 'publishing' }]
+const TO_PUBLISHING: readonly Fact[] = [BEGUN, DETECTED, { kind: 'prepared' }, { kind: 'publishing', at: 20 }]
 
 /** A sync as its owners and the topic of the runs see it. */
 class Sync {
@@ -140,7 +140,7 @@ describe('a sync in the midst of whose runs processes die', () => {
     sync.idle()
     sync.tell(...TO_PUBLISHING)
     sync.dies(PART)
-    const reports: Fact = { kind: 'reported', reports: [] }
+    const reports: Fact = { kind: 'reported', reports: [], at: 20 }
     sync.tell({ kind: 'inspected', tails: PART })
     // The owner that seals the run dies, too. It was not in the midst of the run.
     sync.dies(PART)
@@ -158,7 +158,7 @@ describe('a sync in the midst of whose runs processes die', () => {
 
 describe('no death counts', () => {
   const failed: Fact = { kind: 'failed', error: new SluiceError('query', 'no such table'), at: 2_000 }
-  const published = [...TO_PUBLISHING, { kind: 'published' } as const]
+  const published = [...TO_PUBLISHING, { kind: 'published', at: 20 } as const]
 
   it.each<readonly [string, readonly Fact[]]>([
     ['of a process that awaits the reports of a run', published],

@@ -252,8 +252,13 @@ describe('a run in the place of one that was cut', () => {
   it('is known by the command of that one, if there was any', () => {
     expect(isReplacementOf(replacementOf(running, { runId: 'RUN2', at: 30 }), running)).toBe(true)
     expect(isReplacementOf(running, running)).toBe(false)
-    expect(isReplacementOf({ runId: 'RUN2', command: 5 }, running)).toBe(false)
-    expect(isReplacementOf({ runId: 'RUN2', command: -1 }, { runId: 'RUN1', command: -1 })).toBe(false)
+    expect(isReplacementOf({ ...running, runId: 'RUN2', command: 5 }, running)).toBe(false)
+    const none = { ...running, command: -1 }
+    expect(isReplacementOf({ ...none, runId: 'RUN2' }, none)).toBe(false)
+    const fired = { at: 5, by: '', next: null }
+    const due = { ...none, cause: 'schedule', fired } as const
+    expect(isReplacementOf({ ...due, runId: 'RUN2' }, due)).toBe(true)
+    expect(isReplacementOf({ ...due, runId: 'RUN2', fired: { ...fired, at: 6 } }, due)).toBe(false)
   })
 })
 

@@ -8,6 +8,7 @@ import type {
   RunEvent,
   RunScope,
 } from '@sluice/contracts/records'
+import type { Fired } from '@sluice/contracts/runs/run-times'
 import { OPS, type CountsByOp, type Op, type OpCounts } from '@sluice/contracts/state'
 import type { RunPurpose } from '@sluice/delivered-state/port'
 import { addCounts, countsOf, finishedRows } from '@sluice/domain/counts'
@@ -26,6 +27,8 @@ export function queuedRun(of: {
   readonly command: number
   readonly partitions: number
   readonly at: number
+  /** Default: null. */
+  readonly fired?: Fired | null
 }): RunState {
   return {
     runId: of.runId,
@@ -56,6 +59,9 @@ export function queuedRun(of: {
     approved: null,
     restoring: null,
     deaths: 0,
+    fired: of.fired ?? null,
+    aside: null,
+    phases: null,
     certificates: null,
   }
 }
@@ -65,8 +71,8 @@ export function queuedRun(of: {
  * approval for.
  */
 export function approvedRun(awaiting: RunState, command: number): RunState {
-  const { runId, cause, scope, partitions, queuedAt: at } = awaiting
-  const queued = queuedRun({ runId, cause, scope, command, partitions, at })
+  const { runId, cause, scope, partitions, queuedAt: at, fired } = awaiting
+  const queued = queuedRun({ runId, cause, scope, command, partitions, at, fired })
   return { ...queued, approved: awaiting.held?.removed ?? null }
 }
 
@@ -85,16 +91,30 @@ export function replacementOf(
   cut: RunState,
   { runId, at }: { readonly runId: string; readonly at: number },
 ): RunState {
-  const { cause, scope, command, partitions } = cut
-  return { ...queuedRun({ runId, cause, scope, command, partitions, at }), approved: cut.approved ?? null }
+  const { cause, scope, command, partitions, fired } = cut
+  const queued = queuedRun({ runId, cause, scope, command, partitions, at, fired })
+  return { ...queued, approved: cut.approved ?? null }
 }
 
-/** True for a run that takes the place of the cut one: both come of the same command. */
+/**
+ * True for a run that takes the place of the cut one: both come of the same command, or of the same instant
+ * of the schedule.
+ */
 export function isReplacementOf(run: RunOrigin, cut: RunOrigin): boolean {
-  return run.runId !== cut.runId && run.command >= 0 && run.command === cut.command
+  if (run.runId === cut.runId || run.command !== cut.command) return false
+  return run.command >= 0 || (isScheduled(run) && isScheduled(cut) && run.fired?.at === cut.fired?.at)
 }
 
-type RunOrigin = Pick<RunState, 'runId' | 'command'>
+type RunOrigin = Pick<RunState, 'runId' | 'command' | 'cause' | 'fired'>
+
+function isScheduled({ cause, fired }: RunOrigin): boolean {
+  return cause === 'schedule' && fired !== null
+}
+
+/** The later of two instants up to which the schedule has started runs. */
+export function laterFired(one: Fired | null, other: Fired | null): Fired | null {
+  return (other?.at ?? -Infinity) > (one?.at ?? -Infinity) ? other : one
+}
 
 /**
  * A queued run that also does the work of a run with an approval. It awaits approval again only if more rows

@@ -5,7 +5,8 @@
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { PartitionReport } from '@sluice/contracts/records'
 import { cancelledRun, endedRun, failedRun, queuedRun, type RunState } from './run-events.ts'
-import { stepOf, withEnd, type Aside, type Asked, type Step, type SyncLife } from './sync-life.ts'
+import { stepOf, withEnd, type Aside, type Asked, type Due, type Step, type SyncLife } from './sync-life.ts'
+import { isFired, scheduledRun } from './take-due.ts'
 
 /**
  * Ends the run at work and the queued one. A run that awaits approval waits on, since nothing is at work on
@@ -32,13 +33,28 @@ export function takeCommandAside(life: SyncLife, { command, offset, at }: Asked,
   if (offset <= life.lastCommand) return stepOf(life, [], 'wait')
   const { id: runId, kind, cause, scope } = command
   const taken = { ...life, lastCommand: offset }
-  const run = queuedRun({ runId, cause, scope: scope ?? null, command: offset, partitions: 0, at })
+  const run = queuedRun({
+    runId,
+    cause,
+    scope: scope ?? null,
+    command: offset,
+    partitions: 0,
+    at,
+    fired: life.fired,
+  })
   if (kind === 'reset') return stepOf({ ...taken, queued: run }, [], 'reset')
   if (kind === 'run') return stepOf(taken, [endOf(run, aside)], 'wait')
   const { awaiting } = life
   if (awaiting === null || awaiting.runId !== command.run) return stepOf(taken, [], 'wait')
   const ended = kind === 'cancel' ? cancelledRun(awaiting, at) : endOf(awaiting, aside)
   return stepOf({ ...withEnd(taken, ended), awaiting: null }, [ended], 'wait')
+}
+
+/** An instant of the schedule fails like a command, so that people see that their sync does not run. */
+export function takeDueAside(life: SyncLife, due: Due, aside: Aside): Step {
+  if (isFired(life, due)) return stepOf(life, [], 'wait')
+  const ended = endOf(scheduledRun({ ...due, partitions: 0 }), aside)
+  return stepOf({ ...life, fired: due.fired }, [ended], 'wait')
 }
 
 /** Ends a reset that the log refuses, too. */
@@ -53,13 +69,13 @@ export function failReset(life: SyncLife, { error, at }: Pick<Aside, 'error' | '
  */
 function endOf(run: RunState, aside: Aside): RunState {
   const { error, at, endsBefore } = aside
-  if (run.run === null) return failedRun(run, error, at)
+  if (run.run === null) return { ...failedRun(run, error, at), aside: true }
   const message = error instanceof Error ? error.message : String(error)
   const errorCode = isSluiceError(error) ? error.code : 'internal'
   const partitions = Array.from({ length: run.partitions }, (_, partition) => partition)
   const reports = partitions.map(partition => reportOf(run, partition, { ...aside, message }))
   const failed = { ...run, held: null, error: message, errorCode }
-  return endedRun(failed, reports, { sealed: !run.complete, at, endsBefore })
+  return { ...endedRun(failed, reports, { sealed: !run.complete, at, endsBefore }), aside: true }
 }
 
 /** The partition's report on the run, or, without one, that its changes are unknown. */
@@ -73,5 +89,6 @@ function reportOf(
   const { marker = -1, counts = {}, attemptsEnd = 0 } = own ?? {}
   const place = { sync, incarnation, run: run ?? 0, partition, marker, counts, attemptsEnd }
   const end = { ended: true, faultedFrom: 0, error: message, errorCode: null } as const
-  return { ...place, ...end, waiting: null, certificates: null, requestsEnd: 0 }
+  const phases = own?.phases ?? null
+  return { ...place, ...end, waits: [], phases, certificates: null, requestsEnd: 0 }
 }

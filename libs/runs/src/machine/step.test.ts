@@ -44,12 +44,12 @@ const FACTS: { readonly [fact: string]: Fact } = {
   'detected: too many removals': { kind: 'detected', found: FOUND, records: 2, toApprove: HELD },
   'awaits-approval': { kind: 'awaits-approval', toApprove: HELD },
   prepared: { kind: 'prepared' },
-  publishing: { kind: 'publishing' },
-  published: { kind: 'published' },
-  'cut-short': { kind: 'cut-short' },
+  publishing: { kind: 'publishing', at: 20 },
+  published: { kind: 'published', at: 20 },
+  'cut-short': { kind: 'cut-short', at: 20 },
   failed: { kind: 'failed', error: new SluiceError('query', 'no such table'), at: 20 },
   'let-go': { kind: 'let-go' },
-  reported: { kind: 'reported', reports: DELIVERED },
+  reported: { kind: 'reported', reports: DELIVERED, at: 20 },
   replaced: { kind: 'replaced', newRunId: 'NEW', at: 20 },
   ended: { kind: 'ended', endsBefore: [], at: 20 },
   released: { kind: 'released' },
@@ -182,9 +182,9 @@ describe('a run that is taken up', () => {
 describe('a run that ends', () => {
   it('has been through the model where it was complete, so that the next run is not the first', () => {
     const first = (life: SyncLife, fact: Fact): boolean => step(life, fact).life.first
-    expect(first({ ...IDLE, atWork: AT_WORK.publishing }, { kind: 'published' })).toBe(false)
+    expect(first({ ...IDLE, atWork: AT_WORK.publishing }, { kind: 'published', at: 20 })).toBe(false)
     const discard = { ...AT_WORK.publishing, run: { ...AT_WORK.publishing.run, cause: 'discard' } } as const
-    expect(first({ ...IDLE, atWork: discard }, { kind: 'published' })).toBe(true)
+    expect(first({ ...IDLE, atWork: discard }, { kind: 'published', at: 20 })).toBe(true)
     const nothing = { ...AT_WORK.detecting, phase: 'reported' } as const
     expect(first({ ...IDLE, atWork: nothing }, { kind: 'ended', endsBefore: [], at: 20 })).toBe(false)
     const left = { ...AT_WORK.reported, isLeft: true }
@@ -253,6 +253,7 @@ describe('a run in the place of one that was cut', () => {
         {
           kind: 'reported',
           reports: DELIVERED,
+          at: 20,
         },
       )
     expect(reported({ isSealed: true })).toBe('reported; ; replace')

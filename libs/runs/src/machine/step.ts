@@ -5,6 +5,7 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { cancelReplacement, inspectLeft, replace, replaceOrEnd } from './left-run.ts'
+import { atPhase, sentIn } from './phase-times.ts'
 import { deathsWithout, endCounted, parkedNotice, parkedUntil } from './parking.ts'
 import {
   cancelledRun,
@@ -15,7 +16,7 @@ import {
   supersededRun,
   type RunState,
 } from './run-events.ts'
-import { failReset, setAside, takeCommandAside } from './set-aside.ts'
+import { failReset, setAside, takeCommandAside, takeDueAside } from './set-aside.ts'
 import {
   stepOf,
   withEnd,
@@ -28,6 +29,7 @@ import {
   type WorkFact,
 } from './sync-life.ts'
 import { takeCommand } from './take-command.ts'
+import { takeDue } from './take-due.ts'
 
 /** The phases of the run at work in which each fact may be told. */
 export const PHASES_OF: { readonly [K in WorkFact['kind']]: readonly Phase[] } = {
@@ -53,6 +55,8 @@ export const PHASES_OF: { readonly [K in WorkFact['kind']]: readonly Phase[] } =
 /** Takes a fact. Throws `internal` if it cannot be true in this life, or if a command has to wait. */
 export function step(life: SyncLife, fact: Fact): Step {
   if (fact.kind === 'asked') return takeCommand(life, fact)
+  if (fact.kind === 'due') return takeDue(life, fact)
+  if (fact.kind === 'due-aside') return takeDueAside(life, fact.due, fact.aside)
   if (fact.kind === 'set-aside') return setAside(life, fact.aside)
   if (fact.kind === 'asked-aside') return takeCommandAside(life, fact.asked, fact.aside)
   if (fact.kind === 'reset-failed') return failReset(life, fact)
@@ -122,17 +126,26 @@ function stepOn(life: SyncLife, atWork: AtWork, fact: WorkFact): Step {
     case 'prepared':
       return told({})
     case 'publishing':
-      return stepOf(to({ phase: 'publishing', isWritten: true }), [], 'go-on')
+      return stepOf(
+        to({ phase: 'publishing', isWritten: true, run: atPhase(run, { publishingFrom: fact.at }) }),
+        [],
+        'go-on',
+      )
     case 'published':
-      return published(life, atWork)
+      return published(life, { ...atWork, run: atPhase(run, { publishedAt: fact.at }) })
     case 'cut-short':
-      return stepOf(to({ phase: 'delivering', isSealed: true }), [], 'await-reports')
+      return stepOf(
+        to({ phase: 'delivering', isSealed: true, run: atPhase(run, { publishedAt: fact.at }) }),
+        [],
+        'await-reports',
+      )
     case 'failed':
       return failed(life, atWork, fact)
     case 'let-go':
       return letGo(life, atWork)
     case 'reported': {
-      const reported = to({ phase: 'reported', reports: fact.reports })
+      const sent = sentIn(run, fact.reports, fact.at)
+      const reported = to({ phase: 'reported', reports: fact.reports, run: sent })
       return replaceOrEnd(reported)
     }
     case 'replaced':

@@ -11,6 +11,7 @@ import type {
   PartitionReport,
   Restoring,
 } from '@sluice/contracts/records'
+import type { Fired } from '@sluice/contracts/runs/run-times'
 import { isEnded } from '@sluice/domain/run-status'
 import type { RunState } from './run-events.ts'
 
@@ -63,6 +64,8 @@ export interface SyncLife {
   readonly deaths: number
   /** When the last run ended; null while it has not, and if there was none. */
   readonly lastEndedAt: number | null
+  /** How far the schedule has started runs; null if it never did. */
+  readonly fired: Fired | null
   readonly atWork: AtWork | null
   readonly queued: RunState | null
   /**
@@ -96,6 +99,15 @@ export interface Asked {
   readonly kind: 'asked'
   readonly command: Command
   readonly offset: number
+  readonly partitions: number
+  readonly at: number
+}
+
+/** An instant of the schedule has come. `runId` is for the run that it may start. */
+export interface Due {
+  readonly kind: 'due'
+  readonly fired: Fired
+  readonly runId: string
   readonly partitions: number
   readonly at: number
 }
@@ -137,15 +149,15 @@ export type WorkFact =
   /** All is ready to be published. People who watch the run may see what was found. */
   | { readonly kind: 'prepared' }
   /** The first record is about to be written. */
-  | { readonly kind: 'publishing' }
-  | { readonly kind: 'published' }
+  | { readonly kind: 'publishing'; readonly at: number }
+  | { readonly kind: 'published'; readonly at: number }
   /** Somebody cancelled the run while it was published: its markers are written, marked as sealed. */
-  | { readonly kind: 'cut-short' }
+  | { readonly kind: 'cut-short'; readonly at: number }
   | { readonly kind: 'failed'; readonly error: unknown; readonly at: number }
   /** The process stops in good order, and leaves the run to its successor. */
   | { readonly kind: 'let-go' }
   /** All partitions have reported. */
-  | { readonly kind: 'reported'; readonly reports: readonly PartitionReport[] }
+  | { readonly kind: 'reported'; readonly reports: readonly PartitionReport[]; readonly at: number }
   /** A run may take the place of the one that was cut, under this id. */
   | { readonly kind: 'replaced'; readonly newRunId: string; readonly at: number }
   /**
@@ -158,6 +170,7 @@ export type WorkFact =
 
 export type Fact =
   | Asked
+  | Due
   /** Nothing is at work: what is queued may begin. With `parks`, a sync that is parked waits. */
   | { readonly kind: 'idle'; readonly at: number; readonly parks?: boolean }
   | WorkFact
@@ -165,6 +178,8 @@ export type Fact =
   | { readonly kind: 'set-aside'; readonly aside: Aside }
   /** Somebody asks for something while nobody can own the sync. */
   | { readonly kind: 'asked-aside'; readonly asked: Asked; readonly aside: Aside }
+  /** An instant of the schedule has come while nobody can own the sync. */
+  | { readonly kind: 'due-aside'; readonly due: Due; readonly aside: Aside }
   /** The reset of a sync that is set aside could not be carried out either. */
   | { readonly kind: 'reset-failed'; readonly error: unknown; readonly at: number }
 

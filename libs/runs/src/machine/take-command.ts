@@ -34,9 +34,9 @@ export function isResetting({ queued, atWork }: SyncLife): boolean {
   return queued?.cause === 'reset' || atWork?.run.cause === 'reset'
 }
 
-function runOf({ command, offset, partitions, at }: Asked): RunState {
+function runOf({ fired }: SyncLife, { command, offset, partitions, at }: Asked): RunState {
   const { id: runId, cause, scope } = command
-  return queuedRun({ runId, cause, scope: scope ?? null, command: offset, partitions, at })
+  return queuedRun({ runId, cause, scope: scope ?? null, command: offset, partitions, at, fired })
 }
 
 function setQueued(life: SyncLife, queued: RunState): Step {
@@ -47,7 +47,7 @@ function setQueued(life: SyncLife, queued: RunState): Step {
  * Queues a run. A run that is queued already does what is asked, too; if it cannot, the new one is refused.
  */
 function queue(life: SyncLife, asked: Asked): Step {
-  const run = runOf(asked)
+  const run = runOf(life, asked)
   const { queued } = life
   if (queued === null) return setQueued(life, run)
   const joined = joinQueued(queued, run)
@@ -108,7 +108,7 @@ function approve(life: SyncLife, { command, offset }: Asked): Step {
  * While the last event of a run is being written, the reset is queued, and waits for that.
  */
 function queueReset(life: SyncLife, asked: Asked): Step {
-  const reset = runOf(asked)
+  const reset = runOf(life, asked)
   const { atWork } = life
   const isDone = atWork === null || atWork.run.status === 'held' || isEnded(atWork.run.status)
   const busy = isDone ? life.queued : atWork.run

@@ -178,6 +178,12 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     approved: 900,
     restoring: { why: 'it has no cache here', records: 410_000, of: 1_000_000 },
     deaths: 2,
+    fired: { at: 1_764_000_000_000, by: '{"every":900000}', next: null },
+    aside: true,
+    phases: {
+      ...{ publishingFrom: 1, publishedAt: 2, renderingFrom: 3, renderedAt: null },
+      ...{ sendingFrom: null, sentAt: 4 },
+    },
     certificates: [{ side: 'client', subject: 'CN=é', expiresAt: 1_800_000_000_000 }],
   },
   PartitionReport: {
@@ -193,7 +199,8 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     errorCode: 'internal',
     requestsEnd: 10,
     attemptsEnd: 11,
-    waiting: 'the API asked for a pause',
+    waits: [{ kind: 'throttled', since: 1, until: null, detail: 'the API asked for a pause' }],
+    phases: { renderingFrom: 1, renderedAt: null, sendingFrom: 2 },
     certificates: [{ side: 'server', subject: 'CN=api', expiresAt: 1 }],
   },
   ResourceRecord: {

@@ -26,7 +26,7 @@ export async function awaitReports(tenure: Tenure): Promise<void> {
   // A stage that cannot go on may have lost a topic. Then it was only the first to notice.
   if (!reported.every(isReached))
     await assertAllKept(deps, { sync, incarnation: ownership.incarnation }, { signal: ends.drain })
-  const { next } = await tenure.tell({ kind: 'reported', reports: reported })
+  const { next } = await tenure.tell({ kind: 'reported', reports: reported, at: deps.now() })
   await replaceIfDue(tenure, next)
   await endReplayed(tenure)
   await trimHistory(tenure, new Set(reported.filter(isReached).map(({ partition }) => partition)))

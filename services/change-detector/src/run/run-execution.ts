@@ -198,7 +198,7 @@ export class RunExecution {
     this.#cancel.throwIfAborted()
     drain.throwIfAborted()
     detecting[Symbol.dispose]()
-    await tenure.tell({ kind: 'publishing' })
+    await tenure.tell({ kind: 'publishing', at: deps.now() })
     const options = {
       io: deps.io,
       ownership,
@@ -212,12 +212,12 @@ export class RunExecution {
     const complete = await publishChanges(detected.diff, options).catch((error: unknown) =>
       this.#leaveToSealing(error),
     )
-    if (!complete) return (await tenure.tell({ kind: 'cut-short' })).next
+    if (!complete) return (await tenure.tell({ kind: 'cut-short', at: deps.now() })).next
     const { counts } = this.#atWork.run
     for (const op of OPS) deps.figures?.published(sync, op, countsOf(counts, op).detected)
     // A successor adopts what is published, and writes that it is.
     drain.throwIfAborted()
-    return (await tenure.tell({ kind: 'published' })).next
+    return (await tenure.tell({ kind: 'published', at: deps.now() })).next
   }
 
   /**

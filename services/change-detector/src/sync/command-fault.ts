@@ -36,6 +36,6 @@ export function refusedRun(
     `${fault.message} The services carry out only commands that are signed with their key: ` +
     'run `sluice` with the same SLUICE_SIGNING_KEY.'
   // The command counts as none, so that it takes no part in which command was taken last.
-  const run = queuedRun({ runId, cause, scope, command: -1, partitions: 0, at })
+  const run = queuedRun({ runId, cause, scope, command: -1, partitions: 0, at, fired: null })
   return { ...run, sync, incarnation, marker, status: 'failed', error, errorCode: 'config', endedAt: at }
 }

@@ -12,11 +12,13 @@ import type { Aside, Fact, Next, SyncLife } from '@sluice/runs/machine/sync-life
 import type { SyncRuns } from '@sluice/runs/runs-view'
 import { appendRunEvent } from '@sluice/runs/run-event-record'
 import { forgetSync } from './reset-sync.ts'
+import type { PendingDue } from './pending-due.ts'
 import type { RunnerDeps } from './runner-deps.ts'
 import type { WaitingCommand } from './sync-tenure.ts'
 
 interface SetAside {
   readonly waiting: WaitingCommand[]
+  readonly due: PendingDue
   readonly error: unknown
   readonly signal: AbortSignal
 }
@@ -51,8 +53,15 @@ class Ending {
   }
 
   async carryOut(): Promise<boolean> {
-    const { waiting } = this.#of
+    const { waiting, due: pending } = this.#of
     if (await this.#isReset(await this.#tell({ kind: 'set-aside', aside: this.#aside() }))) return true
+    const { fired } = pending
+    if (fired !== null) {
+      const aside = this.#aside()
+      const due = { kind: 'due', fired, runId: this.#deps.newRunId(), partitions: 0, at: aside.at } as const
+      await this.#tell({ kind: 'due-aside', due, aside })
+      pending.done(fired)
+    }
     for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
       const { command, offset } = next
       const aside = this.#aside()

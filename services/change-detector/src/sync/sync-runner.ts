@@ -7,12 +7,14 @@
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { Command } from '@sluice/contracts/records'
+import type { Fired } from '@sluice/contracts/runs/run-times'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
 import { FAILURES_THAT_END_A_RUN, FailuresOfRun } from '@sluice/partition/failures-of-run'
 import { SetAsides } from '@sluice/partition/set-asides'
 import { Tries, type SettingAside } from '@sluice/partition/tries'
 import { endSetAside } from './end-set-aside.ts'
+import { PendingDue } from './pending-due.ts'
 import { OldRuns } from '../run/old-runs.ts'
 import type { Ends } from '@sluice/flow/ends'
 import type { RunnerDeps } from './runner-deps.ts'
@@ -28,6 +30,7 @@ export class SyncRunner {
   readonly #onFailure: (error: unknown) => void
   readonly #onUnknown: () => void
   readonly #waiting: WaitingCommand[] = []
+  readonly #due = new PendingDue()
   /** Ids of the runs that this process has begun. */
   readonly #startedHere = new Set<string>()
   readonly #oldRuns = new OldRuns()
@@ -77,6 +80,12 @@ export class SyncRunner {
     return promise
   }
 
+  /** Takes an instant of the schedule. It takes the place of an earlier one that waits. */
+  fire(fired: Fired): void {
+    this.#due.set(fired)
+    this.wake()
+  }
+
   /** Looks whether there is something to do: a command that waits, or a run that an earlier detector left. */
   wake(): void {
     this.#tenure?.look()
@@ -86,7 +95,7 @@ export class SyncRunner {
       .finally(() => {
         this.#work = null
         if (this.#ends.drain.aborted) this.#refuseAll(this.#ends.drain.reason)
-        else if (this.#waiting.length > 0) this.wake()
+        else if (this.#waiting.length > 0 || this.#due.fired !== null) this.wake()
         else if (this.#isForgotten) this.#onUnknown()
       })
   }
@@ -121,13 +130,14 @@ export class SyncRunner {
           onEnd: () => void (this.#endedRuns += 1),
         })
         this.#tenure = tenure
-        await tenure.work(this.#waiting)
+        await tenure.work(this.#waiting, this.#due)
         tries.works()
         return
       } catch (error) {
         if (signal.aborted) return
         pauseMs = Math.max(pauseMs, await tries.failed(error))
         this.#isForgotten = this.#isUnknown(error)
+        if (this.#isForgotten) this.#due.done(this.#due.fired)
         if (this.#isForgotten) return
       } finally {
         this.#tenure = null
@@ -151,7 +161,9 @@ export class SyncRunner {
         if (!this.#isUnknown(error)) asides.failed(null, error)
         if (!(await this.#isMember())) return
         const { drain: signal } = this.#ends
-        this.#mayGoOn = await endSetAside(this.#deps, sync, { waiting: this.#waiting, error, signal })
+        this.#mayGoOn = await endSetAside(this.#deps, sync, {
+          ...{ waiting: this.#waiting, due: this.#due, error, signal },
+        })
       },
       works: () => asides.works(null),
       left: () => asides.left(null),

@@ -41,6 +41,7 @@ function tenureOf(left: Left): {
     deaths: 0,
     lastEndedAt: null,
     replacementCancelled: false,
+    fired: null,
     queued: null,
     awaiting: null,
   }

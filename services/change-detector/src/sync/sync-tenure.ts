@@ -14,11 +14,13 @@ import type { RunState } from '@sluice/runs/machine/run-events'
 import { step } from '@sluice/runs/machine/step'
 import type { Fact, Step, SyncLife } from '@sluice/runs/machine/sync-life'
 import { isResetting } from '@sluice/runs/machine/take-command'
+import { isFired } from '@sluice/runs/machine/take-due'
 import { incarnationOf, knownIncarnation } from '@sluice/resources/incarnations'
 import { assertAllKept } from '@sluice/partition/kept-topics'
 import { homePartition, syncTopics, syncTopicSpecs } from '@sluice/topics/topics'
 import { finishLeftRun } from '../run/finish-left-run.ts'
 import type { OldRuns } from '../run/old-runs.ts'
+import { PendingDue } from './pending-due.ts'
 import { RunExecution } from '../run/run-execution.ts'
 import { ownSync, type SyncOwnership } from './own-sync.ts'
 import { endCutReset, resetSync } from './reset-sync.ts'
@@ -133,13 +135,14 @@ export class SyncTenure implements Tenure, AsyncDisposable {
    * Takes the waiting commands and carries out runs until there are none of either. Rejects with a failure
    * that another takeover mends.
    */
-  async work(waiting: WaitingCommand[]): Promise<void> {
+  async work(waiting: WaitingCommand[], due = new PendingDue()): Promise<void> {
     // Earlier commands come first: one may cancel a run that is taken up again.
     await this.#takeAll(waiting)
+    await this.#takeDue(due)
     const idle = new AbortController()
     const fail = (error: unknown): void => this.#failed.abort(error)
-    const accepting = this.#accept(waiting, idle.signal).catch(fail)
-    const running = this.#runAll(waiting)
+    const accepting = this.#accept(waiting, due, idle.signal).catch(fail)
+    const running = this.#runAll(waiting, due)
       .catch(fail)
       .finally(() => idle.abort())
     await Promise.all([accepting, running])
@@ -185,10 +188,11 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     this.deps.logger.info({ sync: this.sync, run: runId, status, error }, 'the run has ended')
   }
 
-  async #runAll(waiting: readonly WaitingCommand[]): Promise<void> {
+  async #runAll(waiting: readonly WaitingCommand[], due: PendingDue): Promise<void> {
     await finishLeftRun(this)
     for (;;) {
       const seen = this.#changes.version
+      await this.#takeDue(due)
       this.#cancel = new AbortController()
       this.#isReplaced = false
       const parks = !this.deps.adoptedAreInterrupted
@@ -200,15 +204,19 @@ export class SyncTenure implements Tenure, AsyncDisposable {
         await new RunExecution(this, this.#cancel.signal).carryOut()
         await this.tell({ kind: 'released' })
       } else if (life.queued !== null) await this.#waitParked(seen)
-      else if (waiting.length === 0) return
-      else await this.#changes.after(seen, { signal: this.ends.drain })
+      else if (waiting.length > 0) await this.#changes.after(seen, { signal: this.ends.drain })
+      else {
+        const keepsForMs = due.keepsForMs(this.deps.now())
+        if (keepsForMs === 0) return
+        await this.#waitFor(keepsForMs, seen)
+      }
       this.ends.drain.throwIfAborted()
     }
   }
 
   /** Waits until the next run may begin, or something else is to be done. */
   async #waitParked(seen: number): Promise<void> {
-    const { sync, deps, ends } = this
+    const { sync, deps } = this
     const { deaths } = this.#life
     const now = deps.now()
     const until = parkedUntil(this.#life, now) ?? now
@@ -219,12 +227,16 @@ export class SyncTenure implements Tenure, AsyncDisposable {
         'the sync is parked: processes died in the midst of its runs',
       )
     }
-    const over = new AbortController()
-    const waits = { signal: AbortSignal.any([ends.drain, over.signal]) }
     // Clocks may be set meanwhile.
-    const dueMs = Math.min(until - now, LONGEST_LOOK_MS)
+    await this.#waitFor(Math.min(until - now, LONGEST_LOOK_MS), seen)
+  }
+
+  /** Waits for so long, or until something else is to be done. */
+  async #waitFor(ms: number, seen: number): Promise<void> {
+    const over = new AbortController()
+    const waits = { signal: AbortSignal.any([this.ends.drain, over.signal]) }
     const changed = this.#changes.after(seen, waits).catch(() => undefined)
-    await Promise.race([sleep(dueMs, waits), changed]).catch(() => undefined)
+    await Promise.race([sleep(ms, waits), changed]).catch(() => undefined)
     over.abort(new Error('it is looked at again'))
     await changed
   }
@@ -234,11 +246,12 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     this.deps.figures?.parked(this.sync, deaths)
   }
 
-  async #accept(waiting: WaitingCommand[], idle: AbortSignal): Promise<void> {
+  async #accept(waiting: WaitingCommand[], due: PendingDue, idle: AbortSignal): Promise<void> {
     const stopping = AbortSignal.any([idle, this.ends.drain])
     while (!stopping.aborted && !isResetting(this.#life)) {
       const seen = this.#changes.version
       await this.#takeAll(waiting)
+      await this.#takeDue(due)
       await this.#changes.after(seen, { signal: stopping }).catch(() => undefined)
     }
   }
@@ -251,6 +264,19 @@ export class SyncTenure implements Tenure, AsyncDisposable {
       next.resolve()
       this.#changes.notify()
     }
+  }
+
+  /** Takes an instant of the schedule. If the queue is in the way, it is told again before the next run. */
+  async #takeDue(pending: PendingDue): Promise<void> {
+    const { fired } = pending
+    if (fired === null) return
+    const { deps, ownership } = this
+    const { partitions } = ownership
+    const due = { kind: 'due', fired, runId: deps.newRunId(), partitions, at: deps.now() } as const
+    const { events } = await this.tell(due)
+    if (!isFired(this.#life, due)) return
+    pending.done(fired)
+    if (events.length > 0) this.#changes.notify()
   }
 
   async #take(command: Command, offset: number): Promise<void> {

@@ -19,6 +19,7 @@ import type {
   SecretsResealedView,
   SecretsView,
   SyncsPage,
+  SyncView,
 } from '@sluice/contracts/api'
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
@@ -109,8 +110,12 @@ export class FolderControl implements port.Control {
     return await this.#ask(control => control.sendTest(query, signal), { sync: query.sync })
   }
 
-  async syncs(paging: port.Paging, signal: AbortSignal): Promise<SyncsPage> {
-    return await this.#look(control => control.syncs(paging, signal))
+  async syncs(query: port.SyncsQuery, signal: AbortSignal): Promise<SyncsPage> {
+    return await this.#look(control => control.syncs(query, signal))
+  }
+
+  async sync(name: string, query: port.RecentRuns, signal: AbortSignal): Promise<SyncView> {
+    return await this.#look(control => control.sync(name, query, signal))
   }
 
   async alerts(signal: AbortSignal): Promise<AlertsView> {

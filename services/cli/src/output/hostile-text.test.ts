@@ -29,7 +29,8 @@ function run(text: string): RunView {
     invalidRows: [{ key: text, reason: text }],
     held: { removed: 2, rows: 3, samples: [text] },
     restoring: { why: text, records: 1, of: 2 },
-    ...{ waiting: [text], notices: [text] },
+    waiting: [{ kind: 'throttled', since: START, until: null, detail: text }],
+    notices: [text],
   }
 }
 function failed(text: string): FailedRow {

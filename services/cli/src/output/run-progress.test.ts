@@ -40,19 +40,22 @@ describe('the progress of a run', () => {
   })
 
   it('says what the run waits for while nothing is sent', () => {
-    const waiting = ['nothing is sent until 2026-03-01T15:06Z at the latest: Redis was restarted']
+    const until = new Date(NOW + 42_000).toISOString()
+    const waiting: RunView['waiting'] = [
+      { kind: 'limits-store', since: until, until, detail: 'Redis restarted' },
+    ]
     const lines = progressLines(
       { ...running, waiting },
       { color: false, columns: 100, now: NOW, isEnding: false },
     )
-    expect(lines[1]).toBe(`  ${waiting[0] ?? ''}`)
+    expect(lines[1]).toBe('  waits for 42.0 s more: Redis restarted')
     const written: string[] = []
     const plain = runProgress({ write: text => written.push(text) }, { color: false, now: () => NOW })
     for (const shown of [running, { ...running, waiting }, { ...running, waiting }]) plain.update(shown)
     expect(written).toEqual([
       expect.stringContaining('run 01JDZ8M6W3V5T8Q9YB4K2N7R1C'),
       'added 1,000/4,000\n',
-      `added 1,000/4,000 (${waiting[0] ?? ''})\n`,
+      'added 1,000/4,000 (Redis restarted)\n',
     ])
   })
 

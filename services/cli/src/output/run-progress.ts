@@ -7,9 +7,10 @@ import type { RunView } from '@sluice/contracts/api'
 import { terminalColumns } from '../command.ts'
 import type { TextSink } from '../command.ts'
 import { fit, painter, safe } from './paint.ts'
-import { counted, number, runDuration } from './wording.ts'
+import { counted, number, runDuration, waitText } from './wording.ts'
 
 const REDRAW_MS = 100
+const TICK_MS = 1_000
 const PLAIN_EVERY_MS = 30_000
 const OPS = ['added', 'changed', 'removed'] as const
 const BAR_WIDTH = 24
@@ -50,6 +51,11 @@ function drawnProgress(stderr: TextSink, color: boolean, now: () => number): Run
     stderr.write(`${lines.join('\n')}\n`)
     drawn = lines.length
   }
+  // What a run waits for goes on while nothing new is told of it.
+  const tick = setInterval(() => {
+    if (newest !== null) draw(newest, now())
+  }, TICK_MS)
+  tick.unref()
   return {
     update(run) {
       newest = run
@@ -63,6 +69,7 @@ function drawnProgress(stderr: TextSink, color: boolean, now: () => number): Run
     },
     end() {
       if (!ended) erase()
+      clearInterval(tick)
       ended = true
     },
   }
@@ -90,7 +97,7 @@ export function progressLines(
     lines.push(fit(`  ${safe(run.restoring.why)}`, width))
   if (run.status === 'queued')
     for (const notice of run.notices ?? []) lines.push(paint('yellow', fit(`  ${safe(notice)}`, width)))
-  for (const wait of run.waiting ?? []) lines.push(paint('yellow', fit(`  ${safe(wait)}`, width)))
+  for (const wait of run.waiting ?? []) lines.push(paint('yellow', fit(`  ${waitText(wait, now)}`, width)))
   for (const op of OPS) {
     const counts = run.triggers[op]
     if (counts === undefined || counts.detected === 0) continue
@@ -169,7 +176,7 @@ function plainLine(run: RunView): PlainLine | null {
     const done = counts.delivered + counts.rejected + counts.unknown + counts.unsent
     return [`${op} ${number(done)}/${number(counts.detected)}`]
   })
-  if (parts.length === 0) return null
-  const waiting = (run.waiting ?? []).map(safe).join('; ')
+  const waiting = (run.waiting ?? []).map(({ detail }) => safe(detail)).join('; ')
+  if (parts.length === 0) return waiting === '' ? null : { of: waiting, text: waiting }
   return { of: `rows ${waiting}`, text: `${parts.join(', ')}${waiting === '' ? '' : ` (${waiting})`}` }
 }

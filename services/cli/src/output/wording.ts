@@ -1,7 +1,7 @@
 /** Numbers, times and states in words and colours, the same in all output. */
-import type { AttemptView, RunView } from '@sluice/contracts/api'
+import type { AttemptView, RunView, WaitView } from '@sluice/contracts/api'
 import type { Called } from './called.ts'
-import type { Paint } from './paint.ts'
+import { safe, type Paint } from './paint.ts'
 
 /** What the pure output functions need to know about the terminal. */
 export interface OutputOptions {
@@ -43,6 +43,12 @@ export function clockTime(iso: string, timeZone?: string): string {
     ...(timeZone === undefined ? {} : { timeZone }),
   })
   return format.format(new Date(iso))
+}
+
+/** `waits for 42.0 s more: the API asked for a pause`. `now` in ms since 1970. */
+export function waitText({ until, detail }: WaitView, now: number): string {
+  const leftMs = until === null ? 0 : Date.parse(until) - now
+  return `waits${leftMs <= 0 ? '' : ` for ${elapsed(leftMs)} more`}: ${safe(detail)}`
 }
 
 /** How long a run took, or has taken so far. Empty for a run that has not started. */

@@ -9,6 +9,7 @@ import {
   runsPage,
   runView,
   syncsPage,
+  syncView,
   type RunView,
 } from '@sluice/contracts/api'
 import { rowLifeView, runFiguresView } from '@sluice/contracts/views/history-views'
@@ -28,6 +29,8 @@ import {
   rowQuery,
   runsQuery,
   syncPath,
+  syncQuery,
+  syncsQuery,
   testBody,
 } from '@sluice/contracts/api-requests'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -65,10 +68,16 @@ const asks = { method: 'POST', scope: 'write', status: 202, query: noQuery, answ
 
 const READ_ROUTES: readonly Route[] = [
   route({
-    ...{ ...reads, path: '/syncs', id: 'listSyncs', summary: 'All syncs with their latest runs, by name' },
-    ...{ params: noPath, query: pageQuery, answer: syncsPage },
-    respond: async ({ query }, { control, signal }) =>
-      document(await control.syncs({ limit: query.limit, after: query.after }, signal)),
+    ...{ ...reads, path: '/syncs', id: 'listSyncs', summary: 'All syncs and how each is, by name' },
+    ...{ params: noPath, query: syncsQuery, answer: syncsPage },
+    respond: async ({ query: { limit, after, runs } }, { control, signal }) =>
+      document(await control.syncs({ limit, after, runs }, signal)),
+  }),
+  route({
+    ...{ ...reads, path: '/syncs/:name', id: 'getSync', summary: 'One sync and how it is' },
+    ...{ params: syncPath, query: syncQuery, answer: syncView },
+    respond: async ({ params, query: { runs } }, { control, signal }) =>
+      document(await control.sync(params.name, { runs }, signal)),
   }),
   route({
     ...{ ...reads, path: '/syncs/:name/failed', id: 'listFailedRows' },

@@ -69,12 +69,12 @@ export interface AttemptsFilter {
   readonly search?: string | undefined
 }
 
-export const attemptsQuery = (filter: AttemptsFilter) =>
+export const attemptsQuery = ({ search, ...asked }: AttemptsFilter) =>
   infiniteQueryOptions({
-    queryKey: ['attempts', filter],
+    queryKey: ['attempts', asked, search],
     queryFn: ({ signal, pageParam }) =>
       call('/attempts', {
-        query: { ...filter, limit: PER_PAGE, after: pageParam },
+        query: { ...asked, q: search, details: 'false', limit: PER_PAGE, after: pageParam },
         answer: attemptsPage,
         signal,
       }),

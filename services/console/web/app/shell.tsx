@@ -24,7 +24,8 @@ const PLACES = [
 export function Shell(): ReactElement {
   const session = useQuery(sessionQuery)
   const [ended, setEnded] = useState(false)
-  useEffect(() => whenSignedOut(() => setEnded(true)), [])
+  const isIn = session.data !== undefined
+  useEffect(() => (isIn ? whenSignedOut(() => setEnded(true)) : undefined), [isIn])
   if (session.isPending) return <Loading />
   const mustSignIn = session.error instanceof ApiError && [401, 403].includes(session.error.status)
   if (session.error !== null && !mustSignIn)

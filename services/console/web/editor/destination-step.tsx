@@ -7,8 +7,9 @@ import { NAME_HINT } from './name-hint.ts'
 import type { Editing } from './use-editing.ts'
 
 export function DestinationStep({ editing }: { readonly editing: Editing }): ReactElement {
-  const { text } = editing
+  const { text, change } = editing
   const name = nameIn(text)
+  const limits = { ...editing, change: (changed: string) => change(withWholeRate(changed)) }
   return (
     <>
       <TextField editing={editing} path={['name']} label="Name" hint={NAME_HINT} />
@@ -24,14 +25,14 @@ export function DestinationStep({ editing }: { readonly editing: Editing }): Rea
       <fieldset className="columns">
         <legend>Limits, over all syncs of this destination</legend>
         <TextField
-          editing={editing}
+          editing={limits}
           path={['limits', 'rate', 'requests']}
           label="At most so many requests"
           isNumber
           placeholder="1000"
         />
         <ChoiceField
-          editing={editing}
+          editing={limits}
           path={['limits', 'rate', 'per']}
           label="in each"
           isWritten
@@ -42,7 +43,7 @@ export function DestinationStep({ editing }: { readonly editing: Editing }): Rea
           ]}
         />
         <TextField
-          editing={editing}
+          editing={limits}
           path={['limits', 'concurrency']}
           label="At once"
           isNumber
@@ -56,6 +57,14 @@ export function DestinationStep({ editing }: { readonly editing: Editing }): Rea
       </details>
     </>
   )
+}
+
+/** A rate is so many requests in a time: neither stands alone. */
+function withWholeRate(text: string): string {
+  const rate = ['limits', 'rate']
+  if (textAt(text, [...rate, 'requests']) === '')
+    return Array.isArray(valueAt(text, rate)) ? text : withValue(text, rate, undefined)
+  return textAt(text, [...rate, 'per']) === '' ? withValue(text, [...rate, 'per'], 'second') : text
 }
 
 const GRANTS = ['client-credentials', 'authorization-code', 'password', 'refresh-token'] as const

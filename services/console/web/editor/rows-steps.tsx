@@ -153,7 +153,7 @@ export function ModelStep({
       ) : (
         <RowsTable rows={rows.data} />
       )}
-      <KeyCheck draft={draft} sql={rested} />
+      <KeyCheck draft={draft} sql={sql} />
     </>
   )
 }

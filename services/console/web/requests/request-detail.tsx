@@ -1,25 +1,48 @@
 /** One request and its answer, with all its tries. */
-import type { AttemptView } from '@sluice/contracts/api'
+import { requestView, type AttemptView, type RequestView } from '@sluice/contracts/api'
+import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
+import { call } from '../api/client.ts'
+import { useMay } from '../api/session.ts'
 import { count, duration } from '../ui/format.ts'
-import { CopyButton, Facts, Time } from '../ui/parts.tsx'
+import { CopyButton, Facts, Loading, Time, Trouble } from '../ui/parts.tsx'
 import { HttpStatus, Outcome } from '../ui/status.tsx'
 import { BodyView } from './body-view.tsx'
 import { asCurl } from './as-curl.ts'
+import { ReplayDialog } from './replay-dialog.tsx'
+
+type Attempt = RequestView['attempts'][number]
 
 interface DetailProps {
-  readonly attempt: AttemptView
-  /** The tries of the same request that are known, this one among them. */
-  readonly others: readonly AttemptView[]
+  readonly attempt: Attempt
+  /** All tries of the request, this one among them. */
+  readonly others: readonly Attempt[]
 }
 
 /** Of a batch, so many keys are shown at first. */
 const FIRST_KEYS = 8
 
-export function RequestDetail({ attempt, others }: DetailProps): ReactElement {
+/** `open` is the id of a request and, after a dot, the number of a try. */
+export function OpenRequest({ open }: { readonly open: string }): ReactElement {
+  const dot = open.lastIndexOf('.')
+  const [id, number] = [open.slice(0, dot), Number(open.slice(dot + 1))]
+  const { data, error } = useQuery({
+    queryKey: ['request', id],
+    queryFn: ({ signal }) => call(`/attempts/${encodeURIComponent(id)}`, { answer: requestView, signal }),
+    retry: false,
+  })
+  const attempt = data?.attempts.find(each => each.attempt === number) ?? data?.attempts.at(-1)
+  if (error !== null) return <Trouble error={error} />
+  if (attempt === undefined || data === undefined) return <Loading lines={8} />
+  return <RequestDetail attempt={attempt} others={data.attempts} />
+}
+
+function RequestDetail({ attempt, others }: DetailProps): ReactElement {
   const navigate = useNavigate()
   const { method, url, sync, run, trigger, status, outcome, startedAt, durationMs, error } = attempt
+  const [replays, setReplays] = useState(false)
+  const mayOperate = useMay('operate')
   const close = (): void =>
     void navigate({ to: '/requests', search: filter => ({ ...filter, open: undefined }), replace: true })
   return (
@@ -51,6 +74,7 @@ export function RequestDetail({ attempt, others }: DetailProps): ReactElement {
           ['Trigger', trigger],
           ['Sent', <Time key="sent" at={startedAt} exact />],
           ['Took', duration(durationMs)],
+          ...timingOf(attempt),
         ]}
       />
       {error === null ? null : (
@@ -62,12 +86,29 @@ export function RequestDetail({ attempt, others }: DetailProps): ReactElement {
       <Keys sync={sync} keys={attempt.keys} />
       <div className="side-by-side">
         <Message title="Request" headers={attempt.requestHeaders} body={attempt.requestBody}>
-          <CopyButton text={asCurl(attempt)} label="Copy as curl" />
+          <span className="actions">
+            <CopyButton text={asCurl(attempt)} label="Copy as curl" />
+            <button type="button" className="small" disabled={!mayOperate} onClick={() => setReplays(true)}>
+              Replay…
+            </button>
+          </span>
         </Message>
         <Message title="Answer" headers={attempt.responseHeaders} body={attempt.responseBody} />
       </div>
+      {replays ? (
+        <ReplayDialog sync={sync} choice={{ keys: attempt.keys, run }} onClose={() => setReplays(false)} />
+      ) : null}
     </section>
   )
+}
+
+function timingOf({ timing }: Attempt): readonly (readonly [string, string])[] {
+  const parts = [
+    ['Waited in the queue', timing.queuedMs],
+    ['of that for limits', timing.limitMs],
+    ['First byte after', timing.firstByteMs],
+  ] as const
+  return parts.flatMap(([name, ms]) => (ms === null ? [] : [[name, duration(ms)] as const]))
 }
 
 function Tries({ attempt: shown, others }: DetailProps): ReactElement | null {

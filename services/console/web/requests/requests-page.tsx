@@ -7,7 +7,7 @@ import { attemptsQuery, syncsQuery, type AttemptsFilter } from '../api/queries.t
 import { duration, pathOf } from '../ui/format.ts'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { HttpStatus, Outcome } from '../ui/status.tsx'
-import { RequestDetail } from './request-detail.tsx'
+import { OpenRequest } from './request-detail.tsx'
 
 const TYPED_MS = 300
 
@@ -136,7 +136,6 @@ function Found({ filter, open }: FoundProps): ReactElement {
         </Empty>
       </Section>
     )
-  const shown = attempts.find(attempt => idOf(attempt) === open)
   return (
     <>
       <section className="card request-list" aria-label="Requests">
@@ -153,12 +152,7 @@ function Found({ filter, open }: FoundProps): ReactElement {
           </div>
         ) : null}
       </section>
-      {shown === undefined ? null : (
-        <RequestDetail
-          attempt={shown}
-          others={attempts.filter(({ requestId }) => requestId === shown.requestId)}
-        />
-      )}
+      {open === undefined ? null : <OpenRequest open={open} />}
     </>
   )
 }

@@ -1,6 +1,244 @@
-import type { ReactElement } from 'react'
-import { Page } from '../ui/parts.tsx'
+/** Everything that happened to one key, and what Sluice believes of it now. */
+import { rowLifeView, type RowLife } from '@sluice/contracts/views/history-views'
+import { useQuery } from '@tanstack/react-query'
+import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router'
+import { useState, type ReactElement } from 'react'
+import { discardRows, retryRows } from '../api/commands.ts'
+import { call } from '../api/client.ts'
+import { useMay } from '../api/session.ts'
+import { LinesThatDiffer } from '../editor/lines-that-differ.tsx'
+import { ReplayDialog } from '../requests/replay-dialog.tsx'
+import { Empty, Facts, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
+import { Badge, HttpStatus, Outcome } from '../ui/status.tsx'
+import { duration, pathOf } from '../ui/format.ts'
+import { toastError } from '../ui/toast.tsx'
+
+const EVERY_MS = 5_000
 
 export function RowPage(): ReactElement {
-  return <Page title="RowPage">to come</Page>
+  const { name } = useParams({ from: '/syncs/$name/row' })
+  const { key = '' } = useSearch({ from: '/syncs/$name/row' })
+  const { data, error, isPending } = useQuery({
+    queryKey: ['row', name, key],
+    queryFn: ({ signal }) =>
+      call(`/syncs/${encodeURIComponent(name)}/rows`, { query: { key }, answer: rowLifeView, signal }),
+    enabled: key !== '',
+    refetchInterval: EVERY_MS,
+    retry: false,
+  })
+  const lead = (
+    <>
+      A row of{' '}
+      <Link to="/syncs/$name" params={{ name }}>
+        {name}
+      </Link>
+    </>
+  )
+  return (
+    <Page
+      title={key === '' ? 'Which row?' : key}
+      lead={lead}
+      {...(data === undefined ? {} : { actions: <Actions life={data} /> })}
+    >
+      {key === '' ? (
+        <Section title="No key">
+          <Empty title="A row is found by its key.">
+            <p>The page of the sync asks for it.</p>
+          </Empty>
+        </Section>
+      ) : isPending ? (
+        <Loading lines={8} />
+      ) : data === undefined ? (
+        <Trouble error={error} />
+      ) : (
+        <Life life={data} />
+      )}
+    </Page>
+  )
+}
+
+function Actions({ life: { sync, key, retry } }: { readonly life: RowLife }): ReactElement {
+  const navigate = useNavigate()
+  const [replays, setReplays] = useState(false)
+  const [mayRun, mayOperate] = [useMay('run'), useMay('operate')]
+  const follow = async (asked: Promise<{ readonly id: string }>): Promise<void> => {
+    const { id } = await asked
+    await navigate({ to: '/runs/$id', params: { id } })
+  }
+  return (
+    <>
+      <button type="button" disabled={!mayOperate} onClick={() => setReplays(true)}>
+        Replay…
+      </button>
+      <button
+        type="button"
+        disabled={!mayOperate || retry === null}
+        onClick={() => void follow(discardRows(sync, { key })).catch(toastError)}
+      >
+        Give it up
+      </button>
+      <button
+        type="button"
+        className="primary"
+        disabled={!mayRun || retry === null}
+        onClick={() => void follow(retryRows(sync, { key })).catch(toastError)}
+      >
+        Try again now
+      </button>
+      {replays ? (
+        <ReplayDialog sync={sync} choice={{ keys: [key] }} onClose={() => setReplays(false)} />
+      ) : null}
+    </>
+  )
+}
+
+const BELIEVED: { readonly [state in NonNullable<RowLife['state']>['is']]: string } = {
+  absent: 'not there',
+  present: 'there, as shown below',
+  'content-uncertain': 'there, with contents that are not certain',
+  'existence-uncertain': 'perhaps there',
+  'under-way': 'being sent just now',
+}
+
+function Life({ life }: { readonly life: RowLife }): ReactElement {
+  const { state, retry, muted, captured, changes, attempts, more, sync, key } = life
+  if (state === null && changes.length === 0 && attempts.length === 0)
+    return (
+      <Section title="Nothing is known of it">
+        <Empty title={`No run of ${sync} has sent a row with this key.`}>
+          <p>A key is written as text, and a composite one as a JSON array: ["DE", "100"].</p>
+        </Empty>
+      </Section>
+    )
+  return (
+    <>
+      <Section title="At the destination">
+        <Facts
+          facts={[
+            ['Believed to be', state === null ? 'unknown' : BELIEVED[state.is]],
+            [
+              'Certain',
+              state === null ? (
+                'no'
+              ) : state.certain ? (
+                <Badge key="c" tone="good" text="yes" />
+              ) : (
+                <Badge key="c" tone="warn" text="no" />
+              ),
+            ],
+            ...(state === null ? [] : ([['Since', <Time key="since" at={state.since} exact />]] as const)),
+            [
+              'Waits for another try',
+              retry === null ? 'no' : `yes, after ${retry.runs} runs and ${retry.attempts} tries`,
+            ],
+            ...(muted ? ([['Given up', 'yes: it is sent again once it differs']] as const) : []),
+          ]}
+        />
+        {retry === null ? null : (
+          <p className="group-error pad">
+            <HttpStatus status={retry.status} /> <Outcome outcome={retry.outcome} /> {retry.error}
+          </p>
+        )}
+        {state === null || state.row === null ? null : (
+          <pre className="code flat" tabIndex={0}>
+            {JSON.stringify(state.row, null, 2)}
+          </pre>
+        )}
+        {captured === null || Object.keys(captured).length === 0 ? null : (
+          <Facts
+            facts={Object.entries(captured).map(
+              ([name, value]) => [`captured.${name}`, JSON.stringify(value)] as const,
+            )}
+          />
+        )}
+      </Section>
+      <Changes changes={changes} />
+      <Attempts attempts={attempts} sync={sync} rowKey={key} />
+      {more ? <p className="quiet">There is more than this page shows.</p> : null}
+    </>
+  )
+}
+
+function Changes({ changes }: Pick<RowLife, 'changes'>): ReactElement {
+  return (
+    <Section title="Changes">
+      {changes.length === 0 ? (
+        <p className="pad quiet">No change of it is held any more.</p>
+      ) : (
+        <ol className="groups">
+          {changes.map((change, index) => (
+            <li key={index}>
+              <div className="group-head">
+                <Badge
+                  tone={change.op === 'removed' ? 'warn' : change.op === 'settled' ? 'calm' : 'busy'}
+                  text={change.op}
+                />
+                <Time at={change.at} />
+                {change.run === null ? (
+                  <small>run {change.runNumber}</small>
+                ) : (
+                  <Link to="/runs/$id" params={{ id: change.run }}>
+                    run {change.runNumber}
+                  </Link>
+                )}
+                {change.muted ? <small>given up</small> : null}
+              </div>
+              {change.before === null && change.after === null ? null : (
+                <LinesThatDiffer
+                  before={textOf(change.before)}
+                  after={textOf(change.after)}
+                  label="Before and after"
+                />
+              )}
+              {change.failed === null ? null : <p className="group-error bad">{change.failed.error}</p>}
+            </li>
+          ))}
+        </ol>
+      )}
+    </Section>
+  )
+}
+
+const textOf = (row: RowLife['changes'][number]['before']): string =>
+  row === null
+    ? ''
+    : Object.entries(row)
+        .map(([name, value]) => `${name}: ${JSON.stringify(value)}`)
+        .join('\n')
+
+interface AttemptsProps extends Pick<RowLife, 'attempts'> {
+  readonly sync: string
+  readonly rowKey: string
+}
+
+function Attempts({ attempts, sync, rowKey }: AttemptsProps): ReactElement {
+  return (
+    <Section title="Requests">
+      {attempts.length === 0 ? (
+        <p className="pad quiet">No request of it is held.</p>
+      ) : (
+        <ul className="groups">
+          {attempts.map(
+            ({ requestId, attempt, method, url, status, outcome, startedAt, durationMs, error }) => (
+              <li key={`${requestId}.${attempt}`}>
+                <div className="group-head">
+                  <HttpStatus status={status} />
+                  <Outcome outcome={outcome} />
+                  <Link to="/requests" search={{ sync, key: rowKey, open: `${requestId}.${attempt}` }}>
+                    <span className="path">
+                      {method} {pathOf(url)}
+                    </span>
+                  </Link>
+                  <small>
+                    <Time at={startedAt} /> · {duration(durationMs)}
+                  </small>
+                </div>
+                {error === null ? null : <p className="group-error">{error}</p>}
+              </li>
+            ),
+          )}
+        </ul>
+      )}
+    </Section>
+  )
 }

@@ -13,6 +13,7 @@ import { Facts, Loading, Page, Section, Time, Trouble, useNow } from '../ui/part
 import { RunStatus } from '../ui/status.tsx'
 import { RunButton } from './run-button.tsx'
 import { RunErrors } from './run-errors.tsx'
+import { RunFigures } from './run-figures.tsx'
 import { Throughput } from './throughput.tsx'
 import { totalsOf, triggersOf } from './totals.ts'
 
@@ -57,6 +58,7 @@ function OneRun({ id }: { readonly id: string }): ReactElement {
       <Waiting run={run} />
       <Progress run={run} hearing={hearing} />
       <Throughput run={run} hearing={hearing} />
+      <RunFigures run={run} />
       <RunErrors run={run} />
       <Notices run={run} />
     </Page>
@@ -147,7 +149,9 @@ function Held({ run }: { readonly run: RunView }): ReactElement {
 function Waiting({ run }: { readonly run: RunView }): ReactElement | null {
   const { waiting = [], restoring } = run
   const reasons = [
-    ...waiting,
+    ...waiting.map(({ detail, until }) =>
+      until === null ? detail : `${detail}, until ${until.slice(11, 19)} UTC`,
+    ),
     ...(restoring === undefined
       ? []
       : [

@@ -3,6 +3,7 @@
  * of OAuth 2.
  */
 import type { SluiceError } from '@sluice/contracts/errors'
+import type { WaitNow } from '@sluice/contracts/runs/waits'
 import type { Token } from '@sluice/oauth/sealed-token'
 import type { TokenSource } from '@sluice/oauth/token-source'
 import { sleep } from '@sluice/flow/sleep'
@@ -24,8 +25,8 @@ export interface Credential {
 export interface AttemptCredentials {
   /** For an attempt now; null if `ready` has to be awaited before. */
   readonly current: Credential | null
-  /** What is waited for, in a sentence; null while nothing is. */
-  readonly waitsFor: string | null
+  /** What is waited for; null while nothing is. */
+  readonly waitsFor: WaitNow | null
   /**
    * Resolves with null once there is one, and with the reason when that has taken too long. It resolves at
    * once when aborted. May be called concurrently.
@@ -51,7 +52,7 @@ export class OAuthCredentials implements AttemptCredentials {
   readonly #source: TokenSource
   readonly #of: PatienceOptions
   #made: Credential | null = null
-  #waitsFor: string | null = null
+  #waitsFor: WaitNow | null = null
 
   constructor(source: TokenSource, of: PatienceOptions) {
     this.#source = source
@@ -67,7 +68,7 @@ export class OAuthCredentials implements AttemptCredentials {
     return this.#made
   }
 
-  get waitsFor(): string | null {
+  get waitsFor(): WaitNow | null {
     return this.#waitsFor
   }
 
@@ -86,7 +87,8 @@ export class OAuthCredentials implements AttemptCredentials {
         }
         const leftMs = sinceMs + patienceMs - performance.now()
         if (leftMs <= 0 || (!mayPass && !waitsForPeople)) return error
-        this.#waitsFor = error.message
+        const until = mayPass ? null : Date.now() + leftMs
+        this.#waitsFor = { kind: 'token', until, detail: error.message }
         await sleep(Math.min(pauseMs, leftMs), { signal })
       }
       this.#waitsFor = null

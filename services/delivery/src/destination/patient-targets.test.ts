@@ -1,3 +1,4 @@
+import type { WaitNow } from '@sluice/contracts/runs/waits'
 import { expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
 import { NO_FIGURES } from '@sluice/partition/figures'
@@ -27,13 +28,14 @@ it('waits for a secret, counts the partitions that do, and uses it once it is th
     },
   })
   const { signal } = new AbortController()
-  const waits: (string | null)[] = []
-  const options = { signal, waitsFor: (what: string | null) => void waits.push(what) }
+  const waits: (WaitNow | null)[] = []
+  const options = { signal, waitsFor: (what: WaitNow | null) => void waits.push(what) }
   const both = await Promise.all([targets('h', options), targets('h', options)])
   expect(both.map(({ headers }) => headers['authorization'])).toEqual(['s3cret', 's3cret'])
   expect(places).toEqual([1, 2, 1, 0])
   expect(told[0]).toContain('the secret TOKEN is not set')
-  expect([waits[0], waits.at(-1)]).toEqual(['the secret TOKEN is not set', null])
+  expect(waits[0]).toMatchObject({ kind: 'secret', detail: 'the secret TOKEN is not set' })
+  expect(waits.at(-1)).toBeNull()
 })
 
 it('stops waiting when the run ends, and is counted no more', async () => {

@@ -64,7 +64,8 @@ export function patientTargets(
           return { ...target, credentials: deps.tokens?.of(destination) ?? null }
         } catch (error) {
           if (!isSluiceError(error, 'config') || performance.now() - sinceMs >= patienceMs) throw error
-          waitsFor(error.message)
+          const until = Date.now() + sinceMs + patienceMs - performance.now()
+          waitsFor({ kind: 'secret', until, detail: error.message })
           if (!waits) count(sync.name, 1)
           waits = true
           const what = { sync: sync.name, destination: destination.name, nextTryMs: pauseMs }

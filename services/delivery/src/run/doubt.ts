@@ -9,6 +9,8 @@ import { NO_HISTORY, type PartHistory, type RequestHistory } from '../ledger/req
 
 /** Why a try that was announced is not made. */
 export const ANNOUNCED = 'the process ended while it was sending this, which may have arrived or not'
+/** Why a request that was announced is not sent. */
+export const NOT_SENT = 'the process was asked to end before it could send this'
 
 /** Any of these parts may have been sent once more. */
 function doubted(

@@ -1,6 +1,7 @@
 /** Opens a run in one partition: where its requests go, what sends them, and what ends it before its time. */
 import { isSluiceError, type SluiceError } from '@sluice/contracts/errors'
 import type { RunBegin, RunEvent } from '@sluice/contracts/records'
+import type { WaitNow } from '@sluice/contracts/runs/waits'
 import { triesOf } from '@sluice/domain/answers/next-try'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import { endingOf } from '@sluice/flow/ends'
@@ -34,7 +35,7 @@ import type { Places } from '../send/places.ts'
  */
 export type ResolveTarget = (
   hash: string,
-  options: { readonly signal: AbortSignal; readonly waitsFor: (what: string | null) => void },
+  options: { readonly signal: AbortSignal; readonly waitsFor: (what: WaitNow | null) => void },
 ) => Promise<Target>
 
 export interface DeliverDeps {
@@ -103,7 +104,7 @@ export async function openRun(
     /** Told when the keeper of the limits is out of reach for so long that another process should try. */
     readonly onCutOff: (error: unknown) => void
     /** Told what is waited for, and, with null, that nothing is. */
-    readonly waitsFor: (what: string | null) => void
+    readonly waitsFor: (what: WaitNow | null) => void
     /** Resolves once no request of an earlier run can arrive any more. */
     readonly beforeSending: (target: Target, signal: AbortSignal) => Promise<void>
   },
@@ -176,7 +177,7 @@ async function targetOf(
   of: {
     readonly begin: RunBegin
     readonly early: EarlyEnd
-    readonly waitsFor: (what: string | null) => void
+    readonly waitsFor: (what: WaitNow | null) => void
   },
   signal: AbortSignal,
 ): Promise<Pick<OpenRun, 'target' | 'unsendable'>> {
@@ -217,4 +218,10 @@ async function* readAgain(
 /** How much longer a run may last. A clock that was set back gives it no more than the whole. */
 function leftOf(maxDurationMs: number, startedAt: number): number {
   return Math.min(maxDurationMs, startedAt + maxDurationMs - Date.now())
+}
+
+/** The run has failed though each of its rows is accounted for: no change is in doubt. */
+export function unsentFault(open: OpenRun | null): { from: number; error: string; errorCode: string } | null {
+  if (open?.unsendable === null || open === null) return null
+  return { from: open.nextChange, error: open.unsendable.message, errorCode: open.unsendable.code }
 }

@@ -1,7 +1,8 @@
 /** Reports on `runs` how far a partition has come, and that it is done (R16). */
 import type { PartitionReport, RunBegin, RunEvent } from '@sluice/contracts/records'
 import type { CountsByOp, ShownCertificate } from '@sluice/contracts/state'
-import { boundedOrNull } from '@sluice/domain/bounded-text'
+import type { WaitNow } from '@sluice/contracts/runs/waits'
+import { boundedOrNull, boundedText } from '@sluice/domain/bounded-text'
 import { ERROR_BYTES } from '@sluice/domain/record-sizes'
 import { sleep } from '@sluice/flow/sleep'
 import type { TopicPartition } from '@sluice/message-log/port'
@@ -10,9 +11,12 @@ import type { Ownership } from '@sluice/partition/take-over'
 import { at, homePartition, reportKey, sharedTopics } from '@sluice/topics/topics'
 import type { Worker } from '@sluice/partition/own-partitions'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
+import { PhaseClock } from './phase-clock.ts'
+import { WaitTeller } from './wait-teller.ts'
 
 /** Progress is told twice a second at first, and the longer a run lasts, the more rarely. */
 const PROGRESS_FIRST_MS = 500
+const LOOKS_EVERY_MS = 500
 const PROGRESS_LAST_MS = 30_000
 const PROGRESS_OF_ELAPSED = 0.05
 
@@ -28,10 +32,13 @@ export interface ReporterOptions {
 
 export class PartitionReporter {
   readonly #options: ReporterOptions
+  readonly phases: PhaseClock
   #lastEnded = 0
 
-  constructor(options: ReporterOptions) {
+  /** `lastReport` gives what was reported last of the partition. */
+  constructor(options: ReporterOptions, lastReport: () => PartitionReport | undefined) {
     this.#options = options
+    this.phases = new PhaseClock(lastReport)
   }
 
   /** Number of the last run whose end was reported here; 0 for none. */
@@ -60,34 +67,48 @@ export class PartitionReporter {
       error: end.fault?.error ?? null,
       errorCode: end.fault === null ? null : (end.fault.errorCode ?? 'internal'),
       requestsEnd: end.requestsEnd,
-      waiting: null,
+      waits: [],
+      phases: this.phases.timesOf(end.begin.run),
       certificates: end.certificates ?? null,
     })
   }
 
   /**
-   * Reports the counts, and what delivery waits for, now and then while they change. People who watch the run
-   * see them. Reports come only as often as people could notice, since each stays in the topic until it is
-   * compacted. Resolves when stopped. A report that fails is left out.
+   * Reports the counts and what delivery waits for, while they change. People who watch the run see them.
+   * Counts come only as often as people could notice, since each report stays in the topic until it is
+   * compacted. A wait that begins or ends is told within a second, unless waits come and go all the time.
+   * Resolves when stopped. A report that fails is left out.
    */
   async reportProgress(
     ledger: AttemptLedger,
-    waitsFor: () => string | null,
+    waitsFor: () => WaitNow | null,
     signal: AbortSignal,
   ): Promise<void> {
     let reported: CountsByOp = ledger.progress
     let watched = { run: ledger.run, since: performance.now() }
-    let told: string | null = null
+    let countsAtMs = performance.now()
+    const waits = new WaitTeller()
     while (!signal.aborted) {
-      await sleep(progressPauseMs(performance.now() - watched.since), { signal }).catch(() => undefined)
+      await sleep(LOOKS_EVERY_MS, { signal }).catch(() => undefined)
       const { progress: counts, run } = ledger
-      if (run !== watched.run) watched = { run, since: performance.now() }
-      const waiting = waitsFor()
-      if (signal.aborted || (counts === reported && waiting === told) || run <= this.#lastEnded) continue
+      const nowMs = performance.now()
+      if (run !== watched.run) watched = { run, since: nowMs }
+      const pauseMs = progressPauseMs(nowMs - watched.since)
+      const isNews = waits.see(waitsFor(), { nowMs, refillMs: pauseMs })
+      const isDue = counts !== reported && nowMs - countsAtMs >= pauseMs
+      if (signal.aborted || (!isDue && !isNews) || run <= this.#lastEnded) continue
       reported = counts
-      told = waiting
+      countsAtMs = nowMs
       const none = { faultedFrom: null, error: null, errorCode: null, requestsEnd: 0 }
-      const report = { run, counts, ended: false, waiting, certificates: null, ...none }
+      const report = {
+        run,
+        counts,
+        ended: false,
+        waits: waits.told,
+        phases: this.phases.timesOf(run),
+        certificates: null,
+        ...none,
+      }
       await this.#write(report).catch((error: unknown) => ledger.fail(error))
     }
   }
@@ -100,6 +121,7 @@ export class PartitionReporter {
     const value = io.encode('PartitionReport', {
       ...report,
       error: boundedOrNull(report.error, ERROR_BYTES),
+      waits: (report.waits ?? []).map(wait => ({ ...wait, detail: boundedText(wait.detail, ERROR_BYTES) })),
       sync: run.sync,
       incarnation: run.incarnation,
       partition,

@@ -52,14 +52,14 @@ describe('the way to a destination', () => {
       const acquired = gate.acquire(1, { signal })
       await vi.advanceTimersByTimeAsync(14_000)
       expect(onError.mock.calls, 'told once').toEqual([[error]])
-      expect(gate.waitsFor).toBe(error.message)
+      expect(gate.waitsFor(0)).toEqual({ kind: 'limits-store', until: null, detail: error.message })
       expect(onCutOff).not.toHaveBeenCalled()
       await vi.advanceTimersByTimeAsync(2_000)
       expect(onCutOff).toHaveBeenCalledWith(error)
       answer = LEASE
       await vi.advanceTimersByTimeAsync(1_000)
       expect((await acquired).permits).toBe(1)
-      expect(gate.waitsFor).toBeNull()
+      expect(gate.waitsFor(0)).toBeNull()
     },
   )
 
@@ -82,30 +82,32 @@ describe('the way to a destination', () => {
   })
 
   it.each([
-    ['forgotten', 3_600_000, 'Redis was restarted'],
-    ['paused', 60_000, 'asked for a pause'],
-    ['rate', 60_000, 'rate limit is used up'],
-  ] as const)('says until when nothing is sent where it is %s', (reason, leftMs, why) => {
+    ['forgotten', 3_600_000, 'limits-store', 'Redis was restarted'],
+    ['paused', 60_000, 'throttled', 'asked for a pause'],
+    ['rate', 60_000, 'limit', 'rate limit is used up'],
+    ['concurrency', 60_000, 'limit', 'use all of the concurrency limit'],
+  ] as const)('says until when nothing is sent where it is %s', (reason, leftMs, kind, why) => {
     vi.setSystemTime(Date.UTC(2026, 0, 2, 3, 4, 5))
     wait = { reason, leftMs, broken: null }
-    const until = new Date(Date.now() + leftMs + 55_000).toISOString().slice(0, 16)
-    expect(open().waitsFor).toMatch(new RegExp(`^nothing is sent until ${until}Z at the latest: .*${why}`))
+    const until = Date.now() + leftMs
+    expect(open().waitsFor(0)).toEqual({ kind, until, detail: expect.stringContaining(why) })
   })
 
   it('says since when the breaker is open, and when the next probe is at the latest', () => {
     vi.setSystemTime(Date.UTC(2026, 0, 2, 3, 4, 5))
     const broken = { openedAt: Date.now(), failures: 53, failedProbes: 1, lastProbeMsAgo: 10 }
     wait = { reason: 'broken', leftMs: 30_000, broken }
-    expect(open().waitsFor).toBe(
-      'nothing is sent until 2026-01-02T03:05Z at the latest: the breaker is open since 2026-01-02T03:04:05Z, ' +
-        'after 53 failures of the destination in a row, a probe among them',
-    )
+    expect(open().waitsFor(0)).toEqual({
+      ...{ kind: 'breaker', until: Date.now() + 30_000 },
+      detail:
+        'the breaker is open since 2026-01-02T03:04:05Z, after 53 failures of the destination in a row, a probe among them',
+    })
   })
 
   it('says nothing of waits that are short, or are what limits are for', () => {
     wait = { reason: 'rate', leftMs: 900, broken: null }
-    expect(open().waitsFor).toBeNull()
+    expect(open().waitsFor(1)).toBeNull()
     wait = { reason: 'concurrency', leftMs: 35_000, broken: null }
-    expect(open().waitsFor).toBeNull()
+    expect(open().waitsFor(1)).toBeNull()
   })
 })

@@ -3,6 +3,7 @@
  * the other partitions of this process.
  */
 import { isSluiceError } from '@sluice/contracts/errors'
+import type { WaitNow } from '@sluice/contracts/runs/waits'
 import { sleep } from '@sluice/flow/sleep'
 import type { Health } from '@sluice/domain/answers/health'
 import { LONGEST_PAUSE_MS, type Broken, type Evidence, type LeaseOwner } from '@sluice/rate-limit/port'
@@ -18,13 +19,17 @@ const PAUSE_MS = 500
 const CUT_OFF_AFTER_MS = 15_000
 
 /** People are not told of shorter waits. */
-export const TOLD_FROM_MS = 5_000
+export const TOLD_FROM_MS = 1_000
 /** Why the limits let nothing through, where people should know. */
-const WAITS_TOLD: { readonly [reason in LimitWait['reason']]?: string } = {
-  rate: 'the rate limit is used up',
-  paused: 'the API asked for a pause',
-  forgotten:
-    'Redis was restarted, emptied or replaced, and what it may have forgotten of the limits has to run out',
+const WAITS_TOLD: { readonly [reason in LimitWait['reason']]?: Pick<WaitNow, 'kind' | 'detail'> } = {
+  rate: { kind: 'limit', detail: 'the rate limit is used up' },
+  concurrency: { kind: 'limit', detail: 'other requests use all of the concurrency limit' },
+  paused: { kind: 'throttled', detail: 'the API asked for a pause' },
+  forgotten: {
+    kind: 'limits-store',
+    detail:
+      'Redis was restarted, emptied or replaced, and what it may have forgotten of the limits has to run out',
+  },
 }
 
 /**
@@ -98,15 +103,24 @@ export class DestinationGate {
     }
   }
 
-  /** What is waited for, and until when, in a sentence; null while there is nothing to tell. */
-  get waitsFor(): string | null {
-    if (this.#cutOffSinceMs !== null) return this.#cutOffWhy
+  /** What is waited for; null while there is nothing to tell. `underWay`: how many requests are. */
+  waitsFor(underWay: number): WaitNow | null {
+    if (this.#cutOffSinceMs !== null) return { kind: 'limits-store', until: null, detail: this.#cutOffWhy }
     const { scopes, sync: line } = this.#target
     const wait = this.#queue.waitOf({ scopes, line })
-    const why =
-      wait === null ? undefined : wait.broken === null ? WAITS_TOLD[wait.reason] : brokenText(wait.broken)
-    if (wait === null || why === undefined || wait.leftMs < TOLD_FROM_MS) return null
-    return `nothing is sent until ${minuteAfter(wait.leftMs)} at the latest: ${why}`
+    if (wait === null || wait.leftMs < TOLD_FROM_MS) return null
+    const until = Date.now() + wait.leftMs
+    if (wait.broken !== null) return { kind: 'breaker', until, detail: brokenText(wait.broken) }
+    // Whoever uses up the limit of concurrency is sending.
+    if (wait.reason === 'concurrency' && underWay > 0) return null
+    const told = WAITS_TOLD[wait.reason]
+    return told === undefined ? null : { ...told, until }
+  }
+
+  /** When the pause is over that this process has asked for, in ms since 1970; null where there is none. */
+  get restsUntil(): number | null {
+    const leftMs = this.#restUntilMs - performance.now()
+    return leftMs > 0 ? Date.now() + leftMs : null
   }
 
   /** Null if the keeper of the limits does not answer. */
@@ -185,12 +199,6 @@ const FAILED_PROBES_MOST = 3
  */
 export function isDead({ failedProbes, lastProbeMsAgo }: Broken, ageMs: number): boolean {
   return failedProbes >= FAILED_PROBES_MOST && lastProbeMsAgo !== null && lastProbeMsAgo < ageMs
-}
-
-/** The minute after a wait. So people who watch are told of it once, and not with each look. */
-export function minuteAfter(leftMs: number): string {
-  const until = new Date(Math.ceil((Date.now() + leftMs) / 60_000) * 60_000)
-  return `${until.toISOString().slice(0, 16)}Z`
 }
 
 /** Why nothing goes to a destination whose breaker is open. */

@@ -23,7 +23,7 @@ import { RequestMemory } from '../delivery-memory.ts'
 import { brokenText, isDead, type DestinationGate, type Permits } from './destination-gate.ts'
 import type { AnotherTry } from '../outcome/settle-rows.ts'
 import { leftOfWaitMs, type UnownedAttempt } from '../ledger/request-history.ts'
-import { ANNOUNCED } from '../run/doubt.ts'
+import { ANNOUNCED, NOT_SENT } from '../run/doubt.ts'
 import { OpenRequest, type TakenAttempt } from './open-request.ts'
 import { Burst } from './burst.ts'
 import { onePermit, type Permit } from './permit.ts'
@@ -39,12 +39,11 @@ import {
   type SendJob,
   type Sent,
 } from './send-request.ts'
+import { queueWait } from '../run/queue-wait.ts'
 import { WaitingRequests, type DuePart, type WaitingOptions } from './waiting-requests.ts'
 import type { Target } from '../destination/target.ts'
 import type { Throttles } from './throttles.ts'
 
-/** Why a request that was announced is not sent. */
-const NOT_SENT = 'the process was asked to end before it could send this'
 /** The least that a try which came too late counts for. So tries that cost no time come to an end as well. */
 const LEAST_LATENESS_MS = 5
 
@@ -116,11 +115,11 @@ export class SendQueue {
     return this.#unsendable
   }
 
-  /** What it waits for while it has something to send, in a sentence; null while it sends. */
-  get waitsFor(): string | null {
-    const { credentials } = this.#options.target
-    if (this.#queue.length > 0) return credentials?.waitsFor ?? this.#options.gate.waitsFor
-    return this.#underWay.size > 0 ? null : this.#waiting.waitsFor
+  /** What it waits for while it has something to send; null while it sends. */
+  get waitsFor(): ReturnType<typeof queueWait> {
+    const of = { queued: this.#queue.length, underWay: this.#underWay.size, window: this.#window }
+    const { gate, target } = this.#options
+    return queueWait(of, { gate, credentials: target.credentials, waiting: this.#waiting })
   }
 
   /** How many requests wait for their next try, with all that is open of them. */

@@ -28,6 +28,11 @@ export class ThrottleWindow {
     return this.#size === null
   }
 
+  /** True while the destination throttles all that comes. */
+  get isThrottled(): boolean {
+    return this.#throttledSince !== null
+  }
+
   /** How many more requests may be under way. */
   room(underWay: number): number {
     return this.#size === null ? Infinity : this.#size - underWay

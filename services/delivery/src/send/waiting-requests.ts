@@ -6,11 +6,12 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Request } from '@sluice/contracts/records'
+import type { WaitNow } from '@sluice/contracts/runs/waits'
 import { Notifier } from '@sluice/flow/notifier'
 import { nextTurn, sleep } from '@sluice/flow/sleep'
 import type { Placed } from '@sluice/topics/owned-reader'
 import type { PartHistory } from '../ledger/request-history.ts'
-import { minuteAfter, TOLD_FROM_MS } from './destination-gate.ts'
+import { TOLD_FROM_MS } from './destination-gate.ts'
 import type { OpenRequest } from './open-request.ts'
 
 /** Requests that are due lie close together if the API fails. So one read looks so far ahead for the next. */
@@ -51,11 +52,12 @@ export class WaitingRequests {
     options.atOnce.addEventListener('abort', () => this.#changes.notify(), { once: true })
   }
 
-  /** When the first of them is due, in a sentence; null if that is soon, or none waits. */
-  get waitsFor(): string | null {
+  /** Until the first of them is due; null if that is soon, or none waits. */
+  get waitsFor(): WaitNow | null {
     const leftMs = this.#nextAtMs - performance.now()
     if (this.#waiting.size === 0 || leftMs < TOLD_FROM_MS || leftMs === Infinity) return null
-    return `requests that failed are tried again, the next by ${minuteAfter(leftMs)}`
+    const detail = 'requests that failed wait for their next try'
+    return { kind: 'tries', until: Date.now() + leftMs, detail }
   }
 
   add(waiting: WaitingPart): void {

@@ -127,7 +127,7 @@ describe('a test', () => {
   it('is unsent, and says why, if a secret is missing, the definition is lost, or the limits let nothing through', async () => {
     await write(testOf())
     const waits: DeliverDeps['resolveTarget'] = (_hash, { waitsFor, signal }) => {
-      waitsFor('the secret `api-key` is not set')
+      waitsFor({ kind: 'secret', until: null, detail: 'the secret `api-key` is not set' })
       return Promise.reject(signal.reason)
     }
     expect(await finals(1, { resolveTarget: waits })).toMatchObject([

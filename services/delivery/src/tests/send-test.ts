@@ -1,4 +1,5 @@
 /** Sends one request that a person tries out, as delivery sends those of runs, and says what came of it. */
+import type { WaitNow } from '@sluice/contracts/runs/waits'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { Request } from '@sluice/contracts/records'
 import type { TestAttempt, TestRequest } from '@sluice/contracts/test-records'
@@ -67,7 +68,7 @@ export async function sendTest(request: TestRequest, deps: SendTestDeps): Promis
       mayAct: () => isMember(worker),
       onCutOff: () => undefined,
     })
-    why = () => gate.waitsFor ?? 'the limits of its destination let nothing through in time'
+    why = () => gate.waitsFor(0)?.detail ?? 'the limits of its destination let nothing through in time'
     const { attempt } = await sent(request, { ...deps, target, gate, signal })
     return attemptOf(request, attempt, target)
   } catch (error) {
@@ -86,8 +87,8 @@ async function resolved(
   signal: AbortSignal,
 ): Promise<Target> {
   const missing = new AbortController()
-  const waitsFor = (what: string | null): void => {
-    if (what !== null) missing.abort(new SluiceError('config', what))
+  const waitsFor = (what: WaitNow | null): void => {
+    if (what !== null) missing.abort(new SluiceError('config', what.detail))
   }
   return await resolveTarget(definition, { signal: AbortSignal.any([signal, missing.signal]), waitsFor })
 }

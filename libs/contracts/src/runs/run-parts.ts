@@ -1,0 +1,38 @@
+/** Parts of a run's JSON: its counts, what it waits for, and what it goes through. */
+import { z } from 'zod'
+import { WAIT_KINDS } from './waits.ts'
+
+const timestamp = z.iso.datetime()
+const count = z.int().min(0)
+
+/**
+ * The counts of one trigger in a run: detected = delivered + rejected + unknown + unsent once the run has
+ * ended (R14).
+ */
+export const triggerCounts = z.object({
+  detected: count,
+  delivered: count,
+  rejected: count,
+  unknown: count,
+  unsent: count,
+  requests: count,
+  attempts: count,
+})
+
+export /** What a run waits for, while it does. */
+const waitView = z.object({
+  kind: z.enum(WAIT_KINDS),
+  since: timestamp,
+  /** When the wait is over at the latest, if that is known. */
+  until: timestamp.nullable(),
+  /** In a sentence. */
+  detail: z.string(),
+})
+
+/** A part of a run's life. Parts overlap: a run renders and sends while it publishes. */
+export const phaseView = z.object({
+  phase: z.enum(['detecting', 'publishing', 'rendering', 'sending', 'finishing']),
+  startedAt: timestamp,
+  /** Null while it goes on. */
+  endedAt: timestamp.nullable(),
+})

@@ -1,0 +1,44 @@
+/** What a run waits for, as people see it. */
+import type { WaitView } from '@sluice/contracts/api'
+import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
+import type { Wait } from '@sluice/contracts/runs/waits'
+import { isoTime } from './iso-time.ts'
+
+/**
+ * Each thing once: since the first partition began to wait for it, and until the last one is to go on. A run
+ * that has ended waits for nothing.
+ */
+export function waitsOf(event: RunEvent, reports: ReadonlyMap<number, PartitionReport>): WaitView[] {
+  return [...onceEach(waitsIn(event, reports))].flatMap(viewOf)
+}
+
+function waitsIn(event: RunEvent, reports: ReadonlyMap<number, PartitionReport>): readonly Wait[] {
+  const { status, held, queuedAt, endedAt } = event
+  if (status === 'held' && held !== null) {
+    const detail = `somebody to approve that ${held.removed} of ${held.rows} rows are removed`
+    return [{ kind: 'approval', since: endedAt ?? queuedAt, until: null, detail }]
+  }
+  if (status !== 'running') return []
+  return [...reports.values()].flatMap(({ run, ended, waits }) =>
+    run === event.run && !ended ? (waits ?? []) : [],
+  )
+}
+
+function onceEach(waits: readonly Wait[]): Iterable<Wait> {
+  const each = new Map<string, Wait>()
+  for (const wait of waits) {
+    const name = `${wait.kind} ${wait.detail}`
+    const known = each.get(name)
+    if (known === undefined) each.set(name, wait)
+    else {
+      const until = known.until === null || wait.until === null ? null : Math.max(known.until, wait.until)
+      each.set(name, { ...known, since: Math.min(known.since, wait.since), until })
+    }
+  }
+  return each.values()
+}
+
+function viewOf({ kind, since, until, detail }: Wait): readonly WaitView[] {
+  const from = isoTime(since)
+  return from === null ? [] : [{ kind, since: from, until: isoTime(until), detail }]
+}

@@ -1,0 +1,43 @@
+/**
+ * What an instant of the schedule does to a sync's runs (docs/RUNS.md). Only the owner tells of one, and the
+ * event that answers to it is written with the owner's writer. So no instant starts two runs, whoever dies.
+ */
+import { joinQueued } from './join-queued.ts'
+import { queuedRun } from './run-events.ts'
+import { stepOf, type Due, type Step, type SyncLife } from './sync-life.ts'
+import { isResetting } from './take-command.ts'
+
+/** An instant that lies further ahead comes from a clock that was wrong. It must not silence the schedule. */
+const WRONG_CLOCK_MS = 3_600_000
+
+/** How far the schedule has started runs, in ms since 1970, to an owner whose clock says `at`. */
+export function firedUntil({ fired }: Pick<SyncLife, 'fired'>, at: number): number | null {
+  return fired === null || fired.at > at + WRONG_CLOCK_MS ? null : fired.at
+}
+
+/** True if an instant is done with: a run answers to it. */
+export function isFired(life: Pick<SyncLife, 'fired'>, due: Pick<Due, 'fired' | 'at'>): boolean {
+  return due.fired.at <= (firedUntil(life, due.at) ?? -Infinity)
+}
+
+/**
+ * Queues a run, unless one is queued that sees the same rows. While a run awaits approval the schedule starts
+ * none: another run would take its place, and nobody could approve it in time. An instant that comes while
+ * the queued run does something else is told again later.
+ */
+export function takeDue(life: SyncLife, due: Due): Step {
+  const { queued, awaiting } = life
+  const { fired } = due
+  if (isFired(life, due) || isResetting(life)) return stepOf(life, [], 'go-on')
+  if (queued === null && awaiting !== null) return stepOf({ ...life, fired }, [], 'go-on')
+  const run = scheduledRun(due)
+  if (queued === null) return stepOf({ ...life, fired, queued: run }, [run], 'go-on')
+  if (joinQueued(queued, run).kind === 'refused') return stepOf(life, [], 'go-on')
+  const joined = { ...queued, fired }
+  return stepOf({ ...life, fired, queued: joined }, [joined], 'go-on')
+}
+
+/** The run that an instant starts. No command causes it. */
+export function scheduledRun({ runId, partitions, at, fired }: Due): ReturnType<typeof queuedRun> {
+  return queuedRun({ runId, cause: 'schedule', scope: null, command: -1, partitions, at, fired })
+}

@@ -1,0 +1,101 @@
+/** Time zones of the IANA database, as the process knows it. */
+import { nearestName } from '@sluice/domain/nearest-name'
+
+const DAY_MS = 86_400_000
+const MINUTE_MS = 60_000
+const SECOND_MS = 1_000
+/** `Intl` takes microseconds for each, and the same instants are asked for again and again. */
+const OFFSETS_KEPT = 100
+
+/** Names that people know and `Intl` does not list. */
+const OTHER_ZONES = ['UTC', 'GMT', 'US/Eastern', 'US/Central', 'US/Mountain', 'US/Pacific']
+
+/** A zone by which local times are told. A local time is written as the ms since 1970 that UTC has then. */
+export interface Zone {
+  /** The local time at an instant. */
+  localAt(instant: number): number
+  /**
+   * The first instant with this local time. For a time that the clocks skip, the instant at which they do.
+   */
+  firstInstantOf(local: number): number
+  /** The first instant in `(from, to]` at which the clocks change; null where they do not. */
+  changeWithin(from: number, to: number): number | null
+}
+
+/** Null if there is no such zone. */
+export function zoneOf(name: string): Zone | null {
+  try {
+    return zoneBy(
+      new Intl.DateTimeFormat('en-US', {
+        timeZone: name,
+        hourCycle: 'h23',
+        year: 'numeric',
+        month: 'numeric',
+        day: 'numeric',
+        hour: 'numeric',
+        minute: 'numeric',
+        second: 'numeric',
+      }),
+    )
+  } catch {
+    return null
+  }
+}
+
+/** The zone that the writer of this name most likely meant: `Paris` is Europe/Paris. Null if none is near. */
+export function nearestZone(name: string): string | null {
+  const zones = [...Intl.supportedValuesOf('timeZone'), ...OTHER_ZONES]
+  const cities = new Map(zones.map(zone => [zone.slice(zone.lastIndexOf('/') + 1), zone]))
+  const near = nearestName(name, zones)
+  if (near !== null) return near
+  const city = name.includes('/') ? null : nearestName(name, cities.keys())
+  return city === null ? null : (cities.get(city) ?? null)
+}
+
+function zoneBy(format: Intl.DateTimeFormat): Zone {
+  const known = new Map<number, number>()
+  const offsetAt = (instant: number): number => {
+    const offset = known.get(instant) ?? askedOffset(instant)
+    if (known.size >= OFFSETS_KEPT) known.clear()
+    known.set(instant, offset)
+    return offset
+  }
+  const askedOffset = (instant: number): number => {
+    const whole = Math.floor(instant / SECOND_MS) * SECOND_MS
+    const parts = new Map(format.formatToParts(whole).map(({ type, value }) => [type, Number(value)]))
+    const part = (type: Intl.DateTimeFormatPartTypes): number => parts.get(type) ?? 0
+    const date = Date.UTC(part('year'), part('month') - 1, part('day'))
+    return date + ((part('hour') * 60 + part('minute')) * 60 + part('second')) * SECOND_MS - whole
+  }
+  const changeWithin = (from: number, to: number): number | null => {
+    for (let start = from; start < to; start += DAY_MS) {
+      const end = Math.min(start + DAY_MS, to)
+      if (offsetAt(start) !== offsetAt(end)) return firstOther(start, end)
+    }
+    return null
+  }
+  const firstOther = (start: number, end: number): number => {
+    const before = offsetAt(start)
+    let same = start
+    let other = end
+    // Clocks change on a whole minute.
+    while (other - same > 1) {
+      const middle = Math.floor((same + other) / 2)
+      if (offsetAt(middle) === before) same = middle
+      else other = middle
+    }
+    return other
+  }
+  return {
+    localAt: instant => instant + offsetAt(instant),
+    changeWithin,
+    firstInstantOf: local => {
+      // No zone is further from UTC, and none changes its clocks twice within two days.
+      const earlier = local - offsetAt(local - DAY_MS)
+      if (earlier + offsetAt(earlier) === local) return earlier
+      const later = local - offsetAt(local + DAY_MS)
+      if (later + offsetAt(later) === local) return later
+      return changeWithin(later - MINUTE_MS, earlier) ?? earlier
+    },
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * The schedules of all syncs, as the topic `resources` has them now. One for each process, which tails the
+ * topic. Nothing is told before it has come to the topic's end: an earlier record may have another schedule.
+ */
+import { isSluiceError } from '@sluice/contracts/errors'
+import type { ResourceRecord } from '@sluice/contracts/document-records'
+import { Notifier } from '@sluice/flow/notifier'
+import { sleep } from '@sluice/flow/sleep'
+import type { MessageLog } from '@sluice/message-log/port'
+import { parseResource } from '@sluice/resources/parse-documents'
+import { instantsOf, type Instants } from '@sluice/schedule/instants'
+import { decodeShared } from '@sluice/topics/owned-reader'
+import type { RecordIo } from '@sluice/topics/record-io'
+import { at, keyText, sharedTopics } from '@sluice/topics/topics'
+
+const PAUSE_AFTER_SETBACK_MS = 1_000
+const KEY = 'sync/'
+
+export interface SyncSchedule {
+  readonly instants: Instants
+  /** The schedule as JSON: another text is another schedule. */
+  readonly by: string
+  /** When it was written, in ms since 1970. An instant before that is none of its own. */
+  readonly since: number
+}
+
+export interface SchedulesDeps {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  readonly prefix: string
+}
+
+export class SyncSchedules {
+  readonly #deps: SchedulesDeps
+  readonly #onSetback: (error: unknown) => void
+  readonly #known = new Map<string, SyncSchedule>()
+  #isComplete = false
+  /** Notifies of each change. */
+  readonly changes = new Notifier()
+
+  constructor(deps: SchedulesDeps, onSetback: (error: unknown) => void) {
+    this.#deps = deps
+    this.#onSetback = onSetback
+  }
+
+  /** By sync. A sync that runs only when somebody asks, or is paused, is not among them. */
+  get all(): ReadonlyMap<string, SyncSchedule> {
+    return this.#isComplete ? this.#known : new Map()
+  }
+
+  /** Tails the topic until it is aborted. Rejects with a failure that does not pass. */
+  async follow(signal: AbortSignal): Promise<void> {
+    const { log, prefix } = this.#deps
+    const target = at(sharedTopics(prefix).resources, 0)
+    let from: number | null = null
+    while (!signal.aborted) {
+      try {
+        const { low, end } = await log.offsets(target, { signal })
+        if (end === low) this.#complete()
+        for await (const { records, nextOffset } of log.read(target, { signal, from: from ?? low })) {
+          await this.#take(records, signal)
+          from = nextOffset
+          if (nextOffset >= end) this.#complete()
+          this.changes.notify()
+        }
+      } catch (error) {
+        if (signal.aborted) return
+        if (!isSluiceError(error) || !error.retryable) throw error
+        this.#onSetback(error)
+        await sleep(PAUSE_AFTER_SETBACK_MS, { signal }).catch(() => undefined)
+      }
+    }
+  }
+
+  #complete(): void {
+    this.#isComplete = true
+    this.changes.notify()
+  }
+
+  async #take(records: Parameters<typeof decodeShared>[1]['records'], signal: AbortSignal): Promise<void> {
+    const { io, prefix } = this.#deps
+    const target = at(sharedTopics(prefix).resources, 0)
+    const written = new Map(records.map(({ offset, timestamp }) => [offset, timestamp]))
+    for (const { key, record, torn, offset } of await decodeShared(io, { target, records }, signal)) {
+      const name = keyText(key)
+      // A record that a holder of the key has not signed changes nothing.
+      if (torn !== undefined || !name.startsWith(KEY)) continue
+      const sync = name.slice(KEY.length)
+      const since = written.get(offset) ?? 0
+      const schedule = record?.name === 'sluice.ResourceRecord' ? scheduleOf(record.value, since) : null
+      if (schedule === null) this.#known.delete(sync)
+      else this.#known.set(sync, schedule)
+    }
+  }
+}
+
+/** Null, too, for a record that cannot be read: it fails the runs that somebody asks for. */
+function scheduleOf({ spec }: ResourceRecord, since: number): SyncSchedule | null {
+  try {
+    const resource = parseResource(spec)
+    if (resource.kind !== 'sync' || resource.paused === true) return null
+    const instants = instantsOf(resource)
+    return instants === null ? null : { instants, by: JSON.stringify(resource.schedule), since }
+  } catch (error) {
+    if (isSluiceError(error, 'corrupt')) return null
+    throw error
+  }
+}

@@ -1,0 +1,25 @@
+/** `sluice syncs`. */
+import type { Command } from '../../command.ts'
+import { EXIT } from '../../exit-codes.ts'
+import { outputOptions, PAGING_OPTIONS, pagingOf } from '../../history-options.ts'
+import { openControl } from '../../open-control.ts'
+import { syncsText } from '../../output/syncs-table.ts'
+
+export const command: Command = {
+  description:
+    'Lists the syncs: how each is, its last and its next run, what it waits for, and how many rows wait for another try. Schedules start runs while `sluice up` or the services are at work.',
+  positionals: [],
+  options: PAGING_OPTIONS,
+  examples: [
+    { command: 'sluice syncs', does: 'all syncs' },
+    { command: 'sluice syncs --json', does: 'for scripts' },
+  ],
+  async run(context) {
+    const { args, json, stdout, signal } = context
+    await using control = await openControl(context)
+    const page = await control.syncs(pagingOf(args), signal)
+    const options = { ...outputOptions(context), now: Date.now() }
+    stdout.write(json ? `${JSON.stringify(page)}\n` : syncsText(page, options))
+    return EXIT.success
+  },
+}

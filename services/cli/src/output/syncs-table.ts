@@ -1,0 +1,74 @@
+/** The table of `sluice syncs`. */
+import type { SyncsPage, SyncView } from '@sluice/contracts/api'
+import { asTyped } from './called.ts'
+import { painter, safe } from './paint.ts'
+import { table } from './table.ts'
+import { number, paintStatus, waitText, type OutputOptions } from './wording.ts'
+
+/** The syncs of a page, by name. If there are none, it says what to do. */
+export function syncsText(page: SyncsPage, options: OutputOptions & { readonly now: number }): string {
+  const { columns, now, called, color } = options
+  const paint = painter(color)
+  if (page.syncs.length === 0)
+    return `There is no sync yet. \`${asTyped('sluice init', called)}\` writes a project with one.\n`
+  const statuses = new Map(
+    page.syncs
+      .flatMap(({ lastRun }) => (lastRun === null ? [] : [lastRun.status]))
+      .map(status => [String(status), status]),
+  )
+  const lines = table(
+    [
+      { title: 'SYNC', shrinks: true },
+      { title: 'STATE' },
+      {
+        title: 'LAST RUN',
+        style: (cell, text) => {
+          const status = statuses.get(text)
+          return status === undefined ? cell : paintStatus(status, cell, paint)
+        },
+      },
+      { title: 'WHEN', align: 'right' },
+      { title: 'NEXT', align: 'right' },
+      {
+        title: 'WAITING',
+        align: 'right',
+        style: (cell, text) => (text === '0' ? cell : paint('yellow', cell)),
+      },
+      { title: 'SCHEDULE', shrinks: true, drops: true },
+    ],
+    page.syncs.map(sync => [
+      safe(sync.name),
+      sync.state,
+      sync.lastRun?.status ?? 'none',
+      sync.lastRun === null ? '' : ago(sync.lastRun, now),
+      sync.nextRunAt === null ? '' : `in ${elapsedShort(Date.parse(sync.nextRunAt) - now)}`,
+      number(sync.rows.failed + sync.rows.heldBack),
+      scheduleText(sync),
+    ]),
+    { width: columns, paint },
+  )
+  for (const { name, waiting } of page.syncs)
+    for (const wait of waiting) lines.push(paint('yellow', `${safe(name)} ${waitText(wait, now)}`))
+  if (page.next !== null) lines.push(paint('dim', `more: --after ${safe(page.next)}`))
+  return `${lines.join('\n')}\n`
+}
+
+function ago({ startedAt, endedAt }: NonNullable<SyncView['lastRun']>, now: number): string {
+  const at = endedAt ?? startedAt
+  return at === null ? '' : `${elapsedShort(now - Date.parse(at))} ago`
+}
+
+/** `5 s`, `3 min`, `2 h`, `4 d`: one unit, so that a column stays narrow. */
+function elapsedShort(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000))
+  if (seconds < 60) return `${seconds} s`
+  if (seconds < 3600) return `${Math.round(seconds / 60)} min`
+  if (seconds < 48 * 3600) return `${Math.round(seconds / 3600)} h`
+  return `${Math.round(seconds / 86_400)} d`
+}
+
+function scheduleText({ schedule }: SyncView): string {
+  if (schedule === 'manual') return 'manual'
+  if ('every' in schedule) return `every ${schedule.every}`
+  return safe(schedule.timezone === undefined ? schedule.cron : `${schedule.cron} ${schedule.timezone}`)
+}

@@ -1,0 +1,68 @@
+/** What the requests of a run did over time, and how long the answers took. */
+import type { RunView } from '@sluice/contracts/api'
+import { runFiguresView, type FiguresBucket } from '@sluice/contracts/views/history-views'
+import { useQuery } from '@tanstack/react-query'
+import type { ReactElement } from 'react'
+import { call } from '../api/client.ts'
+import { hasEnded } from '../api/follow-run.ts'
+import { count, duration } from '../ui/format.ts'
+import { Facts, Section } from '../ui/parts.tsx'
+import { totalsOf } from './totals.ts'
+
+const BUCKETS = 120
+
+export function RunFigures({ run }: { readonly run: RunView }): ReactElement | null {
+  const isOver = hasEnded(run) && totalsOf(run).attempts > 0
+  const { data } = useQuery({
+    queryKey: ['figures', run.id],
+    queryFn: ({ signal }) =>
+      call(`/runs/${encodeURIComponent(run.id)}/figures`, {
+        ...{ query: { buckets: BUCKETS }, answer: runFiguresView, signal },
+      }),
+    enabled: isOver,
+    staleTime: 60_000,
+    retry: false,
+  })
+  if (!isOver || data === undefined || data.attempts === 0) return null
+  const { p50, p90, p99 } = data.latencyMs
+  const told = (ms: number | null): string => (ms === null ? 'not known' : duration(ms))
+  return (
+    <Section title="Requests over time">
+      <Facts
+        facts={[
+          ['Half of the answers within', told(p50)],
+          ['90 % within', told(p90)],
+          ['99 % within', told(p99)],
+          ...Object.entries(data.outcomes).map(([outcome, number]) => [outcome, count(number)] as const),
+        ]}
+      />
+      {data.buckets.length < 2 ? null : <Bars buckets={data.buckets} seconds={data.bucketSeconds} />}
+    </Section>
+  )
+}
+
+function Bars({
+  buckets,
+  seconds,
+}: {
+  readonly buckets: readonly FiguresBucket[]
+  readonly seconds: number
+}): ReactElement {
+  const most = Math.max(1, ...buckets.map(({ attempts }) => attempts))
+  const width = 100 / buckets.length
+  const label = `Requests in each ${seconds === 1 ? 'second' : `${seconds} seconds`}, ${count(most)} at most`
+  return (
+    <svg className="chart" viewBox="0 0 100 40" preserveAspectRatio="none" role="img" aria-label={label}>
+      {buckets.map(({ at, attempts, outcomes }, index) => {
+        const good = (38 * (outcomes.delivered ?? 0)) / most
+        const all = (38 * attempts) / most
+        return (
+          <g key={at}>
+            <rect x={index * width} y={40 - all} width={width * 0.85} height={all} className="bar-bad" />
+            <rect x={index * width} y={40 - good} width={width * 0.85} height={good} className="bar-good" />
+          </g>
+        )
+      })}
+    </svg>
+  )
+}
