@@ -64,9 +64,9 @@ const SUITES: readonly Suite[] = [
   { name: 'contract', folders: ['libs/*/src'], place: 0, sideBySide: 3, testMs: 60_000, hookMs: 120_000 },
   { name: 'e2e', folders: ['test/e2e', 'test/shapes'], place: 1, sideBySide: 3, ...PATIENT },
   // Pages in a real Chromium, which installs itself as the services do.
-  { name: 'console', folders: ['test/console'], place: 1, sideBySide: 1, ...PATIENT },
-  { name: 'fault', folders: ['test/fault'], place: 2, sideBySide: 1, ...PATIENT },
-  { name: 'outage', folders: ['test/outage'], place: 3, sideBySide: 2, ...PATIENT },
+  { name: 'console', folders: ['test/console'], place: 2, sideBySide: 1, ...PATIENT },
+  { name: 'fault', folders: ['test/fault'], place: 3, sideBySide: 1, ...PATIENT },
+  { name: 'outage', folders: ['test/outage'], place: 4, sideBySide: 2, ...PATIENT },
 ]
 const WITH_SERVICES = new Set(['contract', 'e2e', 'fault', 'outage'])
 

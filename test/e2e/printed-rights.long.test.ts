@@ -231,24 +231,4 @@ describe.skipIf(realServices() === null)('with the rights that `sluice topics --
       })
     },
   )
-
-  it.each([
-    ['renderer', `${PREFIX}.${SYNC}.requests`, 'Write'],
-    ['renderer', `${PREFIX}.renderer.${SYNC}.`, 'Read'],
-    ['delivery', `${PREFIX}.${SYNC}.attempts`, 'Write'],
-    ['detector', `${PREFIX}.changes.${SYNC}.`, 'Write'],
-  ] as const)('without a right of %s to %s, a run fails and names it', async (role, name, operation) => {
-    await project.write('people.csv', manyPeople(20 + (api.requests.length % 1000) + 1))
-    const { view: run } = await without([role, name, operation], () => project.run(SYNC))
-    expect([run.status, run.error]).toEqual(['failed', expect.stringContaining(name.replace(/\.$/, ''))])
-    expect(run.error).toContain('lacks a right')
-  })
-
-  it('a reset deletes the topics, and the next run names those that somebody has to make', async () => {
-    expect((await project.sluice('reset', SYNC)).exitCode).toBe(0)
-    const missing = await project.sluice('run', SYNC, '--json')
-    expect(missing.stdout).toContain(`kafka-topics.sh --bootstrap-server ${secure.address}`)
-    await makeTopics()
-    expect((await project.run(SYNC)).view).toMatchObject({ status: 'success' })
-  })
 })

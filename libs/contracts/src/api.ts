@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { ERROR_CODES } from './errors.ts'
-import { phaseView, triggerCounts, waitView } from './run-parts.ts'
+import { phaseView, triggerCounts, waitView } from './runs/run-parts.ts'
 
 const timestamp = z.iso.datetime()
 const count = z.int().min(0)

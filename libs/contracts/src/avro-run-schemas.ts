@@ -27,9 +27,9 @@ import type {
   RunScope,
   RunStatus,
 } from './records.ts'
-import type { Fired, PhaseTimes } from './run-times.ts'
+import type { Fired, PhaseTimes } from './runs/run-times.ts'
 import type { CountsByOp, Op, OpCounts, Outcome, ShownCertificate, ReplayScope } from './state.ts'
-import type { Wait, WaitKind } from './waits.ts'
+import type { Wait, WaitKind } from './runs/waits.ts'
 
 export const op = enumOf<Op>('Op', {
   removed: 'the row left the model',

@@ -3,7 +3,7 @@
  * in Avro, and both change together. Offsets, seqs and counts are safe integers. Times are milliseconds since
  * 1970.
  */
-import type { Fired, PhaseTimes } from './run-times.ts'
+import type { Fired, PhaseTimes } from './runs/run-times.ts'
 import type {
   CountsByOp,
   KeyStateKind,
@@ -14,7 +14,7 @@ import type {
   ReplayScope,
 } from './state.ts'
 import type { Row } from './values.ts'
-import type { Wait } from './waits.ts'
+import type { Wait } from './runs/waits.ts'
 
 /**
  * Who wrote a record. Readers pass over other incarnations and, after a takeover marker, over other owners

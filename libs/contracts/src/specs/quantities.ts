@@ -29,7 +29,7 @@ export function durationWithin(maxMs: number, maxText: string) {
 }
 
 /** A duration in the largest unit of which it is a whole number: `15m`. */
-export function durationText(ms: number): string {
+function durationText(ms: number): string {
   const fitting = Object.entries(TIME_UNITS).filter(([, unit]) => ms % unit === 0)
   const [name, unit] = fitting.at(-1) ?? ['ms', 1]
   return `${ms / unit}${name}`

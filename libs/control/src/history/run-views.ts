@@ -7,9 +7,9 @@ import { OPS, type CountsByOp, type Op } from '@sluice/contracts/state'
 import { addCounts, countsOf } from '@sluice/domain/counts'
 import { isEnded } from '@sluice/domain/run-status'
 import { triggeredOps } from '@sluice/domain/trigger'
-import { isoTime } from './iso-time.ts'
-import { phasesOf } from './run-phases.ts'
-import { waitsOf } from './run-waits.ts'
+import { isoTime } from './views/iso-time.ts'
+import { phasesOf } from './views/run-phases.ts'
+import { waitsOf } from './views/run-waits.ts'
 
 /**
  * `definition` is the one that the run is pinned to, or null before that. `reports` are the latest reports of

@@ -6,7 +6,7 @@ import { OPS } from '@sluice/contracts/state'
 import { isEnded } from '@sluice/domain/run-status'
 import { instantsOf } from '@sluice/schedule/instants'
 import { z } from 'zod'
-import { isoTime } from '../history/iso-time.ts'
+import { isoTime } from '../history/views/iso-time.ts'
 import type { SyncPast } from '../port.ts'
 
 /** `at`: now, in ms since 1970. `runs`: how many last runs it is shown with, if at all. */

@@ -8,7 +8,7 @@ import type {
   RunEvent,
   RunScope,
 } from '@sluice/contracts/records'
-import type { Fired } from '@sluice/contracts/run-times'
+import type { Fired } from '@sluice/contracts/runs/run-times'
 import { OPS, type CountsByOp, type Op, type OpCounts } from '@sluice/contracts/state'
 import type { RunPurpose } from '@sluice/delivered-state/port'
 import { addCounts, countsOf, finishedRows } from '@sluice/domain/counts'

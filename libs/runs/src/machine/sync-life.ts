@@ -11,7 +11,7 @@ import type {
   PartitionReport,
   Restoring,
 } from '@sluice/contracts/records'
-import type { Fired } from '@sluice/contracts/run-times'
+import type { Fired } from '@sluice/contracts/runs/run-times'
 import { isEnded } from '@sluice/domain/run-status'
 import type { RunState } from './run-events.ts'
 

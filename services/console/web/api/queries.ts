@@ -19,12 +19,14 @@ const CALM_MS = 10_000
 const PER_PAGE = 50
 /** Most syncs and resources that a page shows. */
 const ALL = 1_000
+/** Runs of each sync that the overview shows as bars. */
+const BARS = 20
 
 const isOpen = ({ status }: RunView): boolean => ['queued', 'running', 'held'].includes(status)
 
 export const syncsQuery = queryOptions({
   queryKey: ['syncs'],
-  queryFn: ({ signal }) => call('/syncs', { query: { limit: ALL }, answer: syncsPage, signal }),
+  queryFn: ({ signal }) => call('/syncs', { query: { limit: ALL, runs: BARS }, answer: syncsPage, signal }),
   refetchInterval: ({ state }) =>
     state.data?.syncs.some(({ lastRun }) => lastRun !== null && isOpen(lastRun)) === true
       ? LIVE_MS

@@ -11,7 +11,7 @@ import { Page } from '../ui/parts.tsx'
 import { toast } from '../ui/toast.tsx'
 import { BehaviourStep } from './behaviour-step.tsx'
 import { DestinationStep } from './destination-step.tsx'
-import { documentOf, type Draft, type Kind } from './draft.ts'
+import { documentOf, nameIn, type Draft, type Kind } from './draft.ts'
 import { PreviewPane, usePreview } from './preview-pane.tsx'
 import { ReviewStep, type Stored } from './review-step.tsx'
 import { ModelStep, SourceStep } from './rows-steps.tsx'
@@ -59,6 +59,8 @@ export function EditorPage(props: EditorProps): ReactElement {
   const editings = useEditings(state, { problems, readOnly })
   const columns = useColumns(draft)
   useWasKept(state.wasKept)
+  const isSaved = stored.sync !== undefined && JSON.stringify(draft) === JSON.stringify(start)
+  const savedAs = isSaved ? nameIn(draft.sync) : undefined
   const onSave = (): void => onStep('review')
   return (
     <Page
@@ -126,7 +128,9 @@ export function EditorPage(props: EditorProps): ReactElement {
             </>
           )}
         </section>
-        {step.id === 'review' ? null : <PreviewPane previewed={previewed} trigger={trigger} />}
+        {step.id === 'review' ? null : (
+          <PreviewPane previewed={previewed} trigger={trigger} savedAs={savedAs} />
+        )}
       </div>
     </Page>
   )

@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query'
 import type { ReactElement } from 'react'
 import { ApiError, call } from '../api/client.ts'
 import { BodyView } from '../requests/body-view.tsx'
+import { SendOne } from '../requests/send-one.tsx'
 import { documentsOf, nameIn, type Draft } from './draft.ts'
 import type { Trigger } from './trigger-step.tsx'
 import { useRested } from './use-editing.ts'
@@ -48,9 +49,12 @@ export function usePreview(draft: Draft, trigger: Trigger): Previewed {
 export function PreviewPane({
   previewed,
   trigger,
+  savedAs,
 }: {
   readonly previewed: Previewed
   readonly trigger: Trigger
+  /** The name of the sync, if it is saved as it is shown: then a request can be tried. */
+  readonly savedAs: string | undefined
 }): ReactElement {
   const { preview, error, isAsking } = previewed
   const requests = preview?.requests.filter(request => request.trigger === trigger) ?? []
@@ -81,6 +85,9 @@ export function PreviewPane({
               ))}
             </dl>
             <BodyView body={request.body} />
+            {savedAs !== undefined && request.keys.length === 1 ? (
+              <SendOne sync={savedAs} rowKey={request.keys.join('')} trigger={trigger} />
+            ) : null}
           </article>
         ))}
         {preview?.rejected

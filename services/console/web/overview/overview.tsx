@@ -6,9 +6,10 @@ import { useState, type ReactElement } from 'react'
 import { syncsQuery } from '../api/queries.ts'
 import { count, rows } from '../ui/format.ts'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
-import { RunStatus } from '../ui/status.tsx'
+import { Badge, RunStatus } from '../ui/status.tsx'
 import { RunButton } from '../runs/run-button.tsx'
 import { totalsOf } from '../runs/totals.ts'
+import { RunBars } from './run-bars.tsx'
 import { Destinations } from './destinations.tsx'
 import { Welcome } from './welcome.tsx'
 
@@ -84,7 +85,7 @@ function Frame(props: { readonly children: React.ReactNode; readonly actions?: R
 }
 
 function SyncLine({ sync }: { readonly sync: SyncView }): ReactElement {
-  const { name, model, destination, lastRun } = sync
+  const { name, model, destination, lastRun, state, waiting, rows: open, runs = [] } = sync
   return (
     <li className="sync-line">
       <div className="sync-name">
@@ -96,19 +97,53 @@ function SyncLine({ sync }: { readonly sync: SyncView }): ReactElement {
         </small>
       </div>
       <div className="sync-state">
-        {lastRun === null ? (
-          <span className="quiet">never ran</span>
-        ) : (
-          <Link to="/runs/$id" params={{ id: lastRun.id }} className="bare">
-            <RunStatus status={lastRun.status} />
-          </Link>
+        <State state={state} lastRun={lastRun} />
+      </div>
+      <div className="sync-last">
+        {lastRun === null ? null : <LastRun run={lastRun} />}
+        {open.failed + open.heldBack === 0 ? null : (
+          <small>
+            <Link to="/syncs/$name" params={{ name }}>
+              {rows(open.failed + open.heldBack)} not delivered
+            </Link>
+          </small>
         )}
       </div>
-      <div className="sync-last">{lastRun === null ? null : <LastRun run={lastRun} />}</div>
+      <div className="sync-next">
+        <RunBars runs={runs} />
+        <NextRun sync={sync} />
+      </div>
       <div className="sync-actions">
         <RunButton sync={name} lastRun={lastRun} small />
       </div>
+      {waiting.map(({ kind, since, until, detail }) => (
+        <p key={`${kind} ${since}`} className="sync-wait">
+          {detail} {until === null ? null : <Time at={until} />}
+        </p>
+      ))}
     </li>
+  )
+}
+
+/** What the sync is, where that tells more than its last run. */
+function State({ state, lastRun }: Pick<SyncView, 'state' | 'lastRun'>): ReactElement {
+  if (state === 'parked') return <Badge tone="bad" sign="✕" text="parked" />
+  if (state === 'set-aside') return <Badge tone="bad" sign="✕" text="set aside" />
+  if (lastRun === null) return <span className="quiet">never ran</span>
+  return (
+    <Link to="/runs/$id" params={{ id: lastRun.id }} className="bare">
+      <RunStatus status={lastRun.status} />
+    </Link>
+  )
+}
+
+function NextRun({ sync: { nextRunAt, paused, schedule } }: { readonly sync: SyncView }): ReactElement {
+  if (paused) return <small>paused</small>
+  if (nextRunAt === null) return <small>{schedule === 'manual' ? 'runs when asked' : ''}</small>
+  return (
+    <small>
+      next <Time at={nextRunAt} />
+    </small>
   )
 }
 

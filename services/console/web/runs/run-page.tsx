@@ -188,6 +188,7 @@ function Progress({ run, hearing }: { readonly run: RunView; readonly hearing: H
   return (
     <Section title="Progress">
       <Facts facts={facts} />
+      <Phases run={run} now={now} />
       <div className="scroll">
         <table className="list triggers">
           <thead>
@@ -235,6 +236,29 @@ function Progress({ run, hearing }: { readonly run: RunView; readonly hearing: H
         </table>
       </div>
     </Section>
+  )
+}
+
+/** What the run went through, each with the time that it took. */
+function Phases({
+  run: { phases = [] },
+  now,
+}: {
+  readonly run: RunView
+  readonly now: number
+}): ReactElement | null {
+  if (phases.length === 0) return null
+  return (
+    <ol className="phases" aria-label="Phases">
+      {phases.map(({ phase, startedAt, endedAt }) => (
+        <li key={phase} data-over={endedAt !== null}>
+          <strong>{phase}</strong>
+          <small>
+            {duration(Math.max(0, (endedAt === null ? now : Date.parse(endedAt)) - Date.parse(startedAt)))}
+          </small>
+        </li>
+      ))}
+    </ol>
   )
 }
 

@@ -10,7 +10,7 @@ import { RunButton } from '../runs/run-button.tsx'
 import { FailedRows } from '../runs/run-errors.tsx'
 import { RunsTable } from '../runs/runs-page.tsx'
 import { Confirm } from '../ui/dialog.tsx'
-import { Facts, Loading, Page, Section, Trouble } from '../ui/parts.tsx'
+import { Facts, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { limitsInWords } from './limits-in-words.ts'
 import { scheduleInWords } from './schedule-in-words.ts'
 
@@ -59,7 +59,14 @@ export function SyncPage(): ReactElement {
         </>
       }
     >
-      <Section title="Runs">
+      {sync.waiting.length === 0 ? null : (
+        <div className="banner" role="status">
+          {sync.waiting.map(({ kind, since, detail }) => (
+            <p key={`${kind} ${since}`}>{detail}</p>
+          ))}
+        </div>
+      )}
+      <Section title="Runs" aside={<NextRun at={sync.nextRunAt} paused={sync.paused} />}>
         <RunsTable filter={{ sync: name }} ofOneSync />
       </Section>
       <FailedRows sync={name} title="Rows that wait for another try" />
@@ -67,6 +74,22 @@ export function SyncPage(): ReactElement {
       <FindRow name={name} />
       <Grave name={name} />
     </Page>
+  )
+}
+
+function NextRun({
+  at,
+  paused,
+}: {
+  readonly at: string | null
+  readonly paused: boolean
+}): ReactElement | null {
+  if (paused) return <span className="quiet">The schedule is paused.</span>
+  if (at === null) return null
+  return (
+    <span className="quiet">
+      next <Time at={at} />
+    </span>
   )
 }
 

@@ -3,7 +3,7 @@
  * the other partitions of this process.
  */
 import { isSluiceError } from '@sluice/contracts/errors'
-import type { WaitNow } from '@sluice/contracts/waits'
+import type { WaitNow } from '@sluice/contracts/runs/waits'
 import { sleep } from '@sluice/flow/sleep'
 import type { Health } from '@sluice/domain/answers/health'
 import { LONGEST_PAUSE_MS, type Broken, type Evidence, type LeaseOwner } from '@sluice/rate-limit/port'

@@ -39,7 +39,7 @@ import {
   type SendJob,
   type Sent,
 } from './send-request.ts'
-import { queueWait } from './queue-wait.ts'
+import { queueWait } from '../run/queue-wait.ts'
 import { WaitingRequests, type DuePart, type WaitingOptions } from './waiting-requests.ts'
 import type { Target } from '../destination/target.ts'
 import type { Throttles } from './throttles.ts'

@@ -1,9 +1,9 @@
 /** What the requests of a run wait for, if they do. */
-import type { WaitNow } from '@sluice/contracts/waits'
+import type { WaitNow } from '@sluice/contracts/runs/waits'
 import type { AttemptCredentials } from '../destination/attempt-credentials.ts'
-import type { DestinationGate } from './destination-gate.ts'
-import type { ThrottleWindow } from './throttle-window.ts'
-import type { WaitingRequests } from './waiting-requests.ts'
+import type { DestinationGate } from '../send/destination-gate.ts'
+import type { ThrottleWindow } from '../send/throttle-window.ts'
+import type { WaitingRequests } from '../send/waiting-requests.ts'
 
 const THROTTLED = 'the API asked for a pause, and took no request since'
 

@@ -1,7 +1,7 @@
 /** What a run waits for, as people see it. */
 import type { WaitView } from '@sluice/contracts/api'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
-import type { Wait } from '@sluice/contracts/waits'
+import type { Wait } from '@sluice/contracts/runs/waits'
 import { isoTime } from './iso-time.ts'
 
 /**

@@ -1,0 +1,46 @@
+/** The last runs of a sync as bars: how many rows were delivered, and how many were not. */
+import type { SyncView } from '@sluice/contracts/api'
+import type { ReactElement } from 'react'
+import { count } from '../ui/format.ts'
+
+const MOST = 20
+const WIDTH = 100 / MOST
+const HEIGHT = 30
+/** A run without rows still shows. */
+const LEAST = 2
+
+export function RunBars({ runs }: { readonly runs: NonNullable<SyncView['runs']> }): ReactElement | null {
+  if (runs.length === 0) return null
+  const most = Math.max(1, ...runs.map(({ delivered, failed }) => delivered + failed))
+  const failedRuns = runs.filter(({ failed, status }) => failed > 0 || status === 'failed').length
+  const label = `The last ${count(runs.length)} runs: ${count(runs.length - failedRuns)} delivered all rows, ${count(failedRuns)} did not`
+  return (
+    <svg
+      className="runs-bars"
+      viewBox={`0 0 100 ${HEIGHT}`}
+      preserveAspectRatio="none"
+      role="img"
+      aria-label={label}
+    >
+      {runs.slice(0, MOST).map(({ id, delivered, failed, status }, index) => {
+        const x = 100 - (index + 1) * WIDTH
+        const good = ((HEIGHT - LEAST) * delivered) / most
+        const bad = ((HEIGHT - LEAST) * failed) / most
+        const rest = status === 'failed' ? 'no' : 'none'
+        return (
+          <g key={id}>
+            <rect
+              x={x}
+              y={HEIGHT - LEAST}
+              width={WIDTH * 0.8}
+              height={LEAST}
+              className={delivered > 0 ? 'ok' : rest}
+            />
+            <rect x={x} y={HEIGHT - LEAST - good} width={WIDTH * 0.8} height={good} className="ok" />
+            <rect x={x} y={HEIGHT - LEAST - good - bad} width={WIDTH * 0.8} height={bad} className="no" />
+          </g>
+        )
+      })}
+    </svg>
+  )
+}
