@@ -75,7 +75,8 @@ export const ROLE_OF: { readonly [O in Operation]: Role } = {
   rollbackResource: 'edit',
   apply: 'edit',
   checkDocuments: 'edit',
-  // A document may name any host and any query, and uses the secrets that may go there. `ALSO_WANTED` has more.
+  // A document may name any host and any query, and uses the secrets that may go there. `ALSO_WANTED` has
+  // more.
   previewDocuments: 'edit',
   rows: 'edit',
   checkConnections: 'edit',

@@ -95,8 +95,8 @@ export function isDistributed(env: Environment): boolean {
 }
 
 /**
- * True if others than the operator of this process may write what it carries out: on Kafka they share its topics,
- * and on a server they have tokens of their own for it.
+ * True if others than the operator of this process may write what it carries out: on Kafka they share its
+ * topics, and on a server they have tokens of their own for it.
  */
 export function hasOtherAuthors(env: Environment): boolean {
   return isDistributed(env) || letsEdit(secretOf(env, 'SLUICE_TOKENS') ?? '')

@@ -1,6 +1,7 @@
 /**
- * Keeps queries from what runs keep in a project folder: the key of the vault, the log, and the caches. A source
- * may well be that folder, and DuckDB can only be told which folders it may read, not which it may not.
+ * Keeps queries from what runs keep in a project folder: the key of the vault, the log, and the caches. A
+ * source may well be that folder, and DuckDB can only be told which folders it may read, not which it may
+ * not.
  *
  * So a query names its files as plain texts, and the files that such a text stands for are looked at before
  * DuckDB opens one.
