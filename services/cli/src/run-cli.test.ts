@@ -346,7 +346,15 @@ describe('schema', () => {
           required: ['kind', 'name', 'model', 'destination', 'triggers'],
           additionalProperties: false,
         },
-        { properties: { kind: { const: 'project' }, name: {} }, required: ['kind'] },
+        { properties: { kind: { const: 'alert' } } },
+        {
+          properties: {
+            kind: { const: 'project' },
+            name: {},
+            defaults: { properties: { schedule: {}, limits: {} } },
+          },
+          required: ['kind'],
+        },
       ],
     })
   })
