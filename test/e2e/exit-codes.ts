@@ -15,6 +15,7 @@ import {
   secretsResealedView,
   secretSetView,
   secretsView,
+  syncsPage,
   validateView,
 } from '@sluice/contracts/api'
 import { doctorView, topicsView } from '@sluice/contracts/operator-views'
@@ -56,6 +57,7 @@ export const CASES: readonly Case[] = [
   { command: 'send people --key 2 --trigger added --yes', exits: 3, prints: attemptView },
   { command: 'send people --key 9 --trigger added --yes', exits: 2, prints: errorBody },
   { command: 'send people --key 1 --trigger added', exits: 2, prints: errorBody },
+  { command: 'syncs', exits: 0, prints: syncsPage },
   { command: 'runs', exits: 0, prints: runsPage },
   { command: 'run people', exits: 3, prints: runView.required({ errors: true }) },
   { command: 'run people nobody', exits: 2, prints: errorBody },

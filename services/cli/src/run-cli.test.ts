@@ -346,6 +346,7 @@ describe('schema', () => {
           required: ['kind', 'name', 'model', 'destination', 'triggers'],
           additionalProperties: false,
         },
+        { properties: { kind: { const: 'alert' } }, required: ['kind', 'name', 'syncs', 'when', 'to'] },
         { properties: { kind: { const: 'project' }, name: {} }, required: ['kind'] },
       ],
     })
