@@ -152,6 +152,8 @@ export function gaplessStretches(partitions: readonly (readonly Placed[])[]): re
         }
         continue
       }
+      // Between runs, keys end: of rows that are gone for long, and of requests that were sent again.
+      if (record === null && open === null) continue
       if (record === null || !('seq' in record.value)) throw new Error(`${where}: what is this?`)
       const { run, seq } = record.value
       if (open?.run !== run || open.next !== seq)

@@ -44,7 +44,6 @@ import type {
   PreviewQuery,
   RecentRuns,
   ReplayQuery,
-  ResourceKeeping,
   RunHistory,
   RunRequest,
   RunsQuery,
@@ -102,7 +101,7 @@ export interface Place {
 export class ProjectControl implements Control {
   readonly #catalog: Catalog
   readonly #place: Place
-  readonly keeping: ResourceKeeping
+  readonly keeping: StoredKeeping
   #pipeline: Promise<Pipeline> | null = null
   #history: Promise<RunHistory> | null = null
 
@@ -351,12 +350,23 @@ export class ProjectControl implements Control {
     const { sync, by = null } = command
     const { signal } = new AbortController()
     await assertKeyFits(pipeline, { signal })
-    if (publishes) await this.#catalog.publish(pipeline, signal)
+    if (publishes) await this.#publish(pipeline, signal)
     // A detector takes only the commands of syncs that it was started for.
     return await this.#withServices(new Set([sync]), async failed => {
       await sendCommand(pipeline, command, signal)
       return await followRun(pipeline, { sync, by, ...of }, { onProgress, cancel, signal: failed })
     })
+  }
+
+  /** A sync that comes back may have been deleted by a process that died at that. */
+  async #publish(pipeline: Pipeline, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#catalog.publish(pipeline, signal)
+    } catch (error) {
+      if (!isSluiceError(error, 'conflict')) throw error
+      await this.keeping.endDeletions(signal)
+      await this.#catalog.publish(pipeline, signal)
+    }
   }
 
   /** The services are at work for these syncs until `work` is done. Its signal aborts if they fail. */

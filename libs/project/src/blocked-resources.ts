@@ -1,7 +1,7 @@
 /** Which resources of a folder cannot be used, because of a mistake in them or in what they refer to. */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { ResourceKind } from '@sluice/contracts/resources'
-import type { DecodedResource } from './decode/decode-resource.ts'
+import type { DecodedResource } from './decode/decoded.ts'
 import { inFileOrder } from './decode/places.ts'
 import type { ResourceKey } from './project.ts'
 import { resourceKey } from './project.ts'
@@ -20,10 +20,13 @@ const REFERS_TO: { readonly [kind: string]: readonly ResourceKind[] } = {
 }
 const KINDS: readonly ResourceKind[] = ['source', 'destination', 'model', 'sync', 'alert']
 
-/** The resources that cannot be used, each with the mistakes that are the reason, in the order of files. */
+/**
+ * The resources that cannot be used, each with the mistakes that are the reason, in the order of files.
+ * `ofProject` are mistakes that hide what every sync has by default, so that no sync can be used.
+ */
 export function blockedResources(
   decoded: readonly DecodedResource[],
-  { ofFiles, ofResources }: Mistakes,
+  { ofFiles, ofResources, ofProject }: Mistakes & { readonly ofProject: readonly ErrorDetail[] },
 ): ReadonlyMap<ResourceKey, readonly ErrorDetail[]> {
   const blocked = new Map<ResourceKey, Set<ErrorDetail>>()
   const known = new Set(decoded.map(({ kind, name }) => `${kind}/${name ?? ''}`))
@@ -33,6 +36,7 @@ export function blockedResources(
       if (resource.kind !== kind || resource.name === null) continue
       const file = resource.origins.get('')?.place.file
       const reasons = [...(ofResources.get(resource) ?? []), ...ofFiles.filter(one => one.file === file)]
+      if (kind === 'sync') reasons.push(...ofProject)
       for (const field of REFERS_TO[kind] ?? []) {
         const other = resourceKey(field, resource.texts.get(field) ?? '')
         reasons.push(...(blocked.get(other) ?? []))

@@ -9,8 +9,10 @@ import { blockedResources, type Mistakes } from './blocked-resources.ts'
 import { decodeUtf8, type Unreadable } from './files/decode-utf8.ts'
 import { checkDecoded } from './checks/check-decoded.ts'
 import { decodeResource } from './decode/decode-resource.ts'
-import type { DecodedResource, DecodeOptions } from './decode/decode-resource.ts'
-import { decodeSettings, isProjectSettings } from './decode/project-settings.ts'
+import type { DecodedResource, DecodeOptions } from './decode/decoded.ts'
+import { decodeSettings, isProjectSettings, misplacedSettings } from './decode/project-settings.ts'
+import type { ProjectSettings } from './decode/project-settings.ts'
+import { PROJECT_FILE } from './files/project-root.ts'
 import { findYamlFiles, MAX_YAML_FILES } from './files/find-files.ts'
 import { readRegularFile } from './files/read-regular-file.ts'
 import { ReadingLimits } from './files/reading-limits.ts'
@@ -18,7 +20,7 @@ import { inFileOrder } from './decode/places.ts'
 import type { Project, ResourceKey } from './project.ts'
 import { resourceKey } from './project.ts'
 import { readDocuments } from './files/read-documents.ts'
-import type { SkippedDocument } from './files/read-documents.ts'
+import type { ReadDocuments, ResourceDocument, SkippedDocument } from './files/read-documents.ts'
 
 export interface LoadOptions {
   /** The values for `${NAME}`. */
@@ -52,6 +54,8 @@ export async function loadUsable(dir: string, options: LoadOptions): Promise<Pro
 
 interface Folder extends Mistakes, Pick<Project, 'dir' | 'name' | 'skipped'> {
   readonly decoded: readonly DecodedResource[]
+  /** Those of the files' mistakes that hide the settings of the project. */
+  readonly ofProject: readonly ErrorDetail[]
 }
 
 async function readFolder(dir: string, options: LoadOptions): Promise<Folder> {
@@ -59,36 +63,71 @@ async function readFolder(dir: string, options: LoadOptions): Promise<Folder> {
   const ofFiles: ErrorDetail[] = []
   const skipped: SkippedDocument[] = []
   const decoded: DecodedResource[] = []
-  const decodeOptions: DecodeOptions = { env: options.env, readFile: filesInside(root) }
-  let name = basename(root)
   const limits = new ReadingLimits(root, options.signal)
-  for (const path of await filesOf(root, options.signal)) {
+  const files = await filesOf(root, options.signal)
+  // All syncs need it, so it is read first, wherever it stands in the order of files.
+  const projectFile = files.includes(PROJECT_FILE) ? readFile(root, PROJECT_FILE) : null
+  const around: DecodeOptions = { env: options.env, readFile: filesInside(root) }
+  const settings = settingsIn(projectFile, around)
+  const ofProject = [...settings.problems]
+  const decodeOptions: DecodeOptions = { ...around, defaults: settings.defaults }
+  for (const path of files) {
     await limits.step(path)
-    const text = readYaml(join(root, path))
-    if (typeof text !== 'string') {
-      ofFiles.push({ file: path, line: text.line ?? 1, column: 1, message: text.problem })
-      continue
-    }
-    const read = readDocuments({ path, folder: dirname(join(root, path)), text })
-    limits.count(path, { bytes: text.length, resources: read.resources.length })
+    const read = path === PROJECT_FILE && projectFile !== null ? projectFile : readFile(root, path)
+    limits.count(path, { bytes: read.bytes, resources: read.resources.length })
     for (const problem of read.problems) ofFiles.push(problem)
     for (const document of read.skipped) skipped.push(document)
     for (const document of read.resources) {
       await limits.step(path)
-      if (isProjectSettings(document)) {
-        const isFirst = document.document === read.first
-        const { settings, problems: wrong } = decodeSettings(document, { isFirst })
-        ofFiles.push(...wrong)
-        name = settings?.name ?? name
-      } else decoded.push(decodeResource(document, decodeOptions))
+      if (!isProjectSettings(document)) decoded.push(decodeResource(document, decodeOptions))
+      else if (document !== settings.document) ofProject.push(misplacedSettings(document))
     }
   }
+  ofFiles.push(...ofProject.filter(problem => !ofFiles.includes(problem)))
   const mistakes = await checkDecoded(decoded, ({ origins }) =>
     limits.step(origins.get('')?.place.file ?? root),
   )
   ofFiles.push(...mistakes.ofFiles)
   const { ofResources } = mistakes
-  return { dir: root, name, skipped, decoded, ofFiles, ofResources }
+  return {
+    dir: root,
+    name: settings.name ?? basename(root),
+    skipped,
+    decoded,
+    ofFiles,
+    ofResources,
+    ofProject,
+  }
+}
+
+interface ReadFile extends ReadDocuments {
+  readonly bytes: number
+}
+
+/** One file of the folder, with what is wrong with it as a whole. */
+function readFile(root: string, path: string): ReadFile {
+  const text = readYaml(join(root, path))
+  if (typeof text === 'string')
+    return { ...readDocuments({ path, folder: dirname(join(root, path)), text }), bytes: text.length }
+  const problem = { file: path, line: text.line ?? 1, column: 1, message: text.problem }
+  return { first: null, resources: [], skipped: [], problems: [problem], bytes: 0 }
+}
+
+/**
+ * The settings in the project's file, and the document that has them. If its first document cannot be read,
+ * nobody knows what it says, so that the problems are those of the file.
+ */
+function settingsIn(
+  file: ReadFile | null,
+  options: DecodeOptions,
+): ProjectSettings & { readonly document: ResourceDocument | null } {
+  const none = { name: null, defaults: null, document: null }
+  if (file === null) return { ...none, problems: [] }
+  const document = file.resources.find(({ document: each }) => each === file.first)
+  if (document === undefined) return { ...none, problems: file.problems }
+  return isProjectSettings(document)
+    ? { ...decodeSettings(document, options), document }
+    : { ...none, problems: [] }
 }
 
 function projectOf(

@@ -1,7 +1,7 @@
 /** A project folder as loaded: its resources, and where each of their fields was written. */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { ResourceKind, ResourceSpec } from '@sluice/contracts/resources'
-import type { FieldOrigin } from './decode/decode-resource.ts'
+import type { FieldOrigin } from './decode/decoded.ts'
 import type { SkippedDocument } from './files/read-documents.ts'
 
 /** The key of a resource in a project: `sync/algolia-synonyms`. */

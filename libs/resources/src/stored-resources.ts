@@ -152,6 +152,12 @@ class Reading implements StoredResources {
   }
 }
 
+/** What a record of the topic says, by key: of itself, or of all that a set holds. */
+export function recordsIn(key: string, record: ResourceRecord | null): SetEntries {
+  if (!key.startsWith(SET)) return [[key, record]]
+  return record === null ? [] : entriesOf(record.spec)
+}
+
 function entriesOf(spec: string): SetEntries {
   try {
     return setEntries.safeParse(JSON.parse(spec)).data ?? []

@@ -346,8 +346,15 @@ describe('schema', () => {
           required: ['kind', 'name', 'model', 'destination', 'triggers'],
           additionalProperties: false,
         },
-        { properties: { kind: { const: 'alert' } }, required: ['kind', 'name', 'syncs', 'when', 'to'] },
-        { properties: { kind: { const: 'project' }, name: {} }, required: ['kind'] },
+        { properties: { kind: { const: 'alert' } } },
+        {
+          properties: {
+            kind: { const: 'project' },
+            name: {},
+            defaults: { properties: { schedule: {}, limits: {} } },
+          },
+          required: ['kind'],
+        },
       ],
     })
   })

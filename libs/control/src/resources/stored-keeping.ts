@@ -14,7 +14,7 @@ import type { ResourceSpec } from '@sluice/contracts/resources'
 import { isEnded } from '@sluice/domain/run-status'
 import { assertRight, checkDocuments } from '@sluice/project/check-documents'
 import { changeResources, type ResourceChange } from '@sluice/resources/change-resources'
-import { pastKey, readStored, versionOf } from '@sluice/resources/stored-resources'
+import { deletionKey, pastKey, readStored, versionOf } from '@sluice/resources/stored-resources'
 import { caughtUpWithRuns } from '../find-run.ts'
 import { vaultOf, type Pipeline } from '../pipeline.ts'
 import type {
@@ -80,6 +80,7 @@ export class StoredKeeping implements ResourceKeeping {
     const document = named(of)
     // Mistakes are told first, and before anything is opened to write.
     const checked = await this.#checked(document, of, await this.#stored(signal), signal)
+    if (kind === 'sync') await this.#endLeftDeletions(new Set([name]), signal)
     return await this.#set(
       { kind, name, terms, next: () => ({ project: '', spec: JSON.stringify(checked) }) },
       signal,
@@ -133,6 +134,7 @@ export class StoredKeeping implements ResourceKeeping {
     // It may refer to what is gone since.
     const document = { fields: { ...of, ...writtenFields(spec) } }
     await this.#checked(document, of, resources, signal)
+    if (of.kind === 'sync') await this.#endLeftDeletions(new Set([of.name]), signal)
     const based = { ...terms, version: terms.version ?? versionOf(present) }
     return await this.#set(
       { ...of, terms: based, next: () => ({ project: '', spec: JSON.stringify(spec) }) },
@@ -150,6 +152,8 @@ export class StoredKeeping implements ResourceKeeping {
     for (const { kind, name } of deletedSyncs(before))
       if (kind === 'sync') await this.#assertNoRun(name, signal)
     const pipeline = await this.#deps.open()
+    const syncs = of.resources.filter(({ kind }) => kind === 'sync')
+    await this.#endLeftDeletions(new Set(syncs.map(({ name }) => name)), signal)
     let plan: Plan = before
     await changeResources(
       pipeline,
@@ -194,6 +198,11 @@ export class StoredKeeping implements ResourceKeeping {
     const { sql, table, limit } = query
     const as = { vault: await this.#vault(), signal }
     return await samplesIn(this.#deps).readRows(source, { sql, table, limit }, as)
+  }
+
+  /** Ends the deletions of syncs that a process before this one has left. */
+  async endDeletions(signal: AbortSignal): Promise<void> {
+    await this.#forget([], signal)
   }
 
   get #dir(): string | null {
@@ -282,13 +291,25 @@ export class StoredKeeping implements ResourceKeeping {
     )
   }
 
+  /**
+   * Ends the deletions of these syncs that a process before this one has left. None of them could be made
+   * otherwise.
+   */
+  async #endLeftDeletions(syncs: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
+    const stored = await this.#stored(signal)
+    if ([...syncs].some(sync => stored.has(deletionKey(sync)))) await this.#forget([], signal)
+  }
+
   /** Also ends deletions that a process before this one has left. */
   async #forget(syncs: readonly string[], signal: AbortSignal): Promise<boolean> {
     let areGone = true
     const stored = await this.#stored(signal)
     const marked = [...stored.values()].filter(({ kind }) => kind === 'deletion').map(({ name }) => name)
     for (const name of marked) {
-      const isGone = await this.#deps.forgetSync(name, signal)
+      const isMarked = async (): Promise<boolean> => (await this.#stored(signal)).has(deletionKey(name))
+      // Another process may have ended it, and the sync may be there again.
+      if (!(await isMarked())) continue
+      const isGone = (await this.#deps.forgetSync(name, signal)) || !(await isMarked())
       areGone &&= isGone || !syncs.includes(name)
     }
     return areGone

@@ -1,7 +1,7 @@
 /** Finds all that is wrong with resources that were decoded: in each of them, and between them. */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import { resourceAround, type Mistakes } from '../blocked-resources.ts'
-import type { DecodedResource } from '../decode/decode-resource.ts'
+import type { DecodedResource } from '../decode/decoded.ts'
 import { checkHeaders } from './check-headers.ts'
 import { checkJsonPaths } from './check-json-paths.ts'
 import { checkReferences } from './check-references.ts'

@@ -3,7 +3,7 @@ import { clashWanted, clashWithKey } from '@sluice/contracts/specs/http-texts'
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import { OPS } from '@sluice/contracts/state'
 import { inFile } from './check-templates.ts'
-import type { DecodedResource } from '../decode/decode-resource.ts'
+import type { DecodedResource } from '../decode/decoded.ts'
 import { fieldName } from '../decode/places.ts'
 
 /** The problems of the syncs and destinations that have no other mistake. */

@@ -6,7 +6,7 @@ import type { SyncSpec } from '@sluice/contracts/resources'
 import { OPS } from '@sluice/contracts/state'
 import { parseJsonPath } from '@sluice/domain/answers/json-path'
 import { inFile } from './check-templates.ts'
-import type { DecodedResource } from '../decode/decode-resource.ts'
+import type { DecodedResource } from '../decode/decoded.ts'
 import { fieldName, type FieldPath } from '../decode/places.ts'
 
 /** The problems of all JSONPaths in the syncs that have no other mistake. */
@@ -14,16 +14,23 @@ export function checkJsonPaths(decoded: readonly DecodedResource[]): ErrorDetail
   return decoded.flatMap(resource => {
     const { spec } = resource
     if (spec?.kind !== 'sync') return []
-    return pathsOf(spec).flatMap(([field, text]) => {
-      const parsed = parseJsonPath(text)
-      if (parsed.kind === 'path') return []
-      const { column, message } = parsed
-      return [inFile({ field: fieldName(field), line: 1, column, message }, spec.name, resource)]
-    })
+    return jsonPathProblems(spec).map(detail => inFile(detail, spec.name, resource))
   })
 }
 
-function pathsOf(spec: SyncSpec): readonly (readonly [FieldPath, string])[] {
+type WithPaths = Pick<SyncSpec, 'errors' | 'triggers'>
+
+/** The problems of the JSONPaths of one sync, without their places in a file. */
+export function jsonPathProblems(spec: WithPaths): ErrorDetail[] {
+  return pathsOf(spec).flatMap(([field, text]) => {
+    const parsed = parseJsonPath(text)
+    if (parsed.kind === 'path') return []
+    const { column, message } = parsed
+    return [{ field: fieldName(field), line: 1, column, message }]
+  })
+}
+
+function pathsOf(spec: WithPaths): readonly (readonly [FieldPath, string])[] {
   const answers = (spec.errors?.answers ?? []).flatMap((rule, index) =>
     (['json', 'error'] as const).flatMap(name => {
       const text = rule[name]

@@ -7,7 +7,7 @@ import type { AlertSpec, ResourceKind, SyncSpec } from '@sluice/contracts/resour
 import { OPS } from '@sluice/contracts/state'
 import type { Op } from '@sluice/contracts/state'
 import { nearestName } from '@sluice/domain/nearest-name'
-import type { DecodedResource } from '../decode/decode-resource.ts'
+import type { DecodedResource } from '../decode/decoded.ts'
 import { detailAt, fieldName } from '../decode/places.ts'
 import type { FieldPath } from '../decode/places.ts'
 

@@ -1,17 +1,23 @@
 /** Reads the schedule of every sync, so that mistakes in it are reported with the place in the YAML file. */
 import type { ErrorDetail } from '@sluice/contracts/errors'
+import type { SyncSpec } from '@sluice/contracts/resources'
 import { parseCron } from '@sluice/schedule/cron'
-import type { DecodedResource } from '../decode/decode-resource.ts'
+import type { DecodedResource } from '../decode/decoded.ts'
 import { fieldName } from '../decode/places.ts'
 import { placedInFile } from './check-templates.ts'
 
 /** The problems of all schedules in the syncs that have no other mistake. */
 export function checkSchedules(decoded: readonly DecodedResource[]): ErrorDetail[] {
   return decoded.flatMap(({ spec, origins }) => {
-    if (spec?.kind !== 'sync' || spec.schedule === 'manual' || !('cron' in spec.schedule)) return []
-    const parsed = parseCron(spec.schedule.cron, spec.schedule.timezone)
-    if (parsed.kind === 'cron') return []
-    const { at, message } = parsed
-    return [placedInFile({ field: fieldName(['schedule', at]), message }, origins, `sync \`${spec.name}\``)]
+    if (spec?.kind !== 'sync') return []
+    return scheduleProblems(spec).map(detail => placedInFile(detail, origins, `sync \`${spec.name}\``))
   })
+}
+
+/** The problems of one schedule, without their place in a file. */
+export function scheduleProblems({ schedule }: Pick<SyncSpec, 'schedule'>): ErrorDetail[] {
+  if (schedule === 'manual' || !('cron' in schedule)) return []
+  const parsed = parseCron(schedule.cron, schedule.timezone)
+  if (parsed.kind === 'cron') return []
+  return [{ field: fieldName(['schedule', parsed.at]), message: parsed.message }]
 }

@@ -8,7 +8,7 @@ import type { TriggerSpec } from '@sluice/contracts/resources'
 import { OPS } from '@sluice/contracts/state'
 import type { Op } from '@sluice/contracts/state'
 import { compileTrigger } from '@sluice/templates/compile'
-import type { DecodedResource } from '../decode/decode-resource.ts'
+import type { DecodedResource } from '../decode/decoded.ts'
 
 /** The problems of all templates in the syncs that have no other mistake. */
 export function checkTemplates(decoded: readonly DecodedResource[]): ErrorDetail[] {

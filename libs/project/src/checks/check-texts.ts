@@ -1,7 +1,7 @@
 /** Finds texts of triggers that are right by themselves, but that nobody can mean. */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import { OPS } from '@sluice/contracts/state'
-import type { DecodedResource } from '../decode/decode-resource.ts'
+import type { DecodedResource } from '../decode/decoded.ts'
 import { quoted } from '../decode/places.ts'
 import { inFile } from './check-templates.ts'
 

@@ -12,60 +12,41 @@ import type { Scalar, YAMLMap, YAMLSeq } from 'yaml'
 import { z } from 'zod'
 import { chooseForm, fieldsOf } from './choose-form.ts'
 import { filledAlready, fillReferences, maySecretsStandIn } from '../files/fill-references.ts'
-import type { FilledText, ReferenceSources } from '../files/fill-references.ts'
+import type { FilledText } from '../files/fill-references.ts'
 import { entriesOf, nodeOffset, resolvedNode } from '../yaml/map-entries.ts'
 import type { MapEntry, Resolved } from '../yaml/map-entries.ts'
 import { mismatchHint } from './hints.ts'
 import { meantBy, singleBrace } from './meant.ts'
 import { scalarMessage } from './scalar-message.ts'
 import { isValueNotYet, NOT_YET } from './not-yet.ts'
-import { detailAt, didYouMean, fieldName, list, quoted } from './places.ts'
+import { detailAt, didYouMean, fieldName, list, quoted, topOf } from './places.ts'
 import type { FieldPath, Place } from './places.ts'
 import { placeIn } from '../yaml/yaml-file.ts'
+import type { DecodedFields, DecodedResource, DecodeOptions, FieldOrigin } from './decoded.ts'
 import type { ResourceDocument } from '../files/read-documents.ts'
 import { doubtAbout, unsendable, wrongTag } from '../yaml/doubtful-scalars.ts'
 import { described, fits, isScalarShape, scalarFor, textLast, typedValue } from '../yaml/scalars.ts'
 import { formOfType, isOptional, shapeOf, typesOf, wantedBy } from './schema-shape.ts'
 import type { Schema, Shape } from './schema-shape.ts'
 import { textOrigin } from '../files/text-origin.ts'
-import type { TextOrigin } from '../files/text-origin.ts'
 import { quoteIt, unquotedIn, unquotedInside } from '../yaml/unquoted-text.ts'
 
 /** Aliases can make a short file huge. The decoder refuses a resource with more nodes than this. */
 const MAX_NODES = 20_000
 const MAX_DEPTH = 40
 
-/** The places of a field's name and value. `text` finds places inside the value, if the value is a text. */
-export interface FieldOrigin {
-  readonly key: Place
-  readonly place: Place
-  readonly text: TextOrigin | null
-}
-
-export interface DecodedResource {
-  readonly kind: string
-  /** Null if the document has no name, or one that cannot be read. */
-  readonly name: string | null
-  /** Null if anything is wrong. */
-  readonly spec: ResourceSpec | null
-  /** The document's own texts by field, as far as they could be read. */
-  readonly texts: ReadonlyMap<string, string>
-  /** By field name, as messages write it. `''` is the document itself. */
-  readonly origins: ReadonlyMap<string, FieldOrigin>
-  readonly problems: readonly ErrorDetail[]
-}
-
-export interface DecodeOptions {
-  readonly env: ReferenceSources['env']
-  /** Reads a file named by `${file:PATH}`, relative to the document's folder. */
-  readonly readFile: (folder: string, path: string) => ReturnType<ReferenceSources['readFile']>
-  /** True if the texts are those of a stored resource, in which only secrets are still references. */
-  readonly isFilled?: boolean
-}
-
 /** Decodes one document. Whatever the document holds, it does not throw. */
 export function decodeResource(document: ResourceDocument, options: DecodeOptions): DecodedResource {
   return new Decoder(document, options).decode()
+}
+
+/** Does the same for a document that is no resource. */
+export function decodeFields(
+  document: ResourceDocument,
+  schema: Schema,
+  options: DecodeOptions,
+): DecodedFields {
+  return new Decoder(document, options).decodeFields(schema)
 }
 
 /** Stands for a value that could not be read. Its problem is already reported. */
@@ -89,23 +70,14 @@ class Decoder {
   }
 
   decode(): DecodedResource {
+    const { name, offset, isOne } = this.#begin()
+    const kind = this.#kind
     const { map } = this.#document
-    const start = nodeOffset(map) ?? 0
-    this.#setOrigin([], start, start)
-    const { node: kindNode, offset: kindOffset } = this.#ownField('kind')
-    const kind = isScalar(kindNode) ? (kindNode.source ?? '') : ''
-    this.#kind = kind
-    const name = this.#readName()
-    this.#label = name === null ? kind : `${kind} ${quoted(name)}`
-    const second = this.#secondKind()
-    if (second !== null)
-      this.#tell(second, ['kind'], 'a second `kind`: write a line `---` between two resources')
-    const spec =
-      second !== null
-        ? null
-        : isResourceKind(kind)
-          ? this.#decodeAs(kind, map)
-          : this.#refuseKind(kind, kindOffset)
+    const spec = !isOne
+      ? null
+      : isResourceKind(kind)
+        ? this.#decodeAs(kind, map)
+        : this.#refuseKind(kind, offset)
     return {
       kind,
       name: this.#texts.get('name') ?? name,
@@ -114,6 +86,27 @@ class Decoder {
       origins: this.#origins,
       problems: this.#problems,
     }
+  }
+
+  decodeFields(schema: Schema): DecodedFields {
+    const { isOne } = this.#begin()
+    const { map } = this.#document
+    const value = isOne ? this.#decode({ node: map, offset: nodeOffset(map) ?? 0 }, schema, []) : UNREADABLE
+    return { value, label: this.#label, origins: this.#origins, problems: this.#problems }
+  }
+
+  /** Reads what messages call the document. `offset` is that of its kind; `isOne` is false for two in one. */
+  #begin(): { readonly name: string | null; readonly offset: number; readonly isOne: boolean } {
+    const start = nodeOffset(this.#document.map) ?? 0
+    this.#setOrigin([], start, start)
+    const { node, offset } = this.#ownField('kind')
+    this.#kind = isScalar(node) ? (node.source ?? '') : ''
+    const name = this.#readName()
+    this.#label = name === null ? this.#kind : `${this.#kind} ${quoted(name)}`
+    const second = this.#secondKind()
+    if (second !== null)
+      this.#tell(second, ['kind'], 'a second `kind`: write a line `---` between two resources')
+    return { name, offset, isOne: second === null }
   }
 
   /** A field of the document, with aliases and merges followed; the document itself if it lacks the field. */
@@ -272,9 +265,19 @@ class Decoder {
       if (path.length === 0 && typeof decoded === 'string') this.#texts.set(entry.key, decoded)
     }
     if (shape.kind === 'object') this.#checkFieldNames(entries, shape.fields, path)
-    const value: unknown = Object.fromEntries(decodedFields)
+    const own = Object.fromEntries(decodedFields)
+    const value = path.length === 0 ? this.#withDefaults(own) : own
     if (this.#problems.length === before) this.#checkWhole(value, schema, path)
     return value
+  }
+
+  /** The fields of a sync, with the defaults of those that it lacks. A field is taken as a whole. */
+  #withDefaults(own: { readonly [field: string]: unknown }): { readonly [field: string]: unknown } {
+    const { defaults } = this.#options
+    if (this.#kind !== 'sync' || defaults === undefined || defaults === null) return own
+    for (const [field, origin] of defaults.origins)
+      if (!Object.hasOwn(own, topOf(field))) this.#origins.set(field, origin)
+    return { ...defaults.values, ...own }
   }
 
   /** Reports unknown and missing fields, but only one of the two for one misspelled name. */

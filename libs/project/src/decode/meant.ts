@@ -2,9 +2,11 @@
 import { isScalar } from 'yaml'
 import type { FieldPath } from './places.ts'
 
-/** The end of a message about a scalar, or ''. `path` is the field's. */
-export function meantBy(node: unknown, path: FieldPath): string {
+/** The end of a message about a scalar, or ''. `at` is the path of the field. */
+export function meantBy(node: unknown, at: FieldPath): string {
   if (!isScalar(node)) return ''
+  // The defaults of a project have the fields of a sync.
+  const path = at[0] === 'defaults' ? at.slice(1) : at
   const text = (node.source ?? '').trim()
   const secret = /\{\{-?\s*secrets?\.([\w-]+)/.exec(text)?.[1]
   if (secret !== undefined) return `; a secret is written \`\${secret:${secretName(secret)}}\``

@@ -18,6 +18,11 @@ export function fieldName(path: FieldPath): string {
     .join('')
 }
 
+/** The field of the resource itself that a field's name begins with: `limits` of `limits.rate[0].per`. */
+export function topOf(field: string): string {
+  return field.split(/[.[]/, 1)[0] ?? field
+}
+
 /** An error at a place. */
 export function detailAt(place: Place, path: FieldPath, message: string): ErrorDetail {
   return path.length === 0 ? { ...place, message } : { ...place, field: fieldName(path), message }

@@ -1,13 +1,34 @@
 /** The settings of a project: a document `kind: project`, which may stand first in `sluice.yaml`. */
 import type { ErrorDetail } from '@sluice/contracts/errors'
-import { PROJECT_FILE } from '../files/project-root.ts'
-import { resourceName } from '@sluice/contracts/resources'
+import { resourceName, sync } from '@sluice/contracts/resources'
 import { isScalar } from 'yaml'
 import { z } from 'zod'
+import { jsonPathProblems } from '../checks/check-json-paths.ts'
+import { scheduleProblems } from '../checks/check-schedules.ts'
+import { placedInFile } from '../checks/check-templates.ts'
+import { PROJECT_FILE } from '../files/project-root.ts'
 import type { ResourceDocument } from '../files/read-documents.ts'
 import { entriesOf, resolvedNode } from '../yaml/map-entries.ts'
 import { placeIn } from '../yaml/yaml-file.ts'
-import { detailAt, didYouMean, list, quoted } from './places.ts'
+import { decodeFields } from './decode-resource.ts'
+import type { DecodedFields, DecodeOptions, SyncDefaults } from './decoded.ts'
+import { detailAt } from './places.ts'
+
+const { shape } = sync
+
+/** The fields of a sync that a project may give to all. What tells syncs apart, and `partitions`, is not. */
+const syncDefaults = z.strictObject({
+  schedule: shape.schedule,
+  paused: shape.paused,
+  firstRun: shape.firstRun,
+  timeout: shape.timeout,
+  errors: shape.errors,
+  limits: shape.limits,
+  compare: shape.compare,
+  delivery: shape.delivery,
+  maxDuration: shape.maxDuration,
+  removalGuard: shape.removalGuard,
+})
 
 /** The document as users write it. */
 export const projectSettings = z.strictObject({
@@ -16,15 +37,18 @@ export const projectSettings = z.strictObject({
     .optional()
     .describe("Distinguishes the project's resources from those of others; the folder's name by default."),
   title: z.string().optional().describe('A name for people.'),
+  defaults: syncDefaults
+    .optional()
+    .describe('Fields that each sync of the project has where it does not write them; each as a whole.'),
 })
-type ProjectSettings = z.infer<typeof projectSettings>
 
-interface DecodedSettings {
-  readonly settings: ProjectSettings | null
+export interface ProjectSettings {
+  /** Null if the document has none, or one that cannot be read. */
+  readonly name: string | null
+  /** Null if the document has none, or anything is wrong. */
+  readonly defaults: SyncDefaults | null
   readonly problems: readonly ErrorDetail[]
 }
-
-const FIELDS = Object.keys(projectSettings.shape)
 
 /** True for a document whose kind is `project`. */
 export function isProjectSettings({ map, document }: ResourceDocument): boolean {
@@ -34,47 +58,41 @@ export function isProjectSettings({ map, document }: ResourceDocument): boolean 
   return isScalar(node) && node.source === 'project'
 }
 
-/** Reads the settings. `isFirst` says that the document is the first of its file. */
-export function decodeSettings(
-  read: ResourceDocument,
-  { isFirst }: { readonly isFirst: boolean },
-): DecodedSettings {
-  const { file, document, map } = read
-  const { entries, problems: wrongKeys } = entriesOf(map, document)
-  const at = (offset: number, field: string, message: string): ErrorDetail =>
-    detailAt(placeIn(file, offset), [field], message)
-  const start = entries[0]?.keyOffset ?? 0
-  if (!isFirst || file.path !== PROJECT_FILE) {
-    const message = `\`kind: project\` may stand only in \`${PROJECT_FILE}\` of the project folder, as its first document`
-    return { settings: null, problems: [at(start, 'kind', message)] }
-  }
-  const problems = wrongKeys.map(({ key, offset, message }) => at(offset, key ?? 'kind', message))
-  const values: Record<string, string> = {}
-  for (const { key, keyOffset, value } of entries) {
-    if (!FIELDS.includes(key)) {
-      const hint = didYouMean(key, FIELDS)
-      problems.push(
-        at(
-          keyOffset,
-          key,
-          `unknown field ${quoted(key)}${hint}; the fields of a project are ${list(FIELDS)}`,
-        ),
-      )
-      continue
-    }
-    const { node, offset } = resolvedNode(value, document)
-    const text = isScalar(node) ? (node.source ?? '') : null
-    const issue = projectSettings.shape[key === 'name' ? 'name' : 'title'].safeParse(text).error?.issues[0]
-    if (key === 'kind') values[key] = 'project'
-    else if (text === null || issue !== undefined)
-      problems.push(
-        at(
-          offset,
-          key,
-          `wanted ${issue?.message ?? 'text'}, found ${text === null ? 'something else' : quoted(text)}`,
-        ),
-      )
-    else values[key] = text
-  }
-  return { settings: problems.length > 0 ? null : projectSettings.parse(values), problems }
+/** Says that the settings stand in another place than first in `sluice.yaml`. */
+export function misplacedSettings({ file, document, map }: ResourceDocument): ErrorDetail {
+  const start = entriesOf(map, document).entries[0]?.keyOffset ?? 0
+  const message = `\`kind: project\` may stand only in \`${PROJECT_FILE}\` of the project folder, as its first document`
+  return detailAt(placeIn(file, start), ['kind'], message)
+}
+
+/** Reads the settings. Whatever the document holds, it does not throw. */
+export function decodeSettings(document: ResourceDocument, options: DecodeOptions): ProjectSettings {
+  const decoded = decodeFields(document, projectSettings, options)
+  const read = decoded.problems.length > 0 ? undefined : projectSettings.safeParse(decoded.value).data
+  if (read === undefined) return { name: null, defaults: null, problems: decoded.problems }
+  const name = read.name ?? null
+  const problems = read.defaults === undefined ? [] : faultsOf(read.defaults, decoded)
+  if (problems.length > 0) return { name, defaults: null, problems }
+  return { name, defaults: defaultsOf(decoded), problems }
+}
+
+/** What is wrong with defaults whose form is right. It is said here once, and not once for each sync. */
+function faultsOf(
+  { schedule, errors }: z.output<typeof syncDefaults>,
+  { label, origins }: DecodedFields,
+): ErrorDetail[] {
+  return [...scheduleProblems({ schedule }), ...jsonPathProblems({ errors, triggers: {} })].map(detail =>
+    placedInFile({ ...detail, field: `${PREFIX}${detail.field ?? ''}` }, origins, label),
+  )
+}
+
+const PREFIX = 'defaults.'
+const written = z.object({ defaults: z.record(z.string(), z.unknown()) })
+
+/** The defaults as they are written, since only what is written there replaces what a sync lacks. */
+function defaultsOf({ value, origins }: DecodedFields): SyncDefaults | null {
+  const values = written.safeParse(value).data?.defaults
+  if (values === undefined) return null
+  const fields = [...origins].filter(([field]) => field.startsWith(PREFIX))
+  return { values, origins: new Map(fields.map(([field, origin]) => [field.slice(PREFIX.length), origin])) }
 }

@@ -71,14 +71,14 @@ describe('kind: project', () => {
     [
       'sluice.yaml',
       'kind: project\nname: Shop\n',
-      /^sluice.yaml:2 wanted a name of lower-case letters.* found `Shop`$/,
+      /^sluice.yaml:2 project `Shop`: wanted a name of lower-case letters.* found `Shop`$/,
     ],
     [
       'sluice.yaml',
       'kind: project\nnmae: shop\n',
-      /^sluice.yaml:2 unknown field `nmae`; did you mean `name`\?/,
+      /^sluice.yaml:2 project: unknown field `nmae`; did you mean `name`\?/,
     ],
-    ['sluice.yaml', 'kind: project\nname: [a]\n', /^sluice.yaml:2 wanted text, found something else$/],
+    ['sluice.yaml', 'kind: project\nname: [a]\n', /^sluice.yaml:2 project: wanted .*, found a list/],
     [
       'sluice.yaml',
       'x: 1\n---\nkind: project\n',

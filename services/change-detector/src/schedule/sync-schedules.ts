@@ -8,6 +8,7 @@ import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
 import type { MessageLog } from '@sluice/message-log/port'
 import { parseResource } from '@sluice/resources/parse-documents'
+import { recordsIn } from '@sluice/resources/stored-resources'
 import { instantsOf, type Instants } from '@sluice/schedule/instants'
 import { decodeShared } from '@sluice/topics/owned-reader'
 import type { RecordIo } from '@sluice/topics/record-io'
@@ -82,15 +83,20 @@ export class SyncSchedules {
     const target = at(sharedTopics(prefix).resources, 0)
     const written = new Map(records.map(({ offset, timestamp }) => [offset, timestamp]))
     for (const { key, record, torn, offset } of await decodeShared(io, { target, records }, signal)) {
-      const name = keyText(key)
       // A record that a holder of the key has not signed changes nothing.
-      if (torn !== undefined || !name.startsWith(KEY)) continue
-      const sync = name.slice(KEY.length)
-      const since = written.get(offset) ?? 0
-      const schedule = record?.name === 'sluice.ResourceRecord' ? scheduleOf(record.value, since) : null
-      if (schedule === null) this.#known.delete(sync)
-      else this.#known.set(sync, schedule)
+      if (torn !== undefined) continue
+      const stored = record?.name === 'sluice.ResourceRecord' ? record.value : null
+      for (const [name, resource] of recordsIn(keyText(key), stored))
+        this.#put(name, resource, written.get(offset) ?? 0)
     }
+  }
+
+  #put(name: string, resource: ResourceRecord | null, since: number): void {
+    if (!name.startsWith(KEY)) return
+    const sync = name.slice(KEY.length)
+    const schedule = resource === null ? null : scheduleOf(resource, since)
+    if (schedule === null) this.#known.delete(sync)
+    else this.#known.set(sync, schedule)
   }
 }
 

@@ -3,7 +3,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Command } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
 import { plainMarker } from '@sluice/partition/take-over'
-import { incarnationOf } from '@sluice/resources/incarnations'
+import { endDeletion, incarnationOf, knownIncarnation } from '@sluice/resources/incarnations'
 import { createLogger } from '@sluice/runtime/logger'
 import { sampleEvent, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
@@ -93,6 +93,24 @@ describe('what is asked while a run is out of the queue and has no other event, 
   })
 })
 
+it('leaves nothing of a deleted sync where a detector died before it told of the end', async () => {
+  await using world = await openTestLog({ partitions: 1 })
+  const { io, log, runs } = world
+  const incarnation = await incarnationOf(world, SYNC, { signal })
+  const reset = sampleEvent({ runId: 'RESET', run: null, cause: 'reset', status: 'queued', incarnation })
+  await world.append(RUNS, [{ key: runKey(SYNC, 'RESET'), value: io.encode('RunEvent', reset) }])
+  await log.deleteTopics(Object.values(syncTopics(PREFIX, SYNC)), { signal })
+  await endDeletion(world, SYNC, { signal })
+  const unknown = new SluiceError('not-found', 'there is no sync s')
+  await using next = runnerOn(world, { resolveDefinition: () => Promise.reject(unknown) })
+  next.wake()
+  const ended = runs.until(() => runs.of(SYNC)?.events.get('RESET')?.status === 'success', { signal })
+  await Promise.race([ended, next.failed])
+  await next.idle()
+  expect(await knownIncarnation(world, SYNC, { signal })).toBeNull()
+  expect(await log.partitionsOf(CHANGES.topic, { signal })).toBeNull()
+})
+
 /** A detector's runner of the sample sync. Its disposal is its death: what is under way ends at once. */
 function runnerOn(world: TestLog, parts: Partial<RunnerDeps>) {
   const logger = createLogger({ name: 'test', level: 'silent' })
@@ -117,6 +135,7 @@ function runnerOn(world: TestLog, parts: Partial<RunnerDeps>) {
     submit: (command: Command, offset: number) =>
       Promise.race([runner.submit(command, offset), failed.promise]),
     failed: failed.promise,
+    idle: () => runner.stopped(),
     [Symbol.asyncDispose]: async (): Promise<void> => {
       dead.abort(new Error('it is killed'))
       await runner.stopped()

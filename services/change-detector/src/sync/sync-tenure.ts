@@ -97,8 +97,13 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     const { log, runs, prefix } = deps
     const { drain: signal } = of.ends
     const known = await knownIncarnation(deps, sync, { signal })
-    // A command to a sync that does not exist leaves nothing behind.
-    if (known === null) await deps.resolveDefinition(sync, signal)
+    if (known === null) {
+      // Of a sync that was deleted, the end of its reset may be missing.
+      await runs.caughtUp(homePartition(sync), { signal })
+      await endCutReset(deps, runs.of(sync), { incarnation: '', signal })
+      // A command to a sync that does not exist leaves nothing behind.
+      await deps.resolveDefinition(sync, signal)
+    }
     const incarnation = known ?? (await incarnationOf(deps, sync, { signal }))
     await runs.caughtUp(homePartition(sync), { signal })
     runs.assertReadable(sync)
