@@ -3,7 +3,8 @@ import type { AttemptView, RunView } from '@sluice/contracts/api'
 import type { RunCause } from '@sluice/contracts/records'
 import { describe, expect, it } from 'vitest'
 import { ControlFor } from './control-for.ts'
-import type { Control, FollowedRun, Following } from './port.ts'
+import { keepingFor } from './resources/keeping-for.ts'
+import type { Control, FollowedRun, Following, ResourceKeeping } from './port.ts'
 import { LogHistory } from './history/log-history.ts'
 import { ProjectControl } from './project-control.ts'
 import { ALL_ROLES, ROLE_OF, roleOfRun, type Role } from './roles.ts'
@@ -123,6 +124,28 @@ describe('a role', () => {
       [...Object.keys(OPERATIONS), 'constructor'].toSorted(),
     )
   })
+
+  it.each(['previewDocuments', 'rows'] as const)(
+    '%s wants `edit`, and `read` for its rows',
+    async operation => {
+      const asked: string[] = []
+      const keeping = {
+        [operation]: () => Promise.resolve(asked.push(operation)),
+      } as unknown as ResourceKeeping
+      const ask = async (...roles: Role[]): Promise<unknown> => {
+        const query = { sync: 's', source: 's', sql: 'select 1', limit: 1, documents: [], sample: false }
+        return await keepingFor(new Set(roles), keeping)[operation](query as never, signal)
+      }
+      for (const [has, lacks] of [
+        ['edit', 'read'],
+        ['read', 'edit'],
+      ] as const)
+        await expect(ask(has, 'view', 'run')).rejects.toThrow(`the role \`${lacks}\``)
+      expect(asked).toEqual([])
+      await ask('edit', 'read')
+      expect(asked).toEqual([operation])
+    },
+  )
 
   it('shows of a test without `read` only what became of it', async () => {
     const { control } = recording()

@@ -75,7 +75,8 @@ export const ROLE_OF: { readonly [O in Operation]: Role } = {
   rollbackResource: 'edit',
   apply: 'edit',
   checkDocuments: 'edit',
-  // A document may name any host and any query, and uses the secrets that may go there.
+  // A document may name any host and any query, and uses the secrets that may go there. `ALSO_WANTED` has
+  // more.
   previewDocuments: 'edit',
   rows: 'edit',
   checkConnections: 'edit',
@@ -90,6 +91,9 @@ export const ROLE_OF: { readonly [O in Operation]: Role } = {
   removeSecret: 'secrets',
   resealSecrets: 'secrets',
 }
+
+/** What answers with rows shows data of customers, whatever else it wants. */
+export const ALSO_WANTED: { readonly [O in Operation]?: Role } = { previewDocuments: 'read', rows: 'read' }
 
 const ROLE_OF_CAUSE: { readonly [C in RunCause]: Role } = {
   manual: 'run',

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { distributedSettings } from './distributed-settings.ts'
+import { distributedSettings, hasOtherAuthors } from './distributed-settings.ts'
 
 const env = { SLUICE_KAFKA_BROKERS: 'kafka:9092', SLUICE_SCHEMA_REGISTRY_URL: 'http://registry:8081' }
 
@@ -12,4 +12,22 @@ it('a login of Kafka without its mechanism is an error, since no login would hap
         message: expect.stringMatching(/^SLUICE_KAFKA_SASL_MECHANISM is not set, .*scram-sha-512/),
       }),
     )
+})
+
+const ED = 'a-token-of-eds-own'
+
+it.each([
+  ['nobody has a token', {}, false],
+  ['only the operator has one', { SLUICE_TOKEN: ED, SLUICE_READ_TOKEN: `${ED}x` }, false],
+  [
+    'the tokens of others are for other roles',
+    { SLUICE_TOKENS: `ed view,run ${ED};edit read ${ED}x` },
+    false,
+  ],
+  ['the token of an author is a comment', { SLUICE_TOKENS: `# ed edit ${ED}` }, false],
+  ['somebody has a token to edit', { SLUICE_TOKENS: `bob view ${ED};\n  ed  view,edit  ${ED}x` }, true],
+  ['somebody has a token for all', { SLUICE_TOKENS: `ed all ${ED}` }, true],
+  ['topics are shared', { SLUICE_KAFKA_BROKERS: 'kafka:9092' }, true],
+])('others may write resources or not, where %s', (_, env, expected) => {
+  expect(hasOtherAuthors(env)).toBe(expected)
 })

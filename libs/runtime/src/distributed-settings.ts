@@ -94,6 +94,22 @@ export function isDistributed(env: Environment): boolean {
   return (env['SLUICE_KAFKA_BROKERS'] ?? '') !== ''
 }
 
+/**
+ * True if others than the operator of this process may write what it carries out: on Kafka they share its
+ * topics, and on a server they have tokens of their own for it.
+ */
+export function hasOtherAuthors(env: Environment): boolean {
+  return isDistributed(env) || letsEdit(secretOf(env, 'SLUICE_TOKENS') ?? '')
+}
+
+/** Each entry of `SLUICE_TOKENS` is a name, its roles with commas between them, and its token. */
+function letsEdit(tokens: string): boolean {
+  const entries = tokens.split(/[\n;]/).map(entry => entry.trim().split(/\s+/))
+  return entries.some(
+    ([name = '', roles = '']) => !name.startsWith('#') && /(^|,)(edit|all)(,|$)/.test(roles),
+  )
+}
+
 /** Checked variables as settings. Throws `config` for an incomplete login. */
 export function settingsOf(variables: DistributedVariables, env: Environment): DistributedSettings {
   const sasl = loginOf(variables, env)

@@ -23,7 +23,7 @@ import type { NextRunOptions } from '@sluice/embedded/compose'
 import { dataDirOf, hasEmbeddedHistory } from '@sluice/embedded/state-folder'
 import type { Project } from '@sluice/project/project'
 import { assertSecrets } from '@sluice/project/checks/assert-secrets'
-import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
+import { distributedSettings, hasOtherAuthors, isDistributed } from '@sluice/runtime/distributed-settings'
 import { secretOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
 import { userName } from '@sluice/runtime/machine/user-name'
@@ -216,7 +216,7 @@ export function tellUnbound(
   { env, tell }: Pick<ProjectOptions, 'env' | 'tell'>,
   vault?: KeptSecrets,
 ): void {
-  if (isDistributed(env)) return
+  if (hasOtherAuthors(env)) return
   const names = unboundSecrets(secretNames(JSON.stringify(specs)), env, vault)
   if (names.length > 0) tell(unboundNotice(names))
 }
@@ -314,7 +314,7 @@ export async function logIn(
   await using opening = new AsyncDisposableStack()
   const { vault } = opening.use(await openVaultHere(options))
   const sender = opening.use(createUndiciSender({ connections: 1, proxy: proxySettings(env) }))
-  const ungranted = isDistributed(env) ? 'refused' : 'allowed'
+  const ungranted = hasOtherAuthors(env) ? 'refused' : 'allowed'
   const secretFor = told(boundSecrets(env, ungranted, vault), mask)
   const login = await beginLogin(destination, { redirectUri, secretFor, sender, vault })
   const opened = opening.move()

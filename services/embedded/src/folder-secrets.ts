@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { SecretFor } from '@sluice/contracts/secret-references'
-import { isDistributed } from '@sluice/runtime/distributed-settings'
+import { hasOtherAuthors, isDistributed } from '@sluice/runtime/distributed-settings'
 import type { Environment } from '@sluice/runtime/environment'
 import { boundSecrets, type KeptSecrets } from '@sluice/secrets/bound-secrets'
 import { environmentKeys, environmentOrFileKeys, type KeySource } from '@sluice/vault/key-file'
@@ -13,9 +13,9 @@ export function keysOf(dataDir: string, env: Environment): KeySource {
   return environmentOrFileKeys(env, join(dataDir, 'key'))
 }
 
-/** A command on Kafka shares its topics with authors who are not its operator, as the services do. */
+/** Where its operator is not the only author, a secret without a grant goes nowhere. */
 export function secretForOf(env: Environment, kept: KeptSecrets): SecretFor {
-  return boundSecrets(env, isDistributed(env) ? 'refused' : 'allowed', kept)
+  return boundSecrets(env, hasOtherAuthors(env) ? 'refused' : 'allowed', kept)
 }
 
 /** A command on Kafka need not have the key of the services. Then it does without their secrets. */

@@ -1,11 +1,12 @@
 /** The resources for somebody with some roles. */
 import type { ResourceKeeping } from '../port.ts'
-import { assertMay, ROLE_OF, type Role } from '../roles.ts'
+import { ALSO_WANTED, assertMay, ROLE_OF, type Role } from '../roles.ts'
 
 /** Throws `forbidden` for what the roles do not allow, before it asks. */
 export function keepingFor(roles: ReadonlySet<Role>, keeping: ResourceKeeping): ResourceKeeping {
   const may = async <T>(operation: keyof ResourceKeeping, ask: () => Promise<T>): Promise<T> => {
-    assertMay(roles, ROLE_OF[operation])
+    for (const wanted of [ROLE_OF[operation], ALSO_WANTED[operation]])
+      if (wanted !== undefined) assertMay(roles, wanted)
     return await ask()
   }
   return {

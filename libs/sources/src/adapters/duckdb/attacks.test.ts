@@ -15,7 +15,7 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import type { SluiceError } from '@sluice/contracts/errors'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { errorOf, modelOf } from '../../contract.ts'
-import { sourceHere } from '../../contract/extract-here.ts'
+import { extractHere, sourceHere } from '../../contract/extract-here.ts'
 import { strangerSqlSuite } from '../../contract/stranger-sql.ts'
 import { createDuckdbSource } from '../duckdb.ts'
 import { acceptRows } from './accept-rows.ts'
@@ -146,6 +146,75 @@ describe('a .duckdb file of a stranger', { timeout: 120_000 }, () => {
     await using source = open(file())
     await errorOf(source.extract(modelOf('SELECT * FROM t'), { file: extractFile(), signal }))
     expect(readdirSync(join(home, 'extracts'))).toEqual([])
+  })
+})
+
+describe('what runs keep in the folder of a source', () => {
+  beforeEach(() => {
+    mkdirSync(join(folder, '.sluice', 'tmp'), { recursive: true })
+    writeFileSync(join(folder, '.sluice', 'key'), 'id\nhush-hush\n')
+    writeFileSync(join(folder, '.sluice', 'tmp', 'rows.csv'), 'id\nhush-hush\n')
+    symlinkSync(join(folder, '.sluice'), join(folder, 'link'))
+  })
+  const extractOf = (sql: string) => {
+    return extractHere(modelOf(sql), { folder, file: extractFile() })
+  }
+
+  it.each([
+    "SELECT * FROM read_csv('.sluice/key', header = false)",
+    "SELECT * FROM read_csv(header = true, '.sluice/key')",
+    "SELECT * FROM read_csv(['people.csv', '.sluice/key'])",
+    "SELECT content AS id FROM read_text(array['.sluice/key'])",
+    "SELECT content AS id FROM read_text('*/k?y')",
+    "SELECT content AS id FROM read_text('.[s]luice/key')",
+    "SELECT content AS id FROM read_blob('link/key')",
+    "SELECT content AS id FROM read_text('x/../.sluice/./key')",
+    "SELECT file AS id FROM glob('**')",
+    "SELECT * FROM '.sluice/tmp/rows.csv'",
+    "SELECT * FROM '**/rows.csv'",
+    "SELECT (SELECT count(*) FROM '.sluice/tmp/rows.csv') AS id",
+    "WITH x AS (SELECT * FROM sniff_csv('.sluice/key')) SELECT 1 AS id FROM x",
+  ])('is not read by %s', async sql => {
+    const error = await errorOf(extractOf(sql))
+    expect(error).toMatchObject({ code: 'query', message: expect.stringContaining('those of Sluice') })
+  })
+
+  it('is not read by a name that is worked out, or that begins with a scheme', async () => {
+    const key = join(folder, '.sluice', 'key')
+    for (const name of [
+      `'../' || 'secret.csv'`,
+      `'${folder}/.slu' || 'ice/key'`,
+      `['${folder}/.slu' || 'ice/key']`,
+      `'${key}'::VARCHAR`,
+    ]) {
+      const error = await errorOf(extractOf(`SELECT content AS id FROM read_text(${name})`))
+      expect(error.message).toContain('it works out the name of a file')
+    }
+    for (const name of [key, `file:${key}`, `file://${key}`]) {
+      const error = await errorOf(extractOf(`SELECT content AS id FROM read_text('${name}')`))
+      expect([name, error.message]).toEqual([name, expect.stringContaining('those of Sluice')])
+    }
+  })
+
+  it('does not keep a query from the other files', async () => {
+    mkdirSync(join(folder, 'data'))
+    writeFileSync(join(folder, 'data', 'more.csv'), 'id,name\n2,Bob\n')
+    const rowsOf = async (sql: string) => {
+      const { rowCount } = await extractOf(sql)
+      rmSync(extractFile())
+      return rowCount
+    }
+    expect(await rowsOf("SELECT * FROM '*.csv'")).toBe(1)
+    expect(await rowsOf("SELECT * FROM 'data/**/*.csv'")).toBe(1)
+    expect(await rowsOf("SELECT * FROM read_csv(['people.csv', 'data/more.csv'])")).toBe(2)
+  })
+
+  it('is no source where the operator names the folders', async () => {
+    for (const path of [join(folder, '.sluice'), join(folder, '.sluice', 'tmp'), join(folder, 'link')]) {
+      await using source = open(path, { roots: [folder] })
+      const error = await errorOf(source.describe(modelOf("SELECT * FROM 'rows.csv'"), { signal }))
+      expect(error).toMatchObject({ code: 'config', message: expect.stringContaining('does not lie below') })
+    }
   })
 })
 

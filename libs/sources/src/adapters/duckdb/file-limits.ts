@@ -1,6 +1,6 @@
 /** What the operator allows to sources on files. */
 import { existsSync, realpathSync } from 'node:fs'
-import { resolve, sep } from 'node:path'
+import { relative, resolve, sep } from 'node:path'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { DuckdbSourceSpec } from '@sluice/contracts/resources'
 
@@ -30,7 +30,10 @@ export const DEFAULT_LIMITS: FileLimits = {
 export function assertBelowRoots({ name, path }: DuckdbSourceSpec, roots: FileLimits['roots']): void {
   if (roots === null) return
   const real = existsSync(path) ? realpathSync(path) : resolve(path)
-  if (roots.some(root => isBelow(real, existsSync(root) ? realpathSync(root) : root))) return
+  const root = roots
+    .map(each => (existsSync(each) ? realpathSync(each) : each))
+    .find(each => isBelow(real, each))
+  if (root !== undefined && !isState(relative(root, real))) return
   const message =
     roots.length === 0
       ? `Source ${name}: no folder may be read here, since SLUICE_SOURCE_ROOTS is not set. ` +
@@ -38,6 +41,11 @@ export function assertBelowRoots({ name, path }: DuckdbSourceSpec, roots: FileLi
       : `Source ${name}: the path ${path} does not lie below a folder that sources may read. ` +
         `The operator names them in SLUICE_SOURCE_ROOTS: ${roots.join(', ')}.`
   throw new SluiceError('config', message, { details: [{ field: 'path', message }] })
+}
+
+/** What runs keep below a project folder is nothing for authors: the log, the caches, and the vault's key. */
+function isState(below: string): boolean {
+  return below.split(sep).some(part => part.toLowerCase() === '.sluice')
 }
 
 function isBelow(path: string, root: string): boolean {

@@ -7,6 +7,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import { refused } from '../../query/read-only-query.ts'
 import { isAllowedFunction } from './known-functions.ts'
+import { refuseOwnFiles } from './refuse-own-files.ts'
 
 /** The kinds of queries, and of what stands in FROM. */
 const QUERY_NODES = new Set(['SELECT_NODE', 'SET_OPERATION_NODE', 'RECURSIVE_CTE_NODE', 'CTE_NODE'])
@@ -35,6 +36,8 @@ export interface CheckOptions {
   readonly model: ModelSpec
   /** The database with views and macros of the source's owner, if the source is a .duckdb file. */
   readonly database: string | null
+  /** The folder of the source without links, if the source is a folder. */
+  readonly folder: string | null
 }
 
 /**
@@ -44,7 +47,7 @@ export interface CheckOptions {
 export async function checkQuery(
   connection: DuckDBConnection,
   sql: string,
-  { model, database }: CheckOptions,
+  { model, database, folder }: CheckOptions,
 ): Promise<void> {
   const parsed = await parse(connection, sql)
   if (parsed.kind === 'no SQL') return
@@ -61,6 +64,7 @@ export async function checkQuery(
       throw refused(model, `it calls ${name}, which is no function that may be called`)
   }
   for (const name of names.tables) if (REFUSED_VIEWS.has(name)) throw refused(model, `it reads ${name}`)
+  if (folder !== null) await refuseOwnFiles(connection, parsed.tree, { model, folder })
 }
 
 type Parsed =

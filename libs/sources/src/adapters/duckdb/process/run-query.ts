@@ -123,7 +123,9 @@ async function prepare(connection: DuckDBConnection, task: Task): Promise<Prepar
   const written = sqlOf(model)
   assertBeginsAsQuery(model, written)
   const query = await resolveFiles(connection, written, folderOf(task))
-  await checkQuery(connection, query.sql, { model, database: source.isDatabase ? DATABASE : null })
+  const { isDatabase, realPath } = source
+  const within = { database: isDatabase ? DATABASE : null, folder: isDatabase ? null : realPath }
+  await checkQuery(connection, query.sql, { model, ...within })
   const columns = await translated(task, { query, linesBefore: 0 }, async () => {
     const statement = await prepareQuery(connection, model, query.sql)
     try {
