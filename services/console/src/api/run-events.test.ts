@@ -78,7 +78,7 @@ it('rejects before it begins if there is no such run', async () => {
 it('one caller cannot take all places for streams', () => {
   const streams = ROUTES.filter(({ streams: does }) => does === true)
   expect(streams).not.toEqual([])
-  for (const { id, atOnce, atOncePerCaller } of streams) {
+  for (const { id, atOnce = 0, atOncePerCaller = atOnce } of streams) {
     const places = new Places({ atOnce, atOncePerCaller })
     const taken = [...Array(atOnce).keys()].filter(() => isTaken(places, 'reader'))
     expect([id, taken.length]).toEqual([id, 100])
