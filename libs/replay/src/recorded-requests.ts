@@ -93,8 +93,10 @@ export class RecordedRequests {
         for await (const { records } of readOwned({ ...reading, ...options }))
           for (const { record } of records) {
             if (record?.name !== 'sluice.Attempt' || !fits(scope, record.value)) continue
-            if (record.value.requestOffset < from) gone.add(record.value.requestOffset)
-            else offsets.add(record.value.requestOffset)
+            const { requestOffset } = record.value
+            if (requestOffset < from) gone.add(requestOffset)
+            // A stranger may name a place that is none.
+            else if (requestOffset < to) offsets.add(requestOffset)
           }
       trimmed += gone.size
       chosen.push({ target, offsets, from, to })

@@ -306,7 +306,10 @@ export class StoredKeeping implements ResourceKeeping {
     const stored = await this.#stored(signal)
     const marked = [...stored.values()].filter(({ kind }) => kind === 'deletion').map(({ name }) => name)
     for (const name of marked) {
-      const isGone = await this.#deps.forgetSync(name, signal)
+      const isMarked = async (): Promise<boolean> => (await this.#stored(signal)).has(deletionKey(name))
+      // Another process may have ended it, and the sync may be there again.
+      if (!(await isMarked())) continue
+      const isGone = (await this.#deps.forgetSync(name, signal)) || !(await isMarked())
       areGone &&= isGone || !syncs.includes(name)
     }
     return areGone

@@ -107,4 +107,12 @@ describe('a sync that is set aside', () => {
     expect(events.get('ASKED')).toMatchObject({ status: 'failed', errorCode: 'not-found' })
     expect(incarnation).toBeNull()
   })
+
+  it('gets no new life by a reset that comes after it was deleted', async () => {
+    const unknown = new SluiceError('not-found', 'there is no sync s')
+    const commands = [{ kind: 'reset', cause: 'reset', id: 'RESET' }] as const
+    const { events, incarnation } = await endedOf({ commands, error: unknown })
+    expect(events.get('RESET')).toMatchObject({ status: 'success', incarnation: '' })
+    expect(incarnation).toBeNull()
+  })
 })

@@ -35,7 +35,9 @@ export async function forgetSync(
   // Of a sync that was deleted, nothing stays. Whoever sees the end of its reset may end this process.
   const isDeleted = (await readResources(deps, { signal })).has(deletionKey(sync))
   if (isDeleted) await endDeletion(deps, sync, { signal })
-  else await renewIncarnation(deps, { sync, old }, { signal })
+  // One that has none gets it with its next run. It may have been deleted before.
+  else if ((await knownIncarnation(deps, sync, { signal })) !== null)
+    await renewIncarnation(deps, { sync, old }, { signal })
   await endReset(deps, sync, { run, signal })
 }
 
