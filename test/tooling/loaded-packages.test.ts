@@ -35,8 +35,8 @@ async function loadedBy(...args: readonly string[]): Promise<readonly string[]> 
 }
 
 describe('what a command loads', () => {
-  it('is for `validate` what reads YAML and templates, and nothing else', async () => {
-    expect(await loadedBy('validate')).toEqual(['liquidjs', 'yaml', 'zod'])
+  it('is for `validate` what reads YAML, schedules and templates, and nothing else', async () => {
+    expect(await loadedBy('validate')).toEqual(['croner', 'liquidjs', 'yaml', 'zod'])
   })
 
   it('is for a run that finds nothing to send no server, and no client of Kafka, Redis, a database or HTTP', async () => {
