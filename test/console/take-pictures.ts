@@ -52,7 +52,7 @@ await picture(page, 'requests', '/requests?outcome=rejected', async () => {
   await page.getByRole('button', { name: /403/ }).first().click()
   await page.getByRole('region', { name: 'The request' }).waitFor()
 })
-await picture(page, 'row', `/syncs/${SYNC}/row?key=99`)
+await picture(page, 'row', `/syncs/${SYNC}/row?key=trousers`)
 
 async function picture(of: Page, name: string, path: string, ready?: () => Promise<unknown>): Promise<void> {
   await of.goto(`${served.url}${path}`)

@@ -85,3 +85,14 @@ it('rows and the key of the vault are not read by somebody who may only write, a
     expect([status, text]).toEqual([422, expect.stringContaining('those of Sluice')])
   }
 })
+
+it('sample rows that take too long, or are too large, are refused with the reason', async () => {
+  const product = 'select count(*) as n from range(1000000) a, range(1000000) b'
+  const [slow, large] = await Promise.all(
+    [product, "select repeat('x', 100000000) as x"].map(sql =>
+      ask(EVE, 'POST', '/sources/files/rows', { sql }),
+    ),
+  )
+  expect(slow).toMatchObject({ status: 503, text: expect.stringContaining('took longer than 20 s') })
+  expect(large).toMatchObject({ status: 422, text: expect.stringContaining('too large to be shown') })
+})

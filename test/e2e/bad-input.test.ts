@@ -217,6 +217,20 @@ describe('a run whose model cannot be read', () => {
     },
   )
 
+  it('for a column that the query lacks names the preview, which has file, line and column', async () => {
+    const what = UNREADABLE['columns in templates that the query lacks']?.files ?? {}
+    for (const [file, text] of Object.entries(what)) await project.write(file, text)
+    const { stdout } = await project.sluice('run', SYNC)
+    expect(stdout).toContain(`preview ${SYNC}  where the mistake is`)
+    const { exitCode, details } = await project.error('preview', SYNC)
+    const lines = peopleYaml().split('\n')
+    const line = lines.findIndex(text => text.startsWith('  added:')) + 1
+    const message = `sync \`${SYNC}\`: unknown column "idd"; did you mean "id"?`
+    expect(exitCode).toBe(2)
+    expect(details).toHaveLength(3)
+    expect(details[0]).toMatchObject({ file: 'project.yaml', line, field: 'triggers.added.path', message })
+  })
+
   it('leaves the delivered state as it was', async () => {
     const { exitCode, view } = await project.run(SYNC)
     expect(exitCode).toBe(0)

@@ -15,10 +15,12 @@ import {
   secretsResealedView,
   secretSetView,
   secretsView,
+  syncsPage,
   validateView,
 } from '@sluice/contracts/api'
 import { doctorView, topicsView } from '@sluice/contracts/operator-views'
 import { alertsView } from '@sluice/contracts/specs/alert-views'
+import { rowLifeView } from '@sluice/contracts/views/history-views'
 import { z } from 'zod'
 import type { Finished } from './project-folder.ts'
 
@@ -56,6 +58,8 @@ export const CASES: readonly Case[] = [
   { command: 'send people --key 2 --trigger added --yes', exits: 3, prints: attemptView },
   { command: 'send people --key 9 --trigger added --yes', exits: 2, prints: errorBody },
   { command: 'send people --key 1 --trigger added', exits: 2, prints: errorBody },
+  { command: 'syncs', exits: 0, prints: syncsPage },
+  { command: 'row people --key 1', exits: 0, prints: rowLifeView },
   { command: 'runs', exits: 0, prints: runsPage },
   { command: 'run people', exits: 3, prints: runView.required({ errors: true }) },
   { command: 'run people nobody', exits: 2, prints: errorBody },

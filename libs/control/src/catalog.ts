@@ -2,13 +2,14 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ResourceRecord } from '@sluice/contracts/document-records'
 import type { Definition, ResourceSpec } from '@sluice/contracts/resources'
-import { namesOf, type Project } from '@sluice/project/project'
+import { namesOf, resourceKey, type Project } from '@sluice/project/project'
 import { resolveDefinition } from '@sluice/project/resolve-definition'
 import { parseResource } from '@sluice/resources/parse-documents'
 import { writeResources, type AppliedResource } from '@sluice/resources/change-resources'
 import { currentDefinition } from '@sluice/resources/stored-documents'
 import { readResources } from '@sluice/resources/stored-resources'
 import type { Pipeline } from './pipeline.ts'
+import { placedError } from './resources/placed-error.ts'
 import { unknownSync } from './unknown-names.ts'
 
 export interface Catalog {
@@ -17,6 +18,8 @@ export interface Catalog {
   /** Throws `not-found` for a sync that does not exist. */
   definition(sync: string, signal: AbortSignal): Promise<Definition>
   resources(signal: AbortSignal): Promise<readonly ResourceSpec[]>
+  /** The error of a definition with its places in files. Absent where the resources are in no files. */
+  readonly placed?: (error: unknown, definition: Definition) => unknown
   /** Puts the resources into the log, so that the services see them as they are here. */
   publish(pipeline: Pick<Pipeline, 'log' | 'io' | 'prefix'>, signal: AbortSignal): Promise<void>
 }
@@ -27,6 +30,8 @@ export function projectCatalog(project: Project): Catalog {
     syncs: () => Promise.resolve(new Set(namesOf(project, 'sync'))),
     definition: async sync => resolveDefinition(project, sync),
     resources: () => Promise.resolve([...project.resources.values()]),
+    placed: (error, definition) =>
+      placedError(error, definition, (kind, name) => project.origins.get(resourceKey(kind, name))),
     publish: async (pipeline, signal) =>
       void (await writeResources(pipeline, recordsOf(project), { signal })),
   }

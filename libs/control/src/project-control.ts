@@ -188,14 +188,22 @@ export class ProjectControl implements Control {
   async preview({ sync, ...narrowing }: PreviewQuery, signal: AbortSignal): Promise<Preview> {
     const definition = await this.#catalog.definition(sync, signal)
     if (narrowing.op !== undefined) assertTrigger(definition, narrowing.op)
-    const next = await this.#place.openNextRun(definition, signal)
+    const next = await this.#openNextRun(definition, signal)
     return { ...next, requests: shownOf(next.requests(narrowing)) }
+  }
+
+  async #openNextRun(definition: Definition, signal: AbortSignal): Promise<NextRun> {
+    try {
+      return await this.#place.openNextRun(definition, signal)
+    } catch (error) {
+      throw this.#catalog.placed?.(error, definition) ?? error
+    }
   }
 
   async sendTest(query: TestQuery, signal: AbortSignal): Promise<AttemptView> {
     const definition = await this.#definitionOf(query.sync, signal)
     assertTrigger(definition, query.op)
-    await using next = await this.#place.openNextRun(definition, signal)
+    await using next = await this.#openNextRun(definition, signal)
     const request = await requestOf(next, query)
     const pipeline = await this.#open()
     // No detector is asked for anything.

@@ -135,3 +135,12 @@ it('an interrupt is heard between two files', async () => {
   setTimeout(() => interrupt.abort(heard), 1)
   await expect(loadProject(dir, { env: {}, signal: interrupt.signal })).rejects.toBe(heard)
 })
+
+it.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])(
+  'a kind that JavaScript has a meaning for, %s, is an unknown kind',
+  async kind => {
+    writeFileSync(join(dir, 'a.yaml'), `${DESTINATION}---\nkind: ${kind}\nname: ${kind}\n`)
+    const [problem = '', ...others] = await problemsOf()
+    expect([problem, others]).toEqual([expect.stringContaining(`\`${kind}\``), []])
+  },
+)

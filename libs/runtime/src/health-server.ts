@@ -37,7 +37,12 @@ const OWN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics
  * How long a client may take to send its request, and how long its head may be. A cursor may name a key of 8
  * KB.
  */
-export const SERVER_OPTIONS = { requestTimeout: 30_000, maxHeaderSize: 64 * 1024 } as const
+export const SERVER_OPTIONS = {
+  requestTimeout: 30_000,
+  // How often Node looks for requests that take longer; by default only every 30 s.
+  connectionsCheckingInterval: 5_000,
+  maxHeaderSize: 64 * 1024,
+} as const
 
 export interface HealthServer extends AsyncDisposable {
   readonly port: number

@@ -1,15 +1,15 @@
 /** Previews of documents that are not stored, and errors with their places in these. */
-import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { SluiceError } from '@sluice/contracts/errors'
 import type { RowsView } from '@sluice/contracts/api/resources'
 import type { Definition, ResourceSpec, SourceSpec } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import { lookUpDefinition } from '@sluice/domain/definition'
 import { triggeredOps } from '@sluice/domain/trigger'
 import { assertRight, checkDocuments } from '@sluice/project/check-documents'
-import { placedInFile } from '@sluice/project/checks/check-templates'
 import { OPS } from '@sluice/contracts/state'
 import type { Vault } from '@sluice/vault/vault'
 import { shownOf, type NextRun } from '../next-run.ts'
+import { placedError, type Origins } from './placed-error.ts'
 import type { Preview, RowsQuery, SampleQuery } from '../port.ts'
 
 /** Reads rows for people who edit resources. */
@@ -72,7 +72,9 @@ export async function previewOf(
     const next = await samplesIn(deps).openSample(definition, of, { signal, vault })
     return { ...next, requests: shownOf(next.requests(narrowing)) }
   } catch (error) {
-    throw placedError(error, definition, checked)
+    const ofKind = (kind: string, name: string): Origins | undefined =>
+      checked.resources.find(each => each.kind === kind && each.name === name)?.origins
+    throw placedError(error, definition, ofKind)
   }
 }
 
@@ -88,21 +90,4 @@ export function assertTrigger({ sync }: Definition, op: Op | undefined): void {
   if (op === undefined || triggers.has(op)) return
   const has = OPS.filter(each => triggers.has(each)).join(', ')
   throw new SluiceError('usage', `The sync \`${sync.name}\` has no trigger \`${op}\`; it has ${has}.`)
-}
-
-/** The error with the places of its details in the documents. */
-function placedError(
-  error: unknown,
-  { sync, model, source, destination }: Definition,
-  { resources }: Awaited<ReturnType<typeof checkDocuments>>,
-): unknown {
-  if (!isSluiceError(error)) return error
-  const owner = [sync, model, source, destination].flatMap(({ kind, name }) => {
-    const origins = resources.find(each => each.kind === kind && each.name === name)?.origins
-    const knows = origins !== undefined && error.details.some(({ field = '' }) => origins.has(field))
-    return knows ? [{ origins, what: `${kind} \`${name}\`` }] : []
-  })[0]
-  if (owner === undefined) return error
-  const details = error.details.map(detail => placedInFile(detail, owner.origins, owner.what))
-  return new SluiceError(error.code, error.message, { details, retryable: error.retryable, cause: error })
 }

@@ -54,7 +54,7 @@ function danglingReferences(
   hints: { left: number },
 ): ErrorDetail[] {
   const { kind, name, spec, texts } = resource
-  const problems = (REFERENCES[kind] ?? []).flatMap(field => {
+  const problems = (REFERENCES.get(kind) ?? []).flatMap(field => {
     const wanted = texts.get(field)
     const names = namesOf.get(field) ?? new Set()
     if (wanted === undefined || names.has(wanted)) return []
@@ -90,10 +90,11 @@ function unknownSyncs(
 }
 
 /** The fields that name another resource, by kind. Each field has the name of the kind that it refers to. */
-const REFERENCES: { readonly [kind: string]: readonly ResourceKind[] } = {
-  model: ['source'],
-  sync: ['model', 'destination'],
-}
+/** A kind that somebody wrote may be any word, such as `constructor`. */
+const REFERENCES: ReadonlyMap<string, readonly ResourceKind[]> = new Map<string, readonly ResourceKind[]>([
+  ['model', ['source']],
+  ['sync', ['model', 'destination']],
+])
 
 function hint(name: string, kind: string, names: readonly string[]): string {
   const near = nearestName(name, names)

@@ -1,8 +1,9 @@
 /** Some rows of a model, for people who write it. */
 import type { ModelSpec, SourceSpec } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
-import { isSluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { Source } from '../port.ts'
+import { saysOutOfMemory } from './duckdb/errors.ts'
 import { DuckdbSession } from './duckdb/session.ts'
 import { quoteIdentifier, quoteText } from './duckdb/types.ts'
 import { sqlOf, type SqlDialect } from './query/read-only-query.ts'
@@ -10,6 +11,7 @@ import { sqlOf, type SqlDialect } from './query/read-only-query.ts'
 const MEMORY_LIMIT = '64MB'
 /** Rows beyond so many characters are left out. */
 const MOST_CHARACTERS = 4_000_000
+const TOO_LARGE = 'The rows are too large to be shown: select shorter columns, or fewer rows.'
 
 const STANDARD: SqlDialect = { syntax: 'standard', quote: quoteIdentifier, firstWords: [] }
 const MYSQL: SqlDialect = {
@@ -70,11 +72,14 @@ export async function readSample(
   const { connection } = session
   await connection.run(`ATTACH ${quoteText(file)} AS sampled (TYPE duckdb, READ_ONLY)`)
   await session.closeOff([])
-  const reader = await session.interruptible(signal, () =>
-    connection.runAndReadAll(
-      `SELECT CAST(to_json(sample) AS VARCHAR) FROM sampled.main.rows AS sample LIMIT ${rows + 1}`,
-    ),
-  )
+  const sql = `SELECT CAST(to_json(sample) AS VARCHAR) FROM sampled.main.rows AS sample LIMIT ${rows + 1}`
+  const reader = await session
+    .interruptible(signal, () => connection.runAndReadAll(sql))
+    .catch((error: unknown) => {
+      signal.throwIfAborted()
+      if (!saysOutOfMemory(error)) throw error
+      throw new SluiceError('too-large', TOO_LARGE, { cause: error })
+    })
   const texts = reader.getRows().map(([text]) => String(text))
   let characters = 0
   const fitting = texts.slice(0, rows).filter(text => (characters += text.length) <= MOST_CHARACTERS)

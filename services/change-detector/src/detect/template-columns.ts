@@ -60,12 +60,14 @@ function assertKnown(definition: Definition, triggers: Triggers, columns: readon
 
 function assertCompared({ sync, model }: Definition, names: readonly string[]): void {
   const { compare } = sync
-  const unknown = Array.isArray(compare) ? compare.find(name => !names.includes(name)) : undefined
+  const at = Array.isArray(compare) ? compare.findIndex(name => !names.includes(name)) : -1
+  const unknown = compare?.[at]
   if (unknown === undefined) return
   const hint = nearestHint(unknown, names)
   throw new SluiceError(
     'config',
     `sync ${sync.name}: compare names the column "${unknown}", which model ${model.name} does not have (it has ${names.join(', ')})${hint}`,
+    { details: [{ field: `compare[${at}]`, message: `unknown column "${unknown}"${hint}` }] },
   )
 }
 
@@ -76,6 +78,7 @@ function assertNaming({ sync, model }: Definition, names: readonly string[]): vo
   throw new SluiceError(
     'config',
     `sync ${sync.name}: errors.rowResults names rows by the column "${unknown}", which model ${model.name} does not have (it has ${names.join(', ')})${hint}`,
+    { details: [{ field: 'errors.rowResults', message: `unknown column "${unknown}"${hint}` }] },
   )
 }
 

@@ -179,6 +179,9 @@ function nextSteps(
     ]
   }
   if (run.status === 'held') return heldLines(run, step)
+  const isWritten = ['config', 'query', 'template'].includes(run.errorCode ?? '')
+  if (run.status === 'failed' && justEnded && isWritten)
+    return ['', step(`sluice preview ${run.sync}`, 'where the mistake is')]
   return []
 }
 

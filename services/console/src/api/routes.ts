@@ -47,7 +47,7 @@ import { SESSION_ROUTES } from './session-routes.ts'
 
 const MINUTE_MS = 60_000
 /** Each stream keeps a connection. */
-const STREAMS_AT_ONCE = 200
+const STREAMS = { atOnce: 200, atOncePerCaller: 100 }
 /** The queued run may stand behind refused ones. */
 const LATEST = 20
 
@@ -118,7 +118,7 @@ const READ_ROUTES: readonly Route[] = [
     respond: async ({ params }, { control, signal }) => document(await control.run(params.id, signal)),
   }),
   route({
-    ...{ ...reads, path: '/runs/:id/events', id: 'followRun', streams: true, atOnce: STREAMS_AT_ONCE },
+    ...{ ...reads, path: '/runs/:id/events', id: 'followRun', streams: true, ...STREAMS },
     summary: 'The state of a run, and each later state as an event `run`, until the run has ended',
     ...{ params: runPath, query: noQuery, answer: runView },
     respond: async ({ params, lastEventId }, { control, signal }) => ({

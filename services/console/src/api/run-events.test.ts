@@ -2,6 +2,8 @@ import { expect, it } from 'vitest'
 import type { RunView } from '@sluice/contracts/api'
 import { SluiceError } from '@sluice/contracts/errors'
 import { runEvents } from './run-events.ts'
+import { Places } from '../access/places.ts'
+import { ROUTES } from './routes.ts'
 
 const RUN: RunView = {
   id: 'R',
@@ -72,3 +74,23 @@ it('rejects before it begins if there is no such run', async () => {
   const nothing = runEvents(none(), { lastEventId: undefined, signal })
   await expect(nothing).rejects.toMatchObject({ code: 'not-found' })
 })
+
+it('one caller cannot take all places for streams', () => {
+  const streams = ROUTES.filter(({ streams: does }) => does === true)
+  expect(streams).not.toEqual([])
+  for (const { id, atOnce = 0, atOncePerCaller = atOnce } of streams) {
+    const places = new Places({ atOnce, atOncePerCaller })
+    const taken = [...Array(atOnce).keys()].filter(() => isTaken(places, 'reader'))
+    expect([id, taken.length]).toEqual([id, 100])
+    expect(isTaken(places, 'operator')).toBe(true)
+  }
+})
+
+function isTaken(places: Places, caller: string): boolean {
+  try {
+    places.take(caller)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -31,7 +31,7 @@ interface LineProps {
 function DestinationLine({ destination: { name, spec }, syncs }: LineProps): ReactElement {
   const used = syncs.filter(sync => sync.spec['destination'] === name).length
   return (
-    <li className="sync-line">
+    <li className="sync-line destination-line">
       <div className="sync-name">
         <Link to="/resources/$kind/$name" params={{ kind: 'destination', name }}>
           {name}

@@ -148,14 +148,13 @@ function NextRun({ sync: { nextRunAt, paused, schedule } }: { readonly sync: Syn
 }
 
 function LastRun({ run }: { readonly run: NonNullable<SyncView['lastRun']> }): ReactElement {
-  const { delivered, failed, detected } = totalsOf(run)
+  const { delivered, detected } = totalsOf(run)
   const at = run.endedAt ?? run.startedAt
   return (
     <>
       {at === null ? null : <Time at={at} />}
       <small>
         {detected === 0 && run.status === 'success' ? 'nothing to send' : `${count(delivered)} delivered`}
-        {failed === 0 ? '' : ` · ${count(failed)} not`}
       </small>
     </>
   )
@@ -200,6 +199,8 @@ function needOf({ lastRun }: SyncView): string | null {
   if (status === 'failed') return error ?? 'The last run failed.'
   const { failed } = totalsOf(lastRun)
   if (status === 'warning')
-    return failed === 0 ? 'Rows of the model are invalid.' : `${rows(failed)} were not delivered.`
+    return failed === 0
+      ? 'Rows of the model are invalid.'
+      : `${rows(failed)} ${failed === 1 ? 'was' : 'were'} not delivered.`
   return null
 }

@@ -49,7 +49,7 @@ function KindTable(props: {
   if (resources.length === 0) return null
   return (
     <Section title={title}>
-      <div className="scroll">
+      <div className="scroll" tabIndex={0}>
         <table className="list">
           <thead>
             <tr>

@@ -189,7 +189,7 @@ function Progress({ run, hearing }: { readonly run: RunView; readonly hearing: H
     <Section title="Progress">
       <Facts facts={facts} />
       <Phases run={run} now={now} />
-      <div className="scroll">
+      <div className="scroll" tabIndex={0}>
         <table className="list triggers">
           <thead>
             <tr>

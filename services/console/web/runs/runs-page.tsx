@@ -61,7 +61,7 @@ export function RunsTable({
     )
   return (
     <>
-      <div className="scroll">
+      <div className="scroll" tabIndex={0}>
         <table className="list">
           <thead>
             <tr>

@@ -65,7 +65,7 @@ interface TableProps {
 
 function SecretTable({ secrets, onEdit, onRemove }: TableProps): ReactElement {
   return (
-    <div className="scroll">
+    <div className="scroll" tabIndex={0}>
       <table className="list">
         <thead>
           <tr>

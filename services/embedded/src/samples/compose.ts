@@ -12,6 +12,7 @@ import {
   type PlacedRow,
 } from '@sluice/change-detector/detect/next-changes'
 import { templateColumns } from '@sluice/change-detector/detect/template-columns'
+import { SluiceError } from '@sluice/contracts/errors'
 import type { CountsByOp, Op } from '@sluice/contracts/state'
 import { OPS } from '@sluice/contracts/state'
 import type { Definition } from '@sluice/contracts/resources'
@@ -92,7 +93,10 @@ export function samplesOf(options: SamplesOptions, dir: string | null): Samples 
 type ReadingOf = SamplesOptions & { readonly signal: AbortSignal; readonly vault: KeptSecrets | null }
 
 async function openFor(spec: Definition['source'], of: ReadingOf) {
-  const signal = AbortSignal.any([of.signal, AbortSignal.timeout(QUERY_MS)])
+  const late = new AbortController()
+  const why = `The query took longer than ${QUERY_MS / 1_000} s: let it read less, or look at fewer rows.`
+  setTimeout(() => late.abort(new SluiceError('too-long', why)), QUERY_MS).unref()
+  const signal = AbortSignal.any([of.signal, late.signal])
   return { signal, source: await openSource(spec, sourceOptionsOf(of, of.vault ?? NONE_KEPT)) }
 }
 

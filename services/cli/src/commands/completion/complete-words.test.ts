@@ -12,7 +12,7 @@ const completed = (...words: readonly string[]): Promise<readonly string[]> =>
 describe('completion', () => {
   it.each([
     [['pre'], ['preview']],
-    [['re'], ['retry', 'resync', 'reset']],
+    [['re'], ['retry', 'resync', 'replay', 'reset']],
     [
       ['runs', ''],
       ['show', 'orders', 'people'],

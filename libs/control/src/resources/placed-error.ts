@@ -1,0 +1,25 @@
+/** Errors of a definition, with the places in the files in which its resources are written. */
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import type { Definition, ResourceKind } from '@sluice/contracts/resources'
+import { placedInFile } from '@sluice/project/checks/check-templates'
+import type { Project } from '@sluice/project/project'
+
+/** The places of the fields of one resource. */
+export type Origins = NonNullable<ReturnType<Project['origins']['get']>>
+
+/** The error with the places of its details. Without a field that is written somewhere, it stays as it is. */
+export function placedError(
+  error: unknown,
+  { sync, model, source, destination }: Definition,
+  originsOf: (kind: ResourceKind, name: string) => Origins | undefined,
+): unknown {
+  if (!isSluiceError(error)) return error
+  const owner = [sync, model, source, destination].flatMap(({ kind, name }) => {
+    const origins = originsOf(kind, name)
+    const knows = origins !== undefined && error.details.some(({ field = '' }) => origins.has(field))
+    return knows ? [{ origins, what: `${kind} \`${name}\`` }] : []
+  })[0]
+  if (owner === undefined) return error
+  const details = error.details.map(detail => placedInFile(detail, owner.origins, owner.what))
+  return new SluiceError(error.code, error.message, { details, retryable: error.retryable, cause: error })
+}
