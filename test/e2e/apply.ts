@@ -43,7 +43,7 @@ export async function applyStory(
   const edited = ['update sync/people timeout', 'create sync/second']
   expect(await changesOf(project, 'diff', '--project', 'crm')).toEqual(edited)
   const text = await project.sluice('diff', '--project', 'crm')
-  expect(text.stdout).toContain('30000ms → 7000ms')
+  expect(text.stdout).toContain('30s → 7s')
   expect(text.stdout).toContain('1 to create, 1 to change.')
   expect(await changesOf(project, 'apply', '--project', 'crm')).toEqual(edited)
 

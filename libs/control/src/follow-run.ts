@@ -17,7 +17,7 @@ import type { FollowedRun } from './port.ts'
 export function runCommand(
   pipeline: Pipeline,
   sync: string,
-  more: Partial<Pick<Command, 'kind' | 'cause' | 'scope' | 'by'>> = {},
+  more: Partial<Pick<Command, 'kind' | 'cause' | 'scope' | 'by' | 'run'>> = {},
 ): Command {
   return {
     id: pipeline.newRunId(),

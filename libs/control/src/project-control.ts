@@ -113,7 +113,7 @@ export class ProjectControl implements Control {
       open: () => this.#open(),
       samples: place.samples ?? null,
       openNextRun: (definition, signal) => place.openNextRun(definition, signal),
-      forgetSync: (sync, signal) => this.#forgetSync(sync, signal),
+      forgetSync: (of, signal) => this.#forgetSync(of, signal),
     })
   }
 
@@ -337,9 +337,12 @@ export class ProjectControl implements Control {
    * Resets a sync that was deleted, which takes its topics and its incarnation away. False if no detector has
    * done so in time. Then the mark of the deletion makes one do it later.
    */
-  async #forgetSync(sync: string, signal: AbortSignal): Promise<boolean> {
+  async #forgetSync(
+    { sync, incarnation }: { readonly sync: string; readonly incarnation: string },
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const pipeline = await this.#open()
-    const command = runCommand(pipeline, sync, { kind: 'reset', cause: 'reset' })
+    const command = runCommand(pipeline, sync, { kind: 'reset', cause: 'reset', run: incarnation })
     const asked = { command, runId: command.id, definition: null, publishes: false }
     const done = this.#ask(asked, { onProgress: () => undefined, cancel: new AbortController().signal })
     const late = new AbortController()

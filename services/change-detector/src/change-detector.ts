@@ -235,9 +235,11 @@ class HomePartition {
     const { log, io, newRunId, now } = this.#deps
     const { target } = this.#worker
     const { drain: signal } = this.#ends
-    for (const { kind, name: sync } of (await readResources(this.#deps, { signal })).values()) {
+    const stored = await readResources(this.#deps, { signal })
+    for (const { kind, name: sync, spec } of stored.values()) {
       if (kind !== 'deletion' || homePartition(sync) !== target.partition || !this.#isMine(sync)) continue
-      const command = { id: newRunId(), kind: 'reset', sync, cause: 'reset', run: null } as const
+      const run = stored.get(`incarnation/${sync}`)?.spec ?? spec
+      const command = { id: newRunId(), kind: 'reset', sync, cause: 'reset', run } as const
       const value = io.encode('Command', { ...command, at: now(), scope: null })
       await log.append(target, [io.signed(target.topic, { key: textKey(sync), value })], { signal })
     }

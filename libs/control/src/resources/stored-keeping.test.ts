@@ -40,7 +40,7 @@ function keepingOf(world: TestLog): StoredKeeping {
     ...{ hasHistory: true, samples: null },
     open: async () => world as unknown as Pipeline,
     openNextRun: () => Promise.reject(new Error('nothing is previewed')),
-    forgetSync: async sync => {
+    forgetSync: async ({ sync }) => {
       await endDeletion(world, sync, { signal })
       return true
     },

@@ -49,7 +49,10 @@ export interface KeepingDeps extends SampleDeps {
    * Takes away what is left of a sync that was deleted; true once it is gone. False if its change-detector
    * does that later.
    */
-  readonly forgetSync: (sync: string, signal: AbortSignal) => Promise<boolean>
+  readonly forgetSync: (
+    of: { readonly sync: string; readonly incarnation: string },
+    signal: AbortSignal,
+  ) => Promise<boolean>
 }
 
 /** What a change of one resource is based on, and what it makes of it. */
@@ -304,12 +307,13 @@ export class StoredKeeping implements ResourceKeeping {
   async #forget(syncs: readonly string[], signal: AbortSignal): Promise<boolean> {
     let areGone = true
     const stored = await this.#stored(signal)
-    const marked = [...stored.values()].filter(({ kind }) => kind === 'deletion').map(({ name }) => name)
-    for (const name of marked) {
+    const marked = [...stored.values()].filter(({ kind }) => kind === 'deletion')
+    for (const { name, spec } of marked) {
+      const incarnation = stored.get(`incarnation/${name}`)?.spec ?? spec
       const isMarked = async (): Promise<boolean> => (await this.#stored(signal)).has(deletionKey(name))
       // Another process may have ended it, and the sync may be there again.
       if (!(await isMarked())) continue
-      const isGone = (await this.#deps.forgetSync(name, signal)) || !(await isMarked())
+      const isGone = (await this.#deps.forgetSync({ sync: name, incarnation }, signal)) || !(await isMarked())
       areGone &&= isGone || !syncs.includes(name)
     }
     return areGone

@@ -99,6 +99,8 @@ export interface Asked {
   readonly kind: 'asked'
   readonly command: Command
   readonly offset: number
+  /** The sync's own; absent where nobody is certain of it. */
+  readonly incarnation?: string
   readonly partitions: number
   readonly at: number
 }

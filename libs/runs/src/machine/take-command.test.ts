@@ -6,6 +6,21 @@ import type { RunState } from './run-events.ts'
 import { step } from './step.ts'
 import type { AtWork, Asked, SyncLife } from './sync-life.ts'
 
+it('of a reset that ends a deletion takes no sync away that was made again since', () => {
+  const reset = { id: 'RESET', kind: 'reset', cause: 'reset', sync: 's', run: 'gone' } as const
+  const asked = {
+    kind: 'asked',
+    command: { ...reset, at: 1, scope: null },
+    offset: 9,
+    partitions: 1,
+  } as const
+  const toldTo = (incarnation: string): string => inWords(step(IDLE, { ...asked, incarnation, at: 15 }))
+  expect([toldTo('gone'), toldTo('anew')]).toEqual([
+    expect.stringContaining('RESET queued'),
+    expect.stringContaining('RESET failed'),
+  ])
+})
+
 describe('a command', () => {
   const ANEW: RunState = { ...QUEUED, runId: 'ANEW' }
   const OTHER: RunState = { ...QUEUED, runId: 'OTHER', command: 3 }

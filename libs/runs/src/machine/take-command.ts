@@ -105,10 +105,20 @@ function approve(life: SyncLife, { command, offset }: Asked): Step {
 
 /**
  * Refused while a run is at work or queued. A run that awaits approval is forgotten with all other runs.
- * While the last event of a run is being written, the reset is queued, and waits for that.
+ * While the last event of a run is being written, the reset is queued, and waits for that. One that ends a
+ * deletion names the incarnation that it takes away.
  */
 function queueReset(life: SyncLife, asked: Asked): Step {
   const reset = runOf(life, asked)
+  const { command, incarnation = command.run, at } = asked
+  if (command.run !== null && command.run !== incarnation) {
+    const why = 'the sync was deleted and made again since: nothing is left of what was to be taken away'
+    return stepOf(
+      life,
+      [{ ...reset, status: 'failed', error: why, errorCode: 'conflict', endedAt: at }],
+      'go-on',
+    )
+  }
   const { atWork } = life
   const isDone = atWork === null || atWork.run.status === 'held' || isEnded(atWork.run.status)
   const busy = isDone ? life.queued : atWork.run

@@ -292,7 +292,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     // end.
     if (this.#life.atWork !== null)
       await assertAllKept(this.deps, { sync, incarnation }, { signal: ends.drain })
-    await this.tell({ kind: 'asked', command, offset, partitions, at: this.deps.now() })
+    await this.tell({ kind: 'asked', command, offset, incarnation, partitions, at: this.deps.now() })
   }
 }
 
