@@ -1,4 +1,4 @@
-/** What the pages ask the server for, each with the key that it is known by. */
+/** What several pages ask the server for, each with the key that it is known by. A page asks for the rest itself. */
 import {
   attemptsPage,
   failedPage,
