@@ -1,4 +1,7 @@
-/** What several pages ask the server for, each with the key that it is known by. A page asks for the rest itself. */
+/**
+ * What several pages ask the server for, each with the key that it is known by. A page asks for the rest
+ * itself.
+ */
 import {
   attemptsPage,
   failedPage,
