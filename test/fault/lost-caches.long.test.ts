@@ -44,11 +44,11 @@ describe.skipIf(realServices() === null)('a sync that was delivered', { timeout:
 
   it('sends nothing again when all consumer groups are deleted', async () => {
     const { services, api } = pipeline
-    const detectors = services.of('change-detector')
-    await Promise.all(detectors.map(detector => detector.stop()))
+    const all = allOf(services)
+    await Promise.all(all.map(service => service.stop()))
     const deleted = await deleteGroups(pipeline)
     expect(deleted).toContain(`${services.prefix}.detector`)
-    await Promise.all(detectors.map(detector => detector.start()))
+    await Promise.all(all.map(service => service.start()))
     expect(await pipeline.run(), services.logs()).toMatchObject(NOTHING)
     expect(api.requests).toHaveLength(PEOPLE)
     expect((await pipeline.settled()).map(({ status }) => status)).not.toContain('failed')
@@ -56,11 +56,13 @@ describe.skipIf(realServices() === null)('a sync that was delivered', { timeout:
 
   it('still sends each changed row once when cache and groups are both gone', async () => {
     const { services, api } = pipeline
-    const detectors = services.of('change-detector')
-    await Promise.all(detectors.map(detector => detector.stop()))
-    await Promise.all(detectors.map(detector => rm(detector.dataDir, { recursive: true })))
+    const all = allOf(services)
+    await Promise.all(all.map(service => service.stop()))
+    await Promise.all(
+      services.of('change-detector').map(detector => rm(detector.dataDir, { recursive: true })),
+    )
     await deleteGroups(pipeline)
-    await Promise.all(detectors.map(detector => detector.start()))
+    await Promise.all(all.map(service => service.start()))
     await pipeline.rename(2)
     expect(await pipeline.run(), services.logs()).toMatchObject(NOTHING)
     expect(pipeline.sentOf(2)).toHaveLength(PEOPLE)
@@ -68,6 +70,11 @@ describe.skipIf(realServices() === null)('a sync that was delivered', { timeout:
     await pipeline.auditTopics()
   })
 })
+
+/** Each of them is a member of groups as long as it runs, or commits positions for people to look at. */
+function allOf(services: Pipeline['services']): ReturnType<Pipeline['services']['of']> {
+  return (['change-detector', 'renderer', 'delivery'] as const).flatMap(kind => services.of(kind))
+}
 
 /**
  * Deletes the groups of this pipeline. Kafka deletes a group only once its last member has left, and stages
