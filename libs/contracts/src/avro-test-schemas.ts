@@ -3,7 +3,6 @@ import {
   boolean,
   bytes,
   double,
-  enumOf,
   field,
   int,
   listOf,
@@ -14,30 +13,16 @@ import {
   record,
   text,
 } from './avro-types.ts'
-import type { Op, Outcome } from './state.ts'
+import { attemptOutcome, op } from './avro-run-schemas.ts'
 import type { TestAttempt, TestRequest } from './test-records.ts'
 
-const trigger = enumOf<Op>('TestTrigger', {
-  removed: 'as if the row had left the model',
-  changed: 'as if a compared column differed',
-  added: 'as if the row were new',
-})
-const outcome = enumOf<Outcome | 'throttled'>('TestOutcome', {
-  delivered: 'the API took it',
-  rejected: 'the API said no',
-  unknown: 'sent, and no answer came that tells',
-  unsent: 'never sent',
-  exists: 'the API has a row of that key already',
-  missing: 'the API has no row of that key',
-  throttled: 'the API asked to wait',
-})
 const headers = mapOf(text)
 
 export const TEST_REQUEST_SCHEMA = record<TestRequest>('TestRequest', 'A request that a person tries out.', {
   id: field('ULID.', text),
   sync: field('Name of the sync.', text),
   definition: field('Hash of the definition whose destination gets it.', text),
-  trigger: field('The trigger that made it.', trigger),
+  trigger: field('The trigger that made it.', op),
   method: field('HTTP method.', text),
   path: field("Appended to the destination's base URL; already percent-encoded.", text),
   headers: field('Headers of the trigger, without secrets.', headers),
@@ -49,10 +34,10 @@ export const TEST_REQUEST_SCHEMA = record<TestRequest>('TestRequest', 'A request
 export const TEST_ATTEMPT_SCHEMA = record<TestAttempt>('TestAttempt', 'What became of such a request.', {
   id: field('ULID of the request.', text),
   sync: field('Name of the sync.', text),
-  trigger: field('The trigger that made it.', trigger),
+  trigger: field('The trigger that made it.', op),
   keys: field('Primary keys of its rows.', listOf(text)),
   final: field('False while it is about to be sent.', boolean),
-  outcome: field('What became of it.', outcome),
+  outcome: field('What became of it.', attemptOutcome),
   status: field('HTTP status.', nullable(int)),
   error: field('Why it failed.', nullable(text)),
   method: field('HTTP method.', text),

@@ -13,6 +13,7 @@ import type { Holds } from '@sluice/holds/port'
 import { decodeEach, decodeShared } from '@sluice/topics/owned-reader'
 import type { LogRecord } from '@sluice/message-log/port'
 import { appendRunEvent } from '@sluice/runs/run-event-record'
+import { hintedStart } from '@sluice/partition/hinted-start'
 import { ownPartitions, type Readiness, type Worker } from '@sluice/partition/own-partitions'
 import { readResources } from '@sluice/resources/stored-resources'
 import { homePartition, sharedTopics, textKey } from '@sluice/topics/topics'
@@ -110,9 +111,7 @@ class HomePartition {
     const { target, drain, abort } = this.#worker
     const { drain: signal } = this.#ends
     try {
-      const { low, end } = await log.offsets(target, { signal })
-      const hints = await log.committed(`${prefix}.detector`, target.topic, { signal })
-      const from = Math.min(Math.max(hints[target.partition] ?? low, low), end)
+      const { from } = await hintedStart(log, { group: `${prefix}.detector`, target }, signal)
       this.#watermark = new OffsetWatermark(from)
       await this.#resumeOpenRuns()
       await this.#resumeDeletions()

@@ -1,6 +1,5 @@
 /** The API over real HTTP, for a project in which nothing ever ran. */
-import { createServer, request as send, type IncomingHttpHeaders } from 'node:http'
-import { once } from 'node:events'
+import { request as send, type IncomingHttpHeaders } from 'node:http'
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { problem, resourcesPage, runsPage, syncsPage } from '@sluice/contracts/api'
@@ -12,6 +11,7 @@ import { sampleDefinition } from '@sluice/testkit/sample-records'
 import { AskedRuns } from '../asked-runs.ts'
 import type { Access } from './access.ts'
 import { createApi } from './create-api.ts'
+import { listen } from './test-listener.ts'
 
 const DEFINITION = sampleDefinition({})
 const SYNC = DEFINITION.sync.name
@@ -53,10 +53,8 @@ async function serve(access: Access, served = control): Promise<Server> {
   const asked = new AskedRuns({ logger, cancel: new AbortController().signal })
   const openControl = (): Promise<ProjectControl> => Promise.resolve(served)
   const api = await createApi({ access, openControl, asked, logger, badLoginMs: 1 })
-  const server = createServer(api.listener).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  const port = typeof address === 'object' ? (address?.port ?? 0) : 0
+  const server = await listen(api.listener)
+  const { port } = server
   return {
     port,
     ask: (method, path, { headers = {}, body } = {}) =>
@@ -74,8 +72,7 @@ async function serve(access: Access, served = control): Promise<Server> {
       }),
     async [Symbol.asyncDispose]() {
       await api[Symbol.asyncDispose]()
-      server.closeAllConnections()
-      server.close()
+      await server[Symbol.asyncDispose]()
     },
   }
 }

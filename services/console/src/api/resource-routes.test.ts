@@ -1,6 +1,4 @@
 /** The routes of resources over real HTTP, with a real log behind them. */
-import { createServer } from 'node:http'
-import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { problem, resourceView } from '@sluice/contracts/api'
 import { documentsView, resourceHistoryView, resourceSetView } from '@sluice/contracts/api/resources'
@@ -13,6 +11,7 @@ import { sampleDefinition } from '@sluice/testkit/sample-records'
 import { openTestLog } from '@sluice/testkit/test-log'
 import { AskedRuns } from '../asked-runs.ts'
 import { createApi } from './create-api.ts'
+import { listen } from './test-listener.ts'
 
 const TOKENS = { write: 'write-token-0123', read: 'read-token-0123' }
 const { signal } = new AbortController()
@@ -46,14 +45,8 @@ beforeAll(async () => {
   const asked = new AskedRuns({ logger, cancel: signal })
   const openControl = (): Promise<ProjectControl> => Promise.resolve(control)
   const api = opening.use(await createApi({ access, openControl, asked, logger, badLoginMs: 1 }))
-  const server = createServer(api.listener).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  opening.defer(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const address = server.address()
-  url = `http://127.0.0.1:${String(typeof address === 'object' ? address?.port : '')}/api/v1`
+  const { port } = opening.use(await listen(api.listener))
+  url = `http://127.0.0.1:${port}/api/v1`
   opened = opening.move()
 })
 afterAll(() => opened.disposeAsync())

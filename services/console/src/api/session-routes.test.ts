@@ -1,6 +1,4 @@
 /** Sessions of browsers over real HTTP, with the headers that browsers send and that attackers can send. */
-import { createServer } from 'node:http'
-import { once } from 'node:events'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { sessionView } from '@sluice/contracts/api'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -12,6 +10,7 @@ import { sampleDefinition } from '@sluice/testkit/sample-records'
 import { AskedRuns } from '../asked-runs.ts'
 import type { Access } from './access.ts'
 import { createApi } from './create-api.ts'
+import { listen } from './test-listener.ts'
 
 const DEFINITION = sampleDefinition({})
 const TOKENS = {
@@ -54,11 +53,8 @@ async function serve(access: Access): Promise<void> {
   const asked = new AskedRuns({ logger, cancel: new AbortController().signal })
   const openControl = (): Promise<ProjectControl> => Promise.resolve(control)
   const api = opened.use(await createApi({ access, openControl, asked, logger, badLoginMs: 1 }))
-  const server = createServer(api.listener).listen(0, '127.0.0.1')
-  opened.defer(() => void server.close().closeAllConnections())
-  await once(server, 'listening')
-  const address = server.address()
-  base = `http://127.0.0.1:${typeof address === 'object' ? (address?.port ?? 0) : 0}`
+  const { port } = opened.use(await listen(api.listener))
+  base = `http://127.0.0.1:${port}`
 }
 
 function ask(method: string, path: string, { headers = {}, body }: Asking = {}): Promise<Response> {

@@ -4,6 +4,7 @@ import { useNavigate } from '@tanstack/react-router'
 import { useEffect, useId, useMemo, useRef, useState, type KeyboardEvent, type ReactElement } from 'react'
 import { runSync } from '../api/commands.ts'
 import { syncsQuery } from '../api/queries.ts'
+import { useFollowRun } from '../runs/follow-run.ts'
 import { Dialog } from '../ui/dialog.tsx'
 import { toastError } from '../ui/toast.tsx'
 import type { Place } from './keys.tsx'
@@ -89,13 +90,10 @@ export function Palette(props: {
 
 function useChoices(places: readonly Place[]): readonly Choice[] {
   const navigate = useNavigate()
+  const follow = useFollowRun()
   const { data } = useQuery(syncsQuery)
   return useMemo(() => {
     const syncs = data?.syncs ?? []
-    const run = async (sync: string): Promise<void> => {
-      const { id } = await runSync(sync)
-      await navigate({ to: '/runs/$id', params: { id } })
-    }
     return [
       ...places.map(({ to, name }) => ({ name, what: 'page', choose: () => navigate({ to }) })),
       { name: 'New sync', what: 'page', choose: () => navigate({ to: '/new' }) },
@@ -103,11 +101,15 @@ function useChoices(places: readonly Place[]): readonly Choice[] {
         ...{ name, what: 'sync' },
         choose: () => navigate({ to: '/syncs/$name', params: { name } }),
       })),
-      ...syncs.map(({ name }) => ({ name, what: 'run', choose: () => run(name).catch(toastError) })),
+      ...syncs.map(({ name }) => ({
+        name,
+        what: 'run',
+        choose: () => follow(runSync(name)).catch(toastError),
+      })),
       ...syncs.map(({ name }) => ({
         ...{ name, what: 'edit' },
         choose: () => navigate({ to: '/syncs/$name/edit', params: { name } }),
       })),
     ]
-  }, [data, navigate, places])
+  }, [data, follow, navigate, places])
 }

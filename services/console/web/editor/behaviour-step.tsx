@@ -1,19 +1,14 @@
 /** The step for when it runs, and what happens when a row cannot be delivered. */
 import type { ReactElement } from 'react'
 import { textAt, valueAt, withValue } from './draft.ts'
-import { ChoiceField, problemAt, SwitchField, TextField } from './fields.tsx'
+import { ChoiceField, NAME_HINT, problemAt, SwitchField, TextField } from './fields.tsx'
 import type { Editing } from './use-editing.ts'
 
 export function BehaviourStep({ editing }: { readonly editing: Editing }): ReactElement {
   const { text } = editing
   return (
     <>
-      <TextField
-        editing={editing}
-        path={['name']}
-        label="Name of the sync"
-        hint="Lower case letters, digits and -"
-      />
+      <TextField editing={editing} path={['name']} label="Name of the sync" hint={NAME_HINT} />
       <Schedule editing={editing} />
       <ChoiceField
         editing={editing}

@@ -2,8 +2,7 @@
 import type { ReactElement } from 'react'
 import { limitsInWords } from '../syncs/limits-in-words.ts'
 import { nameIn, textAt, valueAt, withValue } from './draft.ts'
-import { ChoiceField, PairsField, SecretField, SwitchField, TextField } from './fields.tsx'
-import { NAME_HINT } from './name-hint.ts'
+import { NAME_HINT, ChoiceField, PairsField, SecretField, SwitchField, TextField } from './fields.tsx'
 import type { Editing } from './use-editing.ts'
 
 export function DestinationStep({ editing }: { readonly editing: Editing }): ReactElement {

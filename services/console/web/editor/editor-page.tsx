@@ -2,12 +2,11 @@
  * The editor of a sync and of what it stands on: steps in any order at the left, the live preview at the
  * right. Each step has its form and its YAML, which are the same text.
  */
-import type { RowsView } from '@sluice/contracts/api/resources'
-import { useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useEffect, useMemo, useState, type ReactElement } from 'react'
 import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
 import { Page } from '../ui/parts.tsx'
+import { marksOf } from '../ui/places.ts'
 import { toast } from '../ui/toast.tsx'
 import { BehaviourStep } from './behaviour-step.tsx'
 import { DestinationStep } from './destination-step.tsx'
@@ -16,6 +15,7 @@ import { PreviewPane, usePreview } from './preview-pane.tsx'
 import { ReviewStep, type Stored } from './review-step.tsx'
 import { ModelStep, SourceStep } from './rows-steps.tsx'
 import { TriggerStep, type Trigger } from './trigger-step.tsx'
+import { useModelRows } from './model-rows.ts'
 import { useDraft, useEditings, type Editing } from './use-editing.ts'
 
 const STEPS = [
@@ -57,7 +57,7 @@ export function EditorPage(props: EditorProps): ReactElement {
     [stored, taken],
   )
   const editings = useEditings(state, { problems, readOnly })
-  const columns = useColumns(draft)
+  const columns = useModelRows(draft).data?.columns.map(({ name }) => name) ?? []
   useWasKept(state.wasKept)
   const isSaved = stored.sync !== undefined && JSON.stringify(draft) === JSON.stringify(start)
   const savedAs = isSaved ? nameIn(draft.sync) : undefined
@@ -200,9 +200,7 @@ function YamlOf({
   readonly editing: Editing
   readonly onSave: () => void
 }): ReactElement {
-  const marks = editing.problems.flatMap(({ line, column, message }) =>
-    line === undefined ? [] : [{ line, column, message }],
-  )
+  const marks = marksOf(editing.problems)
   return (
     <>
       <LazyCodeEditor
@@ -267,21 +265,6 @@ function useSyntaxProblems(draft: Draft) {
       ),
     [draft],
   )
-}
-
-/** The columns that the model's rows have had last. */
-function useColumns(draft: Draft): readonly string[] {
-  const client = useQueryClient()
-  const found = client.getQueriesData<RowsView>({ queryKey: ['rows'] })
-  const [columns, setColumns] = useState<readonly string[]>([])
-  const latest = found
-    .at(-1)?.[1]
-    ?.columns.map(({ name }) => name)
-    .join('\n')
-  useEffect(() => {
-    if (latest !== undefined) setColumns(latest.split('\n'))
-  }, [draft.model, latest])
-  return columns
 }
 
 function useWasKept(wasKept: boolean): void {

@@ -4,6 +4,9 @@ import { EditSecret } from '../secrets/edit-secret.tsx'
 import { textAt, valueAt, withValue, type Path } from './draft.ts'
 import type { Editing } from './use-editing.ts'
 
+/** What a name may be made of, as people read it. */
+export const NAME_HINT = 'Lower case letters, digits and -'
+
 export interface FieldProps {
   readonly editing: Editing
   readonly path: Path

@@ -5,6 +5,7 @@ import type { ReactElement } from 'react'
 import { ApiError, call } from '../api/client.ts'
 import { BodyView } from '../requests/body-view.tsx'
 import { SendOne } from '../requests/send-one.tsx'
+import { draftPlaceOf } from '../ui/places.ts'
 import { documentsOf, nameIn, type Draft } from './draft.ts'
 import type { Trigger } from './trigger-step.tsx'
 import { useRested } from './use-editing.ts'
@@ -114,14 +115,9 @@ function PreviewError({ error }: { readonly error: Error }): ReactElement {
         <p>{error.message}</p>
       ) : (
         <ul>
-          {details.map(({ file, line, field, message }, index) => (
+          {details.map((detail, index) => (
             <li key={index}>
-              <b>
-                {[file?.replace('.yaml', ''), field ?? (line === undefined ? undefined : `line ${line}`)]
-                  .filter(Boolean)
-                  .join(' · ')}
-              </b>{' '}
-              {message}
+              <b>{draftPlaceOf(detail)}</b> {detail.message}
             </li>
           ))}
         </ul>

@@ -6,8 +6,10 @@ import { useNavigate } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { ApiError, call } from '../api/client.ts'
 import { runSync } from '../api/commands.ts'
+import { useFollowRun } from '../runs/follow-run.ts'
 import { count, rows } from '../ui/format.ts'
 import { Trouble } from '../ui/parts.tsx'
+import { draftPlaceOf } from '../ui/places.ts'
 import { toast } from '../ui/toast.tsx'
 import { ConflictOf, type Conflict } from './conflict-dialog.tsx'
 import { documentsOf, KINDS, nameIn, yamlOf, type Draft, type Kind } from './draft.ts'
@@ -56,12 +58,9 @@ export function ReviewStep(props: ReviewProps): ReactElement {
         <div className="trouble">
           <p>To be mended first:</p>
           <ul>
-            {problems.map(({ file, field, line, message }, index) => (
+            {problems.map((problem, index) => (
               <li key={index}>
-                {[file?.replace('.yaml', ''), field ?? (line === undefined ? undefined : `line ${line}`)]
-                  .filter(Boolean)
-                  .join(' · ')}
-                : {message}
+                {draftPlaceOf(problem)}: {problem.message}
               </li>
             ))}
           </ul>
@@ -156,6 +155,7 @@ interface Saving {
 function useSaving({ draft, stored, takeOver, onSaved }: ReviewProps): Saving {
   const client = useQueryClient()
   const navigate = useNavigate()
+  const followRun = useFollowRun()
   const [isBusy, setBusy] = useState(false)
   const [error, setError] = useState<unknown>(null)
   const [conflict, setConflict] = useState<(Conflict & { readonly andRun: boolean }) | null>(null)
@@ -177,8 +177,7 @@ function useSaving({ draft, stored, takeOver, onSaved }: ReviewProps): Saving {
       const name = nameIn(draft.sync)
       toast('done', `${name} is saved.`)
       if (andRun) {
-        const { id } = await runSync(name)
-        await navigate({ to: '/runs/$id', params: { id } })
+        await followRun(runSync(name))
       } else await navigate({ to: '/syncs/$name', params: { name } })
     } catch (failure) {
       setError(failure)

@@ -1,26 +1,15 @@
 /** The steps for where rows come from: source and model. */
-import { rowsView, type RowsView } from '@sluice/contracts/api/resources'
 import { useQuery } from '@tanstack/react-query'
 import { useState, type ReactElement } from 'react'
-import { ApiError, call } from '../api/client.ts'
+import { ApiError } from '../api/client.ts'
 import { Trouble } from '../ui/parts.tsx'
+import { marksOf } from '../ui/places.ts'
+import { rowsOf, TYPED_MS, useModelRows } from './model-rows.ts'
 import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
-import { documentsOf, nameIn, textAt, valueAt, withValue, type Draft } from './draft.ts'
-import { ChoiceField, SecretField, TextField } from './fields.tsx'
-import { NAME_HINT } from './name-hint.ts'
+import { nameIn, textAt, valueAt, withValue, type Draft } from './draft.ts'
+import { NAME_HINT, ChoiceField, SecretField, TextField } from './fields.tsx'
 import { RowsTable } from './rows-table.tsx'
 import { useRested, type Editing } from './use-editing.ts'
-
-const TYPED_MS = 400
-
-/** Rows of a query on the source as it stands in the draft. */
-async function rowsOf(draft: Draft, sql: string, signal?: AbortSignal): Promise<RowsView> {
-  const source = documentsOf(draft).filter(({ file }) => file === 'source.yaml')
-  return await call(`/sources/${encodeURIComponent(nameIn(draft.source))}/rows`, {
-    ...{ method: 'POST', body: { sql, documents: source }, answer: rowsView },
-    ...(signal === undefined ? {} : { signal }),
-  })
-}
 
 export function SourceStep({
   editing,
@@ -115,18 +104,10 @@ export function ModelStep({
   const { text, change } = editing
   const sql = textAt(text, ['sql'])
   const rested = useRested(sql, TYPED_MS)
-  const source = useRested(draft.source, TYPED_MS)
-  const rows = useQuery({
-    queryKey: ['rows', source, rested],
-    queryFn: ({ signal }) => rowsOf(draft, rested, signal),
-    enabled: rested.trim() !== '',
-    placeholderData: before => before,
-    retry: false,
-  })
+  const rows = useModelRows(draft)
   const tables = useTables(draft)
   const columns = rows.data?.columns.map(({ name }) => name) ?? []
-  const sqlError = rows.error instanceof ApiError ? rows.error : null
-  const line = sqlError?.details.find(detail => detail.line !== undefined)
+  const marks = rows.error instanceof ApiError ? marksOf(rows.error.details).slice(0, 1) : []
   return (
     <>
       <TextField editing={editing} path={['name']} label="Name" hint={NAME_HINT} />
@@ -138,9 +119,7 @@ export function ModelStep({
           value={sql}
           tables={tables}
           {...(editing.readOnly ? {} : { onChange: value => change(withValue(text, ['sql'], value)) })}
-          marks={
-            line === undefined ? [] : [{ line: line.line ?? 1, column: line.column, message: line.message }]
-          }
+          marks={marks}
         />
       </div>
       <KeyField editing={editing} columns={columns} />

@@ -1,9 +1,9 @@
 /** Sends recorded requests again, after it has shown which. */
 import { replayView, runView, type AttemptView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
-import { useNavigate } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { call } from '../api/client.ts'
+import { useFollowRun } from '../runs/follow-run.ts'
 import { Dialog } from '../ui/dialog.tsx'
 import { count, rows } from '../ui/format.ts'
 import { Loading, Trouble } from '../ui/parts.tsx'
@@ -22,7 +22,7 @@ interface ReplayProps {
 }
 
 export function ReplayDialog({ sync, choice, onClose }: ReplayProps): ReactElement {
-  const navigate = useNavigate()
+  const follow = useFollowRun()
   const [busy, setBusy] = useState(false)
   const path = `/syncs/${encodeURIComponent(sync)}/replay`
   const { data, error } = useQuery({
@@ -35,9 +35,9 @@ export function ReplayDialog({ sync, choice, onClose }: ReplayProps): ReactEleme
   const replay = async (): Promise<void> => {
     setBusy(true)
     try {
-      const { id } = await call(path, { method: 'POST', body: choice, answer: runView })
+      const run = await call(path, { method: 'POST', body: choice, answer: runView })
       onClose()
-      await navigate({ to: '/runs/$id', params: { id } })
+      await follow(Promise.resolve(run))
     } catch (failure) {
       toastError(failure)
       setBusy(false)

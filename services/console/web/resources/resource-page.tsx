@@ -17,6 +17,7 @@ import { LinesThatDiffer } from '../editor/lines-that-differ.tsx'
 import { Confirm } from '../ui/dialog.tsx'
 import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
 import { Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
+import { marksOf } from '../ui/places.ts'
 import { toast } from '../ui/toast.tsx'
 
 type Kind = ResourceView['kind']
@@ -137,12 +138,7 @@ function EditYaml({ resource }: { readonly resource: ResourceView }): ReactEleme
       else setPresent(conflict)
     }
   }
-  const marks =
-    error instanceof ApiError
-      ? error.details.flatMap(({ line, column, message }) =>
-          line === undefined ? [] : [{ line, column, message }],
-        )
-      : []
+  const marks = error instanceof ApiError ? marksOf(error.details) : []
   return (
     <Section
       title="Definition"

@@ -1,12 +1,13 @@
 /** Everything that happened to one key, and what Sluice believes of it now. */
 import { rowLifeView, type RowLife } from '@sluice/contracts/views/history-views'
 import { useQuery } from '@tanstack/react-query'
-import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router'
+import { Link, useParams, useSearch } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { discardRows, retryRows } from '../api/commands.ts'
 import { call } from '../api/client.ts'
 import { useMay } from '../api/session.ts'
 import { LinesThatDiffer } from '../editor/lines-that-differ.tsx'
+import { useFollowRun } from '../runs/follow-run.ts'
 import { ReplayDialog } from '../requests/replay-dialog.tsx'
 import { Empty, Facts, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { Badge, HttpStatus, Outcome } from '../ui/status.tsx'
@@ -58,13 +59,9 @@ export function RowPage(): ReactElement {
 }
 
 function Actions({ life: { sync, key, retry } }: { readonly life: RowLife }): ReactElement {
-  const navigate = useNavigate()
+  const follow = useFollowRun()
   const [replays, setReplays] = useState(false)
   const [mayRun, mayOperate] = [useMay('run'), useMay('operate')]
-  const follow = async (asked: Promise<{ readonly id: string }>): Promise<void> => {
-    const { id } = await asked
-    await navigate({ to: '/runs/$id', params: { id } })
-  }
   return (
     <>
       <button type="button" disabled={!mayOperate} onClick={() => setReplays(true)}>

@@ -1,11 +1,12 @@
 /** Starts a run, or leads to the one that is under way. */
 import type { RunView } from '@sluice/contracts/api'
-import { Link, useNavigate } from '@tanstack/react-router'
+import { Link } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { runSync } from '../api/commands.ts'
 import { hasEnded } from '../api/follow-run.ts'
 import { useMay } from '../api/session.ts'
 import { toastError } from '../ui/toast.tsx'
+import { useFollowRun } from './follow-run.ts'
 
 interface RunButtonProps {
   readonly sync: string
@@ -14,7 +15,7 @@ interface RunButtonProps {
 }
 
 export function RunButton({ sync, lastRun, small = false }: RunButtonProps): ReactElement {
-  const navigate = useNavigate()
+  const follow = useFollowRun()
   const [busy, setBusy] = useState(false)
   const may = useMay('run')
   const size = small ? ' small' : ''
@@ -27,8 +28,7 @@ export function RunButton({ sync, lastRun, small = false }: RunButtonProps): Rea
   const run = async (): Promise<void> => {
     setBusy(true)
     try {
-      const { id } = await runSync(sync)
-      await navigate({ to: '/runs/$id', params: { id } })
+      await follow(runSync(sync))
     } catch (error) {
       toastError(error)
     } finally {

@@ -6,6 +6,7 @@ import { useState, type ReactElement } from 'react'
 import { resetSync, resync } from '../api/commands.ts'
 import { resourceQuery, syncsQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
+import { useFollowRun } from '../runs/follow-run.ts'
 import { RunButton } from '../runs/run-button.tsx'
 import { FailedRows } from '../runs/run-errors.tsx'
 import { RunsTable } from '../runs/runs-page.tsx'
@@ -155,11 +156,7 @@ type Grave = 'resync' | 'reset'
 function Grave({ name }: { readonly name: string }): ReactElement {
   const may = useMay('operate')
   const [asks, setAsks] = useState<Grave | null>(null)
-  const navigate = useNavigate()
-  const done = async (asked: Promise<{ readonly id: string }>): Promise<void> => {
-    const { id } = await asked
-    await navigate({ to: '/runs/$id', params: { id } })
-  }
+  const follow = useFollowRun()
   return (
     <Section title="Start over">
       <ul className="grave">
@@ -186,7 +183,7 @@ function Grave({ name }: { readonly name: string }): ReactElement {
         <Confirm
           title={`Send every row of ${name}?`}
           action="Send every row"
-          onConfirm={() => done(resync(name, 'added'))}
+          onConfirm={() => follow(resync(name, 'added'))}
           onClose={() => setAsks(null)}
         >
           <p>A run starts now and sends each row of the model by the trigger “added”.</p>
@@ -198,7 +195,7 @@ function Grave({ name }: { readonly name: string }): ReactElement {
           action="Forget it"
           dangerous
           typed={name}
-          onConfirm={() => done(resetSync(name))}
+          onConfirm={() => follow(resetSync(name))}
           onClose={() => setAsks(null)}
         >
           <p>This cannot be undone. Rows that leave the model before the next run are never removed there.</p>

@@ -3,6 +3,7 @@ import { useQueryClient } from '@tanstack/react-query'
 import { useEffect, useId, useRef, useState, type ReactElement, type ReactNode } from 'react'
 import { ApiError } from '../api/client.ts'
 import { fromNow, localTime, utcTime } from './format.ts'
+import { placeOf } from './places.ts'
 import { toast } from './toast.tsx'
 
 /** Ticks for times that are told from now. */
@@ -119,7 +120,7 @@ export function Trouble({
       {details.length === 0 ? null : (
         <ul>
           {details.map((detail, index) => (
-            <li key={index}>{placeOf(detail)}</li>
+            <li key={index}>{[placeOf(detail), detail.message].filter(Boolean).join(': ')}</li>
           ))}
         </ul>
       )}
@@ -128,14 +129,6 @@ export function Trouble({
       </button>
     </div>
   )
-}
-
-function placeOf(detail: ApiError['details'][number]): string {
-  const { file, line, field, message } = detail
-  const place = [file, line === undefined ? undefined : `line ${line}`, field].filter(
-    part => part !== undefined,
-  )
-  return place.length === 0 ? message : `${place.join(', ')}: ${message}`
 }
 
 export function CopyButton({

@@ -8,6 +8,7 @@ import { OffsetWatermark } from '@sluice/flow/offset-watermark'
 import { Slots } from '@sluice/flow/slots'
 import type { Holds } from '@sluice/holds/port'
 import type { MessageLog } from '@sluice/message-log/port'
+import { hintedStart } from '@sluice/partition/hinted-start'
 import { ownPartitions, type Readiness, type Worker } from '@sluice/partition/own-partitions'
 import type { Logger } from '@sluice/runtime/logger'
 import { decodeShared, type Placed } from '@sluice/topics/owned-reader'
@@ -77,9 +78,7 @@ class TestPartition {
     const { target, drain, abort } = this.#worker
     const { drain: signal } = this.#ends
     try {
-      const { low, end } = await log.offsets(target, { signal })
-      const hints = await log.committed(groupOf(prefix), target.topic, { signal })
-      const from = Math.min(Math.max(hints[target.partition] ?? low, low), end)
+      const { from, end } = await hintedStart(log, { group: groupOf(prefix), target }, signal)
       this.#watermark = new OffsetWatermark(from)
       this.#marker = end
       await this.#takeUp(from, end)

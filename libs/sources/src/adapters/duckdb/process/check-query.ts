@@ -8,6 +8,7 @@ import type { ModelSpec } from '@sluice/contracts/resources'
 import { refused } from '../../query/read-only-query.ts'
 import { isAllowedFunction } from './known-functions.ts'
 import { refuseOwnFiles } from './refuse-own-files.ts'
+import { isNode, nodesOf, type Node } from './tree-nodes.ts'
 
 /** The kinds of queries, and of what stands in FROM. */
 const QUERY_NODES = new Set(['SELECT_NODE', 'SET_OPERATION_NODE', 'RECURSIVE_CTE_NODE', 'CTE_NODE'])
@@ -21,10 +22,6 @@ const REFUSED_VIEWS = new Set(['duckdb_logs'])
 const DATABASE_FILES = /\.(duckdb|ddb|db)$/i
 /** A view may name another view, and so on. */
 const MOST_VIEWS = 1000
-
-interface Node {
-  readonly [name: string]: unknown
-}
 
 /** The names that a query uses, in lower case. */
 interface Names {
@@ -54,7 +51,7 @@ export async function checkQuery(
   if (parsed.kind === 'other') throw refused(model, `it is a statement of another kind (${parsed.why})`)
   if (parsed.statements !== 1) return
   const names = { functions: new Set<string>(), tables: new Set<string>() }
-  collect(parsed.tree, names, model)
+  for (const node of nodesOf(parsed.tree)) note(node, names, model)
   if (database === null) refuseDatabaseFiles(names, model)
   else await addViews(connection, database, { names, model })
   const macros = database === null ? new Set<string>() : await macrosOf(connection, database)
@@ -82,24 +79,6 @@ async function parse(connection: DuckDBConnection, sql: string): Promise<Parsed>
     return { kind: 'queries', tree, statements: tree['statements'].length }
   if (isNode(tree) && tree['error_type'] === 'parser') return { kind: 'no SQL' }
   return { kind: 'other', why: isNode(tree) ? String(tree['error_message']) : 'it cannot be looked into' }
-}
-
-function isNode(value: unknown): value is Node {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/** Walks without recursion, since a query may be nested as deep as DuckDB allows. */
-function collect(tree: unknown, names: Names, model: ModelSpec): void {
-  const open: unknown[] = [tree]
-  for (let node = open.pop(); node !== undefined; node = open.pop()) {
-    if (Array.isArray(node)) {
-      for (const item of node) open.push(item)
-      continue
-    }
-    if (!isNode(node)) continue
-    note(node, names, model)
-    for (const child of Object.values(node)) if (typeof child === 'object') open.push(child)
-  }
 }
 
 function note(node: Node, names: Names, model: ModelSpec): void {
@@ -167,7 +146,7 @@ async function addView(
     const parsed = await parse(connection, view.sql.slice(index + 'AS '.length))
     if (parsed.kind !== 'queries') continue
     isKnown = true
-    collect(parsed.tree, names, model)
+    for (const node of nodesOf(parsed.tree)) note(node, names, model)
   }
   if (!isKnown) throw refused(model, `it reads the view ${view.name}, which cannot be looked into`)
 }

@@ -11,15 +11,12 @@ import { relative, sep } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import { refused } from '../../query/read-only-query.ts'
+import { isNode, nodesOf, type Node } from './tree-nodes.ts'
 
 const STATE_FOLDER = '.sluice'
 /** The allowed functions that open files. The first of their values says which. */
 const FILE_FUNCTIONS = /^(read_.*|parquet_.*|sniff_csv|glob)$/i
 const LISTS: ReadonlySet<unknown> = new Set(['list_value', 'ARRAY_CONSTRUCTOR'])
-
-interface Node {
-  readonly [name: string]: unknown
-}
 
 export interface OwnFilesOptions {
   readonly model: ModelSpec
@@ -67,20 +64,8 @@ function realPathOf(path: string): string {
   }
 }
 
-/** Walks without recursion, since a query may be nested as deep as DuckDB allows. */
 function namesIn(tree: unknown, model: ModelSpec): ReadonlySet<string> {
-  const names = new Set<string>()
-  const open: unknown[] = [tree]
-  for (let node = open.pop(); node !== undefined; node = open.pop()) {
-    if (Array.isArray(node)) {
-      for (const item of node) open.push(item)
-      continue
-    }
-    if (!isNode(node)) continue
-    for (const name of [...tableNames(node), ...argumentNames(node, model)]) names.add(name)
-    for (const child of Object.values(node)) if (typeof child === 'object') open.push(child)
-  }
-  return names
+  return new Set([...nodesOf(tree)].flatMap(node => [...tableNames(node), ...argumentNames(node, model)]))
 }
 
 /** DuckDB reads a file where there is no such table. A name of a file has a dot. */
@@ -114,8 +99,4 @@ function textOf(constant: unknown, model: ModelSpec): string {
   const value = isNode(constant) && isNode(constant['value']) ? constant['value']['value'] : null
   if (typeof value === 'string') return value
   throw refused(model, 'it works out the name of a file; write the name as a text')
-}
-
-function isNode(value: unknown): value is Node {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,0 +1,23 @@
+/** The tree that DuckDB's parser makes of a query, as JSON. */
+
+export interface Node {
+  readonly [name: string]: unknown
+}
+
+export function isNode(value: unknown): value is Node {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Walks without recursion, since a query may be nested as deep as DuckDB allows. */
+export function* nodesOf(tree: unknown): Generator<Node> {
+  const open: unknown[] = [tree]
+  for (let node = open.pop(); node !== undefined; node = open.pop()) {
+    if (Array.isArray(node)) {
+      for (const item of node) open.push(item)
+      continue
+    }
+    if (!isNode(node)) continue
+    yield node
+    for (const child of Object.values(node)) if (typeof child === 'object') open.push(child)
+  }
+}

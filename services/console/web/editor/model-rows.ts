@@ -1,0 +1,33 @@
+/** Rows of the model that is edited, from the source as it stands in the draft. */
+import { rowsView, type RowsView } from '@sluice/contracts/api/resources'
+import { useQuery, type UseQueryResult } from '@tanstack/react-query'
+import { call } from '../api/client.ts'
+import { documentsOf, nameIn, textAt, type Draft } from './draft.ts'
+import { useRested } from './use-editing.ts'
+
+/** A query is asked for once the typing has rested for so long. */
+export const TYPED_MS = 400
+
+/** Rows of a query on the source as it stands in the draft. */
+export async function rowsOf(draft: Draft, sql: string, signal?: AbortSignal): Promise<RowsView> {
+  const source = documentsOf(draft).filter(({ file }) => file === 'source.yaml')
+  return await call(`/sources/${encodeURIComponent(nameIn(draft.source))}/rows`, {
+    ...{ method: 'POST', body: { sql, documents: source }, answer: rowsView },
+    ...(signal === undefined ? {} : { signal }),
+  })
+}
+
+/**
+ * The first rows of the model, and with them its columns. While the next are asked for, the last ones stay.
+ */
+export function useModelRows(draft: Draft): UseQueryResult<RowsView> {
+  const sql = useRested(textAt(draft.model, ['sql']), TYPED_MS)
+  const source = useRested(draft.source, TYPED_MS)
+  return useQuery({
+    queryKey: ['rows', source, sql],
+    queryFn: ({ signal }) => rowsOf(draft, sql, signal),
+    enabled: sql.trim() !== '',
+    placeholderData: before => before,
+    retry: false,
+  })
+}
