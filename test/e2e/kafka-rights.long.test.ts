@@ -21,6 +21,7 @@ import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api
 import { startKafka, type SecureListener } from '../../deploy/local/kafka.ts'
 import { Workspace } from '../../deploy/local/workspace.ts'
 import { realServices, startDistributed, ServiceProcess, type Distributed } from './distributed.ts'
+import { grantRights } from './kafka-acls.ts'
 import { manyPeople, peopleYaml, SYNC } from './people-project.ts'
 import { projectFolder, type ProjectFolder } from './project-folder.ts'
 
@@ -101,7 +102,7 @@ describe.skipIf(realServices() === null)('on a Kafka that grants rights', () => 
       logLevel: logLevel.NOTHING,
     }).admin()
     await admin.connect()
-    await admin.createAcls({ acl: await listedRights(prefix, kafka.secure.username) })
+    await grantRights(admin, await listedRights(prefix, kafka.secure.username))
     services = await startDistributed({ env: { ...env, SLUICE_PREFIX: prefix } })
     const files = { 'project.yaml': peopleYaml(), 'people.csv': manyPeople(20) }
     project = await projectFolder({ files, env: { ...services.env, ...env } })
@@ -177,12 +178,12 @@ describe.skipIf(realServices() === null)('on a Kafka that grants rights', () => 
     })
     const configEntries = [{ name: 'max.message.bytes', value: '500000' }]
     await admin.createTopics({ topics: [{ topic: name, numPartitions: 1, configEntries }] })
-    await admin.createAcls({ acl: [rightOf(AclOperationTypes.ALTER_CONFIGS)] })
+    await grantRights(admin, [rightOf(AclOperationTypes.ALTER_CONFIGS)])
     await using log = createKafkaLog({ ...ofUser(), clientId: 'hand' })
     await expect
       .poll(() => log.ensureTopics([spec], { signal }).catch((error: unknown) => String(error)))
       .toContain(`--alter --topic ${name} --add-config max.message.bytes=1001024`)
-    await admin.createAcls({ acl: [rightOf(AclOperationTypes.DESCRIBE_CONFIGS)] })
+    await grantRights(admin, [rightOf(AclOperationTypes.DESCRIBE_CONFIGS)])
     await expect.poll(() => log.ensureTopics([spec], { signal }).catch(String)).toBeUndefined()
   })
 

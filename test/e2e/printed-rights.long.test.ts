@@ -20,6 +20,7 @@ import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api
 import { startKafka, type SecureListener } from '../../deploy/local/kafka.ts'
 import { Workspace } from '../../deploy/local/workspace.ts'
 import { realServices, ServiceProcess, startDistributed, type Distributed } from './distributed.ts'
+import { grantRights, takeRights } from './kafka-acls.ts'
 import { manyPeople, peopleYaml, SYNC } from './people-project.ts'
 import { projectFolder, type ProjectFolder } from './project-folder.ts'
 
@@ -95,13 +96,11 @@ describe.skipIf(realServices() === null)('with the rights that `sluice topics --
     const right = view.rights.find(each => each.role === role && each.name === name)
     if (right?.operations.includes(operation) !== true) throw new Error(`no such right: ${role} ${name}`)
     const all = entriesOf({ ...right, operations: [operation] })
-    await admin.deleteAcls({
-      filters: all.map(entry => ({ ...entry, resourcePatternType: entry.resourcePatternType })),
-    })
+    await takeRights(admin, all)
     try {
       return await work()
     } finally {
-      await admin.createAcls({ acl: all })
+      await grantRights(admin, all)
     }
   }
 
@@ -130,7 +129,7 @@ describe.skipIf(realServices() === null)('with the rights that `sluice topics --
     admin = new Kafka({ clientId: 'outside', brokers: [kafka.address], logLevel: logLevel.NOTHING }).admin()
     await admin.connect()
     await makeTopics()
-    await admin.createAcls({ acl: view.rights.flatMap(entriesOf) })
+    await grantRights(admin, view.rights.flatMap(entriesOf))
     const none = { 'change-detector': 0, renderer: 0, delivery: 0 }
     services = await startDistributed({ counts: none, env })
     await services.add('change-detector', loginOf('detector'))
