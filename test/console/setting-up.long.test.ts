@@ -47,6 +47,7 @@ const removeSample = async (): Promise<void> => {
   await page.goto(served.url)
   await page.getByRole('button', { name: 'Remove the sample…' }).click()
   await page.getByRole('button', { name: 'Remove it' }).click()
+  await page.getByText('The sample project is gone.').waitFor()
   await page.getByRole('heading', { name: 'Set up your first sync' }).waitFor()
 }
 
