@@ -23,8 +23,8 @@ function partOf(mode: string): Part {
 }
 
 /**
- * The suites of one place in the order run together, as many files at a time as `sideBySide` says. It is the same for
- * all of one place, and more than the two cores of a small machine where tests often wait.
+ * The suites of one place in the order run together, as many files at a time as `sideBySide` says. It is the
+ * same for all of one place, and more than the two cores of a small machine where tests often wait.
  */
 interface Suite {
   readonly name: string
@@ -46,8 +46,8 @@ const PATIENT = { testMs: 120_000, hookMs: 120_000 }
 /**
  * unit: beside the source, no services. tooling: the house rules and the machinery of the tests. contract:
  * every adapter against its port's suite, on real services. e2e: whole pipelines. console: pages in a real
- * Chromium, which installs itself as the services do. fault: whole pipelines whose parts die; few run at a time,
- * for their time limits. outage: those whose parts stand still or are missing. Real services come from
+ * Chromium, which installs itself as the services do. fault: whole pipelines whose parts die; few run at a
+ * time, for their time limits. outage: those whose parts stand still or are missing. Real services come from
  * test/services.ts, which starts what environment variables do not give.
  */
 const SUITES: readonly Suite[] = [
