@@ -4,9 +4,6 @@ import { resourceView } from '../api.ts'
 
 const timestamp = z.iso.datetime()
 
-/** The sync of the sample project. */
-export const SAMPLE_SYNC = 'sample-customers'
-
 /** The next instants of a schedule. */
 export const scheduleTimesView = z.object({
   times: z.array(timestamp),
