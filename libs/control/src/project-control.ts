@@ -16,6 +16,7 @@ import type {
   SyncsPage,
   SyncView,
 } from '@sluice/contracts/api'
+import type { AuditPage, HealthView } from '@sluice/contracts/api/operating'
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type { Command, RunEvent } from '@sluice/contracts/records'
@@ -24,10 +25,12 @@ import { sleep } from '@sluice/flow/sleep'
 import { assertKeyFits } from '@sluice/resources/stored-documents'
 import { keptName, type Vault } from '@sluice/vault/vault'
 import { alertsOf, testAlert, type OpenTelling } from './alerts/alerts-of.ts'
+import { readAudit } from './audit/read-audit.ts'
 import type { Catalog } from './catalog.ts'
 import { findDefinition } from './find-definition.ts'
 import { assertStatus, findRun } from './find-run.ts'
 import { commandAbout, followRun, runCommand, sendCommand } from './follow-run.ts'
+import { readHealth, type HealthSource } from './health/read-health.ts'
 import { EmptyHistory } from './history/empty-history.ts'
 import { LogHistory } from './history/log-history.ts'
 import { resourcesPageOf, syncsPageOf } from './named-pages.ts'
@@ -35,6 +38,7 @@ import { shownOf, type NextRun } from './next-run.ts'
 import { vaultOf, type Pipeline } from './pipeline.ts'
 import type {
   AttemptsQuery,
+  AuditQuery,
   Control,
   FailedQuery,
   FollowedRun,
@@ -93,6 +97,8 @@ export interface Place {
   readonly openNextRun: (definition: Definition, signal: AbortSignal) => Promise<NextRun>
   /** Absent in a process that reads no sources for others. */
   readonly samples?: Samples
+  /** What a server knows of itself. Absent in a command. */
+  readonly health?: HealthSource
   /** What notices of alerts are told with, with the secrets of this vault. */
   readonly openTelling: OpenTelling
 }
@@ -237,6 +243,18 @@ export class ProjectControl implements Control {
     const { openTelling } = this.#place
     const vault = pipeline === null ? null : await vaultOf(pipeline)
     return await testAlert(name, { resources, openTelling, vault, signal })
+  }
+
+  async audit(query: AuditQuery, signal: AbortSignal): Promise<AuditPage> {
+    if (!this.#place.hasHistory) return { entries: [], next: null }
+    return await readAudit(await this.#open(), query, signal)
+  }
+
+  async health(signal: AbortSignal): Promise<HealthView> {
+    const { health } = this.#place
+    if (health === undefined)
+      throw new SluiceError('usage', 'There is no server here: `sluice doctor` looks at the rest.')
+    return await readHealth(await this.#open(), health, signal)
   }
 
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {

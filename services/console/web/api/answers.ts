@@ -23,7 +23,7 @@ export {
   sessionView,
   syncsPage,
 } from '@sluice/contracts/api'
-export { sampleView, scheduleTimesView } from '@sluice/contracts/api/operating'
+export { auditPage, healthView, sampleView, scheduleTimesView } from '@sluice/contracts/api/operating'
 export {
   resourceHistoryView,
   resourceRemovedView,

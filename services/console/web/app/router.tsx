@@ -22,6 +22,7 @@ const runsSearch = textsOf('sync')
 const requestsSearch = textsOf(
   ...(['run', 'sync', 'key', 'status', 'since', 'until', 'outcome', 'trigger', 'search', 'open'] as const),
 )
+const auditSearch = textsOf('by', 'name')
 const rowSearch = textsOf('key')
 const editSearch = textsOf('step', 'view')
 
@@ -85,6 +86,10 @@ const routes = [
   createRoute({
     ...{ ...at, path: '/alerts' },
     component: lazyRouteComponent(() => import('../alerts/alerts-page.tsx'), 'AlertsPage'),
+  }),
+  createRoute({
+    ...{ ...at, path: '/audit', validateSearch: auditSearch },
+    component: lazyRouteComponent(() => import('../audit/audit-page.tsx'), 'AuditPage'),
   }),
   createRoute({
     ...{ ...at, path: '/system' },

@@ -4,6 +4,7 @@ import type { ReactElement } from 'react'
 import { call } from '../api/client.ts'
 import { sessionQuery } from '../api/session.ts'
 import { Badge } from '../ui/status.tsx'
+import { Health } from './health.tsx'
 import { Facts, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 
 const EVERY_MS = 5_000
@@ -42,6 +43,7 @@ export function SystemPage(): ReactElement {
           />
         )}
       </Section>
+      <Health />
       <Readiness />
       <Section title="You">
         {session.data === undefined ? (

@@ -46,6 +46,8 @@ export type ApiName =
   | 'DescribeConfigs'
   | 'InitProducerId'
   | 'SaslAuthenticate'
+  | 'ListGroups'
+  | 'DescribeGroups'
 
 type Versions = Record<number, { minVersion: number; maxVersion: number }>
 type Builder = (args: object) => WireCall<unknown>
