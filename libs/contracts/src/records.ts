@@ -388,6 +388,17 @@ export interface RunEvent {
   readonly phases: PhaseTimes | null
   /** Of each side, the certificate that ends first. Null before the end, and in earlier versions. */
   readonly certificates: readonly ShownCertificate[] | null
+  /** Where the mistake is that failed it, if that is known. Null in events of an earlier version. */
+  readonly errorPlaces: readonly ErrorPlace[] | null
+}
+
+/** A place in a resource, or in a file of the machine that read it. Lines and columns count from 1. */
+export interface ErrorPlace {
+  readonly file: string | null
+  readonly field: string | null
+  readonly line: number | null
+  readonly column: number | null
+  readonly message: string
 }
 
 /** What delivery says of one partition of a run, on `runs`, keyed by sync/partition. */

@@ -1,6 +1,7 @@
 /** The events of a run, each made from the one before. */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type {
+  ErrorPlace,
   Fault,
   PartitionEnd,
   PartitionReport,
@@ -19,6 +20,10 @@ import { certificateNotices, firstToEnd } from './shown-certificates.ts'
 export type RunState = Omit<RunEvent, 'marker' | 'sync' | 'incarnation'>
 
 export const INTERRUPTED = 'interrupted: the process that ran it stopped before all changes were published'
+
+/** Nobody mends more at once, and the record has to stay small. */
+const MOST_PLACES = 10
+const PLACE_TEXT = 1_000
 
 export function queuedRun(of: {
   readonly runId: string
@@ -63,6 +68,7 @@ export function queuedRun(of: {
     aside: null,
     phases: null,
     certificates: null,
+    errorPlaces: null,
   }
 }
 
@@ -182,7 +188,17 @@ export function failedRun(run: RunState, error: unknown, at: number): RunState {
   const message = error instanceof Error ? error.message : String(error)
   const errorCode = isSluiceError(error) ? error.code : 'internal'
   const counts = nothingSent(run.counts)
-  return { ...run, status: 'failed', error: message, errorCode, endedAt: at, restoring: null, counts }
+  const said = { error: message, errorCode, errorPlaces: placesOf(error) }
+  return { ...run, status: 'failed', ...said, endedAt: at, restoring: null, counts }
+}
+
+function placesOf(error: unknown): readonly ErrorPlace[] | null {
+  if (!isSluiceError(error) || error.details.length === 0) return null
+  return error.details
+    .slice(0, MOST_PLACES)
+    .map(({ file = null, field = null, line = null, column = null, message }) => {
+      return { file, field, line, column, message: message.slice(0, PLACE_TEXT) }
+    })
 }
 
 /**
