@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { ERROR_CODES } from './errors.ts'
-import { phaseView, triggerCounts, waitView } from './runs/run-parts.ts'
+import { errorDetail, phaseView, triggerCounts, waitView } from './runs/run-parts.ts'
 
 const timestamp = z.iso.datetime()
 const count = z.int().min(0)
@@ -28,14 +28,6 @@ const errorGroup = z.object({
   count: z.int().min(1),
 })
 
-export const errorDetail = z.object({
-  file: z.string().exactOptional(),
-  line: z.int().exactOptional(),
-  column: z.int().exactOptional(),
-  field: z.string().exactOptional(),
-  message: z.string(),
-})
-
 /** One run. `triggers` has the sync's triggers only. */
 export const runView = z.object({
   id: z.string(),
@@ -51,7 +43,9 @@ export const runView = z.object({
   error: z.string().nullable(),
   /** Of a failed run: the kind of its error, if that is known. */
   errorCode: z.enum(ERROR_CODES).optional(),
-  /** Of a failed run: where the mistake is, if that is known. A server has no files, so it names the fields. */
+  /**
+   * Of a failed run: where the mistake is, if that is known. A server has no files, so it names the fields.
+   */
   errorDetails: z.array(errorDetail).optional(),
   triggers: z.object({
     added: triggerCounts.optional(),

@@ -16,18 +16,18 @@ import {
 } from './avro-types.ts'
 import type {
   Command,
-  ErrorPlace,
   Fault,
   HeldRemovals,
   InvalidSample,
   PartitionEnd,
   PartitionReport,
-  Restoring,
   RunCause,
   RunEvent,
   RunScope,
   RunStatus,
 } from './records.ts'
+import type { ErrorPlace } from './runs/error-place.ts'
+import type { Restoring } from './runs/restoring.ts'
 import type { Fired, PhaseTimes } from './runs/run-times.ts'
 import type { CountsByOp, Op, OpCounts, Outcome, ShownCertificate, ReplayScope } from './state.ts'
 import type { Wait, WaitKind } from './runs/waits.ts'

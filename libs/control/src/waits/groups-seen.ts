@@ -50,7 +50,10 @@ export class GroupsSeen {
     this.#wallMs = wallMs
   }
 
-  /** What is known of these groups. It lacks those of which nothing is known, and rejects only with the signal. */
+  /**
+   * What is known of these groups. It lacks those of which nothing is known, and rejects only with the
+   * signal.
+   */
   async look(groups: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, SeenGroup>> {
     const nowMs = this.#steadyMs()
     this.#forget(nowMs)

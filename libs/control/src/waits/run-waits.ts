@@ -32,7 +32,9 @@ export class RunWaits {
     return [...queued, ...serviceWaits(needed, seen, Date.now())]
   }
 
-  /** Waits until the view of the runs has changed since `seen`, or it is time to look at the services again. */
+  /**
+   * Waits until the view of the runs has changed since `seen`, or it is time to look at the services again.
+   */
   async changed(seen: number, signal: AbortSignal): Promise<void> {
     const { runs, servicesElsewhere } = this.#pipeline
     const isChanged = (): boolean => runs.changes.version !== seen

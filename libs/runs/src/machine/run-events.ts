@@ -1,7 +1,6 @@
 /** The events of a run, each made from the one before. */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type {
-  ErrorPlace,
   Fault,
   PartitionEnd,
   PartitionReport,
@@ -9,6 +8,7 @@ import type {
   RunEvent,
   RunScope,
 } from '@sluice/contracts/records'
+import type { ErrorPlace } from '@sluice/contracts/runs/error-place'
 import type { Fired } from '@sluice/contracts/runs/run-times'
 import { OPS, type CountsByOp, type Op, type OpCounts } from '@sluice/contracts/state'
 import type { RunPurpose } from '@sluice/delivered-state/port'
