@@ -13,7 +13,7 @@ export const LOOK_MS = 500
 /** Each group that is looked at costs the log a request. So more groups are looked at less often. */
 const MS_PER_GROUP = 10
 /** A view of a run does not wait longer for a log that does not answer. */
-const PATIENCE_MS = 1_000
+const PATIENCE_MS = 3_000
 /** The pauses after a failure: the log is away, or this user may not look at groups. */
 const PAUSE_MS = 2_000
 const PAUSE_WITHOUT_RIGHT_MS = 60_000

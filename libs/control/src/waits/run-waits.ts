@@ -16,7 +16,7 @@ export class RunWaits {
     this.#groups = new GroupsSeen(pipeline)
   }
 
-  /** Waits for the log for a second at most, and says nothing of services if it does not answer. */
+  /** Waits for the log for three seconds at most, and says nothing of services if it does not answer. */
   async of(
     event: RunEvent,
     runs: Pick<SyncRuns, 'events' | 'reports'>,
