@@ -89,7 +89,15 @@ function live({
   const worker = { target: at(topics.requests, 0), membership: steadyMembership(), abort: never }
   const done = deliverPartition(
     {
-      ...{ log, io, runs, definitions, prefix, lateSends: lateAfterTakeover(() => 0), onError: () => undefined },
+      ...{
+        log,
+        io,
+        runs,
+        definitions,
+        prefix,
+        lateSends: lateAfterTakeover(() => 0),
+        onError: () => undefined,
+      },
       throttles: new Throttles(),
       places: new Places(),
       memory: new DeliveryMemory(128_000_000),

@@ -87,7 +87,7 @@ class SentRequests implements LateSends, Disposable {
       if (lateUntilMs <= nowMs) continue
       this.#sends.set(partition, { underWay: 0, timeoutMs: 0, notedMs: -Infinity, lateUntilMs })
     }
-    this.#fd = this.#writing(() => openSync(file, known === null ? 'w' : 'r+'))
+    this.#fd = this.#writing(() => openSync(file, known === null ? 'w' : 'r+', 0o600))
     if (known === null) this.#write(nowMs)
   }
 
@@ -149,7 +149,8 @@ class SentRequests implements LateSends, Disposable {
     const until: Record<string, number> = {}
     for (const [partition, { underWay, timeoutMs, lateUntilMs }] of this.#sends) {
       const ownMs = underWay > 0 ? nowMs + timeoutMs + MARGIN_MS : -Infinity
-      if (Math.max(ownMs, lateUntilMs) > nowMs) until[partition] = Math.max(ownMs, lateUntilMs)
+      const untilMs = Math.max(ownMs, lateUntilMs)
+      if (untilMs > nowMs) until[partition] = untilMs
     }
     const known: Notes = { machine: this.#machine, at: nowMs, since: this.#since, until }
     const text = sealed(JSON.stringify(known))
