@@ -189,11 +189,17 @@ function readNotes(
     text = readFileSync(file, 'utf8')
     const [, json = ''] = /^\S+ \S+ (.*)$/.exec(text.trimEnd()) ?? []
     if (text.trimEnd() !== sealed(json)) return { text, known: null }
-    const known: Notes = JSON.parse(json)
-    return { text, known: known.machine === machine && known.at <= nowMs ? known : null }
+    const known: unknown = JSON.parse(json)
+    const counts = isNotes(known) && known.machine === machine && known.at <= nowMs
+    return { text, known: counts ? known : null }
   } catch {
     return { text, known: null }
   }
+}
+
+/** What was written as a whole has the fields of its format. */
+function isNotes(value: unknown): value is Notes {
+  return typeof value === 'object' && value !== null && 'machine' in value && 'at' in value
 }
 
 /** Its hash shows whether all of it was written. */
