@@ -30,9 +30,10 @@ import type { Catalog } from './catalog.ts'
 import { findDefinition } from './find-definition.ts'
 import { assertStatus, findRun } from './find-run.ts'
 import { commandAbout, followRun, runCommand, sendCommand } from './follow-run.ts'
-import { readHealth, type HealthSource } from './health/read-health.ts'
+import { healthOf, type HealthSource } from './health/read-health.ts'
 import { EmptyHistory } from './history/empty-history.ts'
 import { LogHistory } from './history/log-history.ts'
+import { lastCounts } from './last-counts.ts'
 import { resourcesPageOf, syncsPageOf } from './named-pages.ts'
 import { shownOf, type NextRun } from './next-run.ts'
 import { vaultOf, type Pipeline } from './pipeline.ts'
@@ -63,8 +64,6 @@ import { unknownRun, unknownSync } from './unknown-names.ts'
 import { RunWaits } from './waits/run-waits.ts'
 import { UntakenRuns } from './waits/untaken-runs.ts'
 
-/** How often a change of the vault is made again after another process changed the same secret. */
-const MOST_CHANGES = 5
 /** How long whoever deletes a sync waits for a detector in another process. */
 const FORGOTTEN_WITHIN_MS = 10_000
 
@@ -143,7 +142,7 @@ export class ProjectControl implements Control {
     const definition = await this.#definitionOf(held.sync, following.cancel)
     if (held.held === null) throw new SluiceError('internal', `run ${id} does not say why it is held`)
     const { runId } = held
-    const command = commandAbout(held, 'approve', this.#byOf(following))
+    const command = commandAbout(held, 'approve', following.by ?? this.#place.by ?? null)
     return await this.#ask({ command, runId, definition, publishes: true, beyond: held }, following)
   }
 
@@ -154,7 +153,7 @@ export class ProjectControl implements Control {
     assertStatus(run, ['queued', 'running', 'held'], 'cancel')
     const { definition: hash, runId, status } = run
     const { definition } = await findDefinition(pipeline, hash, signal)
-    const command = commandAbout(run, 'cancel', this.#byOf(following))
+    const command = commandAbout(run, 'cancel', following.by ?? this.#place.by ?? null)
     const asked = { command, runId, definition, publishes: false }
     return await this.#ask(status === 'held' ? { ...asked, beyond: run } : asked, following)
   }
@@ -272,10 +271,7 @@ export class ProjectControl implements Control {
   }
 
   async health(signal: AbortSignal): Promise<HealthView> {
-    const { health } = this.#place
-    if (health === undefined)
-      throw new SluiceError('usage', 'There is no server here: `sluice doctor` looks at the rest.')
-    return await readHealth(await this.#open(), health, signal)
+    return await healthOf(this.#place.health, { open: () => this.#open(), signal })
   }
 
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {
@@ -365,10 +361,6 @@ export class ProjectControl implements Control {
     return definition
   }
 
-  #byOf({ by = this.#place.by }: Following): string | null {
-    return by ?? null
-  }
-
   /** Reports mistakes in the project before it opens anything. */
   async #askForNew(
     sync: string,
@@ -376,7 +368,10 @@ export class ProjectControl implements Control {
     following: Following,
   ): Promise<FollowedRun> {
     const definition = await this.#definitionOf(sync, following.cancel)
-    const command = runCommand(await this.#open(), sync, { ...more, by: this.#byOf(following) })
+    const command = runCommand(await this.#open(), sync, {
+      ...more,
+      by: following.by ?? this.#place.by ?? null,
+    })
     return await this.#ask({ command, runId: command.id, definition, publishes: true }, following)
   }
 
@@ -451,15 +446,4 @@ export class ProjectControl implements Control {
 /** True for a command that asks for a run, which has no event yet. */
 function isNew({ kind }: Command): boolean {
   return kind === 'run' || kind === 'reset'
-}
-
-/** The later one of two changes at once is made once the earlier one is done. */
-async function lastCounts<T>(change: () => Promise<T>): Promise<T> {
-  for (let changes = 1; ; changes += 1) {
-    try {
-      return await change()
-    } catch (error) {
-      if (!isSluiceError(error, 'fenced') || changes >= MOST_CHANGES) throw error
-    }
-  }
 }

@@ -2,7 +2,7 @@
  * How a server is, for those who run it: what it stands on, which process owns which partitions, what waits.
  */
 import type { HealthView } from '@sluice/contracts/api/operating'
-import { isSluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { TopicPartition } from '@sluice/message-log/port'
 import { SHARED_PARTITIONS, at, sharedTopics, syncTopics } from '@sluice/topics/topics'
 import { caughtUpWithRuns } from '../find-run.ts'
@@ -41,6 +41,15 @@ interface StageAtWork extends Pick<Stage, 'stage' | 'sync'> {
   readonly topic: string
 }
 type Log = Pick<Pipeline, 'log' | 'prefix' | 'runs'>
+
+/** Throws `usage` where there is no server. */
+export async function healthOf(
+  source: HealthSource | undefined,
+  { open, signal }: { readonly open: () => Promise<Log>; readonly signal: AbortSignal },
+): Promise<HealthView> {
+  if (source !== undefined) return await readHealth(await open(), source, signal)
+  throw new SluiceError('usage', 'There is no server here: `sluice doctor` looks at the rest.')
+}
 
 /** Whoever looks learns what there is, even if a part of it does not answer. */
 export async function readHealth(
