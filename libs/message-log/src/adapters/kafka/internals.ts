@@ -53,6 +53,7 @@ export type ApiName =
   | 'DeleteTopics'
   | 'DeleteRecords'
   | 'DescribeConfigs'
+  | 'DescribeGroups'
   | 'InitProducerId'
   | 'SaslAuthenticate'
 
