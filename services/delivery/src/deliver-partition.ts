@@ -34,8 +34,8 @@ import { PartitionReporter } from './run/report-partition.ts'
 import { tellBacklog } from './run/tell-backlog.ts'
 import type { RequestHistory } from './ledger/request-history.ts'
 import { faultOf, inSequence } from './send/request-sequence.ts'
-import { unseenLimit } from './run/work-limits.ts'
-import { WorkRoom } from './run/work-room.ts'
+import { unseenLimit } from './work/work-limits.ts'
+import { WorkRoom } from './work/work-room.ts'
 import { unrenderableEnd } from './outcome/unrenderable-rows.ts'
 
 /** Of a run that is passed over, most requests whose effects are being written. */

@@ -24,7 +24,7 @@ import { Permit } from './permit.ts'
 import { readyOf, type NewRequest, type Ready } from './ready-part.ts'
 import { hasArrived, ThrottleWindow } from './throttle-window.ts'
 import type { SendQueueOptions } from './send-queue-options.ts'
-import { SentFigures } from '../run/sent-figures.ts'
+import { SentFigures } from '../work/sent-figures.ts'
 import {
   closingAttempt,
   dividedAttempt,
