@@ -3,6 +3,7 @@
  * context follow from the last record that an earlier renderer wrote (PROTOCOL.md §5, §7).
  */
 import { SluiceError } from '@sluice/contracts/errors'
+import type { AnyRow } from '@sluice/contracts/encoded-row'
 import type { Change, Marker, Request, RunBegin, RunEvent } from '@sluice/contracts/records'
 import { OPS, type Op } from '@sluice/contracts/state'
 import { namingColumns } from '@sluice/domain/answers/row-results'
@@ -12,7 +13,13 @@ import { endingOf } from '@sluice/flow/ends'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import type { MessageLog, NewRecord, TopicPartition } from '@sluice/message-log/port'
 import { NO_FIGURES, type Figures } from '@sluice/partition/figures'
-import { lastOwnRecord, markerOf, readOwned, type Placed } from '@sluice/topics/owned-reader'
+import {
+  lastOwnRecord,
+  markerOf,
+  readOwned,
+  readOwnedKeepingRows,
+  type Placed,
+} from '@sluice/topics/owned-reader'
 import type { Worker } from '@sluice/partition/own-partitions'
 import type { RecordIo } from '@sluice/topics/record-io'
 import { isOver } from '@sluice/runs/over-runs'
@@ -146,7 +153,7 @@ class PartitionRenderer {
     const { log, io, room } = this.#deps
     const { incarnation } = this.#run
     const options = { log, io, incarnation, stage: 'changes', target: this.#input, signal } as const
-    for await (const batch of readOwned({ ...options, from, bufferBytes: room.readerBytes })) {
+    for await (const batch of readOwnedKeepingRows({ ...options, from, bufferBytes: room.readerBytes })) {
       for (const placed of batch.records) {
         if (!this.#hasRoom(placed)) return await this.#readAgain(placed, signal)
         await this.#take(placed)
@@ -163,7 +170,7 @@ class PartitionRenderer {
    * False if the batch or row is larger than the part of this partition, and too many others are large, too.
    * Few partitions at a time may have a large batch.
    */
-  #hasRoom({ bytes }: Placed): boolean {
+  #hasRoom({ bytes }: Placed<AnyRow>): boolean {
     const { room } = this.#deps
     const context = this.#context
     // Outside of a run, and behind a gap, no row is kept in memory.
@@ -176,7 +183,7 @@ class PartitionRenderer {
   /**
    * Keeps nothing of the open batch in memory while it waits for permission. Its changes are in the topic.
    */
-  async #readAgain({ offset }: Placed, signal: AbortSignal): Promise<number> {
+  async #readAgain({ offset }: Placed<AnyRow>, signal: AbortSignal): Promise<number> {
     await this.#requests.append()
     const context = this.#context
     const first = context?.batches.forget() ?? null
@@ -276,7 +283,7 @@ class PartitionRenderer {
     return { triggers: compileTriggers(hash, definition), naming: namingColumns(definition.sync) }
   }
 
-  async #take(placed: Placed): Promise<void> {
+  async #take(placed: Placed<AnyRow>): Promise<void> {
     const { record } = placed
     if (record?.name === 'sluice.Change') await this.#takeChange(placed, record.value)
     const marker = markerOf(record)
@@ -286,7 +293,7 @@ class PartitionRenderer {
     if (this.#requests.areMany) await this.#requests.append()
   }
 
-  async #takeChange({ offset, bytes }: Placed, change: Change): Promise<void> {
+  async #takeChange({ offset, bytes }: Placed<AnyRow>, change: Change<AnyRow>): Promise<void> {
     const context = this.#context
     // Changes before the first run-begin belong to runs that ended long ago, and whose markers compaction has
     // dropped.
