@@ -141,7 +141,7 @@ function rowPieces(
     else {
       if (node.kind !== 'output') return null
       const [filter, ...more] = node.value.filters
-      const isJson = filter !== undefined && JSON_FILTERS.has(filter.name) && filter.args.length === 0
+      const isJson = filter !== undefined && JSON_FILTERS.has(filter.name)
       const column = columnOf(node.value)
       if (column === null || more.length > 0 || (filter !== undefined && !isJson)) return null
       holes.push({ column, isJson })
