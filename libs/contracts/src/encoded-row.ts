@@ -21,7 +21,10 @@ export abstract class EncodedRow {
   }
 }
 
-/** A row as a reader gives it that leaves rows encoded. One with values that do not fit their columns is decoded. */
+/**
+ * A row as a reader gives it that leaves rows encoded. One with values that do not fit their columns is
+ * decoded.
+ */
 export type AnyRow = Row | EncodedRow
 
 /** The row with these columns, as far as it has them. A row that is decoded has all of its columns. */

@@ -1,12 +1,12 @@
 /**
- * Rows that stay encoded make the same requests as rows that are decoded, byte for byte: every body of the tables
- * that say what templates do, and templates of random pieces over random rows of all types.
+ * Rows that stay encoded make the same requests as rows that are decoded, byte for byte: every body of the
+ * tables that say what templates do, and templates of random pieces over random rows of all types.
  */
 import { changeSchema } from '@sluice/contracts/avro-schemas'
 import type { AnyRow } from '@sluice/contracts/encoded-row'
 import type { Change } from '@sluice/contracts/records'
 import type { TriggerSpec } from '@sluice/contracts/resources'
-import { OPS } from '@sluice/contracts/state'
+import { OPS, type Op } from '@sluice/contracts/state'
 import {
   Decimal,
   JsonText,
@@ -157,7 +157,7 @@ describe('rows that stay encoded', () => {
       const random = new Random(seed + round)
       const columns = randomColumns(random)
       const rows = Array.from({ length: 1 + random.below(6) }, () => randomRow(columns, random))
-      const op = random.pick(['added', 'changed', 'removed'])
+      const op = random.pick<Op>(['added', 'changed', 'removed'])
       const changes = rows.map((row, seq) =>
         sampleChange({
           ...{ seq, op, key: `${seq}`, captured: random.below(2) === 0 ? null : '{"id":"7"}' },
@@ -209,7 +209,9 @@ function compiled(each: RenderCase, batched: boolean): CompiledTrigger | null {
   }
 }
 
-/** A body that mostly has an outline, and sometimes is wrong: the two ways have to agree on the error, too. */
+/**
+ * A body that mostly has an outline, and sometimes is wrong: the two ways have to agree on the error, too.
+ */
 function randomSpec(columns: readonly Column[], random: Random): TriggerSpec {
   const batched = random.below(3) > 0
   // A name in Liquid has no quotes of both kinds.

@@ -43,8 +43,9 @@ export interface EncoderOptions {
 export interface DecodeOptions {
   readonly signal: AbortSignal
   /**
-   * How the rows of changes are given. Default `decoded`. `encoded`: as `EncodedRow`s, which keep the bytes of
-   * their record. Of a column that nobody reads, such a row may have a value that its schema does not allow.
+   * How the rows of changes are given. Default `decoded`. `encoded`: as `EncodedRow`s, which keep the bytes
+   * of their record. Of a column that nobody reads, such a row may have a value that its schema does not
+   * allow.
    */
   readonly rows?: 'decoded' | 'encoded' | undefined
 }

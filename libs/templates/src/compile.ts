@@ -59,9 +59,10 @@ export interface CompiledTrigger {
    */
   uncapturedNames(captured: readonly string[]): readonly ErrorDetail[]
   /**
-   * The request for rows that are still encoded, with a body that is written without decoding them. Null where
-   * that may give another request than `render`, which then has to be called: for other bodies, for rows that
-   * cannot be rendered, and for a body that is very large. `rowsWith` decodes columns of the same rows.
+   * The request for rows that are still encoded, with a body that is written without decoding them. Null
+   * where that may give another request than `render`, which then has to be called: for other bodies, for
+   * rows that cannot be rendered, and for a body that is very large. `rowsWith` decodes columns of the same
+   * rows.
    */
   renderEncoded(
     rows: readonly AnyRow[],
@@ -72,8 +73,8 @@ export interface CompiledTrigger {
    * The request for these rows: for one row, or for a batch of at least one. If the rows or the template make
    * it impossible, the result is `unrenderable`. It throws only for a wrong number of rows.
    *
-   * The rows may lack columns that are not in `neededColumns`. Then `wholeRows` has to give them with all columns,
-   * since the size of a row says how much work a template may do.
+   * The rows may lack columns that are not in `neededColumns`. Then `wholeRows` has to give them with all
+   * columns, since the size of a row says how much work a template may do.
    */
   render(
     rows: readonly TemplateRow[],
@@ -199,7 +200,7 @@ class Trigger implements CompiledTrigger {
 
   /** Method, path and headers; null where they cannot be rendered. */
   #headOf(rows: () => readonly TemplateRow[], context: RenderContext): Omit<EncodedRequest, 'body'> | null {
-    const { path, headers } = this.#parts
+    const { path } = this.#parts
     const method = this.#method
     if (path.constant !== null && this.#constantHeaders !== null)
       return { method, path: path.constant, headers: this.#constantHeaders }

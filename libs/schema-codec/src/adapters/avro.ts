@@ -285,7 +285,8 @@ export function readerOfSome(
   properties.forEach((property, i) => {
     const { source, mayBeNull, type } = property
     if (!isWanted(property)) {
-      // A list may claim any number of items that take no bytes. Reading it notices that, and passing over does not.
+      // A list may claim any number of items that take no bytes. Reading it notices that, and passing over
+      // does not.
       const pass = `t${i}.${PASSED_OVER.has(type.typeName) ? '_skip' : '_read'}(tap)`
       passed += mayBeNull ? `isNull(tap) || ${pass}, ` : `${pass}, `
       return

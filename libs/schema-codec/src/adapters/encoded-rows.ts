@@ -67,7 +67,9 @@ class RecordRow extends EncodedRow {
   }
 }
 
-/** How far a value reaches: that of its bytes, a varint, as many bytes as a varint before it says, or others. */
+/**
+ * How far a value reaches: that of its bytes, a varint, as many bytes as a varint before it says, or others.
+ */
 const VARINT = 0
 const SIZED = -1
 const OTHER = -2

@@ -1,6 +1,6 @@
 /**
- * Writes bodies as UTF-8, one after another, into the same stretch of memory. A body that is written stays as it is:
- * the next one begins behind it, or in a stretch of its own.
+ * Writes bodies as UTF-8, one after another, into the same stretch of memory. A body that is written stays as
+ * it is: the next one begins behind it, or in a stretch of its own.
  */
 
 const STRETCH_BYTES = 256 * 1024
@@ -151,7 +151,10 @@ function lengthOfCharacter(bytes: Uint8Array, at: number, stop: number): number 
   return length
 }
 
-/** True for UTF-8 that may stand in a string of JSON as it is: without quotes, backslashes and control characters. */
+/**
+ * True for UTF-8 that may stand in a string of JSON as it is: without quotes, backslashes and control
+ * characters.
+ */
 export function isPlain(bytes: Uint8Array, start: number, stop: number): boolean {
   for (let index = start; index < stop;) {
     const byte = bytes[index] ?? 0

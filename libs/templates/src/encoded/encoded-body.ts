@@ -24,8 +24,8 @@ interface Slot extends Pick<Hole, 'as'> {
 }
 
 /**
- * It writes the same bytes as the templates do, or nothing at all: where it cannot be certain of that, the templates
- * have to be rendered.
+ * It writes the same bytes as the templates do, or nothing at all: where it cannot be certain of that, the
+ * templates have to be rendered.
  */
 export class EncodedBody {
   readonly #columns: readonly string[]

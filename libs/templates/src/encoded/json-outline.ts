@@ -1,7 +1,7 @@
 /**
- * JSON bodies of which the templates alone tell that they are JSON, whatever the rows hold: written-out pieces
- * with values of columns between them. Such a body needs no check when it is rendered. Other bodies have no
- * outline, and are rendered as text and checked.
+ * JSON bodies of which the templates alone tell that they are JSON, whatever the rows hold: written-out
+ * pieces with values of columns between them. Such a body needs no check when it is rendered. Other bodies
+ * have no outline, and are rendered as text and checked.
  */
 import type { BodySpec, TriggerSpec } from '@sluice/contracts/resources'
 import { TypeGuards } from 'liquidjs'
@@ -13,15 +13,17 @@ import { writtenName } from '../liquid/parse/written-name.ts'
 import { scanHoles } from '../request/json-text.ts'
 import { jsonText } from '../values/print-value.ts'
 
-/** How the value of a column stands in the text: as JSON, or as `{{ }}` prints it: alone, or inside a string. */
+/**
+ * How the value of a column stands in the text: as JSON, or as `{{ }}` prints it: alone, or inside a string.
+ */
 export interface Hole {
   readonly column: string
   readonly as: 'json' | 'printed' | 'in string'
 }
 
 /**
- * A body is `first`, the row's values with `inner` between them, and `last`. A further row of a batch begins with
- * `joint`. `holes` has one piece more than `inner`.
+ * A body is `first`, the row's values with `inner` between them, and `last`. A further row of a batch begins
+ * with `joint`. `holes` has one piece more than `inner`.
  */
 export interface JsonOutline {
   readonly first: string
@@ -29,7 +31,10 @@ export interface JsonOutline {
   readonly inner: readonly string[]
   readonly joint: string
   readonly last: string
-  /** True if the body says nothing unless a value of a row is neither a list nor a map, and has to say something. */
+  /**
+   * True if the body says nothing unless a value of a row is neither a list nor a map, and has to say
+   * something.
+   */
   readonly mustSaySomething: boolean
 }
 
@@ -104,7 +109,9 @@ function isOverRows({ variable, collection, options, otherwise }: TemplateNode &
   return root !== undefined && more.length === 0 && writtenName(root) === 'rows'
 }
 
-/** A loop's body without the `{% unless forloop.last %},{% endunless %}` at its end, and the text behind that. */
+/**
+ * A loop's body without the `{% unless forloop.last %},{% endunless %}` at its end, and the text behind that.
+ */
 function withoutSeparator(nodes: readonly TemplateNode[]): {
   readonly body: readonly TemplateNode[]
   readonly between: string
@@ -201,10 +208,10 @@ class FieldPieces implements RowPieces {
         ']',
       )
     if (typeof spec !== 'object' || spec === null) return false
-    const fields = Object.entries(spec)
+    const fields: readonly [string, unknown][] = Object.entries(spec)
     const [only, ...others] = fields
     if (only !== undefined && others.length === 0) {
-      const [name, content] = only as readonly [string, unknown]
+      const [name, content] = only
       if (name === 'template') return false
       if (name === 'value') return this.#write(jsonText(content, { charge: () => undefined }))
       if (name === 'object') return this.map(content)
@@ -273,9 +280,10 @@ function envelopeOf(wrap: string | undefined): { readonly before: string; readon
 }
 
 /**
- * The proof. Two rows are written with a hole for each value, and scanned as JSON. Where the second row begins, the
- * same brackets are open as where the first one begins. So the scanner takes any number of rows as it takes these.
- * Trailing commas stand inside of pieces, since a value stands between two pieces, and are cut there.
+ * The proof. Two rows are written with a hole for each value, and scanned as JSON. Where the second row
+ * begins, the same brackets are open as where the first one begins. So the scanner takes any number of rows
+ * as it takes these. Trailing commas stand inside of pieces, since a value stands between two pieces, and are
+ * cut there.
  */
 function proven(
   { row, around }: Found,

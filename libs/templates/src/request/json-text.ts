@@ -132,19 +132,24 @@ export interface HoleScan {
   /** The pieces without trailing commas. */
   readonly pieces: readonly string[]
   readonly places: readonly HolePlace[]
-  /** True if a text, number or word stands in the text as a value, or one that is printed without `| json`. */
+  /**
+   * True if a text, number or word stands in the text as a value, or one that is printed without `| json`.
+   */
   readonly hasScalar: boolean
 }
 
 /** Stands for a value of any kind, as JSON. */
 const JSON_HOLE = 0
-/** Stands for digits or a word, or inside a string for text without quotes, backslashes and control characters. */
+/**
+ * Stands for digits or a word, or inside a string for text without quotes, backslashes and control
+ * characters.
+ */
 const PRINTED_HOLE = 1
 const HOLES = /[\u0000\u0001]/
 
 /**
- * Scans JSON text with a hole between each two pieces. A trailing comma never has a hole between itself and its
- * bracket. Null if the text is no JSON for all that may stand in the holes.
+ * Scans JSON text with a hole between each two pieces. A trailing comma never has a hole between itself and
+ * its bracket. Null if the text is no JSON for all that may stand in the holes.
  */
 export function scanHoles(pieces: readonly string[], isJson: (hole: number) => boolean): HoleScan | null {
   if (pieces.some(piece => HOLES.test(piece))) return null
@@ -155,7 +160,7 @@ export function scanHoles(pieces: readonly string[], isJson: (hole: number) => b
     if (index < pieces.length - 1) text += String.fromCharCode(isJson(index) ? JSON_HOLE : PRINTED_HOLE)
     return end
   })
-  const holes = { places: [] as HolePlace[], hasScalar: false }
+  const holes: FoundHoles = { places: [], hasScalar: false }
   const { commas, error } = scanJson(text, holes)
   if (error !== null) return null
   const cut = pieces.map((piece, index) => {
