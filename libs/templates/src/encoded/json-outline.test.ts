@@ -74,6 +74,8 @@ describe('no outline', () => {
       expect([json, rowOf(json)]).toEqual([json, null])
     for (const body of ['{{ row.a | json }}', '[{{ row.a | json }},', '{{ row.a | json }}],', '"{{ row.a }}'])
       expect([body, batchOf(LOOP(body))]).toEqual([body, null])
+    // JSON for two rows, and for no other number of them.
+    expect(batchOf(LOOP('[{{ row.a | json }},', '[', ']]]'))).toBe(null)
   })
 
   it('is there for what depends on more than columns', () => {
