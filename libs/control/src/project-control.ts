@@ -20,6 +20,7 @@ import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type { Command, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
+import { SharedWork } from '@sluice/flow/shared-work'
 import { sleep } from '@sluice/flow/sleep'
 import { assertKeyFits } from '@sluice/resources/stored-documents'
 import { keptName, type Vault } from '@sluice/vault/vault'
@@ -104,6 +105,12 @@ export class ProjectControl implements Control {
   readonly keeping: StoredKeeping
   #pipeline: Promise<Pipeline> | null = null
   #history: Promise<RunHistory> | null = null
+  /** Before a run is asked for. Many that are asked for at the same time need it once. */
+  readonly #published = new SharedWork(async ({ signal }) => {
+    const pipeline = await this.#open()
+    await assertKeyFits(pipeline, { signal })
+    await this.#publish(pipeline, signal)
+  })
 
   constructor(catalog: Catalog, place: Place) {
     this.#catalog = catalog
@@ -360,8 +367,8 @@ export class ProjectControl implements Control {
     const pipeline = await this.#open()
     const { sync, by = null } = command
     const { signal } = new AbortController()
-    await assertKeyFits(pipeline, { signal })
-    if (publishes) await this.#publish(pipeline, signal)
+    if (publishes) await this.#published.done({ signal })
+    else await assertKeyFits(pipeline, { signal })
     // A detector takes only the commands of syncs that it was started for.
     return await this.#withServices(new Set([sync]), async failed => {
       await sendCommand(pipeline, command, signal)
