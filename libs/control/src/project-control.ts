@@ -20,7 +20,7 @@ import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type { Command, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
-import { SharedWork } from '@sluice/flow/shared-work'
+import type { SharedWork } from '@sluice/flow/shared-work'
 import { sleep } from '@sluice/flow/sleep'
 import { assertKeyFits } from '@sluice/resources/stored-documents'
 import { keptName, type Vault } from '@sluice/vault/vault'
@@ -53,6 +53,7 @@ import type {
   SyncsQuery,
   TestQuery,
 } from './port.ts'
+import { publicationOf } from './resources/publish-project.ts'
 import { assertTrigger, type Samples } from './resources/sample-preview.ts'
 import { StoredKeeping } from './resources/stored-keeping.ts'
 import { requestOf, sendTest } from './send-test.ts'
@@ -107,12 +108,7 @@ export class ProjectControl implements Control {
   readonly keeping: StoredKeeping
   #pipeline: Promise<Pipeline> | null = null
   #history: Promise<RunHistory> | null = null
-  /** Before a run is asked for. Many that are asked for at the same time need it once. */
-  readonly #published = new SharedWork(async ({ signal }) => {
-    const pipeline = await this.#open()
-    await assertKeyFits(pipeline, { signal })
-    await this.#publish(pipeline, signal)
-  })
+  readonly #published: SharedWork<void>
   #waits: RunWaits | null = null
   readonly #untaken = new UntakenRuns()
 
@@ -126,6 +122,7 @@ export class ProjectControl implements Control {
       openNextRun: (definition, signal) => place.openNextRun(definition, signal),
       forgetSync: (of, signal) => this.#forgetSync(of, signal),
     })
+    this.#published = publicationOf({ catalog, keeping: this.keeping, open: () => this.#open() })
   }
 
   async askForRun({ sync, cause, scope }: RunRequest, following: Following): Promise<FollowedRun> {
@@ -406,17 +403,6 @@ export class ProjectControl implements Control {
       const { view } = await followRun(pipeline, followed, { onProgress, cancel, signal: failed })
       return { view: await this.#placed(view, signal) }
     })
-  }
-
-  /** A sync that comes back may have been deleted by a process that died at that. */
-  async #publish(pipeline: Pipeline, signal: AbortSignal): Promise<void> {
-    try {
-      await this.#catalog.publish(pipeline, signal)
-    } catch (error) {
-      if (!isSluiceError(error, 'conflict')) throw error
-      await this.keeping.endDeletions(signal)
-      await this.#catalog.publish(pipeline, signal)
-    }
   }
 
   /** The services are at work for these syncs until `work` is done. Its signal aborts if they fail. */
