@@ -99,6 +99,7 @@ class History {
   async #run(): Promise<void> {
     const [api, random] = [this.#api, this.#random]
     const before = api.arrived
+    const beganMs = performance.now()
     const child = this.#project.start('run', SYNC)
     const ended = finished(child)
     totals.runs += 1
@@ -119,7 +120,7 @@ class History {
       await ended
       const atMs = performance.now()
       api.stamp('it is killed')
-      this.#note(lastMs)
+      this.#note(beganMs, lastMs)
       void api.settled().then(() => {
         if (api.lastArrivedMs > atMs) totals.late += 1
       })
@@ -128,14 +129,15 @@ class History {
     killed.abort()
   }
 
-  /** What the dead process has left, whose last request arrived then. */
-  #note(lastMs: number): void {
+  /** What the dead process has left, which began and was heard of last at these times. */
+  #note(beganMs: number, heardMs: number): void {
     try {
       const [, json = '{}'] = /^\S+ \S+ (.*)$/.exec(readFileSync(this.#file, 'utf8').trimEnd()) ?? []
       const { until = {} }: { readonly until?: { readonly [partition: string]: number } } = JSON.parse(json)
       const offsetMs = Number(process.hrtime.bigint() / 1_000_000n) - performance.now()
-      for (const untilMs of Object.values(until))
-        noteAges.push(lastMs + offsetMs - (untilMs - TIMEOUT_MS - MARGIN_MS))
+      const notedMs = Math.max(...Object.values(until)) - offsetMs - TIMEOUT_MS - MARGIN_MS
+      // Others are of its predecessors.
+      if (notedMs >= beganMs && heardMs >= beganMs) noteAges.push(heardMs - notedMs)
     } catch {
       // It was killed before it could write anything.
     }
