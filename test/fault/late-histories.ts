@@ -7,7 +7,7 @@
  * FORGETS=1 what was under way is forgotten at each kill, so that histories fail.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openSentRequests } from '@sluice/embedded/sent-requests'
@@ -124,7 +124,7 @@ class History {
       void api.settled().then(() => {
         if (api.lastArrivedMs > atMs) totals.late += 1
       })
-      if (forgets) this.#forget()
+      if (forgets && existsSync(this.#file)) this.#forget()
     }
     killed.abort()
   }
