@@ -31,7 +31,7 @@ function pick(words: readonly string[], seed: number): string {
  * Row `id`, without a line break. Another revision differs in all columns but the id and those derived from
  * it alone.
  */
-export function rowText(id: number, revision = 0): string {
+function rowText(id: number, revision = 0): string {
   const seed = scatter(id)
   const edit = scatter(seed + revision)
   const name = `${pick(WORDS, seed)} ${pick(WORDS, seed >>> 8)}`
@@ -39,6 +39,12 @@ export function rowText(id: number, revision = 0): string {
   const balance = ((edit % 10_000_000) / 100).toFixed(2)
   const moment = new Date(FIRST_MOMENT_MS + (edit % 31_536_000) * 1000).toISOString()
   return `${id},customer-${id}@example.com,${name},${pick(CITIES, seed)},${balance},${moment},${note}`
+}
+
+/** Row `id` as a JSON document of texts. */
+export function rowDocument(id: number): string {
+  const values = rowText(id).split(',')
+  return JSON.stringify(Object.fromEntries(COLUMNS.map((column, index) => [column, values[index] ?? ''])))
 }
 
 function* chunks(count: number, revision: number): Generator<string> {

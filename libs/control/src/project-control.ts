@@ -20,6 +20,7 @@ import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type { Command, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
+import type { SharedWork } from '@sluice/flow/shared-work'
 import { sleep } from '@sluice/flow/sleep'
 import { assertKeyFits } from '@sluice/resources/stored-documents'
 import { keptName, type Vault } from '@sluice/vault/vault'
@@ -52,10 +53,13 @@ import type {
   SyncsQuery,
   TestQuery,
 } from './port.ts'
+import { publicationOf } from './resources/publish-project.ts'
 import { assertTrigger, type Samples } from './resources/sample-preview.ts'
 import { StoredKeeping } from './resources/stored-keeping.ts'
 import { requestOf, sendTest } from './send-test.ts'
 import { unknownRun, unknownSync } from './unknown-names.ts'
+import { RunWaits } from './waits/run-waits.ts'
+import { UntakenRuns } from './waits/untaken-runs.ts'
 
 /** How often a change of the vault is made again after another process changed the same secret. */
 const MOST_CHANGES = 5
@@ -104,6 +108,9 @@ export class ProjectControl implements Control {
   readonly keeping: StoredKeeping
   #pipeline: Promise<Pipeline> | null = null
   #history: Promise<RunHistory> | null = null
+  readonly #published: SharedWork<void>
+  #waits: RunWaits | null = null
+  readonly #untaken = new UntakenRuns()
 
   constructor(catalog: Catalog, place: Place) {
     this.#catalog = catalog
@@ -115,6 +122,7 @@ export class ProjectControl implements Control {
       openNextRun: (definition, signal) => place.openNextRun(definition, signal),
       forgetSync: (of, signal) => this.#forgetSync(of, signal),
     })
+    this.#published = publicationOf({ catalog, keeping: this.keeping, open: () => this.#open() })
   }
 
   async askForRun({ sync, cause, scope }: RunRequest, following: Following): Promise<FollowedRun> {
@@ -140,7 +148,7 @@ export class ProjectControl implements Control {
   async cancel(id: string, following: Following): Promise<FollowedRun> {
     const { cancel: signal } = following
     const pipeline = await this.#pipelineOf(id)
-    const run = await findRun(pipeline, id, signal)
+    const run = this.#untaken.of(id) ?? (await findRun(pipeline, id, signal))
     assertStatus(run, ['queued', 'running', 'held'], 'cancel')
     const { definition: hash, runId, status } = run
     const { definition } = await findDefinition(pipeline, hash, signal)
@@ -154,7 +162,24 @@ export class ProjectControl implements Control {
   }
 
   async run(id: string, signal: AbortSignal): Promise<RunView> {
-    return await (await this.#opened(signal)).run(id, signal)
+    const view = await (await this.#opened(signal)).run(id, signal)
+    return await this.#placed(view, signal)
+  }
+
+  /** With the files in which the mistakes of a failed run are, where the resources are in files. */
+  async #placed(view: RunView, signal: AbortSignal): Promise<RunView> {
+    const { sync, errorDetails, error, errorCode = 'internal' } = view
+    const { placed } = this.#catalog
+    if (errorDetails === undefined || placed === undefined) return view
+    try {
+      const thrown = new SluiceError(errorCode, error ?? '', { details: errorDetails })
+      const inFiles = placed(thrown, await this.#catalog.definition(sync, signal))
+      return isSluiceError(inFiles) ? { ...view, errorDetails: [...inFiles.details] } : view
+    } catch (missing) {
+      // The sync, or its file, may be gone or broken by now.
+      if (isSluiceError(missing)) return view
+      throw missing
+    }
   }
 
   async *follow(id: string, signal: AbortSignal): AsyncGenerator<RunView> {
@@ -309,7 +334,15 @@ export class ProjectControl implements Control {
 
   async #openHistory(signal: AbortSignal): Promise<RunHistory> {
     if (!this.#place.hasHistory) return new EmptyHistory(await this.#catalog.syncs(signal))
-    return await LogHistory.open(await this.#open(), of => this.#catalog.syncs(of), signal)
+    const pipeline = await this.#open()
+    const known: Catalog['syncs'] = of => this.#catalog.syncs(of)
+    const open = { waits: this.#waitsOf(pipeline), untaken: this.#untaken }
+    return await LogHistory.open(pipeline, { known, ...open }, signal)
+  }
+
+  #waitsOf(pipeline: Pipeline): RunWaits {
+    this.#waits ??= new RunWaits(pipeline)
+    return this.#waits
   }
 
   async #definitionOf(sync: string, signal: AbortSignal): Promise<Definition> {
@@ -360,24 +393,16 @@ export class ProjectControl implements Control {
     const pipeline = await this.#open()
     const { sync, by = null } = command
     const { signal } = new AbortController()
-    await assertKeyFits(pipeline, { signal })
-    if (publishes) await this.#publish(pipeline, signal)
+    if (publishes) await this.#published.done({ signal })
+    else await assertKeyFits(pipeline, { signal })
     // A detector takes only the commands of syncs that it was started for.
     return await this.#withServices(new Set([sync]), async failed => {
+      using untaken = isNew(command) ? this.#untaken.remember(command) : null
       await sendCommand(pipeline, command, signal)
-      return await followRun(pipeline, { sync, by, ...of }, { onProgress, cancel, signal: failed })
+      const followed = { sync, by, waits: this.#waitsOf(pipeline), untaken: untaken?.event, ...of }
+      const { view } = await followRun(pipeline, followed, { onProgress, cancel, signal: failed })
+      return { view: await this.#placed(view, signal) }
     })
-  }
-
-  /** A sync that comes back may have been deleted by a process that died at that. */
-  async #publish(pipeline: Pipeline, signal: AbortSignal): Promise<void> {
-    try {
-      await this.#catalog.publish(pipeline, signal)
-    } catch (error) {
-      if (!isSluiceError(error, 'conflict')) throw error
-      await this.keeping.endDeletions(signal)
-      await this.#catalog.publish(pipeline, signal)
-    }
   }
 
   /** The services are at work for these syncs until `work` is done. Its signal aborts if they fail. */
@@ -396,6 +421,11 @@ export class ProjectControl implements Control {
       await services
     }
   }
+}
+
+/** True for a command that asks for a run, which has no event yet. */
+function isNew({ kind }: Command): boolean {
+  return kind === 'run' || kind === 'reset'
 }
 
 /** The later one of two changes at once is made once the earlier one is done. */

@@ -98,6 +98,7 @@ export function sampleEvent(fields: Partial<RunEvent> = {}): RunEvent {
     aside: null,
     phases: null,
     certificates: null,
+    errorPlaces: null,
     ...fields,
   }
 }

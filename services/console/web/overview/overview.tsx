@@ -121,7 +121,12 @@ function SyncLine({ sync }: { readonly sync: SyncView }): ReactElement {
       </div>
       {waiting.map(({ kind, since, until, detail }) => (
         <p key={`${kind} ${since}`} className="sync-wait">
-          {detail} {until === null ? null : <Time at={until} />}
+          {detail}, since <Time at={since} />
+          {until === null ? null : (
+            <>
+              , until <Time at={until} exact />
+            </>
+          )}
         </p>
       ))}
     </li>
