@@ -56,7 +56,7 @@ afterAll(async () => {
 })
 
 const screens = (): readonly (readonly [string, string])[] => [
-  ...['/', '/runs', '/requests', '/resources', '/secrets', '/alerts', '/system'].map(
+  ...['/', '/runs', '/requests', '/resources', '/secrets', '/alerts', '/audit', '/system'].map(
     path => [path, path] as const,
   ),
   ['/new', '/new'],

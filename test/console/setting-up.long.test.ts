@@ -1,7 +1,10 @@
-/** What helps people to set up a sync: a sample, the times of a schedule. */
+/** What helps people to set up a sync: a sample, the times of a schedule, logins, certificates. */
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
+import { makeCertificate } from '@sluice/testkit/make-certificates'
+import { CLIENT_ID, CLIENT_SECRET, startOidcServer } from '@sluice/testkit/oidc-server'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { peopleYaml } from '../e2e/people-project.ts'
 import {
   expectAccessible,
   servedConsole,
@@ -121,6 +124,75 @@ describe('the schedule of a sync', () => {
     await page.locator('.field-error').first().waitFor()
     await page.getByRole('combobox', { name: /^Schedule/ }).selectOption('manual')
     await expect.poll(async () => await times.count()).toBe(0)
+  })
+})
+
+describe('a destination that somebody logs in to', () => {
+  it('is logged in to from its page, and by whoever began it alone', async () => {
+    await using idp = await startOidcServer({ redirectUri: 'http://127.0.0.1/login/callback' })
+    const oauth2 = [
+      `grant: authorization-code, tokenUrl: '${idp.tokenUrl}', authorizationUrl: '${idp.authorizationUrl}'`,
+      `clientId: ${CLIENT_ID}, clientSecret: '\${secret:client}', scopes: [openid, offline_access]`,
+      `authorizationParams: { prompt: consent }`,
+    ].join(', ')
+    const [token, secret] = ['a-token-that-may-do-all', CLIENT_SECRET]
+    await using guarded = await servedConsole({
+      files: { 'project.yaml': peopleYaml({ destination: `auth: { oauth2: { ${oauth2} } }` }) },
+      env: {
+        ...{ API_URL: api.url, SLUICE_TOKEN: token },
+        ...{ SLUICE_SECRET_CLIENT: secret, SLUICE_SECRET_CLIENT_FOR: '127.0.0.1' },
+      },
+    })
+    const own = await browser.open()
+    await own.goto(`${guarded.url}/resources/destination/api`)
+    await own.getByLabel('Token', { exact: true }).fill(token)
+    await own.getByRole('button', { name: 'Sign in' }).click()
+    await own.getByText('Nobody has logged in yet').waitFor()
+    await expectAccessible(own, 'a destination without a login')
+    const [opened] = await Promise.all([
+      own.context().waitForEvent('page'),
+      own.getByRole('button', { name: 'Log in…' }).click(),
+    ])
+    await opened.getByText('You are logged in to api.').waitFor()
+    expect(new URL(opened.url()).origin).toBe(guarded.url)
+    expect(idp.tokenRequests.map(request => request.get('grant_type'))).toEqual(['authorization_code'])
+    // The same end of a login again, as somebody might send it to another.
+    await opened.reload()
+    await opened.getByText('You have begun no such login here').waitFor()
+    await own.reload()
+    await own.getByRole('button', { name: 'Log in again…' }).waitFor()
+    await own.context().close()
+  })
+})
+
+describe('a certificate of a client', () => {
+  it('goes from its files to the vault, and is shown nowhere', async () => {
+    const { cert, key } = makeCertificate({ name: 'client' })
+    await page.goto(`${served.url}/new?step=destination`)
+    await page.getByText('Certificates', { exact: true }).click()
+    await page.getByRole('button', { name: 'Upload a client certificate…' }).click()
+    const dialog = page.getByRole('dialog', { name: 'Upload a client certificate' })
+    const file = (name: string, text: string) => ({
+      ...{ name, mimeType: 'text/plain' },
+      buffer: Buffer.from(text),
+    })
+    await dialog.getByLabel('Certificate', { exact: true }).setInputFiles(file('cert.pem', cert))
+    await dialog.getByLabel('Its key').setInputFiles(file('key.pem', 'no key'))
+    await expectAccessible(page, 'a certificate that is uploaded')
+    await dialog.getByRole('button', { name: 'Keep it in the vault' }).click()
+    await dialog.getByText('key.pem is no private key in PEM').waitFor()
+    await dialog.getByLabel('Its key').setInputFiles(file('key.pem', key))
+    await dialog.getByRole('button', { name: 'Keep it in the vault' }).click()
+    await dialog.waitFor({ state: 'detached' })
+    expect(await page.getByLabel('Its key (PEM)').inputValue()).toBe('${secret:api-key}')
+    const text = await (await fetch(`${served.url}/api/v1/secrets`)).text()
+    expect(JSON.parse(text)).toMatchObject({
+      secrets: [
+        { name: 'api-cert', for: 'api.example.com' },
+        { name: 'api-key', for: 'api.example.com' },
+      ],
+    })
+    expect(text).not.toContain('BEGIN')
   })
 })
 

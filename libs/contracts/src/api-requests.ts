@@ -187,6 +187,9 @@ export const scheduleQuery = z.strictObject({
     .describe('How many; default 5, at most 20.'),
 })
 
+/** The address that a browser was sent back to after a login. */
+export const loginFinishBody = z.strictObject({ redirected: z.url({ protocol: /^https?$/ }).max(MOST_TEXT) })
+
 export const sampleQuery = z.strictObject({
   to: z
     .url({ protocol: /^https?$/, error: 'expected a URL such as https://api.example.com' })

@@ -42,6 +42,7 @@ export type Operation =
   | 'checkConnections'
   | 'publish'
   | 'past'
+  | 'logIn'
 
 /**
  * The role that each operation wants. That of a run depends on its cause. `checkConnections` uses secrets
@@ -88,6 +89,8 @@ export const ROLE_OF: { readonly [O in Operation]: Role } = {
   cancel: 'run',
   approve: 'approve',
   reset: 'operate',
+  // The login may go to the hosts that the destination names.
+  logIn: 'operate',
   // Names and hosts, as those of `resources`, and no value.
   secrets: 'view',
   setSecret: 'secrets',

@@ -44,6 +44,8 @@ export interface OidcServerOptions {
   readonly jwks?: { readonly keys: readonly object[] }
   readonly clientAuthentication?: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt'
   readonly rotates?: boolean
+  /** Where it sends browsers back to, on any port; default `REDIRECT_URI`. */
+  readonly redirectUri?: string
   /** Told of a request for a token before it is handled; it is handled once that resolves. */
   readonly onTokenRequest?: () => Promise<void> | void
 }
@@ -114,7 +116,7 @@ function configurationOf(of: {
           : { client_secret: CLIENT_SECRET }),
         token_endpoint_auth_method: clientAuthentication,
         grant_types: ['client_credentials', 'authorization_code', 'refresh_token', 'password'],
-        redirect_uris: [REDIRECT_URI],
+        redirect_uris: [options.redirectUri ?? REDIRECT_URI],
         response_types: ['code'],
         application_type: 'native',
       },

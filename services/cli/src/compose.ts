@@ -198,6 +198,7 @@ export async function openUp(options: ProjectOptions): Promise<Up> {
     openIndex: pipeline => openHistory({ ...pipeline, dataDir, settings, createIndex, logger }),
     openPipeline: metrics => openEmbedded({ ...of, newRunId: newUlid, mask, figures: alertFigures(metrics) }),
     place: folderPlaceOf(of, { isAtWork: true }),
+    logIn: login => logInWith(of, login),
     // Whoever asks knows that this process works in the folder.
     checks: async () =>
       (await import('@sluice/embedded/doctor/folder-checks')).folderChecks(dir, dataDir, null),
@@ -308,18 +309,27 @@ export async function logIn(
   destination: DestinationSpec,
   redirectUri: string,
 ): Promise<LoggingIn & AsyncDisposable> {
-  const { env } = options
+  await using opening = new AsyncDisposableStack()
+  const { vault } = opening.use(await openVaultHere(options))
+  const login = opening.use(await logInWith(options, { destination, redirectUri, vault }))
+  const opened = opening.move()
+  return { ...login, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
+async function logInWith(
+  { env }: Pick<ProjectOptions, 'env'>,
+  of: { readonly destination: DestinationSpec; readonly redirectUri: string; readonly vault: Vault },
+): Promise<LoggingIn & AsyncDisposable> {
   const [{ beginLogin }, { createUndiciSender }, { mask }] = await Promise.all([
     import('@sluice/embedded/log-in'),
     import('@sluice/http-sender/adapters/undici'),
     import('./cli-logger.ts'),
   ])
   await using opening = new AsyncDisposableStack()
-  const { vault } = opening.use(await openVaultHere(options))
   const sender = opening.use(createUndiciSender({ connections: 1, proxy: proxySettings(env) }))
   const ungranted = hasOtherAuthors(env) ? 'refused' : 'allowed'
-  const secretFor = told(boundSecrets(env, ungranted, vault), mask)
-  const login = await beginLogin(destination, { redirectUri, secretFor, sender, vault })
+  const secretFor = told(boundSecrets(env, ungranted, of.vault), mask)
+  const login = await beginLogin(of.destination, { ...of, secretFor, sender })
   const opened = opening.move()
   return { ...login, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }

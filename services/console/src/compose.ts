@@ -6,7 +6,8 @@ import { createMailSender } from '@sluice/alerts/adapters/nodemailer'
 import { alertFigures } from '@sluice/alerts/keep/alert-figures'
 import { keepAlerts } from '@sluice/alerts/keep/keep-alerts'
 import type { TellingDeps } from '@sluice/alerts/tell/tell-notice'
-import { storedCatalog } from '@sluice/control/catalog'
+import { SluiceError } from '@sluice/contracts/errors'
+import { storedCatalog, type Catalog } from '@sluice/control/catalog'
 import { kafkaChecks } from '@sluice/control/health/kafka-checks'
 import { topicsNeeded } from '@sluice/control/health/needed-topics'
 import type { HealthSource } from '@sluice/control/health/read-health'
@@ -35,6 +36,7 @@ import { createApi } from './api/create-api.ts'
 import { WebPages } from './api/web-pages.ts'
 import { AskedRuns } from './asked-runs.ts'
 import type { ConsoleConfig } from './config.ts'
+import { PendingLogins, type LoginsOptions } from './login/pending-logins.ts'
 
 /** Opens what the console needs; rejects as `openStage` does. */
 export async function start(config: ConsoleConfig, context: StartContext): Promise<StartedService> {
@@ -85,8 +87,10 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
       readRows: async (...of) => await (await samples()).readRows(...of),
     },
   })
+  const logins = opening.use(loginsOf(config, { catalog: storedCatalog(stage), vault, mask }))
   const api = opening.use(
     await createApi({
+      logins,
       access,
       openControl: () => Promise.resolve(control),
       asked: new AskedRuns({ logger, cancel: new AbortController().signal }),
@@ -138,6 +142,30 @@ function openIndex(
 ): ReturnType<typeof openHistory> {
   makeFilesPrivate()
   return openHistory({ ...deps, dataDir, settings, createIndex: createSqliteIndex })
+}
+
+/** Authors of destinations and the operator of this process may be two, so a secret goes where it is granted. */
+function loginsOf(
+  { env }: ConsoleConfig,
+  of: { readonly catalog: Catalog; readonly vault: Vault | null; readonly mask: StartContext['mask'] },
+): PendingLogins {
+  const { catalog, vault, mask } = of
+  const begin: LoginsOptions['begin'] = async (destination, redirectUri) => {
+    if (vault === null)
+      throw new SluiceError(
+        'config',
+        'This server keeps no logins, since it has no key: set SLUICE_ENCRYPTION_KEY.',
+      )
+    const { beginLogin } = await import('@sluice/embedded/log-in')
+    await using opening = new AsyncDisposableStack()
+    const sender = opening.use(createUndiciSender({ connections: 1, proxy: proxySettings(env) }))
+    const secretFor = told(boundSecrets(env, 'refused', vault), mask)
+    const profile = { allowPrivateNetwork: false }
+    const login = await beginLogin(destination, { redirectUri, secretFor, sender, vault, profile })
+    const opened = opening.move()
+    return { ...login, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+  }
+  return new PendingLogins({ catalog, begin })
 }
 
 function tellingOf(

@@ -43,9 +43,11 @@ export async function beginLogin(
     readonly secretFor: SecretFor
     readonly sender: HttpSender
     readonly vault: Vault
+    /** Whether the token endpoint may be in a private network, if the destination says nothing. */
+    readonly profile?: { readonly allowPrivateNetwork: boolean }
   },
 ): Promise<LoggingIn> {
-  const { redirectUri, secretFor, sender, vault } = of
+  const { redirectUri, secretFor, sender, vault, profile = PROFILE } = of
   const { name, auth } = destination
   if (auth === undefined || !('oauth2' in auth) || auth.oauth2.grant !== 'authorization-code')
     throw new SluiceError(
@@ -70,7 +72,7 @@ export async function beginLogin(
     url,
     grantOf,
     finish: async (grant, { signal }) => {
-      const connection = connectionOf(destination, fill, PROFILE)
+      const connection = connectionOf(destination, fill, profile)
       const { answer } = await new TokenEndpoint(sender).ask(settings, grant, { connection, signal })
       if (answer.kind === 'refused') {
         const message = `${settings.tokenUrl} gives no token: ${answer.message}`

@@ -88,6 +88,16 @@ export const healthView = z.object({
   notices: z.array(z.string()),
 })
 
+/** Where a person logs in to a destination. */
+export const loginBegunView = z.object({ url: z.string() })
+/** A login that is kept, and the hosts that it may go to. */
+export const loginFinishedView = z.object({
+  destination: z.string(),
+  for: z.string(),
+  /** False: somebody has to log in again when it ends. */
+  renews: z.boolean(),
+})
+
 export type ScheduleTimesView = z.output<typeof scheduleTimesView>
 export type SampleView = z.output<typeof sampleView>
 export type AuditPage = z.output<typeof auditPage>

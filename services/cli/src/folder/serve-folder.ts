@@ -5,8 +5,10 @@ import { createApi } from '@sluice/console/api/create-api'
 import { WebPages } from '@sluice/console/api/web-pages'
 import { AskedRuns } from '@sluice/console/asked-runs'
 import { listenLazily } from '@sluice/console/socket/listen-lazily'
-import { duration } from '@sluice/contracts/resources'
-import { storedCatalog } from '@sluice/control/catalog'
+import { PendingLogins, type BegunLogin } from '@sluice/console/login/pending-logins'
+import { duration, type DestinationSpec } from '@sluice/contracts/resources'
+import { SluiceError } from '@sluice/contracts/errors'
+import { storedCatalog, type Catalog } from '@sluice/control/catalog'
 import type { Check } from '@sluice/control/health/check'
 import type { HealthSource } from '@sluice/control/health/read-health'
 import type { IndexedHistory, Pipeline } from '@sluice/control/pipeline'
@@ -19,6 +21,7 @@ import { envPort, parseEnvironment, type Environment } from '@sluice/runtime/env
 import { startHealthServer } from '@sluice/runtime/health-server'
 import type { Logger } from '@sluice/runtime/logger'
 import { createMetrics, type Metrics } from '@sluice/runtime/metrics'
+import type { Vault } from '@sluice/vault/vault'
 import { z } from 'zod'
 import { sluiceVersion } from '../commands/version.ts'
 
@@ -45,6 +48,12 @@ export interface ServeFolderOptions {
   /** Opens the index of the history, which follows the topics from then on. */
   readonly openIndex: (pipeline: Pipeline) => Promise<(IndexedHistory & AsyncDisposable) | null>
   readonly place: Pick<Place, 'assertSecrets' | 'by' | 'openNextRun' | 'openTelling' | 'samples'>
+  /** Begins a login to a destination. */
+  readonly logIn: (of: {
+    readonly destination: DestinationSpec
+    readonly redirectUri: string
+    readonly vault: Vault
+  }) => Promise<BegunLogin>
   /** What `sluice doctor` finds in the folder. */
   readonly checks: () => Promise<readonly Check[]>
 }
@@ -88,7 +97,9 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
   opening.use(await listenLazily({ dataDir, load, logger }))
   let listening = port
   const ownUrl = (): string => `http://${ownName(host)}:${listening}`
-  const api = opening.use(await createApi({ ...serving, access, ownUrl, pages: await WebPages.read() }))
+  const logins = opening.use(loginsOf(options, { catalog, vault: pipeline.vault }))
+  const pages = await WebPages.read()
+  const api = opening.use(await createApi({ ...serving, access, ownUrl, logins, pages }))
   const ready = { running: () => ({ ok: !signal.aborted }) }
   const health = { host, port, metrics, metricsToken, ready }
   const server = opening.use(await startHealthServer({ ...health, elsewhere: () => api.listener }))
@@ -100,6 +111,19 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
     ended: untilDrained(pipeline, signal, read.SLUICE_SHUTDOWN_TIMEOUT),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
+}
+
+function loginsOf(
+  { logIn }: ServeFolderOptions,
+  { catalog, vault }: { readonly catalog: Catalog; readonly vault: Vault | null },
+): PendingLogins {
+  return new PendingLogins({
+    catalog,
+    begin: async (destination, redirectUri) => {
+      if (vault === null) throw new SluiceError('config', 'This process keeps no logins.')
+      return await logIn({ destination, redirectUri, vault })
+    },
+  })
 }
 
 /** What this process knows of itself: it owns all partitions, and that it works in the folder is no news. */

@@ -9,8 +9,8 @@ export interface Principal {
   readonly name: string
   readonly roles: ReadonlySet<Role>
   readonly by: 'session' | 'token' | 'local'
-  /** When the session ends if nobody uses it, and at the latest, in milliseconds since 1970. */
-  readonly session: Pick<Session, 'idleUntil' | 'endsAt'> | null
+  /** Its id, when the session ends if nobody uses it, and at the latest, in milliseconds since 1970. */
+  readonly session: Pick<Session, 'id' | 'idleUntil' | 'endsAt'> | null
   /** A header for the answer, which keeps the session alive. */
   readonly setCookie: string | null
 }

@@ -90,6 +90,12 @@ export class Gate {
     return this.#access.kind === 'tokens' && isHttps(this.#access.publicOrigin)
   }
 
+  /** Where the browser of this request reaches the server, without a slash at its end. */
+  originFor({ origin, host }: Caller): string {
+    const configured = this.#access.kind === 'tokens' ? this.#access.publicOrigin : undefined
+    return configured ?? origin?.toLowerCase() ?? `http://${host ?? ''}`
+  }
+
   /** Throws a `Refusal` for a request that is not meant for this server. It may ask for a page as well. */
   assertAddressed(caller: Caller): void {
     if (this.#access.kind === 'loopback') assertOwnName(caller, this.#access.host)
@@ -154,10 +160,10 @@ export class Gate {
   }
 
   #principal(session: Session, cookie: SentCookie | null): Principal {
-    const { token, idleUntil, endsAt } = session
+    const { id, token, idleUntil, endsAt } = session
     return {
       ...{ name: token.name, roles: token.roles, by: 'session' },
-      session: { idleUntil, endsAt },
+      session: { id, idleUntil, endsAt },
       setCookie: cookie === null ? null : setCookie(cookie, idleUntil - this.#now()),
     }
   }

@@ -17,6 +17,7 @@ import { headersOf } from './headers.ts'
 import { API_BASE, openApiDocument } from './open-api.ts'
 import { Busy, Places } from '../access/places.ts'
 import { PROBLEM_TYPE, problemFrom, problemOf } from './problems.ts'
+import type { PendingLogins } from '../login/pending-logins.ts'
 import type { Route } from './route.ts'
 import { ROUTES } from './routes.ts'
 import type { PageAnswer, WebPages } from './web-pages.ts'
@@ -45,6 +46,7 @@ export interface ApiOptions {
   readonly pages?: WebPages
   /** Where this machine reaches the server, if the services run in this process. */
   readonly ownUrl?: () => string
+  readonly logins?: PendingLogins
 }
 
 /** Disposing it ends streams and requests under way. */
@@ -144,7 +146,10 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
       const lastEventId = textOf(request.headers['last-event-id'])
       const ifMatch = request.headers['if-match']
       const { remoteAddress, localAddress } = request.socket
-      const place = { ownUrl: serving.ownUrl?.() ?? null, isFromHere: remoteAddress === localAddress }
+      const place = {
+        ...{ ownUrl: serving.ownUrl?.() ?? null, isFromHere: remoteAddress === localAddress },
+        ...{ origin: gate.originFor(caller), logins: serving.logins ?? null },
+      }
       const context = { control, principal, sessions, asked, signal, ifMatch, ...place }
       const answer = await route.handle({ params, query, body, lastEventId }, context)
       reply.code(route.status)

@@ -3,6 +3,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Control } from '@sluice/control/port'
 import type { z } from 'zod'
 import type { AskedRuns } from '../asked-runs.ts'
+import type { PendingLogins } from '../login/pending-logins.ts'
 import type { Principal } from '../access/principal.ts'
 
 /** What a token may be good for. Who may write may read. `anyone`: no token is wanted. */
@@ -30,6 +31,10 @@ export interface RouteContext {
     readonly logOut: () => Promise<readonly string[]>
   }
   readonly asked: AskedRuns
+  /** Where the browser that asks reaches the server, without a slash at its end. */
+  readonly origin: string
+  /** Null on a server that logs in to no destination. */
+  readonly logins: PendingLogins | null
   /** Where this machine reaches the server, without a slash at its end; null where services run elsewhere. */
   readonly ownUrl: string | null
   /** True if a process of this machine asks. */

@@ -23,7 +23,14 @@ export {
   sessionView,
   syncsPage,
 } from '@sluice/contracts/api'
-export { auditPage, healthView, sampleView, scheduleTimesView } from '@sluice/contracts/api/operating'
+export {
+  auditPage,
+  healthView,
+  loginBegunView,
+  loginFinishedView,
+  sampleView,
+  scheduleTimesView,
+} from '@sluice/contracts/api/operating'
 export {
   resourceHistoryView,
   resourceRemovedView,

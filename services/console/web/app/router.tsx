@@ -88,6 +88,10 @@ const routes = [
     component: lazyRouteComponent(() => import('../alerts/alerts-page.tsx'), 'AlertsPage'),
   }),
   createRoute({
+    ...{ ...at, path: '/login/callback' },
+    component: lazyRouteComponent(() => import('../login/login-callback-page.tsx'), 'LoginCallbackPage'),
+  }),
+  createRoute({
     ...{ ...at, path: '/audit', validateSearch: auditSearch },
     component: lazyRouteComponent(() => import('../audit/audit-page.tsx'), 'AuditPage'),
   }),

@@ -1,8 +1,9 @@
 /** The step for where requests go: the API, how to sign in there, and how fast it may be called. */
-import type { ReactElement } from 'react'
+import { useState, type ReactElement } from 'react'
 import { limitsInWords } from '../syncs/limits-in-words.ts'
 import { nameIn, textAt, valueAt, withValue } from './draft.ts'
 import { NAME_HINT, ChoiceField, PairsField, SecretField, SwitchField, TextField } from './fields.tsx'
+import { UploadCertificate, type TlsReferences } from './upload-certificate.tsx'
 import type { Editing } from './use-editing.ts'
 
 export function DestinationStep({ editing }: { readonly editing: Editing }): ReactElement {
@@ -133,7 +134,7 @@ function AuthFields({ editing }: { readonly editing: Editing }): ReactElement {
             <>
               <TextField editing={editing} path={at('authorizationUrl')} label="Authorization URL" />
               <p className="quiet">
-                Once it is saved, sign in with <code>sluice auth {name}</code>: it opens the API’s own page.
+                Once it is saved, log in on the page of the destination: it opens the API’s own page.
               </p>
             </>
           ) : null}
@@ -152,9 +153,31 @@ function AuthFields({ editing }: { readonly editing: Editing }): ReactElement {
 }
 
 function TlsFields({ editing }: { readonly editing: Editing }): ReactElement {
-  const name = nameIn(editing.text)
+  const { text, change, readOnly } = editing
+  const name = nameIn(text)
+  const [uploads, setUploads] = useState(false)
+  // A PKCS #12 file takes the place of certificate and key, and they of it.
+  const use = (tls: TlsReferences): void => {
+    const present = valueAt(text, ['tls'])
+    const fields = Object.entries(typeof present === 'object' && present !== null ? present : {})
+    const kept = fields.filter(([field]) => field === 'ca' || field === 'insecure')
+    change(withValue(text, ['tls'], { ...Object.fromEntries(kept), ...tls }))
+  }
   return (
     <>
+      <p>
+        <button type="button" disabled={readOnly} onClick={() => setUploads(true)}>
+          Upload a client certificate…
+        </button>
+      </p>
+      {uploads ? (
+        <UploadCertificate
+          name={name}
+          hosts={hostOf(textAt(text, ['baseUrl']))}
+          onDone={use}
+          onClose={() => setUploads(false)}
+        />
+      ) : null}
       <SecretField
         editing={editing}
         path={['tls', 'ca']}
@@ -171,8 +194,14 @@ function TlsFields({ editing }: { readonly editing: Editing }): ReactElement {
       <SecretField editing={editing} path={['tls', 'key']} label="Its key (PEM)" suggested={`${name}-key`} />
       <SecretField
         editing={editing}
+        path={['tls', 'pfx']}
+        label="Or both in a PKCS #12 file (Base64)"
+        suggested={`${name}-pfx`}
+      />
+      <SecretField
+        editing={editing}
         path={['tls', 'passphrase']}
-        label="Passphrase of the key"
+        label="Passphrase of the key or file"
         suggested={`${name}-passphrase`}
       />
       <SwitchField
@@ -186,4 +215,9 @@ function TlsFields({ editing }: { readonly editing: Editing }): ReactElement {
       />
     </>
   )
+}
+
+/** Empty for an address that is none yet. */
+function hostOf(baseUrl: string): string {
+  return URL.parse(baseUrl)?.host ?? ''
 }

@@ -9,6 +9,7 @@ import { resourceQuery } from '../api/queries.ts'
 import { ConflictOf } from '../editor/conflict-dialog.tsx'
 import { yamlOf } from '../editor/draft.ts'
 import { LinesThatDiffer } from '../editor/lines-that-differ.tsx'
+import { DestinationLogin, wantsLogin } from '../login/destination-login.tsx'
 import { Confirm } from '../ui/dialog.tsx'
 import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
 import { Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
@@ -72,6 +73,7 @@ function Resource({ resource }: { readonly resource: ResourceView }): ReactEleme
         </>
       }
     >
+      {wantsLogin(resource) ? <DestinationLogin name={name} /> : null}
       <EditYaml resource={resource} />
       <History resource={resource} />
       {removes ? (

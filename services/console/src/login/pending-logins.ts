@@ -1,0 +1,123 @@
+/**
+ * Logins to destinations that people have begun in a browser and not finished. They live in this process: a
+ * login is finished where it was begun. States: begun → finishing → gone, or begun → gone when it is too old,
+ * when too many others were begun since, or when the server ends.
+ */
+import { randomBytes } from 'node:crypto'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { DestinationSpec } from '@sluice/contracts/resources'
+import type { Catalog } from '@sluice/control/catalog'
+import type { TokenGrant } from '@sluice/oauth/token-request'
+import { elapsedMs } from '@sluice/flow/elapsed-ms'
+
+/** Where the server of the destination sends the browser back to, below the console's own address. */
+export const CALLBACK_PATH = '/login/callback'
+
+const LIFE_MS = 10 * 60_000
+const MOST = 100
+
+/** A login that `grantOf` and `finish` carry on, as services/embedded makes it. */
+export interface BegunLogin extends AsyncDisposable {
+  readonly url: string
+  readonly grantOf: (redirected: URL) => TokenGrant
+  readonly finish: (
+    grant: TokenGrant,
+    options: { signal: AbortSignal },
+  ) => Promise<{ readonly grants: string; readonly renews: boolean }>
+}
+
+export interface LoginsOptions {
+  readonly catalog: Catalog
+  /** Throws `usage` for a destination that nobody logs in to. */
+  readonly begin: (destination: DestinationSpec, redirectUri: string) => Promise<BegunLogin>
+  /** Milliseconds of a clock for durations; default `elapsedMs`. */
+  readonly now?: () => number
+}
+
+interface Pending {
+  readonly destination: string
+  /** Who has begun it, and finishes it. */
+  readonly holder: string
+  readonly login: BegunLogin
+  readonly untilMs: number
+}
+
+export interface FinishedLogin {
+  readonly destination: string
+  readonly for: string
+  readonly renews: boolean
+}
+
+export class PendingLogins implements AsyncDisposable {
+  readonly #of: LoginsOptions
+  readonly #now: () => number
+  /** By the state that comes back, in the order in which they were begun. */
+  readonly #pending = new Map<string, Pending>()
+
+  constructor(options: LoginsOptions) {
+    this.#of = options
+    this.#now = options.now ?? elapsedMs
+  }
+
+  /** Gives the address at which the person logs in. Throws `not-found`, `usage` and `config`. */
+  async begin(
+    name: string,
+    { origin, holder }: { readonly origin: string; readonly holder: string },
+    signal: AbortSignal,
+  ): Promise<string> {
+    const all = await this.#of.catalog.resources(signal)
+    const destination = all.find(spec => spec.kind === 'destination' && spec.name === name)
+    if (destination?.kind !== 'destination')
+      throw new SluiceError('not-found', `There is no destination \`${name}\`.`)
+    const redirectUri = `${origin}${CALLBACK_PATH}`
+    assertComesBack(destination, redirectUri)
+    await this.#forgetSome()
+    const login = await this.#of.begin(destination, redirectUri)
+    const state = new URL(login.url).searchParams.get('state') ?? randomBytes(16).toString('base64url')
+    this.#pending.set(state, { destination: name, holder, login, untilMs: this.#now() + LIFE_MS })
+    return login.url
+  }
+
+  /**
+   * Takes the address that the browser came back to, once. Throws `config` for one that is not the end of a
+   * login of this person, and what the server of the destination says.
+   */
+  async finish(redirected: URL, holder: string, signal: AbortSignal): Promise<FinishedLogin> {
+    const state = redirected.searchParams.get('state') ?? ''
+    const pending = this.#pending.get(state)
+    if (pending === undefined || pending.holder !== holder || this.#now() >= pending.untilMs)
+      throw new SluiceError(
+        'config',
+        'You have begun no such login here, or more than ten minutes ago: begin it again, in this browser.',
+      )
+    this.#pending.delete(state)
+    await using login = pending.login
+    const { grants, renews } = await login.finish(login.grantOf(redirected), { signal })
+    return { destination: pending.destination, for: grants, renews }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { login } of this.#pending.values()) await login[Symbol.asyncDispose]()
+    this.#pending.clear()
+  }
+
+  /** Those that are too old, and the oldest one if there are too many. */
+  async #forgetSome(): Promise<void> {
+    for (const [state, { login, untilMs }] of this.#pending) {
+      if (this.#now() < untilMs && this.#pending.size < MOST) continue
+      this.#pending.delete(state)
+      await login[Symbol.asyncDispose]()
+    }
+  }
+}
+
+/** A destination may name the address itself, as its server knows it. */
+function assertComesBack({ name, auth }: DestinationSpec, redirectUri: string): void {
+  const own =
+    auth !== undefined && 'oauth2' in auth ? auth.oauth2.authorizationParams?.['redirect_uri'] : undefined
+  if (own === undefined || own === redirectUri) return
+  throw new SluiceError(
+    'usage',
+    `The destination \`${name}\` names ${own} as \`redirect_uri\`, and this console is at ${redirectUri}: take the parameter away, or log in with \`sluice auth ${name}\`.`,
+  )
+}

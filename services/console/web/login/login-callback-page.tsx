@@ -1,0 +1,48 @@
+/** Where the server of a destination sends the browser back to after a login. */
+import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import type { ReactElement } from 'react'
+import { call } from '../api/client.ts'
+import { Empty, Loading, Page, Section, Trouble } from '../ui/parts.tsx'
+
+export function LoginCallbackPage(): ReactElement {
+  const redirected = location.href
+  // A code counts once, so it is never sent again.
+  const { data, error, isPending } = useQuery({
+    queryKey: ['login-finished', redirected],
+    queryFn: () =>
+      call('/logins/finish', { method: 'POST', body: { redirected }, answer: 'loginFinishedView' }),
+    ...{ retry: false, staleTime: Infinity, gcTime: Infinity, refetchOnWindowFocus: false },
+  })
+  return (
+    <Page title="Login">
+      <Section title="Logging in to a destination">
+        {isPending ? (
+          <Loading lines={3} />
+        ) : data === undefined ? (
+          <div className="pad">
+            <Trouble error={error} onRetry={() => location.assign('/resources')} />
+          </div>
+        ) : (
+          <Empty title={`You are logged in to ${data.destination}.`}>
+            <p>
+              The login may go to {data.for}.{' '}
+              {data.renews
+                ? 'Sluice renews it by itself.'
+                : 'The server gave no refresh token, so somebody has to log in again when it ends.'}
+            </p>
+            <p>
+              <Link
+                to="/resources/$kind/$name"
+                params={{ kind: 'destination', name: data.destination }}
+                className="button primary"
+              >
+                Back to {data.destination}
+              </Link>
+            </p>
+          </Empty>
+        )}
+      </Section>
+    </Page>
+  )
+}
