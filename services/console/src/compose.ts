@@ -144,7 +144,9 @@ function openIndex(
   return openHistory({ ...deps, dataDir, settings, createIndex: createSqliteIndex })
 }
 
-/** Authors of destinations and the operator of this process may be two, so a secret goes where it is granted. */
+/**
+ * Authors of destinations and the operator of this process may be two, so a secret goes where it is granted.
+ */
 function loginsOf(
   { env }: ConsoleConfig,
   of: { readonly catalog: Catalog; readonly vault: Vault | null; readonly mask: StartContext['mask'] },

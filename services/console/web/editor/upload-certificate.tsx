@@ -1,6 +1,6 @@
 /**
- * Takes a client certificate from files. It goes to the vault, as secrets that only the destination's hosts get,
- * and no page shows it again.
+ * Takes a client certificate from files. It goes to the vault, as secrets that only the destination's hosts
+ * get, and no page shows it again.
  */
 import { useState, type ReactElement } from 'react'
 import { setSecret } from '../api/commands.ts'
@@ -105,7 +105,7 @@ async function base64(file: File | null | undefined): Promise<string> {
   assertFits(file, Math.ceil(file.size / 3) * 4)
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   const reader = new FileReader()
-  reader.onload = () => resolve(String(reader.result).replace(/^[^,]*,/, ''))
+  reader.onload = () => resolve(typeof reader.result === 'string' ? reader.result.replace(/^[^,]*,/, '') : '')
   reader.onerror = () => reject(new Error(`${file.name} cannot be read.`))
   reader.readAsDataURL(file)
   return await promise
