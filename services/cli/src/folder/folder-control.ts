@@ -21,6 +21,7 @@ import type {
   SyncsPage,
   SyncView,
 } from '@sluice/contracts/api'
+import type { AuditPage, HealthView } from '@sluice/contracts/api/operating'
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import { isSluiceError } from '@sluice/contracts/errors'
@@ -44,6 +45,8 @@ type About = { readonly sync: string } | 'past' | 'folder'
 export class FolderControl implements port.Control {
   readonly #options: FolderOptions
   #held: Held | null = null
+  /** Callers at the same time take the folder's lock once. */
+  #holding: Promise<Held> | null = null
   #reading: port.Control | null = null
 
   constructor(options: FolderOptions) {
@@ -124,6 +127,14 @@ export class FolderControl implements port.Control {
 
   async testAlert(name: string, signal: AbortSignal): Promise<AlertTestedView> {
     return await this.#ask(control => control.testAlert(name, signal), 'past')
+  }
+
+  async audit(query: port.AuditQuery, signal: AbortSignal): Promise<AuditPage> {
+    return await this.#look(control => control.audit(query, signal))
+  }
+
+  async health(signal: AbortSignal): Promise<HealthView> {
+    return await this.#look(control => control.health(signal))
   }
 
   /** The files are here, so nobody is asked. */
@@ -222,14 +233,19 @@ export class FolderControl implements port.Control {
       await placeOf({ isAtWork: true }).assertSecrets(definition, null)
     } else if (about === 'past' && !hasHistory()) return this.#reader()
     try {
-      const { holdFolder } = await import('./hold-folder.ts')
-      this.#held = await holdFolder(this.#options)
+      this.#holding ??= this.#hold().finally(() => (this.#holding = null))
+      this.#held = await this.#holding
       return this.#held.control
     } catch (error) {
       const socket = this.#socket()
       if (!isSluiceError(error, 'conflict') || socket === null) throw error
       return await askHolder(socket)
     }
+  }
+
+  async #hold(): Promise<Held> {
+    const { holdFolder } = await import('./hold-folder.ts')
+    return await holdFolder(this.#options)
   }
 
   #socket(): string | null {
