@@ -92,8 +92,8 @@ async function changed(
 }
 
 /**
- * Has a worker for each sync with an open run. A sync whose schedule soon starts the next run keeps the worker
- * that it has. Returns for how long, in ms, the first of these is kept; Infinity without any.
+ * Has a worker for each sync with an open run. A sync whose schedule soon starts the next run keeps the
+ * worker that it has. Returns for how long, in ms, the first of these is kept; Infinity without any.
  */
 function syncWorkers(
   following: Following,

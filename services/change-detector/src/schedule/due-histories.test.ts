@@ -1,7 +1,7 @@
 /**
- * Random histories of one schedule: detectors die, several in a row, clocks are set, runs take long, people ask
- * for runs. The pieces are those of the detector: what is due, and what the sync's owner makes of it. What a
- * new detector knows is what stands on `runs`.
+ * Random histories of one schedule: detectors die, several in a row, clocks are set, runs take long, people
+ * ask for runs. The pieces are those of the detector: what is due, and what the sync's owner makes of it.
+ * What a new detector knows is what stands on `runs`.
  */
 import { expect, it } from 'vitest'
 import type { RunEvent } from '@sluice/contracts/records'
