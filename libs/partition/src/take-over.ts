@@ -9,7 +9,7 @@ import type {
   AppendResult,
   FencedWriter,
   MessageLog,
-  NewRecord,
+  NewRecords,
   TopicPartition,
 } from '@sluice/message-log/port'
 import type { RecordIo } from '@sluice/topics/record-io'
@@ -50,7 +50,7 @@ export class Ownership implements AsyncDisposable {
 
   append(
     target: TopicPartition,
-    records: readonly NewRecord[],
+    records: NewRecords,
     options: { signal: AbortSignal },
   ): Promise<AppendResult> {
     return this.#writer.append(target, records, options)

@@ -19,7 +19,13 @@ interface Unfit {
  * An encoder of changes whose rows may have values that do not fit. Throws as the encoder of a codec does.
  */
 export function unfitTaking(encoder: Encoder): Encoder {
-  return { schemaId: encoder.schemaId, encode: change => encodeChange(encoder, change) }
+  return {
+    schemaId: encoder.schemaId,
+    encode: change => encodeChange(encoder, change),
+    frame: change => encoder.frame(change),
+    // Values that come by column have the types of their columns.
+    rows: rows => encoder.rows(rows),
+  }
 }
 
 function encodeChange(encoder: Encoder, change: object): Uint8Array {
@@ -88,6 +94,11 @@ function asJson(this: unknown, _: string, value: unknown): unknown {
   if (typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0)))
     return Object.is(value, -0) ? '-0' : String(value)
   return value
+}
+
+/** True for a change whose rows have all of their values. */
+export function isFit(written: Change<unknown> & Partial<WrittenChange<unknown>>): boolean {
+  return written.unfit === null || written.unfit === undefined
 }
 
 /**
