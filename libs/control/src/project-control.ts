@@ -59,8 +59,10 @@ import type {
   SyncsQuery,
   TestQuery,
 } from './port.ts'
+import { placedRun } from './resources/placed-run.ts'
 import { publicationOf } from './resources/publish-project.ts'
 import { assertTrigger, type Samples } from './resources/sample-preview.ts'
+import { viewOf } from './resources/written-resource.ts'
 import { StoredKeeping } from './resources/stored-keeping.ts'
 import { requestOf, sendTest } from './send-test.ts'
 import { unknownRun, unknownSync } from './unknown-names.ts'
@@ -156,24 +158,7 @@ export class ProjectControl implements Control {
   }
 
   async run(id: string, signal: AbortSignal): Promise<RunView> {
-    const view = await (await this.#opened(signal)).run(id, signal)
-    return await this.#placed(view, signal)
-  }
-
-  /** With the files in which the mistakes of a failed run are, where the resources are in files. */
-  async #placed(view: RunView, signal: AbortSignal): Promise<RunView> {
-    const { sync, errorDetails, error, errorCode = 'internal' } = view
-    const { placed } = this.#catalog
-    if (errorDetails === undefined || placed === undefined) return view
-    try {
-      const thrown = new SluiceError(errorCode, error ?? '', { details: errorDetails })
-      const inFiles = placed(thrown, await this.#catalog.definition(sync, signal))
-      return isSluiceError(inFiles) ? { ...view, errorDetails: [...inFiles.details] } : view
-    } catch (missing) {
-      // The sync, or its file, may be gone or broken by now.
-      if (isSluiceError(missing)) return view
-      throw missing
-    }
+    return await placedRun(await (await this.#opened(signal)).run(id, signal), this.#catalog, signal)
   }
 
   async *follow(id: string, signal: AbortSignal): AsyncGenerator<RunView> {
@@ -268,7 +253,10 @@ export class ProjectControl implements Control {
   }
 
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {
-    return resourcesPageOf(await this.#catalog.resources(signal), paging)
+    const { views } = this.#catalog
+    const all =
+      views === undefined ? (await this.#catalog.resources(signal)).map(viewOf) : await views(signal)
+    return resourcesPageOf(all, paging)
   }
 
   async secrets(signal: AbortSignal): Promise<SecretsView> {
@@ -403,7 +391,7 @@ export class ProjectControl implements Control {
       await sendCommand(pipeline, command, signal)
       const followed = { sync, by, waits: this.#waitsOf(pipeline), untaken: untaken?.event, ...of }
       const { view } = await followRun(pipeline, followed, { onProgress, cancel, signal: failed })
-      return { view: await this.#placed(view, signal) }
+      return { view: await placedRun(view, this.#catalog, signal) }
     })
   }
 
