@@ -52,6 +52,7 @@ import type {
   SyncsQuery,
   TestQuery,
 } from './port.ts'
+import { documentsHere, type DocumentWork } from './resources/apart/document-work.ts'
 import { assertTrigger, type Samples } from './resources/sample-preview.ts'
 import { StoredKeeping } from './resources/stored-keeping.ts'
 import { requestOf, sendTest } from './send-test.ts'
@@ -93,6 +94,8 @@ export interface Place {
   readonly openNextRun: (definition: Definition, signal: AbortSignal) => Promise<NextRun>
   /** Absent in a process that reads no sources for others. */
   readonly samples?: Samples
+  /** What works on documents; absent in a process that does so for its own user. */
+  readonly documents?: DocumentWork
   /** What notices of alerts are told with, with the secrets of this vault. */
   readonly openTelling: OpenTelling
 }
@@ -112,6 +115,7 @@ export class ProjectControl implements Control {
       hasHistory: place.hasHistory,
       open: () => this.#open(),
       samples: place.samples ?? null,
+      documents: place.documents ?? documentsHere,
       openNextRun: (definition, signal) => place.openNextRun(definition, signal),
       forgetSync: (of, signal) => this.#forgetSync(of, signal),
     })

@@ -7,6 +7,7 @@ import type { TellingDeps } from '@sluice/alerts/tell/tell-notice'
 import { storedCatalog } from '@sluice/control/catalog'
 import type { Pipeline } from '@sluice/control/pipeline'
 import { ProjectControl } from '@sluice/control/project-control'
+import { documentsApart } from '@sluice/control/resources/apart/documents-apart'
 import type { Samples } from '@sluice/control/resources/sample-preview'
 import { ulid } from '@sluice/domain/ulid'
 import { createSqliteIndex } from '@sluice/history/adapters/sqlite'
@@ -66,6 +67,7 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
     hasHistory: true,
     open: () => Promise.resolve(pipeline),
     assertSecrets: () => Promise.resolve(),
+    documents: documentsApart(),
     openTelling: kept => Promise.resolve(openTelling(kept)),
     openNextRun: async (definition, ending) => {
       const { openNextRun } = await import('@sluice/embedded/compose')

@@ -9,6 +9,7 @@ import { storedCatalog } from '@sluice/control/catalog'
 import type { IndexedHistory, Pipeline } from '@sluice/control/pipeline'
 import { publishFolder } from '@sluice/control/resources/publish-folder'
 import { ProjectControl, type Place } from '@sluice/control/project-control'
+import { documentsApart } from '@sluice/control/resources/apart/documents-apart'
 import { endOf } from '@sluice/flow/ends'
 import { loadProject } from '@sluice/project/load-project'
 import { namesOf } from '@sluice/project/project'
@@ -72,6 +73,7 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
   const control = new ProjectControl(catalog, {
     ...place,
     hasHistory: true,
+    documents: documentsApart(),
     open: () => Promise.resolve(served),
   })
   const asked = new AskedRuns({ logger, cancel: new AbortController().signal })

@@ -19,6 +19,7 @@ import { Busy, Places } from '../access/places.ts'
 import { PROBLEM_TYPE, problemFrom, problemOf } from './problems.ts'
 import type { Route } from './route.ts'
 import { ROUTES } from './routes.ts'
+import { assertMayUse } from './wanted-roles.ts'
 import type { PageAnswer, WebPages } from './web-pages.ts'
 
 /** Most bodies name a row at most. */
@@ -112,11 +113,12 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
     method: route.method,
     url: `${API_BASE}${route.path}`,
     bodyLimit: route.bodyBytes ?? BODY_BYTES,
-    // The token comes before the body: who may not ask sends nothing.
+    // Token and role come before the body: who may not ask sends nothing.
     onRequest: async (request, reply) => {
       const principal = await gate.admit(callerOf(request), route.scope, { signal: ending })
       if (principal.setCookie !== null) reply.header('set-cookie', principal.setCookie)
       principals.set(request, principal)
+      assertMayUse(route, principal.roles)
     },
     onResponse: async (request, reply) => {
       if (route.scope === 'read') return
