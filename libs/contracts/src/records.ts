@@ -79,9 +79,20 @@ export interface Marker extends Owned {
   readonly error: string | null
   /**
    * Input position of the writer: the next offset that it reads. Null for the detector, which reads no topic
-   * as its input.
+   * as its input. In `takeover`: where its owner goes on, if it counts deaths.
    */
   readonly position: number | null
+  /**
+   * In `takeover` of renderer and delivery: deaths of owners, that of this one among them if it writes nothing
+   * more. Null in other markers, in one process, and in earlier versions.
+   */
+  readonly deaths: DeathsOfRun | null
+}
+
+/** So many processes in a row have died at work on a partition in this run (PROTOCOL.md §11). */
+export interface DeathsOfRun {
+  readonly run: number
+  readonly count: number
 }
 
 /** What earlier runs left behind for a row that was not delivered. */

@@ -16,6 +16,7 @@ import { environmentKeys } from '@sluice/vault/key-file'
 import { figuresAsMetrics } from '@sluice/process/figures-as-metrics'
 import { GroupReadiness } from '@sluice/process/group-readiness'
 import { forgottenLogger, logTrouble, openHolds } from '@sluice/process/open-holds'
+import { newSuspects } from '@sluice/partition/deaths/entry'
 import { openStage } from '@sluice/process/open-stage'
 import { openVault } from '@sluice/process/open-vault'
 import { holdsReadiness } from '@sluice/process/holds-readiness'
@@ -87,7 +88,8 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const opened = opening.move()
   return {
     ready: { groups: () => readiness.check(), redis: () => holdsReadiness(holds) },
-    run: ends => runDelivery({ ...stage, ...sending, holds, readiness, figures, logger }, ends),
+    run: ends =>
+      runDelivery({ ...stage, ...sending, holds, readiness, figures, logger, suspects: newSuspects() }, ends),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }

@@ -105,7 +105,10 @@ class PartitionRenderer {
     this.#input = at(topics.changes, worker.target.partition)
     this.#output = at(topics.requests, worker.target.partition)
     this.#requests = new RequestAppends({
-      append: (records, options) => this.#owned().append(this.#output, records, options),
+      append: async (records, options) => {
+        await this.#owned().append(this.#output, records, options)
+        worker.entry?.cameFurther()
+      },
       share,
       abort: worker.abort,
       ceilingBytes: deps.appendCeilingBytes,
@@ -125,6 +128,7 @@ class PartitionRenderer {
       sync,
       partition,
       targets: [this.#output],
+      entry: this.#worker.entry,
     })
     this.#ownership = ownership
     try {
@@ -136,6 +140,8 @@ class PartitionRenderer {
       this.#turn?.[Symbol.dispose]()
     }
     await this.#requests.done()
+    const { abort } = this.#worker
+    if (!abort.aborted) await ownership.leave({ signal: abort })
   }
 
   /**
@@ -331,6 +337,7 @@ class PartitionRenderer {
     const { baseOffset } = await ownership.append(this.#output, [this.#markerRecord(marker)], {
       signal: this.#worker.abort,
     })
+    this.#worker.entry?.cameFurther()
     this.#context = await this.#openContext(begin, baseOffset, this.#worker.abort)
   }
 

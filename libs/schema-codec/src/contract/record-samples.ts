@@ -52,6 +52,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     faultedFrom: 4,
     error: 'a gap',
     position: 9,
+    deaths: { run: 1, count: 2 },
   },
   Change: {
     ...owned,
