@@ -21,6 +21,7 @@ import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { openStage } from '@sluice/process/open-stage'
 import { openVault } from '@sluice/process/open-vault'
 import { proxySettings } from '@sluice/runtime/proxy-settings'
+import { neverReachesPrivate } from '@sluice/runtime/source-limits'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { boundSecrets, told } from '@sluice/secrets/bound-secrets'
@@ -117,9 +118,14 @@ function tellingOf(
   kept: Vault | null,
   mask: StartContext['mask'],
 ): TellingDeps & AsyncDisposable {
-  const sender = createUndiciSender({ connections: 1, proxy: proxySettings(env) })
+  const sender = createUndiciSender({
+    connections: 1,
+    proxy: proxySettings(env),
+    neverPrivate: neverReachesPrivate(env),
+  })
   // Authors of alerts and the operator of this process may be two.
   const secretFor = told(boundSecrets(env, 'refused', kept ?? undefined), mask)
-  const means = { sender, mailer: createMailSender(), secretFor, allowPrivateNetwork: false, now: Date.now }
+  const network = { allowPrivateNetwork: false, neverPrivate: neverReachesPrivate(env) }
+  const means = { sender, mailer: createMailSender(), secretFor, ...network, now: Date.now }
   return { ...means, [Symbol.asyncDispose]: () => sender[Symbol.asyncDispose]() }
 }

@@ -9,6 +9,7 @@ import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createRedisRateLimit } from '@sluice/rate-limit/adapters/redis'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import { proxySettings } from '@sluice/runtime/proxy-settings'
+import { neverReachesPrivate } from '@sluice/runtime/source-limits'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { boundSecrets, told } from '@sluice/secrets/bound-secrets'
@@ -56,7 +57,12 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission, onBreaker))
   const memory = new DeliveryMemory(memoryBudget(config.memoryBytes).buffersBytes)
   const sender = opening.use(
-    createUndiciSender({ connections: CONNECTIONS, answers: memory.answers, proxy: proxySettings(env) }),
+    createUndiciSender({
+      connections: CONNECTIONS,
+      answers: memory.answers,
+      proxy: proxySettings(env),
+      neverPrivate: neverReachesPrivate(env),
+    }),
   )
   // An outage of Redis is logged once, and not for each partition.
   const onError = (err: unknown): void => {

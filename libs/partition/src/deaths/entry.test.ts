@@ -123,6 +123,7 @@ describe('a partition whose owners die', () => {
     passes(5_001)
     const suspects = newSuspects()
     const another = await suspects.slots.take({ signal: never })
+    expect(suspects.slots.tryTake()).toBeNull()
     let isIn = false
     const entered = live({ finishes: 1, suspects }).then(() => (isIn = true))
     const told = () => (world.runs.of(SYNC)?.reports.get(0)?.waits ?? []).length > 0
@@ -190,6 +191,10 @@ describe('a partition whose owners die', () => {
       // All is done: whoever waits here may be killed any number of times.
       for (let kill = 0; kill < 5; kill += 1) await live({ finishes: 0 })
       expect([position, parked]).toEqual([requests, [2, 0]])
+      // Their deaths are not those of whoever works on what comes next.
+      await queue(1)
+      await live({ finishes: 1 })
+      expect(parked).toEqual([2, 0])
     },
   )
 })
