@@ -392,6 +392,8 @@ export interface RunEvent {
    * before it writes another event of it. Null in events of an earlier version.
    */
   readonly deaths: number | null
+  /** Who asked for it, as its command says. Null where nobody did, and in events of an earlier version. */
+  readonly by: string | null
   /** How far the schedule has started runs: for one with that cause, the instant that it is due for. */
   readonly fired: Fired | null
   /** True for a run that failed since no process can work on its sync. */

@@ -63,3 +63,44 @@ it('nobody without the role is listened to: the answer comes before the body end
     expect([id, await unending(method, `/api/v1${path.replaceAll(/:\w+/g, 'x')}`)]).toEqual([id, 403])
   expect(refused.length).toBeGreaterThan(10)
 })
+
+it('counts the places of a route before it reads bodies', async () => {
+  const unwanted = (): Promise<never> => Promise.reject(new Error('no body comes to its end'))
+  const asked = new AskedRuns({ logger, cancel: new AbortController().signal })
+  const access = { kind: 'loopback', host: '127.0.0.1' } as const
+  await using api = await createApi({ access, openControl: unwanted, asked, logger })
+  let heard = 0
+  await using server = await listen((request, response) => {
+    api.listener(request, response)
+    heard += 1
+  })
+  const headers = { 'content-type': 'application/json' }
+  const place = {
+    ...{ port: server.port, host: '127.0.0.1', method: 'POST' },
+    path: '/api/v1/apply',
+    headers,
+  }
+  const unending = [1, 2].map(() => {
+    const request = send(place)
+    request.on('error', () => undefined)
+    request.write('{"resources": ["')
+    return request
+  })
+  await expect.poll(() => heard).toBe(2)
+  const third = await fetch(`http://127.0.0.1:${server.port}/api/v1/apply`, {
+    method: 'POST',
+    headers,
+    body: '{}',
+  })
+  expect(third.status).toBe(429)
+  for (const request of unending) request.destroy()
+  const ask = async (): Promise<number> => {
+    const answer = await fetch(`http://127.0.0.1:${server.port}/api/v1/apply`, {
+      method: 'POST',
+      headers,
+      body: '{}',
+    })
+    return answer.status
+  }
+  await expect.poll(ask).not.toBe(429)
+})
