@@ -9,11 +9,11 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { syncsPage } from '@sluice/contracts/api'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { realServices, startDistributed, type Distributed, type ServiceProcess } from '../e2e/distributed.ts'
-import { manyPeople, peopleCsv, peopleYaml, SYNC } from '../e2e/people-project.ts'
+import { manyPeople, peopleYaml, SYNC } from '../e2e/people-project.ts'
 import { finished, projectFolder, type ProjectFolder } from '../e2e/project-folder.ts'
 
 const SMALL_HEAP_MB = 80
-const LARGE = 6_000_000
+const LARGE = `select id, case when id = 2 then repeat('x', 6000000) else name end as name from 'people.csv'`
 /** Takes some twenty times the bytes of the name, for a moment. */
 const TAKES_MEMORY = `method: PUT, path: '/people/{{ id }}', body: { json: '{"name":{{ row.name | split: "" | reverse | join: "-" | size }}}' }`
 const PARKED = 'the sync is parked, since'
@@ -101,11 +101,8 @@ describe.skipIf(realServices() === null)('a sync whose rows end processes', { ti
   it('in the renderer, is parked, holds up no other sync, and delivers once there is more memory', async () => {
     await services.add('delivery')
     const renderer = await services.add('renderer', {}, SMALL_HEAP_MB)
-    const large = `2,${'x'.repeat(LARGE)}`
-    bad = await open(
-      peopleCsv('1,one', large, '3,three'),
-      peopleYaml({ triggers: `\n  added: { ${TAKES_MEMORY} }`, sync: 'partitions: 1' }),
-    )
+    const triggers = `\n  added: { ${TAKES_MEMORY} }`
+    bad = await open(manyPeople(3), peopleYaml({ sql: LARGE, triggers, sync: 'partitions: 1' }))
     good = await open(manyPeople(3), renamed(peopleYaml()))
     const supervised = supervise(renderer)
     const asked = finished(bad.start('run', SYNC, '--json'))
