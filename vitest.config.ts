@@ -23,8 +23,8 @@ function partOf(mode: string): Part {
 }
 
 /**
- * The suites of one place in the order run together, as many files at a time as `sideBySide` says: three on
- * two cores where tests often wait.
+ * The suites of one place in the order run together, as many files at a time as `sideBySide` says. It is the
+ * same for all of one place, and more than the two cores of a small machine where tests often wait.
  */
 interface Suite {
   readonly name: string
@@ -45,10 +45,10 @@ const PATIENT = { testMs: 120_000, hookMs: 120_000 }
 
 /**
  * unit: beside the source, no services. tooling: the house rules and the machinery of the tests. contract:
- * every adapter against its port's suite, on real services. e2e: whole pipelines. fault: whole pipelines
- * whose parts die; their time limits need the machine to themselves. outage: those whose parts stand still or
- * are missing, which mostly wait. Real services come from test/services.ts, which starts what is not given by
- * environment variables.
+ * every adapter against its port's suite, on real services. e2e: whole pipelines. console: pages in a real
+ * Chromium, which installs itself as the services do. fault: whole pipelines whose parts die; few run at a
+ * time, for their time limits. outage: those whose parts stand still or are missing. Real services come from
+ * test/services.ts, which starts what environment variables do not give.
  */
 const SUITES: readonly Suite[] = [
   {
@@ -62,11 +62,10 @@ const SUITES: readonly Suite[] = [
   },
   { name: 'tooling', folders: ['test/tooling'], place: 0, sideBySide: 3, testMs: 60_000, hookMs: 120_000 },
   { name: 'contract', folders: ['libs/*/src'], place: 0, sideBySide: 3, testMs: 60_000, hookMs: 120_000 },
-  { name: 'e2e', folders: ['test/e2e', 'test/shapes'], place: 1, sideBySide: 3, ...PATIENT },
-  // Pages in a real Chromium, which installs itself as the services do.
-  { name: 'console', folders: ['test/console'], place: 2, sideBySide: 1, ...PATIENT },
-  { name: 'fault', folders: ['test/fault'], place: 3, sideBySide: 1, ...PATIENT },
-  { name: 'outage', folders: ['test/outage'], place: 4, sideBySide: 2, ...PATIENT },
+  { name: 'e2e', folders: ['test/e2e', 'test/shapes'], place: 1, sideBySide: 4, ...PATIENT },
+  { name: 'console', folders: ['test/console'], place: 1, sideBySide: 4, ...PATIENT },
+  { name: 'fault', folders: ['test/fault'], place: 2, sideBySide: 2, ...PATIENT },
+  { name: 'outage', folders: ['test/outage'], place: 2, sideBySide: 2, ...PATIENT },
 ]
 const WITH_SERVICES = new Set(['contract', 'e2e', 'fault', 'outage'])
 
@@ -95,7 +94,7 @@ export default defineConfig(({ mode }) => {
   return {
     test: {
       reporters: ['default', new SummaryReporter({ leftOut })],
-      maxWorkers: 3,
+      maxWorkers: 4,
       sequence: { sequencer: SlowFilesFirst },
       projects: SUITES.map(suite => projectOf(suite, part)),
     },

@@ -4,17 +4,20 @@ import { COLUMNS } from './rows.ts'
 
 export const BATCH = 100
 export const CONCURRENCY = 100
+export const PARTITIONS = 4
 
 export interface BenchOptions {
   /** Rows in a request. */
   readonly batch?: number
   readonly perSecond?: number
+  readonly partitions?: number
+  readonly syncs?: number
 }
 
-/** The YAML of a project with one sync, `rows`, from the CSV file to the URL. */
+/** The YAML of a project with syncs `rows`, `rows-2`, …, all from the CSV file to the URL. */
 export function benchProject(file: string, url: string, options: BenchOptions = {}): string {
-  const { batch = BATCH, perSecond = 1_000_000 } = options
-  const fields = COLUMNS.map(column => `"${column}":{{ row.${column} | json }}`).join(',')
+  const { perSecond = 1_000_000, syncs = 1 } = options
+  const names = Array.from({ length: syncs }, (_, index) => (index === 0 ? 'rows' : `rows-${index + 1}`))
   return `kind: source
 name: files
 type: duckdb
@@ -31,11 +34,17 @@ name: receiver
 baseUrl: ${url}
 allowPrivateNetwork: true
 limits: { rate: { requests: ${perSecond}, per: second }, concurrency: ${CONCURRENCY} }
----
+${names.map(name => benchSync(name, options)).join('')}`
+}
+
+function benchSync(name: string, { batch = BATCH, partitions = PARTITIONS }: BenchOptions): string {
+  const fields = COLUMNS.map(column => `"${column}":{{ row.${column} | json }}`).join(',')
+  return `---
 kind: sync
-name: rows
+name: ${name}
 model: rows
 destination: receiver
+partitions: ${partitions}
 triggers:
   added:
     batch: { size: ${batch} }

@@ -16,12 +16,10 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import pg from 'pg'
 import { startServices } from '../../deploy/local/services.ts'
+import { environmentOf, FLAGS } from '../../libs/runtime/bin/node-settings.mjs'
 import { prepareTable, TABLE } from './detection-table.ts'
 
 const CHILD = fileURLToPath(new URL('detection-process.ts', import.meta.url))
-
-/** The flags with which the change-detector starts. */
-const FLAGS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=8', '--max-old-space-size=768']
 
 /** What the detecting process measures, in milliseconds. */
 export interface DetectionFigures {
@@ -84,7 +82,10 @@ async function measure(): Promise<DetectionFigures> {
 
 async function runPart(part: string, folder: string): Promise<DetectionFigures> {
   const args = [...FLAGS, CHILD, part, folder, url, String(rows), values.rounds]
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, args, {
+    env: environmentOf(process.env),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   let stdout = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
   const exitCode = await new Promise<number | null>((resolve, reject) => {

@@ -41,6 +41,12 @@ export function rowText(id: number, revision = 0): string {
   return `${id},customer-${id}@example.com,${name},${pick(CITIES, seed)},${balance},${moment},${note}`
 }
 
+/** Row `id` as a JSON document of texts. */
+export function rowDocument(id: number): string {
+  const values = rowText(id).split(',')
+  return JSON.stringify(Object.fromEntries(COLUMNS.map((column, index) => [column, values[index] ?? ''])))
+}
+
 function* chunks(count: number, revision: number): Generator<string> {
   yield `${COLUMNS.join(',')}\n`
   for (let first = 1; first <= count; first += ROWS_PER_CHUNK) {

@@ -22,7 +22,9 @@ const KEY = EncryptionKeys.generate()
 const ENV = { SLUICE_SECRET_CLIENT: CLIENT_SECRET, SLUICE_SECRET_CLIENT_FOR: '127.0.0.1' }
 const CLIENT = `clientId: ${CLIENT_ID}, clientSecret: '\${secret:client}'`
 
-const yaml = (oauth2: string): string => peopleYaml({ destination: `auth: { oauth2: { ${oauth2} } }` })
+/** The time-out is short, since a run after a kill waits for it, and 2 s more (PROTOCOL.md §8). */
+const yaml = (oauth2: string): string =>
+  peopleYaml({ destination: `auth: { oauth2: { ${oauth2} } }`, sync: 'timeout: 5s' })
 
 /** What a process has said on stderr, once it has said that. It goes on. */
 export async function untilSaid({ stderr }: ChildProcess, what: RegExp): Promise<string> {

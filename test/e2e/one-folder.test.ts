@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { RunView } from '@sluice/contracts/api'
-import { ending, sharedFolder, type Ended, type SharedFolder } from './one-folder.ts'
+import { ending, sharedFolder, sharedYaml, type Ended, type SharedFolder } from './one-folder.ts'
 
 let folder: SharedFolder
 beforeEach(async () => {
@@ -48,6 +48,8 @@ describe('while a run is at work', () => {
 })
 
 it('a command whose server is killed says so with 5, and nothing is half done', async () => {
+  // The runs after the kill wait for the time-out, and 2 s more.
+  await folder.project.write('project.yaml', sharedYaml('3s'))
   folder.hold('/')
   const first = folder.project.start('run', 'people', '--json')
   const killed = ending(first)

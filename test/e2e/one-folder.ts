@@ -7,6 +7,13 @@ import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api
 import { peopleCsv, peopleYaml } from './people-project.ts'
 import { projectFolder, type ProjectFolder } from './project-folder.ts'
 
+/** Two syncs, the first of which has that time-out. */
+export function sharedYaml(timeout = '30s'): string {
+  return (
+    peopleYaml({ sync: `timeout: ${timeout}` }) + OTHERS.replace('triggers', `timeout: ${timeout}\ntriggers`)
+  )
+}
+
 export const OTHERS = `
 ---
 kind: sync
@@ -34,7 +41,7 @@ export interface SharedFolder extends AsyncDisposable {
 
 export async function sharedFolder(): Promise<SharedFolder> {
   const api = await startScriptedApi()
-  const files = { 'project.yaml': peopleYaml() + OTHERS, 'people.csv': peopleCsv('1,Ann', '2,Bob') }
+  const files = { 'project.yaml': sharedYaml(), 'people.csv': peopleCsv('1,Ann', '2,Bob') }
   const project = await projectFolder({ files, env: { API_URL: api.url }, here: true })
   const gate = Promise.withResolvers<object>()
   return {

@@ -13,6 +13,7 @@ import type { DeliveredState } from '@sluice/delivered-state/port'
 import { runDelivery } from '@sluice/delivery/delivery'
 import { DeliveryMemory } from '@sluice/delivery/delivery-memory'
 import { resolveTarget } from '@sluice/delivery/destination/target'
+import { lateAfterTakeover } from '@sluice/delivery/run/late-sends'
 import { Places } from '@sluice/delivery/send/places'
 import { Throttles } from '@sluice/delivery/send/throttles'
 import { isEnded } from '@sluice/domain/run-status'
@@ -166,7 +167,7 @@ export class OneProcess implements AsyncDisposable {
       places: new Places(),
       memory: new DeliveryMemory(128_000_000),
       onError: () => undefined,
-      lateSendsMs: () => 0,
+      lateSends: lateAfterTakeover(() => 0),
       resolveTarget: () => Promise.resolve(resolveTarget(this.definition, () => '')),
     }
     const rendering = { ...shared, room: new RendererMemory(128_000_000) }

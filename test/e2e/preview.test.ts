@@ -116,7 +116,9 @@ describe('sluice preview of a folder', () => {
   })
 
   it('does not touch a run that was killed, and shows what follows it', async () => {
-    await opened()
+    // The run after the kill waits for the time-out, and 2 s more.
+    const files = { 'project.yaml': PROJECT.replace('model: people\n', 'model: people\ntimeout: 3s\n') }
+    await opened(files)
     api.on({}, { fault: 'hang' })
     const child = project.start('run', SYNC)
     await api.waitFor(1)

@@ -23,6 +23,9 @@ export interface Interrupts {
   readonly twice: boolean
 }
 
+/** The time-out is short, since the run after a second signal waits for it, and 2 s more (PROTOCOL.md §8). */
+const PROJECT = peopleYaml({ destination: LIMITS, sync: 'timeout: 10s' })
+
 export function interruptedRunSuite({ signals, twice }: Interrupts): void {
   describe('a run interrupted', () => {
     let api: ScriptedApi
@@ -31,7 +34,7 @@ export function interruptedRunSuite({ signals, twice }: Interrupts): void {
     beforeEach(async () => {
       api = await startScriptedApi()
       project = await projectFolder({
-        files: { 'project.yaml': peopleYaml({ destination: LIMITS }), 'people.csv': manyPeople(ROWS) },
+        files: { 'project.yaml': PROJECT, 'people.csv': manyPeople(ROWS) },
         env: { API_URL: api.url },
       })
     })

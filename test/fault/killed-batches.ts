@@ -18,7 +18,9 @@ const CONCURRENCY = 10
 const KILLED_WITHIN_MS = 1500
 const SLOWEST_MS = 300
 
-const ERRORS = `errors:
+/** With a short time-out, since the run after a kill waits for it, and 2 s more (PROTOCOL.md §8). */
+const SETTINGS = `timeout: 3s
+errors:
   retry: now
   attempts: 4
   backoff: { first: 200ms, max: 400ms }
@@ -79,7 +81,7 @@ export function killedBatchesSuite(kills: number): void {
           delayMs: isSlow ? random.below(SLOWEST_MS) : 0,
         }))
         const destination = `limits: { rate: { requests: 60, per: second }, concurrency: ${CONCURRENCY} }`
-        const yaml = peopleYaml({ destination, sync: ERRORS, triggers: `\n  added: { ${ADDED} }` })
+        const yaml = peopleYaml({ destination, sync: SETTINGS, triggers: `\n  added: { ${ADDED} }` })
         const files = { 'project.yaml': yaml, 'people.csv': manyPeople(ROWS) }
         await using project = await projectFolder({ files, env: { API_URL: server.url } })
         for (let kill = 1; kill <= kills; kill += 1) {

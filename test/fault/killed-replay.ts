@@ -17,6 +17,8 @@ const RUNS_MOST = 4
 
 const YAML = peopleYaml({
   destination: `limits: { rate: { requests: 200, per: second }, concurrency: ${CONCURRENCY} }`,
+  // Short, since the run after a kill waits for it, and 2 s more (PROTOCOL.md §8).
+  sync: 'timeout: 3s',
   triggers: `\n  added: { ${ADDED} }\n  changed: added`,
 })
 

@@ -23,9 +23,13 @@ const CONCURRENCY = 20
  */
 const REPEATABLE = 2 * CONCURRENCY
 
+/** Short, since a run after a kill waits for it, and 2 s more (PROTOCOL.md §8). */
+const TIMEOUT = 'timeout: 3s'
+
 const PROJECT = {
   'project.yaml': peopleYaml({
     destination: `limits: { rate: { requests: 4000, per: second }, concurrency: ${CONCURRENCY} }`,
+    sync: TIMEOUT,
     triggers: `\n  added: { ${ADDED} }`,
   }),
   'people.csv': manyPeople(ROWS),
@@ -34,7 +38,7 @@ const PROJECT = {
 /** So many rows are tried again and again under kills. */
 const TRIED_ROWS = 1500
 /** Tries within the run, with pauses that a kill often falls into. */
-const TRIES = 'errors: { retry: now, attempts: 4, backoff: { first: 200ms, max: 400ms } }'
+const TRIES = `${TIMEOUT}\nerrors: { retry: now, attempts: 4, backoff: { first: 200ms, max: 400ms } }`
 
 export function killedRunSuite(kills: number): void {
   describe('a run killed at a random moment', () => {

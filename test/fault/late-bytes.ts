@@ -51,7 +51,7 @@ for (let history = 1; history <= HISTORIES; history += 1) {
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   await using project = await projectFolder({
-    files: { 'project.yaml': peopleYaml(), 'people.csv': peopleCsv('1,Ada') },
+    files: { 'project.yaml': peopleYaml({ sync: 'timeout: 1s' }), 'people.csv': peopleCsv('1,Ada') },
     env: { API_URL: `http://127.0.0.1:${port}` },
   })
   const first = project.start('run', SYNC)

@@ -120,7 +120,7 @@ function deliverRequests(options: DeliveryOptions, requests: readonly Request[])
     delivery.dieAt(dies, death)
     // The successor knows only the topics. Any other request may have been sent too.
     delivery = new PartitionDelivery(options, requests, ledgers, delivery.counts)
-    const doubt = new Doubt(false)
+    const doubt = new Doubt(false, () => 0)
     for (const [index, ledger] of ledgers.entries()) {
       if (ledger.finished) continue
       const history = doubt.historyOf(ledger.history, options.atMostOnce ? null : Infinity)

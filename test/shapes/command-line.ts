@@ -2,15 +2,13 @@
 import { fork, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { compileCacheFolder } from '../../libs/runtime/bin/compile-cache.mjs'
+import { environmentOf, FLAGS } from '../../libs/runtime/bin/node-settings.mjs'
 import { finished, type Finished } from '../e2e/project-folder.ts'
 import type { PeakMemory } from './peak-memory.ts'
 import type { FromRepeater, ToRepeater } from './repeat-runs.ts'
 
 const SLUICE = fileURLToPath(new URL('../../services/cli/bin/sluice.mjs', import.meta.url))
 const REPEATER = fileURLToPath(new URL('repeat-runs.ts', import.meta.url))
-/** Those of bin/sluice.mjs. */
-const FLAGS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=8', '--max-old-space-size=768']
 
 type Env = { readonly [name: string]: string }
 
@@ -20,9 +18,8 @@ export interface CommandLine extends AsyncDisposable {
 }
 
 function fullEnv(env: Env): NodeJS.ProcessEnv {
-  const { PATH, HOME } = process.env
-  const NODE_COMPILE_CACHE = compileCacheFolder(process.env)
-  return { PATH, HOME, ...(NODE_COMPILE_CACHE === null ? {} : { NODE_COMPILE_CACHE }), ...env }
+  const { PATH, HOME, XDG_CACHE_HOME } = process.env
+  return environmentOf({ PATH, HOME, XDG_CACHE_HOME, ...env })
 }
 
 /** A process for each command line, as users start it. */
@@ -40,7 +37,7 @@ export function processEach(env: Env, peaks: PeakMemory): CommandLine {
 
 /** One process for all, which runs as many at once as it is asked to. */
 export function oneProcess(env: Env, peaks: PeakMemory): CommandLine {
-  const child = fork(REPEATER, { env: fullEnv(env), execArgv: FLAGS })
+  const child = fork(REPEATER, { env: fullEnv(env), execArgv: [...FLAGS] })
   const gone = once(child, 'exit')
   peaks.watch('sluice', child.pid)
   const waiting = new Map<number, (finished: Finished) => void>()

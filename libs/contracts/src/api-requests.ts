@@ -164,3 +164,28 @@ export const sessionBody = z.strictObject({
     .min(1)
     .max(MOST_NAME * 10),
 })
+
+const MOST_TIMES = 20
+const TIMES = 5
+/** A schedule, as its author writes it. */
+export const scheduleQuery = z.strictObject({
+  every: name.optional().describe('An interval such as 15m.'),
+  cron: name.optional().describe('Five fields of cron, such as "*/5 * * * *".'),
+  timezone: name.optional().describe('The time zone of the fields, such as Europe/Paris; default UTC.'),
+  sync: name
+    .optional()
+    .describe('The sync that it is for: syncs with one interval begin at different times, by their names.'),
+  count: wholeNumber(1, MOST_TIMES)
+    .optional()
+    .transform(count => count ?? TIMES)
+    .describe('How many; default 5, at most 20.'),
+})
+
+export const sampleQuery = z.strictObject({
+  to: z
+    .url({ protocol: /^https?$/, error: 'expected a URL such as https://api.example.com' })
+    .max(2_000)
+    .optional()
+    .describe('Where the sample sends to. Default: the receiver of this server.'),
+})
+export const samplePath = z.strictObject({ id: z.string().max(MOST_TEXT) })

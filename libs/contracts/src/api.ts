@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { ERROR_CODES } from './errors.ts'
-import { phaseView, triggerCounts, waitView } from './runs/run-parts.ts'
+import { errorDetail, phaseView, triggerCounts, waitView } from './runs/run-parts.ts'
 
 const timestamp = z.iso.datetime()
 const count = z.int().min(0)
@@ -43,6 +43,10 @@ export const runView = z.object({
   error: z.string().nullable(),
   /** Of a failed run: the kind of its error, if that is known. */
   errorCode: z.enum(ERROR_CODES).optional(),
+  /**
+   * Of a failed run: where the mistake is, if that is known. A server has no files, so it names the fields.
+   */
+  errorDetails: z.array(errorDetail).optional(),
   triggers: z.object({
     added: triggerCounts.optional(),
     changed: triggerCounts.optional(),
@@ -372,13 +376,6 @@ export const sessionView = z.object({
 /** False if there was no session. */
 export const sessionEndedView = z.object({ ended: z.boolean() })
 
-export const errorDetail = z.object({
-  file: z.string().optional(),
-  line: z.int().optional(),
-  column: z.int().optional(),
-  field: z.string().optional(),
-  message: z.string(),
-})
 const errorDetails = z.array(errorDetail)
 
 /** What went wrong, with the places in the user's files. */

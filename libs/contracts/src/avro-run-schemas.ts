@@ -21,12 +21,13 @@ import type {
   InvalidSample,
   PartitionEnd,
   PartitionReport,
-  Restoring,
   RunCause,
   RunEvent,
   RunScope,
   RunStatus,
 } from './records.ts'
+import type { ErrorPlace } from './runs/error-place.ts'
+import type { Restoring } from './runs/restoring.ts'
 import type { Fired, PhaseTimes } from './runs/run-times.ts'
 import type { CountsByOp, Op, OpCounts, Outcome, ShownCertificate, ReplayScope } from './state.ts'
 import type { Wait, WaitKind } from './runs/waits.ts'
@@ -211,6 +212,13 @@ const shownCertificate = recordOf<ShownCertificate>(
     expiresAt: field('When it ends.', millis),
   },
 )
+const errorPlace = recordOf<ErrorPlace>('ErrorPlace', 'A place in a resource, or in a file.', {
+  file: field('The file, if the resource only names it.', nullable(text)),
+  field: field('The field of the resource.', nullable(text)),
+  line: field('The line in the text of the field, from 1.', nullable(int)),
+  column: field('The column there, from 1.', nullable(int)),
+  message: field('What is wrong.', text),
+})
 const shownCertificates = nullable(listOf(shownCertificate))
 
 export const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run.', {
@@ -253,6 +261,7 @@ export const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run
   aside: field('True if it failed since no process can work on its sync.', nullable(boolean)),
   phases: field('When it came so far.', nullable(phases)),
   certificates: field('Of each side, the certificate that ends first.', shownCertificates),
+  errorPlaces: field('Where the mistake is that failed it.', nullable(listOf(errorPlace))),
 })
 
 export const PARTITION_REPORT_SCHEMA = record<PartitionReport>(

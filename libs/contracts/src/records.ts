@@ -14,6 +14,8 @@ import type {
   ReplayScope,
 } from './state.ts'
 import type { Row } from './values.ts'
+import type { ErrorPlace } from './runs/error-place.ts'
+import type { Restoring } from './runs/restoring.ts'
 import type { Wait } from './runs/waits.ts'
 
 /**
@@ -331,17 +333,6 @@ export interface Fault {
   readonly from: number
 }
 
-/**
- * How far a run has brought the delivered state up to date from its topics. Records are counted by their
- * offsets, so that records which compaction took away count as read.
- */
-export interface Restoring {
-  /** Why the state is rebuilt from the start of its topics. Null if it only takes in new records. */
-  readonly why: string | null
-  readonly records: number
-  readonly of: number
-}
-
 /** The state of a run, on `runs`, keyed by sync/run; the last one written counts. */
 export interface RunEvent {
   readonly sync: string
@@ -401,6 +392,8 @@ export interface RunEvent {
   readonly phases: PhaseTimes | null
   /** Of each side, the certificate that ends first. Null before the end, and in earlier versions. */
   readonly certificates: readonly ShownCertificate[] | null
+  /** Where the mistake is that failed it, if that is known. Null in events of an earlier version. */
+  readonly errorPlaces: readonly ErrorPlace[] | null
 }
 
 /** What delivery says of one partition of a run, on `runs`, keyed by sync/partition. */

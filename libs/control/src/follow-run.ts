@@ -9,6 +9,7 @@ import type { SyncRuns } from '@sluice/runs/runs-view'
 import { at, homePartition, sharedTopics, textKey } from '@sluice/topics/topics'
 import type { Pipeline } from './pipeline.ts'
 import type { FollowedRun } from './port.ts'
+import type { RunWaits } from './waits/run-waits.ts'
 
 /**
  * The command for a run that a person asks for. `more` has its cause and scope, if they are not the usual
@@ -49,6 +50,8 @@ export async function sendCommand(pipeline: Pipeline, command: Command, signal: 
   await log.append(target, [io.signed(target.topic, record)], { signal })
 }
 
+const NONE: Pick<SyncRuns, 'events' | 'reports'> = { events: new Map(), reports: new Map() }
+
 /**
  * Calls `onProgress` with each new state of the run, and resolves once the run has ended or is held. It
  * passes over `beyond`, a state that the caller knows already. For example, `sluice approve` waits for what
@@ -58,6 +61,9 @@ export async function sendCommand(pipeline: Pipeline, command: Command, signal: 
 export async function followRun(
   pipeline: Pipeline,
   of: {
+    readonly waits: RunWaits
+    /** The run before any detector has taken its command up. */
+    readonly untaken?: RunEvent | undefined
     readonly sync: string
     readonly runId: string
     readonly definition: Definition | null
@@ -86,15 +92,18 @@ export async function followRun(
     for (;;) {
       const seen = runs.changes.version
       const known = runs.of(of.sync)
-      const event = known?.events.get(runId)
+      const event = known?.events.get(runId) ?? (runId === of.untaken?.runId ? of.untaken : undefined)
       const instead = event?.errorCode === 'conflict' ? queuedRunOf(known) : null
       if (instead !== null) runId = instead
-      else if (known !== undefined && event !== undefined && event !== of.beyond) {
-        const view = runView(event, of.definition, known.reports)
+      else if (event !== undefined && event !== of.beyond) {
+        const around = known ?? NONE
+        const waiting = await of.waits.of(event, around, signal)
+        const view = runView(event, of.definition, around.reports, waiting)
         if (isEnded(event.status) || event.status === 'held') return { view }
-        onProgress(view)
+        // Mostly a detector takes it up at once. Then its first event is the first state.
+        if (event !== of.untaken || waiting.length > 0) onProgress(view)
       }
-      if (instead === null) await runs.until(() => runs.changes.version !== seen, { signal })
+      if (instead === null) await of.waits.changed(seen, signal)
     }
   } finally {
     cancel.removeEventListener('abort', cancelRun)

@@ -57,6 +57,8 @@ import { assertTrigger, type Samples } from './resources/sample-preview.ts'
 import { StoredKeeping } from './resources/stored-keeping.ts'
 import { requestOf, sendTest } from './send-test.ts'
 import { unknownRun, unknownSync } from './unknown-names.ts'
+import { RunWaits } from './waits/run-waits.ts'
+import { UntakenRuns } from './waits/untaken-runs.ts'
 
 /** How often a change of the vault is made again after another process changed the same secret. */
 const MOST_CHANGES = 5
@@ -107,6 +109,8 @@ export class ProjectControl implements Control {
   readonly keeping: StoredKeeping
   #pipeline: Promise<Pipeline> | null = null
   #history: Promise<RunHistory> | null = null
+  #waits: RunWaits | null = null
+  readonly #untaken = new UntakenRuns()
 
   constructor(catalog: Catalog, place: Place) {
     this.#catalog = catalog
@@ -144,7 +148,7 @@ export class ProjectControl implements Control {
   async cancel(id: string, following: Following): Promise<FollowedRun> {
     const { cancel: signal } = following
     const pipeline = await this.#pipelineOf(id)
-    const run = await findRun(pipeline, id, signal)
+    const run = this.#untaken.of(id) ?? (await findRun(pipeline, id, signal))
     assertStatus(run, ['queued', 'running', 'held'], 'cancel')
     const { definition: hash, runId, status } = run
     const { definition } = await findDefinition(pipeline, hash, signal)
@@ -158,7 +162,24 @@ export class ProjectControl implements Control {
   }
 
   async run(id: string, signal: AbortSignal): Promise<RunView> {
-    return await (await this.#opened(signal)).run(id, signal)
+    const view = await (await this.#opened(signal)).run(id, signal)
+    return await this.#placed(view, signal)
+  }
+
+  /** With the files in which the mistakes of a failed run are, where the resources are in files. */
+  async #placed(view: RunView, signal: AbortSignal): Promise<RunView> {
+    const { sync, errorDetails, error, errorCode = 'internal' } = view
+    const { placed } = this.#catalog
+    if (errorDetails === undefined || placed === undefined) return view
+    try {
+      const thrown = new SluiceError(errorCode, error ?? '', { details: errorDetails })
+      const inFiles = placed(thrown, await this.#catalog.definition(sync, signal))
+      return isSluiceError(inFiles) ? { ...view, errorDetails: [...inFiles.details] } : view
+    } catch (missing) {
+      // The sync, or its file, may be gone or broken by now.
+      if (isSluiceError(missing)) return view
+      throw missing
+    }
   }
 
   async *follow(id: string, signal: AbortSignal): AsyncGenerator<RunView> {
@@ -313,7 +334,15 @@ export class ProjectControl implements Control {
 
   async #openHistory(signal: AbortSignal): Promise<RunHistory> {
     if (!this.#place.hasHistory) return new EmptyHistory(await this.#catalog.syncs(signal))
-    return await LogHistory.open(await this.#open(), of => this.#catalog.syncs(of), signal)
+    const pipeline = await this.#open()
+    const known: Catalog['syncs'] = of => this.#catalog.syncs(of)
+    const open = { waits: this.#waitsOf(pipeline), untaken: this.#untaken }
+    return await LogHistory.open(pipeline, { known, ...open }, signal)
+  }
+
+  #waitsOf(pipeline: Pipeline): RunWaits {
+    this.#waits ??= new RunWaits(pipeline)
+    return this.#waits
   }
 
   async #definitionOf(sync: string, signal: AbortSignal): Promise<Definition> {
@@ -368,8 +397,11 @@ export class ProjectControl implements Control {
     if (publishes) await this.#publish(pipeline, signal)
     // A detector takes only the commands of syncs that it was started for.
     return await this.#withServices(new Set([sync]), async failed => {
+      using untaken = isNew(command) ? this.#untaken.remember(command) : null
       await sendCommand(pipeline, command, signal)
-      return await followRun(pipeline, { sync, by, ...of }, { onProgress, cancel, signal: failed })
+      const followed = { sync, by, waits: this.#waitsOf(pipeline), untaken: untaken?.event, ...of }
+      const { view } = await followRun(pipeline, followed, { onProgress, cancel, signal: failed })
+      return { view: await this.#placed(view, signal) }
     })
   }
 
@@ -400,6 +432,11 @@ export class ProjectControl implements Control {
       await services
     }
   }
+}
+
+/** True for a command that asks for a run, which has no event yet. */
+function isNew({ kind }: Command): boolean {
+  return kind === 'run' || kind === 'reset'
 }
 
 /** The later one of two changes at once is made once the earlier one is done. */

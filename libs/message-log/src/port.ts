@@ -182,6 +182,12 @@ export interface Membership extends AsyncDisposable, AsyncIterable<Assignment> {
   leave(): Promise<void>
 }
 
+/**
+ * empty: it has no member, or nobody ever joined it. rebalancing: its members share out the partitions, and
+ * some partitions have no owner meanwhile.
+ */
+export type GroupState = 'empty' | 'rebalancing' | 'at-work'
+
 export interface ReadOptions {
   readonly signal: AbortSignal
   /**
@@ -263,4 +269,13 @@ export interface MessageLog extends AsyncDisposable {
     topic: string,
     options: { signal: AbortSignal },
   ): Promise<readonly (number | null)[]>
+  /**
+   * Whether anybody is at work in each of these groups, as its coordinator sees it. A member that has died
+   * counts until its session is over, which is within 10 s. Rejects with `config` for a user that may not
+   * look at one of the groups.
+   */
+  groupStates(
+    groups: readonly string[],
+    options: { signal: AbortSignal },
+  ): Promise<ReadonlyMap<string, GroupState>>
 }

@@ -99,6 +99,7 @@ export function sampleEvent(fields: Partial<RunEvent> = {}): RunEvent {
     aside: null,
     phases: null,
     certificates: null,
+    errorPlaces: null,
     ...fields,
   }
 }

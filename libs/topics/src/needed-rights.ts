@@ -96,14 +96,32 @@ function topicRight(
 }
 
 function groupRights(role: KafkaRole, prefix: string, syncs: readonly string[]): readonly NeededRight[] {
-  const right = (name: string, pattern: NeededRight['pattern']): NeededRight => {
-    return { role, resource: 'group', name, pattern, operations: ['Read'] }
+  const right = (
+    name: string,
+    pattern: NeededRight['pattern'],
+    operation: Operation = 'Read',
+  ): NeededRight => {
+    return { role, resource: 'group', name, pattern, operations: [operation] }
   }
-  if (role === 'detector') return [right(`${prefix}.detector`, 'literal')]
-  if (role === 'console') return [right(`${prefix}.alerts`, 'literal')]
-  if (role !== 'renderer' && role !== 'delivery') return []
-  const ofSyncs = syncs.map(sync => right(`${prefix}.${role}.${sync}.`, 'prefixed'))
-  return role === 'delivery' ? [...ofSyncs, right(`${prefix}.tests`, 'literal')] : ofSyncs
+  const ofSyncs = (service: string, operation?: Operation): NeededRight[] =>
+    syncs.map(sync => right(`${prefix}.${service}.${sync}.`, 'prefixed', operation))
+  switch (role) {
+    case 'detector':
+      return [right(`${prefix}.detector`, 'literal')]
+    case 'renderer':
+      return ofSyncs(role)
+    case 'delivery':
+      return [...ofSyncs(role), right(`${prefix}.tests`, 'literal')]
+    case 'command':
+    case 'console': {
+      // They tell people which service a run waits for.
+      const services = ['renderer', 'delivery'].flatMap(service => ofSyncs(service, 'Describe'))
+      const looks = [right(`${prefix}.detector`, 'literal', 'Describe'), ...services]
+      return role === 'console' ? [right(`${prefix}.alerts`, 'literal'), ...looks] : looks
+    }
+    default:
+      return role satisfies never
+  }
 }
 
 /** A writer that fences others has a transactional id. No part uses transactions. */

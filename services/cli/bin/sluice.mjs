@@ -9,41 +9,16 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { compileCacheFolder } from '../../../libs/runtime/bin/compile-cache.mjs'
+import { environmentOf, FLAGS, runHere } from '../../../libs/runtime/bin/node-settings.mjs'
 import { freshBundle } from '../bundle/fresh-bundle.mjs'
 
 const BUNDLE = freshBundle()
 const MAIN =
   BUNDLE === null ? new URL('../src/main.ts', import.meta.url) : pathToFileURL(join(BUNDLE, 'sluice.mjs'))
-/**
- * What Sluice holds in memory is bounded, so a bounded heap costs nothing and keeps V8 from putting off the
- * collection of garbage.
- */
-const FLAGS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=8', '--max-old-space-size=768']
-const COMPILED = compileCacheFolder(process.env)
-/**
- * Larger pieces of memory go back to the system once they are free. Otherwise glibc soon keeps pieces of up
- * to 32 MB: some 150 MB after rows of 1 MB.
- */
-const MEMORY = { MALLOC_MMAP_THRESHOLD_: '262144' }
-const ENV = { ...MEMORY, ...process.env, ...(COMPILED === null ? {} : { NODE_COMPILE_CACHE: COMPILED }) }
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']
 
-if (Number.parseInt(process.versions.node, 10) >= 24) await runHere()
+if (Number.parseInt(process.versions.node, 10) >= 24) await runHere(MAIN, process.argv.slice(2))
 else runOn(bundledNode())
-
-/** Starts this process again with the flags. Where the system cannot do that, it runs as it is. */
-async function runHere() {
-  const emitWarning = process.emitWarning.bind(process)
-  process.emitWarning = (warning, ...rest) => {
-    const type = typeof rest[0] === 'object' && rest[0] !== null ? rest[0].type : rest[0]
-    if (type !== 'ExperimentalWarning') emitWarning(warning, ...rest)
-  }
-  const args = [...FLAGS, ...process.execArgv, fileURLToPath(MAIN), ...process.argv.slice(2)]
-  if (process.platform !== 'win32' && process.execve !== undefined)
-    process.execve(process.execPath, [process.execPath, ...args], ENV)
-  await import(MAIN.href)
-}
 
 /** The path of the bundled Node, or a message and the exit code for wrong usage. */
 function bundledNode() {
@@ -69,7 +44,7 @@ function bundledNode() {
 function runOn(node) {
   const child = spawn(node, [...FLAGS, fileURLToPath(MAIN), ...process.argv.slice(2)], {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-    env: ENV,
+    env: environmentOf(process.env),
     detached: process.platform !== 'win32',
   })
   for (const signal of SIGNALS) process.on(signal, () => child.kill(signal))

@@ -26,7 +26,7 @@ import { DeliveryMemory } from './delivery-memory.ts'
 import { runDelivery } from './delivery.ts'
 import { DestinationTokens } from './destination/destination-tokens.ts'
 import { DISTRIBUTED, patientTargets } from './destination/patient-targets.ts'
-import type { Target } from './destination/target.ts'
+import { lateAfterTakeover } from './run/late-sends.ts'
 import { Places } from './send/places.ts'
 import { tellOfBreakers } from './send/told-breakers.ts'
 import { Throttles } from './send/throttles.ts'
@@ -87,10 +87,11 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
     logger,
     figures,
   })
-  const lateSendsMs = (target: Target): number => target.slotLifeMs
+  // A predecessor may still live, frozen, and hold its slots until then.
+  const lateSends = lateAfterTakeover(target => target.slotLifeMs)
   const throttles = new Throttles()
   const places = new Places()
-  const sending = { sender, leases, throttles, places, memory, onError, resolveTarget, lateSendsMs }
+  const sending = { sender, leases, throttles, places, memory, onError, resolveTarget, lateSends }
   const opened = opening.move()
   return {
     ready: { groups: () => readiness.check(), redis: () => holdsReadiness(holds) },

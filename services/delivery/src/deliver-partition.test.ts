@@ -26,6 +26,7 @@ import { outage, watchedLog } from '@sluice/testkit/watched-log'
 import { writeRequests } from '@sluice/testkit/write-requests'
 import { startLife, tellOfRun, type Life } from './contract/live-delivery.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
+import { lateAfterTakeover } from './run/late-sends.ts'
 import type { DeliverDeps } from './run/open-run.ts'
 import { earlierKey, requestHash } from './ledger/request-history.ts'
 import { resolveTarget } from './destination/target.ts'
@@ -123,7 +124,7 @@ describe('the delivery of a partition', () => {
     const deps: DeliverDeps = {
       ...{ log, io, runs, definitions, prefix },
       figures: NO_FIGURES,
-      lateSendsMs: () => 0,
+      lateSends: lateAfterTakeover(() => 0),
       onError: () => undefined,
       sender: {
         send: request => {

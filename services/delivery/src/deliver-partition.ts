@@ -24,7 +24,8 @@ import { Doubt } from './run/doubt.ts'
 import { effectsOf, isReplayed } from './outcome/effects.ts'
 import { CUT, CutRun, reportOf } from './run/cut-run.ts'
 import { endWithoutRenderer, runSoFar, type RunSoFar } from './run/end-without-renderer.ts'
-import { openRun, unsentFault, type DeliverDeps, type DeliveryParts, type OpenRun } from './run/open-run.ts'
+import { openRun, placeOf, unsentFault } from './run/open-run.ts'
+import type { DeliverDeps, DeliveryParts, OpenRun } from './run/open-run.ts'
 import { PassedRun } from './run/passed-run.ts'
 import { rowsAt } from './ledger/parts.ts'
 import { recoverLedger } from './ledger/recover-ledger.ts'
@@ -109,7 +110,7 @@ class PartitionDelivery {
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts
-    this.#doubt = new Doubt(parts.recovered.clean)
+    this.#doubt = new Doubt(parts.recovered.clean, parts.deps.lateSends.ofPredecessor(placeOf(parts)))
     this.#reporter = new PartitionReporter({ ...parts, ...parts.deps }, () => reportOf(parts))
     this.#cut = new CutRun(() => reportOf(parts))
     this.#taken = { offset: parts.recovered.checkpoint.offset, run: null, nextChange: 0 }
@@ -168,7 +169,7 @@ class PartitionDelivery {
     await Promise.all([
       this.#reporter.reportProgress(
         ledger,
-        () => this.#waitsFor ?? this.#open?.sending.waitsFor ?? null,
+        () => this.#waitsFor ?? this.#doubt.waitsFor ?? this.#open?.sending.waitsFor ?? null,
         signal,
       ),
       endWithoutRenderer(asked, { signal }).catch((error: unknown) => ledger.fail(error)),
@@ -376,7 +377,7 @@ class PartitionDelivery {
             onCutOff: error => this.#cutOff.abort(error),
           },
           waitsFor: what => (this.#waitsFor = what),
-          beforeSending: (target, until) => this.#doubt.beforeSending(this.#lateMs({ target }), until),
+          beforeSending: (target, until) => this.#doubt.beforeSending(target, until),
         },
         signal,
       )
@@ -406,11 +407,7 @@ class PartitionDelivery {
   }
 
   async #untilNoneIsLate(signal: AbortSignal): Promise<void> {
-    if (this.#open !== null) await this.#doubt.untilNoneIsLate(this.#lateMs(this.#open), signal)
-  }
-
-  #lateMs({ target }: Pick<OpenRun, 'target'>): number {
-    return this.#parts.deps.lateSendsMs(target)
+    if (this.#open !== null) await this.#doubt.untilNoneIsLate(this.#open.target, signal)
   }
 
   /**

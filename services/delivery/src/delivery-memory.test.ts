@@ -14,6 +14,7 @@ import { writeRequests } from '@sluice/testkit/write-requests'
 import { DeliveryMemory } from './delivery-memory.ts'
 import { deliverPartition } from './deliver-partition.ts'
 import { resolveTarget } from './destination/target.ts'
+import { lateAfterTakeover } from './run/late-sends.ts'
 import { Places } from './send/places.ts'
 import { Throttles } from './send/throttles.ts'
 
@@ -106,7 +107,7 @@ describe('six partitions of large requests, with a concurrency of 1000 and an AP
       leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
       throttles: new Throttles(),
       places: new Places(),
-      lateSendsMs: () => 0,
+      lateSends: lateAfterTakeover(() => 0),
       onError: () => undefined,
       resolveTarget: () => Promise.resolve(resolveTarget(definition, () => '')),
     }

@@ -25,6 +25,7 @@ import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { writeRequests } from '@sluice/testkit/write-requests'
 import { deliverPartition } from './deliver-partition.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
+import { lateAfterTakeover } from './run/late-sends.ts'
 import type { DeliverDeps } from './run/open-run.ts'
 import { PassedRun } from './run/passed-run.ts'
 import { resolveTarget } from './destination/target.ts'
@@ -77,7 +78,7 @@ function write(runId: RunId, keys: readonly string[], of: Partial<RunBegin> = {}
 function live({
   answered = Promise.resolve(),
   ...over
-}: Partial<Pick<DeliverDeps, 'lateSendsMs' | 'runs' | 'resolveTarget'>> & {
+}: Partial<Pick<DeliverDeps, 'lateSends' | 'runs' | 'resolveTarget'>> & {
   readonly answered?: Promise<void>
 } = {}): {
   readonly done: Promise<void>
@@ -88,7 +89,15 @@ function live({
   const worker = { target: at(topics.requests, 0), membership: steadyMembership(), abort: never }
   const done = deliverPartition(
     {
-      ...{ log, io, runs, definitions, prefix, lateSendsMs: () => 0, onError: () => undefined },
+      ...{
+        log,
+        io,
+        runs,
+        definitions,
+        prefix,
+        lateSends: lateAfterTakeover(() => 0),
+        onError: () => undefined,
+      },
       throttles: new Throttles(),
       places: new Places(),
       memory: new DeliveryMemory(128_000_000),
@@ -198,7 +207,7 @@ describe('of a run that ended before the partition was done', () => {
     await tell('NEW')
     await write('NEW', ['a'])
     const startedAt = performance.now()
-    const life = live({ lateSendsMs: () => 300 })
+    const life = live({ lateSends: lateAfterTakeover(() => 300) })
     await untilOver('NEW')
     expect(performance.now() - startedAt).toBeGreaterThanOrEqual(300)
     expect(sent).toEqual(['a'])
@@ -322,7 +331,7 @@ describe('a partition whose renderer cannot go on', () => {
     ])
     await ask()
     const startedAt = performance.now()
-    const life = live({ lateSendsMs: () => 300 })
+    const life = live({ lateSends: lateAfterTakeover(() => 300) })
     await world.runs.until(() => report()?.ended === true, { signal: never })
     expect(performance.now() - startedAt).toBeGreaterThanOrEqual(300)
     await life.drain()

@@ -23,6 +23,7 @@ import { writeRequests } from '@sluice/testkit/write-requests'
 import { deliverPartition } from './deliver-partition.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
 import { resolveTarget } from './destination/target.ts'
+import { lateAfterTakeover } from './run/late-sends.ts'
 import { Places } from './send/places.ts'
 import { Throttles } from './send/throttles.ts'
 
@@ -73,7 +74,7 @@ async function deliver(
       throttles: new Throttles({ firstPauseMs: 100 }),
       places: new Places(),
       memory: new DeliveryMemory(128_000_000),
-      lateSendsMs: () => 0,
+      lateSends: lateAfterTakeover(() => 0),
       onError: () => undefined,
       resolveTarget: () => Promise.resolve(target),
     },

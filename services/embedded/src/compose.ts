@@ -64,6 +64,7 @@ import type { EmbeddedOptions } from './embedded-options.ts'
 import { knownSecrets } from './known-secrets.ts'
 import { previewOf } from './preview-changes.ts'
 import { runServices, type EmbeddedServices } from './run-services.ts'
+import { openSentRequests } from './sent-requests.ts'
 import { copyState, dataDirOf, logFile, makeFolders, stateFile } from './state-folder.ts'
 import { targets } from './targets.ts'
 import { watchAlerts } from './watch-alerts.ts'
@@ -86,7 +87,10 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
   makeFolders(dataDir, tell)
   await using opening = new AsyncDisposableStack()
   const onMaintenanceError = (err: unknown): void => logger.warn({ err }, 'the log could not be cleared up')
+  const isNew = !existsSync(logFile(dataDir))
   const log = opening.use(createSqliteLog({ file: logFile(dataDir), onMaintenanceError }))
+  // The log is locked from here on, so that the process before this one is gone.
+  const lateSends = opening.use(openSentRequests({ file: join(dataDir, 'under-way'), isNew }))
   const codec = opening.use(createSqliteCodec({ file: logFile(dataDir) }))
   await log.ensureTopics(sharedTopicSpecs(PREFIX), { signal })
   const foreign = new ForeignRecords(tellOfForeign(logger))
@@ -98,7 +102,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
     await Vault.open({ ...shared, keys: keysOf(dataDir, env), onOpened: mask }, { signal }),
   )
   const definitions = new Definitions(shared)
-  const deps = { ...shared, runs, definitions, vault, newRunId, holds: createLocalHolds(), dataDir, logger }
+  const own = { newRunId, holds: createLocalHolds(), lateSends, dataDir, logger }
+  const deps = { ...shared, ...own, runs, definitions, vault }
   const start: Pipeline['start'] = async (only, ends) => {
     await using services = await openServices(
       { ...deps, ...(only === null ? { runsSchedules: true } : { only }) },

@@ -12,7 +12,7 @@ type DeliveryDeps = Parameters<typeof runDelivery>[0]
 /** What the caller opens for the services. The rest is the same in every process of this profile. */
 export type EmbeddedServices = Omit<DetectorDeps, 'now' | 'adoptedAreInterrupted'> &
   Parameters<typeof runRenderer>[0] &
-  Omit<DeliveryDeps, 'throttles' | 'places' | 'onError' | 'lateSendsMs'>
+  Omit<DeliveryDeps, 'throttles' | 'places' | 'onError'>
 
 /**
  * Runs all services, and what works beside them, until they are drained. If one fails, the others drain too.
@@ -28,10 +28,7 @@ export async function runServices(
   const services = [
     runChangeDetector({ ...deps, now: Date.now, adoptedAreInterrupted: true }, all),
     runRenderer(deps, all),
-    runDelivery(
-      { ...deps, throttles: new Throttles(), places: new Places(), onError, lateSendsMs: () => 0 },
-      all,
-    ),
+    runDelivery({ ...deps, throttles: new Throttles(), places: new Places(), onError }, all),
     beside(all),
   ]
   await Promise.all(

@@ -1,4 +1,4 @@
-/** Parts of a run's JSON: its counts, what it waits for, and what it goes through. */
+/** Parts of a run's JSON: its counts, what it waits for, what it goes through, and where a mistake is. */
 import { z } from 'zod'
 import { WAIT_KINDS } from './waits.ts'
 
@@ -35,4 +35,13 @@ export const phaseView = z.object({
   startedAt: timestamp,
   /** Null while it goes on. */
   endedAt: timestamp.nullable(),
+})
+
+/** A place in a user's file, with what is wrong there. */
+export const errorDetail = z.object({
+  file: z.string().exactOptional(),
+  line: z.int().exactOptional(),
+  column: z.int().exactOptional(),
+  field: z.string().exactOptional(),
+  message: z.string(),
 })

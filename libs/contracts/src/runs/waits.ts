@@ -7,7 +7,7 @@ export const WAIT_KINDS = [
   'detector', // No change-detector is at work.
   'renderer', // No renderer is at work.
   'delivery', // No delivery is at work.
-  'takeover', // The owner of a partition is being replaced.
+  'takeover', // The owner of a partition is being replaced, or what it had sent may still arrive.
   'secret', // A secret of the destination is missing.
   'token', // The token endpoint gives no access token.
   'throttled', // The API asked for a pause.

@@ -35,6 +35,8 @@ import type { Pipeline } from '../pipeline.ts'
 import type { AttemptsQuery, FailedQuery, ReplayQuery, RunHistory, RunsQuery, SyncPast } from '../port.ts'
 import { unknownRequest, unknownRow, unknownRun, unknownSync } from '../unknown-names.ts'
 import { WaitingRows } from '../syncs/waiting-rows.ts'
+import type { RunWaits } from '../waits/run-waits.ts'
+import type { UntakenRuns } from '../waits/untaken-runs.ts'
 
 /** How long a search waits for the index. Then it looks into the topics. */
 /** Attempts that are read together to be counted. */
@@ -43,26 +45,36 @@ const COUNTED = 1_000
 const ATTEMPTS_OF_ROW = 100
 const CAUGHT_UP_WITHIN_MS = 3_000
 
+interface HistoryOptions {
+  readonly known: Catalog['syncs']
+  readonly waits: RunWaits
+  readonly untaken: UntakenRuns
+}
+
 export class LogHistory implements RunHistory {
   readonly #pipeline: Pipeline
   /** The names of all syncs, including those that never ran. */
   readonly #known: Catalog['syncs']
+  readonly #waits: RunWaits
+  readonly #untaken: UntakenRuns
   readonly #waitingRows = new WaitingRows()
 
-  private constructor(pipeline: Pipeline, known: Catalog['syncs']) {
+  private constructor(pipeline: Pipeline, { known, waits, untaken }: HistoryOptions) {
     this.#pipeline = pipeline
     this.#known = known
+    this.#waits = waits
+    this.#untaken = untaken
   }
 
-  static async open(pipeline: Pipeline, known: Catalog['syncs'], signal: AbortSignal): Promise<LogHistory> {
+  static async open(pipeline: Pipeline, options: HistoryOptions, signal: AbortSignal): Promise<LogHistory> {
     await caughtUpWithRuns(pipeline, signal)
-    return new LogHistory(pipeline, known)
+    return new LogHistory(pipeline, options)
   }
 
   async runs(query: RunsQuery, signal: AbortSignal): Promise<RunsPage> {
     const { sync, limit, after } = query
     if (sync !== undefined) await this.#runsOf(sync, signal)
-    const all = newestFirst(this.#pipeline.runs.all()).filter(({ event }) => isAskedFor(event, query))
+    const all = newestFirst(this.#all()).filter(({ event }) => isAskedFor(event, query))
     const last = after === undefined ? null : all.findIndex(({ event }) => event.runId === after)
     // Sluice forgets old runs, and a cursor that names such a run ends with it.
     if (last === -1) throw notACursor(after ?? '')
@@ -99,7 +111,7 @@ export class LogHistory implements RunHistory {
       if (text !== shown) yield view
       shown = text
       if (isEnded(event.status)) return
-      await all.until(() => all.changes.version !== seen, { signal })
+      await this.#waits.changed(seen, signal)
     }
   }
 
@@ -154,7 +166,7 @@ export class LogHistory implements RunHistory {
   }
 
   async past(sync: string, most: number, signal: AbortSignal): Promise<SyncPast> {
-    const runs = this.#pipeline.runs.of(sync)
+    const runs = this.#untaken.beside(sync, this.#pipeline.runs.of(sync))
     if (runs === undefined) return { runs: [], rows: { failed: 0, heldBack: 0 } }
     const events = newestFirst([runs])
       .map(({ event }) => event)
@@ -256,7 +268,8 @@ export class LogHistory implements RunHistory {
 
   async #view(event: RunEvent, runs: SyncRuns, signal: AbortSignal): Promise<RunView> {
     const found = await findDefinition(this.#pipeline, event.definition, signal)
-    const view = runView(event, found.definition, runs.reports)
+    const waiting = await this.#waits.of(event, runs, signal)
+    const view = runView(event, found.definition, runs.reports, waiting)
     const left = this.#pipeline.servicesElsewhere ? [] : leftNotices(event)
     const notices = [...left, ...(found.why === null ? [] : [found.why])]
     return notices.length === 0 ? view : { ...view, notices: [...(view.notices ?? []), ...notices] }
@@ -267,10 +280,12 @@ export class LogHistory implements RunHistory {
     return (await log.partitionsOf(syncTopics(prefix, sync).changes, { signal })) ?? 0
   }
 
+  #all(): readonly SyncRuns[] {
+    return this.#untaken.besideAll(this.#pipeline.runs.all())
+  }
+
   #events(): { readonly event: RunEvent; readonly runs: SyncRuns }[] {
-    return [...this.#pipeline.runs.all()].flatMap(runs =>
-      [...runs.events.values()].map(event => ({ event, runs })),
-    )
+    return this.#all().flatMap(runs => [...runs.events.values()].map(event => ({ event, runs })))
   }
 
   /** Null if the index does not have it, or there is none. */

@@ -54,6 +54,22 @@ describe('the view of a run', () => {
     expect(runView({ ...event, status: 'failed' }, definition, waits).waiting).toBeUndefined()
   })
 
+  it('says where the mistake is that failed it, and nothing where nobody knows', () => {
+    const failed = sampleEvent({ status: 'failed', error: 'no such column', errorCode: 'query' })
+    const place = { file: null, field: 'sql', line: 3, column: null, message: 'no such column' }
+    expect(runView({ ...failed, errorPlaces: [place] }, null, NOBODY).errorDetails).toEqual([
+      { field: 'sql', line: 3, message: 'no such column' },
+    ])
+    expect(runView(failed, null, NOBODY).errorDetails).toBeUndefined()
+  })
+
+  it('adds what it waits for elsewhere', () => {
+    const wait = { kind: 'detector', since: 1_000, until: null, detail: 'none is at work' } as const
+    expect(runView(sampleEvent({ status: 'queued' }), null, NOBODY, [wait]).waiting).toEqual([
+      { ...wait, since: '1970-01-01T00:00:01.000Z' },
+    ])
+  })
+
   it('counts nothing twice once it has ended', () => {
     const ended = sampleEvent({
       run: 7,

@@ -3,6 +3,7 @@ import type { RunView } from '@sluice/contracts/api'
 import { isErrorCode } from '@sluice/contracts/errors'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
+import type { Wait } from '@sluice/contracts/runs/waits'
 import { OPS, type CountsByOp, type Op } from '@sluice/contracts/state'
 import { addCounts, countsOf } from '@sluice/domain/counts'
 import { isEnded } from '@sluice/domain/run-status'
@@ -13,19 +14,21 @@ import { waitsOf } from './views/run-waits.ts'
 
 /**
  * `definition` is the one that the run is pinned to, or null before that. `reports` are the latest reports of
- * the sync's partitions, which give the figures of a run under way.
+ * the sync's partitions, which give the figures of a run under way. `elsewhere` are waits that delivery
+ * cannot tell.
  */
 export function runView(
   event: RunEvent,
   definition: Definition | null,
   reports: ReadonlyMap<number, PartitionReport>,
+  elsewhere: readonly Wait[] = [],
 ): RunView {
   const counts = isEnded(event.status) ? event.counts : withProgress(event, reports)
   const ops =
     definition === null ? OPS.filter(op => counts[op] !== undefined) : [...triggeredOps(definition.sync)]
   // Events of an earlier version have no such field.
   const restoring = event.restoring ?? null
-  const waiting = waitsOf(event, reports)
+  const waiting = waitsOf(event, reports, elsewhere)
   const phases = phasesOf(event, reports)
   return {
     id: event.runId,
@@ -38,6 +41,7 @@ export function runView(
     rowsInvalid: event.rowsInvalid,
     error: event.error,
     ...(event.errorCode !== null && isErrorCode(event.errorCode) ? { errorCode: event.errorCode } : {}),
+    ...detailsOf(event),
     triggers: Object.fromEntries(inReadingOrder(ops).map(op => [op, countsOf(counts, op)])),
     ...(event.invalidSamples.length === 0 ? {} : { invalidRows: [...event.invalidSamples] }),
     ...(event.status === 'held' && event.held !== null
@@ -60,6 +64,17 @@ function withProgress(event: RunEvent, reports: ReadonlyMap<number, PartitionRep
   for (const report of reports.values())
     if (report.run === event.run) counts = addCounts(counts, report.counts)
   return counts
+}
+
+/** Events of an earlier version have no such field. */
+function detailsOf({ errorPlaces }: RunEvent): Pick<RunView, 'errorDetails'> {
+  const places = errorPlaces ?? []
+  if (places.length === 0) return {}
+  const errorDetails = places.map(({ message, ...place }) => {
+    const known = Object.entries(place).filter(([, value]) => value !== null)
+    return { ...Object.fromEntries(known), message }
+  })
+  return { errorDetails }
 }
 
 /** The instant that a run was due, of one that the schedule started. */

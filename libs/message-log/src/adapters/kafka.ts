@@ -2,6 +2,7 @@ import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { SASLOptions } from 'kafkajs'
 import type { ConnectionOptions } from 'node:tls'
 import type {
+  GroupState,
   AppendResult,
   FencedWriter,
   LogRecord,
@@ -19,6 +20,7 @@ import type { Abort } from './kafka/cluster.ts'
 import { socketFactory } from './kafka/connection.ts'
 import type { Address } from './kafka/connection.ts'
 import { Fetcher } from './kafka/read/fetcher.ts'
+import { groupStates } from './kafka/group-states.ts'
 import { KafkaMembership } from './kafka/group.ts'
 import { rawLogger } from './kafka/internals.ts'
 import { readBackwards, readForward } from './kafka/read/reader.ts'
@@ -198,6 +200,11 @@ class KafkaLog implements MessageLog {
   async committed(group: string, topic: string, options: Abort): Promise<readonly (number | null)[]> {
     this.#assertOpen()
     return this.#topics.committed(group, topic, options)
+  }
+
+  async groupStates(groups: readonly string[], options: Abort): Promise<ReadonlyMap<string, GroupState>> {
+    this.#assertOpen()
+    return await groupStates(this.#cluster, groups, options)
   }
 
   /**

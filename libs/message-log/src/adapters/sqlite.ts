@@ -224,6 +224,14 @@ export class SqliteLog implements port.MessageLog {
     return translated(core.file, () => found.partitions.map(({ id }) => core.store.committed(group, id)))
   }
 
+  async groupStates(
+    groups: readonly string[],
+    { signal }: Signalled,
+  ): Promise<ReadonlyMap<string, port.GroupState>> {
+    const { groups: known } = this.#use(signal)
+    return new Map(groups.map(group => [group, known.hasMembers(group) ? 'at-work' : 'empty']))
+  }
+
   /**
    * Compacts a topic up to now, and resolves once that is done. It spares records that `compactionLagMs`
    * protects. The log also compacts in the background by itself.

@@ -37,6 +37,7 @@ const waits: Record<string, Wait> = {
   join: ({ log, target, name }, signal) => log.join(name, [target.topic], { signal }),
   'commit of a membership': ({ membership, target }, signal) => membership.commit(target, 1, { signal }),
   committed: ({ log, target, name }, signal) => log.committed(name, target.topic, { signal }),
+  groupStates: ({ log, name }, signal) => log.groupStates([name], { signal }),
 }
 
 async function things(fixture: Fixture, log: MessageLog, options: Signalled) {

@@ -54,6 +54,29 @@ function sharing(fixture: Fixture): void {
     for (const partition of between.b) expect(b.owned).toContain(partition)
   })
 
+  test('a group has somebody at work from the first join until the last member leaves', async ({
+    signal,
+  }) => {
+    const options = await joining(fixture, { signal }, 2)
+    const { group } = options
+    const never = fixture.name('group')
+    const stateOf = async () => (await fixture.log.groupStates([group, never], { signal })).get(group)
+    expect(await stateOf()).toBe('empty')
+    const a = await join(fixture.log, options)
+    await until(options.changes, { signal }, () => isShared([a], 2))
+    // A coordinator may take a moment from the answer to the last member to the state.
+    await expect.poll(stateOf).toBe('at-work')
+    const b = await join(fixture.log, options)
+    await until(options.changes, { signal }, () => isShared([a, b], 2))
+    await a[Symbol.asyncDispose]()
+    await until(options.changes, { signal }, () => isShared([b], 2))
+    await expect.poll(stateOf).toBe('at-work')
+    await b[Symbol.asyncDispose]()
+    const states = await fixture.log.groupStates([group, never], { signal })
+    expect(Object.fromEntries(states)).toEqual({ [group]: 'empty', [never]: 'empty' })
+    expect(await fixture.log.groupStates([], { signal })).toEqual(new Map())
+  })
+
   test('a member without partitions gets some once another member leaves', async ({ signal }) => {
     const options = await joining(fixture, { signal }, 2)
     const members: Watched[] = []

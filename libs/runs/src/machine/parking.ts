@@ -75,6 +75,7 @@ export function parkedNotice(deaths: number, until: number): string {
   return `${parkedText(deaths)}: this run begins after ${new Date(until).toISOString()}`
 }
 
-function parkedText(deaths: number): string {
+/** Why a sync is parked. */
+export function parkedText(deaths: number): string {
   return `the sync is parked, since ${deaths} processes in a row died in the midst of its runs`
 }

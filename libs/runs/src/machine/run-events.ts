@@ -8,6 +8,7 @@ import type {
   RunEvent,
   RunScope,
 } from '@sluice/contracts/records'
+import type { ErrorPlace } from '@sluice/contracts/runs/error-place'
 import type { Fired } from '@sluice/contracts/runs/run-times'
 import { OPS, type CountsByOp, type Op, type OpCounts } from '@sluice/contracts/state'
 import type { RunPurpose } from '@sluice/delivered-state/port'
@@ -19,6 +20,10 @@ import { certificateNotices, firstToEnd } from './shown-certificates.ts'
 export type RunState = Omit<RunEvent, 'marker' | 'sync' | 'incarnation'>
 
 export const INTERRUPTED = 'interrupted: the process that ran it stopped before all changes were published'
+
+/** Nobody mends more at once, and the record has to stay small. */
+const MOST_PLACES = 10
+const PLACE_TEXT = 1_000
 
 export function queuedRun(of: {
   readonly runId: string
@@ -66,6 +71,7 @@ export function queuedRun(of: {
     aside: null,
     phases: null,
     certificates: null,
+    errorPlaces: null,
   }
 }
 
@@ -185,7 +191,17 @@ export function failedRun(run: RunState, error: unknown, at: number): RunState {
   const message = error instanceof Error ? error.message : String(error)
   const errorCode = isSluiceError(error) ? error.code : 'internal'
   const counts = nothingSent(run.counts)
-  return { ...run, status: 'failed', error: message, errorCode, endedAt: at, restoring: null, counts }
+  const said = { error: message, errorCode, errorPlaces: placesOf(error) }
+  return { ...run, status: 'failed', ...said, endedAt: at, restoring: null, counts }
+}
+
+function placesOf(error: unknown): readonly ErrorPlace[] | null {
+  if (!isSluiceError(error) || error.details.length === 0) return null
+  return error.details
+    .slice(0, MOST_PLACES)
+    .map(({ file = null, field = null, line = null, column = null, message }) => {
+      return { file, field, line, column, message: message.slice(0, PLACE_TEXT) }
+    })
 }
 
 /**

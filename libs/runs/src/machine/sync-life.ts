@@ -3,14 +3,8 @@
  * in `step.ts` is the machine: from a life and a fact it makes the next life and what to do. None of it does
  * I/O or looks at a clock. Each instant is given, in ms since 1970. docs/RUNS.md has the pictures.
  */
-import type {
-  Command,
-  Fault,
-  HeldRemovals,
-  PartitionEnd,
-  PartitionReport,
-  Restoring,
-} from '@sluice/contracts/records'
+import type { Command, Fault, HeldRemovals, PartitionEnd, PartitionReport } from '@sluice/contracts/records'
+import type { Restoring } from '@sluice/contracts/runs/restoring'
 import type { Fired } from '@sluice/contracts/runs/run-times'
 import { isEnded } from '@sluice/domain/run-status'
 import type { RunState } from './run-events.ts'

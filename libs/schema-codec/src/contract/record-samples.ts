@@ -187,6 +187,10 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
       ...{ sendingFrom: null, sentAt: 4 },
     },
     certificates: [{ side: 'client', subject: 'CN=é', expiresAt: 1_800_000_000_000 }],
+    errorPlaces: [
+      { file: null, field: 'sql', line: 2, column: 7, message: 'é' },
+      { file: 'a.csv', field: null, line: null, column: null, message: '' },
+    ],
   },
   PartitionReport: {
     sync: 's',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Restoring } from '@sluice/contracts/records'
+import type { Restoring } from '@sluice/contracts/runs/restoring'
 import { createLogger } from '@sluice/runtime/logger'
 import { RestoringTeller } from './tell-restoring.ts'
 

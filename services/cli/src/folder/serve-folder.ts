@@ -81,10 +81,13 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
   const serving = { openControl: () => Promise.resolve(control), asked, logger }
   const load = (): ReturnType<typeof createApi> => createApi({ ...serving, access: { kind: 'socket' } })
   opening.use(await listenLazily({ dataDir, load, logger }))
-  const api = opening.use(await createApi({ ...serving, access, pages: await WebPages.read() }))
+  let listening = port
+  const ownUrl = (): string => `http://${ownName(host)}:${listening}`
+  const api = opening.use(await createApi({ ...serving, access, ownUrl, pages: await WebPages.read() }))
   const ready = { running: () => ({ ok: !signal.aborted }) }
   const health = { host, port, metrics, metricsToken, ready }
   const server = opening.use(await startHealthServer({ ...health, elsewhere: () => api.listener }))
+  listening = server.port
   const opened = opening.move()
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${server.port}`,
@@ -92,6 +95,12 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
     ended: untilDrained(pipeline, signal, read.SLUICE_SHUTDOWN_TIMEOUT),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
+}
+
+/** How this machine names an address that it listens on itself. */
+function ownName(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1'
+  return host.includes(':') ? `[${host}]` : host
 }
 
 /** The pipeline as control sees it: the services run already, and go on when control is done. */

@@ -47,7 +47,7 @@ function safeLines(text: string): string {
 }
 
 /** `models.yaml:12:3, field sql`. */
-function placeText({ file, line, column, field }: ErrorDetail): string {
+export function placeText({ file, line, column, field }: ErrorDetail): string {
   const at = [file, line, column].filter(part => part !== undefined).join(':')
   if (field === undefined) return at
   return at === '' ? `field ${field}` : `${at}  ${field}`

@@ -95,7 +95,8 @@ export function progressLines(
   if (isEnding) lines.push(paint('yellow', fit(`  ${ENDING}`, width)))
   if (run.restoring !== undefined && run.restoring.why !== null)
     lines.push(fit(`  ${safe(run.restoring.why)}`, width))
-  if (run.status === 'queued')
+  // What it waits for says the same, and until when.
+  if (run.status === 'queued' && run.waiting === undefined)
     for (const notice of run.notices ?? []) lines.push(paint('yellow', fit(`  ${safe(notice)}`, width)))
   for (const wait of run.waiting ?? []) lines.push(paint('yellow', fit(`  ${waitText(wait, now)}`, width)))
   for (const op of OPS) {
@@ -164,7 +165,8 @@ interface PlainLine {
 /** `added 20/400, removed 0/1`, or how far the delivered state has come. Null while neither is known. */
 function plainLine(run: RunView): PlainLine | null {
   const { restoring } = run
-  const [notice] = run.status === 'queued' ? (run.notices ?? []) : []
+  const isQuiet = run.status === 'queued' && run.waiting === undefined
+  const [notice] = isQuiet ? (run.notices ?? []) : []
   if (notice !== undefined) return { of: 'the queue', text: safe(notice) }
   if (restoring !== undefined) {
     const why = restoring.why === null ? '' : ` (${safe(restoring.why)})`

@@ -2,12 +2,13 @@
 import type { FailedPage, FailedRow, RunView } from '@sluice/contracts/api'
 import type { Op } from '@sluice/contracts/state'
 import { asTyped, withTyped } from './called.ts'
+import { placeText } from './error.ts'
 import { errorGroupLines } from './error-groups.ts'
 import { failedTable } from './failed-table.ts'
 import { painter, safe, wrap } from './paint.ts'
 import type { Paint } from './paint.ts'
 import { table } from './table.ts'
-import { clockTime, counted, number, paintStatus, runDuration } from './wording.ts'
+import { clockTime, counted, elapsed, number, paintStatus, runDuration, waitText } from './wording.ts'
 import type { OutputOptions } from './wording.ts'
 
 const MARKS: { readonly [status in RunView['status']]: string } = {
@@ -71,7 +72,13 @@ export function runDetails(
     `cause ${run.cause}`,
     run.by === undefined ? null : `asked for by ${safe(run.by)}`,
   ].filter(part => part !== null)
-  const lines = [runSummary(run, options).trimEnd(), '', paint('dim', times.join(' · '))]
+  const lines = [
+    runSummary(run, options).trimEnd(),
+    '',
+    paint('dim', times.join(' · ')),
+    ...phaseLines(run, options),
+    ...waitLines(run, options, paint),
+  ]
   if (failed.length > 0) {
     lines.push('', paint('bold', 'Rows that this run did not deliver'), ...failedTable(failed, options))
     if (options.moreFailed)
@@ -82,12 +89,56 @@ export function runDetails(
   return `${lines.join('\n')}\n`
 }
 
+/** `detecting 1.2 s`, each with the time at which it began. */
+function phaseLines({ phases = [] }: RunView, { now, timeZone, columns }: SummaryOptions): readonly string[] {
+  if (phases.length === 0) return []
+  const paint = painter(false)
+  const rows = phases.map(({ phase, startedAt, endedAt }) => {
+    const took = elapsed(Math.max(0, (endedAt === null ? now : Date.parse(endedAt)) - Date.parse(startedAt)))
+    return [
+      `  ${phase}`,
+      endedAt === null ? `${took} so far` : took,
+      `from ${clockTime(startedAt, timeZone)}`,
+    ]
+  })
+  const titles = ['  phase', 'took', 'began']
+  return [
+    '',
+    ...table(
+      titles.map(title => ({ title })),
+      rows,
+      { width: columns, paint },
+    ),
+  ]
+}
+
+/** What it waits for now. */
+function waitLines({ waiting = [] }: RunView, { now }: SummaryOptions, paint: Paint): readonly string[] {
+  return waiting.length === 0 ? [] : ['', ...waiting.map(wait => paint('yellow', `  ${waitText(wait, now)}`))]
+}
+
 function errorLines(run: RunView, { columns, called }: OutputOptions, paint: Paint): string[] {
   if (run.error === null) return []
-  return run.error
+  const width = Math.max((columns ?? 110) - 2, 20)
+  const lines = run.error
     .split('\n')
-    .flatMap(line => wrap(safe(withTyped(line, called)), Math.max((columns ?? 110) - 2, 20)))
+    .flatMap(line => wrap(safe(withTyped(line, called)), width))
     .map(line => `  ${paint('red', line)}`)
+  return [...lines, ...placeLines(run.errorDetails ?? [], width, paint)]
+}
+
+/** Where the mistakes are. The error says what is wrong with a single one. */
+function placeLines(
+  details: NonNullable<RunView['errorDetails']>,
+  width: number,
+  paint: Paint,
+): readonly string[] {
+  return details.flatMap(detail => {
+    const place = placeText(detail)
+    if (place === '') return []
+    const message = details.length === 1 ? [] : wrap(safe(detail.message), width - 4)
+    return [`  ${paint('bold', safe(place))}`, ...message.map(line => `      ${line}`)]
+  })
 }
 
 function noticeLines(notice: string, { columns, called }: OutputOptions, paint: Paint): string[] {

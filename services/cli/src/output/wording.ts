@@ -45,10 +45,15 @@ export function clockTime(iso: string, timeZone?: string): string {
   return format.format(new Date(iso))
 }
 
-/** `waits for 42.0 s more: the API asked for a pause`. `now` in ms since 1970. */
-export function waitText({ until, detail }: WaitView, now: number): string {
+/** `waits for 42.0 s more, 12.0 s so far: the API asked for a pause`. `now` in ms since 1970. */
+export function waitText({ since, until, detail }: WaitView, now: number): string {
+  const forMs = now - Date.parse(since)
   const leftMs = until === null ? 0 : Date.parse(until) - now
-  return `waits${leftMs <= 0 ? '' : ` for ${elapsed(leftMs)} more`}: ${safe(detail)}`
+  const times = [
+    leftMs <= 0 ? '' : ` for ${elapsed(leftMs)} more`,
+    forMs < 1_000 ? '' : `, ${elapsed(forMs)} so far`,
+  ]
+  return `waits${times.join('')}: ${safe(detail)}`
 }
 
 /** How long a run took, or has taken so far. Empty for a run that has not started. */

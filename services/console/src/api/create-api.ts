@@ -44,6 +44,8 @@ export interface ApiOptions {
   readonly badLoginMs?: number
   /** What stands outside the API. Default: nothing. */
   readonly pages?: WebPages
+  /** Where this machine reaches the server, if the services run in this process. */
+  readonly ownUrl?: () => string
 }
 
 /** Disposing it ends streams and requests under way. */
@@ -146,7 +148,10 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
       }
       const { params, query, body } = request
       const lastEventId = textOf(request.headers['last-event-id'])
-      const context = { control, principal, sessions, asked, signal, ifMatch: request.headers['if-match'] }
+      const ifMatch = request.headers['if-match']
+      const { remoteAddress, localAddress } = request.socket
+      const place = { ownUrl: serving.ownUrl?.() ?? null, isFromHere: remoteAddress === localAddress }
+      const context = { control, principal, sessions, asked, signal, ifMatch, ...place }
       const answer = await route.handle({ params, query, body, lastEventId }, context)
       reply.code(route.status)
       if (answer.kind === 'events') {

@@ -30,6 +30,10 @@ export interface RouteContext {
     readonly logOut: () => Promise<readonly string[]>
   }
   readonly asked: AskedRuns
+  /** Where this machine reaches the server, without a slash at its end; null where services run elsewhere. */
+  readonly ownUrl: string | null
+  /** True if a process of this machine asks. */
+  readonly isFromHere: boolean
   /** Aborts when the client is gone, the request takes too long, or the server ends. */
   readonly signal: AbortSignal
 }

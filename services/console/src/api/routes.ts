@@ -42,6 +42,8 @@ import { REPLAY_ROUTE } from './replay-route.ts'
 import { route, type Answer, type Route, type RouteContext } from './route.ts'
 import { runEvents } from './run-events.ts'
 import { ALERT_ROUTES } from './alert-routes.ts'
+import { SAMPLE_ROUTES } from './operating/sample-routes.ts'
+import { SCHEDULE_ROUTE } from './operating/schedule-route.ts'
 import { SECRET_ROUTES } from './secret-routes.ts'
 import { SESSION_ROUTES } from './session-routes.ts'
 
@@ -228,6 +230,8 @@ export const ROUTES: readonly Route[] = [
   REPLAY_ROUTE,
   ...SECRET_ROUTES,
   ...ALERT_ROUTES,
+  SCHEDULE_ROUTE,
+  ...SAMPLE_ROUTES,
 ]
 
 async function askForRun({ control, asked: runs }: RouteContext, request: RunRequest): Promise<Answer> {

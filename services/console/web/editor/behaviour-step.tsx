@@ -2,6 +2,7 @@
 import type { ReactElement } from 'react'
 import { textAt, valueAt, withValue } from './draft.ts'
 import { ChoiceField, NAME_HINT, problemAt, SwitchField, TextField } from './fields.tsx'
+import { NextTimes } from './next-times.tsx'
 import type { Editing } from './use-editing.ts'
 
 export function BehaviourStep({ editing }: { readonly editing: Editing }): ReactElement {
@@ -121,6 +122,7 @@ function Schedule({ editing }: { readonly editing: Editing }): ReactElement {
         </div>
       ) : null}
       {problem === undefined ? null : <p className="field-error">{problem}</p>}
+      {kind === 'manual' ? null : <NextTimes text={text} />}
       <SwitchField
         editing={editing}
         path={['paused']}

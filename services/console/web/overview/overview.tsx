@@ -1,5 +1,6 @@
 /** Every sync with its state, and first of all what needs somebody. */
 import type { SyncsPage } from '@sluice/contracts/api'
+import { SAMPLE_SYNC } from '@sluice/contracts/api/operating'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
@@ -11,6 +12,7 @@ import { RunButton } from '../runs/run-button.tsx'
 import { totalsOf } from '../runs/totals.ts'
 import { RunBars } from './run-bars.tsx'
 import { Destinations } from './destinations.tsx'
+import { RemoveSample } from './sample-project.tsx'
 import { Welcome } from './welcome.tsx'
 
 type SyncView = SyncsPage['syncs'][number]
@@ -72,6 +74,7 @@ export function Overview(): ReactElement {
         )}
       </Section>
       <Destinations />
+      {data.syncs.some(({ name }) => name === SAMPLE_SYNC) ? <RemoveSample /> : null}
     </Frame>
   )
 }
@@ -118,7 +121,12 @@ function SyncLine({ sync }: { readonly sync: SyncView }): ReactElement {
       </div>
       {waiting.map(({ kind, since, until, detail }) => (
         <p key={`${kind} ${since}`} className="sync-wait">
-          {detail} {until === null ? null : <Time at={until} />}
+          {detail}, since <Time at={since} />
+          {until === null ? null : (
+            <>
+              , until <Time at={until} exact />
+            </>
+          )}
         </p>
       ))}
     </li>

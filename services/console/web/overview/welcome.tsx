@@ -2,6 +2,7 @@
 import { Link } from '@tanstack/react-router'
 import type { ReactElement } from 'react'
 import { Empty, Section } from '../ui/parts.tsx'
+import { OfferSample } from './sample-project.tsx'
 
 export function Welcome(): ReactElement {
   return (
@@ -27,6 +28,7 @@ export function Welcome(): ReactElement {
           </p>
         </Empty>
       </Section>
+      <OfferSample />
       <Section title="Or from files">
         <div className="pad">
           <p>

@@ -149,9 +149,10 @@ function Held({ run }: { readonly run: RunView }): ReactElement {
 function Waiting({ run }: { readonly run: RunView }): ReactElement | null {
   const { waiting = [], restoring } = run
   const reasons = [
-    ...waiting.map(({ detail, until }) =>
-      until === null ? detail : `${detail}, until ${until.slice(11, 19)} UTC`,
-    ),
+    ...waiting.map(({ detail, since, until }) => {
+      const end = until === null ? '' : ` until ${until.slice(11, 19)}`
+      return `${detail} (since ${since.slice(11, 19)}${end} UTC)`
+    }),
     ...(restoring === undefined
       ? []
       : [

@@ -62,8 +62,15 @@ export function SyncPage(): ReactElement {
     >
       {sync.waiting.length === 0 ? null : (
         <div className="banner" role="status">
-          {sync.waiting.map(({ kind, since, detail }) => (
-            <p key={`${kind} ${since}`}>{detail}</p>
+          {sync.waiting.map(({ kind, since, until, detail }) => (
+            <p key={`${kind} ${since}`}>
+              {detail}, since <Time at={since} />
+              {until === null ? null : (
+                <>
+                  , until <Time at={until} exact />
+                </>
+              )}
+            </p>
           ))}
         </div>
       )}

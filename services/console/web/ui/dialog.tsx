@@ -3,7 +3,6 @@
  * back.
  */
 import { useEffect, useId, useRef, useState, type ReactElement, type ReactNode } from 'react'
-import { toastError } from './toast.tsx'
 
 interface DialogProps {
   readonly title: string
@@ -63,13 +62,16 @@ export function Confirm(props: ConfirmProps): ReactElement {
   const { title, children, action, dangerous = false, typed, onConfirm, onClose } = props
   const [busy, setBusy] = useState(false)
   const [text, setText] = useState('')
+  const [error, setError] = useState<string | null>(null)
   const confirm = async (): Promise<void> => {
     setBusy(true)
+    setError(null)
     try {
       await onConfirm()
       onClose()
-    } catch (error) {
-      toastError(error)
+    } catch (failure) {
+      // A message at the edge of the page would stand behind the dialog.
+      setError(failure instanceof Error ? failure.message : String(failure))
       setBusy(false)
     }
   }
@@ -89,6 +91,11 @@ export function Confirm(props: ConfirmProps): ReactElement {
             </span>
             <input value={text} onChange={event => setText(event.target.value)} autoComplete="off" />
           </label>
+        )}
+        {error === null ? null : (
+          <p className="field-error" role="alert">
+            {error}
+          </p>
         )}
         <footer className="dialog-actions">
           <button type="button" onClick={onClose}>

@@ -17,6 +17,14 @@ export function rows(value: number): string {
 
 /** In the time zone of whoever reads. */
 export const localTime = (iso: string): string => dateTime.format(new Date(iso))
+/** Such as `Mon 30 Nov 2026, 05:00:00`, in a time zone by its name. */
+export function inZone(iso: string, timeZone: string): string {
+  const parts = { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' } as const
+  const format = new Intl.DateTimeFormat('en-GB', { ...parts, timeZone, ...CLOCK })
+  return format.format(new Date(iso))
+}
+const CLOCK = { hour: '2-digit', minute: '2-digit', second: '2-digit' } as const
+
 export const utcTime = (iso: string): string => `${iso.replace('T', ' ').replace(/[.]\d+Z$|Z$/, '')} UTC`
 
 /** Such as `3 minutes ago` or `in 2 hours`. */

@@ -9,6 +9,7 @@ import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import { at, homePartition, runKey, sharedTopics, syncTopics } from '@sluice/topics/topics'
 import { deliverPartition } from '../deliver-partition.ts'
 import { DeliveryMemory } from '../delivery-memory.ts'
+import { lateAfterTakeover } from '../run/late-sends.ts'
 import type { DeliverDeps } from '../run/open-run.ts'
 import { Places } from '../send/places.ts'
 import { Throttles } from '../send/throttles.ts'
@@ -55,7 +56,7 @@ export function depsOf(
 ): DeliverDeps {
   return {
     ...{ log, io, runs, definitions, prefix, ...scripted },
-    lateSendsMs: () => 0,
+    lateSends: lateAfterTakeover(() => 0),
     onError: () => undefined,
     leases: createLeaseQueue(createLocalRateLimit(), bottleneckAdmission),
     throttles: new Throttles({ firstPauseMs: 5 }),

@@ -4,13 +4,18 @@
  * States: none (it left in good order) ← of the open run (until its end) → of what came before (that run
  * could not be opened, and is passed over) → none, once its requests can arrive no more.
  */
+import type { WaitNow } from '@sluice/contracts/runs/waits'
 import { sleep } from '@sluice/flow/sleep'
+import type { Target } from '../destination/target.ts'
 import { NO_HISTORY, type PartHistory, type RequestHistory } from '../ledger/request-history.ts'
+import type { ArriveUntil } from './late-sends.ts'
 
 /** Why a try that was announced is not made. */
 export const ANNOUNCED = 'the process ended while it was sending this, which may have arrived or not'
 /** Why a request that was announced is not sent. */
 export const NOT_SENT = 'the process was asked to end before it could send this'
+/** Why a run does not end yet. */
+const MAY_ARRIVE = 'a request that was under way when its process ended may still arrive'
 
 /** Any of these parts may have been sent once more. */
 function doubted(
@@ -22,12 +27,16 @@ function doubted(
 }
 
 export class Doubt {
-  readonly #sinceMs = performance.now()
+  readonly #arriveUntil: ArriveUntil
   #state: 'none' | 'of the open run' | 'of what came before'
   /** How many more requests without an attempt it may have sent; null before the first is seen. */
   #left: number | null = null
+  /** While it waits for requests that may be late. */
+  #waitsFor: WaitNow | null = null
 
-  constructor(clean: boolean) {
+  /** `arriveUntil` says how long requests of the predecessor may be late. */
+  constructor(clean: boolean, arriveUntil: ArriveUntil) {
+    this.#arriveUntil = arriveUntil
     this.#state = clean ? 'none' : 'of the open run'
   }
 
@@ -51,20 +60,26 @@ export class Doubt {
     return doubted(history)
   }
 
+  get waitsFor(): WaitNow | null {
+    return this.#waitsFor
+  }
+
   /**
-   * Waits until no request of a frozen predecessor can arrive any more. Otherwise such a request might
-   * overtake the next run.
+   * Waits until no request of the predecessor can arrive any more. Otherwise such a request might arrive
+   * behind those of the next run.
    */
-  async untilNoneIsLate(lateMs: number, signal: AbortSignal): Promise<void> {
+  async untilNoneIsLate(target: Target, signal: AbortSignal): Promise<void> {
     if (this.#state === 'none') return
-    const leftMs = this.#sinceMs + lateMs - performance.now()
-    if (leftMs > 0) await sleep(leftMs, { signal })
+    const leftMs = this.#arriveUntil(target) - performance.now()
+    if (leftMs <= 0) return
+    this.#waitsFor ??= { kind: 'takeover', until: Date.now() + leftMs, detail: MAY_ARRIVE }
+    await sleep(leftMs, { signal }).finally(() => (this.#waitsFor = null))
   }
 
   /** Another run opens. It sends nothing while requests from before it can still arrive. */
-  async beforeSending(lateMs: number, signal: AbortSignal): Promise<void> {
+  async beforeSending(target: Target, signal: AbortSignal): Promise<void> {
     if (this.#state !== 'of what came before') return
-    await this.untilNoneIsLate(lateMs, signal)
+    await this.untilNoneIsLate(target, signal)
     this.#state = 'none'
   }
 

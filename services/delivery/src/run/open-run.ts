@@ -21,6 +21,7 @@ import type { DeliveryMemory, LateShare } from '../delivery-memory.ts'
 import { DestinationGate } from '../send/destination-gate.ts'
 import { EarlyEnd } from './early-end.ts'
 import type { Recovered } from '../ledger/recover-ledger.ts'
+import { notedSender, type LateSends } from './late-sends.ts'
 import type { RequestSequence } from '../send/request-sequence.ts'
 import { renderPart } from '../send/render-part.ts'
 import { SendQueue } from '../send/send-queue.ts'
@@ -58,11 +59,8 @@ export interface DeliverDeps {
   /** Told of each failure that does no harm to any row. */
   readonly onError: (error: unknown) => void
   readonly resolveTarget: ResolveTarget
-  /**
-   * How long after an unclean takeover a request of the predecessor may still reach the API. It is 0 where
-   * the predecessor died with its sockets.
-   */
-  readonly lateSendsMs: (target: Target) => number
+  /** What is known of requests that a predecessor may have sent, and that may still reach the API. */
+  readonly lateSends: LateSends
 }
 
 export interface OpenRun extends RequestSequence {
@@ -126,14 +124,14 @@ export async function openRun(
     await beforeSending(target, signal)
     // From here on requests may be sent. A successor that finds this marker, and no end after it, knows that.
     await ledger.mark({ ...plainMarker('run-begin', '', 0), begin })
-    const partition = `${attempts.topic}/${run.incarnation}/${attempts.partition}`
+    const partition = placeOf(parts)
     const owner = { partition, marker: ownership.owner(attempts) }
     const { onError } = deps
     const mayAct = (): boolean => isMember(worker)
     const sending = new SendQueue({
       target,
       ledger,
-      sender: deps.sender,
+      sender: notedSender(deps, partition),
       throttles: deps.throttles,
       places: deps.places,
       tries: triesOf({ errors, delivery }),
@@ -196,6 +194,11 @@ async function targetOf(
     const definition = await deps.definitions.get(begin.definition, { signal })
     return { target: targetWithoutSecrets(definition), unsendable }
   }
+}
+
+/** The name of the partition, of this incarnation of its sync. */
+export function placeOf({ run, attempts }: Pick<DeliveryParts, 'run' | 'attempts'>): string {
+  return `${attempts.topic}/${run.incarnation}/${attempts.partition}`
 }
 
 function changesOf({ deps, run, attempts }: DeliveryParts): TopicPartition {

@@ -8,8 +8,12 @@ import { isoTime } from './iso-time.ts'
  * Each thing once: since the first partition began to wait for it, and until the last one is to go on. A run
  * that has ended waits for nothing.
  */
-export function waitsOf(event: RunEvent, reports: ReadonlyMap<number, PartitionReport>): WaitView[] {
-  return [...onceEach(waitsIn(event, reports))].flatMap(viewOf)
+export function waitsOf(
+  event: RunEvent,
+  reports: ReadonlyMap<number, PartitionReport>,
+  elsewhere: readonly Wait[],
+): WaitView[] {
+  return [...onceEach([...elsewhere, ...waitsIn(event, reports)])].flatMap(viewOf)
 }
 
 function waitsIn(event: RunEvent, reports: ReadonlyMap<number, PartitionReport>): readonly Wait[] {

@@ -44,6 +44,7 @@ export type ApiName =
   | 'DeleteTopics'
   | 'DeleteRecords'
   | 'DescribeConfigs'
+  | 'DescribeGroups'
   | 'InitProducerId'
   | 'SaslAuthenticate'
 

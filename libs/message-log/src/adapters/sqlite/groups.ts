@@ -118,6 +118,10 @@ export class SqliteGroups {
     })
   }
 
+  hasMembers(name: string): boolean {
+    return this.#groups.has(name)
+  }
+
   /** Shares out again after topics were made or deleted. */
   topicsChanged(): void {
     for (const group of this.#groups.values()) this.#shareOut(group)

@@ -1,0 +1,109 @@
+/**
+ * How the groups of services were seen last. Many runs may be looked at, again and again, by many people. So
+ * a look is shared, and holds for a while.
+ */
+import { isSluiceError } from '@sluice/contracts/errors'
+import { elapsedMs, type Clocks } from '@sluice/flow/elapsed-ms'
+import type { MessageLog } from '@sluice/message-log/port'
+import type { Logger } from '@sluice/runtime/logger'
+import type { SeenGroup } from './service-waits.ts'
+
+/** How long a look holds, at least. */
+export const LOOK_MS = 500
+/** Each group that is looked at costs the log a request. So more groups are looked at less often. */
+const MS_PER_GROUP = 10
+/** A view of a run does not wait longer for a log that does not answer. */
+const PATIENCE_MS = 3_000
+/** The pauses after a failure: the log is away, or this user may not look at groups. */
+const PAUSE_MS = 2_000
+const PAUSE_WITHOUT_RIGHT_MS = 60_000
+/** A group that nobody has looked at for so long may have changed many times since. */
+const FORGOTTEN_AFTER_MS = 10_000
+
+interface Known extends SeenGroup {
+  readonly lookedAtMs: number
+}
+
+interface Looks {
+  readonly log: Pick<MessageLog, 'groupStates'>
+  readonly logger: Pick<Logger, 'info'>
+}
+
+const CLOCKS: Clocks = { steadyMs: elapsedMs, wallMs: () => Date.now() }
+
+export class GroupsSeen {
+  readonly #log: Looks['log']
+  readonly #logger: Looks['logger']
+  readonly #steadyMs: () => number
+  readonly #wallMs: () => number
+  readonly #seen = new Map<string, Known>()
+  readonly #wanted = new Set<string>()
+  #asking: Promise<void> | null = null
+  #pausedUntilMs = -Infinity
+  /** True once it was told that this user may not look. */
+  #isRefused = false
+
+  constructor({ log, logger }: Looks, { steadyMs, wallMs }: Clocks = CLOCKS) {
+    this.#log = log
+    this.#logger = logger
+    this.#steadyMs = steadyMs
+    this.#wallMs = wallMs
+  }
+
+  /**
+   * What is known of these groups. It lacks those of which nothing is known, and rejects only with the
+   * signal.
+   */
+  async look(groups: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, SeenGroup>> {
+    const nowMs = this.#steadyMs()
+    this.#forget(nowMs)
+    const holdsMs = Math.max(LOOK_MS, this.#seen.size * MS_PER_GROUP)
+    // Looks that come in a row at the same pace must not find the last one just young enough.
+    const stale = groups.filter(
+      group => nowMs - (this.#seen.get(group)?.lookedAtMs ?? -Infinity) > holdsMs * 0.8,
+    )
+    if (stale.length > 0 && nowMs >= this.#pausedUntilMs) {
+      for (const group of stale) this.#wanted.add(group)
+      this.#asking ??= this.#ask()
+      await this.#asking
+      signal.throwIfAborted()
+    }
+    return this.#seen
+  }
+
+  /** Asks for all groups that are wanted by the end of this turn. */
+  async #ask(): Promise<void> {
+    await Promise.resolve()
+    const groups = [...this.#wanted]
+    this.#wanted.clear()
+    this.#asking = null
+    const patience = AbortSignal.timeout(PATIENCE_MS)
+    try {
+      const states = await this.#log.groupStates(groups, { signal: patience })
+      const now = { lookedAtMs: this.#steadyMs(), at: this.#wallMs() }
+      for (const [group, state] of states) {
+        const known = this.#seen.get(group)
+        const isSame = known?.state === state
+        this.#seen.set(group, {
+          state,
+          since: isSame ? known.since : now.at,
+          isFirst: isSame ? known.isFirst : known === undefined,
+          lookedAtMs: now.lookedAtMs,
+        })
+      }
+    } catch (error) {
+      if (!isSluiceError(error) && error !== patience.reason) throw error
+      const isRefused = isSluiceError(error, 'config')
+      if (isRefused && !this.#isRefused)
+        this.#logger.info({ err: error }, 'nobody is told which services are not at work')
+      this.#isRefused ||= isRefused
+      this.#pausedUntilMs = this.#steadyMs() + (isRefused ? PAUSE_WITHOUT_RIGHT_MS : PAUSE_MS)
+      for (const group of groups) this.#seen.delete(group)
+    }
+  }
+
+  #forget(nowMs: number): void {
+    for (const [group, { lookedAtMs }] of this.#seen)
+      if (nowMs - lookedAtMs > FORGOTTEN_AFTER_MS) this.#seen.delete(group)
+  }
+}

@@ -1,0 +1,35 @@
+import { expect, it } from 'vitest'
+import type { RunEvent } from '@sluice/contracts/records'
+import { parkedNotice, parkedUntil } from '@sluice/runs/machine/parking'
+import { sampleEvent } from '@sluice/testkit/sample-records'
+import { queueWaits } from './queue-waits.ts'
+
+const QUEUED = sampleEvent({ runId: 'Q', status: 'queued', run: null, queuedAt: 50_000 })
+const LAST = sampleEvent({ runId: 'L', status: 'failed', run: 7, deaths: 3, endedAt: 40_000 })
+const UNTIL = parkedUntil({ deaths: 3, lastEndedAt: 40_000 }, 50_000) ?? 0
+
+function waits(event: RunEvent, others: readonly RunEvent[], now = 50_000): ReturnType<typeof queueWaits> {
+  return queueWaits(event, { events: new Map([...others, event].map(each => [each.runId, each])) }, now)
+}
+
+it('a queued run waits for the run at work, since it was asked for', () => {
+  expect(waits(QUEUED, [{ ...LAST, status: 'running' }])).toEqual([
+    { kind: 'queued', since: 50_000, until: null, detail: 'run L of this sync is under way' },
+  ])
+  expect(waits(QUEUED, [])).toEqual([])
+})
+
+it('the queued run of a parked sync waits until the pause is over, once its owner says so', () => {
+  const told = { ...QUEUED, notices: [parkedNotice(3, UNTIL)] }
+  const detail = 'the sync is parked, since 3 processes in a row died in the midst of its runs'
+  expect(waits(told, [LAST])).toEqual([{ kind: 'parked', since: 50_000, until: UNTIL, detail }])
+  expect(UNTIL).toBeGreaterThan(50_000)
+  expect(waits(QUEUED, [LAST])).toEqual([])
+  expect(waits(told, [LAST], UNTIL)).toEqual([])
+  expect(waits(told, [{ ...LAST, deaths: null }])).toEqual([])
+})
+
+it('a run that is at work, or has ended, waits in no queue', () => {
+  const running = { ...QUEUED, status: 'running' } as const
+  expect(waits(running, [{ ...LAST, status: 'running' }])).toEqual([])
+})

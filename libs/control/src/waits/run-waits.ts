@@ -1,0 +1,52 @@
+/** What runs wait for beside what delivery tells: the queue, and services that are not at work. */
+import type { RunEvent } from '@sluice/contracts/records'
+import type { Wait } from '@sluice/contracts/runs/waits'
+import type { SyncRuns } from '@sluice/runs/runs-view'
+import type { Pipeline } from '../pipeline.ts'
+import { GroupsSeen, LOOK_MS } from './groups-seen.ts'
+import { queueWaits } from './queue-waits.ts'
+import { neededServices, serviceWaits } from './service-waits.ts'
+
+export class RunWaits {
+  readonly #pipeline: Pipeline
+  readonly #groups: GroupsSeen
+
+  constructor(pipeline: Pipeline) {
+    this.#pipeline = pipeline
+    this.#groups = new GroupsSeen(pipeline)
+  }
+
+  /** Waits for the log for three seconds at most, and says nothing of services if it does not answer. */
+  async of(
+    event: RunEvent,
+    runs: Pick<SyncRuns, 'events' | 'reports'>,
+    signal: AbortSignal,
+  ): Promise<readonly Wait[]> {
+    const { prefix, servicesElsewhere } = this.#pipeline
+    const queued = queueWaits(event, runs, Date.now())
+    // A service that is no part of this process yet is not missed.
+    const needed = servicesElsewhere ? neededServices(prefix, event, runs.reports) : []
+    if (needed.length === 0) return queued
+    const groups = needed.map(({ group }) => group)
+    const seen = await this.#groups.look(groups, signal)
+    return [...queued, ...serviceWaits(needed, seen, Date.now())]
+  }
+
+  /**
+   * Waits until the view of the runs has changed since `seen`, or it is time to look at the services again.
+   */
+  async changed(seen: number, signal: AbortSignal): Promise<void> {
+    const { runs, servicesElsewhere } = this.#pipeline
+    const isChanged = (): boolean => runs.changes.version !== seen
+    if (!servicesElsewhere) return await runs.until(isChanged, { signal })
+    const late = new AbortController()
+    const timer = setTimeout(() => late.abort(new Error('it is looked at again')), LOOK_MS)
+    try {
+      await runs.until(isChanged, { signal: AbortSignal.any([signal, late.signal]) })
+    } catch (error) {
+      if (error !== late.signal.reason || !late.signal.aborted) throw error
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}

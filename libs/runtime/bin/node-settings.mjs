@@ -1,0 +1,44 @@
+/**
+ * How Node runs what holds rows in memory: the command and the services, which start through `runHere`. The
+ * image names the same settings, since a container's command is a file. Plain JavaScript, since any Node may
+ * read it.
+ */
+import { fileURLToPath } from 'node:url'
+import { compileCacheFolder } from './compile-cache.mjs'
+
+/**
+ * What Sluice holds in memory is bounded, so a bounded heap costs nothing and keeps V8 from putting off the
+ * collection of garbage.
+ */
+export const HEAP_FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=768']
+export const FLAGS = ['--disable-warning=ExperimentalWarning', ...HEAP_FLAGS]
+/**
+ * Larger pieces of memory go back to the system once they are free. Otherwise glibc soon keeps pieces of up
+ * to 32 MB: some 150 MB after rows of 1 MB.
+ */
+export const MEMORY = { MALLOC_MMAP_THRESHOLD_: '262144' }
+
+/** The environment of a Node that runs Sluice, where `env` leaves something open. */
+export function environmentOf(env) {
+  const compiled = compileCacheFolder(env)
+  return { ...MEMORY, ...env, ...(compiled === null ? {} : { NODE_COMPILE_CACHE: compiled }) }
+}
+
+/**
+ * Starts this process again with the settings, for the file of that URL. Where the system cannot do that, the
+ * file runs in this process as it is.
+ */
+export async function runHere(main, args) {
+  const emitWarning = process.emitWarning.bind(process)
+  process.emitWarning = (warning, ...rest) => {
+    const type = typeof rest[0] === 'object' && rest[0] !== null ? rest[0].type : rest[0]
+    if (type !== 'ExperimentalWarning') emitWarning(warning, ...rest)
+  }
+  if (process.platform !== 'win32' && process.execve !== undefined)
+    process.execve(
+      process.execPath,
+      [process.execPath, ...FLAGS, ...process.execArgv, fileURLToPath(main), ...args],
+      environmentOf(process.env),
+    )
+  await import(main.href)
+}

@@ -1,0 +1,53 @@
+/** When a schedule is due next, before anything is stored. */
+import { scheduleTimesView, type ScheduleTimesView } from '@sluice/contracts/api/operating'
+import { noBody, scheduleQuery } from '@sluice/contracts/api-requests'
+import { SluiceError } from '@sluice/contracts/errors'
+import { schedule } from '@sluice/contracts/specs/schedule-specs'
+import { parseCron } from '@sluice/schedule/cron'
+import { instantsOf } from '@sluice/schedule/instants'
+import { z } from 'zod'
+import { route } from '../route.ts'
+
+type Asked = z.output<typeof scheduleQuery>
+
+export const SCHEDULE_ROUTE = route({
+  ...{ method: 'GET', scope: 'read', status: 200, path: '/schedules/next', id: 'nextTimes' },
+  summary: 'The next times of a schedule that need not be stored',
+  ...{ params: z.strictObject({}), query: scheduleQuery, body: noBody, answer: scheduleTimesView },
+  respond: ({ query }) => Promise.resolve({ kind: 'document', value: timesOf(query, Date.now()) }),
+})
+
+/** Throws `usage` with the field that is wrong. */
+export function timesOf(asked: Asked, now: number): ScheduleTimesView {
+  const { every, cron, timezone, sync: name = '', count } = asked
+  if ((every === undefined) === (cron === undefined)) throw wrong('every', 'wanted either `every` or `cron`')
+  const of = every === undefined ? { cron, ...(timezone === undefined ? {} : { timezone }) } : { every }
+  const parsed = schedule.safeParse(of)
+  if (!parsed.success)
+    throw wrong(every === undefined ? 'cron' : 'every', `wanted ${messageOf(parsed.error)}`)
+  if (cron !== undefined) {
+    const read = parseCron(cron, timezone)
+    if (read.kind === 'wrong') throw wrong(read.at, read.message)
+  }
+  const instants = instantsOf({ name, schedule: parsed.data })
+  const times: string[] = []
+  for (
+    let at = instants?.next(now) ?? null;
+    at !== null && times.length < count;
+    at = instants?.next(at) ?? null
+  )
+    times.push(new Date(at).toISOString())
+  return { times, timezone: every === undefined ? (timezone ?? 'UTC') : null }
+}
+
+function wrong(field: string, message: string): SluiceError {
+  return new SluiceError('usage', `\`${field}\`: ${message}`, { details: [{ field, message }] })
+}
+
+/** Of a union, the message of the form that was meant. */
+function messageOf({ issues: [issue] }: z.ZodError): string {
+  if (issue === undefined) return 'a schedule'
+  const inner =
+    issue.code === 'invalid_union' ? issue.errors.flat().find(({ path }) => path.length > 0) : issue
+  return inner?.message ?? issue.message
+}

@@ -1,0 +1,56 @@
+/**
+ * A project to try things with. Its rows stand in the query itself, so it reads no file. It sends to the
+ * server that it stands on, unless somebody names another place.
+ */
+import { SAMPLE_SYNC, type SampleView } from '@sluice/contracts/api/operating'
+
+/** Below `/api/v1`: what the sample sends is answered there, and kept nowhere. */
+export const RECEIVER_PATH = '/sample/receiver'
+
+const SQL = `-- Change a row or take one away, and run the sync again.
+select * from (values
+  (1, 'Ada', 'ada@example.com'),
+  (2, 'Alan', 'alan@example.com'),
+  (3, 'Grace', 'grace@example.com')
+) as customers(id, name, email)`
+
+const indented = (text: string): string => text.replaceAll('\n', '\n  ')
+
+/** The documents of the sample, in the order in which each comes after those that it refers to. */
+export function sampleDocuments(sendsTo: string): SampleView['documents'] {
+  const texts = [
+    ['source', 'sample-rows', 'type: duckdb\npath: .\n'],
+    ['model', 'sample-customers', `source: sample-rows\nsql: |-\n  ${indented(SQL)}\nprimaryKey: id\n`],
+    [
+      'destination',
+      'sample-receiver',
+      `baseUrl: ${JSON.stringify(sendsTo)}\nlimits:\n  rate: { requests: 10, per: second }\n  concurrency: 2\n`,
+    ],
+    ['sync', SAMPLE_SYNC, SYNC],
+  ] as const
+  return texts.map(([kind, name, fields]) => ({
+    kind,
+    name,
+    yaml: `kind: ${kind}\nname: ${name}\n${fields}`,
+  }))
+}
+
+const SYNC = `model: sample-customers
+destination: sample-receiver
+triggers:
+  added:
+    method: POST
+    path: /customers
+    body:
+      json: |
+        {"id": {{ row.id }}, "name": {{ row.name | json }}, "email": {{ row.email | json }}}
+  changed:
+    method: PUT
+    path: /customers/{{ row.id }}
+    body:
+      json: |
+        {"name": {{ row.name | json }}, "email": {{ row.email | json }}}
+  removed:
+    method: DELETE
+    path: /customers/{{ row.id }}
+`

@@ -1,0 +1,159 @@
+/** A project to try things with: it is told before what it makes, and goes as easily as it came. */
+import { sampleView, SAMPLE_SYNC, type SampleView } from '@sluice/contracts/api/operating'
+import { resourceRemovedView, resourceSetView } from '@sluice/contracts/api/resources'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useNavigate } from '@tanstack/react-router'
+import { useState, type ReactElement } from 'react'
+import { ApiError, call } from '../api/client.ts'
+import { useMay } from '../api/session.ts'
+import { Confirm } from '../ui/dialog.tsx'
+import { Section } from '../ui/parts.tsx'
+import { toast } from '../ui/toast.tsx'
+
+type Document = SampleView['documents'][number]
+
+const pathOf = ({ kind, name }: Document): string => `/resources/${kind}/${name}`
+
+async function sampleOf(to?: string, signal?: AbortSignal): Promise<SampleView> {
+  const own = signal === undefined ? {} : { signal }
+  return await call('/sample', { query: { to }, answer: sampleView, ...own })
+}
+
+const useSample = () =>
+  useQuery({
+    queryKey: ['sample'],
+    queryFn: ({ signal }) => sampleOf(undefined, signal),
+    staleTime: Infinity,
+  })
+
+/** Makes all of it or nothing, and only what nobody has made before. */
+async function make(documents: readonly Document[]): Promise<void> {
+  const made: Document[] = []
+  try {
+    for (const each of documents) {
+      const body = { yaml: each.yaml, version: 0 }
+      await call(pathOf(each), { method: 'PUT', body, answer: resourceSetView })
+      made.push(each)
+    }
+  } catch (error) {
+    await remove(made)
+    throw error
+  }
+}
+
+/** Removes what is there of it. */
+async function remove(documents: readonly Document[]): Promise<void> {
+  for (const each of [...documents].reverse())
+    await call(pathOf(each), { method: 'DELETE', answer: resourceRemovedView }).catch((error: unknown) => {
+      if (!(error instanceof ApiError) || error.status !== 404) throw error
+    })
+}
+
+/** In the empty state. Nothing, on a server whose services run elsewhere. */
+export function OfferSample(): ReactElement | null {
+  const { data } = useSample()
+  const may = useMay('edit')
+  const [asks, setAsks] = useState(false)
+  if (data === undefined || data.sendsTo === null) return null
+  return (
+    <Section title="Or look at a sample first">
+      <div className="pad">
+        <p>
+          Three rows, an API that answers, and the sync between them. It reads no file, and you can remove it.
+        </p>
+        <p>
+          <button type="button" disabled={!may} onClick={() => setAsks(true)}>
+            Make the sample project…
+          </button>
+        </p>
+      </div>
+      {asks ? <MakeSample sample={data} own={data.sendsTo} onClose={() => setAsks(false)} /> : null}
+    </Section>
+  )
+}
+
+interface MakeProps {
+  readonly sample: SampleView
+  readonly own: string
+  readonly onClose: () => void
+}
+
+function MakeSample({ sample, own, onClose }: MakeProps): ReactElement {
+  const client = useQueryClient()
+  const navigate = useNavigate()
+  const [to, setTo] = useState(own)
+  const confirm = async (): Promise<void> => {
+    const { documents } = to === own ? sample : await sampleOf(to)
+    await make(documents)
+    await client.invalidateQueries()
+    toast('done', 'The sample project is there. Run it, and look at its requests.')
+    await navigate({ to: '/syncs/$name', params: { name: SAMPLE_SYNC } })
+  }
+  return (
+    <Confirm title="Make the sample project?" action="Make it" onConfirm={confirm} onClose={onClose}>
+      <p>It makes these, and sends nothing before you run it:</p>
+      <ul>
+        {sample.documents.map(({ kind, name }) => (
+          <li key={kind}>
+            the {kind} <code>{name}</code>
+          </li>
+        ))}
+      </ul>
+      <label className="field">
+        <span>It sends to</span>
+        <input type="url" required value={to} onChange={({ target }) => setTo(target.value)} />
+        <small>
+          {to === own
+            ? 'This server itself, which gives back what it gets and keeps nothing. No request leaves the machine.'
+            : 'Requests go to this address once you run the sync.'}
+        </small>
+      </label>
+    </Confirm>
+  )
+}
+
+/** Where the sample is there. */
+export function RemoveSample(): ReactElement | null {
+  const { data } = useSample()
+  const may = useMay('edit')
+  const client = useQueryClient()
+  const [asks, setAsks] = useState(false)
+  if (data === undefined || data.documents.length === 0) return null
+  return (
+    <Section
+      title="The sample project"
+      aside={
+        <button type="button" className="small" disabled={!may} onClick={() => setAsks(true)}>
+          Remove the sample…
+        </button>
+      }
+    >
+      <p className="pad quiet">
+        It is yours to change: edit a row in its model, and run it again. Once you have seen enough, remove
+        it.
+      </p>
+      {asks ? (
+        <Confirm
+          title="Remove the sample project?"
+          action="Remove it"
+          dangerous
+          onConfirm={async () => {
+            await remove(data.documents)
+            await client.invalidateQueries()
+            toast('done', 'The sample project is gone.')
+          }}
+          onClose={() => setAsks(false)}
+        >
+          <p>These go, with the runs and requests of the sync:</p>
+          <ul>
+            {data.documents.map(({ kind, name }) => (
+              <li key={kind}>
+                the {kind} <code>{name}</code>
+              </li>
+            ))}
+          </ul>
+        </Confirm>
+      ) : null}
+    </Section>
+  )
+}

@@ -1,0 +1,54 @@
+/** What the contestants of the benchmark do, and what is told of each. */
+import type { Receiver } from './start-receiver.ts'
+import type { Usage } from './usage.ts'
+
+/** Rows on their way to the receiver: from a topic or from a CSV file. */
+export interface Work {
+  readonly rows: number
+  /** Rows in a request. */
+  readonly batch: number
+  readonly receiver: Receiver
+}
+
+/** What a contestant used for one work, by process. */
+export interface Used {
+  /** CPU seconds for this work, and the peak memory of the process. */
+  readonly [process: string]: Usage
+}
+
+export interface Contestant {
+  readonly name: string
+  /** What it promises when parts fail, in a few words. */
+  readonly guarantees: string
+  /** Version, if it is software of others. */
+  readonly version?: string
+  /** Sends all rows. `round` keeps topics and folders of rounds apart. */
+  send(work: Work, round: string): Promise<Used>
+}
+
+/** One work as the receiver saw it. */
+export interface Figures {
+  readonly rowsPerSecond: number
+  readonly cpuSecondsPerMillionRows: number
+  /** Of the largest process. */
+  readonly peakRssMb: number
+  readonly used: Used
+}
+
+/** Times a contestant from the first request that arrives to the last. Rejects if rows are missing. */
+export async function measure(contestant: Contestant, work: Work, round: string): Promise<Figures> {
+  await work.receiver.reset()
+  const used = await contestant.send(work, round)
+  const { rows, firstAt, lastAt } = await work.receiver.stats()
+  if (rows !== work.rows || firstAt === null || lastAt === null)
+    throw new Error(`${contestant.name}: ${rows} rows arrived, not ${work.rows}`)
+  const usages = Object.values(used)
+  const cpuSeconds = usages.reduce((sum, usage) => sum + usage.cpuSeconds, 0)
+  return {
+    // At least a millisecond, so that few rows do not divide by zero.
+    rowsPerSecond: rows / (Math.max(1, lastAt - firstAt) / 1000),
+    cpuSecondsPerMillionRows: (cpuSeconds / rows) * 1e6,
+    peakRssMb: Math.max(...usages.map(usage => usage.peakRssMb)),
+    used,
+  }
+}

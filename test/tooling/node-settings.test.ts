@@ -1,0 +1,62 @@
+/**
+ * All that holds rows in memory starts with the same settings of Node and of the C library, wherever it runs.
+ */
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { FLAGS, HEAP_FLAGS, MEMORY } from '../../libs/runtime/bin/node-settings.mjs'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const MAIN = 'src/main.ts'
+const TELLS =
+  'process.stdout.write(JSON.stringify({ flags: process.execArgv, env: process.env, args: process.argv.slice(2) }))'
+
+let dir = ''
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'sluice-settings-'))
+  writeFileSync(join(dir, 'main.mjs'), TELLS)
+})
+afterAll(() => rmSync(dir, { recursive: true, force: true }))
+
+interface Told {
+  readonly flags: readonly string[]
+  readonly env: { readonly [name: string]: string }
+  readonly args: readonly string[]
+}
+
+/** What a process is told that a service's start script starts, with another file in the place of its own. */
+function started(service: string, env: { readonly [name: string]: string } = {}): Told {
+  const folder = join(ROOT, 'services', service)
+  const manifest: { scripts: { start: string } } = JSON.parse(
+    readFileSync(join(folder, 'package.json'), 'utf8'),
+  )
+  const { start } = manifest.scripts
+  expect(start).toMatch(new RegExp(`^exec node .* ${MAIN}$`))
+  const script = start
+    .replace('exec node ', `exec "${process.execPath}" `)
+    .replace(MAIN, `"${join(dir, 'main.mjs')}" more`)
+  return JSON.parse(
+    execFileSync('/bin/sh', ['-c', script], { cwd: folder, env: { HOME: dir, ...env }, encoding: 'utf8' }),
+  ) as Told
+}
+
+it.each(['change-detector', 'renderer', 'delivery', 'console'])('%s gets them from `npm start`', service => {
+  const { flags, env, args } = started(service)
+  expect(flags).toEqual(FLAGS)
+  expect(env).toMatchObject({ ...MEMORY, NODE_COMPILE_CACHE: join(dir, '.cache/sluice/compiled') })
+  expect(args).toEqual(['more'])
+})
+
+it('what the environment says counts', () => {
+  const own = { MALLOC_MMAP_THRESHOLD_: '1000000', NODE_COMPILE_CACHE: '' }
+  expect(started('renderer', own).env).toMatchObject(own)
+})
+
+it('the image has them', () => {
+  const image = readFileSync(join(ROOT, 'deploy/Dockerfile'), 'utf8')
+  for (const [name, value] of Object.entries(MEMORY)) expect(image).toContain(` ${name}=${value} `)
+  expect(image).toContain(`NODE_OPTIONS="${HEAP_FLAGS.join(' ')}"`)
+})
