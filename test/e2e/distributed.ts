@@ -193,9 +193,8 @@ export class ServiceProcess implements AsyncDisposable {
     const { PATH, HOME, XDG_CACHE_HOME } = process.env
     const folder = join(ROOT, 'services', this.name)
     const heap = this.heapMb === undefined ? [] : [`--max-old-space-size=${this.heapMb}`]
-    const args = startArguments(folder)
-    // Of several limits the last one counts.
-    const child = spawn(process.execPath, [...args.slice(0, -1), ...heap, ...args.slice(-1)], {
+    // Flags of the process come after those that it starts itself again with, and the last one counts.
+    const child = spawn(process.execPath, [...heap, ...startArguments(folder)], {
       cwd: folder,
       // Sources of tests lie in temporary folders, and in databases of this machine.
       env: {

@@ -38,7 +38,6 @@ import type {
   Captured,
   Change,
   Checkpoint,
-  DeathsOfRun,
   Command,
   Marker,
   MarkerKind,
@@ -56,6 +55,7 @@ import type {
   WrittenChange,
 } from './records.ts'
 import { TEST_ATTEMPT_SCHEMA, TEST_REQUEST_SCHEMA } from './avro-test-schemas.ts'
+import type { DeathsOfRun } from './runs/run-times.ts'
 import type { TestAttempt, TestRequest } from './test-records.ts'
 import type { KeyStateKind, Op, Outcome, ReplayOf } from './state.ts'
 import type { Column, Row } from './values.ts'

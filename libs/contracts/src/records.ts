@@ -3,7 +3,7 @@
  * in Avro, and both change together. Offsets, seqs and counts are safe integers. Times are milliseconds since
  * 1970.
  */
-import type { Fired, PhaseTimes } from './runs/run-times.ts'
+import type { DeathsOfRun, Fired, PhaseTimes } from './runs/run-times.ts'
 import type {
   CountsByOp,
   KeyStateKind,
@@ -85,16 +85,10 @@ export interface Marker extends Owned {
    */
   readonly position: number | null
   /**
-   * In `takeover` of renderer and delivery: deaths of owners, that of this one among them if it writes nothing
+   * In `takeover` of renderer and delivery: deaths of owners, with that of this one if it writes nothing
    * more. Null in other markers, in one process, and in earlier versions.
    */
   readonly deaths: DeathsOfRun | null
-}
-
-/** So many processes in a row have died at work on a partition in this run (PROTOCOL.md §11). */
-export interface DeathsOfRun {
-  readonly run: number
-  readonly count: number
 }
 
 /** What earlier runs left behind for a row that was not delivered. */

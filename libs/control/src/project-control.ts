@@ -18,7 +18,7 @@ import type {
 } from '@sluice/contracts/api'
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
-import type { Command, RunEvent } from '@sluice/contracts/records'
+import type { Command } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import { sleep } from '@sluice/flow/sleep'
 import { assertKeyFits } from '@sluice/resources/stored-documents'
@@ -27,7 +27,7 @@ import { alertsOf, testAlert, type OpenTelling } from './alerts/alerts-of.ts'
 import type { Catalog } from './catalog.ts'
 import { findDefinition } from './find-definition.ts'
 import { assertStatus, findRun } from './find-run.ts'
-import { commandAbout, followRun, runCommand, sendCommand } from './follow-run.ts'
+import { commandAbout, followRun, runCommand, sendCommand, type Asked } from './follow-run.ts'
 import { EmptyHistory } from './history/empty-history.ts'
 import { LogHistory } from './history/log-history.ts'
 import { resourcesPageOf, syncsPageOf } from './named-pages.ts'
@@ -64,18 +64,6 @@ import { UntakenRuns } from './waits/untaken-runs.ts'
 const MOST_CHANGES = 5
 /** How long whoever deletes a sync waits for a detector in another process. */
 const FORGOTTEN_WITHIN_MS = 10_000
-
-interface Asked {
-  readonly command: Command
-  /** The run that is followed. */
-  readonly runId: string
-  /** Says which triggers the figures of the run have; null if it is not known. */
-  readonly definition: Definition | null
-  /** False if the command needs nothing of the project. */
-  readonly publishes: boolean
-  /** A state of the run that is known already, so that the caller does not wait for it. */
-  readonly beyond?: RunEvent
-}
 
 /** Where syncs run: in a project's folder, or on Kafka. */
 export interface Place {

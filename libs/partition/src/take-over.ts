@@ -38,16 +38,22 @@ export class Ownership implements AsyncDisposable {
   readonly #writer: FencedWriter
   readonly #markers: ReadonlyMap<string, number>
   readonly #takeBack: TakeBack
+  readonly #onAppend: (target: TopicPartition) => void
 
   constructor(
     writer: FencedWriter,
     incarnation: string,
-    of: { readonly markers: ReadonlyMap<string, number>; readonly takeBack?: TakeBack },
+    of: {
+      readonly markers: ReadonlyMap<string, number>
+      readonly takeBack?: TakeBack
+      readonly onAppend?: (target: TopicPartition) => void
+    },
   ) {
     this.#writer = writer
     this.incarnation = incarnation
     this.#markers = of.markers
     this.#takeBack = of.takeBack ?? (() => Promise.resolve())
+    this.#onAppend = of.onAppend ?? (() => undefined)
   }
 
   /**
@@ -59,12 +65,14 @@ export class Ownership implements AsyncDisposable {
     return marker
   }
 
-  append(
+  async append(
     target: TopicPartition,
     records: readonly NewRecord[],
     options: { signal: AbortSignal },
   ): Promise<AppendResult> {
-    return this.#writer.append(target, records, options)
+    const appended = await this.#writer.append(target, records, options)
+    this.#onAppend(target)
+    return appended
   }
 
   /**
@@ -108,7 +116,12 @@ export async function takeOver(options: TakeOverOptions): Promise<Ownership> {
       const { baseOffset } = await owner.append(output, [record], appending)
       entry.took(output, baseOffset)
     }
-    return new Ownership(writer, incarnation, { markers, takeBack })
+    // The renderer works in order. Delivery says itself when it has come further.
+    const onAppend = (target: TopicPartition): void => {
+      if (stage === 'requests' && output !== undefined && nameOf(target) === nameOf(output))
+        entry?.cameFurther()
+    }
+    return new Ownership(writer, incarnation, { markers, takeBack, onAppend })
   } catch (error) {
     await writer[Symbol.asyncDispose]()
     throw error

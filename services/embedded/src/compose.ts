@@ -121,15 +121,11 @@ export function tellingOf(
   { env, mask }: Pick<EmbeddedOptions, 'env' | 'mask'>,
   kept: KeptSecrets,
 ): TellingDeps & AsyncDisposable {
-  const sender = senderOf({
-    connections: 1,
-    proxy: proxySettings(env),
-    neverPrivate: neverReachesPrivate(env),
-  })
+  const sender = senderOf({ connections: 1, ...networkOf(env) })
   const loadMailer = async () => (await import('@sluice/alerts/adapters/nodemailer')).createMailSender()
-  const network = { allowPrivateNetwork: !isDistributed(env), neverPrivate: neverReachesPrivate(env) }
+  const network = { ...networkOf(env), allowPrivateNetwork: !isDistributed(env), now: Date.now }
   const means = { sender, mailer: loadWhenMailing(loadMailer), secretFor: told(secretForOf(env, kept), mask) }
-  return { ...means, ...network, now: Date.now, [Symbol.asyncDispose]: () => sender[Symbol.asyncDispose]() }
+  return { ...means, ...network, [Symbol.asyncDispose]: () => sender[Symbol.asyncDispose]() }
 }
 
 /**
@@ -176,12 +172,7 @@ async function openServices(
   const memory = new DeliveryMemory(budget.buffersBytes / 2)
   const room = new RendererMemory(budget.buffersBytes / 2)
   const sender = opening.use(
-    senderOf({
-      connections: CONNECTIONS,
-      answers: memory.answers,
-      proxy: proxySettings(env),
-      neverPrivate: neverReachesPrivate(env),
-    }),
+    senderOf({ connections: CONNECTIONS, answers: memory.answers, ...networkOf(env) }),
   )
   const sourceOptions = sourceOptionsOf(of, vault)
   const tokens = opening.use(
@@ -252,6 +243,11 @@ async function openLimits({ dataDir, env, logger, signal }: LimitsOf): Promise<R
   const { redis, prefix } = shared
   const onForgotten = forgottenLogger(logger)
   return createRedisRateLimit({ ...redis, prefix, onTrouble: logTrouble(logger, 'requests'), onForgotten })
+}
+
+/** What the operator says of connections to others. */
+function networkOf(env: Environment): Pick<UndiciSenderOptions, 'neverPrivate' | 'proxy'> {
+  return { proxy: proxySettings(env), neverPrivate: neverReachesPrivate(env) }
 }
 
 /** Loads the HTTP client with the first request: a run that finds nothing to send starts without it. */
@@ -414,8 +410,7 @@ export async function connectionsOf(
   const sourceOptions = sourceOptionsOf(options, kept)
   const connections = connectionsWith(env, {
     openSource: source => openSource(source, sourceOptions),
-    openSender: () =>
-      senderOf({ connections: 1, proxy: proxySettings(env), neverPrivate: neverReachesPrivate(env) }),
+    openSender: () => senderOf({ connections: 1, ...networkOf(env) }),
     secretFor: sourceOptions.secretFor,
     secretOf: secretsOf(env, kept),
   })

@@ -105,10 +105,7 @@ class PartitionRenderer {
     this.#input = at(topics.changes, worker.target.partition)
     this.#output = at(topics.requests, worker.target.partition)
     this.#requests = new RequestAppends({
-      append: async (records, options) => {
-        await this.#owned().append(this.#output, records, options)
-        worker.entry?.cameFurther()
-      },
+      append: (records, options) => this.#owned().append(this.#output, records, options),
       share,
       abort: worker.abort,
       ceilingBytes: deps.appendCeilingBytes,
@@ -120,16 +117,9 @@ class PartitionRenderer {
     const { sync, incarnation } = this.#run
     const { partition } = this.#worker.target
     const ending = endingOf(this.#worker, this.#requests.failed)
-    const options = { log, io, incarnation, signal: ending }
-    await using ownership = await takeOver({
-      ...options,
-      prefix,
-      stage: 'requests',
-      sync,
-      partition,
-      targets: [this.#output],
-      entry: this.#worker.entry,
-    })
+    const options = { log, io, prefix, sync, partition, incarnation, signal: ending }
+    const { entry } = this.#worker
+    await using ownership = await takeOver({ ...options, stage: 'requests', targets: [this.#output], entry })
     this.#ownership = ownership
     try {
       let from: number | null = await this.#restore(ending)
@@ -140,8 +130,7 @@ class PartitionRenderer {
       this.#turn?.[Symbol.dispose]()
     }
     await this.#requests.done()
-    const { abort } = this.#worker
-    if (!abort.aborted) await ownership.leave({ signal: abort })
+    if (!this.#worker.abort.aborted) await ownership.leave({ signal: this.#worker.abort })
   }
 
   /**
@@ -337,7 +326,6 @@ class PartitionRenderer {
     const { baseOffset } = await ownership.append(this.#output, [this.#markerRecord(marker)], {
       signal: this.#worker.abort,
     })
-    this.#worker.entry?.cameFurther()
     this.#context = await this.#openContext(begin, baseOffset, this.#worker.abort)
   }
 

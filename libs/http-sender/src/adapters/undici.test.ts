@@ -25,7 +25,7 @@ describe('undici', () => {
     await using sender = createUndiciSender({ neverPrivate: true })
     for (const host of ['127.0.0.1', 'localhost', '[::ffff:127.0.0.1]'])
       for (const connection of [{}, { allowPrivateNetwork: true }]) {
-        const url = `http://${host}:${port}/`
+        const url = `http://${host}:${String(port)}/`
         const asks = { method: 'GET', url, headers: {}, body: null, connection, timeoutMs: 5_000 }
         expect(await sender.send({ ...asks, signal: new AbortController().signal })).toMatchObject({
           kind: 'failed',

@@ -6,7 +6,7 @@
  *
  * The count is of one run. The next run may have other rows, and another template.
  */
-import type { DeathsOfRun } from '@sluice/contracts/records'
+import type { DeathsOfRun } from '@sluice/contracts/runs/run-times'
 
 /** What ends a process does so soon. An owner that still wrote after so long has died of something else. */
 const SURVIVED_MS = 60_000

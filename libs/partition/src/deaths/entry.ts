@@ -2,7 +2,8 @@
  * Lets a stage into a partition. A partition at which processes die, one after the other, is parked: the
  * stage waits, longer each time, and then takes parked partitions one at a time (PROTOCOL.md §11).
  */
-import type { DeathsOfRun, RunEvent } from '@sluice/contracts/records'
+import type { RunEvent } from '@sluice/contracts/records'
+import type { DeathsOfRun } from '@sluice/contracts/runs/run-times'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Wait } from '@sluice/contracts/runs/waits'
 import { RecentMap } from '@sluice/flow/recent-map'
