@@ -91,3 +91,18 @@ it('several syncs run one after the other, and the exit code is that of the wors
   expect(unknown).toMatchObject({ exitCode: 2, message: expect.stringContaining('did you mean `others`?') })
   expect(await folder.project.runs()).toHaveLength(before)
 })
+
+it('several syncs run at once with --together, and each ends as it would alone', async () => {
+  folder.hold('/')
+  folder.api.on({ url: '/others/2' }, { status: 422 })
+  const all = ending(folder.project.start('run', '--all', '--together', '--json'))
+  await folder.api.waitFor(requests => new Set(requests.map(({ url }) => url.split('/')[1])).size === 2)
+  folder.release()
+  const { code, out } = await all
+  const views: RunView[] = JSON.parse(out)
+  expect(views.map(({ sync, status }) => [sync, status])).toEqual([
+    ['others', 'warning'],
+    ['people', 'success'],
+  ])
+  expect(code).toBe(3)
+})

@@ -35,7 +35,7 @@ export function processEach(env: Env, peaks: PeakMemory): CommandLine {
   }
 }
 
-/** One process for all, which runs as many at once as it is asked to. */
+/** One process for all of them. */
 export function oneProcess(env: Env, peaks: PeakMemory): CommandLine {
   const child = fork(REPEATER, { env: fullEnv(env), execArgv: [...FLAGS] })
   const gone = once(child, 'exit')

@@ -14,14 +14,14 @@ export interface Wanted {
   readonly countOf: (selection: Selection) => number
 }
 
-/** What is wrong in the runs of all syncs of a shape. Each run is given as its `sluice run` ended. */
-export function judgeRuns(ended: readonly Finished[], { pass, countOf }: Wanted): string[] {
+/** What is wrong in the runs of all syncs of a shape, as `sluice run` told them when it ended. */
+export function judgeRuns(ended: Finished, { pass, countOf }: Wanted): string[] {
   const isWarning = Object.values(pass.expect).some(({ outcome }) => outcome !== 'delivered')
   const status = isWarning ? 'warning' : 'success'
-  const views = ended.map(viewOf)
-  const unlike = ended.flatMap(({ exitCode, stdout, stderr }, index) => {
-    const view = views[index] ?? null
-    if (view === null) return [`exit code ${String(exitCode)}: ${stdout}${stderr}`]
+  const { exitCode, stdout, stderr } = ended
+  const views = viewsOf(ended)
+  if (views.length === 0) return [`exit code ${String(exitCode)}: ${stdout}${stderr}`]
+  const unlike = views.flatMap(view => {
     if (exitCode === EXIT_CODES[status] && view.status === status && view.error === null) return []
     const how = `as ${view.status}, not ${status}, with exit code ${String(exitCode)}`
     return [`the run of ${view.sync} ended ${how}: ${view.error ?? 'no error'}`]
@@ -29,10 +29,10 @@ export function judgeRuns(ended: readonly Finished[], { pass, countOf }: Wanted)
   return [...unlike.slice(0, MOST_TOLD), ...judgeCounts(views, { pass, countOf })]
 }
 
-function judgeCounts(views: readonly (RunView | null)[], { pass, countOf }: Wanted): string[] {
+function judgeCounts(views: readonly RunView[], { pass, countOf }: Wanted): string[] {
   const problems: string[] = []
   const sum = (of: (view: RunView) => number | undefined): number =>
-    views.reduce((total, view) => total + (view === null ? 0 : (of(view) ?? 0)), 0)
+    views.reduce((total, view) => total + (of(view) ?? 0), 0)
   const compare = (what: string, of: (view: RunView) => number | undefined, expected: number): void => {
     const found = sum(of)
     if (found !== expected) problems.push(`${what}: ${found}, not ${expected}`)
@@ -51,12 +51,13 @@ function judgeCounts(views: readonly (RunView | null)[], { pass, countOf }: Want
   return problems
 }
 
-/** The run that `sluice run --json` tells of; null if it tells of none. */
-function viewOf({ stdout }: Finished): RunView | null {
+/** The runs that `sluice run --json` tells of: one, or a list. Empty if it tells of none. */
+function viewsOf({ stdout }: Finished): readonly RunView[] {
   try {
-    const printed: RunView | { readonly error: unknown } = JSON.parse(stdout)
-    return 'triggers' in printed ? printed : null
+    const printed: RunView | readonly RunView[] | { readonly error: unknown } = JSON.parse(stdout)
+    if ('triggers' in printed) return [printed]
+    return 'length' in printed ? printed : []
   } catch {
-    return null
+    return []
   }
 }

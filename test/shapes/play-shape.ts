@@ -3,7 +3,6 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startDistributed, type Distributed } from '../e2e/distributed.ts'
-import type { Finished } from '../e2e/project-folder.ts'
 import { oneProcess, processEach, type CommandLine } from './command-line.ts'
 import { judgeRuns } from './judge-runs.ts'
 import { PeakMemory, type Peaks } from './peak-memory.ts'
@@ -72,7 +71,7 @@ export async function playShape(name: string, setting: Setting): Promise<Played>
   const peaks = playing.use(new PeakMemory())
   for (const process of services?.processes ?? []) peaks.watch(process.name, process.pid)
   const env = { ...secret, ...services?.env }
-  const command = playing.use(isOneProcess(shape) ? oneProcess(env, peaks) : processEach(env, peaks))
+  const command = playing.use(shape.oneProcess === true ? oneProcess(env, peaks) : processEach(env, peaks))
   const played = await playPasses({ shape, setting, dir, receiver, services, command, peaks })
   const reached = await peaks.peaks()
   for (const [label, peak] of reached.each)
@@ -131,16 +130,17 @@ async function playPass(stage: Stage, pass: Pass): Promise<string[]> {
     void ended.then(code => deaths.abort(`${label} ended with exit code ${String(code)}`))
   const late = AbortSignal.timeout(passWithinMs)
   const signal = AbortSignal.any([deaths.signal, late])
-  const names = syncNames(shape)
-  const sync = (name: string): Promise<Finished> =>
-    command.run(['run', name, '--json', '--dir', dir], { signal })
-  // Embedded, a folder takes one run at a time.
-  const ended: Finished[] = []
-  if (services === null) for (const name of names) ended.push(await sync(name))
-  else ended.push(...(await Promise.all(names.map(sync))))
+  const ended = await command.run(['run', ...asked(shape, services), '--json', '--dir', dir], { signal })
   if (late.aborted) return [`did not end in ${passWithinMs / 1000} s`]
   if (deaths.signal.aborted) return [String(deaths.signal.reason)]
   return judgeRuns(ended, { pass, countOf: selection => count(shape, selection) })
+}
+
+/** Services of their own run many syncs at once, and a folder runs one after the other. */
+function asked(shape: Shape, services: Distributed | null): readonly string[] {
+  const [name = '', ...others] = syncNames(shape)
+  if (others.length === 0) return [name]
+  return services === null ? ['--all'] : ['--all', '--together']
 }
 
 async function reasons({ shape, dir, command }: Stage): Promise<readonly string[]> {
@@ -167,10 +167,6 @@ async function loseCache({ dir, services, peaks }: Stage): Promise<void> {
     await detector.start()
     peaks.watch(detector.name, detector.pid)
   }
-}
-
-function isOneProcess({ oneProcess: isOne, syncs = 1 }: Shape): boolean {
-  return isOne === true || syncs > 1
 }
 
 function count(shape: Shape, selection: Pass['has']): number {

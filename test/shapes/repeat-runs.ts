@@ -1,7 +1,6 @@
 /**
- * Runs command lines of `sluice` in this one process, each when its parent says so. One after the other,
- * whatever a run leaves behind adds up here. Many at once run here too, since a process for each would be too
- * much. Forked by command-line.ts.
+ * Runs command lines of `sluice` in this one process, each when its parent says so. Whatever a run leaves
+ * behind adds up here. Forked by command-line.ts.
  */
 import { runCli } from '@sluice/cli/run-cli'
 

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { FLAGS, HEAP_FLAGS, MEMORY } from '../../libs/runtime/bin/node-settings.mjs'
+import { environmentOf, FLAGS, HEAP_FLAGS, MEMORY } from '../../libs/runtime/bin/node-settings.mjs'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const MAIN = 'src/main.ts'
@@ -53,6 +53,26 @@ it.each(['change-detector', 'renderer', 'delivery', 'console'])('%s gets them fr
 it('what the environment says counts', () => {
   const own = { MALLOC_MMAP_THRESHOLD_: '1000000', NODE_COMPILE_CACHE: '' }
   expect(started('renderer', own).env).toMatchObject(own)
+})
+
+it.skipIf(process.platform !== 'linux')('DuckDB gives memory back once it is free', () => {
+  const source = `
+    import { DuckDBInstance } from ${JSON.stringify(import.meta.resolve('@duckdb/node-api'))}
+    const connection = await (await DuckDBInstance.create(':memory:', { threads: '1' })).connect()
+    await connection.run('SELECT 1')
+    const megabytes = () => process.memoryUsage.rss() / 1e6
+    const before = megabytes()
+    await connection.run('SELECT max(strlen(t)) FROM (SELECT concat(n, repeat(md5(n::VARCHAR), 2000)) AS t FROM range(2000) r(n))')
+    const peak = process.resourceUsage().maxRSS / 1e3
+    process.stdout.write(JSON.stringify({ held: peak - before, kept: megabytes() - before }))`
+  const env = environmentOf({ HOME: dir, PATH: process.env['PATH'] })
+  const told = execFileSync(process.execPath, ['--input-type=module', '-e', source], {
+    env,
+    encoding: 'utf8',
+  })
+  const { held, kept }: { held: number; kept: number } = JSON.parse(told)
+  expect(held).toBeGreaterThan(100)
+  expect(kept).toBeLessThan(held / 4)
 })
 
 it('the image has them', () => {

@@ -20,6 +20,7 @@ import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type { Command } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
+import type { SharedWork } from '@sluice/flow/shared-work'
 import { sleep } from '@sluice/flow/sleep'
 import { assertKeyFits } from '@sluice/resources/stored-documents'
 import { keptName, type Vault } from '@sluice/vault/vault'
@@ -52,7 +53,11 @@ import type {
   SyncsQuery,
   TestQuery,
 } from './port.ts'
+<<<<<<< HEAD
 import { documentsHere, type DocumentWork } from './resources/apart/document-work.ts'
+=======
+import { publicationOf } from './resources/publish-project.ts'
+>>>>>>> main
 import { assertTrigger, type Samples } from './resources/sample-preview.ts'
 import { StoredKeeping } from './resources/stored-keeping.ts'
 import { requestOf, sendTest } from './send-test.ts'
@@ -97,6 +102,7 @@ export class ProjectControl implements Control {
   readonly keeping: StoredKeeping
   #pipeline: Promise<Pipeline> | null = null
   #history: Promise<RunHistory> | null = null
+  readonly #published: SharedWork<void>
   #waits: RunWaits | null = null
   readonly #untaken = new UntakenRuns()
 
@@ -111,6 +117,7 @@ export class ProjectControl implements Control {
       openNextRun: (definition, signal) => place.openNextRun(definition, signal),
       forgetSync: (of, signal) => this.#forgetSync(of, signal),
     })
+    this.#published = publicationOf({ catalog, keeping: this.keeping, open: () => this.#open() })
   }
 
   async askForRun({ sync, cause, scope }: RunRequest, following: Following): Promise<FollowedRun> {
@@ -381,8 +388,8 @@ export class ProjectControl implements Control {
     const pipeline = await this.#open()
     const { sync, by = null } = command
     const { signal } = new AbortController()
-    await assertKeyFits(pipeline, { signal })
-    if (publishes) await this.#publish(pipeline, signal)
+    if (publishes) await this.#published.done({ signal })
+    else await assertKeyFits(pipeline, { signal })
     // A detector takes only the commands of syncs that it was started for.
     return await this.#withServices(new Set([sync]), async failed => {
       using untaken = isNew(command) ? this.#untaken.remember(command) : null
@@ -391,17 +398,6 @@ export class ProjectControl implements Control {
       const { view } = await followRun(pipeline, followed, { onProgress, cancel, signal: failed })
       return { view: await this.#placed(view, signal) }
     })
-  }
-
-  /** A sync that comes back may have been deleted by a process that died at that. */
-  async #publish(pipeline: Pipeline, signal: AbortSignal): Promise<void> {
-    try {
-      await this.#catalog.publish(pipeline, signal)
-    } catch (error) {
-      if (!isSluiceError(error, 'conflict')) throw error
-      await this.keeping.endDeletions(signal)
-      await this.#catalog.publish(pipeline, signal)
-    }
   }
 
   /** The services are at work for these syncs until `work` is done. Its signal aborts if they fail. */

@@ -13,6 +13,7 @@
  * it the topics from their start), `config` (key columns or their types changed: the message names `sluice
  * reset`), `aborted`.
  */
+import type { ColumnRows } from '@sluice/contracts/column-values'
 import type { CountsByOp, Op } from '@sluice/contracts/state'
 import type { Captured, Change, InvalidSample, RetryEntry } from '@sluice/contracts/records'
 import type { Column, ColumnType, Row } from '@sluice/contracts/values'
@@ -147,8 +148,26 @@ export interface EndedKey {
 }
 
 /**
- * The result of a diff. It stays valid until the next `feed`, `diff` or dispose. `changes()` may be iterated
- * once.
+ * Some changes of a diff, in order. `endsRetry` lists the retry entries of keys that the batch settles. They
+ * get a tombstone once these changes are acknowledged.
+ */
+export interface ChangeBatch {
+  readonly changes: readonly DetectedChange[]
+  readonly endsRetry: readonly EndedKey[]
+}
+
+/**
+ * Some changes of a diff, in order, that are all alike: each adds a row of the model, with the columns of the
+ * diff, whose key the state does not know. No destination has the row, no retry entry and no captured value
+ * waits for it, and it may go to any partition.
+ */
+export interface NewRows {
+  readonly newRows: ColumnRows
+}
+
+/**
+ * The result of a diff. It stays valid until the next `feed`, `diff` or dispose. `changes()` or
+ * `changesByColumn()` may be iterated once.
  */
 export interface Diff {
   /**
@@ -184,14 +203,12 @@ export interface Diff {
    * The changes in the order in which a partition is written: settled, removed, changed, added (R17). Those
    * of one op are in the order of the model's query. They come in batches of at most a few thousand.
    *
-   * `endsRetry` lists the retry entries of keys that the batch settles. They get a tombstone once these
-   * changes are acknowledged. Captured values of rows that are settled as absent get one too. If a row was
-   * already absent, its captured values belong to an earlier row.
+   * Captured values of rows that are settled as absent get a tombstone, like the retry entries of
+   * `endsRetry`. If a row was already absent, its captured values belong to an earlier row.
    */
-  changes(): AsyncIterable<{
-    readonly changes: readonly DetectedChange[]
-    readonly endsRetry: readonly EndedKey[]
-  }>
+  changes(): AsyncIterable<ChangeBatch>
+  /** The same changes in the same order. Rows that are new to the state come by column where they can. */
+  changesByColumn(): AsyncIterable<ChangeBatch | NewRows>
 }
 
 export interface DeliveredState extends AsyncDisposable {

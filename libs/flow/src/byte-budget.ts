@@ -94,6 +94,8 @@ export interface ByteShare extends Disposable {
   readonly takenBytes: number
   /** Waits until there is room for so many bytes; rejects with the signal's reason when it aborts first. */
   take(bytes: number, options: Abortable): Promise<void>
+  /** Takes so many bytes if there is room for them now. */
+  tryTake(bytes: number): boolean
   /** Takes bytes at once, for data that is in memory already. */
   add(bytes: number): void
   give(bytes: number): void
@@ -119,6 +121,12 @@ class Share implements ByteShare {
     this.#ties = ties
   }
 
+  tryTake(bytes: number): boolean {
+    if (!this.#ties.mayTake(bytes)) return false
+    this.#ties.change(bytes)
+    return true
+  }
+
   take(bytes: number, { signal }: Abortable): Promise<void> {
     const ties = this.#ties
     return new Promise((resolve, reject) => {
@@ -127,9 +135,8 @@ class Share implements ByteShare {
         signal.removeEventListener('abort', onAbort)
       }
       const look = (): void => {
-        if (!ties.mayTake(bytes)) return
+        if (!this.tryTake(bytes)) return
         end()
-        ties.change(bytes)
         resolve()
       }
       const onAbort = (): void => {

@@ -23,6 +23,18 @@ export interface NewRecord {
 }
 
 /**
+ * Records to append, in order, of which each has a key and a value, and none a signature. Their keys and
+ * values stand one behind the other in `bytes`, and take up all of them. `lengths` has the length of the key
+ * and of the value of each record, in turns. The caller may use the buffers again once the append is settled.
+ */
+export interface RecordBlock {
+  readonly bytes: Uint8Array
+  readonly lengths: Uint32Array
+}
+
+export type NewRecords = readonly NewRecord[] | RecordBlock
+
+/**
  * A record as read. Its buffers are the reader's own copies. `timestamp` is the time at which the log
  * appended it, in ms since 1970.
  */
@@ -145,11 +157,7 @@ export interface FencedWriter extends AsyncDisposable {
    * is `too-large`. When aborted, even before the call, it rejects with the signal's reason. Each of these
    * leaves the writer dead.
    */
-  append(
-    target: TopicPartition,
-    records: readonly NewRecord[],
-    options: { signal: AbortSignal },
-  ): Promise<AppendResult>
+  append(target: TopicPartition, records: NewRecords, options: { signal: AbortSignal }): Promise<AppendResult>
 }
 
 /**

@@ -26,10 +26,10 @@ export interface Figures {
   published(sync: string, op: Op, changes: number): void
   /** Rows became a request, or could not be rendered. */
   rendered(sync: string, op: Op, result: 'request' | 'unrenderable'): void
-  /** An attempt is about to be written down; `outcome` as there. */
-  attempted(sync: string, outcome: string): void
-  /** Requests handed to sockets and not yet answered: 1 or −1. */
-  inFlight(sync: string, change: 1 | -1): void
+  /** So many attempts are about to be written down; `outcome` as there. */
+  attempted(sync: string, outcome: string, count: number): void
+  /** So many more requests, or fewer, are handed to sockets and not yet answered. */
+  inFlight(sync: string, change: number): void
   /** The limits have allowed a request that waited to be sent. */
   leaseWaited(sync: string, ms: number): void
   /** A run has ended. `ms` is how long it took; null if it never began. */

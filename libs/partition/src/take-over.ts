@@ -10,7 +10,7 @@ import type {
   AppendResult,
   FencedWriter,
   MessageLog,
-  NewRecord,
+  NewRecords,
   TopicPartition,
 } from '@sluice/message-log/port'
 import type { RecordIo } from '@sluice/topics/record-io'
@@ -67,7 +67,7 @@ export class Ownership implements AsyncDisposable {
 
   async append(
     target: TopicPartition,
-    records: readonly NewRecord[],
+    records: NewRecords,
     options: { signal: AbortSignal },
   ): Promise<AppendResult> {
     const appended = await this.#writer.append(target, records, options)

@@ -37,7 +37,8 @@ export function figuresAsMetrics(metrics: Metrics, syncsShown = SYNCS_SHOWN): Fi
     published: (sync, op, count) => changes.add(count, of(changes, `changes ${op}`, { sync, op })),
     rendered: (sync, trigger, result) =>
       rendered.add(1, of(rendered, `rendered ${trigger} ${result}`, { sync, trigger, result })),
-    attempted: (sync, outcome) => attempts.add(1, of(attempts, `attempts ${outcome}`, { sync, outcome })),
+    attempted: (sync, outcome, count) =>
+      attempts.add(count, of(attempts, `attempts ${outcome}`, { sync, outcome })),
     inFlight(sync, change) {
       const now = (flying.get(sync) ?? 0) + change
       if (now === 0) flying.delete(sync)

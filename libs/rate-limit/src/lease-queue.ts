@@ -7,6 +7,7 @@
  * While its destination has no waiters, a request takes at once and never sees a lane.
  */
 import { SluiceError } from '@sluice/contracts/errors'
+import { JoinedReturns } from './joined-returns.ts'
 import { Lane, Waiter } from './lease-lane.ts'
 import type { Admission } from './lease-lane.ts'
 import type { Lease, LeaseWant } from './lease.ts'
@@ -40,7 +41,10 @@ export interface LeaseQueue extends AsyncDisposable {
    * does not answer; with `aborted` once the queue is disposed.
    */
   acquire(want: LeaseWant, options: { readonly signal: AbortSignal }): Promise<Lease>
-  /** As RateLimit.giveBack. Wakes requests that wait for the returned permits. */
+  /**
+   * As RateLimit.giveBack, within the turn of the event loop. Wakes requests that wait for the returned
+   * permits.
+   */
   giveBack(lease: Lease, parts: ReturnedParts): Promise<void>
   /** Why a request of that lane was refused last; null if none waits, or none was refused. */
   waitOf(want: Pick<LeaseWant, 'scopes' | 'line'>): LimitWait | null
@@ -62,18 +66,24 @@ export function createLeaseQueue(
   return new FairLeaseQueue(new WatchedLimit(limit, onBreaker), admit)
 }
 
-/** A rate limit that tells when breakers are found open, or closed again. */
+/**
+ * A rate limit that hears of what comes back once in a turn of the event loop, and tells when breakers are
+ * found open, or closed again.
+ */
 class WatchedLimit {
   readonly #limit: RateLimit
+  readonly #returns: JoinedReturns
   readonly #onBreaker: OnBreaker
   readonly #broken = new Set<string>()
 
   constructor(limit: RateLimit, onBreaker: OnBreaker) {
     this.#limit = limit
+    this.#returns = new JoinedReturns(limit)
     this.#onBreaker = onBreaker
   }
 
   async take(want: LeaseWant, { signal }: { readonly signal: AbortSignal }): Promise<Grant> {
+    this.#returns.tell()
     const grant = await this.#limit.take({ ...want, signal })
     const destination = want.scopes[0]?.name ?? ''
     if (grant.kind === 'wait' && grant.broken !== null) {
@@ -86,8 +96,8 @@ class WatchedLimit {
     return grant
   }
 
-  async giveBack(lease: string, parts: ReturnedParts): Promise<void> {
-    await this.#limit.giveBack(lease, parts)
+  giveBack(lease: string, parts: ReturnedParts): Promise<void> {
+    return this.#returns.add(lease, parts)
   }
 
   async pause(scope: string, forMs: number): Promise<void> {
@@ -99,12 +109,19 @@ class WatchedLimit {
   }
 }
 
+const NOTHING_NEW = Promise.resolve()
+
 class FairLeaseQueue implements LeaseQueue {
   readonly #limit: WatchedLimit
   /** The destinations with waiters, by the name of the destination's scope. */
   readonly #groups = new Map<string, LaneGroup>()
   readonly #admit: (places: number) => Admission
   readonly #waiters = new Set<Waiter>()
+  /**
+   * Destinations of which a request was served in this turn of the event loop, and none has failed since.
+   * What others of them tell is nothing new.
+   */
+  readonly #served = new Set<string>()
   #closed = false
 
   constructor(limit: WatchedLimit, admit: (places: number) => Admission) {
@@ -134,10 +151,12 @@ class FairLeaseQueue implements LeaseQueue {
     return waiter.lease
   }
 
-  async giveBack(lease: Lease, parts: ReturnedParts): Promise<void> {
-    await this.#limit.giveBack(lease.lease, parts)
-    // Finished requests free only slots: waiters for the rate need not look again.
+  giveBack(lease: Lease, parts: ReturnedParts): Promise<void> {
+    const told = this.#limit.giveBack(lease.lease, parts)
+    // Whoever asks next asks after the limit was told. Finished requests free only slots: waiters for the
+    // rate need not look again.
     this.#groups.get(lease.scopes[0]?.name ?? '')?.wake(parts.unused > 0 ? 'all' : 'concurrency')
+    return told
   }
 
   waitOf(want: Pick<LeaseWant, 'scopes' | 'line'>): LimitWait | null {
@@ -148,9 +167,22 @@ class FairLeaseQueue implements LeaseQueue {
     return this.#limit.pause(scope, forMs)
   }
 
-  async tell(destination: string, evidence: Evidence): Promise<void> {
+  tell(destination: string, evidence: Evidence): Promise<void> {
+    const isPlain = evidence.served && evidence.failures === 0 && evidence.probe === null
+    if (isPlain && this.#served.has(destination)) return NOTHING_NEW
+    if (isPlain) this.#noteServed(destination)
+    else this.#served.delete(destination)
+    return this.#tell(destination, evidence)
+  }
+
+  async #tell(destination: string, evidence: Evidence): Promise<void> {
     await this.#limit.tell(destination, evidence)
     this.#groups.get(destination)?.wake('broken')
+  }
+
+  #noteServed(destination: string): void {
+    if (this.#served.size === 0) setImmediate(() => this.#served.clear())
+    this.#served.add(destination)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -13,10 +13,14 @@ import { compileCacheFolder } from './compile-cache.mjs'
 export const HEAP_FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=768']
 export const FLAGS = ['--disable-warning=ExperimentalWarning', ...HEAP_FLAGS]
 /**
- * Larger pieces of memory go back to the system once they are free. Otherwise glibc soon keeps pieces of up
- * to 32 MB: some 150 MB after rows of 1 MB.
+ * Memory goes back to the system once it is free. Otherwise glibc soon keeps pieces of up to 32 MB: some 150
+ * MB after rows of 1 MB. The allocator of DuckDB (jemalloc, in its library) keeps all for ten seconds: more
+ * than 500 MB where rows have 1,000 columns.
  */
-export const MEMORY = { MALLOC_MMAP_THRESHOLD_: '262144' }
+export const MEMORY = {
+  MALLOC_MMAP_THRESHOLD_: '262144',
+  DUCKDB_JE_MALLOC_CONF: 'dirty_decay_ms:0,muzzy_decay_ms:0',
+}
 
 /** The environment of a Node that runs Sluice, where `env` leaves something open. */
 export function environmentOf(env) {

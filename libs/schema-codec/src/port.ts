@@ -7,6 +7,7 @@
  * know yet rejects with `aborted`.
  */
 import type { AvroRecordSchema } from '@sluice/contracts/avro-schemas'
+import type { ColumnRows } from '@sluice/contracts/column-values'
 
 /** Encodes values of one schema. Synchronous: the id is known. */
 export interface Encoder {
@@ -16,6 +17,34 @@ export interface Encoder {
    * not fit the schema.
    */
   encode(value: object): Uint8Array
+  /** For a schema of changes: what `change` has in common with others, which is all but seq, key and row. */
+  frame(change: object): ChangeFrame
+  /**
+   * For a schema of changes: encodes such as have these rows. Throws `internal` for rows of other columns.
+   */
+  rows(rows: ColumnRows): RowsEncoder
+}
+
+/** What some changes have in common, in Avro: the parts before, between and behind what differs. */
+export interface ChangeFrame {
+  readonly parts: readonly Uint8Array[]
+  /** The bytes of all parts. */
+  readonly bytes: number
+}
+
+/** Encodes changes of rows that come by column, as `Encoder.encode` does, byte for byte. */
+export interface RowsEncoder {
+  /** The most bytes that the change of a row takes. */
+  mostBytes(frame: ChangeFrame, row: number): number
+  /**
+   * Writes the change of a row from `at` on, header included, and returns where it ends. Throws `internal` if
+   * there is no room.
+   */
+  write(
+    into: Uint8Array,
+    at: number,
+    of: { readonly frame: ChangeFrame; readonly row: number; readonly seq: number },
+  ): number
 }
 
 /**

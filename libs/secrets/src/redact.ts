@@ -15,9 +15,18 @@ const MOST_LENGTH = 64 * 1024
 /** Shorter values occur in any text. They are masked only where they are the whole text. */
 const MIN_LENGTH = 4
 
+/** So many names are remembered. Those of most requests and answers are the same. */
+const MOST_NAMES = 1000
+const LONGEST_NAME = 64
+const knownNames = new Map<string, boolean>()
+
 /** True for the name of a header or query parameter whose value must not be shown. */
 export function isSensitiveName(name: string): boolean {
-  return SENSITIVE.test(name) && !HARMLESS.test(name)
+  const known = knownNames.get(name)
+  if (known !== undefined) return known
+  const isSensitive = SENSITIVE.test(name) && !HARMLESS.test(name)
+  if (knownNames.size < MOST_NAMES && name.length <= LONGEST_NAME) knownNames.set(name, isSensitive)
+  return isSensitive
 }
 
 /**
@@ -64,11 +73,14 @@ export function redactHeaders(
  * else they stand.
  */
 export function redactUrl(url: string, secrets: readonly string[]): string {
-  const shown = url.replace(/^([a-z][a-z0-9+.-]*:\/\/[^/?#@:]*):[^/?#@]*@/i, `$1:${MASK}@`)
+  const shown = url.includes('@')
+    ? url.replace(/^([a-z][a-z0-9+.-]*:\/\/[^/?#@:]*):[^/?#@]*@/i, `$1:${MASK}@`)
+    : url
   return redactText(withoutSensitiveParameters(shown), secrets)
 }
 
 function withoutSensitiveParameters(text: string): string {
+  if (!text.includes('=')) return text
   return text.replaceAll(/([?&])([^=&#]*)=([^&#<>"\s]*)/g, (all, lead: string, name: string) =>
     isSensitiveName(name) ? `${lead}${name}=${MASK}` : all,
   )

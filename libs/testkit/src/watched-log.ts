@@ -1,6 +1,7 @@
 /** A log whose writers let a test step in before an append, to delay it or to fail it as an outage does. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { FencedWriter, MessageLog, NewRecord, TopicPartition } from '@sluice/message-log/port'
+import { recordsOf } from '@sluice/message-log/record-block'
 
 /**
  * Called with each append. The append waits until it resolves, and later appends of the same writer wait in
@@ -53,7 +54,7 @@ function watchedWriter(writer: FencedWriter, before: BeforeAppend): FencedWriter
       return dead ? 'dead' : writer.state
     },
     append(target, records, options) {
-      const ready = Promise.all([before(target, records), last.catch(() => undefined)])
+      const ready = Promise.all([before(target, recordsOf(records)), last.catch(() => undefined)])
       const appended = ready.then(
         () => {
           if (dead) throw new SluiceError('writer-dead', 'an earlier append has failed')
@@ -61,7 +62,7 @@ function watchedWriter(writer: FencedWriter, before: BeforeAppend): FencedWriter
         },
         async (error: unknown) => {
           if (!dead && error instanceof CutAppend && error.kept > 0)
-            await writer.append(target, records.slice(0, error.kept), options)
+            await writer.append(target, recordsOf(records).slice(0, error.kept), options)
           dead = true
           throw error
         },

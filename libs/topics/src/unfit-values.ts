@@ -19,7 +19,13 @@ interface Unfit {
  * An encoder of changes whose rows may have values that do not fit. Throws as the encoder of a codec does.
  */
 export function unfitTaking(encoder: Encoder): Encoder {
-  return { schemaId: encoder.schemaId, encode: change => encodeChange(encoder, change) }
+  return {
+    schemaId: encoder.schemaId,
+    encode: change => encodeChange(encoder, change),
+    frame: change => encoder.frame(change),
+    // Values that come by column have the types of their columns.
+    rows: rows => encoder.rows(rows),
+  }
 }
 
 function encodeChange(encoder: Encoder, change: object): Uint8Array {

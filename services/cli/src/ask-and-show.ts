@@ -1,4 +1,5 @@
 /** The part that commands about a run share: ask, show the progress of the run, and print its result. */
+import { setMaxListeners } from 'node:events'
 import type { FailedPage, RunView } from '@sluice/contracts/api'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { RunStatus } from '@sluice/contracts/records'
@@ -7,7 +8,7 @@ import type { CommandContext } from './command.ts'
 import { EXIT, exitCodeOfRun, worstOf, type ExitCode } from './exit-codes.ts'
 import { GROUPED_ROWS, outputOptions } from './history-options.ts'
 import { openControl } from './open-control.ts'
-import { runProgress } from './output/run-progress.ts'
+import { runProgress, type RunProgress } from './output/run-progress.ts'
 import { runSummary, undeliveredRows } from './output/run-summary.ts'
 
 /** Asks for a run of the sync that the command line names. */
@@ -60,22 +61,58 @@ export async function askForEach(
   return worstOf(exitCodes)
 }
 
+/**
+ * Asks for a run of each sync at once, and waits for all of them. Prints each summary as its run ends, or a
+ * list with `--json`, in the order in which the runs were asked for. An interrupt cancels all runs. If some
+ * cannot be asked for, it throws the first of these errors once the others have ended.
+ */
+export async function askForAll(
+  context: CommandContext,
+  control: Control,
+  requests: readonly RunRequest[],
+): Promise<ExitCode> {
+  // Each run listens to the interrupt.
+  setMaxListeners(0, context.signal)
+  const all = await Promise.allSettled(
+    requests.map(request =>
+      asked(context, control, {
+        ask: following => control.askForRun(request, following),
+        isAmongOthers: true,
+      }),
+    ),
+  )
+  const ended = all.map(each => {
+    if (each.status === 'rejected') throw each.reason
+    return each.value
+  })
+  if (context.json) context.stdout.write(`${JSON.stringify(ended.map(({ view }) => view))}\n`)
+  return worstOf(ended.map(({ exitCode }) => exitCode))
+}
+
+const NO_PROGRESS: RunProgress = {
+  update: () => undefined,
+  ending: () => undefined,
+  end: () => undefined,
+}
+
 interface Asked {
   readonly exitCode: ExitCode
   readonly view: RunView
 }
 
-/** Shows progress, and prints the summary unless JSON is wanted. */
+/** Shows progress unless others are at work, too, and prints the summary unless JSON is wanted. */
 async function asked(
   context: CommandContext,
   control: Control,
   of: {
     readonly ask: (following: Following) => Promise<FollowedRun>
     readonly wants?: RunStatus | undefined
+    readonly isAmongOthers?: boolean
   },
 ): Promise<Asked> {
   const { json, stdout, stderr, errorColor, signal: cancel } = context
-  const progress = runProgress(stderr, { color: errorColor, now: Date.now })
+  const progress =
+    of.isAmongOthers === true ? NO_PROGRESS : runProgress(stderr, { color: errorColor, now: Date.now })
   const onCancel = (): void => progress.ending()
   cancel.addEventListener('abort', onCancel, { once: true })
   let run: FollowedRun

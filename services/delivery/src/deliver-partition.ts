@@ -19,7 +19,7 @@ import type { Typed } from '@sluice/topics/record-io'
 import { plainMarker, takeOver } from '@sluice/partition/take-over'
 import { at, homePartition, syncTopics } from '@sluice/topics/topics'
 import { AttemptLedger } from './ledger/attempt-ledger.ts'
-import { LateShare, RequestMemory } from './delivery-memory.ts'
+import { LateShare, type RequestMemory } from './delivery-memory.ts'
 import { Doubt } from './run/doubt.ts'
 import { effectsOf, isReplayed } from './outcome/effects.ts'
 import { CUT, CutRun, reportOf } from './run/cut-run.ts'
@@ -34,8 +34,9 @@ import { PartitionReporter } from './run/report-partition.ts'
 import { tellBacklog } from './run/tell-backlog.ts'
 import type { RequestHistory } from './ledger/request-history.ts'
 import { faultOf, inSequence } from './send/request-sequence.ts'
-import { activeLimit, unseenLimit, WINDOW_REQUESTS } from './send/work-limits.ts'
-import { isForgotten, unrenderableAttempt } from './outcome/unrenderable-rows.ts'
+import { unseenLimit } from './work/work-limits.ts'
+import { WorkRoom } from './work/work-room.ts'
+import { unrenderableEnd } from './outcome/unrenderable-rows.ts'
 
 /** Of a run that is passed over, most requests whose effects are being written. */
 const MOST_PASSED_OVER = 64
@@ -96,6 +97,7 @@ class PartitionDelivery {
   readonly #doubt: Doubt
   readonly #passed = new PassedRun(run => this.#isOver(run))
   readonly #order = new KeyOrder()
+  readonly #room: WorkRoom
   /** What a run waits for before it can be opened. */
   #waitsFor: WaitNow | null = null
   /** How far this process has taken the topic into work, and which run is open there. */
@@ -113,6 +115,7 @@ class PartitionDelivery {
     this.#doubt = new Doubt(parts.recovered.clean, parts.deps.lateSends.ofPredecessor(placeOf(parts)))
     this.#reporter = new PartitionReporter({ ...parts, ...parts.deps }, () => reportOf(parts))
     this.#cut = new CutRun(() => reportOf(parts))
+    this.#room = new WorkRoom(parts)
     this.#taken = { offset: parts.recovered.checkpoint.offset, run: null, nextChange: 0 }
   }
 
@@ -128,7 +131,7 @@ class PartitionDelivery {
     const reporting = this.#report(AbortSignal.any([ending, ended.signal]))
     try {
       for await (const batch of readOwned({ ...reading, ...options })) {
-        for (const placed of batch.records) await this.#take(placed, ending)
+        for (const placed of batch.records) if (!this.#takeAtOnce(placed)) await this.#take(placed, ending)
         ledger.skipTo(batch.nextOffset)
         this.#taken = { offset: batch.nextOffset, ...runSoFar(this.#open) }
         this.#takes.notify()
@@ -266,14 +269,35 @@ class PartitionDelivery {
     return this.#isOver(run)
   }
 
+  /** Takes a request into work, as nearly all are, if nothing has to be waited for. Else false. */
+  #takeAtOnce(placed: Placed): boolean {
+    const open = this.#open
+    const { record, offset, bytes } = placed
+    if (open === null || record?.name !== 'sluice.Request' || isReplayed(record.value)) return false
+    const memory = this.#room.tryTake(open, { record: record.value, recordBytes: bytes })
+    if (memory === null) return false
+    if (inSequence(open, offset, record.value)) this.#begin(open, placed, { request: record.value, memory })
+    else memory.done()
+    return true
+  }
+
   async #takeRequest(placed: Placed, request: Request, ending: AbortSignal): Promise<void> {
-    const { ledger, recovered } = this.#parts
-    const { offset, bytes, timestamp } = placed
+    const { ledger } = this.#parts
+    const { offset, bytes } = placed
     const open = await this.#runOf(request, ending)
     if (open === null) return this.#passOver(placed, null, ending)
     if (!inSequence(open, offset, request)) return
     if (isReplayed(request)) await this.#order.turn({ offset, rows: request.rows }, ledger, ending)
-    const memory = await this.#room(open, { record: request, recordBytes: bytes, signal: ending })
+    const memory = await this.#room.take(open, { record: request, recordBytes: bytes, signal: ending })
+    this.#begin(open, placed, { request, memory })
+  }
+
+  #begin(
+    open: OpenRun,
+    { offset, timestamp }: Placed,
+    { request, memory }: { readonly request: Request; readonly memory: RequestMemory },
+  ): void {
+    const { ledger, recovered } = this.#parts
     const known = recovered.known.get(offset)
     this.#reporter.phases.tookRequest()
     ledger.start(offset, timestamp)
@@ -282,20 +306,6 @@ class PartitionDelivery {
     const history = this.#doubt.historyOf(known?.history, unseenLimit(open.target))
     const why = this.#cut.has(request.run, offset) ? CUT : null
     open.sending.take({ request, offset, history, memory }, why)
-  }
-
-  /**
-   * Waits until the record may be taken into work: until few enough are in work, and there is memory for it.
-   * Requests that wait for their next try count only for the window.
-   */
-  async #room(open: OpenRun, of: Parameters<typeof RequestMemory.take>[1]): Promise<RequestMemory> {
-    const { ledger, share } = this.#parts
-    const { sending, target } = open
-    const active = activeLimit(target)
-    const hasRoom = (): boolean =>
-      ledger.window < WINDOW_REQUESTS && ledger.unfinished - sending.waiting < active
-    await ledger.room(hasRoom, of)
-    return await RequestMemory.take(share, of)
   }
 
   /**
@@ -324,22 +334,13 @@ class PartitionDelivery {
     const { ledger, recovered } = this.#parts
     const open = await this.#runOf(record, ending)
     if (open === null || !inSequence(open, offset, record)) return
-    const memory = await this.#room(open, { record, recordBytes: bytes, signal: ending })
+    const memory = await this.#room.take(open, { record, recordBytes: bytes, signal: ending })
     const known = recovered.known.get(offset)
     ledger.start(offset)
     const recorded = known?.history.ended.at(-1)?.attempt ?? null
-    const forgets = isForgotten(record, open.target)
-    const final = recorded ?? unrenderableAttempt(offset, record, { runId: open.begin.runId, forgets })
-    const ended = [{ positions: null, attempt: final, attempts: 0 }]
-    const { run, trigger, rows } = record
-    const none = { attempts: 0, requests: 0, replayOf: null }
-    const effects = effectsOf({ run, trigger, rows, ...none, ended, forgets })
-    ledger.record({
-      requestOffset: offset,
-      attempt: recorded === null ? final : null,
-      effects,
-      release: () => memory.done(),
-    })
+    const of = { runId: open.begin.runId, target: open.target, recorded }
+    const { attempt, effects } = unrenderableEnd(offset, record, of)
+    ledger.record({ requestOffset: offset, attempt, effects, release: () => memory.done() })
   }
 
   /**

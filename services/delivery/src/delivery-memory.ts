@@ -79,7 +79,16 @@ export class RequestMemory {
     this.#bytes = bytes
   }
 
-  /** Waits for room for a record that takes `recordBytes` in its topic. */
+  /** Takes room for a record that takes `recordBytes` in its topic; null if there is none now. */
+  static tryTake(
+    share: ByteShare,
+    of: { readonly record: Request | Unrenderable; readonly recordBytes: number },
+  ): RequestMemory | null {
+    const bytes = workBytes(of.record, of.recordBytes)
+    return share.tryTake(bytes) ? new RequestMemory(share, bytes) : null
+  }
+
+  /** Waits for that room. */
   static async take(
     share: ByteShare,
     of: {

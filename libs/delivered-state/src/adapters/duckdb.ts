@@ -8,10 +8,12 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type {
+  ChangeBatch,
   DeliveredState,
   Diff,
   DiffRequest,
   EndedKey,
+  NewRows,
   ReplayedRow,
   StateFeed,
   StatePositions,
@@ -32,7 +34,7 @@ import { assertKeyUnchanged } from './state/key-columns.ts'
 import { rememberTypes, withKnownTypes } from './state/known-columns.ts'
 import { mergeFeed } from './feed/merge-feed.ts'
 import { orderChanges, pieceTables } from './diff/order-changes.ts'
-import { type ChangeBatch, readChanges } from './diff/read-changes.ts'
+import { asChanges, readChanges } from './diff/read-changes.ts'
 import { fillHashes } from './diff/fill-hashes.ts'
 import { believedKeys, diffReplayed } from './diff/replayed-rows.ts'
 import { RowHash } from './diff/row-hash.ts'
@@ -283,7 +285,8 @@ class DuckdbDeliveredState implements DeliveredState {
         muted: found.muted,
         undecided: found.undecided,
         removedSamples: await removedSamples(connection, found),
-        changes: () => this.#changes(request, found, epoch),
+        changes: () => asChanges(this.#changes(request, found, { epoch, byColumn: false })),
+        changesByColumn: () => this.#changes(request, found, { epoch, byColumn: true }),
       }
     })
   }
@@ -331,22 +334,22 @@ class DuckdbDeliveredState implements DeliveredState {
     return hash
   }
 
-  async *#changes(request: DiffRequest, found: FoundChanges, epoch: number): AsyncGenerator<ChangeBatch> {
+  async *#changes(
+    request: DiffRequest,
+    found: FoundChanges,
+    { epoch, byColumn }: { readonly epoch: number; readonly byColumn: boolean },
+  ): AsyncGenerator<ChangeBatch | NewRows> {
     const { signal } = request
     this.#assertCurrent(epoch, signal)
     const { connection } = this.#file
     await this.#interruptible(signal, () => orderChanges(connection))
     await this.#memory.whilePublishing()
     this.#pieces = pieceTables(request.columns).map(({ name }) => name)
-    const { pieceRows } = this.#options
-    yield* this.#read(readChanges(connection, request.columns, { found, pieceRows }), signal, epoch)
+    const reading = { found, pieceRows: this.#options.pieceRows, byColumn }
+    yield* this.#read(readChanges(connection, request.columns, reading), signal, epoch)
   }
 
-  async *#read(
-    batches: AsyncGenerator<ChangeBatch>,
-    signal: AbortSignal,
-    epoch: number,
-  ): AsyncGenerator<ChangeBatch> {
+  async *#read<B>(batches: AsyncGenerator<B>, signal: AbortSignal, epoch: number): AsyncGenerator<B> {
     try {
       for (;;) {
         this.#assertCurrent(epoch, signal)

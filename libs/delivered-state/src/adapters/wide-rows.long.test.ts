@@ -1,5 +1,6 @@
 /** Rows of many bytes, with less memory than DuckDB would need to work on 2,048 of them at once. */
-import { describe, expect, it } from 'vitest'
+import { DuckDBConnection } from '@duckdb/node-api'
+import { describe, expect, it, vi } from 'vitest'
 import { duckdbHarness } from '../contract/duckdb-harness.ts'
 import type { DeliveredStateHarness } from '../contract/harness.ts'
 import { Played } from '../contract/played.ts'
@@ -59,5 +60,29 @@ describe('wide rows', { timeout: 120_000 }, () => {
     const gone = changes.map(({ op, key }) => `${op} ${key.replaceAll('k', '')}`)
     expect(new Set(gone)).toEqual(new Set(Array.from({ length: 2500 }, (_, i) => `removed ${2 * i + 1}`)))
     await played.state[Symbol.asyncDispose]()
+  })
+
+  it('are read as stretches where the state has them in blocks of another order, as partitions leave them', async () => {
+    const BLOCK = 100
+    const sql = (version: number): string =>
+      `SELECT n::VARCHAR AS id, concat('${version}', repeat(md5(n::VARCHAR), 300)) AS t FROM range(2500) r(n)`
+    const played = await Played.open(harnessOf('96MB'))
+    await using state = played.state
+    const { changes: added } = await played.diff(sql(1))
+    const partitionOf = (index: number): number => Math.floor(index / BLOCK) % 4
+    const fed = [0, 1, 2, 3].flatMap(partition =>
+      added.filter((_, index) => partitionOf(index) === partition),
+    )
+    await played.deliver(fed, 'delivered')
+    await state.commit()
+    const run = vi.spyOn(DuckDBConnection.prototype, 'run')
+    const { changes } = await played.diff(sql(2))
+    const statements = run.mock.calls.map(([text]) => text)
+    run.mockRestore()
+    expect(changes).toHaveLength(added.length)
+    const before = new Map(added.map(({ key, after }) => [key, after]))
+    for (const change of changes) expect(change.before).toEqual(before.get(change.key))
+    expect(statements.filter(text => text.includes('INSERT INTO collected')).length).toBeGreaterThan(0)
+    expect(statements.filter(text => text.includes('IN (SELECT srid'))).toEqual([])
   })
 })

@@ -12,7 +12,7 @@ import { passOverInterimAnswers } from './interim-answers.ts'
 import { connectorOf } from './open-connection.ts'
 import { ProxyTunnels, type ProxyOptions } from './proxy-tunnel.ts'
 import { queuedAbortHook } from './queued-abort-hook.ts'
-import { splitUrl } from './split-url.ts'
+import { hasHead, pathAfter, splitUrl } from './split-url.ts'
 import { shownOver } from '../certificates.ts'
 import { Exchange } from './undici-exchange.ts'
 import type { ExchangeSurroundings, Way } from './undici-exchange.ts'
@@ -57,6 +57,13 @@ interface Origin extends Way {
   readonly authorization: string | null
 }
 
+/** URLs with this head go this way. */
+interface Destined {
+  readonly head: string
+  readonly connection: ConnectionOptions
+  readonly way: Origin
+}
+
 /** Any number of sends may be under way at once. Disposing fails those that are still under way. */
 export function createUndiciSender(options: UndiciSenderOptions = {}): HttpSender {
   return new UndiciSender(options)
@@ -68,6 +75,8 @@ class UndiciSender implements HttpSender {
   readonly #ways = new Ways()
   readonly #connectErrors = new WeakSet<object>()
   readonly #origins = new Map<string, Origin>()
+  /** Where the request before went. Most of them go there, too. */
+  #newest: Destined | null = null
   readonly #watch = new AbortWatch<Exchange>()
   readonly #surroundings: ExchangeSurroundings
   #closed = false
@@ -106,6 +115,7 @@ class UndiciSender implements HttpSender {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true
+    this.#newest = null
     const pools = [...this.#origins.values()]
     this.#origins.clear()
     await Promise.all(pools.map(({ pool }) => pool.destroy(new Error('the sender was closed'))))
@@ -114,8 +124,7 @@ class UndiciSender implements HttpSender {
 
   #dispatch(exchange: Exchange, request: OutgoingRequest): void {
     assertHeaders(request.headers)
-    const { origin, path } = splitUrl(request.url)
-    const way = this.#originOf(origin, request.connection ?? this.#options.connection)
+    const { way, path } = this.#destined(request)
     this.#watch.add(request.signal, exchange)
     exchange.begin(way, {
       path,
@@ -129,7 +138,20 @@ class UndiciSender implements HttpSender {
     })
   }
 
-  #originOf(text: string, connection: ConnectionOptions = NO_OPTIONS): Origin {
+  #destined({ url, connection = this.#options.connection ?? NO_OPTIONS }: OutgoingRequest): {
+    readonly way: Origin
+    readonly path: string
+  } {
+    const known = this.#newest
+    if (known?.connection === connection && hasHead(url, known.head))
+      return { way: known.way, path: pathAfter(known.head, url) }
+    const { head, origin, path } = splitUrl(url)
+    const way = this.#originOf(origin, connection)
+    this.#newest = { head, connection, way }
+    return { way, path }
+  }
+
+  #originOf(text: string, connection: ConnectionOptions): Origin {
     const name = `${this.#ways.nameOf(connection)} ${text}`
     return this.#origins.get(name) ?? this.#openOrigin(name, text, connection)
   }

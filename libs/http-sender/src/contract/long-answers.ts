@@ -92,6 +92,7 @@ function watched(share: ByteShare): { readonly share: ByteShare; readonly most: 
         return share.takenBytes
       },
       take: (bytes, options) => share.take(bytes, options).then(seen),
+      tryTake: bytes => share.tryTake(bytes),
       add: bytes => share.add(bytes),
       give: bytes => {
         seen()

@@ -10,6 +10,7 @@ import { abortable } from '@sluice/flow/abortable'
 import { Notifier } from '@sluice/flow/notifier'
 import { nextTurn } from '@sluice/flow/sleep'
 import type * as port from '../port.ts'
+import { countOf } from '../record-block.ts'
 import { decodeBatch, encodeBatches, largestRecordBytes } from './sqlite/batch.ts'
 import { outOfRange, SqliteCore } from './sqlite/core.ts'
 import { translated } from './sqlite/errors.ts'
@@ -275,11 +276,12 @@ export class SqliteLog implements port.MessageLog {
 
   async #append(
     target: port.TopicPartition,
-    records: readonly port.NewRecord[],
+    records: port.NewRecords,
     { signal, writer }: { signal: AbortSignal; writer: WriterState | null },
   ): Promise<port.AppendResult> {
     const { queue } = this.#useToWrite(signal)
-    if (records.length === 0) throw new SluiceError('internal', `an append of no records to ${target.topic}`)
+    const count = countOf(records)
+    if (count === 0) throw new SluiceError('internal', `an append of no records to ${target.topic}`)
     const batches = encodeBatches(records)
     const bytes = batches.reduce((sum, { data }) => sum + data.length, 0)
     this.#appends += 1
@@ -288,7 +290,7 @@ export class SqliteLog implements port.MessageLog {
     const operation = queue.append({
       target,
       batches,
-      count: records.length,
+      count,
       bytes,
       largestBytes,
       writer,
@@ -332,13 +334,13 @@ class SqliteWriter implements port.FencedWriter {
 
   async append(
     target: port.TopicPartition,
-    records: readonly port.NewRecord[],
+    records: port.NewRecords,
     options: Signalled,
   ): Promise<port.AppendResult> {
     if (this.#writer.state === 'closed') throw new SluiceError('writer-dead', `writer ${this.id} is closed`)
     if (this.#writer.state === 'dead') throw writerDead(this.id)
     // The append is refused at once, so that the caller's next append is refused too.
-    if (options.signal.aborted || records.length === 0) this.#writer.state = 'dead'
+    if (options.signal.aborted || countOf(records) === 0) this.#writer.state = 'dead'
     const appended = this.#append(target, records, options)
     this.#last = appended.catch(() => {})
     return appended

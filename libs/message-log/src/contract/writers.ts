@@ -1,10 +1,47 @@
 import { expect, test } from 'vitest'
-import type { FencedWriter, NewRecord, TopicPartition } from '../port.ts'
-import { codeOf, keysIn, record, records, type Fixture, type Signalled } from './fixture.ts'
+import type { FencedWriter, NewRecord, RecordBlock, TopicPartition } from '../port.ts'
+import { codeOf, keyOf, keysIn, readAll, record, records, type Fixture, type Signalled } from './fixture.ts'
 
 export function writerContract(fixture: Fixture): void {
   fencing(fixture)
   dying(fixture)
+  blocks(fixture)
+}
+
+function blocks(fixture: Fixture): void {
+  test('a block of records is read as its records, in turns with others and of any size', async ({
+    signal,
+  }) => {
+    const target = await fixture.partition({ signal })
+    await using writer = await fixture.log.openWriter(fixture.name('writer'), { signal })
+    const sizes = [0, 1, 63, 64, 5000, 130_000, 8000]
+    const small = sizes.map((size, i) => record(`small-${i}`, 's'.repeat(size)))
+    const large = Array.from({ length: 12 }, (_, i) => record(`large-${i}`, 'l'.repeat(99_990 + i)))
+    const appended = await Promise.all([
+      writer.append(target, [record('first')], { signal }),
+      writer.append(target, blockOf(small), { signal }),
+      writer.append(target, blockOf(large), { signal }),
+      writer.append(target, blockOf([record('last', '')]), { signal }),
+    ])
+    const wanted = [record('first'), ...small, ...large, record('last', '')]
+    const found = await readAll(fixture.log, target, { signal })
+    expect(appended.map(({ baseOffset }) => baseOffset)).toEqual([0, 1, 8, 20])
+    expect(found.map(keyOf)).toEqual(wanted.map(({ key }) => Buffer.from(key).toString()))
+    expect(
+      found.every((read, i) => Buffer.from(read.value ?? []).equals(wanted[i]?.value ?? Buffer.of())),
+    ).toBe(true)
+  })
+
+  test('an append of a block without records is refused', async ({ signal }) => {
+    const target = await fixture.partition({ signal })
+    await using writer = await fixture.log.openWriter(fixture.name('writer'), { signal })
+    expect(await codeOf(writer.append(target, blockOf([]), { signal }))).toBe('internal')
+  })
+}
+
+function blockOf(records: readonly NewRecord[]): RecordBlock {
+  const parts = records.flatMap(({ key, value }) => [key, value ?? new Uint8Array()])
+  return { bytes: Buffer.concat(parts), lengths: Uint32Array.from(parts, ({ length }) => length) }
 }
 
 function fencing(fixture: Fixture): void {

@@ -24,6 +24,6 @@ export class LeaseLife {
   /** Permits came back. */
   cameBack(parts: { readonly finished: number; readonly late?: boolean }): void {
     if (parts.late === true) this.#ms = this.mostMs
-    else if (parts.finished > 0) this.#ms = Math.max(this.#leastMs, this.#ms * SHRINKS_TO)
+    else if (parts.finished > 0) this.#ms = Math.max(this.#leastMs, this.#ms * SHRINKS_TO ** parts.finished)
   }
 }

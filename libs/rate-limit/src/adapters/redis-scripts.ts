@@ -139,15 +139,29 @@ end
 `
 
 /**
- * KEYS: base. ARGV: a request as JSON, see redis.ts. Gives a mark of the keys (run_id and when they were
- * begun), then 'granted' and permits, or a reason and how long to wait (ms); the number of the last grant;
- * how long the wait may last in all. Last come flags of a grant (1: a probe, 2: others have seen failures),
- * or how the breaker stands: when it opened, failures, failed probes, how long ago the last one failed (-1:
- * none has).
+ * Settles returned leases: each argument from `first` on is a lease, followed by its open slots from now on,
+ * and by how much of it came back unused in all. A missing lease has expired.
  */
-export const TAKE = `${PRELUDE}${LOOK}
+const SETTLE_RETURNED = `
+local function settleReturned(first)
+  for at = first, #ARGV, 3 do
+    local lease = leaseOf(ARGV[at])
+    if lease then settle(ARGV[at], lease, tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])) end
+  end
+end
+`
+
+/**
+ * KEYS: base. ARGV: a request as JSON, see redis.ts, and leases that came back before, as for GIVE_BACK.
+ * Gives a mark of the keys (run_id and when they were begun), then 'granted' and permits, or a reason and how
+ * long to wait (ms); the number of the last grant; how long the wait may last in all. Last come flags of a
+ * grant (1: a probe, 2: others have seen failures), or how the breaker stands: when it opened, failures,
+ * failed probes, how long ago the last one failed (-1: none has).
+ */
+export const TAKE = `${PRELUDE}${SETTLE_RETURNED}${LOOK}
 local a = cjson.decode(ARGV[1])
 local now = clock(a.offset)
+settleReturned(2)
 
 local server = look(a, now)
 local mark, since = server.mark, server.since
@@ -337,12 +351,10 @@ return { mark, 'granted', room, redis.call('HINCRBY', base .. ':meta', 'seq', 1)
 `
 
 /**
- * KEYS: base. ARGV: lease, its open slots from now on, how much of it came back unused in all. A missing
- * lease has expired.
+ * KEYS: base. ARGV: leases, each with its open slots from now on, and how much of it came back unused in all.
  */
-export const GIVE_BACK = `${PRELUDE}
-local lease = leaseOf(ARGV[1])
-if lease then settle(ARGV[1], lease, tonumber(ARGV[2]), tonumber(ARGV[3])) end
+export const GIVE_BACK = `${PRELUDE}${SETTLE_RETURNED}
+settleReturned(1)
 return 1
 `
 

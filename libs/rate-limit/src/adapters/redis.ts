@@ -21,6 +21,7 @@ import { TELL } from './breaker-scripts.ts'
 import { EvidenceBook } from './evidence-book.ts'
 import { LeaseBook } from './lease-book.ts'
 import { LeaseLife } from './lease-life.ts'
+import { ReturningLeases } from './returning-leases.ts'
 import {
   GIVE_BACK,
   LEAVE,
@@ -78,6 +79,10 @@ interface Destination {
   /** True if a window is so long that this process has to vouch after a restart of Redis. */
   isLong: boolean
   readonly book: LeaseBook
+  /** What came back, and is not told yet. */
+  readonly returns: ReturningLeases
+  /** Takes under way. */
+  taking: number
   readonly evidence: EvidenceBook
   /** The end of the wait for forgotten grants (ms), as it was last reported; 0 if there is no wait. */
   toldUntilMs: number
@@ -101,7 +106,6 @@ class RedisRateLimit implements RateLimit {
   readonly #onForgotten: (forgotten: Forgotten) => void
   readonly #instance = randomBytes(8).toString('hex')
   readonly #destinations = new Map<string, Destination>()
-  readonly #returns = new Map<string, Promise<void>>()
   readonly #tellings = new Map<string, Promise<void>>()
   readonly #closing = new AbortController()
   readonly #standingBy: NodeJS.Timeout
@@ -133,9 +137,14 @@ class RedisRateLimit implements RateLimit {
     const lifeMs = Math.ceil(this.#life.ms)
     const useBeforeMs = elapsedMs() + lifeMs
     const argument = this.#takeArgument(request, { destination, number, lease, lifeMs })
+    // The server hears of evidence before it is asked, and of returns with the take.
+    if (this.#tellings.has(destination.name)) void this.#sendEvidence(destination)
+    const returned = destination.returns.leave()
+    destination.taking += 1
     try {
-      const taking = this.#run(SCRIPTS.take, destination.name, [argument])
+      const taking = this.#run(SCRIPTS.take, destination.name, [argument, ...returned.args])
       const { what, value, leftMs, more } = notedReply(destination, await abortable(taking, request))
+      returned.arrived()
       if (what === 'granted') {
         book.granted(number, value)
         destination.toldUntilMs = 0
@@ -154,12 +163,16 @@ class RedisRateLimit implements RateLimit {
       }
     } catch (error) {
       book.lost(number)
+      returned.lost()
       this.#reconcile(destination)
       throw error
+    } finally {
+      destination.taking -= 1
+      if (!destination.returns.isEmpty) this.#planReturns(destination)
     }
   }
 
-  /** Returns of one lease within a turn of the event loop travel together. */
+  /** What comes back travels with the next take, or alone if none follows soon. */
   async giveBack(lease: string, parts: ReturnedParts): Promise<void> {
     checkParts(parts)
     this.#life.cameBack(parts)
@@ -168,14 +181,18 @@ class RedisRateLimit implements RateLimit {
     const destination = this.#destination(name)
     const take = Number(number)
     if (!destination.book.giveBack(take, parts)) return
-    let done = this.#returns.get(lease)
-    if (done === undefined) {
-      const { promise: turn, resolve } = Promise.withResolvers<void>()
-      setImmediate(resolve)
-      done = turn.then(() => this.#sendReturn(lease, destination, take))
-      this.#returns.set(lease, done)
-    }
-    await done
+    if (destination.returns.isEmpty) this.#planReturns(destination)
+    await destination.returns.add(take)
+  }
+
+  /** Whoever waits for what came back takes in the next turn of the event loop. */
+  #planReturns(destination: Destination): void {
+    setImmediate(() =>
+      setImmediate(() => {
+        // A take that waits for its answer is mostly followed by another one.
+        if (destination.taking === 0) void this.#sendReturns(destination)
+      }),
+    )
   }
 
   async pause(scope: string, forMs: number): Promise<void> {
@@ -209,7 +226,8 @@ class RedisRateLimit implements RateLimit {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closing.signal.aborted) return
-    await Promise.allSettled([...this.#returns.values(), ...this.#tellings.values()])
+    const returning = [...this.#destinations.values()].map(destination => this.#sendReturns(destination))
+    await Promise.allSettled([...returning, ...this.#tellings.values()])
     this.#closing.abort(new SluiceError('aborted', 'the limits are closed'))
     clearInterval(this.#standingBy)
     const inDoubt = [...this.#destinations.values()].filter(({ book }) => book.isInDoubt)
@@ -234,12 +252,15 @@ class RedisRateLimit implements RateLimit {
   #destination(name: string): Destination {
     let known = this.#destinations.get(name)
     if (known === undefined) {
+      const book = new LeaseBook(this.#instance)
       known = {
         name,
         seen: '',
         seq: 0,
         isLong: false,
-        book: new LeaseBook(this.#instance),
+        book,
+        returns: new ReturningLeases(book, take => `${this.#instance}-${take}@${name}`),
+        taking: 0,
         evidence: new EvidenceBook(),
         toldUntilMs: 0,
         reconciling: null,
@@ -281,16 +302,14 @@ class RedisRateLimit implements RateLimit {
     })
   }
 
-  async #sendReturn(lease: string, destination: Destination, take: number): Promise<void> {
-    this.#returns.delete(lease)
-    const state = destination.book.stateOf(take)
-    if (state === null) return
-    const { open, unused } = state
+  async #sendReturns(destination: Destination): Promise<void> {
+    if (destination.returns.isEmpty) return
+    const returned = destination.returns.leave()
     try {
-      await this.#run(SCRIPTS.giveBack, destination.name, [lease, String(open), String(unused)])
-      destination.book.told(take, open)
+      await this.#run(SCRIPTS.giveBack, destination.name, returned.args)
+      returned.arrived()
     } catch {
-      destination.book.untold()
+      returned.lost()
       this.#reconcile(destination)
     }
   }

@@ -252,7 +252,7 @@ function propertiesOf(record: RecordType, names: readonly string[]): readonly Pr
 }
 
 /** The type beside null in a union of the two, null first; any other type is itself. */
-function nullability(type: AvscType): { readonly type: AvscType; readonly mayBeNull: boolean } {
+export function nullability(type: AvscType): { readonly type: AvscType; readonly mayBeNull: boolean } {
   const [nothing, other, ...more] = (type as Partial<UnionType>).types ?? []
   return nothing?.typeName === 'null' && other !== undefined && more.length === 0
     ? { type: other, mayBeNull: true }

@@ -2,6 +2,7 @@
 import { Decimal } from '@sluice/contracts/values'
 import { decimalBytes, decimalText, unscaledOf } from '../decimal-bytes.ts'
 import { avscTypes, type AvscType, type Misfit, type Tap } from './avsc.ts'
+import { putHalves } from './put-values.ts'
 import { checkByWriting, DoesNotFit, labelled, readBytes, writeBytes } from './text-types.ts'
 
 const { BytesType, LongType, FloatType } = avscTypes
@@ -51,29 +52,11 @@ export const MILLIS = new Millis()
 export function writeLong(tap: Tap, value: number | bigint): void {
   if (typeof value === 'number') {
     if (value >= -1_073_741_824 && value < 1_073_741_824) tap.writeLong(value)
-    else writeHalves(tap, Math.floor(value / TWO_32), value >>> 0)
+    else tap.pos = putHalves(tap.buf, tap.pos, Math.floor(value / TWO_32), value >>> 0)
     return
   }
   if (value < MIN_INT64 || value > MAX_INT64) throw new DoesNotFit()
-  writeHalves(tap, Number(value >> 32n), Number(BigInt.asUintN(32, value)))
-}
-
-/**
- * Writes a 64-bit integer given as its signed upper and unsigned lower half, zigzag, in groups of seven bits.
- */
-function writeHalves(tap: Tap, upper: number, lower: number): void {
-  const sign = upper < 0 ? -1 : 0
-  let low = ((lower << 1) ^ sign) >>> 0
-  let high = (((upper << 1) | (lower >>> 31)) ^ sign) >>> 0
-  const { buf } = tap
-  let { pos } = tap
-  while (high !== 0 || low > 127) {
-    buf[pos++] = (low & 0x7f) | 0x80
-    low = ((low >>> 7) | (high << 25)) >>> 0
-    high >>>= 7
-  }
-  buf[pos++] = low
-  tap.pos = pos
+  tap.pos = putHalves(tap.buf, tap.pos, Number(value >> 32n), Number(BigInt.asUintN(32, value)))
 }
 
 /** Reads a 64-bit integer. More than ten bytes are no integer, which `isValid` notices. */

@@ -3,8 +3,10 @@
  * binary.
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Decoded, Encoder } from '../port.ts'
+import type { ColumnRows } from '@sluice/contracts/column-values'
+import type { ChangeFrame, Decoded, Encoder, RowsEncoder } from '../port.ts'
 import type { AvscType } from './avsc.ts'
+import { ColumnRowsEncoder, frameOf } from './column-rows-encoder.ts'
 import { labelOf } from './text-types.ts'
 
 const MAGIC_BYTE = 0
@@ -36,6 +38,16 @@ export class WireEncoder implements Encoder {
     buffer[0] = MAGIC_BYTE
     buffer.writeUInt32BE(this.schemaId, 1)
     return Buffer.copyBytesFrom(buffer, 0, end)
+  }
+
+  frame(change: object): ChangeFrame {
+    const header = Buffer.alloc(HEADER_BYTES, MAGIC_BYTE)
+    header.writeUInt32BE(this.schemaId, 1)
+    return frameOf(this.#type, header, change)
+  }
+
+  rows(rows: ColumnRows): RowsEncoder {
+    return new ColumnRowsEncoder(this.#type, rows)
   }
 
   #write(value: object, buffer: Buffer): number {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { DetectedChange, Diff, EndedKey } from '@sluice/delivered-state/port'
 import type { FencedWriter } from '@sluice/message-log/port'
+import { recordsOf } from '@sluice/message-log/record-block'
 import type { Encoder, SchemaCodec } from '@sluice/schema-codec/port'
 import { RecordIo } from '@sluice/topics/record-io'
 import { Ownership } from '@sluice/partition/take-over'
@@ -13,7 +14,14 @@ const topics = syncTopics('sluice', 's')
 const { signal } = new AbortController()
 
 /** Records as JSON, so that a test can read them. */
-const encoder: Encoder = { schemaId: 1, encode: value => new TextEncoder().encode(JSON.stringify(value)) }
+const encoder: Encoder = {
+  schemaId: 1,
+  encode: value => new TextEncoder().encode(JSON.stringify(value)),
+  frame: () => ({ parts: [], bytes: 0 }),
+  rows: () => {
+    throw new Error('no rows come by column')
+  },
+}
 const codec: SchemaCodec = {
   encoder: () => Promise.resolve(encoder),
   decode: () => Promise.reject(new Error('nothing is read')),
@@ -35,7 +43,7 @@ function recordingOwner(written: Written[]): Ownership {
     state: 'open',
     async append({ topic, partition }, records) {
       await Promise.resolve()
-      for (const { key, value } of records)
+      for (const { key, value } of recordsOf(records))
         written.push({
           topic,
           partition,
@@ -58,6 +66,10 @@ interface Batch {
   readonly endsRetry?: readonly EndedKey[]
 }
 
+async function* changesOf(batches: readonly Batch[]) {
+  for (const { changes, endsRetry = [] } of batches) yield await Promise.resolve({ changes, endsRetry })
+}
+
 async function publish(batches: readonly Batch[], blockRows = 100): Promise<readonly Written[]> {
   const written: Written[] = []
   const owner = recordingOwner(written)
@@ -74,9 +86,8 @@ async function publish(batches: readonly Batch[], blockRows = 100): Promise<read
     muted: 0,
     undecided: 0,
     removedSamples: [],
-    async *changes() {
-      for (const { changes, endsRetry = [] } of batches) yield await Promise.resolve({ changes, endsRetry })
-    },
+    changes: () => changesOf(batches),
+    changesByColumn: () => changesOf(batches),
   }
   const complete = await publishChanges(diff, {
     io: await RecordIo.open(codec, 'sluice', { signal }),

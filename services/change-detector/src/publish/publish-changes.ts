@@ -2,18 +2,20 @@
  * Writes a run into `changes`: `run-begin`, the changes with a gapless seq in each partition, `run-end`
  * (PROTOCOL.md §6).
  */
+import type { ColumnRows } from '@sluice/contracts/column-values'
 import type { ReplayOf } from '@sluice/contracts/state'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Marker, Request, RunBegin } from '@sluice/contracts/records'
 import type { DetectedChange, Diff, EndedKey } from '@sluice/delivered-state/port'
-import type { NewRecord } from '@sluice/message-log/port'
-import type { Encoder } from '@sluice/schema-codec/port'
+import type { NewRecord, NewRecords } from '@sluice/message-log/port'
+import type { ChangeFrame, Encoder } from '@sluice/schema-codec/port'
 import type { RecordIo } from '@sluice/topics/record-io'
 import { plainMarker } from '@sluice/partition/take-over'
 import { at, markerKey, textKey } from '@sluice/topics/topics'
 import { PartitionAssigner } from './assign-partitions.ts'
 import { endsValues, hasAnothersValues, withOwnValues } from './captured-values.ts'
 import { endKeys } from './end-keys.ts'
+import { PendingRows, SpareRowBuffers } from './pending-rows.ts'
 import { REPLAY_PARTITION, replayKey } from './replayed-requests.ts'
 import type { SyncOwnership } from '../sync/own-sync.ts'
 
@@ -21,6 +23,8 @@ const APPEND_RECORDS = 500
 const APPEND_BYTES = 512 * 1024
 /** Appends under way in all partitions together. */
 const APPENDS_UNDER_WAY = 8
+/** A row of which nothing is known goes to any partition. */
+const NEW_ROW = { op: 'added', partition: null } as const
 
 export interface PublishOptions {
   readonly io: RecordIo
@@ -55,11 +59,16 @@ export async function publishChanges(diff: Diff, options: PublishOptions): Promi
   const publisher = new Publisher(options)
   await publisher.begin()
   let complete = true
-  for await (const { changes, endsRetry } of diff.changes()) {
+  for await (const batch of diff.changesByColumn()) {
     if (cancel.aborted) {
       complete = false
       break
     }
+    if ('newRows' in batch) {
+      await publisher.addRows(batch.newRows)
+      continue
+    }
+    const { changes, endsRetry } = batch
     await publisher.endCaptured(changes.filter(hasAnothersValues))
     for (const change of changes) await publisher.add(withOwnValues(change))
     const gone = changes.filter(endsValues)
@@ -88,8 +97,12 @@ async function publishReplayed(publisher: Publisher, options: PublishOptions): P
 /** What goes to one partition. */
 interface Part {
   seq: number
+  /** Waiting for an append: records, or rows that came by column. Never both, since they go in order. */
   pending: NewRecord[]
   bytes: number
+  readonly rows: PendingRows
+  /** What all changes that add rows of which nothing is known have in common here. */
+  frame: ChangeFrame | null
 }
 
 class Publisher {
@@ -104,10 +117,13 @@ class Publisher {
   constructor(options: PublishOptions) {
     this.#options = options
     this.#assigner = new PartitionAssigner(options.ownership.partitions, options.blockRows)
+    const spare = new SpareRowBuffers()
     this.#parts = Array.from({ length: options.ownership.partitions }, () => ({
       seq: 0,
       pending: [],
       bytes: 0,
+      rows: new PendingRows(spare),
+      frame: null,
     }))
   }
 
@@ -135,8 +151,35 @@ class Publisher {
     await this.#push(partition, { key, value })
   }
 
+  /** Adds changes that add these rows, of which nothing is known. */
+  async addRows(rows: ColumnRows): Promise<void> {
+    const encoder = this.#options.encoder.rows(rows)
+    for (let row = 0; row < rows.rows; row += 1) {
+      const partition = this.#assigner.partitionOf(NEW_ROW)
+      const part = this.#partAt(partition)
+      if (part.pending.length > 0) await this.#append(partition)
+      const frame = (part.frame ??= this.#frameOf(partition))
+      part.rows.add({ rows, encoder, frame, row, seq: part.seq })
+      part.seq += 1
+      if (part.rows.isFull) await this.#append(partition)
+    }
+  }
+
+  #frameOf(partition: number): ChangeFrame {
+    const { ownership, begin, encoder } = this.#options
+    const target = at(ownership.topics.changes, partition)
+    return encoder.frame({
+      incarnation: ownership.incarnation,
+      owner: ownership.owner(partition).owner(target),
+      run: begin.run,
+      ...{ op: 'added', before: null, beforeState: 'absent', settledState: null, muted: null },
+      ...{ captured: null, retried: null, replayed: null, unfit: null },
+    })
+  }
+
   async #push(partition: number, record: NewRecord & { readonly value: Uint8Array }): Promise<void> {
     const part = this.#partAt(partition)
+    if (!part.rows.isEmpty) await this.#append(partition)
     part.pending.push(record)
     part.bytes += record.value.length
     if (part.pending.length >= APPEND_RECORDS || part.bytes >= APPEND_BYTES) await this.#append(partition)
@@ -217,15 +260,24 @@ class Publisher {
   async #append(partition: number): Promise<void> {
     if (this.#failure !== null) throw this.#failure
     const part = this.#partAt(partition)
-    if (part.pending.length === 0) return
-    const records = part.pending
-    part.pending = []
-    part.bytes = 0
+    if (!part.rows.isEmpty) {
+      const { block, settled } = part.rows.take()
+      await this.#appendSome(partition, block, settled)
+    } else if (part.pending.length > 0) {
+      const records = part.pending
+      part.pending = []
+      part.bytes = 0
+      await this.#appendSome(partition, records)
+    }
+  }
+
+  /** Waits only if too many appends are under way. */
+  async #appendSome(partition: number, records: NewRecords, settled = () => {}): Promise<void> {
     const { ownership, abort: signal } = this.#options
     const append = ownership
       .owner(partition)
       .append(at(ownership.topics.changes, partition), records, { signal })
-      .then(() => undefined)
+      .then(settled)
       .catch((error: unknown) => {
         this.#failure ??= error
       })

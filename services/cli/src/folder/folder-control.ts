@@ -44,6 +44,8 @@ type About = { readonly sync: string } | 'past' | 'folder'
 export class FolderControl implements port.Control {
   readonly #options: FolderOptions
   #held: Held | null = null
+  /** Callers at the same time take the folder's lock once. */
+  #holding: Promise<Held> | null = null
   #reading: port.Control | null = null
 
   constructor(options: FolderOptions) {
@@ -222,14 +224,19 @@ export class FolderControl implements port.Control {
       await placeOf({ isAtWork: true }).assertSecrets(definition, null)
     } else if (about === 'past' && !hasHistory()) return this.#reader()
     try {
-      const { holdFolder } = await import('./hold-folder.ts')
-      this.#held = await holdFolder(this.#options)
+      this.#holding ??= this.#hold().finally(() => (this.#holding = null))
+      this.#held = await this.#holding
       return this.#held.control
     } catch (error) {
       const socket = this.#socket()
       if (!isSluiceError(error, 'conflict') || socket === null) throw error
       return await askHolder(socket)
     }
+  }
+
+  async #hold(): Promise<Held> {
+    const { holdFolder } = await import('./hold-folder.ts')
+    return await holdFolder(this.#options)
   }
 
   #socket(): string | null {

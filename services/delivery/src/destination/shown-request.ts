@@ -7,20 +7,54 @@ interface Headers {
   readonly [name: string]: string
 }
 
+/** What requests with the same headers of their own have in common. */
+interface Head {
+  readonly own: Headers
+  /** The headers to send, without an idempotency key of ours. */
+  readonly sent: Headers
+  /** The same, as they are shown. */
+  readonly shown: Headers
+}
+
+/** By target, the head of the last request. The headers of most requests are equal. */
+const heads = new WeakMap<Target, Head>()
+
+/** The headers of a request, with those of its destination. */
+export function headOf({ headers: own }: Pick<Request, 'headers'>, target: Target): Head {
+  const known = heads.get(target)
+  if (known !== undefined && areEqual(known.own, own)) return known
+  const shown = redactHeaders(mergedHeaders(target.shownHeaders, own), target.secrets)
+  const head = { own, sent: mergedHeaders(target.headers, own), shown }
+  heads.set(target, head)
+  return head
+}
+
+function areEqual(one: Headers, other: Headers): boolean {
+  let names = 0
+  for (const name in one) {
+    if (one[name] !== other[name]) return false
+    names += 1
+  }
+  for (const _ in other) names -= 1
+  return names === 0
+}
+
 /** A request's own headers take the place of the destination's, however the names are written. */
-export function mergedHeaders(destination: Headers, request: Headers): { [name: string]: string } {
+function mergedHeaders(destination: Headers, request: Headers): { [name: string]: string } {
   const merged: { [name: string]: string } = { ...destination }
   for (const [name, value] of Object.entries(request)) merged[name.toLowerCase()] = value
   return merged
 }
 
+/** Its URL, as it is shown. */
+export function shownUrl({ path }: Pick<Request, 'path'>, target: Target): string {
+  return redactUrl(urlOf({ baseUrl: target.shownBaseUrl }, path, target.shownQuery), target.secrets)
+}
+
 /** All but the idempotency key, which belongs to an attempt. */
 export function shownRequest(
-  { path, headers }: Pick<Request, 'path' | 'headers'>,
+  request: Pick<Request, 'path' | 'headers'>,
   target: Target,
-): { readonly url: string; readonly headers: { [name: string]: string } } {
-  return {
-    url: redactUrl(urlOf({ baseUrl: target.shownBaseUrl }, path, target.shownQuery), target.secrets),
-    headers: redactHeaders(mergedHeaders(target.shownHeaders, headers), target.secrets),
-  }
+): { readonly url: string; readonly headers: Headers } {
+  return { url: shownUrl(request, target), headers: headOf(request, target).shown }
 }

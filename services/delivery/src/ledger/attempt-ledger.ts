@@ -1,8 +1,9 @@
 /**
- * The attempts topic as the ledger of one partition. An attempt is written at most a few milliseconds after
- * its answer, and then the retry entries and captured values that follow from it. A request is finished when
- * the log has acknowledged all of these. Every append ends with the checkpoint that a successor goes on from
- * (PROTOCOL.md §8). If an append was cut, the successor goes on from the checkpoint before it.
+ * The attempts topic as the ledger of one partition. An attempt is written a few milliseconds after its
+ * answer, or at once if somebody waits for it, and then the retry entries and captured values that follow
+ * from it. A request is finished when the log has acknowledged all of these. Every append ends with the
+ * checkpoint that a successor goes on from (PROTOCOL.md §8). If an append was cut, the successor goes on from
+ * the checkpoint before it.
  *
  * States: open → failed (an append was refused or its fate is not known; `failure` aborts, nothing more is
  * written) or open → closed.
@@ -22,9 +23,8 @@ import { markerKey, textKey } from '@sluice/topics/topics'
 import type { Effects, UnownedEntry } from '../outcome/effects.ts'
 import type { UnownedAttempt } from './request-history.ts'
 
-/** Attempts are written at once. While this many appends are under way, they gather for at most this long. */
-const APPENDS_AT_ONCE = 2
-const GATHER_MS = 3
+/** Attempts gather for so long, unless somebody waits for them. An append costs as much as many attempts. */
+const GATHER_MS = 4
 
 export interface LedgerOptions {
   readonly io: RecordIo
@@ -84,7 +84,8 @@ export class AttemptLedger {
   #run: number
   #attemptsEnd: number
   #buffer: LedgerEntry[] = []
-  #scheduled = false
+  #timer: NodeJS.Timeout | null = null
+  #isHurried = false
   #flushes = 0
   /** Notifies whenever a request is finished, and on failure. */
   readonly changes = new Notifier()
@@ -170,13 +171,17 @@ export class AttemptLedger {
     this.#watermark.skipTo(nextOffset)
   }
 
-  /** Records an attempt, to be written at once; with `effects` it finishes the request. */
+  /** Records an attempt, to be written soon; with `effects` it finishes the request. */
   record(entry: LedgerEntry): void {
     this.#buffer.push(entry)
-    if (this.#scheduled) return
-    this.#scheduled = true
-    if (this.#flushes < APPENDS_AT_ONCE) setImmediate(() => this.#flush())
-    else setTimeout(() => this.#flush(), GATHER_MS)
+    this.#timer ??= setTimeout(() => this.#flush(), GATHER_MS)
+  }
+
+  /** What is recorded is written within this turn of the event loop: somebody waits for it. */
+  hurry(): void {
+    if (this.#isHurried || this.#buffer.length === 0) return
+    this.#isHurried = true
+    setImmediate(() => this.#flush())
   }
 
   /** Gives up: the partition has to be taken over again. Only the first error counts. */
@@ -190,6 +195,7 @@ export class AttemptLedger {
    * is one.
    */
   async done(options: { signal: AbortSignal }): Promise<void> {
+    this.hurry()
     await this.#until(
       () => this.#buffer.length === 0 && this.#flushes === 0 && this.unfinished === 0,
       options,
@@ -198,6 +204,7 @@ export class AttemptLedger {
 
   /** Waits until all that is recorded is acknowledged, whatever is unfinished. */
   async flushed(options: { signal: AbortSignal }): Promise<void> {
+    this.hurry()
     await this.#until(() => this.#buffer.length === 0 && this.#flushes === 0, options)
   }
 
@@ -244,7 +251,9 @@ export class AttemptLedger {
   }
 
   #flush(): void {
-    this.#scheduled = false
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+    this.#isHurried = false
     const entries = this.#buffer
     this.#buffer = []
     if (entries.length === 0) return

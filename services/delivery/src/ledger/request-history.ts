@@ -2,7 +2,7 @@
  * What this run already knows of a request: its attempts so far, and what may have happened unseen
  * (PROTOCOL.md §8).
  */
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
 import { isIntent } from '@sluice/domain/answers/intent'
 import type { Attempt, NextPart, Request } from '@sluice/contracts/records'
@@ -199,11 +199,19 @@ function pauseOf({ nextTryAt, startedAt, durationMs }: UnownedAttempt): number {
   return typeof nextTryAt === 'number' ? nextTryAt - startedAt - durationMs : 0
 }
 
+/** Smaller requests are hashed in one piece, which costs half as much. */
+const piece = Buffer.allocUnsafeSlow(4096)
+
 /** SHA-256, in hex, of what makes two requests the same to a server. */
 export function requestHash(method: string, url: string, body: Uint8Array | null): string {
-  const hash = createHash('sha256').update(`${method}\n${url}\n`)
-  if (body !== null) hash.update(body)
-  return hash.digest('hex')
+  const head = `${method}\n${url}\n`
+  if (body === null) return hash('sha256', head, 'hex')
+  // A character of UTF-16 takes at most three bytes.
+  if (head.length * 3 + body.length > piece.length)
+    return createHash('sha256').update(head).update(body).digest('hex')
+  const length = piece.write(head)
+  piece.set(body, length)
+  return hash('sha256', piece.subarray(0, length + body.length), 'hex')
 }
 
 /** The key of a request, or of a part of it, that has had `answers` answers in this run. */
@@ -218,7 +226,7 @@ export function ownKey(place: {
   const { incarnation, run, partition, seq, positions, answers } = place
   const part = positions === null ? '' : `/${positionsText(positions)}`
   const text = `${incarnation}/${run}/${partition}/${seq}${part}/${answers}`
-  return createHash('sha256').update(text).digest('hex').slice(0, 32)
+  return hash('sha256', text, 'hex').slice(0, 32)
 }
 
 /**

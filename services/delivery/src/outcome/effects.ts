@@ -53,14 +53,14 @@ export interface FinishedRequest {
  */
 export function effectsOf(finished: FinishedRequest): Effects {
   const { rows, run, forgets = false, left } = finished
-  const ends = endsOf(finished)
+  const endOf = endsOf(finished)
   const retry: { key: string; entry: UnownedEntry | null }[] = []
   const captured: { key: string; values: UnownedCaptured | null }[] = []
   let counts = requestCounts(finished)
   const perOutcome = new Map<Outcome, number>()
   for (const row of rows) {
     if (left?.has(row.seq) === true) continue
-    const end = ends.get(row.seq)
+    const end = endOf(row)
     if (end === undefined) throw new SluiceError('internal', `row ${row.seq} of a finished request is open`)
     const { own, outcome } = end
     perOutcome.set(outcome, (perOutcome.get(outcome) ?? 0) + 1)
@@ -91,8 +91,15 @@ interface RowEnd {
   readonly together: number
 }
 
-/** By seq. */
-function endsOf({ rows, ended }: FinishedRequest): ReadonlyMap<number, RowEnd> {
+/** Gives what each row came to. */
+function endsOf({ rows, ended }: FinishedRequest): (row: RequestRow) => RowEnd | undefined {
+  const [only] = ended
+  if (only !== undefined && ended.length === 1 && only.positions === null && only.attempt.rows.length === 0) {
+    const { attempt, attempts } = only
+    const outcome = outcomeOfRequest(attempt)
+    const end = { outcome, own: undefined, attempt, attempts, together: rows.length }
+    return () => end
+  }
   const ends = new Map<number, RowEnd>()
   for (const { positions, attempt, attempts } of ended) {
     const byRow = new Map(attempt.rows.map(row => [row.seq, row]))
@@ -103,7 +110,7 @@ function endsOf({ rows, ended }: FinishedRequest): ReadonlyMap<number, RowEnd> {
       ends.set(seq, { outcome, own: result, attempt, attempts, together: own.length })
     }
   }
-  return ends
+  return ({ seq }) => ends.get(seq)
 }
 
 function requestCounts({ trigger, attempts, requests }: FinishedRequest): CountsByOp {

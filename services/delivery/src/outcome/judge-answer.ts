@@ -15,7 +15,14 @@ import type { SendResult } from '@sluice/http-sender/port'
 import { redactText } from '@sluice/secrets/redact'
 import type { Target } from '../destination/target.ts'
 import { isTainted } from '../ledger/parts.ts'
-import { judgeRows, LOOKED_AT_FOR_ERROR, shownReason, type Judged, type RowJudgement } from './judge-rows.ts'
+import {
+  judgeRows,
+  LOOKED_AT_FOR_ERROR,
+  NO_ROWS,
+  shownReason,
+  type Judged,
+  type RowJudgement,
+} from './judge-rows.ts'
 
 export interface Judgement {
   readonly verdict: Verdict
@@ -24,8 +31,6 @@ export interface Judgement {
   readonly rows: ReadonlyMap<number, RowJudgement>
 }
 
-const NO_ROWS: Judgement['rows'] = new Map()
-
 type Answered = Extract<SendResult, { kind: 'answered' }>
 /** The sync's own rules come before what statuses mean by themselves. */
 export function judge(result: SendResult, request: Judged, target: Target): Judgement {
@@ -33,8 +38,7 @@ export function judge(result: SendResult, request: Judged, target: Target): Judg
     const error = redactText(result.error, target.secrets)
     return { verdict: verdictOfFailure(result.reason), error, rows: NO_ROWS }
   }
-  const cut = `the answer is longer than the ${target.answerLimitBytes} bytes that are looked at, or damaged`
-  const body = new AnswerBody(result.body, result.cut === true ? cut : null)
+  const body = new AnswerBody(result.body, result.cut === true ? cutText(target) : null)
   const told = rowAnswersOf(target.rowRules, body, request.rows)
   const meaning = told.kind === 'untold' ? told : meaningOf(target.answers, result.status, body)
   const own = verdictOf(meaning, result, request)
@@ -44,6 +48,10 @@ export function judge(result: SendResult, request: Judged, target: Target): Judg
   const why = verdict.outcome === 'delivered' ? null : errorOf({ meaning, body }, result, target)
   const error = why !== null && odd !== null ? `${why} (${odd})` : (why ?? odd)
   return { verdict, error, rows }
+}
+
+function cutText({ answerLimitBytes }: Target): string {
+  return `the answer is longer than the ${answerLimitBytes} bytes that are looked at, or damaged`
 }
 
 /**

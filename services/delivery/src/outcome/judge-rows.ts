@@ -41,12 +41,18 @@ interface Judging {
 const MOST_ERROR_BYTES = 1_000_000
 const MOST_CAPTURED_BYTES = 4_000_000
 
+/** Nothing is told of any row. */
+export const NO_ROWS: ReadonlyMap<number, RowJudgement> = new Map()
+const NONE_NAMED: ReadonlyMap<number, RowAnswer> = new Map()
+
 export function judgeRows(
   told: RowAnswers,
   of: Judging,
 ): { readonly rows: ReadonlyMap<number, RowJudgement>; readonly odd: string | null } {
   const { request, target } = of
-  const named: ReadonlyMap<number, RowAnswer> = told.kind === 'told' ? told.rows : new Map()
+  const named = told.kind === 'told' ? told.rows : NONE_NAMED
+  if (named.size === 0 && target.captures[request.trigger].length === 0)
+    return { rows: NO_ROWS, odd: told.kind === 'told' ? told.odd : null }
   const rows = new Map<number, RowJudgement>()
   let errorBytes = 0
   let capturedBytes = 0

@@ -2,6 +2,7 @@
 import type { Unrenderable } from '@sluice/contracts/records'
 import { NEVER_SENT, type UnownedAttempt } from '../ledger/request-history.ts'
 import type { Target } from '../destination/target.ts'
+import { effectsOf, type Effects } from './effects.ts'
 
 /**
  * True for a removal that needs a value which its trigger could have used, had it been captured. No later run
@@ -39,4 +40,23 @@ export function unrenderableAttempt(
     idempotencyKey: null,
     startedAt: Date.now(),
   }
+}
+
+/**
+ * What finishes the record at that offset: the attempt that is to be written, which is null if `recorded` has
+ * been written before, and what follows from it.
+ */
+export function unrenderableEnd(
+  offset: number,
+  record: Unrenderable,
+  of: { readonly runId: string; readonly target: Target; readonly recorded: UnownedAttempt | null },
+): { readonly attempt: UnownedAttempt | null; readonly effects: Effects } {
+  const { runId, target, recorded } = of
+  const forgets = isForgotten(record, target)
+  const made = recorded ?? unrenderableAttempt(offset, record, { runId, forgets })
+  const ended = [{ positions: null, attempt: made, attempts: 0 }]
+  const { run, trigger, rows } = record
+  const none = { attempts: 0, requests: 0, replayOf: null }
+  const effects = effectsOf({ run, trigger, rows, ...none, ended, forgets })
+  return { attempt: recorded === null ? made : null, effects }
 }

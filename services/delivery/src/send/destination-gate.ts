@@ -6,7 +6,13 @@ import { isSluiceError } from '@sluice/contracts/errors'
 import type { WaitNow } from '@sluice/contracts/runs/waits'
 import { sleep } from '@sluice/flow/sleep'
 import type { Health } from '@sluice/domain/answers/health'
-import { LONGEST_PAUSE_MS, type Broken, type Evidence, type LeaseOwner } from '@sluice/rate-limit/port'
+import {
+  LONGEST_PAUSE_MS,
+  type Broken,
+  type Evidence,
+  type LeaseOwner,
+  type ReturnedParts,
+} from '@sluice/rate-limit/port'
 import type { Lease, LeaseQueue, LimitWait } from '@sluice/rate-limit/lease-queue'
 import type { Target } from '../destination/target.ts'
 
@@ -17,6 +23,8 @@ const PAUSE_MS = 500
  * dead connection takes less.
  */
 const CUT_OFF_AFTER_MS = 15_000
+
+const ONE_FINISHED: ReturnedParts = { unused: 0, finished: 1 }
 
 /** People are not told of shorter waits. */
 export const TOLD_FROM_MS = 1_000
@@ -39,8 +47,8 @@ const WAITS_TOLD: { readonly [reason in LimitWait['reason']]?: Pick<WaitNow, 'ki
 export interface Permits {
   readonly permits: number
   readonly useBeforeMs: number
-  /** `health` is what the requests, one by one, say of the destination. */
-  finished(...health: readonly Health[]): void
+  /** One request ended. `health` is what it says of the destination. */
+  finished(health: Health): void
   unused(permits: number): void
   /** One was not used in time. */
   late(): void
@@ -57,6 +65,8 @@ export class DestinationGate {
   #cutOffSinceMs: number | null = null
   #cutOffWhy = ''
   #restUntilMs = -Infinity
+  /** The last returns that the limits hear of together. */
+  #returning: Promise<void> | null = null
 
   /**
    * `mayAct` is false while another process may be at work on the partition: nothing is sent then. `onError`
@@ -147,34 +157,40 @@ export class DestinationGate {
 
   #permitsOf(lease: Lease): Permits {
     const giveBackUnused = (unused: number, late: boolean): void => {
-      if (lease.isProbe) this.#tell(lease, [])
-      this.#queue.giveBack(lease, { unused, finished: 0, late }).catch(this.#onError)
+      if (lease.isProbe) this.#tell(lease, 'untold')
+      this.#giveBack(lease, { unused, finished: 0, late })
     }
     return {
       permits: lease.permits,
       useBeforeMs: lease.useBeforeMs,
       // Evidence goes first: a slot that is free is taken at once.
-      finished: (...health) => {
+      finished: health => {
         this.#tell(lease, health)
-        this.#queue.giveBack(lease, { unused: 0, finished: health.length }).catch(this.#onError)
+        this.#giveBack(lease, ONE_FINISHED)
       },
       unused: permits => giveBackUnused(permits, false),
       late: () => giveBackUnused(1, true),
     }
   }
 
+  #giveBack(lease: Lease, parts: ReturnedParts): void {
+    const returning = this.#queue.giveBack(lease, parts)
+    if (returning !== this.#returning) returning.catch(this.#onError)
+    this.#returning = returning
+  }
+
   /**
-   * Tells what requests say of the destination. Only a request that was served ends a row of failures. A
+   * Tells what a request says of the destination. Only a request that was served ends a row of failures. A
    * probe also shows by a refusal that the destination is back. If it was not sent, or was throttled, it
    * tells nothing.
    */
-  #tell({ lease, isProbe }: Lease, health: readonly Health[]): void {
+  #tell({ lease, isProbe }: Lease, health: Health): void {
     const { breaker: rule, scopes } = this.#target
     const [destination] = scopes
     if (rule === null || destination === undefined) return
-    const failures = health.filter(each => each === 'failed').length
+    const failures = health === 'failed' ? 1 : 0
     const probe: Evidence['probe'] = isProbe ? { lease, ended: failures > 0 ? 'failed' : 'released' } : null
-    const served = health.includes('served') || (isProbe && health.includes('refused'))
+    const served = health === 'served' || (isProbe && health === 'refused')
     if (!served && failures === 0 && probe === null) return
     this.#queue.tell(destination.name, { rule, served, failures, probe }).catch(this.#onError)
   }

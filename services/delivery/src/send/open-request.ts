@@ -50,11 +50,12 @@ export class OpenRequest {
   take(made: UnownedAttempt): TakenAttempt {
     const before = this.#history.parts
     const number = made.attempt === 0 ? 0 : this.#history.attempts + 1
-    const numbered = { ...made, attempt: number }
+    const numbered = made.attempt === number ? made : { ...made, attempt: number }
     this.#history = withAttempt(this.#history, numbered)
     const isFinished = this.#history.parts.length === 0
     const parts = this.#history.parts.filter(part => !before.includes(part))
-    return { attempt: { ...numbered, final: isFinished }, parts, isFinished }
+    const attempt = numbered.final === isFinished ? numbered : { ...numbered, final: isFinished }
+    return { attempt, parts, isFinished }
   }
 
   /** What it writes once it is finished. */

@@ -8,77 +8,53 @@
  * more is taken; what is under way is finished, and what waits is left to a successor).
  */
 import type { SluiceError } from '@sluice/contracts/errors'
-import type { Request } from '@sluice/contracts/records'
-import { nextTryMs, type Tries } from '@sluice/domain/answers/next-try'
-import type { ByteShare } from '@sluice/flow/byte-budget'
-import { endingOf, type Ends } from '@sluice/flow/ends'
+import { nextTryMs } from '@sluice/domain/answers/next-try'
+import { endingOf } from '@sluice/flow/ends'
 import { Notifier } from '@sluice/flow/notifier'
 import { nextTurn } from '@sluice/flow/sleep'
 import type { Broken } from '@sluice/rate-limit/port'
-import type { HttpSender } from '@sluice/http-sender/port'
-import type { Figures } from '@sluice/partition/figures'
-import type { Rendered } from '@sluice/rendering/render-batch'
-import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 import { RequestMemory } from '../delivery-memory.ts'
-import { brokenText, isDead, type DestinationGate, type Permits } from './destination-gate.ts'
+import { brokenText, isDead, type Permits } from './destination-gate.ts'
 import type { AnotherTry } from '../outcome/settle-rows.ts'
 import { leftOfWaitMs, type UnownedAttempt } from '../ledger/request-history.ts'
 import { ANNOUNCED, NOT_SENT } from '../run/doubt.ts'
 import { OpenRequest, type TakenAttempt } from './open-request.ts'
 import { Burst } from './burst.ts'
-import { onePermit, type Permit } from './permit.ts'
+import { Permit } from './permit.ts'
 import { readyOf, type NewRequest, type Ready } from './ready-part.ts'
 import { hasArrived, ThrottleWindow } from './throttle-window.ts'
-import type { Places } from './places.ts'
+import type { SendQueueOptions } from './send-queue-options.ts'
+import { SentFigures } from '../work/sent-figures.ts'
 import {
   closingAttempt,
   dividedAttempt,
   hashed,
   intentOf,
   sendRequest,
+  type Late,
   type SendJob,
   type Sent,
 } from './send-request.ts'
 import { queueWait } from '../run/queue-wait.ts'
-import { WaitingRequests, type DuePart, type WaitingOptions } from './waiting-requests.ts'
-import type { Target } from '../destination/target.ts'
-import type { Throttles } from './throttles.ts'
+import { WaitingRequests, type DuePart } from './waiting-requests.ts'
+
+/** With so few places left, as a share of the concurrency, what is answered is written down at once. */
+const HURRIED_BELOW = 0.5
+
+const NO_OTHER_TRY: AnotherTry = { nextTryMs: () => null, splits: false }
 
 /** The least that a try which came too late counts for. So tries that cost no time come to an end as well. */
 const LEAST_LATENESS_MS = 5
-
-export interface SendQueueOptions extends Ends {
-  readonly target: Target
-  readonly ledger: AttemptLedger
-  readonly sender: HttpSender
-  readonly gate: DestinationGate
-  readonly throttles: Throttles
-  readonly places: Places
-  readonly figures: Figures
-  /** What the sync allows within a run; null: nothing but the first try. */
-  readonly tries: Tries | null
-  /** Reads requests again that waited for their next try. */
-  readonly read: WaitingOptions['read']
-  /** Renders rows of a request again, as the requests that they make. */
-  readonly renderPart: (request: Request, positions: readonly number[]) => Promise<readonly Rendered[]>
-  /** Gives the memory of those. It is opened with the first of them. */
-  readonly share: () => ByteShare
-  /** Where all of its requests belong. */
-  readonly place: Pick<SendJob, 'partition' | 'runId'>
-  /** When the run started, in ms since 1970. */
-  readonly startedAt: number
-  /** Gives numbers from 0 to below 1. */
-  readonly random: () => number
-  /** Aborts, with a text that says why, when nothing more is to be sent. */
-  readonly early: AbortSignal
-}
 
 export class SendQueue {
   readonly #options: SendQueueOptions
   readonly #changes = new Notifier()
   readonly #stopping = new AbortController()
   readonly #givingUp = new AbortController()
-  readonly #underWay = new Set<Promise<void>>()
+  readonly #figures: SentFigures
+  #underWay = 0
+  /** Is called when nothing is under way any more. */
+  #onAllEnded: (() => void) | null = null
   /** Ends the wait for a lease. */
   readonly #interrupted: AbortSignal
   readonly #pump: Promise<unknown>
@@ -94,6 +70,7 @@ export class SendQueue {
   constructor(options: SendQueueOptions) {
     this.#options = options
     this.#window = new ThrottleWindow(options.target.concurrency)
+    this.#figures = new SentFigures(options.figures, options.target.sync)
     const { early } = options
     const ending = endingOf(options, this.#stopping.signal)
     this.#interrupted = AbortSignal.any([ending, this.#givingUp.signal])
@@ -117,7 +94,7 @@ export class SendQueue {
 
   /** What it waits for while it has something to send; null while it sends. */
   get waitsFor(): ReturnType<typeof queueWait> {
-    const of = { queued: this.#queue.length, underWay: this.#underWay.size, window: this.#window }
+    const of = { queued: this.#queue.length, underWay: this.#underWay, window: this.#window }
     const { gate, target } = this.#options
     return queueWait(of, { gate, credentials: target.credentials, waiting: this.#waiting })
   }
@@ -165,7 +142,7 @@ export class SendQueue {
   async stop(): Promise<void> {
     this.#stopping.abort()
     await this.#pump
-    await Promise.all(this.#underWay)
+    if (this.#underWay > 0) await new Promise<void>(resolve => (this.#onAllEnded = resolve))
     if (this.#options.abort.aborted) return
     // A successor would take it for sent.
     const announced = this.#queue.filter(ready => ready.isAnnounced === true)
@@ -210,13 +187,14 @@ export class SendQueue {
 
   /** How many more requests may be under way while the destination throttles. */
   get #room(): number {
-    return this.#window.room(this.#underWay.size)
+    return this.#window.room(this.#underWay)
   }
 
   async #untilWanted(seen: number, ending: AbortSignal): Promise<void> {
-    const { places } = this.#options
+    const { places, ledger } = this.#options
     const { version } = places.changes
     const lacksPlace = this.#queue.length > 0 && this.#room > 0
+    if (lacksPlace) ledger.hurry()
     // All of this is in one turn with the look at the places: none can become free unnoticed.
     if (lacksPlace) await places.changes.after(version, { signal: this.#interrupted })
     else await this.#changes.after(seen, { signal: ending })
@@ -245,26 +223,27 @@ export class SendQueue {
     if (taken.length < lease.permits) lease.unused(lease.permits - taken.length)
     const { places, target } = this.#options
     const tell = this.#burst.begin(taken.length)
-    for (const ready of taken) {
-      const permit = onePermit(lease, tell)
-      const freePlace = places.take(target.scopes)
-      const sent = this.#sendOne(ready, permit, freePlace)
-        .catch((error: unknown) => {
-          permit.finish('untold')
-          freePlace()
-          this.#options.ledger.fail(error)
-        })
-        .finally(() => {
-          this.#underWay.delete(sent)
-          if (!this.#window.isOpen) this.#changes.notify()
-        })
-      this.#underWay.add(sent)
-    }
+    this.#underWay += taken.length
+    for (const ready of taken) void this.#sendOne(ready, new Permit(lease, tell), places.take(target.scopes))
   }
 
   async #sendOne(ready: Ready, permit: Permit, freePlace: () => void): Promise<void> {
+    try {
+      await this.#try(ready, permit, freePlace)
+    } catch (error) {
+      permit.finish('untold')
+      freePlace()
+      this.#options.ledger.fail(error)
+    } finally {
+      this.#underWay -= 1
+      if (!this.#window.isOpen) this.#changes.notify()
+      if (this.#underWay === 0) this.#onAllEnded?.()
+    }
+  }
+
+  async #try(ready: Ready, permit: Permit, freePlace: () => void): Promise<void> {
     const { job, lateMs } = ready
-    const { target, sender, figures, abort: signal } = this.#options
+    const { target, sender, abort: signal } = this.#options
     const isAnnounced = ready.isAnnounced === true || (target.atMostOnce && (await this.#announce(job)))
     if (isAnnounced && signal.aborted) {
       freePlace()
@@ -277,15 +256,17 @@ export class SendQueue {
       permit.giveBack()
       return this.#sendAgain({ ...ready, isAnnounced })
     }
-    figures.inFlight(target.sync, 1)
     const sentAtMs = performance.now()
     const sending = { target, credential, sender, signal, lateMs, sendBeforeMs: permit.useBeforeMs }
-    const sent = await sendRequest(job, { ...sending, another: this.#another })
-      .catch((error: unknown) => {
-        if (signal.aborted) return null
-        throw error
-      })
-      .finally(() => figures.inFlight(target.sync, -1))
+    this.#figures.inFlight(1)
+    let sent: Sent | Late | null = null
+    try {
+      sent = await sendRequest(job, { ...sending, another: this.#another })
+    } catch (error) {
+      if (!signal.aborted) throw error
+    } finally {
+      this.#figures.inFlight(-1)
+    }
     if (sent === null || sent.kind === 'late') freePlace()
     if (sent?.kind === 'late') {
       permit.late()
@@ -305,12 +286,13 @@ export class SendQueue {
 
   /** What failed rows may get, as long as the run goes on. */
   get #another(): AnotherTry {
-    const { tries, random, target } = this.#options
-    const { signal } = this.#givingUp
-    return {
-      nextTryMs: failed => (signal.aborted ? null : nextTryMs(tries, failed, random)),
-      splits: target.splitsBatches && !signal.aborted,
-    }
+    if (this.#givingUp.signal.aborted) return NO_OTHER_TRY
+    return { nextTryMs: this.#nextTryMs, splits: this.#options.target.splitsBatches }
+  }
+
+  readonly #nextTryMs: AnotherTry['nextTryMs'] = failed => {
+    const { tries, random } = this.#options
+    return this.#givingUp.signal.aborted ? null : nextTryMs(tries, failed, random)
   }
 
   /** Resolves, with true, once the ledger has it that a request is about to be sent, or has failed. */
@@ -319,6 +301,7 @@ export class SendQueue {
     const { promise, resolve } = Promise.withResolvers<void>()
     const attempt = intentOf(job, target)
     ledger.record({ requestOffset: job.requestOffset, attempt, effects: null, release: resolve })
+    ledger.hurry()
     await promise
     return true
   }
@@ -343,10 +326,10 @@ export class SendQueue {
     { attempt, parts, isFinished }: TakenAttempt,
     freePlace: (() => void) | null,
   ): void {
-    const { figures, target, ledger } = this.#options
+    const { ledger } = this.#options
     const atMs = performance.now()
     memory.answered(job.request, attempt)
-    figures.attempted(target.sync, attempt.outcome)
+    this.#figures.attempted(attempt.outcome)
     let isAcknowledged = false
     const release = (): void => {
       freePlace?.()
@@ -360,6 +343,13 @@ export class SendQueue {
     }
     const effects = isFinished ? open.effects(whole) : null
     ledger.record({ requestOffset: open.offset, attempt, effects, release })
+    this.#hurryIfShort()
+  }
+
+  /** Few places are left, so that requests may soon wait for one. */
+  #hurryIfShort(): void {
+    const { places, target, ledger } = this.#options
+    if (places.left(target.scopes) < target.concurrency * HURRIED_BELOW) ledger.hurry()
   }
 
   /** It goes before those that were never tried, since it holds up the checkpoint. */
@@ -412,15 +402,16 @@ export class SendQueue {
     const of = { sentAtMs, nowMs: performance.now(), askedMs: retryAfterMs }
     if (hasArrived(attempt)) throttles.served(target.destination)
     gate.pause(throttles.pauseMs(target.destination, of))
-    if (this.#window.throttled(attempt, sentAtMs, this.#underWay.size))
+    if (this.#window.throttled(attempt, sentAtMs, this.#underWay))
       this.#giveUp('the destination has throttled for an hour, and took no request meanwhile')
   }
 
   /** All of its rows were throttled. It goes to the head of the queue and has used up no retry. */
   #throttled(ready: Ready, attempt: UnownedAttempt, freePlace: () => void): void {
-    const { ledger, figures, target } = this.#options
-    figures.attempted(target.sync, attempt.outcome)
+    const { ledger } = this.#options
+    this.#figures.attempted(attempt.outcome)
     ledger.record({ requestOffset: ready.open.offset, attempt, effects: null, release: freePlace })
+    this.#hurryIfShort()
     this.#sendAgain({ ...ready, lateMs: 0, isAnnounced: false })
   }
 

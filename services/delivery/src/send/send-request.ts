@@ -23,7 +23,7 @@ import {
 } from '../ledger/request-history.ts'
 import type { Credential } from '../destination/attempt-credentials.ts'
 import { withCredential } from '../destination/credentialed-target.ts'
-import { mergedHeaders, shownRequest } from '../destination/shown-request.ts'
+import { headOf, shownUrl } from '../destination/shown-request.ts'
 import { RECORDED_ANSWER_BYTES, urlOf, type Target } from '../destination/target.ts'
 
 /** A request, or a part of one, which is a smaller request. */
@@ -85,8 +85,9 @@ export async function sendRequest(
   const target = withCredential(deps.target, credential)
   const hash = job.hash ?? hashOf(request, target)
   const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
-  const headers = mergedHeaders(target.headers, request.headers)
-  if (key !== null && target.idempotencyHeader !== null) headers[target.idempotencyHeader] = key
+  const { sent: own } = headOf(request, target)
+  const keyHeader = key === null ? null : target.idempotencyHeader
+  const headers = keyHeader === null || key === null ? own : { ...own, [keyHeader]: key }
   const sent = await sender.send({
     method: request.method,
     url: urlOf(target, request.path, target.query),
@@ -169,7 +170,7 @@ function idempotencyKey(
 ): { readonly key: string | null; readonly repeatsEarlier: boolean } {
   const { request, partition, history } = job
   const header = target.idempotencyHeader
-  if (header === null || Object.hasOwn(mergedHeaders(target.headers, request.headers), header))
+  if (header === null || Object.hasOwn(headOf(request, target).sent, header))
     return { key: null, repeatsEarlier: false }
   const earlier = history.answers === 0 ? earlierKey(request, hash) : null
   if (earlier !== null) return { key: earlier, repeatsEarlier: true }
@@ -201,7 +202,6 @@ function attemptOf(
   const { result, judged, settled, hash, key } = sent
   const { outcome, parts, waitMs } = settled
   const answer = result.kind === 'answered' ? result : null
-  const shown = shownRequest(request, target)
   const ownHeader =
     key === null || target.idempotencyHeader === null ? {} : { [target.idempotencyHeader]: key }
   return {
@@ -217,10 +217,10 @@ function attemptOf(
     status: answer?.status ?? null,
     error: judged.error ?? errorOfRows(settled, request.rows.length),
     method: request.method,
-    url: shown.url,
+    url: shownUrl(request, target),
     requestHash: hash,
     idempotencyKey: key,
-    requestHeaders: { ...shown.headers, ...redactHeaders(ownHeader, target.secrets) },
+    requestHeaders: { ...headOf(request, target).shown, ...redactHeaders(ownHeader, target.secrets) },
     responseHeaders: redactHeaders(answer?.headers ?? {}, target.secrets),
     responseBody: answer === null ? null : recordedBody(answer, target),
     startedAt: Math.round(result.startedAt),
@@ -279,7 +279,7 @@ export function intentOf(job: SendJob, target: Target): UnownedAttempt {
     outcome: 'unknown',
     error: 'about to be sent',
     method: request.method,
-    url: shownRequest(request, target).url,
+    url: shownUrl(request, target),
     requestHash: hash,
     idempotencyKey: idempotencyKey(job, target, hash).key,
     startedAt: Date.now(),
@@ -316,7 +316,7 @@ export function closingAttempt(job: SendJob, target: Target, why: string): Unown
       hasTokens: target.credentials !== null,
     }),
     method: request.method,
-    url: shownRequest(request, target).url,
+    url: shownUrl(request, target),
     requestHash: hash,
     startedAt: Date.now(),
     requestOffset,
@@ -352,7 +352,7 @@ export function dividedAttempt(job: SendJob, target: Target, rendered: readonly 
     outcome: 'rejected',
     error: results[0]?.error ?? `its rows make ${parts.length} requests by now`,
     method: request.method,
-    url: shownRequest(request, target).url,
+    url: shownUrl(request, target),
     requestHash: '',
     idempotencyKey: null,
     startedAt: Date.now(),

@@ -10,8 +10,9 @@ import {
   DuckDBListVector,
 } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
+import type { ColumnValues } from '@sluice/contracts/column-values'
 import type { Value } from '@sluice/contracts/values'
-import { asBytes, cutTexts } from '../sql/duckdb-text.ts'
+import { asBytes, cutTexts, startsOfTexts } from '../sql/duckdb-text.ts'
 
 /**
  * How one column is read: the SQL that gives text or a number, and the function that makes the value of it.
@@ -23,6 +24,12 @@ export type Reading =
 
 /** The same, with the table that has the column. */
 export type ColumnReading = Reading & { readonly table: string }
+
+/** Rows of a table by row id, from `start` up to `end`. */
+export interface Range {
+  readonly start: number
+  readonly end: number
+}
 
 /** Rows of a stretch, by column. */
 export interface ColumnChunk {
@@ -42,7 +49,7 @@ const QUERY_COLUMNS = 100
  */
 export async function readColumns(
   connection: DuckDBConnection,
-  range: { readonly start: number; readonly end: number },
+  range: Range,
   wanted: ReadonlyMap<string, ColumnReading>,
 ): Promise<ColumnChunk> {
   const byTable = new Map<string, (readonly [string, ColumnReading])[]>()
@@ -71,42 +78,124 @@ export async function readColumns(
 async function readSome(
   connection: DuckDBConnection,
   table: string,
-  range: { readonly start: number; readonly end: number },
+  range: Range,
   wanted: readonly (readonly [string, Reading])[],
 ): Promise<ColumnChunk> {
-  const readings = [...wanted, [PLACE, { form: 'number', sql: 'rowid', read: null }] as const]
-  const selected = readings.flatMap(([, reading]) =>
-    reading.form === 'text'
-      ? [
-          asBytes(`string_agg(coalesce(${reading.sql}, ''), '')`),
-          `list(CAST(coalesce(strlen(${reading.sql}), -1) AS DOUBLE))`,
-        ]
-      : [`list(coalesce(CAST(${reading.sql} AS DOUBLE), CAST('NaN' AS DOUBLE)))`],
-  )
-  const result = await connection.run(
-    `SELECT ${selected.join(', ')} FROM ${table} WHERE rowid >= ${range.start} AND rowid < ${range.end}`,
-  )
-  const data = await result.fetchChunk()
   const rows = range.end - range.start
-  if (data === null) throw new SluiceError('corrupt', `no rows ${range.start} to ${range.end} of ${table}`)
   const columns = new Map<string, readonly Value[]>()
-  let at = 0
-  for (const [name, reading] of readings) {
-    const joined = reading.form === 'text' ? bytesAt(data, at++) : null
-    const numbers = numbersAt(data, at++)
-    if (numbers.length !== rows)
-      throw new SluiceError('corrupt', `column ${name} has ${numbers.length} values instead of ${rows}`)
-    if (joined === null)
+  const { joined, places } = await readJoined(connection, { name: table, rowid: 'rowid' }, range, wanted)
+  for (const [index, [name, reading]] of wanted.entries()) {
+    const { bytes, numbers } = joined[index] ?? NOTHING_JOINED
+    if (bytes === null)
       columns.set(name, readNumbers(numbers, reading.form === 'number' ? reading.read : null))
     else {
-      const texts = cutTexts(joined, numbers)
+      const texts = cutTexts(bytes, numbers)
       columns.set(
         name,
         reading.form === 'number' || reading.read === null ? texts : mapValues(texts, reading.read),
       )
     }
   }
-  return inOrder(rows, columns)
+  return inOrder(rows, columns, places)
+}
+
+/** A column as DuckDB gives it: its numbers, or the bytes of its texts with their lengths. */
+interface Joined {
+  readonly bytes: Uint8Array | null
+  readonly numbers: Float64Array
+}
+
+const NOTHING_JOINED: Joined = { bytes: null, numbers: new Float64Array() }
+
+/** A table or view, and its column of row ids. */
+interface Rows {
+  readonly name: string
+  readonly rowid: string
+}
+
+/** Reads columns, all in the same order of rows, which `places` tells. */
+async function readJoined(
+  connection: DuckDBConnection,
+  { name: table, rowid }: Rows,
+  range: Range,
+  wanted: readonly (readonly [string, Pick<Reading, 'form' | 'sql'>])[],
+): Promise<{ readonly joined: readonly Joined[]; readonly places: Float64Array }> {
+  const readings = [...wanted, [PLACE, { form: 'number', sql: rowid }] as const]
+  const selected = readings.flatMap(([, reading]) =>
+    reading.form === 'text'
+      ? [
+          asBytes(`string_agg(coalesce(${reading.sql}, ''), '')`),
+          `list(CAST(coalesce(strlen(${reading.sql}), -1) AS DOUBLE))`,
+        ]
+      : [`list(coalesce(CAST(${reading.sql} AS DOUBLE), CAST('NaN' AS DOUBLE)))`, `count(${reading.sql})`],
+  )
+  const result = await connection.run(
+    `SELECT ${selected.join(', ')} FROM ${table} WHERE ${rowid} >= ${range.start} AND ${rowid} < ${range.end}`,
+  )
+  const data = await result.fetchChunk()
+  const rows = range.end - range.start
+  if (data === null) throw new SluiceError('corrupt', `no rows ${range.start} to ${range.end} of ${table}`)
+  let at = 0
+  const joined = readings.map(([name, reading]): Joined => {
+    const bytes = reading.form === 'text' ? bytesAt(data, at++) : null
+    const numbers = numbersAt(data, at++)
+    if (numbers.length !== rows)
+      throw new SluiceError('corrupt', `column ${name} has ${numbers.length} values instead of ${rows}`)
+    if (bytes === null) assertPresent(name, numbers, Number(data.getColumnVector(at++).getItem(0)))
+    return { bytes, numbers }
+  })
+  return { joined, places: joined.pop()?.numbers ?? new Float64Array() }
+}
+
+/** Throws unless as many numbers stand for a value as the column has values. NaN stands for none. */
+function assertPresent(column: string, numbers: Float64Array, values: number): void {
+  let present = 0
+  for (const number of numbers) if (!Number.isNaN(number)) present += 1
+  if (present !== values)
+    throw new SluiceError('corrupt', `column ${column} has ${values} values, of which ${present} were read`)
+}
+
+/** The same as bytes and numbers, of which no values are made. */
+export async function readColumnBytes(
+  connection: DuckDBConnection,
+  from: Rows,
+  range: Range,
+  wanted: readonly (readonly [string, Pick<Reading, 'form' | 'sql'>])[],
+): Promise<readonly ColumnValues[]> {
+  const { joined, places } = await readJoined(connection, from, range, wanted)
+  const order = isAscending(places) ? null : orderOf(places)
+  const inPlace = (numbers: Float64Array): Float64Array =>
+    order === null ? numbers : Float64Array.from(order, i => numbers[i] ?? Number.NaN)
+  return joined.map(({ bytes, numbers }): ColumnValues => {
+    if (bytes === null) return { kind: 'numbers', numbers: inPlace(numbers) }
+    return { kind: 'texts', bytes, starts: inPlace(startsOfTexts(bytes, numbers)), lengths: inPlace(numbers) }
+  })
+}
+
+/** Yields what `read` gives of each range. It reads the next while the caller has the last one. */
+export async function* readAhead<T>(
+  ranges: Iterable<Range>,
+  read: (range: Range) => Promise<T>,
+): AsyncGenerator<T> {
+  let ahead: Promise<T> | null = null
+  try {
+    for (const range of ranges) {
+      const before: Promise<T> | null = ahead
+      const ready = before === null ? null : { is: await before }
+      ahead = read(range)
+      // This range may fail while the caller works on the one before. The caller's next step throws the
+      // error.
+      ahead.catch(() => {})
+      if (ready !== null) yield ready.is
+    }
+    if (ahead === null) return
+    const last = await ahead
+    ahead = null
+    yield last
+  } finally {
+    // The connection runs one query at a time, so a caller that stops early waits for the one under way.
+    await ahead?.catch(() => {})
+  }
 }
 
 const NO_BYTES = new Uint8Array()
@@ -119,11 +208,11 @@ function bytesAt(data: DuckDBDataChunk, column: number): Uint8Array {
 }
 
 /** The numbers of the one list in a column of a chunk. */
-function numbersAt(data: DuckDBDataChunk, column: number): ArrayLike<number> {
+function numbersAt(data: DuckDBDataChunk, column: number): Float64Array {
   const vector = data.getColumnVector(column)
   if (!(vector instanceof DuckDBListVector)) throw new Error(`column ${column} is no list`)
   const child = vector.childVector as { readonly items?: unknown; toArray(): readonly unknown[] }
-  return child.items instanceof Float64Array ? child.items : child.toArray().map(Number)
+  return child.items instanceof Float64Array ? child.items : Float64Array.from(child.toArray(), Number)
 }
 
 function mapValues(texts: readonly (string | null)[], read: (text: string) => Value): readonly Value[] {
@@ -142,11 +231,23 @@ function readNumbers(numbers: ArrayLike<number>, read: ((number: number) => Valu
 /**
  * Sorts the rows. An aggregate may see rows out of order, but all aggregates of a query see the same order.
  */
-function inOrder(rows: number, columns: ReadonlyMap<string, readonly Value[]>): ColumnChunk {
-  const places = (columns.get(PLACE) ?? []).map(Number)
-  if (places.every((place, i) => i === 0 || place > (places[i - 1] ?? 0)))
-    return { rows, column: name => columns.get(name) ?? null }
-  const order = places.map((_, i) => i).sort((a, b) => (places[a] ?? 0) - (places[b] ?? 0))
-  const sorted = new Map([...columns].map(([name, values]) => [name, order.map(i => values[i] ?? null)]))
+function inOrder(
+  rows: number,
+  columns: ReadonlyMap<string, readonly Value[]>,
+  places: Float64Array,
+): ColumnChunk {
+  if (isAscending(places)) return { rows, column: name => columns.get(name) ?? null }
+  const order = orderOf(places)
+  const sorted = new Map(
+    [...columns].map(([name, values]) => [name, Array.from(order, i => values[i] ?? null)]),
+  )
   return { rows, column: name => sorted.get(name) ?? null }
+}
+
+function isAscending(places: Float64Array): boolean {
+  return places.every((place, i) => i === 0 || place > (places[i - 1] ?? 0))
+}
+
+function orderOf(places: Float64Array): Uint32Array {
+  return Uint32Array.from(places.keys()).sort((a, b) => (places[a] ?? 0) - (places[b] ?? 0))
 }

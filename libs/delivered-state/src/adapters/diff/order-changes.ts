@@ -16,6 +16,8 @@ export const PIECE = 'piece'
 const COLLECTED = 'collected'
 /** A slice is read in so many parts, since the rows of the piece are in memory, too. */
 const SLICE_PARTS = 4
+/** Rows in at most so many stretches are read stretch by stretch. */
+const MOST_STRETCHES = 32
 
 /** With more columns than this, a query works on too many bytes at once. */
 const TABLE_COLUMNS = 100
@@ -114,8 +116,9 @@ interface Sought {
 
 /**
  * SQL for the rows of the piece, with their ids. A join holds all rows between the first and the last one. If
- * these are wide, and the piece has only some of them, the rows of the piece are collected slice by slice
- * before, so that the join holds nothing else.
+ * these are wide, and the piece has only some of them, the rows of the piece are collected before, so that
+ * the join holds nothing else. Of a stretch of them, DuckDB reads these rows alone. Rows that lie scattered
+ * are looked for slice by slice, for which it reads 2,048 rows each time.
  */
 async function rowsOfPiece(
   connection: DuckDBConnection,
@@ -132,11 +135,26 @@ async function rowsOfPiece(
   if (slices === null || rows === end - first)
     return `(SELECT ${selected} FROM ${from} WHERE ${isInSlice(rowid, all)})`
   await connection.run(`CREATE OR REPLACE TEMP TABLE ${COLLECTED} AS SELECT ${selected} FROM ${from} LIMIT 0`)
-  for (const part of partsWithin(all, slices))
-    await connection.run(`
-      INSERT INTO ${COLLECTED} SELECT ${selected} FROM ${from}
-      WHERE ${isInSlice(rowid, part)} AND ${rowid} IN (SELECT ${id} FROM places WHERE ${isInSlice(id, part)})`)
+  const collect = (where: string): Promise<unknown> =>
+    connection.run(`INSERT INTO ${COLLECTED} SELECT ${selected} FROM ${from} WHERE ${where}`)
+  const stretches = await stretchesOf(connection, id)
+  if (stretches.length <= MOST_STRETCHES)
+    for (const stretch of stretches) await collect(isInSlice(rowid, stretch))
+  else
+    for (const part of partsWithin(all, slices))
+      await collect(
+        `${isInSlice(rowid, part)} AND ${rowid} IN (SELECT ${id} FROM places WHERE ${isInSlice(id, part)})`,
+      )
   return COLLECTED
+}
+
+/** The row ids of the piece as stretches without a gap, in order, up to one more than are read like that. */
+async function stretchesOf(connection: DuckDBConnection, id: Sought['id']): Promise<readonly Slice[]> {
+  const reader = await connection.runAndReadAll(`
+    SELECT min(${id}), max(${id}) + 1 FROM (
+      SELECT ${id}, ${id} - row_number() OVER (ORDER BY ${id}) AS stretch FROM places WHERE ${id} IS NOT NULL)
+    GROUP BY stretch ORDER BY 1 LIMIT ${MOST_STRETCHES + 1}`)
+  return reader.getRows().map(([from, to]) => ({ from: Number(from), to: Number(to) }))
 }
 
 /** What of the slices is within a range, in parts that leave room for what the piece has already. */

@@ -3,16 +3,25 @@
  * each piece in chunks.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
+import { SluiceError } from '@sluice/contracts/errors'
 import type { Retried } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 import { type Column, JsonText, type Row, type Value } from '@sluice/contracts/values'
-import type { DetectedChange, EndedKey } from '../../port.ts'
+import type { ChangeBatch, DetectedChange, EndedKey, NewRows } from '../../port.ts'
 import { cutPieces } from './cut-pieces.ts'
-import { type ColumnChunk, type ColumnReading, readColumns, type Reading } from './chunk-columns.ts'
+import {
+  type ColumnChunk,
+  type ColumnReading,
+  type Range,
+  readAhead,
+  readColumns,
+  type Reading,
+} from './chunk-columns.ts'
 import { KINDS } from '../state/codes.ts'
 import { type FoundChanges, placeOf, type Section } from './find-changes.ts'
 import { rowBytes } from './model-rows.ts'
 import { PIECE, type PieceTable, pieceTables, takePiece } from './order-changes.ts'
+import { newRowReadings, newRowsOf, readNewRows } from './read-new-rows.ts'
 import { tableSlices } from './row-slices.ts'
 import { setMember, storedRowReader, valueReader } from '../sql/row-json.ts'
 import { canonicalText, jsonForm } from '../sql/sql-types.ts'
@@ -23,17 +32,16 @@ const CHUNK_BYTES = 8_000_000
 /** Sizes are known for slabs of this many rows. */
 const SLAB_ROWS = 512
 
-export interface ChangeBatch {
-  readonly changes: readonly DetectedChange[]
-  readonly endsRetry: readonly EndedKey[]
-}
-
-/** Yields the ordered changes. DuckDB works on the next chunk while the caller has the last one. */
+/**
+ * Yields the ordered changes. DuckDB works on the next chunk while the caller has the last one. With
+ * `byColumn`, rows that are new to the state come by column, where they can.
+ */
 export async function* readChanges(
   connection: DuckDBConnection,
   columns: readonly Column[],
-  { found, pieceRows }: { readonly found: FoundChanges; readonly pieceRows: number },
-): AsyncGenerator<ChangeBatch> {
+  of: { readonly found: FoundChanges; readonly pieceRows: number; readonly byColumn: boolean },
+): AsyncGenerator<ChangeBatch | NewRows> {
+  const { found, pieceRows, byColumn } = of
   const readStored = storedReader(columns)
   const sections: readonly SectionPlan[] = (['settled', 'removed', 'changed', 'added'] as const).map(
     name => ({
@@ -55,7 +63,15 @@ export async function* readChanges(
     slices: { extract: found.slices, state: stored.slices.length > 1 ? stored.slices : null },
   }
   const measured = { rows, pieceRows, columns: columns.length, sized: found.sized }
+  // Narrow rows without captured values: of these, a piece has few bytes, and nothing is joined to them.
+  const isPlain = byColumn && found.slices === null && !found.added.captured && tables.length === 1
+  const newRows = isPlain ? newRowReadings(columns, { place, key: found.key }) : null
   for (const piece of await cutPieces(connection, measured)) {
+    const range = newRows === null ? null : await newRowsOf(connection, piece, newRows)
+    if (newRows !== null && range !== null) {
+      for await (const added of readNewRows(connection, range, newRows)) yield { newRows: added }
+      continue
+    }
     const from = piece.start
     await takePiece(connection, piece, joined)
     const readings: ColumnReading[] = []
@@ -65,9 +81,19 @@ export async function* readChanges(
     for (const { section, wanted, build } of sections) {
       const end = start + section.rows
       const chunks = chunksOf(Math.max(start, 0), Math.min(end, piece.end - from), slabs)
-      for await (const chunk of readAhead(connection, chunks, wanted(readings))) yield build(chunk)
+      const columnsOf = wanted(readings)
+      for await (const chunk of readAhead(chunks, range => readColumns(connection, range, columnsOf)))
+        yield build(chunk)
       start = end
     }
+  }
+}
+
+/** The batches of changes, where none comes by column. */
+export async function* asChanges(batches: AsyncIterable<ChangeBatch | NewRows>): AsyncGenerator<ChangeBatch> {
+  for await (const batch of batches) {
+    if (!('changes' in batch)) throw new SluiceError('internal', 'rows came by column, and nobody asked')
+    yield batch
   }
 }
 
@@ -192,11 +218,6 @@ async function slabSizes(
   return slabs
 }
 
-interface Range {
-  readonly start: number
-  readonly end: number
-}
-
 /** Cuts a section into chunks of limited rows and bytes. */
 function* chunksOf(start: number, end: number, slabs: readonly number[]): Generator<Range> {
   for (let from = start; from < end;) {
@@ -213,30 +234,6 @@ function* chunksOf(start: number, end: number, slabs: readonly number[]): Genera
     }
     yield { start: from, end: to }
     from = to
-  }
-}
-
-async function* readAhead(
-  connection: DuckDBConnection,
-  ranges: Iterable<Range>,
-  wanted: ReadonlyMap<string, ColumnReading>,
-): AsyncGenerator<ColumnChunk> {
-  let ahead: Promise<ColumnChunk> | null = null
-  try {
-    for (const range of ranges) {
-      const ready = await ahead
-      ahead = readColumns(connection, range, wanted)
-      // This chunk may fail while the caller works on the one before. The caller's next step throws the
-      // error.
-      ahead.catch(() => {})
-      if (ready !== null) yield ready
-    }
-    const last = await ahead
-    ahead = null
-    if (last !== null) yield last
-  } finally {
-    // The connection runs one query at a time, so a caller that stops early waits for the one under way.
-    await ahead?.catch(() => {})
   }
 }
 

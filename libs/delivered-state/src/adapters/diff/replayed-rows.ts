@@ -5,12 +5,11 @@
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Column, Row } from '@sluice/contracts/values'
-import type { DetectedChange, Diff, DiffRequest, EndedKey } from '../../port.ts'
+import type { ChangeBatch, DetectedChange, Diff, DiffRequest, EndedKey } from '../../port.ts'
 import { asBytes, textOfBytes } from '../sql/duckdb-text.ts'
 import { storedRowReader } from '../sql/row-json.ts'
 import { quoteText } from '../sql/sql-types.ts'
 import { ABSENT, CONTENT_UNCERTAIN, EXISTENCE_UNCERTAIN, KINDS } from '../state/codes.ts'
-import type { ChangeBatch } from './read-changes.ts'
 
 /** The most keys of a batch, and about the bytes of their rows. A batch has at least one key. */
 const BATCH_KEYS = 1024
@@ -51,6 +50,7 @@ export async function diffReplayed(
     ...{ adopted: { rows: 0, columns: [] }, muted: 0, undecided: 0, removedSamples: [] },
     keysBefore: Number(reader.getRows()[0]?.[0]),
     changes: () => through(readReplayed(connection, columns, settled)),
+    changesByColumn: () => through(readReplayed(connection, columns, settled)),
   }
 }
 

@@ -23,34 +23,41 @@ export function textOfBytes(value: DuckDBValue | undefined): string | null {
 }
 
 /**
- * Cuts the joined bytes of texts at their lengths in bytes; −1 is null. Throws `corrupt` unless the parts
- * take up all bytes, and each begins with a character's first byte. A text that has slipped into its
- * neighbour must never be sent.
+ * Cuts the joined bytes of texts at their lengths in bytes; −1 is null. Throws as `startsOfTexts`.
  */
 export function cutTexts(joined: Uint8Array, lengths: ArrayLike<number>): (string | null)[] {
-  let total = 0
-  for (let i = 0; i < lengths.length; i++) total += Math.max(0, lengths[i] ?? Number.NaN)
-  if (total !== joined.length)
-    throw new SluiceError('corrupt', `texts of ${total} bytes came as ${joined.length} bytes`)
+  const starts = startsOfTexts(joined, lengths)
   const bytes = bufferOf(joined)
-  if (isAscii(bytes)) return cutAscii(bytes.latin1Slice(0, total), lengths)
-  if (!isUtf8(bytes)) throw new SluiceError('corrupt', 'DuckDB gave texts that are no UTF-8')
-  const parts = new Array<string | null>(lengths.length)
-  let start = 0
-  for (let i = 0; i < lengths.length; i++) {
+  if (isAscii(bytes)) return cutAscii(bytes.latin1Slice(0, bytes.length), lengths)
+  return Array.from(starts, (start, i) => {
     const length = lengths[i] ?? -1
-    if (length < 0) parts[i] = null
-    else {
-      if (length > 0 && isContinuation(bytes[start]))
-        throw new SluiceError(
-          'corrupt',
-          `a text begins inside of a character, ${start} bytes into its column`,
-        )
-      parts[i] = bytes.utf8Slice(start, start + length)
-      start += length
-    }
+    return length < 0 ? null : bytes.utf8Slice(start, start + length)
+  })
+}
+
+/**
+ * Where each text begins in the joined bytes of all, given their lengths in bytes; −1 is null. Throws
+ * `corrupt` unless the texts take up all bytes, and each begins with a character's first byte. A text that
+ * has slipped into its neighbour must never be sent.
+ */
+export function startsOfTexts(joined: Uint8Array, lengths: ArrayLike<number>): Float64Array {
+  const starts = new Float64Array(lengths.length)
+  let end = 0
+  for (let i = 0; i < lengths.length; i++) {
+    starts[i] = end
+    end += Math.max(0, lengths[i] ?? Number.NaN)
   }
-  return parts
+  if (end !== joined.length)
+    throw new SluiceError('corrupt', `texts of ${end} bytes came as ${joined.length} bytes`)
+  if (isAscii(joined)) return starts
+  if (!isUtf8(joined)) throw new SluiceError('corrupt', 'DuckDB gave texts that are no UTF-8')
+  for (let i = 0; i < lengths.length; i++)
+    if ((lengths[i] ?? 0) > 0 && isContinuation(joined[starts[i] ?? 0]))
+      throw new SluiceError(
+        'corrupt',
+        `a text begins inside of a character, ${starts[i] ?? 0} bytes into its column`,
+      )
+  return starts
 }
 
 function cutAscii(text: string, lengths: ArrayLike<number>): (string | null)[] {

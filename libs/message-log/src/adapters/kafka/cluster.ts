@@ -6,6 +6,7 @@ import { KafkaConnection } from './connection.ts'
 import type { Address } from './connection.ts'
 import { ConnectionLost, isPassing, ProtocolError, toSluiceError } from './errors.ts'
 import type { ApiName, ConnectionSettings, WireCall } from './internals.ts'
+import { SpareBuffers } from './spare-buffers.ts'
 import { StallWatch, type KafkaStall, type Waiting } from './stalls.ts'
 
 export interface ClusterSettings {
@@ -47,6 +48,8 @@ const LONGEST_PAUSE_MS = 1_000
  */
 export class KafkaCluster {
   readonly settings: ClusterSettings
+  /** For the batches of all writers. */
+  readonly spareBuffers = new SpareBuffers()
   readonly #nodes = new Map<number, Address>()
   readonly #topics = new Map<string, Leaders>()
   readonly #connections = new Map<string, Promise<KafkaConnection>>()

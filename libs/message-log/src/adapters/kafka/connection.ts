@@ -3,10 +3,11 @@ import { connect as connectTls } from 'node:tls'
 import { isIP } from 'node:net'
 import type { Socket } from 'node:net'
 import { ConnectionLost, fromKafkajs } from './errors.ts'
-import { apiVersionsCall, rawConnection, requestBuilder } from './internals.ts'
+import { apiVersionsCall, rawConnection, requestBuilder, sendFramed } from './internals.ts'
 import type {
   ApiName,
   ConnectionSettings,
+  FramedCall,
   RawConnection,
   RequestBuilder,
   SocketFactory,
@@ -89,12 +90,12 @@ export class KafkaConnection {
    * So if an answer does not come in time, this closes the connection: all later answers on it would be late
    * too.
    */
-  async send<T>(call: WireCall<T>, timeoutMs: number): Promise<T> {
+  async send<T>(call: WireCall<T> | FramedCall<T>, timeoutMs: number): Promise<T> {
     if (this.#closed) throw new ConnectionLost('the connection is closed')
     const timer = setTimeout(() => this.close(`no answer within ${timeoutMs} ms`), timeoutMs)
     this.#underWay += 1
     try {
-      return await this.#raw.send(call)
+      return await ('parts' in call ? sendFramed(this.#raw, call) : this.#raw.send(call))
     } catch (error) {
       throw fromKafkajs(error)
     } finally {

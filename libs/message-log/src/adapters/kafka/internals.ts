@@ -18,6 +18,15 @@ export interface WireRequest {
   encode(): Promise<unknown>
 }
 
+/** A request whose bytes are written as they stand, in parts, without being copied. */
+export interface FramedCall<T> {
+  readonly apiKey: number
+  readonly apiName: string
+  readonly apiVersion: number
+  readonly parts: readonly Uint8Array[]
+  parse(answer: Buffer): { readonly value: T; readonly throttleMs: number }
+}
+
 export interface WireResponse<T> {
   decode(raw: Buffer): Promise<unknown>
   parse(decoded: unknown): Promise<T>
@@ -61,8 +70,24 @@ const { requests, lookup } = require('kafkajs/src/protocol/requests') as {
 }
 const apiKeys = require('kafkajs/src/protocol/requests/apiKeys') as Readonly<Record<ApiName, number>>
 
+interface RawEntry {
+  readonly apiKey: number
+  readonly apiName: string
+  readonly apiVersion: number
+  readonly correlationId: number
+  resolve(answer: { readonly payload: Buffer }): void
+  reject(error: unknown): void
+}
+
 interface RawQueue {
   readonly pending: readonly unknown[]
+  push(request: {
+    readonly entry: RawEntry
+    readonly expectResponse: boolean
+    readonly requestTimeout: null
+    sendRequest(): void
+  }): void
+  maybeThrottle(throttleMs: number): void
   scheduleCheckPendingRequests(this: RawQueue): void
   rejectAll(error: Error): void
   destroy(): void
@@ -72,6 +97,9 @@ const RequestQueue = require('kafkajs/src/network/requestQueue') as { readonly p
 export interface RawConnection {
   readonly socket?: Socket
   readonly requestQueue: RawQueue
+  readonly clientId: string
+  nextCorrelationId(): number
+  failIfNotConnected(): void
   connect(): Promise<unknown>
   isConnected(): boolean
   isAuthenticated(): boolean
@@ -201,6 +229,50 @@ export function rawConnection(host: string, port: number, settings: ConnectionSe
     ssl: settings.ssl,
     sasl: settings.sasl,
   })
+}
+
+/**
+ * Sends a request on an authenticated connection, in its queue, as `send` of kafkajs does. That copies the
+ * request twice, into buffers that it fills with zeros before. The parts must stay as they are until the
+ * answer is there.
+ */
+export async function sendFramed<T>(raw: RawConnection, call: FramedCall<T>): Promise<T> {
+  if (!raw.isAuthenticated()) await raw.authenticate()
+  raw.failIfNotConnected()
+  const { apiKey, apiName, apiVersion, parts } = call
+  const correlationId = raw.nextCorrelationId()
+  const header = frameHeader(call, correlationId, raw.clientId)
+  const { payload } = await new Promise<{ readonly payload: Buffer }>((resolve, reject) => {
+    const sendRequest = (): void => {
+      const { socket } = raw
+      socket?.cork()
+      for (const part of [header, ...parts]) socket?.write(part)
+      socket?.uncork()
+    }
+    const entry = { apiKey, apiName, apiVersion, correlationId, resolve, reject }
+    raw.requestQueue.push({ entry, expectResponse: true, requestTimeout: null, sendRequest })
+  })
+  const { value, throttleMs } = call.parse(payload)
+  raw.requestQueue.maybeThrottle(throttleMs)
+  return value
+}
+
+/** Size, API and version, correlation id, client id: https://kafka.apache.org/protocol#protocol_messages. */
+function frameHeader(
+  { apiKey, apiVersion, parts }: FramedCall<unknown>,
+  correlationId: number,
+  clientId: string,
+): Buffer {
+  const client = Buffer.from(clientId)
+  const header = Buffer.alloc(14 + client.length)
+  const bytes = parts.reduce((sum, { length }) => sum + length, header.length - 4)
+  header.writeInt32BE(bytes, 0)
+  header.writeInt16BE(apiKey, 4)
+  header.writeInt16BE(apiVersion, 6)
+  header.writeInt32BE(correlationId, 8)
+  header.writeInt16BE(client.length, 12)
+  client.copy(header, 14)
+  return header
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { WireCall } from './internals.ts'
+import type { FramedCall } from './internals.ts'
 
 const API_KEY = 0
 const VERSION = 7
@@ -19,24 +19,17 @@ export function produceCall(request: {
   partition: number
   batch: Buffer
   timeoutMs: number
-}): WireCall<ProduceAnswer> {
-  const encoded = encode(request)
+}): FramedCall<ProduceAnswer> {
   return {
-    request: {
-      apiKey: API_KEY,
-      apiName: 'Produce',
-      apiVersion: VERSION,
-      // kafkajs expects this shape of an encoder.
-      encode: () => Promise.resolve({ buf: encoded, buffer: encoded }),
-    },
-    response: {
-      decode: raw => Promise.resolve(decode(raw)),
-      parse: decoded => Promise.resolve((decoded as { answer: ProduceAnswer }).answer),
-    },
+    apiKey: API_KEY,
+    apiName: 'Produce',
+    apiVersion: VERSION,
+    parts: [headOf(request), request.batch],
+    parse,
   }
 }
 
-function encode(request: { topic: string; partition: number; batch: Buffer; timeoutMs: number }): Buffer {
+function headOf(request: { topic: string; partition: number; batch: Buffer; timeoutMs: number }): Buffer {
   const topic = Buffer.from(request.topic)
   const head = Buffer.allocUnsafe(2 + 2 + 4 + 4 + 2 + topic.length + 4 + 4 + 4)
   let at = head.writeInt16BE(-1, 0) // no transactional id: the batch is a plain one
@@ -48,16 +41,16 @@ function encode(request: { topic: string; partition: number; batch: Buffer; time
   at = head.writeInt32BE(1, at)
   at = head.writeInt32BE(request.partition, at)
   head.writeInt32BE(request.batch.length, at)
-  return Buffer.concat([head, request.batch])
+  return head
 }
 
-function decode(raw: Buffer): { answer: ProduceAnswer; clientSideThrottleTime: number } {
+function parse(answer: Buffer): { value: ProduceAnswer; throttleMs: number } {
   // The answer has one topic with one partition: count, name, count, partition. Then come error, base offset,
   // append time, low offset.
-  const afterTopic = 4 + 2 + raw.readInt16BE(4)
+  const afterTopic = 4 + 2 + answer.readInt16BE(4)
   const at = afterTopic + 4 + 4
   return {
-    answer: { errorCode: raw.readInt16BE(at), baseOffset: Number(raw.readBigInt64BE(at + 2)) },
-    clientSideThrottleTime: raw.readInt32BE(at + 2 + 8 + 8 + 8),
+    value: { errorCode: answer.readInt16BE(at), baseOffset: Number(answer.readBigInt64BE(at + 2)) },
+    throttleMs: answer.readInt32BE(at + 2 + 8 + 8 + 8),
   }
 }

@@ -1,11 +1,11 @@
 import { createRequire } from 'node:module'
 import { constants, gzipSync, zstdCompressSync } from 'node:zlib'
 import { expect, test } from 'vitest'
-import type { LogRecord, NewRecord } from '../../port.ts'
+import type { LogRecord, NewRecord, RecordBlock } from '../../port.ts'
 import { crc32c } from './crc32c.ts'
 import { ConnectionLost } from './errors.ts'
 import { decodeBatch, framesOf, MOST_BATCH_BYTES } from './read/decode-batch.ts'
-import { batchesOf, encodeBatch } from './record-batch.ts'
+import { batchesOf, encodeBatch, encodedSize } from './record-batch.ts'
 
 const require = createRequire(import.meta.url)
 interface KafkajsRecord {
@@ -57,6 +57,12 @@ function decode(batch: Buffer, from = 0): LogRecord[] {
   const into: LogRecord[] = []
   for (const frame of framesOf(batch, from)) decodeBatch(batch, frame, { from, into })
   return into
+}
+
+/** The same records as a block. */
+function blockOf(records: readonly NewRecord[]): RecordBlock {
+  const parts = records.flatMap(({ key, value }) => [key, value ?? new Uint8Array()])
+  return { bytes: Buffer.concat(parts), lengths: Uint32Array.from(parts, ({ length }) => length) }
 }
 
 /** What is wrong with the one thing in these bytes. */
@@ -264,4 +270,24 @@ test('bytes that are no batches are taken for a connection that is broken', () =
     batch.writeBigInt64BE(BigInt(base), 0)
     expect(() => framesOf(batch, 0)).toThrow(ConnectionLost)
   }
+})
+
+test('a block of records becomes the batch that its records become, in any buffer that has room', () => {
+  const records = [...sizes.slice(0, 9).map(size => record(`key-${size}`, 'v'.repeat(size))), record('', '')]
+  const many = Array.from({ length: 300 }, (_, i) => record('k'.repeat(i), `value ${i}`))
+  for (const each of [records, many]) {
+    const options = { timestampMs, producer: { producerId: 7n, epoch: 1, sequence: 9 } }
+    const block = blockOf(each)
+    const into = Buffer.alloc(encodedSize(block) + 1000, 0xff)
+    const wanted = encodeBatch(each, options)
+    expect(encodeBatch(block, options).equals(wanted)).toBe(true)
+    expect(encodeBatch(block, { ...options, into }).equals(wanted)).toBe(true)
+  }
+})
+
+test('a block whose lengths do not add up to its bytes is refused', () => {
+  const { bytes, lengths } = blockOf([record('a', 'bc')])
+  const encode = (block: RecordBlock) => () => encodeBatch(block, { timestampMs, producer: null })
+  expect(encode({ bytes: bytes.subarray(0, 2), lengths })).toThrow('as a block of 2')
+  expect(encode({ bytes: Buffer.concat([bytes, bytes]), lengths })).toThrow('as a block of 6')
 })

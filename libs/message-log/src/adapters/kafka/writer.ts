@@ -4,7 +4,8 @@ import { deferred } from '@sluice/flow/deferred'
 import type { Deferred } from '@sluice/flow/deferred'
 import { sleep } from '@sluice/flow/sleep'
 import { ATOMIC_BYTES } from '../../port.ts'
-import type { AppendResult, FencedWriter, NewRecord, TopicPartition } from '../../port.ts'
+import type { AppendResult, FencedWriter, NewRecord, NewRecords, TopicPartition } from '../../port.ts'
+import { countOf, isBlock, recordsOf } from '../../record-block.ts'
 import type { Abort, KafkaCluster } from './cluster.ts'
 import { name } from './cluster.ts'
 import { isPassing, ProtocolError, toSluiceError } from './errors.ts'
@@ -64,7 +65,7 @@ export async function initProducer(
 
 interface Pending {
   readonly target: TopicPartition
-  readonly records: readonly NewRecord[]
+  readonly records: NewRecords
   readonly bytes: number
   readonly result: Deferred<AppendResult>
 }
@@ -106,13 +107,14 @@ export class KafkaWriter implements FencedWriter {
     return this.#state
   }
 
-  async append(target: TopicPartition, records: readonly NewRecord[], options: Abort): Promise<AppendResult> {
+  async append(target: TopicPartition, records: NewRecords, options: Abort): Promise<AppendResult> {
     const { signal } = options
     if (this.#state !== 'open') throw this.#refusal()
-    if (records.length === 0)
+    if (countOf(records) === 0)
       throw new SluiceError('internal', `an append to ${name(target)} without records`)
     // A broker limits the bytes of a batch, so a larger append goes in several batches, one after the other.
-    const [first = [], ...others] = batchesOf(records, BATCH_BYTES)
+    const isOne = isBlock(records) && encodedSize(records) <= BATCH_BYTES
+    const [first = [], ...others] = isOne ? [records] : batchesOf(recordsOf(records), BATCH_BYTES)
     const head = pendingOf(target, first)
     const parts = [head, ...others.map(each => pendingOf(target, each))]
     if (!signal.aborted) {
@@ -146,12 +148,13 @@ export class KafkaWriter implements FencedWriter {
       const [first] = batch
       if (first === undefined) break
       this.#underWay = batch
-      const records = batch.length === 1 ? first.records : batch.flatMap(pending => pending.records)
+      const records =
+        batch.length === 1 ? first.records : batch.flatMap(pending => recordsOf(pending.records))
       try {
         let offset = await this.#send(first.target, records)
         for (const pending of batch) {
           pending.result.resolve({ baseOffset: offset })
-          offset += pending.records.length
+          offset += countOf(pending.records)
         }
       } catch (error) {
         // These appends shared a batch, so they fail together.
@@ -182,7 +185,7 @@ export class KafkaWriter implements FencedWriter {
    * Sends one batch until the broker acknowledges it. It gives up once a failure is final, or has lasted for
    * the retry time. Returns the offset of the first record.
    */
-  async #send(target: TopicPartition, records: readonly NewRecord[]): Promise<number> {
+  async #send(target: TopicPartition, records: NewRecords): Promise<number> {
     const waiting = this.#cluster.waiting(`appending to ${name(target)} as ${this.id}`)
     try {
       return await this.#sendUntilKnown(target, records)
@@ -191,17 +194,23 @@ export class KafkaWriter implements FencedWriter {
     }
   }
 
-  async #sendUntilKnown(target: TopicPartition, records: readonly NewRecord[]): Promise<number> {
+  async #sendUntilKnown(target: TopicPartition, records: NewRecords): Promise<number> {
     const key = name(target)
     const sequence = this.#sequences.get(key) ?? 0
-    const batch = encodeBatch(records, { timestampMs: Date.now(), producer: { ...this.#producer, sequence } })
+    const into = this.#cluster.spareBuffers.take(encodedSize(records))
+    const producer = { ...this.#producer, sequence }
+    const batch = encodeBatch(records, { timestampMs: Date.now(), producer, into })
+    let tries = 0
     const signal = AbortSignal.any([this.#ended.signal, this.#cluster.closed])
     const deadline = performance.now() + this.#cluster.settings.retryMs
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
       signal.throwIfAborted()
       try {
+        tries += 1
         const offset = await this.#try(target, batch)
-        this.#sequences.set(key, (sequence + records.length) % SEQUENCES)
+        // A socket that was given up may still hold the bytes of an earlier try.
+        if (tries === 1) this.#cluster.spareBuffers.give(into)
+        this.#sequences.set(key, (sequence + countOf(records)) % SEQUENCES)
         return offset
       } catch (error) {
         const late = performance.now() + pauseMs > deadline
@@ -238,7 +247,7 @@ export class KafkaWriter implements FencedWriter {
   }
 }
 
-function pendingOf(target: TopicPartition, records: readonly NewRecord[]): Pending {
+function pendingOf(target: TopicPartition, records: NewRecords): Pending {
   const result = deferred<AppendResult>()
   result.promise.catch(() => {})
   return { target, records, bytes: encodedSize(records), result }

@@ -6,7 +6,8 @@
  * single record. A larger append becomes several batches in one transaction.
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { LogRecord, NewRecord } from '../../port.ts'
+import type { LogRecord, NewRecord, NewRecords, RecordBlock } from '../../port.ts'
+import { isBlock } from '../../record-block.ts'
 
 /**
  * The most bytes of a stored batch with more than one record. It bounds the memory of a read, and of a record
@@ -31,8 +32,14 @@ function sizeOf(record: NewRecord): number {
 }
 
 /** The largest record's key and value together, in bytes; 0 without records. */
-export function largestRecordBytes(records: readonly NewRecord[]): number {
+export function largestRecordBytes(records: NewRecords): number {
   let largest = 0
+  if (isBlock(records)) {
+    const { lengths } = records
+    for (let i = 0; i < lengths.length; i += 2)
+      largest = Math.max(largest, (lengths[i] ?? 0) + (lengths[i + 1] ?? 0))
+    return largest
+  }
   for (const record of records) largest = Math.max(largest, record.key.length + (record.value?.length ?? 0))
   return largest
 }
@@ -41,7 +48,8 @@ export function largestRecordBytes(records: readonly NewRecord[]): number {
  * Copies the records into batches of at most CHUNK_BYTES, in order. So the caller may reuse its buffers at
  * once.
  */
-export function encodeBatches(records: readonly NewRecord[]): EncodedBatch[] {
+export function encodeBatches(records: NewRecords): EncodedBatch[] {
+  if (isBlock(records)) return [...blockBatches(records)]
   const batches: EncodedBatch[] = []
   let start = 0
   while (start < records.length) {
@@ -59,6 +67,37 @@ export function encodeBatches(records: readonly NewRecord[]): EncodedBatch[] {
     start = stop
   }
   return batches
+}
+
+/** Throws `internal` unless the lengths add up to the bytes of the block. */
+function* blockBatches({ bytes, lengths }: RecordBlock): Generator<EncodedBatch> {
+  let from = 0
+  for (let start = 0; start < lengths.length;) {
+    let size = 0
+    let stop = start
+    for (; stop < lengths.length; stop += 2) {
+      const record = (lengths[stop] ?? 0) + (lengths[stop + 1] ?? 0)
+      const overhead = ((stop - start) / 2 + 1) * HEADER_PER_RECORD
+      if (stop > start && 4 + overhead + size + record > CHUNK_BYTES) break
+      size += record
+    }
+    const count = (stop - start) / 2
+    const data = new Uint8Array(4 + count * HEADER_PER_RECORD + size)
+    const header = new Uint32Array(data.buffer, 0, 1 + count * 3)
+    header[0] = count
+    for (let i = 0; i < count; i += 1) {
+      header[i * 3 + 1] = i
+      header[i * 3 + 2] = lengths[start + i * 2] ?? 0
+      header[i * 3 + 3] = lengths[start + i * 2 + 1] ?? 0
+    }
+    // Keys and values stand in a batch as they stand in a block.
+    data.set(bytes.subarray(from, from + size), header.byteLength)
+    yield { start: start / 2, count, data }
+    from += size
+    start = stop
+  }
+  if (from !== bytes.length)
+    throw new SluiceError('internal', `records of ${from} bytes came as a block of ${bytes.length}`)
 }
 
 /** Encodes the records that compaction has left of a batch, each with its offset less the batch's base. */

@@ -1,6 +1,6 @@
 /**
- * A process for one query of a user, which has nothing to lose. Its environment is empty, and the system
- * bounds what it may take. However it ends, that is an error of its query alone.
+ * A process for one query of a user, which has nothing to lose. Its environment has only how memory is given
+ * back, and the system bounds what it may take. However it ends, that is an error of its query alone.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -70,7 +70,7 @@ export class QueryProcess implements AsyncDisposable {
     const args = ['-c', limited(limits), process.execPath, ...FLAGS, program, ...compiledIn()]
     const child = spawn('/bin/sh', args, {
       cwd: '/',
-      env: {},
+      env: memorySettings(),
       stdio: ['pipe', 'pipe', 'ignore'],
       // An interrupt from the terminal reaches the process that started it, which then ends the query.
       detached: true,
@@ -147,6 +147,12 @@ export class QueryProcess implements AsyncDisposable {
       if (holds) part.ref()
       else part.unref()
   }
+}
+
+/** How the allocators give memory back: as in this process (libs/runtime/bin/node-settings.mjs). */
+function memorySettings(): NodeJS.ProcessEnv {
+  const { MALLOC_MMAP_THRESHOLD_, DUCKDB_JE_MALLOC_CONF } = process.env
+  return { MALLOC_MMAP_THRESHOLD_, DUCKDB_JE_MALLOC_CONF }
 }
 
 /**

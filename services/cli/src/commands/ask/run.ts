@@ -2,7 +2,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Control } from '@sluice/control/port'
 import { unknownSync } from '@sluice/control/unknown-names'
-import { askForEach, askForRun } from '../../ask-and-show.ts'
+import { askForAll, askForEach, askForRun } from '../../ask-and-show.ts'
 import { booleanOption, type Command, type CommandContext } from '../../command.ts'
 import { openControl } from '../../open-control.ts'
 import { EXITS_OF_RUNS } from '../../exit-codes.ts'
@@ -14,12 +14,13 @@ export const command: Command = {
   description:
     'Reads the model, finds the rows that were added, changed or removed since they were last delivered, sends the requests, and waits for the outcome.\n' +
     'Rows that are not delivered are tried again on the next run. Ctrl-C ends the run cleanly: the next run sends what was not sent yet.\n' +
-    'Several syncs run one after the other, and the exit code is that of the run that went worst. If another process works in this folder, it runs the sync. A sync that is being run there is refused, or waits with `--wait`.',
+    'Several syncs run one after the other, or all at once with `--together`, and the exit code is that of the run that went worst. If another process works in this folder, it runs the sync. A sync that is being run there is refused, or waits with `--wait`.',
   positionals: [
     { name: 'SYNC', required: false, repeats: true, help: 'the sync to run, or several of them' },
   ],
   options: {
     all: { type: 'boolean', help: 'run all syncs, in the order of their names' },
+    together: { type: 'boolean', help: 'run several syncs at once instead of one after the other' },
     wait: { type: 'boolean', help: 'wait for a run of the sync that is under way, and then run it again' },
   },
   exits: EXITS_OF_RUNS,
@@ -31,6 +32,7 @@ export const command: Command = {
     },
     { command: 'sluice run customers orders', does: 'one run each; with --json, a list of them' },
     { command: 'sluice run --all', does: 'one run of each sync' },
+    { command: 'sluice run --all --together', does: 'the same, all at once' },
   ],
   async run(context) {
     const { positionals: names } = context.args
@@ -44,22 +46,28 @@ export const command: Command = {
       )
     const queues = booleanOption(context.args, 'wait')
     if (!isAll && names.length === 1) return await askForRun(context, { queues })
-    return await runSeveral(context, { names: isAll ? null : names, queues })
+    const asks = booleanOption(context.args, 'together') ? askForAll : askForEach
+    return await runSeveral(context, { names: isAll ? null : names, queues, asks })
   },
 }
 
 /** Mistakes in a name are told before anything runs. `names` is null for all syncs. */
 async function runSeveral(
   context: CommandContext,
-  { names, queues }: { readonly names: readonly string[] | null; readonly queues: boolean },
+  of: {
+    readonly names: readonly string[] | null
+    readonly queues: boolean
+    readonly asks: typeof askForEach
+  },
 ): ReturnType<typeof askForEach> {
+  const { names, queues, asks } = of
   // A sync with a mistake would be missing without a word.
   await using control = await openControl(context, { isWhole: true })
   const known = await syncsOf(control, context.signal)
   for (const name of names ?? []) if (!known.includes(name)) throw unknownSync(name, known)
   if (known.length === 0) throw new SluiceError('usage', 'There is no sync to run.')
   const wanted = names === null ? known : [...new Set(names)]
-  return await askForEach(
+  return await asks(
     context,
     control,
     wanted.map(sync => ({ sync, queues })),

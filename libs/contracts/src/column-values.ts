@@ -1,0 +1,33 @@
+/**
+ * Rows column by column, on their way from the database into Avro. Texts stay the bytes that they are, and
+ * numbers stand as Avro counts them, so that no JavaScript value is made of each.
+ */
+
+/**
+ * UTF-8 texts. That of row i has `lengths[i]` bytes from `starts[i]` on, and is null where the length is −1.
+ * The texts of all rows together take up all bytes.
+ */
+export interface TextValues {
+  readonly kind: 'texts'
+  readonly bytes: Uint8Array
+  readonly starts: Float64Array
+  readonly lengths: Float64Array
+}
+
+/**
+ * Numbers; NaN is null. A boolean is 0 or 1, a date its days since 1970-01-01, a time its microseconds since
+ * midnight, a timestamp its microseconds since 1970, and a decimal its unscaled number. All are exact.
+ */
+export interface NumberValues {
+  readonly kind: 'numbers'
+  readonly numbers: Float64Array
+}
+
+export type ColumnValues = TextValues | NumberValues
+
+/** Rows that have the same columns, in the order of these, each with its key. */
+export interface ColumnRows {
+  readonly rows: number
+  readonly keys: TextValues
+  readonly columns: readonly ColumnValues[]
+}

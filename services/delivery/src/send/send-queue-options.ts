@@ -1,0 +1,41 @@
+/** What a send queue is made of. */
+import type { Request } from '@sluice/contracts/records'
+import type { Tries } from '@sluice/domain/answers/next-try'
+import type { ByteShare } from '@sluice/flow/byte-budget'
+import type { Ends } from '@sluice/flow/ends'
+import type { HttpSender } from '@sluice/http-sender/port'
+import type { Figures } from '@sluice/partition/figures'
+import type { Rendered } from '@sluice/rendering/render-batch'
+import type { Target } from '../destination/target.ts'
+import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
+import type { DestinationGate } from './destination-gate.ts'
+import type { Places } from './places.ts'
+import type { SendJob } from './send-request.ts'
+import type { Throttles } from './throttles.ts'
+import type { WaitingOptions } from './waiting-requests.ts'
+
+export interface SendQueueOptions extends Ends {
+  readonly target: Target
+  readonly ledger: AttemptLedger
+  readonly sender: HttpSender
+  readonly gate: DestinationGate
+  readonly throttles: Throttles
+  readonly places: Places
+  readonly figures: Figures
+  /** What the sync allows within a run; null: nothing but the first try. */
+  readonly tries: Tries | null
+  /** Reads requests again that waited for their next try. */
+  readonly read: WaitingOptions['read']
+  /** Renders rows of a request again, as the requests that they make. */
+  readonly renderPart: (request: Request, positions: readonly number[]) => Promise<readonly Rendered[]>
+  /** Gives the memory of those. It is opened with the first of them. */
+  readonly share: () => ByteShare
+  /** Where all of its requests belong. */
+  readonly place: Pick<SendJob, 'partition' | 'runId'>
+  /** When the run started, in ms since 1970. */
+  readonly startedAt: number
+  /** Gives numbers from 0 to below 1. */
+  readonly random: () => number
+  /** Aborts, with a text that says why, when nothing more is to be sent. */
+  readonly early: AbortSignal
+}
