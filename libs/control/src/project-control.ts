@@ -53,11 +53,8 @@ import type {
   SyncsQuery,
   TestQuery,
 } from './port.ts'
-<<<<<<< HEAD
 import { documentsHere, type DocumentWork } from './resources/apart/document-work.ts'
-=======
 import { publicationOf } from './resources/publish-project.ts'
->>>>>>> main
 import { assertTrigger, type Samples } from './resources/sample-preview.ts'
 import { StoredKeeping } from './resources/stored-keeping.ts'
 import { requestOf, sendTest } from './send-test.ts'
