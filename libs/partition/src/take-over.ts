@@ -10,6 +10,7 @@ import type {
   AppendResult,
   FencedWriter,
   MessageLog,
+  NewRecord,
   NewRecords,
   TopicPartition,
 } from '@sluice/message-log/port'
