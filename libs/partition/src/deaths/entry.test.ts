@@ -7,14 +7,7 @@ import type { RunEvent } from '@sluice/contracts/records'
 import { randomFrom, type Random } from '@sluice/testkit/random'
 import { INCARNATION, sampleAttempt, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
-import {
-  at,
-  homePartition,
-  runKey,
-  sharedTopics,
-  syncTopics,
-  textKey,
-} from '@sluice/topics/topics'
+import { at, homePartition, runKey, sharedTopics, syncTopics, textKey } from '@sluice/topics/topics'
 import { NO_FIGURES } from '../figures.ts'
 import { takeOver } from '../take-over.ts'
 import { enter, newSuspects, type Suspects } from './entry.ts'

@@ -9,12 +9,7 @@ import {
   rowsView,
 } from '@sluice/contracts/api/resources'
 import { MOST_PREVIEWED } from '@sluice/contracts/api-requests'
-import type {
-  ChangeTerms,
-  ResourceKeeping,
-  ResourceNamed,
-  WrittenDocument,
-} from '../../port.ts'
+import type { ChangeTerms, ResourceKeeping, ResourceNamed, WrittenDocument } from '../../port.ts'
 import { previewIn } from './previewed.ts'
 import type { ServerClient } from './server-client.ts'
 
