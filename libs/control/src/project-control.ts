@@ -1,5 +1,5 @@
 /** Control of syncs through the topics of a pipeline. */
-import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { SluiceError } from '@sluice/contracts/errors'
 import type {
   AttemptsPage,
   AttemptView,
