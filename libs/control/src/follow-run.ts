@@ -11,19 +11,6 @@ import type { Pipeline } from './pipeline.ts'
 import type { FollowedRun } from './port.ts'
 import type { RunWaits } from './waits/run-waits.ts'
 
-/** What somebody asks for, and what is to be followed of it. */
-export interface Asked {
-  readonly command: Command
-  /** The run that is followed. */
-  readonly runId: string
-  /** Says which triggers the figures of the run have; null if it is not known. */
-  readonly definition: Definition | null
-  /** False if the command needs nothing of the project. */
-  readonly publishes: boolean
-  /** A state of the run that is known already, so that the caller does not wait for it. */
-  readonly beyond?: RunEvent
-}
-
 /**
  * The command for a run that a person asks for. `more` has its cause and scope, if they are not the usual
  * ones.
