@@ -21,15 +21,17 @@ export interface DeliveredRows {
   readonly rowCount: number
 }
 
-/** What a result is looked at with. It takes a moment to open, and can be opened while the query is at work. */
+/**
+ * What a result is looked at with. It takes a moment to open, and can be opened while the query is at work.
+ */
 export async function openToAccept(file: string): Promise<DuckdbSession> {
   const limits = { memoryLimit: MEMORY_LIMIT, threads: 1, tempDirectory: `${file}.tmp` }
   return await DuckdbSession.open(dirname(file), limits)
 }
 
 /**
- * The caller closes the session, which is of no use any more. Rejects with `internal` if the file is anything else than the
- * table `rows` with this many rows.
+ * The caller closes the session, which is of no use any more. Rejects with `internal` if the file is anything
+ * else than the table `rows` with this many rows.
  */
 export async function acceptRows(
   file: string,
