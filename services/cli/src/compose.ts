@@ -17,6 +17,7 @@ import type { DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { LoggingIn } from '@sluice/embedded/log-in'
 import { proxySettings } from '@sluice/runtime/proxy-settings'
+import { neverReachesPrivate } from '@sluice/runtime/source-limits'
 import { secretNames } from '@sluice/contracts/secret-references'
 import { ulid } from '@sluice/domain/ulid'
 import { endOf } from '@sluice/flow/ends'
@@ -199,7 +200,6 @@ export async function openUp(options: ProjectOptions): Promise<Up> {
     openPipeline: metrics => openEmbedded({ ...of, newRunId: newUlid, mask, figures: alertFigures(metrics) }),
     place: folderPlaceOf(of, { isAtWork: true }),
     logIn: login => logInWith(of, login),
-    // Whoever asks knows that this process works in the folder.
     checks: async () =>
       (await import('@sluice/embedded/doctor/folder-checks')).folderChecks(dir, dataDir, null),
   })
@@ -326,7 +326,9 @@ async function logInWith(
     import('./cli-logger.ts'),
   ])
   await using opening = new AsyncDisposableStack()
-  const sender = opening.use(createUndiciSender({ connections: 1, proxy: proxySettings(env) }))
+  const sender = opening.use(
+    createUndiciSender({ connections: 1, proxy: proxySettings(env), neverPrivate: neverReachesPrivate(env) }),
+  )
   const ungranted = hasOtherAuthors(env) ? 'refused' : 'allowed'
   const secretFor = told(boundSecrets(env, ungranted, of.vault), mask)
   const login = await beginLogin(of.destination, { ...of, secretFor, sender })

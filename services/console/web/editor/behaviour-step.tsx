@@ -118,7 +118,12 @@ function Schedule({ editing }: { readonly editing: Editing }): ReactElement {
             label="Cron"
             hint="Minute, hour, day, month, day of the week"
           />
-          <TextField editing={editing} path={['schedule', 'timezone']} label="Time zone" />
+          <TextField
+            editing={editing}
+            path={['schedule', 'timezone']}
+            label="Time zone"
+            hint="Such as Europe/Paris; UTC if it is empty"
+          />
         </div>
       ) : null}
       {problem === undefined ? null : <p className="field-error">{problem}</p>}

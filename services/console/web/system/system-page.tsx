@@ -26,7 +26,7 @@ export function SystemPage(): ReactElement {
         ) : (
           <Facts
             facts={[
-              ['Sluice', api.data.info.version],
+              ['Version of the API', api.data.info.version],
               [
                 'API',
                 <a key="api" href="/api/v1/openapi.json">
