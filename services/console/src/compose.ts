@@ -93,8 +93,7 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
   const logins = opening.use(loginsOf(config, { catalog: storedCatalog(stage), vault, mask }))
   const api = opening.use(
     await createApi({
-      logins,
-      access,
+      ...{ logins, access },
       openControl: () => Promise.resolve(control),
       asked: new AskedRuns({ logger, cancel: new AbortController().signal }),
       logger,
