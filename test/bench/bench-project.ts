@@ -2,7 +2,7 @@
 import { dirname } from 'node:path'
 import { COLUMNS } from './rows.ts'
 
-export const BATCH = 100
+const BATCH = 100
 export const CONCURRENCY = 100
 export const PARTITIONS = 4
 

@@ -31,7 +31,7 @@ function pick(words: readonly string[], seed: number): string {
  * Row `id`, without a line break. Another revision differs in all columns but the id and those derived from
  * it alone.
  */
-export function rowText(id: number, revision = 0): string {
+function rowText(id: number, revision = 0): string {
   const seed = scatter(id)
   const edit = scatter(seed + revision)
   const name = `${pick(WORDS, seed)} ${pick(WORDS, seed >>> 8)}`

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { RunView } from '@sluice/contracts/api'
-import { ending, sharedFolder, sharedYaml, type Ended, type SharedFolder } from './one-folder.ts'
+import { ending, sharedFolder, type Ended, type SharedFolder } from './one-folder.ts'
 
 let folder: SharedFolder
 beforeEach(async () => {
@@ -48,8 +48,6 @@ describe('while a run is at work', () => {
 })
 
 it('a command whose server is killed says so with 5, and nothing is half done', async () => {
-  // The runs after the kill wait for the time-out, and 2 s more.
-  await folder.project.write('project.yaml', sharedYaml('3s'))
   folder.hold('/')
   const first = folder.project.start('run', 'people', '--json')
   const killed = ending(first)
@@ -67,6 +65,7 @@ it('a command whose server is killed says so with 5, and nothing is half done', 
 
   expect(existsSync(folder.socket)).toBe(true)
   expect((await folder.project.runs()).map(({ status }) => status)).toEqual(['running', 'running'])
+  await folder.nothingIsUnderWay()
   for (const sync of ['people', 'others']) expect((await folder.project.run(sync)).exitCode).toBe(0)
   expect(
     (await folder.project.runs()).filter(({ status }) => status === 'success').length,

@@ -1,18 +1,13 @@
 /** A folder with two syncs, in which several commands run at once. */
 import { once } from 'node:events'
+import { rm } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { join } from 'node:path'
 import type { ChildProcess } from 'node:child_process'
+import { openSentRequests } from '@sluice/embedded/sent-requests'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { peopleCsv, peopleYaml } from './people-project.ts'
 import { projectFolder, type ProjectFolder } from './project-folder.ts'
-
-/** Two syncs, the first of which has that time-out. */
-export function sharedYaml(timeout = '30s'): string {
-  return (
-    peopleYaml({ sync: `timeout: ${timeout}` }) + OTHERS.replace('triggers', `timeout: ${timeout}\ntriggers`)
-  )
-}
 
 export const OTHERS = `
 ---
@@ -37,11 +32,13 @@ export interface SharedFolder extends AsyncDisposable {
   /** Requests whose path has this text wait until `release`. */
   hold(url: string): void
   release(): void
+  /** Says that no request of a killed process is on its way any more, so that no run waits for one. */
+  nothingIsUnderWay(): Promise<void>
 }
 
 export async function sharedFolder(): Promise<SharedFolder> {
   const api = await startScriptedApi()
-  const files = { 'project.yaml': sharedYaml(), 'people.csv': peopleCsv('1,Ann', '2,Bob') }
+  const files = { 'project.yaml': peopleYaml() + OTHERS, 'people.csv': peopleCsv('1,Ann', '2,Bob') }
   const project = await projectFolder({ files, env: { API_URL: api.url }, here: true })
   const gate = Promise.withResolvers<object>()
   return {
@@ -50,6 +47,11 @@ export async function sharedFolder(): Promise<SharedFolder> {
     socket: join(project.dir, '.sluice/api.sock'),
     hold: url => api.on({ url }, () => gate.promise),
     release: () => gate.resolve({}),
+    async nothingIsUnderWay() {
+      const file = join(project.dir, '.sluice/under-way')
+      await rm(file)
+      openSentRequests({ file, isNew: true })[Symbol.dispose]()
+    },
     async [Symbol.asyncDispose]() {
       gate.resolve({})
       await project[Symbol.asyncDispose]()

@@ -13,7 +13,7 @@ import type { DeliveredState } from '@sluice/delivered-state/port'
 import { runDelivery } from '@sluice/delivery/delivery'
 import { DeliveryMemory } from '@sluice/delivery/delivery-memory'
 import { resolveTarget } from '@sluice/delivery/destination/target'
-import { lateAfterTakeover } from '@sluice/delivery/run/late-sends'
+import { lateAfterTakeover, type LateSends } from '@sluice/delivery/run/late-sends'
 import { Places } from '@sluice/delivery/send/places'
 import { Throttles } from '@sluice/delivery/send/throttles'
 import { isEnded } from '@sluice/domain/run-status'
@@ -104,6 +104,8 @@ export class OneProcess implements AsyncDisposable {
   /** The definition to which the next run is pinned. */
   definition: Definition
   readonly log: TestLog
+  /** How late requests of a life may be that has ended. */
+  lateSends: LateSends = lateAfterTakeover(() => 0)
   readonly #sender: HttpSender
   readonly api = new RowApi()
   readonly #lives: Services[] = []
@@ -167,7 +169,7 @@ export class OneProcess implements AsyncDisposable {
       places: new Places(),
       memory: new DeliveryMemory(128_000_000),
       onError: () => undefined,
-      lateSends: lateAfterTakeover(() => 0),
+      lateSends: this.lateSends,
       resolveTarget: () => Promise.resolve(resolveTarget(this.definition, () => '')),
     }
     const rendering = { ...shared, room: new RendererMemory(128_000_000) }

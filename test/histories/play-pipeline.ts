@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import type { Command, RunEvent } from '@sluice/contracts/records'
 import { OPS } from '@sluice/contracts/state'
 import { countsOf, finishedRows } from '@sluice/domain/counts'
+import { abortable } from '@sluice/flow/abortable'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
 import type { MessageLog } from '@sluice/message-log/port'
 import { homePartition, sharedTopics, syncTopics } from '@sluice/topics/topics'
@@ -21,6 +22,7 @@ import { makeApi, type Api, type ApiAnswer, type SentRow } from './apis.ts'
 import { differenceOfStates } from './compare-states.ts'
 import { excusedKeys } from './excuses.ts'
 import { judgeChanges, type Known, type Told } from './judge-changes.ts'
+import { LateArrivals } from './late-arrivals.ts'
 import { judgeRequests, type RowTold, type Send } from './judge-requests.ts'
 import { killPointsOf, type KillPoint } from './kill-points.ts'
 import { definitionOf, giveUpAfterOf, ROW_OUTCOMES, rowsOf, SQL } from './pipeline-definition.ts'
@@ -91,6 +93,7 @@ class PipelineHistory {
   readonly #orphans = new Set<string>()
   /** In this incarnation. */
   #sends: Send[] = []
+  readonly #late = new LateArrivals()
   /** How many processes were started. */
   #lives = 0
 
@@ -103,6 +106,7 @@ class PipelineHistory {
     const sender: HttpSender = { send: request => this.#send(request), [Symbol.asyncDispose]: async () => {} }
     const parts = { sql: SQL, sender, adapters, under: IN_MEMORY }
     this.#world = await OneProcess.open({ partitions: this.#plan.partitions }, parts)
+    this.#world.lateSends = this.#late
     this.#start()
   }
 
@@ -267,6 +271,7 @@ class PipelineHistory {
       this.#arm(killPoints.shift())
       this.#start()
     }
+    await this.#late.runHasEnded()
     if (run.command === 'reset') this.#forget(id)
     this.#takeNotice(run, this.#lives > lives)
     if (run.rebuilds && run.command !== 'reset') await this.#assertRebuilt()
@@ -323,12 +328,15 @@ class PipelineHistory {
   }
 
   async #send(request: Parameters<HttpSender['send']>[0]): Promise<SendResult> {
+    const { partition } = this.#late
     const rows = rowsOf(request)
     const fate = this.#nextFate(rows[0]?.key ?? '')
     const run = await this.#runAtWork()
-    const answer = fate.kind === 'not-sent' ? null : await this.#receive(fate, rows, run)
-    const ofRows = answer?.rows ?? null
     const dies = fate.kind !== 'not-sent' && this.#dies('request')
+    // The API reads late what the dead process had sent.
+    if (dies) this.#late.add(partition, () => this.#receive(fate, rows, run))
+    const answer = fate.kind === 'not-sent' || dies ? null : await this.#receive(fate, rows, run)
+    const ofRows = answer?.rows ?? null
     const told = fate.kind === 'not-sent' ? fate.kind : dies ? 'cut' : (answer?.status ?? 'cut')
     this.#sends.push({
       run,
@@ -339,6 +347,7 @@ class PipelineHistory {
       told,
       ofRows: told === 'cut' ? null : ofRows,
     })
+    if (dies) return abortable(new Promise(() => undefined), request)
     const took = { startedAt: 1, durationMs: 1 }
     if (told === 'not-sent') return { kind: 'failed', reason: 'not-sent', error: 'refused', ...took }
     if (told === 'cut') return { kind: 'failed', reason: 'timeout', error: 'cut', ...took }

@@ -165,6 +165,12 @@ export const sessionBody = z.strictObject({
     .max(MOST_NAME * 10),
 })
 
+export const auditQuery = z.strictObject({
+  by: name.optional().describe('Only what this person did: the name of a token, or of a user.'),
+  name: name.optional().describe('Only what was done to resources of this name, and asked of this sync.'),
+  ...paging,
+})
+
 const MOST_TIMES = 20
 const TIMES = 5
 /** A schedule, as its author writes it. */

@@ -101,17 +101,17 @@ export interface Retried {
   readonly since: number
 }
 
-/** One row of `changes`. */
-export interface Change extends Owned {
+/** One row of `changes`. A reader may leave its rows encoded: then R has `EncodedRow`s. */
+export interface Change<R = Row> extends Owned {
   readonly run: number
   readonly seq: number
   readonly op: Op | 'settled'
   readonly key: string
   /** The row that the destination is believed to hold before this change, with how certain that is. */
-  readonly before: Row | null
+  readonly before: R | null
   readonly beforeState: KeyStateKind
   /** The row in the model; null for `removed`. For `settled`: the row of the resulting state. */
-  readonly after: Row | null
+  readonly after: R | null
   /** For `settled`: the resulting state. */
   readonly settledState: KeyStateKind | null
   /**
@@ -128,7 +128,7 @@ export interface Change extends Owned {
 }
 
 /** A change as its topic holds it. */
-export interface WrittenChange extends Change {
+export interface WrittenChange<R = Row> extends Change<R> {
   /**
    * Values of `before` and `after` that do not fit their columns, which had another type when the row was
    * delivered. JSON of an object `{ before, after }`, each by column. The rows themselves have null there.

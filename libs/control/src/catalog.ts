@@ -1,4 +1,5 @@
 /** Where control looks up the resources: in a project that was loaded, or in the log. */
+import type { ResourceView } from '@sluice/contracts/api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ResourceRecord } from '@sluice/contracts/document-records'
 import type { Definition, ResourceSpec } from '@sluice/contracts/resources'
@@ -10,6 +11,7 @@ import { currentDefinition } from '@sluice/resources/stored-documents'
 import { readResources } from '@sluice/resources/stored-resources'
 import type { Pipeline } from './pipeline.ts'
 import { placedError } from './resources/placed-error.ts'
+import { storedView } from './resources/written-resource.ts'
 import { unknownSync } from './unknown-names.ts'
 
 export interface Catalog {
@@ -18,6 +20,8 @@ export interface Catalog {
   /** Throws `not-found` for a sync that does not exist. */
   definition(sync: string, signal: AbortSignal): Promise<Definition>
   resources(signal: AbortSignal): Promise<readonly ResourceSpec[]>
+  /** The resources with what is known of their present versions. Absent where files are shown as they are. */
+  readonly views?: (signal: AbortSignal) => Promise<readonly ResourceView[]>
   /** The error of a definition with its places in files. Absent where the resources are in no files. */
   readonly placed?: (error: unknown, definition: Definition) => unknown
   /** Puts the resources into the log, so that the services see them as they are here. */
@@ -67,6 +71,8 @@ export function storedCatalog(pipeline: Pick<Pipeline, 'log' | 'io' | 'prefix'>)
       return await currentDefinition(pipeline, sync, { signal })
     },
     resources: async signal => (await stored(signal)).flatMap(readable),
+    views: async signal =>
+      (await stored(signal)).flatMap(record => readable(record).map(spec => storedView(record, spec))),
     publish: () => Promise.resolve(),
   }
 }

@@ -116,6 +116,8 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
         syncs: [{ name: 'people', lastRun: { id: view.id } }],
         next: null,
       })
+      const audited = (await control.audit({ ...ALL, name: 'people' }, signal)).entries
+      expect(audited.find(({ action }) => action === 'run')).toMatchObject({ kind: 'sync', run: view.id })
       const { resources } = await control.resources(ALL, signal)
       expect(resources.map(({ kind }) => kind)).toEqual(['destination', 'model', 'source', 'sync'])
 

@@ -15,10 +15,12 @@ import type {
   SyncsPage,
   SyncView,
 } from '@sluice/contracts/api'
+import type { AuditPage, HealthView } from '@sluice/contracts/api/operating'
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type {
   AttemptsQuery,
+  AuditQuery,
   Control,
   FailedQuery,
   FollowedRun,
@@ -152,6 +154,16 @@ export class ControlFor implements Control {
   async testAlert(name: string, signal: AbortSignal): Promise<AlertTestedView> {
     assertMay(this.#roles, ROLE_OF.testAlert)
     return await this.#control.testAlert(name, signal)
+  }
+
+  async audit(query: AuditQuery, signal: AbortSignal): Promise<AuditPage> {
+    assertMay(this.#roles, ROLE_OF.audit)
+    return await this.#control.audit(query, signal)
+  }
+
+  async health(signal: AbortSignal): Promise<HealthView> {
+    assertMay(this.#roles, ROLE_OF.health)
+    return await this.#control.health(signal)
   }
 
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {

@@ -1,9 +1,8 @@
 /** Pages of syncs and resources, in the order of their names. */
-import type { ResourcesPage, SyncsPage } from '@sluice/contracts/api'
+import type { ResourcesPage, ResourceView, SyncsPage } from '@sluice/contracts/api'
 import type { ResourceSpec } from '@sluice/contracts/resources'
 import { formatCursor, parseCursor } from './history/cursor.ts'
 import type { Paging, RunHistory, SyncsQuery } from './port.ts'
-import { viewOf } from './resources/written-resource.ts'
 import { syncView } from './syncs/sync-view.ts'
 
 export async function syncsPageOf(
@@ -24,12 +23,12 @@ export async function syncsPageOf(
   return { syncs, next }
 }
 
-export function resourcesPageOf(specs: readonly ResourceSpec[], paging: Paging): ResourcesPage {
-  const { page, next } = pageOf(specs, paging)
-  return { resources: page.map(viewOf), next }
+export function resourcesPageOf(views: readonly ResourceView[], paging: Paging): ResourcesPage {
+  const { page, next } = pageOf(views, paging)
+  return { resources: [...page], next }
 }
 
-function pageOf<Spec extends ResourceSpec>(
+function pageOf<Spec extends Pick<ResourceView, 'kind' | 'name'>>(
   specs: readonly Spec[],
   { limit, after }: Paging,
 ): { readonly page: readonly Spec[]; readonly next: string | null } {

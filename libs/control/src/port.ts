@@ -21,6 +21,7 @@ import type {
   SyncsPage,
   SyncView,
 } from '@sluice/contracts/api'
+import type { AuditPage, HealthView } from '@sluice/contracts/api/operating'
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type {
   ChangesView,
@@ -76,6 +77,13 @@ export interface FailedQuery extends Paging {
   readonly run: string | undefined
   readonly key: string | undefined
   readonly status: number | undefined
+}
+
+export interface AuditQuery extends Paging {
+  /** Only what this person did. */
+  readonly by?: string | undefined
+  /** Only what was done to resources of this name. */
+  readonly name?: string | undefined
 }
 
 /** How many last runs a sync is shown with. */
@@ -352,6 +360,13 @@ export interface Control extends Omit<RunHistory, 'past'>, SecretKeeping, AsyncD
    * that does not exist, and `unreachable` with the reason if it was not taken.
    */
   testAlert(name: string, signal: AbortSignal): Promise<AlertTestedView>
+  /** What people changed and asked for, the newest first. */
+  audit(query: AuditQuery, signal: AbortSignal): Promise<AuditPage>
+  /**
+   * How the server is, and what it works with. What cannot be found out is told in it. Throws `usage` where
+   * there is no server.
+   */
+  health(signal: AbortSignal): Promise<HealthView>
   /** By kind and name. */
   resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage>
   /** The resources as they are stored. */

@@ -16,26 +16,32 @@ import type {
   SyncsPage,
   SyncView,
 } from '@sluice/contracts/api'
+import type { AuditPage, HealthView } from '@sluice/contracts/api/operating'
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
-import type { Command, RunEvent } from '@sluice/contracts/records'
+import type { Command } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import type { SharedWork } from '@sluice/flow/shared-work'
 import { sleep } from '@sluice/flow/sleep'
 import { assertKeyFits } from '@sluice/resources/stored-documents'
 import { keptName, type Vault } from '@sluice/vault/vault'
 import { alertsOf, testAlert, type OpenTelling } from './alerts/alerts-of.ts'
+import type { Asked } from './asked.ts'
+import { readAudit } from './audit/read-audit.ts'
 import type { Catalog } from './catalog.ts'
 import { findDefinition } from './find-definition.ts'
 import { assertStatus, findRun } from './find-run.ts'
 import { commandAbout, followRun, runCommand, sendCommand } from './follow-run.ts'
+import { healthOf, type HealthSource } from './health/read-health.ts'
 import { EmptyHistory } from './history/empty-history.ts'
 import { LogHistory } from './history/log-history.ts'
+import { lastCounts } from './last-counts.ts'
 import { resourcesPageOf, syncsPageOf } from './named-pages.ts'
 import { shownOf, type NextRun } from './next-run.ts'
 import { vaultOf, type Pipeline } from './pipeline.ts'
 import type {
   AttemptsQuery,
+  AuditQuery,
   Control,
   FailedQuery,
   FollowedRun,
@@ -53,30 +59,18 @@ import type {
   SyncsQuery,
   TestQuery,
 } from './port.ts'
+import { placedRun } from './resources/placed-run.ts'
 import { publicationOf } from './resources/publish-project.ts'
 import { assertTrigger, type Samples } from './resources/sample-preview.ts'
+import { viewOf } from './resources/written-resource.ts'
 import { StoredKeeping } from './resources/stored-keeping.ts'
 import { requestOf, sendTest } from './send-test.ts'
 import { unknownRun, unknownSync } from './unknown-names.ts'
 import { RunWaits } from './waits/run-waits.ts'
 import { UntakenRuns } from './waits/untaken-runs.ts'
 
-/** How often a change of the vault is made again after another process changed the same secret. */
-const MOST_CHANGES = 5
 /** How long whoever deletes a sync waits for a detector in another process. */
 const FORGOTTEN_WITHIN_MS = 10_000
-
-interface Asked {
-  readonly command: Command
-  /** The run that is followed. */
-  readonly runId: string
-  /** Says which triggers the figures of the run have; null if it is not known. */
-  readonly definition: Definition | null
-  /** False if the command needs nothing of the project. */
-  readonly publishes: boolean
-  /** A state of the run that is known already, so that the caller does not wait for it. */
-  readonly beyond?: RunEvent
-}
 
 /** Where syncs run: in a project's folder, or on Kafka. */
 export interface Place {
@@ -97,6 +91,8 @@ export interface Place {
   readonly openNextRun: (definition: Definition, signal: AbortSignal) => Promise<NextRun>
   /** Absent in a process that reads no sources for others. */
   readonly samples?: Samples
+  /** What a server knows of itself. Absent in a command. */
+  readonly health?: HealthSource
   /** What notices of alerts are told with, with the secrets of this vault. */
   readonly openTelling: OpenTelling
 }
@@ -141,7 +137,7 @@ export class ProjectControl implements Control {
     const definition = await this.#definitionOf(held.sync, following.cancel)
     if (held.held === null) throw new SluiceError('internal', `run ${id} does not say why it is held`)
     const { runId } = held
-    const command = commandAbout(held, 'approve', this.#byOf(following))
+    const command = commandAbout(held, 'approve', following.by ?? this.#place.by ?? null)
     return await this.#ask({ command, runId, definition, publishes: true, beyond: held }, following)
   }
 
@@ -152,7 +148,7 @@ export class ProjectControl implements Control {
     assertStatus(run, ['queued', 'running', 'held'], 'cancel')
     const { definition: hash, runId, status } = run
     const { definition } = await findDefinition(pipeline, hash, signal)
-    const command = commandAbout(run, 'cancel', this.#byOf(following))
+    const command = commandAbout(run, 'cancel', following.by ?? this.#place.by ?? null)
     const asked = { command, runId, definition, publishes: false }
     return await this.#ask(status === 'held' ? { ...asked, beyond: run } : asked, following)
   }
@@ -162,24 +158,7 @@ export class ProjectControl implements Control {
   }
 
   async run(id: string, signal: AbortSignal): Promise<RunView> {
-    const view = await (await this.#opened(signal)).run(id, signal)
-    return await this.#placed(view, signal)
-  }
-
-  /** With the files in which the mistakes of a failed run are, where the resources are in files. */
-  async #placed(view: RunView, signal: AbortSignal): Promise<RunView> {
-    const { sync, errorDetails, error, errorCode = 'internal' } = view
-    const { placed } = this.#catalog
-    if (errorDetails === undefined || placed === undefined) return view
-    try {
-      const thrown = new SluiceError(errorCode, error ?? '', { details: errorDetails })
-      const inFiles = placed(thrown, await this.#catalog.definition(sync, signal))
-      return isSluiceError(inFiles) ? { ...view, errorDetails: [...inFiles.details] } : view
-    } catch (missing) {
-      // The sync, or its file, may be gone or broken by now.
-      if (isSluiceError(missing)) return view
-      throw missing
-    }
+    return await placedRun(await (await this.#opened(signal)).run(id, signal), this.#catalog, signal)
   }
 
   async *follow(id: string, signal: AbortSignal): AsyncGenerator<RunView> {
@@ -264,8 +243,20 @@ export class ProjectControl implements Control {
     return await testAlert(name, { resources, openTelling, vault, signal })
   }
 
+  async audit(query: AuditQuery, signal: AbortSignal): Promise<AuditPage> {
+    if (!this.#place.hasHistory) return { entries: [], next: null }
+    return await readAudit(await this.#open(), query, signal)
+  }
+
+  async health(signal: AbortSignal): Promise<HealthView> {
+    return await healthOf(this.#place.health, { open: () => this.#open(), signal })
+  }
+
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {
-    return resourcesPageOf(await this.#catalog.resources(signal), paging)
+    const { views } = this.#catalog
+    const all =
+      views === undefined ? (await this.#catalog.resources(signal)).map(viewOf) : await views(signal)
+    return resourcesPageOf(all, paging)
   }
 
   async secrets(signal: AbortSignal): Promise<SecretsView> {
@@ -351,10 +342,6 @@ export class ProjectControl implements Control {
     return definition
   }
 
-  #byOf({ by = this.#place.by }: Following): string | null {
-    return by ?? null
-  }
-
   /** Reports mistakes in the project before it opens anything. */
   async #askForNew(
     sync: string,
@@ -362,7 +349,10 @@ export class ProjectControl implements Control {
     following: Following,
   ): Promise<FollowedRun> {
     const definition = await this.#definitionOf(sync, following.cancel)
-    const command = runCommand(await this.#open(), sync, { ...more, by: this.#byOf(following) })
+    const command = runCommand(await this.#open(), sync, {
+      ...more,
+      by: following.by ?? this.#place.by ?? null,
+    })
     return await this.#ask({ command, runId: command.id, definition, publishes: true }, following)
   }
 
@@ -401,7 +391,7 @@ export class ProjectControl implements Control {
       await sendCommand(pipeline, command, signal)
       const followed = { sync, by, waits: this.#waitsOf(pipeline), untaken: untaken?.event, ...of }
       const { view } = await followRun(pipeline, followed, { onProgress, cancel, signal: failed })
-      return { view: await this.#placed(view, signal) }
+      return { view: await placedRun(view, this.#catalog, signal) }
     })
   }
 
@@ -426,15 +416,4 @@ export class ProjectControl implements Control {
 /** True for a command that asks for a run, which has no event yet. */
 function isNew({ kind }: Command): boolean {
   return kind === 'run' || kind === 'reset'
-}
-
-/** The later one of two changes at once is made once the earlier one is done. */
-async function lastCounts<T>(change: () => Promise<T>): Promise<T> {
-  for (let changes = 1; ; changes += 1) {
-    try {
-      return await change()
-    } catch (error) {
-      if (!isSluiceError(error, 'fenced') || changes >= MOST_CHANGES) throw error
-    }
-  }
 }

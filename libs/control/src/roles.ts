@@ -66,6 +66,9 @@ export const ROLE_OF: { readonly [O in Operation]: Role } = {
   failed: 'read',
   replayable: 'read',
   preview: 'read',
+  // Whom the tokens are for, and which syncs there are. It names no row.
+  audit: 'view',
+  health: 'view',
   publish: 'edit',
   resource: 'view',
   resourceHistory: 'view',

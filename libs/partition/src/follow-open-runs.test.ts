@@ -133,6 +133,39 @@ it('holds no failure of an earlier run against the next one', async () => {
   await follows.end()
 }, 15_000)
 
+it.each([
+  ['keeps its workers between runs that come within a minute, until a reset', 30_000, true],
+  ['lets go after a run whose next one comes later', 90_000, false],
+] as const)('%s', async (_, pauseMs, isKept) => {
+  const begun: number[] = []
+  const ended: number[] = []
+  const { promise: over, resolve } = Promise.withResolvers<void>()
+  const { promise: working, resolve: works } = Promise.withResolvers<void>()
+  const follows = await following({
+    work: async (_run, { target, drain }) => {
+      if (begun.push(target.partition) === 2) works()
+      await untilAborted(drain)
+      if (ended.push(target.partition) === 2) resolve()
+    },
+  })
+  await working
+  const at = Date.now()
+  const fired = { at, by: '', next: at + pauseMs }
+  await follows.tell({ status: 'success', endedAt: at, fired })
+  await follows.tell({ runId: 'RUN2', run: 2, status: 'queued', startedAt: null, fired })
+  if (isKept) {
+    await follows.tell({ runId: 'RUN2', run: 2, fired })
+    const { runs } = follows.world
+    await runs.until(() => runs.of(SYNC)?.events.get('RUN2')?.status === 'running', { signal: never })
+    expect([begun.length, ended.length]).toEqual([2, 0])
+    await follows.tell({ runId: 'RUN2', run: 2, status: 'success', endedAt: at, fired })
+    await follows.tell({ runId: 'RUN3', run: null, cause: 'reset', status: 'queued', startedAt: null })
+  }
+  await over
+  await follows.end()
+  expect(begun.length).toBe(2)
+})
+
 it('ends a run whose work fails late in each try', async () => {
   const real = performance.now.bind(performance)
   let passedMs = 0

@@ -3,6 +3,7 @@
  * consumer. Renderer and delivery are both built on it.
  */
 import type { RunEvent } from '@sluice/contracts/records'
+import { keptForMs } from './kept-between-runs.ts'
 import { FAILURES_THAT_END_A_RUN, FailuresOfRun } from './failures-of-run.ts'
 import type { Figures } from './figures.ts'
 import { assertKept } from './kept-topics.ts'
@@ -18,6 +19,8 @@ import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
 import { syncTopics, type StageName } from '@sluice/topics/topics'
 
+/** The longest wait without a look at the clock, which may be set. */
+const LONGEST_LOOK_MS = 60_000
 /** A process that gets no hold for so long is late: another process has the hold. */
 const PATIENCE_FOR_HOLD_MS = 500
 
@@ -60,12 +63,8 @@ export async function followOpenRuns(deps: FollowDeps, stage: FollowingStage, en
     for (;;) {
       const seen = runs.changes.version
       if (ending.aborted) break
-      syncWorkers(following, working, { ending, failed })
-      await runs
-        .until(() => runs.changes.version !== seen, { signal: ending })
-        .catch((error: unknown) => {
-          if (!ending.aborted) throw error
-        })
+      const keptForMs = syncWorkers(following, working, { ending, failed })
+      await changed(runs, seen, { ending, keptForMs })
     }
   } finally {
     for (const { stop } of working.values()) stop.abort()
@@ -74,17 +73,43 @@ export async function followOpenRuns(deps: FollowDeps, stage: FollowingStage, en
   if (failed.signal.aborted) throw failed.signal.reason
 }
 
+/** Waits for a change of the runs, or until a sync is no longer kept. */
+async function changed(
+  runs: RunsView,
+  seen: number,
+  { ending, keptForMs }: { readonly ending: AbortSignal; readonly keptForMs: number },
+): Promise<void> {
+  const over = new AbortController()
+  const signal = AbortSignal.any([ending, over.signal])
+  const timer = setTimeout(() => over.abort(), Math.min(keptForMs, LONGEST_LOOK_MS))
+  try {
+    await runs.until(() => runs.changes.version !== seen, { signal })
+  } catch (error) {
+    if (!signal.aborted) throw error
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/**
+ * Has a worker for each sync with an open run. A sync whose schedule soon starts the next run keeps the
+ * worker that it has. Returns for how long, in ms, the first of these is kept; Infinity without any.
+ */
 function syncWorkers(
   following: Following,
   working: Map<string, { readonly stop: AbortController; done: Promise<void> }>,
   { ending, failed }: { readonly ending: AbortSignal; readonly failed: AbortController },
-): void {
+): number {
+  const now = Date.now()
   const open = new Map<string, RunEvent>()
+  const kept = new Map<string, number>()
   for (const runs of following.runs.all()) {
     const run = openRun(runs)
-    if (run !== null) open.set(`${run.sync}.${run.incarnation}`, run)
+    const name = `${runs.sync}.${runs.incarnation}`
+    if (run !== null) open.set(name, run)
+    else if (working.has(name)) kept.set(name, keptForMs(runs, now))
   }
-  for (const [name, { stop }] of working) if (!open.has(name)) stop.abort()
+  for (const [name, { stop }] of working) if (!open.has(name) && (kept.get(name) ?? 0) === 0) stop.abort()
   for (const [name, run] of open) {
     if (working.has(name)) continue
     const stop = new AbortController()
@@ -97,6 +122,7 @@ function syncWorkers(
       })
     working.set(name, { stop, done })
   }
+  return Math.min(Infinity, ...[...kept.values()].filter(ms => ms > 0))
 }
 
 async function workOnSync(following: Following, run: RunEvent): Promise<void> {

@@ -2,10 +2,18 @@
  * Renders a batch of rows into requests. Where that fails, it finds the rows at fault, and the other rows are
  * still sent.
  */
+import { rowWith, type AnyRow } from '@sluice/contracts/encoded-row'
 import type { Change, RequestRow } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 import { HEAD_CEILING_BYTES, REQUEST_CEILING_BYTES } from '@sluice/domain/record-sizes'
-import type { CompiledTrigger, RenderContext, TemplateRow } from '@sluice/templates/compile'
+import type {
+  CompiledTrigger,
+  EncodedRequest,
+  RenderContext,
+  RenderResult,
+  TemplateRow,
+} from '@sluice/templates/compile'
+import type { Row } from '@sluice/contracts/values'
 import { printValue } from '@sluice/templates/values/print-value'
 import { parseExactJson } from '@sluice/templates/values/exact-json'
 import type { RowBatch } from './row-batches.ts'
@@ -51,16 +59,16 @@ export function renderBatch(batch: RowBatch, trigger: CompiledTrigger, context: 
 
 function renderRows(
   op: Op,
-  changes: readonly Change[],
+  changes: readonly Change<AnyRow>[],
   trigger: CompiledTrigger,
   context: BatchContext,
 ): Rendered[] {
-  const result = trigger.render(changes.map(templateRow), context)
+  const result = requestFor(changes, trigger, context)
   if (result.kind === 'unrenderable') {
     if (changes.length > 1) return renderHalves(op, changes, trigger, context)
     return [{ ...result, rows: changes.map(change => requestRow(op, change, context)) }]
   }
-  const body = result.body === null ? null : encoder.encode(result.body)
+  const { body } = result
   const bytes = body?.length ?? 0
   const limit = Math.min(trigger.batch?.bytes ?? BODY_CEILING_BYTES, BODY_CEILING_BYTES)
   if (bytes > limit && changes.length > 1) return renderHalves(op, changes, trigger, context)
@@ -70,6 +78,23 @@ function renderRows(
   if (error !== null && changes.length > 1) return renderHalves(op, changes, trigger, context)
   if (error !== null) return [{ kind: 'unrenderable', error, lacks: null, rows }]
   return [{ kind: 'request', method, path, headers, body, rows }]
+}
+
+type Made = (EncodedRequest & { readonly kind: 'rendered' }) | Exclude<RenderResult, { kind: 'rendered' }>
+
+/** The request for these changes, with its body as UTF-8. */
+function requestFor(
+  changes: readonly Change<AnyRow>[],
+  trigger: CompiledTrigger,
+  context: BatchContext,
+): Made {
+  const rowsWith = (columns: ReadonlySet<string> | 'all') =>
+    changes.map(change => templateRow(change, columns))
+  const encoded = trigger.renderEncoded(changes.map(newestRow), rowsWith, context)
+  if (encoded !== null) return { kind: 'rendered', ...encoded }
+  const result = trigger.render(rowsWith(trigger.neededColumns), context, () => rowsWith('all'))
+  if (result.kind === 'unrenderable') return result
+  return { ...result, body: result.body === null ? null : encoder.encode(result.body) }
 }
 
 /** Why a request of so many bytes cannot be sent; null if it can. */
@@ -101,7 +126,7 @@ function rowsBytes(rows: readonly RequestRow[]): number {
 
 function renderHalves(
   op: Op,
-  changes: readonly Change[],
+  changes: readonly Change<AnyRow>[],
   trigger: CompiledTrigger,
   context: BatchContext,
 ): Rendered[] {
@@ -112,11 +137,17 @@ function renderHalves(
   ]
 }
 
-function templateRow(change: Change): TemplateRow {
-  const row = change.after ?? change.before ?? {}
+const NO_ROW: Row = {}
+
+function newestRow({ after, before }: Change<AnyRow>): AnyRow {
+  return after ?? before ?? NO_ROW
+}
+
+function templateRow(change: Change<AnyRow>, columns: ReadonlySet<string> | 'all'): TemplateRow {
+  const { before } = change
   return {
-    row,
-    previous: change.op === 'changed' ? change.before : null,
+    row: rowWith(newestRow(change), columns),
+    previous: change.op === 'changed' && before !== null ? rowWith(before, columns) : null,
     captured: change.captured === null ? null : parseCaptured(change.captured),
   }
 }
@@ -126,7 +157,7 @@ function parseCaptured(json: string): { readonly [name: string]: unknown } {
   return typeof values === 'object' ? { ...values } : {}
 }
 
-function requestRow(op: Op, change: Change, { naming = [] }: BatchContext): RequestRow {
+function requestRow(op: Op, change: Change<AnyRow>, { naming = [] }: BatchContext): RequestRow {
   const uncertain = change.beforeState === 'content-uncertain' || change.beforeState === 'existence-uncertain'
   const { key, seq, captured, retried } = change
   const named = naming.length === 0 ? null : namesOf(change, naming)
@@ -138,8 +169,8 @@ const MAX_NAME_BYTES = 1_000
 const UNCOUNTED = { charge: () => undefined }
 
 /** The texts of columns as templates print them, as JSON. */
-function namesOf(change: Change, naming: readonly string[]): string {
-  const row = change.after ?? change.before ?? {}
+function namesOf(change: Change<AnyRow>, naming: readonly string[]): string {
+  const row = rowWith(newestRow(change), 'all')
   const names = naming.flatMap(column => {
     const text = Object.hasOwn(row, column) ? nameOf(row[column]) : null
     return text === null ? [] : [[column, text] as const]

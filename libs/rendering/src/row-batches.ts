@@ -3,6 +3,7 @@
  * bytes, ops and markers. It never follows from a clock, or from how the changes were fetched. So a renderer
  * that starts again makes the same batches (PROTOCOL.md §7).
  */
+import type { AnyRow } from '@sluice/contracts/encoded-row'
 import type { Change } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 
@@ -37,21 +38,23 @@ function ceilingOf({ bytes }: BatchLimits): number {
 export interface SizedChange {
   readonly offset: number
   readonly bytes: number
-  readonly change: Change
+  readonly change: Change<AnyRow>
 }
 
 export interface RowBatch {
   readonly op: Op
-  readonly changes: readonly Change[]
+  readonly changes: readonly Change<AnyRow>[]
   /** Offsets in `changes`: from the first row, inclusive, to after the last, exclusive. */
   readonly start: number
   readonly end: number
 }
 
+const NONE: readonly RowBatch[] = []
+
 export class RowBatches {
   readonly #limitsOf: (op: Op) => BatchLimits
   #op: Op | null = null
-  #changes: Change[] = []
+  #changes: Change<AnyRow>[] = []
   #bytes = 0
   #start = 0
   #end = 0
@@ -62,8 +65,7 @@ export class RowBatches {
 
   /** Adds a row; returns the batches that are complete with that, at most two. */
   add(op: Op, { offset, bytes, change }: SizedChange): readonly RowBatch[] {
-    const complete: RowBatch[] = []
-    if (this.#op !== null && this.#op !== op) complete.push(...this.flush())
+    const complete = this.#op !== null && this.#op !== op ? this.flush() : NONE
     if (this.#op === null) {
       this.#op = op
       this.#start = offset
@@ -72,9 +74,8 @@ export class RowBatches {
     this.#end = offset + 1
     this.#bytes += bytes
     const limits = this.#limitsOf(op)
-    if (this.#changes.length >= limits.size || this.#bytes >= ceilingOf(limits))
-      complete.push(...this.flush())
-    return complete
+    if (this.#changes.length < limits.size && this.#bytes < ceilingOf(limits)) return complete
+    return complete.length === 0 ? this.flush() : [...complete, ...this.flush()]
   }
 
   /** What the open batch has, as it stands in the topic. */
@@ -96,7 +97,7 @@ export class RowBatches {
 
   /** Closes the open batch, if there is one. */
   flush(): readonly RowBatch[] {
-    if (this.#op === null) return []
+    if (this.#op === null) return NONE
     const batch = { op: this.#op, changes: this.#changes, start: this.#start, end: this.#end }
     this.#op = null
     this.#changes = []

@@ -9,6 +9,7 @@ import { describe } from 'vitest'
 import { abortContract } from './contract/aborts.ts'
 import { compatibilityContract } from './contract/compatibility.ts'
 import { corruptContract, damagedContract } from './contract/corrupt-bytes.ts'
+import { encodedRowContract } from './contract/encoded-rows.ts'
 import { Fixture, type SchemaCodecHarness } from './contract/fixture.ts'
 import { everyCharacterContract } from './contract/every-character.ts'
 import { recordContract } from './contract/records.ts'
@@ -25,6 +26,7 @@ export function schemaCodecContract(name: string, start: () => Promise<SchemaCod
     const fixture = new Fixture(start)
     fixture.register()
     describe('records', () => recordContract(fixture))
+    describe('rows of changes', () => encodedRowContract(fixture))
     describe('bytes that are no record', () => corruptContract(fixture))
     describe('schemas', () => schemaContract(fixture))
     describe('compatibility', () => compatibilityContract(fixture))

@@ -69,6 +69,16 @@ export interface EncoderOptions {
   readonly compatibility?: Compatibility
 }
 
+export interface DecodeOptions {
+  readonly signal: AbortSignal
+  /**
+   * How the rows of changes are given. Default `decoded`. `encoded`: as `EncodedRow`s, which keep the bytes
+   * of their record. Of a column that nobody reads, such a row may have a value that its schema does not
+   * allow.
+   */
+  readonly rows?: 'decoded' | 'encoded' | undefined
+}
+
 export interface SchemaCodec extends AsyncDisposable {
   /**
    * Registers the schema under the subject, or finds it there, and returns its encoder. The encoder is cached
@@ -81,5 +91,5 @@ export interface SchemaCodec extends AsyncDisposable {
    * Decodes in order, with the schemas that the values were written with. Unknown schemas are fetched once. A
    * field that the writer's schema lacks is missing in the object.
    */
-  decode(values: readonly Uint8Array[], options: { signal: AbortSignal }): Promise<readonly Decoded[]>
+  decode(values: readonly Uint8Array[], options: DecodeOptions): Promise<readonly Decoded[]>
 }

@@ -3,9 +3,12 @@
  * rendered for many rows. Pure: the same rows and context give the same request, on every machine and at any
  * time.
  */
+import { EncodedRow, type AnyRow } from '@sluice/contracts/encoded-row'
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import { HEADER_NAME } from '@sluice/contracts/specs/http-texts'
 import type { TriggerSpec } from '@sluice/contracts/resources'
+import { EncodedBody } from './encoded/encoded-body.ts'
+import { jsonOutline } from './encoded/json-outline.ts'
 import { compileBody } from './request/compile-body.ts'
 import { Frame } from './liquid/frame.ts'
 import type { RenderContext, TemplateRow } from './liquid/frame.ts'
@@ -43,6 +46,8 @@ export interface CompiledTrigger {
    * is used as a whole, or if the columns cannot be told.
    */
   readonly usedColumns: ReadonlySet<string> | 'all'
+  /** The columns that a row has to have to be rendered, if it has them at all. */
+  readonly neededColumns: ReadonlySet<string> | 'all'
   /**
    * The mistakes of the templates for a model with these columns: each column that is used and missing, with
    * its place and the nearest name.
@@ -54,10 +59,36 @@ export interface CompiledTrigger {
    */
   uncapturedNames(captured: readonly string[]): readonly ErrorDetail[]
   /**
+   * The request for rows that are still encoded, with a body that is written without decoding them. Null
+   * where that may give another request than `render`, which then has to be called: for other bodies, for
+   * rows that cannot be rendered, and for a body that is very large. `rowsWith` decodes columns of the same
+   * rows.
+   */
+  renderEncoded(
+    rows: readonly AnyRow[],
+    rowsWith: (columns: ReadonlySet<string> | 'all') => readonly TemplateRow[],
+    context: RenderContext,
+  ): EncodedRequest | null
+  /**
    * The request for these rows: for one row, or for a batch of at least one. If the rows or the template make
    * it impossible, the result is `unrenderable`. It throws only for a wrong number of rows.
+   *
+   * The rows may lack columns that are not in `neededColumns`. Then `wholeRows` has to give them with all
+   * columns, since the size of a row says how much work a template may do.
    */
-  render(rows: readonly TemplateRow[], context: RenderContext): RenderResult
+  render(
+    rows: readonly TemplateRow[],
+    context: RenderContext,
+    wholeRows?: () => readonly TemplateRow[],
+  ): RenderResult
+}
+
+/** A request whose body is UTF-8. */
+export interface EncodedRequest {
+  readonly method: string
+  readonly path: string
+  readonly headers: { readonly [name: string]: string }
+  readonly body: Uint8Array | null
 }
 
 /**
@@ -68,6 +99,7 @@ export function compileTrigger(spec: TriggerSpec, at: TriggerPlace): CompiledTri
   const compiler = new TriggerCompiler(spec, at)
   const path = compiler.part('path', spec.path, PATH)
   const headers = compileHeaders(spec, compiler)
+  const headColumns = neededOf(compiler.columnsSoFar())
   const body = spec.body === undefined ? null : compileBody(spec.body, compiler)
   const typed =
     body === null ? headers : withContentType(headers, body.contentType, at.destinationHeaders ?? [])
@@ -79,7 +111,9 @@ export function compileTrigger(spec: TriggerSpec, at: TriggerPlace): CompiledTri
         'use a column of the row, or write allowEmpty: true beside the path if that is meant',
     })
   compiler.throwIfWrong()
-  return new Trigger(spec, { path, headers: typed, body: body?.part ?? null }, compiler)
+  const outline = jsonOutline(spec)
+  const encoded = outline === null ? null : { body: new EncodedBody(outline), headColumns }
+  return new Trigger(spec, { path, headers: typed, body: body?.part ?? null, encoded }, compiler)
 }
 
 /** True for a removal that makes the same request for every row. */
@@ -125,11 +159,14 @@ interface Parts {
   readonly path: Part
   readonly headers: readonly Header[]
   readonly body: Part | null
+  /** The body for rows that are still encoded, and the columns that path and headers use. */
+  readonly encoded: { readonly body: EncodedBody; readonly headColumns: ReadonlySet<string> | 'all' } | null
 }
 
 class Trigger implements CompiledTrigger {
   readonly batch: { readonly size: number; readonly bytes: number } | null
   readonly usedColumns: ReadonlySet<string> | 'all'
+  readonly neededColumns: ReadonlySet<string> | 'all'
   readonly #compiler: TriggerCompiler
   readonly #method: string
   readonly #parts: Parts
@@ -139,6 +176,7 @@ class Trigger implements CompiledTrigger {
   constructor(spec: TriggerSpec, parts: Parts, compiler: TriggerCompiler) {
     this.batch = spec.batch === undefined ? null : { size: spec.batch.size, bytes: spec.batch.bytes }
     this.usedColumns = compiler.usedColumns
+    this.neededColumns = neededOf(this.usedColumns)
     this.#compiler = compiler
     this.#method = spec.method
     this.#parts = parts
@@ -148,7 +186,39 @@ class Trigger implements CompiledTrigger {
       : null
   }
 
-  render(rows: readonly TemplateRow[], context: RenderContext): RenderResult {
+  renderEncoded(
+    rows: readonly AnyRow[],
+    rowsWith: (columns: ReadonlySet<string> | 'all') => readonly TemplateRow[],
+    context: RenderContext,
+  ): EncodedRequest | null {
+    const { encoded } = this.#parts
+    if (encoded === null || !rows.every(isEncoded)) return null
+    const head = this.#headOf(() => rowsWith(encoded.headColumns), context)
+    const body = head === null ? null : encoded.body.write(rows)
+    return head === null || body === null ? null : { ...head, body }
+  }
+
+  /** Method, path and headers; null where they cannot be rendered. */
+  #headOf(rows: () => readonly TemplateRow[], context: RenderContext): Omit<EncodedRequest, 'body'> | null {
+    const { path } = this.#parts
+    const method = this.#method
+    if (path.constant !== null && this.#constantHeaders !== null)
+      return { method, path: path.constant, headers: this.#constantHeaders }
+    try {
+      const given = rows()
+      const frame = new Frame(given, context, usualLimits(given.length))
+      return { method, path: path.run(frame), headers: this.#headersFor(frame) }
+    } catch (error) {
+      if (error instanceof TemplateFault) return null
+      throw error
+    }
+  }
+
+  render(
+    rows: readonly TemplateRow[],
+    context: RenderContext,
+    wholeRows: () => readonly TemplateRow[] = () => rows,
+  ): RenderResult {
     if (this.batch === null ? rows.length !== 1 : rows.length === 0)
       throw new Error(
         `a request ${this.batch === null ? 'of one row' : 'of a batch'} cannot have ${rows.length} rows`,
@@ -156,7 +226,7 @@ class Trigger implements CompiledTrigger {
     try {
       return this.#render(new Frame(rows, context, usualLimits(rows.length)))
     } catch (error) {
-      return error instanceof LimitFault ? this.#renderLarge(rows, context) : unrenderable(error)
+      return error instanceof LimitFault ? this.#renderLarge(wholeRows(), context) : unrenderable(error)
     }
   }
 
@@ -177,15 +247,28 @@ class Trigger implements CompiledTrigger {
   }
 
   #render(frame: Frame): RenderResult {
-    const { path, headers, body } = this.#parts
+    const { path, body } = this.#parts
     return {
       kind: 'rendered',
       method: this.#method,
       path: path.run(frame),
-      headers: this.#constantHeaders ?? headerMap(headers, part => part.run(frame)),
+      headers: this.#headersFor(frame),
       body: body === null ? null : body.run(frame),
     }
   }
+
+  #headersFor(frame: Frame): { readonly [name: string]: string } {
+    return this.#constantHeaders ?? headerMap(this.#parts.headers, part => part.run(frame))
+  }
+}
+
+/** Where a row has no column `size`, a template that asks for it gets the number of its columns. */
+function neededOf(used: ReadonlySet<string> | 'all'): ReadonlySet<string> | 'all' {
+  return used === 'all' || used.has('size') ? 'all' : used
+}
+
+function isEncoded(row: AnyRow): row is EncodedRow {
+  return row instanceof EncodedRow
 }
 
 function headerMap(

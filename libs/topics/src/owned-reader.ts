@@ -2,17 +2,19 @@
  * Reads a partition as its stages wrote it, decoded. It leaves out records of other incarnations. It also
  * leaves out the records that a predecessor managed to write after its successor's marker (PROTOCOL.md §4).
  */
+import type { AnyRow } from '@sluice/contracts/encoded-row'
 import type { Marker, Owned } from '@sluice/contracts/records'
+import type { Row } from '@sluice/contracts/values'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { LogRecord, MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { RecordIo, Typed } from './record-io.ts'
 import { isMarkerKey, keyText, type StageName } from './topics.ts'
 
 /** A record with its place; `record` is null for a tombstone. */
-export interface Placed {
+export interface Placed<R = Row> {
   readonly offset: number
   readonly key: Uint8Array
-  readonly record: Typed | null
+  readonly record: Typed<R> | null
   readonly timestamp: number
   /** Size of the value in the topic; 0 for a tombstone. */
   readonly bytes: number
@@ -26,8 +28,8 @@ export interface Placed {
   readonly writer?: string | undefined
 }
 
-export interface OwnedBatch {
-  readonly records: readonly Placed[]
+export interface OwnedBatch<R = Row> {
+  readonly records: readonly Placed<R>[]
   readonly nextOffset: number
 }
 
@@ -59,7 +61,20 @@ const MOST_TORN = 100_000
  * Yields the records that count, in order, with the takeover markers. Ends and fails as `MessageLog.read`
  * does.
  */
-export async function* readOwned(options: ReadOwnedOptions): AsyncGenerator<OwnedBatch> {
+export function readOwned(options: ReadOwnedOptions): AsyncGenerator<OwnedBatch> {
+  return readOwnedBy(decodingBy(options.io), options)
+}
+
+/** The same, with the rows of changes left encoded where that is possible. */
+export function readOwnedKeepingRows(options: ReadOwnedOptions): AsyncGenerator<OwnedBatch<AnyRow>> {
+  const { io } = options
+  return readOwnedBy((values, signal) => io.decodeKeepingRows(values, { signal }), options)
+}
+
+async function* readOwnedBy<R>(
+  decode: Decoding<R>,
+  options: ReadOwnedOptions,
+): AsyncGenerator<OwnedBatch<R>> {
   const { log, io, target, from, to, bufferBytes, signal } = options
   const filter = new OwnerFilter(options)
   const reading = log.read(target, {
@@ -69,8 +84,8 @@ export async function* readOwned(options: ReadOwnedOptions): AsyncGenerator<Owne
     ...(bufferBytes === undefined ? {} : { bufferBytes }),
   })
   for await (const batch of reading) {
-    const records: Placed[] = []
-    for (const placed of await decodeEach(io, batch.records, signal)) {
+    const records: Placed<R>[] = []
+    for (const placed of await decodeEachBy(decode, batch.records, signal)) {
       if (placed.torn === undefined) {
         if (filter.passes(placed)) records.push(placed)
       } else if (await filter.isForeign(placed)) io.foreign.take(target, placed.offset, placed.torn)
@@ -110,20 +125,34 @@ export async function decodeShared(
 }
 
 /** Decodes records in order, as `decodeRecords` does. A `corrupt` record is yielded as torn. */
-export async function decodeEach(
+export function decodeEach(
   io: RecordIo,
   records: readonly LogRecord[],
   signal: AbortSignal,
 ): Promise<readonly Placed[]> {
+  return decodeEachBy(decodingBy(io), records, signal)
+}
+
+type Decoding<R> = (values: readonly Uint8Array[], signal: AbortSignal) => Promise<readonly Typed<R>[]>
+
+function decodingBy(io: RecordIo): Decoding<Row> {
+  return (values, signal) => io.decode(values, { signal })
+}
+
+async function decodeEachBy<R>(
+  decode: Decoding<R>,
+  records: readonly LogRecord[],
+  signal: AbortSignal,
+): Promise<readonly Placed<R>[]> {
   try {
-    return await decodeRecords(io, records, signal)
+    return await decodeRecordsBy(decode, records, signal)
   } catch (error) {
     if (!isSluiceError(error, 'corrupt')) throw error
     const [only] = records
     // One by one: a record that cannot be read may cost a wait for its schema, and is to cost it once.
     if (records.length > 1 || only === undefined) {
-      const placed: Placed[] = []
-      for (const record of records) placed.push(...(await decodeEach(io, [record], signal)))
+      const placed: Placed<R>[] = []
+      for (const record of records) placed.push(...(await decodeEachBy(decode, [record], signal)))
       return placed
     }
     const { offset, key, timestamp, value, writer } = only
@@ -135,17 +164,25 @@ export async function decodeEach(
 }
 
 /** Decodes records in order; tombstones stay null. */
-export async function decodeRecords(
+export function decodeRecords(
   io: RecordIo,
   records: readonly LogRecord[],
   signal: AbortSignal,
 ): Promise<readonly Placed[]> {
+  return decodeRecordsBy(decodingBy(io), records, signal)
+}
+
+async function decodeRecordsBy<R>(
+  decode: Decoding<R>,
+  records: readonly LogRecord[],
+  signal: AbortSignal,
+): Promise<readonly Placed<R>[]> {
   const values: Uint8Array[] = []
   for (const { value, unreadable } of records) {
     if (unreadable !== undefined) throw unreadable.error
     if (value !== null) values.push(value)
   }
-  const typed = await io.decode(values, { signal })
+  const typed = await decode(values, signal)
   let next = 0
   return records.map(({ offset, key, value, timestamp, writer }) => ({
     offset,
@@ -168,7 +205,7 @@ class OwnerFilter {
     this.#of = of
   }
 
-  passes(placed: Placed): boolean {
+  passes(placed: Placed<unknown>): boolean {
     if (placed.record === null) return true
     const { incarnation, stage } = this.#of
     const owned = ownedOf(placed.record)
@@ -183,7 +220,7 @@ class OwnerFilter {
   }
 
   /** True if it is certain that no owner of the partition has written a torn record. */
-  async isForeign(placed: Placed): Promise<boolean> {
+  async isForeign(placed: Placed<unknown>): Promise<boolean> {
     if (!isAppendedOnly(this.#of)) return false
     if (this.#writer === undefined && placed.isForeign !== true)
       for await (const { writer } of readOwnBackwards({ ...this.#of, before: placed.offset })) {
@@ -207,13 +244,13 @@ function isAppendedOnly({ target, stage }: Pick<ReadOwnedOptions, 'target' | 'st
  * marker, so the owner's records follow one that can be read. A marker that cannot be read may be that of an
  * owner. Where the log knows no writers, nothing is certain.
  */
-function isForeignTo({ key, writer, isForeign }: Placed, owner: string | undefined): boolean {
+function isForeignTo({ key, writer, isForeign }: Placed<unknown>, owner: string | undefined): boolean {
   if (isForeign === true) return true
   if (isMarkerKey(key) || writer === undefined || owner === undefined) return false
   return writer !== owner
 }
 
-function ownedOf(record: Typed): Owned | null {
+function ownedOf(record: Typed<unknown>): Owned | null {
   switch (record.name) {
     case 'sluice.Marker':
     case 'sluice.Change':
@@ -228,7 +265,7 @@ function ownedOf(record: Typed): Owned | null {
   }
 }
 
-export function isTakeover(record: Typed): boolean {
+export function isTakeover(record: Typed<unknown>): boolean {
   return record.name === 'sluice.Marker' && record.value.kind === 'takeover'
 }
 
@@ -282,6 +319,6 @@ export async function* readOwnBackwards(options: ReadBackwardsOptions): AsyncGen
 }
 
 /** The marker in a record, if it is one. */
-export function markerOf(record: Typed | null): Marker | null {
+export function markerOf(record: Typed<unknown> | null): Marker | null {
   return record?.name === 'sluice.Marker' ? record.value : null
 }

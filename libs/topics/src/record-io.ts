@@ -5,17 +5,23 @@ import {
   type RecordName,
   type RecordTypes,
 } from '@sluice/contracts/avro-schemas'
+import { rowWith, type AnyRow } from '@sluice/contracts/encoded-row'
 import { SluiceError } from '@sluice/contracts/errors'
+import type { Change } from '@sluice/contracts/records'
+import type { Row } from '@sluice/contracts/values'
 import type { Decoded, Encoder, SchemaCodec } from '@sluice/schema-codec/port'
 import type { LogRecord, NewRecord } from '@sluice/message-log/port'
 import { ForeignRecords } from './foreign-records.ts'
 import type { Signatures } from './signatures.ts'
 import { keyText, sharedTopics } from './topics.ts'
-import { unfitTaking, withUnfit } from './unfit-values.ts'
+import { isFit, unfitTaking, withUnfit } from './unfit-values.ts'
 
 /** A decoded record with its type, to be switched over by `name`. */
-export type Typed = {
-  readonly [N in RecordName]: { readonly name: `sluice.${N}`; readonly value: RecordTypes[N] }
+export type Typed<R = Row> = {
+  readonly [N in RecordName]: {
+    readonly name: `sluice.${N}`
+    readonly value: N extends 'Change' ? Change<R> : RecordTypes[N]
+  }
 }[RecordName]
 
 /** Names of the records whose schema is the same for all syncs; a change's schema depends on the model. */
@@ -116,6 +122,22 @@ export class RecordIo {
     const decoded = await this.#codec.decode(values, options)
     return decoded.map(toTyped)
   }
+
+  /** The same, with the rows of changes left encoded where that is possible. */
+  async decodeKeepingRows(
+    values: readonly Uint8Array[],
+    options: { signal: AbortSignal },
+  ): Promise<readonly Typed<AnyRow>[]> {
+    const decoded = await this.#codec.decode(values, { ...options, rows: 'encoded' })
+    return decoded.map(each => {
+      const typed = knownOf<AnyRow>(each)
+      if (typed.name !== 'sluice.Change') return typed
+      const { value } = typed
+      if (isFit(value)) return typed
+      const before = wholeOf(value.before)
+      return { ...typed, value: withUnfit({ ...value, before, after: wholeOf(value.after) }) }
+    })
+  }
 }
 
 const KNOWN_NAMES: ReadonlySet<string> = new Set(
@@ -123,18 +145,23 @@ const KNOWN_NAMES: ReadonlySet<string> = new Set(
 )
 
 function toTyped(decoded: Decoded): Typed {
-  if (!isTyped(decoded)) {
-    const known = [...KNOWN_NAMES].join(', ')
-    throw new SluiceError(
-      'corrupt',
-      `a record of type ${decoded.name} is in a topic that holds ${known} only`,
-    )
-  }
-  return decoded.name === 'sluice.Change' ? { ...decoded, value: withUnfit(decoded.value) } : decoded
+  const typed = knownOf<Row>(decoded)
+  if (typed.name !== 'sluice.Change' || isFit(typed.value)) return typed
+  return { ...typed, value: withUnfit(typed.value) }
 }
 
-function isTyped(decoded: Decoded): decoded is Typed {
+function knownOf<R>(decoded: Decoded): Typed<R> {
+  if (isTyped<R>(decoded)) return decoded
+  const known = [...KNOWN_NAMES].join(', ')
+  throw new SluiceError('corrupt', `a record of type ${decoded.name} is in a topic that holds ${known} only`)
+}
+
+function isTyped<R>(decoded: Decoded): decoded is Typed<R> {
   return KNOWN_NAMES.has(decoded.name)
+}
+
+function wholeOf(row: AnyRow | null): Row | null {
+  return row === null ? null : rowWith(row, 'all')
 }
 
 function isStaticName(name: string): name is StaticName {

@@ -96,6 +96,11 @@ function asJson(this: unknown, _: string, value: unknown): unknown {
   return value
 }
 
+/** True for a change whose rows have all of their values. */
+export function isFit(written: Change<unknown> & Partial<WrittenChange<unknown>>): boolean {
+  return written.unfit === null || written.unfit === undefined
+}
+
 /**
  * The change with all values in its rows. Throws `corrupt` where the values beside the rows are no JSON
  * object.

@@ -5,6 +5,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Catalog } from '@sluice/control/catalog'
+import type { Check } from '@sluice/control/health/check'
 import type { Connections } from '@sluice/control/check-connections'
 import type { NextRun } from '@sluice/control/next-run'
 import type { Pipeline } from '@sluice/control/pipeline'
@@ -36,7 +37,6 @@ import {
 } from '@sluice/secrets/bound-secrets'
 import { isInEnvironment } from '@sluice/secrets/environment'
 import type { Vault } from '@sluice/vault/vault'
-import type { Check } from './doctor/check.ts'
 import type { Up } from './folder/serve-folder.ts'
 
 /** A person waits for a command, so it gives up sooner than a service. */
@@ -198,6 +198,9 @@ export async function openUp(options: ProjectOptions): Promise<Up> {
     openIndex: pipeline => openHistory({ ...pipeline, dataDir, settings, createIndex, logger }),
     openPipeline: metrics => openEmbedded({ ...of, newRunId: newUlid, mask, figures: alertFigures(metrics) }),
     place: folderPlaceOf(of, { isAtWork: true }),
+    // Whoever asks knows that this process works in the folder.
+    checks: async () =>
+      (await import('@sluice/embedded/doctor/folder-checks')).folderChecks(dir, dataDir, null),
   })
 }
 
@@ -378,16 +381,16 @@ export async function doctorChecks(options: ProjectOptions): Promise<readonly Ch
   }
   if (!isDistributed(env)) {
     const [{ folderChecks }, { folderSocket }] = await Promise.all([
-      import('./doctor/folder-checks.ts'),
+      import('@sluice/embedded/doctor/folder-checks'),
       import('./folder/folder-socket.ts'),
     ])
     const dataDir = dataDirOf(dir)
     return await folderChecks(dir, dataDir, folderSocket(dataDir))
   }
   const [{ kafkaChecks }, { openInspection }, { syncsNeeding, topicsNeeded }] = await Promise.all([
-    import('./doctor/kafka-checks.ts'),
-    import('./doctor/compose.ts'),
-    import('./needed-topics.ts'),
+    import('@sluice/control/health/kafka-checks'),
+    import('@sluice/embedded/doctor/compose'),
+    import('@sluice/control/health/needed-topics'),
   ])
   const settings = distributedSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
   const { projectCatalog } = await import('@sluice/control/catalog')

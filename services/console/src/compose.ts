@@ -1,10 +1,15 @@
 /** The console on Kafka and the schema registry. The one place of this service that names adapters. */
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { createMailSender } from '@sluice/alerts/adapters/nodemailer'
 import { alertFigures } from '@sluice/alerts/keep/alert-figures'
 import { keepAlerts } from '@sluice/alerts/keep/keep-alerts'
 import type { TellingDeps } from '@sluice/alerts/tell/tell-notice'
 import { storedCatalog } from '@sluice/control/catalog'
+import { kafkaChecks } from '@sluice/control/health/kafka-checks'
+import { topicsNeeded } from '@sluice/control/health/needed-topics'
+import type { HealthSource } from '@sluice/control/health/read-health'
 import type { Pipeline } from '@sluice/control/pipeline'
 import { ProjectControl } from '@sluice/control/project-control'
 import type { Samples } from '@sluice/control/resources/sample-preview'
@@ -25,6 +30,7 @@ import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { boundSecrets, told } from '@sluice/secrets/bound-secrets'
 import { environmentKeys } from '@sluice/vault/key-file'
 import type { Vault } from '@sluice/vault/vault'
+import { z } from 'zod'
 import { createApi } from './api/create-api.ts'
 import { WebPages } from './api/web-pages.ts'
 import { AskedRuns } from './asked-runs.ts'
@@ -71,6 +77,7 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
       const { openNextRun } = await import('@sluice/embedded/compose')
       return await openNextRun({ ...previewing, definition, signal: ending })
     },
+    health: healthOf(config),
     samples: {
       // A server has no project folder.
       dir: null,
@@ -99,6 +106,29 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
     run: (ends: Ends) => keepAlerts(watching, ends),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
+}
+
+/** What the console knows of itself and of what it stands on. It looks when somebody asks. */
+function healthOf(config: ConsoleConfig): HealthSource {
+  const doctor = () => import('@sluice/embedded/doctor/compose')
+  const { prefix, kafka, env } = config
+  return {
+    ...{ profile: 'distributed', version: ownVersion(), startedAt: Date.now(), host: hostname() },
+    checks: async signal => {
+      const { openInspection } = await doctor()
+      const wanted = topicsNeeded([], { prefix, replication: kafka.replication ?? null, creates: false })
+      await using inspection = openInspection(config, env)
+      return await kafkaChecks(inspection, wanted, { createsTopics: kafka.createTopics, signal })
+    },
+    members: async signal => (await doctor()).groupMembers(config, signal),
+  }
+}
+
+const packageJson = z.object({ version: z.string() })
+
+function ownVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
+  return packageJson.parse(JSON.parse(text)).version
 }
 
 /** The index of the history, in files that no other user of the machine may read. */

@@ -3,16 +3,23 @@
  * context follow from the last record that an earlier renderer wrote (PROTOCOL.md §5, §7).
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Change, Marker, Request, RunBegin, RunEvent } from '@sluice/contracts/records'
-import { OPS, type Op } from '@sluice/contracts/state'
+import type { AnyRow } from '@sluice/contracts/encoded-row'
+import type { Change, Marker, RunBegin, RunEvent } from '@sluice/contracts/records'
+import type { Op } from '@sluice/contracts/state'
 import { namingColumns } from '@sluice/domain/answers/row-results'
-import { boundedOrNull, boundedText } from '@sluice/domain/bounded-text'
+import { boundedOrNull } from '@sluice/domain/bounded-text'
 import { ERROR_BYTES } from '@sluice/domain/record-sizes'
 import { endingOf } from '@sluice/flow/ends'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import type { MessageLog, NewRecord, TopicPartition } from '@sluice/message-log/port'
 import { NO_FIGURES, type Figures } from '@sluice/partition/figures'
-import { lastOwnRecord, markerOf, readOwned, type Placed } from '@sluice/topics/owned-reader'
+import {
+  lastOwnRecord,
+  markerOf,
+  readOwned,
+  readOwnedKeepingRows,
+  type Placed,
+} from '@sluice/topics/owned-reader'
 import type { Worker } from '@sluice/partition/own-partitions'
 import type { RecordIo } from '@sluice/topics/record-io'
 import { isOver } from '@sluice/runs/over-runs'
@@ -20,14 +27,15 @@ import type { RunsView } from '@sluice/runs/runs-view'
 import type { Definitions } from '@sluice/resources/stored-documents'
 import { PositionHints } from '@sluice/partition/position-hints'
 import { plainMarker, takeOver, type Ownership } from '@sluice/partition/take-over'
-import { at, markerKey, syncTopics, textKey } from '@sluice/topics/topics'
+import { at, markerKey, syncTopics } from '@sluice/topics/topics'
 import type { CompiledTrigger } from '@sluice/templates/compile'
 import { compileTriggers } from '@sluice/rendering/compile-triggers'
 import { endsItsBatch, firstOfBatch, lastChangeOf } from './last-batch.ts'
-import { renderBatch, type BatchContext, type Rendered } from '@sluice/rendering/render-batch'
+import { renderBatch, type BatchContext } from '@sluice/rendering/render-batch'
 import { ONE_ROW, RowBatches, type RowBatch } from '@sluice/rendering/row-batches'
 import { noTrigger } from './no-trigger.ts'
 import { RequestAppends } from './request-appends.ts'
+import { RequestRecords } from './request-records.ts'
 import type { RenderRoom } from './renderer-memory.ts'
 
 export interface RenderDeps {
@@ -51,11 +59,10 @@ const NOTHING_RENDERED: Pick<RunContext, 'triggers'> & { readonly naming: readon
 /** The open run: what its requests are made with, and the next places. */
 interface RunContext {
   readonly begin: RunBegin
-  readonly runBeginOffset: number
   readonly triggers: ReadonlyMap<Op, CompiledTrigger>
   readonly render: BatchContext
   readonly batches: RowBatches
-  nextSeq: number
+  readonly records: RequestRecords
   /** The seq that the next change must have; a gap faults the run here. */
   nextChange: number
   /** Seq of the last change whose request is written, if its batch was cut in the middle; else −1. */
@@ -146,11 +153,13 @@ class PartitionRenderer {
     const { log, io, room } = this.#deps
     const { incarnation } = this.#run
     const options = { log, io, incarnation, stage: 'changes', target: this.#input, signal } as const
-    for await (const batch of readOwned({ ...options, from, bufferBytes: room.readerBytes })) {
+    for await (const batch of readOwnedKeepingRows({ ...options, from, bufferBytes: room.readerBytes })) {
       for (const placed of batch.records) {
         if (!this.#hasRoom(placed)) return await this.#readAgain(placed, signal)
-        await this.#take(placed)
-        await this.#endTurn()
+        // Most changes wait for nothing, and a promise for each would cost as much as rendering it.
+        const taken = this.#take(placed)
+        if (taken !== null) await taken
+        if (this.#turn !== null) await this.#endTurn()
       }
       await this.#requests.append()
       this.position = batch.nextOffset
@@ -163,7 +172,7 @@ class PartitionRenderer {
    * False if the batch or row is larger than the part of this partition, and too many others are large, too.
    * Few partitions at a time may have a large batch.
    */
-  #hasRoom({ bytes }: Placed): boolean {
+  #hasRoom({ bytes }: Placed<AnyRow>): boolean {
     const { room } = this.#deps
     const context = this.#context
     // Outside of a run, and behind a gap, no row is kept in memory.
@@ -176,7 +185,7 @@ class PartitionRenderer {
   /**
    * Keeps nothing of the open batch in memory while it waits for permission. Its changes are in the topic.
    */
-  async #readAgain({ offset }: Placed, signal: AbortSignal): Promise<number> {
+  async #readAgain({ offset }: Placed<AnyRow>, signal: AbortSignal): Promise<number> {
     await this.#requests.append()
     const context = this.#context
     const first = context?.batches.forget() ?? null
@@ -227,12 +236,12 @@ class PartitionRenderer {
     const lastChange = lastChangeOf(record.value)
     const reading = { log, io, input: this.#input, output: this.#output, signal }
     if (await endsItsBatch(record.value, reading)) {
-      context.nextSeq = seq + 1
+      context.records.nextSeq = seq + 1
       context.nextChange = lastChange + 1
       return changesEnd
     }
     const first = await firstOfBatch(record.value, last.offset, reading)
-    context.nextSeq = first.seq
+    context.records.nextSeq = first.seq
     context.nextChange = first.rows[0]?.seq ?? 0
     context.written = lastChange
     return changesStart
@@ -256,15 +265,19 @@ class PartitionRenderer {
     const { triggers, naming } = isLeft ? NOTHING_RENDERED : await this.#renderingOf(begin, signal)
     return {
       begin,
-      runBeginOffset,
       triggers,
       render: {
         run: { id: begin.runId, startedAt: new Date(begin.startedAt).toISOString() },
         sync: { name: sync },
         naming,
       },
+      records: new RequestRecords(this.#deps.io, this.#output.partition, {
+        incarnation,
+        owner: this.#owned().owner(this.#output),
+        run: begin.run,
+        begin: runBeginOffset,
+      }),
       batches: new RowBatches(op => triggers.get(op)?.batch ?? ONE_ROW),
-      nextSeq: 0,
       nextChange: 0,
       written: -1,
       fault: isLeft ? { from: 0, error: `run ${begin.run} had ended before all of it was rendered` } : null,
@@ -276,47 +289,57 @@ class PartitionRenderer {
     return { triggers: compileTriggers(hash, definition), naming: namingColumns(definition.sync) }
   }
 
-  async #take(placed: Placed): Promise<void> {
+  /** Resolves once the record is taken; null if that is so by now. */
+  #take(placed: Placed<AnyRow>): Promise<void> | null {
     const { record } = placed
-    if (record?.name === 'sluice.Change') await this.#takeChange(placed, record.value)
+    if (record?.name !== 'sluice.Change' || record.value.replayed !== null) return this.#takeRare(placed)
+    if (this.#follows(placed.offset, record.value)) this.#takeChange(placed, record.value)
+    return this.#requests.areMany ? this.#requests.append() : null
+  }
+
+  async #takeRare({ offset, record }: Placed<AnyRow>): Promise<void> {
+    if (record?.name === 'sluice.Change') {
+      const { replayed } = record.value
+      if (this.#follows(offset, record.value) && replayed !== null) await this.#copy(offset, replayed)
+    }
     const marker = markerOf(record)
-    if (marker?.kind === 'run-begin' && marker.begin !== null)
-      await this.#beginRun(placed.offset, marker.begin)
-    if (marker?.kind === 'run-end') await this.#endRun(placed.offset, marker)
+    if (marker?.kind === 'run-begin' && marker.begin !== null) await this.#beginRun(offset, marker.begin)
+    if (marker?.kind === 'run-end') await this.#endRun(offset, marker)
     if (this.#requests.areMany) await this.#requests.append()
   }
 
-  async #takeChange({ offset, bytes }: Placed, change: Change): Promise<void> {
+  /** True for the next change of the open run. A gap faults the run. */
+  #follows(offset: number, change: Change<AnyRow>): boolean {
     const context = this.#context
     // Changes before the first run-begin belong to runs that ended long ago, and whose markers compaction has
     // dropped.
-    if (context === null || context.fault !== null) return
+    if (context === null || context.fault !== null) return false
     if (change.seq !== context.nextChange || change.run !== context.begin.run) {
       this.#renderAll(context.batches.flush())
       const found = `seq ${change.seq} of run ${change.run} follows at offset ${offset}`
       const error = `changes lack seq ${context.nextChange} of run ${context.begin.run}: ${found}`
       context.fault = { from: context.nextChange, error }
-      return
+      return false
     }
     context.nextChange += 1
-    if (change.replayed !== null) return await this.#copy(context, offset, change.replayed)
-    const op = OPS.find(candidate => candidate === change.op)
-    if (op !== undefined) this.#renderAll(context.batches.add(op, { offset, bytes, change }))
+    return true
+  }
+
+  #takeChange({ offset, bytes }: Placed<AnyRow>, change: Change<AnyRow>): void {
+    const batches = this.#context?.batches
+    if (batches === undefined || change.op === 'settled') return
+    this.#renderAll(batches.add(change.op, { offset, bytes, change }))
   }
 
   /** Copies a recorded request that is to be sent again, with a place in this run. */
-  async #copy(context: RunContext, offset: number, replayed: Uint8Array): Promise<void> {
-    const { io } = this.#deps
-    const [recorded] = await io.decode([replayed], { signal: this.#worker.abort })
-    if (recorded?.name !== 'sluice.Request')
+  async #copy(offset: number, replayed: Uint8Array): Promise<void> {
+    const context = this.#context
+    const [recorded] = await this.#deps.io.decode([replayed], { signal: this.#worker.abort })
+    if (recorded?.name !== 'sluice.Request' || context === null)
       throw new SluiceError('corrupt', `a change at offset ${offset} carries no request`)
     this.#renderAll(context.batches.flush())
-    const place = { ...this.#placeOf(context), changesStart: offset, changesEnd: offset + 1 }
     this.#figures.rendered(this.#run.sync, recorded.value.trigger, 'request')
-    this.#requests.push({
-      key: textKey(`${place.run}/${this.#output.partition}/${place.seq}`),
-      value: io.encode('Request', { ...recorded.value, ...place }),
-    })
+    this.#requests.push(context.records.again(recorded.value, offset))
   }
 
   async #beginRun(offset: number, begin: RunBegin): Promise<void> {
@@ -347,7 +370,7 @@ class PartitionRenderer {
       this.#markerRecord({
         ...plainMarker('run-end', ownership.incarnation, ownership.owner(this.#output)),
         begin: context.begin,
-        count: context.nextSeq,
+        count: context.records.nextSeq,
         sealed: end.sealed,
         faultedFrom: context.fault?.from ?? null,
         error: context.fault?.error ?? null,
@@ -366,45 +389,13 @@ class PartitionRenderer {
       const rendered = trigger === undefined ? noTrigger(batch) : renderBatch(batch, trigger, context.render)
       for (const one of rendered) {
         if (lastChangeOf(one) <= context.written) {
-          context.nextSeq += 1
+          context.records.nextSeq += 1
           continue
         }
         this.#figures.rendered(this.#run.sync, batch.op, one.kind)
-        this.#requests.push(this.#requestRecord(context, batch, one))
+        this.#requests.push(context.records.of(batch, one))
       }
     }
-  }
-
-  #requestRecord(context: RunContext, batch: RowBatch, rendered: Rendered): NewRecord {
-    const own = this.#placeOf(context)
-    const { run, seq } = own
-    const place = {
-      ...own,
-      trigger: batch.op,
-      rows: rendered.rows,
-      changesStart: batch.start,
-      changesEnd: batch.end,
-    }
-    const { io } = this.#deps
-    const key = textKey(`${run}/${this.#output.partition}/${seq}`)
-    if (rendered.kind === 'unrenderable') {
-      const { error, lacks } = rendered
-      return {
-        key,
-        value: io.encode('Unrenderable', { ...place, error: boundedText(error, ERROR_BYTES), lacks }),
-      }
-    }
-    const { method, path, headers, body } = rendered
-    return { key, value: io.encode('Request', { ...place, method, path, headers, body, replayOf: null }) }
-  }
-
-  /** Who writes the next request of the run, and where it stands. */
-  #placeOf(context: RunContext): Pick<Request, 'incarnation' | 'owner' | 'run' | 'begin' | 'seq'> {
-    const ownership = this.#owned()
-    const { begin, runBeginOffset } = context
-    const owner = ownership.owner(this.#output)
-    const { incarnation } = ownership
-    return { incarnation, owner, run: begin.run, begin: runBeginOffset, seq: context.nextSeq++ }
   }
 
   #markerRecord(marker: Marker): NewRecord {

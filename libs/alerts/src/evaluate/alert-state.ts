@@ -17,7 +17,18 @@ const alertState = z.object({
   serial: z.int().min(0),
   lastSuccessAt: ms.nullable(),
   /** The last run that was taken into account; null before the first one. */
-  seen: z.object({ endedAt: ms, run: z.string() }).nullable(),
+  seen: z
+    .object({
+      endedAt: ms,
+      run: z.string(),
+      /** The highest number of a run so far. It grows, too, after a clock was set back. */
+      number: z.int().nullable().default(null),
+    })
+    .nullable(),
+  /** True if the sync was paused at the last look. */
+  paused: z.boolean().default(false),
+  /** Since when a paused sync goes on; silence counts from then. */
+  resumedAt: ms.default(0),
   /** The conditions that hold. */
   firing: z.partialRecord(z.enum(ALERT_CONDITIONS), firing),
   /** Notices that are not told yet, the oldest first. */
@@ -51,6 +62,8 @@ export function newAlertState(now: number): AlertState {
     serial: 0,
     lastSuccessAt: null,
     seen: null,
+    paused: false,
+    resumedAt: 0,
     firing: {},
     outbox: [],
     dropped: 0,

@@ -38,6 +38,7 @@ class Watched {
   certificates: SyncFacts['certificates'] = []
   refusals: SyncFacts['refusals'] = new Map()
   waits: string | null = null
+  paused = false
 
   constructor(alert: AlertSpec) {
     this.#alert = alert
@@ -55,8 +56,8 @@ class Watched {
       ...{ sync: 's', incarnation: 'i', marker: 0, reports },
       events: new Map(this.#events.map(event => [event.runId, event])),
     }
-    const { certificates, refusals } = this
-    const facts = { ...factsOfRuns('s', runs), certificates, refusals }
+    const { certificates, refusals, paused } = this
+    const facts = { ...factsOfRuns('s', runs), paused, certificates, refusals }
     const { state, notices } = evaluate({
       alert: this.#alert,
       facts,
@@ -79,7 +80,8 @@ class Watched {
   }
 
   get dueAt(): number | null {
-    const facts = { ...factsOfRuns('s', undefined), certificates: this.certificates, refusals: this.refusals }
+    const { certificates, refusals, paused } = this
+    const facts = { ...factsOfRuns('s', undefined), certificates, refusals, paused }
     return evaluate({ alert: this.#alert, facts, state: this.state, now: 0 }).dueAt
   }
 }
@@ -215,6 +217,61 @@ describe('silence', () => {
     watched.forgetRuns()
     expect(watched.at(1_500)).toEqual([])
     expect(watched.at(100 + 1_440)).toEqual(['silent firing'])
+  })
+})
+
+describe('a paused sync', () => {
+  const watched = new Watched(alertWhen({ silent: { noSuccessFor: '1h' } }, 'run-failed'))
+
+  it('may be silent, and its silence before is over', () => {
+    watched.at(0)
+    expect(watched.at(60)).toEqual(['silent firing'])
+    watched.paused = true
+    expect(watched.at(61)).toEqual(['silent recovered'])
+    expect(watched.dueAt).toBeNull()
+    expect(watched.at(5_000)).toEqual([])
+  })
+
+  it('still tells of runs that somebody asks for', () => {
+    expect(watched.at(5_010, ran(5_010, 'failed'))).toEqual(['run-failed firing'])
+  })
+
+  it('counts silence from the end of the pause on, also over a restart', () => {
+    const pausedState = watched.state
+    watched.paused = false
+    expect(watched.at(6_000)).toEqual([])
+    expect(mustBeStored(pausedState, watched.state ?? newAlertState(0))).toBe(true)
+    watched.restart(watched.state)
+    expect(watched.at(6_059)).toEqual([])
+    expect(watched.at(6_060)).toEqual(['silent firing'])
+  })
+})
+
+describe('after its clock was set back by a day', () => {
+  const back = (when: unknown): Watched => {
+    const watched = new Watched(alertWhen(when))
+    watched.at(2_000)
+    watched.at(2_100, ran(2_100, 'success', { run: 7 }))
+    return watched
+  }
+
+  it('a run that fails is told once, though an earlier one has ended later', () => {
+    const watched = back('run-failed')
+    expect(watched.at(700, ran(700, 'failed', { run: 8 }))).toEqual(['run-failed firing'])
+    watched.restart(watched.state)
+    expect(watched.at(701)).toEqual([])
+    expect(watched.at(710, ran(710, 'success', { run: 9 }))).toEqual(['run-failed recovered'])
+    expect(watched.at(2_200)).toEqual([])
+  })
+
+  it('silence counts from the first look on, and from the next success', () => {
+    const watched = back({ silent: { noSuccessFor: '1h' } })
+    expect(watched.at(700)).toEqual([])
+    expect(watched.at(759)).toEqual([])
+    expect(watched.at(760)).toEqual(['silent firing'])
+    expect(watched.at(770, ran(770, 'success', { run: 8 }))).toEqual(['silent recovered'])
+    expect(watched.at(829)).toEqual([])
+    expect(watched.at(830)).toEqual(['silent firing'])
   })
 })
 

@@ -44,8 +44,12 @@ export function evaluate({ alert, facts, state: before, now }: EvaluateOptions):
   const known = before ?? newAlertState(now)
   const news =
     before === null ? lastThatTells(facts.ended) : facts.ended.filter(run => isAfter(run, known.seen))
-  const lastSuccessAt = latest(known.lastSuccessAt, facts.ended)
-  const quietSince = Math.max(lastSuccessAt ?? known.watchedSince, 0)
+  const success = (before === null ? facts.ended : news).findLast(({ status }) => status === 'success')
+  // A time to come is one from before the clock was set back. Silence counts from now on.
+  const lastSuccessAt = earlier(success?.endedAt ?? known.lastSuccessAt, now)
+  const resumedAt = Math.min(known.paused && !facts.paused ? now : known.resumedAt, now)
+  const watchedSince = Math.min(known.watchedSince, now)
+  const quietSince = Math.max(lastSuccessAt ?? watchedSince, resumedAt, 0)
   const present = { kind: 'now', now, facts, quietSince, hadSuccess: lastSuccessAt !== null } as const
   const steps: Step[] = [
     ...news.map((run): Step => ({ kind: 'ended', run, refusal: facts.refusals.get(run.id) ?? null })),
@@ -60,10 +64,12 @@ export function evaluate({ alert, facts, state: before, now }: EvaluateOptions):
     told.push(...after.told.map(each => ({ ...each, condition: name })))
   }
   const last = facts.ended.at(-1)
-  const seen = last === undefined ? known.seen : { endedAt: last.endedAt, run: last.id }
-  const { watchedSince, serial } = known
+  const number = Math.max(known.seen?.number ?? -1, ...facts.ended.map(run => run.number ?? -1))
+  const seen = last === undefined ? known.seen : { endedAt: last.endedAt, run: last.id, number: null }
+  const furthest = isAhead(known.seen, seen) ? known.seen : seen
+  const { serial } = known
   const notices = told.map((each, index) => {
-    const id = noticeId([alert.name, facts.sync, watchedSince, serial + index + 1])
+    const id = noticeId([alert.name, facts.sync, known.watchedSince, serial + index + 1])
     return noticeOf({ id, alert: alert.name, sync: facts.sync, told: each, now })
   })
   const waiting = [...known.outbox, ...notices]
@@ -72,7 +78,8 @@ export function evaluate({ alert, facts, state: before, now }: EvaluateOptions):
     ...known,
     ...{ serial: serial + notices.length, lastSuccessAt, firing, outbox },
     dropped: known.dropped + waiting.length - outbox.length,
-    seen: isAhead(known.seen, seen) ? known.seen : seen,
+    ...{ watchedSince, paused: facts.paused, resumedAt },
+    seen: furthest === null ? null : { ...furthest, number: number < 0 ? null : number },
   }
   const due = alert.when.flatMap(condition => dueAt(condition, present) ?? [])
   return { state, notices, dueAt: due.length === 0 ? null : Math.min(...due) }
@@ -84,6 +91,7 @@ export function evaluate({ alert, facts, state: before, now }: EvaluateOptions):
  */
 export function mustBeStored(stored: AlertState | null, state: AlertState): boolean {
   if (stored === null || stored.serial !== state.serial) return true
+  if (stored.paused !== state.paused || stored.resumedAt !== state.resumedAt) return true
   if (JSON.stringify(stored.firing) !== JSON.stringify(state.firing)) return true
   if (stored.lastSuccessAt === state.lastSuccessAt) return false
   return state.seen !== null && state.lastSuccessAt !== state.seen.endedAt
@@ -120,8 +128,10 @@ function lastThatTells(ended: readonly EndedRun[]): readonly EndedRun[] {
   return last === undefined ? [] : [last]
 }
 
+/** The number tells even if a clock was set back, and the time even if a reset has begun to count anew. */
 function isAfter(run: EndedRun, seen: AlertState['seen']): boolean {
   if (seen === null) return true
+  if (run.number !== null && seen.number !== null && run.number > seen.number) return true
   return run.endedAt > seen.endedAt || (run.endedAt === seen.endedAt && run.id > seen.run)
 }
 
@@ -130,9 +140,8 @@ function isAhead(known: AlertState['seen'], seen: AlertState['seen']): boolean {
   return known !== null && (seen === null || known.endedAt > seen.endedAt)
 }
 
-function latest(known: number | null, ended: readonly EndedRun[]): number | null {
-  const success = ended.findLast(({ status }) => status === 'success')
-  return success === undefined ? known : Math.max(known ?? 0, success.endedAt)
+function earlier(at: number | null, now: number): number | null {
+  return at === null ? null : Math.min(at, now)
 }
 
 /** Two processes that make the same notice give it the same id. */

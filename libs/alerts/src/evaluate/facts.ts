@@ -18,6 +18,8 @@ export interface CertificateFact {
 
 export interface EndedRun {
   readonly id: string
+  /** Its number within the sync; null if it never began. */
+  readonly number: number | null
   readonly status: 'success' | 'warning' | 'failed' | 'cancelled'
   /** Null if it never began. */
   readonly startedAt: number | null
@@ -30,6 +32,8 @@ export interface EndedRun {
 
 export interface SyncFacts {
   readonly sync: string
+  /** True if its schedule starts no run. */
+  readonly paused: boolean
   /** In the order in which they ended. */
   readonly ended: readonly EndedRun[]
   readonly running: {
@@ -93,11 +97,11 @@ export function noTokenOf(waits: readonly string[]): string | null {
 }
 
 function endedRun(event: RunEvent): EndedRun | null {
-  const { runId: id, status, startedAt, endedAt, error, counts } = event
+  const { runId: id, run: number, status, startedAt, endedAt, error, counts } = event
   if (!isEnded(status) || endedAt === null) return null
   if (status === 'queued' || status === 'running' || status === 'held') return null
   const requests = OPS.reduce((sum, op) => sum + countsOf(counts, op).requests, 0)
-  return { id, status, startedAt, endedAt, error, requests, figures: figuresOf(event) }
+  return { id, number, status, startedAt, endedAt, error, requests, figures: figuresOf(event) }
 }
 
 function waitsOf(event: RunEvent, runs: SyncRuns | undefined): string[] {

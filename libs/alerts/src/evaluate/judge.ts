@@ -49,7 +49,8 @@ export function dueAt(condition: AlertCondition, step: Extract<Step, { kind: 'no
   if (typeof condition === 'string') return null
   if ('slow' in condition)
     return facts.running === null ? null : later(facts.running.startedAt + condition.slow.longerThan + 1)
-  return 'silent' in condition ? later(quietSince + condition.silent.noSuccessFor) : null
+  if (!('silent' in condition) || facts.paused) return null
+  return later(quietSince + condition.silent.noSuccessFor)
 }
 
 /** True for a run that went through, whatever became of its rows. */
@@ -131,6 +132,8 @@ function slow(longerThan: number, step: Step): Verdict {
 function silent(noSuccessFor: number, step: Step): Verdict {
   if (step.kind === 'ended') return SILENT
   const { now, quietSince, hadSuccess } = step
+  if (step.facts.paused)
+    return { kind: 'over', text: 'The sync is paused: nobody expects a run of it.', run: null }
   if (now - quietSince < noSuccessFor)
     return {
       kind: 'over',

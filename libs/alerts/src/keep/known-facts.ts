@@ -34,7 +34,7 @@ export class KnownFacts {
 
   /** Reads the errors of runs that ended since the state, where they matter. */
   async of(
-    { alert, sync, destination }: Watched,
+    { alert, sync, paused, destination }: Watched,
     before: AlertState | null,
     signal: AbortSignal,
   ): Promise<SyncFacts> {
@@ -50,7 +50,7 @@ export class KnownFacts {
         const why = refusalIn(await this.#errorsOf(sync, run.id, signal))
         if (why !== null) refusals.set(run.id, why)
       }
-    return { ...facts, certificates, refusals }
+    return { ...facts, paused, certificates, refusals }
   }
 
   async #errorsOf(sync: string, run: string, signal: AbortSignal): Promise<readonly ErrorGroup[]> {

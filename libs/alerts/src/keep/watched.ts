@@ -12,6 +12,8 @@ import { watchKey, type AlertLog, type Watch } from './alert-records.ts'
 export interface Watched {
   readonly alert: AlertSpec
   readonly sync: string
+  /** True if its schedule starts no run. */
+  readonly paused: boolean
   readonly destination: DestinationSpec | null
 }
 
@@ -37,6 +39,7 @@ export async function readWatched(deps: AlertLog, signal: AbortSignal): Promise<
       watched.push({
         alert,
         sync: sync.name,
+        paused: sync.paused === true,
         destination: destination?.kind === 'destination' ? destination : null,
       })
     }

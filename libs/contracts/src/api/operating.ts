@@ -1,11 +1,9 @@
 /** What the API answers to those who set up or run a server, beside resources and runs. */
 import { z } from 'zod'
 import { resourceView } from '../api.ts'
+import { doctorView } from '../operator-views.ts'
 
 const timestamp = z.iso.datetime()
-
-/** The sync of the sample project. */
-export const SAMPLE_SYNC = 'sample-customers'
 
 /** The next instants of a schedule. */
 export const scheduleTimesView = z.object({
@@ -24,5 +22,73 @@ export const sampleView = z.object({
 /** What the receiver got. */
 export const sampleReceivedView = z.object({ received: z.unknown() })
 
+/** What somebody changed or asked for. */
+const auditEntry = z.object({
+  /** Null for a change of before there was history. */
+  at: timestamp.nullable(),
+  /** The name of a token, or of a user; null if nobody knows. */
+  by: z.string().nullable(),
+  action: z.enum([
+    ...(['create', 'update', 'delete'] as const),
+    ...(['run', 'retry', 'resync', 'replay', 'discard', 'reset', 'approve', 'cancel'] as const),
+  ]),
+  kind: resourceView.shape.kind,
+  name: z.string(),
+  /** Of a change: the version that it made, and the project that it came with; empty for none. */
+  version: z.int().min(1).nullable(),
+  project: z.string(),
+  /** Of an update: the fields that differ. */
+  fields: z.array(z.string()),
+  /** Of what was asked: the run. */
+  run: z.string().nullable(),
+})
+/** Changes of resources, and what people asked of syncs, the newest first. */
+export const auditPage = z.object({ entries: z.array(auditEntry), next: z.string().nullable() })
+
+const count = z.int().min(0)
+/** How a server is, and what it works with. */
+export const healthView = z.object({
+  profile: z.enum(['embedded', 'distributed']),
+  version: z.string(),
+  /** Of Node. */
+  node: z.string(),
+  /** When the process started that answers. */
+  startedAt: timestamp,
+  /** As `sluice doctor` has them. */
+  checks: doctorView.shape.checks,
+  /** Where partitions are owned, by the groups of Kafka. Embedded: this process, which owns all. */
+  processes: z.array(
+    z.object({
+      /** Such as `sluice-delivery`. */
+      client: z.string(),
+      host: z.string(),
+      partitions: count,
+      /** Syncs that it works for now. */
+      syncs: z.array(z.string()),
+    }),
+  ),
+  /** Stages at work: the detector, and what the open runs use. */
+  stages: z.array(
+    z.object({
+      stage: z.enum(['change-detector', 'renderer', 'delivery']),
+      /** Null for all syncs. */
+      sync: z.string().nullable(),
+      partitions: z.array(
+        z.object({
+          partition: count,
+          /** Null if no process owns it now. */
+          owner: z.string().nullable(),
+          /** About so many records wait in it; null if that is not known. */
+          lag: count.nullable(),
+        }),
+      ),
+    }),
+  ),
+  /** What could not be found out. */
+  notices: z.array(z.string()),
+})
+
 export type ScheduleTimesView = z.output<typeof scheduleTimesView>
 export type SampleView = z.output<typeof sampleView>
+export type AuditPage = z.output<typeof auditPage>
+export type HealthView = z.output<typeof healthView>

@@ -34,6 +34,7 @@ import {
   type SyncsPage,
   type SyncView,
 } from '@sluice/contracts/api'
+import { auditPage, healthView, type AuditPage, type HealthView } from '@sluice/contracts/api/operating'
 import {
   rowLifeView,
   runFiguresView,
@@ -52,6 +53,7 @@ import { isEnded } from '@sluice/domain/run-status'
 import { sleep } from '@sluice/flow/sleep'
 import type {
   AttemptsQuery,
+  AuditQuery,
   Control,
   FailedQuery,
   FollowedRun,
@@ -222,6 +224,14 @@ class ServerControl implements Control {
 
   async testAlert(name: string, signal: AbortSignal): Promise<AlertTestedView> {
     return await this.#client.post(['alerts', name, 'test'], {}, { signal, answer: alertTestedView })
+  }
+
+  async audit(query: AuditQuery, signal: AbortSignal): Promise<AuditPage> {
+    return await this.#client.get(['audit'], { ...query }, { signal, answer: auditPage })
+  }
+
+  async health(signal: AbortSignal): Promise<HealthView> {
+    return await this.#client.get(['health'], {}, { signal, answer: healthView })
   }
 
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {

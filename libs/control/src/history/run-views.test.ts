@@ -54,6 +54,18 @@ describe('the view of a run', () => {
     expect(runView({ ...event, status: 'failed' }, definition, waits).waiting).toBeUndefined()
   })
 
+  it('says, while it is queued, that requests of a process before may still arrive, and no other wait', () => {
+    const late = { kind: 'takeover', since: 7_000, until: 9_000, detail: 'may still arrive' } as const
+    const waits = reports(
+      { ended: false, waits: [late] },
+      { ended: false, waits: [{ ...late, kind: 'limit', detail: 'the rate limit is used up' }] },
+      { ended: true, waits: [{ ...late, detail: 'it had waited' }] },
+    )
+    expect(runView(sampleEvent({ status: 'queued' }), null, waits).waiting).toEqual([
+      { ...late, since: '1970-01-01T00:00:07.000Z', until: '1970-01-01T00:00:09.000Z' },
+    ])
+  })
+
   it('says where the mistake is that failed it, and nothing where nobody knows', () => {
     const failed = sampleEvent({ status: 'failed', error: 'no such column', errorCode: 'query' })
     const place = { file: null, field: 'sql', line: 3, column: null, message: 'no such column' }

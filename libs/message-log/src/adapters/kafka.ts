@@ -20,6 +20,7 @@ import type { Abort } from './kafka/cluster.ts'
 import { socketFactory } from './kafka/connection.ts'
 import type { Address } from './kafka/connection.ts'
 import { Fetcher } from './kafka/read/fetcher.ts'
+import { groupMembers, type GroupMember } from './kafka/group-members.ts'
 import { groupStates } from './kafka/group-states.ts'
 import { KafkaMembership } from './kafka/group.ts'
 import { rawLogger } from './kafka/internals.ts'
@@ -78,6 +79,20 @@ export async function readTopicSettings(
   const cluster = clusterOf(options)
   try {
     return await new TopicSettings(cluster, { mayAlter: false }).found(topics, { signal })
+  } finally {
+    cluster.close()
+  }
+}
+
+/** The members of the groups whose names begin with `prefix`. Rejects as a log does. */
+export async function readGroupMembers(
+  options: KafkaLogOptions,
+  prefix: string,
+  { signal }: Abort,
+): Promise<readonly GroupMember[]> {
+  const cluster = clusterOf(options)
+  try {
+    return await groupMembers(cluster, prefix, { signal })
   } finally {
     cluster.close()
   }

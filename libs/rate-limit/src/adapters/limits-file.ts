@@ -1,14 +1,14 @@
 /**
  * The limits of one machine as a SQLite file, so that they outlive processes. A grant is written before it is
  * handed out. A write that the operating system has accepted survives `kill -9` of the process. The file may
- * say more than was used, and never less: an entry that many leases share is written once with room to spare,
- * and corrected by a later write.
+ * say more than was used, and never less. Of a large limit, the grants of a stretch of time share a row,
+ * which is written with room to spare, and corrected by a later write. So most grants write nothing.
  */
 import { DatabaseSync } from 'node:sqlite'
 import { SluiceError } from '@sluice/contracts/errors'
 import { isSqliteDiskCode } from '@sluice/domain/disk-failure'
 import type { StoredBreaker } from './breaker.ts'
-import type { GrantEntry, SlidingWindow } from './sliding-window.ts'
+import type { GrantEntry, SlidingWindow, StoredRow } from './sliding-window.ts'
 
 const FORMAT_VERSION = 1
 /** How often expired rows are removed, at most. */
@@ -20,8 +20,10 @@ const PRUNE_EVERY_MS = 1000
 const CHECKPOINT_PAGES = 4000
 /** How many partitions' markers are remembered: those that changed hands last. */
 export const OWNERS_KEPT = 10_000
-/** Share of a limit that is written in advance for an entry. */
+/** Share of a limit that is written in advance for a row. */
 const RESERVE_SHARE = 1 / 64
+/** Share of a window in which entries go into one row. */
+const ROW_SHARE = 1 / 16
 
 const SCHEMA = `
   create table if not exists grants (
@@ -60,12 +62,19 @@ export class LimitsFile {
   readonly #update
   readonly #delete
   #prunedMs = 0
-  /** Entries of which the file says more than was used. */
-  readonly #overstated = new Set<GrantEntry>()
+  /** Rows that say more than was used. */
+  readonly #overstated = new Set<StoredRow>()
+  /** Of each window with a large limit: the row that its entries go into up to a time. */
+  readonly #open = new WeakMap<SlidingWindow, { readonly row: StoredRow; readonly toMs: number }>()
+  readonly #longestLifeMs: number
 
-  /** Throws `conflict` if another process holds the file, and `corrupt` if it is no file of limits. */
-  constructor(path: string) {
+  /**
+   * A permit may lie unused for `longestLifeMs` at most. Throws `conflict` if another process holds the file,
+   * and `corrupt` if it is no file of limits.
+   */
+  constructor(path: string, longestLifeMs: number) {
     this.#path = path
+    this.#longestLifeMs = longestLifeMs
     this.#db = open(path)
     this.#begin = this.#db.prepare('begin immediate')
     this.#commit = this.#db.prepare('commit')
@@ -94,13 +103,11 @@ export class LimitsFile {
       windows.set(`${windowMs} ${scope}`, window)
       const untilMs = Number(row['until_ms'])
       const permits = Number(row['permits'])
-      window.entries.push({
-        firstMs: -Infinity,
-        lastMs: Math.min(untilMs, nowMs),
-        permits,
-        expired: false,
-        stored: { rowId: Number(row['id']), permits, untilMs },
-      })
+      const stored: StoredRow = { rowId: Number(row['id']), permits, untilMs, entries: [], isGone: false }
+      const lastMs = Math.min(untilMs, nowMs)
+      const entry = { firstMs: -Infinity, lastMs, permits, expired: false, stored }
+      stored.entries.push(entry)
+      window.entries.push(entry)
     }
     const pauses = this.#db.prepare('select scope, until_ms from pauses where until_ms > ?').all(nowMs)
     const owners = this.#db.prepare('select partition, marker from holders order by rowid').all()
@@ -118,13 +125,13 @@ export class LimitsFile {
    * already.
    */
   storeGrant(grants: readonly Granted[], nowMs: number): void {
-    const writes = grants.filter(({ entry }) => {
-      const { stored } = entry
-      return stored === null || stored.permits < entry.permits || stored.untilMs < entry.lastMs
-    })
+    for (const grant of grants) this.#join(grant, nowMs)
+    const writes = grants.filter(({ entry }) => !isCovered(entry))
     if (writes.length === 0) return
+    // What is known of the file changes once it has changed.
+    const known: (() => void)[] = []
     this.#transaction(() => {
-      for (const grant of writes) this.#storeEntry(grant)
+      for (const grant of writes) known.push(this.#storeEntry(grant, nowMs))
       this.#correctOverstated()
       if (nowMs - this.#prunedMs >= PRUNE_EVERY_MS) {
         this.#prunedMs = nowMs
@@ -132,11 +139,12 @@ export class LimitsFile {
         this.#db.prepare('delete from pauses where until_ms <= ?').run(nowMs)
       }
     })
+    for (const know of known) know()
   }
 
   /** Permits of the entry came back. The next write corrects the file. */
   overstates(entry: GrantEntry): void {
-    if (entry.stored !== null && !entry.expired) this.#overstated.add(entry)
+    if (entry.stored !== null && !entry.expired) this.#overstated.add(entry.stored)
   }
 
   storePause(scope: string, untilMs: number): void {
@@ -181,30 +189,54 @@ export class LimitsFile {
     }
   }
 
-  #storeEntry({ scope, window, entry }: Granted): void {
-    const { grainMs, limit } = window
-    const permits = grainMs === 0 ? entry.permits : entry.permits + Math.floor(limit * RESERVE_SHARE)
-    const untilMs = Math.max(entry.lastMs, entry.firstMs + grainMs)
-    const expiresMs = untilMs + window.windowMs
-    if (entry.stored === null) {
-      const { lastInsertRowid } = this.#insert.run(scope, window.windowMs, untilMs, permits, expiresMs)
-      entry.stored = { rowId: lastInsertRowid, permits, untilMs }
-    } else {
-      this.#update.run(permits, untilMs, expiresMs, entry.stored.rowId)
-      entry.stored = { rowId: entry.stored.rowId, permits, untilMs }
+  /** An entry that has no row yet goes into the open one of its window. */
+  #join({ window, entry }: Granted, nowMs: number): void {
+    const open = this.#open.get(window)
+    if (entry.stored !== null || open === undefined || nowMs >= open.toMs || open.row.isGone) return
+    open.row.entries.push(entry)
+    entry.stored = open.row
+  }
+
+  /** Gives what to do once it is committed. */
+  #storeEntry({ scope, window, entry }: Granted, nowMs: number): () => void {
+    const { grainMs, limit, windowMs } = window
+    const { stored } = entry
+    const before = this.#open.get(window)
+    const opens = stored === null && grainMs > 0
+    const reserve =
+      opens || (stored !== null && stored === before?.row) ? Math.floor(limit * RESERVE_SHARE) : 0
+    const permits = usedOf(stored?.entries ?? [entry]) + reserve
+    const toMs = nowMs + windowMs * ROW_SHARE
+    const untilMs = Math.max(
+      entry.lastMs,
+      stored?.untilMs ?? 0,
+      opens ? toMs + grainMs + this.#longestLifeMs : 0,
+    )
+    if (stored !== null) {
+      this.#overstated.delete(stored)
+      this.#update.run(permits, untilMs, untilMs + windowMs, stored.rowId)
+      return () => Object.assign(stored, { permits, untilMs })
+    }
+    if (opens && before !== undefined) this.#overstated.add(before.row)
+    const { lastInsertRowid } = this.#insert.run(scope, windowMs, untilMs, permits, untilMs + windowMs)
+    return () => {
+      const row = { rowId: lastInsertRowid, permits, untilMs, entries: [entry], isGone: false }
+      entry.stored = row
+      if (opens) this.#open.set(window, { row, toMs })
     }
   }
 
   #correctOverstated(): void {
-    for (const entry of this.#overstated) {
-      const { stored } = entry
-      if (stored === null || entry.expired || stored.permits <= entry.permits) continue
-      if (entry.permits === 0) {
-        this.#delete.run(stored.rowId)
-        entry.stored = null
+    for (const row of this.#overstated) {
+      const used = usedOf(row.entries)
+      if (row.permits <= used || row.entries.every(entry => entry.expired)) continue
+      if (used === 0) {
+        this.#delete.run(row.rowId)
+        for (const entry of row.entries) entry.stored = null
+        row.isGone = true
       } else {
-        this.#db.prepare('update grants set permits = ? where id = ?').run(entry.permits, stored.rowId)
-        entry.stored = { ...stored, permits: entry.permits }
+        this.#db.prepare('update grants set permits = ? where id = ?').run(used, row.rowId)
+        row.permits = used
       }
     }
     this.#overstated.clear()
@@ -239,6 +271,17 @@ function diskError(message: string, cause: unknown): SluiceError | null {
   if (!(cause instanceof Error) || !('errcode' in cause) || typeof cause.errcode !== 'number') return null
   if (!isSqliteDiskCode(cause.errcode)) return null
   return new SluiceError('disk', `${message}. Make room on that disk and run again.`, { cause })
+}
+
+function usedOf(entries: readonly GrantEntry[]): number {
+  let used = 0
+  for (const { permits } of entries) used += permits
+  return used
+}
+
+/** True if the file says enough of the entry. */
+function isCovered({ stored, lastMs }: GrantEntry): boolean {
+  return stored !== null && usedOf(stored.entries) <= stored.permits && lastMs <= stored.untilMs
 }
 
 /** An entry that a grant went into, with its place in the file. */

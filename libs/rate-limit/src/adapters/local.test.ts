@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { FakeClock } from '@sluice/testkit/fake-clock'
+import { randomFrom } from '@sluice/testkit/random'
 import { rateLimitContract } from '../contract.ts'
 import { OWNERS_KEPT } from './limits-file.ts'
 import { createLocalRateLimit } from './local.ts'
@@ -108,6 +109,36 @@ describe('the local rate limit', () => {
     const left = await permitsOf(limit, 1_000_000, 1_000_000, 3_600_000)
     expect(left).toBeLessThanOrEqual(400_000)
     expect(left).toBeGreaterThanOrEqual(400_000 - 1_000_000 / 64)
+  })
+
+  it('a file never says less than was granted, wherever the process is killed, and little more', async () => {
+    const seed = Math.floor(Math.random() * 2 ** 31)
+    const random = randomFrom(seed).next
+    const most = 6400
+    await using limit = createLocalRateLimit({ file, now: clock.now })
+    const grants: { readonly atMs: number; readonly permits: number }[] = []
+    const usedSince = (ms: number): number =>
+      grants.reduce((sum, { atMs, permits }) => sum + (atMs > clock.now() - ms ? permits : 0), 0)
+    for (let n = 1; n <= 400; n += 1) {
+      const grant = await limit.take(request(1 + Math.floor(random() * 40), most, 1000))
+      if (grant.kind !== 'granted') throw new Error(`there is room with seed ${seed}`)
+      const unused = random() < 0.3 ? Math.floor(random() * grant.permits) : 0
+      if (unused > 0) await limit.giveBack(grant.lease, { unused, finished: 0 })
+      grants.push({ atMs: clock.now(), permits: grant.permits - unused })
+      if (n % 20 === 0) {
+        const killed = join(folder, `killed-${n}.sqlite`)
+        await copyFile(file, killed)
+        await copyFile(`${file}-wal`, `${killed}-wal`)
+        await using successor = createLocalRateLimit({ file: killed, now: clock.now })
+        const left = await permitsOf(successor, most, most, 1000)
+        expect(left, `after ${n} grants with seed ${seed}`).toBeLessThanOrEqual(most - usedSince(1000))
+        // What came back since the last write is not in the file yet, and rows end a little later than
+        // grants.
+        const little = most / 64 + 40 * 20
+        expect(left, `after ${n} grants with seed ${seed}`).toBeGreaterThan(most - usedSince(1200) - little)
+      }
+      clock.advance(random() * 12)
+    }
   })
 
   it('a large limit is exact after an orderly end', async () => {

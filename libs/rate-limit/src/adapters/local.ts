@@ -80,7 +80,7 @@ class LocalRateLimit implements RateLimit {
   constructor(options: LocalRateLimitOptions) {
     this.#now = options.now ?? steadyNow
     this.#life = new LeaseLife({ leastMs: LEAST_LIFE_MS, mostMs: options.leaseLifeMs ?? 25 })
-    this.#file = options.file === undefined ? null : new LimitsFile(options.file)
+    this.#file = options.file === undefined ? null : new LimitsFile(options.file, this.#life.mostMs)
     if (this.#file !== null) this.#load(this.#file)
   }
 

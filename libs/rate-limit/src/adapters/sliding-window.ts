@@ -14,8 +14,18 @@ export interface GrantEntry {
   lastMs: number
   permits: number
   expired: boolean
-  /** Its state in the file, see limits-file.ts. */
-  stored: { rowId: number | bigint; permits: number; untilMs: number } | null
+  /** What the file says of it; null if nothing is in the file. */
+  stored: StoredRow | null
+}
+
+/** A row of the file, see limits-file.ts. It speaks for all of its entries together. */
+export interface StoredRow {
+  readonly rowId: number | bigint
+  permits: number
+  untilMs: number
+  readonly entries: GrantEntry[]
+  /** True once the file has it no more. Its entries have no row then. */
+  isGone: boolean
 }
 
 /**

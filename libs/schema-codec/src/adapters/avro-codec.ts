@@ -6,10 +6,11 @@ import { changeSchema, SCHEMAS, type AvroRecordSchema } from '@sluice/contracts/
 import { isRecordSchema, isSchema } from '@sluice/contracts/avro-types'
 import { SluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
-import type { Compatibility, Decoded, Encoder, EncoderOptions, SchemaCodec } from '../port.ts'
+import type { Compatibility, DecodeOptions, Decoded, Encoder, EncoderOptions, SchemaCodec } from '../port.ts'
 import { differencesInShape } from '../compatibility.ts'
 import { avroType, schemaOf } from './avro.ts'
 import type { AvscType } from './avsc.ts'
+import { withEncodedRows } from './encoded-rows.ts'
 import { decodeRecord, schemaIdOf, WireEncoder } from './wire.ts'
 
 /**
@@ -74,7 +75,7 @@ export class AvroCodec implements SchemaCodec {
     return new WireEncoder(id, avroType(schema))
   }
 
-  async decode(values: readonly Uint8Array[], options: { signal: AbortSignal }): Promise<readonly Decoded[]> {
+  async decode(values: readonly Uint8Array[], options: DecodeOptions): Promise<readonly Decoded[]> {
     options.signal.throwIfAborted()
     for (const id of this.#unknownIds(values)) await abortable(this.#learnType(id), options)
     let id = -1
@@ -83,9 +84,10 @@ export class AvroCodec implements SchemaCodec {
       const idOfValue = schemaIdOf(value)
       if (type === undefined || idOfValue !== id) {
         id = idOfValue
-        type = this.#types.get(id)
-        if (type === undefined)
+        const known = this.#types.get(id)
+        if (known === undefined)
           throw new SluiceError('internal', `Schema ${id} was forgotten while it was needed.`)
+        type = options.rows === 'encoded' ? withEncodedRows(known) : known
       }
       return decodeRecord(type, value)
     })

@@ -32,7 +32,7 @@ export function sluiceType(schema: unknown, options: object): AvscType | undefin
   return scalarType(attributes) ?? compositeType(attributes, options)
 }
 
-interface Attributes {
+export interface Attributes {
   readonly type?: unknown
   readonly logicalType?: unknown
   readonly sluiceType?: unknown
@@ -200,7 +200,7 @@ function setOwn(object: object, key: string, value: unknown): void {
 }
 
 /** The parts of which the code of a record's reader and writer is made. */
-interface Property {
+export interface Property {
   /** The property's name as JavaScript source. */
   readonly source: string
   readonly name: string
@@ -215,12 +215,21 @@ interface Property {
  * code only as JSON strings.
  */
 function recordType(schema: Attributes, options: object): AvscType {
+  return recordReadBy(compileReader, schema, options)
+}
+
+/** The type of a record that another function reads. `readerOf` makes it of the record's fields. */
+export function recordReadBy(
+  readerOf: (properties: readonly Property[]) => AvscType['_read'],
+  schema: Attributes,
+  options: object,
+): AvscType {
   const names = (schema['fields'] as readonly Attributes[]).map(field =>
     String(field['sluiceName'] ?? field['name']),
   )
   class PlainRecord extends avscTypes.RecordType {
     override _createReader(): AvscType['_read'] {
-      return compileReader(propertiesOf(this, names))
+      return readerOf(propertiesOf(this, names))
     }
 
     override _createWriter(): AvscType['_write'] {
@@ -260,15 +269,42 @@ export function nullability(type: AvscType): { readonly type: AvscType; readonly
 }
 
 function compileReader(properties: readonly Property[]): AvscType['_read'] {
-  const parts = properties.map(({ source, mayBeNull }, i) => {
+  return readerOfSome(properties, () => true)
+}
+
+/**
+ * A reader that makes objects with some of a record's fields. It passes over the others, and stops behind the
+ * last field that is wanted.
+ */
+export function readerOfSome(
+  properties: readonly Property[],
+  isWanted: (property: Property) => boolean,
+): AvscType['_read'] {
+  const parts: string[] = []
+  let passed = ''
+  properties.forEach((property, i) => {
+    const { source, mayBeNull, type } = property
+    if (!isWanted(property)) {
+      // A list may claim any number of items that take no bytes. Reading it notices that, and passing over
+      // does not.
+      const pass = `t${i}.${PASSED_OVER.has(type.typeName) ? '_skip' : '_read'}(tap)`
+      passed += mayBeNull ? `isNull(tap) || ${pass}, ` : `${pass}, `
+      return
+    }
     const value = mayBeNull ? `isNull(tap) ? null : t${i}._read(tap)` : `t${i}._read(tap)`
-    return `[${source}]: ${value}` // A computed name is a name and nothing else, even `__proto__`.
+    // A computed name is a name and nothing else, even `__proto__`.
+    parts.push(`[${source}]: ${passed === '' ? value : `(${passed}${value})`}`)
+    passed = ''
   })
   return compile(
     `return function read(tap) { return {\n${parts.join(',\n')}\n} }`,
     properties,
   ) as AvscType['_read']
 }
+
+const PASSED_OVER: ReadonlySet<string> = new Set([
+  ...['string', 'bytes', 'int', 'long', 'boolean', 'float', 'double'],
+])
 
 function compileWriter(properties: readonly Property[]): AvscType['_write'] {
   const parts = properties.map(({ source, mayBeNull }, i) =>

@@ -28,6 +28,9 @@ const PROTOTYPE_NAMES: ReadonlySet<string> = new Set([
   ...['text', 'captured', 'previous'],
 ])
 
+/** Names that stand for something else where a row has no column of that name. */
+export const NAMES_BESIDE_COLUMNS: ReadonlySet<string> = new Set(['captured', 'previous', 'size'])
+
 export type PropertyReader = (value: unknown, frame: Frame) => unknown
 
 /** A reader for a known name. `lenient` gives undefined for a value that was never captured. */

@@ -121,8 +121,67 @@ const EXPECTED: { readonly [expectation in Expectation]: string } = {
 const NUMBER = /-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y
 const WORD = /true|false|null/y
 
-/** Reads JSON that may have trailing commas in lists and maps. */
-function scanJson(text: string): JsonScan {
+/** A place in JSON text where a value is put in later. */
+export interface HolePlace {
+  /** What is open around it. Where two holes have the same state, the same may follow. */
+  readonly state: string
+  readonly inString: boolean
+}
+
+export interface HoleScan {
+  /** The pieces without trailing commas. */
+  readonly pieces: readonly string[]
+  readonly places: readonly HolePlace[]
+  /**
+   * True if a text, number or word stands in the text as a value, or one that is printed without `| json`.
+   */
+  readonly hasScalar: boolean
+}
+
+/** Stands for a value of any kind, as JSON. */
+const JSON_HOLE = 0
+/**
+ * Stands for digits or a word, or inside a string for text without quotes, backslashes and control
+ * characters.
+ */
+const PRINTED_HOLE = 1
+const HOLES = /[\u0000\u0001]/
+
+/**
+ * Scans JSON text with a hole between each two pieces. A trailing comma never has a hole between itself and
+ * its bracket. Null if the text is no JSON for all that may stand in the holes.
+ */
+export function scanHoles(pieces: readonly string[], isJson: (hole: number) => boolean): HoleScan | null {
+  if (pieces.some(piece => HOLES.test(piece))) return null
+  let text = ''
+  const ends = pieces.map((piece, index) => {
+    text += piece
+    const end = text.length
+    if (index < pieces.length - 1) text += String.fromCharCode(isJson(index) ? JSON_HOLE : PRINTED_HOLE)
+    return end
+  })
+  const holes: FoundHoles = { places: [], hasScalar: false }
+  const { commas, error } = scanJson(text, holes)
+  if (error !== null) return null
+  const cut = pieces.map((piece, index) => {
+    const start = (ends[index] ?? 0) - piece.length
+    const inside = commas.filter(comma => comma >= start && comma < start + piece.length)
+    return without(
+      piece,
+      inside.map(comma => comma - start),
+    )
+  })
+  return { pieces: cut, ...holes }
+}
+
+/** What a scan finds out about holes. */
+interface FoundHoles {
+  readonly places: HolePlace[]
+  hasScalar: boolean
+}
+
+/** Reads JSON that may have trailing commas in lists and maps, and holes where these are asked for. */
+function scanJson(text: string, holes: FoundHoles | null = null): JsonScan {
   const commas: number[] = []
   const open: number[] = []
   let expectation: Expectation = 'value'
@@ -150,8 +209,16 @@ function scanJson(text: string): JsonScan {
         open.push(code)
         expectation = code === OPEN_LIST ? 'value or ]' : 'name or }'
         at += 1
+      } else if (holes !== null && code <= PRINTED_HOLE) {
+        holes.places.push({ state: `${open.join(' ')} value`, inString: false })
+        if (code === PRINTED_HOLE) holes.hasScalar = true
+        at += 1
+        expectation = afterValue()
       } else {
-        const end = endOfScalar(text, at)
+        const end = endOfScalar(text, at, () =>
+          holes?.places.push({ state: `${open.join(' ')} string`, inString: true }),
+        )
+        if (holes !== null) holes.hasScalar = true
         if (typeof end !== 'number') return failed(end.at, end.expected === '' ? undefined : end.expected)
         at = end
         expectation = afterValue()
@@ -159,7 +226,9 @@ function scanJson(text: string): JsonScan {
     } else if (expectation === 'name or }') {
       comma = -1
       if (code !== QUOTE) return failed(at)
-      const end = endOfString(text, at)
+      const end = endOfString(text, at, () =>
+        holes?.places.push({ state: `${open.join(' ')} name`, inString: true }),
+      )
       if (typeof end !== 'number') return failed(end.at, end.expected)
       at = end
       expectation = ': '
@@ -184,8 +253,8 @@ function closes(code: number, expectation: Expectation): boolean {
 }
 
 /** Where the string, number or word that begins here ends. */
-function endOfScalar(text: string, at: number): number | JsonError {
-  if (text.charCodeAt(at) === QUOTE) return endOfString(text, at)
+function endOfScalar(text: string, at: number, onHole: OnHole): number | JsonError {
+  if (text.charCodeAt(at) === QUOTE) return endOfString(text, at, onHole)
   for (const pattern of [NUMBER, WORD]) {
     pattern.lastIndex = at
     if (!pattern.test(text)) continue
@@ -196,9 +265,12 @@ function endOfScalar(text: string, at: number): number | JsonError {
   return { at, expected: '' }
 }
 
+/** Takes note of a hole inside a string; undefined where there are none. */
+type OnHole = () => number | undefined
+
 const ESCAPE = /\\(["\\/bfnrt]|u[0-9a-fA-F]{4})/y
 
-function endOfString(text: string, begin: number): number | JsonError {
+function endOfString(text: string, begin: number, onHole: OnHole): number | JsonError {
   let at = begin + 1
   while (at < text.length) {
     const code = text.charCodeAt(at)
@@ -207,7 +279,7 @@ function endOfString(text: string, begin: number): number | JsonError {
       ESCAPE.lastIndex = at
       if (!ESCAPE.test(text)) return { at, expected: 'an escape that JSON knows, or "\\\\" for a backslash' }
       at = ESCAPE.lastIndex
-    } else if (code < 0x20) {
+    } else if (code < 0x20 && (code !== PRINTED_HOLE || onHole() === undefined)) {
       return { at, expected: 'no control character inside a string (print the value with "| json")' }
     } else {
       at += 1

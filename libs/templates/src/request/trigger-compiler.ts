@@ -100,6 +100,11 @@ export class TriggerCompiler implements Sees {
     return this.#whole ? 'all' : this.#columns
   }
 
+  /** The columns that the texts compiled until now use. */
+  columnsSoFar(): ReadonlySet<string> | 'all' {
+    return this.#whole ? 'all' : new Set(this.#columns)
+  }
+
   /** Compiles a text. If it is wrong, notes the mistake and gives an empty part. */
   part(field: string, text: string, kind: PartKind, sees: Sees = this): Part {
     try {

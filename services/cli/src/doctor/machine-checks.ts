@@ -1,6 +1,6 @@
 /** What is looked at wherever Sluice runs: Node, its own version, and the project. */
 import { isSluiceError } from '@sluice/contracts/errors'
-import { ok, problem, warning, type Check } from './check.ts'
+import { ok, problem, warning, type Check } from '@sluice/control/health/check'
 
 const LEAST_NODE = 24
 

@@ -1,7 +1,7 @@
 /** What is looked at where a server has the project. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Control } from '@sluice/control/port'
-import { clockCheck, looked, ok, type Check } from './check.ts'
+import { clockCheck, looked, ok, type Check } from '@sluice/control/health/check'
 
 const PATIENCE_MS = 5_000
 

@@ -21,6 +21,7 @@ import type {
   SyncsPage,
   SyncView,
 } from '@sluice/contracts/api'
+import type { AuditPage, HealthView } from '@sluice/contracts/api/operating'
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import { isSluiceError } from '@sluice/contracts/errors'
@@ -126,6 +127,14 @@ export class FolderControl implements port.Control {
 
   async testAlert(name: string, signal: AbortSignal): Promise<AlertTestedView> {
     return await this.#ask(control => control.testAlert(name, signal), 'past')
+  }
+
+  async audit(query: port.AuditQuery, signal: AbortSignal): Promise<AuditPage> {
+    return await this.#look(control => control.audit(query, signal))
+  }
+
+  async health(signal: AbortSignal): Promise<HealthView> {
+    return await this.#look(control => control.health(signal))
   }
 
   /** The files are here, so nobody is asked. */

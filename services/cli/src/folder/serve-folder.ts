@@ -1,4 +1,5 @@
 /** `sluice up`: the services of a folder and its API, in this process, until it is told to end. */
+import { hostname } from 'node:os'
 import { accessOf } from '@sluice/console/access/access-of'
 import { createApi } from '@sluice/console/api/create-api'
 import { WebPages } from '@sluice/console/api/web-pages'
@@ -6,6 +7,8 @@ import { AskedRuns } from '@sluice/console/asked-runs'
 import { listenLazily } from '@sluice/console/socket/listen-lazily'
 import { duration } from '@sluice/contracts/resources'
 import { storedCatalog } from '@sluice/control/catalog'
+import type { Check } from '@sluice/control/health/check'
+import type { HealthSource } from '@sluice/control/health/read-health'
 import type { IndexedHistory, Pipeline } from '@sluice/control/pipeline'
 import { publishFolder } from '@sluice/control/resources/publish-folder'
 import { ProjectControl, type Place } from '@sluice/control/project-control'
@@ -17,6 +20,7 @@ import { startHealthServer } from '@sluice/runtime/health-server'
 import type { Logger } from '@sluice/runtime/logger'
 import { createMetrics, type Metrics } from '@sluice/runtime/metrics'
 import { z } from 'zod'
+import { sluiceVersion } from '../commands/version.ts'
 
 const PORT = 4747
 const SHUTDOWN_MS = 25_000
@@ -41,6 +45,8 @@ export interface ServeFolderOptions {
   /** Opens the index of the history, which follows the topics from then on. */
   readonly openIndex: (pipeline: Pipeline) => Promise<(IndexedHistory & AsyncDisposable) | null>
   readonly place: Pick<Place, 'assertSecrets' | 'by' | 'openNextRun' | 'openTelling' | 'samples'>
+  /** What `sluice doctor` finds in the folder. */
+  readonly checks: () => Promise<readonly Check[]>
 }
 
 /** A folder that is served. Disposing it closes what is still open. */
@@ -71,6 +77,7 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
   const served = { ...servedPipeline(pipeline), indexed }
   const control = new ProjectControl(catalog, {
     ...place,
+    health: healthOf(options),
     hasHistory: true,
     open: () => Promise.resolve(served),
   })
@@ -92,6 +99,15 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
     syncs: namesOf(project, 'sync'),
     ended: untilDrained(pipeline, signal, read.SLUICE_SHUTDOWN_TIMEOUT),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+/** What this process knows of itself: it owns all partitions, and that it works in the folder is no news. */
+function healthOf({ checks }: ServeFolderOptions): HealthSource {
+  return {
+    ...{ profile: 'embedded', version: sluiceVersion(), startedAt: Date.now(), host: hostname() },
+    checks: async () => (await checks()).filter(({ check }) => check !== 'lock'),
+    members: null,
   }
 }
 

@@ -42,6 +42,7 @@ import { REPLAY_ROUTE } from './replay-route.ts'
 import { route, type Answer, type Route, type RouteContext } from './route.ts'
 import { runEvents } from './run-events.ts'
 import { ALERT_ROUTES } from './alert-routes.ts'
+import { OPERATOR_ROUTES } from './operating/operator-routes.ts'
 import { SAMPLE_ROUTES } from './operating/sample-routes.ts'
 import { SCHEDULE_ROUTE } from './operating/schedule-route.ts'
 import { SECRET_ROUTES } from './secret-routes.ts'
@@ -232,6 +233,7 @@ export const ROUTES: readonly Route[] = [
   ...ALERT_ROUTES,
   SCHEDULE_ROUTE,
   ...SAMPLE_ROUTES,
+  ...OPERATOR_ROUTES,
 ]
 
 async function askForRun({ control, asked: runs }: RouteContext, request: RunRequest): Promise<Answer> {

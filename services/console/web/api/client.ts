@@ -2,9 +2,9 @@
  * Requests to the API of the server that the pages come from. Answers are checked against the shapes of
  * `libs/contracts`, so that a server of another version is told apart from a mistake in a page.
  */
-import './no-code-from-text.ts'
-import { problem, type Problem } from '@sluice/contracts/api'
-import type { z } from 'zod'
+import type { Problem } from '@sluice/contracts/api'
+import { isAnswer, loadShapes, mismatch, type Answer, type AnswerName } from './answer-checks.ts'
+import { askedBefore } from './asked-before.ts'
 
 export const API = '/api/v1'
 
@@ -32,12 +32,12 @@ export class ApiError extends Error {
 
 export type QueryValue = string | number | boolean | readonly string[] | null | undefined
 
-export interface ApiRequest<Schema extends z.ZodType> {
+export interface ApiRequest<Name extends AnswerName> {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly query?: { readonly [name: string]: QueryValue }
   readonly body?: unknown
   readonly headers?: { readonly [name: string]: string }
-  readonly answer: Schema
+  readonly answer: Name
   readonly signal?: AbortSignal
 }
 
@@ -50,10 +50,10 @@ export function whenSignedOut(listener: () => void): () => void {
 }
 
 /** Throws `ApiError` for anything but a 2xx answer in the shape that is expected. */
-export async function call<Schema extends z.ZodType>(
+export async function call<Name extends AnswerName>(
   path: string,
-  request: ApiRequest<Schema>,
-): Promise<z.output<Schema>> {
+  request: ApiRequest<Name>,
+): Promise<Answer<Name>> {
   const { method = 'GET', query, body, headers, answer, signal } = request
   const response = await send(`${API}${path}${searchOf(query)}`, {
     method,
@@ -67,38 +67,39 @@ export async function call<Schema extends z.ZodType>(
     ...(signal === undefined ? {} : { signal }),
   })
   const text = await response.text()
-  if (!response.ok) throw refusedBy(response, text)
-  const parsed = answer.safeParse(text === '' ? undefined : parse(text))
-  if (parsed.success) return parsed.data
-  const where = parsed.error.issues[0]?.path.map(String).join('.') ?? ''
-  throw new ApiError(
-    response.status,
-    `The server's answer has another shape than this page expects${where === '' ? '' : ` (at ${where})`}. Reload the page: the server may have been updated.`,
-  )
+  if (!response.ok) throw await refusedBy(response, text)
+  const value = text === '' ? undefined : parse(text)
+  if (isAnswer(answer, value)) return value
+  throw new ApiError(response.status, mismatch(answer, value))
 }
 
 async function send(url: string, init: RequestInit): Promise<Response> {
   try {
-    return await fetch(url, init)
+    return await ((init.method === 'GET' ? askedBefore(url) : null) ?? fetch(url, init))
   } catch (error) {
     if (init.signal?.aborted === true) throw error
     throw new ApiError(0, 'The server does not answer. The page tries again by itself.')
   }
 }
 
-function refusedBy(response: Response, text: string): ApiError {
-  const said = problem.safeParse(parse(text))
+async function refusedBy(response: Response, text: string): Promise<ApiError> {
+  if (response.status === 401) for (const listener of onSignedOut) listener()
+  const said = await problemIn(text)
   const retryAfter = Number(response.headers.get('retry-after') ?? 'none')
   const more = {
-    ...(said.success ? { problem: said.data } : {}),
+    ...(said === null ? {} : { problem: said }),
     ...(Number.isFinite(retryAfter) ? { retryAfterMs: retryAfter * 1000 } : {}),
   }
-  if (response.status === 401) for (const listener of onSignedOut) listener()
-  return new ApiError(
-    response.status,
-    said.success ? said.data.detail : `The server answered ${response.status}.`,
-    more,
-  )
+  return new ApiError(response.status, said?.detail ?? `The server answered ${response.status}.`, more)
+}
+
+/** Null for a text that tells of no problem, and where the shapes cannot be loaded. */
+async function problemIn(text: string): Promise<Problem | null> {
+  try {
+    return (await loadShapes()).problem.safeParse(parse(text)).data ?? null
+  } catch {
+    return null
+  }
 }
 
 function parse(text: string): unknown {
@@ -109,7 +110,7 @@ function parse(text: string): unknown {
   }
 }
 
-export function searchOf(query: ApiRequest<z.ZodType>['query'] = {}): string {
+export function searchOf(query: ApiRequest<AnswerName>['query'] = {}): string {
   const search = new URLSearchParams()
   for (const [name, value] of Object.entries(query)) {
     if (value === undefined || value === null || value === '') continue

@@ -1,5 +1,5 @@
 /** What people ask the server to do. */
-import { runView, secretRemovedView, secretSetView, type RunView } from '@sluice/contracts/api'
+import type { RunView } from '@sluice/contracts/api'
 import { call } from './client.ts'
 import { queryClient } from './query-client.ts'
 
@@ -21,18 +21,18 @@ export const cancelRun = (id: string) => ask(ofRun(id, 'cancel'))
 
 export async function setSecret(name: string, value: string, grants: string | undefined): Promise<void> {
   const body = { value, ...(grants === undefined ? {} : { for: grants }) }
-  await call(`/secrets/${encodeURIComponent(name)}`, { method: 'PUT', body, answer: secretSetView })
+  await call(`/secrets/${encodeURIComponent(name)}`, { method: 'PUT', body, answer: 'secretSetView' })
   await queryClient.invalidateQueries({ queryKey: ['secrets'] })
 }
 
 export async function removeSecret(kind: 'secret' | 'login', name: string): Promise<void> {
   const path = `/secrets/${encodeURIComponent(name)}`
-  await call(path, { method: 'DELETE', query: { kind }, answer: secretRemovedView })
+  await call(path, { method: 'DELETE', query: { kind }, answer: 'secretRemovedView' })
   await queryClient.invalidateQueries({ queryKey: ['secrets'] })
 }
 
 async function ask(path: string, body: unknown = {}): Promise<RunView> {
-  const run = await call(path, { method: 'POST', body, answer: runView })
+  const run = await call(path, { method: 'POST', body, answer: 'runView' })
   queryClient.setQueryData(['run', run.id], run)
   await Promise.all(
     ['syncs', 'runs', 'failed'].map(key => queryClient.invalidateQueries({ queryKey: [key] })),

@@ -1,7 +1,8 @@
 /** A run as it goes on: the server's events, and the last state where there are none. */
-import { runView, type RunView } from '@sluice/contracts/api'
+import type { RunView } from '@sluice/contracts/api'
 import { useQueryClient } from '@tanstack/react-query'
 import { useEffect, useState } from 'react'
+import { isAnswer } from './answer-checks.ts'
 import { API } from './client.ts'
 
 /** How the page hears of the run. */
@@ -23,11 +24,11 @@ export function useFollowedRun(id: string): Hearing {
   useEffect(() => {
     const source = new EventSource(`${API}/runs/${encodeURIComponent(id)}/events`)
     source.addEventListener('run', event => {
-      const run = runView.safeParse(JSON.parse(String(event.data)))
-      if (!run.success) return
-      client.setQueryData(['run', id], run.data)
+      const run: unknown = JSON.parse(String(event.data))
+      if (!isAnswer('runView', run)) return
+      client.setQueryData(['run', id], run)
       setHearing('live')
-      if (!hasEnded(run.data)) return
+      if (!hasEnded(run)) return
       source.close()
       setHearing('over')
       for (const key of ['syncs', 'runs', 'failed', 'attempts', 'figures'])

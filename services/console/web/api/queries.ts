@@ -2,17 +2,7 @@
  * What several pages ask the server for, each with the key that it is known by. A page asks for the rest
  * itself.
  */
-import {
-  attemptsPage,
-  failedPage,
-  resourcesPage,
-  resourceView,
-  runsPage,
-  runView,
-  secretsView,
-  syncsPage,
-  type RunView,
-} from '@sluice/contracts/api'
+import type { RunView } from '@sluice/contracts/api'
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
 import { call, type QueryValue } from './client.ts'
 
@@ -29,7 +19,7 @@ const isOpen = ({ status }: RunView): boolean => ['queued', 'running', 'held'].i
 
 export const syncsQuery = queryOptions({
   queryKey: ['syncs'],
-  queryFn: ({ signal }) => call('/syncs', { query: { limit: ALL, runs: BARS }, answer: syncsPage, signal }),
+  queryFn: ({ signal }) => call('/syncs', { query: { limit: ALL, runs: BARS }, answer: 'syncsPage', signal }),
   refetchInterval: ({ state }) =>
     state.data?.syncs.some(({ lastRun }) => lastRun !== null && isOpen(lastRun)) === true
       ? LIVE_MS
@@ -39,7 +29,7 @@ export const syncsQuery = queryOptions({
 export const runQuery = (id: string) =>
   queryOptions({
     queryKey: ['run', id],
-    queryFn: ({ signal }) => call(`/runs/${encodeURIComponent(id)}`, { answer: runView, signal }),
+    queryFn: ({ signal }) => call(`/runs/${encodeURIComponent(id)}`, { answer: 'runView', signal }),
     refetchInterval: ({ state }) => (state.data !== undefined && isOpen(state.data) ? LIVE_MS : false),
   })
 
@@ -53,7 +43,7 @@ export const runsQuery = (filter: RunsFilter) =>
     queryFn: ({ signal, pageParam }) =>
       call('/runs', {
         query: { ...filter, limit: PER_PAGE, after: pageParam },
-        answer: runsPage,
+        answer: 'runsPage',
         signal,
       }),
     initialPageParam: firstPage(),
@@ -80,7 +70,7 @@ export const attemptsQuery = ({ search, ...asked }: AttemptsFilter) =>
     queryFn: ({ signal, pageParam }) =>
       call('/attempts', {
         query: { ...asked, q: search, details: 'false', limit: PER_PAGE, after: pageParam },
-        answer: attemptsPage,
+        answer: 'attemptsPage',
         signal,
       }),
     initialPageParam: firstPage(),
@@ -93,7 +83,7 @@ export const failedQuery = (sync: string, filter: { readonly [name: string]: Que
     queryFn: ({ signal, pageParam }) =>
       call(`/syncs/${encodeURIComponent(sync)}/failed`, {
         query: { ...filter, limit: PER_PAGE, after: pageParam },
-        answer: failedPage,
+        answer: 'failedPage',
         signal,
       }),
     initialPageParam: firstPage(),
@@ -102,19 +92,19 @@ export const failedQuery = (sync: string, filter: { readonly [name: string]: Que
 
 export const resourcesQuery = queryOptions({
   queryKey: ['resources'],
-  queryFn: ({ signal }) => call('/resources', { query: { limit: ALL }, answer: resourcesPage, signal }),
+  queryFn: ({ signal }) => call('/resources', { query: { limit: ALL }, answer: 'resourcesPage', signal }),
 })
 
 export const resourceQuery = (kind: string, name: string) =>
   queryOptions({
     queryKey: ['resource', kind, name],
     queryFn: ({ signal }) =>
-      call(`/resources/${kind}/${encodeURIComponent(name)}`, { answer: resourceView, signal }),
+      call(`/resources/${kind}/${encodeURIComponent(name)}`, { answer: 'resourceView', signal }),
   })
 
 export const secretsQuery = queryOptions({
   queryKey: ['secrets'],
-  queryFn: ({ signal }) => call('/secrets', { answer: secretsView, signal }),
+  queryFn: ({ signal }) => call('/secrets', { answer: 'secretsView', signal }),
 })
 
 /** The cursor before the first page. */

@@ -1,5 +1,5 @@
 /** Who somebody is for the server, and what they may do. */
-import { sessionEndedView, sessionView, type SessionView } from '@sluice/contracts/api'
+import type { SessionView } from '@sluice/contracts/api'
 import { queryOptions, useQuery } from '@tanstack/react-query'
 import { call } from './client.ts'
 
@@ -10,16 +10,16 @@ const CHECK_MS = 10_000
 
 export const sessionQuery = queryOptions({
   queryKey: ['session'],
-  queryFn: ({ signal }) => call('/session', { answer: sessionView, signal }),
+  queryFn: ({ signal }) => call('/session', { answer: 'sessionView', signal }),
   refetchInterval: CHECK_MS,
 })
 
 export async function signIn(token: string): Promise<void> {
-  await call('/session', { method: 'POST', body: { token }, answer: sessionView })
+  await call('/session', { method: 'POST', body: { token }, answer: 'sessionView' })
 }
 
 export async function signOut(): Promise<void> {
-  await call('/session', { method: 'DELETE', answer: sessionEndedView })
+  await call('/session', { method: 'DELETE', answer: 'sessionEndedView' })
 }
 
 /** True if whoever uses the page may do such a thing. The server decides again when it is asked to. */

@@ -1,35 +1,40 @@
 /** Which page stands at which address. Pages that need an editor are loaded when they are opened. */
-import { resourceView, type ResourceView } from '@sluice/contracts/api'
+import type { ResourceView } from '@sluice/contracts/api'
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router'
 import type { ReactElement } from 'react'
-import { z } from 'zod'
 import { Overview } from '../overview/overview.tsx'
-import { RunPage } from '../runs/run-page.tsx'
-import { RunsPage } from '../runs/runs-page.tsx'
 import { Empty, Page } from '../ui/parts.tsx'
 import { Shell } from './shell.tsx'
 
-const text = z.string().optional().catch(undefined)
-/** The router reads `?status=422` as a number. */
-const textOrNumber = z
-  .union([z.string(), z.number().transform(String)])
-  .optional()
-  .catch(undefined)
+/** The texts of a query by these names. The router reads `?status=422` as a number. */
+function textsOf<Name extends string>(...names: readonly Name[]) {
+  return (search: { readonly [name: string]: unknown }): { [name in Name]?: string | undefined } => {
+    const found: { [name in Name]?: string | undefined } = {}
+    for (const name of names) {
+      const value = search[name]
+      if (typeof value === 'string' || typeof value === 'number') found[name] = String(value)
+    }
+    return found
+  }
+}
 
-const runsSearch = z.object({ sync: textOrNumber })
-const requestsSearch = z.object({
-  ...{ run: text, sync: textOrNumber, key: textOrNumber, status: textOrNumber, since: text },
-  ...{ until: text, outcome: text, trigger: text, search: textOrNumber, open: text },
-})
-const rowSearch = z.object({ key: textOrNumber })
-const editSearch = z.object({ step: text, view: text })
+const runsSearch = textsOf('sync')
+const requestsSearch = textsOf(
+  ...(['run', 'sync', 'key', 'status', 'since', 'until', 'outcome', 'trigger', 'search', 'open'] as const),
+)
+const auditSearch = textsOf('by', 'name')
+const rowSearch = textsOf('key')
+const editSearch = textsOf('step', 'view')
+
+const RESOURCE_KINDS = ['source', 'model', 'destination', 'sync', 'alert'] as const
 
 /** An unknown kind is no page. */
 const resourceParams = {
-  parse: ({ kind, name }: { kind: string; name: string }) => ({
-    kind: resourceView.shape.kind.parse(kind),
-    name,
-  }),
+  parse: ({ kind, name }: { kind: string; name: string }) => {
+    const known = RESOURCE_KINDS.find(each => each === kind)
+    if (known === undefined) throw new Error(`There is no kind of resources ${kind}.`)
+    return { kind: known, name }
+  },
   stringify: ({ kind, name }: { kind: ResourceView['kind']; name: string }) => ({ kind, name }),
 }
 
@@ -38,8 +43,14 @@ const at = { getParentRoute: () => root } as const
 
 const routes = [
   createRoute({ ...at, path: '/', component: Overview }),
-  createRoute({ ...at, path: '/runs', component: RunsPage, validateSearch: runsSearch }),
-  createRoute({ ...at, path: '/runs/$id', component: RunPage }),
+  createRoute({
+    ...{ ...at, path: '/runs', validateSearch: runsSearch },
+    component: lazyRouteComponent(() => import('../runs/runs-page.tsx'), 'RunsPage'),
+  }),
+  createRoute({
+    ...{ ...at, path: '/runs/$id' },
+    component: lazyRouteComponent(() => import('../runs/run-page.tsx'), 'RunPage'),
+  }),
   createRoute({
     ...{ ...at, path: '/requests', validateSearch: requestsSearch },
     component: lazyRouteComponent(() => import('../requests/requests-page.tsx'), 'RequestsPage'),
@@ -75,6 +86,10 @@ const routes = [
   createRoute({
     ...{ ...at, path: '/alerts' },
     component: lazyRouteComponent(() => import('../alerts/alerts-page.tsx'), 'AlertsPage'),
+  }),
+  createRoute({
+    ...{ ...at, path: '/audit', validateSearch: auditSearch },
+    component: lazyRouteComponent(() => import('../audit/audit-page.tsx'), 'AuditPage'),
   }),
   createRoute({
     ...{ ...at, path: '/system' },

@@ -1,5 +1,5 @@
 /** Rows of the model that is edited, from the source as it stands in the draft. */
-import { rowsView, type RowsView } from '@sluice/contracts/api/resources'
+import type { RowsView } from '@sluice/contracts/api/resources'
 import { useQuery, type UseQueryResult } from '@tanstack/react-query'
 import { call } from '../api/client.ts'
 import { documentsOf, nameIn, textAt, type Draft } from './draft.ts'
@@ -12,7 +12,7 @@ export const TYPED_MS = 400
 export async function rowsOf(draft: Draft, sql: string, signal?: AbortSignal): Promise<RowsView> {
   const source = documentsOf(draft).filter(({ file }) => file === 'source.yaml')
   return await call(`/sources/${encodeURIComponent(nameIn(draft.source))}/rows`, {
-    ...{ method: 'POST', body: { sql, documents: source }, answer: rowsView },
+    ...{ method: 'POST', body: { sql, documents: source }, answer: 'rowsView' },
     ...(signal === undefined ? {} : { signal }),
   })
 }

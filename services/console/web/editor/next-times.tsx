@@ -1,5 +1,4 @@
 /** When a schedule would start runs, worked out by the server as it does for runs. */
-import { scheduleTimesView } from '@sluice/contracts/api/operating'
 import { useQuery } from '@tanstack/react-query'
 import type { ReactElement } from 'react'
 import { call } from '../api/client.ts'
@@ -17,7 +16,7 @@ export function NextTimes({ text }: { readonly text: string }): ReactElement | n
   const { data, error } = useQuery({
     queryKey: ['next-times', asked],
     queryFn: ({ signal }) =>
-      call('/schedules/next', { query: fieldsOf(asked), answer: scheduleTimesView, signal }),
+      call('/schedules/next', { query: fieldsOf(asked), answer: 'scheduleTimesView', signal }),
     placeholderData: before => before,
     retry: false,
   })

@@ -1,6 +1,5 @@
 /** The last step: what changes, what the next run will send, and saving it. */
-import { previewView, type Problem, type ResourceView } from '@sluice/contracts/api'
-import { resourceSetView } from '@sluice/contracts/api/resources'
+import type { Problem, ResourceView } from '@sluice/contracts/api'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
@@ -117,7 +116,7 @@ function WillSend({
     queryKey: ['will-send', draft],
     queryFn: ({ signal }) =>
       call('/preview', {
-        ...{ method: 'POST', answer: previewView, signal },
+        ...{ method: 'POST', answer: 'previewView', signal },
         body: { sync: nameIn(draft.sync), limit: 1, documents: documentsOf(draft) },
       }),
     enabled: !blocked,
@@ -200,7 +199,7 @@ interface PutTerms {
 
 async function put(kind: Kind, draft: Draft, { version, takeOver }: PutTerms): Promise<void> {
   await call(`/resources/${kind}/${encodeURIComponent(nameIn(draft[kind]))}`, {
-    ...{ method: 'PUT', answer: resourceSetView },
+    ...{ method: 'PUT', answer: 'resourceSetView' },
     body: {
       yaml: draft[kind],
       ...(version === undefined ? {} : { version }),

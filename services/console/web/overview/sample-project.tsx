@@ -1,6 +1,6 @@
 /** A project to try things with: it is told before what it makes, and goes as easily as it came. */
-import { sampleView, SAMPLE_SYNC, type SampleView } from '@sluice/contracts/api/operating'
-import { resourceRemovedView, resourceSetView } from '@sluice/contracts/api/resources'
+import type { SampleView } from '@sluice/contracts/api/operating'
+import { SAMPLE_SYNC } from '@sluice/contracts/api/sample-sync'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
@@ -16,7 +16,7 @@ const pathOf = ({ kind, name }: Document): string => `/resources/${kind}/${name}
 
 async function sampleOf(to?: string, signal?: AbortSignal): Promise<SampleView> {
   const own = signal === undefined ? {} : { signal }
-  return await call('/sample', { query: { to }, answer: sampleView, ...own })
+  return await call('/sample', { query: { to }, answer: 'sampleView', ...own })
 }
 
 const useSample = () =>
@@ -32,7 +32,7 @@ async function make(documents: readonly Document[]): Promise<void> {
   try {
     for (const each of documents) {
       const body = { yaml: each.yaml, version: 0 }
-      await call(pathOf(each), { method: 'PUT', body, answer: resourceSetView })
+      await call(pathOf(each), { method: 'PUT', body, answer: 'resourceSetView' })
       made.push(each)
     }
   } catch (error) {
@@ -44,7 +44,7 @@ async function make(documents: readonly Document[]): Promise<void> {
 /** Removes what is there of it. */
 async function remove(documents: readonly Document[]): Promise<void> {
   for (const each of [...documents].reverse())
-    await call(pathOf(each), { method: 'DELETE', answer: resourceRemovedView }).catch((error: unknown) => {
+    await call(pathOf(each), { method: 'DELETE', answer: 'resourceRemovedView' }).catch((error: unknown) => {
       if (!(error instanceof ApiError) || error.status !== 404) throw error
     })
 }

@@ -1,5 +1,5 @@
 /** Sends recorded requests again, after it has shown which. */
-import { replayView, runView, type AttemptView } from '@sluice/contracts/api'
+import type { AttemptView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { useState, type ReactElement } from 'react'
 import { call } from '../api/client.ts'
@@ -28,14 +28,14 @@ export function ReplayDialog({ sync, choice, onClose }: ReplayProps): ReactEleme
   const { data, error } = useQuery({
     queryKey: ['replay', sync, choice],
     queryFn: ({ signal }) =>
-      call(path, { method: 'POST', body: { ...choice, dryRun: true }, answer: replayView, signal }),
+      call(path, { method: 'POST', body: { ...choice, dryRun: true }, answer: 'replayView', signal }),
     retry: false,
     staleTime: 0,
   })
   const replay = async (): Promise<void> => {
     setBusy(true)
     try {
-      const run = await call(path, { method: 'POST', body: choice, answer: runView })
+      const run = await call(path, { method: 'POST', body: choice, answer: 'runView' })
       onClose()
       await follow(Promise.resolve(run))
     } catch (failure) {

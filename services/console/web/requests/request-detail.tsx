@@ -1,5 +1,5 @@
 /** One request and its answer, with all its tries. */
-import { requestView, type AttemptView, type RequestView } from '@sluice/contracts/api'
+import type { AttemptView, RequestView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
@@ -29,7 +29,7 @@ export function OpenRequest({ open }: { readonly open: string }): ReactElement {
   const [id, number] = [open.slice(0, dot), Number(open.slice(dot + 1))]
   const { data, error } = useQuery({
     queryKey: ['request', id],
-    queryFn: ({ signal }) => call(`/attempts/${encodeURIComponent(id)}`, { answer: requestView, signal }),
+    queryFn: ({ signal }) => call(`/attempts/${encodeURIComponent(id)}`, { answer: 'requestView', signal }),
     retry: false,
   })
   const attempt = data?.attempts.find(each => each.attempt === number) ?? data?.attempts.at(-1)

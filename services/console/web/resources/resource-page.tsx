@@ -1,11 +1,6 @@
 /** One resource as YAML: edit it, see who changed it when, go back, or remove it. */
 import type { ResourceView } from '@sluice/contracts/api'
-import {
-  resourceHistoryView,
-  resourceRemovedView,
-  resourceSetView,
-  type ResourceHistoryView,
-} from '@sluice/contracts/api/resources'
+import type { ResourceHistoryView } from '@sluice/contracts/api/resources'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
@@ -50,7 +45,7 @@ function Resource({ resource }: { readonly resource: ResourceView }): ReactEleme
   const client = useQueryClient()
   const remove = async (): Promise<void> => {
     const query = project === '' ? {} : { takeOver: true }
-    await call(pathOf(kind, name), { method: 'DELETE', query, answer: resourceRemovedView })
+    await call(pathOf(kind, name), { method: 'DELETE', query, answer: 'resourceRemovedView' })
     await client.invalidateQueries()
     toast('done', `The ${kind} ${name} is removed.`)
     await navigate({ to: '/resources' })
@@ -128,7 +123,7 @@ function EditYaml({ resource }: { readonly resource: ResourceView }): ReactEleme
         ...(on === undefined ? {} : { version: on }),
         ...(project === '' ? {} : { takeOver: true }),
       }
-      const saved = await call(pathOf(kind, name), { method: 'PUT', body, answer: resourceSetView })
+      const saved = await call(pathOf(kind, name), { method: 'PUT', body, answer: 'resourceSetView' })
       setBase({ version: saved.version, text })
       await client.invalidateQueries()
       toast('done', `The ${kind} ${name} is saved.`)
@@ -188,7 +183,7 @@ function History({ resource }: { readonly resource: ResourceView }): ReactElemen
   const { kind, name } = resource
   const { data, error, isPending } = useQuery({
     queryKey: ['resource-history', kind, name, resource.version],
-    queryFn: ({ signal }) => call(`${pathOf(kind, name)}/history`, { answer: resourceHistoryView, signal }),
+    queryFn: ({ signal }) => call(`${pathOf(kind, name)}/history`, { answer: 'resourceHistoryView', signal }),
     retry: false,
   })
   if (isPending)
@@ -243,7 +238,7 @@ function VersionLine({
     of?.spec === undefined || of.spec === null ? '' : yamlOf(kind, name, of.spec)
   const back = async (): Promise<void> => {
     const body = { to: version.version, ...(project === '' ? {} : { takeOver: true }) }
-    await call(`${pathOf(kind, name)}/rollback`, { method: 'POST', body, answer: resourceSetView })
+    await call(`${pathOf(kind, name)}/rollback`, { method: 'POST', body, answer: 'resourceSetView' })
     await client.invalidateQueries()
     toast('done', `${name} is what it was in version ${version.version}.`)
   }

@@ -1,5 +1,5 @@
 /** Everything that happened to one key, and what Sluice believes of it now. */
-import { rowLifeView, type RowLife } from '@sluice/contracts/views/history-views'
+import type { RowLife } from '@sluice/contracts/views/history-views'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useParams, useSearch } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
@@ -22,7 +22,7 @@ export function RowPage(): ReactElement {
   const { data, error, isPending } = useQuery({
     queryKey: ['row', name, key],
     queryFn: ({ signal }) =>
-      call(`/syncs/${encodeURIComponent(name)}/rows`, { query: { key }, answer: rowLifeView, signal }),
+      call(`/syncs/${encodeURIComponent(name)}/rows`, { query: { key }, answer: 'rowLifeView', signal }),
     enabled: key !== '',
     refetchInterval: EVERY_MS,
     retry: false,

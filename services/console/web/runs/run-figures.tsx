@@ -1,6 +1,6 @@
 /** What the requests of a run did over time, and how long the answers took. */
 import type { RunView } from '@sluice/contracts/api'
-import { runFiguresView, type FiguresBucket } from '@sluice/contracts/views/history-views'
+import type { FiguresBucket } from '@sluice/contracts/views/history-views'
 import { useQuery } from '@tanstack/react-query'
 import type { ReactElement } from 'react'
 import { call } from '../api/client.ts'
@@ -17,7 +17,7 @@ export function RunFigures({ run }: { readonly run: RunView }): ReactElement | n
     queryKey: ['figures', run.id],
     queryFn: ({ signal }) =>
       call(`/runs/${encodeURIComponent(run.id)}/figures`, {
-        ...{ query: { buckets: BUCKETS }, answer: runFiguresView, signal },
+        ...{ query: { buckets: BUCKETS }, answer: 'runFiguresView', signal },
       }),
     enabled: isOver,
     staleTime: 60_000,

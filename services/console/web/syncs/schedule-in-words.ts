@@ -1,14 +1,13 @@
 /** A schedule as a sentence. */
-import { z } from 'zod'
-
-const every = z.object({ every: z.string() })
-const cron = z.object({ cron: z.string(), timezone: z.string().optional() })
-
 export function scheduleInWords(schedule: unknown): string {
   if (schedule === undefined || schedule === 'manual') return 'when somebody asks'
-  const interval = every.safeParse(schedule)
-  if (interval.success) return `every ${interval.data.every}`
-  const instants = cron.safeParse(schedule)
-  if (instants.success) return `cron ${instants.data.cron} (${instants.data.timezone ?? 'UTC'})`
+  const fields = new Map(typeof schedule === 'object' && schedule !== null ? Object.entries(schedule) : [])
+  const [every, cron, timezone = 'UTC'] = ['every', 'cron', 'timezone'].map(name => textOf(fields.get(name)))
+  if (every !== undefined) return `every ${every}`
+  if (cron !== undefined) return `cron ${cron} (${timezone})`
   return 'a schedule that this page cannot tell'
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
 }

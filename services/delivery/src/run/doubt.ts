@@ -15,7 +15,7 @@ export const ANNOUNCED = 'the process ended while it was sending this, which may
 /** Why a request that was announced is not sent. */
 export const NOT_SENT = 'the process was asked to end before it could send this'
 /** Why a run does not end yet. */
-const MAY_ARRIVE = 'a request that was under way when its process ended may still arrive'
+const MAY_ARRIVE = 'a request of a killed process may still arrive'
 
 /** Any of these parts may have been sent once more. */
 function doubted(

@@ -22,10 +22,16 @@ function waitsIn(event: RunEvent, reports: ReadonlyMap<number, PartitionReport>)
     const detail = `somebody to approve that ${held.removed} of ${held.rows} rows are removed`
     return [{ kind: 'approval', since: endedAt ?? queuedAt, until: null, detail }]
   }
+  // The run before it does not end while requests from before may still arrive.
+  if (status === 'queued') return waitsOfOpen(reports).filter(({ kind }) => kind === 'takeover')
   if (status !== 'running') return []
   return [...reports.values()].flatMap(({ run, ended, waits }) =>
     run === event.run && !ended ? (waits ?? []) : [],
   )
+}
+
+function waitsOfOpen(reports: ReadonlyMap<number, PartitionReport>): readonly Wait[] {
+  return [...reports.values()].flatMap(({ ended, waits }) => (ended ? [] : (waits ?? [])))
 }
 
 function onceEach(waits: readonly Wait[]): Iterable<Wait> {

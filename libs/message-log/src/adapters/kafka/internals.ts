@@ -53,9 +53,10 @@ export type ApiName =
   | 'DeleteTopics'
   | 'DeleteRecords'
   | 'DescribeConfigs'
-  | 'DescribeGroups'
   | 'InitProducerId'
   | 'SaslAuthenticate'
+  | 'ListGroups'
+  | 'DescribeGroups'
 
 type Versions = Record<number, { minVersion: number; maxVersion: number }>
 type Builder = (args: object) => WireCall<unknown>

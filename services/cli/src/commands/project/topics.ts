@@ -7,7 +7,7 @@ import { booleanOption, textOption, type Command, type CommandContext } from '..
 import { EXIT } from '../../exit-codes.ts'
 import { outputOptions } from '../../history-options.ts'
 import { openControl } from '../../open-control.ts'
-import { syncsNeeding, topicsNeeded, type NeedingSync } from '../../needed-topics.ts'
+import { syncsNeeding, topicsNeeded, type NeedingSync } from '@sluice/control/health/needed-topics'
 import { topicCommands, topicsText } from './topics-text.ts'
 
 const variables = z.object({

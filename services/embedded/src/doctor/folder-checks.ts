@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { readdir, stat, statfs } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { ok, problem, warning, type Check } from './check.ts'
+import { ok, problem, warning, type Check } from '@sluice/control/health/check'
 
 const MB = 1024 * 1024
 /** A run of a million rows wants some hundred megabytes. */

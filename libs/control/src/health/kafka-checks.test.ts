@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
-import { topicsNeeded } from '../needed-topics.ts'
+import { topicsNeeded } from './needed-topics.ts'
 import { kafkaChecks, type Inspection } from './kafka-checks.ts'
 
 const { signal } = new AbortController()

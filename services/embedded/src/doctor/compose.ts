@@ -1,9 +1,9 @@
 /**
- * How `sluice doctor` looks at Kafka, registry and Redis. Beside `compose.ts` above, the one file that names
- * adapters.
+ * How `sluice doctor` and the health of a console look at Kafka, registry and Redis. Beside `compose.ts`
+ * above, the one file that names adapters.
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import { createKafkaLog, readTopicSettings } from '@sluice/message-log/adapters/kafka'
+import { createKafkaLog, readGroupMembers, readTopicSettings } from '@sluice/message-log/adapters/kafka'
 import { addressOf } from '@sluice/process/open-stage'
 import { connectRedis, redisScript } from '@sluice/redis/redis-connection'
 import type { DistributedSettings } from '@sluice/runtime/distributed-settings'
@@ -15,7 +15,8 @@ import { ForeignRecords } from '@sluice/topics/foreign-records'
 import { RecordIo } from '@sluice/topics/record-io'
 import { at } from '@sluice/topics/topics'
 import { z } from 'zod'
-import type { Inspection } from './kafka-checks.ts'
+import type { GroupMember } from '@sluice/control/health/read-health'
+import type { Inspection } from '@sluice/control/health/kafka-checks'
 
 const RETRY_MS = 8_000
 const ASK_MS = 5_000
@@ -78,6 +79,15 @@ export function openInspection(
     redis: redis === null ? null : { address: hostOf(redis.redis.url), look: () => lookAtRedis(redis) },
     [Symbol.asyncDispose]: () => opening.disposeAsync(),
   }
+}
+
+/** The members of all groups of this prefix. Rejects as a log does. */
+export function groupMembers(
+  { kafka, prefix }: Pick<DistributedSettings, 'kafka' | 'prefix'>,
+  signal: AbortSignal,
+): Promise<readonly GroupMember[]> {
+  const options = { ...kafka, clientId: `${prefix}-doctor`, retryMs: RETRY_MS, createTopics: false }
+  return readGroupMembers(options, `${prefix}.`, { signal })
 }
 
 async function lookAtRegistry(url: string, signal: AbortSignal): ReturnType<Inspection['registry']['look']> {

@@ -1,6 +1,6 @@
 /** The topics and rights that syncs need on Kafka. */
 import type { TopicsView } from '@sluice/contracts/operator-views'
-import type { Control } from '@sluice/control/port'
+import type { Control } from '../port.ts'
 import { settingsOf } from '@sluice/message-log/kafka-settings'
 import { neededRights } from '@sluice/topics/needed-rights'
 import { sharedTopicSpecs, syncTopicSpecs } from '@sluice/topics/topics'

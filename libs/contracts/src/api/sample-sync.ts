@@ -1,0 +1,2 @@
+/** The sync of the sample project. */
+export const SAMPLE_SYNC = 'sample-customers'

@@ -1,0 +1,69 @@
+import { expect, it } from 'vitest'
+import type { Command } from '@sluice/contracts/records'
+import { changeResources } from '@sluice/resources/change-resources'
+import { openTestLog } from '@sluice/testkit/test-log'
+import { at, homePartition, sharedTopics, textKey } from '@sluice/topics/topics'
+import { readAudit } from './read-audit.ts'
+
+const { signal } = new AbortController()
+const ALL = { limit: 50, after: undefined }
+
+type Log = Awaited<ReturnType<typeof openTestLog>>
+
+const source = (path: string): string =>
+  JSON.stringify({ kind: 'source', name: 'shop', type: 'duckdb', path })
+
+async function change(log: Log, spec: string | null, by: string): Promise<void> {
+  const next = spec === null ? null : { project: '', spec }
+  await changeResources(log, () => [{ kind: 'source', name: 'shop', next }], { by, signal })
+}
+
+async function ask(log: Log, of: Partial<Command>): Promise<void> {
+  const { io, prefix } = log
+  const command: Command = {
+    ...{ id: 'A', kind: 'run', sync: 'people', cause: 'manual', run: null, at: Date.now(), scope: null },
+    ...of,
+  }
+  const target = at(sharedTopics(prefix).commands, homePartition(command.sync))
+  const record = { key: textKey(command.sync), value: io.encode('Command', command) }
+  await log.log.append(target, [record], { signal })
+}
+
+it('tells who changed and asked what, the newest first, page by page', async () => {
+  await using log = await openTestLog({ partitions: 0 })
+  await change(log, source('/a'), 'ann')
+  await change(log, source('/b'), 'bob')
+  await change(log, null, 'ann')
+  const now = Date.now() + 1_000
+  await ask(log, { id: 'A', at: now, by: 'ann' })
+  await ask(log, { id: 'B', at: now + 1, by: 'bob', kind: 'cancel', run: 'A' })
+  await ask(log, { id: 'C', at: now + 1, by: 'ann', sync: 'orders', cause: 'resync' })
+  const all = await readAudit(log, ALL, signal)
+  expect(all.next).toBeNull()
+  const told = all.entries.map(({ by, action, name, version, fields, run }) => [
+    ...[by, action, name, version],
+    ...[fields.join(), run],
+  ])
+  expect(told).toEqual([
+    ['ann', 'resync', 'orders', null, '', 'C'],
+    ['bob', 'cancel', 'people', null, '', 'A'],
+    ['ann', 'run', 'people', null, '', 'A'],
+    ['ann', 'delete', 'shop', 3, '', null],
+    ['bob', 'update', 'shop', 2, 'path', null],
+    ['ann', 'create', 'shop', 1, '', null],
+  ])
+  const oneByOne: string[] = []
+  for (let after: string | undefined; ;) {
+    const { entries, next } = await readAudit(log, { limit: 1, after }, signal)
+    oneByOne.push(...entries.map(({ action }) => action))
+    if (next === null) break
+    after = next
+  }
+  expect(oneByOne).toEqual(['resync', 'cancel', 'run', 'delete', 'update', 'create'])
+  const bobs = await readAudit(log, { ...ALL, by: 'bob' }, signal)
+  expect(bobs.entries.map(({ action }) => action)).toEqual(['cancel', 'update'])
+  const people = await readAudit(log, { ...ALL, name: 'people', limit: 1 }, signal)
+  expect(people).toMatchObject({ entries: [{ action: 'cancel' }] })
+  expect(people.next).not.toBeNull()
+  await expect(readAudit(log, { ...ALL, after: 'nonsense' }, signal)).rejects.toMatchObject({ code: 'usage' })
+})

@@ -1,0 +1,149 @@
+/**
+ * Who changed or asked what, and when: the versions of all resources, and the commands that people sent. The
+ * log keeps the last versions of each resource, and commands for seven days.
+ */
+import type { AuditPage } from '@sluice/contracts/api/operating'
+import type { ResourceRecord } from '@sluice/contracts/document-records'
+import type { Command } from '@sluice/contracts/records'
+import type { ResourceKind } from '@sluice/contracts/resources'
+import { readStored, versionOf, type StoredResources } from '@sluice/resources/stored-resources'
+import { decodeEach } from '@sluice/topics/owned-reader'
+import { at as partitionAt, SHARED_PARTITIONS, sharedTopics } from '@sluice/topics/topics'
+import { formatCursor, parseCursor } from '../history/cursor.ts'
+import type { Pipeline } from '../pipeline.ts'
+import type { AuditQuery } from '../port.ts'
+import { differences, isResourceKind } from '../resources/resource-plan.ts'
+import { specOf, timeOf } from '../resources/written-resource.ts'
+
+type Entry = AuditPage['entries'][number]
+
+/** Where an entry stands among all: the newest first, and those of one instant by their ids. */
+interface Place {
+  readonly at: number
+  readonly id: string
+}
+
+interface Found extends Place {
+  readonly by: string | null
+  readonly name: string
+  /** Made once the entry is shown: telling which fields differ takes long. */
+  readonly entry: () => Entry
+}
+
+type Wanted = (found: Found) => boolean
+
+/** A page of entries, the newest first. Throws `usage` for a cursor that is none. */
+export async function readAudit(
+  pipeline: Pick<Pipeline, 'log' | 'io' | 'prefix'>,
+  { limit, after, by, name }: AuditQuery,
+  signal: AbortSignal,
+): Promise<AuditPage> {
+  const from = after === undefined ? null : parseCursor(after, isPlace)
+  const wanted: Wanted = found =>
+    (from === null || byTime(from, found) < 0) &&
+    (by === undefined || found.by === by) &&
+    (name === undefined || found.name === name)
+  const changes = changesIn(await readStored(pipeline, { signal, withPast: true })).filter(wanted)
+  const partitions = Array.from({ length: SHARED_PARTITIONS }, (_, partition) => partition)
+  const asked = await Promise.all(
+    partitions.map(partition => commandsIn(pipeline, { partition, most: limit + 1, wanted }, signal)),
+  )
+  const all = [...changes, ...asked.flat()].sort(byTime)
+  const page = all.slice(0, limit)
+  const last = page.at(-1)
+  const next =
+    all.length > page.length && last !== undefined ? formatCursor({ at: last.at, id: last.id }) : null
+  return { entries: page.map(({ entry }) => entry()), next }
+}
+
+/** Negative if the first comes before the second in the list. */
+function byTime(one: Place, other: Place): number {
+  return other.at - one.at || (one.id > other.id ? -1 : one.id < other.id ? 1 : 0)
+}
+
+function isPlace(value: unknown): value is Place {
+  if (typeof value !== 'object' || value === null || !('at' in value) || !('id' in value)) return false
+  return typeof value.at === 'number' && typeof value.id === 'string'
+}
+
+function changesIn({ resources, past }: StoredResources): Found[] {
+  const byResource = new Map<string, ResourceRecord[]>()
+  const add = (key: string, record: ResourceRecord): void => {
+    byResource.set(key, [...(byResource.get(key) ?? []), record])
+  }
+  for (const record of past.values()) add(record.name.slice(0, record.name.lastIndexOf('/')), record)
+  for (const [key, record] of resources) add(key, record)
+  return [...byResource].flatMap(([key, records]) => {
+    const kind = key.slice(0, key.indexOf('/'))
+    const name = key.slice(kind.length + 1)
+    if (!isResourceKind(kind)) return []
+    const sorted = records.toSorted((one, other) => versionOf(one) - versionOf(other))
+    return sorted.map((record, index) => changeOf({ kind, name, record, before: sorted[index - 1] }))
+  })
+}
+
+interface Change {
+  readonly kind: ResourceKind
+  readonly name: string
+  readonly record: ResourceRecord
+  readonly before: ResourceRecord | undefined
+}
+
+function changeOf({ kind, name, record, before }: Change): Found {
+  const version = versionOf(record)
+  const spec = (of: ResourceRecord) => specOf({ kind, name, spec: of.spec })
+  const isNew = before === undefined ? version === 1 : before.spec === ''
+  const action = record.spec === '' ? 'delete' : isNew ? 'create' : 'update'
+  const fields = (): string[] =>
+    action === 'update' && before !== undefined
+      ? differences(spec(before), spec(record)).map(({ field }) => field)
+      : []
+  return {
+    ...{ at: record.at ?? 0, id: `${kind}/${name}/${version}`, by: record.by, name },
+    entry: () => ({
+      ...{ at: timeOf(record.at), by: record.by, action, kind, name, version },
+      ...{ project: record.project, fields: fields(), run: null },
+    }),
+  }
+}
+
+interface CommandsOf {
+  readonly partition: number
+  /** At most so many. */
+  readonly most: number
+  readonly wanted: Wanted
+}
+
+/** The commands of one partition, the newest first. */
+async function commandsIn(
+  { log, io, prefix }: Pick<Pipeline, 'log' | 'io' | 'prefix'>,
+  { partition, most, wanted }: CommandsOf,
+  signal: AbortSignal,
+): Promise<Found[]> {
+  const target = partitionAt(sharedTopics(prefix).commands, partition)
+  const found: Found[] = []
+  for await (const stored of log.readBackwards(target, { signal })) {
+    if (io.distrust(target.topic, stored) !== null) continue
+    const [placed] = await decodeEach(io, [stored], signal)
+    if (placed?.record?.name !== 'sluice.Command') continue
+    const asked = askedOf(placed.record.value)
+    if (asked === null || !wanted(asked)) continue
+    found.push(asked)
+    if (found.length >= most) break
+  }
+  return found
+}
+
+/** Null for a command that no person sent: the deletion of a sync resets what is left of it. */
+function askedOf({ id, kind, sync, cause, run, at, by = null }: Command): Found | null {
+  if (kind === 'reset' && run !== null) return null
+  const asked = cause === 'manual' || cause === 'schedule' ? 'run' : cause
+  const action = kind === 'run' ? asked : kind
+  return {
+    ...{ at, id, by, name: sync },
+    entry: () => ({
+      ...{ at: timeOf(at), by, action, kind: 'sync', name: sync, version: null, project: '' },
+      ...{ fields: [], run: kind === 'cancel' || kind === 'approve' ? run : id },
+    }),
+  }
+}

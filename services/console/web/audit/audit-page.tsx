@@ -1,0 +1,157 @@
+/** Who changed or asked what, and when. */
+import type { AuditPage as Audited } from '@sluice/contracts/api/operating'
+import { useInfiniteQuery } from '@tanstack/react-query'
+import { Link, useNavigate, useSearch } from '@tanstack/react-router'
+import { useState, type ReactElement } from 'react'
+import { call } from '../api/client.ts'
+import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
+
+type Entry = Audited['entries'][number]
+
+const PER_PAGE = 50
+/** The cursor before the first page. */
+const firstPage = (): string | null => null
+
+const DONE: { readonly [action in Entry['action']]: string } = {
+  create: 'made',
+  update: 'changed',
+  delete: 'removed',
+  run: 'ran',
+  retry: 'had rows tried again of',
+  resync: 'sent every row of',
+  replay: 'sent requests again of',
+  discard: 'gave up rows of',
+  reset: 'reset',
+  approve: 'approved a run of',
+  cancel: 'cancelled a run of',
+}
+
+export function AuditPage(): ReactElement {
+  const { by, name } = useSearch({ from: '/audit' })
+  const { data, error, isPending, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery({
+    queryKey: ['audit', by, name],
+    queryFn: ({ signal, pageParam }) =>
+      call('/audit', {
+        query: { by, name, limit: PER_PAGE, after: pageParam },
+        answer: 'auditPage',
+        signal,
+      }),
+    initialPageParam: firstPage(),
+    getNextPageParam: ({ next }) => next,
+  })
+  const entries = data?.pages.flatMap(page => page.entries) ?? []
+  return (
+    <Page
+      title="Audit"
+      lead="Who changed or asked what. The last versions of each resource are kept, and for seven days what was asked."
+    >
+      <Section title="What was done">
+        <Filters key={`${by ?? ''} ${name ?? ''}`} by={by ?? ''} name={name ?? ''} />
+        {isPending ? (
+          <Loading lines={8} />
+        ) : data === undefined ? (
+          <Trouble error={error} />
+        ) : entries.length === 0 ? (
+          <Empty title="Nothing like it was done." />
+        ) : (
+          <Entries entries={entries} />
+        )}
+        {hasNextPage ? (
+          <p className="pad">
+            <button type="button" disabled={isFetchingNextPage} onClick={() => void fetchNextPage()}>
+              {isFetchingNextPage ? 'Looking…' : 'Show earlier ones'}
+            </button>
+          </p>
+        ) : null}
+      </Section>
+    </Page>
+  )
+}
+
+interface FilterProps {
+  readonly by: string
+  readonly name: string
+}
+
+function Filters(props: FilterProps): ReactElement {
+  const navigate = useNavigate()
+  const [by, setBy] = useState(props.by)
+  const [name, setName] = useState(props.name)
+  return (
+    <form
+      className="filters pad"
+      onSubmit={event => {
+        event.preventDefault()
+        const search = { ...(by === '' ? {} : { by }), ...(name === '' ? {} : { name }) }
+        void navigate({ to: '/audit', search })
+      }}
+    >
+      <label>
+        <span>Who</span>
+        <input type="search" value={by} onChange={({ target }) => setBy(target.value)} />
+      </label>
+      <label>
+        <span>Sync or resource</span>
+        <input value={name} onChange={({ target }) => setName(target.value)} />
+      </label>
+      <button type="submit">Show</button>
+    </form>
+  )
+}
+
+function Entries({ entries }: { readonly entries: readonly Entry[] }): ReactElement {
+  return (
+    <div className="scroll" tabIndex={0}>
+      <table className="list">
+        <thead>
+          <tr>
+            <th scope="col">When</th>
+            <th scope="col">Who</th>
+            <th scope="col">What</th>
+          </tr>
+        </thead>
+        <tbody>
+          {entries.map(entry => (
+            <tr
+              key={`${entry.at ?? ''} ${entry.kind} ${entry.name} ${entry.version ?? entry.run ?? ''} ${entry.action}`}
+            >
+              <td>{entry.at === null ? 'before there was history' : <Time at={entry.at} />}</td>
+              <td>{entry.by ?? <span className="quiet">nobody knows</span>}</td>
+              <td>
+                <What entry={entry} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}
+
+function What({
+  entry: { action, kind, name, version, project, fields, run },
+}: {
+  readonly entry: Entry
+}): ReactElement {
+  return (
+    <>
+      {DONE[action]} the {kind}{' '}
+      <Link to="/resources/$kind/$name" params={{ kind, name }}>
+        {name}
+      </Link>
+      {run === null || action === 'reset' ? null : (
+        <>
+          {' '}
+          <Link to="/runs/$id" params={{ id: run }}>
+            its run
+          </Link>
+        </>
+      )}
+      <small>
+        {version === null ? '' : ` version ${version}`}
+        {fields.length === 0 ? '' : `: ${fields.join(', ')}`}
+        {project === '' ? '' : ` · by the project ${project}`}
+      </small>
+    </>
+  )
+}

@@ -1,0 +1,21 @@
+// Runs before the page is drawn and while its scripts are on their way.
+
+// The page is not to be drawn in other colours first.
+try {
+  const chosen = localStorage.getItem('sluice.theme')
+  if (chosen === 'light' || chosen === 'dark') document.documentElement.dataset.theme = chosen
+} catch {
+  // Without storage the page follows the system.
+}
+
+// Asks for what the first screen shows (api/asked-before.ts).
+globalThis.sluiceAsked = new Map(
+  // The overview asks for its syncs as api/queries.ts has it.
+  ['/session', ...(location.pathname === '/' ? ['/syncs?limit=1000&runs=20'] : [])].map(path => {
+    const url = `/api/v1${path}`
+    const answer = fetch(url, { credentials: 'same-origin', headers: { accept: 'application/json' } })
+    // Whoever takes the answer is told of a failure.
+    answer.catch(() => undefined)
+    return [url, answer]
+  }),
+)

@@ -1,0 +1,54 @@
+/** The records of a run's requests: who wrote them, where they stand, and what they are made of. */
+import type { Request } from '@sluice/contracts/records'
+import { boundedText } from '@sluice/domain/bounded-text'
+import { ERROR_BYTES } from '@sluice/domain/record-sizes'
+import type { NewRecord } from '@sluice/message-log/port'
+import type { Rendered } from '@sluice/rendering/render-batch'
+import type { RowBatch } from '@sluice/rendering/row-batches'
+import type { RecordIo } from '@sluice/topics/record-io'
+import { textKey } from '@sluice/topics/topics'
+
+/** What all requests that an owner writes in a run have in common. */
+type Place = Pick<Request, 'incarnation' | 'owner' | 'run' | 'begin'>
+
+export class RequestRecords {
+  /** The seq of the next request. */
+  nextSeq = 0
+  readonly #io: RecordIo
+  readonly #place: Place
+  readonly #keyStart: string
+
+  constructor(io: RecordIo, partition: number, place: Place) {
+    this.#io = io
+    this.#place = place
+    this.#keyStart = `${place.run}/${partition}/`
+  }
+
+  /** The record of a request, or of rows that cannot be rendered. It takes the next seq. */
+  of(batch: RowBatch, rendered: Rendered): NewRecord {
+    const seq = this.nextSeq++
+    const { incarnation, owner, run, begin } = this.#place
+    const { rows } = rendered
+    const { op: trigger, start: changesStart, end: changesEnd } = batch
+    const place = { incarnation, owner, run, begin, seq, trigger, rows, changesStart, changesEnd }
+    if (rendered.kind === 'unrenderable') {
+      const { lacks } = rendered
+      const error = boundedText(rendered.error, ERROR_BYTES)
+      return { key: this.#keyOf(seq), value: this.#io.encode('Unrenderable', { ...place, error, lacks }) }
+    }
+    const { method, path, headers, body } = rendered
+    const value = this.#io.encode('Request', { ...place, method, path, headers, body, replayOf: null })
+    return { key: this.#keyOf(seq), value }
+  }
+
+  /** The record of a request that is sent again, made of the change at this offset. It takes the next seq. */
+  again(recorded: Request, offset: number): NewRecord {
+    const seq = this.nextSeq++
+    const place = { ...this.#place, seq, changesStart: offset, changesEnd: offset + 1 }
+    return { key: this.#keyOf(seq), value: this.#io.encode('Request', { ...recorded, ...place }) }
+  }
+
+  #keyOf(seq: number): Uint8Array {
+    return textKey(this.#keyStart + String(seq))
+  }
+}
