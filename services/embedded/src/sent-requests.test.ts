@@ -98,6 +98,15 @@ describe('after a process that was killed, a successor waits', () => {
     expect(leftMs()).toBeGreaterThan(WHOLE_MS - MARGIN_MS)
   })
 
+  it('for one that began after another partition was noted in between', () => {
+    const first = open()
+    first.begin('a', TIMEOUT_MS).finished()
+    first.begin('b', TIMEOUT_MS)
+    first.begin('a', TIMEOUT_MS)
+    killed()
+    expect(leftMs('a')).toBe(WHOLE_MS)
+  })
+
   it('for the longest time-out of those under way', () => {
     const first = open()
     first.begin('a', TIMEOUT_MS)
@@ -188,5 +197,5 @@ it('a request that cannot be noted does not go out', async () => {
   first.begin('a', TIMEOUT_MS).finished()
   await pass(20)
   first[Symbol.dispose]()
-  expect(() => first.begin('a', TIMEOUT_MS)).toThrow('cannot note')
+  expect(() => first.begin('a', TIMEOUT_MS)).toThrow('the file is closed')
 })

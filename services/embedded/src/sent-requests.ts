@@ -73,6 +73,7 @@ class SentRequests implements LateSends, Disposable {
   readonly #since: number | null
   readonly #sends = new Map<string, Sends>()
   #length = 0
+  #isClosed = false
   #timer: { readonly handle: NodeJS.Timeout; readonly dueMs: number } | null = null
 
   constructor({ file, isNew, machine = machineName(), now = steadyMs }: SentRequestsOptions) {
@@ -155,8 +156,13 @@ class SentRequests implements LateSends, Disposable {
     const known: Notes = { machine: this.#machine, at: nowMs, since: this.#since, until }
     const text = sealed(JSON.stringify(known))
     this.#length = Math.max(this.#length, text.length)
-    this.#writing(() => writeSync(this.#fd, text.padEnd(this.#length), 0))
-    for (const sends of this.#sends.values()) if (sends.underWay > 0) sends.notedMs = nowMs
+    this.#writing(() => {
+      // Its number may be that of another file by now.
+      if (this.#isClosed) throw new Error('the file is closed')
+      writeSync(this.#fd, text.padEnd(this.#length), 0)
+    })
+    // What rests is in the file no more, so that its next request needs a note.
+    for (const sends of this.#sends.values()) sends.notedMs = sends.underWay > 0 ? nowMs : -Infinity
   }
 
   #writing<Result>(write: () => Result): Result {
@@ -175,6 +181,7 @@ class SentRequests implements LateSends, Disposable {
     clearTimeout(this.#timer?.handle)
     this.#look()
     clearTimeout(this.#timer?.handle)
+    this.#isClosed = true
     closeSync(this.#fd)
   }
 }
