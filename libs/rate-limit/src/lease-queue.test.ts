@@ -254,6 +254,35 @@ describe('the lease queue', () => {
     }
   })
 
+  it('asks the limit only once it has heard of all that came back before', async () => {
+    const { watched, heard } = watch(limit)
+    const watchedQueue = createLeaseQueue(watched, bottleneckAdmission)
+    const wide = [scope('destination/api', { concurrency: 3 })]
+    const lease = await watchedQueue.acquire(want({ scopes: wide, want: 3 }), { signal })
+    for (let n = 0; n < 3; n += 1) void watchedQueue.giveBack(lease, { unused: 0, finished: 1 })
+    expect(await watchedQueue.acquire(want({ scopes: wide, want: 3 }), { signal })).toMatchObject({
+      permits: 3,
+    })
+    expect(heard).toEqual(['take', '3 finished', 'take'])
+  })
+
+  it('tells once in a turn that requests were served, and again after a failure', async () => {
+    const { watched, heard } = watch(limit)
+    const watchedQueue = createLeaseQueue(watched, bottleneckAdmission)
+    const rule = { failures: 50, pauseMs: 1000 }
+    const served = { rule, served: true, failures: 0, probe: null }
+    const failed = { rule, served: false, failures: 1, probe: null }
+    const told = [served, served, failed, served, served].map(evidence =>
+      watchedQueue.tell('destination/api', evidence),
+    )
+    await Promise.all(told)
+    expect(heard).toEqual(['served', 'failed', 'served'])
+    await turn()
+    await watchedQueue.tell('destination/api', served)
+    expect(heard.at(-1)).toBe('served')
+    expect(heard).toHaveLength(4)
+  })
+
   it('disposing rejects all waiters and all later calls', async () => {
     await acquire()
     const waits = Array.from({ length: FRONT_PLACES + 2 }, () => acquire())
@@ -282,6 +311,31 @@ function flaky(limit: RateLimit): { readonly limit: RateLimit; readonly breakOnc
       giveBack: (lease, parts) => limit.giveBack(lease, parts),
       pause: (name, forMs) => limit.pause(name, forMs),
       tell: (name, evidence) => limit.tell(name, evidence),
+      [Symbol.asyncDispose]: async () => {},
+    },
+  }
+}
+
+/** The limit, and what it hears. */
+function watch(limit: RateLimit): { readonly watched: RateLimit; readonly heard: string[] } {
+  const heard: string[] = []
+  return {
+    heard,
+    watched: {
+      trouble: null,
+      take(request) {
+        heard.push('take')
+        return limit.take(request)
+      },
+      giveBack(lease, parts) {
+        heard.push(`${parts.finished} finished`)
+        return limit.giveBack(lease, parts)
+      },
+      pause: (name, forMs) => limit.pause(name, forMs),
+      tell(name, evidence) {
+        heard.push(evidence.served ? 'served' : 'failed')
+        return limit.tell(name, evidence)
+      },
       [Symbol.asyncDispose]: async () => {},
     },
   }

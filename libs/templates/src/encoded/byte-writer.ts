@@ -58,7 +58,21 @@ export class ByteWriter {
 
   text(text: string): void {
     this.#room(text.length * 3)
+    if (text.length < LONG_COPY && this.#ascii(text)) return
     this.#at += this.#bytes.write(text, this.#at)
+  }
+
+  /** Writes the text if it is ASCII. Otherwise nothing counts as written. */
+  #ascii(text: string): boolean {
+    const to = this.#bytes
+    let at = this.#at
+    for (let index = 0; index < text.length; index += 1) {
+      const code = text.charCodeAt(index)
+      if (code > 0x7f) return false
+      to[at++] = code
+    }
+    this.#at = at
+    return true
   }
 
   /** A whole number of at most 53 bits. */
