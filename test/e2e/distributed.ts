@@ -66,8 +66,8 @@ export interface Distributed extends AsyncDisposable {
   readonly processes: readonly ServiceProcess[]
   /** The processes of one service. */
   of(name: ProcessName): readonly ServiceProcess[]
-  /** Starts one more process. Resolves once it takes work. */
-  add(name: ProcessName, env?: Env): Promise<ServiceProcess>
+  /** Starts one more process. Resolves once it takes work. `heapMb`: what V8 may take, if not as usual. */
+  add(name: ProcessName, env?: Env, heapMb?: number): Promise<ServiceProcess>
   /** The ends of all logs, for a failed test to print. */
   logs(lines?: number): string
 }
@@ -113,10 +113,11 @@ class Services implements Distributed {
     return this.processes.filter(process => process.name === name)
   }
 
-  async add(name: ProcessName, env: Env = {}): Promise<ServiceProcess> {
+  async add(name: ProcessName, env: Env = {}, heapMb?: number): Promise<ServiceProcess> {
     const label = `${name}-${this.of(name).length + 1}`
     const dataDir = join(this.#dir, label)
     const added = new ServiceProcess(name, label, { ...this.env, SLUICE_DATA_DIR: dataDir, ...env })
+    added.heapMb = heapMb
     this.processes.push(added)
     await added.start()
     return added
@@ -143,6 +144,8 @@ export class ServiceProcess implements AsyncDisposable {
   /** Its log lines, over all its starts. */
   readonly log: LogLine[] = []
   readonly dataDir: string
+  /** What V8 may take from the next start on, if not as usual. */
+  heapMb: number | undefined
   readonly #env: Env
   readonly #watchers = new Set<() => void>()
   #child: ChildProcess | null = null
@@ -189,7 +192,9 @@ export class ServiceProcess implements AsyncDisposable {
     if (this.#child !== null) throw new Error(`${this.label} is running already`)
     const { PATH, HOME, XDG_CACHE_HOME } = process.env
     const folder = join(ROOT, 'services', this.name)
-    const child = spawn(process.execPath, startArguments(folder), {
+    const heap = this.heapMb === undefined ? [] : [`--max-old-space-size=${this.heapMb}`]
+    // Flags of the process come after those that it starts itself again with, and the last one counts.
+    const child = spawn(process.execPath, [...heap, ...startArguments(folder)], {
       cwd: folder,
       // Sources of tests lie in temporary folders, and in databases of this machine.
       env: {

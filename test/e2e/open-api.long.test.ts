@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startScriptedApi } from '@sluice/testkit/scripted-api'
+import { ensurePrograms } from '../../deploy/local/install.ts'
 import { servedFolder } from './one-folder.ts'
 
 const CHECKER = 'schemathesis==4.32.5'
@@ -24,16 +25,28 @@ const CHECKS = [
 ]
 const run = promisify(execFile)
 
-/** Where the checker is installed; null where Python or PyPI is missing. */
+/** Where the checker is installed; null where Python or PyPI is missing, which CI does not take. */
 async function installed(): Promise<string | null> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-checker-'))
   try {
-    await run('python3', ['-m', 'venv', folder])
+    await makeEnvironment(folder)
     await run(join(folder, 'bin/pip'), ['install', '--quiet', CHECKER])
     return folder
-  } catch {
+  } catch (error) {
     await rm(folder, { recursive: true })
+    if (process.env['CI'] !== undefined) throw error
     return null
+  }
+}
+
+/** Debian's Python comes without the part that makes environments. */
+async function makeEnvironment(folder: string): Promise<void> {
+  try {
+    await run('python3', ['-m', 'venv', folder])
+  } catch (error) {
+    if (process.env['CI'] === undefined) throw error
+    await ensurePrograms([{ command: 'virtualenv', debianPackage: 'virtualenv' }])
+    await run('virtualenv', ['--clear', folder])
   }
 }
 
@@ -65,8 +78,7 @@ describe.skipIf(checker === null)('the API as its document describes it', () => 
 
   it('has no answer that the document does not know', () => {
     expect(report).toContain('Test cases:')
-    // Input that is too long is refused as such, which the checker takes for accepted. A head of more than 64
-    // KB is refused by Node itself, without a body.
+    // Input that is too long is refused as such, which the checker takes for accepted.
     const cases = report.split(/^\d+\. Test Case ID/m).filter(text => !/^\[(413|431)\] /m.test(text))
     const failures = cases.flatMap(text => {
       const found = [...text.matchAll(/^- ST\d+ .*$/gm)].map(([failure]) => failure)

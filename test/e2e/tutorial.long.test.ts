@@ -1,4 +1,7 @@
-/** Plays docs/TUTORIAL.md: each command prints the output of the page, and each edit can be made. */
+/**
+ * Plays docs/TUTORIAL.md: each command prints the output of the page, each edit can be made, and at the end
+ * the sync runs by itself.
+ */
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -13,7 +16,9 @@ const SLUICE = join(ROOT, 'node_modules/.bin/sluice')
 /** The sections during which the page says that the receiver is running. */
 const RECEIVER_RUNS = (section: number): boolean => section >= 5 && section !== 6
 /** Some thirty commands, one after the other. */
-const PLAYED_WITHIN_MS = 300_000
+const PLAYED_WITHIN_MS = 420_000
+/** A command has to start, and the schedule waits up to ten seconds. */
+const SOON = { timeout: 60_000, interval: 250 }
 /** From here on the page starts the receiver itself, in blocks of a shell. */
 const RECEIVER_BY_PAGE = 9
 /** Text that differs from one time to the next, and so changes the widths of columns. */
@@ -79,6 +84,8 @@ describe('the tutorial', () => {
   let folder: string
   let port: number
   let receiver: ChildProcess | null = null
+  /** What the receiver has printed. */
+  let received = ''
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'sluice-tutorial-'))
@@ -94,6 +101,7 @@ describe('the tutorial', () => {
   async function startReceiver(status = '200'): Promise<void> {
     const env = { ...process.env, PORT: String(port), STATUS: status }
     receiver = spawn(process.execPath, ['receiver.mjs'], { cwd: project(), env })
+    receiver.stdout?.setEncoding('utf8').on('data', (text: string) => (received += text))
     if (receiver.stdout !== null) await once(receiver.stdout, 'data')
   }
 
@@ -116,6 +124,40 @@ describe('the tutorial', () => {
     ).stdout
   }
 
+  /** The last section: the sync gets the schedule of the page, and `up` runs it. */
+  async function letItRun(page: string): Promise<void> {
+    const schedule = /^schedule: .*$/m.exec(page)?.[0] ?? ''
+    expect(schedule).toContain('every: 10s')
+    const file = join(project(), 'customers.yaml')
+    const yaml = await readFile(file, 'utf8')
+    await writeFile(file, yaml.replace(/^kind: sync$/m, `kind: sync\n${schedule}`))
+    const consolePort = String(await freePort())
+    const env = {
+      ...process.env,
+      NO_COLOR: '1',
+      API_URL: `http://127.0.0.1:${port}`,
+      SLUICE_PORT: consolePort,
+    }
+    const up = spawn(SLUICE, ['up'], { cwd: project(), env, stdio: 'ignore' })
+    const ended = once(up, 'exit')
+    try {
+      const page = (): Promise<boolean> =>
+        fetch(`http://127.0.0.1:${consolePort}/`).then(
+          ({ ok }) => ok,
+          () => false,
+        )
+      await expect.poll(page, SOON).toBe(true)
+      const csv = join(project(), 'data/customers.csv')
+      await writeFile(csv, `${await readFile(csv, 'utf8')}77,Edsger Dijkstra,edsger@example.com,Rotterdam\n`)
+      await expect.poll(() => received, SOON).toContain('Edsger Dijkstra')
+      expect(await sluice('syncs')).toMatch(/customers .*10s/)
+      expect(await sluice('runs customers --cause schedule')).toMatch(/ (running|success) /)
+    } finally {
+      up.kill()
+    }
+    expect(await ended).toEqual([0, null])
+  }
+
   async function edit(lines: readonly string[]): Promise<void> {
     const file = join(project(), 'data/customers.csv')
     let csv = await readFile(file, 'utf8')
@@ -132,7 +174,8 @@ describe('the tutorial', () => {
   it(
     'shows the output of its commands, run in its order and with its edits',
     async () => {
-      const steps = stepsOf(await readFile(join(ROOT, 'docs/TUTORIAL.md'), 'utf8'))
+      const page = await readFile(join(ROOT, 'docs/TUTORIAL.md'), 'utf8')
+      const steps = stepsOf(page)
       expect(steps.length).toBeGreaterThan(10)
       for (const step of steps) {
         if (RECEIVER_RUNS(step.section) && receiver === null) await startReceiver()
@@ -144,6 +187,7 @@ describe('the tutorial', () => {
         else if (step.edit.length > 0) await edit(step.edit)
         else expect(masked(await sluice(step.command)), step.command).toBe(masked(step.output))
       }
+      await letItRun(page)
     },
     PLAYED_WITHIN_MS,
   )

@@ -41,6 +41,9 @@ export function killedProcessesSuite(kills: number): void {
             expect.soft(wentOnMs ?? 0, told(aftermath)).toBeLessThanOrEqual(wentOnAllowedMs)
           }
         }
+        // Renderers and delivery that die healthy have come further, or had nothing to do.
+        const logged = pipeline.services.processes.flatMap(({ log }) => log)
+        expect(logged.filter(({ msg }) => msg.startsWith('the sync is parked, since'))).toEqual([])
         await pipeline.auditTopics()
       },
     )

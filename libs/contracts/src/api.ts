@@ -70,6 +70,8 @@ export const runView = z.object({
   phases: z.array(phaseView).optional(),
   /** Of a run that the schedule started: the instant that it was due. */
   dueAt: timestamp.optional(),
+  /** Who asked for it: the name of a token, or of the user of a command. */
+  by: z.string().optional(),
   /** Rows that were left alone, since nobody has decided about them. Absent where there are none. */
   rowsHeldBack: count.optional(),
   /** True for a run that failed since its sync is set aside: no process can work on the sync. */

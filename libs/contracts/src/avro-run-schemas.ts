@@ -256,6 +256,7 @@ export const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run
     "So many processes in a row died in the midst of the sync's runs, if this is the last event of this one.",
     nullable(int),
   ),
+  by: field('Who asked for it.', nullable(text)),
   fired: field('How far the schedule has started runs.', nullable(fired)),
   aside: field('True if it failed since no process can work on its sync.', nullable(boolean)),
   phases: field('When it came so far.', nullable(phases)),

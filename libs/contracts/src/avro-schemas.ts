@@ -55,6 +55,7 @@ import type {
   WrittenChange,
 } from './records.ts'
 import { TEST_ATTEMPT_SCHEMA, TEST_REQUEST_SCHEMA } from './avro-test-schemas.ts'
+import type { DeathsOfRun } from './runs/run-times.ts'
 import type { TestAttempt, TestRequest } from './test-records.ts'
 import type { KeyStateKind, Op, Outcome, ReplayOf } from './state.ts'
 import type { Column, Row } from './values.ts'
@@ -123,6 +124,11 @@ const checkpoint = recordOf<Checkpoint>('Checkpoint', 'How far delivery has come
   counts: field('Its counts, per op, of exactly the finished requests.', countsByOp),
 })
 
+const deathsOfRun = recordOf<DeathsOfRun>('DeathsOfRun', 'Deaths of processes at work on a partition.', {
+  run: field('In this run.', long),
+  count: field('So many in a row.', int),
+})
+
 const MARKER_SCHEMA = record<Marker>('Marker', 'Says who writes, or where a run begins and ends.', {
   ...owned,
   kind: field('What it marks.', markerKind),
@@ -133,6 +139,10 @@ const MARKER_SCHEMA = record<Marker>('Marker', 'Says who writes, or where a run 
   faultedFrom: field('In run-end: the first seq of changes whose fate is not known.', nullable(long)),
   error: field('In run-end: why it is not known.', nullable(text)),
   position: field('The next offset that the writer reads.', nullable(long)),
+  deaths: field(
+    'In takeover: deaths of owners, that of this one among them if it writes nothing more.',
+    nullable(deathsOfRun),
+  ),
 })
 
 const retriedFields: FieldsOf<Retried> = {

@@ -3,7 +3,7 @@
  * in Avro, and both change together. Offsets, seqs and counts are safe integers. Times are milliseconds since
  * 1970.
  */
-import type { Fired, PhaseTimes } from './runs/run-times.ts'
+import type { DeathsOfRun, Fired, PhaseTimes } from './runs/run-times.ts'
 import type {
   CountsByOp,
   KeyStateKind,
@@ -81,9 +81,14 @@ export interface Marker extends Owned {
   readonly error: string | null
   /**
    * Input position of the writer: the next offset that it reads. Null for the detector, which reads no topic
-   * as its input.
+   * as its input. In `takeover`: where its owner goes on, if it counts deaths.
    */
   readonly position: number | null
+  /**
+   * In `takeover` of renderer and delivery: deaths of owners, with that of this one if it writes nothing
+   * more. Null in other markers, in one process, and in earlier versions.
+   */
+  readonly deaths: DeathsOfRun | null
 }
 
 /** What earlier runs left behind for a row that was not delivered. */
@@ -372,6 +377,8 @@ export interface RunEvent {
    * before it writes another event of it. Null in events of an earlier version.
    */
   readonly deaths: number | null
+  /** Who asked for it, as its command says. Null where nobody did, and in events of an earlier version. */
+  readonly by: string | null
   /** How far the schedule has started runs: for one with that cause, the instant that it is due for. */
   readonly fired: Fired | null
   /** True for a run that failed since no process can work on its sync. */

@@ -33,7 +33,7 @@ import type {
 } from '@sluice/contracts/api/resources'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type { Command } from '@sluice/contracts/records'
-import type { ResourceKind, ResourceSpec } from '@sluice/contracts/resources'
+import type { ResourceKind } from '@sluice/contracts/resources'
 import type { Op, ReplayScope } from '@sluice/contracts/state'
 
 /** `after` is the `next` of the page before. */
@@ -263,10 +263,17 @@ export interface ChangeTerms {
   readonly takeOver?: boolean | undefined
 }
 
+/** A resource with its fields as people write them: a duration is `30s`, for example. */
+export interface WrittenResource {
+  readonly kind: ResourceKind
+  readonly name: string
+  readonly spec: { readonly [name: string]: unknown }
+}
+
 /** Resources that a project has in its folder. */
 export interface ProjectResources {
   readonly project: string
-  readonly resources: readonly ResourceSpec[]
+  readonly resources: readonly WrittenResource[]
   /** True: what belongs to the project and is not among these is deleted. */
   readonly prune: boolean
   readonly takeOver: boolean

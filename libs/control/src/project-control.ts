@@ -1,5 +1,5 @@
 /** Control of syncs through the topics of a pipeline. */
-import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { SluiceError } from '@sluice/contracts/errors'
 import type {
   AttemptsPage,
   AttemptView,
@@ -59,6 +59,7 @@ import type {
   SyncsQuery,
   TestQuery,
 } from './port.ts'
+import { documentsHere, type DocumentWork } from './resources/apart/document-work.ts'
 import { placedRun } from './resources/placed-run.ts'
 import { publicationOf } from './resources/publish-project.ts'
 import { assertTrigger, type Samples } from './resources/sample-preview.ts'
@@ -91,6 +92,8 @@ export interface Place {
   readonly openNextRun: (definition: Definition, signal: AbortSignal) => Promise<NextRun>
   /** Absent in a process that reads no sources for others. */
   readonly samples?: Samples
+  /** What works on documents; absent in a process that does so for its own user. */
+  readonly documents?: DocumentWork
   /** What a server knows of itself. Absent in a command. */
   readonly health?: HealthSource
   /** What notices of alerts are told with, with the secrets of this vault. */
@@ -115,6 +118,7 @@ export class ProjectControl implements Control {
       hasHistory: place.hasHistory,
       open: () => this.#open(),
       samples: place.samples ?? null,
+      documents: place.documents ?? documentsHere,
       openNextRun: (definition, signal) => place.openNextRun(definition, signal),
       forgetSync: (of, signal) => this.#forgetSync(of, signal),
     })

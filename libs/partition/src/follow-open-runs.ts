@@ -3,6 +3,7 @@
  * consumer. Renderer and delivery are both built on it.
  */
 import type { RunEvent } from '@sluice/contracts/records'
+import { enter, type Entry, type EntryOf, type Suspects } from './deaths/entry.ts'
 import { keptForMs } from './kept-between-runs.ts'
 import { FAILURES_THAT_END_A_RUN, FailuresOfRun } from './failures-of-run.ts'
 import type { Figures } from './figures.ts'
@@ -34,17 +35,19 @@ export interface FollowDeps {
   readonly readiness?: Readiness | undefined
   readonly runs: RunsView
   readonly prefix: string
+  /** Absent where deaths of processes are not counted: somebody is there who sees them. */
+  readonly suspects?: Suspects | undefined
 }
 
 /** The stage that follows runs, and what it does with them. */
 export interface FollowingStage {
-  readonly stage: StageName
+  readonly stage: EntryOf['stage']
   /** The names of the stage's groups have it. Processes of one service share the partitions of a sync. */
   readonly service: 'renderer' | 'delivery'
   /** What the service does, as the log says it. */
   readonly activity: 'rendering' | 'delivery'
   /** The topic that it reads. */
-  readonly reads: 'changes' | 'requests'
+  readonly reads: EntryOf['reads']
   readonly work: (run: RunEvent, worker: Worker) => Promise<void>
 }
 
@@ -139,8 +142,9 @@ async function workOnSync(following: Following, run: RunEvent): Promise<void> {
     work: async worker => {
       const { partition } = worker.target
       await assertKept(following, { sync, partition }, { signal: worker.abort })
+      using entry = await entryOf(following, run, worker)
       figures?.takenOver(stage, sync)
-      await following.work(run, worker)
+      await following.work(run, { ...worker, entry })
     },
     onSetback: (target, err) =>
       logger.warn({ sync, partition: target?.partition, err }, `${activity} starts again`),
@@ -148,6 +152,18 @@ async function workOnSync(following: Following, run: RunEvent): Promise<void> {
     drain,
     abort,
   })
+}
+
+/** Waits while the partition is parked. */
+async function entryOf(
+  { suspects, ...following }: Following,
+  run: RunEvent,
+  worker: Worker,
+): Promise<(Entry & Disposable) | undefined> {
+  if (suspects === undefined) return undefined
+  const { stage, reads } = following
+  const of = { stage, reads, run, partition: worker.target.partition }
+  return await enter({ ...following, suspects }, of, { signal: endingOf(worker) })
 }
 
 /** What becomes of a sync that cannot go on, and of the run at work. */

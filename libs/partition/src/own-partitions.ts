@@ -15,6 +15,7 @@ import { endingOf, type Ends } from '@sluice/flow/ends'
 import { sleep } from '@sluice/flow/sleep'
 import type { Hold, Holds } from '@sluice/holds/port'
 import type { Membership, MessageLog, TopicPartition } from '@sluice/message-log/port'
+import type { Entry } from './deaths/entry.ts'
 import { concernOf } from './concern-of.ts'
 import { Tries, type SettingAside } from './tries.ts'
 
@@ -35,6 +36,8 @@ export interface Worker extends Ends {
   readonly target: TopicPartition
   /** The group that gave it the partition. */
   readonly membership: Membership
+  /** What the takeover counts, where deaths are counted. */
+  readonly entry?: Entry | undefined
 }
 
 /** Learns when this process joins and leaves a group, for `/readyz`. */

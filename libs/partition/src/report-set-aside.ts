@@ -3,6 +3,7 @@
  * (PROTOCOL.md §11). Delivery ends its partition itself. The renderer only asks for that: delivery then
  * finishes what has been rendered, and ends the partition.
  */
+import type { Wait } from '@sluice/contracts/runs/waits'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { MessageLog } from '@sluice/message-log/port'
@@ -66,6 +67,23 @@ function asideReport(
   },
 ): PartitionReport | null {
   const { partition, last, stage, error } = of
+  const report = reportSoFar(run, { partition, last })
+  if (report === null) return null
+  return {
+    ...report,
+    ended: stage === 'attempts',
+    faultedFrom: 0,
+    error: `${STOPPED[stage]}: ${error instanceof Error ? error.message : String(error)}`,
+    errorCode: isSluiceError(error) ? error.code : 'internal',
+    waits: [],
+  }
+}
+
+/** What was reported of the partition in this run, or nothing yet. Null if its part of the run is over. */
+function reportSoFar(
+  run: RunEvent,
+  { partition, last }: { readonly partition: number; readonly last: PartitionReport | undefined },
+): PartitionReport | null {
   const own = last?.run === run.run ? last : undefined
   if (run.run === null || own?.ended === true) return null
   return {
@@ -75,16 +93,44 @@ function asideReport(
     partition,
     marker: last?.marker ?? -1,
     counts: own?.counts ?? {},
-    ended: stage === 'attempts',
-    faultedFrom: 0,
-    error: `${STOPPED[stage]}: ${error instanceof Error ? error.message : String(error)}`,
-    errorCode: isSluiceError(error) ? error.code : 'internal',
-    waits: [],
+    ended: false,
+    faultedFrom: null,
+    error: null,
+    errorCode: null,
+    waits: own?.waits ?? [],
     phases: own?.phases ?? null,
     certificates: null,
     requestsEnd: 0,
     attemptsEnd: own?.attemptsEnd ?? 0,
   }
+}
+
+/**
+ * Says what a partition waits for before a stage takes it over, and so without a fence. Nothing is said where
+ * the partition's part of the run is over, or is about to be ended.
+ */
+export async function reportWaits(
+  { log, io, prefix, runs }: Deps,
+  of: {
+    readonly sync: string
+    readonly incarnation: string
+    readonly partition: number
+    readonly waits: readonly Wait[]
+  },
+  options: { readonly signal: AbortSignal },
+): Promise<void> {
+  const { sync, incarnation, partition, waits } = of
+  const known = runs.of(sync)
+  const run = known?.incarnation === incarnation ? openRun(known) : null
+  const last = known?.reports.get(partition)
+  if (run === null || (last?.run === run.run && last.faultedFrom !== null)) return
+  const report = reportSoFar(run, { partition, last })
+  if (report === null) return
+  const record = {
+    key: reportKey(sync, partition),
+    value: io.encode('PartitionReport', { ...report, waits }),
+  }
+  await log.append(at(sharedTopics(prefix).runs, homePartition(sync)), [record], options)
 }
 
 const STOPPED: { readonly [stage in StageName]: string } = {

@@ -5,10 +5,12 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Marker } from '@sluice/contracts/records'
+import type { Entry } from './deaths/entry.ts'
 import type {
   AppendResult,
   FencedWriter,
   MessageLog,
+  NewRecord,
   NewRecords,
   TopicPartition,
 } from '@sluice/message-log/port'
@@ -23,20 +25,36 @@ export interface TakeOverOptions {
   readonly sync: string
   readonly incarnation: string
   readonly partition: number
+  /** The first one is the topic of the stage. Its marker says what the entry counts. */
   readonly targets: readonly TopicPartition[]
+  readonly entry?: Entry | undefined
   readonly signal: AbortSignal
 }
+
+type TakeBack = (writer: FencedWriter, options: { readonly signal: AbortSignal }) => Promise<void>
 
 /** Ownership of some partitions, from takeover to release. */
 export class Ownership implements AsyncDisposable {
   readonly incarnation: string
   readonly #writer: FencedWriter
   readonly #markers: ReadonlyMap<string, number>
+  readonly #takeBack: TakeBack
+  readonly #onAppend: (target: TopicPartition) => void
 
-  constructor(writer: FencedWriter, incarnation: string, markers: ReadonlyMap<string, number>) {
+  constructor(
+    writer: FencedWriter,
+    incarnation: string,
+    of: {
+      readonly markers: ReadonlyMap<string, number>
+      readonly takeBack?: TakeBack
+      readonly onAppend?: (target: TopicPartition) => void
+    },
+  ) {
     this.#writer = writer
     this.incarnation = incarnation
-    this.#markers = markers
+    this.#markers = of.markers
+    this.#takeBack = of.takeBack ?? (() => Promise.resolve())
+    this.#onAppend = of.onAppend ?? (() => undefined)
   }
 
   /**
@@ -48,12 +66,22 @@ export class Ownership implements AsyncDisposable {
     return marker
   }
 
-  append(
+  async append(
     target: TopicPartition,
     records: NewRecords,
     options: { signal: AbortSignal },
   ): Promise<AppendResult> {
-    return this.#writer.append(target, records, options)
+    const appended = await this.#writer.append(target, records, options)
+    this.#onAppend(target)
+    return appended
+  }
+
+  /**
+   * Says, where the topic does not tell, that this owner leaves in good order. It writes nothing more then:
+   * readers pass over what it would write. Rejects as the log does.
+   */
+  async leave(options: { signal: AbortSignal }): Promise<void> {
+    await this.#takeBack(this.#writer, options)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -66,17 +94,35 @@ export async function takeOver(options: TakeOverOptions): Promise<Ownership> {
   const { log, io, prefix, stage, sync, incarnation, partition, targets, signal } = options
   const id = `${prefix}.${stage}.${sync}.${incarnation}.${partition}`
   const writer = await log.openWriter(id, { signal })
+  const key = markerKey('takeover', `${stage}/${sync}/${partition}`)
+  const marked = (fields: Partial<Marker>): NewRecord => ({
+    key,
+    value: io.encode('Marker', { ...plainMarker('takeover', incarnation, -1), ...fields }),
+  })
+  const { entry } = options
+  const [output] = targets
   try {
     const markers = new Map<string, number>()
-    const record = {
-      key: markerKey('takeover', `${stage}/${sync}/${partition}`),
-      value: io.encode('Marker', takeoverMarker(incarnation)),
-    }
     for (const target of targets) {
-      const { baseOffset } = await writer.append(target, [record], { signal })
+      const isCounted = entry !== undefined && target === output
+      const fields = isCounted ? { deaths: entry.deaths, position: entry.position } : {}
+      const { baseOffset } = await writer.append(target, [marked(fields)], { signal })
       markers.set(nameOf(target), baseOffset)
+      if (isCounted) entry.took(target, baseOffset)
     }
-    return new Ownership(writer, incarnation, markers)
+    const takeBack: TakeBack = async (owner, appending) => {
+      const deaths = entry?.leaves() ?? null
+      if (entry === undefined || output === undefined || deaths === null) return
+      const record = marked({ deaths, position: entry.position })
+      const { baseOffset } = await owner.append(output, [record], appending)
+      entry.took(output, baseOffset)
+    }
+    // The renderer works in order. Delivery says itself when it has come further.
+    const onAppend = (target: TopicPartition): void => {
+      if (stage === 'requests' && output !== undefined && nameOf(target) === nameOf(output))
+        entry?.cameFurther()
+    }
+    return new Ownership(writer, incarnation, { markers, takeBack, onAppend })
   } catch (error) {
     await writer[Symbol.asyncDispose]()
     throw error
@@ -96,11 +142,8 @@ export function plainMarker(kind: Marker['kind'], incarnation: string, owner: nu
     error: null,
     checkpoint: null,
     position: null,
+    deaths: null,
   }
-}
-
-function takeoverMarker(incarnation: string): Marker {
-  return plainMarker('takeover', incarnation, -1)
 }
 
 function nameOf(target: TopicPartition): string {

@@ -176,7 +176,7 @@ function gaugesOfTrouble(metrics: Metrics) {
   })
   const parked = metrics.gauge({
     name: 'parked',
-    help: 'Processes that died in a row in the midst of the runs of a sync, which begin after pauses therefore',
+    help: 'Processes that died in a row at work on a sync, which waits therefore',
     labels: ['sync'],
   })
   return { setAside, parked }

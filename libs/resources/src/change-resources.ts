@@ -38,6 +38,10 @@ export interface ResourceChange {
   readonly next: Pick<AppliedResource, 'project' | 'spec'> | null
 }
 
+type Decide = (
+  stored: StoredResources['resources'],
+) => readonly ResourceChange[] | Promise<readonly ResourceChange[]>
+
 export interface ChangeOptions {
   /** Who changes it, by name. */
   readonly by: string
@@ -59,13 +63,13 @@ const PAUSE_MS = 20
  */
 export async function changeResources(
   deps: ResourcesDeps,
-  decide: (stored: StoredResources['resources']) => readonly ResourceChange[],
+  decide: Decide,
   options: ChangeOptions,
 ): Promise<readonly ResourceChange[]> {
   const { signal } = options
   const seen = await readStored(deps, { signal, withPast: false })
   // Most often there is nothing to change, and then nobody is fenced.
-  if (decide(seen.resources).length === 0) return []
+  if ((await decide(seen.resources)).length === 0) return []
   for (let tries = 1; ; tries += 1) {
     try {
       return await changeOnce(deps, decide, options)
@@ -109,7 +113,7 @@ export function isSameSpec(one: string, other: string): boolean {
 
 async function changeOnce(
   deps: ResourcesDeps,
-  decide: (stored: StoredResources['resources']) => readonly ResourceChange[],
+  decide: Decide,
   options: ChangeOptions,
 ): Promise<readonly ResourceChange[]> {
   const { log, io, prefix } = deps
@@ -122,7 +126,7 @@ async function changeOnce(
   const writing = new Writing(deps, writer, signal)
   const stored = await readStored(deps, { signal, withPast: true })
   await writing.unfold(stored)
-  const changes = decide(stored.resources)
+  const changes = await decide(stored.resources)
   if (changes.length === 0) return []
   await writing.append(entriesOf(changes, stored, options))
   return changes

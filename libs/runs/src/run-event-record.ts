@@ -31,10 +31,11 @@ export async function appendRunEvent(
 
 /** These keys are only shown to people, so they may be cut. */
 function withBoundedTexts(event: RunEvent): RunEvent {
-  const { error, notices, invalidSamples, held } = event
+  const { error, notices, invalidSamples, held, by } = event
   return {
     ...event,
     error: boundedOrNull(error, ERROR_BYTES),
+    by: boundedOrNull(by, ROW_ERROR_BYTES),
     notices: notices.slice(0, NOTICES_MOST).map(text => boundedText(text, ERROR_BYTES)),
     invalidSamples: invalidSamples.map(({ key, reason }) => ({
       key: boundedOrNull(key, ROW_ERROR_BYTES),

@@ -5,6 +5,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { SluiceError } from '@sluice/contracts/errors'
+import { answerBrokenRequest } from './broken-request.ts'
 import type { Metrics } from './metrics.ts'
 
 /**
@@ -66,6 +67,7 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
     else if (path === '/metrics') void answerMetrics(response, metrics)
     else answer(response, 404, '/healthz, /readyz and /metrics are here\n', 'text/plain')
   })
+  server.on('clientError', answerBrokenRequest)
   await new Promise<void>((resolve, reject) => {
     server.once('error', cause =>
       reject(new SluiceError('config', `cannot listen on ${host}:${port}: ${cause.message}`, { cause })),

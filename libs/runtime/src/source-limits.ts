@@ -53,6 +53,18 @@ const networkVariables = z.object({
     .optional(),
 })
 
+const destinationVariables = z.object({
+  SLUICE_DESTINATION_PRIVATE_NETWORKS: z.enum(['never'], 'expected never, or nothing').optional(),
+})
+
+/**
+ * True if the operator refuses private networks to destinations, logins and alerts, whatever their authors
+ * say. Throws `config` for another value.
+ */
+export function neverReachesPrivate(env: Environment): boolean {
+  return parseEnvironment(destinationVariables, env).SLUICE_DESTINATION_PRIVATE_NETWORKS === 'never'
+}
+
 /**
  * `allowed` and `refused` are for sources that do not say; `never` is for all. The default is up to the
  * profile, in which the authors of sources are operators or strangers. Throws `config` for another value.

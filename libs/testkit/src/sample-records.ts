@@ -94,6 +94,7 @@ export function sampleEvent(fields: Partial<RunEvent> = {}): RunEvent {
     approved: null,
     restoring: null,
     deaths: 0,
+    by: null,
     fired: null,
     aside: null,
     phases: null,

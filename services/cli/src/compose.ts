@@ -17,6 +17,7 @@ import type { DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { LoggingIn } from '@sluice/embedded/log-in'
 import { proxySettings } from '@sluice/runtime/proxy-settings'
+import { neverReachesPrivate } from '@sluice/runtime/source-limits'
 import { secretNames } from '@sluice/contracts/secret-references'
 import { ulid } from '@sluice/domain/ulid'
 import { endOf } from '@sluice/flow/ends'
@@ -316,7 +317,9 @@ export async function logIn(
   ])
   await using opening = new AsyncDisposableStack()
   const { vault } = opening.use(await openVaultHere(options))
-  const sender = opening.use(createUndiciSender({ connections: 1, proxy: proxySettings(env) }))
+  const sender = opening.use(
+    createUndiciSender({ connections: 1, proxy: proxySettings(env), neverPrivate: neverReachesPrivate(env) }),
+  )
   const ungranted = hasOtherAuthors(env) ? 'refused' : 'allowed'
   const secretFor = told(boundSecrets(env, ungranted, vault), mask)
   const login = await beginLogin(destination, { redirectUri, secretFor, sender, vault })

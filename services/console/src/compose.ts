@@ -12,6 +12,7 @@ import { topicsNeeded } from '@sluice/control/health/needed-topics'
 import type { HealthSource } from '@sluice/control/health/read-health'
 import type { Pipeline } from '@sluice/control/pipeline'
 import { ProjectControl } from '@sluice/control/project-control'
+import { documentsApart } from '@sluice/control/resources/apart/documents-apart'
 import type { Samples } from '@sluice/control/resources/sample-preview'
 import { ulid } from '@sluice/domain/ulid'
 import { createSqliteIndex } from '@sluice/history/adapters/sqlite'
@@ -25,6 +26,7 @@ import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { openStage } from '@sluice/process/open-stage'
 import { openVault } from '@sluice/process/open-vault'
 import { proxySettings } from '@sluice/runtime/proxy-settings'
+import { neverReachesPrivate } from '@sluice/runtime/source-limits'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { boundSecrets, told } from '@sluice/secrets/bound-secrets'
@@ -72,6 +74,7 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
     hasHistory: true,
     open: () => Promise.resolve(pipeline),
     assertSecrets: () => Promise.resolve(),
+    documents: documentsApart(),
     openTelling: kept => Promise.resolve(openTelling(kept)),
     openNextRun: async (definition, ending) => {
       const { openNextRun } = await import('@sluice/embedded/compose')
@@ -145,9 +148,14 @@ function tellingOf(
   kept: Vault | null,
   mask: StartContext['mask'],
 ): TellingDeps & AsyncDisposable {
-  const sender = createUndiciSender({ connections: 1, proxy: proxySettings(env) })
+  const sender = createUndiciSender({
+    connections: 1,
+    proxy: proxySettings(env),
+    neverPrivate: neverReachesPrivate(env),
+  })
   // Authors of alerts and the operator of this process may be two.
   const secretFor = told(boundSecrets(env, 'refused', kept ?? undefined), mask)
-  const means = { sender, mailer: createMailSender(), secretFor, allowPrivateNetwork: false, now: Date.now }
+  const network = { allowPrivateNetwork: false, neverPrivate: neverReachesPrivate(env) }
+  const means = { sender, mailer: createMailSender(), secretFor, ...network, now: Date.now }
   return { ...means, [Symbol.asyncDispose]: () => sender[Symbol.asyncDispose]() }
 }

@@ -9,6 +9,7 @@ import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createRedisRateLimit } from '@sluice/rate-limit/adapters/redis'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import { proxySettings } from '@sluice/runtime/proxy-settings'
+import { neverReachesPrivate } from '@sluice/runtime/source-limits'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { boundSecrets, told } from '@sluice/secrets/bound-secrets'
@@ -16,6 +17,7 @@ import { environmentKeys } from '@sluice/vault/key-file'
 import { figuresAsMetrics } from '@sluice/process/figures-as-metrics'
 import { GroupReadiness } from '@sluice/process/group-readiness'
 import { forgottenLogger, logTrouble, openHolds } from '@sluice/process/open-holds'
+import { newSuspects } from '@sluice/partition/deaths/entry'
 import { openStage } from '@sluice/process/open-stage'
 import { openVault } from '@sluice/process/open-vault'
 import { holdsReadiness } from '@sluice/process/holds-readiness'
@@ -55,7 +57,12 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission, onBreaker))
   const memory = new DeliveryMemory(memoryBudget(config.memoryBytes).buffersBytes)
   const sender = opening.use(
-    createUndiciSender({ connections: CONNECTIONS, answers: memory.answers, proxy: proxySettings(env) }),
+    createUndiciSender({
+      connections: CONNECTIONS,
+      answers: memory.answers,
+      proxy: proxySettings(env),
+      neverPrivate: neverReachesPrivate(env),
+    }),
   )
   // An outage of Redis is logged once, and not for each partition.
   const onError = (err: unknown): void => {
@@ -88,7 +95,8 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const opened = opening.move()
   return {
     ready: { groups: () => readiness.check(), redis: () => holdsReadiness(holds) },
-    run: ends => runDelivery({ ...stage, ...sending, holds, readiness, figures, logger }, ends),
+    run: ends =>
+      runDelivery({ ...stage, ...sending, holds, readiness, figures, logger, suspects: newSuspects() }, ends),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }

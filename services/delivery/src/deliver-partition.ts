@@ -68,6 +68,7 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
     sync,
     partition,
     targets: [attempts, retry, captured],
+    entry: worker.entry,
     signal: ending,
   })
   const { readerBytes: bufferBytes } = deps.memory
@@ -82,6 +83,7 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
     attemptsEnd: ownership.owner(attempts) + 1,
     abort: worker.abort,
     onMarked: () => backlog.now(),
+    onFurther: () => worker.entry?.cameFurther(),
   })
   using backlog = tellBacklog({ log, figures: deps.figures, run, worker, ledger, requests })
   const parts = { deps, run, worker, ownership, recovered, ledger, requests, attempts, share, againShare }
@@ -414,8 +416,9 @@ class PartitionDelivery {
    * successor doubts them too.
    */
   async #release(): Promise<void> {
-    const { ledger, worker } = this.#parts
+    const { ledger, worker, ownership } = this.#parts
     await ledger.flushed({ signal: worker.abort })
     if (!this.#doubt.remains) await ledger.mark(plainMarker('release', '', 0))
+    await ownership.leave({ signal: worker.abort })
   }
 }

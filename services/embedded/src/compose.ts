@@ -35,7 +35,7 @@ import { tellOfBreakers } from '@sluice/delivery/send/told-breakers'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { RateLimit } from '@sluice/rate-limit/port'
 import { distributedSettings, isDistributed } from '@sluice/runtime/distributed-settings'
-import { fileSourceLimits, sourcePrivateNetworks } from '@sluice/runtime/source-limits'
+import { fileSourceLimits, sourcePrivateNetworks, neverReachesPrivate } from '@sluice/runtime/source-limits'
 import { memoryOf, secretOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
 import { makeFilesPrivate } from '@sluice/runtime/private-files'
@@ -121,9 +121,9 @@ export function tellingOf(
   { env, mask }: Pick<EmbeddedOptions, 'env' | 'mask'>,
   kept: KeptSecrets,
 ): TellingDeps & AsyncDisposable {
-  const sender = senderOf({ connections: 1, proxy: proxySettings(env) })
+  const sender = senderOf({ connections: 1, ...networkOf(env) })
   const loadMailer = async () => (await import('@sluice/alerts/adapters/nodemailer')).createMailSender()
-  const network = { allowPrivateNetwork: !isDistributed(env), now: Date.now }
+  const network = { ...networkOf(env), allowPrivateNetwork: !isDistributed(env), now: Date.now }
   const means = { sender, mailer: loadWhenMailing(loadMailer), secretFor: told(secretForOf(env, kept), mask) }
   return { ...means, ...network, [Symbol.asyncDispose]: () => sender[Symbol.asyncDispose]() }
 }
@@ -172,7 +172,7 @@ async function openServices(
   const memory = new DeliveryMemory(budget.buffersBytes / 2)
   const room = new RendererMemory(budget.buffersBytes / 2)
   const sender = opening.use(
-    senderOf({ connections: CONNECTIONS, answers: memory.answers, proxy: proxySettings(env) }),
+    senderOf({ connections: CONNECTIONS, answers: memory.answers, ...networkOf(env) }),
   )
   const sourceOptions = sourceOptionsOf(of, vault)
   const tokens = opening.use(
@@ -243,6 +243,11 @@ async function openLimits({ dataDir, env, logger, signal }: LimitsOf): Promise<R
   const { redis, prefix } = shared
   const onForgotten = forgottenLogger(logger)
   return createRedisRateLimit({ ...redis, prefix, onTrouble: logTrouble(logger, 'requests'), onForgotten })
+}
+
+/** What the operator says of connections to others. */
+function networkOf(env: Environment): Pick<UndiciSenderOptions, 'neverPrivate' | 'proxy'> {
+  return { proxy: proxySettings(env), neverPrivate: neverReachesPrivate(env) }
 }
 
 /** Loads the HTTP client with the first request: a run that finds nothing to send starts without it. */
@@ -405,7 +410,7 @@ export async function connectionsOf(
   const sourceOptions = sourceOptionsOf(options, kept)
   const connections = connectionsWith(env, {
     openSource: source => openSource(source, sourceOptions),
-    openSender: () => senderOf({ connections: 1, proxy: proxySettings(env) }),
+    openSender: () => senderOf({ connections: 1, ...networkOf(env) }),
     secretFor: sourceOptions.secretFor,
     secretOf: secretsOf(env, kept),
   })

@@ -10,6 +10,7 @@ import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { figuresAsMetrics } from '@sluice/process/figures-as-metrics'
 import { GroupReadiness } from '@sluice/process/group-readiness'
 import { openHolds } from '@sluice/process/open-holds'
+import { newSuspects } from '@sluice/partition/deaths/entry'
 import { openStage } from '@sluice/process/open-stage'
 import { holdsReadiness } from '@sluice/process/holds-readiness'
 import { RendererMemory } from './renderer-memory.ts'
@@ -31,7 +32,8 @@ export async function start(config: ServiceConfig, context: StartContext): Promi
   const opened = opening.move()
   return {
     ready: { groups: () => readiness.check(), redis: () => holdsReadiness(holds) },
-    run: ends => runRenderer({ ...stage, room, holds, readiness, figures, logger }, ends),
+    run: ends =>
+      runRenderer({ ...stage, room, holds, readiness, figures, logger, suspects: newSuspects() }, ends),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }

@@ -124,15 +124,9 @@ class PartitionRenderer {
     const { sync, incarnation } = this.#run
     const { partition } = this.#worker.target
     const ending = endingOf(this.#worker, this.#requests.failed)
-    const options = { log, io, incarnation, signal: ending }
-    await using ownership = await takeOver({
-      ...options,
-      prefix,
-      stage: 'requests',
-      sync,
-      partition,
-      targets: [this.#output],
-    })
+    const options = { log, io, prefix, sync, partition, incarnation, signal: ending }
+    const { entry } = this.#worker
+    await using ownership = await takeOver({ ...options, stage: 'requests', targets: [this.#output], entry })
     this.#ownership = ownership
     try {
       let from: number | null = await this.#restore(ending)
@@ -143,6 +137,7 @@ class PartitionRenderer {
       this.#turn?.[Symbol.dispose]()
     }
     await this.#requests.done()
+    if (!this.#worker.abort.aborted) await ownership.leave({ signal: this.#worker.abort })
   }
 
   /**

@@ -99,6 +99,9 @@ describe('a webhook', () => {
     expect(await tell(webhook(), distributed)).toMatch(/127\.0\.0\.1 is not a public address/)
     expect(api.requests).toHaveLength(0)
     expect(await tell(webhook(), distributed, { allowPrivateNetwork: true })).toBeNull()
+    const never = { allowPrivateNetwork: true, neverPrivate: true }
+    expect(await tell(webhook(), never, { allowPrivateNetwork: true })).toMatch(/is not a public address/)
+    expect(api.requests).toHaveLength(1)
   })
 
   it('gets its secrets for its own host, and says so if one is missing', async () => {

@@ -22,6 +22,8 @@ export interface TellingDeps {
   readonly secretFor: SecretFor
   /** Whether an alert that says nothing of it may tell addresses that are not public. */
   readonly allowPrivateNetwork: boolean
+  /** True: no alert may, whatever it says. */
+  readonly neverPrivate?: boolean
   /** Ms since 1970. */
   readonly now: () => number
 }
@@ -42,7 +44,7 @@ export async function tellNotice(
     used.push(value, encodeURIComponent(value))
     return value
   }
-  const network = allowPrivateNetwork ?? deps.allowPrivateNetwork
+  const network = deps.neverPrivate !== true && (allowPrivateNetwork ?? deps.allowPrivateNetwork)
   try {
     const why = await told(to, notice, { ...deps, secretFor, allowPrivateNetwork: network }, signal)
     // A secret that is cut in two could not be found.

@@ -21,3 +21,9 @@ export interface PhaseTimes {
   readonly sendingFrom: number | null
   readonly sentAt: number | null
 }
+
+/** So many processes in a row have died at work on a partition in this run (PROTOCOL.md §11). */
+export interface DeathsOfRun {
+  readonly run: number
+  readonly count: number
+}

@@ -2,7 +2,7 @@
 
 export const WAIT_KINDS = [
   'queued', // for the run before it
-  'parked', // Processes died in the midst of the sync's runs.
+  'parked', // Processes died at work on the sync, one after the other.
   'approval',
   'detector', // No change-detector is at work.
   'renderer', // No renderer is at work.

@@ -51,6 +51,8 @@ export function runView(
     ...(waiting.length === 0 ? {} : { waiting }),
     ...(phases.length === 0 ? {} : { phases }),
     ...ofSchedule(event),
+    // Events of an earlier version have no such field.
+    ...((event.by ?? null) === null ? {} : { by: event.by ?? '' }),
     ...((event.undecided ?? 0) > 0 ? { rowsHeldBack: event.undecided ?? 0 } : {}),
     ...(event.aside === true ? { setAside: true } : {}),
     ...(event.notices.length === 0 ? {} : { notices: [...event.notices] }),

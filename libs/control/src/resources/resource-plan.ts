@@ -1,12 +1,13 @@
 /** What becomes of the stored resources when some are applied. Pure: it reads and writes nothing. */
 import { isDeepStrictEqual } from 'node:util'
+import type { z } from 'zod'
 import type { ChangesView, ChangeView, FieldChange } from '@sluice/contracts/api/resources'
 import type { ResourceRecord } from '@sluice/contracts/document-records'
 import { SluiceError, VersionConflict, type ErrorDetail } from '@sluice/contracts/errors'
 import { RESOURCE_SCHEMAS, type ResourceKind, type ResourceSpec } from '@sluice/contracts/resources'
 import { isSameSpec, type ResourceChange } from '@sluice/resources/change-resources'
 import { specOf, writtenFields } from './written-resource.ts'
-import type { ProjectResources } from '../port.ts'
+import type { ProjectResources, WrittenResource } from '../port.ts'
 
 export type Stored = ReadonlyMap<string, ResourceRecord>
 
@@ -26,7 +27,7 @@ export function planApply(stored: Stored, { project, resources, prune, takeOver 
   const changes: ChangeView[] = []
   const records: ResourceChange[] = []
   const foreign: string[] = []
-  for (const spec of [...resources].sort(byKind)) {
+  for (const spec of resources.map(appliedResource).sort(byKind)) {
     const { kind, name } = spec
     const next = { project, spec: JSON.stringify(spec) }
     const before = stored.get(`${kind}/${name}`)
@@ -62,6 +63,20 @@ export function planApply(stored: Stored, { project, resources, prune, takeOver 
     )
   assertUnused(stored, records)
   return { changes, records }
+}
+
+/** Whoever sends it has checked it in their folder. Here its shape is checked again. */
+function appliedResource({ kind, name, spec }: WrittenResource): ResourceSpec {
+  const schema: z.ZodType<ResourceSpec> = RESOURCE_SCHEMAS[kind]
+  const parsed = schema.safeParse({ ...spec, kind, name })
+  if (parsed.success) return parsed.data
+  const details = parsed.error.issues.map(({ path, message }) => ({
+    field: path.map(String).join('.'),
+    message: `${kind} \`${name}\`: wanted ${message}`,
+  }))
+  throw new SluiceError('config', `The ${kind} \`${name}\` is not right: ${details[0]?.message ?? ''}`, {
+    details,
+  })
 }
 
 function ownerOf({ project, by }: ResourceRecord): string {
@@ -108,18 +123,17 @@ export function assertVersion(
 
 /** Throws `conflict` if a resource that goes is used by one that stays, or one refers to nothing. */
 export function assertUnused(stored: Stored, changes: readonly ResourceChange[]): void {
+  const gone = new Set(changes.filter(({ next }) => next === null).map(keyOf))
+  // Most changes delete nothing, and reading all that is stored takes long.
+  if (gone.size === 0) return
   const after = new Map<string, ResourceSpec>()
   for (const record of stored.values()) {
     const spec = isResourceKind(record.kind) ? specOf(record) : null
-    if (spec !== null) after.set(keyOf(record), spec)
+    if (spec !== null && !gone.has(keyOf(record))) after.set(keyOf(record), spec)
   }
-  const gone = new Set<string>()
   for (const { kind, name, next } of changes) {
     const spec = next === null ? null : specOf({ kind, name, spec: next.spec })
-    if (spec === null) {
-      gone.add(`${kind}/${name}`)
-      after.delete(`${kind}/${name}`)
-    } else after.set(`${kind}/${name}`, spec)
+    if (spec !== null) after.set(`${kind}/${name}`, spec)
   }
   const users = [...after.values()].flatMap(spec =>
     referencesOf(spec).flatMap(key =>

@@ -5,12 +5,15 @@ import type { Definition, ResourceSpec, SourceSpec } from '@sluice/contracts/res
 import type { Op } from '@sluice/contracts/state'
 import { lookUpDefinition } from '@sluice/domain/definition'
 import { triggeredOps } from '@sluice/domain/trigger'
-import { assertRight, checkDocuments } from '@sluice/project/check-documents'
+import { assertRight } from '@sluice/project/check-documents'
 import { OPS } from '@sluice/contracts/state'
 import type { Vault } from '@sluice/vault/vault'
 import { shownOf, type NextRun } from '../next-run.ts'
+import type { DocumentWork } from './apart/document-work.ts'
 import { placedError, type Origins } from './placed-error.ts'
 import type { Preview, RowsQuery, SampleQuery } from '../port.ts'
+import type { Stored } from './resource-plan.ts'
+import { storedSpec } from './written-resource.ts'
 
 /** Reads rows for people who edit resources. */
 export interface Samples {
@@ -34,6 +37,7 @@ export interface SampledAs {
 export interface SampleDeps {
   /** Null in a process that reads no sources for others. */
   readonly samples: Samples | null
+  readonly documents: DocumentWork
   readonly openNextRun: (definition: Definition, signal: AbortSignal) => Promise<NextRun>
 }
 
@@ -47,15 +51,15 @@ const MOST_SAMPLED = 100
 
 export async function previewOf(
   { documents, sample, sync, ...narrowing }: SampleQuery,
-  stored: readonly ResourceSpec[],
+  stored: Stored,
   deps: SampleDeps & SampledAs,
 ): Promise<Preview> {
   const { signal, openNextRun, vault } = deps
-  const checked = await checkDocuments(documents, { signal, stored, dir: deps.samples?.dir ?? null })
+  const checked = await deps.documents.check(documents, { signal, stored, dir: deps.samples?.dir ?? null })
   assertRight(checked, `What the sync \`${sync}\` uses`)
   const find = (kind: string, name: string): ResourceSpec | undefined => {
     const isIt = (spec: ResourceSpec | null): boolean => spec?.kind === kind && spec.name === name
-    return checked.resources.find(({ spec }) => isIt(spec))?.spec ?? stored.find(isIt)
+    return checked.resources.find(({ spec }) => isIt(spec))?.spec ?? storedSpec(stored, { kind, name })
   }
   const found = lookUpDefinition(find, sync)
   if (found.kind === 'missing')

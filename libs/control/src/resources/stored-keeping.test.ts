@@ -5,7 +5,9 @@ import { deletionKey, readResources } from '@sluice/resources/stored-resources'
 import { sampleDefinition, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, type TestLog } from '@sluice/testkit/test-log'
 import type { Pipeline } from '../pipeline.ts'
+import { documentsHere } from './apart/document-work.ts'
 import { StoredKeeping } from './stored-keeping.ts'
+import { viewOf } from './written-resource.ts'
 
 const { signal } = new AbortController()
 const { sync } = sampleDefinition()
@@ -25,7 +27,7 @@ describe('a sync whose deletion was left', () => {
     await using world = await leftDeletion()
     const keeping = keepingOf(world)
     const { changes } = await keeping.apply(
-      { project: 'p', resources: [sync], prune: false, takeOver: false },
+      { project: 'p', resources: [viewOf(sync)], prune: false, takeOver: false },
       'bob',
       signal,
     )
@@ -37,7 +39,7 @@ describe('a sync whose deletion was left', () => {
 
 function keepingOf(world: TestLog): StoredKeeping {
   return new StoredKeeping({
-    ...{ hasHistory: true, samples: null },
+    ...{ hasHistory: true, samples: null, documents: documentsHere },
     open: async () => world as unknown as Pipeline,
     openNextRun: () => Promise.reject(new Error('nothing is previewed')),
     forgetSync: async ({ sync }) => {

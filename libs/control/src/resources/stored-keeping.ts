@@ -12,7 +12,7 @@ import type { ResourceRecord } from '@sluice/contracts/document-records'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ResourceSpec } from '@sluice/contracts/resources'
 import { isEnded } from '@sluice/domain/run-status'
-import { assertRight, checkDocuments } from '@sluice/project/check-documents'
+import { assertRight } from '@sluice/project/check-documents'
 import { changeResources, type ResourceChange } from '@sluice/resources/change-resources'
 import { deletionKey, pastKey, readStored, versionOf } from '@sluice/resources/stored-resources'
 import { caughtUpWithRuns } from '../find-run.ts'
@@ -27,19 +27,18 @@ import type {
   SampleQuery,
   WrittenDocument,
 } from '../port.ts'
+import type { Checked } from './apart/document-work.ts'
 import { historyOf } from './resource-history.ts'
 import {
   assertOwn,
   assertUnused,
   assertVersion,
   differences,
-  isResourceKind,
-  planApply,
   type Plan,
   type Stored,
 } from './resource-plan.ts'
 import { previewOf, samplesIn, type SampleDeps } from './sample-preview.ts'
-import { specOf, storedView, writtenFields } from './written-resource.ts'
+import { specOf, storedSpec, storedView, writtenFields } from './written-resource.ts'
 
 export interface KeepingDeps extends SampleDeps {
   /** False if nothing was ever stored; then reading opens nothing. */
@@ -146,12 +145,13 @@ export class StoredKeeping implements ResourceKeeping {
   }
 
   async diff(of: ProjectResources, signal: AbortSignal): Promise<ChangesView> {
-    const { records: _, ...view } = planApply(await this.#stored(signal), of)
+    const { records: _, ...view } = await this.#deps.documents.plan(await this.#stored(signal), of, signal)
     return view
   }
 
   async apply(of: ProjectResources, by: string, signal: AbortSignal): Promise<ChangesView> {
-    const before = planApply(await this.#stored(signal), of)
+    const { documents } = this.#deps
+    const before = await documents.plan(await this.#stored(signal), of, signal)
     for (const { kind, name } of deletedSyncs(before))
       if (kind === 'sync') await this.#assertNoRun(name, signal)
     const pipeline = await this.#deps.open()
@@ -160,8 +160,8 @@ export class StoredKeeping implements ResourceKeeping {
     let plan: Plan = before
     await changeResources(
       pipeline,
-      stored => {
-        plan = planApply(stored, of)
+      async stored => {
+        plan = await documents.plan(stored, of, signal)
         return plan.records
       },
       { by, signal },
@@ -176,8 +176,7 @@ export class StoredKeeping implements ResourceKeeping {
   }
 
   async checkDocuments(documents: readonly WrittenDocument[], signal: AbortSignal): Promise<DocumentsView> {
-    const stored = specsOf(await this.#stored(signal))
-    const { resources, problems } = await checkDocuments(documents, { dir: this.#dir, stored, signal })
+    const { resources, problems } = await this.#check(documents, await this.#stored(signal), signal)
     return {
       ok: problems.length === 0,
       resources: resources.map(({ kind, name }) => ({ kind, name: name ?? '' })),
@@ -187,16 +186,16 @@ export class StoredKeeping implements ResourceKeeping {
 
   async previewDocuments(query: SampleQuery, signal: AbortSignal): Promise<Preview> {
     const vault = await this.#vault()
-    return await previewOf(query, specsOf(await this.#stored(signal)), { ...this.#deps, vault, signal })
+    return await previewOf(query, await this.#stored(signal), { ...this.#deps, vault, signal })
   }
 
   async rows(query: RowsQuery, signal: AbortSignal): Promise<RowsView> {
-    const stored = specsOf(await this.#stored(signal))
-    const checked = await checkDocuments(query.documents, { dir: this.#dir, stored, signal })
+    const stored = await this.#stored(signal)
+    const checked = await this.#check(query.documents, stored, signal)
     assertRight(checked, 'The source')
     const own = checked.resources.flatMap(({ spec }) => (spec === null ? [] : [spec]))
     const isIt = (spec: ResourceSpec): boolean => spec.kind === 'source' && spec.name === query.source
-    const source = own.find(isIt) ?? stored.find(isIt)
+    const source = own.find(isIt) ?? storedSpec(stored, { kind: 'source', name: query.source })
     if (source?.kind !== 'source') throw missing({ kind: 'source', name: query.source })
     const { sql, table, limit } = query
     const as = { vault: await this.#vault(), signal }
@@ -221,6 +220,10 @@ export class StoredKeeping implements ResourceKeeping {
     return (await readStored(await this.#deps.open(), { signal, withPast: false })).resources
   }
 
+  #check(documents: readonly WrittenDocument[], stored: Stored, signal: AbortSignal): Promise<Checked> {
+    return this.#deps.documents.check(documents, { dir: this.#dir, stored, signal })
+  }
+
   async #checked(
     document: WrittenDocument,
     of: ResourceNamed,
@@ -228,11 +231,7 @@ export class StoredKeeping implements ResourceKeeping {
     signal: AbortSignal,
   ): Promise<ResourceSpec> {
     const what = `The ${of.kind} \`${of.name}\``
-    const checked = await checkDocuments([document], {
-      dir: this.#dir,
-      stored: specsOf(stored),
-      signal,
-    })
+    const checked = await this.#check([document], stored, signal)
     assertRight(checked, what)
     const [spec, ...others] = checked.resources.map(resource => resource.spec)
     if (spec === undefined || spec === null || others.length > 0)
@@ -342,13 +341,6 @@ function found(
 
 function missing({ kind, name }: ResourceNamed): SluiceError {
   return new SluiceError('not-found', `There is no ${kind} \`${name}\`.`)
-}
-
-function specsOf(stored: Stored): ResourceSpec[] {
-  return [...stored.values()].flatMap(record => {
-    const spec = isResourceKind(record.kind) ? specOf(record) : null
-    return spec === null ? [] : [spec]
-  })
 }
 
 function deletedSyncs({ changes }: Plan): Plan['changes'] {

@@ -24,6 +24,15 @@ export function specOf({
   }
 }
 
+/** A resource among the stored ones; undefined if it is not there, or cannot be read. */
+export function storedSpec(
+  stored: ReadonlyMap<string, ResourceRecord>,
+  { kind, name }: { readonly kind: string; readonly name: string },
+): ResourceSpec | undefined {
+  const record = stored.get(`${kind}/${name}`)
+  return record === undefined ? undefined : (specOf(record) ?? undefined)
+}
+
 /** The fields of a resource as people write them: a duration is `30s`, for example. */
 export function writtenFields(spec: ResourceSpec): { readonly [name: string]: unknown } {
   return viewOf(spec).spec

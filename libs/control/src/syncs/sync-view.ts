@@ -33,11 +33,10 @@ export function syncView(
 /** The runs are the newest first. */
 function stateOf(runs: readonly RunView[], paused: boolean): SyncView['state'] {
   const is = (status: RunView['status']): boolean => runs.some(run => run.status === status)
+  const isParked = runs.some(({ waiting = [] }) => waiting.some(({ kind }) => kind === 'parked'))
+  if (isParked) return 'parked'
   if (is('running')) return 'running'
-  if (is('queued')) {
-    const isParked = runs.some(({ waiting = [] }) => waiting.some(({ kind }) => kind === 'parked'))
-    return isParked ? 'parked' : 'queued'
-  }
+  if (is('queued')) return 'queued'
   if (is('held')) return 'held'
   if (runs[0]?.setAside === true) return 'set-aside'
   return paused ? 'paused' : 'idle'

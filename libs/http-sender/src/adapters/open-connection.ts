@@ -17,6 +17,8 @@ import type { ConnectionOptions } from '../port.ts'
 
 export interface ConnectionSurroundings {
   readonly connectTimeoutMs: number
+  /** True: no connection goes to a private network, whatever its options say. */
+  readonly neverPrivate: boolean
   readonly proxy: { readonly tunnels: ProxyTunnels; readonly except: string } | null
   /** Called with each connection that is open. */
   readonly onOpen: (socket: Socket) => void
@@ -24,15 +26,19 @@ export interface ConnectionSurroundings {
   readonly onError: (error: object) => void
 }
 
+const OPERATOR_REFUSES = 'The operator refuses them (SLUICE_DESTINATION_PRIVATE_NETWORKS)'
+
 type Target = buildConnector.Options
 type Callback = buildConnector.Callback
 
 /** Throws, in words about the certificates, if `tls` cannot be used. */
 export function connectorOf(
-  { tls, allowPrivateNetwork = true }: ConnectionOptions,
-  { connectTimeoutMs, proxy, onOpen, onError }: ConnectionSurroundings,
+  { tls, allowPrivateNetwork: allows = true }: ConnectionOptions,
+  { connectTimeoutMs, neverPrivate, proxy, onOpen, onError }: ConnectionSurroundings,
 ): buildConnector.connector {
-  const lookup = allowPrivateNetwork ? sharedLookup() : publicLookup(sharedLookup())
+  const allowPrivateNetwork = allows && !neverPrivate
+  const remedy = neverPrivate ? OPERATOR_REFUSES : undefined
+  const lookup = allowPrivateNetwork ? sharedLookup() : publicLookup(sharedLookup(), remedy)
   const connect = buildConnector({
     allowH2: false,
     timeout: connectTimeoutMs,
@@ -64,7 +70,7 @@ export function connectorOf(
   return (target, callback) => {
     const fail = failing(callback)
     try {
-      if (!allowPrivateNetwork) assertPublicHost(target.hostname)
+      if (!allowPrivateNetwork) assertPublicHost(target.hostname, remedy)
     } catch (error) {
       return queueMicrotask(() => fail(error))
     }

@@ -1,4 +1,6 @@
-import { describe } from 'vitest'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { describe, expect, it } from 'vitest'
 import { httpSenderContract } from '../contract.ts'
 import { connectionsContract } from '../contract/connections.ts'
 import { longAnswersContract } from '../contract/long-answers.ts'
@@ -10,4 +12,28 @@ describe('undici', () => {
   oddAnswersContract('undici', () => createUndiciSender({ connections: 1 }))
   connectionsContract('undici', options => createUndiciSender({ connections: 2, ...options }))
   longAnswersContract('undici', answers => createUndiciSender({ connections: 40, answers }))
+
+  it('goes to no private network where the operator refuses that, whatever a request permits', async () => {
+    let asked = 0
+    const server = createServer((_request, response) => response.end(`${(asked += 1)}`)).listen(
+      0,
+      '127.0.0.1',
+    )
+    await once(server, 'listening')
+    const address = server.address()
+    const port = typeof address === 'object' ? address?.port : null
+    await using sender = createUndiciSender({ neverPrivate: true })
+    for (const host of ['127.0.0.1', 'localhost', '[::ffff:127.0.0.1]'])
+      for (const connection of [{}, { allowPrivateNetwork: true }]) {
+        const url = `http://${host}:${String(port)}/`
+        const asks = { method: 'GET', url, headers: {}, body: null, connection, timeoutMs: 5_000 }
+        expect(await sender.send({ ...asks, signal: new AbortController().signal })).toMatchObject({
+          kind: 'failed',
+          reason: 'not-sent',
+          error: expect.stringContaining('SLUICE_DESTINATION_PRIVATE_NETWORKS') as string,
+        })
+      }
+    expect(asked).toBe(0)
+    server.close()
+  })
 })

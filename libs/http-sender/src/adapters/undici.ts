@@ -39,6 +39,8 @@ export interface UndiciSenderOptions {
   readonly answers?: ByteShare | undefined
   /** For requests that say nothing of their connection. */
   readonly connection?: ConnectionOptions
+  /** True: no connection goes to a private network, whatever its options say. */
+  readonly neverPrivate?: boolean
   /** Absent: all servers are reached directly. */
   readonly proxy?: ProxyOptions | undefined
 }
@@ -190,6 +192,7 @@ class UndiciSender implements HttpSender {
     const tunnels = this.#tunnels
     return connectorOf(connection, {
       connectTimeoutMs: connectTimeoutMs(this.#options),
+      neverPrivate: this.#options.neverPrivate ?? false,
       proxy: tunnels === null ? null : { tunnels, except: this.#options.proxy?.except ?? '' },
       onOpen,
       onError: error => void this.#connectErrors.add(error),

@@ -282,7 +282,7 @@ export class SqliteLog implements port.MessageLog {
     const { queue } = this.#useToWrite(signal)
     const count = countOf(records)
     if (count === 0) throw new SluiceError('internal', `an append of no records to ${target.topic}`)
-    const batches = encodeBatches(records)
+    const batches = encodeBatches(records, queue.spareBuffers)
     const bytes = batches.reduce((sum, { data }) => sum + data.length, 0)
     this.#appends += 1
     const { promise, resolve, reject } = Promise.withResolvers<number>()

@@ -5,8 +5,9 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { SluiceError } from '@sluice/contracts/errors'
+import { errorOf } from '@sluice/contracts/failures'
 import type { PlacedChange, RenderChanges } from '../render-changes.ts'
-import { errorOf, packed, type Question, type Reply, type Task } from './thread/messages.ts'
+import { packed, type Question, type Reply, type Task } from './thread/messages.ts'
 
 /** The memory of a thread. Templates have limits of their own, which are far below. */
 const RESOURCES = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 }

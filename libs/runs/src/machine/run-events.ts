@@ -32,6 +32,8 @@ export function queuedRun(of: {
   readonly command: number
   readonly partitions: number
   readonly at: number
+  /** Who asked for it. Default: null. */
+  readonly by?: string | null | undefined
   /** Default: null. */
   readonly fired?: Fired | null
 }): RunState {
@@ -64,6 +66,7 @@ export function queuedRun(of: {
     approved: null,
     restoring: null,
     deaths: 0,
+    by: of.by ?? null,
     fired: of.fired ?? null,
     aside: null,
     phases: null,
@@ -77,8 +80,8 @@ export function queuedRun(of: {
  * approval for.
  */
 export function approvedRun(awaiting: RunState, command: number): RunState {
-  const { runId, cause, scope, partitions, queuedAt: at, fired } = awaiting
-  const queued = queuedRun({ runId, cause, scope, command, partitions, at, fired })
+  const { runId, cause, scope, partitions, queuedAt: at, by, fired } = awaiting
+  const queued = queuedRun({ runId, cause, scope, command, partitions, at, by, fired })
   return { ...queued, approved: awaiting.held?.removed ?? null }
 }
 
@@ -97,8 +100,8 @@ export function replacementOf(
   cut: RunState,
   { runId, at }: { readonly runId: string; readonly at: number },
 ): RunState {
-  const { cause, scope, command, partitions, fired } = cut
-  const queued = queuedRun({ runId, cause, scope, command, partitions, at, fired })
+  const { cause, scope, command, partitions, by, fired } = cut
+  const queued = queuedRun({ runId, cause, scope, command, partitions, at, by, fired })
   return { ...queued, approved: cut.approved ?? null }
 }
 

@@ -35,8 +35,8 @@ export function isResetting({ queued, atWork }: SyncLife): boolean {
 }
 
 function runOf({ fired }: SyncLife, { command, offset, partitions, at }: Asked): RunState {
-  const { id: runId, cause, scope } = command
-  return queuedRun({ runId, cause, scope: scope ?? null, command: offset, partitions, at, fired })
+  const { id: runId, cause, scope, by } = command
+  return queuedRun({ runId, cause, scope: scope ?? null, command: offset, partitions, at, by, fired })
 }
 
 function setQueued(life: SyncLife, queued: RunState): Step {

@@ -52,6 +52,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     faultedFrom: 4,
     error: 'a gap',
     position: 9,
+    deaths: { run: 1, count: 2 },
   },
   Change: {
     ...owned,
@@ -178,6 +179,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     approved: 900,
     restoring: { why: 'it has no cache here', records: 410_000, of: 1_000_000 },
     deaths: 2,
+    by: 'ada',
     fired: { at: 1_764_000_000_000, by: '{"every":900000}', next: null },
     aside: true,
     phases: {

@@ -11,7 +11,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { DuckdbSourceSpec, ModelSpec } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
 import type { Extract, Source } from '../port.ts'
-import { acceptRows } from './duckdb/accept-rows.ts'
+import { acceptRows, openToAccept } from './duckdb/accept-rows.ts'
 import { missingFile } from './duckdb/errors.ts'
 import type { Answer, Task } from './duckdb/messages.ts'
 import { assertBelowRoots, DEFAULT_LIMITS, type FileLimits } from './duckdb/file-limits.ts'
@@ -77,13 +77,17 @@ class DuckdbSource implements Source {
     signal.throwIfAborted()
     if (existsSync(file))
       throw new SluiceError('conflict', `${file} exists already; an extract wants a new file.`)
+    const accepting = openToAccept(file)
+    // Its failure counts once there is something to accept.
+    accepting.catch(() => undefined)
     try {
       const answer = await this.#ask(model, { file, tempDirectory: `${file}.tmp`, signal })
       if (answer.kind !== 'rows') throw this.#senseless(model)
       const { maxRows } = this.#limits
       if (answer.rowCount > maxRows)
         throw tooMuch(model, `${answer.rowCount} rows`, `SLUICE_SOURCE_MAX_ROWS is ${maxRows}`)
-      const rows = await acceptRows(file, { model, rowCount: answer.rowCount })
+      const session = await accepting
+      const rows = await acceptRows(file, { model, rowCount: answer.rowCount, session })
       signal.throwIfAborted()
       return { file, ...rows }
     } catch (error) {
@@ -91,6 +95,7 @@ class DuckdbSource implements Source {
       signal.throwIfAborted()
       throw error
     } finally {
+      await accepting.then(session => session[Symbol.asyncDispose]()).catch(() => undefined)
       await rm(`${file}.tmp`, { recursive: true, force: true })
     }
   }

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
-import { acceptRows } from '../adapters/duckdb/accept-rows.ts'
+import { acceptRows, openToAccept } from '../adapters/duckdb/accept-rows.ts'
 import type { Answer, Task } from '../adapters/duckdb/messages.ts'
 import { answerTo } from '../adapters/duckdb/process/run-query.ts'
 import type { Extract, Source } from '../port.ts'
@@ -20,7 +20,8 @@ export async function extractHere(
 ): Promise<Extract> {
   const answer = await answerHere(model, { folder, file, tempDirectory: `${file}.tmp` })
   if (answer.kind !== 'rows') throw new Error('a query that was asked for rows gave columns')
-  return { file, ...(await acceptRows(file, { model, rowCount: answer.rowCount })) }
+  await using session = await openToAccept(file)
+  return { file, ...(await acceptRows(file, { model, rowCount: answer.rowCount, session })) }
 }
 
 async function answerHere(

@@ -58,7 +58,7 @@ function recordingOwner(written: Written[]): Ownership {
   const targets = [topics.changes, topics.retry, topics.captured].flatMap(topic =>
     [0, 1, 2].map(p => `${topic}/${p}`),
   )
-  return new Ownership(writer, 'i', new Map(targets.map(target => [target, 0])))
+  return new Ownership(writer, 'i', { markers: new Map(targets.map(target => [target, 0])) })
 }
 
 interface Batch {

@@ -30,12 +30,12 @@ export function refusedRun(
     readonly at: number
   },
 ): RunEvent {
-  const { id: runId, sync, cause, scope } = command
+  const { id: runId, sync, cause, scope, by } = command
   const { fault, incarnation, marker, at } = of
   const error =
     `${fault.message} The services carry out only commands that are signed with their key: ` +
     'run `sluice` with the same SLUICE_SIGNING_KEY.'
   // The command counts as none, so that it takes no part in which command was taken last.
-  const run = queuedRun({ runId, cause, scope, command: -1, partitions: 0, at, fired: null })
+  const run = queuedRun({ runId, cause, scope, command: -1, partitions: 0, at, by, fired: null })
   return { ...run, sync, incarnation, marker, status: 'failed', error, errorCode: 'config', endedAt: at }
 }

@@ -12,6 +12,7 @@ import type { HealthSource } from '@sluice/control/health/read-health'
 import type { IndexedHistory, Pipeline } from '@sluice/control/pipeline'
 import { publishFolder } from '@sluice/control/resources/publish-folder'
 import { ProjectControl, type Place } from '@sluice/control/project-control'
+import { documentsApart } from '@sluice/control/resources/apart/documents-apart'
 import { endOf } from '@sluice/flow/ends'
 import { loadProject } from '@sluice/project/load-project'
 import { namesOf } from '@sluice/project/project'
@@ -79,6 +80,7 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
     ...place,
     health: healthOf(options),
     hasHistory: true,
+    documents: documentsApart(),
     open: () => Promise.resolve(served),
   })
   const asked = new AskedRuns({ logger, cancel: new AbortController().signal })

@@ -30,6 +30,7 @@ function run(text: string): RunView {
     held: { removed: 2, rows: 3, samples: [text] },
     restoring: { why: text, records: 1, of: 2 },
     waiting: [{ kind: 'throttled', since: START, until: null, detail: text }],
+    by: text,
     notices: [text],
   }
 }

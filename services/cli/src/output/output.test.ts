@@ -194,6 +194,9 @@ describe('the summary of a run', () => {
   it('has times, cause and undelivered rows in `runs show`', () => {
     const text = runDetails(run(), [failedRow()], { ...PLAIN, now: NOW, moreFailed: true })
     expect(text).toContain('started 2026-03-01 14:05:09 · ended 2026-03-01 14:05:12 · cause manual')
+    expect(text).not.toContain('asked for by')
+    const asked = runDetails(run({ by: 'ada' }), [], { ...PLAIN, now: NOW, moreFailed: false })
+    expect(asked).toContain('cause manual · asked for by ada')
     expect(text).toContain('Rows that this run did not deliver')
     expect(text).toContain('… and more: `sluice failed customers`')
     const queued = run({ status: 'queued', startedAt: null, endedAt: null, triggers: {} })

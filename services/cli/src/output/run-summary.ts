@@ -70,6 +70,7 @@ export function runDetails(
     run.startedAt === null ? 'not started yet' : `started ${clockTime(run.startedAt, options.timeZone)}`,
     run.endedAt === null ? null : `ended ${clockTime(run.endedAt, options.timeZone)}`,
     `cause ${run.cause}`,
+    run.by === undefined ? null : `asked for by ${safe(run.by)}`,
   ].filter(part => part !== null)
   const lines = [
     runSummary(run, options).trimEnd(),

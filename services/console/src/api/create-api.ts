@@ -19,6 +19,7 @@ import { Busy, Places } from '../access/places.ts'
 import { PROBLEM_TYPE, problemFrom, problemOf } from './problems.ts'
 import type { Route } from './route.ts'
 import { ROUTES } from './routes.ts'
+import { assertMayUse } from './wanted-roles.ts'
 import type { PageAnswer, WebPages } from './web-pages.ts'
 
 /** Most bodies name a row at most. */
@@ -110,15 +111,21 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
   const { gate, asked, openControl, ending, logger } = serving
   const places = new Places(route)
   const principals = new WeakMap<FastifyRequest, Principal>()
+  const gones = new WeakMap<FastifyRequest, ReturnType<typeof goneOf>>()
   app.route({
     method: route.method,
     url: `${API_BASE}${route.path}`,
     bodyLimit: route.bodyBytes ?? BODY_BYTES,
-    // The token comes before the body: who may not ask sends nothing.
+    // Token, role and place come before the body: who may not ask sends nothing.
     onRequest: async (request, reply) => {
       const principal = await gate.admit(callerOf(request), route.scope, { signal: ending })
       if (principal.setCookie !== null) reply.header('set-cookie', principal.setCookie)
       principals.set(request, principal)
+      assertMayUse(route, principal.roles)
+      const giveBack = places.take(principal.name)
+      const gone = goneOf(reply)
+      void gone.promise.then(giveBack)
+      gones.set(request, gone)
     },
     onResponse: async (request, reply) => {
       if (route.scope === 'read') return
@@ -129,10 +136,9 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
     },
     handler: async (request, reply) => {
       const principal = principals.get(request)
-      if (principal === undefined) throw new SluiceError('internal', 'a request was not asked who sends it')
-      const giveBack = places.take(principal.name)
-      const gone = goneOf(reply)
-      void gone.promise.then(giveBack)
+      const gone = gones.get(request)
+      if (principal === undefined || gone === undefined)
+        throw new SluiceError('internal', 'a request was not asked who sends it')
       const signal = signalOf(route, principal, { gone: gone.signal, ending })
       const control = new ControlFor(principal.roles, await openControl(route.scope), principal.name)
       const caller = callerOf(request)

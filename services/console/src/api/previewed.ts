@@ -4,7 +4,7 @@ import type { Preview } from '@sluice/control/port'
 
 const MINUTE_MS = 60_000
 /** Previews read the whole model, and each takes a share of the memory. */
-export const PREVIEW = { timeoutMs: 10 * MINUTE_MS, atOnce: 4, atOncePerCaller: 2 }
+export const PREVIEW = { timeoutMs: MINUTE_MS, atOnce: 4, atOncePerCaller: 2 }
 /** A preview's answer ends with the request that exceeds this many characters. */
 const PREVIEW_TEXT = 8 * 1024 * 1024
 

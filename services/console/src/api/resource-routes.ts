@@ -20,7 +20,6 @@ import {
 } from '@sluice/contracts/api/resource-requests'
 import { noBody, noQuery, resourcePath, syncPath } from '@sluice/contracts/api-requests'
 import { isSluiceError, SluiceError, VersionConflict } from '@sluice/contracts/errors'
-import { RESOURCE_SCHEMAS, type ResourceKind, type ResourceSpec } from '@sluice/contracts/resources'
 import type { ChangeTerms, WrittenDocument } from '@sluice/control/port'
 import { z } from 'zod'
 import { PREVIEW, previewed } from './previewed.ts'
@@ -40,6 +39,8 @@ const versioned = (value: object): Answer => ({
 
 const reads = { method: 'GET', scope: 'read', status: 200, body: noBody } as const
 const writes = { scope: 'write', status: 200, atOnce: 8 } as const
+/** Each takes a thread for some time. */
+const DOCUMENTS = { atOncePerCaller: 2 }
 const asks = { ...writes, method: 'POST', params: noPath, query: noQuery } as const
 
 export const RESOURCE_ROUTES: readonly Route[] = [
@@ -100,7 +101,7 @@ export const RESOURCE_ROUTES: readonly Route[] = [
       ),
   }),
   route({
-    ...{ ...asks, path: '/diff', id: 'diffResources', bodyBytes: MOST_BYTES },
+    ...{ ...asks, ...DOCUMENTS, path: '/diff', id: 'diffResources', bodyBytes: MOST_BYTES },
     ...{
       summary: 'What applying the resources of a project would change',
       body: applyBody,
@@ -110,13 +111,14 @@ export const RESOURCE_ROUTES: readonly Route[] = [
       document(await control.keeping.diff(projectOf(body), signal)),
   }),
   route({
-    ...{ ...asks, path: '/apply', id: 'applyResources', bodyBytes: MOST_BYTES },
+    ...{ ...asks, ...DOCUMENTS, path: '/apply', id: 'applyResources', bodyBytes: MOST_BYTES },
     ...{ summary: 'Apply the resources of a project, all or none', body: applyBody, answer: changesView },
     respond: async ({ body }, { control, signal, principal }) =>
       document(await control.keeping.apply(projectOf(body), principal.name, signal)),
   }),
   route({
-    ...{ ...asks, path: '/validate', id: 'validateDocuments', bodyBytes: MOST_DOCUMENT_BYTES },
+    ...{ ...asks, ...DOCUMENTS, path: '/validate', id: 'validateDocuments' },
+    bodyBytes: MOST_DOCUMENT_BYTES,
     summary: 'Check documents that need not be stored, together with what is stored',
     ...{ body: documentsBody, answer: documentsView },
     respond: async ({ body }, { control, signal }) =>
@@ -196,25 +198,6 @@ function isFields(value: unknown): value is { readonly [name: string]: unknown }
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function projectOf({ project, resources, prune = false, takeOver = false }: z.output<typeof applyBody>) {
-  return { project, prune, takeOver, resources: resources.map(appliedResource) }
-}
-
-/** The client has checked it in its folder. Here its shape is checked again. */
-function appliedResource(of: {
-  readonly kind: ResourceKind
-  readonly name: string
-  readonly spec: object
-}): ResourceSpec {
-  const { kind, name, spec } = of
-  const schema: z.ZodType<ResourceSpec> = RESOURCE_SCHEMAS[kind]
-  const parsed = schema.safeParse({ ...spec, kind, name })
-  if (parsed.success) return parsed.data
-  const details = parsed.error.issues.map(({ path, message }) => ({
-    field: path.map(String).join('.'),
-    message: `${kind} \`${name}\`: wanted ${message}`,
-  }))
-  throw new SluiceError('config', `The ${kind} \`${name}\` is not right: ${details[0]?.message ?? ''}`, {
-    details,
-  })
+function projectOf({ prune = false, takeOver = false, ...of }: z.output<typeof applyBody>) {
+  return { ...of, prune, takeOver }
 }

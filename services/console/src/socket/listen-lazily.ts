@@ -78,10 +78,13 @@ interface Loaded {
 }
 
 async function loadServer(load: () => Promise<LoadedApi>): Promise<Loaded> {
-  const [api, { createServer: createHttpServer }, { SERVER_OPTIONS }] = await Promise.all([
-    load(),
-    import('node:http'),
-    import('@sluice/runtime/health-server'),
-  ])
-  return { api, http: createHttpServer(SERVER_OPTIONS, api.listener) }
+  const [api, { createServer: createHttpServer }, { SERVER_OPTIONS }, { answerBrokenRequest }] =
+    await Promise.all([
+      load(),
+      import('node:http'),
+      import('@sluice/runtime/health-server'),
+      import('@sluice/runtime/broken-request'),
+    ])
+  const http = createHttpServer(SERVER_OPTIONS, api.listener)
+  return { api, http: http.on('clientError', answerBrokenRequest) }
 }

@@ -49,6 +49,8 @@ export interface LedgerOptions {
   readonly abort: AbortSignal
   /** Called after each marker. */
   readonly onMarked?: () => void
+  /** Called when requests at the position are finished, so that it moves. */
+  readonly onFurther?: () => void
 }
 
 export interface LedgerEntry {
@@ -334,6 +336,7 @@ export class AttemptLedger {
     this.#finishedCounts.set(requestOffset, counts)
     this.#progress = addCounts(this.#progress, counts)
     if (!this.#watermark.finish(requestOffset)) return
+    this.#options.onFurther?.()
     const position = this.#watermark.position
     for (;;) {
       const offset = this.#started[this.#startedHead]

@@ -9,14 +9,7 @@ import {
   rowsView,
 } from '@sluice/contracts/api/resources'
 import { MOST_PREVIEWED } from '@sluice/contracts/api-requests'
-import type {
-  ChangeTerms,
-  ProjectResources,
-  ResourceKeeping,
-  ResourceNamed,
-  WrittenDocument,
-} from '../../port.ts'
-import { writtenFields } from '../../resources/written-resource.ts'
+import type { ChangeTerms, ResourceKeeping, ResourceNamed, WrittenDocument } from '../../port.ts'
 import { previewIn } from './previewed.ts'
 import type { ServerClient } from './server-client.ts'
 
@@ -40,8 +33,8 @@ export function serverKeeping(client: ServerClient): ResourceKeeping {
       const body = { ...(to === undefined ? {} : { to }), ...termsOf(terms) }
       return client.post([...pathOf(of), 'rollback'], body, { signal, answer: resourceSetView })
     },
-    diff: (of, signal) => client.post(['diff'], appliedOf(of), { signal, answer: changesView }),
-    apply: (of, _by, signal) => client.post(['apply'], appliedOf(of), { signal, answer: changesView }),
+    diff: (of, signal) => client.post(['diff'], of, { signal, answer: changesView }),
+    apply: (of, _by, signal) => client.post(['apply'], of, { signal, answer: changesView }),
     checkDocuments: (documents, signal) =>
       client.post(['validate'], { documents: documents.map(bodyOf) }, { signal, answer: documentsView }),
     previewDocuments: async ({ op, documents, ...query }, signal) => {
@@ -68,9 +61,4 @@ function bodyOf(document: WrittenDocument): object {
 
 function termsOf({ version, takeOver }: ChangeTerms): object {
   return { ...(version === undefined ? {} : { version }), ...(takeOver === undefined ? {} : { takeOver }) }
-}
-
-function appliedOf({ resources, ...of }: ProjectResources): object {
-  const written = resources.map(spec => ({ kind: spec.kind, name: spec.name, spec: writtenFields(spec) }))
-  return { ...of, resources: written }
 }

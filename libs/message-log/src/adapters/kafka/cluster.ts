@@ -6,7 +6,7 @@ import { KafkaConnection } from './connection.ts'
 import type { Address } from './connection.ts'
 import { ConnectionLost, isPassing, ProtocolError, toSluiceError } from './errors.ts'
 import type { ApiName, ConnectionSettings, WireCall } from './internals.ts'
-import { SpareBuffers } from './spare-buffers.ts'
+import { SpareBuffers } from '../spare-buffers.ts'
 import { StallWatch, type KafkaStall, type Waiting } from './stalls.ts'
 
 export interface ClusterSettings {

@@ -8,6 +8,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { LogRecord, NewRecord, NewRecords, RecordBlock } from '../../port.ts'
 import { isBlock } from '../../record-block.ts'
+import type { SpareBuffers } from '../spare-buffers.ts'
 
 /**
  * The most bytes of a stored batch with more than one record. It bounds the memory of a read, and of a record
@@ -24,6 +25,8 @@ export interface EncodedBatch {
   readonly start: number
   readonly count: number
   readonly data: Uint8Array
+  /** The buffer of `data`, which the spare buffers take back. */
+  readonly room: Buffer
 }
 
 function sizeOf(record: NewRecord): number {
@@ -48,8 +51,8 @@ export function largestRecordBytes(records: NewRecords): number {
  * Copies the records into batches of at most CHUNK_BYTES, in order. So the caller may reuse its buffers at
  * once.
  */
-export function encodeBatches(records: NewRecords): EncodedBatch[] {
-  if (isBlock(records)) return [...blockBatches(records)]
+export function encodeBatches(records: NewRecords, spare: SpareBuffers): EncodedBatch[] {
+  if (isBlock(records)) return [...blockBatches(records, spare)]
   const batches: EncodedBatch[] = []
   let start = 0
   while (start < records.length) {
@@ -63,14 +66,15 @@ export function encodeBatches(records: NewRecords): EncodedBatch[] {
       bytes += size
     }
     const slice = records.slice(start, stop).map((record, index) => ({ ...record, delta: index }))
-    batches.push({ start, count: slice.length, data: encode(slice, bytes) })
+    const room = spare.take(bytes)
+    batches.push({ start, count: slice.length, data: encode(slice, room.subarray(0, bytes)), room })
     start = stop
   }
   return batches
 }
 
 /** Throws `internal` unless the lengths add up to the bytes of the block. */
-function* blockBatches({ bytes, lengths }: RecordBlock): Generator<EncodedBatch> {
+function* blockBatches({ bytes, lengths }: RecordBlock, spare: SpareBuffers): Generator<EncodedBatch> {
   let from = 0
   for (let start = 0; start < lengths.length;) {
     let size = 0
@@ -82,8 +86,9 @@ function* blockBatches({ bytes, lengths }: RecordBlock): Generator<EncodedBatch>
       size += record
     }
     const count = (stop - start) / 2
-    const data = new Uint8Array(4 + count * HEADER_PER_RECORD + size)
-    const header = new Uint32Array(data.buffer, 0, 1 + count * 3)
+    const header = new Uint32Array(1 + count * 3)
+    const room = spare.take(header.byteLength + size)
+    const data = room.subarray(0, header.byteLength + size)
     header[0] = count
     for (let i = 0; i < count; i += 1) {
       header[i * 3 + 1] = i
@@ -91,8 +96,9 @@ function* blockBatches({ bytes, lengths }: RecordBlock): Generator<EncodedBatch>
       header[i * 3 + 3] = lengths[start + i * 2 + 1] ?? 0
     }
     // Keys and values stand in a batch as they stand in a block.
+    data.set(new Uint8Array(header.buffer))
     data.set(bytes.subarray(from, from + size), header.byteLength)
-    yield { start: start / 2, count, data }
+    yield { start: start / 2, count, data, room }
     from += size
     start = stop
   }
@@ -105,13 +111,12 @@ export function encodeKept(records: readonly LogRecord[], base: number): Uint8Ar
   const bytes = records.reduce((sum, record) => sum + sizeOf(record), 4)
   return encode(
     records.map(({ offset, ...record }) => ({ ...record, delta: offset - base })),
-    bytes,
+    new Uint8Array(bytes),
   )
 }
 
-function encode(records: readonly (NewRecord & { delta: number })[], bytes: number): Uint8Array {
-  const data = new Uint8Array(bytes)
-  const header = new Uint32Array(data.buffer, 0, 1 + records.length * 3)
+function encode(records: readonly (NewRecord & { delta: number })[], data: Uint8Array): Uint8Array {
+  const header = new Uint32Array(1 + records.length * 3)
   header[0] = records.length
   let at = 1
   let payload = header.byteLength
@@ -131,6 +136,7 @@ function encode(records: readonly (NewRecord & { delta: number })[], bytes: numb
     data.set(signature, payload + 1)
     payload += 1 + signature.length
   }
+  data.set(new Uint8Array(header.buffer))
   return data
 }
 

@@ -6,6 +6,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import { DEFAULT_RECORD_BYTES, type TopicPartition } from '../../port.ts'
 import type { EncodedBatch } from './batch.ts'
+import { SpareBuffers } from '../spare-buffers.ts'
 import type { Partition, SqliteCore } from './core.ts'
 import { translate } from './errors.ts'
 
@@ -53,6 +54,8 @@ interface Commit {
 type Operation = Append | Commit
 
 export class SqliteQueue {
+  /** For the batches of appends, which the file has once their transaction is over. */
+  readonly spareBuffers = new SpareBuffers()
   readonly #core: SqliteCore
   #queue: Operation[] = []
   #scheduled = false
@@ -120,11 +123,19 @@ export class SqliteQueue {
     } catch (error) {
       this.#failAll(operations, translate(this.#core.file, error))
       return
+    } finally {
+      this.#giveBack(operations)
     }
     for (const [partition, end] of ends) partition.end = end
     for (const done of settle) done()
     for (const partition of ends.keys()) partition.changes.notify()
     if (ends.size > 0) this.#core.onChange(ends.keys())
+  }
+
+  /** SQLite has copied the batches, or wants them no more. */
+  #giveBack(operations: readonly Operation[]): void {
+    for (const operation of operations)
+      if (operation.kind === 'append') for (const { room } of operation.batches) this.spareBuffers.give(room)
   }
 
   #takeFromQueue(): Operation[] {

@@ -1,8 +1,9 @@
 /** The thread that renders for another one. It renders only as many requests as that one asks for. */
 import { once } from 'node:events'
+import { failureOf } from '@sluice/contracts/failures'
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 import { renderChanges, type PlacedChange } from '../../render-changes.ts'
-import { failureOf, unpacked, type Question, type Reply, type Task } from './messages.ts'
+import { unpacked, type Question, type Reply, type Task } from './messages.ts'
 
 const port = portOf(parentPort)
 const { definition, context } = workerData as Task

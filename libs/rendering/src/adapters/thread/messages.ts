@@ -1,6 +1,6 @@
 /** What the thread that renders and the one that asks it say to each other. */
 import { Decimal, JsonText, type Row } from '@sluice/contracts/values'
-import { isErrorCode, SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
+import type { Failure } from '@sluice/contracts/failures'
 import type { Definition } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import type { Rendered } from '../../render-batch.ts'
@@ -25,22 +25,6 @@ export type Reply =
   | { readonly kind: 'wanting' }
   | { readonly kind: 'done' }
   | { readonly kind: 'failed'; readonly failure: Failure }
-
-export interface Failure {
-  readonly code: string
-  readonly message: string
-  readonly details: readonly ErrorDetail[]
-}
-
-export function failureOf(error: unknown): Failure {
-  if (error instanceof SluiceError)
-    return { code: error.code, message: error.message, details: error.details }
-  return { code: 'internal', message: error instanceof Error ? error.message : String(error), details: [] }
-}
-
-export function errorOf({ code, message, details }: Failure): SluiceError {
-  return new SluiceError(isErrorCode(code) ? code : 'internal', message, { details })
-}
 
 /** A message carries no classes of ours. It carries maps as maps, and no row has one. */
 export function packed(change: PlacedChange): PlacedChange {

@@ -21,18 +21,27 @@ export interface DeliveredRows {
   readonly rowCount: number
 }
 
-/** Rejects with `internal` if the file is anything else than the table `rows` with this many rows. */
+/**
+ * What a result is looked at with. It takes a moment to open, and can be opened while the query is at work.
+ */
+export async function openToAccept(file: string): Promise<DuckdbSession> {
+  const limits = { memoryLimit: MEMORY_LIMIT, threads: 1, tempDirectory: `${file}.tmp` }
+  return await DuckdbSession.open(dirname(file), limits)
+}
+
+/**
+ * The caller closes the session, which is of no use any more. Rejects with `internal` if the file is anything
+ * else than the table `rows` with this many rows.
+ */
 export async function acceptRows(
   file: string,
-  of: { readonly model: ModelSpec; readonly rowCount: number },
+  of: { readonly model: ModelSpec; readonly rowCount: number; readonly session: DuckdbSession },
 ): Promise<DeliveredRows> {
-  const { model } = of
+  const { model, session } = of
   if (!(lstatSync(file, { throwIfNoEntry: false })?.isFile() ?? false))
     throw notAccepted(model, 'no file is there')
   // DuckDB would carry out what stands in it.
   if (existsSync(`${file}.wal`)) throw notAccepted(model, 'a write-ahead log is there')
-  const limits = { memoryLimit: MEMORY_LIMIT, threads: 1, tempDirectory: `${file}.tmp` }
-  await using session = await DuckdbSession.open(dirname(file), limits)
   const { connection } = session
   try {
     await connection.run(`ATTACH ${quoteText(file)} AS delivered (TYPE duckdb, READ_ONLY)`)

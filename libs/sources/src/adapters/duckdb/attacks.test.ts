@@ -18,7 +18,7 @@ import { errorOf, modelOf } from '../../contract.ts'
 import { extractHere, sourceHere } from '../../contract/extract-here.ts'
 import { strangerSqlSuite } from '../../contract/stranger-sql.ts'
 import { createDuckdbSource } from '../duckdb.ts'
-import { acceptRows } from './accept-rows.ts'
+import { acceptRows, openToAccept } from './accept-rows.ts'
 import { DEFAULT_LIMITS, type FileLimits } from './file-limits.ts'
 
 const { signal } = new AbortController()
@@ -253,7 +253,10 @@ it('a source reads no folder where the operator names none', async () => {
 
 describe('the file of a process that was taken over', () => {
   const model = modelOf('SELECT 1 AS id')
-  const rowsOf = (rowCount: number) => acceptRows(extractFile(), { model, rowCount })
+  const rowsOf = async (rowCount: number) => {
+    await using session = await openToAccept(extractFile())
+    return await acceptRows(extractFile(), { model, rowCount, session })
+  }
 
   it('is taken if it is one plain table with as many rows as were told', async () => {
     await runIn(

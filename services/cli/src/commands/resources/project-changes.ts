@@ -4,6 +4,7 @@
 import type { ChangesView } from '@sluice/contracts/api/resources'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Control, ProjectResources } from '@sluice/control/port'
+import { viewOf } from '@sluice/control/resources/written-resource'
 import { loadProject } from '@sluice/project/load-project'
 import { booleanOption, textOption, type CommandContext, type OptionSpec } from '../../command.ts'
 import { openControl } from '../../open-control.ts'
@@ -37,7 +38,7 @@ export async function withFolder<T>(
   await using control = await openControl(context)
   return await ask(control, {
     project: named ?? name,
-    resources: [...resources.values()],
+    resources: [...resources.values()].map(viewOf),
     prune: booleanOption(args, 'prune'),
     takeOver: booleanOption(args, 'take-over'),
   })

@@ -26,5 +26,5 @@ process.stdin.on('data', (piece: string) => {
 process.stdin.on('end', () => process.kill(process.pid, 'SIGKILL'))
 
 async function work(task: Task): Promise<void> {
-  process.stdout.write(`${JSON.stringify(await answerTo(task))}\n`)
+  await answerTo(task, answer => process.stdout.write(`${JSON.stringify(answer)}\n`))
 }

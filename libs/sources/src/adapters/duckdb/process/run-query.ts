@@ -31,14 +31,21 @@ interface Prepared {
   readonly columns: readonly QueryColumn[]
 }
 
-/** Never rejects: an error is an answer, too. */
-export async function answerTo(task: Task): Promise<Answer> {
+/**
+ * Never rejects: an error is an answer, too. `onAnswer` is told as soon as the answer is known and the result
+ * is in its file. To close DuckDB after that takes a while, which only a process that goes on has to spend.
+ */
+export async function answerTo(task: Task, onAnswer?: (answer: Answer) => void): Promise<Answer> {
+  const told = (answer: Answer): Answer => {
+    onAnswer?.(answer)
+    return answer
+  }
   try {
-    return await carryOut(task)
+    return await carryOut(task, told)
   } catch (error) {
     const { code, message, retryable, details } = errorOf(error, task)
     const lacksMemory = saysOutOfMemory(causeOf(error))
-    return { kind: 'failed', code, message, retryable, details: [...details], lacksMemory }
+    return told({ kind: 'failed', code, message, retryable, details: [...details], lacksMemory })
   }
 }
 
@@ -59,17 +66,17 @@ async function removeResult({ file }: Task): Promise<void> {
   await Promise.all([file, `${file}.wal`].map(path => rm(path, { force: true })))
 }
 
-async function carryOut(task: Task): Promise<Answer> {
+async function carryOut(task: Task, told: (answer: Answer) => Answer): Promise<Answer> {
   {
     await using session = await openClosedOff(task)
     const prepared = await prepare(session.connection, task)
-    if (task.file === null) return { kind: 'columns', columns: prepared.columns.map(columnOf) }
+    if (task.file === null) return told({ kind: 'columns', columns: prepared.columns.map(columnOf) })
     if (task.threads === 1 || prepared.columns.length <= MANY_COLUMNS)
-      return await write(session.connection, task, prepared)
+      return told(await write(session.connection, task, prepared))
   }
   // Each thread keeps all columns of a row group in memory. The settings of the first instance are locked.
   await removeResult(task)
-  return carryOut({ ...task, threads: 1 })
+  return carryOut({ ...task, threads: 1 }, told)
 }
 
 function columnOf({ name, carried }: QueryColumn) {

@@ -1,5 +1,5 @@
 /**
- * Buffers of batches that were acknowledged, for later batches. V8 collects garbage each time that some tens
+ * Buffers of batches that the log has taken, for later batches. V8 collects garbage each time that some tens
  * of megabytes of buffers were made, however small its heap is: a new buffer for each batch of a million rows
  * is half of what their producer costs.
  */

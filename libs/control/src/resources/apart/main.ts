@@ -1,0 +1,27 @@
+/** The thread that works on documents for another one: one task at a time. */
+import { parentPort } from 'node:worker_threads'
+import { failureOf } from '@sluice/contracts/failures'
+import { checkDocuments } from '@sluice/project/check-documents'
+import { documentsHere, specsOf } from './document-work.ts'
+import { packed, type Reply, type Task } from './messages.ts'
+
+/** The asking thread ends this one where it takes too long. */
+const { signal } = new AbortController()
+
+async function replyTo(task: Task): Promise<Reply> {
+  try {
+    if (task.kind === 'plan')
+      return { kind: 'planned', plan: await documentsHere.plan(task.stored, task.of, signal) }
+    const { documents, stored, dir } = task
+    const checked = await checkDocuments(documents, { stored: specsOf(stored.values()), dir, signal })
+    const linesOf = (resource: number, field: string): number =>
+      (checked.resources[resource]?.texts.get(field) ?? '').split('\n').length
+    return { kind: 'checked', checked: packed(checked, linesOf) }
+  } catch (error) {
+    return { kind: 'failed', failure: failureOf(error) }
+  }
+}
+
+parentPort?.on('message', (task: Task) => {
+  void replyTo(task).then(reply => parentPort?.postMessage(reply))
+})
