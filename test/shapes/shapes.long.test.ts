@@ -10,6 +10,7 @@ const SHAPES: readonly SmallShape[] = [
   ['all-rejected', 0.05],
   ['all-unknown', 0.01],
   ['all-throttled-once', 0.03],
+  ['syncs-200', 0.03],
 ]
 
 embeddedShapes(SHAPES)

@@ -280,7 +280,7 @@ export function readerOfSome(
   properties: readonly Property[],
   isWanted: (property: Property) => boolean,
 ): AvscType['_read'] {
-  const parts: string[] = []
+  const parts: { readonly source: string; readonly value: string }[] = []
   let passed = ''
   properties.forEach((property, i) => {
     const { source, mayBeNull, type } = property
@@ -292,14 +292,24 @@ export function readerOfSome(
       return
     }
     const value = mayBeNull ? `isNull(tap) ? null : t${i}._read(tap)` : `t${i}._read(tap)`
-    // A computed name is a name and nothing else, even `__proto__`.
-    parts.push(`[${source}]: ${passed === '' ? value : `(${passed}${value})`}`)
+    parts.push({ source, value: `(${passed}${value})` })
     passed = ''
   })
-  return compile(
-    `return function read(tap) { return {\n${parts.join(',\n')}\n} }`,
-    properties,
-  ) as AvscType['_read']
+  const [first = [], ...others] = groupsOf(parts)
+  // A computed name is a name and nothing else, even `__proto__`.
+  const members = first.map(({ source, value }) => `[${source}]: ${value}`)
+  const more = others.map(group => group.map(assignmentOf))
+  const body = `${more.map((lines, i) => `function read${i}(tap, row) {\n${lines.join('\n')}\n}`).join('\n')}
+    return function read(tap) {
+      const row = {\n${members.join(',\n')}\n}
+      ${more.map((_, i) => `read${i}(tap, row)`).join('\n')}
+      return row
+    }`
+  return compile(body, properties) as AvscType['_read']
+}
+
+function assignmentOf({ source, value }: { readonly source: string; readonly value: string }): string {
+  return source === '"__proto__"' ? `setOwn(row, ${source}, ${value})` : `row[${source}] = ${value}`
 }
 
 const PASSED_OVER: ReadonlySet<string> = new Set([
@@ -314,22 +324,34 @@ function compileWriter(properties: readonly Property[]): AvscType['_write'] {
         else { tap.buf[tap.pos++] = 2; t${i}._write(tap, value) }`
       : `t${i}._write(tap, record[${source}])`,
   )
-  const body = `return function write(tap, record) {
+  const groups = groupsOf(parts)
+  const body = `${groups.map((lines, i) => `function write${i}(tap, record) {\nlet value\n${lines.join('\n')}\n}`).join('\n')}
+  return function write(tap, record) {
     if (typeof record !== 'object' || record === null) throw new DoesNotFit()
-    let value
-    ${parts.join('\n')}
+    ${groups.map((_, i) => `write${i}(tap, record)`).join('\n')}
   }`
   return compile(body, properties) as AvscType['_write']
+}
+
+/**
+ * The most fields of one function of that code. V8 takes memory for a function that it optimizes which grows
+ * faster than the function: more than 500 MB for one of 1,000 fields.
+ */
+const MOST_FIELDS = 64
+
+function groupsOf<T>(parts: readonly T[]): readonly (readonly T[])[] {
+  const groups = Math.ceil(parts.length / MOST_FIELDS)
+  return Array.from({ length: groups }, (_, i) => parts.slice(i * MOST_FIELDS, (i + 1) * MOST_FIELDS))
 }
 
 function compile(body: string, properties: readonly Property[]): unknown {
   const types = properties.map(property => property.type)
   const names = types.map((_, i) => `t${i}`)
   // eslint-disable-next-line @typescript-eslint/no-implied-eval -- avsc does it so, and nothing is as fast
-  const make = new Function('isNull', 'DoesNotFit', ...names, `'use strict'\n${body}`) as (
+  const make = new Function('isNull', 'setOwn', 'DoesNotFit', ...names, `'use strict'\n${body}`) as (
     ...parts: readonly unknown[]
   ) => unknown
-  return make(isNull, DoesNotFit, ...types)
+  return make(isNull, setOwn, DoesNotFit, ...types)
 }
 
 /** Reads which branch of a union with null, of two, comes next. */
