@@ -5,7 +5,7 @@
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import type { MessageLog } from '@sluice/message-log/port'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
-import { decodeRecords, isTakeover, readOwned, type Placed } from '@sluice/topics/owned-reader'
+import { decodeEach, isTakeover, readOwned, type Placed } from '@sluice/topics/owned-reader'
 import { RecordIo } from '@sluice/topics/record-io'
 import { RunsView } from '@sluice/runs/runs-view'
 import { homePartition, syncTopics, type StageName } from '@sluice/topics/topics'
@@ -111,7 +111,8 @@ export class Topics implements AsyncDisposable {
       if (low === end) continue
       let newest = -1
       for await (const { records } of this.log.read(target, { from: low, to: end, signal }))
-        for (const { offset, record } of await decodeRecords(this.#io, records, signal)) {
+        for (const { offset, record, torn } of await decodeEach(this.#io, records, signal)) {
+          if (torn !== undefined) throw torn
           if (record === null || !('owner' in record.value)) continue
           if (isTakeover(record)) newest = offset
           else if (record.value.owner !== newest)

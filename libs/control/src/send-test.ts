@@ -7,7 +7,7 @@ import { assertKeyFits } from '@sluice/resources/stored-documents'
 import { decodeShared } from '@sluice/topics/owned-reader'
 import { at, homePartition, sharedTopics, textKey } from '@sluice/topics/topics'
 import { testView } from './history/test-attempts.ts'
-import type { FoundRequest, NextRun, RenderedRequest } from './next-run.ts'
+import type { FoundRequest, NextRun, RenderedRequest } from './runs/next-run.ts'
 import type { Pipeline } from './pipeline.ts'
 
 /** How long delivery may wait for its secrets, its limits and its turn. */

@@ -4,7 +4,7 @@
  */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { MessageLog } from '@sluice/message-log/port'
-import type { DistributedSettings, KafkaSettings } from '@sluice/runtime/distributed-settings'
+import type { DistributedSettings, KafkaSettings } from '@sluice/runtime/settings/distributed'
 import type { Logger } from '@sluice/runtime/logger'
 import type { Metrics } from '@sluice/runtime/metrics'
 import { tellOfForeign } from './tell-of-foreign.ts'

@@ -2,8 +2,8 @@
  * Rows that stay encoded make the same requests as rows that are decoded, byte for byte: every body of the
  * tables that say what templates do, and templates of random pieces over random rows of all types.
  */
-import { changeSchema } from '@sluice/contracts/avro-schemas'
-import type { AnyRow } from '@sluice/contracts/encoded-row'
+import { changeSchema } from '@sluice/contracts/avro/schemas'
+import type { AnyRow } from '@sluice/contracts/avro/encoded-row'
 import type { Change } from '@sluice/contracts/records'
 import type { TriggerSpec } from '@sluice/contracts/resources'
 import { OPS, type Op } from '@sluice/contracts/state'

@@ -2,7 +2,7 @@
  * Renders a batch of rows into requests. Where that fails, it finds the rows at fault, and the other rows are
  * still sent.
  */
-import { rowWith, type AnyRow } from '@sluice/contracts/encoded-row'
+import { rowWith, type AnyRow } from '@sluice/contracts/avro/encoded-row'
 import type { Change, RequestRow } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 import { HEAD_CEILING_BYTES, REQUEST_CEILING_BYTES } from '@sluice/domain/record-sizes'

@@ -3,7 +3,7 @@
  * bytes, ops and markers. It never follows from a clock, or from how the changes were fetched. So a renderer
  * that starts again makes the same batches (PROTOCOL.md §7).
  */
-import type { AnyRow } from '@sluice/contracts/encoded-row'
+import type { AnyRow } from '@sluice/contracts/avro/encoded-row'
 import type { Change } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 

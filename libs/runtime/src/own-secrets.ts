@@ -1,5 +1,5 @@
 /** The secrets of this process that its own variables hold, so that no log line shows one. */
-import { DISTRIBUTED_SECRETS } from './distributed-settings.ts'
+import { DISTRIBUTED_SECRETS } from './settings/distributed.ts'
 import { secretOf, type Environment } from './environment.ts'
 
 /** Certificates are public. The addresses hold passwords, and are shown without them. */

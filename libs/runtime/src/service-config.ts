@@ -11,7 +11,7 @@ import {
   DISTRIBUTED_VARIABLES,
   settingsOf,
   type DistributedSettings,
-} from './distributed-settings.ts'
+} from './settings/distributed.ts'
 import { envMemory, envPort, parseEnvironment, secretOf, type Environment } from './environment.ts'
 import { LOG_LEVELS } from './logger.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { changeSchema, SCHEMAS, type AvroRecordSchema } from '@sluice/contracts/avro-schemas'
-import type { AvroSchema } from '@sluice/contracts/avro-types'
+import { changeSchema, SCHEMAS, type AvroRecordSchema } from '@sluice/contracts/avro/schemas'
+import type { AvroSchema } from '@sluice/contracts/avro/types'
 import { typeForSchema } from './adapters/avsc.ts'
 import { incompatibilities } from './compatibility.ts'
 import { STEPS } from './contract/compatibility.ts'

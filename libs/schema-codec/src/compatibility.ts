@@ -11,7 +11,7 @@ import {
   type AvroField,
   type AvroRecordSchema,
   type AvroSchema,
-} from '@sluice/contracts/avro-types'
+} from '@sluice/contracts/avro/types'
 import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
 
 /** One place where the newer schema cannot read what the older one wrote. */

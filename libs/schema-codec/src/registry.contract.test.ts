@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTcpServer } from 'node:net'
-import { changeSchema, SCHEMAS, type AvroRecordSchema } from '@sluice/contracts/avro-schemas'
+import { changeSchema, SCHEMAS, type AvroRecordSchema } from '@sluice/contracts/avro/schemas'
 import { describe, expect, inject, it } from 'vitest'
 import { createRegistryCodec } from './adapters/registry.ts'
 import { schemaCodecContract } from './contract.ts'

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Worker } from 'node:worker_threads'
-import { changeSchema, SCHEMAS } from '@sluice/contracts/avro-schemas'
+import { changeSchema, SCHEMAS } from '@sluice/contracts/avro/schemas'
 import { sampleChange } from '@sluice/testkit/sample-records'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createSqliteCodec } from './adapters/sqlite.ts'
@@ -125,7 +125,7 @@ describe('schemas in SQLite', () => {
     const workerData = {
       file,
       codec: import.meta.resolve('./adapters/sqlite.ts'),
-      schemas: import.meta.resolve('@sluice/contracts/avro-schemas'),
+      schemas: import.meta.resolve('@sluice/contracts/avro/schemas'),
     }
     const answers = Array.from({ length: 4 }, () => {
       const worker = new Worker(source, { eval: true, workerData })

@@ -3,7 +3,7 @@
  * rendered for many rows. Pure: the same rows and context give the same request, on every machine and at any
  * time.
  */
-import { EncodedRow, type AnyRow } from '@sluice/contracts/encoded-row'
+import { EncodedRow, type AnyRow } from '@sluice/contracts/avro/encoded-row'
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import { HEADER_NAME } from '@sluice/contracts/specs/http-texts'
 import type { TriggerSpec } from '@sluice/contracts/resources'

@@ -6,7 +6,7 @@ import { createSqliteLog } from '@sluice/message-log/adapters/sqlite'
 import type { MessageLog, NewRecord, TopicPartition } from '@sluice/message-log/port'
 import type { SchemaCodec } from '@sluice/schema-codec/port'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
-import { decodeRecords, type Placed } from '@sluice/topics/owned-reader'
+import { decodeEach, type Placed } from '@sluice/topics/owned-reader'
 import { RecordIo } from '@sluice/topics/record-io'
 import { RunsView } from '@sluice/runs/runs-view'
 import { Definitions } from '@sluice/resources/stored-documents'
@@ -67,7 +67,10 @@ export async function openTestLog(options: {
   const follow = async (target: TopicPartition, of: Following): Promise<readonly Placed[]> => {
     const found: Placed[] = []
     for await (const batch of log.read(target, { ...of.range, signal: never })) {
-      found.push(...(await decodeRecords(io, batch.records, never)))
+      for (const placed of await decodeEach(io, batch.records, never)) {
+        if (placed.torn !== undefined) throw placed.torn
+        found.push(placed)
+      }
       if (of.enough(found)) break
     }
     return found

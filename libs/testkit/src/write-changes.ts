@@ -1,5 +1,5 @@
 /** A run of added rows in one partition of `changes`, written as a detector writes it. */
-import { changeSchema } from '@sluice/contracts/avro-schemas'
+import { changeSchema } from '@sluice/contracts/avro/schemas'
 import type { Change, RunBegin } from '@sluice/contracts/records'
 import type { Column, Row } from '@sluice/contracts/values'
 import { plainMarker, takeOver } from '@sluice/partition/take-over'

@@ -2,7 +2,7 @@
  * Reads a partition as its stages wrote it, decoded. It leaves out records of other incarnations. It also
  * leaves out the records that a predecessor managed to write after its successor's marker (PROTOCOL.md §4).
  */
-import type { AnyRow } from '@sluice/contracts/encoded-row'
+import type { AnyRow } from '@sluice/contracts/avro/encoded-row'
 import type { Marker, Owned } from '@sluice/contracts/records'
 import type { Row } from '@sluice/contracts/values'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
@@ -124,7 +124,7 @@ export async function decodeShared(
   return placed
 }
 
-/** Decodes records in order, as `decodeRecords` does. A `corrupt` record is yielded as torn. */
+/** Decodes records in order; tombstones stay null. A `corrupt` record is yielded as torn. */
 export function decodeEach(
   io: RecordIo,
   records: readonly LogRecord[],
@@ -145,7 +145,7 @@ async function decodeEachBy<R>(
   signal: AbortSignal,
 ): Promise<readonly Placed<R>[]> {
   try {
-    return await decodeRecordsBy(decode, records, signal)
+    return await decodeRecords(decode, records, signal)
   } catch (error) {
     if (!isSluiceError(error, 'corrupt')) throw error
     const [only] = records
@@ -164,15 +164,7 @@ async function decodeEachBy<R>(
 }
 
 /** Decodes records in order; tombstones stay null. */
-export function decodeRecords(
-  io: RecordIo,
-  records: readonly LogRecord[],
-  signal: AbortSignal,
-): Promise<readonly Placed[]> {
-  return decodeRecordsBy(decodingBy(io), records, signal)
-}
-
-async function decodeRecordsBy<R>(
+async function decodeRecords<R>(
   decode: Decoding<R>,
   records: readonly LogRecord[],
   signal: AbortSignal,

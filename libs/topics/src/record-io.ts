@@ -4,8 +4,8 @@ import {
   type AvroRecordSchema,
   type RecordName,
   type RecordTypes,
-} from '@sluice/contracts/avro-schemas'
-import { rowWith, type AnyRow } from '@sluice/contracts/encoded-row'
+} from '@sluice/contracts/avro/schemas'
+import { rowWith, type AnyRow } from '@sluice/contracts/avro/encoded-row'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Change } from '@sluice/contracts/records'
 import type { Row } from '@sluice/contracts/values'

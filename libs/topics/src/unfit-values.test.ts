@@ -1,4 +1,4 @@
-import { changeSchema } from '@sluice/contracts/avro-schemas'
+import { changeSchema } from '@sluice/contracts/avro/schemas'
 import type { Change } from '@sluice/contracts/records'
 import { type Column, Decimal, type Value } from '@sluice/contracts/values'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'

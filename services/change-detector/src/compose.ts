@@ -11,7 +11,7 @@ import { duckdbSize, memoryBudget, queryBytes } from '@sluice/domain/memory-budg
 import { ulid } from '@sluice/domain/ulid'
 import { createRedisHolds } from '@sluice/holds/adapters/redis'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
-import { fileSourceLimits, sourcePrivateNetworks } from '@sluice/runtime/source-limits'
+import { fileSourceLimits, sourcePrivateNetworks } from '@sluice/runtime/settings/reach'
 import type { Logger } from '@sluice/runtime/logger'
 import { makeFolder } from '@sluice/runtime/make-folder'
 import { makePrivateFolders } from '@sluice/runtime/private-files'

@@ -8,7 +8,7 @@ import { templateColumns } from '@sluice/change-detector/detect/template-columns
 import type { Connections } from '@sluice/control/check-connections'
 import type { ConnectionOptions, HttpSender } from '@sluice/http-sender/port'
 import { assertSendable } from '@sluice/project/checks/assert-secrets'
-import { isDistributed } from '@sluice/runtime/distributed-settings'
+import { isDistributed } from '@sluice/runtime/settings/distributed'
 import type { Environment } from '@sluice/runtime/environment'
 import type { SecretLookup } from '@sluice/secrets/environment'
 import type { Source } from '@sluice/sources/port'

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { SecretFor } from '@sluice/contracts/secret-references'
-import { hasOtherAuthors, isDistributed } from '@sluice/runtime/distributed-settings'
+import { hasOtherAuthors, isDistributed } from '@sluice/runtime/settings/distributed'
 import type { Environment } from '@sluice/runtime/environment'
 import { boundSecrets, type KeptSecrets } from '@sluice/secrets/bound-secrets'
 import { environmentKeys, environmentOrFileKeys, type KeySource } from '@sluice/vault/key-file'

@@ -1,6 +1,6 @@
 /** The secrets that a preview knows. It shows what a run would send even if some secrets are missing. */
 import { isSluiceError } from '@sluice/contracts/errors'
-import { isDistributed } from '@sluice/runtime/distributed-settings'
+import { isDistributed } from '@sluice/runtime/settings/distributed'
 import type { Environment } from '@sluice/runtime/environment'
 import { secretsOf, type KeptSecrets } from '@sluice/secrets/bound-secrets'
 import type { SecretLookup } from '@sluice/secrets/environment'

@@ -3,7 +3,7 @@
  * context follow from the last record that an earlier renderer wrote (PROTOCOL.md §5, §7).
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { AnyRow } from '@sluice/contracts/encoded-row'
+import type { AnyRow } from '@sluice/contracts/avro/encoded-row'
 import type { Change, Marker, RunBegin, RunEvent } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 import { namingColumns } from '@sluice/domain/answers/row-results'

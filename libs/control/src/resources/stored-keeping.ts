@@ -15,7 +15,7 @@ import { isEnded } from '@sluice/domain/run-status'
 import { assertRight } from '@sluice/project/check-documents'
 import { changeResources, type ResourceChange } from '@sluice/resources/change-resources'
 import { deletionKey, pastKey, readStored, versionOf } from '@sluice/resources/stored-resources'
-import { caughtUpWithRuns } from '../find-run.ts'
+import { caughtUpWithRuns } from '../runs/find-run.ts'
 import { vaultOf, type Pipeline } from '../pipeline.ts'
 import type {
   ChangeTerms,

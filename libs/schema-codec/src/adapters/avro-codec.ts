@@ -2,8 +2,8 @@
  * The part that all adapters of the codec share. It keeps encoders and types once they are known, and makes
  * one call of calls for the same thing at the same time. Keeping schemas is up to the adapter.
  */
-import { changeSchema, SCHEMAS, type AvroRecordSchema } from '@sluice/contracts/avro-schemas'
-import { isRecordSchema, isSchema } from '@sluice/contracts/avro-types'
+import { changeSchema, SCHEMAS, type AvroRecordSchema } from '@sluice/contracts/avro/schemas'
+import { isRecordSchema, isSchema } from '@sluice/contracts/avro/types'
 import { SluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
 import type { Compatibility, DecodeOptions, Decoded, Encoder, EncoderOptions, SchemaCodec } from '../port.ts'

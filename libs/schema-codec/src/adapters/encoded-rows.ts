@@ -2,7 +2,12 @@
  * Rows of changes that stay bytes. The type of such a change passes over its rows, and a row is decoded, or a
  * value of it, once somebody wants it.
  */
-import { EncodedRow, type EncodedKind, type RowCursor, type RowLayout } from '@sluice/contracts/encoded-row'
+import {
+  EncodedRow,
+  type EncodedKind,
+  type RowCursor,
+  type RowLayout,
+} from '@sluice/contracts/avro/encoded-row'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Row, Value } from '@sluice/contracts/values'
 import {

@@ -1,8 +1,8 @@
 /** The codec of the distributed profile: schemas are kept in a Confluent-compatible registry. */
 import { createHash } from 'node:crypto'
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
-import type { AvroRecordSchema } from '@sluice/contracts/avro-schemas'
-import { isRecordSchema, isSchema } from '@sluice/contracts/avro-types'
+import type { AvroRecordSchema } from '@sluice/contracts/avro/schemas'
+import { isRecordSchema, isSchema } from '@sluice/contracts/avro/types'
 import { SluiceError, isSluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
 import { sleep } from '@sluice/flow/sleep'

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { SCHEMAS } from '@sluice/contracts/avro-schemas'
+import { SCHEMAS } from '@sluice/contracts/avro/schemas'
 import type { Fixture } from './fixture.ts'
 
 export function abortContract(fixture: Fixture): void {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { changeSchema } from '@sluice/contracts/avro-schemas'
+import { changeSchema } from '@sluice/contracts/avro/schemas'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { Column, ColumnType } from '@sluice/contracts/values'
 import { change, ID_COLUMN, type Fixture } from './fixture.ts'

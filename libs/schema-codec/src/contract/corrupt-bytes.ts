@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import { changeSchema, SCHEMAS, type AvroRecordSchema } from '@sluice/contracts/avro-schemas'
-import type { AvroSchema } from '@sluice/contracts/avro-types'
+import { changeSchema, SCHEMAS, type AvroRecordSchema } from '@sluice/contracts/avro/schemas'
+import type { AvroSchema } from '@sluice/contracts/avro/types'
 import { isSluiceError } from '@sluice/contracts/errors'
 import { change, type Fixture } from './fixture.ts'
 import { Random, randomColumns, randomRow } from './random-rows.ts'

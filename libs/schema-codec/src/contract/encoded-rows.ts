@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import { changeSchema } from '@sluice/contracts/avro-schemas'
-import { EncodedRow, type RowCursor } from '@sluice/contracts/encoded-row'
+import { changeSchema } from '@sluice/contracts/avro/schemas'
+import { EncodedRow, type RowCursor } from '@sluice/contracts/avro/encoded-row'
 import { isSluiceError } from '@sluice/contracts/errors'
 import { JsonText, type Row, type Value } from '@sluice/contracts/values'
 import { change, type Fixture } from './fixture.ts'

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { changeSchema } from '@sluice/contracts/avro-schemas'
+import { changeSchema } from '@sluice/contracts/avro/schemas'
 import { type Column, type ColumnType, JsonText, type Row } from '@sluice/contracts/values'
 import { change, type Fixture } from './fixture.ts'
 

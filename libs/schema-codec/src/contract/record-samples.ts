@@ -1,5 +1,5 @@
 /** One record of each kind for tests, with every field set where it may be null. */
-import type { RecordTypes } from '@sluice/contracts/avro-schemas'
+import type { RecordTypes } from '@sluice/contracts/avro/schemas'
 import type { WrittenChange } from '@sluice/contracts/records'
 
 const owned = { incarnation: '01JD0000000000000000000000', owner: 12 }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { changeSchema, SCHEMAS } from '@sluice/contracts/avro-schemas'
+import { changeSchema, SCHEMAS } from '@sluice/contracts/avro/schemas'
 import type { Column, ColumnType, Row } from '@sluice/contracts/values'
 import { change, ID_COLUMN, type Fixture } from './fixture.ts'
 import { Random, randomColumns, randomRow } from './random-rows.ts'

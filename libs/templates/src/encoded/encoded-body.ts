@@ -1,5 +1,5 @@
 /** Writes a body with an outline from rows that are still encoded. */
-import type { EncodedRow, RowCursor, RowLayout } from '@sluice/contracts/encoded-row'
+import type { EncodedRow, RowCursor, RowLayout } from '@sluice/contracts/avro/encoded-row'
 import { usualLimits } from '../liquid/limits.ts'
 import { TemplateFault } from '../liquid/template-fault.ts'
 import { jsonText, printValue } from '../values/print-value.ts'

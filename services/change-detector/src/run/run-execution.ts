@@ -4,7 +4,7 @@
  */
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { changeSchema } from '@sluice/contracts/avro-schemas'
+import { changeSchema } from '@sluice/contracts/avro/schemas'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { HeldRemovals } from '@sluice/contracts/records'
 import type { Restoring } from '@sluice/contracts/runs/restoring'

@@ -20,7 +20,7 @@ import { PROBLEM_TYPE, problemFrom, problemOf } from './problems.ts'
 import type { PendingLogins } from '../login/pending-logins.ts'
 import type { Route } from './route.ts'
 import { ROUTES } from './routes.ts'
-import { assertMayUse } from './wanted-roles.ts'
+import { assertMayUse } from '../access/wanted-roles.ts'
 import type { PageAnswer, WebPages } from './web-pages.ts'
 
 /** Most bodies name a row at most. */

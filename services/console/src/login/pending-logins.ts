@@ -11,7 +11,7 @@ import type { TokenGrant } from '@sluice/oauth/token-request'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
 
 /** Where the server of the destination sends the browser back to, below the console's own address. */
-export const CALLBACK_PATH = '/login/callback'
+const CALLBACK_PATH = '/login/callback'
 
 const LIFE_MS = 10 * 60_000
 const MOST = 100

@@ -7,7 +7,7 @@ import { BodyView } from '../requests/body-view.tsx'
 import { SendOne } from '../requests/send-one.tsx'
 import { draftPlaceOf } from '../ui/places.ts'
 import { documentsOf, nameIn, type Draft } from './draft.ts'
-import type { Trigger } from './trigger-step.tsx'
+import type { Trigger } from './steps/trigger-step.tsx'
 import { useRested } from './use-editing.ts'
 
 const TYPED_MS = 120

@@ -1,6 +1,6 @@
 /** `sluice topics --print`. */
 import { SluiceError } from '@sluice/contracts/errors'
-import { DISTRIBUTED_VARIABLES } from '@sluice/runtime/distributed-settings'
+import { DISTRIBUTED_VARIABLES } from '@sluice/runtime/settings/distributed'
 import { parseEnvironment } from '@sluice/runtime/environment'
 import { z } from 'zod'
 import { booleanOption, textOption, type Command, type CommandContext } from '../../command.ts'

@@ -12,9 +12,9 @@ import {
   nullable,
   record,
   text,
-} from './avro-types.ts'
-import { attemptOutcome, op } from './avro-run-schemas.ts'
-import type { TestAttempt, TestRequest } from './test-records.ts'
+} from './types.ts'
+import { attemptOutcome, op } from './run-schemas.ts'
+import type { TestAttempt, TestRequest } from '../test-records.ts'
 
 const headers = mapOf(text)
 

@@ -5,7 +5,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { RunCause } from '@sluice/contracts/records'
 import { ALSO_WANTED, assertMay, ROLE_OF, roleOfRun, type Operation, type Role } from '@sluice/control/roles'
-import type { Route } from './route.ts'
+import type { Route } from '../api/route.ts'
 
 /** By the id of the route. */
 const OPERATIONS: { readonly [id: string]: Operation } = {

@@ -2,7 +2,7 @@
  * Rows whose values are still the bytes of their record. A renderer makes most values into JSON without ever
  * having them as JavaScript values, and never looks at the columns that no template uses.
  */
-import type { Row, Value } from './values.ts'
+import type { Row, Value } from '../values.ts'
 
 /** A row as it stands in its record. It keeps the bytes of the record in memory. */
 export abstract class EncodedRow {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { avroName, rowSchema } from './avro-row.ts'
+import { avroName, rowSchema } from './row.ts'
 
 describe('names of columns in Avro', () => {
   it.each([

@@ -4,12 +4,12 @@ import type { RunView } from '@sluice/contracts/api'
 import type { Command, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import { isEnded } from '@sluice/domain/run-status'
-import { runView } from './history/run-views.ts'
+import { runView } from '../history/run-views.ts'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 import { at, homePartition, sharedTopics, textKey } from '@sluice/topics/topics'
-import type { Pipeline } from './pipeline.ts'
-import type { FollowedRun } from './port.ts'
-import type { RunWaits } from './waits/run-waits.ts'
+import type { Pipeline } from '../pipeline.ts'
+import type { FollowedRun } from '../port.ts'
+import type { RunWaits } from '../waits/run-waits.ts'
 
 /**
  * The command for a run that a person asks for. `more` has its cause and scope, if they are not the usual

@@ -13,7 +13,7 @@ import {
   recordOf,
   text,
   type Typed,
-} from './avro-types.ts'
+} from './types.ts'
 import type {
   Command,
   Fault,
@@ -25,12 +25,12 @@ import type {
   RunEvent,
   RunScope,
   RunStatus,
-} from './records.ts'
-import type { ErrorPlace } from './runs/error-place.ts'
-import type { Restoring } from './runs/restoring.ts'
-import type { Fired, PhaseTimes } from './runs/run-times.ts'
-import type { CountsByOp, Op, OpCounts, Outcome, ShownCertificate, ReplayScope } from './state.ts'
-import type { Wait, WaitKind } from './runs/waits.ts'
+} from '../records.ts'
+import type { ErrorPlace } from '../runs/error-place.ts'
+import type { Restoring } from '../runs/restoring.ts'
+import type { Fired, PhaseTimes } from '../runs/run-times.ts'
+import type { CountsByOp, Op, OpCounts, Outcome, ShownCertificate, ReplayScope } from '../state.ts'
+import type { Wait, WaitKind } from '../runs/waits.ts'
 
 export const op = enumOf<Op>('Op', {
   removed: 'the row left the model',

@@ -2,7 +2,7 @@
 import { duration } from '@sluice/contracts/resources'
 import { isAbsolute } from 'node:path'
 import { z } from 'zod'
-import { envSize, parseEnvironment, type Environment } from './environment.ts'
+import { envSize, parseEnvironment, type Environment } from '../environment.ts'
 
 /** A variable that is not set leaves the limit to its default. */
 export interface FileSourceLimits {

@@ -1,5 +1,5 @@
 /** A preview of a sync's next run, from which rows are yet to be chosen. */
-import type { Narrowing, Preview, Previewed } from './port.ts'
+import type { Narrowing, Preview, Previewed } from '../port.ts'
 
 /** A request as delivery sends it: without what the destination adds, and so without secrets. */
 export interface RenderedRequest {

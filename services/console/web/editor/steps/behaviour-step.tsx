@@ -1,9 +1,9 @@
 /** The step for when it runs, and what happens when a row cannot be delivered. */
 import type { ReactElement } from 'react'
-import { textAt, valueAt, withValue } from './draft.ts'
-import { ChoiceField, NAME_HINT, problemAt, SwitchField, TextField } from './fields.tsx'
-import { NextTimes } from './next-times.tsx'
-import type { Editing } from './use-editing.ts'
+import { textAt, valueAt, withValue } from '../draft.ts'
+import { ChoiceField, NAME_HINT, problemAt, SwitchField, TextField } from '../fields.tsx'
+import { NextTimes } from '../next-times.tsx'
+import type { Editing } from '../use-editing.ts'
 
 export function BehaviourStep({ editing }: { readonly editing: Editing }): ReactElement {
   const { text } = editing

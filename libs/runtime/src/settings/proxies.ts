@@ -1,5 +1,5 @@
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Environment } from './environment.ts'
+import type { Environment } from '../environment.ts'
 
 export interface ProxySettings {
   /** Where requests to https go through, with user and password if it wants any. */

@@ -6,7 +6,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { duration } from '@sluice/contracts/resources'
 import { Signatures } from '@sluice/topics/signatures'
 import { z } from 'zod'
-import { envBoolean, envList, parseEnvironment, secretOf, type Environment } from './environment.ts'
+import { envBoolean, envList, parseEnvironment, secretOf, type Environment } from '../environment.ts'
 
 const MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer'] as const
 

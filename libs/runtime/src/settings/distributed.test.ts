@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { distributedSettings, hasOtherAuthors } from './distributed-settings.ts'
+import { distributedSettings, hasOtherAuthors } from './distributed.ts'
 
 const env = { SLUICE_KAFKA_BROKERS: 'kafka:9092', SLUICE_SCHEMA_REGISTRY_URL: 'http://registry:8081' }
 

@@ -21,8 +21,8 @@ import {
   type AvroRecordSchema,
   type FieldsOf,
   type Typed,
-} from './avro-types.ts'
-import { rowSchema } from './avro-row.ts'
+} from './types.ts'
+import { rowSchema } from './row.ts'
 import {
   attemptOutcome,
   COMMAND_SCHEMA,
@@ -31,8 +31,8 @@ import {
   outcomes,
   PARTITION_REPORT_SCHEMA,
   RUN_EVENT_SCHEMA,
-} from './avro-run-schemas.ts'
-import type { AlertRecord, DefinitionRecord, ResourceRecord, SecretRecord } from './document-records.ts'
+} from './run-schemas.ts'
+import type { AlertRecord, DefinitionRecord, ResourceRecord, SecretRecord } from '../document-records.ts'
 import type {
   Attempt,
   Captured,
@@ -53,14 +53,14 @@ import type {
   RunEvent,
   Unrenderable,
   WrittenChange,
-} from './records.ts'
-import { TEST_ATTEMPT_SCHEMA, TEST_REQUEST_SCHEMA } from './avro-test-schemas.ts'
-import type { DeathsOfRun } from './runs/run-times.ts'
-import type { TestAttempt, TestRequest } from './test-records.ts'
-import type { KeyStateKind, Op, Outcome, ReplayOf } from './state.ts'
-import type { Column, Row } from './values.ts'
+} from '../records.ts'
+import { TEST_ATTEMPT_SCHEMA, TEST_REQUEST_SCHEMA } from './test-schemas.ts'
+import type { DeathsOfRun } from '../runs/run-times.ts'
+import type { TestAttempt, TestRequest } from '../test-records.ts'
+import type { KeyStateKind, Op, Outcome, ReplayOf } from '../state.ts'
+import type { Column, Row } from '../values.ts'
 
-export type { AvroRecordSchema } from './avro-types.ts'
+export type { AvroRecordSchema } from './types.ts'
 
 /** The type of a record by the name of its schema, without the namespace. */
 export interface RecordTypes {

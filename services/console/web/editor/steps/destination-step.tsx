@@ -1,10 +1,10 @@
 /** The step for where requests go: the API, how to sign in there, and how fast it may be called. */
 import { useState, type ReactElement } from 'react'
-import { limitsInWords } from '../syncs/limits-in-words.ts'
-import { nameIn, textAt, valueAt, withValue } from './draft.ts'
-import { NAME_HINT, ChoiceField, PairsField, SecretField, SwitchField, TextField } from './fields.tsx'
-import { UploadCertificate, type TlsReferences } from './upload-certificate.tsx'
-import type { Editing } from './use-editing.ts'
+import { limitsInWords } from '../../syncs/limits-in-words.ts'
+import { nameIn, textAt, valueAt, withValue } from '../draft.ts'
+import { NAME_HINT, ChoiceField, PairsField, SecretField, SwitchField, TextField } from '../fields.tsx'
+import { UploadCertificate, type TlsReferences } from '../upload-certificate.tsx'
+import type { Editing } from '../use-editing.ts'
 
 export function DestinationStep({ editing }: { readonly editing: Editing }): ReactElement {
   const { text, change } = editing

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { proxySettings } from './proxy-settings.ts'
+import { proxySettings } from './proxies.ts'
 
 it('is the proxy of the environment, in upper or lower case, with its exceptions', () => {
   const proxy = { url: 'http://me:secret@proxy:3128', except: '.corp, localhost' }

@@ -1,7 +1,7 @@
 /** The definition of a run that somebody looks at. */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { Definition } from '@sluice/contracts/resources'
-import type { Pipeline } from './pipeline.ts'
+import type { Pipeline } from '../pipeline.ts'
 
 /**
  * The definition with this hash, or why there is none to be had: it was written before the signing key was

@@ -1,10 +1,10 @@
 /** The step for what is sent: a request for added, changed and removed rows, each with its body. */
 import { useState, type ReactElement } from 'react'
-import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
-import { textAt, valueAt, withValue } from './draft.ts'
-import { ChoiceField, PairsField, problemAt, SwitchField, TextField } from './fields.tsx'
-import { FieldMapper } from './field-mapper.tsx'
-import type { Editing } from './use-editing.ts'
+import { LazyCodeEditor } from '../../ui/lazy-code-editor.tsx'
+import { textAt, valueAt, withValue } from '../draft.ts'
+import { ChoiceField, PairsField, problemAt, SwitchField, TextField } from '../fields.tsx'
+import { FieldMapper } from '../field-mapper.tsx'
+import type { Editing } from '../use-editing.ts'
 
 const TRIGGERS = ['added', 'changed', 'removed'] as const
 export type Trigger = (typeof TRIGGERS)[number]

@@ -3,8 +3,8 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { RunEvent, RunStatus } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
 import { SHARED_PARTITIONS } from '@sluice/topics/topics'
-import type { Pipeline } from './pipeline.ts'
-import { unknownRun } from './unknown-names.ts'
+import type { Pipeline } from '../pipeline.ts'
+import { unknownRun } from '../unknown-names.ts'
 
 /** Resolves once the view of the runs holds all that was in the topic when this was called. */
 export async function caughtUpWithRuns({ runs }: Pick<Pipeline, 'runs'>, signal: AbortSignal): Promise<void> {

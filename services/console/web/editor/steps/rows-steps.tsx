@@ -1,15 +1,15 @@
 /** The steps for where rows come from: source and model. */
 import { useQuery } from '@tanstack/react-query'
 import { useState, type ReactElement } from 'react'
-import { ApiError } from '../api/client.ts'
-import { Trouble } from '../ui/parts.tsx'
-import { marksOf } from '../ui/places.ts'
-import { rowsOf, TYPED_MS, useModelRows } from './model-rows.ts'
-import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
-import { nameIn, textAt, valueAt, withValue, type Draft } from './draft.ts'
-import { NAME_HINT, ChoiceField, SecretField, TextField } from './fields.tsx'
-import { RowsTable } from './rows-table.tsx'
-import { useRested, type Editing } from './use-editing.ts'
+import { ApiError } from '../../api/client.ts'
+import { Trouble } from '../../ui/parts.tsx'
+import { marksOf } from '../../ui/places.ts'
+import { rowsOf, TYPED_MS, useModelRows } from '../model-rows.ts'
+import { LazyCodeEditor } from '../../ui/lazy-code-editor.tsx'
+import { nameIn, textAt, valueAt, withValue, type Draft } from '../draft.ts'
+import { NAME_HINT, ChoiceField, SecretField, TextField } from '../fields.tsx'
+import { RowsTable } from '../rows-table.tsx'
+import { useRested, type Editing } from '../use-editing.ts'
 
 export function SourceStep({
   editing,

@@ -9,9 +9,9 @@ import {
   type AvroField,
   type AvroRecordSchema,
   type AvroSchema,
-} from './avro-types.ts'
-import { SluiceError } from './errors.ts'
-import type { Column, ColumnType } from './values.ts'
+} from './types.ts'
+import { SluiceError } from '../errors.ts'
+import type { Column, ColumnType } from '../values.ts'
 
 /**
  * A column's name as an Avro name (`[A-Za-z_][A-Za-z0-9_]*`). Different columns get different names, and a
