@@ -25,6 +25,8 @@ const OPERATIONS: { readonly [id: string]: Operation } = {
   removeSecret: 'removeSecret',
   resealSecrets: 'resealSecrets',
   testAlert: 'testAlert',
+  beginLogin: 'logIn',
+  finishLogin: 'logIn',
 }
 
 /** Of routes that ask for a run. */
