@@ -292,16 +292,19 @@ export function pausingStates(
         const diff = await state.diff(request)
         return {
           ...diff,
-          async *changes() {
-            let isFirst = true
-            for await (const batch of diff.changes()) {
-              yield batch
-              if (isFirst) await then()
-              isFirst = false
-            }
-          },
+          changes: () => pausing(diff.changes(), then),
+          changesByColumn: () => pausing(diff.changesByColumn(), then),
         }
       },
     })
+  }
+}
+
+async function* pausing<T>(batches: AsyncIterable<T>, then: () => Promise<void>): AsyncGenerator<T> {
+  let isFirst = true
+  for await (const batch of batches) {
+    yield batch
+    if (isFirst) await then()
+    isFirst = false
   }
 }
