@@ -175,6 +175,50 @@ describe('rows that stay encoded', () => {
     expect(written).toBeGreaterThan(15)
   })
 
+  it.each([
+    ['a property of the row before', '{{ rows | where: "previous.status", "open" | size }}'],
+    ['a column whose name is two words', '{{ rows | where: "order total", "2" | size }}'],
+    ['a column whose name has a dot', '{{ rows | where: "a.b", "2" | size }}'],
+    ['several filters', '{{ rows | sort: "order total" | uniq: "order total" | size }}'],
+    ['a count of rows with something before', '{{ rows | where: "previous" | size }}'],
+  ])('count rows by %s as decoded rows do', async (_, count) => {
+    const columns = ['id', 'status', 'order total', 'a.b'].map(
+      name => ({ name, type: { kind: 'text' } }) as const,
+    )
+    const rowOf = (id: string, status: string): Row => ({ id, status, 'order total': id, 'a.b': id })
+    const changes = ['1', '2', '3'].map((id, seq) =>
+      sampleChange({ seq, op: 'changed', key: id, after: rowOf(id, 'paid'), before: rowOf(id, 'open') }),
+    )
+    const json = `{"count":${count},"ids":[{% for r in rows %}{{ r.id | json }},{% endfor %}]}`
+    const spec = { method: 'POST', path: '/', batch: { size: 50, bytes: 1_000 }, body: { json } } as const
+    const trigger = compileTrigger(spec, { sync: 'orders', op: 'changed' })
+    const both = await bothOf(columns, changes)
+    compare(trigger, both, count)
+    const [request] = renderBatch(
+      { op: 'changed', changes: both.encoded, start: 0, end: 3 },
+      trigger,
+      CONTEXT,
+    )
+    expect(request?.kind === 'request' && Buffer.from(request.body ?? []).toString()).toMatch(
+      /"count":[1-3],/,
+    )
+  })
+
+  it('are refused where only the names of members say something of them', async () => {
+    const columns: readonly Column[] = [
+      { name: 'id', type: { kind: 'text' } },
+      { name: 'tags', type: { kind: 'list', of: { kind: 'text' } } },
+    ]
+    const changes = ['1', '2'].map((id, seq) => sampleChange({ seq, key: id, after: { id, tags: [] } }))
+    const json = '{ {% for r in rows %}"{{ r.id }}": {{ r.tags | json }},{% endfor %} }'
+    const spec = { method: 'POST', path: '/', batch: { size: 50, bytes: 1_000 }, body: { json } } as const
+    const trigger = compileTrigger(spec, { sync: 'orders', op: 'added' })
+    const both = await bothOf(columns, changes)
+    compare(trigger, both, json)
+    const made = renderBatch({ op: 'added', changes: both.encoded, start: 0, end: 2 }, trigger, CONTEXT)
+    expect(made.map(({ kind }) => kind)).not.toContain('request')
+  })
+
   it('make the request of a row whose values do not fit their columns', async () => {
     const columns: readonly Column[] = [{ name: 'n', type: { kind: 'long' } }]
     const rows = [{ n: 'n/a' }, { n: 1 }]

@@ -113,7 +113,8 @@ export class EncodedBody {
         writer.bytes(bytes.subarray(start, end))
       }
     }
-    this.#saysSomething = true
+    // A text around it says so by itself, unless that is the name of a member, which says nothing.
+    if (as !== 'in string') this.#saysSomething = true
     return true
   }
 

@@ -217,15 +217,22 @@ class NameFinder implements TemplateNames {
       return output
     }
     const [property] = filter.args
-    if (input === 'rows' && READS_PROPERTY.has(filter.name) && isQuoted(property)) {
-      const [column] = keysOfText(property.content)
-      if (column !== undefined) this.#column(String(column), property.begin)
-    }
+    if (input === 'rows' && READS_PROPERTY.has(filter.name) && isQuoted(property)) this.#ofProperty(property)
     for (const argument of filter.args) {
       const token = Array.isArray(argument) ? argument[1] : argument
       if (token !== undefined) this.#value(token, names)
     }
     return output
+  }
+
+  /** A filter reads the column of that very name if there is one, and else follows the path. */
+  #ofProperty({ content, begin }: QuotedToken): void {
+    const [column, inner] = keysOfText(content)
+    this.columns.add(content)
+    if (column !== undefined) this.#column(String(column), begin)
+    if (column !== 'previous') return
+    if (inner === undefined) this.whole = true
+    else this.columns.add(String(inner))
   }
 
   #value(token: Token | ValueToken, names: Names): void {
