@@ -4,6 +4,7 @@ import { cpus, loadavg, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { format, resolveConfig } from 'prettier'
 import type { Contestant, Figures, Work } from './contestants.ts'
+import { median } from './median.ts'
 
 const PAGE = fileURLToPath(new URL('../../docs/PERFORMANCE.md', import.meta.url))
 const [BEGIN, END] = ['<!-- written by npm run bench: begin -->', '<!-- written by npm run bench: end -->']
@@ -104,10 +105,6 @@ function figuresOf(
 export function markdown(head: readonly string[], lines: readonly (readonly string[])[]): string {
   const all = [head, head.map(() => '---'), ...lines]
   return all.map(cells => `| ${cells.join(' | ')} |`).join('\n')
-}
-
-function median(figures: readonly number[]): number {
-  return [...figures].sort((a, b) => a - b)[Math.floor(figures.length / 2)] ?? Number.NaN
 }
 
 function whole(figure: number): string {

@@ -52,13 +52,8 @@ try {
   await using running = await startServices(['kafka', 'registry', 'redis'])
   await using fast = await startReceiver()
   await using slow = await startReceiver({ delayMs: SLOW_MS })
-  const services = {
-    SLUICE_KAFKA_BROKERS: running.get('kafka').address,
-    SLUICE_SCHEMA_REGISTRY_URL: running.get('registry').address,
-    SLUICE_REDIS_URL: running.get('redis').address,
-  }
-  const rows = benchData(dir, services.SLUICE_KAFKA_BROKERS)
-  const ground = { ...rows, services }
+  const rows = benchData(dir, running.get('kafka').address)
+  const ground = { ...rows, services: running.env }
   const plugin = values['connect-plugin']
   const connect = plugin === undefined ? [] : [await kafkaConnect(rows, plugin)]
   const python = values.drt ? [await drt(rows)] : []

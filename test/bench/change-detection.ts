@@ -18,6 +18,7 @@ import pg from 'pg'
 import { startServices } from '../../deploy/local/services.ts'
 import { environmentOf, FLAGS } from '../../libs/runtime/bin/node-settings.mjs'
 import { prepareTable, TABLE } from './detection-table.ts'
+import { median } from './median.ts'
 
 const CHILD = fileURLToPath(new URL('detection-process.ts', import.meta.url))
 
@@ -106,11 +107,6 @@ function report(name: string, rounds: readonly Round[]): void {
       `diff ${seconds(of(round => round.diffMs))} (CPU ${seconds(of(round => round.diffCpuMs))}); (export + diff) / COPY ${ratio.toFixed(2)} ` +
       `(medians of ${rounds.length} rounds, ${rows} rows)`,
   )
-}
-
-function median(figures: readonly number[]): number {
-  const sorted = [...figures].sort((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? 0
 }
 
 function seconds(ms: number): string {

@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { createDuckdbSource } from '@sluice/sources/adapters/duckdb'
 import { attachExtract, DuckdbSession } from '@sluice/sources/adapters/duckdb/session'
+import { median } from './median.ts'
 
 const { values } = parseArgs({
   options: { rows: { type: 'string', default: '1000000' }, rounds: { type: 'string', default: '5' } },
@@ -94,10 +95,6 @@ async function timed(work: () => Promise<void>, withoutMs = 0): Promise<number> 
   const start = performance.now()
   await work()
   return performance.now() - start - withoutMs
-}
-
-function median(figures: readonly number[]): number {
-  return [...figures].sort((a, b) => a - b)[Math.floor(figures.length / 2)] ?? 0
 }
 
 function ms(time: number): string {

@@ -34,12 +34,7 @@ const dir = await mkdtemp(join(tmpdir(), 'sluice-growth-'))
 try {
   await using running = await startServices(['kafka', 'registry', 'redis'])
   await using receiver = await startReceiver()
-  const services = {
-    SLUICE_KAFKA_BROKERS: running.get('kafka').address,
-    SLUICE_SCHEMA_REGISTRY_URL: running.get('registry').address,
-    SLUICE_REDIS_URL: running.get('redis').address,
-  }
-  const ground = { ...benchData(dir, services.SLUICE_KAFKA_BROKERS), services }
+  const ground = { ...benchData(dir, running.get('kafka').address), services: running.env }
   const series: { readonly [name: string]: readonly Step[] } = {
     rows: [1 / 20, 1 / 2, 5, 25].map(times => {
       const rows = middle * times

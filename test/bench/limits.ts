@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { benchProject, CONCURRENCY, type BenchOptions } from './bench-project.ts'
+import { median } from './median.ts'
 import { writeRows } from './rows.ts'
 import { startReceiver, type Receiver, type ReceiverStats } from './start-receiver.ts'
 
@@ -94,8 +95,4 @@ async function node(...args: readonly string[]): Promise<void> {
 
 function perSecond({ requests: sent, firstAt, lastAt }: ReceiverStats): number {
   return sent / (((lastAt ?? 0) - (firstAt ?? 0)) / 1000)
-}
-
-function median(of: readonly number[]): number {
-  return [...of].sort((a, b) => a - b)[Math.floor(of.length / 2)] ?? NaN
 }

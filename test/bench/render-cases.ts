@@ -101,7 +101,3 @@ export const bareLiquid = new Liquid({
   renderLimit: 1e9,
   parseLimit: 1e9,
 })
-
-export function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
-}

@@ -15,7 +15,8 @@ import { at, homePartition, runKey, sharedTopics } from '@sluice/topics/topics'
 import { sampleDefinition, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
 import { writeChanges } from '@sluice/testkit/write-changes'
-import { bareLiquid, benchRow, columnsOf, median, RENDER_BENCHES, type RenderBench } from './render-cases.ts'
+import { median } from './median.ts'
+import { bareLiquid, benchRow, columnsOf, RENDER_BENCHES, type RenderBench } from './render-cases.ts'
 
 const BATCH = 100
 

@@ -3,7 +3,8 @@
  * of the same template, in turns in the same process. Run: node test/bench/render-templates.ts
  */
 import { compileTrigger } from '@sluice/templates/compile'
-import { bareLiquid, benchRow, median, RENDER_BENCHES, type RenderBench } from './render-cases.ts'
+import { median } from './median.ts'
+import { bareLiquid, benchRow, RENDER_BENCHES, type RenderBench } from './render-cases.ts'
 
 const ROWS = 100
 const ROUND_MS = 400

@@ -18,6 +18,7 @@ import type { SettingAside } from './tries.ts'
 import type { Holds } from '@sluice/holds/port'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
+import { syncGroup, type SyncService } from '@sluice/topics/groups'
 import { syncTopics, type StageName } from '@sluice/topics/topics'
 
 /** The longest wait without a look at the clock, which may be set. */
@@ -43,7 +44,7 @@ export interface FollowDeps {
 export interface FollowingStage {
   readonly stage: EntryOf['stage']
   /** The names of the stage's groups have it. Processes of one service share the partitions of a sync. */
-  readonly service: 'renderer' | 'delivery'
+  readonly service: SyncService
   /** What the service does, as the log says it. */
   readonly activity: 'rendering' | 'delivery'
   /** The topic that it reads. */
@@ -131,12 +132,12 @@ function syncWorkers(
 async function workOnSync(following: Following, run: RunEvent): Promise<void> {
   const { stage, service, activity, reads, log, holds, figures, readiness, logger, prefix } = following
   const { drain, abort } = following
-  const { sync, incarnation } = run
+  const { sync } = run
   await ownPartitions({
     log,
     holds,
     readiness,
-    group: `${prefix}.${service}.${sync}.${incarnation}`,
+    group: syncGroup(prefix, service, run),
     topic: syncTopics(prefix, sync)[reads],
     holdOf: ({ partition }) => holdOf(stage, run, partition),
     work: async worker => {

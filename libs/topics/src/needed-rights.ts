@@ -3,6 +3,7 @@
  * `Describe` goes with `Read`, `Write` and `Delete`, as Kafka has it, so it stands only where nothing else
  * does.
  */
+import { detectorGroup, syncGroups, type SyncService } from './groups.ts'
 import { sharedTopics, syncTopics } from './topics.ts'
 
 /** Who opens connections to Kafka. `command` is `sluice` with SLUICE_KAFKA_BROKERS. */
@@ -103,11 +104,11 @@ function groupRights(role: KafkaRole, prefix: string, syncs: readonly string[]):
   ): NeededRight => {
     return { role, resource: 'group', name, pattern, operations: [operation] }
   }
-  const ofSyncs = (service: string, operation?: Operation): NeededRight[] =>
-    syncs.map(sync => right(`${prefix}.${service}.${sync}.`, 'prefixed', operation))
+  const ofSyncs = (service: SyncService, operation?: Operation): NeededRight[] =>
+    syncs.map(sync => right(syncGroups(prefix, service, sync), 'prefixed', operation))
   switch (role) {
     case 'detector':
-      return [right(`${prefix}.detector`, 'literal')]
+      return [right(detectorGroup(prefix), 'literal')]
     case 'renderer':
       return ofSyncs(role)
     case 'delivery':
@@ -115,8 +116,8 @@ function groupRights(role: KafkaRole, prefix: string, syncs: readonly string[]):
     case 'command':
     case 'console': {
       // They tell people which service a run waits for.
-      const services = ['renderer', 'delivery'].flatMap(service => ofSyncs(service, 'Describe'))
-      const looks = [right(`${prefix}.detector`, 'literal', 'Describe'), ...services]
+      const services = (['renderer', 'delivery'] as const).flatMap(service => ofSyncs(service, 'Describe'))
+      const looks = [right(detectorGroup(prefix), 'literal', 'Describe'), ...services]
       return role === 'console' ? [right(`${prefix}.alerts`, 'literal'), ...looks] : looks
     }
     default:

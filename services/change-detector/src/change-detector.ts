@@ -16,6 +16,7 @@ import { appendRunEvent } from '@sluice/runs/run-event-record'
 import { hintedStart } from '@sluice/partition/hinted-start'
 import { ownPartitions, type Readiness, type Worker } from '@sluice/partition/own-partitions'
 import { readResources } from '@sluice/resources/stored-resources'
+import { detectorGroup } from '@sluice/topics/groups'
 import { homePartition, sharedTopics, textKey } from '@sluice/topics/topics'
 import { commandFault, refusedRun } from './sync/command-fault.ts'
 import type { RunnerDeps } from './sync/runner-deps.ts'
@@ -64,7 +65,7 @@ export async function runChangeDetector(deps: DetectorDeps, ends: Ends): Promise
       log,
       holds,
       readiness,
-      group: `${prefix}.detector`,
+      group: detectorGroup(prefix),
       topic,
       holdOf: ({ partition }) => `changes/${partition}`,
       work: worker => new HomePartition({ ...deps, detections, suspects, schedules }, worker).work(),
@@ -111,7 +112,7 @@ class HomePartition {
     const { target, drain, abort } = this.#worker
     const { drain: signal } = this.#ends
     try {
-      const { from } = await hintedStart(log, { group: `${prefix}.detector`, target }, signal)
+      const { from } = await hintedStart(log, { group: detectorGroup(prefix), target }, signal)
       this.#watermark = new OffsetWatermark(from)
       await this.#resumeOpenRuns()
       await this.#resumeDeletions()

@@ -26,6 +26,7 @@ import { openStage } from '@sluice/process/open-stage'
 import { openVault } from '@sluice/process/open-vault'
 import { currentDefinition, tellOfSigning } from '@sluice/resources/stored-documents'
 import { holdsReadiness } from '@sluice/process/holds-readiness'
+import { detectorGroup } from '@sluice/topics/groups'
 import { runChangeDetector } from './change-detector.ts'
 import type { DetectorConfig } from './config.ts'
 import { removeOldStates } from './detect/old-states.ts'
@@ -51,7 +52,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   const holds = opening.use(await openHolds(config, createRedisHolds, context))
   const vault = opening.use(await openVault(stage, env, { logger, onOpened: mask, signal }))
   const secretFor = told(boundSecrets(env, 'refused', vault), mask)
-  const readiness = new GroupReadiness(`${config.prefix}.detector`)
+  const readiness = new GroupReadiness(detectorGroup(config.prefix))
   const deps = {
     ...stage,
     holds,

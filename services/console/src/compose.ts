@@ -162,10 +162,7 @@ function loginsOf(
       )
     const { beginLogin } = await import('@sluice/embedded/log-in')
     await using opening = new AsyncDisposableStack()
-    const neverPrivate = neverReachesPrivate(env)
-    const sender = opening.use(
-      createUndiciSender({ connections: 1, proxy: proxySettings(env), neverPrivate }),
-    )
+    const sender = opening.use(createUndiciSender({ connections: 1, ...reachOf(env) }))
     const secretFor = told(boundSecrets(env, 'refused', vault), mask)
     const profile = { allowPrivateNetwork: false }
     const login = await beginLogin(destination, { redirectUri, secretFor, sender, vault, profile })
@@ -180,14 +177,16 @@ function tellingOf(
   kept: Vault | null,
   mask: StartContext['mask'],
 ): TellingDeps & AsyncDisposable {
-  const sender = createUndiciSender({
-    connections: 1,
-    proxy: proxySettings(env),
-    neverPrivate: neverReachesPrivate(env),
-  })
+  const reach = reachOf(env)
+  const sender = createUndiciSender({ connections: 1, ...reach })
   // Authors of alerts and the operator of this process may be two.
   const secretFor = told(boundSecrets(env, 'refused', kept ?? undefined), mask)
-  const network = { allowPrivateNetwork: false, neverPrivate: neverReachesPrivate(env) }
+  const network = { allowPrivateNetwork: false, neverPrivate: reach.neverPrivate }
   const means = { sender, mailer: createMailSender(), secretFor, ...network, now: Date.now }
   return { ...means, [Symbol.asyncDispose]: () => sender[Symbol.asyncDispose]() }
+}
+
+/** How requests leave this process, and where they may never go. */
+function reachOf(env: ConsoleConfig['env']) {
+  return { proxy: proxySettings(env), neverPrivate: neverReachesPrivate(env) }
 }

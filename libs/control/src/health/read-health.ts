@@ -4,6 +4,7 @@
 import type { HealthView } from '@sluice/contracts/api/operating'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { TopicPartition } from '@sluice/message-log/port'
+import { detectorGroup, syncGroup, type SyncService } from '@sluice/topics/groups'
 import { SHARED_PARTITIONS, at, sharedTopics, syncTopics } from '@sluice/topics/topics'
 import { caughtUpWithRuns } from '../runs/find-run.ts'
 import type { Pipeline } from '../pipeline.ts'
@@ -95,10 +96,10 @@ async function stagesAtWork(
   )
   const detector = { stage: 'change-detector', sync: null, topic: sharedTopics(prefix).commands } as const
   return [
-    { ...detector, group: `${prefix}.detector` },
+    { ...detector, group: detectorGroup(prefix) },
     ...open.slice(0, MOST_SYNCS).flatMap(({ sync, incarnation }): StageAtWork[] => {
       const { changes, requests } = syncTopics(prefix, sync)
-      const group = (stage: string): string => `${prefix}.${stage}.${sync}.${incarnation}`
+      const group = (stage: SyncService): string => syncGroup(prefix, stage, { sync, incarnation })
       return [
         { stage: 'renderer', sync, topic: changes, group: group('renderer') },
         { stage: 'delivery', sync, topic: requests, group: group('delivery') },

@@ -7,8 +7,9 @@ import type { Wait } from '@sluice/contracts/runs/waits'
 import { OPS } from '@sluice/contracts/state'
 import { countsOf } from '@sluice/domain/counts'
 import type { GroupState } from '@sluice/message-log/port'
+import { detectorGroup, syncGroup, type SyncService } from '@sluice/topics/groups'
 
-type Service = 'detector' | 'renderer' | 'delivery'
+type Service = 'detector' | SyncService
 
 export interface NeededService {
   readonly service: Service
@@ -41,8 +42,8 @@ export function neededServices(
   event: RunEvent,
   reports: ReadonlyMap<number, PartitionReport>,
 ): readonly NeededService[] {
-  const { status, sync, incarnation, queuedAt } = event
-  const detector = { service: 'detector', group: `${prefix}.detector` } as const
+  const { status, queuedAt } = event
+  const detector = { service: 'detector', group: detectorGroup(prefix) } as const
   if (status === 'queued') return [{ ...detector, since: queuedAt }]
   if (status !== 'running') return []
   const own = [...reports.values()].filter(({ run }) => run === event.run)
@@ -52,8 +53,8 @@ export function neededServices(
   const needed: NeededService[] = !event.complete || isOver ? [{ ...detector, since: null }] : []
   if (!hasChanges(event) || isOver) return needed
   const since = own.length === 0 ? (event.phases?.publishingFrom ?? null) : null
-  const of = (service: Service): NeededService => {
-    return { service, group: `${prefix}.${service}.${sync}.${incarnation}`, since }
+  const of = (service: SyncService): NeededService => {
+    return { service, group: syncGroup(prefix, service, event), since }
   }
   return [...needed, ...(isRendered ? [] : [of('renderer')]), of('delivery')]
 }

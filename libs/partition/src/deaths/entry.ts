@@ -107,7 +107,7 @@ export async function enter(
   return {
     deaths,
     position,
-    took: ({ topic, partition: number }, marker) => suspects.own.set(`${topic}/${number}`, marker),
+    took: (of, marker) => suspects.own.set(nameOf(of), marker),
     cameFurther: free,
     leaves: () => (isThrough || runAtWork(runs, of.run)?.run !== run ? null : withoutOwn(deaths)),
     [Symbol.dispose]: free,

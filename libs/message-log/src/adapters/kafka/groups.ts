@@ -1,12 +1,14 @@
-/** Who is in the groups of a cluster, for people who look at it. */
+/** Who is in the groups of a cluster, and whether anybody is at work there, for people who look at it. */
 import type { Abort, KafkaCluster } from './cluster.ts'
 import { MemberAssignment } from './internals.ts'
-import type { TopicPartition } from '../../port.ts'
+import type { GroupState, TopicPartition } from '../../port.ts'
 
 /** Groups that are described in one request. */
 const AT_ONCE = 200
 /** Most groups that are looked at. */
 const MOST = 5_000
+/** Most coordinators that are looked for at once. */
+const ASKED_AT_ONCE = 20
 const STABLE = 'Stable'
 
 export interface GroupMember {
@@ -23,15 +25,14 @@ interface Brokers {
 interface Listed {
   readonly groups: readonly { readonly groupId: string }[]
 }
-interface Described {
-  readonly groups: readonly {
-    readonly groupId: string
-    readonly state: string
-    readonly members: readonly {
-      readonly clientId: string
-      readonly clientHost: string
-      readonly memberAssignment: Buffer
-    }[]
+interface DescribedGroup {
+  readonly groupId: string
+  /** The name of Kafka's protocol. A group that nobody ever joined is `Dead`. */
+  readonly state: string
+  readonly members: readonly {
+    readonly clientId: string
+    readonly clientHost: string
+    readonly memberAssignment: Buffer
   }[]
 }
 
@@ -54,11 +55,7 @@ async function membersNow(cluster: KafkaCluster, prefix: string): Promise<readon
       const members: GroupMember[] = []
       for (let from = 0; from < Math.min(own.length, MOST); from += AT_ONCE) {
         const groupIds = own.slice(from, from + AT_ONCE)
-        const answer = await cluster.call<Described>(nodeId, 'main', {
-          api: 'DescribeGroups',
-          args: { groupIds },
-        })
-        members.push(...answer.groups.flatMap(membersOf))
+        members.push(...(await describe(cluster, nodeId, groupIds)).flatMap(membersOf))
       }
       return members
     }),
@@ -66,7 +63,7 @@ async function membersNow(cluster: KafkaCluster, prefix: string): Promise<readon
   return found.flat()
 }
 
-function membersOf({ groupId, state, members }: Described['groups'][number]): GroupMember[] {
+function membersOf({ groupId, state, members }: DescribedGroup): GroupMember[] {
   if (state !== STABLE) return []
   return members.map(({ clientId, clientHost, memberAssignment }) => {
     const assigned = memberAssignment.length === 0 ? null : MemberAssignment.decode(memberAssignment)
@@ -75,4 +72,45 @@ function membersOf({ groupId, state, members }: Described['groups'][number]): Gr
     )
     return { group: groupId, client: clientId, host: clientHost.replace(/^\//, ''), partitions }
   })
+}
+
+/** Asks each coordinator once for all of its groups. */
+export async function groupStates(
+  cluster: KafkaCluster,
+  groups: readonly string[],
+  options: Abort,
+): Promise<ReadonlyMap<string, GroupState>> {
+  return await cluster.retry(
+    'looking up who is at work',
+    async () => {
+      const byNode = new Map<number, string[]>()
+      for (let from = 0; from < groups.length; from += ASKED_AT_ONCE)
+        await Promise.all(
+          groups.slice(from, from + ASKED_AT_ONCE).map(async group => {
+            const node = await cluster.coordinator('group', group)
+            byNode.set(node, [...(byNode.get(node) ?? []), group])
+          }),
+        )
+      const described = await Promise.all(
+        [...byNode].map(([node, groupIds]) => describe(cluster, node, groupIds)),
+      )
+      return new Map(described.flat().map(({ groupId, state }) => [groupId, stateOf(state)]))
+    },
+    options,
+  )
+}
+
+function stateOf(state: string): GroupState {
+  if (state === STABLE) return 'at-work'
+  return state === 'Empty' || state === 'Dead' ? 'empty' : 'rebalancing'
+}
+
+async function describe(
+  cluster: KafkaCluster,
+  node: number,
+  groupIds: readonly string[],
+): Promise<readonly DescribedGroup[]> {
+  const call = { api: 'DescribeGroups', args: { groupIds } } as const
+  const { groups } = await cluster.call<{ readonly groups: readonly DescribedGroup[] }>(node, 'main', call)
+  return groups
 }
