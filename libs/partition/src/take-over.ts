@@ -5,6 +5,7 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Marker } from '@sluice/contracts/records'
+import type { Ends } from '@sluice/flow/ends'
 import type { Entry } from './deaths/entry.ts'
 import type {
   AppendResult,
@@ -29,6 +30,11 @@ export interface TakeOverOptions {
   readonly targets: readonly TopicPartition[]
   readonly entry?: Entry | undefined
   readonly signal: AbortSignal
+  /**
+   * With it, `signal` cuts no marker short, since that would end the writer. An owner that is told to end
+   * between two markers takes its death back. Default: `signal` cuts them.
+   */
+  readonly abort?: AbortSignal | undefined
 }
 
 type TakeBack = (writer: FencedWriter, options: { readonly signal: AbortSignal }) => Promise<void>
@@ -84,6 +90,16 @@ export class Ownership implements AsyncDisposable {
     await this.#takeBack(this.#writer, options)
   }
 
+  /** The result of the work. Who is told to end in the midst of it leaves, since it has not died of it. */
+  async leavingAtEnd<Result>(work: Promise<Result>, { drain, abort }: Ends): Promise<Result> {
+    try {
+      return await work
+    } catch (error) {
+      if (drain.aborted && !abort.aborted) await this.leave({ signal: abort })
+      throw error
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writer[Symbol.asyncDispose]()
   }
@@ -92,6 +108,7 @@ export class Ownership implements AsyncDisposable {
 /** Takes over the targets. Rejects with `fenced` if another takes over meanwhile, and as the log does. */
 export async function takeOver(options: TakeOverOptions): Promise<Ownership> {
   const { log, io, prefix, stage, sync, incarnation, partition, targets, signal } = options
+  const abort = options.abort ?? signal
   const id = `${prefix}.${stage}.${sync}.${incarnation}.${partition}`
   const writer = await log.openWriter(id, { signal })
   const key = markerKey('takeover', `${stage}/${sync}/${partition}`)
@@ -101,21 +118,21 @@ export async function takeOver(options: TakeOverOptions): Promise<Ownership> {
   })
   const { entry } = options
   const [output] = targets
+  const takeBack: TakeBack = async (owner, appending) => {
+    const deaths = entry?.leaves() ?? null
+    if (entry === undefined || output === undefined || deaths === null) return
+    // The process does not note this marker as its own: when it returns, whoever died before must count.
+    await owner.append(output, [marked({ deaths, position: entry.position })], appending)
+  }
   try {
     const markers = new Map<string, number>()
     for (const target of targets) {
       const isCounted = entry !== undefined && target === output
       const fields = isCounted ? { deaths: entry.deaths, position: entry.position } : {}
-      const { baseOffset } = await writer.append(target, [marked(fields)], { signal })
+      signal.throwIfAborted()
+      const { baseOffset } = await writer.append(target, [marked(fields)], { signal: abort })
       markers.set(nameOf(target), baseOffset)
       if (isCounted) entry.took(target, baseOffset)
-    }
-    const takeBack: TakeBack = async (owner, appending) => {
-      const deaths = entry?.leaves() ?? null
-      if (entry === undefined || output === undefined || deaths === null) return
-      const record = marked({ deaths, position: entry.position })
-      const { baseOffset } = await owner.append(output, [record], appending)
-      entry.took(output, baseOffset)
     }
     // The renderer works in order. Delivery says itself when it has come further.
     const onAppend = (target: TopicPartition): void => {
@@ -124,6 +141,7 @@ export async function takeOver(options: TakeOverOptions): Promise<Ownership> {
     }
     return new Ownership(writer, incarnation, { markers, takeBack, onAppend })
   } catch (error) {
+    if (signal.aborted && !abort.aborted) await takeBack(writer, { signal: abort }).catch(() => undefined)
     await writer[Symbol.asyncDispose]()
     throw error
   }

@@ -24,7 +24,7 @@ import { Doubt } from './run/doubt.ts'
 import { effectsOf, isReplayed } from './outcome/effects.ts'
 import { CUT, CutRun, reportOf } from './run/cut-run.ts'
 import { endWithoutRenderer, runSoFar, type RunSoFar } from './run/end-without-renderer.ts'
-import { openRun, placeOf, unsentFault } from './run/open-run.ts'
+import { openRun, placeOf, runBeginAt, unsentFault } from './run/open-run.ts'
 import type { DeliverDeps, DeliveryParts, OpenRun } from './run/open-run.ts'
 import { PassedRun } from './run/passed-run.ts'
 import { rowsAt } from './ledger/parts.ts'
@@ -70,9 +70,11 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
     targets: [attempts, retry, captured],
     entry: worker.entry,
     signal: ending,
+    abort: worker.abort,
   })
   const { readerBytes: bufferBytes } = deps.memory
-  const recovered = await recoverLedger({ ...common, requests, attempts, bufferBytes, signal: ending })
+  const recovering = recoverLedger({ ...common, requests, attempts, bufferBytes, signal: ending })
+  const recovered = await ownership.leavingAtEnd(recovering, worker)
   const { checkpoint } = recovered
   const ledger = new AttemptLedger({
     ...{ io, ownership, attempts, retry, captured },
@@ -142,6 +144,8 @@ class PartitionDelivery {
       ended.abort()
       await this.#open?.sending.stop()
       this.#open?.early[Symbol.dispose]()
+      // Whatever ends the work, answers that came before are written down.
+      await ledger.flushed({ signal: worker.abort }).catch(() => undefined)
       await reporting
     }
     ledger.failure.throwIfAborted()
@@ -349,16 +353,12 @@ class PartitionDelivery {
    */
   async #runOf(record: Request | Unrenderable, signal: AbortSignal): Promise<OpenRun | null> {
     if (this.#open !== null) return this.#open
-    const { deps, run, requests, ledger } = this.#parts
-    const { log, io } = deps
-    const { incarnation } = run
-    const options = { log, io, incarnation, stage: 'requests', target: requests, signal } as const
-    for await (const batch of readOwned({ ...options, from: record.begin, to: record.begin + 1 })) {
-      const begin = markerOf(batch.records[0]?.record ?? null)?.begin
-      if (begin === undefined || begin === null) break
-      if (this.#parts.recovered.checkpoint.run !== begin.run) ledger.beginRun(begin.run)
-      this.#reporter.phases.began(begin.run, batch.records[0]?.timestamp)
-      return await this.#tryToOpen(begin, signal, null)
+    const { requests, ledger, recovered } = this.#parts
+    const found = await runBeginAt(this.#parts, record.begin, { signal })
+    if (found !== null) {
+      if (recovered.checkpoint.run !== found.begin.run) ledger.beginRun(found.begin.run)
+      this.#reporter.phases.began(found.begin.run, found.timestamp)
+      return await this.#tryToOpen(found.begin, signal, null)
     }
     const lost = new SluiceError('corrupt', `no run begins at offset ${record.begin} of ${requests.topic}`)
     this.#passed.begin(record.run, lost)

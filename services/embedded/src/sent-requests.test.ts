@@ -8,6 +8,17 @@ import { resolveTarget, type Target } from '@sluice/delivery/destination/target'
 import { sampleDefinition } from '@sluice/testkit/sample-records'
 import { openSentRequests, type SentRequestsOptions } from './sent-requests.ts'
 
+/** True while the disk takes nothing. */
+let isFull = false
+vi.mock(import('node:fs'), async original => {
+  const fs = await original()
+  const writeSync = (...args: Parameters<typeof fs.writeSync>): number => {
+    if (isFull) throw new Error('no space left on device')
+    return fs.writeSync(...args)
+  }
+  return { ...fs, writeSync: writeSync as typeof fs.writeSync }
+})
+
 const TIMEOUT_MS = 10_000
 const MARGIN_MS = 2_000
 /** How long a request may be late once it was given up. */
@@ -198,4 +209,15 @@ it('a request that cannot be noted does not go out', async () => {
   await pass(20)
   first[Symbol.dispose]()
   expect(() => first.begin('a', TIMEOUT_MS)).toThrow('the file is closed')
+})
+
+it('a request that could not be noted does not count as noted for the next one', () => {
+  const first = open()
+  first.begin('a', TIMEOUT_MS)
+  isFull = true
+  expect(() => first.begin('a', 3 * TIMEOUT_MS)).toThrow('no space left')
+  isFull = false
+  first.begin('a', 3 * TIMEOUT_MS)
+  killed()
+  expect(leftMs()).toBe(3 * TIMEOUT_MS + MARGIN_MS)
 })

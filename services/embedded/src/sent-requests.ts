@@ -97,13 +97,16 @@ class SentRequests implements LateSends, Disposable {
     const none = { underWay: 0, timeoutMs: 0, notedMs: -Infinity, lateUntilMs: -Infinity }
     const sends = this.#sends.get(partition) ?? none
     const isNoted = nowMs - sends.notedMs <= NOTE_COUNTS_MS && timeoutMs <= sends.timeoutMs
+    const { timeoutMs: timeoutBefore } = sends
     this.#sends.set(partition, sends)
     sends.underWay += 1
-    sends.timeoutMs = Math.max(sends.timeoutMs, timeoutMs)
+    sends.timeoutMs = Math.max(timeoutBefore, timeoutMs)
     try {
       if (!isNoted) this.#write(nowMs)
     } catch (error) {
       sends.underWay -= 1
+      // The file does not tell of the longer one, so that the next request needs a note again.
+      sends.timeoutMs = timeoutBefore
       throw error
     }
     this.#lookIn(NOTED_EVERY_MS)

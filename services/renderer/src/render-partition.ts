@@ -125,8 +125,14 @@ class PartitionRenderer {
     const { partition } = this.#worker.target
     const ending = endingOf(this.#worker, this.#requests.failed)
     const options = { log, io, prefix, sync, partition, incarnation, signal: ending }
-    const { entry } = this.#worker
-    await using ownership = await takeOver({ ...options, stage: 'requests', targets: [this.#output], entry })
+    const { entry, abort } = this.#worker
+    await using ownership = await takeOver({
+      ...options,
+      stage: 'requests',
+      targets: [this.#output],
+      entry,
+      abort,
+    })
     this.#ownership = ownership
     try {
       let from: number | null = await this.#restore(ending)

@@ -93,7 +93,7 @@ export async function followRun(
       const seen = runs.changes.version
       const known = runs.of(of.sync)
       const event = known?.events.get(runId) ?? (runId === of.untaken?.runId ? of.untaken : undefined)
-      const instead = event?.errorCode === 'conflict' ? queuedRunOf(known) : null
+      const instead = event?.errorCode === 'conflict' ? standInFor(event, known) : null
       if (instead !== null) runId = instead
       else if (event !== undefined && event !== of.beyond) {
         const around = known ?? NONE
@@ -111,10 +111,18 @@ export async function followRun(
 }
 
 /**
- * The queued run of a sync. It stands in for each run that is asked for while it waits, because it sees the
- * same rows.
+ * The run that was queued when this one was asked for. It stands in for this one, because it sees the same
+ * rows. By now it may be at work, or over.
  */
-function queuedRunOf(runs: SyncRuns | undefined): string | null {
-  for (const event of runs?.events.values() ?? []) if (event.status === 'queued') return event.runId
-  return null
+function standInFor(refused: RunEvent, runs: SyncRuns | undefined): string | null {
+  const asked = refused.queuedAt
+  let found: RunEvent | null = null
+  for (const event of runs?.events.values() ?? []) {
+    if (event.errorCode === 'conflict') continue
+    const isQueued = event.status === 'queued'
+    const leftQueueAt = isQueued ? Infinity : (event.startedAt ?? event.endedAt ?? Infinity)
+    if (event.queuedAt <= asked && asked <= leftQueueAt && event.queuedAt >= (found?.queuedAt ?? 0))
+      found = event
+  }
+  return found?.runId ?? null
 }

@@ -5,16 +5,26 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { RunEvent } from '@sluice/contracts/records'
 import { randomFrom, type Random } from '@sluice/testkit/random'
-import { INCARNATION, sampleAttempt, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
+import { INCARNATION, sampleAttempt, sampleEvent, sampleReport, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
-import { at, homePartition, runKey, sharedTopics, syncTopics, textKey } from '@sluice/topics/topics'
+import { watchedLog } from '@sluice/testkit/watched-log'
+import {
+  at,
+  homePartition,
+  reportKey,
+  runKey,
+  sharedTopics,
+  syncTopics,
+  textKey,
+} from '@sluice/topics/topics'
 import { NO_FIGURES } from '../figures.ts'
 import { takeOver } from '../take-over.ts'
 import { enter, newSuspects, type Suspects } from './entry.ts'
 
 const never = new AbortController().signal
-const REQUESTS = at(syncTopics(PREFIX, SYNC).requests, 0)
-const ATTEMPTS = at(syncTopics(PREFIX, SYNC).attempts, 0)
+const TOPICS = syncTopics(PREFIX, SYNC)
+const READS = { requests: 'changes', attempts: 'requests' } as const
+const ATTEMPTS = at(TOPICS.attempts, 0)
 const HISTORIES = 8
 
 describe('a partition whose owners die', () => {
@@ -39,16 +49,20 @@ describe('a partition whose owners die', () => {
     await world.runs.caughtUp(homePartition(SYNC), { signal: never })
   }
 
-  const queue = (count: number): Promise<number> =>
+  const queue = (count: number, topic: 'changes' | 'requests' = 'requests'): Promise<number> =>
     world.append(
-      REQUESTS,
+      at(TOPICS[topic], 0),
       Array.from({ length: count }, (_, index) => ({ key: textKey(`${index}`), value: new Uint8Array(3) })),
     )
 
-  const entering = (suspects: Suspects, signal: AbortSignal = never) => {
+  const entering = (
+    suspects: Suspects,
+    signal: AbortSignal = never,
+    stage: 'requests' | 'attempts' = 'attempts',
+  ) => {
     const figures = { ...NO_FIGURES, parked: (_: string, deaths: number) => void parked.push(deaths) }
     const deps = { ...world, logger: { error: () => undefined }, figures, suspects }
-    return enter(deps, { stage: 'attempts', reads: 'requests', run, partition: 0 }, { signal })
+    return enter(deps, { stage, reads: READS[stage], run, partition: 0 }, { signal })
   }
 
   /** One owner: it finishes so many requests, and then dies or leaves in good order. */
@@ -56,13 +70,14 @@ describe('a partition whose owners die', () => {
     readonly finishes: number
     readonly leaves?: boolean
     readonly suspects?: Suspects
+    readonly stage?: 'requests' | 'attempts'
   }): Promise<number> {
-    const { finishes, leaves = false, suspects = newSuspects() } = of
-    using entry = await entering(suspects)
+    const { finishes, leaves = false, suspects = newSuspects(), stage = 'attempts' } = of
+    using entry = await entering(suspects, never, stage)
     const { log, io, prefix } = world
-    const place = { sync: SYNC, incarnation: INCARNATION, partition: 0, targets: [ATTEMPTS] }
+    const place = { sync: SYNC, incarnation: INCARNATION, partition: 0, targets: [at(TOPICS[stage], 0)] }
     await using owner = await takeOver({
-      ...{ log, io, prefix, stage: 'attempts', signal: never, entry },
+      ...{ log, io, prefix, stage, signal: never, entry },
       ...place,
     })
     const from = Math.max(0, entry.position)
@@ -138,6 +153,58 @@ describe('a partition whose owners die', () => {
     expect(report()).toMatchObject({ faultedFrom: 0, error: expect.stringContaining('is parked') as string })
     gone.abort(new Error('gone'))
     await expect(entered).rejects.toThrow('gone')
+  })
+
+  it('asks again for the end of a cancelled run whose renderer died, if progress hides the question', async () => {
+    await queue(1, 'changes')
+    await live({ finishes: 0, stage: 'requests' })
+    await live({ finishes: 0, stage: 'requests' })
+    const gone = new AbortController()
+    const entered = entering(newSuspects(), gone.signal, 'requests')
+    await tell({ cancelling: true })
+    const report = () => world.runs.of(SYNC)?.reports.get(0)
+    await world.runs.until(() => report()?.faultedFrom === 0, { signal: never })
+    const asked = report()
+    const progress = sampleReport({ ...asked, faultedFrom: null, error: null, errorCode: null })
+    const runs = at(sharedTopics(PREFIX).runs, homePartition(SYNC))
+    await world.append(runs, [
+      { key: reportKey(SYNC, 0), value: world.io.encode('PartitionReport', progress) },
+    ])
+    await world.runs.until(() => report()?.faultedFrom === 0 && report() !== asked, { signal: never })
+    expect(report()?.ended).toBe(false)
+    gone.abort(new Error('gone'))
+    await expect(entered).rejects.toThrow('gone')
+  })
+
+  it('counts who died before a process that left in good order, when that process returns and dies', async () => {
+    await queue(1)
+    await live({ finishes: 0 })
+    const suspects = newSuspects()
+    for (const _ of [1, 2]) await live({ finishes: 0, leaves: true, suspects })
+    await live({ finishes: 0, suspects })
+    passes(5_001)
+    await live({ finishes: 1 })
+    expect(parked).toEqual([2, 0])
+  })
+
+  it('counts nothing of an owner that is told to end while it takes over', async () => {
+    await queue(1)
+    const { io, prefix } = world
+    const captured = at(TOPICS.captured, 0)
+    for (const _ of [1, 2, 3]) {
+      const [drain, abort] = [new AbortController(), new AbortController()]
+      const log = watchedLog(world.log, async ({ topic }) => {
+        if (topic === captured.topic) drain.abort(new Error('drained'))
+      })
+      using entry = await entering(newSuspects())
+      const targets = [ATTEMPTS, captured, at(TOPICS.retry, 0)]
+      const place = { sync: SYNC, incarnation: INCARNATION, partition: 0, targets }
+      const ends = { signal: drain.signal, abort: abort.signal }
+      const taking = takeOver({ ...{ log, io, prefix, stage: 'attempts', entry }, ...place, ...ends })
+      await expect(taking).rejects.toThrow('drained')
+    }
+    await live({ finishes: 1 })
+    expect(parked).toEqual([])
   })
 
   it('counts nothing of an earlier run', async () => {

@@ -14,7 +14,7 @@ import { isParked, parkedUntil } from '@sluice/runs/machine/parking'
 import { openRun, type RunsView } from '@sluice/runs/runs-view'
 import type { Logger } from '@sluice/runtime/logger'
 import type { RecordIo } from '@sluice/topics/record-io'
-import { at, syncTopics } from '@sluice/topics/topics'
+import { at, homePartition, syncTopics } from '@sluice/topics/topics'
 import type { Figures } from '../figures.ts'
 import { reportSetAside, reportWaits } from '../report-set-aside.ts'
 import { countedBeforehand, deathsIn, withoutOwn } from './count-deaths.ts'
@@ -143,23 +143,33 @@ async function waitParked(
   figures?.parked(sync, count)
   const wait: Wait = { kind: 'parked', since: Date.now(), until, detail: why }
   await reportWaits(deps, { ...place, waits: [wait] }, { signal })
-  let isEnded = false
   for (;;) {
     const seen = runs.changes.version
     const now = Date.now()
     const open = runAtWork(runs, run)
     const ends = parkedUntil({ deaths: count, lastEndedAt: since }, now)
     if (ends === null || open?.run !== number) break
-    if (open.cancelling && !isEnded) {
-      isEnded = true
+    // A report of progress hides what was asked before, and a successor in delivery then never saw it.
+    if (open.cancelling && !isToldToEnd(runs, { ...place, number })) {
       const error = new SluiceError('internal', why)
       await reportSetAside(deps, { ...place, stage, error }, { signal })
+      await runs.caughtUp(homePartition(sync), { signal })
+      continue
     }
     await untilChanged(runs, { seen, forMs: Math.min(ends - now, LONGEST_LOOK_MS) }, signal)
   }
   const alone = await suspects.slots.take({ signal })
   await reportWaits(deps, { ...place, waits: [] }, { signal })
   return alone
+}
+
+/** True if `runs` says that the partition's part of this run is over, or is to end. */
+function isToldToEnd(
+  runs: RunsView,
+  of: { readonly sync: string; readonly partition: number; readonly number: number },
+): boolean {
+  const report = runs.of(of.sync)?.reports.get(of.partition)
+  return report?.run === of.number && (report.ended || report.faultedFrom !== null)
 }
 
 const AT_WORK = {

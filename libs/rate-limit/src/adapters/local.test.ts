@@ -174,6 +174,15 @@ describe('the local rate limit', () => {
     expect(await permitsOf(second, 10, 10, 1000)).toBe(10)
   })
 
+  it('a longer limit that came later remembers, in the next process, what was granted before it', async () => {
+    const first = createLocalRateLimit({ file, now: clock.now })
+    expect(await permitsOf(first, 6, 10, 60_000)).toBe(6)
+    expect(await permitsOf(first, 1, 10, 3_600_000)).toBe(1)
+    await first[Symbol.asyncDispose]()
+    await using second = createLocalRateLimit({ file, now: clock.now })
+    expect(await permitsOf(second, 100, 10, 3_600_000)).toBe(3)
+  })
+
   it('taking and giving back all day fills neither memory nor file', async () => {
     await using limit = createLocalRateLimit({ file, now: clock.now })
     for (let n = 0; n < 2000; n += 1) {

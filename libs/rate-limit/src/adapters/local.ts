@@ -201,19 +201,12 @@ class LocalRateLimit implements RateLimit {
 
   /**
    * The state of a scope, with a window for each of its rates. Runs that pinned different limits share it, so
-   * a grant counts in every window that any of them had lately. A new window starts with the grants that the
-   * longest of the others remembers.
+   * a grant counts in every window that any of them had lately.
    */
   #scope(limits: LimitScope, nowMs: number): ScopeState {
     const scope = this.#scopeNamed(limits.name)
     for (const { windowMs, requests } of limits.rates) {
-      let window = scope.windows.get(windowMs)
-      if (window === undefined) {
-        window = new SlidingWindow(windowMs)
-        const others = [...scope.windows.values()].sort((a, b) => b.windowMs - a.windowMs)
-        window.seed((others[0]?.entries(nowMs) ?? []).map(entry => ({ ...entry, stored: null })))
-        scope.windows.set(windowMs, window)
-      }
+      const window = scope.windows.get(windowMs) ?? this.#newWindow(scope, windowMs, nowMs)
       window.wantedMs = nowMs
       window.limit = requests
     }
@@ -224,6 +217,21 @@ class LocalRateLimit implements RateLimit {
       }
     }
     return scope
+  }
+
+  /**
+   * Starts with the grants that the longest of the other windows remembers. The file learns of them, too: the
+   * next process knows each window by its own rows alone.
+   */
+  #newWindow(scope: ScopeState, windowMs: number, nowMs: number): SlidingWindow {
+    const window = new SlidingWindow(windowMs)
+    const others = [...scope.windows.values()].sort((a, b) => b.windowMs - a.windowMs)
+    const seeds = (others[0]?.entries(nowMs) ?? []).map(entry => ({ ...entry, stored: null }))
+    const granted = seeds.map(entry => ({ scope: scope.name, window, entry }))
+    this.#file?.storeGrant(granted, nowMs)
+    window.seed(seeds)
+    scope.windows.set(windowMs, window)
+    return window
   }
 
   /** How many permits all scopes together have room for. */

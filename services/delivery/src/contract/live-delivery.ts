@@ -7,6 +7,7 @@ import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import { at, homePartition, runKey, sharedTopics, syncTopics } from '@sluice/topics/topics'
+import type { Entry } from '@sluice/partition/deaths/entry'
 import { deliverPartition } from '../deliver-partition.ts'
 import { DeliveryMemory } from '../delivery-memory.ts'
 import { lateAfterTakeover } from '../run/late-sends.ts'
@@ -22,11 +23,11 @@ export interface Life {
   kill(): Promise<void>
 }
 
-/** Delivers partition 0. */
-export function startLife(deps: DeliverDeps, run: RunEvent): Life {
+/** Delivers partition 0. `entry` is what its takeover counts; by default it counts nothing. */
+export function startLife(deps: DeliverDeps, run: RunEvent, entry?: Entry): Life {
   const [drain, kill] = [new AbortController(), new AbortController()]
   const target = at(syncTopics(PREFIX, SYNC).requests, 0)
-  const worker = { target, membership: steadyMembership(), drain: drain.signal, abort: kill.signal }
+  const worker = { target, membership: steadyMembership(), drain: drain.signal, abort: kill.signal, entry }
   const done = deliverPartition(deps, run, worker)
   const ended = done.catch(() => undefined)
   return {

@@ -9,6 +9,7 @@ import { countsOf } from '@sluice/domain/counts'
 import { abortable } from '@sluice/flow/abortable'
 import { Notifier } from '@sluice/flow/notifier'
 import type { OutgoingRequest, SendResult } from '@sluice/http-sender/port'
+import type { Entry } from '@sluice/partition/deaths/entry'
 import { at, syncTopics } from '@sluice/topics/topics'
 import { sampleDefinition, sampleEvent, SYNC, type DefinitionFields } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
@@ -140,12 +141,12 @@ export class ScriptedDelivery implements AsyncDisposable {
     await tellOfRun(this.world, { ...this.#run, ...fields })
   }
 
-  live(over: Partial<DeliverDeps> = {}): Life {
+  live(over: Partial<DeliverDeps> = {}, entry?: Entry): Life {
     const scripted = depsOf(this.world, {
       sender: { send: request => this.api.send(request), [Symbol.asyncDispose]: () => Promise.resolve() },
       resolveTarget: () => Promise.resolve(resolveTarget(this.#definition, () => '')),
     })
-    return startLife({ ...scripted, ...over }, this.#run)
+    return startLife({ ...scripted, ...over }, this.#run, entry)
   }
 
   /** A life that delivers what is left, to the report of the run. */

@@ -10,7 +10,7 @@ import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { LeaseQueue } from '@sluice/rate-limit/lease-queue'
 import { NO_FIGURES, type Figures } from '@sluice/partition/figures'
 import { isMember, type Worker } from '@sluice/partition/own-partitions'
-import { readOwned, type Placed } from '@sluice/topics/owned-reader'
+import { markerOf, readOwned, type Placed } from '@sluice/topics/owned-reader'
 import { at, syncTopics } from '@sluice/topics/topics'
 import type { RecordIo } from '@sluice/topics/record-io'
 import type { RunsView } from '@sluice/runs/runs-view'
@@ -227,4 +227,23 @@ function leftOf(maxDurationMs: number, startedAt: number): number {
 export function unsentFault(open: OpenRun | null): { from: number; error: string; errorCode: string } | null {
   if (open?.unsendable === null || open === null) return null
   return { from: open.nextChange, error: open.unsendable.message, errorCode: open.unsendable.code }
+}
+
+/**
+ * The run whose `run-begin` stands at this offset of the requests; null if none does. Rejects as the log
+ * does.
+ */
+export async function runBeginAt(
+  { deps, run, requests }: DeliveryParts,
+  offset: number,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<{ readonly begin: RunBegin; readonly timestamp: number } | null> {
+  const { log, io } = deps
+  const reading = { log, io, incarnation: run.incarnation, stage: 'requests', target: requests } as const
+  for await (const { records } of readOwned({ ...reading, from: offset, to: offset + 1, signal })) {
+    const [first] = records
+    const begin = markerOf(first?.record ?? null)?.begin ?? null
+    return first === undefined || begin === null ? null : { begin, timestamp: first.timestamp }
+  }
+  return null
 }

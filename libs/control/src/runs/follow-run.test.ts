@@ -1,0 +1,67 @@
+/** Following a run that is refused because another one is queued, which sees the same rows. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { RunEvent } from '@sluice/contracts/records'
+import { sampleEvent, SYNC } from '@sluice/testkit/sample-records'
+import { openTestLog, type TestLog } from '@sluice/testkit/test-log'
+import { at, homePartition, runKey, sharedTopics } from '@sluice/topics/topics'
+import type { Pipeline } from '../pipeline.ts'
+import { RunWaits } from '../waits/run-waits.ts'
+import { followRun } from './follow-run.ts'
+
+const { signal } = new AbortController()
+
+/** It was queued at 5 and refused at once. */
+const REFUSED = {
+  runId: 'REFUSED',
+  status: 'cancelled',
+  queuedAt: 5,
+  startedAt: null,
+  endedAt: 5,
+  errorCode: 'conflict',
+} as const
+
+describe('a run that is refused because another one is queued', () => {
+  let world: TestLog
+  beforeEach(async () => {
+    world = await openTestLog({ partitions: 1 })
+  })
+  afterEach(() => world[Symbol.asyncDispose]())
+
+  async function tell(...events: readonly Partial<RunEvent>[]): Promise<void> {
+    const runs = at(sharedTopics(world.prefix).runs, homePartition(SYNC))
+    for (const fields of events) {
+      const event = sampleEvent({ definition: null, ...fields })
+      const value = world.io.encode('RunEvent', event)
+      await world.append(runs, [{ key: runKey(SYNC, event.runId), value }])
+    }
+    await world.runs.caughtUp(homePartition(SYNC), { signal })
+  }
+
+  async function followed(): Promise<string> {
+    const pipeline = { ...world, servicesElsewhere: false } as unknown as Pipeline
+    const waits = new RunWaits(pipeline)
+    const of = { waits, sync: SYNC, runId: 'REFUSED', definition: null, by: null }
+    const { view } = await followRun(pipeline, of, { onProgress: () => undefined, cancel: signal, signal })
+    return view.id
+  }
+
+  const before = { runId: 'BEFORE', status: 'success', queuedAt: 1, startedAt: 2, endedAt: 4 } as const
+  const later = { runId: 'LATER', status: 'success', queuedAt: 8, startedAt: 9, endedAt: 10 } as const
+
+  it.each([
+    ['at work by now, and ends', { status: 'running', startedAt: 6 }, { status: 'success', endedAt: 9 }],
+    ['over by now', { status: 'success', startedAt: 6, endedAt: 7 }, null],
+    ['cancelled by now, before it began', { status: 'cancelled', startedAt: null, endedAt: 7 }, null],
+    [
+      'still queued, and is over later',
+      { status: 'queued', startedAt: null },
+      { status: 'success', endedAt: 9 },
+    ],
+  ] as const)('stands for that one, which is %s', async (_, first, then) => {
+    const queued = { runId: 'QUEUED', queuedAt: 3, ...first }
+    await tell(before, REFUSED, queued, later)
+    const following = followed()
+    if (then !== null) await tell({ ...queued, startedAt: 6, ...then })
+    expect(await following).toBe('QUEUED')
+  })
+})
