@@ -7,7 +7,7 @@ import { attemptsQuery, syncsQuery, type AttemptsFilter } from '../api/queries.t
 import { duration, pathOf } from '../ui/format.ts'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { HttpStatus, Outcome } from '../ui/status.tsx'
-import { OpenRequest } from './request-detail.tsx'
+import { lineId, OpenRequest } from './request-detail.tsx'
 
 const TYPED_MS = 300
 
@@ -170,6 +170,7 @@ function RequestLine({
     <li>
       <button
         type="button"
+        id={lineId(attempt)}
         className="request-line"
         aria-pressed={isOpen}
         onClick={() =>

@@ -39,8 +39,10 @@ export function Page({ title, lead, actions, children }: PageProps): ReactElemen
   const heading = useRef<HTMLHeadingElement>(null)
   useEffect(() => {
     document.title = `${title} · Sluice`
-    // A screen reader says where it is now.
-    if (document.activeElement === document.body) heading.current?.focus()
+    // A screen reader says where it is now, and the next Tab leads into the page.
+    const at = document.activeElement
+    if (at === document.body || document.querySelector('.side')?.contains(at) === true)
+      heading.current?.focus()
   }, [title])
   return (
     <div className="page">
