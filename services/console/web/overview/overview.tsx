@@ -6,6 +6,7 @@ import { Link } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { syncsQuery } from '../api/queries.ts'
 import { count, rows } from '../ui/format.ts'
+import { LongList } from '../ui/long-list.tsx'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { Badge, RunStatus } from '../ui/status.tsx'
 import { RunButton } from '../runs/run-button.tsx'
@@ -66,11 +67,9 @@ export function Overview(): ReactElement {
         {shown.length === 0 ? (
           <Empty title="No sync has these letters." />
         ) : (
-          <ul className="sync-list">
-            {shown.map(sync => (
-              <SyncLine key={sync.name} sync={sync} />
-            ))}
-          </ul>
+          <LongList items={shown} height={61} className="sync-list">
+            {sync => <SyncLine key={sync.name} sync={sync} />}
+          </LongList>
         )}
       </Section>
       <Destinations />
@@ -177,8 +176,8 @@ function NeedsSomebody({ syncs }: { readonly syncs: readonly SyncView[] }): Reac
   if (needs.length === 0) return null
   return (
     <Section title="Needs somebody">
-      <ul className="needs">
-        {needs.map(({ sync, need, run }) => (
+      <LongList items={needs} height={62} className="needs">
+        {({ sync, need, run }) => (
           <li key={sync.name}>
             <RunStatus status={run.status} />
             <span>
@@ -191,8 +190,8 @@ function NeedsSomebody({ syncs }: { readonly syncs: readonly SyncView[] }): Reac
               {run.status === 'held' ? 'Look and decide' : 'See why'}
             </Link>
           </li>
-        ))}
-      </ul>
+        )}
+      </LongList>
     </Section>
   )
 }
