@@ -99,7 +99,7 @@ describe('somebody with a keyboard alone', () => {
 
   it('writes the requests, and sees them as it types', async () => {
     await keys.write(field('Path'), BATCH)
-    await keys.press(field('Several rows in one request'), 'Space')
+    await keys.press(page.getByRole('checkbox', { name: /^Several rows/ }), 'Space')
     await keys.write(editor('JSON template'), template('synonym'))
     await preview().getByText('"objectID": "trousers"').waitFor()
     await keys.reach(page.getByRole('tab', { name: 'added' }))

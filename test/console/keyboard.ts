@@ -4,6 +4,7 @@ import { expect } from 'vitest'
 
 /** More stops than any page has on the way to something. */
 const MOST_STOPS = 150
+const SOON = { timeout: 2_000, interval: 20, message: 'a stop of Tab that cannot be seen' }
 
 export class Keyboard {
   readonly #page: Page
@@ -31,7 +32,8 @@ export class Keyboard {
     for (let stop = 0; stop < MOST_STOPS; stop += 1) {
       if (await hasFocus(target)) return
       await this.#page.keyboard.press('Tab')
-      expect(await this.#page.evaluate(SEEN), 'a stop of Tab that cannot be seen').toBeNull()
+      // An editor draws its ring a moment later.
+      await expect.poll(() => this.#page.evaluate(SEEN), SOON).toBeNull()
     }
     expect.fail(`Tab does not lead to ${String(target)}`)
   }
@@ -60,19 +62,14 @@ export class Keyboard {
     await this.#page.keyboard.press('k')
     await this.#page.getByRole('combobox', { name: /^Find/ }).waitFor()
     await this.#page.keyboard.type(letters)
-    await this.#page.getByRole('option', { selected: true }).waitFor()
+    await this.#page.getByRole('listbox', { name: 'Choices' }).getByRole('option').first().waitFor()
     await this.#page.keyboard.press('Enter')
   }
 }
 
 /** True if it has the focus, in the shadow tree of an editor, too. */
 export async function hasFocus(target: Locator): Promise<boolean> {
-  const has: unknown = await target.evaluate(`element => {
-    let at = document.activeElement
-    while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement
-    return at === element
-  }`)
-  return has === true
+  return (await target.and(target.page().locator(':focus')).count()) > 0
 }
 
 /** Null, or what is wrong with the place of the focus: outside of the window, covered, or without a ring. */
