@@ -111,7 +111,7 @@ function RequestDetail({ attempt, others }: DetailProps): ReactElement {
       <div className="side-by-side">
         <Message title="Request" headers={attempt.requestHeaders} body={attempt.requestBody}>
           <span className="actions">
-            <CopyButton text={asCurl(attempt)} label="Copy as curl" />
+            <CopyButton text={() => asCurl(attempt)} label="Copy as curl" />
             <button type="button" className="small" disabled={!mayOperate} onClick={() => setReplays(true)}>
               Replay…
             </button>

@@ -4,7 +4,7 @@
  */
 import { useEffect, useRef, useState, type ReactElement, type RefObject } from 'react'
 
-const GROUP = 25
+const GROUP = 15
 /** So far beyond the edge of the window, contents are made. */
 const NEAR = '900px 0px'
 

@@ -158,7 +158,8 @@ export function CopyButton({
   text,
   label = 'Copy',
 }: {
-  readonly text: string
+  /** A text that takes long to make is made when it is wanted. */
+  readonly text: string | (() => string)
   readonly label?: string
 }): ReactElement {
   return (
@@ -166,7 +167,7 @@ export function CopyButton({
       type="button"
       className="small"
       onClick={() => {
-        navigator.clipboard.writeText(text).then(
+        navigator.clipboard.writeText(typeof text === 'string' ? text : text()).then(
           () => toast('done', 'Copied.'),
           () => toast('failed', 'The browser does not let this page use the clipboard.'),
         )
