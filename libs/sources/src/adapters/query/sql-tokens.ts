@@ -31,7 +31,7 @@ function* tokensOf(sql: string, syntax: SqlSyntax): Generator<Token> {
   let isOpen = false
   while (at < sql.length) {
     token.lastIndex = at
-    const begins = !isOpen && sql.startsWith('/*', at)
+    const begins: boolean = !isOpen && sql.startsWith('/*', at)
     const comment = begins ? endOfComment(sql, at, syntax) : null
     // The ends of later ones would be looked for in vain, too, or the database refuses the text anyway.
     isOpen ||= begins && comment === null
