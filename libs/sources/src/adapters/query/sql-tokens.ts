@@ -32,7 +32,7 @@ function* tokensOf(sql: string, syntax: SqlSyntax): Generator<Token> {
   while (at < sql.length) {
     token.lastIndex = at
     const begins: boolean = !isOpen && sql.startsWith('/*', at)
-    const comment = begins ? endOfComment(sql, at, syntax) : null
+    const comment: number | null = begins ? endOfComment(sql, at, syntax) : null
     // The ends of later ones would be looked for in vain, too, or the database refuses the text anyway.
     isOpen ||= begins && comment === null
     const text = comment === null ? (token.exec(sql)?.[0] ?? '') : sql.slice(at, comment)
