@@ -77,10 +77,13 @@ describe('a query', () => {
     )
   })
 
-  it.each(['standard', 'mysql'] as const)('of %s SQL is read once, however many comments never end', syntax => {
-    const start = performance.now()
-    const sql = `SELECT 1 ${'/*'.repeat(16_000)}`
-    expect(sqlOf(modelOf(sql), dialectOf(syntax))).toBe(sql)
-    expect(performance.now() - start).toBeLessThan(MOST_MS)
-  })
+  it.each(['standard', 'mysql'] as const)(
+    'of %s SQL is read once, however many comments never end',
+    syntax => {
+      const start = performance.now()
+      const sql = `SELECT 1 ${'/*'.repeat(16_000)}`
+      expect(sqlOf(modelOf(sql), dialectOf(syntax))).toBe(sql)
+      expect(performance.now() - start).toBeLessThan(MOST_MS)
+    },
+  )
 })
