@@ -79,8 +79,8 @@ export class PendingLogins implements AsyncDisposable {
   }
 
   /**
-   * Takes the address that the browser came back to, once. `by` is who has logged in. Throws `config` for one that is not the end of a
-   * login of this person, and what the server of the destination says.
+   * Takes the address that the browser came back to, once. `by` is who has logged in. Throws `config` for one
+   * that is not the end of a login of this person, and what the server of the destination says.
    */
   async finish(
     redirected: URL,
