@@ -4,6 +4,7 @@ import type { ResourceRecord } from '@sluice/contracts/document-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { at, sharedTopics, textKey } from '@sluice/topics/topics'
 import { changeResources } from './change-resources.ts'
+import { incarnationOf } from './incarnations.ts'
 import { plainRecord, readResources, readStored } from './stored-resources.ts'
 
 const { signal } = new AbortController()
@@ -69,6 +70,8 @@ describe('a forged record of a resource', () => {
         Array.from({ length: 2_000 }, (_, i) => [`model/x${n + i}`, plainRecord('model', `x${n + i}`, '{}')]),
       )
     await change(world, '2')
+    // It may have an incarnation that was not read, and must not begin anew with each run.
+    await expect(incarnationOf(world, 's', { signal })).rejects.toThrow('more names than are read')
     const resources = await readResources(world, { signal })
     expect([resources.size, resources.get('model/m')?.spec]).toEqual([100_000, '2'])
   }, 60_000)

@@ -22,6 +22,8 @@ export interface StoredResources {
   readonly past: ReadonlyMap<string, ResourceRecord>
   /** The highest version in the past of each resource, by kind/name. */
   readonly lastVersions: ReadonlyMap<string, number>
+  /** True if there are more names than are read: one that is not here may be in the topic all the same. */
+  readonly isOverfull: boolean
   /** Keys whose last value stands in a set, by the key of that set. */
   readonly inSets: ReadonlyMap<string, ReadonlySet<string>>
 }
@@ -110,6 +112,7 @@ class Reading implements StoredResources {
   readonly resources = new Map<string, ResourceRecord>()
   readonly past = new Map<string, ResourceRecord>()
   readonly lastVersions = new Map<string, number>()
+  isOverfull = false
   readonly inSets = new Map<string, Set<string>>()
   readonly #withPast: boolean
   readonly #setOf = new Map<string, string>()
@@ -153,7 +156,10 @@ class Reading implements StoredResources {
   #keep(key: string, record: ResourceRecord | null): void {
     const known = this.resources.get(key)
     if (record === null) this.resources.delete(key)
-    else if (known === undefined && this.resources.size >= MOST_KEYS) return
+    else if (known === undefined && this.resources.size >= MOST_KEYS) {
+      this.isOverfull = true
+      return
+    }
     this.#characters.present -= known?.spec.length ?? 0
     if (record === null) return
     const hasRoom = this.#characters.present + record.spec.length <= MOST_CHARACTERS
