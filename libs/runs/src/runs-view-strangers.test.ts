@@ -87,6 +87,9 @@ describe('the view of the runs', () => {
     await write([eventOf({ runId: idOf(0), status: 'success' })])
     expect((await seen())?.events.get(idOf(0))?.status).toBe('success')
     expect([...world.runs.all()].length).toBe(20_000)
+    world.runs.assertReadable(SYNC)
+    // It may have had runs.
+    expect(() => world.runs.assertReadable('other-20099')).toThrow('more than 20000 syncs')
   })
 
   it('remembers runs of so many incarnations before the present one', async () => {

@@ -124,6 +124,8 @@ export class RunsView implements AsyncDisposable {
   readonly #waitsAt = new Map<number, { readonly offset: number; readonly sinceMs: number }>()
   /** Of the runs that are not over, of all syncs. */
   #openBytes = 0
+  /** True once a sync was passed over, since there are too many. */
+  #isOverfull = false
   /** Notifies after each change of what the view holds, and of how far it has come. */
   readonly changes = new Notifier()
 
@@ -179,7 +181,9 @@ export class RunsView implements AsyncDisposable {
    */
   assertReadable(sync: string): void {
     const [lost] = this.#lost.get(sync)?.values() ?? []
-    const found = lost ?? this.#damaged.get(homePartition(sync))
+    const isUnheard = this.#isOverfull && !this.#syncs.has(sync)
+    const unheard = isUnheard ? `It tells of more than ${MOST_SYNCS} syncs before.` : undefined
+    const found = lost ?? this.#damaged.get(homePartition(sync)) ?? unheard
     if (found === undefined) return
     throw new SluiceError(
       'corrupt',
@@ -287,6 +291,7 @@ export class RunsView implements AsyncDisposable {
 
   #noRoomFor(sync: string): SluiceError | null {
     if (this.#syncs.size < MOST_SYNCS || this.#syncs.has(sync)) return null
+    this.#isOverfull = true
     return new SluiceError('corrupt', `The topic ${this.#topic} tells of more than ${MOST_SYNCS} syncs.`)
   }
 
@@ -307,7 +312,7 @@ export class RunsView implements AsyncDisposable {
 
   #note(sync: string, key: string, error: Error): void {
     const lost = this.#lost.get(sync) ?? new Map<string, string>()
-    if (lost.size === 0 && this.#lost.size >= MOST_SYNCS) return
+    if (lost.size === 0 && this.#lost.size >= MOST_SYNCS && !this.#syncs.has(sync)) return
     this.#lost.set(sync, lost.set(lost.size < MOST_LOST || lost.has(key) ? key : MORE_LOST, error.message))
   }
 
