@@ -104,6 +104,8 @@ export function shownOver(socket: Socket): ShownTls | null {
 /** A name, or a list of names, may be of any length. */
 const MOST_CHARACTERS = 300
 const MOST_NAMES = 20
+/** Of a name in several lines, enough for what is shown. */
+const MOST_READ = 10 * MOST_CHARACTERS
 
 function viewOf(certificate: X509Certificate | undefined): CertificateView | null {
   if (certificate === undefined) return null
@@ -120,7 +122,11 @@ function viewOf(certificate: X509Certificate | undefined): CertificateView | nul
 
 /** Node writes each part of a name in a line of its own. */
 function inOneLine(text: string): string {
-  const line = text.trim().replaceAll(/\s*\n\s*/g, ', ')
+  const line = text
+    .slice(0, MOST_READ)
+    .split('\n')
+    .map(part => part.trim())
+    .join(', ')
   return line.length > MOST_CHARACTERS ? `${line.slice(0, MOST_CHARACTERS)}…` : line
 }
 
