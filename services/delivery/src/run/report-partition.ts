@@ -8,9 +8,12 @@ import { sleep } from '@sluice/flow/sleep'
 import type { TopicPartition } from '@sluice/message-log/port'
 import type { RecordIo } from '@sluice/topics/record-io'
 import type { Ownership } from '@sluice/partition/take-over'
+import type { RunsView } from '@sluice/runs/runs-view'
+import type { Traces } from '@sluice/runtime/traces/span'
 import { at, homePartition, reportKey, sharedTopics } from '@sluice/topics/topics'
 import type { Worker } from '@sluice/partition/own-partitions'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
+import { partitionSpans } from './partition-spans.ts'
 import { PhaseClock } from './phase-clock.ts'
 import { WaitTeller } from './wait-teller.ts'
 
@@ -28,6 +31,9 @@ export interface ReporterOptions {
   readonly ownership: Ownership
   readonly attempts: TopicPartition
   readonly ledger: AttemptLedger
+  readonly runs: Pick<RunsView, 'of'>
+  /** Absent or null where runs are not traced. */
+  readonly traces?: Traces | null | undefined
 }
 
 export class PartitionReporter {
@@ -59,6 +65,8 @@ export class PartitionReporter {
     readonly certificates?: readonly ShownCertificate[]
   }): Promise<void> {
     this.#lastEnded = Math.max(this.#lastEnded, end.begin.run)
+    // The run may end as soon as the report is there.
+    const now = Date.now()
     await this.#write({
       run: end.begin.run,
       counts: end.counts,
@@ -71,6 +79,23 @@ export class PartitionReporter {
       phases: this.phases.timesOf(end.begin.run),
       certificates: end.certificates ?? null,
     })
+    this.#trace(end, now)
+  }
+
+  #trace(end: Parameters<PartitionReporter['reportEnd']>[0], now: number): void {
+    const { traces, runs, run, attempts } = this.#options
+    if (traces === null || traces === undefined) return
+    const { sync } = run
+    const { run: number } = end.begin
+    const event = [...(runs.of(sync)?.events.values() ?? [])].find(each => each.run === number)
+    if (event === undefined) return
+    const { runId } = event
+    const phases = this.phases.timesOf(number)
+    const error = end.fault?.error ?? null
+    const { partition } = attempts
+    const { counts } = end
+    const spans = partitionSpans({ runId, sync, partition, phases, counts, error, now })
+    for (const span of spans) traces.take(span)
   }
 
   /**
