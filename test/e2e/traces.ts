@@ -1,6 +1,6 @@
 /** Traces of runs, as a collector of OpenTelemetry receives them. */
 import { describe, expect, it } from 'vitest'
-import { startScriptedApi, type RecordedRequest } from '@sluice/testkit/scripted-api'
+import { startScriptedApi, type RecordedRequest, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { manyPeople, peopleYaml, SYNC } from './people-project.ts'
 import type { Profile } from './embedded-profile.ts'
 
@@ -40,11 +40,7 @@ export function tracesSuite(profile: Profile): void {
       await using collector = await startScriptedApi()
       await using api = await startScriptedApi()
       api.on({}, ({ url }) => ({ status: Number(url.split('/').at(-1)) <= REJECTED ? 422 : 200 }))
-      const env = {
-        API_URL: api.url,
-        SLUICE_SECRET_API_KEY: SECRET,
-        OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
-      }
+      const env = environmentOf(api, collector)
       const files = { 'project.yaml': PROJECT, 'people.csv': manyPeople(PEOPLE) }
       await using world = await profile.open({ files, env, here: true })
 
@@ -82,11 +78,7 @@ export function tracesSuite(profile: Profile): void {
       await using collector = await startScriptedApi()
       collector.on({}, { fault: 'hang' })
       await using api = await startScriptedApi()
-      const env = {
-        API_URL: api.url,
-        SLUICE_SECRET_API_KEY: SECRET,
-        OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
-      }
+      const env = environmentOf(api, collector)
       const files = { 'project.yaml': PROJECT, 'people.csv': manyPeople(3) }
       await using world = await profile.open({ files, env, here: true })
       expect(await world.project.run(SYNC), world.logs()).toMatchObject({ exitCode: 0 })
@@ -94,6 +86,15 @@ export function tracesSuite(profile: Profile): void {
       expect(api.requests).toHaveLength(3)
     })
   })
+}
+
+function environmentOf(api: ScriptedApi, collector: ScriptedApi): { readonly [name: string]: string } {
+  return {
+    API_URL: api.url,
+    SLUICE_SECRET_API_KEY: SECRET,
+    SLUICE_SECRET_API_KEY_FOR: `127.0.0.1:${api.port} destination`,
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+  }
 }
 
 function spansIn(requests: readonly RecordedRequest[]): readonly SentSpan[] {
