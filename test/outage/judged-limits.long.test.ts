@@ -13,7 +13,7 @@ import { startPipeline, type Pipeline } from '../fault/people-pipeline.ts'
 
 const { signal } = new AbortController()
 const RATE = 200
-const PEOPLE = 7_000
+const PEOPLE = 10_000
 const KILLED_AT = 1_600
 const FROZEN_AT = 2_600
 const FROZEN_MS = 8_000
@@ -53,7 +53,7 @@ describe.skipIf(realServices() === null)('four processes of delivery', () => {
     process.stderr.write(`${told}\n`)
     expect(most, told).toBeLessThanOrEqual(RATE)
     expect.soft(before, told).toBeGreaterThanOrEqual(0.95)
-    if (Number.isFinite(after)) expect.soft(after, told).toBeGreaterThanOrEqual(0.95)
+    expect.soft(after, told).toBeGreaterThanOrEqual(0.95)
   })
 
   it('never have more in flight than they may, however long answers take', { timeout: 240_000 }, async () => {
