@@ -100,13 +100,29 @@ describe('a person with an empty server', () => {
       .getByText('"email": "lovelace@example.com"')
       .waitFor()
     await page.getByRole('button', { name: 'Review' }).click()
-    await page.getByRole('button', { name: 'Save and run' }).click()
+    await page.getByRole('button', { name: 'Save', exact: true }).click()
+    await page.getByText('customers is saved').waitFor()
+  })
+
+  it('tries the row again, which now arrives, and sends its request once more', async () => {
+    await page.getByRole('button', { name: 'Try all again' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Try again' }).click()
     await page.getByRole('heading', { name: 'Run of customers' }).waitFor()
     await page.getByText('success').first().waitFor()
-    expect(bodies()).toContainEqual({
-      id: 1,
-      email: 'lovelace@example.com',
-    })
+    const mended = { id: 1, email: 'lovelace@example.com' }
+    const arrived = (): number =>
+      bodies().filter(body => JSON.stringify(body) === JSON.stringify(mended)).length
+    expect(arrived()).toBe(1)
+    await page.getByRole('link', { name: 'Requests' }).last().click()
+    await page.getByRole('button', { name: /200/ }).first().click()
+    const request = page.getByRole('region', { name: 'The request' })
+    await request.getByRole('button', { name: 'Replay…' }).click()
+    await page.getByText('1 request of 1 row would go out as they were recorded').waitFor()
+    await expectAccessible(page, 'the question before a replay')
+    await page.getByRole('button', { name: 'Send them again' }).click()
+    await page.getByText('replay').first().waitFor()
+    await page.getByText('success').first().waitFor()
+    expect(arrived()).toBe(2)
   })
 
   it('has met no script error and no refusal of the page’s own policy', () => {

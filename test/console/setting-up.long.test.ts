@@ -1,6 +1,6 @@
 /** What helps people to set up a sync: a sample, the times of a schedule, logins, certificates. */
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
-import { makeCertificate } from '@sluice/testkit/make-certificates'
+import { asPfx, makeCertificate } from '@sluice/testkit/make-certificates'
 import { CLIENT_ID, CLIENT_SECRET, startOidcServer } from '@sluice/testkit/oidc-server'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -28,6 +28,13 @@ afterAll(async () => {
   await served[Symbol.asyncDispose]()
   await api[Symbol.asyncDispose]()
 })
+
+/** What is in the vault. No value of it ever comes back. */
+async function secrets(): Promise<readonly { readonly name: string }[]> {
+  const text = await (await fetch(`${served.url}/api/v1/secrets`)).text()
+  expect(text).not.toContain('BEGIN')
+  return (JSON.parse(text) as { secrets: { name: string }[] }).secrets
+}
 
 const makeSample = async (to?: string): Promise<void> => {
   await page.goto(served.url)
@@ -181,18 +188,59 @@ describe('a certificate of a client', () => {
     await expectAccessible(page, 'a certificate that is uploaded')
     await dialog.getByRole('button', { name: 'Keep it in the vault' }).click()
     await dialog.getByText('key.pem is no private key in PEM').waitFor()
+    const other = makeCertificate({ name: 'other' })
+    await dialog.getByLabel('Its key').setInputFiles(file('key.pem', other.key))
+    await dialog.getByRole('button', { name: 'Keep it in the vault' }).click()
+    await dialog.getByText('it does not belong to the certificate').waitFor()
+    expect(await secrets()).toEqual([])
     await dialog.getByLabel('Its key').setInputFiles(file('key.pem', key))
     await dialog.getByRole('button', { name: 'Keep it in the vault' }).click()
     await dialog.waitFor({ state: 'detached' })
     expect(await page.getByLabel('Its key (PEM)').inputValue()).toBe('${secret:api-key}')
-    const text = await (await fetch(`${served.url}/api/v1/secrets`)).text()
-    expect(JSON.parse(text)).toMatchObject({
-      secrets: [
-        { name: 'api-cert', for: 'api.example.com' },
-        { name: 'api-key', for: 'api.example.com' },
-      ],
+    expect(await secrets()).toMatchObject([
+      { name: 'api-cert', for: 'api.example.com' },
+      { name: 'api-key', for: 'api.example.com' },
+    ])
+  })
+
+  it('in one PKCS #12 file takes their place, once its passphrase opens it', async () => {
+    const pfx = Buffer.from(asPfx(makeCertificate({ name: 'client' }), 'opens-it'), 'base64')
+    await page.getByRole('button', { name: 'Upload a client certificate…' }).click()
+    const dialog = page.getByRole('dialog', { name: 'Upload a client certificate' })
+    await dialog.getByLabel('Form').selectOption('pfx')
+    const given = { name: 'client.p12', mimeType: 'application/x-pkcs12', buffer: pfx }
+    await dialog.locator('input[type=file]').setInputFiles(given)
+    await dialog.getByLabel(/^Passphrase/).fill('a wrong one')
+    const keep = dialog.getByRole('button', { name: 'Keep it in the vault' })
+    await keep.click()
+    await dialog.getByText('no PKCS #12 file that `passphrase` opens').waitFor()
+    expect(await secrets()).toHaveLength(2)
+    await dialog.getByLabel(/^Passphrase/).fill('opens-it')
+    await keep.click()
+    await dialog.waitFor({ state: 'detached' })
+    expect(await page.getByLabel('Or both in a PKCS #12 file').inputValue()).toBe('${secret:api-pfx}')
+    expect(await page.getByLabel('Its key (PEM)').inputValue()).toBe('')
+    expect((await secrets()).map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['api-pfx', 'api-passphrase']),
+    )
+  })
+
+  it('of an authority stands beside it, and an old one is refused', async () => {
+    await page.getByRole('button', { name: 'Upload an authority…' }).click()
+    const dialog = page.getByRole('dialog', { name: 'Upload certificates of authorities' })
+    const file = (days: number) => ({
+      ...{ name: 'ca.pem', mimeType: 'text/plain' },
+      buffer: Buffer.from(makeCertificate({ name: 'Our CA', days }).cert),
     })
-    expect(text).not.toContain('BEGIN')
+    await expectAccessible(page, 'an authority that is uploaded')
+    await dialog.getByLabel('Certificates of authorities').setInputFiles(file(-1))
+    await dialog.getByRole('button', { name: 'Keep it in the vault' }).click()
+    await dialog.getByText('it has expired on').waitFor()
+    await dialog.getByLabel('Certificates of authorities').setInputFiles(file(30))
+    await dialog.getByRole('button', { name: 'Keep it in the vault' }).click()
+    await dialog.waitFor({ state: 'detached' })
+    expect(await page.getByLabel('Authority (PEM)').inputValue()).toBe('${secret:api-ca}')
+    expect(await page.getByLabel('Or both in a PKCS #12 file').inputValue()).toBe('${secret:api-pfx}')
   })
 })
 

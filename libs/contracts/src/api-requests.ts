@@ -143,6 +143,15 @@ export const replayBody = z.strictObject({
   trigger: trigger.optional(),
   dryRun: z.boolean().optional().describe('True: say what would be sent, and send nothing.'),
 })
+const certificateText = z.string().min(1)
+/** Files of a certificate, as a destination's `tls` has them. */
+export const certificateBody = z.strictObject({
+  ca: certificateText.optional().describe('Certificates of authorities in PEM.'),
+  cert: certificateText.optional().describe('The certificate of a client in PEM.'),
+  key: certificateText.optional().describe('Its key in PEM.'),
+  pfx: certificateText.optional().describe('In place of both: a PKCS #12 file in Base64.'),
+  passphrase: certificateText.optional().describe('Opens the key or the PKCS #12 file.'),
+})
 /** A value stands in a body alone, since paths and queries get into logs on their way. */
 export const secretBody = z.strictObject({
   value: z

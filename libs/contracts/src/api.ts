@@ -353,6 +353,8 @@ const secretView = z.object({
   /** The hosts that it may go to; null if nobody has said. */
   for: z.string().nullable(),
   since: timestamp,
+  /** Who set it: the name of a token, or of the user of a command; null if nobody has said. */
+  by: z.string().nullable().optional(),
   /** The id of the key that it is encrypted with. */
   key: z.string(),
 })

@@ -30,6 +30,11 @@ export interface SecretRecord {
   /** Where it may go, as `SLUICE_SECRET_<NAME>_FOR` has it; null if nobody has said. */
   readonly grants: string | null
   readonly since: number
+  /**
+   * Who set it: the name of a token, or of the user of a command. No key vouches for it. Null where nobody
+   * has said, and in records of earlier versions.
+   */
+  readonly by: string | null
   /** Id of the key that it is sealed with. */
   readonly sealedBy: string
   /** Nonce, ciphertext and tag of AES-256-GCM. */

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { fillSecrets, secretNames, withoutReferences } from './secret-references.ts'
 
+/** What is read once takes a few. What is read again and again takes seconds. */
+const MOST_MS = 500
+
 describe('secret references', () => {
   it('fills in secrets and undoes escapes', () => {
     const text = 'Bearer ${secret:token} $${secret:not} $$'
@@ -22,4 +25,12 @@ describe('secret references', () => {
       expect(fillSecrets(withoutReferences(text), () => 'SECRET')).toBe(text)
     },
   )
+
+  it('looks for the end of a reference that has none once, and not once for each that begins', () => {
+    const start = performance.now()
+    const text = `\${secret:a}$\${x ${'${secret:'.repeat(25_000)}`
+    expect(secretNames(text)).toEqual(['a'])
+    expect(fillSecrets(text, () => 'A')).toBe(`A\${x ${'${secret:'.repeat(25_000)}`)
+    expect(performance.now() - start).toBeLessThan(MOST_MS)
+  })
 })

@@ -10,7 +10,8 @@ const REFERENCE = /\$\$\{|\$\{secret:([^}]*)\}/g
 /** The names of the secrets that a text refers to, each once, in their order. */
 export function secretNames(text: string): string[] {
   const names = new Set<string>()
-  for (const match of text.matchAll(REFERENCE)) if (match[1] !== undefined) names.add(match[1])
+  const [whole] = splitAtLastEnd(text)
+  for (const match of whole.matchAll(REFERENCE)) if (match[1] !== undefined) names.add(match[1])
   return [...names]
 }
 
@@ -19,9 +20,20 @@ export function secretNames(text: string): string[] {
  * through.
  */
 export function fillSecrets(text: string, secretOf: (name: string) => string): string {
-  return text.replaceAll(REFERENCE, (_match, name: string | undefined) =>
+  const [whole, rest] = splitAtLastEnd(text)
+  const filled = whole.replaceAll(REFERENCE, (_match, name: string | undefined) =>
     name === undefined ? '${' : secretOf(name),
   )
+  return filled + rest.replaceAll('$${', () => '${')
+}
+
+/**
+ * The part of a text in which each reference that begins also ends, and the rest, which has none. In the rest
+ * the end would be looked for in vain, once for each beginning.
+ */
+function splitAtLastEnd(text: string): readonly [string, string] {
+  const end = text.lastIndexOf('}') + 1
+  return [text.slice(0, end), text.slice(end)]
 }
 
 /** The text with `${` escaped, so that `fillSecrets` gives it back as it was. */

@@ -178,7 +178,8 @@ export class ControlFor implements Control {
 
   async setSecret(secret: SecretToSet, signal: AbortSignal): Promise<SecretSetView> {
     assertMay(this.#roles, ROLE_OF.setSecret)
-    return await this.#control.setSecret(secret, signal)
+    const by = this.#by === undefined ? {} : { by: this.#by }
+    return await this.#control.setSecret({ ...secret, ...by }, signal)
   }
 
   async removeSecret(secret: SecretNamed, signal: AbortSignal): Promise<SecretRemovedView> {

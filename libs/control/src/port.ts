@@ -214,6 +214,8 @@ export interface SecretToSet {
   readonly value: string
   /** Where it may go; null: nobody has said. Absent: it keeps the grants that it has. */
   readonly grants?: string | null
+  /** Who sets it, where that is not the user of this process. */
+  readonly by?: string
 }
 
 /** A secret, or the login of a destination. */

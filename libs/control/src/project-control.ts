@@ -267,15 +267,16 @@ export class ProjectControl implements Control {
     if (!this.#place.hasHistory) return { secrets: [] }
     const vault = await this.#vault()
     await vault.caughtUp({ signal })
-    const secrets = vault.list().map(({ kind, name, grants, since, sealedBy }) => {
-      return { kind, name, for: grants, since: new Date(since).toISOString(), key: sealedBy }
+    const secrets = vault.list().map(({ kind, name, grants, since, sealedBy, by }) => {
+      return { kind, name, for: grants, since: new Date(since).toISOString(), by, key: sealedBy }
     })
     return { secrets }
   }
 
-  async setSecret({ name, value, grants }: SecretToSet, signal: AbortSignal): Promise<SecretSetView> {
+  async setSecret(secret: SecretToSet, signal: AbortSignal): Promise<SecretSetView> {
+    const { name, value, grants, by = this.#place.by ?? null } = secret
     const kept = keptName(name)
-    const of = { kind: 'secret', name: kept, value, ...(grants === undefined ? {} : { grants }) } as const
+    const of = { kind: 'secret', name: kept, value, by, ...(grants === undefined ? {} : { grants }) } as const
     const vault = await this.#vault()
     const set = await lastCounts(() => vault.set(of, { signal }))
     return { name: kept, for: set.grants, replaced: set.replaced }

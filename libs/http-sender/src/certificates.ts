@@ -21,21 +21,63 @@ export function tlsFault({ ca, cert, key, pfx, passphrase }: TlsOptions): TlsFau
       if (shown?.checkPrivateKey(opened) === false)
         return { field: 'key', message: 'it does not belong to the certificate in `cert`' }
     } catch {
-      const wanted = passphrase === undefined ? '; an encrypted key needs `passphrase`' : ''
-      const opened = passphrase === undefined ? '' : ', or `passphrase` does not open it'
-      return { field: 'key', message: `it is no private key in PEM${opened}${wanted}` }
+      return { field: 'key', message: faultOfKey(key, passphrase) }
     }
   }
   if (pfx === undefined) return null
   try {
     secureContextOf({ pfx, ...(passphrase === undefined ? {} : { passphrase }) })
     return null
-  } catch {
-    return {
-      field: 'pfx',
-      message: 'it is no PKCS #12 file in Base64, or `passphrase` does not open it',
-    }
+  } catch (error) {
+    return { field: 'pfx', message: faultOfPfx(error, passphrase) }
   }
+}
+
+function faultOfKey(key: string, passphrase: string | undefined): string {
+  const isEncrypted = /BEGIN ENCRYPTED PRIVATE KEY|Proc-Type: 4,ENCRYPTED/.test(key)
+  if (!isEncrypted) return 'it is no private key in PEM (-----BEGIN PRIVATE KEY-----)'
+  return passphrase === undefined
+    ? 'it is encrypted, and needs `passphrase`'
+    : '`passphrase` does not open it'
+}
+
+/** OpenSSL tells these apart by words alone. */
+function faultOfPfx(error: unknown, passphrase: string | undefined): string {
+  const said = error instanceof Error ? error.message.toLowerCase() : ''
+  if (said.includes('mac verify') && passphrase === undefined)
+    return 'it is encrypted, and needs `passphrase`'
+  if (said.includes('mac verify'))
+    return 'it is no PKCS #12 file that `passphrase` opens: that is another one'
+  if (said.includes('unsupported'))
+    return 'it is encrypted in a way that is not supported any more: write it again, as by `openssl pkcs12 -export`'
+  return 'it is no PKCS #12 file in Base64'
+}
+
+/**
+ * The certificates of the authorities, and the one that is shown. Only after `tlsFault` has found nothing.
+ */
+export function certificatesOf({ ca, cert, pfx, passphrase }: TlsOptions): {
+  readonly ca: readonly CertificateView[]
+  readonly client: CertificateView | null
+} {
+  const blocks = ca?.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+  const shown = cert === undefined ? undefined : (certificateIn(cert) ?? undefined)
+  return {
+    ca: blocks.flatMap(block => viewOf(certificateIn(block) ?? undefined) ?? []),
+    client: viewOf(
+      pfx === undefined
+        ? shown
+        : certificateInPfx({ pfx, ...(passphrase === undefined ? {} : { passphrase }) }),
+    ),
+  }
+}
+
+/** Undefined for a file that has a key alone. */
+function certificateInPfx(options: TlsOptions): X509Certificate | undefined {
+  const context: unknown = Reflect.get(secureContextOf(options), 'context')
+  const get: unknown = Reflect.get(Object(context), 'getCertificate')
+  const der: unknown = typeof get === 'function' ? Reflect.apply(get, context, []) : null
+  return Buffer.isBuffer(der) ? new X509Certificate(der) : undefined
 }
 
 const NO_CERTIFICATE = 'it is no certificate in PEM (-----BEGIN CERTIFICATE-----)'
@@ -62,6 +104,8 @@ export function shownOver(socket: Socket): ShownTls | null {
 /** A name, or a list of names, may be of any length. */
 const MOST_CHARACTERS = 300
 const MOST_NAMES = 20
+/** Of a name in several lines, enough for what is shown. */
+const MOST_READ = 10 * MOST_CHARACTERS
 
 function viewOf(certificate: X509Certificate | undefined): CertificateView | null {
   if (certificate === undefined) return null
@@ -78,7 +122,11 @@ function viewOf(certificate: X509Certificate | undefined): CertificateView | nul
 
 /** Node writes each part of a name in a line of its own. */
 function inOneLine(text: string): string {
-  const line = text.trim().replaceAll(/\s*\n\s*/g, ', ')
+  const line = text
+    .slice(0, MOST_READ)
+    .split('\n')
+    .map(part => part.trim())
+    .join(', ')
   return line.length > MOST_CHARACTERS ? `${line.slice(0, MOST_CHARACTERS)}…` : line
 }
 

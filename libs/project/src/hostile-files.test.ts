@@ -144,3 +144,20 @@ it.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])(
     expect([problem, others]).toEqual([expect.stringContaining(`\`${kind}\``), []])
   },
 )
+
+it('a folder behind a link is not read, be it the project itself, its parent, or the whole machine', async () => {
+  writeFileSync(join(dir, 'd.yaml'), DESTINATION)
+  for (const [name, target] of [
+    ['itself', '.'],
+    ['machine', '/'],
+    ['parent', '..'],
+    ['dangling', 'nowhere'],
+  ] as const)
+    symlinkSync(target, join(dir, name))
+  mkdirSync(join(dir, 'sub'))
+  symlinkSync('../sub', join(dir, 'sub', 'round'))
+  const before = process.threadCpuUsage()
+  expect(await problemsOf()).toEqual([])
+  const { user, system } = process.threadCpuUsage(before)
+  expect((user + system) / 1000).toBeLessThan(2_000)
+})

@@ -4,10 +4,11 @@
  * one.
  */
 import { randomBytes } from 'node:crypto'
+import type { ResourceRecord } from '@sluice/contracts/document-records'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { MessageLog, NewRecord } from '@sluice/message-log/port'
 import type { RecordIo } from '@sluice/topics/record-io'
-import { deletionKey, plainRecord, readResources } from './stored-resources.ts'
+import { deletionKey, plainRecord, readResources, readStored } from './stored-resources.ts'
 import { at, markerKey, sharedTopics, textKey } from '@sluice/topics/topics'
 import { plainMarker } from '@sluice/partition/take-over'
 
@@ -40,7 +41,7 @@ export async function renewIncarnation(
   const marker = io.encode('Marker', plainMarker('takeover', '', -1))
   const signed = (record: NewRecord): NewRecord => io.signed(target.topic, record)
   await writer.append(target, [signed({ key: markerKey('takeover', key), value: marker })], options)
-  const meanwhile = (await readResources(deps, options)).get(key)
+  const meanwhile = await readIncarnation(deps, sync, options)
   if (meanwhile !== undefined && meanwhile.spec !== old) return meanwhile.spec
   const spec = newIncarnation()
   const record = plainRecord('incarnation', sync, spec)
@@ -55,10 +56,26 @@ export async function knownIncarnation(
   sync: string,
   options: { signal: AbortSignal },
 ): Promise<string | null> {
-  const spec = (await readResources(deps, options)).get(incarnationKey(sync))?.spec ?? null
+  const spec = (await readIncarnation(deps, sync, options))?.spec ?? null
   if (spec !== null && !/^[0-9a-z]{1,40}$/i.test(spec))
     throw new SluiceError('corrupt', `the incarnation of ${sync} cannot be read in the log`)
   return spec
+}
+
+/** A sync that has one, and would not be known to have it, would begin anew and send all rows again. */
+async function readIncarnation(
+  deps: { readonly log: MessageLog; readonly io: RecordIo; readonly prefix: string },
+  sync: string,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<ResourceRecord | undefined> {
+  const { resources, isOverfull } = await readStored(deps, { signal, withPast: false })
+  const found = resources.get(incarnationKey(sync))
+  if (found !== undefined || !isOverfull) return found
+  const { resources: topic } = sharedTopics(deps.prefix)
+  throw new SluiceError(
+    'corrupt',
+    `the topic ${topic} has more names than are read, and the incarnation of ${sync} is not among those: remove what is not yours`,
+  )
 }
 
 /**

@@ -22,12 +22,21 @@ export interface StoredResources {
   readonly past: ReadonlyMap<string, ResourceRecord>
   /** The highest version in the past of each resource, by kind/name. */
   readonly lastVersions: ReadonlyMap<string, number>
+  /** True if there are more names than are read: one that is not here may be in the topic all the same. */
+  readonly isOverfull: boolean
   /** Keys whose last value stands in a set, by the key of that set. */
   readonly inSets: ReadonlyMap<string, ReadonlySet<string>>
 }
 
 const HISTORY = 'history/'
 const SET = 'set/'
+/** Nobody changes a resource more often. A stranger's version would leave no number for the next one. */
+const MOST_VERSION = 1_000_000_000
+/** More keys than any server has, of the present and of the past, and more characters of each. */
+const MOST_KEYS = 100_000
+const MOST_PAST_KEYS = 1_000_000
+const MOST_CHARACTERS = 100_000_000
+const MOST_PAST_CHARACTERS = 400_000_000
 
 /** A record whose version, time and author mean nothing. */
 export function plainRecord(kind: string, name: string, spec: string): ResourceRecord {
@@ -53,7 +62,8 @@ function pastOf(key: string): { readonly resource: string; readonly version: num
   if (!key.startsWith(HISTORY)) return null
   const slash = key.lastIndexOf('/')
   const version = Number(key.slice(slash + 1))
-  return Number.isSafeInteger(version) ? { resource: key.slice(HISTORY.length, slash), version } : null
+  const isOne = Number.isSafeInteger(version) && version >= 0 && version <= MOST_VERSION
+  return isOne ? { resource: key.slice(HISTORY.length, slash), version } : null
 }
 
 /** Reads all resources, by `kind/name`. The spec of one that cannot be read is empty. */
@@ -102,9 +112,12 @@ class Reading implements StoredResources {
   readonly resources = new Map<string, ResourceRecord>()
   readonly past = new Map<string, ResourceRecord>()
   readonly lastVersions = new Map<string, number>()
+  isOverfull = false
   readonly inSets = new Map<string, Set<string>>()
   readonly #withPast: boolean
   readonly #setOf = new Map<string, string>()
+  /** Of the specs of `resources` and of `past`. */
+  #characters = { present: 0, past: 0 }
 
   constructor(withPast: boolean) {
     this.#withPast = withPast
@@ -126,17 +139,43 @@ class Reading implements StoredResources {
 
   #put(key: string, record: ResourceRecord | null, set: string | null): void {
     const past = pastOf(key)
+    if (past === null && key.startsWith(HISTORY)) return
     if (past !== null && record !== null) this.#note(past)
     if (past !== null && !this.#withPast) return
-    const map = past === null ? this.resources : this.past
-    if (record === null) map.delete(key)
-    else map.set(key, record)
+    if (past === null) this.#keep(key, record)
+    else this.#keepPast(key, record)
     const before = this.#setOf.get(key)
     if (before !== undefined) this.inSets.get(before)?.delete(key)
     this.#setOf.delete(key)
     if (set === null) return
     this.#setOf.set(key, set)
     this.inSets.get(set)?.add(key)
+  }
+
+  /** Whoever fills the topic takes no memory. A resource without room is one that cannot be read. */
+  #keep(key: string, record: ResourceRecord | null): void {
+    const known = this.resources.get(key)
+    if (record === null) this.resources.delete(key)
+    else if (known === undefined && this.resources.size >= MOST_KEYS) {
+      this.isOverfull = true
+      return
+    }
+    this.#characters.present -= known?.spec.length ?? 0
+    if (record === null) return
+    const hasRoom = this.#characters.present + record.spec.length <= MOST_CHARACTERS
+    const kept = hasRoom ? record : tornResource(key)
+    this.#characters.present += kept.spec.length
+    this.resources.set(key, kept)
+  }
+
+  #keepPast(key: string, record: ResourceRecord | null): void {
+    const known = this.past.get(key)
+    this.#characters.past -= known?.spec.length ?? 0
+    this.past.delete(key)
+    if (record === null || this.past.size >= MOST_PAST_KEYS) return
+    if (this.#characters.past + record.spec.length > MOST_PAST_CHARACTERS) return
+    this.#characters.past += record.spec.length
+    this.past.set(key, record)
   }
 
   /** A set counts from where it stands, all of it at once. */
@@ -148,7 +187,9 @@ class Reading implements StoredResources {
   }
 
   #note({ resource, version }: { readonly resource: string; readonly version: number }): void {
-    this.lastVersions.set(resource, Math.max(version, this.lastVersions.get(resource) ?? 0))
+    const known = this.lastVersions.get(resource)
+    if (known === undefined && this.lastVersions.size >= MOST_KEYS) return
+    this.lastVersions.set(resource, Math.max(version, known ?? 0))
   }
 }
 
@@ -175,5 +216,6 @@ function tornResource(key: string): ResourceRecord {
 /** The version of a stored resource. The first one of a record that has none. */
 export function versionOf(record: ResourceRecord | undefined): number {
   if (record === undefined) return 0
-  return record.version ?? 1
+  const { version } = record
+  return version === null || version < 1 || version > MOST_VERSION ? 1 : version
 }

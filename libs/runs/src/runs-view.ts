@@ -9,6 +9,7 @@ import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
 import type { MessageLog } from '@sluice/message-log/port'
 import { EndsOfRuns } from './ends-of-runs.ts'
+import { implausibleEvent, implausibleReport } from './implausible.ts'
 import { decodeShared, type Placed } from '@sluice/topics/owned-reader'
 import { RecentMap } from '@sluice/flow/recent-map'
 import type { RecordIo } from '@sluice/topics/record-io'
@@ -16,7 +17,6 @@ import {
   at,
   homePartition,
   isMarkerKey,
-  isRunId,
   keyText,
   runOfKey,
   SHARED_PARTITIONS,
@@ -43,10 +43,16 @@ const READ_AHEAD_BYTES = 512 * 1024
  * Most incarnations that are remembered as ended by a reset, so that a late record of one is known as such.
  */
 const ENDED_INCARNATIONS_KEPT = 10_000
-
-/** Most partitions that an event may tell of: more than any topic of a sync has. */
-const MOST_PARTITIONS = 10_000
-const INCARNATION = /^[0-9a-z-]{0,40}$/i
+/** Incarnations before the present one of which a run is remembered. People ask for a reset, one by one. */
+const INCARNATIONS_KEPT = 1_000
+/** More syncs than any server has. Every process holds what it knows of each. */
+const MOST_SYNCS = 20_000
+/** Most runs of a sync that wait or are under way, and most bytes of those of all syncs. */
+const MOST_OPEN_RUNS = 5_000
+const MOST_OPEN_BYTES = 64_000_000
+/** Keys of a sync whose records cannot be read. Of more than these, none becomes readable again. */
+const MOST_LOST = 100
+const MORE_LOST = ''
 
 export interface SyncRuns {
   readonly sync: string
@@ -72,6 +78,8 @@ interface MutableSyncRuns extends Omit<SyncRuns, 'marker'> {
    * which incarnation came first.
    */
   readonly before: Set<string>
+  /** The sizes of the events of runs that are not over, by id. */
+  readonly open: Map<string, number>
   marker: number
 }
 
@@ -114,6 +122,10 @@ export class RunsView implements AsyncDisposable {
   #patientFromMs = 0
   /** Since when the view waits at the record at which a partition's tail stands (ms of `performance.now`). */
   readonly #waitsAt = new Map<number, { readonly offset: number; readonly sinceMs: number }>()
+  /** Of the runs that are not over, of all syncs. */
+  #openBytes = 0
+  /** True once a sync was passed over, since there are too many. */
+  #isOverfull = false
   /** Notifies after each change of what the view holds, and of how far it has come. */
   readonly changes = new Notifier()
 
@@ -169,7 +181,9 @@ export class RunsView implements AsyncDisposable {
    */
   assertReadable(sync: string): void {
     const [lost] = this.#lost.get(sync)?.values() ?? []
-    const found = lost ?? this.#damaged.get(homePartition(sync))
+    const isUnheard = this.#isOverfull && !this.#syncs.has(sync)
+    const unheard = isUnheard ? `It tells of more than ${MOST_SYNCS} syncs before.` : undefined
+    const found = lost ?? this.#damaged.get(homePartition(sync)) ?? unheard
     if (found === undefined) return
     throw new SluiceError(
       'corrupt',
@@ -237,7 +251,7 @@ export class RunsView implements AsyncDisposable {
     }
   }
 
-  #take({ key, record, offset, torn: error, isDamaged }: Placed, partition: number): void {
+  #take({ key, record, offset, bytes, torn: error, isDamaged }: Placed, partition: number): void {
     const sync = isMarkerKey(key) ? null : syncOfKeyOnRuns(key)
     if (error !== undefined) {
       if (sync !== null) this.#lose(sync, keyText(key), { partition, offset, error })
@@ -245,7 +259,7 @@ export class RunsView implements AsyncDisposable {
       else if (isDamaged === true) this.#damaged.set(partition, error.message)
       return
     }
-    const fault = record?.name === 'sluice.RunEvent' ? implausible(record.value, sync) : null
+    const fault = this.#faultOf(record, { keySync: sync, bytes })
     if (fault !== null) {
       this.#io.foreign.take(at(this.#topic, partition), offset, fault)
       // It may have taken the place of an event of ours.
@@ -254,8 +268,31 @@ export class RunsView implements AsyncDisposable {
     }
     if (sync !== null) this.#lost.get(sync)?.delete(keyText(key))
     if (record === null && !isMarkerKey(key)) this.#forget(runOfKey(key))
-    if (record?.name === 'sluice.RunEvent') this.#takeEvent(record.value)
+    if (record?.name === 'sluice.RunEvent') this.#takeEvent(record.value, bytes)
     if (record?.name === 'sluice.PartitionReport') this.#takeReport(record.value)
+  }
+
+  /** Why a record is not believed; null for one that is. */
+  #faultOf(
+    record: Placed['record'],
+    told: { readonly keySync: string | null; readonly bytes: number },
+  ): SluiceError | null {
+    if (record?.name === 'sluice.PartitionReport')
+      return implausibleReport(record.value, told) ?? this.#noRoomFor(record.value.sync)
+    if (record?.name !== 'sluice.RunEvent') return null
+    const { value } = record
+    const fault = implausibleEvent(value, told) ?? this.#noRoomFor(value.sync)
+    const runs = this.#syncs.get(value.sync)
+    if (fault !== null || isEnded(value.status) || runs?.open.has(value.runId) === true) return fault
+    const isFull = (runs?.open.size ?? 0) >= MOST_OPEN_RUNS || this.#openBytes + told.bytes > MOST_OPEN_BYTES
+    if (!isFull) return null
+    return new SluiceError('corrupt', `More runs of ${value.sync} are not over than there may be.`)
+  }
+
+  #noRoomFor(sync: string): SluiceError | null {
+    if (this.#syncs.size < MOST_SYNCS || this.#syncs.has(sync)) return null
+    this.#isOverfull = true
+    return new SluiceError('corrupt', `The topic ${this.#topic} tells of more than ${MOST_SYNCS} syncs.`)
   }
 
   /**
@@ -275,10 +312,11 @@ export class RunsView implements AsyncDisposable {
 
   #note(sync: string, key: string, error: Error): void {
     const lost = this.#lost.get(sync) ?? new Map<string, string>()
-    this.#lost.set(sync, lost.set(key, error.message))
+    if (lost.size === 0 && this.#lost.size >= MOST_SYNCS && !this.#syncs.has(sync)) return
+    this.#lost.set(sync, lost.set(lost.size < MOST_LOST || lost.has(key) ? key : MORE_LOST, error.message))
   }
 
-  #takeEvent(event: RunEvent): void {
+  #takeEvent(event: RunEvent, bytes: number): void {
     const runs = this.#runsOf(event.sync, event.incarnation)
     if (runs === null) return
     if (event.marker < runs.marker) return
@@ -286,7 +324,12 @@ export class RunsView implements AsyncDisposable {
     runs.events.set(event.runId, event)
     const { begun, unbegun } = runs.ended
     for (const ended of [begun, unbegun]) ended.delete(event.runId)
-    if (!isEnded(event.status)) return
+    this.#close(runs, event.runId)
+    if (!isEnded(event.status)) {
+      runs.open.set(event.runId, bytes)
+      this.#openBytes += bytes
+      return
+    }
     if (event.ends.length > 0) runs.ends.add(event.runId, event.ends, event.endedAt ?? 0)
     // Many other runs may have been refused meanwhile. A run that has just ended is still there for a client
     // that waits for it.
@@ -303,7 +346,13 @@ export class RunsView implements AsyncDisposable {
     const runs = this.#syncs.get(sync)
     if (runs === undefined) return
     const { begun, unbegun } = runs.ended
+    this.#close(runs, runId)
     for (const known of [runs.events, begun, unbegun, runs.before]) known.delete(runId)
+  }
+
+  #close({ open }: MutableSyncRuns, runId: string): void {
+    this.#openBytes -= open.get(runId) ?? 0
+    open.delete(runId)
   }
 
   #takeReport(report: PartitionReport): void {
@@ -326,6 +375,7 @@ export class RunsView implements AsyncDisposable {
     if (known !== undefined) this.#ended.set(`${sync}.${known.incarnation}`, true)
     // A reset lets the sync begin again.
     if (known !== undefined) this.#lost.delete(sync)
+    for (const bytes of known?.open.values() ?? []) this.#openBytes -= bytes
     const ended = known === undefined ? [] : [...known.ended.unbegun, ...known.ended.begun]
     const runs: MutableSyncRuns = {
       sync,
@@ -334,7 +384,8 @@ export class RunsView implements AsyncDisposable {
       ends: new EndsOfRuns(),
       events: new Map(),
       reports: new Map(),
-      before: new Set([...(known?.before ?? []), ...ended.slice(-1)]),
+      before: withNewest(known?.before ?? new Set(), ended.at(-1)),
+      open: new Map(),
       marker: -1,
     }
     this.#syncs.set(sync, runs)
@@ -342,18 +393,12 @@ export class RunsView implements AsyncDisposable {
   }
 }
 
-/** Why an event is none of Sluice's, though it has the shape of one; null for one that may be. */
-function implausible(
-  { sync, incarnation, runId, partitions }: RunEvent,
-  keySync: string | null,
-): SluiceError | null {
-  // They become parts of the names of files, groups and subjects.
-  if (!isRunId(runId) || !INCARNATION.test(incarnation) || /[^\w-]/.test(sync))
-    return new SluiceError('corrupt', 'An event of a run has a name that is none.')
-  if (keySync !== null && sync !== keySync)
-    return new SluiceError('corrupt', `An event of the sync ${sync} stands under the key of another.`)
-  if (partitions >= 0 && partitions <= MOST_PARTITIONS) return null
-  return new SluiceError('corrupt', `An event of the sync ${sync} tells of ${partitions} partitions.`)
+/** Goes from one incarnation to the next. The sets of earlier ones are not used any more. */
+function withNewest(before: Set<string>, newest: string | undefined): Set<string> {
+  if (newest !== undefined) before.add(newest)
+  const [oldest] = before
+  if (before.size > INCARNATIONS_KEPT && oldest !== undefined) before.delete(oldest)
+  return before
 }
 
 /** The run of a sync that renderer and delivery are to work on; null if there is none. */

@@ -81,7 +81,8 @@ export function redactUrl(url: string, secrets: readonly string[]): string {
 
 function withoutSensitiveParameters(text: string): string {
   if (!text.includes('=')) return text
-  return text.replaceAll(/([?&])([^=&#]*)=([^&#<>"\s]*)/g, (all, lead: string, name: string) =>
+  // A name ends at the next `?`, too: else a text of nothing but these would be read again from each of them.
+  return text.replaceAll(/([?&])([^?=&#]*)=([^&#<>"\s]*)/g, (all, lead: string, name: string) =>
     isSensitiveName(name) ? `${lead}${name}=${MASK}` : all,
   )
 }

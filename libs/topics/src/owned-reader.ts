@@ -96,10 +96,17 @@ async function* readOwnedBy<R>(
   }
 }
 
-function unreadableAt({ topic, partition }: TopicPartition, offset: number, error: SluiceError): SluiceError {
+/** `offset` may be a stretch of offsets, of which the last one is `to`. */
+export function unreadableAt(
+  { topic, partition }: TopicPartition,
+  offset: number | { readonly from: number; readonly to: number },
+  error: SluiceError,
+): SluiceError {
+  const { from, to } = typeof offset === 'number' ? { from: offset, to: offset } : offset
+  const place = from === to ? `at offset ${from}` : `between offset ${from} and offset ${to}`
   return new SluiceError(
     'corrupt',
-    `Partition ${partition} of the topic ${topic} has at offset ${offset} what cannot be read: ${error.message} ` +
+    `Partition ${partition} of the topic ${topic} has ${place} what cannot be read: ${error.message} ` +
       'No run of the sync comes past it. If its schema was lost, restore the schema; if another program has ' +
       'written it, `sluice reset` lets the sync begin again, and forgets what was delivered.',
     { cause: error },

@@ -84,6 +84,41 @@ describe('the vault', () => {
     expect(JSON.stringify(list)).not.toContain(VALUE)
   })
 
+  it('shows who set each one, also once it was sealed anew, and nobody where nobody is known', async () => {
+    const [vault, byOf] = [await open(), (of: Vault) => of.list().map(({ name, by }) => [name, by])]
+    const value = VALUE
+    await vault.set({ kind: 'secret', name: 'a', value, by: 'ada' }, options)
+    await vault.set({ kind: 'secret', name: 'b', value, by: 'bob' }, options)
+    await vault.set({ kind: 'secret', name: 'c', value, by: 'bob' }, options)
+    await vault.set({ kind: 'secret', name: 'c', value, by: null }, options)
+    await vault.set({ kind: 'login', name: 'crm', value, by: 'ada' }, options)
+    // Delivery keeps a new refresh token, and the person stays.
+    await vault.set({ kind: 'login', name: 'crm', value: 'renewed', grants: null }, options)
+    const all = [
+      ['crm', 'ada'],
+      ['a', 'ada'],
+      ['b', 'bob'],
+      ['c', null],
+    ]
+    expect(byOf(vault)).toEqual(all)
+    const both = await open(`${EncryptionKeys.generate()},${key}`)
+    expect(await both.reseal(options)).toBe(4)
+    expect(byOf(both)).toEqual(all)
+    expect(both.find('a')?.value).toBe(VALUE)
+  })
+
+  it('opens a value whatever name somebody has put beside it, and shows that name alone', async () => {
+    const vault = await open()
+    await vault.set({ kind: 'secret', name: 'crm', value: VALUE, by: 'ada' }, options)
+    const [record] = await records()
+    if (record === undefined) throw new Error('there is no record')
+    await log.append(target(), [{ key: textKey('secret/crm'), value: null }])
+    await write({ ...record, by: 'eve' })
+    await vault.caughtUp(options)
+    expect(vault.list()).toMatchObject([{ name: 'crm', by: 'eve' }])
+    expect(vault.find('crm')?.value).toBe(VALUE)
+  })
+
   it('has nothing of a value in its topic, in whatever encoding', async () => {
     await set(await open(), 'crm', VALUE)
     const all = (await log.read(target())).map(({ record }) => JSON.stringify(record)).join()

@@ -47,6 +47,8 @@ export interface SecretView {
   readonly grants: string | null
   readonly since: number
   readonly sealedBy: string
+  /** Who set it, as the topic has it; null where nobody has said. */
+  readonly by: string | null
 }
 
 export class Vault implements KeptSecrets, AsyncDisposable {
@@ -127,8 +129,8 @@ export class Vault implements KeptSecrets, AsyncDisposable {
   /** All of them, by kind and name, without their values, as the topic has them: nothing is opened for it. */
   list(): readonly SecretView[] {
     return [...this.#records.values()]
-      .map(({ kind, name, grants, since, sealedBy }): SecretView => {
-        return { kind: kind === 'login' ? kind : 'secret', name, grants, since, sealedBy }
+      .map(({ kind, name, grants, since, sealedBy, by }): SecretView => {
+        return { kind: kind === 'login' ? kind : 'secret', name, grants, since, sealedBy, by }
       })
       .sort((a, b) => `${a.kind}/${a.name}`.localeCompare(`${b.kind}/${b.name}`, 'en'))
   }
@@ -145,6 +147,8 @@ export class Vault implements KeptSecrets, AsyncDisposable {
       readonly value: string
       /** Absent: those that it has. Rejects with `config` if they cannot be believed. */
       readonly grants?: string | null
+      /** Who sets it; null: nobody says. Absent: Sluice itself, and the name that it has stays. */
+      readonly by?: string | null
       /** The version that it is to replace (null: none); absent: any. */
       readonly expected?: number | null
     },
@@ -172,8 +176,9 @@ export class Vault implements KeptSecrets, AsyncDisposable {
         set = { grants, replaced: before !== undefined }
         // A version that was removed is not used again, so that its record cannot come back.
         const version = isAhead(before) ? Date.now() : Math.max((before?.version ?? 0) + 1, Date.now())
-        const { by, bytes } = keys.seal(value, purposeOf({ kind, name, version, grants }))
-        return { kind, name, version, grants, since: Date.now(), sealedBy: by, sealed: bytes }
+        const { by: sealedBy, bytes: sealed } = keys.seal(value, purposeOf({ kind, name, version, grants }))
+        const by = of.by === undefined ? (before?.by ?? null) : of.by
+        return { kind, name, version, grants, since: Date.now(), by, sealedBy, sealed }
       },
       options,
     )

@@ -25,7 +25,11 @@ export interface LoggingIn {
    */
   readonly finish: (
     grant: ReturnType<Authorization['grantOf']>,
-    options: { signal: AbortSignal },
+    options: {
+      readonly signal: AbortSignal
+      /** Who has logged in: the name of a token, or of the user of a command. */
+      readonly by: string
+    },
   ) => Promise<{ readonly grants: string; readonly renews: boolean }>
 }
 
@@ -71,7 +75,7 @@ export async function beginLogin(
   return {
     url,
     grantOf,
-    finish: async (grant, { signal }) => {
+    finish: async (grant, { signal, by }) => {
       const connection = connectionOf(destination, fill, profile)
       const { answer } = await new TokenEndpoint(sender).ask(settings, grant, { connection, signal })
       if (answer.kind === 'refused') {
@@ -86,7 +90,7 @@ export async function beginLogin(
         refreshToken,
         access: refreshToken === null ? { accessToken, type, untilMs } : null,
       }
-      await vault.set({ kind: 'login', name, value: JSON.stringify(login), grants }, { signal })
+      await vault.set({ kind: 'login', name, value: JSON.stringify(login), grants, by }, { signal })
       return { grants, renews: refreshToken !== null }
     },
   }

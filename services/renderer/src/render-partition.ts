@@ -31,9 +31,9 @@ import { at, markerKey, syncTopics } from '@sluice/topics/topics'
 import type { CompiledTrigger } from '@sluice/templates/compile'
 import { compileTriggers } from '@sluice/rendering/compile-triggers'
 import { endsItsBatch, firstOfBatch, lastChangeOf } from './last-batch.ts'
-import { renderBatch, type BatchContext } from '@sluice/rendering/render-batch'
+import type { BatchContext } from '@sluice/rendering/render-batch'
 import { ONE_ROW, RowBatches, type RowBatch } from '@sluice/rendering/row-batches'
-import { noTrigger } from './no-trigger.ts'
+import { renderPlaced } from './render-placed.ts'
 import { RequestAppends } from './request-appends.ts'
 import { RequestRecords } from './request-records.ts'
 import type { RenderRoom } from './renderer-memory.ts'
@@ -387,8 +387,7 @@ class PartitionRenderer {
     if (context === null) return
     for (const batch of batches) {
       const trigger = context.triggers.get(batch.op)
-      const rendered = trigger === undefined ? noTrigger(batch) : renderBatch(batch, trigger, context.render)
-      for (const one of rendered) {
+      for (const one of renderPlaced(batch, trigger, { context: context.render, input: this.#input })) {
         if (lastChangeOf(one) <= context.written) {
           context.records.nextSeq += 1
           continue

@@ -1,5 +1,4 @@
 /** What there is to watch: the alerts, the syncs that each has, and where their certificates are. */
-import { X509Certificate } from 'node:crypto'
 import type { AlertSpec, DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
 import { isSluiceError } from '@sluice/contracts/errors'
 import { fillSecrets, type SecretFor } from '@sluice/contracts/secret-references'
@@ -7,6 +6,7 @@ import { useByDestination } from '@sluice/domain/secret-uses'
 import { parseResource } from '@sluice/resources/parse-documents'
 import { readResources } from '@sluice/resources/stored-resources'
 import type { CertificateFact } from '../evaluate/facts.ts'
+import { expiriesIn } from './certificate-expiries.ts'
 import { watchKey, type AlertLog, type Watch } from './alert-records.ts'
 
 export interface Watched {
@@ -78,19 +78,6 @@ export function ownCertificates(destination: DestinationSpec, secretFor: SecretF
     } catch (error) {
       if (isSluiceError(error, 'config')) return []
       throw error
-    }
-  })
-}
-
-/** Those of all certificates of a text in PEM, in ms since 1970. */
-function expiriesIn(pem: string): number[] {
-  const texts = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? []
-  return texts.flatMap(text => {
-    try {
-      const at = Date.parse(new X509Certificate(text).validTo)
-      return Number.isNaN(at) ? [] : [at]
-    } catch {
-      return []
     }
   })
 }

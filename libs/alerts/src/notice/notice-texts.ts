@@ -67,9 +67,9 @@ function partsOf(notice: AlertNotice): Part[] {
   return parts
 }
 
-/** Control characters would begin another line, or another header. */
+/** Control characters would begin another line, or another header, or turn what stands behind them. */
 function oneLine(text: string, most = 200): string {
-  const line = text.replaceAll(/[\p{Cc}\u2028\u2029]+/gu, ' ').trim()
+  const line = text.replaceAll(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]+/gu, ' ').trim()
   return line.length > most ? `${line.slice(0, most - 1)}…` : line
 }
 

@@ -12,6 +12,23 @@ export const scheduleTimesView = z.object({
   timezone: z.string().nullable(),
 })
 
+const certificateView = z.object({
+  subject: z.string(),
+  issuer: z.string(),
+  /** The names and addresses that it is for. */
+  names: z.array(z.string()),
+  validFrom: timestamp,
+  validUntil: timestamp,
+})
+/** What files of certificates hold, which can be used. */
+export const certificatesView = z.object({
+  /** Of authorities. */
+  ca: z.array(certificateView),
+  /** The one that is shown to the API; null for none. */
+  client: certificateView.nullable(),
+})
+export type CertificatesView = z.output<typeof certificatesView>
+
 /** A project to try things with. Nothing of it is stored before somebody writes these resources. */
 export const sampleView = z.object({
   /** Where it sends to; null on a server that has no receiver. Then there is no sample. */

@@ -312,6 +312,7 @@ const SECRET_SCHEMA = record<SecretRecord>('SecretRecord', 'A secret of the vaul
   since: field('When it was set.', millis),
   sealedBy: field('Id of the key that it is sealed with.', text),
   sealed: field('Nonce, ciphertext and tag of AES-256-GCM.', bytes),
+  by: field('Who set it.', nullable(text)),
 })
 
 const ALERT_SCHEMA = record<AlertRecord>('AlertRecord', 'What is known of an alert and a sync.', {

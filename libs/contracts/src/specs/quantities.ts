@@ -20,7 +20,7 @@ const SIZE_WANTED = 'a size such as 64KB or 1MB'
 
 /** The number before a unit, times the unit; rounded to a whole one. */
 function inBaseUnit(text: string, units: { readonly [unit: string]: number }): number {
-  const unit = /[A-Za-z]+$/.exec(text)?.[0] ?? ''
+  const unit = /^[^A-Za-z]*([A-Za-z]+)$/.exec(text)?.[1] ?? ''
   return Math.round(Number.parseFloat(text) * (units[unit] ?? 1))
 }
 

@@ -5,6 +5,7 @@ import type { AvroRecordSchema } from '@sluice/contracts/avro/schemas'
 import { isRecordSchema, isSchema } from '@sluice/contracts/avro/types'
 import { SluiceError, isSluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
+import { RecentMap } from '@sluice/flow/recent-map'
 import { sleep } from '@sluice/flow/sleep'
 import { incompatibilities, incompatibleError } from '../compatibility.ts'
 import type { Compatibility, SchemaCodec } from '../port.ts'
@@ -32,6 +33,12 @@ const MISSING_FOR_MS = 5_000
 const MISSING_REMEMBERED_MS = 60_000
 /** So many schemas are waited for in vain in that time. Records of others may name any number of them. */
 const MISSING_WAITED_FOR = 3
+/**
+ * A topic may have millions of records of one schema that is missing, or is none of ours, and each question
+ * takes as long as thousands of records. So it is asked again after so long: one that is missing may come.
+ */
+const ASKED_AGAIN_AFTER_MS = { missing: 1_000, foreign: 60_000 } as const
+const MOST_REFUSED = 10_000
 const FIRST_RETRY_MS = 100
 const MAX_RETRY_MS = 2000
 
@@ -51,6 +58,10 @@ class RegistryStore implements SchemaStore {
   readonly #missingForMs: number
   /** By id of the schema, until when its absence is remembered (ms of `performance.now`). */
   readonly #missingUntilMs = new Map<number, number>()
+  /** Schemas that no record can be read with, and until when nobody asks again (ms of `performance.now`). */
+  readonly #unusable = new RecentMap<number, { readonly error: SluiceError; readonly untilMs: number }>({
+    limit: MOST_REFUSED,
+  })
 
   constructor({
     url,
@@ -152,17 +163,25 @@ class RegistryStore implements SchemaStore {
    */
   async typeById(id: number, options: { signal: AbortSignal }): Promise<AvscType> {
     const now = performance.now()
+    const refused = this.#unusable.get(id)
+    if (refused !== undefined && now < refused.untilMs) throw refused.error
     for (const [known, until] of this.#missingUntilMs) if (until <= now) this.#missingUntilMs.delete(known)
     const isKnownMissing = this.#missingUntilMs.has(id) || this.#missingUntilMs.size >= MISSING_WAITED_FOR
     const patient = { ...options, missingForMs: isKnownMissing ? 0 : this.#missingForMs }
-    const type = await this.#ask(patient, () => this.#schemaOf(id))
+    const type = await this.#ask(patient, () => this.#schemaOf(id)).catch((error: unknown) => {
+      throw isSluiceError(error, 'corrupt') ? this.#refuse(id, error, 'foreign') : error
+    })
     if (type !== undefined) return type as unknown as AvscType
     if (!isKnownMissing) this.#missingUntilMs.set(id, performance.now() + MISSING_REMEMBERED_MS)
-    throw new SluiceError(
-      'corrupt',
+    const message =
       `A record names schema ${id}, which the schema registry at ${this.#address} does not have: the record comes from elsewhere, or the ` +
-        'registry lost its schemas.',
-    )
+      'registry lost its schemas.'
+    throw this.#refuse(id, new SluiceError('corrupt', message), 'missing')
+  }
+
+  #refuse(id: number, error: SluiceError, why: keyof typeof ASKED_AGAIN_AFTER_MS): SluiceError {
+    this.#unusable.set(id, { error, untilMs: performance.now() + ASKED_AGAIN_AFTER_MS[why] })
+    return error
   }
 
   /** The schema may be another program's: no Avro, or Avro that avsc does not take. */

@@ -227,6 +227,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     since: 1_700_000_000_000,
     sealedBy: '0a1b2c3d',
     sealed: Uint8Array.of(0, 255, 1),
+    by: 'ada',
   },
   DefinitionRecord: { hash: 'hash', spec: '{"a":1}' },
   TestRequest: {

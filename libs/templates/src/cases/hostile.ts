@@ -40,6 +40,8 @@ export const TEMPLATES: readonly string[] = [
   '{{ text | replace: "x", text | replace: "x", text }}',
   '{{ text | replace: "", text }}',
   '{{ "now" | date: "%999999999d" }}',
+  `{{ "${'Z('.repeat(30_000)}G" | date: "%Y" }}`,
+  `{% comment %}${'{% endcomment '.repeat(30_000)}`,
   '{{ "2024-01-01" | date: "%99999999999999Y" }}',
   '{{ 1 | round: 999999999 }}{{ big | round: 99999 }}',
   '{{ "1e9999" | plus: big }}{{ "1e999999999" | times: big }}',

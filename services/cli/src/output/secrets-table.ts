@@ -8,6 +8,8 @@ export interface ListedSecret {
   readonly name: string
   readonly for: string | null
   readonly since: string
+  /** Who set it. A server of an earlier version does not say. */
+  readonly by?: string | null | undefined
   readonly key: string
 }
 
@@ -16,10 +18,12 @@ export function secretsText(
   { color, columns }: { readonly color: boolean; readonly columns: number | null },
 ): string {
   if (secrets.length === 0) return 'The vault is empty. `sluice secret set NAME` keeps a secret.\n'
-  const titles = ['NAME', 'KIND', 'FOR', 'SINCE', 'KEY']
+  const titles = ['NAME', 'KIND', 'FOR', 'SINCE', 'BY', 'KEY']
   const lines = table(
     titles.map(title => ({ title, shrinks: title === 'FOR' })),
-    secrets.map(each => [each.name, each.kind, each.for ?? '', each.since.slice(0, 16), each.key].map(safe)),
+    secrets.map(({ name, kind, for: places, since, by, key }) =>
+      [name, kind, places ?? '', since.slice(0, 16), by ?? '', key].map(safe),
+    ),
     { width: columns, paint: painter(color) },
   )
   return `${lines.join('\n')}\n`

@@ -22,6 +22,7 @@ const OPERATIONS: { readonly [id: string]: Operation } = {
   previewDocuments: 'previewDocuments',
   sampleRows: 'rows',
   setSecret: 'setSecret',
+  checkCertificate: 'setSecret',
   removeSecret: 'removeSecret',
   resealSecrets: 'resealSecrets',
   testAlert: 'testAlert',

@@ -305,3 +305,54 @@ describe('applying a project', () => {
     expect((await ask('GET', '/resources/destination/e1')).status).toBe(200)
   })
 })
+
+describe('a name or a version of a stranger', () => {
+  it.each([
+    ...['/resources/destination/..', '/resources/destination/%2e%2e', '/resources/destination/a%2fb'],
+    ...['/resources/destination/%00', '/resources/destination/A', '/resources/destination/__proto__'],
+    ...['/resources/deletion/s', '/resources/signatures/wanted', '/resources/incarnation/s'],
+    ...[
+      '/resources/history/one',
+      '/resources/set/one',
+      '/resources/constructor/one',
+      '/resources/destination/',
+    ],
+  ])('%s is written by nobody', async path => {
+    const before = await ask('GET', '/resources')
+    const answer = await ask('PUT', path, { body: destination('one') })
+    expect(answer.status).toBeGreaterThanOrEqual(400)
+    expect(answer.status).toBeLessThan(500)
+    expect((await ask('GET', '/resources')).json).toEqual(before.json)
+  })
+
+  it.each(['"0"', '"-1"', '"1e9"', '"x"', 'W/"1"', '1', '"1", "2"'])(
+    'If-Match: %s changes nothing that has another version',
+    async ifMatch => {
+      const path = '/resources/destination/matched'
+      if ((await ask('GET', path)).status === 404) {
+        await ask('PUT', path, { body: destination('matched') })
+        await ask('PUT', path, { body: destination('matched', { title: 'second' }), ifMatch: '"1"' })
+      }
+      const answer = await ask('PUT', path, { body: destination('matched', { title: ifMatch }), ifMatch })
+      expect([ifMatch, answer.status]).toEqual([
+        ifMatch,
+        expect.toSatisfy((status: number) => status >= 400 && status < 500),
+      ])
+      expect(resourceView.parse((await ask('GET', path)).json).spec['title']).toBe('second')
+    },
+  )
+
+  it.each(['${HOME}', '${SLUICE_TOKEN}', '${file:/etc/passwd}', '${file:.sluice/key}', '${PATH:-x}'])(
+    '%s in a document is not filled in',
+    async text => {
+      const answer = await ask('PUT', '/resources/destination/filled', {
+        body: destination('filled', { title: text }),
+      })
+      if (answer.status !== 422)
+        expect(
+          resourceView.parse((await ask('GET', '/resources/destination/filled')).json).spec['title'],
+        ).toBe(text)
+      else expect(JSON.stringify(answer.json)).not.toMatch(/root:|\/usr\/bin/)
+    },
+  )
+})

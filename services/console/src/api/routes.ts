@@ -42,6 +42,7 @@ import { REPLAY_ROUTE } from './replay-route.ts'
 import { route, type Answer, type Route, type RouteContext } from './route.ts'
 import { runEvents } from './run-events.ts'
 import { ALERT_ROUTES } from './alert-routes.ts'
+import { CERTIFICATE_ROUTE } from './operating/certificate-route.ts'
 import { LOGIN_ROUTES } from './operating/login-routes.ts'
 import { OPERATOR_ROUTES } from './operating/operator-routes.ts'
 import { SAMPLE_ROUTES } from './operating/sample-routes.ts'
@@ -233,6 +234,7 @@ export const ROUTES: readonly Route[] = [
   ...SECRET_ROUTES,
   ...ALERT_ROUTES,
   SCHEDULE_ROUTE,
+  CERTIFICATE_ROUTE,
   ...SAMPLE_ROUTES,
   ...OPERATOR_ROUTES,
   ...LOGIN_ROUTES,

@@ -82,7 +82,7 @@ it('keep a secret whose value is in no answer and is masked from then on', async
   expect(vault?.find('crm-key')?.value).toBe(VALUE)
   const list = await ask('GET', '/secrets', undefined, TOKENS.read)
   expect(secretsView.parse(JSON.parse(list.text)).secrets).toMatchObject([
-    { kind: 'secret', name: 'crm-key', for: 'api.example.com' },
+    { kind: 'secret', name: 'crm-key', for: 'api.example.com', by: 'operator' },
   ])
   // `for: null` takes the grants away, and no `for` leaves them.
   expect(JSON.parse((await put('crm-key', { value: 'another', for: null })).text)).toMatchObject({
@@ -110,6 +110,7 @@ it.each([
   ['no JSON', 'a', VALUE, 400],
   ['half of JSON', 'a', `{"value":"${VALUE}`, 400],
   ['the value as all there is', 'a', `"${VALUE}"`, 400],
+  ['the name of somebody else', 'a', `{"value":"${VALUE}","by":"ada"}`, 400],
   ['another field', 'a', `{"value":"${VALUE}","kind":"login"}`, 400],
   ['no value', 'a', '{}', 400],
   ['an empty value', 'a', '{"value":""}', 400],

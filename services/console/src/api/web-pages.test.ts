@@ -49,7 +49,21 @@ describe('the pages of the console', () => {
 
   it('hold no file of another folder', async () => {
     const pages = await WebPages.read(folder)
-    for (const path of ['/../secret.txt', '/%2e%2e/secret.txt', '/assets/../../secret.txt'])
+    for (const path of [
+      ...[
+        '/../secret.txt',
+        '/%2e%2e/secret.txt',
+        '/assets/../../secret.txt',
+        '/assets/%2e%2e/%2e%2e/secret.txt',
+      ],
+      ...['//secret.txt', '/./../secret.txt', '/..%2fsecret.txt', '/..%5csecret.txt', '/..\\secret.txt'],
+      ...[
+        '/assets//../../secret.txt',
+        '/%252e%252e/secret.txt',
+        '/\0../secret.txt',
+        `${folder}/../secret.txt`,
+      ],
+    ])
       expect(String(pages.answer({ ...asked, path })?.body ?? ''), path).not.toContain('not a page')
   })
 

@@ -22,7 +22,7 @@ function open(destination = CRM) {
   const begun = (redirectUri: string): BegunLogin => ({
     url: `https://login.example.com/authorize?state=s${(began += 1)}&redirect_uri=${redirectUri}`,
     grantOf: url => ({ kind: 'code', code: url.searchParams.get('code') ?? '', verifier: '', redirectUri }),
-    finish: () => Promise.resolve({ grants: 'api.example.com', renews: true }),
+    finish: (_grant, { by }) => Promise.resolve({ grants: `api.example.com of ${by}`, renews: true }),
     [Symbol.asyncDispose]: () => Promise.resolve(void (closed += 1)),
   })
   const logins = new PendingLogins({
@@ -34,27 +34,29 @@ function open(destination = CRM) {
 }
 
 const back = (state: string): URL => new URL(`${ORIGIN}/login/callback?code=c&state=${state}`)
-const ann = { origin: ORIGIN, holder: 'session ann' }
+const ann = { origin: ORIGIN, holder: 'session ann', by: 'ann' }
 
 it('finishes a login once, for the one who has begun it', async () => {
   const { logins, closed } = open()
   expect(await logins.begin('crm', ann, signal)).toContain(`redirect_uri=${ORIGIN}/login/callback`)
-  await expect(logins.finish(back('s1'), 'session eve', signal)).rejects.toMatchObject({ code: 'config' })
-  await expect(logins.finish(back('s2'), 'session ann', signal)).rejects.toMatchObject({ code: 'config' })
-  const finished = { destination: 'crm', for: 'api.example.com', renews: true }
-  expect(await logins.finish(back('s1'), 'session ann', signal)).toEqual(finished)
+  await expect(logins.finish(back('s1'), { ...ann, holder: 'session eve' }, signal)).rejects.toMatchObject({
+    code: 'config',
+  })
+  await expect(logins.finish(back('s2'), ann, signal)).rejects.toMatchObject({ code: 'config' })
+  const finished = { destination: 'crm', for: 'api.example.com of ann', renews: true }
+  expect(await logins.finish(back('s1'), ann, signal)).toEqual(finished)
   expect(closed()).toBe(1)
-  await expect(logins.finish(back('s1'), 'session ann', signal)).rejects.toThrow('begun no such login')
+  await expect(logins.finish(back('s1'), ann, signal)).rejects.toThrow('begun no such login')
 })
 
 it('forgets what is ten minutes old, and the oldest of very many', async () => {
   const { logins, closed, pass } = open()
   await logins.begin('crm', ann, signal)
   pass(10 * 60_000)
-  await expect(logins.finish(back('s1'), 'session ann', signal)).rejects.toThrow('begin it again')
+  await expect(logins.finish(back('s1'), ann, signal)).rejects.toThrow('begin it again')
   for (let count = 0; count < 101; count += 1) await logins.begin('crm', ann, signal)
-  await expect(logins.finish(back('s2'), 'session ann', signal)).rejects.toThrow('begin it again')
-  expect(await logins.finish(back('s102'), 'session ann', signal)).toMatchObject({ destination: 'crm' })
+  await expect(logins.finish(back('s2'), ann, signal)).rejects.toThrow('begin it again')
+  expect(await logins.finish(back('s102'), ann, signal)).toMatchObject({ destination: 'crm' })
   await logins[Symbol.asyncDispose]()
   expect(closed()).toBe(102)
 })

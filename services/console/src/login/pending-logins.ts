@@ -22,7 +22,7 @@ export interface BegunLogin extends AsyncDisposable {
   readonly grantOf: (redirected: URL) => TokenGrant
   readonly finish: (
     grant: TokenGrant,
-    options: { signal: AbortSignal },
+    options: { readonly signal: AbortSignal; readonly by: string },
   ) => Promise<{ readonly grants: string; readonly renews: boolean }>
 }
 
@@ -79,10 +79,14 @@ export class PendingLogins implements AsyncDisposable {
   }
 
   /**
-   * Takes the address that the browser came back to, once. Throws `config` for one that is not the end of a
-   * login of this person, and what the server of the destination says.
+   * Takes the address that the browser came back to, once. `by` is who has logged in. Throws `config` for one
+   * that is not the end of a login of this person, and what the server of the destination says.
    */
-  async finish(redirected: URL, holder: string, signal: AbortSignal): Promise<FinishedLogin> {
+  async finish(
+    redirected: URL,
+    { holder, by }: { readonly holder: string; readonly by: string },
+    signal: AbortSignal,
+  ): Promise<FinishedLogin> {
     const state = redirected.searchParams.get('state') ?? ''
     const pending = this.#pending.get(state)
     if (pending === undefined || pending.holder !== holder || this.#now() >= pending.untilMs)
@@ -92,7 +96,7 @@ export class PendingLogins implements AsyncDisposable {
       )
     this.#pending.delete(state)
     await using login = pending.login
-    const { grants, renews } = await login.finish(login.grantOf(redirected), { signal })
+    const { grants, renews } = await login.finish(login.grantOf(redirected), { signal, by })
     return { destination: pending.destination, for: grants, renews }
   }
 

@@ -45,11 +45,57 @@ export async function loadShapes(): Promise<Shapes> {
   return shapes
 }
 
-/** True if the answer has that shape. Before the shapes are loaded it is true, too, and checked later. */
-export function isAnswer<Name extends AnswerName>(name: Name, value: unknown): value is Answer<Name> {
+/**
+ * True if the answer has that shape. Before the shapes are loaded it is true, too, and checked later. `known`
+ * is what a check before has found.
+ */
+export function isAnswer<Name extends AnswerName>(
+  name: Name,
+  value: unknown,
+  known?: boolean,
+): value is Answer<Name> {
+  if (known !== undefined) return known
   if (shapes !== null) return shapes[name].safeParse(value).success
   if (unchecked.length < MOST) unchecked.push({ name, value })
   return true
+}
+
+/** So many items of a list are checked between two looks at what else the page has to do. */
+const PIECE = 25
+
+/** The same, of hundreds of items a piece at a time: it holds up nobody who types. */
+export async function isLongAnswer<Name extends AnswerName>(name: Name, value: unknown): Promise<boolean> {
+  const list = shapes === null ? null : listIn(shapes[name], value)
+  if (shapes === null || list === null) return isAnswer(name, value)
+  const { field, items, item, rest } = list
+  if (!shapes[name].safeParse({ ...rest, [field]: [] }).success) return false
+  for (let from = 0; from < items.length; from += PIECE) {
+    await pause()
+    const piece = items.slice(from, from + PIECE)
+    if (!piece.every(each => item.safeParse(each).success)) return false
+  }
+  return true
+}
+
+/** Lets the page do what has come up meanwhile. */
+const pause = (): Promise<void> => new Promise(resolve => setTimeout(resolve))
+
+/** The long list that a page of items has; null for any other answer. */
+function listIn(shape: z.ZodType, value: unknown) {
+  if (typeof value !== 'object' || value === null || !('shape' in shape)) return null
+  const fields: unknown = shape.shape
+  if (typeof fields !== 'object' || fields === null) return null
+  for (const [field, items] of Object.entries(value)) {
+    const list: unknown = Object.entries(fields).find(([name]) => name === field)?.[1]
+    if (!Array.isArray(items) || items.length <= PIECE || !isShape(list) || !('element' in list)) continue
+    const item: unknown = list.element
+    if (isShape(item)) return { field, items: items.map((each: unknown) => each), item, rest: value }
+  }
+  return null
+}
+
+function isShape(value: unknown): value is z.ZodType {
+  return typeof value === 'object' && value !== null && 'safeParse' in value
 }
 
 /** What to say of an answer that `isAnswer` refuses. */

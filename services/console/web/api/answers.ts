@@ -25,6 +25,7 @@ export {
 } from '@sluice/contracts/api'
 export {
   auditPage,
+  certificatesView,
   healthView,
   loginBegunView,
   loginFinishedView,

@@ -25,6 +25,11 @@ export async function setSecret(name: string, value: string, grants: string | un
   await queryClient.invalidateQueries({ queryKey: ['secrets'] })
 }
 
+/** Throws with what is wrong with the files. Nothing is kept. */
+export async function checkCertificate(files: { readonly [field: string]: string }): Promise<void> {
+  await call('/certificates/check', { method: 'POST', body: files, answer: 'certificatesView' })
+}
+
 export async function removeSecret(kind: 'secret' | 'login', name: string): Promise<void> {
   const path = `/secrets/${encodeURIComponent(name)}`
   await call(path, { method: 'DELETE', query: { kind }, answer: 'secretRemovedView' })

@@ -4,6 +4,7 @@ import { useInfiniteQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { call } from '../api/client.ts'
+import { ListTable, More } from '../ui/list-table.tsx'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 
 type Entry = Audited['entries'][number]
@@ -28,7 +29,7 @@ const DONE: { readonly [action in Entry['action']]: string } = {
 
 export function AuditPage(): ReactElement {
   const { by, name } = useSearch({ from: '/audit' })
-  const { data, error, isPending, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery({
+  const query = useInfiniteQuery({
     queryKey: ['audit', by, name],
     queryFn: ({ signal, pageParam }) =>
       call('/audit', {
@@ -39,6 +40,7 @@ export function AuditPage(): ReactElement {
     initialPageParam: firstPage(),
     getNextPageParam: ({ next }) => next,
   })
+  const { data, error, isPending } = query
   const entries = data?.pages.flatMap(page => page.entries) ?? []
   return (
     <Page
@@ -56,13 +58,7 @@ export function AuditPage(): ReactElement {
         ) : (
           <Entries entries={entries} />
         )}
-        {hasNextPage ? (
-          <p className="pad">
-            <button type="button" disabled={isFetchingNextPage} onClick={() => void fetchNextPage()}>
-              {isFetchingNextPage ? 'Looking…' : 'Show earlier ones'}
-            </button>
-          </p>
-        ) : null}
+        <More query={query}>Show earlier ones</More>
       </Section>
     </Page>
   )
@@ -101,30 +97,19 @@ function Filters(props: FilterProps): ReactElement {
 
 function Entries({ entries }: { readonly entries: readonly Entry[] }): ReactElement {
   return (
-    <div className="scroll" tabIndex={0}>
-      <table className="list">
-        <thead>
-          <tr>
-            <th scope="col">When</th>
-            <th scope="col">Who</th>
-            <th scope="col">What</th>
-          </tr>
-        </thead>
-        <tbody>
-          {entries.map(entry => (
-            <tr
-              key={`${entry.at ?? ''} ${entry.kind} ${entry.name} ${entry.version ?? entry.run ?? ''} ${entry.action}`}
-            >
-              <td>{entry.at === null ? 'before there was history' : <Time at={entry.at} />}</td>
-              <td>{entry.by ?? <span className="quiet">nobody knows</span>}</td>
-              <td>
-                <What entry={entry} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <ListTable label="What was done" items={entries} columns={['When', 'Who', 'What']}>
+      {entry => (
+        <tr
+          key={`${entry.at ?? ''} ${entry.kind} ${entry.name} ${entry.version ?? entry.run ?? ''} ${entry.action}`}
+        >
+          <td>{entry.at === null ? 'before there was history' : <Time at={entry.at} />}</td>
+          <td>{entry.by ?? <span className="quiet">nobody knows</span>}</td>
+          <td>
+            <What entry={entry} />
+          </td>
+        </tr>
+      )}
+    </ListTable>
   )
 }
 

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import { STARTING_DRAFT, textAt, valueAt, withValue, yamlOf } from './draft.ts'
+import {
+  STARTING_DRAFT,
+  textAt,
+  valueAt,
+  withValue,
+  yamlOf,
+  withText,
+  type Draft,
+  type Kind,
+} from './draft.ts'
 
 const SYNC = `kind: sync # the nightly one
 name: customers
@@ -48,5 +57,18 @@ describe('a draft', () => {
     expect(textAt(STARTING_DRAFT.sync, ['model'])).toBe(textAt(STARTING_DRAFT.model, ['name']))
     expect(textAt(STARTING_DRAFT.sync, ['destination'])).toBe(textAt(STARTING_DRAFT.destination, ['name']))
     expect(textAt(STARTING_DRAFT.model, ['source'])).toBe(textAt(STARTING_DRAFT.source, ['name']))
+  })
+
+  it('keeps texts together whose resource gets another name, while it is typed, too', () => {
+    const rename = (draft: Draft, name: string | undefined, fixed: readonly Kind[] = []): Draft =>
+      withText(draft, 'destination', withValue(draft.destination, ['name'], name), fixed)
+    const emptied = rename(STARTING_DRAFT, undefined)
+    const renamed = rename(rename(emptied, 'a'), 'algolia')
+    expect(textAt(renamed.sync, ['destination'])).toBe('algolia')
+    expect(renamed.model).toBe(STARTING_DRAFT.model)
+    expect(textAt(withText(renamed, 'source', 'name: shop\n').model, ['source'])).toBe('shop')
+    expect(rename(STARTING_DRAFT, 'algolia', ['sync']).sync).toBe(STARTING_DRAFT.sync)
+    const other = { ...STARTING_DRAFT, sync: 'kind: sync\ndestination: theirs\n' }
+    expect(rename(other, 'algolia').sync).toBe(other.sync)
   })
 })

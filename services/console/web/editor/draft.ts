@@ -62,6 +62,24 @@ function dropEmptyMaps(document: Document, path: Path): void {
   dropEmptyMaps(document, path.slice(0, -1))
 }
 
+/** What names a resource of another kind, and in which field. */
+const REFERENCES: readonly (readonly [from: Kind, field: string, to: Kind])[] = [
+  ['model', 'source', 'source'],
+  ['sync', 'model', 'model'],
+  ['sync', 'destination', 'destination'],
+]
+
+/** The draft with another text of a kind. If that renames the resource, texts that may change follow it. */
+export function withText(draft: Draft, kind: Kind, text: string, fixed: readonly Kind[] = []): Draft {
+  const [before, after] = [nameIn(draft[kind]), nameIn(text)]
+  const changed: { [kind in Kind]: string } = { ...draft, [kind]: text }
+  if (before === after || documentOf(text).errors.length > 0) return changed
+  for (const [from, field, to] of REFERENCES)
+    if (to === kind && !fixed.includes(from) && textAt(draft[from], [field]) === before)
+      changed[from] = withValue(draft[from], [field], after)
+  return changed
+}
+
 export function nameIn(text: string): string {
   return textAt(text, ['name'])
 }

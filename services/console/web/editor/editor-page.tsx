@@ -3,7 +3,7 @@
  * right. Each step has its form and its YAML, which are the same text.
  */
 import { Link } from '@tanstack/react-router'
-import { useEffect, useMemo, useState, type ReactElement } from 'react'
+import { useEffect, useMemo, useRef, useState, type ReactElement, type RefObject } from 'react'
 import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
 import { Page } from '../ui/parts.tsx'
 import { marksOf } from '../ui/places.ts'
@@ -62,6 +62,7 @@ export function EditorPage(props: EditorProps): ReactElement {
   const isSaved = stored.sync !== undefined && JSON.stringify(draft) === JSON.stringify(start)
   const savedAs = isSaved ? nameIn(draft.sync) : undefined
   const onSave = (): void => onStep('review')
+  const stepSection = useFocusOnNext(step.id)
   return (
     <Page
       title={title}
@@ -96,7 +97,7 @@ export function EditorPage(props: EditorProps): ReactElement {
         </ol>
       </nav>
       <div className={step.id === 'review' ? 'editor reviewing' : 'editor'}>
-        <section className="card step" aria-label={step.name}>
+        <section ref={stepSection} className="card step" aria-label={step.name} tabIndex={-1}>
           {step.kind === null ? (
             <ReviewStep
               draft={draft}
@@ -265,6 +266,18 @@ function useSyntaxProblems(draft: Draft) {
       ),
     [draft],
   )
+}
+
+/** Whoever goes to another step begins at its top, not at the button that led there. */
+function useFocusOnNext(id: StepId): RefObject<HTMLElement | null> {
+  const section = useRef<HTMLElement>(null)
+  const shown = useRef(id)
+  useEffect(() => {
+    if (shown.current === id) return
+    shown.current = id
+    section.current?.focus()
+  }, [id])
+  return section
 }
 
 function useWasKept(wasKept: boolean): void {

@@ -1,9 +1,10 @@
 /**
- * Takes a client certificate from files. It goes to the vault, as secrets that only the destination's hosts
- * get, and no page shows it again.
+ * Takes certificates from files: that of a client with its key, or those of authorities. The server says
+ * whether they can be used, before anything is kept. They go to the vault, as secrets that only the
+ * destination's hosts get, and no page shows them again.
  */
 import { useState, type ReactElement } from 'react'
-import { setSecret } from '../api/commands.ts'
+import { checkCertificate, setSecret } from '../api/commands.ts'
 import { Confirm } from '../ui/dialog.tsx'
 import { toast } from '../ui/toast.tsx'
 
@@ -13,9 +14,10 @@ const CERTIFICATE = '-----BEGIN CERTIFICATE-----'
 const KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/
 
 /** Fields of `tls` that refer to the secrets. */
-export type TlsReferences = { readonly [field in 'cert' | 'key' | 'pfx' | 'passphrase']?: string }
+export type TlsReferences = { readonly [field in 'ca' | 'cert' | 'key' | 'pfx' | 'passphrase']?: string }
 
 interface UploadProps {
+  readonly of: 'client' | 'authority'
   /** Of the destination: the names of the secrets begin with it. */
   readonly name: string
   /** Where the secrets may go, to start with. */
@@ -24,17 +26,15 @@ interface UploadProps {
   readonly onClose: () => void
 }
 
-export function UploadCertificate({ name, hosts, onDone, onClose }: UploadProps): ReactElement {
-  const [kind, setKind] = useState<'pem' | 'pfx'>('pem')
+export function UploadCertificate({ of, name, hosts, onDone, onClose }: UploadProps): ReactElement {
+  const [kind, setKind] = useState<'pem' | 'pfx' | 'ca'>(of === 'client' ? 'pem' : 'ca')
   const [files, setFiles] = useState<{ readonly [field: string]: File | null }>({})
   const [passphrase, setPassphrase] = useState('')
   const [grants, setGrants] = useState(hosts)
   const store = async (): Promise<void> => {
-    const values =
-      kind === 'pem'
-        ? { cert: await pem(files['cert'], CERTIFICATE), key: await pem(files['key'], KEY) }
-        : { pfx: await base64(files['pfx']) }
+    const values = await valuesOf(kind, files)
     const all = Object.entries({ ...values, ...(passphrase === '' ? {} : { passphrase }) })
+    await checkCertificate(Object.fromEntries(all))
     for (const [field, value] of all) await setSecret(`${name}-${field}`, value, grants)
     onDone(Object.fromEntries(all.map(([field]) => [field, `\${secret:${name}-${field}}`])))
     toast('done', 'The certificate is in the vault. Save the destination to use it.')
@@ -52,35 +52,41 @@ export function UploadCertificate({ name, hosts, onDone, onClose }: UploadProps)
   )
   return (
     <Confirm
-      title="Upload a client certificate"
+      title={of === 'client' ? 'Upload a client certificate' : 'Upload certificates of authorities'}
       action="Keep it in the vault"
       onConfirm={store}
       onClose={onClose}
     >
-      <label className="field">
-        <span>Form</span>
-        <select value={kind} onChange={({ target }) => setKind(target.value === 'pfx' ? 'pfx' : 'pem')}>
-          <option value="pem">certificate and key in PEM</option>
-          <option value="pfx">both in one PKCS #12 file</option>
-        </select>
-      </label>
-      {kind === 'pem' ? (
-        <>
-          {chosen('cert', 'Certificate', '.pem,.crt,.cer')}
-          {chosen('key', 'Its key', '.pem,.key')}
-        </>
+      {kind === 'ca' ? (
+        chosen('ca', 'Certificates of authorities', '.pem,.crt,.cer')
       ) : (
-        chosen('pfx', 'PKCS #12 file', '.p12,.pfx')
+        <>
+          <label className="field">
+            <span>Form</span>
+            <select value={kind} onChange={({ target }) => setKind(target.value === 'pfx' ? 'pfx' : 'pem')}>
+              <option value="pem">certificate and key in PEM</option>
+              <option value="pfx">both in one PKCS #12 file</option>
+            </select>
+          </label>
+          {kind === 'pem' ? (
+            <>
+              {chosen('cert', 'Certificate', '.pem,.crt,.cer')}
+              {chosen('key', 'Its key', '.pem,.key')}
+            </>
+          ) : (
+            chosen('pfx', 'PKCS #12 file', '.p12,.pfx')
+          )}
+          <label className="field">
+            <span>Passphrase, if there is one</span>
+            <input
+              type="password"
+              autoComplete="new-password"
+              value={passphrase}
+              onChange={({ target }) => setPassphrase(target.value)}
+            />
+          </label>
+        </>
       )}
-      <label className="field">
-        <span>Passphrase, if there is one</span>
-        <input
-          type="password"
-          autoComplete="new-password"
-          value={passphrase}
-          onChange={({ target }) => setPassphrase(target.value)}
-        />
-      </label>
       <label className="field">
         <span>Hosts that it may go to</span>
         <input required value={grants} onChange={({ target }) => setGrants(target.value)} />
@@ -88,6 +94,15 @@ export function UploadCertificate({ name, hosts, onDone, onClose }: UploadProps)
       <p className="quiet">At most 10 MB. It is encrypted, and never shown again.</p>
     </Confirm>
   )
+}
+
+async function valuesOf(
+  kind: 'pem' | 'pfx' | 'ca',
+  { ca, cert, key, pfx }: { readonly [field: string]: File | null },
+): Promise<{ readonly [field: string]: string }> {
+  if (kind === 'ca') return { ca: await pem(ca, CERTIFICATE) }
+  if (kind === 'pfx') return { pfx: await base64(pfx) }
+  return { cert: await pem(cert, CERTIFICATE), key: await pem(key, KEY) }
 }
 
 async function pem(file: File | null | undefined, wanted: string | RegExp): Promise<string> {

@@ -3,7 +3,7 @@
  */
 import type { Problem } from '@sluice/contracts/api'
 import { useCallback, useEffect, useMemo, useState } from 'react'
-import { fileOf, KINDS, STARTING_DRAFT, type Draft, type Kind } from './draft.ts'
+import { fileOf, KINDS, STARTING_DRAFT, withText, type Draft, type Kind } from './draft.ts'
 
 type Detail = Problem['errors'][number]
 
@@ -19,7 +19,8 @@ export interface Editing {
 
 export interface DraftState {
   readonly draft: Draft
-  readonly setText: (kind: Kind, text: string) => void
+  /** Texts that name the resource follow a change of its name, but for the `fixed` ones. */
+  readonly setText: (kind: Kind, text: string, fixed: readonly Kind[]) => void
   readonly setDraft: (draft: Draft) => void
   /** Forgets what the browser keeps. */
   readonly forget: () => void
@@ -64,7 +65,8 @@ export function useDraft(name: string, start: Draft = STARTING_DRAFT): DraftStat
     }
   }, [draft, place, startText])
   const setText = useCallback(
-    (kind: Kind, text: string) => setDraft(known => ({ ...known, [kind]: text })),
+    (kind: Kind, text: string, fixed: readonly Kind[]) =>
+      setDraft(known => withText(known, kind, text, fixed)),
     [],
   )
   const forget = useCallback(() => localStorage.removeItem(place), [place])
@@ -84,7 +86,7 @@ export function useEditings(
   const { draft, setText } = state
   return useMemo(() => {
     const of = (kind: Kind): Editing => ({
-      ...{ kind, text: draft[kind], change: text => setText(kind, text) },
+      ...{ kind, text: draft[kind], change: text => setText(kind, text, readOnly) },
       problems: problems.filter(({ file }) => file === fileOf(kind)),
       readOnly: readOnly.includes(kind),
     })

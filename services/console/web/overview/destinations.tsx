@@ -2,12 +2,12 @@
 import type { ResourceView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import type { ReactElement } from 'react'
+import { memo, type ReactElement } from 'react'
 import { resourcesQuery } from '../api/queries.ts'
 import { limitsInWords } from '../syncs/limits-in-words.ts'
 import { Section } from '../ui/parts.tsx'
 
-export function Destinations(): ReactElement | null {
+export const Destinations = memo(function Destinations(): ReactElement | null {
   const { data } = useQuery(resourcesQuery)
   const found = data?.resources.filter(({ kind }) => kind === 'destination') ?? []
   if (found.length === 0) return null
@@ -21,7 +21,7 @@ export function Destinations(): ReactElement | null {
       </ul>
     </Section>
   )
-}
+})
 
 interface LineProps {
   readonly destination: ResourceView

@@ -3,9 +3,10 @@ import type { SyncsPage } from '@sluice/contracts/api'
 import { SAMPLE_SYNC } from '@sluice/contracts/api/sample-sync'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import { useState, type ReactElement } from 'react'
+import { memo, useDeferredValue, useState, type ReactElement } from 'react'
 import { syncsQuery } from '../api/queries.ts'
 import { count, rows } from '../ui/format.ts'
+import { LongList } from '../ui/long-list.tsx'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { Badge, RunStatus } from '../ui/status.tsx'
 import { RunButton } from '../runs/run-button.tsx'
@@ -20,6 +21,8 @@ type SyncView = SyncsPage['syncs'][number]
 export function Overview(): ReactElement {
   const { data, error, isPending } = useQuery(syncsQuery)
   const [letters, setLetters] = useState('')
+  // Typing goes before showing what fits.
+  const searched = useDeferredValue(letters)
   if (isPending)
     return (
       <Frame>
@@ -38,7 +41,7 @@ export function Overview(): ReactElement {
         <Welcome />
       </Frame>
     )
-  const wanted = letters.toLowerCase()
+  const wanted = searched.toLowerCase()
   const shown = data.syncs.filter(({ name, model, destination }) =>
     `${name} ${model} ${destination}`.toLowerCase().includes(wanted),
   )
@@ -66,11 +69,9 @@ export function Overview(): ReactElement {
         {shown.length === 0 ? (
           <Empty title="No sync has these letters." />
         ) : (
-          <ul className="sync-list">
-            {shown.map(sync => (
-              <SyncLine key={sync.name} sync={sync} />
-            ))}
-          </ul>
+          <LongList items={shown} height={61} className="sync-list">
+            {sync => <SyncLine key={sync.name} sync={sync} />}
+          </LongList>
         )}
       </Section>
       <Destinations />
@@ -87,7 +88,7 @@ function Frame(props: { readonly children: React.ReactNode; readonly actions?: R
   )
 }
 
-function SyncLine({ sync }: { readonly sync: SyncView }): ReactElement {
+const SyncLine = memo(function SyncLine({ sync }: { readonly sync: SyncView }): ReactElement {
   const { name, model, destination, lastRun, state, waiting, rows: open, runs = [] } = sync
   return (
     <li className="sync-line">
@@ -131,7 +132,7 @@ function SyncLine({ sync }: { readonly sync: SyncView }): ReactElement {
       ))}
     </li>
   )
-}
+})
 
 /** What the sync is, where that tells more than its last run. */
 function State({ state, lastRun }: Pick<SyncView, 'state' | 'lastRun'>): ReactElement {
@@ -169,7 +170,11 @@ function LastRun({ run }: { readonly run: NonNullable<SyncView['lastRun']> }): R
 }
 
 /** Held runs, runs that failed, rows that were not delivered. */
-function NeedsSomebody({ syncs }: { readonly syncs: readonly SyncView[] }): ReactElement | null {
+const NeedsSomebody = memo(function NeedsSomebody({
+  syncs,
+}: {
+  readonly syncs: readonly SyncView[]
+}): ReactElement | null {
   const needs = syncs.flatMap(sync => {
     const need = needOf(sync)
     return need === null || sync.lastRun === null ? [] : [{ sync, need, run: sync.lastRun }]
@@ -177,8 +182,8 @@ function NeedsSomebody({ syncs }: { readonly syncs: readonly SyncView[] }): Reac
   if (needs.length === 0) return null
   return (
     <Section title="Needs somebody">
-      <ul className="needs">
-        {needs.map(({ sync, need, run }) => (
+      <LongList items={needs} height={62} className="needs">
+        {({ sync, need, run }) => (
           <li key={sync.name}>
             <RunStatus status={run.status} />
             <span>
@@ -191,11 +196,11 @@ function NeedsSomebody({ syncs }: { readonly syncs: readonly SyncView[] }): Reac
               {run.status === 'held' ? 'Look and decide' : 'See why'}
             </Link>
           </li>
-        ))}
-      </ul>
+        )}
+      </LongList>
     </Section>
   )
-}
+})
 
 function needOf({ lastRun }: SyncView): string | null {
   if (lastRun === null) return null

@@ -1,23 +1,32 @@
 /** A body, laid out if it is JSON, or as it came. Long ones show their beginning first. */
-import { useState, type ReactElement } from 'react'
+import { useMemo, useState, type ReactElement } from 'react'
 import { bytes } from '../ui/format.ts'
 import { CopyButton } from '../ui/parts.tsx'
+import { useLaidOutJson } from './laid-out-json.ts'
 
 const FIRST_CHARACTERS = 20_000
-/** Larger ones are not laid out: it would hold up the page. */
-const MOST_LAID_OUT = 500_000
+/** The browser lays a text out piece by piece. A longer line is broken. */
+const PIECE_CHARACTERS = 8_000
 
 export function BodyView({ body }: { readonly body: string | null }): ReactElement {
+  if (body === null || body === '') return <p className="quiet">No body.</p>
+  return <Body body={body} />
+}
+
+function Body({ body }: { readonly body: string }): ReactElement {
   const [raw, setRaw] = useState(false)
   const [whole, setWhole] = useState(false)
-  if (body === null || body === '') return <p className="quiet">No body.</p>
-  const laidOut = laidOutJson(body)
+  const laidOut = useLaidOutJson(body)
+  const size = useMemo(() => new Blob([body]).size, [body])
   const text = raw || laidOut === null ? body : laidOut
-  const shown = whole ? text : text.slice(0, FIRST_CHARACTERS)
+  const pieces = useMemo(
+    () => piecesOf(whole ? text : text.slice(0, FIRST_CHARACTERS), PIECE_CHARACTERS),
+    [text, whole],
+  )
   return (
     <div className="body">
       <div className="body-tools">
-        <span className="quiet">{bytes(new Blob([body]).size)}</span>
+        <span className="quiet">{bytes(size)}</span>
         {laidOut === null || laidOut === body ? null : (
           <button type="button" className="small" aria-pressed={raw} onClick={() => setRaw(!raw)}>
             As sent
@@ -27,46 +36,45 @@ export function BodyView({ body }: { readonly body: string | null }): ReactEleme
       </div>
       {/* Long lines scroll sideways, also by keyboard. */}
       <pre className="code" tabIndex={0}>
-        {shown}
+        {pieces.length === 1
+          ? pieces
+          : pieces.map((piece, index) => (
+              <span
+                key={index}
+                className="piece"
+                style={{ containIntrinsicSize: `auto 300px auto ${linesIn(piece)}lh` }}
+              >
+                {piece}
+              </span>
+            ))}
       </pre>
-      {text.length > shown.length ? (
+      {!whole && text.length > FIRST_CHARACTERS ? (
         <button type="button" className="small" onClick={() => setWhole(true)}>
-          Show all {bytes(new Blob([text]).size)}
+          Show all {bytes(size)}
         </button>
       ) : null}
     </div>
   )
 }
 
-/**
- * JSON on lines of its own, without reading its values: a number keeps each digit that it was written with.
- * Null for text that is not JSON.
- */
-export function laidOutJson(text: string): string | null {
-  if (text.length > MOST_LAID_OUT) return null
-  try {
-    JSON.parse(text)
-  } catch {
-    return null
+/** The text in pieces of whole lines where that is possible, each of at most so many characters. */
+export function piecesOf(text: string, most: number): readonly string[] {
+  const pieces: string[] = []
+  for (let from = 0; from < text.length;) {
+    const to = text.length - from <= most ? text.length : endOfPiece(text, from, most)
+    pieces.push(text.slice(from, to))
+    from = to
   }
-  let laidOut = ''
-  let depth = 0
-  const line = (): string => `\n${'  '.repeat(depth)}`
-  const tokens = text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{},:]|[^\s[\]{},:"]+/g)
-  let previous = ''
-  for (const [token] of tokens) {
-    if (token === '{' || token === '[') {
-      laidOut += afterOpening(previous) ? `${line()}${token}` : token
-      depth += 1
-    } else if (token === '}' || token === ']') {
-      depth -= 1
-      laidOut += previous === '{' || previous === '[' ? token : `${line()}${token}`
-    } else if (token === ',') laidOut += token
-    else if (token === ':') laidOut += ': '
-    else laidOut += afterOpening(previous) ? `${line()}${token}` : token
-    previous = token
-  }
-  return laidOut
+  return pieces
 }
 
-const afterOpening = (previous: string): boolean => ['{', '[', ','].includes(previous)
+function endOfPiece(text: string, from: number, most: number): number {
+  const line = text.lastIndexOf('\n', from + most - 1)
+  if (line >= from) return line + 1
+  // A character may be two units.
+  const isHalf = /[\uD800-\uDBFF]/.test(text[from + most - 1] ?? '')
+  return from + most - (isHalf ? 1 : 0)
+}
+
+/** The break at the end of a piece begins no line of it. */
+const linesIn = (piece: string): number => piece.replace(/\n$/, '').split('\n').length

@@ -1,13 +1,12 @@
 /** Sends recorded requests again, after it has shown which. */
 import type { AttemptView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
-import { useState, type ReactElement } from 'react'
+import type { ReactElement } from 'react'
 import { call } from '../api/client.ts'
 import { useFollowRun } from '../runs/follow-run.ts'
-import { Dialog } from '../ui/dialog.tsx'
+import { Confirm } from '../ui/dialog.tsx'
 import { count, rows } from '../ui/format.ts'
 import { Loading, Trouble } from '../ui/parts.tsx'
-import { toastError } from '../ui/toast.tsx'
 
 export interface ReplayChoice {
   readonly keys?: readonly string[]
@@ -23,7 +22,6 @@ interface ReplayProps {
 
 export function ReplayDialog({ sync, choice, onClose }: ReplayProps): ReactElement {
   const follow = useFollowRun()
-  const [busy, setBusy] = useState(false)
   const path = `/syncs/${encodeURIComponent(sync)}/replay`
   const { data, error } = useQuery({
     queryKey: ['replay', sync, choice],
@@ -32,19 +30,15 @@ export function ReplayDialog({ sync, choice, onClose }: ReplayProps): ReactEleme
     retry: false,
     staleTime: 0,
   })
-  const replay = async (): Promise<void> => {
-    setBusy(true)
-    try {
-      const run = await call(path, { method: 'POST', body: choice, answer: 'runView' })
-      onClose()
-      await follow(Promise.resolve(run))
-    } catch (failure) {
-      toastError(failure)
-      setBusy(false)
-    }
-  }
   return (
-    <Dialog title="Send recorded requests again?" onClose={onClose} wide>
+    <Confirm
+      title="Send recorded requests again?"
+      action="Send them again"
+      isReady={data !== undefined && data.requests > 0}
+      wide
+      onConfirm={() => follow(call(path, { method: 'POST', body: choice, answer: 'runView' }))}
+      onClose={onClose}
+    >
       {error === null ? null : <Trouble error={error} />}
       {data === undefined ? (
         error === null ? (
@@ -76,19 +70,6 @@ export function ReplayDialog({ sync, choice, onClose }: ReplayProps): ReactEleme
           ))}
         </>
       )}
-      <footer className="dialog-actions">
-        <button type="button" onClick={onClose}>
-          Leave it
-        </button>
-        <button
-          type="button"
-          className="primary"
-          disabled={busy || data === undefined || data.requests === 0}
-          onClick={() => void replay()}
-        >
-          Send them again
-        </button>
-      </footer>
-    </Dialog>
+    </Confirm>
   )
 }

@@ -2,12 +2,13 @@
 import type { AttemptView, RequestView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
-import { useState, type ReactElement } from 'react'
+import { useEffect, useRef, useState, type ReactElement } from 'react'
 import { call } from '../api/client.ts'
 import { useMay } from '../api/session.ts'
 import { count, duration } from '../ui/format.ts'
 import { CopyButton, Facts, Loading, Time, Trouble } from '../ui/parts.tsx'
 import { HttpStatus, Outcome } from '../ui/status.tsx'
+import { toastError } from '../ui/toast.tsx'
 import { BodyView } from './body-view.tsx'
 import { asCurl } from './as-curl.ts'
 import { ReplayDialog } from './replay-dialog.tsx'
@@ -19,6 +20,10 @@ interface DetailProps {
   /** All tries of the request, this one among them. */
   readonly others: readonly Attempt[]
 }
+
+/** Of the line of an attempt in the list. */
+export const lineId = ({ requestId, attempt }: Pick<AttemptView, 'requestId' | 'attempt'>): string =>
+  `attempt-${requestId}.${attempt}`
 
 /** Of a batch, so many keys are shown at first. */
 const FIRST_KEYS = 8
@@ -40,18 +45,37 @@ export function OpenRequest({ open }: { readonly open: string }): ReactElement {
 
 function RequestDetail({ attempt, others }: DetailProps): ReactElement {
   const navigate = useNavigate()
-  const { method, url, sync, run, trigger, status, outcome, startedAt, durationMs, error } = attempt
+  const { requestId, method, url, sync, run, trigger, status, outcome, startedAt, durationMs, error } =
+    attempt
   const [replays, setReplays] = useState(false)
   const mayOperate = useMay('operate')
-  const close = (): void =>
-    void navigate({ to: '/requests', search: filter => ({ ...filter, open: undefined }), replace: true })
+  const heading = useRef<HTMLHeadingElement>(null)
+  // Whoever opens a request is led to it, past the rest of the list, and back to its line at the end.
+  useEffect(() => heading.current?.focus(), [requestId])
+  const close = async (): Promise<void> => {
+    await navigate({ to: '/requests', search: filter => ({ ...filter, open: undefined }), replace: true })
+    document.getElementById(lineId(attempt))?.focus()
+  }
   return (
-    <section className="card request-detail" aria-label="The request">
+    <section
+      className="card request-detail"
+      aria-label="The request"
+      onKeyDown={({ key }) => {
+        // A dialog closes itself.
+        if (key === 'Escape' && document.querySelector('dialog[open]') === null)
+          void close().catch(toastError)
+      }}
+    >
       <header className="card-head">
-        <h2>
+        <h2 ref={heading} tabIndex={-1}>
           {method} <span className="path">{url}</span>
         </h2>
-        <button type="button" className="plain" aria-label="Close the request" onClick={close}>
+        <button
+          type="button"
+          className="plain"
+          aria-label="Close the request"
+          onClick={() => void close().catch(toastError)}
+        >
           ✕
         </button>
       </header>
@@ -87,7 +111,7 @@ function RequestDetail({ attempt, others }: DetailProps): ReactElement {
       <div className="side-by-side">
         <Message title="Request" headers={attempt.requestHeaders} body={attempt.requestBody}>
           <span className="actions">
-            <CopyButton text={asCurl(attempt)} label="Copy as curl" />
+            <CopyButton text={() => asCurl(attempt)} label="Copy as curl" />
             <button type="button" className="small" disabled={!mayOperate} onClick={() => setReplays(true)}>
               Replay…
             </button>

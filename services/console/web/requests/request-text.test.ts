@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { asCurl } from './as-curl.ts'
-import { laidOutJson } from './body-view.tsx'
+import { piecesOf } from './body-view.tsx'
+import { laidOutJson } from './laid-out-json.ts'
 
 describe('a body on the page', () => {
   it('is laid out without touching a digit or a letter', () => {
@@ -24,9 +25,20 @@ describe('a body on the page', () => {
     )
   })
 
-  it('stays as it is if it is not JSON, or too long to be laid out at once', () => {
+  it('stays as it is if it is not JSON', () => {
     expect(laidOutJson('id=1&name=Ada')).toBeNull()
-    expect(laidOutJson(`"${'x'.repeat(600_000)}"`)).toBeNull()
+  })
+
+  it('stands there in pieces that are short, whole lines where there are any, and the text together', () => {
+    const lines = piecesOf('one\ntwo\nthree\n', 9)
+    expect(lines).toEqual(['one\ntwo\n', 'three\n'])
+    const long = `${'x'.repeat(6)}${'😀'.repeat(20)}\nend`
+    const pieces = piecesOf(long, 9)
+    expect(pieces.join('')).toBe(long)
+    for (const piece of pieces) {
+      expect(piece.length).toBeLessThanOrEqual(9)
+      expect(piece.isWellFormed()).toBe(true)
+    }
   })
 })
 

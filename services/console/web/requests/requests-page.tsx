@@ -5,9 +5,11 @@ import { useNavigate, useSearch } from '@tanstack/react-router'
 import { useEffect, useState, type ReactElement } from 'react'
 import { attemptsQuery, syncsQuery, type AttemptsFilter } from '../api/queries.ts'
 import { duration, pathOf } from '../ui/format.ts'
+import { More } from '../ui/list-table.tsx'
+import { LongList } from '../ui/long-list.tsx'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { HttpStatus, Outcome } from '../ui/status.tsx'
-import { OpenRequest } from './request-detail.tsx'
+import { lineId, OpenRequest } from './request-detail.tsx'
 
 const TYPED_MS = 300
 
@@ -120,11 +122,13 @@ interface FoundProps {
   readonly open: string | undefined
 }
 
+const LINE_HEIGHT = 63
+
 const idOf = ({ requestId, attempt }: AttemptView): string => `${requestId}.${attempt}`
 
 function Found({ filter, open }: FoundProps): ReactElement {
   const query = useInfiniteQuery(attemptsQuery(filter))
-  const { data, error, isPending, hasNextPage, fetchNextPage, isFetchingNextPage } = query
+  const { data, error, isPending } = query
   if (isPending) return <Loading lines={8} />
   if (data === undefined) return <Trouble error={error} onRetry={() => void query.refetch()} />
   const attempts = data.pages.flatMap(page => page.attempts)
@@ -139,18 +143,10 @@ function Found({ filter, open }: FoundProps): ReactElement {
   return (
     <>
       <section className="card request-list" aria-label="Requests">
-        <ul>
-          {attempts.map(attempt => (
-            <RequestLine key={idOf(attempt)} attempt={attempt} isOpen={idOf(attempt) === open} />
-          ))}
-        </ul>
-        {hasNextPage ? (
-          <div className="more">
-            <button type="button" disabled={isFetchingNextPage} onClick={() => void fetchNextPage()}>
-              {isFetchingNextPage ? 'Loading…' : 'Older requests'}
-            </button>
-          </div>
-        ) : null}
+        <LongList items={attempts} height={LINE_HEIGHT} className="">
+          {attempt => <RequestLine key={idOf(attempt)} attempt={attempt} isOpen={idOf(attempt) === open} />}
+        </LongList>
+        <More query={query}>Older requests</More>
       </section>
       {open === undefined ? null : <OpenRequest open={open} />}
     </>
@@ -170,6 +166,7 @@ function RequestLine({
     <li>
       <button
         type="button"
+        id={lineId(attempt)}
         className="request-line"
         aria-pressed={isOpen}
         onClick={() =>

@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import type { ReactElement } from 'react'
 import { resourcesQuery } from '../api/queries.ts'
+import { ListTable } from '../ui/list-table.tsx'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 
 const KINDS: readonly (readonly [kind: ResourceView['kind'], title: string])[] = [
@@ -49,42 +50,29 @@ function KindTable(props: {
   if (resources.length === 0) return null
   return (
     <Section title={title}>
-      <div className="scroll" tabIndex={0}>
-        <table className="list">
-          <thead>
-            <tr>
-              <th scope="col">Name</th>
-              <th scope="col">From</th>
-              <th scope="col" className="wide-only">
-                Changed
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {resources.map(({ kind, name, project, version, changedAt, changedBy }) => (
-              <tr key={name}>
-                <td>
-                  <Link to="/resources/$kind/$name" params={{ kind, name }}>
-                    {name}
-                  </Link>
-                </td>
-                <td>{(project ?? '') === '' ? 'this server' : `project ${project ?? ''}`}</td>
-                <td className="wide-only">
-                  {changedAt === undefined || changedAt === null ? (
-                    ''
-                  ) : (
-                    <>
-                      <Time at={changedAt} />
-                      {changedBy === undefined || changedBy === null ? '' : ` by ${changedBy}`}
-                    </>
-                  )}
-                  {version === undefined ? '' : <small> · version {version}</small>}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <ListTable label={title} items={resources} columns={['Name', 'From', ['Changed', 'wide-only']]}>
+        {({ kind, name, project, version, changedAt, changedBy }) => (
+          <tr key={name}>
+            <td>
+              <Link to="/resources/$kind/$name" params={{ kind, name }}>
+                {name}
+              </Link>
+            </td>
+            <td>{(project ?? '') === '' ? 'this server' : `project ${project ?? ''}`}</td>
+            <td className="wide-only">
+              {changedAt === undefined || changedAt === null ? (
+                ''
+              ) : (
+                <>
+                  <Time at={changedAt} />
+                  {changedBy === undefined || changedBy === null ? '' : ` by ${changedBy}`}
+                </>
+              )}
+              {version === undefined ? '' : <small> · version {version}</small>}
+            </td>
+          </tr>
+        )}
+      </ListTable>
     </Section>
   )
 }

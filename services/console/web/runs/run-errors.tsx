@@ -11,6 +11,7 @@ import { Confirm } from '../ui/dialog.tsx'
 import { rows } from '../ui/format.ts'
 import { HttpStatus, Outcome } from '../ui/status.tsx'
 import { Loading, Section, Trouble } from '../ui/parts.tsx'
+import { useFollowRun } from './follow-run.ts'
 import { totalsOf } from './totals.ts'
 
 export interface ErrorGroup {
@@ -49,6 +50,7 @@ interface FailedRowsProps {
 
 export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement {
   const { data, error, isPending, hasNextPage, fetchNextPage } = useInfiniteQuery(failedQuery(sync, { run }))
+  const follow = useFollowRun()
   const mayRun = useMay('run')
   const mayOperate = useMay('operate')
   const [asks, setAsks] = useState<{ what: 'retry' | 'discard'; rows: RowChoice } | null>(null)
@@ -130,7 +132,7 @@ export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement 
           action={asks.what === 'retry' ? 'Try again' : 'Give up'}
           dangerous={asks.what === 'discard'}
           onConfirm={() =>
-            asks.what === 'retry' ? retryRows(sync, asks.rows) : discardRows(sync, asks.rows)
+            asks.what === 'retry' ? follow(retryRows(sync, asks.rows)) : discardRows(sync, asks.rows)
           }
           onClose={() => setAsks(null)}
         >

@@ -9,6 +9,7 @@ import { runQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
 import { Confirm } from '../ui/dialog.tsx'
 import { count, duration, rows } from '../ui/format.ts'
+import { ListTable } from '../ui/list-table.tsx'
 import { Facts, Loading, Page, Section, Time, Trouble, useNow } from '../ui/parts.tsx'
 import { RunStatus } from '../ui/status.tsx'
 import { RunButton } from './run-button.tsx'
@@ -171,6 +172,10 @@ function Waiting({ run }: { readonly run: RunView }): ReactElement | null {
   )
 }
 
+const TRIGGER_COUNTS = ['Rows', 'Delivered', 'Rejected', 'Unknown', 'Unsent'].map(
+  name => [name, 'number'] as const,
+)
+
 function Progress({ run, hearing }: { readonly run: RunView; readonly hearing: Hearing }): ReactElement {
   const now = useNow(hearing === 'over' ? 60_000 : 500)
   const { startedAt, endedAt } = run
@@ -190,52 +195,27 @@ function Progress({ run, hearing }: { readonly run: RunView; readonly hearing: H
     <Section title="Progress">
       <Facts facts={facts} />
       <Phases run={run} now={now} />
-      <div className="scroll" tabIndex={0}>
-        <table className="list triggers">
-          <thead>
-            <tr>
-              <th scope="col">Trigger</th>
-              <th scope="col" className="wide-only">
-                How far
-              </th>
-              <th scope="col" className="number">
-                Rows
-              </th>
-              <th scope="col" className="number">
-                Delivered
-              </th>
-              <th scope="col" className="number">
-                Rejected
-              </th>
-              <th scope="col" className="number">
-                Unknown
-              </th>
-              <th scope="col" className="number">
-                Unsent
-              </th>
-              <th scope="col" className="number wide-only">
-                Requests
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {triggersOf(run).map(([trigger, counts]) => (
-              <tr key={trigger}>
-                <th scope="row">{trigger}</th>
-                <td className="wide-only">
-                  <Bar counts={counts} label={trigger} />
-                </td>
-                <td className="number">{count(counts.detected)}</td>
-                <td className="number">{count(counts.delivered)}</td>
-                <Failures value={counts.rejected} />
-                <Failures value={counts.unknown} />
-                <Failures value={counts.unsent} />
-                <td className="number wide-only">{count(counts.requests)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <ListTable
+        label="By trigger"
+        className="triggers"
+        items={triggersOf(run)}
+        columns={['Trigger', ['How far', 'wide-only'], ...TRIGGER_COUNTS, ['Requests', 'number wide-only']]}
+      >
+        {([trigger, counts]) => (
+          <tr key={trigger}>
+            <th scope="row">{trigger}</th>
+            <td className="wide-only">
+              <Bar counts={counts} label={trigger} />
+            </td>
+            <td className="number">{count(counts.detected)}</td>
+            <td className="number">{count(counts.delivered)}</td>
+            <Failures value={counts.rejected} />
+            <Failures value={counts.unknown} />
+            <Failures value={counts.unsent} />
+            <td className="number wide-only">{count(counts.requests)}</td>
+          </tr>
+        )}
+      </ListTable>
     </Section>
   )
 }

@@ -5,6 +5,7 @@ import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import type { ReactElement } from 'react'
 import { runsQuery, syncsQuery, type RunsFilter } from '../api/queries.ts'
 import { count, duration } from '../ui/format.ts'
+import { ListTable, More } from '../ui/list-table.tsx'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { RunStatus } from '../ui/status.tsx'
 import { totalsOf } from './totals.ts'
@@ -47,9 +48,8 @@ export function RunsTable({
   readonly filter: RunsFilter
   readonly ofOneSync?: boolean
 }): ReactElement {
-  const { data, error, isPending, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery(
-    runsQuery(filter),
-  )
+  const query = useInfiniteQuery(runsQuery(filter))
+  const { data, error, isPending } = query
   if (isPending) return <Loading lines={6} />
   if (data === undefined) return <Trouble error={error} />
   const runs = data.pages.flatMap(page => page.runs)
@@ -61,41 +61,20 @@ export function RunsTable({
     )
   return (
     <>
-      <div className="scroll" tabIndex={0}>
-        <table className="list">
-          <thead>
-            <tr>
-              <th scope="col">State</th>
-              {ofOneSync ? null : <th scope="col">Sync</th>}
-              <th scope="col">Started</th>
-              <th scope="col" className="wide-only">
-                Took
-              </th>
-              <th scope="col" className="number">
-                Delivered
-              </th>
-              <th scope="col" className="number">
-                Not delivered
-              </th>
-              <th scope="col" className="wide-only">
-                Cause
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {runs.map(run => (
-              <RunLine key={run.id} run={run} ofOneSync={ofOneSync} />
-            ))}
-          </tbody>
-        </table>
-      </div>
-      {hasNextPage ? (
-        <div className="more">
-          <button type="button" disabled={isFetchingNextPage} onClick={() => void fetchNextPage()}>
-            {isFetchingNextPage ? 'Loading…' : 'Older runs'}
-          </button>
-        </div>
-      ) : null}
+      <ListTable
+        label="Runs"
+        items={runs}
+        columns={[
+          ...['State', ...(ofOneSync ? [] : ['Sync']), 'Started'],
+          ['Took', 'wide-only'],
+          ['Delivered', 'number'],
+          ['Not delivered', 'number'],
+          ['Cause', 'wide-only'],
+        ]}
+      >
+        {run => <RunLine key={run.id} run={run} ofOneSync={ofOneSync} />}
+      </ListTable>
+      <More query={query}>Older runs</More>
     </>
   )
 }

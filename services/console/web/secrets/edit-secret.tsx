@@ -1,8 +1,8 @@
 /** Sets a secret. Its value goes to the vault, and never comes back to a page. */
 import { useState, type ReactElement } from 'react'
 import { setSecret } from '../api/commands.ts'
-import { Dialog } from '../ui/dialog.tsx'
-import { toast, toastError } from '../ui/toast.tsx'
+import { Confirm } from '../ui/dialog.tsx'
+import { toast } from '../ui/toast.tsx'
 
 interface EditSecretProps {
   /** A name to start with; empty: the user says it. */
@@ -18,65 +18,42 @@ export function EditSecret(props: EditSecretProps): ReactElement {
   const [name, setName] = useState(props.name)
   const [value, setValue] = useState(props.start ?? '')
   const [grants, setGrants] = useState('')
-  const [busy, setBusy] = useState(false)
   const save = async (): Promise<void> => {
-    setBusy(true)
-    try {
-      await setSecret(name, value, grants.trim() === '' ? undefined : grants.trim())
-      toast('done', `The secret ${name} is set.`)
-      onSet?.(name)
-      onClose()
-    } catch (error) {
-      toastError(error)
-      setBusy(false)
-    }
+    await setSecret(name, value, grants.trim() === '' ? undefined : grants.trim())
+    toast('done', `The secret ${name} is set.`)
+    onSet?.(name)
   }
   return (
-    <Dialog title="Set a secret" onClose={onClose}>
-      <form
-        onSubmit={event => {
-          event.preventDefault()
-          void save()
-        }}
-      >
-        <label className="field">
-          <span>Name</span>
-          <input
-            value={name}
-            pattern="[a-z0-9]([a-z0-9\-]{0,61}[a-z0-9])?"
-            title="Lower case letters, digits and -"
-            required
-            onChange={({ target }) => setName(target.value)}
-          />
-        </label>
-        <label className="field">
-          <span>Value</span>
-          <input
-            type="password"
-            autoComplete="new-password"
-            required
-            value={value}
-            onChange={({ target }) => setValue(target.value)}
-          />
-        </label>
-        <label className="field">
-          <span>Hosts that it may go to</span>
-          <input
-            value={grants}
-            placeholder="api.example.com"
-            onChange={({ target }) => setGrants(target.value)}
-          />
-          <small>Separated by commas. Empty: as it is now.</small>
-        </label>
-        <footer className="dialog-actions">
-          <button type="button" onClick={onClose}>
-            Leave it
-          </button>
-          <button type="submit" className="primary" disabled={busy}>
-            Keep it in the vault
-          </button>
-        </footer>
-      </form>
-    </Dialog>
+    <Confirm title="Set a secret" action="Keep it in the vault" onConfirm={save} onClose={onClose}>
+      <label className="field">
+        <span>Name</span>
+        <input
+          value={name}
+          pattern="[a-z0-9]([a-z0-9\-]{0,61}[a-z0-9])?"
+          title="Lower case letters, digits and -"
+          required
+          onChange={({ target }) => setName(target.value)}
+        />
+      </label>
+      <label className="field">
+        <span>Value</span>
+        <input
+          type="password"
+          autoComplete="new-password"
+          required
+          value={value}
+          onChange={({ target }) => setValue(target.value)}
+        />
+      </label>
+      <label className="field">
+        <span>Hosts that it may go to</span>
+        <input
+          value={grants}
+          placeholder="api.example.com"
+          onChange={({ target }) => setGrants(target.value)}
+        />
+        <small>Separated by commas. Empty: as it is now.</small>
+      </label>
+    </Confirm>
   )
 }

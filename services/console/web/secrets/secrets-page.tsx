@@ -6,6 +6,7 @@ import { removeSecret } from '../api/commands.ts'
 import { secretsQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
 import { Confirm } from '../ui/dialog.tsx'
+import { ListTable } from '../ui/list-table.tsx'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { EditSecret } from './edit-secret.tsx'
 
@@ -65,48 +66,38 @@ interface TableProps {
 
 function SecretTable({ secrets, onEdit, onRemove }: TableProps): ReactElement {
   return (
-    <div className="scroll" tabIndex={0}>
-      <table className="list">
-        <thead>
-          <tr>
-            <th scope="col">Name</th>
-            <th scope="col">May go to</th>
-            <th scope="col">Since</th>
-            <th scope="col">
-              <span className="hidden">Actions</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {secrets.map(secret => (
-            <tr key={`${secret.kind} ${secret.name}`}>
-              <td>
-                <code>{secret.name}</code>
-                {secret.kind === 'login' ? <small> login of a destination</small> : null}
-              </td>
-              <td>{secret.for ?? <span className="quiet">not said</span>}</td>
-              <td>
-                <Time at={secret.since} />
-              </td>
-              <td className="number">
-                {secret.kind === 'secret' ? (
-                  <button type="button" className="small" onClick={() => onEdit(secret.name)}>
-                    Set again
-                  </button>
-                ) : null}{' '}
-                <button
-                  type="button"
-                  className="small"
-                  aria-label={`Remove ${secret.name}`}
-                  onClick={() => onRemove(secret)}
-                >
-                  Remove
-                </button>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <ListTable
+      label="In the vault"
+      items={secrets}
+      columns={['Name', 'May go to', 'Since', ['Actions', 'hidden']]}
+    >
+      {secret => (
+        <tr key={`${secret.kind} ${secret.name}`}>
+          <td>
+            <code>{secret.name}</code>
+            {secret.kind === 'login' ? <small> login of a destination</small> : null}
+          </td>
+          <td>{secret.for ?? <span className="quiet">not said</span>}</td>
+          <td>
+            <Time at={secret.since} />
+          </td>
+          <td className="number">
+            {secret.kind === 'secret' ? (
+              <button type="button" className="small" onClick={() => onEdit(secret.name)}>
+                Set again
+              </button>
+            ) : null}{' '}
+            <button
+              type="button"
+              className="small"
+              aria-label={`Remove ${secret.name}`}
+              onClick={() => onRemove(secret)}
+            >
+              Remove
+            </button>
+          </td>
+        </tr>
+      )}
+    </ListTable>
   )
 }

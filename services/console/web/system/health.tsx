@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query'
 import type { ReactElement } from 'react'
 import { call } from '../api/client.ts'
 import { count } from '../ui/format.ts'
+import { ListTable } from '../ui/list-table.tsx'
 import { Facts, Loading, Section, Time, Trouble } from '../ui/parts.tsx'
 import { Badge } from '../ui/status.tsx'
 
@@ -92,30 +93,20 @@ function Processes({ health: { processes, profile } }: Props): ReactElement {
           open.
         </p>
       )}
-      <div className="scroll" tabIndex={0}>
-        <table className="list">
-          <thead>
-            <tr>
-              <th scope="col">Process</th>
-              <th scope="col">On</th>
-              <th scope="col" className="number">
-                Partitions
-              </th>
-              <th scope="col">Works for</th>
-            </tr>
-          </thead>
-          <tbody>
-            {processes.map(({ client, host, partitions, syncs }) => (
-              <tr key={`${client} ${host}`}>
-                <td>{client}</td>
-                <td>{host}</td>
-                <td className="number">{count(partitions)}</td>
-                <td>{syncs.length === 0 ? <span className="quiet">no run now</span> : syncs.join(', ')}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <ListTable
+        label="Processes"
+        items={processes}
+        columns={['Process', 'On', ['Partitions', 'number'], 'Works for']}
+      >
+        {({ client, host, partitions, syncs }) => (
+          <tr key={`${client} ${host}`}>
+            <td>{client}</td>
+            <td>{host}</td>
+            <td className="number">{count(partitions)}</td>
+            <td>{syncs.length === 0 ? <span className="quiet">no run now</span> : syncs.join(', ')}</td>
+          </tr>
+        )}
+      </ListTable>
       {processes.length === 0 ? <p className="pad">No process owns a partition now.</p> : null}
     </Section>
   )
@@ -125,30 +116,20 @@ function Processes({ health: { processes, profile } }: Props): ReactElement {
 function Stages({ health: { stages } }: Props): ReactElement {
   return (
     <Section title="Partitions">
-      <div className="scroll" tabIndex={0}>
-        <table className="list">
-          <thead>
-            <tr>
-              <th scope="col">Stage</th>
-              <th scope="col">Sync</th>
-              <th scope="col">Owners</th>
-              <th scope="col" className="number">
-                Records behind
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {stages.map(stage => (
-              <tr key={`${stage.stage} ${stage.sync ?? ''}`}>
-                <td>{stage.stage}</td>
-                <td>{stage.sync ?? <span className="quiet">all</span>}</td>
-                <td>{ownersOf(stage)}</td>
-                <td className="number">{lagOf(stage)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <ListTable
+        label="Partitions"
+        items={stages}
+        columns={['Stage', 'Sync', 'Owners', ['Records behind', 'number']]}
+      >
+        {stage => (
+          <tr key={`${stage.stage} ${stage.sync ?? ''}`}>
+            <td>{stage.stage}</td>
+            <td>{stage.sync ?? <span className="quiet">all</span>}</td>
+            <td>{ownersOf(stage)}</td>
+            <td className="number">{lagOf(stage)}</td>
+          </tr>
+        )}
+      </ListTable>
     </Section>
   )
 }

@@ -2,7 +2,7 @@
  * Dialogs on the browser's own `<dialog>`: it keeps the focus inside, closes on Escape, and gives the focus
  * back.
  */
-import { useEffect, useId, useRef, useState, type ReactElement, type ReactNode } from 'react'
+import { useId, useLayoutEffect, useRef, useState, type ReactElement, type ReactNode } from 'react'
 
 interface DialogProps {
   readonly title: string
@@ -14,7 +14,8 @@ interface DialogProps {
 export function Dialog({ title, onClose, children, wide = false }: DialogProps): ReactElement {
   const dialog = useRef<HTMLDialogElement>(null)
   const id = useId()
-  useEffect(() => {
+  // Closed while it still stands in the page: only then does the browser give the focus back.
+  useLayoutEffect(() => {
     const shown = dialog.current
     shown?.showModal()
     return () => shown?.close()
@@ -53,13 +54,16 @@ interface ConfirmProps {
   readonly dangerous?: boolean
   /** A text that must be typed first, for what cannot be undone. */
   readonly typed?: string
+  /** False while what the question is about is not known. Default: true. */
+  readonly isReady?: boolean
+  readonly wide?: boolean
   readonly onConfirm: () => Promise<unknown>
   readonly onClose: () => void
 }
 
 /** A question before what cannot be undone. */
 export function Confirm(props: ConfirmProps): ReactElement {
-  const { title, children, action, dangerous = false, typed, onConfirm, onClose } = props
+  const { title, children, action, dangerous = false, typed, isReady = true, onConfirm, onClose } = props
   const [busy, setBusy] = useState(false)
   const [text, setText] = useState('')
   const [error, setError] = useState<string | null>(null)
@@ -76,7 +80,7 @@ export function Confirm(props: ConfirmProps): ReactElement {
     }
   }
   return (
-    <Dialog title={title} onClose={onClose}>
+    <Dialog title={title} onClose={onClose} wide={props.wide ?? false}>
       <form
         onSubmit={event => {
           event.preventDefault()
@@ -104,7 +108,7 @@ export function Confirm(props: ConfirmProps): ReactElement {
           <button
             type="submit"
             className={dangerous ? 'danger' : 'primary'}
-            disabled={busy || (typed !== undefined && text !== typed)}
+            disabled={busy || !isReady || (typed !== undefined && text !== typed)}
           >
             {action}
           </button>

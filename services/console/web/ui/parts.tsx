@@ -1,6 +1,14 @@
 /** The small parts that all screens are made of. */
 import { useQueryClient } from '@tanstack/react-query'
-import { useEffect, useId, useRef, useState, type ReactElement, type ReactNode } from 'react'
+import {
+  useEffect,
+  useId,
+  useRef,
+  useState,
+  useSyncExternalStore,
+  type ReactElement,
+  type ReactNode,
+} from 'react'
 import { ApiError } from '../api/client.ts'
 import { fromNow, localTime, utcTime } from './format.ts'
 import { placeOf } from './places.ts'
@@ -9,7 +17,7 @@ import { toast } from './toast.tsx'
 /** Ticks for times that are told from now. */
 const TICK_MS = 5_000
 
-export function useNow(everyMs = TICK_MS): number {
+export function useNow(everyMs: number): number {
   const [now, setNow] = useState(() => Date.now())
   useEffect(() => {
     const timer = setInterval(() => setNow(Date.now()), everyMs)
@@ -18,12 +26,25 @@ export function useNow(everyMs = TICK_MS): number {
   return now
 }
 
+/** All times of a page are told anew at once, and only those are drawn whose words differ. */
+const ticked = new Set<() => void>()
+
+function whenTicked(listener: () => void): () => void {
+  if (ticked.size === 0) ticking = setInterval(() => ticked.forEach(each => each()), TICK_MS)
+  ticked.add(listener)
+  return () => {
+    ticked.delete(listener)
+    if (ticked.size === 0) clearInterval(ticking)
+  }
+}
+let ticking: ReturnType<typeof setInterval> | undefined
+
 /** An instant, told from now; the exact one is its title, in the reader's zone and in UTC. */
 export function Time({ at, exact = false }: { readonly at: string; readonly exact?: boolean }): ReactElement {
-  const now = useNow()
+  const told = useSyncExternalStore(whenTicked, () => (exact ? localTime(at) : fromNow(at, Date.now())))
   return (
     <time dateTime={at} title={`${localTime(at)} · ${utcTime(at)}`}>
-      {exact ? localTime(at) : fromNow(at, now)}
+      {told}
     </time>
   )
 }
@@ -39,8 +60,10 @@ export function Page({ title, lead, actions, children }: PageProps): ReactElemen
   const heading = useRef<HTMLHeadingElement>(null)
   useEffect(() => {
     document.title = `${title} · Sluice`
-    // A screen reader says where it is now.
-    if (document.activeElement === document.body) heading.current?.focus()
+    // A screen reader says where it is now, and the next Tab leads into the page.
+    const at = document.activeElement
+    if (at === document.body || document.querySelector('.side')?.contains(at) === true)
+      heading.current?.focus()
   }, [title])
   return (
     <div className="page">
@@ -135,7 +158,8 @@ export function CopyButton({
   text,
   label = 'Copy',
 }: {
-  readonly text: string
+  /** A text that takes long to make is made when it is wanted. */
+  readonly text: string | (() => string)
   readonly label?: string
 }): ReactElement {
   return (
@@ -143,7 +167,7 @@ export function CopyButton({
       type="button"
       className="small"
       onClick={() => {
-        navigator.clipboard.writeText(text).then(
+        navigator.clipboard.writeText(typeof text === 'string' ? text : text()).then(
           () => toast('done', 'Copied.'),
           () => toast('failed', 'The browser does not let this page use the clipboard.'),
         )

@@ -84,6 +84,18 @@ describe('the URL of a request', () => {
     expect(url(baseUrl, path)).toBe(expected)
   })
 
+  it.each([
+    '@evil.example',
+    '//evil.example',
+    '\\\\evil.example',
+    ':80@evil.example/',
+    '.evil.example',
+    'http://evil.example',
+  ])('with the path %s stays at the host of the destination', path => {
+    expect(new URL(url('https://api.example.com', path)).host).toBe('api.example.com')
+    expect(new URL(url('https://api.example.com/v1', path)).pathname).toMatch(/^\/v1\//)
+  })
+
   it('has the query of the destination after its own', () => {
     expect(url('http://api', '/rows', 'a=1')).toBe('http://api/rows?a=1')
     expect(url('http://api', '/rows?b=2', 'a=1')).toBe('http://api/rows?b=2&a=1')

@@ -25,6 +25,10 @@ const TIMED_OUT = new Set([3024, 1969])
 /** Lock wait, deadlock, a table that changed under the snapshot, too many connections. */
 const RETRYABLE = new Set([1205, 1213, 1412, 1040, 1203, 1226])
 
+const NEAR = " near '"
+/** MySQL's own messages have at most 512. */
+const MOST_CHARACTERS = 10_000
+
 /** The number of an error of the server. Errors of the connection have none. */
 function numberOf(error: unknown): number | null {
   if (!(error instanceof Error) || !('sqlState' in error) || !('errno' in error)) return null
@@ -68,9 +72,12 @@ export function queryError(error: unknown, names: ServerNames, of: MysqlFailure)
  * mistake on. For an unknown name, the place is known if the name occurs only once in the SQL.
  */
 function placeOf(message: string, sql: string): SqlPlace | null {
-  const near = / near '([\s\S]*)' at line (\d+)$/.exec(message)
-  if (near !== null) {
-    const [, text = '', line = ''] = near
+  // A server that talks without end points to nothing.
+  if (message.length > MOST_CHARACTERS) return null
+  const near = message.indexOf(NEAR)
+  const [end, line] = /' at line (\d{1,9})$/.exec(message) ?? []
+  if (near >= 0 && end !== undefined && near + NEAR.length <= message.length - end.length) {
+    const text = message.slice(near + NEAR.length, message.length - end.length)
     const lines = sql.split('\n')
     const before = lines.slice(0, Number(line) - 1).reduce((sum, each) => sum + each.length + 1, 0)
     // The text begins with the mistake, which stands in that line.

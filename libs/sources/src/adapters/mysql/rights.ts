@@ -15,9 +15,12 @@ export async function excessRights(connection: Connection): Promise<readonly str
 }
 
 function excessOf(grant: string): readonly string[] {
-  const [, list = '', place = ''] = /^GRANT (.+?) ON (.+?) TO /s.exec(grant) ?? []
+  const on = grant.indexOf(' ON ')
+  const to = grant.indexOf(' TO ', on)
+  if (!grant.startsWith('GRANT ') || on < 0 || to < 0) return []
+  const [list, place] = [grant.slice('GRANT '.length, on), grant.slice(on + ' ON '.length, to)]
   // SELECT (a, b): rights to columns.
-  const rights = list.replaceAll(/\s*\([^)]*\)/g, '').split(', ')
+  const rights = list.replaceAll(/ ?\([^()]*\)/g, '').split(', ')
   const excess = rights.filter(right => right !== '' && !READING.has(right.toUpperCase()))
   return excess.length === 0 ? [] : [`has ${excess.join(', ')} on ${place}`]
 }

@@ -14,6 +14,9 @@ const ofTable = (table: string, dialect?: SqlDialect) => {
   return sqlOf({ ...model, table }, dialect)
 }
 
+/** What is read once takes a few. What is read again and again takes seconds. */
+const MOST_MS = 500
+
 describe('the SQL of a table', () => {
   it.each([
     ['shop.orders', '"shop"."orders"'],
@@ -73,4 +76,14 @@ describe('a query', () => {
       'several statements',
     )
   })
+
+  it.each(['standard', 'mysql'] as const)(
+    'of %s SQL is read once, however many comments never end',
+    syntax => {
+      const start = performance.now()
+      const sql = `SELECT 1 ${'/*'.repeat(16_000)}`
+      expect(sqlOf(modelOf(sql), dialectOf(syntax))).toBe(sql)
+      expect(performance.now() - start).toBeLessThan(MOST_MS)
+    },
+  )
 })

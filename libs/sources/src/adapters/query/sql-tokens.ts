@@ -1,6 +1,6 @@
 /**
  * Splits SQL into tokens, only so far that a semicolon at the end of a statement differs from one in a text,
- * a name or a comment. If quotes are never closed, each character after them is a token.
+ * a name or a comment. If quotes or a comment are never closed, each character after them is a token.
  *
  * https://www.postgresql.org/docs/current/sql-syntax-lexical.html (DuckDB's is the same) and
  * https://dev.mysql.com/doc/refman/8.4/en/language-structure.html
@@ -28,9 +28,13 @@ interface Token {
 function* tokensOf(sql: string, syntax: SqlSyntax): Generator<Token> {
   const token = new RegExp(TOKENS[syntax])
   let at = 0
+  let isOpen = false
   while (at < sql.length) {
     token.lastIndex = at
-    const comment = sql.startsWith('/*', at) ? endOfComment(sql, at, syntax) : null
+    const begins: boolean = !isOpen && sql.startsWith('/*', at)
+    const comment: number | null = begins ? endOfComment(sql, at, syntax) : null
+    // The ends of later ones would be looked for in vain, too, or the database refuses the text anyway.
+    isOpen ||= begins && comment === null
     const text = comment === null ? (token.exec(sql)?.[0] ?? '') : sql.slice(at, comment)
     const isLineComment = text.startsWith('--') || (syntax === 'mysql' && text.startsWith('#'))
     yield { at, text, isBlank: comment !== null || isLineComment || /^\s/.test(text) }

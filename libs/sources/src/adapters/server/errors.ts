@@ -1,5 +1,6 @@
 /** The errors that all sources on database servers share. */
 import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
+import { boundedText } from '@sluice/domain/bounded-text'
 import { isPrivateAddressError } from '@sluice/egress/egress-guard'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import { diskErrorOf, messageOf } from '../duckdb/errors.ts'
@@ -27,10 +28,17 @@ export function masked(text: string, secrets: readonly string[]): string {
   return found.reduce((rest, secret) => rest.replaceAll(secret, MASK), text)
 }
 
-/** The server's message, on one line and without secrets. */
+/** A server says what it likes. More of it helps nobody. */
+const MOST_SAID_BYTES = 10_000
+
+/** The server's message, or its beginning, on one line and without secrets. */
 export function saidBy(error: unknown, { secrets }: ServerNames): string {
   const text = masked(error instanceof Error ? error.message : String(error), secrets)
-  return text.trim().replaceAll(/\s*\n\s*/g, ' ')
+  const lines = boundedText(text.trim(), MOST_SAID_BYTES).split('\n')
+  return lines
+    .map(line => line.trim())
+    .filter(line => line !== '')
+    .join(' ')
 }
 
 export function cannotConnect(error: unknown, names: ServerNames, why = saidBy(error, names)): SluiceError {

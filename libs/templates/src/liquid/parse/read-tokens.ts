@@ -96,6 +96,8 @@ class TokenReader {
       this.#at = found.index
       if (found[1] === 'raw') this.#closing(/\{%-?\s*endraw\s*-?%\}/g, 'comment', begin)
       else depth += found[1] === 'comment' ? 1 : -1
+      // Else the pattern would look for the end once for each `endcomment`.
+      if (this.#text.indexOf('%}', this.#at) < 0) throw notClosed('comment', begin)
       if (depth === 0) this.#closing(/\{%-?\s*endcomment\b.*?%\}/gs, 'comment', begin)
       tag.lastIndex = Math.max(tag.lastIndex, this.#at)
     }

@@ -1,6 +1,7 @@
 /** `sluice auth`. */
 import { SluiceError } from '@sluice/contracts/errors'
 import { loadProject } from '@sluice/project/load-project'
+import { userName } from '@sluice/runtime/machine/user-name'
 import { namesOf } from '@sluice/project/project'
 import { listenForCallback } from '../../vault/await-callback.ts'
 import { numberOption, type Command } from '../../command.ts'
@@ -46,7 +47,7 @@ export const command: Command = {
     stderr.write(`Open this URL in a browser, and log in:\n\n${login.url}\n\n`)
     stderr.write('If the browser runs on another machine, paste the address that it ends at here.\n')
     const grant = await callback.first(login.grantOf, { stdin, tell, signal })
-    const { grants, renews } = await login.finish(grant, { signal })
+    const { grants, renews } = await login.finish(grant, { signal, by: userName() })
     if (!renews)
       tell(
         'the server gave no refresh token, so somebody has to log in again when this login ends; many servers want the scope offline_access for one',

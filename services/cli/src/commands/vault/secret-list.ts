@@ -7,7 +7,7 @@ import { withSecrets } from '../../vault/with-secrets.ts'
 
 export const command: Command = {
   description:
-    'Lists the secrets of the vault: their names, where they may go, since when, and the id of the key that they are encrypted with. It never shows a value.\n' +
+    'Lists the secrets of the vault: their names, where they may go, since when, who set them, and the id of the key that they are encrypted with. It never shows a value.\n' +
     'A login is what Sluice itself keeps of a destination with `auth: { oauth2 }`, such as its refresh token.',
   positionals: [],
   options: {},

@@ -25,7 +25,8 @@ export const LOGIN_ROUTES: readonly Route[] = [
     summary: 'Finish a login with the address that the browser was sent back to',
     ...{ params: z.strictObject({}), body: loginFinishBody, answer: loginFinishedView },
     respond: async ({ body: { redirected } }, context) => {
-      const value = await loginsOf(context).finish(new URL(redirected), holderOf(context), context.signal)
+      const of = { holder: holderOf(context), by: context.principal.name }
+      const value = await loginsOf(context).finish(new URL(redirected), of, context.signal)
       return { kind: 'document', value }
     },
   }),

@@ -155,29 +155,33 @@ function AuthFields({ editing }: { readonly editing: Editing }): ReactElement {
 function TlsFields({ editing }: { readonly editing: Editing }): ReactElement {
   const { text, change, readOnly } = editing
   const name = nameIn(text)
-  const [uploads, setUploads] = useState(false)
+  const [uploads, setUploads] = useState<'client' | 'authority' | null>(null)
   // A PKCS #12 file takes the place of certificate and key, and they of it.
   const use = (tls: TlsReferences): void => {
     const present = valueAt(text, ['tls'])
     const fields = Object.entries(typeof present === 'object' && present !== null ? present : {})
-    const kept = fields.filter(([field]) => field === 'ca' || field === 'insecure')
+    const kept = fields.filter(([field]) => 'ca' in tls || field === 'ca' || field === 'insecure')
     change(withValue(text, ['tls'], { ...Object.fromEntries(kept), ...tls }))
   }
   return (
     <>
-      <p>
-        <button type="button" disabled={readOnly} onClick={() => setUploads(true)}>
+      <p className="actions">
+        <button type="button" disabled={readOnly} onClick={() => setUploads('client')}>
           Upload a client certificate…
         </button>
+        <button type="button" disabled={readOnly} onClick={() => setUploads('authority')}>
+          Upload an authority…
+        </button>
       </p>
-      {uploads ? (
+      {uploads === null ? null : (
         <UploadCertificate
+          of={uploads}
           name={name}
           hosts={hostOf(textAt(text, ['baseUrl']))}
           onDone={use}
-          onClose={() => setUploads(false)}
+          onClose={() => setUploads(null)}
         />
-      ) : null}
+      )}
       <SecretField
         editing={editing}
         path={['tls', 'ca']}

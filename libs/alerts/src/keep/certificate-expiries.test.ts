@@ -1,0 +1,18 @@
+import { X509Certificate } from 'node:crypto'
+import { TEST_CERTIFICATE } from '@sluice/testkit/test-certificate'
+import { expect, it } from 'vitest'
+import { expiriesIn } from './certificate-expiries.ts'
+
+const PEM = TEST_CERTIFICATE.cert
+const END = Date.parse(new X509Certificate(PEM).validTo)
+
+it('each certificate of a text has its end, whatever stands between them', () => {
+  expect(expiriesIn(`${PEM}\nnonsense\n${PEM}`)).toEqual([END, END])
+  expect(expiriesIn('nonsense')).toEqual([])
+})
+
+it('the end of a certificate that has none is looked for once, and not once for each that begins', () => {
+  const start = performance.now()
+  expect(expiriesIn(`${PEM}${'-----BEGIN CERTIFICATE-----'.repeat(20_000)}`)).toEqual([END])
+  expect(performance.now() - start).toBeLessThan(500)
+})
