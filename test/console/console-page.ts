@@ -82,10 +82,13 @@ export async function servedConsole({ files, env = {} }: ServedOptions): Promise
     stop = () => void child.kill('SIGTERM')
     let said = ''
     child.stderr?.on('data', (chunk: Buffer) => (said += String(chunk)))
+    child.stdout?.on('data', (chunk: Buffer) => (said += String(chunk)))
     const served = child.stdout === null ? Promise.resolve() : once(child.stdout, 'data')
     const failed = ended.then(() => Promise.reject(new Error(`sluice up ended: ${said}`)))
     failed.catch(() => undefined)
     await Promise.race([served, failed])
+    // What is wrong with the project is said where the address would be.
+    if (said.startsWith('{"error"')) throw new Error(said)
   }
   const stopped = async (): Promise<void> => {
     stop()

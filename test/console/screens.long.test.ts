@@ -23,6 +23,31 @@ const EMPTY = { 'sluice.yaml': 'kind: project\nname: shop\n' }
 /** What a row, a name or an answer may try to do to a page. */
 const HOSTILE = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`
 
+/** A sync whose removals are held, and an alert that tells of them. */
+const MORE = `---
+kind: model
+name: staff
+source: files
+sql: select id, name from 'staff.csv'
+primaryKey: id
+---
+kind: sync
+name: staff
+model: staff
+destination: api
+removalGuard: { share: 0.5, rows: 2 }
+schedule: { every: 1d }
+triggers:
+  added: { method: PUT, path: '/staff/{{ id }}' }
+  removed: { method: DELETE, path: '/staff/{{ id }}' }
+---
+kind: alert
+name: on-call
+syncs: all
+when: [run-failed, held, silent: { noSuccessFor: 1d }]
+to: { webhook: { url: 'https://alerts.example.com/sluice', secret: '\${secret:alerts}' } }
+`
+
 const LOOKS = [
   { width: 1280, colours: 'light' },
   { width: 1280, colours: 'dark' },
@@ -34,7 +59,9 @@ let api: ScriptedApi
 let browser: Looking
 let empty: ServedConsole
 let full: ServedConsole
+let guarded: ServedConsole
 let run = ''
+let held = ''
 beforeAll(async () => {
   api = await startScriptedApi()
   api.on({ url: '/people/2' }, { status: 422, body: JSON.stringify({ error: HOSTILE }) })
@@ -42,30 +69,86 @@ beforeAll(async () => {
   empty = await servedConsole({ files: EMPTY })
   const hostileCell = `"${HOSTILE.replaceAll('"', '""')}"`
   full = await servedConsole({
-    files: { 'project.yaml': peopleYaml(), 'people.csv': `id,name\n1,Ann\n2,${hostileCell}\n` },
+    files: {
+      'project.yaml': `${peopleYaml()}${MORE}`,
+      'people.csv': `id,name\n1,Ann\n2,${hostileCell}\n`,
+      'staff.csv': 'id,name\n1,Ann\n2,Bob\n3,Cyd\n',
+    },
     env: { API_URL: api.url },
   })
-  await full.project.sluice('run', 'people')
-  run = (await full.project.runs())[0]?.id ?? ''
+  guarded = await servedConsole({ files: EMPTY, env: { SLUICE_TOKEN: 'a-token-that-may-do-all' } })
+  const { project } = full
+  await project.sluiceWith('a-secret', 'secret', 'set', 'api-key', '--for', 'api.example.com')
+  await project.sluice('run', 'people')
+  run = (await project.runs())[0]?.id ?? ''
+  await project.sluice('run', 'staff')
+  await project.write('staff.csv', 'id,name\n')
+  await project.sluice('run', 'staff')
+  held = (await project.runs()).find(({ status }) => status === 'held')?.id ?? ''
+  expect(held).not.toBe('')
   if (PICTURES !== undefined) await mkdir(PICTURES, { recursive: true })
 })
 afterAll(async () => {
   await browser[Symbol.asyncDispose]()
-  await Promise.all([empty, full].map(served => served[Symbol.asyncDispose]()))
+  await Promise.all([empty, full, guarded].map(served => served[Symbol.asyncDispose]()))
   await api[Symbol.asyncDispose]()
 })
 
-const screens = (): readonly (readonly [string, string])[] => [
-  ...['/', '/runs', '/requests', '/resources', '/secrets', '/alerts', '/audit', '/system'].map(
-    path => [path, path] as const,
+interface Screen {
+  readonly name: string
+  readonly path: string
+  /** What somebody does there before they look. */
+  readonly act?: (page: Page) => Promise<unknown>
+}
+
+const press = (name: string | RegExp) => (page: Page) => page.getByRole('button', { name }).first().click()
+
+/** What only a server has that has run something. */
+const fullScreens = (): readonly Screen[] => [
+  { name: 'a held run', path: `/runs/${held}` },
+  { name: 'approving', path: `/runs/${held}`, act: press('Approve the removals') },
+  { name: 'a request', path: '/requests?status=422', act: press(/422/) },
+  {
+    name: 'replaying',
+    path: '/requests?status=422',
+    act: async page => {
+      await press(/422/)(page)
+      await press('Replay…')(page)
+      await page.getByText('would go out as they were recorded').waitFor()
+    },
+  },
+  {
+    name: 'replaying a row',
+    path: '/syncs/people/row?key=2',
+    act: async page => {
+      await press('Replay…')(page)
+      await page.getByText('would go out as they were recorded').waitFor()
+    },
+  },
+  { name: 'trying again', path: '/syncs/people', act: press('Try all again') },
+  { name: 'resetting', path: '/syncs/people', act: press('Reset…') },
+  { name: 'setting a secret', path: '/secrets', act: press('Set a secret') },
+  { name: 'a destination', path: '/resources/destination/api' },
+  { name: 'an alert', path: '/resources/alert/on-call' },
+  ...['source', 'model', 'destination', 'behaviour', 'review'].map(step => ({
+    ...{ name: `the step ${step}`, path: `/syncs/people/edit?step=${step}` },
+  })),
+  { name: 'as YAML', path: '/syncs/people/edit?step=requests', act: press('Show the YAML') },
+]
+
+const screens = (which: 'empty' | 'full'): readonly Screen[] => [
+  ...['/', '/runs', '/requests', '/resources', '/secrets', '/alerts', '/audit', '/system', '/new'].map(
+    path => ({ name: path, path }),
   ),
-  ['/new', '/new'],
-  ['a run', `/runs/${run}`],
-  ['a sync', '/syncs/people'],
-  ['an editor', '/syncs/people/edit?step=requests'],
-  ['a resource', '/resources/sync/people'],
-  ['a row', '/syncs/people/row?key=2'],
-  ['nothing', '/no/such/page'],
+  { name: 'a run', path: `/runs/${run}` },
+  { name: 'a sync', path: '/syncs/people' },
+  { name: 'an editor', path: '/syncs/people/edit?step=requests' },
+  { name: 'a resource', path: '/resources/sync/people' },
+  { name: 'a row', path: '/syncs/people/row?key=2' },
+  { name: 'nothing', path: '/no/such/page' },
+  { name: 'the keys', path: '/', act: page => page.keyboard.press('?') },
+  { name: 'the palette', path: '/', act: page => page.keyboard.press('k') },
+  ...(which === 'full' ? fullScreens() : []),
 ]
 
 /** Waits until the page shows what it has to show. */
@@ -75,30 +158,48 @@ async function shown(page: Page, url: string): Promise<void> {
   await expect.poll(() => page.locator('.loading').count(), { timeout: 20_000 }).toBe(0)
 }
 
+interface Seen {
+  readonly which: string
+  readonly name: string
+  readonly width: number
+  readonly colours: string
+}
+
+async function look(page: Page, { which, name, width, colours }: Seen): Promise<void> {
+  const seen = `${name}, ${which}, ${width} px, ${colours}`
+  await expectAccessible(page, seen)
+  const cutOff = await page.evaluate(
+    'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+  )
+  expect(cutOff, `${seen}: pixels beyond the edge`).toBeLessThanOrEqual(0)
+  expect(await page.title(), seen).not.toContain('owned')
+  if (PICTURES === undefined) return
+  const file = `${which}-${width}-${colours}-${name.replaceAll(/\W+/g, '-')}`
+  await page.screenshot({ path: `${PICTURES}/${file}.png`, fullPage: true })
+}
+
 describe.each(LOOKS)('on $width px in $colours colours', ({ width, colours }) => {
   it.each(['empty', 'full'] as const)(
     'each screen of a server that is %s can be used by everybody',
     async which => {
       const page = await browser.open({ width, colours })
       const served = which === 'empty' ? empty : full
-      for (const [name, path] of screens()) {
-        const seen = `${name}, ${which}, ${width} px, ${colours}`
+      for (const { name, path, act } of screens(which)) {
         await shown(page, `${served.url}${path}`)
-        await expectAccessible(page, seen)
-        const cutOff = await page.evaluate(
-          'document.documentElement.scrollWidth - document.documentElement.clientWidth',
-        )
-        expect(cutOff, `${seen}: pixels beyond the edge`).toBeLessThanOrEqual(0)
-        expect(await page.title(), seen).not.toContain('owned')
-        if (PICTURES !== undefined)
-          await page.screenshot({
-            path: `${PICTURES}/${which}-${width}-${colours}${name.replaceAll(/\W+/g, '-')}.png`,
-            fullPage: true,
-          })
+        await act?.(page)
+        await look(page, { which, name, width, colours })
       }
       await page.context().close()
     },
   )
+
+  it('so can the page that asks for a token', async () => {
+    const page = await browser.open({ width, colours })
+    await shown(page, guarded.url)
+    await page.getByLabel('Token', { exact: true }).waitFor()
+    await look(page, { which: 'guarded', name: 'signing in', width, colours })
+    await page.context().close()
+  })
 })
 
 describe('the pages', () => {
