@@ -372,19 +372,31 @@ export class ProjectControl implements Control {
     const pipeline = await this.#open()
     const command = runCommand(pipeline, sync, { kind: 'reset', cause: 'reset', run: incarnation })
     const asked = { command, runId: command.id, definition: null, publishes: false }
-    const done = this.#ask(asked, { onProgress: () => undefined, cancel: new AbortController().signal })
     const late = new AbortController()
+    const silent = { onProgress: () => undefined, cancel: new AbortController().signal }
+    // A sync that is gone by then answers to nothing. Its reset must not be waited for, and shown, for ever.
+    const done = this.#ask(asked, silent, late.signal)
     const waiting = pipeline.servicesElsewhere
       ? sleep(FORGOTTEN_WITHIN_MS, { signal: AbortSignal.any([signal, late.signal]) })
       : new Promise<never>(() => undefined)
     done.catch(() => undefined)
-    const ended = await Promise.race([done, waiting.then(() => null)])
-    late.abort(new Error('the sync is gone'))
-    return ended?.view.status === 'success' && ended.view.cause === 'reset'
+    try {
+      const ended = await Promise.race([done, waiting.then(() => null)])
+      return ended?.view.status === 'success' && ended.view.cause === 'reset'
+    } finally {
+      late.abort(new Error('nobody waits for it any more'))
+    }
   }
 
-  /** Starts the services if they run in this process, sends the command, and follows the run. */
-  async #ask({ command, publishes, ...of }: Asked, { onProgress, cancel }: Following): Promise<FollowedRun> {
+  /**
+   * Starts the services if they run in this process, sends the command, and follows the run until `late`
+   * aborts.
+   */
+  async #ask(
+    { command, publishes, ...of }: Asked,
+    { onProgress, cancel }: Following,
+    late = new AbortController().signal,
+  ): Promise<FollowedRun> {
     const pipeline = await this.#open()
     const { sync, by = null } = command
     const { signal } = new AbortController()
@@ -395,7 +407,8 @@ export class ProjectControl implements Control {
       using untaken = isNew(command) ? this.#untaken.remember(command) : null
       await sendCommand(pipeline, command, signal)
       const followed = { sync, by, waits: this.#waitsOf(pipeline), untaken: untaken?.event, ...of }
-      const { view } = await followRun(pipeline, followed, { onProgress, cancel, signal: failed })
+      const followedUntil = AbortSignal.any([failed, late])
+      const { view } = await followRun(pipeline, followed, { onProgress, cancel, signal: followedUntil })
       return { view: await placedRun(view, this.#catalog, signal) }
     })
   }

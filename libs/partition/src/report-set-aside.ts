@@ -107,7 +107,8 @@ function reportSoFar(
 
 /**
  * Says what a partition waits for before a stage takes it over, and so without a fence. Nothing is said where
- * the partition's part of the run is over, or is about to be ended.
+ * the partition's part of the run is over, or is about to be ended. No other process may be at work on it:
+ * its report that the partition has ended would be lost.
  */
 export async function reportWaits(
   { log, io, prefix, runs }: Deps,

@@ -68,11 +68,14 @@ it('knows the secrets of its process, those in addresses too', () => {
     SLUICE_TOKENS: '# people\nann view,read anns-t0ken\n;bob all bobs-t0ken wr0ng',
     SLUICE_SIGNING_KEY: 's1gning',
     HTTPS_PROXY: 'http://u:pr0xy@proxy:3128',
+    OTEL_EXPORTER_OTLP_HEADERS: 'api-key=c0llector%21',
   }
   expect([...ownSecrets(env)].sort()).toEqual(
     [
       'anns-t0ken',
       'bobs-t0ken',
+      'c0llector!',
+      'c0llector%21',
       'crm-token',
       'kafka-pw',
       'metr1cs',

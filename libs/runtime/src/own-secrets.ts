@@ -8,6 +8,8 @@ const WHOLE = DISTRIBUTED_SECRETS.filter(name => /_KEY$|_PASSWORD$/.test(name))
 const LISTS = ['SLUICE_ENCRYPTION_KEY', 'SLUICE_SIGNING_KEY']
 const URLS = ['SLUICE_SCHEMA_REGISTRY_URL', 'SLUICE_REDIS_URL', 'HTTPS_PROXY', 'https_proxy']
 const TOKENS = ['SLUICE_TOKEN', 'SLUICE_READ_TOKEN', 'SLUICE_METRICS_TOKEN']
+/** `name=value` between commas, values percent-encoded. */
+const HEADERS = ['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_EXPORTER_OTLP_TRACES_HEADERS']
 const OTHERS = /^SLUICE_SECRET_\w+$/
 
 /**
@@ -25,6 +27,7 @@ export function ownSecrets(env: Environment): readonly string[] {
     )
   found.push(...tokensIn(valueOf(env, 'SLUICE_TOKENS')))
   for (const name of URLS) found.push(...passwordsIn(valueOf(env, name)))
+  for (const name of HEADERS) found.push(...headerValuesIn(valueOf(env, name)))
   for (const [name, value = ''] of Object.entries(env))
     if (OTHERS.test(name) && !/_(FOR|FILE)$/.test(name)) found.push(value.replace(/\r?\n$/, ''))
   return [...new Set(found)].filter(value => value !== '')
@@ -44,6 +47,11 @@ function valueOf(env: Environment, name: string): string {
  */
 function tokensIn(entries: string): string[] {
   return entries.split(/[\n;]/).flatMap(entry => entry.trim().split(/\s+/).slice(2))
+}
+
+function headerValuesIn(list: string): string[] {
+  const values = list.split(',').map(pair => pair.slice(pair.indexOf('=') + 1).trim())
+  return [...values, ...values.map(decoded)]
 }
 
 /** Addresses of several hosts are no URLs that `URL` reads. */

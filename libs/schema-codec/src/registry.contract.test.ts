@@ -13,6 +13,11 @@ const given = inject('registryUrl')
 const url = given ?? ''
 const { signal } = new AbortController()
 
+/** What Apicurio answers. */
+const RACED = JSON.stringify({ message: "A rule named 'COMPATIBILITY' already exists.", error_code: 0 })
+const ROUNDS_AT_ONCE = 3
+const PROCESSES_AT_ONCE = 8
+
 let subjects = 0
 function subject(): string {
   subjects += 1
@@ -30,6 +35,36 @@ describe.skipIf(given === null)('with a registry', () => {
     await using codec = createRegistryCodec({ url })
     const name = subject()
     await codec.encoder(name, SCHEMAS.Marker, { signal })
+    expect(await (await fetch(`${url}/config/${name}`)).json()).toMatchObject({
+      compatibilityLevel: 'BACKWARD',
+    })
+  })
+
+  it('takes the first schemas of a subject from many processes at once, and sets its level', async () => {
+    for (let round = 0; round < ROUNDS_AT_ONCE; round += 1) {
+      const name = subject()
+      const ids = await Promise.all(
+        Array.from({ length: PROCESSES_AT_ONCE }, async (_, index) => {
+          await using codec = createRegistryCodec({ url })
+          const schema = index % 2 === 0 ? withColumn('text') : withColumn('json')
+          return (await codec.encoder(name, schema, { signal })).schemaId
+        }),
+      )
+      expect(new Set(ids).size).toBe(2)
+      expect(await (await fetch(`${url}/config/${name}`)).json()).toMatchObject({
+        compatibilityLevel: 'BACKWARD',
+      })
+    }
+  })
+
+  it('goes on where other processes are faster to set the level, again and again', async () => {
+    await using proxy = await proxyTo(url)
+    await using codec = createRegistryCodec({ url: proxy.url })
+    const name = subject()
+    proxy.raced = 5
+    const encoder = await codec.encoder(name, SCHEMAS.Marker, { signal })
+    expect(encoder.schemaId).toBeGreaterThan(0)
+    expect(proxy.raced).toBe(0)
     expect(await (await fetch(`${url}/config/${name}`)).json()).toMatchObject({
       compatibilityLevel: 'BACKWARD',
     })
@@ -249,6 +284,8 @@ interface Proxy extends AsyncDisposable {
   readonly troubles: string[]
   /** Requests that are answered with 403. */
   denied: { readonly method: string; readonly path: string } | null
+  /** So many requests for a level are answered as if another process had just set it. */
+  raced: number
 }
 
 /** Passes requests on to the registry. */
@@ -261,6 +298,7 @@ async function proxyTo(target: string): Promise<Proxy> {
     requests,
     troubles,
     denied: null as Proxy['denied'],
+    raced: 0,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections()
       server.close()
@@ -276,6 +314,11 @@ async function proxyTo(target: string): Promise<Proxy> {
       incoming.url?.includes(denied.path) === true
     ) {
       answer.writeHead(403).end('not by you')
+      return
+    }
+    if (proxy.raced > 0 && incoming.method === 'PUT' && incoming.url?.includes('/config/') === true) {
+      proxy.raced -= 1
+      answer.writeHead(409, { 'content-type': 'application/json' }).end(RACED)
       return
     }
     const trouble = troubles.shift()

@@ -16,6 +16,7 @@ import type { Logger } from '@sluice/runtime/logger'
 import { makeFolder } from '@sluice/runtime/make-folder'
 import { makePrivateFolders } from '@sluice/runtime/private-files'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
+import { openTraces } from '@sluice/runtime/traces/open-traces'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { boundSecrets, told } from '@sluice/secrets/bound-secrets'
 import { openSource } from '@sluice/sources/adapters/open-source'
@@ -45,6 +46,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
   const clientId = `${config.prefix}-change-detector`
   await using opening = new AsyncDisposableStack()
+  const traces = opening.use(await openTraces(env, { service: 'sluice-change-detector', logger }))
   const stage = opening.use(
     await openStage(config, adapters, { clientId, outlasts: true, logger, metrics, signal }),
   )
@@ -58,6 +60,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
     holds,
     readiness,
     figures: figuresAsMetrics(metrics),
+    traces,
     logger,
     dataDir,
     newRunId: (): string => ulid(Date.now(), randomBytes(10)),

@@ -11,6 +11,7 @@ import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import { proxySettings } from '@sluice/runtime/settings/proxies'
 import { neverReachesPrivate } from '@sluice/runtime/settings/reach'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
+import { openTraces } from '@sluice/runtime/traces/open-traces'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { boundSecrets, told } from '@sluice/secrets/bound-secrets'
 import { environmentKeys } from '@sluice/vault/key-file'
@@ -39,6 +40,7 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const { logger, metrics, mask, signal } = context
   const { prefix, redis, env } = config
   await using opening = new AsyncDisposableStack()
+  const traces = opening.use(await openTraces(env, { service: 'sluice-delivery', logger }))
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
   const stage = opening.use(
     await openStage(config, adapters, {
@@ -96,7 +98,10 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   return {
     ready: { groups: () => readiness.check(), redis: () => holdsReadiness(holds) },
     run: ends =>
-      runDelivery({ ...stage, ...sending, holds, readiness, figures, logger, suspects: newSuspects() }, ends),
+      runDelivery(
+        { ...stage, ...sending, holds, readiness, figures, traces, logger, suspects: newSuspects() },
+        ends,
+      ),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }

@@ -142,7 +142,7 @@ class PartitionDelivery {
       if (!ending.aborted) throw error
     } finally {
       ended.abort()
-      await this.#open?.sending.stop()
+      await this.#reporter.handOver(this.#open?.sending.stop())
       this.#open?.early[Symbol.dispose]()
       // Whatever ends the work, answers that came before are written down.
       await ledger.flushed({ signal: worker.abort }).catch(() => undefined)

@@ -38,6 +38,7 @@ import { distributedSettings, isDistributed } from '@sluice/runtime/settings/dis
 import { fileSourceLimits, sourcePrivateNetworks, neverReachesPrivate } from '@sluice/runtime/settings/reach'
 import { memoryOf, secretOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
+import { openTraces } from '@sluice/runtime/traces/open-traces'
 import { makeFilesPrivate } from '@sluice/runtime/private-files'
 import { proxySettings } from '@sluice/runtime/settings/proxies'
 import { redisSettings } from '@sluice/runtime/service-config'
@@ -166,6 +167,7 @@ async function openServices(
   const { env, mask, drain, abort } = of
   const budget = memoryBudget(memoryOf(env))
   await using opening = new AsyncDisposableStack()
+  const traces = opening.use(await openTraces(env, { service: 'sluice', logger }))
   const rateLimit = opening.use(await openLimits({ dataDir, env, logger, signal: drain }))
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission, tellOfBreakers(deps)))
   // Renderer and delivery share one budget.
@@ -185,11 +187,7 @@ async function openServices(
   const memoryLimit = stateMemoryOf(env)
   const opened = opening.move()
   return {
-    ...deps,
-    sender,
-    leases,
-    memory,
-    room,
+    ...{ ...deps, sender, leases, memory, room, traces },
     resolveDefinition: sync => currentDefinition(deps, sync, { signal: abort }),
     resolveTarget: targets(definitions, sourceOptions.secretFor, tokens, vault),
     openSource: ({ source }) => openSource(source, sourceOptions),

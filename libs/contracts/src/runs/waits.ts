@@ -1,7 +1,7 @@
 /** What a run may wait for. */
 
 export const WAIT_KINDS = [
-  'queued', // for the run before it
+  'queued', // for the run before it, or for its turn to be compared
   'parked', // Processes died at work on the sync, one after the other.
   'approval',
   'detector', // No change-detector is at work.

@@ -216,8 +216,8 @@ class RegistryStore implements SchemaStore {
         if (isMissing(error)) {
           if (!mayWait(options.missingForMs ?? 0)) return undefined
         } else {
-          if (statusOf(error) === CONFLICT) conflicts += 1
-          const again = conflicts > 0 ? conflicts < CONFLICT_TRIES : isTransient(error)
+          if (statusOf(error) === CONFLICT && !isRaced(error)) conflicts += 1
+          const again = isRaced(error) || (conflicts > 0 ? conflicts < CONFLICT_TRIES : isTransient(error))
           if (!again) throw this.#refused(error)
           if (!mayWait(this.#deadlineMs)) throw this.#unreachable(error)
         }
@@ -316,6 +316,15 @@ function isTransient(error: unknown): boolean {
   const status = statusOf(error)
   if (status === 400) return messageOf(error).includes(' - Error, status 400: ')
   return status !== undefined && (status >= 500 || status === 429 || status === 408)
+}
+
+/**
+ * True if another process has just made the same thing there, such as the level of a subject: Apicurio says
+ * `A rule named 'COMPATIBILITY' already exists`. A look at what is there now settles it, however many
+ * processes start at once.
+ */
+function isRaced(error: unknown): boolean {
+  return statusOf(error) === CONFLICT && /already exists/.test(messageOf(error))
 }
 
 /** The client hides the status 404 of one of its calls behind an error of this name. */

@@ -28,6 +28,7 @@ import { noticesOf } from './notices.ts'
 import { isParked } from '@sluice/runs/machine/parking'
 import { purposeOf, type RunState } from '@sluice/runs/machine/run-events'
 import type { AtWork, Next } from '@sluice/runs/machine/sync-life'
+import { takeTurn } from './take-turn.ts'
 import { RestoringTeller } from './tell-restoring.ts'
 import type { Tenure } from '../sync/tenure.ts'
 
@@ -129,7 +130,7 @@ export class RunExecution {
     using deadline = deadlineOf(definition)
     using detecting = followingUntilDisposed(AbortSignal.any([ends.drain, this.#cancel, deadline.signal]))
     const signal = AbortSignal.any([detecting.signal, ends.abort])
-    using _slot = await deps.detections?.take({ signal })
+    using _turn = await takeTurn(tenure, signal)
     let whyEmpty = NO_CACHE
     // A source may get ready while the state is restored.
     await using source = await deps.openSource(definition)

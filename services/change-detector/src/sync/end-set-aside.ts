@@ -3,6 +3,7 @@
  * which of its runs end, and how. Their events are written without an owner's writer, since no process can
  * have one.
  */
+import { isEnded } from '@sluice/domain/run-status'
 import { concernOf } from '@sluice/partition/concern-of'
 import { knownIncarnation } from '@sluice/resources/incarnations'
 import { homePartition } from '@sluice/topics/topics'
@@ -11,6 +12,7 @@ import { step } from '@sluice/runs/machine/step'
 import type { Aside, Fact, Next, SyncLife } from '@sluice/runs/machine/sync-life'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 import { appendRunEvent } from '@sluice/runs/run-event-record'
+import { traceRun } from '../run/run-spans.ts'
 import { forgetSync } from './reset-sync.ts'
 import type { PendingDue } from './pending-due.ts'
 import type { RunnerDeps } from './runner-deps.ts'
@@ -96,6 +98,7 @@ class Ending {
     for (const run of events) {
       const event = { ...run, sync, incarnation, marker: known?.marker ?? -1 }
       await appendRunEvent(this.#deps, event, { signal })
+      if (isEnded(run.status)) traceRun(this.#deps.traces, sync, run)
     }
     return next
   }

@@ -4,6 +4,7 @@ import type { DeliveredState } from '@sluice/delivered-state/port'
 import type { Slots } from '@sluice/flow/slots'
 import type { MessageLog } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
+import type { Traces } from '@sluice/runtime/traces/span'
 import type { Source } from '@sluice/sources/port'
 import type { Figures } from '@sluice/partition/figures'
 import type { RecordIo } from '@sluice/topics/record-io'
@@ -33,6 +34,8 @@ export interface RunnerDeps {
   readonly suspects?: Slots | undefined
   readonly newRunId: () => string
   readonly figures?: Figures | undefined
+  /** Absent or null where runs are not traced. */
+  readonly traces?: Traces | null | undefined
   /**
    * True in the embedded profile, where one process does everything. There a run that an earlier process left
    * was interrupted, even if all its changes were published. Its published changes are delivered all the

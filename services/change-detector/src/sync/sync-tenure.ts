@@ -22,6 +22,7 @@ import { finishLeftRun } from '../run/finish-left-run.ts'
 import type { OldRuns } from '../run/old-runs.ts'
 import { PendingDue } from './pending-due.ts'
 import { RunExecution } from '../run/run-execution.ts'
+import { traceRun } from '../run/run-spans.ts'
 import { ownSync, type SyncOwnership } from './own-sync.ts'
 import { endCutReset, resetSync } from './reset-sync.ts'
 import { endingAlso, type Ends } from '@sluice/flow/ends'
@@ -190,6 +191,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     const { runId, status, error, startedAt, endedAt } = run
     const ms = startedAt === null || endedAt === null ? null : endedAt - startedAt
     this.deps.figures?.ended(this.sync, status, ms)
+    traceRun(this.deps.traces, this.sync, run)
     this.deps.logger.info({ sync: this.sync, run: runId, status, error }, 'the run has ended')
   }
 

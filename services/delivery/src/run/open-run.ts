@@ -9,6 +9,7 @@ import type { HttpSender } from '@sluice/http-sender/port'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { LeaseQueue } from '@sluice/rate-limit/lease-queue'
 import { NO_FIGURES, type Figures } from '@sluice/partition/figures'
+import type { Traces } from '@sluice/runtime/traces/span'
 import { isMember, type Worker } from '@sluice/partition/own-partitions'
 import { markerOf, readOwned, type Placed } from '@sluice/topics/owned-reader'
 import { at, syncTopics } from '@sluice/topics/topics'
@@ -54,6 +55,8 @@ export interface DeliverDeps {
   /** Of all partitions of this process, too. */
   readonly memory: DeliveryMemory
   readonly figures?: Figures | undefined
+  /** Absent or null where runs are not traced. */
+  readonly traces?: Traces | null | undefined
   /** For pauses before further tries; default Math.random. */
   readonly random?: () => number
   /** Told of each failure that does no harm to any row. */
@@ -147,6 +150,7 @@ export async function openRun(
       startedAt: begin.startedAt,
       random: deps.random ?? Math.random,
       figures: deps.figures ?? NO_FIGURES,
+      traces: deps.traces,
       gate: new DestinationGate(deps.leases, { target, owner, onError, mayAct, onCutOff }),
       early: early.signal,
       drain: worker.drain,

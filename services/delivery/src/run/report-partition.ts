@@ -1,16 +1,19 @@
 /** Reports on `runs` how far a partition has come, and that it is done (R16). */
 import type { PartitionReport, RunBegin, RunEvent } from '@sluice/contracts/records'
 import type { CountsByOp, ShownCertificate } from '@sluice/contracts/state'
-import type { WaitNow } from '@sluice/contracts/runs/waits'
+import type { Wait, WaitNow } from '@sluice/contracts/runs/waits'
 import { boundedOrNull, boundedText } from '@sluice/domain/bounded-text'
 import { ERROR_BYTES } from '@sluice/domain/record-sizes'
 import { sleep } from '@sluice/flow/sleep'
 import type { TopicPartition } from '@sluice/message-log/port'
 import type { RecordIo } from '@sluice/topics/record-io'
 import type { Ownership } from '@sluice/partition/take-over'
+import type { RunsView } from '@sluice/runs/runs-view'
+import type { Traces } from '@sluice/runtime/traces/span'
 import { at, homePartition, reportKey, sharedTopics } from '@sluice/topics/topics'
 import type { Worker } from '@sluice/partition/own-partitions'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
+import { partitionSpans } from './partition-spans.ts'
 import { PhaseClock } from './phase-clock.ts'
 import { WaitTeller } from './wait-teller.ts'
 
@@ -19,6 +22,10 @@ const PROGRESS_FIRST_MS = 500
 const LOOKS_EVERY_MS = 500
 const PROGRESS_LAST_MS = 30_000
 const PROGRESS_OF_ELAPSED = 0.05
+/** Most handovers take less. */
+const HAND_OVER_TOLD_AFTER_MS = 500
+const HANDS_OVER =
+  'a process hands a part of the run over to another, once requests that are under way are answered'
 
 export interface ReporterOptions {
   readonly io: RecordIo
@@ -28,16 +35,21 @@ export interface ReporterOptions {
   readonly ownership: Ownership
   readonly attempts: TopicPartition
   readonly ledger: AttemptLedger
+  readonly runs: Pick<RunsView, 'of'>
+  /** Absent or null where runs are not traced. */
+  readonly traces?: Traces | null | undefined
 }
 
 export class PartitionReporter {
   readonly #options: ReporterOptions
   readonly phases: PhaseClock
+  readonly #lastReport: () => PartitionReport | undefined
   #lastEnded = 0
 
   /** `lastReport` gives what was reported last of the partition. */
   constructor(options: ReporterOptions, lastReport: () => PartitionReport | undefined) {
     this.#options = options
+    this.#lastReport = lastReport
     this.phases = new PhaseClock(lastReport)
   }
 
@@ -59,6 +71,8 @@ export class PartitionReporter {
     readonly certificates?: readonly ShownCertificate[]
   }): Promise<void> {
     this.#lastEnded = Math.max(this.#lastEnded, end.begin.run)
+    // The run may end as soon as the report is there.
+    const now = Date.now()
     await this.#write({
       run: end.begin.run,
       counts: end.counts,
@@ -71,6 +85,23 @@ export class PartitionReporter {
       phases: this.phases.timesOf(end.begin.run),
       certificates: end.certificates ?? null,
     })
+    this.#trace(end, now)
+  }
+
+  #trace(end: Parameters<PartitionReporter['reportEnd']>[0], now: number): void {
+    const { traces, runs, run, attempts } = this.#options
+    if (traces === null || traces === undefined) return
+    const { sync } = run
+    const { run: number } = end.begin
+    const event = [...(runs.of(sync)?.events.values() ?? [])].find(each => each.run === number)
+    if (event === undefined) return
+    const { runId } = event
+    const phases = this.phases.timesOf(number)
+    const error = end.fault?.error ?? null
+    const { partition } = attempts
+    const { counts } = end
+    const spans = partitionSpans({ runId, sync, partition, phases, counts, error, now })
+    for (const span of spans) traces.take(span)
   }
 
   /**
@@ -87,7 +118,8 @@ export class PartitionReporter {
     let reported: CountsByOp = ledger.progress
     let watched = { run: ledger.run, since: performance.now() }
     let countsAtMs = performance.now()
-    const waits = new WaitTeller()
+    const last = this.#lastReport()
+    const waits = new WaitTeller(last?.run === ledger.run && !last.ended ? (last.waits ?? []) : [])
     while (!signal.aborted) {
       await sleep(LOOKS_EVERY_MS, { signal }).catch(() => undefined)
       const { progress: counts, run } = ledger
@@ -99,18 +131,42 @@ export class PartitionReporter {
       if (signal.aborted || (!isDue && !isNews) || run <= this.#lastEnded) continue
       reported = counts
       countsAtMs = nowMs
-      const none = { faultedFrom: null, error: null, errorCode: null, requestsEnd: 0 }
-      const report = {
-        run,
-        counts,
-        ended: false,
-        waits: waits.told,
-        phases: this.phases.timesOf(run),
-        certificates: null,
-        ...none,
-      }
-      await this.#write(report).catch((error: unknown) => ledger.fail(error))
+      await this.#writeProgress(waits.told)
     }
+  }
+
+  /**
+   * Waits for what is under way while the partition goes to another process, which waits for it, too. If that
+   * lasts, people who watch the run see why it stands still. Rejects as `stopped` does.
+   */
+  async handOver(stopped: Promise<void> | undefined): Promise<void> {
+    const over = new AbortController()
+    const telling = this.#tellHandOver(AbortSignal.any([over.signal, this.#options.worker.abort]))
+    try {
+      await stopped
+    } finally {
+      over.abort()
+      await telling
+    }
+  }
+
+  async #tellHandOver(signal: AbortSignal): Promise<void> {
+    const { worker, ledger } = this.#options
+    if (!worker.drain.aborted) return
+    const since = Date.now()
+    await sleep(HAND_OVER_TOLD_AFTER_MS, { signal }).catch(() => undefined)
+    if (signal.aborted || ledger.failure.aborted || ledger.run <= this.#lastEnded) return
+    await this.#writeProgress([{ kind: 'takeover', since, until: null, detail: HANDS_OVER }])
+  }
+
+  /** A report that fails is left out, and ends the work. */
+  async #writeProgress(waits: readonly Wait[]): Promise<void> {
+    const { ledger } = this.#options
+    const { progress: counts, run } = ledger
+    const none = { faultedFrom: null, error: null, errorCode: null, requestsEnd: 0 }
+    const phases = this.phases.timesOf(run)
+    const report = { run, counts, ended: false, waits, phases, certificates: null, ...none }
+    await this.#write(report).catch((error: unknown) => ledger.fail(error))
   }
 
   async #write(

@@ -16,6 +16,11 @@ export class WaitTeller {
   #left = CHANGES_AT_ONCE
   #refilledMs = 0
 
+  /** `before` is what an earlier owner told last of the run: it may be over. */
+  constructor(before: readonly Wait[]) {
+    this.#told = before[0] ?? null
+  }
+
   /** What people were told last. */
   get told(): readonly Wait[] {
     return this.#told === null ? [] : [this.#told]

@@ -6,6 +6,7 @@ import type { Ends } from '@sluice/flow/ends'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { Figures } from '@sluice/partition/figures'
 import type { Rendered } from '@sluice/rendering/render-batch'
+import type { Traces } from '@sluice/runtime/traces/span'
 import type { Target } from '../destination/target.ts'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 import type { DestinationGate } from './destination-gate.ts'
@@ -22,6 +23,8 @@ export interface SendQueueOptions extends Ends {
   readonly throttles: Throttles
   readonly places: Places
   readonly figures: Figures
+  /** Absent or null where runs are not traced. */
+  readonly traces?: Traces | null | undefined
   /** What the sync allows within a run; null: nothing but the first try. */
   readonly tries: Tries | null
   /** Reads requests again that waited for their next try. */

@@ -24,6 +24,7 @@ import { Permit } from './permit.ts'
 import { readyOf, type NewRequest, type Ready } from './ready-part.ts'
 import { hasArrived, ThrottleWindow } from './throttle-window.ts'
 import type { SendQueueOptions } from './send-queue-options.ts'
+import { failedAttempts } from '../work/failed-attempts.ts'
 import { SentFigures } from '../work/sent-figures.ts'
 import {
   closingAttempt,
@@ -70,7 +71,7 @@ export class SendQueue {
   constructor(options: SendQueueOptions) {
     this.#options = options
     this.#window = new ThrottleWindow(options.target.concurrency)
-    this.#figures = new SentFigures(options.figures, options.target.sync)
+    this.#figures = new SentFigures(options.figures, options.target.sync, failedAttempts(options))
     const { early } = options
     const ending = endingOf(options, this.#stopping.signal)
     this.#interrupted = AbortSignal.any([ending, this.#givingUp.signal])
@@ -329,7 +330,7 @@ export class SendQueue {
     const { ledger } = this.#options
     const atMs = performance.now()
     memory.answered(job.request, attempt)
-    this.#figures.attempted(attempt.outcome)
+    this.#figures.attempted(attempt)
     let isAcknowledged = false
     const release = (): void => {
       freePlace?.()
@@ -409,7 +410,7 @@ export class SendQueue {
   /** All of its rows were throttled. It goes to the head of the queue and has used up no retry. */
   #throttled(ready: Ready, attempt: UnownedAttempt, freePlace: () => void): void {
     const { ledger } = this.#options
-    this.#figures.attempted(attempt.outcome)
+    this.#figures.attempted(attempt)
     ledger.record({ requestOffset: ready.open.offset, attempt, effects: null, release: freePlace })
     this.#hurryIfShort()
     this.#sendAgain({ ...ready, lateMs: 0, isAnnounced: false })

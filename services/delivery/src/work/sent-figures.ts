@@ -1,17 +1,24 @@
-/** What one partition sends, as figures for operators. They hear of it once in a turn of the event loop. */
+/**
+ * What one partition sends, as figures for operators. They hear of it once in a turn of the event loop. What
+ * fails is traced.
+ */
 import type { Figures } from '@sluice/partition/figures'
+import type { UnownedAttempt } from '../ledger/request-history.ts'
+import type { FailedAttempts } from './failed-attempts.ts'
 
 export class SentFigures {
   readonly #figures: Figures
   readonly #sync: string
+  readonly #failed: FailedAttempts | null
   readonly #attempts = new Map<string, number>()
   #inFlight = 0
   #toldInFlight = 0
   #isPlanned = false
 
-  constructor(figures: Figures, sync: string) {
+  constructor(figures: Figures, sync: string, failed: FailedAttempts | null) {
     this.#figures = figures
     this.#sync = sync
+    this.#failed = failed
   }
 
   /** A request is handed to a socket (1), or was answered (−1). */
@@ -20,7 +27,9 @@ export class SentFigures {
     this.#plan()
   }
 
-  attempted(outcome: string): void {
+  attempted(attempt: UnownedAttempt): void {
+    const { outcome } = attempt
+    this.#failed?.take(attempt)
     this.#attempts.set(outcome, (this.#attempts.get(outcome) ?? 0) + 1)
     this.#plan()
   }

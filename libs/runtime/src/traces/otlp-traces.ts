@@ -1,0 +1,277 @@
+/**
+ * Sends spans as OTLP over HTTP, in JSON (https://opentelemetry.io/docs/specs/otlp/#otlphttp). Spans gather
+ * for a second. While the endpoint does not answer they wait, up to a bound, and work goes on.
+ */
+import { readFileSync } from 'node:fs'
+import { request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
+import { hostname } from 'node:os'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Environment } from '../environment.ts'
+import type { TracedProcess } from './open-traces.ts'
+import { spanId, traceId, type Attribute, type Span, type Traces } from './span.ts'
+
+/**
+ * How long spans gather, and how long a sender that failed pauses: twice as long with each further failure.
+ */
+const PACE = { gatherMs: 1_000, pauseFirstMs: 5_000, pauseLastMs: 60_000 }
+const MOST_SPANS = 2_048
+const SPANS_AT_ONCE = 512
+const DEFAULT_TIMEOUT_MS = 10_000
+/** What a process that ends waits for its last spans. */
+const LAST_SENDS_MS = 2_000
+const MOST_ANSWER_BYTES = 64 * 1024
+/** Answers after which OTLP asks a client to try again. */
+const TRY_AGAIN = [429, 502, 503, 504]
+
+export interface OtlpSettings {
+  readonly url: URL
+  readonly headers: { readonly [name: string]: string }
+  readonly timeoutMs: number
+  /** PEM. */
+  readonly ca: string | undefined
+  readonly resource: { readonly [name: string]: Attribute }
+}
+
+/** Throws `config`. */
+export function otlpSettings(env: Environment, { service, logger }: TracedProcess): OtlpSettings {
+  const of = (name: string): string | undefined =>
+    valueOf(env, `OTEL_EXPORTER_OTLP_TRACES_${name}`) ?? valueOf(env, `OTEL_EXPORTER_OTLP_${name}`)
+  const protocol = of('PROTOCOL') ?? 'http/json'
+  if (protocol !== 'http/json')
+    logger.warn(
+      { protocol },
+      'OTEL_EXPORTER_OTLP_PROTOCOL: traces are sent as http/json, and as nothing else',
+    )
+  const name = valueOf(env, 'OTEL_SERVICE_NAME')
+  const timeoutMs = Number(of('TIMEOUT') ?? DEFAULT_TIMEOUT_MS)
+  const certificate = of('CERTIFICATE')
+  return {
+    url: urlOf(env),
+    headers: {
+      ...listed(env['OTEL_EXPORTER_OTLP_HEADERS']),
+      ...listed(env['OTEL_EXPORTER_OTLP_TRACES_HEADERS']),
+    },
+    timeoutMs: timeoutMs > 0 ? timeoutMs : DEFAULT_TIMEOUT_MS,
+    ca: certificate === undefined ? undefined : readFileSync(certificate, 'utf8'),
+    resource: {
+      'service.name': service,
+      'service.instance.id': `${hostname()}/${process.pid}`,
+      ...listed(env['OTEL_RESOURCE_ATTRIBUTES']),
+      ...(name === undefined ? {} : { 'service.name': name }),
+    },
+  }
+}
+
+/** The endpoint of traces is taken as it is. That of all signals is their common part. */
+function urlOf(env: Environment): URL {
+  const whole = valueOf(env, 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT')
+  const common = valueOf(env, 'OTEL_EXPORTER_OTLP_ENDPOINT') ?? ''
+  const text = whole ?? `${common.replace(/\/$/, '')}/v1/traces`
+  const url = URL.parse(text)
+  if (url !== null && /^https?:$/.test(url.protocol)) return url
+  const name = whole === undefined ? 'OTEL_EXPORTER_OTLP_ENDPOINT' : 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'
+  throw new SluiceError('config', `${name} is no URL such as http://collector:4318`)
+}
+
+/** Undefined if it is not set or empty. */
+function valueOf(env: Environment, name: string): string | undefined {
+  return env[name] === '' ? undefined : env[name]
+}
+
+/** `name=value` between commas, values percent-encoded. */
+function listed(text = ''): { readonly [name: string]: string } {
+  const pairs = text.split(',').flatMap((pair): (readonly [string, string])[] => {
+    const at = pair.indexOf('=')
+    return at < 1 ? [] : [[pair.slice(0, at).trim(), decodeURIComponent(pair.slice(at + 1).trim())]]
+  })
+  return Object.fromEntries(pairs)
+}
+
+interface Failure {
+  readonly why: string
+  /** True if the same spans may be taken later. */
+  readonly isPassing: boolean
+}
+
+/** Concurrent calls are fine. */
+export function createOtlpTraces(
+  settings: OtlpSettings,
+  logger: TracedProcess['logger'],
+  pace = PACE,
+): Traces & AsyncDisposable {
+  return new OtlpTraces(settings, logger, pace)
+}
+
+/** States: idle → gathering → sending → idle or, after a failure, pausing → sending. */
+class OtlpTraces implements Traces, AsyncDisposable {
+  readonly #settings: OtlpSettings
+  readonly #logger: TracedProcess['logger']
+  readonly #pace: typeof PACE
+  readonly #ending = new AbortController()
+  #queue: Span[] = []
+  #dropped = 0
+  #failures = 0
+  #isClosed = false
+  #timer: NodeJS.Timeout | null = null
+  #sending: Promise<void> | null = null
+
+  constructor(settings: OtlpSettings, logger: TracedProcess['logger'], pace: typeof PACE) {
+    this.#settings = settings
+    this.#logger = logger
+    this.#pace = pace
+  }
+
+  take(span: Span): void {
+    this.#queue.push(span)
+    this.#dropOldest()
+    this.#plan(this.#pace.gatherMs)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    const late = setTimeout(() => this.#ending.abort(new Error('the process ends')), LAST_SENDS_MS)
+    try {
+      await this.#sending
+      // An endpoint that does not answer is not asked again for each batch.
+      while (this.#queue.length > 0 && this.#failures === 0) await this.#send()
+    } finally {
+      clearTimeout(late)
+    }
+  }
+
+  #dropOldest(): void {
+    const over = this.#queue.length - MOST_SPANS
+    if (over <= 0) return
+    this.#queue.splice(0, over)
+    this.#dropped += over
+  }
+
+  #plan(afterMs: number): void {
+    if (this.#timer !== null || this.#sending !== null || this.#isClosed) return
+    this.#timer = setTimeout(() => {
+      this.#timer = null
+      this.#sending = this.#send().finally(() => {
+        this.#sending = null
+        if (this.#queue.length > 0) this.#plan(this.#pauseMs())
+      })
+    }, afterMs)
+    this.#timer.unref()
+  }
+
+  #pauseMs(): number {
+    const { pauseFirstMs, pauseLastMs } = this.#pace
+    return this.#failures === 0 ? 0 : Math.min(pauseFirstMs * 2 ** (this.#failures - 1), pauseLastMs)
+  }
+
+  /** Never rejects. */
+  async #send(): Promise<void> {
+    const batch = this.#queue.splice(0, SPANS_AT_ONCE)
+    const failure = await this.#post(bodyOf(batch, this.#settings.resource))
+    if (failure === null) {
+      if (this.#failures > 0) this.#logger.info({ dropped: this.#dropped }, 'traces are sent again')
+      this.#failures = 0
+      this.#dropped = 0
+      return
+    }
+    this.#failures += 1
+    if (failure.isPassing) this.#queue.unshift(...batch)
+    else this.#dropped += batch.length
+    this.#dropOldest()
+    const { origin, pathname } = this.#settings.url
+    if (this.#failures === 1)
+      this.#logger.warn(
+        { endpoint: origin + pathname, why: failure.why },
+        'traces cannot be sent; runs go on, and this is not logged again until it works',
+      )
+  }
+
+  /** Null once the endpoint has taken the spans. */
+  #post(body: string): Promise<Failure | null> {
+    const { url, headers, timeoutMs, ca } = this.#settings
+    const { promise, resolve } = Promise.withResolvers<Failure | null>()
+    const failed = (error: Error): void => resolve({ why: error.message, isPassing: true })
+    try {
+      const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, {
+        method: 'POST',
+        // A connection of its own each time: nothing is left open in a process that wants to end.
+        agent: false,
+        ca,
+        signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), this.#ending.signal]),
+        headers: {
+          ...headers,
+          'content-type': 'application/json',
+          'content-length': Buffer.byteLength(body),
+        },
+      })
+      request.on('error', failed)
+      request.on('response', answer => {
+        const { statusCode: status = 0 } = answer
+        let bytes = 0
+        answer.on('data', (chunk: Buffer) => {
+          bytes += chunk.length
+          if (bytes > MOST_ANSWER_BYTES) answer.destroy()
+        })
+        answer.on('error', failed)
+        answer.on('close', () =>
+          resolve(
+            status >= 200 && status < 300
+              ? null
+              : { why: `it answers ${status}`, isPassing: TRY_AGAIN.includes(status) },
+          ),
+        )
+      })
+      request.end(body)
+    } catch (error) {
+      failed(error instanceof Error ? error : new Error(String(error)))
+    }
+    return promise
+  }
+}
+
+function bodyOf(spans: readonly Span[], resource: OtlpSettings['resource']): string {
+  return JSON.stringify({
+    resourceSpans: [
+      {
+        resource: { attributes: attributesOf(resource) },
+        scopeSpans: [{ scope: { name: 'sluice' }, spans: spans.map(spanOf) }],
+      },
+    ],
+  })
+}
+
+const KINDS = { internal: 1, client: 3 }
+const FAILED = 2
+
+function spanOf(span: Span): object {
+  const { runId, place, parent, name, isRequest = false, from, to, error, attributes } = span
+  return {
+    traceId: traceId(runId),
+    spanId: spanId(span, place),
+    ...(parent === null ? {} : { parentSpanId: spanId(span, parent) }),
+    name,
+    kind: isRequest ? KINDS.client : KINDS.internal,
+    startTimeUnixNano: nanos(from),
+    // A clock may have been set back meanwhile.
+    endTimeUnixNano: nanos(Math.max(from, to)),
+    attributes: attributesOf(attributes),
+    ...(error === null ? {} : { status: { code: FAILED, message: error } }),
+  }
+}
+
+function nanos(ms: number): string {
+  return String(BigInt(Math.round(ms * 1_000)) * 1_000n)
+}
+
+function attributesOf(attributes: Span['attributes']): readonly object[] {
+  return Object.entries(attributes).flatMap(([key, value]) =>
+    value === null ? [] : [{ key, value: written(value) }],
+  )
+}
+
+function written(value: Attribute): object {
+  if (typeof value === 'string') return { stringValue: value }
+  if (typeof value === 'boolean') return { boolValue: value }
+  return Number.isInteger(value) ? { intValue: String(value) } : { doubleValue: value }
+}

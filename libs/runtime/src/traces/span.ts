@@ -1,0 +1,46 @@
+/**
+ * Traces of runs as OpenTelemetry has them. Ids follow from the run's id, so that all processes that work on
+ * a run write one trace, and none tells another.
+ */
+import { hash } from 'node:crypto'
+
+export type Attribute = string | number | boolean
+
+/** A part of a run, once it is over. Times are in ms since 1970. */
+export interface Span {
+  readonly runId: string
+  /** Its place in the run, such as `deliver/3`; `''` for the run itself. Two spans of one place are one. */
+  readonly place: string
+  /** The place that it is a part of; null for the run itself. */
+  readonly parent: string | null
+  /** What people see it under. */
+  readonly name: string
+  /** True for a request to another server. */
+  readonly isRequest?: boolean
+  readonly from: number
+  readonly to: number
+  /** Why it failed; null if it did not. */
+  readonly error: string | null
+  readonly attributes: { readonly [name: string]: Attribute | null }
+}
+
+/** Takes spans and sends them later. It never waits, and never fails. */
+export interface Traces {
+  take(span: Span): void
+}
+
+const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/
+const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
+
+/** 32 hexadecimal digits: the 128 bits of the run's ULID. */
+export function traceId(runId: string): string {
+  if (!ULID.test(runId)) return hash('sha256', runId).slice(0, 32)
+  let bits = 0n
+  for (const letter of runId) bits = bits * 32n + BigInt(ALPHABET.indexOf(letter))
+  return bits.toString(16).padStart(32, '0')
+}
+
+/** 16 hexadecimal digits. */
+export function spanId({ runId }: Pick<Span, 'runId'>, place: string): string {
+  return hash('sha256', `${runId}/${place}`).slice(0, 16)
+}
