@@ -11,7 +11,7 @@ import { appendRunEvent } from '@sluice/runs/run-event-record'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { RecordIo } from '@sluice/topics/record-io'
 import type { Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { peopleYaml } from '../e2e/people-project.ts'
 import { longestBlock, MOST_MS, observeBlocking } from './blocking.ts'
 import { servedConsole, startBrowser, type Looking, type ServedConsole } from './console-page.ts'
@@ -49,6 +49,11 @@ beforeAll(async () => {
   })
   await served.project.sluice('run', 'people')
   run = (await served.project.runs())[0]?.id ?? ''
+  // The index follows a moment later.
+  await vi.waitFor(async () => {
+    const figures: unknown = await (await fetch(`${served.url}/api/v1/runs/${run}/figures`)).json()
+    expect(figures).toMatchObject({ buckets: [{}] })
+  }, SOON)
   await served.stop()
   await addRuns(join(served.project.dir, '.sluice/log.db'))
   addAttempts(join(served.project.dir, '.sluice/history.db'))
