@@ -126,7 +126,7 @@ function What({
       </Link>
       {run === null || action === 'reset' ? null : (
         <>
-          {' '}
+          {' · '}
           <Link to="/runs/$id" params={{ id: run }}>
             its run
           </Link>

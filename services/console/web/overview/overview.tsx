@@ -5,7 +5,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { memo, useDeferredValue, useState, type ReactElement } from 'react'
 import { syncsQuery } from '../api/queries.ts'
-import { count, rows } from '../ui/format.ts'
+import { count, rows, waitInWords } from '../ui/format.ts'
 import { LongList } from '../ui/long-list.tsx'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { Badge, RunStatus } from '../ui/status.tsx'
@@ -122,7 +122,7 @@ const SyncLine = memo(function SyncLine({ sync }: { readonly sync: SyncView }): 
       </div>
       {waiting.map(({ kind, since, until, detail }) => (
         <p key={`${kind} ${since}`} className="sync-wait">
-          {detail}, since <Time at={since} />
+          {waitInWords({ kind, detail })}, since <Time at={since} />
           {until === null ? null : (
             <>
               , until <Time at={until} exact />

@@ -11,7 +11,7 @@ import { useFollowRun } from '../runs/follow-run.ts'
 import { ReplayDialog } from '../requests/replay-dialog.tsx'
 import { Empty, Facts, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { Badge, HttpStatus, Outcome } from '../ui/status.tsx'
-import { duration, pathOf } from '../ui/format.ts'
+import { duration, many, pathOf } from '../ui/format.ts'
 import { toastError } from '../ui/toast.tsx'
 
 const EVERY_MS = 5_000
@@ -126,7 +126,9 @@ function Life({ life }: { readonly life: RowLife }): ReactElement {
             ...(state === null ? [] : ([['Since', <Time key="since" at={state.since} exact />]] as const)),
             [
               'Waits for another try',
-              retry === null ? 'no' : `yes, after ${retry.runs} runs and ${retry.attempts} tries`,
+              retry === null
+                ? 'no'
+                : `yes, after ${many(retry.runs, 'run', 'runs')} and ${many(retry.attempts, 'try', 'tries')}`,
             ],
             ...(muted ? ([['Given up', 'yes: it is sent again once it differs']] as const) : []),
           ]}

@@ -8,7 +8,7 @@ import { hasEnded, useFollowedRun, type Hearing } from '../api/follow-run.ts'
 import { runQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
 import { Confirm } from '../ui/dialog.tsx'
-import { count, duration, rows } from '../ui/format.ts'
+import { count, duration, rows, waitInWords } from '../ui/format.ts'
 import { ListTable } from '../ui/list-table.tsx'
 import { Facts, Loading, Page, Section, Time, Trouble, useNow } from '../ui/parts.tsx'
 import { RunStatus } from '../ui/status.tsx'
@@ -150,9 +150,9 @@ function Held({ run }: { readonly run: RunView }): ReactElement {
 function Waiting({ run }: { readonly run: RunView }): ReactElement | null {
   const { waiting = [], restoring } = run
   const reasons = [
-    ...waiting.map(({ detail, since, until }) => {
+    ...waiting.map(({ kind, detail, since, until }) => {
       const end = until === null ? '' : ` until ${until.slice(11, 19)}`
-      return `${detail} (since ${since.slice(11, 19)}${end} UTC)`
+      return `${waitInWords({ kind, detail })} (since ${since.slice(11, 19)}${end} UTC)`
     }),
     ...(restoring === undefined
       ? []

@@ -69,7 +69,7 @@ function SecretTable({ secrets, onEdit, onRemove }: TableProps): ReactElement {
     <ListTable
       label="In the vault"
       items={secrets}
-      columns={['Name', 'May go to', 'Since', ['Actions', 'hidden']]}
+      columns={['Name', 'May go to', ['Since', 'wide-only'], ['Actions', 'hidden']]}
     >
       {secret => (
         <tr key={`${secret.kind} ${secret.name}`}>
@@ -78,7 +78,7 @@ function SecretTable({ secrets, onEdit, onRemove }: TableProps): ReactElement {
             {secret.kind === 'login' ? <small> login of a destination</small> : null}
           </td>
           <td>{secret.for ?? <span className="quiet">not said</span>}</td>
-          <td>
+          <td className="wide-only">
             <Time at={secret.since} />
           </td>
           <td className="number">

@@ -11,6 +11,7 @@ import { RunButton } from '../runs/run-button.tsx'
 import { FailedRows } from '../runs/run-errors.tsx'
 import { RunsTable } from '../runs/runs-page.tsx'
 import { Confirm } from '../ui/dialog.tsx'
+import { waitInWords } from '../ui/format.ts'
 import { Facts, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { limitsInWords } from './limits-in-words.ts'
 import { scheduleInWords } from './schedule-in-words.ts'
@@ -64,7 +65,7 @@ export function SyncPage(): ReactElement {
         <div className="banner" role="status">
           {sync.waiting.map(({ kind, since, until, detail }) => (
             <p key={`${kind} ${since}`}>
-              {detail}, since <Time at={since} />
+              {waitInWords({ kind, detail })}, since <Time at={since} />
               {until === null ? null : (
                 <>
                   , until <Time at={until} exact />

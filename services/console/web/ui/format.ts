@@ -15,6 +15,14 @@ export function rows(value: number): string {
   return value === 1 ? '1 row' : `${count(value)} rows`
 }
 
+/** Such as `1 try` or `3 tries`. */
+export const many = (value: number, one: string, several: string): string =>
+  `${count(value)} ${value === 1 ? one : several}`
+
+/** What a sync or a run waits for, as a sentence. */
+export const waitInWords = ({ kind, detail }: { readonly kind: string; readonly detail: string }): string =>
+  kind === 'approval' ? `Waits for ${detail}` : detail.charAt(0).toUpperCase() + detail.slice(1)
+
 /** In the time zone of whoever reads. */
 export const localTime = (iso: string): string => dateTime.format(new Date(iso))
 /** Such as `Mon 30 Nov 2026, 05:00:00`, in a time zone by its name. */
