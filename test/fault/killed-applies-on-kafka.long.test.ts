@@ -1,6 +1,7 @@
 /**
- * `kill -9` beside `sluice apply` on Kafka at random moments: of the command, and of the console that carries
- * it out. All of a set counts, or nothing of it.
+ * `kill -9` beside `sluice apply` on Kafka at random moments: of the command, of the console that carries it
+ * out, and of the detector that takes a deleted sync away. All of a set counts, or nothing of it, and a sync
+ * that was deleted is gone in the end.
  *
  * SLUICE_TEST_SEED plays a plan again.
  */
@@ -9,9 +10,10 @@ import { randomOf, seedOf } from '@sluice/testkit/seeded-random'
 import { changesOf } from '../e2e/apply.ts'
 import { realServices, startDistributed, type Distributed, type ServiceProcess } from '../e2e/distributed.ts'
 import { projectFolder, type ProjectFolder } from '../e2e/project-folder.ts'
-import { APPLY, cutApply, MODELS, SOURCE, writeModels } from './killed-applies.ts'
+import { APPLY, cutApply, MODELS, PEOPLE, SOURCE, writeModels } from './killed-applies.ts'
 
 const KILLS = 6
+const DELETIONS = 3
 const SEED = seedOf()
 const DIFF = ['diff', ...APPLY.slice(1)] as const
 
@@ -68,6 +70,31 @@ describe.skipIf(realServices() === null)(
         await cutApply(project, afterMs, version % 2 === 0 ? undefined : () => again(server))
         env.SLUICE_URL = server.url
       })
+    })
+
+    it('leave no sync behind that was deleted, whichever process dies', async ({ onTestFailed }) => {
+      onTestFailed(() => void process.stderr.write(services.logs()))
+      const random = randomOf(SEED + 2)
+      const [detector] = services.of('change-detector')
+      const env = { SLUICE_URL: server.url }
+      await using project = await projectFolder({ env })
+      const victims = [undefined, () => again(server), () => again(detector)]
+      for (let deletion = 0; deletion < DELETIONS; deletion += 1) {
+        await project.write('project.yaml', SOURCE + PEOPLE)
+        await writeModels(project, deletion)
+        await changesOf(project, ...APPLY)
+        expect((await project.run('people')).view).toMatchObject({ status: 'success', rowsRead: 1 })
+        await project.write('project.yaml', SOURCE)
+        await cutApply(project, 800 + random(2_500), victims[deletion % victims.length])
+        env.SLUICE_URL = server.url
+        await changesOf(project, ...APPLY)
+        expect(await changesOf(project, ...DIFF)).toEqual([])
+        // It begins anew: had its state been left, this run would not be its first.
+        await project.write('project.yaml', SOURCE + PEOPLE)
+        await changesOf(project, ...APPLY)
+        const { stdout, stderr } = await project.sluice('preview', 'people')
+        expect(stdout + stderr).toContain('firstRun is skip-existing')
+      }
     })
   },
 )

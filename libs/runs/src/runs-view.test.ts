@@ -187,6 +187,20 @@ describe('the view of the runs', () => {
     expect(runs?.reports.size).toBe(0)
   })
 
+  it('sees the end of each reset of a sync that is deleted, made again and deleted again', async () => {
+    const deleted = { incarnation: '', cause: 'reset', marker: -1, status: 'success' } as const
+    for (const incarnation of ['one', 'two', 'three']) {
+      await tell({ runId: `RUN-${incarnation}`, incarnation, status: 'success', marker: 3 })
+      await tell({ runId: `END-${incarnation}`, incarnation, cause: 'reset', status: 'queued', marker: 3 })
+      await tell({ runId: `END-${incarnation}`, ...deleted })
+      expect(await statuses()).toEqual([[`END-${incarnation}`, 'success']])
+    }
+    await tell({ runId: 'RUN-four', incarnation: 'four', status: 'success' })
+    // It comes late, and takes nothing away that was made since.
+    await tell({ runId: 'END-three', ...deleted })
+    expect(await statuses()).toEqual([['RUN-four', 'success']])
+  })
+
   it('passes over a writer of an incarnation that a reset has ended', async () => {
     await tell({ runId: 'A', marker: 50 })
     await tell({ runId: 'B', incarnation: 'another', marker: 1 })

@@ -317,7 +317,7 @@ export class RunsView implements AsyncDisposable {
   }
 
   #takeEvent(event: RunEvent, bytes: number): void {
-    const runs = this.#runsOf(event.sync, event.incarnation)
+    const runs = this.#runsOf(event.sync, event.incarnation, event.runId)
     if (runs === null) return
     if (event.marker < runs.marker) return
     runs.marker = event.marker
@@ -366,12 +366,14 @@ export class RunsView implements AsyncDisposable {
 
   /**
    * A record of another incarnation starts the sync from nothing, since a reset forgets its past. Null for an
-   * incarnation that has ended.
+   * incarnation that has ended. A sync may be deleted, and have none, more than once: then it is a reset of
+   * the present incarnation that says so.
    */
-  #runsOf(sync: string, incarnation: string): MutableSyncRuns | null {
+  #runsOf(sync: string, incarnation: string, runId?: string): MutableSyncRuns | null {
     const known = this.#syncs.get(sync)
     if (known?.incarnation === incarnation) return known
-    if (this.#ended.get(`${sync}.${incarnation}`) === true) return null
+    const isDeleted = incarnation === '' && runId !== undefined && known?.events.get(runId)?.cause === 'reset'
+    if (this.#ended.get(`${sync}.${incarnation}`) === true && !isDeleted) return null
     if (known !== undefined) this.#ended.set(`${sync}.${known.incarnation}`, true)
     // A reset lets the sync begin again.
     if (known !== undefined) this.#lost.delete(sync)
