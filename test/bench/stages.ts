@@ -9,9 +9,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { Kafka, logLevel } from 'kafkajs'
 import { cached, ensureJava, mavenDependencies } from '../../deploy/local/install.ts'
 import { startServices } from '../../deploy/local/services.ts'
 import { benchData } from './bench-data.ts'
+import { PARTITIONS } from './bench-project.ts'
 import { markdown } from './bench-report.ts'
 import { measure } from './contestants.ts'
 import { median } from './median.ts'
@@ -62,6 +64,8 @@ try {
     for (const [name, { cpuSeconds }] of Object.entries(ours.used)) note(name, cpuSeconds)
     const { bytes } = await receiver.stats()
     const bodyBytes = Math.round(bytes / requests)
+    const topics = ['start', 'rows', 'bodies'].map(name => `${name}-${round}`)
+    await createTopics(brokers, topics)
     const started = await physical('nothing')
     const toolStarted = await produce(`start-${round}`, 1, ROW_BYTES)
     note('export', (await physical('export', file, join(dir, 'exported.csv'))) - started)
@@ -101,6 +105,14 @@ console.log(
     }),
   ),
 )
+
+async function createTopics(brokers: string, topics: readonly string[]): Promise<void> {
+  const kafka = new Kafka({ clientId: 'bench', brokers: brokers.split(','), logLevel: logLevel.NOTHING })
+  const admin = kafka.admin()
+  await admin.connect()
+  await admin.createTopics({ topics: topics.map(topic => ({ topic, numPartitions: PARTITIONS })) })
+  await admin.disconnect()
+}
 
 function note(name: string, cpuSeconds: number): void {
   taken.set(name, [...(taken.get(name) ?? []), cpuSeconds])

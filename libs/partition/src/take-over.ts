@@ -124,12 +124,14 @@ export async function takeOver(options: TakeOverOptions): Promise<Ownership> {
     // The process does not note this marker as its own: when it returns, whoever died before must count.
     await owner.append(output, [marked({ deaths, position: entry.position })], appending)
   }
+  let hasMarked = false
   try {
     const markers = new Map<string, number>()
     for (const target of targets) {
       const isCounted = entry !== undefined && target === output
       const fields = isCounted ? { deaths: entry.deaths, position: entry.position } : {}
       signal.throwIfAborted()
+      hasMarked = true
       const { baseOffset } = await writer.append(target, [marked(fields)], { signal: abort })
       markers.set(nameOf(target), baseOffset)
       if (isCounted) entry.took(target, baseOffset)
@@ -141,7 +143,8 @@ export async function takeOver(options: TakeOverOptions): Promise<Ownership> {
     }
     return new Ownership(writer, incarnation, { markers, takeBack, onAppend })
   } catch (error) {
-    if (signal.aborted && !abort.aborted) await takeBack(writer, { signal: abort }).catch(() => undefined)
+    if (hasMarked && signal.aborted && !abort.aborted)
+      await takeBack(writer, { signal: abort }).catch(() => undefined)
     await writer[Symbol.asyncDispose]()
     throw error
   }

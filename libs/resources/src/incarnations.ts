@@ -42,7 +42,7 @@ export async function renewIncarnation(
   const signed = (record: NewRecord): NewRecord => io.signed(target.topic, record)
   await writer.append(target, [signed({ key: markerKey('takeover', key), value: marker })], options)
   const meanwhile = await readIncarnation(deps, sync, options)
-  if (meanwhile !== undefined && meanwhile.spec !== old) return meanwhile.spec
+  if (meanwhile !== undefined && meanwhile.spec !== old) return readable(sync, meanwhile.spec)
   const spec = newIncarnation()
   const record = plainRecord('incarnation', sync, spec)
   const value = io.encode('ResourceRecord', record)
@@ -56,10 +56,14 @@ export async function knownIncarnation(
   sync: string,
   options: { signal: AbortSignal },
 ): Promise<string | null> {
-  const spec = (await readIncarnation(deps, sync, options))?.spec ?? null
-  if (spec !== null && !/^[0-9a-z]{1,40}$/i.test(spec))
-    throw new SluiceError('corrupt', `the incarnation of ${sync} cannot be read in the log`)
-  return spec
+  const found = await readIncarnation(deps, sync, options)
+  return found === undefined ? null : readable(sync, found.spec)
+}
+
+/** The incarnation that a record names. Throws `corrupt` if it names none. */
+function readable(sync: string, spec: string): string {
+  if (/^[0-9a-z]{1,40}$/i.test(spec)) return spec
+  throw new SluiceError('corrupt', `the incarnation of ${sync} cannot be read in the log`)
 }
 
 /** A sync that has one, and would not be known to have it, would begin anew and send all rows again. */

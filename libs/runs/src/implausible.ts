@@ -8,8 +8,8 @@ import { isRunId } from '@sluice/topics/topics'
 
 /** Most partitions that a record may tell of: more than any topic of a sync has. */
 const MOST_PARTITIONS = 10_000
-/** Texts of an event are cut short before it is written (run-event-record.ts). */
-const MOST_BYTES = 500_000
+/** Texts of a report are cut short before it is written. */
+const MOST_REPORT_BYTES = 500_000
 /** They become parts of the names of files, groups and subjects. */
 const SYNC = /^[\w-]{1,63}$/
 const INCARNATION = /^[0-9a-z-]{0,40}$/i
@@ -21,14 +21,16 @@ interface Told {
   readonly bytes: number
 }
 
-/** Why an event is none of Sluice's; null for one that may be. */
-export function implausibleEvent(event: RunEvent, { keySync, bytes }: Told): SluiceError | null {
+/**
+ * Why an event is none of Sluice's; null for one that may be. It may have any size that the topic takes: a
+ * replay names each of its keys, and a sync whose partitions fault again and again keeps each of its faults.
+ */
+export function implausibleEvent(event: RunEvent, { keySync }: Pick<Told, 'keySync'>): SluiceError | null {
   const { sync, incarnation, runId, partitions } = event
   if (!isRunId(runId) || !INCARNATION.test(incarnation) || !SYNC.test(sync))
     return corrupt('An event of a run has a name that is none.')
   if (keySync !== null && sync !== keySync)
     return corrupt(`An event of the sync ${sync} stands under the key of another.`)
-  if (bytes > MOST_BYTES) return corrupt(`An event of the sync ${sync} has ${bytes} bytes.`)
   if (partitions >= 0 && partitions <= MOST_PARTITIONS) return null
   return corrupt(`An event of the sync ${sync} tells of ${partitions} partitions.`)
 }
@@ -40,7 +42,7 @@ export function implausibleReport(report: PartitionReport, { keySync, bytes }: T
     return corrupt('A report of a run has a name that is none.')
   if (keySync !== null && sync !== keySync)
     return corrupt(`A report of the sync ${sync} stands under the key of another.`)
-  if (bytes > MOST_BYTES) return corrupt(`A report of the sync ${sync} has ${bytes} bytes.`)
+  if (bytes > MOST_REPORT_BYTES) return corrupt(`A report of the sync ${sync} has ${bytes} bytes.`)
   if (partition >= 0 && partition < MOST_PARTITIONS) return null
   return corrupt(`A report of the sync ${sync} tells of the partition ${partition}.`)
 }

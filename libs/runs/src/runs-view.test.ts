@@ -201,6 +201,18 @@ describe('the view of the runs', () => {
     expect(await statuses()).toEqual([['RUN-four', 'success']])
   })
 
+  it('sees the end of a second reset whose earlier event compaction has dropped', async () => {
+    const deleted = { incarnation: '', cause: 'reset', marker: -1, status: 'success' } as const
+    await tell({ runId: 'RUN-one', incarnation: 'one', status: 'success', command: 1 })
+    await tell({ runId: 'END-one', ...deleted, command: 2 })
+    await tell({ runId: 'RUN-two', incarnation: 'two', status: 'success', command: 3 })
+    await tell({ runId: 'END-two', ...deleted, command: 4 })
+    expect(await statuses()).toEqual([['END-two', 'success']])
+    await tell({ runId: 'RUN-three', incarnation: 'three', status: 'success', command: 5 })
+    await tell({ runId: 'END-two', ...deleted, command: 4 })
+    expect(await statuses()).toEqual([['RUN-three', 'success']])
+  })
+
   it('passes over a writer of an incarnation that a reset has ended', async () => {
     await tell({ runId: 'A', marker: 50 })
     await tell({ runId: 'B', incarnation: 'another', marker: 1 })

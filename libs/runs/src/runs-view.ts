@@ -312,12 +312,16 @@ export class RunsView implements AsyncDisposable {
 
   #note(sync: string, key: string, error: Error): void {
     const lost = this.#lost.get(sync) ?? new Map<string, string>()
-    if (lost.size === 0 && this.#lost.size >= MOST_SYNCS && !this.#syncs.has(sync)) return
+    if (lost.size === 0 && this.#lost.size >= MOST_SYNCS && !this.#syncs.has(sync)) {
+      // It may be all that tells of a sync whose later records can be read.
+      this.#damaged.set(homePartition(sync), error.message)
+      return
+    }
     this.#lost.set(sync, lost.set(lost.size < MOST_LOST || lost.has(key) ? key : MORE_LOST, error.message))
   }
 
   #takeEvent(event: RunEvent, bytes: number): void {
-    const runs = this.#runsOf(event.sync, event.incarnation, event.runId)
+    const runs = this.#runsOf(event.sync, event.incarnation, event)
     if (runs === null) return
     if (event.marker < runs.marker) return
     runs.marker = event.marker
@@ -367,12 +371,12 @@ export class RunsView implements AsyncDisposable {
   /**
    * A record of another incarnation starts the sync from nothing, since a reset forgets its past. Null for an
    * incarnation that has ended. A sync may be deleted, and have none, more than once: then it is a reset of
-   * the present incarnation that says so.
+   * a command that the present incarnation has not seen that says so.
    */
-  #runsOf(sync: string, incarnation: string, runId?: string): MutableSyncRuns | null {
+  #runsOf(sync: string, incarnation: string, event?: RunEvent): MutableSyncRuns | null {
     const known = this.#syncs.get(sync)
     if (known?.incarnation === incarnation) return known
-    const isDeleted = incarnation === '' && runId !== undefined && known?.events.get(runId)?.cause === 'reset'
+    const isDeleted = incarnation === '' && event !== undefined && isNewReset(event, known)
     if (this.#ended.get(`${sync}.${incarnation}`) === true && !isDeleted) return null
     if (known !== undefined) this.#ended.set(`${sync}.${known.incarnation}`, true)
     // A reset lets the sync begin again.
@@ -393,6 +397,16 @@ export class RunsView implements AsyncDisposable {
     this.#syncs.set(sync, runs)
     return runs
   }
+}
+
+/**
+ * True for the end of a reset that came after all that is known of the sync. Compaction may have dropped the
+ * earlier event of the same reset.
+ */
+function isNewReset({ cause, runId, command }: RunEvent, known: MutableSyncRuns | undefined): boolean {
+  if (known === undefined || cause !== 'reset') return false
+  if (known.events.get(runId)?.cause === 'reset') return true
+  return [...known.events.values()].every(event => event.command < command)
 }
 
 /** Goes from one incarnation to the next. The sets of earlier ones are not used any more. */

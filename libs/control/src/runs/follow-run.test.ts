@@ -59,7 +59,9 @@ describe('a run that is refused because another one is queued', () => {
     ],
   ] as const)('stands for that one, which is %s', async (_, first, then) => {
     const queued = { runId: 'QUEUED', queuedAt: 3, ...first }
-    await tell(before, REFUSED, queued, later)
+    // It was refused, too, in the same instant, and for another reason.
+    const other = { ...REFUSED, runId: 'OTHER', errorCode: null }
+    await tell(before, REFUSED, queued, other, later)
     const following = followed()
     if (then !== null) await tell({ ...queued, startedAt: 6, ...then })
     expect(await following).toBe('QUEUED')

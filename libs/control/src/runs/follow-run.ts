@@ -118,11 +118,13 @@ function standInFor(refused: RunEvent, runs: SyncRuns | undefined): string | nul
   const asked = refused.queuedAt
   let found: RunEvent | null = null
   for (const event of runs?.events.values() ?? []) {
-    if (event.errorCode === 'conflict') continue
+    // Another run that was refused was never queued.
+    if (event.startedAt === null && event.endedAt === event.queuedAt) continue
     const isQueued = event.status === 'queued'
     const leftQueueAt = isQueued ? Infinity : (event.startedAt ?? event.endedAt ?? Infinity)
-    if (event.queuedAt <= asked && asked <= leftQueueAt && event.queuedAt >= (found?.queuedAt ?? 0))
-      found = event
+    // The clock of another detector may be behind.
+    const wasQueued = isQueued || (event.queuedAt <= asked && asked <= leftQueueAt)
+    if (wasQueued && (found === null || event.queuedAt >= found.queuedAt)) found = event
   }
   return found?.runId ?? null
 }

@@ -154,7 +154,6 @@ async function waitParked(
       const error = new SluiceError('internal', why)
       await reportSetAside(deps, { ...place, stage, error }, { signal })
       await runs.caughtUp(homePartition(sync), { signal })
-      continue
     }
     await untilChanged(runs, { seen, forMs: Math.min(ends - now, LONGEST_LOOK_MS) }, signal)
   }

@@ -18,6 +18,8 @@ const PACE = { gatherMs: 1_000, pauseFirstMs: 5_000, pauseLastMs: 60_000 }
 const MOST_SPANS = 2_048
 const SPANS_AT_ONCE = 512
 const DEFAULT_TIMEOUT_MS = 10_000
+/** Of an attribute or an error. A URL may have a megabyte, and very many spans may wait. */
+const MOST_CHARACTERS = 4_096
 /** What a process that ends waits for its last spans. */
 const LAST_SENDS_MS = 2_000
 const MOST_ANSWER_BYTES = 64 * 1024
@@ -123,7 +125,7 @@ class OtlpTraces implements Traces, AsyncDisposable {
   }
 
   take(span: Span): void {
-    this.#queue.push(span)
+    this.#queue.push(withShortTexts(span))
     this.#dropOldest()
     this.#plan(this.#pace.gatherMs)
   }
@@ -168,7 +170,7 @@ class OtlpTraces implements Traces, AsyncDisposable {
   /** Never rejects. */
   async #send(): Promise<void> {
     const batch = this.#queue.splice(0, SPANS_AT_ONCE)
-    const failure = await this.#post(bodyOf(batch, this.#settings.resource))
+    const failure = await this.#postSpans(batch)
     if (failure === null) {
       if (this.#failures > 0) this.#logger.info({ dropped: this.#dropped }, 'traces are sent again')
       this.#failures = 0
@@ -185,6 +187,14 @@ class OtlpTraces implements Traces, AsyncDisposable {
         { endpoint: origin + pathname, why: failure.why },
         'traces cannot be sent; runs go on, and this is not logged again until it works',
       )
+  }
+
+  async #postSpans(batch: readonly Span[]): Promise<Failure | null> {
+    try {
+      return await this.#post(bodyOf(batch, this.#settings.resource))
+    } catch (error) {
+      return { why: error instanceof Error ? error.message : String(error), isPassing: false }
+    }
   }
 
   /** Null once the endpoint has taken the spans. */
@@ -228,6 +238,15 @@ class OtlpTraces implements Traces, AsyncDisposable {
     }
     return promise
   }
+}
+
+function withShortTexts(span: Span): Span {
+  const { error, attributes } = span
+  const short = (text: string): string => text.slice(0, MOST_CHARACTERS)
+  const cut: { [name: string]: Attribute | null } = {}
+  for (const [name, value] of Object.entries(attributes))
+    cut[name] = typeof value === 'string' ? short(value) : value
+  return { ...span, error: error === null ? null : short(error), attributes: cut }
 }
 
 function bodyOf(spans: readonly Span[], resource: OtlpSettings['resource']): string {

@@ -37,7 +37,7 @@ const MISSING_WAITED_FOR = 3
  * A topic may have millions of records of one schema that is missing, or is none of ours, and each question
  * takes as long as thousands of records. So it is asked again after so long: one that is missing may come.
  */
-const ASKED_AGAIN_AFTER_MS = { missing: 1_000, foreign: 60_000 } as const
+const ASKED_AGAIN_AFTER_MS = { missing: 1_000, foreign: 20_000 } as const
 const MOST_REFUSED = 10_000
 const FIRST_RETRY_MS = 100
 const MAX_RETRY_MS = 2000
