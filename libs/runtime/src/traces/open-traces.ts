@@ -1,15 +1,8 @@
 /** Whether runs are traced: OpenTelemetry's own variables say so. Without them nothing is loaded. */
 import type { Environment } from '../environment.ts'
-import type { Logger } from '../logger.ts'
-import type { Traces } from './span.ts'
+import type { TracedProcess, Traces } from './span.ts'
 
 const ENDPOINTS = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT']
-
-/** The process as its traces name it. */
-export interface TracedProcess {
-  readonly service: string
-  readonly logger: Pick<Logger, 'info' | 'warn'>
-}
 
 /**
  * Null if runs are not traced. Disposing sends what is left, for two seconds at most. Variables that are

@@ -8,8 +8,7 @@ import { request as requestHttps } from 'node:https'
 import { hostname } from 'node:os'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Environment } from '../environment.ts'
-import type { TracedProcess } from './open-traces.ts'
-import { spanId, traceId, type Attribute, type Span, type Traces } from './span.ts'
+import { spanId, traceId, type Attribute, type Span, type TracedProcess, type Traces } from './span.ts'
 
 /**
  * How long spans gather, and how long a sender that failed pauses: twice as long with each further failure.

@@ -3,6 +3,7 @@
  * a run write one trace, and none tells another.
  */
 import { hash } from 'node:crypto'
+import type { Logger } from '../logger.ts'
 
 export type Attribute = string | number | boolean
 
@@ -27,6 +28,12 @@ export interface Span {
 /** Takes spans and sends them later. It never waits, and never fails. */
 export interface Traces {
   take(span: Span): void
+}
+
+/** The process as its traces name it. */
+export interface TracedProcess {
+  readonly service: string
+  readonly logger: Pick<Logger, 'info' | 'warn'>
 }
 
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/
