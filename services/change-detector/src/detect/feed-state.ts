@@ -168,6 +168,7 @@ async function feedPartition(
   options: FeedOptions & { readonly onRead: (records: number) => Promise<void> },
 ): Promise<void> {
   const { partition } = changes.target
+  const doubted = doubtedIn(partition, options.faults)
   // Only the last change of each key counts here. The outcome of a later one stands in `retry`.
   const lost = new Map<string, RetryEntry>()
   for await (const { records, nextOffset } of readWhole(changes, 'changes', options)) {
@@ -176,7 +177,7 @@ async function feedPartition(
     for (const record of placed) {
       const { change } = record
       const key = change === null ? record.key : change.key
-      const entry = change === null ? null : entryOfLost(change, partition, options.faults)
+      const entry = change === null ? null : entryOfLost(change, doubted)
       if (entry === null) lost.delete(key)
       else lost.set(key, entry)
     }
@@ -192,18 +193,24 @@ async function feedPartition(
     await state.feed({ partition, captured: { records: capturedValues(records), nextOffset } })
 }
 
+/** By run, the first seq in the partition that a fault puts in doubt. A sync may have very many faults. */
+function doubtedIn(partition: number, faults: readonly Fault[]): ReadonlyMap<number, number> {
+  const doubted = new Map<number, number>()
+  for (const fault of faults)
+    if (fault.partition === partition)
+      doubted.set(fault.run, Math.min(fault.from, doubted.get(fault.run) ?? Infinity))
+  return doubted
+}
+
 /**
  * The entry that delivery would have written for a change that may have been sent, and was never reported.
  */
 function entryOfLost(
   change: PlacedChange['change'],
-  partition: number,
-  faults: readonly Fault[],
+  doubted: ReadonlyMap<number, number>,
 ): RetryEntry | null {
   const { op, run, seq } = change
-  if (op === 'settled') return null
-  if (!faults.some(fault => fault.partition === partition && fault.run === run && seq >= fault.from))
-    return null
+  if (op === 'settled' || seq < (doubted.get(run) ?? Infinity)) return null
   return {
     incarnation: '',
     owner: -1,
