@@ -113,7 +113,10 @@ export interface RunHistory {
   /** The newest first. */
   runs(query: RunsQuery, signal: AbortSignal): Promise<RunsPage>
   run(id: string, signal: AbortSignal): Promise<RunView>
-  /** The state of a run, and each state that comes after it. It is done once the run has ended. */
+  /**
+   * The state of a run, and each state that comes after it. It is done once the run has ended. Of a run that
+   * was refused because another one was queued, it gives the states of that one.
+   */
   follow(id: string, signal: AbortSignal): AsyncIterable<RunView>
   /**
    * In the order of time, the newest first. A page may have fewer than its limit, or none, and still a

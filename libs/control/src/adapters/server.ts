@@ -265,12 +265,15 @@ class ServerControl implements Control {
     const first = await this.#client.post(path, body, { signal, answer: runView })
     if (isEnded(first.status) || first.status === 'held') return { view: first }
     onProgress(first)
-    const cancelRun = (): void => void this.#cancelQuietly(first.id, signal)
+    // Another run may stand in for the one that was asked for.
+    let { id } = first
+    const cancelRun = (): void => void this.#cancelQuietly(id, signal)
     cancel.addEventListener('abort', cancelRun, { once: true })
     if (cancel.aborted) cancelRun()
     try {
       for await (const view of this.follow(first.id, signal)) {
         if (isEnded(view.status) || view.status === 'held') return { view }
+        id = view.id
         onProgress(view)
       }
     } finally {

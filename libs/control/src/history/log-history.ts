@@ -30,6 +30,7 @@ import { isIndexCursor, searchIndex } from './search-index.ts'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 import { sharedTopics, syncTopics } from '@sluice/topics/topics'
 import { findDefinition } from '../runs/find-definition.ts'
+import { standInFor } from '../runs/follow-run.ts'
 import { caughtUpWithRuns } from '../runs/find-run.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { AttemptsQuery, FailedQuery, ReplayQuery, RunHistory, RunsQuery, SyncPast } from '../port.ts'
@@ -103,9 +104,15 @@ export class LogHistory implements RunHistory {
   async *follow(id: string, signal: AbortSignal): AsyncGenerator<RunView> {
     const { runs: all } = this.#pipeline
     let shown = ''
+    let followed = id
     for (;;) {
       const seen = all.changes.version
-      const { event, runs } = this.#find(id)
+      const { event, runs } = this.#find(followed)
+      const instead = event.errorCode === 'conflict' ? standInFor(event, runs) : null
+      if (instead !== null) {
+        followed = instead
+        continue
+      }
       const view = await this.#view(event, runs, signal)
       const text = JSON.stringify(view)
       if (text !== shown) yield view

@@ -114,7 +114,7 @@ export async function followRun(
  * The run that was queued when this one was asked for. It stands in for this one, because it sees the same
  * rows. By now it may be at work, or over.
  */
-function standInFor(refused: RunEvent, runs: SyncRuns | undefined): string | null {
+export function standInFor(refused: RunEvent, runs: Pick<SyncRuns, 'events'> | undefined): string | null {
   const asked = refused.queuedAt
   let found: RunEvent | null = null
   for (const event of runs?.events.values() ?? []) {

@@ -26,6 +26,12 @@ export function useFollowedRun(id: string): Hearing {
     source.addEventListener('run', event => {
       const run: unknown = JSON.parse(String(event.data))
       if (!isAnswer('runView', run)) return
+      // This one was refused, since the other one sees the same rows. The page says so.
+      if (run.id !== id) {
+        source.close()
+        setHearing('over')
+        return
+      }
       client.setQueryData(['run', id], run)
       setHearing('live')
       if (!hasEnded(run)) return
