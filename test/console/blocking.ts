@@ -4,7 +4,9 @@ import type { Page } from 'playwright-core'
 /** Other work on the machine slows a page down at times, and never speeds it up. */
 const MOST_TRIES = 5
 /** An input that waits for longer feels slow. */
-export const MOST_MS = 50
+const MOST_MS = 50
+/** On a machine whose cores have other work, too, the best of some tries may take twice as long. */
+export const MOST_WHEN_BUSY_MS = 2 * MOST_MS
 
 /** The browser counts tasks from 50 ms on. An input waits for at least so long. */
 const OBSERVE = `

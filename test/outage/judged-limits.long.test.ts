@@ -3,6 +3,7 @@
  * concurrency. One is killed, and one is stopped and continued. No window holds more than its limit, and what
  * the limits allow is used.
  */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { describe, expect, it } from 'vitest'
 import { sleep } from '@sluice/flow/sleep'
 import { mostInAnyWindow } from '@sluice/testkit/scripted-api'
@@ -30,6 +31,9 @@ describe.skipIf(realServices() === null)('four processes of delivery', () => {
       sync: 'partitions: 8',
     })
     const { api, services } = pipeline
+    // While the judge itself stands still, requests wait, and then arrive together.
+    const stalls = monitorEventLoopDelay({ resolution: 5 })
+    stalls.enable()
     const [killed, frozen] = services.of('delivery')
     await pipeline.rename(1)
     const command = finished(pipeline.project.start('run', SYNC))
@@ -46,7 +50,7 @@ describe.skipIf(realServices() === null)('four processes of delivery', () => {
     await api.settled()
     const arrived = arrivals(pipeline)
     expect(new Set(pipeline.sentOf(1).map(({ url }) => url)).size, services.logs()).toBe(PEOPLE)
-    const most = mostInAnyWindow(arrived, 1_000 - JITTER_MS)
+    const most = mostInAnyWindow(arrived, 1_000 - JITTER_MS - stalls.max / 1e6)
     const before = usedBetween(arrived, (arrived[0] ?? 0) + 1_000, killedAt)
     const after = usedBetween(arrived, thawedAt + OVER_AFTER_MS, (arrived.at(-1) ?? 0) - 500)
     const told = `most in a second ${most} of ${RATE}; used before ${before.toFixed(3)}, after ${after.toFixed(3)}`
