@@ -1,5 +1,5 @@
 /** Until when requests of a process that was killed may arrive, by the file that it left (PROTOCOL.md §8). */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -7,17 +7,6 @@ import type { LateSends } from '@sluice/delivery/run/late-sends'
 import { resolveTarget, type Target } from '@sluice/delivery/destination/target'
 import { sampleDefinition } from '@sluice/testkit/sample-records'
 import { openSentRequests, type SentRequestsOptions } from './sent-requests.ts'
-
-/** True while the disk takes nothing. */
-let isFull = false
-vi.mock(import('node:fs'), async original => {
-  const fs = await original()
-  const writeSync = (...args: Parameters<typeof fs.writeSync>): number => {
-    if (isFull) throw new Error('no space left on device')
-    return fs.writeSync(...args)
-  }
-  return { ...fs, writeSync: writeSync as typeof fs.writeSync }
-})
 
 const TIMEOUT_MS = 10_000
 const MARGIN_MS = 2_000
@@ -212,7 +201,12 @@ it('a request that cannot be noted does not go out', async () => {
 })
 
 it('a request that could not be noted does not count as noted for the next one', () => {
-  const first = open()
+  let isFull = false
+  const write = (fd: number, text: string): void => {
+    if (isFull) throw new Error('no space left on device')
+    writeSync(fd, text, 0)
+  }
+  const first = open({ write })
   first.begin('a', TIMEOUT_MS)
   isFull = true
   expect(() => first.begin('a', 3 * TIMEOUT_MS)).toThrow('no space left')

@@ -46,6 +46,8 @@ export interface SentRequestsOptions {
   readonly machine?: string
   /** In ms, by a clock that all processes of the machine share, and that nobody sets. */
   readonly now?: () => number
+  /** Writes from the beginning of the file on. Another one than the default is for tests. */
+  readonly write?: (fd: number, text: string) => void
 }
 
 /**
@@ -70,14 +72,17 @@ class SentRequests implements LateSends, Disposable {
   readonly #fd: number
   readonly #machine: string
   readonly #now: () => number
+  readonly #writeFirst: (fd: number, text: string) => void
   readonly #since: number | null
   readonly #sends = new Map<string, Sends>()
   #length = 0
   #isClosed = false
   #timer: { readonly handle: NodeJS.Timeout; readonly dueMs: number } | null = null
 
-  constructor({ file, isNew, machine = machineName(), now = steadyMs }: SentRequestsOptions) {
+  constructor(options: SentRequestsOptions) {
+    const { file, isNew, machine = machineName(), now = steadyMs, write = writeFirst } = options
     this.#file = file
+    this.#writeFirst = write
     this.#machine = machine
     this.#now = now
     const nowMs = now()
@@ -162,7 +167,7 @@ class SentRequests implements LateSends, Disposable {
     this.#writing(() => {
       // Its number may be that of another file by now.
       if (this.#isClosed) throw new Error('the file is closed')
-      writeSync(this.#fd, text.padEnd(this.#length), 0)
+      this.#writeFirst(this.#fd, text.padEnd(this.#length))
     })
     // What rests is in the file no more, so that its next request needs a note.
     for (const sends of this.#sends.values()) sends.notedMs = sends.underWay > 0 ? nowMs : -Infinity
@@ -215,6 +220,10 @@ function isNotes(value: unknown): value is Notes {
 /** Its hash shows whether all of it was written. */
 function sealed(json: string): string {
   return `${FORMAT} ${createHash('sha256').update(json).digest('hex')} ${json}`
+}
+
+function writeFirst(fd: number, text: string): void {
+  writeSync(fd, text, 0)
 }
 
 function steadyMs(): number {
