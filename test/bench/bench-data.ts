@@ -39,14 +39,22 @@ async function makeFile(dir: string, count: number): Promise<string> {
   return file
 }
 
+/** A client of Kafka that logs nothing. `brokers` has commas between addresses. */
+export function kafkaAt(brokers: string): Kafka {
+  return new Kafka({ clientId: 'bench', brokers: brokers.split(','), logLevel: logLevel.NOTHING })
+}
+
+export async function createTopics(brokers: string, topics: readonly string[]): Promise<void> {
+  const admin = kafkaAt(brokers).admin()
+  await admin.connect()
+  await admin.createTopics({ topics: topics.map(topic => ({ topic, numPartitions: PARTITIONS })) })
+  await admin.disconnect()
+}
+
 async function makeTopic(brokers: string, count: number): Promise<string> {
   const topic = `bench-rows-${count}`
-  const kafka = new Kafka({ clientId: 'bench', brokers: brokers.split(','), logLevel: logLevel.NOTHING })
-  const admin = kafka.admin()
-  await admin.connect()
-  await admin.createTopics({ topics: [{ topic, numPartitions: PARTITIONS }] })
-  await admin.disconnect()
-  const producer = kafka.producer()
+  await createTopics(brokers, [topic])
+  const producer = kafkaAt(brokers).producer()
   await producer.connect()
   for (let first = 1; first <= count; first += ROWS_PER_SEND) {
     const size = Math.min(ROWS_PER_SEND, count - first + 1)

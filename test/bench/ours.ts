@@ -5,9 +5,8 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { Kafka, logLevel } from 'kafkajs'
 import { startDistributed, type Distributed } from '../e2e/distributed.ts'
-import type { BenchData } from './bench-data.ts'
+import { kafkaAt, type BenchData } from './bench-data.ts'
 import { benchProject, type BenchOptions } from './bench-project.ts'
 import type { Contestant, Used, Work } from './contestants.ts'
 import { runTimed, usageOf, type Usage } from './usage.ts'
@@ -102,8 +101,7 @@ async function run(project: string, services: Distributed): Promise<void> {
 /** Resolves once all changes are in their topic, and nothing follows for a second. */
 async function published(services: Distributed, rows: number): Promise<void> {
   const brokers = services.env['SLUICE_KAFKA_BROKERS'] ?? ''
-  const kafka = new Kafka({ clientId: 'bench', brokers: brokers.split(','), logLevel: logLevel.NOTHING })
-  const admin = kafka.admin()
+  const admin = kafkaAt(brokers).admin()
   await admin.connect()
   try {
     for (let last = -1; ;) {

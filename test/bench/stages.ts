@@ -9,11 +9,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { Kafka, logLevel } from 'kafkajs'
 import { cached, ensureJava, mavenDependencies } from '../../deploy/local/install.ts'
 import { startServices } from '../../deploy/local/services.ts'
-import { benchData } from './bench-data.ts'
-import { PARTITIONS } from './bench-project.ts'
+import { benchData, createTopics } from './bench-data.ts'
 import { markdown } from './bench-report.ts'
 import { measure } from './contestants.ts'
 import { median } from './median.ts'
@@ -105,14 +103,6 @@ console.log(
     }),
   ),
 )
-
-async function createTopics(brokers: string, topics: readonly string[]): Promise<void> {
-  const kafka = new Kafka({ clientId: 'bench', brokers: brokers.split(','), logLevel: logLevel.NOTHING })
-  const admin = kafka.admin()
-  await admin.connect()
-  await admin.createTopics({ topics: topics.map(topic => ({ topic, numPartitions: PARTITIONS })) })
-  await admin.disconnect()
-}
 
 function note(name: string, cpuSeconds: number): void {
   taken.set(name, [...(taken.get(name) ?? []), cpuSeconds])

@@ -32,7 +32,7 @@ export function parseEnvironment<Schema extends z.ZodObject>(
 }
 
 /** A variable's value, or undefined if it is not set or empty. */
-function valueOf(env: Environment, name: string): string | undefined {
+export function valueOf(env: Environment, name: string): string | undefined {
   const value = env[name]
   return value === undefined || value === '' ? undefined : value
 }

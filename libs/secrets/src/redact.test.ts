@@ -102,6 +102,9 @@ describe('headers and URLs', () => {
       `https://me:${MASK}@api.test/a@b?api_key=${MASK}&page=2&q=${MASK}#x`,
     )
     expect(redactUrl('http://127.0.0.1:8080/a:b@c', [])).toBe('http://127.0.0.1:8080/a:b@c')
+    // Question marks may stand in the name of a parameter, and before it.
+    expect(redactUrl('http://h/x?token?=hunter22&a=1', [])).toBe(`http://h/x?token?=${MASK}&a=1`)
+    expect(redactUrl('http://h/x?a?token=hunter22', [])).toBe(`http://h/x?a?token=${MASK}`)
   })
 
   it('looks at a header of nothing but question marks once, and not once for each of them', () => {

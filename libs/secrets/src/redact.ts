@@ -81,9 +81,11 @@ export function redactUrl(url: string, secrets: readonly string[]): string {
 
 function withoutSensitiveParameters(text: string): string {
   if (!text.includes('=')) return text
-  // A name ends at the next `?`, too: else a text of nothing but these would be read again from each of them.
-  return text.replaceAll(/([?&])([^?=&#]*)=([^&#<>"\s]*)/g, (all, lead: string, name: string) =>
-    isSensitiveName(name) ? `${lead}${name}=${MASK}` : all,
+  // A name without a value is taken, too: else it would be read again from each `?` in it.
+  return text.replaceAll(
+    /([?&])([^=&#]*)(=[^&#<>"\s]*)?/g,
+    (all, lead: string, name: string, value: string | undefined) =>
+      value !== undefined && isSensitiveName(name) ? `${lead}${name}=${MASK}` : all,
   )
 }
 

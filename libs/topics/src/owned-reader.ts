@@ -65,7 +65,17 @@ export function readOwned(options: ReadOwnedOptions): AsyncGenerator<OwnedBatch>
   return readOwnedBy(decodingBy(options.io), options)
 }
 
-/** The same, with the rows of changes left encoded where that is possible. */
+/** The record at this offset; null if none stands there that counts. Rejects as `MessageLog.read` does. */
+export async function ownRecordAt(
+  options: Omit<ReadOwnedOptions, 'from' | 'to'>,
+  offset: number,
+): Promise<Placed | null> {
+  for await (const { records } of readOwned({ ...options, from: offset, to: offset + 1 }))
+    for (const placed of records) return placed
+  return null
+}
+
+/** As `readOwned`, with the rows of changes left encoded where that is possible. */
 export function readOwnedKeepingRows(options: ReadOwnedOptions): AsyncGenerator<OwnedBatch<AnyRow>> {
   const { io } = options
   return readOwnedBy((values, signal) => io.decodeKeepingRows(values, { signal }), options)

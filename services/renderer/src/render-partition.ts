@@ -16,7 +16,7 @@ import { NO_FIGURES, type Figures } from '@sluice/partition/figures'
 import {
   lastOwnRecord,
   markerOf,
-  readOwned,
+  ownRecordAt,
   readOwnedKeepingRows,
   type Placed,
 } from '@sluice/topics/owned-reader'
@@ -252,10 +252,8 @@ class PartitionRenderer {
     const { log, io } = this.#deps
     const { incarnation } = this.#run
     const options = { log, io, incarnation, stage: 'requests', target: this.#output, signal } as const
-    for await (const batch of readOwned({ ...options, from: offset, to: offset + 1 })) {
-      const begin = markerOf(batch.records[0]?.record ?? null)?.begin
-      if (begin !== undefined && begin !== null) return begin
-    }
+    const begin = markerOf((await ownRecordAt(options, offset))?.record ?? null)?.begin ?? null
+    if (begin !== null) return begin
     throw new SluiceError('corrupt', `no run begins at offset ${offset} of ${this.#output.topic}`)
   }
 

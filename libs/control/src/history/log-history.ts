@@ -108,7 +108,7 @@ export class LogHistory implements RunHistory {
     for (;;) {
       const seen = all.changes.version
       const { event, runs } = this.#find(followed)
-      const instead = event.errorCode === 'conflict' ? standInFor(event, runs) : null
+      const instead = standInFor(event, runs)
       if (instead !== null) {
         followed = instead
         continue

@@ -93,7 +93,7 @@ export async function followRun(
       const seen = runs.changes.version
       const known = runs.of(of.sync)
       const event = known?.events.get(runId) ?? (runId === of.untaken?.runId ? of.untaken : undefined)
-      const instead = event?.errorCode === 'conflict' ? standInFor(event, known) : null
+      const instead = event === undefined ? null : standInFor(event, known)
       if (instead !== null) runId = instead
       else if (event !== undefined && event !== of.beyond) {
         const around = known ?? NONE
@@ -111,11 +111,12 @@ export async function followRun(
 }
 
 /**
- * The run that was queued when this one was asked for. It stands in for this one, because it sees the same
- * rows. By now it may be at work, or over.
+ * Of a run that was refused because another one was queued, that one: it sees the same rows. By now it may be
+ * at work, or over. Null for any other run.
  */
-export function standInFor(refused: RunEvent, runs: Pick<SyncRuns, 'events'> | undefined): string | null {
-  const asked = refused.queuedAt
+export function standInFor(run: RunEvent, runs: Pick<SyncRuns, 'events'> | undefined): string | null {
+  if (run.errorCode !== 'conflict') return null
+  const asked = run.queuedAt
   let found: RunEvent | null = null
   for (const event of runs?.events.values() ?? []) {
     // Another run that was refused was never queued.

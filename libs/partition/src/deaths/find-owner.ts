@@ -4,7 +4,7 @@ import {
   isTakeover,
   markerOf,
   readOwnBackwards,
-  readOwned,
+  ownRecordAt,
   type OwnRecord,
 } from '@sluice/topics/owned-reader'
 import type { RecordIo, Typed } from '@sluice/topics/record-io'
@@ -59,11 +59,8 @@ function ownerOf({ record, offset, timestamp }: OwnRecord): FoundOwner | null {
 }
 
 async function takeoverAt(offset: number, reading: Reading): Promise<FoundOwner | null> {
-  if (offset < 0) return null
-  for await (const { records } of readOwned({ ...reading, from: offset, to: offset + 1 }))
-    for (const placed of records)
-      if (placed.record !== null) return ownerOf({ ...placed, record: placed.record })
-  return null
+  const placed = offset < 0 ? null : await ownRecordAt(reading, offset)
+  return placed === null || placed.record === null ? null : ownerOf({ ...placed, record: placed.record })
 }
 
 /** The position in the input that a record tells of, and its owner; null if it tells of none. */

@@ -7,7 +7,7 @@ import { request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { hostname } from 'node:os'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Environment } from '../environment.ts'
+import { valueOf, type Environment } from '../environment.ts'
 import { spanId, traceId, type Attribute, type Span, type TracedProcess, type Traces } from './span.ts'
 
 /**
@@ -73,11 +73,6 @@ function urlOf(env: Environment): URL {
   if (url !== null && /^https?:$/.test(url.protocol)) return url
   const name = whole === undefined ? 'OTEL_EXPORTER_OTLP_ENDPOINT' : 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'
   throw new SluiceError('config', `${name} is no URL such as http://collector:4318`)
-}
-
-/** Undefined if it is not set or empty. */
-function valueOf(env: Environment, name: string): string | undefined {
-  return env[name] === '' ? undefined : env[name]
 }
 
 /** `name=value` between commas, values percent-encoded. */

@@ -14,7 +14,7 @@ import type { Captured, Fault, RetryEntry } from '@sluice/contracts/records'
 import type { Restoring } from '@sluice/contracts/runs/restoring'
 import { SluiceError } from '@sluice/contracts/errors'
 import { TOMBSTONES_KEPT_MS, type MessageLog, type TopicPartition } from '@sluice/message-log/port'
-import { readOwned, type Placed } from '@sluice/topics/owned-reader'
+import { ownRecordAt, readOwned, type Placed } from '@sluice/topics/owned-reader'
 import type { RecordIo } from '@sluice/topics/record-io'
 import { at, isMarkerKey, keyText, type StageName, type SyncTopics } from '@sluice/topics/topics'
 
@@ -153,13 +153,10 @@ async function holdsChange(
   const { low, end } = await log.offsets(target, { signal })
   if (last.offset < low || last.offset >= end) return false
   const reading = { log, io, target, incarnation, stage: 'changes', signal } as const
-  for await (const batch of readOwned({ ...reading, from: last.offset, to: last.offset + 1 })) {
-    for (const { record } of batch.records) {
-      if (record?.name !== 'sluice.Change') return false
-      return record.value.run === last.run && record.value.seq === last.seq
-    }
-  }
-  return true
+  const placed = await ownRecordAt(reading, last.offset)
+  if (placed === null) return true
+  const { record } = placed
+  return record?.name === 'sluice.Change' && record.value.run === last.run && record.value.seq === last.seq
 }
 
 async function feedPartition(

@@ -11,7 +11,7 @@ import type { LeaseQueue } from '@sluice/rate-limit/lease-queue'
 import { NO_FIGURES, type Figures } from '@sluice/partition/figures'
 import type { Traces } from '@sluice/runtime/traces/span'
 import { isMember, type Worker } from '@sluice/partition/own-partitions'
-import { markerOf, readOwned, type Placed } from '@sluice/topics/owned-reader'
+import { markerOf, ownRecordAt, readOwned, type Placed } from '@sluice/topics/owned-reader'
 import { at, syncTopics } from '@sluice/topics/topics'
 import type { RecordIo } from '@sluice/topics/record-io'
 import type { RunsView } from '@sluice/runs/runs-view'
@@ -243,11 +243,11 @@ export async function runBeginAt(
   { signal }: { readonly signal: AbortSignal },
 ): Promise<{ readonly begin: RunBegin; readonly timestamp: number } | null> {
   const { log, io } = deps
-  const reading = { log, io, incarnation: run.incarnation, stage: 'requests', target: requests } as const
-  for await (const { records } of readOwned({ ...reading, from: offset, to: offset + 1, signal })) {
-    const [first] = records
-    const begin = markerOf(first?.record ?? null)?.begin ?? null
-    return first === undefined || begin === null ? null : { begin, timestamp: first.timestamp }
-  }
-  return null
+  const { incarnation } = run
+  const placed = await ownRecordAt(
+    { log, io, incarnation, stage: 'requests', target: requests, signal },
+    offset,
+  )
+  const begin = markerOf(placed?.record ?? null)?.begin ?? null
+  return placed === null || begin === null ? null : { begin, timestamp: placed.timestamp }
 }
