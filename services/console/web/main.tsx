@@ -4,7 +4,9 @@ import { RouterProvider } from '@tanstack/react-router'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { whenAnswersDiffer } from './api/answer-checks.ts'
+import { syncsQuery } from './api/queries.ts'
 import { queryClient } from './api/query-client.ts'
+import { sessionQuery } from './api/session.ts'
 import { router } from './app/router.tsx'
 import { toast, Toasts } from './ui/toast.tsx'
 import './styles/tokens.css'
@@ -13,10 +15,17 @@ import './styles/layout.css'
 import './styles/parts.css'
 import './styles/screens.css'
 
+/** A server that is quick has answered by then. A slow one is waited for with a page that says so. */
+const QUICK_MS = 100
+
 whenAnswersDiffer(message => toast('failed', message))
 
 const root = document.getElementById('app')
 if (root === null) throw new Error('The page has no element #app.')
+await Promise.race([
+  firstAnswers().catch(() => undefined),
+  new Promise(resolve => setTimeout(resolve, QUICK_MS)),
+])
 createRoot(root).render(
   <StrictMode>
     <QueryClientProvider client={queryClient}>
@@ -25,3 +34,15 @@ createRoot(root).render(
     </QueryClientProvider>
   </StrictMode>,
 )
+
+/**
+ * What the first screen shows, so that it is drawn once. Drawn without it, React would keep the empty page
+ * for a while, and would do the work three times.
+ */
+async function firstAnswers(): Promise<void> {
+  await Promise.all([
+    router.load(),
+    queryClient.prefetchQuery(sessionQuery),
+    window.location.pathname === '/' ? queryClient.prefetchQuery(syncsQuery) : null,
+  ])
+}

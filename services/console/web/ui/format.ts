@@ -1,7 +1,14 @@
 /** Figures and times as people read them. */
-const number = new Intl.NumberFormat('en')
-const dateTime = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' })
-const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' })
+
+// The browser takes many ms to make the first of each, so they are made when a page first needs them.
+const number = once(() => new Intl.NumberFormat('en'))
+const dateTime = once(() => new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' }))
+const relative = once(() => new Intl.RelativeTimeFormat('en', { numeric: 'auto' }))
+
+function once<Made>(make: () => Made): () => Made {
+  let made: Made | undefined
+  return () => (made ??= make())
+}
 
 const SECOND = 1_000
 const MINUTE = 60 * SECOND
@@ -9,7 +16,7 @@ const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 const KB = 1024
 
-export const count = (value: number): string => number.format(value)
+export const count = (value: number): string => number().format(value)
 
 export function rows(value: number): string {
   return value === 1 ? '1 row' : `${count(value)} rows`
@@ -24,7 +31,7 @@ export const waitInWords = ({ kind, detail }: { readonly kind: string; readonly 
   kind === 'approval' ? `Waits for ${detail}` : detail.charAt(0).toUpperCase() + detail.slice(1)
 
 /** In the time zone of whoever reads. */
-export const localTime = (iso: string): string => dateTime.format(new Date(iso))
+export const localTime = (iso: string): string => dateTime().format(new Date(iso))
 /** Such as `Mon 30 Nov 2026, 05:00:00`, in a time zone by its name. */
 export function inZone(iso: string, timeZone: string): string {
   const parts = { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' } as const
@@ -40,10 +47,10 @@ export function fromNow(iso: string, now: number): string {
   const ms = Date.parse(iso) - now
   const size = Math.abs(ms)
   if (size < 5 * SECOND) return 'just now'
-  if (size < MINUTE) return relative.format(Math.round(ms / SECOND), 'second')
-  if (size < HOUR) return relative.format(Math.round(ms / MINUTE), 'minute')
-  if (size < DAY) return relative.format(Math.round(ms / HOUR), 'hour')
-  return relative.format(Math.round(ms / DAY), 'day')
+  if (size < MINUTE) return relative().format(Math.round(ms / SECOND), 'second')
+  if (size < HOUR) return relative().format(Math.round(ms / MINUTE), 'minute')
+  if (size < DAY) return relative().format(Math.round(ms / HOUR), 'hour')
+  return relative().format(Math.round(ms / DAY), 'day')
 }
 
 /** Such as `380 ms`, `12.4 s`, `3 min 20 s`. */
