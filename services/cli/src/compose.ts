@@ -92,13 +92,8 @@ async function controlOf(options: ControlOptions, catalog: Catalog): Promise<Con
       openNextRun({ ...options, definition, signal: of })
     // The services have the secrets, and this process need not have them.
     const place = {
-      ...{
-        by: userName(),
-        hasHistory: true,
-        open,
-        assertSecrets: () => Promise.resolve(),
-        openNextRun: openNext,
-      },
+      ...{ by: userName(), hasHistory: true, open, openNextRun: openNext },
+      assertSecrets: () => Promise.resolve(),
       ...{ samples: lazySamples(options), openTelling: (kept: Vault | null) => openTelling(options, kept) },
     }
     return new ProjectControl(catalog, place)
@@ -112,7 +107,8 @@ async function controlOf(options: ControlOptions, catalog: Catalog): Promise<Con
     dataDir: dataDirOf(dir),
     hasHistory: () => hasEmbeddedHistory(dir),
     loadProject: await loaderOf(options),
-    openPipeline: async () => (await import('@sluice/embedded/compose')).openEmbedded(embedded),
+    openPipeline: async expected =>
+      (await import('@sluice/embedded/compose')).openEmbedded({ ...embedded, expected }),
     openToRead: async () => (await import('@sluice/embedded/compose')).openToRead(embedded),
     askHolder: path => askServer({ kind: 'socket', path }),
     placeOf: of => folderPlaceOf(options, of),

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { loadWhenMailing } from '@sluice/alerts/load-when-mailing'
 import type { TellingDeps } from '@sluice/alerts/tell/tell-notice'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Definition } from '@sluice/contracts/resources'
+import type { Definition, SourceSpec } from '@sluice/contracts/resources'
 import { findNextChanges } from '@sluice/change-detector/detect/next-changes'
 import { removeOldStates } from '@sluice/change-detector/detect/old-states'
 import type { Connections } from '@sluice/control/check-connections'
@@ -21,7 +21,7 @@ import type { DeliveredState } from '@sluice/delivered-state/port'
 import { DeliveryMemory } from '@sluice/delivery/delivery-memory'
 import { DestinationTokens } from '@sluice/delivery/destination/destination-tokens'
 import { EMBEDDED, resolveTarget } from '@sluice/delivery/destination/target'
-import { duckdbSize, memoryBudget, queryBytes } from '@sluice/domain/memory-budget'
+import { memoryBudget } from '@sluice/domain/memory-budget'
 import type { Ends } from '@sluice/flow/ends'
 import { createLocalHolds } from '@sluice/holds/adapters/local'
 import { loadWhenSending } from '@sluice/http-sender/load-when-sending'
@@ -35,7 +35,7 @@ import { tellOfBreakers } from '@sluice/delivery/send/told-breakers'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { RateLimit } from '@sluice/rate-limit/port'
 import { distributedSettings, isDistributed } from '@sluice/runtime/settings/distributed'
-import { fileSourceLimits, sourcePrivateNetworks, neverReachesPrivate } from '@sluice/runtime/settings/reach'
+import { neverReachesPrivate } from '@sluice/runtime/settings/reach'
 import { memoryOf, secretOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
 import { openTraces } from '@sluice/runtime/traces/open-traces'
@@ -47,7 +47,8 @@ import { renderInThread } from '@sluice/rendering/adapters/thread'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { secretsOf, told, type KeptSecrets } from '@sluice/secrets/bound-secrets'
 import { isInEnvironment } from '@sluice/secrets/environment'
-import { openSource, type OpenSourceOptions } from '@sluice/sources/adapters/open-source'
+import { openSource } from '@sluice/sources/adapters/open-source'
+import type { Source } from '@sluice/sources/port'
 import { forgottenLogger, logTrouble, openHolds } from '@sluice/process/open-holds'
 import { openBackbone } from '@sluice/process/open-stage'
 import { tellOfForeign } from '@sluice/process/tell-of-foreign'
@@ -61,11 +62,13 @@ import { environmentKeys } from '@sluice/vault/key-file'
 import { Vault } from '@sluice/vault/vault'
 import { connectionsWith } from './connections.ts'
 import { keysOf, mayHaveVault, secretForOf } from './folder-secrets.ts'
+import { EarlySource } from './early-source.ts'
 import type { EmbeddedOptions } from './embedded-options.ts'
 import { knownSecrets } from './known-secrets.ts'
 import { previewOf } from './preview-changes.ts'
 import { runServices, type EmbeddedServices } from './run-services.ts'
 import { openSentRequests } from './sent-requests.ts'
+import { NOTHING_KEPT, sourceOptionsOf, stateMemoryOf } from './source-options.ts'
 import { copyState, dataDirOf, logFile, makeFolders, stateFile } from './state-folder.ts'
 import { targets } from './targets.ts'
 import { watchAlerts } from './watch-alerts.ts'
@@ -87,6 +90,9 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
   const dataDir = dataDirOf(dir)
   makeFolders(dataDir, tell)
   await using opening = new AsyncDisposableStack()
+  const openEarly = (spec: SourceSpec): Promise<Source> =>
+    openSource(spec, sourceOptionsOf(options, NOTHING_KEPT))
+  const early = opening.use(new EarlySource(options.expected ?? null, openEarly))
   const onMaintenanceError = (err: unknown): void => logger.warn({ err }, 'the log could not be cleared up')
   const isNew = !existsSync(logFile(dataDir))
   const log = opening.use(createSqliteLog({ file: logFile(dataDir), onMaintenanceError }))
@@ -103,7 +109,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
     await Vault.open({ ...shared, keys: keysOf(dataDir, env), onOpened: mask }, { signal }),
   )
   const definitions = new Definitions(shared)
-  const own = { newRunId, holds: createLocalHolds(), lateSends, dataDir, logger }
+  const own = { newRunId, holds: createLocalHolds(), lateSends, dataDir, logger, early }
   const deps = { ...shared, ...own, runs, definitions, vault }
   const start: Pipeline['start'] = async (only, ends) => {
     await using services = await openServices(
@@ -156,7 +162,7 @@ export async function openToRead(options: EmbeddedOptions): Promise<Pipeline> {
 type Opened = Omit<
   EmbeddedServices,
   'sender' | 'leases' | 'memory' | 'room' | 'resolveDefinition' | 'resolveTarget' | 'openSource' | 'openState'
-> & { readonly vault: Vault }
+> & { readonly vault: Vault; readonly early: EarlySource }
 
 /** Opens what the services need besides the log. */
 async function openServices(
@@ -190,32 +196,10 @@ async function openServices(
     ...{ ...deps, sender, leases, memory, room, traces },
     resolveDefinition: sync => currentDefinition(deps, sync, { signal: abort }),
     resolveTarget: targets(definitions, sourceOptions.secretFor, tokens, vault),
-    openSource: ({ source }) => openSource(source, sourceOptions),
+    openSource: ({ source }) => deps.early.take(source) ?? openSource(source, sourceOptions),
     openState: state => openState(dataDir, { ...state, memoryLimit }, logger),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
-}
-
-/**
- * A query has as much memory in every command, so that a preview fails where a run would. The one who runs
- * the command reads files with rights of their own, so that any folder will do by default.
- */
-export function sourceOptionsOf(
-  { env, mask, sourceRoots }: Pick<EmbeddedOptions, 'env' | 'mask' | 'sourceRoots'>,
-  kept: KeptSecrets,
-): OpenSourceOptions {
-  const memoryBytes = queryBytes(memoryBudget(memoryOf(env)))
-  const privateNetworks = sourcePrivateNetworks(env, isDistributed(env) ? 'refused' : 'allowed')
-  return {
-    secretFor: told(secretForOf(env, kept), mask),
-    memoryBytes,
-    privateNetworks,
-    fileLimits: fileSourceLimits(env, sourceRoots ?? null),
-  }
-}
-
-export function stateMemoryOf(env: Environment): string {
-  return duckdbSize(memoryBudget(memoryOf(env)).duckdbBytes)
 }
 
 interface LimitsOf {
@@ -377,7 +361,7 @@ async function openKept(
   { history }: Pick<Past, 'history'>,
   { dir, env, signal, mask }: Pick<EmbeddedOptions, 'dir' | 'env' | 'signal' | 'mask'>,
 ): Promise<KeptSecrets & AsyncDisposable> {
-  const none = { find: () => null, [Symbol.asyncDispose]: () => Promise.resolve() }
+  const none = { ...NOTHING_KEPT, [Symbol.asyncDispose]: () => Promise.resolve() }
   if (history === null) return none
   const { log, io, prefix } = history
   // A log from before there was a vault lacks the topic.
@@ -395,7 +379,7 @@ export async function connectionsOf(
 ): Promise<Connections & { readonly unset: readonly string[] } & AsyncDisposable> {
   const { env, secrets } = options
   await using opening = new AsyncDisposableStack()
-  let kept: KeptSecrets = { find: () => null }
+  let kept = NOTHING_KEPT
   // On Kafka the services have the secrets, and this process may see none of them.
   let seesAll = !isDistributed(env)
   if (secrets.some(name => !isInEnvironment(env, name)) && mayHaveVault(options)) {

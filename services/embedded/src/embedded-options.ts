@@ -1,4 +1,5 @@
 /** What the embedded profile is opened with. */
+import type { SourceSpec } from '@sluice/contracts/resources'
 import type { Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
 import type { AlertOptions } from './watch-alerts.ts'
@@ -16,6 +17,8 @@ export interface EmbeddedOptions extends AlertOptions {
   readonly tell: (notice: string) => void
   /** Folders that sources on files may read if `SLUICE_SOURCE_ROOTS` names none. Default: any folder. */
   readonly sourceRoots?: readonly string[]
+  /** The source that the first run will read, if that is known. */
+  readonly expected?: SourceSpec | null
   /** True in a server: templates are rendered in a thread of their own, so that it answers meanwhile. */
   readonly serves?: boolean
 }

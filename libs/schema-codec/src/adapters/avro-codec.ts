@@ -72,7 +72,7 @@ export class AvroCodec implements SchemaCodec {
     const { signal } = this.#closing
     signal.throwIfAborted()
     const id = await this.#store.register(subject, schema, { signal, compatibility })
-    return new WireEncoder(id, avroType(schema))
+    return new WireEncoder(id, () => avroType(schema))
   }
 
   async decode(values: readonly Uint8Array[], options: DecodeOptions): Promise<readonly Decoded[]> {

@@ -21,11 +21,17 @@ let scratch: Buffer = Buffer.allocUnsafeSlow(1 << 16)
 
 export class WireEncoder implements Encoder {
   readonly schemaId: number
-  readonly #type: AvscType
+  readonly #makeType: () => AvscType
+  #made: AvscType | undefined
 
-  constructor(schemaId: number, type: AvscType) {
+  /** The type takes milliseconds to make, and many processes encode records of few schemas only. */
+  constructor(schemaId: number, makeType: () => AvscType) {
     this.schemaId = schemaId
-    this.#type = type
+    this.#makeType = makeType
+  }
+
+  get #type(): AvscType {
+    return (this.#made ??= this.#makeType())
   }
 
   encode(value: object): Uint8Array {

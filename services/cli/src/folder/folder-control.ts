@@ -25,6 +25,7 @@ import type { AuditPage, HealthView } from '@sluice/contracts/api/operating'
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import { isSluiceError } from '@sluice/contracts/errors'
+import type { SourceSpec } from '@sluice/contracts/resources'
 import type * as port from '@sluice/control/port'
 import { ProjectControl } from '@sluice/control/project-control'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
@@ -227,13 +228,15 @@ export class FolderControl implements port.Control {
     if (this.#held !== null) return this.#held.control
     const { catalog, placeOf, hasHistory, askHolder } = this.#options
     // Mistakes in the project are told before anything is opened.
+    let expected: SourceSpec | null = null
     if (typeof about === 'object') {
       const { signal } = new AbortController()
       const definition = await catalog.definition(about.sync, signal)
       await placeOf({ isAtWork: true }).assertSecrets(definition, null)
+      expected = definition.source
     } else if (about === 'past' && !hasHistory()) return this.#reader()
     try {
-      this.#holding ??= this.#hold().finally(() => (this.#holding = null))
+      this.#holding ??= this.#hold(expected).finally(() => (this.#holding = null))
       this.#held = await this.#holding
       return this.#held.control
     } catch (error) {
@@ -243,9 +246,9 @@ export class FolderControl implements port.Control {
     }
   }
 
-  async #hold(): Promise<Held> {
+  async #hold(expected: SourceSpec | null): Promise<Held> {
     const { holdFolder } = await import('./hold-folder.ts')
-    return await holdFolder(this.#options)
+    return await holdFolder(this.#options, expected)
   }
 
   #socket(): string | null {

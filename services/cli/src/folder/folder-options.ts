@@ -1,5 +1,6 @@
 /** What control of a folder needs. */
 import type { Catalog } from '@sluice/control/catalog'
+import type { SourceSpec } from '@sluice/contracts/resources'
 import type { Pipeline } from '@sluice/control/pipeline'
 import type { Control } from '@sluice/control/port'
 import type { Place } from '@sluice/control/project-control'
@@ -17,8 +18,11 @@ export interface FolderOptions {
   readonly hasHistory: () => boolean
   /** Loads the folder as it is now, for another command. */
   readonly loadProject: () => Promise<Project>
-  /** Takes the lock. Rejects with `conflict` if another process has it. */
-  readonly openPipeline: () => Promise<Pipeline>
+  /**
+   * Takes the lock. Rejects with `conflict` if another process has it. `expected` is the source that the
+   * first run will read, if that is known.
+   */
+  readonly openPipeline: (expected: SourceSpec | null) => Promise<Pipeline>
   /** Rejects with `conflict` if another process works in the folder. */
   readonly openToRead: () => Promise<Pipeline>
   readonly askHolder: (socket: string) => Promise<Control>

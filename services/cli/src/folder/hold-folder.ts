@@ -1,5 +1,6 @@
 /** A folder that this process works in, and that others may ask for something through a socket. */
 import { AskedRuns } from '@sluice/console/asked-runs'
+import type { SourceSpec } from '@sluice/contracts/resources'
 import { listenLazily } from '@sluice/console/socket/listen-lazily'
 import { unloadedCatalog, type Catalog } from '@sluice/control/catalog'
 import type { Pipeline } from '@sluice/control/pipeline'
@@ -20,10 +21,10 @@ export interface Held extends AsyncDisposable {
 /**
  * Takes the lock and listens for other commands. Disposing it first waits for the runs that these asked for.
  */
-export async function holdFolder(options: FolderOptions): Promise<Held> {
+export async function holdFolder(options: FolderOptions, expected: SourceSpec | null): Promise<Held> {
   const { catalog, dataDir, logger, signal, tell, loadProject, openPipeline, placeOf } = options
   await using opening = new AsyncDisposableStack()
-  const pipeline = opening.use(await openPipeline())
+  const pipeline = opening.use(await openPipeline(expected))
   const services = new SharedServices(pipeline.start)
   const shared: Pipeline = {
     ...pipeline,

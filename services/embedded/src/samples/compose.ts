@@ -27,7 +27,8 @@ import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import type { KeptSecrets } from '@sluice/secrets/bound-secrets'
 import { openSource } from '@sluice/sources/adapters/open-source'
 import { limitedSource, readSample, type SampledRows } from '@sluice/sources/adapters/sample-rows'
-import { openState, sourceOptionsOf, stateMemoryOf } from '../compose.ts'
+import { openState } from '../compose.ts'
+import { NOTHING_KEPT, sourceOptionsOf, stateMemoryOf } from '../source-options.ts'
 import type { EmbeddedOptions } from '../embedded-options.ts'
 import { knownSecrets } from '../known-secrets.ts'
 import { previewOf } from '../preview-changes.ts'
@@ -36,7 +37,6 @@ import { SampleCache } from './sample-cache.ts'
 /** Somebody waits for the answer. */
 const QUERY_MS = 20_000
 const PREFIX = 'sluice'
-const NONE_KEPT: KeptSecrets = { find: () => null }
 
 interface Sample {
   readonly columns: NextChanges['columns']
@@ -60,7 +60,7 @@ export function samplesOf(options: SamplesOptions, dir: string | null): Samples 
       return asNextRun(sample, {
         definition,
         op,
-        kept: of.vault ?? NONE_KEPT,
+        kept: of.vault ?? NOTHING_KEPT,
         options: { ...options, signal: of.signal },
       })
     },
@@ -97,7 +97,7 @@ async function openFor(spec: Definition['source'], of: ReadingOf) {
   const why = `The query took longer than ${QUERY_MS / 1_000} s: let it read less, or look at fewer rows.`
   setTimeout(() => late.abort(new SluiceError('too-long', why)), QUERY_MS).unref()
   const signal = AbortSignal.any([of.signal, late.signal])
-  return { signal, source: await openSource(spec, sourceOptionsOf(of, of.vault ?? NONE_KEPT)) }
+  return { signal, source: await openSource(spec, sourceOptionsOf(of, of.vault ?? NOTHING_KEPT)) }
 }
 
 /** The first rows of the model, found as a first run would find them. */

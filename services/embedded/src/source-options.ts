@@ -1,0 +1,34 @@
+/** What sources and the delivered state may have, in every command alike. */
+import { duckdbSize, memoryBudget, queryBytes } from '@sluice/domain/memory-budget'
+import { isDistributed } from '@sluice/runtime/settings/distributed'
+import { fileSourceLimits, sourcePrivateNetworks } from '@sluice/runtime/settings/reach'
+import { memoryOf, type Environment } from '@sluice/runtime/environment'
+import { told, type KeptSecrets } from '@sluice/secrets/bound-secrets'
+import type { OpenSourceOptions } from '@sluice/sources/adapters/open-source'
+import type { EmbeddedOptions } from './embedded-options.ts'
+import { secretForOf } from './folder-secrets.ts'
+
+/** The secrets of a vault that is empty or not open. */
+export const NOTHING_KEPT: KeptSecrets = { find: () => null }
+
+/**
+ * A query has as much memory in every command, so that a preview fails where a run would. The one who runs
+ * the command reads files with rights of their own, so that any folder will do by default.
+ */
+export function sourceOptionsOf(
+  { env, mask, sourceRoots }: Pick<EmbeddedOptions, 'env' | 'mask' | 'sourceRoots'>,
+  kept: KeptSecrets,
+): OpenSourceOptions {
+  const memoryBytes = queryBytes(memoryBudget(memoryOf(env)))
+  const privateNetworks = sourcePrivateNetworks(env, isDistributed(env) ? 'refused' : 'allowed')
+  return {
+    secretFor: told(secretForOf(env, kept), mask),
+    memoryBytes,
+    privateNetworks,
+    fileLimits: fileSourceLimits(env, sourceRoots ?? null),
+  }
+}
+
+export function stateMemoryOf(env: Environment): string {
+  return duckdbSize(memoryBudget(memoryOf(env)).duckdbBytes)
+}
