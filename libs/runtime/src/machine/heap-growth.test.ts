@@ -11,7 +11,7 @@ const percent = (heapMb: number, residentMb: number): number =>
 describe('the heap', () => {
   it.each([
     { what: 'grows fourfold while it is small', heap: 30, resident: 180, grows: 300 },
-    { what: 'grows by at most 100 MB', heap: 80, resident: 250, grows: 125 },
+    { what: 'grows by at most 200 MB', heap: 80, resident: 250, grows: 250 },
     { what: 'grows by what the process may still have', heap: 50, resident: 462, grows: 100 },
     { what: 'grows by a quarter where little is left', heap: 200, resident: 490, grows: 25 },
     { what: 'grows by a quarter where nothing is left', heap: 200, resident: 700, grows: 25 },
@@ -22,7 +22,7 @@ describe('the heap', () => {
   it('is collected as a whole far less often than with V8 alone', async () => {
     const alone = await collections('')
     const byRoom = await collections('growHeapByRoom(512_000_000)')
-    expect(alone).toBeGreaterThan(10)
+    expect(alone).toBeGreaterThan(8)
     expect(byRoom).toBeLessThan(alone / 2)
   })
 })
@@ -35,7 +35,7 @@ async function collections(first: string): Promise<number> {
     ${first}
     const held = Array.from({ length: 300_000 }, (_, n) => ({ n, text: [n] }))
     const passing = new Array(100_000)
-    for (let n = 0; n < 6_000_000; n += 1) passing[n % passing.length] = { n, text: [n] }
+    for (let n = 0; n < 10_000_000; n += 1) passing[n % passing.length] = { n, text: [n] }
     console.log(held.length + passing.length)`
   const flags = [...HEAP_FLAGS, '--trace-gc', '--disable-warning=ExperimentalWarning']
   const args = [...flags, '--input-type=module-typescript', '--eval', program]

@@ -8,8 +8,8 @@ import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 
 /** A row of 1 MB changes what is held within some hundred milliseconds. */
 const LOOKED_EVERY_MS = 250
-/** Beyond this, more room saves next to nothing. */
-const MOST_ROOM_BYTES = 100_000_000
+/** For the garbage as well that `heapBytes` has: about as much as what is held. */
+const MOST_ROOM_BYTES = 200_000_000
 const MOST_PERCENT = 300
 /** With less, V8 would do little else than collect. */
 const LEAST_PERCENT = 25
