@@ -16,8 +16,8 @@ export const FLAGS = ['--disable-warning=ExperimentalWarning', ...HEAP_FLAGS]
  * Memory goes back to the system once it is free. Otherwise glibc soon keeps pieces of up to 32 MB: some 150
  * MB after rows of 1 MB. It would also give each thread a heap of its own, of which none takes what another
  * has freed: more than 150 MB where rows have 1,000 columns, and the threads of Node, V8 and DuckDB share the
- * work on them. The allocator of DuckDB (jemalloc, in its library) keeps all for ten seconds: more than 500 MB
- * for such rows.
+ * work on them. The allocator of DuckDB (jemalloc, in its library) keeps all for ten seconds: more than 500
+ * MB for such rows.
  */
 export const MEMORY = {
   MALLOC_ARENA_MAX: '1',
