@@ -114,7 +114,7 @@ const fullScreens = (): readonly Screen[] => [
     act: async page => {
       await press(/422/)(page)
       await press('Replay…')(page)
-      await page.getByText('would go out as they were recorded').waitFor()
+      await page.getByText('would go out as it was recorded').waitFor()
     },
   },
   {
@@ -122,7 +122,7 @@ const fullScreens = (): readonly Screen[] => [
     path: '/syncs/people/row?key=2',
     act: async page => {
       await press('Replay…')(page)
-      await page.getByText('would go out as they were recorded').waitFor()
+      await page.getByText('would go out as it was recorded').waitFor()
     },
   },
   { name: 'trying again', path: '/syncs/people', act: press('Try all again') },

@@ -134,6 +134,12 @@ export const attemptView = z.object({
   responseHeaders: headers,
   responseBody: z.string().nullable(),
   error: z.string().nullable(),
+  /**
+   * Of a body of which only the beginning is held: how many bytes the whole one had, or null if nobody knows.
+   * Absent for a whole body.
+   */
+  requestBodyBytes: count.nullable().optional(),
+  responseBodyBytes: count.nullable().optional(),
   /** True for a request that a person tried out, which belongs to no run. */
   test: z.literal(true).optional(),
 })

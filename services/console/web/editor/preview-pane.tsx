@@ -5,8 +5,9 @@ import type { ReactElement } from 'react'
 import { ApiError, call } from '../api/client.ts'
 import { BodyView } from '../requests/body-view.tsx'
 import { SendOne } from '../requests/send-one.tsx'
+import { Loading } from '../ui/parts.tsx'
 import { draftPlaceOf } from '../ui/places.ts'
-import { documentsOf, nameIn, type Draft } from './draft.ts'
+import { documentsOf, nameIn, OF_DRAFT, type Draft } from './draft.ts'
 import type { Trigger } from './steps/trigger-step.tsx'
 import { useRested } from './use-editing.ts'
 
@@ -42,6 +43,7 @@ export function usePreview(draft: Draft, trigger: Trigger): Previewed {
     refetchInterval: AGAIN_MS,
     retry: false,
     gcTime: 60_000,
+    meta: OF_DRAFT,
   })
   const problems = error instanceof ApiError ? error.details : []
   return { preview: data, error, isAsking: isFetching, problems }
@@ -68,6 +70,7 @@ export function PreviewPane({
         </span>
       </header>
       {error === null ? null : <PreviewError error={error} />}
+      {preview === undefined && error === null ? <Loading lines={6} /> : null}
       <div className={error === null ? 'preview-requests' : 'preview-requests stale'}>
         {requests.map((request, index) => (
           <article key={index} className="preview-request">
@@ -99,7 +102,10 @@ export function PreviewPane({
               <p className="group-error">{rejected.error}</p>
             </article>
           ))}
-        {requests.length === 0 && (preview?.rejected ?? []).length === 0 && error === null && !isAsking ? (
+        {preview !== undefined &&
+        requests.length === 0 &&
+        (preview.rejected ?? []).length === 0 &&
+        error === null ? (
           <p className="quiet pad">The model has no row to show, or this trigger sends nothing.</p>
         ) : null}
       </div>

@@ -181,7 +181,7 @@ const NeedsSomebody = memo(function NeedsSomebody({
   })
   if (needs.length === 0) return null
   return (
-    <Section title="Needs somebody">
+    <Section title="Needs attention">
       <LongList items={needs} height={62} className="needs">
         {({ sync, need, run }) => (
           <li key={sync.name}>

@@ -199,20 +199,20 @@ function Progress({ run, hearing }: { readonly run: RunView; readonly hearing: H
         label="By trigger"
         className="triggers"
         items={triggersOf(run)}
-        columns={['Trigger', ['How far', 'wide-only'], ...TRIGGER_COUNTS, ['Requests', 'number wide-only']]}
+        columns={['Trigger', 'How far', ...TRIGGER_COUNTS, ['Requests', 'number']]}
       >
         {([trigger, counts]) => (
           <tr key={trigger}>
             <th scope="row">{trigger}</th>
-            <td className="wide-only">
+            <td>
               <Bar counts={counts} label={trigger} />
             </td>
             <td className="number">{count(counts.detected)}</td>
             <td className="number">{count(counts.delivered)}</td>
-            <Failures value={counts.rejected} />
-            <Failures value={counts.unknown} />
-            <Failures value={counts.unsent} />
-            <td className="number wide-only">{count(counts.requests)}</td>
+            {failures(counts.rejected)}
+            {failures(counts.unknown)}
+            {failures(counts.unsent)}
+            <td className="number">{count(counts.requests)}</td>
           </tr>
         )}
       </ListTable>
@@ -243,7 +243,7 @@ function Phases({
   )
 }
 
-const Failures = ({ value }: { readonly value: number }): ReactElement => (
+const failures = (value: number): ReactElement => (
   <td className="number">{value === 0 ? '' : <strong className="bad">{count(value)}</strong>}</td>
 )
 

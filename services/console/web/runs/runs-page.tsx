@@ -57,6 +57,13 @@ export function RunsTable({
     return (
       <Empty title="No run yet.">
         <p>A run starts when somebody asks for it, or by the schedule of its sync.</p>
+        {ofOneSync ? null : (
+          <p>
+            <Link to="/" className="button">
+              To the syncs
+            </Link>
+          </p>
+        )}
       </Empty>
     )
   return (
@@ -66,10 +73,10 @@ export function RunsTable({
         items={runs}
         columns={[
           ...['State', ...(ofOneSync ? [] : ['Sync']), 'Started'],
-          ['Took', 'wide-only'],
+          'Took',
           ['Delivered', 'number'],
           ['Not delivered', 'number'],
-          ['Cause', 'wide-only'],
+          'Cause',
         ]}
       >
         {run => <RunLine key={run.id} run={run} ofOneSync={ofOneSync} />}
@@ -98,10 +105,10 @@ function RunLine({ run, ofOneSync }: { readonly run: RunView; readonly ofOneSync
         </td>
       )}
       <td>{startedAt === null ? 'not yet' : <Time at={startedAt} />}</td>
-      <td className="wide-only">{tookMs === null ? '' : duration(tookMs)}</td>
+      <td>{tookMs === null ? '' : duration(tookMs)}</td>
       <td className="number">{count(delivered)}</td>
       <td className="number">{failed === 0 ? '' : <strong className="bad">{count(failed)}</strong>}</td>
-      <td className="wide-only">{cause}</td>
+      <td>{cause}</td>
     </tr>
   )
 }

@@ -91,12 +91,13 @@ const ONE_LINE: Extension = EditorState.transactionFilter.of(change =>
 )
 
 export function CodeEditor(props: CodeEditorProps): ReactElement {
-  const { label, value, marks = [], language, words, tables } = props
+  const { label, value, marks = [], language, words, tables, onChange } = props
   const host = useRef<HTMLDivElement>(null)
   const view = useRef<EditorView | null>(null)
   const latest = useRef(props)
   latest.current = props
   const languages = useRef(new Compartment())
+  const rights = useRef(new Compartment())
 
   useEffect(() => {
     if (host.current === null) return undefined
@@ -106,7 +107,7 @@ export function CodeEditor(props: CodeEditorProps): ReactElement {
       parent: root,
       state: EditorState.create({
         doc: latest.current.value,
-        extensions: extensionsOf(latest, languages.current),
+        extensions: extensionsOf(latest, { languages: languages.current, rights: rights.current }),
       }),
     })
     view.current = editor
@@ -120,6 +121,13 @@ export function CodeEditor(props: CodeEditorProps): ReactElement {
   useEffect(() => {
     view.current?.dispatch({ effects: languages.current.reconfigure(languageOf(latest.current)) })
   }, [vocabulary])
+
+  // Whoever takes a resource over may write from then on.
+  const isReadOnly = onChange === undefined
+  useEffect(() => {
+    const may = EditorState.readOnly.of(isReadOnly)
+    view.current?.dispatch({ effects: rights.current.reconfigure(may) })
+  }, [isReadOnly])
 
   useEffect(() => {
     const editor = view.current
@@ -142,7 +150,10 @@ export function CodeEditor(props: CodeEditorProps): ReactElement {
   )
 }
 
-function extensionsOf(latest: { readonly current: CodeEditorProps }, languages: Compartment): Extension[] {
+function extensionsOf(
+  latest: { readonly current: CodeEditorProps },
+  { languages, rights }: { readonly languages: Compartment; readonly rights: Compartment },
+): Extension[] {
   const { oneLine = false, label, placeholder = '', onChange } = latest.current
   const save = {
     key: 'Mod-Enter',
@@ -165,7 +176,7 @@ function extensionsOf(latest: { readonly current: CodeEditorProps }, languages: 
     LOOKS,
     EditorView.lineWrapping,
     EditorView.contentAttributes.of({ 'aria-label': label, spellcheck: 'false' }),
-    EditorState.readOnly.of(onChange === undefined),
+    rights.of(EditorState.readOnly.of(onChange === undefined)),
     placeholderText(placeholder),
     EditorView.updateListener.of(update => {
       if (update.docChanged && update.state.doc.toString() !== latest.current.value)

@@ -11,7 +11,7 @@ import { Trouble } from '../../ui/parts.tsx'
 import { draftPlaceOf } from '../../ui/places.ts'
 import { toast } from '../../ui/toast.tsx'
 import { ConflictOf, type Conflict } from '../conflict-dialog.tsx'
-import { documentsOf, KINDS, nameIn, yamlOf, type Draft, type Kind } from '../draft.ts'
+import { documentsOf, KINDS, nameIn, OF_DRAFT, yamlOf, type Draft, type Kind } from '../draft.ts'
 import { LinesThatDiffer } from '../lines-that-differ.tsx'
 
 /** What the server has of the resources that are edited, with the version that the edit started from. */
@@ -121,6 +121,7 @@ function WillSend({
       }),
     enabled: !blocked,
     retry: false,
+    meta: OF_DRAFT,
   })
   if (blocked) return null
   if (isFetching) return <p role="status">Working out what the next run will send…</p>
@@ -136,7 +137,9 @@ function WillSend({
     <p className="will-send" role="status">
       <strong>The next run</strong>{' '}
       {told.length === 0 ? 'has nothing to send.' : `sends what differs: ${told.join(', ')}.`}
-      {(data.rowsInvalid ?? 0) > 0 ? ` ${rows(data.rowsInvalid ?? 0)} are invalid and left out.` : ''}
+      {(data.rowsInvalid ?? 0) > 0
+        ? ` ${rows(data.rowsInvalid ?? 0)} ${data.rowsInvalid === 1 ? 'is' : 'are'} invalid and left out.`
+        : ''}
     </p>
   )
 }
@@ -172,7 +175,7 @@ function useSaving({ draft, stored, takeOver, onSaved }: ReviewProps): Saving {
         })
       }
       onSaved()
-      await client.invalidateQueries()
+      await client.invalidateQueries({ predicate: ({ meta }) => meta !== OF_DRAFT })
       const name = nameIn(draft.sync)
       toast('done', `${name} is saved.`)
       if (andRun) {

@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query'
 import { useState, type ReactElement } from 'react'
 import { ApiError } from '../../api/client.ts'
 import { Trouble } from '../../ui/parts.tsx'
+import { count, many } from '../../ui/format.ts'
 import { marksOf } from '../../ui/places.ts'
 import { rowsOf, TYPED_MS, useModelRows } from '../model-rows.ts'
 import { LazyCodeEditor } from '../../ui/lazy-code-editor.tsx'
@@ -209,11 +210,12 @@ function KeyCheck({ draft, sql }: { readonly draft: Draft; readonly sql: string 
       <span role="status">
         {error !== null && asked === check ? <span className="bad">{error.message}</span> : null}
         {found === undefined ? null : bad === 0 ? (
-          <span className="good">✓ Each of the {numberOf('n')} rows has a key of its own.</span>
+          <span className="good">✓ Each of the {count(numberOf('n'))} rows has a key of its own.</span>
         ) : (
           <span className="bad">
-            {numberOf('nulls')} rows have no key, {numberOf('doubled')} keys stand in more than one row. A run
-            leaves these rows out.
+            {many(numberOf('nulls'), 'row has', 'rows have')} no key,{' '}
+            {many(numberOf('doubled'), 'key stands', 'keys stand')} in more than one row. A run leaves these
+            rows out.
           </span>
         )}
       </span>
