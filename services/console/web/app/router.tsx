@@ -88,6 +88,10 @@ const routes = [
     component: lazyRouteComponent(() => import('../alerts/alerts-page.tsx'), 'AlertsPage'),
   }),
   createRoute({
+    ...{ ...at, path: '/alerts/new' },
+    component: lazyRouteComponent(() => import('../alerts/new-alert-page.tsx'), 'NewAlertPage'),
+  }),
+  createRoute({
     ...{ ...at, path: '/login/callback' },
     component: lazyRouteComponent(() => import('../login/login-callback-page.tsx'), 'LoginCallbackPage'),
   }),

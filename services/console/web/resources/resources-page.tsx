@@ -12,6 +12,7 @@ const KINDS: readonly (readonly [kind: ResourceView['kind'], title: string])[] =
   ['model', 'Models'],
   ['source', 'Sources'],
   ['destination', 'Destinations'],
+  ['alert', 'Alerts'],
 ]
 
 export function ResourcesPage(): ReactElement {

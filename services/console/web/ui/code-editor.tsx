@@ -38,7 +38,7 @@ interface CodeEditorProps {
   readonly onSave?: () => void
   readonly marks?: readonly Mark[]
   readonly placeholder?: string
-  /** What may stand in a template: `row.email`, and so on. */
+  /** What may stand in a template, such as `row.email`, or in SQL: columns. */
   readonly words?: readonly string[]
   /** The tables that the SQL may name, each with its columns. */
   readonly tables?: { readonly [table: string]: readonly string[] }
@@ -77,6 +77,7 @@ function languageOf({ language, words = [], tables = {} }: CodeEditorProps): Ext
   if (language === 'sql') {
     const schema: { [table: string]: string[] } = {}
     for (const [table, columns] of Object.entries(tables)) schema[table] = [...columns]
+    for (const word of words) schema[word] ??= []
     return sql({ schema })
   }
   if (language === 'yaml') return yaml()

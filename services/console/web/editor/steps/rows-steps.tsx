@@ -6,6 +6,7 @@ import { Trouble } from '../../ui/parts.tsx'
 import { count, many } from '../../ui/format.ts'
 import { marksOf } from '../../ui/places.ts'
 import { rowsOf, TYPED_MS, useModelRows } from '../model-rows.ts'
+import { Files, useTables } from './tables.tsx'
 import { LazyCodeEditor } from '../../ui/lazy-code-editor.tsx'
 import { nameIn, textAt, valueAt, withValue, type Draft } from '../draft.ts'
 import { NAME_HINT, ChoiceField, SecretField, TextField } from '../fields.tsx'
@@ -119,17 +120,23 @@ export function ModelStep({
           language="sql"
           value={sql}
           tables={tables}
+          words={columns}
           {...(editing.readOnly ? {} : { onChange: value => change(withValue(text, ['sql'], value)) })}
           marks={marks}
         />
       </div>
+      {editing.readOnly ? null : (
+        <Files draft={draft} onChoose={file => change(withValue(text, ['sql'], file))} />
+      )}
       <KeyField editing={editing} columns={columns} />
       {rested.trim() === '' ? (
         <p className="quiet">Rows appear here as you type a query.</p>
       ) : rows.error !== null ? (
         <Trouble error={rows.error} onRetry={() => void rows.refetch()} />
       ) : rows.data === undefined ? (
-        <p className="quiet">Asking the source…</p>
+        <p className="quiet" aria-busy="true">
+          Asking the source…
+        </p>
       ) : (
         <RowsTable rows={rows.data} />
       )}
@@ -221,21 +228,4 @@ function KeyCheck({ draft, sql }: { readonly draft: Draft; readonly sql: string 
       </span>
     </div>
   )
-}
-
-/** The tables of a database, for completion. */
-function useTables(draft: Draft): { readonly [table: string]: readonly string[] } {
-  const type = textAt(draft.source, ['type'])
-  const list = type === 'postgres' ? "string_agg(column_name, ',')" : 'group_concat(column_name)'
-  const sql = `select concat(table_schema, '.', table_name) as name, ${list} as columns from information_schema.columns where table_schema not in ('information_schema', 'pg_catalog', 'mysql', 'sys', 'performance_schema') group by table_schema, table_name limit 100`
-  const { data } = useQuery({
-    queryKey: ['tables', draft.source],
-    queryFn: ({ signal }) => rowsOf(draft, sql, signal),
-    enabled: type === 'postgres' || type === 'mysql',
-    retry: false,
-    staleTime: Infinity,
-  })
-  const entries =
-    data?.rows.map(row => [String(row['name']), String(row['columns']).split(',')] as const) ?? []
-  return Object.fromEntries(entries)
 }
