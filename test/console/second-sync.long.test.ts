@@ -83,7 +83,9 @@ describe('another sync', () => {
     await page.getByRole('button', { name: 'Save and run' }).click()
     await page.getByRole('heading', { name: 'Run of people-again' }).waitFor()
     await page.getByText('success').first().waitFor()
-    expect(api.requests.map(({ body }) => body)).toEqual(expect.arrayContaining(['{"id": 1}', '{"id": 2}']))
+    expect(api.requests.map(({ body }) => body)).toEqual(
+      expect.arrayContaining(['{"id": 1}\n', '{"id": 2}\n']),
+    )
     expect(await versionOf('destination', 'api')).toBe(before)
   })
 

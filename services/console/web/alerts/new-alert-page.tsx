@@ -1,7 +1,7 @@
 /** A new alert, written as YAML from an example that can be used as it is. */
 import { useQueryClient } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
-import { useState, type ReactElement } from 'react'
+import { Fragment, useState, type ReactElement } from 'react'
 import { ApiError, call } from '../api/client.ts'
 import { useMay } from '../api/session.ts'
 import { nameIn } from '../editor/draft.ts'
@@ -10,6 +10,11 @@ import { Page, Section, Trouble } from '../ui/parts.tsx'
 import { marksOf } from '../ui/places.ts'
 import { toast } from '../ui/toast.tsx'
 import { ALERT_EXAMPLE } from './alert-example.ts'
+
+const WHEN = [
+  ...['run-failed', 'rows-failed: { share: 0.01 }', 'held', 'slow: { longerThan: 1h }'],
+  ...['silent: { noSuccessFor: 1d }', 'certificate-expiring', 'auth-failing'],
+]
 
 export function NewAlertPage(): ReactElement {
   const may = useMay('edit')
@@ -69,9 +74,14 @@ export function NewAlertPage(): ReactElement {
             <code>syncs</code>: <code>all</code>, or a list of names.
           </li>
           <li>
-            <code>when</code>: any of <code>run-failed</code>, <code>held</code>,{' '}
-            <code>rows-failed: {'{ share: 0.01 }'}</code>, <code>silent: {'{ noSuccessFor: 1d }'}</code> and
-            others of the reference.
+            <code>when</code>: any of{' '}
+            {WHEN.map((condition, index) => (
+              <Fragment key={condition}>
+                {index === 0 ? '' : ', '}
+                <code>{condition}</code>
+              </Fragment>
+            ))}
+            .
           </li>
           <li>
             <code>to</code>: one of <code>webhook</code>, <code>slack</code> and <code>email</code>. Keep its

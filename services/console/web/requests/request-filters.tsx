@@ -93,7 +93,8 @@ interface TimeProps extends FiltersProps {
 function TimeFilter({ filter: { since, until }, onChange, ...own }: TimeProps): ReactElement {
   const isBetween = own.isBetween || since !== undefined || until !== undefined
   const choose = (chosen: string): void => {
-    own.setBetween(chosen === 'between')
+    // A span becomes its two times, which somebody may change.
+    own.setBetween(chosen !== '')
     if (chosen === 'between') return
     const from = chosen === '' ? undefined : new Date(Date.now() - Number(chosen) * MINUTE_MS).toISOString()
     onChange({ since: from, until: undefined })

@@ -79,19 +79,19 @@ export function RunsTable({
           'Cause',
         ]}
       >
-        {run => <RunLine key={run.id} run={run} ofOneSync={ofOneSync} />}
+        {run => runLine(run, ofOneSync)}
       </ListTable>
       <More query={query}>Older runs</More>
     </>
   )
 }
 
-function RunLine({ run, ofOneSync }: { readonly run: RunView; readonly ofOneSync: boolean }): ReactElement {
+function runLine(run: RunView, ofOneSync: boolean): ReactElement {
   const { id, sync, status, startedAt, endedAt, cause } = run
   const { delivered, failed } = totalsOf(run)
   const tookMs = startedAt === null || endedAt === null ? null : Date.parse(endedAt) - Date.parse(startedAt)
   return (
-    <tr>
+    <tr key={id}>
       <td>
         <Link to="/runs/$id" params={{ id }} className="bare" aria-label={`Run ${id}: ${status}`}>
           <RunStatus status={status} />

@@ -8,7 +8,7 @@ import { runSync } from '../../api/commands.ts'
 import { useFollowRun } from '../../runs/follow-run.ts'
 import { Confirm } from '../../ui/dialog.tsx'
 import { count, rows } from '../../ui/format.ts'
-import { Trouble } from '../../ui/parts.tsx'
+import { Told, Trouble } from '../../ui/parts.tsx'
 import { draftPlaceOf } from '../../ui/places.ts'
 import { toast } from '../../ui/toast.tsx'
 import { ConflictOf, type Conflict } from '../conflict-dialog.tsx'
@@ -52,7 +52,7 @@ export function ReviewStep(props: ReviewProps): ReactElement {
           <ul>
             {problems.map((problem, index) => (
               <li key={index}>
-                {draftPlaceOf(problem)}: {problem.message}
+                {draftPlaceOf(problem)}: <Told text={problem.message} />
               </li>
             ))}
           </ul>

@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { useState, type ReactElement } from 'react'
 import { ApiError } from '../../api/client.ts'
-import { Trouble } from '../../ui/parts.tsx'
+import { Told, Trouble } from '../../ui/parts.tsx'
 import { count, many } from '../../ui/format.ts'
 import { marksOf } from '../../ui/places.ts'
 import { rowsOf, TYPED_MS, useModelRows } from '../model-rows.ts'
@@ -89,7 +89,9 @@ function TestConnection({ draft }: { readonly draft: Draft }): ReactElement {
         {tested === null ? null : tested.kind === 'works' ? (
           <span className="good">✓ The source answers.</span>
         ) : (
-          <span className="bad">{tested.message}</span>
+          <span className="bad">
+            <Told text={tested.message} />
+          </span>
         )}
       </span>
     </div>
