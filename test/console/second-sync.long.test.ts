@@ -112,6 +112,40 @@ describe('another sync', () => {
   })
 })
 
+describe('the field mapper', () => {
+  const names = () =>
+    page.evaluate(`[...document.querySelectorAll('.mapper li input')].map(({ value }) => value)`)
+  const field = (number: number) => page.getByLabel(`Name of field ${number}`)
+
+  it('moves fields by keyboard, and by dragging their handles', async () => {
+    await page.goto(`${served.url}/new?step=model`)
+    await page.getByLabel('Use this model').selectOption('people')
+    await step('Requests').click()
+    await page.getByRole('combobox', { name: /^Body/ }).selectOption('JSON from a map of fields')
+    await page.getByRole('button', { name: 'Add all columns' }).click()
+    await page.getByRole('button', { name: 'Add a field' }).click()
+    expect(await names()).toEqual(['id', 'name', 'field3'])
+    await field(1).focus()
+    await page.keyboard.press('Alt+ArrowDown')
+    await page.keyboard.press('Alt+ArrowDown')
+    expect(await names()).toEqual(['name', 'field3', 'id'])
+    // The focus has gone along, so the next letters are those of the same field.
+    await page.keyboard.press('End')
+    await page.keyboard.type('s')
+    expect(await names()).toEqual(['name', 'field3', 'ids'])
+    await page.locator('.mapper .handle').nth(2).dragTo(page.locator('.mapper li').first())
+    expect(await names()).toEqual(['ids', 'name', 'field3'])
+  })
+
+  it('keeps every field, whatever name another one has on its way', async () => {
+    await field(3).fill('name')
+    expect(await field(3).getAttribute('aria-invalid')).toBe('true')
+    await field(3).fill('names')
+    expect(await names()).toEqual(['ids', 'name', 'names'])
+    await preview().getByText('"names"').first().waitFor()
+  })
+})
+
 it('has met no script error and no refusal of its own policy', () => {
   expect(browser.complaints).toEqual([])
 })

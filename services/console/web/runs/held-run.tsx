@@ -29,7 +29,9 @@ export function Held({ run }: { readonly run: RunView }): ReactElement {
           destination. That is more than the removal guard lets through.
         </p>
         <p>
-          {held.samples.length < held.removed ? 'Some of them, as they are known:' : 'As they are known:'}
+          {held.samples.length < held.removed
+            ? 'Some of these rows, as they are known:'
+            : 'These rows, as they are known:'}
         </p>
         <ul className="keys-list">
           {held.samples.map(key => (
