@@ -3,9 +3,10 @@ import type { AttemptView } from '@sluice/contracts/api'
 import type { ResourceHistoryView } from '@sluice/contracts/api/resources'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import type { ReactElement } from 'react'
+import { useState, type ReactElement } from 'react'
 import { call } from '../api/client.ts'
 import { resourceQuery, runQuery } from '../api/queries.ts'
+import { Loading, Trouble } from '../ui/parts.tsx'
 import { namesSaid, splitAtNames, templateOf } from './template-text.ts'
 
 type Version = ResourceHistoryView['versions'][number]
@@ -14,8 +15,21 @@ interface MadeByProps {
   readonly attempt: AttemptView
 }
 
-/** Nothing for a sync that is not there any more. */
-export function MadeBy({ attempt }: MadeByProps): ReactElement | null {
+/** A longer template is shown to here. */
+const MOST_CHARACTERS = 20_000
+
+/** Open where something went wrong. Whoever wants to see it otherwise opens it: a template may be large. */
+export function MadeBy({ attempt }: MadeByProps): ReactElement {
+  const [isOpen, setOpen] = useState(attempt.error !== null)
+  return (
+    <details className="made-by" open={isOpen} onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
+      <summary>The template that made it</summary>
+      {isOpen ? <Template attempt={attempt} /> : null}
+    </details>
+  )
+}
+
+function Template({ attempt }: MadeByProps): ReactElement {
   const { sync, run, trigger, startedAt, error, responseBody } = attempt
   const present = useQuery({ ...resourceQuery('sync', sync), retry: false })
   const history = useQuery({
@@ -27,16 +41,19 @@ export function MadeBy({ attempt }: MadeByProps): ReactElement | null {
   })
   // A test belongs to no run.
   const ofRun = useQuery({ ...runQuery(run), enabled: attempt.test !== true, retry: false })
-  if (present.data === undefined || history.isLoading || ofRun.isLoading) return null
+  if (present.isPending || history.isLoading || ofRun.isLoading) return <Loading lines={3} />
+  if (present.data === undefined) return <Trouble error={present.error} />
   const then = versionAt(history.data?.versions ?? [], ofRun.data?.startedAt ?? startedAt)
   const text = templateOf(then?.spec ?? present.data.spec, trigger)
-  if (text === null) return null
   const names = error === null ? new Set<string>() : namesSaid(`${error} ${responseBody ?? ''}`)
-  const isPast = then !== null && then.version !== present.data.version
   return (
-    <div className="made-by">
-      <header>
-        <h3>The template that made it</h3>
+    <>
+      <p className="test-line">
+        <span className="quiet">
+          {then !== null && then.version !== present.data.version
+            ? `As it was in version ${then.version}. The sync has changed since.`
+            : 'As it is now.'}
+        </span>
         <Link
           to="/syncs/$name/edit"
           params={{ name: sync }}
@@ -45,25 +62,37 @@ export function MadeBy({ attempt }: MadeByProps): ReactElement | null {
         >
           Edit it
         </Link>
-      </header>
-      {isPast ? (
-        <p className="quiet">As it was in version {then.version}. The sync has changed since.</p>
+      </p>
+      {text === null ? (
+        <p className="quiet">The sync sends nothing for {trigger} rows.</p>
+      ) : (
+        <pre className="code lines" tabIndex={0} role="region" aria-label={`Template for ${trigger} rows`}>
+          {text
+            .slice(0, MOST_CHARACTERS)
+            .split('\n')
+            .map((line, index) => (
+              <Line key={index} number={index + 1} parts={splitAtNames(line, names)} />
+            ))}
+        </pre>
+      )}
+      {text !== null && text.length > MOST_CHARACTERS ? (
+        <p className="quiet">This is its beginning. The editor has all of it.</p>
       ) : null}
-      <pre className="code lines" tabIndex={0} role="region" aria-label={`Template for ${trigger} rows`}>
-        {text.split('\n').map((line, index) => {
-          const parts = splitAtNames(line, names)
-          return (
-            <span key={index} className="line" data-named={parts.length > 1}>
-              <span className="line-number" aria-hidden="true">
-                {index + 1}
-              </span>
-              {parts.map((part, at) => (at % 2 === 0 ? part : <mark key={at}>{part}</mark>))}
-              {'\n'}
-            </span>
-          )
-        })}
-      </pre>
-    </div>
+    </>
+  )
+}
+
+/** Every second part is a name that the answer speaks of. */
+function Line(props: { readonly number: number; readonly parts: readonly string[] }): ReactElement {
+  const { number, parts } = props
+  return (
+    <span className="line" data-named={parts.length > 1}>
+      <span className="line-number" aria-hidden="true">
+        {number}
+      </span>
+      {parts.map((part, at) => (at % 2 === 0 ? part : <mark key={at}>{part}</mark>))}
+      {'\n'}
+    </span>
   )
 }
 

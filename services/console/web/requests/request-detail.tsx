@@ -130,7 +130,7 @@ function RequestDetail({ attempt, others }: DetailProps): ReactElement {
           wholeBytes={attempt.responseBodyBytes}
         />
       </div>
-      <MadeBy attempt={attempt} />
+      <MadeBy key={lineId(attempt)} attempt={attempt} />
       {replays ? (
         <ReplayDialog sync={sync} choice={{ keys: attempt.keys, run }} onClose={() => setReplays(false)} />
       ) : null}
