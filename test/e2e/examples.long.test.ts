@@ -19,6 +19,12 @@ describe.for(distributedProfiles())('the example of, $name', profile => {
   soapExample(profile)
 })
 
+describe.concurrent('the other examples, embedded, of', () => {
+  slackExample(embeddedProfile)
+  brazeExample(embeddedProfile)
+  salesforceExample(embeddedProfile)
+})
+
 describe('more of the example of', () => {
   moreOfStripe(embeddedProfile)
   moreOfHubspot(embeddedProfile)

@@ -1,14 +1,8 @@
 /** `sluice preview` shows what the next run sends, and changes nothing. */
-import { once } from 'node:events'
-import { mkdir, readdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
-import { csv, hashes, KEY, NAMES, preview, previewSuite, PROJECT, SYNC } from './preview.ts'
-import { embeddedProfile } from './profiles.ts'
-import { finished, projectFolder, type ProjectFolder } from './project-folder.ts'
-
-previewSuite(embeddedProfile)
+import { csv, KEY, NAMES, preview, PROJECT, SYNC } from './preview.ts'
+import { projectFolder, type ProjectFolder } from './project-folder.ts'
 
 describe('sluice preview of a folder', () => {
   let api: ScriptedApi
@@ -113,95 +107,5 @@ describe('sluice preview of a folder', () => {
     expect(view.requests[0]?.headers['authorization']).toBe('***')
     const { stdout } = await project.sluice('preview', SYNC)
     expect(stdout).toContain('note: a run would fail: The secret `api-key` is not set')
-  })
-
-  it('does not touch a run that was killed, and shows what follows it', async () => {
-    // The run after the kill waits for the time-out, and 2 s more.
-    const files = { 'project.yaml': PROJECT.replace('model: people\n', 'model: people\ntimeout: 3s\n') }
-    await opened(files)
-    api.on({}, { fault: 'hang' })
-    const child = project.start('run', SYNC)
-    await api.waitFor(1)
-    child.kill('SIGKILL')
-    await once(child, 'close')
-    await project.write('people.csv', csv([...NAMES, 'J']))
-    const before = await hashes(project.dir)
-    const { view } = await preview(project)
-    expect(view.requests.map(({ keys }) => keys)).toEqual([['9']])
-    const { stdout } = await project.sluice('preview', SYNC)
-    expect(stdout).toContain('note: an earlier run did not end')
-    expect(await hashes(project.dir)).toEqual(before)
-    api.reset()
-    expect(await project.run(SYNC)).toMatchObject({ exitCode: 0 })
-  })
-
-  it('has as much memory for the query as a run, and fails where that fails', async () => {
-    // One value of 300 MB; at 256 MB a query may have 160.
-    const sql = "select 1 as id, length(string_agg(repeat('x', 1000), '')) as name from range(300000)"
-    const large = PROJECT.replace(/sql: \|\n(?: {2,}.*\n)+/, `sql: ${sql}\n`)
-    const files = { 'project.yaml': large.replace('big: big', 'id: id'), 'people.csv': csv(NAMES) }
-    const env = { API_URL: api.url, SLUICE_SECRET_API_KEY: KEY, SLUICE_SECRET_API_KEY_FOR: '127.0.0.1' }
-    const memory = (size: string) =>
-      projectFolder({ files, env: { ...env, SLUICE_MEMORY: size }, here: true })
-    await using small = await memory('256MB')
-    for (const command of ['preview', 'run']) {
-      const { exitCode, stdout, stderr } = await small.sluice(command, SYNC)
-      expect([command, exitCode]).not.toEqual([command, 0])
-      expect(stdout + stderr, command).toContain(
-        'needs more memory than it may have: set SLUICE_MEMORY higher',
-      )
-    }
-    await using wrong = await memory('1MB')
-    for (const command of [
-      ['preview', SYNC],
-      ['run', SYNC],
-      ['validate', '--connect'],
-    ]) {
-      const { stderr } = await wrong.sluice(...command)
-      expect(stderr, command.join(' ')).toContain('SLUICE_MEMORY: "1MB" is not right: expected a size')
-    }
-  })
-
-  it('leaves no files behind, however it ends', async () => {
-    await opened()
-    await mkdir(join(project.dir, 'tmp'))
-    const env = { API_URL: api.url, TMPDIR: join(project.dir, 'tmp') }
-    await using other = await projectFolder({
-      files: { 'project.yaml': PROJECT, 'people.csv': csv(NAMES), 'none.yaml': '' },
-      env,
-    })
-    await preview(other)
-    await other.write('people.csv', 'id\n1\n')
-    expect(await other.error('preview', SYNC)).toMatchObject({ exitCode: 2, code: 'query' })
-    expect((await readdir(env.TMPDIR)).filter(name => name.startsWith('sluice'))).toEqual([])
-    expect(await readdir(other.dir)).not.toContain('.sluice')
-  })
-
-  it('goes through a run that has the folder, and is refused for names that do not exist', async () => {
-    await opened()
-    const { promise: gate, resolve: open } = Promise.withResolvers<object>()
-    api.on({}, () => gate)
-    const running = finished(project.start('run', SYNC))
-    await api.waitFor(1)
-    const meanwhile = await project.sluice('preview', SYNC)
-    expect(meanwhile).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('did not end') })
-    open({})
-    expect(await running).toMatchObject({ exitCode: 0 })
-    expect(await project.error('preview', 'poeple')).toMatchObject({
-      exitCode: 2,
-      code: 'not-found',
-      message: expect.stringContaining('did you mean `people`?'),
-    })
-    expect(await project.error('preview', SYNC, '--trigger', 'add')).toMatchObject({
-      exitCode: 2,
-      code: 'usage',
-    })
-    expect(await project.error('preview', SYNC, '--rows', '0')).toMatchObject({ exitCode: 2, code: 'usage' })
-    const text = PROJECT.replace(/ {2}removed:.*\n/, '')
-    await project.write('project.yaml', text)
-    expect(await project.error('preview', SYNC, '--trigger', 'removed')).toMatchObject({
-      code: 'usage',
-      message: 'The sync `people` has no trigger `removed`; it has changed, added.',
-    })
   })
 })

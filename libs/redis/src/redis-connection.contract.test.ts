@@ -1,11 +1,10 @@
 /**
- * The connection on a real Redis that is made to refuse, to fall silent, to fail over and to be a cluster.
+ * The connection on a real Redis that is made to refuse and to fall silent.
  * The servers belong to this file alone, since no other test could use them meanwhile.
  */
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
 import { TcpProxy } from '@sluice/testkit/tcp-proxy'
-import { startRedisCluster, startRedisSentinel } from '../../../deploy/local/redis-topologies.ts'
 import { startServices, type LocalService, type LocalServices } from '../../../deploy/local/services.ts'
 import type { SluiceError } from '@sluice/contracts/errors'
 import { connectRedis, redisScript, type RedisConnection } from './redis-connection.ts'
@@ -252,48 +251,5 @@ describe.skipIf(inject('redisUrl') === null)('the connection to Redis', () => {
       await connection[Symbol.asyncDispose]()
       expect(performance.now() - sinceMs).toBeLessThan(2_000)
     })
-  })
-
-  it('follows the sentinels to the new master when the old one dies', async () => {
-    await using topology = await startRedisSentinel()
-    const connection = connect(topology.url)
-    await runsAgain(connection)
-    await topology.nodes[0]?.kill()
-    await expect(run(connection)).rejects.toMatchObject({
-      code: 'unreachable',
-      message: expect.stringContaining('redis+sentinel://127.0.0.1:'),
-    })
-    await runsAgain(connection, 20_000)
-    const replica = new Redis(topology.nodes[1]?.address ?? '')
-    expect(await replica.role()).toContain('master')
-    expect(Number(await replica.get('test'))).toBeGreaterThan(0)
-    await replica.quit()
-    expect(told.at(-1)).toBeNull()
-  })
-
-  it('finds the keys of a cluster, whichever node has them, and waits for a node that is down', async () => {
-    await using topology = await startRedisCluster()
-    const connection = connect(topology.url)
-    const names = Array.from({ length: 30 }, (_, n) => `test:{${n}}`)
-    const all = () => Promise.all(names.map(name => connection.run(SCRIPT, name, [])))
-    await expect.poll(() => all().catch(() => null), { timeout: 10_000 }).toHaveLength(30)
-    const node = new Redis(topology.nodes[0]?.address ?? '')
-    expect(await node.dbsize()).toBeGreaterThan(0)
-    expect(await node.dbsize()).toBeLessThan(30)
-    await node.quit()
-
-    await topology.nodes[0]?.kill()
-    await expect
-      .poll(() => all().catch((error: unknown) => error), { timeout: 20_000 })
-      .toMatchObject({ code: 'unreachable', retryable: true })
-    await topology.nodes[0]?.start()
-    await expect.poll(() => all().catch(() => null), { timeout: 20_000 }).toHaveLength(30)
-    const alone = connect(topology.nodes[1]?.address)
-    const lost = await Promise.all(
-      names.map(name => alone.run(SCRIPT, name, []).catch((error: unknown) => error)),
-    )
-    expect(lost).toContainEqual(
-      expect.objectContaining({ code: 'config', message: expect.stringContaining('redis+cluster://') }),
-    )
   })
 })

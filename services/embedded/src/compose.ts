@@ -38,6 +38,7 @@ import { distributedSettings, isDistributed } from '@sluice/runtime/settings/dis
 import { neverReachesPrivate } from '@sluice/runtime/settings/reach'
 import { memoryOf, secretOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
+import { growHeapByRoom } from '@sluice/runtime/machine/heap-growth'
 import { openTraces } from '@sluice/runtime/traces/open-traces'
 import { makeFilesPrivate } from '@sluice/runtime/private-files'
 import { proxySettings } from '@sluice/runtime/settings/proxies'
@@ -173,6 +174,7 @@ async function openServices(
   const { env, mask, drain, abort } = of
   const budget = memoryBudget(memoryOf(env))
   await using opening = new AsyncDisposableStack()
+  opening.use(growHeapByRoom(memoryOf(env)))
   const traces = opening.use(await openTraces(env, { service: 'sluice', logger }))
   const rateLimit = opening.use(await openLimits({ dataDir, env, logger, signal: drain }))
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission, tellOfBreakers(deps)))
