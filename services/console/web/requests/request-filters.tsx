@@ -131,7 +131,7 @@ interface FieldProps {
 
 function TimeField({ label, value, onChange }: FieldProps): ReactElement {
   return (
-    <label>
+    <label className="two-wide">
       <span>{label}</span>
       <input
         type="datetime-local"
