@@ -162,7 +162,7 @@ describe('somebody with a keyboard alone', () => {
     await keys.press(page.locator('main').getByRole('link', { name: 'Requests' }))
     await keys.press(button(/200/))
     await keys.press(button('Replay…'))
-    await keys.press(button('Send them again'))
+    await keys.press(button('Send again'))
     await page.getByText('replay').first().waitFor()
     await runIs('success')
     expect(batches()).toEqual([...before, before.at(-1)])

@@ -114,7 +114,7 @@ const fullScreens = (): readonly Screen[] => [
     act: async page => {
       await press(/422/)(page)
       await press('Replay…')(page)
-      await page.getByText('would go out as they were recorded').waitFor()
+      await page.getByText('would go out as it was recorded').waitFor()
     },
   },
   {
@@ -122,7 +122,7 @@ const fullScreens = (): readonly Screen[] => [
     path: '/syncs/people/row?key=2',
     act: async page => {
       await press('Replay…')(page)
-      await page.getByText('would go out as they were recorded').waitFor()
+      await page.getByText('would go out as it was recorded').waitFor()
     },
   },
   { name: 'trying again', path: '/syncs/people', act: press('Try all again') },
@@ -130,6 +130,12 @@ const fullScreens = (): readonly Screen[] => [
   { name: 'setting a secret', path: '/secrets', act: press('Set a secret') },
   { name: 'a destination', path: '/resources/destination/api' },
   { name: 'an alert', path: '/resources/alert/on-call' },
+  { name: 'a new alert', path: '/alerts/new' },
+  {
+    name: 'requests of a time',
+    path: '/requests',
+    act: page => page.getByRole('combobox', { name: /^Sent/ }).selectOption('Last hour'),
+  },
   ...['source', 'model', 'destination', 'behaviour', 'review'].map(step => ({
     ...{ name: `the step ${step}`, path: `/syncs/people/edit?step=${step}` },
   })),
@@ -155,8 +161,15 @@ const screens = (which: 'empty' | 'full'): readonly Screen[] => [
 async function shown(page: Page, url: string): Promise<void> {
   await page.goto(url)
   await page.getByRole('heading', { level: 1 }).waitFor()
-  await expect.poll(() => page.locator('.loading').count(), { timeout: 20_000 }).toBe(0)
+  const waits = page.locator('.loading, [aria-busy=true]')
+  await expect.poll(() => waits.count(), { timeout: 20_000 }).toBe(0)
 }
+
+/** The names of lists that are wider than their place. */
+const sideways = (page: Page): Promise<unknown> =>
+  page.evaluate(`[...document.querySelectorAll('.scroll:has(> table[data-cards])')]
+    .filter(list => list.scrollWidth > list.clientWidth)
+    .map(list => list.ariaLabel)`)
 
 interface Seen {
   readonly which: string
@@ -172,10 +185,16 @@ async function look(page: Page, { which, name, width, colours }: Seen): Promise<
     'document.documentElement.scrollWidth - document.documentElement.clientWidth',
   )
   expect(cutOff, `${seen}: pixels beyond the edge`).toBeLessThanOrEqual(0)
+  expect(await sideways(page), `${seen}: tables that scroll sideways`).toEqual([])
   expect(await page.title(), seen).not.toContain('owned')
   if (PICTURES === undefined) return
   const file = `${which}-${width}-${colours}-${name.replaceAll(/\W+/g, '-')}`
-  await page.screenshot({ path: `${PICTURES}/${file}.png`, fullPage: true })
+  // What is beyond the window is drawn once the window is that high.
+  const height = Number(await page.evaluate('document.documentElement.scrollHeight'))
+  const { height: before = height } = page.viewportSize() ?? {}
+  await page.setViewportSize({ width, height: Math.max(height, before) })
+  await page.screenshot({ path: `${PICTURES}/${file}.png` })
+  await page.setViewportSize({ width, height: before })
 }
 
 describe.each(LOOKS)('on $width px in $colours colours', ({ width, colours }) => {

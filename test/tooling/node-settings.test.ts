@@ -75,6 +75,28 @@ it.skipIf(process.platform !== 'linux')('DuckDB gives memory back once it is fre
   expect(kept).toBeLessThan(held / 4)
 })
 
+it.skipIf(process.platform !== 'linux')('all threads share one heap of the C library', () => {
+  const source = `
+    import { readFile } from 'node:fs/promises'
+    import { Worker } from 'node:worker_threads'
+    await Promise.all(Array.from({ length: 100 }, () => readFile('/proc/self/maps')))
+    await new Promise(resolve => new Worker('0', { eval: true }).once('exit', resolve))
+    const maps = (await readFile('/proc/self/maps', 'utf8')).split('\\n').map(line => line.split(/[- ]/))
+    // The heap of a thread is what glibc uses of an aligned reservation of 64 MB, and the rest of that.
+    const size = 2 ** 26
+    const heaps = maps.filter(([from, to, rights], index) => {
+      const [start, [next, end]] = [parseInt(from, 16), maps[index + 1] ?? []]
+      return rights === 'rw' && start % size === 0 && next === to && parseInt(end, 16) === start + size
+    })
+    process.stdout.write(String(heaps.length))`
+  const count = (env: NodeJS.ProcessEnv): number =>
+    Number(execFileSync(process.execPath, ['--input-type=module', '-e', source], { env, encoding: 'utf8' }))
+  const path = { HOME: dir, PATH: process.env['PATH'] }
+  expect(count(environmentOf(path))).toBe(0)
+  // What is looked for can be found.
+  expect(count(path)).toBeGreaterThan(0)
+})
+
 it('the image has them', () => {
   const image = readFileSync(join(ROOT, 'deploy/Dockerfile'), 'utf8')
   for (const [name, value] of Object.entries(MEMORY)) expect(image).toContain(` ${name}=${value} `)

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { ERROR_CODES } from './errors.ts'
-import { errorDetail, phaseView, triggerCounts, waitView } from './runs/run-parts.ts'
+import { cutBodies, errorDetail, phaseView, triggerCounts, waitView } from './runs/run-parts.ts'
 
 const timestamp = z.iso.datetime()
 const count = z.int().min(0)
@@ -134,6 +134,7 @@ export const attemptView = z.object({
   responseHeaders: headers,
   responseBody: z.string().nullable(),
   error: z.string().nullable(),
+  ...cutBodies,
   /** True for a request that a person tried out, which belongs to no run. */
   test: z.literal(true).optional(),
 })

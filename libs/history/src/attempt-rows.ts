@@ -1,6 +1,11 @@
 /** The rows of an attempt, and the body that it sent. They stand in its request. */
 import type { Attempt, Request, Unrenderable } from '@sluice/contracts/records'
 
+/** Of a body that is not held in its topic any more, so much is kept at most, as of an answer. */
+export const KEPT_BODY_BYTES = 64 * 1024
+
+const LONGEST_CHARACTER_BYTES = 4
+
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** The keys of the rows that it sent: of all rows of the request, or of those of a part. */
@@ -17,6 +22,17 @@ export function keysOf(
 export function requestBodyOf(attempt: Attempt, body: Uint8Array | null): string | null {
   if (Array.isArray(attempt.part)) return attempt.partBody
   return body === null ? null : decoder.decode(body)
+}
+
+/** Of a part, the beginning of the body is recorded, without its length. */
+export function isPartCut({ part, partBody }: Pick<Attempt, 'part' | 'partBody'>): boolean {
+  return Array.isArray(part) && mayBeCut(partBody)
+}
+
+/** True for a body as long as one that was cut, after a whole character. */
+export function mayBeCut(body: string | null): boolean {
+  if (body === null || body.length * 3 < KEPT_BODY_BYTES) return false
+  return new TextEncoder().encode(body).length > KEPT_BODY_BYTES - LONGEST_CHARACTER_BYTES
 }
 
 /** The body of a request. Null if it has none, or could not be rendered. */

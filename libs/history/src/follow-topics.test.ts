@@ -46,12 +46,13 @@ function start(): TopicsFollower {
 }
 
 /** Writes a request and an attempt at it, in order. */
-async function send(partition: number, key: string, fields: Partial<Attempt> = {}): Promise<void> {
+async function send(
+  partition: number,
+  key: string,
+  { sent = `{"${key}":1}`, ...fields }: Partial<Attempt> & { readonly sent?: string } = {},
+): Promise<void> {
   const topics = syncTopics(world.prefix, SYNC)
-  const request = sampleRequest({
-    rows: [sampleRow({ key })],
-    body: new TextEncoder().encode(`{"${key}":1}`),
-  })
+  const request = sampleRequest({ rows: [sampleRow({ key })], body: new TextEncoder().encode(sent) })
   const value = world.io.encode('Request', request)
   const requestOffset = await world.append(at(topics.requests, partition), [{ key: textKey(key), value }])
   const attempt = world.io.encode('Attempt', sampleAttempt({ requestOffset, ...fields }))
@@ -81,4 +82,20 @@ it('finds what a run has sent, while it is at work and once it has ended', async
   expect((await found()).map(({ keys }) => keys)).toEqual([['c'], ['b'], ['a']])
   expect((await found({ key: 'c' })).map(({ details }) => details?.requestBody)).toEqual(['{"c":1}'])
   expect(setbacks).toEqual([])
+})
+
+it('keeps the beginning of a long body, to a whole character, and how long it was', async () => {
+  await tell({ status: 'running' })
+  const most = 64 * 1024
+  const fits = 'x'.repeat(most)
+  const long = `${'x'.repeat(most - 1)}é${'x'.repeat(most)}`
+  await send(0, 'a', { startedAt: 1, sent: fits })
+  await send(0, 'b', { startedAt: 2, sent: long })
+  await send(0, 'c', { startedAt: 3, part: [0], partBody: fits })
+  const [part, cut, whole] = (await found()).map(({ details }) => details)
+  expect(whole?.requestBody).toBe(fits)
+  expect(whole).not.toHaveProperty('requestBodyBytes')
+  expect(cut?.requestBody).toBe('x'.repeat(most - 1))
+  expect(cut?.requestBodyBytes).toBe(2 * most + 1)
+  expect(part?.requestBodyBytes).toBeNull()
 })

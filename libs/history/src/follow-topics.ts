@@ -11,7 +11,7 @@ import { sleep } from '@sluice/flow/sleep'
 import { openRun, type RunsView, type SyncRuns } from '@sluice/runs/runs-view'
 import { decodeEach, type Placed } from '@sluice/topics/owned-reader'
 import { at, isMarkerKey, keyText, SHARED_PARTITIONS, syncTopics } from '@sluice/topics/topics'
-import { bodyOf, keysOf, requestBodyOf } from './attempt-rows.ts'
+import { bodyOf, isPartCut, KEPT_BODY_BYTES, keysOf, requestBodyOf } from './attempt-rows.ts'
 import type { AttemptDetails, AttemptFacts, FollowedTopic, HistoryIndex, Mention, Place } from './port.ts'
 import { readRequests, type TopicsDeps } from './read-records.ts'
 
@@ -26,8 +26,6 @@ const PIECES = 20
 /** Records that are decoded and stored together. */
 const MOST_TOGETHER = 500
 const READ_AHEAD_BYTES = 1024 * 1024
-/** Of a request, as much is kept as of an answer. */
-const BODY_CHARACTERS = 64 * 1024
 
 const FOLLOWED: readonly FollowedTopic[] = ['attempts', 'changes', 'retry', 'captured']
 
@@ -218,7 +216,8 @@ export class TopicsFollower implements AsyncDisposable {
           const body = index.hasBodies ? bodyOf(value) : null
           return {
             keys: value.rows.map(({ key }) => ({ key })),
-            body: body?.subarray(0, BODY_CHARACTERS) ?? null,
+            body: body?.subarray(0, wholeCharacters(body, KEPT_BODY_BYTES)) ?? null,
+            bodyBytes: body?.length ?? 0,
           }
         },
       },
@@ -226,7 +225,7 @@ export class TopicsFollower implements AsyncDisposable {
     )
     return found.map(({ attempt, offset }) => {
       const request = requests.get(attempt.requestOffset)
-      const details = index.hasBodies ? detailsOf(attempt, request?.body ?? null) : null
+      const details = index.hasBodies ? detailsOf(attempt, request ?? null) : null
       return { ...attempt, offset, keys: keysOf(attempt, request?.keys ?? []), details }
     })
   }
@@ -264,11 +263,28 @@ function implausible({ startedAt, durationMs, requestOffset, seq }: Attempt): Sl
   return isSound ? null : new SluiceError('corrupt', 'An attempt tells of a time or a place that is none.')
 }
 
-function detailsOf(attempt: Attempt, body: Uint8Array | null): AttemptDetails {
-  const { requestHeaders, responseHeaders, responseBody } = attempt
+/** The length of the longest beginning that is not longer, and ends with a whole character of UTF-8. */
+function wholeCharacters(text: Uint8Array, most: number): number {
+  if (text.length <= most) return text.length
+  let end = most
+  // The bytes within a character begin with the bits 10.
+  while (end > 0 && ((text[end] ?? 0) & 0xc0) === 0x80) end -= 1
+  return end
+}
+
+interface KeptBody {
+  /** Its beginning, or all of it. */
+  readonly body: Uint8Array | null
+  readonly bodyBytes: number
+}
+
+function detailsOf(attempt: Attempt, kept: KeptBody | null): AttemptDetails {
+  const { requestHeaders, responseHeaders, responseBody, part } = attempt
+  const isCut = kept !== null && !Array.isArray(part) && kept.bodyBytes > (kept.body?.length ?? 0)
   return {
     requestHeaders: { ...requestHeaders },
-    requestBody: requestBodyOf(attempt, body),
+    requestBody: requestBodyOf(attempt, kept?.body ?? null),
+    ...(isCut ? { requestBodyBytes: kept.bodyBytes } : isPartCut(attempt) ? { requestBodyBytes: null } : {}),
     responseHeaders: { ...responseHeaders },
     responseBody,
   }

@@ -28,6 +28,8 @@ export interface Place extends SyncLife {
 export interface AttemptDetails {
   readonly requestHeaders: { readonly [name: string]: string }
   readonly requestBody: string | null
+  /** Where only the beginning of that body is kept: how many bytes the whole one had; null: nobody knows. */
+  readonly requestBodyBytes?: number | null
   readonly responseHeaders: { readonly [name: string]: string }
   readonly responseBody: string | null
 }

@@ -14,10 +14,13 @@ export const HEAP_FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=768'
 export const FLAGS = ['--disable-warning=ExperimentalWarning', ...HEAP_FLAGS]
 /**
  * Memory goes back to the system once it is free. Otherwise glibc soon keeps pieces of up to 32 MB: some 150
- * MB after rows of 1 MB. The allocator of DuckDB (jemalloc, in its library) keeps all for ten seconds: more
- * than 500 MB where rows have 1,000 columns.
+ * MB after rows of 1 MB. It would also give each thread a heap of its own, of which none takes what another
+ * has freed: more than 150 MB where rows have 1,000 columns, and the threads of Node, V8 and DuckDB share the
+ * work on them. The allocator of DuckDB (jemalloc, in its library) keeps all for ten seconds: more than 500
+ * MB for such rows.
  */
 export const MEMORY = {
+  MALLOC_ARENA_MAX: '1',
   MALLOC_MMAP_THRESHOLD_: '262144',
   DUCKDB_JE_MALLOC_CONF: 'dirty_decay_ms:0,muzzy_decay_ms:0',
 }

@@ -45,3 +45,10 @@ export const errorDetail = z.object({
   field: z.string().exactOptional(),
   message: z.string(),
 })
+
+const wholeBytes = z.int().min(0).nullable().optional()
+/**
+ * Of a body of which only the beginning is held: how many bytes the whole one had, or null if nobody knows.
+ * Absent for a whole body.
+ */
+export const cutBodies = { requestBodyBytes: wholeBytes, responseBodyBytes: wholeBytes }

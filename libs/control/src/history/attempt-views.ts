@@ -1,7 +1,7 @@
 /** Attempts as people see them. */
 import type { AttemptView } from '@sluice/contracts/api'
 import type { Attempt, Request, Unrenderable } from '@sluice/contracts/records'
-import { bodyOf, requestBodyOf } from '@sluice/history/attempt-rows'
+import { bodyOf, isPartCut, mayBeCut, requestBodyOf } from '@sluice/history/attempt-rows'
 import type { AttemptDetails, AttemptFacts } from '@sluice/history/port'
 
 export function requestIdOf(attempt: Pick<Attempt, 'runId' | 'seq'>, partition: number): string {
@@ -23,6 +23,7 @@ export function detailsOf(attempt: Attempt, request: Request | Unrenderable | nu
   return {
     requestHeaders: { ...attempt.requestHeaders },
     requestBody: requestBodyOf(attempt, request === null ? null : bodyOf(request)),
+    ...(isPartCut(attempt) ? { requestBodyBytes: null } : {}),
     responseHeaders: { ...attempt.responseHeaders },
     responseBody: attempt.responseBody,
   }
@@ -64,5 +65,31 @@ export function attemptView(
     responseHeaders: { ...responseHeaders },
     responseBody,
     error: attempt.error,
+    ...cutBodies(details),
   }
+}
+
+/** How long the bodies were of which only the beginning is held. */
+export function cutBodies(
+  details: AttemptDetails,
+): Pick<AttemptView, 'requestBodyBytes' | 'responseBodyBytes'> {
+  const { requestBodyBytes, responseHeaders, responseBody } = details
+  const responseBodyBytes = wholeAnswerBytes(responseHeaders, responseBody)
+  return {
+    ...(requestBodyBytes === undefined ? {} : { requestBodyBytes }),
+    ...(responseBodyBytes === undefined ? {} : { responseBodyBytes }),
+  }
+}
+
+/** As the answer itself says, where it does; undefined for a whole answer. */
+function wholeAnswerBytes(
+  headers: AttemptDetails['responseHeaders'],
+  body: string | null,
+): number | null | undefined {
+  if (!mayBeCut(body)) return undefined
+  const said = new Map(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+  // Of an encoded body, the header has another length.
+  const length = said.has('content-encoding') ? NaN : Number(said.get('content-length') ?? NaN)
+  if (!Number.isSafeInteger(length)) return null
+  return length > new TextEncoder().encode(body ?? '').length ? length : undefined
 }

@@ -176,6 +176,20 @@ describe('the attempts of a sync', () => {
     ])
   })
 
+  it('say how long an answer was of which only the beginning was recorded, if it said so', async () => {
+    const answered = (responseBody: string, responseHeaders: { readonly [name: string]: string }) =>
+      send(0, { key: 'k', responseBody, responseHeaders })
+    const most = 'x'.repeat(64 * 1024)
+    await answered(most, { 'Content-Length': '70000' })
+    await answered(most, {})
+    await answered(most, { 'content-length': '70000', 'content-encoding': 'gzip' })
+    await answered(most, { 'content-length': String(most.length) })
+    await answered('short', { 'content-length': '70000' })
+    const { attempts } = await read()
+    const lengths = attempts.map(({ responseBodyBytes }) => responseBodyBytes).toReversed()
+    expect(lengths).toEqual([70_000, null, null, undefined, undefined])
+  })
+
   it('are shown without rows and body once the request is trimmed', async () => {
     await send(0, { key: 'a' })
     await send(0, { key: 'b' })

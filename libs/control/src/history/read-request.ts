@@ -101,7 +101,9 @@ function requestViewOf(
   let freeFrom = held?.timestamp ?? null
   const views = attempts.map(({ facts, attempt, indexed }) => {
     const keys = indexed?.keys ?? keysOf(attempt ?? {}, request?.rows ?? [])
-    const details = indexed?.details ?? (attempt === null ? NO_DETAILS : detailsOf(attempt, request))
+    // The topics hold whole bodies, for as long as they hold them.
+    const isHeld = attempt !== null && (request !== null || (indexed?.details ?? null) === null)
+    const details = isHeld ? detailsOf(attempt, request) : (indexed?.details ?? NO_DETAILS)
     const queuedMs = freeFrom === null ? null : Math.max(0, facts.startedAt - freeFrom)
     freeFrom = facts.startedAt + facts.durationMs
     return {

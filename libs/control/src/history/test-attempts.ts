@@ -1,10 +1,12 @@
 /** Requests that people tried out, as attempts with the mark `test`. */
 import type { AttemptView } from '@sluice/contracts/api'
 import type { TestAttempt } from '@sluice/contracts/test-records'
+import { mayBeCut } from '@sluice/history/attempt-rows'
 import type { TopicsDeps } from '@sluice/history/read-records'
 import { decodeEach } from '@sluice/topics/owned-reader'
 import { at, sharedTopics } from '@sluice/topics/topics'
 import { matches, matchesRequest, type AttemptsFilter } from './attempt-filter.ts'
+import { cutBodies } from './attempt-views.ts'
 
 export interface TestsOf {
   /** Only tests of this sync. */
@@ -29,8 +31,14 @@ export function testView(
     responseHeaders: details ? { ...attempt.responseHeaders } : {},
     responseBody: details ? attempt.responseBody : null,
     error,
+    ...(details ? cutBodies({ ...attempt, ...cutRequest(attempt) }) : {}),
     test: true,
   }
+}
+
+/** Of a test, the beginning of the body is recorded, without its length. */
+function cutRequest({ requestBody }: TestAttempt): { readonly requestBodyBytes?: null } {
+  return mayBeCut(requestBody) ? { requestBodyBytes: null } : {}
 }
 
 /** The tests of one partition that have ended, the newest first, and where each stands. */

@@ -6,17 +6,18 @@ import { useState, type ReactElement } from 'react'
 import { call } from '../api/client.ts'
 import { useMay } from '../api/session.ts'
 import { Badge } from '../ui/status.tsx'
-import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
+import { many } from '../ui/format.ts'
+import { Empty, Loading, Page, Section, Time, Told, Trouble } from '../ui/parts.tsx'
 import { toast, toastError } from '../ui/toast.tsx'
+import { ALERT_EXAMPLE } from './alert-example.ts'
 
 const EVERY_MS = 5_000
 
-const EXAMPLE = `kind: alert
-name: on-call
-syncs: all
-when: [run-failed, held, rows-failed: { share: 0.01 }, silent: { noSuccessFor: 1d }]
-to:
-  slack: { url: \${secret:slack-url} }`
+const NEW_ALERT = (
+  <Link to="/alerts/new" className="button primary">
+    New alert
+  </Link>
+)
 
 export function AlertsPage(): ReactElement {
   const { data, error, isPending } = useQuery({
@@ -25,7 +26,11 @@ export function AlertsPage(): ReactElement {
     refetchInterval: EVERY_MS,
   })
   return (
-    <Page title="Alerts" lead="Each tells somebody when a state begins, and again when it is over.">
+    <Page
+      title="Alerts"
+      lead="Each tells somebody when a state begins, and again when it is over."
+      {...(data === undefined || data.alerts.length === 0 ? {} : { actions: NEW_ALERT })}
+    >
       {isPending ? (
         <Loading />
       ) : data === undefined ? (
@@ -35,8 +40,9 @@ export function AlertsPage(): ReactElement {
           <Empty title="No alert watches your syncs yet.">
             <p>An alert is a resource like any other. For example:</p>
             <pre className="code" tabIndex={0}>
-              {EXAMPLE}
+              {ALERT_EXAMPLE.trim()}
             </pre>
+            <p>{NEW_ALERT}</p>
           </Empty>
         </Section>
       ) : (
@@ -56,6 +62,9 @@ function OneAlert({ alert }: { readonly alert: AlertView }): ReactElement {
       aside={
         <div className="actions">
           <Badge tone={STATE[state]} text={state} />
+          <Link to="/resources/$kind/$name" params={{ kind: 'alert', name }} className="button small">
+            Edit<span className="hidden"> {name}</span>
+          </Link>
           <TestAlert name={name} />
         </div>
       }
@@ -91,7 +100,7 @@ function OneAlert({ alert }: { readonly alert: AlertView }): ReactElement {
         {undelivered === null ? null : (
           <p className="bad">
             {undelivered.notices === 1 ? 'A notice' : `${undelivered.notices} notices`} could not be told,
-            after {undelivered.tries} tries: {undelivered.error} The next try is{' '}
+            after {many(undelivered.tries, 'try', 'tries')}: <Told text={undelivered.error} /> The next try is{' '}
             <Time at={undelivered.nextTryAt} />.
           </p>
         )}

@@ -1,6 +1,6 @@
 /** Which page stands at which address. Pages that need an editor are loaded when they are opened. */
 import type { ResourceView } from '@sluice/contracts/api'
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router'
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Link } from '@tanstack/react-router'
 import type { ReactElement } from 'react'
 import { Overview } from '../overview/overview.tsx'
 import { Empty, Page } from '../ui/parts.tsx'
@@ -88,6 +88,10 @@ const routes = [
     component: lazyRouteComponent(() => import('../alerts/alerts-page.tsx'), 'AlertsPage'),
   }),
   createRoute({
+    ...{ ...at, path: '/alerts/new' },
+    component: lazyRouteComponent(() => import('../alerts/new-alert-page.tsx'), 'NewAlertPage'),
+  }),
+  createRoute({
     ...{ ...at, path: '/login/callback' },
     component: lazyRouteComponent(() => import('../login/login-callback-page.tsx'), 'LoginCallbackPage'),
   }),
@@ -116,11 +120,16 @@ declare module '@tanstack/react-router' {
 function NotFound(): ReactElement {
   return (
     <Page title="Nothing is here">
-      <Empty title="There is no page at this address.">
-        <p>
-          It may have been renamed or removed. <a href="/">The overview</a> has all syncs.
-        </p>
-      </Empty>
+      <section className="card">
+        <Empty title="There is no page at this address.">
+          <p>It may have been renamed or removed. The overview has all syncs.</p>
+          <p>
+            <Link to="/" className="button primary">
+              To the overview
+            </Link>
+          </p>
+        </Empty>
+      </section>
     </Page>
   )
 }

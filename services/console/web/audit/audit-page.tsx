@@ -54,7 +54,11 @@ export function AuditPage(): ReactElement {
         ) : data === undefined ? (
           <Trouble error={error} />
         ) : entries.length === 0 ? (
-          <Empty title="Nothing like it was done." />
+          <Empty
+            title={
+              (by ?? name) === undefined ? 'Nothing was done yet.' : 'Nobody did anything that fits these.'
+            }
+          />
         ) : (
           <Entries entries={entries} />
         )}
@@ -97,14 +101,14 @@ function Filters(props: FilterProps): ReactElement {
 
 function Entries({ entries }: { readonly entries: readonly Entry[] }): ReactElement {
   return (
-    <ListTable label="What was done" items={entries} columns={['When', 'Who', 'What']}>
+    <ListTable label="What was done" className="audit" items={entries} columns={['When', 'Who', 'What']}>
       {entry => (
         <tr
           key={`${entry.at ?? ''} ${entry.kind} ${entry.name} ${entry.version ?? entry.run ?? ''} ${entry.action}`}
         >
           <td>{entry.at === null ? 'before there was history' : <Time at={entry.at} />}</td>
           <td>{entry.by ?? <span className="quiet">nobody knows</span>}</td>
-          <td>
+          <td className="spanning">
             <What entry={entry} />
           </td>
         </tr>

@@ -97,6 +97,9 @@ export function yamlOf(kind: string, name: string, spec: { readonly [field: stri
   return document.toString({ lineWidth: 0, flowCollectionPadding: true })
 }
 
+/** Marks queries whose answers follow from the draft, and not from what the server has stored. */
+export const OF_DRAFT = { of: 'draft' } as const
+
 export const STARTING_DRAFT: Draft = {
   source: 'kind: source\nname: files\ntype: duckdb\npath: .\n',
   model: "kind: model\nname: customers\nsource: files\nsql: select * from 'customers.csv'\nprimaryKey: id\n",

@@ -3,7 +3,8 @@
  * right. Each step has its form and its YAML, which are the same text.
  */
 import { Link } from '@tanstack/react-router'
-import { useEffect, useMemo, useRef, useState, type ReactElement, type RefObject } from 'react'
+import type { ResourceView } from '@sluice/contracts/api'
+import { useEffect, useId, useMemo, useRef, useState, type ReactElement, type RefObject } from 'react'
 import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
 import { Page } from '../ui/parts.tsx'
 import { marksOf } from '../ui/places.ts'
@@ -12,7 +13,17 @@ import { BehaviourStep } from './steps/behaviour-step.tsx'
 import { DestinationStep } from './steps/destination-step.tsx'
 import { documentOf, nameIn, type Draft, type Kind } from './draft.ts'
 import { PreviewPane, usePreview } from './preview-pane.tsx'
-import { ReviewStep, type Stored } from './steps/review-step.tsx'
+import {
+  isShared,
+  namesOf,
+  reusedBy,
+  takenName,
+  withNew,
+  withStored,
+  type SharedKind,
+  type Stored,
+} from './reused.ts'
+import { ReviewStep } from './steps/review-step.tsx'
 import { ModelStep, SourceStep } from './steps/rows-steps.tsx'
 import { TriggerStep, type Trigger } from './steps/trigger-step.tsx'
 import { useModelRows } from './model-rows.ts'
@@ -28,6 +39,8 @@ const STEPS = [
 ] as const
 type StepId = (typeof STEPS)[number]['id']
 
+const NO_RESOURCES: readonly ResourceView[] = []
+
 export interface EditorProps {
   readonly title: string
   /** Under this name the browser keeps what is typed. */
@@ -35,12 +48,14 @@ export interface EditorProps {
   readonly start: Draft
   /** What the server has of these resources, if it has any. */
   readonly stored: Stored
+  /** Of a new sync: what is there, and may be used by it. */
+  readonly resources?: readonly ResourceView[]
   readonly step: string | undefined
   readonly onStep: (step: StepId) => void
 }
 
 export function EditorPage(props: EditorProps): ReactElement {
-  const { title, stored, onStep, start } = props
+  const { title, onStep, start, resources = NO_RESOURCES } = props
   const state = useDraft(props.place, start)
   const { draft } = state
   const step = STEPS.find(({ id }) => id === props.step) ?? STEPS[0]
@@ -48,7 +63,12 @@ export function EditorPage(props: EditorProps): ReactElement {
   const [asYaml, setAsYaml] = useState(false)
   const previewed = usePreview(draft, trigger)
   const syntax = useSyntaxProblems(draft)
-  const problems = syntax.length > 0 ? syntax : previewed.problems
+  const stored = useMemo(
+    () => ({ ...reusedBy(draft, resources), ...props.stored }),
+    [draft, resources, props.stored],
+  )
+  const sameName = takenName(draft, resources)
+  const problems = syntax.length > 0 ? syntax : [...sameName, ...previewed.problems]
   // Whoever wants to change what comes from a folder in Git says so first.
   const [taken, setTaken] = useState<readonly Kind[]>([])
   const readOnly = useMemo(
@@ -77,25 +97,7 @@ export function EditorPage(props: EditorProps): ReactElement {
         </button>
       }
     >
-      <nav className="steps" aria-label="Steps">
-        <ol>
-          {STEPS.map(({ id, name, kind }) => {
-            const wrong = kind !== null && editings[kind].problems.length > 0
-            return (
-              <li key={id}>
-                <button
-                  type="button"
-                  aria-current={id === step.id ? 'step' : undefined}
-                  onClick={() => onStep(id)}
-                >
-                  {name}
-                  {wrong ? <span className="bad"> — to mend</span> : null}
-                </button>
-              </li>
-            )
-          })}
-        </ol>
-      </nav>
+      <StepList shown={step.id} editings={editings} onStep={onStep} />
       <div className={step.id === 'review' ? 'editor reviewing' : 'editor'}>
         <section ref={stepSection} className="card step" aria-label={step.name} tabIndex={-1}>
           {step.kind === null ? (
@@ -112,6 +114,9 @@ export function EditorPage(props: EditorProps): ReactElement {
             />
           ) : (
             <>
+              {isShared(step.kind) && resources.length > 0 ? (
+                <UseStored kind={step.kind} draft={draft} resources={resources} onUse={state.setDraft} />
+              ) : null}
               <Origin
                 of={stored[step.kind]}
                 isTaken={taken.includes(step.kind)}
@@ -134,6 +139,79 @@ export function EditorPage(props: EditorProps): ReactElement {
         )}
       </div>
     </Page>
+  )
+}
+
+/** Two steps share the text of the sync: one has its triggers, and what is wrong at no field of it. */
+function isAt(id: StepId, { field = '' }: Editing['problems'][number]): boolean {
+  const isOfTriggers = field === '' || field.startsWith('triggers')
+  return id === 'requests' ? isOfTriggers : id !== 'behaviour' || !isOfTriggers
+}
+
+interface StepListProps {
+  readonly shown: StepId
+  readonly editings: { readonly [kind in Kind]: Editing }
+  readonly onStep: (step: StepId) => void
+}
+
+function StepList({ shown, editings, onStep }: StepListProps): ReactElement {
+  return (
+    <nav className="steps" aria-label="Steps">
+      <ol>
+        {STEPS.map(({ id, name, kind }) => {
+          const wrong = kind !== null && editings[kind].problems.some(problem => isAt(id, problem))
+          return (
+            <li key={id}>
+              <button
+                type="button"
+                aria-current={id === shown ? 'step' : undefined}
+                onClick={() => onStep(id)}
+              >
+                {name}
+                {wrong ? <span className="bad"> — to mend</span> : null}
+              </button>
+            </li>
+          )
+        })}
+      </ol>
+    </nav>
+  )
+}
+
+interface UseProps {
+  readonly kind: SharedKind
+  readonly draft: Draft
+  readonly resources: readonly ResourceView[]
+  readonly onUse: (draft: Draft) => void
+}
+
+/** A new sync may use what others use. A change of it then concerns them, too. */
+function UseStored({ kind, draft, resources, onUse }: UseProps): ReactElement | null {
+  const id = useId()
+  const names = namesOf(resources, kind)
+  if (names.length === 0) return null
+  const name = nameIn(draft[kind])
+  const choose = (chosen: string): void => {
+    const of = resources.find(each => each.kind === kind && each.name === chosen)
+    onUse(of === undefined ? withNew(draft, kind, resources) : withStored(draft, kind, of, resources))
+  }
+  return (
+    <div className="field">
+      <label htmlFor={id}>Use this {kind}</label>
+      <select
+        id={id}
+        value={names.includes(name) ? name : ''}
+        onChange={({ target }) => choose(target.value)}
+      >
+        <option value="">A new one</option>
+        {names.map(each => (
+          <option key={each}>{each}</option>
+        ))}
+      </select>
+      {names.includes(name) ? (
+        <small>Other syncs may use it, too. What you change here changes for them.</small>
+      ) : null}
+    </div>
   )
 }
 

@@ -1,7 +1,7 @@
 /**
  * The field mapper: a name of the API on the left, a column on the right. Deeper shapes are edited as YAML.
  */
-import { useState, type ReactElement } from 'react'
+import { useEffect, useRef, useState, type KeyboardEvent, type ReactElement } from 'react'
 import { valueAt, withValue } from './draft.ts'
 import type { Editing } from './use-editing.ts'
 
@@ -25,12 +25,13 @@ export function FieldMapper({ editing, path, columns }: MapperProps): ReactEleme
     const rest = mapping.filter((_, index) => index !== from)
     write([...rest.slice(0, to), moved, ...rest.slice(to)])
   }
+  const { list, follow } = useFollowingFocus()
   const unused = columns.filter(column => !mapping.some(([, each]) => each === column))
   return (
     <fieldset className="mapper">
       <legend>Fields</legend>
       <small>Alt with the arrow keys moves a field; so does dragging its handle.</small>
-      <ol>
+      <ol ref={list}>
         {mapping.map(([name, column], index) => (
           <li
             key={index}
@@ -45,6 +46,8 @@ export function FieldMapper({ editing, path, columns }: MapperProps): ReactEleme
               const step = { ArrowUp: -1, ArrowDown: 1 }[event.key]
               if (!event.altKey || step === undefined) return
               event.preventDefault()
+              if (readOnly || index + step < 0 || index + step >= mapping.length) return
+              follow(event, index + step)
               move(index, index + step)
             }}
           >
@@ -56,13 +59,12 @@ export function FieldMapper({ editing, path, columns }: MapperProps): ReactEleme
             >
               ⠿
             </span>
-            <input
-              aria-label={`Name of field ${index + 1}`}
-              value={name}
+            <FieldName
+              label={`Name of field ${index + 1}`}
+              name={name}
+              taken={mapping.flatMap(([other], at) => (at === index ? [] : [other]))}
               readOnly={readOnly}
-              onChange={({ target }) =>
-                write(mapping.map((entry, at) => (at === index ? [target.value, entry[1]] : entry)))
-              }
+              onChange={next => write(mapping.map((entry, at) => (at === index ? [next, entry[1]] : entry)))}
             />
             <span aria-hidden="true">←</span>
             <FieldValue
@@ -103,6 +105,56 @@ export function FieldMapper({ editing, path, columns }: MapperProps): ReactEleme
         )}
       </div>
     </fieldset>
+  )
+}
+
+/** What has the focus goes along with the field that is moved. */
+function useFollowingFocus() {
+  const list = useRef<HTMLOListElement>(null)
+  const follows = useRef<{ readonly to: number; readonly control: number } | null>(null)
+  useEffect(() => {
+    if (follows.current === null) return
+    const { to, control } = follows.current
+    follows.current = null
+    controlsIn(list.current?.children[to])[control]?.focus()
+  })
+  const follow = ({ currentTarget, target }: KeyboardEvent, to: number): void => {
+    follows.current = { to, control: controlsIn(currentTarget).findIndex(each => each === target) }
+  }
+  return { list, follow }
+}
+
+/** What somebody may type into or press. */
+const controlsIn = (line: Element | undefined): readonly HTMLElement[] =>
+  line === undefined ? [] : [...line.querySelectorAll<HTMLElement>('input, select, button')]
+
+interface NameProps {
+  readonly label: string
+  readonly name: string
+  /** The names of the other fields. */
+  readonly taken: readonly string[]
+  readonly readOnly: boolean
+  readonly onChange: (name: string) => void
+}
+
+/** On the way to a name, the letters may be those of another field: that one is left alone. */
+function FieldName({ label, name, taken, readOnly, onChange }: NameProps): ReactElement {
+  const [typed, setTyped] = useState(name)
+  useEffect(() => setTyped(name), [name])
+  const isTaken = taken.includes(typed)
+  return (
+    <input
+      aria-label={label}
+      aria-invalid={isTaken}
+      title={isTaken ? `There is a field ${typed} already.` : undefined}
+      value={typed}
+      readOnly={readOnly}
+      onChange={({ target }) => {
+        setTyped(target.value)
+        if (!taken.includes(target.value)) onChange(target.value)
+      }}
+      onBlur={() => setTyped(name)}
+    />
   )
 }
 

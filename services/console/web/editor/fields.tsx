@@ -2,6 +2,7 @@
 import { useId, useState, type ReactElement, type ReactNode } from 'react'
 import { EditSecret } from '../secrets/edit-secret.tsx'
 import { textAt, valueAt, withValue, type Path } from './draft.ts'
+import { Told } from '../ui/parts.tsx'
 import type { Editing } from './use-editing.ts'
 
 /** What a name may be made of, as people read it. */
@@ -35,7 +36,11 @@ function Labelled(props: {
       {children({ id, describedBy: has ? `${id}-more` : undefined })}
       {has ? (
         <div id={`${id}-more`} className="field-more">
-          {problem === undefined ? null : <p className="field-error">{problem}</p>}
+          {problem === undefined ? null : (
+            <p className="field-error">
+              <Told text={problem} />
+            </p>
+          )}
           {hint === undefined ? null : <small>{hint}</small>}
         </div>
       ) : null}

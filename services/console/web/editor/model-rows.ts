@@ -2,7 +2,7 @@
 import type { RowsView } from '@sluice/contracts/api/resources'
 import { useQuery, type UseQueryResult } from '@tanstack/react-query'
 import { call } from '../api/client.ts'
-import { documentsOf, nameIn, textAt, type Draft } from './draft.ts'
+import { documentsOf, nameIn, OF_DRAFT, textAt, type Draft } from './draft.ts'
 import { useRested } from './use-editing.ts'
 
 /** A query is asked for once the typing has rested for so long. */
@@ -29,5 +29,6 @@ export function useModelRows(draft: Draft): UseQueryResult<RowsView> {
     enabled: sql.trim() !== '',
     placeholderData: before => before,
     retry: false,
+    meta: OF_DRAFT,
   })
 }

@@ -4,6 +4,7 @@ import type { ReactElement } from 'react'
 import { call } from '../api/client.ts'
 import { inZone, utcTime } from '../ui/format.ts'
 import { nameIn, textAt } from './draft.ts'
+import { Told } from '../ui/parts.tsx'
 import { useRested } from './use-editing.ts'
 
 const TYPED_MS = 250
@@ -20,7 +21,12 @@ export function NextTimes({ text }: { readonly text: string }): ReactElement | n
     placeholderData: before => before,
     retry: false,
   })
-  if (error !== null) return <p className="field-error">{error.message}</p>
+  if (error !== null)
+    return (
+      <p className="field-error">
+        <Told text={error.message} />
+      </p>
+    )
   if (data === undefined) return <p className="quiet">The next times…</p>
   if (data.times.length === 0) return <p className="field-error">This time never comes.</p>
   const own = Intl.DateTimeFormat().resolvedOptions().timeZone

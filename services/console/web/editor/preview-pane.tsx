@@ -1,12 +1,13 @@
 /** Beside every step: real rows, and the requests that they become, rendered by the server as a run would. */
 import type { PreviewView, Problem } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
-import type { ReactElement } from 'react'
+import { useMemo, type ReactElement } from 'react'
 import { ApiError, call } from '../api/client.ts'
 import { BodyView } from '../requests/body-view.tsx'
 import { SendOne } from '../requests/send-one.tsx'
+import { Loading, Told } from '../ui/parts.tsx'
 import { draftPlaceOf } from '../ui/places.ts'
-import { documentsOf, nameIn, type Draft } from './draft.ts'
+import { documentsOf, fileOf, nameIn, OF_DRAFT, type Draft } from './draft.ts'
 import type { Trigger } from './steps/trigger-step.tsx'
 import { useRested } from './use-editing.ts'
 
@@ -42,9 +43,17 @@ export function usePreview(draft: Draft, trigger: Trigger): Previewed {
     refetchInterval: AGAIN_MS,
     retry: false,
     gcTime: 60_000,
+    meta: OF_DRAFT,
   })
-  const problems = error instanceof ApiError ? error.details : []
+  const problems = useMemo(() => (error instanceof ApiError ? error.details.map(ofModel) : []), [error])
   return { preview: data, error, isAsking: isFetching, problems }
+}
+
+/** What the source says against the model's query is told of the sync. It is mended in the model. */
+function ofModel(problem: Problem['errors'][number]): Problem['errors'][number] {
+  const { field = '', message } = problem
+  const isOfModel = field === '' && /^sync `[^`]*`: Model /.test(message)
+  return isOfModel ? { ...problem, file: fileOf('model'), message: message.replace(/^[^:]*: /, '') } : problem
 }
 
 export function PreviewPane({
@@ -68,6 +77,7 @@ export function PreviewPane({
         </span>
       </header>
       {error === null ? null : <PreviewError error={error} />}
+      {preview === undefined && error === null ? <Loading lines={6} /> : null}
       <div className={error === null ? 'preview-requests' : 'preview-requests stale'}>
         {requests.map((request, index) => (
           <article key={index} className="preview-request">
@@ -99,7 +109,10 @@ export function PreviewPane({
               <p className="group-error">{rejected.error}</p>
             </article>
           ))}
-        {requests.length === 0 && (preview?.rejected ?? []).length === 0 && error === null && !isAsking ? (
+        {preview !== undefined &&
+        requests.length === 0 &&
+        (preview.rejected ?? []).length === 0 &&
+        error === null ? (
           <p className="quiet pad">The model has no row to show, or this trigger sends nothing.</p>
         ) : null}
       </div>
@@ -108,7 +121,7 @@ export function PreviewPane({
 }
 
 function PreviewError({ error }: { readonly error: Error }): ReactElement {
-  const details = error instanceof ApiError ? error.details : []
+  const details = error instanceof ApiError ? error.details.map(ofModel) : []
   return (
     <div className="preview-error" role="status">
       {details.length === 0 ? (
@@ -117,7 +130,7 @@ function PreviewError({ error }: { readonly error: Error }): ReactElement {
         <ul>
           {details.map((detail, index) => (
             <li key={index}>
-              <b>{draftPlaceOf(detail)}</b> {detail.message}
+              <b>{draftPlaceOf(detail)}</b> <Told text={detail.message} />
             </li>
           ))}
         </ul>

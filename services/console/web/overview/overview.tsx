@@ -13,6 +13,7 @@ import { RunButton } from '../runs/run-button.tsx'
 import { totalsOf } from '../runs/totals.ts'
 import { RunBars } from './run-bars.tsx'
 import { Destinations } from './destinations.tsx'
+import { NeedsAttention } from './needs-attention.tsx'
 import { RemoveSample } from './sample-project.tsx'
 import { Welcome } from './welcome.tsx'
 
@@ -53,7 +54,7 @@ export function Overview(): ReactElement {
         </Link>
       }
     >
-      <NeedsSomebody syncs={data.syncs} />
+      <NeedsAttention syncs={data.syncs} />
       <Section
         title={data.syncs.length === 1 ? '1 sync' : `${count(data.syncs.length)} syncs`}
         aside={
@@ -167,53 +168,4 @@ function LastRun({ run }: { readonly run: NonNullable<SyncView['lastRun']> }): R
       </small>
     </>
   )
-}
-
-/** Held runs, runs that failed, rows that were not delivered. */
-const NeedsSomebody = memo(function NeedsSomebody({
-  syncs,
-}: {
-  readonly syncs: readonly SyncView[]
-}): ReactElement | null {
-  const needs = syncs.flatMap(sync => {
-    const need = needOf(sync)
-    return need === null || sync.lastRun === null ? [] : [{ sync, need, run: sync.lastRun }]
-  })
-  if (needs.length === 0) return null
-  return (
-    <Section title="Needs somebody">
-      <LongList items={needs} height={62} className="needs">
-        {({ sync, need, run }) => (
-          <li key={sync.name}>
-            <RunStatus status={run.status} />
-            <span>
-              <Link to="/syncs/$name" params={{ name: sync.name }}>
-                {sync.name}
-              </Link>
-              <small>{need}</small>
-            </span>
-            <Link to="/runs/$id" params={{ id: run.id }} className="button small">
-              {run.status === 'held' ? 'Look and decide' : 'See why'}
-            </Link>
-          </li>
-        )}
-      </LongList>
-    </Section>
-  )
-})
-
-function needOf({ lastRun }: SyncView): string | null {
-  if (lastRun === null) return null
-  const { status, held, error } = lastRun
-  if (status === 'held')
-    return held === undefined
-      ? 'A run waits for approval.'
-      : `A run would remove ${count(held.removed)} of ${rows(held.rows)}, and waits for approval.`
-  if (status === 'failed') return error ?? 'The last run failed.'
-  const { failed } = totalsOf(lastRun)
-  if (status === 'warning')
-    return failed === 0
-      ? 'Rows of the model are invalid.'
-      : `${rows(failed)} ${failed === 1 ? 'was' : 'were'} not delivered.`
-  return null
 }

@@ -13,7 +13,10 @@ export function RunBars({ runs }: { readonly runs: NonNullable<SyncView['runs']>
   if (runs.length === 0) return null
   const most = Math.max(1, ...runs.map(({ delivered, failed }) => delivered + failed))
   const failedRuns = runs.filter(({ failed, status }) => failed > 0 || status === 'failed').length
-  const label = `The last ${count(runs.length)} runs: ${count(runs.length - failedRuns)} delivered all rows, ${count(failedRuns)} did not`
+  const label =
+    runs.length === 1
+      ? `The last run delivered ${failedRuns === 0 ? 'all rows' : 'not all rows'}`
+      : `The last ${count(runs.length)} runs: ${count(runs.length - failedRuns)} delivered all rows, ${count(failedRuns)} did not`
   return (
     <svg
       className="runs-bars"
@@ -22,6 +25,17 @@ export function RunBars({ runs }: { readonly runs: NonNullable<SyncView['runs']>
       role="img"
       aria-label={label}
     >
+      {/* Where no run was yet, a tick keeps its place. */}
+      {Array.from({ length: Math.max(0, MOST - runs.length) }, (_, index) => (
+        <rect
+          key={index}
+          x={index * WIDTH}
+          y={HEIGHT - LEAST}
+          width={WIDTH * 0.8}
+          height={LEAST}
+          className="none"
+        />
+      ))}
       {runs.slice(0, MOST).map(({ id, delivered, failed, status }, index) => {
         const x = 100 - (index + 1) * WIDTH
         const good = ((HEIGHT - LEAST) * delivered) / most
@@ -29,6 +43,7 @@ export function RunBars({ runs }: { readonly runs: NonNullable<SyncView['runs']>
         const rest = status === 'failed' ? 'no' : 'none'
         return (
           <g key={id}>
+            <title>{`${status}: ${count(delivered)} delivered, ${count(failed)} not`}</title>
             <rect
               x={x}
               y={HEIGHT - LEAST}

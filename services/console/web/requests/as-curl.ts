@@ -1,7 +1,7 @@
 /** A request as a command for a shell. Its secrets are masked, as everywhere on a page. */
 import type { AttemptView } from '@sluice/contracts/api'
 
-type Sent = Pick<AttemptView, 'method' | 'url' | 'requestHeaders' | 'requestBody'>
+type Sent = Pick<AttemptView, 'method' | 'url' | 'requestHeaders' | 'requestBody' | 'requestBodyBytes'>
 
 /** Within single quotes, a shell takes all but a single quote as it is. */
 const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`
@@ -9,10 +9,11 @@ const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\'
 /** `curl` works these out by itself. */
 const OWN: ReadonlySet<string> = new Set(['content-length', 'host', 'connection', 'transfer-encoding'])
 
-export function asCurl({ method, url, requestHeaders, requestBody }: Sent): string {
+export function asCurl({ method, url, requestHeaders, requestBody, requestBodyBytes }: Sent): string {
   const headers = Object.entries(requestHeaders)
     .filter(([name]) => !OWN.has(name.toLowerCase()))
     .map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`)
   const body = requestBody === null ? [] : [`--data-raw ${quoted(requestBody)}`]
-  return [`curl -X ${method} ${quoted(url)}`, ...headers, ...body].join(' \\\n  ')
+  const cut = requestBodyBytes === undefined ? [] : ['# Only the beginning of the body is kept.\n']
+  return cut.join('') + [`curl -X ${method} ${quoted(url)}`, ...headers, ...body].join(' \\\n  ')
 }

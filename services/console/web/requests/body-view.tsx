@@ -8,15 +8,26 @@ const FIRST_CHARACTERS = 20_000
 /** The browser lays a text out piece by piece. A longer line is broken. */
 const PIECE_CHARACTERS = 8_000
 
-export function BodyView({ body }: { readonly body: string | null }): ReactElement {
-  if (body === null || body === '') return <p className="quiet">No body.</p>
-  return <Body body={body} />
+interface BodyProps {
+  readonly body: string | null
+  /** Of a body that is cut: how many bytes the whole one had, null if nobody knows. */
+  readonly wholeBytes?: number | null | undefined
 }
 
-function Body({ body }: { readonly body: string }): ReactElement {
+export function BodyView({ body, wholeBytes }: BodyProps): ReactElement {
+  if (body === null || body === '') return <p className="quiet">No body.</p>
+  return <Body body={body} wholeBytes={wholeBytes} />
+}
+
+interface TextProps extends BodyProps {
+  readonly body: string
+}
+
+function Body({ body, wholeBytes }: TextProps): ReactElement {
   const [raw, setRaw] = useState(false)
   const [whole, setWhole] = useState(false)
-  const laidOut = useLaidOutJson(body)
+  const isCut = wholeBytes !== undefined
+  const laidOut = useLaidOutJson(body, isCut)
   const size = useMemo(() => new Blob([body]).size, [body])
   const text = raw || laidOut === null ? body : laidOut
   const pieces = useMemo(
@@ -26,7 +37,10 @@ function Body({ body }: { readonly body: string }): ReactElement {
   return (
     <div className="body">
       <div className="body-tools">
-        <span className="quiet">{bytes(size)}</span>
+        <span className="quiet">
+          {bytes(size)}
+          {isCut && wholeBytes !== null ? ` of ${bytes(wholeBytes)}` : ''}
+        </span>
         {laidOut === null || laidOut === body ? null : (
           <button type="button" className="small" aria-pressed={raw} onClick={() => setRaw(!raw)}>
             As sent
@@ -34,6 +48,13 @@ function Body({ body }: { readonly body: string }): ReactElement {
         )}
         <CopyButton text={body} />
       </div>
+      {isCut ? (
+        <p className="cut" role="note">
+          {wholeBytes === null
+            ? `This is the beginning: only the first ${bytes(size)} are kept.`
+            : `This is the beginning: ${bytes(size)} of ${bytes(wholeBytes)} are kept.`}
+        </p>
+      ) : null}
       {/* Long lines scroll sideways, also by keyboard. */}
       <pre className="code" tabIndex={0}>
         {pieces.length === 1
@@ -50,7 +71,7 @@ function Body({ body }: { readonly body: string }): ReactElement {
       </pre>
       {!whole && text.length > FIRST_CHARACTERS ? (
         <button type="button" className="small" onClick={() => setWhole(true)}>
-          Show all {bytes(size)}
+          {isCut ? `Show all that is kept, ${bytes(size)}` : `Show all ${bytes(size)}`}
         </button>
       ) : null}
     </div>

@@ -11,10 +11,10 @@ const SLICE_MS = 8
 
 /**
  * JSON on lines of its own, without reading its values: a number keeps each digit that it was written with.
- * Null for text that is not JSON.
+ * Null for text that is not JSON. Of a text that is cut, only the beginning is looked at.
  */
-export function laidOutJson(text: string): string | null {
-  const work = layingOut(text)
+export function laidOutJson(text: string, isCut = false): string | null {
+  const work = layingOut(text, isCut)
   for (;;) {
     const { done, value } = work.next()
     if (done === true) return value
@@ -22,13 +22,13 @@ export function laidOutJson(text: string): string | null {
 }
 
 /** The same, by a long text a moment later: null until then. */
-export function useLaidOutJson(text: string): string | null {
+export function useLaidOutJson(text: string, isCut = false): string | null {
   const isShort = text.length <= AT_ONCE
-  const short = useMemo(() => (isShort ? laidOutJson(text) : null), [isShort, text])
+  const short = useMemo(() => (isShort ? laidOutJson(text, isCut) : null), [isShort, isCut, text])
   const [long, setLong] = useState<{ readonly of: string; readonly laidOut: string | null } | null>(null)
   useEffect(() => {
     if (isShort || text.length > MOST) return undefined
-    const work = layingOut(text)
+    const work = layingOut(text, isCut)
     let timer: ReturnType<typeof setTimeout> | undefined
     const go = (): void => {
       const until = performance.now() + SLICE_MS
@@ -40,22 +40,18 @@ export function useLaidOutJson(text: string): string | null {
     }
     timer = setTimeout(go)
     return () => clearTimeout(timer)
-  }, [isShort, text])
+  }, [isShort, isCut, text])
   return isShort ? short : long?.of === text ? long.laidOut : null
 }
 
-function* layingOut(text: string): Generator<undefined, string | null> {
-  try {
-    JSON.parse(text)
-  } catch {
-    return null
-  }
+function* layingOut(text: string, isCut: boolean): Generator<undefined, string | null> {
+  if (!(isCut ? BEGINS_AS_JSON.test(text) : isJson(text))) return null
   yield
   let laidOut = ''
   let depth = 0
   let taken = 0
   const line = (): string => `\n${'  '.repeat(depth)}`
-  const tokens = text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{},:]|[^\s[\]{},:"]+/g)
+  const tokens = text.matchAll(/"(?:[^"\\]|\\.)*(?:"|\\?$)|[[\]{},:]|[^\s[\]{},:"]+/g)
   let previous = ''
   for (const [token] of tokens) {
     if (token === '{' || token === '[') {
@@ -72,6 +68,18 @@ function* layingOut(text: string): Generator<undefined, string | null> {
     if (taken % TOKENS === 0) yield
   }
   return laidOut
+}
+
+/** An object or a list, with what may come first in it. */
+const BEGINS_AS_JSON = /^\s*(?:\{\s*"|\[\s*["\d[{\-tfn])/
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
 }
 
 const afterOpening = (previous: string): boolean => ['{', '[', ','].includes(previous)

@@ -33,7 +33,7 @@ export function ReplayDialog({ sync, choice, onClose }: ReplayProps): ReactEleme
   return (
     <Confirm
       title="Send recorded requests again?"
-      action="Send them again"
+      action="Send again"
       isReady={data !== undefined && data.requests > 0}
       wide
       onConfirm={() => follow(call(path, { method: 'POST', body: choice, answer: 'runView' }))}
@@ -48,8 +48,8 @@ export function ReplayDialog({ sync, choice, onClose }: ReplayProps): ReactEleme
         <>
           <p>
             <strong>{count(data.requests)}</strong> {data.requests === 1 ? 'request' : 'requests'} of{' '}
-            {rows(data.rows)} would go out as they were recorded, even where the row differs now. The next run
-            makes the destination equal to the model again.
+            {rows(data.rows)} would go out as {data.requests === 1 ? 'it was' : 'they were'} recorded, even
+            where a row differs now. The next run makes the destination equal to the model again.
           </p>
           <ul className="plain-list">
             {data.first.map(({ requestId, method, path: of, keys, trigger }) => (

@@ -2,7 +2,7 @@
 import type { AttemptView, RequestView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
-import { useEffect, useRef, useState, type ReactElement } from 'react'
+import { useEffect, useRef, useState, type ComponentProps, type ReactElement } from 'react'
 import { call } from '../api/client.ts'
 import { useMay } from '../api/session.ts'
 import { count, duration } from '../ui/format.ts'
@@ -11,6 +11,7 @@ import { HttpStatus, Outcome } from '../ui/status.tsx'
 import { toastError } from '../ui/toast.tsx'
 import { BodyView } from './body-view.tsx'
 import { asCurl } from './as-curl.ts'
+import { MadeBy } from './made-by.tsx'
 import { ReplayDialog } from './replay-dialog.tsx'
 
 type Attempt = RequestView['attempts'][number]
@@ -109,7 +110,12 @@ function RequestDetail({ attempt, others }: DetailProps): ReactElement {
       <Tries attempt={attempt} others={others} />
       <Keys sync={sync} keys={attempt.keys} />
       <div className="side-by-side">
-        <Message title="Request" headers={attempt.requestHeaders} body={attempt.requestBody}>
+        <Message
+          title="Request"
+          headers={attempt.requestHeaders}
+          body={attempt.requestBody}
+          wholeBytes={attempt.requestBodyBytes}
+        >
           <span className="actions">
             <CopyButton text={() => asCurl(attempt)} label="Copy as curl" />
             <button type="button" className="small" disabled={!mayOperate} onClick={() => setReplays(true)}>
@@ -117,8 +123,14 @@ function RequestDetail({ attempt, others }: DetailProps): ReactElement {
             </button>
           </span>
         </Message>
-        <Message title="Answer" headers={attempt.responseHeaders} body={attempt.responseBody} />
+        <Message
+          title="Answer"
+          headers={attempt.responseHeaders}
+          body={attempt.responseBody}
+          wholeBytes={attempt.responseBodyBytes}
+        />
       </div>
+      <MadeBy key={lineId(attempt)} attempt={attempt} />
       {replays ? (
         <ReplayDialog sync={sync} choice={{ keys: attempt.keys, run }} onClose={() => setReplays(false)} />
       ) : null}
@@ -184,14 +196,13 @@ function Keys({ sync, keys }: { readonly sync: string; readonly keys: readonly s
   )
 }
 
-interface MessageProps {
+interface MessageProps extends ComponentProps<typeof BodyView> {
   readonly title: string
   readonly headers: AttemptView['requestHeaders']
-  readonly body: string | null
   readonly children?: ReactElement
 }
 
-function Message({ title, headers, body, children }: MessageProps): ReactElement {
+function Message({ title, headers, body, wholeBytes, children }: MessageProps): ReactElement {
   const names = Object.entries(headers)
   return (
     <div className="message">
@@ -211,7 +222,7 @@ function Message({ title, headers, body, children }: MessageProps): ReactElement
           ))}
         </dl>
       )}
-      <BodyView body={body} />
+      <BodyView body={body} wholeBytes={wholeBytes} />
     </div>
   )
 }

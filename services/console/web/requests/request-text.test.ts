@@ -25,6 +25,13 @@ describe('a body on the page', () => {
     )
   })
 
+  it('is laid out as far as it goes where only its beginning is kept', () => {
+    const cut = '{"id":1,"tags":["a","b \\"c'
+    expect(laidOutJson(cut)).toBeNull()
+    expect(laidOutJson(cut, true)).toBe('{\n  "id": 1,\n  "tags": [\n    "a",\n    "b \\"c')
+    expect(laidOutJson('{{ not JSON', true)).toBeNull()
+  })
+
   it('stays as it is if it is not JSON', () => {
     expect(laidOutJson('id=1&name=Ada')).toBeNull()
   })
@@ -43,6 +50,12 @@ describe('a body on the page', () => {
 })
 
 describe('a request as a curl command', () => {
+  it('says that its body is cut', () => {
+    const sent = { method: 'POST', url: 'https://a.example.com', requestHeaders: {}, requestBody: '{"a":' }
+    expect(asCurl({ ...sent, requestBodyBytes: 70_000 })).toMatch(/^# Only the beginning of the body is kept/)
+    expect(asCurl(sent)).toMatch(/^curl /)
+  })
+
   it('quotes what a shell would read otherwise, and leaves out what curl sets itself', () => {
     const sent = {
       method: 'POST',

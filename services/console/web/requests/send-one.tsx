@@ -31,7 +31,7 @@ export function SendOne({ sync, rowKey, trigger }: SendOneProps): ReactElement {
           <p>
             <HttpStatus status={answer.status} /> <Outcome outcome={answer.outcome} /> {answer.error}
           </p>
-          <BodyView body={answer.responseBody} />
+          <BodyView body={answer.responseBody} wholeBytes={answer.responseBodyBytes} />
         </div>
       )}
       {asks ? (

@@ -221,6 +221,12 @@ function History({ resource }: { readonly resource: ResourceView }): ReactElemen
   )
 }
 
+const DONE: { readonly [action in Version['action']]: string } = {
+  create: 'made',
+  update: 'change',
+  delete: 'removed',
+}
+
 interface VersionProps {
   readonly resource: ResourceView
   readonly version: Version
@@ -248,7 +254,7 @@ function VersionLine({
     <li>
       <details>
         <summary>
-          Version {version.version}: {version.action}
+          Version {version.version}: {DONE[version.action]}
           {version.fields.length === 0 ? '' : ` of ${version.fields.join(', ')}`}{' '}
           <small>
             {version.at === null ? '' : <Time at={version.at} />}

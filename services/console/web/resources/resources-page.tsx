@@ -12,6 +12,7 @@ const KINDS: readonly (readonly [kind: ResourceView['kind'], title: string])[] =
   ['model', 'Models'],
   ['source', 'Sources'],
   ['destination', 'Destinations'],
+  ['alert', 'Alerts'],
 ]
 
 export function ResourcesPage(): ReactElement {
@@ -50,7 +51,7 @@ function KindTable(props: {
   if (resources.length === 0) return null
   return (
     <Section title={title}>
-      <ListTable label={title} items={resources} columns={['Name', 'From', ['Changed', 'wide-only']]}>
+      <ListTable label={title} className="even" items={resources} columns={['Name', 'From', 'Changed']}>
         {({ kind, name, project, version, changedAt, changedBy }) => (
           <tr key={name}>
             <td>
@@ -59,7 +60,7 @@ function KindTable(props: {
               </Link>
             </td>
             <td>{(project ?? '') === '' ? 'this server' : `project ${project ?? ''}`}</td>
-            <td className="wide-only">
+            <td>
               {changedAt === undefined || changedAt === null ? (
                 ''
               ) : (

@@ -1,5 +1,5 @@
 /** The rows that a run did not deliver: grouped by what was said of them, with a way to each. */
-import type { FailedRow, RunView } from '@sluice/contracts/api'
+import type { FailedPage, FailedRow, RunView } from '@sluice/contracts/api'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
@@ -36,6 +36,12 @@ export function groupsOf(failed: readonly FailedRow[]): readonly ErrorGroup[] {
   return [...groups.values()].sort((one, other) => other.count - one.count)
 }
 
+type CountedGroup = NonNullable<FailedPage['groups']>[number]
+
+const groupOf = ({ error, status, outcome, count, key }: CountedGroup): ErrorGroup => ({
+  ...{ error: error ?? 'No reason is known.', status, outcome, count, key },
+})
+
 export function RunErrors({ run }: { readonly run: RunView }): ReactElement | null {
   const { failed } = totalsOf(run)
   if (failed === 0 || !hasEnded(run)) return null
@@ -67,6 +73,11 @@ export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement 
       </Section>
     )
   const found = data.pages.flatMap(page => page.rows)
+  // The server counts all rows that wait. One of an earlier version counts nothing.
+  const [first] = data.pages
+  const counted = first?.groups
+  const isAll = counted !== undefined
+  const groups = counted === undefined ? groupsOf(found) : counted.map(groupOf)
   if (found.length === 0)
     return (
       <Section title={title}>
@@ -98,28 +109,15 @@ export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement 
       }
     >
       <ul className="groups">
-        {groupsOf(found).map(group => (
-          <li key={`${group.outcome} ${group.status ?? ''} ${group.error}`}>
-            <div className="group-head">
-              <HttpStatus status={group.status} />
-              <Outcome outcome={group.outcome} />
-              <strong>{hasNextPage ? `${rows(group.count)} and more` : rows(group.count)}</strong>
-            </div>
-            <p className="group-error">{group.error}</p>
-            <p className="quiet">
-              for example{' '}
-              <Link to="/syncs/$name/row" params={{ name: sync }} search={{ key: group.key }}>
-                <code>{group.key}</code>
-              </Link>{' '}
-              ·{' '}
-              <Link to="/requests" search={{ sync, key: group.key, ...(run === undefined ? {} : { run }) }}>
-                its requests
-              </Link>
-            </p>
-          </li>
+        {groups.map(group => (
+          <Group
+            key={`${group.outcome} ${group.status ?? ''} ${group.error}`}
+            {...{ group, sync, run }}
+            isWhole={isAll || !hasNextPage}
+          />
         ))}
       </ul>
-      {hasNextPage ? (
+      {hasNextPage && !isAll ? (
         <div className="more">
           <button type="button" onClick={() => void fetchNextPage()}>
             Count more
@@ -144,5 +142,36 @@ export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement 
         </Confirm>
       )}
     </Section>
+  )
+}
+
+interface GroupProps {
+  readonly group: ErrorGroup
+  readonly sync: string
+  readonly run: string | undefined
+  /** False if more of its rows may follow. */
+  readonly isWhole: boolean
+}
+
+function Group({ group, sync, run, isWhole }: GroupProps): ReactElement {
+  return (
+    <li>
+      <div className="group-head">
+        <HttpStatus status={group.status} />
+        <Outcome outcome={group.outcome} />
+        <strong>{isWhole ? rows(group.count) : `${rows(group.count)} and more`}</strong>
+      </div>
+      <p className="group-error">{group.error}</p>
+      <p className="quiet">
+        for example{' '}
+        <Link to="/syncs/$name/row" params={{ name: sync }} search={{ key: group.key }}>
+          <code>{group.key}</code>
+        </Link>{' '}
+        ·{' '}
+        <Link to="/requests" search={{ sync, key: group.key, ...(run === undefined ? {} : { run }) }}>
+          its requests
+        </Link>
+      </p>
+    </li>
   )
 }

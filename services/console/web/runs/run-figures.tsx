@@ -10,20 +10,25 @@ import { Facts, Section } from '../ui/parts.tsx'
 import { totalsOf } from './totals.ts'
 
 const BUCKETS = 120
+/** How often the figures of a run at work are asked for. */
+const LIVE_MS = 3_000
 
 export function RunFigures({ run }: { readonly run: RunView }): ReactElement | null {
-  const isOver = hasEnded(run) && totalsOf(run).attempts > 0
+  const isOver = hasEnded(run)
+  const hasAny = totalsOf(run).attempts > 0
   const { data } = useQuery({
     queryKey: ['figures', run.id],
     queryFn: ({ signal }) =>
       call(`/runs/${encodeURIComponent(run.id)}/figures`, {
         ...{ query: { buckets: BUCKETS }, answer: 'runFiguresView', signal },
       }),
-    enabled: isOver,
-    staleTime: 60_000,
+    enabled: hasAny,
+    staleTime: isOver ? 60_000 : 0,
+    // One that failed is not asked for again: without an index it may take minutes.
+    refetchInterval: ({ state }) => (isOver || state.error !== null ? false : LIVE_MS),
     retry: false,
   })
-  if (!isOver || data === undefined || data.attempts === 0) return null
+  if (!hasAny || data === undefined || data.attempts === 0) return null
   const { p50, p90, p99 } = data.latencyMs
   const told = (ms: number | null): string => (ms === null ? 'not known' : duration(ms))
   return (
@@ -36,7 +41,12 @@ export function RunFigures({ run }: { readonly run: RunView }): ReactElement | n
           ...Object.entries(data.outcomes).map(([outcome, number]) => [outcome, count(number)] as const),
         ]}
       />
-      {data.buckets.length < 2 ? null : <Bars buckets={data.buckets} seconds={data.bucketSeconds} />}
+      {data.buckets.length < 2 ? null : (
+        <>
+          <Bars buckets={data.buckets} seconds={data.bucketSeconds} />
+          <Latency buckets={data.buckets} />
+        </>
+      )}
     </Section>
   )
 }
@@ -52,17 +62,45 @@ function Bars({
   const width = 100 / buckets.length
   const label = `Requests in each ${seconds === 1 ? 'second' : `${seconds} seconds`}, ${count(most)} at most`
   return (
-    <svg className="chart" viewBox="0 0 100 40" preserveAspectRatio="none" role="img" aria-label={label}>
-      {buckets.map(({ at, attempts, outcomes }, index) => {
-        const good = (38 * (outcomes.delivered ?? 0)) / most
-        const all = (38 * attempts) / most
-        return (
-          <g key={at}>
-            <rect x={index * width} y={40 - all} width={width * 0.85} height={all} className="bar-bad" />
-            <rect x={index * width} y={40 - good} width={width * 0.85} height={good} className="bar-good" />
-          </g>
-        )
-      })}
-    </svg>
+    <figure className="chart-with-name">
+      <figcaption className="quiet">{label}</figcaption>
+      <svg className="chart" viewBox="0 0 100 40" preserveAspectRatio="none" role="img" aria-label={label}>
+        {buckets.map(({ at, attempts, outcomes }, index) => {
+          const good = (38 * (outcomes.delivered ?? 0)) / most
+          const all = (38 * attempts) / most
+          return (
+            <g key={at}>
+              <rect x={index * width} y={40 - all} width={width * 0.85} height={all} className="bar-bad" />
+              <rect x={index * width} y={40 - good} width={width * 0.85} height={good} className="bar-good" />
+            </g>
+          )
+        })}
+      </svg>
+    </figure>
+  )
+}
+
+/** How long answers took in each bucket: half of them, and nine in ten. */
+function Latency({ buckets }: { readonly buckets: readonly FiguresBucket[] }): ReactElement | null {
+  const most = Math.max(0, ...buckets.map(({ latencyMs }) => latencyMs.p90 ?? 0))
+  if (most === 0) return null
+  const width = 100 / Math.max(1, buckets.length - 1)
+  const pathOf = (share: 'p50' | 'p90'): string =>
+    buckets
+      .flatMap(({ latencyMs }, index) => {
+        const ms = latencyMs[share]
+        return ms === null ? [] : [`${(index * width).toFixed(2)} ${(38 - (36 * ms) / most).toFixed(2)}`]
+      })
+      .map((point, index) => `${index === 0 ? 'M' : 'L'}${point}`)
+      .join('')
+  const label = `How long answers took, ${duration(most)} at most: half of them, and above it nine in ten`
+  return (
+    <figure className="chart-with-name">
+      <figcaption className="quiet">{label}</figcaption>
+      <svg className="chart" viewBox="0 0 100 40" preserveAspectRatio="none" role="img" aria-label={label}>
+        <path d={pathOf('p90')} className="chart-line rare" />
+        <path d={pathOf('p50')} className="chart-line" />
+      </svg>
+    </figure>
   )
 }

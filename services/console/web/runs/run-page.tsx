@@ -3,15 +3,17 @@ import type { RunView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useParams } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
-import { approveRun, cancelRun } from '../api/commands.ts'
+import { cancelRun } from '../api/commands.ts'
 import { hasEnded, useFollowedRun, type Hearing } from '../api/follow-run.ts'
 import { runQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
 import { Confirm } from '../ui/dialog.tsx'
-import { count, duration, rows, waitInWords } from '../ui/format.ts'
+import { count, duration, waitInWords } from '../ui/format.ts'
 import { ListTable } from '../ui/list-table.tsx'
-import { Facts, Loading, Page, Section, Time, Trouble, useNow } from '../ui/parts.tsx'
+import { Facts, Loading, Page, Section, Time, Told, Trouble, useNow } from '../ui/parts.tsx'
+import { placeOf } from '../ui/places.ts'
 import { RunStatus } from '../ui/status.tsx'
+import { Held } from './held-run.tsx'
 import { RunButton } from './run-button.tsx'
 import { RunErrors } from './run-errors.tsx'
 import { RunFigures } from './run-figures.tsx'
@@ -44,7 +46,7 @@ function OneRun({ id }: { readonly id: string }): ReactElement {
       title={`Run of ${run.sync}`}
       lead={
         <>
-          <RunStatus status={run.status} /> <code>{run.id}</code> · {run.cause}
+          <RunStatus status={run.status} /> <code>{run.id}</code> · {causeOf(run)}
           {hearing === 'lost' ? ' · the connection is lost, this page tries again' : ''}
         </>
       }
@@ -53,16 +55,40 @@ function OneRun({ id }: { readonly id: string }): ReactElement {
       {run.status === 'held' ? <Held run={run} /> : null}
       {run.error === null ? null : (
         <div className="trouble" role="alert">
-          <p>{run.error}</p>
+          <p>
+            <Told text={run.error} />
+          </p>
+          {run.errorDetails === undefined || run.errorDetails.length === 0 ? null : (
+            <ul>
+              {run.errorDetails.map((detail, index) => (
+                <li key={index}>{[placeOf(detail), detail.message].filter(Boolean).join(': ')}</li>
+              ))}
+            </ul>
+          )}
         </div>
       )}
       <Waiting run={run} />
       <Progress run={run} hearing={hearing} />
+      <RunErrors run={run} />
       <Throughput run={run} hearing={hearing} />
       <RunFigures run={run} />
-      <RunErrors run={run} />
       <Notices run={run} />
     </Page>
+  )
+}
+
+/** Why it began, and who asked for it. */
+function causeOf({ cause, by, dueAt }: RunView): ReactElement {
+  return (
+    <>
+      {cause}
+      {by === undefined ? '' : `, by ${by}`}
+      {dueAt === undefined ? null : (
+        <>
+          , due <Time at={dueAt} exact />
+        </>
+      )}
+    </>
   )
 }
 
@@ -96,77 +122,29 @@ function Actions({ run }: { readonly run: RunView }): ReactElement {
   )
 }
 
-function Held({ run }: { readonly run: RunView }): ReactElement {
-  const may = useMay('approve')
-  const [asks, setAsks] = useState(false)
-  const { held } = run
-  if (held === undefined)
-    return (
-      <Section title="Held for approval">
-        <p className="pad">This run waits for somebody to approve or cancel it.</p>
-      </Section>
-    )
-  return (
-    <Section title="Held for approval">
-      <div className="pad">
-        <p>
-          This run would remove <strong>{count(held.removed)}</strong> of {rows(held.rows)} at the
-          destination. That is more than the removal guard lets through.
-        </p>
-        <p>Some of their keys:</p>
-        <ul className="keys-list">
-          {held.samples.map(key => (
-            <li key={key}>
-              <Link to="/syncs/$name/row" params={{ name: run.sync }} search={{ key }}>
-                <code>{key}</code>
-              </Link>
-            </li>
-          ))}
-        </ul>
-        <div className="actions">
-          <button type="button" className="primary" disabled={!may} onClick={() => setAsks(true)}>
-            Approve the removals
-          </button>
-          <Link to="/syncs/$name/edit" params={{ name: run.sync }} className="button">
-            Look at the model
-          </Link>
-        </div>
-      </div>
-      {asks ? (
-        <Confirm
-          title={`Remove ${rows(held.removed)}?`}
-          action={`Remove ${rows(held.removed)}`}
-          dangerous
-          onConfirm={() => approveRun(run.id)}
-          onClose={() => setAsks(false)}
-        >
-          <p>The run reads the model again. It is held again, should it want to remove more than now.</p>
-        </Confirm>
-      ) : null}
-    </Section>
-  )
-}
-
 function Waiting({ run }: { readonly run: RunView }): ReactElement | null {
-  const { waiting = [], restoring } = run
-  const reasons = [
-    ...waiting.map(({ kind, detail, since, until }) => {
-      const end = until === null ? '' : ` until ${until.slice(11, 19)}`
-      return `${waitInWords({ kind, detail })} (since ${since.slice(11, 19)}${end} UTC)`
-    }),
-    ...(restoring === undefined
-      ? []
-      : [
-          `The delivered state is ${restoring.why === null ? 'brought up to date' : `rebuilt (${restoring.why})`}: ${count(restoring.records)} of ${count(restoring.of)} records.`,
-        ]),
-  ]
-  if (reasons.length === 0) return null
+  const { restoring, held } = run
+  // What it is held for stands above, with more than a sentence.
+  const waiting = (run.waiting ?? []).filter(({ kind }) => held === undefined || kind !== 'approval')
+  const state =
+    restoring === undefined
+      ? null
+      : `The delivered state is ${restoring.why === null ? 'brought up to date' : `rebuilt (${restoring.why})`}: ${count(restoring.records)} of ${count(restoring.of)} records.`
+  if (waiting.length === 0 && state === null) return null
   return (
     <div className="banner" role="status">
       <ul>
-        {reasons.map(reason => (
-          <li key={reason}>{reason}</li>
+        {waiting.map(({ kind, detail, since, until }) => (
+          <li key={`${kind} ${detail}`}>
+            {waitInWords({ kind, detail })}, since <Time at={since} />
+            {until === null ? null : (
+              <>
+                , until <Time at={until} exact />
+              </>
+            )}
+          </li>
         ))}
+        {state === null ? null : <li>{state}</li>}
       </ul>
     </div>
   )
@@ -183,7 +161,7 @@ function Progress({ run, hearing }: { readonly run: RunView; readonly hearing: H
   const facts = [
     ['Started', startedAt === null ? 'not yet' : <Time at={startedAt} exact />],
     [
-      endedAt === null ? 'Running for' : 'Took',
+      endedAt !== null ? 'Took' : run.status === 'held' ? 'Open for' : 'Running for',
       startedAt === null ? '' : duration(Math.max(0, endMs - Date.parse(startedAt))),
     ],
     ['Rows read', count(run.rowsRead)],
@@ -199,20 +177,20 @@ function Progress({ run, hearing }: { readonly run: RunView; readonly hearing: H
         label="By trigger"
         className="triggers"
         items={triggersOf(run)}
-        columns={['Trigger', ['How far', 'wide-only'], ...TRIGGER_COUNTS, ['Requests', 'number wide-only']]}
+        columns={['Trigger', 'How far', ...TRIGGER_COUNTS, ['Requests', 'number']]}
       >
         {([trigger, counts]) => (
           <tr key={trigger}>
             <th scope="row">{trigger}</th>
-            <td className="wide-only">
+            <td>
               <Bar counts={counts} label={trigger} />
             </td>
             <td className="number">{count(counts.detected)}</td>
             <td className="number">{count(counts.delivered)}</td>
-            <Failures value={counts.rejected} />
-            <Failures value={counts.unknown} />
-            <Failures value={counts.unsent} />
-            <td className="number wide-only">{count(counts.requests)}</td>
+            {failures(counts.rejected)}
+            {failures(counts.unknown)}
+            {failures(counts.unsent)}
+            <td className="number">{count(counts.requests)}</td>
           </tr>
         )}
       </ListTable>
@@ -243,7 +221,7 @@ function Phases({
   )
 }
 
-const Failures = ({ value }: { readonly value: number }): ReactElement => (
+const failures = (value: number): ReactElement => (
   <td className="number">{value === 0 ? '' : <strong className="bad">{count(value)}</strong>}</td>
 )
 

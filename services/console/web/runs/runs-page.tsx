@@ -57,6 +57,13 @@ export function RunsTable({
     return (
       <Empty title="No run yet.">
         <p>A run starts when somebody asks for it, or by the schedule of its sync.</p>
+        {ofOneSync ? null : (
+          <p>
+            <Link to="/" className="button">
+              To the syncs
+            </Link>
+          </p>
+        )}
       </Empty>
     )
   return (
@@ -66,25 +73,25 @@ export function RunsTable({
         items={runs}
         columns={[
           ...['State', ...(ofOneSync ? [] : ['Sync']), 'Started'],
-          ['Took', 'wide-only'],
+          'Took',
           ['Delivered', 'number'],
           ['Not delivered', 'number'],
-          ['Cause', 'wide-only'],
+          'Cause',
         ]}
       >
-        {run => <RunLine key={run.id} run={run} ofOneSync={ofOneSync} />}
+        {run => runLine(run, ofOneSync)}
       </ListTable>
       <More query={query}>Older runs</More>
     </>
   )
 }
 
-function RunLine({ run, ofOneSync }: { readonly run: RunView; readonly ofOneSync: boolean }): ReactElement {
+function runLine(run: RunView, ofOneSync: boolean): ReactElement {
   const { id, sync, status, startedAt, endedAt, cause } = run
   const { delivered, failed } = totalsOf(run)
   const tookMs = startedAt === null || endedAt === null ? null : Date.parse(endedAt) - Date.parse(startedAt)
   return (
-    <tr>
+    <tr key={id}>
       <td>
         <Link to="/runs/$id" params={{ id }} className="bare" aria-label={`Run ${id}: ${status}`}>
           <RunStatus status={status} />
@@ -98,10 +105,10 @@ function RunLine({ run, ofOneSync }: { readonly run: RunView; readonly ofOneSync
         </td>
       )}
       <td>{startedAt === null ? 'not yet' : <Time at={startedAt} />}</td>
-      <td className="wide-only">{tookMs === null ? '' : duration(tookMs)}</td>
+      <td>{tookMs === null ? '' : duration(tookMs)}</td>
       <td className="number">{count(delivered)}</td>
       <td className="number">{failed === 0 ? '' : <strong className="bad">{count(failed)}</strong>}</td>
-      <td className="wide-only">{cause}</td>
+      <td>{cause}</td>
     </tr>
   )
 }

@@ -52,7 +52,7 @@ export function EditSecret(props: EditSecretProps): ReactElement {
           placeholder="api.example.com"
           onChange={({ target }) => setGrants(target.value)}
         />
-        <small>Separated by commas. Empty: as it is now.</small>
+        <small>Separated by commas. Left empty, a secret that is there keeps its hosts.</small>
       </label>
     </Confirm>
   )

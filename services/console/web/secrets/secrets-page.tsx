@@ -69,7 +69,7 @@ function SecretTable({ secrets, onEdit, onRemove }: TableProps): ReactElement {
     <ListTable
       label="In the vault"
       items={secrets}
-      columns={['Name', 'May go to', ['Since', 'wide-only'], ['Actions', 'hidden']]}
+      columns={['Name', 'May go to', 'Since', ['Actions', 'hidden']]}
     >
       {secret => (
         <tr key={`${secret.kind} ${secret.name}`}>
@@ -78,10 +78,10 @@ function SecretTable({ secrets, onEdit, onRemove }: TableProps): ReactElement {
             {secret.kind === 'login' ? <small> login of a destination</small> : null}
           </td>
           <td>{secret.for ?? <span className="quiet">not said</span>}</td>
-          <td className="wide-only">
+          <td>
             <Time at={secret.since} />
           </td>
-          <td className="number">
+          <td className="row-actions">
             {secret.kind === 'secret' ? (
               <button type="button" className="small" onClick={() => onEdit(secret.name)}>
                 Set again

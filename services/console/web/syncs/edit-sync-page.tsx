@@ -6,7 +6,7 @@ import { useState, type ReactElement } from 'react'
 import { resourceQuery } from '../api/queries.ts'
 import { STARTING_DRAFT, yamlOf, type Draft, type Kind } from '../editor/draft.ts'
 import { EditorPage } from '../editor/editor-page.tsx'
-import type { Stored, StoredResource } from '../editor/steps/review-step.tsx'
+import type { Stored, StoredResource } from '../editor/reused.ts'
 import { Loading, Page, Trouble } from '../ui/parts.tsx'
 
 export function EditSyncPage(): ReactElement {

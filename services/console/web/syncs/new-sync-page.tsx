@@ -1,18 +1,33 @@
 /** Setting up a sync, from nothing or from resources that are there. */
+import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
-import type { ReactElement } from 'react'
-import { STARTING_DRAFT } from '../editor/draft.ts'
+import { useState, type ReactElement } from 'react'
+import type { ResourceView } from '@sluice/contracts/api'
+import { resourcesQuery } from '../api/queries.ts'
 import { EditorPage } from '../editor/editor-page.tsx'
+import { startingFrom } from '../editor/reused.ts'
+import { Loading, Page, Trouble } from '../ui/parts.tsx'
 
 export function NewSyncPage(): ReactElement {
+  const { data, error } = useQuery(resourcesQuery)
+  if (data === undefined)
+    return <Page title="New sync">{error === null ? <Loading lines={8} /> : <Trouble error={error} />}</Page>
+  return <NewSync resources={data.resources} />
+}
+
+/** The edit starts from what was there when the page was opened, whatever others save meanwhile. */
+function NewSync(props: { readonly resources: readonly ResourceView[] }): ReactElement {
   const { step } = useSearch({ from: '/new' })
   const navigate = useNavigate()
+  const [resources] = useState(props.resources)
+  const [start] = useState(() => startingFrom(resources))
   return (
     <EditorPage
       title="New sync"
       place="new"
-      start={STARTING_DRAFT}
+      start={start}
       stored={{}}
+      resources={resources}
       step={step}
       onStep={next => void navigate({ to: '/new', search: { step: next } })}
     />

@@ -3,6 +3,7 @@ import type { ResourceView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
+import { ApiError } from '../api/client.ts'
 import { resetSync, resync } from '../api/commands.ts'
 import { resourceQuery, syncsQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
@@ -18,9 +19,10 @@ import { scheduleInWords } from './schedule-in-words.ts'
 
 export function SyncPage(): ReactElement {
   const { name } = useParams({ from: '/syncs/$name' })
-  const { data, error, isPending } = useQuery(syncsQuery)
+  const { data, error, isPending, isFetchedAfterMount } = useQuery(syncsQuery)
   const sync = data?.syncs.find(each => each.name === name)
-  if (isPending)
+  // One that was made just now is in the next list.
+  if (isPending || (sync === undefined && !isFetchedAfterMount))
     return (
       <Page title={name}>
         <Loading lines={8} />
@@ -35,7 +37,7 @@ export function SyncPage(): ReactElement {
   if (sync === undefined)
     return (
       <Page title={name}>
-        <Trouble error={new Error(`There is no sync \`${name}\`.`)} />
+        <Trouble error={new ApiError(404, `There is no sync \`${name}\`.`)} />
       </Page>
     )
   return (

@@ -64,7 +64,7 @@ function Checks({ health }: Props): ReactElement {
           ['Started', <Time key="started" at={startedAt} />],
         ]}
       />
-      <ul className="checks">
+      <ul className="health-checks">
         {checks.map(({ check, status, found, advice }, index) => (
           <li key={`${check} ${index}`}>
             <Badge tone={TONES[status]} sign={SIGNS[status]} text={status} />

@@ -38,7 +38,7 @@ interface CodeEditorProps {
   readonly onSave?: () => void
   readonly marks?: readonly Mark[]
   readonly placeholder?: string
-  /** What may stand in a template: `row.email`, and so on. */
+  /** What may stand in a template, such as `row.email`, or in SQL: columns. */
   readonly words?: readonly string[]
   /** The tables that the SQL may name, each with its columns. */
   readonly tables?: { readonly [table: string]: readonly string[] }
@@ -77,6 +77,7 @@ function languageOf({ language, words = [], tables = {} }: CodeEditorProps): Ext
   if (language === 'sql') {
     const schema: { [table: string]: string[] } = {}
     for (const [table, columns] of Object.entries(tables)) schema[table] = [...columns]
+    for (const word of words) schema[word] ??= []
     return sql({ schema })
   }
   if (language === 'yaml') return yaml()
@@ -91,12 +92,13 @@ const ONE_LINE: Extension = EditorState.transactionFilter.of(change =>
 )
 
 export function CodeEditor(props: CodeEditorProps): ReactElement {
-  const { label, value, marks = [], language, words, tables } = props
+  const { label, value, marks = [], language, words, tables, onChange } = props
   const host = useRef<HTMLDivElement>(null)
   const view = useRef<EditorView | null>(null)
   const latest = useRef(props)
   latest.current = props
   const languages = useRef(new Compartment())
+  const rights = useRef(new Compartment())
 
   useEffect(() => {
     if (host.current === null) return undefined
@@ -106,7 +108,7 @@ export function CodeEditor(props: CodeEditorProps): ReactElement {
       parent: root,
       state: EditorState.create({
         doc: latest.current.value,
-        extensions: extensionsOf(latest, languages.current),
+        extensions: extensionsOf(latest, { languages: languages.current, rights: rights.current }),
       }),
     })
     view.current = editor
@@ -120,6 +122,13 @@ export function CodeEditor(props: CodeEditorProps): ReactElement {
   useEffect(() => {
     view.current?.dispatch({ effects: languages.current.reconfigure(languageOf(latest.current)) })
   }, [vocabulary])
+
+  // Whoever takes a resource over may write from then on.
+  const isReadOnly = onChange === undefined
+  useEffect(() => {
+    const may = EditorState.readOnly.of(isReadOnly)
+    view.current?.dispatch({ effects: rights.current.reconfigure(may) })
+  }, [isReadOnly])
 
   useEffect(() => {
     const editor = view.current
@@ -142,7 +151,10 @@ export function CodeEditor(props: CodeEditorProps): ReactElement {
   )
 }
 
-function extensionsOf(latest: { readonly current: CodeEditorProps }, languages: Compartment): Extension[] {
+function extensionsOf(
+  latest: { readonly current: CodeEditorProps },
+  { languages, rights }: { readonly languages: Compartment; readonly rights: Compartment },
+): Extension[] {
   const { oneLine = false, label, placeholder = '', onChange } = latest.current
   const save = {
     key: 'Mod-Enter',
@@ -165,7 +177,7 @@ function extensionsOf(latest: { readonly current: CodeEditorProps }, languages: 
     LOOKS,
     EditorView.lineWrapping,
     EditorView.contentAttributes.of({ 'aria-label': label, spellcheck: 'false' }),
-    EditorState.readOnly.of(onChange === undefined),
+    rights.of(EditorState.readOnly.of(onChange === undefined)),
     placeholderText(placeholder),
     EditorView.updateListener.of(update => {
       if (update.docChanged && update.state.doc.toString() !== latest.current.value)

@@ -40,6 +40,19 @@ export function inZone(iso: string, timeZone: string): string {
 }
 const CLOCK = { hour: '2-digit', minute: '2-digit', second: '2-digit' } as const
 
+/** An instant as a field of date and time has it, in the reader's zone. Empty for a text that is none. */
+export function localField(iso: string): string {
+  const at = new Date(iso)
+  if (Number.isNaN(at.getTime())) return ''
+  return new Date(at.getTime() - at.getTimezoneOffset() * MINUTE).toISOString().slice(0, 19)
+}
+
+/** The same back; undefined for a field that is empty. */
+export function timeOfField(text: string): string | undefined {
+  const at = new Date(text)
+  return Number.isNaN(at.getTime()) ? undefined : at.toISOString()
+}
+
 export const utcTime = (iso: string): string => `${iso.replace('T', ' ').replace(/[.]\d+Z$|Z$/, '')} UTC`
 
 /** Such as `3 minutes ago` or `in 2 hours`. */

@@ -1,8 +1,11 @@
-/** A list as a table: it scrolls sideways where it is wider than its card, and is as long as it is. */
-import type { ReactElement, ReactNode } from 'react'
+/**
+ * A list as a table, which is as long as it is. On a narrow screen each row is a card, whose cells bear the
+ * names of their columns: nothing scrolls sideways there.
+ */
+import { Children, cloneElement, isValidElement, type ReactElement, type ReactNode } from 'react'
 import { LongBody, type LongListProps } from './long-list.tsx'
 
-/** A column, alone or with how it looks: `number`, `wide-only`, or `hidden` but for screen readers. */
+/** A column, alone or with how it looks: `number`, or `hidden` but for screen readers. */
 export type Column = string | readonly [name: string, looks: string]
 
 interface ListTableProps<T> extends Omit<LongListProps<T>, 'height'> {
@@ -10,6 +13,8 @@ interface ListTableProps<T> extends Omit<LongListProps<T>, 'height'> {
   readonly label: string
   readonly columns: readonly Column[]
   readonly className?: string
+  /** One item as a `tr`, with a `td` or `th` for each column. */
+  readonly children: LongListProps<T>['children']
 }
 
 const ROW_HEIGHT = 45
@@ -21,9 +26,10 @@ export function ListTable<T>({
   items,
   children,
 }: ListTableProps<T>): ReactElement {
+  const names = columns.map(column => (typeof column === 'string' ? column : column[0]))
   return (
     <div className="scroll" tabIndex={0} role="region" aria-label={label}>
-      <table className={`list ${className}`}>
+      <table className={`list ${className}`} data-cards>
         <thead>
           <tr>
             {columns.map(column => {
@@ -37,11 +43,25 @@ export function ListTable<T>({
           </tr>
         </thead>
         <LongBody items={items} height={ROW_HEIGHT}>
-          {children}
+          {item => withNames(children(item), names)}
         </LongBody>
       </table>
     </div>
   )
+}
+
+interface Parent {
+  readonly children?: ReactNode
+  readonly 'data-column'?: string | undefined
+}
+
+/** The row, each of whose cells bears the name of its column. */
+function withNames(row: ReactElement, names: readonly string[]): ReactElement {
+  if (!isValidElement<Parent>(row)) return row
+  const cells = Children.toArray(row.props.children).map((cell, index) =>
+    isValidElement<Parent>(cell) ? cloneElement(cell, { 'data-column': names[index] }) : cell,
+  )
+  return cloneElement(row, {}, ...cells)
 }
 
 interface MoreProps {

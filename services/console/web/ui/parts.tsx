@@ -1,5 +1,6 @@
 /** The small parts that all screens are made of. */
 import { useQueryClient } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
 import {
   useEffect,
   useId,
@@ -139,19 +140,39 @@ export function Trouble({
   const again = onRetry ?? (() => void client.refetchQueries({ type: 'active' }))
   return (
     <div className="trouble" role="alert">
-      <p>{message}</p>
+      <p>
+        <Told text={message} />
+      </p>
       {details.length === 0 ? null : (
         <ul>
           {details.map((detail, index) => (
-            <li key={index}>{[placeOf(detail), detail.message].filter(Boolean).join(': ')}</li>
+            <li key={index}>
+              <Told text={[placeOf(detail), detail.message].filter(Boolean).join(': ')} />
+            </li>
           ))}
         </ul>
       )}
-      <button type="button" onClick={again}>
-        Try again
-      </button>
+      <div className="actions">
+        <button type="button" onClick={again}>
+          Try again
+        </button>
+        {/* What is not there does not come back by asking again. */}
+        {error instanceof ApiError && error.status === 404 ? (
+          <Link to="/" className="button">
+            To the overview
+          </Link>
+        ) : null}
+      </div>
     </div>
   )
+}
+
+/** A message of the server. What stands in backticks there is code. */
+export function Told({ text }: { readonly text: string }): ReactNode {
+  const parts = text.split('`')
+  // A backtick without its other half is a character like any other.
+  if (parts.length % 2 === 0) return text
+  return parts.map((part, index) => (index % 2 === 0 ? part : <code key={index}>{part}</code>))
 }
 
 export function CopyButton({

@@ -15,7 +15,7 @@ export function placeOf({ file, line, field }: Detail): string {
  * The same in a draft, whose texts stand for resources: `sync · path`, or the line where no field is known.
  */
 export function draftPlaceOf({ file, line, field }: Detail): string {
-  const where = field ?? (line === undefined ? undefined : `line ${line}`)
+  const where = field || (line === undefined ? undefined : `line ${line}`)
   return [file?.replace('.yaml', ''), where].filter(part => part !== undefined).join(' · ')
 }
 

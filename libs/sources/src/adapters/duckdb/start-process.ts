@@ -151,8 +151,8 @@ export class QueryProcess implements AsyncDisposable {
 
 /** How the allocators give memory back: as in this process (libs/runtime/bin/node-settings.mjs). */
 function memorySettings(): NodeJS.ProcessEnv {
-  const { MALLOC_MMAP_THRESHOLD_, DUCKDB_JE_MALLOC_CONF } = process.env
-  return { MALLOC_MMAP_THRESHOLD_, DUCKDB_JE_MALLOC_CONF }
+  const { MALLOC_ARENA_MAX, MALLOC_MMAP_THRESHOLD_, DUCKDB_JE_MALLOC_CONF } = process.env
+  return { MALLOC_ARENA_MAX, MALLOC_MMAP_THRESHOLD_, DUCKDB_JE_MALLOC_CONF }
 }
 
 /**

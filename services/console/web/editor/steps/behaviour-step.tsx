@@ -3,6 +3,7 @@ import type { ReactElement } from 'react'
 import { textAt, valueAt, withValue } from '../draft.ts'
 import { ChoiceField, NAME_HINT, problemAt, SwitchField, TextField } from '../fields.tsx'
 import { NextTimes } from '../next-times.tsx'
+import { Told } from '../../ui/parts.tsx'
 import type { Editing } from '../use-editing.ts'
 
 export function BehaviourStep({ editing }: { readonly editing: Editing }): ReactElement {
@@ -126,7 +127,11 @@ function Schedule({ editing }: { readonly editing: Editing }): ReactElement {
           />
         </div>
       ) : null}
-      {problem === undefined ? null : <p className="field-error">{problem}</p>}
+      {problem === undefined ? null : (
+        <p className="field-error">
+          <Told text={problem} />
+        </p>
+      )}
       {kind === 'manual' ? null : <NextTimes text={text} />}
       <SwitchField
         editing={editing}

@@ -1,28 +1,20 @@
 /** The last step: what changes, what the next run will send, and saving it. */
-import type { Problem, ResourceView } from '@sluice/contracts/api'
+import type { Problem } from '@sluice/contracts/api'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { ApiError, call } from '../../api/client.ts'
 import { runSync } from '../../api/commands.ts'
 import { useFollowRun } from '../../runs/follow-run.ts'
+import { Confirm } from '../../ui/dialog.tsx'
 import { count, rows } from '../../ui/format.ts'
-import { Trouble } from '../../ui/parts.tsx'
+import { Told, Trouble } from '../../ui/parts.tsx'
 import { draftPlaceOf } from '../../ui/places.ts'
 import { toast } from '../../ui/toast.tsx'
 import { ConflictOf, type Conflict } from '../conflict-dialog.tsx'
-import { documentsOf, KINDS, nameIn, yamlOf, type Draft, type Kind } from '../draft.ts'
+import { documentsOf, KINDS, nameIn, OF_DRAFT, yamlOf, type Draft, type Kind } from '../draft.ts'
 import { LinesThatDiffer } from '../lines-that-differ.tsx'
-
-/** What the server has of the resources that are edited, with the version that the edit started from. */
-export type Stored = { readonly [kind in Kind]?: StoredResource }
-export interface StoredResource extends Pick<ResourceView, 'name' | 'spec'> {
-  readonly kind: Kind
-  /** Undefined if the server keeps no versions of it. */
-  readonly version: number | undefined
-  /** The project whose files it comes from; empty for none. */
-  readonly project: string
-}
+import type { Stored, StoredResource } from '../reused.ts'
 
 interface ReviewProps {
   readonly draft: Draft
@@ -37,11 +29,12 @@ export function ReviewStep(props: ReviewProps): ReactElement {
   const { draft, stored, problems } = props
   const changes = changedKinds(draft, stored)
   const saving = useSaving(props)
+  const [throws, setThrows] = useState(false)
   return (
     <>
       <h2>{changes.length === 0 ? 'Nothing differs from what the server has.' : 'What changes'}</h2>
       {changes.map(kind => {
-        const of = stored[kind]
+        const of = sameIn(stored, kind, draft)
         const before = of === undefined ? '' : yamlOf(kind, of.name, of.spec)
         return (
           <details key={kind} open={changes.length < 3}>
@@ -59,7 +52,7 @@ export function ReviewStep(props: ReviewProps): ReactElement {
           <ul>
             {problems.map((problem, index) => (
               <li key={index}>
-                {draftPlaceOf(problem)}: {problem.message}
+                {draftPlaceOf(problem)}: <Told text={problem.message} />
               </li>
             ))}
           </ul>
@@ -69,8 +62,12 @@ export function ReviewStep(props: ReviewProps): ReactElement {
         <Trouble error={saving.error} onRetry={() => void saving.save(false)} />
       )}
       <footer className="step-foot">
-        <button type="button" onClick={props.onThrowAway} disabled={changes.length === 0 || saving.isBusy}>
-          Throw it away
+        <button
+          type="button"
+          onClick={() => setThrows(true)}
+          disabled={changes.length === 0 || saving.isBusy}
+        >
+          Throw it away…
         </button>
         <span className="actions">
           <button
@@ -90,6 +87,17 @@ export function ReviewStep(props: ReviewProps): ReactElement {
           </button>
         </span>
       </footer>
+      {throws ? (
+        <Confirm
+          title="Throw away what you have changed?"
+          action="Throw it away"
+          dangerous
+          onConfirm={async () => props.onThrowAway()}
+          onClose={() => setThrows(false)}
+        >
+          <p>This cannot be undone. What the server has stays as it is.</p>
+        </Confirm>
+      ) : null}
       {saving.conflict === null ? null : (
         <ConflictOf conflict={saving.conflict} onOverwrite={saving.overwrite} onClose={saving.dismiss} />
       )}
@@ -99,9 +107,15 @@ export function ReviewStep(props: ReviewProps): ReactElement {
 
 function changedKinds(draft: Draft, stored: Stored): readonly Kind[] {
   return KINDS.filter(kind => {
-    const of = stored[kind]
+    const of = sameIn(stored, kind, draft)
     return of === undefined || yamlOf(kind, of.name, of.spec) !== draft[kind]
   })
+}
+
+/** What is stored under the name that the draft has. Another name makes another resource. */
+function sameIn(stored: Stored, kind: Kind, draft: Draft): StoredResource | undefined {
+  const of = stored[kind]
+  return of?.name === nameIn(draft[kind]) ? of : undefined
 }
 
 /** Says what the next run would send, from a whole preview of what is not saved yet. */
@@ -121,9 +135,15 @@ function WillSend({
       }),
     enabled: !blocked,
     retry: false,
+    meta: OF_DRAFT,
   })
   if (blocked) return null
-  if (isFetching) return <p role="status">Working out what the next run will send…</p>
+  if (isFetching)
+    return (
+      <p className="will-send" role="status" aria-busy="true">
+        Working out what the next run will send…
+      </p>
+    )
   if (error !== null) return <Trouble error={error} />
   if (data === undefined) return null
   const { added, changed, removed } = data.counts
@@ -136,7 +156,9 @@ function WillSend({
     <p className="will-send" role="status">
       <strong>The next run</strong>{' '}
       {told.length === 0 ? 'has nothing to send.' : `sends what differs: ${told.join(', ')}.`}
-      {(data.rowsInvalid ?? 0) > 0 ? ` ${rows(data.rowsInvalid ?? 0)} are invalid and left out.` : ''}
+      {(data.rowsInvalid ?? 0) > 0
+        ? ` ${rows(data.rowsInvalid ?? 0)} ${data.rowsInvalid === 1 ? 'is' : 'are'} invalid and left out.`
+        : ''}
     </p>
   )
 }
@@ -163,7 +185,9 @@ function useSaving({ draft, stored, takeOver, onSaved }: ReviewProps): Saving {
     setError(null)
     try {
       for (const kind of changedKinds(draft, stored)) {
-        const version = versions[kind] ?? stored[kind]?.version
+        const of = sameIn(stored, kind, draft)
+        // What is new takes the place of nothing.
+        const version = versions[kind] ?? (of === undefined ? 0 : of.version)
         await put(kind, draft, { version, takeOver: takeOver.includes(kind) }).catch((failure: unknown) => {
           const present = failure instanceof ApiError ? failure.problem?.versions?.present : undefined
           if (present !== undefined)
@@ -172,7 +196,7 @@ function useSaving({ draft, stored, takeOver, onSaved }: ReviewProps): Saving {
         })
       }
       onSaved()
-      await client.invalidateQueries()
+      await client.invalidateQueries({ predicate: ({ meta }) => meta !== OF_DRAFT })
       const name = nameIn(draft.sync)
       toast('done', `${name} is saved.`)
       if (andRun) {

@@ -2,9 +2,11 @@
 import { useQuery } from '@tanstack/react-query'
 import { useState, type ReactElement } from 'react'
 import { ApiError } from '../../api/client.ts'
-import { Trouble } from '../../ui/parts.tsx'
+import { Told, Trouble } from '../../ui/parts.tsx'
+import { count, many } from '../../ui/format.ts'
 import { marksOf } from '../../ui/places.ts'
 import { rowsOf, TYPED_MS, useModelRows } from '../model-rows.ts'
+import { Files, useTables } from './tables.tsx'
 import { LazyCodeEditor } from '../../ui/lazy-code-editor.tsx'
 import { nameIn, textAt, valueAt, withValue, type Draft } from '../draft.ts'
 import { NAME_HINT, ChoiceField, SecretField, TextField } from '../fields.tsx'
@@ -87,7 +89,9 @@ function TestConnection({ draft }: { readonly draft: Draft }): ReactElement {
         {tested === null ? null : tested.kind === 'works' ? (
           <span className="good">✓ The source answers.</span>
         ) : (
-          <span className="bad">{tested.message}</span>
+          <span className="bad">
+            <Told text={tested.message} />
+          </span>
         )}
       </span>
     </div>
@@ -118,17 +122,23 @@ export function ModelStep({
           language="sql"
           value={sql}
           tables={tables}
+          words={columns}
           {...(editing.readOnly ? {} : { onChange: value => change(withValue(text, ['sql'], value)) })}
           marks={marks}
         />
       </div>
+      {editing.readOnly ? null : (
+        <Files draft={draft} onChoose={file => change(withValue(text, ['sql'], file))} />
+      )}
       <KeyField editing={editing} columns={columns} />
       {rested.trim() === '' ? (
         <p className="quiet">Rows appear here as you type a query.</p>
       ) : rows.error !== null ? (
         <Trouble error={rows.error} onRetry={() => void rows.refetch()} />
       ) : rows.data === undefined ? (
-        <p className="quiet">Asking the source…</p>
+        <p className="quiet" aria-busy="true">
+          Asking the source…
+        </p>
       ) : (
         <RowsTable rows={rows.data} />
       )}
@@ -209,31 +219,15 @@ function KeyCheck({ draft, sql }: { readonly draft: Draft; readonly sql: string 
       <span role="status">
         {error !== null && asked === check ? <span className="bad">{error.message}</span> : null}
         {found === undefined ? null : bad === 0 ? (
-          <span className="good">✓ Each of the {numberOf('n')} rows has a key of its own.</span>
+          <span className="good">✓ Each of the {count(numberOf('n'))} rows has a key of its own.</span>
         ) : (
           <span className="bad">
-            {numberOf('nulls')} rows have no key, {numberOf('doubled')} keys stand in more than one row. A run
-            leaves these rows out.
+            {many(numberOf('nulls'), 'row has', 'rows have')} no key,{' '}
+            {many(numberOf('doubled'), 'key stands', 'keys stand')} in more than one row. A run leaves these
+            rows out.
           </span>
         )}
       </span>
     </div>
   )
-}
-
-/** The tables of a database, for completion. */
-function useTables(draft: Draft): { readonly [table: string]: readonly string[] } {
-  const type = textAt(draft.source, ['type'])
-  const list = type === 'postgres' ? "string_agg(column_name, ',')" : 'group_concat(column_name)'
-  const sql = `select concat(table_schema, '.', table_name) as name, ${list} as columns from information_schema.columns where table_schema not in ('information_schema', 'pg_catalog', 'mysql', 'sys', 'performance_schema') group by table_schema, table_name limit 100`
-  const { data } = useQuery({
-    queryKey: ['tables', draft.source],
-    queryFn: ({ signal }) => rowsOf(draft, sql, signal),
-    enabled: type === 'postgres' || type === 'mysql',
-    retry: false,
-    staleTime: Infinity,
-  })
-  const entries =
-    data?.rows.map(row => [String(row['name']), String(row['columns']).split(',')] as const) ?? []
-  return Object.fromEntries(entries)
 }

@@ -4,6 +4,7 @@ import { LazyCodeEditor } from '../../ui/lazy-code-editor.tsx'
 import { textAt, valueAt, withValue } from '../draft.ts'
 import { ChoiceField, PairsField, problemAt, SwitchField, TextField } from '../fields.tsx'
 import { FieldMapper } from '../field-mapper.tsx'
+import { Told } from '../../ui/parts.tsx'
 import type { Editing } from '../use-editing.ts'
 
 const TRIGGERS = ['added', 'changed', 'removed'] as const
@@ -291,7 +292,11 @@ function Template({ editing, path, label, language, words, onSave }: TemplatePro
         onSave={onSave}
         {...(readOnly ? {} : { onChange: value => change(withValue(text, path, value)) })}
       />
-      {problem === undefined ? null : <p className="field-error">{problem}</p>}
+      {problem === undefined ? null : (
+        <p className="field-error">
+          <Told text={problem} />
+        </p>
+      )}
     </div>
   )
 }

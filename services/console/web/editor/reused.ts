@@ -1,0 +1,92 @@
+/** What a new sync uses of what is there: a source, a model, a destination, each by its name. */
+import type { Problem, ResourceView } from '@sluice/contracts/api'
+import {
+  fileOf,
+  nameIn,
+  STARTING_DRAFT,
+  textAt,
+  withText,
+  withValue,
+  yamlOf,
+  type Draft,
+  type Kind,
+} from './draft.ts'
+
+/** What the server has of the resources that are edited, with the version that the edit started from. */
+export type Stored = { readonly [kind in Kind]?: StoredResource }
+export interface StoredResource extends Pick<ResourceView, 'name' | 'spec'> {
+  readonly kind: Kind
+  /** Undefined if the server keeps no versions of it. */
+  readonly version: number | undefined
+  /** The project whose files it comes from; empty for none. */
+  readonly project: string
+}
+
+/** A sync is never shared. */
+const SHARED = ['source', 'model', 'destination'] as const
+export type SharedKind = (typeof SHARED)[number]
+
+export const isShared = (kind: Kind): kind is SharedKind => SHARED.some(each => each === kind)
+
+type Resources = readonly ResourceView[]
+
+const named = (resources: Resources, kind: Kind, name: string): ResourceView | undefined =>
+  resources.find(each => each.kind === kind && each.name === name)
+
+export const namesOf = (resources: Resources, kind: Kind): readonly string[] =>
+  resources.filter(each => each.kind === kind).map(({ name }) => name)
+
+/** Stored resources that a draft names. */
+export function reusedBy(draft: Draft, resources: Resources): Stored {
+  const found: { [kind in Kind]?: StoredResource } = {}
+  for (const kind of SHARED) {
+    const of = named(resources, kind, nameIn(draft[kind]))
+    if (of === undefined) continue
+    found[kind] = { kind, name: of.name, spec: of.spec, version: of.version, project: of.project ?? '' }
+  }
+  return found
+}
+
+/** The draft with a resource that is there, and the source that a model reads from. */
+export function withStored(draft: Draft, kind: SharedKind, resource: ResourceView, all: Resources): Draft {
+  const changed = withText(draft, kind, yamlOf(kind, resource.name, resource.spec))
+  if (kind !== 'model') return changed
+  const source = named(all, 'source', textAt(changed.model, ['source']))
+  if (source === undefined) return changed
+  return { ...changed, source: yamlOf('source', source.name, source.spec) }
+}
+
+/** The draft with a new resource in the place of one that is there. */
+export function withNew(draft: Draft, kind: SharedKind, resources: Resources): Draft {
+  const text = freelyNamed(kind, resources)
+  const source = nameIn(draft.source)
+  return withText(draft, kind, kind === 'model' ? withValue(text, ['source'], source) : text)
+}
+
+/** A draft whose names are free, but for a source and a destination that are there already. */
+export function startingFrom(resources: Resources): Draft {
+  let draft = STARTING_DRAFT
+  for (const kind of ['sync', 'model'] as const) draft = withText(draft, kind, freelyNamed(kind, resources))
+  for (const kind of ['source', 'destination'] as const) {
+    const [first] = namesOf(resources, kind)
+    const of = first === undefined ? undefined : named(resources, kind, first)
+    if (of !== undefined) draft = withStored(draft, kind, of, resources)
+  }
+  return draft
+}
+
+function freelyNamed(kind: Kind, resources: Resources): string {
+  const taken = new Set(namesOf(resources, kind))
+  const text = STARTING_DRAFT[kind]
+  const wanted = nameIn(text)
+  if (!taken.has(wanted)) return text
+  for (let number = 2; ; number += 1)
+    if (!taken.has(`${wanted}-${number}`)) return text.replace(`name: ${wanted}`, `name: ${wanted}-${number}`)
+}
+
+/** A new sync may not take the place of another one. */
+export function takenName(draft: Draft, resources: Resources): Problem['errors'] {
+  const name = nameIn(draft.sync)
+  if (named(resources, 'sync', name) === undefined) return []
+  return [{ file: fileOf('sync'), field: 'name', message: `There is a sync \`${name}\` already.` }]
+}

@@ -1,0 +1,102 @@
+/** The template that made a request, as it stood when its run began. */
+import type { AttemptView } from '@sluice/contracts/api'
+import type { ResourceHistoryView } from '@sluice/contracts/api/resources'
+import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { useState, type ReactElement } from 'react'
+import { call } from '../api/client.ts'
+import { resourceQuery, runQuery } from '../api/queries.ts'
+import { Loading, Trouble } from '../ui/parts.tsx'
+import { namesSaid, splitAtNames, templateOf } from './template-text.ts'
+
+type Version = ResourceHistoryView['versions'][number]
+
+interface MadeByProps {
+  readonly attempt: AttemptView
+}
+
+/** A longer template is shown to here. */
+const MOST_CHARACTERS = 20_000
+
+/** Open where something went wrong. Whoever wants to see it otherwise opens it: a template may be large. */
+export function MadeBy({ attempt }: MadeByProps): ReactElement {
+  const [isOpen, setOpen] = useState(attempt.error !== null)
+  return (
+    <details className="made-by" open={isOpen} onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
+      <summary>The template that made it</summary>
+      {isOpen ? <Template attempt={attempt} /> : null}
+    </details>
+  )
+}
+
+function Template({ attempt }: MadeByProps): ReactElement {
+  const { sync, run, trigger, startedAt, error, responseBody } = attempt
+  const present = useQuery({ ...resourceQuery('sync', sync), retry: false })
+  const history = useQuery({
+    queryKey: ['resource-history', 'sync', sync, present.data?.version],
+    queryFn: ({ signal }) =>
+      call(`/resources/sync/${encodeURIComponent(sync)}/history`, { answer: 'resourceHistoryView', signal }),
+    enabled: present.data !== undefined,
+    retry: false,
+  })
+  // A test belongs to no run.
+  const ofRun = useQuery({ ...runQuery(run), enabled: attempt.test !== true, retry: false })
+  if (present.isPending || history.isLoading || ofRun.isLoading) return <Loading lines={3} />
+  if (present.data === undefined) return <Trouble error={present.error} />
+  const then = versionAt(history.data?.versions ?? [], ofRun.data?.startedAt ?? startedAt)
+  const text = templateOf(then?.spec ?? present.data.spec, trigger)
+  const names = error === null ? new Set<string>() : namesSaid(`${error} ${responseBody ?? ''}`)
+  return (
+    <>
+      <p className="test-line">
+        <span className="quiet">
+          {then !== null && then.version !== present.data.version
+            ? `As it was in version ${then.version}. The sync has changed since.`
+            : 'As it is now.'}
+        </span>
+        <Link
+          to="/syncs/$name/edit"
+          params={{ name: sync }}
+          search={{ step: 'requests' }}
+          className="button small"
+        >
+          Edit it
+        </Link>
+      </p>
+      {text === null ? (
+        <p className="quiet">The sync sends nothing for {trigger} rows.</p>
+      ) : (
+        <pre className="code lines" tabIndex={0} role="region" aria-label={`Template for ${trigger} rows`}>
+          {text
+            .slice(0, MOST_CHARACTERS)
+            .split('\n')
+            .map((line, index) => (
+              <Line key={index} number={index + 1} parts={splitAtNames(line, names)} />
+            ))}
+        </pre>
+      )}
+      {text !== null && text.length > MOST_CHARACTERS ? (
+        <p className="quiet">This is its beginning. The editor has all of it.</p>
+      ) : null}
+    </>
+  )
+}
+
+/** Every second part is a name that the answer speaks of. */
+function Line(props: { readonly number: number; readonly parts: readonly string[] }): ReactElement {
+  const { number, parts } = props
+  return (
+    <span className="line" data-named={parts.length > 1}>
+      <span className="line-number" aria-hidden="true">
+        {number}
+      </span>
+      {parts.map((part, at) => (at % 2 === 0 ? part : <mark key={at}>{part}</mark>))}
+      {'\n'}
+    </span>
+  )
+}
+
+/** The version that stood at an instant; null if that is not known. */
+function versionAt(versions: readonly Version[], at: string): Version | null {
+  return versions.find(version => version.at !== null && version.at <= at) ?? null
+}

@@ -1,0 +1,91 @@
+/** A run that waits for somebody to approve what it would remove. */
+import type { RunView } from '@sluice/contracts/api'
+import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { useState, type ReactElement } from 'react'
+import { call } from '../api/client.ts'
+import { approveRun } from '../api/commands.ts'
+import { useMay } from '../api/session.ts'
+import { Confirm } from '../ui/dialog.tsx'
+import { count, rows } from '../ui/format.ts'
+import { Section } from '../ui/parts.tsx'
+
+/** What it would remove, and the way to let it go on. */
+export function Held({ run }: { readonly run: RunView }): ReactElement {
+  const may = useMay('approve')
+  const [asks, setAsks] = useState(false)
+  const { held } = run
+  if (held === undefined)
+    return (
+      <Section title="Held for approval">
+        <p className="pad">This run waits for somebody to approve or cancel it.</p>
+      </Section>
+    )
+  return (
+    <Section title="Held for approval">
+      <div className="pad">
+        <p>
+          This run would remove <strong>{count(held.removed)}</strong> of {rows(held.rows)} at the
+          destination. That is more than the removal guard lets through.
+        </p>
+        <p>
+          {held.samples.length < held.removed
+            ? 'Some of these rows, as they are known:'
+            : 'These rows, as they are known:'}
+        </p>
+        <ul className="keys-list">
+          {held.samples.map(key => (
+            <HeldRow key={key} sync={run.sync} rowKey={key} />
+          ))}
+        </ul>
+        <div className="actions">
+          <button type="button" className="primary" disabled={!may} onClick={() => setAsks(true)}>
+            Approve the removals
+          </button>
+          <Link to="/syncs/$name/edit" params={{ name: run.sync }} className="button">
+            Look at the model
+          </Link>
+        </div>
+      </div>
+      {asks ? (
+        <Confirm
+          title={`Remove ${rows(held.removed)}?`}
+          action={`Remove ${rows(held.removed)}`}
+          dangerous
+          onConfirm={() => approveRun(run.id)}
+          onClose={() => setAsks(false)}
+        >
+          <p>The run reads the model again. It is held again, should it want to remove more than now.</p>
+        </Confirm>
+      ) : null}
+    </Section>
+  )
+}
+
+const MOST_CHARACTERS = 200
+
+/** A row that would be removed, with what the destination is believed to hold of it. */
+function HeldRow({ sync, rowKey }: { readonly sync: string; readonly rowKey: string }): ReactElement {
+  const { data } = useQuery({
+    queryKey: ['row', sync, rowKey],
+    queryFn: ({ signal }) =>
+      call(`/syncs/${encodeURIComponent(sync)}/rows`, {
+        ...{ query: { key: rowKey }, answer: 'rowLifeView', signal },
+      }),
+    retry: false,
+  })
+  return (
+    <li>
+      <Link to="/syncs/$name/row" params={{ name: sync }} search={{ key: rowKey }}>
+        <code>{rowKey}</code>
+      </Link>{' '}
+      <small>{inShort(data?.state?.row ?? null)}</small>
+    </li>
+  )
+}
+
+function inShort(row: { readonly [column: string]: unknown } | null): string {
+  const values = Object.entries(row ?? {}).map(([column, value]) => `${column}: ${JSON.stringify(value)}`)
+  const text = values.join(', ')
+  return text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS)}…` : text
+}

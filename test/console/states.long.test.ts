@@ -1,0 +1,97 @@
+/** What each main screen shows before its answers come, and when they do not come. */
+import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
+import type { Page, Route } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { peopleYaml } from '../e2e/people-project.ts'
+import {
+  expectAccessible,
+  servedConsole,
+  startBrowser,
+  type Looking,
+  type ServedConsole,
+} from './console-page.ts'
+
+/** Above this, a page is said to jump (Web Vitals: cumulative layout shift). */
+const MOST_SHIFT = 0.1
+
+let api: ScriptedApi
+let browser: Looking
+let served: ServedConsole
+let run = ''
+beforeAll(async () => {
+  api = await startScriptedApi()
+  api.on({ url: '/people/2' }, { status: 422, body: '{"error":"no"}' })
+  browser = await startBrowser()
+  const files = { 'project.yaml': peopleYaml(), 'people.csv': 'id,name\n1,Ann\n2,Bob\n' }
+  served = await servedConsole({ files, env: { API_URL: api.url } })
+  await served.project.sluice('run', 'people')
+  run = (await served.project.runs())[0]?.id ?? ''
+})
+afterAll(async () => {
+  await browser[Symbol.asyncDispose]()
+  await served[Symbol.asyncDispose]()
+  await api[Symbol.asyncDispose]()
+})
+
+/** Each screen, and a text that it shows once it has its answers. */
+const SCREENS = [
+  ['the overview', () => '/', 'people → api'],
+  ['the runs', () => '/runs', 'warning'],
+  ['a run', () => `/runs/${run}`, 'Rows that were not delivered'],
+  ['the requests', () => '/requests', '/people/2'],
+  ['a sync', () => '/syncs/people', 'What happened to a row?'],
+  ['a row', () => '/syncs/people/row?key=2', 'Believed to be'],
+  ['the resources', () => '/resources', 'Destinations'],
+  ['a resource', () => '/resources/sync/people', 'Version 1'],
+  ['the secrets', () => '/secrets', 'The vault is empty.'],
+  ['the alerts', () => '/alerts', 'No alert watches your syncs yet.'],
+  ['the audit', () => '/audit', 'made the sync'],
+  ['the system', () => '/system', 'Partitions'],
+  ['an editor', () => '/syncs/people/edit?step=requests', '"Ann"'],
+] as const
+
+/** All but who somebody is. */
+const ANSWERS = /\/api\/v1\/(?!session)/
+
+async function shiftOf(page: Page): Promise<number> {
+  return Number(await page.evaluate('globalThis.shifted ?? 0'))
+}
+
+describe.each(SCREENS)('%s', (name, path, text) => {
+  it('keeps the place of what is still to come', async () => {
+    const page = await browser.open()
+    await page.addInitScript(`new PerformanceObserver(list => {
+      for (const { value, hadRecentInput } of list.getEntries())
+        if (!hadRecentInput) globalThis.shifted = (globalThis.shifted ?? 0) + value
+    }).observe({ type: 'layout-shift', buffered: true })`)
+    const released = Promise.withResolvers<null>()
+    await page.route(ANSWERS, async (route: Route) => {
+      await released.promise
+      await route.continue().catch(() => undefined)
+    })
+    await page.goto(`${served.url}${path()}`)
+    await page.getByRole('heading', { level: 1 }).waitFor()
+    await page.getByRole('status', { name: 'Loading' }).first().waitFor()
+    await expectAccessible(page, `${name}, loading`)
+    released.resolve(null)
+    await page.getByText(text).first().waitFor()
+    await expect.poll(() => page.locator('.loading').count()).toBe(0)
+    expect(await shiftOf(page), `${name} jumps`).toBeLessThanOrEqual(MOST_SHIFT)
+    await page.context().close()
+  })
+
+  it('says what went wrong, and goes on when it is asked to', async () => {
+    const page = await browser.open()
+    let fails = true
+    await page.route(ANSWERS, async route =>
+      fails ? await route.fulfill({ status: 400, body: 'no' }) : await route.continue(),
+    )
+    await page.goto(`${served.url}${path()}`)
+    await page.getByText('The server answered 400.').first().waitFor()
+    await expectAccessible(page, `${name}, failing`)
+    fails = false
+    await page.getByRole('button', { name: 'Try again' }).first().click()
+    await page.getByText(text).first().waitFor()
+    await page.context().close()
+  })
+})
