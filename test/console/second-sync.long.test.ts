@@ -112,6 +112,21 @@ describe('another sync', () => {
   })
 })
 
+describe('the files of a folder', () => {
+  it('become queries by one click', async () => {
+    // A browser that keeps no draft.
+    const own = await browser.open()
+    await own.goto(`${served.url}/new`)
+    await own.getByText('lists the files that are there').waitFor()
+    await own.getByRole('button', { name: 'Model — to mend' }).click()
+    await own.getByRole('button', { name: 'people.csv' }).click()
+    await own.getByRole('cell', { name: 'Bob' }).waitFor()
+    const sql = own.locator('[data-label="SQL of the model"] .cm-content')
+    expect(await sql.innerText()).toBe("select * from 'people.csv'")
+    await own.context().close()
+  })
+})
+
 describe('the field mapper', () => {
   const names = () =>
     page.evaluate(`[...document.querySelectorAll('.mapper li input')].map(({ value }) => value)`)

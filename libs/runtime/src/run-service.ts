@@ -6,10 +6,9 @@
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { Ends } from '@sluice/flow/ends'
-import { memoryOf, type Environment } from './environment.ts'
+import type { Environment } from './environment.ts'
 import { startHealthServer, type HealthChecks, type HttpListener } from './health-server.ts'
 import { createLogger, type Logger } from './logger.ts'
-import { growHeapByRoom } from './machine/heap-growth.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { ownSecrets } from './own-secrets.ts'
 import { makeFilesPrivate } from './private-files.ts'
@@ -81,7 +80,6 @@ async function live<Config extends ServiceConfig>(
   of: Pick<StartContext, 'logger' | 'mask'> & { readonly shutdown: ReturnType<typeof createShutdown> },
 ): Promise<number> {
   const { logger, shutdown, mask } = of
-  using _roomy = growHeapByRoom(memoryOf(process.env))
   const metrics = createMetrics()
   let service: StartedService | null = null
   const ready: HealthChecks = {

@@ -17,6 +17,7 @@ import { makeFolder } from '@sluice/runtime/make-folder'
 import { makePrivateFolders } from '@sluice/runtime/private-files'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { openTraces } from '@sluice/runtime/traces/open-traces'
+import { growHeapByRoom } from '@sluice/runtime/machine/heap-growth'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { boundSecrets, told } from '@sluice/secrets/bound-secrets'
 import { openSource } from '@sluice/sources/adapters/open-source'
@@ -46,6 +47,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
   const clientId = `${config.prefix}-change-detector`
   await using opening = new AsyncDisposableStack()
+  opening.use(growHeapByRoom({ memoryBytes: config.memoryBytes, reservedBytes: budget.duckdbBytes }))
   const traces = opening.use(await openTraces(env, { service: 'sluice-change-detector', logger }))
   const stage = opening.use(
     await openStage(config, adapters, { clientId, outlasts: true, logger, metrics, signal }),

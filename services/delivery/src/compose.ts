@@ -12,6 +12,7 @@ import { proxySettings } from '@sluice/runtime/settings/proxies'
 import { neverReachesPrivate } from '@sluice/runtime/settings/reach'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { openTraces } from '@sluice/runtime/traces/open-traces'
+import { growHeapByRoom } from '@sluice/runtime/machine/heap-growth'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { boundSecrets, told } from '@sluice/secrets/bound-secrets'
 import { environmentKeys } from '@sluice/vault/key-file'
@@ -42,6 +43,7 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   await using opening = new AsyncDisposableStack()
   const traces = opening.use(await openTraces(env, { service: 'sluice-delivery', logger }))
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
+  opening.use(growHeapByRoom(config))
   const stage = opening.use(
     await openStage(config, adapters, {
       clientId: `${prefix}-delivery`,

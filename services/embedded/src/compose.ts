@@ -172,9 +172,10 @@ async function openServices(
 ): Promise<EmbeddedServices & AsyncDisposable> {
   const { dataDir, logger, definitions, vault } = deps
   const { env, mask, drain, abort } = of
-  const budget = memoryBudget(memoryOf(env))
+  const memoryBytes = memoryOf(env)
+  const budget = memoryBudget(memoryBytes)
   await using opening = new AsyncDisposableStack()
-  opening.use(growHeapByRoom(memoryOf(env)))
+  opening.use(growHeapByRoom({ memoryBytes }))
   const traces = opening.use(await openTraces(env, { service: 'sluice', logger }))
   const rateLimit = opening.use(await openLimits({ dataDir, env, logger, signal: drain }))
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission, tellOfBreakers(deps)))

@@ -6,6 +6,7 @@ import { createRedisHolds } from '@sluice/holds/adapters/redis'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import type { ServiceConfig } from '@sluice/runtime/service-config'
+import { growHeapByRoom } from '@sluice/runtime/machine/heap-growth'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { figuresAsMetrics } from '@sluice/process/figures-as-metrics'
 import { GroupReadiness } from '@sluice/process/group-readiness'
@@ -22,6 +23,7 @@ export async function start(config: ServiceConfig, context: StartContext): Promi
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
   const clientId = `${config.prefix}-renderer`
   await using opening = new AsyncDisposableStack()
+  opening.use(growHeapByRoom(config))
   const stage = opening.use(
     await openStage(config, adapters, { clientId, outlasts: true, logger, metrics, signal }),
   )

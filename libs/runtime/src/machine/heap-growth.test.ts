@@ -5,23 +5,34 @@ import { HEAP_FLAGS } from '../../bin/node-settings.mjs'
 import { growthPercent } from './heap-growth.ts'
 
 const MB = 1_000_000
-const percent = (heapMb: number, residentMb: number): number =>
-  growthPercent({ heapBytes: heapMb * MB, residentBytes: residentMb * MB }, 512 * MB)
+const percent = (heapMb: number, residentMb: number, reservedMb = 0): number =>
+  growthPercent(
+    { heapBytes: heapMb * MB, residentBytes: residentMb * MB },
+    { memoryBytes: 512 * MB, reservedBytes: reservedMb * MB },
+  )
 
 describe('the heap', () => {
   it.each([
     { what: 'grows fourfold while it is small', heap: 30, resident: 180, grows: 300 },
     { what: 'grows by at most 200 MB', heap: 80, resident: 250, grows: 250 },
     { what: 'grows by what the process may still have', heap: 50, resident: 462, grows: 100 },
-    { what: 'grows by a quarter where little is left', heap: 200, resident: 490, grows: 25 },
+    { what: 'leaves others what they may take yet', heap: 50, resident: 260, reserved: 192, grows: 120 },
+    {
+      what: 'grows as V8 would have it where only the room of others is left',
+      heap: 50,
+      resident: 400,
+      reserved: 192,
+      grows: 50,
+    },
+    { what: 'grows as V8 would have it where little is left', heap: 200, resident: 490, grows: 50 },
     { what: 'grows by a quarter where nothing is left', heap: 200, resident: 700, grows: 25 },
-  ])('$what', ({ heap, resident, grows }) => {
-    expect(percent(heap, resident)).toBe(grows)
+  ])('$what', ({ heap, resident, reserved = 0, grows }) => {
+    expect(percent(heap, resident, reserved)).toBe(grows)
   })
 
   it('is collected as a whole far less often than with V8 alone', async () => {
     const alone = await collections('')
-    const byRoom = await collections('growHeapByRoom(512_000_000)')
+    const byRoom = await collections('growHeapByRoom({ memoryBytes: 512_000_000 })')
     expect(alone).toBeGreaterThan(8)
     expect(byRoom).toBeLessThan(alone / 2)
   })

@@ -11,6 +11,8 @@ const LOOKED_EVERY_MS = 250
 /** For the garbage as well that `heapBytes` has: about as much as what is held. */
 const MOST_ROOM_BYTES = 200_000_000
 const MOST_PERCENT = 300
+/** What V8 takes by itself, for a heap that is bounded as ours. */
+const USUAL_PERCENT = 50
 /** With less, V8 would do little else than collect. */
 const LEAST_PERCENT = 25
 
@@ -21,17 +23,25 @@ interface Held {
   readonly residentBytes: number
 }
 
-/**
- * By what part of what survives a collection the heap may grow before the next one, in percent. `memoryBytes`
- * is what the process may have.
- */
-export function growthPercent({ heapBytes, residentBytes }: Held, memoryBytes: number): number {
-  const room = Math.min(memoryBytes - residentBytes, MOST_ROOM_BYTES)
-  return Math.round(Math.min(Math.max((100 * room) / heapBytes, LEAST_PERCENT), MOST_PERCENT))
+interface Room {
+  /** What the process may have. */
+  readonly memoryBytes: number
+  /** The part of it that others than V8 need, and may not have taken yet. Default: none. */
+  readonly reservedBytes?: number
+}
+
+/** By what part of what survives a collection the heap may grow before the next one, in percent. */
+export function growthPercent(
+  { heapBytes, residentBytes }: Held,
+  { memoryBytes, reservedBytes = 0 }: Room,
+): number {
+  if (residentBytes > memoryBytes) return LEAST_PERCENT
+  const room = Math.min(memoryBytes - reservedBytes - residentBytes, MOST_ROOM_BYTES)
+  return Math.round(Math.min(Math.max((100 * room) / heapBytes, USUAL_PERCENT), MOST_PERCENT))
 }
 
 /** Lets the heap of this process grow by the room that there is, until it is disposed. */
-export function growHeapByRoom(memoryBytes: number): Disposable {
+export function growHeapByRoom(room: Room): Disposable {
   let percent = 0
   const set = (wanted: number): void => {
     if (wanted === percent) return
@@ -40,7 +50,7 @@ export function growHeapByRoom(memoryBytes: number): Disposable {
   }
   const look = (): void => {
     const held = { heapBytes: getHeapStatistics().used_heap_size, residentBytes: process.memoryUsage.rss() }
-    set(growthPercent(held, memoryBytes))
+    set(growthPercent(held, room))
   }
   look()
   const looking = setInterval(look, LOOKED_EVERY_MS).unref()

@@ -122,6 +122,7 @@ export function PreviewPane({
 
 function PreviewError({ error }: { readonly error: Error }): ReactElement {
   const details = error instanceof ApiError ? error.details.map(ofModel) : []
+  const isFileMissing = error instanceof ApiError && error.problem?.code === 'missing-file'
   return (
     <div className="preview-error" role="status">
       {details.length === 0 ? (
@@ -135,6 +136,7 @@ function PreviewError({ error }: { readonly error: Error }): ReactElement {
           ))}
         </ul>
       )}
+      {isFileMissing ? <p>The step “Model” lists the files that are there, each by one click.</p> : null}
     </div>
   )
 }

@@ -63,7 +63,7 @@ export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement 
   if (isPending)
     return (
       <Section title={title}>
-        <Loading />
+        <Loading lines={3} />
       </Section>
     )
   if (data === undefined)

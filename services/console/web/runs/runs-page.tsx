@@ -50,7 +50,7 @@ export function RunsTable({
 }): ReactElement {
   const query = useInfiniteQuery(runsQuery(filter))
   const { data, error, isPending } = query
-  if (isPending) return <Loading lines={6} />
+  if (isPending) return <Loading lines={ofOneSync ? 2 : 6} />
   if (data === undefined) return <Trouble error={error} />
   const runs = data.pages.flatMap(page => page.runs)
   if (runs.length === 0)

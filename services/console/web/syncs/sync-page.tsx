@@ -109,7 +109,7 @@ function Definition({ name }: { readonly name: string }): ReactElement {
   if (isPending)
     return (
       <Section title="Settings">
-        <Loading />
+        <Loading lines={1} />
       </Section>
     )
   if (data === undefined)

@@ -20,9 +20,17 @@ export function Health(): ReactElement {
   })
   if (isPending)
     return (
-      <Section title="Health">
-        <Loading lines={4} />
-      </Section>
+      <>
+        <Section title="Health">
+          <Loading lines={4} />
+        </Section>
+        <Section title="Processes">
+          <Loading lines={2} />
+        </Section>
+        <Section title="Partitions">
+          <Loading lines={2} />
+        </Section>
+      </>
     )
   if (data === undefined)
     return (
