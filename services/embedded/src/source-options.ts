@@ -1,15 +1,22 @@
 /** What sources and the delivered state may have, in every command alike. */
+import type { SecretFor } from '@sluice/contracts/secret-references'
 import { duckdbSize, memoryBudget, queryBytes } from '@sluice/domain/memory-budget'
 import { isDistributed } from '@sluice/runtime/settings/distributed'
 import { fileSourceLimits, sourcePrivateNetworks } from '@sluice/runtime/settings/reach'
 import { memoryOf, type Environment } from '@sluice/runtime/environment'
 import { told, type KeptSecrets } from '@sluice/secrets/bound-secrets'
-import type { OpenSourceOptions } from '@sluice/sources/adapters/open-source'
 import type { EmbeddedOptions } from './embedded-options.ts'
 import { secretForOf } from './folder-secrets.ts'
 
 /** The secrets of a vault that is empty or not open. */
 export const NOTHING_KEPT: KeptSecrets = { find: () => null }
+
+interface SourceOptions {
+  readonly secretFor: SecretFor
+  readonly memoryBytes: number
+  readonly privateNetworks: ReturnType<typeof sourcePrivateNetworks>
+  readonly fileLimits: ReturnType<typeof fileSourceLimits>
+}
 
 /**
  * A query has as much memory in every command, so that a preview fails where a run would. The one who runs
@@ -18,7 +25,7 @@ export const NOTHING_KEPT: KeptSecrets = { find: () => null }
 export function sourceOptionsOf(
   { env, mask, sourceRoots }: Pick<EmbeddedOptions, 'env' | 'mask' | 'sourceRoots'>,
   kept: KeptSecrets,
-): OpenSourceOptions {
+): SourceOptions {
   const memoryBytes = queryBytes(memoryBudget(memoryOf(env)))
   const privateNetworks = sourcePrivateNetworks(env, isDistributed(env) ? 'refused' : 'allowed')
   return {
