@@ -112,6 +112,32 @@ describe('another sync', () => {
   })
 })
 
+describe('a server that has no room for a further preview at the moment', () => {
+  it('is asked again, and the page says what will be sent', async () => {
+    await page.goto(`${served.url}/syncs/people/edit?step=requests`)
+    let refused = 0
+    await page.route('**/api/v1/preview', async (route, request) => {
+      // The preview beside the form asks for a sample, and what will be sent is asked for without one.
+      if (refused === 2 || request.postData()?.includes('"sample"') === true) return await route.continue()
+      refused += 1
+      return await route.fulfill({
+        ...{ status: 429, headers: { 'retry-after': '0' }, contentType: 'application/problem+json' },
+        body: JSON.stringify({
+          type: 'about:blank',
+          title: 'conflict',
+          status: 429,
+          code: 'conflict',
+          detail: 'Busy.',
+        }),
+      })
+    })
+    await step('Review').click()
+    await page.getByText('The next run').waitFor()
+    expect(refused).toBe(2)
+    await page.unroute('**/api/v1/preview')
+  })
+})
+
 describe('the files of a folder', () => {
   it('become queries by one click', async () => {
     // A browser that keeps no draft.

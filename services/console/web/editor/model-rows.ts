@@ -2,6 +2,7 @@
 import type { RowsView } from '@sluice/contracts/api/resources'
 import { useQuery, type UseQueryResult } from '@tanstack/react-query'
 import { call } from '../api/client.ts'
+import { ONCE_WHEN_THERE_IS_ROOM } from '../api/query-client.ts'
 import { documentsOf, nameIn, OF_DRAFT, textAt, type Draft } from './draft.ts'
 import { useRested } from './use-editing.ts'
 
@@ -28,7 +29,7 @@ export function useModelRows(draft: Draft): UseQueryResult<RowsView> {
     queryFn: ({ signal }) => rowsOf(draft, sql, signal),
     enabled: sql.trim() !== '',
     placeholderData: before => before,
-    retry: false,
+    ...ONCE_WHEN_THERE_IS_ROOM,
     meta: OF_DRAFT,
   })
 }

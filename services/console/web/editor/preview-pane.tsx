@@ -3,6 +3,7 @@ import type { PreviewView, Problem } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { useMemo, type ReactElement } from 'react'
 import { ApiError, call } from '../api/client.ts'
+import { ONCE_WHEN_THERE_IS_ROOM } from '../api/query-client.ts'
 import { BodyView } from '../requests/body-view.tsx'
 import { SendOne } from '../requests/send-one.tsx'
 import { Loading, Told } from '../ui/parts.tsx'
@@ -41,7 +42,7 @@ export function usePreview(draft: Draft, trigger: Trigger): Previewed {
     placeholderData: before => before,
     // The rows of the source change, too.
     refetchInterval: AGAIN_MS,
-    retry: false,
+    ...ONCE_WHEN_THERE_IS_ROOM,
     gcTime: 60_000,
     meta: OF_DRAFT,
   })

@@ -3,6 +3,7 @@ import type { AttemptView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import type { ReactElement } from 'react'
 import { call } from '../api/client.ts'
+import { ONCE_WHEN_THERE_IS_ROOM } from '../api/query-client.ts'
 import { useFollowRun } from '../runs/follow-run.ts'
 import { Confirm } from '../ui/dialog.tsx'
 import { count, rows } from '../ui/format.ts'
@@ -27,7 +28,7 @@ export function ReplayDialog({ sync, choice, onClose }: ReplayProps): ReactEleme
     queryKey: ['replay', sync, choice],
     queryFn: ({ signal }) =>
       call(path, { method: 'POST', body: { ...choice, dryRun: true }, answer: 'replayView', signal }),
-    retry: false,
+    ...ONCE_WHEN_THERE_IS_ROOM,
     staleTime: 0,
   })
   return (

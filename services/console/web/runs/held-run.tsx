@@ -6,6 +6,7 @@ import { useState, type ReactElement } from 'react'
 import { call } from '../api/client.ts'
 import { approveRun } from '../api/commands.ts'
 import { useMay } from '../api/session.ts'
+import { ONCE_WHEN_THERE_IS_ROOM } from '../api/query-client.ts'
 import { Confirm } from '../ui/dialog.tsx'
 import { count, rows } from '../ui/format.ts'
 import { Section } from '../ui/parts.tsx'
@@ -72,7 +73,7 @@ function HeldRow({ sync, rowKey }: { readonly sync: string; readonly rowKey: str
       call(`/syncs/${encodeURIComponent(sync)}/rows`, {
         ...{ query: { key: rowKey }, answer: 'rowLifeView', signal },
       }),
-    retry: false,
+    ...ONCE_WHEN_THERE_IS_ROOM,
   })
   return (
     <li>

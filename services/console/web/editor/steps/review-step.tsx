@@ -5,6 +5,7 @@ import { useNavigate } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { ApiError, call } from '../../api/client.ts'
 import { runSync } from '../../api/commands.ts'
+import { ONCE_WHEN_THERE_IS_ROOM } from '../../api/query-client.ts'
 import { useFollowRun } from '../../runs/follow-run.ts'
 import { Confirm } from '../../ui/dialog.tsx'
 import { count, rows } from '../../ui/format.ts'
@@ -134,7 +135,7 @@ function WillSend({
         body: { sync: nameIn(draft.sync), limit: 1, documents: documentsOf(draft) },
       }),
     enabled: !blocked,
-    retry: false,
+    ...ONCE_WHEN_THERE_IS_ROOM,
     meta: OF_DRAFT,
   })
   if (blocked) return null

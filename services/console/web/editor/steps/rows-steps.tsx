@@ -2,6 +2,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { useState, type ReactElement } from 'react'
 import { ApiError } from '../../api/client.ts'
+import { ONCE_WHEN_THERE_IS_ROOM } from '../../api/query-client.ts'
 import { Told, Trouble } from '../../ui/parts.tsx'
 import { count, many } from '../../ui/format.ts'
 import { marksOf } from '../../ui/places.ts'
@@ -205,7 +206,7 @@ function KeyCheck({ draft, sql }: { readonly draft: Draft; readonly sql: string 
     queryKey: ['key-check', draft.source, asked],
     queryFn: ({ signal }) => rowsOf(draft, asked ?? '', signal),
     enabled: asked !== null && asked === check,
-    retry: false,
+    ...ONCE_WHEN_THERE_IS_ROOM,
   })
   if (keys.length === 0 || sql.trim() === '') return null
   const found = asked === check ? data?.rows[0] : undefined

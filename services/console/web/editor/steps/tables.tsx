@@ -1,5 +1,6 @@
 /** What a source has to offer: the tables of a database, and the files of a folder. */
 import { useQuery } from '@tanstack/react-query'
+import { ONCE_WHEN_THERE_IS_ROOM } from '../../api/query-client.ts'
 import type { ReactElement } from 'react'
 import { OF_DRAFT, textAt, type Draft } from '../draft.ts'
 import { rowsOf } from '../model-rows.ts'
@@ -13,7 +14,7 @@ export function useTables(draft: Draft): { readonly [table: string]: readonly st
     queryKey: ['tables', draft.source],
     queryFn: ({ signal }) => rowsOf(draft, sql, signal),
     enabled: type === 'postgres' || type === 'mysql',
-    retry: false,
+    ...ONCE_WHEN_THERE_IS_ROOM,
     staleTime: Infinity,
   })
   const entries =
@@ -40,7 +41,7 @@ export function Files({ draft, onChoose }: FilesProps): ReactElement | null {
     queryKey: ['files', draft.source],
     queryFn: ({ signal }) => rowsOf(draft, FILES_SQL, signal),
     enabled: isFolder,
-    retry: false,
+    ...ONCE_WHEN_THERE_IS_ROOM,
     meta: OF_DRAFT,
   })
   if (!isFolder || data === undefined) return null
