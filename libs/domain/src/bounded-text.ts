@@ -1,5 +1,8 @@
 /** Texts from outside may have any length. These functions bound them before they go into records. */
 
+/** Of the body of an answer, of a part and of a test, so much is recorded: all of it, or its beginning. */
+export const RECORDED_BODY_BYTES = 64 * 1024
+
 const encoder = new TextEncoder()
 const CUT = ' …'
 const CUT_BYTES = encoder.encode(CUT).length

@@ -1,8 +1,6 @@
 /** The rows of an attempt, and the body that it sent. They stand in its request. */
 import type { Attempt, Request, Unrenderable } from '@sluice/contracts/records'
-
-/** Of a body that is not held in its topic any more, so much is kept at most, as of an answer. */
-export const KEPT_BODY_BYTES = 64 * 1024
+import { RECORDED_BODY_BYTES } from '@sluice/domain/bounded-text'
 
 const LONGEST_CHARACTER_BYTES = 4
 
@@ -31,8 +29,8 @@ export function isPartCut({ part, partBody }: Pick<Attempt, 'part' | 'partBody'>
 
 /** True for a body as long as one that was cut, after a whole character. */
 export function mayBeCut(body: string | null): boolean {
-  if (body === null || body.length * 3 < KEPT_BODY_BYTES) return false
-  return new TextEncoder().encode(body).length > KEPT_BODY_BYTES - LONGEST_CHARACTER_BYTES
+  if (body === null || body.length * 3 < RECORDED_BODY_BYTES) return false
+  return new TextEncoder().encode(body).length > RECORDED_BODY_BYTES - LONGEST_CHARACTER_BYTES
 }
 
 /** The body of a request. Null if it has none, or could not be rendered. */

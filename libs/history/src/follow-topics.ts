@@ -11,7 +11,8 @@ import { sleep } from '@sluice/flow/sleep'
 import { openRun, type RunsView, type SyncRuns } from '@sluice/runs/runs-view'
 import { decodeEach, type Placed } from '@sluice/topics/owned-reader'
 import { at, isMarkerKey, keyText, SHARED_PARTITIONS, syncTopics } from '@sluice/topics/topics'
-import { bodyOf, isPartCut, KEPT_BODY_BYTES, keysOf, requestBodyOf } from './attempt-rows.ts'
+import { RECORDED_BODY_BYTES } from '@sluice/domain/bounded-text'
+import { bodyOf, isPartCut, keysOf, requestBodyOf } from './attempt-rows.ts'
 import type { AttemptDetails, AttemptFacts, FollowedTopic, HistoryIndex, Mention, Place } from './port.ts'
 import { readRequests, type TopicsDeps } from './read-records.ts'
 
@@ -216,7 +217,7 @@ export class TopicsFollower implements AsyncDisposable {
           const body = index.hasBodies ? bodyOf(value) : null
           return {
             keys: value.rows.map(({ key }) => ({ key })),
-            body: body?.subarray(0, wholeCharacters(body, KEPT_BODY_BYTES)) ?? null,
+            body: body?.subarray(0, wholeCharacters(body, RECORDED_BODY_BYTES)) ?? null,
             bodyBytes: body?.length ?? 0,
           }
         },

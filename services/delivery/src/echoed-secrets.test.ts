@@ -2,10 +2,11 @@
 import { describe, expect, it, vi } from 'vitest'
 import type { SendResult } from '@sluice/http-sender/port'
 import { sampleDefinition, sampleRequest, sampleRow } from '@sluice/testkit/sample-records'
+import { RECORDED_BODY_BYTES } from '@sluice/domain/bounded-text'
 import { effectsOf } from './outcome/effects.ts'
 import { WHOLE } from './ledger/request-history.ts'
 import { sendRequest } from './send/send-request.ts'
-import { RECORDED_ANSWER_BYTES, resolveTarget } from './destination/target.ts'
+import { resolveTarget } from './destination/target.ts'
 
 vi.setConfig({ testTimeout: 30_000 })
 
@@ -91,7 +92,7 @@ describe.each(Object.entries(ENCODINGS))('a secret that comes back in %s', (_nam
 
   it('is in nothing that is written, wherever the error or the recorded body is cut', async () => {
     const found: string[] = []
-    for (const limit of [200, RECORDED_ANSWER_BYTES]) {
+    for (const limit of [200, RECORDED_BODY_BYTES]) {
       const step = Math.ceil(encoded.length / 40)
       for (let inside = 0; inside <= encoded.length + 20; inside += step) {
         const body = `${'-'.repeat(Math.max(0, limit - inside))} ${encoded}, "and more": ${'x'.repeat(500)}`

@@ -15,6 +15,7 @@ import { compileRowRules, type RowRule } from '@sluice/domain/answers/row-result
 import { fillSecrets, secretNames, type SecretFor } from '@sluice/contracts/secret-references'
 import { MASK } from '@sluice/secrets/redact'
 import type { ConnectionOptions } from '@sluice/http-sender/port'
+import { RECORDED_BODY_BYTES } from '@sluice/domain/bounded-text'
 import type { AttemptCredentials } from './attempt-credentials.ts'
 import { authorizationOf, connectionOf, isOAuth } from './credentials.ts'
 import { passwordIn } from './header-values.ts'
@@ -69,8 +70,6 @@ export interface Target {
   readonly answerLimitBytes: number
 }
 
-/** How much of an answer's body is kept with its attempt. */
-export const RECORDED_ANSWER_BYTES = 64 * 1024
 /** How much of the body is looked at, where rules or captures look into bodies. */
 export const LOOKED_AT_BYTES = 1024 * 1024
 
@@ -189,7 +188,7 @@ function answersOf(sync: SyncSpec) {
     splitsBatches: sync.errors?.splitBatches === true,
     batched: { added: isBatched('added'), changed: isBatched('changed'), removed: isBatched('removed') },
     captures,
-    answerLimitBytes: captured || rulesLook ? LOOKED_AT_BYTES : RECORDED_ANSWER_BYTES,
+    answerLimitBytes: captured || rulesLook ? LOOKED_AT_BYTES : RECORDED_BODY_BYTES,
   }
 }
 

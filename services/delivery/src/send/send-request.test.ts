@@ -7,6 +7,7 @@ import {
   sampleRow,
   type DefinitionFields,
 } from '@sluice/testkit/sample-records'
+import { RECORDED_BODY_BYTES } from '@sluice/domain/bounded-text'
 import {
   leftOfWaitMs,
   WHOLE,
@@ -16,7 +17,7 @@ import {
   withAttempt,
 } from '../ledger/request-history.ts'
 import { sendRequest } from './send-request.ts'
-import { LOOKED_AT_BYTES, RECORDED_ANSWER_BYTES, resolveTarget } from '../destination/target.ts'
+import { LOOKED_AT_BYTES, resolveTarget } from '../destination/target.ts'
 
 const never = new AbortController().signal
 
@@ -193,8 +194,8 @@ describe('the body of an answer', () => {
     expect(made.outcome).toBe('rejected')
     const kept = made.responseBody ?? ''
     expect(body.startsWith(kept)).toBe(true)
-    expect(Buffer.byteLength(kept)).toBeGreaterThan(RECORDED_ANSWER_BYTES - 4)
-    expect(Buffer.byteLength(kept)).toBeLessThanOrEqual(RECORDED_ANSWER_BYTES)
+    expect(Buffer.byteLength(kept)).toBeGreaterThan(RECORDED_BODY_BYTES - 4)
+    expect(Buffer.byteLength(kept)).toBeLessThanOrEqual(RECORDED_BODY_BYTES)
   })
 
   it('that is longer than what is looked at leaves the outcome unknown, and says why', async () => {
@@ -210,7 +211,7 @@ describe('the body of an answer', () => {
 
   it('is read no further than it is kept where no rule looks into it', async () => {
     const { sent } = await attempt({}, { sync: withAnswers({ status: 404, as: 'missing' }) })
-    expect(sent.bodyLimitBytes).toBe(RECORDED_ANSWER_BYTES)
+    expect(sent.bodyLimitBytes).toBe(RECORDED_BODY_BYTES)
     expect((await attempt({ body: 'x', cut: true })).attempt.outcome).toBe('delivered')
   })
 })
@@ -258,7 +259,7 @@ describe('the values to keep of an answer', () => {
   })
 
   it('are found in a body that is longer than what is kept of it', async () => {
-    const body = `{"pad":"${'x'.repeat(RECORDED_ANSWER_BYTES)}","id":5}`
+    const body = `{"pad":"${'x'.repeat(RECORDED_BODY_BYTES)}","id":5}`
     const { sent, attempt: made } = await attempt({ body }, { sync })
     expect(sent.bodyLimitBytes).toBe(LOOKED_AT_BYTES)
     expect(made.rows[0]?.captured).toBe('{"id":5}')

@@ -8,6 +8,7 @@ import { withTaint, type Verdict } from '@sluice/domain/answers/outcome'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
 import { redactHeaders, redactText } from '@sluice/secrets/redact'
 import type { Rendered } from '@sluice/rendering/render-batch'
+import { RECORDED_BODY_BYTES } from '@sluice/domain/bounded-text'
 import { isTainted } from '../ledger/parts.ts'
 import { closeRequest } from '../outcome/close-request.ts'
 import { isReplayed } from '../outcome/effects.ts'
@@ -24,7 +25,7 @@ import {
 import type { Credential } from '../destination/attempt-credentials.ts'
 import { withCredential } from '../destination/credentialed-target.ts'
 import { headOf, shownUrl } from '../destination/shown-request.ts'
-import { RECORDED_ANSWER_BYTES, urlOf, type Target } from '../destination/target.ts'
+import { urlOf, type Target } from '../destination/target.ts'
 
 /** A request, or a part of one, which is a smaller request. */
 export interface SendJob {
@@ -246,14 +247,14 @@ function errorOfRows({ rows }: Settled, count: number): string | null {
  * and at a whole character. A part of a secret that the first cut left at its end is masked, too.
  */
 function recordedBody({ body, cut = false }: Answered, target: Target): string {
-  const part = body.slice(0, RECORDED_ANSWER_BYTES)
+  const part = body.slice(0, RECORDED_BODY_BYTES)
   return recordedText(redactText(part, target.secrets, { cut: cut || part.length < body.length }))
 }
 
 /** As much as is recorded. */
 function recordedText(text: string): string {
-  if (text.length * 3 <= RECORDED_ANSWER_BYTES) return text
-  const { read } = new TextEncoder().encodeInto(text, new Uint8Array(RECORDED_ANSWER_BYTES))
+  if (text.length * 3 <= RECORDED_BODY_BYTES) return text
+  const { read } = new TextEncoder().encodeInto(text, new Uint8Array(RECORDED_BODY_BYTES))
   return text.slice(0, read)
 }
 

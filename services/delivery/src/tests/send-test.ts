@@ -7,8 +7,9 @@ import type { HttpSender } from '@sluice/http-sender/port'
 import { isMember, type Worker } from '@sluice/partition/own-partitions'
 import type { LeaseQueue } from '@sluice/rate-limit/lease-queue'
 import { redactText } from '@sluice/secrets/redact'
+import { RECORDED_BODY_BYTES } from '@sluice/domain/bounded-text'
 import type { Credential } from '../destination/attempt-credentials.ts'
-import { RECORDED_ANSWER_BYTES, type Target } from '../destination/target.ts'
+import type { Target } from '../destination/target.ts'
 import { WHOLE, type PartHistory, type UnownedAttempt } from '../ledger/request-history.ts'
 import type { ResolveTarget } from '../run/open-run.ts'
 import { DestinationGate } from '../send/destination-gate.ts'
@@ -174,5 +175,5 @@ function attemptOf(request: TestRequest, attempt: UnownedAttempt, { secrets }: T
 
 function textOf(body: Uint8Array | null): string | null {
   if (body === null) return null
-  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(body.subarray(0, RECORDED_ANSWER_BYTES))
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(body.subarray(0, RECORDED_BODY_BYTES))
 }
