@@ -4,7 +4,7 @@ import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
-import { csv, hashes, KEY, NAMES, preview, previewSuite, PROJECT, SYNC } from './preview.ts'
+import { csv, hashes, KEY, NAMES, preview, previewFolder, previewSuite, PROJECT, SYNC } from './preview.ts'
 import { distributedProfiles, embeddedProfile } from './profiles.ts'
 import { finished, projectFolder, type ProjectFolder } from './project-folder.ts'
 
@@ -15,14 +15,8 @@ describe('sluice preview beside others', () => {
   let api: ScriptedApi
   let project: ProjectFolder
 
-  const opened = async (files: { readonly [file: string]: string } = {}, names = NAMES) => {
-    project = await projectFolder({
-      files: { 'project.yaml': PROJECT, 'people.csv': csv(names), ...files },
-      env: { API_URL: api.url, SLUICE_SECRET_API_KEY: KEY, SLUICE_SECRET_API_KEY_FOR: '127.0.0.1' },
-      here: true,
-    })
-    return project
-  }
+  const opened = async (files: { readonly [file: string]: string } = {}, names = NAMES) =>
+    (project = await previewFolder(api, files, names))
   beforeEach(async () => {
     api = await startScriptedApi()
   })

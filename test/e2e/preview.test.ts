@@ -1,21 +1,15 @@
 /** `sluice preview` shows what the next run sends, and changes nothing. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
-import { csv, KEY, NAMES, preview, PROJECT, SYNC } from './preview.ts'
+import { csv, KEY, NAMES, preview, previewFolder, PROJECT, SYNC } from './preview.ts'
 import { projectFolder, type ProjectFolder } from './project-folder.ts'
 
 describe('sluice preview of a folder', () => {
   let api: ScriptedApi
   let project: ProjectFolder
 
-  const opened = async (files: { readonly [file: string]: string } = {}, names = NAMES) => {
-    project = await projectFolder({
-      files: { 'project.yaml': PROJECT, 'people.csv': csv(names), ...files },
-      env: { API_URL: api.url, SLUICE_SECRET_API_KEY: KEY, SLUICE_SECRET_API_KEY_FOR: '127.0.0.1' },
-      here: true,
-    })
-    return project
-  }
+  const opened = async (files: { readonly [file: string]: string } = {}, names = NAMES) =>
+    (project = await previewFolder(api, files, names))
   beforeEach(async () => {
     api = await startScriptedApi()
   })

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { PreviewView } from '@sluice/contracts/api'
 import { startScriptedApi, type RecordedRequest, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import type { Opened, Profile } from './profiles.ts'
-import type { ProjectFolder } from './project-folder.ts'
+import { projectFolder, type ProjectFolder } from './project-folder.ts'
 
 export const SYNC = 'people'
 export const KEY = 'a-secret-of-the-api'
@@ -99,6 +99,19 @@ export async function hashes(dir: string): Promise<{ readonly [file: string]: st
       : 'folder'
   }
   return found
+}
+
+/** A folder with the project and these rows, whose command runs in this process. */
+export function previewFolder(
+  api: ScriptedApi,
+  files: { readonly [file: string]: string } = {},
+  names = NAMES,
+): Promise<ProjectFolder> {
+  return projectFolder({
+    files: { 'project.yaml': PROJECT, 'people.csv': csv(names), ...files },
+    env: { API_URL: api.url, SLUICE_SECRET_API_KEY: KEY, SLUICE_SECRET_API_KEY_FOR: '127.0.0.1' },
+    here: true,
+  })
 }
 
 export function previewSuite(profile: Profile): void {

@@ -6,22 +6,15 @@ import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
 import { TcpProxy } from '@sluice/testkit/tcp-proxy'
 import { startServices, type LocalService, type LocalServices } from '../../../deploy/local/services.ts'
-import type { SluiceError } from '@sluice/contracts/errors'
-import { connectRedis, redisScript, type RedisConnection } from './redis-connection.ts'
-
-/** What the scripts of the limits do: look at the server, read and write. */
-const SCRIPT = redisScript(`
-redis.call('INFO', 'server')
-return redis.call('INCR', KEYS[1])`)
-const TIMEOUT_MS = 400
+import { run, runsAgain, WatchedConnections } from './contract/watched-connections.ts'
+import type { RedisConnection } from './redis-connection.ts'
 
 describe.skipIf(inject('redisUrl') === null)('the connection to Redis', () => {
   let services: LocalServices
   let server: LocalService
   let admin: Redis
-  const opened: RedisConnection[] = []
-  /** The refusals that were reported, in order; null for "all is well". */
-  const told: (string | null)[] = []
+  const connections = new WatchedConnections()
+  const { told } = connections
   beforeAll(async () => {
     services = await startServices(['redis'], { engine: 'native' })
     server = services.get('redis')
@@ -33,22 +26,10 @@ describe.skipIf(inject('redisUrl') === null)('the connection to Redis', () => {
     admin?.disconnect()
     await services?.stop()
   })
-  afterEach(async () => {
-    for (const connection of opened.splice(0)) await connection[Symbol.asyncDispose]()
-    told.length = 0
-  })
+  afterEach(() => connections.close())
 
-  const connect = (url = server.address, silenceMs = 10_000): RedisConnection => {
-    const onTrouble = (trouble: SluiceError | null) => told.push(trouble?.message ?? null)
-    const connection = connectRedis({ url, commandTimeoutMs: TIMEOUT_MS, silenceMs, onTrouble })
-    opened.push(connection)
-    return connection
-  }
-  const run = (connection: RedisConnection) => connection.run(SCRIPT, 'test', [])
-  const runsAgain = (connection: RedisConnection, timeout = 15_000) =>
-    expect
-      .poll(() => run(connection).catch(() => null), { timeout, interval: 20 })
-      .toEqual(expect.any(Number))
+  const connect = (url = server.address, silenceMs?: number): RedisConnection =>
+    connections.connect(url, silenceMs)
   const set = (name: string, value: string) => admin.config('SET', name, value)
   const withoutMaster = async () => {
     await admin.call('REPLICAOF', '127.0.0.1', '1')

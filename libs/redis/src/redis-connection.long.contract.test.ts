@@ -2,34 +2,14 @@
 import { Redis } from 'ioredis'
 import { afterEach, describe, expect, inject, it } from 'vitest'
 import { startRedisCluster, startRedisSentinel } from '../../../deploy/local/redis-topologies.ts'
-import { connectRedis, redisScript, type RedisConnection } from './redis-connection.ts'
-
-/** What the scripts of the limits do: look at the server, read and write. */
-const SCRIPT = redisScript(`
-redis.call('INFO', 'server')
-return redis.call('INCR', KEYS[1])`)
-const TIMEOUT_MS = 400
+import { run, runsAgain, SCRIPT, WatchedConnections } from './contract/watched-connections.ts'
+import type { RedisConnection } from './redis-connection.ts'
 
 describe.skipIf(inject('redisUrl') === null)('the connection to several servers of Redis', () => {
-  const opened: RedisConnection[] = []
-  /** The refusals that were reported, in order; null for "all is well". */
-  const told: (string | null)[] = []
-  afterEach(async () => {
-    for (const connection of opened.splice(0)) await connection[Symbol.asyncDispose]()
-    told.length = 0
-  })
-
-  const connect = (url = ''): RedisConnection => {
-    const onTrouble = (trouble: Error | null) => told.push(trouble?.message ?? null)
-    const connection = connectRedis({ url, commandTimeoutMs: TIMEOUT_MS, silenceMs: 10_000, onTrouble })
-    opened.push(connection)
-    return connection
-  }
-  const run = (connection: RedisConnection) => connection.run(SCRIPT, 'test', [])
-  const runsAgain = (connection: RedisConnection, timeout = 15_000) =>
-    expect
-      .poll(() => run(connection).catch(() => null), { timeout, interval: 20 })
-      .toEqual(expect.any(Number))
+  const connections = new WatchedConnections()
+  const { told } = connections
+  afterEach(() => connections.close())
+  const connect = (url = ''): RedisConnection => connections.connect(url)
 
   it('follows the sentinels to the new master when the old one dies', async () => {
     await using topology = await startRedisSentinel()
