@@ -65,12 +65,12 @@ export function attemptView(
     responseHeaders: { ...responseHeaders },
     responseBody,
     error: attempt.error,
-    ...cutBodies(details),
+    ...cutBodiesOf(details),
   }
 }
 
 /** How long the bodies were of which only the beginning is held. */
-export function cutBodies(
+export function cutBodiesOf(
   details: AttemptDetails,
 ): Pick<AttemptView, 'requestBodyBytes' | 'responseBodyBytes'> {
   const { requestBodyBytes, responseHeaders, responseBody } = details

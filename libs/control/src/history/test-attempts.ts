@@ -6,7 +6,7 @@ import type { TopicsDeps } from '@sluice/history/read-records'
 import { decodeEach } from '@sluice/topics/owned-reader'
 import { at, sharedTopics } from '@sluice/topics/topics'
 import { matches, matchesRequest, type AttemptsFilter } from './attempt-filter.ts'
-import { cutBodies } from './attempt-views.ts'
+import { cutBodiesOf } from './attempt-views.ts'
 
 export interface TestsOf {
   /** Only tests of this sync. */
@@ -31,7 +31,7 @@ export function testView(
     responseHeaders: details ? { ...attempt.responseHeaders } : {},
     responseBody: details ? attempt.responseBody : null,
     error,
-    ...(details ? cutBodies({ ...attempt, ...cutRequest(attempt) }) : {}),
+    ...(details ? cutBodiesOf({ ...attempt, ...cutRequest(attempt) }) : {}),
     test: true,
   }
 }
