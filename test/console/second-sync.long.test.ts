@@ -132,7 +132,7 @@ describe('a server that has no room for a further preview at the moment', () => 
       })
     })
     await step('Review').click()
-    await page.getByText('The next run').waitFor()
+    await page.getByText('The next run', { exact: true }).waitFor()
     expect(refused).toBe(2)
     await page.unroute('**/api/v1/preview')
   })
