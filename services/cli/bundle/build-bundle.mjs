@@ -14,7 +14,7 @@ import { BUNDLE, ROOT, STAMP, stampOf } from './fresh-bundle.mjs'
 const PROCESS = 'libs/sources/src/adapters/duckdb/process/main.ts'
 const PROCESS_IN_SOURCE = "new URL('./process/main.ts', import.meta.url)"
 /** They read files of their own at run time, or Sluice imports their inner parts a second time. */
-const LEFT_OUT = /^(undici|kafkajs|ioredis|pino|@duckdb\/node-bindings)(\/|$)/
+const LEFT_OUT = /^(undici|kafkajs|ioredis|pino|@duckdb\/node-bindings|@node-rs\/crc32)(\/|$)/
 
 /** Keeps what depends on where a module stands: addresses relative to it, and packages that are left out. */
 function places(bundle) {
