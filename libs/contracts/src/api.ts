@@ -1,6 +1,5 @@
 /**
- * The JSON that `sluice … --json` and the API answer with, as zod schemas. Times are ISO 8601 in UTC. Lists
- * come in pages, and `next` is null on the last page.
+ * The JSON of `sluice … --json` and of the API. Times are ISO 8601 in UTC; `next` is null on the last page.
  */
 import { z } from 'zod'
 import { ERROR_CODES } from './errors.ts'

@@ -38,8 +38,8 @@ export const phaseView = z.object({
 })
 
 /**
- * What the connections of a sync's last run over TLS have shown: of the destination's server, and of Sluice as
- * its client, the certificate that ends first. Absent from servers of earlier versions.
+ * What the connections of a sync's last run over TLS have shown: of the destination's server, and of Sluice
+ * as its client, the certificate that ends first. Absent from servers of earlier versions.
  */
 export const tlsShown = z
   .array(
