@@ -1,19 +1,27 @@
 /**
- * The bundle of the command does what the sources do, and makes way for them once one of them has changed.
+ * The bundles do what the sources do, and make way for them once one of them has changed.
  */
-import { execFile } from 'node:child_process'
-import { appendFile, mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises'
+import { execFile, spawnSync } from 'node:child_process'
+import { appendFile, mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { buildBundle } from '../../services/cli/bundle/build-bundle.mjs'
-import { freshBundle, STAMP, stampOf } from '../../services/cli/bundle/fresh-bundle.mjs'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { buildBundle } from '../../libs/runtime/bundle/build-bundle.mjs'
+import {
+  freshBundle,
+  PROGRAMS,
+  stampOf,
+  startFile,
+  stateOf,
+} from '../../libs/runtime/bundle/fresh-bundle.mjs'
 import { PROJECT } from './idle-project.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const run = promisify(execFile)
+const NODE = ['--disable-warning=ExperimentalWarning']
+const SERVICES = Object.entries(PROGRAMS.services)
 
 let folder = ''
 beforeEach(async () => {
@@ -21,43 +29,95 @@ beforeEach(async () => {
 })
 afterEach(() => rm(folder, { recursive: true }))
 
-describe('the bundle', () => {
-  it('runs the command, with the process of its query, from a folder that has nothing else', async () => {
-    const bundle = join(ROOT, 'node_modules/.cache', `sluice-of-test-${process.pid}`)
-    try {
-      await buildBundle(bundle)
-      expect(freshBundle(ROOT, bundle)).toBe(bundle)
-      const outputs = [join(bundle, 'sluice.mjs'), join(ROOT, 'services/cli/src/main.ts')].map(async main => {
-        const dir = join(folder, main === join(bundle, 'sluice.mjs') ? 'bundle' : 'sources')
-        await mkdir(dir)
-        await writeFile(join(dir, 'project.yaml'), PROJECT)
-        const node = ['--disable-warning=ExperimentalWarning', main]
-        const { stdout } = await run(process.execPath, [...node, 'run', 'nobody', '--json', '--dir', dir])
-        const { stdout: version } = await run(process.execPath, [...node, 'version'])
-        const { status, rowsRead, triggers } = JSON.parse(stdout) as { [field: string]: unknown }
-        return { status, rowsRead, triggers, version }
-      })
-      const [bundled, sources] = await Promise.all(outputs)
-      expect(bundled).toEqual(sources)
-      expect(bundled).toMatchObject({ status: 'success', rowsRead: 0 })
-    } finally {
-      await rm(bundle, { recursive: true, force: true })
+describe('a bundle that was made', () => {
+  const bundles = join(ROOT, `node_modules/.cache/sluice-of-test-${process.pid}`)
+  const earlier = [4, 3, 2, 1].map(age => `services-${String(age).repeat(16)}`)
+  let command = ''
+  let services = ''
+  beforeAll(async () => {
+    for (const [index, name] of earlier.entries()) {
+      await mkdir(join(bundles, name), { recursive: true })
+      await utimes(join(bundles, name), index, index)
     }
+    const built = [buildBundle('command', bundles), buildBundle('services', bundles)]
+    ;[command = '', services = ''] = await Promise.all(built)
+  })
+  afterAll(() => rm(bundles, { recursive: true, force: true }))
+
+  it('is fresh, and stands in the place of the sources that it has', () => {
+    expect(freshBundle('command', ROOT, bundles)).toBe(command)
+    const files = Object.values(PROGRAMS).flatMap(programs => Object.values(programs))
+    expect(files.map(file => startFile(join(ROOT, file), ROOT, bundles))).toEqual([
+      join(command, 'sluice.mjs'),
+      ...SERVICES.map(([name]) => join(services, `${name}.mjs`)),
+    ])
+    const other = join(ROOT, 'services/renderer/src/renderer.ts')
+    expect(startFile(other, ROOT, bundles)).toBe(other)
   })
 
-  it.each<[change: string, change: (source: string) => Promise<void>]>([
-    ['is longer', source => appendFile(source, ' ')],
-    ['was written again', source => utimes(source, 1, 1)],
-    ['is gone', source => rm(source)],
-  ])('is passed over if a source %s', async (_, change) => {
-    const bundle = join(folder, 'bundle')
-    for (const made of ['bundle', 'node_modules', 'src']) await mkdir(join(folder, made))
-    await writeFile(join(folder, 'node_modules/.package-lock.json'), '{}')
-    await writeFile(join(folder, 'src/main.ts'), 'const answer = 42')
-    expect(freshBundle(folder, bundle)).toBe(null)
-    await writeFile(join(bundle, STAMP), JSON.stringify(stampOf(['src/main.ts'], folder)))
-    expect(freshBundle(folder, bundle)).toBe(bundle)
-    await change(join(folder, 'src/main.ts'))
-    expect(freshBundle(folder, bundle)).toBe(null)
+  it('runs the command, with the process of its query, from a folder that has nothing else', async () => {
+    const mains = [join(command, 'sluice.mjs'), join(ROOT, PROGRAMS.command['sluice'] ?? '')]
+    const outputs = mains.map(async (main, index) => {
+      const dir = join(folder, String(index))
+      await mkdir(dir)
+      await writeFile(join(dir, 'project.yaml'), PROJECT)
+      const { stdout } = await run(process.execPath, [
+        ...[...NODE, main],
+        ...['run', 'nobody', '--json', '--dir', dir],
+      ])
+      const { stdout: version } = await run(process.execPath, [...NODE, main, 'version'])
+      const { status, rowsRead, triggers } = JSON.parse(stdout) as { [field: string]: unknown }
+      return { status, rowsRead, triggers, version }
+    })
+    const [bundled, sources] = await Promise.all(outputs)
+    expect(bundled).toEqual(sources)
+    expect(bundled).toMatchObject({ status: 'success', rowsRead: 0 })
   })
+
+  it('starts a service, with the names of its functions', () => {
+    const ends = [join(services, 'delivery.mjs'), join(ROOT, PROGRAMS.services['delivery'] ?? '')].map(
+      main => {
+        const { status, stderr } = spawnSync(process.execPath, [...NODE, main], { env: {}, encoding: 'utf8' })
+        const { msg, err } = JSON.parse(stderr) as { msg: string; err: { stack: string } }
+        return {
+          status,
+          msg,
+          functions: [...err.stack.matchAll(/^ {4}at (\S+) \(/gm)].map(([, name]) => name),
+        }
+      },
+    )
+    expect(ends[0]).toEqual(ends[1])
+    expect(ends[0]).toMatchObject({ status: 2, functions: expect.arrayContaining(['runService']) })
+  })
+
+  it('stays for the processes that run from it when it is made again, as do the two before it', async () => {
+    const file = join(services, 'delivery.mjs')
+    const { ino, mtimeMs } = await stat(file)
+    expect(await buildBundle('services', bundles)).toBe(services)
+    expect(await stat(file)).toMatchObject({ ino, mtimeMs })
+    const kept = [
+      services,
+      stampOf('services', bundles),
+      ...earlier.slice(2).map(name => join(bundles, name)),
+    ]
+    const found = (await readdir(bundles)).filter(name => name.startsWith('services'))
+    expect(found.map(name => join(bundles, name)).sort()).toEqual(kept.sort())
+  })
+})
+
+it.each<[change: string, change: (source: string) => Promise<void>]>([
+  ['is longer', source => appendFile(source, ' ')],
+  ['was written again', source => utimes(source, 1, 1)],
+  ['is gone', source => rm(source)],
+])('a bundle is passed over if a source %s', async (_, change) => {
+  const source = join(folder, 'services/renderer/src/main.ts')
+  await mkdir(join(source, '..'), { recursive: true })
+  await writeFile(source, 'const answer = 42')
+  const inBundle = join(folder, 'services-1/renderer.mjs')
+  expect(startFile(source, folder, folder)).toBe(source)
+  const sources = [['services/renderer/src/main.ts', stateOf(source)]]
+  await writeFile(stampOf('services', folder), JSON.stringify({ folder: 'services-1', sources }))
+  expect(startFile(source, folder, folder)).toBe(inBundle)
+  await change(source)
+  expect(startFile(source, folder, folder)).toBe(source)
 })

@@ -10,11 +10,9 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { environmentOf, FLAGS, runHere } from '../../../libs/runtime/bin/node-settings.mjs'
-import { freshBundle } from '../bundle/fresh-bundle.mjs'
+import { startFile } from '../../../libs/runtime/bundle/fresh-bundle.mjs'
 
-const BUNDLE = freshBundle()
-const MAIN =
-  BUNDLE === null ? new URL('../src/main.ts', import.meta.url) : pathToFileURL(join(BUNDLE, 'sluice.mjs'))
+const MAIN = pathToFileURL(startFile(fileURLToPath(new URL('../src/main.ts', import.meta.url))))
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']
 
 if (Number.parseInt(process.versions.node, 10) >= 24) await runHere(MAIN, process.argv.slice(2))

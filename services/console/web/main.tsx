@@ -14,6 +14,7 @@ import './styles/base.css'
 import './styles/layout.css'
 import './styles/parts.css'
 import './styles/screens.css'
+import './styles/editor.css'
 
 /** A server that is quick has answered by then. A slow one is waited for with a page that says so. */
 const QUICK_MS = 100

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import {
   STARTING_DRAFT,
   textAt,
+  unreadableIn,
   valueAt,
   withValue,
   yamlOf,
@@ -19,6 +20,89 @@ triggers:
     path: /customers
   changed: added
 `
+
+const COMMENTED = `# Agreed with the vendor
+kind: destination # kind
+# before name
+name: api # after name
+
+# before base
+baseUrl: https://api.example.com # after base
+limits: # after limits
+  # before rate
+  rate: { requests: 100, per: second } # after rate
+  # before concurrency
+  concurrency: 10 # after concurrency
+  # end of limits
+headers:
+  # first header
+  A: one
+  # second header
+  B: "two" # after second
+tags:
+  - a # at a
+  # before b
+  - b
+note: | # a block
+  text
+  more
+# the end
+`
+const PATHS = [
+  ...[['name'], ['baseUrl'], ['limits'], ['limits', 'rate'], ['limits', 'rate', 'requests']],
+  ...[['limits', 'concurrency'], ['headers'], ['headers', 'A'], ['headers', 'B'], ['tags'], ['note']],
+]
+const VALUES = [undefined, 7, 'two words', 'two\nlines\n', { requests: 1 }, ['b', 'c'], { B: 'b', C: 'c' }]
+const commentsIn = (text: string): readonly string[] => (text.match(/# ?[A-Za-z ]+/g) ?? []).sort()
+
+describe('what a form changes in a text', () => {
+  it.each(PATHS.map(path => ({ path })))('loses no comment at $path', ({ path }) => {
+    for (const value of VALUES) {
+      const changed = withValue(COMMENTED, path, value)
+      expect(commentsIn(changed), `${path.join('.')} = ${JSON.stringify(value)}`).toEqual(
+        commentsIn(COMMENTED),
+      )
+      expect(valueAt(changed, path)).toEqual(value)
+      expect(unreadableIn(changed)).toBeNull()
+    }
+  })
+
+  it.each([
+    [['limits', 'concurrency'], 20, 'concurrency: 10', 'concurrency: 20'],
+    [['limits', 'rate', 'per'], 'a: b', 'per: second', 'per: "a: b"'],
+    [['headers', 'A'], '3', 'A: one', 'A: "3"'],
+    [['headers', 'B'], 'say "3"', '"two"', String.raw`"say \"3\""`],
+    [['note'], 'text\n\n  less', '| # a block\n  text\n  more', '|- # a block\n  text\n\n    less'],
+  ])('touches no other text than that of %j', (path, value, before, after) => {
+    const changed = withValue(COMMENTED, path, value)
+    expect(changed).toBe(COMMENTED.replace(before, after))
+    expect(valueAt(changed, path)).toBe(value)
+  })
+
+  it('says comments of what it takes away above what follows', () => {
+    const changed = withValue(COMMENTED, ['headers', 'A'], undefined)
+    expect(changed).toContain('headers:\n  # first header\n  # second header\n  B: "two"')
+  })
+
+  it('keeps the comments of a map that it writes as a whole, in another order, too', () => {
+    const text = 'fields:\n  # first\n  a: x # at a\n  # second\n  b: y\n'
+    const changed = withValue(text, ['fields'], { b: 'y', c: 'z', a: 'w' })
+    expect(changed).toBe('fields:\n  # second\n  b: y\n  c: z\n  # first\n  a: w # at a\n')
+  })
+
+  it('writes a copy where an alias stood, and leaves what the alias stands for', () => {
+    const text = 'added: &it { method: POST, path: /a }\nchanged: *it\n'
+    const changed = withValue(text, ['changed', 'method'], 'PUT')
+    expect(valueAt(changed, ['added'])).toEqual({ method: 'POST', path: '/a' })
+    expect(valueAt(changed, ['changed'])).toEqual({ method: 'PUT', path: '/a' })
+  })
+
+  it.each(['a: *nothing\n', 'only text', '- a\n', 'a: [1,\n'])('leaves %j as it is', text => {
+    expect(unreadableIn(text)).not.toBeNull()
+    expect(withValue(text, ['name'], 'x')).toBe(text)
+    expect(valueAt(text, ['name'])).toBeUndefined()
+  })
+})
 
 describe('a draft', () => {
   it('keeps comments and order when a form changes a value', () => {

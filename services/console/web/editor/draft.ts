@@ -2,26 +2,57 @@
  * What somebody is editing: the four resources of a sync as texts in YAML. A form changes single values of a
  * text, and leaves comments, order and the rest of it as they are.
  */
-import { isMap, parseDocument, type Document } from 'yaml'
+import { parseDocument, type Document } from 'yaml'
+import { removeAt, setAt, withScalar, type Path } from './change-yaml.ts'
 
 export const KINDS = ['source', 'model', 'destination', 'sync'] as const
 export type Kind = (typeof KINDS)[number]
 
 /** The texts. A resource that is not edited here has the text that the server has. */
 export type Draft = { readonly [kind in Kind]: string }
-export type Path = readonly (string | number)[]
+export type { Path } from './change-yaml.ts'
 
 /** How problems name the text of a kind. */
 export const fileOf = (kind: Kind): string => `${kind}.yaml`
 
-export function documentOf(text: string): Document {
+/** Why a form cannot show a text, and where, from 1. */
+export interface Unreadable {
+  readonly message: string
+  readonly line?: number
+  readonly column?: number
+}
+
+function documentOf(text: string): Document {
   return parseDocument(text, { keepSourceTokens: false })
 }
 
-/** The value at a path, or undefined. A text that is no YAML has no values. */
+/** Null for a text that a form can show: fields of a resource, or nothing yet. */
+export function unreadableIn(text: string): Unreadable | null {
+  const { value, wrong } = read(text)
+  if (wrong !== null) return wrong
+  if (value === null || (typeof value === 'object' && !Array.isArray(value))) return null
+  return { message: 'Fields are wanted here, such as `kind: source`.', line: 1, column: 1 }
+}
+
+function read(text: string): { readonly value: unknown; readonly wrong: Unreadable | null } {
+  const document = documentOf(text)
+  const [error] = document.errors
+  const message = error?.message.split('\n')[0]
+  const [at] = error?.linePos ?? []
+  const place = at === undefined ? {} : { line: at.line, column: at.col }
+  const wrong = message === undefined ? null : { message, ...place }
+  try {
+    return { value: document.toJS(), wrong }
+  } catch (cause) {
+    // Such as an alias of what is not there.
+    const why = cause instanceof Error ? cause.message : String(cause)
+    return { value: null, wrong: wrong ?? { message: why, line: 1, column: 1 } }
+  }
+}
+
+/** The value at a path, or undefined. Of a text that is no YAML, as far as it can be read. */
 export function valueAt(text: string, path: Path): unknown {
-  const value: unknown = documentOf(text).toJS()
-  let at = value
+  let at = read(text).value
   for (const part of path) {
     if (typeof at !== 'object' || at === null) return undefined
     at = Object.entries(at).find(([name]) => name === String(part))?.[1]
@@ -36,30 +67,18 @@ export function textAt(text: string, path: Path): string {
     : ''
 }
 
-/** The text with another value at a path; undefined takes it away, and what it leaves empty. */
+/**
+ * The text with another value at a path; undefined takes it away, and the maps that it leaves empty. A text
+ * that a form cannot show stays as it is.
+ */
 export function withValue(text: string, path: Path, value: unknown): string {
+  if (unreadableIn(text) !== null) return text
+  const alike = value === undefined ? null : withScalar(text, documentOf(text), { path, value })
+  if (alike !== null) return alike
   const document = documentOf(text)
-  if (document.errors.length > 0) return text
-  if (value === undefined) {
-    document.deleteIn(path)
-    dropEmptyMaps(document, path.slice(0, -1))
-  } else {
-    for (let length = 1; length < path.length; length += 1) {
-      const above = path.slice(0, length)
-      // A scalar, such as `changed: added`, makes room for a map.
-      if (document.hasIn(above) && typeof valueAt(text, above) !== 'object') document.deleteIn(above)
-    }
-    document.setIn(path, typeof value === 'object' ? document.createNode(value) : value)
-  }
+  if (value === undefined) removeAt(document, path)
+  else setAt(document, path, value)
   return document.toString({ lineWidth: 0, flowCollectionPadding: true })
-}
-
-function dropEmptyMaps(document: Document, path: Path): void {
-  if (path.length === 0) return
-  const node = document.getIn(path)
-  if (!isMap(node) || node.items.length > 0) return
-  document.deleteIn(path)
-  dropEmptyMaps(document, path.slice(0, -1))
 }
 
 /** What names a resource of another kind, and in which field. */
@@ -73,7 +92,7 @@ const REFERENCES: readonly (readonly [from: Kind, field: string, to: Kind])[] = 
 export function withText(draft: Draft, kind: Kind, text: string, fixed: readonly Kind[] = []): Draft {
   const [before, after] = [nameIn(draft[kind]), nameIn(text)]
   const changed: { [kind in Kind]: string } = { ...draft, [kind]: text }
-  if (before === after || documentOf(text).errors.length > 0) return changed
+  if (before === after || unreadableIn(text) !== null) return changed
   for (const [from, field, to] of REFERENCES)
     if (to === kind && !fixed.includes(from) && textAt(draft[from], [field]) === before)
       changed[from] = withValue(draft[from], [field], after)

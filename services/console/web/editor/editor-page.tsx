@@ -1,18 +1,16 @@
 /**
  * The editor of a sync and of what it stands on: steps in any order at the left, the live preview at the
- * right. Each step has its form and its YAML, which are the same text.
+ * right. Each step has its form and its YAML, which are the same text; on a wide screen both are shown.
  */
 import { Link } from '@tanstack/react-router'
 import type { ResourceView } from '@sluice/contracts/api'
 import { useEffect, useId, useMemo, useRef, useState, type ReactElement, type RefObject } from 'react'
-import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
 import { Page } from '../ui/parts.tsx'
-import { marksOf } from '../ui/places.ts'
 import { toast } from '../ui/toast.tsx'
 import { BehaviourStep } from './steps/behaviour-step.tsx'
 import { DestinationStep } from './steps/destination-step.tsx'
-import { documentOf, nameIn, type Draft, type Kind } from './draft.ts'
-import { PreviewPane, usePreview } from './preview-pane.tsx'
+import { fileOf, KINDS, nameIn, unreadableIn, type Draft, type Kind } from './draft.ts'
+import { PreviewPane, usePreview, type Previewed } from './preview-pane.tsx'
 import {
   isShared,
   namesOf,
@@ -28,6 +26,7 @@ import { ModelStep, SourceStep } from './steps/rows-steps.tsx'
 import { TriggerStep, type Trigger } from './steps/trigger-step.tsx'
 import { useModelRows } from './model-rows.ts'
 import { useDraft, useEditings, type Editing } from './use-editing.ts'
+import { useShownInForms, useYamlShown, WaitsForYaml, YamlOf, YamlPane } from './yaml-pane.tsx'
 
 const STEPS = [
   { id: 'source', name: 'Source', kind: 'source' },
@@ -60,7 +59,7 @@ export function EditorPage(props: EditorProps): ReactElement {
   const { draft } = state
   const step = STEPS.find(({ id }) => id === props.step) ?? STEPS[0]
   const [trigger, setTrigger] = useState<Trigger>('added')
-  const [asYaml, setAsYaml] = useState(false)
+  const yaml = useYamlShown()
   const previewed = usePreview(draft, trigger)
   const syntax = useSyntaxProblems(draft)
   const stored = useMemo(
@@ -77,28 +76,27 @@ export function EditorPage(props: EditorProps): ReactElement {
     [stored, taken],
   )
   const editings = useEditings(state, { problems, readOnly })
+  const inForms = useShownInForms(draft, editings)
   const columns = useModelRows(draft).data?.columns.map(({ name }) => name) ?? []
   useWasKept(state.wasKept)
   const isSaved = stored.sync !== undefined && JSON.stringify(draft) === JSON.stringify(start)
   const savedAs = isSaved ? nameIn(draft.sync) : undefined
   const onSave = (): void => onStep('review')
   const stepSection = useFocusOnNext(step.id)
+  const isBroken = step.kind !== null && unreadableIn(draft[step.kind]) !== null
+  // What is wrong in the YAML can be mended there alone.
+  const isYamlBeside = step.kind !== null && yaml.beside && (yaml.shown || isBroken)
   return (
     <Page
       title={title}
       actions={
-        <button
-          type="button"
-          aria-pressed={asYaml}
-          onClick={() => setAsYaml(!asYaml)}
-          disabled={step.kind === null}
-        >
-          {asYaml ? 'Show the form' : 'Show the YAML'}
+        <button type="button" onClick={yaml.toggle} disabled={step.kind === null}>
+          {yaml.shown ? (yaml.beside ? 'Hide the YAML' : 'Show the form') : 'Show the YAML'}
         </button>
       }
     >
       <StepList shown={step.id} editings={editings} onStep={onStep} />
-      <div className={step.id === 'review' ? 'editor reviewing' : 'editor'}>
+      <div className={step.kind === null ? 'editor reviewing' : isYamlBeside ? 'editor with-yaml' : 'editor'}>
         <section ref={stepSection} className="card step" aria-label={step.name} tabIndex={-1}>
           {step.kind === null ? (
             <ReviewStep
@@ -122,20 +120,26 @@ export function EditorPage(props: EditorProps): ReactElement {
                 isTaken={taken.includes(step.kind)}
                 onTake={kind => setTaken([...taken, kind])}
               />
-              {asYaml || isBroken(draft[step.kind]) ? (
+              {!yaml.beside && (yaml.shown || isBroken) ? (
                 <YamlOf editing={editings[step.kind]} onSave={onSave} />
               ) : (
-                <StepForm
-                  {...{ id: step.id, editings, draft, columns, trigger, onSave }}
-                  onTrigger={setTrigger}
-                />
+                <>
+                  {isBroken ? <WaitsForYaml /> : null}
+                  <StepForm
+                    {...{ id: step.id, editings: inForms, draft, columns, trigger, onSave }}
+                    onTrigger={setTrigger}
+                  />
+                </>
               )}
               <StepFoot id={step.id} onStep={onStep} />
             </>
           )}
         </section>
-        {step.id === 'review' ? null : (
-          <PreviewPane previewed={previewed} trigger={trigger} savedAs={savedAs} />
+        {step.kind === null ? null : (
+          <div className="beside">
+            {isYamlBeside ? <YamlPane editing={editings[step.kind]} onSave={onSave} /> : null}
+            <PreviewPane previewed={previewed} trigger={trigger} savedAs={savedAs} />
+          </div>
         )}
       </div>
     </Page>
@@ -272,34 +276,6 @@ function StepFoot({
   )
 }
 
-function YamlOf({
-  editing,
-  onSave,
-}: {
-  readonly editing: Editing
-  readonly onSave: () => void
-}): ReactElement {
-  const marks = marksOf(editing.problems)
-  return (
-    <>
-      <LazyCodeEditor
-        label={`The ${editing.kind} as YAML`}
-        language="yaml"
-        value={editing.text}
-        marks={marks}
-        onSave={onSave}
-        {...(editing.readOnly ? {} : { onChange: editing.change })}
-      />
-      {editing.problems.map(({ line, message }, index) => (
-        <p key={index} className="field-error">
-          {line === undefined ? '' : `Line ${line}: `}
-          {message}
-        </p>
-      ))}
-    </>
-  )
-}
-
 interface OriginProps {
   readonly of: Stored[Kind]
   readonly isTaken: boolean
@@ -329,19 +305,13 @@ function Origin({ of, isTaken, onTake }: OriginProps): ReactElement | null {
   )
 }
 
-function isBroken(text: string): boolean {
-  return documentOf(text).errors.length > 0
-}
-
-function useSyntaxProblems(draft: Draft) {
+function useSyntaxProblems(draft: Draft): Previewed['problems'] {
   return useMemo(
     () =>
-      Object.entries(draft).flatMap(([kind, text]) =>
-        documentOf(text).errors.map(({ message, linePos }) => ({
-          ...{ file: `${kind}.yaml`, message: message.split('\n')[0] ?? message },
-          ...(linePos === undefined ? {} : { line: linePos[0].line, column: linePos[0].col }),
-        })),
-      ),
+      KINDS.flatMap(kind => {
+        const wrong = unreadableIn(draft[kind])
+        return wrong === null ? [] : [{ file: fileOf(kind), ...wrong }]
+      }),
     [draft],
   )
 }

@@ -1,8 +1,8 @@
 /** Fields that read from a draft's text and write into it. */
-import { useId, useState, type ReactElement, type ReactNode } from 'react'
+import { useId, useRef, useState, type ReactElement, type ReactNode } from 'react'
 import { EditSecret } from '../secrets/edit-secret.tsx'
 import { textAt, valueAt, withValue, type Path } from './draft.ts'
-import { Told } from '../ui/parts.tsx'
+import { Told } from '../ui/told.tsx'
 import type { Editing } from './use-editing.ts'
 
 /** What a name may be made of, as people read it. */
@@ -48,6 +48,20 @@ function Labelled(props: {
   )
 }
 
+/**
+ * Writes into a field. Whoever empties it to type something else gets back its place in the text, with the
+ * comment beside it.
+ */
+function useWriting({ text, change }: Editing, path: Path): (value: unknown) => void {
+  const emptied = useRef<{ readonly before: string; readonly after: string } | null>(null)
+  return value => {
+    const before = emptied.current?.after === text ? emptied.current.before : text
+    const after = withValue(before, path, value)
+    emptied.current = value === undefined ? { before, after } : null
+    change(after)
+  }
+}
+
 interface TextFieldProps extends FieldProps {
   readonly placeholder?: string
   readonly isNumber?: boolean
@@ -66,7 +80,8 @@ export function TextField({
   isNumber,
   isList,
 }: TextFieldProps): ReactElement {
-  const { text, change } = editing
+  const { text } = editing
+  const write = useWriting(editing, path)
   const value = valueAt(text, path)
   const shown = Array.isArray(value) ? value.map(String).join(', ') : textAt(text, path)
   const written = (typed: string): unknown => {
@@ -87,7 +102,7 @@ export function TextField({
           aria-invalid={problem !== undefined}
           aria-describedby={describedBy}
           readOnly={editing.readOnly}
-          onChange={({ target }) => change(withValue(text, path, written(target.value)))}
+          onChange={({ target }) => write(written(target.value))}
         />
       )}
     </Labelled>
@@ -167,6 +182,7 @@ export function SecretField({
   suggested,
 }: FieldProps & { readonly suggested: string }): ReactElement {
   const { text, change } = editing
+  const write = useWriting(editing, path)
   const [sets, setSets] = useState(false)
   const value = textAt(text, path)
   const secret = SECRET.exec(value)?.[1]
@@ -182,9 +198,7 @@ export function SecretField({
               aria-invalid={problem !== undefined}
               aria-describedby={describedBy}
               readOnly={editing.readOnly}
-              onChange={({ target }) =>
-                change(withValue(text, path, target.value === '' ? undefined : target.value))
-              }
+              onChange={({ target }) => write(target.value === '' ? undefined : target.value)}
             />
             <button type="button" disabled={editing.readOnly} onClick={() => setSets(true)}>
               {secret === undefined ? 'Make it a secret' : 'Set the secret'}

@@ -16,7 +16,7 @@ import { xml } from '@codemirror/lang-xml'
 import { yaml } from '@codemirror/lang-yaml'
 import { bracketMatching, HighlightStyle, indentUnit, syntaxHighlighting } from '@codemirror/language'
 import { setDiagnostics, type Diagnostic } from '@codemirror/lint'
-import { Compartment, EditorState, type Extension } from '@codemirror/state'
+import { Compartment, EditorState, type ChangeSpec, type Extension } from '@codemirror/state'
 import { EditorView, keymap, lineNumbers, placeholder as placeholderText } from '@codemirror/view'
 import { tags } from '@lezer/highlight'
 import { useEffect, useRef, type ReactElement } from 'react'
@@ -62,7 +62,7 @@ const LOOKS = EditorView.theme({
   },
   '&.cm-focused': { outline: '2px solid var(--focus)', outlineOffset: '1px' },
   '.cm-content': { fontFamily: 'var(--mono)', caretColor: 'var(--text)', padding: '8px 0' },
-  '.cm-scroller': { maxHeight: '52vh', overflow: 'auto', lineHeight: '1.5' },
+  '.cm-scroller': { maxHeight: 'var(--editor-height, 52vh)', overflow: 'auto', lineHeight: '1.5' },
   '.cm-gutters': { backgroundColor: 'transparent', color: 'var(--quiet)', border: 'none' },
   '.cm-cursor': { borderLeftColor: 'var(--text)' },
   '&.cm-focused .cm-selectionBackground, .cm-selectionBackground': { backgroundColor: 'var(--busy-ground)' },
@@ -97,6 +97,8 @@ export function CodeEditor(props: CodeEditorProps): ReactElement {
   const view = useRef<EditorView | null>(null)
   const latest = useRef(props)
   latest.current = props
+  /** Texts that were handed on, and that have not come back yet. */
+  const left = useRef(new Set<string>())
   const languages = useRef(new Compartment())
   const rights = useRef(new Compartment())
 
@@ -108,7 +110,15 @@ export function CodeEditor(props: CodeEditorProps): ReactElement {
       parent: root,
       state: EditorState.create({
         doc: latest.current.value,
-        extensions: extensionsOf(latest, { languages: languages.current, rights: rights.current }),
+        extensions: [
+          extensionsOf(latest, { languages: languages.current, rights: rights.current }),
+          EditorView.updateListener.of(update => {
+            const text = update.state.doc.toString()
+            if (!update.docChanged || text === latest.current.value) return
+            left.current.add(text)
+            latest.current.onChange?.(text)
+          }),
+        ],
       }),
     })
     view.current = editor
@@ -132,8 +142,12 @@ export function CodeEditor(props: CodeEditorProps): ReactElement {
 
   useEffect(() => {
     const editor = view.current
-    if (editor === null || editor.state.doc.toString() === value) return
-    editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: value } })
+    if (editor === null) return
+    const shown = editor.state.doc.toString()
+    // What was typed since this text left the editor is on its way, too.
+    if (shown !== value && left.current.has(value)) return
+    left.current.clear()
+    if (shown !== value) editor.dispatch({ changes: changeBetween(shown, value) })
   }, [value])
 
   const marked = JSON.stringify(marks)
@@ -179,11 +193,17 @@ function extensionsOf(
     EditorView.contentAttributes.of({ 'aria-label': label, spellcheck: 'false' }),
     rights.of(EditorState.readOnly.of(onChange === undefined)),
     placeholderText(placeholder),
-    EditorView.updateListener.of(update => {
-      if (update.docChanged && update.state.doc.toString() !== latest.current.value)
-        latest.current.onChange?.(update.state.doc.toString())
-    }),
   ]
+}
+
+/** Only what differs, so that the cursor and what is scrolled to stay where they are. */
+function changeBetween(before: string, after: string): ChangeSpec {
+  const shorter = Math.min(before.length, after.length)
+  let from = 0
+  while (from < shorter && before[from] === after[from]) from += 1
+  let same = 0
+  while (same < shorter - from && before.at(-1 - same) === after.at(-1 - same)) same += 1
+  return { from, to: before.length - same, insert: after.slice(from, after.length - same) }
 }
 
 function diagnosticsOf(editor: EditorView, { marks = [] }: CodeEditorProps): Diagnostic[] {

@@ -1,0 +1,2 @@
+/** See build-bundle.mjs. */
+export function buildBundle(bundle: 'command' | 'services', bundles?: string): Promise<string>

@@ -1,0 +1,57 @@
+/**
+ * Finds the bundle that a process may start from instead of its source. It may if each source has the size
+ * and the time that it had when the bundle was made. Plain JavaScript, since any Node may read it.
+ */
+import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
+export const BUNDLES = join(ROOT, 'node_modules/.cache/sluice')
+/** npm writes it with each installation. */
+export const INSTALLED = 'node_modules/.package-lock.json'
+/**
+ * The source that a process starts with, by the name of its file in the bundle. The command has a bundle of
+ * its own: it shares little with the services, and more shared files would make each start slower.
+ */
+export const PROGRAMS = {
+  command: { sluice: 'services/cli/src/main.ts' },
+  services: {
+    'change-detector': 'services/change-detector/src/main.ts',
+    renderer: 'services/renderer/src/main.ts',
+    delivery: 'services/delivery/src/main.ts',
+    console: 'services/console/src/main.ts',
+  },
+}
+
+/** What tells whether a file has changed. */
+export function stateOf(path) {
+  const { size, mtimeMs } = statSync(path)
+  return `${size} ${mtimeMs}`
+}
+
+/** Says of which bundle the folder counts, and what it was made of. It is replaced as a whole. */
+export function stampOf(bundle, bundles = BUNDLES) {
+  return join(bundles, `${bundle}.json`)
+}
+
+/** The folder of a bundle, or null if there is none or a source has changed. */
+export function freshBundle(bundle, root = ROOT, bundles = BUNDLES) {
+  try {
+    const { folder, sources } = JSON.parse(readFileSync(stampOf(bundle, bundles), 'utf8'))
+    const fresh = sources.every(([file, state]) => stateOf(join(root, file)) === state)
+    return fresh ? join(bundles, folder) : null
+  } catch {
+    return null
+  }
+}
+
+/** The file to start in the place of a source: that of a fresh bundle, or the source itself. */
+export function startFile(source, root = ROOT, bundles = BUNDLES) {
+  for (const [bundle, programs] of Object.entries(PROGRAMS)) {
+    const name = Object.keys(programs).find(key => join(root, programs[key]) === source)
+    const folder = name === undefined ? null : freshBundle(bundle, root, bundles)
+    if (folder !== null) return join(folder, `${name}.mjs`)
+  }
+  return source
+}
