@@ -85,6 +85,13 @@ export class SqliteCore {
     return { id, topic: spec, partition, low, end, cleaned, bytes, dirtyBytes, ...rest }
   }
 
+  /** Takes the ends of the partitions from the file. */
+  readEnds(): void {
+    const ends = new Map(this.store.partitions().map(({ id, end }) => [id, end]))
+    for (const { partitions } of this.topics())
+      for (const partition of partitions) partition.end = ends.get(partition.id) ?? partition.end
+  }
+
   topics(): Iterable<Topic> {
     return this.#topics.values()
   }

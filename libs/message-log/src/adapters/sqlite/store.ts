@@ -128,7 +128,7 @@ function batchOf(row: Row): StoredBatch {
 
 function openToWrite(file: string): DatabaseSync {
   // The time-out only matters if a tool looks at the file meanwhile. The process lock keeps other writers
-  // away.
+  // away, and `beforeWrite` the other threads of this process.
   const db = new DatabaseSync(file, { timeout: 1000 })
   try {
     db.exec(`
@@ -163,10 +163,12 @@ function openToRead(file: string): { readonly db: DatabaseSync; readonly tidy: (
 }
 
 /**
- * The one connection to the file. Throws SQLite's own errors, which callers translate, and SluiceError
+ * A connection to the file. Throws SQLite's own errors, which callers translate, and SluiceError
  * `corrupt`.
  */
 export class SqliteStore {
+  /** Is called before anything is written. It waits until no other thread writes. */
+  beforeWrite: () => void = () => undefined
   readonly #db: DatabaseSync
   readonly #sql: ReturnType<typeof statements>
   /** Cleans up after closing a file that was opened read-only. For other files it does nothing. */
@@ -206,6 +208,7 @@ export class SqliteStore {
 
   /** Runs `work` in one transaction, which is on disk when this returns. If `work` throws, it is undone. */
   transaction<T>(work: () => T): T {
+    this.beforeWrite()
     this.#db.exec('BEGIN IMMEDIATE')
     try {
       const result = work()
@@ -321,6 +324,7 @@ export class SqliteStore {
   }
 
   forgetGarbage(partition: number): void {
+    this.beforeWrite()
     this.#sql.forgetGarbage.run(partition)
   }
 

@@ -1,0 +1,37 @@
+/** The thread that writes to the log's file, so that no other thread waits for the disk. */
+import { workerData } from 'node:worker_threads'
+import { SqliteStore } from '../store.ts'
+import { carryOut, CELL, type Answer, type Order, type ThreadStart, type Writes } from './messages.ts'
+
+const { file, port, cells } = workerData as ThreadStart
+const cell = new Int32Array(cells)
+const store = new SqliteStore(file)
+const answer = (said: Answer): void => port.postMessage(said)
+
+function failureOf(writes: Writes): Answer {
+  try {
+    carryOut(store, writes)
+    return null
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    const errcode = error instanceof Error && 'errcode' in error ? Number(error.errcode) : undefined
+    return errcode === undefined ? { message } : { message, errcode }
+  }
+}
+
+function count(index: number): void {
+  Atomics.add(cell, index, 1)
+  Atomics.notify(cell, index)
+}
+
+port.on('message', (order: Order) => {
+  if (order === null) {
+    store.close()
+    port.close()
+    count(CELL.closed)
+    return
+  }
+  answer(failureOf(order))
+  count(CELL.answered)
+})
+answer('ready')
