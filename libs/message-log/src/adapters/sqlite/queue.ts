@@ -87,7 +87,8 @@ export class SqliteQueue {
   /** For the batches of appends, which the file has once their transaction is over. */
   readonly spareBuffers = new SpareBuffers({ shared: true })
   readonly #core: SqliteCore
-  readonly #threadAfterBytes: number
+  #threadAfterBytes: number
+  readonly #openThread: (file: string) => WriteThread
   #queue: Operation[] = []
   #scheduled = false
   #writers = 0
@@ -95,9 +96,13 @@ export class SqliteQueue {
   #bytes = 0
   #thread: WriteThread | null = null
 
-  constructor(core: SqliteCore, { threadAfterBytes = THREAD_AFTER_BYTES } = {}) {
+  constructor(
+    core: SqliteCore,
+    { threadAfterBytes = THREAD_AFTER_BYTES, openThread = (file: string) => new WriteThread(file) } = {},
+  ) {
     this.#core = core
     this.#threadAfterBytes = threadAfterBytes
+    this.#openThread = openThread
   }
 
   newWriter(id: string): WriterState {
@@ -170,8 +175,9 @@ export class SqliteQueue {
 
   /** The thread that writes; null where this thread has to write by itself. */
   #freeThread(): WriteThread | null {
-    if (this.#thread?.isGone === true) this.#thread = null
-    if (this.#bytes >= this.#threadAfterBytes) this.#thread ??= new WriteThread(this.#core.file)
+    // One that has ended by itself might do so again.
+    if (this.#thread?.isGone === true) this.#threadAfterBytes = Number.POSITIVE_INFINITY
+    else if (this.#bytes >= this.#threadAfterBytes) this.#thread ??= this.#openThread(this.#core.file)
     return this.#thread?.isFree === true ? this.#thread : null
   }
 

@@ -3,7 +3,7 @@
  * quarter of the time of a run of a million rows. Meanwhile the thread of the pipeline renders and sends.
  */
 import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort } from 'node:worker_threads'
-import { CELL, type Answer, type Order, type ThreadStart, type Writes } from './thread/messages.ts'
+import { CELL, packed, type Answer, type Order, type ThreadStart, type Writes } from './thread/messages.ts'
 
 /** It holds what it writes, and nothing else. */
 const RESOURCES = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4 }
@@ -27,11 +27,14 @@ export class WriteThread {
   #ordered = 0
   #underWay: Done | null = null
 
-  /** Starts the thread. That takes some ten milliseconds, in which nobody waits for it. */
-  constructor(file: string) {
+  /**
+   * Starts the thread. That takes some ten milliseconds, in which nobody waits for it. `main` is the file
+   * that it runs.
+   */
+  constructor(file: string, main = new URL('./thread/main.ts', import.meta.url)) {
     const { port1, port2 } = new MessageChannel()
     const workerData: ThreadStart = { file, port: port2, cells: this.#cells.buffer }
-    this.#worker = new Worker(new URL('./thread/main.ts', import.meta.url), {
+    this.#worker = new Worker(main, {
       ...{ workerData, transferList: [port2], resourceLimits: RESOURCES, execArgv: [] },
     })
     this.#port = port1
@@ -66,8 +69,7 @@ export class WriteThread {
     this.#ordered += 1
     // The process does not end in the middle of it.
     this.#port.ref()
-    const batches = writes.batches.map(batch => ({ ...batch, data: forThread(batch.data) }))
-    this.#order({ ...writes, batches })
+    this.#order(packed(writes))
   }
 
   /** Blocks until nothing is being written any more, and tells who waits for it. */
@@ -91,9 +93,7 @@ export class WriteThread {
   }
 
   #order(order: Order): void {
-    const buffers = order?.batches.map(({ data: { buffer } }) => buffer) ?? []
-    const copies = buffers.filter(buffer => buffer instanceof ArrayBuffer)
-    this.#port.postMessage(order, copies)
+    this.#port.postMessage(order, order === null ? [] : [order.numbers.buffer, order.small.buffer])
   }
 
   #wait(index: number, wanted: number): void {
@@ -122,9 +122,4 @@ export class WriteThread {
     this.#gone ??= new ThreadGone('the thread that writes the log has ended', { cause })
     this.#end(this.#gone)
   }
-}
-
-/** Large batches lie in memory that both threads have. Others lie beside what is not for the thread. */
-function forThread(data: Uint8Array): Uint8Array {
-  return data.buffer instanceof SharedArrayBuffer ? data : new Uint8Array(data)
 }

@@ -1,16 +1,16 @@
 /** The thread that writes to the log's file, so that no other thread waits for the disk. */
 import { workerData } from 'node:worker_threads'
 import { SqliteStore } from '../store.ts'
-import { carryOut, CELL, type Answer, type Order, type ThreadStart, type Writes } from './messages.ts'
+import { carryOut, CELL, unpacked, type Answer, type Order, type ThreadStart } from './messages.ts'
 
 const { file, port, cells } = workerData as ThreadStart
 const cell = new Int32Array(cells)
 const store = new SqliteStore(file)
 const answer = (said: Answer): void => port.postMessage(said)
 
-function failureOf(writes: Writes): Answer {
+function failureOf(order: NonNullable<Order>): Answer {
   try {
-    carryOut(store, writes)
+    carryOut(store, unpacked(order))
     return null
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
