@@ -79,9 +79,13 @@ export function createSqliteLog(options: SqliteLogOptions): SqliteLog {
     if (shared.handles > 0) return
     for (const files of [open, openToRead]) if (files.get(file) === shared) files.delete(file)
     shared.maintenance?.stop()
-    shared.queue.close()
-    shared.core.close()
-    shared.lock.release()
+    const release = (): void => {
+      shared.core.close()
+      shared.lock.release()
+    }
+    const ended = shared.queue.close()
+    if (ended === null) release()
+    else void ended.then(release)
   })
 }
 

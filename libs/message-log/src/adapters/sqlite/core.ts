@@ -85,11 +85,17 @@ export class SqliteCore {
     return { id, topic: spec, partition, low, end, cleaned, bytes, dirtyBytes, ...rest }
   }
 
-  /** Takes the ends of the partitions from the file. */
+  /** Takes the ends of the partitions from the file, and tells of what it finds there. */
   readEnds(): void {
     const ends = new Map(this.store.partitions().map(({ id, end }) => [id, end]))
-    for (const { partitions } of this.topics())
-      for (const partition of partitions) partition.end = ends.get(partition.id) ?? partition.end
+    const partitions = [...this.topics()].flatMap(topic => topic.partitions)
+    const grown = partitions.filter(({ id, end }) => (ends.get(id) ?? end) !== end)
+    for (const partition of grown) {
+      partition.end = ends.get(partition.id) ?? partition.end
+      this.measure(partition)
+      partition.changes.notify()
+    }
+    if (grown.length > 0) this.onChange(grown)
   }
 
   topics(): Iterable<Topic> {

@@ -140,17 +140,24 @@ export class SqliteQueue {
     return operation
   }
 
-  /** Blocks until no transaction is under way, so that others may write to the file. */
+  /**
+   * Blocks until no transaction is under way, so that others may write to the file. Throws if the disk does
+   * not answer.
+   */
   finish(): void {
     this.#thread?.finish()
   }
 
-  /** Does all remaining work of the queue now, when the file is closed. */
-  close(): void {
-    this.finish()
-    for (let next = this.#next(); next !== null; next = this.#next()) this.#write(next)
-    this.#thread?.close()
+  /**
+   * Does all remaining work of the queue now, when the file is closed. Null once that is done. If the disk
+   * does not answer, it resolves once nobody writes to the file any more.
+   */
+  close(): Promise<unknown> | null {
+    const ended = this.#thread?.close() ?? null
+    if (ended !== null) return ended
     this.#thread = null
+    for (let next = this.#next(); next !== null; next = this.#next()) this.#write(next)
+    return null
   }
 
   #enqueue(operation: Operation): void {
@@ -164,11 +171,11 @@ export class SqliteQueue {
     setImmediate(() => {
       this.#scheduled = false
       if (this.#thread?.isWriting === true) return
+      const thread = this.#freeThread()
       const next = this.#next()
       if (next === null) return
-      const thread = this.#freeThread()
       if (thread === null) this.#write(next)
-      else thread.write(next.writes, error => this.#over(next, error))
+      else this.#handOver(thread, next)
       this.#schedule()
     })
   }
@@ -177,8 +184,26 @@ export class SqliteQueue {
   #freeThread(): WriteThread | null {
     // One that has ended by itself might do so again.
     if (this.#thread?.isGone === true) this.#threadAfterBytes = Number.POSITIVE_INFINITY
-    else if (this.#bytes >= this.#threadAfterBytes) this.#thread ??= this.#openThread(this.#core.file)
+    else if (this.#bytes >= this.#threadAfterBytes) this.#thread ??= this.#startThread()
     return this.#thread?.isFree === true ? this.#thread : null
+  }
+
+  #startThread(): WriteThread | null {
+    try {
+      return this.#openThread(this.#core.file)
+    } catch {
+      // The system gives this process no further thread.
+      this.#threadAfterBytes = Number.POSITIVE_INFINITY
+      return null
+    }
+  }
+
+  #handOver(thread: WriteThread, transaction: Transaction): void {
+    try {
+      thread.write(transaction.writes, error => this.#over(transaction, error))
+    } catch (error) {
+      this.#fail(transaction, error)
+    }
   }
 
   #write(transaction: Transaction): void {
@@ -195,10 +220,19 @@ export class SqliteQueue {
   #over(transaction: Transaction, error: Error | null): void {
     if (error === null) this.#succeed(transaction)
     else {
-      if (error instanceof ThreadGone) this.#core.readEnds()
-      this.#fail(transaction, error)
+      this.#fail(transaction, error instanceof ThreadGone ? this.#endsRead(error) : error)
     }
     this.#schedule()
+  }
+
+  /** Reads where the partitions end. Returns the error, or that of the reading. */
+  #endsRead(error: ThreadGone): unknown {
+    try {
+      this.#core.readEnds()
+      return error
+    } catch (cause) {
+      return cause
+    }
   }
 
   #succeed({ operations, ends, settle }: Transaction): void {

@@ -58,6 +58,8 @@ export interface StoredBatch extends BatchHead {
 
 type Row = Record<string, unknown>
 
+const BUSY_MS = 1_000
+
 function statements(db: DatabaseSync) {
   const p = (sql: string): StatementSync => db.prepare(sql)
   // The batch that holds an offset is the last one that begins at or below it.
@@ -126,10 +128,10 @@ function batchOf(row: Row): StoredBatch {
   throw new SluiceError('corrupt', `the log's file has a batch without bytes`)
 }
 
-function openToWrite(file: string): DatabaseSync {
-  // The time-out only matters if a tool looks at the file meanwhile. The process lock keeps other writers
-  // away, and `beforeWrite` the other threads of this process.
-  const db = new DatabaseSync(file, { timeout: 1000 })
+function openToWrite(file: string, busyMs: number): DatabaseSync {
+  // The process lock keeps other processes away, and `beforeWrite` the other threads of this one. What is
+  // left are the schemas, which share the file, and a tool that looks at it.
+  const db = new DatabaseSync(file, { timeout: busyMs })
   try {
     db.exec(`
       PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
@@ -176,10 +178,13 @@ export class SqliteStore {
 
   /**
    * With `readOnly`, the file has to exist. It stays as it is, byte for byte, and no other file appears
-   * beside it.
+   * beside it. `busyMs` is how long a call blocks while another connection writes.
    */
-  constructor(file: string, { readOnly = false }: { readonly readOnly?: boolean } = {}) {
-    const opened = readOnly ? openToRead(file) : { db: openToWrite(file), tidy: () => {} }
+  constructor(
+    file: string,
+    { readOnly = false, busyMs = BUSY_MS }: { readonly readOnly?: boolean; readonly busyMs?: number } = {},
+  ) {
+    const opened = readOnly ? openToRead(file) : { db: openToWrite(file, busyMs), tidy: () => {} }
     this.#db = opened.db
     this.#tidy = opened.tidy
     try {

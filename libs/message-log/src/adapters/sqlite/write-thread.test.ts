@@ -72,7 +72,7 @@ describe('the thread that writes the log', () => {
     const thread = await openThread()
     expect(await write(thread, twoBatches())).toBeNull()
     expect(stored()).toEqual(ALL)
-    thread.close()
+    void thread.close()
   })
 
   test('can be waited for without a turn of the event loop', async () => {
@@ -85,7 +85,7 @@ describe('the thread that writes the log', () => {
     expect(thread.isFree).toBe(true)
     expect(stored()).toEqual(ALL)
     thread.write({ batches: [], ends: [[partition, 9]], commits: [] }, error => said.push(error))
-    thread.close()
+    void thread.close()
     expect(said).toEqual([null, null])
     expect(stored()).toMatchObject({ end: 9 })
     // Nobody has the file open any more.
@@ -100,14 +100,23 @@ describe('the thread that writes the log', () => {
     expect(error).toMatchObject({ errcode: 1555, message: expect.stringContaining('UNIQUE') })
     expect(stored()).toEqual({ found: [], end: 0, committed: null })
     expect(await write(thread, twoBatches())).toBeNull()
-    thread.close()
+    void thread.close()
+  })
+
+  test('has answered, though it ended before anybody heard it', async () => {
+    const thread = await openThread()
+    const said: (Error | null)[] = []
+    thread.write(twoBatches(), error => said.push(error))
+    void thread.close()
+    expect(said).toEqual([null])
+    expect(stored()).toEqual(ALL)
   })
 
   test('that ends by itself is gone, also for who waits', async () => {
     const thread = await openThread(quitting({ afterWriting: false }))
     expect(await write(thread, twoBatches())).toMatchObject({ name: 'ThreadGone' })
     expect([thread.isGone, thread.isFree]).toEqual([true, false])
-    thread.close()
+    void thread.close()
     const broken = new URL('data:text/javascript,throw new Error("no")')
     expect((await openThread(broken)).isGone).toBe(true)
   })
@@ -130,6 +139,30 @@ function quitting({ afterWriting }: { readonly afterWriting: boolean }): URL {
   )
 }
 
+test('a queue that gets no thread writes by itself', async () => {
+  const core = new SqliteCore(file)
+  const openThread = vi.fn(() => {
+    throw new Error('no more threads')
+  })
+  const queue = new SqliteQueue(core, { threadAfterBytes: 0, openThread })
+  const writer = queue.newWriter('w')
+  expect(await append(queue, writer, 'first')).toBe(0)
+  expect(await append(queue, writer, 'second')).toBe(2)
+  expect(openThread).toHaveBeenCalledOnce()
+  void queue.close()
+  core.close()
+})
+
+function append(queue: SqliteQueue, writer: WriterState, name: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const batches = encodeBatches(records(name, 2, 10), queue.spareBuffers)
+    queue.append({
+      ...{ target: TARGET, batches, count: 2, bytes: 100, largestBytes: 50 },
+      ...{ writer, resolve, reject },
+    })
+  })
+}
+
 describe('a queue whose thread ends in the middle of a transaction', () => {
   test.for([true, false])(
     'fails what was under way, and goes on where the file ends (written: %s)',
@@ -141,23 +174,19 @@ describe('a queue whose thread ends in the middle of a transaction', () => {
         threadAfterBytes: 0,
         openThread: path => (opened.push(path), thread),
       })
-      const append = (writer: WriterState, name: string): Promise<number> =>
-        new Promise((resolve, reject) => {
-          const batches = encodeBatches(records(name, 2, 10), queue.spareBuffers)
-          queue.append({
-            ...{ target: TARGET, batches, count: 2, bytes: 100, largestBytes: 50 },
-            ...{ writer, resolve, reject },
-          })
-        })
       const [first, second] = [queue.newWriter('w'), queue.newWriter('w')]
-      const lost = append(first, 'lost')
+      const { version } = core.partition(TARGET).changes
+      const lost = append(queue, first, 'lost')
       await expect(lost).rejects.toMatchObject({ code: 'unreachable', retryable: true })
-      await expect(append(first, 'late')).rejects.toMatchObject({ code: 'writer-dead' })
+      // Readers hear of records that nobody was told of.
+      expect(core.partition(TARGET).changes.version > version).toBe(afterWriting)
+      expect(core.partition(TARGET)).toMatchObject({ end: afterWriting ? 2 : 0 })
+      await expect(append(queue, first, 'late')).rejects.toMatchObject({ code: 'writer-dead' })
       const base = afterWriting ? 2 : 0
-      expect(await append(second, 'next')).toBe(base)
-      expect(await append(second, 'more')).toBe(base + 2)
+      expect(await append(queue, second, 'next')).toBe(base)
+      expect(await append(queue, second, 'more')).toBe(base + 2)
       expect(opened).toEqual([file])
-      queue.close()
+      void queue.close()
       core.close()
       const db = new DatabaseSync(file, { readOnly: true })
       expect(db.prepare('SELECT count(*) AS n FROM log_batch').get()).toEqual({ n: afterWriting ? 3 : 2 })

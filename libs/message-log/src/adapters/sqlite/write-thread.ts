@@ -7,8 +7,12 @@ import { CELL, packed, type Answer, type Order, type ThreadStart, type Writes } 
 
 /** It holds what it writes, and nothing else. */
 const RESOURCES = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4 }
-/** A disk that takes longer than this to answer is as good as gone. */
-const MOST_WAIT_MS = 60_000
+/**
+ * How long others wait for a disk that does not answer: so many times so long. A process that was stopped and
+ * goes on finds the time of one of them over.
+ */
+const MOST_WAITS = 12
+const WAIT_MS = 5_000
 
 /** The thread has ended by itself: nobody knows whether its last transaction is on disk. */
 export class ThreadGone extends Error {
@@ -21,9 +25,10 @@ type Done = (error: Error | null) => void
 export class WriteThread {
   readonly #worker: Worker
   readonly #port: MessagePort
-  readonly #cells = new Int32Array(new SharedArrayBuffer(8))
+  readonly #cells = new Int32Array(new SharedArrayBuffer(12))
   #isReady = false
   #gone: ThreadGone | null = null
+  #failure: unknown = null
   #ordered = 0
   #underWay: Done | null = null
 
@@ -39,8 +44,9 @@ export class WriteThread {
     })
     this.#port = port1
     this.#port.on('message', (said: Answer) => this.#hear(said))
-    this.#worker.once('error', error => this.#leave(error))
-    this.#worker.once('exit', () => this.#leave(null))
+    this.#worker.once('error', (error: unknown) => void (this.#failure = error))
+    // Not before: until then it may still be writing.
+    this.#worker.once('exit', () => this.#leave())
     this.#worker.unref()
     this.#port.unref()
   }
@@ -65,41 +71,64 @@ export class WriteThread {
    * `errcode`, if nothing of it is on disk, and `ThreadGone` if nobody knows.
    */
   write(writes: Writes, done: Done): void {
+    this.#order(packed(writes))
     this.#underWay = done
     this.#ordered += 1
     // The process does not end in the middle of it.
     this.#port.ref()
-    this.#order(packed(writes))
   }
 
-  /** Blocks until nothing is being written any more, and tells who waits for it. */
+  /**
+   * Blocks until nothing is being written any more, and tells who waits for it. Throws if the disk does not
+   * answer within a minute. Then nothing is decided, and the transaction goes on.
+   */
   finish(): void {
     if (this.#underWay === null) return
-    if (this.#gone === null) this.#wait(CELL.answered, this.#ordered)
-    const heard = receiveMessageOnPort(this.#port) as { readonly message: Answer } | undefined
-    if (heard === undefined) this.#leave(null)
-    else this.#hear(heard.message)
+    if (!this.#waitFor(CELL.answered, this.#ordered))
+      throw new Error(`the disk has not answered for ${(MOST_WAITS * WAIT_MS) / 1000} s`)
+    if (!this.#hearNow()) this.#leave()
   }
 
-  /** Closes the file, and blocks until it is closed. */
-  close(): void {
-    this.finish()
+  /**
+   * Closes the file, and blocks until it is closed. If the disk does not answer, it resolves once the thread
+   * has ended; else null.
+   */
+  close(): Promise<unknown> | null {
+    try {
+      this.finish()
+    } catch {
+      return this.#worker.terminate()
+    }
+    let isClosed = true
     if (this.#isReady && this.#gone === null) {
       this.#order(null)
-      this.#wait(CELL.closed, 1)
+      isClosed = this.#waitFor(CELL.closed, 1)
     }
     this.#port.close()
-    void this.#worker.terminate()
+    const ended = this.#worker.terminate()
+    return isClosed ? null : ended
   }
 
   #order(order: Order): void {
     this.#port.postMessage(order, order === null ? [] : [order.numbers.buffer, order.small.buffer])
   }
 
-  #wait(index: number, wanted: number): void {
-    const deadline = performance.now() + MOST_WAIT_MS
-    for (let now; (now = Atomics.load(this.#cells, index)) < wanted;)
-      if (Atomics.wait(this.#cells, index, now, deadline - performance.now()) === 'timed-out') return
+  /** False if the cell has not come to that in time. A thread that has ended counts as come. */
+  #waitFor(index: number, wanted: number): boolean {
+    const isThere = (): boolean =>
+      this.#gone !== null ||
+      Atomics.load(this.#cells, index) >= wanted ||
+      Atomics.load(this.#cells, CELL.ended) > 0
+    for (let left = MOST_WAITS; left > 0 && !isThere(); left -= 1)
+      Atomics.wait(this.#cells, index, Atomics.load(this.#cells, index), WAIT_MS)
+    return isThere()
+  }
+
+  /** Takes an answer for which the event loop has had no turn yet. False if there is none. */
+  #hearNow(): boolean {
+    const heard = receiveMessageOnPort(this.#port) as { readonly message: Answer } | undefined
+    if (heard !== undefined) this.#hear(heard.message)
+    return heard !== undefined
   }
 
   #hear(said: Answer): void {
@@ -118,8 +147,10 @@ export class WriteThread {
     done?.(error)
   }
 
-  #leave(cause: unknown): void {
-    this.#gone ??= new ThreadGone('the thread that writes the log has ended', { cause })
+  #leave(): void {
+    // Its last answer may still lie here.
+    while (this.#hearNow()) continue
+    this.#gone ??= new ThreadGone('the thread that writes the log has ended', { cause: this.#failure })
     this.#end(this.#gone)
   }
 }

@@ -5,7 +5,17 @@ import { carryOut, CELL, unpacked, type Answer, type Order, type ThreadStart } f
 
 const { file, port, cells } = workerData as ThreadStart
 const cell = new Int32Array(cells)
-const store = new SqliteStore(file)
+/**
+ * How long it waits for the schemas, which share the file. Nobody waits for it meanwhile, unless the file is
+ * closed.
+ */
+const BUSY_MS = 10_000
+
+process.on('exit', () => {
+  count(CELL.ended)
+  for (const index of [CELL.answered, CELL.closed]) Atomics.notify(cell, index)
+})
+const store = new SqliteStore(file, { busyMs: BUSY_MS })
 const answer = (said: Answer): void => port.postMessage(said)
 
 function failureOf(order: NonNullable<Order>): Answer {
@@ -26,9 +36,12 @@ function count(index: number): void {
 
 port.on('message', (order: Order) => {
   if (order === null) {
-    store.close()
-    port.close()
-    count(CELL.closed)
+    try {
+      store.close()
+    } finally {
+      port.close()
+      count(CELL.closed)
+    }
     return
   }
   answer(failureOf(order))
