@@ -82,7 +82,7 @@ describe('the sample project', () => {
     await suite.page.getByRole('button', { name: 'Make it' }).click()
     const told = suite.page.getByRole('dialog').getByRole('alert')
     await told.waitFor()
-    expect(await told.innerText()).toMatch(/`sample-receiver` is at version/)
+    expect(await told.innerText()).toMatch(/sample-receiver is at version/)
     const { resources } = (await (await fetch(`${suite.served.url}/api/v1/resources`)).json()) as {
       resources: { name: string; spec: { baseUrl: string } }[]
     }
@@ -114,7 +114,7 @@ describe('the schedule of a sync', () => {
 })
 
 describe('a destination that somebody logs in to', () => {
-  it('is logged in to from its suite.page, and by whoever began it alone', async () => {
+  it('is logged in to from its page, and by whoever began it alone', async () => {
     await using idp = await startOidcServer({ redirectUri: 'http://127.0.0.1/login/callback' })
     const oauth2 = [
       `grant: authorization-code, tokenUrl: '${idp.tokenUrl}', authorizationUrl: '${idp.authorizationUrl}'`,
@@ -139,7 +139,7 @@ describe('a destination that somebody logs in to', () => {
       own.context().waitForEvent('page'),
       own.getByRole('button', { name: 'Log in…' }).click(),
     ])
-    await opened.getByText('You are logged in to suite.api.').waitFor()
+    await opened.getByText('You are logged in to api.').waitFor()
     expect(new URL(opened.url()).origin).toBe(guarded.url)
     expect(idp.tokenRequests.map(request => request.get('grant_type'))).toEqual(['authorization_code'])
     // The same end of a login again, as somebody might send it to another.
@@ -192,7 +192,7 @@ describe('a certificate of a client', () => {
     await dialog.getByLabel(/^Passphrase/).fill('a wrong one')
     const keep = dialog.getByRole('button', { name: 'Keep it in the vault' })
     await keep.click()
-    await dialog.getByText('no PKCS #12 file that `passphrase` opens').waitFor()
+    await dialog.getByText('no PKCS #12 file that passphrase opens').waitFor()
     expect(await secrets()).toHaveLength(2)
     await dialog.getByLabel(/^Passphrase/).fill('opens-it')
     await keep.click()
