@@ -69,6 +69,7 @@ export function killedBatchesSuite(kills: number, sideBySide = 1): void {
   describe('runs of batches whose rows have outcomes of their own, killed one after the other', () => {
     it.concurrent.for(Array.from({ length: sideBySide }, (_, index) => index + 1))(
       `lose no row and take none twice, after ${kills} kills (%d of ${sideBySide})`,
+      { timeout: kills * 30_000 },
       async () => {
         const seed = Number(process.env['SLUICE_SEED'] ?? randomInt(2 ** 31))
         const random = randomFrom(seed)
@@ -117,7 +118,6 @@ export function killedBatchesSuite(kills: number, sideBySide = 1): void {
         const again = server.requests.slice(sent).flatMap(({ body }) => idsIn(body))
         expect(new Set(again), seen).toEqual(new Set(bad))
       },
-      kills * 30_000,
     )
   })
 }

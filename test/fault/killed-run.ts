@@ -125,6 +125,7 @@ export function killedTriesSuite(kills: number, sideBySide = 1): void {
   describe('runs whose requests are tried again, killed one after the other', () => {
     it.concurrent.for(Array.from({ length: sideBySide }, (_, index) => index + 1))(
       `lose no row and no try, and repeat little, after ${kills} kills (%d of ${sideBySide})`,
+      { timeout: kills * 30_000 },
       async () => {
         const seed = Number(process.env['SLUICE_SEED'] ?? randomInt(2 ** 31))
         const random = randomFrom(seed)
@@ -169,7 +170,6 @@ export function killedTriesSuite(kills: number, sideBySide = 1): void {
         })
         expect(api.requests.length, seen).toBe(sent)
       },
-      kills * 30_000,
     )
   })
 }
