@@ -52,10 +52,11 @@ interface Suite {
   readonly sideBySide: number
   /**
    * Whether files share processes, which saves the loading of the modules. A test then gives back what it has
-   * changed for all, such as timers and spies. `short`: only where few files are long, as in `npm test`.
-   * Default: each file has a process of its own.
+   * changed for all, such as timers and spies. Default: each file has a process of its own.
    */
-  readonly shared?: 'always' | 'short'
+  readonly shared?: boolean
+  /** What is otherwise in `npm test`, which has no long files. */
+  readonly inShort?: { readonly sideBySide?: number; readonly shared?: boolean }
   /** How long a test or a hook may take; default: vitest's own. */
   readonly testMs?: number
   readonly hookMs?: number
@@ -78,19 +79,29 @@ const SUITES: readonly Suite[] = [
       place: 0,
       sideBySide: 3,
     },
-    ...{ testMs: 20_000, hookMs: 20_000, shared: 'always' },
+    ...{ testMs: 20_000, hookMs: 20_000, shared: true },
   },
   { name: 'tooling', folders: ['test/tooling'], place: 0, sideBySide: 3, testMs: 60_000, hookMs: 120_000 },
   { name: 'contract', folders: ['libs/*/src'], place: 0, sideBySide: 3, testMs: 60_000, hookMs: 120_000 },
-  { name: 'e2e', folders: ['test/e2e', 'test/shapes'], place: 1, sideBySide: 4, shared: 'short', ...PATIENT },
+  {
+    ...{ name: 'e2e', folders: ['test/e2e', 'test/shapes'], place: 1, sideBySide: 4, ...PATIENT },
+    inShort: { shared: true },
+  },
   { name: 'console', folders: ['test/console'], place: 1, sideBySide: 4, ...PATIENT },
-  { name: 'fault', folders: ['test/fault'], place: 2, sideBySide: 3, ...PATIENT },
-  { name: 'outage', folders: ['test/outage'], place: 2, sideBySide: 3, ...PATIENT },
+  {
+    ...{ name: 'fault', folders: ['test/fault'], place: 2, sideBySide: 2, ...PATIENT },
+    inShort: { sideBySide: 3 },
+  },
+  {
+    ...{ name: 'outage', folders: ['test/outage'], place: 2, sideBySide: 2, ...PATIENT },
+    inShort: { sideBySide: 3 },
+  },
 ]
 const WITH_SERVICES = new Set(['contract', 'e2e', 'fault', 'outage'])
 
 function projectOf(suite: Suite, part: Part): TestProjectInlineConfiguration {
-  const { name, folders, place, sideBySide, shared, testMs, hookMs } = suite
+  const { name, folders, place, testMs, hookMs } = suite
+  const { sideBySide, shared = false } = { ...suite, ...(part === 'short' ? suite.inShort : {}) }
   const contract = name === 'contract' ? '.contract' : ''
   const long = part === 'rest' ? '.long' : ''
   return {
@@ -100,7 +111,7 @@ function projectOf(suite: Suite, part: Part): TestProjectInlineConfiguration {
       include: folders.map(folder => `${folder}/**/*${long}${contract}.test.ts`),
       exclude: [...(name === 'contract' ? [] : ['**/*.contract.test.ts']), ...(part === 'short' ? LONG : [])],
       globalSetup: WITH_SERVICES.has(name) ? ['test/services.ts'] : [],
-      isolate: shared !== 'always' && !(shared === 'short' && part === 'short'),
+      isolate: !shared,
       maxWorkers: sideBySide,
       sequence: { groupOrder: place },
       ...(testMs === undefined ? {} : { testTimeout: testMs }),
