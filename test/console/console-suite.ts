@@ -1,5 +1,5 @@
 /** What a file of tests of the console needs: a scripted API, a `sluice up`, and a browser with a page. */
-import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
+import { startScriptedApi, type ScriptedApi, type ScriptedApiOptions } from '@sluice/testkit/scripted-api'
 import type { Locator, Page } from 'playwright-core'
 import { afterAll, beforeAll } from 'vitest'
 import { servedConsole, startBrowser, type Looking, type ServedConsole } from './console-page.ts'
@@ -16,12 +16,13 @@ interface SuiteOptions {
   /** The folder that is served. `API_URL` stands for the scripted API. */
   readonly files: { readonly [file: string]: string }
   readonly env?: { readonly [name: string]: string }
+  readonly api?: ScriptedApiOptions
   /** What has happened before the first test. */
   readonly prepare?: (suite: ConsoleSuite) => Promise<unknown>
 }
 
 /** Starts all of it before the tests of the file, and ends it after them. */
-export function consoleSuite({ files, env = {}, prepare }: SuiteOptions): ConsoleSuite {
+export function consoleSuite({ files, env = {}, api, prepare }: SuiteOptions): ConsoleSuite {
   const parts: { -readonly [part in keyof ConsoleSuite]?: ConsoleSuite[part] } = {}
   const suite: ConsoleSuite = {
     get api() {
@@ -38,7 +39,7 @@ export function consoleSuite({ files, env = {}, prepare }: SuiteOptions): Consol
     },
   }
   beforeAll(async () => {
-    parts.api = await startScriptedApi()
+    parts.api = await startScriptedApi(api)
     const serving = servedConsole({ files, env: { API_URL: parts.api.url, ...env } })
     ;[parts.served, parts.browser] = await Promise.all([serving, startBrowser()])
     parts.page = await parts.browser.open()

@@ -143,9 +143,18 @@ const fullScreens = (): readonly Screen[] => [
 ]
 
 const screens = (which: 'empty' | 'full'): readonly Screen[] => [
-  ...['/', '/runs', '/requests', '/resources', '/secrets', '/alerts', '/audit', '/system', '/new'].map(
-    path => ({ name: path, path }),
-  ),
+  ...[
+    '/',
+    '/runs',
+    '/requests',
+    '/resources',
+    '/secrets',
+    '/alerts',
+    '/tokens',
+    '/audit',
+    '/system',
+    '/new',
+  ].map(path => ({ name: path, path })),
   { name: 'a run', path: `/runs/${run}` },
   { name: 'a sync', path: '/syncs/people' },
   { name: 'an editor', path: '/syncs/people/edit?step=requests' },

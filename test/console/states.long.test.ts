@@ -45,6 +45,7 @@ const SCREENS = [
   ['a resource', () => '/resources/sync/people', 'Version 1'],
   ['the secrets', () => '/secrets', 'The vault is empty.'],
   ['the alerts', () => '/alerts', 'No alert watches your syncs yet.'],
+  ['the tokens', () => '/tokens', 'This server asks nobody for a token.'],
   ['the audit', () => '/audit', 'made the sync'],
   ['the system', () => '/system', 'Partitions'],
   ['an editor', () => '/syncs/people/edit?step=requests', '"Ann"'],

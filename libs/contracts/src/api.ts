@@ -1,10 +1,9 @@
 /**
- * The JSON that `sluice … --json` and the API answer with, as zod schemas. Times are ISO 8601 in UTC. Lists
- * come in pages, and `next` is null on the last page.
+ * The JSON of `sluice … --json` and of the API. Times are ISO 8601 in UTC; `next` is null on the last page.
  */
 import { z } from 'zod'
 import { ERROR_CODES } from './errors.ts'
-import { cutBodies, errorDetail, phaseView, triggerCounts, waitView } from './runs/run-parts.ts'
+import { cutBodies, errorDetail, phaseView, tlsShown, triggerCounts, waitView } from './runs/run-parts.ts'
 
 const timestamp = z.iso.datetime()
 const count = z.int().min(0)
@@ -326,6 +325,7 @@ export const syncView = z.object({
   waiting: z.array(waitView),
   /** Rows that were not delivered: those that the next run tries again, and those that wait for somebody. */
   rows: z.object({ failed: count, heldBack: count }),
+  certificates: tlsShown,
   /** The last runs that began, the newest first, where they are asked for. */
   runs: z.array(runFigures).optional(),
 })

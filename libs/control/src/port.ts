@@ -34,7 +34,7 @@ import type {
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type { Command } from '@sluice/contracts/records'
 import type { ResourceKind } from '@sluice/contracts/resources'
-import type { Op, ReplayScope } from '@sluice/contracts/state'
+import type { Op, ReplayScope, ShownCertificate } from '@sluice/contracts/state'
 
 /** `after` is the `next` of the page before. */
 export interface Paging {
@@ -98,6 +98,8 @@ export interface SyncPast {
   /** The newest first. Without runs that were refused. */
   readonly runs: readonly RunView[]
   readonly rows: SyncView['rows']
+  /** Those that its last run with encrypted connections has shown. */
+  readonly certificates: readonly ShownCertificate[]
 }
 
 export interface ReplayQuery {

@@ -43,6 +43,7 @@ export type Operation =
   | 'publish'
   | 'past'
   | 'logIn'
+  | 'tokens'
 
 /**
  * The role that each operation wants. That of a run depends on its cause. `checkConnections` uses secrets
@@ -93,6 +94,8 @@ export const ROLE_OF: { readonly [O in Operation]: Role } = {
   logIn: 'operate',
   // Names and hosts, as those of `resources`, and no value.
   secrets: 'view',
+  // Whom the operator lets in, and what each may do.
+  tokens: 'secrets',
   setSecret: 'secrets',
   removeSecret: 'secrets',
   resealSecrets: 'secrets',

@@ -32,7 +32,7 @@ import {
 } from './fresh-bundle.mjs'
 
 /** They read files of their own at run time, or Sluice imports their inner parts a second time. */
-const LEFT_OUT = /^(undici|kafkajs|ioredis|pino|@duckdb\/node-bindings)(\/|$)/
+const LEFT_OUT = /^(undici|kafkajs|ioredis|pino|@duckdb\/node-bindings|@node-rs\/crc32)(\/|$)/
 /** A process that started from an earlier bundle may load a part of it later. */
 const KEPT = 3
 

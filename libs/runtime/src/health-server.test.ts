@@ -29,10 +29,19 @@ it('tells health, readiness and figures', async () => {
   expect(notReady.status).toBe(503)
   expect(JSON.parse(notReady.text)).toEqual({
     status: 'unavailable',
-    checks: { log: state, broken: { ok: false, detail: 'a check that fails' } },
+    checks: {
+      log: { ...state, since: expect.any(String) },
+      broken: { ok: false, detail: 'a check that fails', since: expect.any(String) },
+    },
   })
+  type Said = { readonly checks: { readonly log: { readonly since: string } } }
+  const sinceOf = ({ text }: { readonly text: string }): string => (JSON.parse(text) as Said).checks.log.since
+  expect(sinceOf(await get('/readyz'))).toBe(sinceOf(notReady))
   state.ok = true
-  expect(await get('/readyz?verbose')).toMatchObject({ status: 200 })
+  const before = new Date().toISOString()
+  const ready = await get('/readyz?verbose')
+  expect(ready.status).toBe(200)
+  expect(sinceOf(ready) >= before).toBe(true)
   expect((await get('/metrics')).text).toContain('sluice_requests_total{sync="a"} 3')
   expect((await get('/metrics')).text).toContain('sluice_process_cpu_seconds_total')
   expect(await get('/')).toMatchObject({ status: 404 })

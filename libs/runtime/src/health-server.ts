@@ -52,14 +52,15 @@ export interface HealthServer extends AsyncDisposable {
 /** Resolves once it listens; throws `config` if it cannot. Disposing closes it with its open connections. */
 export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
   const { host, port, metrics, metricsToken, ready, alive = {} } = options
+  const [living, readiness] = [new Seen(alive), new Seen(ready)]
   const server = createServer(SERVER_OPTIONS, (request, response) => {
     const path = (request.url ?? '').split('?')[0] ?? ''
     const listener = OWN_PATHS.has(path) ? undefined : options.elsewhere?.()
     if (listener !== undefined) listener(request, response)
     else if (request.method !== 'GET' && request.method !== 'HEAD')
       answer(response, 405, 'GET only\n', 'text/plain')
-    else if (path === '/healthz') answerChecks(response, alive)
-    else if (path === '/readyz') answerChecks(response, ready)
+    else if (path === '/healthz') answerChecks(response, living)
+    else if (path === '/readyz') answerChecks(response, readiness)
     else if (path === '/metrics' && !mayRead(request.headers.authorization, metricsToken))
       answer(response, 401, 'the token of SLUICE_METRICS_TOKEN is wanted\n', 'text/plain')
     else if (path === '/metrics' && isPage(request, options))
@@ -118,8 +119,27 @@ function hostnameOf(url: string): string | null {
   return URL.canParse(url) ? new URL(url).hostname.toLowerCase() : null
 }
 
-function answerChecks(response: ServerResponse, checks: HealthChecks): void {
-  const results = Object.entries(checks).map(([name, check]) => [name, resultOf(check)] as const)
+/** What checks say, and since when: as of the first answer that said so. */
+class Seen {
+  readonly #checks: HealthChecks
+  readonly #since = new Map<string, { readonly ok: boolean; readonly at: string }>()
+
+  constructor(checks: HealthChecks) {
+    this.#checks = checks
+  }
+
+  get results() {
+    return Object.entries(this.#checks).map(([name, check]) => {
+      const result = resultOf(check)
+      const before = this.#since.get(name)
+      const seen = before?.ok === result.ok ? before : { ok: result.ok, at: new Date().toISOString() }
+      this.#since.set(name, seen)
+      return [name, { ...result, since: seen.at }] as const
+    })
+  }
+}
+
+function answerChecks(response: ServerResponse, { results }: Seen): void {
   const ok = results.every(([, result]) => result.ok)
   const body = { status: ok ? 'ok' : 'unavailable', checks: Object.fromEntries(results) }
   answer(response, ok ? 200 : 503, `${JSON.stringify(body)}\n`, 'application/json')

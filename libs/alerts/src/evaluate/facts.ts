@@ -5,6 +5,7 @@ import { OPS } from '@sluice/contracts/state'
 import { countsOf } from '@sluice/domain/counts'
 import { isEnded } from '@sluice/domain/run-status'
 import { tellsOfNoToken } from '@sluice/oauth/no-token'
+import { lastShown } from '@sluice/runs/machine/shown-certificates'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 
 /** A certificate that a destination's connections depend on. */
@@ -83,10 +84,7 @@ export function factsOfRuns(
 
 /** The certificates that were shown in the last run that opened connections. */
 export function shownCertificates(runs: SyncRuns | undefined, destination: string): CertificateFact[] {
-  const [last] = [...(runs?.events.values() ?? [])]
-    .filter(({ certificates }) => (certificates ?? []).length > 0)
-    .sort((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0))
-  return (last?.certificates ?? []).map(({ side, subject, expiresAt }) => {
+  return lastShown(runs).map(({ side, subject, expiresAt }) => {
     return { destination, what: `the certificate of the ${side} (${subject})`, expiresAt }
   })
 }

@@ -1,6 +1,6 @@
 /** What the API answers to those who set up or run a server, beside resources and runs. */
 import { z } from 'zod'
-import { resourceView } from '../api.ts'
+import { resourceView, sessionView } from '../api.ts'
 import { doctorView } from '../operator-views.ts'
 
 const timestamp = z.iso.datetime()
@@ -61,6 +61,23 @@ const auditEntry = z.object({
 })
 /** Changes of resources, and what people asked of syncs, the newest first. */
 export const auditPage = z.object({ entries: z.array(auditEntry), next: z.string().nullable() })
+
+/** Who has a token of the server. No document has the token itself. */
+export const tokensView = z.object({
+  tokens: z.array(
+    z.object({
+      name: z.string(),
+      roles: sessionView.shape.roles,
+      /** The variable of the server that it stands in. */
+      from: z.enum(['SLUICE_TOKEN', 'SLUICE_READ_TOKEN', 'SLUICE_TOKENS']),
+      /** Null for one that this process has not seen since it started. */
+      lastUsedAt: timestamp.nullable(),
+    }),
+  ),
+  /** When the process started that answers. */
+  since: timestamp,
+})
+export type TokensView = z.output<typeof tokensView>
 
 const count = z.int().min(0)
 /** How a server is, and what it works with. */

@@ -37,6 +37,21 @@ export const phaseView = z.object({
   endedAt: timestamp.nullable(),
 })
 
+/**
+ * What the connections of a sync's last run over TLS have shown: of the destination's server, and of Sluice
+ * as its client, the certificate that ends first. Absent from servers of earlier versions.
+ */
+export const tlsShown = z
+  .array(
+    z.object({
+      side: z.enum(['server', 'client']),
+      /** Whose it is, in one line. */
+      subject: z.string(),
+      expiresAt: timestamp,
+    }),
+  )
+  .optional()
+
 /** A place in a user's file, with what is wrong there. */
 export const errorDetail = z.object({
   file: z.string().exactOptional(),

@@ -27,6 +27,7 @@ import { rowLife } from './row/row-life.ts'
 import { runFigures } from './run-figures.ts'
 import { runView } from './run-views.ts'
 import { isIndexCursor, searchIndex } from './search-index.ts'
+import { lastShown } from '@sluice/runs/machine/shown-certificates'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 import { sharedTopics, syncTopics } from '@sluice/topics/topics'
 import { findDefinition } from '../runs/find-definition.ts'
@@ -174,7 +175,7 @@ export class LogHistory implements RunHistory {
 
   async past(sync: string, most: number, signal: AbortSignal): Promise<SyncPast> {
     const runs = this.#untaken.beside(sync, this.#pipeline.runs.of(sync))
-    if (runs === undefined) return { runs: [], rows: { failed: 0, heldBack: 0 } }
+    if (runs === undefined) return { runs: [], rows: { failed: 0, heldBack: 0 }, certificates: [] }
     const events = newestFirst([runs])
       .map(({ event }) => event)
       .filter(event => event.errorCode !== 'conflict' || event.startedAt !== null)
@@ -186,6 +187,7 @@ export class LogHistory implements RunHistory {
     return {
       runs: await Promise.all(shown.map(event => this.#view(event, runs, signal))),
       rows: await this.#waitingRows.of(events, count),
+      certificates: lastShown(runs),
     }
   }
 

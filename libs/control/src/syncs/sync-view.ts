@@ -26,6 +26,9 @@ export function syncView(
     nextRunAt: isoTime(next),
     waiting: open.flatMap(({ waiting = [] }) => waiting),
     rows: past.rows,
+    certificates: past.certificates.map(certificate => {
+      return { ...certificate, expiresAt: new Date(certificate.expiresAt).toISOString() }
+    }),
     ...(runs === undefined ? {} : { runs: figuresOf(past.runs, runs) }),
   }
 }

@@ -1,8 +1,9 @@
 /** The tokens of a server: who has one, and what they may do with it. */
 import { createHash, timingSafeEqual } from 'node:crypto'
+import type { TokensView } from '@sluice/contracts/api/operating'
 import { ALL_ROLES, type Role } from '@sluice/control/roles'
 
-/** A token of `SLUICE_TOKENS`. */
+/** A token of a server, with the name that it has there. */
 export interface NamedToken {
   readonly name: string
   readonly value: string
@@ -28,6 +29,12 @@ export function allTokens({ write, read, named = [] }: Tokens): readonly NamedTo
     ...(read === null ? [] : [{ name: READER, value: read, roles: READING }]),
     ...named,
   ]
+}
+
+/** The variable that a token stands in. The names of the first two are taken. */
+export function variableOf({ name }: Pick<NamedToken, 'name'>): TokensView['tokens'][number]['from'] {
+  if (name === OPERATOR) return 'SLUICE_TOKEN'
+  return name === READER ? 'SLUICE_READ_TOKEN' : 'SLUICE_TOKENS'
 }
 
 /** The token with this value. All are compared, by hashes of one length, so that the time tells nothing. */

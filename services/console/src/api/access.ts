@@ -3,6 +3,7 @@
  * Without, only this machine may ask, and no web page in one of its browsers: a page can send requests to
  * 127.0.0.1, and by DNS rebinding even read the answers.
  */
+import type { TokensView } from '@sluice/contracts/api/operating'
 import { SluiceError } from '@sluice/contracts/errors'
 import { RecentMap } from '@sluice/flow/recent-map'
 import { sleep } from '@sluice/flow/sleep'
@@ -11,7 +12,7 @@ import { cookieName, sentSessions, setCookie, type SentCookie } from '../access/
 import { networkOf } from '../access/networks.ts'
 import { LOCAL, NOBODY, userOfSocket, type Principal } from '../access/principal.ts'
 import { Sessions, type Session } from '../access/sessions.ts'
-import { allTokens, mayChange, tokenOf, type NamedToken, type Tokens } from '../access/tokens.ts'
+import { allTokens, mayChange, tokenOf, variableOf, type NamedToken, type Tokens } from '../access/tokens.ts'
 import type { Scope } from './route.ts'
 
 export type Access =
@@ -76,11 +77,15 @@ export class Gate {
   /** So many wrong tokens of each network wait for their answer. */
   readonly #waiting = new RecentMap<string, number>({ limit: NETWORKS_KEPT })
   #waitingOfAll = 0
+  readonly #since: number
+  /** When each token was last used here, by its name. */
+  readonly #used = new Map<string, number>()
 
   constructor(access: Access, { badLoginMs = BAD_LOGIN_MS, now = Date.now }: GateOptions = {}) {
     this.#access = access
     this.#badLoginMs = badLoginMs
     this.#now = now
+    this.#since = now()
     this.#tokens = access.kind === 'tokens' ? allTokens(access.tokens) : []
     this.#sessions = new Sessions({ tokens: this.#tokens, now })
   }
@@ -88,6 +93,19 @@ export class Gate {
   /** True if browsers reach the server over TLS, as far as the operator has said. */
   get isOverTls(): boolean {
     return this.#access.kind === 'tokens' && isHttps(this.#access.publicOrigin)
+  }
+
+  /** Who has a token, and when it was last used here. */
+  get tokens(): TokensView {
+    return {
+      tokens: this.#tokens.map(token => {
+        const { name, roles } = token
+        const used = this.#used.get(name)
+        const lastUsedAt = used === undefined ? null : new Date(used).toISOString()
+        return { name, roles: [...roles], from: variableOf(token), lastUsedAt }
+      }),
+      since: new Date(this.#since).toISOString(),
+    }
   }
 
   /** Where the browser of this request reaches the server, without a slash at its end. */
@@ -161,6 +179,7 @@ export class Gate {
 
   #principal(session: Session, cookie: SentCookie | null): Principal {
     const { id, token, idleUntil, endsAt } = session
+    this.#used.set(token.name, this.#now())
     return {
       ...{ name: token.name, roles: token.roles, by: 'session' },
       session: { id, idleUntil, endsAt },
@@ -179,7 +198,10 @@ export class Gate {
     if (waiting >= BAD_LOGINS_AT_ONCE || this.#waitingOfAll >= BAD_LOGINS_OF_ALL)
       throw new Refusal(429, 'Too many wrong tokens: wait a few seconds.')
     const token = tokenOf(value, this.#tokens)
-    if (token !== null) return token
+    if (token !== null) {
+      this.#used.set(token.name, this.#now())
+      return token
+    }
     this.#waiting.set(network, waiting + 1)
     this.#waitingOfAll += 1
     try {

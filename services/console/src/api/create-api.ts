@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
+import type { TokensView } from '@sluice/contracts/api/operating'
 import { SluiceError } from '@sluice/contracts/errors'
 import { ControlFor } from '@sluice/control/control-for'
 import type { Control } from '@sluice/control/port'
@@ -156,7 +157,8 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
         ...{ ownUrl: serving.ownUrl?.() ?? null, isFromHere: remoteAddress === localAddress },
         ...{ origin: gate.originFor(caller), logins: serving.logins ?? null },
       }
-      const context = { control, principal, sessions, asked, signal, ifMatch, ...place }
+      const tokens = (): TokensView => gate.tokens
+      const context = { control, principal, sessions, tokens, asked, signal, ifMatch, ...place }
       const answer = await route.handle({ params, query, body, lastEventId }, context)
       reply.code(route.status)
       if (answer.kind === 'events') {

@@ -1,4 +1,5 @@
 /** A route of the API: what it takes and gives, as schemas, and what it does. */
+import type { TokensView } from '@sluice/contracts/api/operating'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Control } from '@sluice/control/port'
 import type { z } from 'zod'
@@ -31,6 +32,8 @@ export interface RouteContext {
     readonly logOut: () => Promise<readonly string[]>
   }
   readonly asked: AskedRuns
+  /** Who has a token of the server. */
+  readonly tokens: () => TokensView
   /** Where the browser that asks reaches the server, without a slash at its end. */
   readonly origin: string
   /** Null on a server that logs in to no destination. */

@@ -31,6 +31,7 @@ export {
   loginFinishedView,
   sampleView,
   scheduleTimesView,
+  tokensView,
 } from '@sluice/contracts/api/operating'
 export {
   resourceHistoryView,

@@ -4,7 +4,8 @@ import { useEffect, useRef, type ReactElement } from 'react'
 import { Dialog } from '../ui/dialog.tsx'
 
 export interface Place {
-  readonly to: '/' | '/runs' | '/requests' | '/resources' | '/secrets' | '/alerts' | '/audit' | '/system'
+  readonly to:
+    '/' | '/runs' | '/requests' | '/resources' | '/secrets' | '/alerts' | '/tokens' | '/audit' | '/system'
   readonly name: string
   /** Pressed after `g`. */
   readonly key: string

@@ -100,6 +100,10 @@ const routes = [
     component: lazyRouteComponent(() => import('../audit/audit-page.tsx'), 'AuditPage'),
   }),
   createRoute({
+    ...{ ...at, path: '/tokens' },
+    component: lazyRouteComponent(() => import('../tokens/tokens-page.tsx'), 'TokensPage'),
+  }),
+  createRoute({
     ...{ ...at, path: '/system' },
     component: lazyRouteComponent(() => import('../system/system-page.tsx'), 'SystemPage'),
   }),

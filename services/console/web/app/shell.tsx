@@ -18,6 +18,7 @@ const PLACES = [
   { to: '/resources', name: 'Resources', key: 's' },
   { to: '/secrets', name: 'Secrets', key: 'v' },
   { to: '/alerts', name: 'Alerts', key: 'a' },
+  { to: '/tokens', name: 'Tokens', key: 't' },
   { to: '/audit', name: 'Audit', key: 'u' },
   { to: '/system', name: 'System', key: 'y' },
 ] as const

@@ -2,7 +2,7 @@
 import { useId, useRef, useState, type ReactElement, type ReactNode } from 'react'
 import { EditSecret } from '../secrets/edit-secret.tsx'
 import { textAt, valueAt, withValue, type Path } from './draft.ts'
-import { Told } from '../ui/parts.tsx'
+import { Told } from '../ui/told.tsx'
 import type { Editing } from './use-editing.ts'
 
 /** What a name may be made of, as people read it. */

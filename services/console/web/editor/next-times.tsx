@@ -4,7 +4,7 @@ import type { ReactElement } from 'react'
 import { call } from '../api/client.ts'
 import { inZone, utcTime } from '../ui/format.ts'
 import { nameIn, textAt } from './draft.ts'
-import { Told } from '../ui/parts.tsx'
+import { Told } from '../ui/told.tsx'
 import { useRested } from './use-editing.ts'
 
 const TYPED_MS = 250

@@ -4,7 +4,7 @@
  */
 import { useEffect, useRef, useState, type ReactElement } from 'react'
 import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
-import { Told } from '../ui/parts.tsx'
+import { Told } from '../ui/told.tsx'
 import { marksOf } from '../ui/places.ts'
 import { KINDS, unreadableIn, type Draft, type Kind } from './draft.ts'
 import type { Editing } from './use-editing.ts'

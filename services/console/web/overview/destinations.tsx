@@ -1,13 +1,14 @@
-/** The destinations, each with its address, its limits in words, and what hinders it now. */
+/** The destinations, each with its limits in words, what hinders it now, and when its certificates end. */
 import type { ResourceView, SyncView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { memo, type ReactElement } from 'react'
 import { resourcesQuery, syncsQuery } from '../api/queries.ts'
 import { limitsInWords } from '../syncs/limits-in-words.ts'
-import { waitInWords } from '../ui/format.ts'
-import { Section, Time } from '../ui/parts.tsx'
+import { localTime, utcTime, waitInWords } from '../ui/format.ts'
+import { Section, Time, useNow } from '../ui/parts.tsx'
 import { Badge } from '../ui/status.tsx'
+import { certificatesAt, endOf, type Certificate } from './certificates.ts'
 
 export const Destinations = memo(function Destinations(): ReactElement | null {
   const { data } = useQuery(resourcesQuery)
@@ -23,6 +24,7 @@ export const Destinations = memo(function Destinations(): ReactElement | null {
             key={destination.name}
             {...{ destination, syncs }}
             waits={waitsAt(destination.name, all?.syncs ?? [])}
+            certificates={certificatesAt(destination.name, all?.syncs ?? [])}
           />
         ))}
       </ul>
@@ -51,10 +53,22 @@ function waitsAt(name: string, syncs: readonly SyncView[]): readonly Wait[] {
 interface LineProps {
   readonly destination: ResourceView
   readonly waits: readonly Wait[]
+  readonly certificates: readonly Certificate[]
   readonly syncs: readonly ResourceView[]
 }
 
-function DestinationLine({ destination: { name, spec }, syncs, waits }: LineProps): ReactElement {
+/** Certificates end by the day. */
+const HOUR_MS = 3_600_000
+
+function DestinationLine(props: LineProps): ReactElement {
+  const {
+    destination: { name, spec },
+    syncs,
+    waits,
+    certificates,
+  } = props
+  const now = useNow(HOUR_MS)
+  const ends = certificates.map(certificate => ({ ...certificate, ...endOf(certificate, now) }))
   const used = syncs.filter(sync => sync.spec['destination'] === name).length
   return (
     <li className="sync-line destination-line">
@@ -67,14 +81,38 @@ function DestinationLine({ destination: { name, spec }, syncs, waits }: LineProp
       <div className="sync-last">
         <span>{limitsInWords(spec['limits'])}</span>
         <small>{used === 1 ? 'used by 1 sync' : `used by ${used} syncs`}</small>
+        {ends
+          .filter(({ state }) => state === 'good')
+          .map(({ side, text, expiresAt }) => (
+            <small key={side}>
+              <time dateTime={expiresAt} title={`${localTime(expiresAt)} · ${utcTime(expiresAt)}`}>
+                {text}
+              </time>
+            </small>
+          ))}
       </div>
       <div className="destination-state">
-        {waits.length === 0 ? <Badge tone="calm" text="ready" /> : null}
+        {waits.length === 0 && ends.every(({ state }) => state !== 'ended') ? (
+          <Badge tone="calm" text="ready" />
+        ) : null}
         {waits.map(({ kind }) => {
           const [tone, text] = HINDERS[kind] ?? ['busy', kind]
           return <Badge key={kind} tone={tone} text={text} />
         })}
+        {ends
+          .filter(({ state }) => state !== 'good')
+          .map(({ side, state, text }) => (
+            <Badge key={side} tone={state === 'ended' ? 'bad' : 'warn'} sign="!" text={text} />
+          ))}
       </div>
+      {ends
+        .filter(({ state }) => state !== 'good')
+        .map(({ side, state, subject, expiresAt }) => (
+          <p key={side} className="sync-wait">
+            {side === 'server' ? 'The certificate of its server' : 'The certificate that Sluice shows to it'}{' '}
+            ({subject}) {state === 'ended' ? 'has ended at' : 'ends at'} <Time at={expiresAt} exact />
+          </p>
+        ))}
       {waits.map(({ kind, detail, until }) => (
         <p key={kind} className="sync-wait">
           {waitInWords({ kind, detail })}

@@ -8,6 +8,7 @@ import { useFollowRun } from '../runs/follow-run.ts'
 import { Confirm } from '../ui/dialog.tsx'
 import { count, rows } from '../ui/format.ts'
 import { Loading, Trouble } from '../ui/parts.tsx'
+import { Told } from '../ui/told.tsx'
 
 export interface ReplayChoice {
   readonly keys?: readonly string[]
@@ -66,7 +67,7 @@ export function ReplayDialog({ sync, choice, onClose }: ReplayProps): ReactEleme
           </ul>
           {data.notices.map(notice => (
             <p key={notice} className="quiet">
-              {notice}
+              <Told text={notice} />
             </p>
           ))}
         </>

@@ -10,6 +10,8 @@ import { LinesThatDiffer } from '../editor/lines-that-differ.tsx'
 import { useFollowRun } from '../runs/follow-run.ts'
 import { ReplayDialog } from '../requests/replay-dialog.tsx'
 import { Empty, Facts, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
+import { Confirm } from '../ui/dialog.tsx'
+import { Told } from '../ui/told.tsx'
 import { Badge, HttpStatus, Outcome } from '../ui/status.tsx'
 import { duration, many, pathOf } from '../ui/format.ts'
 import { toastError } from '../ui/toast.tsx'
@@ -61,18 +63,15 @@ export function RowPage(): ReactElement {
 function Actions({ life: { sync, key, retry } }: { readonly life: RowLife }): ReactElement {
   const follow = useFollowRun()
   const [replays, setReplays] = useState(false)
+  const [givesUp, setGivesUp] = useState(false)
   const [mayRun, mayOperate] = [useMay('run'), useMay('operate')]
   return (
     <>
       <button type="button" disabled={!mayOperate} onClick={() => setReplays(true)}>
         Replay…
       </button>
-      <button
-        type="button"
-        disabled={!mayOperate || retry === null}
-        onClick={() => void follow(discardRows(sync, { key })).catch(toastError)}
-      >
-        Give it up
+      <button type="button" disabled={!mayOperate || retry === null} onClick={() => setGivesUp(true)}>
+        Give it up…
       </button>
       <button
         type="button"
@@ -82,6 +81,17 @@ function Actions({ life: { sync, key, retry } }: { readonly life: RowLife }): Re
       >
         Try again now
       </button>
+      {givesUp ? (
+        <Confirm
+          title={`Give the row ${key} up?`}
+          action="Give it up"
+          dangerous
+          onConfirm={() => follow(discardRows(sync, { key }))}
+          onClose={() => setGivesUp(false)}
+        >
+          <p>It is not sent again until it changes. A later “Try again” brings it back.</p>
+        </Confirm>
+      ) : null}
       {replays ? (
         <ReplayDialog sync={sync} choice={{ keys: [key] }} onClose={() => setReplays(false)} />
       ) : null}
@@ -135,7 +145,8 @@ function Life({ life }: { readonly life: RowLife }): ReactElement {
         />
         {retry === null ? null : (
           <p className="group-error pad">
-            <HttpStatus status={retry.status} /> <Outcome outcome={retry.outcome} /> {retry.error}
+            <HttpStatus status={retry.status} /> <Outcome outcome={retry.outcome} />{' '}
+            <Told text={retry.error ?? ''} />
           </p>
         )}
         {state === null || state.row === null ? null : (

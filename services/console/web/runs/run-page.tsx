@@ -10,7 +10,8 @@ import { useMay } from '../api/session.ts'
 import { Confirm } from '../ui/dialog.tsx'
 import { count, duration, waitInWords } from '../ui/format.ts'
 import { ListTable } from '../ui/list-table.tsx'
-import { Facts, Loading, Page, Section, Time, Told, Trouble, useNow } from '../ui/parts.tsx'
+import { Facts, Loading, Page, Section, Time, Trouble, useNow } from '../ui/parts.tsx'
+import { Told } from '../ui/told.tsx'
 import { placeOf } from '../ui/places.ts'
 import { RunStatus } from '../ui/status.tsx'
 import { Held } from './held-run.tsx'
@@ -136,7 +137,7 @@ function Waiting({ run }: { readonly run: RunView }): ReactElement | null {
       <ul>
         {waiting.map(({ kind, detail, since, until }) => (
           <li key={`${kind} ${detail}`}>
-            {waitInWords({ kind, detail })}, since <Time at={since} />
+            <Told text={waitInWords({ kind, detail })} />, since <Time at={since} />
             {until === null ? null : (
               <>
                 , until <Time at={until} exact />
@@ -261,7 +262,9 @@ function Notices({ run }: { readonly run: RunView }): ReactElement | null {
     <Section title="Notices">
       <ul className="plain-list">
         {notices.map(notice => (
-          <li key={notice}>{notice}</li>
+          <li key={notice}>
+            <Told text={notice} />
+          </li>
         ))}
         {invalidRows.map(({ key, reason }, index) => (
           <li key={index}>

@@ -6,6 +6,7 @@ import { call } from '../api/client.ts'
 import { count } from '../ui/format.ts'
 import { ListTable } from '../ui/list-table.tsx'
 import { Facts, Loading, Section, Time, Trouble } from '../ui/parts.tsx'
+import { Told } from '../ui/told.tsx'
 import { Badge } from '../ui/status.tsx'
 
 const EVERY_MS = 10_000
@@ -77,15 +78,19 @@ function Checks({ health }: Props): ReactElement {
           <li key={`${check} ${index}`}>
             <Badge tone={TONES[status]} sign={SIGNS[status]} text={status} />
             <span>
-              <strong>{check}</strong> {found}
-              {advice === null ? null : <small>{advice}</small>}
+              <strong>{check}</strong> <Told text={found} />
+              {advice === null ? null : (
+                <small>
+                  <Told text={advice} />
+                </small>
+              )}
             </span>
           </li>
         ))}
       </ul>
       {notices.map(notice => (
         <p key={notice} className="pad field-error">
-          {notice}
+          <Told text={notice} />
         </p>
       ))}
     </Section>

@@ -3,11 +3,9 @@ import { useQuery } from '@tanstack/react-query'
 import type { ReactElement } from 'react'
 import { call } from '../api/client.ts'
 import { sessionQuery } from '../api/session.ts'
-import { Badge } from '../ui/status.tsx'
 import { Health } from './health.tsx'
+import { Readiness } from './readiness.tsx'
 import { Facts, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
-
-const EVERY_MS = 5_000
 
 export function SystemPage(): ReactElement {
   const session = useQuery(sessionQuery)
@@ -61,34 +59,5 @@ export function SystemPage(): ReactElement {
         )}
       </Section>
     </Page>
-  )
-}
-
-function Readiness(): ReactElement {
-  const { data, error } = useQuery({
-    queryKey: ['readyz'],
-    queryFn: async ({ signal }) => {
-      const response = await fetch('/readyz', { signal })
-      return { isReady: response.ok, said: await response.text() }
-    },
-    refetchInterval: EVERY_MS,
-  })
-  return (
-    <Section
-      title="Readiness"
-      aside={
-        data === undefined ? null : (
-          <Badge tone={data.isReady ? 'good' : 'bad'} text={data.isReady ? 'ready' : 'not ready'} />
-        )
-      }
-    >
-      {error === null ? (
-        <pre className="code flat" tabIndex={0}>
-          {data?.said ?? ''}
-        </pre>
-      ) : (
-        <Trouble error={error} />
-      )}
-    </Section>
   )
 }

@@ -3,6 +3,7 @@
  * back.
  */
 import { useId, useLayoutEffect, useRef, useState, type ReactElement, type ReactNode } from 'react'
+import { Told } from './told.tsx'
 
 interface DialogProps {
   readonly title: string
@@ -98,7 +99,7 @@ export function Confirm(props: ConfirmProps): ReactElement {
         )}
         {error === null ? null : (
           <p className="field-error" role="alert">
-            {error}
+            <Told text={error} />
           </p>
         )}
         <footer className="dialog-actions">

@@ -14,6 +14,7 @@ import { ApiError } from '../api/client.ts'
 import { fromNow, localTime, utcTime } from './format.ts'
 import { placeOf } from './places.ts'
 import { toast } from './toast.tsx'
+import { Told } from './told.tsx'
 
 /** Ticks for times that are told from now. */
 const TICK_MS = 5_000
@@ -165,14 +166,6 @@ export function Trouble({
       </div>
     </div>
   )
-}
-
-/** A message of the server. What stands in backticks there is code. */
-export function Told({ text }: { readonly text: string }): ReactNode {
-  const parts = text.split('`')
-  // A backtick without its other half is a character like any other.
-  if (parts.length % 2 === 0) return text
-  return parts.map((part, index) => (index % 2 === 0 ? part : <code key={index}>{part}</code>))
 }
 
 export function CopyButton({

@@ -1,5 +1,6 @@
 /** Short messages at the edge of the page, read out by screen readers as they come. */
 import { useEffect, useSyncExternalStore, type ReactElement } from 'react'
+import { Told } from './told.tsx'
 
 interface Toast {
   readonly id: number
@@ -57,7 +58,9 @@ function ToastItem({ toast: { id, kind, text } }: { readonly toast: Toast }): Re
   }, [id, kind])
   return (
     <div className="toast" data-kind={kind}>
-      <span>{text}</span>
+      <span>
+        <Told text={text} />
+      </span>
       <button type="button" className="plain" onClick={() => dismiss(id)} aria-label="Close this message">
         ✕
       </button>

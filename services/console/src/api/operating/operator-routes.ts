@@ -1,6 +1,7 @@
-/** For those who run a server: how it is, and who changed or asked what. */
-import { auditPage, healthView } from '@sluice/contracts/api/operating'
+/** For those who run a server: how it is, who may use it, and who changed or asked what. */
+import { auditPage, healthView, tokensView } from '@sluice/contracts/api/operating'
 import { auditQuery, noBody, noQuery } from '@sluice/contracts/api-requests'
+import { assertMay, ROLE_OF } from '@sluice/control/roles'
 import { z } from 'zod'
 import { route, type Route } from '../route.ts'
 
@@ -27,5 +28,14 @@ export const OPERATOR_ROUTES: readonly Route[] = [
       kind: 'document',
       value: await control.audit({ limit, after, by, name }, signal),
     }),
+  }),
+  route({
+    ...{ ...reads, path: '/tokens', id: 'listTokens' },
+    summary: 'Who has a token of the server, with which roles; never the token',
+    ...{ params: z.strictObject({}), query: noQuery, answer: tokensView },
+    respond: (_input, { principal, tokens }) => {
+      assertMay(principal.roles, ROLE_OF.tokens)
+      return Promise.resolve({ kind: 'document', value: tokens() })
+    },
   }),
 ]

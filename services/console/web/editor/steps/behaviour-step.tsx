@@ -3,7 +3,7 @@ import type { ReactElement } from 'react'
 import { textAt, valueAt, withValue } from '../draft.ts'
 import { ChoiceField, NAME_HINT, problemAt, SwitchField, TextField } from '../fields.tsx'
 import { NextTimes } from '../next-times.tsx'
-import { Told } from '../../ui/parts.tsx'
+import { Told } from '../../ui/told.tsx'
 import type { Editing } from '../use-editing.ts'
 
 export function BehaviourStep({ editing }: { readonly editing: Editing }): ReactElement {

@@ -4,7 +4,7 @@ import { LazyCodeEditor } from '../../ui/lazy-code-editor.tsx'
 import { textAt, valueAt, withValue } from '../draft.ts'
 import { ChoiceField, PairsField, problemAt, SwitchField, TextField } from '../fields.tsx'
 import { FieldMapper } from '../field-mapper.tsx'
-import { Told } from '../../ui/parts.tsx'
+import { Told } from '../../ui/told.tsx'
 import type { Editing } from '../use-editing.ts'
 
 const TRIGGERS = ['added', 'changed', 'removed'] as const

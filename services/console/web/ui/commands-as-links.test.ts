@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest'
+import { placeOfCommand } from './commands-as-links.ts'
+
+const RUN = '01JD3XKQ7M8N9P0QRSTVWXYZ12'
+
+describe('a command in a message', () => {
+  it.each([
+    ['sluice runs', '/runs', 'the page Runs'],
+    ['sluice runs people', '/runs?sync=people', 'the runs of people'],
+    [`sluice runs show ${RUN}`, `/runs/${RUN}`, 'the run'],
+    ['sluice run people', '/syncs/people', '“Run now” of people'],
+    ['sluice run people --wait', '/syncs/people', '“Run now” of people'],
+    [`sluice cancel ${RUN}`, `/runs/${RUN}`, '“Cancel” of that run'],
+    [`sluice approve ${RUN}`, `/runs/${RUN}`, '“Approve” of that run'],
+    ['sluice failed people', '/syncs/people', 'the page of people'],
+    ['sluice retry people', '/syncs/people', '“Try all again” of people'],
+    ['sluice resync people --as changed', '/syncs/people', '“Resync” of people'],
+    ['sluice reset people', '/syncs/people', '“Reset” of people'],
+    ['sluice auth crm', '/resources/destination/crm', '“Log in” of crm'],
+    ['sluice secret set crm-key', '/secrets', '“Set a secret”'],
+    ['sluice secret list', '/secrets', 'the page Secrets'],
+    ['sluice attempts --json', '/requests', 'the page Requests'],
+    ['sluice doctor', '/system', 'the page System'],
+  ])('%s leads to %s', (code, href, text) => {
+    expect(placeOfCommand(code)).toEqual({ href, text })
+  })
+
+  it.each([
+    'sluice apply --take-over',
+    'sluice diff',
+    'sluice',
+    'sluice up',
+    'sluice auth DESTINATION',
+    'sluice approve RUN',
+    'sluice runs show',
+    'select 1',
+    'name',
+  ])('%s stays as it is', code => {
+    expect(placeOfCommand(code)).toBeNull()
+  })
+})

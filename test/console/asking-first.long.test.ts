@@ -1,0 +1,171 @@
+/** Before what cannot be undone, a page asks. Nothing is sent until somebody has said yes. */
+import type { Page } from 'playwright-core'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { peopleYaml } from '../e2e/people-project.ts'
+import { expectAccessible } from './console-page.ts'
+import { consoleSuite } from './console-suite.ts'
+
+const FILES = { 'people.csv': 'id,name\n1,Ann\n2,Bob\n3,Cyd\n' }
+const GUARDED = peopleYaml({ sync: 'removalGuard: { share: 0.5, rows: 1 }' })
+
+let running = ''
+let held = ''
+const hanging = Promise.withResolvers<object>()
+const suite = consoleSuite({
+  files: { 'project.yaml': GUARDED, ...FILES },
+  prepare: async ({ api, served: { project } }) => {
+    api.on({ url: '/people/2' }, { status: 422, body: '{"error":"no"}' })
+    api.on({ url: '/people/3' }, { status: 422, body: '{"error":"no"}' })
+    await project.sluiceWith('a-secret', 'secret', 'set', 'spare', '--for', 'api.example.com')
+    await project.sluice('run', 'people')
+  },
+})
+
+let page: Page
+let asked: string[] = []
+beforeEach(async () => {
+  page = await suite.browser.open()
+  asked = []
+  page.on('request', request => {
+    const { pathname } = new URL(request.url())
+    if (request.method() !== 'GET' && !/\/(preview|rows|diff)$/.test(pathname))
+      asked.push(`${request.method()} ${pathname.replace('/api/v1', '')}`)
+  })
+})
+afterEach(() => page.context().close())
+
+const runNamed = (id: () => string) => (): string => `/runs/${id()}`
+
+interface Case {
+  readonly what: string
+  readonly path: () => string
+  readonly open: string
+  readonly yes: string
+  readonly typed?: string
+  readonly sends: () => string
+  /** What has to be so before. */
+  readonly prepare?: () => Promise<unknown>
+  readonly after?: () => unknown
+}
+
+/** A run of which one request is not answered. */
+async function runThatHangs(): Promise<void> {
+  const { api, served } = suite
+  api.on({ url: '/people/4' }, () => hanging.promise)
+  await served.project.write('people.csv', `${FILES['people.csv']}4,Dee\n`)
+  const answer = await fetch(`${served.url}/api/v1/syncs/people/runs`, {
+    ...{ method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } },
+  })
+  running = ((await answer.json()) as { id: string }).id
+  await api.waitFor(requests => requests.some(({ url }) => url === '/people/4'))
+}
+
+/** A run that would remove all that was delivered. */
+async function runThatIsHeld(): Promise<void> {
+  const { project } = suite.served
+  await project.write('people.csv', 'id,name\n')
+  await project.sluice('run', 'people')
+  held = (await project.runs()).find(({ status }) => status === 'held')?.id ?? ''
+}
+
+const CASES: readonly Case[] = [
+  {
+    ...{ what: 'giving a row up', path: () => '/syncs/people/row?key=2' },
+    ...{ open: 'Give it up…', yes: 'Give it up', sends: () => 'POST /syncs/people/discard' },
+  },
+  {
+    ...{ what: 'trying rows again', path: () => '/syncs/people' },
+    ...{ open: 'Try all again', yes: 'Try again', sends: () => 'POST /syncs/people/retry' },
+  },
+  {
+    ...{ what: 'giving rows up', path: () => '/syncs/people' },
+    ...{ open: 'Give all up', yes: 'Give up', sends: () => 'POST /syncs/people/discard' },
+  },
+  {
+    ...{ what: 'cancelling a run', path: runNamed(() => running), prepare: runThatHangs },
+    ...{ open: 'Cancel this run', yes: 'Cancel the run', sends: () => `POST /runs/${running}/cancel` },
+    after: () => hanging.resolve({}),
+  },
+  {
+    ...{ what: 'approving removals', path: runNamed(() => held), prepare: runThatIsHeld },
+    ...{ open: 'Approve the removals', yes: 'Remove', sends: () => `POST /runs/${held}/approve` },
+  },
+  {
+    ...{ what: 'a resync', path: () => '/syncs/people' },
+    ...{ open: 'Resync…', yes: 'Send every row', sends: () => 'POST /syncs/people/resync' },
+  },
+  {
+    ...{ what: 'a reset', path: () => '/syncs/people', typed: 'people' },
+    ...{ open: 'Reset…', yes: 'Forget it', sends: () => 'POST /syncs/people/reset' },
+  },
+  {
+    ...{ what: 'removing a secret', path: () => '/secrets' },
+    ...{ open: 'Remove spare', yes: 'Remove it', sends: () => 'DELETE /secrets/spare' },
+  },
+  {
+    ...{ what: 'removing a resource', path: () => '/resources/sync/people', typed: 'people' },
+    ...{ open: 'Remove…', yes: 'Remove the sync', sends: () => 'DELETE /resources/sync/people' },
+  },
+]
+
+describe('what goes only after a question', () => {
+  it.each(CASES)('$what', async ({ what, path, open, yes, typed, sends, prepare, after }) => {
+    await prepare?.()
+    await page.goto(`${suite.served.url}${path()}`)
+    const dialog = page.getByRole('dialog')
+    await page.getByRole('button', { name: open }).first().click()
+    await expectAccessible(page, `the question before ${what}`)
+    await dialog.getByRole('button', { name: 'Leave it' }).click()
+    await page.getByRole('button', { name: open }).first().click()
+    await page.keyboard.press('Escape')
+    await expect.poll(() => dialog.count()).toBe(0)
+    expect(asked).toEqual([])
+    await page.getByRole('button', { name: open }).first().click()
+    const confirm = dialog.getByRole('button', { name: yes })
+    if (typed !== undefined) {
+      expect(await confirm.isDisabled()).toBe(true)
+      await dialog.getByRole('textbox').fill(typed)
+    }
+    await confirm.click()
+    await expect.poll(() => asked).toEqual([sends()])
+    await expect.poll(() => dialog.count()).toBe(0)
+    after?.()
+  })
+})
+
+describe('a draft', () => {
+  const concurrency = () => page.getByLabel('At once')
+
+  beforeEach(async () => {
+    await page.goto(`${suite.served.url}/new?step=destination`)
+    await page.getByLabel('Use this destination').selectOption('A new one')
+    await concurrency().fill('77')
+    await page.getByRole('button', { name: 'Review' }).click()
+    await page.getByRole('button', { name: 'Throw it away…' }).click()
+  })
+
+  const back = async (): Promise<string> => {
+    await page.goto(`${suite.served.url}/new?step=destination`)
+    return await concurrency().inputValue()
+  }
+
+  it('is still there for whoever does not throw it away', async () => {
+    const question = page.getByRole('dialog', { name: 'Throw away what you have changed?' })
+    await expectAccessible(page, 'the question before a draft goes')
+    await question.getByRole('button', { name: 'Leave it' }).click()
+    expect(await back()).toBe('77')
+    await page.getByText('What you had typed here before is back.').waitFor()
+  })
+
+  it('goes once somebody has said so, for good', async () => {
+    const question = page.getByRole('dialog', { name: 'Throw away what you have changed?' })
+    await question.getByRole('button', { name: 'Throw it away' }).click()
+    await expect.poll(() => question.count()).toBe(0)
+    expect(await back()).not.toBe('77')
+    expect(asked).toEqual([])
+  })
+})
+
+it('has met no script error and no refusal of its own policy', () => {
+  expect(suite.browser.complaints).toEqual([])
+})
