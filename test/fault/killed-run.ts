@@ -117,11 +117,15 @@ export function runsKilledInARowSuite(): void {
   })
 }
 
-/** The API fails the first tries of many rows. So at each kill, some requests wait for their next try. */
-export function killedTriesSuite(kills: number): void {
+/**
+ * The API fails the first tries of many rows. So at each kill, some requests wait for their next try. With
+ * `sideBySide`, so many projects, each killed as often, at a time: they mostly wait for the API.
+ */
+export function killedTriesSuite(kills: number, sideBySide = 1): void {
   describe('runs whose requests are tried again, killed one after the other', () => {
-    it(
-      `lose no row and no try, and repeat little, after ${kills} kills`,
+    it.concurrent.for(Array.from({ length: sideBySide }, (_, index) => index + 1))(
+      `lose no row and no try, and repeat little, after ${kills} kills (%d of ${sideBySide})`,
+      { timeout: kills * 30_000 },
       async () => {
         const seed = Number(process.env['SLUICE_SEED'] ?? randomInt(2 ** 31))
         const random = randomFrom(seed)
@@ -166,7 +170,6 @@ export function killedTriesSuite(kills: number): void {
         })
         expect(api.requests.length, seen).toBe(sent)
       },
-      kills * 30_000,
     )
   })
 }

@@ -70,6 +70,8 @@ export interface UnreadableBytes {
 export interface ReadBatch {
   readonly records: readonly LogRecord[]
   readonly nextOffset: number
+  /** True if these are a part of what was read together, and the next part follows without a wait. */
+  readonly isPart?: boolean
 }
 
 export interface TopicPartition {

@@ -162,6 +162,8 @@ class PartitionRenderer {
         if (taken !== null) await taken
         if (this.#turn !== null) await this.#endTurn()
       }
+      // A small append costs as much as a large one.
+      if (batch.isPart) continue
       await this.#requests.append()
       this.position = batch.nextOffset
       if (this.#context === null) this.hints?.now()

@@ -172,10 +172,14 @@ export class SqliteLog implements port.MessageLog {
       if (to !== undefined && position >= to) return
       const limit = Math.min(partition.end, to ?? partition.end)
       if (position < limit) {
-        const batch = core.readStep(partition, { from: position, to: limit, bytes })
-        position = batch.nextOffset
-        // Pass over a batch of which compaction has left nothing from `from` on, unless reading ends with it.
-        if (batch.records.length > 0 || position === limit) yield batch
+        for (const batch of core.readStep(partition, { from: position, to: limit, bytes })) {
+          position = batch.nextOffset
+          // Pass over a batch of which compaction has left nothing from `from` on, unless reading ends with
+          // it.
+          if (batch.records.length > 0 || position === limit) yield batch
+          if (signal.aborted && to === undefined) return
+          this.#use(signal)
+        }
         await nextTurn()
       } else {
         await partition.changes.after(seen, { signal }).catch((error: unknown) => {

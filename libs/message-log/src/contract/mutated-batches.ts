@@ -4,7 +4,7 @@ import { isSluiceError } from '@sluice/contracts/errors'
 import { randomOf, seedOf } from '@sluice/testkit/seeded-random'
 import { crc32c } from '../adapters/kafka/crc32c.ts'
 import { ConnectionLost } from '../adapters/kafka/errors.ts'
-import { decodeBatch, framesOf, MOST_BATCH_BYTES } from '../adapters/kafka/read/decode-batch.ts'
+import { framesOf, MOST_BATCH_BYTES, openBatch } from '../adapters/kafka/read/decode-batch.ts'
 import { encodeBatch } from '../adapters/kafka/record-batch.ts'
 import type { LogRecord, NewRecord } from '../port.ts'
 
@@ -57,7 +57,9 @@ function read(batch: Buffer, where: string): void {
   try {
     for (const frame of framesOf(batch, 0)) {
       expect(frame.nextOffset, where).toBeGreaterThan(frame.base)
-      expect(decodeBatch(batch, frame, { from: 0, into }), where).toBeLessThanOrEqual(MOST_BATCH_BYTES)
+      const reader = openBatch(batch, frame, 0)
+      expect(reader.bytes, where).toBeLessThanOrEqual(MOST_BATCH_BYTES)
+      while (!reader.isDone) reader.read(into, 3)
     }
   } catch (error) {
     if (!(error instanceof ConnectionLost)) throw new Error(where, { cause: error })

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { nextTurn } from '@sluice/flow/sleep'
-import { ATOMIC_BYTES, RECORD_OVERHEAD_BYTES } from '../port.ts'
+import { ATOMIC_BYTES, RECORD_OVERHEAD_BYTES, type ReadBatch } from '../port.ts'
 import {
   codeOf,
   codeOfFirstStep,
@@ -177,6 +177,30 @@ function appending(fixture: Fixture): void {
 }
 
 function readingForwards(fixture: Fixture): void {
+  test('many records of one append come in parts, and reading may go on behind each of them', async ({
+    signal,
+  }) => {
+    const target = await fixture.partition({ signal })
+    const written = records('many', 3_000, 100)
+    await fixture.log.append(target, [...records('few', 2, 10)], { signal })
+    await fixture.log.append(target, written, { signal })
+    const { low, end } = await fixture.log.offsets(target, { signal })
+    const parts: ReadBatch[] = []
+    for await (const batch of fixture.log.read(target, { signal, from: low, to: end })) parts.push(batch)
+    expect(Math.max(...parts.map(part => part.records.length))).toBeLessThan(2_000)
+    expect(parts.slice(0, -1).some(({ isPart }) => isPart)).toBe(true)
+    expect(parts.at(-1)?.isPart ?? false).toBe(false)
+    const keys = parts.map(part => part.records.map(keyOf))
+    expect(keys.flat()).toEqual(['few-0', 'few-1', ...written.map(({ key }) => Buffer.from(key).toString())])
+    for (const [index, { nextOffset }] of parts.entries()) {
+      const rest: string[] = []
+      if (nextOffset < end)
+        for await (const batch of fixture.log.read(target, { signal, from: nextOffset, to: end }))
+          rest.push(...batch.records.map(keyOf))
+      expect(rest).toEqual(keys.slice(index + 1).flat())
+    }
+  })
+
   test('a reader may change its buffers, and no other reader sees that', async ({ signal }) => {
     const target = await fixture.partition({ signal })
     await fixture.log.append(target, records('r', 10), { signal })

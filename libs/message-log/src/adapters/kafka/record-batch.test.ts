@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import type { LogRecord, NewRecord, RecordBlock } from '../../port.ts'
 import { crc32c } from './crc32c.ts'
 import { ConnectionLost } from './errors.ts'
-import { decodeBatch, framesOf, MOST_BATCH_BYTES } from './read/decode-batch.ts'
+import { framesOf, MOST_BATCH_BYTES, openBatch } from './read/decode-batch.ts'
 import { batchesOf, encodeBatch, encodedSize } from './record-batch.ts'
 
 const require = createRequire(import.meta.url)
@@ -55,7 +55,10 @@ function compressed(batch: Buffer, codec: number, compress: (bytes: Buffer) => B
 
 function decode(batch: Buffer, from = 0): LogRecord[] {
   const into: LogRecord[] = []
-  for (const frame of framesOf(batch, from)) decodeBatch(batch, frame, { from, into })
+  for (const frame of framesOf(batch, from)) {
+    const reader = openBatch(batch, frame, from)
+    while (!reader.isDone) reader.read(into, 2)
+  }
   return into
 }
 

@@ -18,6 +18,8 @@ import { SqliteStore, type StoredBatch, type StoredPartition } from './store.ts'
 
 /** The most batches that one read step looks at. */
 const STEP_BATCHES = 256
+/** About how many records come together. */
+const PART_RECORDS = 500
 
 export interface Topic {
   readonly id: number
@@ -188,18 +190,22 @@ export class SqliteCore {
   }
 
   /**
-   * Records from `from` up to `to` at most: about `bytes` of them, but at least one batch. `from` < `to` ≤
-   * end.
+   * Records from `from` up to `to` at most: about `bytes` of them, but at least one batch. They come in
+   * parts, since objects that wait long for their turn are moved about by V8. `from` < `to` ≤ end.
    */
-  readStep(partition: Partition, range: { from: number; to: number; bytes: number }): ReadBatch {
+  *readStep(partition: Partition, range: { from: number; to: number; bytes: number }): Generator<ReadBatch> {
     const { from, to } = range
     const batches = translated(this.file, () => this.batchesFrom(partition, range))
+    let records: LogRecord[] = []
+    for (const [index, batch] of batches.entries()) {
+      for (const record of decodeBatch(batch, { from, to })) records.push(record)
+      if (records.length < PART_RECORDS || index === batches.length - 1) continue
+      yield { records, nextOffset: batch.last + 1, isPart: true }
+      records = []
+    }
     const last = batches.at(-1)
     // No records are left below `to`, because compaction has removed them.
-    if (last === undefined) return { records: [], nextOffset: to }
-    const records: LogRecord[] = []
-    for (const batch of batches) for (const record of decodeBatch(batch, { from, to })) records.push(record)
-    return { records, nextOffset: Math.min(to, Math.max(from, last.last + 1)) }
+    yield { records, nextOffset: last === undefined ? to : Math.min(to, Math.max(from, last.last + 1)) }
   }
 
   /**

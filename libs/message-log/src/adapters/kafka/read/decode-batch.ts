@@ -31,6 +31,7 @@ const ZSTD_WINDOW_LOG = 25
 const LEAST_RECORD_BYTES = 7
 /** Offset, length, epoch and magic byte, which all formats have at the same place. */
 const HEAD_BYTES = AT.crc
+const NO_BYTES = Buffer.alloc(0)
 
 /** One batch in a stretch of batches, by what its head says. */
 export interface Frame {
@@ -72,27 +73,43 @@ export function framesOf(buffer: Buffer, from: number): readonly Frame[] {
 }
 
 /**
- * Decodes the batch of a frame and appends its records from offset `from` on to `into`. Returns the bytes
- * that its records take. It passes over control records and empty batches. Keys and values are copies.
+ * The records of one batch from offset `from` on, a few at a time: what all of them take as objects is
+ * several times their bytes. Control records and empty batches have none. Keys and values are copies.
  */
-export function decodeBatch(
-  buffer: Buffer,
-  frame: Frame,
-  options: { readonly from: number; readonly into: LogRecord[] },
-): number {
-  const { from, into } = options
-  const before = into.length
+export interface BatchReader {
+  /** The bytes that the records of the batch take. */
+  readonly bytes: number
+  readonly isDone: boolean
+  /** Appends the next records, `most` of them or what is left. */
+  read(into: LogRecord[], most: number): void
+}
+
+/** Opens the batch of a frame. It is checked as a whole, so what cannot be read is one record. */
+export function openBatch(buffer: Buffer, frame: Frame, from: number): BatchReader {
   try {
-    return decodeRecords(buffer, frame, options)
+    const batch = new OpenBatch(buffer, frame, from)
+    batch.check()
+    return batch
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error
-    into.length = before
-    const offset = Math.max(frame.base, from)
-    into.push({
-      ...{ offset, key: new Uint8Array(), value: null, timestamp: 0 },
-      unreadable: { error: new SluiceError('corrupt', error.message), isForeign: error.isForeign },
-    })
-    return frame.end - frame.at
+    return new UnreadableBatch(frame, from, error)
+  }
+}
+
+class UnreadableBatch implements BatchReader {
+  readonly bytes: number
+  readonly #record: LogRecord
+  isDone = false
+
+  constructor({ at, end, base }: Frame, from: number, { message, isForeign }: Unreadable) {
+    this.bytes = end - at
+    const place = { offset: Math.max(base, from), key: new Uint8Array(), value: null, timestamp: 0 }
+    this.#record = { ...place, unreadable: { error: new SluiceError('corrupt', message), isForeign } }
+  }
+
+  read(into: LogRecord[]): void {
+    into.push(this.#record)
+    this.isDone = true
   }
 }
 
@@ -107,51 +124,87 @@ class Unreadable extends Error {
   }
 }
 
-function decodeRecords(
-  buffer: Buffer,
-  { at, end, base, intact, nextOffset }: Frame,
-  { from, into }: { readonly from: number; readonly into: LogRecord[] },
-): number {
-  const magic = buffer.readInt8(at + AT.magic)
-  if (magic !== MAGIC)
-    throw new Unreadable(`a record batch of format ${magic} cannot be read`, { isForeign: false })
-  if (!intact)
-    throw new Unreadable('the checksum of a record batch does not fit its bytes', { isForeign: false })
-  const attributes = buffer.readInt16BE(at + AT.attributes)
-  const count = buffer.readInt32BE(at + AT.count)
-  if ((attributes & CONTROL) !== 0 || count <= 0) return end - at
-  const inLogTime = (attributes & LOG_APPEND_TIME) !== 0
-  const time = Number(buffer.readBigInt64BE(at + (inLogTime ? AT.maxTimestamp : AT.baseTimestamp)))
-  const codec = attributes & COMPRESSION
-  const stored = buffer.subarray(at + AT.records, end)
-  const plain = codec === 0 ? stored : decompress(codec, stored)
-  if (plain.length > MOST_BATCH_BYTES || count > plain.length / LEAST_RECORD_BYTES)
-    throw new Unreadable(`a record batch of ${plain.length} bytes claims ${count} records`)
-  const writer = `${buffer.readBigInt64BE(at + AT.producerId)}/${buffer.readInt16BE(at + AT.producerEpoch)}`
-  const cursor = new Cursor(plain)
-  let lastOffset = base - 1
-  for (let left = count; left > 0; left -= 1) {
+class OpenBatch implements BatchReader {
+  readonly bytes: number
+  readonly #from: number
+  readonly #base: number
+  readonly #nextOffset: number
+  readonly #inLogTime: boolean
+  readonly #time: number
+  readonly #writer: string
+  readonly #cursor: Cursor
+  #left: number
+  #lastOffset: number
+
+  constructor(buffer: Buffer, { at, end, base, intact, nextOffset }: Frame, from: number) {
+    const magic = buffer.readInt8(at + AT.magic)
+    if (magic !== MAGIC)
+      throw new Unreadable(`a record batch of format ${magic} cannot be read`, { isForeign: false })
+    if (!intact)
+      throw new Unreadable('the checksum of a record batch does not fit its bytes', { isForeign: false })
+    const attributes = buffer.readInt16BE(at + AT.attributes)
+    const count = buffer.readInt32BE(at + AT.count)
+    const isEmpty = (attributes & CONTROL) !== 0 || count <= 0
+    const codec = attributes & COMPRESSION
+    const stored = isEmpty ? NO_BYTES : buffer.subarray(at + AT.records, end)
+    const plain = codec === 0 || isEmpty ? stored : decompress(codec, stored)
+    if (!isEmpty && (plain.length > MOST_BATCH_BYTES || count > plain.length / LEAST_RECORD_BYTES))
+      throw new Unreadable(`a record batch of ${plain.length} bytes claims ${count} records`)
+    this.bytes = Math.max(end - at, plain.length)
+    this.#from = from
+    this.#base = base
+    this.#nextOffset = nextOffset
+    this.#inLogTime = (attributes & LOG_APPEND_TIME) !== 0
+    this.#time = Number(buffer.readBigInt64BE(at + (this.#inLogTime ? AT.maxTimestamp : AT.baseTimestamp)))
+    this.#writer = `${buffer.readBigInt64BE(at + AT.producerId)}/${buffer.readInt16BE(at + AT.producerEpoch)}`
+    this.#cursor = new Cursor(plain)
+    this.#left = isEmpty ? 0 : count
+    this.#lastOffset = base - 1
+  }
+
+  get isDone(): boolean {
+    return this.#left === 0
+  }
+
+  /** Walks over all records without making anything of them. Throws Unreadable. */
+  check(): void {
+    const [left, lastOffset] = [this.#left, this.#lastOffset]
+    while (this.#left > 0) this.#next(null)
+    if (!this.#cursor.isAtEnd) throw new Unreadable('a record batch has bytes behind its last record')
+    this.#cursor.at = 0
+    this.#left = left
+    this.#lastOffset = lastOffset
+  }
+
+  read(into: LogRecord[], most: number): void {
+    for (const full = into.length + most; this.#left > 0 && into.length < full;) this.#next(into)
+  }
+
+  /** Goes over one record, and appends it if somebody wants it. */
+  #next(into: LogRecord[] | null): void {
+    const cursor = this.#cursor
     const stop = cursor.stop(cursor.varint())
     cursor.skip(1)
     const timestampDelta = cursor.long()
-    const offset = base + cursor.varint()
-    if (offset <= lastOffset || offset >= nextOffset)
+    const offset = this.#base + cursor.varint()
+    if (offset <= this.#lastOffset || offset >= this.#nextOffset)
       throw new Unreadable('the offsets of a record batch are not in order')
-    lastOffset = offset
-    if (offset < from) {
-      cursor.at = stop
-      continue
+    this.#lastOffset = offset
+    this.#left -= 1
+    if (into === null || offset < this.#from) {
+      cursor.passBytes(stop)
+      cursor.passBytes(stop)
+      cursor.passHeaders(stop)
+    } else {
+      const key = cursor.bytes(stop) ?? Buffer.alloc(0)
+      const value = cursor.bytes(stop)
+      const signature = cursor.signature(stop)
+      const timestamp = this.#inLogTime ? this.#time : this.#time + timestampDelta
+      const record = { offset, key, value, timestamp, writer: this.#writer }
+      into.push(signature === null ? record : { ...record, signature })
     }
-    const key = cursor.bytes(stop) ?? Buffer.alloc(0)
-    const value = cursor.bytes(stop)
-    const signature = cursor.signature(stop)
     if (cursor.at !== stop) throw new Unreadable('a record has another length than it says')
-    const timestamp = inLogTime ? time : time + timestampDelta
-    if (signature === null) into.push({ offset, key, value, timestamp, writer })
-    else into.push({ offset, key, value, timestamp, writer, signature })
   }
-  if (cursor.at !== plain.length) throw new Unreadable('a record batch has bytes behind its last record')
-  return Math.max(end - at, plain.length)
 }
 
 function decompress(codec: number, bytes: Buffer): Buffer {
@@ -183,6 +236,10 @@ class Cursor {
 
   constructor(buffer: Buffer) {
     this.#buffer = buffer
+  }
+
+  get isAtEnd(): boolean {
+    return this.at === this.#buffer.length
   }
 
   /** Where so many bytes from here on end. */
@@ -223,26 +280,45 @@ class Cursor {
 
   /** Bytes with their length before them, copied. Null for length −1. */
   bytes(stop: number): Buffer | null {
-    const length = this.varint()
+    const length = this.#length(stop)
     if (length === -1) return null
-    if (length < 0 || length > stop - this.at)
-      throw new Unreadable('a key or value is longer than its record')
     const copy = Buffer.allocUnsafe(length)
     this.#buffer.copy(copy, 0, this.at, this.at + length)
     this.at += length
     return copy
   }
 
+  /** Goes over bytes with their length before them. */
+  passBytes(stop: number): void {
+    const length = this.#length(stop)
+    this.at += Math.max(length, 0)
+  }
+
+  #length(stop: number): number {
+    const length = this.varint()
+    if (length < -1 || length > stop - this.at)
+      throw new Unreadable('a key or value is longer than its record')
+    return length
+  }
+
   /** Reads all headers of a record. Gives the first signature, or null if there is none. */
   signature(stop: number): Buffer | null {
-    const count = this.varint()
-    if (count < 0 || count > (stop - this.at) / 2) throw new Unreadable('a record claims too many headers')
     let found: Buffer | null = null
-    for (let left = count; left > 0; left -= 1) {
+    for (let left = this.#headers(stop); left > 0; left -= 1) {
       const name = this.bytes(stop)
       const value = this.bytes(stop)
       if (name?.equals(SIGNATURE_HEADER) === true) found ??= value
     }
     return found
+  }
+
+  passHeaders(stop: number): void {
+    for (let left = 2 * this.#headers(stop); left > 0; left -= 1) this.passBytes(stop)
+  }
+
+  #headers(stop: number): number {
+    const count = this.varint()
+    if (count < 0 || count > (stop - this.at) / 2) throw new Unreadable('a record claims too many headers')
+    return count
   }
 }

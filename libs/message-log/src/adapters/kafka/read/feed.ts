@@ -1,12 +1,12 @@
 import { Notifier } from '@sluice/flow/notifier'
 import type { LogRecord, ReadBatch, TopicPartition } from '../../../port.ts'
 import { name } from '../cluster.ts'
-import { decodeBatch, framesOf, type Frame } from './decode-batch.ts'
+import { framesOf, openBatch, type BatchReader, type Frame } from './decode-batch.ts'
 import type { Waiting } from '../stalls.ts'
 
 /**
- * A reader gets at least this many records or bytes at a time, if that much is there. Single batches may be
- * tiny.
+ * A reader gets about this many records or bytes at a time, if that much is there. Single batches may be
+ * tiny, and a large one comes in parts: objects that wait long for their turn are moved about by V8.
  */
 const STEP_RECORDS = 500
 const STEP_BYTES = 256 * 1024
@@ -16,6 +16,14 @@ const STEP_BYTES = 256 * 1024
  * the others in the same answer.
  */
 const FETCH_BYTES = 1024 * 1024
+
+interface OpenBatch {
+  readonly reader: BatchReader
+  /** Where reading goes on behind it. */
+  readonly nextOffset: number
+  /** What it was counted with while it waited. */
+  readonly heldBytes: number
+}
 
 /**
  * The batches that are fetched for one reader and not yet taken. The fetch loop puts in stretches of whole
@@ -43,6 +51,8 @@ export class Feed {
   #stretches: { readonly buffer: Buffer; readonly frames: readonly Frame[] }[] = []
   /** How many batches of the first stretch were taken. */
   #taken = 0
+  /** The batch that is being taken. */
+  #open: OpenBatch | null = null
   #bytes = 0
   /** The batch that was fetched again, since its checksum did not fit. */
   #fetchedAgain = -1
@@ -113,12 +123,14 @@ export class Feed {
     this.#state = 'failed'
     this.#error = error
     this.#stretches = []
+    this.#open = null
     this.filled.notify()
   }
 
   close(): void {
     this.#state = 'closed'
     this.#stretches = []
+    this.#open = null
     this.filled.notify()
   }
 
@@ -126,35 +138,45 @@ export class Feed {
   take(): ReadBatch | null {
     if (this.#state === 'failed') throw this.#error
     const records: LogRecord[] = []
-    const from = this.#position
     let held = 0
     // By the bytes of the records: a compressed batch may have many more of them than it takes up.
     let taken = 0
+    let isAny = false
     while (taken < STEP_BYTES && records.length < STEP_RECORDS) {
-      const frame = this.#stretches[0]?.frames[this.#taken]
-      if (frame === undefined) break
-      held += frame.end - frame.at
-      taken += this.#decode(frame, { from, into: records })
+      const open = this.#open ?? this.#openNext()
+      if (open === null) break
+      if (this.#open === null) {
+        this.#open = open
+        held += open.heldBytes
+        taken += open.reader.bytes
+      }
+      isAny = true
+      const { reader, nextOffset } = open
+      reader.read(records, STEP_RECORDS - records.length)
       // The first batch of a fetch may begin below the requested offset. After compaction it may even end
       // below it.
-      this.#position = Math.max(this.#position, frame.nextOffset)
+      const next = reader.isDone ? nextOffset : (records.at(-1)?.offset ?? 0) + 1
+      this.#position = Math.max(this.#position, next)
+      if (reader.isDone) this.#open = null
     }
-    if (taken === 0) return null
+    if (!isAny) return null
     const wasHungry = this.hungry
     this.#bytes -= held
     if (!wasHungry && this.hungry) this.#onHungry()
-    return { records, nextOffset: this.#position }
+    return { records, nextOffset: this.#position, isPart: this.#open !== null }
   }
 
-  /** Decodes the next batch of the first stretch. Returns the bytes of its records. */
-  #decode(frame: Frame, options: { from: number; into: LogRecord[] }): number {
+  /** Opens the next batch of the first stretch. Null if there is none. */
+  #openNext(): OpenBatch | null {
     const [stretch] = this.#stretches
-    if (stretch === undefined) return 0
-    const bytes = decodeBatch(stretch.buffer, frame, options)
+    const frame = stretch?.frames[this.#taken]
+    if (stretch === undefined || frame === undefined) return null
+    const reader = openBatch(stretch.buffer, frame, this.#position)
     this.#taken += 1
-    if (this.#taken < stretch.frames.length) return bytes
-    this.#stretches.shift()
-    this.#taken = 0
-    return bytes
+    if (this.#taken === stretch.frames.length) {
+      this.#stretches.shift()
+      this.#taken = 0
+    }
+    return { reader, nextOffset: frame.nextOffset, heldBytes: frame.end - frame.at }
   }
 }
