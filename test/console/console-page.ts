@@ -31,6 +31,8 @@ export interface OpenOptions {
   readonly width?: number
   readonly height?: number
   readonly colours?: 'light' | 'dark'
+  /** Of whoever looks; default: that of this machine. */
+  readonly timeZone?: string
 }
 
 export async function startBrowser(): Promise<Looking> {
@@ -39,8 +41,11 @@ export async function startBrowser(): Promise<Looking> {
   const complaints: string[] = []
   return {
     complaints,
-    async open({ width = 1280, height = 860, colours = 'light' } = {}) {
-      const context = await browser.newContext({ viewport: { width, height }, colorScheme: colours })
+    async open({ width = 1280, height = 860, colours = 'light', timeZone } = {}) {
+      const context = await browser.newContext({
+        ...{ viewport: { width, height }, colorScheme: colours },
+        ...(timeZone === undefined ? {} : { timezoneId: timeZone }),
+      })
       context.setDefaultTimeout(PATIENCE_MS)
       const page = await context.newPage()
       page.on('pageerror', error => complaints.push(error.message))

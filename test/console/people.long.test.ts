@@ -65,6 +65,41 @@ describe('two people who edit the same', () => {
   })
 })
 
+describe('somebody who comes back to what they had typed', () => {
+  it('is shown what others have saved meanwhile, before theirs takes its place', async () => {
+    const page = await browser.open()
+    await page.goto(`${open.url}/syncs/people/edit?step=destination`)
+    const takeOver = page.getByRole('button', { name: 'Take it over' })
+    const limit = page.getByLabel('At most so many requests')
+    await limit.waitFor()
+    if ((await takeOver.count()) > 0) await takeOver.click()
+    await limit.fill('44')
+    const put = (kind: string, spec: object) =>
+      fetch(`${open.url}/api/v1/resources/${kind}`, {
+        ...{ method: 'PUT', headers: { 'content-type': 'application/json' } },
+        body: JSON.stringify({ spec, takeOver: true }),
+      })
+    const limits = { rate: { requests: 33, per: 'second' } }
+    expect((await put('destination/api', { baseUrl: api.url, limits })).status).toBe(200)
+    const model = { source: 'files', sql: "select id, name from 'people.csv' order by id", primaryKey: 'id' }
+    expect((await put('model/people', model)).status).toBe(200)
+    await page.reload()
+    await page.getByText('What you had typed here before is back.').waitFor()
+    expect(await limit.inputValue()).toBe('44')
+    await page.getByRole('button', { name: 'Review' }).click()
+    await page.getByRole('button', { name: 'Save', exact: true }).click()
+    const conflict = page.getByRole('dialog', { name: /Somebody else has changed/ })
+    await conflict.getByText(/requests: 33/).waitFor()
+    await conflict.getByText(/requests: 44/).waitFor()
+    await conflict.getByRole('button', { name: 'Save mine over theirs' }).click()
+    await page.getByText('people is saved').waitFor()
+    // What was not typed here stays as the other has saved it.
+    const kept = await (await fetch(`${open.url}/api/v1/resources/model/people`)).text()
+    expect(kept).toContain('order by id')
+    await page.context().close()
+  })
+})
+
 describe('somebody without a mouse', () => {
   it('finds a sync by its letters, runs it, and comes back', async () => {
     const page = await browser.open()
