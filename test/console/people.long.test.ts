@@ -6,6 +6,7 @@ import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { peopleYaml } from '../e2e/people-project.ts'
 import { servedConsole, startBrowser, type Looking, type ServedConsole } from './console-page.ts'
+import { editorOf, writeInto } from './console-suite.ts'
 
 const TOKEN = 'a-token-that-may-do-all'
 const READ_TOKEN = 'a-token-that-may-only-read'
@@ -96,6 +97,38 @@ describe('somebody who comes back to what they had typed', () => {
     // What was not typed here stays as the other has saved it.
     const kept = await (await fetch(`${open.url}/api/v1/resources/model/people`)).text()
     expect(kept).toContain('order by id')
+    await page.context().close()
+  })
+})
+
+describe('a resource that is written as YAML', () => {
+  const yaml = 'The destination as YAML'
+
+  it('is still there after the page was left, and shows both versions if another has saved', async () => {
+    const page = await browser.open()
+    const path = `${open.url}/resources/destination/api`
+    await page.goto(path)
+    const written = `kind: destination\nname: api\nbaseUrl: ${api.url} # mine\nlimits: { concurrency: 7 }\n`
+    await editorOf(page, yaml).waitFor()
+    await writeInto(page, yaml, written)
+    await expect.poll(() => page.getByRole('button', { name: 'Save' }).isEnabled()).toBe(true)
+    const answer = await fetch(`${open.url}/api/v1/resources/destination/api`, {
+      ...{ method: 'PUT', headers: { 'content-type': 'application/json' } },
+      body: JSON.stringify({ spec: { baseUrl: api.url, limits: { concurrency: 5 } } }),
+    })
+    expect(answer.status).toBe(200)
+    await page.goto(path)
+    await editorOf(page, yaml).getByText('# mine').waitFor()
+    await page.getByRole('button', { name: 'Save' }).click()
+    const conflict = page.getByRole('dialog', { name: /Somebody else has changed/ })
+    await conflict.getByText(/concurrency: 5/).waitFor()
+    await conflict.getByRole('button', { name: 'Go on editing mine' }).click()
+    await page.getByRole('button', { name: 'Throw it away…' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Throw it away' }).click()
+    await editorOf(page, yaml).getByText('concurrency: 5').waitFor()
+    await page.reload()
+    await editorOf(page, yaml).getByText('concurrency: 5').waitFor()
+    expect(await page.getByRole('button', { name: 'Save' }).isDisabled()).toBe(true)
     await page.context().close()
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { STARTING_DRAFT } from './draft.ts'
-import { keptText, parseKept, restored, type Kept } from './use-editing.ts'
+import { writtenDraft, parseKept, restored, type Kept } from './use-editing.ts'
 
 const start = { draft: STARTING_DRAFT, versions: { destination: 3, sync: 5 } }
 const mine: Kept = { draft: { ...STARTING_DRAFT, destination: 'name: mine\n' }, from: start }
@@ -11,8 +11,8 @@ const theirs = {
 
 describe('a draft that was kept', () => {
   it('is the same once it is read again', () => {
-    expect(parseKept(keptText(mine))).toEqual(mine)
-    expect(parseKept(keptText({ ...mine, from: null }))).toEqual({ ...mine, from: null })
+    expect(parseKept(writtenDraft(mine))).toEqual(mine)
+    expect(parseKept(writtenDraft({ ...mine, from: null }))).toEqual({ ...mine, from: null })
   })
 
   it('stays as it was typed where nobody else has changed anything', () => {

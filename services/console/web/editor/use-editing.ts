@@ -79,7 +79,7 @@ export function parseKept(text: string | null): Kept | null {
 }
 
 /** The same back. */
-export function keptText({ draft, from }: Kept): string {
+export function writtenDraft({ draft, from }: Kept): string {
   return JSON.stringify({
     ...draft,
     ...(from === null ? {} : { from: { ...from.draft, versions: from.versions } }),
@@ -129,7 +129,7 @@ export function useDraft(name: string, startDraft: Draft, startVersions: Version
     try {
       const from = { draft: start.draft, versions }
       if (JSON.stringify(draft) === startText) localStorage.removeItem(place)
-      else localStorage.setItem(place, keptText({ draft, from }))
+      else localStorage.setItem(place, writtenDraft({ draft, from }))
     } catch {
       // Without storage, what is typed lives as long as the page.
     }
