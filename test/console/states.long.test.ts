@@ -2,7 +2,7 @@
 import type { Page, Route } from 'playwright-core'
 import { describe, expect, it } from 'vitest'
 import { peopleYaml } from '../e2e/people-project.ts'
-import { expectAccessible } from './console-page.ts'
+import { expectAccessible, takePicture } from './console-page.ts'
 import { consoleSuite } from './console-suite.ts'
 
 /** Above this, a page is said to jump (Web Vitals: cumulative layout shift). */
@@ -36,6 +36,19 @@ const SCREENS = [
   ['an editor', () => '/syncs/people/edit?step=requests', '"Ann"'],
 ] as const
 
+/** In both themes, on a wide and on a narrow screen. The page stays the same one. */
+async function look(page: Page, seen: string): Promise<void> {
+  for (const width of [1280, 375])
+    for (const colours of ['light', 'dark'] as const) {
+      await page.setViewportSize({ width, height: 860 })
+      await page.emulateMedia({ colorScheme: colours })
+      await expectAccessible(page, `${seen}, ${width} px, ${colours}`)
+      await takePicture(page, `${seen}-${width}-${colours}`)
+    }
+  await page.setViewportSize({ width: 1280, height: 860 })
+  await page.emulateMedia({ colorScheme: 'light' })
+}
+
 /** All but who somebody is. */
 const ANSWERS = /\/api\/v1\/(?!session)/
 
@@ -58,7 +71,7 @@ describe.each(SCREENS)('%s', (name, path, text) => {
     await page.goto(`${suite.served.url}${path()}`)
     await page.getByRole('heading', { level: 1 }).waitFor()
     await page.getByRole('status', { name: 'Loading' }).first().waitFor()
-    await expectAccessible(page, `${name}, loading`)
+    await look(page, `${name}, loading`)
     released.resolve(null)
     await page.getByText(text).first().waitFor()
     await expect.poll(() => page.locator('.loading').count()).toBe(0)
@@ -74,7 +87,7 @@ describe.each(SCREENS)('%s', (name, path, text) => {
     )
     await page.goto(`${suite.served.url}${path()}`)
     await page.getByText('The server answered 400.').first().waitFor()
-    await expectAccessible(page, `${name}, failing`)
+    await look(page, `${name}, failing`)
     fails = false
     await page.getByRole('button', { name: 'Try again' }).first().click()
     await page.getByText(text).first().waitFor()
