@@ -1,12 +1,31 @@
 import { globSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
-import type { TestProjectInlineConfiguration } from 'vitest/config'
+import type { Plugin, TestProjectInlineConfiguration } from 'vitest/config'
 import { compileCacheFolder } from './libs/runtime/bin/compile-cache.mjs'
+import { startsElsewhere } from './libs/runtime/bundle/fresh-bundle.mjs'
 import { SlowFilesFirst } from './test/slow-files-first.ts'
 import { SummaryReporter } from './test/summary-reporter.ts'
 
 // For the processes of the tests, and those that they start: what was compiled once is not compiled again.
 process.env['NODE_COMPILE_CACHE'] ??= compileCacheFolder(process.env) ?? ''
+
+const FRESH_BUNDLE = fileURLToPath(new URL('libs/runtime/bundle/fresh-bundle.mjs', import.meta.url))
+/**
+ * Processes and threads that the process of a test starts run from a bundle as long as no source has changed,
+ * as those of a command do. That halves what the process of a query costs.
+ */
+const FROM_BUNDLE: Plugin = {
+  name: 'from-bundle',
+  enforce: 'pre',
+  transform(code, id) {
+    const bundled = (_name: string, source: string): string => `startUrl(${source})`
+    const elsewhere = startsElsewhere(code, id, bundled)
+    return elsewhere === null
+      ? null
+      : `${elsewhere}\nimport { startUrl } from ${JSON.stringify(FRESH_BUNDLE)}\n`
+  },
+}
 
 /**
  * A file with `.long` in its name, say `killed-run.long.test.ts` or `kafka.long.contract.test.ts`, is not for
@@ -36,6 +55,8 @@ interface Suite {
    * changed for all, such as timers and spies. Default: each file has a process of its own.
    */
   readonly shared?: boolean
+  /** What is otherwise in `npm test`, which has no long files. */
+  readonly inShort?: { readonly sideBySide?: number; readonly shared?: boolean }
   /** How long a test or a hook may take; default: vitest's own. */
   readonly testMs?: number
   readonly hookMs?: number
@@ -62,18 +83,29 @@ const SUITES: readonly Suite[] = [
   },
   { name: 'tooling', folders: ['test/tooling'], place: 0, sideBySide: 3, testMs: 60_000, hookMs: 120_000 },
   { name: 'contract', folders: ['libs/*/src'], place: 0, sideBySide: 3, testMs: 60_000, hookMs: 120_000 },
-  { name: 'e2e', folders: ['test/e2e', 'test/shapes'], place: 1, sideBySide: 4, ...PATIENT },
+  {
+    ...{ name: 'e2e', folders: ['test/e2e', 'test/shapes'], place: 1, sideBySide: 4, ...PATIENT },
+    inShort: { shared: true },
+  },
   { name: 'console', folders: ['test/console'], place: 1, sideBySide: 4, ...PATIENT },
-  { name: 'fault', folders: ['test/fault'], place: 2, sideBySide: 2, ...PATIENT },
-  { name: 'outage', folders: ['test/outage'], place: 2, sideBySide: 2, ...PATIENT },
+  {
+    ...{ name: 'fault', folders: ['test/fault'], place: 2, sideBySide: 2, ...PATIENT },
+    inShort: { sideBySide: 3 },
+  },
+  {
+    ...{ name: 'outage', folders: ['test/outage'], place: 2, sideBySide: 2, ...PATIENT },
+    inShort: { sideBySide: 3 },
+  },
 ]
 const WITH_SERVICES = new Set(['contract', 'e2e', 'fault', 'outage'])
 
 function projectOf(suite: Suite, part: Part): TestProjectInlineConfiguration {
-  const { name, folders, place, sideBySide, shared = false, testMs, hookMs } = suite
+  const { name, folders, place, testMs, hookMs } = suite
+  const { sideBySide, shared = false } = { ...suite, ...(part === 'short' ? suite.inShort : {}) }
   const contract = name === 'contract' ? '.contract' : ''
   const long = part === 'rest' ? '.long' : ''
   return {
+    plugins: [FROM_BUNDLE],
     test: {
       name,
       include: folders.map(folder => `${folder}/**/*${long}${contract}.test.ts`),

@@ -14,11 +14,12 @@ export const SLOW_FILES: readonly string[] = [
   'services/delivery/src/slow-destinations.test.ts',
   'services/cli/src/binary.test.ts',
   'test/console/console.test.ts',
-  'test/e2e/lost-topics.test.ts',
-  'test/e2e/control.test.ts',
-  'test/e2e/asked-runs.test.ts',
   'test/e2e/bad-input.test.ts',
+  'test/e2e/control.test.ts',
+  'test/e2e/outcomes.test.ts',
+  'test/e2e/lost-topics.test.ts',
   'test/fault/killed-batches.test.ts',
+  'test/fault/killed-run.test.ts',
 ]
 
 export class SlowFilesFirst extends BaseSequencer {

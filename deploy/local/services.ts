@@ -36,6 +36,8 @@ export interface StartOptions {
   readonly forgetfulRedis?: boolean
   /** A Kafka, run natively, with the default settings for records and rebalances. */
   readonly stockKafka?: boolean
+  /** A Kafka whose throughput counts. A stock one is such a Kafka in any case. */
+  readonly sustainedKafka?: boolean
 }
 
 /**
@@ -117,8 +119,9 @@ async function starter(
   options: StartOptions,
 ): Promise<(name: ServiceName) => Promise<LocalService>> {
   const { engine = 'auto', forgetfulRedis: forgetful = false, stockKafka: stock = false } = options
+  const sustained = stock || options.sustainedKafka === true
   const native = (name: ServiceName): Promise<LocalService> =>
-    startNative(workspace, name, { redis: { forgetful }, kafka: { stock } })
+    startNative(workspace, name, { redis: { forgetful }, kafka: { stock, sustained } })
   if (engine === 'native' || forgetful || stock || !(await dockerAnswers())) {
     if (engine === 'docker') throw new Error('no container engine answers')
     return native
@@ -134,7 +137,10 @@ async function starter(
 function startNative(
   workspace: Workspace,
   name: ServiceName,
-  options: { readonly redis: { readonly forgetful: boolean }; readonly kafka: { readonly stock: boolean } },
+  options: {
+    readonly redis: { readonly forgetful: boolean }
+    readonly kafka: { readonly stock: boolean; readonly sustained: boolean }
+  },
 ): Promise<LocalService> {
   switch (name) {
     case 'kafka':

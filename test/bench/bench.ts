@@ -49,7 +49,7 @@ const rounds = Number(values.rounds)
 
 const dir = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
 try {
-  await using running = await startServices(['kafka', 'registry', 'redis'])
+  await using running = await startServices(['kafka', 'registry', 'redis'], { sustainedKafka: true })
   await using fast = await startReceiver()
   await using slow = await startReceiver({ delayMs: SLOW_MS })
   const rows = benchData(dir, running.get('kafka').address)

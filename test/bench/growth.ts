@@ -32,7 +32,7 @@ const middle = Number(values.rows)
 
 const dir = await mkdtemp(join(tmpdir(), 'sluice-growth-'))
 try {
-  await using running = await startServices(['kafka', 'registry', 'redis'])
+  await using running = await startServices(['kafka', 'registry', 'redis'], { sustainedKafka: true })
   await using receiver = await startReceiver()
   const ground = { ...benchData(dir, running.get('kafka').address), services: running.env }
   const series: { readonly [name: string]: readonly Step[] } = {

@@ -192,6 +192,7 @@ async function measure(
 const { SLUICE_KAFKA_BROKERS: givenBrokers, SLUICE_SCHEMA_REGISTRY_URL: givenRegistry } = process.env
 await using services = await startServices(
   givenBrokers === undefined || givenRegistry === undefined ? ['kafka', 'registry'] : [],
+  { sustainedKafka: true },
 )
 const brokers = (givenBrokers ?? services.get('kafka').address).split(',')
 await using codec = createRegistryCodec({

@@ -33,7 +33,7 @@ const taken = new Map<string, number[]>()
 
 const dir = await mkdtemp(join(tmpdir(), 'sluice-stages-'))
 try {
-  await using running = await startServices(['kafka', 'registry', 'redis'])
+  await using running = await startServices(['kafka', 'registry', 'redis'], { sustainedKafka: true })
   await using receiver = await startReceiver()
   const brokers = running.get('kafka').address
   const data = benchData(dir, brokers)

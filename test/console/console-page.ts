@@ -1,7 +1,7 @@
 /** A real Chromium that looks at the console of a `sluice up`, as a person would. */
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { chromium, type Browser, type Page } from 'playwright-core'
 import { expect } from 'vitest'
 import { ensurePrograms } from '../../deploy/local/install.ts'
@@ -31,6 +31,8 @@ export interface OpenOptions {
   readonly width?: number
   readonly height?: number
   readonly colours?: 'light' | 'dark'
+  /** Of whoever looks; default: that of this machine. */
+  readonly timeZone?: string
 }
 
 export async function startBrowser(): Promise<Looking> {
@@ -39,8 +41,11 @@ export async function startBrowser(): Promise<Looking> {
   const complaints: string[] = []
   return {
     complaints,
-    async open({ width = 1280, height = 860, colours = 'light' } = {}) {
-      const context = await browser.newContext({ viewport: { width, height }, colorScheme: colours })
+    async open({ width = 1280, height = 860, colours = 'light', timeZone } = {}) {
+      const context = await browser.newContext({
+        ...{ viewport: { width, height }, colorScheme: colours },
+        ...(timeZone === undefined ? {} : { timezoneId: timeZone }),
+      })
       context.setDefaultTimeout(PATIENCE_MS)
       const page = await context.newPage()
       page.on('pageerror', error => complaints.push(error.message))
@@ -106,6 +111,21 @@ export async function servedConsole({ files, env = {} }: ServedOptions): Promise
 
 let built: Promise<void> | null = null
 const buildOnce = (): Promise<void> => (built ??= buildWeb())
+
+/** A folder for pictures of what tests look at, for people who want to look at them. */
+const PICTURES = process.env['SLUICE_TEST_PICTURES']
+
+/** Takes a picture of the whole page, where somebody has said that they want some. */
+export async function takePicture(page: Page, name: string): Promise<void> {
+  if (PICTURES === undefined) return
+  await mkdir(PICTURES, { recursive: true })
+  const { width = 0, height = 0 } = page.viewportSize() ?? {}
+  // What is beyond the window is drawn once the window is that high.
+  const whole = Number(await page.evaluate('document.documentElement.scrollHeight'))
+  await page.setViewportSize({ width, height: Math.max(whole, height) })
+  await page.screenshot({ path: `${PICTURES}/${name.replaceAll(/\W+/g, '-')}.png` })
+  await page.setViewportSize({ width, height })
+}
 
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 

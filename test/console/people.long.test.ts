@@ -6,6 +6,7 @@ import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { peopleYaml } from '../e2e/people-project.ts'
 import { servedConsole, startBrowser, type Looking, type ServedConsole } from './console-page.ts'
+import { editorOf, writeInto } from './console-suite.ts'
 
 const TOKEN = 'a-token-that-may-do-all'
 const READ_TOKEN = 'a-token-that-may-only-read'
@@ -62,6 +63,73 @@ describe('two people who edit the same', () => {
     await one.getByText('Version', { exact: false }).first().waitFor()
     await one.context().close()
     await other.context().close()
+  })
+})
+
+describe('somebody who comes back to what they had typed', () => {
+  it('is shown what others have saved meanwhile, before theirs takes its place', async () => {
+    const page = await browser.open()
+    await page.goto(`${open.url}/syncs/people/edit?step=destination`)
+    const takeOver = page.getByRole('button', { name: 'Take it over' })
+    const limit = page.getByLabel('At most so many requests')
+    await limit.waitFor()
+    if ((await takeOver.count()) > 0) await takeOver.click()
+    await limit.fill('44')
+    const put = (kind: string, spec: object) =>
+      fetch(`${open.url}/api/v1/resources/${kind}`, {
+        ...{ method: 'PUT', headers: { 'content-type': 'application/json' } },
+        body: JSON.stringify({ spec, takeOver: true }),
+      })
+    const limits = { rate: { requests: 33, per: 'second' } }
+    expect((await put('destination/api', { baseUrl: api.url, limits })).status).toBe(200)
+    const model = { source: 'files', sql: "select id, name from 'people.csv' order by id", primaryKey: 'id' }
+    expect((await put('model/people', model)).status).toBe(200)
+    await page.reload()
+    await page.getByText('What you had typed here before is back.').waitFor()
+    expect(await limit.inputValue()).toBe('44')
+    await page.getByRole('button', { name: 'Review' }).click()
+    await page.getByRole('button', { name: 'Save', exact: true }).click()
+    const conflict = page.getByRole('dialog', { name: /Somebody else has changed/ })
+    await conflict.getByText(/requests: 33/).waitFor()
+    await conflict.getByText(/requests: 44/).waitFor()
+    await conflict.getByRole('button', { name: 'Save mine over theirs' }).click()
+    await page.getByText('people is saved').waitFor()
+    // What was not typed here stays as the other has saved it.
+    const kept = await (await fetch(`${open.url}/api/v1/resources/model/people`)).text()
+    expect(kept).toContain('order by id')
+    await page.context().close()
+  })
+})
+
+describe('a resource that is written as YAML', () => {
+  const yaml = 'The destination as YAML'
+
+  it('is still there after the page was left, and shows both versions if another has saved', async () => {
+    const page = await browser.open()
+    const path = `${open.url}/resources/destination/api`
+    await page.goto(path)
+    const written = `kind: destination\nname: api\nbaseUrl: ${api.url} # mine\nlimits: { concurrency: 7 }\n`
+    await editorOf(page, yaml).waitFor()
+    await writeInto(page, yaml, written)
+    await expect.poll(() => page.getByRole('button', { name: 'Save' }).isEnabled()).toBe(true)
+    const answer = await fetch(`${open.url}/api/v1/resources/destination/api`, {
+      ...{ method: 'PUT', headers: { 'content-type': 'application/json' } },
+      body: JSON.stringify({ spec: { baseUrl: api.url, limits: { concurrency: 5 } } }),
+    })
+    expect(answer.status).toBe(200)
+    await page.goto(path)
+    await editorOf(page, yaml).getByText('# mine').waitFor()
+    await page.getByRole('button', { name: 'Save' }).click()
+    const conflict = page.getByRole('dialog', { name: /Somebody else has changed/ })
+    await conflict.getByText(/concurrency: 5/).waitFor()
+    await conflict.getByRole('button', { name: 'Go on editing mine' }).click()
+    await page.getByRole('button', { name: 'Throw it away…' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Throw it away' }).click()
+    await editorOf(page, yaml).getByText('concurrency: 5').waitFor()
+    await page.reload()
+    await editorOf(page, yaml).getByText('concurrency: 5').waitFor()
+    expect(await page.getByRole('button', { name: 'Save' }).isDisabled()).toBe(true)
+    await page.context().close()
   })
 })
 

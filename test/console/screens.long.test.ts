@@ -3,7 +3,6 @@
  * off.
  */
 import { gzipSync } from 'node:zlib'
-import { mkdir } from 'node:fs/promises'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -12,12 +11,11 @@ import {
   expectAccessible,
   servedConsole,
   startBrowser,
+  takePicture,
   type Looking,
   type ServedConsole,
 } from './console-page.ts'
 
-/** A folder for pictures of each screen, for people who want to look at them. */
-const PICTURES = process.env['SLUICE_TEST_PICTURES']
 const FIRST_SCREEN_BYTES = 350 * 1024
 const EMPTY = { 'sluice.yaml': 'kind: project\nname: shop\n' }
 /** What a row, a name or an answer may try to do to a page. */
@@ -86,7 +84,6 @@ beforeAll(async () => {
   await project.sluice('run', 'staff')
   held = (await project.runs()).find(({ status }) => status === 'held')?.id ?? ''
   expect(held).not.toBe('')
-  if (PICTURES !== undefined) await mkdir(PICTURES, { recursive: true })
 })
 afterAll(async () => {
   await browser[Symbol.asyncDispose]()
@@ -196,14 +193,7 @@ async function look(page: Page, { which, name, width, colours }: Seen): Promise<
   expect(cutOff, `${seen}: pixels beyond the edge`).toBeLessThanOrEqual(0)
   expect(await sideways(page), `${seen}: tables that scroll sideways`).toEqual([])
   expect(await page.title(), seen).not.toContain('owned')
-  if (PICTURES === undefined) return
-  const file = `${which}-${width}-${colours}-${name.replaceAll(/\W+/g, '-')}`
-  // What is beyond the window is drawn once the window is that high.
-  const height = Number(await page.evaluate('document.documentElement.scrollHeight'))
-  const { height: before = height } = page.viewportSize() ?? {}
-  await page.setViewportSize({ width, height: Math.max(height, before) })
-  await page.screenshot({ path: `${PICTURES}/${file}.png` })
-  await page.setViewportSize({ width, height: before })
+  await takePicture(page, `${which}-${width}-${colours}-${name}`)
 }
 
 describe.each(LOOKS)('on $width px in $colours colours', ({ width, colours }) => {

@@ -1,111 +1,90 @@
 /** A server that has syncs already: another one beside them, and one that comes from files. */
-import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
-import type { Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { peopleYaml } from '../e2e/people-project.ts'
-import { servedConsole, startBrowser, type Looking, type ServedConsole } from './console-page.ts'
+import { consoleSuite, editorOf, writeInto } from './console-suite.ts'
 
-let api: ScriptedApi
-let browser: Looking
-let served: ServedConsole
-let page: Page
-beforeAll(async () => {
-  api = await startScriptedApi()
-  browser = await startBrowser()
-  const files = { 'project.yaml': peopleYaml(), 'people.csv': 'id,name\n1,Ann\n2,Bob\n' }
-  served = await servedConsole({ files, env: { API_URL: api.url } })
-  page = await browser.open()
-})
-afterAll(async () => {
-  await browser[Symbol.asyncDispose]()
-  await served[Symbol.asyncDispose]()
-  await api[Symbol.asyncDispose]()
+const suite = consoleSuite({
+  files: { 'project.yaml': peopleYaml(), 'people.csv': 'id,name\n1,Ann\n2,Bob\n' },
 })
 
-const editor = (label: string) => page.locator(`[data-label="${label}"] .cm-content`)
-const preview = () => page.getByRole('region', { name: 'Live preview' })
-const step = (name: string) => page.getByRole('navigation', { name: 'Steps' }).getByRole('button', { name })
-
-async function write(label: string, text: string): Promise<void> {
-  await editor(label).click()
-  await page.keyboard.press('ControlOrMeta+a')
-  await page.keyboard.insertText(text)
-}
+const preview = () => suite.page.getByRole('region', { name: 'Live preview' })
+const step = (name: string) =>
+  suite.page.getByRole('navigation', { name: 'Steps' }).getByRole('button', { name })
 
 async function versionOf(kind: string, name: string): Promise<number> {
-  const answer = await fetch(`${served.url}/api/v1/resources/${kind}/${name}`)
+  const answer = await fetch(`${suite.served.url}/api/v1/resources/${kind}/${name}`)
   return ((await answer.json()) as { version: number }).version
 }
 
 describe('a sync that comes from files', () => {
   it('can be written in every field, once somebody has taken it over', async () => {
-    await page.goto(`${served.url}/syncs/people/edit?step=requests`)
+    await suite.page.goto(`${suite.served.url}/syncs/people/edit?step=requests`)
     await preview().getByText('"Ann"').waitFor()
-    await write('JSON template', '{"full": {{ row.name | json }}}')
-    expect(await editor('JSON template').innerText()).toContain('"name"')
-    await page.getByRole('button', { name: 'Take it over' }).click()
-    await write('JSON template', '{"full": {{ row.name | json }}}')
+    await writeInto(suite.page, 'JSON template', '{"full": {{ row.name | json }}}')
+    expect(await editorOf(suite.page, 'JSON template').innerText()).toContain('"name"')
+    await suite.page.getByRole('button', { name: 'Take it over' }).click()
+    await writeInto(suite.page, 'JSON template', '{"full": {{ row.name | json }}}')
     await preview().getByText('"full": "Ann"').waitFor()
   })
 
   it('is saved as soon as the server has it, whatever a preview still takes', async () => {
     await step('Review').click()
-    await page.getByText('2 rows will count as added').waitFor()
-    await page.route('**/api/v1/preview', () => undefined)
-    await page.getByRole('button', { name: 'Save', exact: true }).click()
-    await page.getByText('people is saved').waitFor()
-    await page.getByRole('heading', { name: 'people', level: 1 }).waitFor()
-    await page.unroute('**/api/v1/preview', undefined)
+    await suite.page.getByText('2 rows will count as added').waitFor()
+    await suite.page.route('**/api/v1/preview', () => undefined)
+    await suite.page.getByRole('button', { name: 'Save', exact: true }).click()
+    await suite.page.getByText('people is saved').waitFor()
+    await suite.page.getByRole('heading', { name: 'people', level: 1 }).waitFor()
+    await suite.page.unroute('**/api/v1/preview', undefined)
   })
 })
 
 describe('another sync', () => {
   it('starts with the source and the destination that are there', async () => {
-    await page.goto(`${served.url}/new?step=destination`)
-    expect(await page.getByLabel('Use this destination').inputValue()).toBe('api')
-    expect(await page.getByLabel('Address of the API').inputValue()).toBe(api.url)
+    await suite.page.goto(`${suite.served.url}/new?step=destination`)
+    expect(await suite.page.getByLabel('Use this destination').inputValue()).toBe('api')
+    expect(await suite.page.getByLabel('Address of the API').inputValue()).toBe(suite.api.url)
     await step('Model').click()
-    expect(await page.getByLabel('Use this model').inputValue()).toBe('')
-    expect(await page.getByLabel('Name', { exact: true }).inputValue()).toBe('customers')
+    expect(await suite.page.getByLabel('Use this model').inputValue()).toBe('')
+    expect(await suite.page.getByLabel('Name', { exact: true }).inputValue()).toBe('customers')
   })
 
   it('uses a model that is there, and leaves all that it uses as it is', async () => {
-    await page.getByLabel('Use this model').selectOption('people')
-    await page.getByRole('cell', { name: 'Bob' }).waitFor()
+    await suite.page.getByLabel('Use this model').selectOption('people')
+    await suite.page.getByRole('cell', { name: 'Bob' }).waitFor()
     await step('Schedule and errors').click()
-    await page.getByLabel('Name of the sync').fill('people')
-    await page.getByText('There is a sync people already').first().waitFor()
-    await page.getByLabel('Name of the sync').fill('people-again')
+    await suite.page.getByLabel('Name of the sync').fill('people')
+    await suite.page.getByText('There is a sync people already').first().waitFor()
+    await suite.page.getByLabel('Name of the sync').fill('people-again')
     await step('Review').click()
-    await page.getByText('2 rows will count as added').waitFor()
-    expect(await page.locator('summary').allInnerTexts()).toEqual(['New sync people-again'])
+    await suite.page.getByText('2 rows will count as added').waitFor()
+    expect(await suite.page.locator('summary').allInnerTexts()).toEqual(['New sync people-again'])
     const before = await versionOf('destination', 'api')
-    await page.getByRole('button', { name: 'Save and run' }).click()
-    await page.getByRole('heading', { name: 'Run of people-again' }).waitFor()
-    await page.getByText('success').first().waitFor()
-    expect(api.requests.map(({ body }) => body)).toEqual(
+    await suite.page.getByRole('button', { name: 'Save and run' }).click()
+    await suite.page.getByRole('heading', { name: 'Run of people-again' }).waitFor()
+    await suite.page.getByText('success').first().waitFor()
+    expect(suite.api.requests.map(({ body }) => body)).toEqual(
       expect.arrayContaining(['{"id": 1}\n', '{"id": 2}\n']),
     )
     expect(await versionOf('destination', 'api')).toBe(before)
   })
 
   it('takes the place of nothing that somebody has made meanwhile', async () => {
-    await page.goto(`${served.url}/new?step=destination`)
-    await page.getByLabel('Use this destination').selectOption('A new one')
-    await page.getByLabel('Name', { exact: true }).fill('crm')
-    await page.getByLabel('Address of the API').fill(api.url)
+    await suite.page.goto(`${suite.served.url}/new?step=destination`)
+    await suite.page.getByLabel('Use this destination').selectOption('A new one')
+    await suite.page.getByLabel('Name', { exact: true }).fill('crm')
+    await suite.page.getByLabel('Address of the API').fill(suite.api.url)
     const put = (kind: string, name: string, spec: object) =>
-      fetch(`${served.url}/api/v1/resources/${kind}/${name}`, {
+      fetch(`${suite.served.url}/api/v1/resources/${kind}/${name}`, {
         ...{ method: 'PUT', headers: { 'content-type': 'application/json' } },
         body: JSON.stringify({ spec }),
       })
     expect((await put('destination', 'crm', { baseUrl: 'https://example.com' })).status).toBe(200)
     await step('Model').click()
-    await write('SQL of the model', "select id, name from 'people.csv'")
+    await writeInto(suite.page, 'SQL of the model', "select id, name from 'people.csv'")
     await step('Review').click()
-    await page.getByText('2 rows will count as added').waitFor()
-    await page.getByRole('button', { name: 'Save', exact: true }).click()
-    const conflict = page.getByRole('dialog', { name: /Somebody else has changed/ })
+    await suite.page.getByText('2 rows will count as added').waitFor()
+    await suite.page.getByRole('button', { name: 'Save', exact: true }).click()
+    const conflict = suite.page.getByRole('dialog', { name: /Somebody else has changed/ })
     await conflict.getByText('baseUrl: https://example.com').waitFor()
     await conflict.getByRole('button', { name: 'Go on editing mine' }).click()
     expect(await versionOf('destination', 'crm')).toBe(1)
@@ -114,9 +93,9 @@ describe('another sync', () => {
 
 describe('a server that has no room for a further preview at the moment', () => {
   it('is asked again, and the page says what will be sent', async () => {
-    await page.goto(`${served.url}/syncs/people/edit?step=requests`)
+    await suite.page.goto(`${suite.served.url}/syncs/people/edit?step=requests`)
     let refused = 0
-    await page.route('**/api/v1/preview', async (route, request) => {
+    await suite.page.route('**/api/v1/preview', async (route, request) => {
       // The preview beside the form asks for a sample, and what will be sent is asked for without one.
       if (refused === 2 || request.postData()?.includes('"sample"') === true) return await route.continue()
       refused += 1
@@ -132,17 +111,17 @@ describe('a server that has no room for a further preview at the moment', () => 
       })
     })
     await step('Review').click()
-    await page.getByText('The next run', { exact: true }).waitFor()
+    await suite.page.getByText('The next run', { exact: true }).waitFor()
     expect(refused).toBe(2)
-    await page.unroute('**/api/v1/preview')
+    await suite.page.unroute('**/api/v1/preview')
   })
 })
 
 describe('the files of a folder', () => {
   it('become queries by one click', async () => {
     // A browser that keeps no draft.
-    const own = await browser.open()
-    await own.goto(`${served.url}/new`)
+    const own = await suite.browser.open()
+    await own.goto(`${suite.served.url}/new`)
     await own.getByText('lists the files that are there').waitFor()
     await own.getByRole('button', { name: 'Model — to mend' }).click()
     await own.getByRole('button', { name: 'people.csv' }).click()
@@ -155,26 +134,26 @@ describe('the files of a folder', () => {
 
 describe('the field mapper', () => {
   const names = () =>
-    page.evaluate(`[...document.querySelectorAll('.mapper li input')].map(({ value }) => value)`)
-  const field = (number: number) => page.getByLabel(`Name of field ${number}`)
+    suite.page.evaluate(`[...document.querySelectorAll('.mapper li input')].map(({ value }) => value)`)
+  const field = (number: number) => suite.page.getByLabel(`Name of field ${number}`)
 
   it('moves fields by keyboard, and by dragging their handles', async () => {
-    await page.goto(`${served.url}/new?step=model`)
-    await page.getByLabel('Use this model').selectOption('people')
+    await suite.page.goto(`${suite.served.url}/new?step=model`)
+    await suite.page.getByLabel('Use this model').selectOption('people')
     await step('Requests').click()
-    await page.getByRole('combobox', { name: /^Body/ }).selectOption('JSON from a map of fields')
-    await page.getByRole('button', { name: 'Add all columns' }).click()
-    await page.getByRole('button', { name: 'Add a field' }).click()
+    await suite.page.getByRole('combobox', { name: /^Body/ }).selectOption('JSON from a map of fields')
+    await suite.page.getByRole('button', { name: 'Add all columns' }).click()
+    await suite.page.getByRole('button', { name: 'Add a field' }).click()
     expect(await names()).toEqual(['id', 'name', 'field3'])
     await field(1).focus()
-    await page.keyboard.press('Alt+ArrowDown')
-    await page.keyboard.press('Alt+ArrowDown')
+    await suite.page.keyboard.press('Alt+ArrowDown')
+    await suite.page.keyboard.press('Alt+ArrowDown')
     expect(await names()).toEqual(['name', 'field3', 'id'])
     // The focus has gone along, so the next letters are those of the same field.
-    await page.keyboard.press('End')
-    await page.keyboard.type('s')
+    await suite.page.keyboard.press('End')
+    await suite.page.keyboard.type('s')
     expect(await names()).toEqual(['name', 'field3', 'ids'])
-    await page.locator('.mapper .handle').nth(2).dragTo(page.locator('.mapper li').first())
+    await suite.page.locator('.mapper .handle').nth(2).dragTo(suite.page.locator('.mapper li').first())
     expect(await names()).toEqual(['ids', 'name', 'field3'])
   })
 
@@ -188,5 +167,5 @@ describe('the field mapper', () => {
 })
 
 it('has met no script error and no refusal of its own policy', () => {
-  expect(browser.complaints).toEqual([])
+  expect(suite.browser.complaints).toEqual([])
 })

@@ -1,91 +1,70 @@
 /** What helps people to set up a sync: a sample, the times of a schedule, logins, certificates. */
-import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { asPfx, makeCertificate } from '@sluice/testkit/make-certificates'
 import { CLIENT_ID, CLIENT_SECRET, startOidcServer } from '@sluice/testkit/oidc-server'
-import type { Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { peopleYaml } from '../e2e/people-project.ts'
-import {
-  expectAccessible,
-  servedConsole,
-  startBrowser,
-  type Looking,
-  type ServedConsole,
-} from './console-page.ts'
+import { expectAccessible, servedConsole } from './console-page.ts'
+import { consoleSuite } from './console-suite.ts'
 
-let api: ScriptedApi
-let browser: Looking
-let served: ServedConsole
-let page: Page
-beforeAll(async () => {
-  api = await startScriptedApi()
-  browser = await startBrowser()
-  served = await servedConsole({ files: { 'sluice.yaml': 'kind: project\nname: shop\n' } })
-  page = await browser.open()
-})
-afterAll(async () => {
-  await browser[Symbol.asyncDispose]()
-  await served[Symbol.asyncDispose]()
-  await api[Symbol.asyncDispose]()
-})
+const suite = consoleSuite({ files: { 'sluice.yaml': 'kind: project\nname: shop\n' } })
 
 /** What is in the vault. No value of it ever comes back. */
 async function secrets(): Promise<readonly { readonly name: string }[]> {
-  const text = await (await fetch(`${served.url}/api/v1/secrets`)).text()
+  const text = await (await fetch(`${suite.served.url}/api/v1/secrets`)).text()
   expect(text).not.toContain('BEGIN')
   return (JSON.parse(text) as { secrets: { name: string }[] }).secrets
 }
 
 const makeSample = async (to?: string): Promise<void> => {
-  await page.goto(served.url)
-  await page.getByRole('button', { name: 'Make the sample project…' }).click()
-  const dialog = page.getByRole('dialog', { name: 'Make the sample project?' })
+  await suite.page.goto(suite.served.url)
+  await suite.page.getByRole('button', { name: 'Make the sample project…' }).click()
+  const dialog = suite.page.getByRole('dialog', { name: 'Make the sample project?' })
   await dialog.getByText('sample-receiver').waitFor()
-  if (to === undefined) await expectAccessible(page, 'the question about the sample')
+  if (to === undefined) await expectAccessible(suite.page, 'the question about the sample')
   else await dialog.getByLabel('It sends to').fill(to)
   await dialog.getByRole('button', { name: 'Make it' }).click()
-  await page.getByRole('heading', { name: 'sample-customers', level: 1 }).waitFor()
+  await suite.page.getByRole('heading', { name: 'sample-customers', level: 1 }).waitFor()
 }
 
 const runSample = async (): Promise<void> => {
-  await page.getByRole('button', { name: 'Run sample-customers now' }).click()
-  await page.getByRole('heading', { name: 'Run of sample-customers' }).waitFor()
-  await page.getByText('success').first().waitFor()
+  await suite.page.getByRole('button', { name: 'Run sample-customers now' }).click()
+  await suite.page.getByRole('heading', { name: 'Run of sample-customers' }).waitFor()
+  await suite.page.getByText('success').first().waitFor()
 }
 
 const removeSample = async (): Promise<void> => {
-  await page.goto(served.url)
-  await page.getByRole('button', { name: 'Remove the sample…' }).click()
-  await page.getByRole('button', { name: 'Remove it' }).click()
-  await page.getByText('The sample project is gone.').waitFor()
-  await page.getByRole('heading', { name: 'Set up your first sync' }).waitFor()
+  await suite.page.goto(suite.served.url)
+  await suite.page.getByRole('button', { name: 'Remove the sample…' }).click()
+  await suite.page.getByRole('button', { name: 'Remove it' }).click()
+  await suite.page.getByText('The sample project is gone.').waitFor()
+  await suite.page.getByRole('heading', { name: 'Set up your first sync' }).waitFor()
 }
 
 describe('the sample project', () => {
   it('is made by one click, and delivers to the server itself', async () => {
     await makeSample()
     await runSample()
-    const { stdout } = await served.project.sluice('attempts', '--json')
+    const { stdout } = await suite.served.project.sluice('attempts', '--json')
     const { attempts } = JSON.parse(stdout) as {
       attempts: { status: number; url: string; responseBody: string }[]
     }
     expect(attempts).toHaveLength(3)
     for (const { status, url } of attempts) {
       expect(status).toBe(200)
-      expect(url).toBe(`${served.url}/api/v1/sample/receiver/customers`)
+      expect(url).toBe(`${suite.served.url}/api/v1/sample/receiver/customers`)
     }
     expect(attempts.map(({ responseBody }) => responseBody).join()).toContain('ada@example.com')
   })
 
   it('goes without a trace, and sends to an address of somebody’s own', async () => {
     await removeSample()
-    const { resources } = (await (await fetch(`${served.url}/api/v1/resources`)).json()) as {
+    const { resources } = (await (await fetch(`${suite.served.url}/api/v1/resources`)).json()) as {
       resources: unknown[]
     }
     expect(resources).toEqual([])
-    await makeSample(api.url)
+    await makeSample(suite.api.url)
     await runSample()
-    expect(api.requests.map(({ method, url }) => `${method} ${url}`)).toEqual([
+    expect(suite.api.requests.map(({ method, url }) => `${method} ${url}`)).toEqual([
       'POST /customers',
       'POST /customers',
       'POST /customers',
@@ -94,17 +73,17 @@ describe('the sample project', () => {
   })
 
   it('takes nothing that is somebody else’s for its own', async () => {
-    const path = `${served.url}/api/v1/resources/destination/sample-receiver`
+    const path = `${suite.served.url}/api/v1/resources/destination/sample-receiver`
     const headers = { 'content-type': 'application/json' }
     const body = JSON.stringify({ spec: { baseUrl: 'https://example.com' } })
     expect((await fetch(path, { method: 'PUT', headers, body })).status).toBe(200)
-    await page.goto(served.url)
-    await page.getByRole('button', { name: 'Make the sample project…' }).click()
-    await page.getByRole('button', { name: 'Make it' }).click()
-    const told = page.getByRole('dialog').getByRole('alert')
+    await suite.page.goto(suite.served.url)
+    await suite.page.getByRole('button', { name: 'Make the sample project…' }).click()
+    await suite.page.getByRole('button', { name: 'Make it' }).click()
+    const told = suite.page.getByRole('dialog').getByRole('alert')
     await told.waitFor()
-    expect(await told.innerText()).toMatch(/`sample-receiver` is at version/)
-    const { resources } = (await (await fetch(`${served.url}/api/v1/resources`)).json()) as {
+    expect(await told.innerText()).toMatch(/sample-receiver is at version/)
+    const { resources } = (await (await fetch(`${suite.served.url}/api/v1/resources`)).json()) as {
       resources: { name: string; spec: { baseUrl: string } }[]
     }
     expect(resources).toMatchObject([{ name: 'sample-receiver', spec: { baseUrl: 'https://example.com' } }])
@@ -114,22 +93,22 @@ describe('the sample project', () => {
 
 describe('the schedule of a sync', () => {
   it('shows its next five times as it is typed, and what is wrong with it', async () => {
-    await page.goto(`${served.url}/new?step=behaviour`)
-    await page.getByRole('combobox', { name: /^Schedule/ }).selectOption('cron')
-    await page.getByLabel('Time zone').fill('Asia/Tokyo')
-    const times = page.locator('.next-times')
+    await suite.page.goto(`${suite.served.url}/new?step=behaviour`)
+    await suite.page.getByRole('combobox', { name: /^Schedule/ }).selectOption('cron')
+    await suite.page.getByLabel('Time zone').fill('Asia/Tokyo')
+    const times = suite.page.locator('.next-times')
     await times.getByText('in Asia/Tokyo').waitFor()
-    await page.getByRole('textbox', { name: 'Cron' }).fill('0 9 * * mon')
+    await suite.page.getByRole('textbox', { name: 'Cron' }).fill('0 9 * * mon')
     await expect.poll(async () => await times.locator('li').allInnerTexts()).toHaveLength(5)
     await expect
       .poll(async () =>
         (await times.locator('time').allInnerTexts()).every(text => /^Mon.*09:00:00$/.test(text)),
       )
       .toBe(true)
-    await expectAccessible(page, 'the times of a schedule')
-    await page.getByRole('textbox', { name: 'Cron' }).fill('99 9 * * mon')
-    await page.locator('.field-error').first().waitFor()
-    await page.getByRole('combobox', { name: /^Schedule/ }).selectOption('manual')
+    await expectAccessible(suite.page, 'the times of a schedule')
+    await suite.page.getByRole('textbox', { name: 'Cron' }).fill('99 9 * * mon')
+    await suite.page.locator('.field-error').first().waitFor()
+    await suite.page.getByRole('combobox', { name: /^Schedule/ }).selectOption('manual')
     await expect.poll(async () => await times.count()).toBe(0)
   })
 })
@@ -146,11 +125,11 @@ describe('a destination that somebody logs in to', () => {
     await using guarded = await servedConsole({
       files: { 'project.yaml': peopleYaml({ destination: `auth: { oauth2: { ${oauth2} } }` }) },
       env: {
-        ...{ API_URL: api.url, SLUICE_TOKEN: token },
+        ...{ API_URL: suite.api.url, SLUICE_TOKEN: token },
         ...{ SLUICE_SECRET_CLIENT: secret, SLUICE_SECRET_CLIENT_FOR: '127.0.0.1' },
       },
     })
-    const own = await browser.open()
+    const own = await suite.browser.open()
     await own.goto(`${guarded.url}/resources/destination/api`)
     await own.getByLabel('Token', { exact: true }).fill(token)
     await own.getByRole('button', { name: 'Sign in' }).click()
@@ -175,17 +154,17 @@ describe('a destination that somebody logs in to', () => {
 describe('a certificate of a client', () => {
   it('goes from its files to the vault, and is shown nowhere', async () => {
     const { cert, key } = makeCertificate({ name: 'client' })
-    await page.goto(`${served.url}/new?step=destination`)
-    await page.getByText('Certificates', { exact: true }).click()
-    await page.getByRole('button', { name: 'Upload a client certificate…' }).click()
-    const dialog = page.getByRole('dialog', { name: 'Upload a client certificate' })
+    await suite.page.goto(`${suite.served.url}/new?step=destination`)
+    await suite.page.getByText('Certificates', { exact: true }).click()
+    await suite.page.getByRole('button', { name: 'Upload a client certificate…' }).click()
+    const dialog = suite.page.getByRole('dialog', { name: 'Upload a client certificate' })
     const file = (name: string, text: string) => ({
       ...{ name, mimeType: 'text/plain' },
       buffer: Buffer.from(text),
     })
     await dialog.getByLabel('Certificate', { exact: true }).setInputFiles(file('cert.pem', cert))
     await dialog.getByLabel('Its key').setInputFiles(file('key.pem', 'no key'))
-    await expectAccessible(page, 'a certificate that is uploaded')
+    await expectAccessible(suite.page, 'a certificate that is uploaded')
     await dialog.getByRole('button', { name: 'Keep it in the vault' }).click()
     await dialog.getByText('key.pem is no private key in PEM').waitFor()
     const other = makeCertificate({ name: 'other' })
@@ -196,7 +175,7 @@ describe('a certificate of a client', () => {
     await dialog.getByLabel('Its key').setInputFiles(file('key.pem', key))
     await dialog.getByRole('button', { name: 'Keep it in the vault' }).click()
     await dialog.waitFor({ state: 'detached' })
-    expect(await page.getByLabel('Its key (PEM)').inputValue()).toBe('${secret:api-key}')
+    expect(await suite.page.getByLabel('Its key (PEM)').inputValue()).toBe('${secret:api-key}')
     expect(await secrets()).toMatchObject([
       { name: 'api-cert', for: 'api.example.com' },
       { name: 'api-key', for: 'api.example.com' },
@@ -205,45 +184,45 @@ describe('a certificate of a client', () => {
 
   it('in one PKCS #12 file takes their place, once its passphrase opens it', async () => {
     const pfx = Buffer.from(asPfx(makeCertificate({ name: 'client' }), 'opens-it'), 'base64')
-    await page.getByRole('button', { name: 'Upload a client certificate…' }).click()
-    const dialog = page.getByRole('dialog', { name: 'Upload a client certificate' })
+    await suite.page.getByRole('button', { name: 'Upload a client certificate…' }).click()
+    const dialog = suite.page.getByRole('dialog', { name: 'Upload a client certificate' })
     await dialog.getByLabel('Form').selectOption('pfx')
     const given = { name: 'client.p12', mimeType: 'application/x-pkcs12', buffer: pfx }
     await dialog.locator('input[type=file]').setInputFiles(given)
     await dialog.getByLabel(/^Passphrase/).fill('a wrong one')
     const keep = dialog.getByRole('button', { name: 'Keep it in the vault' })
     await keep.click()
-    await dialog.getByText('no PKCS #12 file that `passphrase` opens').waitFor()
+    await dialog.getByText('no PKCS #12 file that passphrase opens').waitFor()
     expect(await secrets()).toHaveLength(2)
     await dialog.getByLabel(/^Passphrase/).fill('opens-it')
     await keep.click()
     await dialog.waitFor({ state: 'detached' })
-    expect(await page.getByLabel('Or both in a PKCS #12 file').inputValue()).toBe('${secret:api-pfx}')
-    expect(await page.getByLabel('Its key (PEM)').inputValue()).toBe('')
+    expect(await suite.page.getByLabel('Or both in a PKCS #12 file').inputValue()).toBe('${secret:api-pfx}')
+    expect(await suite.page.getByLabel('Its key (PEM)').inputValue()).toBe('')
     expect((await secrets()).map(({ name }) => name)).toEqual(
       expect.arrayContaining(['api-pfx', 'api-passphrase']),
     )
   })
 
   it('of an authority stands beside it, and an old one is refused', async () => {
-    await page.getByRole('button', { name: 'Upload an authority…' }).click()
-    const dialog = page.getByRole('dialog', { name: 'Upload certificates of authorities' })
+    await suite.page.getByRole('button', { name: 'Upload an authority…' }).click()
+    const dialog = suite.page.getByRole('dialog', { name: 'Upload certificates of authorities' })
     const file = (days: number) => ({
       ...{ name: 'ca.pem', mimeType: 'text/plain' },
       buffer: Buffer.from(makeCertificate({ name: 'Our CA', days }).cert),
     })
-    await expectAccessible(page, 'an authority that is uploaded')
+    await expectAccessible(suite.page, 'an authority that is uploaded')
     await dialog.getByLabel('Certificates of authorities').setInputFiles(file(-1))
     await dialog.getByRole('button', { name: 'Keep it in the vault' }).click()
     await dialog.getByText('it has expired on').waitFor()
     await dialog.getByLabel('Certificates of authorities').setInputFiles(file(30))
     await dialog.getByRole('button', { name: 'Keep it in the vault' }).click()
     await dialog.waitFor({ state: 'detached' })
-    expect(await page.getByLabel('Authority (PEM)').inputValue()).toBe('${secret:api-ca}')
-    expect(await page.getByLabel('Or both in a PKCS #12 file').inputValue()).toBe('${secret:api-pfx}')
+    expect(await suite.page.getByLabel('Authority (PEM)').inputValue()).toBe('${secret:api-ca}')
+    expect(await suite.page.getByLabel('Or both in a PKCS #12 file').inputValue()).toBe('${secret:api-pfx}')
   })
 })
 
 it('has met no script error and no refusal of the page’s own policy', () => {
-  expect(browser.complaints).toEqual([])
+  expect(suite.browser.complaints).toEqual([])
 })

@@ -1,36 +1,21 @@
 /** What each main screen shows before its answers come, and when they do not come. */
-import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import type { Page, Route } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { peopleYaml } from '../e2e/people-project.ts'
-import {
-  expectAccessible,
-  servedConsole,
-  startBrowser,
-  type Looking,
-  type ServedConsole,
-} from './console-page.ts'
+import { expectAccessible, takePicture } from './console-page.ts'
+import { consoleSuite } from './console-suite.ts'
 
 /** Above this, a page is said to jump (Web Vitals: cumulative layout shift). */
 const MOST_SHIFT = 0.1
 
-let api: ScriptedApi
-let browser: Looking
-let served: ServedConsole
 let run = ''
-beforeAll(async () => {
-  api = await startScriptedApi()
-  api.on({ url: '/people/2' }, { status: 422, body: '{"error":"no"}' })
-  browser = await startBrowser()
-  const files = { 'project.yaml': peopleYaml(), 'people.csv': 'id,name\n1,Ann\n2,Bob\n' }
-  served = await servedConsole({ files, env: { API_URL: api.url } })
-  await served.project.sluice('run', 'people')
-  run = (await served.project.runs())[0]?.id ?? ''
-})
-afterAll(async () => {
-  await browser[Symbol.asyncDispose]()
-  await served[Symbol.asyncDispose]()
-  await api[Symbol.asyncDispose]()
+const suite = consoleSuite({
+  files: { 'project.yaml': peopleYaml(), 'people.csv': 'id,name\n1,Ann\n2,Bob\n' },
+  prepare: async ({ api, served: { project } }) => {
+    api.on({ url: '/people/2' }, { status: 422, body: '{"error":"no"}' })
+    await project.sluice('run', 'people')
+    run = (await project.runs())[0]?.id ?? ''
+  },
 })
 
 /** Each screen, and a text that it shows once it has its answers. */
@@ -51,6 +36,19 @@ const SCREENS = [
   ['an editor', () => '/syncs/people/edit?step=requests', '"Ann"'],
 ] as const
 
+/** In both themes, on a wide and on a narrow screen. The page stays the same one. */
+async function look(page: Page, seen: string): Promise<void> {
+  for (const width of [1280, 375])
+    for (const colours of ['light', 'dark'] as const) {
+      await page.setViewportSize({ width, height: 860 })
+      await page.emulateMedia({ colorScheme: colours })
+      await expectAccessible(page, `${seen}, ${width} px, ${colours}`)
+      await takePicture(page, `${seen}-${width}-${colours}`)
+    }
+  await page.setViewportSize({ width: 1280, height: 860 })
+  await page.emulateMedia({ colorScheme: 'light' })
+}
+
 /** All but who somebody is. */
 const ANSWERS = /\/api\/v1\/(?!session)/
 
@@ -60,7 +58,7 @@ async function shiftOf(page: Page): Promise<number> {
 
 describe.each(SCREENS)('%s', (name, path, text) => {
   it('keeps the place of what is still to come', async () => {
-    const page = await browser.open()
+    const page = await suite.browser.open()
     await page.addInitScript(`new PerformanceObserver(list => {
       for (const { value, hadRecentInput } of list.getEntries())
         if (!hadRecentInput) globalThis.shifted = (globalThis.shifted ?? 0) + value
@@ -70,10 +68,10 @@ describe.each(SCREENS)('%s', (name, path, text) => {
       await released.promise
       await route.continue().catch(() => undefined)
     })
-    await page.goto(`${served.url}${path()}`)
+    await page.goto(`${suite.served.url}${path()}`)
     await page.getByRole('heading', { level: 1 }).waitFor()
     await page.getByRole('status', { name: 'Loading' }).first().waitFor()
-    await expectAccessible(page, `${name}, loading`)
+    await look(page, `${name}, loading`)
     released.resolve(null)
     await page.getByText(text).first().waitFor()
     await expect.poll(() => page.locator('.loading').count()).toBe(0)
@@ -82,14 +80,14 @@ describe.each(SCREENS)('%s', (name, path, text) => {
   })
 
   it('says what went wrong, and goes on when it is asked to', async () => {
-    const page = await browser.open()
+    const page = await suite.browser.open()
     let fails = true
     await page.route(ANSWERS, async route =>
       fails ? await route.fulfill({ status: 400, body: 'no' }) : await route.continue(),
     )
-    await page.goto(`${served.url}${path()}`)
+    await page.goto(`${suite.served.url}${path()}`)
     await page.getByText('The server answered 400.').first().waitFor()
-    await expectAccessible(page, `${name}, failing`)
+    await look(page, `${name}, failing`)
     fails = false
     await page.getByRole('button', { name: 'Try again' }).first().click()
     await page.getByText(text).first().waitFor()

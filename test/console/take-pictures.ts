@@ -19,14 +19,18 @@ const [run] = await served.project.runs()
 const page = await browser.open({ width: 1280, height: 800 })
 await picture(page, 'overview', '/')
 await picture(page, 'run', `/runs/${run?.id ?? ''}`)
-await picture(page, 'editor', `/syncs/${EXAMPLE_SYNC}/edit?step=requests`, () =>
-  page.getByRole('region', { name: 'Live preview' }).getByText('objectID').first().waitFor(),
-)
 await picture(page, 'requests', '/requests?outcome=rejected', async () => {
   await page.getByRole('button', { name: /403/ }).first().click()
   await page.getByRole('region', { name: 'The request' }).waitFor()
 })
 await picture(page, 'row', `/syncs/${EXAMPLE_SYNC}/row?key=trousers`)
+
+// With room for a form, its YAML and the preview.
+const wide = await browser.open({ width: 1600, height: 900 })
+await picture(wide, 'editor', `/syncs/${EXAMPLE_SYNC}/edit?step=requests`, async () => {
+  await wide.getByRole('region', { name: 'Live preview' }).getByText('objectID').first().waitFor()
+  await wide.getByRole('region', { name: 'YAML' }).getByText('kind: sync').first().waitFor()
+})
 
 async function picture(of: Page, name: string, path: string, ready?: () => Promise<unknown>): Promise<void> {
   await of.goto(`${served.url}${path}`)

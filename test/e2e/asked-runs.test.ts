@@ -1,10 +1,9 @@
-/** Runs of other commands than `run`: the rows that they send, and the rows that they pass over. */
+/**
+ * Runs of other commands than `run`: the rows that they send, and the rows that they pass over. A long test
+ * asks for them on the command line; what it does there, that of at-most-once does every day.
+ */
 import { afterEach, describe, expect, it } from 'vitest'
-import { askedRunSuite } from './asked-runs.ts'
 import { OneProcess } from './one-process.ts'
-import { embeddedProfile } from './profiles.ts'
-
-askedRunSuite(embeddedProfile)
 
 describe('a run asked for, in one process,', () => {
   let world: OneProcess

@@ -1,4 +1,4 @@
 import { atMostOnceSuite } from './at-most-once.ts'
-import { embeddedProfile } from './profiles.ts'
+import { embeddedProfile } from './embedded-profile.ts'
 
 atMostOnceSuite(embeddedProfile)

@@ -1,3 +1,3 @@
 import { kafkaHistoriesSuite } from './kafka-histories.ts'
 
-kafkaHistoriesSuite(4)
+kafkaHistoriesSuite(2)

@@ -29,7 +29,7 @@ import { RendererMemory } from '@sluice/renderer/renderer-memory'
 import { runRenderer } from '@sluice/renderer/renderer'
 import { createLogger } from '@sluice/runtime/logger'
 import { openSource } from '@sluice/sources/adapters/open-source'
-import { sourceHere } from '@sluice/sources/contract/extract-here'
+import { plainExtracts } from '@sluice/sources/contract/plain-extracts'
 import { NO_FIGURES } from '@sluice/partition/figures'
 import { at, homePartition, sharedTopics, textKey } from '@sluice/topics/topics'
 import { sampleDefinition, SYNC, type DefinitionFields } from '@sluice/testkit/sample-records'
@@ -156,7 +156,7 @@ export class OneProcess implements AsyncDisposable {
         adoptedAreInterrupted: true,
         resolveDefinition: () => Promise.resolve(this.definition),
         openSource: async ({ source }) =>
-          source.type === 'duckdb' ? sourceHere(source.path) : openSource(source, { secretFor: () => '' }),
+          source.type === 'duckdb' ? plainExtracts(source.path) : openSource(source, { secretFor: () => '' }),
         openState: this.openState,
         ...parts,
       },

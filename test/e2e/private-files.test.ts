@@ -1,12 +1,18 @@
 /** Another user of the machine looks for rows in what a run leaves behind. */
 import { chmod, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 import { startScriptedApi } from '@sluice/testkit/scripted-api'
 import { peopleCsv, peopleYaml, SYNC } from './people-project.ts'
 import { projectFolder } from './project-folder.ts'
 
 const OPEN_TO_OTHERS = 0o077
+/** What a process is given by most systems: files are open to all who read. */
+const USUAL_MASK = 0o022
+
+let before = 0
+beforeEach(() => void (before = process.umask(USUAL_MASK)))
+afterEach(() => void process.umask(before))
 
 it('a run leaves nothing that another user may read, and closes what was open', async () => {
   await using api = await startScriptedApi()

@@ -51,6 +51,8 @@ describe('a bundle that was made', () => {
       join(command, 'sluice.mjs'),
       ...SERVICES.map(([name]) => join(services, `${name}.mjs`)),
     ])
+    const query = join(ROOT, 'libs/sources/src/adapters/duckdb/process/main.ts')
+    expect(startFile(query, ROOT, bundles)).toBe(join(command, 'query.mjs'))
     const other = join(ROOT, 'services/renderer/src/renderer.ts')
     expect(startFile(other, ROOT, bundles)).toBe(other)
   })

@@ -4,8 +4,8 @@
  */
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { startFile } from '../bundle/fresh-bundle.mjs'
+import { startUrl } from '../bundle/fresh-bundle.mjs'
 import { runHere } from './node-settings.mjs'
 
 const [file = '', ...args] = process.argv.slice(2)
-await runHere(pathToFileURL(startFile(resolve(file))), args)
+await runHere(startUrl(pathToFileURL(resolve(file))), args)

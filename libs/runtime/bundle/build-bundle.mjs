@@ -20,28 +20,17 @@ import {
 import { createRequire } from 'node:module'
 import { join, relative, sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { BUNDLES, INSTALLED, PROGRAMS, ROOT, stampOf, stateOf } from './fresh-bundle.mjs'
+import {
+  BUNDLES,
+  INSTALLED,
+  PROGRAMS,
+  ROOT,
+  stampOf,
+  STARTED,
+  startsElsewhere,
+  stateOf,
+} from './fresh-bundle.mjs'
 
-/** What the programs start, by the name of its file in the bundle. */
-const STARTED = {
-  query: {
-    main: 'libs/sources/src/adapters/duckdb/process/main.ts',
-    by: 'libs/sources/src/adapters/duckdb/start-process.ts',
-  },
-  preview: {
-    main: 'libs/rendering/src/adapters/thread/main.ts',
-    by: 'libs/rendering/src/adapters/thread.ts',
-  },
-  log: {
-    main: 'libs/message-log/src/adapters/sqlite/thread/main.ts',
-    by: 'libs/message-log/src/adapters/sqlite/write-thread.ts',
-  },
-  documents: {
-    main: 'libs/control/src/resources/apart/main.ts',
-    by: 'libs/control/src/resources/apart/documents-apart.ts',
-  },
-}
-const MAIN_IN_SOURCE = /new URL\('\.\/(?:[a-z]+\/)?main\.ts', import\.meta\.url\)/
 /** They read files of their own at run time, or Sluice imports their inner parts a second time. */
 const LEFT_OUT = /^(undici|kafkajs|ioredis|pino|@duckdb\/node-bindings|@node-rs\/crc32)(\/|$)/
 /** A process that started from an earlier bundle may load a part of it later. */
@@ -58,13 +47,9 @@ function places(folder) {
     },
     transform(code, id) {
       if (!isSource(id) || !code.includes('import.meta.url')) return null
-      const started = Object.keys(STARTED).find(name => join(ROOT, STARTED[name].by) === id)
-      if (started === undefined) {
-        const address = `new URL(${JSON.stringify(fromFolder(id))}, import.meta.url).href`
-        return code.replaceAll('import.meta.url', address)
-      }
-      if (!MAIN_IN_SOURCE.test(code)) throw new Error(`${id} does not name the file that it starts`)
-      return code.replace(MAIN_IN_SOURCE, `new URL('./${started}.mjs', import.meta.url)`)
+      const elsewhere = startsElsewhere(code, id, name => `new URL('./${name}.mjs', import.meta.url)`)
+      const address = `new URL(${JSON.stringify(fromFolder(id))}, import.meta.url).href`
+      return elsewhere ?? code.replaceAll('import.meta.url', address)
     },
   }
 }

@@ -6,3 +6,9 @@ export function stateOf(path: string): string
 export function stampOf(bundle: Bundle, bundles?: string): string
 export function freshBundle(bundle: Bundle, root?: string, bundles?: string): string | null
 export function startFile(source: string, root?: string, bundles?: string): string
+export function startUrl(source: URL): URL
+export function startsElsewhere(
+  code: string,
+  id: string,
+  addressOf: (name: string, written: string) => string,
+): string | null

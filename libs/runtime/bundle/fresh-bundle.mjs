@@ -4,7 +4,7 @@
  */
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 
 export const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 export const BUNDLES = join(ROOT, 'node_modules/.cache/sluice')
@@ -22,6 +22,37 @@ export const PROGRAMS = {
     delivery: 'services/delivery/src/main.ts',
     console: 'services/console/src/main.ts',
   },
+}
+/** What programs of either bundle start: by the name of its file, its source and the source that names it. */
+export const STARTED = {
+  query: {
+    main: 'libs/sources/src/adapters/duckdb/process/main.ts',
+    by: 'libs/sources/src/adapters/duckdb/start-process.ts',
+  },
+  preview: {
+    main: 'libs/rendering/src/adapters/thread/main.ts',
+    by: 'libs/rendering/src/adapters/thread.ts',
+  },
+  log: {
+    main: 'libs/message-log/src/adapters/sqlite/thread/main.ts',
+    by: 'libs/message-log/src/adapters/sqlite/write-thread.ts',
+  },
+  documents: {
+    main: 'libs/control/src/resources/apart/main.ts',
+    by: 'libs/control/src/resources/apart/documents-apart.ts',
+  },
+}
+
+/**
+ * The code of a source with another address in the place of the file that it starts. `addressOf` gets the
+ * name of that file, and its address as the source writes it. Null if the source starts none.
+ */
+export function startsElsewhere(code, id, addressOf) {
+  const name = Object.keys(STARTED).find(key => join(ROOT, STARTED[key].by) === id)
+  if (name === undefined) return null
+  const [written] = /new URL\('\.\/(?:[a-z]+\/)?main\.ts', import\.meta\.url\)/.exec(code) ?? []
+  if (written === undefined) throw new Error(`${id} does not name the file that it starts`)
+  return code.replace(written, addressOf(name, written))
 }
 
 /** What tells whether a file has changed. */
@@ -48,10 +79,17 @@ export function freshBundle(bundle, root = ROOT, bundles = BUNDLES) {
 
 /** The file to start in the place of a source: that of a fresh bundle, or the source itself. */
 export function startFile(source, root = ROOT, bundles = BUNDLES) {
+  const started = Object.fromEntries(Object.entries(STARTED).map(([name, { main }]) => [name, main]))
   for (const [bundle, programs] of Object.entries(PROGRAMS)) {
-    const name = Object.keys(programs).find(key => join(root, programs[key]) === source)
+    const files = { ...programs, ...started }
+    const name = Object.keys(files).find(key => join(root, files[key]) === source)
     const folder = name === undefined ? null : freshBundle(bundle, root, bundles)
     if (folder !== null) return join(folder, `${name}.mjs`)
   }
   return source
+}
+
+/** The same for URLs. */
+export function startUrl(source) {
+  return pathToFileURL(startFile(fileURLToPath(source)))
 }

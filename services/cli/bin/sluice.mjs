@@ -8,11 +8,11 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import { environmentOf, FLAGS, runHere } from '../../../libs/runtime/bin/node-settings.mjs'
-import { startFile } from '../../../libs/runtime/bundle/fresh-bundle.mjs'
+import { startUrl } from '../../../libs/runtime/bundle/fresh-bundle.mjs'
 
-const MAIN = pathToFileURL(startFile(fileURLToPath(new URL('../src/main.ts', import.meta.url))))
+const MAIN = startUrl(new URL('../src/main.ts', import.meta.url))
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']
 
 if (Number.parseInt(process.versions.node, 10) >= 24) await runHere(MAIN, process.argv.slice(2))

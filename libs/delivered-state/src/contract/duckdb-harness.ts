@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach } from 'vitest'
-import { extractHere } from '@sluice/sources/contract/extract-here'
+import { plainExtracts } from '@sluice/sources/contract/plain-extracts'
+import type { Source } from '@sluice/sources/port'
 import { type DeliveredStateOptions, openDeliveredState } from '../adapters/duckdb.ts'
 import type { DeliveredState } from '../port.ts'
 import type { DeliveredStateHarness } from './harness.ts'
@@ -19,11 +20,15 @@ export interface DuckdbHarness extends DeliveredStateHarness {
 /** To be called once, at the top of a test file. */
 export function duckdbHarness(): DuckdbHarness {
   let folder = ''
-  let extracts = 0
+  let files = 0
+  let extracts: Source
+  const { signal } = new AbortController()
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'sluice-state-'))
+    extracts = plainExtracts(folder)
   })
-  afterEach(() => {
+  afterEach(async () => {
+    await extracts[Symbol.asyncDispose]()
     rmSync(folder, { recursive: true, force: true })
   })
   const pathOf = (name: string): string => join(folder, name)
@@ -33,7 +38,7 @@ export function duckdbHarness(): DuckdbHarness {
       openDeliveredState({ file: pathOf(name), sync: 'orders', incarnation: 'i', partitions: 1, ...options }),
     extract(sql) {
       const model = { kind: 'model', name: 'm', source: 's', sql, primaryKey: 'id' } as const
-      return extractHere(model, { folder, file: pathOf(`extract-${extracts++}.duckdb`) })
+      return extracts.extract(model, { file: pathOf(`extract-${files++}.duckdb`), signal })
     },
   }
 }

@@ -5,11 +5,15 @@ import { Fragment, useState, type ReactElement } from 'react'
 import { ApiError, call } from '../api/client.ts'
 import { useMay } from '../api/session.ts'
 import { nameIn } from '../editor/draft.ts'
+import { keepText, keptText } from '../ui/kept-text.ts'
 import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
 import { Page, Section, Trouble } from '../ui/parts.tsx'
 import { marksOf } from '../ui/places.ts'
 import { toast } from '../ui/toast.tsx'
 import { ALERT_EXAMPLE } from './alert-example.ts'
+
+/** Under this name the browser keeps what is typed. */
+const PLACE = 'new-alert'
 
 const WHEN = [
   ...['run-failed', 'rows-failed: { share: 0.01 }', 'held', 'slow: { longerThan: 1h }'],
@@ -20,7 +24,11 @@ export function NewAlertPage(): ReactElement {
   const may = useMay('edit')
   const client = useQueryClient()
   const navigate = useNavigate()
-  const [text, setText] = useState(ALERT_EXAMPLE)
+  const [text, setText] = useState(() => keptText(PLACE)?.text ?? ALERT_EXAMPLE)
+  const change = (changed: string): void => {
+    setText(changed)
+    keepText(PLACE, changed === ALERT_EXAMPLE ? null : { text: changed, version: null })
+  }
   const [error, setError] = useState<unknown>(null)
   const [busy, setBusy] = useState(false)
   const save = async (): Promise<void> => {
@@ -31,6 +39,7 @@ export function NewAlertPage(): ReactElement {
       if (name === '') throw new Error('Give the alert a name: `name: on-call`.')
       const path = `/resources/alert/${encodeURIComponent(name)}`
       await call(path, { method: 'PUT', body: { yaml: text, version: 0 }, answer: 'resourceSetView' })
+      keepText(PLACE, null)
       await client.invalidateQueries()
       toast('done', `The alert ${name} is saved. Send a test notice to see it arrive.`)
       await navigate({ to: '/alerts' })
@@ -62,7 +71,7 @@ export function NewAlertPage(): ReactElement {
             language="yaml"
             value={text}
             marks={error instanceof ApiError ? marksOf(error.details) : []}
-            onChange={setText}
+            onChange={change}
             onSave={() => void save()}
           />
           {error === null ? null : <Trouble error={error} onRetry={() => void save()} />}

@@ -25,7 +25,7 @@ import { ReviewStep } from './steps/review-step.tsx'
 import { ModelStep, SourceStep } from './steps/rows-steps.tsx'
 import { TriggerStep, type Trigger } from './steps/trigger-step.tsx'
 import { useModelRows } from './model-rows.ts'
-import { useDraft, useEditings, type Editing } from './use-editing.ts'
+import { useDraft, useEditings, type Editing, type Versions } from './use-editing.ts'
 import { useShownInForms, useYamlShown, WaitsForYaml, YamlOf, YamlPane } from './yaml-pane.tsx'
 
 const STEPS = [
@@ -55,16 +55,21 @@ export interface EditorProps {
 
 export function EditorPage(props: EditorProps): ReactElement {
   const { title, onStep, start, resources = NO_RESOURCES } = props
-  const state = useDraft(props.place, start)
+  const state = useDraft(
+    props.place,
+    start,
+    useMemo(() => versionsOf(props.stored), [props.stored]),
+  )
   const { draft } = state
   const step = STEPS.find(({ id }) => id === props.step) ?? STEPS[0]
   const [trigger, setTrigger] = useState<Trigger>('added')
   const yaml = useYamlShown()
   const previewed = usePreview(draft, trigger)
   const syntax = useSyntaxProblems(draft)
+  const { versions } = state
   const stored = useMemo(
-    () => ({ ...reusedBy(draft, resources), ...props.stored }),
-    [draft, resources, props.stored],
+    () => ({ ...reusedBy(draft, resources), ...atVersions(props.stored, versions) }),
+    [draft, resources, props.stored, versions],
   )
   const sameName = takenName(draft, resources)
   const problems = syntax.length > 0 ? syntax : [...sameName, ...previewed.problems]
@@ -143,6 +148,17 @@ export function EditorPage(props: EditorProps): ReactElement {
         )}
       </div>
     </Page>
+  )
+}
+
+function versionsOf(stored: Stored): Versions {
+  return Object.fromEntries(Object.values(stored).map(({ kind, version }) => [kind, version]))
+}
+
+/** What is stored, each with the version that the edit of it started from. */
+function atVersions(stored: Stored, versions: Versions): Stored {
+  return Object.fromEntries(
+    Object.values(stored).map(of => [of.kind, { ...of, version: versions[of.kind] ?? of.version }]),
   )
 }
 

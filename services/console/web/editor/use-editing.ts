@@ -3,7 +3,7 @@
  */
 import type { Problem } from '@sluice/contracts/api'
 import { useCallback, useEffect, useMemo, useState } from 'react'
-import { fileOf, KINDS, STARTING_DRAFT, withText, type Draft, type Kind } from './draft.ts'
+import { fileOf, KINDS, withText, type Draft, type Kind } from './draft.ts'
 
 type Detail = Problem['errors'][number]
 
@@ -19,6 +19,7 @@ export interface Editing {
 
 export interface DraftState {
   readonly draft: Draft
+  readonly versions: Versions
   /** Texts that name the resource follow a change of its name, but for the `fixed` ones. */
   readonly setText: (kind: Kind, text: string, fixed: readonly Kind[]) => void
   readonly setDraft: (draft: Draft) => void
@@ -28,19 +29,83 @@ export interface DraftState {
   readonly wasKept: boolean
 }
 
-function keptDraft(place: string): Draft | null {
+/** Of each text the version of the resource that the edit started from; absent for what is new. */
+export type Versions = { readonly [kind in Kind]?: number | undefined }
+
+/** What an editor starts from. */
+export interface Start {
+  readonly draft: Draft
+  readonly versions: Versions
+}
+
+/** What the browser keeps: a draft, and what it started from, which earlier versions have not kept. */
+export interface Kept {
+  readonly draft: Draft
+  readonly from: Start | null
+}
+
+/**
+ * A kept draft on what is there now. A text that nobody has changed here follows what others have made of it;
+ * one that was changed keeps the version that it started from, so that both are shown before it is saved.
+ */
+export function restored({ draft, from }: Kept, start: Start): Start {
+  if (from === null) return { draft, versions: start.versions }
+  const own = KINDS.filter(kind => draft[kind] !== from.draft[kind])
+  const texts = { ...start.draft }
+  const versions: { [kind in Kind]?: number | undefined } = { ...start.versions }
+  for (const kind of own) {
+    texts[kind] = draft[kind]
+    versions[kind] = from.versions[kind] ?? start.versions[kind]
+  }
+  return { draft: texts, versions }
+}
+
+/** Null for anything that is no kept draft. */
+export function parseKept(text: string | null): Kept | null {
+  let kept: unknown
   try {
-    const kept: unknown = JSON.parse(localStorage.getItem(place) ?? 'null')
-    if (typeof kept !== 'object' || kept === null) return null
-    const texts = new Map(Object.entries(kept))
-    if (!KINDS.every(kind => typeof texts.get(kind) === 'string')) return null
-    const textOf = (kind: Kind): string => String(texts.get(kind))
-    return {
-      source: textOf('source'),
-      model: textOf('model'),
-      destination: textOf('destination'),
-      sync: textOf('sync'),
-    }
+    kept = JSON.parse(text ?? 'null')
+  } catch {
+    return null
+  }
+  const draft = draftIn(kept)
+  if (draft === null) return null
+  const from = fieldOf(kept, 'from')
+  const start = draftIn(from)
+  return {
+    draft,
+    from: start === null ? null : { draft: start, versions: versionsIn(fieldOf(from, 'versions')) },
+  }
+}
+
+/** The same back. */
+export function writtenDraft({ draft, from }: Kept): string {
+  return JSON.stringify({
+    ...draft,
+    ...(from === null ? {} : { from: { ...from.draft, versions: from.versions } }),
+  })
+}
+
+function fieldOf(value: unknown, name: string): unknown {
+  if (typeof value !== 'object' || value === null) return undefined
+  return Object.entries(value).find(([field]) => field === name)?.[1]
+}
+
+function draftIn(value: unknown): Draft | null {
+  const [source, model, destination, sync] = KINDS.map(kind => fieldOf(value, kind))
+  if (typeof source !== 'string' || typeof model !== 'string') return null
+  if (typeof destination !== 'string' || typeof sync !== 'string') return null
+  return { source, model, destination, sync }
+}
+
+function versionsIn(value: unknown): Versions {
+  const known = KINDS.map(kind => [kind, fieldOf(value, kind)] as const)
+  return Object.fromEntries(known.filter(([, version]) => typeof version === 'number'))
+}
+
+function keptAt(place: string): Kept | null {
+  try {
+    return parseKept(localStorage.getItem(place))
   } catch {
     return null
   }
@@ -50,27 +115,36 @@ function keptDraft(place: string): Draft | null {
  * A draft that survives the end of the session, of the page and of the browser: whatever differs from `start`
  * is kept in the browser's storage until it is saved or thrown away.
  */
-export function useDraft(name: string, start: Draft = STARTING_DRAFT): DraftState {
+export function useDraft(name: string, startDraft: Draft, startVersions: Versions = {}): DraftState {
   const place = `sluice.draft.${name}`
-  const [kept] = useState(() => keptDraft(place))
-  const [draft, setDraft] = useState(kept ?? start)
-  const startText = JSON.stringify(start)
+  const [start] = useState<Start>({ draft: startDraft, versions: startVersions })
+  const [begun] = useState(() => {
+    const kept = keptAt(place)
+    return kept === null ? null : restored(kept, start)
+  })
+  const [draft, setDraft] = useState(begun?.draft ?? start.draft)
+  const [versions, setVersions] = useState(begun?.versions ?? start.versions)
+  const startText = JSON.stringify(start.draft)
   useEffect(() => {
     try {
-      const text = JSON.stringify(draft)
-      if (text === startText) localStorage.removeItem(place)
-      else localStorage.setItem(place, text)
+      const from = { draft: start.draft, versions }
+      if (JSON.stringify(draft) === startText) localStorage.removeItem(place)
+      else localStorage.setItem(place, writtenDraft({ draft, from }))
     } catch {
       // Without storage, what is typed lives as long as the page.
     }
-  }, [draft, place, startText])
+  }, [draft, place, start, startText, versions])
   const setText = useCallback(
     (kind: Kind, text: string, fixed: readonly Kind[]) =>
       setDraft(known => withText(known, kind, text, fixed)),
     [],
   )
-  const forget = useCallback(() => localStorage.removeItem(place), [place])
-  return { draft, setDraft, setText, forget, wasKept: kept !== null && JSON.stringify(kept) !== startText }
+  const forget = useCallback(() => {
+    localStorage.removeItem(place)
+    setVersions(start.versions)
+  }, [place, start])
+  const wasKept = begun !== null && JSON.stringify(begun.draft) !== startText
+  return { draft, versions, setDraft, setText, forget, wasKept }
 }
 
 export interface EditingOptions {

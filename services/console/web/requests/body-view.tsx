@@ -5,6 +5,8 @@ import { CopyButton } from '../ui/parts.tsx'
 import { useLaidOutJson } from './laid-out-json.ts'
 
 const FIRST_CHARACTERS = 20_000
+/** Up to so many, long lines are wrapped: to lay out more takes long. */
+const WRAPPED_CHARACTERS = 10_000
 /** The browser lays a text out piece by piece. A longer line is broken. */
 const PIECE_CHARACTERS = 8_000
 
@@ -55,8 +57,8 @@ function Body({ body, wholeBytes }: TextProps): ReactElement {
             : `This is the beginning: ${bytes(size)} of ${bytes(wholeBytes)} are kept.`}
         </p>
       ) : null}
-      {/* Long lines scroll sideways, also by keyboard. */}
-      <pre className="code" tabIndex={0}>
+      {/* Long lines of a long text scroll sideways, also by keyboard. */}
+      <pre className={text.length <= WRAPPED_CHARACTERS ? 'code wraps' : 'code'} tabIndex={0}>
         {pieces.length === 1
           ? pieces
           : pieces.map((piece, index) => (

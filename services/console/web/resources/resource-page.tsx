@@ -3,7 +3,7 @@ import type { ResourceView } from '@sluice/contracts/api'
 import type { ResourceHistoryView } from '@sluice/contracts/api/resources'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link, useNavigate, useParams } from '@tanstack/react-router'
-import { useState, type ReactElement } from 'react'
+import { useEffect, useState, type ReactElement } from 'react'
 import { ApiError, call } from '../api/client.ts'
 import { resourceQuery } from '../api/queries.ts'
 import { ConflictOf } from '../editor/conflict-dialog.tsx'
@@ -11,6 +11,7 @@ import { yamlOf } from '../editor/draft.ts'
 import { LinesThatDiffer } from '../editor/lines-that-differ.tsx'
 import { DestinationLogin, wantsLogin } from '../login/destination-login.tsx'
 import { Confirm } from '../ui/dialog.tsx'
+import { keepText, keptText } from '../ui/kept-text.ts'
 import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
 import { Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { marksOf } from '../ui/places.ts'
@@ -106,13 +107,20 @@ function EditYaml({ resource }: { readonly resource: ResourceView }): ReactEleme
   const { kind, name, spec, version, project = '' } = resource
   const client = useQueryClient()
   const stored = yamlOf(kind, name, spec)
-  const [text, setText] = useState(stored)
+  const place = `${kind}.${name}`
+  const [kept] = useState(() => keptText(place))
+  const [text, setText] = useState(kept?.text ?? stored)
   // The edit starts from this version, whatever others save meanwhile.
-  const [base, setBase] = useState({ version, text: stored })
-  const [taken, setTaken] = useState(project === '')
+  const [base, setBase] = useState({ version: kept?.version ?? version, text: stored })
+  const [taken, setTaken] = useState(project === '' || kept !== null)
+  const [throws, setThrows] = useState(false)
+  const differs = text !== base.text
+  useEffect(() => {
+    keepText(place, differs ? { text, version: base.version ?? null } : null)
+  }, [base.version, differs, place, text])
   const [error, setError] = useState<unknown>(null)
   const [present, setPresent] = useState<number | null>(null)
-  const isNewer = version !== base.version && text === base.text
+  const isNewer = version !== base.version && !differs
   if (isNewer) {
     setBase({ version, text: stored })
     setText(stored)
@@ -141,14 +149,14 @@ function EditYaml({ resource }: { readonly resource: ResourceView }): ReactEleme
       title="Definition"
       aside={
         taken ? (
-          <button
-            type="button"
-            className="primary small"
-            disabled={text === base.text}
-            onClick={() => void save()}
-          >
-            Save
-          </button>
+          <div className="actions">
+            <button type="button" className="small" disabled={!differs} onClick={() => setThrows(true)}>
+              Throw it away…
+            </button>
+            <button type="button" className="primary small" disabled={!differs} onClick={() => void save()}>
+              Save
+            </button>
+          </div>
         ) : (
           <button type="button" className="small" onClick={() => setTaken(true)}>
             Take it over from the project
@@ -167,6 +175,21 @@ function EditYaml({ resource }: { readonly resource: ResourceView }): ReactEleme
         />
         {error === null ? null : <Trouble error={error} onRetry={() => void save()} />}
       </div>
+      {throws ? (
+        <Confirm
+          title="Throw away what you have changed?"
+          action="Throw it away"
+          dangerous
+          onConfirm={async () => {
+            setText(stored)
+            setBase({ version, text: stored })
+            setError(null)
+          }}
+          onClose={() => setThrows(false)}
+        >
+          <p>This cannot be undone. What the server has stays as it is.</p>
+        </Confirm>
+      ) : null}
       {present === null ? null : (
         <ConflictOf
           conflict={{ kind, name, mine: text, present }}

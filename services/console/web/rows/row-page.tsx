@@ -11,7 +11,6 @@ import { useFollowRun } from '../runs/follow-run.ts'
 import { ReplayDialog } from '../requests/replay-dialog.tsx'
 import { Empty, Facts, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { Confirm } from '../ui/dialog.tsx'
-import { Told } from '../ui/told.tsx'
 import { Badge, HttpStatus, Outcome } from '../ui/status.tsx'
 import { duration, many, pathOf } from '../ui/format.ts'
 import { toastError } from '../ui/toast.tsx'
@@ -145,8 +144,7 @@ function Life({ life }: { readonly life: RowLife }): ReactElement {
         />
         {retry === null ? null : (
           <p className="group-error pad">
-            <HttpStatus status={retry.status} /> <Outcome outcome={retry.outcome} />{' '}
-            <Told text={retry.error ?? ''} />
+            <HttpStatus status={retry.status} /> <Outcome outcome={retry.outcome} /> {retry.error}
           </p>
         )}
         {state === null || state.row === null ? null : (

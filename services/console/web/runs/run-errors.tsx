@@ -11,7 +11,6 @@ import { Confirm } from '../ui/dialog.tsx'
 import { rows } from '../ui/format.ts'
 import { HttpStatus, Outcome } from '../ui/status.tsx'
 import { Loading, Section, Trouble } from '../ui/parts.tsx'
-import { Told } from '../ui/told.tsx'
 import { useFollowRun } from './follow-run.ts'
 import { totalsOf } from './totals.ts'
 
@@ -162,9 +161,7 @@ function Group({ group, sync, run, isWhole }: GroupProps): ReactElement {
         <Outcome outcome={group.outcome} />
         <strong>{isWhole ? rows(group.count) : `${rows(group.count)} and more`}</strong>
       </div>
-      <p className="group-error">
-        <Told text={group.error ?? ''} />
-      </p>
+      <p className="group-error">{group.error}</p>
       <p className="quiet">
         for example{' '}
         <Link to="/syncs/$name/row" params={{ name: sync }} search={{ key: group.key }}>

@@ -8,7 +8,7 @@ import { hasEnded, useFollowedRun, type Hearing } from '../api/follow-run.ts'
 import { runQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
 import { Confirm } from '../ui/dialog.tsx'
-import { count, duration, waitInWords } from '../ui/format.ts'
+import { count, duration, localTime, utcTime, waitInWords } from '../ui/format.ts'
 import { ListTable } from '../ui/list-table.tsx'
 import { Facts, Loading, Page, Section, Time, Trouble, useNow } from '../ui/parts.tsx'
 import { Told } from '../ui/told.tsx'
@@ -213,7 +213,7 @@ function Phases({
       {phases.map(({ phase, startedAt, endedAt }) => (
         <li key={phase} data-over={endedAt !== null}>
           <strong>{phase}</strong>
-          <small>
+          <small title={`began ${localTime(startedAt)} · ${utcTime(startedAt)}`}>
             {duration(Math.max(0, (endedAt === null ? now : Date.parse(endedAt)) - Date.parse(startedAt)))}
           </small>
         </li>

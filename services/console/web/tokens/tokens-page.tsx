@@ -100,7 +100,7 @@ function Making(): ReactElement {
         </li>
         <li>Start the server again. A token that has left the file is over then, with all its sessions.</li>
       </ol>
-      <dl className="facts">
+      <dl className="facts by-line">
         {Object.entries(ROLES).map(([role, what]) => (
           <div key={role}>
             <dt>

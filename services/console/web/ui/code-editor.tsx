@@ -190,7 +190,8 @@ function extensionsOf(
     syntaxHighlighting(COLOURS),
     LOOKS,
     EditorView.lineWrapping,
-    EditorView.contentAttributes.of({ 'aria-label': label, spellcheck: 'false' }),
+    // What is longer than its place is scrolled by whoever has come there by Tab.
+    EditorView.contentAttributes.of({ 'aria-label': label, spellcheck: 'false', tabindex: '0' }),
     rights.of(EditorState.readOnly.of(onChange === undefined)),
     placeholderText(placeholder),
   ]

@@ -19,6 +19,7 @@ export function Dialog({ title, onClose, children, wide = false }: DialogProps):
   useLayoutEffect(() => {
     const shown = dialog.current
     shown?.showModal()
+    firstIn(shown)?.focus()
     return () => shown?.close()
   }, [])
   return (
@@ -45,6 +46,12 @@ export function Dialog({ title, onClose, children, wide = false }: DialogProps):
       </div>
     </dialog>
   )
+}
+
+/** What somebody fills in first; else what leaves all as it is. Left alone, the browser takes what closes. */
+function firstIn(dialog: HTMLDialogElement | null): HTMLElement | null {
+  const field = 'input:not([type=file], :disabled), textarea, select'
+  return dialog?.querySelector<HTMLElement>(field) ?? dialog?.querySelector('.dialog-actions button') ?? null
 }
 
 interface ConfirmProps {

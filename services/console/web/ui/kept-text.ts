@@ -1,0 +1,41 @@
+/** A text that the browser keeps until it is saved, with the version that its edit started from. */
+
+export interface KeptText {
+  readonly text: string
+  /** Null for what is new, and where no versions are kept. */
+  readonly version: number | null
+}
+
+const placeOf = (name: string): string => `sluice.text.${name}`
+
+/** Null if nothing is kept, and in a browser without storage. */
+export function keptText(name: string): KeptText | null {
+  try {
+    return parseKeptText(localStorage.getItem(placeOf(name)))
+  } catch {
+    return null
+  }
+}
+
+export function parseKeptText(written: string | null): KeptText | null {
+  let kept: unknown
+  try {
+    kept = JSON.parse(written ?? 'null')
+  } catch {
+    return null
+  }
+  if (typeof kept !== 'object' || kept === null || !('text' in kept) || !('version' in kept)) return null
+  const { text, version } = kept
+  if (typeof text !== 'string' || !(version === null || typeof version === 'number')) return null
+  return { text, version }
+}
+
+/** Null forgets it. */
+export function keepText(name: string, kept: KeptText | null): void {
+  try {
+    if (kept === null) localStorage.removeItem(placeOf(name))
+    else localStorage.setItem(placeOf(name), JSON.stringify(kept))
+  } catch {
+    // Without storage, what is typed lives as long as the page.
+  }
+}
