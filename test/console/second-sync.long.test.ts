@@ -8,8 +8,8 @@ const suite = consoleSuite({
 })
 
 const preview = () => suite.page.getByRole('region', { name: 'Live preview' })
-const step = (name: string) =>
-  suite.page.getByRole('navigation', { name: 'Steps' }).getByRole('button', { name })
+const step = (name: string, page = suite.page) =>
+  page.getByRole('navigation', { name: 'Steps' }).getByRole('button', { name })
 
 async function versionOf(kind: string, name: string): Promise<number> {
   const answer = await fetch(`${suite.served.url}/api/v1/resources/${kind}/${name}`)
@@ -118,12 +118,20 @@ describe('a server that has no room for a further preview at the moment', () => 
 })
 
 describe('the files of a folder', () => {
-  it('become queries by one click', async () => {
+  it('are offered before anything is called wrong, and become queries by one click', async () => {
     // A browser that keeps no draft.
     const own = await suite.browser.open()
     await own.goto(`${suite.served.url}/new`)
-    await own.getByText('lists the files that are there').waitFor()
-    await own.getByRole('button', { name: 'Model — to mend' }).click()
+    const shown = own.getByRole('region', { name: 'Live preview' })
+    await shown.getByText('Choose a source, then a file or a query').waitFor()
+    expect(await own.getByText('customers.csv').count()).toBe(0)
+    await step('Model', own).click()
+    await own.getByText('This query is an example').waitFor()
+    expect(await own.locator('.trouble, .preview-error, .bad').count()).toBe(0)
+    // Whoever goes on without a choice is told what is missing.
+    await step('Requests', own).click()
+    await shown.getByText('lists the files that are there').waitFor()
+    await step('Model — to mend', own).click()
     await own.getByRole('button', { name: 'people.csv' }).click()
     await own.getByRole('cell', { name: 'Bob' }).waitFor()
     const sql = own.locator('[data-label="SQL of the model"] .cm-content')

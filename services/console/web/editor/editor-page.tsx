@@ -64,7 +64,9 @@ export function EditorPage(props: EditorProps): ReactElement {
   const step = STEPS.find(({ id }) => id === props.step) ?? STEPS[0]
   const [trigger, setTrigger] = useState<Trigger>('added')
   const yaml = useYamlShown()
-  const previewed = usePreview(draft, trigger)
+  const movedOn = useMovedOn(step.id)
+  const example = props.stored.sync === undefined && !movedOn ? start : null
+  const previewed = usePreview(draft, trigger, example)
   const syntax = useSyntaxProblems(draft)
   const { versions } = state
   const stored = useMemo(
@@ -131,7 +133,7 @@ export function EditorPage(props: EditorProps): ReactElement {
                 <>
                   {isBroken ? <WaitsForYaml /> : null}
                   <StepForm
-                    {...{ id: step.id, editings: inForms, draft, columns, trigger, onSave }}
+                    {...{ id: step.id, editings: inForms, draft, example, columns, trigger, onSave }}
                     onTrigger={setTrigger}
                   />
                 </>
@@ -239,6 +241,7 @@ interface StepFormProps {
   readonly id: StepId
   readonly editings: { readonly [kind in Kind]: Editing }
   readonly draft: Draft
+  readonly example: Draft | null
   readonly columns: readonly string[]
   readonly trigger: Trigger
   readonly onTrigger: (trigger: Trigger) => void
@@ -249,13 +252,14 @@ function StepForm({
   id,
   editings,
   draft,
+  example,
   columns,
   trigger,
   onTrigger,
   onSave,
 }: StepFormProps): ReactElement | null {
   if (id === 'source') return <SourceStep editing={editings.source} draft={draft} />
-  if (id === 'model') return <ModelStep editing={editings.model} draft={draft} />
+  if (id === 'model') return <ModelStep editing={editings.model} {...{ draft, example }} />
   if (id === 'destination') return <DestinationStep editing={editings.destination} />
   if (id === 'requests')
     return <TriggerStep editing={editings.sync} {...{ trigger, onTrigger, columns, onSave }} />
@@ -330,6 +334,14 @@ function useSyntaxProblems(draft: Draft): Previewed['problems'] {
       }),
     [draft],
   )
+}
+
+/** Whoever has gone beyond the rows is told what is still wrong with them, also once back. */
+function useMovedOn(id: StepId): boolean {
+  const isBeyond = id !== 'source' && id !== 'model'
+  const [moved, setMoved] = useState(isBeyond)
+  if (isBeyond && !moved) setMoved(true)
+  return moved || isBeyond
 }
 
 /** Whoever goes to another step begins at its top, not at the button that led there. */
