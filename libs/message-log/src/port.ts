@@ -70,7 +70,10 @@ export interface UnreadableBytes {
 export interface ReadBatch {
   readonly records: readonly LogRecord[]
   readonly nextOffset: number
-  /** True if these are a part of what was read together, and the next part follows without a wait. */
+  /**
+   * True if these are a part of what was read together, and the next part follows without a wait, unless
+   * reading is aborted.
+   */
   readonly isPart?: boolean
 }
 

@@ -33,6 +33,10 @@ export const STARTED = {
     main: 'libs/rendering/src/adapters/thread/main.ts',
     by: 'libs/rendering/src/adapters/thread.ts',
   },
+  log: {
+    main: 'libs/message-log/src/adapters/sqlite/thread/main.ts',
+    by: 'libs/message-log/src/adapters/sqlite/write-thread.ts',
+  },
   documents: {
     main: 'libs/control/src/resources/apart/main.ts',
     by: 'libs/control/src/resources/apart/documents-apart.ts',

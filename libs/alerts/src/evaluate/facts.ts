@@ -84,7 +84,7 @@ export function factsOfRuns(
 
 /** The certificates that were shown in the last run that opened connections. */
 export function shownCertificates(runs: SyncRuns | undefined, destination: string): CertificateFact[] {
-  return lastShown(runs).map(({ side, subject, expiresAt }) => {
+  return lastShown(runs?.events.values() ?? []).map(({ side, subject, expiresAt }) => {
     return { destination, what: `the certificate of the ${side} (${subject})`, expiresAt }
   })
 }

@@ -187,7 +187,7 @@ export class LogHistory implements RunHistory {
     return {
       runs: await Promise.all(shown.map(event => this.#view(event, runs, signal))),
       rows: await this.#waitingRows.of(events, count),
-      certificates: lastShown(runs),
+      certificates: lastShown(runs?.events.values() ?? []),
     }
   }
 

@@ -10,17 +10,27 @@ const LEAST_BYTES = 32 * 1024
 const MOST_BYTES = 1024 * 1024
 
 export class SpareBuffers {
+  readonly #isShared: boolean
   #kept: Buffer[] = []
   #bytes = 0
+
+  /** With `shared`, other threads may read those that are kept. */
+  constructor({ shared = false }: { readonly shared?: boolean } = {}) {
+    this.#isShared = shared
+  }
 
   /** A buffer of at least this size, with anything in it. */
   take(bytes: number): Buffer {
     const index = this.#kept.findIndex(({ length }) => length >= bytes && length <= 2 * bytes)
     const [found] = index < 0 ? [] : this.#kept.splice(index, 1)
     if (found === undefined)
-      return bytes < LEAST_BYTES ? Buffer.allocUnsafe(bytes) : Buffer.allocUnsafeSlow(roundedUp(bytes))
+      return bytes < LEAST_BYTES ? Buffer.allocUnsafe(bytes) : this.#make(roundedUp(bytes))
     this.#bytes -= found.length
     return found
+  }
+
+  #make(bytes: number): Buffer {
+    return this.#isShared ? Buffer.from(new SharedArrayBuffer(bytes)) : Buffer.allocUnsafeSlow(bytes)
   }
 
   /** Takes a buffer back that nobody reads or writes any more. */

@@ -30,8 +30,8 @@ afterEach(() => {
  * Starts a process that appends for ever and prints each acknowledged batch, which `acks` collects. The
  * process is killed at the end of the scope.
  */
-async function appender(first = 0) {
-  const child = spawn(process.execPath, [CHILD, file, String(first)], {
+async function appender(first = 0, ...rest: readonly string[]) {
+  const child = spawn(process.execPath, [CHILD, file, String(first), ...rest], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const exited = once(child, 'exit')
@@ -202,14 +202,14 @@ describe('files that are not a log', () => {
 })
 
 describe('crashes', () => {
-  test(
-    'after a kill at any moment every acknowledged batch is there, whole and in order',
+  test.for([[], ['0']])(
+    'after a kill at any moment every acknowledged batch is there, whole and in order (a thread after: %s)',
     { timeout: 60_000 },
-    async ({ signal }) => {
+    async (threadAfterBytes, { signal }) => {
       let first = 0
       const acks: { partition: number; number: number; size: number }[] = []
       for (let round = 0; round < 6; round += 1) {
-        await using child = await appender(first)
+        await using child = await appender(first, ...threadAfterBytes)
         await child.acknowledged(1 + Math.floor(Math.random() * 250))
         await child.kill()
         acks.push(...child.acks)
@@ -288,11 +288,11 @@ describe('appending', () => {
     expect(sizes.length).toBeGreaterThan(30)
   })
 
-  test(
-    'a transaction that fails is undone, and kills the writers that were in it',
+  test.for([4_000_000, 0])(
+    'a transaction that fails is undone, and kills the writers that were in it (a thread after %i bytes)',
     { timeout: 20_000 },
-    async ({ signal }) => {
-      await using log = createSqliteLog({ file })
+    async (threadAfterBytes, { signal }) => {
+      await using log = createSqliteLog({ file, threadAfterBytes })
       await log.ensureTopics([{ topic: 't', partitions: 1, cleanup: 'delete' }], { signal })
       const target = { topic: 't', partition: 0 }
       await using writer = await log.openWriter('w', { signal })

@@ -49,6 +49,8 @@ export interface SqliteLogOptions {
    * the file meanwhile, too, and none may write to it.
    */
   readonly readOnly?: boolean
+  /** How many bytes are written before a thread of its own writes; default 4 MB. */
+  readonly threadAfterBytes?: number
 }
 
 /** The files that are open in this process, by real path. Those opened read-only have a map of their own. */
@@ -66,9 +68,10 @@ export function createSqliteLog(options: SqliteLogOptions): SqliteLog {
     mkdirSync(dirname(path), { recursive: true })
     return join(realpathSync(dirname(path)), basename(path))
   })
-  const { readOnly = false, onMaintenanceError = () => {} } = options
+  const { readOnly = false, onMaintenanceError = () => {}, threadAfterBytes } = options
   const known = readOnly ? openToRead : open
-  const shared = open.get(file) ?? known.get(file) ?? openFile(file, { readOnly, onMaintenanceError })
+  const shared =
+    open.get(file) ?? known.get(file) ?? openFile(file, { readOnly, onMaintenanceError, threadAfterBytes })
   if (!open.has(file)) known.set(file, shared)
   shared.handles += 1
   return new SqliteLog(shared, () => {
@@ -76,22 +79,29 @@ export function createSqliteLog(options: SqliteLogOptions): SqliteLog {
     if (shared.handles > 0) return
     for (const files of [open, openToRead]) if (files.get(file) === shared) files.delete(file)
     shared.maintenance?.stop()
-    shared.queue.drain()
-    shared.core.close()
-    shared.lock.release()
+    const release = (): void => {
+      shared.core.close()
+      shared.lock.release()
+    }
+    const ended = shared.queue.close()
+    if (ended === null) release()
+    else void ended.then(release)
   })
 }
 
 function openFile(
   file: string,
-  options: { readonly readOnly: boolean; readonly onMaintenanceError: (error: unknown) => void },
+  options: Pick<Required<SqliteLogOptions>, 'readOnly' | 'onMaintenanceError'> & {
+    readonly threadAfterBytes: number | undefined
+  },
 ): Shared {
   const lock = lockForThisProcess(file, { shared: options.readOnly })
   try {
     const core = new SqliteCore(file, options)
     const maintenance = options.readOnly ? null : new SqliteMaintenance(core, options.onMaintenanceError)
     core.onChange = partitions => maintenance?.consider(partitions)
-    const queue = new SqliteQueue(core)
+    const queue = new SqliteQueue(core, options)
+    core.store.beforeWrite = () => queue.finish()
     return { lock, core, queue, groups: new SqliteGroups(core, queue), maintenance, handles: 0 }
   } catch (error) {
     lock.release()
@@ -302,8 +312,7 @@ export class SqliteLog implements port.MessageLog {
       reject,
     })
     const onAbort = () => {
-      operation.cancelled = true
-      if (writer?.state === 'open') writer.state = 'dead'
+      queue.cancel(operation)
       reject(signal.reason)
     }
     signal.addEventListener('abort', onAbort, { once: true })

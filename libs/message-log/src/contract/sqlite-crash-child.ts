@@ -1,14 +1,16 @@
 /**
  * The process that the crash test kills. It appends batches of 1 to 40 records to two partitions, several
  * under way at once. It prints partition, number and size of each batch once it is acknowledged. Arguments:
- * file, number of the first batch.
+ * file, number of the first batch, bytes after which a thread writes (optional).
  */
 import { writeSync } from 'node:fs'
 import { createSqliteLog } from '../adapters/sqlite.ts'
 
-const [file = '', first = '0'] = process.argv.slice(2)
+const [file = '', first = '0', threadAfterBytes] = process.argv.slice(2)
 const { signal } = new AbortController()
-const log = createSqliteLog({ file })
+const log = createSqliteLog(
+  threadAfterBytes === undefined ? { file } : { file, threadAfterBytes: Number(threadAfterBytes) },
+)
 await log.ensureTopics([{ topic: 'crash', partitions: 2, cleanup: 'delete' }], { signal })
 const writer = await log.openWriter('crash', { signal })
 let next = Number(first)

@@ -1,7 +1,6 @@
 /** What a run tells of the certificates that its connections have shown. */
-import type { PartitionReport } from '@sluice/contracts/records'
+import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { ShownCertificate } from '@sluice/contracts/state'
-import type { SyncRuns } from '../runs-view.ts'
 
 /** Long enough to have a certificate renewed. */
 const TOLD_BEFORE_MS = 30 * 86_400_000
@@ -23,9 +22,9 @@ export function firstToEnd(reports: readonly PartitionReport[]): readonly ShownC
   return [...first.values()].sort((one, other) => one.expiresAt - other.expiresAt)
 }
 
-/** Those that were shown in the last run that opened encrypted connections. */
-export function lastShown(runs: SyncRuns | undefined): readonly ShownCertificate[] {
-  const [last] = [...(runs?.events.values() ?? [])]
+/** Of the runs of a sync: those that the last one has shown that opened encrypted connections. */
+export function lastShown(runs: Iterable<RunEvent>): readonly ShownCertificate[] {
+  const [last] = [...runs]
     .filter(({ certificates }) => (certificates ?? []).length > 0)
     .sort((a, b) => (b.endedAt ?? 0) - (a.endedAt ?? 0))
   return last?.certificates ?? []

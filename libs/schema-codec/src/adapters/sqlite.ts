@@ -47,7 +47,8 @@ const TABLES = `
   ) STRICT, WITHOUT ROWID;
 `
 const SQLITE_BUSY = 5
-const BUSY_TIMEOUT_MS = 10_000
+/** The log writes to the same file, and leaves gaps. */
+const BUSY_TIMEOUT_MS = 30_000
 const BUSY_RETRY_MS = 10
 
 class SqliteStore implements SchemaStore {

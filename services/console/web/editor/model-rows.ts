@@ -9,7 +9,9 @@ import { useRested } from './use-editing.ts'
 /** A query is asked for once the typing has rested for so long. */
 export const TYPED_MS = 400
 
-/** True while the source and the query are those that a new sync begins with. Null for a sync that is there. */
+/**
+ * True while the source and the query are those that a new sync begins with. Null for a sync that is there.
+ */
 export function isUntouched(draft: Draft, example: Draft | null): boolean {
   if (example === null) return false
   return draft.source === example.source && textAt(draft.model, ['sql']) === textAt(example.model, ['sql'])

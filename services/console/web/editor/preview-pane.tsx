@@ -29,8 +29,8 @@ export interface Previewed {
 }
 
 /**
- * The last preview stays while the next is made, and while there is an error. As long as the rows are still to
- * be those of `example`, what is wrong with it is no error.
+ * The last preview stays while the next is made, and while there is an error. As long as the rows are still
+ * to be those of `example`, what is wrong with it is no error.
  */
 export function usePreview(draft: Draft, trigger: Trigger, example: Draft | null): Previewed {
   const rested = useRested(draft, TYPED_MS)

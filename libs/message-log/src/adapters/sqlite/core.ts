@@ -85,6 +85,19 @@ export class SqliteCore {
     return { id, topic: spec, partition, low, end, cleaned, bytes, dirtyBytes, ...rest }
   }
 
+  /** Takes the ends of the partitions from the file, and tells of what it finds there. */
+  readEnds(): void {
+    const ends = new Map(this.store.partitions().map(({ id, end }) => [id, end]))
+    const partitions = [...this.topics()].flatMap(topic => topic.partitions)
+    const grown = partitions.filter(({ id, end }) => (ends.get(id) ?? end) !== end)
+    for (const partition of grown) {
+      partition.end = ends.get(partition.id) ?? partition.end
+      this.measure(partition)
+      partition.changes.notify()
+    }
+    if (grown.length > 0) this.onChange(grown)
+  }
+
   topics(): Iterable<Topic> {
     return this.#topics.values()
   }

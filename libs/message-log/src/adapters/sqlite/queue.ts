@@ -2,6 +2,9 @@
  * The queue of appends and commits. Calls in the same turn of the event loop share one transaction, and so
  * one wait for the disk. A longer queue is split into transactions of about FLUSH_BYTES, with a turn of the
  * loop between them. The queue keeps the order of the calls, so writers fence each other in that order too.
+ *
+ * A process that writes much gets a thread that writes for it. Then the calls that come while it writes share
+ * the next transaction. There is one transaction at a time, so the queue decides alone on offsets.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { DEFAULT_RECORD_BYTES, type TopicPartition } from '../../port.ts'
@@ -9,9 +12,13 @@ import type { EncodedBatch } from './batch.ts'
 import { SpareBuffers } from '../spare-buffers.ts'
 import type { Partition, SqliteCore } from './core.ts'
 import { translate } from './errors.ts'
+import { carryOut, type Writes } from './thread/messages.ts'
+import { ThreadGone, WriteThread } from './write-thread.ts'
 
 /** About how many bytes one transaction writes before the event loop has its turn. */
 const FLUSH_BYTES = 2 * 1024 * 1024
+/** What is written before a thread is worth its start. A run with little to send stays below it. */
+const THREAD_AFTER_BYTES = 4 * 1024 * 1024
 
 /** The part of a writer that decides whether its appends succeed. */
 export interface WriterState {
@@ -24,6 +31,8 @@ export interface WriterState {
    * succeed.
    */
   failed: boolean
+  /** The number of the first append that nobody waited for any more after its transaction had begun. */
+  abandonedFrom: number
 }
 
 interface Append {
@@ -35,6 +44,10 @@ interface Append {
   readonly largestBytes: number
   readonly writer: WriterState | null
   cancelled: boolean
+  /** Grows with each append of the queue. */
+  readonly number: number
+  /** True from the moment in which its transaction begins. */
+  begun: boolean
   readonly resolve: (baseOffset: number) => void
   readonly reject: (error: unknown) => void
 }
@@ -53,27 +66,72 @@ interface Commit {
 
 type Operation = Append | Commit
 
+/** A transaction in the making. */
+interface Plan {
+  readonly at: number
+  /** The new ends of the partitions. */
+  readonly ends: Map<Partition, number>
+  readonly batches: Writes['batches'][number][]
+  readonly commits: Writes['commits'][number][]
+}
+
+/** One transaction: its operations, what it writes, and what to do once that is on disk. */
+interface Transaction {
+  readonly operations: readonly Operation[]
+  readonly writes: Writes
+  readonly ends: ReadonlyMap<Partition, number>
+  readonly settle: readonly (() => void)[]
+}
+
 export class SqliteQueue {
   /** For the batches of appends, which the file has once their transaction is over. */
-  readonly spareBuffers = new SpareBuffers()
+  readonly spareBuffers = new SpareBuffers({ shared: true })
   readonly #core: SqliteCore
+  #threadAfterBytes: number
+  readonly #openThread: (file: string) => WriteThread
   #queue: Operation[] = []
   #scheduled = false
   #writers = 0
+  #appends = 0
+  #bytes = 0
+  #thread: WriteThread | null = null
 
-  constructor(core: SqliteCore) {
+  constructor(
+    core: SqliteCore,
+    { threadAfterBytes = THREAD_AFTER_BYTES, openThread = (file: string) => new WriteThread(file) } = {},
+  ) {
     this.#core = core
+    this.#threadAfterBytes = threadAfterBytes
+    this.#openThread = openThread
   }
 
   newWriter(id: string): WriterState {
     this.#writers += 1
-    return { id, number: this.#writers, state: 'open', failed: false }
+    return { id, number: this.#writers, state: 'open', failed: false, abandonedFrom: Infinity }
   }
 
-  append(append: Omit<Append, 'kind' | 'cancelled'>): Append {
-    const operation: Append = { ...append, kind: 'append', cancelled: false }
+  append(append: Omit<Append, 'kind' | 'number' | 'cancelled' | 'begun'>): Append {
+    this.#appends += 1
+    const operation: Append = {
+      ...append,
+      ...{ kind: 'append', number: this.#appends, cancelled: false, begun: false },
+    }
     this.#enqueue(operation)
     return operation
+  }
+
+  /**
+   * Nobody waits for the append any more. What its writer has appended behind it may not succeed, whether
+   * this one does or not.
+   */
+  cancel(append: Append): void {
+    append.cancelled = true
+    const { writer } = append
+    if (writer === null) return
+    if (writer.state === 'open') writer.state = 'dead'
+    if (!append.begun) return
+    writer.failed = true
+    writer.abandonedFrom = Math.min(writer.abandonedFrom, append.number)
   }
 
   commit(commit: Omit<Commit, 'kind' | 'bytes' | 'cancelled'>): Commit {
@@ -82,9 +140,24 @@ export class SqliteQueue {
     return operation
   }
 
-  /** Does all remaining work of the queue now, when the file is closed. */
-  drain(): void {
-    while (this.#queue.length > 0) this.#flush()
+  /**
+   * Blocks until no transaction is under way, so that others may write to the file. Throws if the disk does
+   * not answer.
+   */
+  finish(): void {
+    this.#thread?.finish()
+  }
+
+  /**
+   * Does all remaining work of the queue now, when the file is closed. Null once that is done. If the disk
+   * does not answer, it resolves once nobody writes to the file any more.
+   */
+  close(): Promise<unknown> | null {
+    const ended = this.#thread?.close() ?? null
+    if (ended !== null) return ended
+    this.#thread = null
+    for (let next = this.#next(); next !== null; next = this.#next()) this.#write(next)
+    return null
   }
 
   #enqueue(operation: Operation): void {
@@ -93,46 +166,97 @@ export class SqliteQueue {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#queue.length === 0) return
+    if (this.#scheduled || this.#queue.length === 0 || this.#thread?.isWriting === true) return
     this.#scheduled = true
     setImmediate(() => {
       this.#scheduled = false
-      this.#flush()
+      if (this.#thread?.isWriting === true) return
+      const thread = this.#freeThread()
+      const next = this.#next()
+      if (next === null) return
+      if (thread === null) this.#write(next)
+      else this.#handOver(thread, next)
       this.#schedule()
     })
   }
 
-  #flush(): void {
-    const operations = this.#takeFromQueue()
-    if (operations.length === 0) return
-    const ends = new Map<Partition, number>()
-    const settle: (() => void)[] = []
+  /** The thread that writes; null where this thread has to write by itself. */
+  #freeThread(): WriteThread | null {
+    // One that has ended by itself might do so again.
+    if (this.#thread?.isGone === true) this.#threadAfterBytes = Number.POSITIVE_INFINITY
+    else if (this.#bytes >= this.#threadAfterBytes) this.#thread ??= this.#startThread()
+    return this.#thread?.isFree === true ? this.#thread : null
+  }
+
+  #startThread(): WriteThread | null {
     try {
-      this.#core.store.transaction(() => {
-        const at = Date.now()
-        for (const operation of operations) {
-          if (operation.cancelled) {
-            // The appends before this one are done. No append after it may succeed.
-            if (operation.kind === 'append' && operation.writer !== null) operation.writer.failed = true
-            continue
-          }
-          settle.push(this.#carryOut(operation, ends, at))
-        }
-        for (const [partition, end] of ends) this.#core.store.setEnd(partition.id, end)
-      })
-    } catch (error) {
-      this.#failAll(operations, translate(this.#core.file, error))
-      return
-    } finally {
-      this.#giveBack(operations)
+      return this.#openThread(this.#core.file)
+    } catch {
+      // The system gives this process no further thread.
+      this.#threadAfterBytes = Number.POSITIVE_INFINITY
+      return null
     }
+  }
+
+  #handOver(thread: WriteThread, transaction: Transaction): void {
+    try {
+      thread.write(transaction.writes, error => this.#over(transaction, error))
+    } catch (error) {
+      this.#fail(transaction, error)
+    }
+  }
+
+  #write(transaction: Transaction): void {
+    try {
+      carryOut(this.#core.store, transaction.writes)
+    } catch (error) {
+      this.#fail(transaction, error)
+      return
+    }
+    this.#succeed(transaction)
+  }
+
+  /** Hears from the thread what became of a transaction. */
+  #over(transaction: Transaction, error: Error | null): void {
+    if (error === null) this.#succeed(transaction)
+    else {
+      this.#fail(transaction, error instanceof ThreadGone ? this.#endsRead(error) : error)
+    }
+    this.#schedule()
+  }
+
+  /** Reads where the partitions end. Returns the error, or that of the reading. */
+  #endsRead(error: ThreadGone): unknown {
+    try {
+      this.#core.readEnds()
+      return error
+    } catch (cause) {
+      return cause
+    }
+  }
+
+  #succeed({ operations, ends, settle }: Transaction): void {
+    this.#giveBack(operations)
     for (const [partition, end] of ends) partition.end = end
     for (const done of settle) done()
     for (const partition of ends.keys()) partition.changes.notify()
     if (ends.size > 0) this.#core.onChange(ends.keys())
   }
 
-  /** SQLite has copied the batches, or wants them no more. */
+  /**
+   * Fails all operations of a transaction that was undone. The successors that it had noted keep their place.
+   * If that refuses a predecessor too early, it does no harm.
+   */
+  #fail({ operations }: Transaction, cause: unknown): void {
+    this.#giveBack(operations)
+    const error = translate(this.#core.file, cause)
+    for (const operation of operations) {
+      if (operation.kind === 'append' && operation.writer !== null) kill(operation.writer)
+      operation.reject(error)
+    }
+  }
+
+  /** The file has the batches, or wants them no more. */
   #giveBack(operations: readonly Operation[]): void {
     for (const operation of operations)
       if (operation.kind === 'append') for (const { room } of operation.batches) this.spareBuffers.give(room)
@@ -146,34 +270,51 @@ export class SqliteQueue {
       bytes += operation.bytes
       count += 1
     }
+    this.#bytes += bytes
     return this.#queue.splice(0, count)
   }
 
-  /**
-   * Does one operation within the transaction. Returns what to do once the transaction is on disk. `ends` has
-   * the new ends of the partitions.
-   */
-  #carryOut(operation: Operation, ends: Map<Partition, number>, at: number): () => void {
-    if (operation.kind === 'commit') {
-      const accepted = operation.accepted()
-      const partition = accepted
-        ? this.#core.topic(operation.target.topic)?.partitions[operation.target.partition]
-        : undefined
-      if (partition === undefined) return () => operation.resolve(false)
-      this.#core.store.commit(operation.group, partition.id, operation.next)
-      return () => operation.resolve(true)
+  /** Makes a transaction of what comes next. Null if nothing waits. */
+  #next(): Transaction | null {
+    const operations = this.#takeFromQueue()
+    if (operations.length === 0) return null
+    const plan: Plan = { at: Date.now(), ends: new Map(), batches: [], commits: [] }
+    const settle: (() => void)[] = []
+    for (const operation of operations) {
+      // The appends before a cancelled one are done. No append after it may succeed.
+      if (operation.cancelled && operation.kind === 'append' && operation.writer !== null)
+        operation.writer.failed = true
+      if (operation.cancelled) continue
+      settle.push(operation.kind === 'append' ? this.#append(operation, plan) : this.#commit(operation, plan))
     }
+    const { ends, batches, commits } = plan
+    const endsById = Array.from(ends, ([{ id }, end]) => [id, end] as const)
+    return { operations, ends, settle, writes: { batches, commits, ends: endsById } }
+  }
+
+  /** Plans a commit. Returns what to do once it is on disk. */
+  #commit(operation: Commit, plan: Plan): () => void {
+    const { target, group, next, accepted } = operation
+    const partition = accepted() ? this.#core.topic(target.topic)?.partitions[target.partition] : undefined
+    if (partition === undefined) return () => operation.resolve(false)
+    plan.commits.push({ group, partition: partition.id, next })
+    return () => operation.resolve(accepted())
+  }
+
+  /** Plans an append. Returns what to do once it is on disk. */
+  #append(operation: Append, { at, ends, batches }: Plan): () => void {
     const { writer } = operation
     const refusal = this.#refusalOf(operation)
     if (refusal !== null) {
       if (writer !== null) kill(writer)
       return () => operation.reject(refusal)
     }
+    operation.begun = true
     const partition = this.#core.partition(operation.target)
     const base = ends.get(partition) ?? partition.end
     for (const { start, count, data } of operation.batches) {
       const first = base + start
-      this.#core.store.insertBatch(partition.id, { base: first, last: first + count - 1, at, data })
+      batches.push({ partition: partition.id, base: first, last: first + count - 1, at, data })
     }
     ends.set(partition, base + operation.count)
     // Set at once, so that later appends of a predecessor in this transaction are refused.
@@ -181,7 +322,8 @@ export class SqliteQueue {
     return () => {
       partition.bytes += operation.bytes
       partition.dirtyBytes += operation.bytes
-      operation.resolve(base)
+      if (writer !== null && operation.number > writer.abandonedFrom) operation.reject(writerDead(writer.id))
+      else operation.resolve(base)
     }
   }
 
@@ -201,17 +343,6 @@ export class SqliteQueue {
       return new SluiceError('fenced', `a successor of writer ${writer.id} has taken over ${where}`)
     }
     return null
-  }
-
-  /**
-   * Fails all operations of a transaction that was undone. The successors that it had noted keep their place.
-   * If that refuses a predecessor too early, it does no harm.
-   */
-  #failAll(operations: readonly Operation[], error: SluiceError): void {
-    for (const operation of operations) {
-      if (operation.kind === 'append' && operation.writer !== null) kill(operation.writer)
-      operation.reject(error)
-    }
   }
 }
 

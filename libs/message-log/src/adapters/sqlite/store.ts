@@ -58,6 +58,8 @@ export interface StoredBatch extends BatchHead {
 
 type Row = Record<string, unknown>
 
+const BUSY_MS = 1_000
+
 function statements(db: DatabaseSync) {
   const p = (sql: string): StatementSync => db.prepare(sql)
   // The batch that holds an offset is the last one that begins at or below it.
@@ -126,10 +128,10 @@ function batchOf(row: Row): StoredBatch {
   throw new SluiceError('corrupt', `the log's file has a batch without bytes`)
 }
 
-function openToWrite(file: string): DatabaseSync {
-  // The time-out only matters if a tool looks at the file meanwhile. The process lock keeps other writers
-  // away.
-  const db = new DatabaseSync(file, { timeout: 1000 })
+function openToWrite(file: string, busyMs: number): DatabaseSync {
+  // The process lock keeps other processes away, and `beforeWrite` the other threads of this one. What is
+  // left are the schemas, which share the file, and a tool that looks at it.
+  const db = new DatabaseSync(file, { timeout: busyMs })
   try {
     db.exec(`
       PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
@@ -163,10 +165,12 @@ function openToRead(file: string): { readonly db: DatabaseSync; readonly tidy: (
 }
 
 /**
- * The one connection to the file. Throws SQLite's own errors, which callers translate, and SluiceError
+ * A connection to the file. Throws SQLite's own errors, which callers translate, and SluiceError
  * `corrupt`.
  */
 export class SqliteStore {
+  /** Is called before anything is written. It waits until no other thread writes. */
+  beforeWrite: () => void = () => undefined
   readonly #db: DatabaseSync
   readonly #sql: ReturnType<typeof statements>
   /** Cleans up after closing a file that was opened read-only. For other files it does nothing. */
@@ -174,10 +178,13 @@ export class SqliteStore {
 
   /**
    * With `readOnly`, the file has to exist. It stays as it is, byte for byte, and no other file appears
-   * beside it.
+   * beside it. `busyMs` is how long a call blocks while another connection writes.
    */
-  constructor(file: string, { readOnly = false }: { readonly readOnly?: boolean } = {}) {
-    const opened = readOnly ? openToRead(file) : { db: openToWrite(file), tidy: () => {} }
+  constructor(
+    file: string,
+    { readOnly = false, busyMs = BUSY_MS }: { readonly readOnly?: boolean; readonly busyMs?: number } = {},
+  ) {
+    const opened = readOnly ? openToRead(file) : { db: openToWrite(file, busyMs), tidy: () => {} }
     this.#db = opened.db
     this.#tidy = opened.tidy
     try {
@@ -206,6 +213,7 @@ export class SqliteStore {
 
   /** Runs `work` in one transaction, which is on disk when this returns. If `work` throws, it is undone. */
   transaction<T>(work: () => T): T {
+    this.beforeWrite()
     this.#db.exec('BEGIN IMMEDIATE')
     try {
       const result = work()
@@ -321,6 +329,7 @@ export class SqliteStore {
   }
 
   forgetGarbage(partition: number): void {
+    this.beforeWrite()
     this.#sql.forgetGarbage.run(partition)
   }
 

@@ -146,15 +146,16 @@ export class Feed {
       const open = this.#open ?? this.#openNext()
       if (open === null) break
       if (this.#open === null) {
-        this.#open = open
         held += open.heldBytes
         taken += open.reader.bytes
       }
       isAny = true
       const { reader, nextOffset } = open
-      reader.read(records, STEP_RECORDS - records.length)
       // The first batch of a fetch may begin below the requested offset. After compaction it may even end
       // below it.
+      if (nextOffset <= this.#position) continue
+      this.#open = open
+      reader.read(records, STEP_RECORDS - records.length)
       const next = reader.isDone ? nextOffset : (records.at(-1)?.offset ?? 0) + 1
       this.#position = Math.max(this.#position, next)
       if (reader.isDone) this.#open = null

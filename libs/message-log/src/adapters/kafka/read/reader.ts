@@ -61,7 +61,7 @@ export async function* readForward(
 }
 
 function cutAt(batch: ReadBatch, to: number): ReadBatch {
-  if (batch.nextOffset <= to) return batch
+  if (batch.nextOffset < to) return batch
   return { records: batch.records.filter(record => record.offset < to), nextOffset: to }
 }
 

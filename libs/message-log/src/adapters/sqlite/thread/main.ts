@@ -1,0 +1,50 @@
+/** The thread that writes to the log's file, so that no other thread waits for the disk. */
+import { workerData } from 'node:worker_threads'
+import { SqliteStore } from '../store.ts'
+import { carryOut, CELL, unpacked, type Answer, type Order, type ThreadStart } from './messages.ts'
+
+const { file, port, cells } = workerData as ThreadStart
+const cell = new Int32Array(cells)
+/**
+ * How long it waits for the schemas, which share the file. Nobody waits for it meanwhile, unless the file is
+ * closed.
+ */
+const BUSY_MS = 10_000
+
+process.on('exit', () => {
+  count(CELL.ended)
+  for (const index of [CELL.answered, CELL.closed]) Atomics.notify(cell, index)
+})
+const store = new SqliteStore(file, { busyMs: BUSY_MS })
+const answer = (said: Answer): void => port.postMessage(said)
+
+function failureOf(order: NonNullable<Order>): Answer {
+  try {
+    carryOut(store, unpacked(order))
+    return null
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    const errcode = error instanceof Error && 'errcode' in error ? Number(error.errcode) : undefined
+    return errcode === undefined ? { message } : { message, errcode }
+  }
+}
+
+function count(index: number): void {
+  Atomics.add(cell, index, 1)
+  Atomics.notify(cell, index)
+}
+
+port.on('message', (order: Order) => {
+  if (order === null) {
+    try {
+      store.close()
+    } finally {
+      port.close()
+      count(CELL.closed)
+    }
+    return
+  }
+  answer(failureOf(order))
+  count(CELL.answered)
+})
+answer('ready')
