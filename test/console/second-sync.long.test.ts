@@ -8,8 +8,8 @@ const suite = consoleSuite({
 })
 
 const preview = () => suite.page.getByRole('region', { name: 'Live preview' })
-const step = (name: string) =>
-  suite.page.getByRole('navigation', { name: 'Steps' }).getByRole('button', { name })
+const step = (name: string, page = suite.page) =>
+  page.getByRole('navigation', { name: 'Steps' }).getByRole('button', { name })
 
 async function versionOf(kind: string, name: string): Promise<number> {
   const answer = await fetch(`${suite.served.url}/api/v1/resources/${kind}/${name}`)
@@ -91,6 +91,38 @@ describe('another sync', () => {
   })
 })
 
+describe('a kept draft of a new sync', () => {
+  it('saves over nothing that others have saved while the page was away', async () => {
+    const own = await suite.browser.open()
+    const path = `${suite.served.url}/api/v1/resources/destination/shared`
+    const put = (spec: object) =>
+      fetch(path, {
+        ...{ method: 'PUT', headers: { 'content-type': 'application/json' } },
+        body: JSON.stringify({ spec }),
+      })
+    expect((await put({ baseUrl: suite.api.url })).status).toBe(200)
+    await own.goto(`${suite.served.url}/new?step=destination`)
+    await own.getByLabel('Use this destination').selectOption('shared')
+    await own.getByLabel('At once').fill('7')
+    await step('Model', own).click()
+    await writeInto(own, 'SQL of the model', "select id, name from 'people.csv'")
+    await own.getByRole('cell', { name: 'Bob' }).waitFor()
+    expect((await put({ baseUrl: suite.api.url, limits: { concurrency: 3 } })).status).toBe(200)
+    await own.goto(`${suite.served.url}/new?step=review`)
+    await own.getByText('What you had typed here before is back.').waitFor()
+    await own.getByText('2 rows will count as added').waitFor()
+    await own.getByRole('button', { name: 'Save', exact: true }).click()
+    const conflict = own.getByRole('dialog', { name: 'Somebody else has changed the destination shared' })
+    await conflict.getByText('concurrency: 3').waitFor()
+    await conflict.getByText('concurrency: 7').waitFor()
+    expect(await versionOf('destination', 'shared')).toBe(2)
+    await conflict.getByRole('button', { name: 'Save mine over theirs' }).click()
+    await own.getByRole('heading', { name: 'customers', level: 1 }).waitFor()
+    expect(await versionOf('destination', 'shared')).toBe(3)
+    await own.context().close()
+  })
+})
+
 describe('a server that has no room for a further preview at the moment', () => {
   it('is asked again, and the page says what will be sent', async () => {
     await suite.page.goto(`${suite.served.url}/syncs/people/edit?step=requests`)
@@ -118,12 +150,20 @@ describe('a server that has no room for a further preview at the moment', () => 
 })
 
 describe('the files of a folder', () => {
-  it('become queries by one click', async () => {
+  it('are offered before anything is called wrong, and become queries by one click', async () => {
     // A browser that keeps no draft.
     const own = await suite.browser.open()
     await own.goto(`${suite.served.url}/new`)
-    await own.getByText('lists the files that are there').waitFor()
-    await own.getByRole('button', { name: 'Model — to mend' }).click()
+    const shown = own.getByRole('region', { name: 'Live preview' })
+    await shown.getByText('Choose a source, then a file or a query').waitFor()
+    expect(await own.getByText('customers.csv').count()).toBe(0)
+    await step('Model', own).click()
+    await own.getByText('This query is an example').waitFor()
+    expect(await own.locator('.trouble, .preview-error, .bad').count()).toBe(0)
+    // Whoever goes on without a choice is told what is missing.
+    await step('Requests', own).click()
+    await shown.getByText('lists the files that are there').waitFor()
+    await step('Model — to mend', own).click()
     await own.getByRole('button', { name: 'people.csv' }).click()
     await own.getByRole('cell', { name: 'Bob' }).waitFor()
     const sql = own.locator('[data-label="SQL of the model"] .cm-content')

@@ -15,6 +15,7 @@ import {
   isShared,
   namesOf,
   reusedBy,
+  startBehind,
   takenName,
   withNew,
   withStored,
@@ -25,7 +26,15 @@ import { ReviewStep } from './steps/review-step.tsx'
 import { ModelStep, SourceStep } from './steps/rows-steps.tsx'
 import { TriggerStep, type Trigger } from './steps/trigger-step.tsx'
 import { useModelRows } from './model-rows.ts'
-import { useDraft, useEditings, type Editing, type Versions } from './use-editing.ts'
+import {
+  pinOf,
+  useDraft,
+  useEditings,
+  type Editing,
+  type Pins,
+  type StartOf,
+  type Versions,
+} from './use-editing.ts'
 import { useShownInForms, useYamlShown, WaitsForYaml, YamlOf, YamlPane } from './yaml-pane.tsx'
 
 const STEPS = [
@@ -55,21 +64,18 @@ export interface EditorProps {
 
 export function EditorPage(props: EditorProps): ReactElement {
   const { title, onStep, start, resources = NO_RESOURCES } = props
-  const state = useDraft(
-    props.place,
-    start,
-    useMemo(() => versionsOf(props.stored), [props.stored]),
-  )
-  const { draft } = state
+  const state = useDraft(props.place, start, startsOf(props))
+  const { draft, pins } = state
   const step = STEPS.find(({ id }) => id === props.step) ?? STEPS[0]
   const [trigger, setTrigger] = useState<Trigger>('added')
   const yaml = useYamlShown()
-  const previewed = usePreview(draft, trigger)
+  const movedOn = useMovedOn(step.id)
+  const example = props.stored.sync === undefined && !movedOn ? start : null
+  const previewed = usePreview(draft, trigger, example)
   const syntax = useSyntaxProblems(draft)
-  const { versions } = state
   const stored = useMemo(
-    () => ({ ...reusedBy(draft, resources), ...atVersions(props.stored, versions) }),
-    [draft, resources, props.stored, versions],
+    () => atVersions({ ...reusedBy(draft, resources), ...props.stored }, pins),
+    [draft, resources, props.stored, pins],
   )
   const sameName = takenName(draft, resources)
   const problems = syntax.length > 0 ? syntax : [...sameName, ...previewed.problems]
@@ -111,14 +117,14 @@ export function EditorPage(props: EditorProps): ReactElement {
               takeOver={taken}
               onSaved={state.forget}
               onThrowAway={() => {
-                state.setDraft(start)
+                state.replaceWith(start)
                 state.forget()
               }}
             />
           ) : (
             <>
               {isShared(step.kind) && resources.length > 0 ? (
-                <UseStored kind={step.kind} draft={draft} resources={resources} onUse={state.setDraft} />
+                <UseStored kind={step.kind} draft={draft} resources={resources} onUse={state.replaceWith} />
               ) : null}
               <Origin
                 of={stored[step.kind]}
@@ -131,7 +137,7 @@ export function EditorPage(props: EditorProps): ReactElement {
                 <>
                   {isBroken ? <WaitsForYaml /> : null}
                   <StepForm
-                    {...{ id: step.id, editings: inForms, draft, columns, trigger, onSave }}
+                    {...{ id: step.id, editings: inForms, draft, example, columns, trigger, onSave }}
                     onTrigger={setTrigger}
                   />
                 </>
@@ -151,14 +157,23 @@ export function EditorPage(props: EditorProps): ReactElement {
   )
 }
 
+/** A sync that is there has one start; what stands behind a new one follows from the names in its texts. */
+function startsOf({ stored, start, resources = NO_RESOURCES }: EditorProps): StartOf {
+  if (stored.sync === undefined) return draft => startBehind(draft, resources)
+  return () => ({ draft: start, versions: versionsOf(stored) })
+}
+
 function versionsOf(stored: Stored): Versions {
   return Object.fromEntries(Object.values(stored).map(({ kind, version }) => [kind, version]))
 }
 
 /** What is stored, each with the version that the edit of it started from. */
-function atVersions(stored: Stored, versions: Versions): Stored {
+function atVersions(stored: Stored, pins: Pins): Stored {
   return Object.fromEntries(
-    Object.values(stored).map(of => [of.kind, { ...of, version: versions[of.kind] ?? of.version }]),
+    Object.values(stored).map(of => [
+      of.kind,
+      { ...of, version: pinOf(pins, of.kind, of.name) ?? of.version },
+    ]),
   )
 }
 
@@ -239,6 +254,7 @@ interface StepFormProps {
   readonly id: StepId
   readonly editings: { readonly [kind in Kind]: Editing }
   readonly draft: Draft
+  readonly example: Draft | null
   readonly columns: readonly string[]
   readonly trigger: Trigger
   readonly onTrigger: (trigger: Trigger) => void
@@ -249,13 +265,14 @@ function StepForm({
   id,
   editings,
   draft,
+  example,
   columns,
   trigger,
   onTrigger,
   onSave,
 }: StepFormProps): ReactElement | null {
   if (id === 'source') return <SourceStep editing={editings.source} draft={draft} />
-  if (id === 'model') return <ModelStep editing={editings.model} draft={draft} />
+  if (id === 'model') return <ModelStep editing={editings.model} {...{ draft, example }} />
   if (id === 'destination') return <DestinationStep editing={editings.destination} />
   if (id === 'requests')
     return <TriggerStep editing={editings.sync} {...{ trigger, onTrigger, columns, onSave }} />
@@ -330,6 +347,14 @@ function useSyntaxProblems(draft: Draft): Previewed['problems'] {
       }),
     [draft],
   )
+}
+
+/** Whoever has gone beyond the rows is told what is still wrong with them, also once back. */
+function useMovedOn(id: StepId): boolean {
+  const isBeyond = id !== 'source' && id !== 'model'
+  const [moved, setMoved] = useState(isBeyond)
+  if (isBeyond && !moved) setMoved(true)
+  return moved || isBeyond
 }
 
 /** Whoever goes to another step begins at its top, not at the button that led there. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { STARTING_DRAFT } from './draft.ts'
-import { writtenDraft, parseKept, restored, type Kept } from './use-editing.ts'
+import { startBehind } from './reused.ts'
+import { parseKept, pinned, pinOf, restored, writtenDraft, type Kept } from './use-editing.ts'
 
 const start = { draft: STARTING_DRAFT, versions: { destination: 3, sync: 5 } }
 const mine: Kept = { draft: { ...STARTING_DRAFT, destination: 'name: mine\n' }, from: start }
@@ -38,4 +39,38 @@ describe('a draft that was kept', () => {
       expect(parseKept(text)).toBeNull()
     },
   )
+})
+
+describe('a kept draft of a new sync', () => {
+  const api = (version: number, baseUrl: string) => ({
+    ...({ kind: 'destination', name: 'api', version, project: '' } as const),
+    spec: { baseUrl },
+  })
+  const before = startBehind(STARTING_DRAFT, [api(3, 'https://a.example.com')])
+  const now = [api(4, 'https://b.example.com')]
+
+  it('keeps the version of what it changes, for the resource of that name alone', () => {
+    const draft = { ...before.draft, destination: 'kind: destination\nname: api\nbaseUrl: https://mine\n' }
+    const behind = startBehind(draft, now)
+    const back = restored({ draft, from: before }, behind)
+    expect(back.draft).toEqual(draft)
+    const pins = pinned(back, behind)
+    expect(pinOf(pins, 'destination', 'api')).toBe(3)
+    expect(pinOf(pins, 'destination', 'another')).toBeUndefined()
+  })
+
+  it('follows others where it only uses what is there', () => {
+    const behind = startBehind(before.draft, now)
+    const back = restored({ draft: before.draft, from: before }, behind)
+    expect(back.draft.destination).toContain('https://b.example.com')
+    expect(pinned(back, behind)).toEqual({})
+  })
+
+  it('takes what was new as new, though somebody has made one of that name meanwhile', () => {
+    const from = startBehind(STARTING_DRAFT, [])
+    const behind = startBehind(STARTING_DRAFT, now)
+    const back = restored({ draft: STARTING_DRAFT, from }, behind)
+    expect(back.draft).toEqual(STARTING_DRAFT)
+    expect(pinned(back, behind)).toEqual({ destination: { name: 'api', version: 0 } })
+  })
 })

@@ -1,13 +1,26 @@
 /** Rows of the model that is edited, from the source as it stands in the draft. */
 import type { RowsView } from '@sluice/contracts/api/resources'
 import { useQuery, type UseQueryResult } from '@tanstack/react-query'
-import { call } from '../api/client.ts'
+import { ApiError, call } from '../api/client.ts'
 import { ONCE_WHEN_THERE_IS_ROOM } from '../api/query-client.ts'
 import { documentsOf, nameIn, OF_DRAFT, textAt, type Draft } from './draft.ts'
 import { useRested } from './use-editing.ts'
 
 /** A query is asked for once the typing has rested for so long. */
 export const TYPED_MS = 400
+
+/**
+ * True while the source and the query are those that a new sync begins with. Null for a sync that is there.
+ */
+export function isUntouched(draft: Draft, example: Draft | null): boolean {
+  if (example === null) return false
+  return draft.source === example.source && textAt(draft.model, ['sql']) === textAt(example.model, ['sql'])
+}
+
+/** True for what is wrong in the texts of a draft, and not with the server. */
+export function isOfTexts(error: Error | null): boolean {
+  return error instanceof ApiError && error.details.length > 0
+}
 
 /** Rows of a query on the source as it stands in the draft. */
 export async function rowsOf(draft: Draft, sql: string, signal?: AbortSignal): Promise<RowsView> {

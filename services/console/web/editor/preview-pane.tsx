@@ -10,6 +10,7 @@ import { Loading } from '../ui/parts.tsx'
 import { Told } from '../ui/told.tsx'
 import { draftPlaceOf } from '../ui/places.ts'
 import { documentsOf, fileOf, nameIn, OF_DRAFT, type Draft } from './draft.ts'
+import { isOfTexts, isUntouched } from './model-rows.ts'
 import type { Trigger } from './steps/trigger-step.tsx'
 import { useRested } from './use-editing.ts'
 
@@ -21,12 +22,17 @@ export interface Previewed {
   readonly preview: PreviewView | undefined
   readonly error: Error | null
   readonly isAsking: boolean
+  /** Nobody has chosen yet whose rows are shown, and the example that stands there has none. */
+  readonly waits: boolean
   /** What is wrong in the texts. */
   readonly problems: Problem['errors']
 }
 
-/** The last preview stays while the next is made, and while there is an error. */
-export function usePreview(draft: Draft, trigger: Trigger): Previewed {
+/**
+ * The last preview stays while the next is made, and while there is an error. As long as the rows are still
+ * to be those of `example`, what is wrong with it is no error.
+ */
+export function usePreview(draft: Draft, trigger: Trigger, example: Draft | null): Previewed {
   const rested = useRested(draft, TYPED_MS)
   const { data, error, isFetching } = useQuery({
     queryKey: ['draft-preview', rested, trigger],
@@ -47,8 +53,10 @@ export function usePreview(draft: Draft, trigger: Trigger): Previewed {
     gcTime: 60_000,
     meta: OF_DRAFT,
   })
-  const problems = useMemo(() => (error instanceof ApiError ? error.details.map(ofModel) : []), [error])
-  return { preview: data, error, isAsking: isFetching, problems }
+  const waits = isOfTexts(error) && isUntouched(rested, example)
+  const shown = waits ? null : error
+  const problems = useMemo(() => (shown instanceof ApiError ? shown.details.map(ofModel) : []), [shown])
+  return { preview: data, error: shown, isAsking: isFetching, waits, problems }
 }
 
 /** What the source says against the model's query is told of the sync. It is mended in the model. */
@@ -68,18 +76,30 @@ export function PreviewPane({
   /** The name of the sync, if it is saved as it is shown: then a request can be tried. */
   readonly savedAs: string | undefined
 }): ReactElement {
-  const { preview, error, isAsking } = previewed
+  const { preview, error, isAsking, waits } = previewed
   const requests = preview?.requests.filter(request => request.trigger === trigger) ?? []
   return (
     <section className="card preview" aria-label="Live preview" aria-busy={isAsking}>
       <header className="card-head">
         <h2>What {trigger} rows send</h2>
         <span className="quiet" role="status">
-          {isAsking ? 'rendering…' : error === null ? 'up to date' : 'not up to date'}
+          {isAsking
+            ? 'rendering…'
+            : waits
+              ? 'waits for rows'
+              : error === null
+                ? 'up to date'
+                : 'not up to date'}
         </span>
       </header>
       {error === null ? null : <PreviewError error={error} />}
-      {preview === undefined && error === null ? <Loading lines={6} /> : null}
+      {waits ? (
+        <p className="quiet pad">
+          The requests that your rows become appear here. Choose a source, then a file or a query in the step
+          “Model”.
+        </p>
+      ) : null}
+      {preview === undefined && error === null && !waits ? <Loading lines={6} /> : null}
       <div className={error === null ? 'preview-requests' : 'preview-requests stale'}>
         {requests.map((request, index) => (
           <article key={index} className="preview-request">

@@ -2,6 +2,7 @@
 import type { Problem, ResourceView } from '@sluice/contracts/api'
 import {
   fileOf,
+  KINDS,
   nameIn,
   STARTING_DRAFT,
   textAt,
@@ -11,6 +12,8 @@ import {
   type Draft,
   type Kind,
 } from './draft.ts'
+
+import type { Start } from './use-editing.ts'
 
 /** What the server has of the resources that are edited, with the version that the edit started from. */
 export type Stored = { readonly [kind in Kind]?: StoredResource }
@@ -45,6 +48,25 @@ export function reusedBy(draft: Draft, resources: Resources): Stored {
     found[kind] = { kind, name: of.name, spec: of.spec, version: of.version, project: of.project ?? '' }
   }
   return found
+}
+
+/**
+ * The stored resources behind a draft, at version 0 and with its own text where there is none of that name.
+ */
+export function startBehind(draft: Draft, resources: Resources): Start {
+  const found = reusedBy(draft, resources)
+  const of = (kind: Kind): string => {
+    const stored = found[kind]
+    return stored === undefined ? draft[kind] : yamlOf(kind, stored.name, stored.spec)
+  }
+  const versionOf = (kind: Kind): number | undefined => {
+    const stored = found[kind]
+    return stored === undefined ? 0 : stored.version
+  }
+  return {
+    draft: { source: of('source'), model: of('model'), destination: of('destination'), sync: of('sync') },
+    versions: Object.fromEntries(KINDS.map(kind => [kind, versionOf(kind)])),
+  }
 }
 
 /** The draft with a resource that is there, and the source that a model reads from. */

@@ -3,7 +3,7 @@
  */
 import type { Problem } from '@sluice/contracts/api'
 import { useCallback, useEffect, useMemo, useState } from 'react'
-import { fileOf, KINDS, withText, type Draft, type Kind } from './draft.ts'
+import { fileOf, KINDS, nameIn, withText, type Draft, type Kind } from './draft.ts'
 
 type Detail = Problem['errors'][number]
 
@@ -19,18 +19,22 @@ export interface Editing {
 
 export interface DraftState {
   readonly draft: Draft
-  readonly versions: Versions
+  readonly pins: Pins
   /** Texts that name the resource follow a change of its name, but for the `fixed` ones. */
   readonly setText: (kind: Kind, text: string, fixed: readonly Kind[]) => void
-  readonly setDraft: (draft: Draft) => void
+  /** Texts that this replaces are of what is there now, whatever versions they had before. */
+  readonly replaceWith: (draft: Draft) => void
   /** Forgets what the browser keeps. */
   readonly forget: () => void
   /** True if the draft was found in the browser, from an editor that was left. */
   readonly wasKept: boolean
 }
 
-/** Of each text the version of the resource that the edit started from; absent for what is new. */
+/** Of each text the version of the resource that the edit started from; 0 or absent for what is new. */
 export type Versions = { readonly [kind in Kind]?: number | undefined }
+
+/** The versions that a kept draft started from, each of the resource with this name alone. */
+export type Pins = { readonly [kind in Kind]?: { readonly name: string; readonly version: number } }
 
 /** What an editor starts from. */
 export interface Start {
@@ -46,11 +50,12 @@ export interface Kept {
 
 /**
  * A kept draft on what is there now. A text that nobody has changed here follows what others have made of it;
- * one that was changed keeps the version that it started from, so that both are shown before it is saved.
+ * one that was changed, or that was new, keeps the version that it started from, so that both are shown
+ * before it is saved.
  */
 export function restored({ draft, from }: Kept, start: Start): Start {
   if (from === null) return { draft, versions: start.versions }
-  const own = KINDS.filter(kind => draft[kind] !== from.draft[kind])
+  const own = KINDS.filter(kind => draft[kind] !== from.draft[kind] || from.versions[kind] === 0)
   const texts = { ...start.draft }
   const versions: { [kind in Kind]?: number | undefined } = { ...start.versions }
   for (const kind of own) {
@@ -111,41 +116,73 @@ function keptAt(place: string): Kept | null {
   }
 }
 
+/** What stands behind the texts of a draft: the stored resources, and for what is new its own text. */
+export type StartOf = (draft: Draft) => Start
+
+/** The versions that differ from what is there now, each with the name of its resource. */
+export function pinned(kept: Start, now: Start): Pins {
+  const pins: { [kind in Kind]?: NonNullable<Pins[Kind]> } = {}
+  for (const kind of KINDS) {
+    const version = kept.versions[kind]
+    if (version === undefined || version === now.versions[kind]) continue
+    pins[kind] = { name: nameIn(now.draft[kind]), version }
+  }
+  return pins
+}
+
+/** The version of a resource that a kept draft started from; undefined for the one that is there now. */
+export function pinOf(pins: Pins, kind: Kind, name: string): number | undefined {
+  const pin = pins[kind]
+  return pin?.name === name ? pin.version : undefined
+}
+
+function atPins({ draft, versions }: Start, pins: Pins): Start {
+  const of = (kind: Kind): number | undefined => pinOf(pins, kind, nameIn(draft[kind])) ?? versions[kind]
+  return { draft, versions: Object.fromEntries(KINDS.map(kind => [kind, of(kind)])) }
+}
+
 /**
- * A draft that survives the end of the session, of the page and of the browser: whatever differs from `start`
- * is kept in the browser's storage until it is saved or thrown away.
+ * A draft that survives the end of the session, of the page and of the browser: whatever differs from
+ * `startDraft` is kept in the browser's storage until it is saved or thrown away.
  */
-export function useDraft(name: string, startDraft: Draft, startVersions: Versions = {}): DraftState {
+export function useDraft(name: string, startDraft: Draft, startsFrom: StartOf): DraftState {
   const place = `sluice.draft.${name}`
-  const [start] = useState<Start>({ draft: startDraft, versions: startVersions })
+  const [start] = useState(startDraft)
+  const [startOf] = useState(() => startsFrom)
   const [begun] = useState(() => {
     const kept = keptAt(place)
-    return kept === null ? null : restored(kept, start)
+    if (kept === null) return null
+    const now = startOf(kept.draft)
+    const { draft, versions } = restored(kept, now)
+    return { draft, pins: pinned({ draft, versions }, now) }
   })
-  const [draft, setDraft] = useState(begun?.draft ?? start.draft)
-  const [versions, setVersions] = useState(begun?.versions ?? start.versions)
-  const startText = JSON.stringify(start.draft)
+  const [draft, setDraft] = useState(begun?.draft ?? start)
+  const [pins, setPins] = useState<Pins>(begun?.pins ?? {})
+  const startText = JSON.stringify(start)
   useEffect(() => {
     try {
-      const from = { draft: start.draft, versions }
       if (JSON.stringify(draft) === startText) localStorage.removeItem(place)
-      else localStorage.setItem(place, writtenDraft({ draft, from }))
+      else localStorage.setItem(place, writtenDraft({ draft, from: atPins(startOf(draft), pins) }))
     } catch {
       // Without storage, what is typed lives as long as the page.
     }
-  }, [draft, place, start, startText, versions])
+  }, [draft, pins, place, startOf, startText])
   const setText = useCallback(
     (kind: Kind, text: string, fixed: readonly Kind[]) =>
       setDraft(known => withText(known, kind, text, fixed)),
     [],
   )
-  const forget = useCallback(() => {
-    localStorage.removeItem(place)
-    setVersions(start.versions)
-  }, [place, start])
+  const replaceWith = (next: Draft): void => {
+    setPins(known => Object.fromEntries(Object.entries(known).filter(([kind]) => isSame(kind, next, draft))))
+    setDraft(next)
+  }
+  const forget = useCallback(() => localStorage.removeItem(place), [place])
   const wasKept = begun !== null && JSON.stringify(begun.draft) !== startText
-  return { draft, versions, setDraft, setText, forget, wasKept }
+  return { draft, pins, replaceWith, setText, forget, wasKept }
 }
+
+const isSame = (kind: string, one: Draft, other: Draft): boolean =>
+  KINDS.some(each => each === kind && one[each] === other[each])
 
 export interface EditingOptions {
   readonly problems: readonly Detail[]

@@ -58,11 +58,12 @@ function Editor({ name, stored }: { readonly name: string; readonly stored: Stor
   const { step = 'requests' } = useSearch({ from: '/syncs/$name/edit' })
   const navigate = useNavigate()
   const [start] = useState(stored)
+  const [draft] = useState(() => draftOf(stored))
   return (
     <EditorPage
       title={`Edit ${name}`}
       place={`sync.${name}`}
-      start={draftOf(start)}
+      start={draft}
       stored={start}
       step={step}
       onStep={next => void navigate({ to: '/syncs/$name/edit', params: { name }, search: { step: next } })}

@@ -2,7 +2,7 @@
 import type { Problem } from '@sluice/contracts/api'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
-import { useState, type ReactElement } from 'react'
+import { useRef, useState, type ReactElement } from 'react'
 import { ApiError, call } from '../../api/client.ts'
 import { runSync } from '../../api/commands.ts'
 import { ONCE_WHEN_THERE_IS_ROOM } from '../../api/query-client.ts'
@@ -182,20 +182,25 @@ function useSaving({ draft, stored, takeOver, onSaved }: ReviewProps): Saving {
   const [isBusy, setBusy] = useState(false)
   const [error, setError] = useState<unknown>(null)
   const [conflict, setConflict] = useState<(Conflict & { readonly andRun: boolean }) | null>(null)
+  // What a try has saved before it failed is its own, and no conflict of the next one.
+  const saved = useRef(new Map<string, number>())
   const save = async (andRun: boolean, versions: { readonly [kind: string]: number } = {}): Promise<void> => {
     setBusy(true)
     setError(null)
     try {
       for (const kind of changedKinds(draft, stored)) {
         const of = sameIn(stored, kind, draft)
+        const place = `${kind}/${nameIn(draft[kind])}`
         // What is new takes the place of nothing.
-        const version = versions[kind] ?? (of === undefined ? 0 : of.version)
-        await put(kind, draft, { version, takeOver: takeOver.includes(kind) }).catch((failure: unknown) => {
+        const known = saved.current.get(place) ?? (of === undefined ? 0 : of.version)
+        const terms = { version: versions[kind] ?? known, takeOver: takeOver.includes(kind) }
+        const version = await put(kind, draft, terms).catch((failure: unknown) => {
           const present = failure instanceof ApiError ? failure.problem?.versions?.present : undefined
           if (present !== undefined)
             setConflict({ kind, name: nameIn(draft[kind]), mine: draft[kind], present, andRun })
           throw failure
         })
+        if (version !== undefined) saved.current.set(place, version)
       }
       onSaved()
       await client.invalidateQueries({ predicate: ({ meta }) => meta !== OF_DRAFT })
@@ -223,8 +228,8 @@ interface PutTerms {
   readonly takeOver: boolean
 }
 
-async function put(kind: Kind, draft: Draft, { version, takeOver }: PutTerms): Promise<void> {
-  await call(`/resources/${kind}/${encodeURIComponent(nameIn(draft[kind]))}`, {
+async function put(kind: Kind, draft: Draft, { version, takeOver }: PutTerms): Promise<number | undefined> {
+  const answer = await call(`/resources/${kind}/${encodeURIComponent(nameIn(draft[kind]))}`, {
     ...{ method: 'PUT', answer: 'resourceSetView' },
     body: {
       yaml: draft[kind],
@@ -232,4 +237,5 @@ async function put(kind: Kind, draft: Draft, { version, takeOver }: PutTerms): P
       ...(takeOver ? { takeOver } : {}),
     },
   })
+  return answer.version
 }

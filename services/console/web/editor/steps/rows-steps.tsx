@@ -7,7 +7,7 @@ import { Trouble } from '../../ui/parts.tsx'
 import { Told } from '../../ui/told.tsx'
 import { count, many } from '../../ui/format.ts'
 import { marksOf } from '../../ui/places.ts'
-import { rowsOf, TYPED_MS, useModelRows } from '../model-rows.ts'
+import { isOfTexts, isUntouched, rowsOf, TYPED_MS, useModelRows } from '../model-rows.ts'
 import { Files, useTables } from './tables.tsx'
 import { LazyCodeEditor } from '../../ui/lazy-code-editor.tsx'
 import { nameIn, textAt, valueAt, withValue, type Draft } from '../draft.ts'
@@ -103,17 +103,22 @@ function TestConnection({ draft }: { readonly draft: Draft }): ReactElement {
 export function ModelStep({
   editing,
   draft,
+  example,
 }: {
   readonly editing: Editing
   readonly draft: Draft
+  /** What a new sync begins with, while nobody has chosen anything else; or null. */
+  readonly example: Draft | null
 }): ReactElement {
   const { text, change } = editing
   const sql = textAt(text, ['sql'])
   const rested = useRested(sql, TYPED_MS)
   const rows = useModelRows(draft)
+  const asked = useRested(draft, TYPED_MS)
+  const waits = isOfTexts(rows.error) && isUntouched(asked, example)
   const tables = useTables(draft)
   const columns = rows.data?.columns.map(({ name }) => name) ?? []
-  const marks = rows.error instanceof ApiError ? marksOf(rows.error.details).slice(0, 1) : []
+  const marks = rows.error instanceof ApiError && !waits ? marksOf(rows.error.details).slice(0, 1) : []
   return (
     <>
       <TextField editing={editing} path={['name']} label="Name" hint={NAME_HINT} />
@@ -135,6 +140,10 @@ export function ModelStep({
       <KeyField editing={editing} columns={columns} />
       {rested.trim() === '' ? (
         <p className="quiet">Rows appear here as you type a query.</p>
+      ) : waits ? (
+        <p className="quiet">
+          This query is an example. Choose a file or write your own query, and its rows appear here.
+        </p>
       ) : rows.error !== null ? (
         <Trouble error={rows.error} onRetry={() => void rows.refetch()} />
       ) : rows.data === undefined ? (
