@@ -38,18 +38,43 @@ describe('the heap', () => {
   })
 })
 
+describe('a process that has more memory than it may', () => {
+  // V8 alone would wait for more to be made.
+  it('collects its garbage, and does nothing else all the time', async () => {
+    const stdout = await printed(`
+      import { growHeapByRoom } from ${MODULE}
+      import { getHeapStatistics } from 'node:v8'
+      let made = Array.from({ length: 2_000_000 }, (_, n) => ({ n }))
+      const most = getHeapStatistics().used_heap_size
+      made = null
+      growHeapByRoom({ memoryBytes: 1_000_000 })
+      const began = performance.now()
+      const isMuch = () => getHeapStatistics().used_heap_size > most / 2
+      while (isMuch() && performance.now() - began < 5_000) await new Promise(setImmediate)
+      console.log('much is left:', isMuch())`)
+    expect(stdout).toContain('much is left: false')
+    expect(stdout.match(/Mark-Compact.*testing/g) ?? []).toHaveLength(1)
+  })
+})
+
+const MODULE = JSON.stringify(new URL('heap-growth.ts', import.meta.url).href)
+
 /** How often a process collects its whole heap while objects pass through it that live for a moment. */
 async function collections(first: string): Promise<number> {
-  const module = new URL('heap-growth.ts', import.meta.url).href
-  const program = `
-    import { growHeapByRoom } from ${JSON.stringify(module)}
+  const stdout = await printed(`
+    import { growHeapByRoom } from ${MODULE}
     ${first}
     const held = Array.from({ length: 300_000 }, (_, n) => ({ n, text: [n] }))
     const passing = new Array(100_000)
     for (let n = 0; n < 10_000_000; n += 1) passing[n % passing.length] = { n, text: [n] }
-    console.log(held.length + passing.length)`
+    console.log(held.length + passing.length)`)
+  return stdout.match(/Mark-Compact/g)?.length ?? 0
+}
+
+/** What a process prints that tells of its collections. */
+async function printed(program: string): Promise<string> {
   const flags = [...HEAP_FLAGS, '--trace-gc', '--disable-warning=ExperimentalWarning']
   const args = [...flags, '--input-type=module-typescript', '--eval', program]
   const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 64 * MB })
-  return stdout.match(/Mark-Compact/g)?.length ?? 0
+  return stdout
 }

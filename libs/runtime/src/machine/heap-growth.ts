@@ -5,9 +5,10 @@
  * what memory there is.
  */
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 
-/** A row of 1 MB changes what is held within some hundred milliseconds. */
-const LOOKED_EVERY_MS = 250
+/** Rows of 1 MB change what is held within some hundred milliseconds. */
+const LOOKED_EVERY_MS = 100
 /** For the garbage as well that `heapBytes` has: about as much as what is held. */
 const MOST_ROOM_BYTES = 200_000_000
 const MOST_PERCENT = 300
@@ -40,17 +41,38 @@ export function growthPercent(
   return Math.round(Math.min(Math.max((100 * room) / heapBytes, USUAL_PERCENT), MOST_PERCENT))
 }
 
-/** Lets the heap of this process grow by the room that there is, until it is disposed. */
+/** Garbage below this is not worth a collection. */
+const WORTH_BYTES = 64_000_000
+/** At most this part of the time goes to collections that are asked for. */
+const MOST_SHARE = 0.1
+
+/**
+ * Lets the heap of this process grow by the room that there is, until it is disposed. While the process has
+ * more memory than it may, all garbage is collected at once: V8 has decided earlier how far its heap may
+ * grow, and does not count what others than itself have taken since.
+ */
 export function growHeapByRoom(room: Room): Disposable {
+  const collect = collector()
   let percent = 0
+  let collectedBytes = 0
+  let nextCollection = 0
   const set = (wanted: number): void => {
     if (wanted === percent) return
     percent = wanted
     setFlagsFromString(`--heap-growing-percent=${wanted}`)
   }
   const look = (): void => {
-    const held = { heapBytes: getHeapStatistics().used_heap_size, residentBytes: process.memoryUsage.rss() }
-    set(growthPercent(held, room))
+    const residentBytes = process.memoryUsage.rss()
+    const { used_heap_size: heapBytes, external_memory: externalBytes } = getHeapStatistics()
+    set(growthPercent({ heapBytes, residentBytes }, room))
+    const began = performance.now()
+    const isMuch = heapBytes + externalBytes > collectedBytes + WORTH_BYTES
+    if (residentBytes <= room.memoryBytes || !isMuch || began < nextCollection) return
+    collect()
+    const now = performance.now()
+    nextCollection = now + (now - began) / MOST_SHARE
+    const after = getHeapStatistics()
+    collectedBytes = after.used_heap_size + after.external_memory
   }
   look()
   const looking = setInterval(look, LOOKED_EVERY_MS).unref()
@@ -61,4 +83,12 @@ export function growHeapByRoom(room: Room): Disposable {
       set(0)
     },
   }
+}
+
+/** What collects all garbage of V8. It is to be had behind a flag alone. */
+function collector(): () => void {
+  setFlagsFromString('--expose-gc')
+  const collect: unknown = runInNewContext('gc')
+  setFlagsFromString('--no-expose-gc')
+  return typeof collect === 'function' ? () => void Reflect.apply(collect, undefined, []) : () => undefined
 }

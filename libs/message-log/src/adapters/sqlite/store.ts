@@ -58,7 +58,15 @@ export interface StoredBatch extends BatchHead {
 
 type Row = Record<string, unknown>
 
+interface WriteOptions {
+  /** How long a call blocks while another connection writes. */
+  readonly busyMs?: number
+  /** The pages that are kept in memory. */
+  readonly cacheKb?: number
+}
+
 const BUSY_MS = 1_000
+const CACHE_KB = 16_384
 
 function statements(db: DatabaseSync) {
   const p = (sql: string): StatementSync => db.prepare(sql)
@@ -128,14 +136,14 @@ function batchOf(row: Row): StoredBatch {
   throw new SluiceError('corrupt', `the log's file has a batch without bytes`)
 }
 
-function openToWrite(file: string, busyMs: number): DatabaseSync {
+function openToWrite(file: string, { busyMs, cacheKb }: Required<WriteOptions>): DatabaseSync {
   // The process lock keeps other processes away, and `beforeWrite` the other threads of this one. What is
   // left are the schemas, which share the file, and a tool that looks at it.
   const db = new DatabaseSync(file, { timeout: busyMs })
   try {
     db.exec(`
       PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-      PRAGMA cache_size = -16384; PRAGMA journal_size_limit = 67108864;`)
+      PRAGMA cache_size = -${cacheKb}; PRAGMA journal_size_limit = 67108864;`)
     return db
   } catch (error) {
     db.close()
@@ -178,13 +186,13 @@ export class SqliteStore {
 
   /**
    * With `readOnly`, the file has to exist. It stays as it is, byte for byte, and no other file appears
-   * beside it. `busyMs` is how long a call blocks while another connection writes.
+   * beside it.
    */
-  constructor(
-    file: string,
-    { readOnly = false, busyMs = BUSY_MS }: { readonly readOnly?: boolean; readonly busyMs?: number } = {},
-  ) {
-    const opened = readOnly ? openToRead(file) : { db: openToWrite(file, busyMs), tidy: () => {} }
+  constructor(file: string, options: { readonly readOnly?: boolean } & WriteOptions = {}) {
+    const { readOnly = false, busyMs = BUSY_MS, cacheKb = CACHE_KB } = options
+    const opened = readOnly
+      ? openToRead(file)
+      : { db: openToWrite(file, { busyMs, cacheKb }), tidy: () => {} }
     this.#db = opened.db
     this.#tidy = opened.tidy
     try {

@@ -10,12 +10,14 @@ const cell = new Int32Array(cells)
  * closed.
  */
 const BUSY_MS = 10_000
+/** It reads nothing again. */
+const CACHE_KB = 2_048
 
 process.on('exit', () => {
   count(CELL.ended)
   for (const index of [CELL.answered, CELL.closed]) Atomics.notify(cell, index)
 })
-const store = new SqliteStore(file, { busyMs: BUSY_MS })
+const store = new SqliteStore(file, { busyMs: BUSY_MS, cacheKb: CACHE_KB })
 const answer = (said: Answer): void => port.postMessage(said)
 
 function failureOf(order: NonNullable<Order>): Answer {
