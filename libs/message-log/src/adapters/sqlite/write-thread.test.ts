@@ -112,6 +112,18 @@ describe('the thread that writes the log', () => {
     expect(stored()).toEqual(ALL)
   })
 
+  test('is waited for no longer than it takes, however often', async () => {
+    const thread = await openThread()
+    const began = performance.now()
+    for (let end = 1; end <= 300; end += 1) {
+      thread.write({ batches: [], ends: [[partition, end]], commits: [] }, () => undefined)
+      thread.finish()
+    }
+    expect(performance.now() - began).toBeLessThan(4_500)
+    void thread.close()
+    expect(stored()).toMatchObject({ end: 300 })
+  })
+
   test('that ends by itself is gone, also for who waits', async () => {
     const thread = await openThread(quitting({ afterWriting: false }))
     expect(await write(thread, twoBatches())).toMatchObject({ name: 'ThreadGone' })

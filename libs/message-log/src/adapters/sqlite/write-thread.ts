@@ -25,7 +25,7 @@ type Done = (error: Error | null) => void
 export class WriteThread {
   readonly #worker: Worker
   readonly #port: MessagePort
-  readonly #cells = new Int32Array(new SharedArrayBuffer(12))
+  readonly #cells = new Int32Array(new SharedArrayBuffer(8))
   #isReady = false
   #gone: ThreadGone | null = null
   #failure: unknown = null
@@ -115,13 +115,13 @@ export class WriteThread {
 
   /** False if the cell has not come to that in time. A thread that has ended counts as come. */
   #waitFor(index: number, wanted: number): boolean {
-    const isThere = (): boolean =>
-      this.#gone !== null ||
-      Atomics.load(this.#cells, index) >= wanted ||
-      Atomics.load(this.#cells, CELL.ended) > 0
-    for (let left = MOST_WAITS; left > 0 && !isThere(); left -= 1)
-      Atomics.wait(this.#cells, index, Atomics.load(this.#cells, index), WAIT_MS)
-    return isThere()
+    let now = Atomics.load(this.#cells, index)
+    for (let left = MOST_WAITS; left > 0 && now < wanted && this.#gone === null; left -= 1) {
+      // It does not wait if the cell has changed since.
+      Atomics.wait(this.#cells, index, now, WAIT_MS)
+      now = Atomics.load(this.#cells, index)
+    }
+    return now >= wanted || this.#gone !== null
   }
 
   /** Takes an answer for which the event loop has had no turn yet. False if there is none. */

@@ -1,7 +1,7 @@
 /** The thread that writes to the log's file, so that no other thread waits for the disk. */
 import { workerData } from 'node:worker_threads'
 import { SqliteStore } from '../store.ts'
-import { carryOut, CELL, unpacked, type Answer, type Order, type ThreadStart } from './messages.ts'
+import { carryOut, CELL, ENDED, unpacked, type Answer, type Order, type ThreadStart } from './messages.ts'
 
 const { file, port, cells } = workerData as ThreadStart
 const cell = new Int32Array(cells)
@@ -14,8 +14,10 @@ const BUSY_MS = 10_000
 const CACHE_KB = 2_048
 
 process.on('exit', () => {
-  count(CELL.ended)
-  for (const index of [CELL.answered, CELL.closed]) Atomics.notify(cell, index)
+  for (const index of Object.values(CELL)) {
+    Atomics.store(cell, index, ENDED)
+    Atomics.notify(cell, index)
+  }
 })
 const store = new SqliteStore(file, { busyMs: BUSY_MS, cacheKb: CACHE_KB })
 const answer = (said: Answer): void => port.postMessage(said)

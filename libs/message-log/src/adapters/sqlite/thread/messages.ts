@@ -68,12 +68,16 @@ export type Answer = 'ready' | WriteFailure | null
 export interface ThreadStart {
   readonly file: string
   readonly port: MessagePort
-  /** Three cells of 32 bits, for a thread that waits without a turn of its event loop: see `CELL`. */
+  /** Two cells of 32 bits, for a thread that waits without a turn of its event loop: see `CELL`. */
   readonly cells: SharedArrayBuffer
 }
 
-/** How many orders are answered, whether the file is closed, and whether the thread has ended. */
-export const CELL = { answered: 0, closed: 1, ended: 2 } as const
+/**
+ * How many orders are answered, and whether the file is closed. `ENDED` stands in both once the thread has
+ * ended.
+ */
+export const CELL = { answered: 0, closed: 1 } as const
+export const ENDED = 0x7fff_ffff
 
 /** Writes all of it in one transaction, which is on disk when this returns. Throws SQLite's errors. */
 export function carryOut(store: SqliteStore, { batches, ends, commits }: Writes): void {
