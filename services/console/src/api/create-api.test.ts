@@ -213,6 +213,29 @@ describe('a token', () => {
     expect((await guarded.ask('POST', run, { ...bearer('guess'), body: '{"' })).status).toBe(401)
   })
 
+  it('for reading is refused on every route that writes', async () => {
+    await using guarded = await serve({ kind: 'tokens', tokens: TOKENS })
+    const bearer = { headers: { authorization: `Bearer ${TOKENS.read}` } }
+    const { body } = await guarded.ask('GET', '/api/v1/openapi.json', bearer)
+    const described = JSON.parse(body) as {
+      readonly paths: { readonly [path: string]: { readonly [method: string]: unknown } }
+    }
+    const routes = Object.entries(described.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map(method => [method.toUpperCase(), path.replaceAll(/\{\w+\}/g, 'x')] as const),
+    )
+    const writing = routes.filter(([method]) => method !== 'GET')
+    expect(writing.length).toBeGreaterThan(20)
+    const answers = await Promise.all(
+      writing.map(async ([method, path]) => {
+        const { status } = await guarded.ask(method, path, bearer)
+        return [method, path, status] as const
+      }),
+    )
+    // Anybody may log in and out, and only this machine has the API of the sample project.
+    const others = answers.filter(([, , status]) => status !== 403).map(([, path]) => path)
+    expect(new Set(others.map(path => path.split('/')[3]))).toEqual(new Set(['session', 'sample']))
+  })
+
   it('is not wanted on this machine, but a page of another origin is refused', async () => {
     const { status } = await server.ask('POST', `/api/v1/syncs/${SYNC}/runs`, {
       headers: { origin: 'https://evil.example' },
