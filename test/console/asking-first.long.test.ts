@@ -51,15 +51,23 @@ interface Case {
 /** A run of which one request is not answered. */
 async function runThatHangs(): Promise<void> {
   const { api, served } = suite
+  const ask = async (path: string, init: RequestInit = {}): Promise<{ id: string; status: string }> =>
+    (await (await fetch(`${served.url}/api/v1${path}`, init)).json()) as { id: string; status: string }
+  const anotherRun = (): Promise<{ id: string }> =>
+    ask('/syncs/people/runs', {
+      ...{ method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } },
+    })
   api.on({ url: '/people/4' }, () => hanging.promise)
   await served.project.write('people.csv', `${FILES['people.csv']}4,Dee\n`)
-  await fetch(`${served.url}/api/v1/syncs/people/runs`, {
-    ...{ method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } },
-  })
+  running = (await anotherRun()).id
+  // It is refused while rows are queued to be given up.
+  const statusNow = async (): Promise<string> => {
+    const { status } = await ask(`/runs/${running}`)
+    if (status !== 'queued' && status !== 'running') running = (await anotherRun()).id
+    return status
+  }
+  await expect.poll(statusNow, { timeout: 60_000, interval: 500 }).toBe('running')
   await api.waitFor(requests => requests.some(({ url }) => url === '/people/4'))
-  // Perhaps it is that of a retry before, which found the row.
-  const runs = await served.project.runs()
-  running = runs.find(({ status }) => status === 'running')?.id ?? ''
 }
 
 /** A run that would remove all that was delivered. */
