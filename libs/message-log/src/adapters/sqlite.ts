@@ -68,10 +68,8 @@ export function createSqliteLog(options: SqliteLogOptions): SqliteLog {
     mkdirSync(dirname(path), { recursive: true })
     return join(realpathSync(dirname(path)), basename(path))
   })
-  const { readOnly = false, onMaintenanceError = () => {}, threadAfterBytes } = options
-  const known = readOnly ? openToRead : open
-  const shared =
-    open.get(file) ?? known.get(file) ?? openFile(file, { readOnly, onMaintenanceError, threadAfterBytes })
+  const known = options.readOnly === true ? openToRead : open
+  const shared = open.get(file) ?? known.get(file) ?? openFile(file, options)
   if (!open.has(file)) known.set(file, shared)
   shared.handles += 1
   return new SqliteLog(shared, () => {
@@ -89,16 +87,12 @@ export function createSqliteLog(options: SqliteLogOptions): SqliteLog {
   })
 }
 
-function openFile(
-  file: string,
-  options: Pick<Required<SqliteLogOptions>, 'readOnly' | 'onMaintenanceError'> & {
-    readonly threadAfterBytes: number | undefined
-  },
-): Shared {
-  const lock = lockForThisProcess(file, { shared: options.readOnly })
+function openFile(file: string, options: SqliteLogOptions): Shared {
+  const { readOnly = false, onMaintenanceError = () => {} } = options
+  const lock = lockForThisProcess(file, { shared: readOnly })
   try {
     const core = new SqliteCore(file, options)
-    const maintenance = options.readOnly ? null : new SqliteMaintenance(core, options.onMaintenanceError)
+    const maintenance = readOnly ? null : new SqliteMaintenance(core, onMaintenanceError)
     core.onChange = partitions => maintenance?.consider(partitions)
     const queue = new SqliteQueue(core, options)
     core.store.beforeWrite = () => queue.finish()

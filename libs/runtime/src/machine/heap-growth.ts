@@ -52,7 +52,7 @@ const MOST_SHARE = 0.1
  * grow, and does not count what others than itself have taken since.
  */
 export function growHeapByRoom(room: Room): Disposable {
-  const collect = collector()
+  let collect: (() => void) | null = null
   let percent = 0
   let collectedBytes = 0
   let nextCollection = 0
@@ -68,6 +68,7 @@ export function growHeapByRoom(room: Room): Disposable {
     const began = performance.now()
     const isMuch = heapBytes + externalBytes > collectedBytes + WORTH_BYTES
     if (residentBytes <= room.memoryBytes || !isMuch || began < nextCollection) return
+    collect ??= collector()
     collect()
     const now = performance.now()
     nextCollection = now + (now - began) / MOST_SHARE
@@ -85,7 +86,10 @@ export function growHeapByRoom(room: Room): Disposable {
   }
 }
 
-/** What collects all garbage of V8. It is to be had behind a flag alone. */
+/**
+ * What collects all garbage of V8. It is to be had behind a flag alone, and in a new context, which costs
+ * time and memory.
+ */
 function collector(): () => void {
   setFlagsFromString('--expose-gc')
   const collect: unknown = runInNewContext('gc')

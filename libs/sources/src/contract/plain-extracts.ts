@@ -5,7 +5,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Column } from '@sluice/contracts/values'
 import { attachExtract, closeExtract, DuckdbSession } from '../adapters/duckdb/session.ts'
-import { type Carried, carry, quoteIdentifier } from '../adapters/duckdb/types.ts'
+import { type CarriedColumn, carriedColumnsOf, quoteIdentifier } from '../adapters/duckdb/types.ts'
 import { sqlOf } from '../adapters/query/read-only-query.ts'
 import type { Extract, Source } from '../port.ts'
 
@@ -29,20 +29,12 @@ export function plainExtracts(folder: string): Source {
   }
 }
 
-interface CarriedColumn {
-  readonly name: string
-  readonly carried: Carried
-}
-
 const columnOf = ({ name, carried }: CarriedColumn): Column => ({ name, type: carried.type })
 
 async function carriedColumns({ connection }: DuckdbSession, sql: string): Promise<readonly CarriedColumn[]> {
   const statement = await connection.prepare(sql)
   try {
-    return Array.from({ length: statement.columnCount }, (_, index) => ({
-      name: statement.columnName(index),
-      carried: carry(statement.columnType(index)),
-    }))
+    return carriedColumnsOf(statement)
   } finally {
     statement.destroySync()
   }

@@ -1,26 +1,20 @@
 /** Light, dark, or as the system has it. */
 import { useState, type ReactElement } from 'react'
+import { storedText, storeText } from '../ui/storage.ts'
 
 const KEY = 'sluice.theme'
 const CHOICES = ['system', 'light', 'dark'] as const
 type Theme = (typeof CHOICES)[number]
 
 function storedTheme(): Theme {
-  try {
-    return CHOICES.find(choice => choice === localStorage.getItem(KEY)) ?? 'system'
-  } catch {
-    return 'system'
-  }
+  const stored = storedText(KEY)
+  return CHOICES.find(choice => choice === stored) ?? 'system'
 }
 
 function show(theme: Theme): void {
   if (theme === 'system') delete document.documentElement.dataset['theme']
   else document.documentElement.dataset['theme'] = theme
-  try {
-    localStorage.setItem(KEY, theme)
-  } catch {
-    // Without storage it holds until the page is loaded again.
-  }
+  storeText(KEY, theme)
 }
 
 export function ThemeSwitch(): ReactElement {

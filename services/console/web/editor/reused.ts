@@ -12,7 +12,6 @@ import {
   type Draft,
   type Kind,
 } from './draft.ts'
-
 import type { Start } from './use-editing.ts'
 
 /** What the server has of the resources that are edited, with the version that the edit started from. */

@@ -3,6 +3,7 @@
  */
 import type { Problem } from '@sluice/contracts/api'
 import { useCallback, useEffect, useMemo, useState } from 'react'
+import { storedText, storeText } from '../ui/storage.ts'
 import { fileOf, KINDS, nameIn, withText, type Draft, type Kind } from './draft.ts'
 
 type Detail = Problem['errors'][number]
@@ -108,14 +109,6 @@ function versionsIn(value: unknown): Versions {
   return Object.fromEntries(known.filter(([, version]) => typeof version === 'number'))
 }
 
-function keptAt(place: string): Kept | null {
-  try {
-    return parseKept(localStorage.getItem(place))
-  } catch {
-    return null
-  }
-}
-
 /** What stands behind the texts of a draft: the stored resources, and for what is new its own text. */
 export type StartOf = (draft: Draft) => Start
 
@@ -150,7 +143,7 @@ export function useDraft(name: string, startDraft: Draft, startsFrom: StartOf): 
   const [start] = useState(startDraft)
   const [startOf] = useState(() => startsFrom)
   const [begun] = useState(() => {
-    const kept = keptAt(place)
+    const kept = parseKept(storedText(place))
     if (kept === null) return null
     const now = startOf(kept.draft)
     const { draft, versions } = restored(kept, now)
@@ -160,12 +153,8 @@ export function useDraft(name: string, startDraft: Draft, startsFrom: StartOf): 
   const [pins, setPins] = useState<Pins>(begun?.pins ?? {})
   const startText = JSON.stringify(start)
   useEffect(() => {
-    try {
-      if (JSON.stringify(draft) === startText) localStorage.removeItem(place)
-      else localStorage.setItem(place, writtenDraft({ draft, from: atPins(startOf(draft), pins) }))
-    } catch {
-      // Without storage, what is typed lives as long as the page.
-    }
+    const isStart = JSON.stringify(draft) === startText
+    storeText(place, isStart ? null : writtenDraft({ draft, from: atPins(startOf(draft), pins) }))
   }, [draft, pins, place, startOf, startText])
   const setText = useCallback(
     (kind: Kind, text: string, fixed: readonly Kind[]) =>
@@ -176,7 +165,7 @@ export function useDraft(name: string, startDraft: Draft, startsFrom: StartOf): 
     setPins(known => Object.fromEntries(Object.entries(known).filter(([kind]) => isSame(kind, next, draft))))
     setDraft(next)
   }
-  const forget = useCallback(() => localStorage.removeItem(place), [place])
+  const forget = useCallback(() => storeText(place, null), [place])
   const wasKept = begun !== null && JSON.stringify(begun.draft) !== startText
   return { draft, pins, replaceWith, setText, forget, wasKept }
 }

@@ -4,6 +4,7 @@
  */
 import { useEffect, useRef, useState, type ReactElement } from 'react'
 import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
+import { storedText, storeText } from '../ui/storage.ts'
 import { Told } from '../ui/told.tsx'
 import { marksOf } from '../ui/places.ts'
 import { KINDS, unreadableIn, type Draft, type Kind } from './draft.ts'
@@ -33,7 +34,7 @@ export function useYamlShown(): YamlShown {
     ...{ beside, shown },
     toggle: () => {
       setWanted(!shown)
-      keepChoice(!shown)
+      storeText(KEPT_AT, shown ? 'no' : 'yes')
     },
   }
 }
@@ -51,20 +52,8 @@ function useMatches(query: string): boolean {
 }
 
 function keptChoice(): boolean | null {
-  try {
-    const kept = localStorage.getItem(KEPT_AT)
-    return kept === null ? null : kept === 'yes'
-  } catch {
-    return null
-  }
-}
-
-function keepChoice(shown: boolean): void {
-  try {
-    localStorage.setItem(KEPT_AT, shown ? 'yes' : 'no')
-  } catch {
-    // Without storage the choice lives as long as the page.
-  }
+  const kept = storedText(KEPT_AT)
+  return kept === null ? null : kept === 'yes'
 }
 
 type Editings = { readonly [kind in Kind]: Editing }

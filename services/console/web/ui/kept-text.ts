@@ -1,4 +1,5 @@
 /** A text that the browser keeps until it is saved, with the version that its edit started from. */
+import { storedText, storeText } from './storage.ts'
 
 export interface KeptText {
   readonly text: string
@@ -10,11 +11,7 @@ const placeOf = (name: string): string => `sluice.text.${name}`
 
 /** Null if nothing is kept, and in a browser without storage. */
 export function keptText(name: string): KeptText | null {
-  try {
-    return parseKeptText(localStorage.getItem(placeOf(name)))
-  } catch {
-    return null
-  }
+  return parseKeptText(storedText(placeOf(name)))
 }
 
 export function parseKeptText(written: string | null): KeptText | null {
@@ -32,10 +29,5 @@ export function parseKeptText(written: string | null): KeptText | null {
 
 /** Null forgets it. */
 export function keepText(name: string, kept: KeptText | null): void {
-  try {
-    if (kept === null) localStorage.removeItem(placeOf(name))
-    else localStorage.setItem(placeOf(name), JSON.stringify(kept))
-  } catch {
-    // Without storage, what is typed lives as long as the page.
-  }
+  storeText(placeOf(name), kept === null ? null : JSON.stringify(kept))
 }

@@ -219,9 +219,7 @@ export class SqliteQueue {
   /** Hears from the thread what became of a transaction. */
   #over(transaction: Transaction, error: Error | null): void {
     if (error === null) this.#succeed(transaction)
-    else {
-      this.#fail(transaction, error instanceof ThreadGone ? this.#endsRead(error) : error)
-    }
+    else this.#fail(transaction, error instanceof ThreadGone ? this.#endsRead(error) : error)
     this.#schedule()
   }
 

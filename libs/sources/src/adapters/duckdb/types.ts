@@ -14,7 +14,12 @@
  * | MAP, UNION, VARIANT | json: an object by key; an object of the one tag that is set; its JSON |
  * | ARRAY | list |
  */
-import { type DuckDBStructType, type DuckDBType, DuckDBTypeId } from '@duckdb/node-api'
+import {
+  type DuckDBPreparedStatement,
+  type DuckDBStructType,
+  type DuckDBType,
+  DuckDBTypeId,
+} from '@duckdb/node-api'
 import type { ColumnType } from '@sluice/contracts/values'
 
 /**
@@ -25,6 +30,19 @@ export interface Carried {
   readonly type: ColumnType
   readonly sqlType: string
   readonly cast: ((expression: string) => string) | null
+}
+
+export interface CarriedColumn {
+  readonly name: string
+  readonly carried: Carried
+}
+
+/** The columns of a query's result, in their order. */
+export function carriedColumnsOf(query: DuckDBPreparedStatement): readonly CarriedColumn[] {
+  return Array.from({ length: query.columnCount }, (_, index) => ({
+    name: query.columnName(index),
+    carried: carry(query.columnType(index)),
+  }))
 }
 
 /** Quotes an identifier, so that any name is allowed. */

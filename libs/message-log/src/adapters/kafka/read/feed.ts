@@ -17,7 +17,7 @@ const STEP_BYTES = 256 * 1024
  */
 const FETCH_BYTES = 1024 * 1024
 
-interface OpenBatch {
+interface TakenBatch {
   readonly reader: BatchReader
   /** Where reading goes on behind it. */
   readonly nextOffset: number
@@ -52,7 +52,7 @@ export class Feed {
   /** How many batches of the first stretch were taken. */
   #taken = 0
   /** The batch that is being taken. */
-  #open: OpenBatch | null = null
+  #open: TakenBatch | null = null
   #bytes = 0
   /** The batch that was fetched again, since its checksum did not fit. */
   #fetchedAgain = -1
@@ -141,7 +141,6 @@ export class Feed {
     let held = 0
     // By the bytes of the records: a compressed batch may have many more of them than it takes up.
     let taken = 0
-    let isAny = false
     while (taken < STEP_BYTES && records.length < STEP_RECORDS) {
       const open = this.#open ?? this.#openNext()
       if (open === null) break
@@ -149,7 +148,6 @@ export class Feed {
         held += open.heldBytes
         taken += open.reader.bytes
       }
-      isAny = true
       const { reader, nextOffset } = open
       // The first batch of a fetch may begin below the requested offset. After compaction it may even end
       // below it.
@@ -160,7 +158,8 @@ export class Feed {
       this.#position = Math.max(this.#position, next)
       if (reader.isDone) this.#open = null
     }
-    if (!isAny) return null
+    // A batch that is begun has a record at least.
+    if (held === 0 && records.length === 0) return null
     const wasHungry = this.hungry
     this.#bytes -= held
     if (!wasHungry && this.hungry) this.#onHungry()
@@ -168,7 +167,7 @@ export class Feed {
   }
 
   /** Opens the next batch of the first stretch. Null if there is none. */
-  #openNext(): OpenBatch | null {
+  #openNext(): TakenBatch | null {
     const [stretch] = this.#stretches
     const frame = stretch?.frames[this.#taken]
     if (stretch === undefined || frame === undefined) return null

@@ -11,7 +11,7 @@ import { diskErrorOf, emptyFile, messageOf, queryError, saysOutOfMemory } from '
 import { type ResolvedQuery, resolveFiles } from '../file-references.ts'
 import type { Answer, Task } from '../messages.ts'
 import { attachExtract, closeExtract, DuckdbSession } from '../session.ts'
-import { type Carried, carry, quoteIdentifier, quoteText } from '../types.ts'
+import { type CarriedColumn, carriedColumnsOf, quoteIdentifier, quoteText } from '../types.ts'
 import { assertColumns } from '../../query/model-columns.ts'
 import { assertBeginsAsQuery, prepareQuery, sqlOf } from '../../query/read-only-query.ts'
 import { checkQuery } from './check-query.ts'
@@ -21,14 +21,9 @@ const MANY_COLUMNS = 100
 /** The attached .duckdb file of a source. */
 const DATABASE = 'source_database'
 
-interface QueryColumn {
-  readonly name: string
-  readonly carried: Carried
-}
-
 interface Prepared {
   readonly query: ResolvedQuery
-  readonly columns: readonly QueryColumn[]
+  readonly columns: readonly CarriedColumn[]
 }
 
 /**
@@ -79,7 +74,7 @@ async function carryOut(task: Task, told: (answer: Answer) => Answer): Promise<A
   return carryOut({ ...task, threads: 1 }, told)
 }
 
-function columnOf({ name, carried }: QueryColumn) {
+function columnOf({ name, carried }: CarriedColumn) {
   return { name, type: carried.type }
 }
 
@@ -136,10 +131,7 @@ async function prepare(connection: DuckDBConnection, task: Task): Promise<Prepar
   const columns = await translated(task, { query, linesBefore: 0 }, async () => {
     const statement = await prepareQuery(connection, model, query.sql)
     try {
-      return Array.from({ length: statement.columnCount }, (_, i) => ({
-        name: statement.columnName(i),
-        carried: carry(statement.columnType(i)),
-      }))
+      return carriedColumnsOf(statement)
     } finally {
       statement.destroySync()
     }
