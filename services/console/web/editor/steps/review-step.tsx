@@ -14,7 +14,7 @@ import { Told } from '../../ui/told.tsx'
 import { draftPlaceOf } from '../../ui/places.ts'
 import { toast } from '../../ui/toast.tsx'
 import { ConflictOf, type Conflict } from '../conflict-dialog.tsx'
-import { documentsOf, KINDS, nameIn, OF_DRAFT, yamlOf, type Draft, type Kind } from '../draft.ts'
+import { documentsOf, KINDS, nameIn, OF_DRAFT, textOf, type Draft, type Kind } from '../draft.ts'
 import { LinesThatDiffer } from '../lines-that-differ.tsx'
 import type { Stored, StoredResource } from '../reused.ts'
 
@@ -37,7 +37,7 @@ export function ReviewStep(props: ReviewProps): ReactElement {
       <h2>{changes.length === 0 ? 'Nothing differs from what the server has.' : 'What changes'}</h2>
       {changes.map(kind => {
         const of = sameIn(stored, kind, draft)
-        const before = of === undefined ? '' : yamlOf(kind, of.name, of.spec)
+        const before = of === undefined ? '' : textOf(of)
         return (
           <details key={kind} open={changes.length < 3}>
             <summary>
@@ -110,7 +110,7 @@ export function ReviewStep(props: ReviewProps): ReactElement {
 function changedKinds(draft: Draft, stored: Stored): readonly Kind[] {
   return KINDS.filter(kind => {
     const of = sameIn(stored, kind, draft)
-    return of === undefined || yamlOf(kind, of.name, of.spec) !== draft[kind]
+    return of === undefined || textOf(of) !== draft[kind]
   })
 }
 
