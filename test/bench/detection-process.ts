@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { detectChanges } from '@sluice/change-detector/detect/detect-changes'
+import { readModel } from '@sluice/change-detector/detect/read-model'
 import { feedState } from '@sluice/change-detector/detect/feed-state'
 import { ownSync } from '@sluice/change-detector/sync/own-sync'
 import { publishChanges } from '@sluice/change-detector/publish/publish-changes'
@@ -111,7 +112,7 @@ async function measureRounds(state: DeliveredState): Promise<readonly Round[]> {
       },
       [Symbol.asyncDispose]: () => Promise.resolve(),
     }
-    const detected = await detect(state, clocked)
+    await using _found = await detect(state, clocked)
     times.push(clock())
     const [start = clock(), exported = start, end = exported] = times
     measured.push({
@@ -121,7 +122,6 @@ async function measureRounds(state: DeliveredState): Promise<readonly Round[]> {
       diffMs: end.wallMs - exported.wallMs,
       diffCpuMs: end.cpuMs - exported.cpuMs,
     })
-    await detected[Symbol.asyncDispose]()
   }
   return measured
 }
@@ -131,9 +131,13 @@ async function countChanges(state: DeliveredState): Promise<number> {
   return OPS.reduce((sum, op) => sum + countsOf(detected.diff.counts, op).detected, 0)
 }
 
-function detect(state: DeliveredState, from: Source = source) {
-  const extractFile = join(folder, 'extract.duckdb')
-  return detectChanges({ state, source: from, definition, extractFile, baseline: false, signal })
+async function detect(state: DeliveredState, from: Source = source) {
+  await using opening = new AsyncDisposableStack()
+  const file = join(folder, 'extract.duckdb')
+  const reading = opening.use(readModel({ source: from, definition, file, signal }))
+  const detected = await detectChanges({ state, reading, definition, baseline: false, signal })
+  const opened = opening.move()
+  return { ...detected, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }
 
 async function openLog(file: string) {

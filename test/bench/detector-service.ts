@@ -8,6 +8,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { detectChanges } from '@sluice/change-detector/detect/detect-changes'
+import { readModel } from '@sluice/change-detector/detect/read-model'
 import { feedState } from '@sluice/change-detector/detect/feed-state'
 import { ownSync } from '@sluice/change-detector/sync/own-sync'
 import { publishChanges } from '@sluice/change-detector/publish/publish-changes'
@@ -58,8 +59,11 @@ try {
     openDeliveredState({ file, sync: SYNC, incarnation: INCARNATION, partitions: PARTITIONS })
   {
     await using state = await openState(stateFiles[0])
-    const reading = { state, source, definition, extractFile, baseline: false, signal }
-    await using detected = await measured('extract and diff', () => detectChanges(reading))
+    await using stack = new AsyncDisposableStack()
+    const detected = await measured('extract and diff', () => {
+      const reading = stack.use(readModel({ source, definition, file: extractFile, signal }))
+      return detectChanges({ state, reading, definition, baseline: false, signal })
+    })
     const schema = changeSchema(detected.columns)
     const encoder = await io.changeEncoder({ sync: SYNC, incarnation: INCARNATION, schema }, { signal })
     const of = { sync: SYNC, incarnation: INCARNATION, partitions: PARTITIONS, signal }

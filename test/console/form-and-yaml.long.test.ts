@@ -5,7 +5,7 @@ import { expectAccessible } from './console-page.ts'
 import { consoleSuite, editorOf, writeInto } from './console-suite.ts'
 
 const suite = consoleSuite({
-  files: { 'sluice.yaml': 'kind: project\nname: shop\n', 'people.csv': 'id,name\n1,Ann\n' },
+  files: { 'sluice.yaml': 'kind: project\nname: shop\n', 'customers.csv': 'id,name\n1,Ann\n' },
 })
 const LABEL = 'The destination as YAML'
 const DESTINATION = `kind: destination
@@ -137,6 +137,29 @@ it('takes the place of the form on a narrow screen, and gives it back', async ()
   expect(await yaml(page).count()).toBe(0)
   await page.getByRole('button', { name: 'Show the YAML' }).click()
   await expect.poll(() => linesOf(page)).toBe(DESTINATION.replace('100', '9'))
+  await page.context().close()
+})
+
+it('is what its author wrote once it is saved, comments too, and where a form changed it since', async () => {
+  const page = await open(1280)
+  await page.getByRole('button', { name: 'Show the YAML' }).click()
+  await writeInto(page, LABEL, DESTINATION)
+  const save = async (): Promise<void> => {
+    await page.getByRole('button', { name: 'Review', exact: true }).click()
+    await page.getByRole('button', { name: 'Save', exact: true }).click()
+    await page.getByRole('heading', { name: 'Settings' }).waitFor()
+    await page.goto(`${suite.served.url}/syncs/customers/edit?step=destination`)
+    await yaml(page).waitFor()
+  }
+  await save()
+  expect(await linesOf(page)).toBe(DESTINATION)
+  await perSecond(page).fill('25')
+  await save()
+  expect(await linesOf(page)).toBe(DESTINATION.replace('100', '25'))
+  await page.getByRole('button', { name: 'Review', exact: true }).click()
+  await page.getByText('Nothing differs from what the server has.').waitFor()
+  await page.goto(`${suite.served.url}/resources/destination/api`)
+  await editorOf(page, LABEL).getByText('# Agreed in May').waitFor()
   await page.context().close()
 })
 

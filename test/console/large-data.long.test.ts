@@ -13,7 +13,7 @@ import { RecordIo } from '@sluice/topics/record-io'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { peopleYaml } from '../e2e/people-project.ts'
-import { longestBlock, MOST_WHEN_BUSY_MS, observeBlocking } from './blocking.ts'
+import { longestBlock, MOST_BLOCKING_MS } from './blocking.ts'
 import { servedConsole, startBrowser, type Looking, type ServedConsole } from './console-page.ts'
 
 const SYNCS = 500
@@ -59,7 +59,6 @@ beforeAll(async () => {
   addAttempts(join(served.project.dir, '.sluice/history.db'))
   await served.start()
   page = await browser.open()
-  await observeBlocking(page)
 })
 afterAll(async () => {
   await browser[Symbol.asyncDispose]()
@@ -137,7 +136,7 @@ describe('500 syncs', () => {
       await page.keyboard.press('ControlOrMeta+a')
       await page.keyboard.press('Delete')
     })
-    expect(filtering, 'ms of one task while filtering').toBeLessThanOrEqual(MOST_WHEN_BUSY_MS)
+    expect(filtering, 'processor ms of one task while filtering').toBeLessThanOrEqual(MOST_BLOCKING_MS)
     await filter.blur()
     const finding = await longestBlock(page, async () => {
       await page.keyboard.press('k')
@@ -147,7 +146,7 @@ describe('500 syncs', () => {
       await page.keyboard.press('Escape')
       await page.getByRole('combobox', { name: /^Find/ }).waitFor({ state: 'detached' })
     })
-    expect(finding, 'ms of one task in the palette').toBeLessThanOrEqual(MOST_WHEN_BUSY_MS)
+    expect(finding, 'processor ms of one task in the palette').toBeLessThanOrEqual(MOST_BLOCKING_MS)
   })
 
   it('hold up neither scrolling nor the pages that list them', async () => {
@@ -156,7 +155,7 @@ describe('500 syncs', () => {
       await page.keyboard.press('End')
       await page.keyboard.press('Home')
     })
-    expect(scrolling, 'ms of one task while scrolling').toBeLessThanOrEqual(MOST_WHEN_BUSY_MS)
+    expect(scrolling, 'processor ms of one task while scrolling').toBeLessThanOrEqual(MOST_BLOCKING_MS)
     const going = await longestBlock(page, async () => {
       await page.keyboard.press('g')
       await page.keyboard.press('s')
@@ -165,7 +164,9 @@ describe('500 syncs', () => {
       await page.keyboard.press('o')
       await page.getByRole('heading', { name: `${SYNCS} syncs` }).waitFor()
     })
-    expect(going, 'ms of one task while going from page to page').toBeLessThanOrEqual(MOST_WHEN_BUSY_MS)
+    expect(going, 'processor ms of one task while going from page to page').toBeLessThanOrEqual(
+      MOST_BLOCKING_MS,
+    )
   })
 })
 
@@ -193,7 +194,7 @@ describe('a run of five million rows', () => {
       await page.keyboard.press('Delete')
       await page.getByRole('button', { name: /200/ }).first().waitFor()
     })
-    expect(typing, 'ms of one task while searching').toBeLessThanOrEqual(MOST_WHEN_BUSY_MS)
+    expect(typing, 'processor ms of one task while searching').toBeLessThanOrEqual(MOST_BLOCKING_MS)
   })
 })
 
@@ -223,7 +224,7 @@ describe('a body of 1 MB', () => {
       await page.keyboard.press('Escape')
       await until(`${body} === null`)
     })
-    expect(opening, 'ms of one task with a large body').toBeLessThanOrEqual(MOST_WHEN_BUSY_MS)
+    expect(opening, 'processor ms of one task with a large body').toBeLessThanOrEqual(MOST_BLOCKING_MS)
   })
 })
 

@@ -67,7 +67,7 @@ describe('whether a server is ready', () => {
   it('is told check by check, with since when', async () => {
     const { page, served } = suite
     await page.goto(`${served.url}/system`)
-    const check = readiness().getByRole('listitem').filter({ hasText: 'Goes on' })
+    const check = readiness().getByRole('listitem').filter({ hasText: 'Takes new work' })
     await check.locator('.badge', { hasText: 'ok' }).waitFor()
     await check.locator('time').waitFor()
     expect(await readiness().innerText()).not.toContain('{')

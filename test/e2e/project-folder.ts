@@ -130,15 +130,15 @@ class Folder implements ProjectFolder {
   }
 
   async runs(): Promise<RunsPage['runs']> {
-    return (await this.#json<RunsPage>('runs', '--json')).runs
+    return (await this.#pages<RunsPage>('runs')).flatMap(page => page.runs)
   }
 
   async failed(sync: string): Promise<FailedPage['rows']> {
-    return (await this.#json<FailedPage>('failed', sync, '--json')).rows
+    return (await this.#pages<FailedPage>('failed', sync)).flatMap(page => page.rows)
   }
 
   async attempts(...args: readonly string[]): Promise<AttemptsPage['attempts']> {
-    return (await this.#json<AttemptsPage>('attempts', ...args, '--json')).attempts
+    return (await this.#pages<AttemptsPage>('attempts', ...args)).flatMap(page => page.attempts)
   }
 
   async error(
@@ -148,9 +148,16 @@ class Folder implements ProjectFolder {
     return { exitCode, ...parse<ErrorBody>(stdout, stderr).error }
   }
 
-  async #json<T>(...args: readonly string[]): Promise<T> {
-    const { stdout, stderr } = await this.sluice(...args)
-    return parse(stdout, stderr)
+  /** All pages of a list, so that no test takes what stands on the second one for missing. */
+  async #pages<T extends { readonly next: string | null }>(...args: readonly string[]): Promise<T[]> {
+    const pages: T[] = []
+    for (let after: readonly string[] = []; ;) {
+      const { stdout, stderr } = await this.sluice(...args, ...after, '--limit', '1000', '--json')
+      const page: T = parse(stdout, stderr)
+      pages.push(page)
+      if (page.next === null) return pages
+      after = ['--after', page.next]
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -117,7 +117,7 @@ it.each<[change: string, change: (source: string) => Promise<void>]>([
   await writeFile(source, 'const answer = 42')
   const inBundle = join(folder, 'services-1/renderer.mjs')
   expect(startFile(source, folder, folder)).toBe(source)
-  const sources = [['services/renderer/src/main.ts', stateOf(source)]]
+  const sources = [['services/renderer/src/main.ts', ...stateOf(source)]]
   await writeFile(stampOf('services', folder), JSON.stringify({ folder: 'services-1', sources }))
   expect(startFile(source, folder, folder)).toBe(inBundle)
   await change(source)

@@ -39,7 +39,7 @@ describe('what a command loads', () => {
     expect(await loadedBy('validate')).toEqual(['croner', 'liquidjs', 'yaml', 'zod'])
   })
 
-  it('is for a run that finds nothing to send no server, and no client of Kafka, Redis, a database or HTTP', async () => {
+  it('is for a run that finds nothing to send no server, no logger that nobody asked for, and no client of Kafka, Redis, a database or HTTP', async () => {
     const loaded = await loadedBy('run', 'nobody')
     expect(loaded).toContain('@duckdb/node-api')
     const clients = [
@@ -53,6 +53,8 @@ describe('what a command loads', () => {
       'oauth4webapi',
       'fastify',
     ]
-    expect(loaded.filter(name => [...clients, 'prom-client', 'protobufjs'].includes(name))).toEqual([])
+    expect(loaded.filter(name => [...clients, 'pino', 'prom-client', 'protobufjs'].includes(name))).toEqual(
+      [],
+    )
   })
 })

@@ -333,16 +333,16 @@ export const syncsPage = z.object({ syncs: z.array(syncView), next })
 
 /** A resource as its author wrote it. Its secrets are references. */
 export const resourceView = z.object({
-  kind: z.enum(['source', 'model', 'destination', 'sync', 'alert']),
-  name: z.string(),
+  ...{ kind: z.enum(['source', 'model', 'destination', 'sync', 'alert']), name: z.string() },
   /** The resource's fields, by name. */
   spec: z.record(z.string(), z.unknown()),
+  /** The YAML that its author wrote, with comments. Absent where fields alone were written. */
+  text: z.string().optional(),
   /** The project whose folder it comes from; empty for one that was written on a server. */
   project: z.string().optional(),
   /** Grows with each change. Absent where the folder's files are shown as they are. */
   version: count.optional(),
-  changedAt: timestamp.nullable().optional(),
-  changedBy: z.string().nullable().optional(),
+  ...{ changedAt: timestamp.nullable().optional(), changedBy: z.string().nullable().optional() },
 })
 export const resourcesPage = z.object({ resources: z.array(resourceView), next })
 

@@ -15,6 +15,11 @@ export interface ResourceRecord {
   /** When it was changed, and who did it. */
   readonly at: number | null
   readonly by: string | null
+  /**
+   * The YAML that `spec` was read from, with the comments of its author. Null where the fields alone were
+   * written, where it is too long, and in records of earlier versions.
+   */
+  readonly text: string | null
 }
 
 /**
@@ -62,6 +67,8 @@ export const setEntries = z.array(
       .object({
         ...{ kind: z.string(), name: z.string(), project: z.string(), spec: z.string() },
         ...{ version: z.number().nullable(), at: z.number().nullable(), by: z.string().nullable() },
+        // Sets of earlier versions have none.
+        text: z.string().nullable().default(null),
       })
       .nullable(),
   ]),

@@ -28,6 +28,12 @@ export const HEAD_CEILING_BYTES = 1_000_000
 export const RESOURCE_CEILING_BYTES = 5_000_000
 export const DEFINITION_CEILING_BYTES = 4 * RESOURCE_CEILING_BYTES + 1_000
 
+/**
+ * The longest YAML that is kept beside a stored resource, in characters. Of a longer one the comments are
+ * lost: each of its last versions would be kept with it.
+ */
+export const KEPT_TEXT_CHARACTERS = 200_000
+
 /** The largest secret of the vault, in bytes of UTF-8. Certificates and keys may be as long. */
 export const SECRET_CEILING_BYTES = 10_000_000
 

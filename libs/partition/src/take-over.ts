@@ -125,17 +125,21 @@ export async function takeOver(options: TakeOverOptions): Promise<Ownership> {
     await owner.append(output, [marked({ deaths, position: entry.position })], appending)
   }
   let hasMarked = false
+  const markers = new Map<string, number>()
+  const mark = async (target: TopicPartition): Promise<void> => {
+    const isCounted = entry !== undefined && target === output
+    const fields = isCounted ? { deaths: entry.deaths, position: entry.position } : {}
+    const { baseOffset } = await writer.append(target, [marked(fields)], { signal: abort })
+    markers.set(nameOf(target), baseOffset)
+    if (isCounted) entry.took(target, baseOffset)
+  }
   try {
-    const markers = new Map<string, number>()
-    for (const target of targets) {
-      const isCounted = entry !== undefined && target === output
-      const fields = isCounted ? { deaths: entry.deaths, position: entry.position } : {}
-      signal.throwIfAborted()
-      hasMarked = true
-      const { baseOffset } = await writer.append(target, [marked(fields)], { signal: abort })
-      markers.set(nameOf(target), baseOffset)
-      if (isCounted) entry.took(target, baseOffset)
-    }
+    signal.throwIfAborted()
+    hasMarked = true
+    // The writer keeps their order, and after one that failed no later one succeeds.
+    const marks = targets.map(mark)
+    await Promise.all(marks).finally(() => Promise.allSettled(marks))
+    signal.throwIfAborted()
     // The renderer works in order. Delivery says itself when it has come further.
     const onAppend = (target: TopicPartition): void => {
       if (stage === 'requests' && output !== undefined && nameOf(target) === nameOf(output))

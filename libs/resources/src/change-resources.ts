@@ -7,7 +7,11 @@ import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { ResourceRecord, SetEntries } from '@sluice/contracts/document-records'
-import { RECORD_CEILING_BYTES, RESOURCE_CEILING_BYTES } from '@sluice/domain/record-sizes'
+import {
+  KEPT_TEXT_CHARACTERS,
+  RECORD_CEILING_BYTES,
+  RESOURCE_CEILING_BYTES,
+} from '@sluice/domain/record-sizes'
 import { ATOMIC_BYTES, RECORD_OVERHEAD_BYTES, type FencedWriter } from '@sluice/message-log/port'
 import { plainMarker } from '@sluice/partition/take-over'
 import { sleep } from '@sluice/flow/sleep'
@@ -29,13 +33,15 @@ export interface AppliedResource {
   readonly name: string
   readonly project: string
   readonly spec: string
+  /** The YAML that `spec` was read from; absent or null for none. One that is too long is not kept. */
+  readonly text?: string | null
 }
 
 /** A change of one resource. `next` is null for one that is deleted. */
 export interface ResourceChange {
   readonly kind: string
   readonly name: string
-  readonly next: Pick<AppliedResource, 'project' | 'spec'> | null
+  readonly next: Pick<AppliedResource, 'project' | 'spec' | 'text'> | null
 }
 
 type Decide = (
@@ -162,16 +168,20 @@ function entriesOf(
       continue
     }
     assertFits(`the ${kind} ${name}`, next.spec)
-    entries.push([key, { kind, name, ...next, version, at: now, by }])
+    const text = keptText(next.text ?? null)
+    entries.push([key, { kind, name, ...next, version, at: now, by, text }])
   }
   return entries
 }
 
 /** A version of the past. One without a spec says that the resource was deleted. */
 function pastRecord(before: ResourceRecord | null, key: string, version: number): ResourceRecord {
-  const { project = '', spec = '', at: since = null, by = null } = before ?? {}
-  return { kind: 'history', name: `${key}/${version}`, project, spec, version, at: since, by }
+  const { project = '', spec = '', at: since = null, by = null, text = null } = before ?? {}
+  return { kind: 'history', name: `${key}/${version}`, project, spec, version, at: since, by, text }
 }
+
+const keptText = (text: string | null): string | null =>
+  text !== null && text.length <= KEPT_TEXT_CHARACTERS ? text : null
 
 class Writing {
   readonly #deps: ResourcesDeps
@@ -235,7 +245,11 @@ const SET_HEAD_BYTES = 1_000
 
 function sizeOf(key: string, record: ResourceRecord | null): number {
   const fixed = RECORD_OVERHEAD_BYTES + 2 * key.length + SET_HEAD_BYTES
-  return record === null ? fixed : fixed + Buffer.byteLength(record.spec) + Buffer.byteLength(record.by ?? '')
+  if (record === null) return fixed
+  return [record.spec, record.by, record.text].reduce(
+    (sum, text) => sum + Buffer.byteLength(text ?? ''),
+    fixed,
+  )
 }
 
 /** Refuses a document that is larger than a record may be, before anything is written. */

@@ -50,12 +50,16 @@ describe('a forged record of a resource', () => {
     await using world = await openTestLog({ partitions: 0 })
     await change(world, '{"a":1}')
     // They take next to nothing of the topic once it is compressed.
-    const spec = JSON.stringify('x'.repeat(900_000))
+    const text = 'x'.repeat(450_000)
+    const spec = JSON.stringify(text)
     for (let n = 0; n < 130; n += 1)
-      await write(world, [[`model/x${n}`, plainRecord('model', `x${n}`, spec)]])
+      await write(world, [[`model/x${n}`, { ...plainRecord('model', `x${n}`, spec), text }]])
     await write(world, [['model/late', plainRecord('model', 'late', '{"b":2}')]])
     const resources = await readResources(world, { signal })
-    const characters = [...resources.values()].reduce((sum, each) => sum + each.spec.length, 0)
+    const characters = [...resources.values()].reduce(
+      (sum, each) => sum + each.spec.length + (each.text?.length ?? 0),
+      0,
+    )
     expect(characters).toBeLessThanOrEqual(100_000_000)
     expect(resources.get('model/m')?.spec).toBe('{"a":1}')
     expect(resources.get('model/x129')?.spec).toBe('')

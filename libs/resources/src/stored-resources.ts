@@ -40,7 +40,7 @@ const MOST_PAST_CHARACTERS = 400_000_000
 
 /** A record whose version, time and author mean nothing. */
 export function plainRecord(kind: string, name: string, spec: string): ResourceRecord {
-  return { kind, name, project: '', spec, version: null, at: null, by: null }
+  return { kind, name, project: '', spec, version: null, at: null, by: null, text: null }
 }
 
 /** The mark of a sync that was deleted, and whose incarnation is not gone yet. */
@@ -116,7 +116,7 @@ class Reading implements StoredResources {
   readonly inSets = new Map<string, Set<string>>()
   readonly #withPast: boolean
   readonly #setOf = new Map<string, string>()
-  /** Of the specs of `resources` and of `past`. */
+  /** Of the specs and texts of `resources` and of `past`. */
   #characters = { present: 0, past: 0 }
 
   constructor(withPast: boolean) {
@@ -160,21 +160,21 @@ class Reading implements StoredResources {
       this.isOverfull = true
       return
     }
-    this.#characters.present -= known?.spec.length ?? 0
+    this.#characters.present -= charactersOf(known)
     if (record === null) return
-    const hasRoom = this.#characters.present + record.spec.length <= MOST_CHARACTERS
+    const hasRoom = this.#characters.present + charactersOf(record) <= MOST_CHARACTERS
     const kept = hasRoom ? record : tornResource(key)
-    this.#characters.present += kept.spec.length
+    this.#characters.present += charactersOf(kept)
     this.resources.set(key, kept)
   }
 
   #keepPast(key: string, record: ResourceRecord | null): void {
     const known = this.past.get(key)
-    this.#characters.past -= known?.spec.length ?? 0
+    this.#characters.past -= charactersOf(known)
     this.past.delete(key)
     if (record === null || this.past.size >= MOST_PAST_KEYS) return
-    if (this.#characters.past + record.spec.length > MOST_PAST_CHARACTERS) return
-    this.#characters.past += record.spec.length
+    if (this.#characters.past + charactersOf(record) > MOST_PAST_CHARACTERS) return
+    this.#characters.past += charactersOf(record)
     this.past.set(key, record)
   }
 
@@ -192,6 +192,9 @@ class Reading implements StoredResources {
     this.lastVersions.set(resource, Math.max(version, known ?? 0))
   }
 }
+
+const charactersOf = (record: ResourceRecord | undefined): number =>
+  record === undefined ? 0 : record.spec.length + (record.text?.length ?? 0)
 
 /** What a record of the topic says, by key: of itself, or of all that a set holds. */
 export function recordsIn(key: string, record: ResourceRecord | null): SetEntries {

@@ -98,7 +98,8 @@ export async function buildBundle(bundle, bundles = BUNDLES) {
     const folder = `${bundle}-${hashOf(output)}`
     mkdirSync(bundles, { recursive: true })
     putInPlace(output, join(bundles, folder))
-    writeWhole(stampOf(bundle, bundles), JSON.stringify({ folder, sources: [...noted] }))
+    const sources = [...noted].map(([file, state]) => [file, ...state])
+    writeWhole(stampOf(bundle, bundles), JSON.stringify({ folder, sources }))
     forgetEarlier(bundle, bundles)
     return join(bundles, folder)
   } finally {

@@ -55,10 +55,10 @@ export function startsElsewhere(code, id, addressOf) {
   return code.replace(written, addressOf(name, written))
 }
 
-/** What tells whether a file has changed. */
+/** What tells whether a file has changed: its size and time. */
 export function stateOf(path) {
   const { size, mtimeMs } = statSync(path)
-  return `${size} ${mtimeMs}`
+  return [size, mtimeMs]
 }
 
 /** Says of which bundle the folder counts, and what it was made of. It is replaced as a whole. */
@@ -70,11 +70,16 @@ export function stampOf(bundle, bundles = BUNDLES) {
 export function freshBundle(bundle, root = ROOT, bundles = BUNDLES) {
   try {
     const { folder, sources } = JSON.parse(readFileSync(stampOf(bundle, bundles), 'utf8'))
-    const fresh = sources.every(([file, state]) => stateOf(join(root, file)) === state)
-    return fresh ? join(bundles, folder) : null
+    return sources.every(source => isUnchanged(root, source)) ? join(bundles, folder) : null
   } catch {
     return null
   }
+}
+
+/** Each start looks at hundreds of files so, in code that is not compiled yet: it has to do little. */
+function isUnchanged(root, [file, size, mtimeMs]) {
+  const now = statSync(`${root}/${file}`)
+  return now.size === size && now.mtimeMs === mtimeMs
 }
 
 /** The file to start in the place of a source: that of a fresh bundle, or the source itself. */

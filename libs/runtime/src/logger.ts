@@ -1,14 +1,13 @@
 /** Logs as JSON lines on stderr, through pino. */
 import { redactText } from '@sluice/secrets/redact'
 import { describedError, type DescribedError } from './described-error.ts'
+import { LOG_LEVELS } from './settings/log-levels.ts'
 import { safeJson } from '@sluice/contracts/safe-json'
 import { pino, type DestinationStream, type Logger as PinoLogger } from 'pino'
 
 export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'fatal'> & {
   child(bindings: { readonly [name: string]: unknown }): Logger
 }
-
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
 /**
  * Properties whose value never goes into a line, wherever they stand in the first levels of the logged

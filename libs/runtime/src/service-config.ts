@@ -13,7 +13,7 @@ import {
   type DistributedSettings,
 } from './settings/distributed.ts'
 import { envMemory, envPort, parseEnvironment, secretOf, type Environment } from './environment.ts'
-import { LOG_LEVELS } from './logger.ts'
+import { LOG_LEVELS } from './settings/log-levels.ts'
 
 const DEFAULT_SHUTDOWN_MS = 25_000
 

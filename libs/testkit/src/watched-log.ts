@@ -54,13 +54,15 @@ function watchedWriter(writer: FencedWriter, before: BeforeAppend): FencedWriter
       return dead ? 'dead' : writer.state
     },
     append(target, records, options) {
-      const ready = Promise.all([before(target, recordsOf(records)), last.catch(() => undefined)])
+      const earlier = last.catch(() => undefined)
+      const ready = Promise.all([before(target, recordsOf(records)), earlier])
       const appended = ready.then(
         () => {
           if (dead) throw new SluiceError('writer-dead', 'an earlier append has failed')
           return writer.append(target, records, options)
         },
         async (error: unknown) => {
+          await earlier
           if (!dead && error instanceof CutAppend && error.kept > 0)
             await writer.append(target, recordsOf(records).slice(0, error.kept), options)
           dead = true

@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path'
 import type { Definition } from '@sluice/contracts/resources'
 import type { DeliveredState } from '@sluice/delivered-state/port'
 import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
+import { FreedMemory } from '@sluice/delivered-state/adapters/freed-memory'
 import { duckdbSize, memoryBudget, queryBytes } from '@sluice/domain/memory-budget'
 import { ulid } from '@sluice/domain/ulid'
 import { createRedisHolds } from '@sluice/holds/adapters/redis'
@@ -47,7 +48,9 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
   const clientId = `${config.prefix}-change-detector`
   await using opening = new AsyncDisposableStack()
-  opening.use(growHeapByRoom({ memoryBytes: config.memoryBytes, reservedBytes: budget.duckdbBytes }))
+  const freed = opening.use(new FreedMemory())
+  const room = { memoryBytes: config.memoryBytes, reservedBytes: budget.duckdbBytes }
+  opening.use(growHeapByRoom({ ...room, giveBack: () => freed.giveBack() }))
   const traces = opening.use(await openTraces(env, { service: 'sluice-change-detector', logger }))
   const stage = opening.use(
     await openStage(config, adapters, { clientId, outlasts: true, logger, metrics, signal }),

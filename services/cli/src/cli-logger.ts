@@ -2,8 +2,9 @@
  * The logger of the commands. It is silent unless SLUICE_LOG_LEVEL asks for more, since people read the
  * progress and the summary.
  */
-import { createLogger, type Logger } from '@sluice/runtime/logger'
+import type { Logger } from '@sluice/runtime/logger'
 import { ownSecrets } from '@sluice/runtime/own-secrets'
+import { SILENT_LOGGER } from '@sluice/runtime/silent-logger'
 import { KnownValues } from '@sluice/secrets/known-values'
 import type { CommandContext } from './command.ts'
 
@@ -15,7 +16,10 @@ export function mask(value: string): void {
   met.add(value)
 }
 
-export function loggerFor({ env }: Pick<CommandContext, 'env'>): Logger {
+export async function loggerFor({ env }: Pick<CommandContext, 'env'>): Promise<Logger> {
   for (const value of ownSecrets(env)) met.add(value)
-  return createLogger({ name: 'sluice', level: env['SLUICE_LOG_LEVEL'] ?? 'silent', secrets: met.all })
+  const level = env['SLUICE_LOG_LEVEL'] ?? 'silent'
+  if (level === 'silent') return SILENT_LOGGER
+  const { createLogger } = await import('@sluice/runtime/logger')
+  return createLogger({ name: 'sluice', level, secrets: met.all })
 }

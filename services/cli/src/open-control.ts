@@ -16,7 +16,7 @@ export async function openControl(
   { isWhole = false }: { readonly isWhole?: boolean } = {},
 ): Promise<Control> {
   const { dir, env, signal } = context
-  const options = { dir, env, logger: loggerFor(context), signal, tell: teller(context), isWhole }
+  const options = { dir, env, logger: await loggerFor(context), signal, tell: teller(context), isWhole }
   // The person who runs the command is its operator. A server asks who it is.
   return new ControlFor(ALL_ROLES, await openControlOf(options))
 }

@@ -17,6 +17,7 @@ import type { Connections } from '@sluice/control/check-connections'
 import type { NextRun } from '@sluice/control/runs/next-run'
 import type { Pipeline } from '@sluice/control/pipeline'
 import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
+import { FreedMemory } from '@sluice/delivered-state/adapters/freed-memory'
 import type { DeliveredState } from '@sluice/delivered-state/port'
 import { DeliveryMemory } from '@sluice/delivery/delivery-memory'
 import { DestinationTokens } from '@sluice/delivery/destination/destination-tokens'
@@ -175,7 +176,8 @@ async function openServices(
   const memoryBytes = memoryOf(env)
   const budget = memoryBudget(memoryBytes)
   await using opening = new AsyncDisposableStack()
-  opening.use(growHeapByRoom({ memoryBytes }))
+  const freed = opening.use(new FreedMemory())
+  opening.use(growHeapByRoom({ memoryBytes, giveBack: () => freed.giveBack() }))
   const traces = opening.use(await openTraces(env, { service: 'sluice', logger }))
   const rateLimit = opening.use(await openLimits({ dataDir, env, logger, signal: drain }))
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission, tellOfBreakers(deps)))

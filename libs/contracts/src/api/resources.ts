@@ -53,6 +53,8 @@ const pastVersion = z.object({
   fields: z.array(z.string()),
   /** The resource's fields; null where it was deleted. */
   spec: z.record(z.string(), z.unknown()).nullable(),
+  /** The YAML that its author wrote, with comments. Absent where fields alone were written. */
+  text: z.string().optional(),
 })
 /** The versions of a resource, the newest first. */
 export const resourceHistoryView = z.object({ versions: z.array(pastVersion) })

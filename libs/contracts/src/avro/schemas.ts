@@ -302,6 +302,7 @@ const RESOURCE_SCHEMA = record<ResourceRecord>('ResourceRecord', 'A resource as 
   version: field('Grows with each change of the name.', nullable(long)),
   at: field('When it was changed.', nullable(millis)),
   by: field('Who changed it.', nullable(text)),
+  text: field('The YAML that the resource was read from.', nullable(text)),
 })
 
 const SECRET_SCHEMA = record<SecretRecord>('SecretRecord', 'A secret of the vault, sealed.', {

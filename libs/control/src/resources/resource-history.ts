@@ -4,7 +4,7 @@ import type { ResourceRecord } from '@sluice/contracts/document-records'
 import type { ResourceKind } from '@sluice/contracts/resources'
 import { versionOf, type StoredResources } from '@sluice/resources/stored-resources'
 import { differences } from './resource-plan.ts'
-import { specOf, timeOf, writtenFields } from './written-resource.ts'
+import { specOf, textView, timeOf, writtenFields } from './written-resource.ts'
 
 type Version = ResourceHistoryView['versions'][number]
 
@@ -41,5 +41,6 @@ function versionView(
     ...{ version: versionOf(record), at: timeOf(record.at), by: record.by, project: record.project },
     ...{ action, fields: action === 'update' ? differences(old, spec).map(({ field }) => field) : [] },
     spec: spec === null ? null : { ...writtenFields(spec) },
+    ...(spec === null ? {} : textView(record)),
   }
 }

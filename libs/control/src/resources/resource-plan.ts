@@ -29,9 +29,10 @@ export function planApply(stored: Stored, { project, resources, prune, takeOver 
   const foreign: string[] = []
   for (const spec of resources.map(appliedResource).sort(byKind)) {
     const { kind, name } = spec
-    const next = { project, spec: JSON.stringify(spec) }
     const before = stored.get(`${kind}/${name}`)
-    const isSame = before !== undefined && isSameSpec(before.spec, next.spec)
+    const written = JSON.stringify(spec)
+    const isSame = before !== undefined && isSameSpec(before.spec, written)
+    const next = { project, spec: written, text: isSame ? before.text : null }
     if (isSame && before.project === project) continue
     records.push({ kind, name, next })
     if (before === undefined) {

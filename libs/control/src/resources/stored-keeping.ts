@@ -13,7 +13,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { ResourceSpec } from '@sluice/contracts/resources'
 import { isEnded } from '@sluice/domain/run-status'
 import { assertRight } from '@sluice/project/check-documents'
-import { changeResources, type ResourceChange } from '@sluice/resources/change-resources'
+import { changeResources, isSameSpec, type ResourceChange } from '@sluice/resources/change-resources'
 import { deletionKey, pastKey, readStored, versionOf } from '@sluice/resources/stored-resources'
 import { caughtUpWithRuns } from '../runs/find-run.ts'
 import { vaultOf, type Pipeline } from '../pipeline.ts'
@@ -83,10 +83,13 @@ export class StoredKeeping implements ResourceKeeping {
     // Mistakes are told first, and before anything is opened to write.
     const checked = await this.#checked(document, of, await this.#stored(signal), signal)
     if (kind === 'sync') await this.#endLeftDeletions(new Set([name]), signal)
-    return await this.#set(
-      { kind, name, terms, next: () => ({ project: '', spec: JSON.stringify(checked) }) },
-      signal,
-    )
+    const spec = JSON.stringify(checked)
+    const next: OneChange['next'] = before => ({
+      project: '',
+      spec,
+      text: textBeside(document, spec, before),
+    })
+    return await this.#set({ kind, name, terms, next }, signal)
   }
 
   async deleteResource(
@@ -139,7 +142,11 @@ export class StoredKeeping implements ResourceKeeping {
     if (of.kind === 'sync') await this.#endLeftDeletions(new Set([of.name]), signal)
     const based = { ...terms, version: terms.version ?? versionOf(present) }
     return await this.#set(
-      { ...of, terms: based, next: () => ({ project: '', spec: JSON.stringify(spec) }) },
+      {
+        ...of,
+        terms: based,
+        next: () => ({ project: '', spec: JSON.stringify(spec), text: old?.text ?? null }),
+      },
       signal,
     )
   }
@@ -326,6 +333,16 @@ function named({
   document,
 }: ResourceNamed & { readonly document: WrittenDocument }): WrittenDocument {
   return 'fields' in document ? { ...document, fields: { kind, name, ...document.fields } } : document
+}
+
+/** Fields that say what was there already leave its author's text as it is. */
+function textBeside(
+  document: WrittenDocument,
+  spec: string,
+  before: ResourceRecord | undefined,
+): string | null {
+  if ('yaml' in document) return document.yaml
+  return before !== undefined && isSameSpec(before.spec, spec) ? before.text : null
 }
 
 function found(

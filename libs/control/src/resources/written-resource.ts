@@ -2,6 +2,7 @@
 import { resourceView, type ResourceView } from '@sluice/contracts/api'
 import type { ResourceRecord } from '@sluice/contracts/document-records'
 import { isSluiceError } from '@sluice/contracts/errors'
+import { KEPT_TEXT_CHARACTERS } from '@sluice/domain/record-sizes'
 import { RESOURCE_SCHEMAS, type ResourceSpec } from '@sluice/contracts/resources'
 import { parseResource } from '@sluice/resources/parse-documents'
 import { versionOf } from '@sluice/resources/stored-resources'
@@ -49,7 +50,15 @@ export function viewOf(spec: ResourceSpec): ResourceView {
 /** A resource with what is known of its present version. */
 export function storedView(record: ResourceRecord, spec: ResourceSpec): ResourceView {
   const { project, at, by } = record
-  return { ...viewOf(spec), project, version: versionOf(record), changedAt: timeOf(at), changedBy: by }
+  return {
+    ...{ ...viewOf(spec), ...textView(record), project },
+    ...{ version: versionOf(record), changedAt: timeOf(at), changedBy: by },
+  }
+}
+
+/** Whoever writes to the topic may have left any text. */
+export function textView({ text }: ResourceRecord): Pick<ResourceView, 'text'> {
+  return text === null || text.length > KEPT_TEXT_CHARACTERS ? {} : { text }
 }
 
 export function timeOf(at: number | null): string | null {

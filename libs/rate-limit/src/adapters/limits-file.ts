@@ -307,7 +307,9 @@ function open(path: string): DatabaseSync {
         `${path} has limits in format ${version}; this Sluice knows ${FORMAT_VERSION}`,
       )
     }
-    db.exec(`begin exclusive; ${SCHEMA} pragma user_version = ${FORMAT_VERSION}; commit`)
+    // A file that has its tables is only locked: nothing is written, so nothing waits for the disk.
+    const tables = version === 0 ? `${SCHEMA} pragma user_version = ${FORMAT_VERSION};` : ''
+    db.exec(`begin exclusive; ${tables} commit`)
     return db
   } catch (cause) {
     if (db?.isOpen) db.close()

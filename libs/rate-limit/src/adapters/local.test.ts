@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -211,6 +211,17 @@ describe('the local rate limit', () => {
     await using first = createLocalRateLimit({ file })
     expect(() => createLocalRateLimit({ file })).toThrow(expect.objectContaining({ code: 'conflict' }))
     expect(await permitsOf(first, 1, 10, 1000)).toBe(1)
+  })
+
+  it('whoever takes nothing leaves the file as it is, and has it alone all the same', async () => {
+    await createLocalRateLimit({ file })[Symbol.asyncDispose]()
+    const before = await stat(file, { bigint: true })
+    {
+      await using first = createLocalRateLimit({ file })
+      expect(() => createLocalRateLimit({ file })).toThrow(expect.objectContaining({ code: 'conflict' }))
+      expect(first).toBeDefined()
+    }
+    expect((await stat(file, { bigint: true })).mtimeNs).toBe(before.mtimeNs)
   })
 
   it('a file that is no file of limits is refused with advice', async () => {

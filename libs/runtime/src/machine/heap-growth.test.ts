@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { HEAP_FLAGS } from '../../bin/node-settings.mjs'
-import { growthPercent } from './heap-growth.ts'
+import { growHeapByRoom, growthPercent } from './heap-growth.ts'
 
 const MB = 1_000_000
 const percent = (heapMb: number, residentMb: number, reservedMb = 0): number =>
@@ -54,6 +54,40 @@ describe('a process that has more memory than it may', () => {
       console.log('much is left:', isMuch())`)
     expect(stdout).toContain('much is left: false')
     expect(stdout.match(/Mark-Compact.*testing/g) ?? []).toHaveLength(1)
+  })
+
+  it('gives back what is free, one time after the other, and not when it has less', async () => {
+    vi.useFakeTimers()
+    try {
+      const { promise: given, resolve: isGiven } = Promise.withResolvers<void>()
+      const giveBack = vi.fn(() => given)
+      using _above = growHeapByRoom({ memoryBytes: MB, giveBack })
+      await vi.advanceTimersByTimeAsync(200)
+      expect(giveBack).toHaveBeenCalledTimes(1)
+      isGiven()
+      await vi.advanceTimersByTimeAsync(2_000)
+      const calls = giveBack.mock.calls.length
+      expect(calls).toBeGreaterThan(1)
+      expect(calls).toBeLessThan(6)
+      const below = vi.fn(() => Promise.resolve())
+      using _below = growHeapByRoom({ memoryBytes: 100_000 * MB, giveBack: below })
+      await vi.advanceTimersByTimeAsync(2_000)
+      expect(below).not.toHaveBeenCalled()
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  it('does not ask again for what fails', async () => {
+    vi.useFakeTimers()
+    try {
+      const giveBack = vi.fn(() => Promise.reject(new Error('no such library')))
+      using _growth = growHeapByRoom({ memoryBytes: MB, giveBack })
+      await vi.advanceTimersByTimeAsync(10_000)
+      expect(giveBack).toHaveBeenCalledTimes(1)
+    } finally {
+      vi.useRealTimers()
+    }
   })
 })
 

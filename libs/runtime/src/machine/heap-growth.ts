@@ -31,6 +31,11 @@ interface Room {
   readonly reservedBytes?: number
 }
 
+interface Growth extends Room {
+  /** Gives back to the system what is free, and kept by the C library. Default: nobody does. */
+  readonly giveBack?: () => Promise<void>
+}
+
 /** By what part of what survives a collection the heap may grow before the next one, in percent. */
 export function growthPercent(
   { heapBytes, residentBytes }: Held,
@@ -43,15 +48,19 @@ export function growthPercent(
 
 /** Garbage below this is not worth a collection. */
 const WORTH_BYTES = 64_000_000
-/** At most this part of the time goes to collections that are asked for. */
+/** At most this part of the time goes to collections that are asked for, and as much to giving back. */
 const MOST_SHARE = 0.1
+/** More often, there is little to give back. */
+const GIVES_BACK_EVERY_MS = 500
 
 /**
  * Lets the heap of this process grow by the room that there is, until it is disposed. While the process has
  * more memory than it may, all garbage is collected at once: V8 has decided earlier how far its heap may
- * grow, and does not count what others than itself have taken since.
+ * grow, and does not count what others than itself have taken since. Then what is free goes back to the
+ * system.
  */
-export function growHeapByRoom(room: Room): Disposable {
+export function growHeapByRoom(room: Growth): Disposable {
+  const giveBack = room.giveBack === undefined ? null : paced(room.giveBack)
   let collect: (() => void) | null = null
   let percent = 0
   let collectedBytes = 0
@@ -61,19 +70,23 @@ export function growHeapByRoom(room: Room): Disposable {
     percent = wanted
     setFlagsFromString(`--heap-growing-percent=${wanted}`)
   }
-  const look = (): void => {
-    const residentBytes = process.memoryUsage.rss()
-    const { used_heap_size: heapBytes, external_memory: externalBytes } = getHeapStatistics()
-    set(growthPercent({ heapBytes, residentBytes }, room))
+  const collectMuch = (bytes: number): void => {
     const began = performance.now()
-    const isMuch = heapBytes + externalBytes > collectedBytes + WORTH_BYTES
-    if (residentBytes <= room.memoryBytes || !isMuch || began < nextCollection) return
+    if (bytes <= collectedBytes + WORTH_BYTES || began < nextCollection) return
     collect ??= collector()
     collect()
     const now = performance.now()
     nextCollection = now + (now - began) / MOST_SHARE
     const after = getHeapStatistics()
     collectedBytes = after.used_heap_size + after.external_memory
+  }
+  const look = (): void => {
+    const residentBytes = process.memoryUsage.rss()
+    const { used_heap_size: heapBytes, external_memory: externalBytes } = getHeapStatistics()
+    set(growthPercent({ heapBytes, residentBytes }, room))
+    if (residentBytes <= room.memoryBytes) return
+    collectMuch(heapBytes + externalBytes)
+    giveBack?.()
   }
   look()
   const looking = setInterval(look, LOOKED_EVERY_MS).unref()
@@ -83,6 +96,21 @@ export function growHeapByRoom(room: Room): Disposable {
       // V8 decides again.
       set(0)
     },
+  }
+}
+
+/** Calls it once at a time, and not too often. What fails once is not called again: it can only help. */
+function paced(giveBack: () => Promise<void>): () => void {
+  let next = 0
+  const call = async (): Promise<void> => {
+    const began = performance.now()
+    next = Number.POSITIVE_INFINITY
+    await giveBack()
+    const now = performance.now()
+    next = now + Math.max((now - began) / MOST_SHARE, GIVES_BACK_EVERY_MS)
+  }
+  return () => {
+    if (performance.now() >= next) call().catch(() => undefined)
   }
 }
 

@@ -8,9 +8,10 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
 import type { Compatibility, DecodeOptions, Decoded, Encoder, EncoderOptions, SchemaCodec } from '../port.ts'
 import { differencesInShape } from '../compatibility.ts'
-import { avroType, schemaOf } from './avro.ts'
+import { schemaOf } from './avro.ts'
 import type { AvscType } from './avsc.ts'
 import { withEncodedRows } from './encoded-rows.ts'
+import { sharedType } from './shared-types.ts'
 import { decodeRecord, schemaIdOf, WireEncoder } from './wire.ts'
 
 /**
@@ -72,7 +73,7 @@ export class AvroCodec implements SchemaCodec {
     const { signal } = this.#closing
     signal.throwIfAborted()
     const id = await this.#store.register(subject, schema, { signal, compatibility })
-    return new WireEncoder(id, () => avroType(schema))
+    return new WireEncoder(id, () => sharedType(schema))
   }
 
   async decode(values: readonly Uint8Array[], options: DecodeOptions): Promise<readonly Decoded[]> {

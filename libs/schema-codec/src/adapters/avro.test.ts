@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { avroType } from './avro.ts'
+import { sharedType } from './shared-types.ts'
 
 /** As the row of a change: each field may be null, and has a name of its own beside Avro's. */
 const rowSchema = (names: readonly string[]): object => ({
@@ -19,4 +20,10 @@ it('reads and writes a row of many columns by functions of few, whatever the col
   expect(value).toStrictEqual(row)
   expect(Object.keys(value as object)).toEqual(names)
   for (const code of [type._read, type._write]) expect(String(code).length).toBeLessThan(8_000)
+})
+
+it('is made once for a schema that is written and read, and anew for another', () => {
+  const type = sharedType(rowSchema(['id', 'name']))
+  expect(sharedType(rowSchema(['id', 'name']))).toBe(type)
+  expect(sharedType(rowSchema(['id', 'city']))).not.toBe(type)
 })

@@ -13,8 +13,8 @@ import { sleep } from '@sluice/flow/sleep'
 import { incompatibilities, incompatibleError } from '../compatibility.ts'
 import type { Compatibility, SchemaCodec } from '../port.ts'
 import { AvroCodec, type SchemaStore } from './avro-codec.ts'
-import { avroType } from './avro.ts'
 import type { AvscType } from './avsc.ts'
+import { sharedType } from './shared-types.ts'
 
 export interface SqliteCodecOptions {
   /**
@@ -85,7 +85,7 @@ class SqliteStore implements SchemaStore {
     }
     const schema = schemaFrom(row['text'])
     try {
-      return avroType(schema)
+      return sharedType(schema)
     } catch (cause) {
       throw new SluiceError('corrupt', `Schema ${id} of ${this.#file} is no schema that can be read.`, {
         cause,

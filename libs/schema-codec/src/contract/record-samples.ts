@@ -217,6 +217,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     version: 3,
     at: 1_700_000_000_000,
     by: 'ada',
+    text: 'kind: sync # the nightly one\n',
   },
   AlertRecord: { alert: 'a', sync: 's', state: '{}' },
   SecretRecord: {

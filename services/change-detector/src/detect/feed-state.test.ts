@@ -99,3 +99,24 @@ it.each([
   expect(resets).toBe(isKept ? 0 : 1)
   expect(committed).toEqual([{ signal, fedFor }])
 })
+
+it.each([
+  ['little is fed at once', { records: 200, awaits: 0 }],
+  ['before much is fed, others have to be done with their memory', { records: 300, awaits: 1 }],
+] as const)('%s', async (_name, { records, awaits }) => {
+  await using world = await openTestLog({ partitions: 1 })
+  const { log, io } = world
+  const { retry } = syncTopics(PREFIX, SYNC)
+  const keys = Array.from({ length: records }, (_, index) => textKey(`${index}`))
+  await world.append(
+    at(retry, 0),
+    keys.map(key => ({ key, value: null })),
+  )
+  const { fed, state } = recordingState()
+  const fedBefore: number[] = []
+  const beforeMuch = async (): Promise<void> => void fedBefore.push(fed.length)
+  const of = { topics: syncTopics(PREFIX, SYNC), partitions: 1, incarnation: INCARNATION, faults: [] }
+  await feedState(state, { log, io, ...of, beforeMuch, signal })
+  expect(fedBefore).toEqual(Array(awaits).fill(0))
+  expect(fed.length).toBeGreaterThan(0)
+})

@@ -35,6 +35,8 @@ export interface FeedOptions {
   readonly whyEmpty?: string
   /** Told before the first record, after each batch of them, and before what was read is merged. */
   readonly onProgress?: (progress: Restoring) => Promise<void>
+  /** Awaited before so many records are fed that memory counts. */
+  readonly beforeMuch?: () => Promise<void>
   readonly signal: AbortSignal
 }
 
@@ -43,6 +45,9 @@ export interface FeedOptions {
  * a little longer, since clocks differ. Later the topics may no longer say what the cache has to forget.
  */
 const TRUSTED_MS = TOMBSTONES_KEPT_MS - 4 * 3_600_000
+
+/** An idle run leaves five records in each partition. A record may be as large as a row may be. */
+const FEW_RECORDS = 250
 
 /** Every run in the topics must have ended and be reported. Rejects as log and state do. */
 export async function feedState(state: DeliveredState, options: FeedOptions): Promise<void> {
@@ -55,6 +60,7 @@ export async function feedState(state: DeliveredState, options: FeedOptions): Pr
   const why = mismatch ?? (isEmpty(positions) ? (options.whyEmpty ?? null) : null)
   const stretches = await findStretches(positions, options)
   const of = stretches.reduce((sum, { from, end }) => sum + end - from, 0)
+  if (of > FEW_RECORDS) await options.beforeMuch?.()
   let read = 0
   const onRead = async (records: number): Promise<void> => {
     read += records

@@ -19,6 +19,7 @@ import { blockRowsOf, PartitionAssigner } from '../publish/assign-partitions.ts'
 import { withOwnValues } from '../publish/captured-values.ts'
 import { detectChanges, type Detected } from './detect-changes.ts'
 import { feedState } from './feed-state.ts'
+import { readModel } from './read-model.ts'
 import { findRuns } from '@sluice/runs/machine/find-runs'
 import { readTails } from '../sync/own-sync.ts'
 
@@ -96,14 +97,13 @@ export async function findNextChanges(deps: NextChangesDeps): Promise<NextChange
   await using opening = new AsyncDisposableStack()
   // A source may get ready while the topics are read.
   const source = opening.use(await deps.openSource(definition))
+  const reading = opening.use(readModel({ source, definition, file: extractFile, signal }))
   const past = await readPast(deps)
   const { incarnation, partitions, first, interrupted } = past
   const state = opening.use(await deps.openState({ sync: definition.sync.name, incarnation, partitions }))
-  await bringUpToDate(state, past, deps)
+  await bringUpToDate(state, past, { ...deps, beforeMuch: reading.over })
   const baseline = first && definition.sync.firstRun === 'skip-existing'
-  const detected = opening.use(
-    await detectChanges({ state, source, definition, extractFile, baseline, signal }),
-  )
+  const detected = await detectChanges({ state, reading, definition, baseline, signal })
   const opened = opening.move()
   return {
     columns: detected.columns,
@@ -150,12 +150,17 @@ async function readPast({ history, definition, signal }: NextChangesDeps): Promi
   }
 }
 
-async function bringUpToDate(state: DeliveredState, past: Past, deps: NextChangesDeps): Promise<void> {
-  const { history, definition, signal } = deps
+async function bringUpToDate(
+  state: DeliveredState,
+  past: Past,
+  deps: NextChangesDeps & { readonly beforeMuch: () => Promise<void> },
+): Promise<void> {
+  const { history, definition, beforeMuch, signal } = deps
   if (history === null || !past.known) return
   const { incarnation, partitions, faults } = past
   const topics = syncTopics(history.prefix, definition.sync.name)
-  await feedState(state, { ...history, topics, partitions, incarnation, faults, signal })
+  const of = { topics, partitions, incarnation, faults, beforeMuch, signal }
+  await feedState(state, { ...history, ...of })
 }
 
 async function* placedRows(

@@ -1,5 +1,5 @@
 /**
- * One run of a sync: bring the state up to date, read the model, publish what changed, and wait for delivery
+ * One run of a sync: read the model, bring the state up to date, publish what changed, and wait for delivery
  * (PROTOCOL.md §6).
  */
 import { readdir, rm } from 'node:fs/promises'
@@ -19,8 +19,9 @@ import { blockRowsOf } from '../publish/assign-partitions.ts'
 import { awaitReports } from './await-reports.ts'
 import { detectChanges, type Detected } from '../detect/detect-changes.ts'
 import { endKeys } from '../publish/end-keys.ts'
-import { feedState } from '../detect/feed-state.ts'
+import { feedState, type FeedOptions } from '../detect/feed-state.ts'
 import { planReplay, type ReplayPlan } from '../detect/plan-replay.ts'
+import { readModel } from '../detect/read-model.ts'
 import { beginOf } from './finish-left-run.ts'
 import { forgetRuns } from './forget-runs.ts'
 import { publishChanges } from '../publish/publish-changes.ts'
@@ -132,19 +133,19 @@ export class RunExecution {
     const signal = AbortSignal.any([detecting.signal, ends.abort])
     using _turn = await takeTurn(tenure, signal)
     let whyEmpty = NO_CACHE
-    // A source may get ready while the state is restored.
     await using source = await deps.openSource(definition)
+    const file = await this.#extractFile(incarnation)
+    await using reading = readModel({ source, definition, file, signal })
     const onDiscard = (why: string): void => void (whyEmpty = `its cache cannot be used: ${why}`)
     await using state = await deps.openState({ sync, incarnation, partitions, onDiscard })
-    await this.#feed(state, { whyEmpty, signal })
-    const extractFile = await this.#extractFile(incarnation)
+    await this.#feed(state, { whyEmpty, beforeMuch: reading.over, signal })
     const { run } = this.#atWork
     const purpose = purposeOf(run)
     const baseline = purpose === undefined && run.first && definition.sync.firstRun === 'skip-existing'
     const isRetry = run.cause === 'retry'
     const replay = await this.#planReplay(definition, state, signal)
-    const reading = { state, source, definition, extractFile, baseline, purpose, isRetry, signal }
-    await using detected = await detectChanges(reading)
+    const of = { state, reading, definition, baseline, purpose, isRetry, signal }
+    const detected = await detectChanges(of)
     const { rowsRead, rowsInvalid, invalidSamples, counts, settled, undecided } = detected.diff
     const notices = [...noticesOf(definition, detected.diff, purpose), ...(replay?.notices ?? [])]
     const ofRun = replay?.counts ?? counts
@@ -237,14 +238,15 @@ export class RunExecution {
    */
   async #feed(
     state: DeliveredState,
-    { whyEmpty, signal }: { readonly whyEmpty: string; readonly signal: AbortSignal },
+    of: Required<Pick<FeedOptions, 'whyEmpty' | 'beforeMuch' | 'signal'>>,
   ): Promise<void> {
     const { deps, ownership } = this.#tenure
     const { incarnation, partitions, topics } = ownership
     const { faults, run, runId } = this.#atWork.run
     if (run === null) throw new SluiceError('internal', `run ${runId} has no number yet`)
     const fedFor = { run, at: deps.now() }
-    const options = { ...deps, topics, partitions, incarnation, faults, fedFor, signal }
+    const { whyEmpty, beforeMuch, signal } = of
+    const options = { ...deps, topics, partitions, incarnation, faults, fedFor, beforeMuch, signal }
     const feed = async (why: string | undefined): Promise<void> => {
       const teller = this.#restoringTeller()
       const told = { onProgress: (progress: Restoring) => teller.tell(progress) }

@@ -131,17 +131,16 @@ export async function ownSync(
   const { sync, incarnation, signal } = of
   const topics = syncTopics(prefix, sync)
   const runs = at(sharedTopics(prefix).runs, homePartition(sync))
-  const taken: Ownership[] = []
+  const taken = Array.from({ length: of.partitions }, (_, partition) => {
+    const own = [topics.changes, topics.retry, topics.captured].map(topic => at(topic, partition))
+    const targets = partition === 0 ? [...own, runs] : own
+    return takeOver({ log, io, prefix, stage: 'changes', sync, incarnation, partition, targets, signal })
+  })
   try {
-    for (let partition = 0; partition < of.partitions; partition += 1) {
-      const own = [topics.changes, topics.retry, topics.captured].map(topic => at(topic, partition))
-      const targets = partition === 0 ? [...own, runs] : own
-      const stage = 'changes'
-      taken.push(await takeOver({ log, io, prefix, stage, sync, incarnation, partition, targets, signal }))
-    }
-    return new SyncOwnership(deps, { sync, incarnation, owners: taken })
+    return new SyncOwnership(deps, { sync, incarnation, owners: await Promise.all(taken) })
   } catch (error) {
-    await Promise.all(taken.map(owner => owner[Symbol.asyncDispose]()))
+    for (const owner of await Promise.allSettled(taken))
+      if (owner.status === 'fulfilled') await owner.value[Symbol.asyncDispose]()
     throw error
   }
 }

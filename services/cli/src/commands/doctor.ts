@@ -45,7 +45,7 @@ async function allChecks(context: CommandContext): Promise<readonly Check[]> {
   const isElsewhere = (env['SLUICE_URL'] ?? '') !== ''
   const versions = versionChecks(sluiceVersion(), process.versions.node)
   const project = isElsewhere ? [] : await projectChecks(dir, () => syncsOf(context))
-  const options = { dir, env, logger: loggerFor(context), signal, tell: teller(context) }
+  const options = { dir, env, logger: await loggerFor(context), signal, tell: teller(context) }
   return [...versions, ...project, ...(await doctorChecks(options))]
 }
 

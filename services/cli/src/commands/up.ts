@@ -19,7 +19,7 @@ export const command: Command = {
   ],
   async run(context) {
     const { dir, env, signal, json, stdout } = context
-    const logger = loggerFor(context)
+    const logger = await loggerFor(context)
     await using up = await openUp({ dir, env, logger, signal, tell: teller(context) })
     const { url, syncs } = up
     stdout.write(json ? `${JSON.stringify({ url, syncs })}\n` : servingText(up))

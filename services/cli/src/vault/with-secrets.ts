@@ -11,7 +11,7 @@ export async function withSecrets<T>(
   use: (secrets: SecretKeeping) => Promise<T>,
 ): Promise<T> {
   const { dir, env, signal } = context
-  const options = { dir, env, logger: loggerFor(context), signal, tell: teller(context) }
+  const options = { dir, env, logger: await loggerFor(context), signal, tell: teller(context) }
   await using secrets = await openSecrets(options)
   return await use(secrets)
 }

@@ -99,6 +99,34 @@ describe('a resource', () => {
     expect(third.json).toMatchObject({ version: 3, changed: ['title', 'baseUrl'] })
   })
 
+  it('keeps the text of its author, in each version, for as long as the fields say the same', async () => {
+    const path = '/resources/destination/commented'
+    const texts = ['# of the shop', '# of the shop, agreed in May'].map(
+      comment => `kind: destination ${comment}\nname: commented\nbaseUrl: https://api.example.com\n`,
+    )
+    for (const yaml of texts) await ask('PUT', path, { yaml })
+    const view = resourceView.parse((await ask('GET', path)).json)
+    expect(view).toMatchObject({ version: 2, text: texts[1] })
+    const same = await ask('PUT', path, { body: { ...view, text: 'another' } })
+    expect(same.json).toMatchObject({ version: 3, changed: [], text: texts[1] })
+    const changed = { ...view, version: 3, spec: { ...view.spec, title: 'Shop' } }
+    const other = await ask('PUT', path, { body: changed })
+    expect(resourceSetView.parse(other.json)).toMatchObject({ spec: { title: 'Shop' } })
+    expect(resourceSetView.parse(other.json).text).toBeUndefined()
+    const back = await ask('POST', `${path}/rollback`, { body: { to: 1 } })
+    expect(back.json).toMatchObject({ text: texts[0] })
+    const { versions } = resourceHistoryView.parse((await ask('GET', `${path}/history`)).json)
+    expect(versions.map(({ text }) => text)).toEqual([texts[0], undefined, texts[1], texts[1], texts[0]])
+  })
+
+  it('is stored without a text that is longer than what is kept', async () => {
+    const path = '/resources/destination/long'
+    const yaml = `# ${'x'.repeat(200_000)}\nkind: destination\nname: long\nbaseUrl: https://api.example.com\n`
+    expect((await ask('PUT', path, { yaml })).status).toBe(200)
+    const view = resourceView.parse((await ask('GET', path)).json)
+    expect([view.spec['baseUrl'], view.text]).toEqual(['https://api.example.com', undefined])
+  })
+
   it('is not overwritten by whoever does not know its last version', async () => {
     const path = '/resources/destination/two'
     await ask('PUT', path, { body: destination('two') })

@@ -4,7 +4,7 @@ import type { ReactElement } from 'react'
 import { resourceQuery } from '../api/queries.ts'
 import { Dialog } from '../ui/dialog.tsx'
 import { Loading, Trouble } from '../ui/parts.tsx'
-import { yamlOf } from './draft.ts'
+import { textOf } from './draft.ts'
 import { LinesThatDiffer } from './lines-that-differ.tsx'
 
 export interface Conflict {
@@ -31,11 +31,7 @@ export function ConflictOf({ conflict, onOverwrite, onClose }: ConflictProps): R
       {data === undefined ? (
         <Loading />
       ) : (
-        <LinesThatDiffer
-          before={yamlOf(kind, name, data.spec)}
-          after={mine}
-          label="Their version and yours"
-        />
+        <LinesThatDiffer before={textOf(data)} after={mine} label="Their version and yours" />
       )}
       <footer className="dialog-actions">
         <button type="button" onClick={onClose}>

@@ -2,6 +2,7 @@
  * What somebody is editing: the four resources of a sync as texts in YAML. A form changes single values of a
  * text, and leaves comments, order and the rest of it as they are.
  */
+import type { ResourceView } from '@sluice/contracts/api'
 import { parseDocument, type Document } from 'yaml'
 import { removeAt, setAt, withScalar, type Path } from './change-yaml.ts'
 
@@ -114,6 +115,16 @@ export function yamlOf(kind: string, name: string, spec: { readonly [field: stri
   document.set('name', name)
   for (const [field, value] of Object.entries(spec)) document.set(field, document.createNode(value))
   return document.toString({ lineWidth: 0, flowCollectionPadding: true })
+}
+
+/** A stored resource as its author wrote it, or as its fields say where no text of theirs is kept. */
+export function textOf({
+  kind,
+  name,
+  spec,
+  text,
+}: Pick<ResourceView, 'kind' | 'name' | 'spec' | 'text'>): string {
+  return text ?? yamlOf(kind, name, spec)
 }
 
 /** Marks queries whose answers follow from the draft, and not from what the server has stored. */

@@ -8,7 +8,7 @@ import {
   textAt,
   withText,
   withValue,
-  yamlOf,
+  textOf,
   type Draft,
   type Kind,
 } from './draft.ts'
@@ -16,7 +16,7 @@ import type { Start } from './use-editing.ts'
 
 /** What the server has of the resources that are edited, with the version that the edit started from. */
 export type Stored = { readonly [kind in Kind]?: StoredResource }
-export interface StoredResource extends Pick<ResourceView, 'name' | 'spec'> {
+export interface StoredResource extends Pick<ResourceView, 'name' | 'spec' | 'text'> {
   readonly kind: Kind
   /** Undefined if the server keeps no versions of it. */
   readonly version: number | undefined
@@ -44,7 +44,7 @@ export function reusedBy(draft: Draft, resources: Resources): Stored {
   for (const kind of SHARED) {
     const of = named(resources, kind, nameIn(draft[kind]))
     if (of === undefined) continue
-    found[kind] = { kind, name: of.name, spec: of.spec, version: of.version, project: of.project ?? '' }
+    found[kind] = { ...of, kind, version: of.version, project: of.project ?? '' }
   }
   return found
 }
@@ -56,7 +56,7 @@ export function startBehind(draft: Draft, resources: Resources): Start {
   const found = reusedBy(draft, resources)
   const of = (kind: Kind): string => {
     const stored = found[kind]
-    return stored === undefined ? draft[kind] : yamlOf(kind, stored.name, stored.spec)
+    return stored === undefined ? draft[kind] : textOf(stored)
   }
   const versionOf = (kind: Kind): number | undefined => {
     const stored = found[kind]
@@ -70,11 +70,11 @@ export function startBehind(draft: Draft, resources: Resources): Start {
 
 /** The draft with a resource that is there, and the source that a model reads from. */
 export function withStored(draft: Draft, kind: SharedKind, resource: ResourceView, all: Resources): Draft {
-  const changed = withText(draft, kind, yamlOf(kind, resource.name, resource.spec))
+  const changed = withText(draft, kind, textOf(resource))
   if (kind !== 'model') return changed
   const source = named(all, 'source', textAt(changed.model, ['source']))
   if (source === undefined) return changed
-  return { ...changed, source: yamlOf('source', source.name, source.spec) }
+  return { ...changed, source: textOf(source) }
 }
 
 /** The draft with a new resource in the place of one that is there. */

@@ -8,7 +8,7 @@ const FIRST_CHARACTERS = 20_000
 /** Up to so many, long lines are wrapped: to lay out more takes long. */
 const WRAPPED_CHARACTERS = 10_000
 /** The browser lays a text out piece by piece. A longer line is broken. */
-const PIECE_CHARACTERS = 8_000
+const PIECE_CHARACTERS = 4_000
 
 interface BodyProps {
   readonly body: string | null
@@ -92,8 +92,9 @@ export function piecesOf(text: string, most: number): readonly string[] {
 }
 
 function endOfPiece(text: string, from: number, most: number): number {
-  const line = text.lastIndexOf('\n', from + most - 1)
-  if (line >= from) return line + 1
+  // Not of the whole text: where that is one long line, each piece would look through all before it.
+  const line = text.slice(from, from + most).lastIndexOf('\n')
+  if (line >= 0) return from + line + 1
   // A character may be two units.
   const isHalf = /[\uD800-\uDBFF]/.test(text[from + most - 1] ?? '')
   return from + most - (isHalf ? 1 : 0)

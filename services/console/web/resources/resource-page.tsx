@@ -7,7 +7,7 @@ import { useEffect, useState, type ReactElement } from 'react'
 import { ApiError, call } from '../api/client.ts'
 import { resourceQuery } from '../api/queries.ts'
 import { ConflictOf } from '../editor/conflict-dialog.tsx'
-import { yamlOf } from '../editor/draft.ts'
+import { textOf } from '../editor/draft.ts'
 import { LinesThatDiffer } from '../editor/lines-that-differ.tsx'
 import { DestinationLogin, wantsLogin } from '../login/destination-login.tsx'
 import { Confirm } from '../ui/dialog.tsx'
@@ -104,9 +104,9 @@ function Resource({ resource }: { readonly resource: ResourceView }): ReactEleme
 }
 
 function EditYaml({ resource }: { readonly resource: ResourceView }): ReactElement {
-  const { kind, name, spec, version, project = '' } = resource
+  const { kind, name, version, project = '' } = resource
   const client = useQueryClient()
-  const stored = yamlOf(kind, name, spec)
+  const stored = textOf(resource)
   const place = `${kind}.${name}`
   const [kept] = useState(() => keptText(place))
   const [text, setText] = useState(kept?.text ?? stored)
@@ -266,7 +266,7 @@ function VersionLine({
   const [asks, setAsks] = useState(false)
   const client = useQueryClient()
   const yamlAt = (of: Version | undefined): string =>
-    of?.spec === undefined || of.spec === null ? '' : yamlOf(kind, name, of.spec)
+    of?.spec === undefined || of.spec === null ? '' : textOf({ ...of, kind, name, spec: of.spec })
   const back = async (): Promise<void> => {
     const body = { to: version.version, ...(project === '' ? {} : { takeOver: true }) }
     await call(`${pathOf(kind, name)}/rollback`, { method: 'POST', body, answer: 'resourceSetView' })

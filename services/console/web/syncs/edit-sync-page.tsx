@@ -4,7 +4,7 @@ import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { resourceQuery } from '../api/queries.ts'
-import { STARTING_DRAFT, yamlOf, type Draft, type Kind } from '../editor/draft.ts'
+import { STARTING_DRAFT, textOf, type Draft, type Kind } from '../editor/draft.ts'
 import { EditorPage } from '../editor/editor-page.tsx'
 import type { Stored, StoredResource } from '../editor/reused.ts'
 import { Loading, Page, Trouble } from '../ui/parts.tsx'
@@ -45,8 +45,8 @@ function useStoredOne(kind: Kind, name: string | undefined) {
     ...resourceQuery(kind, name ?? ''),
     enabled: name !== undefined,
     select: (resource: ResourceView): StoredResource => {
-      const { spec, version, project = '' } = resource
-      return { kind, name: resource.name, spec, version, project }
+      const { version, project = '' } = resource
+      return { ...resource, kind, version, project }
     },
   })
 }
@@ -72,14 +72,9 @@ function Editor({ name, stored }: { readonly name: string; readonly stored: Stor
 }
 
 function draftOf(stored: Stored): Draft {
-  const textOf = (kind: Kind): string => {
-    const of = stored[kind]
-    return of === undefined ? STARTING_DRAFT[kind] : yamlOf(kind, of.name, of.spec)
+  const of = (kind: Kind): string => {
+    const known = stored[kind]
+    return known === undefined ? STARTING_DRAFT[kind] : textOf(known)
   }
-  return {
-    source: textOf('source'),
-    model: textOf('model'),
-    destination: textOf('destination'),
-    sync: textOf('sync'),
-  }
+  return { source: of('source'), model: of('model'), destination: of('destination'), sync: of('sync') }
 }

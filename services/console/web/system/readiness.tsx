@@ -10,7 +10,7 @@ const EVERY_MS = 5_000
 
 const NAMES: { readonly [check: string]: string } = {
   started: 'Has started',
-  running: 'Goes on',
+  running: 'Takes new work',
   work: 'Reaches what it works with',
 }
 

@@ -67,7 +67,7 @@ async function connectedTo(project: Project, context: CommandContext): Promise<C
   const { dir, env, signal } = context
   const { loggerFor } = await import('../../cli-logger.ts')
   const secrets = secretNames(JSON.stringify([...project.resources.values()]))
-  const options = { dir, env, secrets, logger: loggerFor(context), signal, tell: teller(context) }
+  const options = { dir, env, secrets, logger: await loggerFor(context), signal, tell: teller(context) }
   await using connections = await connectionsOf(options)
   const connected = await checkConnections(project, connections, signal)
   const unset = connections.unset.map(unsetSecret)

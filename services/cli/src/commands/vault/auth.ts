@@ -32,7 +32,7 @@ export const command: Command = {
     const { args, dir, env, signal, stdin, stdout, stderr, json, color } = context
     const name = args.positionals[0] ?? ''
     const tell = teller(context)
-    const options = { dir, env, logger: loggerFor(context), signal, tell }
+    const options = { dir, env, logger: await loggerFor(context), signal, tell }
     assertVaultHere(options)
     const project = await loadProject(dir, { env, signal })
     const destination = project.resources.get(`destination/${name}`)

@@ -6,7 +6,6 @@ import { useRef, useState, type ReactElement } from 'react'
 import { ApiError, call } from '../../api/client.ts'
 import { runSync } from '../../api/commands.ts'
 import { ONCE_WHEN_THERE_IS_ROOM } from '../../api/query-client.ts'
-import { useFollowRun } from '../../runs/follow-run.ts'
 import { Confirm } from '../../ui/dialog.tsx'
 import { count, rows } from '../../ui/format.ts'
 import { Trouble } from '../../ui/parts.tsx'
@@ -14,7 +13,7 @@ import { Told } from '../../ui/told.tsx'
 import { draftPlaceOf } from '../../ui/places.ts'
 import { toast } from '../../ui/toast.tsx'
 import { ConflictOf, type Conflict } from '../conflict-dialog.tsx'
-import { documentsOf, KINDS, nameIn, OF_DRAFT, yamlOf, type Draft, type Kind } from '../draft.ts'
+import { documentsOf, KINDS, nameIn, OF_DRAFT, textOf, type Draft, type Kind } from '../draft.ts'
 import { LinesThatDiffer } from '../lines-that-differ.tsx'
 import type { Stored, StoredResource } from '../reused.ts'
 
@@ -37,7 +36,7 @@ export function ReviewStep(props: ReviewProps): ReactElement {
       <h2>{changes.length === 0 ? 'Nothing differs from what the server has.' : 'What changes'}</h2>
       {changes.map(kind => {
         const of = sameIn(stored, kind, draft)
-        const before = of === undefined ? '' : yamlOf(kind, of.name, of.spec)
+        const before = of === undefined ? '' : textOf(of)
         return (
           <details key={kind} open={changes.length < 3}>
             <summary>
@@ -110,7 +109,7 @@ export function ReviewStep(props: ReviewProps): ReactElement {
 function changedKinds(draft: Draft, stored: Stored): readonly Kind[] {
   return KINDS.filter(kind => {
     const of = sameIn(stored, kind, draft)
-    return of === undefined || yamlOf(kind, of.name, of.spec) !== draft[kind]
+    return of === undefined || textOf(of) !== draft[kind]
   })
 }
 
@@ -178,7 +177,6 @@ interface Saving {
 function useSaving({ draft, stored, takeOver, onSaved }: ReviewProps): Saving {
   const client = useQueryClient()
   const navigate = useNavigate()
-  const followRun = useFollowRun()
   const [isBusy, setBusy] = useState(false)
   const [error, setError] = useState<unknown>(null)
   const [conflict, setConflict] = useState<(Conflict & { readonly andRun: boolean }) | null>(null)
@@ -205,10 +203,10 @@ function useSaving({ draft, stored, takeOver, onSaved }: ReviewProps): Saving {
       onSaved()
       await client.invalidateQueries({ predicate: ({ meta }) => meta !== OF_DRAFT })
       const name = nameIn(draft.sync)
-      toast('done', `${name} is saved.`)
-      if (andRun) {
-        await followRun(runSync(name))
-      } else await navigate({ to: '/syncs/$name', params: { name } })
+      const run = andRun ? await begunRun(name) : null
+      if (!andRun || run !== null) toast('done', `${name} is saved.`)
+      if (run === null) await navigate({ to: '/syncs/$name', params: { name } })
+      else await navigate({ to: '/runs/$id', params: { id: run } })
     } catch (failure) {
       setError(failure)
     } finally {
@@ -221,6 +219,20 @@ function useSaving({ draft, stored, takeOver, onSaved }: ReviewProps): Saving {
     void save(conflict.andRun, { [conflict.kind]: conflict.present })
   }
   return { save, isBusy, error, conflict, overwrite, dismiss: () => setConflict(null) }
+}
+
+/**
+ * The id of a run of a sync that is saved. Null if none begins: then people are told why, and try again where
+ * the sync is no new one any more.
+ */
+async function begunRun(sync: string): Promise<string | null> {
+  try {
+    return (await runSync(sync)).id
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    toast('failed', `${sync} is saved, and no run of it has begun: ${why}`)
+    return null
+  }
 }
 
 interface PutTerms {

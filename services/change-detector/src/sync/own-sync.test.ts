@@ -1,0 +1,44 @@
+import type { TopicPartition } from '@sluice/message-log/port'
+import { INCARNATION, SYNC } from '@sluice/testkit/sample-records'
+import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
+import { outage, watchedLog } from '@sluice/testkit/watched-log'
+import { syncTopics } from '@sluice/topics/topics'
+import { expect, it } from 'vitest'
+import { ownSync, type SyncOwnership } from './own-sync.ts'
+
+const { signal } = new AbortController()
+const PARTITIONS = 3
+/** In `changes`, `retry` and `captured` for each partition, and one in `runs`. */
+const MARKERS = 3 * PARTITIONS + 1
+
+async function openWorld(before: (target: TopicPartition) => Promise<void>) {
+  const world = await openTestLog({ partitions: PARTITIONS })
+  const own = (log = watchedLog(world.log, before)): Promise<SyncOwnership> =>
+    ownSync({ ...world, log }, { sync: SYNC, incarnation: INCARNATION, partitions: PARTITIONS, signal })
+  return { world, own }
+}
+
+it('waits once for the log, however many partitions the sync has', async () => {
+  const asked = Promise.withResolvers<void>()
+  let markers = 0
+  const { world, own } = await openWorld(async () => {
+    markers += 1
+    if (markers === MARKERS) asked.resolve()
+    // The log acknowledges none before it has been asked for all.
+    await asked.promise
+  })
+  await using _world = world
+  await using ownership = await own()
+  expect([ownership.partitions, markers]).toEqual([PARTITIONS, MARKERS])
+})
+
+it('owns nothing if one partition cannot be taken, and may try again', async () => {
+  const { changes } = syncTopics(PREFIX, SYNC)
+  const { world, own } = await openWorld(async ({ topic, partition }) => {
+    if (topic === changes && partition === 1) throw outage()
+  })
+  await using _world = world
+  await expect(own()).rejects.toMatchObject({ code: 'unreachable' })
+  await using ownership = await own(world.log)
+  await ownership.forgetRuns(['R1'], signal)
+})
