@@ -6,7 +6,6 @@ import { useRef, useState, type ReactElement } from 'react'
 import { ApiError, call } from '../../api/client.ts'
 import { runSync } from '../../api/commands.ts'
 import { ONCE_WHEN_THERE_IS_ROOM } from '../../api/query-client.ts'
-import { useFollowRun } from '../../runs/follow-run.ts'
 import { Confirm } from '../../ui/dialog.tsx'
 import { count, rows } from '../../ui/format.ts'
 import { Trouble } from '../../ui/parts.tsx'
@@ -178,7 +177,6 @@ interface Saving {
 function useSaving({ draft, stored, takeOver, onSaved }: ReviewProps): Saving {
   const client = useQueryClient()
   const navigate = useNavigate()
-  const followRun = useFollowRun()
   const [isBusy, setBusy] = useState(false)
   const [error, setError] = useState<unknown>(null)
   const [conflict, setConflict] = useState<(Conflict & { readonly andRun: boolean }) | null>(null)
@@ -205,10 +203,10 @@ function useSaving({ draft, stored, takeOver, onSaved }: ReviewProps): Saving {
       onSaved()
       await client.invalidateQueries({ predicate: ({ meta }) => meta !== OF_DRAFT })
       const name = nameIn(draft.sync)
-      toast('done', `${name} is saved.`)
-      if (andRun) {
-        await followRun(runSync(name))
-      } else await navigate({ to: '/syncs/$name', params: { name } })
+      const run = andRun ? await begunRun(name) : null
+      if (!andRun || run !== null) toast('done', `${name} is saved.`)
+      if (run === null) await navigate({ to: '/syncs/$name', params: { name } })
+      else await navigate({ to: '/runs/$id', params: { id: run } })
     } catch (failure) {
       setError(failure)
     } finally {
@@ -221,6 +219,20 @@ function useSaving({ draft, stored, takeOver, onSaved }: ReviewProps): Saving {
     void save(conflict.andRun, { [conflict.kind]: conflict.present })
   }
   return { save, isBusy, error, conflict, overwrite, dismiss: () => setConflict(null) }
+}
+
+/**
+ * The id of a run of a sync that is saved. Null if none begins: then people are told why, and try again where
+ * the sync is no new one any more.
+ */
+async function begunRun(sync: string): Promise<string | null> {
+  try {
+    return (await runSync(sync)).id
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    toast('failed', `${sync} is saved, and no run of it has begun: ${why}`)
+    return null
+  }
 }
 
 interface PutTerms {
