@@ -374,19 +374,11 @@ class DuckdbDeliveredState implements DeliveredState {
     if (!this.#hasDiff) return
     this.#hasDiff = false
     const { connection } = this.#file
-    for (const table of [
+    const tables = [
       ...this.#pieces,
-      'found',
-      'model',
-      'ordered',
-      'places',
-      'known',
-      'collected',
-      'piece',
-      'sizes',
-      'ambiguous',
-    ])
-      await connection.run(`DROP TABLE IF EXISTS temp.${table}`)
+      ...['found', 'model', 'ordered', 'places', 'known', 'collected', 'piece', 'sizes', 'ambiguous'],
+    ]
+    await connection.run(tables.map(table => `DROP TABLE IF EXISTS temp.${table};`).join(' '))
     await closeExtract(connection)
     await connection.run('DETACH DATABASE IF EXISTS extract')
     await this.#forgetEnded()

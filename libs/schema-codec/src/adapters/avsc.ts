@@ -91,6 +91,38 @@ export const avscTypes = avro.types as unknown as {
   readonly RecordType: FromSchema<RecordType>
 }
 
+/** avsc keeps the class of its taps for itself, and gives one to whoever reads. */
+function newTap(): Tap {
+  const made: Tap[] = []
+  class Catcher extends avscTypes.LongType {
+    override _read(tap: Tap): number {
+      made.push(tap)
+      return 0
+    }
+  }
+  new Catcher().decode(Buffer.alloc(0), 0)
+  const [tap] = made
+  if (tap === undefined) throw new Error('this version of avsc gives no tap to its types')
+  return tap
+}
+
+/** Reads values one after another, as `AvscType.decode` does, and makes no objects of its own for them. */
+export class ValueReader {
+  readonly #tap = newTap()
+  /** Where the last value ends; −1 if the buffer ends before it does. */
+  end = 0
+
+  /** The value from there. It means nothing if `end` is −1. Reads no further value meanwhile. */
+  read(type: AvscType, bytes: Buffer, start: number): unknown {
+    const tap = this.#tap
+    tap.buf = bytes as NodeBuffer
+    tap.pos = start
+    const value = type._read(tap)
+    this.end = tap.isValid() ? tap.pos : -1
+    return value
+  }
+}
+
 /**
  * Makes types of schemas. It asks `typeHook` for each part of a schema, which may make that part's type
  * itself.

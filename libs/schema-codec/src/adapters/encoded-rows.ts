@@ -19,7 +19,7 @@ import {
   type Attributes,
   type Property,
 } from './avro.ts'
-import { typeForSchema, type AvscType, type NodeBuffer } from './avsc.ts'
+import { typeForSchema, ValueReader, type AvscType, type NodeBuffer } from './avsc.ts'
 import { EXACT_LONG } from './number-types.ts'
 import { DATE } from './temporal-types.ts'
 import { DoesNotFit, JSON_TEXT, TEXT } from './text-types.ts'
@@ -230,17 +230,19 @@ function endOf(type: AvscType, bytes: NodeBuffer, start: number): number {
   return offset
 }
 
+const reader = new ValueReader()
+
 function decoded(type: AvscType, bytes: NodeBuffer, start: number): unknown {
-  let found: ReturnType<AvscType['decode']>
+  let value: unknown
   try {
-    found = type.decode(bytes, start)
+    value = reader.read(type, bytes, start)
   } catch (cause) {
     throw new SluiceError('corrupt', 'A row of a change has a value that its schema does not allow.', {
       cause,
     })
   }
-  if (found.offset < 0) throw new SluiceError('corrupt', 'A row of a change has an end that is missing.')
-  return found.value
+  if (reader.end < 0) throw new SluiceError('corrupt', 'A row of a change has an end that is missing.')
+  return value
 }
 
 class Cursor implements RowCursor {

@@ -98,16 +98,56 @@ export function readText(tap: Tap): string {
     tap.pos = buf.length + 1
     return ''
   }
-  if (length <= SHORT_READ) {
-    let text = ''
-    for (let i = pos; i < end; i++) {
-      const byte = buf[i] ?? 0
-      if (byte > 127) return buf.utf8Slice(pos, end)
-      text += String.fromCharCode(byte)
-    }
-    return text
+  if (length > SHORT_READ) return length > LONGEST_KNOWN ? buf.utf8Slice(pos, end) : knownText(buf, pos, end)
+  for (let i = pos; i < end; i++) if ((buf[i] ?? 0) > 127) return buf.utf8Slice(pos, end)
+  return shortAscii(buf, pos, end)
+}
+
+/** At most SHORT_READ characters. One call for several of them makes one string, and not one for each. */
+function shortAscii(buf: Buffer, start: number, end: number): string {
+  let text = ''
+  let at = start
+  for (; end - at >= 4; at += 4)
+    text += String.fromCharCode(buf[at] ?? 0, buf[at + 1] ?? 0, buf[at + 2] ?? 0, buf[at + 3] ?? 0)
+  for (; at < end; at += 1) text += String.fromCharCode(buf[at] ?? 0)
+  return text
+}
+
+/**
+ * The last text of each length that stood in records again and again, as an incarnation does in all records
+ * of a partition. A text that is another one costs a look at its first bytes.
+ */
+interface Known {
+  readonly bytes: Uint8Array
+  text: string
+  /** Texts of this length since this one stood there. */
+  others: number
+}
+const LONGEST_KNOWN = 48
+const KNOWN: readonly Known[] = Array.from({ length: LONGEST_KNOWN + 1 }, (_, length) => ({
+  ...{ bytes: new Uint8Array(length), text: '', others: 0 },
+}))
+/** A text takes the place of another only once so many others came. Keys differ in each record. */
+const OTHERS = 64
+
+function knownText(buf: NodeBuffer, start: number, end: number): string {
+  const known = KNOWN[end - start]
+  if (known === undefined) return buf.utf8Slice(start, end)
+  const { bytes } = known
+  let at = 0
+  while (at < bytes.length && bytes[at] === buf[start + at]) at += 1
+  if (at === bytes.length && known.text !== '') {
+    known.others = 0
+    return known.text
   }
-  return buf.utf8Slice(pos, end)
+  const text = buf.utf8Slice(start, end)
+  known.others += 1
+  if (known.text === '' || known.others > OTHERS) {
+    bytes.set(buf.subarray(start, end))
+    known.text = text
+    known.others = 0
+  }
+  return text
 }
 
 export function writeText(tap: Tap, text: string): void {

@@ -5,7 +5,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ColumnRows } from '@sluice/contracts/column-values'
 import type { ChangeFrame, Decoded, Encoder, RowsEncoder } from '../port.ts'
-import type { AvscType } from './avsc.ts'
+import { ValueReader, type AvscType } from './avsc.ts'
 import { ColumnRowsEncoder, frameOf } from './column-rows-encoder.ts'
 import { labelOf } from './text-types.ts'
 
@@ -83,6 +83,8 @@ export function schemaIdOf(bytes: Uint8Array): number {
   return (((bytes[1] ?? 0) << 24) | ((bytes[2] ?? 0) << 16) | ((bytes[3] ?? 0) << 8) | (bytes[4] ?? 0)) >>> 0
 }
 
+const reader = new ValueReader()
+
 /**
  * The value of a record of that type. Nothing in it refers to `bytes`. Throws `corrupt` unless it takes up
  * the bytes exactly.
@@ -91,20 +93,20 @@ export function decodeRecord(type: AvscType, bytes: Uint8Array): Decoded {
   const buffer = Buffer.isBuffer(bytes)
     ? bytes
     : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  let decoded: ReturnType<AvscType['decode']>
+  let value: unknown
   try {
-    decoded = type.decode(buffer, HEADER_BYTES)
+    value = reader.read(type, buffer, HEADER_BYTES)
   } catch (cause) {
     throw corruptError(type, bytes, 'a value that its schema does not allow', cause)
   }
-  if (decoded.offset !== bytes.length) {
+  if (reader.end !== bytes.length) {
     throw corruptError(
       type,
       bytes,
-      decoded.offset < 0 ? 'an end that is missing' : 'more bytes than its schema says',
+      reader.end < 0 ? 'an end that is missing' : 'more bytes than its schema says',
     )
   }
-  return { name: type.name ?? type.typeName, value: decoded.value as object }
+  return { name: type.name ?? type.typeName, value: value as object }
 }
 
 function corruptError(type: AvscType, bytes: Uint8Array, what: string, cause?: unknown): SluiceError {

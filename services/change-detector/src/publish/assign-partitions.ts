@@ -5,7 +5,7 @@
  * batch, and the state remembers where they went.
  */
 import type { SyncSpec } from '@sluice/contracts/resources'
-import type { Op } from '@sluice/contracts/state'
+import { OPS } from '@sluice/contracts/state'
 import type { DetectedChange } from '@sluice/delivered-state/port'
 import { triggerOf } from '@sluice/domain/trigger'
 
@@ -14,8 +14,10 @@ const DEFAULT_BLOCK_ROWS = 100
 
 /** How many rows of an op fill a request, or a block where they are sent one by one or not at all. */
 export function blockRowsOf(sync: SyncSpec): (op: DetectedChange['op']) => number {
-  const rowsOf = (op: Op): number => triggerOf(sync, op)?.batch?.size ?? DEFAULT_BLOCK_ROWS
-  return op => (op === 'settled' ? DEFAULT_BLOCK_ROWS : rowsOf(op))
+  const rowsOf = new Map<DetectedChange['op'], number>(
+    OPS.map(op => [op, triggerOf(sync, op)?.batch?.size ?? DEFAULT_BLOCK_ROWS]),
+  )
+  return op => rowsOf.get(op) ?? DEFAULT_BLOCK_ROWS
 }
 
 /**

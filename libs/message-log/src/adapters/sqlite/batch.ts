@@ -167,8 +167,10 @@ function decoded(
   range: { from: number; to: number },
 ): LogRecord[] | null {
   const { base, last, at: timestamp } = batch
-  // A blob from SQLite has a buffer of its own, but nothing guarantees its alignment.
-  const data = batch.data.byteOffset % 4 === 0 ? batch.data : new Uint8Array(batch.data)
+  // A blob from SQLite has a buffer of its own, but nothing guarantees its alignment. Decoders read from
+  // Buffers, and so need no further view of each record.
+  const { buffer, byteOffset, length } = batch.data
+  const data = byteOffset % 4 === 0 ? Buffer.from(buffer, byteOffset, length) : Buffer.from(batch.data)
   const count = data.length < 4 ? 0 : (new Uint32Array(data.buffer, data.byteOffset, 1)[0] ?? 0)
   if (count === 0 || count > (data.length - 4) / HEADER_PER_RECORD) return null
   const header = new Uint32Array(data.buffer, data.byteOffset, 1 + count * 3)
