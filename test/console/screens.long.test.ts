@@ -177,6 +177,12 @@ const sideways = (page: Page): Promise<unknown> =>
     .filter(list => list.scrollWidth > list.clientWidth)
     .map(list => list.ariaLabel)`)
 
+/** Texts whose lines go on beyond their place. */
+const cutLines = (page: Page): Promise<unknown> =>
+  page.evaluate(`[...document.querySelectorAll('pre')]
+    .filter(text => text.scrollWidth > text.clientWidth)
+    .map(text => text.innerText)`)
+
 interface Seen {
   readonly which: string
   readonly name: string
@@ -192,6 +198,8 @@ async function look(page: Page, { which, name, width, colours }: Seen): Promise<
   )
   expect(cutOff, `${seen}: pixels beyond the edge`).toBeLessThanOrEqual(0)
   expect(await sideways(page), `${seen}: tables that scroll sideways`).toEqual([])
+  // Examples are there to be read as a whole.
+  if (which === 'empty') expect(await cutLines(page), `${seen}: lines that are cut off`).toEqual([])
   expect(await page.title(), seen).not.toContain('owned')
   await takePicture(page, `${which}-${width}-${colours}-${name}`)
 }

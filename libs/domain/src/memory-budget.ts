@@ -21,8 +21,8 @@ export function memoryBudget(totalBytes: number): MemoryBudget {
 }
 
 /**
- * For the query of a source. While it runs, nothing of its sync is compared or buffered yet, and few records
- * are brought into its state, so that it may take both shares.
+ * For the query of a source. While it runs, nothing of its sync is compared or buffered yet, and no row is
+ * brought into its state, so that it may take both shares.
  */
 export function queryBytes({ duckdbBytes, buffersBytes }: MemoryBudget): number {
   return duckdbBytes + buffersBytes

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
-import type { DeliveredState, StateFeed } from '@sluice/delivered-state/port'
+import type { DeliveredState, FedFor, StateFeed } from '@sluice/delivered-state/port'
 import type { MessageLog } from '@sluice/message-log/port'
-import { at, syncTopics, textKey } from '@sluice/topics/topics'
+import { at, markerKey, syncTopics, textKey } from '@sluice/topics/topics'
 import { INCARNATION, sampleEntry, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
 import { writeChanges } from '@sluice/testkit/write-changes'
@@ -93,30 +93,51 @@ it.each([
     reset: async () => void (resets += 1),
     commit: async (options: unknown) => void committed.push(options),
   } as unknown as DeliveredState
-  const fedFor = { run, at: 5 + hours * 3_600_000 }
+  const fedFor = (): FedFor => ({ run, at: 5 + hours * 3_600_000 })
   const of = { topics: syncTopics(PREFIX, SYNC), partitions: 1, incarnation: INCARNATION, faults: [] }
   await feedState(state, { log, io, ...of, fedFor, signal })
   expect(resets).toBe(isKept ? 0 : 1)
-  expect(committed).toEqual([{ signal, fedFor }])
+  expect(committed).toEqual([{ signal, fedFor: fedFor() }])
 })
 
 it.each([
-  ['little is fed at once', { records: 200, awaits: 0 }],
-  ['before much is fed, others have to be done with their memory', { records: 300, awaits: 1 }],
-] as const)('%s', async (_name, { records, awaits }) => {
+  ['markers are fed at once', { markers: 200, rows: 0, awaits: 0 }],
+  [
+    'before a single row is fed, others have to be done with their memory',
+    { markers: 10, rows: 1, awaits: 1 },
+  ],
+  ['with many records, nobody looks whether they are markers', { markers: 300, rows: 0, awaits: 1 }],
+] as const)('%s', async (_name, { markers, rows, awaits }) => {
   await using world = await openTestLog({ partitions: 1 })
   const { log, io } = world
   const { retry } = syncTopics(PREFIX, SYNC)
-  const keys = Array.from({ length: records }, (_, index) => textKey(`${index}`))
-  await world.append(
-    at(retry, 0),
-    keys.map(key => ({ key, value: null })),
-  )
+  const marks = Array.from({ length: markers }, () => ({ key: markerKey('takeover', 'here'), value: null }))
+  const ended = Array.from({ length: rows }, (_, index) => ({ key: textKey(`${index}`), value: null }))
+  await world.append(at(retry, 0), [...marks, ...ended])
   const { fed, state } = recordingState()
   const fedBefore: number[] = []
-  const beforeMuch = async (): Promise<void> => void fedBefore.push(fed.length)
+  const beforeRows = async (): Promise<void> => void fedBefore.push(fed.length)
   const of = { topics: syncTopics(PREFIX, SYNC), partitions: 1, incarnation: INCARNATION, faults: [] }
-  await feedState(state, { log, io, ...of, beforeMuch, signal })
+  await feedState(state, { log, io, ...of, beforeRows, signal })
   expect(fedBefore).toEqual(Array(awaits).fill(0))
   expect(fed.length).toBeGreaterThan(0)
+})
+
+it('looks again whether the cache can be trusted once others are done: that may have taken a day', async () => {
+  await using world = await openTestLog({ partitions: 1 })
+  const { log, io } = world
+  const { retry } = syncTopics(PREFIX, SYNC)
+  await world.append(at(retry, 0), [{ key: textKey('a'), value: null }])
+  const { state } = recordingState()
+  let resets = 0
+  Object.assign(state, {
+    positions: () => Promise.resolve({ ...NOTHING_READ, fedFor: { run: 7, at: 0 } }),
+    reset: async () => void (resets += 1),
+  })
+  let hours = 19
+  const fedFor = (): FedFor => ({ run: 9, at: hours * 3_600_000 })
+  const beforeRows = async (): Promise<void> => void (hours = 24)
+  const of = { topics: syncTopics(PREFIX, SYNC), partitions: 1, incarnation: INCARNATION, faults: [] }
+  await feedState(state, { log, io, ...of, fedFor, beforeRows, signal })
+  expect(resets).toBe(1)
 })

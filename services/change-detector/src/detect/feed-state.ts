@@ -26,8 +26,8 @@ export interface FeedOptions {
   readonly incarnation: string
   /** Changes whose fate is not known. The state takes them in as unknown, whatever `retry` says. */
   readonly faults: readonly Fault[]
-  /** The run that a state which is kept is brought up to date for. */
-  readonly fedFor?: FedFor
+  /** The run that a state which is kept is brought up to date for, with the time by now. */
+  readonly fedFor?: () => FedFor
   /**
    * Why the state may be empty though the sync has run before. A rebuild gives this reason where no offset
    * tells one.
@@ -35,8 +35,8 @@ export interface FeedOptions {
   readonly whyEmpty?: string
   /** Told before the first record, after each batch of them, and before what was read is merged. */
   readonly onProgress?: (progress: Restoring) => Promise<void>
-  /** Awaited before so many records are fed that memory counts. */
-  readonly beforeMuch?: () => Promise<void>
+  /** Awaited before anything but markers is fed, since a merge may need much memory. */
+  readonly beforeRows?: () => Promise<void>
   readonly signal: AbortSignal
 }
 
@@ -46,21 +46,21 @@ export interface FeedOptions {
  */
 const TRUSTED_MS = TOMBSTONES_KEPT_MS - 4 * 3_600_000
 
-/** An idle run leaves five records in each partition. A record may be as large as a row may be. */
+/**
+ * An idle run leaves five records in each partition. With more of them, nobody looks whether all are markers.
+ */
 const FEW_RECORDS = 250
 
 /** Every run in the topics must have ended and be reported. Rejects as log and state do. */
 export async function feedState(state: DeliveredState, options: FeedOptions): Promise<void> {
-  let positions = await state.positions()
-  const mismatch = await findMismatch(positions, options)
-  if (mismatch !== null) {
-    await state.reset()
-    positions = await state.positions()
+  const { beforeRows } = options
+  let found = await lookAt(state, options)
+  if (beforeRows !== undefined && (await hasRows(found, options))) {
+    await beforeRows()
+    // It may have taken hours. Meanwhile tombstones may have gone.
+    found = await lookAt(state, options)
   }
-  const why = mismatch ?? (isEmpty(positions) ? (options.whyEmpty ?? null) : null)
-  const stretches = await findStretches(positions, options)
-  const of = stretches.reduce((sum, { from, end }) => sum + end - from, 0)
-  if (of > FEW_RECORDS) await options.beforeMuch?.()
+  const { why, stretches, of } = found
   let read = 0
   const onRead = async (records: number): Promise<void> => {
     read += records
@@ -70,7 +70,40 @@ export async function feedState(state: DeliveredState, options: FeedOptions): Pr
   for (let partition = 0; partition < options.partitions; partition += 1)
     await feedPartition(state, stretchesOf(stretches, partition), { ...options, onRead })
   await onRead(0)
-  await state.commit({ signal: options.signal, fedFor: options.fedFor })
+  await state.commit({ signal: options.signal, fedFor: options.fedFor?.() })
+}
+
+/** What is to be fed. */
+interface Wanted {
+  /** Why the state is empty, if it is. */
+  readonly why: string | null
+  readonly stretches: readonly Stretch[]
+  /** How many records the stretches have at most. */
+  readonly of: number
+}
+
+/** A state that does not fit its topics is emptied. */
+async function lookAt(state: DeliveredState, options: FeedOptions): Promise<Wanted> {
+  let positions = await state.positions()
+  const mismatch = await findMismatch(positions, options)
+  if (mismatch !== null) {
+    await state.reset()
+    positions = await state.positions()
+  }
+  const why = mismatch ?? (isEmpty(positions) ? (options.whyEmpty ?? null) : null)
+  const stretches = await findStretches(positions, options)
+  const of = stretches.reduce((sum, { from, end }) => sum + Math.max(0, end - from), 0)
+  return { why, stretches, of }
+}
+
+/** True unless these are few records, and all of them markers. */
+async function hasRows({ stretches, of }: Wanted, { log, signal }: FeedOptions): Promise<boolean> {
+  if (of > FEW_RECORDS) return true
+  for (const { target, from, end } of stretches)
+    if (from < end)
+      for await (const { records } of log.read(target, { from, to: end, signal }))
+        if (records.some(({ key }) => !isMarkerKey(key))) return true
+  return false
 }
 
 function isEmpty({ changes }: StatePositions): boolean {
@@ -143,7 +176,8 @@ async function findMismatch(positions: StatePositions, options: FeedOptions): Pr
  * so. After one run alone the topics say enough: what the run removed is a change of its own, and it ended no
  * other key.
  */
-function isOutdated(before: FedFor, { fedFor: now }: FeedOptions): boolean {
+function isOutdated(before: FedFor, { fedFor }: FeedOptions): boolean {
+  const now = fedFor?.()
   if (now === undefined) return false
   return now.run > before.run + 1 && now.at - before.at > TRUSTED_MS
 }

@@ -97,11 +97,12 @@ export async function findNextChanges(deps: NextChangesDeps): Promise<NextChange
   await using opening = new AsyncDisposableStack()
   // A source may get ready while the topics are read.
   const source = opening.use(await deps.openSource(definition))
-  const reading = opening.use(readModel({ source, definition, file: extractFile, signal }))
   const past = await readPast(deps)
   const { incarnation, partitions, first, interrupted } = past
   const state = opening.use(await deps.openState({ sync: definition.sync.name, incarnation, partitions }))
-  await bringUpToDate(state, past, { ...deps, beforeMuch: reading.over })
+  await bringUpToDate(state, past, deps)
+  // Not before: if a run ends meanwhile, rows from before it would seem to take back what it delivered.
+  const reading = opening.use(readModel({ source, definition, file: extractFile, signal }))
   const baseline = first && definition.sync.firstRun === 'skip-existing'
   const detected = await detectChanges({ state, reading, definition, baseline, signal })
   const opened = opening.move()
@@ -150,17 +151,12 @@ async function readPast({ history, definition, signal }: NextChangesDeps): Promi
   }
 }
 
-async function bringUpToDate(
-  state: DeliveredState,
-  past: Past,
-  deps: NextChangesDeps & { readonly beforeMuch: () => Promise<void> },
-): Promise<void> {
-  const { history, definition, beforeMuch, signal } = deps
+async function bringUpToDate(state: DeliveredState, past: Past, deps: NextChangesDeps): Promise<void> {
+  const { history, definition, signal } = deps
   if (history === null || !past.known) return
   const { incarnation, partitions, faults } = past
   const topics = syncTopics(history.prefix, definition.sync.name)
-  const of = { topics, partitions, incarnation, faults, beforeMuch, signal }
-  await feedState(state, { ...history, ...of })
+  await feedState(state, { ...history, topics, partitions, incarnation, faults, signal })
 }
 
 async function* placedRows(

@@ -1,7 +1,7 @@
 /**
  * Reads the model while the delivered state is opened and brought up to date: most runs have little to bring
  * up to date, and a query takes as long. What a process may hold in memory is one budget for both
- * (libs/domain/src/memory-budget.ts), so whoever has much to do with the state first waits for the reading.
+ * (libs/domain/src/memory-budget.ts), so whoever brings a row into the state waits for the reading first.
  */
 import { rm } from 'node:fs/promises'
 import type { Definition } from '@sluice/contracts/resources'

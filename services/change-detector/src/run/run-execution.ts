@@ -13,7 +13,7 @@ import { OPS, type ReplayScope } from '@sluice/contracts/state'
 import { countsOf, detectedRows } from '@sluice/domain/counts'
 import { needsApproval } from '@sluice/domain/removal-guard'
 import { triggeredOps } from '@sluice/domain/trigger'
-import type { DeliveredState, Diff, EndedKey } from '@sluice/delivered-state/port'
+import type { DeliveredState, Diff, EndedKey, FedFor } from '@sluice/delivered-state/port'
 import { concernOf } from '@sluice/partition/concern-of'
 import { blockRowsOf } from '../publish/assign-partitions.ts'
 import { awaitReports } from './await-reports.ts'
@@ -138,7 +138,7 @@ export class RunExecution {
     await using reading = readModel({ source, definition, file, signal })
     const onDiscard = (why: string): void => void (whyEmpty = `its cache cannot be used: ${why}`)
     await using state = await deps.openState({ sync, incarnation, partitions, onDiscard })
-    await this.#feed(state, { whyEmpty, beforeMuch: reading.over, signal })
+    await this.#feed(state, { whyEmpty, beforeRows: reading.over, signal })
     const { run } = this.#atWork
     const purpose = purposeOf(run)
     const baseline = purpose === undefined && run.first && definition.sync.firstRun === 'skip-existing'
@@ -238,15 +238,15 @@ export class RunExecution {
    */
   async #feed(
     state: DeliveredState,
-    of: Required<Pick<FeedOptions, 'whyEmpty' | 'beforeMuch' | 'signal'>>,
+    of: Required<Pick<FeedOptions, 'whyEmpty' | 'beforeRows' | 'signal'>>,
   ): Promise<void> {
     const { deps, ownership } = this.#tenure
     const { incarnation, partitions, topics } = ownership
     const { faults, run, runId } = this.#atWork.run
     if (run === null) throw new SluiceError('internal', `run ${runId} has no number yet`)
-    const fedFor = { run, at: deps.now() }
-    const { whyEmpty, beforeMuch, signal } = of
-    const options = { ...deps, topics, partitions, incarnation, faults, fedFor, beforeMuch, signal }
+    const fedFor = (): FedFor => ({ run, at: deps.now() })
+    const { whyEmpty, beforeRows, signal } = of
+    const options = { ...deps, topics, partitions, incarnation, faults, fedFor, beforeRows, signal }
     const feed = async (why: string | undefined): Promise<void> => {
       const teller = this.#restoringTeller()
       const told = { onProgress: (progress: Restoring) => teller.tell(progress) }

@@ -2,13 +2,14 @@ import type { TopicPartition } from '@sluice/message-log/port'
 import { INCARNATION, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'
-import { syncTopics } from '@sluice/topics/topics'
+import { sharedTopics, syncTopics } from '@sluice/topics/topics'
 import { expect, it } from 'vitest'
 import { ownSync, type SyncOwnership } from './own-sync.ts'
 
 const { signal } = new AbortController()
 const PARTITIONS = 3
-/** In `changes`, `retry` and `captured` for each partition, and one in `runs`. */
+/** In `changes`, `retry` and `captured` for each partition, and one in `runs` for the first. */
+const FIRST_MARKERS = 3 + 1
 const MARKERS = 3 * PARTITIONS + 1
 
 async function openWorld(before: (target: TopicPartition) => Promise<void>) {
@@ -18,18 +19,33 @@ async function openWorld(before: (target: TopicPartition) => Promise<void>) {
   return { world, own }
 }
 
-it('waits once for the log, however many partitions the sync has', async () => {
-  const asked = Promise.withResolvers<void>()
+it('waits twice for the log, however many partitions the sync has', async () => {
+  const first = Promise.withResolvers<void>()
+  const all = Promise.withResolvers<void>()
   let markers = 0
   const { world, own } = await openWorld(async () => {
     markers += 1
-    if (markers === MARKERS) asked.resolve()
+    const asked = markers <= FIRST_MARKERS ? first : all
+    if (markers === FIRST_MARKERS || markers === MARKERS) asked.resolve()
     // The log acknowledges none before it has been asked for all.
     await asked.promise
   })
   await using _world = world
   await using ownership = await own()
   expect([ownership.partitions, markers]).toEqual([PARTITIONS, MARKERS])
+})
+
+it('asks for nothing of the other partitions before the first is its own', async () => {
+  const { changes } = syncTopics(PREFIX, SYNC)
+  const others: TopicPartition[] = []
+  const { world, own } = await openWorld(async target => {
+    const { topic, partition } = target
+    if (partition > 0 && topic !== sharedTopics(PREFIX).runs) others.push(target)
+    if (topic === changes && partition === 0) throw outage()
+  })
+  await using _world = world
+  await expect(own()).rejects.toMatchObject({ code: 'unreachable' })
+  expect(others).toEqual([])
 })
 
 it('owns nothing if one partition cannot be taken, and may try again', async () => {

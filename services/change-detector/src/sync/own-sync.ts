@@ -131,11 +131,16 @@ export async function ownSync(
   const { sync, incarnation, signal } = of
   const topics = syncTopics(prefix, sync)
   const runs = at(sharedTopics(prefix).runs, homePartition(sync))
-  const taken = Array.from({ length: of.partitions }, (_, partition) => {
+  const take = (partition: number): Promise<Ownership> => {
     const own = [topics.changes, topics.retry, topics.captured].map(topic => at(topic, partition))
     const targets = partition === 0 ? [...own, runs] : own
     return takeOver({ log, io, prefix, stage: 'changes', sync, incarnation, partition, targets, signal })
-  })
+  }
+  // Of two detectors that take over at once, one is refused here, and leaves the rest to the other.
+  const first = take(0)
+  await first
+  const taken = [first]
+  for (let partition = 1; partition < of.partitions; partition += 1) taken.push(take(partition))
   try {
     return new SyncOwnership(deps, { sync, incarnation, owners: await Promise.all(taken) })
   } catch (error) {

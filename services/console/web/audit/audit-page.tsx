@@ -58,7 +58,9 @@ export function AuditPage(): ReactElement {
             title={
               (by ?? name) === undefined ? 'Nothing was done yet.' : 'Nobody did anything that fits these.'
             }
-          />
+          >
+            <p>Who writes a resource, starts a run or gives up rows is listed here, with when.</p>
+          </Empty>
         ) : (
           <Entries entries={entries} />
         )}

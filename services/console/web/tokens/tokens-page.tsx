@@ -17,9 +17,9 @@ const ROLES: { readonly [role in Role]: string } = {
   secrets: 'set and remove secrets, and see who has a token',
 }
 
-const EXAMPLE = `# name  roles                   token
-ann     view,read,run,approve   4f0c9a51d2e84b7c9e0d
-ci      view,run                b81e52aa07f6430f8a6c
+const EXAMPLE = `# name roles token
+ann view,read,run,approve 4f0c9a51d2e84b7c9e0d
+ci view,run b81e52aa07f6430f8a6c
 `
 
 export function TokensPage(): ReactElement {
@@ -94,7 +94,7 @@ function Making(): ReactElement {
           Give the server the variable <code>SLUICE_TOKENS</code>, or a file that{' '}
           <code>SLUICE_TOKENS_FILE</code> names, with a line for each person or program: a name, its roles,
           its token.
-          <pre className="code flat" tabIndex={0}>
+          <pre className="code flat wraps" tabIndex={0}>
             {EXAMPLE}
           </pre>
         </li>

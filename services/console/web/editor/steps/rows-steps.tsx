@@ -32,7 +32,7 @@ export function SourceStep({
         label="Where the rows are"
         isWritten
         choices={[
-          ['duckdb', 'Files: CSV, Parquet, JSON, or a DuckDB database'],
+          ['duckdb', 'Files: CSV, Parquet, JSON, DuckDB'],
           ['postgres', 'PostgreSQL'],
           ['mysql', 'MySQL or MariaDB'],
         ]}
