@@ -27,15 +27,17 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true }))
 
-/** A small batch and a large one, which lies in memory that threads share. */
-function twoBatches(): Writes {
+/** Small batches, a large one in memory that threads share, and one in memory of its own. */
+function someBatches(): Writes {
   const large = Buffer.from(new SharedArrayBuffer(100_000)).subarray(10, 90_000).fill(7)
+  const own = Buffer.allocUnsafeSlow(80_000).subarray(0, 70_000).fill(8)
   const batches = [
     { partition, base: 0, last: 1, at: 1, data: Buffer.from('small') },
     { partition, base: 2, last: 5, at: 2, data: large },
     { partition, base: 6, last: 6, at: 3, data: new Uint8Array() },
+    { partition, base: 7, last: 7, at: 4, data: own },
   ]
-  return { batches, ends: [[partition, 7]], commits: [{ group: 'g', partition, next: 3 }] }
+  return { batches, ends: [[partition, 8]], commits: [{ group: 'g', partition, next: 3 }] }
 }
 
 function stored(): unknown {
@@ -63,14 +65,15 @@ const ALL = {
     { base: 0, last: 1, at: 1, bytes: 'small' },
     { base: 2, last: 5, at: 2, bytes: '\u0007'.repeat(89_990) },
     { base: 6, last: 6, at: 3, bytes: '' },
+    { base: 7, last: 7, at: 4, bytes: '\b'.repeat(70_000) },
   ],
-  ...{ end: 7, committed: 3 },
+  ...{ end: 8, committed: 3 },
 }
 
 describe('the thread that writes the log', () => {
   test('has all of a transaction on disk once it says so', async () => {
     const thread = await openThread()
-    expect(await write(thread, twoBatches())).toBeNull()
+    expect(await write(thread, someBatches())).toBeNull()
     expect(stored()).toEqual(ALL)
     void thread.close()
   })
@@ -78,7 +81,7 @@ describe('the thread that writes the log', () => {
   test('can be waited for without a turn of the event loop', async () => {
     const thread = await openThread()
     const said: (Error | null)[] = []
-    thread.write(twoBatches(), error => said.push(error))
+    thread.write(someBatches(), error => said.push(error))
     expect(thread.isFree).toBe(false)
     thread.finish()
     expect(said).toEqual([null])
@@ -92,21 +95,29 @@ describe('the thread that writes the log', () => {
     expect(existsSync(`${file}-wal`)).toBe(false)
   })
 
+  test('moves batches that have their memory for themselves, so that it is free once they are written', async () => {
+    const thread = await openThread()
+    const writes = someBatches()
+    expect(await write(thread, writes)).toBeNull()
+    expect(writes.batches.map(({ data }) => data.length)).toEqual([5, 89_990, 0, 0])
+    void thread.close()
+  })
+
   test('gives the error of SQLite, and nothing of the transaction is there', async () => {
     const thread = await openThread()
-    const twice = twoBatches()
-    const error = await write(thread, { ...twice, batches: [...twice.batches, ...twice.batches] })
+    const once = someBatches()
+    const error = await write(thread, { ...once, batches: [...once.batches, ...someBatches().batches] })
     // A batch that is there already.
     expect(error).toMatchObject({ errcode: 1555, message: expect.stringContaining('UNIQUE') })
     expect(stored()).toEqual({ found: [], end: 0, committed: null })
-    expect(await write(thread, twoBatches())).toBeNull()
+    expect(await write(thread, someBatches())).toBeNull()
     void thread.close()
   })
 
   test('has answered, though it ended before anybody heard it', async () => {
     const thread = await openThread()
     const said: (Error | null)[] = []
-    thread.write(twoBatches(), error => said.push(error))
+    thread.write(someBatches(), error => said.push(error))
     void thread.close()
     expect(said).toEqual([null])
     expect(stored()).toEqual(ALL)
@@ -125,7 +136,7 @@ describe('the thread that writes the log', () => {
 
   test('that ends by itself is gone, also for who waits', async () => {
     const thread = await openThread(quitting({ afterWriting: false }))
-    expect(await write(thread, twoBatches())).toMatchObject({ name: 'ThreadGone' })
+    expect(await write(thread, someBatches())).toMatchObject({ name: 'ThreadGone' })
     expect([thread.isGone, thread.isFree]).toEqual([true, false])
     void thread.close()
     const broken = new URL('data:text/javascript,throw new Error("no")')

@@ -4,7 +4,15 @@
  * meanwhile.
  */
 import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort } from 'node:worker_threads'
-import { CELL, packed, type Answer, type Order, type ThreadStart, type Writes } from './thread/messages.ts'
+import {
+  CELL,
+  movedBy,
+  packed,
+  type Answer,
+  type Order,
+  type ThreadStart,
+  type Writes,
+} from './thread/messages.ts'
 
 /** It holds what it writes, and nothing else. */
 const RESOURCES = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4 }
@@ -68,8 +76,9 @@ export class WriteThread {
   }
 
   /**
-   * Writes in one transaction, if the thread is free. `done` hears an error of SQLite, which has its
-   * `errcode`, if nothing of it is on disk, and `ThreadGone` if nobody knows.
+   * Writes in one transaction, if the thread is free. Nobody here may look at its batches any more. `done`
+   * hears an error of SQLite, which has its `errcode`, if nothing of it is on disk, and `ThreadGone` if
+   * nobody knows.
    */
   write(writes: Writes, done: Done): void {
     this.#order(packed(writes))
@@ -111,7 +120,7 @@ export class WriteThread {
   }
 
   #order(order: Order): void {
-    this.#port.postMessage(order, order === null ? [] : [order.numbers.buffer, order.small.buffer])
+    this.#port.postMessage(order, order === null ? [] : movedBy(order))
   }
 
   /** False if the cell has not come to that in time. A thread that has ended counts as come. */

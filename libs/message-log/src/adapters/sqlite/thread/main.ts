@@ -1,7 +1,16 @@
 /** The thread that writes to the log's file, so that no other thread waits for the disk. */
 import { workerData } from 'node:worker_threads'
 import { SqliteStore } from '../store.ts'
-import { carryOut, CELL, ENDED, unpacked, type Answer, type Order, type ThreadStart } from './messages.ts'
+import {
+  carryOut,
+  CELL,
+  ENDED,
+  release,
+  unpacked,
+  type Answer,
+  type Order,
+  type ThreadStart,
+} from './messages.ts'
 
 const { file, port, cells } = workerData as ThreadStart
 const cell = new Int32Array(cells)
@@ -30,6 +39,8 @@ function failureOf(order: NonNullable<Order>): Answer {
     const message = error instanceof Error ? error.message : String(error)
     const errcode = error instanceof Error && 'errcode' in error ? Number(error.errcode) : undefined
     return errcode === undefined ? { message } : { message, errcode }
+  } finally {
+    release(order)
   }
 }
 

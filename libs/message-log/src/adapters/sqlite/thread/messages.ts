@@ -1,5 +1,6 @@
 /** What one transaction writes, and what the thread that writes it answers. */
 import type { MessagePort } from 'node:worker_threads'
+import { isOwn, isShared } from '../../spare-buffers.ts'
 import type { SqliteStore, StoredBatch } from '../store.ts'
 
 export interface Writes {
@@ -14,7 +15,8 @@ export type Order = PackedWrites | null
 
 /**
  * The same in few objects, since each costs a copy of its own on the way to another thread. Large batches lie
- * in memory that both threads have. The small ones stand one behind the other in `small`.
+ * in memory that both threads have, or move to the other thread. The small ones stand one behind the other in
+ * `small`.
  */
 interface PackedWrites extends Omit<Writes, 'batches'> {
   /** `NUMBERS` for each batch. */
@@ -27,7 +29,7 @@ interface PackedWrites extends Omit<Writes, 'batches'> {
 const NUMBERS = 5
 
 export function packed({ batches, ...rest }: Writes): PackedWrites {
-  const isLarge = ({ buffer }: Uint8Array): boolean => buffer instanceof SharedArrayBuffer
+  const isLarge = (data: Uint8Array): boolean => isShared(data) || isOwn(data)
   const large = batches.flatMap(({ data }) => (isLarge(data) ? [data] : []))
   const smallBytes = batches.reduce((sum, { data }) => sum + (isLarge(data) ? 0 : data.length), 0)
   const numbers = new Float64Array(batches.length * NUMBERS)
@@ -40,6 +42,16 @@ export function packed({ batches, ...rest }: Writes): PackedWrites {
     end += data.length
   }
   return { ...rest, numbers, large, small }
+}
+
+/** What moves to the other thread, and is gone here. */
+export function movedBy({ numbers, small, large }: PackedWrites): ArrayBuffer[] {
+  return [numbers.buffer, small.buffer, ...large.filter(isOwn).map(({ buffer }) => buffer)]
+}
+
+/** Frees what was moved here, at once. A collection of garbage would come to it far later. */
+export function release({ large }: PackedWrites): void {
+  for (const data of large) if (isOwn(data)) data.buffer.transfer(0)
 }
 
 export function unpacked({ numbers, large, small, ...rest }: PackedWrites): Writes {
