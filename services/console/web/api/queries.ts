@@ -15,6 +15,11 @@ const ALL = 1_000
 /** Runs of each sync that the overview shows as bars. */
 const BARS = 20
 
+/** How often the figures of a run at work are asked for. */
+const FIGURES_MS = 3_000
+/** Buckets of figures, as many as a chart shows well. */
+const BUCKETS = 120
+
 const isOpen = ({ status }: RunView): boolean => ['queued', 'running', 'held'].includes(status)
 
 export const syncsQuery = queryOptions({
@@ -31,6 +36,20 @@ export const runQuery = (id: string) =>
     queryKey: ['run', id],
     queryFn: ({ signal }) => call(`/runs/${encodeURIComponent(id)}`, { answer: 'runView', signal }),
     refetchInterval: ({ state }) => (state.data !== undefined && isOpen(state.data) ? LIVE_MS : false),
+  })
+
+/** What the requests of a run did over time. */
+export const figuresQuery = (id: string, isOver: boolean) =>
+  queryOptions({
+    queryKey: ['figures', id],
+    queryFn: ({ signal }) =>
+      call(`/runs/${encodeURIComponent(id)}/figures`, {
+        ...{ query: { buckets: BUCKETS }, answer: 'runFiguresView', signal },
+      }),
+    staleTime: isOver ? 60_000 : 0,
+    // One that failed is not asked for again: without an index it may take minutes.
+    refetchInterval: ({ state }) => (isOver || state.error !== null ? false : FIGURES_MS),
+    retry: false,
   })
 
 export interface RunsFilter {

@@ -1,14 +1,15 @@
 /** The destinations, each with its limits in words, what hinders it now, and when its certificates end. */
 import type { ResourceView, SyncView } from '@sluice/contracts/api'
-import { useQuery } from '@tanstack/react-query'
+import { useQueries, useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { memo, type ReactElement } from 'react'
-import { resourcesQuery, syncsQuery } from '../api/queries.ts'
+import { figuresQuery, resourcesQuery, syncsQuery } from '../api/queries.ts'
 import { limitsInWords } from '../syncs/limits-in-words.ts'
-import { localTime, utcTime, waitInWords } from '../ui/format.ts'
+import { count, localTime, utcTime, waitInWords } from '../ui/format.ts'
 import { Section, Time, useNow } from '../ui/parts.tsx'
 import { Badge } from '../ui/status.tsx'
 import { certificatesAt, endOf, type Certificate } from './certificates.ts'
+import { rateOf, rateOfAll, sendingTo } from './rate-in-use.ts'
 
 export const Destinations = memo(function Destinations(): ReactElement | null {
   const { data } = useQuery(resourcesQuery)
@@ -25,6 +26,7 @@ export const Destinations = memo(function Destinations(): ReactElement | null {
             {...{ destination, syncs }}
             waits={waitsAt(destination.name, all?.syncs ?? [])}
             certificates={certificatesAt(destination.name, all?.syncs ?? [])}
+            sending={sendingTo(destination.name, all?.syncs ?? [])}
           />
         ))}
       </ul>
@@ -55,6 +57,8 @@ interface LineProps {
   readonly waits: readonly Wait[]
   readonly certificates: readonly Certificate[]
   readonly syncs: readonly ResourceView[]
+  /** The runs that send there now. */
+  readonly sending: readonly string[]
 }
 
 /** Certificates end by the day. */
@@ -66,6 +70,7 @@ function DestinationLine(props: LineProps): ReactElement {
     syncs,
     waits,
     certificates,
+    sending,
   } = props
   const now = useNow(HOUR_MS)
   const ends = certificates.map(certificate => ({ ...certificate, ...endOf(certificate, now) }))
@@ -80,6 +85,7 @@ function DestinationLine(props: LineProps): ReactElement {
       </div>
       <div className="sync-last">
         <span>{limitsInWords(spec['limits'])}</span>
+        {sending.length === 0 ? null : <InUse runs={sending} />}
         <small>{used === 1 ? 'used by 1 sync' : `used by ${used} syncs`}</small>
         {ends
           .filter(({ state }) => state === 'good')
@@ -125,4 +131,16 @@ function DestinationLine(props: LineProps): ReactElement {
       ))}
     </li>
   )
+}
+
+/** A figure that changes each second needs no look at the clock more often. */
+const SECOND_MS = 1_000
+
+/** How fast requests go there now. Nothing while that is not known. */
+function InUse({ runs }: { readonly runs: readonly string[] }): ReactElement | null {
+  const now = useNow(SECOND_MS)
+  const figures = useQueries({ queries: runs.map(run => figuresQuery(run, false)) })
+  const rate = rateOfAll(figures.map(({ data }) => (data === undefined ? null : rateOf(data, now))))
+  if (rate === null) return null
+  return <small>{rate > 0 && rate < 1 ? 'less than 1' : count(Math.round(rate))} a second now</small>
 }

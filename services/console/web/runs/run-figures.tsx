@@ -3,31 +3,16 @@ import type { RunView } from '@sluice/contracts/api'
 import type { FiguresBucket } from '@sluice/contracts/views/history-views'
 import { useQuery } from '@tanstack/react-query'
 import type { ReactElement } from 'react'
-import { call } from '../api/client.ts'
 import { hasEnded } from '../api/follow-run.ts'
+import { figuresQuery } from '../api/queries.ts'
 import { count, duration } from '../ui/format.ts'
 import { Facts, Section } from '../ui/parts.tsx'
 import { totalsOf } from './totals.ts'
 
-const BUCKETS = 120
-/** How often the figures of a run at work are asked for. */
-const LIVE_MS = 3_000
-
 export function RunFigures({ run }: { readonly run: RunView }): ReactElement | null {
   const isOver = hasEnded(run)
   const hasAny = totalsOf(run).attempts > 0
-  const { data } = useQuery({
-    queryKey: ['figures', run.id],
-    queryFn: ({ signal }) =>
-      call(`/runs/${encodeURIComponent(run.id)}/figures`, {
-        ...{ query: { buckets: BUCKETS }, answer: 'runFiguresView', signal },
-      }),
-    enabled: hasAny,
-    staleTime: isOver ? 60_000 : 0,
-    // One that failed is not asked for again: without an index it may take minutes.
-    refetchInterval: ({ state }) => (isOver || state.error !== null ? false : LIVE_MS),
-    retry: false,
-  })
+  const { data } = useQuery({ ...figuresQuery(run.id, isOver), enabled: hasAny })
   if (!hasAny || data === undefined || data.attempts === 0) return null
   const { p50, p90, p99 } = data.latencyMs
   const told = (ms: number | null): string => (ms === null ? 'not known' : duration(ms))
