@@ -5,6 +5,7 @@ import { peopleYaml } from '../e2e/people-project.ts'
 import { expectAccessible } from './console-page.ts'
 import { consoleSuite } from './console-suite.ts'
 
+const SOON = { timeout: 20_000 }
 const FILES = { 'people.csv': 'id,name\n1,Ann\n2,Bob\n3,Cyd\n' }
 const GUARDED = peopleYaml({ sync: 'removalGuard: { share: 0.5, rows: 1 }' })
 
@@ -137,8 +138,11 @@ describe('what goes only after a question', () => {
       await dialog.getByRole('textbox').fill(typed)
     }
     await confirm.click()
-    await expect.poll(() => asked).toEqual([sends()])
-    await expect.poll(() => dialog.count()).toBe(0)
+    await expect.poll(() => asked, SOON).toEqual([sends()])
+    // It stays, and says why, if the server refuses.
+    const said = async (): Promise<string | null> =>
+      (await dialog.count()) === 0 ? null : await dialog.textContent().catch(() => null)
+    await expect.poll(said, SOON).toBeNull()
     after?.()
   })
 })

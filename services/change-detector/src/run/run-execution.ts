@@ -15,6 +15,7 @@ import { needsApproval } from '@sluice/domain/removal-guard'
 import { triggeredOps } from '@sluice/domain/trigger'
 import type { DeliveredState, Diff, EndedKey, FedFor } from '@sluice/delivered-state/port'
 import { concernOf } from '@sluice/partition/concern-of'
+import { makeFolder } from '@sluice/runtime/make-folder'
 import { blockRowsOf } from '../publish/assign-partitions.ts'
 import { awaitReports } from './await-reports.ts'
 import { detectChanges, type Detected } from '../detect/detect-changes.ts'
@@ -274,10 +275,14 @@ export class RunExecution {
     return new RestoringTeller({ sync, logger, steadyNow, write })
   }
 
-  /** The file for the model's result. Files that killed runs of the sync left there are removed. */
+  /**
+   * The file for the model's result. Files that killed runs of the sync left there are removed. The folder is
+   * made anew if somebody has deleted it since the last run.
+   */
   async #extractFile(incarnation: string): Promise<string> {
     const { deps, sync } = this.#tenure
     const folder = join(deps.dataDir, 'tmp')
+    makeFolder(folder)
     const prefix = `${sync}.${incarnation}.`
     for (const name of await readdir(folder))
       if (name.startsWith(prefix)) await rm(join(folder, name), { recursive: true, force: true })
