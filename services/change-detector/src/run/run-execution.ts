@@ -91,14 +91,16 @@ export class RunExecution {
   /**
    * Notes why the run has failed. What failed may be the writer of its events. Then the reason cannot be
    * noted, and counts as a failure of the sync, which ends the run by itself. Otherwise another run would
-   * take the place of this one, and fail alike, for ever.
+   * take the place of this one, and fail alike, for ever. Where the disk of the log is full, it is the disk
+   * that ends the process, and not the writer which died of it.
    */
   async #note(error: unknown, before = () => Promise.resolve()): Promise<void> {
     try {
       await before()
       await this.#tenure.tell({ kind: 'failed', error, at: this.#tenure.deps.now() })
     } catch (untold) {
-      throw concernOf(error) === 'sync' ? error : untold
+      const isOfDisk = isSluiceError(error, 'disk') && isSluiceError(untold, 'writer-dead')
+      throw concernOf(error) === 'sync' || isOfDisk ? error : untold
     }
   }
 
