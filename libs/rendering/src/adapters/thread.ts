@@ -32,6 +32,7 @@ export function renderInThread(signal: AbortSignal): RenderChanges {
     worker.once('exit', () => ended.abort(endOf(null)))
     const over = AbortSignal.any([signal, ended.signal])
     const pieces = inPieces(changes)
+    let failure: unknown = null
     try {
       await once(worker, 'online', { signal: over })
       for (let question: Question = { kind: 'next' }; ;) {
@@ -39,12 +40,16 @@ export function renderInThread(signal: AbortSignal): RenderChanges {
         worker.postMessage(question)
         const [reply] = (await heard) as [Reply]
         if (reply.kind === 'done') return
-        if (reply.kind === 'failed') throw errorOf(reply.failure)
+        if (reply.kind === 'failed') {
+          failure = errorOf(reply.failure)
+          throw failure
+        }
         if (reply.kind === 'rendered') yield { op: reply.op, rendered: reply.rendered }
         question = reply.kind === 'wanting' ? await nextOf(pieces) : { kind: 'next' }
       }
     } catch (error) {
-      if (over.aborted) throw over.reason
+      // A thread that has told why it fails ends right after that.
+      if (over.aborted && error !== failure) throw over.reason
       throw error
     } finally {
       await pieces.return(undefined)
