@@ -58,19 +58,20 @@ class Threads {
     const thread = this.#take()
     const late = AbortSignal.timeout(TASK_MS)
     const over = AbortSignal.any([signal, late, thread.ended.signal])
+    let reply: Reply
     try {
       const { promise, resolve } = Promise.withResolvers<Reply>()
       thread.worker.once('message', resolve)
       thread.worker.postMessage(task)
-      const reply = await abortable(promise, { signal: over })
-      this.#keep(thread)
-      if (reply.kind === 'failed') throw errorOf(reply.failure)
-      return reply
+      reply = await abortable(promise, { signal: over })
     } catch (error) {
       if (!over.aborted) throw error
       await thread.worker.terminate()
       throw late.aborted && !signal.aborted ? tooLong() : over.reason
     }
+    this.#keep(thread)
+    if (reply.kind === 'failed') throw errorOf(reply.failure)
+    return reply
   }
 
   #take(): Thread {
