@@ -20,8 +20,8 @@ export class FreedMemory implements AsyncDisposable {
 
   /**
    * Resolves once the memory is given back. It works on a thread, and took 35 to 175 ms for some 100 MB on a
-   * busy machine. Where the C library is another one, it does nothing. One call at a time. Rejects if DuckDB
-   * does.
+   * busy machine. It does nothing within 100 ms of the last time, as DuckDB has it, or where the C library is
+   * another one. One call at a time. Rejects if DuckDB does.
    */
   async giveBack(): Promise<void> {
     this.#opened ??= open()
