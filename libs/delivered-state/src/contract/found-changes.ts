@@ -87,6 +87,19 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
       await played.state[Symbol.asyncDispose]()
     })
 
+    it('is passed over once its removal is given up, though the model has got a column since', async () => {
+      const played = await Played.open(harness())
+      const gone = `${ONE} LIMIT 0`
+      await played.run(ONE, 'unknown')
+      const wider = `SELECT *, 7 AS x FROM (${gone})`
+      const { changes } = await played.run(wider, 'delivered', { giveUpAfter: 1 })
+      expect(changes).toMatchObject([
+        { op: 'settled', settledState: 'existence-uncertain', muted: expect.anything() },
+      ])
+      expect((await played.diff(wider, { giveUpAfter: 1 })).changes).toEqual([])
+      await played.state[Symbol.asyncDispose]()
+    })
+
     it('is left alone, whatever the model says, while nobody has decided about it', async () => {
       const played = await Played.open(harness())
       const edited = ONE.replace('10', '11')

@@ -261,7 +261,7 @@ export async function findChanges(
       s AS (SELECT * FROM (SELECT rowid AS srid, ${keyToken('key')} AS key, kind AS believed, ${KIND_FOR[purpose?.kind === 'resync' ? purpose.as : 'run']} AS kind, hash, shape, partition, run, seq, muted
         FROM state WHERE ${fitsSql('key')})${clear}),
       joined AS (SELECT coalesce(m.key, s.key) AS key, m.rid, s.srid, coalesce(s.kind, ${ABSENT}) AS kind, coalesce(s.believed, ${ABSENT}) AS believed, s.partition, s.run, s.seq, s.muted, s.shape,
-          m.hash AS model_hash, s.hash AS state_hash, m.key IS NOT NULL AS has_row, s.hash IS DISTINCT FROM ${modelHash} AS differs, ${lacks} AS lacks
+          m.hash AS model_hash, m.key IS NOT NULL AS has_row, s.hash IS DISTINCT FROM ${modelHash} AS differs, ${lacks} AS lacks
         FROM m FULL JOIN s ON m.key = s.key),
       decided AS (SELECT *, ${DECIDED_OP} AS op FROM joined),
       entered AS (SELECT d.*, ${mutedText(from.hash)} AS mute, r.key IS NOT NULL AS has_entry, r.runs, r.status, r.outcome,
@@ -398,10 +398,11 @@ const DECIDED_OP = `CASE
 /**
  * The text that identifies the row and op of a muted key. Runs pass over the key until this text differs.
  * Every row has such a text, so its number is hexadecimal: DuckDB takes 90 µs to print a number of 128 bits
- * as a decimal.
+ * as a decimal. A removal needs no hash, since the row to remove stays the same until the key's next change.
+ * A hash of it would change once the row is stored with columns that the model has got since.
  */
 function mutedText({ columnsDigest }: RowHash): string {
-  return `if(op IS NULL, NULL, op || ':${columnsDigest}:' || to_hex(if(has_row, model_hash, state_hash)))`
+  return `if(op IS NULL, NULL, op || ':${columnsDigest}:' || if(has_row, to_hex(model_hash), ''))`
 }
 
 async function countSections(connection: DuckDBConnection): Promise<Pick<FoundChanges, SectionName>> {
