@@ -151,7 +151,7 @@ export function folderFilesSuite(where: string, openFolder: (folder: string) => 
         expect(error.code).toBe('missing-file')
         expect(error.message).toContain(join(folder, 'poeple.csv'))
         expect(error.message).toContain('Did you mean people.csv?')
-        expect(error.details[0]?.file).toBe(join(folder, 'poeple.csv'))
+        expect(error.details[0]).toMatchObject({ file: join(folder, 'poeple.csv'), field: 'sql' })
       }
     })
 
