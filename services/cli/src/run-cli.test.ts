@@ -403,6 +403,24 @@ describe('colours', () => {
   })
 })
 
+describe('the level of the log', () => {
+  const runsWith = async (level: string): Promise<Called> => {
+    const cwd = await mkdtemp(join(root, 'level-'))
+    await writeFile(join(cwd, 'sluice.yaml'), '')
+    return await call(['runs'], { cwd, env: { SLUICE_LOG_LEVEL: level } })
+  }
+
+  it.each(['loud', 'INFO'])('is refused if there is no %s, with those that there are', async level => {
+    const { code, err } = await runsWith(level)
+    expect(err).toContain(`SLUICE_LOG_LEVEL: "${level}" is not right: expected one of trace, debug, info,`)
+    expect(code).toBe(2)
+  })
+
+  it('is silent if the variable is empty', async () => {
+    expect(await runsWith('')).toMatchObject({ code: 0, err: '' })
+  })
+})
+
 describe('an interrupt', () => {
   it('exits with 130 and says nothing', async () => {
     const { code, err } = await call(['validate'], { signal: AbortSignal.abort() })
