@@ -4,12 +4,13 @@
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
-import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { closeSync, existsSync, openSync } from 'node:fs'
+import { appendFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { errorBody } from '@sluice/contracts/api'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -136,6 +137,37 @@ describe.each(NODES)('the command on $name', { timeout: 30_000 }, ({ name, node 
     child.kill('SIGTERM')
     await api.gone
     expect((await ended).code).toBe(130)
+  })
+
+  it.skipIf(!existsSync('/dev/full'))('fails if its output cannot be written', async () => {
+    const full = openSync('/dev/full', 'w')
+    const child = spawn(node, [BINARY, 'schema'], { cwd: root, stdio: ['ignore', full, 'pipe'] })
+    closeSync(full)
+    const [err, [code]] = await Promise.all([text(child.stderr), once(child, 'close')])
+    expect(err).toMatch(/^error: The output cannot be written: ENOSPC/)
+    expect(code).toBe(1)
+  })
+
+  it('works for another folder if the present one was removed', async () => {
+    const gone = await mkdtemp(join(root, 'gone-'))
+    const said = async (...args: string[]): Promise<unknown> => {
+      const script = 'cd "$1" && rmdir "$1" && shift && exec "$@"'
+      const argv = ['-c', script, 'sh', gone, node, BINARY, ...args]
+      const child = spawn('sh', argv, { stdio: ['ignore', 'pipe', 'pipe'] })
+      const [out, err, [code]] = await Promise.all([
+        text(child.stdout),
+        text(child.stderr),
+        once(child, 'close'),
+      ])
+      await mkdir(gone)
+      return { out, err, code }
+    }
+    expect(await said('runs')).toEqual({
+      out: '',
+      err: expect.stringMatching(/^error: .*existing folder.*\n$/),
+      code: 2,
+    })
+    expect(await said('--dir', root, 'version')).toMatchObject({ err: '', code: 0 })
   })
 
   it('ends quietly when nobody reads its output any more', async () => {

@@ -1,17 +1,32 @@
 /** The process of the command `sluice`. */
+import { EXIT } from './exit-codes.ts'
 import { listenForInterrupts } from './interrupts.ts'
 import { calledCommand } from './output/called.ts'
 import { runCli } from './run-cli.ts'
 
 const signal = listenForInterrupts(process)
+/** Why output is lost that somebody wants, such as on a full disk. */
+const lost: Error[] = []
+process.stdout.on('error', (error: Error) => lost.push(error))
+const cwd = workingFolder()
 const exitCode = await runCli({
   argv: process.argv.slice(2),
-  cwd: process.cwd(),
-  command: calledCommand(process.env, process.cwd()),
+  cwd,
+  command: calledCommand(process.env, cwd),
   env: process.env,
   stdout: process.stdout,
   stderr: process.stderr,
   signal,
 })
 await new Promise(resolve => process.stdout.write('', resolve))
-process.exit(exitCode)
+if (lost[0] !== undefined) process.stderr.write(`error: The output cannot be written: ${lost[0].message}\n`)
+process.exit(lost.length > 0 && exitCode === EXIT.success ? EXIT.failed : exitCode)
+
+/** If the folder was removed meanwhile, Node does not tell where it was, and the shell does. */
+function workingFolder(): string {
+  try {
+    return process.cwd()
+  } catch {
+    return process.env['PWD'] ?? '/'
+  }
+}
