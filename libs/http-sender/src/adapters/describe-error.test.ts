@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
+import { connect } from 'node:tls'
 import { describe, expect, it } from 'vitest'
 import { certificateRefusal, describeError } from './describe-error.ts'
 
@@ -17,6 +20,18 @@ describe('an alert of TLS in words', () => {
 
   it.each(['ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR', 'ECONNRESET'])('%s says nothing of it', code => {
     expect(certificateRefusal(coded(code))).toBeNull()
-    expect(describeError(coded(code))).toContain('SSL routines')
+    expect(describeError(coded(code))).not.toContain('certificate')
   })
+})
+
+it('says why TLS fails with a server that speaks none, without a place in OpenSSL', async () => {
+  const server = createServer(socket => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const [error] = (await once(connect({ port, host: '127.0.0.1' }), 'error')) as [Error]
+  server.close()
+  expect(describeError(error)).toBe(
+    'TLS failed: wrong version number. The server may speak no TLS at this port: check scheme and port of the URL',
+  )
 })

@@ -20,8 +20,19 @@ export function describeError(error: Error): string {
     return 'the API answered 101 (Switching Protocols), which the request had not asked for'
   const refusal = certificateRefusal(error)
   if (refusal !== null) return refusal
+  if (code.startsWith('ERR_SSL_')) return tlsFailure(error, code)
   if (code === 'UND_ERR_SOCKET') return `the connection broke: ${text}`
   return MEANINGS[code] ?? text
+}
+
+/** OpenSSL's reason alone. Its message has the id of a thread, and a line of its source. */
+function tlsFailure(error: Error, code: string): string {
+  const reason = 'reason' in error && typeof error.reason === 'string' ? error.reason : code
+  const hint =
+    code === 'ERR_SSL_WRONG_VERSION_NUMBER'
+      ? '. The server may speak no TLS at this port: check scheme and port of the URL'
+      : ''
+  return `TLS failed: ${reason}${hint}`
 }
 
 /** Codes by which undici says that a request cannot be sent to any server. */
