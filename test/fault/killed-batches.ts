@@ -71,9 +71,9 @@ export function killedBatchesSuite(kills: number, sideBySide = 1): void {
       `lose no row and take none twice, after ${kills} kills (%d of ${sideBySide})`,
       { timeout: kills * 30_000 },
       async () => {
-        const seed = Number(process.env['SLUICE_SEED'] ?? randomInt(2 ** 31))
+        const seed = Number(process.env['SLUICE_TEST_SEED'] ?? randomInt(2 ** 31))
         const random = randomFrom(seed)
-        const seen = `SLUICE_SEED=${seed}`
+        const seen = `SLUICE_TEST_SEED=${seed}`
         await using server = await startScriptedApi()
         const api = new BatchApi(random)
         let isSlow = true

@@ -79,7 +79,7 @@ export function runsKilledInARowSuite(): void {
     it(
       `deliver every row in the end, and know that they did, after ${KILLS_IN_A_ROW} kills`,
       async () => {
-        const seed = Number(process.env['SLUICE_SEED'] ?? randomInt(2 ** 31))
+        const seed = Number(process.env['SLUICE_TEST_SEED'] ?? randomInt(2 ** 31))
         const random = randomFrom(seed)
         await using api = await startScriptedApi()
         await using project = await projectFolder({ files: PROJECT, env: { API_URL: api.url } })
@@ -96,7 +96,7 @@ export function runsKilledInARowSuite(): void {
           clearTimeout(timer)
         }
         await project.write('project.yaml', PROJECT['project.yaml'])
-        const seen = `SLUICE_SEED=${seed}`
+        const seen = `SLUICE_TEST_SEED=${seed}`
         expect(await project.run(SYNC), seen).toMatchObject({ exitCode: 0, view: { status: 'success' } })
         assertDelivered(api.requests, KILLS_IN_A_ROW * REPEATABLE, seen)
         const sent = api.requests.length
@@ -127,9 +127,9 @@ export function killedTriesSuite(kills: number, sideBySide = 1): void {
       `lose no row and no try, and repeat little, after ${kills} kills (%d of ${sideBySide})`,
       { timeout: kills * 30_000 },
       async () => {
-        const seed = Number(process.env['SLUICE_SEED'] ?? randomInt(2 ** 31))
+        const seed = Number(process.env['SLUICE_TEST_SEED'] ?? randomInt(2 ** 31))
         const random = randomFrom(seed)
-        const seen = `SLUICE_SEED=${seed}`
+        const seen = `SLUICE_TEST_SEED=${seed}`
         await using api = await startScriptedApi()
         const failsLeft = new Map<string, number>()
         let failed = 0

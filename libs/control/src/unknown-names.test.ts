@@ -1,9 +1,10 @@
 import { expect, it } from 'vitest'
 import { unknownSync } from './unknown-names.ts'
 
-it.each([
-  ['nobody', 'There is no sync `nobody`.'],
-  ['peple', 'There is no sync `peple`: did you mean `people`?'],
-])('says in a whole sentence that there is no sync %s', (name, message) => {
-  expect(unknownSync(name, ['people', 'orders']).message).toBe(message)
+it('a sync that is not there is told with the nearest one, or with where they are listed', () => {
+  const known = ['customers', 'orders']
+  expect(unknownSync('costumers', known).message).toBe(
+    'There is no sync `costumers`: did you mean `customers`?',
+  )
+  expect(unknownSync('x', known).message).toBe('There is no sync `x`; `sluice syncs` lists the syncs.')
 })

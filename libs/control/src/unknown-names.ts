@@ -3,7 +3,7 @@ import { nearestName } from '@sluice/domain/nearest-name'
 
 export function unknownSync(name: string, known: Iterable<string>): SluiceError {
   const near = nearestName(name, known)
-  const hint = near === null ? '.' : `: did you mean \`${near}\`?`
+  const hint = near === null ? '; `sluice syncs` lists the syncs.' : `: did you mean \`${near}\`?`
   return new SluiceError('not-found', `There is no sync \`${name}\`${hint}`)
 }
 

@@ -34,11 +34,11 @@ export function deliveredStateLongContract(name: string, harness: () => Delivere
 
 function randomHistories(name: string, harness: () => DeliveredStateHarness, usual: number): void {
   describe(`${name}: random histories`, TIMEOUT, () => {
-    const first = Number(process.env['SLUICE_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
-    const count = Number(process.env['SLUICE_HISTORIES'] ?? usual)
+    const first = Number(process.env['SLUICE_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+    const count = Number(process.env['SLUICE_TEST_HISTORIES'] ?? usual)
     for (let seed = first; seed < first + count; seed++)
       it(
-        `find what the tables say, whatever happened (SLUICE_SEED=${seed})`,
+        `find what the tables say, whatever happened (SLUICE_TEST_SEED=${seed})`,
         { timeout: 60_000 },
         async () => {
           await new History(harness(), seed).play()

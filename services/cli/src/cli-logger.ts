@@ -2,8 +2,10 @@
  * The logger of the commands. It is silent unless SLUICE_LOG_LEVEL asks for more, since people read the
  * progress and the summary.
  */
+import { SluiceError } from '@sluice/contracts/errors'
 import type { Logger } from '@sluice/runtime/logger'
 import { ownSecrets } from '@sluice/runtime/own-secrets'
+import { LOG_LEVELS } from '@sluice/runtime/settings/log-levels'
 import { SILENT_LOGGER } from '@sluice/runtime/silent-logger'
 import { KnownValues } from '@sluice/secrets/known-values'
 import type { CommandContext } from './command.ts'
@@ -16,9 +18,16 @@ export function mask(value: string): void {
   met.add(value)
 }
 
+/** Throws `config` for a level that there is not. */
 export async function loggerFor({ env }: Pick<CommandContext, 'env'>): Promise<Logger> {
   for (const value of ownSecrets(env)) met.add(value)
-  const level = env['SLUICE_LOG_LEVEL'] ?? 'silent'
+  const asked = env['SLUICE_LOG_LEVEL'] ?? ''
+  const level = LOG_LEVELS.find(known => known === (asked === '' ? 'silent' : asked))
+  if (level === undefined)
+    throw new SluiceError(
+      'config',
+      `SLUICE_LOG_LEVEL: ${JSON.stringify(asked)} is not right: expected one of ${LOG_LEVELS.join(', ')}`,
+    )
   if (level === 'silent') return SILENT_LOGGER
   const { createLogger } = await import('@sluice/runtime/logger')
   return createLogger({ name: 'sluice', level, secrets: met.all })

@@ -80,6 +80,12 @@ export function worstOf(codes: readonly ExitCode[]): ExitCode {
 /** For help: of commands that ask where the project runs. */
 export const EXITS_OF_ASKING = { 5: 'what the project runs on cannot be reached' } as const
 
+/** For help: of commands that change stored resources, or say what they would change. */
+export const EXITS_OF_CHANGES = {
+  1: 'a resource is not of this project, or is in use: nothing was changed',
+  ...EXITS_OF_ASKING,
+} as const
+
 /** For help: of commands that wait for a run. */
 export const EXITS_OF_RUNS = {
   0: 'every row was delivered',

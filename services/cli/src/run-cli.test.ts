@@ -91,6 +91,31 @@ describe('help', () => {
     },
   )
 
+  it.each([
+    ['cancel', { 0: /was cancelled/, 1: /the run failed$/, 130: /interrupted/ }],
+    ['replay', { 1: /failed/, 3: /not delivered/, 4: /guard/, 5: /cannot be reached/, 130: /interrupted/ }],
+    ['discard', { 0: /given up/, 3: /invalid$/ }],
+    ['reset', { 0: /forgotten/, 1: /at work or queued/, 5: /cannot be reached/ }],
+    ['apply', { 1: /not of this project/, 5: /cannot be reached/ }],
+    ['diff', { 1: /not of this project/, 5: /cannot be reached/ }],
+    ['rollback', { 1: /not of this project/, 5: /cannot be reached/ }],
+    ['history', { 5: /cannot be reached/ }],
+    ['syncs', { 5: /cannot be reached/ }],
+    ['row', { 5: /cannot be reached/ }],
+    ['alerts', { 5: /cannot be reached/ }],
+    ['alerts test', { 5: /was not taken/ }],
+  ])('tells with which codes `sluice %s` exits', async (name, codes) => {
+    const { out } = await call([...name.split(' '), '--help'])
+    const told = new Map(
+      [...out.slice(out.indexOf('Exit codes')).matchAll(/^ {2}(\d+) +(.*)$/gm)].map(([, code, text]) => [
+        code,
+        text,
+      ]),
+    )
+    for (const [code, text] of Object.entries(codes))
+      expect([code, told.get(code)]).toEqual([code, expect.stringMatching(text)])
+  })
+
   it('explains a command instead of complaining about its arguments', async () => {
     expect((await call(['run', '--help'])).code).toBe(0)
   })
@@ -375,6 +400,24 @@ describe('colours', () => {
     }
     expect((await call(['vali'], { isTTY: true })).err).toContain('\u001b[')
     expect((await call([], { isTTY: true, env: { NO_COLOR: '' } })).out).toContain('\u001b[')
+  })
+})
+
+describe('the level of the log', () => {
+  const runsWith = async (level: string): Promise<Called> => {
+    const cwd = await mkdtemp(join(root, 'level-'))
+    await writeFile(join(cwd, 'sluice.yaml'), '')
+    return await call(['runs'], { cwd, env: { SLUICE_LOG_LEVEL: level } })
+  }
+
+  it.each(['loud', 'INFO'])('is refused if there is no %s, with those that there are', async level => {
+    const { code, err } = await runsWith(level)
+    expect(err).toContain(`SLUICE_LOG_LEVEL: "${level}" is not right: expected one of trace, debug, info,`)
+    expect(code).toBe(2)
+  })
+
+  it('is silent if the variable is empty', async () => {
+    expect(await runsWith('')).toMatchObject({ code: 0, err: '' })
   })
 })
 

@@ -10,6 +10,13 @@ it.each(['1w', '5', 's', '-5s', '5s5', ''])('%j is no duration', text => {
   expect(duration.safeParse(text).success).toBe(false)
 })
 
+it('a text that is neither is refused for one reason', () => {
+  const reasons = [duration, size].map(quantity =>
+    quantity.safeParse('abc').error?.issues.map(({ message }) => message),
+  )
+  expect(reasons).toEqual([['a duration such as 250ms, 30s, 15m, 1h or 7d'], ['a size such as 64KB or 1MB']])
+})
+
 it('a long text that is neither is refused as fast as a short one', () => {
   const start = performance.now()
   const text = `${'a'.repeat(60_000)}1`

@@ -44,7 +44,7 @@ export function durationFrom(least: Bound, most: Bound) {
   const short = least.ms === 1 ? 'a duration longer than 0' : `a duration of at least ${least.text}`
   const text = z
     .string()
-    .regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, DURATION_WANTED)
+    .regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, { error: DURATION_WANTED, abort: true })
     .refine(value => inBaseUnit(value, TIME_UNITS) >= least.ms, short)
     .refine(value => inBaseUnit(value, TIME_UNITS) <= most.ms, `a duration of at most ${most.text}`)
   return z.codec(text, z.int().min(least.ms).max(most.ms), {
@@ -58,7 +58,7 @@ export const duration = durationWithin(MAX_DURATION_MS, '365d')
 
 const sizeText = z
   .string()
-  .regex(/^\d+(\.\d+)?(B|KB|MB)$/, SIZE_WANTED)
+  .regex(/^\d+(\.\d+)?(B|KB|MB)$/, { error: SIZE_WANTED, abort: true })
   .refine(text => inBaseUnit(text, SIZE_UNITS) >= 1, 'a size of at least 1B')
   .refine(text => inBaseUnit(text, SIZE_UNITS) <= MAX_BATCH_BYTES, 'a size of at most 100MB')
 /** `64KB 1MB` as bytes. */

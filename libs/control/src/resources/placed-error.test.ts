@@ -22,7 +22,11 @@ const originsOf = (kind: string): Origins | undefined => {
   const field = fields[kind]
   if (field === undefined) return undefined
   const text = (line: number, column: number) => ({ file: `${kind}.yaml`, line: 10 + line, column })
-  return new Map([[field, { key: at(`${kind}.yaml`, 4), place: at(`${kind}.yaml`, 5), text }]])
+  const whole = { key: at(`${kind}.yaml`, 1), place: at(`${kind}.yaml`, 1), text }
+  return new Map([
+    ['', whole],
+    [field, { key: at(`${kind}.yaml`, 4), place: at(`${kind}.yaml`, 5), text }],
+  ])
 }
 const placed = (error: unknown): unknown => placedError(error, definition, originsOf)
 
@@ -46,6 +50,7 @@ describe('an error of a definition', () => {
   it('stays as it is if it is about no field that is written, or about none', () => {
     const errors = [
       new SluiceError('config', 'x', { details: [{ field: 'timeout', message: 'too long' }] }),
+      new SluiceError('missing-file', 'x', { details: [{ file: '/data/a.csv', message: 'not there' }] }),
       new SluiceError('unreachable', 'x'),
       new TypeError('a bug'),
     ]

@@ -16,7 +16,8 @@ export function placedError(
   if (!isSluiceError(error)) return error
   const owner = [sync, model, source, destination].flatMap(({ kind, name }) => {
     const origins = originsOf(kind, name)
-    const knows = origins !== undefined && error.details.some(({ field = '' }) => origins.has(field))
+    const knows =
+      origins !== undefined && error.details.some(({ field = '' }) => field !== '' && origins.has(field))
     return knows ? [{ origins, what: `${kind} \`${name}\`` }] : []
   })[0]
   if (owner === undefined) return error

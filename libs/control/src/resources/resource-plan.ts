@@ -91,7 +91,7 @@ export function assertOwn(before: ResourceRecord | undefined, takeOver: boolean)
   const { kind, name, project } = before
   throw new SluiceError(
     'conflict',
-    `The ${kind} \`${name}\` comes from the folder of the project \`${project}\`: change it there and \`sluice apply\`, or send \`takeOver: true\` to make it the server's own.`,
+    `The ${kind} \`${name}\` comes from the folder of the project \`${project}\`: change it there and \`sluice apply\`, or make it the server's own with \`--take-over\` (\`takeOver: true\` in the API).`,
   )
 }
 

@@ -8,7 +8,7 @@ import { type DeliveredStateHarness, TIMEOUT } from '../contract/harness.ts'
 import { History } from '../contract/history.ts'
 import type { EndedKey } from '../port.ts'
 
-const SEED = Number(process.env['SLUICE_SEED'] ?? randomInt(2 ** 31))
+const SEED = Number(process.env['SLUICE_TEST_SEED'] ?? randomInt(2 ** 31))
 
 const harness = duckdbHarness()
 const { open: openState } = harness
@@ -42,7 +42,7 @@ it('notes more gone keys than it compares at once', TIMEOUT, async () => {
 
 const pieceRows = 1 + (SEED % 3)
 it(
-  `a large diff finds the same in pieces of ${pieceRows} changes (SLUICE_SEED=${SEED})`,
+  `a large diff finds the same in pieces of ${pieceRows} changes (SLUICE_TEST_SEED=${SEED})`,
   TIMEOUT,
   async () => {
     const open: DeliveredStateHarness['open'] = options => openState({ ...options, pieceRows })

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { Redis } from 'ioredis'
 import { describe, expect, inject, it } from 'vitest'
 import { tokenStoreContract } from '../contract.ts'
@@ -37,6 +38,32 @@ describe.skipIf(url === null)('with Redis', () => {
       expect(await store.begin('a', 60_000)).toMatchObject({ why: 'x'.repeat(1_997) })
     } finally {
       await admin.del(`${key}:leave`, `${key}:token`)
+      await admin.quit()
+    }
+  })
+
+  it('needs no more rights than docs/OPERATIONS.md lists', async () => {
+    const docs = await readFile(new URL('../../../../docs/OPERATIONS.md', import.meta.url), 'utf8')
+    const listed = /\*\*Rights\.\*\*[^]*?\n\n/.exec(docs)?.[0] ?? ''
+    const rights = [...listed.matchAll(/\+[a-z|]+/g)].map(([right]) => right)
+    const user = `test-${randomUUID()}`
+    const admin = new Redis(url ?? '')
+    try {
+      await admin.call('ACL', 'SETUSER', user, 'on', '>secret', `~${user}:*`, ...rights)
+      const limited = new URL(url ?? '')
+      limited.username = user
+      limited.password = 'secret'
+      await using store = createRedisTokenStore({ url: limited.href, prefix: user })
+      for (const name of ['a', 'b']) {
+        const begun = await store.begin(name, 60_000)
+        if (begun.kind !== 'leave') throw new Error('nobody else asks for a token')
+        if (name === 'a') expect(await store.keep(begun.leave, 'sealed', 60_000)).toBe(true)
+        else await store.end(begun.leave, { pauseMs: 60_000, why: 'refused' })
+      }
+      expect(await store.read('a')).toMatchObject({ sealed: 'sealed' })
+      expect(await store.begin('b', 60_000)).toMatchObject({ kind: 'taken', why: 'refused' })
+    } finally {
+      await admin.call('ACL', 'DELUSER', user)
       await admin.quit()
     }
   })

@@ -85,6 +85,27 @@ export function folderFilesSuite(where: string, openFolder: (folder: string) => 
       expect(rows).toEqual([{ name: null }])
     })
 
+    it.each([
+      ['a name', "FROM 'marks.csv'"],
+      ['read_csv', "FROM read_csv('marks.csv', types = { 'comment': 'VARCHAR' })"],
+      ['a pattern', "FROM read_csv('mark*.csv', header := true)"],
+    ])('keep rows that begin with #, read by %s', async (_, sql) => {
+      writeFileSync(join(folder, 'marks.csv'), 'id,comment\n#1,a\n2,b\n#3,c\n')
+      expect(await rowsOf(sql)).toEqual([
+        { id: '#1', comment: 'a' },
+        { id: '2', comment: 'b' },
+        { id: '#3', comment: 'c' },
+      ])
+    })
+
+    it.each([["comment = '#'"], ["COMMENT := '#'"], ["comment => '#'"]])(
+      'may have comments, if the query says so: %s',
+      async option => {
+        writeFileSync(join(folder, 'notes.csv'), '# made by hand,\n# twice\nid,name\n#1,a\n2,b\n# end\n')
+        expect(await rowsOf(`FROM read_csv('notes.csv', ${option})`)).toEqual([{ id: '2', name: 'b' }])
+      },
+    )
+
     it('can be JSON, lines of JSON, Parquet, and lie deeper', async () => {
       await query(':memory:', `COPY (SELECT 9 AS id) TO '${join(folder, 'nine.parquet')}'`)
       expect(await rowsOf("SELECT id, tags, geo FROM 'more.json'")).toEqual([
@@ -130,7 +151,7 @@ export function folderFilesSuite(where: string, openFolder: (folder: string) => 
         expect(error.code).toBe('missing-file')
         expect(error.message).toContain(join(folder, 'poeple.csv'))
         expect(error.message).toContain('Did you mean people.csv?')
-        expect(error.details[0]?.file).toBe(join(folder, 'poeple.csv'))
+        expect(error.details[0]).toMatchObject({ file: join(folder, 'poeple.csv'), field: 'sql' })
       }
     })
 

@@ -49,6 +49,6 @@ function safeLines(text: string): string {
 /** `models.yaml:12:3, field sql`. */
 export function placeText({ file, line, column, field }: ErrorDetail): string {
   const at = [file, line, column].filter(part => part !== undefined).join(':')
-  if (field === undefined) return at
+  if (field === undefined || field === '') return at
   return at === '' ? `field ${field}` : `${at}  ${field}`
 }

@@ -332,11 +332,13 @@ describe('an error for people', () => {
       details: [
         { file: 'a.yaml', line: 3, column: 7, field: 'path', message: 'word '.repeat(30).trim() },
         { message: 'x\u001b[2J' },
+        { file: 'b.yaml', line: 1, column: 1, field: '', message: 'empty' },
       ],
     })
     const text = printError(error, { color: false, columns: 60 })
     expect(text).toMatch(/^error: The project has 2 errors.\n\n {2}a.yaml:3:7 {2}path\n {4}word/)
     expect(text).toContain('x\\u001b[2J')
+    expect(text).toContain('\n  b.yaml:1:1\n')
     expect(Math.max(...text.split('\n').map(line => line.length))).toBeLessThanOrEqual(60)
   })
 

@@ -193,7 +193,7 @@ describe('a resource', () => {
     expect(view).toMatchObject({ project: 'shop', changedBy: 'git' })
     const body = { ...view, spec: { ...view.spec, timeout: '7s' } }
     expect(await ask('PUT', path, { body })).toMatchObject({
-      ...{ status: 409, json: { detail: expect.stringContaining('the project `shop`') } },
+      ...{ status: 409, json: { detail: expect.stringMatching(/the project `shop`.*`--take-over`/) } },
     })
     const taken = await ask('PUT', path, { body: { ...body, takeOver: true } })
     expect(taken.json).toMatchObject({ project: '', changed: ['timeout'] })

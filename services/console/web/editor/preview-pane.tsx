@@ -9,7 +9,7 @@ import { SendOne } from '../requests/send-one.tsx'
 import { Loading } from '../ui/parts.tsx'
 import { Told } from '../ui/told.tsx'
 import { draftPlaceOf } from '../ui/places.ts'
-import { documentsOf, fileOf, nameIn, OF_DRAFT, valueAt, type Draft, type Kind } from './draft.ts'
+import { documentsOf, fileOf, nameIn, OF_DRAFT, valueAt, type Draft } from './draft.ts'
 import { isOfTexts, isUntouched } from './model-rows.ts'
 import { TRIGGERS, type Trigger } from './steps/trigger-step.tsx'
 import { useRested } from './use-editing.ts'
@@ -60,20 +60,15 @@ export function usePreview(draft: Draft, trigger: Trigger, example: Draft | null
   })
   const waits = isOfTexts(error) && isUntouched(rested, example)
   const shown = waits ? null : error
-  const problems = useMemo(() => (shown instanceof ApiError ? shown.details.map(ofReader) : []), [shown])
+  const problems = useMemo(() => (shown instanceof ApiError ? shown.details.map(ofModel) : []), [shown])
   return { preview: data, error: shown, isAsking: isFetching, waits, isOff: !isOn(trigger), problems }
 }
 
-const MENDED_IN: { readonly [beginning: string]: Kind } = { Model: 'model', Source: 'source' }
-
-/** What keeps the rows from being read is told of the sync. It is mended in its model, or in its source. */
-function ofReader(problem: Problem['errors'][number]): Problem['errors'][number] {
+/** What the source says against the model's query is told of the sync. It is mended in the model. */
+function ofModel(problem: Problem['errors'][number]): Problem['errors'][number] {
   const { field = '', message } = problem
-  const [, beginning = ''] = /^sync `[^`]*`: (\w+) /.exec(message) ?? []
-  const kind = field === '' ? MENDED_IN[beginning] : undefined
-  return kind === undefined
-    ? problem
-    : { ...problem, file: fileOf(kind), message: message.replace(/^[^:]*: /, '') }
+  const isOfModel = field === '' && /^sync `[^`]*`: Model /.test(message)
+  return isOfModel ? { ...problem, file: fileOf('model'), message: message.replace(/^[^:]*: /, '') } : problem
 }
 
 export function PreviewPane({
@@ -88,6 +83,7 @@ export function PreviewPane({
 }): ReactElement {
   const { preview, error, isAsking, waits, isOff } = previewed
   const requests = preview?.requests.filter(request => request.trigger === trigger) ?? []
+  const rejected = preview?.rejected?.filter(request => request.trigger === trigger) ?? []
   return (
     <section className="card preview" aria-label="Live preview" aria-busy={isAsking}>
       <header className="card-head">
@@ -133,18 +129,13 @@ export function PreviewPane({
             ) : null}
           </article>
         ))}
-        {preview?.rejected
-          ?.filter(rejected => rejected.trigger === trigger)
-          .map((rejected, index) => (
-            <article key={index} className="preview-request">
-              <h3 className="bad">Row {rejected.keys.join(', ')} cannot be sent</h3>
-              <p className="group-error">{rejected.error}</p>
-            </article>
-          ))}
-        {preview !== undefined &&
-        requests.length === 0 &&
-        (preview.rejected ?? []).length === 0 &&
-        error === null ? (
+        {rejected.map((request, index) => (
+          <article key={index} className="preview-request">
+            <h3 className="bad">Row {request.keys.join(', ')} cannot be sent</h3>
+            <p className="group-error">{request.error}</p>
+          </article>
+        ))}
+        {preview !== undefined && requests.length === 0 && rejected.length === 0 && error === null ? (
           <p className="quiet pad">
             {isOff
               ? `Nothing is sent for ${trigger} rows.`
@@ -157,7 +148,7 @@ export function PreviewPane({
 }
 
 function PreviewError({ error }: { readonly error: Error }): ReactElement {
-  const details = error instanceof ApiError ? error.details.map(ofReader) : []
+  const details = error instanceof ApiError ? error.details.map(ofModel) : []
   const isFileMissing =
     error instanceof ApiError &&
     error.problem?.code === 'missing-file' &&

@@ -146,7 +146,7 @@ export function emptyFile(
   const message =
     `Model ${of.model} reads the file ${file}, which is empty: it has 0 bytes, not even a line with the names of its columns. ` +
     'Nothing is taken as removed.'
-  return new SluiceError('query', message, { cause: of.error, details: [{ file, message }] })
+  return new SluiceError('query', message, { cause: of.error, details: [{ file, field: 'sql', message }] })
 }
 
 /** Maps a place in the SQL as it ran to the place in the SQL as the user wrote it. */
@@ -164,7 +164,7 @@ function placeAsWritten(place: SqlPlace | null, failure: QueryFailure): SqlPlace
  */
 export function missingFile(
   path: string,
-  what: { readonly model?: string; readonly source?: string },
+  what: { readonly model?: string; readonly source?: string; readonly isTable?: boolean },
 ): SluiceError {
   const who = what.model === undefined ? `Source ${what.source ?? ''}` : `Model ${what.model}`
   const folder = dirname(path)
@@ -175,7 +175,8 @@ export function missingFile(
       ? ''
       : ` Did you mean ${near}?`
   const message = `${who} reads the file ${path}, which does not exist.${advice}`
-  return new SluiceError('missing-file', message, { details: [{ file: path, message }] })
+  const field = what.model === undefined ? 'path' : what.isTable === true ? 'table' : 'sql'
+  return new SluiceError('missing-file', message, { details: [{ file: path, field, message }] })
 }
 
 function namesIn(folder: string): readonly string[] {

@@ -1,11 +1,12 @@
 /**
- * Rewrites the file names in a query, for two reasons. DuckDB looks for a relative name in the process's
+ * Rewrites the file names in a query, for three reasons. DuckDB looks for a relative name in the process's
  * working directory before it looks in `file_search_path`, so it would read a file there instead of the
- * source's. It also reads a quoted empty field of a CSV file as NULL, so that empty text and no text would
- * look alike (R18).
+ * source's. It reads a quoted empty field of a CSV file as NULL, so that empty text and no text would look
+ * alike (R18). And it guesses that lines of a CSV file that begin with `#` are comments, so that it would
+ * leave out rows whose key begins so.
  *
  * The rewrite edits the text of the query at the places that DuckDB's own parser gives. Relative names become
- * absolute. CSV files are read with `allow_quoted_nulls = false`, unless the query sets that option.
+ * absolute. CSV files are read with `CSV_OPTIONS`, except for those that the query sets.
  */
 import { isAbsolute, join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
@@ -33,8 +34,14 @@ interface Reference {
   readonly name: string
   readonly as:
     | { readonly form: 'table'; readonly alias: string | null; readonly isDescribed: boolean }
-    | { readonly form: 'argument'; readonly addsOption: boolean; readonly inList: boolean }
+    | { readonly form: 'argument'; readonly options: readonly string[]; readonly inList: boolean }
 }
+
+/** Options of `read_csv`, by name, with which each row and each text stays as it stands in the file. */
+const CSV_OPTIONS = new Map([
+  ['allow_quoted_nulls', 'allow_quoted_nulls = false'],
+  ['comment', "comment = ''"],
+])
 
 const TABLE_FILES = /\.(csv|tsv|parquet|json|jsonl|ndjson)(\.gz|\.zst)?$/i
 const CSV_FILES = /\.(csv|tsv)(\.gz|\.zst)?$/i
@@ -127,7 +134,8 @@ function collectFunction(call: unknown, found: Reference[]): void {
   const names = isNode(first) && first['function_name'] === 'list_value' ? first['children'] : [first]
   if (!Array.isArray(names)) return
   const isCsv = CSV_FUNCTIONS.test(String(call['function_name']))
-  const saysSo = options.some(option => /"allow_quoted_nulls"/i.test(JSON.stringify(option)))
+  const written = options.map(optionName)
+  const missing = isCsv ? [...CSV_OPTIONS].filter(([option]) => !written.includes(option)) : []
   for (const [index, constant] of names.entries()) {
     if (
       !isNode(constant) ||
@@ -137,13 +145,24 @@ function collectFunction(call: unknown, found: Reference[]): void {
       continue
     const value: unknown = isNode(constant['value']) ? constant['value']['value'] : null
     if (typeof value !== 'string') continue
-    const addsOption = isCsv && !saysSo && index === names.length - 1
     found.push({
       at: constant['query_location'],
       name: value,
-      as: { form: 'argument', addsOption, inList: names.length > 1 || names[0] !== first },
+      as: {
+        form: 'argument',
+        options: index === names.length - 1 ? missing.map(([, option]) => option) : [],
+        inList: names.length > 1 || names[0] !== first,
+      },
     })
   }
+}
+
+/** The name of an option of a function, which is written with `=`, `:=` or `=>`, in lower case. */
+function optionName(option: unknown): string | undefined {
+  if (!isNode(option)) return undefined
+  const left = isNode(option['left']) ? option['left']['column_names'] : undefined
+  const name: unknown = Array.isArray(left) ? left.at(-1) : option['alias']
+  return typeof name === 'string' ? name.toLowerCase() : undefined
 }
 
 function editsFor(
@@ -171,16 +190,17 @@ function editFor(
   const { start, token, name, as } = reference
   const end = start + token.length
   const path = quoteText(pathOf(name, folder))
-  const option = 'allow_quoted_nulls = false'
   if (as.form === 'table') {
     if (!withOptions || as.isDescribed || !CSV_FILES.test(name)) return [{ start, end, text: path }]
     const alias = as.alias === null ? ` AS ${quoteIdentifier(baseName(name))}` : ''
-    return [{ start, end, text: `read_csv(${path}, ${option})${alias}` }]
+    return [{ start, end, text: `read_csv(${[path, ...CSV_OPTIONS.values()].join(', ')})${alias}` }]
   }
   const edits = [{ start, end, text: path }]
-  if (!withOptions || !as.addsOption) return edits
+  if (!withOptions || as.options.length === 0) return edits
   const after = as.inList ? sql.indexOf(']', end) + 1 : end
-  return after < end ? edits : [...edits, { start: after, end: after, text: `, ${option}` }]
+  return after < end
+    ? edits
+    : [...edits, { start: after, end: after, text: [''].concat(as.options).join(', ') }]
 }
 
 function pathOf(name: string, folder: string): string {

@@ -9,6 +9,7 @@ export const command: Command = {
     'Sends a test notice to whom the alert names, and waits until it was taken. It changes no state. If the notice is not taken, the message has the reason, and the exit code is 5.',
   positionals: [{ name: 'ALERT', required: true, help: 'the alert to test' }],
   options: {},
+  exits: { 5: 'the notice was not taken, or what the project runs on cannot be reached' },
   examples: [{ command: 'sluice alerts test team', does: 'shows whether notices arrive' }],
   async run(context) {
     const { stdout, signal, json, args } = context

@@ -1,6 +1,6 @@
 /** `sluice alerts`. */
 import { terminalColumns, type Command } from '../../command.ts'
-import { EXIT } from '../../exit-codes.ts'
+import { EXIT, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import { openControl } from '../../open-control.ts'
 import { alertsText } from './alerts-text.ts'
 
@@ -11,6 +11,7 @@ export const command: Command = {
     'An alert is a document with `kind: alert` in the project; docs/REFERENCE.md has its fields.',
   positionals: [],
   options: {},
+  exits: EXITS_OF_ASKING,
   examples: [
     { command: 'sluice alerts', does: 'what is wrong now, and whether somebody was told' },
     { command: 'sluice alerts --json', does: 'the same for scripts' },

@@ -8,7 +8,11 @@ export const command: Command = {
     'Ends a run that is queued, held or at work. Sluice waits for requests on their way. The rest becomes `unsent`, and the next run sends it.',
   positionals: [{ name: 'RUN', required: true, help: 'the id of the run, as `sluice runs` lists it' }],
   options: {},
-  exits: EXITS_OF_RUNS,
+  exits: {
+    ...EXITS_OF_RUNS,
+    0: 'the run was cancelled, or every row had been delivered',
+    1: 'the run failed',
+  },
   examples: [
     { command: 'sluice cancel 01JDZ8M6W3V5T8Q9YB4K2N7R1C', does: 'ends the run and shows its figures' },
   ],

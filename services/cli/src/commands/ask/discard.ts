@@ -10,7 +10,7 @@ export const command: Command = {
     'Without options it gives up all rows that wait. With both options it gives up the rows that fit both.',
   positionals: [{ name: 'SYNC', required: true, help: 'the sync whose rows are given up' }],
   options: { key: KEY_OPTION, status: STATUS_OPTION },
-  exits: EXITS_OF_RUNS,
+  exits: { ...EXITS_OF_RUNS, 0: 'the rows are given up', 3: 'a row is invalid' },
   examples: [
     { command: 'sluice discard customers --status 422', does: 'gives up the rows that the API called wrong' },
     { command: 'sluice discard customers --key 5', does: 'gives up one row' },

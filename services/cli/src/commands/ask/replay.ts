@@ -5,7 +5,7 @@ import { OPS, type ReplayScope } from '@sluice/contracts/state'
 import type { Control } from '@sluice/control/port'
 import { askAndShow } from '../../ask-and-show.ts'
 import { booleanOption, numberOption, textOption, type Command, type CommandContext } from '../../command.ts'
-import { EXIT } from '../../exit-codes.ts'
+import { EXIT, EXITS_OF_RUNS } from '../../exit-codes.ts'
 import { KEY_OPTION, keyOptions, outputOptions, timeOption, STATUS_OPTION } from '../../history-options.ts'
 import { openControl } from '../../open-control.ts'
 import { replayText } from './replay-text.ts'
@@ -33,6 +33,7 @@ export const command: Command = {
     'dry-run': { type: 'boolean', help: 'show what would be sent, and send nothing' },
     yes: { type: 'boolean', help: 'send without a question; wanted with --json and in scripts' },
   },
+  exits: { ...EXITS_OF_RUNS, 0: 'every row was delivered, or none was to be sent' },
   examples: [
     {
       command: 'sluice replay customers --since 2h --dry-run',

@@ -1,7 +1,7 @@
 /** `sluice reset`. */
 import { askAndShow } from '../../ask-and-show.ts'
 import type { Command } from '../../command.ts'
-import { EXITS_OF_RUNS } from '../../exit-codes.ts'
+import { EXITS_OF_ASKING } from '../../exit-codes.ts'
 
 export const command: Command = {
   description:
@@ -10,7 +10,12 @@ export const command: Command = {
     'It is refused while a run is queued or at work.',
   positionals: [{ name: 'SYNC', required: true, help: 'the sync that is forgotten' }],
   options: {},
-  exits: EXITS_OF_RUNS,
+  exits: {
+    0: 'what was delivered is forgotten',
+    1: 'a run is at work or queued, or the reset failed',
+    ...EXITS_OF_ASKING,
+    130: 'interrupted',
+  },
   examples: [
     { command: 'sluice reset customers', does: 'forgets; the next `sluice run customers` is the first one' },
   ],

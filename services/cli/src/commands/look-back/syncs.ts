@@ -1,6 +1,6 @@
 /** `sluice syncs`. */
 import type { Command } from '../../command.ts'
-import { EXIT } from '../../exit-codes.ts'
+import { EXIT, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import { outputOptions, PAGING_OPTIONS, pagingOf } from '../../history-options.ts'
 import { openControl } from '../../open-control.ts'
 import { syncsText } from '../../output/syncs-table.ts'
@@ -10,6 +10,7 @@ export const command: Command = {
     'Lists the syncs: how each is, its last and its next run, what it waits for, and how many rows wait for another try. Schedules start runs while `sluice up` or the services are at work.',
   positionals: [],
   options: PAGING_OPTIONS,
+  exits: EXITS_OF_ASKING,
   examples: [
     { command: 'sluice syncs', does: 'all syncs' },
     { command: 'sluice syncs --json', does: 'for scripts' },

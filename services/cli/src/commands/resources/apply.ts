@@ -1,7 +1,7 @@
 /** `sluice apply`. */
 import { userInfo } from 'node:os'
 import type { Command } from '../../command.ts'
-import { EXIT } from '../../exit-codes.ts'
+import { EXIT, EXITS_OF_CHANGES } from '../../exit-codes.ts'
 import { outputOptions } from '../../history-options.ts'
 import { changesText } from './changes-text.ts'
 import { CHANGE_OPTIONS, printJson, tellNotices, withFolder } from './project-changes.ts'
@@ -14,6 +14,7 @@ export const command: Command = {
   positionals: [],
   options: CHANGE_OPTIONS,
   readsFolder: true,
+  exits: EXITS_OF_CHANGES,
   examples: [
     { command: 'sluice apply', does: 'let the edits of this folder count' },
     { command: 'sluice apply --prune', does: 'and delete what is gone from it' },

@@ -1,6 +1,6 @@
 /** `sluice diff`. */
 import type { Command } from '../../command.ts'
-import { EXIT } from '../../exit-codes.ts'
+import { EXIT, EXITS_OF_CHANGES } from '../../exit-codes.ts'
 import { outputOptions } from '../../history-options.ts'
 import { changesText } from './changes-text.ts'
 import { asTyped } from '../../output/called.ts'
@@ -13,6 +13,7 @@ export const command: Command = {
   positionals: [],
   options: CHANGE_OPTIONS,
   readsFolder: true,
+  exits: EXITS_OF_CHANGES,
   examples: [
     { command: 'sluice diff', does: 'what `sluice apply` would change' },
     { command: 'sluice diff --prune --json', does: 'the same for scripts, with what would be deleted' },

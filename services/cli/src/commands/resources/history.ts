@@ -1,6 +1,6 @@
 /** `sluice history`. */
 import type { Command } from '../../command.ts'
-import { EXIT } from '../../exit-codes.ts'
+import { EXIT, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import { outputOptions } from '../../history-options.ts'
 import { openControl } from '../../open-control.ts'
 import { versionsText } from './changes-text.ts'
@@ -11,6 +11,7 @@ export const command: Command = {
     'Lists the versions of a stored resource, the newest first: when it was changed, by whom, and which fields. The last 50 versions are kept.',
   positionals: [RESOURCE],
   options: {},
+  exits: EXITS_OF_ASKING,
   examples: [
     { command: 'sluice history sync/customers', does: 'who changed the sync, and what' },
     { command: 'sluice history model/customers --json', does: 'with the fields of each version' },

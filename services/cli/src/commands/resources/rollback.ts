@@ -1,7 +1,7 @@
 /** `sluice rollback`. */
 import { userInfo } from 'node:os'
 import { booleanOption, numberOption, type Command } from '../../command.ts'
-import { EXIT } from '../../exit-codes.ts'
+import { EXIT, EXITS_OF_CHANGES } from '../../exit-codes.ts'
 import { openControl } from '../../open-control.ts'
 import { RESOURCE, resourceOf } from './resource-name.ts'
 
@@ -20,6 +20,7 @@ export const command: Command = {
     },
     'take-over': { type: 'boolean', help: 'also if it comes from the folder of a project' },
   },
+  exits: EXITS_OF_CHANGES,
   examples: [
     { command: 'sluice rollback sync/customers', does: 'undo the last change of the sync' },
     { command: 'sluice rollback sync/customers --to 3', does: 'make it what it was in version 3' },
