@@ -18,7 +18,9 @@ export function knownSecrets(
     } catch (error) {
       if (!isSluiceError(error, 'config')) throw error
       // In the distributed profile, the services have the secrets, and this process need not have them.
-      if (!isDistributed(env)) missing.push(`a run would fail: ${error.message}`)
+      const said = `a run would fail: ${error.message}`
+      // Each field that names a secret looks it up.
+      if (!isDistributed(env) && !missing.includes(said)) missing.push(said)
       return ''
     }
   }

@@ -4,7 +4,7 @@ import { sampleDefinition, sampleRow } from '@sluice/testkit/sample-records'
 import { resolveTarget } from '../destination/target.ts'
 import { judge, type Judgement } from './judge-answer.ts'
 
-const SECRET = 'hunter2-long-secret-value'
+const SECRET = 'Hunter2-long-secret-value'
 const ROWS = 1_000
 const rule = { items: '$.failed[*]', row: { country: '$.country' }, as: 'rejected', error: '$.why' } as const
 const target = resolveTarget(
@@ -37,6 +37,31 @@ it('no part of a secret is left of a reason, wherever it is cut', () => {
   for (let filler = 0; filler < SECRET.length; filler += 1) {
     const { rows } = judged('x'.repeat(filler) + SECRET.repeat(1_000), 1)
     // One character tells nothing, and would be masked everywhere.
-    expect(rows.get(0)?.error).toMatch(/^x*\*\*\*h?$/)
+    expect(rows.get(0)?.error).toMatch(/^x*\*\*\*H?$/)
   }
+})
+
+it.each([
+  [
+    'https://api.example.com/customers/7',
+    'HTTP 301: redirects are not followed; this one leads to https://api.example.com',
+  ],
+  [
+    `https://${SECRET}.example.com/`,
+    'HTTP 301: redirects are not followed; this one leads to https://***.example.com',
+  ],
+  ['/elsewhere', 'HTTP 301: redirects are not followed'],
+  ['http://[', 'HTTP 301: redirects are not followed'],
+  ['mailto:a@example.com', 'HTTP 301: redirects are not followed'],
+])('a redirect to %s says that none is followed, and to which server it leads', (location, error) => {
+  const answered = {
+    kind: 'answered',
+    headers: { location },
+    body: '<h1>Moved</h1>',
+    startedAt: 0,
+    durationMs: 0,
+  } as const
+  const request = { trigger: 'added', rows: [sampleRow({})], tainted: false } as const
+  expect(judge({ ...answered, status: 301 }, request, target).error).toBe(error)
+  expect(judge({ ...answered, status: 201 }, request, target).error).toBeNull()
 })

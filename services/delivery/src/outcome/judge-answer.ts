@@ -111,9 +111,11 @@ const EXCERPT_LENGTH = 200
 
 function errorOf(
   { meaning, body }: { readonly meaning: AnswerMeaning; readonly body: AnswerBody },
-  { status }: Answered,
+  { status, headers }: Answered,
   target: Target,
 ): string {
+  if (meaning.kind === 'default' && status >= 300 && status < 400 && headers['location'] !== undefined)
+    return `HTTP ${status}: ${redirectText(headers['location'], target)}`
   const said = meaning.kind === 'rule' ? reasonAt(meaning.rule.error, body)?.trim() : undefined
   if (said !== undefined && said !== '') return `HTTP ${status}: ${shownReason(said, target)}`
   const excerpt =
@@ -124,4 +126,15 @@ function errorOf(
           .toWellFormed()
           .trim()
   return excerpt === '' ? `HTTP ${status}` : `HTTP ${status}: ${excerpt}`
+}
+
+/** The origin of a relative address. */
+const NOWHERE = 'http://nowhere.invalid'
+
+/** Shows the origin alone: a path has the row's key, and each row would have an error of its own. */
+function redirectText(location: string, { secrets }: Target): string {
+  const shown = redactText(location, secrets)
+  const { origin } = URL.canParse(shown, NOWHERE) ? new URL(shown, NOWHERE) : { origin: NOWHERE }
+  const there = origin === NOWHERE || origin === 'null' ? '' : `; this one leads to ${origin}`
+  return `redirects are not followed${there}`
 }
