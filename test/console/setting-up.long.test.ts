@@ -1,10 +1,11 @@
 /** What helps people to set up a sync: a sample, the times of a schedule, logins, certificates. */
 import { asPfx, makeCertificate } from '@sluice/testkit/make-certificates'
 import { CLIENT_ID, CLIENT_SECRET, startOidcServer } from '@sluice/testkit/oidc-server'
+import type { Page } from 'playwright-core'
 import { describe, expect, it } from 'vitest'
 import { peopleYaml } from '../e2e/people-project.ts'
 import { expectAccessible, servedConsole } from './console-page.ts'
-import { consoleSuite } from './console-suite.ts'
+import { consoleSuite, writeInto } from './console-suite.ts'
 
 const suite = consoleSuite({ files: { 'sluice.yaml': 'kind: project\nname: shop\n' } })
 
@@ -220,6 +221,110 @@ describe('a certificate of a client', () => {
     await dialog.waitFor({ state: 'detached' })
     expect(await suite.page.getByLabel('Authority (PEM)').inputValue()).toBe('${secret:api-ca}')
     expect(await suite.page.getByLabel('Or both in a PKCS #12 file').inputValue()).toBe('${secret:api-pfx}')
+  })
+})
+
+describe('a new sync that is being written', () => {
+  const step = (page: Page, name: string) =>
+    page.getByRole('navigation', { name: 'Steps' }).getByRole('button', { name })
+  const open = async (at: string, width = 1280): Promise<Page> => {
+    const page = await suite.browser.open({ width })
+    await page.goto(`${suite.served.url}/new?step=${at}`)
+    return page
+  }
+  /** With a query that has rows. */
+  const openWithRows = async (): Promise<Page> => {
+    await suite.served.project.write('data/people.csv', 'id,nickname\n1,Ann\n')
+    const page = await open('source')
+    await page.getByLabel('Folder, or .duckdb file').fill('./data')
+    await step(page, 'Model').click()
+    await page.getByRole('button', { name: 'people.csv' }).click()
+    await page.getByRole('cell', { name: 'Ann' }).waitFor()
+    return page
+  }
+
+  it('marks a folder that is not there at the step of the source', async () => {
+    const page = await open('source')
+    await page.getByLabel('Folder, or .duckdb file').fill('./nowhere')
+    await step(page, 'Source — to mend').waitFor()
+    await step(page, 'Requests').waitFor()
+    expect(await step(page, 'Requests').innerText()).toBe('Requests')
+    const told = page.getByRole('region', { name: 'Live preview' })
+    await told.getByText(/nowhere, which does not exist/).waitFor()
+    expect(await told.getByText('lists the files').count()).toBe(0)
+    await page.context().close()
+  })
+
+  it('tells of a source that was tested, and not of another one', async () => {
+    await suite.served.project.write('data/people.csv', 'id,nickname\n1,Ann\n')
+    const page = await open('source')
+    await page.getByLabel('Folder, or .duckdb file').fill('./data')
+    await page.getByRole('button', { name: 'Test the connection' }).click()
+    const answers = page.getByText('The source answers.')
+    await answers.waitFor()
+    await page.getByLabel('Folder, or .duckdb file').fill('./nowhere')
+    expect(await answers.count()).toBe(0)
+    await page.context().close()
+  })
+
+  it('completes the columns though the query is none as yet, and says once what is wrong', async () => {
+    const page = await openWithRows()
+    await writeInto(page, 'SQL of the model', '')
+    await page.keyboard.type('select ')
+    const told = page.getByRole('region', { name: 'Model' }).getByRole('alert')
+    await told.getByText('without selection list').waitFor()
+    expect((await told.innerText()).split('without selection list')).toHaveLength(2)
+    // The key can still be chosen, and the columns completed.
+    await page.getByRole('checkbox', { name: 'nickname' }).waitFor()
+    await page.keyboard.press('Control+Space')
+    await page.getByRole('option', { name: 'nickname' }).waitFor()
+    await page.context().close()
+  })
+
+  it('says that nothing is sent for rows that have no trigger', async () => {
+    const page = await openWithRows()
+    await step(page, 'Requests').click()
+    await page.getByRole('tab', { name: /^removed/ }).click()
+    const preview = page.getByRole('region', { name: 'Live preview' })
+    await preview.getByText('Nothing is sent for removed rows.').waitFor()
+    await preview.getByText('up to date', { exact: true }).waitFor()
+    // What is wrong elsewhere is found all the same.
+    await step(page, 'Model').click()
+    await writeInto(page, 'SQL of the model', "select no_such_column from 'people.csv'")
+    await step(page, 'Model — to mend').waitFor()
+    await page.context().close()
+  })
+
+  it('offers the host of the API for a new secret, where TLS guards it', async () => {
+    const page = await open('destination', 375)
+    const address = page.getByLabel('Address of the API')
+    await address.fill('https://api.shop.test/v1')
+    await page.getByLabel('Name of another of the headers').fill('X-Key')
+    await page.keyboard.press('Enter')
+    const value = page.getByLabel('X-Key', { exact: true })
+    await value.fill('a-key-of-the-shop')
+    // A value can be read on a small screen, too.
+    expect((await value.boundingBox())?.width).toBeGreaterThan(200)
+    const dialog = page.getByRole('dialog', { name: 'Set a secret' })
+    const hosts = dialog.getByLabel('Hosts that it may go to')
+    const offered = async (expected: string): Promise<void> => {
+      await expect.poll(() => hosts.inputValue()).toBe(expected)
+    }
+    await address.fill('http://shop.internal')
+    await page.getByRole('button', { name: 'Make it a secret' }).click()
+    await offered('')
+    await dialog.getByRole('button', { name: 'Leave it' }).click()
+    await address.fill('https://api.shop.test/v1')
+    await page.getByRole('button', { name: 'Make it a secret' }).click()
+    await offered('api.shop.test')
+    await dialog.getByRole('button', { name: 'Keep it in the vault' }).click()
+    await dialog.waitFor({ state: 'detached' })
+    const kept = { name: 'api-x-key', for: 'api.shop.test' }
+    expect(await secrets()).toEqual(expect.arrayContaining([expect.objectContaining(kept)]))
+    // One that is there keeps its hosts.
+    await page.getByRole('button', { name: 'Set the secret' }).click()
+    await offered('')
+    await page.context().close()
   })
 })
 

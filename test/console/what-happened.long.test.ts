@@ -160,6 +160,14 @@ describe('a request', () => {
 })
 
 describe('a run', () => {
+  it('leads to its sync', async () => {
+    const { page, served } = suite
+    await page.goto(`${served.url}/runs/${run}`)
+    await page.locator('main').getByRole('link', { name: 'people', exact: true }).click()
+    await page.waitForURL('**/syncs/people')
+    await page.getByRole('heading', { name: 'What happened to a row?' }).waitFor()
+  })
+
   it('says what it goes through with times, and draws how fast it is, while it goes on', async () => {
     const { page, served, api } = suite
     const rows = Array.from({ length: 60 }, (_, index) => `${index + 10},name ${index}\n`)

@@ -173,6 +173,13 @@ export function SwitchField({ editing, path, label, hint, on, off, isOn }: Switc
 
 const SECRET = /^\$\{secret:([^}]+)\}$/
 
+interface SecretFieldProps extends FieldProps {
+  /** A name for the secret. */
+  readonly suggested: string
+  /** The hosts that a new secret may go to, as far as they are known. */
+  readonly hosts?: string
+}
+
 /** A text that may be a secret: then the resource has only the secret's name. */
 export function SecretField({
   editing,
@@ -180,7 +187,8 @@ export function SecretField({
   label,
   hint,
   suggested,
-}: FieldProps & { readonly suggested: string }): ReactElement {
+  hosts = '',
+}: SecretFieldProps): ReactElement {
   const { text, change } = editing
   const write = useWriting(editing, path)
   const [sets, setSets] = useState(false)
@@ -210,6 +218,7 @@ export function SecretField({
         <EditSecret
           name={secret ?? suggested}
           start={secret === undefined ? value : ''}
+          hosts={hosts}
           onSet={name => change(withValue(text, path, `\${secret:${name}}`))}
           onClose={() => setSets(false)}
         />
@@ -225,7 +234,8 @@ export function PairsField({
   label,
   hint,
   suggested,
-}: FieldProps & { readonly suggested: string }): ReactElement {
+  hosts = '',
+}: SecretFieldProps): ReactElement {
   const { text, change, readOnly } = editing
   const [added, setAdded] = useState('')
   const value = valueAt(text, path)
@@ -246,6 +256,7 @@ export function PairsField({
             path={[...path, name]}
             label={name}
             suggested={secretName(suggested, name)}
+            hosts={hosts}
           />
           <button
             type="button"

@@ -1,6 +1,7 @@
 /** Rows of the model that is edited, from the source as it stands in the draft. */
 import type { RowsView } from '@sluice/contracts/api/resources'
 import { useQuery, type UseQueryResult } from '@tanstack/react-query'
+import { useState } from 'react'
 import { ApiError, call } from '../api/client.ts'
 import { ONCE_WHEN_THERE_IS_ROOM } from '../api/query-client.ts'
 import { documentsOf, nameIn, OF_DRAFT, textAt, type Draft } from './draft.ts'
@@ -45,4 +46,32 @@ export function useModelRows(draft: Draft): UseQueryResult<RowsView> {
     ...ONCE_WHEN_THERE_IS_ROOM,
     meta: OF_DRAFT,
   })
+}
+
+/** More than a query has that somebody types. */
+const MOST_COLUMNS = 500
+
+interface KnownColumns {
+  /** Of the last query that the source has answered: one that is being typed is mostly no query yet. */
+  readonly last: readonly string[]
+  /** Of all of them, the newest first. */
+  readonly seen: readonly string[]
+}
+
+/** The columns that are known of a source, by the rows that it has given. */
+export function useKnownColumns(source: string, rows: RowsView | undefined): KnownColumns {
+  const [known, setKnown] = useState({ source, rows, ...columnsSeen([], rows) })
+  if (known.source === source && (rows === undefined || rows === known.rows)) return known
+  const before = known.source === source ? known : { last: [], seen: [] }
+  const next = {
+    ...{ source, rows: rows ?? known.rows },
+    ...(rows === undefined ? before : columnsSeen(before.seen, rows)),
+  }
+  setKnown(next)
+  return next
+}
+
+function columnsSeen(before: readonly string[], rows: RowsView | undefined): KnownColumns {
+  const last = rows?.columns.map(({ name }) => name) ?? []
+  return { last, seen: [...new Set([...last, ...before])].slice(0, MOST_COLUMNS) }
 }

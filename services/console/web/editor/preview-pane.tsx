@@ -9,9 +9,9 @@ import { SendOne } from '../requests/send-one.tsx'
 import { Loading } from '../ui/parts.tsx'
 import { Told } from '../ui/told.tsx'
 import { draftPlaceOf } from '../ui/places.ts'
-import { documentsOf, fileOf, nameIn, OF_DRAFT, type Draft } from './draft.ts'
+import { documentsOf, fileOf, nameIn, OF_DRAFT, valueAt, type Draft } from './draft.ts'
 import { isOfTexts, isUntouched } from './model-rows.ts'
-import type { Trigger } from './steps/trigger-step.tsx'
+import { TRIGGERS, type Trigger } from './steps/trigger-step.tsx'
 import { useRested } from './use-editing.ts'
 
 const TYPED_MS = 120
@@ -24,6 +24,8 @@ export interface Previewed {
   readonly isAsking: boolean
   /** Nobody has chosen yet whose rows are shown, and the example that stands there has none. */
   readonly waits: boolean
+  /** The sync has no such trigger. */
+  readonly isOff: boolean
   /** What is wrong in the texts. */
   readonly problems: Problem['errors']
 }
@@ -34,13 +36,16 @@ export interface Previewed {
  */
 export function usePreview(draft: Draft, trigger: Trigger, example: Draft | null): Previewed {
   const rested = useRested(draft, TYPED_MS)
+  const isOn = (of: Trigger): boolean => valueAt(rested.sync, ['triggers', of]) !== undefined
+  // Another one finds what is wrong in the texts as well.
+  const asked = isOn(trigger) ? trigger : (TRIGGERS.find(isOn) ?? trigger)
   const { data, error, isFetching } = useQuery({
-    queryKey: ['draft-preview', rested, trigger],
+    queryKey: ['draft-preview', rested, asked],
     queryFn: ({ signal }) =>
       call('/preview', {
         method: 'POST',
         body: {
-          ...{ sync: nameIn(rested.sync), trigger, sample: true, rows: SAMPLE_ROWS },
+          ...{ sync: nameIn(rested.sync), trigger: asked, sample: true, rows: SAMPLE_ROWS },
           documents: documentsOf(rested),
         },
         answer: 'previewView',
@@ -56,7 +61,7 @@ export function usePreview(draft: Draft, trigger: Trigger, example: Draft | null
   const waits = isOfTexts(error) && isUntouched(rested, example)
   const shown = waits ? null : error
   const problems = useMemo(() => (shown instanceof ApiError ? shown.details.map(ofModel) : []), [shown])
-  return { preview: data, error: shown, isAsking: isFetching, waits, problems }
+  return { preview: data, error: shown, isAsking: isFetching, waits, isOff: !isOn(trigger), problems }
 }
 
 /** What the source says against the model's query is told of the sync. It is mended in the model. */
@@ -76,8 +81,9 @@ export function PreviewPane({
   /** The name of the sync, if it is saved as it is shown: then a request can be tried. */
   readonly savedAs: string | undefined
 }): ReactElement {
-  const { preview, error, isAsking, waits } = previewed
+  const { preview, error, isAsking, waits, isOff } = previewed
   const requests = preview?.requests.filter(request => request.trigger === trigger) ?? []
+  const rejected = preview?.rejected?.filter(request => request.trigger === trigger) ?? []
   return (
     <section className="card preview" aria-label="Live preview" aria-busy={isAsking}>
       <header className="card-head">
@@ -123,19 +129,18 @@ export function PreviewPane({
             ) : null}
           </article>
         ))}
-        {preview?.rejected
-          ?.filter(rejected => rejected.trigger === trigger)
-          .map((rejected, index) => (
-            <article key={index} className="preview-request">
-              <h3 className="bad">Row {rejected.keys.join(', ')} cannot be sent</h3>
-              <p className="group-error">{rejected.error}</p>
-            </article>
-          ))}
-        {preview !== undefined &&
-        requests.length === 0 &&
-        (preview.rejected ?? []).length === 0 &&
-        error === null ? (
-          <p className="quiet pad">The model has no row to show, or this trigger sends nothing.</p>
+        {rejected.map((request, index) => (
+          <article key={index} className="preview-request">
+            <h3 className="bad">Row {request.keys.join(', ')} cannot be sent</h3>
+            <p className="group-error">{request.error}</p>
+          </article>
+        ))}
+        {preview !== undefined && requests.length === 0 && rejected.length === 0 && error === null ? (
+          <p className="quiet pad">
+            {isOff
+              ? `Nothing is sent for ${trigger} rows.`
+              : 'The model has no row to show, or this trigger sends nothing.'}
+          </p>
         ) : null}
       </div>
     </section>
@@ -144,11 +149,16 @@ export function PreviewPane({
 
 function PreviewError({ error }: { readonly error: Error }): ReactElement {
   const details = error instanceof ApiError ? error.details.map(ofModel) : []
-  const isFileMissing = error instanceof ApiError && error.problem?.code === 'missing-file'
+  const isFileMissing =
+    error instanceof ApiError &&
+    error.problem?.code === 'missing-file' &&
+    details.some(({ file }) => file === fileOf('model'))
   return (
     <div className="preview-error" role="status">
       {details.length === 0 ? (
-        <p>{error.message}</p>
+        <p>
+          <Told text={error.message} />
+        </p>
       ) : (
         <ul>
           {details.map((detail, index) => (

@@ -47,7 +47,11 @@ function OneRun({ id }: { readonly id: string }): ReactElement {
       title={`Run of ${run.sync}`}
       lead={
         <>
-          <RunStatus status={run.status} /> <code>{run.id}</code> · {causeOf(run)}
+          <RunStatus status={run.status} />{' '}
+          <Link to="/syncs/$name" params={{ name: run.sync }}>
+            {run.sync}
+          </Link>{' '}
+          · <code>{run.id}</code> · {causeOf(run)}
           {hearing === 'lost' ? ' · the connection is lost, this page tries again' : ''}
         </>
       }

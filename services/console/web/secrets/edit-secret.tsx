@@ -1,6 +1,8 @@
 /** Sets a secret. Its value goes to the vault, and never comes back to a page. */
+import { useQuery } from '@tanstack/react-query'
 import { useState, type ReactElement } from 'react'
 import { setSecret } from '../api/commands.ts'
+import { secretsQuery } from '../api/queries.ts'
 import { Confirm } from '../ui/dialog.tsx'
 import { toast } from '../ui/toast.tsx'
 
@@ -9,15 +11,20 @@ interface EditSecretProps {
   readonly name: string
   /** A value to start with. */
   readonly start?: string
+  /** Where a secret goes that is not there yet, unless the user says something else. */
+  readonly hosts?: string
   readonly onClose: () => void
   readonly onSet?: (name: string) => void
 }
 
 export function EditSecret(props: EditSecretProps): ReactElement {
-  const { onClose, onSet } = props
+  const { onClose, onSet, hosts = '' } = props
   const [name, setName] = useState(props.name)
   const [value, setValue] = useState(props.start ?? '')
-  const [grants, setGrants] = useState('')
+  const [typed, setTyped] = useState<string | null>(null)
+  const { data } = useQuery(secretsQuery)
+  const isNew = data?.secrets.every(secret => secret.name !== name) ?? false
+  const grants = typed ?? (isNew ? hosts : '')
   const save = async (): Promise<void> => {
     await setSecret(name, value, grants.trim() === '' ? undefined : grants.trim())
     toast('done', `The secret ${name} is set.`)
@@ -50,7 +57,7 @@ export function EditSecret(props: EditSecretProps): ReactElement {
         <input
           value={grants}
           placeholder="api.example.com"
-          onChange={({ target }) => setGrants(target.value)}
+          onChange={({ target }) => setTyped(target.value)}
         />
         <small>Separated by commas. Left empty, a secret that is there keeps its hosts.</small>
       </label>

@@ -5,6 +5,7 @@ const RUN = '01JD3XKQ7M8N9P0QRSTVWXYZ12'
 
 describe('a command in a message', () => {
   it.each([
+    ['sluice syncs', '/', 'the overview'],
     ['sluice runs', '/runs', 'the page Runs'],
     ['sluice runs people', '/runs?sync=people', 'the runs of people'],
     [`sluice runs show ${RUN}`, `/runs/${RUN}`, 'the run'],

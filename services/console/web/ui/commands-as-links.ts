@@ -26,6 +26,7 @@ export function placeOfCommand(code: string): NamedPlace | null {
   const [program, command = '', ...more] = code.split(' ')
   if (program !== 'sluice') return null
   const [of] = more.filter(word => !word.startsWith('-'))
+  if (command === 'syncs') return { href: '/', text: 'the overview' }
   if (command === 'runs') return placeOfRuns(more)
   if (command === 'attempts') return { href: '/requests', text: 'the page Requests' }
   if (command === 'doctor') return { href: '/system', text: 'the page System' }

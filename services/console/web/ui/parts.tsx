@@ -130,14 +130,17 @@ export function Loading({ lines = 4 }: { readonly lines?: number }): ReactElemen
 /** What went wrong, where, and a way out. */
 export function Trouble({
   error,
+  brief = false,
   onRetry,
 }: {
   readonly error: unknown
+  /** True where the message says all that its details say. */
+  readonly brief?: boolean
   readonly onRetry?: () => void
 }): ReactElement {
   const client = useQueryClient()
   const message = error instanceof Error ? error.message : String(error)
-  const details = error instanceof ApiError ? error.details : []
+  const details = error instanceof ApiError && !brief ? error.details : []
   const again = onRetry ?? (() => void client.refetchQueries({ type: 'active' }))
   return (
     <div className="trouble" role="alert">

@@ -20,7 +20,13 @@ export function DestinationStep({ editing }: { readonly editing: Editing }): Rea
         placeholder="https://api.example.com/v1"
         hint="Each trigger adds a path to it."
       />
-      <PairsField editing={editing} path={['headers']} label="Headers" suggested={name} />
+      <PairsField
+        editing={editing}
+        path={['headers']}
+        label="Headers"
+        suggested={name}
+        hosts={grantFor(textAt(text, ['baseUrl']))}
+      />
       <AuthFields editing={editing} />
       <fieldset className="columns">
         <legend>Limits, over all syncs of this destination</legend>
@@ -88,6 +94,7 @@ function AuthFields({ editing }: { readonly editing: Editing }): ReactElement {
     },
   }
   const at = (...path: readonly string[]): readonly string[] => ['auth', kind, ...path]
+  const hosts = grantFor(textAt(text, ['baseUrl']))
   return (
     <fieldset>
       <legend>How to sign in there</legend>
@@ -114,11 +121,18 @@ function AuthFields({ editing }: { readonly editing: Editing }): ReactElement {
             path={at('password')}
             label="Password"
             suggested={`${name}-password`}
+            hosts={hosts}
           />
         </>
       ) : null}
       {kind === 'bearer' ? (
-        <SecretField editing={editing} path={['auth', 'bearer']} label="Token" suggested={`${name}-token`} />
+        <SecretField
+          editing={editing}
+          path={['auth', 'bearer']}
+          label="Token"
+          suggested={`${name}-token`}
+          hosts={hosts}
+        />
       ) : null}
       {kind === 'oauth2' ? (
         <>
@@ -144,6 +158,7 @@ function AuthFields({ editing }: { readonly editing: Editing }): ReactElement {
             path={at('clientSecret')}
             label="Client secret"
             suggested={`${name}-client`}
+            hosts={grantFor(textAt(text, at('tokenUrl')))}
           />
           <TextField editing={editing} path={at('scopes')} label="Scopes" isList hint="Separated by commas" />
         </>
@@ -224,4 +239,11 @@ function TlsFields({ editing }: { readonly editing: Editing }): ReactElement {
 /** Empty for an address that is none yet. */
 function hostOf(baseUrl: string): string {
   return URL.parse(baseUrl)?.host ?? ''
+}
+
+/** The host of an address, if a secret may go there by its name alone: over TLS, or on this machine. */
+function grantFor(address: string): string {
+  const url = URL.parse(address)
+  const isSafe = url?.protocol === 'https:' || /^(localhost|127\.[\d.]+|\[::1\])$/.test(url?.hostname ?? '')
+  return isSafe ? hostOf(address) : ''
 }

@@ -7,7 +7,7 @@ import { Trouble } from '../../ui/parts.tsx'
 import { Told } from '../../ui/told.tsx'
 import { count, many } from '../../ui/format.ts'
 import { marksOf } from '../../ui/places.ts'
-import { isOfTexts, isUntouched, rowsOf, TYPED_MS, useModelRows } from '../model-rows.ts'
+import { isOfTexts, isUntouched, rowsOf, TYPED_MS, useKnownColumns, useModelRows } from '../model-rows.ts'
 import { Files, useTables } from './tables.tsx'
 import { LazyCodeEditor } from '../../ui/lazy-code-editor.tsx'
 import { nameIn, textAt, valueAt, withValue, type Draft } from '../draft.ts'
@@ -66,18 +66,23 @@ export function SourceStep({
   )
 }
 
-type Tested = { readonly kind: 'works' } | { readonly kind: 'failed'; readonly message: string } | null
+/** What came of a test, and of which source. */
+type Tested = { readonly of: string } & (
+  { readonly kind: 'works' } | { readonly kind: 'failed'; readonly message: string }
+)
 
 function TestConnection({ draft }: { readonly draft: Draft }): ReactElement {
-  const [tested, setTested] = useState<Tested>(null)
+  const [lately, setLately] = useState<Tested | null>(null)
+  const tested = lately?.of === draft.source ? lately : null
   const [busy, setBusy] = useState(false)
   const test = async (): Promise<void> => {
     setBusy(true)
+    const of = draft.source
     try {
       await rowsOf(draft, 'select 1 as works')
-      setTested({ kind: 'works' })
+      setLately({ of, kind: 'works' })
     } catch (error) {
-      setTested({ kind: 'failed', message: error instanceof Error ? error.message : String(error) })
+      setLately({ of, kind: 'failed', message: error instanceof Error ? error.message : String(error) })
     } finally {
       setBusy(false)
     }
@@ -117,7 +122,7 @@ export function ModelStep({
   const asked = useRested(draft, TYPED_MS)
   const waits = isOfTexts(rows.error) && isUntouched(asked, example)
   const tables = useTables(draft)
-  const columns = rows.data?.columns.map(({ name }) => name) ?? []
+  const columns = useKnownColumns(draft.source, rows.data)
   const marks = rows.error instanceof ApiError && !waits ? marksOf(rows.error.details).slice(0, 1) : []
   return (
     <>
@@ -129,7 +134,7 @@ export function ModelStep({
           language="sql"
           value={sql}
           tables={tables}
-          words={columns}
+          words={columns.seen}
           {...(editing.readOnly ? {} : { onChange: value => change(withValue(text, ['sql'], value)) })}
           marks={marks}
         />
@@ -137,7 +142,7 @@ export function ModelStep({
       {editing.readOnly ? null : (
         <Files draft={draft} onChoose={file => change(withValue(text, ['sql'], file))} />
       )}
-      <KeyField editing={editing} columns={columns} />
+      <KeyField editing={editing} columns={columns.last} />
       {rested.trim() === '' ? (
         <p className="quiet">Rows appear here as you type a query.</p>
       ) : waits ? (
@@ -145,7 +150,7 @@ export function ModelStep({
           This query is an example. Choose a file or write your own query, and its rows appear here.
         </p>
       ) : rows.error !== null ? (
-        <Trouble error={rows.error} onRetry={() => void rows.refetch()} />
+        <Trouble error={rows.error} brief onRetry={() => void rows.refetch()} />
       ) : rows.data === undefined ? (
         <p className="quiet" aria-busy="true">
           Asking the source…

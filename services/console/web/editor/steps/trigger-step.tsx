@@ -7,7 +7,7 @@ import { FieldMapper } from '../field-mapper.tsx'
 import { Told } from '../../ui/told.tsx'
 import type { Editing } from '../use-editing.ts'
 
-const TRIGGERS = ['added', 'changed', 'removed'] as const
+export const TRIGGERS = ['added', 'changed', 'removed'] as const
 export type Trigger = (typeof TRIGGERS)[number]
 
 interface TriggerStepProps {
