@@ -4,7 +4,7 @@
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, existsSync, openSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { appendFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -140,9 +140,9 @@ describe.each(NODES)('the command on $name', { timeout: 30_000 }, ({ name, node 
   })
 
   it.skipIf(!existsSync('/dev/full'))('fails if its output cannot be written', async () => {
-    const full = openSync('/dev/full', 'w')
-    const child = spawn(node, [BINARY, 'schema'], { cwd: root, stdio: ['ignore', full, 'pipe'] })
-    closeSync(full)
+    // A shell opens the device, so that the other streams are pipes.
+    const argv = ['-c', 'exec "$@" > /dev/full', 'sh', node, BINARY, 'schema']
+    const child = spawn('sh', argv, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
     const [err, [code]] = await Promise.all([text(child.stderr), once(child, 'close')])
     expect(err).toMatch(/^error: The output cannot be written: ENOSPC/)
     expect(code).toBe(1)
