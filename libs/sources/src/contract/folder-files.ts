@@ -106,6 +106,85 @@ export function folderFilesSuite(where: string, openFolder: (folder: string) => 
       },
     )
 
+    const MANY = 30_000
+    const lateIn = (form: 'csv' | 'jsonl', first: string, last: string): void => {
+      const values = [...Array.from({ length: MANY - 1 }, () => first), last]
+      const lines = values.map((v, id) => (form === 'csv' ? `${id},${v}` : `{"id":${id},"v":${v}}`))
+      const header = form === 'csv' ? ['id,v'] : []
+      writeFileSync(join(folder, `late.${form}`), `${[...header, ...lines].join('\n')}\n`)
+    }
+
+    it.each([
+      ['1', '1.5', { type: 'DOUBLE', v: 1.5, before: 1 }],
+      ['1', '01234', { type: 'VARCHAR', v: '01234', before: '1' }],
+      ['1', '+5', { type: 'VARCHAR', v: '+5', before: '1' }],
+      ['1', '0x10', { type: 'VARCHAR', v: '0x10', before: '1' }],
+      ['1', '1_000', { type: 'VARCHAR', v: '1_000', before: '1' }],
+      ['1', '1e3', { type: 'DOUBLE', v: 1000, before: 1 }],
+      ['1', '-0', { type: 'BIGINT', v: '0', before: '1' }],
+      ['1', 'n/a', { type: 'VARCHAR', v: 'n/a', before: '1' }],
+      ['1', '12345678901234567891', { type: 'HUGEINT', v: '12345678901234567891', before: '1' }],
+      ['1.5', '12345678901234567891', { type: 'VARCHAR', v: '12345678901234567891', before: '1.5' }],
+      ['1.5', '9007199254740993', { type: 'VARCHAR', v: '9007199254740993', before: '1.5' }],
+      ['1.5', '007', { type: 'VARCHAR', v: '007', before: '1.5' }],
+      ['1.5', '100', { type: 'DOUBLE', v: 100, before: 1.5 }],
+      ['1.5', '-.5', { type: 'DOUBLE', v: -0.5, before: 1.5 }],
+      ['12345678901234567891', '1', { type: 'HUGEINT', v: '1', before: '12345678901234567891' }],
+      [
+        '2024-01-05',
+        '2024-01-05 10:00:00',
+        { type: 'VARCHAR', v: '2024-01-05 10:00:00', before: '2024-01-05' },
+      ],
+      ['true', '1', { type: 'VARCHAR', v: '1', before: 'true' }],
+      ['yes', 'NO', { type: 'BOOLEAN', v: false, before: true }],
+    ])('keep what stands after many rows of another type: %s, later %s', async (first, last, wanted) => {
+      lateIn('csv', first, last)
+      const rows = await rowsOf(
+        `SELECT typeof(v) AS type, v, (SELECT min(v) FROM 'late.csv' WHERE id = 0) AS before
+         FROM read_csv(['late.csv']) WHERE id = ${MANY - 1}`,
+      )
+      expect(rows).toEqual([wanted])
+    })
+
+    it('keep the offset of a time after many without one', async () => {
+      lateIn('csv', '2024-01-05 10:00:00', '2024-01-05 10:00:00+02:00')
+      const rows = await rowsOf(
+        `SELECT typeof(v) AS type, epoch(v) AS s FROM 'late.csv' WHERE id = ${MANY - 1}`,
+      )
+      expect(rows).toEqual([{ type: 'TIMESTAMP WITH TIME ZONE', s: Date.UTC(2024, 0, 5, 8) / 1000 }])
+    })
+
+    it('keep the types that the query names, and count no header as a value', async () => {
+      lateIn('csv', '1', '1.4')
+      expect(
+        await rowsOf("SELECT sum(v) AS s FROM read_csv('late.csv', types = { 'v': 'INTEGER' })"),
+      ).toEqual([{ s: String(MANY) }])
+      writeFileSync(join(folder, 'plain.csv'), '1,2\n3,4.5\n')
+      writeFileSync(join(folder, 'headed.csv'), 'a,"b ""c"""\n1,2\n3,0x1\n')
+      expect(await rowsOf("FROM 'plain.csv'")).toEqual([
+        { column0: '1', column1: 2 },
+        { column0: '3', column1: 4.5 },
+      ])
+      expect(await rowsOf("FROM 'headed.csv'")).toEqual([
+        { a: '1', 'b "c"': '2' },
+        { a: '3', 'b "c"': '0x1' },
+      ])
+    })
+
+    it.each([
+      ['1', '1.5', { type: 'DOUBLE', v: 1.5 }],
+      ['1', 'true', { type: 'JSON', v: 'true' }],
+      ['[1]', '[1.5]', { type: 'DOUBLE[]', v: [1.5] }],
+      ['{"a":1}', '{"a":1,"b":2}', { type: 'STRUCT(a BIGINT, b BIGINT)', v: { a: '1', b: '2' } }],
+    ])(
+      'of JSON keep what stands after many rows of another type: %s, later %s',
+      async (first, last, wanted) => {
+        lateIn('jsonl', first, last)
+        const rows = await rowsOf(`SELECT typeof(v) AS type, v FROM 'late.jsonl' WHERE id = ${MANY - 1}`)
+        expect(rows).toEqual([wanted])
+      },
+    )
+
     it('can be JSON, lines of JSON, Parquet, and lie deeper', async () => {
       await query(':memory:', `COPY (SELECT 9 AS id) TO '${join(folder, 'nine.parquet')}'`)
       expect(await rowsOf("SELECT id, tags, geo FROM 'more.json'")).toEqual([

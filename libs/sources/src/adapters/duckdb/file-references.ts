@@ -6,15 +6,19 @@
  * leave out rows whose key begins so.
  *
  * The rewrite edits the text of the query at the places that DuckDB's own parser gives. Relative names become
- * absolute. CSV files are read with `CSV_OPTIONS`, except for those that the query sets.
+ * absolute. CSV and JSON files are read with `CSV_OPTIONS` and `JSON_OPTIONS`, except for those that the
+ * query sets.
  */
 import { isAbsolute, join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
+import { isNode, type Node } from './process/tree-nodes.ts'
 import { quoteIdentifier, quoteText } from './types.ts'
 
 /** A query with rewritten file names, and the map back to places in the text as written. */
 export interface ResolvedQuery {
   readonly sql: string
+  /** True if files are read with the options that they need, and not as DuckDB would by itself. */
+  readonly withOptions: boolean
   /** The absolute paths of the files that it names, which may be patterns. */
   readonly files: readonly string[]
   /** Maps an offset in `sql` to the offset in the text as written. */
@@ -32,9 +36,17 @@ interface Edit {
 interface Reference {
   readonly at: number
   readonly name: string
+  /** Which of the query's reads of CSV files it belongs to, in the order of the tree. Null: to none. */
+  readonly csvRead: number | null
   readonly as:
     | { readonly form: 'table'; readonly alias: string | null; readonly isDescribed: boolean }
-    | { readonly form: 'argument'; readonly options: readonly string[]; readonly inList: boolean }
+    | {
+        readonly form: 'argument'
+        readonly options: readonly string[]
+        /** The options stand behind the last name of a list. */
+        readonly isLast: boolean
+        readonly inList: boolean
+      }
 }
 
 /** Options of `read_csv`, by name, with which each row and each text stays as it stands in the file. */
@@ -43,9 +55,17 @@ const CSV_OPTIONS = new Map([
   ['comment', "comment = ''"],
 ])
 
+/**
+ * DuckDB guesses types by the first 20,480 values, and rounds a later 1.5 of whole numbers to 2. Of JSON it
+ * looks at all values, then. CSV files have `typesOfCsvReads`, since this would hold a whole file in memory.
+ */
+const JSON_OPTIONS = new Map([['sample_size', 'sample_size = -1']])
+
 const TABLE_FILES = /\.(csv|tsv|parquet|json|jsonl|ndjson)(\.gz|\.zst)?$/i
 const CSV_FILES = /\.(csv|tsv)(\.gz|\.zst)?$/i
+const JSON_FILES = /\.(json|jsonl|ndjson)(\.gz|\.zst)?$/i
 const CSV_FUNCTIONS = /^read_csv(_auto)?$/i
+const JSON_FUNCTIONS = /^read_(json|ndjson)(_auto)?$/i
 const FILE_FUNCTIONS =
   /^(read_(csv|csv_auto|parquet|text|blob|(json|ndjson)(_objects)?(_auto)?)|parquet_(scan|metadata|schema|file_metadata|kv_metadata)|sniff_csv|glob)$/i
 /** A name in any spelling that SQL allows. */
@@ -54,21 +74,42 @@ const NAME_TOKEN =
 
 /**
  * Rewrites the file names of a query. A query that DuckDB cannot parse stays as it is, and preparing it
- * reports the error.
+ * reports the error. `csvOptions` are further options of each read of CSV files, in the order of the tree.
  */
 export async function resolveFiles(
   connection: DuckDBConnection,
   sql: string,
   folder: string,
+  csvOptions: readonly (readonly string[])[] = [],
 ): Promise<ResolvedQuery> {
   const references = await referencesIn(connection, sql)
   const files = references.map(({ name }) => pathOf(name, folder))
   for (const withOptions of [true, false]) {
-    const resolved = { ...applyEdits(sql, editsFor(sql, references, folder, withOptions)), files }
+    const edits = editsFor(sql, references, { folder, withOptions, csvOptions })
+    const resolved = { ...applyEdits(sql, edits), withOptions, files }
     // If a name stands where SQL allows no function, only its path is rewritten.
     if (await isParsed(connection, resolved.sql)) return resolved
   }
-  return { ...applyEdits(sql, []), files }
+  return { ...applyEdits(sql, []), withOptions: false, files }
+}
+
+/** The calls that read CSV files, in the order of the tree. */
+export async function csvCallsIn(connection: DuckDBConnection, sql: string): Promise<readonly Node[]> {
+  const calls: Node[] = []
+  const look = (tree: unknown): void => {
+    if (Array.isArray(tree)) {
+      for (const item of tree) look(item)
+    } else if (isNode(tree)) {
+      if (isCsvCall(tree)) calls.push(tree)
+      for (const child of Object.values(tree)) look(child)
+    }
+  }
+  look(await treeOf(connection, sql))
+  return calls
+}
+
+function isCsvCall({ type, function: call }: Node): boolean {
+  return type === 'TABLE_FUNCTION' && isNode(call) && CSV_FUNCTIONS.test(String(call['function_name']))
 }
 
 async function isParsed(connection: DuckDBConnection, sql: string): Promise<boolean> {
@@ -78,26 +119,26 @@ async function isParsed(connection: DuckDBConnection, sql: string): Promise<bool
   )
 }
 
-async function referencesIn(connection: DuckDBConnection, sql: string): Promise<readonly Reference[]> {
+async function treeOf(connection: DuckDBConnection, sql: string): Promise<unknown> {
   const reader = await connection.runAndReadAll(
     'SELECT json_serialize_sql($1::VARCHAR, skip_null := true, skip_default := true)',
     [sql],
   )
-  const tree: unknown = JSON.parse(String(reader.getRows()[0]?.[0]))
-  const found: Reference[] = []
-  collect(tree, false, found)
-  return found
+  return JSON.parse(String(reader.getRows()[0]?.[0]))
 }
 
-interface Node {
-  readonly [name: string]: unknown
+async function referencesIn(connection: DuckDBConnection, sql: string): Promise<readonly Reference[]> {
+  const found = { references: [], csvReads: 0 }
+  collect(await treeOf(connection, sql), false, found)
+  return found.references
 }
 
-function isNode(value: unknown): value is Node {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+interface Found {
+  readonly references: Reference[]
+  csvReads: number
 }
 
-function collect(tree: unknown, isDescribed: boolean, found: Reference[]): void {
+function collect(tree: unknown, isDescribed: boolean, found: Found): void {
   if (Array.isArray(tree)) {
     for (const item of tree) collect(item, isDescribed, found)
     return
@@ -109,20 +150,23 @@ function collect(tree: unknown, isDescribed: boolean, found: Reference[]): void 
   for (const child of Object.values(tree)) collect(child, describes, found)
 }
 
-function collectTable(node: Node, isDescribed: boolean, found: Reference[]): void {
+function collectTable(node: Node, isDescribed: boolean, found: Found): void {
   const { table_name: table, schema_name: schema, catalog_name: catalog, query_location: at, alias } = node
   if (typeof table !== 'string' || typeof at !== 'number' || catalog !== undefined) return
   // DuckDB parses a bare x.csv as table csv of schema x, and reads it as a file if there is no such table.
   const name = typeof schema === 'string' ? `${schema}.${table}` : table
   if (TABLE_FILES.test(name))
-    found.push({
+    found.references.push({
       at,
       name,
+      csvRead: !isDescribed && CSV_FILES.test(name) ? found.csvReads++ : null,
       as: { form: 'table', alias: typeof alias === 'string' ? alias : null, isDescribed },
     })
 }
 
-function collectFunction(call: unknown, found: Reference[]): void {
+function collectFunction(call: unknown, found: Found): void {
+  const isCsv = isNode(call) && CSV_FUNCTIONS.test(String(call['function_name']))
+  const csvRead = isCsv ? found.csvReads++ : null
   if (
     !isNode(call) ||
     !FILE_FUNCTIONS.test(String(call['function_name'])) ||
@@ -133,9 +177,10 @@ function collectFunction(call: unknown, found: Reference[]): void {
   const [first, ...options] = children
   const names = isNode(first) && first['function_name'] === 'list_value' ? first['children'] : [first]
   if (!Array.isArray(names)) return
-  const isCsv = CSV_FUNCTIONS.test(String(call['function_name']))
+  const isJson = JSON_FUNCTIONS.test(String(call['function_name']))
   const written = options.map(optionName)
-  const missing = isCsv ? [...CSV_OPTIONS].filter(([option]) => !written.includes(option)) : []
+  const wanted = isCsv ? [...CSV_OPTIONS] : isJson ? [...JSON_OPTIONS] : []
+  const missing = wanted.filter(([option]) => !written.includes(option))
   for (const [index, constant] of names.entries()) {
     if (
       !isNode(constant) ||
@@ -145,12 +190,14 @@ function collectFunction(call: unknown, found: Reference[]): void {
       continue
     const value: unknown = isNode(constant['value']) ? constant['value']['value'] : null
     if (typeof value !== 'string') continue
-    found.push({
+    found.references.push({
       at: constant['query_location'],
       name: value,
+      csvRead,
       as: {
         form: 'argument',
-        options: index === names.length - 1 ? missing.map(([, option]) => option) : [],
+        options: missing.map(([, option]) => option),
+        isLast: index === names.length - 1,
         inList: names.length > 1 || names[0] !== first,
       },
     })
@@ -158,25 +205,26 @@ function collectFunction(call: unknown, found: Reference[]): void {
 }
 
 /** The name of an option of a function, which is written with `=`, `:=` or `=>`, in lower case. */
-function optionName(option: unknown): string | undefined {
+export function optionName(option: unknown): string | undefined {
   if (!isNode(option)) return undefined
   const left = isNode(option['left']) ? option['left']['column_names'] : undefined
   const name: unknown = Array.isArray(left) ? left.at(-1) : option['alias']
   return typeof name === 'string' ? name.toLowerCase() : undefined
 }
 
-function editsFor(
-  sql: string,
-  references: readonly Reference[],
-  folder: string,
-  withOptions: boolean,
-): readonly Edit[] {
+interface Editing {
+  readonly folder: string
+  readonly withOptions: boolean
+  readonly csvOptions: readonly (readonly string[])[]
+}
+
+function editsFor(sql: string, references: readonly Reference[], editing: Editing): readonly Edit[] {
   const bytes = Buffer.from(sql)
   return references
     .flatMap(reference => {
       const start = bytes.toString('utf8', 0, reference.at).length
       const token = NAME_TOKEN.exec(sql.slice(start))?.[0]
-      return token === undefined ? [] : editFor(sql, { ...reference, start, token }, folder, withOptions)
+      return token === undefined ? [] : editFor(sql, { ...reference, start, token }, editing)
     })
     .sort((a, b) => a.start - b.start)
 }
@@ -184,23 +232,26 @@ function editsFor(
 function editFor(
   sql: string,
   reference: Reference & { readonly start: number; readonly token: string },
-  folder: string,
-  withOptions: boolean,
+  { folder, withOptions, csvOptions }: Editing,
 ): readonly Edit[] {
-  const { start, token, name, as } = reference
+  const { start, token, name, as, csvRead } = reference
   const end = start + token.length
   const path = quoteText(pathOf(name, folder))
+  const further = csvRead === null ? [] : (csvOptions[csvRead] ?? [])
   if (as.form === 'table') {
-    if (!withOptions || as.isDescribed || !CSV_FILES.test(name)) return [{ start, end, text: path }]
+    const isCsv = CSV_FILES.test(name)
+    if (!withOptions || as.isDescribed || !(isCsv || JSON_FILES.test(name)))
+      return [{ start, end, text: path }]
     const alias = as.alias === null ? ` AS ${quoteIdentifier(baseName(name))}` : ''
-    return [{ start, end, text: `read_csv(${[path, ...CSV_OPTIONS.values()].join(', ')})${alias}` }]
+    const options = isCsv ? [...CSV_OPTIONS.values(), ...further] : [...JSON_OPTIONS.values()]
+    const read = isCsv ? 'read_csv' : 'read_json_auto'
+    return [{ start, end, text: `${read}(${[path, ...options].join(', ')})${alias}` }]
   }
   const edits = [{ start, end, text: path }]
-  if (!withOptions || as.options.length === 0) return edits
+  const options = [...as.options, ...further]
+  if (!withOptions || !as.isLast || options.length === 0) return edits
   const after = as.inList ? sql.indexOf(']', end) + 1 : end
-  return after < end
-    ? edits
-    : [...edits, { start: after, end: after, text: [''].concat(as.options).join(', ') }]
+  return after < end ? edits : [...edits, { start: after, end: after, text: ['', ...options].join(', ') }]
 }
 
 function pathOf(name: string, folder: string): string {
@@ -216,7 +267,7 @@ function baseName(name: string): string {
   return name.split('/').at(-1)?.split('.')[0] ?? name
 }
 
-function applyEdits(sql: string, edits: readonly Edit[]): Omit<ResolvedQuery, 'files'> {
+function applyEdits(sql: string, edits: readonly Edit[]): Omit<ResolvedQuery, 'files' | 'withOptions'> {
   let text = ''
   let at = 0
   /** Where each edit begins and ends in the new text. */

@@ -15,6 +15,7 @@ import { type CarriedColumn, carriedColumnsOf, quoteIdentifier, quoteText } from
 import { assertColumns } from '../../query/model-columns.ts'
 import { assertBeginsAsQuery, prepareQuery, sqlOf } from '../../query/read-only-query.ts'
 import { checkQuery } from './check-query.ts'
+import { typesOfCsvReads } from './csv-types.ts'
 
 /** With this many columns, the row groups of two threads take too much memory. */
 const MANY_COLUMNS = 100
@@ -124,10 +125,11 @@ async function prepare(connection: DuckDBConnection, task: Task): Promise<Prepar
   const { model, source } = task
   const written = sqlOf(model)
   assertBeginsAsQuery(model, written)
-  const query = await resolveFiles(connection, written, folderOf(task))
+  const asGuessed = await resolveFiles(connection, written, folderOf(task))
   const { isDatabase, realPath } = source
   const within = { database: isDatabase ? DATABASE : null, folder: isDatabase ? null : realPath }
-  await checkQuery(connection, query.sql, { model, ...within })
+  await checkQuery(connection, asGuessed.sql, { model, ...within })
+  const query = await withTypes(connection, task, asGuessed)
   const columns = await translated(task, { query, linesBefore: 0 }, async () => {
     const statement = await prepareQuery(connection, model, query.sql)
     try {
@@ -141,6 +143,20 @@ async function prepare(connection: DuckDBConnection, task: Task): Promise<Prepar
   const empty = lacksKey ? emptyFile(query, { model: model.name }) : null
   if (empty !== null) throw empty
   return { query, columns }
+}
+
+/** The query with the types of CSV columns by all of their values. DuckDB guesses by the first ones. */
+async function withTypes(
+  connection: DuckDBConnection,
+  task: Task,
+  query: ResolvedQuery,
+): Promise<ResolvedQuery> {
+  if (!query.withOptions) return query
+  const csvOptions = await translated(task, { query, linesBefore: 0 }, () =>
+    typesOfCsvReads(connection, query.sql),
+  )
+  if (csvOptions.every(options => options.length === 0)) return query
+  return await resolveFiles(connection, sqlOf(task.model), folderOf(task), csvOptions)
 }
 
 async function write(

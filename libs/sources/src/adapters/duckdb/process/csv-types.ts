@@ -1,0 +1,153 @@
+/**
+ * Finds columns of CSV files whose values do not all read as they stand in the file (R18). DuckDB guesses the
+ * types by the first 20,480 rows. It then reads a later 1.5 among whole numbers as 2, 01234 as 1234, and a
+ * day with a time as the day alone. Whole numbers beyond 64 bits become DOUBLE, which rounds them.
+ *
+ * So each file is read once more, as text, and one number for each column says which kinds of values it has.
+ * The types that follow are those that DuckDB guesses if it looks at all rows, but for such large numbers.
+ * Reads for which the query names types are left alone.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { csvCallsIn, optionName } from '../file-references.ts'
+import { quoteIdentifier, quoteText } from '../types.ts'
+import { isNode, type Node } from './tree-nodes.ts'
+
+/** Options by which the query itself says how values read. */
+const SAYS_TYPES = new Set([
+  ...['types', 'dtypes', 'column_types', 'columns', 'all_varchar', 'auto_detect', 'auto_type_candidates'],
+  ...['dateformat', 'date_format', 'timestampformat', 'timestamp_format', 'thousands', 'decimal_separator'],
+])
+/** DuckDB keeps 2,048 values for each step of an expression. */
+const MOST_COLUMNS = 100
+
+/** Kinds of values, as bits. */
+const AS_GUESSED = 1
+/** A whole number that BIGINT holds and DOUBLE does not. */
+const LONG = 2
+/** A whole number of at most 38 digits that BIGINT does not hold. */
+const HUGE = 4
+const WITH_POINT = 8
+const WITH_OFFSET = 16
+const OTHER = 32
+
+const WHOLE = '-?(0|[1-9][0-9]{0,37})'
+const DECIMAL =
+  '-?(0|[1-9][0-9]*)\\.[0-9]*|-?((0|[1-9][0-9]*)(\\.[0-9]*)?|\\.[0-9]+)[eE][-+]?[0-9]+|-?\\.[0-9]+|[-+]?(?i:inf|infinity|nan)'
+const OFFSET = '.*:.*([zZ]|[-+][0-9]{2}(:?[0-9]{2})?)'
+
+/** By the type that DuckDB guessed: SQL for the kind of a value, and the type that the kinds of all make. */
+interface Check {
+  kind(value: string): string
+  type(kinds: number): string
+}
+
+const NUMBER: Check = {
+  kind: value => `CASE WHEN regexp_full_match(${value}, '${WHOLE}') THEN
+      CASE WHEN strlen(${value}) <= 15 THEN ${AS_GUESSED} WHEN TRY_CAST(${value} AS BIGINT) IS NULL THEN ${HUGE}
+        WHEN CAST(CAST(${value} AS DOUBLE) AS HUGEINT) = CAST(${value} AS HUGEINT) THEN ${AS_GUESSED} ELSE ${LONG} END
+    WHEN regexp_full_match(${value}, '${DECIMAL}') THEN ${WITH_POINT} ELSE ${OTHER} END`,
+  type(kinds) {
+    if ((kinds & OTHER) !== 0) return 'VARCHAR'
+    if ((kinds & WITH_POINT) !== 0) return (kinds & (LONG | HUGE)) === 0 ? 'DOUBLE' : 'VARCHAR'
+    return (kinds & HUGE) === 0 ? 'BIGINT' : 'HUGEINT'
+  },
+}
+
+const CHECKS: { readonly [type: string]: Check } = {
+  BIGINT: NUMBER,
+  // Never narrower than guessed.
+  DOUBLE: { ...NUMBER, type: kinds => (NUMBER.type(kinds) === 'BIGINT' ? 'DOUBLE' : NUMBER.type(kinds)) },
+  DATE: {
+    kind: value => `if(strlen(${value}) <= 10, ${AS_GUESSED}, ${OTHER})`,
+    type: kinds => (kinds === AS_GUESSED ? 'DATE' : 'VARCHAR'),
+  },
+  TIMESTAMP: {
+    kind: value => `CASE WHEN NOT regexp_full_match(${value}, '${OFFSET}') THEN ${AS_GUESSED}
+      WHEN TRY_CAST(${value} AS TIMESTAMPTZ) IS NULL THEN ${OTHER} ELSE ${WITH_OFFSET} END`,
+    type(kinds) {
+      if ((kinds & OTHER) !== 0) return 'VARCHAR'
+      return kinds === (AS_GUESSED | WITH_OFFSET) ? 'TIMESTAMP WITH TIME ZONE' : 'TIMESTAMP'
+    },
+  },
+  BOOLEAN: {
+    kind: value =>
+      `if(lower(${value}) IN ('true', 'false', 't', 'f', 'yes', 'no', 'y', 'n'), ${AS_GUESSED}, ${OTHER})`,
+    type: kinds => (kinds === AS_GUESSED ? 'BOOLEAN' : 'VARCHAR'),
+  },
+}
+
+/**
+ * Gives options for each read of CSV files in a query, in the order of the tree: the types that differ from
+ * what DuckDB guesses. `sql` has passed the check of what a query may do.
+ */
+export async function typesOfCsvReads(
+  connection: DuckDBConnection,
+  sql: string,
+): Promise<readonly (readonly string[])[]> {
+  const options: (readonly string[])[] = []
+  for (const call of await csvCallsIn(connection, sql)) options.push(await optionsFor(connection, call))
+  return options
+}
+
+async function optionsFor(
+  connection: DuckDBConnection,
+  { function: call }: Node,
+): Promise<readonly string[]> {
+  if (!isNode(call) || !Array.isArray(call['children'])) return []
+  const written = call['children'].map(optionName)
+  if (written.some(name => name !== undefined && SAYS_TYPES.has(name))) return []
+  const read = await textOf(connection, call)
+  // What DuckDB cannot read at all, the query itself reports, with the place in its text.
+  const guessed = await describe(connection, read).catch(() => [])
+  const columns = guessed.flatMap(({ name, type }) => {
+    const check = CHECKS[type]
+    return check === undefined ? [] : [{ name, type, check }]
+  })
+  if (columns.length === 0) return []
+  // Without types, DuckDB may take the first row for something else.
+  const hasHeader = !guessed.every(({ name }, index) => Number(/^column(\d+)$/.exec(name)?.[1]) === index)
+  const header = written.includes('header') ? [] : [`header = ${String(hasHeader)}`]
+  const texts = withOptions(read, ['all_varchar = true', ...header])
+  const named = (await describe(connection, texts)).map(({ name }) => name)
+  if (named.join('\n') !== guessed.map(({ name }) => name).join('\n')) return []
+  const differing: string[] = []
+  for (let first = 0; first < columns.length; first += MOST_COLUMNS) {
+    const some = columns.slice(first, first + MOST_COLUMNS)
+    const kinds = some.map(({ name, check }) => {
+      const value = `trim(CAST(${quoteIdentifier(name)} AS VARCHAR), E' \\t\\r\\n\\v\\f')`
+      return `bit_or(CAST(CASE WHEN ${quoteIdentifier(name)} IS NOT NULL THEN ${check.kind(value)} END AS UTINYINT))`
+    })
+    const reader = await connection.runAndReadAll(`SELECT ${kinds.join(', ')} FROM ${texts}`)
+    const [found = []] = reader.getRows()
+    for (const [index, { name, type, check }] of some.entries()) {
+      const ofAll = found[index]
+      const right = ofAll === null || ofAll === undefined ? type : check.type(Number(ofAll))
+      if (right !== type) differing.push(`${quoteText(name)}: ${quoteText(right)}`)
+    }
+  }
+  return differing.length === 0 ? [] : [`types = {${differing.join(', ')}}`, ...header]
+}
+
+/** SQL for the call of a table function. */
+async function textOf(connection: DuckDBConnection, call: Node): Promise<string> {
+  const star = await connection.runAndReadAll("SELECT json_serialize_sql('SELECT * FROM t')")
+  const tree: unknown = JSON.parse(String(star.getRows()[0]?.[0]), (name, value: unknown) =>
+    name === 'from_table' ? { type: 'TABLE_FUNCTION', function: call } : value,
+  )
+  const reader = await connection.runAndReadAll('SELECT json_deserialize_sql($1::JSON)', [
+    JSON.stringify(tree),
+  ])
+  return String(reader.getRows()[0]?.[0]).replace(/^SELECT \* FROM /, '')
+}
+
+function withOptions(read: string, options: readonly string[]): string {
+  return `${read.slice(0, read.lastIndexOf(')'))}, ${options.join(', ')})`
+}
+
+async function describe(
+  connection: DuckDBConnection,
+  read: string,
+): Promise<readonly { readonly name: string; readonly type: string }[]> {
+  const reader = await connection.runAndReadAll(`DESCRIBE FROM ${read}`)
+  return reader.getRows().map(([name, type]) => ({ name: String(name), type: String(type) }))
+}
