@@ -16,9 +16,11 @@ import { isNode, type Node } from './tree-nodes.ts'
 const SAYS_TYPES = new Set([
   ...['types', 'dtypes', 'column_types', 'columns', 'all_varchar', 'auto_detect', 'auto_type_candidates'],
   ...['dateformat', 'date_format', 'timestampformat', 'timestamp_format', 'thousands', 'decimal_separator'],
+  // Rows with values that do not fit the guessed type are left out, then.
+  ...['ignore_errors', 'store_rejects'],
 ])
 /** DuckDB keeps 2,048 values for each step of an expression. */
-const MOST_COLUMNS = 100
+const MOST_COLUMNS = 50
 
 /** Kinds of values, as bits. */
 const AS_GUESSED = 1
