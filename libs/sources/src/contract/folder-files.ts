@@ -122,7 +122,6 @@ export function folderFilesSuite(where: string, openFolder: (folder: string) => 
       ['1', '1_000', { type: 'VARCHAR', v: '1_000', before: '1' }],
       ['1', '1e3', { type: 'DOUBLE', v: 1000, before: 1 }],
       ['1', '-0', { type: 'BIGINT', v: '0', before: '1' }],
-      ['1', 'n/a', { type: 'VARCHAR', v: 'n/a', before: '1' }],
       ['1', '12345678901234567891', { type: 'HUGEINT', v: '12345678901234567891', before: '1' }],
       ['1.5', '12345678901234567891', { type: 'VARCHAR', v: '12345678901234567891', before: '1.5' }],
       ['1.5', '9007199254740993', { type: 'VARCHAR', v: '9007199254740993', before: '1.5' }],
@@ -144,6 +143,18 @@ export function folderFilesSuite(where: string, openFolder: (folder: string) => 
          FROM read_csv(['late.csv']) WHERE id = ${MANY - 1}`,
       )
       expect(rows).toEqual([wanted])
+    })
+
+    it.each([
+      ['1', 'n/a'],
+      ['1.5', 'n/a'],
+      ['2024-01-05', 'next year and later'],
+      ['true', 'maybe'],
+    ])('fail by name where a value is none of the type of many before: %s, later %s', async (first, last) => {
+      lateIn('csv', first, last)
+      const error = await errorOf(rowsOf("FROM 'late.csv'"))
+      expect(error.code).toBe('query')
+      expect(error.message).toContain('late.csv')
     })
 
     it('keep the offset of a time after many without one', async () => {

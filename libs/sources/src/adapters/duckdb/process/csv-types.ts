@@ -30,7 +30,10 @@ const LONG = 2
 const HUGE = 4
 const WITH_POINT = 8
 const WITH_OFFSET = 16
+/** DuckDB takes it, and what it makes of it is not what stands there. */
 const OTHER = 32
+/** DuckDB takes it for no value of the type, and fails the query with the line: a file may be damaged. */
+const REFUSED = 64
 
 const WHOLE = '-?(0|[1-9][0-9]{0,37})'
 const DECIMAL =
@@ -39,6 +42,7 @@ const OFFSET = '.*:.*([zZ]|[-+][0-9]{2}(:?[0-9]{2})?)'
 
 /** By the type that DuckDB guessed: SQL for the kind of a value, and the type that the kinds of all make. */
 interface Check {
+  /** Of a value that is not `OTHER` or `REFUSED`. */
   kind(value: string): string
   type(kinds: number): string
 }
@@ -47,7 +51,7 @@ const NUMBER: Check = {
   kind: value => `CASE WHEN regexp_full_match(${value}, '${WHOLE}') THEN
       CASE WHEN strlen(${value}) <= 15 THEN ${AS_GUESSED} WHEN TRY_CAST(${value} AS BIGINT) IS NULL THEN ${HUGE}
         WHEN CAST(CAST(${value} AS DOUBLE) AS HUGEINT) = CAST(${value} AS HUGEINT) THEN ${AS_GUESSED} ELSE ${LONG} END
-    WHEN regexp_full_match(${value}, '${DECIMAL}') THEN ${WITH_POINT} ELSE ${OTHER} END`,
+    WHEN regexp_full_match(${value}, '${DECIMAL}') THEN ${WITH_POINT} END`,
   type(kinds) {
     if ((kinds & OTHER) !== 0) return 'VARCHAR'
     if ((kinds & WITH_POINT) !== 0) return (kinds & (LONG | HUGE)) === 0 ? 'DOUBLE' : 'VARCHAR'
@@ -60,12 +64,12 @@ const CHECKS: { readonly [type: string]: Check } = {
   // Never narrower than guessed.
   DOUBLE: { ...NUMBER, type: kinds => (NUMBER.type(kinds) === 'BIGINT' ? 'DOUBLE' : NUMBER.type(kinds)) },
   DATE: {
-    kind: value => `if(strlen(${value}) <= 10, ${AS_GUESSED}, ${OTHER})`,
+    kind: value => `CASE WHEN strlen(${value}) <= 10 THEN ${AS_GUESSED} END`,
     type: kinds => (kinds === AS_GUESSED ? 'DATE' : 'VARCHAR'),
   },
   TIMESTAMP: {
     kind: value => `CASE WHEN NOT regexp_full_match(${value}, '${OFFSET}') THEN ${AS_GUESSED}
-      WHEN TRY_CAST(${value} AS TIMESTAMPTZ) IS NULL THEN ${OTHER} ELSE ${WITH_OFFSET} END`,
+      WHEN TRY_CAST(${value} AS TIMESTAMPTZ) IS NOT NULL THEN ${WITH_OFFSET} END`,
     type(kinds) {
       if ((kinds & OTHER) !== 0) return 'VARCHAR'
       return kinds === (AS_GUESSED | WITH_OFFSET) ? 'TIMESTAMP WITH TIME ZONE' : 'TIMESTAMP'
@@ -73,7 +77,7 @@ const CHECKS: { readonly [type: string]: Check } = {
   },
   BOOLEAN: {
     kind: value =>
-      `if(lower(${value}) IN ('true', 'false', 't', 'f', 'yes', 'no', 'y', 'n'), ${AS_GUESSED}, ${OTHER})`,
+      `CASE WHEN lower(${value}) IN ('true', 'false', 't', 'f', 'yes', 'no', 'y', 'n') THEN ${AS_GUESSED} END`,
     type: kinds => (kinds === AS_GUESSED ? 'BOOLEAN' : 'VARCHAR'),
   },
 }
@@ -115,15 +119,17 @@ async function optionsFor(
   const differing: string[] = []
   for (let first = 0; first < columns.length; first += MOST_COLUMNS) {
     const some = columns.slice(first, first + MOST_COLUMNS)
-    const kinds = some.map(({ name, check }) => {
+    const kinds = some.map(({ name, type, check }) => {
       const value = `trim(CAST(${quoteIdentifier(name)} AS VARCHAR), E' \\t\\r\\n\\v\\f')`
-      return `bit_or(CAST(CASE WHEN ${quoteIdentifier(name)} IS NOT NULL THEN ${check.kind(value)} END AS UTINYINT))`
+      const otherwise = `if(TRY_CAST(${value} AS ${type}) IS NULL, ${REFUSED}, ${OTHER})`
+      return `bit_or(CASE WHEN ${quoteIdentifier(name)} IS NOT NULL THEN coalesce(${check.kind(value)}, ${otherwise}) END)`
     })
     const reader = await connection.runAndReadAll(`SELECT ${kinds.join(', ')} FROM ${texts}`)
     const [found = []] = reader.getRows()
     for (const [index, { name, type, check }] of some.entries()) {
       const ofAll = found[index]
-      const right = ofAll === null || ofAll === undefined ? type : check.type(Number(ofAll))
+      const isKept = ofAll === null || ofAll === undefined || (Number(ofAll) & REFUSED) !== 0
+      const right = isKept ? type : check.type(Number(ofAll))
       if (right !== type) differing.push(`${quoteText(name)}: ${quoteText(right)}`)
     }
   }
