@@ -11,7 +11,7 @@
  */
 import { isAbsolute, join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { isNode, type Node } from './process/tree-nodes.ts'
+import { isNode, type Node, treeOf } from './process/tree-nodes.ts'
 import { quoteIdentifier, quoteText } from './types.ts'
 
 /** A query with rewritten file names, and the map back to places in the text as written. */
@@ -64,7 +64,7 @@ const JSON_OPTIONS = new Map([['sample_size', 'sample_size = -1']])
 const TABLE_FILES = /\.(csv|tsv|parquet|json|jsonl|ndjson)(\.gz|\.zst)?$/i
 const CSV_FILES = /\.(csv|tsv)(\.gz|\.zst)?$/i
 const JSON_FILES = /\.(json|jsonl|ndjson)(\.gz|\.zst)?$/i
-const CSV_FUNCTIONS = /^read_csv(_auto)?$/i
+export const CSV_FUNCTIONS = /^read_csv(_auto)?$/i
 const JSON_FUNCTIONS = /^read_(json|ndjson)(_auto)?$/i
 const FILE_FUNCTIONS =
   /^(read_(csv|csv_auto|parquet|text|blob|(json|ndjson)(_objects)?(_auto)?)|parquet_(scan|metadata|schema|file_metadata|kv_metadata)|sniff_csv|glob)$/i
@@ -93,38 +93,11 @@ export async function resolveFiles(
   return { ...applyEdits(sql, []), withOptions: false, files }
 }
 
-/** The calls that read CSV files, in the order of the tree. */
-export async function csvCallsIn(connection: DuckDBConnection, sql: string): Promise<readonly Node[]> {
-  const calls: Node[] = []
-  const look = (tree: unknown): void => {
-    if (Array.isArray(tree)) {
-      for (const item of tree) look(item)
-    } else if (isNode(tree)) {
-      if (isCsvCall(tree)) calls.push(tree)
-      for (const child of Object.values(tree)) look(child)
-    }
-  }
-  look(await treeOf(connection, sql))
-  return calls
-}
-
-function isCsvCall({ type, function: call }: Node): boolean {
-  return type === 'TABLE_FUNCTION' && isNode(call) && CSV_FUNCTIONS.test(String(call['function_name']))
-}
-
 async function isParsed(connection: DuckDBConnection, sql: string): Promise<boolean> {
   return connection.extractStatements(sql).then(
     statements => statements.count === 1,
     () => false,
   )
-}
-
-async function treeOf(connection: DuckDBConnection, sql: string): Promise<unknown> {
-  const reader = await connection.runAndReadAll(
-    'SELECT json_serialize_sql($1::VARCHAR, skip_null := true, skip_default := true)',
-    [sql],
-  )
-  return JSON.parse(String(reader.getRows()[0]?.[0]))
 }
 
 async function referencesIn(connection: DuckDBConnection, sql: string): Promise<readonly Reference[]> {

@@ -8,7 +8,7 @@ import type { ModelSpec } from '@sluice/contracts/resources'
 import { refused } from '../../query/read-only-query.ts'
 import { isAllowedFunction } from './known-functions.ts'
 import { refuseOwnFiles } from './refuse-own-files.ts'
-import { isNode, nodesOf, type Node } from './tree-nodes.ts'
+import { isNode, nodesOf, treeOf, type Node } from './tree-nodes.ts'
 
 /** The kinds of queries, and of what stands in FROM. */
 const QUERY_NODES = new Set(['SELECT_NODE', 'SET_OPERATION_NODE', 'RECURSIVE_CTE_NODE', 'CTE_NODE'])
@@ -70,11 +70,7 @@ type Parsed =
   | { readonly kind: 'other'; readonly why: string }
 
 async function parse(connection: DuckDBConnection, sql: string): Promise<Parsed> {
-  const reader = await connection.runAndReadAll(
-    'SELECT json_serialize_sql($1::VARCHAR, skip_null := true, skip_default := true)',
-    [sql],
-  )
-  const tree: unknown = JSON.parse(String(reader.getRows()[0]?.[0]))
+  const tree = await treeOf(connection, sql)
   if (isNode(tree) && tree['error'] === false && Array.isArray(tree['statements']))
     return { kind: 'queries', tree, statements: tree['statements'].length }
   if (isNode(tree) && tree['error_type'] === 'parser') return { kind: 'no SQL' }

@@ -8,9 +8,9 @@
  * Reads for which the query names types are left alone.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { csvCallsIn, optionName } from '../file-references.ts'
+import { CSV_FUNCTIONS, optionName } from '../file-references.ts'
 import { quoteIdentifier, quoteText } from '../types.ts'
-import { isNode, type Node } from './tree-nodes.ts'
+import { isNode, type Node, nodesOf, treeOf } from './tree-nodes.ts'
 
 /** Options by which the query itself says how values read. */
 const SAYS_TYPES = new Set([
@@ -90,16 +90,20 @@ export async function typesOfCsvReads(
   connection: DuckDBConnection,
   sql: string,
 ): Promise<readonly (readonly string[])[]> {
+  const tree = await treeOf(connection, sql)
   const options: (readonly string[])[] = []
-  for (const call of await csvCallsIn(connection, sql)) options.push(await optionsFor(connection, call))
+  for (const call of [...nodesOf(tree)].flatMap(csvCallOf).toReversed())
+    options.push(await optionsFor(connection, call))
   return options
 }
 
-async function optionsFor(
-  connection: DuckDBConnection,
-  { function: call }: Node,
-): Promise<readonly string[]> {
-  if (!isNode(call) || !Array.isArray(call['children'])) return []
+function csvCallOf({ type, function: call }: Node): readonly Node[] {
+  const isOne = type === 'TABLE_FUNCTION' && isNode(call) && CSV_FUNCTIONS.test(String(call['function_name']))
+  return isOne ? [call] : []
+}
+
+async function optionsFor(connection: DuckDBConnection, call: Node): Promise<readonly string[]> {
+  if (!Array.isArray(call['children'])) return []
   const written = call['children'].map(optionName)
   if (written.some(name => name !== undefined && SAYS_TYPES.has(name))) return []
   const read = await textOf(connection, call)

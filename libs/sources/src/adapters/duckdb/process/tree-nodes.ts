@@ -1,4 +1,5 @@
 /** The tree that DuckDB's parser makes of a query, as JSON. */
+import type { DuckDBConnection } from '@duckdb/node-api'
 
 export interface Node {
   readonly [name: string]: unknown
@@ -8,7 +9,10 @@ export function isNode(value: unknown): value is Node {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Walks without recursion, since a query may be nested as deep as DuckDB allows. */
+/**
+ * Walks without recursion, since a query may be nested as deep as DuckDB allows. Of siblings, the last comes
+ * first.
+ */
 export function* nodesOf(tree: unknown): Generator<Node> {
   const open: unknown[] = [tree]
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
@@ -20,4 +24,13 @@ export function* nodesOf(tree: unknown): Generator<Node> {
     yield node
     for (const child of Object.values(node)) if (typeof child === 'object') open.push(child)
   }
+}
+
+/** The tree of a text. If DuckDB cannot parse it, the tree says why. */
+export async function treeOf(connection: DuckDBConnection, sql: string): Promise<unknown> {
+  const reader = await connection.runAndReadAll(
+    'SELECT json_serialize_sql($1::VARCHAR, skip_null := true, skip_default := true)',
+    [sql],
+  )
+  return JSON.parse(String(reader.getRows()[0]?.[0]))
 }
