@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { Redis } from 'ioredis'
 import { describe, expect, inject, it } from 'vitest'
+import { listedRedisRights } from '@sluice/testkit/listed-rights'
 import { tokenStoreContract } from '../contract.ts'
 import type { TokenStore } from '../port.ts'
 import { createRedisTokenStore } from './redis.ts'
@@ -43,9 +43,7 @@ describe.skipIf(url === null)('with Redis', () => {
   })
 
   it('needs no more rights than docs/OPERATIONS.md lists', async () => {
-    const docs = await readFile(new URL('../../../../docs/OPERATIONS.md', import.meta.url), 'utf8')
-    const listed = /\*\*Rights\.\*\*[^]*?\n\n/.exec(docs)?.[0] ?? ''
-    const rights = [...listed.matchAll(/\+[a-z|]+/g)].map(([right]) => right)
+    const rights = await listedRedisRights()
     const user = `test-${randomUUID()}`
     const admin = new Redis(url ?? '')
     try {

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
-import { readFile } from 'node:fs/promises'
 import { Redis } from 'ioredis'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { createRedisHolds } from '@sluice/holds/adapters/redis'
+import { listedRedisRights } from '@sluice/testkit/listed-rights'
 import { startServices } from '../../../../deploy/local/services.ts'
 import { rateLimitContract } from '../contract.ts'
 import { createRedisRateLimit } from './redis.ts'
@@ -196,9 +196,7 @@ describe.skipIf(url === null)('with Redis', () => {
     })
 
     it('needs no more rights than docs/OPERATIONS.md lists', async () => {
-      const docs = await readFile(new URL('../../../../docs/OPERATIONS.md', import.meta.url), 'utf8')
-      const listed = /\*\*Rights\.\*\*[^]*?\n\n/.exec(docs)?.[0] ?? ''
-      const rights = [...listed.matchAll(/\+[a-z|]+/g)].map(([right]) => right)
+      const rights = await listedRedisRights()
       expect(rights.length).toBeGreaterThan(20)
       await withAdmin(admin =>
         admin.call('ACL', 'SETUSER', 'sluice', 'on', '>secret', '~sluice:*', ...rights),
