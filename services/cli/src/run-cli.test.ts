@@ -404,16 +404,21 @@ describe('colours', () => {
 })
 
 describe('the level of the log', () => {
-  const runsWith = async (level: string): Promise<Called> => {
+  const runsWith = async (level: string, ...more: string[]): Promise<Called> => {
     const cwd = await mkdtemp(join(root, 'level-'))
     await writeFile(join(cwd, 'sluice.yaml'), '')
-    return await call(['runs'], { cwd, env: { SLUICE_LOG_LEVEL: level } })
+    return await call(['runs', ...more], { cwd, env: { SLUICE_LOG_LEVEL: level } })
   }
 
   it.each(['loud', 'INFO'])('is refused if there is no %s, with those that there are', async level => {
     const { code, err } = await runsWith(level)
     expect(err).toContain(`SLUICE_LOG_LEVEL: "${level}" is not right: expected one of trace, debug, info,`)
     expect(code).toBe(2)
+  })
+
+  it('is refused for scripts with the variable, as a wrong value of any other', async () => {
+    const { out } = await runsWith('loud', '--json')
+    expect(JSON.parse(out)).toMatchObject({ error: { details: [{ field: 'SLUICE_LOG_LEVEL' }] } })
   })
 
   it('is silent if the variable is empty', async () => {
