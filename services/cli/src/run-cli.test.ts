@@ -412,13 +412,10 @@ describe('the level of the log', () => {
 
   it.each(['loud', 'INFO'])('is refused if there is no %s, with those that there are', async level => {
     const { code, err } = await runsWith(level)
-    expect(err).toContain(`SLUICE_LOG_LEVEL: "${level}" is not right: expected one of trace, debug, info,`)
+    const told = `SLUICE_LOG_LEVEL: "${level}" is not right: expected one of trace, debug, info,`
+    expect(err.split(told)).toHaveLength(2)
     expect(code).toBe(2)
-  })
-
-  it('is refused for scripts with the variable, as a wrong value of any other', async () => {
-    const { out } = await runsWith('loud', '--json')
-    expect(JSON.parse(out)).toMatchObject({ error: { details: [{ field: 'SLUICE_LOG_LEVEL' }] } })
+    expect((await runsWith(level, '--json')).out).toContain('"details":[{"field":"SLUICE_LOG_LEVEL"')
   })
 
   it('is silent if the variable is empty', async () => {
