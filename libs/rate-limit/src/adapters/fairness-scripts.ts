@@ -51,7 +51,7 @@ local function isBefore(one, other)
 end
 -- What each of these lines has when all is shared, with what they got before, and how many have one more.
 local function levelOf(lines)
-  local sharing, sum = {}, free
+  local sum = free
   for _, each in ipairs(lines) do sum = sum + each.got end
   while true do
     local level, below = math.floor(sum / #lines), {}
