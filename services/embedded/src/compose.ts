@@ -34,7 +34,7 @@ import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { tellOfBreakers } from '@sluice/delivery/send/told-breakers'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
-import type { RateLimit } from '@sluice/rate-limit/port'
+import type { LimitUsage, RateLimit } from '@sluice/rate-limit/port'
 import { distributedSettings, isDistributed } from '@sluice/runtime/settings/distributed'
 import { neverReachesPrivate } from '@sluice/runtime/settings/reach'
 import { memoryOf, secretOf, type Environment } from '@sluice/runtime/environment'
@@ -73,6 +73,7 @@ import { openSentRequests } from './sent-requests.ts'
 import { NOTHING_KEPT, sourceOptionsOf, stateMemoryOf } from './source-options.ts'
 import { copyState, dataDirOf, logFile, makeFolders, stateFile } from './state-folder.ts'
 import { targets } from './targets.ts'
+import { UsageAtWork } from './usage-at-work.ts'
 import { watchAlerts } from './watch-alerts.ts'
 
 const PREFIX = 'sluice'
@@ -111,7 +112,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
     await Vault.open({ ...shared, keys: keysOf(dataDir, env), onOpened: mask }, { signal }),
   )
   const definitions = new Definitions(shared)
-  const own = { newRunId, holds: createLocalHolds(), lateSends, dataDir, logger, early }
+  const usage = new UsageAtWork()
+  const own = { newRunId, holds: createLocalHolds(), lateSends, dataDir, logger, early, usage }
   const deps = { ...shared, ...own, runs, definitions, vault }
   const start: Pipeline['start'] = async (only, ends) => {
     await using services = await openServices(
@@ -164,7 +166,7 @@ export async function openToRead(options: EmbeddedOptions): Promise<Pipeline> {
 type Opened = Omit<
   EmbeddedServices,
   'sender' | 'leases' | 'memory' | 'room' | 'resolveDefinition' | 'resolveTarget' | 'openSource' | 'openState'
-> & { readonly vault: Vault; readonly early: EarlySource }
+> & { readonly vault: Vault; readonly early: EarlySource; readonly usage: UsageAtWork }
 
 /** Opens what the services need besides the log. */
 async function openServices(
@@ -180,6 +182,7 @@ async function openServices(
   opening.use(growHeapByRoom({ memoryBytes, giveBack: () => freed.giveBack() }))
   const traces = opening.use(await openTraces(env, { service: 'sluice', logger }))
   const rateLimit = opening.use(await openLimits({ dataDir, env, logger, signal: drain }))
+  opening.use(deps.usage.of(rateLimit))
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission, tellOfBreakers(deps)))
   // Renderer and delivery share one budget.
   const memory = new DeliveryMemory(budget.buffersBytes / 2)
@@ -219,7 +222,7 @@ interface LimitsOf {
  * every process that uses it. Rejects with `unreachable` and the address if Redis does not answer, and when
  * `signal` aborts.
  */
-async function openLimits({ dataDir, env, logger, signal }: LimitsOf): Promise<RateLimit> {
+async function openLimits({ dataDir, env, logger, signal }: LimitsOf): Promise<RateLimit & LimitUsage> {
   const shared = redisSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
   if (shared === null) return createLocalRateLimit({ file: join(dataDir, 'limits.db') })
   const [{ createRedisHolds }, { createRedisRateLimit }] = await Promise.all([
