@@ -2,7 +2,7 @@
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { DestinationsPage } from '@sluice/contracts/api/operating'
 import type { DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
-import { DEFAULT_CONCURRENCY } from '@sluice/domain/default-limits'
+import { DEFAULT_CONCURRENCY } from '@sluice/contracts/specs/default-limits'
 import { sleep } from '@sluice/flow/sleep'
 import type { LimitUsage } from '@sluice/rate-limit/port'
 import { pageOf } from './named-pages.ts'

@@ -7,7 +7,7 @@ import type { Definition, DestinationSpec, LimitsSpec, SyncSpec } from '@sluice/
 import type { Op } from '@sluice/contracts/state'
 import type { BreakerRule, LimitScope, RateWindow } from '@sluice/rate-limit/port'
 import { compileCaptures, type Capture } from '@sluice/domain/answers/captured'
-import { DEFAULT_CONCURRENCY } from '@sluice/domain/default-limits'
+import { DEFAULT_CONCURRENCY } from '@sluice/contracts/specs/default-limits'
 import { assertFilled } from '@sluice/domain/filled-destination'
 import { useByDestination } from '@sluice/domain/secret-uses'
 import { triggerOf } from '@sluice/domain/trigger'
