@@ -1,4 +1,5 @@
 /** What control needs of a pipeline, either the embedded one in a project's `.sluice` or one on Kafka. */
+import type { Wait } from '@sluice/contracts/runs/waits'
 import type { Ends } from '@sluice/flow/ends'
 import type { HistoryIndex } from '@sluice/history/port'
 import type { TopicsFollower } from '@sluice/history/follow-topics'
@@ -46,6 +47,8 @@ export interface Pipeline extends AsyncDisposable {
    * fails for good.
    */
   readonly start: (only: ReadonlySet<string> | null, ends: Ends) => Promise<void>
+  /** What services that were started here wait for before they are at work; null if for nothing. */
+  readonly startWaits?: () => Wait | null
 }
 
 /** The vault, opened if need be; null in a process that uses no secrets. */

@@ -17,7 +17,7 @@ function decoded(text: string) {
 
 function problemsOf(text: string): readonly string[] {
   const all = decoded(`${text}${SYNC}`)
-  const problems = [...all.flatMap(one => one.problems), ...checkReferences(all)]
+  const problems = [...all.flatMap(one => one.problems), ...checkReferences(all, [])]
   return problems
     .filter(({ message }) => !/there is no (model|destination)/.test(message))
     .map(({ line, column, field, message }) => `${[line, column].join(':')} ${field ?? ''}: ${message}`)

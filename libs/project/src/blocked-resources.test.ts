@@ -76,8 +76,17 @@ describe('a mistake stops only the syncs that use what it is in', () => {
       'b.yaml': ['kind: model\nname: lost\n  sql: [\n'],
     })
     expect(await stateOf('a')).toBe('usable')
-    expect(await stateOf('c')).toMatch(/^config: a.yaml .*there is no model `lost`.* \| b.yaml /)
+    expect(await stateOf('c')).toMatch(/^config: b.yaml (?!.*there is no model)/)
     expect(await stateOf('lost')).toMatch(/^config: b.yaml /)
+  })
+
+  it('where what a sync refers to may be the resource of a misspelt kind', async () => {
+    await write({
+      'a.yaml': [SOURCE, model('m'), destination('d').replace('destination', 'destinaton')],
+      'b.yaml': [destination('e'), sync('a', good), sync('b', { model: 'm', destination: 'e' })],
+    })
+    expect(await stateOf('a')).toMatch(/^config: a.yaml 12 unknown kind `destinaton`[^|]*$/)
+    expect(await stateOf('b')).toBe('usable')
   })
 
   it('where two resources have one name: neither is taken', async () => {

@@ -1,6 +1,7 @@
 /** Which resources of a folder cannot be used, because of a mistake in them or in what they refer to. */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { ResourceKind } from '@sluice/contracts/resources'
+import { isDoubtful } from './checks/check-references.ts'
 import type { DecodedResource } from './decode/decoded.ts'
 import { inFileOrder } from './decode/places.ts'
 import type { ResourceKey } from './project.ts'
@@ -30,6 +31,7 @@ export function blockedResources(
 ): ReadonlyMap<ResourceKey, readonly ErrorDetail[]> {
   const blocked = new Map<ResourceKey, Set<ErrorDetail>>()
   const known = new Set(decoded.map(({ kind, name }) => `${kind}/${name ?? ''}`))
+  const hiding = [...ofFiles, ...decoded.filter(isDoubtful).flatMap(one => ofResources.get(one) ?? [])]
   // What a resource refers to comes before it.
   for (const kind of KINDS)
     for (const resource of decoded) {
@@ -40,8 +42,8 @@ export function blockedResources(
       for (const field of REFERS_TO[kind] ?? []) {
         const other = resourceKey(field, resource.texts.get(field) ?? '')
         reasons.push(...(blocked.get(other) ?? []))
-        // It may stand in a file that cannot be read.
-        if (!known.has(other)) reasons.push(...ofFiles)
+        // It may stand where nothing could be read.
+        if (!known.has(other)) reasons.push(...hiding)
       }
       const key = resourceKey(kind, resource.name)
       if (reasons.length > 0) blocked.set(key, new Set([...(blocked.get(key) ?? []), ...reasons]))

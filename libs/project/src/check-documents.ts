@@ -5,12 +5,13 @@
 import { isAbsolute, resolve } from 'node:path'
 import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
 import type { ResourceSpec } from '@sluice/contracts/resources'
+import { hasDoubtfulKind } from './checks/check-references.ts'
 import { checkDecoded } from './checks/check-decoded.ts'
 import { decodeResource } from './decode/decode-resource.ts'
 import type { DecodedResource, DecodeOptions } from './decode/decoded.ts'
 import { detailAt, inFileOrder } from './decode/places.ts'
 import { isProjectSettings } from './decode/project-settings.ts'
-import { readDocuments } from './files/read-documents.ts'
+import { readDocuments, textOf } from './files/read-documents.ts'
 import { ReadingLimits } from './files/reading-limits.ts'
 
 /** The text of YAML documents, or the fields of one, in which all references but secrets are filled in. */
@@ -49,6 +50,7 @@ export async function checkDocuments(
   const limits = new ReadingLimits('the request', signal)
   const problems: ErrorDetail[] = []
   const decoded: DecodedResource[] = []
+  const hiding = new Set<string>()
   for (const [index, document] of documents.entries()) {
     const path = document.file ?? `document ${index + 1}`
     const isYaml = 'yaml' in document
@@ -57,6 +59,7 @@ export async function checkDocuments(
     const read = readDocuments({ path, folder: '/', text })
     limits.count(path, { bytes: text.length, resources: read.resources.length })
     problems.push(...read.problems)
+    if (read.problems.length > 0) hiding.add(text)
     for (const { line, reason } of read.skipped)
       problems.push({
         file: path,
@@ -71,11 +74,15 @@ export async function checkDocuments(
           field: 'kind',
           message: '`kind: project` may stand only in a folder',
         })
-      else decoded.push(placed(decodeResource(resource, { ...NOTHING_AROUND, isFilled: !isYaml }), dir))
+      else {
+        const one = decodeResource(resource, { ...NOTHING_AROUND, isFilled: !isYaml })
+        decoded.push(placed(one, dir))
+        if (hasDoubtfulKind(one)) hiding.add(textOf(resource))
+      }
   }
   const named = new Set(decoded.map(({ kind, name }) => `${kind}/${name ?? ''}`))
   const others = stored.filter(({ kind, name }) => !named.has(`${kind}/${name}`)).map(asDecoded)
-  const mistakes = await checkDecoded([...decoded, ...others], () => limits.step('the documents'))
+  const mistakes = await checkDecoded([...decoded, ...others], hiding, () => limits.step('the documents'))
   const all = [...problems, ...mistakes.ofFiles, ...[...mistakes.ofResources.values()].flat()]
   return { resources: decoded, problems: inFileOrder(all) }
 }

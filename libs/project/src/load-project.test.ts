@@ -186,6 +186,27 @@ describe('the errors of a folder', () => {
     expect(problems).toHaveLength(1)
   })
 
+  it('do not say that there is no resource which may stand where nothing could be read', async () => {
+    const withoutDestination = { 'a.yaml': ALL['a.yaml'] ?? '', 'c.yml': SYNC }
+    const broken = DESTINATION.replace('baseUrl:', 'baseUrl: [')
+    const misspelt = DESTINATION.replace('kind: destination', 'kind: destinaton')
+    for (const text of [broken, misspelt, DESTINATION.replace('name:', 'nmae:')]) {
+      const problems = await problemsOf({ ...withoutDestination, 'b.yaml': text })
+      expect(problems.filter(problem => !problem.startsWith('b.yaml'))).toEqual([])
+      expect(problems).not.toEqual([])
+    }
+    const cannotBeRead = { ...withoutDestination, 'b.yaml': '\0'.repeat(1_000_001) }
+    expect(await problemsOf(cannotBeRead)).toEqual([expect.stringMatching(/^b.yaml/)])
+  })
+
+  it('do say that there is no resource of a name that no unreadable text has', async () => {
+    const broken = DESTINATION.replace('name: algolia', 'name: crm').replace('baseUrl:', 'baseUrl: [')
+    const problems = await problemsOf({ 'a.yaml': ALL['a.yaml'] ?? '', 'b.yaml': broken, 'c.yml': SYNC })
+    expect(problems.filter(problem => problem.startsWith('c.yml'))).toEqual([
+      'c.yml:4:14 destination: sync `algolia-synonyms`: there is no destination `algolia`; no destination is defined in this folder',
+    ])
+  })
+
   it('say where else a name is used', async () => {
     expect(await problemsOf({ ...ALL, 'x.yaml': SOURCE })).toEqual([
       'x.yaml:2:7 name: another source is already called `shop`, in a.yaml line 2; names are unique per kind',

@@ -7,6 +7,7 @@ import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { ResourceSpec } from '@sluice/contracts/resources'
 import { blockedResources, type Mistakes } from './blocked-resources.ts'
 import { decodeUtf8, type Unreadable } from './files/decode-utf8.ts'
+import { hasDoubtfulKind } from './checks/check-references.ts'
 import { checkDecoded } from './checks/check-decoded.ts'
 import { decodeResource } from './decode/decode-resource.ts'
 import type { DecodedResource, DecodeOptions } from './decode/decoded.ts'
@@ -19,7 +20,7 @@ import { ReadingLimits } from './files/reading-limits.ts'
 import { inFileOrder } from './decode/places.ts'
 import type { Project, ResourceKey } from './project.ts'
 import { resourceKey } from './project.ts'
-import { readDocuments } from './files/read-documents.ts'
+import { readDocuments, textOf } from './files/read-documents.ts'
 import type { ReadDocuments, ResourceDocument, SkippedDocument } from './files/read-documents.ts'
 
 export interface LoadOptions {
@@ -63,6 +64,7 @@ async function readFolder(dir: string, options: LoadOptions): Promise<Folder> {
   const ofFiles: ErrorDetail[] = []
   const skipped: SkippedDocument[] = []
   const decoded: DecodedResource[] = []
+  const hiding = new Set<string | null>()
   const limits = new ReadingLimits(root, options.signal)
   const files = await filesOf(root, options.signal)
   // All syncs need it, so it is read first, wherever it stands in the order of files.
@@ -76,15 +78,19 @@ async function readFolder(dir: string, options: LoadOptions): Promise<Folder> {
     const read = path === PROJECT_FILE && projectFile !== null ? projectFile : readFile(root, path)
     limits.count(path, { bytes: read.bytes, resources: read.resources.length })
     for (const problem of read.problems) ofFiles.push(problem)
+    if (read.problems.length > 0) hiding.add(read.text)
     for (const document of read.skipped) skipped.push(document)
     for (const document of read.resources) {
       await limits.step(path)
-      if (!isProjectSettings(document)) decoded.push(decodeResource(document, decodeOptions))
-      else if (document !== settings.document) ofProject.push(misplacedSettings(document))
+      if (!isProjectSettings(document)) {
+        const resource = decodeResource(document, decodeOptions)
+        decoded.push(resource)
+        if (hasDoubtfulKind(resource)) hiding.add(textOf(document))
+      } else if (document !== settings.document) ofProject.push(misplacedSettings(document))
     }
   }
   ofFiles.push(...ofProject.filter(problem => !ofFiles.includes(problem)))
-  const mistakes = await checkDecoded(decoded, ({ origins }) =>
+  const mistakes = await checkDecoded(decoded, hiding, ({ origins }) =>
     limits.step(origins.get('')?.place.file ?? root),
   )
   ofFiles.push(...mistakes.ofFiles)
@@ -101,6 +107,8 @@ async function readFolder(dir: string, options: LoadOptions): Promise<Folder> {
 }
 
 interface ReadFile extends ReadDocuments {
+  /** Null if it cannot be read. */
+  readonly text: string | null
   readonly bytes: number
 }
 
@@ -108,9 +116,9 @@ interface ReadFile extends ReadDocuments {
 function readFile(root: string, path: string): ReadFile {
   const text = readYaml(join(root, path))
   if (typeof text === 'string')
-    return { ...readDocuments({ path, folder: dirname(join(root, path)), text }), bytes: text.length }
+    return { ...readDocuments({ path, folder: dirname(join(root, path)), text }), text, bytes: text.length }
   const problem = { file: path, line: text.line ?? 1, column: 1, message: text.problem }
-  return { first: null, resources: [], skipped: [], problems: [problem], bytes: 0 }
+  return { first: null, resources: [], skipped: [], problems: [problem], text: null, bytes: 0 }
 }
 
 /**

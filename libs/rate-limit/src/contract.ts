@@ -4,7 +4,7 @@ import { randomFrom } from '@sluice/testkit/random'
 import { mostInAnyWindow } from '@sluice/testkit/scripted-api'
 import { breakerPromises } from './contract/breaker-promises.ts'
 import type { Granted, RateLimitHarness } from './contract/harness.ts'
-import type { LimitScope, RateLimit, TakeRequest } from './port.ts'
+import type { Grant, LimitScope, RateLimit, TakeRequest } from './port.ts'
 
 const never = new AbortController().signal
 
@@ -233,7 +233,8 @@ export function rateLimitContract(
         return grant.kind === 'granted' ? grant.permits : 0
       }
       let used = 0
-      let left = 10
+      // Less than a fourth of a window: parts of a permit are nobody's.
+      let left = 8
       const startMs = harness.now()
       let smallFromMs = Infinity
       let smallToMs = Infinity
@@ -249,6 +250,44 @@ export function rateLimitContract(
       }
       expect(smallToMs - smallFromMs).toBeLessThan(2_200)
       expect(used, 'what is kept for others is used').toBeGreaterThan(40 * 5 * 0.85)
+    })
+
+    it('what comes free in two parts, one after the other, is shared as if it came at once', async () => {
+      const scopes = [scope({ rates: [{ requests: 40, windowMs: 1000 }] })]
+      const other = await harness.open()
+      await granted({ scopes, line: 'large', want: 10 })
+      await harness.pass(20)
+      await granted({ scopes, line: 'large', want: 30 })
+      const large = await take({ scopes, line: 'large', want: 1_000_000 })
+      const small = await other.take(request({ scopes, line: 'small', want: 15 }))
+      if (large.kind !== 'wait' || small.kind !== 'wait') throw new Error('there is nothing to wait for')
+      let has = 0
+      await harness.pass(Math.max(large.waitMs, small.waitMs))
+      for (const partMs of [40, 0]) {
+        await granted({ scopes, line: 'large', want: 1_000_000 })
+        const grant = await other.take(request({ scopes, line: 'small', want: 15 - has }))
+        has += grant.kind === 'granted' ? grant.permits : 0
+        await harness.pass(partMs)
+      }
+      expect(has).toBe(15)
+    })
+
+    it('one of several that wait for a slot gets it as soon as they ask', async () => {
+      const scopes = [scope({ concurrency: 1, rates: [{ requests: 1000, windowMs: 1000 }] })]
+      const { lease } = await granted({ scopes })
+      const waiting = [limit, await harness.open(), await harness.open(), await harness.open()]
+      const askAll = async (): Promise<Grant[]> => {
+        const grants: Grant[] = []
+        for (const by of waiting)
+          grants.push(await by.take(request({ scopes, line: 'waits', slotLifeMs: 60_000 })))
+        return grants
+      }
+      for (let round = 0; round < 20; round += 1) {
+        expect((await askAll()).map(({ kind }) => kind)).toEqual(['wait', 'wait', 'wait', 'wait'])
+        await harness.pass(25)
+      }
+      await limit.giveBack(lease, { unused: 0, finished: 1 })
+      expect((await askAll()).filter(({ kind }) => kind === 'granted')).toHaveLength(1)
     })
 
     it('several instances share one budget', async () => {

@@ -13,7 +13,7 @@ import {
   type DistributedSettings,
 } from './settings/distributed.ts'
 import { envMemory, envPort, parseEnvironment, secretOf, type Environment } from './environment.ts'
-import { LOG_LEVELS } from './settings/log-levels.ts'
+import { envLogLevel, type LOG_LEVELS } from './settings/log-levels.ts'
 
 const DEFAULT_SHUTDOWN_MS = 25_000
 
@@ -72,7 +72,7 @@ export const serviceVariables = (defaults: { readonly port: number }) => ({
   SLUICE_HOST: z.string().default('0.0.0.0'),
   SLUICE_PORT: envPort.default(defaults.port),
   SLUICE_METRICS_TOKEN: z.string().min(16, 'expected at least 16 characters').optional(),
-  SLUICE_LOG_LEVEL: z.enum(LOG_LEVELS, `expected one of ${LOG_LEVELS.join(', ')}`).default('info'),
+  SLUICE_LOG_LEVEL: envLogLevel.default('info'),
   SLUICE_SHUTDOWN_TIMEOUT: duration.default(DEFAULT_SHUTDOWN_MS),
   SLUICE_MEMORY: envMemory,
 })

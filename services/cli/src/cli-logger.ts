@@ -2,10 +2,9 @@
  * The logger of the commands. It is silent unless SLUICE_LOG_LEVEL asks for more, since people read the
  * progress and the summary.
  */
-import { SluiceError } from '@sluice/contracts/errors'
 import type { Logger } from '@sluice/runtime/logger'
 import { ownSecrets } from '@sluice/runtime/own-secrets'
-import { LOG_LEVELS } from '@sluice/runtime/settings/log-levels'
+import { logLevelOf } from '@sluice/runtime/settings/log-levels'
 import { SILENT_LOGGER } from '@sluice/runtime/silent-logger'
 import { KnownValues } from '@sluice/secrets/known-values'
 import type { CommandContext } from './command.ts'
@@ -21,13 +20,7 @@ export function mask(value: string): void {
 /** Throws `config` for a level that there is not. */
 export async function loggerFor({ env }: Pick<CommandContext, 'env'>): Promise<Logger> {
   for (const value of ownSecrets(env)) met.add(value)
-  const asked = env['SLUICE_LOG_LEVEL'] ?? ''
-  const level = LOG_LEVELS.find(known => known === (asked === '' ? 'silent' : asked))
-  if (level === undefined)
-    throw new SluiceError(
-      'config',
-      `SLUICE_LOG_LEVEL: ${JSON.stringify(asked)} is not right: expected one of ${LOG_LEVELS.join(', ')}`,
-    )
+  const level = logLevelOf(env) ?? 'silent'
   if (level === 'silent') return SILENT_LOGGER
   const { createLogger } = await import('@sluice/runtime/logger')
   return createLogger({ name: 'sluice', level, secrets: met.all })

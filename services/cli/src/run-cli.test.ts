@@ -404,16 +404,18 @@ describe('colours', () => {
 })
 
 describe('the level of the log', () => {
-  const runsWith = async (level: string): Promise<Called> => {
+  const runsWith = async (level: string, ...more: string[]): Promise<Called> => {
     const cwd = await mkdtemp(join(root, 'level-'))
     await writeFile(join(cwd, 'sluice.yaml'), '')
-    return await call(['runs'], { cwd, env: { SLUICE_LOG_LEVEL: level } })
+    return await call(['runs', ...more], { cwd, env: { SLUICE_LOG_LEVEL: level } })
   }
 
   it.each(['loud', 'INFO'])('is refused if there is no %s, with those that there are', async level => {
     const { code, err } = await runsWith(level)
-    expect(err).toContain(`SLUICE_LOG_LEVEL: "${level}" is not right: expected one of trace, debug, info,`)
+    const told = `SLUICE_LOG_LEVEL: "${level}" is not right: expected one of trace, debug, info,`
+    expect(err.split(told)).toHaveLength(2)
     expect(code).toBe(2)
+    expect((await runsWith(level, '--json')).out).toContain('"details":[{"field":"SLUICE_LOG_LEVEL"')
   })
 
   it('is silent if the variable is empty', async () => {

@@ -11,6 +11,7 @@ import { loadWhenMailing } from '@sluice/alerts/load-when-mailing'
 import type { TellingDeps } from '@sluice/alerts/tell/tell-notice'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Definition, SourceSpec } from '@sluice/contracts/resources'
+import type { Wait } from '@sluice/contracts/runs/waits'
 import { findNextChanges } from '@sluice/change-detector/detect/next-changes'
 import { removeOldStates } from '@sluice/change-detector/detect/old-states'
 import type { Connections } from '@sluice/control/check-connections'
@@ -68,6 +69,7 @@ import { EarlySource } from './early-source.ts'
 import type { EmbeddedOptions } from './embedded-options.ts'
 import { knownSecrets } from './known-secrets.ts'
 import { previewOf } from './preview-changes.ts'
+import { redisWait } from './redis-wait.ts'
 import { runServices, type EmbeddedServices } from './run-services.ts'
 import { openSentRequests } from './sent-requests.ts'
 import { NOTHING_KEPT, sourceOptionsOf, stateMemoryOf } from './source-options.ts'
@@ -115,16 +117,25 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
   const usage = new UsageAtWork()
   const own = { newRunId, holds: createLocalHolds(), lateSends, dataDir, logger, early, usage }
   const deps = { ...shared, ...own, runs, definitions, vault }
+  let startWait: Wait | null = null
   const start: Pipeline['start'] = async (only, ends) => {
+    startWait = redisWait(env)
     await using services = await openServices(
       { ...deps, ...(only === null ? { runsSchedules: true } : { only }) },
       { ...options, ...ends },
     )
     const openTelling = () => tellingOf(options, vault)
-    await runServices(services, ends, to => watchAlerts({ ...options, ...deps, only, openTelling }, to))
+    const running = runServices(services, ends, to =>
+      watchAlerts({ ...options, ...deps, only, openTelling }, to),
+    )
+    startWait = null
+    await running
   }
   const opened = opening.move()
-  return { ...deps, servicesElsewhere: false, start, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+  return {
+    ...{ ...deps, servicesElsewhere: false, start, startWaits: () => startWait },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
 }
 
 /** What notices of alerts are told with. */

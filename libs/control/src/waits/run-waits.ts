@@ -5,7 +5,7 @@ import type { SyncRuns } from '@sluice/runs/runs-view'
 import type { Pipeline } from '../pipeline.ts'
 import { GroupsSeen, LOOK_MS } from './groups-seen.ts'
 import { queueWaits } from './queue-waits.ts'
-import { neededServices, serviceWaits } from './service-waits.ts'
+import { isTold, neededServices, serviceWaits } from './service-waits.ts'
 
 export class RunWaits {
   readonly #pipeline: Pipeline
@@ -25,6 +25,9 @@ export class RunWaits {
     const { prefix, servicesElsewhere } = this.#pipeline
     const queued = queueWaits(event, runs, Date.now())
     // A service that is no part of this process yet is not missed.
+    const starting = this.#pipeline.startWaits?.() ?? null
+    // Services that have not begun are not missed. What they wait for is what stands in the way.
+    if (starting !== null) return isTold(starting, Date.now()) ? [...queued, starting] : queued
     const needed = servicesElsewhere ? neededServices(prefix, event, runs.reports) : []
     if (needed.length === 0) return queued
     const groups = needed.map(({ group }) => group)

@@ -64,6 +64,11 @@ function hasChanges({ counts, phases }: RunEvent): boolean {
   return (phases?.publishingFrom ?? null) !== null || OPS.some(op => countsOf(counts, op).detected > 0)
 }
 
+/** `now` is in ms since 1970. */
+export function isTold({ since }: Pick<Wait, 'since'>, now: number): boolean {
+  return now - since >= TOLD_AFTER_MS
+}
+
 /** `seen` lacks groups of which nothing is known. */
 export function serviceWaits(
   needed: readonly NeededService[],
@@ -75,7 +80,7 @@ export function serviceWaits(
     if (found === undefined || found.state === 'at-work') return []
     const since =
       found.isFirst && neededSince !== null ? neededSince : Math.max(found.since, neededSince ?? 0)
-    if (now - since < TOLD_AFTER_MS) return []
+    if (!isTold({ since }, now)) return []
     const { one, several } = NAMES[service]
     return found.state === 'empty'
       ? [{ kind: service, since, until: null, detail: `no ${one} is at work: start one` }]

@@ -4,17 +4,18 @@ import { resourceAround, type Mistakes } from '../blocked-resources.ts'
 import type { DecodedResource } from '../decode/decoded.ts'
 import { checkHeaders } from './check-headers.ts'
 import { checkJsonPaths } from './check-json-paths.ts'
-import { checkReferences } from './check-references.ts'
+import { checkReferences, type HidingTexts } from './check-references.ts'
 import { checkSchedules } from './check-schedules.ts'
 import { checkTemplates } from './check-templates.ts'
 import { checkTexts } from './check-texts.ts'
 
 /**
- * The mistakes by resource. Those of `ofFiles` are in no resource that has a name. `step` is awaited before
- * each resource, and may throw.
+ * The mistakes by resource. Those of `ofFiles` are in no resource that has a name. `hiding` are texts in
+ * which a resource could not be read. `step` is awaited before each resource, and may throw.
  */
 export async function checkDecoded(
   decoded: readonly DecodedResource[],
+  hiding: HidingTexts,
   step: (resource: DecodedResource) => Promise<void>,
 ): Promise<Mistakes> {
   const ofFiles: ErrorDetail[] = []
@@ -28,7 +29,7 @@ export async function checkDecoded(
     if (resource.name === null) ofFiles.push(...problems)
     else if (problems.length > 0) ofResources.set(resource, problems)
   }
-  for (const problem of [...checkReferences(decoded), ...checkHeaders(decoded)]) {
+  for (const problem of [...checkReferences(decoded, hiding), ...checkHeaders(decoded)]) {
     const resource = resourceAround(decoded, problem)
     if (resource === undefined) ofFiles.push(problem)
     else ofResources.set(resource, [...(ofResources.get(resource) ?? []), problem])

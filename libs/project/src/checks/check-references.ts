@@ -12,20 +12,53 @@ import { detailAt, fieldName } from '../decode/places.ts'
 import type { FieldPath } from '../decode/places.ts'
 
 /**
- * The problems between resources. The name of a resource counts even if the resource has mistakes. So one
- * mistake does not also give a dangling reference.
+ * The texts in which a resource could not be read, so that it may be what somebody refers to. Null stands
+ * for a text that is not known.
  */
-export function checkReferences(decoded: readonly DecodedResource[]): ErrorDetail[] {
+export type HidingTexts = Iterable<string | null>
+
+/**
+ * The problems between resources. The name of a resource counts even if the resource has mistakes, and what
+ * may stand where nothing could be read counts as found. So one mistake does not also give a dangling
+ * reference.
+ */
+export function checkReferences(decoded: readonly DecodedResource[], hiding: HidingTexts): ErrorDetail[] {
   const namesOf = new Map<string, Set<string>>()
   for (const { kind, name } of decoded) {
     const names = namesOf.get(kind) ?? new Set()
     namesOf.set(kind, names.add(name ?? ''))
   }
-  const hints = { left: MAX_HINTS }
-  return [
-    ...duplicateNames(decoded),
-    ...decoded.flatMap(resource => danglingReferences(resource, namesOf, hints)),
-  ]
+  const find = { namesOf, mayExist: hiddenNames(decoded, hiding), hints: { left: MAX_HINTS } }
+  return [...duplicateNames(decoded), ...decoded.flatMap(resource => danglingReferences(resource, find))]
+}
+
+interface Finding {
+  /** By kind. */
+  readonly namesOf: ReadonlyMap<string, ReadonlySet<string>>
+  /** Whether a resource that could not be read may be the one of this kind and name. */
+  readonly mayExist: (kind: ResourceKind, name: string) => boolean
+  readonly hints: { left: number }
+}
+
+function hiddenNames(decoded: readonly DecodedResource[], hiding: HidingTexts): Finding['mayExist'] {
+  const texts = [...hiding]
+  const words = new Set(texts.flatMap(text => text?.split(/[^\w-]+/) ?? []))
+  const nameless = new Set(decoded.filter(hasDoubtfulName).map(({ kind }) => kind))
+  return (kind, name) => texts.includes(null) || words.has(name) || nameless.has(kind)
+}
+
+function hasDoubtfulName({ name, problems }: DecodedResource): boolean {
+  return name === null || problems.some(({ field }) => field === 'name')
+}
+
+/** True if nobody knows whether it is what another resource refers to. */
+export function isDoubtful(resource: DecodedResource): boolean {
+  return hasDoubtfulName(resource) || hasDoubtfulKind(resource)
+}
+
+/** True if its kind is none, or if two resources were written as one. */
+export function hasDoubtfulKind({ problems }: DecodedResource): boolean {
+  return problems.some(({ field }) => field === 'kind')
 }
 
 function duplicateNames(decoded: readonly DecodedResource[]): ErrorDetail[] {
@@ -48,38 +81,31 @@ function duplicateNames(decoded: readonly DecodedResource[]): ErrorDetail[] {
 /** A hint compares a name with all others. Nobody reads more hints than this. */
 const MAX_HINTS = 100
 
-function danglingReferences(
-  resource: DecodedResource,
-  namesOf: ReadonlyMap<string, ReadonlySet<string>>,
-  hints: { left: number },
-): ErrorDetail[] {
+function danglingReferences(resource: DecodedResource, { namesOf, mayExist, hints }: Finding): ErrorDetail[] {
   const { kind, name, spec, texts } = resource
   const problems = (REFERENCES.get(kind) ?? []).flatMap(field => {
     const wanted = texts.get(field)
     const names = namesOf.get(field) ?? new Set()
-    if (wanted === undefined || names.has(wanted)) return []
+    if (wanted === undefined || names.has(wanted) || mayExist(field, wanted)) return []
     const said = hints.left > 0 ? hint(wanted, field, [...names]) : ''
     hints.left -= 1
     const message = `${kind} \`${name ?? ''}\`: there is no ${field} \`${wanted}\`${said}`
     return [detailAt(placeOf(resource, [field]), [field], message)]
   })
-  if (spec?.kind === 'alert') return [...problems, ...unknownSyncs(spec, { resource, namesOf, hints })]
+  if (spec?.kind === 'alert')
+    return [...problems, ...unknownSyncs(spec, { resource, namesOf, mayExist, hints })]
   return spec?.kind === 'sync' ? [...problems, ...danglingTriggers(spec, resource)] : problems
 }
 
 /** The syncs that an alert names and the folder does not have. */
 function unknownSyncs(
   { name, syncs }: AlertSpec,
-  of: {
-    readonly resource: DecodedResource
-    readonly namesOf: ReadonlyMap<string, ReadonlySet<string>>
-    readonly hints: { left: number }
-  },
+  of: Finding & { readonly resource: DecodedResource },
 ): ErrorDetail[] {
   if (syncs === 'all') return []
   const names = of.namesOf.get('sync') ?? new Set()
   return syncs.flatMap((sync, index) => {
-    if (names.has(sync)) return []
+    if (names.has(sync) || of.mayExist('sync', sync)) return []
     const said = of.hints.left > 0 ? hint(sync, 'sync', [...names]) : ''
     of.hints.left -= 1
     const path: FieldPath = ['syncs', index]

@@ -38,6 +38,11 @@ export interface ReadDocuments {
   readonly problems: readonly ErrorDetail[]
 }
 
+/** The text of one document. */
+export function textOf({ file, document }: Pick<ResourceDocument, 'file' | 'document'>): string {
+  return file.text.slice(document.range[0], document.range[2])
+}
+
 /** Parses one file. Whatever the file holds, it does not throw. */
 export function readDocuments(source: { path: string; folder: string; text: string }): ReadDocuments {
   try {
@@ -120,7 +125,7 @@ function reasonToSkip(
   if (entries.some(({ key }) => key === 'apiVersion')) return 'has apiVersion'
   if (entries.some(({ key }) => key === 'kind')) return null
   if (document.errors.length === 0) return 'has no kind'
-  const text = file.text.slice(document.range[0], document.range[2])
+  const text = textOf({ file, document })
   if (/^['"]?apiVersion['"]?\s*:/m.test(text)) return 'has apiVersion'
   return /(^|[\s{,])['"]?kind['"]?\s*:/m.test(text) ? null : 'has no kind'
 }

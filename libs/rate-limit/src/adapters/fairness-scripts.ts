@@ -6,6 +6,7 @@
  * - base:waiting LINE → since when it waits for the limits of the destination, until when it is sure to have
  *   asked again, and how many permits it wants, as "since until want". A LINE is the requests of one sync in
  *   one process.
+ * - base:got LINE → how many permits it got, of all that it waited for, since it was last refused
  */
 
 /** Who waits for less needs no turn: permits that come free one by one are shared by chance. */
@@ -16,37 +17,103 @@ const GRACE_MS = 150
 const KEPT_POLL_MS = 5
 const FORGOTTEN_MS = 60_000
 
-/** Wants `a`, `now`, `room`, and `free`: what the destination's own scope has. Lowers `room`. */
+/**
+ * A process is told to the millisecond when to ask again. Those told the same time may differ by rounding.
+ */
+const SAME_TIME_MS = 20
+
+/**
+ * Wants `a`, `now`, `room`, and `free`: what the destination's own scope has; `byRate`: true if its rates
+ * leave less than its slots. Lowers `room`.
+ *
+ * What is free is shared by those who have waited: as evenly as it goes, and what is left over one by one
+ * from the one who has waited longest. So some of them always get something. A line counts once the time has
+ * come at which it was told to ask: what comes free before, by a return, goes to those who ask then.
+ *
+ * A line that gets less than it wants, because the rate had no more, is expected again at once, behind those
+ * who have waited. What it got counts as its share of what comes free next. So permits that come free a few
+ * milliseconds apart are shared as if they came together.
+ */
 export const KEEP_FOR_OTHERS = `
-local waiting, line = base .. ':waiting', a.instance .. '|' .. a.line
-local ownSince, isKept = nil, false
-local function keepForOthers()
-  local all, others = redis.call('HGETALL', waiting), {}
-  for i = 1, #all, 2 do
-    local since, due, want = string.match(all[i + 1], '^(%d+) (%d+) (%d+)$')
-    if all[i] == line then ownSince = tonumber(since)
-    elseif tonumber(due) < now then redis.call('HDEL', waiting, all[i])
-    elseif tonumber(since) + ${PATIENCE_MS} <= now then table.insert(others, tonumber(want)) end
+local waiting, gotten, line = base .. ':waiting', base .. ':got', a.instance .. '|' .. a.line
+local own, isKept, isPatient, offered = nil, false, false, free
+local function parsed(text, name)
+  local since, due, want = string.match(text, '^(%d+) (%d+) (%d+)$')
+  return { since = tonumber(since), due = tonumber(due), want = tonumber(want), got = 0, line = name }
+end
+local function leavesLine(name)
+  redis.call('HDEL', waiting, name)
+  redis.call('HDEL', gotten, name)
+end
+local function isBefore(one, other)
+  if one.since ~= other.since then return one.since < other.since end
+  return one.line < other.line
+end
+-- What each of these lines has when all is shared, with what they got before, and how many have one more.
+local function levelOf(lines)
+  local sum = free
+  for _, each in ipairs(lines) do sum = sum + each.got end
+  while true do
+    local level, below = math.floor(sum / #lines), {}
+    for _, each in ipairs(lines) do
+      if each.got <= level then table.insert(below, each) else sum = sum - each.got end
+    end
+    if #below == #lines then return level, sum - level * #lines end
+    lines = below
   end
-  if #others == 0 then return end
-  local isPatient = ownSince and ownSince + ${PATIENCE_MS} <= now
-  local share, kept = math.ceil(free / (#others + (isPatient and 1 or 0))), 0
-  for _, want in ipairs(others) do kept = kept + math.min(want, share) end
-  isKept = free >= 1 and free - kept < 1
-  room = math.min(room, free - kept)
+end
+local function keepForOthers()
+  local all, lines = redis.call('HGETALL', waiting), {}
+  for i = 1, #all, 2 do
+    local one = parsed(all[i + 1], all[i])
+    if one.line == line then own = one
+    elseif one.due < now then leavesLine(one.line)
+    elseif one.since + ${PATIENCE_MS} <= now and one.due - ${GRACE_MS} <= now + ${SAME_TIME_MS} then table.insert(lines, one) end
+  end
+  isPatient = own and own.since + ${PATIENCE_MS} <= now
+  if #lines == 0 then return end
+  if isPatient then table.insert(lines, own) end
+  for _, one in ipairs(lines) do one.got = tonumber(redis.call('HGET', gotten, one.line) or '0') end
+  table.sort(lines, isBefore)
+  local level, over = levelOf(lines)
+  local kept = 0
+  for _, one in ipairs(lines) do
+    if one.got <= level then
+      local share = level - one.got + (over > 0 and 1 or 0)
+      over = over - 1
+      if one ~= own then kept = kept + math.min(one.want, share) end
+    end
+  end
+  offered = free - kept
+  isKept = free >= 1 and offered < 1
+  room = math.min(room, offered)
 end
 if free >= 1 then keepForOthers() else
-  local own = redis.call('HGET', waiting, line)
-  ownSince = own and tonumber(string.match(own, '^(%d+)'))
+  local text = redis.call('HGET', waiting, line)
+  own = text and parsed(text, line)
 end
 
-local function waits(ms)
-  local since = ownSince or now
-  redis.call('HSET', waiting, line, num(since) .. ' ' .. num(now + ms + ${GRACE_MS}) .. ' ' .. num(math.min(a.want, 1000000)))
+local function asksAgain(since, ms, want)
+  local by, most = now + ms + ${GRACE_MS}, math.min(want, 1000000)
+  redis.call('HSET', waiting, line, num(since) .. ' ' .. num(by) .. ' ' .. num(most))
   redis.call('PEXPIRE', waiting, ${FORGOTTEN_MS})
 end
+local function waits(ms) asksAgain(own and own.since or now, ms, a.want) end
 if isKept then
   waits(${KEPT_POLL_MS})
   return { mark, 'rate', ${KEPT_POLL_MS}, server.seq }
+elseif own and free < 1 then
+  redis.call('HDEL', gotten, line)
+end
+`
+
+/** Wants `room`, of which the line gets all. */
+export const KEEP_PLACE = `
+if own and isPatient and byRate and room < a.want and room == offered then
+  asksAgain(now - ${PATIENCE_MS}, 0, a.want - room)
+  redis.call('HINCRBY', gotten, line, room)
+  redis.call('PEXPIRE', gotten, ${FORGOTTEN_MS})
+elseif own then
+  leavesLine(line)
 end
 `

@@ -19,7 +19,7 @@
  * - base:order:SCOPE|WINDOW the ends of the buckets (ms), oldest first
  * - base:count:SCOPE|WINDOW end of bucket → permits; t → the total of all
  * - base:breaker see breaker-scripts.ts
- * - base:waiting see fairness-scripts.ts
+ * - base:waiting, base:got see fairness-scripts.ts
  *
  * A lease is called INSTANCE-NUMBER@DESTINATION: of which process, and its how many-th take it was.
  *
@@ -27,7 +27,7 @@
  * digits, which Lua prints exactly only when told to.
  */
 import { LONGEST_PAUSE_MS } from '../port.ts'
-import { KEEP_FOR_OTHERS } from './fairness-scripts.ts'
+import { KEEP_FOR_OTHERS, KEEP_PLACE } from './fairness-scripts.ts'
 import { ASK_BREAKER, KEEP_PROBE } from './breaker-scripts.ts'
 import { PRELUDE } from './script-prelude.ts'
 
@@ -302,12 +302,13 @@ local function windowsOf(scope)
   return all
 end
 
-local room, free = a.want, 0
+local room, free, byRate = a.want, 0, false
 local rateWait, slotWait = 0, false
 local windows = {}
 for i, scope in ipairs(a.scopes) do
   windows[i] = windowsOf(scope)
-  local left = scope.concurrency - tonumber(redis.call('HGET', base .. ':slots', scope.name) or '0')
+  local used = tonumber(redis.call('HGET', base .. ':slots', scope.name) or '0')
+  local left = scope.concurrency - used
   if left < 1 then slotWait = true end
   for _, rate in ipairs(scope.rates) do
     local key, span = scope.name .. '|' .. num(rate.windowMs), rate.windowMs
@@ -324,7 +325,7 @@ for i, scope in ipairs(a.scopes) do
     end
   end
   room = math.min(room, left)
-  if i == 1 then free = left end
+  if i == 1 then free, byRate = left, left < scope.concurrency - used end
 end
 ${KEEP_FOR_OTHERS}
 if room < 1 then
@@ -335,8 +336,7 @@ if room < 1 then
   return { mark, 'concurrency', math.max(1, math.ceil(math.max(rateWait, math.min(slotMs, a.poll)))), server.seq }
 end
 
-if ownSince then redis.call('HDEL', waiting, line) end
-local lease = { n = room, u = 0, s = {}, b = {}, p = probe and 1 or nil }
+${KEEP_PLACE}local lease = { n = room, u = 0, s = {}, b = {}, p = probe and 1 or nil }
 ${KEEP_PROBE}for i, scope in ipairs(a.scopes) do
   table.insert(lease.s, scope.name)
   redis.call('HINCRBY', base .. ':slots', scope.name, room)

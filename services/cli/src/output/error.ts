@@ -24,14 +24,16 @@ export function printError(
   // A command that was called wrongly names no folder in what it says of itself.
   const typed = called !== undefined && error.code === 'usage' ? { ...called, dir: null } : called
   const lines = [`${paint(['bold', 'red'], 'error')}: ${safeLines(withTyped(error.message, typed))}`]
-  for (const detail of error.details.slice(0, MAX_DETAILS)) {
+  const said = error.message.split('\n')
+  const details = error.details.filter(one => one.file !== undefined || !said.includes(one.message))
+  for (const detail of details.slice(0, MAX_DETAILS)) {
     const place = placeText(detail)
     if (place !== '') lines.push('', `  ${paint('bold', safe(place))}`)
     lines.push(
       ...wrap(safe(withTyped(detail.message, typed)), Math.max(width - 4, 20)).map(line => `    ${line}`),
     )
   }
-  const more = error.details.length - MAX_DETAILS
+  const more = details.length - MAX_DETAILS
   if (more > 0) lines.push('', `  … and ${more} more`)
   if (error.code === 'internal' && error.cause instanceof Error && error.cause.stack !== undefined) {
     lines.push('', paint('dim', safeLines(error.cause.stack)))
