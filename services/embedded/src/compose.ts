@@ -114,9 +114,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
     await Vault.open({ ...shared, keys: keysOf(dataDir, env), onOpened: mask }, { signal }),
   )
   const definitions = new Definitions(shared)
-  const usage = new UsageAtWork()
-  const own = { newRunId, holds: createLocalHolds(), lateSends, dataDir, logger, early, usage }
-  const deps = { ...shared, ...own, runs, definitions, vault }
+  const own = { newRunId, holds: createLocalHolds(), lateSends, dataDir, logger, early }
+  const deps = { ...shared, ...own, runs, definitions, vault, usage: new UsageAtWork() }
   let startWait: Wait | null = null
   const start: Pipeline['start'] = async (only, ends) => {
     startWait = redisWait(env)
