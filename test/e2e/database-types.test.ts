@@ -82,6 +82,12 @@ const POSTGRES: readonly Typed[] = [
   ),
   asJson(`'{"b": 1.10, "a": null}'::jsonb`, '{"a": null, "b": 1.10}'),
   asJson(`'null'::jsonb`, 'null'),
+  // Half a character becomes U+FFFD. What only looks like one stays.
+  asJson(
+    String.raw`'{"\ud83d": "\ud83d\ude00 \uD83D\uD83d\uDE00", "\\ud83d\\\ude00": "\udfffx"}'::json`,
+    String.raw`{"\ufffd": "\ud83d\ude00 \ufffd\uD83d\uDE00", "\\ud83d\\\ufffd": "\ufffdx"}`,
+  ),
+  asJson(String.raw`ARRAY['"\udc00"', '"\\udc00"']::json[]`, String.raw`["\ufffd","\\udc00"]`),
   asJson('ARRAY[9223372036854775807, NULL]', '[9223372036854775807,null]'),
   asJson(String.raw`ARRAY['a"b,c', E'\\\n', '', NULL]`, String.raw`["a\"b,c","\\\n","",null]`),
   asJson(`'{}'::int[]`, '[]'),

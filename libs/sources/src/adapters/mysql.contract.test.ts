@@ -68,6 +68,31 @@ describe.skipIf(url === null)('MariaDB', () => {
     }
   })
 
+  it('bends and cuts nothing, whatever the server sets for sessions as they begin', async () => {
+    const login = `reader_${randomUUID().slice(0, 8)}`
+    const through = new URL(address)
+    through.username = login
+    through.password = ''
+    const database = address.pathname.slice(1)
+    await admin.query(`CREATE USER ${login} IDENTIFIED BY 'hush'; GRANT SELECT ON ${database}.* TO ${login}`)
+    const settings = 'NAMES latin1, SESSION sql_select_limit = 2, SESSION group_concat_max_len = 1024'
+    const [[before]] = await admin.query<mysql.RowDataPacket[]>('SELECT @@GLOBAL.init_connect AS sql_text')
+    await admin.query('SET GLOBAL init_connect = ?', [`SET ${settings}`])
+    try {
+      const source = open({ url: through.href, password: '${secret:hush}' })
+      const longest = `(SELECT GROUP_CONCAT(s.seq) FROM seq_1_to_9999 AS s)`
+      const sql = `SELECT seq AS id, 'é€😀' AS text, ${longest} AS list FROM seq_1_to_5`
+      const { rowCount } = await source.extract(modelOf(sql), { file: file(), signal })
+      expect(rowCount).toBe(5)
+      const [found] = await queryExtract(file(), 'SELECT text, length(list) AS length FROM rows LIMIT 1')
+      const list = Array.from({ length: 9999 }, (_, index) => index + 1).join(',')
+      expect(found).toEqual({ text: 'é€😀', length: String(list.length) })
+    } finally {
+      await admin.query('SET GLOBAL init_connect = ?', [before?.['sql_text'] ?? ''])
+      await admin.query(`DROP USER ${login}`)
+    }
+  })
+
   /** Resolves with the threads of the server that run a query which contains this text. */
   async function threadsOf(mark: string): Promise<readonly { id: number; state: string | null }[]> {
     const [rows] = await admin.query<(mysql.RowDataPacket & { id: number; state: string | null })[]>(

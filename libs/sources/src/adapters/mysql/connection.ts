@@ -4,12 +4,24 @@ import { publicSocket } from '@sluice/egress/egress-guard'
 import { type Connection, createConnection } from 'mysql2'
 import type { DescribedField } from './types.ts'
 import { CONNECT_TIMEOUT_MS, type ServerAccess } from '../server/access.ts'
+import { MAX_ROW_BYTES } from '../server/row-text.ts'
 
 /**
  * How the server reads SQL and prints values, whatever its own settings are: texts in quotes of both kinds,
  * no blanks added to CHAR, no fraction of a second cut off.
  */
 const SQL_MODE = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'
+/**
+ * What the connection has asked for. A server may pass over it (`skip-character-set-client-handshake`), or
+ * set something else as the session begins (`init_connect`). Then characters would come as `?`.
+ */
+const CHARACTERS = [
+  'character_set_client = utf8mb4',
+  'character_set_results = utf8mb4',
+  'collation_connection = utf8mb4_general_ci',
+]
+/** No server's own limit cuts rows off the end, which would count as removed, or characters off a value. */
+const NO_LIMITS = ['sql_select_limit = 18446744073709551615', `group_concat_max_len = ${MAX_ROW_BYTES + 1}`]
 /** How long the server waits for Sluice to read on, when the disk is slow. */
 const WRITE_TIMEOUT_SECONDS = 600
 /** How long Sluice tries to make the server end a query that nobody waits for any more. */
@@ -74,6 +86,8 @@ export async function beginSnapshot(connection: Connection, timeoutMs: number | 
   const settings = [
     `time_zone = '+00:00'`,
     `sql_mode = '${SQL_MODE}'`,
+    ...CHARACTERS,
+    ...NO_LIMITS,
     `net_write_timeout = ${WRITE_TIMEOUT_SECONDS}`,
   ]
   if (timeoutMs !== null) {

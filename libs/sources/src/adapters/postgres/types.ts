@@ -67,6 +67,23 @@ const RECORD = 2249
 /** Types that are arrays by name only: int2vector and oidvector. */
 const VECTORS = new Set([22, 30])
 
+const HIGH_SURROGATE = String.raw`[dD][89abAB][0-9a-fA-F]{2}`
+const LOW_SURROGATE = String.raw`[dD][c-fC-F][0-9a-fA-F]{2}`
+
+/**
+ * SQL for a JSON text whose lone surrogates are U+FFFD. PostgreSQL's `json` may hold `"\ud83d"`, half a
+ * character, which DuckDB refuses. No JSON text has the control characters that stand here for escaped
+ * backslashes and for whole pairs, while lone surrogates are replaced.
+ */
+function wellFormed(text: string): string {
+  const pair = String.raw`\\u(${HIGH_SURROGATE})\\u(${LOW_SURROGATE})`
+  const lone = String.raw`\\u(${HIGH_SURROGATE}|${LOW_SURROGATE})`
+  const apart = String.raw`replace(${text}, '\\', chr(1))`
+  const paired = String.raw`regexp_replace(${apart}, '${pair}', chr(2) || '\1' || chr(2) || '\2', 'g')`
+  const replaced = String.raw`regexp_replace(${paired}, '${lone}', '\\ufffd', 'g')`
+  return String.raw`replace(replace(${replaced}, chr(2), '\u'), chr(1), '\\')`
+}
+
 function plain(type: ColumnType, sqlType: string): Scalar {
   return { type, sqlType, fromText: null, hasEscapes: false }
 }
@@ -80,7 +97,7 @@ const TEXT: Scalar = {
 const JSON_TEXT: Scalar = {
   type: { kind: 'json' },
   sqlType: 'JSON',
-  fromText: text => `CAST(${text} AS JSON)`,
+  fromText: text => `coalesce(TRY_CAST(${text} AS JSON), CAST(${wellFormed(text)} AS JSON))`,
   hasEscapes: true,
 }
 /** A number is JSON as it stands; what else a numeric may be is not. */
