@@ -16,6 +16,7 @@ import { assertColumns } from '../../query/model-columns.ts'
 import { assertBeginsAsQuery, prepareQuery, sqlOf } from '../../query/read-only-query.ts'
 import { checkQuery } from './check-query.ts'
 import { typesOfCsvReads } from './csv-types.ts'
+import { modelCalled } from '../../query/model-called.ts'
 
 /** With this many columns, the row groups of two threads take too much memory. */
 const MANY_COLUMNS = 100
@@ -49,7 +50,7 @@ function errorOf(error: unknown, { model, file }: Task): SluiceError {
   const diskError = file === null ? null : diskErrorOf(causeOf(error), { model: model.name, file })
   if (diskError !== null) return diskError
   if (isSluiceError(error)) return error
-  return new SluiceError('internal', `The query of model ${model.name} fails: ${messageOf(error)}`)
+  return new SluiceError('internal', `The query of ${modelCalled(model.name)} fails: ${messageOf(error)}`)
 }
 
 /** DuckDB's own error, even if a SluiceError already wraps it. */
