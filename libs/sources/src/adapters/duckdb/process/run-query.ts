@@ -156,7 +156,7 @@ async function withTypes(
   const csvOptions = await translated(task, { query, linesBefore: 0 }, () =>
     typesOfCsvReads(connection, query.sql),
   )
-  if (csvOptions.every(options => options.length === 0)) return query
+  if (csvOptions.every(({ types }) => types.length === 0)) return query
   return await resolveFiles(connection, sqlOf(task.model), folderOf(task), csvOptions)
 }
 
