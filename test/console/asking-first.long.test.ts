@@ -86,11 +86,11 @@ const CASES: readonly Case[] = [
   },
   {
     ...{ what: 'trying rows again', path: () => '/syncs/people' },
-    ...{ open: 'Try all again', yes: 'Try again', sends: () => 'POST /syncs/people/retry' },
+    ...{ open: 'Try all again…', yes: 'Try again', sends: () => 'POST /syncs/people/retry' },
   },
   {
     ...{ what: 'giving rows up', path: () => '/syncs/people' },
-    ...{ open: 'Give all up', yes: 'Give up', sends: () => 'POST /syncs/people/discard' },
+    ...{ open: 'Give all up…', yes: 'Give up', sends: () => 'POST /syncs/people/discard' },
   },
   {
     ...{ what: 'cancelling a run', path: runNamed(() => running), prepare: runThatHangs },

@@ -151,7 +151,7 @@ describe('somebody with a keyboard alone', () => {
     await page.keyboard.press('ControlOrMeta+Enter')
     await keys.press(button('Save'))
     await page.getByRole('heading', { name: 'algolia-synonyms', level: 1 }).waitFor()
-    await keys.press(button('Try all again'))
+    await keys.press(button('Try all again…'))
     await keys.press(page.getByRole('dialog').getByRole('button', { name: 'Try again' }))
     await runIs('success')
     expect(batches().at(-1)).toEqual([{ objectID: 'lamp', type: 'multiWay', synonyms: ['lamp', 'light'] }])

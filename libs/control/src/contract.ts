@@ -118,6 +118,9 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
       })
       const audited = (await control.audit({ ...ALL, name: 'people' }, signal)).entries
       expect(audited.find(({ action }) => action === 'run')).toMatchObject({ kind: 'sync', run: view.id })
+      const { destinations } = await control.destinations(ALL, signal)
+      expect(destinations).toMatchObject([{ concurrency: { limit: 100 } }])
+      expect(destinations[0]?.concurrency.inUse ?? 0).toBe(0)
       const { resources } = await control.resources(ALL, signal)
       expect(resources.map(({ kind }) => kind)).toEqual(['destination', 'model', 'source', 'sync'])
 

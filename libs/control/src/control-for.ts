@@ -15,7 +15,7 @@ import type {
   SyncsPage,
   SyncView,
 } from '@sluice/contracts/api'
-import type { AuditPage, HealthView } from '@sluice/contracts/api/operating'
+import type { AuditPage, DestinationsPage, HealthView } from '@sluice/contracts/api/operating'
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type {
@@ -164,6 +164,11 @@ export class ControlFor implements Control {
   async health(signal: AbortSignal): Promise<HealthView> {
     assertMay(this.#roles, ROLE_OF.health)
     return await this.#control.health(signal)
+  }
+
+  async destinations(paging: Paging, signal: AbortSignal): Promise<DestinationsPage> {
+    assertMay(this.#roles, ROLE_OF.destinations)
+    return await this.#control.destinations(paging, signal)
   }
 
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {

@@ -28,7 +28,8 @@ export function resourcesPageOf(views: readonly ResourceView[], paging: Paging):
   return { resources: [...page], next }
 }
 
-function pageOf<Spec extends Pick<ResourceView, 'kind' | 'name'>>(
+/** A page of what has names, by kind and name. */
+export function pageOf<Spec extends Pick<ResourceView, 'kind' | 'name'>>(
   specs: readonly Spec[],
   { limit, after }: Paging,
 ): { readonly page: readonly Spec[]; readonly next: string | null } {

@@ -4,6 +4,7 @@ import type { Ends } from '@sluice/flow/ends'
 import type { HistoryIndex } from '@sluice/history/port'
 import type { TopicsFollower } from '@sluice/history/follow-topics'
 import type { MessageLog } from '@sluice/message-log/port'
+import type { LimitUsage } from '@sluice/rate-limit/port'
 import type { Logger } from '@sluice/runtime/logger'
 import type { RecordIo } from '@sluice/topics/record-io'
 import type { RunsView } from '@sluice/runs/runs-view'
@@ -34,6 +35,8 @@ export interface Pipeline extends AsyncDisposable {
   readonly openVault?: () => Promise<Vault>
   /** The index of history, where a process keeps one. Without it, history is read from the topics. */
   readonly indexed?: IndexedHistory | null
+  /** How much of the limits is in use. Absent where nobody knows. */
+  readonly usage?: LimitUsage
   readonly newRunId: () => string
   readonly logger: Logger
   /** True if other processes run the services. Then `start` only waits. */

@@ -21,7 +21,7 @@ import type {
   SyncsPage,
   SyncView,
 } from '@sluice/contracts/api'
-import type { AuditPage, HealthView } from '@sluice/contracts/api/operating'
+import type { AuditPage, DestinationsPage, HealthView } from '@sluice/contracts/api/operating'
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type {
   ChangesView,
@@ -381,6 +381,11 @@ export interface Control extends Omit<RunHistory, 'past'>, SecretKeeping, AsyncD
    * there is no server.
    */
   health(signal: AbortSignal): Promise<HealthView>
+  /**
+   * The destinations by name, and how much of their limits is in use. What cannot be found out soon is null
+   * in it.
+   */
+  destinations(paging: Paging, signal: AbortSignal): Promise<DestinationsPage>
   /** By kind and name. */
   resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage>
   /** The resources as they are stored. */

@@ -16,7 +16,7 @@ import type {
   SyncsPage,
   SyncView,
 } from '@sluice/contracts/api'
-import type { AuditPage, HealthView } from '@sluice/contracts/api/operating'
+import type { AuditPage, DestinationsPage, HealthView } from '@sluice/contracts/api/operating'
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type { Command } from '@sluice/contracts/records'
@@ -29,6 +29,7 @@ import { alertsOf, testAlert, type OpenTelling } from './alerts/alerts-of.ts'
 import type { Asked } from './asked.ts'
 import { readAudit } from './audit/read-audit.ts'
 import type { Catalog } from './catalog.ts'
+import { destinationsPageOf } from './destinations-page.ts'
 import { findDefinition } from './runs/find-definition.ts'
 import { assertStatus, findRun } from './runs/find-run.ts'
 import { commandAbout, followRun, runCommand, sendCommand } from './runs/follow-run.ts'
@@ -254,6 +255,11 @@ export class ProjectControl implements Control {
 
   async health(signal: AbortSignal): Promise<HealthView> {
     return await healthOf(this.#place.health, { open: () => this.#open(), signal })
+  }
+
+  async destinations(paging: Paging, signal: AbortSignal): Promise<DestinationsPage> {
+    const usage = this.#place.hasHistory ? ((await this.#open()).usage ?? null) : null
+    return await destinationsPageOf(await this.#catalog.resources(signal), usage, { ...paging, signal })
   }
 
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {

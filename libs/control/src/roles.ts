@@ -57,6 +57,7 @@ export const ROLE_OF: { readonly [O in Operation]: Role } = {
   past: 'view',
   sync: 'view',
   resources: 'view',
+  destinations: 'view',
   figures: 'view',
   row: 'read',
   // What fires may quote the error of a row.

@@ -151,3 +151,14 @@ export interface RateLimit extends AsyncDisposable {
    */
   tell(destination: string, evidence: Evidence): Promise<void>
 }
+
+/** How much of the limits is in use. It only looks: it grants nothing, and no limit is kept or given up. */
+export interface LimitUsage {
+  /**
+   * How many slots of a destination's concurrency are taken, in all processes that share the limit: by
+   * requests in flight, and by permits of leases that were granted and not used yet. Slots that have expired
+   * count no more. `destination` is the name of its scope; one of which nothing was asked has 0. Null if it
+   * cannot be told. Rejects as `take` does. May be called concurrently.
+   */
+  slotsTaken(destination: string): Promise<number | null>
+}

@@ -26,6 +26,7 @@ import { createUndiciSender } from '@sluice/http-sender/adapters/undici'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { openStage } from '@sluice/process/open-stage'
 import { openVault } from '@sluice/process/open-vault'
+import type { LimitUsage } from '@sluice/rate-limit/port'
 import { proxySettings } from '@sluice/runtime/settings/proxies'
 import { neverReachesPrivate } from '@sluice/runtime/settings/reach'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
@@ -56,7 +57,7 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
   const vault = hasKey ? opening.use(await openVault(stage, env, { logger, onOpened: mask, signal })) : null
   const indexed = opening.use(await openIndex(config, { ...stage, logger }))
   const pipeline: Pipeline = {
-    ...stage,
+    ...{ ...stage, usage: opening.use(usageOf(config)) },
     indexed,
     logger,
     newRunId,
@@ -127,6 +128,19 @@ function healthOf(config: ConsoleConfig): HealthSource {
       return await kafkaChecks(inspection, wanted, { createsTopics: kafka.createTopics, signal })
     },
     members: async signal => (await doctor()).groupMembers(config, signal),
+  }
+}
+
+/** How much of the limits in Redis is in use. It loads the client and connects once somebody asks. */
+function usageOf({ redis, prefix }: ConsoleConfig): LimitUsage & AsyncDisposable {
+  let opened: Promise<LimitUsage & AsyncDisposable> | null = null
+  const open = async (): Promise<LimitUsage & AsyncDisposable> => {
+    const { createRedisLimitUsage } = await import('@sluice/rate-limit/adapters/usage/redis')
+    return createRedisLimitUsage({ ...redis, prefix })
+  }
+  return {
+    slotsTaken: async destination => await (await (opened ??= open())).slotsTaken(destination),
+    [Symbol.asyncDispose]: async () => await (await opened)?.[Symbol.asyncDispose](),
   }
 }
 

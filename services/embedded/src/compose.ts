@@ -35,7 +35,7 @@ import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { tellOfBreakers } from '@sluice/delivery/send/told-breakers'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
-import type { RateLimit } from '@sluice/rate-limit/port'
+import type { LimitUsage, RateLimit } from '@sluice/rate-limit/port'
 import { distributedSettings, isDistributed } from '@sluice/runtime/settings/distributed'
 import { neverReachesPrivate } from '@sluice/runtime/settings/reach'
 import { memoryOf, secretOf, type Environment } from '@sluice/runtime/environment'
@@ -75,6 +75,7 @@ import { openSentRequests } from './sent-requests.ts'
 import { NOTHING_KEPT, sourceOptionsOf, stateMemoryOf } from './source-options.ts'
 import { copyState, dataDirOf, logFile, makeFolders, stateFile } from './state-folder.ts'
 import { targets } from './targets.ts'
+import { UsageAtWork } from './usage-at-work.ts'
 import { watchAlerts } from './watch-alerts.ts'
 
 const PREFIX = 'sluice'
@@ -114,7 +115,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
   )
   const definitions = new Definitions(shared)
   const own = { newRunId, holds: createLocalHolds(), lateSends, dataDir, logger, early }
-  const deps = { ...shared, ...own, runs, definitions, vault }
+  const deps = { ...shared, ...own, runs, definitions, vault, usage: new UsageAtWork() }
   let startWait: Wait | null = null
   const start: Pipeline['start'] = async (only, ends) => {
     startWait = redisWait(env)
@@ -175,7 +176,7 @@ export async function openToRead(options: EmbeddedOptions): Promise<Pipeline> {
 type Opened = Omit<
   EmbeddedServices,
   'sender' | 'leases' | 'memory' | 'room' | 'resolveDefinition' | 'resolveTarget' | 'openSource' | 'openState'
-> & { readonly vault: Vault; readonly early: EarlySource }
+> & { readonly vault: Vault; readonly early: EarlySource; readonly usage: UsageAtWork }
 
 /** Opens what the services need besides the log. */
 async function openServices(
@@ -191,6 +192,7 @@ async function openServices(
   opening.use(growHeapByRoom({ memoryBytes, giveBack: () => freed.giveBack() }))
   const traces = opening.use(await openTraces(env, { service: 'sluice', logger }))
   const rateLimit = opening.use(await openLimits({ dataDir, env, logger, signal: drain }))
+  opening.use(deps.usage.of(rateLimit))
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission, tellOfBreakers(deps)))
   // Renderer and delivery share one budget.
   const memory = new DeliveryMemory(budget.buffersBytes / 2)
@@ -230,7 +232,7 @@ interface LimitsOf {
  * every process that uses it. Rejects with `unreachable` and the address if Redis does not answer, and when
  * `signal` aborts.
  */
-async function openLimits({ dataDir, env, logger, signal }: LimitsOf): Promise<RateLimit> {
+async function openLimits({ dataDir, env, logger, signal }: LimitsOf): Promise<RateLimit & LimitUsage> {
   const shared = redisSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
   if (shared === null) return createLocalRateLimit({ file: join(dataDir, 'limits.db') })
   const [{ createRedisHolds }, { createRedisRateLimit }] = await Promise.all([

@@ -122,6 +122,22 @@ export const healthView = z.object({
   notices: z.array(z.string()),
 })
 
+/** The destinations, and how much of their limits is in use. */
+export const destinationsPage = z.object({
+  destinations: z.array(
+    z.object({
+      name: z.string(),
+      concurrency: z.object({
+        /** How many requests may be in flight; the default if the destination does not say. */
+        limit: z.int().min(1),
+        /** How many are, with those that may begin at any moment; null if nobody knows. */
+        inUse: count.nullable(),
+      }),
+    }),
+  ),
+  next: z.string().nullable(),
+})
+
 /** Where a person logs in to a destination. */
 export const loginBegunView = z.object({ url: z.string() })
 /** A login that is kept, and the hosts that it may go to. */
@@ -135,4 +151,5 @@ export const loginFinishedView = z.object({
 export type ScheduleTimesView = z.output<typeof scheduleTimesView>
 export type SampleView = z.output<typeof sampleView>
 export type AuditPage = z.output<typeof auditPage>
+export type DestinationsPage = z.output<typeof destinationsPage>
 export type HealthView = z.output<typeof healthView>

@@ -34,7 +34,14 @@ import {
   type SyncsPage,
   type SyncView,
 } from '@sluice/contracts/api'
-import { auditPage, healthView, type AuditPage, type HealthView } from '@sluice/contracts/api/operating'
+import {
+  auditPage,
+  destinationsPage,
+  healthView,
+  type AuditPage,
+  type DestinationsPage,
+  type HealthView,
+} from '@sluice/contracts/api/operating'
 import {
   rowLifeView,
   runFiguresView,
@@ -232,6 +239,10 @@ class ServerControl implements Control {
 
   async health(signal: AbortSignal): Promise<HealthView> {
     return await this.#client.get(['health'], {}, { signal, answer: healthView })
+  }
+
+  async destinations(paging: Paging, signal: AbortSignal): Promise<DestinationsPage> {
+    return await this.#client.get(['destinations'], { ...paging }, { signal, answer: destinationsPage })
   }
 
   async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {

@@ -12,7 +12,15 @@ import { SlidingWindow } from './sliding-window.ts'
 import type { Granted } from './limits-file.ts'
 import type { GrantEntry } from './sliding-window.ts'
 import { LONGEST_PAUSE_MS } from '../port.ts'
-import type { Evidence, Grant, LimitScope, RateLimit, ReturnedParts, TakeRequest } from '../port.ts'
+import type {
+  Evidence,
+  Grant,
+  LimitScope,
+  LimitUsage,
+  RateLimit,
+  ReturnedParts,
+  TakeRequest,
+} from '../port.ts'
 
 export interface LocalRateLimitOptions {
   /**
@@ -58,11 +66,11 @@ const steadyNow = () => performance.timeOrigin + performance.now()
  * connections, and the next process to open the file has it alone. Rates, pauses and markers outlive the
  * process. Throws `conflict` if another process holds the file, `corrupt`, `unreachable`.
  */
-export function createLocalRateLimit(options: LocalRateLimitOptions = {}): RateLimit {
+export function createLocalRateLimit(options: LocalRateLimitOptions = {}): RateLimit & LimitUsage {
   return new LocalRateLimit(options)
 }
 
-class LocalRateLimit implements RateLimit {
+class LocalRateLimit implements RateLimit, LimitUsage {
   readonly trouble = null
   readonly #now: () => number
   readonly #life: LeaseLife
@@ -152,6 +160,12 @@ class LocalRateLimit implements RateLimit {
     if (untilMs <= scope.pausedUntilMs) return
     this.#file?.storePause(name, untilMs)
     scope.pausedUntilMs = untilMs
+  }
+
+  async slotsTaken(destination: string): Promise<number> {
+    const nowMs = this.#now()
+    if (this.#nextSlotExpiryMs <= nowMs) this.#expireSlots(nowMs)
+    return this.#scopes.get(destination)?.slotsTaken ?? 0
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

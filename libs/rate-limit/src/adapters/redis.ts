@@ -33,7 +33,17 @@ import {
   TAKE,
 } from './redis-scripts.ts'
 import { LONGEST_PAUSE_MS } from '../port.ts'
-import type { Broken, Evidence, Forgotten, Grant, RateLimit, ReturnedParts, TakeRequest } from '../port.ts'
+import { COUNT_SLOTS, limitsKey, slotsOf } from './usage/redis.ts'
+import type {
+  Broken,
+  Evidence,
+  Forgotten,
+  Grant,
+  LimitUsage,
+  RateLimit,
+  ReturnedParts,
+  TakeRequest,
+} from '../port.ts'
 
 export interface RedisRateLimitOptions extends RedisConnectionOptions {
   /** The prefix of all keys; default `sluice`. */
@@ -94,11 +104,11 @@ interface Destination {
  * Opens the budget. The connection comes up by itself, and calls wait for it as long as a command may take.
  * Throws `config` for a wrong URL.
  */
-export function createRedisRateLimit(options: RedisRateLimitOptions): RateLimit {
+export function createRedisRateLimit(options: RedisRateLimitOptions): RateLimit & LimitUsage {
   return new RedisRateLimit(options)
 }
 
-class RedisRateLimit implements RateLimit {
+class RedisRateLimit implements RateLimit, LimitUsage {
   readonly #redis: RedisConnection
   readonly #prefix: string
   readonly #life: LeaseLife
@@ -199,6 +209,11 @@ class RedisRateLimit implements RateLimit {
     if (Number.isNaN(forMs)) throw new SluiceError('internal', 'a pause wants a time')
     const ms = Math.min(forMs, LONGEST_PAUSE_MS)
     await this.#run(SCRIPTS.pause, scope, [scope, String(ms), String(this.#clockOffsetMs())])
+  }
+
+  async slotsTaken(destination: string): Promise<number | null> {
+    const args = [destination, String(this.#clockOffsetMs())]
+    return slotsOf(await this.#run(COUNT_SLOTS, destination, args))
   }
 
   /** What comes within a turn of the event loop travels together. */
@@ -350,7 +365,7 @@ class RedisRateLimit implements RateLimit {
   }
 
   #run(script: RedisScript, destination: string, args: readonly string[]): Promise<unknown> {
-    return this.#redis.run(script, `${this.#prefix}:limits:{${destination}}`, args)
+    return this.#redis.run(script, limitsKey(this.#prefix, destination), args)
   }
 }
 

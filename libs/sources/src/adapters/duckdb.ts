@@ -17,6 +17,7 @@ import type { Answer, Task } from './duckdb/messages.ts'
 import { assertBelowRoots, DEFAULT_LIMITS, type FileLimits } from './duckdb/file-limits.ts'
 import { type Ending, QueryProcess } from './duckdb/start-process.ts'
 import { assertColumns } from './query/model-columns.ts'
+import { modelCalled } from './query/model-called.ts'
 
 export interface DuckdbSourceOptions {
   readonly spec: DuckdbSourceSpec
@@ -206,7 +207,7 @@ class DuckdbSource implements Source {
       timeout <= this.#limits.maxMs
         ? `the time-out of source ${name}, ${timeout} ms`
         : `SLUICE_SOURCE_MAX_TIME allows, ${this.#limits.maxMs} ms`
-    const message = `The query of model ${model.name} took longer than ${limit}.`
+    const message = `The query of ${modelCalled(model.name)} took longer than ${limit}.`
     return new SluiceError('query', message, { retryable: true })
   }
 
@@ -226,7 +227,7 @@ function lacksMemory(ending: Ending): boolean {
 }
 
 function failed(model: ModelSpec, what: string): SluiceError {
-  const message = `The query of model ${model.name} ${what}.`
+  const message = `The query of ${modelCalled(model.name)} ${what}.`
   return new SluiceError('query', message, { details: [{ field: 'sql', message }] })
 }
 

@@ -26,6 +26,7 @@ import {
   ServerSource,
   type ServerSourceOptions,
 } from './server/source.ts'
+import { modelCalled } from './query/model-called.ts'
 
 const DIALECT: SqlDialect = {
   syntax: 'mysql',
@@ -122,7 +123,7 @@ function assertYearsStay(model: ModelSpec, columns: readonly MysqlColumn[]): voi
   const message =
     `MariaDB may make 2000 of the year 0000 in ${year.name}, a calculated YEAR in one query with a FLOAT; ` +
     `write CAST(… AS UNSIGNED) AS ${quoteName(year.name)}`
-  throw new SluiceError('query', `The query of model ${model.name}: ${message}.`, {
+  throw new SluiceError('query', `The query of ${modelCalled(model.name)}: ${message}.`, {
     details: [{ field: 'sql', message }],
   })
 }

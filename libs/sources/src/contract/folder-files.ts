@@ -193,6 +193,21 @@ export function folderFilesSuite(where: string, openFolder: (folder: string) => 
       expect(rows).toEqual([{ type: 'TIMESTAMP WITH TIME ZONE', s: Date.UTC(2024, 0, 5, 8) / 1000 }])
     })
 
+    it.each([
+      ["'late.csv', types = {'id': 'VARCHAR'}"],
+      ["'late.csv', DTYPES := {ID: 'VARCHAR'}, header = true"],
+      ["['late.csv'], delim => ',', column_types => { 'id': 'VARCHAR' }"],
+      ["/* ä */ 'late.csv', types = {'id': 'VARCHAR', 'of_none': 'DATE'}"],
+    ])('keep what stands in the columns whose types the query does not name: %s', async call => {
+      lateIn('csv', '1', '1.5')
+      const isStrict = call.includes('of_none')
+      const rows = rowsOf(
+        `SELECT typeof(id) AS t, typeof(v) AS type, v FROM read_csv(${call}) WHERE id = '${MANY - 1}'`,
+      )
+      if (isStrict) expect((await errorOf(rows)).message).toContain('of_none')
+      else expect(await rows).toEqual([{ t: 'VARCHAR', type: 'DOUBLE', v: 1.5 }])
+    })
+
     it('keep the types that the query names, and count no header as a value', async () => {
       lateIn('csv', '1', '1.4')
       expect(

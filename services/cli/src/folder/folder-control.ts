@@ -21,7 +21,7 @@ import type {
   SyncsPage,
   SyncView,
 } from '@sluice/contracts/api'
-import type { AuditPage, HealthView } from '@sluice/contracts/api/operating'
+import type { AuditPage, DestinationsPage, HealthView } from '@sluice/contracts/api/operating'
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import { isSluiceError } from '@sluice/contracts/errors'
@@ -136,6 +136,10 @@ export class FolderControl implements port.Control {
 
   async health(signal: AbortSignal): Promise<HealthView> {
     return await this.#look(control => control.health(signal))
+  }
+
+  async destinations(paging: port.Paging, signal: AbortSignal): Promise<DestinationsPage> {
+    return await this.#look(control => control.destinations(paging, signal))
   }
 
   /** The files are here, so nobody is asked. */

@@ -3,9 +3,12 @@ import { request as send, type IncomingHttpHeaders } from 'node:http'
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { problem, resourcesPage, runsPage, syncsPage } from '@sluice/contracts/api'
+import { destinationsPage } from '@sluice/contracts/api/operating'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Catalog } from '@sluice/control/catalog'
+import type { Pipeline } from '@sluice/control/pipeline'
 import { ProjectControl, type Place } from '@sluice/control/project-control'
+import type { LimitUsage } from '@sluice/rate-limit/port'
 import { createLogger } from '@sluice/runtime/logger'
 import { sampleDefinition } from '@sluice/testkit/sample-records'
 import { AskedRuns } from '../asked-runs.ts'
@@ -97,6 +100,30 @@ describe('answers', () => {
     expect(resources.map(({ kind }) => kind)).toEqual(['destination', 'model', 'source', 'sync'])
     expect(resources.find(({ kind }) => kind === 'sync')?.spec).toMatchObject({ timeout: expect.any(String) })
     expect((await server.ask('GET', `/api/v1/resources/sync/${SYNC}`)).status).toBe(200)
+  })
+
+  it('tell of destinations what is in use of their limits, and nothing where no limits are kept', async () => {
+    const told = async (of: Pick<Server, 'ask'>) =>
+      destinationsPage.parse(JSON.parse((await of.ask('GET', '/api/v1/destinations')).body))
+    const { name, limits } = DEFINITION.destination
+    const limit = limits?.concurrency ?? 100
+    const unknown = { destinations: [{ name, concurrency: { limit, inUse: null } }], next: null }
+    expect(await told(server)).toEqual(unknown)
+    const scopes: string[] = []
+    const usage: LimitUsage = {
+      slotsTaken: scope => {
+        scopes.push(scope)
+        return Promise.resolve(37)
+      },
+    }
+    const open = (): Promise<Pipeline> => Promise.resolve({ usage } as Pipeline)
+    const knowing = new ProjectControl(catalog, { ...place, hasHistory: true, open })
+    await using other = await serve({ kind: 'loopback', host: '127.0.0.1' }, knowing)
+    expect(await told(other)).toEqual({
+      ...unknown,
+      destinations: [{ name, concurrency: { limit, inUse: 37 } }],
+    })
+    expect(scopes).toEqual([`destination/${name}`])
   })
 
   it('come in pages whose cursors lead on to the end', async () => {

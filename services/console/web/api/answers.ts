@@ -26,6 +26,7 @@ export {
 export {
   auditPage,
   certificatesView,
+  destinationsPage,
   healthView,
   loginBegunView,
   loginFinishedView,

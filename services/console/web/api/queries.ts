@@ -114,6 +114,19 @@ export const resourcesQuery = queryOptions({
   queryFn: ({ signal }) => call('/resources', { query: { limit: ALL }, answer: 'resourcesPage', signal }),
 })
 
+/** How much of the destinations' limits is in use. */
+export const destinationsQuery = queryOptions({
+  queryKey: ['destinations'],
+  queryFn: ({ signal }) =>
+    call('/destinations', { query: { limit: ALL }, answer: 'destinationsPage', signal }),
+  refetchInterval: ({ state }) =>
+    state.data?.destinations.some(({ concurrency: { inUse } }) => inUse !== null && inUse > 0) === true
+      ? LIVE_MS
+      : CALM_MS / 2,
+  // The next look comes soon.
+  retry: false,
+})
+
 export const resourceQuery = (kind: string, name: string) =>
   queryOptions({
     queryKey: ['resource', kind, name],

@@ -1,19 +1,25 @@
 /** The destinations, each with its limits in words, what hinders it now, and when its certificates end. */
 import type { ResourceView, SyncView } from '@sluice/contracts/api'
+import type { DestinationsPage } from '@sluice/contracts/api/operating'
 import { useQueries, useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { memo, type ReactElement } from 'react'
-import { figuresQuery, resourcesQuery, syncsQuery } from '../api/queries.ts'
+import { destinationsQuery, figuresQuery, resourcesQuery, syncsQuery } from '../api/queries.ts'
 import { limitsInWords } from '../syncs/limits-in-words.ts'
 import { count, localTime, utcTime, waitInWords } from '../ui/format.ts'
 import { Section, Time, useNow } from '../ui/parts.tsx'
 import { Badge } from '../ui/status.tsx'
 import { certificatesAt, endOf, type Certificate } from './certificates.ts'
-import { rateOf, rateOfAll, sendingTo } from './rate-in-use.ts'
+import { isSendingTo, rateOf, rateOfAll, sendingTo } from './rate-in-use.ts'
+import { slotsInWords } from './slots-in-use.ts'
 
 export const Destinations = memo(function Destinations(): ReactElement | null {
   const { data } = useQuery(resourcesQuery)
   const { data: all } = useQuery(syncsQuery)
+  const { data: used, error: untold } = useQuery(destinationsQuery)
+  const concurrencies = new Map(
+    untold === null ? used?.destinations.map(({ name, concurrency }) => [name, concurrency]) : [],
+  )
   const found = data?.resources.filter(({ kind }) => kind === 'destination') ?? []
   if (found.length === 0) return null
   const syncs = data?.resources.filter(({ kind }) => kind === 'sync') ?? []
@@ -27,6 +33,8 @@ export const Destinations = memo(function Destinations(): ReactElement | null {
             waits={waitsAt(destination.name, all?.syncs ?? [])}
             certificates={certificatesAt(destination.name, all?.syncs ?? [])}
             sending={sendingTo(destination.name, all?.syncs ?? [])}
+            concurrency={concurrencies.get(destination.name)}
+            isSending={isSendingTo(destination.name, all?.syncs ?? [])}
           />
         ))}
       </ul>
@@ -59,6 +67,9 @@ interface LineProps {
   readonly syncs: readonly ResourceView[]
   /** The runs that send there now. */
   readonly sending: readonly string[]
+  /** Undefined as long as the server has not said. */
+  readonly concurrency: DestinationsPage['destinations'][number]['concurrency'] | undefined
+  readonly isSending: boolean
 }
 
 /** Certificates end by the day. */
@@ -71,10 +82,15 @@ function DestinationLine(props: LineProps): ReactElement {
     waits,
     certificates,
     sending,
+    concurrency,
+    isSending,
   } = props
   const now = useNow(HOUR_MS)
   const ends = certificates.map(certificate => ({ ...certificate, ...endOf(certificate, now) }))
   const used = syncs.filter(sync => sync.spec['destination'] === name).length
+  // While the store of the limits may have forgotten something, so may its figure.
+  const isCounted = waits.every(({ kind }) => kind !== 'limits-store')
+  const slots = concurrency === undefined || !isCounted ? null : slotsInWords(concurrency, isSending)
   return (
     <li className="sync-line destination-line">
       <div className="sync-name">
@@ -86,6 +102,7 @@ function DestinationLine(props: LineProps): ReactElement {
       <div className="sync-last">
         <span>{limitsInWords(spec['limits'])}</span>
         {sending.length === 0 ? null : <InUse runs={sending} />}
+        {slots === null ? null : <small>{slots}</small>}
         <small>{used === 1 ? 'used by 1 sync' : `used by ${used} syncs`}</small>
         {ends
           .filter(({ state }) => state === 'good')

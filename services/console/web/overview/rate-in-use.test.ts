@@ -1,6 +1,6 @@
 import type { FiguresBucket } from '@sluice/contracts/views/history-views'
 import { describe, expect, it } from 'vitest'
-import { rateOf, rateOfAll, sendingTo } from './rate-in-use.ts'
+import { isSendingTo, rateOf, rateOfAll, sendingTo } from './rate-in-use.ts'
 
 const START = Date.UTC(2026, 10, 27)
 
@@ -47,5 +47,17 @@ describe('the rate that a destination has in use', () => {
         ['A', 'B', 'C', 'D', 'E', 'F'].map(id => run(id)),
       ),
     ).toEqual([])
+  })
+
+  it('goes to a destination as long as a run at work sends there, however many do', () => {
+    const run = (status: 'running' | 'queued') => ({ destination: 'api', lastRun: { id: 'A', status } })
+    expect(
+      isSendingTo(
+        'api',
+        Array.from({ length: 9 }, () => run('running')),
+      ),
+    ).toBe(true)
+    expect(isSendingTo('other', [run('running')])).toBe(false)
+    expect(isSendingTo('api', [run('queued'), { destination: 'api', lastRun: null }])).toBe(false)
   })
 })

@@ -17,6 +17,11 @@ export function sendingTo(name: string, syncs: readonly Sending[]): readonly str
   return runs.length > MOST_RUNS ? [] : runs
 }
 
+/** True if a run at work sends to a destination. */
+export function isSendingTo(name: string, syncs: readonly Sending[]): boolean {
+  return syncs.some(({ destination, lastRun }) => destination === name && lastRun?.status === 'running')
+}
+
 /** Requests a second in the last whole bucket; null if there is none, or if it is of some time ago. */
 export function rateOf(
   { bucketSeconds, buckets }: Pick<RunFigures, 'bucketSeconds' | 'buckets'>,

@@ -95,7 +95,7 @@ export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement 
             disabled={!mayRun}
             onClick={() => setAsks({ what: 'retry', rows: {} })}
           >
-            Try all again
+            Try all again…
           </button>
           <button
             type="button"
@@ -103,7 +103,7 @@ export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement 
             disabled={!mayOperate}
             onClick={() => setAsks({ what: 'discard', rows: {} })}
           >
-            Give all up
+            Give all up…
           </button>
         </div>
       }

@@ -14,8 +14,8 @@ const at = encodeURIComponent
 const OF_SYNC: { readonly [command: string]: string } = {
   run: '“Run now”',
   failed: 'the page',
-  retry: '“Try all again”',
-  discard: '“Give all up”',
+  retry: '“Try all again…”',
+  discard: '“Give all up…”',
   resync: '“Resync”',
   reset: '“Reset”',
 }

@@ -7,6 +7,7 @@ import type { Definition, DestinationSpec, LimitsSpec, SyncSpec } from '@sluice/
 import type { Op } from '@sluice/contracts/state'
 import type { BreakerRule, LimitScope, RateWindow } from '@sluice/rate-limit/port'
 import { compileCaptures, type Capture } from '@sluice/domain/answers/captured'
+import { DEFAULT_CONCURRENCY } from '@sluice/contracts/specs/default-limits'
 import { assertFilled } from '@sluice/domain/filled-destination'
 import { useByDestination } from '@sluice/domain/secret-uses'
 import { triggerOf } from '@sluice/domain/trigger'
@@ -23,7 +24,6 @@ import { ShownCertificates } from './shown-certificates.ts'
 import { USER_AGENT } from './user-agent.ts'
 
 const DEFAULT_RATE: RateWindow = { requests: 1000, windowMs: 1000 }
-const DEFAULT_CONCURRENCY = 100
 const DEFAULT_BREAKER: BreakerRule = { failures: 50, pauseMs: 30_000 }
 const UNITS = { second: 1000, minute: 60_000, hour: 3_600_000 } as const
 /** A slot is freed this long after the request's own time-out, if its owner never gave it back. */

@@ -71,7 +71,8 @@ export function samplesOf(options: SamplesOptions, dir: string | null): Samples 
           const { signal, source } = await openFor(spec, { ...options, ...of })
           await using opened = source
           const query = { ...(sql === undefined ? {} : { sql }), ...(table === undefined ? {} : { table }) }
-          const model = { kind: 'model', name: 'rows', source: spec.name, ...query, primaryKey: '' } as const
+          // Whoever looks at rows need not have named a model yet.
+          const model = { kind: 'model', name: '', source: spec.name, ...query, primaryKey: '' } as const
           return await readSample(opened, {
             spec,
             model,

@@ -13,6 +13,7 @@ import type { Column } from '@sluice/contracts/values'
 import { assertColumns } from '../query/model-columns.ts'
 import { DuckdbSession } from './session.ts'
 import { carry, quoteText } from './types.ts'
+import { modelCalled } from '../query/model-called.ts'
 
 const MEMORY_LIMIT = '64MB'
 
@@ -98,6 +99,6 @@ async function columnsOf(connection: DuckDBConnection, model: ModelSpec): Promis
 }
 
 function notAccepted(model: ModelSpec, why: string, cause?: unknown): SluiceError {
-  const message = `The result of model ${model.name} cannot be used: ${why}. Of it nothing was taken.`
+  const message = `The result of ${modelCalled(model.name)} cannot be used: ${why}. Of it nothing was taken.`
   return new SluiceError('internal', message, { cause })
 }

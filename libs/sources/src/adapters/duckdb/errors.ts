@@ -7,6 +7,7 @@ import { basename, dirname, resolve } from 'node:path'
 import type { ResolvedQuery } from './file-references.ts'
 import { type ErrorDetail, SluiceError } from '@sluice/contracts/errors'
 import { saysDiskFailed } from '@sluice/domain/disk-failure'
+import { modelCalled, modelFirst } from '../query/model-called.ts'
 
 /** The place of an error in a SQL text, counted from 1. Null if DuckDB does not give it. */
 export interface SqlPlace {
@@ -55,7 +56,7 @@ export function diskErrorOf(
   const text = messageOf(error)
   if (!saysDiskFailed(text)) return null
   const said = text.split('\n')[0] ?? text
-  const message = `The rows of model ${of.model} cannot be written to ${of.file}: ${said}. Make room on that disk; nothing was lost.`
+  const message = `The rows of ${modelCalled(of.model)} cannot be written to ${of.file}: ${said}. Make room on that disk; nothing was lost.`
   return new SluiceError('disk', message, { cause: error, retryable: true })
 }
 
@@ -99,7 +100,7 @@ export function queryError(failure: QueryFailure): SluiceError {
   const message = messageOf(failure.error)
   const where = place === null ? '' : ` (line ${place.line}, column ${place.column} of its SQL)`
   const detail: ErrorDetail = { field: isTable ? 'table' : 'sql', message, ...(place ?? {}) }
-  return new SluiceError('query', `The query of model ${failure.model} fails${where}: ${message}`, {
+  return new SluiceError('query', `The query of ${modelCalled(failure.model)} fails${where}: ${message}`, {
     cause: failure.error,
     details: [detail],
   })
@@ -116,7 +117,7 @@ function outsideOfSource(path: string, { model, error, folder, isDatabase }: Que
   const allowed = isDatabase
     ? 'A source whose path is a .duckdb file reads this file alone; make a source of the other folder.'
     : `It reads only files below its folder ${folder}, and follows no link out of it; copy the file there, or make a source of its folder.`
-  const message = `The query of model ${model} reads ${path}, which its source does not have. ${allowed}`
+  const message = `The query of ${modelCalled(model)} reads ${path}, which its source does not have. ${allowed}`
   return new SluiceError('query', message, { cause: error, details: [{ field: 'sql', message }] })
 }
 
@@ -124,11 +125,11 @@ function outsideOfSource(path: string, { model, error, folder, isDatabase }: Que
 function tooLittleMemory({ model, error }: QueryFailure, text: string): SluiceError {
   const said = text.split('\n')[0] ?? text
   if (text.includes('max_temp_directory_size')) {
-    const message = `The query of model ${model} writes more to temporary files than SLUICE_SOURCE_MAX_SPILL allows: let it sort and join less at once. ${said}`
+    const message = `The query of ${modelCalled(model)} writes more to temporary files than SLUICE_SOURCE_MAX_SPILL allows: let it sort and join less at once. ${said}`
     return new SluiceError('query', message, { cause: error, details: [{ field: 'sql', message }] })
   }
   const message =
-    `The query of model ${model} needs more memory than it may have: set SLUICE_MEMORY higher, or let it select fewer or shorter columns, ` +
+    `The query of ${modelCalled(model)} needs more memory than it may have: set SLUICE_MEMORY higher, or let it select fewer or shorter columns, ` +
     `or sort and join less at once. ${said}`
   return new SluiceError('query', message, { cause: error, details: [{ field: 'sql', message }] })
 }
@@ -144,7 +145,7 @@ export function emptyFile(
   const file = files.find(path => statSync(path, { throwIfNoEntry: false })?.size === 0)
   if (file === undefined) return null
   const message =
-    `Model ${of.model} reads the file ${file}, which is empty: it has 0 bytes, not even a line with the names of its columns. ` +
+    `${modelFirst(of.model)} reads the file ${file}, which is empty: it has 0 bytes, not even a line with the names of its columns. ` +
     'Nothing is taken as removed.'
   return new SluiceError('query', message, { cause: of.error, details: [{ file, field: 'sql', message }] })
 }
@@ -166,7 +167,7 @@ export function missingFile(
   path: string,
   what: { readonly model?: string; readonly source?: string; readonly isTable?: boolean },
 ): SluiceError {
-  const who = what.model === undefined ? `Source ${what.source ?? ''}` : `Model ${what.model}`
+  const who = what.model === undefined ? `Source ${what.source ?? ''}` : modelFirst(what.model)
   const folder = dirname(path)
   const near = nearestName(basename(path), namesIn(folder))
   const advice = !existsSync(folder)

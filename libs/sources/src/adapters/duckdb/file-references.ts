@@ -38,6 +38,8 @@ interface Reference {
   readonly name: string
   /** Which of the query's reads of CSV files it belongs to, in the order of the tree. Null: to none. */
   readonly csvRead: number | null
+  /** Where the query names types for some columns of a CSV file: at the first one. Null: it names none. */
+  readonly typesAt: number | null
   readonly as:
     | { readonly form: 'table'; readonly alias: string | null; readonly isDescribed: boolean }
     | {
@@ -48,6 +50,15 @@ interface Reference {
         readonly inList: boolean
       }
 }
+
+/** What a read of CSV files needs beside what the query says. */
+export interface CsvOptions {
+  /** Columns and their types, each as it stands in a struct. */
+  readonly types: readonly string[]
+  readonly others: readonly string[]
+}
+
+export const NO_CSV_OPTIONS: CsvOptions = { types: [], others: [] }
 
 /** Options of `read_csv`, by name, with which each row and each text stays as it stands in the file. */
 const CSV_OPTIONS = new Map([
@@ -60,6 +71,9 @@ const CSV_OPTIONS = new Map([
  * looks at all values, then. CSV files have `typesOfCsvReads`, since this would hold a whole file in memory.
  */
 const JSON_OPTIONS = new Map([['sample_size', 'sample_size = -1']])
+
+/** The three names under which `read_csv` takes the types of columns. */
+const TYPES_OPTION = /^(types|dtypes|column_types)$/
 
 const TABLE_FILES = /\.(csv|tsv|parquet|json|jsonl|ndjson)(\.gz|\.zst)?$/i
 const CSV_FILES = /\.(csv|tsv)(\.gz|\.zst)?$/i
@@ -80,7 +94,7 @@ export async function resolveFiles(
   connection: DuckDBConnection,
   sql: string,
   folder: string,
-  csvOptions: readonly (readonly string[])[] = [],
+  csvOptions: readonly CsvOptions[] = [],
 ): Promise<ResolvedQuery> {
   const references = await referencesIn(connection, sql)
   const files = references.map(({ name }) => pathOf(name, folder))
@@ -133,6 +147,7 @@ function collectTable(node: Node, isDescribed: boolean, found: Found): void {
       at,
       name,
       csvRead: !isDescribed && CSV_FILES.test(name) ? found.csvReads++ : null,
+      typesAt: null,
       as: { form: 'table', alias: typeof alias === 'string' ? alias : null, isDescribed },
     })
 }
@@ -154,6 +169,7 @@ function collectFunction(call: unknown, found: Found): void {
   const written = options.map(optionName)
   const wanted = isCsv ? [...CSV_OPTIONS] : isJson ? [...JSON_OPTIONS] : []
   const missing = wanted.filter(([option]) => !written.includes(option))
+  const typed = typedColumns(options)
   for (const [index, constant] of names.entries()) {
     if (
       !isNode(constant) ||
@@ -167,6 +183,7 @@ function collectFunction(call: unknown, found: Found): void {
       at: constant['query_location'],
       name: value,
       csvRead,
+      typesAt: typed === 'other' ? null : typed.at,
       as: {
         form: 'argument',
         options: missing.map(([, option]) => option),
@@ -185,10 +202,27 @@ export function optionName(option: unknown): string | undefined {
   return typeof name === 'string' ? name.toLowerCase() : undefined
 }
 
+/**
+ * The columns whose types a read of CSV files names, in lower case, and where the first one stands, in bytes.
+ * `other`: it names them in another way, for example in the order of the columns.
+ */
+export function typedColumns(
+  options: readonly unknown[],
+): { readonly names: ReadonlySet<string>; readonly at: number | null } | 'other' {
+  const option = options.find(each => TYPES_OPTION.test(optionName(each) ?? ''))
+  if (!isNode(option)) return { names: new Set(), at: null }
+  const struct = isNode(option['right']) ? option['right'] : option
+  const { function_name: name, children, query_location: at } = struct
+  if (name !== 'struct_pack' || !Array.isArray(children) || typeof at !== 'number') return 'other'
+  const names = children.map((child: unknown) => (isNode(child) ? child['alias'] : undefined))
+  const isNamed = names.every(each => typeof each === 'string')
+  return isNamed ? { names: new Set(names.map(each => each.toLowerCase())), at } : 'other'
+}
+
 interface Editing {
   readonly folder: string
   readonly withOptions: boolean
-  readonly csvOptions: readonly (readonly string[])[]
+  readonly csvOptions: readonly CsvOptions[]
 }
 
 function editsFor(sql: string, references: readonly Reference[], editing: Editing): readonly Edit[] {
@@ -210,7 +244,9 @@ function editFor(
   const { start, token, name, as, csvRead } = reference
   const end = start + token.length
   const path = quoteText(pathOf(name, folder))
-  const further = csvRead === null ? [] : (csvOptions[csvRead] ?? [])
+  const { types, others } = csvRead === null ? NO_CSV_OPTIONS : (csvOptions[csvRead] ?? NO_CSV_OPTIONS)
+  const asOption = types.length === 0 || reference.typesAt !== null ? [] : [`types = {${types.join(', ')}}`]
+  const further = [...asOption, ...others]
   if (as.form === 'table') {
     const isCsv = CSV_FILES.test(name)
     if (!withOptions || as.isDescribed || !(isCsv || JSON_FILES.test(name)))
@@ -222,7 +258,13 @@ function editFor(
   }
   const edits = [{ start, end, text: path }]
   const options = [...as.options, ...further]
-  if (!withOptions || !as.isLast || options.length === 0) return edits
+  if (!withOptions || !as.isLast) return edits
+  if (types.length > 0 && reference.typesAt !== null) {
+    const first = Buffer.from(sql).toString('utf8', 0, reference.typesAt)
+    if (!first.trimEnd().endsWith('{')) return edits
+    edits.push({ start: first.length, end: first.length, text: types.map(type => `${type}, `).join('') })
+  }
+  if (options.length === 0) return edits
   const after = as.inList ? sql.indexOf(']', end) + 1 : end
   return after < end ? edits : [...edits, { start: after, end: after, text: ['', ...options].join(', ') }]
 }

@@ -1,6 +1,7 @@
 /** The rules for the columns of a model, for all databases. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
+import { modelCalled } from './model-called.ts'
 
 /**
  * Refuses two columns of one name, a column without a name, and a query without columns. Two names are also
@@ -8,7 +9,7 @@ import type { ModelSpec } from '@sluice/contracts/resources'
  */
 export function assertColumns(model: ModelSpec, columns: readonly { readonly name: string }[]): void {
   if (columns.length === 0)
-    throw new SluiceError('query', `The query of model ${model.name} gives no columns.`, {
+    throw new SluiceError('query', `The query of ${modelCalled(model.name)} gives no columns.`, {
       details: [{ field: 'sql', message: 'it gives no columns' }],
     })
   const seen = new Set<string>()
@@ -16,13 +17,13 @@ export function assertColumns(model: ModelSpec, columns: readonly { readonly nam
     if (name === '')
       throw new SluiceError(
         'query',
-        `The query of model ${model.name} gives a column without a name, number ${index + 1}; give it one with AS.`,
+        `The query of ${modelCalled(model.name)} gives a column without a name, number ${index + 1}; give it one with AS.`,
         { details: [{ field: 'sql', message: `column ${index + 1} has no name` }] },
       )
     if (seen.has(name.toLowerCase()))
       throw new SluiceError(
         'query',
-        `The query of model ${model.name} gives two columns named "${name}"; give one of them another name with AS.`,
+        `The query of ${modelCalled(model.name)} gives two columns named "${name}"; give one of them another name with AS.`,
         { details: [{ field: 'sql', message: `two columns are named "${name}"` }] },
       )
     seen.add(name.toLowerCase())

@@ -35,7 +35,9 @@ describe('the SQL of a table', () => {
   })
 
   it.each(['a..b', '.a', 'a.', 'a. .b', 'a.b.c.d'])('refuses %s', table => {
-    expect(() => ofTable(table)).toThrow(`table "${table}" is not a name like schema.name`)
+    expect(() => ofTable(table)).toThrow(
+      `The table "${table}" of model customers is not a name like schema.name`,
+    )
   })
 })
 

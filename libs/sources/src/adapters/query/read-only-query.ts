@@ -4,6 +4,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import { quoteIdentifier } from '../duckdb/types.ts'
 import { firstStatement, type SqlSyntax, withoutLeadingComments } from './sql-tokens.ts'
+import { modelCalled } from './model-called.ts'
 
 /**
  * Words with which a query may begin. The kind of the parsed statement does not suffice, since DuckDB
@@ -46,7 +47,7 @@ export function sqlOf(model: ModelSpec, dialect = DUCKDB): string {
     /^".*"$/s.test(part) ? part.slice(1, -1).replaceAll('""', '"') : part.trim(),
   )
   if (parts.join('.') !== table || parts.length > 3 || names.includes('')) {
-    const message = `Model ${model.name}: table "${table}" is not a name like schema.name.`
+    const message = `The table "${table}" of ${modelCalled(model.name)} is not a name like schema.name.`
     throw new SluiceError('config', message, { details: [{ field: 'table', message }] })
   }
   return `SELECT * FROM ${names.map(dialect.quote).join('.')}`
@@ -98,7 +99,7 @@ export async function prepareQuery(
 
 /** The error for SQL that is not one query that only reads. `found` says what it is, as in "it is empty". */
 export function refused(model: ModelSpec, found: string): SluiceError {
-  const message = `The SQL of model ${model.name} is to be one query that only reads (SELECT, FROM, WITH, VALUES, …), but ${found}.`
+  const message = `The SQL of ${modelCalled(model.name)} is to be one query that only reads (SELECT, FROM, WITH, VALUES, …), but ${found}.`
   return new SluiceError('query', message, { details: [{ field: 'sql', message }] })
 }
 

@@ -7,6 +7,7 @@ import { diskErrorOf, messageOf } from '../duckdb/errors.ts'
 import type { SqlPlace } from '../duckdb/errors.ts'
 import type { LoadedColumn } from './load-rows.ts'
 import { MAX_ROW_BYTES } from './row-text.ts'
+import { modelCalled } from '../query/model-called.ts'
 
 /** The names for the messages of a source. */
 export interface ServerNames {
@@ -57,7 +58,7 @@ export function refusesLogin(error: unknown, names: ServerNames): SluiceError {
 
 export function connectionLost(error: unknown, names: ServerNames, model: ModelSpec): SluiceError {
   const message =
-    `Source ${names.source}: the connection to ${names.server} was lost while the query of model ${model.name} ran: ` +
+    `Source ${names.source}: the connection to ${names.server} was lost while the query of ${modelCalled(model.name)} ran: ` +
     `${saidBy(error, names)}. Of its result nothing was taken.`
   return new SluiceError('unreachable', message, { cause: error, retryable: true })
 }
@@ -69,7 +70,7 @@ export function incomplete(
   rows: { readonly sent: number; readonly read: number },
 ): SluiceError {
   const message =
-    `Source ${names.source}: ${names.server} sent ${rows.sent} rows for model ${model.name}, ` +
+    `Source ${names.source}: ${names.server} sent ${rows.sent} rows for ${modelCalled(model.name)}, ` +
     `and ${rows.read} of them could be read. Of its result nothing was taken.`
   return new SluiceError('internal', message, { retryable: true })
 }
@@ -79,7 +80,7 @@ export function tookTooLong(
   names: ServerNames,
   of: { readonly model: ModelSpec; readonly timeoutMs: number },
 ): SluiceError {
-  const message = `The query of model ${of.model.name} took longer than the time-out of source ${names.source}, ${of.timeoutMs} ms.`
+  const message = `The query of ${modelCalled(of.model.name)} took longer than the time-out of source ${names.source}, ${of.timeoutMs} ms.`
   return new SluiceError('query', message, { cause: error, retryable: true })
 }
 
@@ -100,7 +101,7 @@ export function queryFailed(
   const place = isTable ? null : of.place
   const where = place === null ? '' : ` (line ${place.line}, column ${place.column} of its SQL)`
   const detail: ErrorDetail = { field: isTable ? 'table' : 'sql', message: said, ...(place ?? {}) }
-  const message = `The query of model ${model.name} fails in source ${names.source}${where}: ${said}`
+  const message = `The query of ${modelCalled(model.name)} fails in source ${names.source}${where}: ${said}`
   return new SluiceError('query', message, {
     cause: error,
     details: [detail],
@@ -121,21 +122,21 @@ export function cannotLoad(
   // A commit that lacks memory does not say so in the words of other statements.
   if (/Out of Memory Error|failed to (pin|allocate)/.test(text)) {
     const message =
-      `The rows of model ${model.name} from source ${names.source} need more memory than loading them may take: ` +
+      `The rows of ${modelCalled(model.name)} from source ${names.source} need more memory than loading them may take: ` +
       `set SLUICE_MEMORY higher, or let the model select fewer or shorter columns. ${firstLine(text)}`
     return new SluiceError('query', message, { cause: error, details: [{ field: 'sql', message }] })
   }
   if (/Maximum line size/.test(text))
     return new SluiceError(
       'query',
-      `A row of model ${model.name} is longer than ${MAX_ROW_BYTES / 1_000_000} MB.`,
+      `A row of ${modelCalled(model.name)} is longer than ${MAX_ROW_BYTES / 1_000_000} MB.`,
       { cause: error },
     )
   const index = /column "?c(\d+)"?/.exec(text)?.[1]
   const column = index === undefined ? undefined : of.columns[Number(index)]?.name
   const said = saidBy(/Could not convert string[^\n]*/.exec(text)?.[0] ?? firstLine(text), names)
   const what = column === undefined ? 'a value' : `a value of column ${column}`
-  const message = `The query of model ${model.name} gives ${what} that cannot be carried from source ${names.source}: ${said}`
+  const message = `The query of ${modelCalled(model.name)} gives ${what} that cannot be carried from source ${names.source}: ${said}`
   return new SluiceError('query', message, { cause: error, details: [{ field: 'sql', message: said }] })
 }
 

@@ -1,6 +1,6 @@
 /** For those who run a server: how it is, who may use it, and who changed or asked what. */
-import { auditPage, healthView, tokensView } from '@sluice/contracts/api/operating'
-import { auditQuery, noBody, noQuery } from '@sluice/contracts/api-requests'
+import { auditPage, destinationsPage, healthView, tokensView } from '@sluice/contracts/api/operating'
+import { auditQuery, noBody, noQuery, pageQuery } from '@sluice/contracts/api-requests'
 import { assertMay, ROLE_OF } from '@sluice/control/roles'
 import { z } from 'zod'
 import { route, type Route } from '../route.ts'
@@ -8,7 +8,8 @@ import { route, type Route } from '../route.ts'
 /** Each looks at Kafka, the registry and Redis, or reads a whole topic. */
 const AT_ONCE = 4
 
-const reads = { method: 'GET', scope: 'read', status: 200, body: noBody, atOnce: AT_ONCE } as const
+const looks = { method: 'GET', scope: 'read', status: 200, body: noBody } as const
+const reads = { ...looks, atOnce: AT_ONCE } as const
 
 export const OPERATOR_ROUTES: readonly Route[] = [
   route({
@@ -18,6 +19,15 @@ export const OPERATOR_ROUTES: readonly Route[] = [
     respond: async (_input, { control, signal }) => ({
       kind: 'document',
       value: await control.health(signal),
+    }),
+  }),
+  route({
+    ...{ ...looks, path: '/destinations', id: 'listDestinations' },
+    summary: 'The destinations by name, and how much of their limits is in use',
+    ...{ params: z.strictObject({}), query: pageQuery, answer: destinationsPage },
+    respond: async ({ query: { limit, after } }, { control, signal }) => ({
+      kind: 'document',
+      value: await control.destinations({ limit, after }, signal),
     }),
   }),
   route({

@@ -5,16 +5,22 @@
  *
  * So each file is read once more, as text, and one number for each column says which kinds of values it has.
  * The types that follow are those that DuckDB guesses if it looks at all rows, but for such large numbers.
- * Reads for which the query names types are left alone.
+ * Columns whose types the query names are left alone.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { CSV_FUNCTIONS, optionName } from '../file-references.ts'
+import {
+  CSV_FUNCTIONS,
+  type CsvOptions,
+  NO_CSV_OPTIONS,
+  optionName,
+  typedColumns,
+} from '../file-references.ts'
 import { quoteIdentifier, quoteText } from '../types.ts'
 import { isNode, type Node, nodesOf, treeOf } from './tree-nodes.ts'
 
-/** Options by which the query itself says how values read. */
+/** Options by which the query itself says how the values of all columns read. */
 const SAYS_TYPES = new Set([
-  ...['types', 'dtypes', 'column_types', 'columns', 'all_varchar', 'auto_detect', 'auto_type_candidates'],
+  ...['columns', 'all_varchar', 'auto_detect', 'auto_type_candidates'],
   ...['dateformat', 'date_format', 'timestampformat', 'timestamp_format', 'thousands', 'decimal_separator'],
   // Rows with values that do not fit the guessed type are left out, then.
   ...['ignore_errors', 'store_rejects'],
@@ -89,9 +95,9 @@ const CHECKS: { readonly [type: string]: Check } = {
 export async function typesOfCsvReads(
   connection: DuckDBConnection,
   sql: string,
-): Promise<readonly (readonly string[])[]> {
+): Promise<readonly CsvOptions[]> {
   const tree = await treeOf(connection, sql)
-  const options: (readonly string[])[] = []
+  const options: CsvOptions[] = []
   for (const call of [...nodesOf(tree)].flatMap(csvCallOf).toReversed())
     options.push(await optionsFor(connection, call))
   return options
@@ -102,24 +108,26 @@ function csvCallOf({ type, function: call }: Node): readonly Node[] {
   return isOne ? [call] : []
 }
 
-async function optionsFor(connection: DuckDBConnection, call: Node): Promise<readonly string[]> {
-  if (!Array.isArray(call['children'])) return []
+async function optionsFor(connection: DuckDBConnection, call: Node): Promise<CsvOptions> {
+  if (!Array.isArray(call['children'])) return NO_CSV_OPTIONS
   const written = call['children'].map(optionName)
-  if (written.some(name => name !== undefined && SAYS_TYPES.has(name))) return []
+  if (written.some(name => name !== undefined && SAYS_TYPES.has(name))) return NO_CSV_OPTIONS
+  const typed = typedColumns(call['children'])
+  if (typed === 'other') return NO_CSV_OPTIONS
   const read = await textOf(connection, call)
   // What DuckDB cannot read at all, the query itself reports, with the place in its text.
   const guessed = await describe(connection, read).catch(() => [])
   const columns = guessed.flatMap(({ name, type }) => {
-    const check = CHECKS[type]
+    const check = typed.names.has(name.toLowerCase()) ? undefined : CHECKS[type]
     return check === undefined ? [] : [{ name, type, check }]
   })
-  if (columns.length === 0) return []
+  if (columns.length === 0) return NO_CSV_OPTIONS
   // Without types, DuckDB may take the first row for something else.
   const hasHeader = !guessed.every(({ name }, index) => Number(/^column(\d+)$/.exec(name)?.[1]) === index)
   const header = written.includes('header') ? [] : [`header = ${String(hasHeader)}`]
   const texts = withOptions(read, ['all_varchar = true', ...header])
   const named = (await describe(connection, texts)).map(({ name }) => name)
-  if (named.join('\n') !== guessed.map(({ name }) => name).join('\n')) return []
+  if (named.join('\n') !== guessed.map(({ name }) => name).join('\n')) return NO_CSV_OPTIONS
   const differing: string[] = []
   for (let first = 0; first < columns.length; first += MOST_COLUMNS) {
     const some = columns.slice(first, first + MOST_COLUMNS)
@@ -137,7 +145,7 @@ async function optionsFor(connection: DuckDBConnection, call: Node): Promise<rea
       if (right !== type) differing.push(`${quoteText(name)}: ${quoteText(right)}`)
     }
   }
-  return differing.length === 0 ? [] : [`types = {${differing.join(', ')}}`, ...header]
+  return differing.length === 0 ? NO_CSV_OPTIONS : { types: differing, others: header }
 }
 
 /** SQL for the call of a table function. */

@@ -17,6 +17,7 @@ import { assertBeginsAsQuery, prepareQuery, sqlOf } from '../../query/read-only-
 import { checkQuery } from './check-query.ts'
 import { typesOfCsvReads } from './csv-types.ts'
 import { assertSteady, fileStates, type FileStates } from './steady-files.ts'
+import { modelCalled } from '../../query/model-called.ts'
 
 /** With this many columns, the row groups of two threads take too much memory. */
 const MANY_COLUMNS = 100
@@ -52,7 +53,7 @@ function errorOf(error: unknown, { model, file }: Task): SluiceError {
   const diskError = file === null ? null : diskErrorOf(causeOf(error), { model: model.name, file })
   if (diskError !== null) return diskError
   if (isSluiceError(error)) return error
-  return new SluiceError('internal', `The query of model ${model.name} fails: ${messageOf(error)}`)
+  return new SluiceError('internal', `The query of ${modelCalled(model.name)} fails: ${messageOf(error)}`)
 }
 
 /** DuckDB's own error, even if a SluiceError already wraps it. */
@@ -159,7 +160,7 @@ async function withTypes(
   const csvOptions = await translated(task, { query, linesBefore: 0 }, () =>
     typesOfCsvReads(connection, query.sql),
   )
-  if (csvOptions.every(options => options.length === 0)) return query
+  if (csvOptions.every(({ types }) => types.length === 0)) return query
   return await resolveFiles(connection, sqlOf(task.model), folderOf(task), csvOptions)
 }
 

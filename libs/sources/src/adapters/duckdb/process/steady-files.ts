@@ -6,6 +6,7 @@ import { type BigIntStats, statSync } from 'node:fs'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
+import { modelCalled } from '../../query/model-called.ts'
 
 /** By path: what tells one content of a file from another. */
 export type FileStates = ReadonlyMap<string, string>
@@ -34,7 +35,7 @@ export function assertSteady(before: FileStates, model: ModelSpec): void {
   for (const [file, state] of before) {
     if (stateOf(file) === state) continue
     const message =
-      `${file} changed while model ${model.name} was read, so that rows may be missing. Nothing of it was taken. ` +
+      `${file} changed while ${modelCalled(model.name)} was read, so that rows may be missing. Nothing of it was taken. ` +
       'Let the program that writes the file write it under another name, and rename it once it is whole.'
     throw new SluiceError('query', message, { retryable: true, details: [{ field: 'sql', message }] })
   }

@@ -1,0 +1,49 @@
+/** The destinations, and how much of their limits is in use. */
+import { isSluiceError } from '@sluice/contracts/errors'
+import type { DestinationsPage } from '@sluice/contracts/api/operating'
+import type { DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
+import { DEFAULT_CONCURRENCY } from '@sluice/contracts/specs/default-limits'
+import { sleep } from '@sluice/flow/sleep'
+import type { LimitUsage } from '@sluice/rate-limit/port'
+import { pageOf } from './named-pages.ts'
+import type { Paging } from './port.ts'
+
+/** What is not told by then is not told. Whoever looks waits no longer for limits that do not answer. */
+const TOLD_WITHIN_MS = 1_000
+
+/** `usage` is null where nobody knows. Rejects with the signal's reason. */
+export async function destinationsPageOf(
+  specs: readonly ResourceSpec[],
+  usage: LimitUsage | null,
+  { signal, ...paging }: Paging & { readonly signal: AbortSignal },
+): Promise<DestinationsPage> {
+  const { page, next } = pageOf(
+    specs.filter(spec => spec.kind === 'destination'),
+    paging,
+  )
+  const done = new AbortController()
+  const timeUp = sleep(TOLD_WITHIN_MS, { signal: AbortSignal.any([signal, done.signal]) })
+  timeUp.catch(() => undefined)
+  try {
+    const told = async (name: string): Promise<number | null> =>
+      usage === null ? null : await Promise.race([slotsOf(usage, name), timeUp.then(() => null)])
+    const inUse = await Promise.all(page.map(({ name }) => told(name)))
+    const destinations = page.map(({ name, limits }, at) => {
+      const limit = limits?.concurrency ?? DEFAULT_CONCURRENCY
+      return { name, concurrency: { limit, inUse: inUse[at] ?? null } }
+    })
+    return { destinations, next }
+  } finally {
+    done.abort()
+  }
+}
+
+/** Null if the limits do not tell. */
+async function slotsOf(usage: LimitUsage, destination: DestinationSpec['name']): Promise<number | null> {
+  try {
+    return await usage.slotsTaken(`destination/${destination}`)
+  } catch (error) {
+    if (!isSluiceError(error)) throw error
+    return null
+  }
+}
