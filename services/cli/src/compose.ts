@@ -380,7 +380,7 @@ async function openDistributed({
 
 /** What `sluice doctor` finds where the environment says that the project runs. */
 export async function doctorChecks(options: ProjectOptions): Promise<readonly Check[]> {
-  const { dir, env, signal } = options
+  const { env, signal } = options
   const server = serverOf(options)
   if (server !== null && server.kind === 'url') {
     const { serverChecks } = await import('./doctor/server-checks.ts')
@@ -388,12 +388,8 @@ export async function doctorChecks(options: ProjectOptions): Promise<readonly Ch
     return await serverChecks(server.url, control, signal)
   }
   if (!isDistributed(env)) {
-    const [{ folderChecks }, { folderSocket }] = await Promise.all([
-      import('@sluice/embedded/doctor/folder-checks'),
-      import('./folder/folder-socket.ts'),
-    ])
-    const dataDir = dataDirOf(dir)
-    return await folderChecks(dir, dataDir, folderSocket(dataDir))
+    const { checksOfFolder } = await import('./doctor/compose.ts')
+    return await checksOfFolder(options)
   }
   const [{ kafkaChecks }, { openInspection }, { syncsNeeding, topicsNeeded }] = await Promise.all([
     import('@sluice/control/health/kafka-checks'),

@@ -51,11 +51,16 @@ export async function kafkaChecks(
     advice: 'start the schema registry, or put SLUICE_SCHEMA_REGISTRY_URL right',
     signal,
   })
-  const redis = await looked('Redis', () => redisChecks(inspection), {
-    advice: 'start Redis, or put SLUICE_REDIS_URL right',
-    signal,
-  })
-  return [...kafka, ...registry, ...redis]
+  return [...kafka, ...registry, ...(await redisLooks(inspection, signal))]
+}
+
+/** What is looked at on Redis alone. */
+export async function redisLooks(
+  inspection: Pick<Inspection, 'redis'>,
+  signal: AbortSignal,
+): Promise<readonly Check[]> {
+  const advice = 'start Redis, or put SLUICE_REDIS_URL right'
+  return await looked('Redis', () => redisChecks(inspection), { advice, signal })
 }
 
 async function brokerChecks(
@@ -141,7 +146,7 @@ async function registryChecks({ registry }: Inspection, signal: AbortSignal): Pr
   return date === null ? checks : [...checks, clockCheck("the registry's clock", date, tookMs + 1000)]
 }
 
-async function redisChecks({ redis }: Inspection): Promise<readonly Check[]> {
+async function redisChecks({ redis }: Pick<Inspection, 'redis'>): Promise<readonly Check[]> {
   if (redis === null)
     return [
       warning(

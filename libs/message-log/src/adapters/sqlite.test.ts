@@ -1,6 +1,6 @@
 import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -182,6 +182,28 @@ describe('files that are not a log', () => {
     const message = expect.stringMatching(/Put a copy of it back, or remove it/)
     expect(() => createSqliteLog({ file })).toThrow(expect.objectContaining({ code: 'corrupt', message }))
     expect(readFileSync(file, 'utf8')).toBe(text)
+  })
+
+  test('a damaged lock is told as such, since no log is lost with it', async () => {
+    await createSqliteLog({ file })[Symbol.asyncDispose]()
+    const lock = `${file}-lock`
+    const message = expect.stringMatching(/log\.db-lock is not the lock of a log.*Remove it/)
+    const refused = expect.objectContaining({ code: 'corrupt', message })
+    writeFileSync(lock, 'id,name\n'.repeat(1000))
+    expect(() => createSqliteLog({ file })).toThrow(refused)
+    rmSync(lock)
+    mkdirSync(lock)
+    expect(() => createSqliteLog({ file })).toThrow(refused)
+    rmSync(lock, { recursive: true })
+    await createSqliteLog({ file })[Symbol.asyncDispose]()
+  })
+
+  test('a folder in its place is told as such', async () => {
+    await createSqliteLog({ file })[Symbol.asyncDispose]()
+    rmSync(file)
+    mkdirSync(file)
+    for (const readOnly of [false, true])
+      expect(() => createSqliteLog({ file, readOnly })).toThrow('it is a folder')
   })
 
   test('a log of another format is refused with both numbers', async () => {

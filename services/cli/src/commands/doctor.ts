@@ -17,7 +17,7 @@ const PAGE = 1_000
 export const command: Command = {
   description:
     'Looks at what Sluice needs, and says what to change: its version and Node, the project, and where it runs. It changes nothing.\n' +
-    'In a folder it looks at disk, rights, size, and what a killed process has left. With SLUICE_KAFKA_BROKERS it looks at Kafka and the settings of topics, the schema registry, Redis, and whether their clocks agree. With SLUICE_URL it looks at that server.\n' +
+    'In a folder it looks at disk, rights, size, files that cannot be read, and what a killed process has left. With SLUICE_KAFKA_BROKERS it looks at Kafka and the settings of topics, the schema registry, Redis, and whether their clocks agree. With SLUICE_URL it looks at that server.\n' +
     'Warnings leave the exit code 0.',
   positionals: [],
   options: {},

@@ -35,7 +35,6 @@ export function openInspection(
   const opening = new AsyncDisposableStack()
   const options = { ...kafka, clientId: `${prefix}-doctor`, retryMs: RETRY_MS }
   const log = opening.use(createKafkaLog({ ...options, createTopics: false }))
-  const redis = redisSettings(env)
   return {
     brokers: kafka.brokers.join(','),
     async topics(names, signal) {
@@ -76,9 +75,16 @@ export function openInspection(
       address: addressOf(registryUrl),
       look: signal => lookAtRegistry(registryUrl, signal),
     },
-    redis: redis === null ? null : { address: hostOf(redis.redis.url), look: () => lookAtRedis(redis) },
+    ...redisInspection(env),
     [Symbol.asyncDispose]: () => opening.disposeAsync(),
   }
+}
+
+/** It connects when it is asked to look, and changes nothing. Throws `config`. */
+export function redisInspection(env: Environment): Pick<Inspection, 'redis'> {
+  const settings = redisSettings(env)
+  if (settings === null) return { redis: null }
+  return { redis: { address: hostOf(settings.redis.url), look: () => lookAtRedis(settings) } }
 }
 
 /** The members of all groups of this prefix. Rejects as a log does. */

@@ -4,6 +4,8 @@ import { readdir, stat, statfs } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { ok, problem, warning, type Check } from '@sluice/control/health/check'
+import type { Environment } from '@sluice/runtime/environment'
+import { dataDirProblem, fileProblems } from './file-checks.ts'
 
 const MB = 1024 * 1024
 /** A run of a million rows wants some hundred megabytes. */
@@ -11,11 +13,18 @@ const LITTLE_ROOM_BYTES = 512 * MB
 const MUCH_BYTES = 20 * 1024 * MB
 const FOR_OTHERS = 0o077
 
-/** `socket` is where another process would listen that works in the folder; null where there can be none. */
+/** What a process that works in no folder knows of one. */
+export interface FolderAround {
+  /** Where a process that works in the folder would listen; null where there can be none. */
+  readonly socket: string | null
+  readonly env: Environment
+}
+
+/** `around` is null for the process that works in the folder: it has the files open, and need not look. */
 export async function folderChecks(
   dir: string,
   dataDir: string,
-  socket: string | null,
+  around: FolderAround | null,
 ): Promise<readonly Check[]> {
   const { bavail, bsize } = await statfs(dir)
   const room = bavail * bsize
@@ -25,7 +34,14 @@ export async function folderChecks(
       ? problem('disk', free, 'make room: runs keep their log and state there')
       : ok('disk', free)
   if (!existsSync(dataDir)) return [disk, ok('state', 'nothing has run here yet')]
-  return [disk, ...(await rightsChecks(dataDir)), await sizeCheck(dataDir), await holderCheck(socket)]
+  const unusable = dataDirProblem(dataDir)
+  if (unusable !== null) return [disk, unusable]
+  const checks = [disk, ...(await rightsChecks(dataDir)), await sizeCheck(dataDir)]
+  if (around === null) return [...checks, ok('lock', 'this process works in the folder')]
+  const { socket, env } = around
+  const isAtWork = socket !== null && existsSync(socket) && (await answers(socket))
+  const problems = isAtWork ? [] : fileProblems(dataDir, env)
+  return [...checks, ...problems, holderCheck(socket, isAtWork)]
 }
 
 /** The log has rows of customers, and the key opens the vault. Both are for their owner alone. */
@@ -59,9 +75,9 @@ async function sizeCheck(dataDir: string): Promise<Check> {
 /**
  * A process that works in the folder is all right. A socket that nobody listens on was left by a killed one.
  */
-async function holderCheck(socket: string | null): Promise<Check> {
+function holderCheck(socket: string | null, isAtWork: boolean): Check {
   if (socket === null || !existsSync(socket)) return ok('lock', 'no process works in the folder')
-  if (await answers(socket)) return ok('lock', 'a process works in the folder, and takes commands')
+  if (isAtWork) return ok('lock', 'a process works in the folder, and takes commands')
   return warning(
     'lock',
     `${socket} is left of a process that was killed`,

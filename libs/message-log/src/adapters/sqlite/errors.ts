@@ -2,6 +2,7 @@
  * Translates SQLite's errors into the port's. A full or failing disk is `disk`, which a retry does not mend.
  * A file that is not a log is `corrupt`. Any other error is `unreachable`.
  */
+import { statSync } from 'node:fs'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { isSqliteDiskCode, SQLITE_FULL } from '@sluice/domain/disk-failure'
 
@@ -21,14 +22,26 @@ export function isBusy(error: unknown): boolean {
   return code === BUSY || code === LOCKED
 }
 
+/** Why the file cannot be one of SQLite's; null if something else went wrong. */
+export function damageOf(file: string, error: unknown): string | null {
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory() === true) return 'it is a folder'
+  const code = resultCode(error)
+  return code === CORRUPT || code === NOT_A_DATABASE ? messageOf(error) : null
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
 /** The error as a SluiceError that names the file; a SluiceError stays as it is. */
 export function translate(file: string, error: unknown): SluiceError {
   if (isSluiceError(error)) return error
   const code = resultCode(error)
-  const message = error instanceof Error ? error.message : String(error)
-  if (code === CORRUPT || code === NOT_A_DATABASE) {
+  const message = messageOf(error)
+  const damage = damageOf(file, error)
+  if (damage !== null) {
     const remedy = 'Put a copy of it back, or remove it to start over: then every row is sent as added'
-    return new SluiceError('corrupt', `${file} is not a log that can be read: ${message}. ${remedy}`, {
+    return new SluiceError('corrupt', `${file} is not a log that can be read: ${damage}. ${remedy}`, {
       cause: error,
     })
   }

@@ -7,7 +7,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { SluiceError } from '@sluice/contracts/errors'
-import { isBusy, translated } from './errors.ts'
+import { damageOf, isBusy, translate } from './errors.ts'
 
 export interface ProcessLock {
   release(): void
@@ -26,15 +26,14 @@ export function lockForThisProcess(
   { shared = false }: { readonly shared?: boolean } = {},
 ): ProcessLock {
   const ownerFile = `${file}-owner`
-  const lock = translated(file, () => new DatabaseSync(`${file}-lock`))
+  const lockFile = `${file}-lock`
+  const lock = openLock(lockFile)
   try {
     lock.exec(shared ? SHARED : EXCLUSIVE)
   } catch (error) {
     lock.close()
     if (isBusy(error)) throw conflict(file, ownerFile, error)
-    return translated(file, () => {
-      throw error
-    })
+    throw unusable(lockFile, error)
   }
   if (shared) return { release: () => lock.close() }
   try {
@@ -48,6 +47,23 @@ export function lockForThisProcess(
       lock.close()
     },
   }
+}
+
+function openLock(lockFile: string): DatabaseSync {
+  try {
+    return new DatabaseSync(lockFile)
+  } catch (error) {
+    throw unusable(lockFile, error)
+  }
+}
+
+/** The file holds nothing, so that nothing is lost without it. */
+function unusable(lockFile: string, cause: unknown): SluiceError {
+  const damage = damageOf(lockFile, cause)
+  if (damage === null) return translate(lockFile, cause)
+  const remedy =
+    'Remove it while no process works in the folder: the next one makes it anew, and nothing is lost'
+  return new SluiceError('corrupt', `${lockFile} is not the lock of a log: ${damage}. ${remedy}`, { cause })
 }
 
 function conflict(file: string, ownerFile: string, cause: unknown): SluiceError {

@@ -1,0 +1,23 @@
+/** What `sluice doctor` looks at in a folder. */
+import type { Check } from '@sluice/control/health/check'
+import { folderChecks } from '@sluice/embedded/doctor/folder-checks'
+import { dataDirOf } from '@sluice/embedded/state-folder'
+import { secretOf } from '@sluice/runtime/environment'
+import type { ProjectOptions } from '../compose.ts'
+import { folderSocket } from '../folder/folder-socket.ts'
+
+export async function checksOfFolder({
+  dir,
+  env,
+  signal,
+}: Pick<ProjectOptions, 'dir' | 'env' | 'signal'>): Promise<readonly Check[]> {
+  const dataDir = dataDirOf(dir)
+  const checks = await folderChecks(dir, dataDir, { socket: folderSocket(dataDir), env })
+  // Without it the limits are those of the folder.
+  if (secretOf(env, 'SLUICE_REDIS_URL') === undefined) return checks
+  const [{ redisLooks }, { redisInspection }] = await Promise.all([
+    import('@sluice/control/health/kafka-checks'),
+    import('@sluice/embedded/doctor/compose'),
+  ])
+  return [...checks, ...(await redisLooks(redisInspection(env), signal))]
+}
