@@ -38,7 +38,10 @@ async function answerHere(
     spillBytes: 1_000_000_000,
   })
   if (answer.kind !== 'failed') return answer
-  throw new SluiceError(answer.code, answer.message, { details: answer.details })
+  throw new SluiceError(answer.code, answer.message, {
+    details: answer.details,
+    retryable: answer.retryable,
+  })
 }
 
 /** A source over a folder, for queries that are small and are not aborted while they read. */

@@ -1,5 +1,5 @@
 /** How a query names the files of its source's folder, wherever the query runs. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
@@ -55,6 +55,34 @@ export function folderFilesSuite(where: string, openFolder: (folder: string) => 
       { id: '3', name: '' },
       { id: '4', name: 'a "b", c' },
     ]
+
+    it.each([
+      ['is written', (file: string) => appendFileSync(file, '9,Eve\n')],
+      [
+        'is replaced',
+        (file: string) => {
+          writeFileSync(`${file}.new`, 'id,name\n9,Eve\n')
+          renameSync(`${file}.new`, file)
+        },
+      ],
+    ])('a file that %s meanwhile fails the query, and the next one has its rows', async (_, change) => {
+      const file = join(folder, 'people.csv')
+      const changing = setInterval(() => change(file), 2)
+      const failure = await errorOf(rowsOf("SELECT id FROM 'p*.csv' WHERE id = 9")).finally(() =>
+        clearInterval(changing),
+      )
+      expect(failure).toMatchObject({ code: 'query', retryable: true })
+      expect(failure.message).toContain(`${file} changed while model customers was read`)
+      expect(await rowsOf("SELECT DISTINCT id FROM 'p*.csv' WHERE id = 9")).toEqual([{ id: '9' }])
+    })
+
+    it('a file that is new meanwhile does no harm', async () => {
+      let count = 0
+      const adding = setInterval(() => writeFileSync(join(folder, `px${count++}.csv`), 'id,name\n8,Bob\n'), 2)
+      const found = await rowsOf("SELECT id FROM 'p*.csv' WHERE id = 1").finally(() => clearInterval(adding))
+      expect(found).toEqual([{ id: '1' }])
+      expect(count).toBeGreaterThan(0)
+    })
 
     it.each([
       ['a name in quotes', "FROM 'people.csv'"],

@@ -16,6 +16,7 @@ import { assertColumns } from '../../query/model-columns.ts'
 import { assertBeginsAsQuery, prepareQuery, sqlOf } from '../../query/read-only-query.ts'
 import { checkQuery } from './check-query.ts'
 import { typesOfCsvReads } from './csv-types.ts'
+import { assertSteady, fileStates, type FileStates } from './steady-files.ts'
 import { modelCalled } from '../../query/model-called.ts'
 
 /** With this many columns, the row groups of two threads take too much memory. */
@@ -26,6 +27,8 @@ const DATABASE = 'source_database'
 interface Prepared {
   readonly query: ResolvedQuery
   readonly columns: readonly CarriedColumn[]
+  /** Before anything was read of them. */
+  readonly files: FileStates
 }
 
 /**
@@ -130,6 +133,7 @@ async function prepare(connection: DuckDBConnection, task: Task): Promise<Prepar
   const { isDatabase, realPath } = source
   const within = { database: isDatabase ? DATABASE : null, folder: isDatabase ? null : realPath }
   await checkQuery(connection, asGuessed.sql, { model, ...within })
+  const files = await fileStates(connection, asGuessed.files)
   const query = await withTypes(connection, task, asGuessed)
   const columns = await translated(task, { query, linesBefore: 0 }, async () => {
     const statement = await prepareQuery(connection, model, query.sql)
@@ -143,7 +147,7 @@ async function prepare(connection: DuckDBConnection, task: Task): Promise<Prepar
   const lacksKey = primaryKeyOf(model).some(key => columns.every(({ name }) => name !== key))
   const empty = lacksKey ? emptyFile(query, { model: model.name }) : null
   if (empty !== null) throw empty
-  return { query, columns }
+  return { query, columns, files }
 }
 
 /** The query with the types of CSV columns by all of their values. DuckDB guesses by the first ones. */
@@ -163,7 +167,7 @@ async function withTypes(
 async function write(
   connection: DuckDBConnection,
   task: Task,
-  { query, columns }: Prepared,
+  { query, columns, files }: Prepared,
 ): Promise<Answer> {
   const inner = columns.map((_, index) => `c${index}`)
   const outer = columns.map(({ name, carried }, index) => {
@@ -172,6 +176,7 @@ async function write(
   })
   const create = `CREATE TABLE sluice_extract.main.rows AS SELECT ${outer.join(', ')} FROM (\n${query.sql}\n) AS query(${inner.join(', ')})`
   await translated(task, { query, linesBefore: 1 }, () => connection.run(create))
+  assertSteady(files, task.model)
   const counted = await connection.runAndReadAll('SELECT count(*) FROM sluice_extract.main.rows')
   if (task.source.isDatabase) await connection.run('USE memory')
   await translated(task, { query, linesBefore: 1 }, () => closeExtract(connection))
