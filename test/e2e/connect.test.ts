@@ -124,6 +124,19 @@ it('reports all errors at once', async () => {
   })
 })
 
+it('names the model once whose file is missing', async () => {
+  await project.write('sources.yaml', SOURCES.replace("'people.csv'", "'peple.csv'"))
+  expect((await project.error('validate', '--connect')).details).toContainEqual({
+    file: 'sources.yaml',
+    line: 14,
+    column: 6,
+    field: 'sql',
+    message: expect.stringMatching(
+      /^model `people`: reads the file .*peple.csv, .* Did you mean people.csv\?$/,
+    ),
+  })
+})
+
 it('exits with 5 if the only problem is that a server does not answer', async () => {
   await api.close()
   expect(await project.error('validate', '--connect')).toMatchObject({ exitCode: 5, code: 'unreachable' })

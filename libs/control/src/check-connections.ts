@@ -163,17 +163,18 @@ class Check {
     const origins = this.#project.origins.get(resourceKey(of.kind, of.name)) ?? new Map()
     const known = error.details.filter(({ field }) => field !== undefined && origins.has(field))
     const details = known.length > 0 ? known : [{ message: error.message }]
-    for (const detail of details)
-      this.problems.push({
-        code: error.code,
-        detail: placedInFile(detail, origins, `${of.kind} \`${of.name}\``),
-      })
+    for (const detail of details) {
+      // The place says whose mistake it is, and so need not the message.
+      const message = detail.message.replace(new RegExp(`^${of.kind} ${of.name}:? `, 'i'), '')
+      const placed = placedInFile({ ...detail, message }, origins, `${of.kind} \`${of.name}\``)
+      this.problems.push({ code: error.code, detail: placed })
+    }
   }
 }
 
 /** A query for a source that no model reads, so that it is tried too. */
 function anyModel(source: SourceSpec): ModelSpec {
-  return { kind: 'model', name: source.name, source: source.name, sql: 'select 1 as one', primaryKey: 'one' }
+  return { kind: 'model', name: '', source: source.name, sql: 'select 1 as one', primaryKey: 'one' }
 }
 
 /** Certificates that have ended, or end soon. */

@@ -77,6 +77,15 @@ describe('a mistake that people make', () => {
       `${TRIGGER}    path: https://api/v1/{{ row.id }}\n`,
       /^8:11 .*wanted a path such as `\/v1\/\{\{ row.id \}\}`, .* put `https:\/\/api` into `baseUrl`$/,
     ],
+    [`${TRIGGER}    path: /x\n    batch: true\n`, /^9:12 .*; write `\{\}` for up to 100 rows a request$/],
+    [
+      'kind: source\nname: s\ntype: csv\npath: .\n',
+      /^3:7 .*found `csv`; `duckdb` reads CSV, Parquet and JSON files$/,
+    ],
+    [
+      'kind: source\nname: s\ntype: mariadb\nurl: mariadb://x/y\n',
+      /^3:7 .*found `mariadb`; `mysql` means MariaDB, too$/,
+    ],
     [`${TRIGGER}    path: http://api\n`, /^8:11 .*wanted a path such as `\/`/],
     [
       `${DESTINATION}headers:\n  X-Key: '{{ secret.api_key }}'\n`,

@@ -16,7 +16,7 @@ import type { FilledText } from '../files/fill-references.ts'
 import { entriesOf, nodeOffset, resolvedNode } from '../yaml/map-entries.ts'
 import type { MapEntry, Resolved } from '../yaml/map-entries.ts'
 import { mismatchHint } from './hints.ts'
-import { meantBy, singleBrace } from './meant.ts'
+import { meantBy, meantType, singleBrace } from './meant.ts'
 import { scalarMessage } from './scalar-message.ts'
 import { isValueNotYet, NOT_YET } from './not-yet.ts'
 import { detailAt, didYouMean, fieldName, list, quoted, topOf } from './places.ts'
@@ -157,7 +157,9 @@ class Decoder {
     const wanted = `wanted one of ${list(types)}`
     if (!isScalar(node)) this.#tell(offset, ['type'], `the field \`type\` is missing; ${wanted}`)
     else {
-      const hint = didYouMean(node.source ?? '', types)
+      const found = node.source ?? ''
+      const meant = this.#kind === 'source' ? meantType(found) : ''
+      const hint = meant === '' ? didYouMean(found, types) : meant
       this.#tell(offset, ['type'], `${wanted}, found ${described(node)}${hint}`)
     }
     return null

@@ -18,9 +18,18 @@ export function meantBy(node: unknown, at: FieldPath): string {
   if (path.length === 1 && path[0] === 'limits') return rate(text, of => `{ rate: ${rateOf(of)} }`)
   if (path.length === 3 && path[0] === 'triggers' && path[2] === 'batch' && /^\d+$/.test(text))
     return `; write \`{ size: ${text} }\``
+  if (path.length === 3 && path[0] === 'triggers' && path[2] === 'batch' && text === 'true')
+    return '; write `{}` for up to 100 rows a request'
   if (path.length === 2 && path[0] === 'when' && Object.hasOwn(LIMITED, text))
     return `; write \`${text}: ${LIMITED[text] ?? ''}\``
   return ''
+}
+
+/** The type of source that reads what other tools call a type. */
+export function meantType(type: string): string {
+  const reads = /^(csv|tsv|parquet|json|jsonl|ndjson|files?)$/i.test(type)
+  if (reads) return '; `duckdb` reads CSV, Parquet and JSON files'
+  return /^maria-?db$/i.test(type) ? '; `mysql` means MariaDB, too' : ''
 }
 
 /** The conditions of an alert that need a limit. */

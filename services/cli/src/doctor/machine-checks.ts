@@ -24,9 +24,6 @@ export async function projectChecks(
     return [warning('project', `${dir} has no sync`, '`sluice init` writes a project that runs')]
   } catch (error) {
     if (!isSluiceError(error)) throw error
-    const more = error.details.length === 0 ? '' : ` (${error.details.length} places)`
-    return [
-      problem('project', `${error.message}${more}`, '`sluice validate` shows each mistake with its place'),
-    ]
+    return [problem('project', error.message, '`sluice validate` shows each mistake with its place')]
   }
 }

@@ -25,10 +25,13 @@ export function printError(
   const typed = called !== undefined && error.code === 'usage' ? { ...called, dir: null } : called
   const lines = [`${paint(['bold', 'red'], 'error')}: ${safeLines(withTyped(error.message, typed))}`]
   const said = error.message.split('\n')
-  const details = error.details.filter(one => one.file !== undefined || !said.includes(one.message))
+  const isSaid = (message: string): boolean =>
+    said.includes(message) || said.includes(message.replace(/^\w+ `[^`]*`: /, ''))
+  const details = error.details.filter(one => one.file !== undefined || !isSaid(one.message))
   for (const detail of details.slice(0, MAX_DETAILS)) {
     const place = placeText(detail)
     if (place !== '') lines.push('', `  ${paint('bold', safe(place))}`)
+    if (isSaid(detail.message)) continue
     lines.push(
       ...wrap(safe(withTyped(detail.message, typed)), Math.max(width - 4, 20)).map(line => `    ${line}`),
     )

@@ -342,6 +342,13 @@ describe('an error for people', () => {
     expect(Math.max(...text.split('\n').map(line => line.length))).toBeLessThanOrEqual(60)
   })
 
+  it('says once what is wrong as a whole and at one place, and names the place', () => {
+    const message = 'Model m reads the file x.csv, which does not exist.'
+    const details = [{ file: 'a.yaml', line: 3, field: 'sql', message: `model \`m\`: ${message}` }]
+    const text = printError(new SluiceError('missing-file', message, { details }), { color: false })
+    expect(text).toBe(`error: ${message}\n\n  a.yaml:3  sql\n`)
+  })
+
   it('ends after fifty places', () => {
     const details = Array.from({ length: 52 }, (_, line) => ({ file: 'a.yaml', line, message: 'wrong' }))
     const text = printError(new SluiceError('config', 'many', { details }), { color: false })
