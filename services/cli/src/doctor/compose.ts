@@ -2,15 +2,19 @@
 import type { Check } from '@sluice/control/health/check'
 import { folderChecks } from '@sluice/embedded/doctor/folder-checks'
 import { dataDirOf } from '@sluice/embedded/state-folder'
-import { secretOf } from '@sluice/runtime/environment'
-import type { ProjectOptions } from '../compose.ts'
+import { secretOf, type Environment } from '@sluice/runtime/environment'
 import { folderSocket } from '../folder/folder-socket.ts'
 
+/** `dir` is the project folder, absolute. Throws `config`. */
 export async function checksOfFolder({
   dir,
   env,
   signal,
-}: Pick<ProjectOptions, 'dir' | 'env' | 'signal'>): Promise<readonly Check[]> {
+}: {
+  readonly dir: string
+  readonly env: Environment
+  readonly signal: AbortSignal
+}): Promise<readonly Check[]> {
   const dataDir = dataDirOf(dir)
   const checks = await folderChecks(dir, dataDir, { socket: folderSocket(dataDir), env })
   // Without it the limits are those of the folder.
