@@ -1,10 +1,10 @@
-import type { LimitUsage } from '@sluice/rate-limit/port'
+import type { LimitUsage } from './port.ts'
 
-/** How much of the limits is in use, asked of those that the services of this process keep to. */
+/** How much of the limits is in use, asked of those that this process keeps to. */
 export class UsageAtWork implements LimitUsage {
   #limits: LimitUsage | null = null
 
-  /** Null while no services are at work. */
+  /** Null while there are none. */
   slotsTaken(destination: string): Promise<number | null> {
     return this.#limits?.slotsTaken(destination) ?? Promise.resolve(null)
   }
