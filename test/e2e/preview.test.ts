@@ -72,7 +72,7 @@ describe('sluice preview of a folder', () => {
     expect(one.stdout).toContain(`POST ${api.url}/v1/people?tenant=e%20u&signed=***  added · 7\n`)
     expect(one.stdout).toContain('\n\n  [\n    {"id":7,"name":"name 7",')
     const none = await project.sluice('preview', SYNC, '--key', 'x')
-    expect(none).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('No such row with key `x`') })
+    expect(none).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('No row with key `x`') })
     await project.run(SYNC)
     const nothing = await project.sluice('preview', SYNC)
     expect(nothing.stdout).toBe('people  nothing would be sent\n  120 rows read\n')

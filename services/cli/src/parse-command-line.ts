@@ -133,13 +133,22 @@ function unknownCommand(name: string, commands: readonly CommandEntry[]): Sluice
   return new SluiceError('usage', `There is no command \`${name}\`. ${hint}`)
 }
 
+/** What other tools take as an option, and the environment says here. */
+const VARIABLES = ['port', 'host', 'url', 'token']
+
 function unknownOption(
   rawName: string,
   options: { readonly [name: string]: OptionSpec },
   command: string,
 ): SluiceError {
   const near = nearestName(rawName.replace(/^-+/, ''), [...Object.keys(options), 'no-color'])
-  const hint = near === null ? '' : ` Did you mean \`--${near}\`?`
+  const variable = VARIABLES.find(name => `--${name}` === rawName)
+  const hint =
+    variable !== undefined
+      ? ` The environment variable SLUICE_${variable.toUpperCase()} sets it.`
+      : near === null
+        ? ''
+        : ` Did you mean \`--${near}\`?`
   return new SluiceError('usage', `\`${command}\` has no option \`${rawName}\`.${hint} ${seeHelp(command)}`)
 }
 

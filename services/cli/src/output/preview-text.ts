@@ -75,12 +75,12 @@ export function previewEnd(
     const stands = `a sample: no such row waits for the trigger \`${op}\`, so a row of the model stands for it`
     return `\n${paint('dim', stands)}\n`
   }
-  if (all === 0 && narrowing.op === undefined) return ''
+  if (all === 0 && narrowing.op === undefined && narrowing.key === undefined) return ''
   const isNarrowed = narrowing.op !== undefined || narrowing.key !== undefined || narrowing.rows !== undefined
   if (shown === 0) {
-    const row =
-      narrowing.key === undefined ? 'No such row' : `No such row with key \`${safe(narrowing.key)}\``
-    const why = narrowing.op === undefined ? 'none has changed' : 'the model has none, either'
+    const { key, op } = narrowing
+    const row = `No ${op === undefined ? '' : 'such '}row${key === undefined ? '' : ` with key \`${safe(key)}\``}`
+    const why = op === undefined ? 'none was added, changed or removed' : 'the model has none, either'
     return `\n${row} would be sent: ${why}.\n`
   }
   if (isCut) {
