@@ -86,6 +86,14 @@ describe('a mistake that people make', () => {
       'kind: source\nname: s\ntype: mariadb\nurl: mariadb://x/y\n',
       /^3:7 .*found `mariadb`; `mysql` means MariaDB, too$/,
     ],
+    [
+      'kind: sync\ntriggers:\n  added: { method: POST path: /x }\n',
+      /^3:20 this is not YAML: commas divide fields in `\{ … \}`/,
+    ],
+    [
+      'kind: destination\nheaders: [\nname: x\n',
+      /^3:1 this is not YAML: a `\[` before this has no `\]`, or it stands too far to the left$/,
+    ],
     [`${TRIGGER}    path: http://api\n`, /^8:11 .*wanted a path such as `\/`/],
     [
       `${DESTINATION}headers:\n  X-Key: '{{ secret.api_key }}'\n`,

@@ -87,6 +87,14 @@ function yamlMessage(error: YAMLError): string {
       return 'this is not YAML: a `: ` begins a map here; quote a text that has one, and indent fields of one map alike'
     case 'MULTILINE_IMPLICIT_KEY':
       return `this is not YAML: ${error.message} (a field is written \`name: value\`, with a space after the colon)`
+    case 'BLOCK_IN_FLOW':
+      return 'this is not YAML: commas divide fields in `{ … }` and items in `[ … ]`; quote a text that has a `: `'
+    case 'BAD_INDENT': {
+      const end = /must be sufficiently indented and end with a (.)$/.exec(error.message)?.[1]
+      return end === undefined
+        ? `this is not YAML: ${error.message}`
+        : `this is not YAML: a \`${end === ']' ? '[' : '{'}\` before this has no \`${end}\`, or it stands too far to the left`
+    }
     case 'UNEXPECTED_TOKEN':
       return `this is not YAML: ${error.message}${AFTER_QUOTE.test(error.message) ? ENDED : ''}`
     default:

@@ -19,8 +19,14 @@ export async function serverChecks(
     advice: 'set SLUICE_TOKEN to a token that the server takes',
     signal,
   })
-  return [...reached, ...asked]
+  // Whatever answers to anything is ready. Only Sluice answers a question.
+  const other = asked.find(({ status }) => status === 'unreachable')
+  if (other === undefined) return [...reached, ...asked]
+  const clock = reached.filter(({ check }) => check !== 'server')
+  return [{ ...other, check: 'server', advice: OF_A_SERVER }, ...clock]
 }
+
+const OF_A_SERVER = 'put SLUICE_URL right: it wants the address of a `sluice up` or a console of this version'
 
 async function healthChecks(url: string, signal: AbortSignal): Promise<readonly Check[]> {
   const since = performance.now()
