@@ -27,7 +27,7 @@ rateLimitContract('local', { shared: false }, async () => {
       clock.advance(ms)
     },
     // Leases age while the machine is suspended, and the clock of the limit does not.
-    deadline: grant => grant.useBeforeMs + performance.timeOrigin - (elapsedMs() - performance.now()),
+    deadline: grant => performance.timeOrigin + performance.now() + grant.useBeforeMs - elapsedMs(),
     async close() {
       for (const limit of opened) await limit[Symbol.asyncDispose]()
       await rm(folder, { recursive: true })

@@ -37,7 +37,7 @@ describe.skipIf(inject('redisUrl') === null).each([
         return Promise.resolve()
       },
       deadline: (grant: { readonly useBeforeMs: number }) =>
-        grant.useBeforeMs - elapsedMs() + performance.timeOrigin + performance.now() + offsetMs,
+        performance.timeOrigin + performance.now() + offsetMs + grant.useBeforeMs - elapsedMs(),
       async close() {
         for (const limit of opened) await limit[Symbol.asyncDispose]()
       },

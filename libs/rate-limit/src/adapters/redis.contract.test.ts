@@ -33,7 +33,7 @@ describe.skipIf(url === null)('with Redis', () => {
         offsetMs += Math.ceil(ms)
       },
       deadline: grant =>
-        grant.useBeforeMs - elapsedMs() + performance.timeOrigin + performance.now() + offsetMs,
+        performance.timeOrigin + performance.now() + offsetMs + grant.useBeforeMs - elapsedMs(),
       async close() {
         for (const limit of opened) await limit[Symbol.asyncDispose]()
         const keys = await admin.keys(`${prefix}:*`)

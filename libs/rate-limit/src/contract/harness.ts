@@ -8,7 +8,10 @@ export interface RateLimitHarness {
   now(): number
   /** Lets at least this much time pass on that clock. */
   pass(ms: number): Promise<void>
-  /** When, on that clock, a grant that was just handed out has to be used. */
+  /**
+   * When, on that clock, a grant that was just handed out has to be used. If the process is held up
+   * meanwhile, it says a time before that, never one after: read this clock before that of leases.
+   */
   deadline(grant: Granted): number
   /** Closes the instances and removes the storage. */
   close(): Promise<void>
