@@ -47,6 +47,17 @@ it('tells health, readiness and figures', async () => {
   expect(await get('/')).toMatchObject({ status: 404 })
 })
 
+it('says what to do if another process has the port, or the address is not here', async () => {
+  const options = { host: '127.0.0.1', metrics: createMetrics(), ready: {} }
+  await using first = await startHealthServer({ ...options, port: 0 })
+  await expect(startHealthServer({ ...options, port: first.port })).rejects.toThrow(
+    /set SLUICE_PORT to a free one/,
+  )
+  await expect(startHealthServer({ ...options, host: '192.0.2.1', port: 0 })).rejects.toThrow(
+    'Set SLUICE_HOST to an address of this machine',
+  )
+})
+
 it('says where it cannot listen', async () => {
   const options = { host: '127.0.0.1', metrics: createMetrics(), ready: {} }
   await using first = await startHealthServer({ ...options, port: 0 })

@@ -71,7 +71,11 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
   server.on('clientError', answerBrokenRequest)
   await new Promise<void>((resolve, reject) => {
     server.once('error', cause =>
-      reject(new SluiceError('config', `cannot listen on ${host}:${port}: ${cause.message}`, { cause })),
+      reject(
+        new SluiceError('config', `cannot listen on ${host}:${port}: ${cause.message}${adviceFor(cause)}`, {
+          cause,
+        }),
+      ),
     )
     server.listen(port, host, () => resolve())
   })
@@ -164,4 +168,11 @@ async function answerMetrics(response: ServerResponse, metrics: Metrics): Promis
 function answer(response: ServerResponse, status: number, body: string, contentType: string): void {
   response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) })
   response.end(body)
+}
+
+function adviceFor(cause: Error): string {
+  if (!('code' in cause)) return ''
+  if (cause.code === 'EADDRINUSE')
+    return '. Another process has this port: stop it, or set SLUICE_PORT to a free one'
+  return cause.code === 'EADDRNOTAVAIL' ? '. Set SLUICE_HOST to an address of this machine' : ''
 }
