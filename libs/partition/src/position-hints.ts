@@ -5,6 +5,8 @@
 import type { Worker } from './own-partitions.ts'
 
 const EVERY_MS = 5_000
+/** How long the last commit may hold up a worker that has nothing left to do. */
+const LAST_WITHIN_MS = 1_000
 
 export interface HintOptions {
   /** The next offset that is not done; null while it is not known yet. */
@@ -13,16 +15,20 @@ export interface HintOptions {
   readonly onRound?: () => Promise<void>
 }
 
-/** Committing never fails, and holds nothing up. Disposing ends it. */
-export class PositionHints implements Disposable {
-  readonly #worker: Pick<Worker, 'target' | 'membership'>
+/**
+ * Committing never fails, and holds nothing up. Disposing commits the last position, unless that takes longer
+ * than a second: until the next run, nobody else would say that nothing is left.
+ */
+export class PositionHints implements AsyncDisposable {
+  readonly #worker: Pick<Worker, 'target' | 'membership' | 'abort'>
   readonly #options: HintOptions
   readonly #ended = new AbortController()
   readonly #timer: NodeJS.Timeout
   #told = -1
-  #isBusy = false
+  /** The round under way. */
+  #round: Promise<void> | null = null
 
-  constructor(worker: Pick<Worker, 'target' | 'membership'>, options: HintOptions) {
+  constructor(worker: Pick<Worker, 'target' | 'membership' | 'abort'>, options: HintOptions) {
     this.#worker = worker
     this.#options = options
     this.#timer = setInterval(() => this.now(), EVERY_MS)
@@ -30,24 +36,37 @@ export class PositionHints implements Disposable {
 
   /** Commits at once, as at the end of a run. While a commit is under way, the next round does. */
   now(): void {
-    if (this.#isBusy || this.#ended.signal.aborted) return
-    this.#isBusy = true
-    void this.#round()
+    if (this.#round !== null || this.#ended.signal.aborted) return
+    this.#round = this.#commit()
+      .then(() => this.#options.onRound?.())
       .catch(() => undefined)
-      .finally(() => (this.#isBusy = false))
+      .finally(() => (this.#round = null))
   }
 
-  async #round(): Promise<void> {
+  async #commit(): Promise<void> {
     const { target, membership } = this.#worker
     const position = this.#options.position()
-    const { signal } = this.#ended
-    const isNews = position !== null && position !== this.#told
-    if (isNews && (await membership.commit(target, position, { signal }))) this.#told = position
-    await this.#options.onRound?.()
+    if (position === null || position === this.#told) return
+    if (await membership.commit(target, position, { signal: this.#ended.signal })) this.#told = position
   }
 
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer)
-    this.#ended.abort(new Error('the worker has ended'))
+    const { promise: ended, resolve } = Promise.withResolvers<void>()
+    const end = (): void => {
+      this.#ended.abort(new Error('the worker has ended'))
+      resolve()
+    }
+    const late = setTimeout(end, LAST_WITHIN_MS)
+    this.#worker.abort.addEventListener('abort', end)
+    if (this.#worker.abort.aborted) end()
+    const last = async (): Promise<void> => {
+      await this.#round
+      if (!this.#ended.signal.aborted) await this.#commit().catch(() => undefined)
+    }
+    await Promise.race([last(), ended])
+    clearTimeout(late)
+    this.#worker.abort.removeEventListener('abort', end)
+    end()
   }
 }

@@ -78,7 +78,7 @@ export async function renderPartition(deps: RenderDeps, run: RunEvent, worker: W
   using share = deps.room.output.open()
   const renderer = new PartitionRenderer(deps, run, { worker, share })
   // Nobody watches a process without figures.
-  using hints = new PositionHints(worker, { position: () => (deps.figures ? renderer.position : null) })
+  await using hints = new PositionHints(worker, { position: () => (deps.figures ? renderer.position : null) })
   renderer.hints = hints
   await renderer.work()
 }

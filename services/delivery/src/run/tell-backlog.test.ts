@@ -36,7 +36,7 @@ it('tells what is left behind the position, and nothing more once it is disposed
   })
   backlog.now()
   await heard.promise
-  backlog[Symbol.dispose]()
+  await backlog[Symbol.asyncDispose]()
   expect(told).toEqual([
     [SYNC, 0, { requests: 2, oldestMs: 0 }],
     [SYNC, 0, null],

@@ -19,9 +19,9 @@ interface BacklogOf {
  * Commits the position as a hint, and shows the backlog until disposed. A process without figures tells
  * nothing: nobody watches it.
  */
-export function tellBacklog(of: BacklogOf): Pick<PositionHints, 'now'> & Disposable {
+export function tellBacklog(of: BacklogOf): Pick<PositionHints, 'now'> & AsyncDisposable {
   const { log, figures, run, worker, ledger, requests } = of
-  if (figures === undefined) return { now: () => undefined, [Symbol.dispose]: () => undefined }
+  if (figures === undefined) return { now: () => undefined, [Symbol.asyncDispose]: () => Promise.resolve() }
   const { partition } = requests
   const onRound = async (): Promise<void> => {
     const { end } = await log.offsets(requests, { signal: worker.abort })
@@ -33,8 +33,8 @@ export function tellBacklog(of: BacklogOf): Pick<PositionHints, 'now'> & Disposa
   const hints = new PositionHints(worker, { position: () => ledger.position, onRound })
   return {
     now: () => hints.now(),
-    [Symbol.dispose]() {
-      hints[Symbol.dispose]()
+    async [Symbol.asyncDispose]() {
+      await hints[Symbol.asyncDispose]()
       figures.backlog(run.sync, partition, null)
     },
   }
