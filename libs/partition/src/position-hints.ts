@@ -2,6 +2,7 @@
  * Commits how far a worker has come, so that tools which watch consumer groups see how much is left. Nothing
  * is ever read from it: a successor finds its position in its own output (PROTOCOL.md §5).
  */
+import { abortable } from '@sluice/flow/abortable'
 import type { Worker } from './own-partitions.ts'
 
 const EVERY_MS = 5_000
@@ -52,21 +53,16 @@ export class PositionHints implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer)
-    const { promise: ended, resolve } = Promise.withResolvers<void>()
-    const end = (): void => {
-      this.#ended.abort(new Error('the worker has ended'))
-      resolve()
-    }
+    const end = (): void => this.#ended.abort(new Error('the worker has ended'))
     const late = setTimeout(end, LAST_WITHIN_MS)
-    this.#worker.abort.addEventListener('abort', end)
-    if (this.#worker.abort.aborted) end()
-    const last = async (): Promise<void> => {
-      await this.#round
-      if (!this.#ended.signal.aborted) await this.#commit().catch(() => undefined)
-    }
-    await Promise.race([last(), ended])
+    const signal = AbortSignal.any([this.#ended.signal, this.#worker.abort])
+    await abortable(this.#last(signal), { signal }).catch(() => undefined)
     clearTimeout(late)
-    this.#worker.abort.removeEventListener('abort', end)
     end()
+  }
+
+  async #last(signal: AbortSignal): Promise<void> {
+    await this.#round
+    if (!signal.aborted) await this.#commit()
   }
 }

@@ -24,10 +24,10 @@ export class RunWaits {
   ): Promise<readonly Wait[]> {
     const { prefix, servicesElsewhere } = this.#pipeline
     const queued = queueWaits(event, runs, Date.now())
-    // A service that is no part of this process yet is not missed.
     const starting = this.#pipeline.startWaits?.() ?? null
     // Services that have not begun are not missed. What they wait for is what stands in the way.
     if (starting !== null) return isTold(starting, Date.now()) ? [...queued, starting] : queued
+    // A service that is no part of this process yet is not missed.
     const needed = servicesElsewhere ? neededServices(prefix, event, runs.reports) : []
     if (needed.length === 0) return queued
     const groups = needed.map(({ group }) => group)

@@ -227,25 +227,31 @@ interface Editing {
 
 function editsFor(sql: string, references: readonly Reference[], editing: Editing): readonly Edit[] {
   const bytes = Buffer.from(sql)
+  const offsetOf = (at: number): number => bytes.toString('utf8', 0, at).length
   return references
     .flatMap(reference => {
-      const start = bytes.toString('utf8', 0, reference.at).length
+      const start = offsetOf(reference.at)
+      const typesStart = reference.typesAt === null ? null : offsetOf(reference.typesAt)
       const token = NAME_TOKEN.exec(sql.slice(start))?.[0]
-      return token === undefined ? [] : editFor(sql, { ...reference, start, token }, editing)
+      return token === undefined ? [] : editFor(sql, { ...reference, start, token, typesStart }, editing)
     })
     .sort((a, b) => a.start - b.start)
 }
 
 function editFor(
   sql: string,
-  reference: Reference & { readonly start: number; readonly token: string },
+  reference: Reference & {
+    readonly start: number
+    readonly token: string
+    readonly typesStart: number | null
+  },
   { folder, withOptions, csvOptions }: Editing,
 ): readonly Edit[] {
-  const { start, token, name, as, csvRead } = reference
+  const { start, token, name, as, csvRead, typesStart } = reference
   const end = start + token.length
   const path = quoteText(pathOf(name, folder))
   const { types, others } = csvRead === null ? NO_CSV_OPTIONS : (csvOptions[csvRead] ?? NO_CSV_OPTIONS)
-  const asOption = types.length === 0 || reference.typesAt !== null ? [] : [`types = {${types.join(', ')}}`]
+  const asOption = types.length === 0 || typesStart !== null ? [] : [`types = {${types.join(', ')}}`]
   const further = [...asOption, ...others]
   if (as.form === 'table') {
     const isCsv = CSV_FILES.test(name)
@@ -259,10 +265,9 @@ function editFor(
   const edits = [{ start, end, text: path }]
   const options = [...as.options, ...further]
   if (!withOptions || !as.isLast) return edits
-  if (types.length > 0 && reference.typesAt !== null) {
-    const first = Buffer.from(sql).toString('utf8', 0, reference.typesAt)
-    if (!first.trimEnd().endsWith('{')) return edits
-    edits.push({ start: first.length, end: first.length, text: types.map(type => `${type}, `).join('') })
+  if (types.length > 0 && typesStart !== null) {
+    if (!sql.slice(0, typesStart).trimEnd().endsWith('{')) return edits
+    edits.push({ start: typesStart, end: typesStart, text: types.map(type => `${type}, `).join('') })
   }
   if (options.length === 0) return edits
   const after = as.inList ? sql.indexOf(']', end) + 1 : end
