@@ -3,16 +3,9 @@
  * unions with null need no wrapper, rows have their columns' own names, enums their dashes, and no name in
  * the data (`__proto__`, `constructor`) means anything to JavaScript.
  */
-import {
-  avscTypes,
-  typeForSchema,
-  type AvscType,
-  type Misfit,
-  type RecordType,
-  type Tap,
-  type UnionType,
-} from './avsc.ts'
+import { avscTypes, typeForSchema, type AvscType, type Misfit, type RecordType, type Tap } from './avsc.ts'
 import { decimalType, EXACT_LONG, FLOAT, MILLIS } from './number-types.ts'
+import { isNull, nullability, setOwn, wholeReader, writerOf, type Property } from './record-functions.ts'
 import { DATE, TIME, TIMESTAMP, ZONED_TIMESTAMP } from './temporal-types.ts'
 import { BYTES, DoesNotFit, JSON_TEXT, readText, TEXT, writeText } from './text-types.ts'
 
@@ -193,29 +186,9 @@ class TextMap extends avscTypes.MapType {
   }
 }
 
-function setOwn(object: object, key: string, value: unknown): void {
-  if (key === '__proto__') {
-    Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true })
-  } else (object as { [name: string]: unknown })[key] = value
-}
-
-/** The parts of which the code of a record's reader and writer is made. */
-export interface Property {
-  /** The property's name as JavaScript source. */
-  readonly source: string
-  readonly name: string
-  readonly type: AvscType
-  /** True if null is a value. Then `type` is the other branch, and null comes first in the union. */
-  readonly mayBeNull: boolean
-}
-
-/**
- * A record as a plain object with its fields' own names, in order. Like avsc, it compiles reading and writing
- * to a function of its own, in which each field's type stands by itself. That makes it fast. Names enter that
- * code only as JSON strings.
- */
+/** A record as a plain object with its fields' own names, in order. */
 function recordType(schema: Attributes, options: object): AvscType {
-  return recordReadBy(compileReader, schema, options)
+  return recordReadBy(wholeReader, schema, options)
 }
 
 /** The type of a record that another function reads. `readerOf` makes it of the record's fields. */
@@ -233,7 +206,7 @@ export function recordReadBy(
     }
 
     override _createWriter(): AvscType['_write'] {
-      return compileWriter(propertiesOf(this, names))
+      return writerOf(propertiesOf(this, names))
     }
 
     override _createChecker(): AvscType['_check'] {
@@ -255,111 +228,8 @@ export function schemaOf(type: AvscType): object | undefined {
 function propertiesOf(record: RecordType, names: readonly string[]): readonly Property[] {
   return record.fields.map((field, i) => {
     const name = names[i] ?? field.name
-    const source = JSON.stringify(name)
-    return { name, source, ...nullability(field.type) }
+    return { name, ...nullability(field.type) }
   })
-}
-
-/** The type beside null in a union of the two, null first; any other type is itself. */
-export function nullability(type: AvscType): { readonly type: AvscType; readonly mayBeNull: boolean } {
-  const [nothing, other, ...more] = (type as Partial<UnionType>).types ?? []
-  return nothing?.typeName === 'null' && other !== undefined && more.length === 0
-    ? { type: other, mayBeNull: true }
-    : { type, mayBeNull: false }
-}
-
-function compileReader(properties: readonly Property[]): AvscType['_read'] {
-  return readerOfSome(properties, () => true)
-}
-
-/**
- * A reader that makes objects with some of a record's fields. It passes over the others, and stops behind the
- * last field that is wanted.
- */
-export function readerOfSome(
-  properties: readonly Property[],
-  isWanted: (property: Property) => boolean,
-): AvscType['_read'] {
-  const parts: { readonly source: string; readonly value: string }[] = []
-  let passed = ''
-  properties.forEach((property, i) => {
-    const { source, mayBeNull, type } = property
-    if (!isWanted(property)) {
-      // A list may claim any number of items that take no bytes. Reading it notices that, and passing over
-      // does not.
-      const pass = `t${i}.${PASSED_OVER.has(type.typeName) ? '_skip' : '_read'}(tap)`
-      passed += mayBeNull ? `isNull(tap) || ${pass}, ` : `${pass}, `
-      return
-    }
-    const value = mayBeNull ? `isNull(tap) ? null : t${i}._read(tap)` : `t${i}._read(tap)`
-    parts.push({ source, value: `(${passed}${value})` })
-    passed = ''
-  })
-  const [first = [], ...others] = groupsOf(parts)
-  // A computed name is a name and nothing else, even `__proto__`.
-  const members = first.map(({ source, value }) => `[${source}]: ${value}`)
-  const more = others.map(group => group.map(assignmentOf))
-  const body = `${more.map((lines, i) => `function read${i}(tap, row) {\n${lines.join('\n')}\n}`).join('\n')}
-    return function read(tap) {
-      const row = {\n${members.join(',\n')}\n}
-      ${more.map((_, i) => `read${i}(tap, row)`).join('\n')}
-      return row
-    }`
-  return compile(body, properties) as AvscType['_read']
-}
-
-function assignmentOf({ source, value }: { readonly source: string; readonly value: string }): string {
-  return source === '"__proto__"' ? `setOwn(row, ${source}, ${value})` : `row[${source}] = ${value}`
-}
-
-const PASSED_OVER: ReadonlySet<string> = new Set([
-  ...['string', 'bytes', 'int', 'long', 'boolean', 'float', 'double'],
-])
-
-function compileWriter(properties: readonly Property[]): AvscType['_write'] {
-  const parts = properties.map(({ source, mayBeNull }, i) =>
-    mayBeNull
-      ? `value = record[${source}]
-        if (value === null || value === undefined) tap.buf[tap.pos++] = 0
-        else { tap.buf[tap.pos++] = 2; t${i}._write(tap, value) }`
-      : `t${i}._write(tap, record[${source}])`,
-  )
-  const groups = groupsOf(parts)
-  const body = `${groups.map((lines, i) => `function write${i}(tap, record) {\nlet value\n${lines.join('\n')}\n}`).join('\n')}
-  return function write(tap, record) {
-    if (typeof record !== 'object' || record === null) throw new DoesNotFit()
-    ${groups.map((_, i) => `write${i}(tap, record)`).join('\n')}
-  }`
-  return compile(body, properties) as AvscType['_write']
-}
-
-/**
- * The most fields of one function of that code. V8 takes memory for a function that it optimizes which grows
- * faster than the function: more than 500 MB for one of 1,000 fields.
- */
-const MOST_FIELDS = 64
-
-function groupsOf<T>(parts: readonly T[]): readonly (readonly T[])[] {
-  const groups = Math.ceil(parts.length / MOST_FIELDS)
-  return Array.from({ length: groups }, (_, i) => parts.slice(i * MOST_FIELDS, (i + 1) * MOST_FIELDS))
-}
-
-function compile(body: string, properties: readonly Property[]): unknown {
-  const types = properties.map(property => property.type)
-  const names = types.map((_, i) => `t${i}`)
-  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- avsc does it so, and nothing is as fast
-  const make = new Function('isNull', 'setOwn', 'DoesNotFit', ...names, `'use strict'\n${body}`) as (
-    ...parts: readonly unknown[]
-  ) => unknown
-  return make(isNull, setOwn, DoesNotFit, ...types)
-}
-
-/** Reads which branch of a union with null, of two, comes next. */
-function isNull(tap: Tap): boolean {
-  const branch = tap.buf[tap.pos++]
-  if (branch === 0) return true
-  if (branch !== 2) throw new DoesNotFit()
-  return false
 }
 
 function checkerOf(record: RecordType, properties: readonly Property[]): AvscType['_check'] {

@@ -6,7 +6,7 @@
 import type { ColumnRows, ColumnValues, TextValues } from '@sluice/contracts/column-values'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ChangeFrame, RowsEncoder } from '../port.ts'
-import { nullability } from './avro.ts'
+import { nullability } from './record-functions.ts'
 import type { AvscType, RecordType } from './avsc.ts'
 import { putDecimal, putDouble, putFixed, putFloat, putLong, putText } from './put-values.ts'
 

@@ -10,17 +10,10 @@ import {
 } from '@sluice/contracts/avro/encoded-row'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Row, Value } from '@sluice/contracts/values'
-import {
-  avroType,
-  readerOfSome,
-  recordReadBy,
-  schemaOf,
-  sluiceType,
-  type Attributes,
-  type Property,
-} from './avro.ts'
+import { avroType, recordReadBy, schemaOf, sluiceType, type Attributes } from './avro.ts'
 import { typeForSchema, ValueReader, type AvscType, type NodeBuffer } from './avsc.ts'
 import { EXACT_LONG } from './number-types.ts'
+import { readerOfSome, type Property } from './record-functions.ts'
 import { DATE } from './temporal-types.ts'
 import { DoesNotFit, JSON_TEXT, TEXT } from './text-types.ts'
 
