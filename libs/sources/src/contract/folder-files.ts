@@ -56,9 +56,10 @@ export function folderFilesSuite(where: string, openFolder: (folder: string) => 
       { id: '4', name: 'a "b", c' },
     ]
 
-    /** Takes some hundred milliseconds. */
+    /** Takes some hundred milliseconds for each id, however often it stands in the files. */
     const slowly = (where: string): string =>
-      `SELECT p.id FROM 'p*.csv' AS p, generate_series(1, 20000000) AS s(i) WHERE ${where} GROUP BY p.id HAVING sum(i) > 0`
+      `SELECT p.id FROM (SELECT DISTINCT id FROM 'p*.csv') AS p, generate_series(1, 20000000) AS s(i)
+       WHERE ${where} GROUP BY p.id HAVING sum(i) > 0`
     it.each([
       ['is written', (file: string) => appendFileSync(file, '9,Eve\n')],
       [
@@ -136,10 +137,12 @@ export function folderFilesSuite(where: string, openFolder: (folder: string) => 
     )
 
     const MANY = 30_000
-    const lateIn = (form: 'csv' | 'jsonl', first: string, last: string): void => {
+    const lateIn = (form: 'csv' | 'jsonl', first: string, last: string, delimiter = ','): void => {
       const values = [...Array.from({ length: MANY - 1 }, () => first), last]
-      const lines = values.map((v, id) => (form === 'csv' ? `${id},${v}` : `{"id":${id},"v":${v}}`))
-      const header = form === 'csv' ? ['id,v'] : []
+      const lines = values.map((v, id) =>
+        form === 'csv' ? `${id}${delimiter}${v}` : `{"id":${id},"v":${v}}`,
+      )
+      const header = form === 'csv' ? [`id${delimiter}v`] : []
       writeFileSync(join(folder, `late.${form}`), `${[...header, ...lines].join('\n')}\n`)
     }
 
@@ -207,6 +210,53 @@ export function folderFilesSuite(where: string, openFolder: (folder: string) => 
       )
       if (isStrict) expect((await errorOf(rows)).message).toContain('of_none')
       else expect(await rows).toEqual([{ t: 'VARCHAR', type: 'DOUBLE', v: 1.5 }])
+    })
+
+    it.each([
+      ["dateformat = '%d.%m.%Y'", '1', '1.5', { type: 'DOUBLE', v: 1.5 }],
+      ["timestampformat := '%d.%m.%Y'", '1', '01', { type: 'VARCHAR', v: '01' }],
+      ["decimal_separator = ','", '1', '1,5', { type: 'DOUBLE', v: 1.5 }],
+      ["decimal_separator := ','", '1,5', '9007199254740993', { type: 'VARCHAR', v: '9007199254740993' }],
+      ["decimal_separator = ','", '1', '0123', { type: 'VARCHAR', v: '0123' }],
+      ["thousands = '.', decimal_separator = ','", '1.000', '1.234,5', { type: 'VARCHAR', v: '1.234,5' }],
+      ["thousands = '.', decimal_separator = ','", '1', '1.234,5', { type: 'DOUBLE', v: 1234.5 }],
+      ["thousands = ','", '1', '9,007,199,254,740,993', { type: 'BIGINT', v: '9007199254740993' }],
+      ["thousands = ','", '1', '1,234.5', { type: 'DOUBLE', v: 1234.5 }],
+    ])(
+      'keep numbers where the query says how they or times look: %s, %s, later %s',
+      async (option, first, last, wanted) => {
+        const call = `'late.csv', delim = ';', quote = '', ${option}`
+        lateIn('csv', first, last, ';')
+        const rows = await rowsOf(`SELECT typeof(v) AS type, v FROM read_csv(${call}) WHERE id = ${MANY - 1}`)
+        expect(rows).toEqual([wanted])
+      },
+    )
+
+    it('fail where a number has a point, and the query names another separator', async () => {
+      lateIn('csv', '1,5', '1.5', ';')
+      const error = await errorOf(rowsOf("FROM read_csv('late.csv', delim = ';', decimal_separator = ',')"))
+      expect(error.code).toBe('query')
+      expect(error.message).toContain('late.csv')
+    })
+
+    it.each([
+      ["types = ['VARCHAR']"],
+      ["types = struct_pack(id := 'VARCHAR')"],
+      ["types = { /* the key */ 'id': 'VARCHAR' }"],
+    ])('are refused where the types of other columns would be guessed wrongly: %s', async option => {
+      lateIn('csv', '1', '1.5')
+      const error = await errorOf(rowsOf(`FROM read_csv('late.csv', ${option})`))
+      expect(error.code).toBe('query')
+      expect(error.message).toContain("add 'v': 'DOUBLE'")
+      lateIn('csv', '1', '2')
+      const rows = await rowsOf(`SELECT id, v FROM read_csv('late.csv', ${option}) WHERE id = '${MANY - 1}'`)
+      expect(rows).toEqual([{ id: String(MANY - 1), v: '2' }])
+    })
+
+    it('keep the types of a list that names all of them', async () => {
+      lateIn('csv', '1', '1.5')
+      const sql = `SELECT v FROM read_csv('late.csv', types = ['VARCHAR', 'FLOAT']) WHERE id = '${MANY - 1}'`
+      expect(await rowsOf(sql)).toEqual([{ v: 1.5 }])
     })
 
     it('keep the types that the query names, and count no header as a value', async () => {

@@ -11,6 +11,7 @@
  */
 import { isAbsolute, join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
+import { SluiceError } from '@sluice/contracts/errors'
 import { isNode, type Node, treeOf } from './process/tree-nodes.ts'
 import { quoteIdentifier, quoteText } from './types.ts'
 
@@ -202,21 +203,30 @@ export function optionName(option: unknown): string | undefined {
   return typeof name === 'string' ? name.toLowerCase() : undefined
 }
 
+interface TypedColumns {
+  /** In lower case. */
+  readonly names: ReadonlySet<string>
+  /** So many columns from the first one on. */
+  readonly first: number
+  /** Where the first type, or its name, stands, in bytes. Null: no type is named. */
+  readonly at: number | null
+}
+
 /**
- * The columns whose types a read of CSV files names, in lower case, and where the first one stands, in bytes.
- * `other`: it names them in another way, for example in the order of the columns.
+ * The columns whose types a read of CSV files names. `other`: it names them in a way of which nothing is
+ * known.
  */
-export function typedColumns(
-  options: readonly unknown[],
-): { readonly names: ReadonlySet<string>; readonly at: number | null } | 'other' {
+export function typedColumns(options: readonly unknown[]): TypedColumns | 'other' {
   const option = options.find(each => TYPES_OPTION.test(optionName(each) ?? ''))
-  if (!isNode(option)) return { names: new Set(), at: null }
-  const struct = isNode(option['right']) ? option['right'] : option
-  const { function_name: name, children, query_location: at } = struct
-  if (name !== 'struct_pack' || !Array.isArray(children) || typeof at !== 'number') return 'other'
+  if (!isNode(option)) return { names: new Set(), first: 0, at: null }
+  const types = isNode(option['right']) ? option['right'] : option
+  const { function_name: name, children, query_location: at } = types
+  if (!Array.isArray(children) || typeof at !== 'number') return 'other'
+  if (name === 'list_value') return { names: new Set(), first: children.length, at }
+  if (name !== 'struct_pack') return 'other'
   const names = children.map((child: unknown) => (isNode(child) ? child['alias'] : undefined))
   const isNamed = names.every(each => typeof each === 'string')
-  return isNamed ? { names: new Set(names.map(each => each.toLowerCase())), at } : 'other'
+  return isNamed ? { names: new Set(names.map(each => each.toLowerCase())), first: 0, at } : 'other'
 }
 
 interface Editing {
@@ -266,12 +276,18 @@ function editFor(
   const options = [...as.options, ...further]
   if (!withOptions || !as.isLast) return edits
   if (types.length > 0 && typesStart !== null) {
-    if (!sql.slice(0, typesStart).trimEnd().endsWith('{')) return edits
+    if (!sql.slice(0, typesStart).trimEnd().endsWith('{')) throw guessedWrongly(name, types)
     edits.push({ start: typesStart, end: typesStart, text: types.map(type => `${type}, `).join('') })
   }
   if (options.length === 0) return edits
   const after = as.inList ? sql.indexOf(']', end) + 1 : end
   return after < end ? edits : [...edits, { start: after, end: after, text: ['', ...options].join(', ') }]
+}
+
+/** Types in another form than `{ … }` stay as they are written, so nothing can be added to them. */
+function guessedWrongly(name: string, types: readonly string[]): SluiceError {
+  const message = `The query names types for some columns of ${name}. For the others DuckDB goes by the first 20,480 rows, and would change later values. Write the types as types = { column: 'TYPE', … }, where all rows count for the columns that are left out; or add ${types.join(', ')}`
+  return new SluiceError('query', message, { details: [{ field: 'sql', message }] })
 }
 
 function pathOf(name: string, folder: string): string {

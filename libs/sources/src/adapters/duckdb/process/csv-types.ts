@@ -5,7 +5,7 @@
  *
  * So each file is read once more, as text, and one number for each column says which kinds of values it has.
  * The types that follow are those that DuckDB guesses if it looks at all rows, but for such large numbers.
- * Columns whose types the query names are left alone.
+ * Columns whose types the query names are left alone, and so are days and times for which it names a format.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import {
@@ -21,10 +21,13 @@ import { isNode, type Node, nodesOf, treeOf } from './tree-nodes.ts'
 /** Options by which the query itself says how the values of all columns read. */
 const SAYS_TYPES = new Set([
   ...['columns', 'all_varchar', 'auto_detect', 'auto_type_candidates'],
-  ...['dateformat', 'date_format', 'timestampformat', 'timestamp_format', 'thousands', 'decimal_separator'],
   // Rows with values that do not fit the guessed type are left out, then.
   ...['ignore_errors', 'store_rejects'],
 ])
+/**
+ * Options by which the query says how days and times look. Numbers and booleans are looked at all the same.
+ */
+const SAYS_TIMES = new Set(['dateformat', 'date_format', 'timestampformat', 'timestamp_format'])
 /** DuckDB keeps 2,048 values for each step of an expression. */
 const MOST_COLUMNS = 50
 
@@ -64,6 +67,9 @@ const NUMBER: Check = {
     return (kinds & HUGE) === 0 ? 'BIGINT' : 'HUGEINT'
   },
 }
+
+const NUMBERS = new Set(['BIGINT', 'DOUBLE'])
+const TIMES = new Set(['DATE', 'TIMESTAMP'])
 
 const CHECKS: { readonly [type: string]: Check } = {
   BIGINT: NUMBER,
@@ -114,11 +120,14 @@ async function optionsFor(connection: DuckDBConnection, call: Node): Promise<Csv
   if (written.some(name => name !== undefined && SAYS_TYPES.has(name))) return NO_CSV_OPTIONS
   const typed = typedColumns(call['children'])
   if (typed === 'other') return NO_CSV_OPTIONS
+  const saysTimes = written.some(name => name !== undefined && SAYS_TIMES.has(name))
+  const asNumber = numberSql(call['children'])
   const read = await textOf(connection, call)
   // What DuckDB cannot read at all, the query itself reports, with the place in its text.
   const guessed = await describe(connection, read).catch(() => [])
-  const columns = guessed.flatMap(({ name, type }) => {
-    const check = typed.names.has(name.toLowerCase()) ? undefined : CHECKS[type]
+  const columns = guessed.slice(typed.first).flatMap(({ name, type }) => {
+    const isSaid = typed.names.has(name.toLowerCase()) || (saysTimes && TIMES.has(type))
+    const check = isSaid ? undefined : CHECKS[type]
     return check === undefined ? [] : [{ name, type, check }]
   })
   if (columns.length === 0) return NO_CSV_OPTIONS
@@ -132,7 +141,8 @@ async function optionsFor(connection: DuckDBConnection, call: Node): Promise<Csv
   for (let first = 0; first < columns.length; first += MOST_COLUMNS) {
     const some = columns.slice(first, first + MOST_COLUMNS)
     const kinds = some.map(({ name, type, check }) => {
-      const value = `trim(CAST(${quoteIdentifier(name)} AS VARCHAR), E' \\t\\r\\n\\v\\f')`
+      const text = `trim(CAST(${quoteIdentifier(name)} AS VARCHAR), E' \\t\\r\\n\\v\\f')`
+      const value = NUMBERS.has(type) ? asNumber(text) : text
       const otherwise = `if(TRY_CAST(${value} AS ${type}) IS NULL, ${REFUSED}, ${OTHER})`
       return `bit_or(CASE WHEN ${quoteIdentifier(name)} IS NOT NULL THEN coalesce(${check.kind(value)}, ${otherwise}) END)`
     })
@@ -146,6 +156,26 @@ async function optionsFor(connection: DuckDBConnection, call: Node): Promise<Csv
     }
   }
   return differing.length === 0 ? NO_CSV_OPTIONS : { types: differing, others: header }
+}
+
+/** SQL for a number as DuckDB's casts take it, of one with the separators that the query names. */
+function numberSql(options: readonly unknown[]): (text: string) => string {
+  const separator = (wanted: string): string | null => {
+    const option = options.find(each => optionName(each) === wanted)
+    return isNode(option) ? textIn(option['right'] ?? option) : null
+  }
+  const thousands = separator('thousands')
+  const point = separator('decimal_separator') ?? '.'
+  return text => {
+    const joined = thousands === null ? text : `replace(${text}, ${quoteText(thousands)}, '')`
+    // A point is no digit and no separator there, so that DuckDB takes no such text for a number.
+    return point === '.' ? joined : `replace(replace(${joined}, '.', '?'), ${quoteText(point)}, '.')`
+  }
+}
+
+function textIn(node: unknown): string | null {
+  const value: unknown = isNode(node) && isNode(node['value']) ? node['value']['value'] : null
+  return typeof value === 'string' ? value : null
 }
 
 /** SQL for the call of a table function. */
