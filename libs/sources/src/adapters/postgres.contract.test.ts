@@ -8,6 +8,7 @@ import type { PostgresSourceSpec } from '@sluice/contracts/resources'
 import { TEST_CERTIFICATE } from '@sluice/testkit/test-certificate'
 import { errorOf, modelOf, sourceContract } from '../contract.ts'
 import { codePoints, expectEveryCharacter } from '../contract/every-character.ts'
+import { startPooler } from '../contract/postgres-pooler.ts'
 import { createPostgresSource } from './postgres.ts'
 import { queryExtract, serverConnectionTests } from '../contract/server-tests.ts'
 
@@ -31,6 +32,13 @@ function waitingAfter(rows: number): string {
   return `SELECT g AS id, repeat('x', 100) AS filling, ${wait} AS waits FROM generate_series(1, ${rows + 1}) AS g`
 }
 
+function urlAs(role: string): string {
+  const through = new URL(address)
+  through.username = role
+  through.password = ''
+  return through.href
+}
+
 describe.skipIf(url === null)('PostgreSQL', () => {
   let admin: pg.Client
   let folder = ''
@@ -49,12 +57,7 @@ describe.skipIf(url === null)('PostgreSQL', () => {
 
   describe('the login', () => {
     const login = `reader_${randomUUID().slice(0, 8)}`
-    const asLogin = () => {
-      const through = new URL(address)
-      through.username = login
-      through.password = ''
-      return open({ url: through.href, password: '${secret:hush}' })
-    }
+    const asLogin = () => open({ url: urlAs(login), password: '${secret:hush}' })
     beforeAll(async () => {
       await admin.query(`CREATE ROLE ${login} LOGIN PASSWORD 'hush'`)
       await admin.query(`CREATE TABLE ${login}_table AS SELECT 1 AS id`)
@@ -118,6 +121,43 @@ describe.skipIf(url === null)('PostgreSQL', () => {
       ORDER BY code <> 65279, code`
     await open().extract(modelOf(sql), { file: file(), signal })
     await expectEveryCharacter(file(), some)
+  })
+
+  it('ends the query of a run that is cancelled, though the role has no connection left', async () => {
+    const role = `single_${randomUUID().slice(0, 8)}`
+    const mark = `of ${role}`
+    await admin.query(`CREATE ROLE ${role} LOGIN PASSWORD 'once' CONNECTION LIMIT 1`)
+    try {
+      const cancel = new AbortController()
+      const sql = `SELECT count(*) AS id FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b WHERE '${mark}' <> ''`
+      const reading = open({ url: urlAs(role), password: '${secret:once}' }).extract(modelOf(sql), {
+        file: file(),
+        signal: cancel.signal,
+      })
+      const failed = expect(reading).rejects.toThrow()
+      await vi.waitFor(async () => expect(await backendsOf(mark)).toHaveLength(1), { timeout: 20_000 })
+      cancel.abort()
+      await failed
+      await untilGone(mark)
+    } finally {
+      await admin.query(`DROP ROLE ${role}`)
+    }
+  })
+
+  it('ends the query of a run that is cancelled behind a pooler', async () => {
+    await using pooler = await startPooler({ host: address.hostname, port: Number(address.port) })
+    const mark = `behind ${randomUUID()}`
+    const through = new URL(address)
+    through.hostname = '127.0.0.1'
+    through.port = String(pooler.port)
+    const cancel = new AbortController()
+    const sql = `SELECT count(*) AS id FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b WHERE '${mark}' <> ''`
+    const reading = open({ url: through.href }).extract(modelOf(sql), { file: file(), signal: cancel.signal })
+    const failed = expect(reading).rejects.toThrow()
+    await vi.waitFor(async () => expect(await backendsOf(mark)).toHaveLength(1), { timeout: 20_000 })
+    cancel.abort()
+    await failed
+    await untilGone(mark)
   })
 
   describe('its rows', () => {

@@ -134,8 +134,8 @@ export function cut(connection: Connection): void {
 }
 
 /**
- * Ends the query that may still run for a connection that was cut. A server notices a lost client only when
- * it has data to send.
+ * Ends the query that may still run on a connection. A server notices a lost client only when it has data to
+ * send.
  */
 export async function abandon(connection: Connection, access: ServerAccess): Promise<void> {
   let other: Connection | null = null

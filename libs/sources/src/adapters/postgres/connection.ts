@@ -1,6 +1,6 @@
 /** One connection to PostgreSQL, for one query of a user in one read-only snapshot. */
 import { publicSocket } from '@sluice/egress/egress-guard'
-import { Client, type Connection, type FieldDef } from 'pg'
+import { Client, Connection, type FieldDef } from 'pg'
 import type { Catalog, CatalogType, DescribedColumn } from './types.ts'
 import { isKnownType } from './types.ts'
 import { CONNECT_TIMEOUT_MS, type ServerAccess } from '../server/access.ts'
@@ -58,20 +58,36 @@ export async function beginSnapshot(client: Client, timeoutMs: number | null): P
   await client.query([...SETTINGS, ...timeout].map(setting => `SET LOCAL ${setting}`).join(';'))
 }
 
+/** What a connection of pg can do besides, and its types do not say. */
+interface Canceller {
+  connect(port: number, host: string): void
+  cancel(processID: number, secretKey: number): void
+}
+
 /**
- * Ends the query that may still run for a connection that was cut. A server notices a lost client only when
- * it has data to send.
+ * Ends the query that may still run on a connection. A server notices a lost client only when it has data to
+ * send. The request to cancel goes over a connection of its own, without a login, so that it
+ * needs no free place on the server. A pooler such as PgBouncer passes it on to the server that has the
+ * query.
  */
 export async function abandon(client: Client, access: ServerAccess): Promise<void> {
   const processID: unknown = Reflect.get(client, 'processID')
-  if (typeof processID !== 'number') return
-  try {
-    const other = await connect({ ...access, timeoutMs: CANCEL_TIMEOUT_MS })
-    await other.query('SELECT pg_cancel_backend($1)', [processID])
-    await other.end()
-  } catch {
+  const secretKey: unknown = Reflect.get(client, 'secretKey')
+  if (typeof processID !== 'number' || typeof secretKey !== 'number') return
+  const { host, port, tls, guarded } = access
+  const canceller = new Connection({
+    ssl: tls ?? false,
+    ...(guarded === null ? {} : { stream: () => publicSocket(guarded) }),
+  }) as Connection & Canceller
+  const timer = setTimeout(() => canceller.stream.destroy(), CANCEL_TIMEOUT_MS)
+  await new Promise<void>(resolve => {
     // If the server cannot be reached, the connection is already gone.
-  }
+    canceller.on('error', () => resolve())
+    canceller.once('end', () => resolve())
+    canceller.once(tls === null ? 'connect' : 'sslconnect', () => canceller.cancel(processID, secretKey))
+    canceller.connect(port, host)
+  }).finally(() => clearTimeout(timer))
+  canceller.stream.destroy()
 }
 
 /** PostgreSQL's description of a statement before it runs. */

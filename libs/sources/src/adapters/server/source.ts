@@ -52,10 +52,13 @@ export interface ServerDialect<C, P extends { readonly columns: readonly LoadedC
   streamRows(session: ServerSession<C>, model: ModelSpec, prepared: P): RowStream
   /** Ends the snapshot; resolves only once the server has confirmed the result. */
   commit(connection: C): Promise<void>
+  /**
+   * Ends the query that may run on the server, within two seconds, or gives up. Never rejects. The connection
+   * is still there: a pooler knows only by it which query is meant.
+   */
+  abandon(connection: C, access: ServerAccess): Promise<void>
   /** Breaks the connection. All calls that wait for an answer fail at once. */
   cut(connection: C): void
-  /** Ends the query that may still run on the server for a connection that was cut. Never rejects. */
-  abandon(connection: C, access: ServerAccess): Promise<void>
   /** Ends a connection on which nothing runs. Never rejects. */
   end(connection: C): Promise<void>
   connectError(error: unknown, names: ServerNames): SluiceError
@@ -169,8 +172,10 @@ export class ServerSource<C, P extends { readonly columns: readonly LoadedColumn
       aborted.throwIfAborted()
       throw dialect.connectError(error, names)
     })
-    const cut = (): void => dialect.cut(connection)
-    signal.addEventListener('abort', cut, { once: true })
+    let stopping: Promise<void> | null = null
+    const stop = (): Promise<void> =>
+      (stopping ??= dialect.abandon(connection, access).finally(() => dialect.cut(connection)))
+    signal.addEventListener('abort', stop, { once: true })
     let isDone = false
     try {
       signal.throwIfAborted()
@@ -185,12 +190,8 @@ export class ServerSource<C, P extends { readonly columns: readonly LoadedColumn
         throw tookTooLong(error, names, { model, timeoutMs })
       throw dialect.queryError(error, names, { model, timeoutMs })
     } finally {
-      signal.removeEventListener('abort', cut)
-      if (isDone) await dialect.end(connection)
-      else {
-        cut()
-        await dialect.abandon(connection, access)
-      }
+      signal.removeEventListener('abort', stop)
+      await (isDone ? dialect.end(connection) : stop())
     }
   }
 
