@@ -9,7 +9,7 @@ import { basename } from 'node:path'
 
 const EVERY_MS = 50
 /** How children are called, by a part of their command line; others by their program. */
-const QUERY = 'sources/src/adapters/duckdb/process/main.ts'
+const QUERY = /sources\/src\/adapters\/duckdb\/process\/main\.ts|\/query\.mjs/
 
 export interface Peaks {
   /** MB (of 10^6 bytes) by process: that of a label, or `<label> › <program>` for a child. */
@@ -122,5 +122,5 @@ async function commandOf(pid: number): Promise<string | null> {
 }
 
 function nameOf(command: string): string {
-  return command.includes(QUERY) ? 'query' : basename(command.split('\0')[0] ?? '')
+  return QUERY.test(command) ? 'query' : basename(command.split('\0')[0] ?? '')
 }
