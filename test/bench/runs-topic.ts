@@ -8,7 +8,8 @@
  * SLUICE_SCHEMA_REGISTRY_URL name the services. Without them, the benchmark starts its own.
  */
 import { parseArgs } from 'node:util'
-import type { PartitionEnd, RunEvent } from '@sluice/contracts/records'
+import type { RunEvent } from '@sluice/contracts/records'
+import type { PartitionEnd } from '@sluice/contracts/runs/partition-ends'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import type { MessageLog, NewRecord } from '@sluice/message-log/port'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'

@@ -1,6 +1,6 @@
 /** Three kinds of API as they exist in practice, reduced to the state of their objects. */
 import type { Op } from '@sluice/contracts/state'
-import type { ApiKind, Row } from './plan.ts'
+import { folded, type ApiKind, type Row } from './plan.ts'
 
 /** The part of a request for one row. */
 export interface SentRow {
@@ -24,16 +24,17 @@ export interface Api {
   objects(): readonly { readonly key: string; readonly id: string | null; readonly row: Row }[]
 }
 
-export function makeApi(kind: ApiKind): Api {
-  return kind === 'makes-ids' ? apiThatMakesIds() : apiByKey(kind === 'strict')
+/** One that folds keys takes twins for one object, which has the key that was written last. */
+export function makeApi({ api, foldsKeys }: { readonly api: ApiKind; readonly foldsKeys: boolean }): Api {
+  return api === 'makes-ids' ? apiThatMakesIds() : apiByKey(api === 'strict', foldsKeys ? folded : key => key)
 }
 
-function apiByKey(strict: boolean): Api {
-  const rows = new Map<string, Row>()
+function apiByKey(strict: boolean, idOf: (key: string) => string): Api {
+  const rows = new Map<string, { readonly key: string; readonly row: Row }>()
   const refusal = ({ op, key }: SentRow): number | null => {
     if (!strict) return null
-    if (op === 'added') return rows.has(key) ? 409 : null
-    return rows.has(key) ? null : 404
+    if (op === 'added') return rows.has(idOf(key)) ? 409 : null
+    return rows.has(idOf(key)) ? null : 404
   }
   return {
     take(sent) {
@@ -42,12 +43,12 @@ function apiByKey(strict: boolean): Api {
         if (status !== null) return { status, id: null }
       }
       for (const { op, key, row } of sent) {
-        if (op === 'removed') rows.delete(key)
-        else if (row !== null) rows.set(key, row)
+        if (op === 'removed') rows.delete(idOf(key))
+        else if (row !== null) rows.set(idOf(key), { key, row })
       }
       return { status: 200, id: null }
     },
-    objects: () => [...rows].map(([key, row]) => ({ key, id: null, row })),
+    objects: () => [...rows.values()].map(({ key, row }) => ({ key, id: null, row })),
   }
 }
 

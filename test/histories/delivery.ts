@@ -178,8 +178,12 @@ class PartitionDelivery {
     for (const [index, { finished, history }] of [...this.#ledgers.slice(0, end)].entries()) {
       if (finished) continue
       if (history.parts.length === 0) this.finish(index)
-      else if (!this.#waits(index)) this.#deliver(index)
+      else if (!this.#waits(index) && !this.#isAside(index)) this.#deliver(index)
       if (this.#waits(index)) since.push(index)
+      for (const freed of this.#aside(index)) {
+        this.#deliver(freed)
+        if (this.#waits(freed)) since.push(freed)
+      }
       const due = since[0]
       if (due === undefined || since.length < WAIT_REQUESTS) continue
       since.shift()
@@ -190,7 +194,24 @@ class PartitionDelivery {
 
   /** Goes on until no request waits any more. */
   deliverWaiting(): void {
-    for (const index of this.#ledgers.keys()) while (this.#waits(index)) this.#deliver(index)
+    for (const index of this.#ledgers.keys()) while (!this.#at(index).ledger.finished) this.#deliver(index)
+  }
+
+  /** True if an earlier request with a row of a twin is not finished. */
+  #isAside(index: number): boolean {
+    const twins = twinsOf(this.#requests[index])
+    if (twins.length === 0) return false
+    return this.#requests
+      .slice(0, index)
+      .some((other, at) => !this.#at(at).ledger.finished && twinsOf(other).some(twin => twins.includes(twin)))
+  }
+
+  /** Requests before this one that waited for a twin, and wait no more. */
+  #aside(end: number): readonly number[] {
+    return [...this.#ledgers.keys()]
+      .slice(0, end)
+      .filter(index => twinsOf(this.#requests[index]).length > 0)
+      .filter(index => !this.#at(index).ledger.finished && !this.#waits(index) && !this.#isAside(index))
   }
 
   #waits(index: number): boolean {
@@ -228,6 +249,7 @@ class PartitionDelivery {
 
   /** The work up to the death of the process. A request in flight then may arrive or not. */
   dieAt(index: number, { step, others }: Death): void {
+    if (this.#isAside(index)) return
     if (step === 'before-attempt') this.#sendParts(index)
     else {
       for (const part of this.#at(index).ledger.history.parts) this.#attempt(index, part)
@@ -241,6 +263,7 @@ class PartitionDelivery {
 
   /** Nothing of it is recorded. */
   #sendParts(index: number): void {
+    if (this.#isAside(index)) return
     for (const part of this.#at(index).ledger.history.parts) this.#send(index, part)
   }
 
@@ -371,6 +394,10 @@ class PartitionDelivery {
     if (request === undefined || ledger === undefined) throw new Error(`there is no request ${index}`)
     return { ...request, ledger }
   }
+}
+
+function twinsOf(request: Request | undefined): readonly string[] {
+  return (request?.rows ?? []).flatMap(({ twin }) => twin ?? [])
 }
 
 /** The last attempt that the row was in. */

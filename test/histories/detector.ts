@@ -2,10 +2,10 @@
  * The work of the detector in a run (PROTOCOL.md §2, §3, §6), as a list of writes that a death may cut
  * anywhere.
  */
-import type { Op } from '@sluice/contracts/state'
+import type { KeyStateKind, Op } from '@sluice/contracts/state'
 import { decide, replayed, resynced, transition } from '@sluice/domain/key-state'
 import type { Random } from '@sluice/testkit/random'
-import { KEYS, type HistoryPlan, type Row, type RunPlan } from './plan.ts'
+import { EVERY_KEY, folded, type HistoryPlan, type Row, type RunPlan } from './plan.ts'
 import type { Change, Known, State, Topics } from './topics.ts'
 
 /** A change without its place. */
@@ -33,7 +33,8 @@ const ORDER: readonly Change['op'][] = ['settled', 'removed', 'changed', 'added'
 
 /** `writes` are the changes, in the order of R17, and the tombstones of entries that ended with them. */
 export function detect(detection: Detection): Detected {
-  const changes = KEYS.flatMap(key => findChange(detection, key) ?? []).toSorted(
+  const found = EVERY_KEY.flatMap(key => findChange(detection, key) ?? [])
+  const changes = withDoubts(detection, withTwins(detection, found)).toSorted(
     (a, b) => ORDER.indexOf(a.op) - ORDER.indexOf(b.op),
   )
   const seqs = detection.topics.map(() => 0)
@@ -73,7 +74,9 @@ function endCaptured({ topics }: Detection, { partition, key }: Found): void {
 
 function findChange(detection: Detection, key: string): Found | null {
   const { plan, run, first, model, state, topics, random } = detection
-  if (run.invalid.includes(key)) return null
+  // The model has a key in one spelling at a time, and may have that one twice.
+  if (run.invalid.some(invalid => invalid === key || (plan.foldsKeys && folded(invalid) === folded(key))))
+    return null
   const known = state.get(key)
   const partition = known?.partition ?? random.below(plan.partitions)
   const believed: Pick<Known, 'kind' | 'row' | 'muted'> = known ?? { kind: 'absent', row: null, muted: null }
@@ -93,6 +96,7 @@ function findChange(detection: Detection, key: string): Found | null {
     beforeState: kind,
     captured,
     endsRetry: entry !== null,
+    twin: null,
   }
   const settle = (of: Pick<Known, 'kind' | 'row' | 'muted'>): Found => {
     const settled = {
@@ -122,6 +126,69 @@ function findChange(detection: Detection, key: string): Found | null {
   return { ...common, op, after: row, settledState: null, muted: null, retried: entry }
 }
 
+/** The row of a twin goes to the partition of the removal, unless it has one. */
+function withTwins({ state }: Detection, found: readonly Found[]): readonly Found[] {
+  const removed = found.filter(({ op }) => op === 'removed')
+  const placed = found.map(change => {
+    if (change.op !== 'added' || state.has(change.key)) return change
+    const own = removed.find(({ key }) => folded(key) === folded(change.key))
+    const partition = own?.partition ?? laterRemoval(state, change.key)?.partition ?? change.partition
+    return { ...change, partition }
+  })
+  const areTwins = (a: Found, b: Found): boolean =>
+    folded(a.key) === folded(b.key) &&
+    a.partition === b.partition &&
+    (a.op === 'removed') !== (b.op === 'removed')
+  const sent = placed.filter(({ op }) => op !== 'settled')
+  return placed.map(change =>
+    change.op !== 'settled' && sent.some(other => areTwins(change, other))
+      ? { ...change, twin: folded(change.key) }
+      : change,
+  )
+}
+
+/** A twin whose removal was given up, or that nobody has decided about. */
+function laterRemoval(state: State, key: string): Known | undefined {
+  const [, known] =
+    [...state].find(
+      ([other, { kind, muted }]) =>
+        other !== key &&
+        folded(other) === folded(key) &&
+        (kind.endsWith('-uncertain') || muted?.startsWith('removed:') === true),
+    ) ?? []
+  return known
+}
+
+/** As what a row is settled, so that the next run sends it; null if no trigger does. */
+function doubtOf({ run, plan }: Detection): KeyStateKind | null {
+  if (plan.atMostOnce) return null
+  if (run.triggers.includes('changed')) return 'content-uncertain'
+  return run.triggers.includes('added') ? 'existence-uncertain' : null
+}
+
+/** Rows that the run does not send, though it removes a twin of theirs, are settled as uncertain. */
+function withDoubts(detection: Detection, found: readonly Found[]): readonly Found[] {
+  const { state, topics } = detection
+  const as = doubtOf(detection)
+  if (as === null) return found
+  const removed = found.filter(({ op }) => op === 'removed')
+  const isTwin = (key: string): boolean =>
+    removed.some(other => other.key !== key && folded(other.key) === folded(key))
+  const doubted = found.map(change => {
+    const known = state.get(change.key)?.kind ?? 'absent'
+    if (change.settledState !== 'present' || known === 'absent' || !isTwin(change.key)) return change
+    return { ...change, settledState: known === 'existence-uncertain' ? known : as }
+  })
+  const others = [...state].flatMap(([key, { kind, row, muted, partition }]) => {
+    if (kind !== 'present' || !isTwin(key) || found.some(other => other.key === key)) return []
+    const settled = { op: 'settled', after: row, settledState: as, muted } as const
+    const before = { before: row, beforeState: kind, captured: null, retried: null, twin: null } as const
+    const endsRetry = topics[partition]?.retry.has(key) ?? false
+    return [{ key, partition, ...before, ...settled, endsRetry }]
+  })
+  return [...doubted, ...others]
+}
+
 function believedKind(kind: Known['kind'], { command }: RunPlan): Known['kind'] {
   if (command === 'resync') return resynced(kind, 'added')
   return command === 'resync-changed' ? resynced(kind, 'changed') : kind
@@ -143,6 +210,7 @@ export function settleReplayed(detection: Detection, rows: readonly Sent[]): rea
   const settled = [...Map.groupBy(rows, ({ key }) => key)].flatMap(
     ([key, sent]) => settledForReplay(detection, key, sent) ?? [],
   )
+  settled.push(...twinsOfReplayed(detection, rows))
   const ended = settled.filter(({ endsRetry }) => endsRetry)
   return [
     ...settled.map(found => () => publish(detection, found, seqs)),
@@ -172,6 +240,42 @@ function settledForReplay(
     muted: null,
     captured: null,
     retried: null,
+    twin: null,
     endsRetry: topics[partition]?.retry.has(key) ?? false,
   }
+}
+
+/** Rows that a replayed removal of a twin may take away. */
+function twinsOfReplayed(detection: Detection, rows: readonly Sent[]): readonly Found[] {
+  const { state, topics } = detection
+  const as = doubtOf(detection)
+  if (as === null) return []
+  const removed = new Set(rows.filter(({ op }) => op === 'removed').map(({ key }) => folded(key)))
+  return [...state].flatMap(([key, { kind, row, partition, muted }]) => {
+    const isOther = rows.every(sent => sent.key !== key)
+    if (kind !== 'present' || !isOther || !removed.has(folded(key))) return []
+    const settled = { op: 'settled', after: row, settledState: as, muted } as const
+    const before = { before: row, beforeState: kind, captured: null, retried: null, twin: null } as const
+    const endsRetry = topics[partition]?.retry.has(key) ?? false
+    return [{ key, partition, ...before, ...settled, endsRetry }]
+  })
+}
+
+/**
+ * Forms of removed keys whose twins may be lost: a twin is sent in another partition, or the sync has no
+ * trigger that would send it again.
+ */
+export function unguardedForms(
+  detection: Detection,
+  changes: readonly (Pick<Change, 'op' | 'key'> & { readonly partition?: number })[],
+): readonly string[] {
+  const sent = changes.filter(({ op }) => op === 'added' || op === 'changed')
+  return changes
+    .filter(({ op }) => op === 'removed')
+    .filter(
+      ({ key, partition }) =>
+        doubtOf(detection) === null ||
+        sent.some(other => folded(other.key) === folded(key) && other.partition !== partition),
+    )
+    .map(({ key }) => folded(key))
 }

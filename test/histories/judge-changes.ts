@@ -4,7 +4,7 @@
  * exactly what the run has to publish for the key.
  */
 import type { KeyStateKind, Op, Outcome } from '@sluice/contracts/state'
-import { KEYS } from './plan.ts'
+import { EVERY_KEY, folded } from './plan.ts'
 import { comparedIn, modelRow, type PlayedRun, type WholeRow } from './played-run.ts'
 import { entryOf, type PlacedChange, type Topics } from './told-topics.ts'
 
@@ -107,7 +107,7 @@ interface JudgedRun {
 
 function judgeRun({ topics, onBroken }: Told, { number, played, changes, known }: JudgedRun): void {
   const byKey = Map.groupBy(changes, ({ key }) => key)
-  for (const key of new Set<string>([...KEYS, ...byKey.keys()])) {
+  for (const key of new Set<string>([...EVERY_KEY, ...byKey.keys()])) {
     const before = known.get(key) ?? UNKNOWN_KEY
     const [change, ...more] = byKey.get(key) ?? []
     if (more.length > 0) onBroken(`run ${number} has ${more.length + 1} changes of ${key}`)
@@ -118,6 +118,13 @@ function judgeRun({ topics, onBroken }: Told, { number, played, changes, known }
       continue
     }
     const mayRestate = needed === null && topics.held.has(key) && fits(change, restated)
+    if (isDoubted(change, { known: before, expected: needed ?? restated, changes })) {
+      known.set(
+        key,
+        afterChange(change, before, { topics, muted: change.muted === null ? null : before.muted }),
+      )
+      continue
+    }
     if (!mayRestate && (needed === null || !fits(change, needed)))
       onBroken(`run ${number}: ${key} was ${shown(change)}, not ${needed === null ? 'left' : shown(needed)}`)
     if (before.partition !== null && !isForgotten(before) && change.partition !== before.partition)
@@ -127,6 +134,20 @@ function judgeRun({ topics, onBroken }: Told, { number, played, changes, known }
     const { muted } = needed ?? restated
     known.set(key, afterChange(change, before, { topics, muted }))
   }
+}
+
+/** True for a row that is settled as uncertain, since the run removes a twin of it. */
+function isDoubted(
+  change: PlacedChange,
+  of: { readonly known: Known; readonly expected: Expected; readonly changes: readonly PlacedChange[] },
+): boolean {
+  const { known, expected, changes } = of
+  const { key, settledState, muted } = change
+  const isTwin = changes.some(
+    other => other.op === 'removed' && other.key !== key && folded(other.key) === folded(key),
+  )
+  if (!isTwin || known.kind !== 'present' || settledState?.endsWith('-uncertain') !== true) return false
+  return expected.op === 'settled' && fits(change, { ...expected, settledState, muted })
 }
 
 function shown({ op, beforeState, before, after, settledState, muted }: Expected): string {

@@ -11,6 +11,19 @@ export interface Row {
 }
 
 export const KEYS = ['a', 'b', 'c', 'd', 'e'] as const
+/** Other spellings of some of them, in histories with an API that takes both for one. */
+const TWINS: readonly string[] = ['A', 'B']
+export const EVERY_KEY: readonly string[] = [...KEYS, ...TWINS]
+
+/** The form that two spellings of a key share. */
+export function folded(key: string): string {
+  return key.toLowerCase()
+}
+
+/** The other spelling of a key; null if it has none. */
+function twinOf(key: string): string | null {
+  return EVERY_KEY.find(other => other !== key && folded(other) === folded(key)) ?? null
+}
 
 /**
  * upserts: the API accepts every request. strict: it does not create an object that exists, and does not
@@ -32,6 +45,8 @@ export type Fate =
 export type Edit =
   | { readonly kind: 'set'; readonly key: string; readonly row: Row }
   | { readonly kind: 'remove'; readonly key: string }
+  /** The row of the key, or of its twin, gets the other spelling. */
+  | { readonly kind: 'respell'; readonly key: string }
   | { readonly kind: 'swap'; readonly keys: readonly [string, string] }
 
 /** The point at which delivery of a partition dies: the request, and how far that request has come. */
@@ -103,6 +118,8 @@ export interface HistoryPlan {
   readonly atMostOnce: boolean
   /** True if each attempt has a token, which the API may refuse. */
   readonly hasTokens: boolean
+  /** True for an API that takes twins for one. Then keys change their spelling. */
+  readonly foldsKeys: boolean
   readonly runs: readonly RunPlan[]
 }
 
@@ -122,11 +139,14 @@ export const FAULT_FREE: RunPlan = {
   losesCache: false,
 }
 
-/** Runs without failures after which the destination has the model's rows (R4). */
-export const RUNS_TO_CONVERGE: { readonly [kind in ApiKind]: number } = {
-  upserts: 1,
-  strict: 3,
-  'makes-ids': 3,
+const RUNS_TO_CONVERGE: { readonly [kind in ApiKind]: number } = { upserts: 1, strict: 3, 'makes-ids': 3 }
+
+/**
+ * Runs without failures after which the destination has the model's rows (R4). A removal that goes out late
+ * may take away the row of its twin, which the next run sends again.
+ */
+export function runsToConverge({ api, foldsKeys }: Pick<HistoryPlan, 'api' | 'foldsKeys'>): number {
+  return RUNS_TO_CONVERGE[api] + (foldsKeys ? 1 : 0)
 }
 
 const RUNS_MOST = 7
@@ -146,8 +166,11 @@ export function planHistory(seed: number): HistoryPlan {
   const atMostOnce = once.chance(0.25)
   const tokens = randomFrom(seed ^ 0x27d4eb2f)
   const hasTokens = tokens.chance(0.3)
+  const twins = randomFrom(seed ^ 0x165667b1)
+  const foldsKeys = api === 'upserts' && twins.chance(0.5)
   return {
     seed,
+    foldsKeys,
     api,
     partitions,
     batchSize: tellsRows ? rows.pick([1, 2, 3, 5]) : batchSize,
@@ -159,7 +182,10 @@ export function planHistory(seed: number): HistoryPlan {
     atMostOnce,
     hasTokens,
     runs: Array.from({ length: 2 + random.below(RUNS_MOST - 1) }, (_, run) => ({
-      ...withRefusals(planRun(random, { partitions, run }), hasTokens ? tokens : null),
+      ...withTwins(
+        withRefusals(planRun(random, { partitions, run }), hasTokens ? tokens : null),
+        foldsKeys ? twins : null,
+      ),
       ...(atMostOnce && run > 0 && once.chance(0.15) ? { command: 'retry' as const } : {}),
       handsOver: Array.from({ length: partitions }, () => (tries.chance(0.15) ? tries.next() : null)),
       rowFates: Object.fromEntries(
@@ -167,6 +193,15 @@ export function planHistory(seed: number): HistoryPlan {
       ),
     })),
   }
+}
+
+/** Some keys change their spelling, and requests of both spellings have fates. */
+function withTwins<R extends Pick<RunPlan, 'edits' | 'fates'>>(run: R, random: Random | null): R {
+  if (random === null) return run
+  const respelled = TWINS.filter(() => random.chance(0.4))
+  const edits: readonly Edit[] = respelled.map(key => ({ kind: 'respell', key }))
+  const fates = TWINS.map(key => [key, Array.from({ length: FATES_A_KEY }, () => planFate(random))] as const)
+  return { ...run, edits: [...run.edits, ...edits], fates: { ...run.fates, ...Object.fromEntries(fates) } }
 }
 
 /** Some requests of each key find their token refused; now and then twice in a row. */
@@ -239,13 +274,25 @@ function planDeath(random: Random): Death {
   return { at: random.next(), step: random.pick(STEPS), others: random.below(3) }
 }
 
-/** Edits a model as people do before a run. */
+/** Edits a model as people do before a run. It has a key in one spelling at a time. */
 export function editModel(model: Map<string, Row>, { edits }: Pick<RunPlan, 'edits'>): void {
-  for (const edit of edits) {
-    if (edit.kind === 'set') model.set(edit.key, edit.row)
-    else if (edit.kind === 'remove') model.delete(edit.key)
-    else swap(model, edit.keys)
+  const spelled = (key: string): string => {
+    const twin = twinOf(key)
+    return twin !== null && model.has(twin) ? twin : key
   }
+  for (const edit of edits) {
+    if (edit.kind === 'set') model.set(spelled(edit.key), edit.row)
+    else if (edit.kind === 'remove') model.delete(spelled(edit.key))
+    else if (edit.kind === 'respell') respell(model, spelled(edit.key))
+    else swap(model, [spelled(edit.keys[0]), spelled(edit.keys[1])])
+  }
+}
+
+function respell(model: Map<string, Row>, key: string): void {
+  const [row, twin] = [model.get(key), twinOf(key)]
+  if (row === undefined || twin === null) return
+  model.delete(key)
+  model.set(twin, row)
 }
 
 function swap(model: Map<string, Row>, [a, b]: readonly [string, string]): void {

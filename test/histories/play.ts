@@ -12,14 +12,15 @@ import { decide } from '@sluice/domain/key-state'
 import { randomFrom, type Random } from '@sluice/testkit/random'
 import { makeApi, type Api } from './apis.ts'
 import { deliver } from './delivery.ts'
-import { detect, mutedText, settleReplayed, type Detection } from './detector.ts'
+import { detect, mutedText, settleReplayed, unguardedForms, type Detection } from './detector.ts'
 import {
   editModel,
   FAULT_FREE,
   fatesOf,
   rowFatesOf,
-  KEYS,
-  RUNS_TO_CONVERGE,
+  EVERY_KEY,
+  folded,
+  runsToConverge,
   type HistoryPlan,
   type Row,
   type RunPlan,
@@ -54,6 +55,8 @@ class History {
   readonly #certain = new Map<string, Row | null>()
   /** Keys with a change that was taken as delivered but never sent. */
   readonly #taken = new Set<string>()
+  /** Forms of twins that a removal may have taken away for good (detector.ts). */
+  readonly #unguarded = new Set<string>()
   /** The ids that the API gave for the present objects of keys. */
   readonly #ids = new Map<string, string>()
   readonly #recorded: Sent[][] = []
@@ -75,7 +78,7 @@ class History {
   constructor(plan: HistoryPlan) {
     this.#plan = plan
     this.#random = randomFrom(plan.seed ^ 0x5f3759df)
-    this.#api = makeApi(plan.api)
+    this.#api = makeApi(plan)
     this.#topics = Array.from({ length: plan.partitions }, emptyTopics)
   }
 
@@ -122,6 +125,7 @@ class History {
     const detection = this.#detection(run)
     if (run.command === 'replay') return this.#replay(detection)
     const { changes, writes } = detect(detection)
+    for (const form of unguardedForms(detection, changes)) this.#unguarded.add(form)
     const isCut = run.detectorDies !== null && changes.length > 0
     const written = isCut ? Math.floor((run.detectorDies ?? 0) * writes.length) : writes.length
     for (const write of writes.slice(0, written)) write()
@@ -188,6 +192,8 @@ class History {
       change.settledState === (before?.kind ?? 'absent') && change.after === (before?.row ?? null)
     if (isAsBefore) return
     this.#certain.delete(change.key)
+    // It is sent again.
+    if (change.settledState?.endsWith('-uncertain') === true) return
     this.#taken.add(change.key)
   }
 
@@ -306,12 +312,14 @@ class History {
     const requests = this.#recorded.slice(from, from + 1 + this.#random.below(MOST_REPLAYED))
     const rows = requests.flat()
     const writes = settleReplayed(detection, rows)
+    for (const form of unguardedForms(detection, rows)) this.#unguarded.add(form)
     const { detectorDies } = detection.run
     const isCut = detectorDies !== null && writes.length > 0
     const written = isCut ? Math.floor((detectorDies ?? 0) * writes.length) : writes.length
     for (const write of writes.slice(0, written)) write()
     // What is settled as uncertain may be sent again, and so may what a settled key waited with.
-    for (const { key } of rows) {
+    const settled = this.#topics.flatMap(({ changes }) => changes.filter(({ run }) => run === this.#run))
+    for (const { key } of [...rows, ...settled]) {
       this.#certain.delete(key)
       this.#unsure.delete(key)
     }
@@ -325,7 +333,7 @@ class History {
 
   #converge(): void {
     this.#plan = { ...this.#plan, giveUpAfter: null }
-    const most = RUNS_TO_CONVERGE[this.#plan.api]
+    const most = runsToConverge(this.#plan)
     // Somebody decides about all that is in doubt.
     for (let runs = 1; runs <= most; runs += 1) this.#playRun({ ...FAULT_FREE, command: 'retry' })
     const difference = this.#difference()
@@ -336,13 +344,15 @@ class History {
   #difference(): string | null {
     this.#feed(false)
     const objects = this.#api.objects()
-    for (const key of KEYS) {
-      if (this.#isExcused(key)) continue
-      const row = this.#model.get(key) ?? null
-      const id = this.#idOf(key)
-      const there = objects.find(object => object.key === key && object.id === id)?.row ?? null
+    const formOf = (key: string): string => (this.#plan.foldsKeys ? folded(key) : key)
+    for (const [form, keys] of Map.groupBy(EVERY_KEY, formOf)) {
+      if (this.#unguarded.has(form) || keys.some(key => this.#isExcused(key))) continue
+      const own = keys.find(key => this.#model.has(key)) ?? form
+      const row = this.#model.get(own) ?? null
+      const id = this.#idOf(own)
+      const there = objects.find(object => formOf(object.key) === form && object.id === id)?.row ?? null
       if (!isDeepStrictEqual(there, row))
-        return `${key} is ${JSON.stringify(there)}, not ${JSON.stringify(row)}`
+        return `${own} is ${JSON.stringify(there)}, not ${JSON.stringify(row)}`
     }
     return null
   }

@@ -15,6 +15,8 @@ import type {
 } from './state.ts'
 import type { Row } from './values.ts'
 import type { ErrorPlace } from './runs/error-place.ts'
+import type { HeldRemovals } from './runs/held-removals.ts'
+import type { PartitionEnd } from './runs/partition-ends.ts'
 import type { Restoring } from './runs/restoring.ts'
 import type { Wait } from './runs/waits.ts'
 
@@ -127,6 +129,12 @@ export interface Change<R = Row> extends Owned {
   readonly captured: string | null
   readonly retried: Retried | null
   /**
+   * The form that the key shares with another one, if the run removes one of the two and sends the other:
+   * that of an e-mail in lower case, say. Then the removal goes first. Null for nearly all changes. Earlier
+   * versions had none.
+   */
+  readonly twin: string | null
+  /**
    * In a replay: a recorded request to be sent again as it was, as Avro bytes of `Request`. Otherwise null.
    */
   readonly replayed: Uint8Array | null
@@ -175,6 +183,11 @@ export interface Request extends Owned {
   readonly changesEnd: number
   /** Of a request that a replay sends again; null for any other. Earlier versions had none. */
   readonly replayOf: ReplayOf | null
+  /**
+   * What `twin` says of its rows, each form once. It is sent once no earlier request of the partition that
+   * names one of them is unfinished. Null if no row has a twin. Earlier versions had none.
+   */
+  readonly twins: readonly string[] | null
 }
 
 /** Rows that could not be rendered. They have a seq of their own in `requests`. */
@@ -301,23 +314,6 @@ export type RunStatus = 'queued' | 'running' | 'held' | 'success' | 'warning' | 
 export interface InvalidSample {
   readonly key: string | null
   readonly reason: string
-}
-
-/** The removals for which the removal guard holds a run until somebody approves it (R6). */
-export interface HeldRemovals {
-  /** Rows that it would remove from the destination. */
-  readonly removed: number
-  /** Rows that the destination is believed to hold. */
-  readonly rows: number
-  /** Keys of at most ten of the rows that would go. */
-  readonly samples: readonly string[]
-}
-
-/** Where a run ends in one partition, for trimming. */
-export interface PartitionEnd {
-  readonly partition: number
-  readonly requests: number
-  readonly attempts: number
 }
 
 /** From this seq of a run on, the fate of the changes in a partition is not known (PROTOCOL.md §11). */

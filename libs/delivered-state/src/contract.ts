@@ -10,6 +10,7 @@ import { type DeliveredStateHarness, TIMEOUT } from './contract/harness.ts'
 import { History } from './contract/history.ts'
 import { keyStatesSuite } from './contract/key-states.ts'
 import { toldApartSuite } from './contract/told-apart.ts'
+import { twinKeysSuite } from './contract/twin-keys.ts'
 import { rememberedPartitionsSuite } from './contract/remembered-partitions.ts'
 
 /** What is decided, whatever the values are. */
@@ -17,6 +18,7 @@ export function deliveredStateContract(name: string, harness: () => DeliveredSta
   keyStatesSuite(name, harness)
   foundChangesSuite(name, harness)
   rememberedPartitionsSuite(name, harness)
+  twinKeysSuite(name, harness)
   goneKeysSuite(name, harness)
   cacheSuite(name, harness)
   randomHistories(name, harness, 1)

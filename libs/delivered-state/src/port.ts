@@ -91,6 +91,11 @@ export interface DiffRequest {
    * it. A discard mutes it, and a retry of some rows sends it, all the same.
    */
   readonly leavesUndecided?: boolean
+  /**
+   * True: no row is settled as uncertain because a twin of it is removed, since the next run would send it
+   * again, and what has arrived is not sent again by itself.
+   */
+  readonly atMostOnce?: boolean
   /** A row that failed in this many runs is muted. Null or absent: no row is muted for failures. */
   readonly giveUpAfter?: number | null
   readonly signal: AbortSignal

@@ -142,6 +142,7 @@ export function sampleChange(fields: Partial<Change> = {}): Change {
     muted: null,
     captured: null,
     retried: null,
+    twin: null,
     replayed: null,
     ...fields,
   }
@@ -180,6 +181,7 @@ export function sampleRequest(fields: Partial<Request> = {}): Request {
     changesStart: 0,
     changesEnd: 1,
     replayOf: null,
+    twins: null,
     ...fields,
   }
 }

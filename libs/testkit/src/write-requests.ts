@@ -1,4 +1,4 @@
-import type { RequestRow, RunBegin } from '@sluice/contracts/records'
+import type { Request, RequestRow, RunBegin } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 import { plainMarker, takeOver } from '@sluice/partition/take-over'
 import { at, markerKey, syncTopics, textKey } from '@sluice/topics/topics'
@@ -18,6 +18,8 @@ export async function writeRequests(
     readonly perAppend?: number
     readonly row?: Partial<RequestRow>
     readonly trigger?: Op
+    /** What the request for a key has besides. */
+    readonly fields?: (key: string) => Partial<Request>
     readonly partition?: number
     /** False if the renderer stops before the end. */
     readonly ends?: boolean
@@ -48,6 +50,7 @@ export async function writeRequests(
       rows: [sampleRow({ key, seq, ...run.row })],
       changesStart: seq,
       changesEnd: seq + 1,
+      ...run.fields?.(key),
     })
     together.push({ key: textKey(`${begin.run}/${partition}/${seq}`), value: io.encode('Request', request) })
     if (together.length < perAppend && seq < keys.length - 1) continue

@@ -21,7 +21,7 @@ import { at, homePartition, syncTopics } from '@sluice/topics/topics'
 import { AttemptLedger } from './ledger/attempt-ledger.ts'
 import { LateShare, type RequestMemory } from './delivery-memory.ts'
 import { Doubt } from './run/doubt.ts'
-import { effectsOf, isReplayed } from './outcome/effects.ts'
+import { answeredEffects, effectsOf, isReplayed } from './outcome/effects.ts'
 import { CUT, CutRun, reportOf } from './run/cut-run.ts'
 import { endWithoutRenderer, runSoFar, type RunSoFar } from './run/end-without-renderer.ts'
 import { openRun, placeOf, runBeginAt, unsentFault } from './run/open-run.ts'
@@ -32,9 +32,9 @@ import { recoverLedger } from './ledger/recover-ledger.ts'
 import { KeyOrder } from './run/key-order.ts'
 import { PartitionReporter } from './run/report-partition.ts'
 import { tellBacklog } from './run/tell-backlog.ts'
-import type { RequestHistory } from './ledger/request-history.ts'
+import { TwinTurns } from './run/twin-turns.ts'
 import { faultOf, inSequence } from './send/request-sequence.ts'
-import { unseenLimit } from './work/work-limits.ts'
+import { activeLimit, unseenLimit } from './work/work-limits.ts'
 import { WorkRoom } from './work/work-room.ts'
 import { unrenderableEnd } from './outcome/unrenderable-rows.ts'
 
@@ -99,6 +99,7 @@ class PartitionDelivery {
   readonly #doubt: Doubt
   readonly #passed = new PassedRun(run => this.#isOver(run))
   readonly #order = new KeyOrder()
+  readonly #twins: TwinTurns
   readonly #room: WorkRoom
   /** What a run waits for before it can be opened. */
   #waitsFor: WaitNow | null = null
@@ -111,6 +112,7 @@ class PartitionDelivery {
    * try then.
    */
   readonly #cutOff = new AbortController()
+  readonly #ending: AbortSignal
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts
@@ -119,13 +121,15 @@ class PartitionDelivery {
     this.#cut = new CutRun(() => reportOf(parts))
     this.#room = new WorkRoom(parts)
     this.#taken = { offset: parts.recovered.checkpoint.offset, run: null, nextChange: 0 }
+    this.#twins = new TwinTurns({ ledger: parts.ledger, doubt: this.#doubt })
+    this.#ending = endingOf(parts.worker, parts.ledger.failure, this.#cutOff.signal)
   }
 
   async work(): Promise<void> {
     const { deps, run, worker, ledger, recovered, requests } = this.#parts
     const { log, io } = deps
     const cutOff = this.#cutOff.signal
-    const ending = endingOf(worker, ledger.failure, cutOff)
+    const ending = this.#ending
     const from = recovered.checkpoint.offset
     const options = { from, yieldsTorn: true, bufferBytes: deps.memory.readerBytes, signal: ending } as const
     const reading = { log, io, incarnation: run.incarnation, stage: 'requests', target: requests } as const
@@ -253,6 +257,8 @@ class PartitionDelivery {
 
   #closed(): void {
     this.#doubt.runEnded()
+    this.#order.clear()
+    this.#twins.clear()
     this.#open?.early[Symbol.dispose]()
     this.#open = null
     this.#passed.end()
@@ -291,7 +297,7 @@ class PartitionDelivery {
     const open = await this.#runOf(request, ending)
     if (open === null) return this.#passOver(placed, null, ending)
     if (!inSequence(open, offset, request)) return
-    if (isReplayed(request)) await this.#order.turn({ offset, rows: request.rows }, ledger, ending)
+    if (isReplayed(request)) await this.#order.turn({ offset, ...request }, ledger, ending)
     const memory = await this.#room.take(open, { record: request, recordBytes: bytes, signal: ending })
     this.#begin(open, placed, { request, memory })
   }
@@ -305,29 +311,18 @@ class PartitionDelivery {
     const known = recovered.known.get(offset)
     this.#reporter.phases.tookRequest()
     ledger.start(offset, timestamp)
-    if (this.#recordEffects({ offset, request, history: known?.history, release: () => memory.done() }))
-      return
-    const history = this.#doubt.historyOf(known?.history, unseenLimit(open.target))
-    const why = this.#cut.has(request.run, offset) ? CUT : null
-    open.sending.take({ request, offset, history, memory }, why)
-  }
-
-  /**
-   * Writes the effects of an answer again that an earlier owner has written down. False if there is no such
-   * answer.
-   */
-  #recordEffects(of: {
-    readonly offset: number
-    readonly request: Request
-    readonly history: RequestHistory | undefined
-    readonly release: (() => void) | null
-  }): boolean {
-    const { offset, request, history, release } = of
-    if (history === undefined || history.parts.length > 0) return false
-    const { attempts, requests, ended } = history
-    const effects = effectsOf({ ...request, attempts, requests, ended })
-    this.#parts.ledger.record({ requestOffset: offset, attempt: null, effects, release })
-    return true
+    const effects = answeredEffects(request, known?.history)
+    if (effects !== null)
+      return ledger.record({ requestOffset: offset, attempt: null, effects, release: () => memory.done() })
+    const twins = isReplayed(request) ? null : (request.twins ?? null)
+    const mostWaiting = twins === null ? null : activeLimit(open.target)
+    const history = this.#doubt.historyOf(known?.history, unseenLimit(open.target), mostWaiting)
+    const send = (): void => {
+      const why = this.#cut.has(request.run, offset) ? CUT : null
+      open.sending.take({ request, offset, history, memory }, why)
+    }
+    if (twins === null) return send()
+    this.#twins.take({ offset, request, twins, target: open.target }, send, this.#ending)
   }
 
   async #takeUnrenderable(

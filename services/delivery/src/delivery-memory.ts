@@ -66,6 +66,8 @@ export class LateShare implements Disposable {
 const WAITING_BYTES = 1024
 /** What is known of each row of a batch that goes on in parts. */
 const WAITING_ROW_BYTES = 64
+/** The form of a twin, by which other requests wait for it. */
+const WAITING_TWIN_BYTES = 192
 /** What an attempt takes for each row with an outcome of its own, without its texts. */
 const RESULT_BYTES = 64
 
@@ -106,8 +108,12 @@ export class RequestMemory {
    * It waits for its next try. Of all that it took, only what is known of it is still in memory: of so many
    * rows, and what attempts said of them.
    */
-  waits(of: { readonly rows: number; readonly attempts: readonly UnownedAttempt[] }): void {
-    let bytes = WAITING_BYTES + of.rows * WAITING_ROW_BYTES
+  waits(of: {
+    readonly rows: number
+    readonly twins: number
+    readonly attempts: readonly UnownedAttempt[]
+  }): void {
+    let bytes = WAITING_BYTES + of.rows * WAITING_ROW_BYTES + of.twins * WAITING_TWIN_BYTES
     for (const attempt of of.attempts) bytes += attemptBytes(attempt)
     this.#share.give(this.#bytes - bytes)
     this.#bytes = bytes

@@ -17,15 +17,15 @@ import {
 import type {
   Command,
   Fault,
-  HeldRemovals,
   InvalidSample,
-  PartitionEnd,
   PartitionReport,
   RunCause,
   RunEvent,
   RunScope,
   RunStatus,
 } from '../records.ts'
+import type { HeldRemovals } from '../runs/held-removals.ts'
+import type { PartitionEnd } from '../runs/partition-ends.ts'
 import type { ErrorPlace } from '../runs/error-place.ts'
 import type { Restoring } from '../runs/restoring.ts'
 import type { Fired, PhaseTimes } from '../runs/run-times.ts'

@@ -180,6 +180,7 @@ export function changeSchema(columns: readonly Column[]): AvroRecordSchema {
     muted: field('For settled: hash of row and op to be passed over.', nullable(text)),
     captured: field("Values captured from the API's answers, as JSON.", nullable(text)),
     retried: field('What earlier runs left behind.', nullable(retried)),
+    twin: field('The form that its key shares with a key that the run removes or sends.', nullable(text)),
     replayed: field('A recorded request to be sent again, as Avro.', nullable(bytes)),
     unfit: field(
       'Values of before and after that do not fit their columns, as JSON: { before, after } by column.',
@@ -226,6 +227,7 @@ const REQUEST_SCHEMA = record<Request>('Request', 'A request to be sent.', {
   headers: field('Headers without secrets.', headers),
   body: field('The body.', nullable(bytes)),
   replayOf: field('Of a request that is sent again: where it was recorded.', nullable(replayOf)),
+  twins: field('Forms that keys of its rows share with other keys of the run.', nullable(listOf(text))),
 })
 
 const UNRENDERABLE_SCHEMA = record<Unrenderable>('Unrenderable', 'Rows that could not be rendered.', {

@@ -38,6 +38,7 @@ import { asChanges, readChanges } from './diff/read-changes.ts'
 import { fillHashes } from './diff/fill-hashes.ts'
 import { believedKeys, diffReplayed } from './diff/replayed-rows.ts'
 import { RowHash } from './diff/row-hash.ts'
+import { TWIN_TABLES } from './diff/twin-keys.ts'
 import { comparedColumns, StateMemory } from './state/state-memory.ts'
 import { Shapes } from './state/shapes.ts'
 import { quoteText } from './sql/sql-types.ts'
@@ -377,6 +378,7 @@ class DuckdbDeliveredState implements DeliveredState {
     const tables = [
       ...this.#pieces,
       ...['found', 'model', 'ordered', 'places', 'known', 'collected', 'piece', 'sizes', 'ambiguous'],
+      ...TWIN_TABLES,
     ]
     await connection.run(tables.map(table => `DROP TABLE IF EXISTS temp.${table};`).join(' '))
     await closeExtract(connection)

@@ -133,7 +133,7 @@ function settledChange(key: string, settledState: KeyStateKind): Fed {
 }
 
 function placed(changes: readonly Fed[]) {
-  const more = { run: 1, muted: null, retried: null, captured: null, replayed: null }
+  const more = { run: 1, muted: null, retried: null, twin: null, captured: null, replayed: null }
   const records: readonly PlacedChange[] = changes.map((change, seq) => ({
     offset: seq,
     timestamp: 1,

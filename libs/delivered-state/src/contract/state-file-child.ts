@@ -25,6 +25,7 @@ while (what === 'commit') {
       muted: null,
       captured: null,
       retried: null,
+      twin: null,
       replayed: null,
     } as const
     return { offset: offset + i, timestamp: 0, change }

@@ -1,13 +1,7 @@
 /** The events of a run, each made from the one before. */
 import { isSluiceError } from '@sluice/contracts/errors'
-import type {
-  Fault,
-  PartitionEnd,
-  PartitionReport,
-  RunCause,
-  RunEvent,
-  RunScope,
-} from '@sluice/contracts/records'
+import type { Fault, PartitionReport, RunCause, RunEvent, RunScope } from '@sluice/contracts/records'
+import type { PartitionEnd } from '@sluice/contracts/runs/partition-ends'
 import type { ErrorPlace } from '@sluice/contracts/runs/error-place'
 import type { Fired } from '@sluice/contracts/runs/run-times'
 import { OPS, type CountsByOp, type Op, type OpCounts } from '@sluice/contracts/state'

@@ -3,7 +3,9 @@
  * in `step.ts` is the machine: from a life and a fact it makes the next life and what to do. None of it does
  * I/O or looks at a clock. Each instant is given, in ms since 1970. docs/RUNS.md has the pictures.
  */
-import type { Command, Fault, HeldRemovals, PartitionEnd, PartitionReport } from '@sluice/contracts/records'
+import type { Command, Fault, PartitionReport } from '@sluice/contracts/records'
+import type { HeldRemovals } from '@sluice/contracts/runs/held-removals'
+import type { PartitionEnd } from '@sluice/contracts/runs/partition-ends'
 import type { Restoring } from '@sluice/contracts/runs/restoring'
 import type { Fired } from '@sluice/contracts/runs/run-times'
 import { isEnded } from '@sluice/domain/run-status'

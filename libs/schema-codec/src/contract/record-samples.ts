@@ -67,6 +67,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     muted: 'hash',
     captured: '{"id": 1}',
     retried,
+    twin: 'schlüssel',
     replayed: new Uint8Array([1, 2, 3]),
     unfit: '{"before":{"id":"one"}}',
   },
@@ -84,6 +85,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     changesStart: 5,
     changesEnd: 7,
     replayOf: { change: 7, command: 3, run: 4, runId: '01JD', partition: 2, seq: 1, offset: 9 },
+    twins: ['a', 'é'],
   },
   Unrenderable: {
     ...owned,

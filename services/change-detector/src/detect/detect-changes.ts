@@ -37,12 +37,14 @@ export async function detectChanges(options: {
   // What a replay sends is rendered already.
   if (purpose?.kind !== 'replay') used.assertKnown(columns)
   const model = { extractFile, columns, primaryKey, compare: used.compared(columns), signal }
+  const atMostOnce = definition.sync.delivery === 'at-most-once'
   const diff = await state.diff({
     ...model,
     opsWithTrigger: triggeredOps(definition.sync),
     baseline,
     giveUpAfter: definition.sync.errors?.giveUpAfter ?? null,
-    leavesUndecided: definition.sync.delivery === 'at-most-once' && !isRetry,
+    leavesUndecided: atMostOnce && !isRetry,
+    atMostOnce,
     ...(purpose === undefined ? {} : { purpose }),
   })
   return {

@@ -107,7 +107,15 @@ function changes(
   keys: readonly string[],
   partition: number | null = null,
 ): DetectedChange[] {
-  const rest = { before: null, after: null, settledState: null, muted: null, captured: null, retried: null }
+  const rest = {
+    before: null,
+    after: null,
+    settledState: null,
+    muted: null,
+    captured: null,
+    retried: null,
+    twin: null,
+  }
   return keys.map(key => ({ op, key, partition, beforeState: 'absent', ...rest }))
 }
 
@@ -207,6 +215,15 @@ describe('publishing the changes of a run', () => {
       { topic: topics.captured, partition: 1, value: null },
       { topic: topics.changes, partition: 1, value: { captured: null } },
     ])
+  })
+
+  it('has the log acknowledge a doubt in any partition before a removal that it is about', async () => {
+    const doubt = { beforeState: 'present', settledState: 'content-uncertain' } as const
+    const written = await publish([
+      { changes: changes('settled', ['ann'], 2).map(change => ({ ...change, ...doubt })) },
+      { changes: changes('removed', ['Ann'], 0) },
+    ])
+    expect(written.map(({ what }) => what).filter(what => /^ann$/i.test(what))).toEqual(['ann', 'Ann'])
   })
 
   it('refuses a partition that is none, instead of losing the change', async () => {

@@ -55,7 +55,7 @@ export interface NewReplay {
  * failed append leaves a run to be sealed.
  */
 export async function publishChanges(diff: Diff, options: PublishOptions): Promise<boolean> {
-  const { cancel } = options
+  const { cancel, replayed } = options
   const publisher = new Publisher(options)
   await publisher.begin()
   let complete = true
@@ -72,13 +72,20 @@ export async function publishChanges(diff: Diff, options: PublishOptions): Promi
     await publisher.endCaptured(changes.filter(hasAnothersValues))
     for (const change of changes) await publisher.add(withOwnValues(change))
     const gone = changes.filter(endsValues)
-    if (endsRetry.length > 0 || gone.length > 0) await publisher.acknowledged()
+    // A row in doubt has to be so before the removal goes out that may take it away. (A replay awaits all.)
+    const doubts = replayed === undefined && changes.some(isNewDoubt)
+    if (endsRetry.length > 0 || gone.length > 0 || doubts) await publisher.acknowledged()
     await publisher.endCaptured(gone)
     await publisher.endRetry(endsRetry)
   }
   complete &&= await publishReplayed(publisher, options)
   await publisher.end(!complete)
   return complete
+}
+
+/** True if the change alone makes its row uncertain. */
+function isNewDoubt({ op, beforeState, settledState }: DetectedChange): boolean {
+  return op === 'settled' && beforeState === 'present' && settledState?.endsWith('-uncertain') === true
 }
 
 /** False if the run was cancelled. */
@@ -173,7 +180,7 @@ class Publisher {
       owner: ownership.owner(partition).owner(target),
       run: begin.run,
       ...{ op: 'added', before: null, beforeState: 'absent', settledState: null, muted: null },
-      ...{ captured: null, retried: null, replayed: null, unfit: null },
+      ...{ captured: null, retried: null, twin: null, replayed: null, unfit: null },
     })
   }
 
@@ -204,7 +211,7 @@ class Publisher {
     const replayOf = { ...of, change: part.seq }
     const value = encoder.encode({
       ...{ ...place, op: request.trigger, key: '', before: null, beforeState: 'absent', after: null },
-      ...{ settledState: null, muted: null, captured: null, retried: null },
+      ...{ settledState: null, muted: null, captured: null, retried: null, twin: null },
       replayed: io.encode('Request', { ...request, rows, replayOf }),
     })
     part.seq += 1

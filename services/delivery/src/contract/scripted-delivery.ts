@@ -3,7 +3,7 @@
  * what is tried again.
  */
 import { vi } from 'vitest'
-import type { Attempt, RequestRow, RetryEntry, RunEvent } from '@sluice/contracts/records'
+import type { Attempt, Request, RequestRow, RetryEntry, RunEvent } from '@sluice/contracts/records'
 import type { OpCounts } from '@sluice/contracts/state'
 import { countsOf } from '@sluice/domain/counts'
 import { abortable } from '@sluice/flow/abortable'
@@ -118,6 +118,7 @@ export class ScriptedDelivery implements AsyncDisposable {
       readonly sync?: DefinitionFields['sync']
       readonly destination?: DefinitionFields['destination']
       readonly row?: Partial<RequestRow>
+      readonly fields?: (key: string) => Partial<Request>
       readonly bodyBytes?: number
     } = {},
   ): Promise<void> {
@@ -131,9 +132,9 @@ export class ScriptedDelivery implements AsyncDisposable {
     await this.tell({})
     const { runId } = this.#run
     const begin = { run: 1, runId, definition: hash, startedAt: Date.now(), first: true }
-    const { row = {}, bodyBytes = 2 } = of
+    const { row = {}, bodyBytes = 2, fields = () => ({}) } = of
     const trigger = row.op ?? 'added'
-    await writeRequests(world, { begin, keys: rows, row, bodyBytes, trigger, perAppend: 100 })
+    await writeRequests(world, { begin, keys: rows, row, bodyBytes, trigger, fields, perAppend: 100 })
   }
 
   /** Writes an event of the run, as its detector does. */

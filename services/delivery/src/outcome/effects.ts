@@ -9,7 +9,7 @@ import { boundedOrNull } from '@sluice/domain/bounded-text'
 import { mergeCaptured } from '@sluice/domain/answers/captured'
 import { addCounts, countRows } from '@sluice/domain/counts'
 import { ROW_ERROR_BYTES } from '@sluice/domain/record-sizes'
-import type { EndedRows, UnownedAttempt } from '../ledger/request-history.ts'
+import type { EndedRows, RequestHistory, UnownedAttempt } from '../ledger/request-history.ts'
 import { rowsAt } from '../ledger/parts.ts'
 
 export interface Effects {
@@ -74,6 +74,16 @@ export function effectsOf(finished: FinishedRequest): Effects {
   for (const [outcome, n] of perOutcome) counts = addCounts(counts, countRows(finished.trigger, outcome, n))
   if (isReplayed(finished)) return { retry: [], captured: [], counts }
   return { retry, captured, counts }
+}
+
+/**
+ * What the request writes besides, if an earlier owner has written down all answers to it; null if it has
+ * not.
+ */
+export function answeredEffects(request: Request, history: RequestHistory | undefined): Effects | null {
+  if (history === undefined || history.parts.length > 0) return null
+  const { attempts, requests, ended } = history
+  return effectsOf({ ...request, attempts, requests, ended })
 }
 
 /** True for a request that a replay sends again. One of an earlier version says nothing of that. */

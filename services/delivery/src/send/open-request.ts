@@ -5,6 +5,7 @@
  * States: in work (a part of it is ready, sent or not yet acknowledged) ⇄ waiting (each open part waits for
  * its next try) → finished.
  */
+import type { Request } from '@sluice/contracts/records'
 import type { RequestMemory } from '../delivery-memory.ts'
 import { effectsOf, type Effects, type FinishedRequest } from '../outcome/effects.ts'
 import {
@@ -15,7 +16,7 @@ import {
 } from '../ledger/request-history.ts'
 
 /** What effects need of the whole request. It is in memory only while a part is in work. */
-export type Whole = Pick<FinishedRequest, 'run' | 'trigger' | 'rows' | 'replayOf'>
+export type Whole = Pick<FinishedRequest, 'run' | 'trigger' | 'rows' | 'replayOf'> & Pick<Request, 'twins'>
 
 export interface TakenAttempt {
   /** As it is to be recorded, with its number. */
@@ -65,10 +66,11 @@ export class OpenRequest {
   }
 
   /** It waits. Of all that it took, only what is known of it is still in memory. */
-  waits(rows: number): void {
+  waits({ rows, twins = null }: Pick<Request, 'rows'> & Partial<Pick<Request, 'twins'>>): void {
     const { ended, parts } = this.#history
     const attempts = new Set(ended.map(({ attempt }) => attempt))
     for (const { last } of parts) if (last !== null) attempts.add(last)
-    this.memory.waits({ rows: rows > 1 ? rows : 0, attempts: [...attempts] })
+    const known = { rows: rows.length > 1 ? rows.length : 0, twins: twins?.length ?? 0 }
+    this.memory.waits({ ...known, attempts: [...attempts] })
   }
 }

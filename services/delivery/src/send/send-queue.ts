@@ -121,7 +121,7 @@ export class SendQueue {
       else if (part.intent !== null) this.#close(ready, ANNOUNCED)
       else if (part.positions === null && leftMs <= 0) this.#push(ready)
       else {
-        open.waits(request.rows.length)
+        open.waits(request)
         this.#waiting.add({ open, part, dueAtMs: performance.now() + leftMs })
         this.#rests(open)
       }
@@ -338,7 +338,7 @@ export class SendQueue {
       isAcknowledged = true
       if (memory !== open.memory) memory.done()
       if (isFinished) open.memory.done()
-      else if (open.parts.length > 0) open.waits(whole.rows.length)
+      else if (open.parts.length > 0) open.waits(whole)
       for (const part of parts) this.#waiting.add({ open, part, dueAtMs: atMs + part.waitMs })
       this.#rests(open)
     }

@@ -6,7 +6,6 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { InvalidSample } from '@sluice/contracts/records'
 import type { Column } from '@sluice/contracts/values'
-import { KEY_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import type { DiffRequest, RunPurpose } from '../../port.ts'
 import {
   ABSENT,
@@ -22,15 +21,14 @@ import {
 import { asBytes, textOfBytes } from '../sql/duckdb-text.ts'
 import { type KnownRequest, sqlTypeOf } from '../state/known-columns.ts'
 import { keyToken, type ModelRows, modelRows, type SizedRows, sizedRows } from './model-rows.ts'
-import { dropOversizeRows, type OversizeRows } from './oversize-rows.ts'
+import { dropOversizeRows, findOversizeKeys, fitsSql, type OversizeRows } from './oversize-rows.ts'
 import type { RowHash } from './row-hash.ts'
 import type { Slice } from './row-slices.ts'
 import type { Shape } from '../state/shapes.ts'
 import { canonicalText, quoteIdentifier, quoteText } from '../sql/sql-types.ts'
+import { findTwins } from './twin-keys.ts'
 
 export const SAMPLES = 10
-/** The number of characters that are shown of a key which is too long. */
-const SHOWN_CHARACTERS = 100
 
 /** The view of the extract. Its columns have names that cannot clash with the user's: `rid`, `e0`, `e1`, … */
 export const EXTRACTED = 'extracted'
@@ -140,7 +138,12 @@ export async function findInvalidRows(
   }
   const key = keyText(request)
   const present = columns.map(column => `${place(column)} IS NOT NULL`).join(' AND ')
-  const oversize = await findOversizeKeys(connection, { key, present })
+  const oversize = await findOversizeKeys(connection, {
+    key,
+    present,
+    extracted: EXTRACTED,
+    samples: SAMPLES,
+  })
   rows += oversize.rows
   samples.push(...oversize.samples.slice(0, SAMPLES - samples.length))
   const valid = `${present} AND ${fitsSql(key)}`
@@ -163,30 +166,6 @@ export async function findInvalidRows(
   return { rows: rows + Number(copies), samples, ambiguous: Number(keys) > 0 }
 }
 
-/** Finds the rows whose key is too large for a record. */
-async function findOversizeKeys(
-  connection: DuckDBConnection,
-  { key, present }: { readonly key: string; readonly present: string },
-): Promise<{ readonly rows: number; readonly samples: readonly InvalidSample[] }> {
-  const from = `FROM (SELECT ${key} AS key FROM ${EXTRACTED} WHERE ${present}) WHERE NOT ${fitsSql('key')}`
-  const counted = await connection.runAndReadAll(`SELECT count(*) ${from}`)
-  const rows = Number(counted.getRows()[0]?.[0])
-  if (rows === 0) return { rows, samples: [] }
-  const some = await connection.runAndReadAll(
-    `SELECT left(key, ${SHOWN_CHARACTERS}), strlen(key) ${from} LIMIT ${SAMPLES}`,
-  )
-  const samples = some.getRows().map(([start, bytes]) => ({
-    key: `${String(start)} …`,
-    reason: `the primary key has ${String(bytes)} bytes, and the most is ${KEY_CEILING_BYTES}`,
-  }))
-  return { rows, samples }
-}
-
-/** SQL that is true for a key which records can carry. */
-function fitsSql(key: string): string {
-  return `strlen(${key}) <= ${KEY_CEILING_BYTES}`
-}
-
 /** Which columns the changes of one section have, so that only these are read. */
 export interface Section {
   readonly rows: number
@@ -195,6 +174,8 @@ export interface Section {
   readonly retried: boolean
   /** True if the state knows some of the keys, and thus their partition. */
   readonly known: boolean
+  /** True if some of the keys may have a twin (twin-keys.ts). */
+  readonly twins: boolean
 }
 
 export interface FoundChanges {
@@ -283,12 +264,17 @@ export async function findChanges(
     extracted: EXTRACTED,
     samples: SAMPLES,
   })
+  const twins = await findTwins(connection, {
+    ...{ key: model.key, extracted: EXTRACTED, slices: from.slices },
+    sent: request.baseline ? new Set() : request.opsWithTrigger,
+    atMostOnce: request.atMostOnce === true,
+  })
   return {
     oversize,
     key: model.key,
     sized: sizedRows(model),
     slices: from.slices,
-    ...(await countSections(connection)),
+    ...(await countSections(connection, twins)),
     ...(await countSettled(connection, from)),
     undecided: leaves ? await countUndecided(connection) : 0,
   }
@@ -405,7 +391,10 @@ function mutedText({ columnsDigest }: RowHash): string {
   return `if(op IS NULL, NULL, op || ':${columnsDigest}:' || if(has_row, to_hex(model_hash), ''))`
 }
 
-async function countSections(connection: DuckDBConnection): Promise<Pick<FoundChanges, SectionName>> {
+async function countSections(
+  connection: DuckDBConnection,
+  twins: boolean,
+): Promise<Pick<FoundChanges, SectionName>> {
   const held = await connection.runAndReadAll('SELECT count(*) FROM (FROM captured LIMIT 1)')
   const captured = Number(held.getRows()[0]?.[0]) > 0
   const reader = await connection.runAndReadAll(
@@ -419,8 +408,16 @@ async function countSections(connection: DuckDBConnection): Promise<Pick<FoundCh
       captured,
       retried: retried === true,
       known: known === true,
+      twins: twins && Number(section) !== SETTLED,
     })
   const of = (code: number) =>
-    sections.get(code) ?? { rows: 0, before: false, captured: false, retried: false, known: false }
+    sections.get(code) ?? {
+      rows: 0,
+      before: false,
+      captured: false,
+      retried: false,
+      known: false,
+      twins: false,
+    }
   return { settled: of(SETTLED), removed: of(REMOVED), changed: of(CHANGED), added: of(ADDED) }
 }

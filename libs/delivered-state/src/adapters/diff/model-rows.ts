@@ -13,7 +13,7 @@ import { sumSql } from '../sql/sum-sql.ts'
 const MODEL = 'model'
 
 /** A digest stands for a key of more bytes than this, so that many keys can be compared in memory. */
-const MOST_TOKEN_BYTES = 64
+export const MOST_TOKEN_BYTES = 64
 
 /**
  * SQL for the token of a key, by which keys are compared: the key itself, or a digest. A digest is longer

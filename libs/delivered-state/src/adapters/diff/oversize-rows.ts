@@ -1,12 +1,15 @@
 /**
- * Finds rows that are too large for a record. The run passes over them with the reason, and never takes them
- * as removed. It checks only rows that have changed, so that a run without changes reads no texts.
+ * Finds rows, and keys, that are too large for a record. The run passes over them with the reason, and never
+ * takes them as removed. It checks only rows that have changed, so that a run without changes reads no texts.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { InvalidSample } from '@sluice/contracts/records'
-import { ROW_CEILING_BYTES } from '@sluice/domain/record-sizes'
+import { KEY_CEILING_BYTES, ROW_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import { asBytes, textOfBytes } from '../sql/duckdb-text.ts'
 import type { SizedRows } from './model-rows.ts'
+
+/** The number of characters that are shown of a key which is too long. */
+const SHOWN_CHARACTERS = 100
 
 export interface OversizeRows {
   readonly rows: number
@@ -52,4 +55,35 @@ async function samplesOf(
     key: textOfBytes(key),
     reason: `the row has about ${String(bytes)} bytes, and the most is ${ROW_CEILING_BYTES}`,
   }))
+}
+
+/** Finds the rows whose key is too large for a record. */
+export async function findOversizeKeys(
+  connection: DuckDBConnection,
+  of: {
+    readonly key: string
+    /** SQL that is true for a row whose key columns have values. */
+    readonly present: string
+    readonly extracted: string
+    readonly samples: number
+  },
+): Promise<{ readonly rows: number; readonly samples: readonly InvalidSample[] }> {
+  const { key, present } = of
+  const from = `FROM (SELECT ${key} AS key FROM ${of.extracted} WHERE ${present}) WHERE NOT ${fitsSql('key')}`
+  const counted = await connection.runAndReadAll(`SELECT count(*) ${from}`)
+  const rows = Number(counted.getRows()[0]?.[0])
+  if (rows === 0) return { rows, samples: [] }
+  const some = await connection.runAndReadAll(
+    `SELECT left(key, ${SHOWN_CHARACTERS}), strlen(key) ${from} LIMIT ${of.samples}`,
+  )
+  const samples = some.getRows().map(([start, bytes]) => ({
+    key: `${String(start)} …`,
+    reason: `the primary key has ${String(bytes)} bytes, and the most is ${KEY_CEILING_BYTES}`,
+  }))
+  return { rows, samples }
+}
+
+/** SQL that is true for a key which records can carry. */
+export function fitsSql(key: string): string {
+  return `strlen(${key}) <= ${KEY_CEILING_BYTES}`
 }

@@ -9,7 +9,8 @@ import type { ChangeBatch, DetectedChange, Diff, DiffRequest, EndedKey } from '.
 import { asBytes, textOfBytes } from '../sql/duckdb-text.ts'
 import { storedRowReader } from '../sql/row-json.ts'
 import { quoteText } from '../sql/sql-types.ts'
-import { ABSENT, CONTENT_UNCERTAIN, EXISTENCE_UNCERTAIN, KINDS } from '../state/codes.ts'
+import { ABSENT, CONTENT_UNCERTAIN, EXISTENCE_UNCERTAIN, KINDS, PRESENT } from '../state/codes.ts'
+import { doubtfulKind, foldedKeys } from './twin-keys.ts'
 
 /** The most keys of a batch, and about the bytes of their rows. A batch has at least one key. */
 const BATCH_KEYS = 1024
@@ -40,10 +41,11 @@ export async function believedKeys(
 /** The diff of a replay. `through` guards the reading of its changes. */
 export async function diffReplayed(
   connection: DuckDBConnection,
-  { columns }: Pick<DiffRequest, 'columns'>,
+  request: Pick<DiffRequest, 'columns' | 'opsWithTrigger' | 'atMostOnce'>,
   through: (found: AsyncGenerator<ChangeBatch>) => AsyncGenerator<ChangeBatch>,
 ): Promise<Diff> {
-  const settled = await findReplayed(connection)
+  const { columns, opsWithTrigger: sent, atMostOnce = false } = request
+  const settled = await findReplayed(connection, doubtfulKind({ sent, atMostOnce }))
   const reader = await connection.runAndReadAll(`SELECT count(*) FROM state WHERE kind <> ${ABSENT}`)
   return {
     ...{ columns, retyped: [], rowsRead: 0, rowsInvalid: 0, invalidSamples: [], counts: {}, settled },
@@ -54,17 +56,31 @@ export async function diffReplayed(
   }
 }
 
-/** Makes the table, and gives the number of keys. */
-async function findReplayed(connection: DuckDBConnection): Promise<number> {
+/**
+ * Makes the table, and gives the number of keys. `twins` is the kind of rows that a removal of their twin may
+ * take away; null: they stay as they are.
+ */
+async function findReplayed(connection: DuckDBConnection, twins: number | null): Promise<number> {
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE found AS
     WITH r AS (SELECT key, bool_or(removes) AS removes, bool_or(NOT removes) AS writes, max(if(content IS NULL, NULL, rowid)) AS given
       FROM stage_replayed GROUP BY key)
-    SELECT r.key, r.given, s.rowid AS srid, coalesce(s.kind, ${ABSENT}) AS kind, s.partition, e.key IS NOT NULL AS has_entry, ${REPLAYED_KIND} AS settled_kind
+    SELECT r.key, r.given, s.rowid AS srid, coalesce(s.kind, ${ABSENT}) AS kind, s.partition, e.key IS NOT NULL AS has_entry, ${REPLAYED_KIND} AS settled_kind, NULL::VARCHAR AS muted
     FROM r LEFT JOIN state s ON s.key = r.key LEFT JOIN retry e ON e.key = s.key AND e.partition = s.partition
-    WHERE ${REPLAYED_KIND} <> ${ABSENT} ORDER BY srid NULLS LAST, given`)
+    WHERE ${REPLAYED_KIND} <> ${ABSENT} ${twins === null ? '' : twinsOfRemoved(twins)} ORDER BY srid NULLS LAST, given`)
   const reader = await connection.runAndReadAll('SELECT count(*) FROM found')
   return Number(reader.getRows()[0]?.[0])
+}
+
+/** SQL for rows whose twins are removed (twin-keys.ts). What is passed over of them stays so. */
+function twinsOfRemoved(kind: number): string {
+  const columns = 'key, rowid AS srid, kind, partition, muted'
+  const present = foldedKeys({ columns, key: 'key', from: `state WHERE kind = ${PRESENT}` })
+  const removed = foldedKeys({ columns: 'key', key: 'key', from: 'stage_replayed WHERE removes' })
+  return `UNION ALL (
+    SELECT s.key, NULL, s.srid, s.kind, s.partition, e.key IS NOT NULL, ${kind}, s.muted
+    FROM (${present}) s LEFT JOIN retry e ON e.key = s.key AND e.partition = s.partition
+    WHERE s.fold IN (SELECT fold FROM (${removed})) AND s.key NOT IN (SELECT key FROM stage_replayed))`
 }
 
 /** Reads the table as changes. The rows have the columns of the model. */
@@ -77,21 +93,22 @@ async function* readReplayed(
   const read = storedRowReader(columns)
   for (let from = 0; from < keys; from += step) {
     const reader = await connection.runAndReadAll(`
-      SELECT ${asBytes('f.key')}, f.partition, f.kind, f.settled_kind, f.has_entry, s.content, g.content, c.content
+      SELECT ${asBytes('f.key')}, f.partition, f.kind, f.settled_kind, f.has_entry, s.content, g.content, c.content, f.muted
       FROM (SELECT rowid AS place, * FROM found WHERE rowid >= ${from} AND rowid < ${from + step}) f
         LEFT JOIN state s ON s.rowid = f.srid LEFT JOIN stage_replayed g ON g.rowid = f.given
         LEFT JOIN captured c ON c.key = f.key AND c.partition = f.partition
       ORDER BY f.place`)
     const changes: DetectedChange[] = []
     const endsRetry: EndedKey[] = []
-    for (const [keyBytes, partition, kind, settled, hasEntry, content, given, captured] of reader.getRows()) {
+    for (const row of reader.getRows()) {
+      const [keyBytes, partition, kind, settled, hasEntry, content, given, captured, muted] = row
       const key = textOfBytes(keyBytes) ?? ''
       const known = partition === null ? null : Number(partition)
       const before = Number(kind) === ABSENT ? null : rowOf(content, read)
       changes.push({
         ...{ op: 'settled', key, partition: known, before, beforeState: KINDS[Number(kind)] ?? 'absent' },
         ...{ after: before ?? rowOf(given, read), settledState: KINDS[Number(settled)] ?? 'absent' },
-        ...{ muted: null, captured: typeof captured === 'string' ? captured : null, retried: null },
+        ...{ muted: textOf(muted), captured: textOf(captured), retried: null, twin: null },
       })
       if (hasEntry === true && known !== null) endsRetry.push({ partition: known, key })
     }
@@ -108,6 +125,10 @@ async function keysOfBatch(connection: DuckDBConnection): Promise<number> {
     FROM found f LEFT JOIN state s ON s.rowid = f.srid LEFT JOIN stage_replayed g ON g.rowid = f.given`)
   const most = Math.max(1, Number(reader.getRows()[0]?.[0]))
   return Math.max(1, Math.min(BATCH_KEYS, Math.floor(BATCH_BYTES / most)))
+}
+
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
 }
 
 function rowOf(content: unknown, read: (json: unknown) => Row | null): Row | null {

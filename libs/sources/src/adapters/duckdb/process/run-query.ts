@@ -16,7 +16,6 @@ import { assertColumns } from '../../query/model-columns.ts'
 import { assertBeginsAsQuery, prepareQuery, sqlOf } from '../../query/read-only-query.ts'
 import { checkQuery } from './check-query.ts'
 import { typesOfCsvReads } from './csv-types.ts'
-import { raggedFile } from './ragged-files.ts'
 import { assertSteady, fileStates, type FileStates } from './steady-files.ts'
 import { modelCalled } from '../../query/model-called.ts'
 
@@ -143,15 +142,11 @@ async function prepare(connection: DuckDBConnection, task: Task): Promise<Prepar
     } finally {
       statement.destroySync()
     }
-  }).catch(async (error: unknown) => {
-    const lacksColumn = isSluiceError(error, 'query') && error.message.includes('Referenced column')
-    throw (lacksColumn ? await raggedFile(connection, query.files, model) : null) ?? error
   })
   assertColumns(model, columns)
   const lacksKey = primaryKeyOf(model).some(key => columns.every(({ name }) => name !== key))
-  if (!lacksKey) return { query, columns, files }
-  const wrong = emptyFile(query, { model: model.name }) ?? (await raggedFile(connection, query.files, model))
-  if (wrong !== null) throw wrong
+  const empty = lacksKey ? emptyFile(query, { model: model.name }) : null
+  if (empty !== null) throw empty
   return { query, columns, files }
 }
 
