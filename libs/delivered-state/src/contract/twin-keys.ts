@@ -125,6 +125,14 @@ export function twinKeysSuite(name: string, harness: () => DeliveredStateHarness
       ])
     })
 
+    it('are none where keys are nothing but blanks', async () => {
+      await using state = await withKeys(2, ' ', '\u0007', 'k')
+      expect(brief((await diff(state, modelOf('\t', '\u0007', 'k'))).changes)).toEqual([
+        ['removed', ' ', 2, null],
+        ['added', '\t', null, null],
+      ])
+    })
+
     it('share the partition of a removal that was given up, which a later run may send', async () => {
       await using state = await withKeys(2, 'Ann')
       const removed = await diff(state, modelOf())

@@ -48,7 +48,9 @@ function foldSql(key: string): string {
   const blanks = ["' '", 'chr(9)', 'chr(10)', 'chr(13)'].map(blank => `contains(${key}, ${blank})`)
   const isRare = [`strlen(${key}) <> length(${key})`, ...blanks].join(' OR ')
   const packed = `CASE WHEN ${isRare} THEN regexp_replace(${key}, '${BLANKS}', '', 'g') ELSE ${key} END`
-  return `CASE WHEN strlen(${key}) > ${MOST_FOLDED_BYTES} THEN ${key} ELSE strip_accents(lower(${packed})) END`
+  // A key of nothing else is its own form, too.
+  const form = `coalesce(nullif(strip_accents(lower(${packed})), ''), ${key})`
+  return `CASE WHEN strlen(${key}) > ${MOST_FOLDED_BYTES} THEN ${key} ELSE ${form} END`
 }
 
 /** SQL for the columns of rows, with the form (`fold`) of their key. */
