@@ -78,6 +78,26 @@ export function folderFilesSuite(where: string, openFolder: (folder: string) => 
       expect(await rowsOf("SELECT DISTINCT id FROM 'p*.csv' WHERE id = 9")).toEqual([{ id: '9' }])
     })
 
+    it.each([
+      ['SELECT id, name FROM', 'id,name,city\n1,Ann\n2,Bob,Rome\n', '3 by `,`, and line 2 has 2'],
+      ['FROM', 'id;name;city\n1;Ann;Oslo\n2;Bob;Rome;2024\n', '3 by `;`, and line 3 has 4'],
+      ['SELECT id FROM', 'id\tname\n1\tAnn\ntotal\n', '2 by tab, and line 3 has 1'],
+      ['SELECT id FROM', 'id,name\n1,Ann\n2,Bob\n3,Cyd,Rome\n', '2 by `,`, and line 4 has 3'],
+      ['SELECT column0 AS id FROM', '1,Ann\n2,Bob\n3,Cyd,Rome\n', '2 by `,`, and line 3 has 3'],
+      ['SELECT id FROM', 'People of today\n\nid,name\n1,Ann\n', '1 by `,`, and line 3 has 2'],
+    ])('with a line of too many or too few fields are named with the line: %s', async (from, text, says) => {
+      writeFileSync(join(folder, 'ragged.csv'), text)
+      const error = await errorOf(rowsOf(`${from} 'ragged.csv'`))
+      expect(error.code).toBe('query')
+      expect(error.message).toContain(`reads the file ${join(folder, 'ragged.csv')}, whose lines`)
+      expect(error.message).toContain(says)
+    })
+
+    it('that begin with lines which are no rows are read if the query says how many', async () => {
+      writeFileSync(join(folder, 'report.csv'), 'People of today\n\nid,name\n1,Ann\n')
+      expect(await rowsOf("FROM read_csv('report.csv', skip = 2)")).toEqual([{ id: '1', name: 'Ann' }])
+    })
+
     it('a file that is new meanwhile does no harm', async () => {
       let count = 0
       const adding = setInterval(() => writeFileSync(join(folder, `px${count++}.csv`), 'id,name\n8,Bob\n'), 2)

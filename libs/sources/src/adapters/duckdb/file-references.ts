@@ -1,9 +1,10 @@
 /**
- * Rewrites the file names in a query, for three reasons. DuckDB looks for a relative name in the process's
+ * Rewrites the file names in a query, for several reasons. DuckDB looks for a relative name in the process's
  * working directory before it looks in `file_search_path`, so it would read a file there instead of the
  * source's. It reads a quoted empty field of a CSV file as NULL, so that empty text and no text would look
  * alike (R18). And it guesses that lines of a CSV file that begin with `#` are comments, so that it would
- * leave out rows whose key begins so.
+ * leave out rows whose key begins so. It also leaves out all lines before one with more fields: a comma too
+ * much in the last line would take all other rows away.
  *
  * The rewrite edits the text of the query at the places that DuckDB's own parser gives. Relative names become
  * absolute. CSV and JSON files are read with `CSV_OPTIONS` and `JSON_OPTIONS`, except for those that the
@@ -65,6 +66,7 @@ export const NO_CSV_OPTIONS: CsvOptions = { types: [], others: [] }
 const CSV_OPTIONS = new Map([
   ['allow_quoted_nulls', 'allow_quoted_nulls = false'],
   ['comment', "comment = ''"],
+  ['skip', 'skip = 0'],
 ])
 
 /**
@@ -77,7 +79,7 @@ const JSON_OPTIONS = new Map([['sample_size', 'sample_size = -1']])
 const TYPES_OPTION = /^(types|dtypes|column_types)$/
 
 const TABLE_FILES = /\.(csv|tsv|parquet|json|jsonl|ndjson)(\.gz|\.zst)?$/i
-const CSV_FILES = /\.(csv|tsv)(\.gz|\.zst)?$/i
+export const CSV_FILES = /\.(csv|tsv)(\.gz|\.zst)?$/i
 const JSON_FILES = /\.(json|jsonl|ndjson)(\.gz|\.zst)?$/i
 export const CSV_FUNCTIONS = /^read_csv(_auto)?$/i
 const JSON_FUNCTIONS = /^read_(json|ndjson)(_auto)?$/i

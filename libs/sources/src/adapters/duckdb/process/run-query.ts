@@ -16,6 +16,7 @@ import { assertColumns } from '../../query/model-columns.ts'
 import { assertBeginsAsQuery, prepareQuery, sqlOf } from '../../query/read-only-query.ts'
 import { checkQuery } from './check-query.ts'
 import { typesOfCsvReads } from './csv-types.ts'
+import { raggedFile } from './ragged-files.ts'
 import { assertSteady, fileStates, type FileStates } from './steady-files.ts'
 import { modelCalled } from '../../query/model-called.ts'
 
@@ -142,11 +143,15 @@ async function prepare(connection: DuckDBConnection, task: Task): Promise<Prepar
     } finally {
       statement.destroySync()
     }
+  }).catch(async (error: unknown) => {
+    const lacksColumn = isSluiceError(error, 'query') && error.message.includes('Referenced column')
+    throw (lacksColumn ? await raggedFile(connection, query.files, model) : null) ?? error
   })
   assertColumns(model, columns)
   const lacksKey = primaryKeyOf(model).some(key => columns.every(({ name }) => name !== key))
-  const empty = lacksKey ? emptyFile(query, { model: model.name }) : null
-  if (empty !== null) throw empty
+  if (!lacksKey) return { query, columns, files }
+  const wrong = emptyFile(query, { model: model.name }) ?? (await raggedFile(connection, query.files, model))
+  if (wrong !== null) throw wrong
   return { query, columns, files }
 }
 

@@ -1,0 +1,75 @@
+/**
+ * Finds a CSV file whose lines do not all have as many fields. DuckDB then takes each line for one field, and
+ * says no more than that there is no column of the name that the query wants.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { ModelSpec } from '@sluice/contracts/resources'
+import { modelFirst } from '../../query/model-called.ts'
+import { messageOf } from '../errors.ts'
+import { CSV_FILES } from '../file-references.ts'
+import { quoteText } from '../types.ts'
+
+const DELIMITERS = [',', ';', '\t', '|']
+const COUNTS = /CSV Error on Line: (\d+)[\s\S]*Expected Number of Columns: (\d+) Found: (\d+)/
+/** Reads lines as they stand: no character of them is a delimiter. */
+const AS_LINES = "auto_detect = false, delim = chr(1), quote = '', escape = '', columns = { line: 'VARCHAR' }"
+
+/** The error for the first such file, with the line; null if there is none. */
+export async function raggedFile(
+  connection: DuckDBConnection,
+  files: readonly string[],
+  model: ModelSpec,
+): Promise<SluiceError | null> {
+  for (const file of files.filter(name => CSV_FILES.test(name))) {
+    if (!(await isOneColumn(connection, file))) continue
+    const odd = await oddLine(connection, file)
+    if (odd === null) continue
+    const { delimiter, line, wanted, found } = odd
+    const by = delimiter === '\t' ? 'tab' : `\`${delimiter}\``
+    const message =
+      `${modelFirst(model.name)} reads the file ${file}, whose lines do not all have as many fields: the first one has ${wanted} by ${by}, and line ${line} has ${found}. ` +
+      'Mend the file, or let the query say how it is read: `skip = 2` in read_csv if it begins with two lines that are no rows, `null_padding = true` if lines leave out their last fields.'
+    return new SluiceError('query', message, { details: [{ file, field: 'sql', message }] })
+  }
+  return null
+}
+
+async function isOneColumn(connection: DuckDBConnection, file: string): Promise<boolean> {
+  return await connection.runAndReadAll(`DESCRIBE FROM read_csv(${quoteText(file)}, skip = 0)`).then(
+    reader => reader.getRows().length === 1,
+    () => false,
+  )
+}
+
+interface OddLine {
+  readonly delimiter: string
+  readonly line: string
+  /** Fields of the first line, and of this one. */
+  readonly wanted: number
+  readonly found: string
+}
+
+async function oddLine(connection: DuckDBConnection, file: string): Promise<OddLine | null> {
+  const lines = await connection
+    .runAndReadAll(`SELECT line FROM read_csv(${quoteText(file)}, ${AS_LINES}) LIMIT 1`)
+    .then(
+      reader => reader.getRows(),
+      () => [],
+    )
+  const first = String(lines[0]?.[0] ?? '')
+  const inFirst = DELIMITERS.map(delimiter => ({ delimiter, wanted: first.split(delimiter).length }))
+  for (const { delimiter, wanted } of inFirst.sort((a, b) => b.wanted - a.wanted)) {
+    const columns = Array.from({ length: wanted }, (_, index) => `c${index}: 'VARCHAR'`).join(', ')
+    const options = `auto_detect = false, delim = ${quoteText(delimiter)}, quote = '"', escape = '"', columns = { ${columns} }`
+    const failure = await connection
+      .run(`SELECT count(*) FROM read_csv(${quoteText(file)}, ${options})`)
+      .then(
+        () => '',
+        (error: unknown) => messageOf(error),
+      )
+    const [, line, , found] = COUNTS.exec(failure) ?? []
+    if (line !== undefined && found !== undefined) return { delimiter, line, wanted, found }
+  }
+  return null
+}
