@@ -168,7 +168,7 @@ function doubtOf({ run, plan }: Detection): KeyStateKind | null {
 
 /** Rows that the run does not send, though it removes a twin of theirs, are settled as uncertain. */
 function withDoubts(detection: Detection, found: readonly Found[]): readonly Found[] {
-  const { state, topics } = detection
+  const { state } = detection
   const as = doubtOf(detection)
   if (as === null) return found
   const removed = found.filter(({ op }) => op === 'removed')
@@ -179,14 +179,23 @@ function withDoubts(detection: Detection, found: readonly Found[]): readonly Fou
     if (change.settledState !== 'present' || known === 'absent' || !isTwin(change.key)) return change
     return { ...change, settledState: known === 'existence-uncertain' ? known : as }
   })
-  const others = [...state].flatMap(([key, { kind, row, muted, partition }]) => {
-    if (kind !== 'present' || !isTwin(key) || found.some(other => other.key === key)) return []
+  const isLeft = (key: string): boolean => isTwin(key) && found.every(other => other.key !== key)
+  return [...doubted, ...presentInDoubt(detection, as, isLeft)]
+}
+
+/** The rows that the destination has of these keys, settled so. */
+function presentInDoubt(
+  { state, topics }: Detection,
+  as: KeyStateKind,
+  isMeant: (key: string) => boolean,
+): readonly Found[] {
+  return [...state].flatMap(([key, { kind, row, muted, partition }]) => {
+    if (kind !== 'present' || !isMeant(key)) return []
     const settled = { op: 'settled', after: row, settledState: as, muted } as const
     const before = { before: row, beforeState: kind, captured: null, retried: null, twin: null } as const
     const endsRetry = topics[partition]?.retry.has(key) ?? false
     return [{ key, partition, ...before, ...settled, endsRetry }]
   })
-  return [...doubted, ...others]
 }
 
 function believedKind(kind: Known['kind'], { command }: RunPlan): Known['kind'] {
@@ -247,18 +256,11 @@ function settledForReplay(
 
 /** Rows that a replayed removal of a twin may take away. */
 function twinsOfReplayed(detection: Detection, rows: readonly Sent[]): readonly Found[] {
-  const { state, topics } = detection
   const as = doubtOf(detection)
   if (as === null) return []
   const removed = new Set(rows.filter(({ op }) => op === 'removed').map(({ key }) => folded(key)))
-  return [...state].flatMap(([key, { kind, row, partition, muted }]) => {
-    const isOther = rows.every(sent => sent.key !== key)
-    if (kind !== 'present' || !isOther || !removed.has(folded(key))) return []
-    const settled = { op: 'settled', after: row, settledState: as, muted } as const
-    const before = { before: row, beforeState: kind, captured: null, retried: null, twin: null } as const
-    const endsRetry = topics[partition]?.retry.has(key) ?? false
-    return [{ key, partition, ...before, ...settled, endsRetry }]
-  })
+  const isMeant = (key: string): boolean => rows.every(sent => sent.key !== key) && removed.has(folded(key))
+  return presentInDoubt(detection, as, isMeant)
 }
 
 /**

@@ -27,9 +27,9 @@ export async function startPooler(server: {
       const behind = kept(connect(server.port, server.host))
       if (first.subarray(0, CANCEL_REQUEST.length).equals(CANCEL_REQUEST)) {
         const key = keys.get(first.toString('hex', CANCEL_REQUEST.length))
-        if (key !== undefined) behind.write(Buffer.concat([CANCEL_REQUEST, key]))
         behind.on('close', () => client.destroy())
         if (key === undefined) behind.destroy()
+        else behind.write(Buffer.concat([CANCEL_REQUEST, key]))
         return
       }
       const own = Buffer.from([0x7f, 0xff, 0xff, keys.size, 1, 2, 3, 4])

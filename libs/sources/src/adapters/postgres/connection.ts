@@ -66,9 +66,8 @@ interface Canceller {
 
 /**
  * Ends the query that may still run on a connection. A server notices a lost client only when it has data to
- * send. The request to cancel goes over a connection of its own, without a login, so that it
- * needs no free place on the server. A pooler such as PgBouncer passes it on to the server that has the
- * query.
+ * send. The request to cancel goes over a connection of its own, without a login, so that it needs no free
+ * place on the server. A pooler such as PgBouncer passes it on to the server that has the query.
  */
 export async function abandon(client: Client, access: ServerAccess): Promise<void> {
   const processID: unknown = Reflect.get(client, 'processID')
