@@ -22,13 +22,29 @@ export interface Fate {
 
 export const TAKEN: Fate = { status: 200, applies: true, afterMs: 0 }
 
-interface SentRow {
+export interface SentRow {
   readonly key: string
   readonly v: number
 }
 
+/** A request as it arrived, and how it was answered. */
+export interface Arrived {
+  readonly url: string
+  readonly rows: readonly SentRow[]
+  readonly idempotencyKey: string
+  /** The status of the answer. Null: the connection was dropped, or no answer was given yet. */
+  status: number | null
+}
+
 export class LateApi implements AsyncDisposable {
+  /** The objects, by their keys as `identity` has them. */
   readonly rows = new Map<string, number>()
+  /** All requests, in the order of their arrival. */
+  readonly log: Arrived[] = []
+  /** Maps a key to the object that it names. An API that takes `Ann` and `ann` for one folds them. */
+  identity: (key: string) => string = key => key
+  /** Called with each request as it arrives. */
+  onArrived: (request: Arrived) => void = () => undefined
   readonly stamps: string[] = []
   /** The next connection is not read before it resolves. Null: it is read at once. */
   holds: () => Promise<unknown> | null = () => null
@@ -116,14 +132,19 @@ export class LateApi implements AsyncDisposable {
     this.arrived += 1
     this.lastArrivedMs = performance.now()
     this.stamp(`arrived: ${what}`)
+    const idempotencyKey = String(request.headers['idempotency-key'] ?? '')
+    const arrived: Arrived = { url: request.url ?? '', rows, idempotencyKey, status: null }
+    this.log.push(arrived)
+    this.onArrived(arrived)
     this.#changes.notify()
     if (afterMs > 0) await sleep(afterMs)
-    const isMissing = request.url === '/remove' && rows.some(({ key }) => !this.rows.has(key))
+    const isMissing = request.url === '/remove' && rows.some(({ key }) => !this.rows.has(this.identity(key)))
     if (applies) this.#apply(request.url ?? '', rows)
     if (performance.now() - openedMs > this.latestMs) for (const { key } of rows) this.tooLate.add(key)
     const answer = isMissing && status === 200 ? 404 : status
     this.stamp(`${applies ? 'applied' : 'refused'}: ${what}, answer ${String(answer)}`)
     this.#end()
+    arrived.status = answer
     if (answer === null) return void request.socket.destroy()
     response.statusCode = answer
     response.end('{}')
@@ -131,8 +152,8 @@ export class LateApi implements AsyncDisposable {
 
   #apply(url: string, rows: readonly SentRow[]): void {
     for (const { key, v } of rows)
-      if (url === '/remove') this.rows.delete(key)
-      else this.rows.set(key, v)
+      if (url === '/remove') this.rows.delete(this.identity(key))
+      else this.rows.set(this.identity(key), v)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
