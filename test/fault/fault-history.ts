@@ -3,8 +3,8 @@
  * with an API that reads and applies late, fails, and drops connections. The API judges: what it received and
  * what it has in the end is all that counts.
  *
- * A seed chooses the history: the rows, the edits, the sync's settings, the commands and the kills. The moments
- * of kills and answers depend on the machine, so a seed that failed once may pass the next time.
+ * A seed chooses the history: the rows, the edits, the sync's settings, the commands and the kills. The
+ * moments of kills and answers depend on the machine, so a seed that failed once may pass the next time.
  */
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -188,7 +188,10 @@ class FaultHistory {
     this.#api.stamp('the cache is lost')
   }
 
-  /** A command in a process of its own. Perhaps another one asks for something meanwhile, perhaps it is killed. */
+  /**
+   * A command in a process of its own. Perhaps another one asks for something meanwhile, perhaps it is
+   * killed.
+   */
   async #faultyRun(): Promise<void> {
     const [api, random] = [this.#api, this.#random]
     const before = api.arrived
@@ -271,7 +274,9 @@ class FaultHistory {
     }
   }
 
-  /** The API works from now on. Three runs bring it to the rows of the model (R4), and then nothing is sent. */
+  /**
+   * The API works from now on. Three runs bring it to the rows of the model (R4), and then nothing is sent.
+   */
   async #converge(): Promise<void> {
     const api = this.#api
     await api.settled()
