@@ -1,3 +1,4 @@
-import { trimmedHistorySuite } from './trimmed-history.ts'
+import { limitedHistorySuite, trimmedHistorySuite } from './trimmed-history.ts'
 
 trimmedHistorySuite('SQLite', null)
+limitedHistorySuite()

@@ -3,6 +3,7 @@
  * goes with them.
  */
 import { afterEach, describe, expect, it } from 'vitest'
+import { SqliteLog } from '@sluice/message-log/adapters/sqlite'
 import { at, syncTopics } from '@sluice/topics/topics'
 import { SYNC } from '@sluice/testkit/sample-records'
 import type { onKafka } from './kafka-adapters.ts'
@@ -38,6 +39,44 @@ async function kept(): Promise<{
 
 function both(...runs: readonly number[]): Kept {
   return { requests: runs, attempts: runs }
+}
+
+/** On the log in a file, which may not grow beyond a size. */
+export function limitedHistorySuite(): void {
+  describe('requests and attempts that take more room than the log may have', () => {
+    afterEach(() => world[Symbol.asyncDispose]())
+
+    it('go with the oldest runs, and rows that failed are tried again all the same', async () => {
+      world = await OneProcess.open({ partitions: PARTITIONS })
+      const { log } = world.log
+      if (!(log instanceof SqliteLog)) throw new Error('the log is not the one in a file')
+      const logRoom = { limitBytes: Infinity, log }
+      day = 0
+      world.api.statusOf = ({ url }) => (url.endsWith('/9') ? 500 : 200)
+      world.start({ now: () => Date.now() + day * (DAY_MS / 12), logRoom })
+      const run = async (first: number): Promise<string> => {
+        day += 1
+        await world.setRows([9, ...Array.from({ length: 300 }, (_, index) => 100 + first * 90 + index)])
+        return (await world.run()).status
+      }
+      for (let first = 1; first <= 4; first += 1) expect(await run(first)).toBe('warning')
+      expect(await kept()).toEqual(both(1, 2, 3, 4))
+      logRoom.limitBytes = log.uncompactedBytes(new AbortController()) / 2
+      expect(await run(5)).toBe('warning')
+      const left = await kept()
+      expect(left.requests).toEqual(left.attempts)
+      expect(left.requests.length).toBeLessThan(4)
+      expect(left.requests.slice(-2)).toEqual([4, 5])
+      // A limit that no run keeps to leaves the last one that ended, and the one that ends.
+      logRoom.limitBytes = 1
+      expect(await run(6)).toBe('warning')
+      expect(await kept()).toEqual(both(6))
+      world.api.statusOf = () => 200
+      expect(await run(7)).toBe('success')
+      expect(world.api.ids.has(9)).toBe(true)
+      expect(world.api.ids.size).toBe(301)
+    })
+  })
 }
 
 /** With the log of this name; null for the one in a file. */

@@ -36,6 +36,11 @@ export class EndsOfRuns {
     while ((this.#runs[1]?.endedAt ?? Infinity) <= endedAt - HISTORY_KEPT_MS) this.#runs.shift()
   }
 
+  /** Where each run that is remembered ended, the oldest first. */
+  get all(): readonly (readonly PartitionEnd[])[] {
+    return this.#runs.map(({ ends }) => ends)
+  }
+
   /** The last of the runs that had ended by then; null if there is none. */
   endedBy(at: number): readonly PartitionEnd[] | null {
     return this.#runs.findLast(({ endedAt }) => endedAt <= at)?.ends ?? null

@@ -167,6 +167,11 @@ export class RunsView implements AsyncDisposable {
     return this.#syncs.get(sync)?.ends.endedBy(at) ?? null
   }
 
+  /** Where the sync's runs ended, the oldest first: one run an hour, and the last one. */
+  allEndsOf(sync: string): readonly (readonly PartitionEnd[])[] {
+    return this.#syncs.get(sync)?.ends.all ?? []
+  }
+
   /**
    * True for a run that has to stay in the topic, since the view derives from it what it knows of the sync.
    */

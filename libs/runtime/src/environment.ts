@@ -98,6 +98,8 @@ export const envList = z
   .transform(text => text.split(',').map(part => part.trim()))
   .refine(parts => parts.every(part => part !== ''), 'expected texts between commas, none of them empty')
 
+const DEFAULT_LOG_BYTES = 10_000_000_000
+
 const MEMORY_UNITS: { readonly [unit: string]: number } = { KB: 1000, MB: 1_000_000, GB: 1_000_000_000 }
 const sizeOf = (text: string): number =>
   Math.round(Number.parseFloat(text) * (MEMORY_UNITS[text.slice(-2)] ?? 1))
@@ -123,3 +125,12 @@ export const envSize = z
   .regex(/^\d{1,9}(\.\d{1,3})?(KB|MB|GB)$/, 'expected a size such as 500MB or 20GB')
   .transform(sizeOf)
   .refine(bytes => bytes >= 1_000_000, 'expected a size of at least 1MB')
+
+/**
+ * How large requests and attempts in the log of a folder may grow, in bytes, before runs of the last seven
+ * days lose theirs. Throws `config` if `SLUICE_LOG_SIZE` is wrong.
+ */
+export function logSizeOf(env: Environment): number {
+  const shape = z.object({ SLUICE_LOG_SIZE: envSize.default(DEFAULT_LOG_BYTES) })
+  return parseEnvironment(shape, env).SLUICE_LOG_SIZE
+}

@@ -39,7 +39,7 @@ import type { LimitUsage, RateLimit } from '@sluice/rate-limit/port'
 import { UsageAtWork } from '@sluice/rate-limit/usage-at-work'
 import { distributedSettings, isDistributed } from '@sluice/runtime/settings/distributed'
 import { neverReachesPrivate } from '@sluice/runtime/settings/reach'
-import { memoryOf, secretOf, type Environment } from '@sluice/runtime/environment'
+import { logSizeOf, memoryOf, secretOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
 import { growHeapByRoom } from '@sluice/runtime/machine/heap-growth'
 import { openTraces } from '@sluice/runtime/traces/open-traces'
@@ -114,7 +114,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
     await Vault.open({ ...shared, keys: keysOf(dataDir, env), onOpened: mask }, { signal }),
   )
   const definitions = new Definitions(shared)
-  const own = { newRunId, holds: createLocalHolds(), lateSends, dataDir, logger, early }
+  const logRoom = { limitBytes: logSizeOf(env), log }
+  const own = { newRunId, holds: createLocalHolds(), lateSends, dataDir, logger, early, logRoom }
   const deps = { ...shared, ...own, runs, definitions, vault, usage: new UsageAtWork() }
   let startWait: Wait | null = null
   const start: Pipeline['start'] = async (only, ends) => {

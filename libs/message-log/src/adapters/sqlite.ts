@@ -242,6 +242,21 @@ export class SqliteLog implements port.MessageLog {
   }
 
   /**
+   * The bytes that the file holds of a partition, from an offset on. Those of other topics are not looked at.
+   */
+  bytesFrom(target: port.TopicPartition, from: number, { signal }: Signalled): number {
+    const { core } = this.#use(signal)
+    const { id } = core.partition(target)
+    return translated(core.file, () => core.store.bytesFrom(id, from))
+  }
+
+  /** The bytes that the file holds of all topics that are not compacted: requests, attempts, commands. */
+  uncompactedBytes({ signal }: Signalled): number {
+    const topics = [...this.#use(signal).core.topics()].filter(({ spec }) => spec.cleanup === 'delete')
+    return topics.flatMap(({ partitions }) => partitions).reduce((sum, { bytes }) => sum + bytes, 0)
+  }
+
+  /**
    * Compacts a topic up to now, and resolves once that is done. It spares records that `compactionLagMs`
    * protects. The log also compacts in the background by itself.
    */

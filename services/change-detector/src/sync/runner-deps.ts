@@ -9,6 +9,7 @@ import type { Source } from '@sluice/sources/port'
 import type { Figures } from '@sluice/partition/figures'
 import type { RecordIo } from '@sluice/topics/record-io'
 import type { RunsView } from '@sluice/runs/runs-view'
+import type { LogRoom } from '../run/trim-history.ts'
 import type { Definitions } from '@sluice/resources/stored-documents'
 
 export interface RunnerDeps {
@@ -32,6 +33,8 @@ export interface RunnerDeps {
   readonly detections?: Slots | undefined
   /** Limits how many parked syncs run at once, since one may end the process; absent: no limit. */
   readonly suspects?: Slots | undefined
+  /** What requests and attempts may take in the log; absent: as much as the runs of seven days write. */
+  readonly logRoom?: LogRoom | undefined
   readonly newRunId: () => string
   readonly figures?: Figures | undefined
   /** Absent or null where runs are not traced. */

@@ -57,19 +57,25 @@ async function rightsChecks(dataDir: string): Promise<readonly Check[]> {
   return [problem('rights', `others may read ${open.join(' and ')}`, advice)]
 }
 
+const sizeText = (bytes: number): string => `${Math.ceil(bytes / MB).toLocaleString('en-US')} MB`
+
 async function sizeCheck(dataDir: string): Promise<Check> {
-  let bytes = 0
+  let [bytes, logBytes] = [0, 0]
   for (const entry of await readdir(dataDir, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue
     // A file may go while others are counted.
-    bytes += await stat(join(entry.parentPath, entry.name)).then(
-      ({ size }) => size,
+    const size = await stat(join(entry.parentPath, entry.name)).then(
+      stats => stats.size,
       () => 0,
     )
+    bytes += size
+    if (entry.name === 'log.db') logBytes += size
   }
-  const found = `${Math.ceil(bytes / MB).toLocaleString('en-US')} MB in ${dataDir}`
+  const found = `${sizeText(bytes)} in ${dataDir}, of which log.db has ${sizeText(logBytes)}`
   if (bytes < MUCH_BYTES) return ok('size', found)
-  return warning('size', found, 'requests and answers are kept for 7 days: send less, or use Kafka')
+  const advice =
+    'requests and answers are kept for 7 days, and up to SLUICE_LOG_SIZE: set a smaller one, or use Kafka'
+  return warning('size', found, advice)
 }
 
 /**
