@@ -61,6 +61,21 @@ export type Value =
   | readonly Value[]
   | { readonly [name: string]: Value }
 
+/** Floats nearer to zero have fewer bits. */
+const MIN_NORMAL_FLOAT = 2 ** -126
+
+/** The shortest decimal that names a 32-bit float, of several the nearest. */
+export function shortestOfFloat(float: number): number {
+  const isShort = Number.isInteger(float) && Math.abs(float) < 1_000_000
+  if (isShort || !Number.isFinite(float)) return float
+  // A float keeps any six digits, so fewer need no check. Floats near zero do not keep six.
+  for (let precision = Math.abs(float) < MIN_NORMAL_FLOAT ? 1 : 6; precision < 9; precision++) {
+    const shorter = Number(float.toPrecision(precision))
+    if (Math.fround(shorter) === float) return shorter
+  }
+  return Number(float.toPrecision(9)) // Nine digits tell all 32-bit floats apart.
+}
+
 /** A row by column name, in the model's column order. */
 export type Row = { readonly [column: string]: Value }
 

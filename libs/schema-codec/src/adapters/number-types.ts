@@ -1,5 +1,5 @@
 /** avsc types for numbers that JavaScript cannot hold, or prints differently (contracts/values.ts). */
-import { Decimal } from '@sluice/contracts/values'
+import { Decimal, shortestOfFloat } from '@sluice/contracts/values'
 import { decimalBytes, decimalText, unscaledOf } from '../decimal-bytes.ts'
 import { avscTypes, type AvscType, type Misfit, type Tap } from './avsc.ts'
 import { putHalves } from './put-values.ts'
@@ -89,24 +89,10 @@ export function readLong(tap: Tap): number | bigint {
 /** 32-bit floats as the shortest decimal that names them. */
 class Float extends FloatType {
   override _read(tap: Tap): number {
-    const value = tap.readFloat()
-    const isShort = Number.isInteger(value) && Math.abs(value) < 1_000_000
-    return isShort || !Number.isFinite(value) ? value : shortestDecimal(value)
+    return shortestOfFloat(tap.readFloat())
   }
 }
 export const FLOAT = labelled('float', new Float())
-
-/** Floats nearer to zero have fewer bits. */
-const MIN_NORMAL_FLOAT = 2 ** -126
-
-function shortestDecimal(value: number): number {
-  // A float keeps any six digits, so fewer need no check. Floats near zero do not keep six.
-  for (let precision = Math.abs(value) < MIN_NORMAL_FLOAT ? 1 : 6; precision < 9; precision++) {
-    const shorter = Number(value.toPrecision(precision))
-    if (Math.fround(shorter) === value) return shorter
-  }
-  return Number(value.toPrecision(9)) // Nine digits tell all 32-bit floats apart.
-}
 
 /**
  * The largest number of PostgreSQL has 147,455 digits. The time that digits take grows faster than they do.

@@ -19,9 +19,12 @@ import {
 } from '../sql/sql-types.ts'
 
 /**
- * The version of the hashed text. It has to change with that text, since earlier hashes do not count then.
+ * The version of the hashed text. It has to change with that text, since earlier hashes do not count then. It
+ * is part of what tells muted rows (find-changes.ts), so with another one these are tried again.
  */
 const FORMS = 4
+/** The version of how stored values are read. With another one, the hashes of stored rows are made anew. */
+const STORED_FORMS = 1
 
 /** Kinds whose readings have no comma, do not begin with a number sign and are never empty. */
 const PLAIN: ReadonlySet<ColumnType['kind']> = new Set([
@@ -53,7 +56,7 @@ export class RowHash {
     this.columns = columns
     const named = JSON.stringify([FORMS, columns.map(({ name }) => name)])
     this.columnsDigest = createHash('sha256').update(named).digest('hex').slice(0, 8)
-    this.spec = JSON.stringify({ forms: FORMS, columns })
+    this.spec = JSON.stringify({ forms: FORMS, stored: STORED_FORMS, columns })
   }
 
   /** The compared columns that rows of a shape have. */

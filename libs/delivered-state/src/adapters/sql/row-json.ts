@@ -10,6 +10,7 @@ import {
   Decimal,
   JsonText,
   type Row,
+  shortestOfFloat,
   type Value,
 } from '@sluice/contracts/values'
 import { fittingOf } from '../diff/fitting-values.ts'
@@ -154,6 +155,12 @@ function readDouble(json: unknown): Value {
   return Number.isNaN(number) && json !== 'NaN' ? null : number
 }
 
+/** DuckDB does not print the shortest decimal of each float. What was stored is a number already. */
+function readFloat(json: unknown): Value {
+  const value = readDouble(json)
+  return typeof json === 'string' && typeof value === 'number' ? shortestOfFloat(Math.fround(value)) : value
+}
+
 function readText(json: unknown): Value {
   switch (typeof json) {
     case 'string':
@@ -190,6 +197,7 @@ export function valueReader(type: ColumnType): ValueReader {
     case 'long':
       return readInteger
     case 'float':
+      return readFloat
     case 'double':
       return readDouble
     case 'decimal':

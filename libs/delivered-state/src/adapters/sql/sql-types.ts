@@ -189,9 +189,10 @@ function doubleReading(x: string): string {
 }
 
 /**
- * How a stored value, given as text, reads if its column has this type now. A stored value reads as it is.
- * The exception is a whole double from 1e16 on, which JSON has with all its digits, if these are the shortest
- * digits of the double. 9007199254740993 is no double, and stays what it is.
+ * How a stored value, given as text, reads if its column has this type now. A stored value reads as it is,
+ * with two exceptions. JSON has a whole double from 1e16 on with all its digits, which reads as DuckDB prints
+ * that double, if these are its shortest digits. 9007199254740993 is no double, and stays what it is. And a
+ * decimal that names a float reads as that float.
  */
 export function readingOfStored(type: ColumnType, x: string): string {
   if (isNested(type)) return nestedReading(type, x, readingOfStored)
@@ -200,8 +201,27 @@ export function readingOfStored(type: ColumnType, x: string): string {
   const digits = `rtrim(ltrim(${x}, '-'), '0')`
   const shortest = `rtrim(replace(ltrim(split_part(CAST(${double} AS VARCHAR), 'e', 1), '-'), '.', ''), '0')`
   const isLong = `length(${x}) >= 17 AND regexp_full_match(${x}, '-?[1-9][0-9]{16,20}')`
-  return `CASE WHEN ${isLong} AND ${digits} = ${shortest} THEN ${doubleReading(double)} ELSE ${x} END`
+  const ofDouble = `CASE WHEN ${isLong} AND ${digits} = ${shortest} THEN ${doubleReading(double)} ELSE ${x} END`
+  return type.kind === 'double' ? ofDouble : floatReading(ofDouble, double)
 }
+
+/**
+ * How the decimal of a FLOAT column reads: as the float that it names, since DuckDB does not print the
+ * shortest decimal of each float (448829.375 for 448829.38), which is what templates print and the state
+ * holds. Of decimals of so many digits none is nearer to that float, or `text` names another number, such as
+ * 16777217, and reads as it is.
+ */
+function floatReading(text: string, double: string): string {
+  const float = `TRY_CAST(${double} AS FLOAT)`
+  const digits = `length(trim(replace(split_part(ltrim(${text}, '-'), 'e', 1), '.', ''), '0'))`
+  const unit = `pow(10, floor(log10(nullif(abs(${double}), 0))) - ${digits} + 1)`
+  const isNearest = `abs(${double} - CAST(${float} AS DOUBLE)) <= 0.500001 * ${unit}`
+  const isDecimal = `${text} = ${doubleReading(double)} AND ${digits} BETWEEN 1 AND ${FLOAT_DIGITS}`
+  return `CASE WHEN ${isDecimal} AND ${isNearest} THEN ${readingOfExtracted({ kind: 'float' }, float)} ELSE ${text} END`
+}
+
+/** So many digits tell all 32-bit floats apart. */
+const FLOAT_DIGITS = 9
 
 /** The key text that a stored value makes; NULL for one that no value of the type makes. */
 export function keyTextOfStored(type: ColumnType, x: string): string {

@@ -1,0 +1,3 @@
+import { unchangedValuesSuite } from './unchanged-values.ts'
+
+unchangedValuesSuite(300, 'short')
