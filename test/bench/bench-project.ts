@@ -12,6 +12,8 @@ export interface BenchOptions {
   readonly perSecond?: number
   readonly partitions?: number
   readonly syncs?: number
+  /** True: the first sync sends to a path that is answered after 30 s. */
+  readonly slow?: boolean
 }
 
 /** The YAML of a project with syncs `rows`, `rows-2`, …, all from the CSV file to the URL. */
@@ -34,10 +36,10 @@ name: receiver
 baseUrl: ${url}
 allowPrivateNetwork: true
 limits: { rate: { requests: ${perSecond}, per: second }, concurrency: ${CONCURRENCY} }
-${names.map(name => benchSync(name, options)).join('')}`
+${names.map((name, at) => benchSync(name, { ...options, slow: options.slow === true && at === 0 })).join('')}`
 }
 
-function benchSync(name: string, { batch = BATCH, partitions = PARTITIONS }: BenchOptions): string {
+function benchSync(name: string, { batch = BATCH, partitions = PARTITIONS, slow }: BenchOptions): string {
   const fields = COLUMNS.map(column => `"${column}":{{ row.${column} | json }}`).join(',')
   return `---
 kind: sync
@@ -49,7 +51,7 @@ triggers:
   added:
     batch: { size: ${batch} }
     method: POST
-    path: /rows
+    path: ${slow === true ? '/slow' : '/rows'}
     body:
       json: '[{% for row in rows %}{${fields}},{% endfor %}]'
 `

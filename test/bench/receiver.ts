@@ -1,9 +1,9 @@
 /**
  * The benchmark's API. It accepts any request, counts it and the rows in its body, and answers 200, after the
- * delay of `--delay`. It speaks just enough HTTP/1.1 for keep-alive and Content-Length, so that it costs
- * little CPU time beside the sender under measurement. `GET /stats` gives the counts, and `GET /reset` sets
- * them to zero. Neither is counted. The first line on stdout is its URL. Run: node test/bench/receiver.ts
- * [--port N] [--delay MS] [--marker TEXT]
+ * delay of `--delay`, or after 30 s where the path begins with `/slow`. It speaks just enough HTTP/1.1 for
+ * keep-alive and Content-Length, so that it costs little CPU time beside the sender under measurement. `GET
+ * /stats` gives the counts, and `GET /reset` sets them to zero. Neither is counted. The first line on stdout
+ * is its URL. Run: node test/bench/receiver.ts [--port N] [--delay MS] [--marker TEXT]
  */
 import { createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
@@ -22,7 +22,7 @@ interface Counting {
   stats: ReceiverStats
 }
 
-const ZERO: ReceiverStats = { requests: 0, rows: 0, bytes: 0, firstAt: null, lastAt: null }
+const ZERO: ReceiverStats = { requests: 0, rows: 0, bytes: 0, firstAt: null, lastAt: null, slow: 0 }
 
 function answer(status: string, body: string): string {
   const head = `HTTP/1.1 ${status}\r\ncontent-type: application/json`
@@ -38,6 +38,10 @@ function occurrences(body: Buffer, marker: Buffer): number {
 }
 
 function take(counting: Counting, path: string, body: Buffer): string {
+  if (path.startsWith('/slow')) {
+    counting.stats = { ...counting.stats, slow: counting.stats.slow + 1 }
+    return ACCEPTED
+  }
   if (path === '/stats') return answer('200 OK', JSON.stringify(counting.stats))
   if (path === '/reset') {
     counting.stats = ZERO
@@ -51,9 +55,12 @@ function take(counting: Counting, path: string, body: Buffer): string {
     bytes: stats.bytes + body.length,
     firstAt: stats.firstAt ?? now,
     lastAt: now,
+    slow: stats.slow,
   }
   return ACCEPTED
 }
+
+const SLOW_MS = 30_000
 
 /** Refuses a request that this receiver does not understand, since a misread benchmark is worse than none. */
 function refuse(socket: Socket, status: string): void {
@@ -95,8 +102,9 @@ function serve(counting: Counting, socket: Socket): void {
       if (pending.length < awaited) break
       const path = head.split(' ', 2)[1] ?? ''
       const text = take(counting, path, pending.subarray(headEnd + HEAD_END.length, awaited))
-      if (counting.delayMs === 0) socket.write(text)
-      else setTimeout(() => socket.write(text), counting.delayMs)
+      const delayMs = path.startsWith('/slow') ? SLOW_MS : counting.delayMs
+      if (delayMs === 0) socket.write(text)
+      else setTimeout(() => socket.write(text), delayMs)
       pending = pending.subarray(awaited)
       awaited = 0
     }

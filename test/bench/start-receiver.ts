@@ -13,6 +13,8 @@ const receiverStats = z.object({
   /** Arrival of the first and last request, in ms since 1970; null before the first. */
   firstAt: z.number().nullable(),
   lastAt: z.number().nullable(),
+  /** Requests to `/slow`, which count in nothing else. */
+  slow: z.number(),
 })
 export type ReceiverStats = z.infer<typeof receiverStats>
 

@@ -152,6 +152,45 @@ export function rateLimitContract(
       })
     })
 
+    describe('slots that lines share', () => {
+      const scopes = [scope({ rates: [{ requests: 1_000_000, windowMs: 1000 }], concurrency: 20 })]
+      const of = (line: string, want: number) => ({ scopes, line, want, slotLifeMs: 60_000, shared: true })
+      const refused = { kind: 'wait', reason: 'concurrency' }
+
+      it('are never all held by one, so that another gets some at once', async () => {
+        expect(await granted(of('slow', 50))).toMatchObject({ permits: 18 })
+        expect(await take(of('slow', 50))).toMatchObject(refused)
+        for (const line of ['a', 'b']) expect(await granted(of(line, 1))).toMatchObject({ permits: 1 })
+      })
+
+      it('are all given to one that is alone', async () => {
+        expect(await granted({ ...of('slow', 50), shared: false })).toMatchObject({ permits: 20 })
+        const narrow = [scope({ rates: [], concurrency: 1, name: 'destination/narrow' })]
+        expect(await granted({ ...of('slow', 50), scopes: narrow })).toMatchObject({ permits: 1 })
+      })
+
+      it('go over to the others as they come back, until each holds as many', async () => {
+        const slow = await granted({ ...of('slow', 20), shared: false })
+        const held = new Map<string, number>()
+        for (let back = 0; back < 20; back += 1) {
+          await limit.giveBack(slow.lease, { unused: 0, finished: 1 })
+          // The others take turns. The slow one asks before and after all of them, each time.
+          const others = ['a', 'b', 'c', 'a', 'b'].slice(back % 3, (back % 3) + 3)
+          for (const line of ['slow', ...others, 'slow']) {
+            const grant = await take(of(line, 20))
+            if (grant.kind === 'granted') held.set(line, (held.get(line) ?? 0) + grant.permits)
+          }
+          await harness.pass(300)
+        }
+        expect(Math.max(...held.values()) - Math.min(...held.values())).toBeLessThanOrEqual(1)
+        expect(
+          [...held.values()].reduce((sum, each) => sum + each, 0),
+          'all are in use',
+        ).toBe(20)
+        expect(held.size).toBe(4)
+      })
+    })
+
     describe('owners', () => {
       it('an older marker gets nothing, a newer one takes its place', async () => {
         const owner = (marker: number) => ({ owner: { partition: 'sync/0', marker } })

@@ -11,6 +11,27 @@ import type { SluiceError } from '@sluice/contracts/errors'
 /** The longest pause. A pause that seems longer was made before a clock was set back. */
 export const LONGEST_PAUSE_MS = 300_000
 
+/** How many slots of a shared destination a line may hold for each that stays free, see `mostSlots`. */
+export const HELD_PER_FREE = 9
+
+/**
+ * How many more slots a line may take that holds `held`, where so many are `free` of `all`, and so many
+ * `lines` hold some, itself included. Up to its equal part, of two lines at least, it takes what is free.
+ * Beyond that it leaves one free for nine that it holds. So a line whose requests take long never has all
+ * slots, and gives way as they come back, down to its equal part.
+ */
+export function mostSlots(of: {
+  readonly all: number
+  readonly free: number
+  readonly held: number
+  readonly lines: number
+}): number {
+  const { all, free, held, lines } = of
+  const equalPart = Math.ceil(all / Math.max(2, lines))
+  const beyond = Math.floor((HELD_PER_FREE * free - held) / (HELD_PER_FREE + 1))
+  return Math.min(free, Math.max(equalPart - held, beyond))
+}
+
 /** At most `requests` sends in any window of `windowMs`. */
 export interface RateWindow {
   readonly requests: number
@@ -81,6 +102,11 @@ export interface TakeRequest {
   readonly slotLifeMs: number
   /** Whose turn it is: the requests of one name take turns with those of others, in all processes. */
   readonly line?: string
+  /**
+   * True if other lines may come to the destination. Its slots are shared then (`mostSlots`), as they are
+   * whenever another line has some. Without `line` they are never shared.
+   */
+  readonly shared?: boolean
   /** The breaker of the destination; absent: it has none. */
   readonly breaker?: BreakerRule | undefined
   readonly signal: AbortSignal

@@ -2,19 +2,21 @@
 import type { Ends } from '@sluice/flow/ends'
 import { followOpenRuns, type FollowDeps, type FollowingStage } from '@sluice/partition/follow-open-runs'
 import { deliverPartition } from './deliver-partition.ts'
+import { Neighbours } from './destination/neighbours.ts'
 import type { DeliverDeps } from './run/open-run.ts'
 import { followTests } from './tests/follow-tests.ts'
 
-export type DeliveryDeps = FollowDeps & DeliverDeps
+export type DeliveryDeps = FollowDeps & Omit<DeliverDeps, 'neighbours'>
 
 /** Resolves once drained; rejects with what concerns more than one sync. */
 export async function runDelivery(deps: DeliveryDeps, ends: Ends): Promise<void> {
+  const sending = { ...deps, neighbours: new Neighbours(deps) }
   const stage: FollowingStage = {
     stage: 'attempts',
     service: 'delivery',
     activity: 'delivery',
     reads: 'requests',
-    work: (run, worker) => deliverPartition(deps, run, worker),
+    work: (run, worker) => deliverPartition(sending, run, worker),
   }
   const failed = new AbortController()
   const both: Ends = { drain: AbortSignal.any([ends.drain, failed.signal]), abort: ends.abort }

@@ -8,6 +8,7 @@
  *   one process.
  * - base:got LINE → how many permits it got, of all that it waited for, since it was last refused
  */
+import { HELD_PER_FREE } from '../port.ts'
 
 /** Who waits for less needs no turn: permits that come free one by one are shared by chance. */
 const PATIENCE_MS = 250
@@ -23,8 +24,9 @@ const FORGOTTEN_MS = 60_000
 const SAME_TIME_MS = 20
 
 /**
- * Wants `a`, `now`, `room`, and `free`: what the destination's own scope has; `byRate`: true if its rates
- * leave less than its slots. Lowers `room`.
+ * Wants `a`, `now`, `room`, and of the destination's own scope `free`: what it has; `slots`: what its
+ * concurrency alone has; `inUse`: how many of its slots are taken. Lowers `room`; `isOver` is true if the
+ * slots that are free are for others, see `mostSlots`.
  *
  * What is free is shared by those who have waited: as evenly as it goes, and what is left over one by one
  * from the one who has waited longest. So some of them always get something. A line counts once the time has
@@ -35,6 +37,17 @@ const SAME_TIME_MS = 20
  * milliseconds apart are shared as if they came together.
  */
 export const KEEP_FOR_OTHERS = `
+local byRate = free < slots
+local function mostSlots(line)
+  local held = tonumber(redis.call('HGET', base .. ':held', line) or '0')
+  if line == '' or not (a.shared or inUse > held) then return math.huge end
+  local lines = redis.call('HLEN', base .. ':held') + (held == 0 and 1 or 0)
+  local beyond = math.floor((${HELD_PER_FREE} * slots - held) / ${HELD_PER_FREE + 1})
+  return math.min(slots, math.max(math.ceil((slots + inUse) / math.max(2, lines)) - held, beyond))
+end
+local most = mostSlots(a.line)
+local isOver = most < 1
+room, slotWait = math.min(room, most), slotWait or isOver
 local waiting, gotten, line = base .. ':waiting', base .. ':got', a.instance .. '|' .. a.line
 local own, isKept, isPatient, offered = nil, false, false, free
 local function parsed(text, name)
@@ -68,7 +81,10 @@ local function keepForOthers()
     local one = parsed(all[i + 1], all[i])
     if one.line == line then own = one
     elseif one.due < now then leavesLine(one.line)
-    elseif one.since + ${PATIENCE_MS} <= now and one.due - ${GRACE_MS} <= now + ${SAME_TIME_MS} then table.insert(lines, one) end
+    elseif one.since + ${PATIENCE_MS} <= now and one.due - ${GRACE_MS} <= now + ${SAME_TIME_MS} then
+      one.most = mostSlots(string.match(one.line, '|(.*)$') or '')
+      if one.most >= 1 then table.insert(lines, one) end
+    end
   end
   isPatient = own and own.since + ${PATIENCE_MS} <= now
   if #lines == 0 then return end
@@ -81,7 +97,7 @@ local function keepForOthers()
     if one.got <= level then
       local share = level - one.got + (over > 0 and 1 or 0)
       over = over - 1
-      if one ~= own then kept = kept + math.min(one.want, share) end
+      if one ~= own then kept = kept + math.min(one.want, share, one.most) end
     end
   end
   offered = free - kept
@@ -99,7 +115,7 @@ local function asksAgain(since, ms, want)
   redis.call('PEXPIRE', waiting, ${FORGOTTEN_MS})
 end
 local function waits(ms) asksAgain(own and own.since or now, ms, a.want) end
-if isKept then
+if isKept and not isOver then
   waits(${KEPT_POLL_MS})
   return { mark, 'rate', ${KEPT_POLL_MS}, server.seq }
 elseif own and free < 1 then

@@ -11,7 +11,7 @@ import { OWNERS_KEPT, LimitsFile } from './limits-file.ts'
 import { SlidingWindow } from './sliding-window.ts'
 import type { Granted } from './limits-file.ts'
 import type { GrantEntry } from './sliding-window.ts'
-import { LONGEST_PAUSE_MS } from '../port.ts'
+import { LONGEST_PAUSE_MS, mostSlots } from '../port.ts'
 import type {
   Evidence,
   Grant,
@@ -43,10 +43,13 @@ interface ScopeState {
   readonly name: string
   readonly windows: Map<number, SlidingWindow>
   slotsTaken: number
+  /** Slots of the destination, by the line that holds them. */
+  readonly held: Map<string, number>
   pausedUntilMs: number
 }
 
 interface Lease {
+  readonly line: string
   readonly scopes: readonly ScopeState[]
   readonly entries: readonly { readonly window: SlidingWindow; readonly entry: GrantEntry }[]
   /** Slots not given back. */
@@ -102,6 +105,8 @@ class LocalRateLimit implements RateLimit, LimitUsage {
     const scopes = request.scopes.map(scope => this.#scope(scope, nowMs))
     const room = this.#room(request.scopes, scopes, nowMs)
     if (room < 1) return this.#wait(request.scopes, scopes, nowMs)
+    const slots = slotsFor(request, scopes[0])
+    if (slots < 1) return waiting('concurrency', this.#nextSlotExpiryMs - nowMs)
     const name = request.scopes[0]?.name ?? ''
     const breaker = request.breaker === undefined ? undefined : this.#breakers.get(name)
     const asked = request.breaker === undefined ? undefined : breaker?.ask(request.breaker, nowMs)
@@ -110,7 +115,7 @@ class LocalRateLimit implements RateLimit, LimitUsage {
       return { kind: 'wait', waitMs: Math.min(leftMs, BROKEN_POLL_MS), leftMs, reason: 'broken', broken }
     }
     const isProbe = asked?.kind === 'probe'
-    const permits = isProbe ? 1 : Math.min(request.want, room)
+    const permits = isProbe ? 1 : Math.min(request.want, room, slots)
     const grant = this.#grant(request, scopes, { permits, nowMs, isProbe })
     if (isProbe) {
       const untilMs = nowMs + this.#life.ms + request.slotLifeMs
@@ -207,7 +212,7 @@ class LocalRateLimit implements RateLimit, LimitUsage {
   #scopeNamed(name: string): ScopeState {
     let scope = this.#scopes.get(name)
     if (scope === undefined) {
-      scope = { name, windows: new Map(), slotsTaken: 0, pausedUntilMs: -Infinity }
+      scope = { name, windows: new Map(), slotsTaken: 0, held: new Map(), pausedUntilMs: -Infinity }
       this.#scopes.set(name, scope)
     }
     return scope
@@ -302,11 +307,13 @@ class LocalRateLimit implements RateLimit, LimitUsage {
       throw error
     }
     for (const scope of scopes) scope.slotsTaken += permits
+    const { line = '' } = request
+    hold(scopes, line, permits)
     const slotsExpireMs = usableUntilMs + request.slotLifeMs
     this.#nextSlotExpiryMs = Math.min(this.#nextSlotExpiryMs, slotsExpireMs)
     this.#lastLease += 1
     const lease = `${this.#leasePrefix}-${this.#lastLease}`
-    this.#leases.set(lease, { scopes, entries: granted, slots: permits, slotsExpireMs })
+    this.#leases.set(lease, { line, scopes, entries: granted, slots: permits, slotsExpireMs })
     // Windows count time that has certainly passed, and leases time that may have passed: a suspended machine
     // ages leases only.
     const sleptMs = elapsedMs() - performance.now()
@@ -317,6 +324,7 @@ class LocalRateLimit implements RateLimit, LimitUsage {
   #freeSlots(id: string, lease: Lease, slots: number): void {
     lease.slots -= slots
     for (const scope of lease.scopes) scope.slotsTaken -= slots
+    hold(lease.scopes, lease.line, -slots)
     if (lease.slots === 0) this.#leases.delete(id)
   }
 
@@ -327,6 +335,26 @@ class LocalRateLimit implements RateLimit, LimitUsage {
       else this.#nextSlotExpiryMs = Math.min(this.#nextSlotExpiryMs, lease.slotsExpireMs)
     }
   }
+}
+
+/** How many slots of the destination a request may take, since lines share them. */
+function slotsFor(
+  { scopes: limits, line, shared }: TakeRequest,
+  destination: ScopeState | undefined,
+): number {
+  const [{ concurrency } = { concurrency: 0 }] = limits
+  if (line === undefined || destination === undefined) return Infinity
+  const held = destination.held.get(line) ?? 0
+  if (shared !== true && destination.slotsTaken === held) return Infinity
+  const lines = destination.held.size + (held === 0 ? 1 : 0)
+  return mostSlots({ all: concurrency, free: concurrency - destination.slotsTaken, held, lines })
+}
+
+/** Notes that a line holds so many slots more of the destination. */
+function hold([destination]: readonly ScopeState[], line: string, slots: number): void {
+  const held = (destination?.held.get(line) ?? 0) + slots
+  if (held === 0) destination?.held.delete(line)
+  else destination?.held.set(line, held)
 }
 
 function waiting(reason: 'rate' | 'concurrency' | 'paused' | 'superseded', waitMs: number): Grant {

@@ -12,9 +12,10 @@
  * - base:holder:PARTITION marker; gone a week after the partition was last at work
  * - base:void:INSTANCE the number of a take up to which nothing is granted to that process any more
  * - base:slots scope → slots in use
+ * - base:held LINE → slots of the destination that this sync holds
  * - base:leases leases by the time at which their slots expire
- * - base:lease lease → its open slots (n), what came back unused (u), scopes (s) and buckets (b), and 1 for
- *   a probe (p), as JSON
+ * - base:lease lease → its open slots (n), what came back unused (u), scopes (s) and buckets (b), 1 for a
+ *   probe (p), and of which line it is (l), as JSON
  * - base:windows:SCOPE window (ms) → limit and time when a request last came with it, "limit wanted"
  * - base:order:SCOPE|WINDOW the ends of the buckets (ms), oldest first
  * - base:count:SCOPE|WINDOW end of bucket → permits; t → the total of all
@@ -302,7 +303,7 @@ local function windowsOf(scope)
   return all
 end
 
-local room, free, byRate = a.want, 0, false
+local room, free, slots, inUse = a.want, 0, 0, 0
 local rateWait, slotWait = 0, false
 local windows = {}
 for i, scope in ipairs(a.scopes) do
@@ -325,19 +326,20 @@ for i, scope in ipairs(a.scopes) do
     end
   end
   room = math.min(room, left)
-  if i == 1 then free, byRate = left, left < scope.concurrency - used end
+  if i == 1 then free, slots, inUse = left, scope.concurrency - used, used end
 end
 ${KEEP_FOR_OTHERS}
 if room < 1 then
-  if free < 1 then waits(slotWait and a.poll or rateWait) end
+  if free < 1 or isOver then waits(slotWait and a.poll or rateWait) end
   if not slotWait then return { mark, 'rate', math.max(1, math.ceil(rateWait)), server.seq } end
   local first = redis.call('ZRANGE', base .. ':leases', 0, 0, 'WITHSCORES')
   local slotMs = first[2] and tonumber(first[2]) - now or 1
   return { mark, 'concurrency', math.max(1, math.ceil(math.max(rateWait, math.min(slotMs, a.poll)))), server.seq }
 end
 
-${KEEP_PLACE}local lease = { n = room, u = 0, s = {}, b = {}, p = probe and 1 or nil }
-${KEEP_PROBE}for i, scope in ipairs(a.scopes) do
+${KEEP_PLACE}local lease = { n = room, u = 0, s = {}, b = {}, p = probe and 1 or nil, l = a.line }
+${KEEP_PROBE}redis.call('HINCRBY', base .. ':held', a.line, room)
+for i, scope in ipairs(a.scopes) do
   table.insert(lease.s, scope.name)
   redis.call('HINCRBY', base .. ':slots', scope.name, room)
   for field, window in pairs(windows[i]) do

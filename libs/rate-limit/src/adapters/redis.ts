@@ -294,7 +294,7 @@ class RedisRateLimit implements RateLimit, LimitUsage {
       readonly lifeMs: number
     },
   ): string {
-    const { scopes, owner, want, slotLifeMs, breaker, line = '' } = request
+    const { scopes, owner, want, slotLifeMs, breaker, line = '', shared = false } = request
     if (scopes.some(({ rates }) => rates.some(({ windowMs }) => windowMs > LONG_MS)))
       of.destination.isLong = true
     return JSON.stringify({
@@ -303,6 +303,7 @@ class RedisRateLimit implements RateLimit, LimitUsage {
       marker: owner.marker,
       want,
       line,
+      shared,
       breaker,
       slotLife: slotLifeMs,
       leaseLife: of.lifeMs,

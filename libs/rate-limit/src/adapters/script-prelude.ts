@@ -32,6 +32,7 @@ local function settle(id, lease, open, unused)
   for _, scope in ipairs(lease.s) do
     if redis.call('HINCRBY', base .. ':slots', scope, -freed) <= 0 then redis.call('HDEL', base .. ':slots', scope) end
   end
+  if lease.l and redis.call('HINCRBY', base .. ':held', lease.l, -freed) <= 0 then redis.call('HDEL', base .. ':held', lease.l) end
   if open == 0 then
     redis.call('HDEL', base .. ':lease', id)
     redis.call('ZREM', base .. ':leases', id)

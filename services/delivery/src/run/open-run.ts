@@ -27,6 +27,7 @@ import type { RequestSequence } from '../send/request-sequence.ts'
 import { renderPart } from '../send/render-part.ts'
 import { SendQueue } from '../send/send-queue.ts'
 import { targetWithoutSecrets, type Target } from '../destination/target.ts'
+import type { Neighbours } from '../destination/neighbours.ts'
 import type { Throttles } from '../send/throttles.ts'
 import type { Places } from '../send/places.ts'
 
@@ -54,6 +55,8 @@ export interface DeliverDeps {
   readonly places: Places
   /** Of all partitions of this process, too. */
   readonly memory: DeliveryMemory
+  /** Absent: no sync has neighbours. */
+  readonly neighbours?: Neighbours
   readonly figures?: Figures | undefined
   /** Absent or null where runs are not traced. */
   readonly traces?: Traces | null | undefined
@@ -127,6 +130,7 @@ export async function openRun(
     await beforeSending(target, signal)
     // From here on requests may be sent. A successor that finds this marker, and no end after it, knows that.
     await ledger.mark({ ...plainMarker('run-begin', '', 0), begin })
+    const shared = (await deps.neighbours?.has(target, { signal })) ?? false
     const partition = placeOf(parts)
     const owner = { partition, marker: ownership.owner(attempts) }
     const { onError } = deps
@@ -151,7 +155,7 @@ export async function openRun(
       random: deps.random ?? Math.random,
       figures: deps.figures ?? NO_FIGURES,
       traces: deps.traces,
-      gate: new DestinationGate(deps.leases, { target, owner, onError, mayAct, onCutOff }),
+      gate: new DestinationGate(deps.leases, { target, owner, shared, onError, mayAct, onCutOff }),
       early: early.signal,
       drain: worker.drain,
       abort: AbortSignal.any([worker.abort, ledger.failure]),

@@ -58,6 +58,7 @@ export class DestinationGate {
   readonly #queue: LeaseQueue
   readonly #target: Target
   readonly #owner: LeaseOwner
+  readonly #shared: boolean
   readonly #onError: (error: unknown) => void
   readonly #mayAct: () => boolean
   readonly #onCutOff: (error: unknown) => void
@@ -79,6 +80,8 @@ export class DestinationGate {
     of: {
       readonly target: Target
       readonly owner: LeaseOwner
+      /** True if other syncs send to the destination, too. */
+      readonly shared?: boolean
       readonly onError: (error: unknown) => void
       readonly mayAct: () => boolean
       readonly onCutOff: (error: unknown) => void
@@ -87,6 +90,7 @@ export class DestinationGate {
     this.#queue = queue
     this.#target = of.target
     this.#owner = of.owner
+    this.#shared = of.shared ?? false
     this.#onError = of.onError
     this.#mayAct = of.mayAct
     this.#onCutOff = of.onCutOff
@@ -141,7 +145,15 @@ export class DestinationGate {
     const { scopes, slotLifeMs, breaker, sync: line } = this.#target
     try {
       const ofBreaker = breaker === null ? {} : { breaker, ...(onBroken === undefined ? {} : { onBroken }) }
-      const wanted = { scopes, line, owner: this.#owner, want, slotLifeMs, ...ofBreaker }
+      const wanted = {
+        scopes,
+        line,
+        shared: this.#shared,
+        owner: this.#owner,
+        want,
+        slotLifeMs,
+        ...ofBreaker,
+      }
       const lease = await this.#queue.acquire(wanted, { signal })
       this.#cutOffSinceMs = null
       return lease

@@ -1,0 +1,52 @@
+/** Which syncs share a destination, so that each leaves some of its slots free (PROTOCOL.md §9). */
+import { parseResource } from '@sluice/resources/parse-documents'
+import { readResources, type ResourcesDeps } from '@sluice/resources/stored-resources'
+import { SharedWork } from '@sluice/flow/shared-work'
+import { at, sharedTopics } from '@sluice/topics/topics'
+
+/** Of one process. The resources are read again only if there is anything new. */
+export class Neighbours {
+  readonly #deps: ResourcesDeps
+  readonly #reading = new SharedWork<void>(options => this.#read(options))
+  #readTo = -1
+  /** The names of syncs, by destination. */
+  #syncs = new Map<string, Set<string>>()
+
+  constructor(deps: ResourcesDeps) {
+    this.#deps = deps
+  }
+
+  /** True if another sync has this destination, too. Rejects as the log does. */
+  async has(
+    of: { readonly sync: string; readonly destination: string },
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<boolean> {
+    await this.#reading.done({ signal })
+    const syncs = this.#syncs.get(of.destination)
+    return syncs !== undefined && syncs.size > (syncs.has(of.sync) ? 1 : 0)
+  }
+
+  async #read(options: { readonly signal: AbortSignal }): Promise<void> {
+    const { log, prefix } = this.#deps
+    const { end } = await log.offsets(at(sharedTopics(prefix).resources, 0), options)
+    if (end === this.#readTo) return
+    const syncs = new Map<string, Set<string>>()
+    for (const { kind, name, spec } of (await readResources(this.#deps, options)).values()) {
+      const destination = kind === 'sync' ? destinationOf(spec) : null
+      if (destination === null) continue
+      syncs.set(destination, (syncs.get(destination) ?? new Set()).add(name))
+    }
+    this.#syncs = syncs
+    this.#readTo = end
+  }
+}
+
+/** Null for a sync that cannot be read, and so sends nothing. */
+function destinationOf(spec: string): string | null {
+  try {
+    const resource = parseResource(spec)
+    return resource.kind === 'sync' ? resource.destination : null
+  } catch {
+    return null
+  }
+}
