@@ -70,6 +70,11 @@ export interface StateFeed {
     readonly nextOffset: number
   }
   readonly retry?: { readonly records: readonly Keyed<RetryEntry>[]; readonly nextOffset: number }
+  /**
+   * Entries for changes of the stretch whose fate nobody knows. Such an entry counts whatever `retry` says,
+   * then and later, until the partition has another record of its key in `changes`.
+   */
+  readonly doubted?: readonly { readonly key: string; readonly value: RetryEntry }[]
   readonly captured?: { readonly records: readonly Keyed<Captured>[]; readonly nextOffset: number }
 }
 

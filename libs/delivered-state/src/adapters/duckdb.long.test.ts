@@ -6,7 +6,7 @@ import { deliveredStateLongContract } from '../contract.ts'
 import { duckdbHarness } from '../contract/duckdb-harness.ts'
 import { type DeliveredStateHarness, TIMEOUT } from '../contract/harness.ts'
 import { History } from '../contract/history.ts'
-import type { EndedKey } from '../port.ts'
+import type { EndedKey, PlacedChange } from '../port.ts'
 
 const SEED = Number(process.env['SLUICE_TEST_SEED'] ?? randomInt(2 ** 31))
 
@@ -38,6 +38,54 @@ it('notes more gone keys than it compares at once', TIMEOUT, async () => {
   await feed(2, { op: 'removed', before: { id: 'x' }, beforeState: 'present', after: null })
   await state.endGone(9, end, { signal })
   expect(told.size).toBe(keys.length)
+})
+
+/** Each round changes one row of so many, all over the state. */
+const SHARES = [500, 500, 500, 20, 2, 500]
+
+it('takes in changes from all over a large state within little memory', { timeout: 120_000 }, async () => {
+  const rows = 400_000
+  await using state = await harness.open({ name: 'state', memoryLimit: '48MB' })
+  let offset = 0
+  const isChanged = (index: number, round: number): boolean =>
+    index % (SHARES[round] ?? 1) === round % (SHARES[round] ?? 1)
+  const versionAt = (index: number, rounds: number): number =>
+    SHARES.slice(0, rounds).filter((_, round) => isChanged(index, round)).length
+  const feed = async (run: number, isFed: (index: number) => boolean): Promise<void> => {
+    let records: PlacedChange[] = []
+    let seq = 0
+    for (let index = 0; index < rows; index++) {
+      if (isFed(index)) {
+        const key = String(index)
+        const after = { id: key, v: versionAt(index, run - 1) }
+        const change = sampleChange({ key, run, seq: seq++, after })
+        records.push({ offset: offset++, timestamp: run, change })
+      }
+      if (records.length < 4096 && index < rows - 1) continue
+      await state.feed({ partition: 0, changes: { records, nextOffset: offset } })
+      records = []
+    }
+    await state.commit()
+  }
+  await feed(1, () => true)
+  for (const round of SHARES.keys()) await feed(round + 2, index => isChanged(index, round))
+  const version = SHARES.map((share, round) => `(range % ${share} = ${round % share})::INTEGER`).join(' + ')
+  const extract = await harness.extract(`SELECT range::VARCHAR AS id, ${version} AS v FROM range(${rows})`)
+  const diff = await state.diff({
+    extractFile: extract.file,
+    columns: extract.columns,
+    primaryKey: ['id'],
+    compare: ['v'],
+    opsWithTrigger: new Set(['added', 'changed', 'removed']),
+    baseline: false,
+    signal: new AbortController().signal,
+  })
+  const detected = Object.values(diff.counts).map(counts => counts.detected)
+  expect({ detected, settled: diff.settled, keys: diff.keysBefore }).toEqual({
+    detected: [0, 0, 0],
+    settled: 0,
+    keys: rows,
+  })
 })
 
 const pieceRows = 1 + (SEED % 3)

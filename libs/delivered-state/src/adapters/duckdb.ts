@@ -164,7 +164,7 @@ class DuckdbDeliveredState implements DeliveredState {
   }
 
   async feed(stretch: StateFeed): Promise<void> {
-    const { partition, changes, retry, captured } = stretch
+    const { partition, changes, retry, doubted, captured } = stretch
     if (!Number.isInteger(partition) || partition < 0 || partition >= this.#options.partitions)
       throw new SluiceError('internal', `there is no partition ${partition} of ${this.#options.partitions}`)
     await this.#guarded(async () => {
@@ -186,9 +186,10 @@ class DuckdbDeliveredState implements DeliveredState {
         this.#advance('changes', partition, Math.max(from, changes.nextOffset))
       }
       if (retry !== undefined) {
-        await stage.addRetry(partition, retry.records)
+        await stage.addEntries('retry', partition, retry.records)
         this.#advance('retry', partition, retry.nextOffset)
       }
+      if (doubted !== undefined) await stage.addEntries('doubts', partition, doubted)
       if (captured !== undefined) {
         await stage.addCaptured(partition, captured.records)
         this.#advance('captured', partition, captured.nextOffset)

@@ -43,8 +43,8 @@ it('takes changes whose fate nobody knows as unknown, from the first that is los
   ]
   const of = { topics: syncTopics(PREFIX, SYNC), partitions: 1, incarnation: INCARNATION }
   await feedState(state, { log, io, ...of, faults, signal })
-  const entries = fed.flatMap(({ retry }) => retry?.records ?? [])
-  expect(entries.map(({ key, value }) => [key, value?.run, value?.seq, value?.outcome])).toEqual([
+  const entries = fed.flatMap(({ doubted }) => doubted ?? [])
+  expect(entries.map(({ key, value }) => [key, value.run, value.seq, value.outcome])).toEqual([
     ['b', 1, 1, 'unknown'],
     ['c', 1, 2, 'unknown'],
   ])

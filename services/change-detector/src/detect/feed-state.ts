@@ -219,13 +219,10 @@ async function feedPartition(
       else lost.set(key, entry)
     }
   }
-  let retryEnd = retry.from
-  for await (const { records, nextOffset } of readWhole(retry, 'attempts', options)) {
+  const doubts = [...lost].map(([key, value]) => ({ key, value }))
+  if (lost.size > 0) await state.feed({ partition, doubted: doubts })
+  for await (const { records, nextOffset } of readWhole(retry, 'attempts', options))
     await state.feed({ partition, retry: { records: retryEntries(records), nextOffset } })
-    retryEnd = nextOffset
-  }
-  const records = [...lost].map(([key, value]) => ({ key, value }))
-  if (lost.size > 0) await state.feed({ partition, retry: { records, nextOffset: retryEnd } })
   for await (const { records, nextOffset } of readWhole(captured, 'attempts', options))
     await state.feed({ partition, captured: { records: capturedValues(records), nextOffset } })
 }

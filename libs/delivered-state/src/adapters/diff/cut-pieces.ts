@@ -38,7 +38,7 @@ export async function cutPieces(
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE sizes AS
     SELECT true AS is_new, rid // ${SLAB_ROWS} AS slab, sum(${extracted})::BIGINT AS total, max(${extracted})::BIGINT AS most FROM ${sized.from} GROUP BY 2
-    UNION ALL SELECT false, rowid // ${SLAB_ROWS}, sum(${stored})::BIGINT, max(${stored})::BIGINT FROM state GROUP BY 2`)
+    UNION ALL SELECT false, rowid // ${SLAB_ROWS}, sum(${stored})::BIGINT, max(${stored})::BIGINT FROM stored GROUP BY 2`)
   const largest = await connection.runAndReadAll('SELECT is_new, max(most)::DOUBLE FROM sizes GROUP BY 1')
   const most = largest.getRows().reduce((sum, [, bytes]) => sum + Number(bytes), 0)
   if (most * Math.min(rows, pieceRows) <= PIECE_BYTES) return evenPieces(rows, pieceRows)

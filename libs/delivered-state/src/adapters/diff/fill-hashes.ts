@@ -20,15 +20,15 @@ export async function fillHashes(
 ): Promise<void> {
   // A row with a size has a content. A condition on the content itself would make DuckDB read it.
   const missing = all ? 'size IS NOT NULL' : 'size IS NOT NULL AND hash IS NULL'
-  const { slices } = await tableSlices(connection, { table: 'state', size: 'size', where: missing })
+  const { slices } = await tableSlices(connection, { table: 'stored', size: 'size', where: missing })
   if (slices.length === 0) return
   const isOneStep = slices.length === 1 && groupsOf(hash.columns).length === 1
   if (!isOneStep) return fillInParts(connection, { hash, shapes, missing, slices })
   await connection.run(`
-    UPDATE state SET hash = made.made_hash FROM (
+    UPDATE stored SET hash = made.made_hash FROM (
       SELECT rid, ${hash.ofParsedByShape(shapes, 'shape', 'parsed')} AS made_hash
-      FROM (SELECT rowid AS rid, shape, ${hash.parseStored('content')} AS parsed FROM state WHERE ${missing})
-    ) AS made WHERE state.rowid = made.rid`)
+      FROM (SELECT rowid AS rid, shape, ${hash.parseStored('content')} AS parsed FROM stored WHERE ${missing})
+    ) AS made WHERE stored.rowid = made.rid`)
 }
 
 async function fillInParts(
@@ -45,12 +45,12 @@ async function fillInParts(
       for (const slice of slices)
         await connection.run(`
           INSERT INTO made SELECT rid, ${index}, ${part}, ${hashOfParsed(group, 'parsed')}
-          FROM (SELECT rowid AS rid, ${parseStored(group, 'content')} AS parsed FROM state
+          FROM (SELECT rowid AS rid, ${parseStored(group, 'content')} AS parsed FROM stored
             WHERE ${isInSlice('rowid', slice)} AND ${missing} AND ${isOne})`)
   for (const [index, { columns }] of kinds.entries())
     await connection.run(`
-      UPDATE state SET hash = gathered.hash FROM (
+      UPDATE stored SET hash = gathered.hash FROM (
         SELECT rid, ${gatheredHash(groupsOf(columns).length, 'true')} AS hash FROM made WHERE of = ${index} GROUP BY rid
-      ) AS gathered WHERE state.rowid = gathered.rid`)
+      ) AS gathered WHERE stored.rowid = gathered.rid`)
   await connection.run('DROP TABLE made')
 }

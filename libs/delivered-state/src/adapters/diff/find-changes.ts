@@ -239,7 +239,7 @@ export async function findChanges(
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE found AS
     WITH m AS (SELECT * FROM (${rows})${clear}),
-      s AS (SELECT * FROM (SELECT rowid AS srid, ${keyToken('key')} AS key, kind AS believed, ${KIND_FOR[purpose?.kind === 'resync' ? purpose.as : 'run']} AS kind, hash, shape, partition, run, seq, muted
+      s AS (SELECT * FROM (SELECT srid, ${keyToken('key')} AS key, kind AS believed, ${KIND_FOR[purpose?.kind === 'resync' ? purpose.as : 'run']} AS kind, hash, shape, partition, run, seq, muted
         FROM state WHERE ${fitsSql('key')})${clear}),
       joined AS (SELECT coalesce(m.key, s.key) AS key, m.rid, s.srid, coalesce(s.kind, ${ABSENT}) AS kind, coalesce(s.believed, ${ABSENT}) AS believed, s.partition, s.run, s.seq, s.muted, s.shape,
           m.hash AS model_hash, m.key IS NOT NULL AS has_row, s.hash IS DISTINCT FROM ${modelHash} AS differs, ${lacks} AS lacks
@@ -366,7 +366,7 @@ export async function removedSamples(
 ): Promise<readonly string[]> {
   if (removed.rows === 0) return []
   const reader = await connection.runAndReadAll(
-    `SELECT ${asBytes('key')} FROM state WHERE rowid IN (SELECT srid FROM found WHERE section = ${REMOVED}) ORDER BY key LIMIT ${SAMPLES}`,
+    `SELECT ${asBytes('key')} FROM state WHERE srid IN (SELECT srid FROM found WHERE section = ${REMOVED}) ORDER BY key LIMIT ${SAMPLES}`,
   )
   return reader.getRows().map(([key]) => textOfBytes(key) ?? '')
 }

@@ -72,7 +72,7 @@ export async function takePiece(
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE places AS
     SELECT rowid AS place, * FROM ordered WHERE rowid >= ${start} AND rowid < ${end}`)
-  const state: Sought = { from: 'state', rowid: 'rowid', id: 'srid', slices: of.slices.state }
+  const state: Sought = { from: 'stored', rowid: 'rowid', id: 'srid', slices: of.slices.state }
   const stored = await rowsOfPiece(connection, state, ['key', 'content'])
   const beside = (table: string, alias: string): string =>
     `LEFT JOIN (SELECT * REPLACE (${keyToken('key')} AS key) FROM ${table}) ${alias} ON ${alias}.key = p.key AND ${alias}.partition = p.partition`

@@ -53,7 +53,7 @@ export async function* readChanges(
   const rows = sections.reduce((sum, { section }) => sum + section.rows, 0)
   const tables = pieceTables(columns)
   const place = placeOf(columns)
-  const stored = await tableSlices(connection, { table: 'state', size: 'size' })
+  const stored = await tableSlices(connection, { table: 'stored', size: 'size' })
   const joined = {
     tables,
     place,

@@ -65,7 +65,7 @@ async function findReplayed(connection: DuckDBConnection, twins: number | null):
     CREATE OR REPLACE TEMP TABLE found AS
     WITH r AS (SELECT key, bool_or(removes) AS removes, bool_or(NOT removes) AS writes, max(if(content IS NULL, NULL, rowid)) AS given
       FROM stage_replayed GROUP BY key)
-    SELECT r.key, r.given, s.rowid AS srid, coalesce(s.kind, ${ABSENT}) AS kind, s.partition, e.key IS NOT NULL AS has_entry, ${REPLAYED_KIND} AS settled_kind, NULL::VARCHAR AS muted
+    SELECT r.key, r.given, s.srid, coalesce(s.kind, ${ABSENT}) AS kind, s.partition, e.key IS NOT NULL AS has_entry, ${REPLAYED_KIND} AS settled_kind, NULL::VARCHAR AS muted
     FROM r LEFT JOIN state s ON s.key = r.key LEFT JOIN retry e ON e.key = s.key AND e.partition = s.partition
     WHERE ${REPLAYED_KIND} <> ${ABSENT} ${twins === null ? '' : twinsOfRemoved(twins)} ORDER BY srid NULLS LAST, given`)
   const reader = await connection.runAndReadAll('SELECT count(*) FROM found')
@@ -74,7 +74,7 @@ async function findReplayed(connection: DuckDBConnection, twins: number | null):
 
 /** SQL for rows whose twins are removed (twin-keys.ts). What is passed over of them stays so. */
 function twinsOfRemoved(kind: number): string {
-  const columns = 'key, rowid AS srid, kind, partition, muted'
+  const columns = 'key, srid, kind, partition, muted'
   const present = foldedKeys({ columns, key: 'key', from: `state WHERE kind = ${PRESENT}` })
   const removed = foldedKeys({ columns: 'key', key: 'key', from: 'stage_replayed WHERE removes' })
   return `UNION ALL (
@@ -95,7 +95,7 @@ async function* readReplayed(
     const reader = await connection.runAndReadAll(`
       SELECT ${asBytes('f.key')}, f.partition, f.kind, f.settled_kind, f.has_entry, s.content, g.content, c.content, f.muted
       FROM (SELECT rowid AS place, * FROM found WHERE rowid >= ${from} AND rowid < ${from + step}) f
-        LEFT JOIN state s ON s.rowid = f.srid LEFT JOIN stage_replayed g ON g.rowid = f.given
+        LEFT JOIN state s ON s.srid = f.srid LEFT JOIN stage_replayed g ON g.rowid = f.given
         LEFT JOIN captured c ON c.key = f.key AND c.partition = f.partition
       ORDER BY f.place`)
     const changes: DetectedChange[] = []
@@ -122,7 +122,7 @@ async function* readReplayed(
 async function keysOfBatch(connection: DuckDBConnection): Promise<number> {
   const reader = await connection.runAndReadAll(`
     SELECT coalesce(max(coalesce(s.size, 0) + coalesce(strlen(g.content), 0) + strlen(f.key)), 0)
-    FROM found f LEFT JOIN state s ON s.rowid = f.srid LEFT JOIN stage_replayed g ON g.rowid = f.given`)
+    FROM found f LEFT JOIN state s ON s.srid = f.srid LEFT JOIN stage_replayed g ON g.rowid = f.given`)
   const most = Math.max(1, Number(reader.getRows()[0]?.[0]))
   return Math.max(1, Math.min(BATCH_KEYS, Math.floor(BATCH_BYTES / most)))
 }

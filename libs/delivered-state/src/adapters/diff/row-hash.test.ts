@@ -11,7 +11,7 @@ async function hashedElsewhere(): Promise<void> {
   const instance = await DuckDBInstance.create(harness.pathOf('state'))
   const connection = await instance.connect()
   await connection.run(`
-    UPDATE state SET hash = hash // 2 + 1;
+    UPDATE stored SET hash = hash // 2 + 1;
     UPDATE meta SET value = replace(value, '\\"forms\\":', '\\"forms\\":1') WHERE name = 'hash'`)
   connection.closeSync()
   instance.closeSync()

@@ -114,11 +114,11 @@ async function findGone(connection: DuckDBConnection): Promise<boolean> {
   const removed = `SELECT key, srid FROM found WHERE section = ${REMOVED}`
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE ${GONE} AS
-    ${known('f.key, true AS is_sent', `state s JOIN (${removed}) f ON f.srid = s.rowid`)};
+    ${known('f.key, true AS is_sent', `state s JOIN (${removed}) f ON f.srid = s.srid`)};
     INSERT INTO ${GONE} BY NAME ${known(
       `${keyToken('s.key')} AS key, false AS is_sent`,
       `state s WHERE (s.kind IN (${CONTENT_UNCERTAIN}, ${EXISTENCE_UNCERTAIN}) OR ${IS_MUTED_REMOVAL})
-        AND s.rowid NOT IN (SELECT srid FROM found WHERE section <> ${SETTLED} AND srid IS NOT NULL)`,
+        AND s.srid NOT IN (SELECT srid FROM found WHERE section <> ${SETTLED} AND srid IS NOT NULL)`,
     )}`)
   const reader = await connection.runAndReadAll(`SELECT count(*) FROM ${GONE}`)
   return Number(reader.getRows()[0]?.[0]) > 0
@@ -151,7 +151,7 @@ async function doubtTwins(connection: DuckDBConnection, of: TwinsOf): Promise<vo
   const kind = doubtfulKind(of)
   if (kind === null) return
   const known = `state s WHERE kind <> ${ABSENT}`
-  const columns = `${keyToken('s.key')} AS key, s.rowid AS srid, s.partition, s.kind, s.muted`
+  const columns = `${keyToken('s.key')} AS key, s.srid, s.partition, s.kind, s.muted`
   const twins = `SELECT * FROM (${foldedKeys({ columns, key: 's.key', from: known })}) WHERE fold IN (SELECT fold FROM ${GONE} WHERE is_sent)`
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE ${COMING} AS

@@ -20,7 +20,8 @@ import {
   SETTLED,
   UNKNOWN,
 } from '../state/codes.ts'
-import { inSlices, noteGoneKeys } from '../state/gone-keys.ts'
+import { noteGoneKeys } from '../state/gone-keys.ts'
+import { DELETED_FROM, dropDeadRows, hideRows, removeKeys } from '../state/stored-rows.ts'
 import { keyToken } from '../diff/model-rows.ts'
 import { groupsOf, type RowHash } from '../diff/row-hash.ts'
 import { SLICE_BYTES, tableSlices, VECTOR_ROWS } from '../diff/row-slices.ts'
@@ -63,34 +64,41 @@ export async function mergeFeed(merge: Merge): Promise<{ readonly isWide: boolea
   const { connection } = merge
   const saving = merge.shapes.saving()
   const ended = await countOf(connection, 'stage_ended')
-  if (ended > 0) await dropEnded(connection, ended)
+  if (ended > 0) await dropEnded(connection)
   const distinct = await hasDistinctKeys(connection)
   const emptyState = await isEmpty(connection, 'state')
+  if (!emptyState) await dropOutdated(connection)
   const kept = await keptBytes(connection)
   const isWide = kept > SLICE_BYTES
-  const { readBytes } = await tableSlices(connection, { table: 'state', size: 'size' })
+  const { readBytes } = await tableSlices(connection, { table: 'stored', size: 'size' })
+  const isWideStored = readBytes > SLICE_BYTES
   // A checkpoint reads as many rows of the state at once.
   await merge.makeRoom(Math.max(kept, readBytes))
   // DuckDB reads 2,048 compressed texts to get one, and needs as much memory to compress them.
-  await connection.run(`SET force_compression = '${isWide ? 'uncompressed' : 'auto'}'`)
+  await connection.run(`SET force_compression = '${isWide || isWideStored ? 'uncompressed' : 'auto'}'`)
+  let wroteWide = false
   await inTransaction(connection, async () => {
     if (saving.sql !== '') await connection.run(saving.sql)
-    if (ended > 0) await forgetEnded(connection, ended)
-    await replaceByKey(
-      connection,
-      'retry',
-      'partition, key, run, seq, outcome, runs, status, entry',
-      'run IS NOT NULL',
-    )
-    await replaceByKey(connection, 'captured', 'partition, key, content', 'content IS NOT NULL')
-    await mergeChanges(merge, { distinct, emptyState, isWide })
-    await connection.run(keepOnlyUsefulAbsences)
+    if (ended > 0) await forgetEnded(connection)
+    await replaceEntries(connection)
+    const captured = { columns: 'partition, key, content', isRecord: 'content IS NOT NULL' }
+    await replaceByKey(connection, 'captured', { staged: 'stage_captured', ...captured })
+    const changes = await countOf(connection, 'stage_changes')
+    if (changes > 0 && !emptyState)
+      await hideRows(
+        connection,
+        `SELECT s.srid FROM state s SEMI JOIN (SELECT key FROM stage_changes WHERE ${IS_CHANGE}) c ON c.key = s.key`,
+      )
+    if (!emptyState) await hideRows(connection, USELESS_ABSENCES)
+    wroteWide = (await dropDeadRows(connection)) && isWideStored
+    if (changes > 0) await insertChanges(merge, { distinct, isWide })
+    await connection.run(insertUsefulAbsences)
     await noteGoneKeys(connection)
     await connection.run(positionsSql(merge.positions))
     merge.signal.throwIfAborted()
   })
   saving.saved()
-  return { isWide }
+  return { isWide: isWide || wroteWide }
 }
 
 /** True of what is staged, and not of the rows between wide ones (stage-feed.ts). */
@@ -107,13 +115,32 @@ async function keptBytes(connection: DuckDBConnection): Promise<number> {
       SELECT kept, row_number() OVER () // ${VECTOR_ROWS} AS place FROM stage_changes WHERE ${IS_CHANGE}) GROUP BY place)`)
 }
 
-/** Removes staged changes before a tombstone of their key. Row ids stay the same within a transaction. */
-async function dropEnded(connection: DuckDBConnection, ended: number): Promise<void> {
-  if (await isEmpty(connection, 'stage_changes')) return
-  const dropSlice = (slice: string): string => `
-    DELETE FROM stage_changes WHERE rowid IN (SELECT c.rowid FROM (SELECT rowid, partition, key FROM stage_changes WHERE ${slice}) c
-      JOIN (FROM stage_ended WHERE ${slice}) e ON e.partition = c.partition AND e.key = c.key WHERE c.rowid < e.before)`
-  await inTransaction(connection, () => inSlices(connection, ended, dropSlice))
+/** Removes staged changes before a tombstone of their key. */
+async function dropEnded(connection: DuckDBConnection): Promise<void> {
+  await dropStaged(
+    connection,
+    'JOIN stage_ended e ON e.partition = c.partition AND e.key = c.key WHERE c.rowid < e.before',
+  )
+}
+
+/**
+ * Removes staged changes `c` that a join finds. Not within a transaction, in which rows have no lasting ids.
+ */
+async function dropStaged(connection: DuckDBConnection, found: string): Promise<void> {
+  const staged = await countOf(connection, 'stage_changes')
+  if (staged === 0) return
+  await connection.run(
+    `CREATE OR REPLACE TEMP TABLE dropped AS SELECT DISTINCT c.rowid AS rid FROM stage_changes c ${found}`,
+  )
+  const dropped = await countOf(connection, 'dropped')
+  // Of a large table, deletes take too much memory (stored-rows.ts).
+  if (dropped > 0)
+    await connection.run(
+      staged <= DELETED_FROM
+        ? 'DELETE FROM stage_changes WHERE rowid IN (SELECT rid FROM dropped)'
+        : 'CREATE OR REPLACE TEMP TABLE stage_changes AS SELECT c.* FROM stage_changes c ANTI JOIN dropped ON dropped.rid = c.rowid',
+    )
+  await connection.run('DROP TABLE dropped')
 }
 
 /**
@@ -121,15 +148,13 @@ async function dropEnded(connection: DuckDBConnection, ended: number): Promise<v
  * for long, compaction may have removed the records that would have ended it one by one. Staged retry entries
  * and captured values are newer, so they stay.
  */
-async function forgetEnded(connection: DuckDBConnection, ended: number): Promise<void> {
-  for (const table of ['state', 'retry', 'captured'])
-    if (!(await isEmpty(connection, table)))
-      await inSlices(
-        connection,
-        ended,
-        slice => `
-        DELETE FROM ${table} WHERE ${slice} AND (partition, key) IN (SELECT (partition, key) FROM stage_ended WHERE ${slice})`,
-      )
+async function forgetEnded(connection: DuckDBConnection): Promise<void> {
+  const ended = 'SELECT partition, key FROM stage_ended'
+  await hideRows(
+    connection,
+    `SELECT s.srid FROM state s SEMI JOIN (${ended}) e ON e.key = s.key AND e.partition = s.partition`,
+  )
+  for (const table of ['entries', 'doubts', 'captured'] as const) await removeKeys(connection, table, ended)
 }
 
 /**
@@ -153,23 +178,32 @@ async function isEmpty(connection: DuckDBConnection, table: string): Promise<boo
 }
 
 /**
+ * Replaces the retry entries, and the doubts about changes of which delivery lost track. A doubt lasts until
+ * the key's next change in its partition, whatever the topic says of its entry.
+ */
+async function replaceEntries(connection: DuckDBConnection): Promise<void> {
+  const columns = 'partition, key, run, seq, outcome, runs, status, entry'
+  const isRecord = 'run IS NOT NULL'
+  await replaceByKey(connection, 'entries', { staged: 'stage_retry', columns, isRecord })
+  await removeKeys(connection, 'doubts', `SELECT partition, key FROM stage_changes WHERE ${IS_CHANGE}`)
+  await replaceByKey(connection, 'doubts', { staged: 'stage_doubts', columns, isRecord })
+}
+
+/**
  * Replaces the records of a table by the last one staged for each partition and key. A staged tombstone
  * removes only the record of its own partition.
  */
 async function replaceByKey(
   connection: DuckDBConnection,
-  table: 'retry' | 'captured',
-  columns: string,
-  isRecord: string,
+  table: 'entries' | 'doubts' | 'captured',
+  of: { readonly staged: string; readonly columns: string; readonly isRecord: string },
 ): Promise<void> {
-  if (await isEmpty(connection, `stage_${table}`)) return
-  if (!(await isEmpty(connection, table)))
-    await connection.run(
-      `DELETE FROM ${table} WHERE (partition, key) IN (SELECT (partition, key) FROM stage_${table})`,
-    )
+  const { staged, columns, isRecord } = of
+  if (await isEmpty(connection, staged)) return
+  await removeKeys(connection, table, `SELECT partition, key FROM ${staged}`)
   await connection.run(`
-    INSERT INTO ${table} SELECT ${columns} FROM stage_${table}
-    WHERE rowid IN (SELECT max(rowid) FROM stage_${table} GROUP BY partition, key) AND ${isRecord}`)
+    INSERT INTO ${table} SELECT ${columns} FROM ${staged}
+    WHERE rowid IN (SELECT max(rowid) FROM ${staged} GROUP BY partition, key) AND ${isRecord}`)
 }
 
 /**
@@ -183,25 +217,20 @@ const LAST_OF_EACH_KEY = `
 /** Removes staged changes of runs before the one whose change the state has of the key. */
 async function dropOutdated(connection: DuckDBConnection): Promise<void> {
   const reader = await connection.runAndReadAll(
-    'SELECT (SELECT min(run) FROM stage_changes) < (SELECT max(run) FROM state)',
+    'SELECT (SELECT min(run) FROM stage_changes) < (SELECT max(run) FROM stored)',
   )
   if (reader.getRows()[0]?.[0] !== true) return
-  await connection.run(`
-    DELETE FROM stage_changes WHERE rowid IN
-      (SELECT c.rowid FROM stage_changes c JOIN state s ON s.key = c.key WHERE c.run < s.run)`)
+  // What a tombstone ends is no reason to pass over a change in another partition.
+  const kept =
+    'SELECT s.key, s.run FROM state s ANTI JOIN stage_ended e ON e.key = s.key AND e.partition = s.partition'
+  await dropStaged(connection, `JOIN (${kept}) s ON s.key = c.key WHERE c.run < s.run`)
 }
 
-async function mergeChanges(
+async function insertChanges(
   merge: Merge,
-  of: { readonly distinct: boolean; readonly emptyState: boolean; readonly isWide: boolean },
+  { distinct, isWide }: { readonly distinct: boolean; readonly isWide: boolean },
 ): Promise<void> {
-  const { distinct, emptyState, isWide } = of
   const { connection, hash, shapes } = merge
-  if (await isEmpty(connection, 'stage_changes')) return
-  if (!emptyState) {
-    await dropOutdated(connection)
-    await connection.run('DELETE FROM state WHERE key IN (SELECT key FROM stage_changes)')
-  }
   const isOneStep = !isWide && (hash === null || groupsOf(hash.columns).length === 1)
   const last = distinct ? 'WHERE s.key IS NOT NULL' : `WHERE s.rowid IN (${LAST_OF_EACH_KEY})`
   if (isOneStep) {
@@ -244,7 +273,7 @@ function insertStates(from: string, { hash, shapes }: Pick<Merge, 'hash' | 'shap
   const parsed = hash === null ? 'NULL' : hash.parseStored(`if(kind = ${ABSENT}, NULL, content)`)
   const made = hash === null ? 'NULL' : hash.ofParsedByShape(shapes.all, 'shape', 'parsed')
   return `
-    INSERT INTO state SELECT key, kind, CASE WHEN kind = ${ABSENT} THEN NULL ELSE ${made} END,
+    INSERT INTO stored SELECT key, kind, CASE WHEN kind = ${ABSENT} THEN NULL ELSE ${made} END,
       if(kind = ${ABSENT}, NULL, shape), if(kind = ${ABSENT}, NULL, content), partition, run, seq, muted,
       if(kind = ${ABSENT}, NULL, strlen(content))
     FROM (SELECT *, ${parsed} AS parsed FROM (${next}))
@@ -252,14 +281,16 @@ function insertStates(from: string, { hash, shapes }: Pick<Merge, 'hash' | 'shap
 }
 
 /**
- * Keeps an absent key only while it has a retry entry, a muted hash, or captured values that are not ended.
- * Adds a key for each retry entry, with its partition, and for captured values of unknown keys.
+ * An absent key is kept only while it has a retry entry, a muted hash, or captured values that are not ended.
  */
-const keepOnlyUsefulAbsences = `
-  DELETE FROM state WHERE kind = ${ABSENT} AND muted IS NULL AND key NOT IN (SELECT key FROM retry)
-    AND NOT EXISTS (SELECT 1 FROM captured c WHERE c.key = state.key AND c.partition = state.partition);
-  INSERT INTO state SELECT key, ${ABSENT}, NULL, NULL, NULL, max_by(partition, run), NULL, NULL, NULL, NULL FROM retry
+const USELESS_ABSENCES = `
+  SELECT srid FROM state WHERE kind = ${ABSENT} AND muted IS NULL AND key NOT IN (SELECT key FROM retry)
+    AND NOT EXISTS (SELECT 1 FROM captured c WHERE c.key = state.key AND c.partition = state.partition)`
+
+/** Adds a key for each retry entry, with its partition, and for captured values of unknown keys. */
+const insertUsefulAbsences = `
+  INSERT INTO stored SELECT key, ${ABSENT}, NULL, NULL, NULL, max_by(partition, run), NULL, NULL, NULL, NULL FROM retry
   WHERE key NOT IN (SELECT key FROM state WHERE key IN (SELECT key FROM retry)) GROUP BY key;
-  INSERT INTO state SELECT key, ${ABSENT}, NULL, NULL, NULL, max(partition), NULL, NULL, NULL, NULL FROM captured
+  INSERT INTO stored SELECT key, ${ABSENT}, NULL, NULL, NULL, max(partition), NULL, NULL, NULL, NULL FROM captured
   WHERE key IN (SELECT key FROM stage_changes UNION ALL SELECT key FROM stage_retry UNION ALL SELECT key FROM stage_captured)
     AND key NOT IN (SELECT key FROM state) GROUP BY key;`

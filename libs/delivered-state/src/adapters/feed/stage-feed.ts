@@ -12,6 +12,7 @@ import type { Row } from '@sluice/contracts/values'
 import type { Keyed, PlacedChange, PlacedTombstone, ReplayedRow } from '../../port.ts'
 import { CHANGE_OPS, KINDS, OUTCOMES } from '../state/codes.ts'
 import type { Shapes } from '../state/shapes.ts'
+import { ENTRY_COLUMNS } from '../state/stored-rows.ts'
 import { VECTOR_ROWS } from '../diff/row-slices.ts'
 
 /** The most records of a batch, and about the number of its characters. A batch has at least one record. */
@@ -31,9 +32,8 @@ const STAGE_TABLES = `
     after VARCHAR, after_shape USMALLINT, settled_kind UTINYINT, muted VARCHAR, since BIGINT, size UINTEGER, kept UINTEGER
   );
   CREATE OR REPLACE TEMP TABLE stage_ended (partition USMALLINT, key VARCHAR, before BIGINT);
-  CREATE OR REPLACE TEMP TABLE stage_retry (
-    partition USMALLINT, key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, runs BIGINT, status USMALLINT, entry VARCHAR
-  );
+  CREATE OR REPLACE TEMP TABLE stage_retry (${ENTRY_COLUMNS});
+  CREATE OR REPLACE TEMP TABLE stage_doubts (${ENTRY_COLUMNS});
   CREATE OR REPLACE TEMP TABLE stage_captured (partition USMALLINT, key VARCHAR, content VARCHAR);
   CREATE OR REPLACE TEMP TABLE stage_replayed (key VARCHAR, removes BOOLEAN, content VARCHAR);
 `
@@ -50,8 +50,10 @@ const INSERT_CHANGES = `INSERT INTO stage_changes
 const INSERT_PADS = 'INSERT INTO stage_changes (partition) SELECT NULL FROM range($1)'
 /** A tombstone ends the changes of its key that were staged before it. */
 const INSERT_ENDED = `INSERT INTO stage_ended SELECT $2, ${textField(1)}, (SELECT count(*) FROM stage_changes) FROM ${FIELDS}`
-const INSERT_RETRY = `INSERT INTO stage_retry
+const insertEntries = (table: string) => `INSERT INTO ${table}
   SELECT $2, ${textField(1)}, ${field(2)}, ${field(3)}, ${field(4)}, ${field(5)}, ${field(6)}, ${field(7)} FROM ${FIELDS}`
+const INSERT_RETRY = insertEntries('stage_retry')
+const INSERT_DOUBTS = insertEntries('stage_doubts')
 const INSERT_CAPTURED = `INSERT INTO stage_captured SELECT $2, ${textField(1)}, ${textField(2)} FROM ${FIELDS}`
 const INSERT_REPLAYED = `INSERT INTO stage_replayed SELECT ${textField(1)}, f[2] = '1', ${field(3)} FROM ${FIELDS}`
 
@@ -113,8 +115,14 @@ export class FeedStaging {
     })
   }
 
-  async addRetry(partition: number, records: readonly Keyed<RetryEntry>[]): Promise<void> {
-    await this.#insert({ sql: INSERT_RETRY, partition }, records, ({ key, value }, parts) => {
+  /** Entries of the topic, or of changes that are in doubt. */
+  async addEntries(
+    to: 'retry' | 'doubts',
+    partition: number,
+    records: readonly Keyed<RetryEntry>[],
+  ): Promise<void> {
+    const sql = to === 'retry' ? INSERT_RETRY : INSERT_DOUBTS
+    await this.#insert({ sql, partition }, records, ({ key, value }, parts) => {
       const entry = value === null ? null : retriedJson(value)
       parts.push(textOf(key), '\t')
       if (value === null || entry === null) parts.push('\t\t\t\t\t')

@@ -7,6 +7,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { EndedKey } from '../../port.ts'
 import { ABSENT, REMOVED, SETTLED } from './codes.ts'
 import { asBytes, textOfBytes } from '../sql/duckdb-text.ts'
+import { removeKeys } from './stored-rows.ts'
 
 const LEAVES_NOTHING = `(op = ${REMOVED} OR (op = ${SETTLED} AND settled_kind = ${ABSENT}))`
 
@@ -25,13 +26,11 @@ export async function noteGoneKeys(connection: DuckDBConnection): Promise<void> 
     SELECT (SELECT count(*) FROM (FROM gone LIMIT 1)), (SELECT count(*) FROM stage_changes),
       (SELECT count(*) FROM stage_ended), (SELECT count(*) FROM stage_changes WHERE ${LEAVES_NOTHING})`)
   const [known = 0, changes = 0, ended = 0, leaving = 0] = (reader.getRows()[0] ?? []).map(Number)
-  if (known > 0)
-    await inSlices(
+  if (known > 0 && changes + ended > 0)
+    await removeKeys(
       connection,
-      changes + ended,
-      slice => `
-      DELETE FROM gone WHERE ${slice} AND (partition, key) IN (SELECT (partition, key) FROM stage_changes WHERE ${slice}
-        UNION ALL SELECT (partition, key) FROM stage_ended WHERE ${slice})`,
+      'gone',
+      'SELECT partition, key FROM stage_changes UNION ALL SELECT partition, key FROM stage_ended',
     )
   await inSlices(
     connection,
@@ -48,7 +47,7 @@ export async function noteGoneKeys(connection: DuckDBConnection): Promise<void> 
 /**
  * Runs SQL for so many keys in as many slices as they need; each gets the condition on `key` that makes it.
  */
-export async function inSlices(
+async function inSlices(
   connection: DuckDBConnection,
   rows: number,
   sqlOf: (slice: string) => string,

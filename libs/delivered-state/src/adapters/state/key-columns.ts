@@ -63,14 +63,14 @@ async function hasOtherKeys(connection: DuckDBConnection, columns: readonly Colu
   let rows = 0
   let others = 0
   const { slices } = await tableSlices(connection, {
-    table: 'state',
+    table: 'stored',
     size: 'size',
     where: 'size IS NOT NULL',
   })
   for (const slice of slices) {
     const reader = await connection.runAndReadAll(`
       SELECT count(*), count(*) FILTER (key IS DISTINCT FROM ${key})
-      FROM (SELECT key, from_json(content, ${structure}) AS parsed FROM state WHERE size IS NOT NULL AND ${isInSlice('rowid', slice)})`)
+      FROM (SELECT key, from_json(content, ${structure}) AS parsed FROM state WHERE size IS NOT NULL AND ${isInSlice('srid', slice)})`)
     const [some = 0, other = 0] = (reader.getRows()[0] ?? []).map(Number)
     rows += some
     others += other

@@ -108,13 +108,13 @@ async function storedTypes(
   })
   const kinds = new Map<string, Set<unknown>>(texts.map(({ name }) => [name, new Set()]))
   const { slices } = await tableSlices(connection, {
-    table: 'state',
+    table: 'stored',
     size: 'size',
     where: 'size IS NOT NULL',
   })
   for (const slice of slices) {
     const reader = await connection.runAndReadAll(
-      `SELECT ${found.join(', ')} FROM state WHERE size IS NOT NULL AND ${isInSlice('rowid', slice)}`,
+      `SELECT ${found.join(', ')} FROM state WHERE size IS NOT NULL AND ${isInSlice('srid', slice)}`,
     )
     const [row = {}] = reader.getRowObjectsJson()
     for (const [name, of] of kinds) {

@@ -101,8 +101,8 @@ describe('a state file', { timeout: 60_000 }, () => {
     ['is overwritten in the middle', () => scribble()],
     ['has another format', () => meddle("UPDATE meta SET value = '0' WHERE name = 'format'")],
     ['belongs to another sync', () => meddle("UPDATE meta SET value = 'customers' WHERE name = 'sync'")],
-    ['lacks a table', () => meddle('DROP TABLE state')],
-    ['lacks a column', () => meddle('ALTER TABLE state DROP COLUMN seq')],
+    ['lacks a table', () => meddle('DROP TABLE stored')],
+    ['lacks a column', () => meddle('ALTER TABLE stored DROP COLUMN seq')],
     ['lacks a position', () => meddle('DELETE FROM positions')],
   ])('that %s is thrown away', async (how, damage) => {
     await fill(5000)

@@ -10,9 +10,10 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { diskErrorOf } from './disk-error.ts'
 import { quoteText } from '../sql/sql-types.ts'
+import { ENTRY_COLUMNS, STATE_COLUMNS } from './stored-rows.ts'
 
 /** Counts up whenever the tables or the codes in them change their meaning. */
-const FORMAT = '7'
+const FORMAT = '8'
 
 export interface StateFileOptions {
   readonly file: string
@@ -54,12 +55,23 @@ const TABLES = {
   positions:
     'number USMALLINT, changes BIGINT, retry BIGINT, captured BIGINT, last_offset BIGINT, last_run BIGINT, last_seq BIGINT',
   shapes: 'id USMALLINT, columns VARCHAR',
-  state:
-    'key VARCHAR, kind UTINYINT, hash UHUGEINT, shape USMALLINT, content VARCHAR, partition USMALLINT, run BIGINT, seq BIGINT, muted VARCHAR, size UINTEGER',
-  retry:
-    'partition USMALLINT, key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, runs BIGINT, status USMALLINT, entry VARCHAR',
+  stored: STATE_COLUMNS,
+  dead: 'rid BIGINT',
+  entries: ENTRY_COLUMNS,
+  doubts: ENTRY_COLUMNS,
   captured: 'partition USMALLINT, key VARCHAR, content VARCHAR',
   gone: 'partition USMALLINT, key VARCHAR, since BIGINT',
+}
+
+/**
+ * What the tables say: the rows of the state that count, by the id of each (stored-rows.ts), and the retry
+ * entries that count. An entry of the topic counts for nothing where its change is in doubt, whatever it
+ * says.
+ */
+const VIEWS = {
+  state: 'SELECT rowid AS srid, * FROM stored ANTI JOIN dead ON dead.rid = stored.rowid',
+  retry:
+    'FROM doubts UNION ALL SELECT e.* FROM entries e ANTI JOIN doubts d ON d.key = e.key AND d.partition = e.partition',
 }
 
 /**
@@ -95,6 +107,7 @@ async function createTables(options: StateFileOptions): Promise<StateFile> {
   const file = await connect(options)
   try {
     const tables = Object.entries(TABLES).map(([name, columns]) => `CREATE TABLE ${name} (${columns});`)
+    const views = Object.entries(VIEWS).map(([name, sql]) => `CREATE VIEW ${name} AS ${sql};`)
     const meta = Object.entries(identityOf(options)).map(
       ([name, value]) => `(${quoteText(name)}, ${quoteText(value)})`,
     )
@@ -103,7 +116,7 @@ async function createTables(options: StateFileOptions): Promise<StateFile> {
       (_, p) => `(${p}, 0, 0, 0, NULL, NULL, NULL)`,
     )
     await file.connection.run(
-      `BEGIN; ${tables.join(' ')} INSERT INTO meta VALUES ${meta.join(', ')};
+      `BEGIN; ${tables.join(' ')} ${views.join(' ')} INSERT INTO meta VALUES ${meta.join(', ')};
        INSERT INTO positions VALUES ${positions.join(', ')}; COMMIT`,
     )
     return file
@@ -175,7 +188,7 @@ async function mismatchOf(connection: DuckDBConnection, options: StateFileOption
     return 'its tables have other columns'
   // Reads what every diff reads, so that a damaged block shows now.
   await connection.run(
-    'SELECT count(key), max(kind), max(hash), max(shape), max(partition), max(run), max(seq) FROM state',
+    'SELECT count(key), max(kind), max(hash), max(shape), max(partition), max(run), max(seq), (SELECT count(rid) FROM dead) FROM stored',
   )
   return null
 }

@@ -74,7 +74,7 @@ export class StateMemory {
     const none: SlicedRows = { slices: [], readBytes: 0 }
     const extracted =
       rowBytes > LOOKED_AT_BYTES || isMany ? await extractSlices(connection, primaryKey[0] ?? '') : none
-    const stored = await tableSlices(connection, { table: 'state', size: 'size' })
+    const stored = await tableSlices(connection, { table: 'stored', size: 'size' })
     // DuckDB reads few rows where few are wanted, since extract and state are files. A copy is none.
     this.#readBytes = hidesRowIds(columns) ? extracted.readBytes : 0
     const most = Math.max(stored.readBytes, extracted.readBytes)

@@ -1,0 +1,74 @@
+/**
+ * How rows leave the tables of a state file. DuckDB keeps 256 KB in memory for each 2,048 neighbours of which
+ * it deletes one, whatever its limit is. So rows of the state are only ever appended: one that counts no more
+ * is named in `dead`, and the view `state` passes over it. Once many are dead, the table is written anew
+ * without them (docs/decisions/state-appended.md).
+ */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { isInSlice, type Slice, tableSlices, VECTOR_ROWS } from '../diff/row-slices.ts'
+
+/** More than this share of dead rows makes the file too large. */
+const DEAD_SHARE = 0.25
+/** Each reading of the state holds the dead rows in memory. */
+const MOST_DEAD = 4_000_000
+/** Rows of the state that are written anew at once, since their dead neighbours are in memory meanwhile. */
+const REWRITTEN_ROWS = 2_000_000
+/** From a smaller table, rows are deleted in place. */
+export const DELETED_FROM = 64 * VECTOR_ROWS
+
+export const STATE_COLUMNS =
+  'key VARCHAR, kind UTINYINT, hash UHUGEINT, shape USMALLINT, content VARCHAR, partition USMALLINT, run BIGINT, seq BIGINT, muted VARCHAR, size UINTEGER'
+
+export const ENTRY_COLUMNS =
+  'partition USMALLINT, key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, runs BIGINT, status USMALLINT, entry VARCHAR'
+
+/** Takes rows out of the state. `rows` is SQL that gives their ids (`srid`), of which none is dead. */
+export async function hideRows(connection: DuckDBConnection, rows: string): Promise<void> {
+  await connection.run(`INSERT INTO dead ${rows}`)
+}
+
+/**
+ * Writes the state anew if too many of its rows are dead, in the order in which they are. Rows that were
+ * appended in the same transaction have no lasting ids yet, so this comes before them. True if it wrote.
+ */
+export async function dropDeadRows(connection: DuckDBConnection): Promise<boolean> {
+  const reader = await connection.runAndReadAll(
+    'SELECT (SELECT count(*) FROM dead), (SELECT count(*) FROM stored)',
+  )
+  const [dead = 0, stored = 0] = (reader.getRows()[0] ?? []).map(Number)
+  if (dead <= Math.min(stored * DEAD_SHARE, MOST_DEAD)) return false
+  const { slices } = await tableSlices(connection, { table: 'stored', size: 'size' })
+  await connection.run(`CREATE TABLE stored_next (${STATE_COLUMNS})`)
+  for (const slice of slices.flatMap(slice => [...partsOf(slice)]))
+    await connection.run(
+      `INSERT INTO stored_next SELECT * EXCLUDE (srid) FROM state WHERE ${isInSlice('srid', slice)}`,
+    )
+  await connection.run(
+    'DROP TABLE stored; ALTER TABLE stored_next RENAME TO stored; CREATE OR REPLACE TABLE dead (rid BIGINT)',
+  )
+  return true
+}
+
+function* partsOf({ from, to }: Slice): Generator<Slice> {
+  for (let at = from; at < to; at += REWRITTEN_ROWS) yield { from: at, to: Math.min(at + REWRITTEN_ROWS, to) }
+}
+
+/**
+ * Deletes the rows of a table whose partition and key are among `rows`, SQL that gives these. A large table
+ * is written anew instead.
+ */
+export async function removeKeys(
+  connection: DuckDBConnection,
+  table: 'entries' | 'doubts' | 'captured' | 'gone',
+  rows: string,
+): Promise<void> {
+  const counted = await connection.runAndReadAll(`SELECT count(*) FROM ${table}`)
+  const count = Number(counted.getRows()[0]?.[0])
+  if (count === 0) return
+  const isOne = `JOIN (${rows}) e ON e.key = t.key AND e.partition = t.partition`
+  await connection.run(
+    count <= DELETED_FROM
+      ? `DELETE FROM ${table} WHERE rowid IN (SELECT t.rowid FROM ${table} t SEMI ${isOne})`
+      : `CREATE OR REPLACE TABLE ${table} AS SELECT t.* FROM ${table} t ANTI ${isOne}`,
+  )
+}
