@@ -324,6 +324,23 @@ describe('a refresh token that is replaced with each use', () => {
     expect(failure?.error.message).toContain('invalid_grant')
   })
 
+  it('takes the place of the one that it follows, though that was sealed anew meanwhile', async () => {
+    const world = new World()
+    world.script = rotating
+    const source = world.source(ROTATING)
+    expect(await tokenOf(source)).toBe('token-1')
+    world.nowMs = 100_000
+    world.beforeWrite = () => {
+      world.beforeWrite = () => undefined
+      if (world.login !== null) world.login = { ...world.login, version: world.login.version + 1 }
+    }
+    expect(await tokenOf(source)).toBe('token-2')
+    expect(world.login?.login.refreshToken).toBe('refresh-2')
+    // The refresh token that it came with counts no more.
+    world.nowMs = 200_000
+    expect(await tokenOf(source)).toBe('token-3')
+  })
+
   it('is not cut off by the end of the run that wanted it', async () => {
     const world = new World()
     const { promise: asked, resolve: isAsked } = Promise.withResolvers<void>()

@@ -90,6 +90,8 @@ interface Held {
 interface Unsaved {
   readonly login: Login
   readonly expected: number | null
+  /** The login that the vault had when the token was asked for. */
+  readonly before: Login | null
   readonly token: Token
   /** When it was asked for; −Infinity if that is not known. */
   readonly askedMs: number
@@ -259,7 +261,7 @@ export class TokenSource implements AsyncDisposable {
     if (login.refreshToken !== null) this.#hide(login.refreshToken)
     if (unsaved.expected !== NOT_WRITTEN)
       try {
-        await this.#of.logins.write(login, unsaved.expected, { signal })
+        await this.#write(unsaved, signal)
       } catch (error) {
         // Another login, or another process, was faster: what it wrote is newer than ours.
         if (!isSluiceError(error, 'conflict')) throw error
@@ -279,6 +281,25 @@ export class TokenSource implements AsyncDisposable {
     return null
   }
 
+  /**
+   * Writes a login in the place of the one that it follows. That one may have got another version meanwhile,
+   * when somebody sealed the vault with another key. Rejects with `conflict` if the vault has another login.
+   */
+  async #write({ login, before, expected: first }: Unsaved, signal: AbortSignal): Promise<void> {
+    const { logins } = this.#of
+    for (let expected = first; ;)
+      try {
+        return await logins.write(login, expected, { signal })
+      } catch (error) {
+        if (!isSluiceError(error, 'conflict')) throw error
+        await logins.caughtUp({ signal })
+        const now = logins.read()
+        const isBefore = now !== null && JSON.stringify(now.login) === JSON.stringify(before)
+        if (!isBefore || now.version === expected) throw error
+        expected = now.version
+      }
+  }
+
   /** A new token, with the login that goes with it. */
   async #answered(leave: Leave, signal: AbortSignal): Promise<Unsaved | TokenFailure> {
     const { endpoint, settings: settingsNow, connection, logins } = this.#of
@@ -292,7 +313,7 @@ export class TokenSource implements AsyncDisposable {
     const ask = (of: TokenGrant): Promise<AskedToken> =>
       endpoint.ask(settings, of, { connection: connection(), signal })
     // Whoever writes after this look has a newer login than the one that is asked with.
-    const version = logins.read()?.version ?? null
+    const { login: before = null, version = null } = logins.read() ?? {}
     const askedMs = this.#now()
     let asked = await ask(refreshToken === null ? { kind: 'first' } : { kind: 'refresh', refreshToken })
     // A refresh token has ended, and the password is there.
@@ -312,7 +333,7 @@ export class TokenSource implements AsyncDisposable {
     }
     const writes = !keepsNoLogin(grant) && next !== null && !isSame
     const expected = writes ? version : NOT_WRITTEN
-    return { login, expected, token, askedMs, endsMs }
+    return { login, expected, before, token, askedMs, endsMs }
   }
 
   #tokenOf({ accessToken, type, lifeMs }: Extract<TokenAnswer, { kind: 'token' }>): Token {
@@ -347,7 +368,7 @@ export class TokenSource implements AsyncDisposable {
     this.#hide(accessToken)
     const token = { id, accessToken, type, lifeMs: leftMs }
     const endsMs = this.#now() + leftMs
-    return { login: known.login, expected: NOT_WRITTEN, token, askedMs: -Infinity, endsMs }
+    return { login: known.login, expected: NOT_WRITTEN, before: null, token, askedMs: -Infinity, endsMs }
   }
 
   #refusal(
