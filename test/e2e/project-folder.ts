@@ -44,6 +44,8 @@ export interface ProjectFolderOptions {
   /** A folder below the repository's root to copy. */
   readonly from?: string
   readonly files?: { readonly [file: string]: string }
+  /** What the folder is called. Default: as no other is. */
+  readonly name?: string
   /** Added to the environment of the command. */
   readonly env: { readonly [name: string]: string }
   /** Whether commands run in the process of the test. Started ones never do. Default: no. */
@@ -52,7 +54,9 @@ export interface ProjectFolderOptions {
 
 /** An empty folder, or a copy of one. */
 export async function projectFolder(options: ProjectFolderOptions): Promise<ProjectFolder> {
-  const dir = await mkdtemp(join(tmpdir(), 'sluice-e2e-'))
+  const own = await mkdtemp(join(tmpdir(), 'sluice-e2e-'))
+  const dir = options.name === undefined ? own : join(own, options.name)
+  await mkdir(dir, { recursive: true })
   if (options.from !== undefined) await cp(join(ROOT, options.from), dir, { recursive: true })
   const folder = new Folder(dir, options)
   for (const [file, text] of Object.entries(options.files ?? {})) await folder.write(file, text)

@@ -9,7 +9,7 @@ import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { createLogger } from '@sluice/runtime/logger'
 import { distributedSettings } from '@sluice/runtime/settings/distributed'
 import { openStage, type StageContext } from '@sluice/process/open-stage'
-import { writeResources } from '@sluice/resources/change-resources'
+import { changeResources } from '@sluice/resources/change-resources'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { at, homePartition, sharedTopics, textKey } from '@sluice/topics/topics'
 import { realServices, SERVICE_NAMES, startDistributed, type Distributed } from './distributed.ts'
@@ -89,8 +89,8 @@ describe.skipIf(realServices() === null)('services with a signing key', { timeou
     for (const key of [null, ANOTHER]) {
       const stage = await stageOf(key)
       const destination = { kind: 'destination', name: 'api', baseUrl: evil.url, allowPrivateNetwork: true }
-      const resource = { kind: 'destination', name: 'api', project: 'p', spec: JSON.stringify(destination) }
-      await writeResources(stage, [resource], { signal })
+      const next = { project: 'p', spec: JSON.stringify(destination) }
+      await changeResources(stage, () => [{ kind: 'destination', name: 'api', next }], { by: 'eve', signal })
       const asked: readonly Partial<Command>[] = [
         { id: `approves-${key ?? 'unsigned'}`, kind: 'approve', run: held.id },
         { id: `cancels-${key ?? 'unsigned'}`, kind: 'cancel', run: held.id },

@@ -27,6 +27,7 @@ const MASKS: readonly (readonly [what: RegExp, mask: string])[] = [
   [/\b01[0-9A-Z]{24}\b/g, 'RUN'],
   [/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, 'MOMENT'],
   [/127\.0\.0\.1:\d+/g, 'API'],
+  [/my-sync-[0-9a-f]{6}/g, 'NAME'],
   [/A project in \S+/g, 'A project in DIR'],
   [/\d{4}-\d\d-\d\d \d\d:\d\d/g, 'MINUTE'],
   [/idempotency-key: \S+/g, 'idempotency-key: KEY'],

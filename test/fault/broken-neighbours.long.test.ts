@@ -107,10 +107,10 @@ describe.skipIf(realServices() === null)('twenty syncs, six of them broken', { t
 
   async function write(specs: readonly ResourceSpec[]): Promise<void> {
     const records = specs.map(spec => ({
-      ...{ kind: spec.kind, name: spec.name, project: 'test' },
+      ...{ kind: spec.kind, name: spec.name },
       spec: JSON.stringify(spec),
     }))
-    await writeResources(stage, records, { signal })
+    await writeResources(stage, records, { owner: { project: 'test' }, signal })
   }
 
   async function command(name: string, of: Partial<Command> = {}): Promise<string> {

@@ -20,6 +20,22 @@ export interface ResourceRecord {
    * written, where it is too long, and in records of earlier versions.
    */
   readonly text: string | null
+  /**
+   * The folder of a project that is called like its folder, which two projects may be. Null for a project
+   * that has a name of its own, for what was written on a server, and in records of earlier versions.
+   */
+  readonly folder: string | null
+}
+
+/** The project that resources are written for. */
+export interface Owner {
+  readonly project: string
+  /**
+   * The folder of a project that is called like its folder; absent or null for one with a name of its own.
+   */
+  readonly folder?: string | null | undefined
+  /** True in a folder that has not noted its project yet: then what any project has left in it is its own. */
+  readonly isOnly?: boolean | undefined
 }
 
 /**
@@ -69,6 +85,7 @@ export const setEntries = z.array(
         ...{ version: z.number().nullable(), at: z.number().nullable(), by: z.string().nullable() },
         // Sets of earlier versions have none.
         text: z.string().nullable().default(null),
+        folder: z.string().nullable().default(null),
       })
       .nullable(),
   ]),

@@ -1,12 +1,12 @@
 /** Where control looks up the resources: in a project that was loaded, or in the log. */
 import type { ResourceView } from '@sluice/contracts/api'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { ResourceRecord } from '@sluice/contracts/document-records'
+import type { Owner, ResourceRecord } from '@sluice/contracts/document-records'
 import type { Definition, ResourceSpec } from '@sluice/contracts/resources'
 import { namesOf, resourceKey, type Project } from '@sluice/project/project'
 import { resolveDefinition } from '@sluice/project/resolve-definition'
 import { parseResource } from '@sluice/resources/parse-documents'
-import { writeResources, type AppliedResource } from '@sluice/resources/change-resources'
+import { othersAmong, writeResources, type OwnedResource } from '@sluice/resources/change-resources'
 import { currentDefinition } from '@sluice/resources/stored-documents'
 import { readResources } from '@sluice/resources/stored-resources'
 import type { Pipeline } from './pipeline.ts'
@@ -24,20 +24,41 @@ export interface Catalog {
   readonly views?: (signal: AbortSignal) => Promise<readonly ResourceView[]>
   /** The error of a definition with its places in files. Absent where the resources are in no files. */
   readonly placed?: (error: unknown, definition: Definition) => unknown
-  /** Puts the resources into the log, so that the services see them as they are here. */
-  publish(pipeline: Pick<Pipeline, 'log' | 'io' | 'prefix'>, signal: AbortSignal): Promise<void>
+  /**
+   * Puts the resources into the log, so that the services see them as they are here. What is another's stays
+   * as it is there, and is what this resolves with.
+   */
+  publish(pipeline: Topics, signal: AbortSignal): Promise<Others | null>
+  /** What is another's, without writing anything. Absent where the resources are those of the log. */
+  readonly others?: (pipeline: Topics, signal: AbortSignal) => Promise<Others>
+}
+
+type Topics = Pick<Pipeline, 'log' | 'io' | 'prefix'>
+
+/** Resources of the log that have names of a project, and are not its own. */
+export interface Others {
+  readonly owner: Owner
+  readonly records: readonly ResourceRecord[]
 }
 
 /** The resources of a project, which each command publishes. */
 export function projectCatalog(project: Project): Catalog {
+  const { owner } = project
+  const records = recordsOf(project)
   return {
     syncs: () => Promise.resolve(new Set(namesOf(project, 'sync'))),
     definition: async sync => resolveDefinition(project, sync),
     resources: () => Promise.resolve([...project.resources.values()]),
     placed: (error, definition) =>
       placedError(error, definition, (kind, name) => project.origins.get(resourceKey(kind, name))),
-    publish: async (pipeline, signal) =>
-      void (await writeResources(pipeline, recordsOf(project), { signal })),
+    publish: async (pipeline, signal) => {
+      const { others } = await writeResources(pipeline, records, { owner, signal })
+      return { owner, records: others }
+    },
+    others: async (pipeline, signal) => {
+      const stored = await readResources(pipeline, { signal })
+      return { owner, records: othersAmong(stored, records, owner) }
+    },
   }
 }
 
@@ -52,6 +73,11 @@ export function unloadedCatalog(load: () => Promise<Project>): Catalog {
     definition: async (sync, signal) => (await catalog()).definition(sync, signal),
     resources: async signal => (await catalog()).resources(signal),
     publish: async (pipeline, signal) => (await catalog()).publish(pipeline, signal),
+    others: async (pipeline, signal) => {
+      const { others } = await catalog()
+      if (others === undefined) throw new SluiceError('internal', 'a project knows what is its own')
+      return await others(pipeline, signal)
+    },
   }
 }
 
@@ -73,7 +99,7 @@ export function storedCatalog(pipeline: Pick<Pipeline, 'log' | 'io' | 'prefix'>)
     resources: async signal => (await stored(signal)).flatMap(readable),
     views: async signal =>
       (await stored(signal)).flatMap(record => readable(record).map(spec => storedView(record, spec))),
-    publish: () => Promise.resolve(),
+    publish: () => Promise.resolve(null),
   }
 }
 
@@ -89,11 +115,11 @@ function readable({ spec }: ResourceRecord): ResourceSpec[] {
   }
 }
 
-function recordsOf(project: Project): AppliedResource[] {
+/** The resources of a project, as the log has them. */
+export function recordsOf(project: Project): OwnedResource[] {
   return [...project.resources.values()].map(spec => ({
     kind: spec.kind,
     name: spec.name,
-    project: project.name,
     spec: JSON.stringify(spec),
   }))
 }

@@ -280,6 +280,8 @@ export interface WrittenResource {
 /** Resources that a project has in its folder. */
 export interface ProjectResources {
   readonly project: string
+  /** The folder of a project that is called like its folder. */
+  readonly folder?: string | null | undefined
   readonly resources: readonly WrittenResource[]
   /** True: what belongs to the project and is not among these is deleted. */
   readonly prune: boolean

@@ -21,9 +21,7 @@ import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type { Command } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
-import type { SharedWork } from '@sluice/flow/shared-work'
 import { sleep } from '@sluice/flow/sleep'
-import { assertKeyFits } from '@sluice/resources/stored-documents'
 import { keptName, type Vault } from '@sluice/vault/vault'
 import { alertsOf, testAlert, type OpenTelling } from './alerts/alerts-of.ts'
 import type { Asked } from './asked.ts'
@@ -62,7 +60,7 @@ import type {
 } from './port.ts'
 import { documentsHere, type DocumentWork } from './resources/apart/document-work.ts'
 import { placedRun } from './resources/placed-run.ts'
-import { publicationOf } from './resources/publish-project.ts'
+import { Publication, type OnPublished } from './resources/publish-project.ts'
 import { assertTrigger, type Samples } from './resources/sample-preview.ts'
 import { viewOf } from './resources/written-resource.ts'
 import { StoredKeeping } from './resources/stored-keeping.ts'
@@ -99,6 +97,8 @@ export interface Place {
   readonly health?: HealthSource
   /** What notices of alerts are told with, with the secrets of this vault. */
   readonly openTelling: OpenTelling
+  /** Called once the project is published. */
+  readonly onPublished?: OnPublished
 }
 
 /** Control of the syncs of a catalog. It opens the topics when it needs them. */
@@ -108,7 +108,7 @@ export class ProjectControl implements Control {
   readonly keeping: StoredKeeping
   #pipeline: Promise<Pipeline> | null = null
   #history: Promise<RunHistory> | null = null
-  readonly #published: SharedWork<void>
+  readonly #publication: Publication
   #waits: RunWaits | null = null
   readonly #untaken = new UntakenRuns()
 
@@ -123,7 +123,8 @@ export class ProjectControl implements Control {
       openNextRun: (definition, signal) => place.openNextRun(definition, signal),
       forgetSync: (of, signal) => this.#forgetSync(of, signal),
     })
-    this.#published = publicationOf({ catalog, keeping: this.keeping, open: () => this.#open() })
+    const publishing = { ...place, catalog, keeping: this.keeping, open: () => this.#open() }
+    this.#publication = new Publication(publishing)
   }
 
   async askForRun({ sync, cause, scope }: RunRequest, following: Following): Promise<FollowedRun> {
@@ -202,6 +203,7 @@ export class ProjectControl implements Control {
   }
 
   async #openNextRun(definition: Definition, signal: AbortSignal): Promise<NextRun> {
+    await this.#publication.assertOwn(definition, signal)
     try {
       return await this.#place.openNextRun(definition, signal)
     } catch (error) {
@@ -406,8 +408,7 @@ export class ProjectControl implements Control {
     const pipeline = await this.#open()
     const { sync, by = null } = command
     const { signal } = new AbortController()
-    if (publishes) await this.#published.done({ signal })
-    else await assertKeyFits(pipeline, { signal })
+    await this.#publication.before({ publishes, definition: of.definition }, signal)
     // A detector takes only the commands of syncs that it was started for.
     return await this.#withServices(new Set([sync]), async failed => {
       using untaken = isNew(command) ? this.#untaken.remember(command) : null

@@ -53,7 +53,7 @@ export async function loadUsable(dir: string, options: LoadOptions): Promise<Pro
   return projectOf(folder, blockedResources(folder.decoded, folder))
 }
 
-interface Folder extends Mistakes, Pick<Project, 'dir' | 'name' | 'skipped'> {
+interface Folder extends Mistakes, Pick<Project, 'dir' | 'owner' | 'skipped'> {
   readonly decoded: readonly DecodedResource[]
   /** Those of the files' mistakes that hide the settings of the project. */
   readonly ofProject: readonly ErrorDetail[]
@@ -97,7 +97,7 @@ async function readFolder(dir: string, options: LoadOptions): Promise<Folder> {
   const { ofResources } = mistakes
   return {
     dir: root,
-    name: settings.name ?? basename(root),
+    owner: settings.name === null ? { project: basename(root), folder: root } : { project: settings.name },
     skipped,
     decoded,
     ofFiles,
@@ -139,7 +139,7 @@ function settingsIn(
 }
 
 function projectOf(
-  { dir, name, decoded, skipped, ofFiles }: Folder,
+  { dir, owner, decoded, skipped, ofFiles }: Folder,
   blocked: ReadonlyMap<ResourceKey, readonly ErrorDetail[]>,
 ): Project {
   const resources = new Map<ResourceKey, ResourceSpec>()
@@ -152,7 +152,7 @@ function projectOf(
     resources.set(key, isFolder ? { ...spec, path: resolve(dir, spec.path) } : spec)
     origins.set(key, fields)
   }
-  return { dir, name, resources, skipped, origins, blocked, unread: ofFiles }
+  return { dir, owner, resources, skipped, origins, blocked, unread: ofFiles }
 }
 
 async function filesOf(root: string, signal: AbortSignal): Promise<readonly string[]> {

@@ -1,4 +1,5 @@
 /** A project folder as loaded: its resources, and where each of their fields was written. */
+import type { Owner } from '@sluice/contracts/document-records'
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { ResourceKind, ResourceSpec } from '@sluice/contracts/resources'
 import type { FieldOrigin } from './decode/decoded.ts'
@@ -11,10 +12,10 @@ export interface Project {
   /** The project folder, absolute. */
   readonly dir: string
   /**
-   * Distinguishes its resources from those of other projects: as `kind: project` says, else the folder's
-   * name.
+   * Distinguishes its resources from those of other projects: by the name that `kind: project` says, else by
+   * the folder.
    */
-  readonly name: string
+  readonly owner: Owner
   /** By kind/name, in the order of files and documents. Paths of sources are absolute. */
   readonly resources: ReadonlyMap<ResourceKey, ResourceSpec>
   /** Resources that cannot be used, with the reason. Empty if the whole folder had to be right. */

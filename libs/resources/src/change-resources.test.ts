@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { Owner } from '@sluice/contracts/document-records'
 import type { FencedWriter, MessageLog } from '@sluice/message-log/port'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { at, sharedTopics } from '@sluice/topics/topics'
@@ -53,11 +54,64 @@ describe('a change', () => {
 
   it('of nothing writes nothing', async () => {
     await using world = await openTestLog({ partitions: 0 })
-    const resource = { kind: 'model', name: 'm', project: 'p', spec: '{"a":1,"b":2}' }
-    expect(await writeResources(world, [resource], { signal })).toBe(1)
+    const resource = { kind: 'model', name: 'm', spec: '{"a":1,"b":2}' }
+    const of = { owner: { project: 'p' }, signal }
+    expect((await writeResources(world, [resource], of)).written).toBe(1)
     const { end } = await world.log.offsets(at(sharedTopics(PREFIX).resources, 0), { signal })
-    expect(await writeResources(world, [{ ...resource, spec: '{"b":2,"a":1}' }], { signal })).toBe(0)
+    expect((await writeResources(world, [{ ...resource, spec: '{"b":2,"a":1}' }], of)).written).toBe(0)
     expect((await world.log.offsets(at(sharedTopics(PREFIX).resources, 0), { signal })).end).toBe(end)
+  })
+
+  it.each<
+    [
+      whose: string,
+      stored: [project: string, folder: string | null, spec: string],
+      owner: Owner,
+      'own' | 'joins' | 'others',
+    ]
+  >([
+    ['its own', ['p', null, 'old'], { project: 'p' }, 'own'],
+    ["another project's", ['q', null, 'old'], { project: 'p' }, 'others'],
+    ["another project's that is the same", ['q', null, 'new'], { project: 'p' }, 'others'],
+    ['of the server', ['', null, 'old'], { project: 'p' }, 'others'],
+    ['of the server and the same', ['', null, 'new'], { project: 'p' }, 'joins'],
+    ['of a folder that is called alike', ['p', '/a', 'old'], { project: 'p', folder: '/b' }, 'others'],
+    ['the same of a folder that is called alike', ['p', '/a', 'new'], { project: 'p', folder: '/b' }, 'own'],
+    ['of the same folder', ['p', '/a', 'old'], { project: 'p', folder: '/a' }, 'own'],
+    ['of a folder whose project has a name by now', ['p', '/a', 'old'], { project: 'p' }, 'own'],
+    ['of an earlier version', ['p', null, 'old'], { project: 'p', folder: '/b' }, 'own'],
+    ['the first of a folder', ['q', null, 'old'], { project: 'p', isOnly: true }, 'joins'],
+    ['of the server, in such a folder', ['', null, 'old'], { project: 'p', isOnly: true }, 'others'],
+  ])(
+    'of a resource that is %s changes it, or leaves it alone and says so',
+    async (...[, stored, owner, whose]) => {
+      await using world = await openTestLog({ partitions: 0 })
+      const [project, folder, before] = stored
+      const next = { project, folder, spec: JSON.stringify(before) }
+      await changeResources(world, () => [{ kind: 'model', name: 'm', next }], BY)
+      const { others } = await writeResources(world, [{ kind: 'model', name: 'm', spec: '"new"' }], {
+        owner,
+        signal,
+      })
+      expect(others.map(({ name }) => name)).toEqual(whose === 'others' ? ['m'] : [])
+      const after = (await readResources(world, { signal })).get('model/m')
+      expect(after).toMatchObject(
+        whose === 'others' ? { project, spec: next.spec } : { project: owner.project, spec: '"new"' },
+      )
+    },
+  )
+
+  it('takes away what is gone from a whole project, and nothing of another', async () => {
+    await using world = await openTestLog({ partitions: 0 })
+    const of = (project: string, name: string): ResourceChange => ({
+      kind: 'model',
+      name,
+      next: { project, spec: '1' },
+    })
+    await changeResources(world, () => [of('p', 'm'), of('p', 'gone'), of('q', 'theirs')], BY)
+    const whole = { owner: { project: 'p' }, signal, isWhole: true }
+    await writeResources(world, [{ kind: 'model', name: 'm', spec: '1' }], whole)
+    expect(Object.keys(await specs(world))).toEqual(['model/m', 'model/theirs'])
   })
 
   it('sees what another process has changed meanwhile, so that no update is lost', async () => {

@@ -6,7 +6,8 @@
 import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
-import type { ResourceRecord, SetEntries } from '@sluice/contracts/document-records'
+import type { Owner, ResourceRecord, SetEntries } from '@sluice/contracts/document-records'
+import { RESOURCE_SCHEMAS } from '@sluice/contracts/resources'
 import {
   KEPT_TEXT_CHARACTERS,
   RECORD_CEILING_BYTES,
@@ -27,21 +28,17 @@ import {
   type StoredResources,
 } from './stored-resources.ts'
 
-/** A resource as it is to be. */
-export interface AppliedResource {
-  readonly kind: string
-  readonly name: string
-  readonly project: string
-  readonly spec: string
-  /** The YAML that `spec` was read from; absent or null for none. One that is too long is not kept. */
-  readonly text?: string | null
-}
-
 /** A change of one resource. `next` is null for one that is deleted. */
 export interface ResourceChange {
   readonly kind: string
   readonly name: string
-  readonly next: Pick<AppliedResource, 'project' | 'spec' | 'text'> | null
+  readonly next: {
+    readonly project: string
+    readonly folder?: string | null | undefined
+    readonly spec: string
+    /** The YAML that `spec` was read from; absent or null for none. One that is too long is not kept. */
+    readonly text?: string | null
+  } | null
 }
 
 type Decide = (
@@ -87,24 +84,97 @@ export async function changeResources(
   }
 }
 
-/** Writes the resources that differ from what is stored; returns how many did. */
+/** A resource of a project. Its spec is JSON. */
+export type OwnedResource = Pick<ResourceRecord, 'kind' | 'name' | 'spec'>
+
+/**
+ * Makes the resources of a project those that are given. What is another's stays as it is. `isWhole`: what is
+ * gone from them is no longer there, and a sync among it keeps its topics, so that it may come back. Resolves
+ * with how many were written, and with what is another's of these names.
+ */
 export async function writeResources(
   deps: ResourcesDeps,
-  resources: readonly AppliedResource[],
-  options: { readonly signal: AbortSignal; readonly by?: string },
-): Promise<number> {
-  const changes = await changeResources(
-    deps,
-    stored =>
-      resources.flatMap(({ kind, name, project, spec }) => {
-        const known = stored.get(`${kind}/${name}`)
-        // What is the same stays with the project that has applied it.
-        const isSame = known !== undefined && isSameSpec(known.spec, spec)
-        return isSame ? [] : [{ kind, name, next: { project, spec } }]
-      }),
-    { by: 'run', ...options },
-  )
-  return changes.length
+  resources: readonly OwnedResource[],
+  options: {
+    readonly owner: Owner
+    readonly signal: AbortSignal
+    readonly by?: string
+    readonly isWhole?: boolean
+  },
+): Promise<{ readonly written: number; readonly others: readonly ResourceRecord[] }> {
+  const { owner, signal, by = 'run', isWhole = false } = options
+  let others: readonly ResourceRecord[] = []
+  const decide: Decide = stored => {
+    others = othersAmong(stored, resources, owner)
+    const changes = resources.flatMap((resource): ResourceChange[] => {
+      const before = stored.get(`${resource.kind}/${resource.name}`)
+      if (before !== undefined && whoseIs(before, resource.spec, owner) === 'others') return []
+      return isWritten(before, resource.spec, owner) ? [] : [changeTo(resource, owner)]
+    })
+    return isWhole ? [...changes, ...goneChanges(stored, resources, owner)] : changes
+  }
+  const changes = await changeResources(deps, decide, { by, signal, keepsState: isWhole })
+  return { written: changes.length, others }
+}
+
+/** What is stored of the names of these resources, and is another's. */
+export function othersAmong(
+  stored: StoredResources['resources'],
+  resources: readonly OwnedResource[],
+  owner: Owner,
+): readonly ResourceRecord[] {
+  return resources.flatMap(({ kind, name, spec }) => {
+    const before = stored.get(`${kind}/${name}`)
+    return before !== undefined && whoseIs(before, spec, owner) === 'others' ? [before] : []
+  })
+}
+
+/**
+ * Whose a stored resource is to a project that has one of its name. One that was written on the server and is
+ * the same joins the project: it was exported into the folder. One that cannot be read is nobody's. Two
+ * folders without a name of their own may have the same one by accident, and then what differs is another's.
+ */
+export function whoseIs(before: ResourceRecord, spec: string, owner: Owner): 'own' | 'joins' | 'others' {
+  const isSame = isSameSpec(before.spec, spec)
+  if (before.spec === '' || isOf(before, owner)) return 'own'
+  if (before.project === '') return isSame ? 'joins' : 'others'
+  if (owner.isOnly === true) return 'joins'
+  return isSame && before.project === owner.project ? 'own' : 'others'
+}
+
+/** True for a resource of the project. */
+export function isOf({ project, folder }: ResourceRecord, owner: Owner): boolean {
+  if (project !== owner.project) return false
+  const own = owner.folder ?? null
+  return own === null || folder === null || folder === own
+}
+
+function isWritten(before: ResourceRecord | undefined, spec: string, { project }: Owner): boolean {
+  return before !== undefined && before.project === project && isSameSpec(before.spec, spec)
+}
+
+function changeTo(
+  { kind, name, spec }: OwnedResource,
+  { project, folder = null }: Owner,
+): ResourceChange & { readonly next: object } {
+  return { kind, name, next: { project, folder, spec } }
+}
+
+function goneChanges(
+  stored: StoredResources['resources'],
+  resources: readonly OwnedResource[],
+  owner: Owner,
+): readonly ResourceChange[] {
+  const kept = new Set(resources.map(({ kind, name }) => `${kind}/${name}`))
+  return [...stored].flatMap(([key, record]) => {
+    const { kind, name } = record
+    return key === `${kind}/${name}` &&
+      Object.hasOwn(RESOURCE_SCHEMAS, kind) &&
+      isOf(record, owner) &&
+      !kept.has(key)
+      ? [{ kind, name, next: null }]
+      : []
+  })
 }
 
 /** True for two texts that are the same JSON. */
@@ -168,16 +238,17 @@ function entriesOf(
       continue
     }
     assertFits(`the ${kind} ${name}`, next.spec)
+    const { project, spec, folder = null } = next
     const text = keptText(next.text ?? null)
-    entries.push([key, { kind, name, ...next, version, at: now, by, text }])
+    entries.push([key, { kind, name, project, folder, spec, version, at: now, by, text }])
   }
   return entries
 }
 
 /** A version of the past. One without a spec says that the resource was deleted. */
 function pastRecord(before: ResourceRecord | null, key: string, version: number): ResourceRecord {
-  const { project = '', spec = '', at: since = null, by = null, text = null } = before ?? {}
-  return { kind: 'history', name: `${key}/${version}`, project, spec, version, at: since, by, text }
+  const { project = '', spec = '', at: since = null, by = null, text = null, folder = null } = before ?? {}
+  return { kind: 'history', name: `${key}/${version}`, project, spec, version, at: since, by, text, folder }
 }
 
 const keptText = (text: string | null): string | null =>

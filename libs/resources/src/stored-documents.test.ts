@@ -102,10 +102,10 @@ it('a resource that cannot be read concerns those who want it, and nobody else',
   await using world = await openTestLog({ partitions: 0 })
   const { sync, model, source, destination } = definitionOf('select 1')
   const written = [sync, model, source, destination, { ...sync, name: 'other' }].map(spec => ({
-    ...{ kind: spec.kind, name: spec.name, project: 'p' },
+    ...{ kind: spec.kind, name: spec.name },
     spec: JSON.stringify(spec),
   }))
-  await writeResources(world, written, { signal })
+  await writeResources(world, written, { owner: { project: 'p' }, signal })
   await incarnationOf(world, 'other', { signal })
   const value = new TextEncoder().encode('no Avro')
   const torn = ['sync/other', 'incarnation/other'].map(key => ({ key: textKey(key), value }))
@@ -173,16 +173,19 @@ describe('where a key is set', () => {
   const stored = (sql: string): Parameters<typeof writeResources>[1] => {
     const { sync, model, source, destination } = definitionOf(sql)
     return [sync, model, source, destination].map(spec => ({
-      ...{ kind: spec.kind, name: spec.name, project: 'p', spec: JSON.stringify(spec) },
+      ...{ kind: spec.kind, name: spec.name, spec: JSON.stringify(spec) },
     }))
   }
 
   it('what is not signed, or with another key, changes no resource, and is told of once', async () => {
     await using world = await openTestLog({ partitions: 0 })
     const ours = await processWith(world, key(1))
-    await writeResources(ours, stored('select 1'), { signal })
+    await writeResources(ours, stored('select 1'), { owner: { project: 'p' }, signal })
     for (const other of [undefined, key(2)])
-      await writeResources(await processWith(world, other), stored('select 2'), { signal })
+      await writeResources(await processWith(world, other), stored('select 2'), {
+        owner: { project: 'p' },
+        signal,
+      })
     const gone = { key: textKey('sync/s'), value: null }
     await world.append(at(sharedTopics(PREFIX).resources, 0), [gone])
     for (let times = 0; times < 2; times += 1) {
@@ -197,7 +200,10 @@ describe('where a key is set', () => {
 
   it('an earlier key still counts while it stands behind the new one', async () => {
     await using world = await openTestLog({ partitions: 0 })
-    await writeResources(await processWith(world, key(1)), stored('select 1'), { signal })
+    await writeResources(await processWith(world, key(1)), stored('select 1'), {
+      owner: { project: 'p' },
+      signal,
+    })
     const rotated = await processWith(world, `${key(2)},${key(1)}`)
     expect((await currentDefinition(rotated, SYNC, { signal })).model).toBeDefined()
     const without = await processWith(world, key(2))
@@ -221,7 +227,7 @@ describe('where a key is set', () => {
 
   it('a command without the key of the services, or with another, is told so before it asks', async () => {
     await using world = await openTestLog({ partitions: 0 })
-    await writeResources(world, stored('select 1'), { signal })
+    await writeResources(world, stored('select 1'), { owner: { project: 'p' }, signal })
     const [ours, other] = [await processWith(world, key(1)), await processWith(world, key(2))]
     for (const each of [world, ours, other]) await assertKeyFits(each, { signal })
     await incarnationOf(ours, 'other', { signal })

@@ -40,7 +40,7 @@ const MOST_PAST_CHARACTERS = 400_000_000
 
 /** A record whose version, time and author mean nothing. */
 export function plainRecord(kind: string, name: string, spec: string): ResourceRecord {
-  return { kind, name, project: '', spec, version: null, at: null, by: null, text: null }
+  return { kind, name, project: '', spec, version: null, at: null, by: null, text: null, folder: null }
 }
 
 /** The mark of a sync that was deleted, and whose incarnation is not gone yet. */

@@ -38,6 +38,7 @@ import {
 } from '@sluice/secrets/bound-secrets'
 import { isInEnvironment } from '@sluice/secrets/environment'
 import type { Vault } from '@sluice/vault/vault'
+import { ownedIn, publishedIn } from './folder/folder-owner.ts'
 import type { Up } from './folder/serve-folder.ts'
 
 /** A person waits for a command, so it gives up sooner than a service. */
@@ -80,7 +81,13 @@ export async function openSecrets(options: ProjectOptions): Promise<SecretKeepin
 async function loaderOf(options: ControlOptions): Promise<() => Promise<Project>> {
   const { dir, env, signal, isWhole = false } = options
   const { loadProject, loadUsable } = await import('@sluice/project/load-project')
-  return () => (isWhole ? loadProject : loadUsable)(dir, { env, signal })
+  return async () =>
+    ownedIn(dataDirHere(options), await (isWhole ? loadProject : loadUsable)(dir, { env, signal }))
+}
+
+/** The folder of the log, if the folder has its own, so that its resources meet those of no other there. */
+export function dataDirHere({ dir, env }: Pick<ProjectOptions, 'dir' | 'env'>): string | null {
+  return (env['SLUICE_URL'] ?? '') === '' && !isDistributed(env) ? dataDirOf(dir) : null
 }
 
 async function controlOf(options: ControlOptions, catalog: Catalog): Promise<Control> {
@@ -95,6 +102,7 @@ async function controlOf(options: ControlOptions, catalog: Catalog): Promise<Con
       ...{ by: userName(), hasHistory: true, open, openNextRun: openNext },
       assertSecrets: () => Promise.resolve(),
       ...{ samples: lazySamples(options), openTelling: (kept: Vault | null) => openTelling(options, kept) },
+      onPublished: publishedIn(dataDirHere(options), options.tell),
     }
     return new ProjectControl(catalog, place)
   }
@@ -124,9 +132,10 @@ async function askServer(address: ServerAddress): Promise<Control> {
 function folderPlaceOf(
   options: ProjectOptions,
   { isAtWork }: { readonly isAtWork: boolean },
-): Pick<Place, 'assertSecrets' | 'by' | 'openNextRun' | 'openTelling' | 'samples'> {
+): Pick<Place, 'assertSecrets' | 'by' | 'onPublished' | 'openNextRun' | 'openTelling' | 'samples'> {
   return {
     by: userName(),
+    onPublished: publishedIn(dataDirHere(options), options.tell),
     samples: lazySamples({ ...options, serves: isAtWork }),
     assertSecrets: async (definition, open) => {
       const { env, dir } = options

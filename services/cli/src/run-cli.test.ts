@@ -293,7 +293,7 @@ describe('init', () => {
     for (const file of [...STARTER_FILES, '.gitignore']) expect(out).toContain(`  ${file}`)
     expect(out).toContain('cd new/project')
     expect(await readFile(join(dir, '.gitignore'), 'utf8')).toMatch(/^\.sluice\/$/m)
-    expect((await call(['validate'], { cwd: dir })).code).toBe(0)
+    expect((await call(['validate'], { cwd: dir })).out).toMatch(/^ {2}project {6}project-[0-9a-f]{6}$/m)
   })
 
   it('writes nothing if it would overwrite a file', async () => {

@@ -84,9 +84,9 @@ async function put(when: readonly unknown[], more: object = {}): Promise<void> {
   const alert = alertSchema.parse({ kind: 'alert', name: 'team', syncs: 'all', when, to, ...more })
   const { sync, destination } = sampleDefinition()
   const records = [alert, sync, destination].map(spec => {
-    return { kind: spec.kind, name: spec.name, project: 'p', spec: JSON.stringify(spec) }
+    return { kind: spec.kind, name: spec.name, spec: JSON.stringify(spec) }
   })
-  await writeResources(log, records, { signal })
+  await writeResources(log, records, { owner: { project: 'p' }, signal })
 }
 
 let ends = 0

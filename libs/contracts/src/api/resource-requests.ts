@@ -79,6 +79,13 @@ export const rowsBody = z.strictObject({
 const applied = z.strictObject({ kind, name, spec: fields })
 export const applyBody = z.strictObject({
   project: z.string().min(1).max(200).describe('The project that the resources belong to.'),
+  folder: z
+    .string()
+    .max(4_096)
+    .nullish()
+    .describe(
+      'The folder of a project that is called like its folder: what another folder of that name has applied is another project’s.',
+    ),
   resources: z.array(applied).max(MOST_APPLIED),
   prune: z.boolean().optional().describe('True: delete what belongs to the project and is not among these.'),
   takeOver: z

@@ -305,6 +305,7 @@ const RESOURCE_SCHEMA = record<ResourceRecord>('ResourceRecord', 'A resource as 
   at: field('When it was changed.', nullable(millis)),
   by: field('Who changed it.', nullable(text)),
   text: field('The YAML that the resource was read from.', nullable(text)),
+  folder: field('The folder of a project that is called like it.', nullable(text)),
 })
 
 const SECRET_SCHEMA = record<SecretRecord>('SecretRecord', 'A secret of the vault, sealed.', {

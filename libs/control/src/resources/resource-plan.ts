@@ -2,10 +2,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { z } from 'zod'
 import type { ChangesView, ChangeView, FieldChange } from '@sluice/contracts/api/resources'
-import type { ResourceRecord } from '@sluice/contracts/document-records'
+import type { Owner, ResourceRecord } from '@sluice/contracts/document-records'
 import { SluiceError, VersionConflict, type ErrorDetail } from '@sluice/contracts/errors'
 import { RESOURCE_SCHEMAS, type ResourceKind, type ResourceSpec } from '@sluice/contracts/resources'
-import { isSameSpec, type ResourceChange } from '@sluice/resources/change-resources'
+import { isOf, isSameSpec, whoseIs, type ResourceChange } from '@sluice/resources/change-resources'
 import { specOf, writtenFields } from './written-resource.ts'
 import type { ProjectResources, WrittenResource } from '../port.ts'
 
@@ -23,45 +23,39 @@ export interface Plan extends ChangesView {
  * are: it throws `conflict` with their names, unless they are taken over. A resource that was written on the
  * server and is the same joins the project. Throws `conflict`, too, if a resource goes that another one uses.
  */
-export function planApply(stored: Stored, { project, resources, prune, takeOver }: ProjectResources): Plan {
+export function planApply(stored: Stored, of: ProjectResources): Plan {
+  const { project, folder, resources, prune, takeOver } = of
   const changes: ChangeView[] = []
   const records: ResourceChange[] = []
-  const foreign: string[] = []
+  const others: ResourceRecord[] = []
   for (const spec of resources.map(appliedResource).sort(byKind)) {
     const { kind, name } = spec
     const before = stored.get(`${kind}/${name}`)
     const written = JSON.stringify(spec)
     const isSame = before !== undefined && isSameSpec(before.spec, written)
-    const next = { project, spec: written, text: isSame ? before.text : null }
+    const next = { project, folder, spec: written, text: isSame ? before.text : null }
     if (isSame && before.project === project) continue
     records.push({ kind, name, next })
     if (before === undefined) {
       changes.push({ kind, name, action: 'create', fields: [] })
       continue
     }
-    const isOthers = before.project !== project
-    // What is the server's own and the same may join the project: it was exported into the folder.
-    const mayJoin = isSame && before.project === ''
-    if (isOthers && !mayJoin && !takeOver) foreign.push(`the ${kind} \`${name}\` ${ownerOf(before)}`)
+    if (whoseIs(before, written, of) === 'others' && !takeOver) others.push(before)
     const values = isSame ? [] : differences(specOf(before), spec)
-    const taken = isOthers ? { takenFrom: before.project } : {}
+    const taken = isOf(before, of) ? {} : { takenFrom: before.project }
     changes.push({ kind, name, action: 'update', fields: values.map(({ field }) => field), values, ...taken })
   }
   if (prune) {
     const kept = new Set(resources.map(({ kind, name }) => `${kind}/${name}`))
     const gone = [...stored.values()].filter(
-      record => isResourceKind(record.kind) && record.project === project && !kept.has(keyOf(record)),
+      record => isResourceKind(record.kind) && isOf(record, of) && !kept.has(keyOf(record)),
     )
     for (const { kind, name } of gone.sort(byKind).reverse()) {
       records.push({ kind, name, next: null })
       if (isResourceKind(kind)) changes.push({ kind, name, action: 'delete', fields: [] })
     }
   }
-  if (foreign.length > 0)
-    throw new SluiceError(
-      'conflict',
-      `${foreign.join('; ')}. To change what is not of the project \`${project}\`, take it over: \`sluice apply --take-over\`.`,
-    )
+  if (others.length > 0) throw new SluiceError('conflict', othersText(others, of))
   assertUnused(stored, records)
   return { changes, records }
 }
@@ -80,9 +74,47 @@ function appliedResource({ kind, name, spec }: WrittenResource): ResourceSpec {
   })
 }
 
-function ownerOf({ project, by }: ResourceRecord): string {
-  if (project !== '') return `belongs to the project \`${project}\``
-  return by === null ? 'was written on the server' : `was written on the server by ${by}`
+/** Most resources of an owner that a message names. */
+const MOST_NAMED = 6
+
+/** Says whose these resources are, and what people can do who have their names in a folder. */
+export function othersText(others: readonly ResourceRecord[], owner: Owner): string {
+  const whose = whoseText(others, owner)
+  return `${whose.charAt(0).toUpperCase()}${whose.slice(1)}. Nothing was changed and nothing was sent. ${waysOut(others)}`
+}
+
+/** Says the same of what a command leaves alone, since it does not need it. */
+export function leftText(others: readonly ResourceRecord[], owner: Owner): string {
+  return `${whoseText(others, owner)}: what is stored stays as it is. ${waysOut(others)}`
+}
+
+function whoseText(others: readonly ResourceRecord[], { project, folder = null }: Owner): string {
+  const byOwner = Map.groupBy(others, storedBy)
+  const parts = [...byOwner].map(([by, records]) => {
+    const some = records.slice(0, MOST_NAMED).map(({ kind, name }) => `the ${kind} \`${name}\``)
+    const all = records.length > MOST_NAMED ? [...some, `${records.length - MOST_NAMED} more`] : some
+    const names = [all.slice(0, -1).join(', '), ...all.slice(-1)].filter(Boolean).join(' and ')
+    return records.length === 1
+      ? `${names} ${by}`
+      : `${names} ${by.replace(/^was/, 'were').replace(/^belongs/, 'belong')}`
+  })
+  const here =
+    folder === null ? `the project \`${project}\`` : `${folder}, whose project has no name of its own`
+  return `${parts.join('; ')}, and this folder is ${here}`
+}
+
+function waysOut(others: readonly ResourceRecord[]): string {
+  const first = others.find(({ project }) => project !== '')
+  const way =
+    first === undefined
+      ? '`sluice diff --take-over` shows what differs.'
+      : `If both are one project, give it one name: \`kind: project\` with \`name: ${first.project}\` first in sluice.yaml. If they are two, give the resources of this folder other names.`
+  return `${way} \`sluice apply --take-over\` makes what is stored that of this folder.`
+}
+
+function storedBy({ project, folder, by }: ResourceRecord): string {
+  if (project === '') return by === null ? 'was written on the server' : `was written on the server by ${by}`
+  return `belongs to the project \`${project}\`${folder === null ? '' : ` of ${folder}`}`
 }
 
 /** Throws `conflict` for a change of what comes from the folder of a project. */

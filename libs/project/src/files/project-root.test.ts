@@ -1,6 +1,6 @@
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { loadProject } from '../load-project.ts'
 import { findProject } from './project-root.ts'
@@ -63,8 +63,12 @@ describe('kind: project', () => {
 
   it('names the project, and is no resource', async () => {
     await writeFile(join(root, 'sluice.yaml'), '# ours\n---\nkind: project\nname: shop\ntitle: Our shop\n')
-    const { name, resources, skipped } = await load()
-    expect({ name, resources: resources.size, skipped }).toEqual({ name: 'shop', resources: 0, skipped: [] })
+    const { owner, resources, skipped } = await load()
+    expect({ owner, resources: resources.size, skipped }).toEqual({
+      ...{ owner: { project: 'shop' }, resources: 0, skipped: [] },
+    })
+    await writeFile(join(root, 'sluice.yaml'), 'kind: project\ntitle: Our shop\n')
+    expect((await load()).owner).toEqual({ project: basename(root), folder: root })
   })
 
   it.each([

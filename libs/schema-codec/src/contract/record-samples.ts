@@ -220,6 +220,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     at: 1_700_000_000_000,
     by: 'ada',
     text: 'kind: sync # the nightly one\n',
+    folder: '/home/ada/shop',
   },
   AlertRecord: { alert: 'a', sync: 's', state: '{}' },
   SecretRecord: {

@@ -23,7 +23,7 @@ it('a command stands under the name of its sync, in the home of that sync', asyn
       key: textKey(SYNC),
       value: world.io.encode('ResourceRecord', {
         ...{ kind: 'k', name: 'n', project: '', spec: '' },
-        ...{ version: null, at: null, by: null, text: null },
+        ...{ version: null, at: null, by: null, text: null, folder: null },
       }),
     },
     { key: textKey(SYNC), value: null },

@@ -28,6 +28,6 @@ export interface FolderOptions {
   readonly askHolder: (socket: string) => Promise<Control>
   readonly placeOf: (of: {
     readonly isAtWork: boolean
-  }) => Pick<Place, 'assertSecrets' | 'by' | 'openNextRun' | 'openTelling' | 'samples'>
+  }) => Pick<Place, 'assertSecrets' | 'by' | 'onPublished' | 'openNextRun' | 'openTelling' | 'samples'>
   readonly patienceMs?: number
 }

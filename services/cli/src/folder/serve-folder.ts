@@ -8,11 +8,12 @@ import { listenLazily } from '@sluice/console/socket/listen-lazily'
 import { PendingLogins, type BegunLogin } from '@sluice/console/login/pending-logins'
 import { duration, type DestinationSpec } from '@sluice/contracts/resources'
 import { SluiceError } from '@sluice/contracts/errors'
-import { storedCatalog, type Catalog } from '@sluice/control/catalog'
+import { recordsOf, storedCatalog, type Catalog } from '@sluice/control/catalog'
 import type { Check } from '@sluice/control/health/check'
 import type { HealthSource } from '@sluice/control/health/read-health'
 import type { IndexedHistory, Pipeline } from '@sluice/control/pipeline'
-import { publishFolder } from '@sluice/control/resources/publish-folder'
+import { writeResources } from '@sluice/resources/change-resources'
+import { leftText } from '@sluice/control/resources/resource-plan'
 import { ProjectControl, type Place } from '@sluice/control/project-control'
 import { documentsApart } from '@sluice/control/resources/apart/documents-apart'
 import { endOf } from '@sluice/flow/ends'
@@ -25,6 +26,7 @@ import { createMetrics, type Metrics } from '@sluice/runtime/metrics'
 import type { Vault } from '@sluice/vault/vault'
 import { z } from 'zod'
 import { sluiceVersion } from '../commands/version.ts'
+import { noteProject, ownedIn } from './folder-owner.ts'
 
 const PORT = 4747
 const SHUTDOWN_MS = 25_000
@@ -77,11 +79,15 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
   const read = parseEnvironment(variables, env, { secrets: ['SLUICE_METRICS_TOKEN'] })
   const { SLUICE_HOST: host, SLUICE_PORT: port, SLUICE_METRICS_TOKEN: metricsToken } = read
   const access = accessOf(env, host)
-  const project = await loadProject(dir, { env, signal })
+  const project = ownedIn(dataDir, await loadProject(dir, { env, signal }))
+  const { owner } = project
   await using opening = new AsyncDisposableStack()
   const metrics = createMetrics()
   const pipeline = opening.use(await openPipeline(metrics))
-  for (const notice of await publishFolder(pipeline, project, signal)) tell(notice)
+  const publishing = { owner, signal, by: 'sluice up', isWhole: true }
+  const { others } = await writeResources(pipeline, recordsOf(project), publishing)
+  noteProject(dataDir, owner)
+  if (others.length > 0) tell(leftText(others, owner))
   const catalog = storedCatalog(pipeline)
   const indexed = opening.use(await openIndex(pipeline))
   const served = { ...servedPipeline(pipeline), indexed }

@@ -25,7 +25,7 @@ const catalog: Catalog = {
   syncs: () => Promise.resolve(new Set([SYNC])),
   definition: () => Promise.resolve(DEFINITION),
   resources: () => Promise.resolve(Object.values(DEFINITION)),
-  publish: () => Promise.resolve(),
+  publish: () => Promise.resolve(null),
 }
 /** It would open the topics for what is asked of it, and cannot. */
 const place: Place = {

@@ -27,10 +27,10 @@ beforeAll(async () => {
   const log = opening.use(await openTestLog({ partitions: 0 }))
   const { sync, model, source, destination: target } = DEFINITION
   const records = [sync, model, source, target].map(spec => ({
-    ...{ kind: spec.kind, name: spec.name, project: 'shop' },
+    ...{ kind: spec.kind, name: spec.name },
     spec: JSON.stringify(spec),
   }))
-  await writeResources(log, records, { signal, by: 'git' })
+  await writeResources(log, records, { owner: { project: 'shop' }, signal, by: 'git' })
   const pipeline = {
     ...{ ...log, logger, newRunId: () => 'R', servicesElsewhere: true, vault: null },
     start: (_only: unknown, { drain }: { readonly drain: AbortSignal }) => endOf(drain),
@@ -314,6 +314,23 @@ describe('applying a project', () => {
     expect((await ask('GET', '/resources/destination/d1')).status).toBe(404)
     const taken = await apply('d', [resource('shared', { title: 'mine' })], { takeOver: true })
     expect(taken.json).toMatchObject({ changes: [{ takenFrom: 'c', fields: ['title'] }] })
+  })
+
+  it('takes two folders that are called alike for two projects, until one of them has a name', async () => {
+    const mine = { folder: '/home/ann/sluice' }
+    const other = { folder: '/home/bob/sluice' }
+    await apply('alike', [resource('alike')], mine)
+    expect((await apply('alike', [resource('alike')], other)).json).toEqual({ changes: [] })
+    const edited = [resource('alike', { title: 'bob’s' })]
+    expect(await apply('alike', edited, other)).toMatchObject({
+      status: 409,
+      json: { detail: expect.stringContaining('of /home/ann/sluice, and this folder is /home/bob/sluice') },
+    })
+    expect((await apply('alike', [], { ...other, prune: true })).json).toEqual({ changes: [] })
+    expect((await apply('alike', edited)).json).toMatchObject({ changes: [{ fields: ['title'] }] })
+    expect((await apply('alike', [], { ...mine, prune: true })).json).toMatchObject({
+      changes: [{ action: 'delete' }],
+    })
   })
 
   it('prunes nothing that another project uses', async () => {

@@ -23,7 +23,7 @@ const catalog: Catalog = {
   syncs: () => Promise.resolve(new Set([DEFINITION.sync.name])),
   definition: () => Promise.resolve(DEFINITION),
   resources: () => Promise.resolve(Object.values(DEFINITION)),
-  publish: () => Promise.resolve(),
+  publish: () => Promise.resolve(null),
 }
 const control = new ProjectControl(catalog, {
   hasHistory: false,

@@ -1,12 +1,14 @@
 /** `sluice init`. */
+import { randomBytes } from 'node:crypto'
 import { appendFile, lstat, readFile, stat, writeFile } from 'node:fs/promises'
-import { dirname, join, relative, resolve } from 'node:path'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import { SluiceError } from '@sluice/contracts/errors'
 import { makeFolder } from '@sluice/runtime/make-folder'
 import type { Command, CommandContext } from '../../command.ts'
 import { EXIT } from '../../exit-codes.ts'
 import { painter } from '../../output/paint.ts'
 import { projectAround } from '@sluice/project/files/project-around'
+import { PROJECT_FILE } from '@sluice/project/files/project-root'
 
 /** The folder with the files of the starting project. */
 export const STARTER = new URL('../../../starter/', import.meta.url)
@@ -38,7 +40,7 @@ export const command: Command = {
     const written: string[] = []
     for (const file of STARTER_FILES) {
       context.signal.throwIfAborted()
-      await writeStarterFile(join(dir, file), file)
+      await writeStarterFile(dir, file)
       written.push(file)
     }
     if (await ignoreState(dir)) written.push('.gitignore')
@@ -77,14 +79,27 @@ async function exists(path: string): Promise<boolean> {
   )
 }
 
-async function writeStarterFile(path: string, file: string): Promise<void> {
+async function writeStarterFile(dir: string, file: string): Promise<void> {
+  const path = join(dir, file)
   try {
     makeFolder(dirname(path))
-    await writeFile(path, await readFile(new URL(file, STARTER)), { flag: 'wx' })
+    const text = await readFile(new URL(file, STARTER), 'utf8')
+    await writeFile(path, file === PROJECT_FILE ? text.replace('NAME', projectName(dir)) : text, {
+      flag: 'wx',
+    })
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new SluiceError('usage', `${path} cannot be written: ${reason}`, { cause: error })
   }
+}
+
+/** A name that no other project has: folders of two teams may be called alike, and meet on one Kafka. */
+function projectName(dir: string): string {
+  const folder = basename(dir)
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^-|-$/g, '')
+  return `${folder.slice(0, 40).replace(/-$/, '') || 'project'}-${randomBytes(3).toString('hex')}`
 }
 
 /**

@@ -107,6 +107,9 @@ function validateText(
     for (const warning of warnings) lines.push(`${paint('yellow', '!')} ${safe(withTyped(warning, called))}`)
     for (const each of connected.encrypted) lines.push(...encryptedText(each, paint))
   }
+  const { project: name, folder = null } = project.owner
+  const named = folder === null ? name : `${name} (as the folder is called)`
+  if (project.resources.size > 0) lines.push(`  ${'project'.padEnd(13)}${safe(named)}`)
   for (const kind of KINDS) {
     const names = namesOf(project, kind)
     if (names.length > 0) lines.push(`  ${`${kind}s`.padEnd(13)}${names.join(', ')}`)

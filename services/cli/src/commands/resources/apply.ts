@@ -1,7 +1,9 @@
 /** `sluice apply`. */
 import { userInfo } from 'node:os'
 import type { Command } from '../../command.ts'
+import { dataDirHere } from '../../compose.ts'
 import { EXIT, EXITS_OF_CHANGES } from '../../exit-codes.ts'
+import { noteProject } from '../../folder/folder-owner.ts'
 import { outputOptions } from '../../history-options.ts'
 import { changesText } from './changes-text.ts'
 import { CHANGE_OPTIONS, printJson, tellNotices, withFolder } from './project-changes.ts'
@@ -26,7 +28,11 @@ export const command: Command = {
   async run(context) {
     const { json, stdout, signal } = context
     const by = userInfo().username
-    const view = await withFolder(context, (control, of) => control.keeping.apply(of, by, signal))
+    const view = await withFolder(context, async (control, of) => {
+      const changed = await control.keeping.apply(of, by, signal)
+      noteProject(dataDirHere(context), of)
+      return changed
+    })
     tellNotices(context, view)
     if (json) printJson(context, view)
     else stdout.write(changesText(view, { ...outputOptions(context), tense: 'did', end: null }))

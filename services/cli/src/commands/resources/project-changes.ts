@@ -7,6 +7,8 @@ import type { Control, ProjectResources } from '@sluice/control/port'
 import { viewOf } from '@sluice/control/resources/written-resource'
 import { loadProject } from '@sluice/project/load-project'
 import { booleanOption, textOption, type CommandContext, type OptionSpec } from '../../command.ts'
+import { dataDirHere } from '../../compose.ts'
+import { ownedIn } from '../../folder/folder-owner.ts'
 import { openControl } from '../../open-control.ts'
 import { teller } from '../../output/notice.ts'
 
@@ -34,10 +36,10 @@ export async function withFolder<T>(
   const named = textOption(args, 'project')
   if (named === '' || (named?.length ?? 0) > MOST_NAME)
     throw new SluiceError('usage', `\`--project\` wants a name of at most ${MOST_NAME} characters.`)
-  const { name, resources } = await loadProject(dir, { env, signal })
+  const { owner, resources } = ownedIn(dataDirHere(context), await loadProject(dir, { env, signal }))
   await using control = await openControl(context)
   return await ask(control, {
-    project: named ?? name,
+    ...(named === undefined ? { project: owner.project, folder: owner.folder } : { project: named }),
     resources: [...resources.values()].map(viewOf),
     prune: booleanOption(args, 'prune'),
     takeOver: booleanOption(args, 'take-over'),
