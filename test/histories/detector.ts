@@ -21,6 +21,8 @@ export interface Detection {
   readonly topics: readonly Topics[]
   /** Chooses partitions for unknown keys. */
   readonly random: Random
+  /** What somebody has asked for is about rows whose last change is of a run up to this one. */
+  readonly upTo: number
 }
 
 export interface Detected {
@@ -73,7 +75,7 @@ function endCaptured({ topics }: Detection, { partition, key }: Found): void {
 }
 
 function findChange(detection: Detection, key: string): Found | null {
-  const { plan, run, first, model, state, topics, random } = detection
+  const { plan, run, first, model, state, topics, random, upTo } = detection
   // The model has a key in one spelling at a time, and may have that one twice.
   if (run.invalid.some(invalid => invalid === key || (plan.foldsKeys && folded(invalid) === folded(key))))
     return null
@@ -83,12 +85,15 @@ function findChange(detection: Detection, key: string): Found | null {
   const row = model.get(key) ?? null
   const entry = topics[partition]?.retry.get(key) ?? null
   const captured = known === undefined ? null : (topics[partition]?.captured.get(key) ?? null)
-  const kind = believedKind(believed.kind, run)
+  const isBefore = (known?.run ?? 0) <= upTo
+  const isResync = isBefore && (run.command === 'resync' || run.command === 'resync-changed')
+  const kind = isResync ? believedKind(believed.kind, run) : believed.kind
   const differs = run.compare.some(column => believed.row?.[column] !== row?.[column])
   const op = decide(kind, row !== null, differs)
   // Nobody knows what became of the last request, and nobody has said that it is to be sent again.
   const isUndecided = known?.isUndecided ?? false
-  if (plan.atMostOnce && isUndecided && run.command !== 'retry' && run.command !== 'discard') return null
+  const isDecided = isBefore && (run.command === 'retry' || run.command === 'discard')
+  if (plan.atMostOnce && isUndecided && !isDecided) return null
   const common = {
     key,
     partition,
@@ -110,10 +115,9 @@ function findChange(detection: Detection, key: string): Found | null {
   }
   if (first && plan.skipExisting) return row === null ? null : settle({ kind: 'present', row, muted: null })
   const mute = op === null ? null : mutedText(op, row ?? believed.row)
-  const isResync = run.command === 'resync' || run.command === 'resync-changed'
   const isMuted = !isResync && mute !== null && mute === believed.muted
   if (run.command === 'discard')
-    return entry === null || mute === null ? null : settle({ ...believed, muted: mute })
+    return entry === null || mute === null || entry.run > upTo ? null : settle({ ...believed, muted: mute })
   const isLeft = op === null && kind === 'absent' && captured !== null
   if (op === null || isMuted)
     return entry === null && !isLeft ? null : settle({ ...believed, muted: isMuted ? mute : null })

@@ -99,6 +99,15 @@ export interface RunPlan {
   readonly cancelled: number | null
   /** The cache of the delivered state is lost before the run. */
   readonly losesCache: boolean
+  /** It was asked for while the run before was at work. */
+  readonly askedBehind: boolean
+  /** Its process, which did all the work, dies once all is published: the run counts as cut. */
+  readonly interrupted: boolean
+  /**
+   * The share of its writes, from 0 to 1, after which the run dies, too, that takes the place of a cut one.
+   * Null: it does not die.
+   */
+  readonly diesAgain: number | null
 }
 
 export interface HistoryPlan {
@@ -137,6 +146,9 @@ export const FAULT_FREE: RunPlan = {
   setAside: [],
   cancelled: null,
   losesCache: false,
+  askedBehind: false,
+  interrupted: false,
+  diesAgain: null,
 }
 
 const RUNS_TO_CONVERGE: { readonly [kind in ApiKind]: number } = { upserts: 1, strict: 3, 'makes-ids': 3 }
@@ -168,6 +180,7 @@ export function planHistory(seed: number): HistoryPlan {
   const hasTokens = tokens.chance(0.3)
   const twins = randomFrom(seed ^ 0x165667b1)
   const foldsKeys = api === 'upserts' && twins.chance(0.5)
+  const cuts = randomFrom(seed ^ 0x4cf5ad43)
   return {
     seed,
     foldsKeys,
@@ -187,6 +200,9 @@ export function planHistory(seed: number): HistoryPlan {
         foldsKeys ? twins : null,
       ),
       ...(atMostOnce && run > 0 && once.chance(0.15) ? { command: 'retry' as const } : {}),
+      askedBehind: cuts.chance(0.3),
+      interrupted: cuts.chance(0.15),
+      diesAgain: cuts.chance(0.3) ? cuts.next() : null,
       handsOver: Array.from({ length: partitions }, () => (tries.chance(0.15) ? tries.next() : null)),
       rowFates: Object.fromEntries(
         KEYS.map(key => [key, Array.from({ length: FATES_A_KEY }, () => planRowFate(rows))]),
@@ -220,7 +236,7 @@ function withRefusals<R extends Pick<RunPlan, 'fates'>>(run: R, random: Random |
 function planRun(
   random: Random,
   of: { readonly partitions: number; readonly run: number },
-): Omit<RunPlan, 'handsOver' | 'rowFates'> {
+): Omit<RunPlan, 'handsOver' | 'rowFates' | 'askedBehind' | 'interrupted' | 'diesAgain'> {
   const triggers = random.chance(0.12) ? OPS.filter(() => random.chance(0.6)) : OPS
   return {
     command:

@@ -11,6 +11,7 @@ import type { Tries } from '@sluice/domain/answers/next-try'
 import { decide } from '@sluice/domain/key-state'
 import { randomFrom, type Random } from '@sluice/testkit/random'
 import { makeApi, type Api } from './apis.ts'
+import { Decisions, failedIn } from './decisions.ts'
 import { deliver } from './delivery.ts'
 import { detect, mutedText, settleReplayed, unguardedForms, type Detection } from './detector.ts'
 import {
@@ -60,10 +61,7 @@ class History {
   /** The ids that the API gave for the present objects of keys. */
   readonly #ids = new Map<string, string>()
   readonly #recorded: Sent[][] = []
-  /** Keys of which a request was sent and nobody knows what became of it. */
-  readonly #unsure = new Set<string>()
-  /** Those that may be sent again, since somebody has asked for that. */
-  #asked = new Set<string>()
+  readonly #decisions: Decisions
   #live: State = new Map()
   #fed: number[] = []
   /** Changes of unknown fate, until a complete run has taken them into account. */
@@ -77,6 +75,7 @@ class History {
 
   constructor(plan: HistoryPlan) {
     this.#plan = plan
+    this.#decisions = new Decisions(plan.atMostOnce, what => this.#broken(what))
     this.#random = randomFrom(plan.seed ^ 0x5f3759df)
     this.#api = makeApi(plan)
     this.#topics = Array.from({ length: plan.partitions }, emptyTopics)
@@ -102,10 +101,24 @@ class History {
 
   /** Plays one run. If it was cut, it is sealed, and a new one does its work. */
   #playRun(run: RunPlan): void {
+    this.#decisions.ask(run, this.#run, this.#failed)
     this.#feed(run.losesCache)
     if (this.#carryOut(run)) return
     this.#feed(false)
-    this.#carryOut({ ...run, detectorDies: null, cancelled: null })
+    const { diesAgain } = run
+    const again = { ...run, interrupted: false, cancelled: null }
+    if (diesAgain !== null) {
+      if (this.#carryOut({ ...again, detectorDies: diesAgain })) return
+      this.#feed(false)
+    }
+    this.#carryOut({ ...again, detectorDies: null })
+  }
+
+  get #failed(): ReturnType<typeof failedIn> {
+    return failedIn(
+      this.#topics,
+      this.#left.flatMap(({ rows }) => rows),
+    )
   }
 
   #feed(fromTopics: boolean): void {
@@ -121,21 +134,22 @@ class History {
   /** False for a run that was cut. */
   #carryOut(run: RunPlan): boolean {
     this.#run += 1
-    this.#asked = run.command === 'retry' ? new Set(this.#unsure) : new Set()
+    this.#decisions.runBegins(this.#failed)
     const detection = this.#detection(run)
     if (run.command === 'replay') return this.#replay(detection)
     const { changes, writes } = detect(detection)
     for (const form of unguardedForms(detection, changes)) this.#unguarded.add(form)
-    const isCut = run.detectorDies !== null && changes.length > 0
-    const written = isCut ? Math.floor((run.detectorDies ?? 0) * writes.length) : writes.length
+    const dies = run.detectorDies !== null && changes.length > 0
+    const written = dies ? Math.floor((run.detectorDies ?? 0) * writes.length) : writes.length
     for (const write of writes.slice(0, written)) write()
+    const isCut = dies || (run.interrupted && changes.length > 0)
     this.#takeNotice(detection)
     const faults = this.#deliver(run)
     // A run that does not look at every row leaves the others to the next run.
     const isWhole =
-      !isCut && run.command !== 'discard' && run.invalid.length === 0 && !this.#leavesUndecided(run)
+      !dies && run.command !== 'discard' && run.invalid.length === 0 && !this.#leavesUndecided(run)
     this.#faults = [...(isWhole ? [] : this.#faults), ...faults]
-    if (!isCut) this.#first = false
+    if (!dies) this.#first = false
     return !isCut
   }
 
@@ -149,12 +163,14 @@ class History {
       state: this.#live,
       topics: this.#topics,
       random: this.#random,
+      upTo: this.#decisions.upTo,
     }
   }
 
   #leavesUndecided({ command }: RunPlan): boolean {
-    if (!this.#plan.atMostOnce || command === 'retry') return false
-    return [...this.#live.values()].some(({ isUndecided }) => isUndecided)
+    if (!this.#plan.atMostOnce) return false
+    const upTo = command === 'retry' ? this.#decisions.upTo : -1
+    return [...this.#live.values()].some(({ isUndecided, run }) => isUndecided && run > upTo)
   }
 
   /** A published change may not be superfluous. A settled key is no longer certain. */
@@ -165,17 +181,14 @@ class History {
         this.#assertOwnId(change, state)
         if (change.op === 'settled') {
           this.#takeSettled(change, state)
-          if (run.command === 'run' || run.command.startsWith('resync')) this.#assertDecided(change.key)
-          this.#unsure.delete(change.key)
+          const isGivenUp = change.muted !== null && state.get(change.key)?.muted !== change.muted
+          if (run.command === 'discard' && isGivenUp) this.#decisions.assertGivenUp(change.key)
+          if (run.command === 'run' || run.command.startsWith('resync'))
+            this.#decisions.assertKnown(change.key)
+          this.#decisions.known(change.key)
         } else this.#assertNeeded({ ...change, op: change.op }, run)
       }
     }
-  }
-
-  /** With `at-most-once`, nobody but a person may end the doubt about a key. */
-  #assertDecided(key: string): void {
-    if (this.#plan.atMostOnce && this.#unsure.has(key))
-      this.#broken(`${key} was sent or settled while nobody knew what became of it`)
   }
 
   /** A row that has come back does not see the id of an object that was there before it. */
@@ -199,8 +212,8 @@ class History {
 
   #assertNeeded(change: Sent, run: RunPlan): void {
     const { key, op, after } = change
-    // Doubts from a resync stay until the row is delivered.
-    if (run.command.startsWith('resync')) this.#certain.delete(key)
+    // A resync doubts each row once. The doubt stays until the row is delivered.
+    if (run.command.startsWith('resync') && this.#decisions.isFirstFor(key)) this.#certain.delete(key)
     const certain = this.#certain.get(key)
     if (certain === undefined) return
     const differs = run.compare.some(column => certain?.[column] !== after?.[column])
@@ -256,7 +269,7 @@ class History {
         atMostOnce: this.#plan.atMostOnce,
         hasTokens: this.#plan.hasTokens,
         onSend: rows => this.#sent(rows),
-        onKnown: rows => rows.forEach(({ key }) => this.#unsure.delete(key)),
+        onKnown: rows => rows.forEach(({ key }) => this.#decisions.known(key)),
         onFinished: (row, outcome) => {
           finished += 1
           this.#finished(row, outcome)
@@ -279,8 +292,7 @@ class History {
     this.#recorded.push([...rows])
     for (const { key } of rows) {
       this.#certain.delete(key)
-      if (!this.#asked.delete(key)) this.#assertDecided(key)
-      this.#unsure.add(key)
+      this.#decisions.sent(key)
     }
   }
 
@@ -321,7 +333,7 @@ class History {
     const settled = this.#topics.flatMap(({ changes }) => changes.filter(({ run }) => run === this.#run))
     for (const { key } of [...rows, ...settled]) {
       this.#certain.delete(key)
-      this.#unsure.delete(key)
+      this.#decisions.known(key)
     }
     if (isCut) return false
     for (const request of requests) {

@@ -366,6 +366,11 @@ export interface RunEvent {
   readonly held: HeldRemovals | null
   /** How many removals somebody has approved; null if nobody was asked. */
   readonly approved: number | null
+  /**
+   * What a retry, a discard or a resync is about: what runs up to this one left. Null for any other run, and
+   * in events of an earlier version.
+   */
+  readonly upTo: number | null
   /** Set while the run brings the delivered state up to date for longer than a second. */
   readonly restoring: Restoring | null
   /**

@@ -92,10 +92,16 @@ export interface DiffRequest {
   /** Absent: an ordinary run. */
   readonly purpose?: RunPurpose
   /**
-   * True: a row whose last request may have been applied, or not, is passed over, whatever the model says of
-   * it. A discard mutes it, and a retry of some rows sends it, all the same.
+   * What somebody has asked for is about rows whose last change is of a run up to this one. All others are as
+   * in an ordinary run, or are left out where the purpose looks only at rows that failed. Absent: all runs.
    */
-  readonly leavesUndecided?: boolean
+  readonly upTo?: number | null
+  /**
+   * A row whose last request may have been applied, or not, is passed over, whatever the model says of it.
+   * With `after-asked`, only if its last change is of a run after `upTo`. A discard mutes it, and a retry of
+   * some rows sends it, all the same.
+   */
+  readonly leavesUndecided?: 'all' | 'after-asked' | 'none'
   /**
    * True: no row is settled as uncertain because a twin of it is removed, since the next run would send it
    * again, and what has arrived is not sent again by itself.

@@ -30,7 +30,7 @@ export const DELIVERED: readonly PartitionReport[] = [0, 1].map(partition =>
 export const IDLE: SyncLife = {
   ...{ lastRun: 7, first: true, faults: [], lastCommand: 4 },
   ...{ deaths: 0, lastEndedAt: null, fired: null },
-  ...{ atWork: null, queued: null, awaiting: null, replacementCancelled: false },
+  ...{ atWork: null, queued: [], awaiting: null, replacementCancelled: false },
 }
 
 /** The run at work, in each phase as it comes there. */

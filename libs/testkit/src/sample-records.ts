@@ -92,6 +92,7 @@ export function sampleEvent(fields: Partial<RunEvent> = {}): RunEvent {
     faults: [],
     held: null,
     approved: null,
+    upTo: null,
     restoring: null,
     deaths: 0,
     by: null,

@@ -251,6 +251,7 @@ export const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run
   faults: field('Where changes were lost track of.', listOf(fault)),
   held: field('Why it is held, while it is.', nullable(heldRemovals)),
   approved: field('How many removals somebody has approved.', nullable(long)),
+  upTo: field('What was asked for is about what runs up to this one left.', nullable(long)),
   restoring: field('How far the delivered state is brought up to date, while it is.', nullable(restoring)),
   deaths: field(
     "So many processes in a row died in the midst of the sync's runs, if this is the last event of this one.",

@@ -5,6 +5,7 @@ import type { Command, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import { isEnded } from '@sluice/domain/run-status'
 import { runView } from '../history/run-views.ts'
+import { joinQueued } from '@sluice/runs/machine/join-queued'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 import { at, homePartition, sharedTopics, textKey } from '@sluice/topics/topics'
 import type { Pipeline } from '../pipeline.ts'
@@ -120,6 +121,7 @@ export function standInFor(run: RunEvent, runs: Pick<SyncRuns, 'events'> | undef
   let found: RunEvent | null = null
   for (const event of runs?.events.values() ?? []) {
     // Another run that was refused was never queued.
+    if (joinQueued([event], run) === null) continue
     if (event.startedAt === null && event.endedAt === event.queuedAt) continue
     const isQueued = event.status === 'queued'
     const leftQueueAt = isQueued ? Infinity : (event.startedAt ?? event.endedAt ?? Infinity)

@@ -103,7 +103,7 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
     it('is left alone, whatever the model says, while nobody has decided about it', async () => {
       const played = await Played.open(harness())
       const edited = ONE.replace('10', '11')
-      const undecided = { leavesUndecided: true } as const
+      const undecided = { leavesUndecided: 'all' } as const
       await played.run(ONE)
       await played.run(edited, 'unknown')
       const resync = { kind: 'resync', as: 'added' } as const
@@ -132,10 +132,45 @@ export function foundChangesSuite(name: string, harness: () => DeliveredStateHar
       await played.state[Symbol.asyncDispose]()
     })
 
+    it('is decided about by what was asked after it failed, and by nothing that was asked before', async () => {
+      const played = await Played.open(harness())
+      const two = `${ONE} UNION ALL SELECT '2', 20`
+      const retry = { leavesUndecided: 'after-asked', upTo: 1 } as const
+      const discard = { purpose: { kind: 'discard', key: null, status: null }, upTo: 1 } as const
+      const one = { purpose: { kind: 'retry', key: '1', status: null }, upTo: 1 } as const
+      await played.run(two, 'unknown')
+      for (const asked of [retry, discard])
+        expect((await played.diff(two, asked)).changes).toMatchObject([{ key: '1' }, { key: '2' }])
+      expect((await played.diff(two, one)).changes).toMatchObject([{ key: '1' }])
+      // A run that was cut has sent one of them, and nobody knows what became of that.
+      await played.run(ONE, 'unknown', one)
+      const rest = await played.diff(two, retry)
+      expect([rest.changes, rest.diff.undecided]).toMatchObject([[{ key: '2' }], 1])
+      expect((await played.diff(two, discard)).changes).toMatchObject([{ key: '2' }])
+      expect((await played.diff(two, one)).changes).toEqual([])
+      await played.state[Symbol.asyncDispose]()
+    })
+
+    it('is sent once by a resync, however many runs carry it out', async () => {
+      const played = await Played.open(harness())
+      const two = `${ONE} UNION ALL SELECT '2', 20`
+      await played.run(two)
+      for (const as of ['added', 'changed'] as const) {
+        const resync = { purpose: { kind: 'resync', as }, upTo: 1 } as const
+        expect((await played.diff(two, resync)).changes).toMatchObject([{ op: as }, { op: as }])
+      }
+      const resync = { purpose: { kind: 'resync', as: 'changed' }, upTo: 1 } as const
+      const { changes } = await played.diff(two, resync)
+      await played.deliver(changes.slice(0, 1), 'delivered')
+      await played.state.commit()
+      expect((await played.diff(two, resync)).changes).toMatchObject([{ op: 'changed', key: '2' }])
+      await played.state[Symbol.asyncDispose]()
+    })
+
     it('whose fate is known is tried again, also where nothing unknown is', async () => {
       const played = await Played.open(harness())
       await played.run(ONE, 'rejected')
-      const { diff, changes } = await played.diff(ONE, { leavesUndecided: true })
+      const { diff, changes } = await played.diff(ONE, { leavesUndecided: 'all' })
       expect(changes).toMatchObject([{ op: 'added' }])
       expect(diff.undecided).toBe(0)
       await played.state[Symbol.asyncDispose]()

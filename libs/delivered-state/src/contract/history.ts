@@ -9,7 +9,7 @@ import type { Retried, RetryEntry } from '@sluice/contracts/records'
 import type { KeyStateKind, Op, Outcome } from '@sluice/contracts/state'
 import type { Row } from '@sluice/contracts/values'
 import { randomFrom } from '@sluice/testkit/random'
-import type { DeliveredState, DetectedChange, Diff, EndedKey, RunPurpose } from '../port.ts'
+import type { DeliveredState, DetectedChange, Diff, DiffRequest, EndedKey, RunPurpose } from '../port.ts'
 import { changesOf, type DeliveredStateHarness, requestFor } from './harness.ts'
 import { append, compactTopics, emptyTopics, feedTopics, timeOf, type Topics } from './played-topics.ts'
 
@@ -49,7 +49,8 @@ interface Looking {
   readonly sent: ReadonlySet<Op>
   readonly purpose: RunPurpose | null
   readonly giveUpAfter: number | null
-  readonly leavesUndecided: boolean
+  readonly leavesUndecided: NonNullable<DiffRequest['leavesUndecided']>
+  readonly upTo: number | null
 }
 
 interface Place {
@@ -175,25 +176,28 @@ export class History {
     const baseline = run === 1 && this.#random() < 0.2
     const purpose = baseline ? null : this.#purpose()
     const giveUpAfter = this.#random() < 0.4 ? 2 : null
-    const leavesUndecided = this.#random() < 0.3
+    const leavesUndecided = this.#random() < 0.3 ? this.#pick(['all', 'after-asked'] as const) : 'none'
+    const upTo = this.#random() < 0.3 ? Math.max(0, run - 1 - Math.floor(this.#random() * 3)) : null
     const request = await requestFor(this.#harness, valuesSql([...rows, ...nulls]), {
       compare,
       opsWithTrigger: ops,
       baseline,
       giveUpAfter,
       leavesUndecided,
+      upTo,
       ...(purpose === null ? {} : { purpose }),
     })
     const sent = baseline ? new Set<Op>() : ops
-    const expected = this.#expected(invalid, { compare, sent, purpose, giveUpAfter, leavesUndecided })
+    const expected = this.#expected(invalid, { compare, sent, purpose, giveUpAfter, leavesUndecided, upTo })
     const diff = await state.diff(request)
     if (this.#random() < 0.5) await this.#endGone(state, run)
     const found = await changesByKey(diff)
     const shown = found.changes.map(change => ({ ...change, muted: change.muted === null ? null : 'muted' }))
     const wanted = expected.map(({ change }) => change)
     expect(shown).toEqual(wanted.map(change => ({ ...change, muted: change.muted && 'muted' })))
-    const leaves = leavesUndecided && purpose?.kind !== 'discard'
-    expect(diff.undecided).toBe(leaves ? KEYS.filter(key => this.#isUndecided(key)).length : 0)
+    expect(diff.undecided).toBe(
+      KEYS.filter(key => this.#isLeft(key, { leavesUndecided, upTo, purpose })).length,
+    )
     expect(diff.muted).toBe(expected.filter(({ mutes }) => mutes).length)
     expect(found.endsRetry).toEqual(expected.flatMap(e => e.endsRetry ?? []))
     expect(diff.rowsInvalid).toBe(invalid.size * 2 + nulls.length)
@@ -263,22 +267,29 @@ export class History {
     return entry?.outcome === 'unknown' && entry.run === known?.run && entry.seq === known.seq
   }
 
+  #isLeft(key: string, looking: Pick<Looking, 'leavesUndecided' | 'upTo' | 'purpose'>): boolean {
+    const { leavesUndecided, upTo, purpose } = looking
+    if (leavesUndecided === 'none' || purpose?.kind === 'discard' || !this.#isUndecided(key)) return false
+    return leavesUndecided === 'all' || (this.#known(key)?.run ?? 0) > (upTo ?? Infinity)
+  }
+
   #expectedOf(key: string, looking: Looking): Expected | null {
-    const { compare, sent, purpose, giveUpAfter, leavesUndecided } = looking
-    if (leavesUndecided && purpose?.kind !== 'discard' && this.#isUndecided(key)) return null
+    const { compare, sent, purpose, giveUpAfter, upTo } = looking
+    if (this.#isLeft(key, looking)) return null
     const nothing = { kind: 'absent', row: null, muted: null, partition: null, run: -1, seq: -1 } as const
     const believed = this.#known(key) ?? nothing
     const { partition } = believed
     const place = partition === null ? '' : placeOf(partition, key)
     const row = this.#model.get(key) ?? null
     const differs = compare.some(column => (believed.row?.[column] ?? null) !== (row?.[column] ?? null))
-    const kind = purpose?.kind === 'resync' ? resynced(believed.kind, purpose.as) : believed.kind
+    const isBefore = believed.run <= (upTo ?? Infinity)
+    const isResync = purpose?.kind === 'resync' && isBefore
+    const kind = isResync ? resynced(believed.kind, purpose.as) : believed.kind
     const op = decide(kind, row !== null, differs)
     const entry = this.#entries.get(place)
     const isCurrent = entry !== undefined && entry.run === believed.run && entry.seq === believed.seq
     const mute =
       op === null ? null : JSON.stringify([op, compare, compare.map(c => (row ?? believed.row)?.[c])])
-    const isResync = purpose?.kind === 'resync'
     const wasMuted = !isResync && mute !== null && mute === believed.muted
     const before = believed.kind === 'absent' ? null : believed.row
     const common = { key, partition, before, beforeState: kind, captured: this.#captured.get(place) ?? null }
@@ -291,6 +302,7 @@ export class History {
     if (purpose?.kind === 'discard') {
       const isMeant =
         entry !== undefined &&
+        isBefore &&
         (purpose.key ?? key) === key &&
         (purpose.status === null || entry.status === purpose.status)
       return isMeant && (isCurrent || wasMuted || op === null) ? stays(mute) : null

@@ -201,7 +201,7 @@ export function twinKeysSuite(name: string, harness: () => DeliveredStateHarness
 
     it('are not sent again where nothing may be sent twice, in a run and in a replay', async () => {
       await using state = await withKeys(1, 'ann', 'Ann')
-      const once = { atMostOnce: true, leavesUndecided: false } as const
+      const once = { atMostOnce: true, leavesUndecided: 'none' } as const
       expect(brief((await diff(state, modelOf('ann'), once)).changes)).toEqual([['removed', 'Ann', 1, null]])
       await state.takeReplayed([{ key: 'ANN', op: 'removed', row: null }])
       const replay = { ...once, purpose: { kind: 'replay' } } as const

@@ -19,7 +19,7 @@ describe('what the topics tell of the runs so far', () => {
       faults: [],
       atWork: null,
       replacementCancelled: false,
-      queued: null,
+      queued: [],
       awaiting: null,
       lastCommand: -1,
       deaths: 0,
@@ -65,21 +65,19 @@ describe('what the topics tell of the runs so far', () => {
     ).toBe(false)
   })
 
-  it('is that a run was taken out of the queue, where another one is queued or it is cancelled', () => {
+  it('is that a run was taken out of the queue, where it is cancelled; others are queued', () => {
     const of = (...events: readonly Partial<RunEvent>[]) => {
       const { queued, atWork } = found(events.map(event => ({ status: 'queued', run: null, ...event })))
-      return [atWork?.run.runId, queued?.runId]
+      return [atWork?.run.runId, queued.map(({ runId }) => runId)]
     }
     const [taken, behind] = [
       { runId: 'TAKEN', command: 4 },
       { runId: 'BEHIND', command: 5 },
     ] as const
-    expect(of(taken)).toEqual([undefined, 'TAKEN'])
-    expect(of({ ...taken, cancelling: true })).toEqual(['TAKEN', undefined])
-    expect(of(taken, behind)).toEqual(['TAKEN', 'BEHIND'])
-    // Where the topic is compacted, a cancelled run stands behind the one that was queued behind it.
-    expect(of(behind, taken)).toEqual(['TAKEN', 'BEHIND'])
-    expect(of(behind, { ...taken, cancelling: true })).toEqual(['TAKEN', 'BEHIND'])
+    expect(of(taken)).toEqual([undefined, ['TAKEN']])
+    expect(of({ ...taken, cancelling: true })).toEqual(['TAKEN', []])
+    expect(of(taken, behind)).toEqual([undefined, ['TAKEN', 'BEHIND']])
+    expect(of(behind, { ...taken, cancelling: true })).toEqual(['TAKEN', ['BEHIND']])
   })
 
   it('is what waits, how far the commands are taken, and what earlier runs lost', () => {
@@ -89,7 +87,7 @@ describe('what the topics tell of the runs so far', () => {
       { status: 'held', command: 12 },
       { status: 'queued', command: 11, run: null },
     ])
-    expect([queued?.runId, awaiting?.runId, lastCommand]).toEqual(['RUN2', 'RUN1', 12])
+    expect([queued[0]?.runId, awaiting?.runId, lastCommand]).toEqual(['RUN2', 'RUN1', 12])
     expect(rest.faults).toEqual(faults)
   })
 })

@@ -20,7 +20,8 @@ export function findRuns(
   const queued = events.filter(event => event.status === 'queued')
   const left =
     events.find(event => event.status === 'running' || (cut !== undefined && event.run === cut.run)) ??
-    takenOf(queued)
+    // It was taken out of the queue, and cancelled then. Without that, it is queued, as its event says.
+    queued.find(event => event.cancelling)
   if (left === undefined && cut !== undefined)
     throw new SluiceError(
       'corrupt',
@@ -35,29 +36,12 @@ export function findRuns(
     lastCommand: Math.max(-1, ...events.map(event => event.command)),
     fired: events.map(({ fired }) => fired).reduce(laterFired, null),
     atWork: left === undefined ? null : leftRun(left),
-    queued: queued.find(event => event !== left) ?? null,
+    queued: queued.filter(event => event !== left),
     awaiting: events.findLast(event => event.status === 'held') ?? null,
     replacementCancelled:
       left !== undefined &&
       events.some(event => event.status === 'cancelled' && isReplacementOf(event, left)),
   }
-}
-
-/**
- * The run that an earlier owner had taken out of the queue, where the events tell: somebody has cancelled it,
- * or another one is queued behind it, by a later instant of the schedule or a later command. Without that, it
- * is queued, as its event says. The order of the events tells nothing, since a compacted topic has a run
- * where its last event stands.
- */
-function takenOf(queued: readonly RunState[]): RunState | undefined {
-  const [first, behind] = queued.toSorted(
-    (one, other) => firedAt(one) - firedAt(other) || one.command - other.command,
-  )
-  return queued.find(event => event.cancelling) ?? (behind === undefined ? undefined : first)
-}
-
-function firedAt({ fired }: RunState): number {
-  return fired?.at ?? 0
 }
 
 /** A run that an earlier owner left, before anybody has looked how much of it is written. */

@@ -12,53 +12,45 @@ function retryOf(key: string | null, status: number | null = null) {
   return { ...asked('retry'), scope: { as: null, key, status } }
 }
 
-describe('a run that is asked for while one is queued', () => {
+describe('a run that is asked for while others are queued', () => {
   it.each([
     ['manual', 'schedule'],
+    ['schedule', 'manual'],
     ['retry', 'manual'],
     ['resync', 'manual'],
-  ] as const)(
-    'of cause %s is one with the queued one, where that does all that %s would',
-    (queued, cause) => {
-      const first = asked(queued, queued === 'resync' ? 'added' : null)
-      expect(joinQueued(first, asked(cause))).toEqual({ kind: 'joined', queued: first })
-    },
-  )
-
-  it('to resync makes a resync of the queued one', () => {
-    const joined = joinQueued(asked('manual'), asked('resync', 'changed'))
-    expect(joined).toMatchObject({
-      kind: 'joined',
-      queued: { runId: 'RUN-manual', cause: 'resync', scope: { as: 'changed' } },
-    })
+  ] as const)('is one with that of cause %s, where that does all that %s would', (queued, cause) => {
+    const first = asked(queued, queued === 'resync' ? 'added' : null)
+    expect(joinQueued([asked('discard'), first], asked(cause))).toBe(first)
   })
 
-  it('to try all rows again that failed makes a retry of the queued one, which may leave some out', () => {
-    const joined = joinQueued(asked('manual'), asked('retry'))
-    expect(joined).toEqual({ kind: 'joined', queued: { ...asked('manual'), cause: 'retry' } })
-  })
-
-  it('to try some rows again is one with a queued one that does so', () => {
-    for (const queued of [asked('manual'), asked('retry'), asked('resync', 'added'), retryOf('5', 422)])
-      expect(joinQueued(queued, retryOf('5', 422))).toEqual({ kind: 'joined', queued })
-  })
-
-  it('is refused where the queued one does something else', () => {
-    const refused = (queued: ReturnType<typeof asked>, other: ReturnType<typeof asked>): boolean =>
-      joinQueued(queued, other).kind === 'refused'
-    expect(refused(asked('discard'), asked('manual'))).toBe(true)
-    expect(refused(asked('discard'), retryOf('5'))).toBe(true)
-    expect(refused(retryOf('5'), retryOf('6'))).toBe(true)
-    expect(refused(retryOf('5'), retryOf(null, 422))).toBe(true)
-    expect(refused(retryOf('5'), asked('manual'))).toBe(true)
-    expect(refused(retryOf('5'), asked('resync', 'added'))).toBe(true)
-    expect(refused(asked('manual'), asked('discard'))).toBe(true)
-    expect(refused(asked('discard'), asked('discard'))).toBe(true)
-    for (const other of ['manual', 'resync', 'discard', 'replay'] as const) {
-      expect(refused(asked('replay'), asked(other))).toBe(true)
-      expect(refused(asked(other), asked('replay'))).toBe(true)
+  it('that decides the same as another is one with it, about what the later one is about', () => {
+    for (const same of [asked('retry'), retryOf('5', 422), asked('discard'), asked('resync', 'changed')]) {
+      const queued = { ...same, upTo: 4 }
+      expect(joinQueued([queued], { ...same, runId: 'LATER', upTo: 4 })).toBe(queued)
+      expect(joinQueued([queued], { ...same, runId: 'EARLIER', upTo: 2 })).toBe(queued)
+      expect(joinQueued([queued], { ...same, runId: 'LATER', upTo: 6 })).toEqual({ ...queued, upTo: 6 })
     }
-    expect(refused(asked('reset'), asked('resync', 'added'))).toBe(true)
-    expect(refused(asked('resync', 'added'), asked('resync', 'changed'))).toBe(true)
+  })
+
+  it('is queued beside one that does something else', () => {
+    const apart = (queued: ReturnType<typeof asked>, other: ReturnType<typeof asked>): boolean =>
+      joinQueued([queued], other) === null
+    expect(apart(asked('discard'), asked('manual'))).toBe(true)
+    expect(apart(asked('discard'), retryOf('5'))).toBe(true)
+    expect(apart(asked('manual'), asked('retry'))).toBe(true)
+    expect(apart(asked('manual'), retryOf('5'))).toBe(true)
+    expect(apart(asked('retry'), retryOf('5'))).toBe(true)
+    expect(apart(asked('resync', 'added'), asked('retry'))).toBe(true)
+    expect(apart(retryOf('5'), retryOf('6'))).toBe(true)
+    expect(apart(retryOf('5'), retryOf(null, 422))).toBe(true)
+    expect(apart(retryOf('5'), asked('manual'))).toBe(true)
+    expect(apart(asked('manual'), asked('resync', 'added'))).toBe(true)
+    expect(apart(asked('manual'), asked('discard'))).toBe(true)
+    for (const other of ['manual', 'resync', 'discard', 'replay'] as const) {
+      expect(apart(asked('replay'), asked(other))).toBe(true)
+      expect(apart(asked(other), asked('replay'))).toBe(true)
+    }
+    expect(apart(asked('reset'), asked('resync', 'added'))).toBe(true)
+    expect(apart(asked('resync', 'added'), asked('resync', 'changed'))).toBe(true)
   })
 })

@@ -1,34 +1,44 @@
-/** What becomes of a run that is asked for while another one is queued (R13). */
-import type { RunCause, RunScope } from '@sluice/contracts/records'
-import { isRetryOfSome, type RunState } from './run-events.ts'
+/**
+ * The runs that wait in a queue (R13). What is asked for while a run waits that does as much is one with it.
+ * Anything else waits beside it: each decision of a person has a run of its own, and goes before the ordinary
+ * run, which sees what the decisions have left.
+ */
+import type { RunScope } from '@sluice/contracts/records'
+import type { RunState } from './run-events.ts'
+
+/** Nobody decides so much in the time of a run, and each of them is kept in memory. */
+export const MOST_QUEUED = 10
+
+/** The run that goes next. The order follows from the events alone, so that each owner finds the same. */
+export function nextOf(queued: readonly RunState[]): RunState | undefined {
+  return queued.toSorted(
+    (one, other) => Number(isOrdinary(one)) - Number(isOrdinary(other)) || one.command - other.command,
+  )[0]
+}
 
 /**
- * The queued run does what is asked, if it sees all rows that the asked run would see. Ordinary runs see the
- * same rows whatever their cause. A resync sees all that they see, and both see what a retry of some rows
- * sees. A resync that is asked for makes a resync of an ordinary run, and a retry a retry: it also sends rows
- * that another run may leave undecided. Anything else is refused, and `why` tells the reason.
+ * The queued run that does what is asked, too; null if none does. Ordinary runs see the same rows whatever
+ * their cause, and a resync and the retry of a whole sync see all that they see. Two of the same decision are
+ * one, about what the later one is about.
  */
-export type Joined =
-  { readonly kind: 'joined'; readonly queued: RunState } | { readonly kind: 'refused'; readonly why: string }
+export function joinQueued(queued: readonly RunState[], asked: RunState): RunState | null {
+  const seesAll = ({ cause, scope }: RunState): boolean =>
+    cause === 'resync' || isOrdinary({ cause }) || (cause === 'retry' && scope === null)
+  if (isOrdinary(asked)) return queued.find(seesAll) ?? null
+  const same = queued.find(({ cause, scope }) => cause === asked.cause && meansTheSame(scope, asked.scope))
+  if (same === undefined || asked.cause === 'replay' || asked.cause === 'reset') return null
+  return (same.upTo ?? -1) >= (asked.upTo ?? -1) ? same : { ...same, upTo: asked.upTo }
+}
 
-const ORDINARY: readonly RunCause[] = ['manual', 'schedule', 'retry']
+/** A queue with this run, in the place of its earlier event if it has one. */
+export function withQueued(queued: readonly RunState[], run: RunState): readonly RunState[] {
+  return [...queued.filter(({ runId }) => runId !== run.runId), run]
+}
 
-export function joinQueued(queued: RunState, asked: RunState): Joined {
-  const isOrdinary = (run: RunState): boolean => ORDINARY.includes(run.cause) && !isRetryOfSome(run)
-  const isLess = isOrdinary(asked) || isRetryOfSome(asked)
-  if (asked.cause === 'retry' && !isRetryOfSome(asked) && isOrdinary(queued))
-    return { kind: 'joined', queued: { ...queued, cause: asked.cause } }
-  if (isLess && (isOrdinary(queued) || queued.cause === 'resync')) return { kind: 'joined', queued }
-  if (isRetryOfSome(asked) && isRetryOfSome(queued) && meansTheSame(asked.scope, queued.scope))
-    return { kind: 'joined', queued }
-  if (asked.cause === 'resync' && isOrdinary(queued))
-    return { kind: 'joined', queued: { ...queued, cause: asked.cause, scope: asked.scope } }
-  if (asked.cause === 'resync' && queued.cause === 'resync' && asked.scope?.as === queued.scope?.as)
-    return { kind: 'joined', queued }
-  const why = `run ${queued.runId} (${queued.cause}) is queued, and does something else: ask again once it has ended`
-  return { kind: 'refused', why }
+function isOrdinary({ cause }: Pick<RunState, 'cause'>): boolean {
+  return cause === 'manual' || cause === 'schedule'
 }
 
 function meansTheSame(a: RunScope | null, b: RunScope | null): boolean {
-  return a?.key === b?.key && a?.status === b?.status
+  return a?.as === b?.as && a?.key === b?.key && a?.status === b?.status
 }

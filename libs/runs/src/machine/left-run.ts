@@ -1,5 +1,5 @@
 /** What becomes of a run that an earlier owner left, and of the run that takes its place (PROTOCOL.md §6). */
-import { joinQueued } from './join-queued.ts'
+import { joinQueued, withQueued } from './join-queued.ts'
 import {
   replacementOf,
   approvalLeft,
@@ -8,7 +8,7 @@ import {
   type RunState,
   withApprovalOf,
 } from './run-events.ts'
-import { stepOf, type AtWork, type Next, type Step, type SyncLife, type WorkFact } from './sync-life.ts'
+import { stepOf, type AtWork, type Step, type SyncLife, type WorkFact } from './sync-life.ts'
 
 /**
  * Adopts a run whose changes are all published, and seals one that was cut. A run of which nothing is written
@@ -57,9 +57,8 @@ function isReplaced({ atWork, replacementCancelled }: SyncLife): boolean {
 }
 
 /**
- * Queues a run in the place of the one that was cut. The removals in the cut run's reports are taken off its
- * approval. A queued run that does the same stays. Where it does something else, it stays too, unless the cut
- * run was a resync.
+ * Queues a run in the place of the one that was cut, unless one is queued that does as much. The removals in
+ * the cut run's reports are taken off its approval.
  */
 export function replace(
   life: SyncLife,
@@ -67,21 +66,14 @@ export function replace(
   { newRunId, at }: Extract<WorkFact, { kind: 'replaced' }>,
 ): Step {
   const { queued } = life
-  const then: Next = 'end'
-  if (!isReplaced(life)) return stepOf(life, [], then)
+  // An owner that died here may have queued it already.
+  if (!isReplaced(life) || queued.some(other => isReplacementOf(other, run))) return stepOf(life, [], 'end')
   const cut = { ...run, approved: approvalLeft(run, reports) }
   const another = replacementOf(cut, { runId: newRunId, at })
-  if (queued === null) return stepOf({ ...life, queued: another }, [another], then)
   const joined = joinQueued(queued, another)
-  if (joined.kind === 'joined') {
-    const does = withApprovalOf(joined.queued, cut)
-    return does === queued ? stepOf(life, [], then) : stepOf({ ...life, queued: does }, [does], then)
-  }
-  if (cut.cause !== 'resync') return stepOf(life, [], then)
-  const error = `a run takes its place that resyncs what run ${cut.runId}, which was cut, did not`
-  // The cut run has not ended, so nothing is forgotten where the owner dies between these two events.
-  const gone = { ...cancelledRun(queued, at), cancelling: false, error }
-  return stepOf({ ...life, queued: another }, [gone, another], then)
+  const does = joined === null ? another : withApprovalOf(joined, cut)
+  if (queued.includes(does)) return stepOf(life, [], 'end')
+  return stepOf({ ...life, queued: withQueued(queued, does) }, [does], 'end')
 }
 
 /**
@@ -91,14 +83,18 @@ export function replace(
 export function cancelReplacement(life: SyncLife, at: number): Step {
   const { queued } = life
   const cut = leftOf(life)
-  if (queued === null || cut === null) return stepOf(life, [], 'go-on')
-  if (isReplacementOf(queued, cut)) {
-    const events = [cancelledRun(queued, at)]
-    return stepOf({ ...life, queued: null, replacementCancelled: true }, events, 'go-on')
+  if (cut === null) return stepOf(life, [], 'go-on')
+  const replacement = queued.find(run => isReplacementOf(run, cut))
+  if (replacement !== undefined) {
+    const others = queued.filter(run => run !== replacement)
+    const events = [cancelledRun(replacement, at)]
+    return stepOf({ ...life, queued: others, replacementCancelled: true }, events, 'go-on')
   }
-  if (cut.approved === null || queued.approved === null) return stepOf(life, [], 'go-on')
-  const unapproved = { ...queued, approved: null }
-  return stepOf({ ...life, queued: unapproved }, [unapproved], 'go-on')
+  const unapproved =
+    cut.approved === null
+      ? []
+      : queued.flatMap(run => (run.approved === null ? [] : [{ ...run, approved: null }]))
+  return stepOf({ ...life, queued: unapproved.reduce(withQueued, queued) }, unapproved, 'go-on')
 }
 
 /** The run that an earlier owner left; null where there is none. */

@@ -26,7 +26,7 @@ class Sync {
   at = 1_000
 
   constructor() {
-    this.life = { ...this.#found(NOWHERE), queued: QUEUED }
+    this.life = { ...this.#found(NOWHERE), queued: [QUEUED] }
   }
 
   /** Tells facts, and returns what is next after the last. */
@@ -86,7 +86,7 @@ describe('a sync in the midst of whose runs processes die', () => {
     sync.replaces()
     expect(isParked(sync.life)).toBe(true)
     expect(sync.idle()).toBe('wait')
-    expect(sync.life.queued?.notices[0]).toMatch(/^the sync is parked, since 2 processes in a row died/)
+    expect(sync.life.queued[0]?.notices[0]).toMatch(/^the sync is parked, since 2 processes in a row died/)
   })
 
   it('is run again after pauses of 5 s, 20 s, 80 s and so on, up to an hour', () => {
@@ -105,7 +105,7 @@ describe('a sync in the midst of whose runs processes die', () => {
     sync.diesInTheMidst(3)
     const { deaths, lastEndedAt, queued } = sync.life
     sync.dies()
-    expect(sync.life).toMatchObject({ deaths, lastEndedAt, queued: { runId: queued?.runId } })
+    expect(sync.life).toMatchObject({ deaths, lastEndedAt, queued: [{ runId: queued[0]?.runId }] })
     expect([...sync.events.values()].at(-2)?.error).toMatch(
       /^interrupted: .*; the sync is parked, since 3 processes in a row died in the midst of its runs$/,
     )
@@ -131,8 +131,8 @@ describe('a sync in the midst of whose runs processes die', () => {
     sync.diesInTheMidst(2)
     const { queued } = sync.life
     const reset = queuedRun({ ...QUEUED, runId: 'RESET', cause: 'reset', command: 9, at: sync.at })
-    const { next } = step({ ...sync.life, queued: reset }, { kind: 'idle', at: sync.at, parks: true })
-    expect([queued !== null, next]).toEqual([true, 'reset'])
+    const { next } = step({ ...sync.life, queued: [reset] }, { kind: 'idle', at: sync.at, parks: true })
+    expect([queued.length > 0, next]).toEqual([true, 'reset'])
   })
 
   it('counts deaths of runs that were published in part', () => {

@@ -58,6 +58,7 @@ export function queuedRun(of: {
     faults: [],
     held: null,
     approved: null,
+    upTo: null,
     restoring: null,
     deaths: 0,
     by: of.by ?? null,
@@ -74,9 +75,17 @@ export function queuedRun(of: {
  * approval for.
  */
 export function approvedRun(awaiting: RunState, command: number): RunState {
-  const { runId, cause, scope, partitions, queuedAt: at, by, fired } = awaiting
+  const { runId, cause, scope, partitions, queuedAt: at, by, fired, upTo } = awaiting
   const queued = queuedRun({ runId, cause, scope, command, partitions, at, by, fired })
-  return { ...queued, approved: awaiting.held?.removed ?? null }
+  return { ...queued, upTo, approved: awaiting.held?.removed ?? null }
+}
+
+/** A run that is taken out of the queue. */
+export function numberedRun(
+  queued: RunState,
+  of: Pick<RunState, 'first' | 'faults' | 'deaths' | 'startedAt'> & { readonly run: number },
+): RunState {
+  return { ...queued, ...of, upTo: boundOf({ ...queued, run: of.run }), notices: [] }
 }
 
 /** How many removals are still approved of after a cut run with these reports; null where none are. */
@@ -89,14 +98,28 @@ export function approvalLeft(
   return left > 0 ? left : null
 }
 
-/** A run in the place of one that was cut. It may remove as much as is left of the cut run's approval. */
+/**
+ * A run in the place of one that was cut. It is about the same as that one, so that it does the rest of it
+ * and nothing twice: what the cut run left is of a later run than what was asked for. It may remove as much
+ * as is left of the cut run's approval.
+ */
 export function replacementOf(
   cut: RunState,
   { runId, at }: { readonly runId: string; readonly at: number },
 ): RunState {
   const { cause, scope, command, partitions, by, fired } = cut
   const queued = queuedRun({ runId, cause, scope, command, partitions, at, by, fired })
-  return { ...queued, approved: cut.approved ?? null }
+  return { ...queued, upTo: boundOf(cut), approved: cut.approved ?? null }
+}
+
+/** True for a run that decides about rows which earlier runs sent, or failed to send. */
+export function decides({ cause }: Pick<RunState, 'cause'>): boolean {
+  return cause === 'retry' || cause === 'discard' || cause === 'resync'
+}
+
+/** A run of an earlier version, whose event does not say it, was about all runs before it. */
+export function boundOf({ cause, upTo, run }: Pick<RunState, 'cause' | 'upTo' | 'run'>): number | null {
+  return upTo ?? (run === null || !decides({ cause }) ? null : run - 1)
 }
 
 /**

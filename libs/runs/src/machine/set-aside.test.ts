@@ -22,17 +22,23 @@ describe('a sync that is set aside', () => {
   it.each([
     ['nothing', {}, '', '', 'wait'],
     ['a run at work', { atWork: LEFT }, 'RUN failed', 'RUN failed', 'wait'],
-    ['a queued run', { queued: NEXT }, 'NEXT failed', 'NEXT failed', 'wait'],
-    ['both', { atWork: LEFT, queued: NEXT }, 'RUN failed + NEXT failed', 'RUN failed + NEXT failed', 'wait'],
+    ['a queued run', { queued: [NEXT] }, 'NEXT failed', 'NEXT failed', 'wait'],
+    [
+      'both',
+      { atWork: LEFT, queued: [NEXT] },
+      'RUN failed + NEXT failed',
+      'RUN failed + NEXT failed',
+      'wait',
+    ],
     ['a run that awaits approval', { awaiting: AWAITING }, '', 'HELD failed', 'wait'],
     [
       'that and a queued one',
-      { awaiting: AWAITING, queued: NEXT },
+      { awaiting: AWAITING, queued: [NEXT] },
       'NEXT failed',
       'HELD failed + NEXT failed',
       'wait',
     ],
-    ['a queued reset', { queued: { ...NEXT, cause: 'reset' } }, '', '', 'reset'],
+    ['a queued reset', { queued: [{ ...NEXT, cause: 'reset' }] }, '', '', 'reset'],
   ] as const)('with %s', (...[, life, refused, lost, next]) => {
     const told = (error: SluiceError): string =>
       inWords(step({ ...IDLE, ...life }, { kind: 'set-aside', aside: aside(error) }))
@@ -86,9 +92,9 @@ describe('a sync that is set aside', () => {
 
   it('whose reset is refused, too, says so', () => {
     const failed = { kind: 'reset-failed', error: REFUSED, at: 20 } as const
-    const { life, events } = step({ ...IDLE, queued: { ...NEXT, cause: 'reset' } }, failed)
+    const { life, events } = step({ ...IDLE, queued: [{ ...NEXT, cause: 'reset' }] }, failed)
     expect(events).toMatchObject([{ runId: 'NEXT', status: 'failed', error: REFUSED.message }])
-    expect(life.queued).toBeNull()
+    expect(life.queued).toEqual([])
     expect(step(IDLE, failed).events).toEqual([])
   })
 })

@@ -14,15 +14,15 @@ import { isFired, scheduledRun } from './take-due.ts'
  */
 export function setAside(life: SyncLife, aside: Aside): Step {
   const { atWork, awaiting, queued } = life
-  const isReset = queued?.cause === 'reset'
+  const resets = queued.filter(({ cause }) => cause === 'reset')
   const waitsOn = awaiting !== null && !isSluiceError(aside.error, 'lost-topic')
   const ended = [
     ...(atWork === null ? [] : [endOf(atWork.run, aside)]),
     ...(awaiting === null || waitsOn ? [] : [endOf(awaiting, aside)]),
-    ...(queued === null || isReset ? [] : [endOf(queued, aside)]),
+    ...queued.filter(run => !resets.includes(run)).map(run => endOf(run, aside)),
   ]
-  const left = { atWork: null, awaiting: waitsOn ? awaiting : null, queued: isReset ? queued : null }
-  return stepOf({ ...ended.reduce(withEnd, life), ...left }, ended, isReset ? 'reset' : 'wait')
+  const left = { atWork: null, awaiting: waitsOn ? awaiting : null, queued: resets }
+  return stepOf({ ...ended.reduce(withEnd, life), ...left }, ended, resets.length > 0 ? 'reset' : 'wait')
 }
 
 /**
@@ -42,7 +42,7 @@ export function takeCommandAside(life: SyncLife, { command, offset, at }: Asked,
     at,
     fired: life.fired,
   })
-  if (kind === 'reset') return stepOf({ ...taken, queued: run }, [], 'reset')
+  if (kind === 'reset') return stepOf({ ...taken, queued: [run] }, [], 'reset')
   if (kind === 'run') return stepOf(taken, [endOf(run, aside)], 'wait')
   const { awaiting } = life
   if (awaiting === null || awaiting.runId !== command.run) return stepOf(taken, [], 'wait')
@@ -60,7 +60,11 @@ export function takeDueAside(life: SyncLife, due: Due, aside: Aside): Step {
 /** Ends a reset that the log refuses, too. */
 export function failReset(life: SyncLife, { error, at }: Pick<Aside, 'error' | 'at'>): Step {
   const { queued } = life
-  return stepOf({ ...life, queued: null }, queued === null ? [] : [failedRun(queued, error, at)], 'wait')
+  return stepOf(
+    { ...life, queued: [] },
+    queued.map(run => failedRun(run, error, at)),
+    'wait',
+  )
 }
 
 /**

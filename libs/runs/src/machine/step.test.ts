@@ -18,6 +18,7 @@ import {
 } from '@sluice/testkit/sample-lives'
 import { describe, expect, it } from 'vitest'
 import { leftRun } from './find-runs.ts'
+import { nextOf } from './join-queued.ts'
 import { approvedRun, type RunState } from './run-events.ts'
 import { step } from './step.ts'
 import type { AtWork, Fact, SyncLife } from './sync-life.ts'
@@ -156,24 +157,48 @@ describe('what the owner of a sync finds out about its run', () => {
 describe('a run that is taken up', () => {
   it('gets the next number, and what earlier runs lost', () => {
     const faults = [{ partition: 1, run: 3, from: 4 }]
-    const { life } = step({ ...IDLE, faults, queued: { ...QUEUED, runId: 'NEXT' } }, { kind: 'idle', at: 20 })
-    expect(life).toMatchObject({ lastRun: 8, queued: null })
+    const { life } = step(
+      { ...IDLE, faults, queued: [{ ...QUEUED, runId: 'NEXT' }] },
+      { kind: 'idle', at: 20 },
+    )
+    expect(life).toMatchObject({ lastRun: 8, queued: [] })
     expect(life.atWork).toMatchObject({
       phase: 'taken',
       run: { runId: 'NEXT', status: 'queued', run: 8, first: true, faults, startedAt: 20 },
     })
   })
 
+  it('is the first of the decisions, and then the ordinary one', () => {
+    const of = (runId: string, more: Partial<RunState>): RunState => ({ ...QUEUED, runId, ...more })
+    const queued = [
+      of('ORDINARY', { command: 1 }),
+      of('LATER', { command: 8, cause: 'retry' }),
+      of('FIRST', { command: 5, cause: 'discard' }),
+    ]
+    const order: string[] = []
+    for (let life: SyncLife = { ...IDLE, queued }; life.queued.length > 0; life = { ...life, atWork: null }) {
+      life = step(life, { kind: 'idle', at: 20 }).life
+      order.push(life.atWork?.run.runId ?? '')
+    }
+    expect(order).toEqual(['FIRST', 'LATER', 'ORDINARY'])
+  })
+
+  it('of an earlier version is about all runs before it, if it decides', () => {
+    const upTo = (cause: RunState['cause']): number | null | undefined =>
+      step({ ...IDLE, queued: [{ ...QUEUED, cause }] }, { kind: 'idle', at: 20 }).life.atWork?.run.upTo
+    expect([upTo('retry'), upTo('discard'), upTo('resync'), upTo('manual')]).toEqual([7, 7, 7, null])
+  })
+
   it('ends the one that awaits approval, which it takes the place of', () => {
     const awaiting: RunState = { ...RUNNING, runId: 'HELD', status: 'held', held: HELD }
-    const taken = step({ ...IDLE, awaiting, queued: QUEUED }, { kind: 'idle', at: 20 })
+    const taken = step({ ...IDLE, awaiting, queued: [QUEUED] }, { kind: 'idle', at: 20 })
     expect(inWords(taken)).toBe('taken; HELD cancelled; detect')
     expect(taken.life.awaiting).toBeNull()
     expect(taken.events[0]?.error).toContain('run RUN, which is newer, took its place')
   })
 
   it('to reset the sync is written once more, which only its owner can do, and gets no number', () => {
-    const taken = step({ ...IDLE, queued: { ...QUEUED, cause: 'reset' } }, { kind: 'idle', at: 20 })
+    const taken = step({ ...IDLE, queued: [{ ...QUEUED, cause: 'reset' }] }, { kind: 'idle', at: 20 })
     expect(inWords(taken)).toBe('taken; RUN queued; reset')
     expect(taken.life).toMatchObject({ lastRun: 7, atWork: { run: { run: null } } })
   })
@@ -220,10 +245,10 @@ describe('a run that ends', () => {
     const done = { ...AT_WORK.done, isWritten: false, run }
     const queued = approvedRun(run, 9)
     const failed = step(
-      { ...IDLE, queued, atWork: done },
+      { ...IDLE, queued: [queued], atWork: done },
       { kind: 'failed', error: new Error('disk'), at: 20 },
     )
-    expect([failed.events, failed.next, failed.life.queued]).toEqual([[], 'release', queued])
+    expect([failed.events, failed.next, failed.life.queued]).toEqual([[], 'release', [queued]])
   })
 })
 
@@ -266,22 +291,39 @@ describe('a run in the place of one that was cut', () => {
   })
 
   it('is the one that is queued already, where that does as much', () => {
-    expect(inWords(step(leftIn('lost', {}, { queued: ANEW }), replaced))).toBe('lost; ; end')
+    expect(inWords(step(leftIn('lost', {}, { queued: [ANEW] }), replaced))).toBe('lost; ; end')
   })
 
   it('gives what is left of the approval to the one that is queued already', () => {
-    const done = step(leftIn('lost', { approved: 300 }, { queued: { ...ANEW, command: 5 } }), replaced)
+    const done = step(leftIn('lost', { approved: 300 }, { queued: [{ ...ANEW, command: 5 }] }), replaced)
     expect(done.events).toMatchObject([{ runId: 'ANEW', approved: 300 }])
   })
 
-  it('takes the place of what is queued, where it resyncs and that does something else', () => {
-    const scope = { as: 'changed', key: null, status: null } as const
+  it('waits beside what is queued and does something else, and goes first', () => {
     const discard = { ...QUEUED, runId: 'DISCARD', cause: 'discard', command: 5 } as const
-    const done = step(leftIn('reported', { cause: 'resync', scope }, { queued: discard }), replaced)
-    expect(inWords(done)).toBe('reported; DISCARD cancelled + NEW queued; end')
-    expect(done.events[0]).toMatchObject({ cancelling: false, error: expect.stringContaining('resyncs') })
-    const other = step(leftIn('reported', {}, { queued: discard }), replaced)
-    expect(inWords(other)).toBe('reported; ; end')
+    const done = step(leftIn('reported', {}, { queued: [discard] }), replaced)
+    expect(inWords(done)).toBe('reported; NEW queued; end')
+    const decision = { cause: 'discard', command: 4, upTo: 6 } as const
+    const plain: RunState = { ...ANEW, command: 6 }
+    const both = step(leftIn('reported', decision, { queued: [plain, discard] }), replaced)
+    expect(both.events).toMatchObject([{ runId: 'DISCARD', upTo: 6 }])
+    const retried = step(leftIn('reported', { ...decision, cause: 'retry' }, { queued: [plain] }), replaced)
+    expect(nextOf(retried.life.queued)).toMatchObject({ runId: 'NEW', cause: 'retry', upTo: 6 })
+  })
+
+  it('is about what the cut one was about, so that it repeats nothing that this one did', () => {
+    for (const cause of ['retry', 'discard', 'resync'] as const) {
+      const upTo = (run: Partial<RunState>): number | null | undefined =>
+        step(leftIn('reported', { cause, ...run }), replaced).events[0]?.upTo
+      expect([upTo({ upTo: 3 }), upTo({ upTo: null })]).toEqual([3, 6])
+    }
+    expect(step(leftIn('reported'), replaced).events[0]?.upTo).toBeNull()
+  })
+
+  it('is queued once, where an owner died after it had queued it', () => {
+    const replay = { cause: 'replay', command: 4 } as const
+    const queued = [{ ...ANEW, ...replay }]
+    expect(inWords(step(leftIn('reported', replay, { queued }), replaced))).toBe('reported; ; end')
   })
 
   it.each([
@@ -294,21 +336,21 @@ describe('a run in the place of one that was cut', () => {
 
   it('ends with the one that was cut, where that is cancelled', () => {
     const ended = { kind: 'ended', endsBefore: [], at: 20 } as const
-    const both = step(leftIn('lost', { cancelling: true }, { queued: ANEW }), ended)
+    const both = step(leftIn('lost', { cancelling: true }, { queued: [ANEW] }), ended)
     expect(inWords(both)).toBe('done; ANEW cancelled + RUN cancelled; release')
-    expect(both.life).toMatchObject({ queued: null, replacementCancelled: true })
+    expect(both.life).toMatchObject({ queued: [], replacementCancelled: true })
   })
 
   it('goes on without the approval, where somebody has asked for it meanwhile', () => {
     const asked = { ...ANEW, command: 5, approved: 300 }
     const ended = { kind: 'ended', endsBefore: [], at: 20 } as const
-    const both = step(leftIn('lost', { cancelling: true, approved: 300 }, { queued: asked }), ended)
+    const both = step(leftIn('lost', { cancelling: true, approved: 300 }, { queued: [asked] }), ended)
     expect(both.events).toMatchObject([
       { runId: 'ANEW', status: 'queued', approved: null },
       { status: 'cancelled' },
     ])
     const reset = { ...asked, cause: 'reset', approved: null } as const
-    const alone = step(leftIn('lost', { cancelling: true }, { queued: reset }), ended)
+    const alone = step(leftIn('lost', { cancelling: true }, { queued: [reset] }), ended)
     expect(inWords(alone)).toBe('done; RUN cancelled; release')
   })
 })

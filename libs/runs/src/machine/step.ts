@@ -4,6 +4,7 @@
  * `internal`.
  */
 import { SluiceError } from '@sluice/contracts/errors'
+import { nextOf, withQueued } from './join-queued.ts'
 import { cancelReplacement, inspectLeft, replace, replaceOrEnd } from './left-run.ts'
 import { atPhase, sentIn } from './phase-times.ts'
 import { deathsWithout, endCounted, parkedNotice, parkedUntil } from './parking.ts'
@@ -13,6 +14,7 @@ import {
   failedRun,
   hasSeenModel,
   INTERRUPTED,
+  numberedRun,
   supersededRun,
   type RunState,
 } from './run-events.ts'
@@ -69,20 +71,22 @@ export function step(life: SyncLife, fact: Fact): Step {
   return stepOn(life, atWork, fact)
 }
 
-/** The queued run is taken up, unless its sync is parked. It gets the next number; a reset has none. */
+/** The next queued run is taken up, unless its sync is parked. It gets a number; a reset has none. */
 function takeQueued(life: SyncLife, { at, parks = false }: Extract<Fact, { kind: 'idle' }>): Step {
-  const { queued, awaiting } = life
-  if (queued === null) return stepOf(life, [], 'wait')
+  const { awaiting } = life
+  const queued = nextOf(life.queued)
+  if (queued === undefined) return stepOf(life, [], 'wait')
+  const others = life.queued.filter(other => other !== queued)
   // Its event is written once more. Only the owner can do that, so no other process takes topics away.
   if (queued.cause === 'reset')
-    return stepOf({ ...life, queued: null, atWork: atWorkOf(queued) }, [queued], 'reset')
+    return stepOf({ ...life, queued: others, atWork: atWorkOf(queued) }, [queued], 'reset')
   const until = parks ? parkedUntil(life, at) : null
   if (until !== null) return waitParked(life, queued, until)
   // A newer run sees the same rows as the run that awaits approval, which has nothing left to wait for.
   const superseded = awaiting === null ? [] : [supersededRun(awaiting, queued.runId, at)]
   const { lastRun, first, faults, deaths } = superseded.reduce(withEnd, life)
-  const run = { ...queued, run: lastRun + 1, first, faults, deaths, notices: [], startedAt: at }
-  const taken = { queued: null, awaiting: null, faults, lastRun: lastRun + 1, atWork: atWorkOf(run) }
+  const run = numberedRun(queued, { run: lastRun + 1, first, faults, deaths, startedAt: at })
+  const taken = { queued: others, awaiting: null, faults, lastRun: lastRun + 1, atWork: atWorkOf(run) }
   return stepOf({ ...life, ...taken }, superseded, 'detect')
 }
 
@@ -91,7 +95,7 @@ function waitParked(life: SyncLife, queued: RunState, until: number): Step {
   const notices = [parkedNotice(life.deaths, until)]
   if (queued.notices[0] === notices[0]) return stepOf(life, [], 'wait')
   const waiting = { ...queued, notices }
-  return stepOf({ ...life, queued: waiting }, [waiting], 'wait')
+  return stepOf({ ...life, queued: withQueued(life.queued, waiting) }, [waiting], 'wait')
 }
 
 function atWorkOf(run: AtWork['run']): AtWork {
@@ -216,7 +220,7 @@ function failed(life: SyncLife, atWork: AtWork, { error, at }: Extract<WorkFact,
   }
   if (isWritten) throw impossible({ kind: 'failed', error, at }, atWork)
   // Somebody approved it while it was let go of: the same run is queued again, and goes on from there.
-  if (life.queued?.runId === run.runId)
+  if (life.queued.some(({ runId }) => runId === run.runId))
     return stepOf({ ...life, atWork: { ...atWork, phase: 'done' } }, [], 'release')
   const awaiting = life.awaiting?.runId === run.runId ? null : life.awaiting
   return finish(

@@ -63,7 +63,8 @@ export interface SyncLife {
   /** How far the schedule has started runs; null if it never did. */
   readonly fired: Fired | null
   readonly atWork: AtWork | null
-  readonly queued: RunState | null
+  /** In no order: `nextOf` says which one goes next. */
+  readonly queued: readonly RunState[]
   /**
    * The run that awaits approval; its event says `held`. No run comes between it and the run that takes its
    * place.
@@ -184,7 +185,7 @@ export type Fact =
 /** What the owner does next; in brackets the fact that it tells afterwards. */
 export type Next =
   | 'go-on' // with what it is at.
-  | 'wait' // for a command [asked]; with a queued run, for the end of its sync's pause too [idle].
+  | 'wait' // for a command [asked]; with queued runs, for the end of its sync's pause too [idle].
   | 'detect' // Resolve the definition [begun], restore [restored], compare [detected].
   | 'reset' // Delete the topics, write the new incarnation, end the reset: this life is over.
   | 'await-approval' // Let somebody approve it first [awaits-approval].

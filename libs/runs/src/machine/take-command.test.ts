@@ -28,13 +28,13 @@ describe('a command', () => {
   const ended = (status: 'success' | 'held'): AtWork => ({ ...AT_WORK.done, run: { ...RUNNING, status } })
   const lives: { readonly [what: string]: SyncLife } = {
     nothing: IDLE,
-    'a queued run': { ...IDLE, queued: OTHER },
-    'a queued discard': { ...IDLE, queued: { ...OTHER, cause: 'discard' } },
+    'a queued run': { ...IDLE, queued: [OTHER] },
+    'a queued discard': { ...IDLE, queued: [{ ...OTHER, cause: 'discard' }] },
     'a run that awaits approval': { ...IDLE, awaiting: AWAITING },
-    'a run that awaits approval, and a queued one': { ...IDLE, awaiting: AWAITING, queued: OTHER },
+    'a run that awaits approval, and a queued one': { ...IDLE, awaiting: AWAITING, queued: [OTHER] },
     'a taken run': { ...IDLE, atWork: AT_WORK.taken },
     'a run at work': { ...IDLE, atWork: AT_WORK.detecting },
-    'a run at work, and a queued one': { ...IDLE, atWork: AT_WORK.delivering, queued: OTHER },
+    'a run at work, and a queued one': { ...IDLE, atWork: AT_WORK.delivering, queued: [OTHER] },
     'a run that is being cancelled': {
       ...IDLE,
       atWork: { ...AT_WORK.detecting, run: { ...RUNNING, cancelling: true } },
@@ -47,8 +47,8 @@ describe('a command', () => {
     },
     'a cut run': { ...IDLE, atWork: AT_WORK.sealing },
     'a cut run of a process that is gone': { ...IDLE, atWork: { ...AT_WORK.sealing, isInterrupted: true } },
-    'a cut run, and one in its place': { ...IDLE, atWork: AT_WORK.sealing, queued: ANEW },
-    'a cut run, and another one': { ...IDLE, atWork: AT_WORK.sealing, queued: OTHER },
+    'a cut run, and one in its place': { ...IDLE, atWork: AT_WORK.sealing, queued: [ANEW] },
+    'a cut run, and another one': { ...IDLE, atWork: AT_WORK.sealing, queued: [OTHER] },
   }
   const commands: { readonly [what: string]: Partial<Command> } = {
     run: { kind: 'run', id: 'ASKED' },
@@ -65,7 +65,7 @@ describe('a command', () => {
   const COMMANDS = `
 run → nothing: ASKED queued
 run → a queued run: ASKED cancelled
-run → a queued discard: ASKED cancelled
+run → a queued discard: ASKED queued
 run → a run that awaits approval: ASKED queued
 run → a run that awaits approval, and a queued one: ASKED cancelled
 run → a taken run: ASKED queued
@@ -80,20 +80,20 @@ run → a cut run, and one in its place: ANEW queued + ASKED cancelled
 run → a cut run, and another one: ASKED cancelled
 
 resync → nothing: ASKED queued
-resync → a queued run: OTHER queued + ASKED cancelled
-resync → a queued discard: ASKED cancelled
+resync → a queued run: ASKED queued
+resync → a queued discard: ASKED queued
 resync → a run that awaits approval: ASKED queued
-resync → a run that awaits approval, and a queued one: OTHER queued + ASKED cancelled
+resync → a run that awaits approval, and a queued one: ASKED queued
 resync → a taken run: ASKED queued
 resync → a run at work: ASKED queued
-resync → a run at work, and a queued one: OTHER queued + ASKED cancelled
+resync → a run at work, and a queued one: ASKED queued
 resync → a run that is being cancelled: ASKED queued
 resync → a run whose end is being written: ASKED queued
 resync → a run whose wait is being written: ASKED queued
 resync → a cut run: ASKED queued
 resync → a cut run of a process that is gone: ASKED queued
-resync → a cut run, and one in its place: ANEW queued + ASKED cancelled
-resync → a cut run, and another one: OTHER queued + ASKED cancelled
+resync → a cut run, and one in its place: ASKED queued
+resync → a cut run, and another one: ASKED queued
 
 cancel RUN → a taken run: stop the work + RUN queued, cancelling
 cancel RUN → a run at work: stop the work + RUN running, cancelling
@@ -174,7 +174,7 @@ reset → a cut run, and another one: RESET failed
   it('has to wait for the next incarnation after a reset, queued or at work', () => {
     const reset = { ...QUEUED, cause: 'reset' } as const
     for (const command of Object.values(commands)) {
-      expect(() => step({ ...IDLE, queued: reset }, asked(command))).toThrow('came after a reset')
+      expect(() => step({ ...IDLE, queued: [reset] }, asked(command))).toThrow('came after a reset')
       const atWork = own('taken', reset)
       expect(() => step({ ...IDLE, atWork }, asked(command))).toThrow('came after a reset')
     }
@@ -184,7 +184,11 @@ reset → a cut run, and another one: RESET failed
     const errorOf = (what: string, command: string): string | null | undefined =>
       step(lives[what] ?? IDLE, asked(commands[command] ?? {})).events.at(-1)?.error
     expect(errorOf('a queued run', 'run')).toBe('run OTHER is queued already and will see the same rows')
-    expect(errorOf('a queued discard', 'run')).toContain('does something else: ask again once it has ended')
+    const many = Array.from({ length: 10 }, (_, n) => ({ ...OTHER, runId: `${n}`, cause: 'replay' }) as const)
+    const refused = step({ ...IDLE, queued: many }, asked(commands['run'] ?? {}))
+    expect(refused.events).toMatchObject([
+      { status: 'cancelled', error: '10 runs are queued already: ask again once one of them has ended' },
+    ])
     expect(errorOf('a run at work', 'reset')).toBe(
       'run RUN is running: wait for its end, or end it with `sluice cancel RUN`',
     )
@@ -195,7 +199,23 @@ reset → a cut run, and another one: RESET failed
     const life = lives['a cut run, and one in its place'] ?? IDLE
     const joined = step(life, asked(commands['run'] ?? {}))
     const cancelled = step(joined.life, asked(commands['cancel RUN'] ?? {}, 10))
-    expect(cancelled.life.queued).toMatchObject({ runId: 'ANEW', command: 9 })
+    expect(cancelled.life.queued).toMatchObject([{ runId: 'ANEW', command: 9 }])
+  })
+
+  it.each([
+    ['nothing', 7, 7],
+    ['a taken run', 6, 6],
+    ['a run at work', 6, 6],
+    ['a run at work, and a queued one', 6, 7],
+    ['a run whose end is being written', 7, 7],
+    ['a run whose wait is being written', 7, 7],
+    ['a cut run', 6, 7],
+  ])('to retry, discard or resync is about runs that were over: with %s up to %i, and %i', (...of) => {
+    const [what, retried, resynced] = of
+    const upTo = (cause: Command['cause']): number | null | undefined =>
+      step(lives[what] ?? IDLE, asked({ id: 'ASKED', cause })).events[0]?.upTo
+    expect([upTo('retry'), upTo('discard'), upTo('resync')]).toEqual([retried, retried, resynced])
+    expect([upTo('manual'), upTo('replay')]).not.toContain(7)
   })
 
   it('to cancel the run in the place of a cut one counts until the cut one has ended', () => {

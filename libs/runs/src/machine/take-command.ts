@@ -4,11 +4,19 @@
  * over. A command after a reset waits for the next incarnation.
  */
 import { SluiceError } from '@sluice/contracts/errors'
+import type { RunCause } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
-import { joinQueued } from './join-queued.ts'
+import { joinQueued, MOST_QUEUED, nextOf, withQueued } from './join-queued.ts'
 import { cancelReplacement, leftOf } from './left-run.ts'
-import { approvedRun, cancelledRun, isReplacementOf, queuedRun, type RunState } from './run-events.ts'
-import { stepOf, withEnd, withRun, type Asked, type Step, type SyncLife } from './sync-life.ts'
+import {
+  approvedRun,
+  cancelledRun,
+  decides,
+  isReplacementOf,
+  queuedRun,
+  type RunState,
+} from './run-events.ts'
+import { stepOf, withEnd, withRun, type Asked, type AtWork, type Step, type SyncLife } from './sync-life.ts'
 
 export function takeCommand(life: SyncLife, asked: Asked): Step {
   const { command, offset } = asked
@@ -31,35 +39,55 @@ export function takeCommand(life: SyncLife, asked: Asked): Step {
 
 /** True from the moment at which a reset is queued: what comes after it is for the next incarnation. */
 export function isResetting({ queued, atWork }: SyncLife): boolean {
-  return queued?.cause === 'reset' || atWork?.run.cause === 'reset'
+  return queued.some(({ cause }) => cause === 'reset') || atWork?.run.cause === 'reset'
 }
 
-function runOf({ fired }: SyncLife, { command, offset, partitions, at }: Asked): RunState {
+function runOf(life: SyncLife, { command, offset, partitions, at }: Asked): RunState {
+  const { fired } = life
   const { id: runId, cause, scope, by } = command
-  return queuedRun({ runId, cause, scope: scope ?? null, command: offset, partitions, at, by, fired })
-}
-
-function setQueued(life: SyncLife, queued: RunState): Step {
-  return stepOf({ ...life, queued }, [queued], 'go-on')
+  const run = queuedRun({ runId, cause, scope: scope ?? null, command: offset, partitions, at, by, fired })
+  return { ...run, upTo: decides(run) ? lastBefore(life, cause) : null }
 }
 
 /**
- * Queues a run. A run that is queued already does what is asked, too; if it cannot, the new one is refused.
+ * The last run that a decision is about. Rows of a run at work may fail after the person looked, so a retry
+ * or a discard is not about them. What such a run sends may be lost at the API by then, so a resync is about
+ * it.
  */
+function lastBefore({ atWork, lastRun }: SyncLife, cause: RunCause): number {
+  if (atWork === null || isOver(atWork)) return lastRun
+  const isSent = cause === 'resync' && atWork.phase !== 'taken' && atWork.phase !== 'detecting'
+  return isSent ? lastRun : lastRun - 1
+}
+
+/** True once the last event of the run at work is about to be written. */
+function isOver({ run }: AtWork): boolean {
+  return run.status === 'held' || isEnded(run.status)
+}
+
+function setQueued(life: SyncLife, queued: RunState): Step {
+  return stepOf({ ...life, queued: withQueued(life.queued, queued) }, [queued], 'go-on')
+}
+
+/** Queues a run, unless a queued one does what is asked, too. */
 function queue(life: SyncLife, asked: Asked): Step {
   const run = runOf(life, asked)
   const { queued } = life
-  if (queued === null) return setQueued(life, run)
   const joined = joinQueued(queued, run)
   const cancelled = { ...run, status: 'cancelled', endedAt: asked.at } as const
-  if (joined.kind === 'refused') return stepOf(life, [{ ...cancelled, error: joined.why }], 'go-on')
+  if (joined === null) {
+    if (queued.length < MOST_QUEUED) return setQueued(life, run)
+    const error = `${queued.length} runs are queued already: ask again once one of them has ended`
+    return stepOf(life, [{ ...cancelled, error }], 'go-on')
+  }
   // Since somebody asked for it by itself, a cancel of the cut run no longer ends it.
   const left = leftOf(life)
-  const isReplacement = left !== null && isReplacementOf(queued, left)
-  const does = isReplacement ? { ...joined.queued, command: asked.offset } : joined.queued
-  const error = `run ${queued.runId} is queued already and will see the same rows`
+  const isReplacement = left !== null && isReplacementOf(joined, left)
+  const does = isReplacement ? { ...joined, command: asked.offset } : joined
+  const error = `run ${joined.runId} is queued already and will see the same rows`
   const refused: RunState = { ...cancelled, error, errorCode: 'conflict' }
-  return stepOf({ ...life, queued: does }, does === queued ? [refused] : [does, refused], 'go-on')
+  if (queued.includes(does)) return stepOf(life, [refused], 'go-on')
+  return stepOf({ ...life, queued: withQueued(queued, does) }, [does, refused], 'go-on')
 }
 
 /** Cancels the run that the command names, at work, queued or awaiting approval. */
@@ -72,13 +100,14 @@ function cancel(life: SyncLife, { command, at }: Asked): Step {
     events.push(ended)
     next = { ...withEnd(next, ended), awaiting: null }
   }
-  if (queued !== null && queued.runId === command.run) {
+  const meant = queued.find(({ runId }) => runId === command.run)
+  if (meant !== undefined) {
     const left = leftOf(life)
-    events.push(cancelledRun(queued, at))
+    events.push(cancelledRun(meant, at))
     next = {
       ...next,
-      queued: null,
-      replacementCancelled: life.replacementCancelled || (left !== null && isReplacementOf(queued, left)),
+      queued: queued.filter(run => run !== meant),
+      replacementCancelled: life.replacementCancelled || (left !== null && isReplacementOf(meant, left)),
     }
   }
   const { atWork } = next
@@ -99,7 +128,8 @@ function cancel(life: SyncLife, { command, at }: Asked): Step {
  */
 function approve(life: SyncLife, { command, offset }: Asked): Step {
   const { awaiting, queued } = life
-  if (awaiting === null || awaiting.runId !== command.run || queued !== null) return stepOf(life, [], 'go-on')
+  if (awaiting === null || awaiting.runId !== command.run || queued.length > 0)
+    return stepOf(life, [], 'go-on')
   return setQueued({ ...life, awaiting: null }, approvedRun(awaiting, offset))
 }
 
@@ -120,9 +150,9 @@ function queueReset(life: SyncLife, asked: Asked): Step {
     )
   }
   const { atWork } = life
-  const isDone = atWork === null || atWork.run.status === 'held' || isEnded(atWork.run.status)
-  const busy = isDone ? life.queued : atWork.run
-  if (busy === null) return setQueued(life, reset)
+  const isDone = atWork === null || isOver(atWork)
+  const busy = isDone ? nextOf(life.queued) : atWork.run
+  if (busy === undefined) return setQueued(life, reset)
   // Nobody is at work on a run whose process is gone, so waiting would not help.
   const found =
     !isDone && atWork.isInterrupted

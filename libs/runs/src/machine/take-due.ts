@@ -2,7 +2,7 @@
  * What an instant of the schedule does to a sync's runs (docs/RUNS.md). Only the owner tells of one, and the
  * event that answers to it is written with the owner's writer. So no instant starts two runs, whoever dies.
  */
-import { joinQueued } from './join-queued.ts'
+import { joinQueued, withQueued } from './join-queued.ts'
 import { queuedRun } from './run-events.ts'
 import { stepOf, type Due, type Step, type SyncLife } from './sync-life.ts'
 import { isResetting } from './take-command.ts'
@@ -22,19 +22,16 @@ export function isFired(life: Pick<SyncLife, 'fired'>, due: Pick<Due, 'fired' | 
 
 /**
  * Queues a run, unless one is queued that sees the same rows. While a run awaits approval the schedule starts
- * none: another run would take its place, and nobody could approve it in time. An instant that comes while
- * the queued run does something else is told again later.
+ * none: another run would take its place, and nobody could approve it in time.
  */
 export function takeDue(life: SyncLife, due: Due): Step {
   const { queued, awaiting } = life
   const { fired } = due
   if (isFired(life, due) || isResetting(life)) return stepOf(life, [], 'go-on')
-  if (queued === null && awaiting !== null) return stepOf({ ...life, fired }, [], 'go-on')
+  if (queued.length === 0 && awaiting !== null) return stepOf({ ...life, fired }, [], 'go-on')
   const run = scheduledRun(due)
-  if (queued === null) return stepOf({ ...life, fired, queued: run }, [run], 'go-on')
-  if (joinQueued(queued, run).kind === 'refused') return stepOf(life, [], 'go-on')
-  const joined = { ...queued, fired }
-  return stepOf({ ...life, fired, queued: joined }, [joined], 'go-on')
+  const does = { ...(joinQueued(queued, run) ?? run), fired }
+  return stepOf({ ...life, fired, queued: withQueued(queued, does) }, [does], 'go-on')
 }
 
 /** The run that an instant starts. No command causes it. */

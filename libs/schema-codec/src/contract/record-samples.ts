@@ -179,6 +179,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     faults: [{ partition: 1, run: 3, from: 7 }],
     held: { removed: 900, rows: 1000, samples: ['1', 'é'] },
     approved: 900,
+    upTo: 11,
     restoring: { why: 'it has no cache here', records: 410_000, of: 1_000_000 },
     deaths: 2,
     by: 'ada',

@@ -27,9 +27,11 @@ export async function detectChanges(options: {
   readonly purpose?: RunPurpose | undefined
   /** True for a run that somebody asked for to try again what failed. */
   readonly isRetry?: boolean
+  /** As in `DiffRequest`. */
+  readonly upTo?: number | null
   readonly signal: AbortSignal
 }): Promise<Detected> {
-  const { state, reading, definition, baseline, purpose, isRetry = false, signal } = options
+  const { state, reading, definition, baseline, purpose, isRetry = false, upTo = null, signal } = options
   const used = templateColumns(definition)
   const { file: extractFile, columns } = await reading.rows()
   const primaryKey = primaryKeyOf(definition.model)
@@ -43,7 +45,8 @@ export async function detectChanges(options: {
     opsWithTrigger: triggeredOps(definition.sync),
     baseline,
     giveUpAfter: definition.sync.errors?.giveUpAfter ?? null,
-    leavesUndecided: atMostOnce && !isRetry,
+    leavesUndecided: !atMostOnce ? 'none' : isRetry ? 'after-asked' : 'all',
+    upTo,
     atMostOnce,
     ...(purpose === undefined ? {} : { purpose }),
   })

@@ -147,7 +147,7 @@ export class RunExecution {
     const baseline = purpose === undefined && run.first && definition.sync.firstRun === 'skip-existing'
     const isRetry = run.cause === 'retry'
     const replay = await this.#planReplay(definition, state, signal)
-    const of = { state, reading, definition, baseline, purpose, isRetry, signal }
+    const of = { state, reading, definition, baseline, purpose, isRetry, upTo: run.upTo, signal }
     const detected = await detectChanges(of)
     const { rowsRead, rowsInvalid, invalidSamples, counts, settled, undecided } = detected.diff
     const notices = [...noticesOf(definition, detected.diff, purpose), ...(replay?.notices ?? [])]

@@ -89,7 +89,7 @@ class History {
     this.#pending = null
     this.#life = findRuns({ events: this.events }, 'people', [])
     if (this.#life.atWork === null) return
-    // The run that was taken, where another one is queued behind it.
+    // The run that was begun, or taken and cancelled.
     let { next } = this.#tell({ kind: 'inspected', tails: [] })
     while (this.#life.atWork !== null) next = this.#tell(this.#endOfLeft(next)).next
   }
@@ -100,7 +100,7 @@ class History {
   }
 
   get isQuiet(): boolean {
-    return this.#pending === null && this.#life.queued === null && this.#life.atWork === null
+    return this.#pending === null && this.#life.queued.length === 0 && this.#life.atWork === null
   }
 
   get lastInstant(): number | null {

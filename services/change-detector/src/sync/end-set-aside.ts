@@ -79,8 +79,8 @@ class Ending {
   /** Carries out a reset, if that is next. False if Kafka refuses that, too: the reset has failed then. */
   async #isReset(next: Next): Promise<boolean> {
     const { sync, incarnation: old, signal } = this.#of
-    const { queued: run } = this.#life
-    if (next !== 'reset' || run === null) return false
+    const [run] = this.#life.queued
+    if (next !== 'reset' || run === undefined) return false
     try {
       await forgetSync(this.#deps, sync, { old, run, signal })
       return true

@@ -42,7 +42,7 @@ function tenureOf(left: Left): {
     lastEndedAt: null,
     replacementCancelled: false,
     fired: null,
-    queued: null,
+    queued: [],
     awaiting: null,
   }
   const alive = { deaths: 0, lastEndedAt: null }
@@ -134,13 +134,13 @@ describe('a run that was cut and is cancelled', () => {
   const ends = ['CUT running, cancelling', 'ANEW cancelled', 'CUT cancelled']
 
   it('takes the one with it that an earlier owner queued in its place', async () => {
-    const { tenure, events } = tenureOf({ queued: ANEW })
+    const { tenure, events } = tenureOf({ queued: [ANEW] })
     await tenure.work([cancelOf('CUT')])
     expect(events).toEqual(ends)
   })
 
   it('does so where an earlier owner wrote of the cancel, and no more', async () => {
-    const { tenure, events } = tenureOf({ queued: ANEW, open: { ...CUT, cancelling: true } })
+    const { tenure, events } = tenureOf({ queued: [ANEW], open: { ...CUT, cancelling: true } })
     await tenure.work([])
     expect(events).toEqual(ends.slice(1))
   })
@@ -153,7 +153,7 @@ describe('a run that was cut and is cancelled', () => {
   })
 
   it('leaves the one that is queued in its place alone, once somebody has asked for a run', async () => {
-    const { tenure, events } = tenureOf({ queued: ANEW })
+    const { tenure, events } = tenureOf({ queued: [ANEW] })
     await tenure.work([commandOf(RUN, 8), cancelOf('CUT')])
     expect(events.slice(0, 4)).toEqual([
       'ANEW queued',
@@ -165,7 +165,7 @@ describe('a run that was cut and is cancelled', () => {
 
   it('takes its approval back from a run that somebody has asked for meanwhile', async () => {
     const open = { ...CUT, approved: 3 }
-    const { tenure, events } = tenureOf({ open, queued: { ...ANEW, approved: 3 } })
+    const { tenure, events } = tenureOf({ open, queued: [{ ...ANEW, approved: 3 }] })
     await tenure.work([commandOf(RUN, 8), cancelOf('CUT')])
     expect(events.slice(0, 5)).toEqual([
       'ANEW queued, approved of 3',
@@ -179,7 +179,7 @@ describe('a run that was cut and is cancelled', () => {
 
 describe('a run that was begun again and is cancelled while the cut one is open', () => {
   it('is not begun a third time, in the same tenure or in the next', async () => {
-    const same = tenureOf({ queued: ANEW })
+    const same = tenureOf({ queued: [ANEW] })
     await same.tenure.work([cancelOf('ANEW')])
     expect(same.events).toEqual(['ANEW cancelled', 'CUT failed'])
     const next = tenureOf({ replacementCancelled: true })

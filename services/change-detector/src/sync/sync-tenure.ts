@@ -210,7 +210,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
         this.startedHere.add(run.runId)
         await new RunExecution(this, this.#cancel.signal).carryOut()
         await this.tell({ kind: 'released' })
-      } else if (life.queued !== null) await this.#waitParked(seen)
+      } else if (life.queued.length > 0) await this.#waitParked(seen)
       else if (waiting.length > 0) await this.#changes.after(seen, { signal: this.ends.drain })
       else {
         const keepsForMs = due.keepsForMs(this.deps.now())
@@ -273,7 +273,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     }
   }
 
-  /** Takes an instant of the schedule. If the queue is in the way, it is told again before the next run. */
+  /** Takes an instant of the schedule. During a reset it is left to the next incarnation. */
   async #takeDue(pending: PendingDue): Promise<void> {
     const { fired } = pending
     if (fired === null) return

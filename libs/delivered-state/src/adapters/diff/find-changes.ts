@@ -226,20 +226,23 @@ export async function findChanges(
   const ops = { removed: REMOVED, changed: CHANGED, added: ADDED }
   const sent = request.baseline ? [] : [...request.opsWithTrigger].map(op => ops[op])
   const isSent = sent.length === 0 ? 'false' : `coalesce(op IN (${sent.join(', ')}), false)`
-  const { purpose, giveUpAfter = null } = request
+  const { purpose, giveUpAfter = null, upTo = null } = request
+  const isBefore = upTo === null ? 'true' : `coalesce(run <= ${upTo}, true)`
   // A resync also sends rows that were given up or discarded.
-  const isResync = purpose?.kind === 'resync'
+  const isResync = purpose?.kind === 'resync' ? isBefore : 'false'
   const isOfSome = purpose?.kind === 'discard' || purpose?.kind === 'retry'
-  const isDiscarded = purpose?.kind === 'discard' ? meantSql(purpose) : null
+  const isDiscarded = purpose?.kind === 'discard' ? meantSql(purpose, isBefore) : null
   // A row that a person asks for is tried, however often it has failed.
   const givesUp = giveUpAfter === null || purpose?.kind === 'retry' ? 'false' : `runs >= ${giveUpAfter}`
   // A person who asks for a row has decided about it.
-  const leaves = request.leavesUndecided === true && !isOfSome
-  const isLeft = leaves ? `is_retry AND outcome = ${UNKNOWN}` : 'false'
+  const { leavesUndecided = 'none' } = request
+  const leaves = leavesUndecided !== 'none' && !isOfSome
+  const isDecided = leavesUndecided === 'after-asked' ? isBefore : 'false'
+  const isLeft = leaves ? `is_retry AND outcome = ${UNKNOWN} AND NOT (${isDecided})` : 'false'
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE found AS
     WITH m AS (SELECT * FROM (${rows})${clear}),
-      s AS (SELECT * FROM (SELECT srid, ${keyToken('key')} AS key, kind AS believed, ${KIND_FOR[purpose?.kind === 'resync' ? purpose.as : 'run']} AS kind, hash, shape, partition, run, seq, muted
+      s AS (SELECT * FROM (SELECT srid, ${keyToken('key')} AS key, kind AS believed, ${purpose?.kind === 'resync' ? `if(${isBefore}, ${KIND_FOR[purpose.as]}, kind)` : 'kind'} AS kind, hash, shape, partition, run, seq, muted
         FROM state WHERE ${fitsSql('key')})${clear}),
       joined AS (SELECT coalesce(m.key, s.key) AS key, m.rid, s.srid, coalesce(s.kind, ${ABSENT}) AS kind, coalesce(s.believed, ${ABSENT}) AS believed, s.partition, s.run, s.seq, s.muted, s.shape,
           m.hash AS model_hash, m.key IS NOT NULL AS has_row, s.hash IS DISTINCT FROM ${modelHash} AS differs, ${lacks} AS lacks
@@ -248,7 +251,7 @@ export async function findChanges(
       entered AS (SELECT d.*, ${mutedText(from.hash)} AS mute, r.key IS NOT NULL AS has_entry, r.runs, r.status, r.outcome,
           coalesce(r.run = d.run AND r.seq = d.seq, false) AS is_retry
         FROM decided d LEFT JOIN (SELECT * REPLACE (${keyToken('key')} AS key) FROM retry) r ON r.key = d.key AND r.partition = d.partition),
-      muting AS (SELECT *, coalesce(muted = mute, false) AND ${!isResync} AS was_muted, op IS NOT NULL AND is_retry AND ${isDiscarded ?? givesUp} AND ${!isResync} AS mutes FROM entered),
+      muting AS (SELECT *, coalesce(muted = mute, false) AND NOT ${isResync} AS was_muted, op IS NOT NULL AND is_retry AND ${isDiscarded ?? givesUp} AND NOT ${isResync} AS mutes FROM entered),
       needs AS (SELECT *, op IS NOT NULL AND NOT was_muted AND NOT mutes AS has_need,
           op IS NULL AND has_row AND lacks AND ${!isOfSome} AS adopts,
           -- Known for nothing but captured values that nobody has ended yet.
@@ -257,7 +260,7 @@ export async function findChanges(
       if(was_muted OR mutes, mute, NULL) AS muted, mutes AND NOT was_muted AS newly_muted, if(adopts, shape, NULL) AS adopted_shape,
       CASE WHEN has_need OR adopts THEN if(has_row, ${PRESENT}, ${ABSENT}) ELSE believed END AS settled_kind,
       CASE WHEN has_need OR adopts THEN if(has_row, 'model', 'none') WHEN believed = ${ABSENT} THEN 'none' ELSE 'state' END AS takes
-    FROM needs WHERE (${wantedSql(purpose)}) AND NOT (${isLeft})`)
+    FROM needs WHERE (${wantedSql(purpose, isBefore)}) AND NOT (${isLeft})`)
   const oversize = await dropOversizeRows(connection, {
     sized: sizedRows(model),
     key: model.key,
@@ -276,7 +279,7 @@ export async function findChanges(
     slices: from.slices,
     ...(await countSections(connection, twins)),
     ...(await countSettled(connection, from)),
-    undecided: leaves ? await countUndecided(connection) : 0,
+    undecided: leaves ? await countUndecided(connection, isDecided) : 0,
   }
 }
 
@@ -306,26 +309,28 @@ async function rowsToJoin(connection: DuckDBConnection, request: DiffRequest, fr
 
 /** The kind that a row of the state counts as in a resync (domain/key-state.ts, `resynced`). */
 const KIND_FOR = {
-  run: 'kind',
   added: `if(kind = ${ABSENT}, kind, ${EXISTENCE_UNCERTAIN})`,
   changed: `if(kind IN (${ABSENT}, ${EXISTENCE_UNCERTAIN}), kind, ${CONTENT_UNCERTAIN})`,
 }
 
 /** SQL that chooses the keys which get a change. */
-function wantedSql(purpose: RunPurpose | undefined): string {
+function wantedSql(purpose: RunPurpose | undefined, isBefore: string): string {
   switch (purpose?.kind) {
     case 'discard':
-      return `has_entry AND (mutes OR was_muted OR op IS NULL) AND ${meantSql(purpose)}`
+      return `has_entry AND (mutes OR was_muted OR op IS NULL) AND ${meantSql(purpose, isBefore)}`
     case 'retry':
-      return `has_entry AND ${meantSql(purpose)}`
+      return `has_entry AND ${meantSql(purpose, isBefore)}`
     default:
       return 'has_need OR has_entry OR adopts OR is_left'
   }
 }
 
 /** SQL that chooses the failed rows which the run is for. */
-function meantSql({ key, status }: Extract<RunPurpose, { readonly kind: 'discard' | 'retry' }>): string {
-  const conditions = ['true']
+function meantSql(
+  { key, status }: Extract<RunPurpose, { readonly kind: 'discard' | 'retry' }>,
+  isBefore: string,
+): string {
+  const conditions = [isBefore]
   if (key !== null) conditions.push(`key = ${keyToken(quoteText(key))}`)
   if (status !== null) conditions.push(`coalesce(status = ${status}, false)`)
   return conditions.join(' AND ')
@@ -350,10 +355,10 @@ async function countSettled(
   return { muted: muted ?? 0, adopted: { rows: adopted, columns: columns.filter(isNew) } }
 }
 
-/** Rows whose last change has an outcome that nobody knows. */
-async function countUndecided(connection: DuckDBConnection): Promise<number> {
+/** Rows whose last change has an outcome that nobody knows, and that nobody has decided about. */
+async function countUndecided(connection: DuckDBConnection, isDecided: string): Promise<number> {
   const reader = await connection.runAndReadAll(
-    `SELECT count(*) FROM state s JOIN retry r ON ${keyToken('r.key')} = ${keyToken('s.key')}
+    `SELECT count(*) FROM (FROM state WHERE NOT (${isDecided})) s JOIN retry r ON ${keyToken('r.key')} = ${keyToken('s.key')}
       AND r.partition = s.partition AND r.run = s.run AND r.seq = s.seq WHERE r.outcome = ${UNKNOWN}`,
   )
   return Number(reader.getRows()[0]?.[0] ?? 0)
@@ -413,11 +418,7 @@ async function countSections(
   const of = (code: number) =>
     sections.get(code) ?? {
       rows: 0,
-      before: false,
-      captured: false,
-      retried: false,
-      known: false,
-      twins: false,
+      ...{ before: false, captured: false, retried: false, known: false, twins: false },
     }
   return { settled: of(SETTLED), removed: of(REMOVED), changed: of(CHANGED), added: of(ADDED) }
 }
