@@ -1,6 +1,6 @@
 /** The kinds of bodies: how each is made of rows, and its Content-Type, unless a header sets another one. */
 import type { BodySpec } from '@sluice/contracts/resources'
-import { JsonText } from '@sluice/contracts/values'
+import { JsonText, NO_NUMBERS } from '@sluice/contracts/values'
 import { compileFields } from './compile-fields.ts'
 import { finishHeader } from './header-value.ts'
 import type { ItemWriter } from '../liquid/item-writer.ts'
@@ -145,7 +145,7 @@ function compileColumn(column: string, compiler: TriggerCompiler): ItemWriter {
         new ContentFault(`the column ${column} is ${value === null ? 'null' : 'not there'}`),
         null,
       )
-    const text = value instanceof JsonText ? value.text : value
+    const text = value instanceof JsonText && !NO_NUMBERS.has(value.text) ? value.text : value
     if (typeof text !== 'string') return jsonText(text, frame)
     const error = strictJsonError(text, `the column ${column}`)
     if (error !== null) throw faultIn(field, new ContentFault(error), null)

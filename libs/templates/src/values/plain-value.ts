@@ -1,5 +1,5 @@
 /** The values that texts of JSON stand for. */
-import { JsonText } from '@sluice/contracts/values'
+import { JsonText, NO_NUMBERS } from '@sluice/contracts/values'
 import type { Value } from '@sluice/contracts/values'
 import { Drop } from 'liquidjs'
 import { parseExactJson } from './exact-json.ts'
@@ -19,6 +19,7 @@ export function valueOfJson(json: JsonText): Value {
 }
 
 function parse(text: string): Value {
+  if (NO_NUMBERS.has(text)) return text
   try {
     return parseExactJson(text)
   } catch (error) {

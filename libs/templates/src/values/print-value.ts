@@ -1,7 +1,7 @@
 /**
  * How values become text: as `{{ }}` prints them, and as JSON with every digit kept (R18).
  */
-import { Decimal, JsonText } from '@sluice/contracts/values'
+import { Decimal, JsonText, NO_NUMBERS } from '@sluice/contracts/values'
 import { Drop } from 'liquidjs'
 import { strictJsonError } from '../request/json-text.ts'
 import { shortened } from './kind-of.ts'
@@ -145,8 +145,12 @@ function jsonObject(value: object, counter: TextCounter, depth: number): string 
   return text + '}'
 }
 
-/** A database may accept text as JSON that is not JSON, such as NaN. */
+/**
+ * The JSON of a column. A database may accept text as JSON that is not JSON, such as `[NaN]`. Throws a
+ * `TemplateFault` then.
+ */
 function checkedJson(text: string): string {
+  if (NO_NUMBERS.has(text)) return `"${text}"`
   const error = strictJsonError(text, 'the column')
   if (error !== null) throw new TemplateFault(error)
   return text

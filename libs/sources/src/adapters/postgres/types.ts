@@ -7,7 +7,7 @@
  * | smallint, integer | integer |
  * | bigint, oid | long |
  * | numeric(p,s) of at most 38 digits | decimal(p,s); NaN fails the query |
- * | numeric of any precision | json: a number with all its digits; NaN and infinities are JSON texts |
+ * | numeric of any precision | json: a number with all its digits; NaN and infinities are these words |
  * | timestamptz | timestamp with zone, in UTC |
  * | json, jsonb | json; json as it stands, jsonb as PostgreSQL prints it |
  * | arrays | list; an array of several dimensions fails the query |
@@ -100,13 +100,8 @@ const JSON_TEXT: Scalar = {
   fromText: text => `coalesce(TRY_CAST(${text} AS JSON), CAST(${wellFormed(text)} AS JSON))`,
   hasEscapes: true,
 }
-/** A number is JSON as it stands; what else a numeric may be is not. */
-const NUMBER_AS_JSON: Scalar = {
-  ...JSON_TEXT,
-  hasEscapes: false,
-  fromText: text =>
-    `CAST(CASE WHEN ${text} IN ('NaN', 'Infinity', '-Infinity') THEN '"' || ${text} || '"' ELSE ${text} END AS JSON)`,
-}
+/** NaN and infinities are words (contracts/values.ts, `NO_NUMBERS`), which DuckDB takes for JSON. */
+const NUMBER_AS_JSON: Scalar = { ...JSON_TEXT, hasEscapes: false, fromText: text => `CAST(${text} AS JSON)` }
 
 /** PostgreSQL writes the era at the end, where DuckDB passes over it; DuckDB wants it behind the date. */
 function dated(type: ColumnType, sqlType: string): Scalar {

@@ -20,6 +20,35 @@ export const JSON_COLUMN_CASES: readonly RenderCase[] = [
     json: '{"d":{{ row.doc | json }}}',
     gives: `{"d":${DOC.text}}`,
   },
+  ...['NaN', '-Infinity'].flatMap((word): readonly RenderCase[] => {
+    const row = { n: new JsonText(word) }
+    return [
+      {
+        it: `that are a number and say ${word} print the word`,
+        row,
+        liquid: `{{ row.n }} {% if row.n == "${word}" %}yes{% endif %}`,
+        gives: `${word} yes`,
+      },
+      {
+        it: `that are a number and say ${word} are a text in JSON`,
+        row,
+        json: '{{ n | json }}',
+        gives: `"${word}"`,
+      },
+      {
+        it: `that are a number and say ${word} are a payload`,
+        row,
+        body: { jsonColumn: 'n' },
+        gives: `"${word}"`,
+      },
+      {
+        it: `that are a number and say ${word} stand in paths`,
+        row,
+        path: '/r/{{ row.n }}',
+        gives: `/r/${word}`,
+      },
+    ]
+  }),
   {
     it: 'are read like maps, with exact numbers',
     row: { doc: DOC },
