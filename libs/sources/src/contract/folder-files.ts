@@ -188,6 +188,21 @@ export function folderFilesSuite(where: string, openFolder: (folder: string) => 
       ],
       ['true', '1', { type: 'VARCHAR', v: '1', before: 'true' }],
       ['yes', 'NO', { type: 'BOOLEAN', v: false, before: true }],
+      ['1.5', '1e400', { type: 'VARCHAR', v: '1e400', before: '1.5' }],
+      ['1.5', '1e-400', { type: 'VARCHAR', v: '1e-400', before: '1.5' }],
+      ['1.5', '0e-400', { type: 'DOUBLE', v: 0, before: 1.5 }],
+      [
+        '2024-01-05 10:00:00',
+        '2024-01-05 10:00:00.1234567',
+        { type: 'VARCHAR', v: '2024-01-05 10:00:00.1234567', before: '2024-01-05 10:00:00' },
+      ],
+      [
+        '2024-01-05 10:00:00Z',
+        '2024-01-05 10:00:00.1234567Z',
+        { type: 'VARCHAR', v: '2024-01-05 10:00:00.1234567Z', before: '2024-01-05 10:00:00Z' },
+      ],
+      ['10:00:00', '10:00:00.1234567', { type: 'VARCHAR', v: '10:00:00.1234567', before: '10:00:00' }],
+      ['10:00:00', '10:00:00.1234560', { type: 'TIME', v: '10:00:00.123456', before: '10:00:00' }],
     ])('keep what stands after many rows of another type: %s, later %s', async (first, last, wanted) => {
       lateIn('csv', first, last)
       const rows = await rowsOf(
@@ -309,6 +324,110 @@ export function folderFilesSuite(where: string, openFolder: (folder: string) => 
         expect(rows).toEqual([wanted])
       },
     )
+
+    const ZONED = 'TIMESTAMP WITH TIME ZONE'
+    it.each<[type: string, values: readonly string[], kept?: readonly string[]]>([
+      // Numbers.
+      ['DOUBLE', ['1.5', '2'], ['1.5', '2.0']],
+      ['BIGINT', ['9007199254740993', '1']],
+      ['HUGEINT', ['18446744073709551616', '1']],
+      ['HUGEINT', ['12345678901234567890123456789012345678', '-1']],
+      ['JSON', ['9007199254740993', '1.5']],
+      ['JSON', ['123456789012345678901234567890123456789', '1']],
+      ['JSON', ['1e400', '2']],
+      ['JSON', ['18446744073709551616', '0.5']],
+      // Times.
+      [
+        'TIMESTAMP',
+        ['"2024-01-05T10:00:00"', '"2024-01-06T10:00:00"'],
+        ['2024-01-05 10:00:00', '2024-01-06 10:00:00'],
+      ],
+      [ZONED, ['"2024-01-05T10:00:00.500Z"'], ['2024-01-05 10:00:00.5+00']],
+      [
+        ZONED,
+        ['"2024-01-05T10:00:00.500Z"', '"2024-01-05T10:00:00Z"'],
+        ['2024-01-05 10:00:00.5+00', '2024-01-05 10:00:00+00'],
+      ],
+      [
+        'VARCHAR',
+        ['"2024-01-05T10:00:00"', '"2024-01-05T10:00:00+01:00"'],
+        ['2024-01-05T10:00:00', '2024-01-05T10:00:00+01:00'],
+      ],
+      ['VARCHAR', ['"24-01-05"'], ['24-01-05']],
+      ['VARCHAR', ['"01-05-2024"'], ['01-05-2024']],
+      ['VARCHAR', ['"10:00"'], ['10:00']],
+      ['TIME', ['"10:00:00"', '"10:00:01.5"'], ['10:00:00', '10:00:01.5']],
+      [
+        ZONED,
+        ['"2024-01-05T10:00:00Z"', '"2024-01-05T11:00:00Z"'],
+        ['2024-01-05 10:00:00+00', '2024-01-05 11:00:00+00'],
+      ],
+      [ZONED, ['"2024-01-05T10:00:00+02:00"', 'null'], ['2024-01-05 08:00:00+00', 'null']],
+      [
+        ZONED,
+        ['"2024-01-05T10:00:00+02:00"', '"2024-01-05T10:00:00-03:30"'],
+        ['2024-01-05 08:00:00+00', '2024-01-05 13:30:00+00'],
+      ],
+      [
+        ZONED,
+        ['"2024-01-05T10:00:00Z"', '"2024-01-05T10:00:00+01"'],
+        ['2024-01-05 10:00:00+00', '2024-01-05 09:00:00+00'],
+      ],
+      [
+        'VARCHAR',
+        ['"2024-01-05T10:00:00.123456789Z"', '"2024-01-05T10:00:00Z"'],
+        ['2024-01-05T10:00:00.123456789Z', '2024-01-05T10:00:00Z'],
+      ],
+      ['VARCHAR', ['"2024-01-05T10:00:00Z"', '"soon"'], ['2024-01-05T10:00:00Z', 'soon']],
+      [
+        'VARCHAR',
+        ['"2024-01-05T10:00:00Z"', '"2024-02-30T10:00:00Z"'],
+        ['2024-01-05T10:00:00Z', '2024-02-30T10:00:00Z'],
+      ],
+      ['VARCHAR', ['"10:00:00"', '"10:00:00.1234567"'], ['10:00:00', '10:00:00.1234567']],
+      ['VARCHAR', ['"2024-01-05"', '"2024-02-30"'], ['2024-01-05', '2024-02-30']],
+      ['DATE', ['"2024-01-05"', '"2024-02-29"'], ['2024-01-05', '2024-02-29']],
+      ['UUID', ['"A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11"'], ['a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11']],
+      // Nested.
+      ['JSON[]', ['[1.5, 9007199254740993]'], ['[1.5, 9007199254740993]']],
+      [
+        'STRUCT(n JSON, t TIMESTAMP WITH TIME ZONE, "a b" DOUBLE)',
+        ['{"n": 9007199254740993, "t": "2024-01-05T10:00:00Z", "a b": 0.5}', '{"n": 0.5}'],
+        [
+          "{'n': 9007199254740993, 't': '2024-01-05 10:00:00+00', 'a b': 0.5}",
+          "{'n': 0.5, 't': NULL, 'a b': NULL}",
+        ],
+      ],
+      [
+        'STRUCT(t TIMESTAMP WITH TIME ZONE[])[]',
+        ['[{"t": ["2024-01-05T10:00:00+02:00", null]}]'],
+        ["[{'t': ['2024-01-05 08:00:00+00', NULL]}]"],
+      ],
+    ])('of JSON keep what stands in them, as %s: %j', async (type, values, kept = values) => {
+      const lines = values.map((v, id) => `{"id":${id},"v":${v}}`)
+      writeFileSync(join(folder, 'kept.jsonl'), lines.join('\n'))
+      writeFileSync(join(folder, 'kept.json'), `[${lines.join(',')}]`)
+      const wanted = kept.map(v => ({ type, v }))
+      const of = (from: string) =>
+        rowsOf(`SELECT typeof(v) AS type, coalesce(v::VARCHAR, 'null') AS v FROM ${from}`)
+      expect(await of("'kept.jsonl'")).toEqual(wanted)
+      expect(await of("read_json(['kept.json'], format = 'array')")).toEqual(wanted)
+      expect(await of("read_json_auto('kept.jso*', filename = true) WHERE filename LIKE '%l'")).toEqual(
+        wanted,
+      )
+    })
+
+    it('of JSON are read in DuckDB’s own way where the query says how', async () => {
+      writeFileSync(
+        join(folder, 'own.jsonl'),
+        '{"id":1,"n":9007199254740993,"t":"2024-01-05T10:00:00Z"}\n{"id":2,"n":0.5}\n',
+      )
+      const of = (options: string) =>
+        rowsOf(`SELECT typeof(n) AS n, typeof(t) AS t FROM read_json('own.jsonl', ${options}) LIMIT 1`)
+      expect(await of("columns = { n: 'FLOAT', t: 'VARCHAR' }")).toEqual([{ n: 'FLOAT', t: 'VARCHAR' }])
+      expect(await of('sample_size = 1')).toEqual([{ n: 'BIGINT', t: 'TIMESTAMP' }])
+      expect(await of("timestampformat = '%Y'")).toEqual([{ n: 'JSON', t: 'VARCHAR' }])
+    })
 
     it('can be JSON, lines of JSON, Parquet, and lie deeper', async () => {
       await query(':memory:', `COPY (SELECT 9 AS id) TO '${join(folder, 'nine.parquet')}'`)

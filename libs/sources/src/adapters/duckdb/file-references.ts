@@ -38,8 +38,10 @@ interface Edit {
 interface Reference {
   readonly at: number
   readonly name: string
-  /** Which of the query's reads of CSV files it belongs to, in the order of the tree. Null: to none. */
-  readonly csvRead: number | null
+  /**
+   * Which of the query's reads of CSV and JSON files it belongs to, in the order of the tree. Null: to none.
+   */
+  readonly read: number | null
   /** Where the query names types for some columns of a CSV file: at the first one. Null: it names none. */
   readonly typesAt: number | null
   readonly as:
@@ -53,14 +55,14 @@ interface Reference {
       }
 }
 
-/** What a read of CSV files needs beside what the query says. */
-export interface CsvOptions {
-  /** Columns and their types, each as it stands in a struct. */
+/** What a read of CSV or JSON files needs beside what the query says. */
+export interface ReadOptions {
+  /** Columns of a CSV file and their types, each as it stands in a struct. */
   readonly types: readonly string[]
   readonly others: readonly string[]
 }
 
-export const NO_CSV_OPTIONS: CsvOptions = { types: [], others: [] }
+export const NO_READ_OPTIONS: ReadOptions = { types: [], others: [] }
 
 /** Options of `read_csv`, by name, with which each row and each text stays as it stands in the file. */
 const CSV_OPTIONS = new Map([
@@ -71,7 +73,7 @@ const CSV_OPTIONS = new Map([
 
 /**
  * DuckDB guesses types by the first 20,480 values, and rounds a later 1.5 of whole numbers to 2. Of JSON it
- * looks at all values, then. CSV files have `typesOfCsvReads`, since this would hold a whole file in memory.
+ * looks at all values, then. Of CSV files this would hold a whole file in memory (see csv-types.ts).
  */
 const JSON_OPTIONS = new Map([['sample_size', 'sample_size = -1']])
 
@@ -82,7 +84,7 @@ const TABLE_FILES = /\.(csv|tsv|parquet|json|jsonl|ndjson)(\.gz|\.zst)?$/i
 export const CSV_FILES = /\.(csv|tsv)(\.gz|\.zst)?$/i
 const JSON_FILES = /\.(json|jsonl|ndjson)(\.gz|\.zst)?$/i
 export const CSV_FUNCTIONS = /^read_csv(_auto)?$/i
-const JSON_FUNCTIONS = /^read_(json|ndjson)(_auto)?$/i
+export const JSON_FUNCTIONS = /^read_(json|ndjson)(_auto)?$/i
 const FILE_FUNCTIONS =
   /^(read_(csv|csv_auto|parquet|text|blob|(json|ndjson)(_objects)?(_auto)?)|parquet_(scan|metadata|schema|file_metadata|kv_metadata)|sniff_csv|glob)$/i
 /** A name in any spelling that SQL allows. */
@@ -91,18 +93,19 @@ const NAME_TOKEN =
 
 /**
  * Rewrites the file names of a query. A query that DuckDB cannot parse stays as it is, and preparing it
- * reports the error. `csvOptions` are further options of each read of CSV files, in the order of the tree.
+ * reports the error. `readOptions` are further options of each read of CSV and JSON files, in the order of
+ * the tree.
  */
 export async function resolveFiles(
   connection: DuckDBConnection,
   sql: string,
   folder: string,
-  csvOptions: readonly CsvOptions[] = [],
+  readOptions: readonly ReadOptions[] = [],
 ): Promise<ResolvedQuery> {
   const references = await referencesIn(connection, sql)
   const files = references.map(({ name }) => pathOf(name, folder))
   for (const withOptions of [true, false]) {
-    const edits = editsFor(sql, references, { folder, withOptions, csvOptions })
+    const edits = editsFor(sql, references, { folder, withOptions, readOptions })
     const resolved = { ...applyEdits(sql, edits), withOptions, files }
     // If a name stands where SQL allows no function, only its path is rewritten.
     if (await isParsed(connection, resolved.sql)) return resolved
@@ -118,14 +121,14 @@ async function isParsed(connection: DuckDBConnection, sql: string): Promise<bool
 }
 
 async function referencesIn(connection: DuckDBConnection, sql: string): Promise<readonly Reference[]> {
-  const found = { references: [], csvReads: 0 }
+  const found = { references: [], reads: 0 }
   collect(await treeOf(connection, sql), false, found)
   return found.references
 }
 
 interface Found {
   readonly references: Reference[]
-  csvReads: number
+  reads: number
 }
 
 function collect(tree: unknown, isDescribed: boolean, found: Found): void {
@@ -149,7 +152,7 @@ function collectTable(node: Node, isDescribed: boolean, found: Found): void {
     found.references.push({
       at,
       name,
-      csvRead: !isDescribed && CSV_FILES.test(name) ? found.csvReads++ : null,
+      read: !isDescribed && (CSV_FILES.test(name) || JSON_FILES.test(name)) ? found.reads++ : null,
       typesAt: null,
       as: { form: 'table', alias: typeof alias === 'string' ? alias : null, isDescribed },
     })
@@ -157,7 +160,8 @@ function collectTable(node: Node, isDescribed: boolean, found: Found): void {
 
 function collectFunction(call: unknown, found: Found): void {
   const isCsv = isNode(call) && CSV_FUNCTIONS.test(String(call['function_name']))
-  const csvRead = isCsv ? found.csvReads++ : null
+  const isJson = isNode(call) && JSON_FUNCTIONS.test(String(call['function_name']))
+  const read = isCsv || isJson ? found.reads++ : null
   if (
     !isNode(call) ||
     !FILE_FUNCTIONS.test(String(call['function_name'])) ||
@@ -168,7 +172,6 @@ function collectFunction(call: unknown, found: Found): void {
   const [first, ...options] = children
   const names = isNode(first) && first['function_name'] === 'list_value' ? first['children'] : [first]
   if (!Array.isArray(names)) return
-  const isJson = JSON_FUNCTIONS.test(String(call['function_name']))
   const written = options.map(optionName)
   const wanted = isCsv ? [...CSV_OPTIONS] : isJson ? [...JSON_OPTIONS] : []
   const missing = wanted.filter(([option]) => !written.includes(option))
@@ -185,7 +188,7 @@ function collectFunction(call: unknown, found: Found): void {
     found.references.push({
       at: constant['query_location'],
       name: value,
-      csvRead,
+      read,
       typesAt: typed === 'other' ? null : typed.at,
       as: {
         form: 'argument',
@@ -234,7 +237,7 @@ export function typedColumns(options: readonly unknown[]): TypedColumns | 'other
 interface Editing {
   readonly folder: string
   readonly withOptions: boolean
-  readonly csvOptions: readonly CsvOptions[]
+  readonly readOptions: readonly ReadOptions[]
 }
 
 function editsFor(sql: string, references: readonly Reference[], editing: Editing): readonly Edit[] {
@@ -257,12 +260,12 @@ function editFor(
     readonly token: string
     readonly typesStart: number | null
   },
-  { folder, withOptions, csvOptions }: Editing,
+  { folder, withOptions, readOptions }: Editing,
 ): readonly Edit[] {
-  const { start, token, name, as, csvRead, typesStart } = reference
+  const { start, token, name, as, read, typesStart } = reference
   const end = start + token.length
   const path = quoteText(pathOf(name, folder))
-  const { types, others } = csvRead === null ? NO_CSV_OPTIONS : (csvOptions[csvRead] ?? NO_CSV_OPTIONS)
+  const { types, others } = read === null ? NO_READ_OPTIONS : (readOptions[read] ?? NO_READ_OPTIONS)
   const asOption = types.length === 0 || typesStart !== null ? [] : [`types = {${types.join(', ')}}`]
   const further = [...asOption, ...others]
   if (as.form === 'table') {
@@ -270,9 +273,9 @@ function editFor(
     if (!withOptions || as.isDescribed || !(isCsv || JSON_FILES.test(name)))
       return [{ start, end, text: path }]
     const alias = as.alias === null ? ` AS ${quoteIdentifier(baseName(name))}` : ''
-    const options = isCsv ? [...CSV_OPTIONS.values(), ...further] : [...JSON_OPTIONS.values()]
-    const read = isCsv ? 'read_csv' : 'read_json_auto'
-    return [{ start, end, text: `${read}(${[path, ...options].join(', ')})${alias}` }]
+    const options = [...(isCsv ? CSV_OPTIONS : JSON_OPTIONS).values(), ...further]
+    const called = isCsv ? 'read_csv' : 'read_json_auto'
+    return [{ start, end, text: `${called}(${[path, ...options].join(', ')})${alias}` }]
   }
   const edits = [{ start, end, text: path }]
   const options = [...as.options, ...further]

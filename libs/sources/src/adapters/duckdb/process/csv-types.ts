@@ -8,15 +8,10 @@
  * Columns whose types the query names are left alone, and so are days and times for which it names a format.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
-import {
-  CSV_FUNCTIONS,
-  type CsvOptions,
-  NO_CSV_OPTIONS,
-  optionName,
-  typedColumns,
-} from '../file-references.ts'
+import { NO_READ_OPTIONS, optionName, type ReadOptions, typedColumns } from '../file-references.ts'
 import { quoteIdentifier, quoteText } from '../types.ts'
-import { isNode, type Node, nodesOf, treeOf } from './tree-nodes.ts'
+import { isNode, type Node } from './tree-nodes.ts'
+import { CHECKS, NUMBERS, OTHER, REFUSED, TIMES } from './value-kinds.ts'
 
 /** Options by which the query itself says how the values of all columns read. */
 const SAYS_TYPES = new Set([
@@ -27,99 +22,16 @@ const SAYS_TYPES = new Set([
 /**
  * Options by which the query says how days and times look. Numbers and booleans are looked at all the same.
  */
-const SAYS_TIMES = new Set(['dateformat', 'date_format', 'timestampformat', 'timestamp_format'])
+export const SAYS_TIMES = new Set(['dateformat', 'date_format', 'timestampformat', 'timestamp_format'])
 /** DuckDB keeps 2,048 values for each step of an expression. */
 const MOST_COLUMNS = 50
 
-/** Kinds of values, as bits. */
-const AS_GUESSED = 1
-/** A whole number that BIGINT holds and DOUBLE does not. */
-const LONG = 2
-/** A whole number of at most 38 digits that BIGINT does not hold. */
-const HUGE = 4
-const WITH_POINT = 8
-const WITH_OFFSET = 16
-/** DuckDB takes it, and what it makes of it is not what stands there. */
-const OTHER = 32
-/** DuckDB takes it for no value of the type, and fails the query with the line: a file may be damaged. */
-const REFUSED = 64
-
-const WHOLE = '-?(0|[1-9][0-9]{0,37})'
-const DECIMAL =
-  '-?(0|[1-9][0-9]*)\\.[0-9]*|-?((0|[1-9][0-9]*)(\\.[0-9]*)?|\\.[0-9]+)[eE][-+]?[0-9]+|-?\\.[0-9]+|[-+]?(?i:inf|infinity|nan)'
-const OFFSET = '.*:.*([zZ]|[-+][0-9]{2}(:?[0-9]{2})?)'
-
-/** By the type that DuckDB guessed: SQL for the kind of a value, and the type that the kinds of all make. */
-interface Check {
-  /** Of a value that is not `OTHER` or `REFUSED`. */
-  kind(value: string): string
-  type(kinds: number): string
-}
-
-const NUMBER: Check = {
-  kind: value => `CASE WHEN regexp_full_match(${value}, '${WHOLE}') THEN
-      CASE WHEN strlen(${value}) <= 15 THEN ${AS_GUESSED} WHEN TRY_CAST(${value} AS BIGINT) IS NULL THEN ${HUGE}
-        WHEN CAST(CAST(${value} AS DOUBLE) AS HUGEINT) = CAST(${value} AS HUGEINT) THEN ${AS_GUESSED} ELSE ${LONG} END
-    WHEN regexp_full_match(${value}, '${DECIMAL}') THEN ${WITH_POINT} END`,
-  type(kinds) {
-    if ((kinds & OTHER) !== 0) return 'VARCHAR'
-    if ((kinds & WITH_POINT) !== 0) return (kinds & (LONG | HUGE)) === 0 ? 'DOUBLE' : 'VARCHAR'
-    return (kinds & HUGE) === 0 ? 'BIGINT' : 'HUGEINT'
-  },
-}
-
-const NUMBERS = new Set(['BIGINT', 'DOUBLE'])
-const TIMES = new Set(['DATE', 'TIMESTAMP'])
-
-const CHECKS: { readonly [type: string]: Check } = {
-  BIGINT: NUMBER,
-  // Never narrower than guessed.
-  DOUBLE: { ...NUMBER, type: kinds => (NUMBER.type(kinds) === 'BIGINT' ? 'DOUBLE' : NUMBER.type(kinds)) },
-  DATE: {
-    kind: value => `CASE WHEN strlen(${value}) <= 10 THEN ${AS_GUESSED} END`,
-    type: kinds => (kinds === AS_GUESSED ? 'DATE' : 'VARCHAR'),
-  },
-  TIMESTAMP: {
-    kind: value => `CASE WHEN NOT regexp_full_match(${value}, '${OFFSET}') THEN ${AS_GUESSED}
-      WHEN TRY_CAST(${value} AS TIMESTAMPTZ) IS NOT NULL THEN ${WITH_OFFSET} END`,
-    type(kinds) {
-      if ((kinds & OTHER) !== 0) return 'VARCHAR'
-      return kinds === (AS_GUESSED | WITH_OFFSET) ? 'TIMESTAMP WITH TIME ZONE' : 'TIMESTAMP'
-    },
-  },
-  BOOLEAN: {
-    kind: value =>
-      `CASE WHEN lower(${value}) IN ('true', 'false', 't', 'f', 'yes', 'no', 'y', 'n') THEN ${AS_GUESSED} END`,
-    type: kinds => (kinds === AS_GUESSED ? 'BOOLEAN' : 'VARCHAR'),
-  },
-}
-
-/**
- * Gives options for each read of CSV files in a query, in the order of the tree: the types that differ from
- * what DuckDB guesses. `sql` has passed the check of what a query may do.
- */
-export async function typesOfCsvReads(
-  connection: DuckDBConnection,
-  sql: string,
-): Promise<readonly CsvOptions[]> {
-  const tree = await treeOf(connection, sql)
-  const options: CsvOptions[] = []
-  for (const call of [...nodesOf(tree)].flatMap(csvCallOf).toReversed())
-    options.push(await optionsFor(connection, call))
-  return options
-}
-
-function csvCallOf({ type, function: call }: Node): readonly Node[] {
-  const isOne = type === 'TABLE_FUNCTION' && isNode(call) && CSV_FUNCTIONS.test(String(call['function_name']))
-  return isOne ? [call] : []
-}
-
-async function optionsFor(connection: DuckDBConnection, call: Node): Promise<CsvOptions> {
-  if (!Array.isArray(call['children'])) return NO_CSV_OPTIONS
+export async function optionsForCsv(connection: DuckDBConnection, call: Node): Promise<ReadOptions> {
+  if (!Array.isArray(call['children'])) return NO_READ_OPTIONS
   const written = call['children'].map(optionName)
-  if (written.some(name => name !== undefined && SAYS_TYPES.has(name))) return NO_CSV_OPTIONS
+  if (written.some(name => name !== undefined && SAYS_TYPES.has(name))) return NO_READ_OPTIONS
   const typed = typedColumns(call['children'])
-  if (typed === 'other') return NO_CSV_OPTIONS
+  if (typed === 'other') return NO_READ_OPTIONS
   const saysTimes = written.some(name => name !== undefined && SAYS_TIMES.has(name))
   const asNumber = numberSql(call['children'])
   const read = await textOf(connection, call)
@@ -130,13 +42,13 @@ async function optionsFor(connection: DuckDBConnection, call: Node): Promise<Csv
     const check = isSaid ? undefined : CHECKS[type]
     return check === undefined ? [] : [{ name, type, check }]
   })
-  if (columns.length === 0) return NO_CSV_OPTIONS
+  if (columns.length === 0) return NO_READ_OPTIONS
   // Without types, DuckDB may take the first row for something else.
   const hasHeader = !guessed.every(({ name }, index) => Number(/^column(\d+)$/.exec(name)?.[1]) === index)
   const header = written.includes('header') ? [] : [`header = ${String(hasHeader)}`]
   const texts = withOptions(read, ['all_varchar = true', ...header])
   const named = (await describe(connection, texts)).map(({ name }) => name)
-  if (named.join('\n') !== guessed.map(({ name }) => name).join('\n')) return NO_CSV_OPTIONS
+  if (named.join('\n') !== guessed.map(({ name }) => name).join('\n')) return NO_READ_OPTIONS
   const differing: string[] = []
   for (let first = 0; first < columns.length; first += MOST_COLUMNS) {
     const some = columns.slice(first, first + MOST_COLUMNS)
@@ -155,7 +67,7 @@ async function optionsFor(connection: DuckDBConnection, call: Node): Promise<Csv
       if (right !== type) differing.push(`${quoteText(name)}: ${quoteText(right)}`)
     }
   }
-  return differing.length === 0 ? NO_CSV_OPTIONS : { types: differing, others: header }
+  return differing.length === 0 ? NO_READ_OPTIONS : { types: differing, others: header }
 }
 
 /** SQL for a number as DuckDB's casts take it, of one with the separators that the query names. */
@@ -179,7 +91,7 @@ function textIn(node: unknown): string | null {
 }
 
 /** SQL for the call of a table function. */
-async function textOf(connection: DuckDBConnection, call: Node): Promise<string> {
+export async function textOf(connection: DuckDBConnection, call: Node): Promise<string> {
   const star = await connection.runAndReadAll("SELECT json_serialize_sql('SELECT * FROM t')")
   const tree: unknown = JSON.parse(String(star.getRows()[0]?.[0]), (name, value: unknown) =>
     name === 'from_table' ? { type: 'TABLE_FUNCTION', function: call } : value,
@@ -190,7 +102,7 @@ async function textOf(connection: DuckDBConnection, call: Node): Promise<string>
   return String(reader.getRows()[0]?.[0]).replace(/^SELECT \* FROM /, '')
 }
 
-function withOptions(read: string, options: readonly string[]): string {
+export function withOptions(read: string, options: readonly string[]): string {
   return `${read.slice(0, read.lastIndexOf(')'))}, ${options.join(', ')})`
 }
 

@@ -8,16 +8,24 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { primaryKeyOf } from '@sluice/domain/definition'
 import { diskErrorOf, emptyFile, messageOf, queryError, saysOutOfMemory } from '../errors.ts'
-import { type ResolvedQuery, resolveFiles } from '../file-references.ts'
+import {
+  CSV_FUNCTIONS,
+  JSON_FUNCTIONS,
+  type ReadOptions,
+  type ResolvedQuery,
+  resolveFiles,
+} from '../file-references.ts'
 import type { Answer, Task } from '../messages.ts'
 import { attachExtract, closeExtract, DuckdbSession } from '../session.ts'
 import { type CarriedColumn, carriedColumnsOf, quoteIdentifier, quoteText } from '../types.ts'
 import { assertColumns } from '../../query/model-columns.ts'
 import { assertBeginsAsQuery, prepareQuery, sqlOf } from '../../query/read-only-query.ts'
 import { checkQuery } from './check-query.ts'
-import { typesOfCsvReads } from './csv-types.ts'
+import { optionsForCsv } from './csv-types.ts'
+import { optionsForJson } from './json-types.ts'
 import { raggedFile } from './ragged-files.ts'
 import { assertSteady, fileStates, type FileStates } from './steady-files.ts'
+import { isNode, type Node, nodesOf, treeOf } from './tree-nodes.ts'
 import { modelCalled } from '../../query/model-called.ts'
 
 /** With this many columns, the row groups of two threads take too much memory. */
@@ -155,18 +163,36 @@ async function prepare(connection: DuckDBConnection, task: Task): Promise<Prepar
   return { query, columns, files }
 }
 
-/** The query with the types of CSV columns by all of their values. DuckDB guesses by the first ones. */
+/**
+ * The query with the types by which values of CSV and JSON files read as they stand there. DuckDB guesses.
+ */
 async function withTypes(
   connection: DuckDBConnection,
   task: Task,
   query: ResolvedQuery,
 ): Promise<ResolvedQuery> {
   if (!query.withOptions) return query
-  const csvOptions = await translated(task, { query, linesBefore: 0 }, () =>
-    typesOfCsvReads(connection, query.sql),
-  )
-  if (csvOptions.every(({ types }) => types.length === 0)) return query
-  return await resolveFiles(connection, sqlOf(task.model), folderOf(task), csvOptions)
+  const readOptions = await translated(task, { query, linesBefore: 0 }, async () => {
+    const options: ReadOptions[] = []
+    const tree = await treeOf(connection, query.sql)
+    // In the order of the tree.
+    for (const node of [...nodesOf(tree)].toReversed())
+      options.push(...(await readOptionsFor(connection, node)))
+    return options
+  })
+  if (readOptions.every(({ types, others }) => types.length + others.length === 0)) return query
+  return await resolveFiles(connection, sqlOf(task.model), folderOf(task), readOptions)
+}
+
+/** The options of a read of CSV or JSON files; none for another part of a query. */
+async function readOptionsFor(
+  connection: DuckDBConnection,
+  { type, function: call }: Node,
+): Promise<readonly ReadOptions[]> {
+  if (type !== 'TABLE_FUNCTION' || !isNode(call)) return []
+  const name = String(call['function_name'])
+  if (CSV_FUNCTIONS.test(name)) return [await optionsForCsv(connection, call)]
+  return JSON_FUNCTIONS.test(name) ? [await optionsForJson(connection, call)] : []
 }
 
 async function write(
