@@ -42,8 +42,9 @@ export const NO_NUMBERS: ReadonlySet<string> = new Set(['NaN', 'Infinity', '-Inf
  *   the 32-bit value (0.1, not 0.10000000149011612).
  * - `text`: a string, NUL included. Sources hold UTF-8; a lone surrogate has no UTF-8 and becomes
  *   U+FFFD on its way.
- * - `json`: a `JsonText`. It is JSON as the source has it, which may take more for JSON than others do. A number
- *   of any length (PostgreSQL's `numeric`) is one, too; one that is no number is a word of `NO_NUMBERS`.
+ * - `json`: a `JsonText`. It is JSON as the source has it, which may take more for JSON than others do. A
+ *   number of any length (PostgreSQL's `numeric`) is one, too; one that is no number is a word of
+ *   `NO_NUMBERS`.
  * - `bytes`: a `Uint8Array`. `uuid`: lower-case text with dashes.
  * - `date`: `2024-02-29`. A year outside 0000–9999 has a sign and at least six digits, counted as ISO 8601
  *   does (1 BC is 0000, 44 BC is -000043): `+010000-01-01`, `-000043-03-15`.
