@@ -4,7 +4,7 @@
  * run, which sees what the decisions have left.
  */
 import type { RunScope } from '@sluice/contracts/records'
-import type { RunState } from './run-events.ts'
+import { isRetryOfSome, type RunState } from './run-events.ts'
 
 /** Nobody decides so much in the time of a run, and each of them is kept in memory. */
 export const MOST_QUEUED = 10
@@ -22,8 +22,8 @@ export function nextOf(queued: readonly RunState[]): RunState | undefined {
  * one, about what the later one is about.
  */
 export function joinQueued(queued: readonly RunState[], asked: RunState): RunState | null {
-  const seesAll = ({ cause, scope }: RunState): boolean =>
-    cause === 'resync' || isOrdinary({ cause }) || (cause === 'retry' && scope === null)
+  const seesAll = (run: RunState): boolean =>
+    ['manual', 'schedule', 'retry', 'resync'].includes(run.cause) && !isRetryOfSome(run)
   if (isOrdinary(asked)) return queued.find(seesAll) ?? null
   const same = queued.find(({ cause, scope }) => cause === asked.cause && meansTheSame(scope, asked.scope))
   if (same === undefined || asked.cause === 'replay' || asked.cause === 'reset') return null

@@ -118,7 +118,7 @@ export function decides({ cause }: Pick<RunState, 'cause'>): boolean {
 }
 
 /** A run of an earlier version, whose event does not say it, was about all runs before it. */
-export function boundOf({ cause, upTo, run }: Pick<RunState, 'cause' | 'upTo' | 'run'>): number | null {
+function boundOf({ cause, upTo, run }: Pick<RunState, 'cause' | 'upTo' | 'run'>): number | null {
   return upTo ?? (run === null || !decides({ cause }) ? null : run - 1)
 }
 
