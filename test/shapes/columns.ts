@@ -1,6 +1,6 @@
 /** The columns that shapes are made of, each as SQL that all sources understand and as JavaScript. */
 import { hash } from 'node:crypto'
-import type { Column } from './shape.ts'
+import { isSelected, SELECTION_SQL, type Column } from './shape.ts'
 
 /** What a text begins with: two, three and four bytes of UTF-8, and a quote that JSON has to escape. */
 const SPICE = 'ä€😀"'
@@ -23,6 +23,16 @@ export function shortText(name: string): Column {
     name,
     sql: revision => `concat('${name}-', n, '-${revision}')`,
     json: (n, revision) => `"${name}-${n}-${revision}"`,
+  }
+}
+
+/** A few bytes that a revision changes in scattered rows only. */
+export function scatteredText(name: string): Column {
+  const { scattered } = SELECTION_SQL
+  return {
+    name,
+    sql: revision => `concat('${name}-', n, '-', case when ${scattered} then ${revision} else 0 end)`,
+    json: (n, revision) => `"${name}-${n}-${isSelected('scattered', n) ? revision : 0}"`,
   }
 }
 

@@ -20,17 +20,22 @@ export interface Column {
 }
 
 /** Which rows, by their number. */
-export type Selection = 'all' | 'even' | 'odd' | 'none'
+export type Selection = 'all' | 'even' | 'odd' | 'scattered' | 'none'
+
+/** One row of so many is scattered. */
+export const SCATTERED = 500
 
 export const SELECTION_SQL: { readonly [selection in Selection]: string } = {
   all: '1 = 1',
   even: 'n % 2 = 0',
   odd: 'n % 2 = 1',
+  scattered: `n % ${SCATTERED} = 0`,
   none: '1 = 0',
 }
 
 export function isSelected(selection: Selection, n: number): boolean {
   if (selection === 'all' || selection === 'none') return selection === 'all'
+  if (selection === 'scattered') return n % SCATTERED === 0
   return (n % 2 === 0) === (selection === 'even')
 }
 

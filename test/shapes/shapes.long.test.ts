@@ -7,6 +7,7 @@ const SHAPES: readonly SmallShape[] = [
   ['key-1-byte', 1],
   ['key-8-columns', 0.01],
   ['half-leaves', 0.01],
+  ['scattered-changes', 0.01],
   ['all-rejected', 0.05],
   ['all-unknown', 0.01],
   ['all-throttled-once', 0.03],

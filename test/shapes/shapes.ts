@@ -1,5 +1,5 @@
 /** The table: what users have, each as a shape of its own. */
-import { EIGHT_KEYS, longText, nulls, oneByte, shortText, shortTexts } from './columns.ts'
+import { EIGHT_KEYS, longText, nulls, oneByte, scatteredText, shortText, shortTexts } from './columns.ts'
 import { scaled, type AnswerScript, type Expected, type Pass, type Selection, type Shape } from './shape.ts'
 
 const OK: AnswerScript = { kind: 'ok' }
@@ -35,6 +35,16 @@ const HALF_LEAVES: readonly Pass[] = [
   ADD_ALL,
   { ...ADD_ALL, has: 'even', expect: { removed: delivered('odd') } },
   { ...ADD_ALL, has: 'even', expect: {} },
+]
+
+/** One row of 500 changes in each run, all over the table. */
+const SCATTERED_CHANGES: readonly Pass[] = [
+  ADD_ALL,
+  ...[2, 3, 4, 5].map((revision): Pass => {
+    const expect = { changed: delivered('scattered') }
+    return { revision, before: revision - 1, has: 'all', answers: OK, expect }
+  }),
+  { revision: 5, before: 5, has: 'all', answers: OK, isCacheLost: true, expect: {} },
 ]
 
 /** So many runs, in each of which every row changes. */
@@ -170,6 +180,14 @@ export const SHAPES: readonly Shape[] = [
     batch: 1_000,
     previous: 'v',
     passes: EVERY_ROW_CHANGES,
+  },
+  {
+    name: 'scattered-changes',
+    rows: 2_000_000,
+    columns: [scatteredText('v')],
+    file: 'parquet',
+    batch: 1_000,
+    passes: SCATTERED_CHANGES,
   },
   { name: 'half-leaves', rows: 300_000, columns: NARROW, batch: 1_000, sync: NO_GUARD, passes: HALF_LEAVES },
   {

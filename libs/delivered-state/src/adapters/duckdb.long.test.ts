@@ -6,7 +6,7 @@ import { deliveredStateLongContract } from '../contract.ts'
 import { duckdbHarness } from '../contract/duckdb-harness.ts'
 import { type DeliveredStateHarness, TIMEOUT } from '../contract/harness.ts'
 import { History } from '../contract/history.ts'
-import type { EndedKey, PlacedChange } from '../port.ts'
+import type { Diff, EndedKey, PlacedChange } from '../port.ts'
 
 const SEED = Number(process.env['SLUICE_TEST_SEED'] ?? randomInt(2 ** 31))
 
@@ -69,23 +69,36 @@ it('takes in changes from all over a large state within little memory', { timeou
   }
   await feed(1, () => true)
   for (const round of SHARES.keys()) await feed(round + 2, index => isChanged(index, round))
-  const version = SHARES.map((share, round) => `(range % ${share} = ${round % share})::INTEGER`).join(' + ')
-  const extract = await harness.extract(`SELECT range::VARCHAR AS id, ${version} AS v FROM range(${rows})`)
-  const diff = await state.diff({
-    extractFile: extract.file,
-    columns: extract.columns,
-    primaryKey: ['id'],
-    compare: ['v'],
-    opsWithTrigger: new Set(['added', 'changed', 'removed']),
-    baseline: false,
-    signal: new AbortController().signal,
-  })
+  const versionSql = SHARES.map((share, round) => `(range % ${share} = ${round % share})::INTEGER`).join(
+    ' + ',
+  )
+  const diffWith = async (v: string): Promise<Diff> => {
+    const extract = await harness.extract(`SELECT range::VARCHAR AS id, ${v} AS v FROM range(${rows})`)
+    return await state.diff({
+      extractFile: extract.file,
+      columns: extract.columns,
+      primaryKey: ['id'],
+      compare: ['v'],
+      opsWithTrigger: new Set(['added', 'changed', 'removed']),
+      baseline: false,
+      signal: new AbortController().signal,
+    })
+  }
+  const diff = await diffWith(versionSql)
   const detected = Object.values(diff.counts).map(counts => counts.detected)
   expect({ detected, settled: diff.settled, keys: diff.keysBefore }).toEqual({
     detected: [0, 0, 0],
     settled: 0,
     keys: rows,
   })
+  // Their stored rows lie in no order by now, and each comes with its change all the same.
+  let changed = 0
+  for await (const { changes } of (await diffWith(`${versionSql} + 100`)).changes())
+    for (const { key, before, after } of changes) {
+      const v = versionAt(Number(key), SHARES.length)
+      if (key === String(changed) && before?.['v'] === v && after?.['v'] === v + 100) changed++
+    }
+  expect(changed).toBe(rows)
 })
 
 const pieceRows = 1 + (SEED % 3)

@@ -33,9 +33,10 @@ import { forgetGone, goneKeys } from './state/gone-keys.ts'
 import { assertKeyUnchanged } from './state/key-columns.ts'
 import { rememberTypes, withKnownTypes } from './state/known-columns.ts'
 import { mergeFeed } from './feed/merge-feed.ts'
-import { orderChanges, pieceTables } from './diff/order-changes.ts'
+import { GATHERED, orderChanges, pieceTables } from './diff/order-changes.ts'
 import { asChanges, readChanges } from './diff/read-changes.ts'
 import { fillHashes } from './diff/fill-hashes.ts'
+import { COPIED_ROWS } from './diff/read-new-rows.ts'
 import { believedKeys, diffReplayed } from './diff/replayed-rows.ts'
 import { RowHash } from './diff/row-hash.ts'
 import { TWIN_TABLES } from './diff/twin-keys.ts'
@@ -379,6 +380,7 @@ class DuckdbDeliveredState implements DeliveredState {
     const tables = [
       ...this.#pieces,
       ...['found', 'model', 'ordered', 'places', 'known', 'collected', 'piece', 'sizes', 'ambiguous'],
+      ...[COPIED_ROWS, GATHERED],
       ...TWIN_TABLES,
     ]
     await connection.run(tables.map(table => `DROP TABLE IF EXISTS temp.${table};`).join(' '))

@@ -11,6 +11,9 @@ import type { SizedRows } from './model-rows.ts'
 export const PIECE_BYTES = 8_000_000
 /** Bytes are known for slabs of this many rows. Even rows of the largest size fit into memory together. */
 const SLAB_ROWS = 64
+/** Of narrow rows, more make a slab, since each is a number in memory. They have this share of a piece. */
+const MOST_SLAB_ROWS = 4096
+const SLAB_SHARE = 8
 
 export interface Piece {
   readonly start: number
@@ -42,15 +45,16 @@ export async function cutPieces(
   const largest = await connection.runAndReadAll('SELECT is_new, max(most)::DOUBLE FROM sizes GROUP BY 1')
   const most = largest.getRows().reduce((sum, [, bytes]) => sum + Number(bytes), 0)
   if (most * Math.min(rows, pieceRows) <= PIECE_BYTES) return evenPieces(rows, pieceRows)
+  const slabRows = Math.max(SLAB_ROWS, Math.min(MOST_SLAB_ROWS, Math.floor(PIECE_BYTES / SLAB_SHARE / most)))
   // Each row of a slab has at most the bytes of the largest, and together they have the bytes of the slab.
   const reader = await connection.runAndReadAll(`
     SELECT place, sum(least(taken * most, total))::DOUBLE FROM (
-      SELECT rowid // ${SLAB_ROWS} AS place, true AS is_new, rid // ${SLAB_ROWS} AS slab, count(*) AS taken FROM ordered WHERE rid IS NOT NULL GROUP BY ALL
-      UNION ALL SELECT rowid // ${SLAB_ROWS}, false, srid // ${SLAB_ROWS}, count(*) FROM ordered WHERE srid IS NOT NULL GROUP BY ALL
+      SELECT rowid // ${slabRows} AS place, true AS is_new, rid // ${SLAB_ROWS} AS slab, count(*) AS taken FROM ordered WHERE rid IS NOT NULL GROUP BY ALL
+      UNION ALL SELECT rowid // ${slabRows}, false, srid // ${SLAB_ROWS}, count(*) FROM ordered WHERE srid IS NOT NULL GROUP BY ALL
     ) JOIN sizes USING (is_new, slab) GROUP BY place`)
   const slabs = new Map(reader.getRows().map(([slab, bytes]) => [Number(slab), Number(bytes)]))
   await connection.run('DROP TABLE sizes')
-  return [...sizedPieces(slabs, of)]
+  return [...sizedPieces(slabs, { ...of, slabRows })]
 }
 
 function evenPieces(rows: number, pieceRows: number): readonly Piece[] {
@@ -63,16 +67,17 @@ function evenPieces(rows: number, pieceRows: number): readonly Piece[] {
 /** `slabs` has the bytes of each slab of ordered changes. */
 export function* sizedPieces(
   slabs: ReadonlyMap<number, number>,
-  { rows, pieceRows }: { readonly rows: number; readonly pieceRows: number },
+  of: { readonly rows: number; readonly pieceRows: number; readonly slabRows?: number },
 ): Generator<Piece> {
+  const { rows, pieceRows, slabRows = SLAB_ROWS } = of
   for (let start = 0; start < rows;) {
     let end = start
     let bytes = 0
     while (end < rows && end - start < pieceRows) {
-      const slab = Math.floor(end / SLAB_ROWS)
-      const perRow = (slabs.get(slab) ?? 0) / SLAB_ROWS
-      const fits = perRow === 0 ? SLAB_ROWS : Math.floor((PIECE_BYTES - bytes) / perRow)
-      const next = Math.min((slab + 1) * SLAB_ROWS, rows, start + pieceRows, end + fits)
+      const slab = Math.floor(end / slabRows)
+      const perRow = (slabs.get(slab) ?? 0) / slabRows
+      const fits = perRow === 0 ? slabRows : Math.floor((PIECE_BYTES - bytes) / perRow)
+      const next = Math.min((slab + 1) * slabRows, rows, start + pieceRows, end + fits)
       bytes += (next - end) * perRow
       if (next === end) break
       end = next

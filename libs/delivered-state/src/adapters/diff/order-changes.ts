@@ -17,6 +17,12 @@ export const PIECE = 'piece'
 const COLLECTED = 'collected'
 /** A slice is read in so many parts, since the rows of the piece are in memory, too. */
 const SLICE_PARTS = 4
+/** The stored rows of all changes, if these lie scattered. */
+export const GATHERED = 'gathered'
+/** Changes whose stored rows are looked at together, to see how scattered these are. */
+const SPAN_ROWS = 65_536
+/** The pieces of a diff may read the state so many times in all. */
+const MOST_READINGS = 4
 /** Rows in at most so many stretches are read stretch by stretch. */
 const MOST_STRETCHES = 32
 
@@ -49,6 +55,24 @@ export async function orderChanges(connection: DuckDBConnection): Promise<void> 
   )
 }
 
+/**
+ * True if the stored rows of all changes were gathered, in the order of the changes: where narrow rows lie
+ * scattered, each piece would read most of the state.
+ */
+export async function gatherStored(connection: DuckDBConnection, isWide: boolean): Promise<boolean> {
+  if (isWide) return false
+  const reader = await connection.runAndReadAll(`
+    SELECT (SELECT coalesce(sum(span), 0)::DOUBLE FROM (
+      SELECT max(srid) - min(srid) AS span FROM ordered GROUP BY rowid // ${SPAN_ROWS})), (SELECT count(*) FROM stored)`)
+  const [spans = 0, stored = 0] = (reader.getRows()[0] ?? []).map(Number)
+  if (spans <= MOST_READINGS * stored) return false
+  await connection.run(`
+    CREATE OR REPLACE TEMP TABLE ${GATHERED} AS
+    SELECT o.place, s.key, s.content FROM (SELECT rowid AS place, srid FROM ordered WHERE srid IS NOT NULL) o
+      JOIN stored s ON s.rowid = o.srid ORDER BY o.place`)
+  return true
+}
+
 /** How the rows of a piece are found. */
 export interface PieceSources {
   readonly tables: readonly PieceTable[]
@@ -61,6 +85,8 @@ export interface PieceSources {
   readonly twins: boolean
   /** The slices of the extract and of the state. Null if their rows are narrow. */
   readonly slices: { readonly extract: readonly Slice[] | null; readonly state: readonly Slice[] | null }
+  /** True if the stored rows are gathered. */
+  readonly gathered: boolean
 }
 
 /** Makes the tables of a stretch of the ordered changes. */
@@ -73,7 +99,9 @@ export async function takePiece(
     CREATE OR REPLACE TEMP TABLE places AS
     SELECT rowid AS place, * FROM ordered WHERE rowid >= ${start} AND rowid < ${end}`)
   const state: Sought = { from: 'stored', rowid: 'rowid', id: 'srid', slices: of.slices.state }
-  const stored = await rowsOfPiece(connection, state, ['key', 'content'])
+  const stored = of.gathered
+    ? `(SELECT * FROM ${GATHERED} WHERE place >= ${start} AND place < ${end}) s ON s.place = p.place`
+    : `${await rowsOfPiece(connection, state, ['key', 'content'])} s ON s.srid = p.srid`
   const beside = (table: string, alias: string): string =>
     `LEFT JOIN (SELECT * REPLACE (${keyToken('key')} AS key) FROM ${table}) ${alias} ON ${alias}.key = p.key AND ${alias}.partition = p.partition`
   // Join the state first, while there are few columns: each join keeps a copy of all columns in memory.
@@ -83,7 +111,7 @@ export async function takePiece(
       s.content AS before, ${of.retried ? 'if(p.is_retry, r.entry, NULL)' : 'NULL::VARCHAR'} AS retried,
       ${of.captured ? 'c.content' : 'NULL::VARCHAR'} AS captured,
       ${of.twins ? 't.fold' : 'NULL::VARCHAR'} AS twin
-    FROM places p LEFT JOIN ${stored} s ON s.srid = p.srid
+    FROM places p LEFT JOIN ${stored}
       ${of.retried ? beside('retry', 'r') : ''} ${of.captured ? beside('captured', 'c') : ''}
       ${of.twins ? `LEFT JOIN ${TWINS} t ON t.key = p.key` : ''}`)
   const model: Sought = { from: EXTRACTED, rowid: 'rid', id: 'rid', slices: of.slices.extract }

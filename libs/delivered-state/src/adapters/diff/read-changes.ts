@@ -20,8 +20,8 @@ import {
 import { KINDS } from '../state/codes.ts'
 import { type FoundChanges, placeOf, type Section } from './find-changes.ts'
 import { rowBytes } from './model-rows.ts'
-import { PIECE, type PieceTable, pieceTables, takePiece } from './order-changes.ts'
-import { newRowReadings, newRowsOf, readNewRows } from './read-new-rows.ts'
+import { gatherStored, PIECE, type PieceTable, pieceTables, takePiece } from './order-changes.ts'
+import { newRowReadings, NewRowsReader } from './read-new-rows.ts'
 import { tableSlices } from './row-slices.ts'
 import { setMember, storedRowReader, valueReader } from '../sql/row-json.ts'
 import { canonicalText, jsonForm } from '../sql/sql-types.ts'
@@ -62,27 +62,29 @@ export async function* readChanges(
     captured: sections.some(({ section }) => section.captured),
     twins: sections.some(({ section }) => section.twins),
     slices: { extract: found.slices, state: stored.slices.length > 1 ? stored.slices : null },
+    gathered: await gatherStored(connection, stored.slices.length > 1),
   }
   const measured = { rows, pieceRows, columns: columns.length, sized: found.sized }
   // Narrow rows without captured values: of these, a piece has few bytes, and nothing is joined to them.
   const isPlain = byColumn && found.slices === null && !found.added.captured && tables.length === 1
-  const newRows = isPlain ? newRowReadings(columns, { place, key: found.key }) : null
+  const readings = isPlain ? newRowReadings(columns, { place, key: found.key }) : null
+  const newRows = readings === null ? null : new NewRowsReader(connection, readings)
   for (const piece of await cutPieces(connection, measured)) {
-    const range = newRows === null ? null : await newRowsOf(connection, piece, newRows)
+    const range = newRows === null ? null : await newRows.rowsOf(piece)
     if (newRows !== null && range !== null) {
-      for await (const added of readNewRows(connection, range, newRows)) yield { newRows: added }
+      for await (const added of newRows.read(range)) yield { newRows: added }
       continue
     }
     const from = piece.start
     await takePiece(connection, piece, joined)
-    const readings: ColumnReading[] = []
-    for (const table of tables) readings.push(...(await readingsOf(connection, table, place)))
+    const values: ColumnReading[] = []
+    for (const table of tables) values.push(...(await readingsOf(connection, table, place)))
     const slabs = await slabSizes(connection, tables, place)
     let start = -from
     for (const { section, wanted, build } of sections) {
       const end = start + section.rows
       const chunks = chunksOf(Math.max(start, 0), Math.min(end, piece.end - from), slabs)
-      const columnsOf = wanted(readings)
+      const columnsOf = wanted(values)
       for await (const chunk of readAhead(chunks, range => readColumns(connection, range, columnsOf)))
         yield build(chunk)
       start = end
