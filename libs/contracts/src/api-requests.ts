@@ -129,6 +129,14 @@ export const failedRowsBody = z.strictObject({
 })
 /** The row whose request is sent, and the trigger that makes it. */
 export const testBody = z.strictObject({ key, trigger })
+export const approveBody = z.strictObject({
+  destination: z
+    .enum(['same', 'new'])
+    .optional()
+    .describe(
+      'Of a run whose destination changed: `same` goes on with what was delivered, `new` forgets it and sends every row.',
+    ),
+})
 export const resyncBody = z.strictObject({
   as: z.enum(['added', 'changed']).optional().describe('The trigger that sends the rows; default: added.'),
 })

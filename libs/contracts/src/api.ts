@@ -2,6 +2,7 @@
  * The JSON of `sluice … --json` and of the API. Times are ISO 8601 in UTC; `next` is null on the last page.
  */
 import { z } from 'zod'
+import { heldView } from './runs/held-removals.ts'
 import { ERROR_CODES } from './errors.ts'
 import { cutBodies, errorDetail, phaseView, tlsShown, triggerCounts, waitView } from './runs/run-parts.ts'
 
@@ -53,11 +54,7 @@ export const runView = z.object({
   }),
   /** Some of the rows that were not taken (for example, with a null or duplicated key), with the reason. */
   invalidRows: z.array(z.object({ key: z.string().nullable(), reason: z.string() })).optional(),
-  /**
-   * While the run is held: it would remove `removed` of the `rows` at the destination. `samples` has some of
-   * their keys.
-   */
-  held: z.object({ removed: count, rows: count, samples: z.array(z.string()) }).optional(),
+  held: heldView.optional(),
   /**
    * While a running run brings the delivered state up to date from its topics: how many records it has read,
    * and why the state is rebuilt, if it is.

@@ -15,7 +15,7 @@ import type {
 } from './state.ts'
 import type { Row } from './values.ts'
 import type { ErrorPlace } from './runs/error-place.ts'
-import type { HeldRemovals } from './runs/held-removals.ts'
+import type { HeldRemovals, StateOwner } from './runs/held-removals.ts'
 import type { PartitionEnd } from './runs/partition-ends.ts'
 import type { Restoring } from './runs/restoring.ts'
 import type { Wait } from './runs/waits.ts'
@@ -294,6 +294,8 @@ export interface Command {
   readonly scope: RunScope | null
   /** Who asked: the name of a token, or of the user of a command. Null if nobody knows. */
   readonly by?: string | null
+  /** Of an approval of a changed destination: `same` goes on with the delivered state, `new` forgets it. */
+  readonly destination?: 'same' | 'new' | null
 }
 
 export type RunCause = 'manual' | 'schedule' | 'retry' | 'resync' | 'replay' | 'discard' | 'reset'
@@ -362,7 +364,6 @@ export interface RunEvent {
   readonly ends: readonly PartitionEnd[]
   /** Faults of this run, and of earlier runs, until a complete run has taken them into account. */
   readonly faults: readonly Fault[]
-  /** Why it is held, while it is. */
   readonly held: HeldRemovals | null
   /** How many removals somebody has approved; null if nobody was asked. */
   readonly approved: number | null
@@ -389,6 +390,7 @@ export interface RunEvent {
   readonly certificates: readonly ShownCertificate[] | null
   /** Where the mistake is that failed it, if that is known. Null in events of an earlier version. */
   readonly errorPlaces: readonly ErrorPlace[] | null
+  readonly deliveredTo: StateOwner | null
 }
 
 /** What delivery says of one partition of a run, on `runs`, keyed by sync/partition. */

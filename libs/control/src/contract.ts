@@ -235,7 +235,7 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
       expect(['cancelled', 'success']).toContain(view.status)
       expect(view.triggers.added).toMatchObject({ detected: 2, delivered: 2 })
       await expect(control.cancel(view.id, following())).rejects.toMatchObject({ code: 'usage' })
-      await expect(control.approve(view.id, following())).rejects.toMatchObject({ code: 'usage' })
+      await expect(control.approve({ run: view.id }, following())).rejects.toMatchObject({ code: 'usage' })
     })
 
     it('keeps secrets, and gives no value', async () => {

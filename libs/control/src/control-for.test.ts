@@ -108,7 +108,7 @@ const OPERATIONS: { readonly [name: string]: (control: Control) => Promise<unkno
   askForRun: control => control.askForRun({ sync: 's' }, following),
   sendTest: control => control.sendTest(TEST, signal),
   reset: control => control.reset('s', following),
-  approve: control => control.approve('R', following),
+  approve: control => control.approve({ run: 'R' }, following),
   cancel: control => control.cancel('R', following),
   secrets: control => control.secrets(signal),
   alerts: control => control.alerts(signal),
@@ -204,7 +204,7 @@ it('who asks goes along with what they ask, and nobody can say that they are som
   const pretending = { ...following, by: 'bob' }
   await ann.askForRun({ sync: 's' }, pretending)
   await ann.reset('s', pretending)
-  await ann.approve('R', pretending)
+  await ann.approve({ run: 'R' }, pretending)
   await ann.cancel('R', pretending)
   expect(heard.map(({ by }) => by)).toEqual(['ann', 'ann', 'ann', 'ann'])
 })

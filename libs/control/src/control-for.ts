@@ -19,6 +19,7 @@ import type { AuditPage, DestinationsPage, HealthView } from '@sluice/contracts/
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
 import type {
+  Approval,
   AttemptsQuery,
   AuditQuery,
   Control,
@@ -69,9 +70,10 @@ export class ControlFor implements Control {
     return this.#shown(await this.#control.reset(sync, this.#followed(following)))
   }
 
-  async approve(run: string, following: Following): Promise<FollowedRun> {
+  async approve(approval: Approval, following: Following): Promise<FollowedRun> {
     assertMay(this.#roles, ROLE_OF.approve)
-    return this.#shown(await this.#control.approve(run, this.#followed(following)))
+    if (approval.destination === 'new') assertMay(this.#roles, ROLE_OF.reset)
+    return this.#shown(await this.#control.approve(approval, this.#followed(following)))
   }
 
   async cancel(run: string, following: Following): Promise<FollowedRun> {

@@ -19,18 +19,17 @@ import type {
 import type { AuditPage, DestinationsPage, HealthView } from '@sluice/contracts/api/operating'
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
-import type { Command } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import { sleep } from '@sluice/flow/sleep'
 import { keptName, type Vault } from '@sluice/vault/vault'
 import { alertsOf, testAlert, type OpenTelling } from './alerts/alerts-of.ts'
-import type { Asked } from './asked.ts'
+import { isNew, type Asked } from './asked.ts'
 import { readAudit } from './audit/read-audit.ts'
 import type { Catalog } from './catalog.ts'
 import { destinationsPageOf } from './destinations-page.ts'
 import { findDefinition } from './runs/find-definition.ts'
-import { assertStatus, findRun } from './runs/find-run.ts'
-import { commandAbout, followRun, runCommand, sendCommand } from './runs/follow-run.ts'
+import { assertStatus, findHeldRun, findRun } from './runs/find-run.ts'
+import { commandAbout, followRun, runCommand, sendCommands } from './runs/follow-run.ts'
 import { healthOf, type HealthSource } from './health/read-health.ts'
 import { EmptyHistory } from './history/empty-history.ts'
 import { LogHistory } from './history/log-history.ts'
@@ -39,6 +38,7 @@ import { resourcesPageOf, syncsPageOf } from './named-pages.ts'
 import { shownOf, type NextRun } from './runs/next-run.ts'
 import { vaultOf, type Pipeline } from './pipeline.ts'
 import type {
+  Approval,
   AttemptsQuery,
   AuditQuery,
   Control,
@@ -136,15 +136,17 @@ export class ProjectControl implements Control {
     return await this.#askForNew(sync, { kind: 'reset', cause: 'reset' }, following)
   }
 
-  async approve(id: string, following: Following): Promise<FollowedRun> {
+  async approve({ run: id, destination }: Approval, following: Following): Promise<FollowedRun> {
     const pipeline = await this.#pipelineOf(id)
-    const held = await findRun(pipeline, id, following.cancel)
-    assertStatus(held, ['held'], 'approve')
-    const definition = await this.#definitionOf(held.sync, following.cancel)
-    if (held.held === null) throw new SluiceError('internal', `run ${id} does not say why it is held`)
-    const { runId } = held
-    const command = commandAbout(held, 'approve', following.by ?? this.#place.by ?? null)
-    return await this.#ask({ command, runId, definition, publishes: true, beyond: held }, following)
+    const held = await findHeldRun(pipeline, { id, destination }, following.cancel)
+    const of = { definition: await this.#definitionOf(held.sync, following.cancel), publishes: true }
+    const by = following.by ?? this.#place.by ?? null
+    const command = { ...commandAbout(held, 'approve', by), destination: destination ?? null }
+    const isNew = destination === 'new'
+    if (!isNew) return await this.#ask({ ...of, command, runId: held.runId, beyond: held }, following)
+    const run = runCommand(pipeline, held.sync, { by })
+    const after = { ...command, id: pipeline.newRunId() }
+    return await this.#ask({ ...of, after, command: run, runId: run.id }, following)
   }
 
   async cancel(id: string, following: Following): Promise<FollowedRun> {
@@ -401,7 +403,7 @@ export class ProjectControl implements Control {
    * aborts.
    */
   async #ask(
-    { command, publishes, ...of }: Asked,
+    { after, command, publishes, ...of }: Asked,
     { onProgress, cancel }: Following,
     late = new AbortController().signal,
   ): Promise<FollowedRun> {
@@ -412,7 +414,7 @@ export class ProjectControl implements Control {
     // A detector takes only the commands of syncs that it was started for.
     return await this.#withServices(new Set([sync]), async failed => {
       using untaken = isNew(command) ? this.#untaken.remember(command) : null
-      await sendCommand(pipeline, command, signal)
+      await sendCommands(pipeline, after === undefined ? [command] : [after, command], signal)
       const followed = { sync, by, waits: this.#waitsOf(pipeline), untaken: untaken?.event, ...of }
       const followedUntil = AbortSignal.any([failed, late])
       const { view } = await followRun(pipeline, followed, { onProgress, cancel, signal: followedUntil })
@@ -436,9 +438,4 @@ export class ProjectControl implements Control {
       await services
     }
   }
-}
-
-/** True for a command that asks for a run, which has no event yet. */
-function isNew({ kind }: Command): boolean {
-  return kind === 'run' || kind === 'reset'
 }

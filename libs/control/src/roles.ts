@@ -14,7 +14,7 @@ const ROLES = {
   read: 'see rows, requests and answers',
   edit: 'write the project',
   run: 'start and end runs',
-  approve: 'approve removals',
+  approve: 'approve held runs',
   operate: 'send all rows again, give rows up, and begin a sync anew',
   secrets: 'set and remove secrets',
 } as const

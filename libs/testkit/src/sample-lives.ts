@@ -17,6 +17,11 @@ export const QUEUED: RunState = queuedRun({
 const TAKEN: RunState = { ...QUEUED, run: 7, startedAt: 11 }
 export const RUNNING: RunState = { ...TAKEN, status: 'running', definition: 'd' }
 export const HELD = { removed: 200, rows: 300, samples: [] }
+export const TO = { url: 'https://api.test', accounts: {} }
+export const HELD_ELSEWHERE = {
+  ...HELD,
+  destination: { from: TO, to: { ...TO, url: 'https://elsewhere.test' } },
+}
 export const FOUND = {
   ...{ rowsRead: 9, rowsInvalid: 0, undecided: 0, invalidSamples: [], notices: [] },
   counts: { added: sampleCounts({ detected: 2 }) },
@@ -29,7 +34,7 @@ export const DELIVERED: readonly PartitionReport[] = [0, 1].map(partition =>
 
 export const IDLE: SyncLife = {
   ...{ lastRun: 7, first: true, faults: [], lastCommand: 4 },
-  ...{ deaths: 0, lastEndedAt: null, fired: null },
+  ...{ deaths: 0, lastEndedAt: null, fired: null, deliveredTo: { ...TO, change: 1 } },
   ...{ atWork: null, queued: [], awaiting: null, replacementCancelled: false },
 }
 

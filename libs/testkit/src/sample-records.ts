@@ -101,6 +101,7 @@ export function sampleEvent(fields: Partial<RunEvent> = {}): RunEvent {
     phases: null,
     certificates: null,
     errorPlaces: null,
+    deliveredTo: null,
     ...fields,
   }
 }

@@ -72,7 +72,7 @@ const ALL_CODES = [
   ['1', 'the run failed or was cancelled'],
   ['2', 'wrong usage, configuration or SQL, missing file'],
   ['3', 'some rows were not delivered'],
-  ['4', 'held by the removal guard'],
+  ['4', 'held: too many removals, or another destination'],
   ['5', 'a server, source, Kafka, registry or Redis cannot be reached'],
   ['130', 'interrupted'],
 ] as const

@@ -6,6 +6,7 @@ import { undecidedNotice } from '@sluice/change-detector/run/notices'
 import type { FoundRequest, NextRun } from '@sluice/control/runs/next-run'
 import { shownRequest } from '@sluice/delivery/destination/shown-request'
 import type { Target } from '@sluice/delivery/destination/target'
+import { changeOf } from '@sluice/domain/delivered-to'
 import { needsApproval } from '@sluice/domain/removal-guard'
 import { renderChanges, type RenderChanges } from '@sluice/rendering/render-changes'
 
@@ -37,8 +38,13 @@ export function previewOf(
   }
 }
 
-function noticesOf({ baseline, interrupted, diff }: NextChanges, { sync }: Definition): string[] {
+function noticesOf({ baseline, interrupted, changed, diff }: NextChanges, { sync }: Definition): string[] {
   const notices: string[] = []
+  if (changed !== null)
+    notices.push(
+      `destination changed: the run would be held until somebody says what becomes of ${diff.keysBefore} rows that were delivered. ` +
+        `It would go ${changeOf(changed)}`,
+    )
   const removed = diff.counts.removed?.detected ?? 0
   if (needsApproval(sync, { removed, rows: diff.keysBefore, approved: null }))
     notices.push(

@@ -3,6 +3,7 @@ import type { NoticeRun } from '@sluice/contracts/specs/alert-views'
 import type { RunEvent } from '@sluice/contracts/records'
 import { OPS } from '@sluice/contracts/state'
 import { countsOf } from '@sluice/domain/counts'
+import { changeOf } from '@sluice/domain/delivered-to'
 import { isEnded } from '@sluice/domain/run-status'
 import { tellsOfNoToken } from '@sluice/oauth/no-token'
 import { lastShown } from '@sluice/runs/machine/shown-certificates'
@@ -43,7 +44,13 @@ export interface SyncFacts {
     readonly waits: readonly string[]
     readonly figures: NoticeRun
   } | null
-  readonly held: { readonly removed: number; readonly rows: number; readonly figures: NoticeRun } | null
+  readonly held: {
+    readonly removed: number
+    readonly rows: number
+    /** What changed, if it is held for its destination. */
+    readonly changed: string | null
+    readonly figures: NoticeRun
+  } | null
   /** Those of the sync's destination. */
   readonly certificates: readonly CertificateFact[]
   /** By the id of a run: how the destination refused the credentials, or why there were none. */
@@ -75,11 +82,13 @@ export function factsOfRuns(
             waits: waitsOf(running, runs),
             figures: figuresOf(running),
           },
-    held:
-      held === undefined
-        ? null
-        : { removed: held.held?.removed ?? 0, rows: held.held?.rows ?? 0, figures: figuresOf(held) },
+    held: held === undefined ? null : heldFacts(held),
   }
+}
+
+function heldFacts(event: RunEvent): NonNullable<SyncFacts['held']> {
+  const { removed = 0, rows = 0, destination = null } = event.held ?? {}
+  return { removed, rows, changed: destination && changeOf(destination), figures: figuresOf(event) }
 }
 
 /** The certificates that were shown in the last run that opened connections. */

@@ -94,11 +94,11 @@ function held(step: Step): Verdict {
   if (step.kind === 'ended') return SILENT
   const { held: run } = step.facts
   if (run === null) return { kind: 'over', text: 'No run waits for approval any more.', run: null }
-  return {
-    kind: 'holds',
-    text: `A run would remove ${run.removed} of ${counted(run.rows, 'row')} at the destination, and waits for approval.`,
-    run: run.figures,
-  }
+  const why =
+    run.changed === null
+      ? `A run would remove ${run.removed} of ${counted(run.rows, 'row')} at the destination`
+      : `The destination changed: ${run.changed}. A run would send to it though ${counted(run.rows, 'row')} went to the one before`
+  return { kind: 'holds', text: `${why}, and waits for approval.`, run: run.figures }
 }
 
 function slow(longerThan: number, step: Step): Verdict {

@@ -81,7 +81,7 @@ function todoOf(
     case 'rows-failed':
       return `\`sluice failed ${of.sync}\` lists the rows. The next run tries them again.`
     case 'held':
-      return `${show} has some of the rows. \`sluice approve ${of.run ?? 'RUN'}\` lets them go, \`sluice cancel ${of.run ?? 'RUN'}\` keeps them.`
+      return `${show} says why. \`sluice approve ${of.run ?? 'RUN'}\` lets it go on, \`sluice cancel ${of.run ?? 'RUN'}\` ends it.`
     case 'slow':
       return `${show} says what it waits for. \`sluice cancel ${of.run ?? 'RUN'}\` ends it in good order.`
     case 'silent':

@@ -24,7 +24,7 @@ import type {
   RunScope,
   RunStatus,
 } from '../records.ts'
-import type { HeldRemovals } from '../runs/held-removals.ts'
+import type { ChangedDestination, DeliveredTo, HeldRemovals, StateOwner } from '../runs/held-removals.ts'
 import type { PartitionEnd } from '../runs/partition-ends.ts'
 import type { ErrorPlace } from '../runs/error-place.ts'
 import type { Restoring } from '../runs/restoring.ts'
@@ -120,6 +120,15 @@ export const COMMAND_SCHEMA = record<Command>('Command', "Something asked of a s
   at: field('When it was asked.', millis),
   scope: field('What is asked that is no ordinary run.', nullable(runScope)),
   by: field('Who asked: the name of a token, or of a user.', nullable(text)),
+  destination: field(
+    'Of the approval of a run whose destination changed.',
+    nullable(
+      enumOf<'same' | 'new'>('ApprovedDestination', {
+        same: 'it is the same API, elsewhere: go on with the delivered state',
+        new: 'it is another API: forget the delivered state',
+      }),
+    ),
+  ),
 })
 
 const invalidSample = recordOf<InvalidSample>('InvalidSample', 'A row that cannot be sent.', {
@@ -140,10 +149,28 @@ const fault = recordOf<Fault>(
     from: field('The first seq whose fate is not known.', long),
   },
 )
+const deliveredToFields = {
+  url: field('Origin and path of the base URL.', text),
+  accounts: field('Headers and query parameters that name an account there.', mapOf(nullable(text))),
+}
+const deliveredTo = recordOf<DeliveredTo>('DeliveredTo', 'Where rows are delivered to.', deliveredToFields)
+const stateOwner = recordOf<StateOwner>('StateOwner', 'What the delivered state is of.', {
+  ...deliveredToFields,
+  change: field('How many times that has changed.', long),
+})
+const changedDestination = recordOf<ChangedDestination>(
+  'ChangedDestination',
+  'Two destinations that are not the same.',
+  {
+    from: field('The one that the delivered state is of.', deliveredTo),
+    to: field('The one that the run would send to.', deliveredTo),
+  },
+)
 const heldRemovals = recordOf<HeldRemovals>('HeldRemovals', 'What is not done until somebody approves it.', {
   removed: field('Rows that would be removed.', long),
   rows: field('Rows that the destination is believed to hold.', long),
   samples: field('Keys of some of those that would go.', listOf(text)),
+  destination: field('The destination, if that has changed.', nullable(changedDestination)),
 })
 
 const restoring = recordOf<Restoring>('Restoring', 'How far the delivered state has come in its topics.', {
@@ -263,6 +290,7 @@ export const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run
   phases: field('When it came so far.', nullable(phases)),
   certificates: field('Of each side, the certificate that ends first.', shownCertificates),
   errorPlaces: field('Where the mistake is that failed it.', nullable(listOf(errorPlace))),
+  deliveredTo: field('What the delivered state is of.', nullable(stateOwner)),
 })
 
 export const PARTITION_REPORT_SCHEMA = record<PartitionReport>(

@@ -59,6 +59,7 @@ import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { isEnded } from '@sluice/domain/run-status'
 import { sleep } from '@sluice/flow/sleep'
 import type {
+  Approval,
   AttemptsQuery,
   AuditQuery,
   Control,
@@ -128,8 +129,9 @@ class ServerControl implements Control {
     return await this.#ask(['syncs', sync, 'reset'], {}, following)
   }
 
-  async approve(run: string, following: Following): Promise<FollowedRun> {
-    return await this.#ask(['runs', run, 'approve'], {}, following)
+  async approve({ run, destination }: Approval, following: Following): Promise<FollowedRun> {
+    const body = destination === undefined ? {} : { destination }
+    return await this.#ask(['runs', run, 'approve'], body, following)
   }
 
   async cancel(run: string, following: Following): Promise<FollowedRun> {

@@ -6,6 +6,7 @@ import type { Definition } from '@sluice/contracts/resources'
 import type { Wait } from '@sluice/contracts/runs/waits'
 import { OPS, type CountsByOp, type Op } from '@sluice/contracts/state'
 import { addCounts, countsOf } from '@sluice/domain/counts'
+import { changeOf } from '@sluice/domain/delivered-to'
 import { isEnded } from '@sluice/domain/run-status'
 import { triggeredOps } from '@sluice/domain/trigger'
 import { isoTime } from './views/iso-time.ts'
@@ -44,9 +45,7 @@ export function runView(
     ...detailsOf(event),
     triggers: Object.fromEntries(inReadingOrder(ops).map(op => [op, countsOf(counts, op)])),
     ...(event.invalidSamples.length === 0 ? {} : { invalidRows: [...event.invalidSamples] }),
-    ...(event.status === 'held' && event.held !== null
-      ? { held: { ...event.held, samples: [...event.held.samples] } }
-      : {}),
+    ...heldOf(event),
     ...(event.status === 'running' && restoring !== null ? { restoring: { ...restoring } } : {}),
     ...(waiting.length === 0 ? {} : { waiting }),
     ...(phases.length === 0 ? {} : { phases }),
@@ -75,6 +74,21 @@ function detailsOf({ errorPlaces }: RunEvent): Pick<RunView, 'errorDetails'> {
     return { ...Object.fromEntries(known), message }
   })
   return { errorDetails }
+}
+
+/** Why the run is held, while it is. Events of an earlier version know of no destination. */
+function heldOf({ status, held }: RunEvent): Pick<RunView, 'held'> {
+  if (status !== 'held' || held === null) return {}
+  const { removed, rows, samples, destination = null } = held
+  const why = { removed, rows, samples: [...samples] }
+  if (destination === null) return { held: why }
+  const { from, to } = destination
+  return {
+    held: {
+      ...why,
+      destination: { from: from.url, to: to.url, why: `destination changed: ${changeOf(destination)}` },
+    },
+  }
 }
 
 /** The instant that a run was due, of one that the schedule started. */

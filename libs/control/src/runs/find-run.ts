@@ -1,6 +1,7 @@
 /** Finds the run that a command names. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { RunEvent, RunStatus } from '@sluice/contracts/records'
+import { changeOf } from '@sluice/domain/delivered-to'
 import { isEnded } from '@sluice/domain/run-status'
 import { SHARED_PARTITIONS } from '@sluice/topics/topics'
 import type { Pipeline } from '../pipeline.ts'
@@ -31,4 +32,31 @@ export function assertStatus(run: RunEvent, wanted: readonly RunStatus[], todo: 
   if (wanted.includes(status)) return
   const found = isEnded(status) ? `has ended already (${status})` : `is ${status}`
   throw new SluiceError('usage', `Run ${runId} of \`${sync}\` ${found}: there is nothing to ${todo}.`)
+}
+
+/** The run that is held. Throws `usage` unless it is, and unless the approval answers to why it is held. */
+export async function findHeldRun(
+  pipeline: Pipeline,
+  { id, destination }: { readonly id: string; readonly destination: 'same' | 'new' | undefined },
+  signal: AbortSignal,
+): Promise<RunEvent> {
+  const run = await findRun(pipeline, id, signal)
+  assertStatus(run, ['held'], 'approve')
+  assertAnswered(run, destination)
+  return run
+}
+
+function assertAnswered({ runId, held }: RunEvent, destination: 'same' | 'new' | undefined): void {
+  if (held === null) throw new SluiceError('internal', `run ${runId} does not say why it is held`)
+  const changed = held.destination ?? null
+  if ((changed === null) === (destination === undefined)) return
+  const approve = `\`sluice approve ${runId}`
+  throw new SluiceError(
+    'usage',
+    changed === null
+      ? `Run ${runId} is held for its removals, and its destination is the one that has its rows: ${approve}\` approves them.`
+      : `Run ${runId} is held since its destination changed ${changeOf(changed)}. ` +
+          `${approve} --same-destination\` goes on with what was delivered, if it is the same API at another address. ` +
+          `${approve} --new-destination\` forgets that, and sends every row.`,
+  )
 }

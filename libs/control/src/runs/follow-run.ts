@@ -43,12 +43,18 @@ export function commandAbout(
   return { id: randomUUID(), kind, sync, cause: 'manual', run: runId, at: Date.now(), scope: null, by }
 }
 
-/** Resolves once the command is acknowledged. */
-export async function sendCommand(pipeline: Pipeline, command: Command, signal: AbortSignal): Promise<void> {
+/** Commands of one sync, in their order. Resolves once they are acknowledged. */
+export async function sendCommands(
+  pipeline: Pipeline,
+  [command, ...more]: readonly [Command, ...Command[]],
+  signal: AbortSignal,
+): Promise<void> {
   const { log, io, prefix } = pipeline
   const target = at(sharedTopics(prefix).commands, homePartition(command.sync))
-  const record = { key: textKey(command.sync), value: io.encode('Command', command) }
-  await log.append(target, [io.signed(target.topic, record)], { signal })
+  const records = [command, ...more].map(one =>
+    io.signed(target.topic, { key: textKey(one.sync), value: io.encode('Command', one) }),
+  )
+  await log.append(target, records, { signal })
 }
 
 const NONE: Pick<SyncRuns, 'events' | 'reports'> = { events: new Map(), reports: new Map() }
@@ -83,7 +89,7 @@ export async function followRun(
   let { runId } = of
   const cancelRun = (): void => {
     const command = commandAbout({ sync: of.sync, runId }, 'cancel', of.by)
-    sendCommand(pipeline, command, signal).catch((err: unknown) =>
+    sendCommands(pipeline, [command], signal).catch((err: unknown) =>
       pipeline.logger.warn({ err, run: runId }, 'the run could not be asked to stop'),
     )
   }

@@ -25,6 +25,7 @@ describe('what the topics tell of the runs so far', () => {
       deaths: 0,
       lastEndedAt: null,
       fired: null,
+      deliveredTo: null,
     }
     expect(findRuns(undefined, 's', [{ ...ENDED, run: 0 }])).toEqual(none)
   })
@@ -37,6 +38,20 @@ describe('what the topics tell of the runs so far', () => {
     expect(first({ status: 'cancelled', complete: false })).toBe(true)
     expect(first({ cause: 'discard' })).toBe(true)
     expect(first({ first: false, complete: false })).toBe(false)
+  })
+
+  it('is what the delivered state is of, by the latest change of it, whichever event tells', () => {
+    const of = (name: string, change: number) => ({ url: `https://${name}.test`, accounts: {}, change })
+    const events = [of('one', 1), of('three', 3), null, of('two', 2)]
+    expect(found(events.map(deliveredTo => ({ status: 'success', deliveredTo }))).deliveredTo).toEqual(
+      of('three', 3),
+    )
+    // An event of an earlier version has no such field.
+    const { deliveredTo: _, ...earlier } = sampleEvent({ status: 'success' })
+    expect(found([]).deliveredTo).toBeNull()
+    expect(findRuns({ events: new Map([['RUN', { ...earlier } as RunEvent]]) }, 's', [ENDED])).toMatchObject({
+      deliveredTo: null,
+    })
   })
 
   it('is the number of the last run, be it told by events or by changes alone', () => {

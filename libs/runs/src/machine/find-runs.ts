@@ -1,7 +1,7 @@
 /** What the topics tell of a sync's runs so far, to an owner that goes on from there. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { RunEvent } from '@sluice/contracts/records'
-import { hasSeenModel, isReplacementOf, laterFired, type RunState } from './run-events.ts'
+import { hasSeenModel, isReplacementOf, laterFired, laterOwner, type RunState } from './run-events.ts'
 import type { AtWork, PartitionTail, SyncLife } from './sync-life.ts'
 
 /**
@@ -35,6 +35,8 @@ export function findRuns(
     lastEndedAt: last?.endedAt ?? null,
     lastCommand: Math.max(-1, ...events.map(event => event.command)),
     fired: events.map(({ fired }) => fired).reduce(laterFired, null),
+    // Events of an earlier version have no such field.
+    deliveredTo: events.map(event => event.deliveredTo ?? null).reduce(laterOwner, null),
     atWork: left === undefined ? null : leftRun(left),
     queued: queued.filter(event => event !== left),
     awaiting: events.findLast(event => event.status === 'held') ?? null,

@@ -1,4 +1,4 @@
-import { ENDED, FOUND, HELD, QUEUED } from '@sluice/testkit/sample-lives'
+import { ENDED, FOUND, HELD, QUEUED, TO } from '@sluice/testkit/sample-lives'
 import { SluiceError } from '@sluice/contracts/errors'
 import { describe, expect, it } from 'vitest'
 import { findRuns } from './find-runs.ts'
@@ -16,7 +16,7 @@ const PART: readonly PartitionTail[] = [
   { ...ENDED, run: 1, ended: false },
 ]
 const BEGUN: Fact = { kind: 'begun', definition: 'd' }
-const DETECTED: Fact = { kind: 'detected', found: FOUND, records: 2, toApprove: null }
+const DETECTED: Fact = { kind: 'detected', found: FOUND, records: 2, toApprove: null, to: TO }
 const TO_PUBLISHING: readonly Fact[] = [BEGUN, DETECTED, { kind: 'prepared' }, { kind: 'publishing', at: 20 }]
 
 /** A sync as its owners and the topic of the runs see it. */
@@ -167,7 +167,7 @@ describe('no death counts', () => {
       'before a run that had nothing to publish',
       [
         BEGUN,
-        { kind: 'detected', found: FOUND, records: 0, toApprove: null },
+        { kind: 'detected', found: FOUND, records: 0, toApprove: null, to: TO },
         { kind: 'ended', endsBefore: [], at: 2_000 },
       ],
     ],

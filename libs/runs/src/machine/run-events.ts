@@ -1,6 +1,7 @@
 /** The events of a run, each made from the one before. */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { Fault, PartitionReport, RunCause, RunEvent, RunScope } from '@sluice/contracts/records'
+import type { StateOwner } from '@sluice/contracts/runs/held-removals'
 import type { PartitionEnd } from '@sluice/contracts/runs/partition-ends'
 import type { ErrorPlace } from '@sluice/contracts/runs/error-place'
 import type { Fired } from '@sluice/contracts/runs/run-times'
@@ -67,17 +68,21 @@ export function queuedRun(of: {
     phases: null,
     certificates: null,
     errorPlaces: null,
+    // `step` writes it into each event.
+    deliveredTo: null,
   }
 }
 
 /**
  * A run that somebody approved. It starts again from the queue, and may remove as many rows as it awaited
- * approval for.
+ * approval for. Somebody who was asked about the destination has approved no removals.
  */
 export function approvedRun(awaiting: RunState, command: number): RunState {
   const { runId, cause, scope, partitions, queuedAt: at, by, fired, upTo } = awaiting
   const queued = queuedRun({ runId, cause, scope, command, partitions, at, by, fired })
-  return { ...queued, upTo, approved: awaiting.held?.removed ?? null }
+  const { held } = awaiting
+  const approved = (held?.destination ?? null) === null ? (held?.removed ?? null) : null
+  return { ...queued, upTo, approved }
 }
 
 /** A run that is taken out of the queue. */
@@ -135,6 +140,11 @@ type RunOrigin = Pick<RunState, 'runId' | 'command' | 'cause' | 'fired'>
 
 function isScheduled({ cause, fired }: RunOrigin): boolean {
   return cause === 'schedule' && fired !== null
+}
+
+/** The later of two destinations that a sync's delivered state is of. */
+export function laterOwner(one: StateOwner | null, other: StateOwner | null): StateOwner | null {
+  return (other?.change ?? -1) > (one?.change ?? -1) ? other : one
 }
 
 /** The later of two instants up to which the schedule has started runs. */

@@ -7,6 +7,7 @@ import {
   QUEUED,
   RUNNING,
   HELD,
+  HELD_ELSEWHERE,
   FOUND,
   NOTHING,
   ENDED,
@@ -15,6 +16,7 @@ import {
   AT_WORK,
   PHASES,
   inWords,
+  TO,
 } from '@sluice/testkit/sample-lives'
 import { describe, expect, it } from 'vitest'
 import { leftRun } from './find-runs.ts'
@@ -40,9 +42,16 @@ const FACTS: { readonly [fact: string]: Fact } = {
   begun: { kind: 'begun', definition: 'd' },
   restoring: { kind: 'restoring', restoring: { records: 1, of: 2, why: null } },
   restored: { kind: 'restored' },
-  'detected: nothing': { kind: 'detected', found: NOTHING, records: 0, toApprove: null },
-  'detected: changes': { kind: 'detected', found: FOUND, records: 2, toApprove: null },
-  'detected: too many removals': { kind: 'detected', found: FOUND, records: 2, toApprove: HELD },
+  'detected: nothing': { kind: 'detected', found: NOTHING, records: 0, toApprove: null, to: TO },
+  'detected: changes': { kind: 'detected', found: FOUND, records: 2, toApprove: null, to: TO },
+  'detected: too many removals': { kind: 'detected', found: FOUND, records: 2, toApprove: HELD, to: TO },
+  'detected: another destination': {
+    kind: 'detected',
+    found: FOUND,
+    records: 2,
+    toApprove: null,
+    to: HELD_ELSEWHERE.destination.to,
+  },
   'awaits-approval': { kind: 'awaits-approval', toApprove: HELD },
   prepared: { kind: 'prepared' },
   publishing: { kind: 'publishing', at: 20 },
@@ -68,6 +77,7 @@ detecting  → restored: detecting; ; go-on
 detecting  → detected: nothing: reported; ; end
 detecting  → detected: changes: detecting; ; publish
 detecting  → detected: too many removals: detecting; ; await-approval
+detecting  → detected: another destination: detecting; RUN running; publish
 detecting  → awaits-approval: done; RUN held; release
 detecting  → prepared: detecting; RUN running; go-on
 detecting  → publishing: publishing; ; go-on

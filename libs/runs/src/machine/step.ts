@@ -20,6 +20,7 @@ import {
 } from './run-events.ts'
 import { failReset, setAside, takeCommandAside, takeDueAside } from './set-aside.ts'
 import {
+  ownedBy,
   stepOf,
   withEnd,
   withRun,
@@ -54,8 +55,17 @@ export const PHASES_OF: { readonly [K in WorkFact['kind']]: readonly Phase[] } =
   released: ['done'],
 }
 
-/** Takes a fact. Throws `internal` if it cannot be true in this life, or if a command has to wait. */
+/**
+ * Takes a fact. Throws `internal` if it cannot be true in this life, or if a command has to wait. Each event
+ * says what the delivered state is of, so that the next owner finds it in any of them.
+ */
 export function step(life: SyncLife, fact: Fact): Step {
+  const done = stepLife(life, fact)
+  const { deliveredTo } = done.life
+  return { ...done, events: done.events.map(event => ({ ...event, deliveredTo })) }
+}
+
+function stepLife(life: SyncLife, fact: Fact): Step {
   if (fact.kind === 'asked') return takeCommand(life, fact)
   if (fact.kind === 'due') return takeDue(life, fact)
   if (fact.kind === 'due-aside') return takeDueAside(life, fact.due, fact.aside)
@@ -180,13 +190,16 @@ function letGo(life: SyncLife, atWork: AtWork): Step {
 function detected(
   life: SyncLife,
   atWork: AtWork,
-  { found, records, toApprove }: Extract<WorkFact, { kind: 'detected' }>,
+  { found, records, toApprove, to }: Extract<WorkFact, { kind: 'detected' }>,
 ): Step {
   const run = { ...atWork.run, ...found }
   const next = toApprove !== null ? 'await-approval' : records > 0 ? 'publish' : 'end'
   // Renderer and delivery never hear of a run that publishes nothing, so no report will come.
   const phase = next === 'end' ? 'reported' : 'detecting'
-  return stepOf({ ...life, atWork: { ...atWork, run, phase } }, [], next)
+  const deliveredTo = toApprove === null ? ownedBy(life, to) : life.deliveredTo
+  // Written before the first change, so that the next owner knows where rows of the state may be.
+  const events = deliveredTo === life.deliveredTo ? [] : [run]
+  return stepOf({ ...life, deliveredTo, atWork: { ...atWork, run, phase } }, events, next)
 }
 
 function awaitApproval(life: SyncLife, atWork: AtWork, held: AtWork['run']['held']): Step {

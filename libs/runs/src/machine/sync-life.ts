@@ -4,10 +4,11 @@
  * I/O or looks at a clock. Each instant is given, in ms since 1970. docs/RUNS.md has the pictures.
  */
 import type { Command, Fault, PartitionReport } from '@sluice/contracts/records'
-import type { HeldRemovals } from '@sluice/contracts/runs/held-removals'
+import type { DeliveredTo, HeldRemovals, StateOwner } from '@sluice/contracts/runs/held-removals'
 import type { PartitionEnd } from '@sluice/contracts/runs/partition-ends'
 import type { Restoring } from '@sluice/contracts/runs/restoring'
 import type { Fired } from '@sluice/contracts/runs/run-times'
+import { isAnother } from '@sluice/domain/delivered-to'
 import { isEnded } from '@sluice/domain/run-status'
 import type { RunState } from './run-events.ts'
 
@@ -62,6 +63,8 @@ export interface SyncLife {
   readonly lastEndedAt: number | null
   /** How far the schedule has started runs; null if it never did. */
   readonly fired: Fired | null
+  /** What the delivered state is of; null if nobody knows. */
+  readonly deliveredTo: StateOwner | null
   readonly atWork: AtWork | null
   /** In no order: `nextOf` says which one goes next. */
   readonly queued: readonly RunState[]
@@ -140,10 +143,12 @@ export type WorkFact =
       readonly kind: 'detected'
       readonly found: Found
       readonly records: number
-      /** The removals, if there are so many that somebody has to approve them first. */
+      /** What somebody has to approve first: another destination, or so many removals. */
       readonly toApprove: HeldRemovals | null
+      /** Where the run sends its rows. */
+      readonly to: DeliveredTo
     }
-  /** The run is to await approval of so many removals. */
+  /** The run is to await approval. */
   | { readonly kind: 'awaits-approval'; readonly toApprove: HeldRemovals }
   /** All is ready to be published. People who watch the run may see what was found. */
   | { readonly kind: 'prepared' }
@@ -215,6 +220,20 @@ export function stepOf(life: SyncLife, events: readonly RunState[], next: Next):
 
 export function withRun(life: SyncLife, atWork: AtWork, changed: Partial<RunState>): SyncLife {
   return { ...life, atWork: { ...atWork, run: { ...atWork.run, ...changed } } }
+}
+
+/**
+ * The delivered state as that of this destination from now on. An account that a secret hides stays known.
+ */
+export function ownedBy({ deliveredTo: before }: SyncLife, { url, accounts }: DeliveredTo): StateOwner {
+  const change = (before?.change ?? 0) + 1
+  if (before === null || isAnother(before, { url, accounts })) return { url, accounts, change }
+  const isNews = ([name, value]: readonly [string, string | null]): boolean =>
+    before.accounts[name] === undefined || (value !== null && value !== before.accounts[name])
+  const news = Object.entries(accounts).filter(isNews)
+  return news.length === 0
+    ? before
+    : { url, accounts: { ...before.accounts, ...Object.fromEntries(news) }, change }
 }
 
 /** What the end of a run says of the sync counts for the next run. A run without a number says nothing. */

@@ -1,6 +1,15 @@
 /** What each command does to each life of a sync, as a table. */
 import type { Command } from '@sluice/contracts/records'
-import { QUEUED, RUNNING, HELD, IDLE, AT_WORK, own, inWords } from '@sluice/testkit/sample-lives'
+import {
+  QUEUED,
+  RUNNING,
+  HELD,
+  HELD_ELSEWHERE,
+  IDLE,
+  AT_WORK,
+  own,
+  inWords,
+} from '@sluice/testkit/sample-lives'
 import { describe, expect, it } from 'vitest'
 import type { RunState } from './run-events.ts'
 import { step } from './step.ts'
@@ -31,6 +40,7 @@ describe('a command', () => {
     'a queued run': { ...IDLE, queued: [OTHER] },
     'a queued discard': { ...IDLE, queued: [{ ...OTHER, cause: 'discard' }] },
     'a run that awaits approval': { ...IDLE, awaiting: AWAITING },
+    'a run whose destination changed': { ...IDLE, awaiting: { ...AWAITING, held: HELD_ELSEWHERE } },
     'a run that awaits approval, and a queued one': { ...IDLE, awaiting: AWAITING, queued: [OTHER] },
     'a taken run': { ...IDLE, atWork: AT_WORK.taken },
     'a run at work': { ...IDLE, atWork: AT_WORK.detecting },
@@ -59,6 +69,8 @@ describe('a command', () => {
     'cancel HELD': { kind: 'cancel', run: 'HELD' },
     'approve HELD': { kind: 'approve', run: 'HELD' },
     'approve RUN': { kind: 'approve', run: 'RUN' },
+    'approve HELD, same': { kind: 'approve', run: 'HELD', destination: 'same' },
+    'approve HELD, new': { kind: 'approve', run: 'HELD', destination: 'new', id: 'RESET' },
     reset: { kind: 'reset', id: 'RESET', cause: 'reset' },
   }
   /** What a command does to each life; where no line names it, nothing is written. */
@@ -67,6 +79,7 @@ run → nothing: ASKED queued
 run → a queued run: ASKED cancelled
 run → a queued discard: ASKED queued
 run → a run that awaits approval: ASKED queued
+run → a run whose destination changed: ASKED queued
 run → a run that awaits approval, and a queued one: ASKED cancelled
 run → a taken run: ASKED queued
 run → a run at work: ASKED queued
@@ -83,6 +96,7 @@ resync → nothing: ASKED queued
 resync → a queued run: ASKED queued
 resync → a queued discard: ASKED queued
 resync → a run that awaits approval: ASKED queued
+resync → a run whose destination changed: ASKED queued
 resync → a run that awaits approval, and a queued one: ASKED queued
 resync → a taken run: ASKED queued
 resync → a run at work: ASKED queued
@@ -111,15 +125,19 @@ cancel OTHER → a run at work, and a queued one: OTHER cancelled
 cancel OTHER → a cut run, and another one: OTHER cancelled
 cancel ANEW → a cut run, and one in its place: ANEW cancelled
 cancel HELD → a run that awaits approval: HELD cancelled
+cancel HELD → a run whose destination changed: HELD cancelled
 cancel HELD → a run that awaits approval, and a queued one: HELD cancelled
 
 approve HELD → a run that awaits approval: HELD queued
 approve RUN → a run whose wait is being written: RUN queued
+approve HELD, same → a run whose destination changed: HELD queued
+approve HELD, new → a run whose destination changed: RESET queued
 
 reset → nothing: RESET queued
 reset → a queued run: RESET failed
 reset → a queued discard: RESET failed
 reset → a run that awaits approval: RESET queued
+reset → a run whose destination changed: RESET queued
 reset → a run that awaits approval, and a queued one: RESET failed
 reset → a taken run: RESET failed
 reset → a run at work: RESET failed
@@ -193,6 +211,13 @@ reset → a cut run, and another one: RESET failed
       'run RUN is running: wait for its end, or end it with `sluice cancel RUN`',
     )
     expect(errorOf('a cut run of a process that is gone', 'reset')).toContain('finish it with `sluice run s`')
+  })
+
+  it('that approves a destination makes the state its own, and approves no removals', () => {
+    const life = lives['a run whose destination changed'] ?? IDLE
+    const { life: after, events } = step(life, asked(commands['approve HELD, same'] ?? {}))
+    expect(after.deliveredTo).toEqual({ url: 'https://elsewhere.test', accounts: {}, change: 2 })
+    expect(events).toMatchObject([{ runId: 'HELD', approved: null, deliveredTo: after.deliveredTo }])
   })
 
   it('to run makes the run in the place of a cut one its own, so that a cancel of the cut one leaves it', () => {

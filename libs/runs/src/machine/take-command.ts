@@ -16,7 +16,16 @@ import {
   queuedRun,
   type RunState,
 } from './run-events.ts'
-import { stepOf, withEnd, withRun, type Asked, type AtWork, type Step, type SyncLife } from './sync-life.ts'
+import {
+  ownedBy,
+  stepOf,
+  withEnd,
+  withRun,
+  type Asked,
+  type AtWork,
+  type Step,
+  type SyncLife,
+} from './sync-life.ts'
 
 export function takeCommand(life: SyncLife, asked: Asked): Step {
   const { command, offset } = asked
@@ -124,13 +133,21 @@ function cancel(life: SyncLife, { command, at }: Asked): Step {
 
 /**
  * Queues the run that the command names, if it awaits approval. If a newer run is queued already, that one
- * takes its place instead.
+ * takes its place instead. An approval has to answer to what the run is held for: of a destination that
+ * changed, it says what becomes of the delivered state. A state that is forgotten goes as by a reset.
  */
-function approve(life: SyncLife, { command, offset }: Asked): Step {
+function approve(life: SyncLife, asked: Asked): Step {
+  const { command, offset } = asked
   const { awaiting, queued } = life
-  if (awaiting === null || awaiting.runId !== command.run || queued.length > 0)
-    return stepOf(life, [], 'go-on')
-  return setQueued({ ...life, awaiting: null }, approvedRun(awaiting, offset))
+  const changed = awaiting?.held?.destination ?? null
+  const answer = command.destination ?? null
+  const isMeant =
+    awaiting !== null && awaiting.runId === command.run && (changed === null) === (answer === null)
+  if (!isMeant || queued.length > 0) return stepOf(life, [], 'go-on')
+  if (answer === 'new')
+    return setQueued(life, runOf(life, { ...asked, command: { ...command, cause: 'reset' } }))
+  const deliveredTo = changed === null ? life.deliveredTo : ownedBy(life, changed.to)
+  return setQueued({ ...life, awaiting: null, deliveredTo }, approvedRun(awaiting, offset))
 }
 
 /**

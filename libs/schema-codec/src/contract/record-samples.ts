@@ -142,6 +142,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     at: 1_764_000_000_000,
     scope: null,
     by: 'ann',
+    destination: 'new',
   },
   RunEvent: {
     sync: 's',
@@ -177,7 +178,13 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     notices: ['interrupted', ''],
     ends: [{ partition: 0, requests: 1, attempts: 2 }],
     faults: [{ partition: 1, run: 3, from: 7 }],
-    held: { removed: 900, rows: 1000, samples: ['1', 'é'] },
+    held: {
+      ...{ removed: 900, rows: 1000, samples: ['1', 'é'] },
+      destination: {
+        from: { url: 'https://a.test/v1', accounts: { 'x-tenant': null } },
+        to: { url: 'https://b.test', accounts: {} },
+      },
+    },
     approved: 900,
     upTo: 11,
     restoring: { why: 'it has no cache here', records: 410_000, of: 1_000_000 },
@@ -194,6 +201,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
       { file: null, field: 'sql', line: 2, column: 7, message: 'é' },
       { file: 'a.csv', field: null, line: null, column: null, message: '' },
     ],
+    deliveredTo: { url: 'https://a.test/v1', accounts: { 'x-tenant': null, 'x-app-id': 'é' }, change: 2 },
   },
   PartitionReport: {
     sync: 's',

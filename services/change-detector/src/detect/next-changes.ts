@@ -5,10 +5,12 @@
  */
 import { changeSchema } from '@sluice/contracts/avro/schemas'
 import type { Change, Fault } from '@sluice/contracts/records'
+import type { ChangedDestination, DeliveredTo } from '@sluice/contracts/runs/held-removals'
 import type { Definition } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import type { Column } from '@sluice/contracts/values'
 import type { DeliveredState, DetectedChange, Diff } from '@sluice/delivered-state/port'
+import { changedDestination, deliveredTo } from '@sluice/domain/delivered-to'
 import type { MessageLog } from '@sluice/message-log/port'
 import type { Source } from '@sluice/sources/port'
 import { knownIncarnation } from '@sluice/resources/incarnations'
@@ -81,6 +83,8 @@ export interface NextChanges extends AsyncDisposable {
    * assume that all of it is delivered.
    */
   readonly interrupted: boolean
+  /** Why the run would be held; null if its destination is that of the delivered state. */
+  readonly changed: ChangedDestination | null
   /**
    * The changes that have a trigger, in the order in which a run publishes them. Each has the partition that
    * it would stand in. May be iterated once.
@@ -99,6 +103,7 @@ export async function findNextChanges(deps: NextChangesDeps): Promise<NextChange
   const source = opening.use(await deps.openSource(definition))
   const past = await readPast(deps)
   const { incarnation, partitions, first, interrupted } = past
+  const to = deliveredTo(definition.destination)
   const state = opening.use(await deps.openState({ sync: definition.sync.name, incarnation, partitions }))
   await bringUpToDate(state, past, deps)
   // Not before: if a run ends meanwhile, rows from before it would seem to take back what it delivered.
@@ -111,6 +116,7 @@ export async function findNextChanges(deps: NextChangesDeps): Promise<NextChange
     diff: detected.diff,
     baseline,
     interrupted,
+    changed: changedDestination(past.deliveredTo, to, detected.diff.keysBefore),
     changes: narrowing => placedRows(detected, { ...deps, ...past, narrowing }),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
@@ -124,13 +130,14 @@ interface Past {
   readonly first: boolean
   readonly interrupted: boolean
   readonly faults: readonly Fault[]
+  readonly deliveredTo: DeliveredTo | null
   /** False where the sync has no topics. */
   readonly known: boolean
 }
 
 async function readPast({ history, definition, signal }: NextChangesDeps): Promise<Past> {
   const { name, partitions } = definition.sync
-  const nothing = { lastRun: 0, first: true, interrupted: false, faults: [], known: false }
+  const nothing = { lastRun: 0, first: true, interrupted: false, faults: [], deliveredTo: null, known: false }
   const incarnation = history === null ? null : await knownIncarnation(history, name, { signal })
   if (history === null || incarnation === null) return { ...nothing, incarnation: NO_INCARNATION, partitions }
   const { log, io, prefix, runs } = history
@@ -139,14 +146,15 @@ async function readPast({ history, definition, signal }: NextChangesDeps): Promi
   if (existing === null) return { ...nothing, incarnation, partitions }
   await runs.caughtUp(homePartition(name), { signal })
   const tails = await readTails({ log, io }, { topics, incarnation, partitions: existing, signal })
-  const { lastRun, first, faults, atWork } = findRuns(runs.of(name), name, tails)
+  const life = findRuns(runs.of(name), name, tails)
   return {
     incarnation,
     partitions: existing,
-    lastRun,
-    first,
-    interrupted: atWork !== null,
-    faults,
+    lastRun: life.lastRun,
+    first: life.first,
+    interrupted: life.atWork !== null,
+    faults: life.faults,
+    deliveredTo: life.deliveredTo,
     known: true,
   }
 }

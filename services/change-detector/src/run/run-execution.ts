@@ -6,11 +6,12 @@ import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { changeSchema } from '@sluice/contracts/avro/schemas'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
-import type { HeldRemovals } from '@sluice/contracts/runs/held-removals'
+import type { DeliveredTo, HeldRemovals } from '@sluice/contracts/runs/held-removals'
 import type { Restoring } from '@sluice/contracts/runs/restoring'
 import type { Definition } from '@sluice/contracts/resources'
 import { OPS, type ReplayScope } from '@sluice/contracts/state'
 import { countsOf, detectedRows } from '@sluice/domain/counts'
+import { changedDestination, deliveredTo } from '@sluice/domain/delivered-to'
 import { needsApproval } from '@sluice/domain/removal-guard'
 import { triggeredOps } from '@sluice/domain/trigger'
 import type { DeliveredState, Diff, EndedKey, FedFor } from '@sluice/delivered-state/port'
@@ -29,7 +30,7 @@ import { publishChanges } from '../publish/publish-changes.ts'
 import { noticesOf } from './notices.ts'
 import { isParked } from '@sluice/runs/machine/parking'
 import { purposeOf, type RunState } from '@sluice/runs/machine/run-events'
-import type { AtWork, Next } from '@sluice/runs/machine/sync-life'
+import type { AtWork, Next, SyncLife } from '@sluice/runs/machine/sync-life'
 import { takeTurn } from './take-turn.ts'
 import { RestoringTeller } from './tell-restoring.ts'
 import type { Tenure } from '../sync/tenure.ts'
@@ -46,7 +47,7 @@ const ANY: ReplayScope = {
 
 interface Detection {
   readonly next: Next
-  /** The removals that somebody has to approve first. */
+  /** What somebody has to approve first. */
   readonly toApprove: HeldRemovals | null
 }
 
@@ -153,10 +154,12 @@ export class RunExecution {
     const notices = [...noticesOf(definition, detected.diff, purpose), ...(replay?.notices ?? [])]
     const ofRun = replay?.counts ?? counts
     const found = { rowsRead, rowsInvalid, invalidSamples, undecided, counts: ofRun, notices }
+    const to = deliveredTo(definition.destination)
     // A replay removes what was removed before.
-    const toApprove = replay === null ? removalsToApprove(definition, run, detected.diff) : null
+    const removals = replay === null ? removalsToApprove(definition, run, detected.diff) : null
+    const toApprove = destinationToApprove(tenure.life, to, detected.diff) ?? removals
     const records = replay?.requests ?? detectedRows(counts) + settled
-    const { next } = await tenure.tell({ kind: 'detected', found, records, toApprove })
+    const { next } = await tenure.tell({ kind: 'detected', found, records, toApprove, to })
     if (next === 'await-approval') signal.throwIfAborted()
     if (next !== 'publish') return { next, toApprove }
     await this.#endGone(state, signal)
@@ -290,6 +293,17 @@ export class RunExecution {
       if (name.startsWith(prefix)) await rm(join(folder, name), { recursive: true, force: true })
     return join(folder, `${prefix}${this.#atWork.run.runId}.duckdb`)
   }
+}
+
+/** The destination, if the delivered state is of another one; null if the run may go on. */
+function destinationToApprove(
+  { deliveredTo: from }: SyncLife,
+  to: DeliveredTo,
+  { counts, keysBefore: rows }: Diff,
+): HeldRemovals | null {
+  const destination = changedDestination(from, to, rows)
+  const { detected: removed } = countsOf(counts, 'removed')
+  return destination === null ? null : { removed, rows, samples: [], destination }
 }
 
 /** The removals that the removal guard wants somebody to approve; null if the run may go on (R6). */

@@ -42,6 +42,7 @@ function tenureOf(left: Left): {
     lastEndedAt: null,
     replacementCancelled: false,
     fired: null,
+    deliveredTo: null,
     queued: [],
     awaiting: null,
   }

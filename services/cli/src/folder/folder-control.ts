@@ -62,8 +62,8 @@ export class FolderControl implements port.Control {
     return await this.#ask(control => control.reset(sync, following), { sync })
   }
 
-  async approve(run: string, following: port.Following): Promise<port.FollowedRun> {
-    return await this.#ask(control => control.approve(run, following), 'past')
+  async approve(approval: port.Approval, following: port.Following): Promise<port.FollowedRun> {
+    return await this.#ask(control => control.approve(approval, following), 'past')
   }
 
   async cancel(run: string, following: port.Following): Promise<port.FollowedRun> {

@@ -259,9 +259,19 @@ function uncounted({ rows, next }: FailedPage): string[] {
   return next === null ? [] : [`  … counted in the first ${counted(rows.length, 'row')}`]
 }
 
-/** Why the removal guard holds a run, and what a person can do about it. */
+/** Why a run is held, and what a person can do about it. */
 function heldLines(run: RunView, step: (command: string, why: string) => string): string[] {
-  const { removed, rows, samples } = run.held ?? { removed: 0, rows: 0, samples: [] }
+  const { removed, rows, samples, destination } = run.held ?? { removed: 0, rows: 0, samples: [] }
+  if (destination !== undefined)
+    return [
+      '',
+      `  Held: ${safe(destination.why)}. Nothing was sent.`,
+      `  ${counted(rows, 'row')} ${rows === 1 ? 'was' : 'were'} delivered to the one before.`,
+      '',
+      step(`sluice approve ${run.id} --same-destination`, 'the same API: go on with what was delivered'),
+      step(`sluice approve ${run.id} --new-destination`, 'another API: forget that, and send every row'),
+      step(`sluice run ${run.sync}`, 'after you put the destination back'),
+    ]
   return [
     '',
     `  The removal guard holds it: it would remove ${number(removed)} of ${counted(rows, 'row')}. Nothing was sent.`,

@@ -17,6 +17,7 @@ import {
   attemptsQuery,
   failedQuery,
   failedRowsBody,
+  approveBody,
   noBody,
   noQuery,
   pageQuery,
@@ -213,9 +214,9 @@ const ASK_ROUTES: readonly Route[] = [
   }),
   route({
     ...{ ...asks, path: '/runs/:id/approve', id: 'approve', summary: 'Let a held run go on' },
-    ...{ params: runPath, body: noBody },
-    respond: async ({ params }, { control, asked: runs }) =>
-      asked(await runs.ask(following => control.approve(params.id, following))),
+    ...{ params: runPath, body: approveBody },
+    respond: async ({ params, body: { destination } }, { control, asked: runs }) =>
+      asked(await runs.ask(following => control.approve({ run: params.id, destination }, following))),
   }),
   route({
     ...{ ...asks, path: '/runs/:id/cancel', id: 'cancel', summary: 'End a run in good order' },

@@ -16,7 +16,8 @@ export const retryRows = (sync: string, rows: RowChoice) => ask(ofSync(sync, 're
 export const discardRows = (sync: string, rows: RowChoice) => ask(ofSync(sync, 'discard'), rows)
 export const resync = (sync: string, as: 'added' | 'changed') => ask(ofSync(sync, 'resync'), { as })
 export const resetSync = (sync: string) => ask(ofSync(sync, 'reset'))
-export const approveRun = (id: string) => ask(ofRun(id, 'approve'))
+export const approveRun = (id: string, destination?: 'same' | 'new') =>
+  ask(ofRun(id, 'approve'), destination === undefined ? {} : { destination })
 export const cancelRun = (id: string) => ask(ofRun(id, 'cancel'))
 
 export async function setSecret(name: string, value: string, grants: string | undefined): Promise<void> {

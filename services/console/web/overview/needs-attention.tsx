@@ -54,7 +54,9 @@ function needOf({ lastRun, waiting, rows: open }: SyncView): string | null {
   if (status === 'held')
     return held === undefined
       ? 'A run waits for approval.'
-      : `A run would remove ${count(held.removed)} of ${rows(held.rows)}, and waits for approval.`
+      : held.destination !== undefined
+        ? `${rows(held.rows)} went to another destination, and a run waits for approval: ${held.destination.why}.`
+        : `A run would remove ${count(held.removed)} of ${rows(held.rows)}, and waits for approval.`
   if (status === 'failed') return error ?? 'The last run failed.'
   const { failed } = totalsOf(lastRun)
   if (status === 'warning')

@@ -1,4 +1,4 @@
-/** A run that waits for somebody to approve what it would remove. */
+/** A run that waits for somebody to approve what it would remove, or where it would send. */
 import type { RunView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
@@ -22,6 +22,7 @@ export function Held({ run }: { readonly run: RunView }): ReactElement {
         <p className="pad">This run waits for somebody to approve or cancel it.</p>
       </Section>
     )
+  if (held.destination !== undefined) return <ChangedDestination run={run} held={held} />
   return (
     <Section title="Held for approval">
       <div className="pad">
@@ -59,6 +60,49 @@ export function Held({ run }: { readonly run: RunView }): ReactElement {
           <p>The run reads the model again. It is held again, should it want to remove more than now.</p>
         </Confirm>
       ) : null}
+    </Section>
+  )
+}
+
+type Held = NonNullable<RunView['held']>
+
+/** The destination is another one than the one that has the rows. */
+function ChangedDestination({ run, held }: { readonly run: RunView; readonly held: Held }): ReactElement {
+  const may = useMay('approve')
+  const mayForget = useMay('operate')
+  const [asks, setAsks] = useState<'same' | 'new' | null>(null)
+  const isNew = asks === 'new'
+  return (
+    <Section title="Held: destination changed">
+      <div className="pad">
+        <p>
+          {rows(held.rows)} went to another destination: {held.destination?.why}. Nothing was sent to the new
+          one.
+        </p>
+        <div className="actions">
+          <button type="button" className="primary" disabled={!may} onClick={() => setAsks('same')}>
+            It is the same API
+          </button>
+          <button type="button" disabled={!may || !mayForget} onClick={() => setAsks('new')}>
+            It is another API
+          </button>
+        </div>
+      </div>
+      {asks === null ? null : (
+        <Confirm
+          title={isNew ? 'Begin anew at this destination?' : 'Go on with what was delivered?'}
+          action={isNew ? 'Send every row' : 'Go on'}
+          dangerous={isNew}
+          onConfirm={() => approveRun(run.id, asks)}
+          onClose={() => setAsks(null)}
+        >
+          <p>
+            {isNew
+              ? 'The sync forgets what it delivered to the one before, and its runs. A run sends every row of the model.'
+              : 'The API has moved, and has all that was delivered. The run sends only what changed since.'}
+          </p>
+        </Confirm>
+      )}
     </Section>
   )
 }

@@ -148,7 +148,8 @@ function asNextRun(
   const none = { delivered: 0, rejected: 0, unknown: 0, unsent: 0, requests: 0, attempts: 0 }
   const counts: CountsByOp = Object.fromEntries(ops.map(op => [op, { ...none, detected: rows.length }]))
   const next: NextChanges = {
-    ...{ columns, diff: { ...diff, counts, keysBefore: 0 }, baseline: false, interrupted: false },
+    ...{ columns, diff: { ...diff, counts, keysBefore: 0 }, baseline: false },
+    ...{ interrupted: false, changed: null },
     changes: ({ key, rows: most = Infinity }) => sampled(rows, ops, { key, most }),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }

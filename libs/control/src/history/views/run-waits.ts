@@ -1,6 +1,7 @@
 /** What a run waits for, as people see it. */
 import type { WaitView } from '@sluice/contracts/api'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
+import { changeOf } from '@sluice/domain/delivered-to'
 import type { Wait } from '@sluice/contracts/runs/waits'
 import { isoTime } from './iso-time.ts'
 
@@ -19,7 +20,11 @@ export function waitsOf(
 function waitsIn(event: RunEvent, reports: ReadonlyMap<number, PartitionReport>): readonly Wait[] {
   const { status, held, queuedAt, endedAt } = event
   if (status === 'held' && held !== null) {
-    const detail = `somebody to approve that ${held.removed} of ${held.rows} rows are removed`
+    const changed = held.destination ?? null
+    const detail =
+      changed === null
+        ? `somebody to approve that ${held.removed} of ${held.rows} rows are removed`
+        : `somebody to say what becomes of ${held.rows} rows, since the destination changed: ${changeOf(changed)}`
     return [{ kind: 'approval', since: endedAt ?? queuedAt, until: null, detail }]
   }
   // The run before it does not end while requests from before may still arrive.

@@ -1,0 +1,4 @@
+import { changedDestinationSuite } from './changed-destination.ts'
+import { distributedProfiles } from './profiles.ts'
+
+distributedProfiles().forEach(changedDestinationSuite)
