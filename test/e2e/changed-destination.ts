@@ -27,7 +27,8 @@ export function changedDestinationSuite(profile: Profile): void {
       dev = await startScriptedApi()
       prod = await startScriptedApi()
       const files = { 'project.yaml': projectTo({ url: dev.url }), 'people.csv': manyPeople(3) }
-      const env = { SLUICE_SECRET_TOKEN: 'token-1', SLUICE_SECRET_TENANT: 'tenant-1' }
+      const grants = { SLUICE_SECRET_TOKEN_FOR: '127.0.0.1', SLUICE_SECRET_TENANT_FOR: '127.0.0.1' }
+      const env = { SLUICE_SECRET_TOKEN: 'token-1', SLUICE_SECRET_TENANT: 'tenant-1', ...grants }
       opened = await profile.open({ files, env, here: true })
       onTestFailed(() => void process.stderr.write(opened.logs()))
     })
