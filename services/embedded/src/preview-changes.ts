@@ -6,8 +6,8 @@ import { undecidedNotice } from '@sluice/change-detector/run/notices'
 import type { FoundRequest, NextRun } from '@sluice/control/runs/next-run'
 import { shownRequest } from '@sluice/delivery/destination/shown-request'
 import type { Target } from '@sluice/delivery/destination/target'
-import { changeOf } from '@sluice/domain/delivered-to'
-import { needsApproval } from '@sluice/domain/removal-guard'
+import { changeOf } from '@sluice/domain/held/delivered-to'
+import { needsApproval } from '@sluice/domain/held/removal-guard'
 import { renderChanges, type RenderChanges } from '@sluice/rendering/render-changes'
 
 export interface Previewing {

@@ -1,7 +1,7 @@
 /** Finds the run that a command names. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { RunEvent, RunStatus } from '@sluice/contracts/records'
-import { changeOf } from '@sluice/domain/delivered-to'
+import { changeOf } from '@sluice/domain/held/delivered-to'
 import { isEnded } from '@sluice/domain/run-status'
 import { SHARED_PARTITIONS } from '@sluice/topics/topics'
 import type { Pipeline } from '../pipeline.ts'

@@ -8,7 +8,7 @@ import type { DeliveredTo, HeldRemovals, StateOwner } from '@sluice/contracts/ru
 import type { PartitionEnd } from '@sluice/contracts/runs/partition-ends'
 import type { Restoring } from '@sluice/contracts/runs/restoring'
 import type { Fired } from '@sluice/contracts/runs/run-times'
-import { isAnother } from '@sluice/domain/delivered-to'
+import { isAnother } from '@sluice/domain/held/delivered-to'
 import { isEnded } from '@sluice/domain/run-status'
 import type { RunState } from './run-events.ts'
 

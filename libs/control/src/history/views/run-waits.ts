@@ -1,7 +1,7 @@
 /** What a run waits for, as people see it. */
 import type { WaitView } from '@sluice/contracts/api'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
-import { changeOf } from '@sluice/domain/delivered-to'
+import { changeOf } from '@sluice/domain/held/delivered-to'
 import type { Wait } from '@sluice/contracts/runs/waits'
 import { isoTime } from './iso-time.ts'
 
