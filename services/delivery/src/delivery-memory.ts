@@ -14,7 +14,7 @@ const READERS_SHARE = 0.25
 const MAX_READER_BYTES = 1024 * 1024
 const MIN_READER_BYTES = 64 * 1024
 /** Rows are objects once they are decoded. They take so many times the bytes that they take in the topic. */
-const DECODED_FACTOR = 4
+export const DECODED_FACTOR = 4
 /** What a sender may keep of an answer before it asks for memory. Each request takes so much in advance. */
 const ANSWER_ALLOWANCE_BYTES = 8 * 1024
 
@@ -60,9 +60,7 @@ export class LateShare implements Disposable {
   }
 }
 
-/**
- * What is known of a request that waits for its next try: its history, its place, the error of its last try.
- */
+/** What is known of a request that waits for its next try, beside its history. */
 const WAITING_BYTES = 1024
 /** What is known of each row of a batch that goes on in parts. */
 const WAITING_ROW_BYTES = 64
@@ -106,15 +104,11 @@ export class RequestMemory {
 
   /**
    * It waits for its next try. Of all that it took, only what is known of it is still in memory: of so many
-   * rows, and what attempts said of them.
+   * rows, and its history.
    */
-  waits(of: {
-    readonly rows: number
-    readonly twins: number
-    readonly attempts: readonly UnownedAttempt[]
-  }): void {
-    let bytes = WAITING_BYTES + of.rows * WAITING_ROW_BYTES + of.twins * WAITING_TWIN_BYTES
-    for (const attempt of of.attempts) bytes += attemptBytes(attempt)
+  waits(of: { readonly rows: number; readonly twins: number; readonly historyBytes: number }): void {
+    const { rows, twins, historyBytes } = of
+    const bytes = WAITING_BYTES + rows * WAITING_ROW_BYTES + twins * WAITING_TWIN_BYTES + historyBytes
     this.#share.give(this.#bytes - bytes)
     this.#bytes = bytes
   }
@@ -139,7 +133,7 @@ export class RequestMemory {
 }
 
 /** What an attempt says of its answer, and of its rows. */
-function attemptBytes({ responseBody, partBody, rows }: UnownedAttempt): number {
+export function attemptBytes({ responseBody, partBody, rows }: UnownedAttempt): number {
   let bytes = (responseBody?.length ?? 0) + (partBody?.length ?? 0)
   for (const { error, captured } of rows)
     bytes += RESULT_BYTES + (error?.length ?? 0) + (captured?.length ?? 0)

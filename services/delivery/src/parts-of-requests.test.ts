@@ -6,6 +6,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
 import { BatchDelivery, type Reply } from './contract/batch-delivery.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
+import { SYNC } from '@sluice/testkit/sample-records'
+import { PREFIX } from '@sluice/testkit/test-log'
+import { syncTopics } from '@sluice/topics/topics'
 
 vi.setConfig({ testTimeout: 30_000 })
 
@@ -109,8 +112,33 @@ describe('a part that waits', () => {
     await lives.begin([...'ab'], { errors: { ...SPLIT, retry: 'now', answers } })
     lives.api = keys => (keys.includes('b') ? { status: 422 } : OK)
     await lives.finish()
-    expect(lives.batches).toEqual(['ab', 'a', 'b'])
+    expect(lives.batches.toSorted()).toEqual(['a', 'ab', 'b'])
     expect(await lives.outcomes()).toBe('b:rejected')
+  })
+
+  it('reads the changes of its batch once, for all of its parts', async () => {
+    await lives.begin([...'abcdefgh'], { errors: SPLIT })
+    lives.api = () => REFUSED
+    const read = vi.spyOn(lives.world.log, 'read')
+    const memory = new DeliveryMemory(128_000_000)
+    await lives.finish({ memory })
+    expect(lives.sent).toHaveLength(15)
+    const { changes } = syncTopics(PREFIX, SYNC)
+    expect(read.mock.calls.filter(([{ topic }]) => topic === changes)).toHaveLength(1)
+    read.mockRestore()
+    expect(memory.requests.takenBytes).toBe(0)
+  })
+
+  it('counts in memory, while its rows wait alone, for what is known of each', async () => {
+    const keys = Array.from({ length: 100 }, (_, row) => `k${row}`)
+    await lives.begin(keys, { errors: { ...SPLIT, retry: 'now' } })
+    lives.api = of => (of.length > 1 ? REFUSED : { status: 400, retryAfter: 600 })
+    const memory = new DeliveryMemory(128_000_000)
+    const life = lives.live({ memory })
+    let alone = 0
+    await lives.untilAttempts(({ part }) => part?.length === 1 && (alone += 1) === 100)
+    await vi.waitFor(() => expect(memory.requests.takenBytes).toBeGreaterThan(150_000))
+    await life.drain()
   })
 
   it('comes to what its last try had when the run is cancelled', async () => {

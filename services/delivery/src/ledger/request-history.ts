@@ -118,9 +118,10 @@ export function withAttempt(history: RequestHistory, attempt: UnownedAttempt): R
     attempts: history.attempts + sent,
     requests: history.requests + (part.sends === 0 ? sent : 0),
     parts: [...others, ...parts],
-    ended: goesOnWhole(next)
-      ? history.ended
-      : [...history.ended, { positions, attempt: kept, attempts: part.attempts + sent }],
+    ended:
+      goesOnWhole(next) || allGoOn(positions, next)
+        ? history.ended
+        : [...history.ended, { positions, attempt: kept, attempts: part.attempts + sent }],
   }
 }
 
@@ -164,6 +165,12 @@ function partAfter(part: PartHistory, attempt: UnownedAttempt, next: NextPart): 
 
 function goesOnWhole(next: readonly NextPart[]): boolean {
   return next.some(({ rows }) => rows === null)
+}
+
+/** True if each row of a part goes on in another one. Then nothing follows from this attempt. */
+function allGoOn(positions: Positions, next: readonly NextPart[]): boolean {
+  if (positions === null) return false
+  return next.reduce((sum, { rows }) => sum + (rows?.length ?? 0), 0) === positions.length
 }
 
 /**

@@ -24,7 +24,7 @@ import { EarlyEnd } from './early-end.ts'
 import type { Recovered } from '../ledger/recover-ledger.ts'
 import { notedSender, type LateSends } from './late-sends.ts'
 import type { RequestSequence } from '../send/request-sequence.ts'
-import { renderPart } from '../send/render-part.ts'
+import { PartRenderer } from '../send/render-part.ts'
 import { SendQueue } from '../send/send-queue.ts'
 import { targetWithoutSecrets, type Target } from '../destination/target.ts'
 import type { Neighbours } from '../destination/neighbours.ts'
@@ -143,12 +143,12 @@ export async function openRun(
       places: deps.places,
       tries: triesOf({ errors, delivery }),
       read: span => readAgain(parts, span),
-      renderPart: (request, positions) =>
-        renderPart(
-          { ...deps, sync: run.sync, begin, changes: changesOf(parts), bufferBytes: deps.memory.readerBytes },
-          { request, positions },
-          endingOf(worker, ledger.failure),
-        ),
+      parts: new PartRenderer({
+        ...{ ...deps, sync: run.sync, begin, changes: changesOf(parts) },
+        bufferBytes: () => deps.memory.readerBytes,
+        share: () => parts.againShare.opened,
+        signal: endingOf(worker, ledger.failure),
+      }),
       share: () => parts.againShare.opened,
       place: { partition: attempts.partition, runId: begin.runId },
       startedAt: begin.startedAt,

@@ -6,10 +6,11 @@
  * its next try) → finished.
  */
 import type { Request } from '@sluice/contracts/records'
-import type { RequestMemory } from '../delivery-memory.ts'
+import { attemptBytes, type RequestMemory } from '../delivery-memory.ts'
 import { effectsOf, type Effects, type FinishedRequest } from '../outcome/effects.ts'
 import {
   withAttempt,
+  type EndedRows,
   type PartHistory,
   type RequestHistory,
   type UnownedAttempt,
@@ -31,12 +32,15 @@ export class OpenRequest {
   /** Of the whole request, until it is finished. Parts have their own while they are in work. */
   readonly memory: RequestMemory
   #history: RequestHistory
+  /** What the history takes in memory. */
+  #knownBytes: number
   /** How many of its parts are in work. */
   inWork = 0
 
   constructor(offset: number, history: RequestHistory, memory: RequestMemory) {
     this.offset = offset
     this.#history = history
+    this.#knownBytes = bytesOf(history.parts) + bytesOf(history.ended)
     this.memory = memory
   }
 
@@ -49,12 +53,18 @@ export class OpenRequest {
    * final.
    */
   take(made: UnownedAttempt): TakenAttempt {
-    const before = this.#history.parts
-    const number = made.attempt === 0 ? 0 : this.#history.attempts + 1
+    const before = this.#history
+    const number = made.attempt === 0 ? 0 : before.attempts + 1
     const numbered = made.attempt === number ? made : { ...made, attempt: number }
-    this.#history = withAttempt(this.#history, numbered)
-    const isFinished = this.#history.parts.length === 0
-    const parts = this.#history.parts.filter(part => !before.includes(part))
+    this.#history = withAttempt(before, numbered)
+    const open = this.#history.parts
+    const isFinished = open.length === 0
+    // What follows a part stands behind all others.
+    const parts = open === before.parts ? [] : open.slice(before.parts.length - 1)
+    const at = open === before.parts ? -1 : before.parts.findIndex((part, index) => part !== open[index])
+    const replaced = at < 0 ? [] : before.parts.slice(at, at + 1)
+    const ended = this.#history.ended.slice(before.ended.length)
+    this.#knownBytes += bytesOf(parts) + bytesOf(ended) - bytesOf(replaced)
     const attempt = numbered.final === isFinished ? numbered : { ...numbered, final: isFinished }
     return { attempt, parts, isFinished }
   }
@@ -67,10 +77,21 @@ export class OpenRequest {
 
   /** It waits. Of all that it took, only what is known of it is still in memory. */
   waits({ rows, twins = null }: Pick<Request, 'rows'> & Partial<Pick<Request, 'twins'>>): void {
-    const { ended, parts } = this.#history
-    const attempts = new Set(ended.map(({ attempt }) => attempt))
-    for (const { last } of parts) if (last !== null) attempts.add(last)
     const known = { rows: rows.length > 1 ? rows.length : 0, twins: twins?.length ?? 0 }
-    this.memory.waits({ ...known, attempts: [...attempts] })
+    this.memory.waits({ ...known, historyBytes: this.#knownBytes })
   }
+}
+
+/** What is known of some of the rows: a part that is open, or that has ended, and its attempt. */
+const KNOWN_BYTES = 2_000
+const POSITION_BYTES = 8
+
+function bytesOf(known: readonly (PartHistory | EndedRows)[]): number {
+  let bytes = 0
+  for (const each of known) {
+    const attempt = 'attempt' in each ? each.attempt : each.last
+    if (each.positions !== null) bytes += KNOWN_BYTES + POSITION_BYTES * each.positions.length
+    if (attempt !== null) bytes += attemptBytes(attempt)
+  }
+  return bytes
 }

@@ -4,12 +4,14 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Change, Request, RunBegin } from '@sluice/contracts/records'
+import type { ByteShare } from '@sluice/flow/byte-budget'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import { compileTriggers } from '@sluice/rendering/compile-triggers'
 import { renderBatch, type Rendered } from '@sluice/rendering/render-batch'
 import type { Definitions } from '@sluice/resources/stored-documents'
 import { readOwned } from '@sluice/topics/owned-reader'
 import type { RecordIo } from '@sluice/topics/record-io'
+import { DECODED_FACTOR } from '../delivery-memory.ts'
 import { rowsAt } from '../ledger/parts.ts'
 
 export interface PartSource {
@@ -20,38 +22,80 @@ export interface PartSource {
   readonly begin: RunBegin
   readonly changes: TopicPartition
   /** How far is read ahead at most. */
-  readonly bufferBytes: number
+  readonly bufferBytes: () => number
+  /** Where the memory of kept changes is taken. */
+  readonly share: () => ByteShare
+  readonly signal: AbortSignal
+}
+
+/** The changes of a request, by seq. */
+interface Kept {
+  readonly seq: number
+  readonly changes: ReadonlyMap<number, Change>
+  readonly bytes: number
 }
 
 /**
- * The requests that these rows make: mostly one. Throws `corrupt` if their changes are gone, and `template`
- * or `config` as the definition does.
+ * Of one run in one partition. A batch whose rows are refused goes on in twice as many parts as it has rows.
+ * So its changes are kept from one part to the next, as long as there is memory for them.
  */
-export async function renderPart(
-  source: PartSource,
-  of: { readonly request: Request; readonly positions: readonly number[] },
-  signal: AbortSignal,
-): Promise<readonly Rendered[]> {
-  const { log, io, definitions, sync, begin, changes: target, bufferBytes } = source
-  const { request, positions } = of
-  const { incarnation, trigger: op, run, changesStart: start, changesEnd: end } = request
-  const definition = await definitions.get(begin.definition, { signal })
-  const trigger = compileTriggers(begin.definition, definition).get(op)
-  const wanted = new Set(rowsAt(request.rows, positions).map(({ seq }) => seq))
-  const changes: Change[] = []
-  const reading = { log, io, incarnation, stage: 'changes', target, bufferBytes, signal } as const
-  for await (const batch of readOwned({ ...reading, from: start, to: end })) {
-    for (const { record } of batch.records)
-      if (record?.name === 'sluice.Change' && record.value.run === run && wanted.has(record.value.seq))
-        changes.push(record.value)
+export class PartRenderer {
+  readonly #source: PartSource
+  #kept: Kept | null = null
+
+  constructor(source: PartSource) {
+    this.#source = source
   }
-  if (trigger === undefined || changes.length !== wanted.size)
-    throw new SluiceError(
-      'corrupt',
-      `${wanted.size - changes.length} of the changes that request ${request.seq} of run ${run} was made of are ` +
-        `gone from partition ${target.partition} of ${target.topic}`,
-    )
-  const startedAt = new Date(begin.startedAt).toISOString()
-  const context = { run: { id: begin.runId, startedAt }, sync: { name: sync } }
-  return renderBatch({ op, changes, start, end }, trigger, context)
+
+  /**
+   * The requests that these rows make: mostly one. Throws `corrupt` if their changes are gone, and `template`
+   * or `config` as the definition does. One call at a time.
+   */
+  async render(request: Request, positions: readonly number[]): Promise<readonly Rendered[]> {
+    const { definitions, sync, begin, changes: target, signal } = this.#source
+    const { trigger: op, run, changesStart: start, changesEnd: end } = request
+    const definition = await definitions.get(begin.definition, { signal })
+    const trigger = compileTriggers(begin.definition, definition).get(op)
+    const known = await this.#changesOf(request)
+    const wanted = rowsAt(request.rows, positions)
+    const changes = wanted.flatMap(({ seq }) => known.get(seq) ?? [])
+    if (trigger === undefined || changes.length !== wanted.length)
+      throw new SluiceError(
+        'corrupt',
+        `${wanted.length - changes.length} of the changes that request ${request.seq} of run ${run} was made of are ` +
+          `gone from partition ${target.partition} of ${target.topic}`,
+      )
+    const startedAt = new Date(begin.startedAt).toISOString()
+    const context = { run: { id: begin.runId, startedAt }, sync: { name: sync } }
+    return renderBatch({ op, changes, start, end }, trigger, context)
+  }
+
+  /** Keeps the changes of this request no longer; of any, if none is named. */
+  forget(request?: Pick<Request, 'seq'>): void {
+    if (this.#kept === null || (request ?? this.#kept).seq !== this.#kept.seq) return
+    this.#source.share().give(this.#kept.bytes)
+    this.#kept = null
+  }
+
+  async #changesOf(request: Request): Promise<Kept['changes']> {
+    if (this.#kept?.seq === request.seq) return this.#kept.changes
+    this.forget()
+    const { log, io, changes: target, bufferBytes, signal } = this.#source
+    const { incarnation, run, changesStart: from, changesEnd: to } = request
+    const wanted = new Set(request.rows.map(({ seq }) => seq))
+    const changes = new Map<number, Change>()
+    let size = 0
+    const reading = { log, io, incarnation, stage: 'changes', target, signal } as const
+    for await (const batch of readOwned({ ...reading, bufferBytes: bufferBytes(), from, to })) {
+      for (const { record, bytes: recordBytes } of batch.records) {
+        if (record?.name !== 'sluice.Change' || record.value.run !== run) continue
+        if (!wanted.has(record.value.seq)) continue
+        changes.set(record.value.seq, record.value)
+        size += recordBytes
+      }
+    }
+    const bytes = size * DECODED_FACTOR
+    if (this.#source.share().tryTake(bytes)) this.#kept = { seq: request.seq, changes, bytes }
+    return changes
+  }
 }

@@ -1,17 +1,16 @@
 /** What a send queue is made of. */
-import type { Request } from '@sluice/contracts/records'
 import type { Tries } from '@sluice/domain/answers/next-try'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import type { Ends } from '@sluice/flow/ends'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { Figures } from '@sluice/partition/figures'
-import type { Rendered } from '@sluice/rendering/render-batch'
 import type { Traces } from '@sluice/runtime/traces/span'
 import type { Target } from '../destination/target.ts'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 import type { DestinationGate } from './destination-gate.ts'
 import type { Places } from './places.ts'
 import type { SendJob } from './send-request.ts'
+import type { PartRenderer } from './render-part.ts'
 import type { Throttles } from './throttles.ts'
 import type { WaitingOptions } from './waiting-requests.ts'
 
@@ -30,7 +29,7 @@ export interface SendQueueOptions extends Ends {
   /** Reads requests again that waited for their next try. */
   readonly read: WaitingOptions['read']
   /** Renders rows of a request again, as the requests that they make. */
-  readonly renderPart: (request: Request, positions: readonly number[]) => Promise<readonly Rendered[]>
+  readonly parts: Pick<PartRenderer, 'render' | 'forget'>
   /** Gives the memory of those. It is opened with the first of them. */
   readonly share: () => ByteShare
   /** Where all of its requests belong. */

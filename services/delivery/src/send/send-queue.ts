@@ -144,6 +144,7 @@ export class SendQueue {
     this.#stopping.abort()
     await this.#pump
     if (this.#underWay > 0) await new Promise<void>(resolve => (this.#onAllEnded = resolve))
+    this.#options.parts.forget()
     if (this.#options.abort.aborted) return
     // A successor would take it for sent.
     const announced = this.#queue.filter(ready => ready.isAnnounced === true)
@@ -343,6 +344,7 @@ export class SendQueue {
       this.#rests(open)
     }
     const effects = isFinished ? open.effects(whole) : null
+    if (isFinished) this.#options.parts.forget(job.request)
     ledger.record({ requestOffset: open.offset, attempt, effects, release })
     this.#hurryIfShort()
   }
@@ -357,13 +359,17 @@ export class SendQueue {
   async #takeDue({ request, bytes, open, part }: DuePart, signal: AbortSignal): Promise<void> {
     if (open.inWork === 0) this.#waitingRequests -= 1
     open.inWork += 1
-    const { share, place } = this.#options
-    const memory = await RequestMemory.take(share(), { record: request, recordBytes: bytes, signal })
+    const { share, place, parts } = this.#options
+    const of = { record: request, recordBytes: bytes }
+    const free = RequestMemory.tryTake(share(), of)
+    // What is kept for parts must not keep out the part that needs it.
+    if (free === null) parts.forget()
+    const memory = free ?? (await RequestMemory.take(share(), { ...of, signal }))
     const ready = readyOf(open, part, { request, memory, place })
     // What it would say does not matter if no try of it can be under way.
     const isLeft = this.#givingUp.signal.aborted
     if (part.positions === null || (isLeft && !part.unseen)) return this.#sendOrClose(ready)
-    const rendered = await this.#options.renderPart(request, part.positions).catch((error: unknown) => {
+    const rendered = await this.#options.parts.render(request, part.positions).catch((error: unknown) => {
       // Its run may have been over for so long that the changes are gone.
       if (!isLeft || signal.aborted) throw error
       return []
