@@ -32,6 +32,10 @@ import {
 export interface DeliveryOptions {
   readonly api: Api
   readonly kind: ApiKind
+  /** True if a rule of the sync says what a 404 means. */
+  readonly tellsMissing: boolean
+  /** True if nothing is added or changed before all partitions have finished their removals. */
+  readonly removalsFirst: boolean
   readonly topics: Topics
   readonly changes: readonly Change[]
   readonly batchSize: number
@@ -90,15 +94,21 @@ export interface Delivered {
   readonly left: readonly Sent[]
 }
 
-/** Delivers the changes that a run published to a partition, as far as the stages can go on. */
-export function deliver(options: DeliveryOptions): Delivered {
+/**
+ * Delivers the changes that a run published to a partition, as far as the stages can go on. If removals go
+ * first, it yields once those of the partition are finished, and goes on once those of all are.
+ */
+export function* deliver(options: DeliveryOptions): Generator<void, Delivered> {
   const all = requestsOf(options)
   const requests = all.slice(0, Math.ceil(options.stopsAt * all.length))
   const left = all.slice(requests.length).flatMap(({ rows }) => rows)
-  return { counts: deliverRequests(options, requests), left }
+  return { counts: yield* deliverRequests(options, requests), left }
 }
 
-function deliverRequests(options: DeliveryOptions, requests: readonly Request[]): CountsByOp {
+function* deliverRequests(
+  options: DeliveryOptions,
+  requests: readonly Request[],
+): Generator<void, CountsByOp> {
   const ledgers: Ledger[] = requests.map(() => ({
     history: NO_HISTORY,
     finished: false,
@@ -106,18 +116,32 @@ function deliverRequests(options: DeliveryOptions, requests: readonly Request[])
     refused: new Set(),
     sent: new Set(),
   }))
-  const { death, handsOver } = options
+  const { death, handsOver, removalsFirst } = options
   const leaves = handsOver === null ? requests.length : Math.floor(handsOver * requests.length)
   const dies = death === null ? requests.length : Math.floor(death.at * requests.length)
+  const removals = removalsFirst ? requests.filter(({ trigger }) => trigger === 'removed').length : 0
   let delivery = new PartitionDelivery(options, requests, ledgers)
+  let mayPass = !removalsFirst
+  const finishRemovals = function* (end: number): Generator<void, void> {
+    if (mayPass || end <= removals) return
+    delivery.deliverUpTo(removals)
+    delivery.deliverWaiting(removals)
+    yield
+    mayPass = true
+  }
+  const deliverUpTo = function* (end: number): Generator<void, void> {
+    yield* finishRemovals(end)
+    delivery.deliverUpTo(end)
+  }
   if (leaves < dies) {
-    delivery.deliverUpTo(leaves)
+    yield* deliverUpTo(leaves)
     // What waits for its next try goes on waiting there.
     delivery = new PartitionDelivery(options, requests, ledgers, delivery.counts)
   }
-  delivery.deliverUpTo(dies)
+  yield* deliverUpTo(dies)
   if (death !== null && dies < requests.length) {
-    delivery.dieAt(dies, death)
+    yield* finishRemovals(dies + 1)
+    delivery.dieAt(dies, death, mayPass ? requests.length : removals)
     // The successor knows only the topics. Any other request may have been sent too.
     delivery = new PartitionDelivery(options, requests, ledgers, delivery.counts)
     const doubt = new Doubt(false, () => 0)
@@ -128,8 +152,8 @@ function deliverRequests(options: DeliveryOptions, requests: readonly Request[])
       delivery.closeAnnounced(index)
     }
   }
-  delivery.deliverUpTo(requests.length)
-  delivery.deliverWaiting()
+  yield* deliverUpTo(requests.length)
+  delivery.deliverWaiting(requests.length)
   return delivery.counts
 }
 
@@ -178,12 +202,8 @@ class PartitionDelivery {
     for (const [index, { finished, history }] of [...this.#ledgers.slice(0, end)].entries()) {
       if (finished) continue
       if (history.parts.length === 0) this.finish(index)
-      else if (!this.#waits(index) && !this.#isAside(index)) this.#deliver(index)
+      else if (!this.#waits(index)) this.#deliver(index)
       if (this.#waits(index)) since.push(index)
-      for (const freed of this.#aside(index)) {
-        this.#deliver(freed)
-        if (this.#waits(freed)) since.push(freed)
-      }
       const due = since[0]
       if (due === undefined || since.length < WAIT_REQUESTS) continue
       since.shift()
@@ -192,26 +212,9 @@ class PartitionDelivery {
     }
   }
 
-  /** Goes on until no request waits any more. */
-  deliverWaiting(): void {
-    for (const index of this.#ledgers.keys()) while (!this.#at(index).ledger.finished) this.#deliver(index)
-  }
-
-  /** True if an earlier request with a row of a twin is not finished. */
-  #isAside(index: number): boolean {
-    const twins = twinsOf(this.#requests[index])
-    if (twins.length === 0) return false
-    return this.#requests
-      .slice(0, index)
-      .some((other, at) => !this.#at(at).ledger.finished && twinsOf(other).some(twin => twins.includes(twin)))
-  }
-
-  /** Requests before this one that waited for a twin, and wait no more. */
-  #aside(end: number): readonly number[] {
-    return [...this.#ledgers.keys()]
-      .slice(0, end)
-      .filter(index => twinsOf(this.#requests[index]).length > 0)
-      .filter(index => !this.#at(index).ledger.finished && !this.#waits(index) && !this.#isAside(index))
+  /** Goes on until none of the requests below that index waits any more. */
+  deliverWaiting(end: number): void {
+    for (let index = 0; index < end; index += 1) while (!this.#at(index).ledger.finished) this.#deliver(index)
   }
 
   #waits(index: number): boolean {
@@ -247,9 +250,8 @@ class PartitionDelivery {
     }
   }
 
-  /** The work up to the death of the process. A request in flight then may arrive or not. */
-  dieAt(index: number, { step, others }: Death): void {
-    if (this.#isAside(index)) return
+  /** The work up to the death of the process, which sends no request from `end` on. */
+  dieAt(index: number, { step, others }: Death, end: number): void {
     if (step === 'before-attempt') this.#sendParts(index)
     else {
       for (const part of this.#at(index).ledger.history.parts) this.#attempt(index, part)
@@ -257,13 +259,11 @@ class PartitionDelivery {
     }
     const due = others === 0 ? undefined : [...this.#ledgers.keys()].find(each => this.#waits(each))
     if (due !== undefined) this.#sendParts(due)
-    for (let other = index + 1; other <= index + others && other < this.#requests.length; other += 1)
-      this.#sendParts(other)
+    for (let other = index + 1; other <= index + others && other < end; other += 1) this.#sendParts(other)
   }
 
   /** Nothing of it is recorded. */
   #sendParts(index: number): void {
-    if (this.#isAside(index)) return
     for (const part of this.#at(index).ledger.history.parts) this.#send(index, part)
   }
 
@@ -350,7 +350,8 @@ class PartitionDelivery {
 
   #send(index: number, { positions, tainted }: PartHistory): SentOnce {
     const rows = rowsAt(this.#at(index).rows, positions)
-    const { api, kind, nextFate, nextRowFate, onSend, onBroken } = this.#options
+    const { api, kind, tellsMissing, nextFate, nextRowFate, onSend, onBroken } = this.#options
+    const of = { kind, tellsMissing, tainted }
     const [first] = rows
     if (first === undefined || rows.some(row => isUnrenderable(row, kind))) return UNRENDERABLE
     const again = rows.find(row => this.#ended.has(row))
@@ -362,19 +363,19 @@ class PartitionDelivery {
     const take = (): ApiAnswer => api.take(rows.map(sentRow))
     switch (fate.kind) {
       case 'answered':
-        if (nextRowFate === null) return answered(take(), rows, { kind, tainted })
+        if (nextRowFate === null) return answered(take(), rows, of)
         return rowByRow(rows, this.#options)
       case 'refused':
-        return answered({ status: 400, id: null }, rows, { kind, tainted })
+        return answered({ status: 400, id: null }, rows, of)
       case 'throttled':
-        return answered({ status: 429, id: null }, rows, { kind, tainted })
+        return answered({ status: 429, id: null }, rows, of)
       case 'token-refused':
-        return answered({ status: REFUSED, id: null }, rows, { kind, tainted })
+        return answered({ status: REFUSED, id: null }, rows, of)
       case 'broken': {
         if (fate.applied && nextRowFate === null) take()
         else if (fate.applied) for (const row of rows) api.take([sentRow(row)])
         if (fate.status === null) return { ...UNRENDERABLE, verdict: verdictOfFailure('timeout') }
-        return answered({ status: fate.status, id: null }, rows, { kind, tainted })
+        return answered({ status: fate.status, id: null }, rows, of)
       }
       default:
         return fate satisfies never
@@ -394,10 +395,6 @@ class PartitionDelivery {
     if (request === undefined || ledger === undefined) throw new Error(`there is no request ${index}`)
     return { ...request, ledger }
   }
-}
-
-function twinsOf(request: Request | undefined): readonly string[] {
-  return (request?.rows ?? []).flatMap(({ twin }) => twin ?? [])
 }
 
 /** The last attempt that the row was in. */

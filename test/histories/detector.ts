@@ -29,6 +29,8 @@ export interface Detected {
   readonly changes: readonly Found[]
   /** In this order. A detector may die between any two. */
   readonly writes: readonly (() => void)[]
+  /** Rows are added and changed once all partitions have finished their removals. */
+  readonly removalsFirst: boolean
 }
 
 const ORDER: readonly Change['op'][] = ['settled', 'removed', 'changed', 'added']
@@ -36,9 +38,7 @@ const ORDER: readonly Change['op'][] = ['settled', 'removed', 'changed', 'added'
 /** `writes` are the changes, in the order of R17, and the tombstones of entries that ended with them. */
 export function detect(detection: Detection): Detected {
   const found = EVERY_KEY.flatMap(key => findChange(detection, key) ?? [])
-  const changes = withDoubts(detection, withTwins(detection, found)).toSorted(
-    (a, b) => ORDER.indexOf(a.op) - ORDER.indexOf(b.op),
-  )
+  const changes = withDoubts(detection, found).toSorted((a, b) => ORDER.indexOf(a.op) - ORDER.indexOf(b.op))
   const seqs = detection.topics.map(() => 0)
   const settled = changes.filter(({ op }) => op === 'settled')
   const write = (found: Found): (() => void)[] => {
@@ -51,7 +51,12 @@ export function detect(detection: Detection): Detected {
     .map(found => () => endCaptured(detection, found))
   const entries = settled.filter(({ endsRetry }) => endsRetry).map(found => () => endRetry(detection, found))
   const sent = changes.filter(({ op }) => op !== 'settled')
-  return { changes, writes: [...settled.flatMap(write), ...values, ...entries, ...sent.flatMap(write)] }
+  const removed = changes.filter(({ op }) => op === 'removed')
+  const removalsFirst = removed.some(gone =>
+    sent.some(({ op, key }) => op !== 'removed' && folded(key) === folded(gone.key)),
+  )
+  const writes = [...settled.flatMap(write), ...values, ...entries, ...sent.flatMap(write)]
+  return { changes, writes, removalsFirst }
 }
 
 /** True if the values are of an object that is gone. */
@@ -101,7 +106,6 @@ function findChange(detection: Detection, key: string): Found | null {
     beforeState: kind,
     captured,
     endsRetry: entry !== null,
-    twin: null,
   }
   const settle = (of: Pick<Known, 'kind' | 'row' | 'muted'>): Found => {
     const settled = {
@@ -130,73 +134,66 @@ function findChange(detection: Detection, key: string): Found | null {
   return { ...common, op, after: row, settledState: null, muted: null, retried: entry }
 }
 
-/** The row of a twin goes to the partition of the removal, unless it has one. */
-function withTwins({ state }: Detection, found: readonly Found[]): readonly Found[] {
-  const removed = found.filter(({ op }) => op === 'removed')
-  const placed = found.map(change => {
-    if (change.op !== 'added' || state.has(change.key)) return change
-    const own = removed.find(({ key }) => folded(key) === folded(change.key))
-    const partition = own?.partition ?? laterRemoval(state, change.key)?.partition ?? change.partition
-    return { ...change, partition }
-  })
-  const areTwins = (a: Found, b: Found): boolean =>
-    folded(a.key) === folded(b.key) &&
-    a.partition === b.partition &&
-    (a.op === 'removed') !== (b.op === 'removed')
-  const sent = placed.filter(({ op }) => op !== 'settled')
-  return placed.map(change =>
-    change.op !== 'settled' && sent.some(other => areTwins(change, other))
-      ? { ...change, twin: folded(change.key) }
-      : change,
-  )
-}
-
-/** A twin whose removal was given up, or that nobody has decided about. */
-function laterRemoval(state: State, key: string): Known | undefined {
-  const [, known] =
-    [...state].find(
-      ([other, { kind, muted }]) =>
-        other !== key &&
-        folded(other) === folded(key) &&
-        (kind.endsWith('-uncertain') || muted?.startsWith('removed:') === true),
-    ) ?? []
-  return known
-}
-
 /** As what a row is settled, so that the next run sends it; null if no trigger does. */
-function doubtOf({ run, plan }: Detection): KeyStateKind | null {
+function doubtOf(
+  { run, plan }: Detection,
+  removed: Pick<Change, 'beforeState'> = { beforeState: 'present' },
+): KeyStateKind | null {
   if (plan.atMostOnce) return null
-  if (run.triggers.includes('changed')) return 'content-uncertain'
-  return run.triggers.includes('added') ? 'existence-uncertain' : null
+  const triggers = new Set(run.triggers)
+  // A strict API says by a rule what is there already, so that `added` does no harm.
+  const isAdded =
+    plan.api === 'strict' || removed.beforeState === 'existence-uncertain' || !triggers.has('changed')
+  if (isAdded && triggers.has('added')) return 'existence-uncertain'
+  return triggers.has('changed') ? 'content-uncertain' : null
 }
 
-/** Rows that the run does not send, though it removes a twin of theirs, are settled as uncertain. */
+/** A removal may take away the row of a twin: of a key that is removed, too, that is sent, or that is not. */
 function withDoubts(detection: Detection, found: readonly Found[]): readonly Found[] {
   const { state } = detection
-  const as = doubtOf(detection)
-  if (as === null) return found
   const removed = found.filter(({ op }) => op === 'removed')
-  const isTwin = (key: string): boolean =>
-    removed.some(other => other.key !== key && folded(other.key) === folded(key))
-  const doubted = found.map(change => {
+  const twinOf = (key: string): Found | undefined =>
+    removed
+      .filter(other => other.key !== key && folded(other.key) === folded(key))
+      .toSorted((a, b) => KINDS.indexOf(b.beforeState) - KINDS.indexOf(a.beforeState))[0]
+  const doubted = found.map((change): Found => {
+    const twin = twinOf(change.key)
+    const as = twin === undefined ? null : doubtOf(detection, twin)
+    if (twin === undefined) return change
+    if (change.op === 'removed') return { ...change, beforeState: 'existence-uncertain' }
+    if (as === null) return change
+    if (change.op === 'changed' && as === 'existence-uncertain')
+      return { ...change, op: 'added', beforeState: as }
+    if (change.op === 'changed') return { ...change, beforeState: as }
     const known = state.get(change.key)?.kind ?? 'absent'
-    if (change.settledState !== 'present' || known === 'absent' || !isTwin(change.key)) return change
-    return { ...change, settledState: known === 'existence-uncertain' ? known : as }
+    if (change.settledState === null || change.settledState === 'absent' || known === 'absent') return change
+    return { ...change, settledState: lessCertain(lessCertain(known, as), change.settledState) }
   })
-  const isLeft = (key: string): boolean => isTwin(key) && found.every(other => other.key !== key)
-  return [...doubted, ...presentInDoubt(detection, as, isLeft)]
+  return [
+    ...doubted,
+    ...presentInDoubt(detection, key => (found.some(other => other.key === key) ? undefined : twinOf(key))),
+  ]
 }
 
-/** The rows that the destination has of these keys, settled so. */
+/** From certain to uncertain. */
+const KINDS: readonly KeyStateKind[] = ['present', 'content-uncertain', 'existence-uncertain']
+
+function lessCertain(a: KeyStateKind, b: KeyStateKind): KeyStateKind {
+  return KINDS.indexOf(a) > KINDS.indexOf(b) ? a : b
+}
+
+/** The rows that the destination has of keys with a twin, settled as uncertain. */
 function presentInDoubt(
-  { state, topics }: Detection,
-  as: KeyStateKind,
-  isMeant: (key: string) => boolean,
+  detection: Detection,
+  twinOf: (key: string) => Pick<Change, 'beforeState'> | undefined,
 ): readonly Found[] {
+  const { state, topics } = detection
   return [...state].flatMap(([key, { kind, row, muted, partition }]) => {
-    if (kind !== 'present' || !isMeant(key)) return []
+    const twin = kind === 'absent' ? undefined : twinOf(key)
+    const as = twin === undefined ? null : doubtOf(detection, twin)
+    if (as === null || lessCertain(kind, as) === kind) return []
     const settled = { op: 'settled', after: row, settledState: as, muted } as const
-    const before = { before: row, beforeState: kind, captured: null, retried: null, twin: null } as const
+    const before = { before: row, beforeState: kind, captured: null, retried: null } as const
     const endsRetry = topics[partition]?.retry.has(key) ?? false
     return [{ key, partition, ...before, ...settled, endsRetry }]
   })
@@ -253,35 +250,23 @@ function settledForReplay(
     muted: null,
     captured: null,
     retried: null,
-    twin: null,
     endsRetry: topics[partition]?.retry.has(key) ?? false,
   }
 }
 
 /** Rows that a replayed removal of a twin may take away. */
 function twinsOfReplayed(detection: Detection, rows: readonly Sent[]): readonly Found[] {
-  const as = doubtOf(detection)
-  if (as === null) return []
   const removed = new Set(rows.filter(({ op }) => op === 'removed').map(({ key }) => folded(key)))
-  const isMeant = (key: string): boolean => rows.every(sent => sent.key !== key) && removed.has(folded(key))
-  return presentInDoubt(detection, as, isMeant)
+  return presentInDoubt(detection, key =>
+    rows.every(sent => sent.key !== key) && removed.has(folded(key)) ? { beforeState: 'present' } : undefined,
+  )
 }
 
-/**
- * Forms of removed keys whose twins may be lost: a twin is sent in another partition, or the sync has no
- * trigger that would send it again.
- */
+/** Forms of removed keys whose twins may be lost, since nothing sends these again by itself. */
 export function unguardedForms(
   detection: Detection,
-  changes: readonly (Pick<Change, 'op' | 'key'> & { readonly partition?: number })[],
+  changes: readonly Pick<Change, 'op' | 'key'>[],
 ): readonly string[] {
-  const sent = changes.filter(({ op }) => op === 'added' || op === 'changed')
-  return changes
-    .filter(({ op }) => op === 'removed')
-    .filter(
-      ({ key, partition }) =>
-        doubtOf(detection) === null ||
-        sent.some(other => folded(other.key) === folded(key) && other.partition !== partition),
-    )
-    .map(({ key }) => folded(key))
+  const removed = changes.filter(({ op }) => op === 'removed').map(({ key }) => folded(key))
+  return doubtOf(detection) === null ? removed : []
 }

@@ -125,7 +125,7 @@ function judgeRun({ topics, onBroken }: Told, { number, played, changes, known }
       )
       continue
     }
-    if (!mayRestate && (needed === null || !fits(change, needed)))
+    if (!mayRestate && (needed === null || !(fits(change, needed) || fitsInDoubt(change, needed, changes))))
       onBroken(`run ${number}: ${key} was ${shown(change)}, not ${needed === null ? 'left' : shown(needed)}`)
     if (before.partition !== null && !isForgotten(before) && change.partition !== before.partition)
       onBroken(`run ${number}: ${key} moved from partition ${before.partition} to ${change.partition}`)
@@ -136,17 +136,35 @@ function judgeRun({ topics, onBroken }: Told, { number, played, changes, known }
   }
 }
 
+function isTwinOfRemoved({ key }: PlacedChange, changes: readonly PlacedChange[]): boolean {
+  return changes.some(
+    ({ op, key: other }) => op === 'removed' && other !== key && folded(other) === folded(key),
+  )
+}
+
+/** True for a change whose row counts as less certain, since the run removes a twin of it. */
+function fitsInDoubt(change: PlacedChange, expected: Expected, changes: readonly PlacedChange[]): boolean {
+  if (!isTwinOfRemoved(change, changes)) return false
+  const { op, beforeState } = change
+  const isMissing = beforeState === 'existence-uncertain' && expected.op !== 'settled'
+  if (isMissing && op === (expected.op === 'removed' ? 'removed' : 'added'))
+    return fits(change, { ...expected, op, beforeState })
+  return op === 'changed' && beforeState === 'content-uncertain' && fits(change, { ...expected, beforeState })
+}
+
 /** True for a row that is settled as uncertain, since the run removes a twin of it. */
 function isDoubted(
   change: PlacedChange,
   of: { readonly known: Known; readonly expected: Expected; readonly changes: readonly PlacedChange[] },
 ): boolean {
   const { known, expected, changes } = of
-  const { key, settledState, muted } = change
-  const isTwin = changes.some(
-    other => other.op === 'removed' && other.key !== key && folded(other.key) === folded(key),
+  const { settledState, muted } = change
+  if (
+    !isTwinOfRemoved(change, changes) ||
+    known.kind === 'absent' ||
+    settledState?.endsWith('-uncertain') !== true
   )
-  if (!isTwin || known.kind !== 'present' || settledState?.endsWith('-uncertain') !== true) return false
+    return false
   return expected.op === 'settled' && fits(change, { ...expected, settledState, muted })
 }
 

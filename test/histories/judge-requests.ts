@@ -36,6 +36,8 @@ export interface Send {
 export interface ToldRequests extends Told {
   readonly api: ApiKind
   readonly splitsBatches: boolean
+  /** True if a rule of the sync says what a 404 means. */
+  readonly tellsMissing: boolean
   readonly sends: readonly Send[]
 }
 
@@ -222,10 +224,17 @@ function isOpenAfter({ splitsBatches }: ToldRequests, send: Send, key: string): 
 const RULED: { readonly [status: number]: Outcome } = { 404: 'missing', 409: 'exists' }
 const BY_STATUS: { readonly [status: number]: Outcome } = { 200: 'delivered', 408: 'unknown', 500: 'unknown' }
 
-function outcomeOf(told: Send['told'] | RowTold['as'], api: ApiKind): Outcome {
+function outcomeOf(
+  told: Send['told'] | RowTold['as'],
+  { api, tellsMissing, changes }: Pick<ToldRequests, 'api' | 'tellsMissing'> & Pick<Judged, 'changes'>,
+): Outcome {
   if (told === 'not-sent' || told === 'throttled' || told === 429) return 'unsent'
   if (told === 'cut') return 'unknown'
   if (typeof told !== 'number') return told
+  if (told === 404 && !tellsMissing) {
+    const confirms = changes.every(({ op, beforeState }) => op === 'removed' && beforeState !== 'present')
+    return confirms ? 'delivered' : 'rejected'
+  }
   return BY_STATUS[told] ?? (api === 'upserts' ? 'rejected' : (RULED[told] ?? 'rejected'))
 }
 
@@ -236,8 +245,9 @@ function inDoubt(outcome: Outcome, op: Op): Outcome {
 }
 
 function judgeOutcomes(told: ToldRequests, { request, changes, sends, ends }: Judged): void {
-  const { api, runs, onBroken } = told
+  const { runs, onBroken } = told
   const { run, trigger } = request
+  const rules = { ...told, changes }
   const isInDoubt = changes.some(({ retried }) => retried?.outcome === 'unknown' && !retried.answered)
   for (const { key } of changes) {
     const end = ends.get(key)
@@ -247,11 +257,14 @@ function judgeOutcomes(told: ToldRequests, { request, changes, sends, ends }: Ju
     if ('error' in request) wanted.add('rejected')
     else if (end?.attempt.attempt === 0) {
       wanted.add('unsent')
-      for (const send of own) if (isOpenAfter(told, send, key)) wanted.add(outcomeOf(toldOf(send, key), api))
-    } else if (last !== undefined) wanted.add(outcomeOf(toldOf(last, key), api))
+      for (const send of own)
+        if (isOpenAfter(told, send, key)) wanted.add(outcomeOf(toldOf(send, key), rules))
+    } else if (last !== undefined) wanted.add(outcomeOf(toldOf(last, key), rules))
     if (isInDoubt && wanted.has('unsent')) wanted.add('unknown')
     if (runs.get(run)?.died === true)
       for (const outcome of [...wanted]) wanted.add('error' in request ? outcome : inDoubt(outcome, trigger))
+    // An earlier try of it may have taken the row away.
+    if (runs.get(run)?.died === true && trigger === 'removed' && last?.told === 404) wanted.add('delivered')
     if (end === undefined || !wanted.has(end.outcome))
       onBroken(`run ${run}: ${key} came to ${end?.outcome ?? 'nothing'}, not ${[...wanted].join(' or ')}`)
   }

@@ -4,7 +4,7 @@ import type { Op } from '@sluice/contracts/state'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { SentRow } from './apis.ts'
 import type { PipelinePlan, PipelineRun } from './pipeline-plan.ts'
-import type { Row } from './plan.ts'
+import { tellsMissing, type Row } from './plan.ts'
 
 const ROWS = "read_csv('rows.csv', header = true, columns = { id: 'VARCHAR', v: 'INTEGER', w: 'INTEGER' })"
 export const SQL = `select id, v, w from ${ROWS}`
@@ -34,7 +34,8 @@ export function definitionOf(before: Definition, plan: PipelinePlan, run: Pipeli
   const { compare } = run
   const giveUpAfter = giveUpAfterOf(plan, run)
   const givesUp = giveUpAfter === null ? {} : { giveUpAfter }
-  const answers = api === 'upserts' ? {} : { answers: ANSWERS }
+  const rules = ANSWERS?.filter(({ as }) => as !== 'missing' || tellsMissing(plan))
+  const answers = api === 'upserts' ? {} : { answers: rules }
   const rows = tellsRows ? { rowResults: ROW_RESULTS } : {}
   const { compare: _compare, ...sync } = before.sync
   return {

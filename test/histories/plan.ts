@@ -47,6 +47,8 @@ export type Edit =
   | { readonly kind: 'remove'; readonly key: string }
   /** The row of the key, or of its twin, gets the other spelling. */
   | { readonly kind: 'respell'; readonly key: string }
+  /** The model has a row of its own under the other spelling, too. */
+  | { readonly kind: 'double'; readonly key: string; readonly row: Row }
   | { readonly kind: 'swap'; readonly keys: readonly [string, string] }
 
 /** The point at which delivery of a partition dies: the request, and how far that request has come. */
@@ -127,7 +129,10 @@ export interface HistoryPlan {
   readonly atMostOnce: boolean
   /** True if each attempt has a token, which the API may refuse. */
   readonly hasTokens: boolean
-  /** True for an API that takes twins for one. Then keys change their spelling. */
+  /**
+   * True for an API that takes twins for one. Then keys change their spelling, and the model may have both.
+   * If such an API is strict, and tells of no rows, no rule of the sync says what its 404 means.
+   */
   readonly foldsKeys: boolean
   readonly runs: readonly RunPlan[]
 }
@@ -161,6 +166,11 @@ export function runsToConverge({ api, foldsKeys }: Pick<HistoryPlan, 'api' | 'fo
   return RUNS_TO_CONVERGE[api] + (foldsKeys ? 1 : 0)
 }
 
+/** True if a rule of the sync says what a 404 means. */
+export function tellsMissing(plan: Pick<HistoryPlan, 'api' | 'foldsKeys' | 'tellsRows'>): boolean {
+  return plan.api !== 'upserts' && (!plan.foldsKeys || plan.tellsRows)
+}
+
 const RUNS_MOST = 7
 const FATES_A_KEY = 4
 const STEPS = ['before-attempt', 'before-entries', 'after-entries'] as const
@@ -179,7 +189,12 @@ export function planHistory(seed: number): HistoryPlan {
   const tokens = randomFrom(seed ^ 0x27d4eb2f)
   const hasTokens = tokens.chance(0.3)
   const twins = randomFrom(seed ^ 0x165667b1)
-  const foldsKeys = api === 'upserts' && twins.chance(0.5)
+  const foldsKeys = (api === 'upserts' || (api === 'strict' && !atMostOnce)) && twins.chance(0.5)
+  // Where no rule says what a 404 means, every state of a row has to be true.
+  const isBare = foldsKeys && api === 'strict' && !tellsRows
+  const bare: Partial<RunPlan> = isBare
+    ? { triggers: OPS, detectorDies: null, interrupted: false, diesAgain: null }
+    : {}
   const cuts = randomFrom(seed ^ 0x4cf5ad43)
   return {
     seed,
@@ -189,7 +204,7 @@ export function planHistory(seed: number): HistoryPlan {
     batchSize: tellsRows ? rows.pick([1, 2, 3, 5]) : batchSize,
     tellsRows,
     splitsBatches: rows.chance(0.5),
-    skipExisting: api !== 'makes-ids' && random.chance(0.15),
+    skipExisting: api !== 'makes-ids' && random.chance(0.15) && !isBare,
     giveUpAfter: random.chance(0.15) ? 2 + random.below(3) : null,
     extraTries: tries.pick([0, 0, 1, 2, 3]),
     atMostOnce,
@@ -203,6 +218,7 @@ export function planHistory(seed: number): HistoryPlan {
       askedBehind: cuts.chance(0.3),
       interrupted: cuts.chance(0.15),
       diesAgain: cuts.chance(0.3) ? cuts.next() : null,
+      ...bare,
       handsOver: Array.from({ length: partitions }, () => (tries.chance(0.15) ? tries.next() : null)),
       rowFates: Object.fromEntries(
         KEYS.map(key => [key, Array.from({ length: FATES_A_KEY }, () => planRowFate(rows))]),
@@ -215,7 +231,10 @@ export function planHistory(seed: number): HistoryPlan {
 function withTwins<R extends Pick<RunPlan, 'edits' | 'fates'>>(run: R, random: Random | null): R {
   if (random === null) return run
   const respelled = TWINS.filter(() => random.chance(0.4))
-  const edits: readonly Edit[] = respelled.map(key => ({ kind: 'respell', key }))
+  const edits = respelled.map((key): Edit => {
+    if (random.chance(0.7)) return { kind: 'respell', key }
+    return { kind: 'double', key, row: { v: random.below(3), w: random.below(2) } }
+  })
   const fates = TWINS.map(key => [key, Array.from({ length: FATES_A_KEY }, () => planFate(random))] as const)
   return { ...run, edits: [...run.edits, ...edits], fates: { ...run.fates, ...Object.fromEntries(fates) } }
 }
@@ -290,17 +309,20 @@ function planDeath(random: Random): Death {
   return { at: random.next(), step: random.pick(STEPS), others: random.below(3) }
 }
 
-/** Edits a model as people do before a run. It has a key in one spelling at a time. */
+/** Edits a model as people do before a run. */
 export function editModel(model: Map<string, Row>, { edits }: Pick<RunPlan, 'edits'>): void {
   const spelled = (key: string): string => {
     const twin = twinOf(key)
-    return twin !== null && model.has(twin) ? twin : key
+    return twin !== null && model.has(twin) && !model.has(key) ? twin : key
   }
   for (const edit of edits) {
     if (edit.kind === 'set') model.set(spelled(edit.key), edit.row)
     else if (edit.kind === 'remove') model.delete(spelled(edit.key))
     else if (edit.kind === 'respell') respell(model, spelled(edit.key))
-    else swap(model, [spelled(edit.keys[0]), spelled(edit.keys[1])])
+    else if (edit.kind === 'double') {
+      const twin = twinOf(spelled(edit.key))
+      if (twin !== null) model.set(twin, edit.row)
+    } else swap(model, [spelled(edit.keys[0]), spelled(edit.keys[1])])
   }
 }
 

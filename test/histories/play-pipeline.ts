@@ -28,7 +28,17 @@ import { judgeTwins } from './judge-twins.ts'
 import { killPointsOf, type KillPoint } from './kill-points.ts'
 import { definitionOf, giveUpAfterOf, ROW_OUTCOMES, rowsOf, SQL } from './pipeline-definition.ts'
 import { NOTHING_BREAKS, type PipelineCommand, type PipelinePlan, type PipelineRun } from './pipeline-plan.ts'
-import { editModel, fatesOf, folded, KEYS, rowFatesOf, runsToConverge, type Fate, type Row } from './plan.ts'
+import {
+  editModel,
+  fatesOf,
+  folded,
+  KEYS,
+  rowFatesOf,
+  runsToConverge,
+  tellsMissing,
+  type Fate,
+  type Row,
+} from './plan.ts'
 import { BrokenPromise } from './play.ts'
 import type { PlayedRun } from './played-run.ts'
 import { readTopics, type Topics } from './told-topics.ts'
@@ -168,7 +178,8 @@ class PipelineHistory {
     const told: Told = { topics, runs: this.#runs, onBroken: what => this.#broken(what) }
     const known = judgeChanges(told)
     const { api, splitsBatches } = this.#plan
-    judgeRequests({ ...told, api, splitsBatches, sends: this.#sends })
+    const rules = { api, splitsBatches, tellsMissing: tellsMissing(this.#plan) }
+    judgeRequests({ ...told, ...rules, sends: this.#sends })
     for (const form of judgeTwins({ ...told, sends: this.#sends })) this.#unguarded.add(form)
     return known
   }

@@ -31,14 +31,20 @@ export function sentRow({ op, key, after, captured }: Sent): SentRow {
   return { op, key, row: after, id: captured }
 }
 
+interface Rules {
+  readonly kind: ApiKind
+  readonly tellsMissing: boolean
+}
+
 /** The API takes each row by itself, and its answer tells what became of it. */
 export function rowByRow(
   rows: readonly Sent[],
   {
     api,
     kind,
+    tellsMissing,
     nextRowFate,
-  }: { readonly api: Api; readonly kind: ApiKind; readonly nextRowFate: ((key: string) => RowFate) | null },
+  }: Rules & { readonly api: Api; readonly nextRowFate: ((key: string) => RowFate) | null },
 ): SentOnce {
   const judged = rows.map((row): RowJudgement => {
     const fate = nextRowFate?.(row.key) ?? 'taken'
@@ -49,7 +55,8 @@ export function rowByRow(
     const { status, id } = api.take([sentRow(row)])
     if (fate === 'unknown-and-taken') return { ...of, outcome: 'unknown' }
     if (status === 200) return { ...of, outcome: 'delivered', captured: id }
-    return { ...of, outcome: kind === 'upserts' ? 'rejected' : status === 409 ? 'exists' : 'missing' }
+    if (kind !== 'upserts' && status === 409) return { ...of, outcome: 'exists' }
+    return { ...of, outcome: tellsMissing && status === 404 ? 'missing' : 'rejected' }
   })
   const verdict = { outcome: 'delivered', answered: true, retryAfterMs: null } as const
   return { verdict, status: 207, judged: new Map(judged.entries()) }
@@ -62,7 +69,7 @@ export function rowByRow(
 export function answered(
   { status, id }: ApiAnswer,
   rows: readonly Sent[],
-  { kind, tainted }: { readonly kind: ApiKind; readonly tainted: Taint },
+  { kind, tellsMissing, tainted }: Rules & { readonly tainted: Taint },
 ): SentOnce {
   const verdict = verdictOfAnswer({ status, retryAfter: null, date: null }, 0)
   const judged: SentOnce['judged'] =
@@ -73,6 +80,6 @@ export function answered(
   )
   if (removes && confirmsRemoval(status)) return { ...of, verdict: { ...verdict, outcome: 'delivered' } }
   if (kind !== 'upserts' && status === 409) return { ...of, verdict: { ...verdict, outcome: 'exists' } }
-  if (kind !== 'upserts' && status === 404) return { ...of, verdict: { ...verdict, outcome: 'missing' } }
+  if (tellsMissing && status === 404) return { ...of, verdict: { ...verdict, outcome: 'missing' } }
   return { ...of, verdict }
 }

@@ -18,8 +18,6 @@ export interface Change {
   readonly muted: string | null
   readonly captured: string | null
   readonly retried: Retried | null
-  /** The form that the key shares with one that the run removes, or sends. */
-  readonly twin: string | null
 }
 
 export interface Topics {

@@ -44,6 +44,11 @@ export interface RunBegin {
    * first again.
    */
   readonly first: boolean
+  /**
+   * True if no row is added or changed before all partitions have finished their removals, since an API may
+   * take keys of the run for one (PROTOCOL.md §6). Absent or null in earlier versions.
+   */
+  readonly removalsFirst?: boolean | null
 }
 
 /**
@@ -129,12 +134,6 @@ export interface Change<R = Row> extends Owned {
   readonly captured: string | null
   readonly retried: Retried | null
   /**
-   * The form that the key shares with another one, if the run removes one of the two and sends the other:
-   * that of an e-mail in lower case, say. Then the removal goes first. Null for nearly all changes. Earlier
-   * versions had none.
-   */
-  readonly twin: string | null
-  /**
    * In a replay: a recorded request to be sent again as it was, as Avro bytes of `Request`. Otherwise null.
    */
   readonly replayed: Uint8Array | null
@@ -183,11 +182,6 @@ export interface Request extends Owned {
   readonly changesEnd: number
   /** Of a request that a replay sends again; null for any other. Earlier versions had none. */
   readonly replayOf: ReplayOf | null
-  /**
-   * What `twin` says of its rows, each form once. It is sent once no earlier request of the partition that
-   * names one of them is unfinished. Null if no row has a twin. Earlier versions had none.
-   */
-  readonly twins: readonly string[] | null
 }
 
 /** Rows that could not be rendered. They have a seq of their own in `requests`. */
@@ -409,6 +403,11 @@ export interface PartitionReport {
    * True once the partition's `run-end` is reached, or will not be; false for a report of progress.
    */
   readonly ended: boolean
+  /**
+   * Of a run that removes first: true once the partition has finished its removals, and none can arrive any
+   * more. Absent or null in any other run, and in earlier versions.
+   */
+  readonly removalsFinished?: boolean | null
   /**
    * Set if a gap in seq or a wrong count ended the run, or if a stage cannot go on: the first seq of
    * `changes` whose fate is not known. In a report of progress it means that the renderer cannot go on, and

@@ -107,6 +107,11 @@ export interface DiffRequest {
    * again, and what has arrived is not sent again by itself.
    */
   readonly atMostOnce?: boolean
+  /**
+   * True if a rule says of an answer that the row is there already. So a row whose twin is removed may always
+   * be sent as added.
+   */
+  readonly tellsExists?: boolean
   /** A row that failed in this many runs is muted. Null or absent: no row is muted for failures. */
   readonly giveUpAfter?: number | null
   readonly signal: AbortSignal
@@ -213,6 +218,8 @@ export interface Diff {
   readonly muted: number
   /** Rows that are passed over since nobody has decided about them (`leavesUndecided`). */
   readonly undecided: number
+  /** True if the row of a twin of a removed key is sent: then all removals have to go first. */
+  readonly removalsFirst: boolean
   /** Keys of at most ten rows that a trigger would remove. */
   readonly removedSamples: readonly string[]
   /**

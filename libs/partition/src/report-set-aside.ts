@@ -102,6 +102,7 @@ function reportSoFar(
     certificates: null,
     requestsEnd: 0,
     attemptsEnd: own?.attemptsEnd ?? 0,
+    removalsFinished: own?.removalsFinished ?? null,
   }
 }
 

@@ -27,8 +27,6 @@ export type Rendered =
       readonly headers: { readonly [name: string]: string }
       readonly body: Uint8Array | null
       readonly rows: readonly RequestRow[]
-      /** The forms that keys of the rows share with others of the run; null if none does. */
-      readonly twins: readonly string[] | null
     }
   | {
       readonly kind: 'unrenderable'
@@ -46,8 +44,6 @@ export const BODY_CEILING_BYTES = 8_000_000
 
 /** Most bytes that a record says of a row, beside its key and its captured values. */
 const ROW_BYTES = 300
-/** The length of a short text in a record takes so many bytes. */
-const LENGTH_BYTES = 2
 
 const encoder = new TextEncoder()
 
@@ -78,19 +74,10 @@ function renderRows(
   if (bytes > limit && changes.length > 1) return renderHalves(op, changes, trigger, context)
   const { method, path, headers } = result
   const rows = changes.map(change => requestRow(op, change, context))
-  const twins = twinsOf(changes)
-  const known = rowsBytes(rows) + textBytes(twins ?? [])
-  const error = tooLarge({ body: bytes, head: headBytes(path, headers), rows: known })
+  const error = tooLarge({ body: bytes, head: headBytes(path, headers), rows: rowsBytes(rows) })
   if (error !== null && changes.length > 1) return renderHalves(op, changes, trigger, context)
   if (error !== null) return [{ kind: 'unrenderable', error, lacks: null, rows }]
-  return [{ kind: 'request', method, path, headers, body, rows, twins }]
-}
-
-/** Earlier versions said nothing of twins. */
-function twinsOf(changes: readonly Partial<Pick<Change, 'twin'>>[]): readonly string[] | null {
-  const twins = new Set<string>()
-  for (const { twin = null } of changes) if (twin !== null) twins.add(twin)
-  return twins.size === 0 ? null : [...twins]
+  return [{ kind: 'request', method, path, headers, body, rows }]
 }
 
 type Made = (EncodedRequest & { readonly kind: 'rendered' }) | Exclude<RenderResult, { kind: 'rendered' }>
@@ -125,13 +112,6 @@ function headBytes(path: string, headers: { readonly [name: string]: string }): 
   let bytes = Buffer.byteLength(path)
   for (const [name, value] of Object.entries(headers))
     bytes += Buffer.byteLength(name) + Buffer.byteLength(value)
-  return bytes
-}
-
-/** Bytes of texts, each with its length. */
-function textBytes(texts: readonly string[]): number {
-  let bytes = 0
-  for (const text of texts) bytes += LENGTH_BYTES + Buffer.byteLength(text)
   return bytes
 }
 

@@ -31,3 +31,13 @@ export function randomFrom(seed: number): Random {
     },
   }
 }
+
+/** The same things in another order. */
+export function shuffled<T>(of: readonly T[], random: Random): readonly T[] {
+  const all = [...of]
+  for (let left = all.length; left > 1; left -= 1) {
+    const [last] = all.splice(random.below(left), 1)
+    if (last !== undefined) all.push(last)
+  }
+  return all
+}

@@ -144,7 +144,6 @@ export function sampleChange(fields: Partial<Change> = {}): Change {
     muted: null,
     captured: null,
     retried: null,
-    twin: null,
     replayed: null,
     ...fields,
   }
@@ -183,7 +182,6 @@ export function sampleRequest(fields: Partial<Request> = {}): Request {
     changesStart: 0,
     changesEnd: 1,
     replayOf: null,
-    twins: null,
     ...fields,
   }
 }

@@ -27,14 +27,14 @@ import { endWithoutRenderer, runSoFar, type RunSoFar } from './run/end-without-r
 import { openRun, placeOf, runBeginAt, unsentFault } from './run/open-run.ts'
 import type { DeliverDeps, DeliveryParts, OpenRun } from './run/open-run.ts'
 import { PassedRun } from './run/passed-run.ts'
+import { RemovalsFirst } from './run/removals-first.ts'
 import { rowsAt } from './ledger/parts.ts'
 import { recoverLedger } from './ledger/recover-ledger.ts'
 import { KeyOrder } from './run/key-order.ts'
 import { PartitionReporter } from './run/report-partition.ts'
 import { tellBacklog } from './run/tell-backlog.ts'
-import { TwinTurns } from './run/twin-turns.ts'
 import { faultOf, inSequence } from './send/request-sequence.ts'
-import { activeLimit, unseenLimit } from './work/work-limits.ts'
+import { unseenLimit } from './work/work-limits.ts'
 import { WorkRoom } from './work/work-room.ts'
 import { unrenderableEnd } from './outcome/unrenderable-rows.ts'
 
@@ -99,7 +99,7 @@ class PartitionDelivery {
   readonly #doubt: Doubt
   readonly #passed = new PassedRun(run => this.#isOver(run))
   readonly #order = new KeyOrder()
-  readonly #twins: TwinTurns
+  readonly #removals: RemovalsFirst
   readonly #room: WorkRoom
   /** What a run waits for before it can be opened. */
   #waitsFor: WaitNow | null = null
@@ -121,7 +121,7 @@ class PartitionDelivery {
     this.#cut = new CutRun(() => reportOf(parts))
     this.#room = new WorkRoom(parts)
     this.#taken = { offset: parts.recovered.checkpoint.offset, run: null, nextChange: 0 }
-    this.#twins = new TwinTurns({ ledger: parts.ledger, doubt: this.#doubt })
+    this.#removals = new RemovalsFirst(parts, { doubt: this.#doubt, reporter: this.#reporter })
     this.#ending = endingOf(parts.worker, parts.ledger.failure, this.#cutOff.signal)
   }
 
@@ -180,7 +180,8 @@ class PartitionDelivery {
     await Promise.all([
       this.#reporter.reportProgress(
         ledger,
-        () => this.#waitsFor ?? this.#doubt.waitsFor ?? this.#open?.sending.waitsFor ?? null,
+        () =>
+          this.#waitsFor ?? this.#doubt.waitsFor ?? this.#open?.sending.waitsFor ?? this.#removals.waitsFor,
         signal,
       ),
       endWithoutRenderer(asked, { signal }).catch((error: unknown) => ledger.fail(error)),
@@ -258,7 +259,6 @@ class PartitionDelivery {
   #closed(): void {
     this.#doubt.runEnded()
     this.#order.clear()
-    this.#twins.clear()
     this.#open?.early[Symbol.dispose]()
     this.#open = null
     this.#passed.end()
@@ -284,6 +284,7 @@ class PartitionDelivery {
     const open = this.#open
     const { record, offset, bytes } = placed
     if (open === null || record?.name !== 'sluice.Request' || isReplayed(record.value)) return false
+    if (this.#removals.holds(open, record.value)) return false
     const memory = this.#room.tryTake(open, { record: record.value, recordBytes: bytes })
     if (memory === null) return false
     if (inSequence(open, offset, record.value)) this.#begin(open, placed, { request: record.value, memory })
@@ -297,7 +298,9 @@ class PartitionDelivery {
     const open = await this.#runOf(request, ending)
     if (open === null) return this.#passOver(placed, null, ending)
     if (!inSequence(open, offset, request)) return
-    if (isReplayed(request)) await this.#order.turn({ offset, ...request }, ledger, ending)
+    const alone = open.begin.removalsFirst === true
+    if (isReplayed(request)) await this.#order.turn({ offset, rows: request.rows, alone }, ledger, ending)
+    else if (this.#removals.holds(open, request)) await this.#removals.untilFinished(open, ending)
     const memory = await this.#room.take(open, { record: request, recordBytes: bytes, signal: ending })
     this.#begin(open, placed, { request, memory })
   }
@@ -314,15 +317,9 @@ class PartitionDelivery {
     const effects = answeredEffects(request, known?.history)
     if (effects !== null)
       return ledger.record({ requestOffset: offset, attempt: null, effects, release: () => memory.done() })
-    const twins = isReplayed(request) ? null : (request.twins ?? null)
-    const mostWaiting = twins === null ? null : activeLimit(open.target)
-    const history = this.#doubt.historyOf(known?.history, unseenLimit(open.target), mostWaiting)
-    const send = (): void => {
-      const why = this.#cut.has(request.run, offset) ? CUT : null
-      open.sending.take({ request, offset, history, memory }, why)
-    }
-    if (twins === null) return send()
-    this.#twins.take({ offset, request, twins, target: open.target }, send, this.#ending)
+    const history = this.#doubt.historyOf(known?.history, unseenLimit(open.target))
+    const why = this.#cut.has(request.run, offset) ? CUT : null
+    open.sending.take({ request, offset, history, memory }, why)
   }
 
   async #takeUnrenderable(

@@ -64,8 +64,6 @@ export class LateShare implements Disposable {
 const WAITING_BYTES = 1024
 /** What is known of each row of a batch that goes on in parts. */
 const WAITING_ROW_BYTES = 64
-/** The form of a twin, by which other requests wait for it. */
-const WAITING_TWIN_BYTES = 192
 /** What an attempt takes for each row with an outcome of its own, without its texts. */
 const RESULT_BYTES = 64
 
@@ -106,9 +104,8 @@ export class RequestMemory {
    * It waits for its next try. Of all that it took, only what is known of it is still in memory: of so many
    * rows, and its history.
    */
-  waits(of: { readonly rows: number; readonly twins: number; readonly historyBytes: number }): void {
-    const { rows, twins, historyBytes } = of
-    const bytes = WAITING_BYTES + rows * WAITING_ROW_BYTES + twins * WAITING_TWIN_BYTES + historyBytes
+  waits({ rows, historyBytes }: { readonly rows: number; readonly historyBytes: number }): void {
+    const bytes = WAITING_BYTES + rows * WAITING_ROW_BYTES + historyBytes
     this.#share.give(this.#bytes - bytes)
     this.#bytes = bytes
   }

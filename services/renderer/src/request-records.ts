@@ -36,8 +36,8 @@ export class RequestRecords {
       const error = boundedText(rendered.error, ERROR_BYTES)
       return { key: this.#keyOf(seq), value: this.#io.encode('Unrenderable', { ...place, error, lacks }) }
     }
-    const { method, path, headers, body, twins } = rendered
-    const own = { method, path, headers, body, twins, replayOf: null }
+    const { method, path, headers, body } = rendered
+    const own = { method, path, headers, body, replayOf: null }
     const value = this.#io.encode('Request', { ...place, ...own })
     return { key: this.#keyOf(seq), value }
   }

@@ -218,6 +218,7 @@ const wait = recordOf<Wait>('Wait', 'What is waited for.', {
       breaker: 'a destination that fails',
       'limits-store': 'what keeps the limits',
       tries: 'the time of the next try',
+      removals: 'removals that go before other rows',
     }),
   ),
   since: field('Since when.', millis),
@@ -312,5 +313,6 @@ export const PARTITION_REPORT_SCHEMA = record<PartitionReport>(
     waits: field('What it waits for.', nullable(listOf(wait))),
     phases: field('When it came so far.', nullable(partitionPhases)),
     certificates: field('What its connections have shown.', shownCertificates),
+    removalsFinished: field('True once its removals are finished.', nullable(boolean)),
   },
 )

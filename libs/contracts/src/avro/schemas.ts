@@ -115,6 +115,7 @@ const runBegin = recordOf<RunBegin>('RunBegin', 'A run, as pinned at its start.'
   definition: field('Hash of the definition that it works by.', text),
   startedAt: field('When it started.', millis),
   first: field("True for a sync's first acquaintance with its model.", boolean),
+  removalsFirst: field('True if rows are removed before any is added or changed.', nullable(boolean)),
 })
 
 const checkpoint = recordOf<Checkpoint>('Checkpoint', 'How far delivery has come.', {
@@ -180,7 +181,6 @@ export function changeSchema(columns: readonly Column[]): AvroRecordSchema {
     muted: field('For settled: hash of row and op to be passed over.', nullable(text)),
     captured: field("Values captured from the API's answers, as JSON.", nullable(text)),
     retried: field('What earlier runs left behind.', nullable(retried)),
-    twin: field('The form that its key shares with a key that the run removes or sends.', nullable(text)),
     replayed: field('A recorded request to be sent again, as Avro.', nullable(bytes)),
     unfit: field(
       'Values of before and after that do not fit their columns, as JSON: { before, after } by column.',
@@ -227,7 +227,6 @@ const REQUEST_SCHEMA = record<Request>('Request', 'A request to be sent.', {
   headers: field('Headers without secrets.', headers),
   body: field('The body.', nullable(bytes)),
   replayOf: field('Of a request that is sent again: where it was recorded.', nullable(replayOf)),
-  twins: field('Forms that keys of its rows share with other keys of the run.', nullable(listOf(text))),
 })
 
 const UNRENDERABLE_SCHEMA = record<Unrenderable>('Unrenderable', 'Rows that could not be rendered.', {

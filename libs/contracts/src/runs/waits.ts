@@ -15,6 +15,7 @@ export const WAIT_KINDS = [
   'breaker', // The destination failed so often that nothing is sent.
   'limits-store', // What keeps the limits does not answer, or may have forgotten them.
   'tries', // Requests that failed wait for their next try.
+  'removals', // Rows that are added or changed wait for removals.
 ] as const
 
 export type WaitKind = (typeof WAIT_KINDS)[number]

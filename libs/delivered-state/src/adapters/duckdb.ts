@@ -283,6 +283,7 @@ class DuckdbDeliveredState implements DeliveredState {
         invalidSamples: [...invalid.samples, ...found.oversize.samples].slice(0, SAMPLES),
         counts: countsOf(request, found),
         settled: found.settled.rows,
+        removalsFirst: found.sendsTwins,
         keysBefore: await this.#count('state WHERE kind > 0'),
         adopted: found.adopted,
         muted: found.muted,

@@ -294,7 +294,7 @@ export class History {
     const before = believed.kind === 'absent' ? null : believed.row
     const common = { key, partition, before, beforeState: kind, captured: this.#captured.get(place) ?? null }
     const settle = (settledState: KeyStateKind, after: Row | null, muted: string | null): Expected => ({
-      change: { ...common, op: 'settled', after, settledState, muted, retried: null, twin: null },
+      change: { ...common, op: 'settled', after, settledState, muted, retried: null },
       mutes: muted !== null && !wasMuted,
       endsRetry: entry !== undefined && partition !== null ? { partition, key } : null,
     })
@@ -312,7 +312,7 @@ export class History {
     if (isCurrent && !isResync && giveUpAfter !== null && entry.runs >= giveUpAfter) return stays(mute)
     if (!sent.has(op)) return settle(transition(kind, op, 'delivered').state, row, null)
     const retried = isCurrent ? retriedOf(entry) : null
-    const change = { ...common, op, after: row, settledState: null, muted: null, retried, twin: null }
+    const change = { ...common, op, after: row, settledState: null, muted: null, retried }
     return { change, mutes: false, endsRetry: null }
   }
 

@@ -45,7 +45,14 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
   Marker: {
     ...owned,
     kind: 'run-end',
-    begin: { run: 3, runId: '01JD', definition: 'hash', startedAt: 1_764_000_000_000, first: true },
+    begin: {
+      run: 3,
+      runId: '01JD',
+      definition: 'hash',
+      startedAt: 1_764_000_000_000,
+      first: true,
+      removalsFirst: true,
+    },
     count: 0,
     sealed: true,
     checkpoint,
@@ -67,7 +74,6 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     muted: 'hash',
     captured: '{"id": 1}',
     retried,
-    twin: 'schlüssel',
     replayed: new Uint8Array([1, 2, 3]),
     unfit: '{"before":{"id":"one"}}',
   },
@@ -85,7 +91,6 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     changesStart: 5,
     changesEnd: 7,
     replayOf: { change: 7, command: 3, run: 4, runId: '01JD', partition: 2, seq: 1, offset: 9 },
-    twins: ['a', 'é'],
   },
   Unrenderable: {
     ...owned,
@@ -219,6 +224,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     waits: [{ kind: 'throttled', since: 1, until: null, detail: 'the API asked for a pause' }],
     phases: { renderingFrom: 1, renderedAt: null, sendingFrom: 2 },
     certificates: [{ side: 'server', subject: 'CN=api', expiresAt: 1 }],
+    removalsFinished: true,
   },
   ResourceRecord: {
     kind: 'sync',

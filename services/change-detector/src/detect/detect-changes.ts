@@ -48,6 +48,7 @@ export async function detectChanges(options: {
     leavesUndecided: !atMostOnce ? 'none' : isRetry ? 'after-asked' : 'all',
     upTo,
     atMostOnce,
+    tellsExists: tellsExists(definition.sync),
     ...(purpose === undefined ? {} : { purpose }),
   })
   return {
@@ -61,4 +62,8 @@ export async function detectChanges(options: {
         purpose: { kind: 'resync', as: 'added' },
       }),
   }
+}
+
+function tellsExists({ errors }: Definition['sync']): boolean {
+  return [...(errors?.answers ?? []), ...(errors?.rowResults ?? [])].some(({ as }) => as === 'exists')
 }

@@ -85,6 +85,7 @@ async function publish(batches: readonly Batch[], blockRows = 100): Promise<read
     adopted: { rows: 0, columns: [] },
     muted: 0,
     undecided: 0,
+    removalsFirst: false,
     removedSamples: [],
     changes: () => changesOf(batches),
     changesByColumn: () => changesOf(batches),
@@ -114,7 +115,6 @@ function changes(
     muted: null,
     captured: null,
     retried: null,
-    twin: null,
   }
   return keys.map(key => ({ op, key, partition, beforeState: 'absent', ...rest }))
 }

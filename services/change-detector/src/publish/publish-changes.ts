@@ -83,9 +83,10 @@ export async function publishChanges(diff: Diff, options: PublishOptions): Promi
   return complete
 }
 
-/** True if the change alone makes its row uncertain. */
+/** True if the change alone makes its row less certain. */
 function isNewDoubt({ op, beforeState, settledState }: DetectedChange): boolean {
-  return op === 'settled' && beforeState === 'present' && settledState?.endsWith('-uncertain') === true
+  if (op !== 'settled' || beforeState === 'absent' || beforeState === settledState) return false
+  return settledState?.endsWith('-uncertain') === true
 }
 
 /** False if the run was cancelled. */
@@ -180,7 +181,7 @@ class Publisher {
       owner: ownership.owner(partition).owner(target),
       run: begin.run,
       ...{ op: 'added', before: null, beforeState: 'absent', settledState: null, muted: null },
-      ...{ captured: null, retried: null, twin: null, replayed: null, unfit: null },
+      ...{ captured: null, retried: null, replayed: null, unfit: null },
     })
   }
 
@@ -211,7 +212,7 @@ class Publisher {
     const replayOf = { ...of, change: part.seq }
     const value = encoder.encode({
       ...{ ...place, op: request.trigger, key: '', before: null, beforeState: 'absent', after: null },
-      ...{ settledState: null, muted: null, captured: null, retried: null, twin: null },
+      ...{ settledState: null, muted: null, captured: null, retried: null },
       replayed: io.encode('Request', { ...request, rows, replayOf }),
     })
     part.seq += 1

@@ -211,7 +211,7 @@ export class RunExecution {
     const options = {
       io: deps.io,
       ownership,
-      begin: beginOf(this.#atWork.run),
+      begin: { ...beginOf(this.#atWork.run), removalsFirst: detected.diff.removalsFirst },
       encoder,
       blockRows: blockRowsOf(definition.sync),
       cancel: this.#cancel,

@@ -23,10 +23,10 @@ export interface Life {
   kill(): Promise<void>
 }
 
-/** Delivers partition 0. `entry` is what its takeover counts; by default it counts nothing. */
-export function startLife(deps: DeliverDeps, run: RunEvent, entry?: Entry): Life {
+/** Delivers a partition. `entry` is what its takeover counts; by default it counts nothing. */
+export function startLife(deps: DeliverDeps, run: RunEvent, entry?: Entry, partition = 0): Life {
   const [drain, kill] = [new AbortController(), new AbortController()]
-  const target = at(syncTopics(PREFIX, SYNC).requests, 0)
+  const target = at(syncTopics(PREFIX, SYNC).requests, partition)
   const worker = { target, membership: steadyMembership(), drain: drain.signal, abort: kill.signal, entry }
   const done = deliverPartition(deps, run, worker)
   const ended = done.catch(() => undefined)

@@ -3,7 +3,7 @@
  * what is tried again.
  */
 import { vi } from 'vitest'
-import type { Attempt, Request, RequestRow, RetryEntry, RunEvent } from '@sluice/contracts/records'
+import type { Attempt, Request, RequestRow, RetryEntry, RunBegin, RunEvent } from '@sluice/contracts/records'
 import type { OpCounts } from '@sluice/contracts/state'
 import { countsOf } from '@sluice/domain/counts'
 import { abortable } from '@sluice/flow/abortable'
@@ -101,8 +101,8 @@ export class ScriptedDelivery implements AsyncDisposable {
     this.world = world
   }
 
-  static async open(): Promise<ScriptedDelivery> {
-    return new ScriptedDelivery(await openTestLog({ partitions: 1 }))
+  static async open(partitions = 1): Promise<ScriptedDelivery> {
+    return new ScriptedDelivery(await openTestLog({ partitions }))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -120,6 +120,9 @@ export class ScriptedDelivery implements AsyncDisposable {
       readonly row?: Partial<RequestRow>
       readonly fields?: (key: string) => Partial<Request>
       readonly bodyBytes?: number
+      readonly begin?: Partial<RunBegin>
+      /** Of the other partitions, from 1 on. */
+      readonly others?: readonly (readonly string[])[]
     } = {},
   ): Promise<void> {
     const { world } = this
@@ -131,10 +134,11 @@ export class ScriptedDelivery implements AsyncDisposable {
     this.#run = sampleEvent({ definition: hash })
     await this.tell({})
     const { runId } = this.#run
-    const begin = { run: 1, runId, definition: hash, startedAt: Date.now(), first: true }
-    const { row = {}, bodyBytes = 2, fields = () => ({}) } = of
-    const trigger = row.op ?? 'added'
-    await writeRequests(world, { begin, keys: rows, row, bodyBytes, trigger, fields, perAppend: 100 })
+    const begin = { run: 1, runId, definition: hash, startedAt: Date.now(), first: true, ...of.begin }
+    const { row = {}, bodyBytes = 2, fields = () => ({}), others = [] } = of
+    const written = { begin, row, bodyBytes, trigger: row.op ?? 'added', fields, perAppend: 100 }
+    for (const [partition, keys] of [rows, ...others].entries())
+      await writeRequests(world, { ...written, keys, partition })
   }
 
   /** Writes an event of the run, as its detector does. */
@@ -142,12 +146,12 @@ export class ScriptedDelivery implements AsyncDisposable {
     await tellOfRun(this.world, { ...this.#run, ...fields })
   }
 
-  live(over: Partial<DeliverDeps> = {}, entry?: Entry): Life {
+  live(over: Partial<DeliverDeps> = {}, entry?: Entry, partition = 0): Life {
     const scripted = depsOf(this.world, {
       sender: { send: request => this.api.send(request), [Symbol.asyncDispose]: () => Promise.resolve() },
       resolveTarget: () => Promise.resolve(resolveTarget(this.#definition, () => '')),
     })
-    return startLife({ ...scripted, ...over }, this.#run, entry)
+    return startLife({ ...scripted, ...over }, this.#run, entry, partition)
   }
 
   /** A life that delivers what is left, to the report of the run. */

@@ -31,8 +31,6 @@ export class Doubt {
   #state: 'none' | 'of the open run' | 'of what came before'
   /** How many more requests without an attempt it may have sent; null before the first is seen. */
   #left: number | null = null
-  /** How many requests with a twin and without an attempt were doubted beside them. */
-  #waiting = 0
   /** While it waits for requests that may be late. */
   #waitsFor: WaitNow | null = null
 
@@ -49,24 +47,16 @@ export class Doubt {
 
   /**
    * Counts what the predecessor may have sent unseen as one more attempt, unknown. It may have sent at most
-   * `mostUnseen` requests so. Null: it announced each try, so that nothing is unseen but what it announced. A
-   * request with a twin may have been sent behind later ones, so it is doubted beside the first others. Of
-   * those it may have had `mostWaiting` in work; null for a request without a twin.
+   * `mostUnseen` requests so. Null: it announced each try, so that nothing is unseen but what it announced.
    */
-  historyOf(
-    known: RequestHistory | undefined,
-    mostUnseen: number | null,
-    mostWaiting: number | null = null,
-  ): RequestHistory {
+  historyOf(known: RequestHistory | undefined, mostUnseen: number | null): RequestHistory {
     const history = known ?? NO_HISTORY
     if (mostUnseen === null) return doubted(history, part => part.intent !== null)
     if (this.#state !== 'of the open run') return history
     if (known !== undefined) return doubted(history)
     this.#left ??= mostUnseen
     if (this.#left === 0) return history
-    if (mostWaiting === null) this.#left -= 1
-    else if (this.#waiting < mostWaiting) this.#waiting += 1
-    else return history
+    this.#left -= 1
     return doubted(history)
   }
 

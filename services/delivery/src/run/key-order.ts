@@ -1,51 +1,49 @@
 /**
- * Keeps requests in order that name the same thing: in a replay, the only run in which a key may have several
- * requests, the key (R11); in any run, the form that the keys of twins share. A request has its turn once no
- * earlier one that names something of it is unfinished. So none ever waits for a later one.
+ * Keeps requests of a replay in order that have a row of the same key: no other run has several requests of a
+ * key (R11). A request has its turn once no earlier one with a key of it is unfinished. So none ever waits
+ * for a later one.
  */
 import type { Request } from '@sluice/contracts/records'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 
-/** With so many names in memory, those of finished requests are forgotten; with more if few of them are. */
-const MOST_NAMES = 100_000
+/** With so many keys in memory, those of finished requests are forgotten; with more if few of them are. */
+const MOST_KEYS = 100_000
 
-type Ledger = Pick<AttemptLedger, 'isUnfinished' | 'room'>
+type Ledger = Pick<AttemptLedger, 'isUnfinished' | 'unfinished' | 'room'>
 
 export class KeyOrder {
-  /** The last request of each name. */
+  /** The last request of each key. */
   readonly #last = new Map<string, number>()
-  #mostNames = MOST_NAMES
+  #mostKeys = MOST_KEYS
 
-  /** Waits for the turn of a request of a replay, whose offset is above those before it. */
+  /**
+   * Waits for the turn of a request of a replay, whose offset is above those before it. If it goes alone, all
+   * before it are finished.
+   */
   async turn(
-    {
-      offset,
-      rows,
-      twins,
-    }: { readonly offset: number } & Pick<Request, 'twins'> & {
-        readonly rows: readonly Pick<Request['rows'][number], 'key'>[]
-      },
+    of: { readonly offset: number; readonly alone: boolean } & Pick<Request, 'rows'>,
     ledger: Ledger,
     signal: AbortSignal,
   ): Promise<void> {
-    const isFree = this.join(offset, [...rows.map(({ key }) => key), ...(twins ?? [])], ledger)
+    const keys = of.rows.map(({ key }) => key)
+    const isFree = of.alone ? () => ledger.unfinished === 0 : this.join(of.offset, keys, ledger)
     if (!isFree()) await ledger.room(isFree, { signal })
   }
 
   /**
    * Takes the place of a request, whose offset is above those before it, and says whether its turn has come.
    */
-  join(offset: number, names: readonly string[], ledger: Pick<Ledger, 'isUnfinished'>): () => boolean {
+  join(offset: number, keys: readonly string[], ledger: Pick<Ledger, 'isUnfinished'>): () => boolean {
     const earlier = new Set<number>()
-    for (const name of names) {
-      const last = this.#last.get(name)
+    for (const key of keys) {
+      const last = this.#last.get(key)
       if (last !== undefined && last !== offset) earlier.add(last)
-      this.#last.set(name, offset)
+      this.#last.set(key, offset)
     }
-    if (this.#last.size > this.#mostNames) {
-      for (const [name, last] of this.#last)
-        if (last !== offset && !ledger.isUnfinished(last)) this.#last.delete(name)
-      this.#mostNames = Math.max(MOST_NAMES, this.#last.size * 2)
+    if (this.#last.size > this.#mostKeys) {
+      for (const [key, last] of this.#last)
+        if (last !== offset && !ledger.isUnfinished(last)) this.#last.delete(key)
+      this.#mostKeys = Math.max(MOST_KEYS, this.#last.size * 2)
     }
     return () => [...earlier].every(last => !ledger.isUnfinished(last))
   }
@@ -53,6 +51,6 @@ export class KeyOrder {
   /** All requests are finished. */
   clear(): void {
     this.#last.clear()
-    this.#mostNames = MOST_NAMES
+    this.#mostKeys = MOST_KEYS
   }
 }

@@ -45,6 +45,8 @@ export class PartitionReporter {
   readonly phases: PhaseClock
   readonly #lastReport: () => PartitionReport | undefined
   #lastEnded = 0
+  /** The last run whose removals are finished here. */
+  #removed = 0
 
   /** `lastReport` gives what was reported last of the partition. */
   constructor(options: ReporterOptions, lastReport: () => PartitionReport | undefined) {
@@ -56,6 +58,19 @@ export class PartitionReporter {
   /** Number of the last run whose end was reported here; 0 for none. */
   get lastEnded(): number {
     return this.#lastEnded
+  }
+
+  /** True if it is reported of the run that its removals are finished here. */
+  hasRemoved(run: number): boolean {
+    const last = this.#lastReport()
+    return last?.run === run && (last.removalsFinished === true || last.ended)
+  }
+
+  /** Reports that the removals of the run are finished here, and can arrive no more. */
+  async reportRemovals(run: number): Promise<void> {
+    this.#removed = run
+    const last = this.#lastReport()
+    await this.#writeProgress(last?.run === run ? (last.waits ?? []) : [])
   }
 
   /**
@@ -177,6 +192,7 @@ export class PartitionReporter {
     const value = io.encode('PartitionReport', {
       ...report,
       error: boundedOrNull(report.error, ERROR_BYTES),
+      removalsFinished: this.#removed === report.run || this.hasRemoved(report.run) || null,
       waits: (report.waits ?? []).map(wait => ({ ...wait, detail: boundedText(wait.detail, ERROR_BYTES) })),
       sync: run.sync,
       incarnation: run.incarnation,

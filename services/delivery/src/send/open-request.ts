@@ -17,7 +17,7 @@ import {
 } from '../ledger/request-history.ts'
 
 /** What effects need of the whole request. It is in memory only while a part is in work. */
-export type Whole = Pick<FinishedRequest, 'run' | 'trigger' | 'rows' | 'replayOf'> & Pick<Request, 'twins'>
+export type Whole = Pick<FinishedRequest, 'run' | 'trigger' | 'rows' | 'replayOf'>
 
 export interface TakenAttempt {
   /** As it is to be recorded, with its number. */
@@ -76,9 +76,8 @@ export class OpenRequest {
   }
 
   /** It waits. Of all that it took, only what is known of it is still in memory. */
-  waits({ rows, twins = null }: Pick<Request, 'rows'> & Partial<Pick<Request, 'twins'>>): void {
-    const known = { rows: rows.length > 1 ? rows.length : 0, twins: twins?.length ?? 0 }
-    this.memory.waits({ ...known, historyBytes: this.#knownBytes })
+  waits({ rows }: Pick<Request, 'rows'>): void {
+    this.memory.waits({ rows: rows.length > 1 ? rows.length : 0, historyBytes: this.#knownBytes })
   }
 }
 

@@ -41,6 +41,6 @@ export function readyOf(
   const rows = rowsAt(request.rows, positions)
   const own = positions === null ? request : { ...request, rows, body: null }
   const job = { ...place, request: own, requestOffset: open.offset, history: part }
-  const { run, trigger, replayOf, twins } = request
-  return { open, job, whole: { run, trigger, rows: request.rows, replayOf, twins }, memory, lateMs: 0 }
+  const { run, trigger, replayOf } = request
+  return { open, job, whole: { run, trigger, rows: request.rows, replayOf }, memory, lateMs: 0 }
 }

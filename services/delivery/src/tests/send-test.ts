@@ -156,7 +156,7 @@ function requestOf({ id, trigger, method, path, headers, body, keys }: TestReque
   const row = { op: trigger, uncertain: false, captured: null, retried: null, named: null }
   return {
     ...{ incarnation: id, owner: 0, run: 0, begin: 0, seq: 0, changesStart: 0, changesEnd: keys.length },
-    ...{ trigger, method, path, headers, body, replayOf: null, twins: null },
+    ...{ trigger, method, path, headers, body, replayOf: null },
     rows: keys.map((key, seq) => ({ ...row, key, seq })),
   }
 }

@@ -174,11 +174,11 @@ export interface Section {
   readonly retried: boolean
   /** True if the state knows some of the keys, and thus their partition. */
   readonly known: boolean
-  /** True if some of the keys may have a twin (twin-keys.ts). */
-  readonly twins: boolean
 }
 
 export interface FoundChanges {
+  /** True if the row of a twin of a removed key is sent (twin-keys.ts). */
+  readonly sendsTwins: boolean
   /** SQL for the key of an extracted row. */
   readonly key: string
   readonly sized: SizedRows
@@ -267,17 +267,19 @@ export async function findChanges(
     extracted: EXTRACTED,
     samples: SAMPLES,
   })
-  const twins = await findTwins(connection, {
+  const sendsTwins = await findTwins(connection, {
     ...{ key: model.key, extracted: EXTRACTED, slices: from.slices },
     sent: request.baseline ? new Set() : request.opsWithTrigger,
     atMostOnce: request.atMostOnce === true,
+    tellsExists: request.tellsExists === true,
   })
   return {
     oversize,
     key: model.key,
     sized: sizedRows(model),
     slices: from.slices,
-    ...(await countSections(connection, twins)),
+    sendsTwins,
+    ...(await countSections(connection)),
     ...(await countSettled(connection, from)),
     undecided: leaves ? await countUndecided(connection, isDecided) : 0,
   }
@@ -396,10 +398,7 @@ function mutedText({ columnsDigest }: RowHash): string {
   return `if(op IS NULL, NULL, op || ':${columnsDigest}:' || if(has_row, to_hex(model_hash), ''))`
 }
 
-async function countSections(
-  connection: DuckDBConnection,
-  twins: boolean,
-): Promise<Pick<FoundChanges, SectionName>> {
+async function countSections(connection: DuckDBConnection): Promise<Pick<FoundChanges, SectionName>> {
   const held = await connection.runAndReadAll('SELECT count(*) FROM (FROM captured LIMIT 1)')
   const captured = Number(held.getRows()[0]?.[0]) > 0
   const reader = await connection.runAndReadAll(
@@ -413,12 +412,11 @@ async function countSections(
       captured,
       retried: retried === true,
       known: known === true,
-      twins: twins && Number(section) !== SETTLED,
     })
   const of = (code: number) =>
     sections.get(code) ?? {
       rows: 0,
-      ...{ before: false, captured: false, retried: false, known: false, twins: false },
+      ...{ before: false, captured: false, retried: false, known: false },
     }
   return { settled: of(SETTLED), removed: of(REMOVED), changed: of(CHANGED), added: of(ADDED) }
 }

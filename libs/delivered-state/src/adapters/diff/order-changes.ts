@@ -8,7 +8,6 @@ import type { Column } from '@sluice/contracts/values'
 import { EXTRACTED } from './find-changes.ts'
 import { keyToken } from './model-rows.ts'
 import { isInSlice, type Slice } from './row-slices.ts'
-import { TWINS } from './twin-keys.ts'
 
 /** The table of the current piece, with everything that its changes carry except the model's values. */
 export const PIECE = 'piece'
@@ -81,8 +80,6 @@ export interface PieceSources {
   readonly key: string
   readonly retried: boolean
   readonly captured: boolean
-  /** True if some keys have a twin (twin-keys.ts). */
-  readonly twins: boolean
   /** The slices of the extract and of the state. Null if their rows are narrow. */
   readonly slices: { readonly extract: readonly Slice[] | null; readonly state: readonly Slice[] | null }
   /** True if the stored rows are gathered. */
@@ -109,11 +106,9 @@ export async function takePiece(
     CREATE OR REPLACE TEMP TABLE known AS
     SELECT p.place, p.rid, p.section, s.key AS stored_key, p.partition, p.kind, p.muted, p.settled_kind, p.takes, p.has_entry,
       s.content AS before, ${of.retried ? 'if(p.is_retry, r.entry, NULL)' : 'NULL::VARCHAR'} AS retried,
-      ${of.captured ? 'c.content' : 'NULL::VARCHAR'} AS captured,
-      ${of.twins ? 't.fold' : 'NULL::VARCHAR'} AS twin
+      ${of.captured ? 'c.content' : 'NULL::VARCHAR'} AS captured
     FROM places p LEFT JOIN ${stored}
-      ${of.retried ? beside('retry', 'r') : ''} ${of.captured ? beside('captured', 'c') : ''}
-      ${of.twins ? `LEFT JOIN ${TWINS} t ON t.key = p.key` : ''}`)
+      ${of.retried ? beside('retry', 'r') : ''} ${of.captured ? beside('captured', 'c') : ''}`)
   const model: Sought = { from: EXTRACTED, rowid: 'rid', id: 'rid', slices: of.slices.extract }
   for (const { name, columns } of of.tables) {
     const values = columns.map(of.place)

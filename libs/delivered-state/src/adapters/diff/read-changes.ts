@@ -60,7 +60,6 @@ export async function* readChanges(
     key: found.key,
     retried: sections.some(({ section }) => section.retried),
     captured: sections.some(({ section }) => section.captured),
-    twins: sections.some(({ section }) => section.twins),
     slices: { extract: found.slices, state: stored.slices.length > 1 ? stored.slices : null },
     gathered: await gatherStored(connection, stored.slices.length > 1),
   }
@@ -188,7 +187,6 @@ function wantedColumns(
       .set('kind', number('kind'))
       .set('before', { form: 'text', sql: 'before', read: readStored, table: PIECE })
   if (section.retried) wanted.set('retried', text('retried'))
-  if (section.twins) wanted.set('twin', text('twin'))
   if (name === 'settled')
     wanted
       .set('muted', text('muted'))
@@ -253,14 +251,13 @@ function modelRows(chunk: ColumnChunk, columns: readonly Column[]): (index: numb
 
 /** The fields that all changes have. Columns that were not read contain only nulls. */
 function commonOf(chunk: ColumnChunk) {
-  const [keys, partitions, kinds, befores, captured, retried, twins] = [
+  const [keys, partitions, kinds, befores, captured, retried] = [
     'key',
     'partition',
     'kind',
     'before',
     'captured',
     'retried',
-    'twin',
   ].map(name => chunk.column(name))
   return (index: number) => ({
     key: textOf(keys?.[index]) ?? '',
@@ -269,7 +266,6 @@ function commonOf(chunk: ColumnChunk) {
     beforeState: KINDS[Number(kinds?.[index] ?? 0)] ?? 'absent',
     captured: textOf(captured?.[index]),
     retried: retriedOf(retried?.[index]),
-    twin: textOf(twins?.[index]),
   })
 }
 
@@ -291,7 +287,7 @@ function sentBuilder(op: Op, columns: readonly Column[]): (chunk: ColumnChunk) =
     const rowAt = op === 'removed' ? () => null : modelRows(chunk, columns)
     const changes: DetectedChange[] = []
     for (let i = 0; i < chunk.rows; i++) {
-      const { key, partition, before, beforeState, captured, retried, twin } = common(i)
+      const { key, partition, before, beforeState, captured, retried } = common(i)
       const after = rowAt(i)
       changes.push({
         op,
@@ -304,7 +300,6 @@ function sentBuilder(op: Op, columns: readonly Column[]): (chunk: ColumnChunk) =
         muted: null,
         captured,
         retried,
-        twin,
       })
     }
     return { changes, endsRetry: [] }
@@ -333,7 +328,6 @@ function settledBuilder(columns: readonly Column[]): (chunk: ColumnChunk) => Cha
         muted: textOf(muted?.[i]),
         captured,
         retried: null,
-        twin: null,
       })
       if (entries?.[i] === 1 && partition !== null) endsRetry.push({ partition, key })
     }

@@ -41,16 +41,17 @@ export async function believedKeys(
 /** The diff of a replay. `through` guards the reading of its changes. */
 export async function diffReplayed(
   connection: DuckDBConnection,
-  request: Pick<DiffRequest, 'columns' | 'opsWithTrigger' | 'atMostOnce'>,
+  request: Pick<DiffRequest, 'columns' | 'opsWithTrigger' | 'atMostOnce' | 'tellsExists'>,
   through: (found: AsyncGenerator<ChangeBatch>) => AsyncGenerator<ChangeBatch>,
 ): Promise<Diff> {
-  const { columns, opsWithTrigger: sent, atMostOnce = false } = request
-  const settled = await findReplayed(connection, doubtfulKind({ sent, atMostOnce }))
+  const { columns, opsWithTrigger: sent, atMostOnce = false, tellsExists = false } = request
+  const settled = await findReplayed(connection, doubtfulKind({ sent, atMostOnce, tellsExists }, false))
   const reader = await connection.runAndReadAll(`SELECT count(*) FROM state WHERE kind <> ${ABSENT}`)
   return {
     ...{ columns, retyped: [], rowsRead: 0, rowsInvalid: 0, invalidSamples: [], counts: {}, settled },
     ...{ adopted: { rows: 0, columns: [] }, muted: 0, undecided: 0, removedSamples: [] },
     keysBefore: Number(reader.getRows()[0]?.[0]),
+    removalsFirst: await removesTwins(connection),
     changes: () => through(readReplayed(connection, columns, settled)),
     changesByColumn: () => through(readReplayed(connection, columns, settled)),
   }
@@ -83,6 +84,14 @@ function twinsOfRemoved(kind: number): string {
     WHERE s.fold IN (SELECT fold FROM (${removed})) AND s.key NOT IN (SELECT key FROM stage_replayed))`
 }
 
+/** True if a key is removed that shares its form with another one. */
+async function removesTwins(connection: DuckDBConnection): Promise<boolean> {
+  const folded = foldedKeys({ columns: 'key, removes', key: 'key', from: 'stage_replayed' })
+  const reader = await connection.runAndReadAll(`
+    SELECT count(*) FROM (SELECT fold FROM (${folded}) GROUP BY fold HAVING bool_or(removes) AND count(DISTINCT key) > 1)`)
+  return Number(reader.getRows()[0]?.[0]) > 0
+}
+
 /** Reads the table as changes. The rows have the columns of the model. */
 async function* readReplayed(
   connection: DuckDBConnection,
@@ -108,7 +117,7 @@ async function* readReplayed(
       changes.push({
         ...{ op: 'settled', key, partition: known, before, beforeState: KINDS[Number(kind)] ?? 'absent' },
         ...{ after: before ?? rowOf(given, read), settledState: KINDS[Number(settled)] ?? 'absent' },
-        ...{ muted: textOf(muted), captured: textOf(captured), retried: null, twin: null },
+        ...{ muted: textOf(muted), captured: textOf(captured), retried: null },
       })
       if (hasEntry === true && known !== null) endsRetry.push({ partition: known, key })
     }
