@@ -18,9 +18,11 @@ export interface Known {
   readonly partition: number | null
   /** The number of runs in a row that did not deliver the row. 0 if the last change did not fail. */
   readonly failures: number
+  /** Of its last change; 0 if there is none. */
+  readonly run: number
 }
 
-const UNKNOWN_KEY: Known = { kind: 'absent', row: null, muted: null, partition: null, failures: 0 }
+const UNKNOWN_KEY: Known = { kind: 'absent', row: null, muted: null, partition: null, failures: 0, run: 0 }
 
 /** What a run does about a key: for a row that differs, for one that does not, and without a row. */
 const WANTED: { readonly [kind in KeyStateKind]: readonly [Op, Op | null, Op | null] } = {
@@ -182,7 +184,10 @@ function isForgotten({ kind, muted, failures }: Known): boolean {
 function expectationOf(key: string, known: Known, played: PlayedRun): Expectation {
   const { plan, baseline, giveUpAfter } = played
   const { command } = plan
-  const kind = RESYNCED[command]?.[known.kind] ?? known.kind
+  // What a run that was cut has sent is none of the business of the one in its place.
+  const isMeant = known.run <= played.askedAfter
+  const isResync = isMeant && command in RESYNCED
+  const kind = (isResync ? RESYNCED[command]?.[known.kind] : undefined) ?? known.kind
   const row = modelRow(played, key)
   const columns = comparedIn(played)
   const op = wantedOp(kind, { row, believed: known.row, columns })
@@ -195,7 +200,6 @@ function expectationOf(key: string, known: Known, played: PlayedRun): Expectatio
     muted,
   })
   const mutes = op === null ? null : mutedText(op, row ?? known.row, columns)
-  const isResync = command in RESYNCED
   const wasMuted = !isResync && mutes !== null && mutes === known.muted
   const restated = settle(known.kind, known.row, wasMuted ? mutes : null)
   const nothing = { needed: null, restated }
@@ -207,6 +211,7 @@ function expectationOf(key: string, known: Known, played: PlayedRun): Expectatio
   }
   if (wasMuted) return nothing
   const givesUp = giveUpAfter !== null && known.failures >= giveUpAfter && !isResync
+  if (command === 'discard' && !isMeant) return nothing
   if (command === 'discard' || (givesUp && known.failures > 0))
     return known.failures === 0 ? nothing : { needed: settle(known.kind, known.row, mutes), restated }
   if (baseline || !plan.triggers.includes(op)) {
@@ -262,14 +267,14 @@ function afterChange(
   known: Known,
   of: { readonly topics: Topics; readonly muted: string | null },
 ): Known {
-  const { op, before, beforeState, after, settledState, partition } = change
+  const { op, before, beforeState, after, settledState, partition, run } = change
   if (op === 'settled') {
     const { muted } = of
-    return { kind: settledState ?? 'absent', row: after, muted, partition, failures: 0 }
+    return { kind: settledState ?? 'absent', row: after, muted, partition, failures: 0, run }
   }
   const entry = entryOf(of.topics.entries, change)
   const asBefore: Next = [beforeState, beforeState === 'absent' ? 'none' : 'before']
   const [kind, takes] = AFTERWARDS[op][entry?.outcome ?? 'delivered'] ?? asBefore
   const row = takes === 'none' ? null : takes === 'after' ? after : before
-  return { kind, row, muted: null, partition, failures: entry === undefined ? 0 : known.failures + 1 }
+  return { kind, row, muted: null, partition, failures: entry === undefined ? 0 : known.failures + 1, run }
 }

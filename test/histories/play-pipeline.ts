@@ -319,11 +319,20 @@ class PipelineHistory {
 
   /** Compares the runs that have ended since with what they were asked to do. */
   #takeNotice(plan: PipelineRun, died: boolean): void {
+    const askedAfter = Math.max(0, ...this.#runs.keys())
     for (const event of this.#opened.events()) {
       if (event.run === null || this.#runs.has(event.run)) continue
       const baseline = this.#plan.skipExisting && event.first && event.cause === 'manual'
       const giveUpAfter = giveUpAfterOf(this.#plan, plan)
-      this.#runs.set(event.run, { plan, rows: new Map(this.#model), baseline, giveUpAfter, died, event })
+      this.#runs.set(event.run, {
+        plan,
+        rows: new Map(this.#model),
+        baseline,
+        giveUpAfter,
+        died,
+        askedAfter,
+        event,
+      })
       this.#assertCounts(event)
     }
   }

@@ -12,6 +12,8 @@ export interface PlayedRun {
   readonly giveUpAfter: number | null
   /** True if a process died between the command and the end of the run that it asked for. */
   readonly died: boolean
+  /** The last run before the command that it was asked for by. */
+  readonly askedAfter: number
   readonly event: RunEvent
 }
 
