@@ -143,6 +143,26 @@ describe('a command', () => {
     expect(await project.runs()).toEqual(await client.runs())
   })
 
+  it('asks what becomes of the rows of another destination, and tells the server', async () => {
+    await using other = await startScriptedApi()
+    await client.sluice('run', 'people')
+    const spec = { baseUrl: other.url, allowPrivateNetwork: true }
+    const put = await ask('PUT', '/resources/destination/api?takeOver=true', { body: { spec } })
+    expect(put.status, await put.text()).toBe(200)
+    const preview = await client.sluice('preview', 'people')
+    expect(preview.stdout).toContain('destination changed')
+    const { exitCode, view: held } = await client.run('people')
+    expect([exitCode, held.held?.destination]).toMatchObject([4, { from: api.url, to: other.url }])
+    expect((await ask('POST', `/runs/${held.id}/approve`)).status).toBe(400)
+    expect(other.requests).toEqual([])
+    const approved = await client.sluice('approve', held.id, '--new-destination', '--json')
+    expect(JSON.parse(approved.stdout)).toMatchObject({
+      status: 'success',
+      triggers: { added: { delivered: 2 } },
+    })
+    expect(other.requests).toHaveLength(2)
+  })
+
   it('says what is wrong with its server', async () => {
     const at = (env: { readonly [name: string]: string }) => projectFolder({ env, here: true })
     const cases = [
