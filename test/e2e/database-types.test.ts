@@ -271,6 +271,45 @@ describe('a type', () => {
     await admin.end()
   })
 
+  it.skipIf(postgresUrl === null)('of PostgreSQL that cannot be carried makes one row invalid', async () => {
+    const table = `misfits_${randomUUID().slice(0, 8)}`
+    const admin = new pg.Client({ connectionString: postgresUrl ?? '' })
+    await admin.connect()
+    const typed = [asJson('at', ''), asJson('n', ''), asJson('days', '')]
+    const columns = typed.map(({ sql }, index) => `${sql} AS c${index}`).join(', ')
+    const yamlText = yaml('type: postgres\nurl: ${DATABASE}', `SELECT id, ${columns} FROM ${table}`, typed)
+    const removed = "  removed:\n    method: DELETE\n    path: '/rows/{{ id }}'\n"
+    await using project = await projectFolder({
+      files: { 'project.yaml': `${yamlText}${removed}` },
+      env: { API_URL: api.url, DATABASE: postgresUrl ?? '' },
+    })
+    await admin.query(`CREATE TABLE ${table} (id int, at timestamptz, n numeric(9,2), days date[]);
+      INSERT INTO ${table} SELECT i, '2024-01-01', i, ARRAY['2024-01-01'::date] FROM generate_series(1, 4) AS r(i)`)
+    try {
+      api.reset()
+      expect((await project.run('types')).view).toMatchObject({ status: 'success', rowsInvalid: 0 })
+      expect(api.requests).toHaveLength(4)
+      await admin.query(`UPDATE ${table} SET at = '294276-12-31 23:59:59+00' WHERE id = 1;
+        UPDATE ${table} SET n = 'NaN' WHERE id = 2; INSERT INTO ${table} VALUES (5, '294276-01-01', 5, NULL), (6, now(), 6, NULL)`)
+      for (const sent of [5, 5]) {
+        const { exitCode, view } = await project.run('types')
+        expect(view).toMatchObject({ status: 'warning', rowsInvalid: 3, error: null })
+        expect(exitCode).not.toBe(1)
+        expect(JSON.stringify(view)).toContain('column')
+        // The rows are neither sent nor taken for removed, and the others go on.
+        expect(api.requests).toHaveLength(sent)
+      }
+      await admin.query(
+        `UPDATE ${table} SET at = '2024-01-01' WHERE id IN (1, 5); UPDATE ${table} SET n = 2 WHERE id = 2`,
+      )
+      expect((await project.run('types')).view).toMatchObject({ status: 'success', rowsInvalid: 0 })
+      expect(api.requests.slice(5).map(({ method }) => method)).toEqual(['POST'])
+    } finally {
+      await admin.query(`DROP TABLE ${table}`)
+      await admin.end()
+    }
+  })
+
   const mariadbUrl = inject('mariadbUrl')
   it.skipIf(mariadbUrl === null)('of MariaDB arrives unchanged', async () => {
     const table = `types_${randomUUID().slice(0, 8)}`

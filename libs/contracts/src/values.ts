@@ -112,6 +112,12 @@ export type ColumnType =
   | { readonly kind: 'list'; readonly of: ColumnType }
   | { readonly kind: 'struct'; readonly fields: readonly Column[] }
 
+/**
+ * The name of a column that an extract has beside those of the model, where some of its rows have a value
+ * that cannot be carried: the reason, null for all other rows. Such a value is null in its own column.
+ */
+export const WHY_INVALID = 'sluice: why the row is invalid'
+
 /** A column of a model; all columns may be null. */
 export interface Column {
   readonly name: string

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest'
 import type { PostgresSourceSpec } from '@sluice/contracts/resources'
+import { WHY_INVALID } from '@sluice/contracts/values'
 import { TEST_CERTIFICATE } from '@sluice/testkit/test-certificate'
 import { errorOf, modelOf, sourceContract } from '../contract.ts'
 import { codePoints, expectEveryCharacter } from '../contract/every-character.ts'
@@ -211,13 +212,24 @@ describe.skipIf(url === null)('PostgreSQL', () => {
         open().extract(modelOf("SELECT 1 AS id, repeat('x', 13000000) AS long"), { file: file(), signal }),
       )
       expect(long).toMatchObject({ code: 'query', message: expect.stringContaining('longer than 12 MB') })
-      for (const value of ["'NaN'::numeric(9,2)", "'NaN'::numeric(30,2)", 'ARRAY[[1],[2]]']) {
-        const error = await errorOf(
-          open().extract(modelOf(`SELECT 1 AS id, ${value} AS price`), { file: file(), signal }),
-        )
-        expect(error).toMatchObject({ code: 'query', message: expect.stringContaining('column price') })
-      }
+      const error = await errorOf(
+        open().extract(modelOf('SELECT 1 AS id, ARRAY[[1],[2]] AS price'), { file: file(), signal }),
+      )
+      expect(error).toMatchObject({ code: 'query', message: expect.stringContaining('column price') })
       expect(readdirSync(folder)).toEqual([])
+    })
+
+    it.each([
+      ["'NaN'::numeric(9,2)", 'NaN, which no decimal'],
+      ["'NaN'::numeric(30,2)", 'NaN, which no decimal'],
+      ["'294276-12-31 23:59:59'::timestamp", '294276-12-31 23:59:59, which no timestamp'],
+      ["'294276-12-31 23:59:59+00'::timestamptz", '294276-12-31 23:59:59+00, which no timestamp'],
+      ["ARRAY['294276-12-31'::timestamp]", '["294276-12-31 00:00:00"], which no list'],
+    ])('say why a row is invalid if its value cannot be carried: %s', async (value, why) => {
+      await open().extract(modelOf(`SELECT 1 AS id, ${value} AS price`), { file: file(), signal })
+      expect(await queryExtract(file(), 'FROM rows')).toEqual([
+        { id: 1, price: null, [WHY_INVALID]: `column "price" has ${why} of Sluice can hold` },
+      ])
     })
   })
 

@@ -72,7 +72,8 @@ export async function readSample(
   const { connection } = session
   await connection.run(`ATTACH ${quoteText(file)} AS sampled (TYPE duckdb, READ_ONLY)`)
   await session.closeOff([])
-  const sql = `SELECT CAST(to_json(sample) AS VARCHAR) FROM sampled.main.rows AS sample LIMIT ${rows + 1}`
+  const named = columns.map(({ name }) => quoteIdentifier(name)).join(', ')
+  const sql = `SELECT CAST(to_json(sample) AS VARCHAR) FROM (SELECT ${named} FROM sampled.main.rows) AS sample LIMIT ${rows + 1}`
   const reader = await session
     .interruptible(signal, () => connection.runAndReadAll(sql))
     .catch((error: unknown) => {

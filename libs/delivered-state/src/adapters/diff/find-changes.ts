@@ -5,7 +5,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { InvalidSample } from '@sluice/contracts/records'
-import type { Column } from '@sluice/contracts/values'
+import { type Column, WHY_INVALID } from '@sluice/contracts/values'
 import type { DiffRequest, RunPurpose } from '../../port.ts'
 import {
   ABSENT,
@@ -61,12 +61,21 @@ export async function openExtract(
         : `${quoteIdentifier(name)} AS e${index}`,
     )
     .join(', ')
+  const why = (await hasInvalidRows(connection)) ? quoteIdentifier(WHY_INVALID) : 'NULL::VARCHAR'
   const hidden = hidesRowIds(columns)
   if (hidden)
     await connection.run(`CREATE OR REPLACE TEMP TABLE ${COPIED} AS
-      SELECT row_number() OVER () - 1 AS rid, ${named} FROM extract.main.rows`)
-  const from = hidden ? `* FROM ${COPIED}` : `rowid AS rid, ${named} FROM extract.main.rows`
+      SELECT row_number() OVER () - 1 AS rid, ${why} AS why, ${named} FROM extract.main.rows`)
+  const from = hidden ? `* FROM ${COPIED}` : `rowid AS rid, ${why} AS why, ${named} FROM extract.main.rows`
   await connection.run(`CREATE OR REPLACE TEMP VIEW ${EXTRACTED} AS SELECT ${from}`)
+}
+
+/** True if the source found values that cannot be carried, or might have. */
+async function hasInvalidRows(connection: DuckDBConnection): Promise<boolean> {
+  const reader = await connection.runAndReadAll(
+    `SELECT count(*) FROM duckdb_columns() WHERE database_name = 'extract' AND table_name = 'rows' AND column_name = ${quoteText(WHY_INVALID)}`,
+  )
+  return Number(reader.getRows()[0]?.[0]) > 0
 }
 
 /** True if a column has the name by which DuckDB knows row ids. */
@@ -113,11 +122,16 @@ export function keyColumns(request: DiffRequest): readonly Column[] {
 export interface InvalidRows {
   readonly rows: number
   readonly samples: readonly InvalidSample[]
-  /** True if some keys have several rows. The temporary table `ambiguous` lists these keys. */
+  /**
+   * True if some keys have several rows, or one with a value that cannot be carried. The temporary table
+   * `ambiguous` lists these keys.
+   */
   readonly ambiguous: boolean
 }
 
-/** Finds the rows that have no key, or share one with another row (R5). */
+/**
+ * Finds the rows that have no key, share one with another row, or have a value that cannot be carried (R5).
+ */
 export async function findInvalidRows(
   connection: DuckDBConnection,
   request: DiffRequest,
@@ -163,7 +177,29 @@ export async function findInvalidRows(
   for (const [sample, n] of some.getRows())
     if (samples.length < SAMPLES)
       samples.push({ key: textOfBytes(sample), reason: `${String(n)} rows have this primary key` })
-  return { rows: rows + Number(copies), samples, ambiguous: Number(keys) > 0 }
+  const misfits = await excludeMisfits(connection, { key, valid })
+  samples.push(...misfits.samples.slice(0, SAMPLES - samples.length))
+  return {
+    rows: rows + Number(copies) + misfits.rows,
+    samples,
+    ambiguous: Number(keys) + misfits.rows > 0,
+  }
+}
+
+/** Adds the keys of rows that have a value which cannot be carried to `ambiguous`. */
+async function excludeMisfits(
+  connection: DuckDBConnection,
+  { key, valid }: { readonly key: string; readonly valid: string },
+): Promise<{ readonly rows: number; readonly samples: readonly InvalidSample[] }> {
+  const misfits = `FROM ${EXTRACTED} WHERE why IS NOT NULL AND ${valid} AND ${keyToken(key)} NOT IN (SELECT key FROM ambiguous)`
+  const some = await connection.runAndReadAll(
+    `SELECT ${asBytes(key)}, ${asBytes('why')}, count(*) OVER () ${misfits} ORDER BY ${key} LIMIT ${SAMPLES}`,
+  )
+  const rows = some.getRows()
+  if (rows.length === 0) return { rows: 0, samples: [] }
+  await connection.run(`INSERT INTO ambiguous SELECT ${keyToken(key)}, 1, rid ${misfits}`)
+  const samples = rows.map(([sample, why]) => ({ key: textOfBytes(sample), reason: textOfBytes(why) ?? '' }))
+  return { rows: Number(rows[0]?.[2]), samples }
 }
 
 /** Which columns the changes of one section have, so that only these are read. */

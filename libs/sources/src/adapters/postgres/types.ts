@@ -6,7 +6,7 @@
  * |---|---|
  * | smallint, integer | integer |
  * | bigint, oid | long |
- * | numeric(p,s) of at most 38 digits | decimal(p,s); NaN fails the query |
+ * | numeric(p,s) of at most 38 digits | decimal(p,s); a row with NaN is invalid |
  * | numeric of any precision | json: a number with all its digits; NaN and infinities are these words |
  * | timestamptz | timestamp with zone, in UTC |
  * | json, jsonb | json; json as it stands, jsonb as PostgreSQL prints it |
@@ -47,7 +47,7 @@ interface Scalar {
   readonly type: ColumnType
   readonly sqlType: string
   /** Null where DuckDB reads the text as `sqlType` right away; else SQL over the text itself. */
-  readonly fromText: ((text: string, column: string) => string) | null
+  readonly fromText: ((text: string) => string) | null
   /** True if a text may hold what is escaped in a row. */
   readonly hasEscapes: boolean
 }
@@ -59,6 +59,8 @@ export interface PostgresColumn extends Column {
   readonly readAs: string
   /** SQL for DuckDB, over what was read. */
   readonly value: (place: string) => string
+  /** As `LoadedColumn` has it. */
+  readonly mayFail: boolean
 }
 
 const BPCHAR = 1042
@@ -171,12 +173,8 @@ function decimal(modifier: number): Scalar {
   if (precision > 38) return NUMBER_AS_JSON
   const type = { kind: 'decimal', precision, scale } as const
   const sqlType = `DECIMAL(${precision},${scale})`
-  const digits = decimalFromText(type)
-  if (digits === null) return plain(type, sqlType)
-  const fromText = (text: string, column: string) => {
-    const isNoNumber = quoteText(`column ${column} has NaN, which a decimal cannot hold`)
-    return `CASE WHEN ${text} = 'NaN' THEN error(${isNoNumber}) ELSE ${digits(text)} END`
-  }
+  // NaN is the only one that a decimal cannot hold.
+  const fromText = decimalFromText(type) ?? ((text: string) => `CAST(${text} AS ${sqlType})`)
   return { type, sqlType, fromText, hasEscapes: false }
 }
 
@@ -217,14 +215,26 @@ export function carryPostgres(column: DescribedColumn, catalog: Catalog): Postgr
   if (element !== null) return carryArray(name, element, catalog)
   const scalar = scalarOf(type)
   return scalar.fromText === null
-    ? { name, type: scalar.type, select: x => x, readAs: scalar.sqlType, value: place => place }
+    ? {
+        name,
+        type: scalar.type,
+        select: x => x,
+        readAs: scalar.sqlType,
+        value: place => place,
+        mayFail: false,
+      }
     : carryText(name, scalar)
 }
 
 function carryText(name: string, { type, fromText, hasEscapes }: Scalar): PostgresColumn {
-  const value = (place: string) => fromText?.(hasEscapes ? unescaped(place) : place, name) ?? place
-  return { name, type, select: x => x, readAs: 'VARCHAR', value }
+  const made = (place: string) => fromText?.(hasEscapes ? unescaped(place) : place) ?? place
+  const mayFail = !ANY_TEXT.has(type.kind)
+  const value = mayFail ? (place: string) => `TRY(${made(place)})` : made
+  return { name, type, select: x => x, readAs: 'VARCHAR', value, mayFail }
 }
+
+/** Kinds that hold whatever PostgreSQL prints of them. */
+const ANY_TEXT: ReadonlySet<ColumnType['kind']> = new Set(['text', 'bytes'])
 
 /** An array travels as a JSON array of the texts of its elements. */
 function carryArray(name: string, element: TypeInUse, catalog: Catalog): PostgresColumn {
@@ -243,10 +253,10 @@ function carryArray(name: string, element: TypeInUse, catalog: Catalog): Postgre
     value: place => {
       const text = unescaped(place)
       const list = `CAST(CAST(${text} AS JSON) AS VARCHAR[])`
-      const item =
-        scalar.fromText === null ? `CAST(item AS ${scalar.sqlType})` : scalar.fromText('item', name)
+      const item = scalar.fromText === null ? `CAST(item AS ${scalar.sqlType})` : scalar.fromText('item')
       const values = item === 'item' ? list : `list_transform(${list}, lambda item: ${item})`
-      return `CASE WHEN starts_with(${place}, '[[') THEN error(${quoteText(several)}) ELSE ${values} END`
+      return `CASE WHEN starts_with(${place}, '[[') THEN error(${quoteText(several)}) ELSE TRY(${values}) END`
     },
+    mayFail: true,
   }
 }

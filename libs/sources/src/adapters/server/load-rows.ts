@@ -11,9 +11,9 @@ import { dirname } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
-import type { Column, ColumnType } from '@sluice/contracts/values'
+import { type Column, type ColumnType, WHY_INVALID } from '@sluice/contracts/values'
 import { attachExtract, closeExtract, DuckdbSession } from '../duckdb/session.ts'
-import { quoteIdentifier } from '../duckdb/types.ts'
+import { quoteIdentifier, quoteText } from '../duckdb/types.ts'
 import { readRows } from './row-text.ts'
 
 /**
@@ -33,6 +33,8 @@ export interface LoadedColumn {
   readonly readAs: string
   /** SQL for the value of a column that was read. */
   readonly value: (place: string) => string
+  /** True if `value` is null for texts that cannot be carried. Their rows are invalid. */
+  readonly mayFail?: boolean
 }
 
 export interface LoadOptions {
@@ -90,11 +92,27 @@ export async function loadRows(options: LoadOptions): Promise<number> {
 }
 
 function createTable(textFile: string, columns: readonly LoadedColumn[]): string {
-  const values = columns.map(({ name, value }, index) => `${value(`c${index}`)} AS ${quoteIdentifier(name)}`)
   const types = columns.map(({ readAs }) => readAs)
   // DuckDB would pass over an empty line. So a single column gets a second one, which is ignored.
   const from = readRows(textFile, columns.length === 1 ? [...types, 'VARCHAR'] : types)
-  return `CREATE TABLE sluice_extract.main.rows AS SELECT ${values.join(', ')} FROM ${from}`
+  const values = columns.map(({ value }, index) => `${value(`c${index}`)} AS v${index}`)
+  const texts = columns.flatMap(({ mayFail = false }, index) => (mayFail ? [`c${index}`] : []))
+  const named = columns.map(({ name }, index) => `v${index} AS ${quoteIdentifier(name)}`)
+  const selected =
+    texts.length === 0 ? named : [...named, `${whyInvalid(columns)} AS ${quoteIdentifier(WHY_INVALID)}`]
+  return `CREATE TABLE sluice_extract.main.rows AS SELECT ${selected.join(', ')} FROM (SELECT ${[...values, ...texts].join(', ')} FROM ${from})`
+}
+
+/** So much of a value that cannot be carried is shown. */
+const MOST_SHOWN = 100
+
+/** SQL for the reason why a row is invalid: its first value that cannot be carried. */
+function whyInvalid(columns: readonly LoadedColumn[]): string {
+  const cases = columns.flatMap(({ name, type, mayFail = false }, index) => {
+    const reason = `${quoteText(`column "${name}" has `)} || left(c${index}, ${MOST_SHOWN}) || ${quoteText(`, which no ${type.kind} of Sluice can hold`)}`
+    return mayFail ? [`WHEN c${index} IS NOT NULL AND v${index} IS NULL THEN ${reason}`] : []
+  })
+  return `CASE ${cases.join(' ')} END`
 }
 
 interface Head {
