@@ -282,6 +282,7 @@ describe('a type', () => {
     await using project = await projectFolder({
       files: { 'project.yaml': `${yamlText}${removed}` },
       env: { API_URL: api.url, DATABASE: postgresUrl ?? '' },
+      here: true,
     })
     await admin.query(`CREATE TABLE ${table} (id int, at timestamptz, n numeric(9,2), days date[]);
       INSERT INTO ${table} SELECT i, '2024-01-01', i, ARRAY['2024-01-01'::date] FROM generate_series(1, 4) AS r(i)`)
