@@ -329,9 +329,11 @@ export const sync = z
     schedule,
     paused,
     firstRun: z
-      .enum(['backfill', 'skip-existing'])
+      .enum(['backfill', 'skip-existing', 'ask'])
       .default('backfill')
-      .describe('backfill sends every row as added; skip-existing takes them as already there.'),
+      .describe(
+        'backfill sends every row as added; skip-existing takes them as already there; ask fails until somebody says which.',
+      ),
     timeout: durationWithin(MAX_REQUEST_TIMEOUT_MS, '1h')
       .default(30_000)
       .describe('How long one request may take.'),

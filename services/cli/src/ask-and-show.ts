@@ -5,6 +5,7 @@ import { isSluiceError } from '@sluice/contracts/errors'
 import type { RunStatus } from '@sluice/contracts/records'
 import type { Control, FollowedRun, Following, RunRequest } from '@sluice/control/port'
 import type { CommandContext } from './command.ts'
+import type { FirstRun } from './compose.ts'
 import { EXIT, exitCodeOfRun, worstOf, type ExitCode } from './exit-codes.ts'
 import { GROUPED_ROWS, outputOptions } from './history-options.ts'
 import { openControl } from './open-control.ts'
@@ -15,9 +16,12 @@ import { runSummary, undeliveredRows } from './output/run-summary.ts'
 export async function askForRun(
   context: CommandContext,
   more: Omit<RunRequest, 'sync'> = {},
+  firstRun?: FirstRun,
 ): Promise<ExitCode> {
   const sync = context.args.positionals[0] ?? ''
-  return await askAndShow(context, (control, following) => control.askForRun({ sync, ...more }, following))
+  const ask = (control: Control, following: Following): Promise<FollowedRun> =>
+    control.askForRun({ sync, ...more }, following)
+  return await askAndShow(context, ask, { firstRun })
 }
 
 /**
@@ -27,9 +31,9 @@ export async function askForRun(
 export async function askAndShow(
   context: CommandContext,
   ask: (control: Control, following: Following) => Promise<FollowedRun>,
-  { wants }: { readonly wants?: RunStatus } = {},
+  { wants, firstRun }: { readonly wants?: RunStatus; readonly firstRun?: FirstRun | undefined } = {},
 ): Promise<ExitCode> {
-  await using control = await openControl(context)
+  await using control = await openControl(context, { firstRun })
   const { exitCode, view } = await asked(context, control, {
     ask: following => ask(control, following),
     wants,

@@ -38,7 +38,7 @@ import {
 } from '@sluice/secrets/bound-secrets'
 import { isInEnvironment } from '@sluice/secrets/environment'
 import type { Vault } from '@sluice/vault/vault'
-import { ownedIn, publishedIn } from './folder/folder-owner.ts'
+import { beginningWith, ownedIn, publishedIn } from './folder/folder-owner.ts'
 import type { Up } from './folder/serve-folder.ts'
 
 /** A person waits for a command, so it gives up sooner than a service. */
@@ -59,6 +59,13 @@ export interface ProjectOptions {
 interface ControlOptions extends ProjectOptions {
   /** Whether no resource of the project may have a mistake. Default: those that a sync uses count. */
   readonly isWhole?: boolean
+  readonly firstRun?: FirstRun | undefined
+}
+
+/** How syncs of the project begin that never ran; null: all of them. */
+export interface FirstRun {
+  readonly syncs: readonly string[] | null
+  readonly how: 'backfill' | 'skip-existing'
 }
 
 /** Control of the syncs where the environment says: on a server, on Kafka, or in the folder. */
@@ -79,10 +86,17 @@ export async function openSecrets(options: ProjectOptions): Promise<SecretKeepin
 }
 
 async function loaderOf(options: ControlOptions): Promise<() => Promise<Project>> {
-  const { dir, env, signal, isWhole = false } = options
+  const { dir, env, signal, isWhole = false, firstRun } = options
   const { loadProject, loadUsable } = await import('@sluice/project/load-project')
-  return async () =>
-    ownedIn(dataDirHere(options), await (isWhole ? loadProject : loadUsable)(dir, { env, signal }))
+  return async () => {
+    const project = await (isWhole ? loadProject : loadUsable)(dir, { env, signal })
+    return beginningWith(firstRun, ownedIn(dataDirHere(options), project))
+  }
+}
+
+/** True in a folder where nothing ran so far. */
+export function isFirstHere({ dir, env }: Pick<ProjectOptions, 'dir' | 'env'>): boolean {
+  return dataDirHere({ dir, env }) !== null && !hasEmbeddedHistory(dir)
 }
 
 /** The folder of the log, if the folder has its own, so that its resources meet those of no other there. */

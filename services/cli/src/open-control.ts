@@ -4,7 +4,7 @@ import type { Control } from '@sluice/control/port'
 import { ALL_ROLES } from '@sluice/control/roles'
 import { loggerFor } from './cli-logger.ts'
 import type { CommandContext } from './command.ts'
-import { openControl as openControlOf } from './compose.ts'
+import { openControl as openControlOf, type FirstRun } from './compose.ts'
 import { teller } from './output/notice.ts'
 
 /**
@@ -13,10 +13,21 @@ import { teller } from './output/notice.ts'
  */
 export async function openControl(
   context: CommandContext,
-  { isWhole = false }: { readonly isWhole?: boolean } = {},
+  {
+    isWhole = false,
+    firstRun,
+  }: { readonly isWhole?: boolean; readonly firstRun?: FirstRun | undefined } = {},
 ): Promise<Control> {
   const { dir, env, signal } = context
-  const options = { dir, env, logger: await loggerFor(context), signal, tell: teller(context), isWhole }
+  const options = {
+    dir,
+    env,
+    logger: await loggerFor(context),
+    signal,
+    tell: teller(context),
+    isWhole,
+    firstRun,
+  }
   // The person who runs the command is its operator. A server asks who it is.
   return new ControlFor(ALL_ROLES, await openControlOf(options))
 }

@@ -38,7 +38,10 @@ export function previewOf(
   }
 }
 
-function noticesOf({ baseline, interrupted, changed, diff }: NextChanges, { sync }: Definition): string[] {
+function noticesOf(
+  { baseline, asks, interrupted, changed, diff }: NextChanges,
+  { sync }: Definition,
+): string[] {
   const notices: string[] = []
   if (changed !== null)
     notices.push(
@@ -54,6 +57,8 @@ function noticesOf({ baseline, interrupted, changed, diff }: NextChanges, { sync
     notices.push(
       `firstRun is skip-existing: the first run takes the ${diff.settled} rows as delivered, and sends none`,
     )
+  if (asks)
+    notices.push('firstRun is ask: the first run fails until somebody says how it begins, with `--first-run`')
   if (interrupted)
     notices.push(
       'an earlier run did not end: its remaining requests are sent first, and this preview assumes that they all arrive',

@@ -100,7 +100,7 @@ describe('scalars', () => {
     ['title: {}', '9:8 title: sync `s`: wanted text, found a map'],
     [
       'firstRun: backfil',
-      '9:11 firstRun: sync `s`: wanted one of `backfill`, `skip-existing`, found `backfil`; did you mean `backfill`?',
+      '9:11 firstRun: sync `s`: wanted one of `backfill`, `skip-existing`, `ask`, found `backfil`; did you mean `backfill`?',
     ],
   ])('says where and how %j is wrong', (line, problem) => {
     expect(problemOf(`${SYNC}${TRIGGER}${line}\n`)).toBe(problem)

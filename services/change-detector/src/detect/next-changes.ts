@@ -78,6 +78,8 @@ export interface NextChanges extends AsyncDisposable {
   readonly diff: Omit<Diff, 'changes'>
   /** True if the run would take the rows as being at the destination already, and would send none. */
   readonly baseline: boolean
+  /** True if somebody has to say first how the sync begins. */
+  readonly asks: boolean
   /**
    * True if an earlier run did not end. The rest of that run goes out before the next run. The changes here
    * assume that all of it is delivered.
@@ -115,6 +117,7 @@ export async function findNextChanges(deps: NextChangesDeps): Promise<NextChange
     columns: detected.columns,
     diff: detected.diff,
     baseline,
+    asks: first && definition.sync.firstRun === 'ask',
     interrupted,
     changed: changedDestination(past.deliveredTo, to, detected.diff.keysBefore),
     changes: narrowing => placedRows(detected, { ...deps, ...past, narrowing }),

@@ -151,6 +151,7 @@ export class RunExecution {
     const of = { state, reading, definition, baseline, purpose, isRetry, upTo: run.upTo, signal }
     const detected = await detectChanges(of)
     const { rowsRead, rowsInvalid, invalidSamples, counts, settled, undecided } = detected.diff
+    if (purpose === undefined && run.first) assertSaid(definition, counts)
     const notices = [...noticesOf(definition, detected.diff, purpose), ...(replay?.notices ?? [])]
     const ofRun = replay?.counts ?? counts
     const found = { rowsRead, rowsInvalid, invalidSamples, undecided, counts: ofRun, notices }
@@ -313,6 +314,17 @@ function removalsToApprove({ sync }: Definition, run: RunState, diff: Diff): Hel
   return needsApproval(sync, { removed, rows, approved: run.approved ?? null })
     ? { removed, rows, samples }
     : null
+}
+
+/** Throws `config` if somebody has to say first how a sync begins (`firstRun: ask`). */
+function assertSaid({ sync: { name, firstRun } }: Definition, counts: Diff['counts']): void {
+  const { detected: rows } = countsOf(counts, 'added')
+  if (firstRun !== 'ask' || rows === 0) return
+  const command = `\`sluice run ${name} --first-run`
+  throw new SluiceError(
+    'config',
+    `${name} never ran here, and its firstRun is ask: ${rows} ${rows === 1 ? 'row' : 'rows'} would be sent as added, and nothing was sent. ${command} backfill\` sends them, ${command} skip-existing\` takes them as there already. Where a server runs it, set firstRun of the sync.`,
+  )
 }
 
 /** Aborts when a run has lasted for as long as its sync allows, until it is disposed. */

@@ -245,7 +245,8 @@ export class FolderControl implements port.Control {
       return this.#held.control
     } catch (error) {
       const socket = this.#socket()
-      if (!isSluiceError(error, 'conflict') || socket === null) throw error
+      const asksOthers = this.#options.firstRun === undefined
+      if (!isSluiceError(error, 'conflict') || socket === null || !asksOthers) throw error
       return await askHolder(socket)
     }
   }

@@ -29,5 +29,7 @@ export interface FolderOptions {
   readonly placeOf: (of: {
     readonly isAtWork: boolean
   }) => Pick<Place, 'assertSecrets' | 'by' | 'onPublished' | 'openNextRun' | 'openTelling' | 'samples'>
+  /** Set: the project is another one than another process knows, so that none of those is asked. */
+  readonly firstRun?: object | undefined
   readonly patienceMs?: number
 }

@@ -23,6 +23,20 @@ export function ownedIn(dataDir: string | null, project: Project): Project {
   return { ...project, owner }
 }
 
+/** The project with first runs as the command line has them. */
+export function beginningWith(
+  of: { readonly syncs: readonly string[] | null; readonly how: 'backfill' | 'skip-existing' } | undefined,
+  project: Project,
+): Project {
+  if (of === undefined) return project
+  const isMeant = (name: string): boolean => of.syncs?.includes(name) ?? true
+  const resources = [...project.resources].map(([key, spec]) => {
+    const changed = spec.kind === 'sync' && isMeant(spec.name) ? { ...spec, firstRun: of.how } : spec
+    return [key, changed] as const
+  })
+  return { ...project, resources: new Map(resources) }
+}
+
 /** Notes the project, unless one is noted. */
 export function noteProject(dataDir: string | null, { project }: Owner): void {
   if (dataDir === null || notedProject(dataDir) !== null) return

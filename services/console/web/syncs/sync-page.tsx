@@ -125,13 +125,18 @@ function Definition({ name }: { readonly name: string }): ReactElement {
   )
 }
 
+const FIRST_RUNS: { readonly [firstRun: string]: string } = {
+  'skip-existing': 'skips rows that exist',
+  ask: 'asks whether to send all rows',
+}
+
 function factsOf({ spec }: ResourceView): readonly (readonly [string, string])[] {
   const triggers = spec['triggers']
   const names = typeof triggers === 'object' && triggers !== null ? Object.keys(triggers) : []
   return [
     ['Schedule', scheduleInWords(spec['schedule'])],
     ['Sends', names.length === 0 ? 'nothing' : `${names.join(', ')} rows`],
-    ['First run', spec['firstRun'] === 'skip-existing' ? 'skips rows that exist' : 'sends all rows'],
+    ['First run', FIRST_RUNS[String(spec['firstRun'])] ?? 'sends all rows'],
     ...(spec['limits'] === undefined ? [] : ([['Limits', limitsInWords(spec['limits'])]] as const)),
   ]
 }

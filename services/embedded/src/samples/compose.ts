@@ -149,7 +149,7 @@ function asNextRun(
   const counts: CountsByOp = Object.fromEntries(ops.map(op => [op, { ...none, detected: rows.length }]))
   const next: NextChanges = {
     ...{ columns, diff: { ...diff, counts, keysBefore: 0 }, baseline: false },
-    ...{ interrupted: false, changed: null },
+    ...{ asks: false, interrupted: false, changed: null },
     changes: ({ key, rows: most = Infinity }) => sampled(rows, ops, { key, most }),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }

@@ -5,7 +5,9 @@ import { unknownSync } from '@sluice/control/unknown-names'
 import { askForAll, askForEach, askForRun } from '../../ask-and-show.ts'
 import { booleanOption, type Command, type CommandContext } from '../../command.ts'
 import { openControl } from '../../open-control.ts'
-import { EXITS_OF_RUNS } from '../../exit-codes.ts'
+import type { FirstRun } from '../../compose.ts'
+import { EXIT, EXITS_OF_RUNS } from '../../exit-codes.ts'
+import { askedFirst, FIRST_RUN_OPTION } from './first-run.ts'
 
 /** A page of names. */
 const PAGE = 1_000
@@ -22,6 +24,7 @@ export const command: Command = {
     all: { type: 'boolean', help: 'run all syncs, in the order of their names' },
     together: { type: 'boolean', help: 'run several syncs at once instead of one after the other' },
     wait: { type: 'boolean', help: 'wait for a run of the sync that is under way, and then run it again' },
+    'first-run': FIRST_RUN_OPTION,
   },
   exits: EXITS_OF_RUNS,
   examples: [
@@ -45,9 +48,11 @@ export const command: Command = {
         '`sluice run` wants SYNC: the sync to run, or `--all`. `sluice run --help` explains it.',
       )
     const queues = booleanOption(context.args, 'wait')
-    if (!isAll && names.length === 1) return await askForRun(context, { queues })
+    const firstRun = await askedFirst(context, isAll ? null : names, () => openControl(context))
+    if (firstRun === null) return EXIT.success
+    if (!isAll && names.length === 1) return await askForRun(context, { queues }, firstRun)
     const asks = booleanOption(context.args, 'together') ? askForAll : askForEach
-    return await runSeveral(context, { names: isAll ? null : names, queues, asks })
+    return await runSeveral(context, { names: isAll ? null : names, queues, asks, firstRun })
   },
 }
 
@@ -58,11 +63,12 @@ async function runSeveral(
     readonly names: readonly string[] | null
     readonly queues: boolean
     readonly asks: typeof askForEach
+    readonly firstRun: FirstRun | undefined
   },
 ): ReturnType<typeof askForEach> {
-  const { names, queues, asks } = of
+  const { names, queues, asks, firstRun } = of
   // A sync with a mistake would be missing without a word.
-  await using control = await openControl(context, { isWhole: true })
+  await using control = await openControl(context, { isWhole: true, firstRun })
   const known = await syncsOf(control, context.signal)
   for (const name of names ?? []) if (!known.includes(name)) throw unknownSync(name, known)
   if (known.length === 0) throw new SluiceError('usage', 'There is no sync to run.')

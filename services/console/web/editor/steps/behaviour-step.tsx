@@ -19,6 +19,7 @@ export function BehaviourStep({ editing }: { readonly editing: Editing }): React
         choices={[
           ['backfill', 'sends all rows'],
           ['skip-existing', 'sends none: only later changes are sent'],
+          ['ask', 'fails until somebody says which of both'],
         ]}
       />
       <fieldset>
