@@ -1,0 +1,113 @@
+/**
+ * What runs cost whose changes lie all over the table, by `sluice run` from a Parquet file: the first run
+ * adds all rows, and in each other one a share of them differs, other rows each time. Time, CPU time and peak
+ * memory of each run. Run: npm run bench:scattered [-- --rows 2000000 --shares 0.001,0.01,0.5 --runs 10]
+ */
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { markdown } from './bench-report.ts'
+import { CONCURRENCY, PARTITIONS } from './bench-project.ts'
+import { startReceiver, type Receiver } from './start-receiver.ts'
+import { runTimed } from './usage.ts'
+
+const SLUICE = fileURLToPath(new URL('../../services/cli/bin/sluice.mjs', import.meta.url))
+const BATCH = 1000
+const HEAD = ['changes', 'run', 'seconds', 'CPU s', 'peak MB', 'state, MB']
+
+const { values } = parseArgs({
+  options: {
+    rows: { type: 'string', default: '2000000' },
+    shares: { type: 'string', default: '0.001,0.01,0.5' },
+    runs: { type: 'string', default: '10' },
+  },
+})
+const rows = Number(values.rows)
+
+await using receiver = await startReceiver()
+const lines: string[][] = []
+for (const share of values.shares.split(',').map(Number)) {
+  const dir = await mkdtemp(join(tmpdir(), 'sluice-scattered-'))
+  try {
+    await measure(dir, share)
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+console.log(markdown(HEAD, lines))
+
+async function measure(dir: string, share: number): Promise<void> {
+  const every = Math.round(1 / share)
+  await writeFile(join(dir, 'project.yaml'), project(dir, receiver))
+  for (let run = 0; run <= Number(values.runs); run += 1) {
+    await writeRows(join(dir, 'rows.parquet'), run, every)
+    await receiver.reset()
+    const startedAt = performance.now()
+    const { usage } = await runTimed([process.execPath, SLUICE, 'run', 'rows', '--json', '--dir', dir])
+    const seconds = (performance.now() - startedAt) / 1000
+    const { rows: arrived } = await receiver.stats()
+    const expected = run === 0 ? rows : rows / every
+    if (arrived !== expected) throw new Error(`${arrived} rows arrived in run ${run}, not ${expected}`)
+    const figures = [seconds.toFixed(1), usage.cpuSeconds.toFixed(1), String(usage.peakRssMb)]
+    lines.push([`${share * 100} %`, run === 0 ? 'first' : String(run), ...figures, await stateSize(dir)])
+    console.error(lines.at(-1)?.join(', '))
+  }
+}
+
+/** Rows of about 130 bytes. Each `every`th one is another in each run. */
+async function writeRows(file: string, run: number, every: number): Promise<void> {
+  const instance = await DuckDBInstance.create(':memory:', { memory_limit: '1GB' })
+  const connection = await instance.connect()
+  const revisions = Array.from({ length: run }, (_, at) => `(g % ${every} = ${(at + 1) % every})::INTEGER`)
+  const revision = ['0', ...revisions].join(' + ')
+  await connection.run(`COPY (SELECT g AS id, 'Customer number ' || g AS name, 'c' || g || '@example.com' AS email,
+      (g * 1.37)::DECIMAL(12,2) AS amount, md5(g::VARCHAR) || '-' || (${revision}) AS note
+    FROM range(${rows}) AS t(g)) TO '${file}'`)
+  connection.closeSync()
+  instance.closeSync()
+}
+
+async function stateSize(dir: string): Promise<string> {
+  const folder = join(dir, '.sluice', 'state')
+  let bytes = 0
+  for (const name of await readdir(folder)) bytes += (await stat(join(folder, name))).size
+  return (bytes / 1e6).toFixed(0)
+}
+
+function project(dir: string, { url }: Receiver): string {
+  const fields = ['id', 'name', 'email', 'amount', 'note'].map(name => `"${name}":{{ row.${name} | json }}`)
+  return `kind: source
+name: files
+type: duckdb
+path: ${dir}
+---
+kind: model
+name: rows
+source: files
+sql: select * from 'rows.parquet'
+primaryKey: id
+---
+kind: destination
+name: receiver
+baseUrl: ${url}
+allowPrivateNetwork: true
+limits: { rate: { requests: 1000000, per: second }, concurrency: ${CONCURRENCY} }
+---
+kind: sync
+name: rows
+model: rows
+destination: receiver
+partitions: ${PARTITIONS}
+triggers:
+  added:
+    batch: { size: ${BATCH} }
+    method: POST
+    path: /rows
+    body:
+      json: '[{% for row in rows %}{${fields.join(',')}},{% endfor %}]'
+  changed: added
+`
+}
