@@ -23,7 +23,7 @@ export interface Column {
 export type Selection = 'all' | 'even' | 'odd' | 'scattered' | 'none'
 
 /** One row of so many is scattered. */
-export const SCATTERED = 500
+const SCATTERED = 500
 
 export const SELECTION_SQL: { readonly [selection in Selection]: string } = {
   all: '1 = 1',

@@ -3,22 +3,9 @@
  * (PROTOCOL.md §1).
  */
 import type { PartitionEnd } from '@sluice/contracts/runs/partition-ends'
-import type { TopicPartition } from '@sluice/message-log/port'
 import { HISTORY_KEPT_MS } from '@sluice/runs/ends-of-runs'
 import { at, syncTopics } from '@sluice/topics/topics'
 import type { Tenure } from '../sync/tenure.ts'
-
-/** The room that a log has, for one that may not grow beyond a size. */
-export interface LogRoom {
-  /** The most that requests and attempts of all syncs may take. */
-  readonly limitBytes: number
-  readonly log: {
-    /** The bytes of all topics that are not compacted. */
-    uncompactedBytes(options: { readonly signal: AbortSignal }): number
-    /** The bytes of a partition from an offset on. */
-    bytesFrom(target: TopicPartition, from: number, options: { readonly signal: AbortSignal }): number
-  }
-}
 
 /**
  * Call it once all partitions of a later run are reported. `reached` has the partitions whose `run-end`

@@ -2,15 +2,26 @@
 import type { Definition } from '@sluice/contracts/resources'
 import type { DeliveredState } from '@sluice/delivered-state/port'
 import type { Slots } from '@sluice/flow/slots'
-import type { MessageLog } from '@sluice/message-log/port'
+import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
 import type { Traces } from '@sluice/runtime/traces/span'
 import type { Source } from '@sluice/sources/port'
 import type { Figures } from '@sluice/partition/figures'
 import type { RecordIo } from '@sluice/topics/record-io'
 import type { RunsView } from '@sluice/runs/runs-view'
-import type { LogRoom } from '../run/trim-history.ts'
 import type { Definitions } from '@sluice/resources/stored-documents'
+
+/** The room that a log has, for one that may not grow beyond a size. */
+export interface LogRoom {
+  /** The most that requests and attempts of all syncs may take. */
+  readonly limitBytes: number
+  readonly log: {
+    /** The bytes of all topics that are not compacted. */
+    uncompactedBytes(options: { readonly signal: AbortSignal }): number
+    /** The bytes of a partition from an offset on. */
+    bytesFrom(target: TopicPartition, from: number, options: { readonly signal: AbortSignal }): number
+  }
+}
 
 export interface RunnerDeps {
   readonly log: MessageLog
