@@ -5,6 +5,7 @@
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { PartitionReport, Request } from '@sluice/contracts/records'
+import { nextTurn } from '@sluice/flow/sleep'
 import { at, homePartition, reportKey, sharedTopics } from '@sluice/topics/topics'
 import { SYNC } from '@sluice/testkit/sample-records'
 import { PREFIX } from '@sluice/testkit/test-log'
@@ -168,6 +169,8 @@ describe('the rows of a run that removes first', () => {
           peak = Math.max(peak, (now += 1))
           if (now === most) all.resolve()
           await all.promise
+          // Another one would come meanwhile.
+          for (let turns = 0; turns < 50; turns += 1) await nextTurn()
           now -= 1
           return { kind: 'answered', status: 200, headers: {}, body: '', ...took }
         },
