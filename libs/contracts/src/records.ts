@@ -93,7 +93,8 @@ export interface Marker extends Owned {
   readonly position: number | null
   /**
    * In `takeover` of renderer and delivery: deaths of owners, with that of this one if it writes nothing
-   * more. Null in other markers, in one process, and in earlier versions.
+   * more. In a `run-end` of the renderer: those of the run, if there were any. Null in other markers, and in
+   * earlier versions.
    */
   readonly deaths: DeathsOfRun | null
 }
@@ -369,8 +370,8 @@ export interface RunEvent {
   /** Set while the run brings the delivered state up to date for longer than a second. */
   readonly restoring: Restoring | null
   /**
-   * So many processes in a row have died in the midst of the sync's runs, if the process of this one dies
-   * before it writes another event of it. Null in events of an earlier version.
+   * So many processes in a row have died at work on the sync, if the process of this run dies before it
+   * writes another event of it. Null in events of an earlier version.
    */
   readonly deaths: number | null
   /** Who asked for it, as its command says. Null where nobody did, and in events of an earlier version. */
@@ -399,9 +400,7 @@ export interface PartitionReport {
    */
   readonly marker: number
   readonly counts: CountsByOp
-  /**
-   * True once the partition's `run-end` is reached, or will not be; false for a report of progress.
-   */
+  /** True once the partition's `run-end` is reached, or will not be; false for a report of progress. */
   readonly ended: boolean
   /**
    * Of a run that removes first: true once the partition has finished its removals, and none can arrive any
@@ -425,4 +424,6 @@ export interface PartitionReport {
   readonly phases: Pick<PhaseTimes, 'renderingFrom' | 'renderedAt' | 'sendingFrom'> | null
   /** What its connections have shown by the end. Null in reports of progress, and of an earlier version. */
   readonly certificates: readonly ShownCertificate[] | null
+  /** So many processes died at work on the partition in this run. Null for none, and while it goes on. */
+  readonly deaths?: number | null
 }

@@ -36,7 +36,7 @@ export interface FollowDeps {
   readonly readiness?: Readiness | undefined
   readonly runs: RunsView
   readonly prefix: string
-  /** Absent where deaths of processes are not counted: somebody is there who sees them. */
+  /** Absent where deaths of processes are not counted. */
   readonly suspects?: Suspects | undefined
 }
 
@@ -155,7 +155,7 @@ async function workOnSync(following: Following, run: RunEvent): Promise<void> {
   })
 }
 
-/** Waits while the partition is parked. */
+/** Waits for its turn in a partition at which owners died. */
 async function entryOf(
   { suspects, ...following }: Following,
   run: RunEvent,
@@ -201,12 +201,12 @@ function settingAside(following: Following, of: RunEvent, signal: AbortSignal): 
 }
 
 /**
- * Does `then` unless another process holds the partition. A process that cannot join its group owns no
- * partition, so it has nothing to tell of one that another process is at work on.
+ * Does `then` unless another process holds the partition; false if one does. A process that does not own the
+ * partition has nothing to tell of one that another process is at work on.
  */
-async function unlessHeld(
-  { holds, stage }: Following,
-  of: RunEvent,
+export async function unlessHeld(
+  { holds, stage }: Pick<Following, 'holds' | 'stage'>,
+  of: Pick<RunEvent, 'sync' | 'incarnation'>,
   {
     partition,
     signal,
@@ -216,18 +216,24 @@ async function unlessHeld(
     readonly signal: AbortSignal
     readonly then: (partition: number) => Promise<void>
   },
-): Promise<void> {
+): Promise<boolean> {
   const patience = AbortSignal.timeout(PATIENCE_FOR_HOLD_MS)
   try {
     await using _free = await holds.acquire(holdOf(stage, of, partition), {
       signal: AbortSignal.any([signal, patience]),
     })
     await then(partition)
+    return true
   } catch (error) {
     if (error !== patience.reason) throw error
+    return false
   }
 }
 
-function holdOf(stage: StageName, { sync, incarnation }: RunEvent, partition: number): string {
+function holdOf(
+  stage: StageName,
+  { sync, incarnation }: Pick<RunEvent, 'sync' | 'incarnation'>,
+  partition: number,
+): string {
   return `${stage}/${sync}/${incarnation}/${partition}`
 }

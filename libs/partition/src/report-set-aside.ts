@@ -9,6 +9,7 @@ import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { MessageLog } from '@sluice/message-log/port'
 import type { RecordIo } from '@sluice/topics/record-io'
 import { openRun, type RunsView } from '@sluice/runs/runs-view'
+import { DeadlyPlace } from './deaths/entry.ts'
 import { at, homePartition, reportKey, sharedTopics, type StageName } from '@sluice/topics/topics'
 
 interface Deps {
@@ -76,6 +77,7 @@ function asideReport(
     error: `${STOPPED[stage]}: ${error instanceof Error ? error.message : String(error)}`,
     errorCode: isSluiceError(error) ? error.code : 'internal',
     waits: [],
+    deaths: error instanceof DeadlyPlace ? error.deaths : null,
   }
 }
 

@@ -162,7 +162,7 @@ class PartitionDelivery {
    * Says on `runs` how far the partition has come, and ends a run there that its renderer cannot go on with.
    */
   async #report(signal: AbortSignal): Promise<void> {
-    const { deps, run, ledger, attempts, requests } = this.#parts
+    const { deps, run, worker, ledger, attempts, requests } = this.#parts
     const finished = async (number: number): Promise<RunSoFar> => {
       const { end } = await deps.log.offsets(requests, { signal })
       this.#cut.at(number, end)
@@ -173,6 +173,7 @@ class PartitionDelivery {
       return {
         counts: ledger.run === number ? ledger.counts : {},
         nextChange: taken === number ? nextChange : 0,
+        died: worker.entry?.diedIn(number) ?? 0,
       }
     }
     const { partition } = attempts
@@ -318,7 +319,7 @@ class PartitionDelivery {
     if (effects !== null)
       return ledger.record({ requestOffset: offset, attempt: null, effects, release: () => memory.done() })
     const history = this.#doubt.historyOf(known?.history, unseenLimit(open.target))
-    const why = this.#cut.has(request.run, offset) ? CUT : null
+    const why = this.#cut.has(request.run, offset) ? CUT : open.care.rejection()
     open.sending.take({ request, offset, history, memory }, why)
   }
 
@@ -382,7 +383,7 @@ class PartitionDelivery {
   }
 
   async #endRun(offset: number, end: Marker, ending: AbortSignal): Promise<void> {
-    const { ledger, recovered } = this.#parts
+    const { ledger, recovered, worker } = this.#parts
     const { begin } = end
     if (begin === null) throw new SluiceError('corrupt', `a run-end marker at offset ${offset} names no run`)
     if (this.#open === null && recovered.checkpoint.run !== begin.run) ledger.beginRun(begin.run)
@@ -391,7 +392,8 @@ class PartitionDelivery {
     const fault = this.#open?.fault ?? faultOf(end, this.#open) ?? unsentFault(this.#open)
     await this.#untilNoneIsLate(ending)
     const certificates = this.#open?.target.certificates.all ?? []
-    const report = { begin, counts: ledger.counts, fault, requestsEnd: offset + 1, certificates }
+    const deaths = (end.deaths?.all ?? 0) + (worker.entry?.diedIn(begin.run) ?? 0)
+    const report = { begin, counts: ledger.counts, fault, requestsEnd: offset + 1, certificates, deaths }
     await abortable(this.#reporter.reportEnd(report), { signal: ending })
     ledger.skipTo(offset + 1)
     const { count, sealed } = end

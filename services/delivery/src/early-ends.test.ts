@@ -1,4 +1,5 @@
 /** What delivery writes down when it is told to end before it is at work. */
+import { CARELESS } from '@sluice/partition/deaths/count-deaths'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { MessageLog } from '@sluice/message-log/port'
 import { at } from '@sluice/topics/topics'
@@ -41,7 +42,8 @@ it('counts no death of a process that is told to end while it reads what an earl
   })
   const count = (deaths: number) => ({ run: 1, count: deaths })
   const none = () => undefined
-  const entry = { deaths: count(2), position: 0, took: none, cameFurther: none, leaves: () => count(1) }
+  const own = { deaths: count(2), position: 0, leaves: () => count(1) }
+  const entry = { ...own, careIn: () => CARELESS, diedIn: () => 0, took: none, cameFurther: none }
   const second = lives.live({ log }, entry)
   await reading.promise
   const left = expect(second.drain()).rejects.toThrow()

@@ -4,15 +4,16 @@ import { runDelivery } from '@sluice/delivery/delivery'
 import { Places } from '@sluice/delivery/send/places'
 import { Throttles } from '@sluice/delivery/send/throttles'
 import type { Ends } from '@sluice/flow/ends'
+import { newSuspects } from '@sluice/partition/deaths/entry'
 import { runRenderer } from '@sluice/renderer/renderer'
 
 type DetectorDeps = Parameters<typeof runChangeDetector>[0]
 type DeliveryDeps = Parameters<typeof runDelivery>[0]
 
 /** What the caller opens for the services. The rest is the same in every process of this profile. */
-export type EmbeddedServices = Omit<DetectorDeps, 'now' | 'adoptedAreInterrupted'> &
-  Parameters<typeof runRenderer>[0] &
-  Omit<DeliveryDeps, 'throttles' | 'places' | 'onError'>
+export type EmbeddedServices = Omit<DetectorDeps, 'now' | 'suspects' | 'adoptedAreInterrupted'> &
+  Omit<Parameters<typeof runRenderer>[0], 'suspects'> &
+  Omit<DeliveryDeps, 'throttles' | 'places' | 'suspects' | 'onError'>
 
 /**
  * Runs all services, and what works beside them, until they are drained. If one fails, the others drain too.
@@ -25,10 +26,13 @@ export async function runServices(
   const stopping = new AbortController()
   const all: Ends = { drain: AbortSignal.any([ends.drain, stopping.signal]), abort: ends.abort }
   const onError = (err: unknown): void => deps.logger.error({ err }, 'the limits could not be kept')
+  // A command that is started again after it died comes to the same row, or to the same answer.
+  const [rendering, delivering] = [newSuspects(), newSuspects()]
+  const sending = { throttles: new Throttles(), places: new Places(), suspects: delivering, onError }
   const services = [
     runChangeDetector({ ...deps, now: Date.now, adoptedAreInterrupted: true }, all),
-    runRenderer(deps, all),
-    runDelivery({ ...deps, throttles: new Throttles(), places: new Places(), onError }, all),
+    runRenderer({ ...deps, suspects: rendering }, all),
+    runDelivery({ ...deps, ...sending }, all),
     beside(all),
   ]
   await Promise.all(

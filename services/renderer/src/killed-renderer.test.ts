@@ -14,10 +14,13 @@ import { INCARNATION, sampleDefinition, sampleEvent, SYNC } from '@sluice/testki
 import { steadyMembership } from '@sluice/testkit/steady-membership'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { writeChanges } from '@sluice/testkit/write-changes'
+import { enter, newSuspects } from '@sluice/partition/deaths/entry'
+import type { RecordIo } from '@sluice/topics/record-io'
 import { renderPartition } from './render-partition.ts'
 import type { RenderRoom } from './renderer-memory.ts'
 
-const HISTORIES = 25
+const HISTORIES = 20
+const DEADLY_HISTORIES = 6
 const RUNS = 2
 const topics = syncTopics(PREFIX, SYNC)
 const input = at(topics.changes, 0)
@@ -123,15 +126,47 @@ function scarce(random: Random): RenderRoom {
   }
 }
 
-/** One life of a renderer, until its log ends it or all runs are rendered; true if it was killed. */
-async function live(world: TestLog, random: Random, appends: number): Promise<boolean> {
+/** A codec that ends the process at a request with one of these keys. */
+function deadlyIo(io: RecordIo, deadly: ReadonlySet<string>, kill: () => void): RecordIo {
+  return new Proxy(io, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name)
+      if (typeof value !== 'function') return value
+      return (...args: [string, { readonly rows?: readonly { readonly key: string }[] }]): unknown => {
+        const [kind, record] = args
+        if (name === 'encode' && kind === 'Request' && record.rows?.some(({ key }) => deadly.has(key))) {
+          kill()
+          throw new Error('killed')
+        }
+        return Reflect.apply(value, target, args)
+      }
+    },
+  })
+}
+
+/**
+ * One life of a renderer, until its log or a deadly row ends it, or all runs are rendered; true if it was
+ * killed.
+ */
+async function live(
+  world: TestLog,
+  random: Random,
+  appends: number,
+  deadly: ReadonlySet<string> = new Set(),
+): Promise<boolean> {
   // So small that the requests of a batch are written in several appends, and a kill comes between them.
   const appendCeilingBytes = 1 + random.below(2_000)
   const killed = new AbortController()
   const drain = new AbortController()
-  const { io, definitions, runs, prefix } = world
-  const log = mortalLog(world.log, random, { appends, kill: () => killed.abort(new Error('killed')) })
-  const worker = { target: input, membership: steadyMembership(), drain: drain.signal, abort: killed.signal }
+  const { definitions, runs, prefix } = world
+  const kill = (): void => killed.abort(new Error('killed'))
+  const io = deadlyIo(world.io, deadly, kill)
+  const log = mortalLog(world.log, random, { appends, kill })
+  const of = { stage: 'requests', reads: 'changes', run: sampleEvent(), partition: 0 } as const
+  const entering = { ...world, logger: { error: () => undefined }, suspects: newSuspects() }
+  using entry = deadly.size === 0 ? undefined : await enter(entering, of, { signal: killed.signal })
+  const signals = { drain: drain.signal, abort: killed.signal }
+  const worker = { target: input, membership: steadyMembership(), entry, ...signals }
   const life = renderPartition(
     { log, io, definitions, runs, prefix, room: scarce(random), appendCeilingBytes },
     sampleEvent(),
@@ -186,4 +221,40 @@ it(`a renderer that is killed at random moments leaves the requests of an undist
     expect(await requestsOf(rough)).toEqual(wanted)
   }
   expect(kills).toBeGreaterThan(HISTORIES)
+}, 120_000)
+
+it(`rows that end renderers are given up, and all others are rendered in order (SLUICE_TEST_SEED=${seed})`, async () => {
+  for (let history = 0; history < DEADLY_HISTORIES; history += 1) {
+    await using world = await openWorld(randomFrom(seed + history))
+    const random = randomFrom(seed - history)
+    const changes = (await world.read(input)).flatMap(({ record }) =>
+      record?.name === 'sluice.Change' && record.value.op !== 'settled' ? [record.value.key] : [],
+    )
+    // Of the run that is at work, so that its deaths count.
+    const first = changes.filter(key => key.startsWith('1.'))
+    const deadly = new Set([random.pick(first), random.pick(first)])
+    let lives = 1
+    // Kills that are nobody's fault come behind the first record that is rendered.
+    while (await live(world, random, 4 + random.below(30), deadly)) lives += 1
+    expect(lives).toBeLessThan(100)
+    const rows: string[] = []
+    const seqs: number[] = []
+    for (const { record } of await world.read(output)) {
+      if (record?.name !== 'sluice.Request' && record?.name !== 'sluice.Unrenderable') continue
+      const keys = record.value.rows.map(({ key }) => key)
+      const isDeadly = keys.some(key => deadly.has(key))
+      rows.push(...keys)
+      seqs.push(record.value.run === 1 ? record.value.seq : 0)
+      if (isDeadly) expect([record.name, keys.length]).toEqual(['sluice.Unrenderable', 1])
+      if (isDeadly && record.name === 'sluice.Unrenderable')
+        expect(record.value.error).toMatch(
+          /^(rendering ended the process [3-6] times in a row$|body\.json|path)/,
+        )
+      else if (record.name === 'sluice.Unrenderable')
+        expect(record.value.error).not.toMatch(/ended the process/)
+    }
+    expect(rows).toEqual(changes)
+    const own = seqs.slice(0, seqs.lastIndexOf(Math.max(...seqs)) + 1)
+    expect(own).toEqual(own.map((_, index) => index))
+  }
 }, 120_000)

@@ -3,9 +3,10 @@
  * renderer may die between two of them. Its successor renders such a batch again as a whole, and writes what
  * is missing. The rest alone would be divided into other requests.
  */
-import type { Request, Unrenderable } from '@sluice/contracts/records'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Marker, Request, RunBegin, Unrenderable } from '@sluice/contracts/records'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
-import { isTakeover, readOwnBackwards, readOwned } from '@sluice/topics/owned-reader'
+import { isTakeover, markerOf, ownRecordAt, readOwnBackwards, readOwned } from '@sluice/topics/owned-reader'
 import type { RecordIo } from '@sluice/topics/record-io'
 
 /** A record in `requests` for the rows of a batch, or for some of them. */
@@ -26,6 +27,23 @@ export function lastChangeOf(of: {
   readonly replayOf?: Request['replayOf'] | undefined
 }): number {
   return of.replayOf?.change ?? of.rows.at(-1)?.seq ?? -1
+}
+
+/** The run of this record, as it began in `requests`. */
+export async function runBeginOf(
+  { incarnation, begin: offset }: Written,
+  reading: Reading,
+): Promise<RunBegin> {
+  const { log, io, output: target, signal } = reading
+  const options = { log, io, incarnation, stage: 'requests', target, signal } as const
+  const begin = markerOf((await ownRecordAt(options, offset))?.record ?? null)?.begin ?? null
+  if (begin !== null) return begin
+  throw new SluiceError('corrupt', `no run begins at offset ${offset} of ${target.topic}`)
+}
+
+export function positionOf({ kind, position }: Marker): number {
+  if (position === null) throw new SluiceError('corrupt', `a ${kind} marker lacks its position`)
+  return position
 }
 
 /** True if this is the last request of its batch: it has the batch's last row. */

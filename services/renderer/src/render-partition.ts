@@ -13,27 +13,22 @@ import { endingOf } from '@sluice/flow/ends'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import type { MessageLog, NewRecord, TopicPartition } from '@sluice/message-log/port'
 import { NO_FIGURES, type Figures } from '@sluice/partition/figures'
-import {
-  lastOwnRecord,
-  markerOf,
-  ownRecordAt,
-  readOwnedKeepingRows,
-  type Placed,
-} from '@sluice/topics/owned-reader'
+import { lastOwnRecord, markerOf, readOwnedKeepingRows, type Placed } from '@sluice/topics/owned-reader'
 import type { Worker } from '@sluice/partition/own-partitions'
 import type { RecordIo } from '@sluice/topics/record-io'
 import { isOver } from '@sluice/runs/over-runs'
 import type { RunsView } from '@sluice/runs/runs-view'
 import type { Definitions } from '@sluice/resources/stored-documents'
 import { PositionHints } from '@sluice/partition/position-hints'
+import { CARELESS, type Care } from '@sluice/partition/deaths/count-deaths'
 import { plainMarker, takeOver, type Ownership } from '@sluice/partition/take-over'
 import { at, markerKey, syncTopics } from '@sluice/topics/topics'
 import type { CompiledTrigger } from '@sluice/templates/compile'
 import { compileTriggers } from '@sluice/rendering/compile-triggers'
-import { endsItsBatch, firstOfBatch, lastChangeOf } from './last-batch.ts'
-import type { BatchContext } from '@sluice/rendering/render-batch'
+import { endsItsBatch, firstOfBatch, lastChangeOf, positionOf, runBeginOf } from './last-batch.ts'
+import type { BatchContext, Rendered } from '@sluice/rendering/render-batch'
 import { ONE_ROW, RowBatches, type RowBatch } from '@sluice/rendering/row-batches'
-import { renderPlaced } from './render-placed.ts'
+import { notRendered, renderPlaced } from './render-placed.ts'
 import { RequestAppends } from './request-appends.ts'
 import { RequestRecords } from './request-records.ts'
 import type { RenderRoom } from './renderer-memory.ts'
@@ -68,6 +63,8 @@ interface RunContext {
   /** Seq of the last change whose request is written, if its batch was cut in the middle; else −1. */
   written: number
   fault: { readonly from: number; readonly error: string } | null
+  /** What is minded where renderers died before (PROTOCOL.md §11). */
+  readonly care: Care
 }
 
 /**
@@ -232,38 +229,32 @@ class PartitionRenderer {
     }
     if (record.name !== 'sluice.Request' && record.name !== 'sluice.Unrenderable')
       throw new SluiceError('corrupt', `a ${record.name} record is in ${this.#output.topic}`)
-    const begin = await this.#readBegin(record.value.begin, signal)
+    const reading = { log, io, input: this.#input, output: this.#output, signal }
+    const begin = await runBeginOf(record.value, reading)
     const context = await this.#openContext(begin, record.value.begin, signal)
     this.#context = context
     const { seq, changesStart, changesEnd } = record.value
     const lastChange = lastChangeOf(record.value)
-    const reading = { log, io, input: this.#input, output: this.#output, signal }
     if (await endsItsBatch(record.value, reading)) {
       context.records.nextSeq = seq + 1
       context.nextChange = lastChange + 1
       return changesEnd
     }
     const first = await firstOfBatch(record.value, last.offset, reading)
-    context.records.nextSeq = first.seq
+    // One row at a time is another division of the batch, so that its rest alone is rendered.
+    context.records.nextSeq = context.care.isOneByOne ? seq + 1 : first.seq
     context.nextChange = first.rows[0]?.seq ?? 0
     context.written = lastChange
     return changesStart
-  }
-
-  async #readBegin(offset: number, signal: AbortSignal): Promise<RunBegin> {
-    const { log, io } = this.#deps
-    const { incarnation } = this.#run
-    const options = { log, io, incarnation, stage: 'requests', target: this.#output, signal } as const
-    const begin = markerOf((await ownRecordAt(options, offset))?.record ?? null)?.begin ?? null
-    if (begin !== null) return begin
-    throw new SluiceError('corrupt', `no run begins at offset ${offset} of ${this.#output.topic}`)
   }
 
   async #openContext(begin: RunBegin, runBeginOffset: number, signal: AbortSignal): Promise<RunContext> {
     const { sync, incarnation } = this.#run
     // The rest of a run that has ended is not rendered. The next run takes it as unknown, and sends it again.
     const isLeft = isOver(this.#deps.runs.of(sync), incarnation, begin.run)
-    const { triggers, naming } = isLeft ? NOTHING_RENDERED : await this.#renderingOf(begin, signal)
+    const care = this.#worker.entry?.careIn(begin.run) ?? CARELESS
+    const isNotRendered = isLeft || care.ends !== null
+    const { triggers, naming } = isNotRendered ? NOTHING_RENDERED : await this.#renderingOf(begin, signal)
     return {
       begin,
       triggers,
@@ -278,10 +269,11 @@ class PartitionRenderer {
         run: begin.run,
         begin: runBeginOffset,
       }),
-      batches: new RowBatches(op => triggers.get(op)?.batch ?? ONE_ROW),
+      batches: new RowBatches(op => (care.isOneByOne ? ONE_ROW : triggers.get(op)?.batch) ?? ONE_ROW),
       nextChange: 0,
       written: -1,
       fault: isLeft ? { from: 0, error: `run ${begin.run} had ended before all of it was rendered` } : null,
+      care,
     }
   }
 
@@ -295,6 +287,9 @@ class PartitionRenderer {
     const { record } = placed
     if (record?.name !== 'sluice.Change' || record.value.replayed !== null) return this.#takeRare(placed)
     if (this.#follows(placed.offset, record.value)) this.#takeChange(placed, record.value)
+    // The next row may end the process. Until then its successor has to find all that came before.
+    if (this.#context?.care.isOneByOne === true)
+      return this.#requests.append().then(() => this.#requests.done())
     return this.#requests.areMany ? this.#requests.append() : null
   }
 
@@ -327,8 +322,13 @@ class PartitionRenderer {
   }
 
   #takeChange({ offset, bytes }: Placed<AnyRow>, change: Change<AnyRow>): void {
-    const batches = this.#context?.batches
-    if (batches === undefined || change.op === 'settled') return
+    const context = this.#context
+    if (context === null || change.op === 'settled') return
+    const { care, batches, written, triggers } = context
+    if (care.isOneByOne) {
+      if (change.seq <= written) return
+      care.begins(triggers.get(change.op)?.batch?.size ?? 1)
+    }
     this.#renderAll(batches.add(change.op, { offset, bytes, change }))
   }
 
@@ -376,6 +376,7 @@ class PartitionRenderer {
         faultedFrom: context.fault?.from ?? null,
         error: context.fault?.error ?? null,
         position: offset + 1,
+        deaths: this.#deathsIn(context.begin.run),
       }),
     )
     await this.#requests.append()
@@ -386,8 +387,7 @@ class PartitionRenderer {
     const context = this.#context
     if (context === null) return
     for (const batch of batches) {
-      const trigger = context.triggers.get(batch.op)
-      for (const one of renderPlaced(batch, trigger, { context: context.render, input: this.#input })) {
+      for (const one of this.#rendered(context, batch)) {
         if (lastChangeOf(one) <= context.written) {
           context.records.nextSeq += 1
           continue
@@ -396,6 +396,18 @@ class PartitionRenderer {
         this.#requests.push(context.records.of(batch, one))
       }
     }
+  }
+
+  /** Delivery tells the detector of them. */
+  #deathsIn(run: number): Marker['deaths'] {
+    const all = this.#worker.entry?.diedIn(run)
+    return all === undefined || all === 0 ? null : { run, count: 0, all }
+  }
+
+  #rendered({ care, triggers, render }: RunContext, batch: RowBatch): readonly Rendered[] {
+    const why = care.ends ?? care.rejection()
+    const of = { context: render, input: this.#input }
+    return why === null ? renderPlaced(batch, triggers.get(batch.op), of) : notRendered(batch, why)
   }
 
   #markerRecord(marker: Marker): NewRecord {
@@ -409,9 +421,4 @@ class PartitionRenderer {
     if (this.#ownership === null) throw new SluiceError('internal', 'the partition is not taken over yet')
     return this.#ownership
   }
-}
-
-function positionOf(marker: Marker): number {
-  if (marker.position === null) throw new SluiceError('corrupt', `a ${marker.kind} marker lacks its position`)
-  return marker.position
 }

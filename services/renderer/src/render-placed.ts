@@ -1,10 +1,10 @@
+/** Renders a batch of changes, or says why its rows are not rendered. */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { TopicPartition } from '@sluice/message-log/port'
 import { renderBatch, type BatchContext, type Rendered } from '@sluice/rendering/render-batch'
 import type { RowBatch } from '@sluice/rendering/row-batches'
 import type { CompiledTrigger } from '@sluice/templates/compile'
 import { unreadableAt } from '@sluice/topics/owned-reader'
-import { noTrigger } from './no-trigger.ts'
 
 /**
  * Renders a batch of changes from `input`. Rows are decoded only now, so a value that cannot be read shows
@@ -15,11 +15,21 @@ export function renderPlaced(
   trigger: CompiledTrigger | undefined,
   of: { readonly context: BatchContext; readonly input: TopicPartition },
 ): readonly Rendered[] {
-  if (trigger === undefined) return noTrigger(batch)
+  // The detector settles such rows, so this definition does not fit its changes.
+  if (trigger === undefined) return notRendered(batch, `the sync has no trigger ${batch.op}`)
   try {
     return renderBatch(batch, trigger, of.context)
   } catch (error) {
     if (!isSluiceError(error, 'corrupt')) throw error
     throw unreadableAt(of.input, { from: batch.start, to: batch.end - 1 }, error)
   }
+}
+
+/** Rows that are not rendered, and not even decoded. */
+export function notRendered(batch: RowBatch, error: string): readonly Rendered[] {
+  const rows = batch.changes.map(({ key, seq, beforeState, captured, retried }) => {
+    const uncertain = beforeState === 'content-uncertain' || beforeState === 'existence-uncertain'
+    return { key, seq, op: batch.op, uncertain, captured, retried, named: null }
+  })
+  return [{ kind: 'unrenderable', error, lacks: null, rows }]
 }

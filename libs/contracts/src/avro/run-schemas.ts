@@ -282,7 +282,7 @@ export const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run
   upTo: field('What was asked for is about what runs up to this one left.', nullable(long)),
   restoring: field('How far the delivered state is brought up to date, while it is.', nullable(restoring)),
   deaths: field(
-    "So many processes in a row died in the midst of the sync's runs, if this is the last event of this one.",
+    'So many processes in a row died at work on the sync, if this is the last event of the run.',
     nullable(int),
   ),
   by: field('Who asked for it.', nullable(text)),
@@ -314,5 +314,6 @@ export const PARTITION_REPORT_SCHEMA = record<PartitionReport>(
     phases: field('When it came so far.', nullable(partitionPhases)),
     certificates: field('What its connections have shown.', shownCertificates),
     removalsFinished: field('True once its removals are finished.', nullable(boolean)),
+    deaths: field('So many processes died at work on it in this run.', nullable(int)),
   },
 )

@@ -128,6 +128,7 @@ const checkpoint = recordOf<Checkpoint>('Checkpoint', 'How far delivery has come
 const deathsOfRun = recordOf<DeathsOfRun>('DeathsOfRun', 'Deaths of processes at work on a partition.', {
   run: field('In this run.', long),
   count: field('So many in a row.', int),
+  all: field('So many in all that came no further than where they began.', nullable(int)),
 })
 
 const MARKER_SCHEMA = record<Marker>('Marker', 'Says who writes, or where a run begins and ends.', {
@@ -141,7 +142,7 @@ const MARKER_SCHEMA = record<Marker>('Marker', 'Says who writes, or where a run 
   error: field('In run-end: why it is not known.', nullable(text)),
   position: field('The next offset that the writer reads.', nullable(long)),
   deaths: field(
-    'In takeover: deaths of owners, that of this one among them if it writes nothing more.',
+    'In takeover: deaths of owners, with that of this one if it writes nothing more. In run-end: those of the run.',
     nullable(deathsOfRun),
   ),
 })

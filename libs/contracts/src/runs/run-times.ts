@@ -22,8 +22,11 @@ export interface PhaseTimes {
   readonly sentAt: number | null
 }
 
-/** So many processes in a row have died at work on a partition in this run (PROTOCOL.md §11). */
+/** Processes that died at work on a partition in this run (PROTOCOL.md §11). */
 export interface DeathsOfRun {
   readonly run: number
+  /** So many in a row, without having come further than where they began. */
   readonly count: number
+  /** So many in all without having come further. Null in markers of an earlier version. */
+  readonly all?: number | null
 }

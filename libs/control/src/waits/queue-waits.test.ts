@@ -6,7 +6,7 @@ import { queueWaits } from './queue-waits.ts'
 
 const QUEUED = sampleEvent({ runId: 'Q', status: 'queued', run: null, queuedAt: 50_000 })
 const LAST = sampleEvent({ runId: 'L', status: 'failed', run: 7, deaths: 3, endedAt: 40_000 })
-const UNTIL = parkedUntil({ deaths: 3, lastEndedAt: 40_000 }, 50_000) ?? 0
+const UNTIL = parkedUntil({ deaths: 3, lastEndedAt: 40_000, queued: [QUEUED] }, 50_000) ?? 0
 
 function waits(event: RunEvent, others: readonly RunEvent[], now = 50_000): ReturnType<typeof queueWaits> {
   return queueWaits(event, { events: new Map([...others, event].map(each => [each.runId, each])) }, now)
@@ -21,7 +21,7 @@ it('a queued run waits for the run at work, since it was asked for', () => {
 
 it('the queued run of a parked sync waits until the pause is over, once its owner says so', () => {
   const told = { ...QUEUED, notices: [parkedNotice(3, UNTIL)] }
-  const detail = 'the sync is parked, since 3 processes in a row died in the midst of its runs'
+  const detail = 'the sync is parked, since 3 processes in a row died at work on it'
   expect(waits(told, [LAST])).toEqual([{ kind: 'parked', since: 50_000, until: UNTIL, detail }])
   expect(UNTIL).toBeGreaterThan(50_000)
   expect(waits(QUEUED, [LAST])).toEqual([])

@@ -14,7 +14,7 @@ export function queueWaits(event: RunEvent, { events }: Pick<SyncRuns, 'events'>
   }
   const last = [...events.values()].reduce<RunEvent | null>(laterRun, null)
   const { deaths = 0, endedAt = null } = last ?? {}
-  const until = parkedUntil({ deaths: deaths ?? 0, lastEndedAt: endedAt }, now)
+  const until = parkedUntil({ deaths: deaths ?? 0, lastEndedAt: endedAt, queued: [event] }, now)
   // Only an owner that parks says so. Embedded, no sync is parked.
   const isTold = until !== null && event.notices.includes(parkedNotice(deaths ?? 0, until))
   if (!isTold) return []

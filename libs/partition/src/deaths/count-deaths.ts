@@ -4,12 +4,31 @@
  * process is gone. So each takeover marker counts the death of its owner beforehand. Whatever its owner comes
  * to takes that back: a position beyond the one that it took over, or a record that it wrote a minute later.
  *
- * The count is of one run. The next run may have other rows, and another template.
+ * The counts are of one run. The next run may have other rows, and another template.
  */
 import type { DeathsOfRun } from '@sluice/contracts/runs/run-times'
 
 /** What ends a process does so soon. An owner that still wrote after so long has died of something else. */
 const SURVIVED_MS = 60_000
+
+/** From so many deaths in a row on, rows and requests are worked on one at a time. */
+const DEATHS_THAT_SUSPECT = 2
+/** After so many in a row, the row or request at which they happened is given up in this run. */
+const DEATHS_THAT_REJECT = 3
+/** After so many in a row, nobody reads what is there any more: giving it up ends processes, too. */
+const DEATHS_THAT_STOP = 6
+/** After so many in all, nothing more of the run is rendered, or sent, in this partition. */
+const DEATHS_THAT_END = 20
+
+/** The owners of a partition that died in a run without having come further. */
+export interface Deaths {
+  /** So many died one after the other, at the place where the next owner goes on. */
+  readonly inARow: number
+  /** So many in all. */
+  readonly all: number
+}
+
+export const NO_DEATHS: Deaths = { inARow: 0, all: 0 }
 
 /** The last owner of a partition, as its records tell. Positions are offsets of its input; −1 for none. */
 export interface LastOwner {
@@ -23,26 +42,76 @@ export interface LastOwner {
   readonly lastAt: number
 }
 
-/** How many owners in a row died in this run without having come further. `isAlive`: this process is it. */
-export function deathsIn(run: number, owner: LastOwner | null, isAlive: boolean): number {
+/** How many owners died in this run without having come further. `isAlive`: this process is the last one. */
+export function deathsIn(run: number, owner: LastOwner | null, isAlive: boolean): Deaths {
   const deaths = owner?.deaths ?? null
-  if (owner === null || deaths === null || deaths.run !== run) return 0
-  if (owner.position > owner.from || owner.lastAt - owner.tookOverAt >= SURVIVED_MS) return 0
-  return isAlive ? withoutOwn(deaths).count : deaths.count
+  if (owner === null || deaths === null || deaths.run !== run) return NO_DEATHS
+  const cameFurther = owner.position > owner.from || owner.lastAt - owner.tookOverAt >= SURVIVED_MS
+  const { count, all } = cameFurther || isAlive ? withoutOwn(deaths) : deaths
+  return { inARow: cameFurther ? 0 : count, all: all ?? count }
 }
 
 /**
- * What the marker of the next owner counts. A partition without work has killed nobody: whoever died there
- * was waiting.
+ * What the marker of the next owner counts. A partition without work has killed nobody: the owner that died
+ * there was waiting.
  */
 export function countedBeforehand(
   run: number,
-  { deaths, hasWork }: { readonly deaths: number; readonly hasWork: boolean },
+  { inARow, all }: Deaths,
+  { hasWork }: { readonly hasWork: boolean },
 ): DeathsOfRun {
-  return { run, count: hasWork ? deaths + 1 : 1 }
+  if (hasWork) return { run, count: inARow + 1, all: all + 1 }
+  return { run, count: 1, all: Math.max(1, all) }
 }
 
-/** The count without the owner that wrote it, which has not died. */
-export function withoutOwn({ run, count }: DeathsOfRun): DeathsOfRun {
-  return { run, count: Math.max(0, count - 1) }
+/** The counts without the owner that wrote them, which has not died. */
+export function withoutOwn({ run, count, all }: DeathsOfRun): DeathsOfRun {
+  return { run, count: Math.max(0, count - 1), all: Math.max(0, (all ?? count) - 1) }
+}
+
+/** What an owner minds in a run in which owners before it died. */
+export class Care {
+  /** Why nothing of the run is worked on any more; null if it is. */
+  readonly ends: string | null
+  #rejects: string | null
+  /** So many more rows or requests go one at a time. */
+  #oneByOne: number
+
+  /** `doing` says what the owners did, such as "rendering". */
+  constructor({ inARow, all }: Deaths, doing: string) {
+    const died = (deaths: number): string => `${doing} ended the process ${deaths} times`
+    this.ends =
+      all >= DEATHS_THAT_END ? `${died(all)} in this run, and its rest is left to the next run` : null
+    this.#rejects = inARow >= DEATHS_THAT_REJECT ? `${died(inARow)} in a row` : null
+    this.#oneByOne = inARow >= DEATHS_THAT_SUSPECT || this.ends !== null ? Infinity : 0
+  }
+
+  /** True while one row or request is to be finished before the next one begins. */
+  get isOneByOne(): boolean {
+    return this.#oneByOne > 0
+  }
+
+  /** Another one begins. `most` may be at work together, and so may have been when the process died. */
+  begins(most: number): void {
+    this.#oneByOne = Math.max(0, Math.min(this.#oneByOne, most + 1) - 1)
+  }
+
+  /** Why the one that begins first is given up; null for every other one. */
+  rejection(): string | null {
+    const why = this.#rejects
+    this.#rejects = null
+    return why
+  }
+}
+
+export const CARELESS = new Care(NO_DEATHS, '')
+
+/** True if the place ends even those processes that give up the row or the request there. */
+export function isDeadly({ inARow }: Deaths): boolean {
+  return inARow >= DEATHS_THAT_STOP
+}
+
+/** True where an owner has to work alone in its process, so that no other one dies with it. */
+export function isSuspect({ inARow }: Deaths): boolean {
+  return inARow >= DEATHS_THAT_SUSPECT
 }

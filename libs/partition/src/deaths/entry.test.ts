@@ -2,22 +2,14 @@
  * Owners of a partition that come one after the other, on a real log. Some die, and a poisoned record ends
  * whoever works on it.
  */
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { RunEvent } from '@sluice/contracts/records'
 import { randomFrom, type Random } from '@sluice/testkit/random'
-import { INCARNATION, sampleAttempt, sampleEvent, sampleReport, SYNC } from '@sluice/testkit/sample-records'
+import { INCARNATION, sampleAttempt, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { watchedLog } from '@sluice/testkit/watched-log'
-import {
-  at,
-  homePartition,
-  reportKey,
-  runKey,
-  sharedTopics,
-  syncTopics,
-  textKey,
-} from '@sluice/topics/topics'
-import { NO_FIGURES } from '../figures.ts'
+import { at, homePartition, runKey, sharedTopics, syncTopics, textKey } from '@sluice/topics/topics'
+import { concernOf } from '../concern-of.ts'
 import { takeOver } from '../take-over.ts'
 import { enter, newSuspects, type Suspects } from './entry.ts'
 
@@ -30,15 +22,14 @@ const HISTORIES = 8
 describe('a partition whose owners die', () => {
   let world: TestLog
   let run: RunEvent
-  /** What each entry was told to be: the deaths of a parked partition. */
-  let parked: number[]
+  /** The deaths in a row after which an owner was a suspect. */
+  let suspected: unknown[]
   beforeEach(async () => {
     world = await openTestLog({ partitions: 1 })
-    parked = []
+    suspected = []
     await tell({})
   })
   afterEach(async () => {
-    vi.restoreAllMocks()
     await world[Symbol.asyncDispose]()
   })
 
@@ -60,8 +51,8 @@ describe('a partition whose owners die', () => {
     signal: AbortSignal = never,
     stage: 'requests' | 'attempts' = 'attempts',
   ) => {
-    const figures = { ...NO_FIGURES, parked: (_: string, deaths: number) => void parked.push(deaths) }
-    const deps = { ...world, logger: { error: () => undefined }, figures, suspects }
+    const error = ({ deaths }: { readonly deaths?: unknown }): void => void suspected.push(deaths)
+    const deps = { ...world, logger: { error }, suspects }
     return enter(deps, { stage, reads: READS[stage], run, partition: 0 }, { signal })
   }
 
@@ -93,87 +84,43 @@ describe('a partition whose owners die', () => {
     return from + finishes
   }
 
-  /** Lets time pass, for all that looks at a clock. */
-  function passes(ms: number): void {
-    const now = Date.now() + ms
-    vi.spyOn(Date, 'now').mockReturnValue(now)
-  }
-
-  it('is parked after two deaths in a row, says so, and is entered after a pause', async () => {
+  it('is entered with care after two deaths in a row, by one owner of the process at a time', async () => {
     await queue(1)
     await live({ finishes: 0 })
     await live({ finishes: 0 })
-    const gone = new AbortController()
-    const entered = entering(newSuspects(), gone.signal)
-    const report = () => world.runs.of(SYNC)?.reports.get(0)
-    await world.runs.until(() => report() !== undefined, { signal: never })
-    expect(report()).toMatchObject({
-      ended: false,
-      faultedFrom: null,
-      waits: [
-        { kind: 'parked', detail: expect.stringContaining('since 2 processes in a row died') as string },
-      ],
-    })
-    gone.abort(new Error('gone'))
-    await expect(entered).rejects.toThrow('gone')
-    expect(parked).toEqual([2])
-
-    passes(5_001)
-    await live({ finishes: 1 })
-    expect(parked).toEqual([2, 2, 0])
-    await world.runs.until(() => report()?.waits?.length === 0, { signal: never })
-  })
-
-  it('is entered alone among those that are parked', async () => {
-    await queue(1)
-    await live({ finishes: 0 })
-    await live({ finishes: 0 })
-    passes(5_001)
     const suspects = newSuspects()
     const another = await suspects.slots.take({ signal: never })
     expect(suspects.slots.tryTake()).toBeNull()
-    let isIn = false
-    const entered = live({ finishes: 1, suspects }).then(() => (isIn = true))
-    const told = () => (world.runs.of(SYNC)?.reports.get(0)?.waits ?? []).length > 0
-    await world.runs.until(told, { signal: never })
-    expect(isIn).toBe(false)
+    const gone = new AbortController()
+    const waiting = entering(suspects, gone.signal)
+    gone.abort(new Error('gone'))
+    await expect(waiting).rejects.toThrow('gone')
     another[Symbol.dispose]()
-    await entered
+    using entry = await entering(suspects)
+    expect([entry.careIn(1).isOneByOne, entry.careIn(2).isOneByOne, suspected]).toEqual([true, false, [2]])
+    expect(suspects.slots.tryTake()).toBeNull()
+    entry.cameFurther()
+    expect(suspects.slots.tryTake()).not.toBeNull()
   })
 
-  it('ends the run that somebody cancels meanwhile, and touches none of its records', async () => {
+  it('gives up what is there after three, and is not entered any more in this run after six', async () => {
     await queue(1)
-    await live({ finishes: 0 })
-    await live({ finishes: 0 })
-    const gone = new AbortController()
-    const entered = entering(newSuspects(), gone.signal)
-    await tell({ cancelling: true })
-    const report = () => world.runs.of(SYNC)?.reports.get(0)
-    await world.runs.until(() => report()?.ended === true, { signal: never })
-    expect(report()).toMatchObject({ faultedFrom: 0, error: expect.stringContaining('is parked') as string })
-    gone.abort(new Error('gone'))
-    await expect(entered).rejects.toThrow('gone')
-  })
-
-  it('asks again for the end of a cancelled run whose renderer died, if progress hides the question', async () => {
-    await queue(1, 'changes')
-    await live({ finishes: 0, stage: 'requests' })
-    await live({ finishes: 0, stage: 'requests' })
-    const gone = new AbortController()
-    const entered = entering(newSuspects(), gone.signal, 'requests')
-    await tell({ cancelling: true })
-    const report = () => world.runs.of(SYNC)?.reports.get(0)
-    await world.runs.until(() => report()?.faultedFrom === 0, { signal: never })
-    const asked = report()
-    const progress = sampleReport({ ...asked, faultedFrom: null, error: null, errorCode: null })
-    const runs = at(sharedTopics(PREFIX).runs, homePartition(SYNC))
-    await world.append(runs, [
-      { key: reportKey(SYNC, 0), value: world.io.encode('PartitionReport', progress) },
-    ])
-    await world.runs.until(() => report()?.faultedFrom === 0 && report() !== asked, { signal: never })
-    expect(report()?.ended).toBe(false)
-    gone.abort(new Error('gone'))
-    await expect(entered).rejects.toThrow('gone')
+    const cares: (string | null)[] = []
+    for (let death = 0; death < 6; death += 1) {
+      using entry = await entering(newSuspects())
+      cares.push(entry.careIn(1).rejection())
+      await live({ finishes: 0 })
+    }
+    const why = (deaths: number): string =>
+      `sending, or taking the answer in, ended the process ${deaths} times in a row`
+    expect(cares).toEqual([null, null, null, why(3), why(4), why(5)])
+    const entering7 = entering(newSuspects())
+    await expect(entering7).rejects.toMatchObject({ code: 'corrupt', deaths: 6 })
+    expect(concernOf(await entering7.catch((error: unknown) => error))).toBe('sync')
+    await tell({ status: 'failed', endedAt: 2 })
+    await tell({ runId: 'RUN2', run: 2 })
+    using entry = await entering(newSuspects())
+    expect([entry.careIn(2).isOneByOne, entry.diedIn(2)]).toEqual([false, 0])
   })
 
   it('counts who died before a process that left in good order, when that process returns and dies', async () => {
@@ -182,9 +129,8 @@ describe('a partition whose owners die', () => {
     const suspects = newSuspects()
     for (const _ of [1, 2]) await live({ finishes: 0, leaves: true, suspects })
     await live({ finishes: 0, suspects })
-    passes(5_001)
     await live({ finishes: 1 })
-    expect(parked).toEqual([2, 0])
+    expect(suspected).toEqual([2])
   })
 
   it('counts nothing of an owner that is told to end while it takes over', async () => {
@@ -204,7 +150,7 @@ describe('a partition whose owners die', () => {
       await expect(taking).rejects.toThrow('drained')
     }
     await live({ finishes: 1 })
-    expect(parked).toEqual([])
+    expect(suspected).toEqual([])
   })
 
   it('counts nothing of an earlier run', async () => {
@@ -213,19 +159,19 @@ describe('a partition whose owners die', () => {
     await tell({ status: 'cancelled', endedAt: 2 })
     await tell({ runId: 'RUN2', run: 2 })
     await live({ finishes: 0 })
-    expect(parked).toEqual([])
+    expect(suspected).toEqual([])
   })
 
-  it('is not parked for setbacks of a process that lives', async () => {
+  it('suspects nobody for setbacks of a process that lives', async () => {
     await queue(1)
     const suspects = newSuspects()
     for (const _ of [1, 2, 3, 4]) await live({ finishes: 0, suspects })
     await live({ finishes: 0 })
-    expect(parked).toEqual([])
+    expect(suspected).toEqual([])
   })
 
   it.each(Array.from({ length: HISTORIES }, (_, seed) => seed))(
-    'is parked for a poisoned request alone, whatever else happens (seed %i)',
+    'suspects a poisoned request alone, whatever else happens (seed %i)',
     async seed => {
       const random: Random = randomFrom(seed)
       const requests = 4 + random.below(4)
@@ -241,20 +187,19 @@ describe('a partition whose owners die', () => {
         const finishes = left === 0 ? 0 : 1 + random.below(left)
         position = await live({ finishes, leaves: leaves && finishes === 0 })
       }
-      expect(parked).toEqual([])
+      expect(suspected).toEqual([])
       await live({ finishes: 0 })
       await live({ finishes: 0 })
-      expect(parked).toEqual([])
-      passes(5_001)
+      expect(suspected).toEqual([])
       position = await live({ finishes: requests - position })
-      expect(parked).toEqual([2, 0])
+      expect(suspected).toEqual([2])
       // All is done: whoever waits here may be killed any number of times.
       for (let kill = 0; kill < 5; kill += 1) await live({ finishes: 0 })
-      expect([position, parked]).toEqual([requests, [2, 0]])
+      expect([position, suspected]).toEqual([requests, [2]])
       // Their deaths are not those of whoever works on what comes next.
       await queue(1)
       await live({ finishes: 1 })
-      expect(parked).toEqual([2, 0])
+      expect(suspected).toEqual([2])
     },
   )
 })

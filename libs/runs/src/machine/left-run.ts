@@ -1,5 +1,6 @@
 /** What becomes of a run that an earlier owner left, and of the run that takes its place (PROTOCOL.md §6). */
 import { joinQueued, withQueued } from './join-queued.ts'
+import { beforeRun, isGivenUp } from './parking.ts'
 import {
   replacementOf,
   approvalLeft,
@@ -26,14 +27,14 @@ export function inspectLeft(
   const isCut = written.length < fact.tails.length || written.some(tail => !tail.ended)
   // Renderer and delivery work on runs that the topic says are running.
   const complete = !isCut && !wasSealed
-  const deaths = complete ? 0 : left.deaths
+  const deaths = complete ? beforeRun(left) : left.deaths
   const run: RunState = { ...left, status: 'running', endedAt: null, complete, deaths }
   const isNews = run.status !== left.status || run.complete !== left.complete
   const inspected: AtWork = {
     ...{ ...atWork, run, phase: isCut ? 'sealing' : 'delivering', isWritten: true },
     isSealed: isCut || wasSealed || isInterrupted,
   }
-  const counted = complete ? { ...life, deaths: 0 } : life
+  const counted = complete ? { ...life, deaths: beforeRun(left) } : life
   return stepOf({ ...counted, atWork: inspected }, isNews ? [run] : [], isCut ? 'seal' : 'await-reports')
 }
 
@@ -46,14 +47,14 @@ export function replaceOrEnd(life: SyncLife): Step {
 }
 
 /**
- * False for a run that was cancelled or failed by itself. False, too, if somebody has cancelled the run that
- * took its place.
+ * False for a run that was cancelled, that failed by itself, or at which too many processes died. False, too,
+ * if somebody has cancelled the run that took its place.
  */
 function isReplaced({ atWork, replacementCancelled }: SyncLife): boolean {
   if (atWork === null || replacementCancelled) return false
   const { run, phase, isLeft, isSealed } = atWork
   const isCut = isLeft && (phase === 'lost' || isSealed)
-  return isCut && !run.cancelling && run.error === null
+  return isCut && !run.cancelling && run.error === null && !isGivenUp(run)
 }
 
 /**

@@ -1,4 +1,6 @@
+import { sampleReport } from '@sluice/testkit/sample-records'
 import { ENDED, FOUND, HELD, QUEUED, TO } from '@sluice/testkit/sample-lives'
+import type { RunCause } from '@sluice/contracts/records'
 import { SluiceError } from '@sluice/contracts/errors'
 import { describe, expect, it } from 'vitest'
 import { findRuns } from './find-runs.ts'
@@ -25,8 +27,11 @@ class Sync {
   life: SyncLife
   at = 1_000
 
-  constructor() {
-    this.life = { ...this.#found(NOWHERE), queued: [QUEUED] }
+  readonly cause: RunCause
+
+  constructor(cause: RunCause = 'manual') {
+    this.cause = cause
+    this.life = { ...this.#found(NOWHERE), queued: [{ ...QUEUED, cause }] }
   }
 
   /** Tells facts, and returns what is next after the last. */
@@ -57,9 +62,18 @@ class Sync {
     this.tell({ kind: 'ended', endsBefore: [], at: this.at }, { kind: 'released' })
   }
 
+  /** Somebody asks for a run, unless one is queued. */
+  ask(): void {
+    const runId = `ASKED${this.events.size}`
+    if (this.life.queued.length > 0) return
+    const queued = [{ ...QUEUED, cause: this.cause, runId, command: this.events.size }]
+    this.life = { ...this.life, queued }
+  }
+
   /** The process dies so often in the midst of a run, and the sync's pauses are waited for. */
   diesInTheMidst(times: number): void {
     for (let death = 0; death < times; death += 1) {
+      this.ask()
       this.at = Math.max(this.at, parkedUntil(this.life, this.at) ?? 0)
       this.idle()
       this.tell(BEGUN)
@@ -89,27 +103,70 @@ describe('a sync in the midst of whose runs processes die', () => {
     expect(sync.life.queued[0]?.notices[0]).toMatch(/^the sync is parked, since 2 processes in a row died/)
   })
 
-  it('is run again after pauses of 5 s, 20 s, 80 s and so on, up to an hour', () => {
-    const sync = new Sync()
+  it.each([
+    [
+      '5 s, 20 s, 80 s and so on, up to an hour, by its schedule',
+      'schedule',
+      [5, 20, 80, 320, 1280, 3600, 3600],
+    ],
+    ['5 s, and 20 s at most, if somebody asks', 'manual', [5, 20, 20, 20, 20, 20, 20]],
+  ] as const)('is run again after pauses of %s', (_, cause, wanted) => {
+    const sync = new Sync(cause)
     sync.diesInTheMidst(2)
     const pauses = [1, 2, 3, 4, 5, 6, 7].map(() => {
+      sync.ask()
       const pause = (parkedUntil(sync.life, sync.at) ?? 0) - sync.at
       sync.diesInTheMidst(1)
       return pause / 1_000
     })
-    expect(pauses).toEqual([5, 20, 80, 320, 1280, 3600, 3600])
+    expect(pauses).toEqual(wanted)
   })
 
   it('is found so by whoever takes it over while it waits, and its run says why the one before ended', () => {
     const sync = new Sync()
-    sync.diesInTheMidst(3)
+    sync.diesInTheMidst(2)
     const { deaths, lastEndedAt, queued } = sync.life
     sync.dies()
     expect(sync.life).toMatchObject({ deaths, lastEndedAt, queued: [{ runId: queued[0]?.runId }] })
     expect([...sync.events.values()].at(-2)?.error).toMatch(
-      /^interrupted: .*; the sync is parked, since 3 processes in a row died in the midst of its runs$/,
+      /^interrupted: .*; the sync is parked, since 2 processes in a row died at work on it$/,
     )
   })
+
+  it('is not run again by itself after three deaths, and the next run may try again', () => {
+    const sync = new Sync()
+    sync.diesInTheMidst(3)
+    expect([sync.idle(), sync.life.queued]).toEqual(['wait', []])
+    expect([...sync.events.values()].at(-1)?.error).toMatch(
+      /3 processes in a row died at work on it, and no run takes the place of this one$/,
+    )
+    sync.ask()
+    expect(sync.idle()).toBe('wait')
+    sync.at = parkedUntil(sync.life, sync.at) ?? 0
+    expect(sync.idle()).toBe('detect')
+  })
+
+  it.each([
+    ['in vain', 1, 4],
+    ['and nobody dies', 0, 0],
+  ])(
+    'counts deaths of renderers and delivery, as reported, until a run is tried again (%s)',
+    (_, died, after) => {
+      const sync = new Sync()
+      for (const deaths of [3, died]) {
+        sync.ask()
+        sync.at = parkedUntil(sync.life, sync.at) ?? sync.at
+        sync.idle()
+        sync.tell(...TO_PUBLISHING, { kind: 'published', at: 20 })
+        const reports = [sampleReport({ ended: true, deaths })]
+        sync.tell({ kind: 'reported', reports, at: 20 }, { kind: 'ended', endsBefore: [], at: sync.at })
+        sync.tell({ kind: 'released' })
+      }
+      expect(sync.life.deaths).toBe(after)
+      sync.dies()
+      expect(sync.life.deaths).toBe(after)
+    },
+  )
 
   it('says once why it waits', () => {
     const sync = new Sync()
@@ -122,6 +179,7 @@ describe('a sync in the midst of whose runs processes die', () => {
   it('waits for no end that is still to come, as after a clock was set back, or that somebody forged', () => {
     const sync = new Sync()
     sync.diesInTheMidst(5)
+    sync.ask()
     sync.life = { ...sync.life, lastEndedAt: 9e15, deaths: 2 ** 31 - 1 }
     expect(sync.idle()).toBe('detect')
   })
@@ -152,6 +210,7 @@ describe('a sync in the midst of whose runs processes die', () => {
   it('waits in no profile that does not park', () => {
     const sync = new Sync()
     sync.diesInTheMidst(5)
+    sync.ask()
     expect(sync.tell({ kind: 'idle', at: sync.at })).toBe('detect')
   })
 })
@@ -161,7 +220,6 @@ describe('no death counts', () => {
   const published = [...TO_PUBLISHING, { kind: 'published', at: 20 } as const]
 
   it.each<readonly [string, readonly Fact[]]>([
-    ['of a process that awaits the reports of a run', published],
     ['before a run that failed by itself', [BEGUN, failed, { kind: 'released' }]],
     [
       'before a run that had nothing to publish',
@@ -181,6 +239,7 @@ describe('no death counts', () => {
   })
 
   it.each<readonly [string, readonly Fact[]]>([
+    ['of a process that awaits the reports of a run', published],
     ['of a process that has let go of the run', [BEGUN, { kind: 'let-go' }]],
     ['before a run that awaits approval', [BEGUN, { kind: 'awaits-approval', toApprove: HELD }]],
     ['of a process that died before the run had begun', []],

@@ -1,8 +1,9 @@
 /**
  * Syncs whose runs end the process that runs them (PROTOCOL.md §11). What is at fault is seen by nobody,
- * since the process is gone. So deaths are counted for each run that a process was in the midst of, detecting
- * or publishing. A sync with two in a row is parked: its runs begin after pauses that grow, and one at a
- * time.
+ * since the process is gone. So deaths are counted for each run that a detector was in the midst of,
+ * detecting or publishing, and the reports of the partitions say how many renderers and deliveries died. A
+ * sync with two in a row is parked: its runs begin after pauses that grow, and one at a time. After three, no
+ * run takes the place of one that was cut.
  *
  * The event of a run that begins counts a death beforehand. A later event takes that back, as soon as the
  * process is through the dangerous part of the run, or lets go of it in good order.
@@ -11,32 +12,47 @@ import { INTERRUPTED, type RunState } from './run-events.ts'
 import type { AtWork, SyncLife } from './sync-life.ts'
 
 const DEATHS_THAT_PARK = 2
+const DEATHS_THAT_END = 3
+const MOST_DEATHS = 1_000
 /** Short, since whoever kills a process twice mostly means the process. */
 const FIRST_PAUSE_MS = 5_000
 const PAUSE_GROWS_BY = 4
 const LONGEST_PAUSE_MS = 3_600_000
+/** Somebody who asks may have mended what was at fault. */
+const LONGEST_ASKED_PAUSE_MS = 20_000
 
 /** True for a sync that may be at fault for the deaths of processes. */
 export function isParked({ deaths }: Pick<SyncLife, 'deaths'>): boolean {
   return deaths >= DEATHS_THAT_PARK
 }
 
+/** True where a run that was cut is not run again by itself, since that may end processes for ever. */
+export function isGivenUp({ deaths }: Pick<RunState, 'deaths'>): boolean {
+  return (deaths ?? 0) >= DEATHS_THAT_END
+}
+
 /**
- * When the next run of a parked sync may begin, in ms since 1970; null where it may begin at once. An end
- * that is still to come says nothing: a clock was set back, or somebody has forged it.
+ * When the next run of a parked sync may begin, in ms since 1970; null where it may begin at once. A run of
+ * the schedule waits for longer than any other. An end that is still to come says nothing: a clock was set
+ * back, or somebody has forged it.
  */
 export function parkedUntil(
-  { deaths, lastEndedAt }: Pick<SyncLife, 'deaths' | 'lastEndedAt'>,
+  {
+    deaths,
+    lastEndedAt,
+    queued,
+  }: Pick<SyncLife, 'deaths' | 'lastEndedAt'> & { queued: readonly Pick<RunState, 'cause'>[] },
   at: number,
 ): number | null {
   if (!isParked({ deaths }) || lastEndedAt === null || lastEndedAt > at) return null
-  const until = lastEndedAt + pauseMs(deaths)
+  const longest = queued[0]?.cause === 'schedule' ? LONGEST_PAUSE_MS : LONGEST_ASKED_PAUSE_MS
+  const until = lastEndedAt + Math.min(pauseMs(deaths), longest)
   return until > at ? until : null
 }
 
 function pauseMs(deaths: number): number {
   const grown = PAUSE_GROWS_BY ** Math.min(deaths - DEATHS_THAT_PARK, 30)
-  return Math.min(FIRST_PAUSE_MS * grown, LONGEST_PAUSE_MS)
+  return FIRST_PAUSE_MS * grown
 }
 
 /** The life of a sync whose run at work was left by this same process, which has not died. */
@@ -45,6 +61,11 @@ export function withoutDeath(life: SyncLife): SyncLife {
   if (atWork === null || !isInTheMidst(atWork.run)) return life
   const deaths = deathsWithout(atWork.run)
   return { ...life, deaths, atWork: { ...atWork, run: { ...atWork.run, deaths } } }
+}
+
+/** The deaths before a run that its detector is through with, or lives to say so. */
+export function beforeRun(run: RunState): number {
+  return isInTheMidst(run) ? deathsWithout(run) : (run.deaths ?? 0)
 }
 
 /** The deaths that were counted before this run began. */
@@ -56,18 +77,21 @@ function isInTheMidst({ status, complete }: RunState): boolean {
   return status === 'running' && !complete
 }
 
-/** A run that comes to an end of its own ends the count. */
-function deathsAtEnd({ run, phase, isLeft, isSealed }: AtWork, ended: RunState): number {
+/** A run that comes to an end of its own, and at which nobody died, ends the count. */
+function deathsAtEnd({ run, phase, reports, isLeft, isSealed }: AtWork, ended: RunState): number {
   const deaths = run.deaths ?? 0
+  const died = reports.reduce((sum, report) => sum + (report.deaths ?? 0), 0)
+  if (died > 0) return Math.min(MOST_DEATHS, (isLeft ? deaths : beforeRun(run)) + died)
   if (phase === 'taken' || (isLeft && (phase === 'lost' || isSealed))) return deaths
-  return ended.cancelling ? deathsWithout(run) : 0
+  return ended.cancelling && isInTheMidst(run) ? deathsWithout(run) : 0
 }
 
 /** The end of the run at work, with what it says of deaths. */
 export function endCounted(atWork: AtWork, end: RunState): RunState {
   const deaths = deathsAtEnd(atWork, end)
   const isDue = end.error === INTERRUPTED && isParked({ deaths })
-  return { ...end, deaths, error: isDue ? `${INTERRUPTED}; ${parkedText(deaths)}` : end.error }
+  const then = isGivenUp(atWork.run) ? ', and no run takes the place of this one' : ''
+  return { ...end, deaths, error: isDue ? `${INTERRUPTED}; ${parkedText(deaths)}${then}` : end.error }
 }
 
 /** What people who wait for a run of a parked sync are told. */
@@ -77,5 +101,5 @@ export function parkedNotice(deaths: number, until: number): string {
 
 /** Why a sync is parked. */
 export function parkedText(deaths: number): string {
-  return `the sync is parked, since ${deaths} processes in a row died in the midst of its runs`
+  return `the sync is parked, since ${deaths} processes in a row died at work on it`
 }

@@ -211,10 +211,12 @@ function awaitApproval(life: SyncLife, atWork: AtWork, held: AtWork['run']['held
 }
 
 function published(life: SyncLife, atWork: AtWork): Step {
-  const run = { ...atWork.run, complete: true, deaths: 0 }
+  // The earlier ones count on, since renderer or delivery may die of this run, too.
+  const deaths = deathsWithout(atWork.run)
+  const run = { ...atWork.run, complete: true, deaths }
   const first = life.first && !hasSeenModel(run)
   return stepOf(
-    { ...life, first, deaths: 0, atWork: { ...atWork, run, phase: 'delivering' } },
+    { ...life, first, deaths, atWork: { ...atWork, run, phase: 'delivering' } },
     [run],
     'await-reports',
   )

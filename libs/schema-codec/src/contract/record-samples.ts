@@ -59,7 +59,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     faultedFrom: 4,
     error: 'a gap',
     position: 9,
-    deaths: { run: 1, count: 2 },
+    deaths: { run: 1, count: 2, all: 3 },
   },
   Change: {
     ...owned,
@@ -223,6 +223,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     attemptsEnd: 11,
     waits: [{ kind: 'throttled', since: 1, until: null, detail: 'the API asked for a pause' }],
     phases: { renderingFrom: 1, renderedAt: null, sendingFrom: 2 },
+    deaths: 4,
     certificates: [{ side: 'server', subject: 'CN=api', expiresAt: 1 }],
     removalsFinished: true,
   },

@@ -1,11 +1,20 @@
+import { SluiceError } from '@sluice/contracts/errors'
 import type { PartitionReport } from '@sluice/contracts/records'
 import { isReached } from '@sluice/runs/machine/run-events'
 import type { Next } from '@sluice/runs/machine/sync-life'
+import { sleep } from '@sluice/flow/sleep'
+import { unlessHeld } from '@sluice/partition/follow-open-runs'
 import { assertAllKept } from '@sluice/partition/kept-topics'
+import { reportSetAside } from '@sluice/partition/report-set-aside'
+import { at } from '@sluice/topics/topics'
 import { endReplayed } from '../publish/replayed-requests.ts'
 import type { Tenure } from '../sync/tenure.ts'
 import { forgetRuns } from './forget-runs.ts'
 import { trimHistory } from './trim-history.ts'
+
+const OVERDUE_LOOK_MS = 30_000
+const TOO_LONG = 'the run lasted for longer than its maxDuration, and nothing goes on in this partition'
+const CANCELLED = 'the run was cancelled, and nothing goes on in this partition'
 
 /**
  * Waits until delivery has reported every partition of the run at work, and ends the run. Old requests and
@@ -20,7 +29,14 @@ export async function awaitReports(tenure: Tenure): Promise<void> {
     deps.runs.assertReadable(sync)
     return reports().length >= ownership.partitions
   }
-  await deps.runs.until(areReported, { signal: ends.drain })
+  const over = new AbortController()
+  const watching = endOverdue(tenure, AbortSignal.any([ends.drain, over.signal])).catch((error: unknown) =>
+    over.abort(error),
+  )
+  await deps.runs
+    .until(areReported, { signal: AbortSignal.any([ends.drain, over.signal]) })
+    .finally(() => over.abort())
+  await watching
   // From here on these reports count: a partition that is taken over may report its progress again.
   const reported = reports()
   // A stage that cannot go on may have lost a topic. Then it was only the first to notice.
@@ -33,6 +49,44 @@ export async function awaitReports(tenure: Tenure): Promise<void> {
   await forgetRuns(tenure)
   const endsBefore = deps.runs.endsOf(sync, Infinity) ?? []
   await tenure.tell({ kind: 'ended', endsBefore, at: deps.now() })
+}
+
+/**
+ * Ends a run that somebody cancelled, or that lasted for longer than its `maxDuration`, in partitions that do
+ * not come on (PROTOCOL.md §11). Where delivery is at work, it is asked to end what it has, as by a renderer
+ * that cannot go on. Where it is not, nothing more of the run can be sent. Resolves never; rejects when
+ * aborted, and as the log does.
+ */
+async function endOverdue(tenure: Tenure, signal: AbortSignal): Promise<void> {
+  const { deps, sync, ownership } = tenure
+  const { incarnation, partitions, topics } = ownership
+  const { definition = null, startedAt = null, run } = tenure.life.atWork?.run ?? {}
+  if (deps.holds === undefined || definition === null || startedAt === null) return
+  const of = { holds: deps.holds, stage: 'attempts' } as const
+  const { maxDuration = Infinity } = (await deps.definitions.get(definition, { signal })).sync
+  const seen = new Map<number, string>()
+  for (;;) {
+    await sleep(deps.overdueLookMs ?? OVERDUE_LOOK_MS, { signal })
+    const isCancelled = tenure.life.atWork?.run.cancelling === true
+    if (!isCancelled && deps.now() - startedAt < maxDuration) continue
+    const error = new SluiceError('too-long', isCancelled ? CANCELLED : TOO_LONG)
+    for (let partition = 0; partition < partitions; partition += 1) {
+      const report = deps.runs.of(sync)?.reports.get(partition)
+      if (report?.run === run && report?.ended === true) continue
+      const [requests, attempts] = await Promise.all(
+        [topics.requests, topics.attempts].map(topic => deps.log.offsets(at(topic, partition), { signal })),
+      )
+      const place = `${requests?.end ?? 0}/${attempts?.end ?? 0}`
+      if (seen.get(partition) === place) {
+        const tell = (stage: 'requests' | 'attempts') =>
+          reportSetAside(deps, { stage, sync, incarnation, partition, error }, { signal })
+        const then = (): Promise<void> => tell('attempts')
+        if (!(await unlessHeld(of, { sync, incarnation }, { partition, signal, then })))
+          await tell('requests')
+      }
+      seen.set(partition, place)
+    }
+  }
 }
 
 /** Queues a run in the place of one that was cut, where the machine says so. */

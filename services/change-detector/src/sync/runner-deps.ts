@@ -2,6 +2,7 @@
 import type { Definition } from '@sluice/contracts/resources'
 import type { DeliveredState } from '@sluice/delivered-state/port'
 import type { Slots } from '@sluice/flow/slots'
+import type { Holds } from '@sluice/holds/port'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
 import type { Traces } from '@sluice/runtime/traces/span'
@@ -46,6 +47,10 @@ export interface RunnerDeps {
   readonly suspects?: Slots | undefined
   /** What requests and attempts may take in the log; absent: as much as the runs of seven days write. */
   readonly logRoom?: LogRoom | undefined
+  /** Shows whether delivery is at work on a partition; absent: runs wait for delivery without limit. */
+  readonly holds?: Holds | undefined
+  /** How often overdue runs are looked at, in ms; default 30 s. */
+  readonly overdueLookMs?: number
   readonly newRunId: () => string
   readonly figures?: Figures | undefined
   /** Absent or null where runs are not traced. */

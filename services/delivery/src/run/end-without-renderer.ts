@@ -14,6 +14,8 @@ export interface RunSoFar {
   readonly counts: CountsByOp
   /** The first change without a request, as far as is known here. */
   readonly nextChange: number
+  /** So many processes of delivery died of it. */
+  readonly died: number
 }
 
 /** Resolves when aborted; rejects as the log does. */
@@ -47,15 +49,18 @@ export async function endWithoutRenderer(
       await runs.until(() => asks() !== null, { signal })
       const asked = asks()
       if (asked === null) continue
-      const { run: number, error, errorCode } = asked
+      const { run: number, error, errorCode, deaths } = asked
       const before = reporter.lastEnded
-      const { counts, nextChange: from } = await finished(number)
+      const { counts, nextChange: from, died } = await finished(number)
       // Meanwhile the partition may have reached its end, or the run may be over. A question that is no
       // longer on `runs` still counts: a report of progress takes its place there.
       const isEnded = reporter.lastEnded > before && reporter.lastEnded >= number
       const fault = { from, error: error ?? '', errorCode: errorCode ?? 'internal' }
       if (!isEnded && goesOn(number))
-        await reporter.reportEnd({ begin: { run: number }, counts, fault, requestsEnd: 0 })
+        await reporter.reportEnd({
+          ...{ begin: { run: number }, counts, fault, requestsEnd: 0 },
+          deaths: (deaths ?? 0) + died,
+        })
       await runs.until(() => asks() !== asked, { signal })
     }
   } catch (error) {

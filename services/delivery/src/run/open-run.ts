@@ -16,6 +16,7 @@ import { at, syncTopics } from '@sluice/topics/topics'
 import type { RecordIo } from '@sluice/topics/record-io'
 import type { RunsView } from '@sluice/runs/runs-view'
 import type { Definitions } from '@sluice/resources/stored-documents'
+import { CARELESS, type Care } from '@sluice/partition/deaths/count-deaths'
 import { plainMarker, type Ownership } from '@sluice/partition/take-over'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 import type { DeliveryMemory, LateShare } from '../delivery-memory.ts'
@@ -74,6 +75,8 @@ export interface OpenRun extends RequestSequence {
   readonly target: Target
   readonly sending: SendQueue
   readonly early: EarlyEnd
+  /** What is minded where processes died before (PROTOCOL.md §11). */
+  readonly care: Care
   /** Why what is left of it cannot be sent, and is unsent; null where it can. */
   readonly unsendable: SluiceError | null
 }
@@ -117,14 +120,8 @@ export async function openRun(
   const { deps, run, worker, ownership, ledger, attempts } = parts
   const { begin, nextSeq, isOver, onCutOff, waitsFor, beforeSending } = of
   const { maxDuration, errors, delivery } = (await deps.definitions.get(begin.definition, { signal })).sync
-  const early = new EarlyEnd({
-    runs: deps.runs,
-    why: () => {
-      if (deps.runs.of(run.sync)?.events.get(begin.runId)?.cancelling === true) return 'the run was cancelled'
-      return isOver(begin.run) ? 'the run has ended' : null
-    },
-    leftMs: maxDuration === undefined ? null : leftOf(maxDuration, begin.startedAt),
-  })
+  const care = worker.entry?.careIn(begin.run) ?? CARELESS
+  const early = earlyEndOf(parts, { begin, care, maxDuration, isOver })
   try {
     const { target, unsendable } = await targetOf(deps, { begin, early, waitsFor }, signal)
     await beforeSending(target, signal)
@@ -133,7 +130,6 @@ export async function openRun(
     const shared = (await deps.neighbours?.has(target, { signal })) ?? false
     const partition = placeOf(parts)
     const owner = { partition, marker: ownership.owner(attempts) }
-    const { onError } = deps
     const mayAct = (): boolean => isMember(worker)
     const sending = new SendQueue({
       target,
@@ -155,14 +151,21 @@ export async function openRun(
       random: deps.random ?? Math.random,
       figures: deps.figures ?? NO_FIGURES,
       traces: deps.traces,
-      gate: new DestinationGate(deps.leases, { target, owner, shared, onError, mayAct, onCutOff }),
+      gate: new DestinationGate(deps.leases, {
+        target,
+        owner,
+        shared,
+        onError: deps.onError,
+        mayAct,
+        onCutOff,
+      }),
       early: early.signal,
       drain: worker.drain,
       abort: AbortSignal.any([worker.abort, ledger.failure]),
     })
     deps.figures?.sends(run.sync, target.destination)
     return {
-      ...{ begin, target, sending, early, nextSeq, nextChange: 0, fault: null },
+      ...{ begin, target, sending, early, care, nextSeq, nextChange: 0, fault: null },
       // Where it was known from the start, or turns out while it is sent.
       get unsendable() {
         return unsendable ?? sending.unsendable
@@ -172,6 +175,28 @@ export async function openRun(
     early[Symbol.dispose]()
     throw error
   }
+}
+
+/** What ends the run before its time. */
+function earlyEndOf(
+  { deps, run }: DeliveryParts,
+  of: {
+    readonly begin: RunBegin
+    readonly care: Care
+    readonly maxDuration: number | undefined
+    readonly isOver: (run: number) => boolean
+  },
+): EarlyEnd {
+  const { begin, care, maxDuration, isOver } = of
+  return new EarlyEnd({
+    runs: deps.runs,
+    why: () => {
+      if (care.ends !== null) return care.ends
+      if (deps.runs.of(run.sync)?.events.get(begin.runId)?.cancelling === true) return 'the run was cancelled'
+      return isOver(begin.run) ? 'the run has ended' : null
+    },
+    leftMs: maxDuration === undefined ? null : leftOf(maxDuration, begin.startedAt),
+  })
 }
 
 /**

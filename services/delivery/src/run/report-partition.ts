@@ -82,6 +82,8 @@ export class PartitionReporter {
     readonly counts: CountsByOp
     readonly fault: { readonly from: number; readonly error: string; readonly errorCode?: string } | null
     readonly requestsEnd: number
+    /** So many processes died of what the run has in this partition. Default: none. */
+    readonly deaths?: number
     /** What the connections of the run have shown. */
     readonly certificates?: readonly ShownCertificate[]
   }): Promise<void> {
@@ -99,6 +101,7 @@ export class PartitionReporter {
       waits: [],
       phases: this.phases.timesOf(end.begin.run),
       certificates: end.certificates ?? null,
+      deaths: (end.deaths ?? 0) > 0 ? (end.deaths ?? null) : null,
     })
     this.#trace(end, now)
   }
