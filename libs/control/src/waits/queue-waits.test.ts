@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import type { RunEvent } from '@sluice/contracts/records'
 import { parkedNotice, parkedUntil } from '@sluice/runs/machine/parking'
 import { sampleEvent } from '@sluice/testkit/sample-records'
-import { queueWaits } from './queue-waits.ts'
+import { queueWaits, turnWaits } from './queue-waits.ts'
 
 const QUEUED = sampleEvent({ runId: 'Q', status: 'queued', run: null, queuedAt: 50_000 })
 const LAST = sampleEvent({ runId: 'L', status: 'failed', run: 7, deaths: 3, endedAt: 40_000 })
@@ -27,6 +27,13 @@ it('the queued run of a parked sync waits until the pause is over, once its owne
   expect(waits(QUEUED, [LAST])).toEqual([])
   expect(waits(told, [LAST], UNTIL)).toEqual([])
   expect(waits(told, [{ ...LAST, deaths: null }])).toEqual([])
+})
+
+it('a queued run that nothing else holds up waits for its turn, which it tells after a second', () => {
+  expect(turnWaits(QUEUED, 50_999)).toEqual([])
+  const detail = 'its change-detector compares other syncs first, a few at a time'
+  expect(turnWaits(QUEUED, 51_000)).toEqual([{ kind: 'queued', since: 50_000, until: null, detail }])
+  expect(turnWaits({ ...QUEUED, status: 'running' }, 60_000)).toEqual([])
 })
 
 it('a run that is at work, or has ended, waits in no queue', () => {

@@ -21,6 +21,16 @@ export function queueWaits(event: RunEvent, { events }: Pick<SyncRuns, 'events'>
   return [{ kind: 'parked', since: event.queuedAt, until, detail: parkedText(deaths ?? 0) }]
 }
 
+/** Most runs have their turn sooner. */
+const TURN_WITHIN_MS = 1_000
+
+/** A queued run that nothing else holds up waits for its turn to be compared. */
+export function turnWaits({ status, queuedAt }: RunEvent, now: number): Wait[] {
+  if (status !== 'queued' || now - queuedAt < TURN_WITHIN_MS) return []
+  const detail = 'its change-detector compares other syncs first, a few at a time'
+  return [{ kind: 'queued', since: queuedAt, until: null, detail }]
+}
+
 function laterRun(last: RunEvent | null, event: RunEvent): RunEvent | null {
   return event.run !== null && event.run > (last?.run ?? 0) ? event : last
 }

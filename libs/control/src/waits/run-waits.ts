@@ -4,7 +4,7 @@ import type { Wait } from '@sluice/contracts/runs/waits'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 import type { Pipeline } from '../pipeline.ts'
 import { GroupsSeen, LOOK_MS } from './groups-seen.ts'
-import { queueWaits } from './queue-waits.ts'
+import { queueWaits, turnWaits } from './queue-waits.ts'
 import { isTold, neededServices, serviceWaits } from './service-waits.ts'
 
 export class RunWaits {
@@ -29,10 +29,10 @@ export class RunWaits {
     if (starting !== null) return isTold(starting, Date.now()) ? [...queued, starting] : queued
     // A service that is no part of this process yet is not missed.
     const needed = servicesElsewhere ? neededServices(prefix, event, runs.reports) : []
-    if (needed.length === 0) return queued
     const groups = needed.map(({ group }) => group)
-    const seen = await this.#groups.look(groups, signal)
-    return [...queued, ...serviceWaits(needed, seen, Date.now())]
+    const seen = needed.length === 0 ? null : await this.#groups.look(groups, signal)
+    const all = [...queued, ...(seen === null ? [] : serviceWaits(needed, seen, Date.now()))]
+    return all.length > 0 || !servicesElsewhere ? all : turnWaits(event, Date.now())
   }
 
   /**

@@ -31,7 +31,6 @@ import { noticesOf } from './notices.ts'
 import { isParked } from '@sluice/runs/machine/parking'
 import { purposeOf, type RunState } from '@sluice/runs/machine/run-events'
 import type { AtWork, Next, SyncLife } from '@sluice/runs/machine/sync-life'
-import { takeTurn } from './take-turn.ts'
 import { RestoringTeller } from './tell-restoring.ts'
 import type { Tenure } from '../sync/tenure.ts'
 
@@ -71,8 +70,9 @@ export class RunExecution {
     try {
       // The event that it begins with counts a death beforehand. Waiting is not suspect.
       using _alone = isParked(tenure.life) ? await deps.suspects?.take({ signal: this.#waits }) : undefined
-      const definition = await this.#begin()
-      const { next, toApprove } = await this.#detectAndPublish(definition)
+      // A process compares a few syncs at once. Until its turn the run is queued, and says so.
+      const turn = await deps.detections?.take({ signal: this.#waits })
+      const { next, toApprove } = await this.#comparing(turn)
       // Its files are closed by now. Whoever sees the end may take them away, and no failure to close them
       // can follow it.
       if (next === 'await-reports') await awaitReports(tenure)
@@ -87,6 +87,12 @@ export class RunExecution {
       if (ends.drain.aborted || this.#atWork.isWritten || isLogFailure(error)) throw error
       await this.#note(error, () => forgetRuns(tenure))
     }
+  }
+
+  /** Begins the run, and lets the next sync be compared once it is published or needs no more. */
+  async #comparing(turn: Disposable | undefined): Promise<Detection> {
+    using _turn = turn
+    return await this.#detectAndPublish(await this.#begin())
   }
 
   /**
@@ -135,7 +141,6 @@ export class RunExecution {
     using deadline = deadlineOf(definition)
     using detecting = followingUntilDisposed(AbortSignal.any([ends.drain, this.#cancel, deadline.signal]))
     const signal = AbortSignal.any([detecting.signal, ends.abort])
-    using _turn = await takeTurn(tenure, signal)
     let whyEmpty = NO_CACHE
     await using source = await deps.openSource(definition)
     const file = await this.#extractFile(incarnation)
