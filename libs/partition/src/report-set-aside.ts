@@ -3,7 +3,6 @@
  * (PROTOCOL.md §11). Delivery ends its partition itself. The renderer only asks for that: delivery then
  * finishes what has been rendered, and ends the partition.
  */
-import type { Wait } from '@sluice/contracts/runs/waits'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { MessageLog } from '@sluice/message-log/port'
@@ -106,35 +105,6 @@ function reportSoFar(
     attemptsEnd: own?.attemptsEnd ?? 0,
     removalsFinished: own?.removalsFinished ?? null,
   }
-}
-
-/**
- * Says what a partition waits for before a stage takes it over, and so without a fence. Nothing is said where
- * the partition's part of the run is over, or is about to be ended. No other process may be at work on it:
- * its report that the partition has ended would be lost.
- */
-export async function reportWaits(
-  { log, io, prefix, runs }: Deps,
-  of: {
-    readonly sync: string
-    readonly incarnation: string
-    readonly partition: number
-    readonly waits: readonly Wait[]
-  },
-  options: { readonly signal: AbortSignal },
-): Promise<void> {
-  const { sync, incarnation, partition, waits } = of
-  const known = runs.of(sync)
-  const run = known?.incarnation === incarnation ? openRun(known) : null
-  const last = known?.reports.get(partition)
-  if (run === null || (last?.run === run.run && last.faultedFrom !== null)) return
-  const report = reportSoFar(run, { partition, last })
-  if (report === null) return
-  const record = {
-    key: reportKey(sync, partition),
-    value: io.encode('PartitionReport', { ...report, waits }),
-  }
-  await log.append(at(sharedTopics(prefix).runs, homePartition(sync)), [record], options)
 }
 
 const STOPPED: { readonly [stage in StageName]: string } = {

@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Command } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
+import { Slots } from '@sluice/flow/slots'
 import { plainMarker } from '@sluice/partition/take-over'
 import { endDeletion, incarnationOf, knownIncarnation } from '@sluice/resources/incarnations'
 import { createLogger } from '@sluice/runtime/logger'
@@ -89,6 +90,48 @@ describe('what is asked while a run is out of the queue and has no other event, 
     await diesAfter(world, { id: 'BEHIND' })
     const ends = await endsOf(world)
     expect(ends).toEqual(['TAKEN failed: the model is gone', 'BEHIND failed: the model is gone'])
+  })
+})
+
+describe('a run that waits for its turn to be compared', () => {
+  const asked: Command = { id: 'R', kind: 'run', sync: SYNC, cause: 'manual', run: null, at: 1, scope: null }
+  const gone = new SluiceError('config', 'the model is gone')
+
+  it('stays queued, and begins once another sync has been compared', async () => {
+    await using world = await openTestLog({ partitions: 1 })
+    await incarnationOf(world, SYNC, { signal })
+    const { runs } = world
+    const detections = new Slots({ most: 1, overdueMs: 60_000 })
+    const other = await detections.take({ signal })
+    const begun = Promise.withResolvers<undefined>()
+    const resolveDefinition = (): Promise<never> => {
+      begun.resolve(undefined)
+      return Promise.reject(gone)
+    }
+    await using runner = runnerOn(world, { detections, resolveDefinition })
+    await runner.submit(asked, 0)
+    await runs.until(() => runs.of(SYNC)?.events.get('R') !== undefined, { signal })
+    expect(runs.of(SYNC)?.events.get('R')).toMatchObject({ status: 'queued', startedAt: null })
+    other[Symbol.dispose]()
+    await Promise.race([begun.promise, runner.failed])
+    await runs.until(() => runs.of(SYNC)?.events.get('R')?.status === 'failed', { signal })
+    expect(detections.tryTake()).not.toBeNull()
+  })
+
+  it('never begins if it is cancelled meanwhile, and gives its place up', async () => {
+    await using world = await openTestLog({ partitions: 1 })
+    await incarnationOf(world, SYNC, { signal })
+    const { runs } = world
+    const detections = new Slots({ most: 1, overdueMs: 60_000 })
+    const other = await detections.take({ signal })
+    await using runner = runnerOn(world, { detections, resolveDefinition: () => Promise.reject(gone) })
+    await runner.submit(asked, 0)
+    await runner.submit({ ...asked, id: 'C', kind: 'cancel', run: 'R' }, 1)
+    const ended = runs.until(() => isEnded(runs.of(SYNC)?.events.get('R')?.status ?? 'queued'), { signal })
+    await Promise.race([ended, runner.failed])
+    expect(runs.of(SYNC)?.events.get('R')).toMatchObject({ status: 'cancelled', error: null })
+    other[Symbol.dispose]()
+    expect(detections.tryTake()).not.toBeNull()
   })
 })
 
