@@ -2,11 +2,14 @@
  * The promises of the three services together when a cancel, a kill, a command or an outage comes at the
  * wrong moment.
  */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
+import type { Fault, RunEvent } from '@sluice/contracts/records'
 import type { DetectorDeps } from '@sluice/change-detector/change-detector'
 import type { NewRecord, TopicPartition } from '@sluice/message-log/port'
-import { homePartition, isMarkerKey, sharedTopics, syncTopics } from '@sluice/topics/topics'
+import { at, homePartition, isMarkerKey, runKey, sharedTopics, syncTopics } from '@sluice/topics/topics'
 import { SYNC } from '@sluice/testkit/sample-records'
 import { PREFIX } from '@sluice/testkit/test-log'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'
@@ -266,6 +269,33 @@ describe('a sync that skips existing rows', () => {
     expect(world.api.sent).toEqual([5000])
   })
 })
+
+it('carries on no more faults than it has rows in doubt, though each of its runs has an invalid row', async () => {
+  await open()
+  const { log } = world
+  for (let run = 1; run <= 5; run += 1) {
+    // A row without a key, which is invalid, and a new one in each run.
+    await writeFile(join(log.folder, 'rows.csv'), ['id', '""', ...numbers(0, run), ''].join('\n'))
+    const services = world.start()
+    const event = await world.run()
+    await services.drain()
+    expect(event).toMatchObject({ run, status: 'warning', rowsInvalid: 1, complete: true })
+    // Rows of a fault are sent again, and so is the new one.
+    expect([...new Set(world.api.sent.splice(0))].sort((a, b) => a - b)).toEqual(
+      run === 1 ? [0] : numbers(0, run),
+    )
+    // Those of the run before, in each partition that had a row.
+    expect(new Set(event.faults.map(fault => fault.run))).toEqual(new Set(run === 1 ? [] : [run - 1]))
+    // Delivery lost track of it.
+    const faults: readonly Fault[] = [0, 1].map(partition => ({ partition, run, from: 0 }))
+    const failed: RunEvent = { ...event, status: 'failed', faults: [...event.faults, ...faults] }
+    const key = runKey(SYNC, event.runId)
+    await log.append(at(sharedTopics(PREFIX).runs, homePartition(SYNC)), [
+      { key, value: log.io.encode('RunEvent', failed) },
+    ])
+    await world.until(event.runId, ({ status }) => status === 'failed')
+  }
+}, 60_000)
 
 it('takes a command that it passed over, once the sync becomes one of its own', async () => {
   await open()

@@ -273,6 +273,7 @@ export function stateWith(state: DeliveredState, parts: Partial<DeliveredState>)
     commit: options => state.commit(options),
     endGone: (before, end, options) => state.endGone(before, end, options),
     believed: keys => state.believed(keys),
+    doubts: () => state.doubts(),
     takeReplayed: rows => state.takeReplayed(rows),
     diff: request => state.diff(request),
     [Symbol.asyncDispose]: () => state[Symbol.asyncDispose](),

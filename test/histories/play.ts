@@ -28,7 +28,7 @@ import {
   type RunPlan,
   type SetAside,
 } from './plan.ts'
-import { emptyTopics, feed, rebuilt, type Change, type State, type Topics } from './topics.ts'
+import { emptyTopics, feed, inDoubt, rebuilt, type Change, type State, type Topics } from './topics.ts'
 
 type Sent = Change & { readonly op: Op }
 
@@ -130,6 +130,7 @@ class History {
     const expected = rebuilt(this.#topics, this.#random, faults)
     if (!isDeepStrictEqual(expected, sorted(this.#live, expected)))
       this.#broken('the state rebuilt from the topics differs from the one that lived on')
+    this.#faults = inDoubt(faults, this.#topics)
   }
 
   /** False for a run that was cut. */

@@ -89,6 +89,16 @@ function afterChange(change: Change, outcome: Outcome): Pick<Known, 'kind' | 'ro
   return { kind: next.state, row, muted: null }
 }
 
+/** The faults that put the last change of a key in its partition in doubt. The others are over. */
+export function inDoubt(faults: readonly Fault[], topics: readonly Topics[]): readonly Fault[] {
+  return faults.filter(fault => {
+    const last = new Map(topics[fault.partition]?.changes.map(change => [change.key, change]))
+    const isOfFault = ({ op, run, seq }: Change): boolean =>
+      op !== 'settled' && run === fault.run && seq >= fault.from
+    return [...last.values()].some(isOfFault)
+  })
+}
+
 /** The state rebuilt from the topics, from which the cleaner may have dropped superseded records. */
 export function rebuilt(topics: readonly Topics[], random: Random, faults: readonly Fault[]): State {
   const compacted = topics.map(({ changes, ...others }) => {

@@ -270,6 +270,8 @@ export interface DeliveredState extends AsyncDisposable {
     end: (keys: readonly EndedKey[]) => Promise<void>,
     options: { readonly signal: AbortSignal },
   ): Promise<void>
+  /** For each run whose changes are in doubt in a partition (`doubted`): the seq of the last of them. */
+  doubts(): Promise<readonly { readonly partition: number; readonly run: number; readonly seq: number }[]>
   /** Those of the keys whose rows may be at the destination. */
   believed(keys: readonly string[]): Promise<ReadonlySet<string>>
   /**

@@ -23,7 +23,7 @@ interface Told {
 
 /**
  * Why an event is none of Sluice's; null for one that may be. It may have any size that the topic takes: a
- * replay names each of its keys, and a sync whose partitions fault again and again keeps each of its faults.
+ * replay names each of its keys, and a sync may have as many faults as rows that are in doubt.
  */
 export function implausibleEvent(event: RunEvent, { keySync }: Pick<Told, 'keySync'>): SluiceError | null {
   const { sync, incarnation, runId, partitions } = event

@@ -23,7 +23,7 @@ export const HELD_ELSEWHERE = {
   destination: { from: TO, to: { ...TO, url: 'https://elsewhere.test' } },
 }
 export const FOUND = {
-  ...{ rowsRead: 9, rowsInvalid: 0, undecided: 0, invalidSamples: [], notices: [] },
+  ...{ rowsRead: 9, rowsInvalid: 0, undecided: 0, invalidSamples: [], notices: [], faults: [] },
   counts: { added: sampleCounts({ detected: 2 }) },
 }
 export const NOTHING = { ...FOUND, counts: {} }

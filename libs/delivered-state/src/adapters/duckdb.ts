@@ -238,6 +238,15 @@ class DuckdbDeliveredState implements DeliveredState {
     }
   }
 
+  async doubts(): ReturnType<DeliveredState['doubts']> {
+    const sql = 'SELECT partition, run, max(seq) FROM doubts GROUP BY ALL'
+    const reader = await this.#guarded(() => this.#file.connection.runAndReadAll(sql))
+    return reader.getRows().map(row => {
+      const [partition = 0, run = 0, seq = 0] = row.map(Number)
+      return { partition, run, seq }
+    })
+  }
+
   async believed(keys: readonly string[]): Promise<ReadonlySet<string>> {
     return await this.#guarded(() => believedKeys(this.#file.connection, keys))
   }

@@ -88,10 +88,10 @@ export interface PartitionTail {
   readonly count: number
 }
 
-/** What a run found out by its diff. */
+/** What a run found out by its diff. Its `faults` are those of earlier runs that still put a row in doubt. */
 export type Found = Pick<
   RunState,
-  'rowsRead' | 'rowsInvalid' | 'invalidSamples' | 'undecided' | 'counts' | 'notices'
+  'faults' | 'rowsRead' | 'rowsInvalid' | 'invalidSamples' | 'undecided' | 'counts' | 'notices'
 >
 
 /** Somebody asks for something. `partitions` are the sync's. */

@@ -47,6 +47,8 @@ it.each(Array.from({ length: HISTORIES }, (_, index) => SEED + index))(
     const random = randomFrom(seed)
     await using world = await openTestLog({ partitions: PARTITIONS })
     const faults: Fault[] = []
+    // Those that a sync carries on.
+    let carried: readonly Fault[] = []
     let late: readonly Sent[] = []
     for (let run = 1; run <= RUNS; run += 1) {
       const sent: Sent[] = []
@@ -56,16 +58,21 @@ it.each(Array.from({ length: HISTORIES }, (_, index) => SEED + index))(
       await writeOutcomes(world, late, random)
       const lost = random.chance(0.5) ? random.below(PARTITIONS) : -1
       const from = random.below(3)
-      if (lost >= 0) faults.push({ partition: lost, run, from })
+      if (lost >= 0) {
+        const fault = { partition: lost, run, from }
+        faults.push(fault)
+        carried = [...carried, fault]
+      }
       late = sent.filter(({ partition, seq }) => partition === lost && seq >= from)
       await writeOutcomes(
         world,
         sent.filter(each => !late.includes(each) || random.chance(0.3)),
         random,
       )
-      await feed(world, 'cache', faults)
+      carried = await feed(world, 'cache', carried)
       if (random.chance(0.5)) continue
-      await feed(world, `rebuilt-${run}`, faults)
+      const found = await feed(world, `rebuilt-${run}`, random.chance(0.5) ? faults : carried)
+      expect(found).toEqual(carried)
       const [cached, rebuilt] = await readStateTables([
         fileOf(world, 'cache'),
         fileOf(world, `rebuilt-${run}`),
@@ -109,10 +116,10 @@ async function writeOutcomes(world: TestLog, sent: readonly Sent[], random: Rand
   }
 }
 
-async function feed(world: TestLog, name: string, faults: readonly Fault[]): Promise<void> {
+async function feed(world: TestLog, name: string, faults: readonly Fault[]): Promise<readonly Fault[]> {
   const of = { partitions: PARTITIONS, incarnation: INCARNATION }
   await using state = await openDeliveredState({ ...of, file: fileOf(world, name), sync: SYNC })
-  await feedState(state, { ...world, ...of, topics: syncTopics(world.prefix, SYNC), faults, signal })
+  return await feedState(state, { ...world, ...of, topics: syncTopics(world.prefix, SYNC), faults, signal })
 }
 
 function fileOf({ folder }: TestLog, name: string): string {

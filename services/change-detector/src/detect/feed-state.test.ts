@@ -17,6 +17,7 @@ function recordingState(): { readonly fed: readonly StateFeed[]; readonly state:
     positions: () => Promise.resolve(NOTHING_READ),
     feed: async (stretch: StateFeed) => void fed.push(stretch),
     commit: () => Promise.resolve(),
+    doubts: () => Promise.resolve([]),
   } as unknown as DeliveredState
   return { fed, state }
 }

@@ -51,8 +51,11 @@ const TRUSTED_MS = TOMBSTONES_KEPT_MS - 4 * 3_600_000
  */
 const FEW_RECORDS = 250
 
-/** Every run in the topics must have ended and be reported. Rejects as log and state do. */
-export async function feedState(state: DeliveredState, options: FeedOptions): Promise<void> {
+/**
+ * Every run in the topics must have ended and be reported. Resolves with the faults that still put a change
+ * in doubt. Rejects as log and state do.
+ */
+export async function feedState(state: DeliveredState, options: FeedOptions): Promise<readonly Fault[]> {
   const { beforeRows } = options
   let found = await lookAt(state, options)
   if (beforeRows !== undefined && (await hasRows(found, options))) {
@@ -71,6 +74,20 @@ export async function feedState(state: DeliveredState, options: FeedOptions): Pr
     await feedPartition(state, stretchesOf(stretches, partition), { ...options, onRead })
   await onRead(0)
   await state.commit({ signal: options.signal, fedFor: options.fedFor?.() })
+  return options.faults.length === 0 ? [] : inDoubt(options.faults, await state.doubts())
+}
+
+/**
+ * The other faults are over: each of their keys has a later change in its partition, so nobody asks for them
+ * again, not even who rebuilds the state. So a sync has no more faults than rows in doubt, though it may have
+ * an invalid row in each run.
+ */
+function inDoubt(
+  faults: readonly Fault[],
+  doubts: Awaited<ReturnType<DeliveredState['doubts']>>,
+): readonly Fault[] {
+  const last = new Map(doubts.map(({ partition, run, seq }) => [`${partition}/${run}`, seq]))
+  return faults.filter(({ partition, run, from }) => (last.get(`${partition}/${run}`) ?? -1) >= from)
 }
 
 /** What is to be fed. */

@@ -147,7 +147,7 @@ export class RunExecution {
     await using reading = readModel({ source, definition, file, signal })
     const onDiscard = (why: string): void => void (whyEmpty = `its cache cannot be used: ${why}`)
     await using state = await deps.openState({ sync, incarnation, partitions, onDiscard })
-    await this.#feed(state, { whyEmpty, beforeRows: reading.over, signal })
+    const faults = await this.#feed(state, { whyEmpty, beforeRows: reading.over, signal })
     const { run } = this.#atWork
     const purpose = purposeOf(run)
     const baseline = purpose === undefined && run.first && definition.sync.firstRun === 'skip-existing'
@@ -159,7 +159,7 @@ export class RunExecution {
     if (purpose === undefined && run.first) assertSaid(definition, counts)
     const notices = [...noticesOf(definition, detected.diff, purpose), ...(replay?.notices ?? [])]
     const ofRun = replay?.counts ?? counts
-    const found = { rowsRead, rowsInvalid, invalidSamples, undecided, counts: ofRun, notices }
+    const found = { rowsRead, rowsInvalid, invalidSamples, undecided, counts: ofRun, notices, faults }
     const to = deliveredTo(definition.destination)
     // A replay removes what was removed before.
     const removals = replay === null ? removalsToApprove(definition, run, detected.diff) : null
@@ -246,12 +246,13 @@ export class RunExecution {
   }
 
   /**
-   * Brings the state up to date. A state that turns out to be damaged is built again from the topics, once.
+   * Brings the state up to date, and resolves with the faults that are not over. A state that turns out to be
+   * damaged is built again from the topics, once.
    */
   async #feed(
     state: DeliveredState,
     of: Required<Pick<FeedOptions, 'whyEmpty' | 'beforeRows' | 'signal'>>,
-  ): Promise<void> {
+  ): Promise<RunState['faults']> {
     const { deps, ownership } = this.#tenure
     const { incarnation, partitions, topics } = ownership
     const { faults, run, runId } = this.#atWork.run
@@ -259,19 +260,24 @@ export class RunExecution {
     const fedFor = (): FedFor => ({ run, at: deps.now() })
     const { whyEmpty, beforeRows, signal } = of
     const options = { ...deps, topics, partitions, incarnation, faults, fedFor, beforeRows, signal }
-    const feed = async (why: string | undefined): Promise<void> => {
+    const feed = async (why: string | undefined): Promise<RunState['faults']> => {
       const teller = this.#restoringTeller()
       const told = { onProgress: (progress: Restoring) => teller.tell(progress) }
-      await feedState(state, { ...options, ...told, ...(why === undefined ? {} : { whyEmpty: why }) })
+      const left = await feedState(state, {
+        ...options,
+        ...told,
+        ...(why === undefined ? {} : { whyEmpty: why }),
+      })
       await teller.end()
+      return left
     }
     try {
       // Before the first run there is nothing that could have been kept.
-      await feed(run === 1 ? undefined : whyEmpty)
+      return await feed(run === 1 ? undefined : whyEmpty)
     } catch (error) {
       if (!isSluiceError(error, 'corrupt')) throw error
       await state.reset()
-      await feed(error.message)
+      return await feed(error.message)
     } finally {
       await this.#tenure.tell({ kind: 'restored' })
     }
