@@ -246,12 +246,15 @@ it(`rows that end renderers are given up, and all others are rendered in order (
       rows.push(...keys)
       seqs.push(record.value.run === 1 ? record.value.seq : 0)
       if (isDeadly) expect([record.name, keys.length]).toEqual(['sluice.Unrenderable', 1])
-      if (isDeadly && record.name === 'sluice.Unrenderable')
+      if (record.name === 'sluice.Request') continue
+      // Kills that are nobody's fault may make it too many for one run.
+      const isOver = record.value.error.includes('20 times in this run, and its rest is left')
+      if (isOver) expect([record.value.run, lives >= 20]).toEqual([1, true])
+      else if (isDeadly)
         expect(record.value.error).toMatch(
           /^(rendering ended the process [3-6] times in a row$|body\.json|path)/,
         )
-      else if (record.name === 'sluice.Unrenderable')
-        expect(record.value.error).not.toMatch(/ended the process/)
+      else expect(record.value.error).not.toMatch(/ended the process/)
     }
     expect(rows).toEqual(changes)
     const own = seqs.slice(0, seqs.lastIndexOf(Math.max(...seqs)) + 1)
