@@ -10,6 +10,8 @@ import type { Fault, RunEvent } from '@sluice/contracts/records'
 import type { DetectorDeps } from '@sluice/change-detector/change-detector'
 import type { NewRecord, TopicPartition } from '@sluice/message-log/port'
 import { at, homePartition, isMarkerKey, runKey, sharedTopics, syncTopics } from '@sluice/topics/topics'
+import { changeResources } from '@sluice/resources/change-resources'
+import { deletionKey, readResources } from '@sluice/resources/stored-resources'
 import { SYNC } from '@sluice/testkit/sample-records'
 import { PREFIX } from '@sluice/testkit/test-log'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'
@@ -35,6 +37,8 @@ const turn = (): PromiseWithResolvers<void> => Promise.withResolvers<void>()
 
 /** Whether the log refuses a record; `status` is that of a run's event. */
 type Refuses = (target: TopicPartition, record: NewRecord, status: string | null) => boolean
+
+const { signal } = new AbortController()
 
 let world: OneProcess
 let opened: OneProcess[]
@@ -269,6 +273,30 @@ describe('a sync that skips existing rows', () => {
     expect(world.api.sent).toEqual([5000])
   })
 })
+
+it('goes with its topics, though its schedule started a run before its deletion was marked', async () => {
+  await open()
+  const { log } = world
+  await world.setRows([1])
+  const answered = turn()
+  world.api.gate = answered.promise
+  world.start()
+  const run = await world.command()
+  await world.until(run, ({ complete }) => complete)
+  const incarnation = world.events()[0]?.incarnation ?? ''
+  const spec = JSON.stringify(world.definition.sync)
+  for (const next of [{ project: 'p', spec }, null])
+    await changeResources(log, () => [{ kind: 'sync', name: SYNC, next }], { by: 'ada', signal })
+  const refused = await world.command({ kind: 'reset', cause: 'reset', run: incarnation })
+  expect((await world.ended(refused)).error).toContain(`run ${run} is running`)
+  answered.resolve()
+  await log.runs.until(
+    () => world.events().some(({ cause, status }) => cause === 'reset' && status === 'success'),
+    { signal },
+  )
+  expect(await log.log.partitionsOf(syncTopics(PREFIX, SYNC).changes, { signal })).toBeNull()
+  expect((await readResources(log, { signal })).has(deletionKey(SYNC))).toBe(false)
+}, 30_000)
 
 it('carries on no more faults than it has rows in doubt, though each of its runs has an invalid row', async () => {
   await open()

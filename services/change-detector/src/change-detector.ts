@@ -3,7 +3,7 @@
  * live in its own. A command's offset is committed once its effect is acknowledged (PROTOCOL.md §1).
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Command } from '@sluice/contracts/records'
+import type { Command, RunEvent } from '@sluice/contracts/records'
 import type { Fired } from '@sluice/contracts/runs/run-times'
 import { isEnded } from '@sluice/domain/run-status'
 import { endingAlso, endingOf, type Ends } from '@sluice/flow/ends'
@@ -203,6 +203,7 @@ class HomePartition {
       await this.#runnerOf(command.sync).submit(command, offset)
       this.#watermark.finish(offset)
       await this.#commit()
+      if (command.kind === 'reset' && command.run !== null) await this.#askAgain(command)
     } catch (error) {
       this.#give(error)
     }
@@ -221,23 +222,36 @@ class HomePartition {
     await runs.caughtUp(partition, { signal: this.#ends.drain })
     for (const { sync, events } of runs.all()) {
       if (homePartition(sync) !== partition || !this.#isMine(sync)) continue
-      // A run that awaits approval needs no work until somebody approves it.
-      const isOpen = [...events.values()].some(({ status }) => !isEnded(status) && status !== 'held')
-      if (isOpen) this.#runnerOf(sync).wake()
+      if (hasOpenRun(events)) this.#runnerOf(sync).wake()
     }
   }
 
   /**
-   * Asks for the end of deletions that a process before has begun. The command may be there already. Then the
-   * second one finds no such sync.
+   * A run may have begun just before the mark of its sync's deletion, and then the reset is refused. It is
+   * asked for again once that run has ended. No other one begins.
    */
-  async #resumeDeletions(): Promise<void> {
+  async #askAgain({ id, sync }: Command): Promise<void> {
+    const { runs } = this.#deps
+    const { drain: signal } = this.#ends
+    await runs.caughtUp(this.#worker.target.partition, { signal })
+    const known = runs.of(sync)?.events.get(id)
+    if (known?.status !== 'failed' || known.errorCode !== 'usage') return
+    await runs.until(() => !hasOpenRun(runs.of(sync)?.events ?? new Map()), { signal })
+    await this.#resumeDeletions(sync)
+  }
+
+  /**
+   * Asks for the end of deletions that were begun, of one sync or of all. The command may be there already.
+   * Then the second one finds no such sync.
+   */
+  async #resumeDeletions(only: string | null = null): Promise<void> {
     const { log, io, newRunId, now } = this.#deps
     const { target } = this.#worker
     const { drain: signal } = this.#ends
     const stored = await readResources(this.#deps, { signal })
     for (const { kind, name: sync, spec } of stored.values()) {
       if (kind !== 'deletion' || homePartition(sync) !== target.partition || !this.#isMine(sync)) continue
+      if (only !== null && sync !== only) continue
       const run = stored.get(`incarnation/${sync}`)?.spec ?? spec
       const command = { id: newRunId(), kind: 'reset', sync, cause: 'reset', run } as const
       const value = io.encode('Command', { ...command, at: now(), scope: null })
@@ -265,4 +279,9 @@ class HomePartition {
   #isMine(sync: string): boolean {
     return this.#deps.only?.has(sync) ?? true
   }
+}
+
+/** A run that awaits approval needs no work until somebody approves it. */
+function hasOpenRun(events: ReadonlyMap<string, RunEvent>): boolean {
+  return [...events.values()].some(({ status }) => !isEnded(status) && status !== 'held')
 }
