@@ -82,7 +82,7 @@ function secretTests(profile: Profile): void {
       const of = await open({ SLUICE_SECRET_KEY_FOR: new URL(evil.url).host })
       const { exitCode, stderr } = await of.project.sluice('run', SYNC)
       expect(exitCode).toBe(0)
-      expect(stderr).not.toContain('notice')
+      expect(stderr).not.toContain('notice: The secret')
       expect(evil.requests[0]?.headers['x-key']).toBe(`k ${SECRET}`)
     })
 

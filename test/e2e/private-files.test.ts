@@ -29,7 +29,7 @@ it('a run leaves nothing that another user may read, and closes what was open', 
     return modes.filter(([, mode]) => (mode & OPEN_TO_OTHERS) !== 0).map(([name]) => name)
   }
   const first = await folder.sluice('run', SYNC)
-  expect([first.exitCode, first.stderr.includes('notice')]).toEqual([0, false])
+  expect([first.exitCode, first.stderr.includes('open to other users')]).toEqual([0, false])
   expect(await open()).toEqual([])
 
   await chmod(data, 0o755)

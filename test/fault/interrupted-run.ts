@@ -80,7 +80,7 @@ export function interruptedRunSuite({ signals, twice }: Interrupts): void {
         await project.write('project.yaml', peopleYaml({ sql: SLOW_SQL }))
         const child = project.start('run', SYNC)
         const ending = finished(child)
-        await saidOnStderr(child, `of ${SYNC}`)
+        await saidOnStderr(child, new RegExp(`^run \\w{26} of ${SYNC}`, 'm'))
         child.kill(signal)
         expect(await ending).toMatchObject({ exitCode: 130 })
         expect(api.requests).toHaveLength(0)
@@ -142,8 +142,8 @@ function expectEachOnce(api: ScriptedApi): void {
 }
 
 /** Resolves once the command has written a matching text to stderr. */
-async function saidOnStderr(child: ChildProcess, text: string): Promise<void> {
+async function saidOnStderr(child: ChildProcess, text: RegExp): Promise<void> {
   let said = ''
   child.stderr?.on('data', (chunk: string) => (said += chunk))
-  while (!said.includes(text)) await once(child.stderr ?? child, 'data')
+  while (!text.test(said)) await once(child.stderr ?? child, 'data')
 }
