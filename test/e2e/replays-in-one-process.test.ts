@@ -1,7 +1,7 @@
 /** Replays at moments that only a test inside the process can choose (PROTOCOL.md §12). */
 import type { ReplayScope } from '@sluice/contracts/state'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Command } from '@sluice/contracts/records'
+import type { Command, RunEvent } from '@sluice/contracts/records'
 import { nextTurn } from '@sluice/flow/sleep'
 import { isMarkerKey, keyText } from '@sluice/topics/topics'
 import { CutAppend, watchedLog, type BeforeAppend } from '@sluice/testkit/watched-log'
@@ -40,16 +40,23 @@ describe('a replay, in one process,', () => {
   const ids = Array.from({ length: ROWS }, (_, index) => index + 1)
   const watched = (before: BeforeAppend) => world.start({}, watchedLog(world.log.log, before))
 
-  it('goes on where it was cut: it repeats no request that it had published', async () => {
+  /** Cuts a replay in its second append. */
+  async function cutReplay(atCut: () => void = () => undefined): Promise<RunEvent> {
     let replays = 0
     watched((_, records) => {
       if (!records.some(isReplay) || records.some(({ value }) => value === null)) return Promise.resolve()
       replays += 1
-      return replays === 2 ? Promise.reject(new CutAppend(KEPT)) : Promise.resolve()
+      if (replays !== 2) return Promise.resolve()
+      atCut()
+      return Promise.reject(new CutAppend(KEPT))
     })
     await world.setRows(ids)
     await world.run()
-    const cut = await world.ended(await world.command(replayOf()))
+    return await world.ended(await world.command(replayOf()))
+  }
+
+  it('goes on where it was cut: it repeats no request that it had published', async () => {
+    const cut = await cutReplay()
     expect(cut).toMatchObject({ status: 'failed', error: expect.stringContaining('interrupted') })
     const [, , replacement] = await world.allEnded()
     expect(replacement).toMatchObject({ status: 'success', cause: 'replay' })
@@ -60,6 +67,21 @@ describe('a replay, in one process,', () => {
     })
     expect(ids.filter(id => times(id) !== 2)).toEqual([])
     expect(await world.run()).toMatchObject({ status: 'success', counts: { added: { detected: 0 } } })
+  })
+
+  it('goes on where it was cut, also where its destination changed and somebody approved that', async () => {
+    const { destination } = world.definition
+    await cutReplay(() => {
+      world.definition = {
+        ...world.definition,
+        destination: { ...destination, baseUrl: 'https://elsewhere.test' },
+      }
+    })
+    const [, , replacement] = world.events()
+    const { runId } = await world.until(replacement?.runId ?? '', ({ status }) => status === 'held')
+    await world.command({ kind: 'approve', run: runId, destination: 'same' })
+    expect(await world.ended(runId)).toMatchObject({ status: 'success', cause: 'replay' })
+    expect(ids.filter(id => times(id) !== 2)).toEqual([])
   })
 
   it('sends nothing before the log has it, in every partition, that the rows are in doubt', async () => {

@@ -367,6 +367,11 @@ export interface RunEvent {
    * in events of an earlier version.
    */
   readonly upTo: number | null
+  /**
+   * Offset of the command that asked for the run, if `command` is that of an approval. Null for any other
+   * run, and in events of an earlier version.
+   */
+  readonly asked: number | null
   /** Set while the run brings the delivered state up to date for longer than a second. */
   readonly restoring: Restoring | null
   /**

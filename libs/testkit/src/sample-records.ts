@@ -93,6 +93,7 @@ export function sampleEvent(fields: Partial<RunEvent> = {}): RunEvent {
     held: null,
     approved: null,
     upTo: null,
+    asked: null,
     restoring: null,
     deaths: 0,
     by: null,

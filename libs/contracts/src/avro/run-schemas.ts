@@ -280,6 +280,7 @@ export const RUN_EVENT_SCHEMA = record<RunEvent>('RunEvent', 'The state of a run
   held: field('Why it is held, while it is.', nullable(heldRemovals)),
   approved: field('How many removals somebody has approved.', nullable(long)),
   upTo: field('What was asked for is about what runs up to this one left.', nullable(long)),
+  asked: field('Offset of the command that asked for it, if `command` is an approval.', nullable(long)),
   restoring: field('How far the delivered state is brought up to date, while it is.', nullable(restoring)),
   deaths: field(
     'So many processes in a row died at work on the sync, if this is the last event of the run.',

@@ -70,12 +70,15 @@ describe('what the topics tell of the runs so far', () => {
     const open = { status: 'running', command: 4 } as const
     const isCancelled = (event: Partial<RunEvent>): boolean =>
       found([open, { run: null, command: 4, ...event }]).replacementCancelled
-    expect([isCancelled({ status: 'cancelled' }), isCancelled({ status: 'queued' })]).toEqual([true, false])
-    expect(isCancelled({ status: 'cancelled', command: 5 })).toBe(false)
+    const cancelled = { status: 'cancelled', cancelling: true } as const
+    expect([isCancelled(cancelled), isCancelled({ status: 'queued' })]).toEqual([true, false])
+    expect(isCancelled({ ...cancelled, command: 5 })).toBe(false)
+    // It was refused, since the one in the place of the open run does as much: nobody cancelled that.
+    expect(isCancelled({ ...cancelled, cancelling: false })).toBe(false)
     expect(
       found([
         { ...open, status: 'failed' },
-        { status: 'cancelled', command: 4 },
+        { ...cancelled, command: 4 },
       ]).replacementCancelled,
     ).toBe(false)
   })

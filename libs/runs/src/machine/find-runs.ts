@@ -42,7 +42,8 @@ export function findRuns(
     awaiting: events.findLast(event => event.status === 'held') ?? null,
     replacementCancelled:
       left !== undefined &&
-      events.some(event => event.status === 'cancelled' && isReplacementOf(event, left)),
+      // A command that was refused, since that run does as much, has the same offset, and cancelled nothing.
+      events.some(event => event.status === 'cancelled' && event.cancelling && isReplacementOf(event, left)),
   }
 }
 

@@ -6,6 +6,7 @@ import {
   replacementOf,
   approvalLeft,
   approvedRun,
+  askedBy,
   cancelledRun,
   endedRun,
   failedRun,
@@ -204,12 +205,24 @@ describe('a run that somebody approved', () => {
     expect(approved).toMatchObject({ runId: 'RUN1', status: 'queued', run: null, approved: 30, held: null })
   })
 
+  it('says what asked for it, as does the run that takes its place: a replay goes on by that', () => {
+    const first = { ...running, cause: 'replay' } as const
+    expect(askedBy(first)).toBe(4)
+    const held: RunState = { ...replacementOf(first, { runId: 'RUN2', at: 30 }), status: 'held', run: 8 }
+    const again = approvedRun(held, 6)
+    expect([again.command, askedBy(again)]).toEqual([6, 4])
+    const cut: RunState = { ...again, status: 'running', run: 8 }
+    expect(askedBy(replacementOf(cut, { runId: 'RUN3', at: 40 }))).toBe(4)
+    expect(askedBy(approvedRun({ ...cut, status: 'held' }, 7))).toBe(4)
+  })
+
   it('hands its approval on to the run that takes its place where it is cut', () => {
     const cut: RunState = { ...approved, status: 'running', run: 8 }
     expect(replacementOf(cut, { runId: 'RUN2', at: 30 })).toEqual({
       ...queued,
       runId: 'RUN2',
       command: 5,
+      asked: 4,
       queuedAt: 30,
       approved: 30,
     })

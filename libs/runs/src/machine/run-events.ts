@@ -60,6 +60,7 @@ export function queuedRun(of: {
     held: null,
     approved: null,
     upTo: null,
+    asked: null,
     restoring: null,
     deaths: 0,
     by: of.by ?? null,
@@ -82,7 +83,7 @@ export function approvedRun(awaiting: RunState, command: number): RunState {
   const queued = queuedRun({ runId, cause, scope, command, partitions, at, by, fired })
   const { held } = awaiting
   const approved = (held?.destination ?? null) === null ? (held?.removed ?? null) : null
-  return { ...queued, upTo, approved }
+  return { ...queued, upTo, approved, asked: askedBy(awaiting) }
 }
 
 /** A run that is taken out of the queue. */
@@ -114,7 +115,13 @@ export function replacementOf(
 ): RunState {
   const { cause, scope, command, partitions, by, fired } = cut
   const queued = queuedRun({ runId, cause, scope, command, partitions, at, by, fired })
-  return { ...queued, upTo: boundOf(cut), approved: cut.approved ?? null }
+  return { ...queued, upTo: boundOf(cut), approved: cut.approved ?? null, asked: cut.asked ?? null }
+}
+
+/** Offset of the command that asked for the run, which an approval is not. */
+export function askedBy({ asked, command }: Pick<RunState, 'asked' | 'command'>): number {
+  // Events of an earlier version have no such field.
+  return asked ?? command
 }
 
 /** True for a run that decides about rows which earlier runs sent, or failed to send. */

@@ -1,6 +1,7 @@
 /** What each command does to each life of a sync, as a table. */
-import type { Command } from '@sluice/contracts/records'
+import type { Command, RunEvent } from '@sluice/contracts/records'
 import {
+  ENDED,
   QUEUED,
   RUNNING,
   HELD,
@@ -11,9 +12,10 @@ import {
   inWords,
 } from '@sluice/testkit/sample-lives'
 import { describe, expect, it } from 'vitest'
+import { findRuns } from './find-runs.ts'
 import type { RunState } from './run-events.ts'
 import { step } from './step.ts'
-import type { AtWork, Asked, SyncLife } from './sync-life.ts'
+import type { AtWork, Asked, Fact, SyncLife } from './sync-life.ts'
 
 it('of a reset that ends a deletion takes no sync away that was made again since', () => {
   const reset = { id: 'RESET', kind: 'reset', cause: 'reset', sync: 's', run: 'gone' } as const
@@ -59,6 +61,10 @@ describe('a command', () => {
     'a cut run of a process that is gone': { ...IDLE, atWork: { ...AT_WORK.sealing, isInterrupted: true } },
     'a cut run, and one in its place': { ...IDLE, atWork: AT_WORK.sealing, queued: [ANEW] },
     'a cut run, and another one': { ...IDLE, atWork: AT_WORK.sealing, queued: [OTHER] },
+    'a run that was set aside while it published': {
+      ...IDLE,
+      atWork: { ...AT_WORK.left, run: { ...RUNNING, status: 'failed', endedAt: 12 } },
+    },
   }
   const commands: { readonly [what: string]: Partial<Command> } = {
     run: { kind: 'run', id: 'ASKED' },
@@ -91,6 +97,7 @@ run → a cut run: ASKED queued
 run → a cut run of a process that is gone: ASKED queued
 run → a cut run, and one in its place: ANEW queued + ASKED cancelled
 run → a cut run, and another one: ASKED cancelled
+run → a run that was set aside while it published: ASKED queued
 
 resync → nothing: ASKED queued
 resync → a queued run: ASKED queued
@@ -108,6 +115,7 @@ resync → a cut run: ASKED queued
 resync → a cut run of a process that is gone: ASKED queued
 resync → a cut run, and one in its place: ASKED queued
 resync → a cut run, and another one: ASKED queued
+resync → a run that was set aside while it published: ASKED queued
 
 cancel RUN → a taken run: stop the work + RUN queued, cancelling
 cancel RUN → a run at work: stop the work + RUN running, cancelling
@@ -118,6 +126,7 @@ cancel RUN → a cut run: stop the work + RUN running, cancelling
 cancel RUN → a cut run of a process that is gone: stop the work + RUN running, cancelling
 cancel RUN → a cut run, and one in its place: stop the work + RUN running, cancelling + ANEW cancelled
 cancel RUN → a cut run, and another one: stop the work + RUN running, cancelling
+cancel RUN → a run that was set aside while it published: stop the work
 cancel OTHER → a queued run: OTHER cancelled
 cancel OTHER → a queued discard: OTHER cancelled
 cancel OTHER → a run that awaits approval, and a queued one: OTHER cancelled
@@ -149,6 +158,7 @@ reset → a cut run: RESET failed
 reset → a cut run of a process that is gone: RESET failed
 reset → a cut run, and one in its place: RESET failed
 reset → a cut run, and another one: RESET failed
+reset → a run that was set aside while it published: RESET queued
 `
   const lines = new Map(
     COMMANDS.trim()
@@ -235,12 +245,35 @@ reset → a cut run, and another one: RESET failed
     ['a run whose end is being written', 7, 7],
     ['a run whose wait is being written', 7, 7],
     ['a cut run', 6, 7],
+    // Delivery sends the rest of it only now.
+    ['a run that was set aside while it published', 6, 7],
   ])('to retry, discard or resync is about runs that were over: with %s up to %i, and %i', (...of) => {
     const [what, retried, resynced] = of
     const upTo = (cause: Command['cause']): number | null | undefined =>
       step(lives[what] ?? IDLE, asked({ id: 'ASKED', cause })).events[0]?.upTo
     expect([upTo('retry'), upTo('discard'), upTo('resync')]).toEqual([retried, retried, resynced])
     expect([upTo('manual'), upTo('replay')]).not.toContain(7)
+  })
+
+  it('to retry is about no other decision behind an approved run, whoever takes the runs up', () => {
+    const events = new Map<string, RunEvent>()
+    const tell = (life: SyncLife, fact: Fact): SyncLife => {
+      const done = step(life, fact)
+      for (const run of done.events) events.set(run.runId, { ...run, sync: 's', incarnation: 'i', marker: 0 })
+      return done.life
+    }
+    const found = (): SyncLife => findRuns({ events }, 's', [{ ...ENDED, run: 6 }])
+    const of = { sync: 's', incarnation: 'i', marker: 0 }
+    events.set('HELD', { ...AWAITING, ...of })
+    let life = tell(found(), asked({ kind: 'approve', run: 'HELD' }, 6))
+    expect(found().lastRun).toBe(life.lastRun)
+    life = tell(life, { kind: 'idle', at: 21 })
+    life = tell(life, asked({ id: 'ONE', cause: 'retry', scope: { key: 'k', status: null, as: null } }, 7))
+    tell(life, asked({ id: 'TWO', cause: 'retry', scope: { key: null, status: 500, as: null } }, 8))
+    // The process dies before the approved run has begun.
+    const taken = tell(found(), { kind: 'idle', at: 22 }).atWork?.run
+    expect(taken).toMatchObject({ runId: 'ONE', run: 7, upTo: 6 })
+    expect(events.get('TWO')).toMatchObject({ upTo: 6 })
   })
 
   it('to cancel the run in the place of a cut one counts until the cut one has ended', () => {

@@ -60,11 +60,11 @@ function runOf(life: SyncLife, { command, offset, partitions, at }: Asked): RunS
 
 /**
  * The last run that a decision is about. Rows of a run at work may fail after the person looked, so a retry
- * or a discard is not about them. What such a run sends may be lost at the API by then, so a resync is about
- * it.
+ * or a discard is not about them. That is true, too, of a run that was set aside, whatever its event says.
+ * What such a run sends may be lost at the API by then, so a resync is about it.
  */
 function lastBefore({ atWork, lastRun }: SyncLife, cause: RunCause): number {
-  if (atWork === null || isOver(atWork)) return lastRun
+  if (atWork === null || atWork.phase === 'done') return lastRun
   const isSent = cause === 'resync' && atWork.phase !== 'taken' && atWork.phase !== 'detecting'
   return isSent ? lastRun : lastRun - 1
 }
@@ -147,7 +147,9 @@ function approve(life: SyncLife, asked: Asked): Step {
   if (answer === 'new')
     return setQueued(life, runOf(life, { ...asked, command: { ...command, cause: 'reset' } }))
   const deliveredTo = changed === null ? life.deliveredTo : ownedBy(life, changed.to)
-  return setQueued({ ...life, awaiting: null, deliveredTo }, approvedRun(awaiting, offset))
+  // It gives its number back: its event has none, and the next owner finds the one before.
+  const lastRun = awaiting.run === null ? life.lastRun : awaiting.run - 1
+  return setQueued({ ...life, awaiting: null, deliveredTo, lastRun }, approvedRun(awaiting, offset))
 }
 
 /**

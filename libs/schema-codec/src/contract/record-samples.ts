@@ -192,6 +192,7 @@ export const RECORD_SAMPLES: Omit<RecordTypes, 'Change'> & { readonly Change: Wr
     },
     approved: 900,
     upTo: 11,
+    asked: 3,
     restoring: { why: 'it has no cache here', records: 410_000, of: 1_000_000 },
     deaths: 2,
     by: 'ada',

@@ -29,7 +29,7 @@ import { forgetRuns } from './forget-runs.ts'
 import { publishChanges } from '../publish/publish-changes.ts'
 import { noticesOf } from './notices.ts'
 import { isParked } from '@sluice/runs/machine/parking'
-import { purposeOf, type RunState } from '@sluice/runs/machine/run-events'
+import { askedBy, purposeOf, type RunState } from '@sluice/runs/machine/run-events'
 import type { AtWork, Next, SyncLife } from '@sluice/runs/machine/sync-life'
 import { RestoringTeller } from './tell-restoring.ts'
 import type { Tenure } from '../sync/tenure.ts'
@@ -178,8 +178,10 @@ export class RunExecution {
     state: DeliveredState,
     signal: AbortSignal,
   ): Promise<ReplayPlan | null> {
-    const { cause, scope, command } = this.#atWork.run
+    const { run } = this.#atWork
+    const { cause, scope } = run
     if (cause !== 'replay') return null
+    const command = askedBy(run)
     const { deps, ownership } = this.#tenure
     const { incarnation, partitions } = ownership
     const of = { sync, incarnation, partitions }
