@@ -285,6 +285,12 @@ export class AttemptLedger {
     }
   }
 
+  /**
+   * The checkpoint is from before these attempts finish their requests. So it lies at or before each of these
+   * requests, and a successor reads one of them again, though all may be finished. That makes it open the run
+   * again, and only an open run is waited for until no request of a predecessor can be late, and is looked
+   * through for gaps.
+   */
   #attemptRecords(entries: readonly LedgerEntry[]): readonly NewRecord[] {
     const { io, attempts, ownership } = this.#options
     const owned = { incarnation: ownership.incarnation, owner: ownership.owner(attempts) }
