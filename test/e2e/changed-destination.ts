@@ -10,11 +10,13 @@ import type { Opened, Profile } from './profiles.ts'
 interface Destination {
   readonly url: string
   readonly headers?: string
+  /** Further fields of the sync. */
+  readonly sync?: string
 }
 
-function projectTo({ url, headers = '' }: Destination): string {
+function projectTo({ url, headers = '', sync = '' }: Destination): string {
   const destination = headers === '' ? '' : `headers: { ${headers} }`
-  return peopleYaml({ destination }).replace('${API_URL}', url)
+  return peopleYaml({ destination, sync }).replace('${API_URL}', url)
 }
 
 export function changedDestinationSuite(profile: Profile): void {
@@ -114,6 +116,20 @@ export function changedDestinationSuite(profile: Profile): void {
       expect((await project.run(SYNC)).view).toMatchObject({ status: 'success' })
       expect(sentTo(prod)).toEqual(ALL.slice(0, 2))
       expect(sentTo(dev)).toEqual(ALL)
+    })
+
+    it.each(['skip-existing', 'ask'])('sends every row to another API, also with firstRun %s', async how => {
+      const { project } = opened
+      await moveTo({ url: dev.url, sync: 'firstRun: skip-existing' })
+      expect((await project.run(SYNC)).view).toMatchObject({ status: 'success' })
+      await moveTo({ url: prod.url, sync: `firstRun: ${how}` })
+      const { view: held } = await project.run(SYNC)
+      const approved = await project.sluice('approve', held.id, '--new-destination', '--json')
+      expect(approved.exitCode, approved.stdout + approved.stderr).toBe(0)
+      expect(JSON.parse(approved.stdout)).toMatchObject({ triggers: { added: { delivered: 3 } } })
+      expect([sentTo(dev), sentTo(prod)]).toEqual([[], ALL])
+      expect((await project.run(SYNC)).view).toMatchObject({ status: 'success' })
+      expect(sentTo(prod)).toEqual(ALL)
     })
 
     it('is one whose account differs; a secret, a path of a trigger and a name are none', async () => {

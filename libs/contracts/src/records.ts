@@ -289,7 +289,10 @@ export interface Command {
   readonly scope: RunScope | null
   /** Who asked: the name of a token, or of the user of a command. Null if nobody knows. */
   readonly by?: string | null
-  /** Of an approval of a changed destination: `same` goes on with the delivered state, `new` forgets it. */
+  /**
+   * Of an approval of a changed destination: `same` goes on with the delivered state, `new` forgets it. The
+   * run behind such an approval has `new`, too.
+   */
   readonly destination?: 'same' | 'new' | null
 }
 

@@ -144,7 +144,8 @@ export class ProjectControl implements Control {
     const command = { ...commandAbout(held, 'approve', by), destination: destination ?? null }
     const isNew = destination === 'new'
     if (!isNew) return await this.#ask({ ...of, command, runId: held.runId, beyond: held }, following)
-    const run = runCommand(pipeline, held.sync, { by })
+    const scope = { as: 'added', key: null, status: null } as const
+    const run = runCommand(pipeline, held.sync, { cause: 'resync', scope, by, destination })
     const after = { ...command, id: pipeline.newRunId() }
     return await this.#ask({ ...of, after, command: run, runId: run.id }, following)
   }

@@ -19,7 +19,7 @@ import type { RunWaits } from '../waits/run-waits.ts'
 export function runCommand(
   pipeline: Pipeline,
   sync: string,
-  more: Partial<Pick<Command, 'kind' | 'cause' | 'scope' | 'by' | 'run'>> = {},
+  more: Partial<Pick<Command, 'kind' | 'cause' | 'scope' | 'by' | 'run' | 'destination'>> = {},
 ): Command {
   return {
     id: pipeline.newRunId(),

@@ -255,6 +255,16 @@ reset → a run that was set aside while it published: RESET queued
     expect([upTo('manual'), upTo('replay')]).not.toContain(7)
   })
 
+  it('to run behind a reset for another destination sends every row, but only into an empty state', () => {
+    const scope = { as: 'added', key: null, status: null } as const
+    const command = { id: 'ASKED', cause: 'resync', scope, destination: 'new' } as const
+    const queuedIn = (life: SyncLife) => step(life, asked(command)).events[0]
+    expect(queuedIn({ ...IDLE, first: true, lastRun: 0 })).toMatchObject({ cause: 'resync', scope, upTo: 0 })
+    // The approval did nothing, since somebody else had answered.
+    expect(queuedIn({ ...IDLE, first: false })).toMatchObject({ cause: 'manual', scope: null, upTo: null })
+    expect(queuedIn({ ...IDLE, awaiting: AWAITING })).toMatchObject({ cause: 'manual' })
+  })
+
   it('to retry is about no other decision behind an approved run, whoever takes the runs up', () => {
     const events = new Map<string, RunEvent>()
     const tell = (life: SyncLife, fact: Fact): SyncLife => {

@@ -34,7 +34,7 @@ export function takeCommand(life: SyncLife, asked: Asked): Step {
   const taken = { ...life, lastCommand: offset }
   switch (command.kind) {
     case 'run':
-      return queue(taken, asked)
+      return queue(taken, asOrdinary(life, asked))
     case 'cancel':
       return cancel(taken, asked)
     case 'approve':
@@ -76,6 +76,16 @@ function isOver({ run }: AtWork): boolean {
 
 function setQueued(life: SyncLife, queued: RunState): Step {
   return stepOf({ ...life, queued: withQueued(life.queued, queued) }, [queued], 'go-on')
+}
+
+/**
+ * The resync behind a reset for another destination sends every row, whatever the sync says of first runs.
+ * If the approval that was to reset did nothing, an ordinary run is what is left of it.
+ */
+function asOrdinary({ first, awaiting }: SyncLife, asked: Asked): Asked {
+  const { command } = asked
+  if (command.destination !== 'new' || (first && awaiting === null)) return asked
+  return { ...asked, command: { ...command, cause: 'manual', scope: null } }
 }
 
 /** Queues a run, unless a queued one does what is asked, too. */
