@@ -37,7 +37,7 @@ async function call(...argv: string[]): Promise<{ code: number; out: string; err
   return { code, out, err }
 }
 
-describe('in a folder whose Redis does not answer', () => {
+describe('in a folder whose Redis does not answer', { timeout: 60_000 }, () => {
   it('a run says so from the beginning', async () => {
     const { code, err } = await call('run', 'customers')
     expect(err).toContain(`Redis at redis://${address} does not answer yet`)
