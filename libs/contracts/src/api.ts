@@ -195,6 +195,8 @@ const certificate = z.object({
 export const validateView = z.object({
   ok: z.literal(true),
   resources: count,
+  /** The environment that the project was read for; absent without one. */
+  environment: z.string().optional(),
   /** Files with documents that other tools wrote, relative to the project folder. */
   skipped: z.array(z.string()),
   /** With `--connect`: what somebody should look at, such as a login that may do more than read. */

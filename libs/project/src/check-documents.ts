@@ -10,6 +10,7 @@ import { checkDecoded } from './checks/check-decoded.ts'
 import { decodeResource } from './decode/decode-resource.ts'
 import type { DecodedResource, DecodeOptions } from './decode/decoded.ts'
 import { detailAt, inFileOrder } from './decode/places.ts'
+import { isEnvironment } from './decode/environment-file.ts'
 import { isProjectSettings } from './decode/project-settings.ts'
 import { readDocuments, textOf } from './files/read-documents.ts'
 import { ReadingLimits } from './files/reading-limits.ts'
@@ -67,12 +68,12 @@ export async function checkDocuments(
         message: `the document ${reason}; wanted a resource with a \`kind\``,
       })
     for (const resource of read.resources)
-      if (isProjectSettings(resource))
+      if (isProjectSettings(resource) || isEnvironment(resource))
         problems.push({
           file: path,
           line: 1,
           field: 'kind',
-          message: '`kind: project` may stand only in a folder',
+          message: `\`kind: ${isEnvironment(resource) ? 'environment' : 'project'}\` may stand only in a folder`,
         })
       else {
         const one = decodeResource(resource, { ...NOTHING_AROUND, isFilled: !isYaml })

@@ -13,6 +13,13 @@ import { decodeResource } from './decode/decode-resource.ts'
 import type { DecodedResource, DecodeOptions } from './decode/decoded.ts'
 import { decodeSettings, isProjectSettings, misplacedSettings } from './decode/project-settings.ts'
 import type { ProjectSettings } from './decode/project-settings.ts'
+import {
+  isEnvironment,
+  misplacedEnvironment,
+  noEnvironment,
+  readEnvironment,
+} from './decode/environment-file.ts'
+import { environmentFile, environmentIn, mayBeEnvironment, saysEnvironment } from './files/environments.ts'
 import { PROJECT_FILE } from './files/project-root.ts'
 import { findYamlFiles, MAX_YAML_FILES } from './files/find-files.ts'
 import { readRegularFile } from './files/read-regular-file.ts'
@@ -24,15 +31,15 @@ import { readDocuments, textOf } from './files/read-documents.ts'
 import type { ReadDocuments, ResourceDocument, SkippedDocument } from './files/read-documents.ts'
 
 export interface LoadOptions {
-  /** The values for `${NAME}`. */
+  /** The values for `${NAME}`, and in `SLUICE_ENV` the environment, if there is one. */
   readonly env: { readonly [name: string]: string | undefined }
   readonly signal: AbortSignal
 }
 
 /**
- * Reads every `*.yaml` and `*.yml` below `dir`. Connects to nothing. Throws `missing-file` if the folder does
- * not exist, and `config` with one detail for each error of the folder, in the order of files and lines. An
- * abort throws the signal's reason.
+ * Reads every `*.yaml` and `*.yml` below `dir`, of environments only the one of `SLUICE_ENV`. Connects to
+ * nothing. Throws `missing-file` if the folder does not exist or lacks the environment, and `config` with one
+ * detail for each error of the folder, in the order of files and lines. An abort throws the signal's reason.
  */
 export async function loadProject(dir: string, options: LoadOptions): Promise<Project> {
   const folder = await readFolder(dir, options)
@@ -66,10 +73,20 @@ async function readFolder(dir: string, options: LoadOptions): Promise<Folder> {
   const decoded: DecodedResource[] = []
   const hiding = new Set<string | null>()
   const limits = new ReadingLimits(root, options.signal)
-  const files = await filesOf(root, options.signal)
+  const found = await filesOf(root, options.signal)
+  const chosen = environmentIn(root, options.env)
+  const chosenFile = chosen === null ? null : environmentFile(chosen)
+  const isOwn = (path: string): boolean =>
+    path !== chosenFile && !(mayBeEnvironment(path) && saysEnvironment(readFile(root, path).text))
+  const files = found.filter(isOwn)
   // All syncs need it, so it is read first, wherever it stands in the order of files.
   const projectFile = files.includes(PROJECT_FILE) ? readFile(root, PROJECT_FILE) : null
-  const around: DecodeOptions = { env: options.env, readFile: filesInside(root) }
+  const here: DecodeOptions = { env: options.env, readFile: filesInside(root) }
+  const environment =
+    chosenFile === null
+      ? noEnvironment(options.env)
+      : readEnvironment(chosenFile, readFile(root, chosenFile), here)
+  const around: DecodeOptions = { ...here, env: environment.env }
   const settings = settingsIn(projectFile, around)
   const ofProject = [...settings.problems]
   const decodeOptions: DecodeOptions = { ...around, defaults: settings.defaults }
@@ -82,18 +99,21 @@ async function readFolder(dir: string, options: LoadOptions): Promise<Folder> {
     for (const document of read.skipped) skipped.push(document)
     for (const document of read.resources) {
       await limits.step(path)
-      if (!isProjectSettings(document)) {
-        const resource = decodeResource(document, decodeOptions)
+      if (isEnvironment(document)) ofFiles.push(misplacedEnvironment(document))
+      else if (!isProjectSettings(document)) {
+        const resource = decodeResource(environment.apply(document), decodeOptions)
         decoded.push(resource)
         if (hasDoubtfulKind(resource)) hiding.add(textOf(document))
       } else if (document !== settings.document) ofProject.push(misplacedSettings(document))
     }
   }
+  ofProject.push(...environment.problems({ areAllRead: hiding.size === 0 }))
   ofFiles.push(...ofProject.filter(problem => !ofFiles.includes(problem)))
   const mistakes = await checkDecoded(decoded, hiding, ({ origins }) =>
     limits.step(origins.get('')?.place.file ?? root),
   )
   ofFiles.push(...mistakes.ofFiles)
+  ofProject.push(...mistakes.ofFiles.filter(({ file }) => file === chosenFile))
   const { ofResources } = mistakes
   return {
     dir: root,

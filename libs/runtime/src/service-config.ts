@@ -9,6 +9,7 @@ import { z } from 'zod'
 import {
   DISTRIBUTED_SECRETS,
   DISTRIBUTED_VARIABLES,
+  prefixOf,
   settingsOf,
   type DistributedSettings,
 } from './settings/distributed.ts'
@@ -50,6 +51,7 @@ const redisVariables = z.object({
   SLUICE_REDIS_URL: redisUrl,
   SLUICE_REDIS_CA: z.string().optional(),
   SLUICE_PREFIX: DISTRIBUTED_VARIABLES.SLUICE_PREFIX,
+  SLUICE_ENV: DISTRIBUTED_VARIABLES.SLUICE_ENV,
   SLUICE_STARTUP_TIMEOUT: DISTRIBUTED_VARIABLES.SLUICE_STARTUP_TIMEOUT,
 })
 
@@ -59,7 +61,7 @@ export function redisSettings(env: Environment): RedisSettings | null {
   const read = parseEnvironment(redisVariables, env, { secrets: SERVICE_SECRETS })
   return {
     redis: redisOf(read),
-    prefix: read.SLUICE_PREFIX,
+    prefix: prefixOf(read),
     startupTimeoutMs: read.SLUICE_STARTUP_TIMEOUT,
   }
 }

@@ -96,16 +96,16 @@ async function loaderOf(options: ControlOptions): Promise<() => Promise<Project>
 
 /** True in a folder where nothing ran so far. */
 export function isFirstHere({ dir, env }: Pick<ProjectOptions, 'dir' | 'env'>): boolean {
-  return dataDirHere({ dir, env }) !== null && !hasEmbeddedHistory(dir)
+  return dataDirHere({ dir, env }) !== null && !hasEmbeddedHistory({ dir, env })
 }
 
 /** The folder of the log, if the folder has its own, so that its resources meet those of no other there. */
 export function dataDirHere({ dir, env }: Pick<ProjectOptions, 'dir' | 'env'>): string | null {
-  return (env['SLUICE_URL'] ?? '') === '' && !isDistributed(env) ? dataDirOf(dir) : null
+  return (env['SLUICE_URL'] ?? '') === '' && !isDistributed(env) ? dataDirOf({ dir, env }) : null
 }
 
 async function controlOf(options: ControlOptions, catalog: Catalog): Promise<Control> {
-  const { dir, env } = options
+  const { env } = options
   if (isDistributed(env)) {
     const { ProjectControl } = await import('@sluice/control/project-control')
     const open = (): Promise<Pipeline> => openDistributed(options)
@@ -126,8 +126,8 @@ async function controlOf(options: ControlOptions, catalog: Catalog): Promise<Con
   return new FolderControl({
     ...options,
     catalog,
-    dataDir: dataDirOf(dir),
-    hasHistory: () => hasEmbeddedHistory(dir),
+    dataDir: dataDirOf(options),
+    hasHistory: () => hasEmbeddedHistory(options),
     loadProject: await loaderOf(options),
     openPipeline: async expected =>
       (await import('@sluice/embedded/compose')).openEmbedded({ ...embedded, expected }),
@@ -152,10 +152,10 @@ function folderPlaceOf(
     onPublished: publishedIn(dataDirHere(options), options.tell),
     samples: lazySamples({ ...options, serves: isAtWork }),
     assertSecrets: async (definition, open) => {
-      const { env, dir } = options
+      const { env } = options
       const specs = [definition.source, definition.destination]
       const isElsewhere = secretNames(JSON.stringify(specs)).some(name => !isInEnvironment(env, name))
-      const mayBeKept = isElsewhere && hasEmbeddedHistory(dir)
+      const mayBeKept = isElsewhere && hasEmbeddedHistory(options)
       if (mayBeKept && open === null) return
       const vault = mayBeKept && open !== null ? ((await open()).vault ?? undefined) : undefined
       assertSecrets(definition, env, vault)
@@ -206,7 +206,7 @@ export async function openUp(options: ProjectOptions): Promise<Up> {
     import('./cli-logger.ts'),
   ])
   const { dir, env, logger } = options
-  const dataDir = dataDirOf(dir)
+  const dataDir = dataDirOf(options)
   // Wrong variables are told before anything is opened.
   const settings = historySettings(env)
   const createIndex = index.createSqliteIndex

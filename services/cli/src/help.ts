@@ -48,7 +48,7 @@ export function overallHelp(commands: readonly CommandEntry[], options: HelpOpti
     ...columns(STEPS, width),
     '',
     paint('bold', 'Usage'),
-    '  sluice [--dir DIR] [--json] COMMAND [ARGUMENTS] [OPTIONS]',
+    '  sluice [--dir DIR] [--env ENV] [--json] COMMAND [ARGUMENTS] [OPTIONS]',
     '',
     paint('bold', 'Commands'),
     ...columns(

@@ -14,6 +14,11 @@ export const GLOBAL_OPTIONS = {
     value: 'DIR',
     help: 'the project folder (default: the nearest one, upwards from here)',
   },
+  env: {
+    type: 'text',
+    value: 'ENV',
+    help: 'the environment: fields and variables of sluice.ENV.yaml, and a state of its own (or SLUICE_ENV)',
+  },
   json: { type: 'boolean', help: 'print one JSON document on stdout, and nothing else there' },
   color: { type: 'boolean', help: 'print without colours: --no-color, or NO_COLOR in the environment' },
   help: { type: 'boolean', help: 'explain the command' },
@@ -25,6 +30,7 @@ const SHORT: { readonly [letter: string]: string } = { h: 'help', v: 'version' }
 
 export interface GlobalOptions {
   readonly dir: string | null
+  readonly env: string | null
   readonly json: boolean
   readonly noColor: boolean
   readonly help: boolean
@@ -74,9 +80,10 @@ export function wantsJson(argv: readonly string[]): boolean {
   return argv.slice(0, end < 0 ? undefined : end).includes('--json')
 }
 
-/** What `--dir` says, even if the rest of the command line is wrong. */
-export function dirGiven(argv: readonly string[]): string | null {
-  return globalsOf(tokensOf(argv, GLOBAL_OPTIONS)).dir
+/** What `--dir` and `--env` say, even if the rest of the command line is wrong. */
+export function placeGiven(argv: readonly string[]): Pick<GlobalOptions, 'dir' | 'env'> {
+  const { dir, env } = globalsOf(tokensOf(argv, GLOBAL_OPTIONS))
+  return { dir, env }
 }
 
 /**
@@ -92,7 +99,8 @@ export function findCommand(argv: readonly string[], commands: readonly CommandE
     const unknown = tokens.find(token => token.kind === 'option' && !isGlobal(token.name))
     if (unknown?.kind === 'option') throw unknownOption(unknown.rawName, GLOBAL_OPTIONS, 'sluice')
     for (const token of tokens)
-      if (token.kind === 'option' && token.name === 'dir') optionValue(token, GLOBAL_OPTIONS.dir, 'sluice')
+      if (token.kind === 'option' && (token.name === 'dir' || token.name === 'env'))
+        optionValue(token, GLOBAL_OPTIONS[token.name], 'sluice')
     return { entry: null, globals, words: 0 }
   }
   const double = commands.find(({ name }) => second !== undefined && name === `${first} ${second}`)
@@ -109,14 +117,17 @@ function isGlobal(name: string): boolean {
 function globalsOf(tokens: readonly Token[]): GlobalOptions {
   const given = new Set<string>()
   let dir: string | null = null
+  let env: string | null = null
   for (const token of tokens) {
     if (token.kind !== 'option') continue
     const name = SHORT[token.name] ?? token.name
     given.add(name)
     if (name === 'dir') dir = token.value ?? ''
+    if (name === 'env') env = token.value ?? ''
   }
   return {
     dir,
+    env,
     json: given.has('json'),
     noColor: given.has('no-color'),
     help: given.has('help'),

@@ -380,6 +380,10 @@ describe('schema', () => {
           },
           required: ['kind'],
         },
+        {
+          properties: { kind: { const: 'environment' }, variables: {}, destinations: {}, syncs: {} },
+          required: ['kind'],
+        },
       ],
     })
   })

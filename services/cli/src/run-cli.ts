@@ -4,6 +4,7 @@ import { join, relative, resolve } from 'node:path'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { safeJson } from '@sluice/contracts/safe-json'
 import { saysDiskFailed } from '@sluice/domain/disk-failure'
+import { environmentIn } from '@sluice/project/files/environments'
 import { findProject } from '@sluice/project/files/project-root'
 import { terminalColumns } from './command.ts'
 import type { Command, TextSink, TextSource } from './command.ts'
@@ -13,7 +14,7 @@ import type { ExitCode } from './exit-codes.ts'
 import { commandHelp, overallHelp } from './help.ts'
 import { asTyped, type Called } from './output/called.ts'
 import { errorBody, printError } from './output/error.ts'
-import { dirGiven, findCommand, parseCommandArgs, wantsJson } from './parse-command-line.ts'
+import { findCommand, parseCommandArgs, placeGiven, wantsJson } from './parse-command-line.ts'
 
 export interface CliProcess {
   readonly argv: readonly string[]
@@ -62,16 +63,17 @@ async function dispatch(cli: CliProcess): Promise<ExitCode> {
     return EXIT.success
   }
   const args = parseCommandArgs(cli.argv, { entry, words, command })
+  const env = globals.env === null ? cli.env : { ...cli.env, SLUICE_ENV: globals.env }
   return await command.run({
     commands: COMMANDS,
     args,
-    dir: await projectDir(cli, { dir: globals.dir, command, words: entry.name }),
+    dir: await projectDir({ ...cli, env }, { dir: globals.dir, command, words: entry.name }),
     called: calledAs(cli),
     json: globals.json,
     stdin: cli.stdin ?? process.stdin,
     stdout: globals.json ? { write: text => cli.stdout.write(safeJson(text)) } : cli.stdout,
     stderr: cli.stderr,
-    env: cli.env,
+    env,
     signal: cli.signal,
     color,
     errorColor: takesColor(cli.stderr, cli),
@@ -83,7 +85,7 @@ function versionFlags(cli: CliProcess): readonly string[] {
 }
 
 function calledAs({ argv, command = 'sluice' }: CliProcess): Called {
-  return { command, dir: dirGiven(argv) }
+  return { command, ...placeGiven(argv) }
 }
 
 /** The project that the command means. A command that needs none takes the folder as it is. */
@@ -98,7 +100,11 @@ async function projectDir(
   const isElsewhere = (cli.env['SLUICE_URL'] ?? '') !== '' && command.readsFolder !== true
   if (command.anywhere === true || isElsewhere) return start
   const found = await findProject(start, cli)
-  if (found.below === null) return found.dir
+  if (found.below === null) {
+    // Before anything is made for an environment that is not there.
+    environmentIn(found.dir, cli.env)
+    return found.dir
+  }
   const below = join(found.dir, found.below)
   const inside = join(relative(cli.cwd, below) || '.')
   throw new SluiceError(

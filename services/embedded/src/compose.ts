@@ -91,8 +91,8 @@ const CONNECTIONS = 10_000
  * `start`.
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline & { readonly vault: Vault }> {
-  const { dir, env, logger, newRunId, signal, tell, mask } = options
-  const dataDir = dataDirOf(dir)
+  const { env, logger, newRunId, signal, tell, mask } = options
+  const dataDir = dataDirOf(options)
   makeFolders(dataDir, tell)
   await using opening = new AsyncDisposableStack()
   const openEarly = (spec: SourceSpec): Promise<Source> =>
@@ -350,10 +350,10 @@ async function openPast(options: Omit<NextRunOptions, 'definition'>, schemasFile
 }
 
 async function openEmbeddedPast(
-  { dir, signal, isAtWork = false }: Pick<NextRunOptions, 'dir' | 'signal' | 'isAtWork'>,
+  { dir, env, signal, isAtWork = false }: Pick<NextRunOptions, 'dir' | 'env' | 'signal' | 'isAtWork'>,
   schemasFile: string,
 ): Promise<Past> {
-  const dataDir = dataDirOf(dir)
+  const dataDir = dataDirOf({ dir, env })
   const file = logFile(dataDir)
   await using opening = new AsyncDisposableStack()
   // The lock comes first, so that no other process writes to the folder from here on.
@@ -385,7 +385,7 @@ async function openKept(
   const { log, io, prefix } = history
   // A log from before there was a vault lacks the topic.
   if ((await log.partitionsOf(sharedTopics(prefix).secrets, { signal })) === null) return none
-  const keys = isDistributed(env) ? environmentKeys(env) : keysOf(dataDirOf(dir), env)
+  const keys = isDistributed(env) ? environmentKeys(env) : keysOf(dataDirOf({ dir, env }), env)
   return await Vault.open({ log, io, prefix, keys, onOpened: mask }, { signal })
 }
 

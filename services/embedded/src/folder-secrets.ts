@@ -20,5 +20,7 @@ export function secretForOf(env: Environment, kept: KeptSecrets): SecretFor {
 
 /** A command on Kafka need not have the key of the services. Then it does without their secrets. */
 export function mayHaveVault({ dir, env }: { readonly dir: string; readonly env: Environment }): boolean {
-  return isDistributed(env) ? environmentKeys(env).known() !== null : existsSync(logFile(dataDirOf(dir)))
+  return isDistributed(env)
+    ? environmentKeys(env).known() !== null
+    : existsSync(logFile(dataDirOf({ dir, env })))
 }

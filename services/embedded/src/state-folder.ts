@@ -4,11 +4,13 @@ import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SluiceError } from '@sluice/contracts/errors'
 import { saysDiskFailed } from '@sluice/domain/disk-failure'
+import { valueOf, type Environment } from '@sluice/runtime/environment'
 import { makePrivateFolders } from '@sluice/runtime/private-files'
 
-/** The folder of these files in a project folder, absolute. */
-export function dataDirOf(dir: string): string {
-  return join(dir, '.sluice')
+/** The folder of these files in a project folder, absolute. An environment has one of its own. */
+export function dataDirOf({ dir, env }: { readonly dir: string; readonly env: Environment }): string {
+  const name = valueOf(env, 'SLUICE_ENV')
+  return name === undefined ? join(dir, '.sluice') : join(dir, '.sluice', 'env', name)
 }
 
 /** The log with all topics. */
@@ -17,8 +19,8 @@ export function logFile(dataDir: string): string {
 }
 
 /** False if nothing ever ran in this project, so that there is no history. */
-export function hasEmbeddedHistory(dir: string): boolean {
-  return existsSync(logFile(dataDirOf(dir)))
+export function hasEmbeddedHistory(of: { readonly dir: string; readonly env: Environment }): boolean {
+  return existsSync(logFile(dataDirOf(of)))
 }
 
 /**

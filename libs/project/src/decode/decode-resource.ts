@@ -21,7 +21,7 @@ import { scalarMessage } from './scalar-message.ts'
 import { isValueNotYet, NOT_YET } from './not-yet.ts'
 import { detailAt, didYouMean, fieldName, list, quoted, topOf } from './places.ts'
 import type { FieldPath, Place } from './places.ts'
-import { placeIn } from '../yaml/yaml-file.ts'
+import { fileAt, placeIn } from '../yaml/yaml-file.ts'
 import type { DecodedFields, DecodedResource, DecodeOptions, FieldOrigin } from './decoded.ts'
 import type { ResourceDocument } from '../files/read-documents.ts'
 import { doubtAbout, unsendable, wrongTag } from '../yaml/doubtful-scalars.ts'
@@ -175,6 +175,8 @@ class Decoder {
       return this.#decode(resolvedNode(found, this.#document.document), schema, path)
     }
     if (!this.#origins.has(fieldName(path))) this.#setOrigin(path, found.offset, found.offset)
+    const shape = shapeOf(schema)
+    if (shape.kind === 'any') return found.node
     const tag = isScalar(found.node) || isMap(found.node) || isSeq(found.node) ? found.node.tag : undefined
     const tagProblem = wrongTag(tag)
     if (tagProblem !== null) return this.#tell(found.offset, path, tagProblem)
@@ -187,7 +189,6 @@ class Decoder {
       )
     const unquoted = unquotedIn(found.node, this.#document.file.text)
     if (unquoted !== null) return this.#tell(unquoted.offset, path, quoteIt(unquoted))
-    const shape = shapeOf(schema)
     if (shape.kind === 'union') return this.#decodeUnion(found, schema, { path, options: shape.options })
     if (isMap(found.node) && (shape.kind === 'object' || shape.kind === 'record')) {
       return this.#decodeMap(found.node, schema, { shape, path })
@@ -399,7 +400,7 @@ class Decoder {
     if (this.#options.isFilled === true) return filledAlready(node.source ?? '', { secretsAllowed })
     return fillReferences(node.source ?? '', {
       env: this.#options.env,
-      readFile: name => this.#options.readFile(file.folder, name),
+      readFile: name => this.#options.readFile(fileAt(file, nodeOffset(node) ?? 0).folder, name),
       secretsAllowed,
     })
   }

@@ -10,6 +10,8 @@ export type Shape =
   | { readonly kind: 'list'; readonly element: Schema }
   | { readonly kind: 'union'; readonly options: readonly Schema[] }
   | { readonly kind: 'text' | 'number' | 'boolean' }
+  /** Read by somebody else. */
+  | { readonly kind: 'any' }
   | { readonly kind: 'literals'; readonly values: readonly (string | number | boolean | null)[] }
 
 /** The shape below optional, default and transforming wrappers. Throws for a schema that no resource uses. */
@@ -23,6 +25,7 @@ export function shapeOf(schema: Schema): Shape {
   if (inner instanceof z.ZodNumber) return { kind: 'number' }
   if (inner instanceof z.ZodBoolean) return { kind: 'boolean' }
   if (inner instanceof z.ZodEnum) return { kind: 'literals', values: inner.options }
+  if (inner instanceof z.ZodUnknown) return { kind: 'any' }
   if (inner instanceof z.ZodLiteral) return { kind: 'literals', values: [...inner.values].filter(isPlain) }
   if (inner instanceof z.ZodNull) return { kind: 'literals', values: [null] }
   throw new TypeError(`no decoder for the schema ${schema._zod.def.type}`)
@@ -74,6 +77,8 @@ export function wantedBy(schema: Schema): string {
       return 'a map'
     case 'list':
       return `a list`
+    case 'any':
+      return 'a value'
     case 'union':
       if (unwrapped(schema)._zod.def.error !== undefined) return messageFor(unwrapped(schema), undefined)
       return [...new Set(shape.options.map(wantedBy))].join(', or ')

@@ -14,7 +14,7 @@ import { placeIn } from '../yaml/yaml-file.ts'
 import type { YamlDocument, YamlFile } from '../yaml/yaml-file.ts'
 import { yamlProblems } from '../yaml/yaml-problems.ts'
 
-const KINDS = ['project', ...Object.keys(RESOURCE_SCHEMAS)]
+const KINDS = ['project', 'environment', ...Object.keys(RESOURCE_SCHEMAS)]
 
 /** A document that is meant to be a resource, and whose YAML is valid. */
 export interface ResourceDocument {

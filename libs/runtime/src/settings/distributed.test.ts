@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { redisSettings } from '../service-config.ts'
 import { distributedSettings, hasOtherAuthors } from './distributed.ts'
 
 const env = { SLUICE_KAFKA_BROKERS: 'kafka:9092', SLUICE_SCHEMA_REGISTRY_URL: 'http://registry:8081' }
@@ -12,6 +13,17 @@ it('a login of Kafka without its mechanism is an error, since no login would hap
         message: expect.stringMatching(/^SLUICE_KAFKA_SASL_MECHANISM is not set, .*scram-sha-512/),
       }),
     )
+})
+
+it('an environment has a prefix of its own, for topics and for what lies in Redis', () => {
+  expect(distributedSettings(env).prefix).toBe('sluice')
+  expect(distributedSettings({ ...env, SLUICE_ENV: 'prod' }).prefix).toBe('sluice-prod')
+  const named = { ...env, SLUICE_PREFIX: 'crm', SLUICE_ENV: 'eu-prod', SLUICE_REDIS_URL: 'redis://redis' }
+  expect(distributedSettings(named).prefix).toBe('crm-eu-prod')
+  expect(redisSettings(named)?.prefix).toBe('crm-eu-prod')
+  expect(() => distributedSettings({ ...env, SLUICE_ENV: 'Prod' })).toThrow(
+    expect.objectContaining({ code: 'config', message: expect.stringContaining('SLUICE_ENV') }),
+  )
 })
 
 const ED = 'a-token-of-eds-own'

@@ -36,6 +36,13 @@ export const DISTRIBUTED_VARIABLES = {
     .string()
     .regex(/^[A-Za-z0-9_-]{1,40}$/, 'expected letters, digits, _ and -, at most 40 of them')
     .default(DEFAULT_PREFIX),
+  SLUICE_ENV: z
+    .string()
+    .regex(
+      /^[a-z0-9][a-z0-9-]{0,19}$/,
+      'expected the name of an environment: a-z, 0-9 and -, at most 20 of them',
+    )
+    .optional(),
   SLUICE_SCHEMA_REGISTRY_URL: z.url({
     protocol: /^https?$/,
     error: 'expected a URL such as http://registry:8081',
@@ -122,11 +129,19 @@ export function settingsOf(variables: DistributedVariables, env: Environment): D
       ...(replication === undefined ? {} : { replication }),
       createTopics: variables.SLUICE_KAFKA_CREATE_TOPICS,
     },
-    prefix: variables.SLUICE_PREFIX,
+    prefix: prefixOf(variables),
     registryUrl: variables.SLUICE_SCHEMA_REGISTRY_URL,
     startupTimeoutMs: variables.SLUICE_STARTUP_TIMEOUT,
     signatures: Signatures.of(variables.SLUICE_SIGNING_KEY),
   }
+}
+
+/** An environment has topics, groups and keys of its own. */
+export function prefixOf({
+  SLUICE_PREFIX: prefix,
+  SLUICE_ENV: name,
+}: Pick<DistributedVariables, 'SLUICE_PREFIX' | 'SLUICE_ENV'>): string {
+  return name === undefined ? prefix : `${prefix}-${name}`
 }
 
 /** A certificate asks for TLS. `SLUICE_KAFKA_SSL=false` overrules it. */

@@ -8,6 +8,7 @@ import { projectChecks, versionChecks } from '../doctor/machine-checks.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { outputOptions } from '../history-options.ts'
 import { openControl } from '../open-control.ts'
+import { environmentOf } from '../output/paint.ts'
 import { teller } from '../output/notice.ts'
 import { doctorText } from '../doctor/doctor-text.ts'
 import { sluiceVersion } from './version.ts'
@@ -44,7 +45,7 @@ async function allChecks(context: CommandContext): Promise<readonly Check[]> {
   const { dir, env, signal } = context
   const isElsewhere = (env['SLUICE_URL'] ?? '') !== ''
   const versions = versionChecks(sluiceVersion(), process.versions.node)
-  const project = isElsewhere ? [] : await projectChecks(dir, () => syncsOf(context))
+  const project = isElsewhere ? [] : await projectChecks(dir, environmentOf(env), () => syncsOf(context))
   const options = { dir, env, logger: await loggerFor(context), signal, tell: teller(context) }
   return [...versions, ...project, ...(await doctorChecks(options))]
 }

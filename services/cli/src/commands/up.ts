@@ -3,7 +3,7 @@ import { loggerFor } from '../cli-logger.ts'
 import type { Command } from '../command.ts'
 import { openUp } from '../compose.ts'
 import { EXIT } from '../exit-codes.ts'
-import { teller } from '../output/notice.ts'
+import { showEnvironment, teller } from '../output/notice.ts'
 
 export const command: Command = {
   description:
@@ -22,6 +22,7 @@ export const command: Command = {
     const logger = await loggerFor(context)
     await using up = await openUp({ dir, env, logger, signal, tell: teller(context) })
     const { url, syncs } = up
+    showEnvironment(context)
     stdout.write(json ? `${JSON.stringify({ url, syncs })}\n` : servingText(up))
     await up.ended
     return EXIT.success

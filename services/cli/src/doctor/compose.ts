@@ -15,7 +15,7 @@ export async function checksOfFolder({
   readonly env: Environment
   readonly signal: AbortSignal
 }): Promise<readonly Check[]> {
-  const dataDir = dataDirOf(dir)
+  const dataDir = dataDirOf({ dir, env })
   const checks = await folderChecks(dir, dataDir, { socket: folderSocket(dataDir), env })
   // Without it the limits are those of the folder.
   if (secretOf(env, 'SLUICE_REDIS_URL') === undefined) return checks

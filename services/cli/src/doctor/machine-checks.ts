@@ -16,12 +16,14 @@ export function versionChecks(sluice: string, node: string): readonly Check[] {
  */
 export async function projectChecks(
   dir: string,
+  environment: string | null,
   load: () => Promise<{ readonly syncs: number }>,
 ): Promise<readonly Check[]> {
   try {
     const { syncs } = await load()
-    if (syncs > 0) return [ok('project', `${dir}, ${syncs} ${syncs === 1 ? 'sync' : 'syncs'}`)]
-    return [warning('project', `${dir} has no sync`, '`sluice init` writes a project that runs')]
+    const place = environment === null ? dir : `${dir}, environment ${environment}`
+    if (syncs > 0) return [ok('project', `${place}, ${syncs} ${syncs === 1 ? 'sync' : 'syncs'}`)]
+    return [warning('project', `${place} has no sync`, '`sluice init` writes a project that runs')]
   } catch (error) {
     if (!isSluiceError(error)) throw error
     return [problem('project', error.message, '`sluice validate` shows each mistake with its place')]

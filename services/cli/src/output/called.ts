@@ -9,6 +9,8 @@ export interface Called {
   readonly command: string
   /** What `--dir` said, or null. */
   readonly dir: string | null
+  /** What `--env` said, or null. */
+  readonly env?: string | null
 }
 
 /**
@@ -36,7 +38,8 @@ export function asTyped(command: string, called: Called | undefined): string {
   const rest = command.slice('sluice '.length)
   const isAnywhere = WITHOUT_DIR.includes(rest.split(' ')[0] ?? '')
   const dir = called.dir === null || isAnywhere ? [] : ['--dir', inShell(called.dir)]
-  return [called.command, ...dir, rest].join(' ')
+  const env = typeof called.env !== 'string' || isAnywhere ? [] : ['--env', inShell(called.env)]
+  return [called.command, ...dir, ...env, rest].join(' ')
 }
 
 /** The text with each command in backticks, such as `sluice runs`, as one types it here. */

@@ -1,7 +1,7 @@
 /** Notices of a command: sentences beside its result, on stderr, so that stdout stays what was asked for. */
 import type { CommandContext } from '../command.ts'
 import { withTyped } from './called.ts'
-import { painter, safe } from './paint.ts'
+import { environmentOf, painter, safe } from './paint.ts'
 
 /** Tells each notice once. */
 export function teller({
@@ -15,4 +15,15 @@ export function teller({
     told.add(notice)
     stderr.write(`${painter(errorColor)('yellow', 'notice')}: ${safe(withTyped(notice, called))}\n`)
   }
+}
+
+/** Prints the environment above a result for people, if there is one. A server has its own. */
+export function showEnvironment({
+  env,
+  json,
+  stdout,
+  color,
+}: Pick<CommandContext, 'env' | 'json' | 'stdout' | 'color'>): void {
+  const name = (env['SLUICE_URL'] ?? '') === '' ? environmentOf(env) : null
+  if (name !== null && !json) stdout.write(`${painter(color)('dim', 'environment')} ${safe(name)}\n`)
 }

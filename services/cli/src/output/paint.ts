@@ -72,3 +72,9 @@ export function wrap(text: string, width: number): string[] {
   }
   return lines
 }
+
+/** The environment that a command works in, or null. */
+export function environmentOf(env: { readonly [name: string]: string | undefined }): string | null {
+  const name = env['SLUICE_ENV'] ?? ''
+  return name === '' ? null : name
+}

@@ -7,6 +7,7 @@ import { booleanOption, type Command, type CommandContext } from '../../command.
 import { openControl } from '../../open-control.ts'
 import type { FirstRun } from '../../compose.ts'
 import { EXIT, EXITS_OF_RUNS } from '../../exit-codes.ts'
+import { showEnvironment } from '../../output/notice.ts'
 import { askedFirst, FIRST_RUN_OPTION } from './first-run.ts'
 
 /** A page of names. */
@@ -50,6 +51,7 @@ export const command: Command = {
     const queues = booleanOption(context.args, 'wait')
     const firstRun = await askedFirst(context, isAll ? null : names, () => openControl(context))
     if (firstRun === null) return EXIT.success
+    showEnvironment(context)
     if (!isAll && names.length === 1) return await askForRun(context, { queues }, firstRun)
     const asks = booleanOption(context.args, 'together') ? askForAll : askForEach
     return await runSeveral(context, { names: isAll ? null : names, queues, asks, firstRun })

@@ -5,6 +5,7 @@ import { completeWords, type Named } from './complete-words.ts'
 const NAMES: { readonly [N in Named]: readonly string[] } = {
   SYNC: ['orders', 'people'],
   DESTINATION: ['api'],
+  ENV: ['dev', 'prod'],
 }
 const completed = (...words: readonly string[]): Promise<readonly string[]> =>
   completeWords(words, COMMANDS, what => Promise.resolve(NAMES[what]))
@@ -36,6 +37,8 @@ describe('completion', () => {
     [['preview', '--key', ''], []],
     [['preview', '--key', '4', 'p'], ['people']],
     [['attempts', '--sync', 'o'], ['orders']],
+    [['run', '--env', 'p'], ['prod']],
+    [['--env', 'prod', 'run', 'p'], ['people']],
     [['auth', ''], ['api']],
     [
       ['completion', ''],

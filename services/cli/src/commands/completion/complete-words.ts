@@ -3,7 +3,7 @@ import type { Command, CommandEntry, OptionSpec } from '../../command.ts'
 import { GLOBAL_OPTIONS } from '../../parse-command-line.ts'
 
 /** What a name on a command line names. */
-export type Named = 'SYNC' | 'DESTINATION'
+export type Named = 'SYNC' | 'DESTINATION' | 'ENV'
 
 interface Words {
   /** The words before the one that is completed, without `sluice`. */
@@ -106,6 +106,6 @@ async function valuesOf(
   commands: readonly CommandEntry[] = [],
 ): Promise<readonly string[]> {
   if (choices !== null) return choices
-  if (what === 'SYNC' || what === 'DESTINATION') return await namesOf(what)
+  if (what === 'SYNC' || what === 'DESTINATION' || what === 'ENV') return await namesOf(what)
   return what === 'COMMAND' ? firstWords(commands) : []
 }

@@ -1,13 +1,14 @@
 /** `sluice completion`. */
 import { resolve } from 'node:path'
 import { SluiceError } from '@sluice/contracts/errors'
+import { environmentsIn } from '@sluice/project/files/environments'
 import { findProject } from '@sluice/project/files/project-root'
 import { completeWords, type Named } from './complete-words.ts'
 import type { Command, CommandContext } from '../../command.ts'
 import { EXIT } from '../../exit-codes.ts'
 import { openControl } from '../../open-control.ts'
 import { COMPLETION_SCRIPTS, isShell, SHELLS } from './completion-scripts.ts'
-import { dirGiven } from '../../parse-command-line.ts'
+import { placeGiven } from '../../parse-command-line.ts'
 
 /** The word with which the scripts ask. */
 const CANDIDATES = 'candidates'
@@ -17,7 +18,7 @@ const PAGE = 1_000
 
 export const command: Command = {
   description:
-    'Prints a script with which a shell completes commands, options, and the names of syncs and destinations. The names are those of the project in the folder, or of the server that SLUICE_URL names.',
+    'Prints a script with which a shell completes commands, options, and the names of syncs, destinations and environments. The names are those of the project in the folder, or of the server that SLUICE_URL names.',
   positionals: [
     { name: 'SHELL', required: true, choices: SHELLS, help: 'bash, zsh or fish' },
     { name: 'WORD', required: false, repeats: true, help: 'with `candidates -- WORD…`, how the scripts ask' },
@@ -60,12 +61,14 @@ async function namesOf(
   context: CommandContext,
   words: readonly string[],
 ): Promise<readonly string[]> {
-  const { env } = context
+  const given = placeGiven(words)
+  const env = given.env === null ? context.env : { ...context.env, SLUICE_ENV: given.env }
   try {
-    const start = resolve(context.dir, dirGiven(words) ?? '.')
+    const start = resolve(context.dir, given.dir ?? '.')
+    if (what === 'ENV') return environmentsIn((await findProject(start, context)).dir)
     const found = (env['SLUICE_URL'] ?? '') === '' ? await findProject(start, context) : null
     const signal = AbortSignal.any([context.signal, AbortSignal.timeout(PATIENCE_MS)])
-    await using control = await openControl({ ...context, dir: found?.dir ?? start, signal })
+    await using control = await openControl({ ...context, env, dir: found?.dir ?? start, signal })
     const { resources } = await control.resources({ limit: PAGE, after: undefined }, signal)
     const kind = what.toLowerCase()
     return resources.filter(resource => resource.kind === kind).map(({ name }) => name)

@@ -3,6 +3,7 @@ import type { Command } from '../../command.ts'
 import { EXIT, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import { outputOptions, PAGING_OPTIONS, pagingOf } from '../../history-options.ts'
 import { openControl } from '../../open-control.ts'
+import { showEnvironment } from '../../output/notice.ts'
 import { syncsText } from '../../output/syncs-table.ts'
 
 export const command: Command = {
@@ -20,6 +21,7 @@ export const command: Command = {
     await using control = await openControl(context)
     const page = await control.syncs(pagingOf(args), signal)
     const options = { ...outputOptions(context), now: Date.now() }
+    showEnvironment(context)
     stdout.write(json ? `${JSON.stringify(page)}\n` : syncsText(page, options))
     return EXIT.success
   },

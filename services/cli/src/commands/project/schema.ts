@@ -1,5 +1,6 @@
 /** `sluice schema`. */
 import { RESOURCE_SCHEMAS } from '@sluice/contracts/resources'
+import { environmentSchema } from '@sluice/project/decode/environment-file'
 import { projectSettings } from '@sluice/project/decode/project-settings'
 import { z } from 'zod'
 import type { Command } from '../../command.ts'
@@ -21,7 +22,7 @@ export const command: Command = {
 
 /** The JSON Schema of one document of a project file. It is draft 7, which editors support best. */
 export function resourceJsonSchema(): object {
-  const documents = [...Object.values(RESOURCE_SCHEMAS), projectSettings]
+  const documents = [...Object.values(RESOURCE_SCHEMAS), projectSettings, environmentSchema]
     .flatMap((schema): readonly z.ZodType[] => (schema instanceof z.ZodUnion ? schema.options : [schema]))
     .map(schema =>
       z.toJSONSchema(schema, {

@@ -1,6 +1,6 @@
 /** `sluice topics --print`. */
 import { SluiceError } from '@sluice/contracts/errors'
-import { DISTRIBUTED_VARIABLES } from '@sluice/runtime/settings/distributed'
+import { DISTRIBUTED_VARIABLES, prefixOf } from '@sluice/runtime/settings/distributed'
 import { parseEnvironment } from '@sluice/runtime/environment'
 import { z } from 'zod'
 import { booleanOption, textOption, type Command, type CommandContext } from '../../command.ts'
@@ -12,6 +12,7 @@ import { topicCommands, topicsText } from './topics-text.ts'
 
 const variables = z.object({
   SLUICE_PREFIX: DISTRIBUTED_VARIABLES.SLUICE_PREFIX,
+  SLUICE_ENV: DISTRIBUTED_VARIABLES.SLUICE_ENV,
   SLUICE_KAFKA_REPLICATION: DISTRIBUTED_VARIABLES.SLUICE_KAFKA_REPLICATION,
   SLUICE_KAFKA_BROKERS: z.string().optional(),
 })
@@ -19,7 +20,7 @@ const variables = z.object({
 export const command: Command = {
   description:
     'Prints the topics that the syncs need on Kafka, with partitions and settings, and the least rights of each part: change-detector, renderer, delivery, this command and the console. It is for those who make topics and grant rights by hand (SLUICE_KAFKA_CREATE_TOPICS=false).\n' +
-    'It connects to nothing. SLUICE_PREFIX and SLUICE_KAFKA_REPLICATION count.\n' +
+    'It connects to nothing. SLUICE_PREFIX, the environment and SLUICE_KAFKA_REPLICATION count.\n' +
     'A sync that is added later needs its five topics and its rights before its first run.',
   positionals: [
     { name: 'SYNC', required: false, repeats: true, help: 'only what these syncs need; default: all syncs' },
@@ -51,9 +52,9 @@ export const command: Command = {
         '`sluice topics` wants `--print`: it makes no topics, it only names them.',
       )
     const read = parseEnvironment(variables, env)
-    const { SLUICE_PREFIX: prefix, SLUICE_KAFKA_REPLICATION: replication = null } = read
+    const { SLUICE_KAFKA_REPLICATION: replication = null } = read
     const view = topicsNeeded(await syncsOf(context), {
-      prefix,
+      prefix: prefixOf(read),
       replication,
       creates: booleanOption(args, 'creates'),
     })

@@ -14,7 +14,7 @@ import { connectionsOf, tellUnbound } from '../../compose.ts'
 import { EXIT } from '../../exit-codes.ts'
 import { teller } from '../../output/notice.ts'
 import { asTyped, withTyped, type Called } from '../../output/called.ts'
-import { painter, safe } from '../../output/paint.ts'
+import { environmentOf, painter, safe } from '../../output/paint.ts'
 import type { Paint } from '../../output/paint.ts'
 import { loadProject } from '@sluice/project/load-project'
 import { namesOf } from '@sluice/project/project'
@@ -41,6 +41,7 @@ export const command: Command = {
   async run(context) {
     const { args, dir, env, signal, json, stdout, color } = context
     const project = await loadProject(dir, { env, signal })
+    const environment = environmentOf(env)
     const connects = booleanOption(args, 'connect')
     const sources = [...project.resources.values()].filter(({ kind }) => kind === 'source')
     if (connects) tellUnbound(sources, { env, tell: teller(context) })
@@ -48,6 +49,7 @@ export const command: Command = {
     const view: ValidateView = {
       ok: true,
       resources: project.resources.size,
+      ...(environment === null ? {} : { environment }),
       skipped: [...new Set(project.skipped.map(({ file }) => file))],
       ...(connected === null || connected.warnings.length === 0 ? {} : { warnings: [...connected.warnings] }),
       ...(connected === null || connected.encrypted.length === 0
@@ -57,7 +59,7 @@ export const command: Command = {
     stdout.write(
       json
         ? `${JSON.stringify(view)}\n`
-        : validateText(project, connected, { paint: painter(color), called: context.called }),
+        : validateText(project, connected, { paint: painter(color), called: context.called, environment }),
     )
     return EXIT.success
   },
@@ -88,7 +90,11 @@ const KINDS: readonly ResourceKind[] = ['source', 'model', 'destination', 'sync'
 function validateText(
   project: Project,
   connected: Connected | null,
-  { paint, called }: { readonly paint: Paint; readonly called: Called },
+  {
+    paint,
+    called,
+    environment,
+  }: { readonly paint: Paint; readonly called: Called; readonly environment: string | null },
 ): string {
   const lines: string[] = []
   if (project.resources.size === 0) {
@@ -110,6 +116,7 @@ function validateText(
   const { project: name, folder = null } = project.owner
   const named = folder === null ? name : `${name} (as the folder is called)`
   if (project.resources.size > 0) lines.push(`  ${'project'.padEnd(13)}${safe(named)}`)
+  if (environment !== null) lines.push(`  ${'environment'.padEnd(13)}${environment}`)
   for (const kind of KINDS) {
     const names = namesOf(project, kind)
     if (names.length > 0) lines.push(`  ${`${kind}s`.padEnd(13)}${names.join(', ')}`)
