@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { PARTITION_REPORT_SCHEMA } from '@sluice/contracts/avro/run-schemas'
 import { changeSchema, SCHEMAS, type AvroRecordSchema } from '@sluice/contracts/avro/schemas'
 import type { AvroSchema } from '@sluice/contracts/avro/types'
 import { typeForSchema } from './adapters/avsc.ts'
@@ -92,6 +93,16 @@ describe('compatibility', () => {
       { path: 'Straße', was: 'text', becomes: 'integer' },
       { path: 'address.zip code', was: 'text', becomes: 'integer' },
     ])
+  })
+
+  it('lets a process of an earlier version read the reports of this one', () => {
+    // Each further kind of wait makes all reports unreadable to it, also those that do not wait.
+    const kinds =
+      'queued,parked,approval,detector,renderer,delivery,takeover,secret,token,throttled,limit,breaker,limits_store,tries'
+    const wait = JSON.stringify(PARTITION_REPORT_SCHEMA).match(
+      /"name":"WaitKind",[^}]*?"symbols":\[([^\]]*)\]/,
+    )
+    expect(wait?.[1]?.replaceAll('"', '')).toBe(kinds)
   })
 
   it('wants a default for a field that was not written', () => {

@@ -29,7 +29,7 @@ const report = (partition: number): PartitionReport | undefined =>
   lives.world.runs.of(SYNC)?.reports.get(partition)
 const until = (condition: () => boolean): Promise<void> => lives.world.runs.until(condition, { signal })
 const isWaiting = (partition: number): boolean =>
-  report(partition)?.waits?.some(({ kind }) => kind === 'removals') === true
+  report(partition)?.waits?.some(({ kind }) => kind === 'queued') === true
 
 /** Both partitions, until the run is over in them. */
 async function finishAll(over: Parameters<ScriptedDelivery['live']>[0] = {}): Promise<void> {

@@ -241,8 +241,8 @@ class PartitionRenderer {
       return changesEnd
     }
     const first = await firstOfBatch(record.value, last.offset, reading)
-    // One row at a time is another division of the batch, so that its rest alone is rendered.
-    context.records.nextSeq = context.care.isOneByOne ? seq + 1 : first.seq
+    // One row at a time is another division of the batch, so that its rest alone is rendered, if any of it.
+    context.records.nextSeq = rendersRestAlone(context) ? seq + 1 : first.seq
     context.nextChange = first.rows[0]?.seq ?? 0
     context.written = lastChange
     return changesStart
@@ -288,7 +288,7 @@ class PartitionRenderer {
     if (record?.name !== 'sluice.Change' || record.value.replayed !== null) return this.#takeRare(placed)
     if (this.#follows(placed.offset, record.value)) this.#takeChange(placed, record.value)
     // The next row may end the process. Until then its successor has to find all that came before.
-    if (this.#context?.care.isOneByOne === true)
+    if (this.#context?.care.isCautious === true)
       return this.#requests.append().then(() => this.#requests.done())
     return this.#requests.areMany ? this.#requests.append() : null
   }
@@ -318,17 +318,18 @@ class PartitionRenderer {
       return false
     }
     context.nextChange += 1
-    return true
+    const { care, written } = context
+    if (care.ends === null || change.seq <= written || change.op === 'settled') return true
+    context.fault = { from: change.seq, error: care.ends }
+    return false
   }
 
   #takeChange({ offset, bytes }: Placed<AnyRow>, change: Change<AnyRow>): void {
     const context = this.#context
     if (context === null || change.op === 'settled') return
     const { care, batches, written, triggers } = context
-    if (care.isOneByOne) {
-      if (change.seq <= written) return
-      care.begins(triggers.get(change.op)?.batch?.size ?? 1)
-    }
+    if (change.seq <= written && rendersRestAlone(context)) return
+    if (care.isOneByOne) care.begins(triggers.get(change.op)?.batch?.size ?? 1)
     this.#renderAll(batches.add(change.op, { offset, bytes, change }))
   }
 
@@ -394,6 +395,7 @@ class PartitionRenderer {
         }
         this.#figures.rendered(this.#run.sync, batch.op, one.kind)
         this.#requests.push(context.records.of(batch, one))
+        context.care.wrote()
       }
     }
   }
@@ -405,7 +407,7 @@ class PartitionRenderer {
   }
 
   #rendered({ care, triggers, render }: RunContext, batch: RowBatch): readonly Rendered[] {
-    const why = care.ends ?? care.rejection()
+    const why = care.rejection()
     const of = { context: render, input: this.#input }
     return why === null ? renderPlaced(batch, triggers.get(batch.op), of) : notRendered(batch, why)
   }
@@ -421,4 +423,9 @@ class PartitionRenderer {
     if (this.#ownership === null) throw new SluiceError('internal', 'the partition is not taken over yet')
     return this.#ownership
   }
+}
+
+/** True if no batch is made again that an earlier renderer had divided in another way. */
+function rendersRestAlone({ care }: RunContext): boolean {
+  return care.isOneByOne || care.ends !== null
 }

@@ -218,7 +218,6 @@ const wait = recordOf<Wait>('Wait', 'What is waited for.', {
       breaker: 'a destination that fails',
       'limits-store': 'what keeps the limits',
       tries: 'the time of the next try',
-      removals: 'removals that go before other rows',
     }),
   ),
   since: field('Since when.', millis),

@@ -1,7 +1,9 @@
-/** What a run may wait for. */
+/**
+ * What a run may wait for. A process of an earlier version reads no report with a kind that it does not know.
+ */
 
 export const WAIT_KINDS = [
-  'queued', // for the run before it, or for its turn to be compared
+  'queued', // for the run before it, for its turn to be compared, or for removals that go first
   'parked', // Processes died at work on the sync, one after the other.
   'approval',
   'detector', // No change-detector is at work.
@@ -15,7 +17,6 @@ export const WAIT_KINDS = [
   'breaker', // The destination failed so often that nothing is sent.
   'limits-store', // What keeps the limits does not answer, or may have forgotten them.
   'tries', // Requests that failed wait for their next try.
-  'removals', // Rows that are added or changed wait for removals.
 ] as const
 
 export type WaitKind = (typeof WAIT_KINDS)[number]

@@ -19,6 +19,8 @@ const DEATHS_THAT_REJECT = 3
 const DEATHS_THAT_STOP = 6
 /** After so many in all, nothing more of the run is rendered, or sent, in this partition. */
 const DEATHS_THAT_END = 20
+/** So many records the renderer may have had on their way to the log when it died. */
+const MOST_AHEAD = 5_000
 
 /** The owners of a partition that died in a run without having come further. */
 export interface Deaths {
@@ -76,6 +78,8 @@ export class Care {
   #rejects: string | null
   /** So many more rows or requests go one at a time. */
   #oneByOne: number
+  /** So many more records are acknowledged before the next row is worked on. */
+  #cautious: number
 
   /** `doing` says what the owners did, such as "rendering". */
   constructor({ inARow, all }: Deaths, doing: string) {
@@ -83,7 +87,21 @@ export class Care {
     this.ends =
       all >= DEATHS_THAT_END ? `${died(all)} in this run, and its rest is left to the next run` : null
     this.#rejects = inARow >= DEATHS_THAT_REJECT ? `${died(inARow)} in a row` : null
-    this.#oneByOne = inARow >= DEATHS_THAT_SUSPECT || this.ends !== null ? Infinity : 0
+    this.#oneByOne = inARow >= DEATHS_THAT_SUSPECT && this.ends === null ? Infinity : 0
+    this.#cautious = inARow > 0 && this.ends === null ? MOST_AHEAD : 0
+  }
+
+  /**
+   * True while each record is acknowledged before the next row is worked on, so that the next death shows its
+   * place.
+   */
+  get isCautious(): boolean {
+    return this.#cautious > 0 || this.isOneByOne
+  }
+
+  /** A record was written. */
+  wrote(): void {
+    this.#cautious = Math.max(0, this.#cautious - 1)
   }
 
   /** True while one row or request is to be finished before the next one begins. */

@@ -11,7 +11,7 @@ import type { DeliveryParts, OpenRun } from './open-run.ts'
 import type { PartitionReporter } from './report-partition.ts'
 
 const WAITS: WaitNow = {
-  kind: 'removals',
+  kind: 'queued',
   until: null,
   detail: 'rows wait for all removals, since keys of the run differ only in letter case, accents or blanks',
 }
