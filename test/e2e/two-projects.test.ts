@@ -70,4 +70,17 @@ describe('a folder', () => {
     expect((await folder.run('people')).exitCode).toBe(0)
     expect(api.requests).toHaveLength(2)
   })
+
+  it('cancels a run though its sync was changed on the server: that cannot wait', async () => {
+    await using folder = await folderOf()
+    expect((await folder.run('people')).exitCode).toBe(0)
+    const yaml = peopleYaml({ sync: 'timeout: 7s' }).replace('${API_URL}', `${api.url}/v2`)
+    await folder.write('project.yaml', yaml)
+    const { view: held } = await folder.run('people')
+    expect(held.status).toBe('held')
+    expect((await folder.sluice('rollback', 'sync/people', '--take-over')).exitCode).toBe(0)
+    expect((await folder.error('run', 'people')).code).toBe('conflict')
+    const { exitCode, stdout } = await folder.sluice('cancel', held.id, '--json')
+    expect([exitCode, JSON.parse(stdout)]).toEqual([0, expect.objectContaining({ status: 'cancelled' })])
+  })
 })

@@ -20,7 +20,7 @@ interface PublicationDeps {
   readonly onPublished?: OnPublished | undefined
 }
 
-/** Nothing is asked of a sync that is another project's, or uses what is. */
+/** Nothing is asked of a sync that is another project's, or uses what is, but that a run of it ends. */
 export class Publication {
   readonly #deps: PublicationDeps
   readonly #published: SharedWork<Others | null>
@@ -32,18 +32,14 @@ export class Publication {
 
   /**
    * What comes before a command about a sync; `definition` is null if nobody knows it. Publishes the project
-   * where the command needs that. Callers at the same time share one publication. Throws `conflict` if
-   * something that the sync uses is another's.
+   * where the command needs that. Callers at the same time share one publication. Throws `conflict` then if
+   * something that the sync uses is another's. Another command ends something, which anybody may have to.
    */
   async before(
     { publishes, definition }: { readonly publishes: boolean; readonly definition: Definition | null },
     signal: AbortSignal,
   ): Promise<void> {
-    if (!publishes) {
-      await assertKeyFits(await this.#deps.open(), { signal })
-      if (definition !== null) await this.assertOwn(definition, signal)
-      return
-    }
+    if (!publishes) return await assertKeyFits(await this.#deps.open(), { signal })
     const others = await this.#published.done({ signal })
     if (others === null) return
     if (definition !== null) assertOwn(definition, others)

@@ -29,6 +29,8 @@ describe('the destination that rows are delivered to', () => {
     'x_workspace_name',
     'OpenAI-Organization',
     'X-AccountId',
+    // Behind one address, it says which API answers.
+    'Host',
   ])('names an account by the header %s', name => {
     expect(isAnother(to('https://a.test', header(name, 'a')), to('https://a.test', header(name, 'b')))).toBe(
       true,

@@ -6,10 +6,13 @@ import type { ChangedDestination, DeliveredTo } from '@sluice/contracts/runs/hel
 import type { DestinationSpec } from '@sluice/contracts/resources'
 import { fillSecrets, secretNames } from '@sluice/contracts/secret-references'
 
-/** The last word of a name that stands for an account, once words such as `id` are taken off. */
+/**
+ * The last word of a name that stands for an account, once words such as `id` are taken off. By its host, a
+ * proxy tells APIs apart.
+ */
 const ACCOUNT = new Set(
   (
-    'account app application company customer database env environment instance org organisation organization ' +
+    'account app application company customer database env environment host instance org organisation organization ' +
     'project realm shop site store subscription team tenant workspace'
   ).split(' '),
 )
