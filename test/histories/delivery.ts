@@ -283,7 +283,8 @@ class PartitionDelivery {
 
   /** Sends rows that go together until the answer is not "later" for all of them, and writes the attempts. */
   #attempt(index: number, { positions }: PartHistory): void {
-    const { tries, splitsBatches, onBroken } = this.#options
+    const { splitsBatches, onBroken } = this.#options
+    const tries = this.#triesOf(this.#at(index).trigger)
     for (;;) {
       const { ledger, rows: all } = this.#at(index)
       const { history } = ledger
@@ -310,6 +311,12 @@ class PartitionDelivery {
     }
   }
 
+  /** Another try of a removal that goes first would hold all other rows up. */
+  #triesOf(trigger: Op): Tries {
+    const { tries, removalsFirst } = this.#options
+    return removalsFirst && trigger === 'removed' ? { ...tries, extra: 0 } : tries
+  }
+
   /**
    * Rows that the API only asked to wait with are still open, and so are those of a batch that is divided.
    */
@@ -323,7 +330,8 @@ class PartitionDelivery {
     },
   ): void {
     const { sent, part, rows, open } = of
-    const { tries, splitsBatches, hasTokens, onBroken } = this.#options
+    const { splitsBatches, hasTokens, onBroken } = this.#options
+    const tries = this.#triesOf(rows[0]?.op ?? 'added')
     const isLast = (came: Verdict['outcome']): boolean => came === 'unknown' && !tries.repeatsUnknown
     const divides = splitsBatches && sent.status === 400 && rows.length > 1
     const isRefused = hasTokens && sent.status === REFUSED

@@ -375,6 +375,7 @@ class PartitionDelivery {
         },
         signal,
       )
+      await this.#reporter.reportGoesOn()
     } catch (error) {
       if (signal.aborted) throw error
       this.#passed.begin(begin.run, error)

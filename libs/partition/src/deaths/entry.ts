@@ -6,6 +6,7 @@
  */
 import type { RunEvent } from '@sluice/contracts/records'
 import type { DeathsOfRun } from '@sluice/contracts/runs/run-times'
+import type { WaitKind } from '@sluice/contracts/runs/waits'
 import { SluiceError } from '@sluice/contracts/errors'
 import { RecentMap } from '@sluice/flow/recent-map'
 import { Slots } from '@sluice/flow/slots'
@@ -36,6 +37,9 @@ export interface Suspects {
 /** A suspect that has come no further by then mostly waits, and must not hold up the next one. */
 const OVERDUE_MS = 10_000
 const MARKERS_KEPT = 10_000
+
+/** In these waits delivery sends nothing (PROTOCOL.md §6, §8). It tells their end before it sends. */
+const IDLE_WAITS: ReadonlySet<WaitKind> = new Set<WaitKind>(['queued', 'secret', 'takeover'])
 
 export function newSuspects(): Suspects {
   return {
@@ -110,7 +114,8 @@ export async function enter(
   const position = found?.position ?? -1
   const before = deathsIn(run, found, isAlive)
   const input = at(topics[reads], partition)
-  const works = before.inARow === 0 || (await hasWork({ log, ...options }, input, position))
+  const isAtWork = !(stage === 'attempts' && waits(runs, { ...of.run, run }, partition))
+  const works = before.inARow === 0 || (isAtWork && (await hasWork({ log, ...options }, input, position)))
   const deaths = countedBeforehand(run, before, { hasWork: works })
   const place = works && isSuspect(before) ? await suspects.slots.take(options) : null
   const counted = { ...before, inARow: works ? before.inARow : 0 }
@@ -141,6 +146,13 @@ export async function enter(
 
 function nameOf({ topic, partition }: TopicPartition): string {
   return `${topic}/${partition}`
+}
+
+/** True if the last owner told that it waits for what others do, and sends nothing meanwhile. */
+function waits(runs: RunsView, { sync, incarnation, run }: RunEvent, partition: number): boolean {
+  const known = runs.of(sync)
+  const last = known?.incarnation === incarnation ? known.reports.get(partition) : undefined
+  return last?.run === run && !last.ended && (last.waits ?? []).some(({ kind }) => IDLE_WAITS.has(kind))
 }
 
 function runAtWork(runs: RunsView, { sync, incarnation }: RunEvent): RunEvent | null {

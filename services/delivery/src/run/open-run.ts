@@ -138,6 +138,7 @@ export async function openRun(
       throttles: deps.throttles,
       places: deps.places,
       tries: triesOf({ errors, delivery }),
+      removalsFirst: begin.removalsFirst === true,
       read: span => readAgain(parts, span),
       parts: new PartRenderer({
         ...{ ...deps, sync: run.sync, begin, changes: changesOf(parts) },

@@ -19,7 +19,7 @@ const WAITS: WaitNow = {
 export class RemovalsFirst {
   readonly #parts: DeliveryParts
   readonly #doubt: Pick<Doubt, 'untilNoneIsLate'>
-  readonly #reporter: Pick<PartitionReporter, 'reportRemovals' | 'hasRemoved'>
+  readonly #reporter: Pick<PartitionReporter, 'reportRemovals' | 'reportGoesOn' | 'hasRemoved'>
   /** The last run of which all removals are finished. */
   #passed = 0
   #waitsFor: WaitNow | null = null
@@ -28,7 +28,7 @@ export class RemovalsFirst {
     parts: DeliveryParts,
     of: {
       readonly doubt: Pick<Doubt, 'untilNoneIsLate'>
-      readonly reporter: Pick<PartitionReporter, 'reportRemovals' | 'hasRemoved'>
+      readonly reporter: Pick<PartitionReporter, 'reportRemovals' | 'reportGoesOn' | 'hasRemoved'>
     },
   ) {
     this.#parts = parts
@@ -64,7 +64,7 @@ export class RemovalsFirst {
           // A report without a fence may take the place of the one that says so.
           await deps.runs.until(() => mayGo() || !isReported(), { signal: ends })
         } else {
-          await this.#reporter.reportRemovals(begin.run)
+          await this.#reporter.reportRemovals(begin.run, WAITS)
           await deps.runs.caughtUp(homePartition(run.sync), { signal: ends })
         }
       }
@@ -73,6 +73,7 @@ export class RemovalsFirst {
     } finally {
       this.#waitsFor = null
     }
+    await this.#reporter.reportGoesOn()
     if (!early.signal.aborted) this.#passed = begin.run
   }
 

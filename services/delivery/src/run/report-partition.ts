@@ -47,6 +47,8 @@ export class PartitionReporter {
   #lastEnded = 0
   /** The last run whose removals are finished here. */
   #removed = 0
+  /** True while the last report of this owner tells of a wait. */
+  #waits = false
 
   /** `lastReport` gives what was reported last of the partition. */
   constructor(options: ReporterOptions, lastReport: () => PartitionReport | undefined) {
@@ -66,11 +68,20 @@ export class PartitionReporter {
     return last?.run === run && (last.removalsFinished === true || last.ended)
   }
 
-  /** Reports that the removals of the run are finished here, and can arrive no more. */
-  async reportRemovals(run: number): Promise<void> {
+  /**
+   * Reports that the removals of the run are finished here, and can arrive no more, and what it waits for.
+   */
+  async reportRemovals(run: number, waitsFor: WaitNow): Promise<void> {
     this.#removed = run
-    const last = this.#lastReport()
-    await this.#writeProgress(last?.run === run ? (last.waits ?? []) : [])
+    await this.#writeProgress([{ ...waitsFor, since: Date.now() }])
+  }
+
+  /**
+   * Tells that a wait is over, before anything is sent. The death of an owner that waits does not count
+   * (PROTOCOL.md §11), and that of one which sends has to.
+   */
+  async reportGoesOn(): Promise<void> {
+    if (this.#waits || (this.#lastReport()?.waits ?? []).length > 0) await this.#writeProgress([])
   }
 
   /**
@@ -192,6 +203,7 @@ export class PartitionReporter {
   ): Promise<void> {
     const { io, prefix, run, ownership, attempts, ledger, worker } = this.#options
     const { partition } = attempts
+    this.#waits = (report.waits ?? []).length > 0
     const value = io.encode('PartitionReport', {
       ...report,
       error: boundedOrNull(report.error, ERROR_BYTES),

@@ -26,6 +26,11 @@ export interface SendQueueOptions extends Ends {
   readonly traces?: Traces | null | undefined
   /** What the sync allows within a run; null: nothing but the first try. */
   readonly tries: Tries | null
+  /**
+   * True if rows are removed before any is added or changed: no removal gets another try, which would hold
+   * these up.
+   */
+  readonly removalsFirst: boolean
   /** Reads requests again that waited for their next try. */
   readonly read: WaitingOptions['read']
   /** Renders rows of a request again, as the requests that they make. */

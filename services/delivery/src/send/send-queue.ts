@@ -7,6 +7,7 @@
  * States: sending → giving up (what is queued or waits is recorded as it is) and either → stopped (nothing
  * more is taken; what is under way is finished, and what waits is left to a successor).
  */
+import type { Op } from '@sluice/contracts/state'
 import type { SluiceError } from '@sluice/contracts/errors'
 import { nextTryMs } from '@sluice/domain/answers/next-try'
 import { endingOf } from '@sluice/flow/ends'
@@ -263,7 +264,7 @@ export class SendQueue {
     this.#figures.inFlight(1)
     let sent: Sent | Late | null = null
     try {
-      sent = await sendRequest(job, { ...sending, another: this.#another })
+      sent = await sendRequest(job, { ...sending, another: this.#anotherOf(job.request) })
     } catch (error) {
       if (!signal.aborted) throw error
     } finally {
@@ -287,9 +288,11 @@ export class SendQueue {
   }
 
   /** What failed rows may get, as long as the run goes on. */
-  get #another(): AnotherTry {
+  #anotherOf({ trigger }: { readonly trigger: Op }): AnotherTry {
     if (this.#givingUp.signal.aborted) return NO_OTHER_TRY
-    return { nextTryMs: this.#nextTryMs, splits: this.#options.target.splitsBatches }
+    const { removalsFirst, target } = this.#options
+    const isOnce = removalsFirst && trigger === 'removed'
+    return { ...(isOnce ? NO_OTHER_TRY : { nextTryMs: this.#nextTryMs }), splits: target.splitsBatches }
   }
 
   readonly #nextTryMs: AnotherTry['nextTryMs'] = failed => {
