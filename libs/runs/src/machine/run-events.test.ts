@@ -191,7 +191,7 @@ describe('a run that ends before it has published anything', () => {
     const ends = [
       failedRun(found, new Error('no disk'), 20),
       cancelledRun(found, 20),
-      supersededRun(found, 'RUN2', 20),
+      supersededRun(found, { runId: 'RUN2', doesAsMuch: true }, 20),
     ]
     for (const { counts } of ends) expect(counts).toEqual(added({ detected: 3, unsent: 3 }))
   })

@@ -168,9 +168,17 @@ export function withApprovalOf(queued: RunState, { approved }: Pick<RunState, 'a
   return { ...queued, approved }
 }
 
-/** The end of a run that awaited approval: a newer run takes its place, and sees the same rows. */
-export function supersededRun(awaiting: RunState, newer: string, at: number): RunState {
-  const error = `run ${newer}, which is newer, took its place before anybody approved it`
+/** A run that takes the place of one that awaited approval. */
+export interface Newer {
+  readonly runId: string
+  /** False for one that leaves out some of what the other was to do. */
+  readonly doesAsMuch: boolean
+}
+
+/** The end of a run that awaited approval: a newer run takes its place. */
+export function supersededRun(awaiting: RunState, { runId, doesAsMuch }: Newer, at: number): RunState {
+  const replaced = `run ${runId}, which is newer, took its place before anybody approved it`
+  const error = doesAsMuch ? replaced : `${replaced}. It does not do the same, so ask for this one again`
   return {
     ...awaiting,
     status: 'cancelled',

@@ -207,6 +207,24 @@ describe('a run that is taken up', () => {
     expect(taken.events[0]?.error).toContain('run RUN, which is newer, took its place')
   })
 
+  it.each([
+    ['manual', 'manual', false],
+    ['schedule', 'manual', false],
+    ['manual', 'resync', false],
+    ['resync', 'resync', false],
+    ['resync', 'discard', true],
+    ['replay', 'manual', true],
+    ['manual', 'discard', true],
+  ] as const)(
+    'ends a held %s, and says of a %s in its place that it does less: %s',
+    (held, newer, isLess) => {
+      const awaiting: RunState = { ...RUNNING, runId: 'HELD', cause: held, status: 'held', held: HELD }
+      const life = { ...IDLE, awaiting, queued: [{ ...QUEUED, cause: newer }] }
+      const [ended] = step(life, { kind: 'idle', at: 20 }).events
+      expect(ended?.error?.endsWith('It does not do the same, so ask for this one again')).toBe(isLess)
+    },
+  )
+
   it('to reset the sync is written once more, which only its owner can do, and gets no number', () => {
     const taken = step({ ...IDLE, queued: [{ ...QUEUED, cause: 'reset' }] }, { kind: 'idle', at: 20 })
     expect(inWords(taken)).toBe('taken; RUN queued; reset')

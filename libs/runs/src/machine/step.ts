@@ -4,7 +4,7 @@
  * `internal`.
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import { nextOf, withQueued } from './join-queued.ts'
+import { joinQueued, nextOf, withQueued } from './join-queued.ts'
 import { cancelReplacement, inspectLeft, replace, replaceOrEnd } from './left-run.ts'
 import { atPhase, sentIn } from './phase-times.ts'
 import { deathsWithout, endCounted, parkedNotice, parkedUntil } from './parking.ts'
@@ -16,6 +16,7 @@ import {
   INTERRUPTED,
   numberedRun,
   supersededRun,
+  type Newer,
   type RunState,
 } from './run-events.ts'
 import { failReset, setAside, takeCommandAside, takeDueAside } from './set-aside.ts'
@@ -92,12 +93,16 @@ function takeQueued(life: SyncLife, { at, parks = false }: Extract<Fact, { kind:
     return stepOf({ ...life, queued: others, atWork: atWorkOf(queued) }, [queued], 'reset')
   const until = parks ? parkedUntil(life, at) : null
   if (until !== null) return waitParked(life, queued, until)
-  // A newer run sees the same rows as the run that awaits approval, which has nothing left to wait for.
-  const superseded = awaiting === null ? [] : [supersededRun(awaiting, queued.runId, at)]
+  // No run comes between a held one and its approval. Mostly the newer one sees the same rows.
+  const superseded = awaiting === null ? [] : [supersededRun(awaiting, newerThan(awaiting, queued), at)]
   const { lastRun, first, faults, deaths } = superseded.reduce(withEnd, life)
   const run = numberedRun(queued, { run: lastRun + 1, first, faults, deaths, startedAt: at })
   const taken = { queued: others, awaiting: null, faults, lastRun: lastRun + 1, atWork: atWorkOf(run) }
   return stepOf({ ...life, ...taken }, superseded, 'detect')
+}
+
+function newerThan(awaiting: RunState, queued: RunState): Newer {
+  return { runId: queued.runId, doesAsMuch: joinQueued([queued], awaiting) !== null }
 }
 
 /** The queued run says once why it waits. */
