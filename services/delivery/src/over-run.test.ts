@@ -28,6 +28,7 @@ import { DeliveryMemory } from './delivery-memory.ts'
 import { lateAfterTakeover } from './run/late-sends.ts'
 import type { DeliverDeps } from './run/open-run.ts'
 import { PassedRun } from './run/passed-run.ts'
+import { ScriptedDelivery } from './contract/scripted-delivery.ts'
 import { resolveTarget } from './destination/target.ts'
 import { Places } from './send/places.ts'
 import { Throttles } from './send/throttles.ts'
@@ -400,4 +401,23 @@ describe('a run that is passed over', () => {
     expect(() => over().takeTorn(torn, 1)).not.toThrow()
     expect(() => over().takeTorn(torn, 2)).toThrow(torn)
   })
+})
+
+it('repeats the end of a partition that somebody asks to end a moment too late', async () => {
+  await using delivery = await ScriptedDelivery.open()
+  const { runs } = delivery.world
+  await delivery.begin(['a', 'b'])
+  const life = delivery.live()
+  const report = (): PartitionReport | undefined => runs.of(SYNC)?.reports.get(0)
+  await runs.until(() => report()?.ended === true, { signal: never })
+  const end = report()
+  const asked = { ...end, ended: false, faultedFrom: 0, error: 'late', requestsEnd: 0 } as PartitionReport
+  const value = delivery.world.io.encode('PartitionReport', asked)
+  const place = at(sharedTopics(PREFIX).runs, homePartition(SYNC))
+  await delivery.world.append(place, [{ key: reportKey(SYNC, 0), value }])
+  await runs.until(() => report()?.error === 'late', { signal: never })
+  await runs.until(() => report()?.ended === true, { signal: never })
+  expect(report()).toEqual({ ...end, attemptsEnd: report()?.attemptsEnd })
+  expect(report()?.faultedFrom).toBeNull()
+  await life.drain()
 })

@@ -51,10 +51,15 @@ export async function endWithoutRenderer(
       if (asked === null) continue
       const { run: number, error, errorCode, deaths } = asked
       const before = reporter.lastEnded
+      if (before >= number) {
+        await reporter.repeatEnd()
+        await runs.until(() => asks() !== asked, { signal })
+        continue
+      }
       const { counts, nextChange: from, died } = await finished(number)
       // Meanwhile the partition may have reached its end, or the run may be over. A question that is no
       // longer on `runs` still counts: a report of progress takes its place there.
-      const isEnded = reporter.lastEnded > before && reporter.lastEnded >= number
+      const isEnded = reporter.lastEnded >= number
       const fault = { from, error: error ?? '', errorCode: errorCode ?? 'internal' }
       if (!isEnded && goesOn(number))
         await reporter.reportEnd({

@@ -45,6 +45,7 @@ export class PartitionReporter {
   readonly phases: PhaseClock
   readonly #lastReport: () => PartitionReport | undefined
   #lastEnded = 0
+  #lastEnd: Parameters<PartitionReporter['reportEnd']>[0] | null = null
   /** The last run whose removals are finished here. */
   #removed = 0
   /** True while the last report of this owner tells of a wait. */
@@ -99,6 +100,7 @@ export class PartitionReporter {
     readonly certificates?: readonly ShownCertificate[]
   }): Promise<void> {
     this.#lastEnded = Math.max(this.#lastEnded, end.begin.run)
+    this.#lastEnd = end
     // The run may end as soon as the report is there.
     const now = Date.now()
     await this.#write({
@@ -115,6 +117,11 @@ export class PartitionReporter {
       deaths: (end.deaths ?? 0) > 0 ? (end.deaths ?? null) : null,
     })
     this.#trace(end, now)
+  }
+
+  /** Reports the last end once more, in the place of a report without a fence that came a moment too late. */
+  async repeatEnd(): Promise<void> {
+    if (this.#lastEnd !== null) await this.reportEnd(this.#lastEnd)
   }
 
   #trace(end: Parameters<PartitionReporter['reportEnd']>[0], now: number): void {
