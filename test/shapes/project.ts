@@ -28,6 +28,8 @@ export async function writeProject(
 ): Promise<void> {
   if (shape.file !== undefined) await writeRows(dir, shape, at.pass)
   const documents = [
+    // Shapes share the services on Kafka, and so the name of the destination.
+    { kind: 'project', name: 'shapes' },
     { kind: 'source', name: 'rows', ...sourceFields(shape, at.databases) },
     // An API that breaks each connection would open the breaker, and the rest of the run would stay unsent.
     {
@@ -52,7 +54,7 @@ export async function writeProject(
     ]),
   ]
   // YAML reads JSON as it is.
-  await writeFile(join(dir, 'project.yaml'), documents.map(each => JSON.stringify(each)).join('\n---\n'))
+  await writeFile(join(dir, 'sluice.yaml'), documents.map(each => JSON.stringify(each)).join('\n---\n'))
 }
 
 function keyOf({ primaryKey = ['n'] }: Shape): readonly string[] {

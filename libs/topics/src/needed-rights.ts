@@ -31,7 +31,7 @@ interface Uses {
 const PEOPLE = ['command', 'console'] as const satisfies readonly KafkaRole[]
 
 const SHARED: { readonly [T in keyof ReturnType<typeof sharedTopics>]: Uses } = {
-  resources: { reads: ['detector', ...PEOPLE], writes: ['detector', ...PEOPLE] },
+  resources: { reads: ['detector', 'delivery', ...PEOPLE], writes: ['detector', ...PEOPLE] },
   definitions: { reads: KAFKA_ROLES, writes: ['detector', ...PEOPLE] },
   commands: { reads: ['detector'], writes: PEOPLE },
   runs: { reads: KAFKA_ROLES, writes: ['detector', 'renderer', 'delivery'] },

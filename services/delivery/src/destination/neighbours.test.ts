@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { SluiceError } from '@sluice/contracts/errors'
 import { plainRecord } from '@sluice/resources/stored-resources'
 import { sampleDefinition } from '@sluice/testkit/sample-records'
 import { openTestLog, type TestLog } from '@sluice/testkit/test-log'
@@ -19,7 +20,7 @@ async function write(name: string, spec: string | null): Promise<void> {
 }
 
 it('a sync has neighbours as long as the resources have another sync of its destination', async () => {
-  const neighbours = new Neighbours(world)
+  const neighbours = new Neighbours({ ...world, onError: error => expect.unreachable(String(error)) })
   const has = () => neighbours.has({ sync: 'one', destination: 'api' }, never)
   const spec = (name: string, destination: string): string =>
     JSON.stringify({ ...sampleDefinition().sync, name, destination })
@@ -32,4 +33,17 @@ it('a sync has neighbours as long as the resources have another sync of its dest
   expect(await has()).toBe(true)
   await write('two', null)
   expect(await has()).toBe(false)
+})
+
+it('a sync goes on as if it had none where the resources cannot be read', async () => {
+  const refused = new SluiceError('config', 'no right to read resources')
+  const errors: unknown[] = []
+  const log = { ...world.log, offsets: () => Promise.reject(refused) }
+  const neighbours = new Neighbours({
+    ...world,
+    log: log as unknown as TestLog['log'],
+    onError: error => errors.push(error),
+  })
+  expect(await neighbours.has({ sync: 'one', destination: 'api' }, never)).toBe(false)
+  expect(errors).toEqual([refused])
 })

@@ -6,22 +6,31 @@ import { at, sharedTopics } from '@sluice/topics/topics'
 
 /** Of one process. The resources are read again only if there is anything new. */
 export class Neighbours {
-  readonly #deps: ResourcesDeps
+  readonly #deps: ResourcesDeps & { readonly onError: (error: unknown) => void }
   readonly #reading = new SharedWork<void>(options => this.#read(options))
   #readTo = -1
   /** The names of syncs, by destination. */
   #syncs = new Map<string, Set<string>>()
 
-  constructor(deps: ResourcesDeps) {
+  /** `onError` is told why the resources cannot be read, say for want of a right. */
+  constructor(deps: ResourcesDeps & { readonly onError: (error: unknown) => void }) {
     this.#deps = deps
   }
 
-  /** True if another sync has this destination, too. Rejects as the log does. */
+  /**
+   * True if another sync has this destination, too. False where the resources cannot be read: then a sync
+   * leaves slots free once another one holds some. Rejects when aborted.
+   */
   async has(
     of: { readonly sync: string; readonly destination: string },
     { signal }: { readonly signal: AbortSignal },
   ): Promise<boolean> {
-    await this.#reading.done({ signal })
+    try {
+      await this.#reading.done({ signal })
+    } catch (error) {
+      signal.throwIfAborted()
+      this.#deps.onError(error)
+    }
     const syncs = this.#syncs.get(of.destination)
     return syncs !== undefined && syncs.size > (syncs.has(of.sync) ? 1 : 0)
   }
