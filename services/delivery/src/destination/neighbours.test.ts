@@ -41,7 +41,7 @@ it('a sync goes on as if it had none where the resources cannot be read', async 
   const log = { ...world.log, offsets: () => Promise.reject(refused) }
   const neighbours = new Neighbours({
     ...world,
-    log: log as unknown as TestLog['log'],
+    log,
     onError: error => errors.push(error),
   })
   expect(await neighbours.has({ sync: 'one', destination: 'api' }, never)).toBe(false)
