@@ -358,15 +358,29 @@ class OncePerDecision {
   broken: string | null = null
   readonly #last = new Map<string, { readonly request: Arrived; readonly sent: string }>()
   readonly #decided = { retry: new Set<string>(), resync: new Set<string>() }
+  /**
+   * Resyncs that have not ended, with the keys that each has accounted for. They are about what a run at work
+   * sends, too, since nobody knows whether the API still has it by then.
+   */
+  readonly #resyncs = new Set<Set<string>>()
   /** Commands that have not ended. Until then nobody here knows which sends came before the decision. */
   #asking = 0
 
   /** About all rows, or one key. Resolves with the command. */
   async decides(kind: 'retry' | 'resync', key: string | null, command: Promise<unknown>): Promise<void> {
     for (const known of key === null ? this.#last.keys() : [key]) this.#decided[kind].add(known)
+    const accounted = new Set(this.#last.keys())
+    if (kind === 'resync') this.#resyncs.add(accounted)
     this.#asking += 1
     await command
     this.#asking -= 1
+    this.#resyncs.delete(accounted)
+  }
+
+  #isResynced(key: string): boolean {
+    const resync = [...this.#resyncs].find(accounted => !accounted.has(key))
+    resync?.add(key)
+    return resync !== undefined
   }
 
   arrived(request: Arrived): void {
@@ -379,7 +393,9 @@ class OncePerDecision {
       const { status } = last.request
       const isInDoubt = status === null || status >= 500
       const isTaken = status !== null && status < 300 && last.sent === sent
-      const isDecided = (isInDoubt || isTaken) && (retry.delete(key) || (isTaken && resync.delete(key)))
+      const isDecided =
+        (isInDoubt || isTaken) &&
+        (retry.delete(key) || (isTaken && (resync.delete(key) || this.#isResynced(key))))
       if ((isInDoubt || isTaken) && !isDecided)
         this.broken ??= `${JSON.stringify(key)} was sent as ${last.sent}, answered ${String(status)}, and sent as ${sent} without a decision`
       if (this.#asking > 0) continue
