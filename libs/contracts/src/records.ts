@@ -290,8 +290,8 @@ export interface Command {
   /** Who asked: the name of a token, or of the user of a command. Null if nobody knows. */
   readonly by?: string | null
   /**
-   * Of an approval of a changed destination: `same` goes on with the delivered state, `new` forgets it. The
-   * run behind such an approval has `new`, too.
+   * The approval of a changed destination has it: `same` goes on with the delivered state, `new` forgets it.
+   * The run behind such an approval has `new`, too.
    */
   readonly destination?: 'same' | 'new' | null
 }
@@ -366,7 +366,7 @@ export interface RunEvent {
   /** How many removals somebody has approved; null if nobody was asked. */
   readonly approved: number | null
   /**
-   * What a retry, a discard or a resync is about: what runs up to this one left. Null for any other run, and
+   * A retry, a discard or a resync is about what runs up to this one left. Null for any other run, and
    * in events of an earlier version.
    */
   readonly upTo: number | null
@@ -378,8 +378,8 @@ export interface RunEvent {
   /** Set while the run brings the delivered state up to date for longer than a second. */
   readonly restoring: Restoring | null
   /**
-   * So many processes in a row have died at work on the sync, if the process of this run dies before it
-   * writes another event of it. Null in events of an earlier version.
+   * The number of processes in a row that have died at work on the sync, if the process of this run dies
+   * before it writes another event of it. Null in events of an earlier version.
    */
   readonly deaths: number | null
   /** Who asked for it, as its command says. Null where nobody did, and in events of an earlier version. */
@@ -411,7 +411,7 @@ export interface PartitionReport {
   /** True once the partition's `run-end` is reached, or will not be; false for a report of progress. */
   readonly ended: boolean
   /**
-   * Of a run that removes first: true once the partition has finished its removals, and none can arrive any
+   * A run that removes first sets it once the partition has finished its removals, and none can arrive any
    * more. Absent or null in any other run, and in earlier versions.
    */
   readonly removalsFinished?: boolean | null
@@ -432,6 +432,9 @@ export interface PartitionReport {
   readonly phases: Pick<PhaseTimes, 'renderingFrom' | 'renderedAt' | 'sendingFrom'> | null
   /** What its connections have shown by the end. Null in reports of progress, and of an earlier version. */
   readonly certificates: readonly ShownCertificate[] | null
-  /** So many processes died at work on the partition in this run. Null for none, and while it goes on. */
+  /**
+   * The number of processes that died at work on the partition in this run. Null for none, and while it goes
+   * on.
+   */
   readonly deaths?: number | null
 }

@@ -340,24 +340,28 @@ export interface ResourceKeeping {
   rows(query: RowsQuery, signal: AbortSignal): Promise<RowsView>
 }
 
+/** The answer of a person to a held run. */
+export interface Approval {
+  readonly run: string
+  /**
+   * A run whose destination changed wants one of these: `same` goes on with the delivered state, `new`
+   * forgets it.
+   */
+  readonly destination?: 'same' | 'new' | undefined
+}
+
 /**
  * Each method that asks for something publishes the project as it is. It follows the run until it ends or
  * waits for approval, and resolves with it. It throws `not-found` for a sync or run that does not exist, and
  * `usage` if there is nothing to do in the run's state.
  */
-export interface Approval {
-  readonly run: string
-  /** Of a run whose destination changed: the same API goes on with the delivered state. */
-  readonly destination?: 'same' | 'new' | undefined
-}
-
 export interface Control extends Omit<RunHistory, 'past'>, SecretKeeping, AsyncDisposable {
   askForRun(request: RunRequest, following: Following): Promise<FollowedRun>
   /** Forgets what was delivered, so that the next run is the first again. */
   reset(sync: string, following: Following): Promise<FollowedRun>
   /**
    * Approves a run that waits for it. The run goes on, and may wait for approval again. With a new
-   * destination, the sync is reset, and an ordinary run begins the state. Rejects with `usage` if
+   * destination, the sync is reset, and a resync sends every row. Rejects with `usage` if
    * `destination` does not answer to what the run is held for.
    */
   approve(approval: Approval, following: Following): Promise<FollowedRun>

@@ -47,7 +47,7 @@ export interface SyncFacts {
   readonly held: {
     readonly removed: number
     readonly rows: number
-    /** What changed, if it is held for its destination. */
+    /** The two addresses, if the run is held for its destination. */
     readonly changed: string | null
     readonly figures: NoticeRun
   } | null

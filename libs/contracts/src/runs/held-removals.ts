@@ -12,7 +12,7 @@ export interface DeliveredTo {
   readonly accounts: { readonly [name: string]: string | null }
 }
 
-/** What the delivered state of a sync is of. */
+/** The destination that has the rows of a delivered state. */
 export interface StateOwner extends DeliveredTo {
   /** How many times that has changed: of two events of a sync, the higher number tells. */
   readonly change: number
@@ -24,7 +24,7 @@ export interface ChangedDestination {
   readonly to: DeliveredTo
 }
 
-/** What a run is held for: a destination that changed, or the removals that the removal guard stops (R6). */
+/** A run is held for a destination that changed, or for removals that the removal guard stops (R6). */
 export interface HeldRemovals {
   /** Rows that it would remove from the destination. */
   readonly removed: number
@@ -39,8 +39,8 @@ export interface HeldRemovals {
 const count = z.int().min(0)
 
 /**
- * What people see of it: the run would remove `removed` of the `rows` at the destination. `samples` has some
- * of their keys. With `destination`, the run would send to another one than the one that has these rows.
+ * People see this of a held run: it would remove `removed` of the `rows` at the destination. `samples` has
+ * some of their keys. With `destination`, the run would send to another one than the one that has these rows.
  */
 export const heldView = z.object({
   removed: count,

@@ -25,8 +25,8 @@ export interface PhaseTimes {
 /** Processes that died at work on a partition in this run (PROTOCOL.md §11). */
 export interface DeathsOfRun {
   readonly run: number
-  /** So many in a row, without having come further than where they began. */
+  /** The number of processes in a row that came no further than where they began. */
   readonly count: number
-  /** So many in all without having come further. Null in markers of an earlier version. */
+  /** The number of all processes of the run that came no further. Null in markers of an earlier version. */
   readonly all?: number | null
 }

@@ -1,11 +1,12 @@
 /** Which environments a project folder has: files `sluice.NAME.yaml` beside `sluice.yaml`. */
 import { readdirSync } from 'node:fs'
 import { SluiceError } from '@sluice/contracts/errors'
+import { ENVIRONMENT_NAME, ENVIRONMENT_NAME_WANTED } from '@sluice/domain/environment-name'
 import { nearestName } from '@sluice/domain/nearest-name'
 import { list } from '../decode/places.ts'
 
-const NAME = /^[a-z0-9][a-z0-9-]{0,19}$/
-const FILE = /^sluice\.([a-z0-9][a-z0-9-]{0,19})\.yaml$/
+const NAME = new RegExp(`^${ENVIRONMENT_NAME}$`)
+const FILE = new RegExp(`^sluice\\.(${ENVIRONMENT_NAME})\\.yaml$`)
 
 /** The file of an environment, relative to the project folder. */
 export function environmentFile(name: string): string {
@@ -46,7 +47,7 @@ export function environmentIn(
   if (!NAME.test(name))
     throw new SluiceError(
       'usage',
-      `\`--env\` (or SLUICE_ENV) wants a name of a-z, 0-9 and -, at most 20 of them, found \`${name}\`.`,
+      `\`--env\` (or SLUICE_ENV) wants a name of ${ENVIRONMENT_NAME_WANTED}, found \`${name}\`.`,
     )
   const known = environmentsIn(dir)
   if (known.includes(name)) return name

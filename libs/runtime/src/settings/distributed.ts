@@ -5,6 +5,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import { duration } from '@sluice/contracts/resources'
 import { Signatures } from '@sluice/topics/signatures'
+import { ENVIRONMENT_NAME, ENVIRONMENT_NAME_WANTED } from '@sluice/domain/environment-name'
 import { z } from 'zod'
 import { envBoolean, envList, parseEnvironment, secretOf, type Environment } from '../environment.ts'
 
@@ -39,8 +40,8 @@ export const DISTRIBUTED_VARIABLES = {
   SLUICE_ENV: z
     .string()
     .regex(
-      /^[a-z0-9][a-z0-9-]{0,19}$/,
-      'expected the name of an environment: a-z, 0-9 and -, at most 20 of them',
+      new RegExp(`^${ENVIRONMENT_NAME}$`),
+      `expected the name of an environment: ${ENVIRONMENT_NAME_WANTED}`,
     )
     .optional(),
   SLUICE_SCHEMA_REGISTRY_URL: z.url({
