@@ -1,14 +1,11 @@
 /** Which server the secrets of a resource are sent to. */
 import type { DestinationSpec, MysqlSourceSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
-import { fillSecrets, type SecretUse } from '@sluice/contracts/secret-references'
+import { fillSecrets, type SecretFor, type SecretUse } from '@sluice/contracts/secret-references'
 import { withoutBrackets } from '@sluice/contracts/specs/http-texts'
 
 const DEFAULT_PORTS = { postgres: 5432, mysql: 3306, 'http:': 80, 'https:': 443 } as const
 
-/**
- * The server that a destination's requests go to; null if `baseUrl` is none of HTTP. A header `Host` changes
- * what the server is told, and not where the connection goes.
- */
+/** The server that a destination's connections go to; null if `baseUrl` is none of HTTP. */
 export function useByDestination({
   baseUrl,
   tls,
@@ -19,6 +16,28 @@ export function useByDestination({
   const port = url.port === '' ? DEFAULT_PORTS[protocol] : Number(url.port)
   const isChecked = protocol === 'https:' && tls?.insecure !== true
   return { as: 'destination', host: withoutBrackets(url.hostname), port, tls: isChecked }
+}
+
+/**
+ * Where a destination's requests end: at the server of the connection, and at the site that a header `Host`
+ * names, since a server of many sites passes requests on by that name. None if `baseUrl` is none of HTTP.
+ */
+export function usesByDestination({
+  headers = {},
+  ...destination
+}: Pick<DestinationSpec, 'baseUrl' | 'tls' | 'headers'>): readonly SecretUse[] {
+  const own = useByDestination(destination)
+  if (own === null) return []
+  const [, site] = Object.entries(headers).find(([name]) => name.toLowerCase() === 'host') ?? []
+  if (site === undefined) return [own]
+  // A text with a secret in it names no host, so no grant covers it.
+  const [, host = site, port] = /^(\[[^\]]+\]|[^:[\]]+)(?::(\d+))?$/.exec(site.trim()) ?? []
+  return [own, { ...own, host: withoutBrackets(host), port: port === undefined ? own.port : Number(port) }]
+}
+
+/** Gives secrets that may go to all of these servers. Throws as `secretFor` does. */
+export function findFor(uses: readonly SecretUse[], secretFor: SecretFor): (name: string) => string {
+  return name => uses.map(use => secretFor(name, use)).at(-1) ?? ''
 }
 
 /**

@@ -37,6 +37,11 @@ beforeAll(async () => {
 afterAll(() => rm(dir, { recursive: true }))
 
 /** The problems of a project as `line field: message`, its destination first. */
+function tokenRequest(field: string, header: string): string {
+  const client = 'grant: client-credentials, tokenUrl: "https://h/", clientId: c'
+  return `auth: { oauth2: { ${client}, ${field}: { headers: { ${header}: x } } } }\n`
+}
+
 async function problemsOf(destination: string, triggers: string = ADDED): Promise<string[]> {
   await writeFile(join(dir, 'a.yaml'), `${DESTINATION}${destination}${REST}${triggers}`)
   try {
@@ -59,6 +64,7 @@ it.each([
   [`${BASE}breaker: { pause: 1h }\n`],
   [`${BASE}breaker: {}\n`],
   [`${BASE}breaker: false\n`],
+  [`${BASE}${tokenRequest('tokenRequest', 'X-Tenant')}`],
 ])('%j is right', async destination => {
   expect(await problemsOf(destination)).toEqual([])
 })
@@ -97,6 +103,18 @@ it.each([
   [`${BASE}query: { "": x }\n`, /^4 query.: .*wanted text that is not empty/],
 ])('%j is told', async (destination, message) => {
   expect(await problemsOf(destination)).toEqual([expect.stringMatching(message)])
+})
+
+it.each(
+  ['Host', 'HOST', 'Connection', 'Transfer-Encoding', 'Content-Length', 'TE', 'Proxy-Connection'].flatMap(
+    header => [
+      { field: 'tokenRequest', header },
+      { field: 'refreshRequest', header },
+    ],
+  ),
+)('a $field with the header $header is told', async ({ field, header }) => {
+  const message = new RegExp(`^4 auth.oauth2.${field}.headers.${header}: .*a header other than`)
+  expect(await problemsOf(`${BASE}${tokenRequest(field, header)}`)).toEqual([expect.stringMatching(message)])
 })
 
 it.each([

@@ -3,7 +3,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { DestinationSpec } from '@sluice/contracts/resources'
 import { fillSecrets, type SecretFor, type SecretUse } from '@sluice/contracts/secret-references'
 import { connectionOf } from '@sluice/delivery/destination/credentials'
-import { useByDestination, usesByTokens } from '@sluice/domain/secret-uses'
+import { findFor, useByDestination, usesByDestination, usesByTokens } from '@sluice/domain/secret-uses'
 import type { HttpSender } from '@sluice/http-sender/port'
 import { authorize, type Authorization } from '@sluice/oauth/authorize'
 import { loginOf, newEpoch, type Login } from '@sluice/oauth/login'
@@ -59,12 +59,11 @@ export async function beginLogin(
       `Nobody has to log in to the destination \`${name}\`: it has no \`auth: { oauth2: { grant: authorization-code } }\`.`,
     )
   const atTokens = usesByTokens(destination)
-  const own = useByDestination(destination)
-  const uses = own === null ? atTokens : [own, ...atTokens]
+  const uses = [...usesByDestination(destination), ...atTokens]
   const filling =
     (of: readonly SecretUse[]) =>
     (text: string): string =>
-      fillSecrets(text, secret => of.map(use => secretFor(secret, use)).at(-1) ?? '')
+      fillSecrets(text, findFor(of, secretFor))
   const fill = filling(uses)
   const settings = oauthSettings(auth.oauth2, fill)
   // What stands in this URL goes to its server, by the browser of whoever logs in.

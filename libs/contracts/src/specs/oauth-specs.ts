@@ -1,6 +1,6 @@
 /** How a destination's tokens are got by OAuth 2, as users write it. */
 import { z } from 'zod'
-import { HEADER_NAME } from './http-texts.ts'
+import { headerName } from './http-specs.ts'
 import { fillSecrets, secretNames } from '../secret-references.ts'
 import { filledText, text } from './texts.ts'
 
@@ -15,10 +15,15 @@ function isEndpoint(value: string): boolean {
 }
 const endpoint = filledText.refine(isEndpoint, 'a URL such as https://login.example.com/oauth2/token')
 
+/** Grants go by the host of the URL, and a server of many sites would go by this header. */
+const tokenHeaderName = headerName.refine(
+  name => name.toLowerCase() !== 'host',
+  'a header other than host: the host of the URL is asked for tokens',
+)
 const params = z.record(text, text)
 const extra = z
   .strictObject({
-    headers: z.record(text.regex(HEADER_NAME, 'a header name: letters, digits and dashes'), text).optional(),
+    headers: z.record(tokenHeaderName, text).optional(),
     query: params.optional(),
     body: params.optional(),
   })

@@ -1,7 +1,7 @@
 /**
  * Opens the connections of the sender: guarded, through a proxy, and encrypted as the destination wants it.
  */
-import type { LookupFunction, Socket } from 'node:net'
+import { isIP, type LookupFunction, type Socket } from 'node:net'
 import { buildConnector } from 'undici'
 import {
   assertPublicHost,
@@ -52,7 +52,7 @@ export function connectorOf(
     callback(error, null)
   }
   const open = (target: Target, callback: Callback, accept: (socket: Socket) => void) =>
-    connect(target, (...[error, socket]) => {
+    connect({ ...target, servername: serverName(target.hostname) }, (...[error, socket]) => {
       if (error !== null) return failing(callback)(error)
       try {
         accept(socket)
@@ -82,6 +82,15 @@ export function connectorOf(
       fail,
     )
   }
+}
+
+/**
+ * The name that a server has to prove: the one of the URL. undici would take it from a header `Host`, which
+ * an author writes. Empty for an address, which TLS cannot ask for: node:tls then looks for it in the
+ * certificate.
+ */
+function serverName(hostname: string): string {
+  return isIP(hostname) === 0 ? hostname : ''
 }
 
 function acceptAny(): void {}

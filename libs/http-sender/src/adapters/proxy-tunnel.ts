@@ -2,7 +2,7 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { withoutBrackets } from '@sluice/contracts/specs/http-texts'
-import { Pool } from 'undici'
+import { Pool, type buildConnector } from 'undici'
 
 export interface ProxyOptions {
   /** Where requests to `https://` go through: `http://user:password@proxy:3128`, or `https://…`. */
@@ -39,7 +39,7 @@ export class ProxyTunnels {
   readonly #pool: Pool
   readonly #headers: { readonly [name: string]: string }
 
-  constructor(url: string, connectTimeoutMs: number) {
+  constructor(url: string, connect: buildConnector.connector, connectTimeoutMs: number) {
     this.#proxy = new URL(url)
     const { username, password } = this.#proxy
     const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
@@ -49,7 +49,7 @@ export class ProxyTunnels {
         : { 'proxy-authorization': `Basic ${Buffer.from(pair).toString('base64')}` }
     this.#pool = new Pool(this.#proxy.origin, {
       allowH2: false,
-      connect: { timeout: connectTimeoutMs },
+      connect,
       headersTimeout: connectTimeoutMs,
     })
   }

@@ -51,6 +51,7 @@ export interface UndiciSenderOptions {
 const MAX_ORIGINS = 1024
 
 interface Origin extends Way {
+  readonly hostname: string
   opened: number
   tls: ShownTls | null
   /** From the user info of the URL, for requests without an authorization header of their own. */
@@ -84,7 +85,7 @@ class UndiciSender implements HttpSender {
   constructor(options: UndiciSenderOptions) {
     this.#options = options
     const { proxy } = options
-    this.#tunnels = proxy === undefined ? null : new ProxyTunnels(proxy.url, connectTimeoutMs(options))
+    this.#tunnels = proxy === undefined ? null : tunnelsThrough(proxy.url, connectTimeoutMs(options))
     this.#surroundings = {
       bodyLimitBytes: options.bodyLimitBytes ?? 64 * 1024,
       drainLimitBytes: options.drainLimitBytes ?? 1024 * 1024,
@@ -131,6 +132,8 @@ class UndiciSender implements HttpSender {
       method: request.method,
       headers: headersWith(request.headers, way.authorization),
       body: bufferOf(request.body),
+      // Else undici opens another connection for another header `Host`.
+      ...{ servername: way.hostname },
       // undici closes the connection after a DELETE with a body, unless it is told that the server copes with
       // that.
       ...(request.method === 'DELETE' && request.body !== null ? { reset: false } : {}),
@@ -172,7 +175,8 @@ class UndiciSender implements HttpSender {
       allowH2: false,
       connect: this.#connectorOf(connection, onOpen),
     })
-    const made: Origin = { pool, opened: 0, tls: null, authorization: basicAuthorization(url) }
+    const { hostname } = url
+    const made: Origin = { pool, hostname, opened: 0, tls: null, authorization: basicAuthorization(url) }
     origin = made
     pool.on('connect', (_origin, targets) => {
       made.opened += 1
@@ -201,6 +205,13 @@ class UndiciSender implements HttpSender {
 }
 
 const NO_OPTIONS: ConnectionOptions = {}
+
+/** The operator named the proxy, so it may stand anywhere. */
+function tunnelsThrough(url: string, connectTimeoutMs: number): ProxyTunnels {
+  const nothing = (): void => undefined
+  const around = { connectTimeoutMs, neverPrivate: false, proxy: null, onOpen: nothing, onError: nothing }
+  return new ProxyTunnels(url, connectorOf({}, around), connectTimeoutMs)
+}
 
 function connectTimeoutMs(options: UndiciSenderOptions): number {
   return options.connectTimeoutMs ?? 10_000

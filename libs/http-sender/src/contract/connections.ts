@@ -45,11 +45,12 @@ export function connectionsContract(
       url: string,
       connection?: ConnectionOptions,
       over: HttpSender = sender(),
+      headers: { readonly [name: string]: string } = {},
     ): Promise<SendResult> =>
       over.send({
         method: 'GET',
         url,
-        headers: {},
+        headers,
         body: null,
         timeoutMs: 10_000,
         signal: new AbortController().signal,
@@ -91,6 +92,29 @@ export function connectionsContract(
         // A connection that was opened without looking serves nobody who looks.
         expect(await get(url, { tls })).toMatchObject(refused(error))
       })
+
+      it.each(['host', 'Host', 'HOST'])(
+        'expects the name of the URL, whatever a header `%s` says, and keeps the connection',
+        async name => {
+          const asked: (string | false | null)[] = []
+          const site = createHttpsServer(good, ({ headers }, to) => to.end(headers.host))
+          site.on('secureConnection', socket => asked.push(socket.servername))
+          const port = await listening(site)
+          const over = sender()
+          for (const host of ['other.example', 'third.example:8443'])
+            for (const at of ['localhost', '127.0.0.1'])
+              expect(await get(`https://${at}:${port}/`, { tls }, over, { [name]: host })).toMatchObject({
+                body: host,
+              })
+          expect(asked).toEqual(['localhost', false])
+          const other = makeCertificate({ by: authority, hosts: ['other.example'] })
+          const elsewhere = await tlsServer(other)
+          for (const at of ['localhost', '127.0.0.1'])
+            expect(
+              await get(`https://${at}:${elsewhere}/`, { tls }, over, { [name]: 'other.example' }),
+            ).toMatchObject(refused(/does not match|not in the cert/))
+        },
+      )
 
       it('tells what both sides showed, of the newest connection', async () => {
         const client = makeCertificate({ name: 'the client', by: authority, days: 20 })
@@ -262,6 +286,18 @@ export function connectionsContract(
         )
         expect(gone).toMatchObject(refused(/no tunnel through the proxy 127.0.0.1:1: .*ECONNREFUSED/))
         expect(JSON.stringify([refusal, gone])).not.toContain('sesame')
+      })
+
+      it('expects the name of the proxy from a proxy over TLS, and not that of the server beyond it', async () => {
+        const asked: string[] = []
+        const SNICallback = (name: string, done: (error: Error) => void): void => {
+          asked.push(name)
+          done(new Error('enough'))
+        }
+        const port = await tlsServer({ ...makeCertificate({ by: authority }), SNICallback })
+        const over = sender({ proxy: { url: `https://localhost:${port}` } })
+        expect(await get('https://api.example/', { tls }, over)).toMatchObject(refused(/no tunnel/))
+        expect(asked).toEqual(['localhost'])
       })
 
       it('refuses private addresses that it can tell before it asks the proxy', async () => {

@@ -2,7 +2,7 @@ import { isSluiceError } from '@sluice/contracts/errors'
 import type { Definition, DestinationSpec } from '@sluice/contracts/resources'
 import { secretNames } from '@sluice/contracts/secret-references'
 import { assertFilled } from '@sluice/domain/filled-destination'
-import { useByDestination, useBySource, usesByTokens } from '@sluice/domain/secret-uses'
+import { findFor, useBySource, usesByDestination, usesByTokens } from '@sluice/domain/secret-uses'
 import { boundSecrets, type KeptSecrets } from '@sluice/secrets/bound-secrets'
 import type { SecretLookup } from '@sluice/secrets/environment'
 
@@ -19,8 +19,8 @@ export function assertSecrets(
   const secretFor = boundSecrets(env, 'allowed', kept)
   const from = source.type === 'duckdb' ? null : useBySource(source)
   if (from !== null) for (const name of secretNames(JSON.stringify(source))) secretFor(name, from)
-  const to = useByDestination(destination)
-  if (to !== null) assertFilled(destination, name => secretFor(name, to))
+  const uses = usesByDestination(destination)
+  if (uses.length > 0) assertFilled(destination, findFor(uses, secretFor))
   const { auth, tls } = destination
   for (const use of usesByTokens(destination))
     for (const name of secretNames(JSON.stringify([auth, tls]))) secretFor(name, use)

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { DestinationSpec } from '@sluice/contracts/resources'
 import { fillSecrets, type SecretFor, type SecretUse } from '@sluice/contracts/secret-references'
-import { useByDestination, usesByTokens } from '@sluice/domain/secret-uses'
+import { findFor, usesByDestination, usesByTokens } from '@sluice/domain/secret-uses'
 import type { HttpSender } from '@sluice/http-sender/port'
 import { parseLogin } from '@sluice/oauth/login'
 import type { TokenStore } from '@sluice/oauth/port'
@@ -45,7 +45,8 @@ export class DestinationTokens implements AsyncDisposable {
   of(destination: DestinationSpec): AttemptCredentials | null {
     const { auth, baseUrl, tls } = destination
     if (auth === undefined || !('oauth2' in auth)) return null
-    const text = JSON.stringify([auth.oauth2, baseUrl, tls])
+    const [, ...sites] = usesByDestination(destination)
+    const text = JSON.stringify([auth.oauth2, baseUrl, tls, ...sites])
     const name = `${destination.name}/${createHash('sha256').update(text).digest('hex').slice(0, 12)}`
     const source = this.#sources.get(name) ?? this.#open(destination, auth.oauth2, name)
     this.#sources.delete(name)
@@ -69,10 +70,9 @@ export class DestinationTokens implements AsyncDisposable {
       return asked
     }
     const atTokens = usesByTokens(destination)
-    const own = useByDestination(destination)
-    const uses = own === null ? atTokens : [own, ...atTokens]
+    const uses = [...usesByDestination(destination), ...atTokens]
     const fill = (of: readonly SecretUse[]): ((text: string) => string) => {
-      const find = (secret: string): string => of.map(use => secretFor(secret, use)).at(-1) ?? ''
+      const find = findFor(of, secretFor)
       return text => fillSecrets(text, find)
     }
     return new TokenSource({
@@ -101,7 +101,7 @@ function loginsOf(vault: Vault, destination: string, uses: readonly SecretUse[])
       if (place !== undefined)
         throw new SluiceError(
           'config',
-          `Destination \`${destination}\`: its login may not go to ${place.host}:${place.port}, where \`baseUrl\` or the URLs of tokens lead ` +
+          `Destination \`${destination}\`: its login may not go to ${place.host}:${place.port}, where \`baseUrl\`, a header \`Host\` or the URLs of tokens lead ` +
             `now. \`sluice auth ${destination}\` logs in for them.`,
         )
       return { login: parseLogin(kept.value), version: kept.version }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
 import { asPfx, encryptedKey, makeCertificate } from '@sluice/testkit/make-certificates'
+import { boundSecrets } from '@sluice/secrets/bound-secrets'
 import { redactText } from '@sluice/secrets/redact'
 import { sampleDefinition, type DefinitionFields } from '@sluice/testkit/sample-records'
 import { resolveTarget, scopesOf, urlOf, type Target } from './target.ts'
@@ -136,6 +137,24 @@ describe('what a destination adds to each request', () => {
     const destination = { baseUrl: 'https://h/hooks/${secret:hook}' }
     const { secrets } = resolveTarget(sampleDefinition({ destination }), () => hook)
     expect(redactText(answer, secrets)).toContain(shown)
+  })
+
+  it('is refused where a secret may not go to the site that Host names', () => {
+    const find = boundSecrets(
+      { SLUICE_SECRET_TOKEN: 't', SLUICE_SECRET_TOKEN_FOR: 'api.test, own.test:444' },
+      'refused',
+    )
+    const to = (Host: string) =>
+      resolveTarget(
+        sampleDefinition({
+          destination: { baseUrl: 'https://api.test', headers: { X: '${secret:token}', Host } },
+        }),
+        find,
+      ).headers['host']
+    expect(to('own.test:444')).toBe('own.test:444')
+    for (const host of ['evil.test', 'own.test', 'evil.api.test'])
+      expect(() => to(host)).toThrow(`may not go to the destination at ${host}:443`)
+    expect(() => to('${secret:token}')).toThrow(/may not go to the destination at/)
   })
 
   it('is refused where a secret is not set', () => {

@@ -9,7 +9,7 @@ import type { BreakerRule, LimitScope, RateWindow } from '@sluice/rate-limit/por
 import { compileCaptures, type Capture } from '@sluice/domain/answers/captured'
 import { DEFAULT_CONCURRENCY } from '@sluice/contracts/specs/default-limits'
 import { assertFilled } from '@sluice/domain/filled-destination'
-import { useByDestination } from '@sluice/domain/secret-uses'
+import { findFor, usesByDestination } from '@sluice/domain/secret-uses'
 import { triggerOf } from '@sluice/domain/trigger'
 import { compileAnswerRules, type AnswerRule } from '@sluice/domain/answers/answer-rules'
 import { compileRowRules, type RowRule } from '@sluice/domain/answers/row-results'
@@ -83,10 +83,10 @@ export function resolveTarget(
   profile: Profile = EMBEDDED,
 ): Target {
   const { destination } = definition
-  const use = useByDestination(destination)
-  if (use === null)
+  const uses = usesByDestination(destination)
+  if (uses.length === 0)
     throw new SluiceError('config', `Destination \`${destination.name}\`: its \`baseUrl\` is not a URL.`)
-  const lookUp = (name: string): string => secretFor(name, use)
+  const lookUp = findFor(uses, secretFor)
   assertFilled(destination, lookUp)
   const connection = connectionOf(destination, text => fillSecrets(text, lookUp), profile)
   return filledTarget(definition, lookUp, connection)
