@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { readTokenAnswer } from './token-answer.ts'
+import { readTokenAnswer as readAnswer } from './token-answer.ts'
 
 const token = (fields: object): object => ({ access_token: 'a', ...fields })
+const readTokenAnswer = (status: number, body: string) => readAnswer({ status, body }, text => text)
 const read = (body: object, status = 200) => readTokenAnswer(status, JSON.stringify(body))
 
 describe('the answer of a token endpoint', () => {

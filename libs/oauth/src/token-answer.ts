@@ -36,12 +36,19 @@ const EXCERPT_LENGTH = 300
 const LOOKED_AT = 2_000
 const NAMED_VALUE = /([\w.-]+)([\\"'\s]*[:=>][\\"'\s]*)([^"'&<>\r\n]+)/g
 
-export function readTokenAnswer(status: number, body: string): TokenAnswer {
+/** `mask` takes secrets out of what an answer says; `cut`: only the beginning of that is given. */
+export type MaskAnswer = (text: string, of: { readonly cut: boolean }) => string
+
+/** `cut`: the answer goes on after `body`. */
+export function readTokenAnswer(
+  { status, body, cut = false }: { readonly status: number; readonly body: string; readonly cut?: boolean },
+  mask: MaskAnswer,
+): TokenAnswer {
   const fields = fieldsOf(body)
   const code = textOf(fields, 'error')
   const accessToken = textOf(fields, 'access_token')
   if (status < 200 || status > 299 || code !== null || accessToken === null)
-    return refusal(status, { fields, code, body, lacksToken: code === null })
+    return refusal(status, { fields, code, excerpt: () => excerptOf(body, { cut, mask }), mask })
   const type = textOf(fields, 'token_type') ?? 'bearer'
   const isBearer = /^(bearer|n_a|access_?token)$/i.test(type)
   if (!TOKEN.test(accessToken) || !(isBearer || /^[!#$%&'*+.^_`|~\w-]+$/.test(type)))
@@ -82,15 +89,15 @@ function refusal(
   of: {
     readonly fields: Fields
     readonly code: string | null
-    readonly body: string
-    readonly lacksToken: boolean
+    readonly excerpt: () => string
+    readonly mask: MaskAnswer
   },
 ): TokenAnswer {
-  const { fields, code, body, lacksToken } = of
+  const { fields, code, excerpt, mask } = of
   const isGood = status >= 200 && status <= 299
-  const said = code === null ? excerptOf(body) : (textOf(fields, 'error_description') ?? '')
-  const parts = [`HTTP ${status}`, isGood && lacksToken ? 'without `access_token`' : code, said]
-  const message = parts.filter(part => part !== null && part !== '').join(': ')
+  const said = code === null ? excerpt() : (textOf(fields, 'error_description') ?? '')
+  const parts = [`HTTP ${status}`, isGood && code === null ? 'without `access_token`' : code, said]
+  const message = mask(parts.filter(part => part !== null && part !== '').join(': '), { cut: false })
   const byStatus = status >= 500 || status === 429 || status === 408
   return {
     kind: 'refused',
@@ -101,22 +108,28 @@ function refusal(
 }
 
 /** The beginning of a body, without what it may have of tokens: it may give them in a form of its own. */
-function excerptOf(body: string): string {
-  return withoutTokens(body).slice(0, EXCERPT_LENGTH).toWellFormed().trim()
+function excerptOf(body: string, of: { readonly cut: boolean; readonly mask: MaskAnswer }): string {
+  return withoutTokens(body, of).slice(0, EXCERPT_LENGTH).toWellFormed().trim()
 }
 
-function withoutTokens(body: string): string {
+function withoutTokens(
+  body: string,
+  { cut, mask }: { readonly cut: boolean; readonly mask: MaskAnswer },
+): string {
   try {
     const parsed: unknown = JSON.parse(body)
     const isBare = typeof parsed === 'string'
     if (!isBare)
-      return JSON.stringify(parsed, (name, value: unknown) => (isSensitiveName(name) ? MASK : value))
+      return mask(
+        JSON.stringify(parsed, (name, value: unknown) => (isSensitiveName(name) ? MASK : value)),
+        { cut: false },
+      )
   } catch {
     // It is no JSON, or nested too deep to be written.
   }
-  return body
-    .slice(0, LOOKED_AT)
-    .replaceAll(NAMED_VALUE, (all, name: string, sign: string) =>
-      isSensitiveName(name) ? name + sign + MASK : all,
-    )
+  const begun = body.slice(0, LOOKED_AT)
+  return mask(begun, { cut: cut || begun.length < body.length }).replaceAll(
+    NAMED_VALUE,
+    (all, name: string, sign: string) => (isSensitiveName(name) ? name + sign + MASK : all),
+  )
 }

@@ -76,13 +76,9 @@ export class TokenEndpoint {
     const serverMs = Date.parse(result.headers['date'] ?? '')
     if (!Number.isNaN(serverMs)) this.#skewMs = serverMs - (sentMs + Date.now()) / 2
     const seconds = Number(result.headers['retry-after'] ?? Number.NaN)
-    const answer = readTokenAnswer(result.status, result.body)
     const hidden = [...settings.secrets, ...shownIn(headers, body)]
     return {
-      answer:
-        answer.kind === 'token'
-          ? answer
-          : { ...answer, message: redactText(answer.message, hidden, { cut: true }) },
+      answer: readTokenAnswer(result, (text, of) => redactText(text, hidden, of)),
       retryAfterMs: Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : null,
     }
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { MASK, redactText } from './redact.ts'
+import { CUT_END_UNITS, MASK, redactText } from './redact.ts'
 
 const upper = (text: string): string => text.replaceAll(/%[0-9a-f]{2}/gi, escape => escape.toUpperCase())
 const lower = (text: string): string => text.replaceAll(/%[0-9a-f]{2}/gi, escape => escape.toLowerCase())
@@ -61,17 +61,35 @@ describe('a secret', () => {
       expect(shown).toMatch(/^\{"said": "[^"]{0,8}\*{3}[^"]{0,11}", "of": 1\}$/)
     })
 
-    it.each(Object.entries(ENCODINGS))('is masked %s wherever its text is cut', (_how, encode) => {
-      const text = encode(secret)
+    it.each(Object.entries(ENCODINGS))('is not seen %s wherever its text is cut', (_how, encode) => {
+      const text = `said: ${encode(secret)} and more`
+      const secrets = [secret]
       const leaked = new Set<string>()
       const step = Math.ceil(text.length / 300)
-      for (let length = 12; length < text.length; length += step) {
-        const shown = redactText(`said: ${text.slice(0, length)}`, [secret], { cut: true })
+      for (let length = 12; length < text.length + CUT_END_UNITS; length += step) {
+        const begun = text.padEnd(text.length + CUT_END_UNITS, 'x').slice(0, length)
+        const shown = redactText(begun, secrets, { cut: true })
         // The text in front of the mask is at most the Base64 of the bytes before the secret.
-        if (!/^said: .{0,8}\*{3}.{0,11}$/s.test(shown)) leaked.add(shown)
+        if (!/^(s?a?i?d?:? ?|said: .{0,8}(\*{3}.*)?)…$/s.test(shown)) leaked.add(shown)
       }
       expect([...leaked].slice(0, 3)).toEqual([])
     })
+  })
+
+  it('that is long is masked with all that follows, where its text is cut', () => {
+    const long = Array.from({ length: 500 }, (_, at) => `${at * 7}-`).join('')
+    for (const length of [2_000, 1_500, 1_100, 1_040])
+      expect(redactText(`key ${long.slice(0, length)}`, [long], { cut: true })).toBe('key ***…')
+    expect(redactText(`key ${long} is wrong`, [long])).toBe('key *** is wrong')
+  })
+
+  it('tells nothing of itself by the length that a text loses where it is cut', () => {
+    const secret = 'sk_live_51HqLyjWDarjtT1zdp7dc'
+    const secrets = [secret]
+    for (let known = 1; known < secret.length; known += 1) {
+      const shown = (end: string) => redactText(`${'x'.repeat(1_100)}${end}`, secrets, { cut: true })
+      expect(shown(secret.slice(0, known))).toBe(shown('?'.repeat(known)))
+    }
   })
 
   it('that goes on behind the end of another is masked to its end', () => {

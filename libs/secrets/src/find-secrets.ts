@@ -7,32 +7,40 @@ export interface Stretch {
   readonly end: number
 }
 
-/** If the end of a text cuts a value off, at least so many of its characters have to be there. */
-const MIN_CUT_CHARACTERS = 2
 const LINE_BREAK = /(?:\r?\n|(?:\\r)?\\n)/y
 const BASE64_CHARACTER = /[A-Za-z0-9+/_-]/
 /** So many units of a text say whether a value may begin there. No form is shorter. */
 const LOOKED_AT_UNITS = 4
 const HASH_MASK = 0xffff
 
-/** Compiled once for a list of values of at least four characters, and then used for many texts. */
+interface Sought {
+  readonly form: Form
+  /** True if this is the beginning of a longer value. A match of it goes on to the end of the text. */
+  readonly begins: boolean
+}
+
+/**
+ * Compiled once for a list of values of at least four characters, and then used for many texts. Of a value,
+ * it looks for so many UTF-16 units at most. Where it finds the beginning of a longer value, all that follows
+ * counts as that value.
+ */
 export class SecretFinder {
-  readonly #forms: readonly Form[]
-  /** Forms by the hash of the units that they may begin with. */
-  readonly #byStart = new Map<number, Form[]>()
+  /** By the hash of the units that a form may begin with. */
+  readonly #byStart = new Map<number, Sought[]>()
   /** 1 for each key of the map. This look alone rules out nearly all places of a text. */
   readonly #starts = new Uint8Array(HASH_MASK + 1)
 
-  constructor(values: readonly string[]) {
-    this.#forms = [...new Set(values)].flatMap(formsOf)
-    for (const form of this.#forms) for (const start of startsOf(form)) this.#add(hashOfStart(start), form)
+  constructor(values: readonly string[], mostUnits: number) {
+    for (const value of new Set(values)) {
+      const begins = value.length > mostUnits
+      const sought = begins ? value.slice(0, mostUnits).replace(/[\uD800-\uDBFF]$/, '') : value
+      for (const form of formsOf(sought))
+        for (const start of startsOf(form)) this.#add(hashOfStart(start), { form, begins })
+    }
   }
 
-  /**
-   * The stretches that hold a value, in order. None touches another. With `cut`, the text is the beginning of
-   * a longer one, and a value that its end cuts in two counts, too.
-   */
-  find(text: string, { cut }: { readonly cut: boolean }): readonly Stretch[] {
+  /** The stretches that hold a value, in order. None touches another. */
+  find(text: string): readonly Stretch[] {
     const found: Stretch[] = []
     const starts = this.#starts
     const { length } = text
@@ -42,39 +50,32 @@ export class SecretFinder {
       if (starts[hash] === 0 || at < LOOKED_AT_UNITS - 1) continue
       // Every place is looked at, also within a match, since another value may begin there and go on behind
       // it.
-      this.#look(text, at - LOOKED_AT_UNITS + 1, { forms: this.#byStart.get(hash) ?? [], cut, found })
+      this.#look(text, at - LOOKED_AT_UNITS + 1, { sought: this.#byStart.get(hash) ?? [], found })
     }
-    if (!cut) return found
-    for (let at = Math.max(0, length - LOOKED_AT_UNITS + 1); at < length; at += 1)
-      this.#look(text, at, { forms: this.#forms, cut, found })
     return found
   }
 
   #look(
     text: string,
     at: number,
-    {
-      forms,
-      cut,
-      found,
-    }: { readonly forms: readonly Form[]; readonly cut: boolean; readonly found: Stretch[] },
+    { sought, found }: { readonly sought: readonly Sought[]; readonly found: Stretch[] },
   ): void {
-    for (const form of forms) {
-      const end = endOf(text, at, { form, cut })
-      if (end === null) continue
-      const stretch = widened(text, form, { start: at, end })
+    for (const { form, begins } of sought) {
+      const matched = endOf(text, at, form)
+      if (matched === null) continue
+      const { start, end } = widened(text, form, { start: at, end: begins ? text.length : matched })
       const last = found.at(-1)
-      if (last !== undefined && stretch.start <= last.end)
-        found[found.length - 1] = { start: last.start, end: Math.max(last.end, stretch.end) }
-      else found.push(stretch)
+      if (last !== undefined && start <= last.end)
+        found[found.length - 1] = { start: last.start, end: Math.max(last.end, end) }
+      else found.push({ start, end })
     }
   }
 
-  #add(start: number, form: Form): void {
+  #add(start: number, sought: Sought): void {
     this.#starts[start] = 1
-    const forms = this.#byStart.get(start)
-    if (forms === undefined) this.#byStart.set(start, [form])
-    else if (!forms.includes(form)) forms.push(form)
+    const there = this.#byStart.get(start)
+    if (there === undefined) this.#byStart.set(start, [sought])
+    else if (!there.some(({ form }) => form === sought.form)) there.push(sought)
   }
 }
 
@@ -115,35 +116,21 @@ function startsOf(form: Form): ReadonlySet<string> {
  * Where the longest match that begins there ends, or null. A text may be read in several ways (`\\` is one
  * escaped backslash or two bare ones), so all of them are followed side by side.
  */
-function endOf(
-  text: string,
-  at: number,
-  { form, cut }: { readonly form: Form; readonly cut: boolean },
-): number | null {
+function endOf(text: string, at: number, form: Form): number | null {
   let places: readonly number[] = [at]
-  let matched = 0
+  let isFirst = true
   for (const character of form.characters) {
     const ahead: number[] = []
-    const mayBeCut = cut && matched >= MIN_CUT_CHARACTERS
     for (const place of places) {
-      const from = form.base64 && matched > 0 ? afterLineBreak(text, place) : place
-      if (mayBeCut && isCutAt(text, from, form)) return text.length
-      for (const spelling of form.spell(character).byFirstUnit.get(text.charCodeAt(from)) ?? []) {
+      const from = form.base64 && !isFirst ? afterLineBreak(text, place) : place
+      for (const spelling of form.spell(character).byFirstUnit.get(text.charCodeAt(from)) ?? [])
         if (text.startsWith(spelling, from)) ahead.push(from + spelling.length)
-        else if (mayBeCut && endsWithin(text, from, spelling)) return text.length
-      }
     }
     if (ahead.length === 0) return null
     places = ahead.length === 1 ? ahead : [...new Set(ahead)]
-    matched += 1
+    isFirst = false
   }
   return Math.max(...places)
-}
-
-/** True if the text ends before the spelling does, and agrees with it so far. */
-function endsWithin(text: string, from: number, spelling: string): boolean {
-  const left = text.length - from
-  return left < spelling.length && spelling.startsWith(text.slice(from))
 }
 
 function afterLineBreak(text: string, place: number): number {
@@ -151,12 +138,6 @@ function afterLineBreak(text: string, place: number): number {
   if (unit !== 10 && unit !== 13 && unit !== 92) return place
   LINE_BREAK.lastIndex = place
   return LINE_BREAK.test(text) ? LINE_BREAK.lastIndex : place
-}
-
-/** True if the text ends there, before the next character of the form or in a line break before it. */
-function isCutAt(text: string, from: number, { base64 }: Form): boolean {
-  if (from >= text.length) return true
-  return base64 && (endsWithin(text, from, '\r\n') || endsWithin(text, from, '\\r\\n'))
 }
 
 /** Base64: the characters on both sides hold bits of the value, too. */

@@ -8,10 +8,18 @@ const SENSITIVE =
   /^(proxy-)?authorization$|cookie|token|secret|passw|api[-_]?key|(^|[-_])(key|auth|sessions?(id)?|credentials?|signature|sig|pwd)$/i
 /** Not sensitive, though the name ends in -key: an API recognises retries by it. */
 const HARMLESS = /^(x-)?idempotency-key$/i
-/**
- * So much of a value is looked for. What is shown or stored of a text is no longer, and memory has an end.
- */
+/** So much of a value is looked for, since memory has an end. */
 const MOST_LENGTH = 64 * 1024
+/**
+ * A text that was cut loses so many units at its end, whatever stands there: they may be the beginning of a
+ * value. A loss that depended on the value would tell who chooses the text whether they have guessed it.
+ */
+export const CUT_END_UNITS = 1024
+/**
+ * Where a text was cut, so much of a value is looked for: its longest spelling is no longer than the end that
+ * the text loses.
+ */
+const MOST_LENGTH_IN_CUT = 48
 /** Shorter values occur in any text. They are masked only where they are the whole text. */
 const MIN_LENGTH = 4
 
@@ -31,9 +39,9 @@ export function isSensitiveName(name: string): boolean {
 
 /**
  * Masks every occurrence of a secret's value, also where it stands encoded (spellings.ts). Redact first and
- * cut afterwards: the rest of a value that was cut in two cannot be found. If only a part of a text is at
- * hand, `cut` says so, and a value that the end of that part cuts off is masked, too. Keep the list of
- * secrets and use it again: its compiled form is kept with it.
+ * cut afterwards: the rest of a value that was cut in two cannot be found. `cut` says that only the beginning
+ * of a text is at hand. Its last `CUT_END_UNITS` are left out then, with `…` in their place. Say so of no
+ * text that is whole. Keep the list of secrets and use it again: its compiled form is kept with it.
  */
 export function redactText(
   text: string,
@@ -41,15 +49,21 @@ export function redactText(
   { cut = false }: { readonly cut?: boolean } = {},
 ): string {
   if (secrets.length === 0 || text === '') return text
-  const { finder, short } = compiled(secrets)
-  if (short.has(text)) return MASK
+  const { finder, cutFinder, short } = compiled(secrets)
+  if (cut) return `${masked(text, cutFinder, Math.max(0, text.length - CUT_END_UNITS)).toWellFormed()}…`
+  return short.has(text) ? MASK : masked(text, finder, text.length)
+}
+
+/** The first units of a text. A value that begins in them is masked as a whole. */
+function masked(text: string, finder: SecretFinder | null, units: number): string {
   let shown = ''
   let done = 0
-  for (const { start, end } of finder?.find(text, { cut }) ?? []) {
+  for (const { start, end } of finder?.find(text) ?? []) {
+    if (start >= units) break
     shown += text.slice(done, start) + MASK
     done = end
   }
-  return done === 0 ? text : shown + text.slice(done)
+  return shown + text.slice(done, Math.max(done, units))
 }
 
 /**
@@ -93,6 +107,8 @@ interface Compiled {
   readonly count: number
   readonly last: string | undefined
   readonly finder: SecretFinder | null
+  /** For texts that were cut. */
+  readonly cutFinder: SecretFinder | null
   readonly short: ReadonlySet<string>
 }
 
@@ -106,11 +122,13 @@ function compiled(secrets: readonly string[]): Compiled {
   const values = secrets
     .flatMap(secret => [secret, secret.trim(), secret.trim().replaceAll(/\s+/g, ' ')])
     .filter(secret => secret.length >= MIN_LENGTH)
-    .map(secret => secret.slice(0, MOST_LENGTH))
+  const finder = values.length === 0 ? null : new SecretFinder(values, MOST_LENGTH)
+  const hasLong = values.some(value => value.length > MOST_LENGTH_IN_CUT)
   const made = {
     count: secrets.length,
     last: secrets.at(-1),
-    finder: values.length === 0 ? null : new SecretFinder(values),
+    finder,
+    cutFinder: hasLong ? new SecretFinder(values, MOST_LENGTH_IN_CUT) : finder,
     short: new Set(secrets.filter(secret => secret !== '' && secret.length < MIN_LENGTH)),
   }
   known.set(secrets, made)

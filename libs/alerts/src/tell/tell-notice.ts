@@ -47,8 +47,7 @@ export async function tellNotice(
   const network = deps.neverPrivate !== true && (allowPrivateNetwork ?? deps.allowPrivateNetwork)
   try {
     const why = await told(to, notice, { ...deps, secretFor, allowPrivateNetwork: network }, signal)
-    // A secret that is cut in two could not be found.
-    return why === null ? null : redactText(why, used, { cut: true }).slice(0, MOST_CHARACTERS)
+    return why === null ? null : redactText(why.text, used, why).trim().slice(0, MOST_CHARACTERS)
   } catch (error) {
     signal.throwIfAborted()
     // A secret that is missing, or may not go there.
@@ -57,13 +56,22 @@ export async function tellNotice(
   }
 }
 
+/** Why a notice was not taken. `cut`: its end is not at hand. */
+interface Refusal {
+  readonly text: string
+  readonly cut: boolean
+}
+
 async function told(
   to: AlertTarget,
   notice: AlertNotice,
   deps: TellingDeps,
   signal: AbortSignal,
-): Promise<string | null> {
-  if ('email' in to) return await mailed(to.email, notice, deps, signal)
+): Promise<Refusal | null> {
+  if ('email' in to) {
+    const why = await mailed(to.email, notice, deps, signal)
+    return why === null ? null : { text: why, cut: false }
+  }
   if ('slack' in to) {
     const use = useOf(to.slack.url)
     const url = fillSecrets(to.slack.url, name => deps.secretFor(name, use))
@@ -86,16 +94,16 @@ async function posted(
   { url, body, headers }: Post,
   { sender, allowPrivateNetwork }: TellingDeps,
   signal: AbortSignal,
-): Promise<string | null> {
+): Promise<Refusal | null> {
   const result = await sender.send({
     ...{ method: 'POST', url, timeoutMs: TIMEOUT_MS, signal },
     headers: { ...headers, 'content-type': 'application/json; charset=utf-8', 'user-agent': USER_AGENT },
     body: new TextEncoder().encode(body),
     connection: { allowPrivateNetwork },
   })
-  if (result.kind === 'failed') return result.error
+  if (result.kind === 'failed') return { text: result.error, cut: false }
   if (result.status >= 200 && result.status < 300) return null
-  return `HTTP ${result.status}: ${result.body.trim()}`
+  return { text: `HTTP ${result.status}: ${result.body.trimStart()}`, cut: result.cut === true }
 }
 
 async function mailed(

@@ -14,7 +14,7 @@ import { triggerOf } from '@sluice/domain/trigger'
 import { compileAnswerRules, type AnswerRule } from '@sluice/domain/answers/answer-rules'
 import { compileRowRules, type RowRule } from '@sluice/domain/answers/row-results'
 import { fillSecrets, secretNames, type SecretFor } from '@sluice/contracts/secret-references'
-import { MASK } from '@sluice/secrets/redact'
+import { CUT_END_UNITS, MASK } from '@sluice/secrets/redact'
 import type { ConnectionOptions } from '@sluice/http-sender/port'
 import { RECORDED_BODY_BYTES } from '@sluice/domain/bounded-text'
 import type { AttemptCredentials } from './attempt-credentials.ts'
@@ -188,7 +188,8 @@ function answersOf(sync: SyncSpec) {
     splitsBatches: sync.errors?.splitBatches === true,
     batched: { added: isBatched('added'), changed: isBatched('changed'), removed: isBatched('removed') },
     captures,
-    answerLimitBytes: captured || rulesLook ? LOOKED_AT_BYTES : RECORDED_BODY_BYTES,
+    // A unit takes up to three bytes.
+    answerLimitBytes: captured || rulesLook ? LOOKED_AT_BYTES : RECORDED_BODY_BYTES + 3 * CUT_END_UNITS,
   }
 }
 

@@ -1,5 +1,5 @@
 /** Answers that mean ill, to a batch whose rows an answer names by a column. */
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { sampleDefinition, sampleRow } from '@sluice/testkit/sample-records'
 import { resolveTarget } from '../destination/target.ts'
 import { judge, type Judgement } from './judge-answer.ts'
@@ -36,9 +36,39 @@ it('one long reason for all rows costs no more than it shows', () => {
 it('no part of a secret is left of a reason, wherever it is cut', () => {
   for (let filler = 0; filler < SECRET.length; filler += 1) {
     const { rows } = judged('x'.repeat(filler) + SECRET.repeat(1_000), 1)
-    // One character tells nothing, and would be masked everywhere.
-    expect(rows.get(0)?.error).toMatch(/^x*\*\*\*H?$/)
+    expect(rows.get(0)?.error).toMatch(/^x*\*\*\*…?$/)
   }
+})
+
+describe('an answer that repeats what a row says', () => {
+  const errorOf = (body: string, cut = false): string | null =>
+    judge(
+      { kind: 'answered', status: 422, headers: {}, body, cut, startedAt: 0, durationMs: 0 },
+      { trigger: 'added', rows: [sampleRow({})], tainted: false },
+      target,
+    ).error
+  const guesses = Array.from({ length: SECRET.length - 1 }, (_, at) => SECRET.slice(0, at + 1))
+
+  it('tells no author whether a guess is the beginning of a secret', () => {
+    for (const guess of guesses) {
+      expect(errorOf(`unknown country ${guess}`)).toBe(`HTTP 422: unknown country ${guess}`)
+      expect(errorOf(JSON.stringify({ message: `unknown ${guess}` }))).toBe(`HTTP 422: unknown ${guess}`)
+      expect(judged(`unknown ${guess}`, 1).rows.get(0)?.error).toBe(`unknown ${guess}`)
+    }
+  })
+
+  it('tells it as little where a text was cut, be it by the limit or by who sent it', () => {
+    for (const guess of guesses) {
+      const other = 'z'.repeat(guess.length)
+      const shown = (end: string) => [
+        errorOf(`why: ${end}`, true),
+        errorOf(`${'x'.repeat(1_100)}${end}`, true),
+        errorOf(`${'x'.repeat(4_096 - end.length)}${end}and more`),
+        judged(`${'x'.repeat(4_096 - end.length)}${end}and more`, 1).rows.get(0)?.error,
+      ]
+      expect(shown(guess)).toEqual(shown(other))
+    }
+  })
 })
 
 it.each([

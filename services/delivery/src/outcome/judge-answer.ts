@@ -99,11 +99,13 @@ function defaultVerdict(answer: Answer, { rows, trigger, tainted }: Judged): Ver
 /** A longer body takes too long to look through for each failed request. */
 const LOOKED_AT_FOR_SENTENCES = 262_144
 
-/** The part of a body that tells what went wrong, or else all of it. */
-function toldBy(body: AnswerBody): string {
-  if (body.text.length > LOOKED_AT_FOR_SENTENCES) return body.text
-  const { json } = body
-  return tellingPart({ json: json.kind === 'json' ? json.value : undefined, text: body.text }) ?? body.text
+/** The part of a body that tells what went wrong, or else all of it. `cut`: its end is not at hand. */
+function toldBy(body: AnswerBody, cut: boolean): { readonly text: string; readonly cut: boolean } {
+  const { json, text } = body
+  const isShort = text.length <= LOOKED_AT_FOR_SENTENCES
+  const told = isShort ? tellingPart({ json: json.kind === 'json' ? json.value : undefined, text }) : null
+  const begun = (told ?? text).slice(0, LOOKED_AT_FOR_ERROR)
+  return { text: begun, cut: begun.length < (told ?? text).length || (told === null && cut) }
 }
 
 /** Most characters of a body that stand in an error. */
@@ -111,20 +113,17 @@ const EXCERPT_LENGTH = 200
 
 function errorOf(
   { meaning, body }: { readonly meaning: AnswerMeaning; readonly body: AnswerBody },
-  { status, headers }: Answered,
+  { status, headers, cut = false }: Answered,
   target: Target,
 ): string {
   if (meaning.kind === 'default' && status >= 300 && status < 400 && headers['location'] !== undefined)
     return `HTTP ${status}: ${redirectText(headers['location'], target)}`
   const said = meaning.kind === 'rule' ? reasonAt(meaning.rule.error, body)?.trim() : undefined
   if (said !== undefined && said !== '') return `HTTP ${status}: ${shownReason(said, target)}`
-  const excerpt =
-    meaning.kind === 'untold'
-      ? `no rule for answers can be tried: ${meaning.why}`
-      : redactText(toldBy(body).slice(0, LOOKED_AT_FOR_ERROR), target.secrets, { cut: true })
-          .slice(0, EXCERPT_LENGTH)
-          .toWellFormed()
-          .trim()
+  if (meaning.kind === 'untold') return `HTTP ${status}: no rule for answers can be tried: ${meaning.why}`
+  const told = toldBy(body, cut)
+  const shown = redactText(told.text, target.secrets, { cut: told.cut })
+  const excerpt = shown.slice(0, EXCERPT_LENGTH).toWellFormed().trim()
   return excerpt === '' ? `HTTP ${status}` : `HTTP ${status}: ${excerpt}`
 }
 

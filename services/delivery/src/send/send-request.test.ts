@@ -8,6 +8,7 @@ import {
   type DefinitionFields,
 } from '@sluice/testkit/sample-records'
 import { RECORDED_BODY_BYTES } from '@sluice/domain/bounded-text'
+import { CUT_END_UNITS } from '@sluice/secrets/redact'
 import {
   leftOfWaitMs,
   WHOLE,
@@ -211,7 +212,7 @@ describe('the body of an answer', () => {
 
   it('is read no further than it is kept where no rule looks into it', async () => {
     const { sent } = await attempt({}, { sync: withAnswers({ status: 404, as: 'missing' }) })
-    expect(sent.bodyLimitBytes).toBe(RECORDED_BODY_BYTES)
+    expect(sent.bodyLimitBytes).toBe(RECORDED_BODY_BYTES + 3 * CUT_END_UNITS)
     expect((await attempt({ body: 'x', cut: true })).attempt.outcome).toBe('delivered')
   })
 })

@@ -6,7 +6,7 @@ import { healthOf, type Health } from '@sluice/domain/answers/health'
 import { limitResetMs } from '@sluice/domain/answers/limit-reset'
 import { withTaint, type Verdict } from '@sluice/domain/answers/outcome'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
-import { redactHeaders, redactText } from '@sluice/secrets/redact'
+import { CUT_END_UNITS, redactHeaders, redactText } from '@sluice/secrets/redact'
 import type { Rendered } from '@sluice/rendering/render-batch'
 import { RECORDED_BODY_BYTES } from '@sluice/domain/bounded-text'
 import { isTainted } from '../ledger/parts.ts'
@@ -244,10 +244,10 @@ function errorOfRows({ rows }: Settled, count: number): string | null {
 
 /**
  * What is kept of a body, of which more is read where rules look at it. It is cut after secrets are masked,
- * and at a whole character. A part of a secret that the first cut left at its end is masked, too.
+ * and at a whole character.
  */
 function recordedBody({ body, cut = false }: Answered, target: Target): string {
-  const part = body.slice(0, RECORDED_BODY_BYTES)
+  const part = body.slice(0, RECORDED_BODY_BYTES + CUT_END_UNITS)
   return recordedText(redactText(part, target.secrets, { cut: cut || part.length < body.length }))
 }
 
