@@ -4,6 +4,9 @@ import { tellingPart } from './telling-part.ts'
 const ofJson = (json: unknown) => tellingPart({ json, text: JSON.stringify(json) })
 const ofText = (text: string) => tellingPart({ json: undefined, text })
 
+/** Milliseconds of processor time, of which most answers take less than one. */
+const MOST_MS = 40
+
 describe('the part of an answer that tells', () => {
   it.each([
     [{ message: 'no such index' }, 'no such index'],
@@ -33,6 +36,24 @@ describe('the part of an answer that tells', () => {
   it('says each thing once, and how many more there are', () => {
     const errors = ['a', 'b', 'a', 'c', 'd', 'e'].map(message => ({ message }))
     expect(ofJson({ errors })).toBe('a; b; c; and 2 more')
+  })
+
+  it.each([
+    ['thousands of texts in a list', JSON.stringify({ errors: Array.from({ length: 60_000 }, () => 'a') })],
+    [
+      'a long subject beside thousands of texts',
+      JSON.stringify({ field: ' x'.repeat(30_000), message: Array.from({ length: 3_000 }, () => 'a') }),
+    ],
+    ['thousands of fields', `{${Array.from({ length: 20_000 }, (_, at) => `"k${at}":0`).join(',')}}`],
+    ['elements that never end', '<message '.repeat(25_000)],
+  ])('costs little in an answer with %s', (_what, text) => {
+    const json: unknown = text.startsWith('<') ? undefined : JSON.parse(text)
+    const costs = Array.from({ length: 3 }, () => {
+      const start = process.threadCpuUsage()
+      tellingPart({ json, text })
+      return process.threadCpuUsage(start).user / 1000
+    })
+    expect(Math.min(...costs)).toBeLessThan(MOST_MS)
   })
 
   it('ends its search in an answer that is huge or holds itself', () => {

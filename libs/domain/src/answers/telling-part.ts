@@ -17,8 +17,13 @@ const WORDS = ['error', 'errors', 'reason', 'title', 'description', 'code']
 /** Beside a sentence: what it is about. */
 const SUBJECTS = ['field', 'param', 'property', 'pointer']
 const TELLS_OF_ERRORS = /err|fail|fault|reject|problem|invalid/i
-const MOST_NODES = 10_000
-const MOST_MARKUP = 16_384
+/** What an answer costs has an end, whatever it holds: fields are looked at, and texts kept, up to these. */
+const MOST_FIELDS = 20_000
+const MOST_SAID = 1_000
+/** The beginning of a text, in UTF-16 units. What is shown of it is shorter. */
+const MOST_TEXT = 4_096
+const MOST_SUBJECT = 200
+const MOST_MARKUP = 8_192
 const MOST_SENTENCES = 3
 
 interface Said {
@@ -39,44 +44,73 @@ export function tellingPart({
   readonly text: string
 }): string | null {
   if (json === undefined) return fromMarkup(text)
-  const said = [SENTENCES, WORDS].map(names => saidIn(json, names)).find(found => found.length > 0) ?? []
+  const { sentences, words } = saidIn(json)
+  const said = sentences.length > 0 ? sentences : words
   const ofErrors = said.filter(({ ofError }) => ofError)
   const texts = [...new Set((ofErrors.length > 0 ? ofErrors : said).map(one => one.text))]
   if (texts.length === 0) return null
-  const more = texts.length - MOST_SENTENCES
-  return `${texts.slice(0, MOST_SENTENCES).join('; ')}${more > 0 ? `; and ${more} more` : ''}`
+  const more = said.length >= MOST_SAID ? 'more' : `${texts.length - MOST_SENTENCES} more`
+  return `${texts.slice(0, MOST_SENTENCES).join('; ')}${texts.length > MOST_SENTENCES ? `; and ${more}` : ''}`
+}
+
+interface Open {
+  readonly value: unknown
+  readonly ofError: boolean
 }
 
 /** Level by level, so that what stands further out comes first. */
-function saidIn(json: unknown, names: readonly string[]): Said[] {
-  const said: Said[] = []
-  const level: { readonly value: unknown; readonly ofError: boolean }[] = [{ value: json, ofError: false }]
-  for (let next = 0; next < level.length && next < MOST_NODES; next++) {
+function saidIn(json: unknown): { readonly sentences: readonly Said[]; readonly words: readonly Said[] } {
+  const sentences: Said[] = []
+  const words: Said[] = []
+  const level: Open[] = [{ value: json, ofError: false }]
+  let fields = 0
+  for (let next = 0; next < level.length; next += 1) {
     const { value, ofError } = level[next] ?? { value: null, ofError: false }
     if (typeof value !== 'object' || value === null) continue
-    const entries = Object.entries(value)
-    for (const [name, field] of entries) {
-      const isOfError = ofError || (!Array.isArray(value) && TELLS_OF_ERRORS.test(name))
-      const texts = names.includes(name.toLowerCase()) ? textsOf(field) : []
-      // The message of the whole answer counts, whatever stands beside it.
-      for (const text of texts)
-        said.push({ text: `${subjectOf(entries)}${text}`, ofError: isOfError || next === 0 })
-      if (level.length < MOST_NODES) level.push({ value: field, ofError: isOfError })
+    let subject: string | null = null
+    for (const [name, field] of Array.isArray(value) ? value.entries() : fieldsOf(value)) {
+      fields += 1
+      if (fields > MOST_FIELDS) return { sentences, words }
+      const isOfError = ofError || (typeof name === 'string' && TELLS_OF_ERRORS.test(name))
+      const said = typeof name === 'string' ? saidBy(name.toLowerCase(), { sentences, words }) : null
+      for (const text of said === null ? [] : textsOf(field, MOST_SAID - said.length)) {
+        subject ??= subjectOf(value)
+        // The message of the whole answer counts, whatever stands beside it.
+        said?.push({ text: subject + text, ofError: isOfError || next === 0 })
+      }
+      if (typeof field === 'object' && field !== null) level.push({ value: field, ofError: isOfError })
     }
   }
-  return said
+  return { sentences, words }
 }
 
-function textsOf(field: unknown): string[] {
-  const values: readonly unknown[] = Array.isArray(field) ? field : [field]
-  return values.flatMap(value => (typeof value === 'string' && value.trim() !== '' ? [plain(value)] : []))
+function saidBy(name: string, of: { sentences: Said[]; words: Said[] }): Said[] | null {
+  if (SENTENCES.includes(name)) return of.sentences
+  return WORDS.includes(name) ? of.words : null
 }
 
-function subjectOf(entries: readonly (readonly [string, unknown])[]): string {
-  const subject = entries.find(
-    ([name, value]) => SUBJECTS.includes(name.toLowerCase()) && typeof value === 'string',
-  )
-  return subject === undefined || subject[1] === '' ? '' : `${plain(String(subject[1]))}: `
+function* fieldsOf(value: object): Generator<readonly [string, unknown]> {
+  for (const name in value) yield [name, Reflect.get(value, name)]
+}
+
+function textsOf(field: unknown, most: number): string[] {
+  const texts: string[] = []
+  for (const value of Array.isArray(field) ? field.slice(0, most) : [field]) {
+    const text = typeof value === 'string' ? plain(value.slice(0, MOST_TEXT)) : ''
+    if (text !== '') texts.push(text)
+  }
+  return texts
+}
+
+function subjectOf(value: object): string {
+  let looked = 0
+  for (const [name, field] of fieldsOf(value)) {
+    looked += 1
+    if (looked > MOST_SUBJECT) break
+    if (typeof field !== 'string' || !SUBJECTS.includes(name.toLowerCase())) continue
+    return field === '' ? '' : `${plain(field.slice(0, MOST_SUBJECT))}: `
+  }
+  return ''
 }
 
 /** XML with a fault or a message, and pages that a proxy writes, which have a title. */
@@ -84,7 +118,10 @@ function fromMarkup(whole: string): string | null {
   const text = whole.slice(0, MOST_MARKUP).trimStart()
   if (!text.startsWith('<')) return null
   for (const name of ['faultstring', 'Reason', 'message', 'error', 'title']) {
-    const element = new RegExp(`<(?:\\w+:)?${name}\\b[^>]*>([\\s\\S]{1,2000}?)</(?:\\w+:)?${name}>`, 'i')
+    const element = new RegExp(
+      `<(?:\\w+:)?${name}\\b[^>]{0,500}>([\\s\\S]{1,2000}?)</(?:\\w+:)?${name}>`,
+      'i',
+    )
     const inside = plain((element.exec(text)?.[1] ?? '').replaceAll(/<[^>]*>/g, ' '))
     if (inside !== '') return inside
   }
