@@ -52,7 +52,7 @@ describe('an embedded run on a disk that is full', () => {
         const { exitCode, stdout } = await folder.sluice('run', SYNC, '--json')
         expect(exitCode, size).toBe(1)
         expect(stdout, size).toContain(`${home}/`)
-        expect(stdout, size).toMatch(/No space left|disk is full/)
+        expect(stdout, size).toMatch(/no space left|disk is full/i)
       }
       await mount('-o', 'remount,size=200m', home)
       expect(await folder.run(SYNC)).toMatchObject({ exitCode: 0, view: { status: 'success' } })

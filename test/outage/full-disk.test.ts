@@ -6,9 +6,13 @@
  * A size limit on files acts like a full disk on any machine. Where the test can mount a small disk, it also
  * uses that.
  */
-import { mkdir, symlink } from 'node:fs/promises'
+import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { noteProject } from '@sluice/cli/folder/folder-owner'
+import { freshSocketPath } from '@sluice/console/socket/socket-path'
+import { makeFolder } from '@sluice/runtime/make-folder'
+import { environmentOrFileKeys } from '@sluice/vault/key-file'
 import { SYNC } from '../e2e/people-project.ts'
 import { projectFolder } from '../e2e/project-folder.ts'
 import { execute, mount, project, receiving, runLimited } from './full-disk.ts'
@@ -49,6 +53,51 @@ describe('an embedded run whose limits have no room', () => {
       received.expectSent(300)
     } finally {
       await execute('umount', ['-l', small.dir])
+    }
+  })
+})
+
+/** What a home has beside its databases, as written when it is not there yet. */
+const SMALL_FILES = [
+  { file: 'project', write: (home: string) => noteProject(home, { project: 'people' }) },
+  { file: 'key', write: (home: string) => environmentOrFileKeys({}, join(home, 'key')).needed() },
+  { file: 'api.sock-path', write: (home: string) => freshSocketPath(home).remove() },
+]
+/** Room for no byte beside what fills it, and for no file. */
+const FULL = ['size=4k', 'size=8k,nr_inodes=3']
+
+describe.each(FULL)('a home without room: %s', options => {
+  it('is named with what cannot be written, and nothing is left of that', async ({ skip }) => {
+    await using folder = await projectFolder({ env: {}, name: 'n'.repeat(100) })
+    const home = join(folder.dir, '.sluice')
+    await mkdir(home)
+    if (!(await mount('-t', 'tmpfs', '-o', options, 'tmpfs', home))) skip('no disk can be mounted here')
+    try {
+      for (const name of options === FULL[0] ? ['filler'] : ['filler', 'second'])
+        await writeFile(join(home, name), 'x'.repeat(4096))
+      const before = await readdir(home)
+      for (const { file, write } of SMALL_FILES)
+        expect(() => write(home), file).toThrow(
+          expect.objectContaining({
+            code: 'disk',
+            message: expect.stringMatching(
+              new RegExp(
+                `^${join(home, file)} cannot be written: ENOSPC: .*\\. Make room on that disk and run again\\.$`,
+              ),
+            ),
+          }),
+        )
+      if (options !== FULL[0])
+        expect(() => makeFolder(join(home, 'tmp'))).toThrow(
+          `The folder ${home}/tmp cannot be made: ENOSPC: no space left on device, mkdir '${home}/tmp'. Make room on that disk`,
+        )
+      expect(await readdir(home)).toEqual(before)
+
+      await mount('-o', 'remount,size=1m,nr_inodes=100', home)
+      for (const { write } of SMALL_FILES) write(home)
+      expect(environmentOrFileKeys({}, join(home, 'key')).known()).not.toBeNull()
+    } finally {
+      await execute('umount', ['-l', home])
     }
   })
 })

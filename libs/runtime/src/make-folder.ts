@@ -1,11 +1,13 @@
 /** Makes folders that do not exist yet. */
 import { mkdirSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { diskFailure } from '@sluice/domain/disk-failure'
 
 /**
- * Makes a folder, and missing folders above it. It may exist already. Throws the error of the operating
- * system. Node's own `recursive` never returns if an existing folder lets no folder be made in it (ENOENT
- * below `/proc` and `/sys`): it takes that for a missing parent, again and again.
+ * Makes a folder, and missing folders above it. It may exist already. Throws `disk` if the disk is full, or
+ * else the error of the operating system. Node's own `recursive` never returns if an existing folder lets no
+ * folder be made in it (ENOENT below `/proc` and `/sys`): it takes that for a missing parent, again and
+ * again.
  */
 export function makeFolder(path: string): void {
   const absolute = resolve(path)
@@ -16,7 +18,7 @@ export function makeFolder(path: string): void {
     mkdirSync(absolute)
   } catch (error) {
     // Another process may have made it meanwhile.
-    if (!isFolder(absolute)) throw error
+    if (!isFolder(absolute)) throw diskFailure(`The folder ${absolute} cannot be made`, error) ?? error
   }
 }
 

@@ -1,9 +1,10 @@
 /**
  * Files that only the user of this process may read: rows of customers, requests and answers stand in them.
  */
-import { chmodSync, lstatSync, readdirSync } from 'node:fs'
+import { chmodSync, lstatSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
+import { diskFailure } from '@sluice/domain/disk-failure'
 import { makeFolder } from './make-folder.ts'
 
 const OPEN_TO_OTHERS = 0o077
@@ -12,6 +13,20 @@ const OPEN_TO_OTHERS = 0o077
 export function makeFilesPrivate(): void {
   // The mask belongs to the process, and a thread of it cannot change it.
   if (isMainThread) process.umask(OPEN_TO_OTHERS)
+}
+
+/**
+ * Writes a file that is not there yet, and has it on the disk. Throws `disk` if the disk is full, and then
+ * leaves nothing of the file: the next process writes it whole.
+ */
+export function writeNewFile(file: string, text: string, { mode = 0o600 } = {}): void {
+  try {
+    writeFileSync(file, text, { flag: 'wx', mode, flush: true })
+  } catch (error) {
+    const failure = diskFailure(`${file} cannot be written`, error)
+    if (failure !== null) rmSync(file, { force: true })
+    throw failure ?? error
+  }
 }
 
 /**

@@ -2,9 +2,10 @@
  * Where the keys of the vault come from: the environment, or, where one person has it all, a file that is
  * made with its first use.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
-import { SluiceError } from '@sluice/contracts/errors'
+import { readFileSync } from 'node:fs'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { secretOf, type Environment } from '@sluice/runtime/environment'
+import { writeNewFile } from '@sluice/runtime/private-files'
 import { EncryptionKeys } from './encryption-keys.ts'
 
 const VARIABLE = 'SLUICE_ENCRYPTION_KEY'
@@ -61,15 +62,9 @@ function read(file: string): string | null {
 function make(file: string): EncryptionKeys {
   const text = EncryptionKeys.generate()
   try {
-    const descriptor = openSync(file, 'wx', 0o600)
-    try {
-      writeSync(descriptor, `${text}\n`)
-      fsyncSync(descriptor)
-    } finally {
-      closeSync(descriptor)
-    }
+    writeNewFile(file, `${text}\n`)
   } catch (error) {
-    throw unusable(file, error)
+    throw isSluiceError(error, 'disk') ? error : unusable(file, error)
   }
   return EncryptionKeys.of(text, file)
 }

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { safeJson } from '@sluice/contracts/safe-json'
-import { saysDiskFailed } from '@sluice/domain/disk-failure'
+import { diskFailure } from '@sluice/domain/disk-failure'
 import { environmentIn } from '@sluice/project/files/environments'
 import { findProject } from '@sluice/project/files/project-root'
 import { terminalColumns } from './command.ts'
@@ -127,11 +127,10 @@ function asSluiceError(thrown: unknown, signal: AbortSignal): SluiceError {
   if (isSluiceError(error)) return error
   if (signal.aborted) return new SluiceError('aborted', 'Interrupted.', { cause: error })
   const message = error instanceof Error ? error.message : String(error)
-  if (saysDiskFailed(message))
-    return new SluiceError('disk', `${message}. Make room on that disk and run again.`, { cause: error })
-  return new SluiceError('internal', `This is a bug in Sluice, please report it: ${message}`, {
-    cause: error,
-  })
+  return (
+    diskFailure('A file cannot be written', error) ??
+    new SluiceError('internal', `This is a bug in Sluice, please report it: ${message}`, { cause: error })
+  )
 }
 
 /** The first error, if closing resources failed after it. */

@@ -14,7 +14,7 @@ import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { LateSends, SendUnderWay } from '@sluice/delivery/run/late-sends'
-import { saysDiskFailed } from '@sluice/domain/disk-failure'
+import { diskFailure } from '@sluice/domain/disk-failure'
 
 /** While a request is under way, the file is at most so old, unless the process cannot work. */
 const NOTED_EVERY_MS = 500
@@ -177,11 +177,12 @@ class SentRequests implements LateSends, Disposable {
     try {
       return write()
     } catch (cause) {
+      const what = `cannot note in ${this.#file} which requests are under way`
       const said = cause instanceof Error ? cause.message : String(cause)
-      const message = `cannot note in ${this.#file} which requests are under way: ${said}`
-      if (saysDiskFailed(said))
-        throw new SluiceError('disk', `${message}. Make room on that disk and run again.`, { cause })
-      throw new SluiceError('unreachable', message, { cause, retryable: true })
+      throw (
+        diskFailure(what, cause) ??
+        new SluiceError('unreachable', `${what}: ${said}`, { cause, retryable: true })
+      )
     }
   }
 

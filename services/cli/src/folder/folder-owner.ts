@@ -2,11 +2,12 @@
  * Whose the resources are that a folder's own log has. The folder keeps the name under which they were stored
  * first, so that neither a move nor another name in sluice.yaml makes it another project.
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Owner } from '@sluice/contracts/document-records'
 import type { OnPublished } from '@sluice/control/resources/publish-project'
 import type { Project } from '@sluice/project/project'
+import { writeNewFile } from '@sluice/runtime/private-files'
 
 /** The longest name of a project that `sluice apply` takes. */
 const MOST_PROJECT = 200
@@ -41,7 +42,7 @@ export function beginningWith(
 export function noteProject(dataDir: string | null, { project }: Owner): void {
   if (dataDir === null || notedProject(dataDir) !== null) return
   try {
-    writeFileSync(projectFile(dataDir), `${project}\n`, { flag: 'wx' })
+    writeNewFile(projectFile(dataDir), `${project}\n`)
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
   }

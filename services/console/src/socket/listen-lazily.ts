@@ -6,6 +6,7 @@ import { chmodSync } from 'node:fs'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer, type Socket } from 'node:net'
 import { SluiceError } from '@sluice/contracts/errors'
+import { diskFailure } from '@sluice/domain/disk-failure'
 import { sleep } from '@sluice/flow/sleep'
 import type { Logger } from '@sluice/runtime/logger'
 import { freshSocketPath } from './socket-path.ts'
@@ -48,7 +49,10 @@ export async function listenLazily({ dataDir, load, logger }: LazySocketOptions)
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', cause =>
-      reject(new SluiceError('config', `cannot listen on ${path}: ${cause.message}`, { cause })),
+      reject(
+        diskFailure(`cannot listen on ${path}`, cause) ??
+          new SluiceError('config', `cannot listen on ${path}: ${cause.message}`, { cause }),
+      ),
     )
     server.listen(path, resolve)
   })

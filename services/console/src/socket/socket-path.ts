@@ -3,13 +3,13 @@
  * read the folder finds it. The path of a socket may have about a hundred bytes only. With a longer one, the
  * socket is in a private temporary folder, and a file in the folder says where.
  */
-import { lstatSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdtempSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { writeNewFile } from '@sluice/runtime/private-files'
 
 /** macOS has room for 103 bytes, Linux for 107. */
 const MOST_BYTES = 103
-const ONLY_OWNER = 0o600
 
 /**
  * The path of the socket of a process that has `dataDir` open; null if it says of none. In the shared folder
@@ -52,10 +52,15 @@ export function freshSocketPath(dataDir: string): { readonly path: string; reado
     return { path: near, remove: () => rmSync(near, { force: true }) }
   const folder = mkdtempSync(join(tmpdir(), 'sluice-'))
   const path = join(folder, 'api.sock')
-  writeFileSync(pointer, path, { mode: ONLY_OWNER })
   const remove = (): void => {
     rmSync(pointer, { force: true })
     rmSync(folder, { force: true, recursive: true })
+  }
+  try {
+    writeNewFile(pointer, path)
+  } catch (error) {
+    remove()
+    throw error
   }
   return { path, remove }
 }

@@ -65,7 +65,7 @@ export function translated<T>(file: string, work: () => T): T {
 function diskError(file: string, of: { readonly cause: unknown; readonly isFull: boolean }): SluiceError {
   const said = of.cause instanceof Error ? of.cause.message : String(of.cause)
   const what = of.isFull
-    ? `${file} cannot be written: its disk is full (${said}). Make room there and run again`
+    ? `${file} cannot be written: its disk is full (${said}). Make room on that disk and run again`
     : `${file} cannot be read or written: its disk is full or fails (${said}). Check the disk and run again`
   return new SluiceError('disk', `${what}; nothing that was acknowledged is lost.`, { cause: of.cause })
 }

@@ -1,9 +1,11 @@
 /** `sluice init`. */
 import { randomBytes } from 'node:crypto'
-import { appendFile, lstat, readFile, stat, writeFile } from 'node:fs/promises'
+import { appendFile, lstat, readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
-import { SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { diskFailure } from '@sluice/domain/disk-failure'
 import { makeFolder } from '@sluice/runtime/make-folder'
+import { writeNewFile } from '@sluice/runtime/private-files'
 import type { Command, CommandContext } from '../../command.ts'
 import { EXIT } from '../../exit-codes.ts'
 import { painter } from '../../output/paint.ts'
@@ -84,10 +86,10 @@ async function writeStarterFile(dir: string, file: string): Promise<void> {
   try {
     makeFolder(dirname(path))
     const text = await readFile(new URL(file, STARTER), 'utf8')
-    await writeFile(path, file === PROJECT_FILE ? text.replace('NAME', projectName(dir)) : text, {
-      flag: 'wx',
-    })
+    const named = file === PROJECT_FILE ? text.replace('NAME', projectName(dir)) : text
+    writeNewFile(path, named, { mode: 0o666 })
   } catch (error) {
+    if (isSluiceError(error, 'disk')) throw error
     const reason = error instanceof Error ? error.message : String(error)
     throw new SluiceError('usage', `${path} cannot be written: ${reason}`, { cause: error })
   }
@@ -114,7 +116,9 @@ async function ignoreState(dir: string): Promise<boolean> {
   if (before !== null && /^\/?\.sluice\/?\s*$/m.test(before)) return false
   const lines = await readFile(new URL('gitignore', STARTER), 'utf8')
   const separator = before === null || before === '' || before.endsWith('\n') ? '' : '\n'
-  await appendFile(path, `${separator}${lines}`)
+  await appendFile(path, `${separator}${lines}`).catch((error: unknown) => {
+    throw diskFailure(`${path} cannot be written`, error) ?? error
+  })
   return true
 }
 
