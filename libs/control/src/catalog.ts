@@ -9,6 +9,7 @@ import { parseResource } from '@sluice/resources/parse-documents'
 import { othersAmong, writeResources, type OwnedResource } from '@sluice/resources/change-resources'
 import { currentDefinition } from '@sluice/resources/stored-documents'
 import { readResources } from '@sluice/resources/stored-resources'
+import { at, sharedTopics } from '@sluice/topics/topics'
 import type { Pipeline } from './pipeline.ts'
 import { placedError } from './resources/placed-error.ts'
 import { storedView } from './resources/written-resource.ts'
@@ -81,14 +82,35 @@ export function unloadedCatalog(load: () => Promise<Project>): Catalog {
   }
 }
 
-/** The resources that projects have put into the log. */
+/** What the log had when its topic ended at an offset. */
+interface Read {
+  readonly end: number
+  readonly records: readonly ResourceRecord[]
+  /** Those of them that can be read, each with its record. */
+  readonly specs: readonly { readonly record: ResourceRecord; readonly spec: ResourceSpec }[]
+}
+
+/** Most characters of resources that are kept between two requests. */
+const MAX_KEPT_CHARACTERS = 16_000_000
+
+/** The resources that projects have put into the log. They are read anew only once something was written. */
 export function storedCatalog(pipeline: Pick<Pipeline, 'log' | 'io' | 'prefix'>): Catalog {
-  const stored = async (signal: AbortSignal): Promise<ResourceRecord[]> => {
+  const target = at(sharedTopics(pipeline.prefix).resources, 0)
+  let kept: Read | null = null
+  const stored = async (signal: AbortSignal): Promise<Read> => {
+    const { end } = await pipeline.log.offsets(target, { signal })
+    if (kept?.end === end) return kept
     const all = await readResources(pipeline, { signal })
-    return [...all.values()].filter(({ kind }) => KINDS.has(kind))
+    const records = [...all.values()].filter(({ kind }) => KINDS.has(kind))
+    const specs = records.flatMap(record => readable(record).map(spec => ({ record, spec })))
+    const read = { end, records, specs }
+    const characters = records.reduce((sum, { spec, text }) => sum + spec.length + (text?.length ?? 0), 0)
+    // A read that began earlier may end later.
+    if (end >= (kept?.end ?? 0)) kept = characters > MAX_KEPT_CHARACTERS ? null : read
+    return read
   }
   const syncs: Catalog['syncs'] = async signal =>
-    new Set((await stored(signal)).filter(({ kind }) => kind === 'sync').map(({ name }) => name))
+    new Set((await stored(signal)).records.filter(({ kind }) => kind === 'sync').map(({ name }) => name))
   return {
     syncs,
     definition: async (sync, signal) => {
@@ -96,9 +118,8 @@ export function storedCatalog(pipeline: Pick<Pipeline, 'log' | 'io' | 'prefix'>)
       if (!known.has(sync)) throw unknownSync(sync, known)
       return await currentDefinition(pipeline, sync, { signal })
     },
-    resources: async signal => (await stored(signal)).flatMap(readable),
-    views: async signal =>
-      (await stored(signal)).flatMap(record => readable(record).map(spec => storedView(record, spec))),
+    resources: async signal => (await stored(signal)).specs.map(({ spec }) => spec),
+    views: async signal => (await stored(signal)).specs.map(({ record, spec }) => storedView(record, spec)),
     publish: () => Promise.resolve(null),
   }
 }

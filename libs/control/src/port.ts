@@ -95,8 +95,10 @@ export type SyncsQuery = Paging & RecentRuns
 
 /** What history knows of a sync beside its resource. */
 export interface SyncPast {
-  /** The newest first. Without runs that were refused. */
+  /** The last run, and all that are not over, the newest first. Without runs that were refused. */
   readonly runs: readonly RunView[]
+  /** The figures of the last runs that began, as many as were asked for, the newest first. */
+  readonly figures: NonNullable<SyncView['runs']>
   readonly rows: SyncView['rows']
   /** Those that its last run with encrypted connections has shown. */
   readonly certificates: readonly ShownCertificate[]
@@ -136,7 +138,7 @@ export interface RunHistory {
   figures(run: string, most: number, signal: AbortSignal): Promise<RunFigures>
   /** By key. */
   failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage>
-  /** What became of a sync. `most` limits the runs; open ones are always among them. */
+  /** What became of a sync, with the figures of at most `most` runs. */
   past(sync: string, most: number, signal: AbortSignal): Promise<SyncPast>
   /** What a replay would send. */
   replayable(query: ReplayQuery, signal: AbortSignal): Promise<ReplayView>

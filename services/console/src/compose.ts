@@ -97,7 +97,7 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
       ...{ logins, access },
       openControl: () => Promise.resolve(control),
       asked: new AskedRuns({ logger, cancel: new AbortController().signal }),
-      logger,
+      ...{ logger, metrics },
       pages: await WebPages.read(),
     }),
   )

@@ -59,7 +59,7 @@ export class EmptyHistory implements RunHistory {
   }
 
   past(): Promise<SyncPast> {
-    return Promise.resolve({ runs: [], rows: { failed: 0, heldBack: 0 }, certificates: [] })
+    return Promise.resolve({ runs: [], figures: [], rows: { failed: 0, heldBack: 0 }, certificates: [] })
   }
 
   async replayable({ sync }: ReplayQuery): Promise<ReplayView> {

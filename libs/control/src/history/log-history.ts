@@ -25,13 +25,15 @@ import { readIndexedRequest, readRequest } from './read-request.ts'
 import { readMentions } from './row/read-mentions.ts'
 import { rowLife } from './row/row-life.ts'
 import { runFigures } from './run-figures.ts'
-import { runView } from './run-views.ts'
+import { runSums, runView } from './run-views.ts'
 import { isIndexCursor, searchIndex } from './search-index.ts'
+import { isoTime } from './views/iso-time.ts'
 import { lastShown } from '@sluice/runs/machine/shown-certificates'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 import { sharedTopics, syncTopics } from '@sluice/topics/topics'
 import { findDefinition } from '../runs/find-definition.ts'
 import { standInFor } from '../runs/follow-run.ts'
+import { inTurns } from '../named-pages.ts'
 import { caughtUpWithRuns } from '../runs/find-run.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { AttemptsQuery, FailedQuery, ReplayQuery, RunHistory, RunsQuery, SyncPast } from '../port.ts'
@@ -82,7 +84,7 @@ export class LogHistory implements RunHistory {
     if (last === -1) throw notACursor(after ?? '')
     const events = all.slice((last ?? -1) + 1)
     const page = events.slice(0, limit)
-    const runs = await Promise.all(page.map(({ event, runs: of }) => this.#view(event, of, signal)))
+    const runs = await inTurns(page, ({ event, runs: of }) => this.#view(event, of, signal))
     return { runs, next: events.length > page.length ? (runs.at(-1)?.id ?? null) : null }
   }
 
@@ -175,17 +177,20 @@ export class LogHistory implements RunHistory {
 
   async past(sync: string, most: number, signal: AbortSignal): Promise<SyncPast> {
     const runs = this.#untaken.beside(sync, this.#pipeline.runs.of(sync))
-    if (runs === undefined) return { runs: [], rows: { failed: 0, heldBack: 0 }, certificates: [] }
+    if (runs === undefined)
+      return { runs: [], figures: [], rows: { failed: 0, heldBack: 0 }, certificates: [] }
     const events = newestFirst([runs])
       .map(({ event }) => event)
       .filter(event => event.errorCode !== 'conflict' || event.startedAt !== null)
-    const shown = events.filter((event, index) => index < most || !isEnded(event.status))
+    const shown = events.filter((event, index) => index < 1 || !isEnded(event.status))
+    const begun = events.filter(({ startedAt }) => isoTime(startedAt) !== null).slice(0, most)
     const count = async (limit: number): Promise<number> => {
       const none = { run: undefined, key: undefined, status: undefined, after: undefined }
       return (await this.failed({ sync, limit, ...none }, signal)).rows.length
     }
     return {
       runs: await Promise.all(shown.map(event => this.#view(event, runs, signal))),
+      figures: begun.map(event => runSums(event, runs.reports)),
       rows: await this.#waitingRows.of(events, count),
       certificates: lastShown(runs.events.values()),
     }

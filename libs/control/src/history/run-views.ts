@@ -1,5 +1,5 @@
 /** Runs as people see them, made from the events and reports in the topic `runs`. */
-import type { RunView } from '@sluice/contracts/api'
+import type { RunView, SyncView } from '@sluice/contracts/api'
 import { isErrorCode } from '@sluice/contracts/errors'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
@@ -56,6 +56,23 @@ export function runView(
     ...(event.aside === true ? { setAside: true } : {}),
     ...(event.notices.length === 0 ? {} : { notices: [...event.notices] }),
   }
+}
+
+/** What the changes of a run came to, of all triggers together. */
+export function runSums(
+  event: RunEvent,
+  reports: ReadonlyMap<number, PartitionReport>,
+): NonNullable<SyncView['runs']>[number] {
+  const counts = isEnded(event.status) ? event.counts : withProgress(event, reports)
+  const figures = { detected: 0, delivered: 0, failed: 0 }
+  for (const op of OPS) {
+    const { detected, delivered, rejected, unknown, unsent } = countsOf(counts, op)
+    figures.detected += detected
+    figures.delivered += delivered
+    figures.failed += rejected + unknown + unsent
+  }
+  const { runId: id, status, startedAt, endedAt } = event
+  return { id, status, startedAt: isoTime(startedAt), endedAt: isoTime(endedAt), ...figures }
 }
 
 function withProgress(event: RunEvent, reports: ReadonlyMap<number, PartitionReport>): CountsByOp {

@@ -2,35 +2,52 @@
 import type { RunView, SyncView } from '@sluice/contracts/api'
 import { syncView as schema } from '@sluice/contracts/api'
 import { sync as syncSchema, type SyncSpec } from '@sluice/contracts/resources'
-import { OPS } from '@sluice/contracts/state'
 import { isEnded } from '@sluice/domain/run-status'
 import { instantsOf } from '@sluice/schedule/instants'
 import { z } from 'zod'
 import { isoTime } from '../history/views/iso-time.ts'
 import type { SyncPast } from '../port.ts'
 
-/** `at`: now, in ms since 1970. `runs`: how many last runs it is shown with, if at all. */
+/** `at`: now, in ms since 1970. `hasFigures`: whether it is shown with the figures of its last runs. */
 export function syncView(
   spec: SyncSpec,
   past: SyncPast,
-  { at, runs }: { readonly at: number; readonly runs: number | undefined },
+  { at, hasFigures }: { readonly at: number; readonly hasFigures: boolean },
 ): SyncView {
   const { name, model, destination, paused = false } = spec
   const open = past.runs.filter(({ status }) => !isEnded(status))
-  const next = paused ? null : (instantsOf(spec)?.next(at) ?? null)
+  const { schedule, nextRunAt } = scheduleOf(spec, at)
   return {
-    ...{ name, model, destination, paused },
-    schedule: schema.shape.schedule.parse(z.encode(syncSchema.shape.schedule, spec.schedule)),
+    ...{ name, model, destination, paused, schedule },
     state: stateOf(past.runs, paused),
     lastRun: past.runs[0] ?? null,
-    nextRunAt: isoTime(next),
+    nextRunAt: paused ? null : nextRunAt,
     waiting: open.flatMap(({ waiting = [] }) => waiting),
     rows: past.rows,
     certificates: past.certificates.map(certificate => {
       return { ...certificate, expiresAt: new Date(certificate.expiresAt).toISOString() }
     }),
-    ...(runs === undefined ? {} : { runs: figuresOf(past.runs, runs) }),
+    ...(hasFigures ? { runs: [...past.figures] } : {}),
   }
+}
+
+interface ShownSchedule extends Pick<SyncView, 'schedule' | 'nextRunAt'> {
+  /** They hold between these instants, in ms since 1970. */
+  readonly from: number
+  readonly until: number
+}
+
+/** What was worked out last for each sync. To find the next instant of a cron takes about a millisecond. */
+const schedules = new WeakMap<SyncSpec, ShownSchedule>()
+
+function scheduleOf(spec: SyncSpec, at: number): ShownSchedule {
+  const known = schedules.get(spec)
+  if (known !== undefined && known.from <= at && at < known.until) return known
+  const next = instantsOf(spec)?.next(at) ?? null
+  const schedule = schema.shape.schedule.parse(z.encode(syncSchema.shape.schedule, spec.schedule))
+  const found = { schedule, nextRunAt: isoTime(next), from: at, until: next ?? Infinity }
+  schedules.set(spec, found)
+  return found
 }
 
 /** The runs are the newest first. */
@@ -43,21 +60,4 @@ function stateOf(runs: readonly RunView[], paused: boolean): SyncView['state'] {
   if (is('held')) return 'held'
   if (runs[0]?.setAside === true) return 'set-aside'
   return paused ? 'paused' : 'idle'
-}
-
-function figuresOf(runs: readonly RunView[], most: number): NonNullable<SyncView['runs']> {
-  return runs
-    .filter(({ startedAt }) => startedAt !== null)
-    .slice(0, most)
-    .map(({ id, status, startedAt, endedAt, triggers }) => {
-      const figures = { detected: 0, delivered: 0, failed: 0 }
-      for (const op of OPS) {
-        const counts = triggers[op]
-        if (counts === undefined) continue
-        figures.detected += counts.detected
-        figures.delivered += counts.delivered
-        figures.failed += counts.rejected + counts.unknown + counts.unsent
-      }
-      return { id, status, startedAt, endedAt, ...figures }
-    })
 }

@@ -107,7 +107,7 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
   const ownUrl = (): string => `http://${ownName(host)}:${listening}`
   const logins = opening.use(loginsOf(options, { catalog, vault: pipeline.vault }))
   const pages = await WebPages.read()
-  const api = opening.use(await createApi({ ...serving, access, ownUrl, logins, pages }))
+  const api = opening.use(await createApi({ ...serving, metrics, access, ownUrl, logins, pages }))
   const ready = { running: () => ({ ok: !signal.aborted }) }
   const health = { host, port, metrics, metricsToken, ready }
   const server = opening.use(await startHealthServer({ ...health, elsewhere: () => api.listener }))

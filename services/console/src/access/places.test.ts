@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import { Places } from './places.ts'
+import { nextTurn } from '@sluice/flow/sleep'
+import { Places, Turns } from './places.ts'
 
 it('each caller has so many places, all have so many, and what is given back may be taken again', () => {
   const places = new Places({ atOnce: 3, atOncePerCaller: 2 })
@@ -10,4 +11,27 @@ it('each caller has so many places, all have so many, and what is given back may
   first?.()
   places.take('bob')
   expect(() => places.take('bob')).toThrow('2 such requests of yours')
+})
+
+it('the reads of a caller have their turns a few at a time, and those of another do not wait for them', async () => {
+  const turns = new Turns()
+  const { signal } = new AbortController()
+  let underWay = 0
+  let most = 0
+  const read = async (caller: string): Promise<number> => {
+    using _turn = await turns.take(caller, signal)
+    underWay += 1
+    most = Math.max(most, underWay)
+    await nextTurn()
+    underWay -= 1
+    return underWay
+  }
+  const all = Array.from({ length: 200 }, () => read('ann'))
+  await expect(turns.take('ann', signal)).rejects.toThrow('200 requests of yours are under way')
+  using _other = await turns.take('bob', signal)
+  expect(most).toBeLessThanOrEqual(4)
+  await Promise.all(all)
+  expect(most).toBe(4)
+  // All places are free again.
+  await Promise.all(Array.from({ length: 200 }, () => read('ann')))
 })

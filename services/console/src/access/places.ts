@@ -1,5 +1,7 @@
-/** How many requests of one route may be under way: of all callers, and of each. */
+/** How many requests may be under way: of one route, and what one caller reads. */
 import { SluiceError } from '@sluice/contracts/errors'
+import { nextTurn } from '@sluice/flow/sleep'
+import { Slots } from '@sluice/flow/slots'
 
 /** The caller may ask again soon. */
 export class Busy extends SluiceError {
@@ -41,5 +43,48 @@ export class Places {
     const own = (this.#of.get(caller) ?? 1) - 1
     if (own > 0) this.#of.set(caller, own)
     else this.#of.delete(caller)
+  }
+}
+
+/** Most reads of one caller that are worked on at once. */
+const MAX_READS = 4
+/** A read that takes longer mostly waits for something else. Then the next one begins. */
+const OVERDUE_MS = 500
+/** Most reads of one caller that are under way, or wait for their turn. */
+const MAX_WAITING = 200
+
+/**
+ * The turns of callers who read. Each caller's reads are worked on a few at a time, so that many of them keep
+ * nobody else waiting.
+ */
+export class Turns {
+  readonly #of = new Map<string, { readonly slots: Slots; count: number }>()
+
+  /** Waits for a turn, which ends when it is disposed. Throws `Busy` if too many of the caller wait. */
+  async take(caller: string, signal: AbortSignal): Promise<Disposable> {
+    const known = this.#of.get(caller)
+    const own = known ?? { slots: new Slots({ most: MAX_READS, overdueMs: OVERDUE_MS }), count: 0 }
+    if (own.count >= MAX_WAITING)
+      throw new Busy(`${own.count} requests of yours are under way: wait until some have ended.`)
+    this.#of.set(caller, own)
+    own.count += 1
+    const leave = (): void => {
+      own.count -= 1
+      if (own.count === 0) this.#of.delete(caller)
+    }
+    try {
+      const slot = await own.slots.take({ signal })
+      // Between two reads of one caller, others have their turn.
+      await nextTurn()
+      return {
+        [Symbol.dispose]: () => {
+          slot[Symbol.dispose]()
+          leave()
+        },
+      }
+    } catch (error) {
+      leave()
+      throw error
+    }
   }
 }

@@ -8,7 +8,8 @@ export interface Principal {
   /** The name of the token; `operator` where none is wanted; that of the user who opens the socket. */
   readonly name: string
   readonly roles: ReadonlySet<Role>
-  readonly by: 'session' | 'token' | 'local'
+  /** Null: nobody has said who asks. */
+  readonly by: 'session' | 'token' | 'local' | null
   /** Its id, when the session ends if nobody uses it, and at the latest, in milliseconds since 1970. */
   readonly session: Pick<Session, 'id' | 'idleUntil' | 'endsAt'> | null
   /** A header for the answer, which keeps the session alive. */
@@ -27,4 +28,4 @@ export function userOfSocket(): Principal {
 }
 
 /** Whoever logs in has not said yet who that is. */
-export const NOBODY: Principal = { ...LOCAL, name: '', roles: new Set() }
+export const NOBODY: Principal = { ...LOCAL, name: '', by: null, roles: new Set() }

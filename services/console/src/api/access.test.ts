@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { isLoopback } from '@sluice/runtime/health-server'
 import { Gate, type Access, type Caller } from './access.ts'
 import type { Scope } from './route.ts'
@@ -46,19 +46,60 @@ describe('with tokens', () => {
     expect(await asked(access, { authorization: 'Bearer read-token-0123' }, 'write')).toBe(403)
   })
 
-  it('hears an address with five wrong tokens on their way no more, and others as before', async () => {
-    const gate = new Gate(TOKENS, { badLoginMs: 20_000 })
-    const guessing = new AbortController()
+  describe('some of which are wrong', () => {
     const guess = { ...CALLER, authorization: 'Bearer guess' }
-    const guesses = Array.from({ length: 5 }, () => gate.admit(guess, 'read', { signal: guessing.signal }))
     const right = { ...CALLER, authorization: 'Bearer write-token-0123' }
-    await expect(gate.admit(guess, 'read', { signal })).rejects.toMatchObject({ status: 429 })
-    await expect(gate.admit(right, 'read', { signal })).rejects.toMatchObject({ status: 429 })
-    const other = gate.admit({ ...right, address: '10.0.0.7' }, 'read', { signal })
-    await expect(other).resolves.toMatchObject({ name: 'operator', by: 'token' })
-    guessing.abort(new Error('the test ends'))
-    await Promise.allSettled(guesses)
-    await expect(gate.admit(right, 'read', { signal })).resolves.toMatchObject({ name: 'operator' })
+    const admitted = (gate: Gate, caller: Caller): Promise<unknown> =>
+      gate.admit(caller, 'read', { signal }).then(
+        ({ name }) => name,
+        (error: { status?: number }) => error.status ?? 500,
+      )
+    let gate: Gate
+    beforeEach(() => {
+      vi.useFakeTimers()
+      gate = new Gate(TOKENS, { badLoginMs: 20_000 })
+    })
+    afterEach(() => vi.useRealTimers())
+
+    it('hears an address that guessed five times no more for a while, and others as before', async () => {
+      const guesses = Array.from({ length: 5 }, () => admitted(gate, guess))
+      expect(await admitted(gate, guess)).toBe(429)
+      expect(await admitted(gate, right)).toBe(429)
+      expect(await admitted(gate, { ...right, address: '10.0.0.7' })).toBe('operator')
+      await vi.advanceTimersByTimeAsync(20_000)
+      expect(await Promise.all(guesses)).toEqual([401, 401, 401, 401, 401])
+      expect(await admitted(gate, right)).toBe('operator')
+    })
+
+    it('hears a token that was right there before, whatever others guess at the same address', async () => {
+      expect(await admitted(gate, right)).toBe('operator')
+      const guesses = Array.from({ length: 5 }, () => admitted(gate, guess))
+      expect(await admitted(gate, right)).toBe('operator')
+      expect(await admitted(gate, { ...right, authorization: 'Bearer read-token-0123' })).toBe(429)
+      await vi.advanceTimersByTimeAsync(20_000)
+      await Promise.all(guesses)
+    })
+
+    it('counts a guess of a client that has gone away', async () => {
+      const gone = new AbortController()
+      const guesses = Array.from({ length: 5 }, () =>
+        gate.logIn(CALLER, 'guess', { signal: gone.signal }).catch(() => undefined),
+      )
+      gone.abort(new Error('the client is gone'))
+      await Promise.all(guesses)
+      expect(await admitted(gate, guess)).toBe(429)
+    })
+
+    it('hears a right token however many networks guess', async () => {
+      const guesses = Array.from({ length: 600 }, (_, index) =>
+        admitted(gate, { ...guess, address: `10.0.${index >> 8}.${index % 256}` }),
+      )
+      expect(await admitted(gate, right)).toBe('operator')
+      await vi.advanceTimersByTimeAsync(20_000)
+      const answers = await Promise.all(guesses)
+      expect(answers.filter(answer => answer === 401)).toHaveLength(500)
+      expect(answers.filter(answer => answer === 429)).toHaveLength(100)
+    })
   })
 })
 

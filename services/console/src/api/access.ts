@@ -41,20 +41,37 @@ export interface Caller {
 
 /** How long the answer to a wrong token takes. */
 const BAD_LOGIN_MS = 1_000
-/** Most wrong tokens of one network that wait for their answer. Beyond, the network is not even heard. */
-const BAD_LOGINS_AT_ONCE = 5
-/** Most wrong tokens of all networks that wait. */
-const BAD_LOGINS_OF_ALL = 500
-/** Networks with wrong tokens that are remembered. */
+/**
+ * Most wrong tokens of one network in that time. Beyond, no token of the network is heard that has not been
+ * right there before.
+ */
+const MAX_BAD_LOGINS = 5
+/** Most wrong tokens of all networks that wait for their answer. Beyond, they are refused at once. */
+const MAX_WAITING = 500
+/** Networks with wrong tokens, and tokens with the networks that they came from, that are remembered. */
 const NETWORKS_KEPT = 10_000
 const WRITING: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])
 
+/** Why somebody is refused: the values of a label of the metrics. */
+export const REFUSALS = ['no-token', 'wrong-token', 'too-many-tokens', 'page', 'read-only', 'role'] as const
+type Refused = (typeof REFUSALS)[number]
+
+const STATUS = {
+  'no-token': 401,
+  'wrong-token': 401,
+  'too-many-tokens': 429,
+  page: 403,
+  'read-only': 403,
+} as const
+
 /** A refusal with the status that HTTP has for it. */
 export class Refusal extends SluiceError {
+  readonly why: Exclude<Refused, 'role'>
   readonly status: 401 | 403 | 429
-  constructor(status: 401 | 403 | 429, message: string) {
-    super('forbidden', message, { retryable: status === 429 })
-    this.status = status
+  constructor(why: Exclude<Refused, 'role'>, message: string) {
+    super('forbidden', message, { retryable: STATUS[why] === 429 })
+    this.why = why
+    this.status = STATUS[why]
   }
 }
 
@@ -74,9 +91,11 @@ export class Gate {
   readonly #now: () => number
   readonly #tokens: readonly NamedToken[]
   readonly #sessions: Sessions
-  /** So many wrong tokens of each network wait for their answer. */
-  readonly #waiting = new RecentMap<string, number>({ limit: NETWORKS_KEPT })
-  #waitingOfAll = 0
+  /** So many tokens of each network were wrong a moment ago. */
+  readonly #wrong = new RecentMap<string, number>({ limit: NETWORKS_KEPT })
+  /** Networks with the names of tokens that were right there. */
+  readonly #right = new RecentMap<string, true>({ limit: NETWORKS_KEPT })
+  #waiting = 0
   readonly #since: number
   /** When each token was last used here, by its name. */
   readonly #used = new Map<string, number>()
@@ -135,7 +154,7 @@ export class Gate {
         : await this.#byToken(caller, tokenIn(caller), options)
     if (scope === 'write' && !mayChange(principal))
       throw new Refusal(
-        403,
+        'read-only',
         principal.by === 'session'
           ? 'You may only read: log in with a token that may do more, such as SLUICE_TOKEN.'
           : 'This token may only read: SLUICE_TOKEN is wanted.',
@@ -172,7 +191,7 @@ export class Gate {
       return this.#principal(session, renewed === null ? null : { name, value: renewed })
     }
     throw new Refusal(
-      401,
+      'no-token',
       'A token is wanted: `Authorization: Bearer …` with the SLUICE_TOKEN of the server, or a session.',
     )
   }
@@ -194,23 +213,28 @@ export class Gate {
 
   async #tokenOf({ address }: Caller, value: string, { signal }: Asking): Promise<NamedToken> {
     const network = networkOf(address)
-    const waiting = this.#waiting.get(network) ?? 0
-    if (waiting >= BAD_LOGINS_AT_ONCE || this.#waitingOfAll >= BAD_LOGINS_OF_ALL)
-      throw new Refusal(429, 'Too many wrong tokens: wait a few seconds.')
+    const wrong = this.#wrong.get(network) ?? 0
     const token = tokenOf(value, this.#tokens)
+    const isFamiliar = token !== null && this.#right.get(`${network} ${token.name}`) === true
+    // The answer does not tell a guess that was right from one that was wrong.
+    if (wrong >= MAX_BAD_LOGINS && !isFamiliar) throw tooManyTokens()
     if (token !== null) {
+      this.#right.set(`${network} ${token.name}`, true)
       this.#used.set(token.name, this.#now())
       return token
     }
-    this.#waiting.set(network, waiting + 1)
-    this.#waitingOfAll += 1
+    // A client that goes away before its answer has guessed all the same.
+    this.#wrong.set(network, wrong + 1)
+    const forget = (): void => this.#wrong.set(network, Math.max((this.#wrong.get(network) ?? 1) - 1, 0))
+    setTimeout(forget, this.#badLoginMs).unref()
+    if (this.#waiting >= MAX_WAITING) throw tooManyTokens()
+    this.#waiting += 1
     try {
       await sleep(this.#badLoginMs, { signal })
     } finally {
-      this.#waitingOfAll -= 1
-      this.#waiting.set(network, Math.max((this.#waiting.get(network) ?? 1) - 1, 0))
+      this.#waiting -= 1
     }
-    throw new Refusal(401, 'The server does not know this token.')
+    throw new Refusal('wrong-token', 'The server does not know this token.')
   }
 
   /** Browsers say which page sends a request. A page of another origin has no business here. */
@@ -218,7 +242,7 @@ export class Gate {
     const { origin, fetchSite } = caller
     const isOwnPage = fetchSite === undefined || fetchSite === 'same-origin' || fetchSite === 'none'
     if (isOwnPage && (origin === undefined || this.#isOwnOrigin(caller))) return
-    throw new Refusal(403, 'Pages of other origins may not ask this server.')
+    throw new Refusal('page', 'Pages of other origins may not ask this server.')
   }
 
   /**
@@ -227,7 +251,7 @@ export class Gate {
    */
   #assertOwnPage(caller: Caller): void {
     if (caller.fetchSite === 'same-origin' || this.#isOwnOrigin(caller)) return
-    throw new Refusal(403, 'With a session only pages of this server may change something: use a token.')
+    throw new Refusal('page', 'With a session only pages of this server may change something: use a token.')
   }
 
   #isOwnOrigin({ origin, host }: Caller): boolean {
@@ -237,10 +261,17 @@ export class Gate {
   }
 }
 
+function tooManyTokens(): Refusal {
+  return new Refusal('too-many-tokens', 'Too many wrong tokens: wait a few seconds.')
+}
+
 function tokenIn({ authorization = '' }: Caller): string {
   const [, token] = /^Bearer +([^\s]+) *$/i.exec(authorization) ?? []
   if (token !== undefined) return token
-  throw new Refusal(401, 'A token is wanted: `Authorization: Bearer …` with the SLUICE_TOKEN of the server.')
+  throw new Refusal(
+    'no-token',
+    'A token is wanted: `Authorization: Bearer …` with the SLUICE_TOKEN of the server.',
+  )
 }
 
 /**
@@ -248,7 +279,7 @@ function tokenIn({ authorization = '' }: Caller): string {
  */
 function assertOwnName({ host }: Caller, listening: string): void {
   if (isOwnName(host, listening)) return
-  throw new Refusal(403, 'Without SLUICE_TOKEN this server answers to localhost and 127.0.0.1 only.')
+  throw new Refusal('page', 'Without SLUICE_TOKEN this server answers to localhost and 127.0.0.1 only.')
 }
 
 function isHttps(origin: string | undefined): boolean {

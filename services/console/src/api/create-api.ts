@@ -10,16 +10,18 @@ import { ControlFor } from '@sluice/control/control-for'
 import type { Control } from '@sluice/control/port'
 import { deferred } from '@sluice/flow/deferred'
 import type { Logger } from '@sluice/runtime/logger'
+import type { Metrics } from '@sluice/runtime/metrics'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Principal } from '../access/principal.ts'
 import type { AskedRuns } from '../asked-runs.ts'
 import { Gate, Refusal, type Access, type Caller } from './access.ts'
 import { headersOf } from './headers.ts'
 import { API_BASE, openApiDocument } from './open-api.ts'
-import { Busy, Places } from '../access/places.ts'
+import { Busy, Places, Turns } from '../access/places.ts'
+import { Refusals } from '../access/refusals.ts'
 import { PROBLEM_TYPE, problemFrom, problemOf } from './problems.ts'
 import type { PendingLogins } from '../login/pending-logins.ts'
-import type { Route } from './route.ts'
+import type { Answer, RawInput, Route, RouteContext } from './route.ts'
 import { ROUTES } from './routes.ts'
 import { assertMayUse } from '../access/wanted-roles.ts'
 import type { PageAnswer, WebPages } from './web-pages.ts'
@@ -42,6 +44,8 @@ export interface ApiOptions {
   readonly openControl: (scope: Route['scope']) => Promise<Control>
   readonly asked: AskedRuns
   readonly logger: Logger
+  /** Absent where nothing is counted. */
+  readonly metrics?: Metrics
   /** Default: as long as `Gate` has it. */
   readonly badLoginMs?: number
   /** What stands outside the API. Default: nothing. */
@@ -72,12 +76,15 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   // A page of another origin may send text, but JSON only if this server allows it.
   app.removeContentTypeParser('text/plain')
   app.addContentTypeParser(YAML, { parseAs: 'string' }, (_request, body, done) => done(null, body))
-  const serving = { ...options, gate, ending: ending.signal }
+  const serving = { ...options, gate, turns: new Turns(), ending: ending.signal }
+  const refusals = new Refusals(options)
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(headersFor(request.url, gate))
     gate.assertAddressed(callerOf(request))
   })
   app.setErrorHandler((error, request, reply) => {
+    const { method, url } = request
+    refusals.note(error, { address: callerOf(request).address, method, path: url.split('?')[0] ?? '' })
     const isOfRoute = !request.is404 || METHODS.has(request.method) || error instanceof SluiceError
     return void refuse(reply, isOfRoute ? error : notHere(request, reply), options.logger)
   })
@@ -92,10 +99,10 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     await gate.admit(callerOf(request), 'read', { signal: ending.signal })
     return refuse(reply, notHere(request, reply), options.logger)
   })
-  const document = openApiDocument(ROUTES)
-  app.get(`${API_BASE}/openapi.json`, async request => {
+  const document = `${JSON.stringify(openApiDocument(ROUTES))}\n`
+  app.get(`${API_BASE}/openapi.json`, async (request, reply) => {
     await gate.admit(callerOf(request), 'read', { signal: ending.signal })
-    return document
+    return reply.type('application/json; charset=utf-8').send(document)
   })
   for (const route of ROUTES) addRoute(app, route, serving)
   await app.ready()
@@ -108,10 +115,10 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   }
 }
 
-type Serving = ApiOptions & { readonly gate: Gate; readonly ending: AbortSignal }
+type Serving = ApiOptions & { readonly gate: Gate; readonly turns: Turns; readonly ending: AbortSignal }
 
 function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
-  const { gate, asked, openControl, ending, logger } = serving
+  const { gate, turns, asked, openControl, ending, logger } = serving
   const places = new Places(route)
   const principals = new WeakMap<FastifyRequest, Principal>()
   const gones = new WeakMap<FastifyRequest, ReturnType<typeof goneOf>>()
@@ -146,7 +153,11 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
       const control = new ControlFor(principal.roles, await openControl(route.scope), principal.name)
       const caller = callerOf(request)
       const sessions = {
-        logIn: (token: string) => gate.logIn(caller, token, { signal }),
+        logIn: async (token: string) => {
+          const loggedIn = await gate.logIn(caller, token, { signal })
+          principals.set(request, loggedIn)
+          return loggedIn
+        },
         logOut: () => gate.logOut(caller),
       }
       const { params, query, body } = request
@@ -159,7 +170,7 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
       }
       const tokens = (): TokensView => gate.tokens
       const context = { control, principal, sessions, tokens, asked, signal, ifMatch, ...place }
-      const answer = await route.handle({ params, query, body, lastEventId }, context)
+      const { answer, text } = await answered(route, { params, query, body, lastEventId }, context, turns)
       reply.code(route.status)
       if (answer.kind === 'events') {
         // HEAD would wait for the end of the stream.
@@ -169,9 +180,22 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
       if (answer.location !== undefined) reply.header('location', answer.location)
       if (answer.etag !== undefined) reply.header('etag', answer.etag)
       for (const cookie of answer.cookies ?? []) reply.header('set-cookie', cookie)
-      return reply.type('application/json; charset=utf-8').send(`${JSON.stringify(answer.value)}\n`)
+      return reply.type('application/json; charset=utf-8').send(text)
     },
   })
+}
+
+/** The answer, and a document as text. To make a large one takes its time, too. */
+async function answered(
+  route: Route,
+  input: RawInput,
+  context: RouteContext,
+  turns: Turns,
+): Promise<{ readonly answer: Answer; readonly text: string }> {
+  const isRead = route.scope === 'read' && route.streams !== true
+  using _turn = isRead ? await turns.take(context.principal.name, context.signal) : null
+  const answer = await route.handle(input, context)
+  return { answer, text: answer.kind === 'document' ? `${JSON.stringify(answer.value)}\n` : '' }
 }
 
 /** Ends when the client is gone or has its whole answer. */

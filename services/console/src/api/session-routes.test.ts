@@ -6,6 +6,7 @@ import type { Catalog } from '@sluice/control/catalog'
 import { ProjectControl } from '@sluice/control/project-control'
 import { ALL_ROLES } from '@sluice/control/roles'
 import { createLogger } from '@sluice/runtime/logger'
+import { createMetrics, type Metrics } from '@sluice/runtime/metrics'
 import { sampleDefinition } from '@sluice/testkit/sample-records'
 import { AskedRuns } from '../asked-runs.ts'
 import type { Access } from './access.ts'
@@ -42,6 +43,7 @@ interface Asking {
 let opened: AsyncDisposableStack
 let base = ''
 let logged: string[] = []
+let metrics: Metrics
 beforeEach(() => {
   opened = new AsyncDisposableStack()
 })
@@ -52,9 +54,14 @@ async function serve(access: Access): Promise<void> {
   const logger = createLogger({ name: 'test', write: line => logged.push(line) })
   const asked = new AskedRuns({ logger, cancel: new AbortController().signal })
   const openControl = (): Promise<ProjectControl> => Promise.resolve(control)
-  const api = opened.use(await createApi({ access, openControl, asked, logger, badLoginMs: 1 }))
+  metrics = createMetrics()
+  const api = opened.use(await createApi({ access, openControl, asked, logger, metrics, badLoginMs: 1 }))
   const { port } = opened.use(await listen(api.listener))
   base = `http://127.0.0.1:${port}`
+}
+
+function told(message: string): unknown[] {
+  return logged.map(line => JSON.parse(line) as { msg: string }).filter(({ msg }) => msg === message)
 }
 
 function ask(method: string, path: string, { headers = {}, body }: Asking = {}): Promise<Response> {
@@ -171,7 +178,7 @@ it('who asked for a change is in the log, by the name of the token and by nothin
   await ask('POST', RUNS, { headers: { ...own(), cookie } })
   await ask('POST', RUNS, { headers: { authorization: 'Bearer guess' } })
   await expect
-    .poll(() => logged.map((line): unknown => JSON.parse(line)).slice(-3))
+    .poll(() => told('asked by the API').slice(-3))
     .toMatchObject([
       { who: 'ann', by: 'token', operation: 'run', of: { name: DEFINITION.sync.name }, status: 503 },
       { who: null, operation: 'run', status: 403 },
@@ -226,4 +233,42 @@ it('where no token is wanted, everybody on this machine is the operator and need
   })
   const login = await ask('POST', '/api/v1/session', { headers: own(), body: { token: 'anything' } })
   expect([login.status, login.headers.getSetCookie()]).toEqual([200, []])
+})
+
+describe('the log and the metrics', () => {
+  const refusals = async (): Promise<string[]> =>
+    (await metrics.text()).split('\n').filter(line => line.startsWith('sluice_api_refused_total'))
+
+  it('say who logged in, and that nobody did', async () => {
+    await serve(WITH_TOKENS)
+    await logIn('a-token-of-anns-own')
+    await ask('POST', '/api/v1/session', { body: { token: 'wrong' } })
+    expect(told('asked by the API')).toMatchObject([
+      { who: 'ann', by: 'session', operation: 'logIn', status: 200 },
+      { who: '', by: null, operation: 'logIn', status: 401 },
+    ])
+  })
+
+  it('count refusals by reason, from the first one on, and tell of wrong tokens and missing roles', async () => {
+    await serve(WITH_TOKENS)
+    expect(await refusals()).toContain('sluice_api_refused_total{reason="wrong-token"} 0')
+    const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } })
+    await ask('GET', '/api/v1/runs')
+    await ask('GET', '/api/v1/runs', bearer('wrong'))
+    await ask('GET', '/api/v1/runs', bearer('wrong'))
+    await ask('POST', RUNS, bearer(TOKENS.read))
+    const reset = RUNS.replace('/runs', '/reset')
+    await ask('POST', reset, bearer('a-token-of-anns-own'))
+    expect(await refusals()).toEqual([
+      'sluice_api_refused_total{reason="no-token"} 1',
+      'sluice_api_refused_total{reason="wrong-token"} 2',
+      'sluice_api_refused_total{reason="too-many-tokens"} 0',
+      'sluice_api_refused_total{reason="page"} 0',
+      'sluice_api_refused_total{reason="read-only"} 1',
+      'sluice_api_refused_total{reason="role"} 1',
+    ])
+    const [first] = told('refused by the API')
+    expect(first).toMatchObject({ reason: 'wrong-token', address: '127.0.0.1', method: 'GET', untold: 0 })
+    expect(logged.join()).not.toContain('Bearer')
+  })
 })

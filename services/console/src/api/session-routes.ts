@@ -1,6 +1,7 @@
 /** Sessions: who somebody is for this server, logging in with a token, and logging out. */
 import { sessionEndedView, sessionView, type SessionView } from '@sluice/contracts/api'
 import { noBody, noQuery, sessionBody } from '@sluice/contracts/api-requests'
+import { SluiceError } from '@sluice/contracts/errors'
 import { z } from 'zod'
 import type { Principal } from '../access/principal.ts'
 import { route, type Answer, type Route } from './route.ts'
@@ -37,6 +38,7 @@ export const SESSION_ROUTES: readonly Route[] = [
 ]
 
 function described({ name, by, roles, session: of }: Principal): Answer & { readonly kind: 'document' } {
+  if (by === null) throw new SluiceError('internal', 'a session of nobody')
   const view: SessionView = {
     ...{ name, by, roles: [...roles] },
     endsAt: of === null ? null : new Date(of.endsAt).toISOString(),
