@@ -1,7 +1,8 @@
 /** Looks at the certificates of a destination before a connection needs them. */
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { createSecureContext, TLSSocket, type SecureContext, type SecureContextOptions } from 'node:tls'
 import type { Socket } from 'node:net'
+import { assertPfx, KeyFault, openPrivateKey } from '@sluice/egress/private-keys'
 import type { CertificateView, ShownTls, TlsOptions } from './port.ts'
 
 /** Which of the fields is at fault, in words that show none of their values. */
@@ -15,42 +16,26 @@ export function tlsFault({ ca, cert, key, pfx, passphrase }: TlsOptions): TlsFau
   if (ca !== undefined && certificateIn(ca) === null) return { field: 'ca', message: NO_CERTIFICATE }
   const shown = cert === undefined ? null : certificateIn(cert)
   if (cert !== undefined && shown === null) return { field: 'cert', message: NO_CERTIFICATE }
+  const pass = passphrase === undefined ? {} : { passphrase }
   if (key !== undefined) {
     try {
-      const opened = createPrivateKey({ key, ...(passphrase === undefined ? {} : { passphrase }) })
-      if (shown?.checkPrivateKey(opened) === false)
+      if (shown?.checkPrivateKey(openPrivateKey(key, passphrase)) === false)
         return { field: 'key', message: 'it does not belong to the certificate in `cert`' }
-    } catch {
-      return { field: 'key', message: faultOfKey(key, passphrase) }
+    } catch (error) {
+      return { field: 'key', message: faultOf(error) }
     }
   }
   if (pfx === undefined) return null
   try {
-    secureContextOf({ pfx, ...(passphrase === undefined ? {} : { passphrase }) })
+    secureContextOf({ pfx, ...pass })
     return null
   } catch (error) {
-    return { field: 'pfx', message: faultOfPfx(error, passphrase) }
+    return { field: 'pfx', message: faultOf(error) }
   }
 }
 
-function faultOfKey(key: string, passphrase: string | undefined): string {
-  const isEncrypted = /BEGIN ENCRYPTED PRIVATE KEY|Proc-Type: 4,ENCRYPTED/.test(key)
-  if (!isEncrypted) return 'it is no private key in PEM (-----BEGIN PRIVATE KEY-----)'
-  return passphrase === undefined
-    ? 'it is encrypted, and needs `passphrase`'
-    : '`passphrase` does not open it'
-}
-
-/** OpenSSL tells these apart by words alone. */
-function faultOfPfx(error: unknown, passphrase: string | undefined): string {
-  const said = error instanceof Error ? error.message.toLowerCase() : ''
-  if (said.includes('mac verify') && passphrase === undefined)
-    return 'it is encrypted, and needs `passphrase`'
-  if (said.includes('mac verify'))
-    return 'it is no PKCS #12 file that `passphrase` opens: that is another one'
-  if (said.includes('unsupported'))
-    return 'it is encrypted in a way that is not supported any more: write it again, as by `openssl pkcs12 -export`'
-  return 'it is no PKCS #12 file in Base64'
+function faultOf(error: unknown): string {
+  return error instanceof KeyFault ? error.message : 'OpenSSL cannot use it'
 }
 
 /**
@@ -83,10 +68,16 @@ function certificateInPfx(options: TlsOptions): X509Certificate | undefined {
 const NO_CERTIFICATE = 'it is no certificate in PEM (-----BEGIN CERTIFICATE-----)'
 
 /** All that node:tls needs. Made once for all connections. Throws if the certificates cannot be used. */
-export function secureContextOf({ pfx, rejectUnauthorized: _checks, ...given }: TlsOptions): SecureContext {
-  const options: SecureContextOptions = {
-    ...given,
-    ...(pfx === undefined ? {} : { pfx: Buffer.from(pfx, 'base64') }),
+export function secureContextOf({ ca, cert, key, pfx, passphrase }: TlsOptions): SecureContext {
+  const options: SecureContextOptions = {}
+  if (ca !== undefined) options.ca = ca
+  if (cert !== undefined) options.cert = cert
+  if (key !== undefined)
+    options.key = openPrivateKey(key, passphrase).export({ type: 'pkcs8', format: 'pem' })
+  if (pfx !== undefined) {
+    options.pfx = Buffer.from(pfx, 'base64')
+    if (passphrase !== undefined) options.passphrase = passphrase
+    assertPfx(options.pfx, passphrase)
   }
   return createSecureContext(options)
 }

@@ -170,6 +170,12 @@ describe('a request', () => {
     const refused = sentWith({ grant: 'jwt-bearer', privateKey }, { kind: 'first' })
     await expect(refused).rejects.toThrow(/^`auth\.oauth2\.privateKey` cannot sign: /)
     await expect(refused).rejects.not.toThrow(/nonsense/)
+    const encrypted = ec.privateKey.export({
+      ...{ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' },
+    })
+    await expect(
+      sentWith({ grant: 'jwt-bearer', privateKey: String(encrypted) }, { kind: 'first' }),
+    ).rejects.toThrow('cannot sign: it is encrypted: write it without a pass phrase')
   })
 })
 

@@ -1,6 +1,7 @@
 /** Asks a token endpoint, through the sender of the destination. */
-import { createPrivateKey, type KeyObject, type webcrypto } from 'node:crypto'
+import type { KeyObject, webcrypto } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
+import { openPrivateKey } from '@sluice/egress/private-keys'
 import type { ConnectionOptions, HttpSender } from '@sluice/http-sender/port'
 import { redactText } from '@sluice/secrets/redact'
 import type { ExtraParts, OAuthSettings } from './settings.ts'
@@ -217,7 +218,7 @@ async function signed(
   // Most clients sign nothing, and a run that sends nothing asks for no token.
   const oauth = await import('oauth4webapi')
   try {
-    const key = await signingKey(createPrivateKey(privateKey ?? ''))
+    const key = await signingKey(openPrivateKey(privateKey ?? ''))
     const authenticate = oauth.PrivateKeyJwt(keyId === null ? key : { key, kid: keyId }, {
       [oauth.modifyAssertion]: (_header, payload) => void Object.assign(payload, claims),
     })
@@ -226,7 +227,11 @@ async function signed(
     await authenticate({ issuer: 'https://unused.invalid' }, client, body, new Headers())
     return body.get('client_assertion') ?? ''
   } catch (cause) {
-    const why = redactText(cause instanceof Error ? cause.message : String(cause), secrets)
+    const said = cause instanceof Error ? cause.message : String(cause)
+    const why = redactText(
+      said.replace(', and needs `passphrase`', ': write it without a pass phrase'),
+      secrets,
+    )
     throw new SluiceError('config', `\`auth.oauth2.privateKey\` cannot sign: ${why}`)
   }
 }

@@ -1,5 +1,6 @@
 /** How to reach a database server: the fields of a source with its secrets filled in. */
 import { SluiceError } from '@sluice/contracts/errors'
+import { KeyFault, openPrivateKey } from '@sluice/egress/private-keys'
 import { useBySource } from '@sluice/domain/secret-uses'
 import type { MysqlSourceSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
 import { fillSecrets, type SecretFor } from '@sluice/contracts/secret-references'
@@ -65,11 +66,25 @@ export function serverAccess(
         : {
             ...(ca === undefined ? {} : { ca: fill(ca) }),
             ...(cert === undefined ? {} : { cert: fill(cert) }),
-            ...(key === undefined ? {} : { key: fill(key) }),
+            ...(key === undefined ? {} : { key: openedKey(spec.name, fill(key)) }),
             rejectUnauthorized: !insecure,
           },
     guarded: guardOf(spec, privateNetworks),
     timeoutMs: spec.timeout ?? null,
+  }
+}
+
+/** The driver opens a key in the thread for which everybody waits, however long it takes. */
+function openedKey(source: string, key: string): string {
+  try {
+    return openPrivateKey(key).export({ type: 'pkcs8', format: 'pem' }).toString()
+  } catch (error) {
+    if (!(error instanceof KeyFault)) throw error
+    const why = error.message.replace(', and needs `passphrase`', ': write it without a pass phrase')
+    const message = `\`tls.key\` cannot be used: ${why}`
+    throw new SluiceError('config', `Source \`${source}\`: ${message}.`, {
+      details: [{ field: 'tls.key', message }],
+    })
   }
 }
 
