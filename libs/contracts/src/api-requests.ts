@@ -31,7 +31,9 @@ const paging = {
   after: text.optional().describe('The `next` of the page before.'),
 }
 const key = text.describe('The primary key of a row as text; a composite one as a JSON array.')
-const status = wholeNumber(100, 599)
+const STATUS_OR_CLASS = 'An HTTP status such as 422, or the first digit of a class: 5 for 5xx.'
+const statusOrClass = z.union([z.int().min(100).max(599), z.int().min(1).max(5)]).describe(STATUS_OR_CLASS)
+const status = z.union([wholeNumber(100, 599), wholeNumber(1, 5)]).describe(STATUS_OR_CLASS)
 const trigger = z.enum(['added', 'changed', 'removed'])
 
 export const syncPath = z.strictObject({ name })
@@ -125,7 +127,7 @@ export const runBody = z.strictObject({
 /** Chooses rows that were not delivered; without fields, all of them. */
 export const failedRowsBody = z.strictObject({
   key: key.optional(),
-  status: z.int().min(100).max(599).optional(),
+  status: statusOrClass.optional(),
 })
 /** The row whose request is sent, and the trigger that makes it. */
 export const testBody = z.strictObject({ key, trigger })
@@ -146,7 +148,7 @@ export const replayBody = z.strictObject({
   run: name.optional().describe('Only requests that this run sent.'),
   since: z.iso.datetime().optional().describe('Only attempts that started at this time or later.'),
   until: z.iso.datetime().optional().describe('Only attempts that started before this time.'),
-  status: z.int().min(100).max(599).optional(),
+  status: statusOrClass.optional(),
   outcome: attemptOutcome.optional(),
   trigger: trigger.optional(),
   dryRun: z.boolean().optional().describe('True: say what would be sent, and send nothing.'),

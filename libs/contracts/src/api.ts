@@ -164,7 +164,7 @@ export const requestView = z.object({
   attempts: z.array(attemptView.extend({ timing: attemptTiming, rows: z.array(rowOutcome) })),
 })
 
-/** A row that was not delivered and is tried again on the next run. */
+/** A row that was not delivered, and that the next run tries again unless its page says otherwise. */
 const failedRow = z.object({
   key: z.string(),
   op,
@@ -181,6 +181,8 @@ export const failedPage = z.object({
   next,
   /** All rows that match, not those of the page alone, by their reason. The largest group first. */
   groups: z.array(errorGroup).optional(),
+  /** True for a sync with `delivery: at-most-once`: rows with the outcome `unknown` wait for somebody. */
+  atMostOnce: z.boolean().optional(),
 })
 
 const certificate = z.object({
@@ -199,7 +201,7 @@ export const validateView = z.object({
   environment: z.string().optional(),
   /** Files with documents that other tools wrote, relative to the project folder. */
   skipped: z.array(z.string()),
-  /** With `--connect`: what somebody should look at, such as a login that may do more than read. */
+  /** What somebody should look at: a credential in a file, or a login that may do more than read. */
   warnings: z.array(z.string()).optional(),
   /** With `--connect`: the destinations that are reached over TLS. */
   destinations: z
@@ -318,7 +320,7 @@ export const syncView = z.object({
   state: z.enum(['running', 'parked', 'queued', 'held', 'set-aside', 'paused', 'idle']),
   /** The newest run that took its place in the queue, ended or not. */
   lastRun: runView.nullable(),
-  /** The next instant of its schedule; null without one, and while it is paused. */
+  /** The next instant of its schedule; null without one, while it is paused, and where nothing runs it. */
   nextRunAt: timestamp.nullable(),
   /** What its open run waits for; empty where it waits for nothing. */
   waiting: z.array(waitView),

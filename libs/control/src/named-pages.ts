@@ -9,15 +9,21 @@ import { syncView } from './syncs/sync-view.ts'
 export async function syncsPageOf(
   specs: readonly ResourceSpec[],
   history: RunHistory,
-  { signal, runs, ...paging }: SyncsQuery & { readonly signal: AbortSignal },
+  {
+    signal,
+    runs,
+    runsSchedules,
+    ...paging
+  }: SyncsQuery & { readonly runsSchedules: boolean; readonly signal: AbortSignal },
 ): Promise<SyncsPage> {
   const { page, next } = pageOf(
     specs.filter(spec => spec.kind === 'sync'),
     paging,
   )
   const at = Date.now()
+  const hasFigures = runs !== undefined
   const syncs = await inTurns(page, async spec =>
-    syncView(spec, await history.past(spec.name, runs ?? 0, signal), { at, hasFigures: runs !== undefined }),
+    syncView(spec, await history.past(spec.name, runs ?? 0, signal), { at, hasFigures, runsSchedules }),
   )
   return { syncs, next }
 }

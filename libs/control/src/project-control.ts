@@ -97,6 +97,8 @@ export interface Place {
   readonly health?: HealthSource
   /** What notices of alerts are told with, with the secrets of this vault. */
   readonly openTelling: OpenTelling
+  /** False where no process starts the runs of schedules. */
+  readonly runsSchedules?: boolean
   /** Called once the project is published. */
   readonly onPublished?: OnPublished
 }
@@ -191,7 +193,11 @@ export class ProjectControl implements Control {
   }
 
   async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
-    return await (await this.#opened(signal)).failed(query, signal)
+    const page = await (await this.#opened(signal)).failed(query, signal)
+    if (!page.rows.some(({ outcome }) => outcome === 'unknown')) return page
+    const specs = await this.#catalog.resources(signal)
+    const sync = specs.find(spec => spec.kind === 'sync' && spec.name === query.sync)
+    return { ...page, atMostOnce: sync?.kind === 'sync' && sync.delivery === 'at-most-once' }
   }
 
   async replayable(query: ReplayQuery, signal: AbortSignal): Promise<ReplayView> {
@@ -228,16 +234,24 @@ export class ProjectControl implements Control {
 
   async syncs(query: SyncsQuery, signal: AbortSignal): Promise<SyncsPage> {
     const resources = await this.#catalog.resources(signal)
-    return await syncsPageOf(resources, await this.#opened(signal), { ...query, signal })
+    return await syncsPageOf(resources, await this.#opened(signal), {
+      ...query,
+      ...this.#schedules(),
+      signal,
+    })
   }
 
   async sync(name: string, query: RecentRuns, signal: AbortSignal): Promise<SyncView> {
     const resources = (await this.#catalog.resources(signal)).filter(spec => spec.name === name)
-    const all = { ...query, limit: 1, after: undefined }
+    const all = { ...query, ...this.#schedules(), limit: 1, after: undefined }
     const { syncs } = await syncsPageOf(resources, await this.#opened(signal), { ...all, signal })
     const [found] = syncs
     if (found === undefined) throw unknownSync(name, await this.#catalog.syncs(signal))
     return found
+  }
+
+  #schedules(): { readonly runsSchedules: boolean } {
+    return { runsSchedules: this.#place.runsSchedules ?? true }
   }
 
   async alerts(signal: AbortSignal): Promise<AlertsView> {

@@ -124,7 +124,7 @@ export type RunPurpose =
    * as added. With `changed`, only its content is uncertain, so it is sent as changed.
    */
   | { readonly kind: 'resync'; readonly as: 'added' | 'changed' }
-  /** Looks only at rows that failed, and mutes them. A null key or status matches every row. */
+  /** Looks only at rows that failed, and mutes them. A null key or status matches every row; 5 is 5xx. */
   | { readonly kind: 'discard'; readonly key: string | null; readonly status: number | null }
   /** Looks only at rows that failed, sends what they need, and gives none up. Null as above. */
   | { readonly kind: 'retry'; readonly key: string | null; readonly status: number | null }

@@ -31,7 +31,7 @@ export function blockedResources(
 ): ReadonlyMap<ResourceKey, readonly ErrorDetail[]> {
   const blocked = new Map<ResourceKey, Set<ErrorDetail>>()
   const known = new Set(decoded.map(({ kind, name }) => `${kind}/${name ?? ''}`))
-  const hiding = [...ofFiles, ...decoded.filter(isDoubtful).flatMap(one => ofResources.get(one) ?? [])]
+  const hiding = hidingMistakes(decoded, { ofFiles, ofResources })
   // What a resource refers to comes before it.
   for (const kind of KINDS)
     for (const resource of decoded) {
@@ -49,6 +49,14 @@ export function blockedResources(
       if (reasons.length > 0) blocked.set(key, new Set([...(blocked.get(key) ?? []), ...reasons]))
     }
   return new Map([...blocked].map(([key, reasons]) => [key, inFileOrder([...reasons])]))
+}
+
+/** The mistakes that hide which resources there are: in files, kinds and names. */
+export function hidingMistakes(
+  decoded: readonly DecodedResource[],
+  { ofFiles, ofResources }: Mistakes,
+): readonly ErrorDetail[] {
+  return [...ofFiles, ...decoded.filter(isDoubtful).flatMap(one => ofResources.get(one) ?? [])]
 }
 
 /** The resource in which a mistake lies, or undefined. Mistakes have their place in a file. */

@@ -5,7 +5,7 @@ import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'nod
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { ResourceSpec } from '@sluice/contracts/resources'
-import { blockedResources, type Mistakes } from './blocked-resources.ts'
+import { blockedResources, hidingMistakes, type Mistakes } from './blocked-resources.ts'
 import { decodeUtf8, type Unreadable } from './files/decode-utf8.ts'
 import { hasDoubtfulKind } from './checks/check-references.ts'
 import { checkDecoded } from './checks/check-decoded.ts'
@@ -159,7 +159,7 @@ function settingsIn(
 }
 
 function projectOf(
-  { dir, owner, decoded, skipped, ofFiles }: Folder,
+  { dir, owner, decoded, skipped, ...mistakes }: Folder,
   blocked: ReadonlyMap<ResourceKey, readonly ErrorDetail[]>,
 ): Project {
   const resources = new Map<ResourceKey, ResourceSpec>()
@@ -172,7 +172,7 @@ function projectOf(
     resources.set(key, isFolder ? { ...spec, path: resolve(dir, spec.path) } : spec)
     origins.set(key, fields)
   }
-  return { dir, owner, resources, skipped, origins, blocked, unread: ofFiles }
+  return { dir, owner, resources, skipped, origins, blocked, unread: hidingMistakes(decoded, mistakes) }
 }
 
 async function filesOf(root: string, signal: AbortSignal): Promise<readonly string[]> {

@@ -6,6 +6,7 @@
 import type { ReplayScope } from '@sluice/contracts/state'
 import type { Attempt, Request } from '@sluice/contracts/records'
 import { isIntent } from '@sluice/domain/answers/intent'
+import { isAmong } from '@sluice/domain/answers/status-filter'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import { markerOf, readOwned } from '@sluice/topics/owned-reader'
 import type { RecordIo } from '@sluice/topics/record-io'
@@ -204,7 +205,7 @@ function fits(scope: ReplayScope, attempt: Attempt): boolean {
     (run === null || attempt.runId === run) &&
     (since === null || attempt.startedAt >= since) &&
     (until === null || attempt.startedAt < until) &&
-    (status === null || attempt.status === status) &&
+    (status === null || isAmong(status, attempt.status)) &&
     (outcome === null || attempt.outcome === outcome) &&
     (trigger === null || attempt.trigger === trigger)
   )

@@ -1,7 +1,7 @@
 /**
  * Files that only the user of this process may read: rows of customers, requests and answers stand in them.
  */
-import { chmodSync, lstatSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, lstatSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import { diskFailure } from '@sluice/domain/disk-failure'
@@ -39,6 +39,7 @@ export function makePrivateFolders(
 ): void {
   makeFilesPrivate()
   for (const name of of.below) makeFolder(join(folder, name))
+  hideFromGit(folder)
   const narrowed: string[] = []
   const left: string[] = []
   narrow(folder, { narrowed, left })
@@ -48,6 +49,12 @@ export function makePrivateFolders(
   const [open] = left
   if (open !== undefined)
     of.tell(`${open} ${more(left)} open to other users of this machine, and this user may not change that.`)
+}
+
+/** Nothing in the folder belongs into a repository, whatever the ignore file above it says. */
+function hideFromGit(folder: string): void {
+  const file = join(folder, '.gitignore')
+  if (!existsSync(file)) writeFileSync(file, '*\n')
 }
 
 function narrow(path: string, found: { readonly narrowed: string[]; readonly left: string[] }): void {

@@ -74,7 +74,9 @@ export async function openControl(options: ControlOptions): Promise<Control> {
   if (server !== null) return await askServer(server)
   const load = await loaderOf(options)
   const { projectCatalog } = await import('@sluice/control/catalog')
-  return await controlOf(options, projectCatalog(await load()))
+  const project = await load()
+  tellOfAlerts(project, options.tell)
+  return await controlOf(options, projectCatalog(project))
 }
 
 /** The vault there. It does not matter whether the project is right. */
@@ -83,6 +85,17 @@ export async function openSecrets(options: ProjectOptions): Promise<SecretKeepin
   if (server !== null) return await askServer(server)
   const { unloadedCatalog } = await import('@sluice/control/catalog')
   return await controlOf(options, unloadedCatalog(await loaderOf(options)))
+}
+
+/** Tells of mistakes that take an alert away: nothing else would, since no run needs it. */
+function tellOfAlerts({ blocked, unread }: Project, tell: ProjectOptions['tell']): void {
+  const mistakes = new Set(unread)
+  for (const [key, details] of blocked)
+    if (key.startsWith('alert/')) for (const detail of details) mistakes.add(detail)
+  for (const { file, line, column, message } of mistakes)
+    tell(
+      `${[file, line, column].join(':')} ${message}. Until that is mended, alerts there stay as they were stored last, and new ones tell nobody.`,
+    )
 }
 
 async function loaderOf(options: ControlOptions): Promise<() => Promise<Project>> {

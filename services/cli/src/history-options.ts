@@ -47,11 +47,9 @@ function keyOf(text: string): string {
 }
 
 export const STATUS_OPTION: OptionSpec = {
-  type: 'number',
+  type: 'text',
   value: 'CODE',
-  min: 100,
-  max: 599,
-  help: 'only answers with this HTTP status',
+  help: 'only answers with this HTTP status, or of a class: 4xx',
 }
 
 /** The status or class that `--status` names. Throws `usage` for a text that is neither. */
@@ -64,9 +62,15 @@ export function statusOption(args: CommandArgs): string | undefined {
   )
 }
 
+/** The same as a number, which is 5 for `5xx`. */
+export function statusNumber(args: CommandArgs): number | undefined {
+  const text = statusOption(args)
+  return text === undefined ? undefined : Number.parseInt(text, 10)
+}
+
 /** The failed rows that `--key` and `--status` choose. Without these options it chooses all. */
 export function failedScope(args: CommandArgs): RunScope {
-  return { as: null, key: keyOption(args) ?? null, status: numberOption(args, 'status') ?? null }
+  return { as: null, key: keyOption(args) ?? null, status: statusNumber(args) ?? null }
 }
 
 const DEFAULT_LIMIT = 50

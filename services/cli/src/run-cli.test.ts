@@ -141,8 +141,14 @@ describe('wrong usage', () => {
     [['--dir', 'gone', 'validate'], /`--dir` wants an existing folder, found \/.*gone/],
     [['--dir'], /`--dir` wants a value: `--dir DIR`. `sluice help` explains it./],
     [['--nonsense'], /`sluice` has no option `--nonsense`/],
-    [['failed', 's', '--status', '99'], /`--status` wants a whole number from 100 to 599, found `99`/],
-    [['failed', 's', '--status', '4xx'], /`--status` wants a whole number from 100 to 599, found `4xx`/],
+    [
+      ['failed', 's', '--status', '99'],
+      /`--status` wants an HTTP status such as 422, or a class such as 4xx, found `99`/,
+    ],
+    [
+      ['retry', 's', '--status', '6xx'],
+      /`--status` wants an HTTP status such as 422, or a class such as 4xx, found `6xx`/,
+    ],
     [
       ['failed', 's', '--key', 'a', '--key', 'b'],
       /`--key` is given twice; call the command once for each row.*`--key '\["a", 1\]'`/,

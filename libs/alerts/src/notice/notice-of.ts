@@ -79,7 +79,7 @@ function todoOf(
     case 'run-failed':
       return `${show} says more. Mend the cause, then \`sluice run ${of.sync}\`.`
     case 'rows-failed':
-      return `\`sluice failed ${of.sync}\` lists the rows. The next run tries them again.`
+      return `\`sluice failed ${of.sync}\` lists the rows, and says whether the next run tries them again.`
     case 'held':
       return `${show} says why. \`sluice approve ${of.run ?? 'RUN'}\` lets it go on, \`sluice cancel ${of.run ?? 'RUN'}\` ends it.`
     case 'slow':

@@ -5,6 +5,7 @@ import type { TopicsDeps } from '@sluice/history/read-records'
 import { readOwned } from '@sluice/topics/owned-reader'
 import { at, isMarkerKey, keyText, syncTopics } from '@sluice/topics/topics'
 import { formatCursor, parseCursor } from './cursor.ts'
+import { isAmong } from '@sluice/domain/answers/status-filter'
 import { errorGroups, type ErrorGroup } from '@sluice/domain/answers/error-groups'
 
 export interface FailedRowsQuery {
@@ -82,7 +83,7 @@ async function readPartition(
 
 function matches(query: FailedRowsQuery, key: string, entry: RetryEntry): boolean {
   if (query.key !== null && key !== query.key) return false
-  if (query.status !== null && entry.status !== query.status) return false
+  if (query.status !== null && !isAmong(query.status, entry.status)) return false
   return query.run === null || entry.run === query.run
 }
 

@@ -12,7 +12,11 @@ import type { SyncPast } from '../port.ts'
 export function syncView(
   spec: SyncSpec,
   past: SyncPast,
-  { at, hasFigures }: { readonly at: number; readonly hasFigures: boolean },
+  {
+    at,
+    hasFigures,
+    runsSchedules = true,
+  }: { readonly at: number; readonly hasFigures: boolean; readonly runsSchedules?: boolean },
 ): SyncView {
   const { name, model, destination, paused = false } = spec
   const open = past.runs.filter(({ status }) => !isEnded(status))
@@ -21,7 +25,7 @@ export function syncView(
     ...{ name, model, destination, paused, schedule },
     state: stateOf(past.runs, paused),
     lastRun: past.runs[0] ?? null,
-    nextRunAt: paused ? null : nextRunAt,
+    nextRunAt: paused || !runsSchedules ? null : nextRunAt,
     waiting: open.flatMap(({ waiting = [] }) => waiting),
     rows: past.rows,
     certificates: past.certificates.map(certificate => {

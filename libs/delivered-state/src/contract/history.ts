@@ -237,7 +237,7 @@ export class History {
     if (dice < 0.7) return null
     if (dice < 0.85) return { kind: 'resync', as: this.#pick(['added', 'changed']) }
     const key = this.#random() < 0.3 ? this.#pick(KEYS) : null
-    return { kind: 'discard', key, status: this.#random() < 0.3 ? 500 : null }
+    return { kind: 'discard', key, status: this.#random() < 0.3 ? this.#pick([500, 5]) : null }
   }
 
   #edit(): void {
@@ -304,7 +304,8 @@ export class History {
         entry !== undefined &&
         isBefore &&
         (purpose.key ?? key) === key &&
-        (purpose.status === null || entry.status === purpose.status)
+        (purpose.status === null ||
+          purpose.status === (purpose.status < 10 ? Math.floor((entry.status ?? 0) / 100) : entry.status))
       return isMeant && (isCurrent || wasMuted || op === null) ? stays(mute) : null
     }
     const isLeft = op === null && kind === 'absent' && this.#captured.has(place)

@@ -5,6 +5,17 @@ export interface StatusRange {
   readonly to: number
 }
 
+/** One status, or by its first digit alone all of a class: 5 is 5xx. */
+export function statusesOf(filter: number): StatusRange {
+  return filter < 10 ? { from: filter * 100, to: filter * 100 + 99 } : { from: filter, to: filter }
+}
+
+/** True if a filter such as 422 or 5 takes the status of an answer. */
+export function isAmong(filter: number, status: number | null): boolean {
+  const { from, to } = statusesOf(filter)
+  return status !== null && status >= from && status <= to
+}
+
 /** Null for a text that is neither a status nor a class. */
 export function statusRange(text: string): StatusRange | null {
   if (/^[1-5]\d\d$/.test(text)) return { from: Number(text), to: Number(text) }

@@ -122,10 +122,23 @@ function fromMarkup(whole: string): string | null {
       `<(?:\\w+:)?${name}\\b[^>]{0,500}>([\\s\\S]{1,2000}?)</(?:\\w+:)?${name}>`,
       'i',
     )
-    const inside = plain((element.exec(text)?.[1] ?? '').replaceAll(/<[^>]*>/g, ' '))
+    const inside = plain((element.exec(text)?.[1] ?? '').replaceAll(MARKUP, asWritten))
     if (inside !== '') return inside
   }
   return null
+}
+
+/** A CDATA section, another tag, or a reference to a character (XML 1.0 §4.1, §4.6). */
+const MARKUP = /<!\[CDATA\[([\s\S]*?)\]\]>|<[^>]*>|&(?:#(\d{1,7})|#x([\da-f]{1,6})|(amp|lt|gt|quot|apos));/gi
+const NAMED: { readonly [name: string]: string } = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
+
+/** What an author meant by a piece of markup. */
+function asWritten(markup: string, ...[cdata, decimal, hex, name]: readonly (string | undefined)[]): string {
+  if (cdata !== undefined) return cdata
+  if (name !== undefined) return NAMED[name.toLowerCase()] ?? markup
+  if (decimal === undefined && hex === undefined) return ' '
+  const code = decimal === undefined ? Number.parseInt(hex ?? '', 16) : Number(decimal)
+  return code > 0x10ffff ? markup : String.fromCodePoint(code)
 }
 
 function plain(text: string): string {

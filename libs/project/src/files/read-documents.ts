@@ -4,6 +4,7 @@
  */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import { RESOURCE_SCHEMAS } from '@sluice/contracts/resources'
+import { nearestName } from '@sluice/domain/nearest-name'
 import { isAlias, isMap, isScalar, LineCounter } from 'yaml'
 import type { YAMLMap } from 'yaml'
 import { entriesOf } from '../yaml/map-entries.ts'
@@ -15,6 +16,15 @@ import type { YamlDocument, YamlFile } from '../yaml/yaml-file.ts'
 import { yamlProblems } from '../yaml/yaml-problems.ts'
 
 const KINDS = ['project', 'environment', ...Object.keys(RESOURCE_SCHEMAS)]
+
+const KIND_WITHOUT_COLON = new RegExp(`^kind[ \\t]*[:=]?[ \\t]*(${KINDS.join('|')})[ \\t]*$`, 'm')
+/** Fields that together say what a document is though its `kind` is missing. */
+const TELLING_FIELDS = {
+  sync: ['name', 'model', 'destination', 'triggers'],
+  model: ['name', 'source', 'primaryKey'],
+  alert: ['name', 'syncs', 'when', 'to'],
+  destination: ['name', 'baseUrl'],
+}
 
 /** A document that is meant to be a resource, and whose YAML is valid. */
 export interface ResourceDocument {
@@ -139,15 +149,26 @@ function missedKind(
   entries: readonly MapEntry[],
   file: YamlFile,
 ): ErrorDetail | null {
+  const line = KIND_WITHOUT_COLON.exec(textOf({ file, document }))
+  if (line !== null) {
+    const message = `wanted \`kind: ${line[1] ?? ''}\`, found ${quoted(line[0].trim())}`
+    return detailAt(placeIn(file, document.range[0] + line.index), ['kind'], message)
+  }
   const nearly = entries.find(
     ({ key, value }) =>
-      withoutInvisible(key).toLowerCase() === 'kind' &&
+      nearestName(withoutInvisible(key).toLowerCase(), ['kind']) !== null &&
       isScalar(value.node) &&
       KINDS.includes(withoutInvisible(value.node.source ?? '').toLowerCase()),
   )
   if (nearly !== undefined) {
     const message = `${quoted(nearly.key)} is not a field; write \`kind\``
     return detailAt(placeIn(file, nearly.keyOffset), [nearly.key], message)
+  }
+  const names = new Set(entries.map(({ key }) => key))
+  const kind = Object.entries(TELLING_FIELDS).find(([, fields]) => fields.every(name => names.has(name)))?.[0]
+  if (kind !== undefined) {
+    const message = `the document has no \`kind\`; it looks like a ${kind}: write \`kind: ${kind}\``
+    return detailAt(placeIn(file, document.contents?.range?.[0] ?? document.range[0]), ['kind'], message)
   }
   const merges = isMap(document.contents) ? document.contents.items.filter(isMerge) : []
   const lost = merges.map(({ value }) => value).find(value => isAlias(value) && !value.resolve(document))

@@ -1,5 +1,7 @@
 /** `sluice doctor`. */
 import type { DoctorView } from '@sluice/contracts/operator-views'
+import { isSluiceError } from '@sluice/contracts/errors'
+import { isDistributed } from '@sluice/runtime/settings/distributed'
 import type { CommandContext, Command } from '../command.ts'
 import { loggerFor } from '../cli-logger.ts'
 import { doctorChecks } from '../compose.ts'
@@ -10,6 +12,7 @@ import { outputOptions } from '../history-options.ts'
 import { openControl } from '../open-control.ts'
 import { environmentOf } from '../output/paint.ts'
 import { teller } from '../output/notice.ts'
+import { isLeftAlone } from '../output/syncs-table.ts'
 import { doctorText } from '../doctor/doctor-text.ts'
 import { sluiceVersion } from './version.ts'
 
@@ -50,10 +53,20 @@ async function allChecks(context: CommandContext): Promise<readonly Check[]> {
   return [...versions, ...project, ...(await doctorChecks(options))]
 }
 
-async function syncsOf(context: CommandContext): Promise<{ readonly syncs: number }> {
+async function syncsOf(context: CommandContext): ReturnType<Parameters<typeof projectChecks>[2]> {
   await using control = await openControl(context, { isWhole: true })
-  const { resources } = await control.resources({ limit: PAGE, after: undefined }, context.signal)
-  return { syncs: resources.filter(({ kind }) => kind === 'sync').length }
+  const all = { limit: PAGE, after: undefined }
+  const { resources } = await control.resources(all, context.signal)
+  const syncs = resources.filter(({ kind }) => kind === 'sync').length
+  if (isDistributed(context.env)) return { syncs, leftAlone: 0 }
+  try {
+    const page = await control.syncs(all, context.signal)
+    return { syncs, leftAlone: page.syncs.filter(isLeftAlone).length }
+  } catch (error) {
+    // The checks of the folder say why its log cannot be read.
+    if (!isSluiceError(error)) throw error
+    return { syncs, leftAlone: 0 }
+  }
 }
 
 function codeOf(checks: readonly Check[]): ExitCode {

@@ -17,15 +17,27 @@ export function versionChecks(sluice: string, node: string): readonly Check[] {
 export async function projectChecks(
   dir: string,
   environment: string | null,
-  load: () => Promise<{ readonly syncs: number }>,
+  /** `leftAlone`: syncs with a schedule that nothing runs. */
+  load: () => Promise<{ readonly syncs: number; readonly leftAlone: number }>,
 ): Promise<readonly Check[]> {
   try {
-    const { syncs } = await load()
+    const { syncs, leftAlone } = await load()
     const place = environment === null ? dir : `${dir}, environment ${environment}`
-    if (syncs > 0) return [ok('project', `${place}, ${syncs} ${syncs === 1 ? 'sync' : 'syncs'}`)]
+    if (syncs > 0) {
+      const found = ok('project', `${place}, ${syncs} ${syncs === 1 ? 'sync' : 'syncs'}`)
+      return leftAlone === 0 ? [found] : [found, leftAloneCheck(leftAlone)]
+    }
     return [warning('project', `${place} has no sync`, '`sluice init` writes a project that runs')]
   } catch (error) {
     if (!isSluiceError(error)) throw error
     return [problem('project', error.message, '`sluice validate` shows each mistake with its place')]
   }
+}
+
+function leftAloneCheck(count: number): Check {
+  const found =
+    count === 1
+      ? '1 sync has a schedule, and nothing runs it'
+      : `${count} syncs have schedules, and nothing runs them`
+  return warning('schedules', found, '`sluice up` runs schedules while it stays')
 }

@@ -265,7 +265,7 @@ export class FolderControl implements port.Control {
     const { catalog, placeOf, hasHistory, openToRead } = this.#options
     return new ProjectControl(catalog, {
       ...placeOf({ isAtWork: false }),
-      hasHistory: hasHistory(),
+      ...{ hasHistory: hasHistory(), runsSchedules: false },
       open: openToRead,
     })
   }

@@ -32,7 +32,12 @@ export async function holdFolder(options: FolderOptions, expected: SourceSpec | 
     start: services.start,
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }
-  const place = { ...placeOf({ isAtWork: true }), hasHistory: true, open: () => Promise.resolve(shared) }
+  const place = {
+    ...placeOf({ isAtWork: true }),
+    hasHistory: true,
+    runsSchedules: false,
+    open: () => Promise.resolve(shared),
+  }
   const controlOf = (of: Catalog): ProjectControl => new ProjectControl(of, place)
   const asked = new AskedRuns({ logger, cancel: signal })
   const load = async () => {

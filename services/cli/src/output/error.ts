@@ -23,10 +23,12 @@ export function printError(
   const width = Math.min(columns ?? MAX_WIDTH, MAX_WIDTH)
   // A command that was called wrongly names no folder in what it says of itself.
   const typed = called !== undefined && error.code === 'usage' ? { ...called, dir: null } : called
+  const said = (text: string): boolean => error.message.split('\n').includes(text)
   const lines = [`${paint(['bold', 'red'], 'error')}: ${safeLines(withTyped(error.message, typed))}`]
-  const said = error.message.split('\n')
-  const isSaid = (message: string): boolean =>
-    said.includes(message) || said.includes(message.replace(/^\w+ `[^`]*`: /, ''))
+  const isSaid = (message: string): boolean => {
+    const found = [message, message.replace(/^\w+ `[^`]*`: /, '')]
+    return found.some(each => said(each) || (error.details.length === 1 && error.message.endsWith(each)))
+  }
   const details = error.details.filter(one => one.file !== undefined || !isSaid(one.message))
   for (const detail of details.slice(0, MAX_DETAILS)) {
     const place = placeText(detail)

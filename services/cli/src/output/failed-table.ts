@@ -28,11 +28,32 @@ export function failedText(
   if (uncounted !== null) lines.unshift(paint('dim', `of the first ${counted(grouped.length, 'row')}:`))
   lines.push(...failedTable(page.rows, options))
   if (page.next !== null) lines.push(paint('dim', `more: --after ${safe(page.next)}`))
-  lines.push(
-    '',
-    `The next \`${asTyped(`sluice run ${options.sync}`, options.called)}\` tries them again, with the rows as they are then.`,
-  )
+  const inDoubt = rowsInDoubt(options.grouped ?? page)
+  const all = grouped.length
+  if (inDoubt > 0) lines.push('', ...doubtLines(inDoubt, options))
+  if (inDoubt < all)
+    lines.push(
+      '',
+      `The next \`${asTyped(`sluice run ${options.sync}`, options.called)}\` tries ${inDoubt === 0 ? 'them' : all - inDoubt === 1 ? 'the other one' : 'the others'} again, with the rows as they are then.`,
+    )
   return `${lines.join('\n')}\n`
+}
+
+/** How many rows may have arrived, of a sync that sends such a row only when somebody says so. */
+export function rowsInDoubt({ rows, atMostOnce = false }: FailedPage): number {
+  return atMostOnce ? rows.filter(({ outcome }) => outcome === 'unknown').length : 0
+}
+
+/** What to do about these rows. */
+export function doubtLines(
+  count: number,
+  { sync, called }: OutputOptions & { readonly sync: string },
+): readonly string[] {
+  return [
+    `${counted(count, 'row')} may have arrived. Nothing sends ${count === 1 ? 'it' : 'them'} again by itself (delivery: at-most-once): see what the API has, then`,
+    `  ${asTyped(`sluice retry ${sync}`, called)}  if ${count === 1 ? 'it is' : 'they are'} not there`,
+    `  ${asTyped(`sluice discard ${sync}`, called)}  if ${count === 1 ? 'it is' : 'they are'} there`,
+  ]
 }
 
 /** The lines of the table alone. */

@@ -4,7 +4,7 @@ import type { Op } from '@sluice/contracts/state'
 import { asTyped, withTyped } from './called.ts'
 import { placeText } from './error.ts'
 import { errorGroupLines } from './error-groups.ts'
-import { failedTable } from './failed-table.ts'
+import { doubtLines, failedTable, rowsInDoubt } from './failed-table.ts'
 import { painter, safe, wrap } from './paint.ts'
 import type { Paint } from './paint.ts'
 import { table } from './table.ts'
@@ -206,11 +206,8 @@ function looksAtSome({ cause }: RunView): boolean {
 }
 
 /** The next steps after a run that did not go well. */
-function nextSteps(
-  run: RunView,
-  { called, columns, waiting = null, justEnded = false }: SummaryOptions,
-  paint: Paint,
-): string[] {
+function nextSteps(run: RunView, options: SummaryOptions, paint: Paint): string[] {
+  const { called, columns, waiting = null, justEnded = false } = options
   const undelivered = undeliveredRows(run) > 0
   const step = (command: string, why: string): string => {
     const typed = asTyped(command, called)
@@ -223,7 +220,7 @@ function nextSteps(
       ...(justEnded ? goneLines(run, waiting) : []),
       ...(waiting === null || waiting.rows.length > 0
         ? [
-            '  Rows that were not delivered are tried again on the next run.',
+            ...againLines(run, { ...options, waiting }),
             step(`sluice failed ${run.sync}`, 'which rows, and why'),
           ]
         : []),
@@ -231,8 +228,9 @@ function nextSteps(
     ]
   }
   if (run.status === 'held') return heldLines(run, step)
-  const isWritten = ['config', 'query', 'template'].includes(run.errorCode ?? '')
-  if (run.status === 'failed' && justEnded && isWritten)
+  const isPlaced = (run.errorDetails ?? []).some(detail => placeText(detail) !== '')
+  const isWritten = ['query', 'template'].includes(run.errorCode ?? '')
+  if (run.status === 'failed' && justEnded && isWritten && !isPlaced)
     return ['', step(`sluice preview ${run.sync}`, 'where the mistake is')]
   return []
 }
@@ -243,6 +241,19 @@ export function undeliveredRows({ triggers }: RunView, ops: readonly Op[] = OPS)
     const counts = triggers[op]
     return counts === undefined ? sum : sum + counts.rejected + counts.unknown + counts.unsent
   }, 0)
+}
+
+/** What becomes of the rows that wait. */
+function againLines(
+  { sync }: RunView,
+  { waiting, ...options }: OutputOptions & { readonly waiting: FailedPage | null },
+): readonly string[] {
+  const inDoubt = waiting === null ? 0 : rowsInDoubt(waiting)
+  const others = (waiting?.rows.length ?? 0) - inDoubt
+  if (inDoubt === 0) return ['  Rows that were not delivered are tried again on the next run.']
+  const doubts = doubtLines(inDoubt, { ...options, sync }).map(line => `  ${line}`)
+  if (others === 0) return doubts
+  return [...doubts, `  The other ${others === 1 ? 'row is' : 'rows are'} tried again on the next run.`]
 }
 
 /** Removals that can never be sent: nobody tries them again, and their rows are taken as gone. */

@@ -49,8 +49,21 @@ export function syncsText(page: SyncsPage, options: OutputOptions & { readonly n
   )
   for (const { name, waiting } of page.syncs)
     for (const wait of waiting) lines.push(paint('yellow', `${safe(name)} ${waitText(wait, now)}`))
+  if (page.syncs.some(isLeftAlone))
+    lines.push(
+      '',
+      paint(
+        'yellow',
+        `Nothing runs these schedules now: \`${asTyped('sluice up', called)}\` does, while it stays.`,
+      ),
+    )
   if (page.next !== null) lines.push(paint('dim', `more: --after ${safe(page.next)}`))
   return `${lines.join('\n')}\n`
+}
+
+/** True if nothing is at work that would run its schedule. */
+export function isLeftAlone({ schedule, paused, nextRunAt }: SyncView): boolean {
+  return schedule !== 'manual' && !paused && nextRunAt === null
 }
 
 function ago({ startedAt, endedAt }: NonNullable<SyncView['lastRun']>, now: number): string {

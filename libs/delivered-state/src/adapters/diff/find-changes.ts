@@ -6,6 +6,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { InvalidSample } from '@sluice/contracts/records'
 import { type Column, WHY_INVALID } from '@sluice/contracts/values'
+import { statusesOf } from '@sluice/domain/answers/status-filter'
 import type { DiffRequest, RunPurpose } from '../../port.ts'
 import {
   ABSENT,
@@ -370,7 +371,10 @@ function meantSql(
 ): string {
   const conditions = [isBefore]
   if (key !== null) conditions.push(`key = ${keyToken(quoteText(key))}`)
-  if (status !== null) conditions.push(`coalesce(status = ${status}, false)`)
+  if (status !== null) {
+    const { from, to } = statusesOf(status)
+    conditions.push(`coalesce(status BETWEEN ${from} AND ${to}, false)`)
+  }
   return conditions.join(' AND ')
 }
 

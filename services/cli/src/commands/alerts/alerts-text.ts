@@ -5,7 +5,7 @@ import { table } from '../../output/table.ts'
 import { counted } from '../../output/wording.ts'
 
 const NONE =
-  'The project has no alert. Here is one for a file of the project:\n\n' +
+  'No alert is at work. Here is one for a file of the project:\n\n' +
   '  kind: alert\n' +
   '  name: team\n' +
   '  syncs: all\n' +

@@ -4,9 +4,16 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { OPS, type ReplayScope } from '@sluice/contracts/state'
 import type { Control } from '@sluice/control/port'
 import { askAndShow } from '../../ask-and-show.ts'
-import { booleanOption, numberOption, textOption, type Command, type CommandContext } from '../../command.ts'
+import { booleanOption, textOption, type Command, type CommandContext } from '../../command.ts'
 import { EXIT, EXITS_OF_RUNS } from '../../exit-codes.ts'
-import { KEY_OPTION, keyOptions, outputOptions, timeOption, STATUS_OPTION } from '../../history-options.ts'
+import {
+  KEY_OPTION,
+  keyOptions,
+  outputOptions,
+  timeOption,
+  STATUS_OPTION,
+  statusNumber,
+} from '../../history-options.ts'
 import { openControl } from '../../open-control.ts'
 import { replayText } from './replay-text.ts'
 import { confirmed } from '../../vault/confirmed.ts'
@@ -91,7 +98,7 @@ function scopeOf({ args }: CommandContext): ReplayScope {
     run: textOption(args, 'run')?.toUpperCase() ?? null,
     since: timeOption(args, 'since', now) ?? null,
     until: timeOption(args, 'until', now) ?? null,
-    status: numberOption(args, 'status') ?? null,
+    status: statusNumber(args) ?? null,
     outcome: attemptOutcome.options.find(of => of === outcome) ?? null,
     trigger: OPS.find(op => op === trigger) ?? null,
   }

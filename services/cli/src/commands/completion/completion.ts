@@ -55,6 +55,8 @@ export const command: Command = {
   },
 }
 
+const NOWHERE = { write: () => true }
+
 /** Whatever keeps the names from being read, there are none: a press of Tab is no place for an error. */
 async function namesOf(
   what: Named,
@@ -68,7 +70,10 @@ async function namesOf(
     if (what === 'ENV') return environmentsIn((await findProject(start, context)).dir)
     const found = (env['SLUICE_URL'] ?? '') === '' ? await findProject(start, context) : null
     const signal = AbortSignal.any([context.signal, AbortSignal.timeout(PATIENCE_MS)])
-    await using control = await openControl({ ...context, env, dir: found?.dir ?? start, signal })
+    await using control = await openControl({
+      ...context,
+      ...{ env, dir: found?.dir ?? start, signal, stderr: NOWHERE },
+    })
     const { resources } = await control.resources({ limit: PAGE, after: undefined }, signal)
     const kind = what.toLowerCase()
     return resources.filter(resource => resource.kind === kind).map(({ name }) => name)

@@ -11,6 +11,7 @@ import {
   outputOptions,
   PAGING_OPTIONS,
   pagingOf,
+  STATUS_OPTION,
   statusOption,
   timeOption,
 } from '../../history-options.ts'
@@ -26,7 +27,7 @@ export const command: Command = {
     sync: { type: 'text', value: 'SYNC', help: 'only attempts of one sync' },
     key: KEY_OPTION,
     trigger: { type: 'text', value: 'TRIGGER', choices: [...OPS], help: 'only attempts of this trigger' },
-    status: { type: 'text', value: 'CODE', help: 'only answers with this HTTP status, or of a class: 4xx' },
+    status: STATUS_OPTION,
     outcome: {
       type: 'text',
       value: 'OUTCOME',

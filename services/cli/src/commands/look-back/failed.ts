@@ -1,5 +1,4 @@
 /** `sluice failed`. */
-import { numberOption } from '../../command.ts'
 import type { Command } from '../../command.ts'
 import { EXIT, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import {
@@ -10,13 +9,14 @@ import {
   PAGING_OPTIONS,
   pagingOf,
   STATUS_OPTION,
+  statusNumber,
 } from '../../history-options.ts'
 import { openControl } from '../../open-control.ts'
 import { failedText } from '../../output/failed-table.ts'
 
 export const command: Command = {
   description:
-    'Lists the rows of a sync that were not delivered, each with the reason. The next run tries them again.',
+    'Lists the rows of a sync that were not delivered, each with the reason, and says whether the next run tries them again.',
   positionals: [{ name: 'SYNC', required: true, help: 'the sync to look at' }],
   options: { key: KEY_OPTION, status: STATUS_OPTION, ...PAGING_OPTIONS },
   exits: EXITS_OF_ASKING,
@@ -27,7 +27,7 @@ export const command: Command = {
   async run(context) {
     const { args, json, stdout, signal } = context
     const sync = args.positionals[0] ?? ''
-    const query = { sync, run: undefined, key: keyOption(args), status: numberOption(args, 'status') }
+    const query = { sync, run: undefined, key: keyOption(args), status: statusNumber(args) }
     await using control = await openControl(context)
     const paging = pagingOf(args)
     const page = await control.failed({ ...query, ...paging }, signal)

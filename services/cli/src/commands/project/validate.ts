@@ -7,6 +7,8 @@ import {
   type EncryptedDestination,
 } from '@sluice/control/check-connections'
 import type { CertificateView } from '@sluice/http-sender/port'
+import { isSluiceError } from '@sluice/contracts/errors'
+import { doubtfulValues } from '@sluice/project/checks/doubtful-values'
 import { secretVariable } from '@sluice/secrets/environment'
 import { secretNames } from '@sluice/contracts/secret-references'
 import { booleanOption, type Command, type CommandContext } from '../../command.ts'
@@ -46,12 +48,13 @@ export const command: Command = {
     const sources = [...project.resources.values()].filter(({ kind }) => kind === 'source')
     if (connects) tellUnbound(sources, { env, tell: teller(context) })
     const connected = connects ? await connectedTo(project, context) : null
+    const warnings = [...doubtfulValues(project), ...(connected?.warnings ?? [])]
     const view: ValidateView = {
       ok: true,
       resources: project.resources.size,
       ...(environment === null ? {} : { environment }),
       skipped: [...new Set(project.skipped.map(({ file }) => file))],
-      ...(connected === null || connected.warnings.length === 0 ? {} : { warnings: [...connected.warnings] }),
+      ...(warnings.length === 0 ? {} : { warnings }),
       ...(connected === null || connected.encrypted.length === 0
         ? {}
         : { destinations: connected.encrypted.map(encryptedView) }),
@@ -59,7 +62,9 @@ export const command: Command = {
     stdout.write(
       json
         ? `${JSON.stringify(view)}\n`
-        : validateText(project, connected, { paint: painter(color), called: context.called, environment }),
+        : validateText(project, connected, {
+            ...{ paint: painter(color), called: context.called, environment, warnings },
+          }),
     )
     return EXIT.success
   },
@@ -71,9 +76,14 @@ async function connectedTo(project: Project, context: CommandContext): Promise<C
   const secrets = secretNames(JSON.stringify([...project.resources.values()]))
   const options = { dir, env, secrets, logger: await loggerFor(context), signal, tell: teller(context) }
   await using connections = await connectionsOf(options)
-  const connected = await checkConnections(project, connections, signal)
   const unset = connections.unset.map(unsetSecret)
-  return { ...connected, warnings: [...connected.warnings, ...unset] }
+  try {
+    const connected = await checkConnections(project, connections, signal)
+    return { ...connected, warnings: [...connected.warnings, ...unset] }
+  } catch (error) {
+    if (isSluiceError(error)) for (const warning of unset) options.tell(warning)
+    throw error
+  }
 }
 
 /** It may be set where the sync runs, so it is no error here. */
@@ -94,7 +104,13 @@ function validateText(
     paint,
     called,
     environment,
-  }: { readonly paint: Paint; readonly called: Called; readonly environment: string | null },
+    warnings,
+  }: {
+    readonly paint: Paint
+    readonly called: Called
+    readonly environment: string | null
+    readonly warnings: readonly string[]
+  },
 ): string {
   const lines: string[] = []
   if (project.resources.size === 0) {
@@ -105,14 +121,14 @@ function validateText(
     lines.push(`${paint('green', '✓')} ${counted(project.resources.size, 'resource')}, no errors`)
   }
   if (connected !== null) {
-    const { sources, queries, destinations, warnings } = connected
+    const { sources, queries, destinations } = connected
     const tried = [counted(sources, 'source'), `${queries} ${queries === 1 ? 'query' : 'queries'}`]
     lines.push(
       `${paint('green', '✓')} ${[...tried, counted(destinations, 'destination')].join(', ')} answered`,
     )
-    for (const warning of warnings) lines.push(`${paint('yellow', '!')} ${safe(withTyped(warning, called))}`)
     for (const each of connected.encrypted) lines.push(...encryptedText(each, paint))
   }
+  for (const warning of warnings) lines.push(`${paint('yellow', '!')} ${safe(withTyped(warning, called))}`)
   const { project: name, folder = null } = project.owner
   const named = folder === null ? name : `${name} (as the folder is called)`
   if (project.resources.size > 0) lines.push(`  ${'project'.padEnd(13)}${safe(named)}`)

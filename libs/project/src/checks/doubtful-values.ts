@@ -1,0 +1,94 @@
+/**
+ * Finds values that HTTP can send and that nobody means: a credential that stands in a file, and the name of
+ * a variable in the way of a shell, which nothing fills in.
+ */
+import { OPS } from '@sluice/contracts/state'
+import type { DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
+import { placedInFile } from './check-templates.ts'
+import { resourceKey, type Project } from '../project.ts'
+
+const CREDENTIAL =
+  /(^|[-_.])(authorization|cookie|tokens?|secret|password|passwd|credentials?|(api|access|auth|private|subscription|admin|master|functions)[-_]?key)$|^(x-)?key$/i
+/** Shorter texts, such as `none`, are no credentials. */
+const LEAST_CREDENTIAL = 8
+const SHELL_VARIABLE = /^(?:[A-Za-z]+ )?(?:\$\(?([A-Za-z_]\w*)\)?|%([A-Za-z_]\w*)%)$/
+
+interface Value {
+  readonly field: string
+  readonly text: string
+  readonly isCredential: boolean
+}
+
+/** A sentence for each, with its place. None of them stops a run. */
+export function doubtfulValues({ resources, origins }: Pick<Project, 'resources' | 'origins'>): string[] {
+  return [...resources.values()].flatMap(spec =>
+    valuesOf(spec).flatMap(value => {
+      const doubt = doubtOf(value)
+      if (doubt === null) return []
+      const at = origins.get(resourceKey(spec.kind, spec.name)) ?? new Map()
+      const { field } = value
+      const what = `${spec.kind} \`${spec.name}\``
+      const placed = placedInFile({ field, message: `\`${field}\` ${doubt}` }, at, what)
+      return [`${placed.file ?? ''}:${placed.line ?? 1} ${placed.message}`]
+    }),
+  )
+}
+
+function doubtOf({ text, isCredential }: Value): string | null {
+  const [variable, dollar, percent] = SHELL_VARIABLE.exec(text) ?? []
+  if (variable !== undefined) {
+    const name = dollar ?? percent ?? ''
+    const reference = isCredential
+      ? `\${secret:${name.toLowerCase().replaceAll('_', '-')}}`
+      : `\${${name.toUpperCase()}}`
+    return `is sent as it stands, ${variable.replace(/^\w+ /, '')}: write ${reference}`
+  }
+  if (!isCredential || text.length < LEAST_CREDENTIAL || /\$\{secret:|\{\{|\{%/.test(text)) return null
+  return 'has a credential that is stored as it stands: write ${secret:NAME}, and keep the value with `sluice secret set NAME`'
+}
+
+function valuesOf(spec: ResourceSpec): readonly Value[] {
+  switch (spec.kind) {
+    case 'destination':
+      return destinationValues(spec)
+    case 'source': {
+      const { password } = spec.type === 'duckdb' ? {} : spec
+      return password === undefined ? [] : [{ field: 'password', text: password, isCredential: true }]
+    }
+    case 'sync':
+      return OPS.flatMap(op => {
+        const trigger = spec.triggers[op]
+        return typeof trigger === 'object' ? named(`triggers.${op}.headers`, trigger.headers) : []
+      })
+    default:
+      return []
+  }
+}
+
+function destinationValues({ headers, query, auth }: DestinationSpec): readonly Value[] {
+  const { bearer, basic, oauth2 } = { bearer: undefined, basic: undefined, oauth2: undefined, ...auth }
+  const secrets = Object.entries({
+    'auth.bearer': bearer,
+    'auth.basic.password': basic?.password,
+    'auth.oauth2.clientSecret': oauth2?.clientSecret,
+    'auth.oauth2.password': oauth2?.password,
+    'auth.oauth2.refreshToken': oauth2?.refreshToken,
+  })
+  const requests = (['tokenRequest', 'refreshRequest'] as const).flatMap(name =>
+    (['headers', 'query', 'body'] as const).flatMap(part =>
+      named(`auth.oauth2.${name}.${part}`, oauth2?.[name]?.[part]),
+    ),
+  )
+  return [
+    ...named('headers', headers),
+    ...named('query', query),
+    ...secrets.flatMap(([field, text]) => (text === undefined ? [] : [{ field, text, isCredential: true }])),
+    ...requests,
+  ]
+}
+
+function named(field: string, values: { readonly [name: string]: string } | undefined): readonly Value[] {
+  return Object.entries(values ?? {}).map(([name, text]) => {
+    return { field: `${field}.${name}`, text, isCredential: CREDENTIAL.test(name) }
+  })
+}
