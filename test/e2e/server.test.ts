@@ -73,6 +73,16 @@ describe('the API', () => {
     expect(runView.parse(last)).toMatchObject({ id, status: 'warning', triggers: { added: counts } })
     const { errors, ...shown } = await read(`/runs/${id}`, runView)
     expect(shown).toEqual(last)
+    const metrics = (await (await fetch(`${url}/metrics`)).text()).split('\n')
+    expect(metrics).toEqual(
+      expect.arrayContaining([
+        'sluice_runs_total{sync="people",status="warning"} 1',
+        'sluice_runs_total{sync="people",status="failed"} 0',
+        'sluice_attempts_total{sync="people",outcome="rejected"} 1',
+        'sluice_api_refused_total{reason="wrong-token"} 0',
+        expect.stringMatching(/^sluice_sync_info\{sync="people",destination="\w+"\} 1$/),
+      ]),
+    )
     expect(errors).toMatchObject([{ count: 1, key: '2', status: 422 }])
     expect((await read('/runs?sync=people&limit=5', runsPage)).runs).toHaveLength(1)
     const attempts = await read(`/attempts?run=${id}&limit=1`, attemptsPage)

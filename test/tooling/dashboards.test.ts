@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { alertFigures } from '@sluice/alerts/keep/alert-figures'
+import { Refusals } from '@sluice/console/access/refusals'
 import { figuresAsMetrics } from '@sluice/process/figures-as-metrics'
 import { tellOfForeign } from '@sluice/process/tell-of-foreign'
 import { createMetrics, type Metrics } from '@sluice/runtime/metrics'
@@ -50,7 +51,9 @@ async function knownMetrics(): Promise<Map<string, readonly string[]>> {
   }
   figuresAsMetrics(noting)
   alertFigures(noting)
-  tellOfForeign({ warn: () => undefined, error: () => undefined } as never, noting)
+  const silent = { warn: () => undefined, error: () => undefined } as never
+  new Refusals({ logger: silent, metrics: noting })
+  tellOfForeign(silent, noting)
   const text = await createMetrics().text()
   for (const [, name = ''] of text.matchAll(/^# TYPE (\w+)/gm)) if (!known.has(name)) known.set(name, [])
   return known

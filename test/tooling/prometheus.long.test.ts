@@ -28,6 +28,11 @@ it('the rules and the configuration are right', async () => {
   expect(said).toMatch(/SUCCESS: \d+ rules found/)
 })
 
+it('the rules tell what they are for, also of the first event of a process, and nothing else', async () => {
+  const said = await promtool('test', 'rules', join(DEPLOY, 'prometheus/sluice-rules.test.yaml'))
+  expect(said).toContain('SUCCESS')
+})
+
 it('the expressions of the dashboards can be read', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-panels-'))
   try {

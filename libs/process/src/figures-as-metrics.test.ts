@@ -44,6 +44,26 @@ it('shows what the stages count, by sync', async () => {
   )
 })
 
+it('begins to count at 0, since a counter that appears at 1 has not risen', async () => {
+  const metrics = createMetrics()
+  const figures = figuresAsMetrics(metrics)
+  figures.takenOver('changes', 'people')
+  figures.takenOver('attempts', 'people')
+  figures.tokenAsked('crm', 'granted')
+  const lines = (await metrics.text()).split('\n')
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      'sluice_runs_total{sync="people",status="failed"} 0',
+      'sluice_runs_total{sync="people",status="success"} 0',
+      'sluice_attempts_total{sync="people",outcome="rejected"} 0',
+      'sluice_token_requests_total{destination="crm",result="refused"} 0',
+    ]),
+  )
+  figures.ended('people', 'failed', 1)
+  figures.takenOver('changes', 'people')
+  expect(await metrics.text()).toContain('sluice_runs_total{sync="people",status="failed"} 1')
+})
+
 it('shows the syncs that were counted last, and of those before nothing any more', async () => {
   const metrics = createMetrics()
   const figures = figuresAsMetrics(metrics, 2)

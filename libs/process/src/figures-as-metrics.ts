@@ -1,4 +1,6 @@
 /** The figures of the stages as metrics of the process. */
+import { attemptOutcome } from '@sluice/contracts/api'
+import type { RunStatus } from '@sluice/contracts/records'
 import type { Metrics } from '@sluice/runtime/metrics'
 import type { Figures } from '@sluice/partition/figures'
 import { RecentMap } from '@sluice/flow/recent-map'
@@ -8,6 +10,8 @@ const RUN_BUCKETS_S = [1, 5, 20, 60, 300, 1_200, 3_600, 14_400, 86_400]
 
 /** Most syncs that are shown: those that were counted last. */
 const SYNCS_SHOWN = 2_000
+
+const ENDED = ['success', 'warning', 'failed', 'cancelled'] as const satisfies readonly RunStatus[]
 
 /** Registers them; once per process. */
 export function figuresAsMetrics(metrics: Metrics, syncsShown = SYNCS_SHOWN): Figures {
@@ -33,7 +37,15 @@ export function figuresAsMetrics(metrics: Metrics, syncsShown = SYNCS_SHOWN): Fi
     return labels
   }
   return {
-    takenOver: (stage, sync) => takeovers.add(1, of(takeovers, `takeovers ${stage}`, { stage, sync })),
+    takenOver(stage, sync) {
+      takeovers.add(1, of(takeovers, `takeovers ${stage}`, { stage, sync }))
+      // A counter that appears at 1 has not risen, as Prometheus sees it. So each begins at 0.
+      if (stage === 'changes')
+        for (const status of ENDED) runs.add(0, of(runs, `runs ${status}`, { sync, status }))
+      if (stage === 'attempts')
+        for (const outcome of attemptOutcome.options)
+          attempts.add(0, of(attempts, `attempts ${outcome}`, { sync, outcome }))
+    },
     published: (sync, op, count) => changes.add(count, of(changes, `changes ${op}`, { sync, op })),
     rendered: (sync, trigger, result) =>
       rendered.add(1, of(rendered, `rendered ${trigger} ${result}`, { sync, trigger, result })),
@@ -164,7 +176,10 @@ function tokenFigure(metrics: Metrics): Figures['tokenAsked'] {
     help: 'Access tokens that this process asked for, by what came of it',
     labels: ['destination', 'result'],
   })
-  return (destination, result) => asked.add(1, { destination, result })
+  return (destination, result) => {
+    for (const each of ['granted', 'refused'])
+      asked.add(each === result ? 1 : 0, { destination, result: each })
+  }
 }
 
 /** Gauges of syncs that something is wrong with. */

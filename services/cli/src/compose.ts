@@ -201,23 +201,15 @@ export async function openUp(options: ProjectOptions): Promise<Up> {
       'usage',
       '`sluice up` serves a folder by itself, and SLUICE_KAFKA_BROKERS is set: unset it, or start `npm run start -w services/console`.',
     )
-  const [
-    { openEmbedded },
-    { alertFigures },
-    { serveFolder },
-    { openHistory },
-    index,
-    { historySettings },
-    { mask },
-  ] = await Promise.all([
-    import('@sluice/embedded/compose'),
-    import('@sluice/alerts/keep/alert-figures'),
-    import('./folder/serve-folder.ts'),
-    import('@sluice/history/open-history'),
-    import('@sluice/history/adapters/sqlite'),
-    import('@sluice/history/history-settings'),
-    import('./cli-logger.ts'),
-  ])
+  const [{ openEmbedded }, { serveFolder }, { openHistory }, index, { historySettings }, { mask }] =
+    await Promise.all([
+      import('@sluice/embedded/compose'),
+      import('./folder/serve-folder.ts'),
+      import('@sluice/history/open-history'),
+      import('@sluice/history/adapters/sqlite'),
+      import('@sluice/history/history-settings'),
+      import('./cli-logger.ts'),
+    ])
   const { dir, env, logger } = options
   const dataDir = dataDirOf(options)
   // Wrong variables are told before anything is opened.
@@ -229,7 +221,7 @@ export async function openUp(options: ProjectOptions): Promise<Up> {
     ...of,
     dataDir,
     openIndex: pipeline => openHistory({ ...pipeline, dataDir, settings, createIndex, logger }),
-    openPipeline: metrics => openEmbedded({ ...of, newRunId: newUlid, mask, figures: alertFigures(metrics) }),
+    openPipeline: metrics => openEmbedded({ ...of, newRunId: newUlid, mask, metrics }),
     place: folderPlaceOf(of, { isAtWork: true }),
     logIn: login => logInWith(of, login),
     checks: async () =>

@@ -41,6 +41,8 @@ import { distributedSettings, isDistributed } from '@sluice/runtime/settings/dis
 import { neverReachesPrivate } from '@sluice/runtime/settings/reach'
 import { logSizeOf, memoryOf, secretOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
+import type { Metrics } from '@sluice/runtime/metrics'
+import { NO_FIGURES, type Figures } from '@sluice/partition/figures'
 import { growHeapByRoom } from '@sluice/runtime/machine/heap-growth'
 import { openTraces } from '@sluice/runtime/traces/open-traces'
 import { makeFilesPrivate } from '@sluice/runtime/private-files'
@@ -91,7 +93,7 @@ const CONNECTIONS = 10_000
  * `start`.
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline & { readonly vault: Vault }> {
-  const { env, logger, newRunId, signal, tell, mask } = options
+  const { env, logger, metrics, newRunId, signal, tell, mask } = options
   const dataDir = dataDirOf(options)
   makeFolders(dataDir, tell)
   await using opening = new AsyncDisposableStack()
@@ -105,7 +107,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
   const lateSends = opening.use(openSentRequests({ file: join(dataDir, 'under-way'), isNew }))
   const codec = opening.use(createSqliteCodec({ file: logFile(dataDir) }))
   await log.ensureTopics(sharedTopicSpecs(PREFIX), { signal })
-  const foreign = new ForeignRecords(tellOfForeign(logger))
+  const foreign = new ForeignRecords(tellOfForeign(logger, metrics))
   const signatures = Signatures.of(secretOf(env, 'SLUICE_SIGNING_KEY'))
   const io = await RecordIo.open(codec, PREFIX, { signatures, foreign, signal })
   const shared = { log, io, prefix: PREFIX }
@@ -116,7 +118,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
   const definitions = new Definitions(shared)
   const logRoom = { limitBytes: logSizeOf(env), log }
   const own = { newRunId, holds: createLocalHolds(), lateSends, dataDir, logger, early, logRoom }
-  const deps = { ...shared, ...own, runs, definitions, vault, usage: new UsageAtWork() }
+  const figures = metrics === undefined ? NO_FIGURES : await figuresIn(metrics)
+  const deps = { ...shared, ...own, runs, definitions, vault, figures, usage: new UsageAtWork() }
   let startWait: Wait | null = null
   const start: Pipeline['start'] = async (only, ends) => {
     startWait = redisWait(env)
@@ -136,6 +139,10 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
     ...{ ...deps, servicesElsewhere: false, start, startWaits: () => startWait },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
+}
+
+async function figuresIn(metrics: Metrics): Promise<Figures> {
+  return (await import('@sluice/process/figures-as-metrics')).figuresAsMetrics(metrics)
 }
 
 /** What notices of alerts are told with. */
@@ -206,6 +213,7 @@ async function openServices(
     new DestinationTokens({
       ...{ store: createLocalTokenStore(), keys: keysOf(dataDir, env), vault, sender },
       ...{ secretFor: sourceOptions.secretFor, profile: EMBEDDED, waitsForPeople: false },
+      ...(deps.figures === undefined ? {} : { figures: deps.figures }),
       onSecret: mask,
     }),
   )

@@ -2,9 +2,11 @@
 import type { SourceSpec } from '@sluice/contracts/resources'
 import type { Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
-import type { AlertOptions } from './watch-alerts.ts'
+import type { Metrics } from '@sluice/runtime/metrics'
 
-export interface EmbeddedOptions extends AlertOptions {
+export interface EmbeddedOptions {
+  /** Where the services count what they do; absent: nowhere. */
+  readonly metrics?: Metrics
   /** The project folder, absolute. */
   readonly dir: string
   readonly env: Environment

@@ -1,44 +1,41 @@
 /** Alerts in the process that works in a folder. */
-import type { KeepAlertsDeps } from '@sluice/alerts/keep/keep-alerts'
 import type { TellingDeps } from '@sluice/alerts/tell/tell-notice'
 import type { Pipeline } from '@sluice/control/pipeline'
 import type { Ends } from '@sluice/flow/ends'
 import { publicUrlOf } from '@sluice/alerts/keep/public-url'
+import type { Metrics } from '@sluice/runtime/metrics'
 import type { Environment } from '@sluice/runtime/environment'
 import { readResources } from '@sluice/resources/stored-resources'
 
-export interface AlertOptions {
+export type WatchAlertsDeps = Pick<Pipeline, 'log' | 'io' | 'prefix' | 'runs' | 'logger'> & {
+  readonly env: Environment
   /** Where alerts are counted; absent: nowhere. */
-  readonly figures?: KeepAlertsDeps['figures']
+  readonly metrics?: Metrics
+  /** The syncs that are run; null for all. The set may grow. */
+  readonly only: ReadonlySet<string> | null
+  readonly openTelling: () => TellingDeps & AsyncDisposable
 }
-
-export type WatchAlertsDeps = AlertOptions &
-  Pick<Pipeline, 'log' | 'io' | 'prefix' | 'runs' | 'logger'> & {
-    readonly env: Environment
-    /** The syncs that are run; null for all. The set may grow. */
-    readonly only: ReadonlySet<string> | null
-    readonly openTelling: () => TellingDeps & AsyncDisposable
-  }
 
 /**
  * Watches until drained. The process has the folder to itself. For a command that runs some syncs, it tells
  * what their runs caused, and loads nothing if there is no alert. A failure is logged and ends no run.
  */
 export async function watchAlerts(deps: WatchAlertsDeps, ends: Ends): Promise<void> {
-  const { only, logger, env, figures } = deps
+  const { only, logger, env, metrics } = deps
   const isServer = only === null
   // The set may be empty when the last look comes.
   const asked = new Set(only)
   try {
     if (!isServer && !(await hasAlerts(deps, ends.abort))) return
-    const [{ keepAlertsAlone }, { NO_ALERT_FIGURES }, { runErrors }] = await Promise.all([
+    const [{ keepAlertsAlone }, { alertFigures, NO_ALERT_FIGURES }, { runErrors }] = await Promise.all([
       import('@sluice/alerts/keep/keep-alerts'),
       import('@sluice/alerts/keep/alert-figures'),
       import('@sluice/control/history/run-errors'),
     ])
     await using telling = deps.openTelling()
+    const figures = metrics === undefined ? NO_ALERT_FIGURES : alertFigures(metrics)
     const kept = {
-      ...{ ...deps, ...telling, figures: figures ?? NO_ALERT_FIGURES, publicUrl: publicUrlOf(env) },
+      ...{ ...deps, ...telling, figures, publicUrl: publicUrlOf(env) },
       ...{ errorsOf: runErrors.bind(null, deps), looksOnceMore: !isServer },
     }
     const { only: _, ...all } = kept

@@ -39,7 +39,9 @@ export function alertFigures(metrics: Metrics): AlertFigures {
   return {
     firing: (alert, count) => firing.set(count, { alert }),
     undelivered: (alert, count) => undelivered.set(count, { alert }),
-    tried: (alert, result) => tries.add(1, { alert, result }),
+    tried(alert, result) {
+      for (const each of ['told', 'failed']) tries.add(each === result ? 1 : 0, { alert, result: each })
+    },
     gone(alert) {
       firing.remove({ alert })
       undelivered.remove({ alert })

@@ -1,19 +1,20 @@
 /** Which syncs share a destination, so that each leaves some of its slots free (PROTOCOL.md §9). */
 import { parseResource } from '@sluice/resources/parse-documents'
 import { readResources, type ResourcesDeps } from '@sluice/resources/stored-resources'
+import type { Logger } from '@sluice/runtime/logger'
 import { SharedWork } from '@sluice/flow/shared-work'
 import { at, sharedTopics } from '@sluice/topics/topics'
 
 /** Of one process. The resources are read again only if there is anything new. */
 export class Neighbours {
-  readonly #deps: ResourcesDeps & { readonly onError: (error: unknown) => void }
+  readonly #deps: ResourcesDeps & { readonly logger: Logger }
+  #isTold = false
   readonly #reading = new SharedWork<void>(options => this.#read(options))
   #readTo = -1
   /** The names of syncs, by destination. */
   #syncs = new Map<string, Set<string>>()
 
-  /** `onError` is told why the resources cannot be read, say for want of a right. */
-  constructor(deps: ResourcesDeps & { readonly onError: (error: unknown) => void }) {
+  constructor(deps: ResourcesDeps & { readonly logger: Logger }) {
     this.#deps = deps
   }
 
@@ -27,9 +28,15 @@ export class Neighbours {
   ): Promise<boolean> {
     try {
       await this.#reading.done({ signal })
-    } catch (error) {
+      this.#isTold = false
+    } catch (err) {
       signal.throwIfAborted()
-      this.#deps.onError(error)
+      if (!this.#isTold)
+        this.#deps.logger.warn(
+          { err },
+          'the resources cannot be read, so it is not known which syncs share a destination: a slow one may hold up others there',
+        )
+      this.#isTold = true
     }
     const syncs = this.#syncs.get(of.destination)
     return syncs !== undefined && syncs.size > (syncs.has(of.sync) ? 1 : 0)
