@@ -8,18 +8,24 @@ import { SYNC, sampleEvent } from '@sluice/testkit/sample-records'
 import { randomFrom } from '@sluice/testkit/random'
 import type { Life } from './contract/live-delivery.ts'
 import { finishLife } from './contract/live-delivery.ts'
-import { keysOf, OK, ScriptedDelivery } from './contract/scripted-delivery.ts'
+import { keysOf, OK, ScriptedDelivery, topics } from './contract/scripted-delivery.ts'
+import { isTakeover } from '@sluice/topics/owned-reader'
+import { at } from '@sluice/topics/topics'
 
 const never = new AbortController().signal
 const HISTORIES = 4
+
+function entered({ world }: ScriptedDelivery): ReturnType<typeof enter> {
+  const of = { stage: 'attempts', reads: 'requests', run: sampleEvent(), partition: 0 } as const
+  const deps = { ...world, logger: { error: () => undefined }, suspects: newSuspects() }
+  return enter(deps, of, { signal: never })
+}
 
 /** Lives until the run is reported. Returns how many of them died. */
 async function deliverAll(delivery: ScriptedDelivery, deadly: ReadonlySet<string>): Promise<number> {
   const { world, api } = delivery
   for (let deaths = 0; ; deaths += 1) {
-    const of = { stage: 'attempts', reads: 'requests', run: sampleEvent(), partition: 0 } as const
-    const deps = { ...world, logger: { error: () => undefined }, suspects: newSuspects() }
-    using entry = await enter(deps, of, { signal: never })
+    using entry = await entered(delivery)
     let life: Life | null = null
     const died = Promise.withResolvers<'died'>()
     api.script = key => {
@@ -40,7 +46,8 @@ it.each(Array.from({ length: HISTORIES }, (_, seed) => seed))(
   async seed => {
     await using delivery = await ScriptedDelivery.open()
     const random = randomFrom(seed)
-    const keys = keysOf(30)
+    // More than may be in work together.
+    const keys = keysOf(80)
     const deadly = new Set([random.pick(keys), random.pick(keys)])
     await delivery.begin(keys, { destination: { limits: { concurrency: 1 + random.below(8) } } })
     const deaths = await deliverAll(delivery, deadly)
@@ -66,6 +73,27 @@ it('are sent once with delivery at most once, and so is every other one', async 
   await deliverAll(delivery, deadly)
   const { keys } = delivery.api
   expect([new Set(keys).size, keys.includes('k3')]).toEqual([keys.length, true])
+})
+
+it('are not those at which nobody was sending when processes were killed', async () => {
+  await using delivery = await ScriptedDelivery.open()
+  const { world, api } = delivery
+  const keys = keysOf(5)
+  // The first one waits for its next try during all kills, and so the position stands at it.
+  await delivery.begin(keys, { errors: { backoff: { first: '2s', max: '2s' } } })
+  api.script = (key, nth) => (key === 'k0' && nth === 0 ? { status: 500 } : OK)
+  for (let kill = 1; kill <= 7; kill += 1) {
+    using entry = await entered(delivery)
+    const life = delivery.live({ random: () => 1 }, entry)
+    await world.readUntil(at(topics.attempts, 0), found => {
+      const markers = found.filter(({ record }) => record !== null && isTakeover(record))
+      return markers.length >= kill && found.length >= markers.length + keys.length
+    })
+    await life.kill()
+  }
+  await deliverAll(delivery, new Set())
+  expect(delivery.counts).toMatchObject({ delivered: keys.length, unknown: 0 })
+  expect(await delivery.entries()).toEqual([])
 })
 
 it('are given up with all others after twenty deaths in a run', async () => {

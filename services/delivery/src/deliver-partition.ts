@@ -319,7 +319,7 @@ class PartitionDelivery {
     if (effects !== null)
       return ledger.record({ requestOffset: offset, attempt: null, effects, release: () => memory.done() })
     const history = this.#doubt.historyOf(known?.history, unseenLimit(open.target))
-    const why = this.#cut.has(request.run, offset) ? CUT : open.care.rejection()
+    const why = this.#cut.has(request.run, offset) ? CUT : null
     open.sending.take({ request, offset, history, memory }, why)
   }
 

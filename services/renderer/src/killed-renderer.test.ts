@@ -307,23 +307,27 @@ it(`rows that end renderers are given up, and all others are rendered in order (
   }
 }, 120_000)
 
-it.each([1, 20])('a row far from the last request, in batches of %i, costs a few deaths', async size => {
-  await using world = await openFar(size)
-  let lives = 1
-  while (await live(world, randomFrom(seed), 0, { deadly: new Set([`k${FAR}`]), isRoomy: true })) lives += 1
-  const found = await world.read(output)
-  const sent = found.flatMap(({ record }) => (record?.name === 'sluice.Request' ? record.value.rows : []))
-  const givenUp = found.flatMap(({ record }) =>
-    record?.name === 'sluice.Unrenderable' ? record.value.rows : [],
-  )
-  expect(givenUp.map(({ key }) => key)).toEqual([`k${FAR}`])
-  expect(sent.length).toBe(2 * FAR - 1)
-  expect(lives).toBeLessThanOrEqual(8)
-})
+it.each([1, 20])(
+  'a row far from the last request, in batches of %i, costs a few deaths',
+  async size => {
+    await using world = await openFar(size)
+    let lives = 1
+    while (await live(world, randomFrom(seed), 0, { deadly: new Set([`k${FAR}`]), isRoomy: true })) lives += 1
+    const found = await world.read(output)
+    const sent = found.flatMap(({ record }) => (record?.name === 'sluice.Request' ? record.value.rows : []))
+    const givenUp = found.flatMap(({ record }) =>
+      record?.name === 'sluice.Unrenderable' ? record.value.rows : [],
+    )
+    expect(givenUp.map(({ key }) => key)).toEqual([`k${FAR}`])
+    expect(sent.length).toBe(2 * FAR - 1)
+    expect(lives).toBeLessThanOrEqual(8)
+  },
+  120_000,
+)
 
 it('a run in which renderers died twenty times ends with a fault, and no row of it is rejected', async () => {
   await using world = await openFar(20)
-  const care = new Care({ inARow: 3, all: 20 }, 'rendering')
+  const care = new Care({ inARow: 3, all: 20 }, 'requests')
   const entry = { ...UNCOUNTED, careIn: (run: number) => (run === 1 ? care : CARELESS) }
   await live(world, randomFrom(seed), 0, { isRoomy: true, known: entry })
   const found = await world.read(output)

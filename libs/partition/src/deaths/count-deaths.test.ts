@@ -7,6 +7,7 @@ const DEAD: LastOwner = {
   position: 5,
   tookOverAt: 1_000,
   lastAt: 1_000,
+  hasTried: false,
 }
 
 describe('deaths at work on a partition', () => {
@@ -29,6 +30,11 @@ describe('deaths at work on a partition', () => {
     expect(deathsIn(7, { ...DEAD, deaths: { run: 7, count: 0 } }, true)).toEqual({ inARow: 0, all: 0 })
   })
 
+  it('are no more than two in a row where the owner tried a request: its attempts tell at which one it died', () => {
+    const deaths = { run: 7, count: 9, all: 12 }
+    expect(deathsIn(7, { ...DEAD, deaths, hasTried: true }, false)).toEqual({ inARow: 2, all: 12 })
+  })
+
   it('are one more with each owner that has work, and begin anew where there is none', () => {
     const deaths = { inARow: 3, all: 5 }
     expect(countedBeforehand(7, deaths, { hasWork: true })).toEqual({ run: 7, count: 4, all: 6 })
@@ -43,15 +49,15 @@ describe('deaths at work on a partition', () => {
 
 describe('an owner that comes after deaths', () => {
   it('takes one at a time after two in a row, until as many are through as may have been at work', () => {
-    expect(new Care({ inARow: 1, all: 9 }, 'rendering').isOneByOne).toBe(false)
-    const care = new Care({ inARow: 2, all: 2 }, 'rendering')
+    expect(new Care({ inARow: 1, all: 9 }, 'requests').isOneByOne).toBe(false)
+    const care = new Care({ inARow: 2, all: 2 }, 'requests')
     const alone = [1, 2, 3, 4].map(() => (care.begins(2), care.isOneByOne))
     expect(alone).toEqual([true, true, false, false])
     expect(care.rejection()).toBeNull()
   })
 
   it('gives up the first after three in a row, and no other one', () => {
-    const care = new Care({ inARow: 3, all: 3 }, 'rendering')
+    const care = new Care({ inARow: 3, all: 3 }, 'requests')
     expect([care.rejection(), care.rejection()]).toEqual([
       'rendering ended the process 3 times in a row',
       null,
@@ -60,7 +66,7 @@ describe('an owner that comes after deaths', () => {
   })
 
   it('gives up the rest of the run after twenty in all', () => {
-    expect(new Care({ inARow: 0, all: 20 }, 'rendering').ends).toMatch(
+    expect(new Care({ inARow: 0, all: 20 }, 'requests').ends).toMatch(
       /^rendering ended the process 20 times in this run/,
     )
   })

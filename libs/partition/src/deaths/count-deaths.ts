@@ -13,10 +13,10 @@ const SURVIVED_MS = 60_000
 
 /** From so many deaths in a row on, rows and requests are worked on one at a time. */
 const DEATHS_THAT_SUSPECT = 2
-/** After so many in a row, the row or request at which they happened is given up in this run. */
+/** After so many at one row or request, it is given up in this run. */
 const DEATHS_THAT_REJECT = 3
 /** After so many in a row, nobody reads what is there any more: giving it up ends processes, too. */
-const DEATHS_THAT_STOP = 6
+const DEATHS_THAT_STOP = 10
 /** After so many in all, nothing more of the run is rendered, or sent, in this partition. */
 const DEATHS_THAT_END = 20
 /** So many records the renderer may have had on their way to the log when it died. */
@@ -42,6 +42,10 @@ export interface LastOwner {
   /** When it wrote its marker, and its last record; ms since 1970. */
   readonly tookOverAt: number
   readonly lastAt: number
+  /**
+   * True if it has written an attempt: what was tried, or was about to be, tells at which request it died.
+   */
+  readonly hasTried: boolean
 }
 
 /** How many owners died in this run without having come further. `isAlive`: this process is the last one. */
@@ -50,7 +54,8 @@ export function deathsIn(run: number, owner: LastOwner | null, isAlive: boolean)
   if (owner === null || deaths === null || deaths.run !== run) return NO_DEATHS
   const cameFurther = owner.position > owner.from || owner.lastAt - owner.tookOverAt >= SURVIVED_MS
   const { count, all } = cameFurther || isAlive ? withoutOwn(deaths) : deaths
-  return { inARow: cameFurther ? 0 : count, all: all ?? count }
+  const inARow = owner.hasTried ? Math.min(count, DEATHS_THAT_SUSPECT) : count
+  return { inARow: cameFurther ? 0 : inARow, all: all ?? count }
 }
 
 /**
@@ -71,6 +76,19 @@ export function withoutOwn({ run, count, all }: DeathsOfRun): DeathsOfRun {
   return { run, count: Math.max(0, count - 1), all: Math.max(0, (all ?? count) - 1) }
 }
 
+export type DyingStage = 'requests' | 'attempts'
+
+const DOING = { requests: 'rendering', attempts: 'sending, or taking the answer in,' } as const
+
+function diedText(stage: DyingStage, deaths: number): string {
+  return `${DOING[stage]} ended the process ${deaths} times`
+}
+
+/** Why a row or request is given up at which so many processes died in a row; null if it is not. */
+export function givenUpAfter(deaths: number, stage: DyingStage): string | null {
+  return deaths >= DEATHS_THAT_REJECT ? `${diedText(stage, deaths)} in a row` : null
+}
+
 /** What an owner minds in a run in which owners before it died. */
 export class Care {
   /** Why nothing of the run is worked on any more; null if it is. */
@@ -81,12 +99,12 @@ export class Care {
   /** So many more records are acknowledged before the next row is worked on. */
   #cautious: number
 
-  /** `doing` says what the owners did, such as "rendering". */
-  constructor({ inARow, all }: Deaths, doing: string) {
-    const died = (deaths: number): string => `${doing} ended the process ${deaths} times`
+  constructor({ inARow, all }: Deaths, stage: DyingStage) {
     this.ends =
-      all >= DEATHS_THAT_END ? `${died(all)} in this run, and its rest is left to the next run` : null
-    this.#rejects = inARow >= DEATHS_THAT_REJECT ? `${died(inARow)} in a row` : null
+      all >= DEATHS_THAT_END
+        ? `${diedText(stage, all)} in this run, and its rest is left to the next run`
+        : null
+    this.#rejects = givenUpAfter(inARow, stage)
     this.#oneByOne = inARow >= DEATHS_THAT_SUSPECT && this.ends === null ? Infinity : 0
     this.#cautious = inARow > 0 && this.ends === null ? MOST_AHEAD : 0
   }
@@ -114,7 +132,7 @@ export class Care {
     this.#oneByOne = Math.max(0, Math.min(this.#oneByOne, most + 1) - 1)
   }
 
-  /** Why the one that begins first is given up; null for every other one. */
+  /** Why the row that begins first is given up; null for every other one. */
   rejection(): string | null {
     const why = this.#rejects
     this.#rejects = null
@@ -122,7 +140,7 @@ export class Care {
   }
 }
 
-export const CARELESS = new Care(NO_DEATHS, '')
+export const CARELESS = new Care(NO_DEATHS, 'requests')
 
 /** True if the place ends even those processes that give up the row or the request there. */
 export function isDeadly({ inARow }: Deaths): boolean {

@@ -19,6 +19,7 @@ import {
   Care,
   countedBeforehand,
   deathsIn,
+  type DyingStage,
   isDeadly,
   isSuspect,
   NO_DEATHS,
@@ -58,7 +59,7 @@ export interface EntryDeps {
 }
 
 export interface EntryOf {
-  readonly stage: 'requests' | 'attempts'
+  readonly stage: DyingStage
   /** The topic that the stage reads. */
   readonly reads: 'changes' | 'requests'
   readonly run: RunEvent
@@ -135,7 +136,7 @@ export async function enter(
   return {
     deaths,
     position,
-    careIn: of => new Care(of === run ? counted : NO_DEATHS, DOING[stage]),
+    careIn: of => new Care(of === run ? counted : NO_DEATHS, stage),
     diedIn: of => (of === run ? before.all : 0),
     took: (of, marker) => suspects.own.set(nameOf(of), marker),
     cameFurther: free,
@@ -164,5 +165,3 @@ const AT_WORK = {
   requests: 'while they rendered its changes',
   attempts: 'while they delivered its requests',
 } as const
-
-const DOING = { requests: 'rendering', attempts: 'sending, or taking the answer in,' } as const

@@ -42,7 +42,8 @@ export async function findOwner(reading: Reading): Promise<FoundOwner | null> {
     if (found === null) continue
     const isOver = isTakeover(last.record) || markerOf(placed.record)?.kind === 'run-end'
     const owner = isOver ? null : await takeoverAt(found.owner, reading)
-    return { ...(owner ?? UNCOUNTED), position: found.position, lastAt: last.timestamp }
+    const hasTried = last.record.name === 'sluice.Attempt'
+    return { ...(owner ?? UNCOUNTED), position: found.position, lastAt: last.timestamp, hasTried }
   }
   return null
 }
@@ -55,7 +56,8 @@ function ownerOf({ record, offset, timestamp }: OwnRecord): FoundOwner | null {
   if (marker?.kind !== 'takeover') return null
   const { deaths, position } = marker
   const from = position ?? -1
-  return { marker: offset, deaths, from, position: from, tookOverAt: timestamp, lastAt: timestamp }
+  const times = { tookOverAt: timestamp, lastAt: timestamp }
+  return { marker: offset, deaths, from, position: from, ...times, hasTried: false }
 }
 
 async function takeoverAt(offset: number, reading: Reading): Promise<FoundOwner | null> {

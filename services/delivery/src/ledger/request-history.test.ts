@@ -107,10 +107,12 @@ describe('what was announced', () => {
 
   it('is no try, and in doubt until an attempt follows', () => {
     const announced = withAttempt(NO_HISTORY, intent)
-    expect(announced).toEqual({ ...NO_HISTORY, parts: [{ ...WHOLE, intent }] })
+    expect(announced).toEqual({ ...NO_HISTORY, parts: [{ ...WHOLE, intent, announced: 1 }] })
     expect(withAttempt(announced, sampleAttempt())).toMatchObject({ attempts: 1, parts: [] })
     const refused = sampleAttempt({ outcome: 'rejected', final: false, nextTryAt: 5 })
-    expect(withAttempt(announced, refused).parts).toMatchObject([{ intent: null, tainted: false }])
+    expect(withAttempt(announced, refused).parts).toMatchObject([
+      { intent: null, announced: 0, tainted: false },
+    ])
     const throttled = sampleAttempt({ outcome: 'throttled', status: 429, final: false })
     expect(withAttempt(announced, throttled)).toEqual(NO_HISTORY)
   })

@@ -38,8 +38,10 @@ export interface PartHistory {
   readonly triedAnew: boolean
   /** True if that refusal is the last that is known: nothing was judged but the token. */
   readonly tokenRefused: boolean
-  /** A try that was announced, and of which nothing else is recorded. Null with `at-least-once`. */
+  /** The last try that was announced, if nothing else is recorded of it. */
   readonly intent: UnownedAttempt | null
+  /** How often it was announced without anything that follows. Each time its process died. */
+  readonly announced: number
   /** The last try of its rows, if it failed and more were to follow it in this run. */
   readonly last: UnownedAttempt | null
   /** How long it waits after its last try, in ms. */
@@ -95,6 +97,7 @@ export const WHOLE: PartHistory = {
   triedAnew: false,
   tokenRefused: false,
   intent: null,
+  announced: 0,
   last: null,
   waitMs: 0,
 }
@@ -107,10 +110,13 @@ export function withAttempt(history: RequestHistory, attempt: UnownedAttempt): R
   const part = history.parts.find(open => samePositions(open.positions, positions))
   if (part === undefined) throw notOpen(attempt)
   const others = history.parts.filter(open => open !== part)
-  if (isIntent(attempt)) return { ...history, parts: [...others, { ...part, intent: attempt }] }
+  if (isIntent(attempt)) {
+    const announced = { ...part, intent: attempt, announced: part.announced + 1 }
+    return { ...history, parts: [...others, announced] }
+  }
   const next = nextParts(attempt)
   if (next === 'throttled' && part.intent === null) return history
-  if (next === 'throttled') return { ...history, parts: [...others, { ...part, intent: null }] }
+  if (next === 'throttled') return { ...history, parts: [...others, { ...part, intent: null, announced: 0 }] }
   const sent = attempt.attempt > 0 ? 1 : 0
   const kept = withoutAnswer(attempt)
   const parts = next.map(of => partAfter(part, kept, of))
@@ -155,6 +161,7 @@ function partAfter(part: PartHistory, attempt: UnownedAttempt, next: NextPart): 
     // What was unseen came before this attempt, and has tainted it.
     unseen: false,
     intent: null,
+    announced: 0,
     triedAnew: part.triedAnew || (isSame && isRefusal(attempt)),
     tokenRefused: !part.triedAnew && isSame && isRefusal(attempt),
     // An attempt 0 that only divided the rows tells nothing of them.

@@ -137,7 +137,7 @@ export async function openRun(
       sender: notedSender(deps, partition),
       throttles: deps.throttles,
       places: deps.places,
-      tries: triesOf({ errors, delivery }),
+      ...{ tries: triesOf({ errors, delivery }), care },
       removalsFirst: begin.removalsFirst === true,
       read: span => readAgain(parts, span),
       parts: new PartRenderer({

@@ -14,7 +14,7 @@ export interface Ready {
   readonly memory: RequestMemory
   /** For how long it has been tried already without a connection that was open in time. */
   readonly lateMs: number
-  /** True once the ledger has its next try announced, and it was not sent yet (`delivery: at-most-once`). */
+  /** True once the ledger has its next try announced, and it was not sent yet. */
   readonly isAnnounced?: boolean
 }
 

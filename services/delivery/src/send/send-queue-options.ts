@@ -4,6 +4,7 @@ import type { ByteShare } from '@sluice/flow/byte-budget'
 import type { Ends } from '@sluice/flow/ends'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { Figures } from '@sluice/partition/figures'
+import type { Care } from '@sluice/partition/deaths/count-deaths'
 import type { Traces } from '@sluice/runtime/traces/span'
 import type { Target } from '../destination/target.ts'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
@@ -43,6 +44,8 @@ export interface SendQueueOptions extends Ends {
   readonly startedAt: number
   /** Gives numbers from 0 to below 1. */
   readonly random: () => number
+  /** While it goes one by one, each try is announced, so that deaths show at which request they come. */
+  readonly care: Care
   /** Aborts, with a text that says why, when nothing more is to be sent. */
   readonly early: AbortSignal
 }

@@ -15,9 +15,10 @@ import { Notifier } from '@sluice/flow/notifier'
 import { nextTurn } from '@sluice/flow/sleep'
 import type { Broken } from '@sluice/rate-limit/port'
 import { RequestMemory } from '../delivery-memory.ts'
+import { givenUpAfter } from '@sluice/partition/deaths/count-deaths'
 import { brokenText, isDead, type Permits } from './destination-gate.ts'
 import type { AnotherTry } from '../outcome/settle-rows.ts'
-import { leftOfWaitMs, type UnownedAttempt } from '../ledger/request-history.ts'
+import { leftOfWaitMs, type PartHistory, type UnownedAttempt } from '../ledger/request-history.ts'
 import { ANNOUNCED, NOT_SENT } from '../run/doubt.ts'
 import { OpenRequest, type TakenAttempt } from './open-request.ts'
 import { Burst } from './burst.ts'
@@ -26,6 +27,7 @@ import { readyOf, type NewRequest, type Ready } from './ready-part.ts'
 import { hasArrived, ThrottleWindow } from './throttle-window.ts'
 import type { SendQueueOptions } from './send-queue-options.ts'
 import { failedAttempts } from '../work/failed-attempts.ts'
+import { activeLimit } from '../work/work-limits.ts'
 import { SentFigures } from '../work/sent-figures.ts'
 import {
   closingAttempt,
@@ -118,8 +120,8 @@ export class SendQueue {
     for (const part of parts) {
       const leftMs = leftOfWaitMs(part)
       const ready = readyOf(open, part, { request, memory, place })
-      if (why !== null) this.#close(ready, why)
-      else if (part.intent !== null) this.#close(ready, ANNOUNCED)
+      const gone = why ?? this.#givenUp(part)
+      if (gone !== null) this.#close(ready, gone)
       else if (part.positions === null && leftMs <= 0) this.#push(ready)
       else {
         open.waits(request)
@@ -129,8 +131,16 @@ export class SendQueue {
     }
   }
 
+  /** Why a part is not tried again that a dead process had announced; null if it is. */
+  #givenUp({ intent, announced }: PartHistory): string | null {
+    if (this.#options.target.atMostOnce) return intent === null ? null : ANNOUNCED
+    return givenUpAfter(announced, 'attempts')
+  }
+
   #push(ready: Ready): void {
-    this.#queue.push({ ...ready, job: hashed(ready.job, this.#options.target) })
+    const { care, target } = this.#options
+    care.begins(activeLimit(target))
+    this.#queue.push({ ...ready, job: hashed(ready.job, target) })
     this.#changes.notify()
   }
 
@@ -147,6 +157,7 @@ export class SendQueue {
     if (this.#underWay > 0) await new Promise<void>(resolve => (this.#onAllEnded = resolve))
     this.#options.parts.forget()
     if (this.#options.abort.aborted) return
+    if (!this.#options.target.atMostOnce) return
     // A successor would take it for sent.
     const announced = this.#queue.filter(ready => ready.isAnnounced === true)
     this.#queue = this.#queue.filter(ready => ready.isAnnounced !== true)
@@ -188,9 +199,10 @@ export class SendQueue {
     return Math.max(0, Math.min(this.#queue.length, this.#room, this.#burst.size, places.left(target.scopes)))
   }
 
-  /** How many more requests may be under way while the destination throttles. */
+  /** How many more requests may be under way while the destination throttles, or processes died. */
   get #room(): number {
-    return this.#window.room(this.#underWay)
+    const room = this.#window.room(this.#underWay)
+    return this.#options.care.isOneByOne ? Math.min(room, 1 - this.#underWay) : room
   }
 
   async #untilWanted(seen: number, ending: AbortSignal): Promise<void> {
@@ -239,15 +251,16 @@ export class SendQueue {
       this.#options.ledger.fail(error)
     } finally {
       this.#underWay -= 1
-      if (!this.#window.isOpen) this.#changes.notify()
+      if (!this.#window.isOpen || this.#options.care.isOneByOne) this.#changes.notify()
       if (this.#underWay === 0) this.#onAllEnded?.()
     }
   }
 
   async #try(ready: Ready, permit: Permit, freePlace: () => void): Promise<void> {
     const { job, lateMs } = ready
-    const { target, sender, abort: signal } = this.#options
-    const isAnnounced = ready.isAnnounced === true || (target.atMostOnce && (await this.#announce(job)))
+    const { target, sender, care, abort: signal } = this.#options
+    const announces = target.atMostOnce || care.isOneByOne
+    const isAnnounced = ready.isAnnounced === true || (announces && (await this.#announce(job)))
     if (isAnnounced && signal.aborted) {
       freePlace()
       return permit.giveBack()

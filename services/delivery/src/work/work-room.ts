@@ -26,17 +26,13 @@ export class WorkRoom {
   /** The memory for a record, if few enough are in work, and there is memory for it now; else null. */
   tryTake(open: Open, of: Omit<Taking, 'signal'>): RequestMemory | null {
     if (this.#ledger.failure.aborted || !this.#hasRoom(open)) return null
-    const memory = RequestMemory.tryTake(this.#share, of)
-    if (memory !== null) open.care.begins(activeLimit(open.target))
-    return memory
+    return RequestMemory.tryTake(this.#share, of)
   }
 
   /** Waits for it. Rejects with the failure of the ledger, and when aborted. */
   async take(open: Open, of: Taking): Promise<RequestMemory> {
     await this.#ledger.room(() => this.#hasRoom(open), of)
-    const memory = await RequestMemory.take(this.#share, of)
-    open.care.begins(activeLimit(open.target))
-    return memory
+    return await RequestMemory.take(this.#share, of)
   }
 
   /** Requests that wait for their next try count only for the window. */
