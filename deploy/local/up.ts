@@ -1,7 +1,8 @@
 /**
- * Starts services for developing and testing, and prints the environment variables that name them. It keeps
- * them until it is interrupted. With a command behind `--`, it runs that command with the variables set, and
- * ends with its exit code.
+ * Starts services for trying out, developing and testing, and prints lines for a shell that set the variables
+ * which name them; with `--for-tests` also those of the tests, as a file of an environment has them. It keeps
+ * the services until it is interrupted. With a command behind `--`, it runs that command with the variables
+ * set, and ends with its exit code.
  *
  *     node deploy/local/up.ts kafka registry redis
  *     node deploy/local/up.ts kafka registry redis -- npm test
@@ -11,7 +12,7 @@ import { once } from 'node:events'
 import { parseArgs } from 'node:util'
 import { isServiceName, SERVICE_NAMES, startServices } from './services.ts'
 
-const USAGE = `usage: node deploy/local/up.ts [--native | --docker] [--durable-registry] SERVICE... [-- COMMAND...]
+const USAGE = `usage: node deploy/local/up.ts [--native | --docker] [--durable-registry] [--for-tests] SERVICE... [-- COMMAND...]
 services: ${SERVICE_NAMES.join(' ')}
 `
 
@@ -26,6 +27,7 @@ async function main(argv: readonly string[]): Promise<number> {
       native: { type: 'boolean' },
       docker: { type: 'boolean' },
       'durable-registry': { type: 'boolean' },
+      'for-tests': { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
     },
   })
@@ -45,7 +47,12 @@ async function main(argv: readonly string[]): Promise<number> {
     engine,
     durableRegistry: values['durable-registry'] ?? false,
   })
-  for (const [name, value] of Object.entries(services.env)) process.stdout.write(`${name}=${value}\n`)
+  for (const [name, value] of Object.entries(services.env)) {
+    if (values['for-tests'] === true) process.stdout.write(`${name}=${value}\n`)
+    else if (!name.startsWith('SLUICE_TEST_')) process.stdout.write(`export ${name}=${value}\n`)
+    else if (Object.values(services.env).filter(other => other === value).length === 1)
+      process.stdout.write(`# ${value}\n`)
+  }
   const [program, ...args] = command
   if (program === undefined) {
     const alive = setInterval(() => {}, 60_000)

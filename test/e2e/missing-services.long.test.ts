@@ -7,7 +7,7 @@ import type { RunView } from '@sluice/contracts/api'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { realServices, startDistributed, type Distributed } from './distributed.ts'
 import { manyPeople, peopleYaml, SYNC } from './people-project.ts'
-import { projectFolder, type ProjectFolder } from './project-folder.ts'
+import { finished, projectFolder, type ProjectFolder } from './project-folder.ts'
 
 /** It takes two seconds on a machine that has nothing else to do. */
 const TOLD_WITHIN_MS = 15_000
@@ -56,6 +56,27 @@ describe.skipIf(realServices() === null)('a run whose services are not at work',
     await ended
     expect(JSON.parse(stdout)).toMatchObject({ status: 'success', triggers: { added: { delivered: 3 } } })
     expect(JSON.parse(stdout)).not.toHaveProperty('waiting')
+  })
+
+  it('ends the command within 10 s of SIGTERM, or of the end of its --timeout', async () => {
+    for (const process of services.processes) await process.stop()
+    const child = project.start('run', SYNC)
+    const ended = finished(child)
+    let told = ''
+    child.stderr?.on('data', (part: Buffer) => (told += part.toString()))
+    await shown(() => told, 'no change-detector is at work', 90_000)
+    const from = Date.now()
+    child.kill('SIGTERM')
+    expect(await ended).toMatchObject({
+      exitCode: 130,
+      stderr: expect.stringContaining('has not ended within 10 s') as string,
+    })
+    expect(Date.now() - from).toBeLessThan(11_500)
+    expect(await project.sluice('run', SYNC, '--timeout', '1s')).toMatchObject({
+      exitCode: 5,
+      stderr: expect.stringContaining('`--timeout 1s` is over') as string,
+    })
+    for (const process of services.processes) if (!process.running) await process.start()
   })
 
   it('is there in the API before a detector has taken it up, with what it waits for and since when', async () => {

@@ -125,7 +125,18 @@ export async function openStage(
     throw isSluiceError(error, 'not-found') ? new SluiceError('config', error.message) : error
   })
   const foreign = new ForeignRecords(tellOfForeign(logger, options.metrics))
-  const io = await RecordIo.open(codec, prefix, { signatures: settings.signatures, foreign, signal })
+  let io = RecordIo.reading(codec, prefix)
+  // A registry that has just started answers the first question soon, and takes long for the first schemas.
+  await waitUntilReachable(
+    {
+      what: 'the schema registry',
+      address: addressOf(settings.registryUrl),
+      attempt: async ending => {
+        io = await RecordIo.open(codec, prefix, { signatures: settings.signatures, foreign, signal: ending })
+      },
+    },
+    { timeoutMs: settings.startupTimeoutMs, logger, signal },
+  )
   const shared = { log, io, prefix }
   const onSetback = (err: unknown): void => logger.warn({ err }, 'the runs cannot be followed for now')
   const patience = outlasts ? { onSetback } : {}

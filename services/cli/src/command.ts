@@ -2,6 +2,7 @@
  * The parts of a command of `sluice`. A file in `commands/` exports one command as `command`, and
  * `commands.ts` lists all of them.
  */
+import type { SluiceError } from '@sluice/contracts/errors'
 import type { ExitCode } from './exit-codes.ts'
 import type { Called } from './output/called.ts'
 
@@ -81,6 +82,8 @@ export interface CommandContext {
   readonly env: { readonly [name: string]: string | undefined }
   /** The first interrupt aborts it. The command then ends cleanly, and the exit code is 130. */
   readonly signal: AbortSignal
+  /** Ends the process with this error in 10 s, unless it has ended by then. */
+  readonly endSoon: (error: SluiceError) => void
   /** Whether stdout takes colours. */
   readonly color: boolean
   /** Whether stderr takes colours. */
@@ -95,6 +98,8 @@ export interface Command {
   readonly examples: readonly Example[]
   /** What its exit codes mean, beside 0 (success) and 2 (wrong usage or configuration). */
   readonly exits?: { readonly [code in ExitCode]?: string }
+  /** True for a server, which takes its own time to end. */
+  readonly serves?: true
   /** True for a command that needs no project. */
   readonly anywhere?: true
   /** True for a command that reads the folder also where a server has the project. */

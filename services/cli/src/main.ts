@@ -8,6 +8,7 @@ const signal = listenForInterrupts(process)
 /** Why output is lost that somebody wants, such as on a full disk. */
 const lost: Error[] = []
 process.stdout.on('error', (error: Error) => lost.push(error))
+const END_WITHIN_MS = 10_000
 const cwd = workingFolder()
 const exitCode = await runCli({
   argv: process.argv.slice(2),
@@ -17,6 +18,11 @@ const exitCode = await runCli({
   stdout: process.stdout,
   stderr: process.stderr,
   signal,
+  endSoon: (code, say) =>
+    void setTimeout(() => {
+      say()
+      process.exit(code)
+    }, END_WITHIN_MS).unref(),
 })
 await new Promise(resolve => process.stdout.write('', resolve))
 if (lost[0] !== undefined) process.stderr.write(`error: The output cannot be written: ${lost[0].message}\n`)

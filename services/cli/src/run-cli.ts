@@ -27,7 +27,12 @@ export interface CliProcess {
   readonly stdout: TextSink
   readonly stderr: TextSink
   readonly signal: AbortSignal
+  /** Calls this in 10 s, unless the process has ended by then, and ends it with this code. */
+  readonly endSoon?: (exitCode: ExitCode, say: () => void) => void
 }
+
+const NOT_ENDED =
+  'It has not ended within 10 s of being told to, so the command ends without it. `sluice runs` shows what becomes of a run.'
 
 /** Never throws. It prints errors for people on stderr, or with `--json` as a document on stdout. */
 export async function runCli(cli: CliProcess): Promise<ExitCode> {
@@ -35,18 +40,16 @@ export async function runCli(cli: CliProcess): Promise<ExitCode> {
     return await dispatch(cli)
   } catch (error) {
     const known = asSluiceError(error, cli.signal)
-    if (wantsJson(cli.argv)) cli.stdout.write(safeJson(`${JSON.stringify(errorBody(known))}\n`))
-    else if (known.code !== 'aborted') {
-      cli.stderr.write(
-        printError(known, {
-          color: takesColor(cli.stderr, cli),
-          columns: terminalColumns(cli.stderr),
-          called: calledAs(cli),
-        }),
-      )
-    }
+    if (wantsJson(cli.argv) || known.code !== 'aborted') tellError(known, cli)
     return exitCodeOfError(known.code)
   }
+}
+
+function tellError(error: SluiceError, cli: CliProcess): void {
+  const { stdout, stderr, argv } = cli
+  const shown = { color: takesColor(stderr, cli), columns: terminalColumns(stderr), called: calledAs(cli) }
+  if (wantsJson(argv)) stdout.write(safeJson(`${JSON.stringify(errorBody(error))}\n`))
+  else stderr.write(printError(error, shown))
 }
 
 async function dispatch(cli: CliProcess): Promise<ExitCode> {
@@ -62,6 +65,10 @@ async function dispatch(cli: CliProcess): Promise<ExitCode> {
     cli.stdout.write(commandHelp(entry, command, { color, columns: terminalColumns(cli.stdout) }))
     return EXIT.success
   }
+  const endSoon = (error: SluiceError): void =>
+    cli.endSoon?.(exitCodeOfError(error.code), () => tellError(error, cli))
+  const onInterrupt = (): void => endSoon(new SluiceError('aborted', NOT_ENDED))
+  if (command.serves !== true) cli.signal.addEventListener('abort', onInterrupt, { once: true })
   const args = parseCommandArgs(cli.argv, { entry, words, command })
   const env = globals.env === null ? cli.env : { ...cli.env, SLUICE_ENV: globals.env }
   return await command.run({
@@ -75,6 +82,7 @@ async function dispatch(cli: CliProcess): Promise<ExitCode> {
     stderr: cli.stderr,
     env,
     signal: cli.signal,
+    endSoon,
     color,
     errorColor: takesColor(cli.stderr, cli),
   })

@@ -10,6 +10,7 @@ export const command: Command = {
     'Serves the project: it runs the syncs of this folder when it is asked to, and answers on 127.0.0.1:4747. Commands in this folder go through it, and so do commands elsewhere with `SLUICE_URL=http://127.0.0.1:4747`.\n' +
     'It loads the folder when it starts. Later edits count after `sluice apply`. Ctrl-C or SIGTERM ends it: requests on their way are finished, and the next start goes on with what is left.\n' +
     'SLUICE_HOST and SLUICE_PORT choose another address. Beyond this machine it wants a SLUICE_TOKEN.',
+  serves: true,
   positionals: [],
   options: {},
   exits: { 0: 'it was told to end', 1: 'a service failed for good' },

@@ -3,10 +3,12 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { Control } from '@sluice/control/port'
 import { unknownSync } from '@sluice/control/unknown-names'
 import { askForAll, askForEach, askForRun } from '../../ask-and-show.ts'
-import { booleanOption, type Command, type CommandContext } from '../../command.ts'
+import { duration } from '@sluice/contracts/resources'
+import { booleanOption, textOption, type Command, type CommandContext } from '../../command.ts'
 import { openControl } from '../../open-control.ts'
 import type { FirstRun } from '../../compose.ts'
-import { EXIT, EXITS_OF_RUNS } from '../../exit-codes.ts'
+import { EXIT, EXITS_OF_RUNS, type ExitCode } from '../../exit-codes.ts'
+import { printError } from '../../output/error.ts'
 import { showEnvironment } from '../../output/notice.ts'
 import { askedFirst, FIRST_RUN_OPTION } from './first-run.ts'
 
@@ -26,6 +28,11 @@ export const command: Command = {
     together: { type: 'boolean', help: 'run several syncs at once instead of one after the other' },
     wait: { type: 'boolean', help: 'wait for a run of the sync that is under way, and then run it again' },
     'first-run': FIRST_RUN_OPTION,
+    timeout: {
+      type: 'text',
+      value: 'DURATION',
+      help: 'cancel what has not ended by then, such as 30m, and exit with 5',
+    },
   },
   exits: EXITS_OF_RUNS,
   examples: [
@@ -35,27 +42,63 @@ export const command: Command = {
       does: 'for scripts: the run as JSON; the exit code tells how it went',
     },
     { command: 'sluice run customers orders', does: 'one run each; with --json, a list of them' },
+    { command: 'sluice run --all --timeout 30m', does: 'for CI: no longer than that' },
     { command: 'sluice run --all', does: 'one run of each sync' },
     { command: 'sluice run --all --together', does: 'the same, all at once' },
   ],
   async run(context) {
-    const { positionals: names } = context.args
-    const isAll = booleanOption(context.args, 'all')
-    if (isAll && names.length > 0)
-      throw new SluiceError('usage', '`--all` runs every sync: name none beside it.')
-    if (!isAll && (names.length === 0 || names.includes('')))
-      throw new SluiceError(
-        'usage',
-        '`sluice run` wants SYNC: the sync to run, or `--all`. `sluice run --help` explains it.',
-      )
-    const queues = booleanOption(context.args, 'wait')
-    const firstRun = await askedFirst(context, isAll ? null : names, () => openControl(context))
-    if (firstRun === null) return EXIT.success
-    showEnvironment(context)
-    if (!isAll && names.length === 1) return await askForRun(context, { queues }, firstRun)
-    const asks = booleanOption(context.args, 'together') ? askForAll : askForEach
-    return await runSeveral(context, { names: isAll ? null : names, queues, asks, firstRun })
+    const text = textOption(context.args, 'timeout')
+    return text === undefined ? await runSyncs(context) : await runWithin(context, text)
   },
+}
+
+/** Does the same, and cancels what has not ended in time. */
+async function runWithin(context: CommandContext, text: string): Promise<ExitCode> {
+  const read = duration.safeParse(text)
+  if (!read.success)
+    throw new SluiceError(
+      'usage',
+      `\`--timeout\` wants a duration such as 90s, 30m or 2h, found \`${text}\`.`,
+    )
+  const late = new AbortController()
+  const error = new SluiceError(
+    'unreachable',
+    `\`--timeout ${text}\` is over, so the command cancelled what it waited for. \`sluice runs\` shows what became of it.`,
+  )
+  const timer = setTimeout(() => {
+    late.abort(error)
+    context.endSoon(error)
+  }, read.data)
+  const { signal, json, stderr, errorColor: color, called } = context
+  try {
+    const code = await runSyncs({ ...context, signal: AbortSignal.any([signal, late.signal]) })
+    if (code !== EXIT.interrupted || signal.aborted) return code
+    if (!json) stderr.write(printError(error, { color, called }))
+    return EXIT.unreachable
+  } catch (thrown) {
+    throw late.signal.aborted && !signal.aborted ? error : thrown
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function runSyncs(context: CommandContext): Promise<ExitCode> {
+  const { positionals: names } = context.args
+  const isAll = booleanOption(context.args, 'all')
+  if (isAll && names.length > 0)
+    throw new SluiceError('usage', '`--all` runs every sync: name none beside it.')
+  if (!isAll && (names.length === 0 || names.includes('')))
+    throw new SluiceError(
+      'usage',
+      '`sluice run` wants SYNC: the sync to run, or `--all`. `sluice run --help` explains it.',
+    )
+  const queues = booleanOption(context.args, 'wait')
+  const firstRun = await askedFirst(context, isAll ? null : names, () => openControl(context))
+  if (firstRun === null) return EXIT.success
+  showEnvironment(context)
+  if (!isAll && names.length === 1) return await askForRun(context, { queues }, firstRun)
+  const asks = booleanOption(context.args, 'together') ? askForAll : askForEach
+  return await runSeveral(context, { names: isAll ? null : names, queues, asks, firstRun })
 }
 
 /** Mistakes in a name are told before anything runs. `names` is null for all syncs. */
