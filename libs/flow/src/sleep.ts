@@ -37,3 +37,20 @@ export function sleep(ms: number, options: Abortable): Promise<void> {
 export function nextTurn(): Promise<void> {
   return new Promise(resolve => setImmediate(resolve))
 }
+
+/** Others have waited so long by then, in milliseconds. */
+const LONG_TURN_MS = 20
+
+let turnSince: number | null = null
+
+/**
+ * True once this turn of the event loop has lasted long, from the first call in it. The caller then awaits
+ * `nextTurn`. Callers of a process share the turn, so that many of them make others wait no longer than one.
+ */
+export function isLongTurn(): boolean {
+  const now = performance.now()
+  if (turnSince !== null) return now - turnSince > LONG_TURN_MS
+  turnSince = now
+  setImmediate(() => (turnSince = null))
+  return false
+}

@@ -14,6 +14,8 @@ import type {
   TemplateRow,
 } from '@sluice/templates/compile'
 import type { Row } from '@sluice/contracts/values'
+import type { Abortable } from '@sluice/flow/abortable'
+import type { Definition } from '@sluice/contracts/resources'
 import { printValue } from '@sluice/templates/values/print-value'
 import { parseExactJson } from '@sluice/templates/values/exact-json'
 import type { RowBatch } from './row-batches.ts'
@@ -52,32 +54,71 @@ export interface BatchContext extends RenderContext {
   readonly naming?: readonly string[]
 }
 
-/** Deterministic: the same rows give the same requests in the same order. */
-export function renderBatch(batch: RowBatch, trigger: CompiledTrigger, context: BatchContext): Rendered[] {
-  return renderRows(batch.op, batch.changes, trigger, context)
-}
+/**
+ * Renders a batch in another thread, from its beginning. Rejects with `too-large` if that takes more memory
+ * than the thread has, and with the signal's reason at once.
+ */
+export type RenderElsewhere = (
+  batch: RowBatch,
+  of: { readonly hash: string; readonly definition: Definition; readonly context: BatchContext },
+  options: Abortable,
+) => Promise<readonly Rendered[]>
 
-function renderRows(
-  op: Op,
-  changes: readonly Change<AnyRow>[],
+/**
+ * Deterministic: the same rows give the same requests in the same order. Throws a `SlowRender` where the
+ * context has patience, and it ends.
+ */
+export function renderBatch(
+  { op, changes }: RowBatch,
   trigger: CompiledTrigger,
   context: BatchContext,
 ): Rendered[] {
-  const result = requestFor(changes, trigger, context)
+  return renderRows(changes, { op, trigger, context, tooMuch: { count: 0 } })
+}
+
+/** What the halves of a batch have in common. */
+interface Rendering {
+  readonly op: Op
+  readonly trigger: CompiledTrigger
+  readonly context: BatchContext
+  /** Renders that were too much work. */
+  readonly tooMuch: { count: number }
+}
+
+/**
+ * After so many renders of a batch that were too much work, its other rows are not tried. They most likely
+ * have the same template at fault, and each try takes up to seconds.
+ */
+const MOST_TOO_MUCH = 64
+
+function renderRows(changes: readonly Change<AnyRow>[], of: Rendering): Rendered[] {
+  const { op, trigger, context, tooMuch } = of
+  const result = tooMuch.count < MOST_TOO_MUCH ? requestFor(changes, trigger, context) : GIVEN_UP
   if (result.kind === 'unrenderable') {
-    if (changes.length > 1) return renderHalves(op, changes, trigger, context)
-    return [{ ...result, rows: changes.map(change => requestRow(op, change, context)) }]
+    const { error, lacks } = result
+    if (result.isTooMuch === true) tooMuch.count += 1
+    if (changes.length > 1 && result !== GIVEN_UP) return renderHalves(changes, of)
+    const rows = changes.map(change => requestRow(op, change, context))
+    return [{ kind: 'unrenderable', error, lacks, rows }]
   }
   const { body } = result
   const bytes = body?.length ?? 0
   const limit = Math.min(trigger.batch?.bytes ?? BODY_CEILING_BYTES, BODY_CEILING_BYTES)
-  if (bytes > limit && changes.length > 1) return renderHalves(op, changes, trigger, context)
+  if (bytes > limit && changes.length > 1) return renderHalves(changes, of)
   const { method, path, headers } = result
   const rows = changes.map(change => requestRow(op, change, context))
   const error = tooLarge({ body: bytes, head: headBytes(path, headers), rows: rowsBytes(rows) })
-  if (error !== null && changes.length > 1) return renderHalves(op, changes, trigger, context)
+  if (error !== null && changes.length > 1) return renderHalves(changes, of)
   if (error !== null) return [{ kind: 'unrenderable', error, lacks: null, rows }]
   return [{ kind: 'request', method, path, headers, body, rows }]
+}
+
+const GIVEN_UP: Made & { kind: 'unrenderable' } = {
+  kind: 'unrenderable',
+  error:
+    `the template did too much work for ${MOST_TOO_MUCH} parts of the batch that the row is in, so that the row was not tried; ` +
+    'make the loops of the template shorter, or the batch smaller',
+  lacks: null,
 }
 
 type Made = (EncodedRequest & { readonly kind: 'rendered' }) | Exclude<RenderResult, { kind: 'rendered' }>
@@ -124,17 +165,9 @@ function rowsBytes(rows: readonly RequestRow[]): number {
   return bytes
 }
 
-function renderHalves(
-  op: Op,
-  changes: readonly Change<AnyRow>[],
-  trigger: CompiledTrigger,
-  context: BatchContext,
-): Rendered[] {
+function renderHalves(changes: readonly Change<AnyRow>[], of: Rendering): Rendered[] {
   const middle = Math.ceil(changes.length / 2)
-  return [
-    ...renderRows(op, changes.slice(0, middle), trigger, context),
-    ...renderRows(op, changes.slice(middle), trigger, context),
-  ]
+  return [...renderRows(changes.slice(0, middle), of), ...renderRows(changes.slice(middle), of)]
 }
 
 const NO_ROW: Row = {}

@@ -4,32 +4,35 @@
  */
 import type { Change } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
+import type { Row } from '@sluice/contracts/values'
 import type { Op } from '@sluice/contracts/state'
 import { OPS } from '@sluice/contracts/state'
-import type { RenderContext } from '@sluice/templates/compile'
-import { triggersOf } from './compile-triggers.ts'
-import { renderBatch, type Rendered } from './render-batch.ts'
+import { compileTriggers, triggersOf } from './compile-triggers.ts'
+import { renderBatch, type BatchContext, type Rendered } from './render-batch.ts'
 import { ONE_ROW, RowBatches, type RowBatch } from './row-batches.ts'
 
 /** A change with the partition that it would stand in, and its size there. */
-export interface PlacedChange {
+export interface PlacedChange<R = Row> {
   readonly partition: number
   readonly bytes: number
-  readonly change: Change
+  readonly change: Change<R>
 }
 
-/** Takes changes with all of an op in succession, each with its partition. */
+/**
+ * Takes changes with all of an op in succession, each with its partition. `hash` is that of the definition.
+ */
 export type RenderChanges = (
   changes: AsyncIterable<readonly PlacedChange[]>,
   definition: Definition,
-  context: RenderContext,
+  context: BatchContext,
+  hash?: string,
 ) => AsyncGenerator<{ readonly op: Op; readonly rendered: Rendered }>
 
 /** Renders here. */
 export async function* renderChanges(
-  ...[changes, definition, context]: Parameters<RenderChanges>
+  ...[changes, definition, context, hash]: Parameters<RenderChanges>
 ): ReturnType<RenderChanges> {
-  const triggers = triggersOf(definition)
+  const triggers = hash === undefined ? triggersOf(definition) : compileTriggers(hash, definition)
   const partitions = new Map<number, RowBatches>()
   function* render(batches: readonly RowBatch[]): Generator<{ op: Op; rendered: Rendered }> {
     for (const batch of batches) {

@@ -20,6 +20,7 @@ import type { Part, PartKind, TriggerPlace } from './request/trigger-compiler.ts
 import { PATH_ESCAPING, finishPath, pathLiteralFault } from './request/url-path.ts'
 
 export type { RenderContext, TemplateRow } from './liquid/frame.ts'
+export { Patience, SlowRender } from './liquid/patience.ts'
 export type { TriggerPlace } from './request/trigger-compiler.ts'
 
 export type RenderResult =
@@ -36,6 +37,8 @@ export type RenderResult =
       readonly error: string
       /** If that is the reason: the name of a value that the template needs and that was never captured. */
       readonly lacks: string | null
+      /** True if that is the reason: it would be too much work. */
+      readonly isTooMuch?: true
     }
 
 export interface CompiledTrigger {
@@ -284,5 +287,6 @@ function unrenderable(error: unknown): RenderResult {
     kind: 'unrenderable',
     error: error.message,
     lacks: error instanceof PartFault ? error.lacks : null,
+    ...(error instanceof LimitFault ? { isTooMuch: true } : {}),
   }
 }

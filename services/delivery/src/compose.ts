@@ -13,6 +13,7 @@ import { neverReachesPrivate } from '@sluice/runtime/settings/reach'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { openTraces } from '@sluice/runtime/traces/open-traces'
 import { growHeapByRoom } from '@sluice/runtime/machine/heap-growth'
+import { SlowRenders } from '@sluice/rendering/adapters/thread'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { boundSecrets, told } from '@sluice/secrets/bound-secrets'
 import { environmentKeys } from '@sluice/vault/key-file'
@@ -93,9 +94,9 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   })
   // A predecessor may still live, frozen, and hold its slots until then.
   const lateSends = lateAfterTakeover(target => target.slotLifeMs)
-  const throttles = new Throttles()
-  const places = new Places()
-  const sending = { sender, leases, throttles, places, memory, onError, resolveTarget, lateSends }
+  const { render: renderElsewhere } = opening.use(new SlowRenders())
+  const working = { throttles: new Throttles(), places: new Places(), memory, onError, renderElsewhere }
+  const sending = { ...working, sender, leases, resolveTarget, lateSends }
   const opened = opening.move()
   return {
     ready: { groups: () => readiness.check(), redis: () => holdsReadiness(holds) },

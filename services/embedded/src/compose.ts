@@ -49,7 +49,7 @@ import { makeFilesPrivate } from '@sluice/runtime/private-files'
 import { proxySettings } from '@sluice/runtime/settings/proxies'
 import { redisSettings } from '@sluice/runtime/service-config'
 import { RendererMemory } from '@sluice/renderer/renderer-memory'
-import { renderInThread } from '@sluice/rendering/adapters/thread'
+import { renderInThread, SlowRenders } from '@sluice/rendering/adapters/thread'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { secretsOf, told, type KeptSecrets } from '@sluice/secrets/bound-secrets'
 import { isInEnvironment } from '@sluice/secrets/environment'
@@ -218,9 +218,10 @@ async function openServices(
     }),
   )
   const memoryLimit = stateMemoryOf(env)
+  const { render: renderElsewhere } = opening.use(new SlowRenders())
   const opened = opening.move()
   return {
-    ...{ ...deps, sender, leases, memory, room, traces },
+    ...{ ...deps, sender, leases, memory, room, renderElsewhere, traces },
     resolveDefinition: sync => currentDefinition(deps, sync, { signal: abort }),
     resolveTarget: targets(definitions, sourceOptions.secretFor, tokens, vault),
     openSource: ({ source }) => deps.early.take(source) ?? openSource(source, sourceOptions),

@@ -7,6 +7,7 @@ import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import type { ServiceConfig } from '@sluice/runtime/service-config'
 import { growHeapByRoom } from '@sluice/runtime/machine/heap-growth'
+import { SlowRenders } from '@sluice/rendering/adapters/thread'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { figuresAsMetrics } from '@sluice/process/figures-as-metrics'
 import { GroupReadiness } from '@sluice/process/group-readiness'
@@ -31,11 +32,15 @@ export async function start(config: ServiceConfig, context: StartContext): Promi
   const readiness = new GroupReadiness()
   const figures = figuresAsMetrics(metrics)
   const room = new RendererMemory(memoryBudget(config.memoryBytes).buffersBytes)
+  const { render: renderElsewhere } = opening.use(new SlowRenders())
   const opened = opening.move()
   return {
     ready: { groups: () => readiness.check(), redis: () => holdsReadiness(holds) },
     run: ends =>
-      runRenderer({ ...stage, room, holds, readiness, figures, logger, suspects: newSuspects() }, ends),
+      runRenderer(
+        { ...stage, room, renderElsewhere, holds, readiness, figures, logger, suspects: newSuspects() },
+        ends,
+      ),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }

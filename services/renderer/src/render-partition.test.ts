@@ -8,6 +8,7 @@ import { steadyMembership } from '@sluice/testkit/steady-membership'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'
 import { writeChanges } from '@sluice/testkit/write-changes'
+import { SlowRenders } from '@sluice/rendering/adapters/thread'
 import { renderPartition } from './render-partition.ts'
 import { RendererMemory, type RenderRoom } from './renderer-memory.ts'
 
@@ -165,3 +166,113 @@ it('large batches of several partitions are open one after the other, and each i
   expect(open).toMatchObject({ now: 0, most: 1 })
   expect(open.waits).toBeGreaterThan(0)
 })
+
+/** Rounds of a loop that takes some tens of milliseconds, and ones that go beyond what a template may do. */
+const LONG =
+  '{% for a in (1..600) %}{% for b in (1..70) %}{% assign x = b | times: 7 %}{% endfor %}{% endfor %}'
+const TOO_LONG = '{% for a in (1..3000) %}{% for b in (1..70) %}{% assign x = b %}{% endfor %}{% endfor %}'
+
+it.each([
+  ['take long, and are many', { body: { json: `${LONG}{"id":{{ row.id | json }}}` } }, 30, 30],
+  [
+    'take very long as one batch',
+    {
+      batch: { size: 50 },
+      body: { json: `[{% for row in rows %}${LONG}{{ row.id | json }},{% endfor %}]` },
+    },
+    10,
+    6,
+  ],
+  [
+    'do too much, so that their batch is divided',
+    { batch: { size: 50 }, body: { json: `${TOO_LONG}{{ rows | json }}` } },
+    4,
+    0,
+  ],
+  [
+    'make a long text that is no JSON',
+    { body: { json: '["{% for a in (1..150000) %}{{ row.id }}{% endfor %}' } },
+    3,
+    0,
+  ],
+])(
+  'templates that %s hold up nobody else in the process',
+  async (_what, trigger, count, requests) => {
+    await using world = await openTestLog({ partitions: 1 })
+    await using slow = new SlowRenders()
+    const spec = sampleDefinition({
+      sync: { triggers: { added: { method: 'POST', path: '/r', ...trigger } } },
+    })
+    const definition = await world.definitions.put(spec, { signal })
+    const begin: RunBegin = { run: 1, runId: 'RUN1', definition, startedAt: 1, first: true }
+    const rows = Array.from({ length: count }, (_, at) => ({ key: `${at}`, row: { id: `${at}`.padEnd(20) } }))
+    await writeChanges(world, { begin, columns, rows })
+    const drain = new AbortController()
+    const turns = longestTurn()
+    const deps = { ...world, room: new RendererMemory(128_000_000), renderElsewhere: slow.render }
+    const worker = { target: at(topics.changes, 0), membership: steadyMembership(), drain: drain.signal }
+    const renderer = renderPartition({ ...deps, prefix: PREFIX }, sampleEvent(), { ...worker, abort: signal })
+    const written = await world.readUntil(at(topics.requests, 0), found =>
+      found.some(({ record }) => record?.name === 'sluice.Marker' && record.value.kind === 'run-end'),
+    )
+    const longestMs = turns.stop()
+    drain.abort()
+    await renderer
+    const made = written.flatMap(({ record }) => (record?.name === 'sluice.Request' ? [record.value] : []))
+    const unmade = written.flatMap(({ record }) =>
+      record?.name === 'sluice.Unrenderable' ? [record.value] : [],
+    )
+    expect(made).toHaveLength(requests)
+    expect([...made, ...unmade].flatMap(one => one.rows.map(({ key }) => key))).toEqual(
+      rows.map(({ key }) => key),
+    )
+    expect(longestMs).toBeLessThan(200)
+  },
+  60_000,
+)
+
+it('a run whose rows take long is given up as soon as its sync is', async () => {
+  await using world = await openTestLog({ partitions: 1 })
+  await using slow = new SlowRenders()
+  const json = `${LONG}{"id":{{ row.id | json }}}`
+  const triggers = { added: { method: 'POST', path: '/r', body: { json } } }
+  const definition = await world.definitions.put(sampleDefinition({ sync: { triggers } }), { signal })
+  const begin: RunBegin = { run: 1, runId: 'RUN1', definition, startedAt: 1, first: true }
+  const rows = Array.from({ length: 500 }, (_, at) => ({ key: `${at}`, row: { id: `${at}` } }))
+  await writeChanges(world, { begin, columns, rows })
+  const ending = new AbortController()
+  const deps = { ...world, room: new RendererMemory(128_000_000), renderElsewhere: slow.render }
+  const worker = { target: at(topics.changes, 0), membership: steadyMembership() }
+  const ends = { drain: ending.signal, abort: ending.signal }
+  const renderer = renderPartition({ ...deps, prefix: PREFIX }, sampleEvent(), { ...worker, ...ends })
+  await world.readUntil(at(topics.requests, 0), found =>
+    found.some(({ record }) => record?.name === 'sluice.Marker' && record.value.kind === 'run-begin'),
+  )
+  const before = process.threadCpuUsage()
+  ending.abort()
+  await renderer
+  const { user } = process.threadCpuUsage(before)
+  expect(user / 1000).toBeLessThan(1_000)
+})
+
+/**
+ * Milliseconds of processor time that the longest turn of the event loop takes. Other processes do not count.
+ */
+function longestTurn(): { stop(): number } {
+  let longestMs = 0
+  let isOver = false
+  let last = process.threadCpuUsage()
+  const look = (): void => {
+    const { user, system } = process.threadCpuUsage(last)
+    last = process.threadCpuUsage()
+    longestMs = Math.max(longestMs, (user + system) / 1000)
+    if (!isOver) setImmediate(look)
+  }
+  setImmediate(look)
+  return {
+    stop: () => {
+      isOver = true
+      return longestMs
+    },
+  }
+}

@@ -2,15 +2,17 @@
  * Turns one partition of a sync's changes into requests. It is a pure function of its topic: position and
  * context follow from the last record that an earlier renderer wrote (PROTOCOL.md §5, §7).
  */
-import { SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { AnyRow } from '@sluice/contracts/avro/encoded-row'
 import type { Change, Marker, RunBegin, RunEvent } from '@sluice/contracts/records'
+import type { Definition } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import { namingColumns } from '@sluice/domain/answers/row-results'
 import { boundedOrNull } from '@sluice/domain/bounded-text'
 import { ERROR_BYTES } from '@sluice/domain/record-sizes'
 import { endingOf } from '@sluice/flow/ends'
 import type { ByteShare } from '@sluice/flow/byte-budget'
+import { isLongTurn, nextTurn } from '@sluice/flow/sleep'
 import type { MessageLog, NewRecord, TopicPartition } from '@sluice/message-log/port'
 import { NO_FIGURES, type Figures } from '@sluice/partition/figures'
 import { lastOwnRecord, markerOf, readOwnedKeepingRows, type Placed } from '@sluice/topics/owned-reader'
@@ -23,10 +25,10 @@ import { PositionHints } from '@sluice/partition/position-hints'
 import { CARELESS, type Care } from '@sluice/partition/deaths/count-deaths'
 import { plainMarker, takeOver, type Ownership } from '@sluice/partition/take-over'
 import { at, markerKey, syncTopics } from '@sluice/topics/topics'
-import type { CompiledTrigger } from '@sluice/templates/compile'
+import { Patience, SlowRender, type CompiledTrigger } from '@sluice/templates/compile'
 import { compileTriggers } from '@sluice/rendering/compile-triggers'
 import { endsItsBatch, firstOfBatch, lastChangeOf, positionOf, runBeginOf } from './last-batch.ts'
-import type { BatchContext, Rendered } from '@sluice/rendering/render-batch'
+import type { BatchContext, Rendered, RenderElsewhere } from '@sluice/rendering/render-batch'
 import { ONE_ROW, RowBatches, type RowBatch } from '@sluice/rendering/row-batches'
 import { notRendered, renderPlaced } from './render-placed.ts'
 import { RequestAppends } from './request-appends.ts'
@@ -42,19 +44,24 @@ export interface RenderDeps {
   readonly prefix: string
   /** Of all partitions of this process. */
   readonly room: RenderRoom
+  /** Renders batches that take long. Without it, all are rendered here, and others wait. */
+  readonly renderElsewhere?: RenderElsewhere | undefined
   /** Most bytes of an append of several records; default 8 MB. */
   readonly appendCeilingBytes?: number
 }
 
-const NOTHING_RENDERED: Pick<RunContext, 'triggers'> & { readonly naming: readonly string[] } = {
-  triggers: new Map(),
-  naming: [],
-}
+const NOTHING_RENDERED: Pick<RunContext, 'triggers' | 'definition'> & { readonly naming: readonly string[] } =
+  {
+    triggers: new Map(),
+    definition: null,
+    naming: [],
+  }
 
 /** The open run: what its requests are made with, and the next places. */
 interface RunContext {
   readonly begin: RunBegin
   readonly triggers: ReadonlyMap<Op, CompiledTrigger>
+  readonly definition: Definition | null
   readonly render: BatchContext
   readonly batches: RowBatches
   readonly records: RequestRecords
@@ -95,6 +102,11 @@ class PartitionRenderer {
   /** The permission to have a large batch open, while this partition has it. */
   #turn: Disposable | null = null
   readonly #requests: RequestAppends
+  /**
+   * Batches that are rendered elsewhere, or the next turn of the event loop. It comes before the next change.
+   */
+  #rest: Promise<void> | null = null
+  #ending: AbortSignal
 
   constructor(
     deps: RenderDeps,
@@ -105,6 +117,7 @@ class PartitionRenderer {
     this.#figures = deps.figures ?? NO_FIGURES
     this.#run = run
     this.#worker = worker
+    this.#ending = worker.abort
     const topics = syncTopics(deps.prefix, run.sync)
     this.#input = at(topics.changes, worker.target.partition)
     this.#output = at(topics.requests, worker.target.partition)
@@ -121,6 +134,7 @@ class PartitionRenderer {
     const { sync, incarnation } = this.#run
     const { partition } = this.#worker.target
     const ending = endingOf(this.#worker, this.#requests.failed)
+    this.#ending = ending
     const options = { log, io, prefix, sync, partition, incarnation, signal: ending }
     const { entry, abort } = this.#worker
     await using ownership = await takeOver({
@@ -156,7 +170,10 @@ class PartitionRenderer {
         if (!this.#hasRoom(placed)) return await this.#readAgain(placed, signal)
         // Most changes wait for nothing, and a promise for each would cost as much as rendering it.
         const taken = this.#take(placed)
-        if (taken !== null) await taken
+        if (taken !== null) {
+          await taken
+          signal.throwIfAborted()
+        }
         if (this.#turn !== null) await this.#endTurn()
       }
       // A small append costs as much as a large one.
@@ -254,10 +271,13 @@ class PartitionRenderer {
     const isLeft = isOver(this.#deps.runs.of(sync), incarnation, begin.run)
     const care = this.#worker.entry?.careIn(begin.run) ?? CARELESS
     const isNotRendered = isLeft || care.ends !== null
-    const { triggers, naming } = isNotRendered ? NOTHING_RENDERED : await this.#renderingOf(begin, signal)
+    const { triggers, definition, naming } = isNotRendered
+      ? NOTHING_RENDERED
+      : await this.#renderingOf(begin, signal)
     return {
       begin,
       triggers,
+      definition,
       render: {
         run: { id: begin.runId, startedAt: new Date(begin.startedAt).toISOString() },
         sync: { name: sync },
@@ -279,7 +299,7 @@ class PartitionRenderer {
 
   async #renderingOf({ definition: hash }: RunBegin, signal: AbortSignal): Promise<typeof NOTHING_RENDERED> {
     const definition = await this.#deps.definitions.get(hash, { signal })
-    return { triggers: compileTriggers(hash, definition), naming: namingColumns(definition.sync) }
+    return { triggers: compileTriggers(hash, definition), definition, naming: namingColumns(definition.sync) }
   }
 
   /** Resolves once the record is taken; null if that is so by now. */
@@ -287,6 +307,12 @@ class PartitionRenderer {
     const { record } = placed
     if (record?.name !== 'sluice.Change' || record.value.replayed !== null) return this.#takeRare(placed)
     if (this.#follows(placed.offset, record.value)) this.#takeChange(placed, record.value)
+    return this.#rest === null
+      ? this.#handOver()
+      : this.#finishRendering().then(() => this.#handOver() ?? undefined)
+  }
+
+  #handOver(): Promise<void> | null {
     // The next row may end the process. Until then its successor has to find all that came before.
     if (this.#context?.care.isCautious === true)
       return this.#requests.append().then(() => this.#requests.done())
@@ -340,6 +366,7 @@ class PartitionRenderer {
     if (recorded?.name !== 'sluice.Request' || context === null)
       throw new SluiceError('corrupt', `a change at offset ${offset} carries no request`)
     this.#renderAll(context.batches.flush())
+    await this.#finishRendering()
     this.#figures.rendered(this.#run.sync, recorded.value.trigger, 'request')
     this.#requests.push(context.records.again(recorded.value, offset))
   }
@@ -364,6 +391,7 @@ class PartitionRenderer {
     const ownership = this.#owned()
     if (context === null) throw new SluiceError('corrupt', `a run ends that never began, at offset ${offset}`)
     this.#renderAll(context.batches.flush())
+    await this.#finishRendering()
     if (context.fault === null && end.count !== context.nextChange) {
       const error = `changes end after seq ${context.nextChange - 1}, and ${end.count ?? 'an unknown number'} were written`
       context.fault = { from: context.nextChange, error }
@@ -384,19 +412,52 @@ class PartitionRenderer {
     this.#context = null
   }
 
+  /** Renders here what takes little. Where more is to be waited for, `#rest` has it. */
   #renderAll(batches: readonly RowBatch[]): void {
     const context = this.#context
-    if (context === null) return
-    for (const batch of batches) {
-      for (const one of this.#rendered(context, batch)) {
-        if (lastChangeOf(one) <= context.written) {
-          context.records.nextSeq += 1
-          continue
-        }
-        this.#figures.rendered(this.#run.sync, batch.op, one.kind)
-        this.#requests.push(context.records.of(batch, one))
-        context.care.wrote()
+    if (context === null || batches.length === 0) return
+    for (const [place, batch] of batches.entries()) {
+      const rendered = this.#rendered(context, batch)
+      if (rendered === null) {
+        this.#rest = this.#renderElsewhere(context, batches.slice(place))
+        return
       }
+      this.#push(context, batch, rendered)
+    }
+    if (isLongTurn()) this.#rest = nextTurn()
+  }
+
+  /** The first of these batches takes long. */
+  async #renderElsewhere(context: RunContext, [slow, ...others]: readonly RowBatch[]): Promise<void> {
+    const { definition, begin, render } = context
+    const { renderElsewhere } = this.#deps
+    if (slow === undefined || definition === null || renderElsewhere === undefined) return
+    const of = { definition, hash: begin.definition, context: render }
+    try {
+      this.#push(context, slow, await renderElsewhere(slow, of, { signal: this.#ending }))
+    } catch (error) {
+      if (!isSluiceError(error, 'too-large')) throw error
+      this.#push(context, slow, notRendered(slow, error.message))
+    }
+    this.#renderAll(others)
+    await this.#finishRendering()
+  }
+
+  async #finishRendering(): Promise<void> {
+    const rest = this.#rest
+    this.#rest = null
+    await rest
+  }
+
+  #push(context: RunContext, batch: RowBatch, rendered: readonly Rendered[]): void {
+    for (const one of rendered) {
+      if (lastChangeOf(one) <= context.written) {
+        context.records.nextSeq += 1
+        continue
+      }
+      this.#figures.rendered(this.#run.sync, batch.op, one.kind)
+      this.#requests.push(context.records.of(batch, one))
+      context.care.wrote()
     }
   }
 
@@ -406,10 +467,18 @@ class PartitionRenderer {
     return all === undefined || all === 0 ? null : { run, count: 0, all }
   }
 
-  #rendered({ care, triggers, render }: RunContext, batch: RowBatch): readonly Rendered[] {
+  /** Null for a batch that takes long. */
+  #rendered({ care, triggers, render }: RunContext, batch: RowBatch): readonly Rendered[] | null {
     const why = care.rejection()
-    const of = { context: render, input: this.#input }
-    return why === null ? renderPlaced(batch, triggers.get(batch.op), of) : notRendered(batch, why)
+    if (why !== null) return notRendered(batch, why)
+    const context =
+      this.#deps.renderElsewhere === undefined ? render : { ...render, patience: new Patience() }
+    try {
+      return renderPlaced(batch, triggers.get(batch.op), { context, input: this.#input })
+    } catch (error) {
+      if (error instanceof SlowRender) return null
+      throw error
+    }
   }
 
   #markerRecord(marker: Marker): NewRecord {

@@ -5,8 +5,13 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { SluiceError } from '@sluice/contracts/errors'
+import type { AnyRow } from '@sluice/contracts/avro/encoded-row'
 import { errorOf } from '@sluice/contracts/failures'
+import { nextTurn } from '@sluice/flow/sleep'
+import { Slots } from '@sluice/flow/slots'
+import type { RenderElsewhere, Rendered } from '../render-batch.ts'
 import type { PlacedChange, RenderChanges } from '../render-changes.ts'
+import type { RowBatch } from '../row-batches.ts'
 import { packed, type Question, type Reply, type Task } from './thread/messages.ts'
 
 /** The memory of a thread. Templates have limits of their own, which are far below. */
@@ -14,28 +19,98 @@ const RESOURCES = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 32, s
 /** Changes that are handed over at once, so that copying them does not take long. */
 const CHANGES_AT_ONCE = 100
 const BYTES_AT_ONCE = 1_000_000
+const BATCHED_AT_ONCE = 20
 
 /**
  * The signal ends the thread at once, also where a template is at work. Then the signal's reason is thrown.
  */
 export function renderInThread(signal: AbortSignal): RenderChanges {
   return async function* (changes, definition, context) {
-    signal.throwIfAborted()
-    const task: Task = { definition, context }
-    const worker = new Worker(new URL('./thread/main.ts', import.meta.url), {
-      ...{ workerData: task, resourceLimits: RESOURCES, env: {}, execArgv: [] },
+    await using thread = new Thread()
+    yield* thread.render(changes, { definition, context }, signal)
+  }
+}
+
+/**
+ * Renders batches that take long, one after another, in a thread that starts with the first of them. For a
+ * process that has others to answer meanwhile.
+ */
+export class SlowRenders implements AsyncDisposable {
+  /** A batch ends long before, by the limits of templates. */
+  readonly #turns = new Slots({ most: 1, overdueMs: 3_600_000 })
+  #thread: Thread | null = null
+
+  readonly render: RenderElsewhere = async (batch, of, { signal }) => {
+    using _turn = await this.#turns.take({ signal })
+    this.#thread ??= new Thread()
+    const all: Rendered[] = []
+    try {
+      const { patience: _here, ...context } = of.context
+      for await (const { rendered } of this.#thread.render(changesOf(batch), { ...of, context }, signal))
+        all.push(rendered)
+      return all
+    } catch (error) {
+      // It may be in the midst of a template.
+      await this.#end()
+      throw error
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#end()
+  }
+
+  async #end(): Promise<void> {
+    const thread = this.#thread
+    this.#thread = null
+    await thread?.[Symbol.asyncDispose]()
+  }
+}
+
+/** The changes of a batch, which is one batch for the thread, too: their bytes are not counted again. */
+async function* changesOf({ changes }: RowBatch): AsyncGenerator<readonly PlacedChange<AnyRow>[]> {
+  for (let at = 0; at < changes.length; at += BATCHED_AT_ONCE) {
+    // Rows that are still encoded are decoded now.
+    if (at > 0) await nextTurn()
+    yield changes.slice(at, at + BATCHED_AT_ONCE).map(change => ({ partition: 0, bytes: 0, change }))
+  }
+}
+
+/** One thread, which does one task at a time. */
+class Thread implements AsyncDisposable {
+  readonly #worker: Worker
+  readonly #ended = new AbortController()
+  #isOnline = false
+
+  constructor() {
+    this.#worker = new Worker(new URL('./thread/main.ts', import.meta.url), {
+      ...{ resourceLimits: RESOURCES, env: {}, execArgv: [] },
       // What it would print may hold rows.
       ...{ stdout: true, stderr: true },
     })
-    const ended = new AbortController()
-    worker.once('error', error => ended.abort(endOf(error)))
-    worker.once('exit', () => ended.abort(endOf(null)))
-    const over = AbortSignal.any([signal, ended.signal])
+    this.#worker.once('error', error => this.#ended.abort(endOf(error)))
+    this.#worker.once('exit', () => this.#ended.abort(endOf(null)))
+    // It ends with the process.
+    this.#worker.unref()
+  }
+
+  /** After an error, the thread is of no more use. */
+  async *render(
+    changes: AsyncIterable<readonly PlacedChange<AnyRow>[]>,
+    task: Task,
+    signal: AbortSignal,
+  ): ReturnType<RenderChanges> {
+    const worker = this.#worker
+    const over = AbortSignal.any([signal, this.#ended.signal])
     const pieces = inPieces(changes)
     let failure: unknown = null
+    // While a task is under way, the process waits for it.
+    worker.ref()
     try {
-      await once(worker, 'online', { signal: over })
-      for (let question: Question = { kind: 'next' }; ;) {
+      over.throwIfAborted()
+      if (!this.#isOnline) await once(worker, 'online', { signal: over })
+      this.#isOnline = true
+      for (let question: Question = { kind: 'task', task }; ;) {
         const heard = once(worker, 'message', { signal: over })
         worker.postMessage(question)
         const [reply] = (await heard) as [Reply]
@@ -52,9 +127,13 @@ export function renderInThread(signal: AbortSignal): RenderChanges {
       if (over.aborted && error !== failure) throw over.reason
       throw error
     } finally {
+      worker.unref()
       await pieces.return(undefined)
-      await worker.terminate()
     }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#worker.terminate()
   }
 }
 
@@ -65,7 +144,7 @@ async function nextOf(pieces: AsyncGenerator<readonly PlacedChange[]>): Promise<
 
 /** The same changes in smaller lists, ready to be handed over. */
 async function* inPieces(
-  changes: AsyncIterable<readonly PlacedChange[]>,
+  changes: AsyncIterable<readonly PlacedChange<AnyRow>[]>,
 ): AsyncGenerator<readonly PlacedChange[]> {
   for await (const rows of changes) {
     let piece: PlacedChange[] = []
@@ -86,6 +165,6 @@ async function* inPieces(
 function endOf(error: unknown): SluiceError {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   if (code === 'ERR_WORKER_OUT_OF_MEMORY')
-    return new SluiceError('too-large', 'The templates take more memory than a preview has on a server.')
-  return new SluiceError('internal', 'The thread that renders the preview has ended.', { cause: error })
+    return new SluiceError('too-large', 'The templates take more memory than they have here.')
+  return new SluiceError('internal', 'The thread that renders has ended.', { cause: error })
 }

@@ -8,6 +8,7 @@ import { CapturedValues } from './captured-values.ts'
 import { LIQUID, LIQUID_OPTIONS } from './parse/liquid-options.ts'
 import { MAX_OUTPUT_LENGTH } from './limits.ts'
 import type { RenderLimits } from './limits.ts'
+import type { Patience } from './patience.ts'
 import { LimitFault, TemplateFault } from './template-fault.ts'
 
 /** A row with the values that belong to it. */
@@ -24,10 +25,16 @@ export interface RenderContext {
   /** `startedAt` is ISO 8601 in UTC. `'now' | date` shows it. */
   readonly run: { readonly id: string; readonly startedAt: string }
   readonly sync: { readonly name: string }
+  /** Set where others wait for this thread. Rendering may throw a `SlowRender` then. */
+  readonly patience?: Patience
 }
 
-/** How often, in steps, the clock is read. */
+/**
+ * How often, in steps, the clock is read; and how often, in steps and in charged units, patience is asked.
+ */
 const STEPS_PER_CLOCK = 4096
+const STEPS_PER_LOOK = 64
+const UNITS_PER_LOOK = 20_000
 
 export class Frame {
   /** The text so far. */
@@ -55,6 +62,8 @@ export class Frame {
   #steps = 0
   #memory = 0
   #clockAt = STEPS_PER_CLOCK
+  #stepsAtLook = Number.POSITIVE_INFINITY
+  #memoryAtLook = Number.POSITIVE_INFINITY
   #deadline = 0
   #liquid: Context | null = null
   #focus = 0
@@ -65,6 +74,11 @@ export class Frame {
     this.rows = templateRows.map(each => each.row)
     this.context = context
     this.#limits = limits
+    const { patience } = context
+    if (patience === undefined) return
+    patience.begin()
+    this.#stepsAtLook = STEPS_PER_LOOK
+    this.#memoryAtLook = UNITS_PER_LOOK
   }
 
   /** The row of a request with one row; in a batch, the row that is being written. */
@@ -116,6 +130,7 @@ export class Frame {
     if (this.out.length > MAX_OUTPUT_LENGTH)
       throw new TemplateFault(`the rendered text is longer than ${MAX_OUTPUT_LENGTH} characters`)
     if (this.#steps >= this.#clockAt) this.#readClock()
+    if (this.#steps >= this.#stepsAtLook) this.#look(this.context.patience)
   }
 
   /** Counts characters or items that a filter makes. Throws a `LimitFault` if they were too many. */
@@ -123,6 +138,7 @@ export class Frame {
     this.#memory += count
     if (this.#memory > this.#limits.memory)
       throw new LimitFault("the template's filters and loops make too much text or too long lists")
+    if (this.#memory >= this.#memoryAtLook) this.#look(this.context.patience)
   }
 
   /** The context that liquidjs's filters need. */
@@ -134,6 +150,12 @@ export class Frame {
       { liquid: LIQUID },
     )
     return this.#liquid
+  }
+
+  #look(patience: Patience | undefined): void {
+    this.#stepsAtLook = this.#steps + STEPS_PER_LOOK
+    this.#memoryAtLook = this.#memory + UNITS_PER_LOOK
+    patience?.check()
   }
 
   #readClock(): void {

@@ -9,6 +9,7 @@ import type { CompiledTemplate, Escaping } from '../liquid/compile-template.ts'
 import type { Frame } from '../liquid/frame.ts'
 import { assertLiterals, type LiteralCheck } from './literal-texts.ts'
 import { parseTemplate } from '../liquid/parse/parse-template.ts'
+import { SlowRender } from '../liquid/patience.ts'
 import { GIVEN_NAMES } from '../liquid/scope.ts'
 import type { Sees } from '../liquid/scope.ts'
 import { LimitFault, NeverCaptured, TemplateFault, placeOf } from '../liquid/template-fault.ts'
@@ -222,7 +223,9 @@ function dynamicPart(
     constant: null,
     run: frame => {
       try {
-        return kind.finish(compiled.run(frame), text)
+        const rendered = compiled.run(frame)
+        frame.context.patience?.checkText(rendered)
+        return kind.finish(rendered, text)
       } catch (error) {
         throw faultIn(field, error, () => placeOf(text, frame.at))
       }
@@ -250,6 +253,7 @@ export function faultIn(
   error: unknown,
   place: (() => { line: number; column: number }) | null,
 ): TemplateFault {
+  if (error instanceof SlowRender) throw error
   const message = messageOf(error)
   let text = `${field}: ${message}`
   if (place !== null && !(error instanceof ContentFault)) {

@@ -25,6 +25,7 @@ import { EarlyEnd } from './early-end.ts'
 import type { Recovered } from '../ledger/recover-ledger.ts'
 import { notedSender, type LateSends } from './late-sends.ts'
 import type { RequestSequence } from '../send/request-sequence.ts'
+import type { RenderElsewhere } from '@sluice/rendering/render-batch'
 import { PartRenderer } from '../send/render-part.ts'
 import { SendQueue } from '../send/send-queue.ts'
 import { targetWithoutSecrets, type Target } from '../destination/target.ts'
@@ -47,6 +48,8 @@ export interface DeliverDeps {
   readonly io: RecordIo
   readonly runs: RunsView
   readonly definitions: Definitions
+  /** Renders parts that take long. */
+  readonly renderElsewhere?: RenderElsewhere | undefined
   readonly prefix: string
   readonly sender: HttpSender
   readonly leases: LeaseQueue

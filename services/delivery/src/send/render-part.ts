@@ -2,13 +2,14 @@
  * Renders some rows of a request again, from the changes that the request was made of (PROTOCOL.md §8). They
  * are still there: the next run does not begin before this one has ended.
  */
-import { SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { Change, Request, RunBegin } from '@sluice/contracts/records'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import { compileTriggers } from '@sluice/rendering/compile-triggers'
-import { renderBatch, type Rendered } from '@sluice/rendering/render-batch'
+import { renderBatch, type RenderElsewhere, type Rendered } from '@sluice/rendering/render-batch'
 import type { Definitions } from '@sluice/resources/stored-documents'
+import { Patience, SlowRender } from '@sluice/templates/compile'
 import { readOwned } from '@sluice/topics/owned-reader'
 import type { RecordIo } from '@sluice/topics/record-io'
 import { DECODED_FACTOR } from '../delivery-memory.ts'
@@ -25,6 +26,8 @@ export interface PartSource {
   readonly bufferBytes: () => number
   /** Where the memory of kept changes is taken. */
   readonly share: () => ByteShare
+  /** Renders what takes long. Without it, all is rendered here. */
+  readonly renderElsewhere?: RenderElsewhere | undefined
   readonly signal: AbortSignal
 }
 
@@ -67,7 +70,20 @@ export class PartRenderer {
       )
     const startedAt = new Date(begin.startedAt).toISOString()
     const context = { run: { id: begin.runId, startedAt }, sync: { name: sync } }
-    return renderBatch({ op, changes, start, end }, trigger, context)
+    const batch = { op, changes, start, end }
+    const { renderElsewhere } = this.#source
+    if (renderElsewhere === undefined) return renderBatch(batch, trigger, context)
+    try {
+      return renderBatch(batch, trigger, { ...context, patience: new Patience() })
+    } catch (error) {
+      if (!(error instanceof SlowRender)) throw error
+    }
+    try {
+      return await renderElsewhere(batch, { definition, hash: begin.definition, context }, { signal })
+    } catch (error) {
+      if (!isSluiceError(error, 'too-large')) throw error
+      return [{ kind: 'unrenderable', error: error.message, lacks: null, rows: wanted }]
+    }
   }
 
   /** Keeps the changes of this request no longer; of any, if none is named. */

@@ -1,12 +1,11 @@
 /** The thread that renders for another one. It renders only as many requests as that one asks for. */
 import { once } from 'node:events'
 import { failureOf } from '@sluice/contracts/failures'
-import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
+import { parentPort, type MessagePort } from 'node:worker_threads'
 import { renderChanges, type PlacedChange } from '../../render-changes.ts'
-import { unpacked, type Question, type Reply, type Task } from './messages.ts'
+import { unpacked, type Question, type Reply } from './messages.ts'
 
 const port = portOf(parentPort)
-const { definition, context } = workerData as Task
 const say = (reply: Reply): void => port.postMessage(reply)
 
 function portOf(parent: MessagePort | null): MessagePort {
@@ -28,13 +27,17 @@ async function* wanted(): AsyncGenerator<readonly PlacedChange[]> {
   }
 }
 
-try {
-  await asked()
-  for await (const { op, rendered } of renderChanges(wanted(), definition, context)) {
-    say({ kind: 'rendered', op, rendered })
-    await asked()
+for (;;) {
+  const question = await asked()
+  if (question.kind !== 'task') throw new Error('a task was expected')
+  const { definition, context, hash } = question.task
+  try {
+    for await (const { op, rendered } of renderChanges(wanted(), definition, context, hash)) {
+      say({ kind: 'rendered', op, rendered })
+      await asked()
+    }
+    say({ kind: 'done' })
+  } catch (error) {
+    say({ kind: 'failed', failure: failureOf(error) })
   }
-  say({ kind: 'done' })
-} catch (error) {
-  say({ kind: 'failed', failure: failureOf(error) })
 }

@@ -1,4 +1,5 @@
 /** What the thread that renders and the one that asks it say to each other. */
+import { rowWith, type AnyRow } from '@sluice/contracts/avro/encoded-row'
 import { Decimal, JsonText, type Row } from '@sluice/contracts/values'
 import type { Failure } from '@sluice/contracts/failures'
 import type { Definition } from '@sluice/contracts/resources'
@@ -6,18 +7,22 @@ import type { Op } from '@sluice/contracts/state'
 import type { Rendered } from '../../render-batch.ts'
 import type { PlacedChange, RenderChanges } from '../../render-changes.ts'
 
-/** What the thread starts with. */
+/** What is rendered in one go. */
 export interface Task {
   readonly definition: Definition
+  /** The hash of the definition, if it has one. Its templates are compiled once then. */
+  readonly hash?: string
   readonly context: Parameters<RenderChanges>[2]
 }
 
 /**
- * The asking thread wants the next request, or gives changes that the other one wanted; null: there are no
- * more.
+ * The asking thread gives a task and wants its first request, wants the next one, or gives changes that the
+ * other one wanted; null: there are no more.
  */
 export type Question =
-  { readonly kind: 'next' } | { readonly kind: 'changes'; readonly changes: readonly PlacedChange[] | null }
+  | { readonly kind: 'task'; readonly task: Task }
+  | { readonly kind: 'next' }
+  | { readonly kind: 'changes'; readonly changes: readonly PlacedChange[] | null }
 
 /** The next request, or that changes are wanted for it, or the end. */
 export type Reply =
@@ -27,7 +32,7 @@ export type Reply =
   | { readonly kind: 'failed'; readonly failure: Failure }
 
 /** A message carries no classes of ours. It carries maps as maps, and no row has one. */
-export function packed(change: PlacedChange): PlacedChange {
+export function packed(change: PlacedChange<AnyRow>): PlacedChange {
   return withRows(change, packedValue)
 }
 
@@ -35,9 +40,9 @@ export function unpacked(change: PlacedChange): PlacedChange {
   return withRows(change, unpackedValue)
 }
 
-function withRows(placed: PlacedChange, each: (value: unknown) => unknown): PlacedChange {
+function withRows(placed: PlacedChange<AnyRow>, each: (value: unknown) => unknown): PlacedChange {
   const { partition, bytes, change } = placed
-  const row = (of: Row | null): Row | null => (of === null ? null : (each(of) as Row))
+  const row = (of: AnyRow | null): Row | null => (of === null ? null : (each(rowWith(of, 'all')) as Row))
   return { partition, bytes, change: { ...change, before: row(change.before), after: row(change.after) } }
 }
 
