@@ -20,9 +20,19 @@ export interface Known {
   readonly failures: number
   /** Of its last change; 0 if there is none. */
   readonly run: number
+  /** Its last change was sent, and nobody knows what became of it. */
+  readonly inDoubt: boolean
 }
 
-const UNKNOWN_KEY: Known = { kind: 'absent', row: null, muted: null, partition: null, failures: 0, run: 0 }
+const UNKNOWN_KEY: Known = {
+  kind: 'absent',
+  row: null,
+  muted: null,
+  partition: null,
+  failures: 0,
+  run: 0,
+  inDoubt: false,
+}
 
 /** What a run does about a key: for a row that differs, for one that does not, and without a row. */
 const WANTED: { readonly [kind in KeyStateKind]: readonly [Op, Op | null, Op | null] } = {
@@ -62,6 +72,8 @@ export interface Told {
   readonly topics: Topics
   /** By number: all that have ended. */
   readonly runs: ReadonlyMap<number, PlayedRun>
+  /** What may have arrived is not sent again until somebody says so. */
+  readonly atMostOnce: boolean
   /** Called for a change that is wrong or missing. */
   readonly onBroken: (what: string) => never
 }
@@ -79,8 +91,10 @@ interface Expected {
 interface Expectation {
   /** Null if the run need not publish anything for the key. */
   readonly needed: Expected | null
-  /** Repeats the state, if an entry or captured values have to end. It is never required. */
-  readonly restated: Expected
+  /**
+   * Repeats the state, if an entry or captured values have to end. It is never required. Null: not allowed.
+   */
+  readonly restated: Expected | null
 }
 
 /** Judges all runs, in order. Returns what is known of each key after the last one. */
@@ -95,9 +109,14 @@ export function judgeChanges(told: Told): ReadonlyMap<string, Known> {
     if (event.first === seen) onBroken(`run ${number} says first: ${String(event.first)}`)
     if (event.faults.length > 0) onBroken(`run ${number} lost track of its changes`)
     judgeRun(told, { number, played, changes: byRun.get(number) ?? [], known })
-    seen ||= event.complete && event.cause !== 'discard'
+    seen ||= event.complete && !isOfSomeRows(played)
   }
   return known
+}
+
+/** True for a run that does not look at every row of the model. */
+function isOfSomeRows({ plan: { command, named } }: PlayedRun): boolean {
+  return command === 'discard' || named !== null
 }
 
 interface JudgedRun {
@@ -107,20 +126,25 @@ interface JudgedRun {
   readonly known: Map<string, Known>
 }
 
-function judgeRun({ topics, onBroken }: Told, { number, played, changes, known }: JudgedRun): void {
+function judgeRun(
+  { topics, atMostOnce, onBroken }: Told,
+  { number, played, changes, known }: JudgedRun,
+): void {
   const byKey = Map.groupBy(changes, ({ key }) => key)
   for (const key of new Set<string>([...EVERY_KEY, ...byKey.keys()])) {
     const before = known.get(key) ?? UNKNOWN_KEY
     const [change, ...more] = byKey.get(key) ?? []
     if (more.length > 0) onBroken(`run ${number} has ${more.length + 1} changes of ${key}`)
-    const { needed, restated } = expectationOf(key, before, played)
+    const { needed, restated } = expectationOf(key, before, { ...played, atMostOnce })
     if (change === undefined) {
       if (needed !== null && played.event.complete)
         onBroken(`run ${number} said nothing of ${key}, which was to be ${shown(needed)}`)
       continue
     }
-    const mayRestate = needed === null && topics.held.has(key) && fits(change, restated)
-    if (isDoubted(change, { known: before, expected: needed ?? restated, changes })) {
+    const expected = needed ?? restated
+    const mayRestate = needed === null && restated !== null && topics.held.has(key) && fits(change, restated)
+    const maySettle = expected !== null && !atMostOnce
+    if (maySettle && isDoubted(change, { known: before, expected, changes })) {
       known.set(
         key,
         afterChange(change, before, { topics, muted: change.muted === null ? null : before.muted }),
@@ -133,7 +157,7 @@ function judgeRun({ topics, onBroken }: Told, { number, played, changes, known }
       onBroken(`run ${number}: ${key} moved from partition ${before.partition} to ${change.partition}`)
     if (change.op !== 'settled' && (change.retried === null) !== (before.failures === 0))
       onBroken(`run ${number}: ${key} failed in ${before.failures} runs, and was published as if not so`)
-    const { muted } = needed ?? restated
+    const muted = expected?.muted ?? null
     known.set(key, afterChange(change, before, { topics, muted }))
   }
 }
@@ -181,12 +205,16 @@ function isForgotten({ kind, muted, failures }: Known): boolean {
   return kind === 'absent' && muted === null && failures === 0
 }
 
-function expectationOf(key: string, known: Known, played: PlayedRun): Expectation {
-  const { plan, baseline, giveUpAfter } = played
-  const { command } = plan
+function expectationOf(key: string, known: Known, played: PlayedRun & Pick<Told, 'atMostOnce'>): Expectation {
+  const { plan, baseline, giveUpAfter, atMostOnce } = played
+  const { command, named } = plan
   // What a run that was cut has sent is none of the business of the one in its place.
   const isMeant = known.run <= played.askedAfter
   const isResync = isMeant && command in RESYNCED
+  const isNamed = isMeant && (named === null || named === key)
+  const isDecided = isNamed && (command === 'retry' || command === 'discard')
+  if (atMostOnce && known.inDoubt && !isDecided) return NOTHING
+  if (named !== null && !(isNamed && known.failures > 0)) return NOTHING
   const kind = (isResync ? RESYNCED[command]?.[known.kind] : undefined) ?? known.kind
   const row = modelRow(played, key)
   const columns = comparedIn(played)
@@ -210,7 +238,7 @@ function expectationOf(key: string, known: Known, played: PlayedRun): Expectatio
     return isAdopted ? { needed: settle('present', row, null), restated } : nothing
   }
   if (wasMuted) return nothing
-  const givesUp = giveUpAfter !== null && known.failures >= giveUpAfter && !isResync
+  const givesUp = giveUpAfter !== null && known.failures >= giveUpAfter && !isResync && named === null
   if (command === 'discard' && !isMeant) return nothing
   if (command === 'discard' || (givesUp && known.failures > 0))
     return known.failures === 0 ? nothing : { needed: settle(known.kind, known.row, mutes), restated }
@@ -220,6 +248,9 @@ function expectationOf(key: string, known: Known, played: PlayedRun): Expectatio
   }
   return { needed: { ...common, op, after: row, settledState: null, muted: null }, restated }
 }
+
+/** Not a word is due about the key. */
+const NOTHING: Expectation = { needed: null, restated: null }
 
 function wantedOp(
   kind: KeyStateKind,
@@ -270,11 +301,12 @@ function afterChange(
   const { op, before, beforeState, after, settledState, partition, run } = change
   if (op === 'settled') {
     const { muted } = of
-    return { kind: settledState ?? 'absent', row: after, muted, partition, failures: 0, run }
+    return { kind: settledState ?? 'absent', row: after, muted, partition, failures: 0, run, inDoubt: false }
   }
   const entry = entryOf(of.topics.entries, change)
   const asBefore: Next = [beforeState, beforeState === 'absent' ? 'none' : 'before']
   const [kind, takes] = AFTERWARDS[op][entry?.outcome ?? 'delivered'] ?? asBefore
   const row = takes === 'none' ? null : takes === 'after' ? after : before
-  return { kind, row, muted: null, partition, failures: entry === undefined ? 0 : known.failures + 1, run }
+  const failures = entry === undefined ? 0 : known.failures + 1
+  return { kind, row, muted: null, partition, failures, run, inDoubt: entry?.outcome === 'unknown' }
 }

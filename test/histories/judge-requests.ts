@@ -210,7 +210,7 @@ function assertKeysWritten({ onBroken }: Told, { request, sends, units }: Judged
   }
 }
 
-function toldOf({ told, ofRows }: Send, key: string): Send['told'] | RowTold['as'] {
+export function toldOf({ told, ofRows }: Send, key: string): Send['told'] | RowTold['as'] {
   return ofRows?.find(row => row.key === key)?.as ?? told
 }
 

@@ -9,12 +9,12 @@ import { folded } from './plan.ts'
 
 /** Returns the forms of twins that a removal may have taken away for good: nothing sends the row again. */
 export function judgeTwins(told: Told & { readonly sends: readonly Send[] }): ReadonlySet<string> {
-  const { topics, runs, sends, onBroken } = told
+  const { topics, runs, sends, atMostOnce, onBroken } = told
   const unguarded = new Set<string>()
   for (const [run, changes] of Map.groupBy(topics.changes, change => change.run)) {
     const removed = new Set(changes.filter(({ op }) => op === 'removed').map(({ key }) => folded(key)))
     const triggers = runs.get(run)?.plan.triggers ?? []
-    if (!triggers.includes('changed') && !triggers.includes('added'))
+    if (atMostOnce || (!triggers.includes('changed') && !triggers.includes('added')))
       for (const form of removed) unguarded.add(form)
     const isComing = ({ op }: { readonly op: string }): boolean => op === 'added' || op === 'changed'
     if (!changes.some(change => isComing(change) && removed.has(folded(change.key)))) continue

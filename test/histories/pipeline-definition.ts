@@ -30,7 +30,7 @@ export function giveUpAfterOf(plan: PipelinePlan, { givesUp }: PipelineRun): num
 }
 
 export function definitionOf(before: Definition, plan: PipelinePlan, run: PipelineRun): Definition {
-  const { api, skipExisting, tellsRows, splitsBatches } = plan
+  const { api, skipExisting, tellsRows, splitsBatches, atMostOnce } = plan
   const { compare } = run
   const giveUpAfter = giveUpAfterOf(plan, run)
   const givesUp = giveUpAfter === null ? {} : { giveUpAfter }
@@ -44,6 +44,7 @@ export function definitionOf(before: Definition, plan: PipelinePlan, run: Pipeli
     sync: {
       ...sync,
       firstRun: skipExisting ? 'skip-existing' : 'backfill',
+      delivery: atMostOnce ? 'at-most-once' : 'at-least-once',
       triggers: triggersOf(plan, run),
       errors: { retry: 'next-run', splitBatches: splitsBatches, ...answers, ...rows, ...givesUp },
       ...(compare === null ? {} : { compare }),

@@ -4,13 +4,15 @@
  */
 
 import { randomFrom, type Random } from '@sluice/testkit/random'
-import { FAULT_FREE, planHistory, type Command, type HistoryPlan, type RunPlan } from './plan.ts'
+import { EVERY_KEY, FAULT_FREE, planHistory, type Command, type HistoryPlan, type RunPlan } from './plan.ts'
 
 /** A replay has no command yet. */
-export type PipelineCommand = Exclude<Command, 'replay' | 'retry'> | 'reset'
+export type PipelineCommand = Exclude<Command, 'replay'> | 'reset'
 
 export interface PipelineRun extends Omit<RunPlan, 'command' | 'compare'> {
   readonly command: PipelineCommand
+  /** The key that a retry or a discard names. Null: it is about all rows. */
+  readonly named: string | null
   /** The sync's setting for the columns that count as changed. Null: it has none. */
   readonly compare: 'all' | ['v'] | null
   /** How the templates print a row: column by column, or as a whole. */
@@ -38,6 +40,7 @@ export interface PipelinePlan extends Omit<HistoryPlan, 'runs'> {
 export const NOTHING_BREAKS: PipelineRun = {
   ...FAULT_FREE,
   command: 'run',
+  named: null,
   compare: null,
   prints: 'columns',
   detectorDiesAt: 'changes',
@@ -58,16 +61,33 @@ export function forPipeline(seed: number, count: number): readonly PipelinePlan[
     const plan = planHistory(seed + index)
     const random = randomFrom(plan.seed ^ 0x2545f491)
     const cuts = randomFrom(plan.seed ^ 0x7f4a7c15)
+    const people = randomFrom(plan.seed ^ 0x61c88647)
     const runs = plan.runs
       .slice(0, RUNS_MOST)
       .map((run, number) => ({ ...pipelineRun(run, number, random), cut: cuts.next() }))
+      .map((run, number) => ({ ...run, ...(number === 0 ? {} : decided(run, plan, people)) }))
     return { ...plan, runs, endsGone: random.chance(0.5) }
   })
+}
+
+/**
+ * What somebody asks for in a run's place. Without a person's word, `at-most-once` sends nothing that is in
+ * doubt.
+ */
+function decided(
+  { command }: PipelineRun,
+  { atMostOnce }: HistoryPlan,
+  random: Random,
+): Pick<PipelineRun, 'command' | 'named'> {
+  const named = random.chance(0.5) ? random.pick(EVERY_KEY) : null
+  const asked = random.chance(atMostOnce ? 0.5 : 0.2) ? 'retry' : command
+  return { command: asked, named: asked === 'retry' || asked === 'discard' ? named : null }
 }
 
 function pipelineRun(run: RunPlan, number: number, random: Random): Omit<PipelineRun, 'cut'> {
   return {
     ...run,
+    named: null,
     command: number === 0 ? 'run' : random.pick(COMMANDS),
     compare: run.compare.length === 1 ? ['v'] : random.chance(0.2) ? 'all' : null,
     givesUp: true,

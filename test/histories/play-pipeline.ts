@@ -23,6 +23,7 @@ import { differenceOf } from './differ.ts'
 import { excusedKeys } from './excuses.ts'
 import { judgeChanges, type Known, type Told } from './judge-changes.ts'
 import { LateArrivals } from './late-arrivals.ts'
+import { judgeOnce, type Asked } from './judge-once.ts'
 import { judgeRequests, type RowTold, type Send } from './judge-requests.ts'
 import { judgeTwins } from './judge-twins.ts'
 import { killPointsOf, type KillPoint } from './kill-points.ts'
@@ -48,10 +49,16 @@ const never = new AbortController().signal
 const SCOPE = { as: null, key: null, status: null }
 const COMMANDS: { readonly [kind in PipelineCommand]: Partial<Command> } = {
   run: {},
+  retry: { cause: 'retry' },
   resync: { cause: 'resync', scope: { ...SCOPE, as: 'added' } },
   'resync-changed': { cause: 'resync', scope: { ...SCOPE, as: 'changed' } },
   discard: { cause: 'discard', scope: SCOPE },
   reset: { kind: 'reset', cause: 'reset' },
+}
+
+function commandOf({ command, named }: PipelineRun): Partial<Command> {
+  const asked = COMMANDS[command]
+  return named === null ? asked : { ...asked, scope: { ...SCOPE, key: named } }
 }
 
 /** A process dies here, never the machine: nothing needs to reach a disk. */
@@ -106,6 +113,8 @@ class PipelineHistory {
   readonly #unguarded = new Set<string>()
   /** In this incarnation. */
   #sends: Send[] = []
+  /** In this incarnation. */
+  #asked: Asked[] = []
   readonly #late = new LateArrivals()
   /** How many processes were started. */
   #lives = 0
@@ -143,11 +152,13 @@ class PipelineHistory {
    */
   async #converge(): Promise<void> {
     const most = runsToConverge(this.#plan)
-    await this.#playRun(NOTHING_BREAKS)
+    // Nothing that may have arrived is sent again until somebody says so.
+    const calm = { ...NOTHING_BREAKS, command: this.#plan.atMostOnce ? 'retry' : 'run' } as const
+    await this.#playRun(calm)
     for (let runs = 1; ; runs += 1) {
       if (runs === most) await this.#assertConverged(`after ${most} runs without failures`)
       const before = this.#requests
-      await this.#playRun({ ...NOTHING_BREAKS, losesCache: true })
+      await this.#playRun({ ...calm, losesCache: true })
       if (this.#requests === before) break
       if (runs === most) this.#broken('a run with nothing to say sent a request')
     }
@@ -175,11 +186,13 @@ class PipelineHistory {
 
   /** Judges all changes and requests of this incarnation. Returns what is known of each key. */
   #judge(topics: Topics): ReadonlyMap<string, Known> {
-    const told: Told = { topics, runs: this.#runs, onBroken: what => this.#broken(what) }
+    const { api, splitsBatches, atMostOnce } = this.#plan
+    const told: Told = { topics, runs: this.#runs, atMostOnce, onBroken: what => this.#broken(what) }
     const known = judgeChanges(told)
-    const { api, splitsBatches } = this.#plan
     const rules = { api, splitsBatches, tellsMissing: tellsMissing(this.#plan) }
     judgeRequests({ ...told, ...rules, sends: this.#sends })
+    const [sends, asked] = [this.#sends, this.#asked]
+    if (atMostOnce) judgeOnce({ sends, asked, onBroken: what => this.#broken(what) })
     for (const form of judgeTwins({ ...told, sends: this.#sends })) this.#unguarded.add(form)
     return known
   }
@@ -271,7 +284,8 @@ class PipelineHistory {
     this.#cut = run.cut
     this.#arm(killPoints.shift())
     const lives = this.#lives
-    const id = await world.command(COMMANDS[run.command])
+    this.#asked.push({ ...run, sends: this.#sends.length })
+    const id = await world.command(commandOf(run))
     this.#commandId = id
     if (this.#requestsToCancel === 0) await this.#cancel()
     const ended = async (): Promise<void> => {
@@ -313,6 +327,7 @@ class PipelineHistory {
     if (event?.status !== 'success') this.#broken(`the reset was not carried out: ${event?.error ?? ''}`)
     this.#runs.clear()
     this.#sends = []
+    this.#asked = []
     this.#applied.clear()
     for (const { key } of this.#api.objects()) this.#orphans.add(key)
   }
@@ -322,7 +337,8 @@ class PipelineHistory {
     const askedAfter = Math.max(0, ...this.#runs.keys())
     for (const event of this.#opened.events()) {
       if (event.run === null || this.#runs.has(event.run)) continue
-      const baseline = this.#plan.skipExisting && event.first && event.cause === 'manual'
+      const isOrdinary = event.cause === 'manual' || (event.cause === 'retry' && plan.named === null)
+      const baseline = this.#plan.skipExisting && event.first && isOrdinary
       const giveUpAfter = giveUpAfterOf(this.#plan, plan)
       this.#runs.set(event.run, {
         plan,
