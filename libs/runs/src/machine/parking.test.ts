@@ -1,6 +1,6 @@
-import { sampleReport } from '@sluice/testkit/sample-records'
+import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
 import { ENDED, FOUND, HELD, QUEUED, TO } from '@sluice/testkit/sample-lives'
-import type { RunCause } from '@sluice/contracts/records'
+import type { PartitionReport, RunCause } from '@sluice/contracts/records'
 import { SluiceError } from '@sluice/contracts/errors'
 import { describe, expect, it } from 'vitest'
 import { findRuns } from './find-runs.ts'
@@ -20,6 +20,9 @@ const PART: readonly PartitionTail[] = [
 const BEGUN: Fact = { kind: 'begun', definition: 'd' }
 const DETECTED: Fact = { kind: 'detected', found: FOUND, records: 2, toApprove: null, to: TO }
 const TO_PUBLISHING: readonly Fact[] = [BEGUN, DETECTED, { kind: 'prepared' }, { kind: 'publishing', at: 20 }]
+
+/** A row ended three processes, and was given up. */
+const GIVEN_UP = { deaths: 3, counts: { added: sampleCounts({ delivered: 1, unknown: 1 }) } }
 
 /** A sync as its owners and the topic of the runs see it. */
 class Sync {
@@ -80,6 +83,14 @@ class Sync {
       this.dies()
       this.replaces()
     }
+  }
+
+  /** The run at work is published, and one partition reports this of it. */
+  delivers(report: Partial<PartitionReport>): void {
+    this.tell(...TO_PUBLISHING, { kind: 'published', at: 20 })
+    const reports = [sampleReport({ ended: true, ...report })]
+    this.tell({ kind: 'reported', reports, at: 20 }, { kind: 'ended', endsBefore: [], at: this.at })
+    this.tell({ kind: 'released' })
   }
 
   #found(tails: readonly PartitionTail[]): SyncLife {
@@ -147,26 +158,45 @@ describe('a sync in the midst of whose runs processes die', () => {
   })
 
   it.each([
-    ['in vain', 1, 4],
-    ['and nobody dies', 0, 0],
+    ['in vain', [GIVEN_UP, GIVEN_UP], 6],
+    ['and nobody dies', [GIVEN_UP, {}], 0],
+    ['and fewer die in each partition than cost a row', [GIVEN_UP, { deaths: 2 }], 0],
+    [
+      'and all rows arrive, whoever dies',
+      [GIVEN_UP, { deaths: 4, counts: { added: sampleCounts({ delivered: 2 }) } }],
+      0,
+    ],
   ])(
-    'counts deaths of renderers and delivery, as reported, until a run is tried again (%s)',
-    (_, died, after) => {
+    'counts deaths of renderers and delivery that cost a row, until a run is tried again (%s)',
+    (_, reported, after) => {
       const sync = new Sync()
-      for (const deaths of [3, died]) {
+      for (const report of reported) {
         sync.ask()
         sync.at = parkedUntil(sync.life, sync.at) ?? sync.at
         sync.idle()
-        sync.tell(...TO_PUBLISHING, { kind: 'published', at: 20 })
-        const reports = [sampleReport({ ended: true, deaths })]
-        sync.tell({ kind: 'reported', reports, at: 20 }, { kind: 'ended', endsBefore: [], at: sync.at })
-        sync.tell({ kind: 'released' })
+        sync.delivers(report)
       }
       expect(sync.life.deaths).toBe(after)
       sync.dies()
       expect(sync.life.deaths).toBe(after)
     },
   )
+
+  it('has a cut run replaced by a process that lives, whatever the runs before it cost', () => {
+    const sync = new Sync()
+    sync.idle()
+    sync.delivers(GIVEN_UP)
+    sync.ask()
+    sync.at = parkedUntil(sync.life, sync.at) ?? sync.at
+    sync.idle()
+    sync.tell(...TO_PUBLISHING)
+    // An append failed, and the same process takes the run over.
+    const tails: readonly PartitionTail[] = PART.map(tail => ({ ...tail, run: 2 }))
+    sync.dies(tails)
+    sync.life = withoutDeath(sync.life)
+    sync.tell({ kind: 'inspected', tails }, { kind: 'sealed' })
+    expect(sync.tell({ kind: 'reported', reports: [], at: 20 })).toBe('replace')
+  })
 
   it('says once why it waits', () => {
     const sync = new Sync()

@@ -1,9 +1,9 @@
 /**
  * Syncs whose runs end the process that runs them (PROTOCOL.md §11). What is at fault is seen by nobody,
  * since the process is gone. So deaths are counted for each run that a detector was in the midst of,
- * detecting or publishing, and the reports of the partitions say how many renderers and deliveries died. A
- * sync with two in a row is parked: its runs begin after pauses that grow, and one at a time. After three, no
- * run takes the place of one that was cut.
+ * detecting or publishing, and the reports of the partitions say how many renderers and deliveries died of
+ * their rows. A sync with two in a row is parked: its runs begin after pauses that grow, and one at a time.
+ * After three, no run takes the place of one that was cut.
  *
  * The event of a run that begins counts a death beforehand. A later event takes that back, as soon as the
  * process is through the dangerous part of the run, or lets go of it in good order.
@@ -13,6 +13,10 @@ import type { AtWork, SyncLife } from './sync-life.ts'
 
 const DEATHS_THAT_PARK = 2
 const DEATHS_THAT_END = 3
+/**
+ * Fewer deaths in a partition have cost no row. Somebody may have killed its processes, which were healthy.
+ */
+const DEATHS_THAT_COST = 3
 const MOST_DEATHS = 1_000
 /** Short, since whoever kills a process twice mostly means the process. */
 const FIRST_PAUSE_MS = 5_000
@@ -55,11 +59,14 @@ function pauseMs(deaths: number): number {
   return FIRST_PAUSE_MS * grown
 }
 
-/** The life of a sync whose run at work was left by this same process, which has not died. */
+/**
+ * The life of a sync whose run at work was left by this same process, which has not died. So another run
+ * takes its place, whatever died before.
+ */
 export function withoutDeath(life: SyncLife): SyncLife {
   const { atWork } = life
   if (atWork === null || !isInTheMidst(atWork.run)) return life
-  const deaths = deathsWithout(atWork.run)
+  const deaths = Math.min(deathsWithout(atWork.run), DEATHS_THAT_END - 1)
   return { ...life, deaths, atWork: { ...atWork, run: { ...atWork.run, deaths } } }
 }
 
@@ -77,11 +84,13 @@ function isInTheMidst({ status, complete }: RunState): boolean {
   return status === 'running' && !complete
 }
 
-/** A run that comes to an end of its own, and at which nobody died, ends the count. */
+/** A run that comes to an end of its own, and at whose rows nobody died, ends the count. */
 function deathsAtEnd({ run, phase, reports, isLeft, isSealed }: AtWork, ended: RunState): number {
   const deaths = run.deaths ?? 0
-  const died = reports.reduce((sum, report) => sum + (report.deaths ?? 0), 0)
-  if (died > 0) return Math.min(MOST_DEATHS, (isLeft ? deaths : beforeRun(run)) + died)
+  const costly = reports.map(report => report.deaths ?? 0).filter(died => died >= DEATHS_THAT_COST)
+  const died = costly.reduce((sum, each) => sum + each, 0)
+  if (died > 0 && ended.status !== 'success')
+    return Math.min(MOST_DEATHS, (isLeft ? deaths : beforeRun(run)) + died)
   if (phase === 'taken' || (isLeft && (phase === 'lost' || isSealed))) return deaths
   return ended.cancelling && isInTheMidst(run) ? deathsWithout(run) : 0
 }
