@@ -1,7 +1,8 @@
 /**
  * What runs cost whose changes lie all over the table, by `sluice run` from a Parquet file: the first run
  * adds all rows, and in each other one a share of them differs, other rows each time. Time, CPU time and peak
- * memory of each run. Run: npm run bench:scattered [-- --rows 2000000 --shares 0.001,0.01,0.5 --runs 10]
+ * memory of each run. All shares follow one first run.
+ * Run: npm run bench:scattered [-- --rows 2000000 --shares 0.001,0.01,0.5 --runs 10]
  */
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -16,7 +17,7 @@ import { runTimed } from './usage.ts'
 
 const SLUICE = fileURLToPath(new URL('../../services/cli/bin/sluice.mjs', import.meta.url))
 const BATCH = 1000
-const HEAD = ['changes', 'run', 'seconds', 'CPU s', 'peak MB', 'state, MB']
+const HEAD = ['changes', 'run', 'seconds', 'CPU s', 'peak MB', 'state, MB', 'log, MB']
 
 const { values } = parseArgs({
   options: {
@@ -26,43 +27,47 @@ const { values } = parseArgs({
   },
 })
 const rows = Number(values.rows)
+/** By each of them, every so manieth row has become another one. */
+const revisions: { readonly every: number; readonly at: number }[] = []
 
 await using receiver = await startReceiver()
 const lines: string[][] = []
-for (const share of values.shares.split(',').map(Number)) {
-  const dir = await mkdtemp(join(tmpdir(), 'sluice-scattered-'))
-  try {
-    await measure(dir, share)
-  } finally {
-    await rm(dir, { recursive: true, force: true })
-  }
+const dir = await mkdtemp(join(tmpdir(), 'sluice-scattered-'))
+try {
+  await writeFile(join(dir, 'project.yaml'), project(dir, receiver))
+  await measure('all', 'first', rows)
+  for (const share of values.shares.split(',').map(Number))
+    for (let run = 1; run <= Number(values.runs); run += 1) {
+      revisions.push({ every: Math.round(1 / share), at: run })
+      await measure(`${share * 100} %`, String(run), Math.floor(rows / Math.round(1 / share)))
+    }
+} finally {
+  await rm(dir, { recursive: true, force: true })
 }
 console.log(markdown(HEAD, lines))
 
-async function measure(dir: string, share: number): Promise<void> {
-  const every = Math.round(1 / share)
-  await writeFile(join(dir, 'project.yaml'), project(dir, receiver))
-  for (let run = 0; run <= Number(values.runs); run += 1) {
-    await writeRows(join(dir, 'rows.parquet'), run, every)
-    await receiver.reset()
-    const startedAt = performance.now()
-    const { usage } = await runTimed([process.execPath, SLUICE, 'run', 'rows', '--json', '--dir', dir])
-    const seconds = (performance.now() - startedAt) / 1000
-    const { rows: arrived } = await receiver.stats()
-    const expected = run === 0 ? rows : rows / every
-    if (arrived !== expected) throw new Error(`${arrived} rows arrived in run ${run}, not ${expected}`)
-    const figures = [seconds.toFixed(1), usage.cpuSeconds.toFixed(1), String(usage.peakRssMb)]
-    lines.push([`${share * 100} %`, run === 0 ? 'first' : String(run), ...figures, await stateSize(dir)])
-    console.error(lines.at(-1)?.join(', '))
-  }
+async function measure(changes: string, run: string, expected: number): Promise<void> {
+  await writeRows(join(dir, 'rows.parquet'))
+  await receiver.reset()
+  const startedAt = performance.now()
+  const { usage } = await runTimed([process.execPath, SLUICE, 'run', 'rows', '--json', '--dir', dir])
+  const seconds = (performance.now() - startedAt) / 1000
+  const { rows: arrived } = await receiver.stats()
+  if (arrived !== expected)
+    throw new Error(`${arrived} rows arrived in run ${run} of ${changes}, not ${expected}`)
+  const figures = [seconds.toFixed(1), usage.cpuSeconds.toFixed(1), String(usage.peakRssMb)]
+  const bytes = [await sizeOf(join(dir, '.sluice', 'state')), await sizeOf(join(dir, '.sluice'))]
+  lines.push([changes, run, ...figures, ...bytes])
+  console.error(lines.at(-1)?.join(', '))
 }
 
-/** Rows of about 130 bytes. Each `every`th one is another in each run. */
-async function writeRows(file: string, run: number, every: number): Promise<void> {
+/** Rows of about 130 bytes, as all revisions so far have left them. */
+async function writeRows(file: string): Promise<void> {
   const instance = await DuckDBInstance.create(':memory:', { memory_limit: '1GB' })
   const connection = await instance.connect()
-  const revisions = Array.from({ length: run }, (_, at) => `(g % ${every} = ${(at + 1) % every})::INTEGER`)
-  const revision = ['0', ...revisions].join(' + ')
+  const revision = ['0', ...revisions.map(({ every, at }) => `(g % ${every} = ${at % every})::INTEGER`)].join(
+    ' + ',
+  )
   await connection.run(`COPY (SELECT g AS id, 'Customer number ' || g AS name, 'c' || g || '@example.com' AS email,
       (g * 1.37)::DECIMAL(12,2) AS amount, md5(g::VARCHAR) || '-' || (${revision}) AS note
     FROM range(${rows}) AS t(g)) TO '${file}'`)
@@ -70,10 +75,12 @@ async function writeRows(file: string, run: number, every: number): Promise<void
   instance.closeSync()
 }
 
-async function stateSize(dir: string): Promise<string> {
-  const folder = join(dir, '.sluice', 'state')
+async function sizeOf(folder: string): Promise<string> {
   let bytes = 0
-  for (const name of await readdir(folder)) bytes += (await stat(join(folder, name))).size
+  for (const name of await readdir(folder)) {
+    const found = await stat(join(folder, name))
+    if (found.isFile()) bytes += found.size
+  }
   return (bytes / 1e6).toFixed(0)
 }
 

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto'
+import { DuckDBInstance } from '@duckdb/node-api'
 import { expect, it } from 'vitest'
 import type { Change } from '@sluice/contracts/records'
 import { sampleChange } from '@sluice/testkit/sample-records'
@@ -44,8 +45,8 @@ it('notes more gone keys than it compares at once', TIMEOUT, async () => {
 const SHARES = [500, 500, 500, 20, 2, 500]
 
 it('takes in changes from all over a large state within little memory', { timeout: 120_000 }, async () => {
-  const rows = 400_000
-  await using state = await harness.open({ name: 'state', memoryLimit: '48MB' })
+  const rows = 520_000
+  const state = await harness.open({ name: 'state', memoryLimit: '48MB' })
   let offset = 0
   const isChanged = (index: number, round: number): boolean =>
     index % (SHARES[round] ?? 1) === round % (SHARES[round] ?? 1)
@@ -99,7 +100,22 @@ it('takes in changes from all over a large state within little memory', { timeou
       if (key === String(changed) && before?.['v'] === v && after?.['v'] === v + 100) changed++
     }
   expect(changed).toBe(rows)
+  // Each row group takes memory as long as the file is open.
+  await state[Symbol.asyncDispose]()
+  expect(await mostRowsOfGroup(harness.pathOf('state'))).toBe(32_768)
 })
+
+async function mostRowsOfGroup(file: string): Promise<number> {
+  const instance = await DuckDBInstance.create(file, { access_mode: 'READ_ONLY' })
+  const connection = await instance.connect()
+  try {
+    const sql = `SELECT max(count) FROM pragma_storage_info('stored') WHERE segment_type = 'VALIDITY'`
+    return Number((await connection.runAndReadAll(sql)).getRows()[0]?.[0])
+  } finally {
+    connection.closeSync()
+    instance.closeSync()
+  }
+}
 
 const pieceRows = 1 + (SEED % 3)
 it(

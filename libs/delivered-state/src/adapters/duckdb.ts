@@ -39,6 +39,7 @@ import { fillHashes } from './diff/fill-hashes.ts'
 import { COPIED_ROWS } from './diff/read-new-rows.ts'
 import { believedKeys, diffReplayed } from './diff/replayed-rows.ts'
 import { RowHash } from './diff/row-hash.ts'
+import { VECTOR_ROWS } from './diff/row-slices.ts'
 import { TWIN_TABLES } from './diff/twin-keys.ts'
 import { comparedColumns, StateMemory } from './state/state-memory.ts'
 import { Shapes } from './state/shapes.ts'
@@ -128,6 +129,8 @@ class DuckdbDeliveredState implements DeliveredState {
   #staged: StatePositions
   /** True while the tables of a diff exist. */
   #hasDiff = false
+  /** Rows of the row groups that are written. */
+  #groupRows = VECTOR_ROWS
   /**
    * SQL that forgets keys which have their tombstone. It waits until an open diff has ended. A write may make
    * DuckDB rewrite the file, which changes the row ids of the state, and an open diff knows its rows by these
@@ -159,6 +162,7 @@ class DuckdbDeliveredState implements DeliveredState {
     await this.#file.close()
     await removeStateFile(this.#options.file)
     this.#file = await createStateFile(this.#options)
+    this.#groupRows = VECTOR_ROWS
     this.#memory = new StateMemory(this.#file.connection, this.#options)
     this.#feed = await loadFeed(this.#file.connection, this.#options.partitions)
     this.#staged = this.#feed.positions
@@ -207,12 +211,20 @@ class DuckdbDeliveredState implements DeliveredState {
       const { shapes, stage, hash } = this.#feed
       await stage.flush()
       const makeRoom = (bytes: number): Promise<void> => this.#memory.toRead(bytes)
-      const merge = { connection, shapes, hash, positions: this.#staged, signal, makeRoom }
-      const { isWide } = await mergeFeed(merge)
+      const useGroups = async (groupRows: number): Promise<void> => {
+        stage.unprepare()
+        await this.#file.attachAgain(groupRows)
+        this.#groupRows = groupRows
+      }
+      const rooms = { makeRoom, groupRows: this.#groupRows, useGroups }
+      const { isWide } = await mergeFeed({
+        ...{ connection, shapes, hash, positions: this.#staged, signal },
+        ...rooms,
+      })
       await this.#file.checkpoint()
       this.#feed.positions = this.#staged
       await stage.clear()
-      if (isWide) await this.#file.attachAgain()
+      if (isWide) await this.#file.attachAgain(this.#groupRows)
       await this.#memory.letGo()
     })
   }

@@ -68,6 +68,19 @@ describe('a .duckdb file', () => {
     }
   })
 
+  it('leaves many rows in large row groups, of which each takes memory, and few rows in small ones', async () => {
+    const rowsOfGroup = async (rows: number): Promise<unknown> => {
+      const file = join(folder, `${rows}.duckdb`)
+      await query(file, `CREATE TABLE numbers AS SELECT range AS id FROM range(${rows})`)
+      const extract = { file: join(folder, `extract-${rows}`), signal }
+      await open(file).extract(modelOf('SELECT id FROM numbers'), extract)
+      const most = `SELECT max(count)::INTEGER AS rows FROM pragma_storage_info('rows') WHERE segment_type = 'VALIDITY'`
+      return (await query(extract.file, most))[0]
+    }
+    expect(await rowsOfGroup(1_200_000)).toEqual({ rows: 32_768 })
+    expect(await rowsOfGroup(50_000)).toEqual({ rows: 2048 })
+  })
+
   it('is never written', async () => {
     for (const sql of [
       'DROP TABLE orders',

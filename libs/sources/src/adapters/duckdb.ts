@@ -124,13 +124,13 @@ class DuckdbSource implements Source {
     const task = this.#task(model, of)
     const deadline = AbortSignal.timeout(this.#mostMs)
     const signal = AbortSignal.any([of.signal, deadline])
-    const limits = this.#memoryLimits()
-    for (const [index, memoryLimit] of limits.entries()) {
-      const ending = await this.#try({ ...task, memoryLimit: `${memoryLimit}B` }, signal)
+    const tries = this.#tries()
+    for (const [index, { memoryLimit, forManyRows }] of tries.entries()) {
+      const ending = await this.#try({ ...task, memoryLimit, forManyRows }, signal)
       of.signal.throwIfAborted()
       if (ending.kind === 'answered' && ending.answer.kind !== 'failed') return ending.answer
       if (deadline.aborted) throw this.#tookTooLong(model)
-      const isLast = index === limits.length - 1
+      const isLast = index === tries.length - 1
       if (isLast || !lacksMemory(ending)) throw this.#failure(model, ending, of.file)
       if (of.file !== null) await removeFiles(of.file)
     }
@@ -139,12 +139,15 @@ class DuckdbSource implements Source {
 
   /**
    * What DuckDB may have, try by try. Each try has a process of its own, since memory that one has used up
-   * does not come back. What a process may hold is the same for all of them.
+   * does not come back. What a process may hold is the same for all of them. The last one takes many rows for
+   * wide ones.
    */
-  #memoryLimits(): readonly number[] {
+  #tries(): readonly Pick<Task, 'memoryLimit' | 'forManyRows'>[] {
     const { memoryBytes = DEFAULT_MEMORY_BYTES, usualBytes = memoryBytes } = this.#options
-    const limits = MORE_MEMORY.map(share => Math.floor(memoryBytes * share))
-    return [usualBytes, ...limits.filter(limit => limit > usualBytes)]
+    const more = MORE_MEMORY.map(share => Math.floor(memoryBytes * share)).filter(limit => limit > usualBytes)
+    const limits = [usualBytes, ...more].map(bytes => `${bytes}B`)
+    const tries = limits.map(memoryLimit => ({ memoryLimit, forManyRows: true }))
+    return [...tries, { memoryLimit: limits.at(-1) ?? `${usualBytes}B`, forManyRows: false }]
   }
 
   async #try(task: Task, signal: AbortSignal): Promise<Ending> {
@@ -156,7 +159,7 @@ class DuckdbSource implements Source {
   #task(
     model: ModelSpec,
     of: { readonly file: string | null; readonly tempDirectory: string },
-  ): Omit<Task, 'memoryLimit'> {
+  ): Omit<Task, 'memoryLimit' | 'forManyRows'> {
     const { spec } = this.#options
     const { name, path } = spec
     assertBelowRoots(spec, this.#limits.roots)
@@ -217,7 +220,7 @@ class DuckdbSource implements Source {
 }
 
 async function removeFiles(file: string): Promise<void> {
-  await Promise.all([file, `${file}.wal`].map(path => rm(path, { force: true })))
+  await Promise.all([file, `${file}.wal`, `${file}.many`].map(path => rm(path, { force: true })))
 }
 
 /** With another limit the query may do with what its process may hold. */

@@ -34,6 +34,7 @@ async function answerHere(
     source: { name: model.source, path: folder, realPath: realpathSync(folder), isDatabase: false },
     ...files,
     memoryLimit: '512MB',
+    forManyRows: false,
     threads: 2,
     spillBytes: 1_000_000_000,
   })

@@ -173,6 +173,11 @@ export class FeedStaging {
     await this.#inserting.catch(() => {})
     this.#vector = { rows: 0, bytes: 0 }
     this.#isPadded = false
+    this.unprepare()
+  }
+
+  /** Lets go of the statements of added records, which DuckDB has taken in. */
+  unprepare(): void {
     for (const statement of this.#statements.values()) statement.destroySync()
     this.#statements.clear()
   }

@@ -9,6 +9,7 @@ import { dirname, resolve } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { diskErrorOf } from './disk-error.ts'
+import { VECTOR_ROWS } from '../diff/row-slices.ts'
 import { quoteText } from '../sql/sql-types.ts'
 import { ENTRY_COLUMNS, STATE_COLUMNS } from './stored-rows.ts'
 
@@ -34,7 +35,7 @@ export interface StateFileOptions {
  * committed by the last checkpoint, and none of what came later: positions and rows are always those of one
  * moment.
  */
-const STORAGE = `ROW_GROUP_SIZE 2048, BLOCK_SIZE 16384, RECOVERY_MODE 'no_wal_writes'`
+const STORAGE = `BLOCK_SIZE 16384, RECOVERY_MODE 'no_wal_writes'`
 
 /** An open state file. */
 export interface StateFile {
@@ -43,9 +44,10 @@ export interface StateFile {
   checkpoint(): Promise<void>
   /**
    * Attaches the file again. From then on DuckDB reads a few rows where a few are wanted; of rows that it
-   * wrote itself it reads 2,048. Nothing may be prepared, and no transaction be open.
+   * wrote itself it reads 2,048. Row groups that are written from then on have so many rows. Nothing may be
+   * prepared, and no transaction be open.
    */
-  attachAgain(): Promise<void>
+  attachAgain(groupRows: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -238,18 +240,19 @@ async function connectAlone(options: StateFileOptions, onClosed: () => void): Pr
   try {
     const connection = await instance.connect()
     await connection.run("SET TimeZone = 'UTC'")
-    const attach = async (): Promise<void> => {
+    const attach = async (groupRows: number): Promise<void> => {
+      const storage = `TYPE duckdb, ROW_GROUP_SIZE ${groupRows}, ${STORAGE}`
       // Attached, so that its name in SQL is ours and not made of the file's.
-      await connection.run(`ATTACH ${quoteText(options.file)} AS sluice_state (TYPE duckdb, ${STORAGE})`)
+      await connection.run(`ATTACH ${quoteText(options.file)} AS sluice_state (${storage})`)
       await connection.run('USE sluice_state')
     }
-    await attach()
+    await attach(VECTOR_ROWS)
     return {
       connection,
       checkpoint: async () => void (await connection.run('CHECKPOINT sluice_state')),
-      attachAgain: async () => {
+      attachAgain: async groupRows => {
         await connection.run('USE memory; DETACH sluice_state')
-        await attach()
+        await attach(groupRows)
       },
       close: () => close(instance, connection, options.file).finally(onClosed),
     }

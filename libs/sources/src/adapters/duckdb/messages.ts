@@ -23,6 +23,8 @@ export interface Task {
   /** As DuckDB writes sizes. */
   readonly memoryLimit: string
   readonly threads: number
+  /** True if many rows may be laid out as such. If these are wide, it takes too much memory. */
+  readonly forManyRows: boolean
   /** Most bytes of the files that DuckDB writes what does not fit into memory to. */
   readonly spillBytes: number
 }

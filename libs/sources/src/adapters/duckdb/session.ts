@@ -6,34 +6,50 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { quoteText } from './types.ts'
 
-/**
- * Each thread fills a row group in memory before it writes it. With DuckDB's default of 122,880 rows, rows of
- * 10 KB would take 1.2 GB. This is the smallest size that DuckDB allows.
- */
-const ROW_GROUP_ROWS = 2048
-/**
- * Each column of a row group takes at least a block. With DuckDB's default of 256 KB, 400 columns take 100
- * MB.
- */
-const BLOCK_BYTES = 16_384
+/** How the file of an extract is divided: the rows of a row group, and the bytes of a block. */
+export interface ExtractLayout {
+  readonly groupRows: number
+  readonly blockBytes: number
+}
 
 /**
- * Attaches a new file for an extract, as `sluice_extract`. Nothing is in the file before `closeExtract` has
- * resolved. Without a write-ahead log, DuckDB holds one copy less of the rows of a row group: half as much
- * memory for rows of 1 MB.
+ * Each thread fills a row group in memory before it writes it. With DuckDB's default of 122,880 rows, rows of
+ * 10 KB would take 1.2 GB. This is the smallest size that DuckDB allows. Each column of a row group takes at
+ * least a block. With DuckDB's default of 256 KB, 400 columns take 100 MB.
  */
-export async function attachExtract(connection: DuckDBConnection, file: string): Promise<void> {
+export const FOR_WIDE_ROWS: ExtractLayout = { groupRows: 2048, blockBytes: 16_384 }
+/**
+ * DuckDB keeps some 6 KB for each column of a row group, and something for each block, beside what its limit
+ * counts. With the layout for wide rows, five columns take 16 MB a million rows, and 20 million rows more
+ * than the process of a query may hold.
+ */
+export const FOR_MANY_ROWS: ExtractLayout = { groupRows: 32_768, blockBytes: 262_144 }
+
+/** The name of an extract in SQL. */
+export const EXTRACT = 'sluice_extract'
+
+/**
+ * Attaches a new file for an extract. Nothing is in the file before `closeExtract` has resolved. Without a
+ * write-ahead log, DuckDB holds one copy less of the rows of a row group: half as much memory for rows of 1
+ * MB.
+ */
+export async function attachExtract(
+  connection: DuckDBConnection,
+  file: string,
+  { layout = FOR_WIDE_ROWS, name = EXTRACT } = {},
+): Promise<void> {
   // The extract is read once and then removed. Choosing a compression would take longer than reading it.
   await connection.run(`SET force_compression = 'uncompressed'`)
-  const options = `ROW_GROUP_SIZE ${ROW_GROUP_ROWS}, BLOCK_SIZE ${BLOCK_BYTES}, RECOVERY_MODE 'no_wal_writes'`
-  await connection.run(`ATTACH ${quoteText(file)} AS sluice_extract (${options})`)
+  const { groupRows, blockBytes } = layout
+  const options = `ROW_GROUP_SIZE ${groupRows}, BLOCK_SIZE ${blockBytes}, RECOVERY_MODE 'no_wal_writes'`
+  await connection.run(`ATTACH ${quoteText(file)} AS ${name} (${options})`)
 }
 
 /** Writes the extract to its file and lets go of it. It rejects if the file does not hold all of it. */
-export async function closeExtract(connection: DuckDBConnection): Promise<void> {
+export async function closeExtract(connection: DuckDBConnection, name = EXTRACT): Promise<void> {
   // DETACH alone would pass over an error.
-  await connection.run('CHECKPOINT sluice_extract')
-  await connection.run('DETACH sluice_extract')
+  await connection.run(`CHECKPOINT ${name}`)
+  await connection.run(`DETACH ${name}`)
 }
 
 export interface SessionLimits {

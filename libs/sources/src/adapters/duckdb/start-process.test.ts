@@ -21,7 +21,7 @@ afterEach(() => {
 
 function taskOf(): Task {
   const source = { name: 'shop', path: folder, realPath: folder, isDatabase: false }
-  const memory = { memoryLimit: '100MB', threads: 1, spillBytes: 1_000_000 }
+  const memory = { memoryLimit: '100MB', threads: 1, forManyRows: false, spillBytes: 1_000_000 }
   return { model: modelOf('SELECT 1 AS id'), source, file: null, tempDirectory: folder, ...memory }
 }
 

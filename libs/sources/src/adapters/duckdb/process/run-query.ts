@@ -2,7 +2,7 @@
  * Runs a model's query in this process, which has nothing else: checks it, finds its columns, and writes its
  * result straight into the extract, so that no row passes through JavaScript.
  */
-import { rm } from 'node:fs/promises'
+import { rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
@@ -16,7 +16,7 @@ import {
   resolveFiles,
 } from '../file-references.ts'
 import type { Answer, Task } from '../messages.ts'
-import { attachExtract, closeExtract, DuckdbSession } from '../session.ts'
+import { attachExtract, closeExtract, DuckdbSession, EXTRACT, FOR_MANY_ROWS } from '../session.ts'
 import { type CarriedColumn, carriedColumnsOf, quoteIdentifier, quoteText } from '../types.ts'
 import { assertColumns } from '../../query/model-columns.ts'
 import { assertBeginsAsQuery, prepareQuery, sqlOf } from '../../query/read-only-query.ts'
@@ -30,6 +30,11 @@ import { modelCalled } from '../../query/model-called.ts'
 
 /** With this many columns, the row groups of two threads take too much memory. */
 const MANY_COLUMNS = 100
+/** So many rows get a layout of their own, if DuckDB reckons with them before it reads any. */
+const MANY_ROWS = 1_000_000
+/** The extract of many rows in SQL, and the end of its file's name until it is the only one. */
+const EXTRACT_OF_MANY = `${EXTRACT}_of_many`
+const OF_MANY = '.many'
 /** The attached .duckdb file of a source. */
 const DATABASE = 'source_database'
 
@@ -72,7 +77,7 @@ function causeOf(error: unknown): unknown {
 
 async function removeResult({ file }: Task): Promise<void> {
   if (file === null) return
-  await Promise.all([file, `${file}.wal`].map(path => rm(path, { force: true })))
+  await Promise.all([file, `${file}.wal`, `${file}${OF_MANY}`].map(path => rm(path, { force: true })))
 }
 
 async function carryOut(task: Task, told: (answer: Answer) => Answer): Promise<Answer> {
@@ -100,7 +105,11 @@ async function openClosedOff(task: Task): Promise<DuckdbSession> {
   const { file, source } = task
   const session = await DuckdbSession.open(folderOf(task), task)
   try {
-    if (file !== null) await attachExtract(session.connection, file)
+    if (file !== null) {
+      await attachExtract(session.connection, file)
+      const ofMany = { layout: FOR_MANY_ROWS, name: EXTRACT_OF_MANY }
+      if (task.forManyRows) await attachExtract(session.connection, `${file}${OF_MANY}`, ofMany)
+    }
     if (source.isDatabase) await attachSource(session.connection, source)
     await session.closeOff(source.isDatabase ? [] : [source.realPath])
     return session
@@ -205,13 +214,31 @@ async function write(
     const value = `c${index}`
     return `${carried.cast === null ? value : carried.cast(value)} AS ${quoteIdentifier(name)}`
   })
-  const create = `CREATE TABLE sluice_extract.main.rows AS SELECT ${outer.join(', ')} FROM (\n${query.sql}\n) AS query(${inner.join(', ')})`
+  const isOfMany =
+    task.forManyRows &&
+    columns.length <= MANY_COLUMNS &&
+    (await reckonedRows(connection, query.sql)) >= MANY_ROWS
+  const extract = isOfMany ? EXTRACT_OF_MANY : EXTRACT
+  const create = `CREATE TABLE ${extract}.main.rows AS SELECT ${outer.join(', ')} FROM (\n${query.sql}\n) AS query(${inner.join(', ')})`
   await translated(task, { query, linesBefore: 1 }, () => connection.run(create))
   assertSteady(files, task.model)
-  const counted = await connection.runAndReadAll('SELECT count(*) FROM sluice_extract.main.rows')
+  const counted = await connection.runAndReadAll(`SELECT count(*) FROM ${extract}.main.rows`)
   if (task.source.isDatabase) await connection.run('USE memory')
-  await translated(task, { query, linesBefore: 1 }, () => closeExtract(connection))
+  await translated(task, { query, linesBefore: 1 }, () => closeExtract(connection, extract))
+  if (task.forManyRows && task.file !== null) {
+    await connection.run(`DETACH ${isOfMany ? EXTRACT : EXTRACT_OF_MANY}`)
+    const ofMany = `${task.file}${OF_MANY}`
+    await (isOfMany ? rename(ofMany, task.file) : rm(ofMany))
+  }
   return { kind: 'rows', rowCount: Number(counted.getRows()[0]?.[0]) }
+}
+
+/** The most rows that DuckDB reckons with in a step of the query. It carries nothing of it out. */
+async function reckonedRows(connection: DuckDBConnection, sql: string): Promise<number> {
+  const reader = await connection.runAndReadAll(`EXPLAIN (FORMAT json) ${sql}`)
+  const plan = String(reader.getRows()[0]?.[1])
+  const steps = plan.matchAll(/"Estimated Cardinality": ?"(\d+)"/g)
+  return Math.max(0, ...Array.from(steps, ([, rows]) => Number(rows)))
 }
 
 /** Translates DuckDB's errors into SluiceErrors, with places in the SQL as the user wrote it. */
