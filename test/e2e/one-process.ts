@@ -271,6 +271,8 @@ export function stateWith(state: DeliveredState, parts: Partial<DeliveredState>)
     reset: () => state.reset(),
     feed: stretch => state.feed(stretch),
     commit: options => state.commit(options),
+    keep: published => state.keep(published),
+    feedKept: lastChange => state.feedKept(lastChange),
     endGone: (before, end, options) => state.endGone(before, end, options),
     believed: keys => state.believed(keys),
     doubts: () => state.doubts(),

@@ -34,6 +34,27 @@ export interface StatePositions {
   } | null)[]
   /** The run for which the state was last brought up to date. Null if no commit has named one. */
   readonly fedFor: FedFor | null
+  /** The run whose rows are kept (`keep`). Null if there is none. */
+  readonly kept: KeptRun | null
+}
+
+/** A run that has added rows to an empty state, and was published whole. */
+export interface KeptRun {
+  readonly run: number
+  readonly runId: string
+  /** By partition: the offset behind its end in `changes`, and how many changes it has there. */
+  readonly partitions: readonly { readonly end: number; readonly count: number }[]
+}
+
+/** A run whose changes are all in the topic, in the order of the diff. */
+export interface PublishedRun {
+  readonly run: number
+  readonly runId: string
+  /** By partition: the offset behind its end in `changes`. */
+  readonly ends: readonly number[]
+  /** So many rows of unknown keys go to one partition before the next has its turn. */
+  readonly blockRows: number
+  readonly signal: AbortSignal
 }
 
 /** A run, and when it began to read the topics (ms since 1970). */
@@ -270,6 +291,16 @@ export interface DeliveredState extends AsyncDisposable {
     end: (keys: readonly EndedKey[]) => Promise<void>,
     options: { readonly signal: AbortSignal },
   ): Promise<void>
+  /**
+   * Keeps the rows of the open diff, if it does nothing but add them to an empty state, so that they need not
+   * be fed. Whatever happens to what is kept, the topics have it. True if it kept them.
+   */
+  keep(published: PublishedRun): Promise<boolean>
+  /**
+   * Feeds what is kept, in place of these changes, with the last change of each partition. Without it, the
+   * next commit forgets what is kept.
+   */
+  feedKept(lastChange: StatePositions['lastChange']): void
   /** For each run whose changes are in doubt in a partition (`doubted`): the seq of the last of them. */
   doubts(): Promise<readonly { readonly partition: number; readonly run: number; readonly seq: number }[]>
   /** Those of the keys whose rows may be at the destination. */

@@ -14,6 +14,7 @@ import type {
   DiffRequest,
   EndedKey,
   NewRows,
+  PublishedRun,
   ReplayedRow,
   StateFeed,
   StatePositions,
@@ -32,6 +33,7 @@ import {
 import { forgetGone, goneKeys } from './state/gone-keys.ts'
 import { assertKeyUnchanged } from './state/key-columns.ts'
 import { rememberTypes, withKnownTypes } from './state/known-columns.ts'
+import { type Keeping, keepRun, loadKept } from './feed/kept-run.ts'
 import { mergeFeed } from './feed/merge-feed.ts'
 import { GATHERED, orderChanges, pieceTables } from './diff/order-changes.ts'
 import { asChanges, readChanges } from './diff/read-changes.ts'
@@ -115,7 +117,7 @@ async function loadFeed(connection: DuckDBConnection, partitions: number): Promi
   return {
     shapes,
     stage: await FeedStaging.open(connection, shapes),
-    positions: await loadPositions(connection, partitions),
+    positions: { ...(await loadPositions(connection, partitions)), kept: await loadKept(connection) },
     hash: await loadHash(connection),
   }
 }
@@ -131,6 +133,10 @@ class DuckdbDeliveredState implements DeliveredState {
   #hasDiff = false
   /** Rows of the row groups that are written. */
   #groupRows = VECTOR_ROWS
+  /** What the open diff has found. */
+  #diffed: Pick<Keeping, 'request' | 'found' | 'hash'> | null = null
+  /** True if the next commit merges the rows that are kept. */
+  #takesKept = false
   /**
    * SQL that forgets keys which have their tombstone. It waits until an open diff has ended. A write may make
    * DuckDB rewrite the file, which changes the row ids of the state, and an open diff knows its rows by these
@@ -166,6 +172,7 @@ class DuckdbDeliveredState implements DeliveredState {
     this.#memory = new StateMemory(this.#file.connection, this.#options)
     this.#feed = await loadFeed(this.#file.connection, this.#options.partitions)
     this.#staged = this.#feed.positions
+    this.#takesKept = false
   }
 
   async feed(stretch: StateFeed): Promise<void> {
@@ -216,12 +223,15 @@ class DuckdbDeliveredState implements DeliveredState {
         await this.#file.attachAgain(groupRows)
         this.#groupRows = groupRows
       }
-      const rooms = { makeRoom, groupRows: this.#groupRows, useGroups }
+      const kept = this.#feed.positions.kept === null ? 'none' : this.#takesKept ? 'taken' : 'left'
+      const rooms = { makeRoom, groupRows: this.#groupRows, useGroups, kept } as const
       const { isWide } = await mergeFeed({
         ...{ connection, shapes, hash, positions: this.#staged, signal },
         ...rooms,
       })
       await this.#file.checkpoint()
+      this.#staged = { ...this.#staged, kept: null }
+      this.#takesKept = false
       this.#feed.positions = this.#staged
       await stage.clear()
       if (isWide) await this.#file.attachAgain(this.#groupRows)
@@ -248,6 +258,29 @@ class DuckdbDeliveredState implements DeliveredState {
     } finally {
       if (!this.#hasDiff) await this.#forgetEnded()
     }
+  }
+
+  async keep(published: PublishedRun): Promise<boolean> {
+    const { signal } = published
+    const diffed = this.#diffed
+    if (diffed === null) throw new SluiceError('internal', 'no diff is open whose rows could be kept')
+    const { connection } = this.#file
+    const { shapes } = this.#feed
+    return await this.#interruptible(signal, async () => {
+      await this.#memory.letGo()
+      if (!(await keepRun({ ...diffed, connection, shapes }, published))) return false
+      await this.#file.checkpoint()
+      this.#staged = { ...this.#feed.positions, kept: await loadKept(connection) }
+      this.#feed.positions = this.#staged
+      return true
+    })
+  }
+
+  feedKept(lastChange: StatePositions['lastChange']): void {
+    const { kept } = this.#feed.positions
+    if (kept === null) throw new SluiceError('internal', 'there are no kept rows to feed')
+    this.#takesKept = true
+    this.#staged = { ...this.#staged, changes: kept.partitions.map(({ end }) => end), lastChange }
   }
 
   async doubts(): ReturnType<DeliveredState['doubts']> {
@@ -296,6 +329,7 @@ class DuckdbDeliveredState implements DeliveredState {
         ambiguous: invalid.ambiguous,
         slices,
       })
+      this.#diffed = { request, found, hash }
       return {
         columns: request.columns,
         retyped: known.retyped,
@@ -398,6 +432,7 @@ class DuckdbDeliveredState implements DeliveredState {
     this.#epoch++
     if (!this.#hasDiff) return
     this.#hasDiff = false
+    this.#diffed = null
     const { connection } = this.#file
     const tables = [
       ...this.#pieces,
@@ -418,7 +453,7 @@ class DuckdbDeliveredState implements DeliveredState {
     if (forget !== null) await this.#guarded(() => this.#file.connection.run(forget))
   }
 
-  #advance<K extends Exclude<keyof StatePositions, 'fedFor'>>(
+  #advance<K extends Exclude<keyof StatePositions, 'fedFor' | 'kept'>>(
     name: K,
     partition: number,
     value: StatePositions[K][number],

@@ -63,7 +63,8 @@ export async function feedState(state: DeliveredState, options: FeedOptions): Pr
     // It may have taken hours. Meanwhile tombstones may have gone.
     found = await lookAt(state, options)
   }
-  const { why, stretches, of } = found
+  const { why, stretches, of, lastOfKept } = found
+  if (lastOfKept !== null) state.feedKept(lastOfKept)
   let read = 0
   const onRead = async (records: number): Promise<void> => {
     read += records
@@ -97,6 +98,8 @@ interface Wanted {
   readonly stretches: readonly Stretch[]
   /** How many records the stretches have at most. */
   readonly of: number
+  /** The last changes of the run whose rows the state has kept, if these take the place of its changes. */
+  readonly lastOfKept: StatePositions['lastChange'] | null
 }
 
 /** A state that does not fit its topics is emptied. */
@@ -107,10 +110,13 @@ async function lookAt(state: DeliveredState, options: FeedOptions): Promise<Want
     await state.reset()
     positions = await state.positions()
   }
+  const lastOfKept = await lastOfBorneOut(positions, options)
+  if (positions.kept !== null && lastOfKept !== null)
+    positions = { ...positions, changes: positions.kept.partitions.map(({ end }) => end) }
   const why = mismatch ?? (isEmpty(positions) ? (options.whyEmpty ?? null) : null)
   const stretches = await findStretches(positions, options)
   const of = stretches.reduce((sum, { from, end }) => sum + Math.max(0, end - from), 0)
-  return { why, stretches, of }
+  return { why, stretches, of, lastOfKept }
 }
 
 /** True unless these are few records, and all of them markers. */
@@ -214,6 +220,51 @@ async function holdsChange(
   if (placed === null) return true
   const { record } = placed
   return record?.name === 'sluice.Change' && record.value.run === last.run && record.value.seq === last.seq
+}
+
+/**
+ * The last changes of the run whose rows the state has kept; null if there is none, or the topic does not
+ * bear it out (PROTOCOL.md §3). The rows count only if each partition has this very run's end where the run
+ * left it, with as many changes as rows are kept, and nothing but markers behind it, and if no fault names
+ * the run.
+ */
+async function lastOfBorneOut(
+  { kept, changes: from }: StatePositions,
+  options: FeedOptions,
+): Promise<StatePositions['lastChange'] | null> {
+  if (kept === null || options.faults.some(({ run }) => run === kept.run)) return null
+  const { log, io, topics, incarnation, signal } = options
+  const last: StatePositions['lastChange'][number][] = []
+  for (const [partition, { end, count }] of kept.partitions.entries()) {
+    const target = at(topics.changes, partition)
+    const range = await log.offsets(target, { signal })
+    const read = from[partition] ?? 0
+    if (range.low > read || read >= end || range.end < end || range.end - end > FEW_RECORDS) return null
+    const reading = { log, io, target, incarnation, stage: 'changes', signal } as const
+    let isEnded = false
+    let found: StatePositions['lastChange'][number] = null
+    for await (const { records } of readOwned({
+      ...reading,
+      from: Math.max(range.low, end - 2),
+      to: range.end,
+    }))
+      for (const { offset, key, record } of records) {
+        if (offset >= end && !isMarkerKey(key)) return null
+        if (record?.name === 'sluice.Marker' && offset === end - 1) {
+          const { kind, begin, count: counted, sealed } = record.value
+          isEnded = kind === 'run-end' && begin?.runId === kept.runId && counted === count && !sealed
+        }
+        if (
+          record?.name === 'sluice.Change' &&
+          record.value.run === kept.run &&
+          record.value.seq === count - 1
+        )
+          found = { offset, run: kept.run, seq: count - 1 }
+      }
+    if (!isEnded || (found === null && count > 0)) return null
+    last.push(found)
+  }
+  return last
 }
 
 async function feedPartition(

@@ -24,7 +24,8 @@ export function blockRowsOf(sync: SyncSpec): (op: DetectedChange['op']) => numbe
  * Gives the changes of one run their partitions. They come with all rows of an op in succession. A key that
  * has a partition stays there, which keeps its changes in order. Keys without a partition go to partition 0
  * until the rows of the op fill a block there, then to the next partition, and so round. So a small run makes
- * one request, and a large run full batches in all partitions. Each op begins with partition 0 again.
+ * one request, and a large run full batches in all partitions. Each op begins with partition 0 again. The
+ * delivered state knows this rule, too, of runs that add unknown keys and do nothing else (kept-run.ts).
  */
 export class PartitionAssigner {
   readonly #partitions: number

@@ -31,6 +31,7 @@ import { noticesOf } from './notices.ts'
 import { isParked } from '@sluice/runs/machine/parking'
 import { askedBy, purposeOf, type RunState } from '@sluice/runs/machine/run-events'
 import type { AtWork, Next, SyncLife } from '@sluice/runs/machine/sync-life'
+import { at } from '@sluice/topics/topics'
 import { RestoringTeller } from './tell-restoring.ts'
 import type { Tenure } from '../sync/tenure.ts'
 
@@ -169,7 +170,9 @@ export class RunExecution {
     if (next === 'await-approval') signal.throwIfAborted()
     if (next !== 'publish') return { next, toApprove }
     await this.#endGone(state, signal)
-    return { next: await this.#publish(definition, { detected, replay }, detecting), toApprove: null }
+    const published = await this.#publish(definition, { detected, replay }, detecting)
+    if (published === 'await-reports' && replay === null) await this.#keep(state, definition)
+    return { next: published, toApprove: null }
   }
 
   /** Null for a run that is no replay. */
@@ -235,6 +238,26 @@ export class RunExecution {
     // A successor adopts what is published, and writes that it is.
     drain.throwIfAborted()
     return (await tenure.tell({ kind: 'published', at: deps.now() })).next
+  }
+
+  /**
+   * Has the state keep what was published, so that the next run need not read it. That is worth no failure,
+   * and no wait of somebody who ends the run: the topics have all of it.
+   */
+  async #keep(state: DeliveredState, { sync: spec, sync: { name: sync } }: Definition): Promise<void> {
+    const { deps, ownership } = this.#tenure
+    const { partitions, topics } = ownership
+    const { run, runId } = this.#atWork.run
+    const signal = AbortSignal.any([this.#waits, this.#tenure.ends.abort])
+    if (run === null) return
+    try {
+      const ends: number[] = []
+      for (let partition = 0; partition < partitions; partition += 1)
+        ends.push((await deps.log.offsets(at(topics.changes, partition), { signal })).end)
+      await state.keep({ run, runId, ends, blockRows: blockRowsOf(spec)('added'), signal })
+    } catch (error) {
+      deps.logger.info({ sync, run: runId, err: error }, 'the rows of the run are not kept')
+    }
   }
 
   /**

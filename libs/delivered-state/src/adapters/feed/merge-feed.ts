@@ -22,6 +22,7 @@ import {
 } from '../state/codes.ts'
 import { noteGoneKeys } from '../state/gone-keys.ts'
 import { DELETED_FROM, dropDeadRows, hideRows, removeKeys } from '../state/stored-rows.ts'
+import { endKeptSql, stageEntered } from './kept-run.ts'
 import { keyToken } from '../diff/model-rows.ts'
 import { groupsOf, type RowHash } from '../diff/row-hash.ts'
 import { SLICE_BYTES, tableSlices, VECTOR_ROWS } from '../diff/row-slices.ts'
@@ -57,6 +58,8 @@ export interface Merge {
   /** The rows of a row group that is written now, and how to write others. */
   readonly groupRows: number
   readonly useGroups: (groupRows: number) => Promise<void>
+  /** Whether rows of a run are kept, and whether these are merged. */
+  readonly kept: 'none' | 'left' | 'taken'
 }
 
 /**
@@ -66,10 +69,11 @@ export interface Merge {
 export async function mergeFeed(merge: Merge): Promise<{ readonly isWide: boolean }> {
   const { connection } = merge
   const saving = merge.shapes.saving()
+  if (merge.kept === 'taken') await stageEntered(connection)
   const ended = await countOf(connection, 'stage_ended')
   if (ended > 0) await dropEnded(connection)
   const distinct = await hasDistinctKeys(connection)
-  const emptyState = await isEmpty(connection, 'state')
+  const emptyState = merge.kept !== 'taken' && (await isEmpty(connection, 'state'))
   if (!emptyState) await dropOutdated(connection)
   const { rows, kept, readBytes } = await measureMerge(connection)
   const isWide = kept > SLICE_BYTES
@@ -84,6 +88,7 @@ export async function mergeFeed(merge: Merge): Promise<{ readonly isWide: boolea
   let wroteWide = false
   await inTransaction(connection, async () => {
     if (saving.sql !== '') await connection.run(saving.sql)
+    if (merge.kept !== 'none') await connection.run(endKeptSql(merge.kept === 'taken'))
     if (ended > 0) await forgetEnded(connection)
     await replaceEntries(connection)
     const captured = { columns: 'partition, key, content', isRecord: 'content IS NOT NULL' }

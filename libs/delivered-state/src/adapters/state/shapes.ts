@@ -46,6 +46,10 @@ export class Shapes {
     return { json: encodeRow(row, shape.columns), shape: shape.id }
   }
 
+  idOf(names: readonly string[]): number {
+    return this.#find(names).id
+  }
+
   #find(names: readonly string[]): Shape {
     const text = JSON.stringify(names)
     let shape = this.#byText.get(text)

@@ -10,7 +10,7 @@ const FED_FOR = 'fed_for'
 export async function loadPositions(
   connection: DuckDBConnection,
   partitions: number,
-): Promise<StatePositions> {
+): Promise<Omit<StatePositions, 'kept'>> {
   const reader = await connection.runAndReadAll(
     'SELECT changes, retry, captured, last_offset, last_run, last_seq FROM positions ORDER BY number',
   )
@@ -30,7 +30,7 @@ export async function loadPositions(
 }
 
 /** SQL that keeps the positions in place of the ones before. */
-export function positionsSql(positions: StatePositions): string {
+export function positionsSql(positions: Omit<StatePositions, 'kept'>): string {
   const rows = positions.changes.map((changes, p) => {
     const last = positions.lastChange[p] ?? null
     const place = last === null ? 'NULL, NULL, NULL' : `${last.offset}, ${last.run}, ${last.seq}`

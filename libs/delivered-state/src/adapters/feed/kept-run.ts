@@ -1,0 +1,131 @@
+/**
+ * The rows that a run adds to an empty state, kept as the state has them once all are delivered. So the next
+ * run need not read them from `changes` (docs/decisions/state-of-a-first-run.md). They are in a table of
+ * their own, which takes the place of the state's rows if the topic bears them out, and is dropped otherwise.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { Column } from '@sluice/contracts/values'
+import type { DiffRequest, KeptRun, PublishedRun } from '../../port.ts'
+import { EXTRACTED, type FoundChanges, placeOf } from '../diff/find-changes.ts'
+import { groupsOf, type RowHash } from '../diff/row-hash.ts'
+import { isInSlice } from '../diff/row-slices.ts'
+import { quoteText, readingOfExtracted } from '../sql/sql-types.ts'
+import { ABSENT, ADDED, PRESENT } from '../state/codes.ts'
+import type { Shapes } from '../state/shapes.ts'
+import { inTransaction, metaSql, readMeta } from '../state/state-meta.ts'
+import { STATE_COLUMNS } from '../state/stored-rows.ts'
+
+const KEPT = 'kept'
+/** Rows between invalid ones are taken stretch by stretch, which reads a little of the extract each time. */
+const MOST_STRETCHES = 32
+const SAFE = Number.MAX_SAFE_INTEGER
+
+export interface Keeping {
+  readonly connection: DuckDBConnection
+  readonly request: DiffRequest
+  readonly found: FoundChanges
+  readonly hash: RowHash
+  readonly shapes: Shapes
+}
+
+/** SQL for the member of a stored row; null for a type whose stored form SQL does not make. */
+function memberSql({ name, type }: Column, x: string): string | null {
+  const reading = readingOfExtracted(type, x)
+  const numberIf = (isNumber: string): string =>
+    `CASE WHEN ${isNumber} THEN ${reading} ELSE '"' || ${reading} || '"' END`
+  const valueSql = (): string | null => {
+    switch (type.kind) {
+      case 'boolean':
+      case 'integer':
+        return reading
+      case 'long':
+        return numberIf(`${x} BETWEEN -${SAFE} AND ${SAFE}`)
+      case 'decimal':
+        return type.scale === 0 ? numberIf(`${x} BETWEEN -${SAFE} AND ${SAFE}`) : `'"' || ${reading} || '"'`
+      case 'double':
+        return numberIf(`isfinite(${x}) AND NOT (${x} = 0 AND signbit(${x}))`)
+      case 'float':
+      case 'list':
+      case 'struct':
+        return null
+      default:
+        return `CAST(to_json(CAST(${reading} AS VARCHAR)) AS VARCHAR)`
+    }
+  }
+  const value = valueSql()
+  return value === null ? null : `${quoteText(`${JSON.stringify(name)}:`)}, coalesce(${value}, 'null')`
+}
+
+/** SQL for a row as the state has it; null if some column has another form there. */
+function contentSql(columns: readonly Column[], place: (column: Column) => string): string | null {
+  const members = columns.map(column => memberSql(column, place(column)))
+  return members.includes(null) ? null : `concat('{', ${members.join(`, ',', `)}, '}')`
+}
+
+/** Keeps the run, or nothing, if it did more than to add rows to an empty state, or its rows are wide. */
+export async function keepRun(
+  { connection, request, found, hash, shapes }: Keeping,
+  { run, runId, ends, blockRows }: PublishedRun,
+): Promise<boolean> {
+  const { added, settled, removed, changed } = found
+  const addsOnly = settled.rows + removed.rows + changed.rows === 0 && !added.known && !added.captured
+  const place = placeOf(request.columns)
+  const content = contentSql(request.columns, place)
+  const isPlain = content !== null && found.slices === null && groupsOf(request.columns).length === 1
+  if (!addsOnly || !isPlain || added.rows === 0 || !(await isEmptyState(connection))) return false
+  const stretches = (
+    await connection.runAndReadAll(
+      `SELECT min(rid), max(rid) + 1, min(rowid) FROM ordered GROUP BY rid - rowid ORDER BY 1 LIMIT ${MOST_STRETCHES + 1}`,
+    )
+  ).getRows()
+  if (stretches.length > MOST_STRETCHES) return false
+  const shape = shapes.idOf(request.columns.map(({ name }) => name))
+  const saving = shapes.saving()
+  const partitions = ends.length
+  await inTransaction(connection, async () => {
+    if (saving.sql !== '') await connection.run(saving.sql)
+    await connection.run(`CREATE OR REPLACE TABLE ${KEPT} (${STATE_COLUMNS})`)
+    for (const [from, to, first] of stretches) {
+      const placeInRun = `(rid - ${Number(from)} + ${Number(first)})`
+      await connection.run(`
+        INSERT INTO ${KEPT} SELECT key, ${PRESENT}, hash, ${shape}, content, place // ${blockRows} % ${partitions}, ${run},
+          place // ${blockRows * partitions} * ${blockRows} + place % ${blockRows}, NULL, strlen(content)
+        FROM (SELECT ${placeInRun} AS place, ${found.key} AS key, ${hash.ofExtracted(hash.columns, place)} AS hash, ${content ?? ''} AS content
+          FROM ${EXTRACTED} WHERE ${isInSlice('rid', { from: Number(from), to: Number(to) })})`)
+    }
+    const counted = await connection.runAndReadAll(`SELECT partition, count(*) FROM ${KEPT} GROUP BY 1`)
+    const counts = new Map(counted.getRows().map(([partition, rows]) => [Number(partition), Number(rows)]))
+    const of = ends.map((end, partition) => ({ end, count: counts.get(partition) ?? 0 }))
+    const kept: KeptRun = { run, runId, partitions: of }
+    await connection.run(metaSql(KEPT, JSON.stringify(kept)))
+  })
+  saving.saved()
+  return true
+}
+
+async function isEmptyState(connection: DuckDBConnection): Promise<boolean> {
+  const tables = ['stored', 'dead', 'entries', 'doubts', 'captured', 'gone']
+  const counts = tables.map(table => `(SELECT count(*) FROM (FROM ${table} LIMIT 1))`)
+  const reader = await connection.runAndReadAll(`SELECT ${counts.join(' + ')}`)
+  return Number(reader.getRows()[0]?.[0]) === 0
+}
+
+/** The run whose rows are kept; null if there is none. */
+export async function loadKept(connection: DuckDBConnection): Promise<KeptRun | null> {
+  const value = await readMeta(connection, KEPT)
+  return value === null ? null : (JSON.parse(value) as KeptRun)
+}
+
+/** Stages the kept changes that have an entry, so that the merge gives these their outcome. */
+export async function stageEntered(connection: DuckDBConnection): Promise<void> {
+  await connection.run(`
+    INSERT INTO stage_changes SELECT partition, key, ${ADDED}, run, seq, ${ABSENT}, NULL, NULL, content, shape, NULL, NULL, 0, size, size
+    FROM ${KEPT} k SEMI JOIN (SELECT partition, key FROM stage_retry UNION ALL SELECT partition, key FROM stage_doubts) e
+      ON e.key = k.key AND e.partition = k.partition`)
+}
+
+/** SQL that ends what is kept: it is the state from then on, or nothing. */
+export function endKeptSql(isTaken: boolean): string {
+  const taken = `DROP TABLE stored; ALTER TABLE ${KEPT} RENAME TO stored;`
+  return `${isTaken ? taken : `DROP TABLE IF EXISTS ${KEPT};`} DELETE FROM meta WHERE name = ${quoteText(KEPT)}`
+}
