@@ -218,11 +218,7 @@ class DuckdbDeliveredState implements DeliveredState {
       const { shapes, stage, hash } = this.#feed
       await stage.flush()
       const makeRoom = (bytes: number): Promise<void> => this.#memory.toRead(bytes)
-      const useGroups = async (groupRows: number): Promise<void> => {
-        stage.unprepare()
-        await this.#file.attachAgain(groupRows)
-        this.#groupRows = groupRows
-      }
+      const useGroups = (groupRows: number): Promise<void> => this.#useGroups(groupRows)
       const kept = this.#feed.positions.kept === null ? 'none' : this.#takesKept ? 'taken' : 'left'
       const rooms = { makeRoom, groupRows: this.#groupRows, useGroups, kept } as const
       const { isWide } = await mergeFeed({
@@ -268,7 +264,8 @@ class DuckdbDeliveredState implements DeliveredState {
     const { shapes } = this.#feed
     return await this.#interruptible(signal, async () => {
       await this.#memory.letGo()
-      if (!(await keepRun({ ...diffed, connection, shapes }, published))) return false
+      const useGroups = (groupRows: number): Promise<void> => this.#useGroups(groupRows)
+      if (!(await keepRun({ ...diffed, connection, shapes, useGroups }, published))) return false
       await this.#file.checkpoint()
       this.#staged = { ...this.#feed.positions, kept: await loadKept(connection) }
       this.#feed.positions = this.#staged
@@ -370,6 +367,13 @@ class DuckdbDeliveredState implements DeliveredState {
     await this.#endDiff().catch(() => {})
     await this.#feed.stage.close()
     await this.#file.close()
+  }
+
+  async #useGroups(groupRows: number): Promise<void> {
+    if (groupRows === this.#groupRows) return
+    this.#feed.stage.unprepare()
+    await this.#file.attachAgain(groupRows)
+    this.#groupRows = groupRows
   }
 
   /** Gives every stored row a hash over the columns that are compared now. */

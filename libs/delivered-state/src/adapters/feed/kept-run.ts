@@ -3,17 +3,18 @@
  * run need not read them from `changes` (docs/decisions/state-of-a-first-run.md). They are in a table of
  * their own, which takes the place of the state's rows if the topic bears them out, and is dropped otherwise.
  */
+import { statSync } from 'node:fs'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Column } from '@sluice/contracts/values'
 import type { DiffRequest, KeptRun, PublishedRun } from '../../port.ts'
 import { EXTRACTED, type FoundChanges, placeOf } from '../diff/find-changes.ts'
 import { groupsOf, type RowHash } from '../diff/row-hash.ts'
-import { isInSlice } from '../diff/row-slices.ts'
+import { isInSlice, VECTOR_ROWS } from '../diff/row-slices.ts'
 import { quoteText, readingOfExtracted } from '../sql/sql-types.ts'
 import { ABSENT, ADDED, PRESENT } from '../state/codes.ts'
 import type { Shapes } from '../state/shapes.ts'
 import { inTransaction, metaSql, readMeta } from '../state/state-meta.ts'
-import { STATE_COLUMNS } from '../state/stored-rows.ts'
+import { groupRowsFor, STATE_COLUMNS } from '../state/stored-rows.ts'
 
 const KEPT = 'kept'
 /** Rows between invalid ones are taken stretch by stretch, which reads a little of the extract each time. */
@@ -26,6 +27,8 @@ export interface Keeping {
   readonly found: FoundChanges
   readonly hash: RowHash
   readonly shapes: Shapes
+  /** Has row groups that are written from now on get so many rows. */
+  readonly useGroups: (groupRows: number) => Promise<void>
 }
 
 /** SQL for the member of a stored row; null for a type whose stored form SQL does not make. */
@@ -64,7 +67,7 @@ function contentSql(columns: readonly Column[], place: (column: Column) => strin
 
 /** Keeps the run, or nothing, if it did more than to add rows to an empty state, or its rows are wide. */
 export async function keepRun(
-  { connection, request, found, hash, shapes }: Keeping,
+  { connection, request, found, hash, shapes, useGroups }: Keeping,
   { run, runId, ends, blockRows }: PublishedRun,
 ): Promise<boolean> {
   const { added, settled, removed, changed } = found
@@ -79,6 +82,8 @@ export async function keepRun(
     )
   ).getRows()
   if (stretches.length > MOST_STRETCHES) return false
+  const rowBytes = statSync(request.extractFile).size / added.rows
+  await useGroups(groupRowsFor(added.rows, VECTOR_ROWS * rowBytes))
   const shape = shapes.idOf(request.columns.map(({ name }) => name))
   const saving = shapes.saving()
   const partitions = ends.length

@@ -21,7 +21,7 @@ import {
   UNKNOWN,
 } from '../state/codes.ts'
 import { noteGoneKeys } from '../state/gone-keys.ts'
-import { DELETED_FROM, dropDeadRows, hideRows, removeKeys } from '../state/stored-rows.ts'
+import { DELETED_FROM, dropDeadRows, groupRowsFor, hideRows, removeKeys } from '../state/stored-rows.ts'
 import { endKeptSql, stageEntered } from './kept-run.ts'
 import { keyToken } from '../diff/model-rows.ts'
 import { groupsOf, type RowHash } from '../diff/row-hash.ts'
@@ -75,12 +75,11 @@ export async function mergeFeed(merge: Merge): Promise<{ readonly isWide: boolea
   const distinct = await hasDistinctKeys(connection)
   const emptyState = merge.kept !== 'taken' && (await isEmpty(connection, 'state'))
   if (!emptyState) await dropOutdated(connection)
-  const { rows, kept, readBytes } = await measureMerge(connection)
+  const { staged, rows, kept, readBytes } = await measureMerge(connection)
   const isWide = kept > SLICE_BYTES
   const isWideStored = readBytes > SLICE_BYTES
   const groupRows = groupRowsFor(rows, Math.max(kept, readBytes))
-  // Rows are dropped and staged by now. Within the transaction nothing can be attached.
-  if (groupRows !== merge.groupRows) await merge.useGroups(groupRows)
+  if (staged > 0 && groupRows !== merge.groupRows) await merge.useGroups(groupRows)
   // A checkpoint reads as many rows of the state at once.
   await merge.makeRoom(Math.max(kept, readBytes))
   // DuckDB reads 2,048 compressed texts to get one, and needs as much memory to compress them.
@@ -111,30 +110,12 @@ export async function mergeFeed(merge: Merge): Promise<{ readonly isWide: boolea
   return { isWide: isWide || wroteWide }
 }
 
-/** From so many rows on, row groups are larger. */
-const MANY_ROWS = 500_000
-/** The most rows of a row group, and about its most bytes: DuckDB holds it in memory while it writes it. */
-const MOST_GROUP_ROWS = 16 * VECTOR_ROWS
-const GROUP_BYTES = 32_000_000
-
 /** The rows that a merge may write, and the most bytes of 2,048 neighbours among the new and the old ones. */
-async function measureMerge(
-  connection: DuckDBConnection,
-): Promise<{ readonly rows: number; readonly kept: number; readonly readBytes: number }> {
+async function measureMerge(connection: DuckDBConnection) {
   const kept = await keptBytes(connection)
   const { readBytes } = await tableSlices(connection, { table: 'stored', size: 'size' })
-  const rows = (await countOf(connection, 'stage_changes')) + (await countOf(connection, 'stored'))
-  return { rows, kept, readBytes }
-}
-
-/**
- * How many rows a row group gets. DuckDB keeps some KB for each column of a row group, beside what its limit
- * counts: with the fewest rows, a state of 20 million would take 0.5 GB.
- */
-export function groupRowsFor(rows: number, neighbourBytes: number): number {
-  if (rows < MANY_ROWS) return VECTOR_ROWS
-  const vectors = Math.floor(GROUP_BYTES / Math.max(1, neighbourBytes))
-  return Math.min(MOST_GROUP_ROWS, Math.max(1, vectors) * VECTOR_ROWS)
+  const staged = await countOf(connection, 'stage_changes')
+  return { staged, rows: staged + (await countOf(connection, 'stored')), kept, readBytes }
 }
 
 /** True of what is staged, and not of the rows between wide ones (stage-feed.ts). */

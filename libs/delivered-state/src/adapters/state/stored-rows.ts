@@ -16,11 +16,27 @@ const REWRITTEN_ROWS = 2_000_000
 /** From a smaller table, rows are deleted in place. */
 export const DELETED_FROM = 64 * VECTOR_ROWS
 
+/** From so many rows on, row groups are larger. */
+const MANY_ROWS = 500_000
+/** The most rows of a row group, and about its most bytes: DuckDB holds it in memory while it writes it. */
+const MOST_GROUP_ROWS = 16 * VECTOR_ROWS
+const GROUP_BYTES = 32_000_000
+
 export const STATE_COLUMNS =
   'key VARCHAR, kind UTINYINT, hash UHUGEINT, shape USMALLINT, content VARCHAR, partition USMALLINT, run BIGINT, seq BIGINT, muted VARCHAR, size UINTEGER'
 
 export const ENTRY_COLUMNS =
   'partition USMALLINT, key VARCHAR, run BIGINT, seq BIGINT, outcome UTINYINT, runs BIGINT, status USMALLINT, entry VARCHAR'
+
+/**
+ * How many rows a row group gets. DuckDB keeps some KB for each column of a row group, beside what its limit
+ * counts: with the fewest rows, a state of 20 million would take 0.5 GB.
+ */
+export function groupRowsFor(rows: number, neighbourBytes: number): number {
+  if (rows < MANY_ROWS) return VECTOR_ROWS
+  const vectors = Math.floor(GROUP_BYTES / Math.max(1, neighbourBytes))
+  return Math.min(MOST_GROUP_ROWS, Math.max(1, vectors) * VECTOR_ROWS)
+}
 
 /** Takes rows out of the state. `rows` is SQL that gives their ids (`srid`), of which none is dead. */
 export async function hideRows(connection: DuckDBConnection, rows: string): Promise<void> {
