@@ -8,7 +8,10 @@ import { writeChanges } from '@sluice/testkit/write-changes'
 import { feedState } from './feed-state.ts'
 
 const { signal } = new AbortController()
-const NOTHING_READ = { changes: [0], retry: [0], captured: [0], lastChange: [null], fedFor: null }
+const NOTHING_READ = {
+  ...{ changes: [0], retry: [0], captured: [0], lastChange: [null] },
+  ...{ fedFor: null, kept: null },
+}
 
 /** A state that has read nothing, and keeps what it is fed. */
 function recordingState(): { readonly fed: readonly StateFeed[]; readonly state: DeliveredState } {
