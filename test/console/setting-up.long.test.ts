@@ -136,9 +136,12 @@ describe('a destination that somebody logs in to', () => {
     await own.getByRole('button', { name: 'Sign in' }).click()
     await own.getByText('Nobody has logged in yet').waitFor()
     await expectAccessible(own, 'a destination without a login')
+    await own.getByRole('button', { name: 'Log in…' }).click()
+    const dialog = own.getByRole('dialog', { name: 'Log in to api' })
+    await dialog.getByText(`${new URL(idp.tokenUrl).host} then gets the code`).waitFor()
     const [opened] = await Promise.all([
       own.context().waitForEvent('page'),
-      own.getByRole('button', { name: 'Log in…' }).click(),
+      dialog.getByRole('link', { name: /^Log in at 127\.0\.0\.1/ }).click(),
     ])
     await opened.getByText('You are logged in to api.').waitFor()
     expect(new URL(opened.url()).origin).toBe(guarded.url)

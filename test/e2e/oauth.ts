@@ -145,7 +145,7 @@ export function oauthTests(profile: Profile, { all }: { readonly all: boolean })
         const early = await project.run(SYNC)
         expect(JSON.stringify(early.view.error)).toContain('sluice auth api')
       }
-      const child = project.start('auth', 'api', '--json')
+      const child = project.start('auth', 'api', '--yes', '--json')
       const [url = ''] = /^http\S+$/m.exec(await untilSaid(child, /paste/)) ?? []
       const redirected = new URL(await idp.logIn(url))
       const forged = new URL(redirected)

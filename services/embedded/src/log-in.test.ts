@@ -19,11 +19,11 @@ const ENV = {
   SLUICE_SECRET_CRM_FOR: 'api.example.com, login.example.com',
 }
 
-async function urlOf(own: Partial<Extract<DestinationSpec['auth'], { oauth2: unknown }>['oauth2']>) {
+async function begun(own: Partial<Extract<DestinationSpec['auth'], { oauth2: unknown }>['oauth2']>) {
   await using log = await openTestLog({ partitions: 0 })
   await using vault = await Vault.open({ ...log, keys: environmentKeys({}) }, { signal })
   const auth = { oauth2: { ...oauth2, ...own } }
-  const { url } = await beginLogin(
+  return await beginLogin(
     { kind: 'destination', name: 'crm', baseUrl: 'https://api.example.com', auth },
     {
       redirectUri: 'http://127.0.0.1/callback',
@@ -35,8 +35,24 @@ async function urlOf(own: Partial<Extract<DestinationSpec['auth'], { oauth2: unk
       vault,
     },
   )
-  return url
 }
+const urlOf = async (own: Parameters<typeof begun>[0]): Promise<string> => (await begun(own)).url
+
+it('says before it begins where the code goes, and where the login may go', async () => {
+  const { codeTo, grants } = await begun({ tokenUrl: 'https://token.example.com:8443/' })
+  expect(codeTo).toBe('token.example.com:8443')
+  expect(grants).toBe('api.example.com:443 destination, token.example.com:8443 destination')
+})
+
+it.each(['tokenUrl', 'refreshUrl', 'authorizationUrl'])(
+  'is no login where its %s is not encrypted, but on this machine',
+  async field => {
+    await expect(begun({ [field]: 'http://evil.example.com/' })).rejects.toThrow(
+      `Destination \`crm\`: the \`${field}\` of a login has to be https://, or to lead to this machine, and leads to evil.example.com:80.`,
+    )
+    expect(await urlOf({ [field]: 'http://127.0.0.1:9/' })).toContain('code_challenge')
+  },
+)
 
 it.each([
   { authorizationParams: { hint: '${secret:crm}' } },

@@ -17,6 +17,10 @@ const PROFILE = { allowPrivateNetwork: true }
 
 export interface LoggingIn {
   readonly url: string
+  /** The server that is given the code of the login, and answers with the tokens. */
+  readonly codeTo: string
+  /** Where the tokens may go once the login is finished. */
+  readonly grants: string
   /** Throws `config` for a URL that is not the end of this login. */
   readonly grantOf: Authorization['grantOf']
   /**
@@ -58,6 +62,8 @@ export async function beginLogin(
       'usage',
       `Nobody has to log in to the destination \`${name}\`: it has no \`auth: { oauth2: { grant: authorization-code } }\`.`,
     )
+  for (const field of ['tokenUrl', 'refreshUrl', 'authorizationUrl'] as const)
+    assertEncrypted(destination, field, auth.oauth2[field])
   const atTokens = usesByTokens(destination)
   const uses = [...usesByDestination(destination), ...atTokens]
   const filling =
@@ -73,6 +79,8 @@ export async function beginLogin(
   const grants = [...new Set(uses.map(grantFor))].join(', ')
   return {
     url,
+    codeTo: placeOf(atTokens[0]),
+    grants,
     grantOf,
     finish: async (grant, { signal, by }) => {
       const connection = connectionOf(destination, fill, profile)
@@ -93,4 +101,20 @@ export async function beginLogin(
       return { grants, renews: refreshToken !== null }
     },
   }
+}
+
+/** Code, verifier and tokens of a login are worth as much as a password. */
+function assertEncrypted({ name, tls }: DestinationSpec, field: string, url: string | undefined): void {
+  const use = url === undefined ? null : useByDestination({ baseUrl: url, tls })
+  if (use === null || !grantFor(use).endsWith(' plain')) return
+  const message = `the \`${field}\` of a login has to be https://, or to lead to this machine, and leads to ${placeOf(use)}`
+  const insecure =
+    tls?.insecure === true ? ', whose certificate is not checked (`tls: { insecure: true }`)' : ''
+  throw new SluiceError('config', `Destination \`${name}\`: ${message}${insecure}.`, {
+    details: [{ field: `auth.oauth2.${field}`, message: `${message}${insecure}` }],
+  })
+}
+
+function placeOf(use: SecretUse | undefined): string {
+  return use === undefined ? '' : (grantFor(use).split(' ')[0] ?? '')
 }

@@ -139,7 +139,10 @@ export const destinationsPage = z.object({
 })
 
 /** Where a person logs in to a destination. */
-export const loginBegunView = z.object({ url: z.string() })
+/**
+ * Where the person logs in, the server that is given the code then, and the hosts that the login may go to.
+ */
+export const loginBegunView = z.object({ url: z.string(), codeTo: z.string(), for: z.string() })
 /** A login that is kept, and the hosts that it may go to. */
 export const loginFinishedView = z.object({
   destination: z.string(),

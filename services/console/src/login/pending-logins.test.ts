@@ -21,6 +21,8 @@ function open(destination = CRM) {
   let [began, closed, now] = [0, 0, 0]
   const begun = (redirectUri: string): BegunLogin => ({
     url: `https://login.example.com/authorize?state=s${(began += 1)}&redirect_uri=${redirectUri}`,
+    codeTo: 'login.example.com:443',
+    grants: 'api.example.com',
     grantOf: url => ({ kind: 'code', code: url.searchParams.get('code') ?? '', verifier: '', redirectUri }),
     finish: (_grant, { by }) => Promise.resolve({ grants: `api.example.com of ${by}`, renews: true }),
     [Symbol.asyncDispose]: () => Promise.resolve(void (closed += 1)),
@@ -38,7 +40,10 @@ const ann = { origin: ORIGIN, holder: 'session ann', by: 'ann' }
 
 it('finishes a login once, for the one who has begun it', async () => {
   const { logins, closed } = open()
-  expect(await logins.begin('crm', ann, signal)).toContain(`redirect_uri=${ORIGIN}/login/callback`)
+  expect(await logins.begin('crm', ann, signal)).toEqual({
+    url: expect.stringContaining(`redirect_uri=${ORIGIN}/login/callback`),
+    ...{ codeTo: 'login.example.com:443', for: 'api.example.com' },
+  })
   await expect(logins.finish(back('s1'), { ...ann, holder: 'session eve' }, signal)).rejects.toMatchObject({
     code: 'config',
   })

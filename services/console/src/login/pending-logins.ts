@@ -19,6 +19,8 @@ const MOST = 100
 /** A login that `grantOf` and `finish` carry on, as services/embedded makes it. */
 export interface BegunLogin extends AsyncDisposable {
   readonly url: string
+  readonly codeTo: string
+  readonly grants: string
   readonly grantOf: (redirected: URL) => TokenGrant
   readonly finish: (
     grant: TokenGrant,
@@ -59,12 +61,15 @@ export class PendingLogins implements AsyncDisposable {
     this.#now = options.now ?? elapsedMs
   }
 
-  /** Gives the address at which the person logs in. Throws `not-found`, `usage` and `config`. */
+  /**
+   * Gives the address at which the person logs in, and where the login goes then. Throws `not-found`, `usage`
+   * and `config`.
+   */
   async begin(
     name: string,
     { origin, holder }: { readonly origin: string; readonly holder: string },
     signal: AbortSignal,
-  ): Promise<string> {
+  ): Promise<{ readonly url: string; readonly codeTo: string; readonly for: string }> {
     const all = await this.#of.catalog.resources(signal)
     const destination = all.find(spec => spec.kind === 'destination' && spec.name === name)
     if (destination?.kind !== 'destination')
@@ -75,7 +80,7 @@ export class PendingLogins implements AsyncDisposable {
     const login = await this.#of.begin(destination, redirectUri)
     const state = new URL(login.url).searchParams.get('state') ?? randomBytes(16).toString('base64url')
     this.#pending.set(state, { destination: name, holder, login, untilMs: this.#now() + LIFE_MS })
-    return login.url
+    return { url: login.url, codeTo: login.codeTo, for: login.grants }
   }
 
   /**

@@ -1,10 +1,11 @@
 /** The login of a destination (OAuth 2, authorization code): whether there is one, and logging in. */
 import type { ResourceView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
-import type { ReactElement } from 'react'
+import { useState, type ReactElement } from 'react'
 import { call } from '../api/client.ts'
 import { secretsQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
+import { Dialog } from '../ui/dialog.tsx'
 import { Section, Time } from '../ui/parts.tsx'
 import { toastError } from '../ui/toast.tsx'
 
@@ -18,19 +19,12 @@ export function DestinationLogin({ name }: { readonly name: string }): ReactElem
   const { data } = useQuery(secretsQuery)
   const may = useMay('operate')
   const login = data?.secrets.find(secret => secret.kind === 'login' && secret.name === name)
+  const [begun, setBegun] = useState<Begun | null>(null)
   const begin = async (): Promise<void> => {
-    // A browser opens a window only while it handles a click.
-    const opened = window.open('', '_blank')
     try {
       const path = `/destinations/${encodeURIComponent(name)}/login`
-      const { url } = await call(path, { method: 'POST', body: {}, answer: 'loginBegunView' })
-      if (opened === null) location.assign(url)
-      else {
-        opened.opener = null
-        opened.location.href = url
-      }
+      setBegun(await call(path, { method: 'POST', body: {}, answer: 'loginBegunView' }))
     } catch (error) {
-      opened?.close()
       toastError(error)
     }
   }
@@ -43,6 +37,7 @@ export function DestinationLogin({ name }: { readonly name: string }): ReactElem
         </button>
       }
     >
+      {begun === null ? null : <WhereItGoes name={name} begun={begun} onClose={() => setBegun(null)} />}
       <p className="pad">
         {login === undefined ? (
           'Nobody has logged in yet, so its syncs cannot send.'
@@ -57,5 +52,44 @@ export function DestinationLogin({ name }: { readonly name: string }): ReactElem
         </span>
       </p>
     </Section>
+  )
+}
+
+interface Begun {
+  readonly url: string
+  readonly codeTo: string
+  readonly for: string
+}
+
+interface WhereItGoesProps {
+  readonly name: string
+  readonly begun: Begun
+  readonly onClose: () => void
+}
+
+/** The author of a destination chooses who gets a login. The person who logs in looks at it first. */
+function WhereItGoes({ name, begun, onClose }: WhereItGoesProps): ReactElement {
+  const { host } = new URL(begun.url)
+  return (
+    <Dialog title={`Log in to ${name}`} onClose={onClose}>
+      <p>
+        You log in at <code>{host}</code>. <code>{begun.codeTo}</code> then gets the code of your login, and
+        gives the tokens for it. The tokens may go to <code>{begun.for}</code>. Go on if you know these hosts.
+      </p>
+      <footer className="dialog-actions">
+        <button type="button" onClick={onClose}>
+          Cancel
+        </button>
+        <a
+          className="button primary"
+          href={begun.url}
+          target="_blank"
+          rel="noopener noreferrer"
+          onClick={onClose}
+        >
+          Log in at {host}
+        </a>
+      </footer>
+    </Dialog>
   )
 }

@@ -3,8 +3,9 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { loadProject } from '@sluice/project/load-project'
 import { userName } from '@sluice/runtime/machine/user-name'
 import { namesOf } from '@sluice/project/project'
+import { confirmed } from '../../vault/confirmed.ts'
 import { listenForCallback } from '../../vault/await-callback.ts'
-import { numberOption, type Command } from '../../command.ts'
+import { booleanOption, numberOption, type Command, type TextSource } from '../../command.ts'
 import { assertVaultHere, logIn, redirectOf } from '../../compose.ts'
 import { EXIT, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import { teller } from '../../output/notice.ts'
@@ -25,6 +26,7 @@ export const command: Command = {
       max: 65_535,
       help: 'the port of http://127.0.0.1:PORT/callback, if the server knows it by that (default: any)',
     },
+    yes: { type: 'boolean', help: 'log in without asking whether these hosts may have the login' },
   },
   exits: EXITS_OF_ASKING,
   examples: [{ command: 'sluice auth crm', does: 'log in to the destination crm' }],
@@ -44,9 +46,22 @@ export const command: Command = {
     const redirect = await redirectOf(destination)
     await using callback = await listenForCallback(redirect, numberOption(args, 'port') ?? 0)
     await using login = await logIn(options, destination, callback.redirectUri)
+    const goesTo = `The code of this login goes to ${login.codeTo}, and its tokens may go to ${login.grants}.`
+    const isSure = booleanOption(args, 'yes')
+    if (!isSure && stdin.isTTY !== true)
+      throw new SluiceError(
+        'usage',
+        `${goesTo} \`sluice auth\` asks whether it may, and nobody can answer here: \`--yes\` logs in without a question.`,
+      )
+    const answers = keptOpen(stdin)
+    if (isSure) stderr.write(`${safe(goesTo)}\n`)
+    else if (!(await confirmed(`${safe(goesTo)} Log in?`, { ...context, stdin: answers }))) {
+      stderr.write('Nobody has logged in.\n')
+      return EXIT.success
+    }
     stderr.write(`Open this URL in a browser, and log in:\n\n${login.url}\n\n`)
     stderr.write('If the browser runs on another machine, paste the address that it ends at here.\n')
-    const grant = await callback.first(login.grantOf, { stdin, tell, signal })
+    const grant = await callback.first(login.grantOf, { stdin: answers, tell, signal })
     const { grants, renews } = await login.finish(grant, { signal, by: userName() })
     if (!renews)
       tell(
@@ -57,4 +72,10 @@ export const command: Command = {
     stdout.write(json ? `${JSON.stringify(view)}\n` : text)
     return EXIT.success
   },
+}
+
+/** The same lines, for one reader after the other: the first one leaves the rest to the next. */
+function keptOpen(stdin: TextSource): TextSource {
+  const lines = stdin[Symbol.asyncIterator]()
+  return { [Symbol.asyncIterator]: () => ({ next: () => lines.next() }) }
 }

@@ -12,12 +12,13 @@ const writes = { method: 'POST', scope: 'write', status: 200, query: noQuery, at
 export const LOGIN_ROUTES: readonly Route[] = [
   route({
     ...{ ...writes, path: '/destinations/:name/login', id: 'beginLogin' },
-    summary: 'Begin a login to a destination: the answer has the address at which the person logs in',
+    summary:
+      'Begin a login to a destination: the answer has the address at which the person logs in, and the hosts that the login goes to then',
     ...{ params: syncPath, body: noBody, answer: loginBegunView },
     respond: async ({ params: { name } }, context) => {
       const { origin, signal } = context
-      const url = await loginsOf(context).begin(name, { origin, holder: holderOf(context) }, signal)
-      return { kind: 'document', value: { url } }
+      const value = await loginsOf(context).begin(name, { origin, holder: holderOf(context) }, signal)
+      return { kind: 'document', value }
     },
   }),
   route({
@@ -41,5 +42,5 @@ function loginsOf({ logins, principal: { roles } }: RouteContext): PendingLogins
 
 /** A session finishes what it has begun itself. */
 function holderOf({ principal: { by, name, session } }: RouteContext): string {
-  return session === null ? `${by} ${name}` : `session ${session.id}`
+  return session === null ? `${by ?? 'nobody'} ${name}` : `session ${session.id}`
 }
