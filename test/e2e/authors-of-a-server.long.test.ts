@@ -68,6 +68,26 @@ it('a secret without a grant goes to no host of an author, in a test, an alert o
   for (const { text } of [tested, told, rows]) expect(text).not.toMatch(new RegExp(`${SECRET}|${KEPT}`))
 })
 
+it('a private network is reached for no author who does not ask for it: by a test, an alert or a source', async () => {
+  const triggers = { added: { method: 'PUT', path: '/p/{{ id }}' } }
+  const to = { slack: { url: `${thief.url}/x` } }
+  const steps = [
+    await ask(EVE, 'PUT', '/resources/destination/near', { spec: { baseUrl: thief.url } }),
+    await ask(EVE, 'PUT', '/resources/sync/near', { model: 'people', destination: 'near', triggers }),
+    await ask(EVE, 'PUT', '/resources/alert/near', { spec: { syncs: 'all', when: ['run-failed'], to } }),
+  ]
+  expect(steps.map(({ status }) => status)).toEqual([200, 200, 200])
+  const url = `postgres://u@127.0.0.1:${new URL(thief.url).port}/x`
+  const documents = [{ kind: 'source', name: 'near', type: 'postgres', url }]
+  const tried = [
+    await ask(EVE, 'POST', '/syncs/near/test', { key: '1', trigger: 'added' }),
+    await ask(EVE, 'POST', '/alerts/near/test', {}),
+    await ask(EVE, 'POST', '/sources/near/rows', { sql: 'select 1', documents }),
+  ]
+  for (const { text } of tried) expect(text).toMatch(/not a public address|not public/)
+  expect(thief.requests).toEqual([])
+})
+
 it('rows and the key of the vault are not read by somebody who may only write, and the key by nobody', async () => {
   for (const [path, body] of [
     ['/sources/files/rows', { sql: "select * from 'people.csv'" }],

@@ -87,7 +87,7 @@ function serverFields(schemes: readonly string[]) {
       .boolean('true or false')
       .optional()
       .describe(
-        'false: no connection goes to private, loopback or link-local addresses. Default true embedded, false distributed.',
+        'false: no connection goes to private, loopback or link-local addresses. Default true, but false where others write resources.',
       ),
     timeout: queryTimeout,
   }
@@ -159,7 +159,7 @@ export const destination = z
       .boolean('true or false')
       .optional()
       .describe(
-        'false: no request goes to private, loopback or link-local addresses. Default true embedded, false distributed.',
+        'false: no request goes to private, loopback or link-local addresses. Default true, but false where others write resources.',
       ),
     limits: limits.optional().describe('Shared by all syncs to this destination.'),
     breaker: breaker.optional(),

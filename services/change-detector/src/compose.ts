@@ -40,7 +40,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   const { env } = config
   const budget = memoryBudget(config.memoryBytes)
   const fileLimits = fileSourceLimits(env, [])
-  const privateNetworks = sourcePrivateNetworks(env, 'refused')
+  const privateNetworks = sourcePrivateNetworks(env)
   if (fileLimits.roots?.length === 0)
     logger.info('SLUICE_SOURCE_ROOTS is not set: runs of syncs whose source is of type duckdb fail')
   const dataDir = resolve(config.dataDir)

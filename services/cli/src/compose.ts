@@ -17,7 +17,7 @@ import type { DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { LoggingIn } from '@sluice/embedded/log-in'
 import { proxySettings } from '@sluice/runtime/settings/proxies'
-import { neverReachesPrivate } from '@sluice/runtime/settings/reach'
+import { destinationPrivateNetworks } from '@sluice/runtime/settings/reach'
 import { secretNames } from '@sluice/contracts/secret-references'
 import { ulid } from '@sluice/domain/ulid'
 import { endOf } from '@sluice/flow/ends'
@@ -351,7 +351,11 @@ async function logInWith(
   ])
   await using opening = new AsyncDisposableStack()
   const sender = opening.use(
-    createUndiciSender({ connections: 1, proxy: proxySettings(env), neverPrivate: neverReachesPrivate(env) }),
+    createUndiciSender({
+      connections: 1,
+      proxy: proxySettings(env),
+      neverPrivate: destinationPrivateNetworks(env) === 'never',
+    }),
   )
   const ungranted = hasOtherAuthors(env) ? 'refused' : 'allowed'
   const secretFor = told(boundSecrets(env, ungranted, of.vault), mask)

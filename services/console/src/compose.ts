@@ -28,7 +28,8 @@ import { openStage } from '@sluice/process/open-stage'
 import { openVault } from '@sluice/process/open-vault'
 import type { LimitUsage } from '@sluice/rate-limit/port'
 import { proxySettings } from '@sluice/runtime/settings/proxies'
-import { neverReachesPrivate } from '@sluice/runtime/settings/reach'
+import { letsEdit } from '@sluice/runtime/settings/distributed'
+import { destinationPrivateNetworks } from '@sluice/runtime/settings/reach'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { boundSecrets, told } from '@sluice/secrets/bound-secrets'
@@ -47,10 +48,8 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
   const { access, env, prefix } = config
   await using opening = new AsyncDisposableStack()
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
-  const clientId = `${prefix}-console`
-  const stage = opening.use(
-    await openStage(config, adapters, { clientId, outlasts: true, logger, metrics, signal }),
-  )
+  const means = { clientId: `${prefix}-console`, outlasts: true, logger, metrics, signal }
+  const stage = opening.use(await openStage(config, adapters, means))
   const newRunId = (): string => ulid(Date.now(), randomBytes(10))
   // A wrong key is told here. Without one the console can do all but change the vault.
   const hasKey = environmentKeys(env).known() !== null
@@ -65,8 +64,8 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
     servicesElsewhere: true,
     start: (_only, { drain }) => endOf(drain),
   }
-  const tell = (notice: string): void => logger.info(notice)
-  const previewing = { env, logger, newRunId, dir: '/', sourceRoots: [], serves: true, mask, tell }
+  const seen = { mask, tell: (notice: string): void => logger.info(notice) }
+  const previewing = { env, logger, newRunId, dir: '/', sourceRoots: [], serves: true, ...seen }
   let loaded: Promise<Samples> | null = null
   const samples = (): Promise<Samples> =>
     (loaded ??= import('@sluice/embedded/samples/compose').then(({ samplesOf }) =>
@@ -91,6 +90,7 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
       readRows: async (...of) => await (await samples()).readRows(...of),
     },
   })
+  warnOfAuthors(env, logger)
   const logins = opening.use(loginsOf(config, { catalog: storedCatalog(stage), vault, mask }))
   const api = opening.use(
     await createApi({
@@ -178,7 +178,7 @@ function loginsOf(
     await using opening = new AsyncDisposableStack()
     const sender = opening.use(createUndiciSender({ connections: 1, ...reachOf(env) }))
     const secretFor = told(boundSecrets(env, 'refused', vault), mask)
-    const profile = { allowPrivateNetwork: false }
+    const profile = { allowPrivateNetwork: destinationPrivateNetworks(env) === 'allowed' }
     const login = await beginLogin(destination, { redirectUri, secretFor, sender, vault, profile })
     const opened = opening.move()
     return { ...login, [Symbol.asyncDispose]: () => opened.disposeAsync() }
@@ -195,12 +195,21 @@ function tellingOf(
   const sender = createUndiciSender({ connections: 1, ...reach })
   // Authors of alerts and the operator of this process may be two.
   const secretFor = told(boundSecrets(env, 'refused', kept ?? undefined), mask)
-  const network = { allowPrivateNetwork: false, neverPrivate: reach.neverPrivate }
+  const allowPrivateNetwork = destinationPrivateNetworks(env) === 'allowed'
+  const network = { allowPrivateNetwork, neverPrivate: reach.neverPrivate }
   const means = { sender, mailer: createMailSender(), secretFor, ...network, now: Date.now }
   return { ...means, [Symbol.asyncDispose]: () => sender[Symbol.asyncDispose]() }
 }
 
+/** The services do not see the tokens of this process. */
+function warnOfAuthors(env: ConsoleConfig['env'], logger: StartContext['logger']): void {
+  if (!letsEdit(env) || env['SLUICE_DESTINATION_PRIVATE_NETWORKS'] !== undefined) return
+  logger.warn(
+    'SLUICE_TOKENS lets others write resources: set SLUICE_SOURCE_PRIVATE_NETWORKS and SLUICE_DESTINATION_PRIVATE_NETWORKS to `refused` or `never` for change-detector, delivery and console',
+  )
+}
+
 /** How requests leave this process, and where they may never go. */
 function reachOf(env: ConsoleConfig['env']) {
-  return { proxy: proxySettings(env), neverPrivate: neverReachesPrivate(env) }
+  return { proxy: proxySettings(env), neverPrivate: destinationPrivateNetworks(env) === 'never' }
 }

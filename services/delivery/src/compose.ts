@@ -9,7 +9,7 @@ import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createRedisRateLimit } from '@sluice/rate-limit/adapters/redis'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import { proxySettings } from '@sluice/runtime/settings/proxies'
-import { neverReachesPrivate } from '@sluice/runtime/settings/reach'
+import { destinationPrivateNetworks } from '@sluice/runtime/settings/reach'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { openTraces } from '@sluice/runtime/traces/open-traces'
 import { growHeapByRoom } from '@sluice/runtime/machine/heap-growth'
@@ -28,7 +28,7 @@ import type { DeliveryConfig } from './config.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
 import { runDelivery } from './delivery.ts'
 import { DestinationTokens } from './destination/destination-tokens.ts'
-import { DISTRIBUTED, patientTargets } from './destination/patient-targets.ts'
+import { patientTargets } from './destination/patient-targets.ts'
 import { lateAfterTakeover } from './run/late-sends.ts'
 import { Places } from './send/places.ts'
 import { tellOfBreakers } from './send/told-breakers.ts'
@@ -61,12 +61,14 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const onBreaker = tellOfBreakers({ logger, figures })
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission, onBreaker))
   const memory = new DeliveryMemory(memoryBudget(config.memoryBytes).buffersBytes)
+  const networks = destinationPrivateNetworks(env)
+  const profile = { allowPrivateNetwork: networks === 'allowed' }
   const sender = opening.use(
     createUndiciSender({
       connections: CONNECTIONS,
       answers: memory.answers,
       proxy: proxySettings(env),
-      neverPrivate: neverReachesPrivate(env),
+      neverPrivate: networks === 'never',
     }),
   )
   // An outage of Redis is logged once, and not for each partition.
@@ -79,15 +81,14 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const store = opening.use(createRedisTokenStore({ ...redis, prefix }))
   const tokens = opening.use(
     new DestinationTokens({
-      ...{ store, keys: environmentKeys(env), vault, sender, secretFor: secrets, profile: DISTRIBUTED },
+      ...{ store, keys: environmentKeys(env), vault, sender, secretFor: secrets, profile },
       waitsForPeople: true,
       figures,
       onSecret: mask,
     }),
   )
   const resolveTarget = patientTargets(stage.definitions, {
-    secrets,
-    tokens,
+    ...{ secrets, tokens, profile },
     caughtUp: options => vault.caughtUp(options),
     logger,
     figures,

@@ -22,7 +22,7 @@ import { FreedMemory } from '@sluice/delivered-state/adapters/freed-memory'
 import type { DeliveredState } from '@sluice/delivered-state/port'
 import { DeliveryMemory } from '@sluice/delivery/delivery-memory'
 import { DestinationTokens } from '@sluice/delivery/destination/destination-tokens'
-import { EMBEDDED, resolveTarget } from '@sluice/delivery/destination/target'
+import { resolveTarget } from '@sluice/delivery/destination/target'
 import { memoryBudget } from '@sluice/domain/memory-budget'
 import type { Ends } from '@sluice/flow/ends'
 import { createLocalHolds } from '@sluice/holds/adapters/local'
@@ -38,7 +38,7 @@ import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { LimitUsage, RateLimit } from '@sluice/rate-limit/port'
 import { UsageAtWork } from '@sluice/rate-limit/usage-at-work'
 import { distributedSettings, isDistributed } from '@sluice/runtime/settings/distributed'
-import { neverReachesPrivate } from '@sluice/runtime/settings/reach'
+import { destinationPrivateNetworks } from '@sluice/runtime/settings/reach'
 import { logSizeOf, memoryOf, secretOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
 import type { Metrics } from '@sluice/runtime/metrics'
@@ -152,7 +152,7 @@ export function tellingOf(
 ): TellingDeps & AsyncDisposable {
   const sender = senderOf({ connections: 1, ...networkOf(env) })
   const loadMailer = async () => (await import('@sluice/alerts/adapters/nodemailer')).createMailSender()
-  const network = { ...networkOf(env), allowPrivateNetwork: !isDistributed(env), now: Date.now }
+  const network = { ...networkOf(env), ...profileOf(env), now: Date.now }
   const means = { sender, mailer: loadWhenMailing(loadMailer), secretFor: told(secretForOf(env, kept), mask) }
   return { ...means, ...network, [Symbol.asyncDispose]: () => sender[Symbol.asyncDispose]() }
 }
@@ -212,7 +212,7 @@ async function openServices(
   const tokens = opening.use(
     new DestinationTokens({
       ...{ store: createLocalTokenStore(), keys: keysOf(dataDir, env), vault, sender },
-      ...{ secretFor: sourceOptions.secretFor, profile: EMBEDDED, waitsForPeople: false },
+      ...{ secretFor: sourceOptions.secretFor, profile: profileOf(env), waitsForPeople: false },
       ...(deps.figures === undefined ? {} : { figures: deps.figures }),
       onSecret: mask,
     }),
@@ -223,7 +223,7 @@ async function openServices(
   return {
     ...{ ...deps, sender, leases, memory, room, renderElsewhere, traces },
     resolveDefinition: sync => currentDefinition(deps, sync, { signal: abort }),
-    resolveTarget: targets(definitions, sourceOptions.secretFor, tokens, vault),
+    resolveTarget: targets(definitions, sourceOptions.secretFor, { tokens, vault, profile: profileOf(env) }),
     openSource: ({ source }) => deps.early.take(source) ?? openSource(source, sourceOptions),
     openState: state => openState(dataDir, { ...state, memoryLimit }, logger),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
@@ -255,9 +255,14 @@ async function openLimits({ dataDir, env, logger, signal }: LimitsOf): Promise<R
   return createRedisRateLimit({ ...redis, prefix, onTrouble: logTrouble(logger, 'requests'), onForgotten })
 }
 
+/** What holds for destinations and alerts that do not say. */
+function profileOf(env: Environment): { readonly allowPrivateNetwork: boolean } {
+  return { allowPrivateNetwork: destinationPrivateNetworks(env) === 'allowed' }
+}
+
 /** What the operator says of connections to others. */
 function networkOf(env: Environment): Pick<UndiciSenderOptions, 'neverPrivate' | 'proxy'> {
-  return { proxy: proxySettings(env), neverPrivate: neverReachesPrivate(env) }
+  return { proxy: proxySettings(env), neverPrivate: destinationPrivateNetworks(env) === 'never' }
 }
 
 /** Loads the HTTP client with the first request: a run that finds nothing to send starts without it. */

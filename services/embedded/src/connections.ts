@@ -8,7 +8,7 @@ import { templateColumns } from '@sluice/change-detector/detect/template-columns
 import type { Connections } from '@sluice/control/check-connections'
 import type { ConnectionOptions, HttpSender } from '@sluice/http-sender/port'
 import { assertSendable } from '@sluice/project/checks/assert-secrets'
-import { isDistributed } from '@sluice/runtime/settings/distributed'
+import { destinationPrivateNetworks } from '@sluice/runtime/settings/reach'
 import type { Environment } from '@sluice/runtime/environment'
 import type { SecretLookup } from '@sluice/secrets/environment'
 import type { Source } from '@sluice/sources/port'
@@ -31,7 +31,7 @@ export function connectionsWith(
   { openSource, openSender, secretFor, secretOf }: Openers,
 ): Connections {
   // As delivery would: a connection that is tried here says what comes of it there.
-  const profile = { allowPrivateNetwork: !isDistributed(env) }
+  const profile = { allowPrivateNetwork: destinationPrivateNetworks(env) === 'allowed' }
   return {
     async describe(spec, model, signal) {
       await using source = await openSource(spec)

@@ -1,8 +1,7 @@
 /** What sources and the delivered state may have, in every command alike. */
 import type { SecretFor } from '@sluice/contracts/secret-references'
 import { duckdbSize, memoryBudget, queryBytes } from '@sluice/domain/memory-budget'
-import { isDistributed } from '@sluice/runtime/settings/distributed'
-import { fileSourceLimits, sourcePrivateNetworks } from '@sluice/runtime/settings/reach'
+import { fileSourceLimits, sourcePrivateNetworks, type PrivateNetworks } from '@sluice/runtime/settings/reach'
 import { memoryOf, type Environment } from '@sluice/runtime/environment'
 import { told, type KeptSecrets } from '@sluice/secrets/bound-secrets'
 import type { EmbeddedOptions } from './embedded-options.ts'
@@ -14,7 +13,7 @@ export const NOTHING_KEPT: KeptSecrets = { find: () => null }
 interface SourceOptions {
   readonly secretFor: SecretFor
   readonly memoryBytes: number
-  readonly privateNetworks: ReturnType<typeof sourcePrivateNetworks>
+  readonly privateNetworks: PrivateNetworks
   readonly fileLimits: ReturnType<typeof fileSourceLimits>
 }
 
@@ -27,7 +26,7 @@ export function sourceOptionsOf(
   kept: KeptSecrets,
 ): SourceOptions {
   const memoryBytes = queryBytes(memoryBudget(memoryOf(env)))
-  const privateNetworks = sourcePrivateNetworks(env, isDistributed(env) ? 'refused' : 'allowed')
+  const privateNetworks = sourcePrivateNetworks(env)
   return {
     secretFor: told(secretForOf(env, kept), mask),
     memoryBytes,

@@ -14,7 +14,7 @@ it('a target is made once, and anew after a change of the vault', async () => {
   const tokens = { of: () => null } as unknown as DestinationTokens
   const vault = { version: 1 }
   let value = 'the first'
-  const resolve = targets(definitions, () => value, tokens, vault)
+  const resolve = targets(definitions, () => value, { tokens, vault, profile: { allowPrivateNetwork: true } })
   const first = await resolve('hash', options)
   expect(first.headers).toMatchObject({ 'x-key': 'the first' })
   expect(await resolve('hash', options)).toBe(first)

@@ -1,6 +1,6 @@
 /** Destinations with their secrets, cached by definition until the vault changes. */
 import type { DestinationTokens } from '@sluice/delivery/destination/destination-tokens'
-import { resolveTarget, type Target } from '@sluice/delivery/destination/target'
+import { resolveTarget, type Profile, type Target } from '@sluice/delivery/destination/target'
 import type { ResolveTarget } from '@sluice/delivery/run/open-run'
 import type { SecretFor } from '@sluice/contracts/secret-references'
 import { RecentMap } from '@sluice/flow/recent-map'
@@ -10,11 +10,16 @@ import type { Vault } from '@sluice/vault/vault'
 /** Each edit makes a definition, but only a few definitions have runs at work. */
 const TARGETS_KEPT = 100
 
+interface TargetMeans {
+  readonly tokens: DestinationTokens
+  readonly vault: Pick<Vault, 'version'>
+  readonly profile: Profile
+}
+
 export function targets(
   definitions: Definitions,
   secretFor: SecretFor,
-  tokens: DestinationTokens,
-  vault: Pick<Vault, 'version'>,
+  { tokens, vault, profile }: TargetMeans,
 ): ResolveTarget {
   const known = new RecentMap<string, { readonly target: Target; readonly version: number }>({
     limit: TARGETS_KEPT,
@@ -25,7 +30,7 @@ export function targets(
     const definition = await definitions.get(hash, { signal })
     const { version } = vault
     const credentials = tokens.of(definition.destination)
-    const target = { ...resolveTarget(definition, secretFor), credentials }
+    const target = { ...resolveTarget(definition, secretFor, profile), credentials }
     known.set(hash, { target, version })
     return target
   }

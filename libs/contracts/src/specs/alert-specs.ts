@@ -189,7 +189,7 @@ export function alertFields<N extends z.ZodType>(name: N) {
       .boolean('true or false')
       .optional()
       .describe(
-        'false: no notice goes to private, loopback or link-local addresses. Default true embedded, false distributed.',
+        'false: no notice goes to private, loopback or link-local addresses. Default true, but false where others write resources.',
       ),
   }
 }

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { redisSettings } from '../service-config.ts'
 import { distributedSettings, hasOtherAuthors } from './distributed.ts'
+import { destinationPrivateNetworks, sourcePrivateNetworks } from './reach.ts'
 
 const env = { SLUICE_KAFKA_BROKERS: 'kafka:9092', SLUICE_SCHEMA_REGISTRY_URL: 'http://registry:8081' }
 
@@ -42,4 +43,20 @@ it.each([
   ['topics are shared', { SLUICE_KAFKA_BROKERS: 'kafka:9092' }, true],
 ])('others may write resources or not, where %s', (_, env, expected) => {
   expect(hasOtherAuthors(env)).toBe(expected)
+})
+
+it.each([
+  ['one operator', {}, 'allowed'],
+  ['one operator on Kafka', { SLUICE_KAFKA_BROKERS: 'kafka:9092', SLUICE_TOKEN: 'x' }, 'allowed'],
+  ['others who look', { SLUICE_TOKENS: 'bob view a-token-of-bobs-own' }, 'allowed'],
+  ['others who write', { SLUICE_TOKENS: 'bob edit a-token-of-bobs-own' }, 'refused'],
+])('private networks that no resource asks for, with %s, are %s', (_who, env, expected) => {
+  expect([sourcePrivateNetworks(env), destinationPrivateNetworks(env)]).toEqual([expected, expected])
+  for (const said of ['allowed', 'refused', 'never']) {
+    expect(sourcePrivateNetworks({ ...env, SLUICE_SOURCE_PRIVATE_NETWORKS: said })).toBe(said)
+    expect(destinationPrivateNetworks({ ...env, SLUICE_DESTINATION_PRIVATE_NETWORKS: said })).toBe(said)
+  }
+  expect(() => destinationPrivateNetworks({ SLUICE_DESTINATION_PRIVATE_NETWORKS: 'no' })).toThrow(
+    /allowed, refused or never/,
+  )
 })

@@ -107,11 +107,15 @@ export function isDistributed(env: Environment): boolean {
  * topics, and on a server they have tokens of their own for it.
  */
 export function hasOtherAuthors(env: Environment): boolean {
-  return isDistributed(env) || letsEdit(secretOf(env, 'SLUICE_TOKENS') ?? '')
+  return isDistributed(env) || letsEdit(env)
 }
 
-/** Each entry of `SLUICE_TOKENS` is a name, its roles with commas between them, and its token. */
-function letsEdit(tokens: string): boolean {
+/**
+ * True if a token lets somebody else write resources. Each entry of `SLUICE_TOKENS` is a name, its roles with
+ * commas between them, and its token.
+ */
+export function letsEdit(env: Environment): boolean {
+  const tokens = secretOf(env, 'SLUICE_TOKENS') ?? ''
   const entries = tokens.split(/[\n;]/).map(entry => entry.trim().split(/\s+/))
   return entries.some(
     ([name = '', roles = '']) => !name.startsWith('#') && /(^|,)(edit|all)(,|$)/.test(roles),

@@ -2,6 +2,7 @@
 import { duration } from '@sluice/contracts/resources'
 import { isAbsolute } from 'node:path'
 import { z } from 'zod'
+import { letsEdit } from './distributed.ts'
 import { envSize, parseEnvironment, type Environment } from '../environment.ts'
 
 /** A variable that is not set leaves the limit to its default. */
@@ -47,31 +48,29 @@ export function fileSourceLimits(env: Environment, rootsUnset: readonly string[]
   }
 }
 
+const networks = z.enum(['allowed', 'refused', 'never'], 'expected allowed, refused or never').optional()
 const networkVariables = z.object({
-  SLUICE_SOURCE_PRIVATE_NETWORKS: z
-    .enum(['allowed', 'refused', 'never'], 'expected allowed, refused or never')
-    .optional(),
-})
-
-const destinationVariables = z.object({
-  SLUICE_DESTINATION_PRIVATE_NETWORKS: z.enum(['never'], 'expected never, or nothing').optional(),
+  SLUICE_SOURCE_PRIVATE_NETWORKS: networks,
+  SLUICE_DESTINATION_PRIVATE_NETWORKS: networks,
 })
 
 /**
- * True if the operator refuses private networks to destinations, logins and alerts, whatever their authors
- * say. Throws `config` for another value.
+ * `allowed` and `refused` are for resources that do not say; `never` is for all, whatever they say. Where the
+ * operator is the only author, private networks are allowed, since that is where their APIs and databases
+ * are.
  */
-export function neverReachesPrivate(env: Environment): boolean {
-  return parseEnvironment(destinationVariables, env).SLUICE_DESTINATION_PRIVATE_NETWORKS === 'never'
+export type PrivateNetworks = 'allowed' | 'refused' | 'never'
+
+/** What the operator says of sources in private networks. Throws `config` for another value. */
+export function sourcePrivateNetworks(env: Environment): PrivateNetworks {
+  return parseEnvironment(networkVariables, env).SLUICE_SOURCE_PRIVATE_NETWORKS ?? byDefault(env)
 }
 
-/**
- * `allowed` and `refused` are for sources that do not say; `never` is for all. The default is up to the
- * profile, in which the authors of sources are operators or strangers. Throws `config` for another value.
- */
-export function sourcePrivateNetworks(
-  env: Environment,
-  byDefault: 'allowed' | 'refused',
-): 'allowed' | 'refused' | 'never' {
-  return parseEnvironment(networkVariables, env).SLUICE_SOURCE_PRIVATE_NETWORKS ?? byDefault
+/** The same for destinations, their logins, and alerts. */
+export function destinationPrivateNetworks(env: Environment): PrivateNetworks {
+  return parseEnvironment(networkVariables, env).SLUICE_DESTINATION_PRIVATE_NETWORKS ?? byDefault(env)
+}
+
+function byDefault(env: Environment): PrivateNetworks {
+  return letsEdit(env) ? 'refused' : 'allowed'
 }

@@ -13,6 +13,7 @@ it('waits for a secret, counts the partitions that do, and uses it once it is th
   const told: string[] = []
   let token: string | null = null
   const targets = patientTargets({ get: () => Promise.resolve(definition) } as unknown as Definitions, {
+    profile: { allowPrivateNetwork: true },
     secrets: name => {
       if (token === null) throw new SluiceError('config', `the secret ${name} is not set`)
       return token
@@ -43,6 +44,7 @@ it('stops waiting when the run ends, and is counted no more', async () => {
   const places: number[] = []
   const missing = new SluiceError('config', 'not set')
   const targets = patientTargets({ get: () => Promise.resolve(definition) } as unknown as Definitions, {
+    profile: { allowPrivateNetwork: true },
     secrets: () => {
       throw missing
     },
@@ -58,6 +60,7 @@ it('stops waiting when the run ends, and is counted no more', async () => {
 it('gives up once it has waited long enough, and names the secret', async () => {
   const missing = new SluiceError('config', 'the secret TOKEN is not set')
   const targets = patientTargets({ get: () => Promise.resolve(definition) } as unknown as Definitions, {
+    profile: { allowPrivateNetwork: true },
     secrets: () => {
       throw missing
     },

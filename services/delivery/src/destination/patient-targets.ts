@@ -17,7 +17,6 @@ import { resolveTarget, type Profile } from './target.ts'
  * Whoever may write a project is not always whoever runs the services, so private networks are opened by
  * name.
  */
-export const DISTRIBUTED: Profile = { allowPrivateNetwork: false }
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 30_000
 /** Long enough for a file that an operator has just written to get there. */
@@ -32,6 +31,7 @@ export function patientTargets(
   definitions: Definitions,
   deps: {
     readonly secrets: SecretFor
+    readonly profile: Profile
     /** Resolves once secrets that were set before count here; default: they do at once. */
     readonly caughtUp?: (options: { signal: AbortSignal }) => Promise<void>
     /** For destinations with OAuth 2. */
@@ -42,7 +42,7 @@ export function patientTargets(
     readonly patienceMs?: number
   },
 ): ResolveTarget {
-  const { secrets, caughtUp, logger, figures, patienceMs = PATIENCE_MS } = deps
+  const { secrets, profile, caughtUp, logger, figures, patienceMs = PATIENCE_MS } = deps
   /** Partitions of each sync that wait. */
   const waiting = new Map<string, number>()
   const count = (sync: string, change: 1 | -1): void => {
@@ -60,7 +60,7 @@ export function patientTargets(
       for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
         try {
           await caughtUp?.({ signal })
-          const target = resolveTarget(definition, secrets, DISTRIBUTED)
+          const target = resolveTarget(definition, secrets, profile)
           return { ...target, credentials: deps.tokens?.of(destination) ?? null }
         } catch (error) {
           if (!isSluiceError(error, 'config') || performance.now() - sinceMs >= patienceMs) throw error

@@ -80,7 +80,7 @@ export const LOOKED_AT_BYTES = 1024 * 1024
 export function resolveTarget(
   definition: Definition,
   secretFor: SecretFor,
-  profile: Profile = EMBEDDED,
+  profile: Profile = { allowPrivateNetwork: true },
 ): Target {
   const { destination } = definition
   const uses = usesByDestination(destination)
@@ -99,12 +99,10 @@ export function targetWithoutSecrets(definition: Definition): Target {
 
 type LookUp = (name: string) => string
 
-/** What a destination does not say, and the operator does by the way in which Sluice runs. */
+/** What holds for a destination that does not say. */
 export interface Profile {
   readonly allowPrivateNetwork: boolean
 }
-
-export const EMBEDDED: Profile = { allowPrivateNetwork: true }
 
 function filledTarget(definition: Definition, lookUp: LookUp, connection: ConnectionOptions): Target {
   const { destination, sync } = definition
