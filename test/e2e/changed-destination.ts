@@ -67,6 +67,8 @@ export function changedDestinationSuite(profile: Profile): void {
         exitCode: 2,
         message: expect.stringMatching(/--same-destination.*--new-destination/s),
       })
+      const advice = (await project.sluice('approve', held?.id ?? '')).stderr
+      expect(advice).toMatch(/sluice --dir \S+ approve \S+ --same-destination/)
       // Whatever else somebody asks for, no row goes to an API that the state is not of.
       for (const ask of ['resync', 'replay', 'retry']) {
         const more = ask === 'replay' ? ['--since', '1h', '--yes', '--json'] : ['--json']

@@ -148,6 +148,7 @@ describe('a command', () => {
       message: expect.stringContaining('did you mean `people`?'),
     })
     expect(await client.error('cancel', view.id)).toMatchObject({ exitCode: 2, code: 'usage' })
+    expect((await ask('POST', `/runs/${view.id}/cancel`)).status).toBe(409)
     expect(await client.error('runs', '--after', 'x')).toMatchObject({ exitCode: 2, code: 'usage' })
     // In the folder itself it goes through the server, too.
     expect(await project.runs()).toEqual(await client.runs())
@@ -163,7 +164,7 @@ describe('a command', () => {
     expect(preview.stdout).toContain('destination changed')
     const { exitCode, view: held } = await client.run('people')
     expect([exitCode, held.held?.destination]).toMatchObject([4, { from: api.url, to: other.url }])
-    expect((await ask('POST', `/runs/${held.id}/approve`)).status).toBe(400)
+    expect((await ask('POST', `/runs/${held.id}/approve`)).status).toBe(409)
     expect(other.requests).toEqual([])
     const approved = await client.sluice('approve', held.id, '--new-destination', '--json')
     expect(JSON.parse(approved.stdout)).toMatchObject({

@@ -24,6 +24,8 @@ const wholeNumber = (min: number, max: number) =>
     .regex(/^\d{1,15}$/, `expected a whole number from ${min} to ${max}`)
     .transform(Number)
     .pipe(z.int().min(min).max(max))
+    // A query is text, and what the text says is a number: so a document of OpenAPI describes it.
+    .meta({ type: 'integer', minimum: min, maximum: max })
 const paging = {
   limit: wholeNumber(1, MOST_PER_PAGE)
     .optional()

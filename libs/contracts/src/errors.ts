@@ -81,6 +81,13 @@ export class SluiceError extends Error {
   }
 }
 
+/** What is asked for does not go with the state of a run, or of this server. */
+export class WrongState extends SluiceError {
+  constructor(message: string) {
+    super('usage', message)
+  }
+}
+
 /** Somebody else has changed what a change is based on. `isPrecondition`: the caller asked by `If-Match`. */
 export class VersionConflict extends SluiceError {
   readonly versions: { readonly yours: number; readonly present: number }

@@ -191,7 +191,8 @@ export class ControlFor implements Control {
 
   async removeSecret(secret: SecretNamed, signal: AbortSignal): Promise<SecretRemovedView> {
     assertMay(this.#roles, ROLE_OF.removeSecret)
-    return await this.#control.removeSecret(secret, signal)
+    const by = this.#by === undefined ? {} : { by: this.#by }
+    return await this.#control.removeSecret({ ...secret, ...by }, signal)
   }
 
   async resealSecrets(signal: AbortSignal): Promise<SecretsResealedView> {

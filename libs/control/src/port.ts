@@ -229,6 +229,8 @@ export interface SecretToSet {
 export interface SecretNamed {
   readonly kind: 'secret' | 'login'
   readonly name: string
+  /** Who removes it, where that is not the user of this process. */
+  readonly by?: string
 }
 
 /**

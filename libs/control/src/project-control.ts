@@ -307,11 +307,12 @@ export class ProjectControl implements Control {
     return { name: kept, for: set.grants, replaced: set.replaced }
   }
 
-  async removeSecret({ kind, name }: SecretNamed, signal: AbortSignal): Promise<SecretRemovedView> {
+  async removeSecret(secret: SecretNamed, signal: AbortSignal): Promise<SecretRemovedView> {
+    const { kind, name, by = this.#place.by ?? null } = secret
     const kept = kind === 'secret' ? keptName(name) : name
     const isThere =
       this.#place.hasHistory &&
-      (await lastCounts(async () => (await this.#vault()).remove({ kind, name: kept }, { signal })))
+      (await lastCounts(async () => (await this.#vault()).remove({ kind, name: kept, by }, { signal })))
     if (isThere) return { removed: kept }
     throw new SluiceError(
       'not-found',

@@ -6,9 +6,10 @@
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { SecretRecord } from '@sluice/contracts/document-records'
 import { SECRET_CEILING_BYTES } from '@sluice/domain/record-sizes'
+import { RecentMap } from '@sluice/flow/recent-map'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
-import type { MessageLog } from '@sluice/message-log/port'
+import type { MessageLog, NewRecord } from '@sluice/message-log/port'
 import { plainMarker } from '@sluice/partition/take-over'
 import type { KeptSecret, KeptSecrets } from '@sluice/secrets/bound-secrets'
 import { parseGrants } from '@sluice/secrets/grants'
@@ -25,6 +26,10 @@ const MOST_BYTES = 64_000_000
 const YEAR_MS = 365 * 86_400_000
 const NO_KEY =
   'This process has no key: set SLUICE_ENCRYPTION_KEY. Without Kafka, the key is in `.sluice/key`, unless that was lost.'
+/** Changes of each name that are kept for those who ask who made them. */
+const MAX_CHANGES_KEPT = 50
+/** Names whose changes are counted. Of more names, the oldest changes may give way to the newest sooner. */
+const MAX_NAMES_COUNTED = 10_000
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 
 export type SecretKind = 'secret' | 'login'
@@ -51,6 +56,60 @@ export interface SecretView {
   readonly by: string | null
 }
 
+/** A change of the vault that somebody made. */
+export interface VaultChange {
+  readonly kind: SecretKind
+  readonly name: string
+  readonly action: 'set' | 'remove'
+  readonly at: number
+  readonly by: string | null
+  /** Tells it from all others. */
+  readonly id: string
+}
+
+const CHANGE = 'change'
+const changeKey = (of: Pick<VaultChange, 'kind' | 'name'>, place: number): string =>
+  `${CHANGE}/${of.kind}/${of.name}/${place}`
+
+/**
+ * The changes that people made, as far as the topic has them: the last ones of each name, and the present
+ * secrets of before they were kept. No value is opened for it.
+ */
+export async function readVaultChanges(
+  { log, io, prefix }: Pick<VaultDeps, 'log' | 'io' | 'prefix'>,
+  options: { signal: AbortSignal },
+): Promise<readonly VaultChange[]> {
+  const target = at(sharedTopics(prefix).secrets, 0)
+  const { low, end } = await log.offsets(target, options)
+  const changes = new Map<string, VaultChange>()
+  const present = new Map<string, VaultChange>()
+  if (low >= end) return []
+  for await (const { records } of log.read(target, { ...options, from: low, to: end }))
+    for (const { key, record } of await decodeShared(io, { target, records }, options.signal)) {
+      if (isMarkerKey(key)) continue
+      const text = keyText(key)
+      if (record === null) present.delete(text)
+      if (record?.name !== 'sluice.SecretRecord') continue
+      const change = changeIn(text, record.value)
+      if (change === null) continue
+      if (record.value.kind === CHANGE) changes.set(text, change)
+      // Sluice itself writes a login anew with each refresh.
+      else if (change.kind === 'secret') present.set(text, change)
+    }
+  const all = new Map([...present.values(), ...changes.values()].map(change => [change.id, change]))
+  return [...all.values()]
+}
+
+/** Null for a record that tells of no change. */
+function changeIn(key: string, value: SecretRecord): VaultChange | null {
+  const [kept, kind, ...rest] = value.kind === CHANGE ? key.split('/') : [CHANGE, ...key.split('/')]
+  const name = (value.kind === CHANGE ? rest.slice(0, -1) : rest).join('/')
+  if (kept !== CHANGE || (kind !== 'secret' && kind !== 'login') || value.name !== name) return null
+  const { since, by, version } = value
+  const action = value.kind === CHANGE && value.sealedBy === 'remove' ? 'remove' : 'set'
+  return { kind, name, action, at: since, by, id: `${kind}/${name}/${version}/${action}` }
+}
+
 export class Vault implements KeptSecrets, AsyncDisposable {
   readonly #deps: VaultDeps
   readonly #topic: string
@@ -59,6 +118,8 @@ export class Vault implements KeptSecrets, AsyncDisposable {
   readonly #opened = new WeakMap<SecretRecord, string>()
   readonly #stop = new AbortController()
   readonly #changes = new Notifier()
+  /** Where the last change of each name that somebody made is kept, by kind and name. */
+  readonly #lastChanges = new RecentMap<string, number>({ limit: MAX_NAMES_COUNTED })
   /** Bytes of all sealed values. */
   #bytes = 0
   /** True once a record was passed over, since there is no room for it. */
@@ -180,20 +241,20 @@ export class Vault implements KeptSecrets, AsyncDisposable {
         const by = of.by === undefined ? (before?.by ?? null) : of.by
         return { kind, name, version, grants, since: Date.now(), by, sealedBy, sealed }
       },
-      options,
+      { ...options, ...(of.by === undefined ? {} : { by: of.by }) },
     )
     return set
   }
 
-  /** Removes it; false if there is none. Resolves once all replicas have that. */
+  /** Removes it; false if there is none. Resolves once all replicas have that. `by`: who does so. */
   async remove(
-    of: { readonly kind: SecretKind; readonly name: string },
+    of: { readonly kind: SecretKind; readonly name: string; readonly by?: string | null },
     options: { signal: AbortSignal },
   ): Promise<boolean> {
     const name = of.kind === 'secret' ? keptName(of.name) : of.name
     await this.caughtUp(options)
     if (!this.#records.has(`${of.kind}/${name}`)) return false
-    await this.#write({ kind: of.kind, name }, () => null, options)
+    await this.#write({ kind: of.kind, name }, () => null, { ...options, by: of.by ?? null })
     return true
   }
 
@@ -280,11 +341,14 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     return value
   }
 
-  /** Changes one name, as its only writer: the log refuses an earlier one from the marker on. */
+  /**
+   * Changes one name, as its only writer: the log refuses an earlier one from the marker on. `by` is absent
+   * for a change that nobody asked for.
+   */
   async #write(
     { kind, name }: { readonly kind: SecretKind; readonly name: string },
     next: (before: SecretRecord | undefined) => SecretRecord | null,
-    options: { signal: AbortSignal },
+    { by, ...options }: { readonly signal: AbortSignal; readonly by?: string | null },
   ): Promise<void> {
     const { log, io, prefix } = this.#deps
     const target = at(this.#topic, 0)
@@ -300,8 +364,29 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     // Nothing comes after such a version, so it goes first.
     if (record !== null && isAhead(before)) values.unshift(null)
     const records = values.map(value => io.signed(target.topic, { key: textKey(key), value }))
+    if (by !== undefined) records.push(this.#changeRecord({ kind, name, by }, record, before))
     await writer.append(target, records, options)
     await this.caughtUp(options)
+  }
+
+  /**
+   * Who made a change, for those who ask. It goes into the topic together with the change. It has no value,
+   * and versions that do not know such records pass over it.
+   */
+  #changeRecord(
+    { kind, name, by }: { readonly kind: SecretKind; readonly name: string; readonly by: string | null },
+    record: SecretRecord | null,
+    before: SecretRecord | undefined,
+  ): NewRecord {
+    const place = ((this.#lastChanges.get(`${kind}/${name}`) ?? -1) + 1) % MAX_CHANGES_KEPT
+    const since = Date.now()
+    const version = record?.version ?? Math.max(since, (before?.version ?? 0) + 1)
+    const sealedBy: VaultChange['action'] = record === null ? 'remove' : 'set'
+    const value = this.#deps.io.encode('SecretRecord', {
+      ...{ kind: CHANGE, name, version, grants: record?.grants ?? null, since, by },
+      ...{ sealedBy, sealed: new Uint8Array(0) },
+    })
+    return this.#deps.io.signed(this.#topic, { key: textKey(changeKey({ kind, name }, place)), value })
   }
 
   async #follow(): Promise<void> {
@@ -334,10 +419,18 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     if (record === null) this.#replace(name, null)
     if (record?.name !== 'sluice.SecretRecord') return
     const { value } = record
+    if (value.kind === CHANGE) this.#countChange(name, value)
     // What nobody could remove by its name would be in the way for ever.
     if (`${value.kind}/${value.name}` !== name || !isOurs(value)) return
     const known = this.#records.get(name)
     if (known === undefined || known.version < value.version) this.#replace(name, value)
+  }
+
+  #countChange(key: string, value: SecretRecord): void {
+    const change = changeIn(key, value)
+    const place = Number(key.slice(key.lastIndexOf('/') + 1))
+    if (change === null || !Number.isInteger(place) || place < 0 || place >= MAX_CHANGES_KEPT) return
+    this.#lastChanges.set(`${change.kind}/${change.name}`, place)
   }
 
   /** A vault that somebody has filled beyond its limit takes no further memory. */

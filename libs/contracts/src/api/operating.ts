@@ -48,8 +48,10 @@ const auditEntry = z.object({
   action: z.enum([
     ...(['create', 'update', 'delete'] as const),
     ...(['run', 'retry', 'resync', 'replay', 'discard', 'reset', 'approve', 'cancel'] as const),
+    /** Of the vault. */
+    ...(['set', 'remove'] as const),
   ]),
-  kind: resourceView.shape.kind,
+  kind: z.enum([...resourceView.shape.kind.options, 'secret', 'login']),
   name: z.string(),
   /** Of a change: the version that it made, and the project that it came with; empty for none. */
   version: z.int().min(1).nullable(),
@@ -59,7 +61,7 @@ const auditEntry = z.object({
   /** Of what was asked: the run. */
   run: z.string().nullable(),
 })
-/** Changes of resources, and what people asked of syncs, the newest first. */
+/** Changes of resources and of the vault, and what people asked of syncs, the newest first. */
 export const auditPage = z.object({ entries: z.array(auditEntry), next: z.string().nullable() })
 
 /** Who has a token of the server. No document has the token itself. */

@@ -69,12 +69,14 @@ export const previewBody = z.strictObject({
     .optional()
     .describe('Documents that are not stored. They take the place of stored ones of the same kind and name.'),
 })
-export const rowsBody = z.strictObject({
-  sql: z.string().min(1).max(MOST_YAML).optional(),
-  table: z.string().min(1).max(1_000).optional(),
-  limit: z.int().min(1).max(100).optional().describe('Most rows; default 20.'),
-  documents: documentsBody.shape.documents.optional().describe('A source that is not stored.'),
-})
+export const rowsBody = z
+  .strictObject({
+    sql: z.string().min(1).max(MOST_YAML).optional(),
+    table: z.string().min(1).max(1_000).optional(),
+    limit: z.int().min(1).max(100).optional().describe('Most rows; default 20.'),
+    documents: documentsBody.shape.documents.optional().describe('A source that is not stored.'),
+  })
+  .refine(({ sql, table }) => (sql === undefined) !== (table === undefined), 'wanted either `sql` or `table`')
 
 const applied = z.strictObject({ kind, name, spec: fields })
 export const applyBody = z.strictObject({

@@ -3,9 +3,13 @@ import type { Command } from '@sluice/contracts/records'
 import { changeResources } from '@sluice/resources/change-resources'
 import { openTestLog } from '@sluice/testkit/test-log'
 import { at, homePartition, sharedTopics, textKey } from '@sluice/topics/topics'
+import { EncryptionKeys } from '@sluice/vault/encryption-keys'
+import { environmentKeys } from '@sluice/vault/key-file'
+import { Vault } from '@sluice/vault/vault'
 import { readAudit } from './read-audit.ts'
 
 const { signal } = new AbortController()
+const KEYS = environmentKeys({ SLUICE_ENCRYPTION_KEY: EncryptionKeys.generate() })
 const ALL = { limit: 50, after: undefined }
 
 type Log = Awaited<ReturnType<typeof openTestLog>>
@@ -66,4 +70,47 @@ it('tells who changed and asked what, the newest first, page by page', async () 
   expect(people).toMatchObject({ entries: [{ action: 'cancel' }] })
   expect(people.next).not.toBeNull()
   await expect(readAudit(log, { ...ALL, after: 'nonsense' }, signal)).rejects.toMatchObject({ code: 'usage' })
+})
+
+it('tells who changed the vault, with what was set before such changes were kept, and no value', async () => {
+  await using log = await openTestLog({ partitions: 0 })
+  await using vault = await Vault.open({ ...log, keys: KEYS }, { signal })
+  await vault.set({ kind: 'secret', name: 'crm-key', value: 'first-value', by: 'ann' }, { signal })
+  await vault.set({ kind: 'secret', name: 'crm-key', value: 'second-value', by: 'bob' }, { signal })
+  await vault.set({ kind: 'login', name: 'crm', value: 'a-token', by: 'ann' }, { signal })
+  // Sluice refreshes a login: nobody did anything.
+  await vault.set({ kind: 'login', name: 'crm', value: 'a-newer-token' }, { signal })
+  await vault.remove({ kind: 'secret', name: 'crm-key', by: 'eve' }, { signal })
+  const told = async () =>
+    (await readAudit(log, ALL, signal)).entries.map(({ by, action, kind, name }) => [by, action, kind, name])
+  const all = await told()
+  expect(all).toHaveLength(4)
+  expect(all).toEqual(
+    expect.arrayContaining([
+      ['eve', 'remove', 'secret', 'crm-key'],
+      ['ann', 'set', 'login', 'crm'],
+      ['bob', 'set', 'secret', 'crm-key'],
+      ['ann', 'set', 'secret', 'crm-key'],
+    ]),
+  )
+  const eves = await readAudit(log, { ...ALL, by: 'eve', name: 'crm-key' }, signal)
+  expect(eves.entries.map(({ action }) => action)).toEqual(['remove'])
+  expect(vault.list().map(({ name }) => name)).toEqual(['crm'])
+
+  // A version that kept no changes wrote the secret alone.
+  const value = { kind: 'secret', name: 'old', version: 7, grants: null, since: 5, by: 'dan' } as const
+  const record = { ...value, sealedBy: 'k', sealed: new Uint8Array(1) }
+  const target = at(sharedTopics(log.prefix).secrets, 0)
+  await log.append(target, [{ key: textKey('secret/old'), value: log.io.encode('SecretRecord', record) }])
+  expect((await told()).at(-1)).toEqual(['dan', 'set', 'secret', 'old'])
+})
+
+it('keeps the last changes of each secret, however often it is set', async () => {
+  await using log = await openTestLog({ partitions: 0 })
+  await using vault = await Vault.open({ ...log, keys: KEYS }, { signal })
+  for (let change = 0; change < 55; change += 1)
+    await vault.set({ kind: 'secret', name: 'k', value: `v${change}`, by: `p${change}` }, { signal })
+  const { entries } = await readAudit(log, { ...ALL, limit: 1000 }, signal)
+  expect(entries).toHaveLength(50)
+  expect(entries.map(({ by }) => by)).not.toContain('p4')
 })

@@ -1,6 +1,7 @@
 /**
- * Who changed or asked what, and when: the versions of all resources, and the commands that people sent. The
- * log keeps the last versions of each resource, and commands for seven days.
+ * Who changed or asked what, and when: the versions of all resources, the changes of the vault, and the
+ * commands that people sent. The log keeps the last versions of each resource, the last changes of each
+ * secret, and commands for seven days.
  */
 import type { AuditPage } from '@sluice/contracts/api/operating'
 import type { ResourceRecord } from '@sluice/contracts/document-records'
@@ -9,6 +10,7 @@ import type { ResourceKind } from '@sluice/contracts/resources'
 import { readStored, versionOf, type StoredResources } from '@sluice/resources/stored-resources'
 import { decodeEach } from '@sluice/topics/owned-reader'
 import { at as partitionAt, SHARED_PARTITIONS, sharedTopics } from '@sluice/topics/topics'
+import { readVaultChanges } from '@sluice/vault/vault'
 import { formatCursor, parseCursor } from '../history/cursor.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { AuditQuery } from '../port.ts'
@@ -48,7 +50,8 @@ export async function readAudit(
   const asked = await Promise.all(
     partitions.map(partition => commandsIn(pipeline, { partition, most: limit + 1, wanted }, signal)),
   )
-  const all = [...changes, ...asked.flat()].sort(byTime)
+  const ofVault = (await vaultChanges(pipeline, signal)).filter(wanted)
+  const all = [...changes, ...ofVault, ...asked.flat()].sort(byTime)
   const page = all.slice(0, limit)
   const last = page.at(-1)
   const next =
@@ -105,6 +108,21 @@ function changeOf({ kind, name, record, before }: Change): Found {
       ...{ project: record.project, fields: fields(), run: null },
     }),
   }
+}
+
+async function vaultChanges(
+  pipeline: Pick<Pipeline, 'log' | 'io' | 'prefix'>,
+  signal: AbortSignal,
+): Promise<Found[]> {
+  const { log, prefix } = pipeline
+  // A log from before there was a vault lacks the topic.
+  if ((await log.partitionsOf(sharedTopics(prefix).secrets, { signal })) === null) return []
+  return (await readVaultChanges(pipeline, { signal })).map(({ kind, name, action, at, by, id }) => ({
+    ...{ at, id, by, name },
+    entry: () => ({
+      ...{ at: timeOf(at), by, action, kind, name, version: null, project: '', fields: [], run: null },
+    }),
+  }))
 }
 
 interface CommandsOf {

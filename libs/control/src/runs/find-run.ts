@@ -1,5 +1,5 @@
 /** Finds the run that a command names. */
-import { SluiceError } from '@sluice/contracts/errors'
+import { SluiceError, WrongState } from '@sluice/contracts/errors'
 import type { RunEvent, RunStatus } from '@sluice/contracts/records'
 import { changeOf } from '@sluice/domain/held/delivered-to'
 import { isEnded } from '@sluice/domain/run-status'
@@ -31,7 +31,7 @@ export function assertStatus(run: RunEvent, wanted: readonly RunStatus[], todo: 
   const { runId, sync, status } = run
   if (wanted.includes(status)) return
   const found = isEnded(status) ? `has ended already (${status})` : `is ${status}`
-  throw new SluiceError('usage', `Run ${runId} of \`${sync}\` ${found}: there is nothing to ${todo}.`)
+  throw new WrongState(`Run ${runId} of \`${sync}\` ${found}: there is nothing to ${todo}.`)
 }
 
 /** The run that is held. Throws `usage` unless it is, and unless the approval answers to why it is held. */
@@ -51,8 +51,7 @@ function assertAnswered({ runId, held }: RunEvent, destination: 'same' | 'new' |
   const changed = held.destination ?? null
   if ((changed === null) === (destination === undefined)) return
   const approve = `\`sluice approve ${runId}`
-  throw new SluiceError(
-    'usage',
+  throw new WrongState(
     changed === null
       ? `Run ${runId} is held for its removals, and its destination is the one that has its rows: ${approve}\` approves them.`
       : `Run ${runId} is held since its destination changed ${changeOf(changed)}. ` +

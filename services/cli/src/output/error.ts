@@ -1,6 +1,6 @@
 /** Errors, as text for people and as JSON. */
 import type { ErrorBody } from '@sluice/contracts/api'
-import type { ErrorDetail, SluiceError } from '@sluice/contracts/errors'
+import { WrongState, type ErrorDetail, type SluiceError } from '@sluice/contracts/errors'
 import { withTyped, type Called } from './called.ts'
 import { painter, safe, wrap } from './paint.ts'
 
@@ -22,7 +22,8 @@ export function printError(
   const paint = painter(color)
   const width = Math.min(columns ?? MAX_WIDTH, MAX_WIDTH)
   // A command that was called wrongly names no folder in what it says of itself.
-  const typed = called !== undefined && error.code === 'usage' ? { ...called, dir: null } : called
+  const isCallWrong = error.code === 'usage' && !(error instanceof WrongState)
+  const typed = called !== undefined && isCallWrong ? { ...called, dir: null } : called
   const said = (text: string): boolean => error.message.split('\n').includes(text)
   const lines = [`${paint(['bold', 'red'], 'error')}: ${safeLines(withTyped(error.message, typed))}`]
   const isSaid = (message: string): boolean => {

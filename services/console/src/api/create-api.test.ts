@@ -11,6 +11,7 @@ import { ProjectControl, type Place } from '@sluice/control/project-control'
 import type { LimitUsage } from '@sluice/rate-limit/port'
 import { createLogger } from '@sluice/runtime/logger'
 import { sampleDefinition } from '@sluice/testkit/sample-records'
+import { z } from 'zod'
 import { AskedRuns } from '../asked-runs.ts'
 import type { Access } from './access.ts'
 import { createApi } from './create-api.ts'
@@ -36,6 +37,28 @@ const place: Place = {
   openTelling: () => Promise.reject(new Error('no alert is told here')),
 }
 const control = new ProjectControl(catalog, place)
+
+const described = z.object({
+  paths: z.record(
+    z.string(),
+    z.record(
+      z.string(),
+      z.object({
+        parameters: z.array(
+          z.object({
+            name: z.string(),
+            schema: z.object({
+              type: z.string().optional(),
+              minimum: z.number().optional(),
+              maximum: z.number().optional(),
+            }),
+          }),
+        ),
+        requestBody: z.object({ required: z.boolean() }).optional(),
+      }),
+    ),
+  ),
+})
 
 interface Answered {
   readonly status: number
@@ -161,11 +184,46 @@ describe('answers', () => {
       JSON.parse(body)
     expect(document.openapi).toBe('3.1.0')
     expect(Object.keys(document.paths)).toContain('/api/v1/syncs/{name}/runs')
+    expect(document).toMatchObject({ servers: [{ url: '/' }] })
+    const schema = { type: 'integer', minimum: 1, maximum: 1000 }
     expect(document.paths['/api/v1/runs']?.['get']).toMatchObject({
-      parameters: expect.arrayContaining([
-        expect.objectContaining({ name: 'limit', in: 'query', required: false }),
-      ]),
+      parameters: expect.arrayContaining([{ name: 'limit', in: 'query', required: false, schema }]),
     })
+  })
+
+  it('say as much of their input as the server holds to', async () => {
+    const { body } = await server.ask('GET', '/api/v1/openapi.json')
+    const { paths } = described.parse(JSON.parse(body))
+    const operations = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, of]) => ({ path, method, ...of })),
+    )
+    const answers = await Promise.all(
+      operations.flatMap(({ path, method, parameters, requestBody }) => {
+        const at = path.replaceAll(/\{kind\}/g, 'sync').replaceAll(/\{\w+\}/g, SYNC)
+        const numbers = parameters.filter(({ schema }) => schema.type === 'integer')
+        const beyond = numbers.flatMap(({ name, schema: { minimum = 0, maximum = 0 } }) =>
+          [minimum - 1, maximum + 1].map(async number => {
+            const { status } = await server.ask(method.toUpperCase(), `${at}?${name}=${number}`)
+            return [method, path, `${name}=${number}`, status === 400]
+          }),
+        )
+        if (requestBody === undefined) return beyond
+        const withoutBody = server.ask(method.toUpperCase(), at).then(({ status }) => {
+          return [method, path, 'no body', requestBody.required === (status === 400)]
+        })
+        return [...beyond, withoutBody]
+      }),
+    )
+    expect(answers.filter(([, , , isHeld]) => isHeld !== true)).toEqual([])
+    expect(answers.length).toBeGreaterThan(40)
+  })
+
+  it('have no method that no route has, whoever asks', async () => {
+    await using guarded = await serve({ kind: 'tokens', tokens: TOKENS })
+    for (const method of ['TRACE', 'PATCH', 'OPTIONS']) {
+      const { status, headers } = await guarded.ask(method, '/api/v1/runs')
+      expect([method, status, headers.allow]).toEqual([method, 405, 'HEAD, GET, POST, DELETE, PUT'])
+    }
   })
 })
 

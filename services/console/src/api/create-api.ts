@@ -95,6 +95,8 @@ export async function createApi(options: ApiOptions): Promise<Api> {
         .code(page.status)
         .headers(page.headers)
         .send(page.body ?? undefined)
+    if (!ROUTED.has(request.method))
+      throw new MethodError(`\`${request.method}\` does nothing on this server.`)
     // Whoever may not read may not find out what is here either.
     await gate.admit(callerOf(request), 'read', { signal: ending.signal })
     return refuse(reply, notHere(request, reply), options.logger)
@@ -278,6 +280,9 @@ function patternOf(route: Route): RegExp {
   return new RegExp(`^${route.path.replaceAll(/:\w+/g, '[^/]+')}$`)
 }
 
+/** The methods that some route has. */
+const ROUTED: ReadonlySet<string> = new Set(['HEAD', ...ROUTES.map(({ method }) => method)])
+
 /** The router wants a body of some other methods before it looks for a route. */
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST'])
 
@@ -293,6 +298,7 @@ function refuse(reply: FastifyReply, error: unknown, logger: Logger): FastifyRep
           ? problemOf(error, 405)
           : problemFrom(error)
   if (problem.status === INTERNAL) logger.error({ err: error }, 'a request failed')
+  if (problem.status === 405 && !reply.hasHeader('allow')) reply.header('allow', [...ROUTED].join(', '))
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="sluice"')
   if (problem.retryable) reply.header('retry-after', '1')
   return reply

@@ -23,6 +23,7 @@ export function openApiDocument(routes: readonly Route[]): unknown {
       version: API_VERSION,
       description: 'Row changes become HTTP requests. This API asks for runs, and shows what they did.',
     },
+    servers: [{ url: '/', description: 'The server that gave this document' }],
     paths,
     components: {
       schemas: { Problem: jsonSchema(problem, 'output') },
@@ -50,7 +51,13 @@ function operationOf(route: Route): unknown {
     parameters: [...parametersOf(params, 'path'), ...parametersOf(query, 'query')],
     ...(body === null
       ? {}
-      : { requestBody: { content: { 'application/json': { schema: jsonSchema(body, 'input') } } } }),
+      : {
+          requestBody: {
+            // Without a body, a request says the same as with an empty one.
+            required: !body.safeParse({}).success,
+            content: { 'application/json': { schema: jsonSchema(body, 'input') } },
+          },
+        }),
     responses: {
       [status]: {
         description: 'The answer',
@@ -75,6 +82,12 @@ function parametersOf(schema: z.ZodType, where: 'path' | 'query'): unknown[] {
 }
 
 function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
-  const { $schema: _, ...made } = z.toJSONSchema(schema, { io, target: 'draft-2020-12' })
+  const { $schema: _, ...made } = z.toJSONSchema(schema, {
+    ...{ io, target: 'draft-2020-12' },
+    // Of the text that a number is read from.
+    override: ({ jsonSchema: described }) => {
+      if (described.type === 'integer') delete described.pattern
+    },
+  })
   return made
 }

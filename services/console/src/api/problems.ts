@@ -1,7 +1,13 @@
 /** Errors as the API tells them: problem details (RFC 9457). */
 import { STATUS_CODES } from 'node:http'
 import type { Problem } from '@sluice/contracts/api'
-import { isSluiceError, SluiceError, VersionConflict, type ErrorCode } from '@sluice/contracts/errors'
+import {
+  isSluiceError,
+  SluiceError,
+  VersionConflict,
+  WrongState,
+  type ErrorCode,
+} from '@sluice/contracts/errors'
 
 export const PROBLEM_TYPE = 'application/problem+json'
 
@@ -29,6 +35,7 @@ const STATUS: { readonly [code in ErrorCode]: number } = {
   internal: 500,
 }
 
+const CONFLICT = 409
 const PRECONDITION = 412
 
 /** All statuses of problems that a route may answer with, for the OpenAPI document. */
@@ -56,6 +63,7 @@ export function problemOf(error: SluiceError, status = STATUS[error.code]): Prob
 export function problemFrom(thrown: unknown): Problem {
   const error: unknown = thrown instanceof SuppressedError ? thrown.suppressed : thrown
   if (error instanceof VersionConflict && error.isPrecondition) return problemOf(error, PRECONDITION)
+  if (error instanceof WrongState) return problemOf(error, CONFLICT)
   if (isSluiceError(error)) return problemOf(error)
   const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined
   if (error instanceof Error && typeof status === 'number' && status >= 400 && status < 500)

@@ -141,8 +141,6 @@ export const RESOURCE_ROUTES: readonly Route[] = [
     ...{ params: syncPath, body: rowsBody, answer: rowsView },
     respond: async ({ params, body }, { control, signal }) => {
       const { sql, table, limit = SHOWN_ROWS, documents = [] } = body
-      if ((sql === undefined) === (table === undefined))
-        throw new SluiceError('usage', 'The body of the request wants either `sql` or `table`.')
       const query = { source: params.name, sql, table, limit, documents: documents.map(documentOf) }
       return document(await control.keeping.rows(query, signal))
     },

@@ -25,6 +25,8 @@ const DONE: { readonly [action in Entry['action']]: string } = {
   reset: 'reset',
   approve: 'approved a run of',
   cancel: 'cancelled a run of',
+  set: 'set',
+  remove: 'removed',
 }
 
 export function AuditPage(): ReactElement {
@@ -45,7 +47,7 @@ export function AuditPage(): ReactElement {
   return (
     <Page
       title="Audit"
-      lead="Who changed or asked what. The last versions of each resource are kept, and for seven days what was asked."
+      lead="Who changed or asked what. The last versions of each resource and the last changes of each secret are kept, and for seven days what was asked."
     >
       <Section title="What was done">
         <Filters key={`${by ?? ''} ${name ?? ''}`} by={by ?? ''} name={name ?? ''} />
@@ -93,7 +95,7 @@ function Filters(props: FilterProps): ReactElement {
         <input type="search" value={by} onChange={({ target }) => setBy(target.value)} />
       </label>
       <label>
-        <span>Sync or resource</span>
+        <span>Sync, resource or secret</span>
         <input value={name} onChange={({ target }) => setName(target.value)} />
       </label>
       <button type="submit">Show</button>
@@ -127,9 +129,13 @@ function What({
   return (
     <>
       {DONE[action]} the {kind}{' '}
-      <Link to="/resources/$kind/$name" params={{ kind, name }}>
-        {name}
-      </Link>
+      {kind === 'secret' || kind === 'login' ? (
+        name
+      ) : (
+        <Link to="/resources/$kind/$name" params={{ kind, name }}>
+          {name}
+        </Link>
+      )}
       {run === null || action === 'reset' ? null : (
         <>
           {' · '}

@@ -7,7 +7,7 @@ import {
 } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { problem } from '@sluice/contracts/api'
-import { SluiceError } from '@sluice/contracts/errors'
+import { SluiceError, WrongState } from '@sluice/contracts/errors'
 import type { z } from 'zod'
 import type { ServerAddress } from '../../server-address.ts'
 
@@ -18,6 +18,7 @@ interface Asked<T> {
 
 type Query = { readonly [name: string]: string | number | undefined }
 
+const CONFLICT = 409
 /** Beyond it, a server is wrong, or none of ours. */
 const MOST_CHARACTERS = 128 * 1024 * 1024
 /** A preview may take minutes. A stream says something every 15 s. */
@@ -167,6 +168,7 @@ export class ServerClient {
       ...(column === undefined ? {} : { column }),
       ...(field === undefined ? {} : { field }),
     }))
+    if (code === 'usage' && status === CONFLICT) return new WrongState(detail)
     return new SluiceError(code, detail, { details, retryable })
   }
 

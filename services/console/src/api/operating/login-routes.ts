@@ -1,7 +1,7 @@
 /** Logging in to a destination (OAuth 2, authorization code with PKCE) from the console's pages. */
 import { loginBegunView, loginFinishedView } from '@sluice/contracts/api/operating'
 import { loginFinishBody, noBody, noQuery, syncPath } from '@sluice/contracts/api-requests'
-import { SluiceError } from '@sluice/contracts/errors'
+import { WrongState } from '@sluice/contracts/errors'
 import { assertMay, ROLE_OF } from '@sluice/control/roles'
 import { z } from 'zod'
 import type { PendingLogins } from '../../login/pending-logins.ts'
@@ -37,7 +37,7 @@ export const LOGIN_ROUTES: readonly Route[] = [
 function loginsOf({ logins, principal: { roles } }: RouteContext): PendingLogins {
   assertMay(roles, ROLE_OF.logIn)
   if (logins !== null) return logins
-  throw new SluiceError('usage', 'This server logs in to no destination: `sluice auth` does.')
+  throw new WrongState('This server logs in to no destination: `sluice auth` does.')
 }
 
 /** A session finishes what it has begun itself. */
