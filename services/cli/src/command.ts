@@ -98,6 +98,8 @@ export interface Command {
   readonly examples: readonly Example[]
   /** What its exit codes mean, beside 0 (success) and 2 (wrong usage or configuration). */
   readonly exits?: { readonly [code in ExitCode]?: string }
+  /** True for a command that may also be called in a folder above a project. */
+  readonly besideProjects?: true
   /** True for a server, which takes its own time to end. */
   readonly serves?: true
   /** True for a command that needs no project. */

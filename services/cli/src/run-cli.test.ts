@@ -276,6 +276,12 @@ describe('the project of a command', () => {
       expect(err).toContain(`Another project lies in ${join(above, 'the shop')}, below ${above}`)
       expect(err).toContain(`\`sluice --dir 'the shop' ${argv[0] ?? ''}`)
     }
+    const { code, out } = await call(['doctor'], { cwd: above })
+    expect({ code, out }).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('one lies below it') as string,
+    })
+    expect(out.replaceAll(/\s+/g, ' ')).toContain(`sluice --dir '${join(above, 'the shop')}' doctor`)
     expect(await readdir(above)).toEqual(['the shop'])
     expect((await call(['schema'], { cwd: above })).code).toBe(0)
   })

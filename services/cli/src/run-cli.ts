@@ -108,7 +108,7 @@ async function projectDir(
   const isElsewhere = (cli.env['SLUICE_URL'] ?? '') !== '' && command.readsFolder !== true
   if (command.anywhere === true || isElsewhere) return start
   const found = await findProject(start, cli)
-  if (found.below === null) {
+  if (found.below === null || command.besideProjects === true) {
     // Before anything is made for an environment that is not there.
     environmentIn(found.dir, cli.env)
     return found.dir

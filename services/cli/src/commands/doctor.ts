@@ -1,15 +1,18 @@
 /** `sluice doctor`. */
+import { join } from 'node:path'
 import type { DoctorView } from '@sluice/contracts/operator-views'
 import { isSluiceError } from '@sluice/contracts/errors'
 import { isDistributed } from '@sluice/runtime/settings/distributed'
 import type { CommandContext, Command } from '../command.ts'
 import { loggerFor } from '../cli-logger.ts'
 import { doctorChecks } from '../compose.ts'
-import type { Check } from '@sluice/control/health/check'
+import { warning, type Check } from '@sluice/control/health/check'
+import { findProject } from '@sluice/project/files/project-root'
 import { projectChecks, versionChecks } from '../doctor/machine-checks.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { outputOptions } from '../history-options.ts'
 import { openControl } from '../open-control.ts'
+import { asTyped } from '../output/called.ts'
 import { environmentOf } from '../output/paint.ts'
 import { teller } from '../output/notice.ts'
 import { isLeftAlone } from '../output/syncs-table.ts'
@@ -23,6 +26,7 @@ export const command: Command = {
     'Looks at what Sluice needs, and says what to change: its version and Node, the project, and where it runs. It changes nothing.\n' +
     'In a folder it looks at disk, rights, size, files that cannot be read, and what a killed process has left. With SLUICE_KAFKA_BROKERS it looks at Kafka and the settings of topics, the schema registry, Redis, and whether their clocks agree. With SLUICE_URL it looks at that server.\n' +
     'Warnings leave the exit code 0.',
+  besideProjects: true,
   positionals: [],
   options: {},
   exits: {
@@ -48,8 +52,14 @@ async function allChecks(context: CommandContext): Promise<readonly Check[]> {
   const { dir, env, signal } = context
   const isElsewhere = (env['SLUICE_URL'] ?? '') !== ''
   const versions = versionChecks(sluiceVersion(), process.versions.node)
-  const project = isElsewhere ? [] : await projectChecks(dir, environmentOf(env), () => syncsOf(context))
+  const { below } = isElsewhere ? { below: null } : await findProject(dir, context)
   const options = { dir, env, logger: await loggerFor(context), signal, tell: teller(context) }
+  if (below !== null) {
+    const typed = asTyped('sluice doctor', { ...context.called, dir: join(dir, below) })
+    const found = warning('project', `none in ${dir}; one lies below it`, `${typed} looks at that one`)
+    return [...versions, found, ...(isDistributed(env) ? await doctorChecks(options) : [])]
+  }
+  const project = isElsewhere ? [] : await projectChecks(dir, environmentOf(env), () => syncsOf(context))
   return [...versions, ...project, ...(await doctorChecks(options))]
 }
 
