@@ -1,4 +1,4 @@
-import { SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { PartitionReport } from '@sluice/contracts/records'
 import { isReached } from '@sluice/runs/machine/run-events'
 import type { Next } from '@sluice/runs/machine/sync-life'
@@ -81,12 +81,18 @@ async function endOverdue(tenure: Tenure, signal: AbortSignal): Promise<void> {
         const tell = (stage: 'requests' | 'attempts') =>
           reportSetAside(deps, { stage, sync, incarnation, partition, error }, { signal })
         const then = (): Promise<void> => tell('attempts')
-        if (!(await unlessHeld(of, { sync, incarnation }, { partition, signal, then })))
-          await tell('requests')
+        const holding = unlessHeld(of, { sync, incarnation }, { partition, signal, then })
+        if (!(await holding.catch(untilNextLook))) await tell('requests')
       }
       seen.set(partition, place)
     }
   }
+}
+
+/** Redis or the log may be away for a while. The run waits all the same, and this looks again. */
+function untilNextLook(error: unknown): true {
+  if (isSluiceError(error) && error.retryable) return true
+  throw error
 }
 
 /** Queues a run in the place of one that was cut, where the machine says so. */

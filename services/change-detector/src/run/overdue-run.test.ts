@@ -1,6 +1,8 @@
 /** A run that is overdue, or cancelled, and of which nothing goes on, ends by itself (PROTOCOL.md §11). */
 import { expect, it } from 'vitest'
+import { SluiceError } from '@sluice/contracts/errors'
 import { createLocalHolds } from '@sluice/holds/adapters/local'
+import type { Holds } from '@sluice/holds/port'
 import { leftRun } from '@sluice/runs/machine/find-runs'
 import { IDLE } from '@sluice/testkit/sample-lives'
 import { INCARNATION, sampleDefinition, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
@@ -21,6 +23,8 @@ async function reportedOf(
     readonly lasts: number
     readonly cancelling?: boolean
     readonly isHeld?: boolean
+    /** The keeper of the holds does not answer at first. */
+    readonly isAway?: boolean
     readonly looks?: (count: number) => void
     /** Waited for before it looks how far topics are. */
     readonly before?: () => Promise<void>
@@ -30,6 +34,7 @@ async function reportedOf(
     lasts,
     cancelling = false,
     isHeld = false,
+    isAway = false,
     looks = () => undefined,
     before = () => Promise.resolve(),
   } = of
@@ -41,6 +46,12 @@ async function reportedOf(
     { key: runKey(SYNC, event.runId), value: world.io.encode('RunEvent', event) },
   ])
   const holds = createLocalHolds()
+  let isAwayStill = isAway
+  const acquire: Holds['acquire'] = (...asked) => {
+    if (!isAwayStill) return holds.acquire(...asked)
+    isAwayStill = false
+    return Promise.reject(new SluiceError('unreachable', 'Redis does not answer', { retryable: true }))
+  }
   await using _held = isHeld
     ? await holds.acquire(`attempts/${SYNC}/${INCARNATION}/0`, { signal: never })
     : { [Symbol.asyncDispose]: () => Promise.resolve() }
@@ -58,7 +69,7 @@ async function reportedOf(
   }
   const tenure = {
     ...{ sync: SYNC, ends: { drain: drain.signal, abort: never } },
-    deps: { ...world, log, holds, now, overdueLookMs: 1 },
+    deps: { ...world, log, holds: { acquire }, now, overdueLookMs: 1 },
     ownership: { partitions: 1, incarnation: INCARNATION, topics },
     life: { ...IDLE, atWork: { ...leftRun(event), phase: 'delivering' } },
     tell: () => Promise.reject(new Error('reported')),
@@ -66,7 +77,7 @@ async function reportedOf(
   const report = () => world.runs.of(SYNC)?.reports.get(0)
   const waiting = awaitReports(tenure).catch((error: unknown) => error)
   const isOver = (): boolean => report() !== undefined || count >= 20
-  await world.runs.until(isOver, { signal: never })
+  await Promise.race([world.runs.until(isOver, { signal: never }), waiting])
   drain.abort(new Error('drained'))
   await waiting
   return report()
@@ -88,6 +99,11 @@ it('is ended by delivery, which the detector asks, where one is at work', async 
     ended: false,
     faultedFrom: 0,
   })
+})
+
+it('is ended once the keeper of the holds answers again', async () => {
+  await using world = await openTestLog({ partitions: 1 })
+  expect(await reportedOf(world, { lasts: HOUR, isAway: true })).toMatchObject({ ended: true })
 })
 
 it('is ended if somebody cancelled it, too', async () => {
