@@ -4,6 +4,7 @@
  * to.
  */
 import { randomInt } from 'node:crypto'
+import { open as openFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { changeSchema } from '@sluice/contracts/avro/schemas'
@@ -95,6 +96,18 @@ it.each(CASES)(
     expect(ofCache).toEqual(ofRebuilt)
   },
 )
+
+it('takes no rows of which a block is damaged', { timeout: 60_000 }, async () => {
+  await using world = await openTestLog({ partitions: PARTITIONS })
+  const extract = await extractOf(world, rowsSql(20_000))
+  const of = { name: 'cache', run: 1, runId: 'RUN1', blockRows: 10, keeps: true }
+  expect(await firstRun(world, { ...of, extract })).not.toBeNull()
+  const file = await openFile(fileOf(world, 'cache'), 'r+')
+  const { size } = await file.stat()
+  await file.write(Buffer.alloc(8192, 7), 0, 8192, Math.floor(size * 0.3))
+  await file.close()
+  await expect(feed(world, 'cache', [])).rejects.toMatchObject({ code: 'corrupt' })
+})
 
 it.each([
   ['floats, whose shortest decimal SQL does not make', 'SELECT 1::INTEGER AS id, 0.1::FLOAT AS v', false],

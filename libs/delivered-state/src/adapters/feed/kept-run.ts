@@ -123,6 +123,10 @@ export async function loadKept(connection: DuckDBConnection): Promise<KeptRun | 
 
 /** Stages the kept changes that have an entry, so that the merge gives these their outcome. */
 export async function stageEntered(connection: DuckDBConnection): Promise<void> {
+  // Reads what every diff reads, so that a damaged block shows before these rows are the state.
+  await connection.run(
+    `SELECT count(key), max(kind), max(hash), max(shape), max(partition), max(run), max(seq), sum(strlen(content)) FROM ${KEPT}`,
+  )
   await connection.run(`
     INSERT INTO stage_changes SELECT partition, key, ${ADDED}, run, seq, ${ABSENT}, NULL, NULL, content, shape, NULL, NULL, 0, size, size
     FROM ${KEPT} k SEMI JOIN (SELECT partition, key FROM stage_retry UNION ALL SELECT partition, key FROM stage_doubts) e

@@ -17,7 +17,7 @@ export interface ExtractLayout {
  * 10 KB would take 1.2 GB. This is the smallest size that DuckDB allows. Each column of a row group takes at
  * least a block. With DuckDB's default of 256 KB, 400 columns take 100 MB.
  */
-export const FOR_WIDE_ROWS: ExtractLayout = { groupRows: 2048, blockBytes: 16_384 }
+const FOR_WIDE_ROWS: ExtractLayout = { groupRows: 2048, blockBytes: 16_384 }
 /**
  * DuckDB keeps some 6 KB for each column of a row group, and something for each block, beside what its limit
  * counts. With the layout for wide rows, five columns take 16 MB a million rows, and 20 million rows more
