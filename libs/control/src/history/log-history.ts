@@ -19,7 +19,7 @@ import { parseRequestId } from './attempt-views.ts'
 import { notACursor } from './cursor.ts'
 import { readAttempts, type AttemptSync } from './read-attempts.ts'
 import { EmptyHistory } from './empty-history.ts'
-import { readFailedRows } from './read-failed-rows.ts'
+import { keptFailedRows, readFailedRows } from './read-failed-rows.ts'
 import { readReplayable } from './read-replayable.ts'
 import { readIndexedRequest, readRequest } from './read-request.ts'
 import { readMentions } from './row/read-mentions.ts'
@@ -62,6 +62,7 @@ export class LogHistory implements RunHistory {
   readonly #waits: RunWaits
   readonly #untaken: UntakenRuns
   readonly #waitingRows = new WaitingRows()
+  readonly #keptFailedRows = keptFailedRows()
 
   private constructor(pipeline: Pipeline, { known, waits, untaken }: HistoryOptions) {
     this.#pipeline = pipeline
@@ -247,7 +248,8 @@ export class LogHistory implements RunHistory {
     const run = query.run === undefined ? null : (this.#find(query.run).event.run ?? 0)
     const { incarnation } = runs
     const filter = { run, key: key ?? null, status: status ?? null, limit, after: after ?? null }
-    return readFailedRows(this.#pipeline, { sync, incarnation, partitions, ...filter }, signal)
+    const of = { sync, incarnation, partitions, ...filter }
+    return readFailedRows(this.#pipeline, of, { signal, kept: this.#keptFailedRows })
   }
 
   /**

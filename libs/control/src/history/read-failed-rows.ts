@@ -1,6 +1,7 @@
 /** The rows of a sync that were not delivered and will be tried again, read from its topic `retry`. */
 import type { FailedRow } from '@sluice/contracts/api'
 import type { RetryEntry } from '@sluice/contracts/records'
+import { RecentMap } from '@sluice/flow/recent-map'
 import type { TopicsDeps } from '@sluice/history/read-records'
 import { readOwned } from '@sluice/topics/owned-reader'
 import { at, isMarkerKey, keyText, syncTopics } from '@sluice/topics/topics'
@@ -21,35 +22,75 @@ export interface FailedRowsQuery {
   readonly after: string | null
 }
 
+/** The rows of a sync as its topic had them when its partitions ended at some offsets. */
+interface KeptRows {
+  readonly readTo: string
+  /** By key. */
+  readonly rows: readonly { readonly row: FailedRow; readonly run: number }[]
+  readonly characters: number
+}
+
+/** Most characters of rows that are kept between two pages, of all syncs. */
+const MAX_KEPT_CHARACTERS = 16_000_000
+
+/**
+ * Rows by sync, so that the pages of a list, and a list that is looked at again, do not read the topic anew.
+ */
+export type KeptFailedRows = RecentMap<string, KeptRows>
+
+export function keptFailedRows(): KeptFailedRows {
+  return new RecentMap({ limit: MAX_KEPT_CHARACTERS, weightOf: ({ characters }) => characters })
+}
+
 /**
  * Gives a page of rows, sorted by key. Its `next` is the `after` of the next page. Throws `usage` for an
  * `after` that is not a cursor. It reads the whole topic, which is compacted to the rows that are failing
- * now.
+ * now, unless nothing was written since it was read into `kept`.
  */
 export async function readFailedRows(
   deps: TopicsDeps,
   query: FailedRowsQuery,
-  signal: AbortSignal,
+  { signal, kept }: { readonly signal: AbortSignal; readonly kept?: KeptFailedRows | undefined },
 ): Promise<{ readonly rows: FailedRow[]; readonly next: string | null; readonly groups: ErrorGroup[] }> {
   const after = query.after === null ? null : parseCursor(query.after, isKey)
+  const all = await rowsOf(deps, query, { signal, kept })
+  const matching = all.filter(({ row, run }) => matches(query, row, run)).map(({ row }) => row)
+  const found = matching.filter(({ key }) => after === null || key > after)
+  const page = found.slice(0, query.limit)
+  const last = page.at(-1)
+  return {
+    rows: page,
+    next: last !== undefined && found.length > page.length ? formatCursor(last.key) : null,
+    groups: [...errorGroups(matching)],
+  }
+}
+
+async function rowsOf(
+  deps: TopicsDeps,
+  query: FailedRowsQuery,
+  { signal, kept }: { readonly signal: AbortSignal; readonly kept?: KeptFailedRows | undefined },
+): Promise<KeptRows['rows']> {
+  const { sync, incarnation, partitions } = query
+  const { retry } = syncTopics(deps.prefix, sync)
+  const places = Array.from({ length: partitions }, (_, partition) => at(retry, partition))
+  const ends = await Promise.all(places.map(async place => (await deps.log.offsets(place, { signal })).end))
+  const readTo = [incarnation, ...ends].join(' ')
+  const known = kept?.get(sync)
+  if (known?.readTo === readTo) return known.rows
   const all: [string, RetryEntry][] = []
-  for (let partition = 0; partition < query.partitions; partition += 1) {
+  for (let partition = 0; partition < partitions; partition += 1) {
     // A tombstone ends the entry in its own partition only. The key may have come back in another partition.
     const entries = new Map<string, RetryEntry>()
     await readPartition(deps, query, { partition, entries, signal })
     for (const entry of entries) all.push(entry)
   }
-  const matching = all
-    .filter(([key, entry]) => matches(query, key, entry))
+  const rows = all
     .sort(([a], [b]) => (a < b ? -1 : 1))
-  const found = matching.filter(([key]) => after === null || key > after)
-  const page = found.slice(0, query.limit)
-  const last = page.at(-1)
-  return {
-    rows: page.map(([key, entry]) => failedRow(key, entry)),
-    next: last !== undefined && found.length > page.length ? formatCursor(last[0]) : null,
-    groups: [...errorGroups(matching.map(([key, entry]) => failedRow(key, entry)))],
-  }
+    .map(([key, entry]) => ({ row: failedRow(key, entry), run: entry.run }))
+  const characters = rows.reduce((sum, { row }) => sum + row.key.length + (row.error?.length ?? 0) + 100, 0)
+  // What is larger than all that may be kept would drive out all else.
+  if (characters <= MAX_KEPT_CHARACTERS) kept?.set(sync, { readTo, rows, characters })
+  return rows
 }
 
 function isKey(value: unknown): value is string {
@@ -81,10 +122,10 @@ async function readPartition(
   }
 }
 
-function matches(query: FailedRowsQuery, key: string, entry: RetryEntry): boolean {
+function matches(query: FailedRowsQuery, { key, status }: FailedRow, run: number): boolean {
   if (query.key !== null && key !== query.key) return false
-  if (query.status !== null && !isAmong(query.status, entry.status)) return false
-  return query.run === null || entry.run === query.run
+  if (query.status !== null && !isAmong(query.status, status)) return false
+  return query.run === null || run === query.run
 }
 
 function failedRow(key: string, entry: RetryEntry): FailedRow {

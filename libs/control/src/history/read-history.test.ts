@@ -1,5 +1,5 @@
 /** Failed rows and attempts, read from topics that hold other records too. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { AttemptsQuery } from '../port.ts'
 import type { Attempt, RetryEntry } from '@sluice/contracts/records'
 import { at, markerKey, syncTopics, textKey } from '@sluice/topics/topics'
@@ -16,7 +16,7 @@ import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { filterOf } from './attempt-filter.ts'
 import { readAttempts } from './read-attempts.ts'
 import { readRequest } from './read-request.ts'
-import { readFailedRows, type FailedRowsQuery } from './read-failed-rows.ts'
+import { keptFailedRows, readFailedRows, type FailedRowsQuery } from './read-failed-rows.ts'
 
 const { signal } = new AbortController()
 const topics = syncTopics(PREFIX, SYNC)
@@ -40,7 +40,7 @@ describe('the failed rows of a sync', () => {
   async function read(query: Partial<FailedRowsQuery> = {}) {
     const all = { run: null, key: null, status: null, limit: 100, after: null }
     const of = { sync: SYNC, incarnation: INCARNATION, partitions: PARTITIONS, ...all, ...query }
-    const { rows, next } = await readFailedRows(world, of, signal)
+    const { rows, next } = await readFailedRows(world, of, { signal })
     return { keys: rows.map(({ key }) => key), rows, next }
   }
 
@@ -88,6 +88,28 @@ describe('the failed rows of a sync', () => {
     expect((await read({ key: 'c' })).keys).toEqual(['c'])
     expect((await read({ status: 422 })).keys).toEqual(['a', 'b'])
     expect((await read({ run: 2, status: 422 })).keys).toEqual(['b'])
+  })
+
+  it('are read from the topic once for all pages, and anew once it has changed', async () => {
+    for (const key of ['a', 'b', 'c']) await fail(0, key)
+    const reads = vi.spyOn(world.log, 'read')
+    const kept = keptFailedRows()
+    const page = async (after: string | null, of: Partial<FailedRowsQuery> = {}) => {
+      const all = { run: null, key: null, status: null, limit: 2, after, incarnation: INCARNATION }
+      const query = { sync: SYNC, partitions: PARTITIONS, ...all, ...of }
+      const { rows, next } = await readFailedRows(world, query, { signal, kept })
+      return { keys: rows.map(({ key }) => key), next }
+    }
+    const { keys, next } = await page(null)
+    expect([keys, (await page(next)).keys]).toEqual([['a', 'b'], ['c']])
+    expect((await page(null, { key: 'b' })).keys).toEqual(['b'])
+    expect(reads).toHaveBeenCalledTimes(1)
+    await fail(0, 'b', null)
+    await fail(1, 'd')
+    expect((await page(null, { limit: 9 })).keys).toEqual(['a', 'c', 'd'])
+    expect(reads).toHaveBeenCalledTimes(3)
+    // Those of another incarnation are others.
+    expect((await page(null, { incarnation: 'another' })).keys).toEqual([])
   })
 
   it('come in pages that hold each of them once', async () => {

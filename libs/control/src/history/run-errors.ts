@@ -24,6 +24,6 @@ export async function runErrors(
   if (known === undefined || number === null || partitions === 0) return []
   const { incarnation } = known
   const filter = { run: number, key: null, status: null, limit: MOST_ROWS, after: null }
-  const { rows } = await readFailedRows(deps, { sync, incarnation, partitions, ...filter }, signal)
+  const { rows } = await readFailedRows(deps, { sync, incarnation, partitions, ...filter }, { signal })
   return errorGroups(rows)
 }
