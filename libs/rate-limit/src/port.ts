@@ -126,15 +126,15 @@ export type Grant =
     }
   /**
    * No room: ask again after `waitMs`, or as soon as one of your own slots is free. `leftMs` is how long it
-   * may last in all, as far as is known. `reason` tells rate, concurrency, pause, a newer owner, an open
-   * breaker, or that Redis may have lost grants, so the process waits until any lost grant has expired.
-   * `broken` is set for an open breaker.
+   * may last in all, as far as is known. `reason` tells rate, concurrency, pause, a process that is too new
+   * to be granted anything, a newer owner, an open breaker, or that Redis may have lost grants, so the
+   * process waits until any lost grant has expired. `broken` is set for an open breaker.
    */
   | {
       readonly kind: 'wait'
       readonly waitMs: number
       readonly leftMs: number
-      readonly reason: 'rate' | 'concurrency' | 'paused' | 'forgotten' | 'superseded' | 'broken'
+      readonly reason: 'rate' | 'concurrency' | 'paused' | 'newcomer' | 'forgotten' | 'superseded' | 'broken'
       readonly broken: Broken | null
     }
 

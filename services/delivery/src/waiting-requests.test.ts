@@ -153,6 +153,32 @@ describe('a request that waits for its next try', () => {
     expect(await lives.entries()).toMatchObject([{ outcome: 'rejected', attempts: 1 }])
   })
 
+  it('ends with its run, and says of a row that was throttled that the API had asked for a pause', async () => {
+    await lives.begin(['a'], { sync: { maxDuration: '1s' } })
+    lives.api.script = always({ status: 429, retryAfter: 60 })
+    await lives.finish()
+    expect(await lives.entries()).toMatchObject([
+      {
+        outcome: 'unsent',
+        error:
+          'the run lasted for longer than its maxDuration: the API asked for a pause, and took no request since',
+      },
+    ])
+  })
+
+  it('ends with its run, and says of a row that waited for the rate limit that it did', async () => {
+    const limits = { rate: { requests: 1, per: 'minute' }, concurrency: 1 }
+    await lives.begin(['a', 'b'], { sync: { maxDuration: '1s' }, destination: { limits } })
+    lives.api.script = always({ status: 200 })
+    await lives.finish()
+    expect(await lives.entries()).toMatchObject([
+      {
+        outcome: 'unsent',
+        error: 'the run lasted for longer than its maxDuration: the rate limit is used up',
+      },
+    ])
+  })
+
   it('is left to the next run if the API asks for more than an hour', async () => {
     await lives.begin(['a'])
     lives.api.script = always({ status: 400, retryAfter: 3601 })

@@ -71,7 +71,7 @@ describe.skipIf(inject('redisUrl') === null)('limits of an hour in a Redis that 
   const twoMembers = async (otherUrl?: string): Promise<readonly [RateLimit, RateLimit]> => {
     const members = [open(), open(otherUrl)] as const
     expect(await take(members[0], 400)).toMatchObject({ permits: 400 })
-    expect(await take(members[1], 100)).toMatchObject({ kind: 'wait', reason: 'paused' })
+    expect(await take(members[1], 100)).toMatchObject({ kind: 'wait', reason: 'newcomer' })
     offsetMs += NEWCOMER_MS
     expect(await take(members[1], 100)).toMatchObject({ permits: 100 })
     return members
@@ -79,7 +79,7 @@ describe.skipIf(inject('redisUrl') === null)('limits of an hour in a Redis that 
   /** So much time has passed that a process counts as new, though it keeps showing itself. */
   const takeAnew = async (limit: RateLimit, want: number): Promise<Grant> => {
     const first = await take(limit, want)
-    if (first.kind === 'granted' || first.reason !== 'paused') return first
+    if (first.kind === 'granted' || first.reason !== 'newcomer') return first
     offsetMs += NEWCOMER_MS
     return take(limit, want)
   }
@@ -89,7 +89,7 @@ describe.skipIf(inject('redisUrl') === null)('limits of an hour in a Redis that 
     await twoMembers()
     const newcomer = open()
     const wait = await take(newcomer, 1)
-    expect(wait).toMatchObject({ kind: 'wait', reason: 'paused' })
+    expect(wait).toMatchObject({ kind: 'wait', reason: 'newcomer' })
     if (wait.kind !== 'wait') return
     expect(wait.waitMs).toBeLessThanOrEqual(NEWCOMER_MS)
     offsetMs += wait.waitMs

@@ -203,7 +203,7 @@ if since > 0 then
   end
 end
 if member and now - member.first < ${NEWCOMER_MS} then
-  return { mark, 'paused', math.ceil(member.first + ${NEWCOMER_MS} - now), server.seq }
+  return { mark, 'newcomer', math.ceil(member.first + ${NEWCOMER_MS} - now), server.seq }
 end
 
 local pausedMs = 0

@@ -374,7 +374,10 @@ class RedisRateLimit implements RateLimit, LimitUsage {
 const MOST_PLAUSIBLE = 4e12
 /** A wait may be over by the time at which it is told. */
 const CLOCKS_DIFFER_MS = 1_000
-const REPLIES = ['granted', 'rate', 'concurrency', 'paused', 'forgotten', 'superseded', 'broken'] as const
+const REPLIES = [
+  ...(['granted', 'rate', 'concurrency', 'paused', 'newcomer'] as const),
+  ...(['forgotten', 'superseded', 'broken'] as const),
+] as const
 /** The flag of a grant for a destination of which some process has seen failures. */
 const DOUBTED = 2
 

@@ -49,4 +49,4 @@ export class EarlyEnd implements Disposable {
   }
 }
 
-const TOO_LONG = 'the run lasted for longer than its maxDuration'
+export const TOO_LONG = 'the run lasted for longer than its maxDuration'

@@ -33,6 +33,11 @@ const WAITS_TOLD: { readonly [reason in LimitWait['reason']]?: Pick<WaitNow, 'ki
   rate: { kind: 'limit', detail: 'the rate limit is used up' },
   concurrency: { kind: 'limit', detail: 'other requests use all of the concurrency limit' },
   paused: { kind: 'throttled', detail: 'the API asked for a pause' },
+  newcomer: {
+    kind: 'limits-store',
+    detail:
+      'a process that has just begun is granted nothing for its first seconds, while limits of more than a minute hold',
+  },
   forgotten: {
     kind: 'limits-store',
     detail:

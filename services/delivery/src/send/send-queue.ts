@@ -39,6 +39,7 @@ import {
   type SendJob,
   type Sent,
 } from './send-request.ts'
+import { TOO_LONG } from '../run/early-end.ts'
 import { queueWait } from '../run/queue-wait.ts'
 import { WaitingRequests, type DuePart } from './waiting-requests.ts'
 
@@ -79,9 +80,9 @@ export class SendQueue {
     const ending = endingOf(options, this.#stopping.signal)
     this.#interrupted = AbortSignal.any([ending, this.#givingUp.signal])
     ending.addEventListener('abort', () => this.#changes.notify(), { once: true })
-    const giveUp = (): void => this.#giveUp(String(early.reason))
+    const giveUp = (): void => this.#giveUp(this.#withWait(String(early.reason)))
     early.addEventListener('abort', giveUp, { once: true, signal: this.#stopping.signal })
-    if (early.aborted) giveUp()
+    if (early.aborted) this.#giveUp(String(early.reason))
     const onDue = (due: DuePart): Promise<void> => this.#takeDue(due, ending)
     this.#waiting = new WaitingRequests({ read: options.read, onDue, atOnce: this.#givingUp.signal })
     this.#pump = Promise.all(
@@ -162,6 +163,12 @@ export class SendQueue {
     const announced = this.#queue.filter(ready => ready.isAnnounced === true)
     this.#queue = this.#queue.filter(ready => ready.isAnnounced !== true)
     for (const ready of announced) this.#close(ready, NOT_SENT)
+  }
+
+  /** A run that lasts for too long has waited for something: people want to know what that was. */
+  #withWait(why: string): string {
+    const wait = why === TOO_LONG ? this.waitsFor : null
+    return wait === null ? why : `${why}: ${wait.detail}`
   }
 
   #giveUp(why: string): void {
