@@ -11,12 +11,16 @@ export interface BenchOptions {
   readonly batch?: number
   readonly perSecond?: number
   readonly partitions?: number
+  /** Of the file; default: those of the rows. */
+  readonly columns?: readonly string[]
+  /** Whether rows that differ are sent, too. */
+  readonly changed?: boolean
   readonly syncs?: number
   /** True: the first sync sends to a path that is answered after 30 s. */
   readonly slow?: boolean
 }
 
-/** The YAML of a project with syncs `rows`, `rows-2`, …, all from the CSV file to the URL. */
+/** The YAML of a project with syncs `rows`, `rows-2`, …, all from the file to the URL. */
 export function benchProject(file: string, url: string, options: BenchOptions = {}): string {
   const { perSecond = 1_000_000, syncs = 1 } = options
   const names = Array.from({ length: syncs }, (_, index) => (index === 0 ? 'rows' : `rows-${index + 1}`))
@@ -39,8 +43,9 @@ limits: { rate: { requests: ${perSecond}, per: second }, concurrency: ${CONCURRE
 ${names.map((name, at) => benchSync(name, { ...options, slow: options.slow === true && at === 0 })).join('')}`
 }
 
-function benchSync(name: string, { batch = BATCH, partitions = PARTITIONS, slow }: BenchOptions): string {
-  const fields = COLUMNS.map(column => `"${column}":{{ row.${column} | json }}`).join(',')
+function benchSync(name: string, options: BenchOptions): string {
+  const { batch = BATCH, partitions = PARTITIONS, columns = COLUMNS, changed = false, slow } = options
+  const fields = columns.map(column => `"${column}":{{ row.${column} | json }}`).join(',')
   return `---
 kind: sync
 name: ${name}
@@ -54,5 +59,5 @@ triggers:
     path: ${slow === true ? '/slow' : '/rows'}
     body:
       json: '[{% for row in rows %}{${fields}},{% endfor %}]'
-`
+${changed ? '  changed: added\n' : ''}`
 }

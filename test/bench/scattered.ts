@@ -11,12 +11,12 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { markdown } from './bench-report.ts'
-import { CONCURRENCY, PARTITIONS } from './bench-project.ts'
-import { startReceiver, type Receiver } from './start-receiver.ts'
+import { benchProject } from './bench-project.ts'
+import { startReceiver } from './start-receiver.ts'
 import { runTimed } from './usage.ts'
 
 const SLUICE = fileURLToPath(new URL('../../services/cli/bin/sluice.mjs', import.meta.url))
-const BATCH = 1000
+const PROJECT = { columns: ['id', 'name', 'email', 'amount', 'note'], batch: 1000, changed: true }
 const HEAD = ['changes', 'run', 'seconds', 'CPU s', 'peak MB', 'state, MB', 'log, MB']
 
 const { values } = parseArgs({
@@ -34,7 +34,8 @@ await using receiver = await startReceiver()
 const lines: string[][] = []
 const dir = await mkdtemp(join(tmpdir(), 'sluice-scattered-'))
 try {
-  await writeFile(join(dir, 'project.yaml'), project(dir, receiver))
+  const file = join(dir, 'rows.parquet')
+  await writeFile(join(dir, 'project.yaml'), benchProject(file, receiver.url, PROJECT))
   await measure('all', 'first', rows)
   for (const share of values.shares.split(',').map(Number))
     for (let run = 1; run <= Number(values.runs); run += 1) {
@@ -82,39 +83,4 @@ async function sizeOf(folder: string): Promise<string> {
     if (found.isFile()) bytes += found.size
   }
   return (bytes / 1e6).toFixed(0)
-}
-
-function project(dir: string, { url }: Receiver): string {
-  const fields = ['id', 'name', 'email', 'amount', 'note'].map(name => `"${name}":{{ row.${name} | json }}`)
-  return `kind: source
-name: files
-type: duckdb
-path: ${dir}
----
-kind: model
-name: rows
-source: files
-sql: select * from 'rows.parquet'
-primaryKey: id
----
-kind: destination
-name: receiver
-baseUrl: ${url}
-allowPrivateNetwork: true
-limits: { rate: { requests: 1000000, per: second }, concurrency: ${CONCURRENCY} }
----
-kind: sync
-name: rows
-model: rows
-destination: receiver
-partitions: ${PARTITIONS}
-triggers:
-  added:
-    batch: { size: ${BATCH} }
-    method: POST
-    path: /rows
-    body:
-      json: '[{% for row in rows %}{${fields.join(',')}},{% endfor %}]'
-  changed: added
-`
 }
