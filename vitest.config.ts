@@ -56,7 +56,7 @@ interface Suite {
    */
   readonly shared?: boolean
   /** What is otherwise in `npm test`, which has no long files. */
-  readonly inShort?: { readonly sideBySide?: number; readonly shared?: boolean }
+  readonly inShort?: { readonly shared?: boolean }
   /** How long a test or a hook may take; default: vitest's own. */
   readonly testMs?: number
   readonly hookMs?: number
@@ -88,16 +88,13 @@ const SUITES: readonly Suite[] = [
     inShort: { shared: true },
   },
   { name: 'console', folders: ['test/console'], place: 1, sideBySide: 4, ...PATIENT },
-  {
-    ...{ name: 'fault', folders: ['test/fault'], place: 2, sideBySide: 2, ...PATIENT },
-    inShort: { sideBySide: 3 },
-  },
-  {
-    ...{ name: 'outage', folders: ['test/outage'], place: 2, sideBySide: 2, ...PATIENT },
-    inShort: { sideBySide: 3 },
-  },
+  { name: 'fault', folders: ['test/fault'], place: 2, sideBySide: 3, ...PATIENT },
+  { name: 'outage', folders: ['test/outage'], place: 2, sideBySide: 3, ...PATIENT },
 ]
-const WITH_SERVICES = new Set(['contract', 'e2e', 'fault', 'outage'])
+const SETUPS: { readonly [suite: string]: readonly string[] } = {
+  ...Object.fromEntries(['contract', 'e2e', 'fault', 'outage'].map(name => [name, ['test/services.ts']])),
+  console: ['services/console/web/build-web.mjs'],
+}
 
 function projectOf(suite: Suite, part: Part): TestProjectInlineConfiguration {
   const { name, folders, place, testMs, hookMs } = suite
@@ -110,7 +107,7 @@ function projectOf(suite: Suite, part: Part): TestProjectInlineConfiguration {
       name,
       include: folders.map(folder => `${folder}/**/*${long}${contract}.test.ts`),
       exclude: [...(name === 'contract' ? [] : ['**/*.contract.test.ts']), ...(part === 'short' ? LONG : [])],
-      globalSetup: WITH_SERVICES.has(name) ? ['test/services.ts'] : [],
+      globalSetup: [...(SETUPS[name] ?? [])],
       isolate: !shared,
       maxWorkers: sideBySide,
       sequence: { groupOrder: place },

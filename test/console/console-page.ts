@@ -6,7 +6,6 @@ import { chromium, type Browser, type Page } from 'playwright-core'
 import { expect } from 'vitest'
 import { ensurePrograms } from '../../deploy/local/install.ts'
 import { freePorts } from '../../deploy/local/ports.ts'
-import { buildWeb } from '../../services/console/web/build-web.mjs'
 import { projectFolder, type ProjectFolder } from '../e2e/project-folder.ts'
 
 const CHROMIUM = { command: 'chromium', debianPackage: 'chromium' }
@@ -73,9 +72,8 @@ interface ServedOptions {
   readonly env?: { readonly [name: string]: string }
 }
 
-/** A folder with these files, served by `sluice up`. The pages are built from what stands in this folder. */
+/** A folder with these files, served by `sluice up`, with the pages that were built last. */
 export async function servedConsole({ files, env = {} }: ServedOptions): Promise<ServedConsole> {
-  await buildOnce()
   const [port = 0] = await freePorts(1)
   const url = `http://127.0.0.1:${port}`
   const project = await projectFolder({ files, env: { SLUICE_PORT: new URL(url).port, ...env } })
@@ -109,14 +107,11 @@ export async function servedConsole({ files, env = {} }: ServedOptions): Promise
   }
 }
 
-let built: Promise<void> | null = null
-const buildOnce = (): Promise<void> => (built ??= buildWeb())
-
 /** A folder for pictures of what tests look at, for people who want to look at them. */
 const PICTURES = process.env['SLUICE_TEST_PICTURES']
 
 /** Takes a picture of the whole page, where somebody has said that they want some. */
-export async function takePicture(page: Page, name: string): Promise<void> {
+async function takePicture(page: Page, name: string): Promise<void> {
   if (PICTURES === undefined) return
   await mkdir(PICTURES, { recursive: true })
   const { width = 0, height = 0 } = page.viewportSize() ?? {}
@@ -129,15 +124,31 @@ export async function takePicture(page: Page, name: string): Promise<void> {
 
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 
+const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']
+/** Those of them that ask for colours. */
+const RULES_OF_COLOURS = ['color-contrast', 'link-in-text-block']
+
 /** Expects that axe finds nothing serious on the page. */
-export async function expectAccessible(page: Page, what: string): Promise<void> {
+export async function expectAccessible(page: Page, what: string, rules = RULES): Promise<void> {
   // The page's policy allows no script of others, so the browser's own way in is used.
-  await page.evaluate(await readFile(AXE, 'utf8'))
+  if ((await page.evaluate('typeof axe')) === 'undefined') await page.evaluate(await readFile(AXE, 'utf8'))
   const found: unknown = await page.evaluate(
-    `axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }).then(({ violations }) =>
+    `axe.run(document, { runOnly: ${JSON.stringify(rules)} }).then(({ violations }) =>
       violations
         .filter(({ impact }) => impact === 'serious' || impact === 'critical')
         .map(({ id, nodes }) => id + ': ' + nodes.map(node => node.target.join(' ')).slice(0, 4).join(', ')))`,
   )
   expect(found, what).toEqual([])
+}
+
+/**
+ * The same in light and in dark colours. The page stays the same one, so that only what asks for colours is
+ * looked at twice.
+ */
+export async function expectAccessibleInAllColours(page: Page, what: string): Promise<void> {
+  for (const colours of ['dark', 'light'] as const) {
+    await page.emulateMedia({ colorScheme: colours })
+    await expectAccessible(page, `${what}, ${colours}`, colours === 'dark' ? RULES_OF_COLOURS : RULES)
+    await takePicture(page, `${what}-${colours}`)
+  }
 }

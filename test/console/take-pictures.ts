@@ -5,11 +5,13 @@
 import { mkdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
+import { buildWeb } from '../../services/console/web/build-web.mjs'
 import { startBrowser } from './console-page.ts'
 import { EXAMPLE_SYNC, exampleConsole } from './example-console.ts'
 
 const PICTURES = fileURLToPath(new URL('../../docs/pictures/', import.meta.url))
 
+await buildWeb()
 await using example = await exampleConsole()
 const { served } = example
 await using browser = await startBrowser()

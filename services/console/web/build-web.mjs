@@ -39,6 +39,9 @@ export async function buildWeb(outDir = fileURLToPath(new URL('dist', import.met
   }
 }
 
+/** Builds them once for all test files that look at them, as a global setup of vitest. */
+export const setup = () => buildWeb()
+
 function putInPlace(made, outDir, before) {
   try {
     renameSync(outDir, before)
