@@ -48,6 +48,7 @@ describe.for(bothProfiles())('byte order marks, $name', profile => {
     await using opened = await profile.open({
       files: { 'project.yaml': PROJECT, 'people.csv': csv(ROWS) },
       env: { API_URL: api.url },
+      here: true,
     })
     onTestFailed(() => void process.stderr.write(opened.logs()))
     const { project } = opened

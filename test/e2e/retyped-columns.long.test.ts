@@ -66,6 +66,7 @@ describe.for(bothProfiles())('columns that change their types, $name', profile =
     await using opened = await profile.open({
       files: { 'project.yaml': PROJECT, 'items.csv': csv([]) },
       env: { API_URL: api.url },
+      here: true,
     })
     onTestFailed(() => void process.stderr.write(opened.logs()))
     const { project } = opened
