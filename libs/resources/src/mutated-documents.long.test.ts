@@ -1,3 +1,3 @@
 import { mutatedDocuments } from './contract/mutated-documents.ts'
 
-mutatedDocuments(60_000)
+mutatedDocuments(20_000)

@@ -1,3 +1,3 @@
 import { mutatedBatches } from '../../contract/mutated-batches.ts'
 
-mutatedBatches(300_000)
+mutatedBatches(100_000)
