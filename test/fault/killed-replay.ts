@@ -7,13 +7,11 @@ import { describe, expect, it } from 'vitest'
 import { startScriptedApi, type RecordedRequest } from '@sluice/testkit/scripted-api'
 import { realServices } from '../e2e/distributed.ts'
 import { ADDED, manyPeople, peopleCsv, peopleYaml, SYNC } from '../e2e/people-project.ts'
-import { finished, projectFolder, type ProjectFolder } from '../e2e/project-folder.ts'
+import { finished, projectFolder } from '../e2e/project-folder.ts'
 import { startPipeline, CONCURRENCY as SERVED } from './people-pipeline.ts'
 
 const PEOPLE = 300
 const CONCURRENCY = 5
-/** Two processes in a row may be asked for what an earlier one left. */
-const RUNS_MOST = 4
 
 const YAML = peopleYaml({
   destination: `limits: { rate: { requests: 200, per: second }, concurrency: ${CONCURRENCY} }`,
@@ -45,7 +43,7 @@ export function killedReplaySuite(kills: number): void {
           replay.kill('SIGKILL')
           await finished(replay)
           const seen = `kill ${kill}, after ${after} of ${PEOPLE} requests`
-          await untilSuccess(project, seen)
+          expect((await project.run(SYNC)).view, seen).toMatchObject({ status: 'success', error: null })
           const replayed = api.requests.slice(before).filter(({ body }) => body.includes('"name '))
           expect(new Set(replayed.map(({ url }) => url)).size, seen).toBe(PEOPLE)
           expect(replayed.length - PEOPLE, seen).toBeLessThanOrEqual(2 * CONCURRENCY)
@@ -54,15 +52,6 @@ export function killedReplaySuite(kills: number): void {
       },
     )
   })
-}
-
-/** The first of them may be refused: the run that takes the place of the replay is queued already. */
-async function untilSuccess(project: ProjectFolder, seen: string): Promise<void> {
-  for (let run = 1; ; run += 1) {
-    const { view } = await project.run(SYNC)
-    if (view.status === 'success') return
-    expect(run, `${seen}: ${view.status} ${view.error ?? ''}`).toBeLessThan(RUNS_MOST)
-  }
 }
 
 /** The last request for each person has the newest name. */
