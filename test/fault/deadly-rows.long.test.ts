@@ -20,6 +20,9 @@ const FOUR = 'limits: { concurrency: 4 }'
 /** Those of a process that came further are not among the three in a row. */
 const MOST_DEATHS_A_ROW = 7
 const LARGE = `select id, case when id = 2 then repeat('x', 6000000) else name end as name from 'people.csv'`
+/** A batch that takes long is rendered in a thread, which may end in place of the process. */
+const GIVEN_UP =
+  /^rendering ended the process 3 times in a row$|^The templates take more memory than they have/
 /** Takes some twenty times the bytes of the name, for a moment. */
 const TAKES_MEMORY = `method: PUT, path: '/people/{{ id }}', body: { json: '{"name":{{ row.name | split: "" | reverse | join: "-" | size }}}' }`
 const IN_BATCHES = `batch: { size: 20 }, method: PUT, path: '/batch', body: { json: '[{% for row in rows %}{"id":{{ row.id }},"name":{{ row.name | split: "" | reverse | join: "-" | size }}},{% endfor %}]' }`
@@ -113,7 +116,7 @@ describe.skipIf(realServices() === null)('a sync whose rows end processes', { ti
     const deaths = supervised.deaths()
     expect(deaths).toBeLessThanOrEqual(MOST_DEATHS_A_ROW)
     expect(await bad.failed(SYNC)).toMatchObject([
-      { key: '2', outcome: 'rejected', error: 'rendering ended the process 3 times in a row' },
+      { key: '2', outcome: 'rejected', error: expect.stringMatching(GIVEN_UP) as string },
     ])
     // The next run tries it again, and comes to its end as well.
     expect(await ended()).toMatchObject({

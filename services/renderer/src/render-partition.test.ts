@@ -8,6 +8,8 @@ import { steadyMembership } from '@sluice/testkit/steady-membership'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'
 import { writeChanges } from '@sluice/testkit/write-changes'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { RenderElsewhere } from '@sluice/rendering/render-batch'
 import { SlowRenders } from '@sluice/rendering/adapters/thread'
 import { renderPartition } from './render-partition.ts'
 import { RendererMemory, type RenderRoom } from './renderer-memory.ts'
@@ -230,6 +232,39 @@ it.each([
   },
   60_000,
 )
+
+it('a row that takes more memory than a thread has costs no other row of its batch', async () => {
+  await using world = await openTestLog({ partitions: 1 })
+  await using slow = new SlowRenders()
+  const json = `[{% for row in rows %}${LONG}{{ row.id | json }},{% endfor %}]`
+  const added = { method: 'POST', path: '/r', batch: { size: 50 }, body: { json } }
+  const spec = sampleDefinition({ sync: { triggers: { added } } })
+  const definition = await world.definitions.put(spec, { signal })
+  const begin: RunBegin = { run: 1, runId: 'RUN1', definition, startedAt: 1, first: true }
+  const rows = Array.from({ length: 10 }, (_, at) => ({ key: `${at}`, row: { id: `${at}` } }))
+  await writeChanges(world, { begin, columns, rows })
+  const drain = new AbortController()
+  const renderElsewhere: RenderElsewhere = (batch, ...of) =>
+    batch.changes.some(({ key }) => key === '4')
+      ? Promise.reject(new SluiceError('too-large', 'too much'))
+      : slow.render(batch, ...of)
+  const deps = { ...world, room: new RendererMemory(128_000_000), renderElsewhere }
+  const worker = { target: at(topics.changes, 0), membership: steadyMembership(), drain: drain.signal }
+  const renderer = renderPartition({ ...deps, prefix: PREFIX }, sampleEvent(), { ...worker, abort: signal })
+  const written = await world.readUntil(at(topics.requests, 0), found =>
+    found.some(({ record }) => record?.name === 'sluice.Marker' && record.value.kind === 'run-end'),
+  )
+  drain.abort()
+  await renderer
+  const keysOf = (name: string): readonly string[] =>
+    written.flatMap(({ record }) =>
+      record?.name === name && 'rows' in record.value
+        ? (record.value.rows as readonly { readonly key: string }[]).map(({ key }) => key)
+        : [],
+    )
+  expect(keysOf('sluice.Unrenderable')).toEqual(['4'])
+  expect(keysOf('sluice.Request')).toEqual(['0', '1', '2', '3', '5', '6', '7', '8', '9'])
+}, 60_000)
 
 it('a run whose rows take long is given up as soon as its sync is', async () => {
   await using world = await openTestLog({ partitions: 1 })

@@ -2,7 +2,7 @@
  * Turns one partition of a sync's changes into requests. It is a pure function of its topic: position and
  * context follow from the last record that an earlier renderer wrote (PROTOCOL.md §5, §7).
  */
-import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { SluiceError } from '@sluice/contracts/errors'
 import type { AnyRow } from '@sluice/contracts/avro/encoded-row'
 import type { Change, Marker, RunBegin, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
@@ -30,7 +30,7 @@ import { compileTriggers } from '@sluice/rendering/compile-triggers'
 import { endsItsBatch, firstOfBatch, lastChangeOf, positionOf, runBeginOf } from './last-batch.ts'
 import type { BatchContext, Rendered, RenderElsewhere } from '@sluice/rendering/render-batch'
 import { ONE_ROW, RowBatches, type RowBatch } from '@sluice/rendering/row-batches'
-import { notRendered, renderPlaced } from './render-placed.ts'
+import { notRendered, renderDivided, renderPlaced, type RenderAlone } from './render-placed.ts'
 import { RequestAppends } from './request-appends.ts'
 import { RequestRecords } from './request-records.ts'
 import type { RenderRoom } from './renderer-memory.ts'
@@ -433,12 +433,8 @@ class PartitionRenderer {
     const { renderElsewhere } = this.#deps
     if (slow === undefined || definition === null || renderElsewhere === undefined) return
     const of = { definition, hash: begin.definition, context: render }
-    try {
-      this.#push(context, slow, await renderElsewhere(slow, of, { signal: this.#ending }))
-    } catch (error) {
-      if (!isSluiceError(error, 'too-large')) throw error
-      this.#push(context, slow, notRendered(slow, error.message))
-    }
+    const elsewhere: RenderAlone = batch => renderElsewhere(batch, of, { signal: this.#ending })
+    this.#push(context, slow, await renderDivided(slow, elsewhere))
     this.#renderAll(others)
     await this.#finishRendering()
   }

@@ -25,6 +25,33 @@ export function renderPlaced(
   }
 }
 
+/** Rejects with `too-large` if the batch takes more memory than there is. */
+export type RenderAlone = (batch: RowBatch) => Promise<readonly Rendered[]>
+
+/** After so many, the other rows of the batch are not tried: each try takes up to seconds. */
+const MOST_TOO_LARGE = 64
+
+/** Renders a batch, in halves where it takes too much memory. So a row that does costs no other row. */
+export async function renderDivided(
+  batch: RowBatch,
+  render: RenderAlone,
+  tooLarge = { count: 0 },
+): Promise<readonly Rendered[]> {
+  try {
+    return await render(batch)
+  } catch (error) {
+    if (!isSluiceError(error, 'too-large')) throw error
+    tooLarge.count += 1
+    const { changes } = batch
+    if (changes.length === 1 || tooLarge.count >= MOST_TOO_LARGE) return notRendered(batch, error.message)
+    const middle = Math.ceil(changes.length / 2)
+    const rendered: Rendered[] = []
+    for (const half of [changes.slice(0, middle), changes.slice(middle)])
+      rendered.push(...(await renderDivided({ ...batch, changes: half }, render, tooLarge)))
+    return rendered
+  }
+}
+
 /** Rows that are not rendered, and not even decoded. */
 export function notRendered(batch: RowBatch, error: string): readonly Rendered[] {
   const rows = batch.changes.map(({ key, seq, beforeState, captured, retried }) => {
