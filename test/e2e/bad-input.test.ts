@@ -138,6 +138,18 @@ const UNREADABLE: {
     files: { 'project.yaml': peopleYaml({ sql: `select id, name from 'peple.csv'` }) },
     says: ['peple.csv', 'does not exist', 'people.csv'],
   },
+  'a CSV in Latin-1': {
+    files: { 'people.csv': Buffer.from('id,name\n1,Zoë\n', 'latin1') },
+    says: ['people.csv, which is not UTF-8 in line', "`read_csv('people.csv', encoding = 'latin-1')`"],
+  },
+  'a CSV in Windows-1252': {
+    files: { 'people.csv': Buffer.from('id,name\n1,Zo\u00eb \u0080\n', 'latin1') },
+    says: ['people.csv, which is not UTF-8 in line', "`iconv -f CP1252 -t UTF-8 'people.csv' > utf-8.csv`"],
+  },
+  'a CSV in UTF-16': {
+    files: { 'people.csv': Buffer.from('\ufeffid,name\n1,Zoë\n', 'utf16le') },
+    says: ['people.csv, which is not UTF-8 in line', "`read_csv('people.csv', encoding = 'utf-16')`"],
+  },
   'a column that the CSV lacks': {
     files: { 'project.yaml': peopleYaml({ sql: `select id,\n    nam from 'people.csv'` }) },
     says: ['line 2, column 3', 'nam', 'not found'],
@@ -178,7 +190,7 @@ const UNREADABLE: {
     files: {
       'people.csv': Buffer.concat([Buffer.from(manyPeople(40_000)), Buffer.from([52, 44, 0xff, 10])]),
     },
-    says: ['people.csv', 'Line: 40002', 'unicode'],
+    says: ['people.csv', 'which is not UTF-8 in line 40002'],
   },
   'a key whose type changed, and with it the keys of most rows': {
     files: { 'people.csv': peopleCsv('1.5,Ann', '2.5,Bob', '3.5,Cid') },

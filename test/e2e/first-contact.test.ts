@@ -158,6 +158,19 @@ describe('`--status 5xx`', () => {
   })
 })
 
+describe('a CSV of a spreadsheet', () => {
+  it.each([
+    ["read_csv('people.csv', encoding = 'utf-16')", '\ufeffid,name\n1,Zoë\n', 'utf16le', 'Zoë'],
+    ["read_csv('people.csv', encoding = 'latin-1')", 'id;name\n1;Zoë\n', 'latin1', 'Zoë'],
+    ["read_csv('people.csv', decimal_separator = ',')", 'id;name\n1;3,50\n2;4,25\n', 'utf8', '3.5'],
+  ] as const)('is read by %s', async (from, text, encoding, name) => {
+    await project.write('project.yaml', peopleYaml({ sql: `select id, name from ${from}` }))
+    await project.write('people.csv', Buffer.from(text, encoding))
+    expect(await project.sluice('run', SYNC)).toMatchObject({ exitCode: 0 })
+    expect(api.requests.map(({ body }) => body).join()).toContain(name)
+  })
+})
+
 describe('what is said of a failure', () => {
   it('is a fault of SOAP as its author wrote it', async () => {
     const body = `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><s:Fault>

@@ -2,8 +2,8 @@
  * Translates DuckDB's errors into SluiceErrors, with DuckDB's own message, and the place in the model's SQL
  * if DuckDB gives one.
  */
-import { existsSync, readdirSync, statSync } from 'node:fs'
-import { basename, dirname, resolve } from 'node:path'
+import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
+import { basename, dirname, relative, resolve } from 'node:path'
 import type { ResolvedQuery } from './file-references.ts'
 import { type ErrorDetail, SluiceError } from '@sluice/contracts/errors'
 import { saysDiskFailed } from '@sluice/domain/disk-failure'
@@ -93,6 +93,7 @@ export function queryError(failure: QueryFailure): SluiceError {
     const empty = emptyFile(failure.query, failure)
     if (empty !== null) return empty
   }
+  if (/is not (utf-8|utf-16|latin-1) encoded/i.test(text)) return otherEncoding(failure, text)
   const { isTable } = failure
   const place = isTable
     ? null
@@ -110,6 +111,42 @@ export function saysOutOfMemory(error: unknown): boolean {
   return (
     error instanceof Error && /^Out of Memory Error|std::bad_alloc|failed to pin block/.test(error.message)
   )
+}
+
+/** How much of a file is looked at to guess its encoding. */
+const LOOKED_AT_BYTES = 1_000_000
+
+/** A CSV file as spreadsheets save it, which DuckDB reads only if the query names its encoding. */
+function otherEncoding({ model, error, query, folder }: QueryFailure, text: string): SluiceError {
+  const file = /^ *file = (.+)$/m.exec(text)?.[1] ?? query.files[0] ?? ''
+  const name = relative(folder, file)
+  const read = (encoding: string): string => `read it as \`read_csv('${name}', encoding = '${encoding}')\``
+  const found = /CSV Error on Line: (\d+)/.exec(text)?.[1]
+  const line = found === undefined ? '' : ` in line ${found}`
+  const bytes = firstBytes(file)
+  const isUtf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)
+  const isWindows = bytes.some(byte => byte >= 0x80 && byte < 0xa0)
+  const advice = isUtf16
+    ? read('utf-16')
+    : isWindows
+      ? `save it as "CSV UTF-8", or convert it: \`iconv -f CP1252 -t UTF-8 '${name}' > utf-8.csv\``
+      : read('latin-1')
+  const message = `${modelFirst(model)} reads the file ${file}, which is not UTF-8${line}, as a spreadsheet may save it: ${advice}. Nothing is taken as removed.`
+  return new SluiceError('query', message, { cause: error, details: [{ field: 'sql', message }] })
+}
+
+function firstBytes(file: string): Uint8Array {
+  const bytes = new Uint8Array(LOOKED_AT_BYTES)
+  try {
+    const opened = openSync(file, 'r')
+    try {
+      return bytes.subarray(0, readSync(opened, bytes))
+    } finally {
+      closeSync(opened)
+    }
+  } catch {
+    return new Uint8Array()
+  }
 }
 
 /** Whether the file exists is not told. */
