@@ -139,7 +139,7 @@ export class LogHistory implements RunHistory {
     const page = { filter: filterOf(query, numbered), tests, limit, after, details }
     if (query.run !== undefined && run === null) {
       const found = await readAttempts(this.#pipeline, { ...page, syncs: [] }, signal)
-      if (found.attempts.length === 0 && after === null) throw unknownRun(query.run)
+      if (found.attempts.length === 0 && found.next === null && after === null) throw unknownRun(query.run)
       return found
     }
     const wanted = only ?? run?.sync

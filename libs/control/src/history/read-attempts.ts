@@ -6,6 +6,7 @@ import type { AttemptView } from '@sluice/contracts/api'
 import type { Attempt } from '@sluice/contracts/records'
 import { keysOf } from '@sluice/history/attempt-rows'
 import { readRequests, type HeldRequest, type TopicsDeps } from '@sluice/history/read-records'
+import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { isIntent } from '@sluice/domain/answers/intent'
 import { decodeEach } from '@sluice/topics/owned-reader'
 import { at, homePartition, SHARED_PARTITIONS, syncTopics } from '@sluice/topics/topics'
@@ -17,6 +18,8 @@ import { readTestsBackwards, testView, type TestsOf } from './test-attempts.ts'
 
 /** Records are decoded, and their requests read, so many at a time. */
 const MOST_AT_ONCE = 500
+/** How long a page looks for attempts that match. Then it ends, and the next one goes on there. */
+const LONGEST_MS = 2_000
 
 export interface AttemptSync {
   readonly sync: string
@@ -33,7 +36,21 @@ interface Found {
   readonly offset: number
 }
 
-/** `after` is the `next` of the page before. It says, as text, from where each partition is read on. */
+/** What was read of a partition, and how far. */
+interface Read {
+  readonly found: readonly Found[]
+  /** The lowest offset that was looked at; null where the page was full before. */
+  readonly lookedTo: number | null
+  /**
+   * When the oldest attempt started that was looked at, if there was no time for older ones (ms since 1970).
+   */
+  readonly cutAt: number | null
+}
+
+/**
+ * `after` is the `next` of the page before. It says, as text, from where each partition is read on. A page
+ * may have fewer attempts than the limit, or none, and a `next`: then it has looked for long enough.
+ */
 export async function readAttempts(
   deps: TopicsDeps,
   query: {
@@ -45,24 +62,35 @@ export async function readAttempts(
     readonly after: string | null
     /** False to leave out headers and bodies. */
     readonly details: boolean
+    /** Default: two seconds. */
+    readonly longestMs?: number
   },
   signal: AbortSignal,
 ): Promise<{ readonly attempts: AttemptView[]; readonly next: string | null }> {
+  const endsAtMs = elapsedMs() + (query.longestMs ?? LONGEST_MS)
   const cursor = new Map(query.after === null ? [] : parseCursor(query.after, areCursorEntries))
   const found: Found[] = []
+  const lookedTo = new Map<string, number>()
+  let cutAt = -Infinity
   for (const sync of query.syncs) {
     for (let partition = 0; partition < sync.partitions; partition += 1) {
       const place = `${sync.sync}/${partition}`
       const before = cursor.get(place)
       const reader = new PartitionAttempts(deps, sync, partition)
-      found.push(...inTopicOrder(await reader.read({ ...query, before, place }, signal)))
+      const read = await reader.read({ ...query, before, place, endsAtMs }, signal)
+      found.push(...inTopicOrder(read.found))
+      if (read.lookedTo !== null) lookedTo.set(place, read.lookedTo)
+      cutAt = Math.max(cutAt, read.cutAt ?? -Infinity)
     }
   }
   found.push(...(await findTests(deps, { ...query, cursor }, signal)))
   found.sort(newestFirst)
-  const page = found.slice(0, query.limit)
+  // What is older than a place where the search was cut waits for the page that comes there.
+  const page = found.filter(({ sortedAs }) => sortedAs >= cutAt).slice(0, query.limit)
+  const left = new Set(found.slice(page.length).map(({ place }) => place))
+  for (const [place, offset] of lookedTo) if (!left.has(place)) cursor.set(place, offset)
   for (const { place, offset } of page) cursor.set(place, Math.min(cursor.get(place) ?? offset, offset))
-  const next = found.length > page.length ? formatCursor([...cursor]) : null
+  const next = found.length > page.length || cutAt > -Infinity ? formatCursor([...cursor]) : null
   return { attempts: page.map(({ view }) => view), next }
 }
 
@@ -141,6 +169,8 @@ interface PartitionQuery {
   readonly before: number | undefined
   readonly place: string
   readonly details: boolean
+  /** ms, as `elapsedMs` has them. */
+  readonly endsAtMs: number
 }
 
 class PartitionAttempts {
@@ -155,18 +185,25 @@ class PartitionAttempts {
   }
 
   /** Gives at most one attempt more than the limit, so that the caller can tell whether there are more. */
-  async read(query: PartitionQuery, signal: AbortSignal): Promise<Found[]> {
+  async read(query: PartitionQuery, signal: AbortSignal): Promise<Read> {
     const { log, prefix } = this.#deps
-    const { limit, before } = query
+    const { limit, before, endsAtMs } = query
     const target = at(syncTopics(prefix, this.#sync.sync).attempts, this.#partition)
     const found: Found[] = []
+    let lookedTo: number | null = null
+    let oldest = Infinity
     const backwards = log.readBackwards(target, { signal, ...(before === undefined ? {} : { before }) })
     for await (const records of inChunks(backwards, Math.min(limit + 1, MOST_AT_ONCE))) {
-      const { chunk, isOver } = await this.#matching(records, query, signal)
+      const { chunk, isOver, startedAt } = await this.#matching(records, query, signal)
       found.push(...chunk)
-      if (isOver || found.length > limit) break
+      oldest = Math.min(oldest, startedAt)
+      lookedTo = records.at(-1)?.offset ?? lookedTo
+      if (found.length > limit) return { found: found.slice(0, limit + 1), lookedTo: null, cutAt: null }
+      if (isOver) break
+      // Without an attempt there is no time to compare others with.
+      if (elapsedMs() > endsAtMs && oldest < Infinity) return { found, lookedTo, cutAt: oldest }
     }
-    return found.slice(0, limit + 1)
+    return { found, lookedTo, cutAt: null }
   }
 
   /**
@@ -176,16 +213,18 @@ class PartitionAttempts {
     records: readonly LogRecord[],
     { filter, place, details }: PartitionQuery,
     signal: AbortSignal,
-  ): Promise<{ readonly chunk: readonly Found[]; readonly isOver: boolean }> {
+  ): Promise<{ readonly chunk: readonly Found[]; readonly isOver: boolean; readonly startedAt: number }> {
     const { incarnation, sync } = this.#sync
     const partition = this.#partition
     const attempts: { readonly attempt: Attempt; readonly offset: number }[] = []
     let isOver = false
+    let startedAt = Infinity
     // A record that cannot be decoded is not an attempt of Sluice.
     for (const { record, offset } of await decodeEach(this.#deps.io, records, signal)) {
       if (record?.name !== 'sluice.Attempt') continue
       const attempt = record.value
       if (attempt.incarnation !== incarnation || isIntent(attempt)) continue
+      startedAt = Math.min(startedAt, attempt.startedAt)
       isOver = filter.run !== null && attempt.run < filter.run.number
       if (isOver) break
       if (matches(filter, attempt)) attempts.push({ attempt, offset })
@@ -201,7 +240,7 @@ class PartitionAttempts {
       const view = attemptView(attempt, { sync, partition, keys, details: details ? all : NO_DETAILS })
       return [{ view, sortedAs: attempt.startedAt, place, offset }]
     })
-    return { chunk, isOver }
+    return { chunk, isOver, startedAt }
   }
 }
 

@@ -158,12 +158,14 @@ describe('the attempts of a sync', () => {
       run?: { id: string; number: number }
       limit?: number
       after?: string | null
+      longestMs?: number
     } = {},
   ): Promise<{ readonly attempts: readonly Shown[]; readonly next: string | null }> {
     const filter = filterOf({ limit: 1, after: undefined, ...of.filter }, of.run ?? null)
     const syncs = [{ sync: SYNC, incarnation: INCARNATION, partitions: PARTITIONS }]
-    const { limit = 100, after = null } = of
-    return await readAttempts(world, { syncs, filter, tests: null, limit, after, details: true }, signal)
+    const { limit = 100, after = null, longestMs = 60_000 } = of
+    const all = { syncs, filter, tests: null, limit, after, longestMs, details: true }
+    return await readAttempts(world, all, signal)
   }
   type Shown = Awaited<ReturnType<typeof readAttempts>>['attempts'][number]
   const keysOf = ({ attempts }: { readonly attempts: readonly Shown[] }) =>
@@ -280,6 +282,26 @@ describe('the attempts of a sync', () => {
       after = page.next
     } while (after !== null)
     expect(pages).toEqual([['e', 'd'], ['c', 'b'], ['a']])
+  })
+
+  it('that few match are looked for in pages that end after a while, and hold each of them once', async () => {
+    for (let i = 0; i < 40; i += 1)
+      await send(i % 3 === 0 ? 1 : 0, {
+        key: `${i}`,
+        startedAt: i,
+        ...(i % 13 === 5 ? { body: 'needle' } : {}),
+      })
+    const pages: string[][] = []
+    let after: string | null = null
+    do {
+      const filter = { search: 'needle', searchesBodies: true }
+      const page: Awaited<ReturnType<typeof read>> = await read({ limit: 2, after, filter, longestMs: 0 })
+      pages.push(keysOf(page))
+      after = page.next
+    } while (after !== null)
+    expect(pages.flat()).toEqual(['31', '18', '5'])
+    expect(pages.length).toBeGreaterThan(5)
+    expect(pages.length).toBeLessThan(40)
   })
 
   it('are all shown, page by page, even if the one that started first ended last', async () => {
