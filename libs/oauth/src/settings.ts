@@ -20,6 +20,8 @@ export interface OAuthSettings {
   readonly keyId: string | null
   readonly scope: string | null
   readonly audience: string | null
+  /** Whom the assertion of `private_key_jwt` is for. */
+  readonly assertionAudience: string
   readonly username: string | null
   readonly password: string | null
   /** The first one, of a client with `grant: refresh-token`. */
@@ -51,6 +53,7 @@ export function oauthSettings(spec: OAuthSpec, fill: Fill): OAuthSettings {
     clientAuthentication: spec.clientAuthentication ?? (clientSecret === null ? 'none' : 'header'),
     privateKey,
     keyId: filled(spec.keyId),
+    assertionAudience: filled(spec.assertionAudience) ?? tokenUrl,
     username: filled(spec.username),
     password,
     refreshToken,

@@ -165,6 +165,18 @@ describe('a request', () => {
     expect(Number(claims?.['exp']) - Number(claims?.['iat'])).toBeGreaterThan(0)
   })
 
+  it('with private_key_jwt says whom the assertion is for: the token endpoint, or as the server wants it', async () => {
+    const spec = { privateKey: pem(ec.privateKey), clientAuthentication: 'private_key_jwt' } as const
+    const audienceOf = async (own: Partial<OAuthSpec>): Promise<unknown> => {
+      const { client_assertion: jwt = '' } = bodyOf(await sentWith({ ...spec, ...own }, { kind: 'first' }))
+      const claims: unknown = JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString())
+      return Reflect.get(Object(claims), 'aud')
+    }
+    expect(await audienceOf({ audience: 'rows' })).toBe('https://x.example.com/token')
+    const issuer = 'https://x.example.com/tenant'
+    expect(await audienceOf({ audience: 'rows', assertionAudience: issuer })).toBe(issuer)
+  })
+
   it('says of a key that cannot sign what is wrong, without the key', async () => {
     const privateKey = '-----BEGIN PRIVATE KEY-----\nnonsense\n-----END PRIVATE KEY-----'
     const refused = sentWith({ grant: 'jwt-bearer', privateKey }, { kind: 'first' })

@@ -184,7 +184,7 @@ async function authenticate(
   settings: OAuthSettings,
   { headers, body, skewMs }: { headers: { [name: string]: string }; body: URLSearchParams; skewMs: number },
 ): Promise<void> {
-  const { clientId, clientSecret, clientAuthentication, tokenUrl } = settings
+  const { clientId, clientSecret, clientAuthentication, assertionAudience } = settings
   if (clientAuthentication === 'header') {
     const pair = `${formEncoded(clientId)}:${formEncoded(clientSecret ?? '')}`
     headers['authorization'] = `Basic ${Buffer.from(pair).toString('base64')}`
@@ -195,7 +195,7 @@ async function authenticate(
   body.set('client_id', clientId)
   if (clientAuthentication === 'body') body.set('client_secret', clientSecret ?? '')
   if (clientAuthentication === 'private_key_jwt') {
-    const claims = { iss: clientId, sub: clientId, aud: tokenUrl }
+    const claims = { iss: clientId, sub: clientId, aud: assertionAudience }
     body.set('client_assertion_type', 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer')
     body.set('client_assertion', await signed(settings, claims, skewMs))
   }

@@ -64,6 +64,11 @@ export const oauth2 = z
     audience: filledText
       .optional()
       .describe('Whom the token is for. With jwt-bearer: `aud` of the assertion (default: tokenUrl).'),
+    assertionAudience: filledText
+      .optional()
+      .describe(
+        'With private_key_jwt: `aud` of what the client signs (default: tokenUrl). FAPI 2.0 wants the issuer of the server.',
+      ),
     username: filledText
       .optional()
       .describe('With password: who logs in. With jwt-bearer: `sub` of the assertion (default: clientId).'),
@@ -88,6 +93,8 @@ export const oauth2 = z
     if (signs && value.privateKey === undefined) miss('privateKey', 'the key that signs, as ${secret:NAME}')
     if (!signs && value.privateKey !== undefined)
       miss('privateKey', 'no `privateKey` here: it signs with private_key_jwt or jwt-bearer alone')
+    if (by !== 'private_key_jwt' && value.assertionAudience !== undefined)
+      miss('assertionAudience', 'no `assertionAudience` without `clientAuthentication: private_key_jwt`')
     if ((by === 'header' || by === 'body') && value.clientSecret === undefined)
       miss('clientSecret', `the client's secret, which \`clientAuthentication: ${by}\` shows`)
     if (by === 'private_key_jwt' && value.clientSecret !== undefined)
