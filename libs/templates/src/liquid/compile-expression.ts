@@ -12,6 +12,7 @@ import { Emptiness, OPERATORS, isTruthy } from './operators.ts'
 import { plainValue } from '../values/plain-value.ts'
 import { propertyReader, readProperty } from './read-property.ts'
 import type { Getter, Scope } from './scope.ts'
+import { WrittenText, marked, unmarked } from './written-text.ts'
 import { writtenName } from './parse/written-name.ts'
 import type {
   FilterArgument,
@@ -30,6 +31,80 @@ export function compileFiltered(value: Filtered, scope: Scope, lenient = false):
   let getter = compileOperands(value.initial.postfix, scope, forgiving)
   for (const filter of value.filters) getter = compileFilter(filter, getter, scope)
   return getter
+}
+
+/**
+ * Filters that leave each character of a text as it is, and those that look for their first argument in it.
+ */
+const SEEKING = ['replace', 'replace_first', 'replace_last', 'remove', 'remove_first', 'remove_last', 'split']
+const SEEKS: ReadonlySet<string> = new Set(SEEKING)
+const KEEPS_MARKS: ReadonlySet<string> = new Set([
+  ...SEEKING,
+  ...['append', 'prepend', 'join', 'default', 'strip', 'lstrip', 'rstrip', 'strip_newlines', 'squish'],
+  ...[
+    'upcase',
+    'downcase',
+    'capitalize',
+    'truncate',
+    'slice',
+    'first',
+    'last',
+    'reverse',
+    'concat',
+    'compact',
+  ],
+  ...['uniq', 'push', 'unshift', 'sort', 'array_to_sentence_string'],
+])
+
+/**
+ * True if the expression has a quote or a backslash that the template writes, or a name that may have one.
+ */
+export function mayWriteQuotes({ initial, filters }: Filtered, { slots }: Scope): boolean {
+  const may = (token: Token): boolean => {
+    if (TypeGuards.isQuotedToken(token)) return /["\\]/.test(token.content)
+    if (!TypeGuards.isPropertyAccessToken(token) || token.props[0] === undefined) return false
+    return slots.assignedNames.has(String(writtenName(token.props[0])))
+  }
+  const operands = filters.flatMap(({ args }) =>
+    args.flatMap(argument => (Array.isArray(argument) ? (argument[1] ?? []) : argument)),
+  )
+  return [...initial.postfix, ...operands].some(may)
+}
+
+/**
+ * The value of such an expression: a `WrittenText` if it is a text, in which only what the template writes is
+ * not marked.
+ */
+export function compileWritten(value: Filtered, scope: Scope): Getter {
+  const { postfix } = value.initial
+  const isLiteral = postfix.length === 1 && postfix[0] !== undefined && TypeGuards.isQuotedToken(postfix[0])
+  const initial = compileOperands(postfix, scope, value.filters[0]?.name === 'default')
+  let getter: Getter = isLiteral ? initial : frame => marked(initial(frame), frame)
+  for (const filter of value.filters) getter = compileMarkedFilter(filter, getter, scope)
+  return frame => {
+    const found = getter(frame)
+    return typeof found === 'string' ? new WrittenText(found) : unmarked(found, frame)
+  }
+}
+
+function compileMarkedFilter(call: FilterCall, input: Getter, scope: Scope): Getter {
+  const { name, args } = call
+  if (!KEEPS_MARKS.has(name)) {
+    const plain = compileFilter(call, frame => unmarked(input(frame), frame), scope)
+    return frame => marked(plain(frame), frame)
+  }
+  const filter = filterOf(name)
+  const getters = args.map((argument, place): Getter => {
+    const getter = compileArgument(argument, scope)
+    const isSought = place === 0 && SEEKS.has(name)
+    return isConstant(argument) && !isSought ? getter : frame => marked(getter(frame), frame)
+  })
+  return frame =>
+    filter(
+      input(frame),
+      getters.map(getter => getter(frame)),
+      frame,
+    )
 }
 
 /** True if the last filter is `raw`, so that the value is printed as it is. */

@@ -3,7 +3,7 @@
  * up. The caller gives a text's kind of escaping. It applies inside `{% capture %}`, too, and captured text
  * is not escaped again.
  */
-import { compileFiltered, compileValue, isRaw } from './compile-expression.ts'
+import { compileFiltered, compileValue, compileWritten, isRaw, mayWriteQuotes } from './compile-expression.ts'
 import type { Frame } from './frame.ts'
 import { Loop } from './loop.ts'
 import { compileItems, loopName, wholeOf } from './loop-items.ts'
@@ -11,8 +11,17 @@ import { areEqual, isTruthy } from './operators.ts'
 import { plainValue } from '../values/plain-value.ts'
 import { EscapedText, printValue } from '../values/print-value.ts'
 import { Scope, Slots, slotValue } from './scope.ts'
-import type { Sees } from './scope.ts'
-import type { Branch, ParsedTemplate, TemplateNode } from './parse/template-syntax.ts'
+import type { Getter, Sees } from './scope.ts'
+import { TemplateFault } from './template-fault.ts'
+import {
+  WrittenText,
+  escapedInQuotes,
+  hasEscapes,
+  insideAfter,
+  marked,
+  writtenInQuotes,
+} from './written-text.ts'
+import type { Branch, Filtered, ParsedTemplate, TemplateNode } from './parse/template-syntax.ts'
 
 /**
  * How the output of `{{ }}` gets into its place, behind the text `before`. Each function may throw a
@@ -29,6 +38,8 @@ export interface Escaping {
 export interface CompileOptions extends Sees {
   /** Null for text that is printed unescaped. */
   readonly escaping: Escaping | null
+  /** True for a text that has to be JSON: texts of rows are escaped between its quotes. */
+  readonly isJson?: boolean
 }
 
 export interface CompiledTemplate {
@@ -45,7 +56,7 @@ export function compileTemplate(parsed: ParsedTemplate, options: CompileOptions)
   if (constant !== null) return { constant, run: () => constant }
   const slots = new Slots()
   declareNames(parsed.nodes, slots)
-  const compiler = new TemplateCompiler(options.escaping)
+  const compiler = new TemplateCompiler(options)
   const run = compiler.sequence(parsed.nodes, new Scope(slots, options))
   return {
     constant: null,
@@ -93,11 +104,54 @@ export function bodiesOf(node: TemplateNode): readonly (readonly TemplateNode[])
   }
 }
 
+const NOTHING: Run = () => undefined
+const JSON_FILTERS: ReadonlySet<string> = new Set(['json', 'jsonify', 'inspect'])
+
 class TemplateCompiler {
   readonly #escaping: Escaping | null
+  readonly #isJson: boolean
+  /** Of JSON: whether quotes are open where the next node stands; null if that depends on the rows. */
+  #inside: boolean | null = false
+  #isCapturing = false
 
-  constructor(escaping: Escaping | null) {
+  constructor({ escaping, isJson = false }: CompileOptions) {
     this.#escaping = escaping
+    this.#isJson = isJson
+  }
+
+  /** Nodes that are rendered any number of times in one place. */
+  #repeated(nodes: readonly TemplateNode[], scope: Scope): Run {
+    return this.#together([nodes], scope)[0] ?? NOTHING
+  }
+
+  /** Sequences of which any is rendered, or none. Behind them, quotes are open as before. */
+  #together(bodies: readonly (readonly TemplateNode[])[], scope: Scope): Run[] {
+    const before = this.#inside
+    const compiled = bodies.map(body => {
+      this.#inside = before
+      return { run: this.sequence(body, scope), isSame: body.length === 0 || this.#inside === before }
+    })
+    this.#inside = before
+    if (before === null || compiled.every(({ isSame }) => isSame)) return compiled.map(({ run }) => run)
+    this.#inside = null
+    return bodies.map(body => this.sequence(body, scope))
+  }
+
+  /**
+   * Sequences of which one is rendered, the last one if no other. They may all open quotes, or close them.
+   */
+  #alternatives(bodies: readonly (readonly TemplateNode[])[], scope: Scope): Run[] {
+    const before = this.#inside
+    const ends = new Set<boolean | null>()
+    const runs = bodies.map(body => {
+      this.#inside = before
+      const run = this.sequence(body, scope)
+      ends.add(this.#inside)
+      return run
+    })
+    const [end = before] = ends
+    this.#inside = ends.size === 1 ? end : null
+    return runs
   }
 
   sequence(nodes: readonly TemplateNode[], scope: Scope): Run {
@@ -116,6 +170,7 @@ class TemplateCompiler {
     switch (node.kind) {
       case 'text': {
         const { text } = node
+        if (this.#isJson && this.#inside !== null) this.#inside = insideAfter(text, this.#inside)
         return frame => {
           frame.out += text
         }
@@ -148,8 +203,8 @@ class TemplateCompiler {
   }
 
   #output(node: TemplateNode & { kind: 'output' }, scope: Scope): Run {
-    const getter = compileFiltered(node.value, scope)
-    const write = this.#writer(isRaw(node.value))
+    const getter = this.#value(node.value, scope)
+    const write = this.#writer(node.value)
     const { at } = node
     return frame => {
       frame.at = at
@@ -157,8 +212,15 @@ class TemplateCompiler {
     }
   }
 
-  #writer(raw: boolean): (value: unknown, frame: Frame) => void {
+  #value(value: Filtered, scope: Scope): Getter {
+    const isWritten = this.#isJson && mayWriteQuotes(value, scope)
+    return isWritten ? compileWritten(value, scope) : compileFiltered(value, scope)
+  }
+
+  #writer(of: Filtered): (value: unknown, frame: Frame) => void {
     const escaping = this.#escaping
+    const raw = isRaw(of)
+    if (this.#isJson && !raw && (this.#inside !== false || this.#isCapturing)) return this.#jsonWriter(of)
     if (escaping === null)
       return (value, frame) => {
         frame.out += typeof value === 'string' ? value : printValue(value, frame)
@@ -173,8 +235,29 @@ class TemplateCompiler {
     }
   }
 
+  /** For an output between quotes, or in a `capture`, whose text may get between quotes. */
+  #jsonWriter({ filters }: Filtered): (value: unknown, frame: Frame) => void {
+    const isJson = filters.some(({ name }) => JSON_FILTERS.has(name))
+    if (this.#inside === false)
+      return (value, frame) => {
+        frame.out += String(marked(value instanceof WrittenText ? value : printValue(value, frame), frame))
+      }
+    const isCertain = this.#inside === true
+    return (value, frame) => {
+      const text = printValue(value, frame)
+      if (isCertain)
+        frame.out += value instanceof WrittenText ? writtenInQuotes(value) : escapedInQuotes(text, isJson)
+      else if (isJson || !hasEscapes(text)) frame.out += text
+      else
+        throw new TemplateFault(
+          'the text has a quotation mark, a backslash or a line break, and the quotes around it are not there for all rows; ' +
+            'print it with "| json" and without quotes around it',
+        )
+    }
+  }
+
   #assign(node: TemplateNode & { kind: 'assign' }, scope: Scope): Run {
-    const getter = compileFiltered(node.value, scope)
+    const getter = this.#value(node.value, scope)
     const slot = scope.slots.assigned(node.name)
     const { at } = node
     return frame => {
@@ -184,21 +267,31 @@ class TemplateCompiler {
   }
 
   #capture(node: TemplateNode & { kind: 'capture' }, scope: Scope): Run {
+    const [inside, isCapturing] = [this.#inside, this.#isCapturing]
+    this.#inside = false
+    this.#isCapturing = true
     const body = this.sequence(node.body, scope)
+    this.#inside = inside
+    this.#isCapturing = isCapturing
     const slot = scope.slots.assigned(node.name)
     const escaped = this.#escaping !== null
+    const isJson = this.#isJson
     return frame => {
       const before = frame.out
       frame.out = ''
       body(frame)
       frame.charge(frame.out.length)
-      frame.slots[slot] = escaped ? new EscapedText(frame.out) : frame.out
+      frame.slots[slot] = isJson
+        ? new WrittenText(frame.out)
+        : escaped
+          ? new EscapedText(frame.out)
+          : frame.out
       frame.out = before
     }
   }
 
   #ifChanged(node: TemplateNode & { kind: 'ifchanged' }, scope: Scope): Run {
-    const body = this.sequence(node.body, scope)
+    const body = this.#repeated(node.body, scope)
     return frame => {
       const before = frame.out
       frame.out = ''
@@ -211,11 +304,12 @@ class TemplateCompiler {
   }
 
   #if(node: TemplateNode & { kind: 'if' }, scope: Scope): Run {
-    const branches = node.branches.map(branch => ({
+    const runs = this.#alternatives([...node.branches.map(({ body }) => body), node.otherwise], scope)
+    const branches = node.branches.map((branch, place) => ({
       applies: compileCondition(branch, scope),
-      run: this.sequence(branch.body, scope),
+      run: runs[place] ?? NOTHING,
     }))
-    const otherwise = this.sequence(node.otherwise, scope)
+    const otherwise = runs.at(-1) ?? NOTHING
     const { at } = node
     return frame => {
       for (const { applies, run } of branches) {
@@ -235,9 +329,13 @@ class TemplateCompiler {
    */
   #case(node: TemplateNode & { kind: 'case' }, scope: Scope): Run {
     const getter = compileFiltered(node.value, scope, true)
-    const branches = node.branches.map(branch => ({
+    const runs = this.#together(
+      node.branches.map(({ body }) => body),
+      scope,
+    )
+    const branches = node.branches.map((branch, place) => ({
       values: branch.values?.map(value => compileValue(value, scope, true)) ?? null,
-      run: this.sequence(branch.body, scope),
+      run: runs[place] ?? NOTHING,
     }))
     const { at } = node
     return frame => {
@@ -266,8 +364,8 @@ class TemplateCompiler {
     ])
     const parentSlot = scope.loopSlot('forloop')
     const name = loopName(node)
-    const body = this.sequence(node.body, scope.inside(names))
-    const otherwise = this.sequence(node.otherwise, scope)
+    const body = this.#repeated(node.body, scope.inside(names))
+    const otherwise = this.#repeated(node.otherwise, scope)
     const steps = stepsOf(node.body)
     return frame => {
       const list = items(frame)
@@ -300,7 +398,7 @@ class TemplateCompiler {
       [node.variable, variable],
       ['tablerowloop', loopSlot],
     ])
-    const body = this.sequence(node.body, scope.inside(names))
+    const body = this.#repeated(node.body, scope.inside(names))
     const steps = stepsOf(node.body)
     return frame => {
       const list = items(frame)
@@ -329,8 +427,8 @@ class TemplateCompiler {
   #cycle(node: TemplateNode & { kind: 'cycle' }, scope: Scope): Run {
     const group = node.group === null ? null : compileValue(node.group, scope)
     const choices = node.values.map(value => ({
-      getter: compileFiltered(value, scope),
-      write: this.#writer(isRaw(value)),
+      getter: this.#value(value, scope),
+      write: this.#writer(value),
     }))
     const { at, signature } = node
     return frame => {

@@ -54,6 +54,7 @@ function jsonKind(compiler: TriggerCompiler): PartKind {
   const { mustSaySomething } = compiler
   return {
     escaping: null,
+    isJson: true,
     finish: rendered => {
       const checked = finishJson(rendered)
       if (!checked.ok) throw new ContentFault(checked.error, checked.at)

@@ -51,6 +51,8 @@ export class ContentFault extends TemplateFault {}
 
 export interface PartKind {
   readonly escaping: Escaping | null
+  /** True for a text that has to be JSON. */
+  readonly isJson?: boolean
   /** Turns the rendered text into the text that is sent. Throws a `TemplateFault` if that is not possible. */
   finish(rendered: string, written: string): string
   /** What is wrong with a written-out piece, whatever is rendered around it. */
@@ -123,6 +125,7 @@ export class TriggerCompiler implements Sees {
         batched: sees.batched,
         wraps: sees.wraps === true,
         escaping: kind.escaping,
+        isJson: kind.isJson === true,
       })
       if (compiled.constant === null) {
         if (kind.literal !== undefined) assertLiterals(parsed.nodes, kind.literal)

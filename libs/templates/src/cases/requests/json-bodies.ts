@@ -87,28 +87,28 @@ export const JSON_CASES: readonly RenderCase[] = [
   },
   {
     it: 'rejects text with a quote that breaks out of its string',
-    json: '{"a":"{{ v }}"}',
+    json: '{"a":"{{ v | raw }}"}',
     row: { v: 'x"y' },
     error:
       'body.json: the body is not JSON at line 1, column 9: expected "," or "}", found "y" in {"a":"x"⮞y"}',
   },
   {
     it: 'rejects a line break in a string',
-    json: '{"a":"{{ v }}"}',
+    json: '{"a":"{{ v | raw }}"}',
     row: { v: 'x\ny' },
     error:
       'body.json: the body is not JSON at line 1, column 8: expected no control character inside a string (print the value with "| json"), found a line break in {"a":"x⮞ y"}',
   },
   {
     it: 'rejects an unknown escape',
-    json: '{"a":"{{ v }}"}',
+    json: '{"a":"{{ v | raw }}"}',
     row: { v: '\\x' },
     error:
       'body.json: the body is not JSON at line 1, column 7: expected an escape that JSON knows, or "\\\\" for a backslash, found "\\\\" in {"a":"⮞\\x"}',
   },
   {
     it: 'rejects a string that does not end',
-    json: '{"a":"{{ v }}"}',
+    json: '{"a":"{{ v | raw }}"}',
     row: { v: '\\' },
     error:
       'body.json: the body is not JSON at line 1, column 6: expected a closing quote for the string that begins here, found "\\"" in {"a":⮞"\\"}',

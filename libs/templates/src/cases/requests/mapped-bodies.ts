@@ -296,7 +296,7 @@ export const MAPPED_CASES: readonly RenderCase[] = [
   },
   {
     it: 'rejects an envelope that makes no JSON',
-    body: { fields: { n: 'id' }, wrap: '{"a":"{{ items }}"}' },
+    body: { fields: { n: 'id' }, wrap: '{"a":"{{ items | raw }}"}' },
     row: ROW,
     error:
       'body.wrap: the body is not JSON at line 1, column 9: expected "," or "}", found "n" in {"a":"{"⮞n":7}"}',
