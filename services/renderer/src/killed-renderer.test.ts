@@ -35,7 +35,9 @@ const TRIGGERS = {
     batch: { size: 20, bytes: '1KB' },
     method: 'POST',
     path: '/rows',
-    body: { json: '[{% for row in rows %}{"id":{{ row.id | json }},"text":"{{ row.text }}"},{% endfor %}]' },
+    body: {
+      json: '[{% for row in rows %}{"id":{{ row.id | json }},"text":"{{ row.text | raw }}"},{% endfor %}]',
+    },
   },
   changed: { batch: { size: 7 }, method: 'PUT', path: '/rows', body: { json: '{{ rows | json }}' } },
   removed: { method: 'DELETE', path: '/rows/{{ text }}' },
