@@ -132,7 +132,6 @@ it('answers an operator before the reads of another caller, however many these a
   while (!(await Promise.race([isOver, ping().then(ms => pings.push(ms) === 0)]))) continue
   // Those that find no place are told to come again. None fails.
   expect((JSON.parse(said) as number[]).filter(status => status !== 200 && status !== 429)).toEqual([])
-  // One in twenty may meet a garbage collection.
-  const [slowest = Infinity] = pings.toSorted((a, b) => b - a).slice(Math.floor(pings.length / 20))
-  expect(slowest).toBeLessThan(200)
+  // About 70 on an idle machine, and 700 where reads have no turns. A garbage collection may add to it.
+  expect(Math.max(...pings)).toBeLessThan(400)
 }, 60_000)
