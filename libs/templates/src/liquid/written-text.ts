@@ -21,6 +21,7 @@ const MEANT: { readonly [mark: string]: string } = Object.fromEntries(
 )
 const MARK = /[\ufdd0\ufdd1]|\ufdd2[abc]/g
 const ESCAPED = /["\\\u0000-\u001f]/
+const MARK_OR_CONTROL = /[\u0000-\u001f\ufdd0-\ufdd2]/
 const CONTROL = /[\u0000-\u001f]/g
 
 /** A text that a template put together of what it writes itself and of texts of rows, which are marked. */
@@ -34,11 +35,12 @@ export class WrittenText extends EscapedText {
 }
 
 function withMarks(text: string): string {
-  return text.replaceAll(MARKED, character => MARKS[character] ?? character)
+  // Most texts have none, and looking alone is cheaper.
+  return text.search(MARKED) < 0 ? text : text.replaceAll(MARKED, character => MARKS[character] ?? character)
 }
 
 function withoutMarks(text: string): string {
-  return text.replaceAll(MARK, mark => MEANT[mark] ?? mark)
+  return text.search(MARK) < 0 ? text : text.replaceAll(MARK, mark => MEANT[mark] ?? mark)
 }
 
 const MAX_DEPTH = 100
@@ -70,6 +72,7 @@ export function unmarked(value: unknown, counter: TextCounter, depth = 0): unkno
 
 /** As it stands between quotes. A line break cannot, whoever writes it. */
 export function writtenInQuotes({ marked: text }: WrittenText): string {
+  if (text.search(MARK_OR_CONTROL) < 0) return text
   return text
     .replaceAll(MARK, mark => {
       const meant = MEANT[mark] ?? mark
