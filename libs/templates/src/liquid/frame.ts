@@ -166,3 +166,6 @@ export class Frame {
       throw new LimitFault(`the template takes longer than ${Math.round(this.#limits.timeMs)} ms`)
   }
 }
+
+/** Writes the JSON of the frame's present row. Throws a `PartFault` if it cannot. */
+export type ItemWriter = (frame: Frame) => string

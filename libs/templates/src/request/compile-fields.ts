@@ -2,7 +2,7 @@
  * The field mapper: JSON of a row's columns, by a map of names. Its way of writing always gives JSON, so
  * nothing has to be checked.
  */
-import type { ItemWriter } from '../liquid/item-writer.ts'
+import type { ItemWriter } from '../liquid/frame.ts'
 import type { Frame } from '../liquid/frame.ts'
 import { jsonText } from '../values/print-value.ts'
 import { faultIn } from './trigger-compiler.ts'
