@@ -83,6 +83,33 @@ describe('a text between quotes', () => {
     expect(() => bodyOf(json, { q: true, x: EVIL })).toThrow('| json')
   })
 
+  it('is found in a list of maps, by filters that look into them', () => {
+    const row = {
+      l: [
+        { n: EVIL, k: 2 },
+        { n: 'b', k: 1 },
+      ],
+      m: { c: EVIL },
+      none: null,
+    }
+    const bodies: readonly (readonly [string, unknown])[] = [
+      [`["{{ row.l | map: 'n' | join: '","' }}"]`, [EVIL, 'b']],
+      [`["{{ row.l | sort: 'k' | map: 'n' | join: '","' }}"]`, ['b', EVIL]],
+      [`["{{ row.l | reverse | map: 'n' | join: '","' }}"]`, ['b', EVIL]],
+      [`["{{ row.l | where: 'k', 2 | map: 'n' | join: '","' }}"]`, [EVIL]],
+      [`["{{ row.l | uniq: 'n' | map: 'n' | join: '","' }}"]`, [EVIL, 'b']],
+      [`{% assign a = row.l | default: row.m %}{% assign b = a | concat: a %}["{{ b[2].n }}"]`, [EVIL]],
+      [`{% assign f = '"' %}{% assign m = row.none | default: row.m | default: f %}["{{ m.c }}"]`, [EVIL]],
+      [
+        `{% assign w = row.l | where_exp: "i", "i.k == 2" | concat: row.l %}["{{ w | map: 'n' | join: '","' }}"]`,
+        [EVIL, EVIL, 'b'],
+      ],
+      [`["{{ row.m | first | join: '","' }}"]`, ['c', EVIL]],
+      [`["{{ row.m | default: '","' | append: '","' }}"]`, [JSON.stringify(row.m), '']],
+    ]
+    for (const [json, body] of bodies) expect(bodyOf(json, row), json).toEqual(body)
+  })
+
   it('adds no field, whatever value of a row it is', () => {
     for (const v of VALUES) {
       const keys = (): string[] =>

@@ -12,7 +12,7 @@ import { Emptiness, OPERATORS, isTruthy } from './operators.ts'
 import { plainValue } from '../values/plain-value.ts'
 import { propertyReader, readProperty } from './read-property.ts'
 import type { Getter, Scope } from './scope.ts'
-import { WrittenText, marked, unmarked } from './written-text.ts'
+import { isPlainMap, marked, markedText, unmarked, WrittenText } from './written-text.ts'
 import { writtenName } from './parse/written-name.ts'
 import type {
   FilterArgument,
@@ -33,27 +33,19 @@ export function compileFiltered(value: Filtered, scope: Scope, lenient = false):
   return getter
 }
 
-/**
- * Filters that leave each character of a text as it is, and those that look for their first argument in it.
- */
-const SEEKING = ['replace', 'replace_first', 'replace_last', 'remove', 'remove_first', 'remove_last', 'split']
-const SEEKS: ReadonlySet<string> = new Set(SEEKING)
-const KEEPS_MARKS: ReadonlySet<string> = new Set([
-  ...SEEKING,
-  ...['append', 'prepend', 'join', 'default', 'strip', 'lstrip', 'rstrip', 'strip_newlines', 'squish'],
-  ...[
-    'upcase',
-    'downcase',
-    'capitalize',
-    'truncate',
-    'slice',
-    'first',
-    'last',
-    'reverse',
-    'concat',
-    'compact',
-  ],
-  ...['uniq', 'push', 'unshift', 'sort', 'array_to_sentence_string'],
+/** Filters that look for their first argument in a text. */
+const SEEKS: ReadonlySet<string> = new Set([
+  ...['replace', 'replace_first', 'replace_last', 'remove', 'remove_first', 'remove_last', 'split'],
+])
+/** Filters that make a text, and leave each character of their input as it is. */
+const KEEPS_CHARACTERS: ReadonlySet<string> = new Set([
+  ...SEEKS,
+  ...['append', 'prepend', 'join', 'strip', 'lstrip', 'rstrip', 'strip_newlines', 'squish'],
+  ...['upcase', 'downcase', 'capitalize', 'truncate', 'array_to_sentence_string'],
+])
+/** Filters that pass values on as they are. Of a map, they may make something else. */
+const KEEPS_VALUES: ReadonlySet<string> = new Set([
+  ...['default', 'first', 'last', 'slice', 'reverse', 'concat', 'compact', 'uniq', 'push', 'unshift'],
 ])
 
 /**
@@ -89,22 +81,25 @@ export function compileWritten(value: Filtered, scope: Scope): Getter {
 
 function compileMarkedFilter(call: FilterCall, input: Getter, scope: Scope): Getter {
   const { name, args } = call
-  if (!KEEPS_MARKS.has(name)) {
-    const plain = compileFilter(call, frame => unmarked(input(frame), frame), scope)
-    return frame => marked(plain(frame), frame)
-  }
+  const makesText = KEEPS_CHARACTERS.has(name)
+  const plain = compileFilter(call, frame => unmarked(input(frame), frame), scope)
+  if (!makesText && !KEEPS_VALUES.has(name)) return frame => marked(plain(frame), frame)
   const filter = filterOf(name)
+  const text = (value: unknown, frame: Frame): unknown => (makesText ? markedText(value, frame) : value)
   const getters = args.map((argument, place): Getter => {
     const getter = compileArgument(argument, scope)
     const isSought = place === 0 && SEEKS.has(name)
-    return isConstant(argument) && !isSought ? getter : frame => marked(getter(frame), frame)
+    return isConstant(argument) && !isSought ? getter : frame => text(marked(getter(frame), frame), frame)
   })
-  return frame =>
-    filter(
-      input(frame),
+  return frame => {
+    const value = input(frame)
+    if (!makesText && isPlainMap(value)) return marked(plain(frame), frame)
+    return filter(
+      text(value, frame),
       getters.map(getter => getter(frame)),
       frame,
     )
+  }
 }
 
 /** True if the last filter is `raw`, so that the value is printed as it is. */

@@ -52,16 +52,25 @@ function itemsOf(list: readonly unknown[], counter: TextCounter, depth: number):
   return list
 }
 
-/** A value of a row, with marks in its texts. */
+/** A value of a row, with marks in its texts. Maps stay as they are, since filters look into them. */
 export function marked(value: unknown, counter: TextCounter, depth = 0): unknown {
   if (typeof value === 'string') return withMarks(value)
   if (value instanceof WrittenText) return value.marked
   const plain = unpackJson(value)
   if (Array.isArray(plain))
     return itemsOf(plain, counter, depth).map(item => marked(item, counter, depth + 1))
-  const isMap =
-    typeof plain === 'object' && plain !== null && Object.getPrototypeOf(plain) === Object.prototype
-  return isMap ? withMarks(printValue(plain, counter)) : plain
+  return plain
+}
+
+/** The same with maps printed, as a filter prints them that makes text. */
+export function markedText(value: unknown, counter: TextCounter, depth = 0): unknown {
+  if (Array.isArray(value))
+    return itemsOf(value, counter, depth).map(item => markedText(item, counter, depth + 1))
+  return isPlainMap(value) ? withMarks(printValue(value, counter)) : value
+}
+
+export function isPlainMap(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
 }
 
 export function unmarked(value: unknown, counter: TextCounter, depth = 0): unknown {
