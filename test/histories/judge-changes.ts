@@ -143,8 +143,9 @@ function judgeRun(
     }
     const expected = needed ?? restated
     const mayRestate = needed === null && restated !== null && topics.held.has(key) && fits(change, restated)
-    const maySettle = expected !== null && !atMostOnce
-    if (maySettle && isDoubted(change, { known: before, expected, changes })) {
+    // A run of some rows may remove a twin of another row, too.
+    const settled = expected ?? unchanged(before)
+    if (!atMostOnce && isDoubted(change, { known: before, expected: settled, changes })) {
       known.set(
         key,
         afterChange(change, before, { topics, muted: change.muted === null ? null : before.muted }),
@@ -192,6 +193,11 @@ function isDoubted(
   )
     return false
   return expected.op === 'settled' && fits(change, { ...expected, settledState, muted })
+}
+
+/** The row as it was, settled. */
+function unchanged({ kind, row, muted }: Known): Expected {
+  return { op: 'settled', beforeState: kind, before: row, after: row, settledState: kind, muted }
 }
 
 function shown({ op, beforeState, before, after, settledState, muted }: Expected): string {
