@@ -29,6 +29,15 @@ export function writeNewFile(file: string, text: string, { mode = 0o600 } = {}):
   }
 }
 
+/** The same, where another process may write the file meanwhile: then its text stays. */
+export function writeIfMissing(file: string, text: string): void {
+  try {
+    writeNewFile(file, text)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+  }
+}
+
 /**
  * Makes folders below `folder`, and all that this process makes from here on, private. Narrows what is there
  * already and open to other users, and tells that once. Links are left alone, with what they lead to.
@@ -54,7 +63,7 @@ export function makePrivateFolders(
 /** Nothing in the folder belongs into a repository, whatever the ignore file above it says. */
 function hideFromGit(folder: string): void {
   const file = join(folder, '.gitignore')
-  if (!existsSync(file)) writeFileSync(file, '*\n')
+  if (!existsSync(file)) writeIfMissing(file, '*\n')
 }
 
 function narrow(path: string, found: { readonly narrowed: string[]; readonly left: string[] }): void {

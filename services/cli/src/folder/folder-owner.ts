@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { Owner } from '@sluice/contracts/document-records'
 import type { OnPublished } from '@sluice/control/resources/publish-project'
 import type { Project } from '@sluice/project/project'
-import { writeNewFile } from '@sluice/runtime/private-files'
+import { writeIfMissing } from '@sluice/runtime/private-files'
 
 /** The longest name of a project that `sluice apply` takes. */
 const MOST_PROJECT = 200
@@ -41,11 +41,7 @@ export function beginningWith(
 /** Notes the project, unless one is noted. */
 export function noteProject(dataDir: string | null, { project }: Owner): void {
   if (dataDir === null || notedProject(dataDir) !== null) return
-  try {
-    writeNewFile(projectFile(dataDir), `${project}\n`)
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
-  }
+  writeIfMissing(projectFile(dataDir), `${project}\n`)
 }
 
 /** Notes whose the folder is that was published, and tells what was left alone. */
