@@ -201,7 +201,7 @@ export const validateView = z.object({
   environment: z.string().optional(),
   /** Files with documents that other tools wrote, relative to the project folder. */
   skipped: z.array(z.string()),
-  /** What somebody should look at: a credential in a file, or a login that may do more than read. */
+  /** Warnings, such as of a credential in a file, or of a login that may do more than read. */
   warnings: z.array(z.string()).optional(),
   /** With `--connect`: the destinations that are reached over TLS. */
   destinations: z

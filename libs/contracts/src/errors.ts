@@ -81,7 +81,7 @@ export class SluiceError extends Error {
   }
 }
 
-/** What is asked for does not go with the state of a run, or of this server. */
+/** The state of a run, or of this server, does not allow what somebody asked for. */
 export class WrongState extends SluiceError {
   constructor(message: string) {
     super('usage', message)

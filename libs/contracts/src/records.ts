@@ -302,7 +302,7 @@ export type RunCause = 'manual' | 'schedule' | 'retry' | 'resync' | 'replay' | '
 export interface RunScope {
   /** Of a resync: the trigger that sends every row. */
   readonly as: 'added' | 'changed' | null
-  /** Of a discard or a retry: the key of the row, or the status of the answers (5 is 5xx). Null means any. */
+  /** A discard or a retry has the key of its row, or the status of the answers (5 is 5xx). Null means any. */
   readonly key: string | null
   readonly status: number | null
   /** Of a replay: the recorded requests that are meant. Absent or null for any other run. */

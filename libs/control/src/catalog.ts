@@ -82,11 +82,11 @@ export function unloadedCatalog(load: () => Promise<Project>): Catalog {
   }
 }
 
-/** What the log had when its topic ended at an offset. */
+/** The resources that the log had when their topic ended at this offset. */
 interface Read {
   readonly end: number
   readonly records: readonly ResourceRecord[]
-  /** Those of them that can be read, each with its record. */
+  /** The readable ones, each with its record. */
   readonly specs: readonly { readonly record: ResourceRecord; readonly spec: ResourceSpec }[]
 }
 

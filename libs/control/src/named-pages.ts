@@ -1,7 +1,7 @@
 /** Pages of syncs and resources, in the order of their names. */
 import type { ResourcesPage, ResourceView, SyncsPage } from '@sluice/contracts/api'
 import type { ResourceSpec } from '@sluice/contracts/resources'
-import { nextTurn } from '@sluice/flow/sleep'
+import { inTurns } from '@sluice/flow/sleep'
 import { formatCursor, parseCursor } from './history/cursor.ts'
 import type { Paging, RunHistory, SyncsQuery } from './port.ts'
 import { syncView } from './syncs/sync-view.ts'
@@ -26,19 +26,6 @@ export async function syncsPageOf(
     syncView(spec, await history.past(spec.name, runs ?? 0, signal), { at, hasFigures, runsSchedules }),
   )
   return { syncs, next }
-}
-
-/** So many parts of a page are made together. They take a few milliseconds. */
-const MADE_TOGETHER = 20
-
-/** The parts of a page, in order. Others get their turn in between, however long the page is. */
-export async function inTurns<In, Out>(all: readonly In[], make: (one: In) => Promise<Out>): Promise<Out[]> {
-  const made: Out[] = []
-  for (let from = 0; from < all.length; from += MADE_TOGETHER) {
-    if (from > 0) await nextTurn()
-    made.push(...(await Promise.all(all.slice(from, from + MADE_TOGETHER).map(make))))
-  }
-  return made
 }
 
 export function resourcesPageOf(views: readonly ResourceView[], paging: Paging): ResourcesPage {

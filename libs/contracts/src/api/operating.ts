@@ -48,7 +48,7 @@ const auditEntry = z.object({
   action: z.enum([
     ...(['create', 'update', 'delete'] as const),
     ...(['run', 'retry', 'resync', 'replay', 'discard', 'reset', 'approve', 'cancel'] as const),
-    /** Of the vault. */
+    /** The vault's two. */
     ...(['set', 'remove'] as const),
   ]),
   kind: z.enum([...resourceView.shape.kind.options, 'secret', 'login']),
@@ -140,7 +140,6 @@ export const destinationsPage = z.object({
   next: z.string().nullable(),
 })
 
-/** Where a person logs in to a destination. */
 /**
  * Where the person logs in, the server that is given the code then, and the hosts that the login may go to.
  */

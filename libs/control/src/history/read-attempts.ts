@@ -36,7 +36,7 @@ interface Found {
   readonly offset: number
 }
 
-/** What was read of a partition, and how far. */
+/** The attempts that were found in a partition, and how far it was read. */
 interface Read {
   readonly found: readonly Found[]
   /** The lowest offset that was looked at; null where the page was full before. */
@@ -85,7 +85,7 @@ export async function readAttempts(
   }
   found.push(...(await findTests(deps, { ...query, cursor }, signal)))
   found.sort(newestFirst)
-  // What is older than a place where the search was cut waits for the page that comes there.
+  // Attempts older than the place where the search was cut wait for the page that comes there.
   const page = found.filter(({ sortedAs }) => sortedAs >= cutAt).slice(0, query.limit)
   const left = new Set(found.slice(page.length).map(({ place }) => place))
   for (const [place, offset] of lookedTo) if (!left.has(place)) cursor.set(place, offset)

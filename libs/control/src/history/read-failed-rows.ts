@@ -88,7 +88,7 @@ async function rowsOf(
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, entry]) => ({ row: failedRow(key, entry), run: entry.run }))
   const characters = rows.reduce((sum, { row }) => sum + row.key.length + (row.error?.length ?? 0) + 100, 0)
-  // What is larger than all that may be kept would drive out all else.
+  // A list that is larger than all that may be kept would drive out the others.
   if (characters <= MAX_KEPT_CHARACTERS) kept?.set(sync, { readTo, rows, characters })
   return rows
 }

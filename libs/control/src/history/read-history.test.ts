@@ -108,7 +108,7 @@ describe('the failed rows of a sync', () => {
     await fail(1, 'd')
     expect((await page(null, { limit: 9 })).keys).toEqual(['a', 'c', 'd'])
     expect(reads).toHaveBeenCalledTimes(3)
-    // Those of another incarnation are others.
+    // Rows of another incarnation are other rows.
     expect((await page(null, { incarnation: 'another' })).keys).toEqual([])
   })
 

@@ -58,7 +58,7 @@ export function runView(
   }
 }
 
-/** What the changes of a run came to, of all triggers together. */
+/** The figures of a run, with all its triggers added up. */
 export function runSums(
   event: RunEvent,
   reports: ReadonlyMap<number, PartitionReport>,

@@ -13,7 +13,7 @@ import type { Column } from '@sluice/contracts/values'
 import type { Extract, Source } from '../port.ts'
 import { acceptRows, openToAccept } from './duckdb/accept-rows.ts'
 import { missingFile } from './duckdb/errors.ts'
-import type { Answer, Task } from './duckdb/messages.ts'
+import { resultFiles, type Answer, type Task } from './duckdb/messages.ts'
 import { assertBelowRoots, DEFAULT_LIMITS, type FileLimits } from './duckdb/file-limits.ts'
 import { type Ending, QueryProcess } from './duckdb/start-process.ts'
 import { assertColumns } from './query/model-columns.ts'
@@ -220,7 +220,7 @@ class DuckdbSource implements Source {
 }
 
 async function removeFiles(file: string): Promise<void> {
-  await Promise.all([file, `${file}.wal`, `${file}.many`].map(path => rm(path, { force: true })))
+  await Promise.all(resultFiles(file).map(path => rm(path, { force: true })))
 }
 
 /** With another limit the query may do with what its process may hold. */

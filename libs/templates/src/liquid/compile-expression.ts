@@ -8,11 +8,11 @@ import { NamedArgument } from '../filters/filter-function.ts'
 import { EXPRESSION_FILTERS, filterOf } from '../filters/filters.ts'
 import type { Frame } from './frame.ts'
 import { comparedNumber, printedNumber } from './parse/written-number.ts'
-import { Emptiness, OPERATORS, isTruthy } from './operators.ts'
+import { Emptiness, isMap, OPERATORS, isTruthy } from './operators.ts'
 import { plainValue } from '../values/plain-value.ts'
 import { propertyReader, readProperty } from './read-property.ts'
 import type { Getter, Scope } from './scope.ts'
-import { isPlainMap, marked, markedText, unmarked, WrittenText } from './written-text.ts'
+import { marked, markedText, unmarked, WrittenText } from './written-text.ts'
 import { writtenName } from './parse/written-name.ts'
 import type {
   FilterArgument,
@@ -93,7 +93,7 @@ function compileMarkedFilter(call: FilterCall, input: Getter, scope: Scope): Get
   })
   return frame => {
     const value = input(frame)
-    if (!makesText && isPlainMap(value)) return marked(plain(frame), frame)
+    if (!makesText && isMap(value)) return marked(plain(frame), frame)
     return filter(
       text(value, frame),
       getters.map(getter => getter(frame)),

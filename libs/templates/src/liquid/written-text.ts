@@ -4,6 +4,7 @@
  * from the template. So while such filters work, characters of the row that JSON escapes stand as marks.
  */
 import { EscapedText, printValue, type TextCounter } from '../values/print-value.ts'
+import { isMap } from './operators.ts'
 import { TemplateFault } from './template-fault.ts'
 import { unpackJson } from '../values/plain-value.ts'
 
@@ -66,11 +67,7 @@ export function marked(value: unknown, counter: TextCounter, depth = 0): unknown
 export function markedText(value: unknown, counter: TextCounter, depth = 0): unknown {
   if (Array.isArray(value))
     return itemsOf(value, counter, depth).map(item => markedText(item, counter, depth + 1))
-  return isPlainMap(value) ? withMarks(printValue(value, counter)) : value
-}
-
-export function isPlainMap(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+  return isMap(value) ? withMarks(printValue(value, counter)) : value
 }
 
 export function unmarked(value: unknown, counter: TextCounter, depth = 0): unknown {

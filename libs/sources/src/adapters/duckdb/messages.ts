@@ -7,6 +7,14 @@ import type { ModelSpec } from '@sluice/contracts/resources'
 import type { ColumnType } from '@sluice/contracts/values'
 import { z } from 'zod'
 
+/** The end of the name of a file that is the result once it is known to have many rows. */
+export const OF_MANY = '.many'
+
+/** The files that a query may leave where its result goes. */
+export function resultFiles(file: string): readonly string[] {
+  return [file, `${file}.wal`, `${file}${OF_MANY}`]
+}
+
 export interface Task {
   readonly model: ModelSpec
   readonly source: {

@@ -15,7 +15,7 @@ import {
   type ResolvedQuery,
   resolveFiles,
 } from '../file-references.ts'
-import type { Answer, Task } from '../messages.ts'
+import { OF_MANY, resultFiles, type Answer, type Task } from '../messages.ts'
 import { attachExtract, closeExtract, DuckdbSession, EXTRACT, FOR_MANY_ROWS } from '../session.ts'
 import { type CarriedColumn, carriedColumnsOf, quoteIdentifier, quoteText } from '../types.ts'
 import { assertColumns } from '../../query/model-columns.ts'
@@ -32,9 +32,8 @@ import { modelCalled } from '../../query/model-called.ts'
 const MANY_COLUMNS = 100
 /** So many rows get a layout of their own, if DuckDB reckons with them before it reads any. */
 const MANY_ROWS = 1_000_000
-/** The extract of many rows in SQL, and the end of its file's name until it is the only one. */
+/** The extract of many rows in SQL. */
 const EXTRACT_OF_MANY = `${EXTRACT}_of_many`
-const OF_MANY = '.many'
 /** The attached .duckdb file of a source. */
 const DATABASE = 'source_database'
 
@@ -77,7 +76,7 @@ function causeOf(error: unknown): unknown {
 
 async function removeResult({ file }: Task): Promise<void> {
   if (file === null) return
-  await Promise.all([file, `${file}.wal`, `${file}${OF_MANY}`].map(path => rm(path, { force: true })))
+  await Promise.all(resultFiles(file).map(path => rm(path, { force: true })))
 }
 
 async function carryOut(task: Task, told: (answer: Answer) => Answer): Promise<Answer> {
