@@ -76,6 +76,17 @@ it('a command whose server is killed says so with 5, and nothing is half done', 
   }
 })
 
+it('looks back at nothing after a first command that was killed while it made the log', async () => {
+  await folder.project.write('.sluice/log.db', '')
+  expect(await folder.project.runs()).toEqual([])
+  expect(await folder.project.failed('people')).toEqual([])
+  expect(await folder.project.sluice('diff', '--project', 'crm')).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringContaining('to create'),
+  })
+  expect(await folder.project.run('people')).toMatchObject({ exitCode: 0, view: { status: 'success' } })
+})
+
 it('several syncs run one after the other, and the exit code is that of the worst', async () => {
   folder.api.on({ url: '/others/2' }, { status: 422 })
   const all = await folder.project.sluice('run', '--all', '--json')

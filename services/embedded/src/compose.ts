@@ -168,8 +168,12 @@ export async function openToRead(options: EmbeddedOptions): Promise<Pipeline> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-reading-'))
   opening.defer(() => rm(folder, { recursive: true, force: true }))
   const { history, io } = opening.use(await openEmbeddedPast(options, join(folder, 'schemas.db')))
-  // A process that was killed while it made the folder has left no topics. Whoever works here makes them.
-  if (history === null) return await openEmbedded(options)
+  if (history === null) {
+    // A process that was killed while it made the folder has left no topics. The reader's lock would keep
+    // out the writer that makes them.
+    await opening.disposeAsync()
+    return await openEmbedded(options)
+  }
   const definitions = new Definitions({ ...history, io })
   const deps = { ...history, io, definitions, vault: null, logger, newRunId }
   const opened = opening.move()

@@ -167,6 +167,27 @@ describe('a log that is only read', () => {
     expect(bytesThere()).toEqual(before)
   })
 
+  test.each([
+    ['nothing', []],
+    ['its journal', ['PRAGMA journal_mode = WAL']],
+    ['one table', ['CREATE TABLE log_format (version INTEGER NOT NULL) STRICT']],
+  ])('is empty if its first writer was killed after it made %s', async (_, made) => {
+    const { signal } = new AbortController()
+    mkdirSync(join(folder, 'state'), { recursive: true })
+    const killed = new DatabaseSync(file)
+    for (const sql of made) killed.exec(sql)
+    killed.close()
+    if (made.length === 0) writeFileSync(file, '')
+    {
+      await using log = createSqliteLog({ file, readOnly: true })
+      expect(await log.partitionsOf('t', { signal })).toBe(null)
+    }
+    await using log = createSqliteLog({ file })
+    await log.ensureTopics([{ topic: 't', partitions: 1, cleanup: 'compact' }], { signal })
+    await log.append(target, records('a', 3), { signal })
+    expect(await keysIn(log, target, { signal })).toEqual(['a-0', 'a-1', 'a-2'])
+  })
+
   test('has to exist', () => {
     expect(() => createSqliteLog({ file, readOnly: true })).toThrow(
       expect.objectContaining({ code: 'unreachable' }),

@@ -151,13 +151,49 @@ function openToWrite(file: string, { busyMs, cacheKb }: Required<WriteOptions>):
   }
 }
 
+interface Opened {
+  readonly db: DatabaseSync
+  readonly tidy: () => void
+}
+
+/**
+ * Opens a file for reading. A file whose first writer was killed before its tables were there reads as empty.
+ */
+function openToRead(file: string): Opened {
+  const { db, tidy } = openFileToRead(file)
+  let isEmpty = true
+  try {
+    isEmpty = !hasTables(db)
+  } finally {
+    if (isEmpty) {
+      db.close()
+      tidy()
+    }
+  }
+  if (!isEmpty) return { db, tidy }
+  const empty = new DatabaseSync(':memory:')
+  createTables(empty)
+  return { db: empty, tidy: () => {} }
+}
+
+/** The format is written last. */
+function hasTables(db: DatabaseSync): boolean {
+  const table = db.prepare(`SELECT 1 FROM sqlite_schema WHERE name = 'log_format'`).get()
+  return table !== undefined && db.prepare('SELECT version FROM log_format').get() !== undefined
+}
+
+/** All tables or none, so that no reader finds half of them after a kill. */
+function createTables(db: DatabaseSync): void {
+  db.exec(`BEGIN IMMEDIATE; ${TABLES} INSERT INTO log_format VALUES (${FORMAT}); COMMIT`)
+}
+
 /**
  * Opens a file for reading and leaves no new files. By default, a reader of a file in WAL mode makes a
  * journal and an index beside the file, and leaves both there. A file without a journal is opened as
  * immutable, which needs neither. That is safe because the process lock keeps writers away. If a killed
  * process left a journal, the reader needs an index, and removes it at the end.
  */
-function openToRead(file: string): { readonly db: DatabaseSync; readonly tidy: () => void } {
+function openFileToRead(file: string): Opened {
   const journal = statSync(`${file}-wal`, { throwIfNoEntry: false })
   if (journal === undefined || journal.size === 0) {
     const url = pathToFileURL(file)
@@ -196,7 +232,7 @@ export class SqliteStore {
     this.#db = opened.db
     this.#tidy = opened.tidy
     try {
-      if (!readOnly) this.#db.exec(TABLES)
+      if (!readOnly && !hasTables(this.#db)) createTables(this.#db)
       this.#checkFormat(file)
       this.#sql = statements(this.#db)
     } catch (error) {
@@ -206,12 +242,9 @@ export class SqliteStore {
   }
 
   #checkFormat(file: string): void {
-    const row: Row | undefined = this.#db.prepare('SELECT version FROM log_format').get()
-    if (row === undefined) this.#db.prepare('INSERT INTO log_format VALUES (?)').run(FORMAT)
-    else if (numberOf(row, 'version') !== FORMAT) {
-      const found = numberOf(row, 'version')
+    const found = numberOf(this.#db.prepare('SELECT version FROM log_format').get(), 'version')
+    if (found !== FORMAT)
       throw new SluiceError('corrupt', `${file} has format ${found}, this version of Sluice reads ${FORMAT}`)
-    }
   }
 
   close(): void {
