@@ -34,7 +34,7 @@ export const SLOW_FILES: readonly string[] = [
   'test/fault/killed-run.long.test.ts',
   'test/fault/killed-processes.long.test.ts',
   'test/fault/killed-replay.long.test.ts',
-  'test/fault/killed-batches.test.ts',
+  'test/fault/killed-batches.long.test.ts',
   'test/fault/killed-run.test.ts',
 ]
 

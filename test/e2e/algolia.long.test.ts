@@ -1,4 +1,5 @@
-import { algoliaSuite } from './algolia.ts'
-import { distributedProfiles } from './profiles.ts'
+import { algoliaFaultSuite, algoliaSuite } from './algolia.ts'
+import { bothProfiles, distributedProfiles } from './profiles.ts'
 
 distributedProfiles().forEach(algoliaSuite)
+bothProfiles().forEach(algoliaFaultSuite)

@@ -1,5 +1,4 @@
-import { algoliaFaultSuite, algoliaSuite } from './algolia.ts'
-import { bothProfiles, embeddedProfile } from './profiles.ts'
+import { algoliaSuite } from './algolia.ts'
+import { embeddedProfile } from './embedded-profile.ts'
 
 algoliaSuite(embeddedProfile)
-bothProfiles().forEach(algoliaFaultSuite)

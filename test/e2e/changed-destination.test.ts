@@ -4,11 +4,7 @@
  */
 import type { MessageLog } from '@sluice/message-log/port'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { changedDestinationSuite } from './changed-destination.ts'
 import { OneProcess, type Services } from './one-process.ts'
-import { embeddedProfile } from './profiles.ts'
-
-changedDestinationSuite(embeddedProfile)
 
 describe('a changed destination, in one process,', () => {
   let world: OneProcess

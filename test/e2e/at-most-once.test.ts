@@ -1,4 +1,0 @@
-import { atMostOnceSuite } from './at-most-once.ts'
-import { embeddedProfile } from './embedded-profile.ts'
-
-atMostOnceSuite(embeddedProfile)

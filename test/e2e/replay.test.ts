@@ -1,4 +1,0 @@
-import { embeddedProfile } from './embedded-profile.ts'
-import { replaySuite } from './replay.ts'
-
-replaySuite(embeddedProfile)

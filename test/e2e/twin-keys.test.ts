@@ -1,4 +1,0 @@
-import { embeddedProfile } from './embedded-profile.ts'
-import { twinKeysSuite } from './twin-keys.ts'
-
-twinKeysSuite(embeddedProfile)

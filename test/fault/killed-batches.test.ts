@@ -1,3 +1,0 @@
-import { killedBatchesSuite } from './killed-batches.ts'
-
-killedBatchesSuite(10)
