@@ -198,6 +198,7 @@ name: rows
 model: rows
 destination: api
 timeout: ${timeout}
+removalGuard: false
 ${sync}
 triggers:
   added: { method: POST, path: /set, batch: { size: 3 }, body: { json: '[{% for row in rows %}${row},{% endfor %}]' } }

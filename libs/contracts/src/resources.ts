@@ -374,7 +374,7 @@ export const sync = z
       .union([removalGuard, z.literal(false)])
       .optional()
       .describe(
-        'A run that would remove more than both waits for approval (default: half of the rows and 100 rows); false: never.',
+        'A run that would remove more than both waits for approval (default: half of the rows and 100 rows, and any run of a model that has become empty); false: never.',
       ),
     partitions: count(MAX_PARTITIONS).default(4).describe('Of the topics; fixed until reset.'),
   })

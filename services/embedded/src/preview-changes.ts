@@ -49,9 +49,11 @@ function noticesOf(
         `It would go ${changeOf(changed)}`,
     )
   const removed = diff.counts.removed?.detected ?? 0
-  if (needsApproval(sync, { removed, rows: diff.keysBefore, approved: null }))
+  const { keysBefore: rows, rowsRead, rowsInvalid } = diff
+  const usable = rowsRead - rowsInvalid
+  if (needsApproval(sync, { removed, rows, usable, approved: null }))
     notices.push(
-      `the removal guard would hold the run until somebody approves it: it would remove ${removed} of ${diff.keysBefore} rows`,
+      `the removal guard would hold the run until somebody approves it: ${usable === 0 ? 'the model has no usable row, and ' : ''}it would remove ${removed} of ${rows} rows`,
     )
   if (baseline)
     notices.push(

@@ -6,13 +6,21 @@ const DEFAULT_GUARD = { share: 0.5, rows: 100 }
 /**
  * True if a run that would remove `removed` of the `rows` at the destination is to be held: it passes both
  * the share and the number that the sync allows, and more than somebody has approved. Only rows that a
- * trigger removes count. A sync without a `removed` trigger removes none.
+ * trigger removes count. A sync without a `removed` trigger removes none. Where nobody has set a guard, a run
+ * whose model has no usable row, that is none or only invalid ones, is held however few rows it would remove.
  */
 export function needsApproval(
-  { removalGuard: guard = DEFAULT_GUARD }: Pick<SyncSpec, 'removalGuard'>,
-  found: { readonly removed: number; readonly rows: number; readonly approved: number | null },
+  { removalGuard }: Pick<SyncSpec, 'removalGuard'>,
+  found: {
+    readonly removed: number
+    readonly rows: number
+    readonly usable: number
+    readonly approved: number | null
+  },
 ): boolean {
-  const { removed, rows, approved } = found
+  const { removed, rows, usable, approved } = found
+  const guard = removalGuard ?? DEFAULT_GUARD
   if (guard === false || (approved !== null && removed <= approved)) return false
+  if (removalGuard === undefined && usable === 0 && removed > 0) return true
   return removed > guard.rows && removed > rows * guard.share
 }

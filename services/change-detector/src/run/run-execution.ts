@@ -346,8 +346,9 @@ function destinationToApprove(
 /** The removals that the removal guard wants somebody to approve; null if the run may go on (R6). */
 function removalsToApprove({ sync }: Definition, run: RunState, diff: Diff): HeldRemovals | null {
   const removed = countsOf(diff.counts, 'removed').detected
-  const { keysBefore: rows, removedSamples: samples } = diff
-  return needsApproval(sync, { removed, rows, approved: run.approved ?? null })
+  const { keysBefore: rows, removedSamples: samples, rowsRead, rowsInvalid } = diff
+  const usable = rowsRead - rowsInvalid
+  return needsApproval(sync, { removed, rows, usable, approved: run.approved ?? null })
     ? { removed, rows, samples }
     : null
 }

@@ -148,10 +148,18 @@ describe('the summary of a run', () => {
       ...PLAIN,
       now: NOW,
     })
-    expect(text).toContain('would remove 312 of 1,400 rows. Nothing was sent.')
+    expect(text).toContain('holds it: it would remove 312 of 1,400 rows. Nothing was sent.')
     expect(text).toMatch(/Some of these rows:\n {4}a\n {4}b[^\u001b\n]*\n {4}… and 310 more/)
     expect(text).toContain('sluice approve 01JDZ8M6W3V5T8Q9YB4K2N7R1C')
     expect(text).toContain('sluice run customers')
+  })
+
+  it.each([0, 2])('says that the model of a held run has no usable row, of %d', rows => {
+    const held = { removed: 4, rows: 4, samples: ['a'] }
+    const emptied = run({ status: 'held', endedAt: null, held, rowsRead: rows, rowsInvalid: rows })
+    expect(runSummary(emptied, { ...PLAIN, now: NOW })).toContain(
+      'holds it: the model has no usable row, and it would remove 4 of 4 rows. Nothing was sent.',
+    )
   })
 
   it('says what to do about rows that were not delivered', () => {

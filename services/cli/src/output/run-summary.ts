@@ -283,9 +283,10 @@ function heldLines(run: RunView, step: (command: string, why: string) => string)
       step(`sluice approve ${run.id} --new-destination`, 'another API: forget that, and send every row'),
       step(`sluice run ${run.sync}`, 'after you put the destination back'),
     ]
+  const isEmpty = run.rowsRead === run.rowsInvalid
   return [
     '',
-    `  The removal guard holds it: it would remove ${number(removed)} of ${counted(rows, 'row')}. Nothing was sent.`,
+    `  The removal guard holds it: ${isEmpty ? 'the model has no usable row, and ' : ''}it would remove ${number(removed)} of ${counted(rows, 'row')}. Nothing was sent.`,
     `  Some of these rows:`,
     ...samples.map(key => `    ${safe(key)}`),
     ...(removed > samples.length ? [`    … and ${number(removed - samples.length)} more`] : []),

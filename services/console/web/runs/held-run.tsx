@@ -28,7 +28,8 @@ export function Held({ run }: { readonly run: RunView }): ReactElement {
       <div className="pad">
         <p>
           This run would remove <strong>{count(held.removed)}</strong> of {rows(held.rows)} at the
-          destination. That is more than the removal guard lets through.
+          destination. {run.rowsRead === run.rowsInvalid ? 'The model has no usable row. ' : ''}That is more
+          than the removal guard lets through.
         </p>
         <p>
           {held.samples.length < held.removed

@@ -6,7 +6,7 @@ import { EXITS_OF_RUNS } from '../../exit-codes.ts'
 
 export const command: Command = {
   description:
-    'Lets a held run go on. The removal guard holds a run that would remove more rows than the sync allows. `sluice runs show RUN` says how many, and names some of them.\n' +
+    'Lets a held run go on. The removal guard holds a run that would remove more rows than the sync allows, or whose model has become empty. `sluice runs show RUN` says how many, and names some of them.\n' +
     'The run reads the model again before it sends anything. If it would then remove more rows than you were shown, it is held again.\n' +
     'A run is held, too, if its destination changed: another origin or base path in `baseUrl`, or another account in a header. What was delivered is at the old one. Say which it is: `--same-destination` goes on with it, and `--new-destination` forgets it and sends every row.',
   positionals: [{ name: 'RUN', required: true, help: 'the id of the held run, as `sluice runs` lists it' }],
