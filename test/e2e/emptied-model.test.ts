@@ -37,20 +37,6 @@ describe('a model of a CSV file that is suddenly empty', () => {
   const idsSent = (wanted: string): readonly unknown[] =>
     api.requests.filter(({ method }) => method === wanted).flatMap(({ body }) => idsIn(body))
 
-  it('is held however few rows it had, and goes on once a person approves', async () => {
-    await project.write('people.csv', manyPeople(2))
-    expect(await project.run(SYNC)).toMatchObject({ exitCode: 4 })
-    const [first] = await project.runs()
-    expect((await project.sluice('approve', first?.id ?? '')).exitCode).toBe(0)
-    await project.write('people.csv', peopleCsv())
-    const printed = await project.sluice('run', SYNC)
-    expect(printed.exitCode, printed.stderr).toBe(4)
-    expect(printed.stdout).toContain('would remove 2 of 2 rows')
-    const [held] = await project.runs()
-    expect((await project.sluice('approve', held?.id ?? '')).exitCode).toBe(0)
-    expect(idsSent('DELETE')).toHaveLength(ROWS)
-  })
-
   it('is held by the removal guard, until the rows are back or a person approves', async () => {
     await project.write('people.csv', peopleCsv())
     const printed = await project.sluice('run', SYNC)

@@ -67,5 +67,31 @@ export function heldRunSuite(profile: Profile): void {
         message: expect.stringContaining('has ended already (success): there is nothing to approve'),
       })
     })
+
+    it('waits by default if the model has become empty, however few rows it had', async () => {
+      const { project } = opened
+      await project.write('project.yaml', peopleYaml())
+      expect(await project.run(SYNC)).toMatchObject({ view: { triggers: { added: { delivered: 5 } } } })
+      await project.write('people.csv', manyPeople(1))
+      expect(await project.run(SYNC)).toMatchObject({ view: { triggers: { removed: { delivered: 4 } } } })
+      await project.write('people.csv', peopleCsv())
+      expect((await project.sluice('preview', SYNC)).stdout).toContain(
+        'the removal guard would hold the run until somebody approves it: the model has no usable row, and it would remove 1 of 1 rows',
+      )
+      const { exitCode, stdout } = await project.sluice('run', SYNC)
+      expect(exitCode).toBe(4)
+      expect(stdout).toContain(
+        'the model has no usable row, and it would remove 1 of 1 row. Nothing was sent.',
+      )
+      expect(deletes()).toHaveLength(4)
+      const [held] = await project.runs()
+      const approved = await project.sluice('approve', held?.id ?? '', '--json')
+      expect(JSON.parse(approved.stdout)).toMatchObject({
+        id: held?.id,
+        status: 'success',
+        triggers: { removed: { delivered: 1 } },
+      })
+      expect(deletes()).toHaveLength(5)
+    })
   })
 }
