@@ -237,7 +237,9 @@ const bodies = [
   }),
   z.strictObject({ xml: text.describe('Liquid that makes well-formed XML; `{{ }}` is escaped.') }),
   z.strictObject({
-    form: z.record(text, text).describe('The values of an HTML form by name; each is text or Liquid.'),
+    form: z
+      .record(text, z.union([text, z.array(text).min(1, 'at least one value')]))
+      .describe('The values of an HTML form by name; each is text or Liquid, or a list of several.'),
   }),
   z.strictObject({
     text: z

@@ -48,7 +48,7 @@ describe('errors.retry', () => {
       'errors: { retry: next-run, backoff: { max: 5s } }',
       /errors\.backoff: .*no `backoff` without `retry: now`/,
     ],
-    ['errors: { retry: now, attempts: 0 }', /errors\.attempts: .*a whole number from 1 to 100/],
+    ['errors: { retry: now, attempts: -1 }', /errors\.attempts: .*a whole number from 0 to 100/],
     ['errors: { retry: now, backoff: { first: 2m } }', /errors\.backoff\.first: .*at most as long as `max`/],
     ['errors: { retry: now, backoff: { max: 2h } }', /errors\.backoff\.max: .*a duration of at most 1h/],
     ['errors: { retry: nwo }', /errors\.retry: .*`nwo`/],
@@ -217,7 +217,7 @@ describe('errors.rowResults and errors.splitBatches', () => {
   })
 
   it('let a batch capture values where they say whose items they are', () => {
-    const batch = `    batch: {}\n    capture: { id: $.id }\n`
+    const batch = `    batch: {}\n    body: { jsonColumn: doc }\n    capture: { id: $.id }\n`
     expect(problemsOf(batch + rules(`{ items: "$[*]", as: delivered }`))).toEqual([])
     expect(problemsOf(batch + rules(`{ items: "$[*]", as: rejected }`))).toHaveLength(1)
   })
@@ -225,7 +225,9 @@ describe('errors.rowResults and errors.splitBatches', () => {
 
 describe('captures', () => {
   it('are read by name, and may stand beside batches of one row', () => {
-    const { spec, problems } = decode(`    capture: { id: $.id, Rev_2: "$['@rev']" }\n    batch: { size: 1 }`)
+    const { spec, problems } = decode(
+      `    capture: { id: $.id, Rev_2: "$['@rev']" }\n    batch: { size: 1 }\n    body: { jsonColumn: doc }`,
+    )
     expect(problems).toEqual([])
     expect(spec).toMatchObject({ triggers: { added: { capture: { id: '$.id', Rev_2: "$['@rev']" } } } })
   })

@@ -43,6 +43,7 @@ describe('a body', () => {
     [` { xml: '<a/>' }`, { xml: '<a/>' }],
     [` { form: { a: 01, b: yes, c: '' } }`, { form: { a: '01', b: 'yes', c: '' } }],
     [` { form: {} }`, { form: {} }],
+    [` { form: { tags: [a, '{{ id }}', 3] } }`, { form: { tags: ['a', '{{ id }}', '3'] } }],
     [
       ` { text: { contentType: text/csv, template: 1.50 } }`,
       { text: { contentType: 'text/csv', template: '1.50' } },
@@ -71,7 +72,11 @@ describe('a body', () => {
     [` '{}'`, `9:11 triggers.added.body: sync \`s\`: wanted a map with one of ${KINDS}, found \`{}\``],
     ['', `9:10 triggers.added.body: sync \`s\`: wanted a map with one of ${KINDS}, found nothing`],
     [` { form: x }`, '9:19 triggers.added.body.form: sync `s`: wanted a map, found `x`'],
-    [` { form: { a: [b] } }`, '9:24 triggers.added.body.form.a: sync `s`: wanted text, found a list'],
+    [` { form: { a: [] } }`, '9:24 triggers.added.body.form.a: sync `s`: wanted at least one value'],
+    [
+      ` { form: { a: { b: c } } }`,
+      '9:24 triggers.added.body.form.a: sync `s`: wanted text, or a list, found a map',
+    ],
     [
       ` { form: { __proto__: b } }`,
       '9:21 triggers.added.body.form.__proto__: sync `s`: no field can be called `__proto__`',
@@ -192,6 +197,7 @@ describe('a mistake in a template of a body', () => {
       '12:19 triggers.added.body.xml',
     ],
     [' { form: { b: x, a: "{{ id | nofilter }}" } }', '9:39 triggers.added.body.form.a'],
+    [' { form: { a: [x, "{{ id | nofilter }}"] } }', '9:37 triggers.added.body.form.a[1]'],
     [
       ' { text: { contentType: text/csv, template: "{{ id | nofilter }}" } }',
       '9:63 triggers.added.body.text.template',

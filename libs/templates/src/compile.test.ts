@@ -81,7 +81,7 @@ describe('a trigger', () => {
 
   it('tells its batch', () => {
     const batch = { size: 50, bytes: 2_000 }
-    expect(compileTrigger(spec({ batch }), PLACE).batch).toEqual(batch)
+    expect(compileTrigger(spec({ batch, body: { json: '[1]' } }), PLACE).batch).toEqual(batch)
     expect(compileTrigger(spec({}), PLACE).batch).toBeNull()
   })
 
@@ -140,7 +140,7 @@ describe('a trigger', () => {
   })
 
   it('refuses a wrong number of rows', () => {
-    const batched = compileTrigger(spec({ batch: { size: 2, bytes: 100 } }), PLACE)
+    const batched = compileTrigger(spec({ batch: { size: 2, bytes: 100 }, body: { json: '[1]' } }), PLACE)
     expect(() => batched.render([], CONTEXT)).toThrow('a request of a batch cannot have 0 rows')
     const single = compileTrigger(spec({}), PLACE)
     expect(() => single.render([seen({}), seen({})], CONTEXT)).toThrow(
@@ -163,6 +163,40 @@ describe('a trigger', () => {
       { body: { json: '{{ id }}' } },
     ] as const)
       expect(compile(parts).batch).toEqual('batch' in parts ? batch : null)
+  })
+
+  it('is refused if it is a batch that says nothing of its rows', () => {
+    const batch = { size: 10, bytes: 1_000 }
+    const compile = (parts: Partial<TriggerSpec>) => compileTrigger(spec({ batch, ...parts }), PLACE)
+    for (const parts of [{}, { body: { form: {} } }, { path: '/x/{{ run.id }}' }] as const)
+      expect(() => compile(parts)).toThrow('a batch without a body says nothing of its rows')
+    for (const parts of [
+      { allowEmpty: true },
+      { body: { form: {} }, allowEmpty: true },
+      { path: '/people?ids={{ rows | map: "id" | join: "," }}' },
+      { headers: { 'X-First': '{{ rows.first.id }}' } },
+      { body: { form: { a: '1' } } },
+    ] as const)
+      expect(compile(parts).batch).toEqual(batch)
+    expect(compileTrigger(spec({}), PLACE).batch).toBeNull()
+  })
+
+  it.each([
+    ['/1/indexes/{indexName}/batch', '{indexName}', 12],
+    ['/c?q={q}', '{q}', 5],
+    ['/{{ id }}/{list-id}', '{list-id}', 11],
+  ])('asks about a place that stands for no value in the path %s', (path, found, column) => {
+    expect(() => compileTrigger(spec({ path }), PLACE)).toThrow(
+      expect.objectContaining({
+        details: [
+          expect.objectContaining({
+            field: 'triggers.added.path',
+            message: expect.stringContaining(`the path has "${found}", which stands for no value`),
+          }),
+        ],
+      }),
+    )
+    expect(column).toBeGreaterThan(0)
   })
 
   it('checks the properties that filters read of rows against the columns', () => {

@@ -113,6 +113,13 @@ export function compileTrigger(spec: TriggerSpec, at: TriggerPlace): CompiledTri
         'a DELETE for a removed row names no row, and would call the whole collection; ' +
         'use a column of the row, or write allowEmpty: true beside the path if that is meant',
     })
+  else if (isSilentBatch(spec, compiler))
+    compiler.wrong({
+      field: 'batch',
+      message:
+        'a batch without a body says nothing of its rows; ' +
+        'give it a body, or write allowEmpty: true beside the batch if that is meant',
+    })
   compiler.throwIfWrong()
   const outline = jsonOutline(spec)
   const encoded = outline === null ? null : { body: new EncodedBody(outline), headColumns }
@@ -123,6 +130,12 @@ export function compileTrigger(spec: TriggerSpec, at: TriggerPlace): CompiledTri
 function removesNoRow(spec: TriggerSpec, at: TriggerPlace, compiler: TriggerCompiler): boolean {
   if (at.op !== 'removed' || spec.method !== 'DELETE' || spec.body !== undefined) return false
   return spec.allowEmpty !== true && !compiler.ofRows && !compiler.isWrong
+}
+
+/** True for a batch that makes the same empty request whatever its rows are. They would count as delivered. */
+function isSilentBatch({ batch, body, allowEmpty }: TriggerSpec, compiler: TriggerCompiler): boolean {
+  const hasNoBody = body === undefined || ('form' in body && Object.keys(body.form).length === 0)
+  return batch !== undefined && hasNoBody && allowEmpty !== true && !compiler.ofRows && !compiler.isWrong
 }
 
 const PATH: PartKind = { escaping: PATH_ESCAPING, finish: finishPath, literal: pathLiteralFault }

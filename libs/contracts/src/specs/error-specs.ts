@@ -5,6 +5,7 @@ import { count, durationWithin } from './quantities.ts'
 
 const MAX_GIVE_UP_RUNS = 1_000_000
 const MAX_EXTRA_TRIES = 100
+const EXTRA_TRIES_WANTED = `a whole number from 0 to ${MAX_EXTRA_TRIES}`
 const MAX_BACKOFF_MS = 3_600_000
 
 const backoff = z
@@ -25,9 +26,12 @@ export const errors = z
       .enum(['next-run', 'now'])
       .default('next-run')
       .describe('next-run tries again with the next run; now tries in this run first.'),
-    attempts: count(MAX_EXTRA_TRIES)
+    attempts: z
+      .int({ error: EXTRA_TRIES_WANTED })
+      .min(0, EXTRA_TRIES_WANTED)
+      .max(MAX_EXTRA_TRIES, EXTRA_TRIES_WANTED)
       .optional()
-      .describe('With `retry: now`: how many more tries a request gets in this run (default 3).'),
+      .describe('With `retry: now`: how many more tries a request gets in this run (default 3; 0: none).'),
     backoff: backoff
       .optional()
       .describe(

@@ -8,7 +8,8 @@ const SECRET = 'May hold ${secret:NAME}.'
 
 /** A URL that requests go to, without what belongs elsewhere. */
 function isEndpoint(value: string): boolean {
-  if (secretNames(value).length > 0) return false
+  // A place for a value, as documentation of APIs has it: https://login.example.com/{tenant}/token.
+  if (secretNames(value).length > 0 || /[{}]/.test(value)) return false
   const url = URL.parse(fillSecrets(value, () => ''))
   if (url === null || !['http:', 'https:'].includes(url.protocol)) return false
   return url.username === '' && url.password === '' && url.hash === ''

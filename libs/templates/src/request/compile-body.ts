@@ -122,14 +122,30 @@ function formEncoded(text: string): string {
   return new URLSearchParams([['', text]]).toString().slice(1)
 }
 
-function compileForm(form: { readonly [name: string]: string }, compiler: TriggerCompiler): Part {
-  const pairs = Object.entries(form).map(([name, text]) => ({
-    name: formEncoded(name.toWellFormed()),
-    value: compiler.part(`body.form.${name}`, text, FORM_KIND),
-  }))
+/** A list sends its name once for each of its values. */
+function compileForm(
+  form: { readonly [name: string]: string | readonly string[] },
+  compiler: TriggerCompiler,
+): Part {
+  const pairs = Object.entries(form).flatMap(([name, value]) => {
+    const texts = typeof value === 'string' ? [value] : value
+    return texts.map((text, index) => ({
+      start: `${formEncoded(name.toWellFormed())}=`,
+      value: compiler.part(
+        `body.form.${name}${typeof value === 'string' ? '' : `[${index}]`}`,
+        text,
+        FORM_KIND,
+      ),
+    }))
+  })
   return {
     constant: null,
-    run: frame => pairs.map(({ name, value }) => `${name}=${value.run(frame)}`).join('&'),
+    run: frame => {
+      const values = pairs.map(({ value }) => value.run(frame))
+      if (compiler.mustSaySomething && values.every(value => value === ''))
+        throw faultIn('body.form', nothingSaid('has no value'), null)
+      return pairs.map(({ start }, index) => `${start}${values[index] ?? ''}`).join('&')
+    },
   }
 }
 

@@ -36,6 +36,17 @@ const TO_ENCODE = /[^\u0021-\u007e]+|["<>\\^`{|}]+/g
 const NO_FRAGMENT = 'the path has a "#", and what follows it is never sent; write %23'
 const NO_PERCENT = 'the path has a "%" that begins no encoded character, such as %20; write %25 for a "%"'
 
+/** A place for a value as other tools write it: `{name}`. */
+const BRACES = /(?<!\{)\{([A-Za-z_][\w.-]*)\}(?!\})/
+
+function bracesFault(piece: string): LiteralFault | null {
+  const found = BRACES.exec(piece)
+  if (found === null) return null
+  const [all, name] = found
+  const message = `the path has "${all}", which stands for no value; write {{ ${name} }} for a column, or %7B and %7D for the brackets`
+  return { index: found.index, message }
+}
+
 /**
  * The fault of a written-out piece of a path that no value around it can make right. `before` is the text
  * before it. A `%` at the end may go on in the value after it.
@@ -46,6 +57,8 @@ export function pathLiteralFault(piece: string, before: string): LiteralFault | 
   const percent = strayPercent(piece)
   if (percent >= 0 && !/^%[0-9A-Fa-f]?$/.test(piece.slice(percent)))
     return { index: percent, message: NO_PERCENT }
+  const braces = bracesFault(piece)
+  if (braces !== null) return braces
   const query = piece.indexOf('?')
   const path = before.includes('?') ? '' : query < 0 ? piece : piece.slice(0, query)
   const dots = /[/\\](\.|%2e){1,2}[/\\]/i.exec(path)
@@ -66,6 +79,8 @@ export function finishPath(rendered: string, written: string): string {
   if (!trimmed.isWellFormed()) throw new TemplateFault('the path has half a character (a lone surrogate)')
   if (trimmed.includes('#')) throw new TemplateFault(NO_FRAGMENT)
   if (strayPercent(trimmed) >= 0) throw new TemplateFault(NO_PERCENT)
+  const braces = rendered === written ? bracesFault(rendered) : null
+  if (braces !== null) throw new TemplateFault(braces.message, braces.index)
   const path = trimmed === '' || trimmed.startsWith('/') || trimmed.startsWith('?') ? trimmed : `/${trimmed}`
   const encoded = path.replaceAll(TO_ENCODE, text => encodeURIComponent(text))
   // A row makes the path, and an error about it must not carry the row's values whole.

@@ -177,6 +177,12 @@ export const SILENT_BATCH_CASES: readonly RenderCase[] = [
     error: `body.text.template: the body is empty, ${NOTHING_SAID}`,
   },
   {
+    it: 'rejects a form without a value',
+    rows: ROWS,
+    body: { form: { ids: '{% for row in rows %}{{ row.note }}{% endfor %}', tags: ['', ''] } },
+    error: `body.form: the body has no value, ${NOTHING_SAID}`,
+  },
+  {
     it: 'sends an empty list that is meant',
     rows: ROWS,
     allowEmpty: true,

@@ -190,6 +190,12 @@ export const TEXT_CASES: readonly RenderCase[] = [
     gives: 'id=7&full+name=%C3%BC%26%3D%2B+%22&fixed=a+b',
   },
   {
+    it: 'repeats the name of a list in forms',
+    body: { form: { 'tag[]': ['{{ v }}', 'b c'], id: ['{{ id }}'] } },
+    row: { id: 7, v: 'a&b' },
+    gives: 'tag%5B%5D=a%26b&tag%5B%5D=b+c&id=7',
+  },
+  {
     it: 'encodes line breaks in forms',
     body: { form: { a: '{{ v }}' } },
     row: { v: 'x\r\ny' },
