@@ -132,7 +132,9 @@ function removesNoRow(spec: TriggerSpec, at: TriggerPlace, compiler: TriggerComp
   return spec.allowEmpty !== true && !compiler.ofRows && !compiler.isWrong
 }
 
-/** True for a batch that makes the same empty request whatever its rows are. They would count as delivered. */
+/**
+ * True for a batch that makes the same empty request whatever its rows are. They would count as delivered.
+ */
 function isSilentBatch({ batch, body, allowEmpty }: TriggerSpec, compiler: TriggerCompiler): boolean {
   const hasNoBody = body === undefined || ('form' in body && Object.keys(body.form).length === 0)
   return batch !== undefined && hasNoBody && allowEmpty !== true && !compiler.ofRows && !compiler.isWrong

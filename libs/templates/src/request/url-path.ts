@@ -42,7 +42,7 @@ const BRACES = /(?<!\{)\{([A-Za-z_][\w.-]*)\}(?!\})/
 function bracesFault(piece: string): LiteralFault | null {
   const found = BRACES.exec(piece)
   if (found === null) return null
-  const [all, name] = found
+  const [all, name = ''] = found
   const message = `the path has "${all}", which stands for no value; write {{ ${name} }} for a column, or %7B and %7D for the brackets`
   return { index: found.index, message }
 }
