@@ -98,10 +98,16 @@ export interface KafkaService extends LocalService {
   readonly secure: SecureListener | null
 }
 
-/** Starts a Kafka of one node. Its address is `host:port`. */
-export async function startKafka(workspace: Workspace, options: KafkaOptions = {}): Promise<KafkaService> {
+/** Kafka's classes, those of its image too, and a Java that runs them. */
+export async function installKafka(): Promise<{ java: string; classPath: string }> {
   const java = await ensureJava()
   const installed = await cached(`kafka-${VERSION}`, folder => mavenDependencies(folder, DEPENDENCIES))
+  return { java, classPath: join(installed, 'libs', '*') }
+}
+
+/** Starts a Kafka of one node. Its address is `host:port`. */
+export async function startKafka(workspace: Workspace, options: KafkaOptions = {}): Promise<KafkaService> {
+  const { java, classPath } = await installKafka()
   return withNewPorts(async () => {
     const [port = 0, controllerPort = 0, securePort = 0] = await freePorts(3)
     const folder = workspace.dataFolder(`kafka-${port}`)
@@ -112,7 +118,7 @@ export async function startKafka(workspace: Workspace, options: KafkaOptions = {
     const ports = { plain: port, controller: controllerPort, secure: secure === null ? null : securePort }
     await writeFile(file, settings(ports, folder, options) + (secure?.settings ?? ''))
     await writeFile(logging, LOGGING)
-    const base = [`-Dlog4j2.configurationFile=${logging}`, '-cp', join(installed, 'libs', '*')]
+    const base = [`-Dlog4j2.configurationFile=${logging}`, '-cp', classPath]
     // It may begin with a dash, so it is never an argument of its own.
     const clusterId = Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64url')
     const users = Object.entries(secure?.listener.scram ?? {}).flatMap(([name, password]) => [

@@ -10,11 +10,11 @@ const VERSION = '3.0.9'
 /**
  * Starts Apicurio's registry. Its address is the base URL of its Confluent-compatible API. With
  * `kafkaBrokers` it keeps the schemas in a topic of that Kafka. Otherwise it keeps them in memory, and a
- * restart loses them.
+ * restart loses them. `env` are further settings.
  */
 export async function startRegistry(
   workspace: Workspace,
-  options: { kafkaBrokers?: string } = {},
+  options: { kafkaBrokers?: string; env?: Readonly<Record<string, string>> } = {},
 ): Promise<LocalService> {
   const java = await ensureJava()
   const artifact = `io.apicurio:apicurio-registry-app:${VERSION}:tar.gz:all`
@@ -38,7 +38,7 @@ export async function startRegistry(
         '-jar',
         join(installed, `apicurio-registry-app-${VERSION}-runner.jar`),
       ],
-      options: { env },
+      options: { env: { ...env, ...options.env } },
       answers: async () => {
         const answer = await fetch(`${url}/subjects`, { signal: AbortSignal.timeout(2_000) })
         await answer.arrayBuffer()

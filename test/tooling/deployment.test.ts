@@ -2,12 +2,14 @@
  * The compose file and the image, without an engine: the file is one that Compose takes, its services get a
  * configuration that they accept, and the image holds what they import.
  */
-import { existsSync } from 'node:fs'
-import { glob, readFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { glob, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { readConfig as readDelivery } from '@sluice/delivery/config'
@@ -29,7 +31,15 @@ const service = z.object({
   image: z.string(),
   build: z.object({ context: z.string(), dockerfile: z.string() }).optional(),
   command: z.array(z.string()).optional(),
+  user: z.string().optional(),
   environment: z.record(z.string(), z.union([z.string(), z.number()])).default({}),
+  networks: z.array(z.string()).default([]),
+  network_mode: z.string().optional(),
+  ports: z.array(z.string()).default([]),
+  cap_drop: z.array(z.string()).default([]),
+  security_opt: z.array(z.string()).default([]),
+  privileged: z.never().optional(),
+  cap_add: z.never().optional(),
   healthcheck: z
     .object({ test: z.array(z.string()), interval: z.string(), timeout: z.string(), retries: z.number() })
     .or(z.object({ disable: z.literal(true) }))
@@ -51,6 +61,7 @@ const service = z.object({
 const file = z.object({
   services: z.record(z.string(), service),
   volumes: z.record(z.string(), z.null()),
+  networks: z.record(z.string(), z.object({ internal: z.boolean() }).nullable()).default({}),
   secrets: z.record(z.string(), z.object({ file: z.string() })),
 })
 type Compose = z.infer<typeof file>
@@ -59,10 +70,16 @@ const read = (path: string): Promise<string> => readFile(join(ROOT, path), 'utf8
 
 let yaml: unknown
 let compose: Compose
+let passwords: string
+const makePasswords = (): unknown =>
+  execFileSync(process.execPath, [join(ROOT, 'deploy/passwords.mjs'), passwords])
 beforeAll(async () => {
   yaml = parse(await read('docker-compose.yml'), { merge: true })
   compose = file.parse(yaml)
+  passwords = await mkdtemp(join(tmpdir(), 'sluice-passwords-'))
+  makePasswords()
 })
+afterAll(() => rm(passwords, { recursive: true, force: true }))
 
 const ownServices = (): (keyof typeof CONFIGS)[] => ['change-detector', 'renderer', 'delivery', 'console']
 const serviceNamed = (name: string): Compose['services'][string] => {
@@ -104,13 +121,20 @@ describe('docker-compose.yml', () => {
     for (const name of ownServices()) {
       const { environment, stop_grace_period: grace = '10s', image, read_only: readOnly } = serviceNamed(name)
       const env = Object.fromEntries(
-        Object.entries(environment).map(([key, value]) => [key, filled(String(value))]),
+        Object.entries(environment).map(([key, value]) => [
+          key,
+          filled(String(value)).replace(/^\/passwords/, passwords),
+        ]),
       )
       // A container has the file, and this machine does not.
       const { SLUICE_TOKEN_FILE: tokenFile, ...others } = env
       const token = tokenFile === undefined ? {} : { SLUICE_TOKEN: 'x'.repeat(16) }
       const config = CONFIGS[name]({ ...others, ...token })
-      expect(config.kafka.brokers).toEqual(['kafka:9092'])
+      expect(config.kafka).toMatchObject({
+        brokers: ['kafka:9092'],
+        sasl: { mechanism: 'plain', username: 'sluice', password: expect.stringMatching(/^[\w-]{32}$/) },
+      })
+      expect(config.redis.url).toMatch(/^redis:\/\/:[\w-]{32}@redis:6379$/)
       expect(Number.parseInt(grace, 10) * 1000).toBeGreaterThan(config.shutdownTimeoutMs + 5_000)
       expect([image, readOnly]).toEqual(['sluice', true])
     }
@@ -122,7 +146,7 @@ describe('docker-compose.yml', () => {
     for (const [name, { build, command = [], volumes }] of Object.entries(compose.services)) {
       if (build !== undefined) {
         expect(build.dockerfile, name).toBe(IMAGE)
-        for (const path of command) expect(existsSync(join(ROOT, path)), path).toBe(true)
+        expect(existsSync(join(ROOT, command[0] ?? '.')), name).toBe(true)
       }
       for (const volume of volumes) {
         const [from = ''] = filled(volume).split(':')
@@ -136,8 +160,11 @@ describe('docker-compose.yml', () => {
     for (const [name, { depends_on: needs }] of Object.entries(compose.services)) {
       for (const [needed, { condition }] of Object.entries(needs)) {
         const { healthcheck } = serviceNamed(needed)
-        expect(condition, `${name} needs ${needed}`).toBe('service_healthy')
-        expect(healthcheck !== undefined && 'test' in healthcheck, needed).toBe(true)
+        const once = needed === 'passwords'
+        expect(condition, `${name} needs ${needed}`).toBe(
+          once ? 'service_completed_successfully' : 'service_healthy',
+        )
+        expect(healthcheck !== undefined && 'test' in healthcheck, needed).toBe(!once)
       }
     }
     for (const name of ownServices())
@@ -155,8 +182,13 @@ describe('docker-compose.yml', () => {
   it('gives secrets as files, each with its grant, and none in an environment', () => {
     for (const [name, { environment, secrets }] of Object.entries(compose.services)) {
       for (const [variable, value] of Object.entries(environment)) {
-        if (!/SECRET|PASSWORD|TOKEN|_KEY/.test(variable) || variable.endsWith('_FOR')) continue
+        if (!/SECRET|PASSWORD|TOKEN|_KEY|REDIS_URL/.test(variable) || variable.endsWith('_FOR')) continue
         expect(variable, name).toMatch(/_FILE$/)
+        const [, made] = /^\/passwords\/(.+)$/.exec(String(value)) ?? []
+        if (made !== undefined) {
+          expect(readdirSync(passwords), `${name}: ${variable}`).toContain(made)
+          continue
+        }
         expect(secrets.map(secret => `/run/secrets/${secret}`)).toContain(value)
         if (variable.startsWith('SLUICE_SECRET_'))
           expect(environment, name).toHaveProperty(variable.replace(/_FILE$/, '_FOR'))
@@ -169,8 +201,67 @@ describe('docker-compose.yml', () => {
   it('keeps schemas in Kafka and limits on disk', () => {
     const { registry, redis } = compose.services
     expect(registry?.environment['APICURIO_STORAGE_KIND']).toBe('kafkasql')
-    expect(redis?.command).toEqual(['redis-server', '--appendonly', 'yes'])
-    expect(redis?.volumes).toHaveLength(1)
+    expect(redis?.command).toEqual(['redis-server', '/passwords/redis.conf', '--appendonly', 'yes'])
+    expect(redis?.volumes).toContain('redis:/data')
+    // The registry's topic has no retention of its own.
+    expect(compose.services['kafka']?.environment['KAFKA_LOG_RETENTION_MS']).toBe(-1)
+  })
+
+  it('locks every container: a root that nothing writes to, no right of the kernel, no new ones', () => {
+    for (const [name, made] of Object.entries(compose.services)) {
+      expect(made.read_only, name).toBe(true)
+      expect(made.cap_drop, name).toEqual(['ALL'])
+      expect(made.security_opt, name).toEqual(['no-new-privileges:true'])
+      expect(made.user === 'root', name).toBe(name === 'passwords')
+    }
+  })
+
+  it('gives a way out only to those that need one, and shows nothing beyond this machine', () => {
+    expect(compose.networks).toEqual({ inside: { internal: true }, outside: null })
+    const outside = Object.entries(compose.services).filter(([, { networks }]) =>
+      networks.includes('outside'),
+    )
+    expect(outside.map(([name]) => name).sort()).toEqual(['change-detector', 'console', 'delivery', 'sluice'])
+    for (const [name, made] of Object.entries(compose.services)) {
+      if (name === 'passwords') expect(made.network_mode).toBe('none')
+      else expect(made.networks, name).toContain('inside')
+      for (const port of made.ports) expect(port, name).toMatch(/^127\.0\.0\.1:/)
+    }
+  })
+
+  it('refuses private networks, where Kafka, Redis and the registry are, to whom says nothing', () => {
+    for (const name of [...ownServices(), 'sluice'])
+      for (const what of ['SOURCE', 'DESTINATION'])
+        expect(
+          filled(String(serviceNamed(name).environment[`SLUICE_${what}_PRIVATE_NETWORKS`])),
+          `${name}, ${what}`,
+        ).toBe('refused')
+  })
+
+  it('lets the key of the example go to one host, that of its destination', () => {
+    const grant = filled(String(serviceNamed('delivery').environment['SLUICE_SECRET_ALGOLIA_KEY_FOR']))
+    const url = filled(String(serviceNamed('sluice').environment['ALGOLIA_URL']))
+    expect(grant).toBe(`${new URL(url).hostname.replace('myapp', 'MYAPP')} destination`)
+    expect(grant).not.toContain('*')
+  })
+
+  it('makes passwords once, in files that every user of a container reads and none writes', async () => {
+    const names = readdirSync(passwords).sort()
+    const texts = (): Promise<string[]> =>
+      Promise.all(names.map(name => readFile(join(passwords, name), 'utf8')))
+    const before = await texts()
+    for (const name of names) expect(statSync(join(passwords, name)).mode & 0o777, name).toBe(0o644)
+    makePasswords()
+    expect(await texts()).toEqual(before)
+    const [kafka, redis] = ['kafka', 'redis'].map(name => before[names.indexOf(name)])
+    expect(kafka).not.toBe(redis)
+    for (const { command = [], environment, volumes } of Object.values(compose.services)) {
+      const used = [...command, ...Object.values(environment).map(String)].flatMap(
+        text => /\/passwords\/([\w.-]+)$/.exec(text)?.[1] ?? [],
+      )
+      for (const name of used) expect(names).toContain(name)
+      if (used.length > 0) expect(volumes).toContain('passwords:/passwords:ro')
+    }
   })
 })
 
