@@ -1,6 +1,6 @@
 /**
- * What docker-compose.yml says of Kafka, the registry and Redis, without an engine: the real servers are started
- * with these settings and with passwords that deploy/passwords.mjs made, on this machine's ports.
+ * What docker-compose.yml says of Kafka, the registry and Redis, without an engine: the real servers are
+ * started with these settings and with passwords that deploy/passwords.mjs made, on this machine's ports.
  */
 import { execFile } from 'node:child_process'
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
@@ -76,11 +76,11 @@ async function startComposed(workspace: Workspace): Promise<{ settings: Settings
     answers: async () => (await exchange(redisPort, 'PING\r\n')).toString().startsWith('-NOAUTH'),
     startTimeoutMs: 20_000,
   })
-  const settings = { ...environment('renderer'), SLUICE_SCHEMA_REGISTRY_URL: registry.address }
-  const { SLUICE_KAFKA_BROKERS: brokers = '', SLUICE_SCHEMA_REGISTRY_URL: url } = settings
+  const settings: Settings = { ...environment('renderer'), SLUICE_SCHEMA_REGISTRY_URL: registry.address }
+  const { SLUICE_KAFKA_BROKERS: brokers = '' } = settings
   return {
     settings,
-    anonymous: { SLUICE_KAFKA_BROKERS: brokers, SLUICE_SCHEMA_REGISTRY_URL: url },
+    anonymous: { SLUICE_KAFKA_BROKERS: brokers, SLUICE_SCHEMA_REGISTRY_URL: registry.address },
   }
 }
 
