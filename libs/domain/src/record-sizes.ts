@@ -24,7 +24,10 @@ export const REQUEST_CEILING_BYTES = 20_000_000
 /** The most that path and headers of a request may take: more than any server takes. */
 export const HEAD_CEILING_BYTES = 1_000_000
 
-/** The largest resource, as stored JSON, and the largest definition, which has four resources in it. */
+/**
+ * The largest resource, as stored JSON with the files that it names, and the largest definition, which has
+ * four resources in it.
+ */
 export const RESOURCE_CEILING_BYTES = 5_000_000
 export const DEFINITION_CEILING_BYTES = 4 * RESOURCE_CEILING_BYTES + 1_000
 
@@ -34,7 +37,7 @@ export const DEFINITION_CEILING_BYTES = 4 * RESOURCE_CEILING_BYTES + 1_000
  */
 export const KEPT_TEXT_CHARACTERS = 200_000
 
-/** The largest secret of the vault, in bytes of UTF-8. Certificates and keys may be as long. */
+/** The largest secret of the vault, in bytes of UTF-8. */
 export const SECRET_CEILING_BYTES = 10_000_000
 
 /**

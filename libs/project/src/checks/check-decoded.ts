@@ -7,7 +7,7 @@ import { checkJsonPaths } from './check-json-paths.ts'
 import { checkReferences, type HidingTexts } from './check-references.ts'
 import { checkSchedules } from './check-schedules.ts'
 import { checkTemplates } from './check-templates.ts'
-import { checkTexts } from './check-texts.ts'
+import { checkSizes, checkTexts } from './check-texts.ts'
 
 /**
  * The mistakes by resource. Those of `ofFiles` are in no resource that has a name. `hiding` are texts in
@@ -22,7 +22,7 @@ export async function checkDecoded(
   const ofResources = new Map<DecodedResource, ErrorDetail[]>()
   for (const resource of decoded) {
     await step(resource)
-    const checks = [checkTemplates, checkJsonPaths, checkTexts, checkSchedules]
+    const checks = [checkTemplates, checkJsonPaths, checkTexts, checkSizes, checkSchedules]
     const checked = checks.flatMap(check => check([resource]))
     const problems = [...resource.problems, ...checked]
     // Without a name nothing can refer to it, and what the author meant is unknown.

@@ -1,8 +1,9 @@
-/** Finds texts of triggers that are right by themselves, but that nobody can mean. */
+/** Finds texts that are right by themselves, but that nobody can mean, or that no record can hold. */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import { OPS } from '@sluice/contracts/state'
+import { RESOURCE_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import type { DecodedResource } from '../decode/decoded.ts'
-import { quoted } from '../decode/places.ts'
+import { fieldName, quoted, type FieldPath } from '../decode/places.ts'
 import { inFile } from './check-templates.ts'
 
 /** The problems of all triggers that are written out. */
@@ -23,6 +24,28 @@ export function checkTexts(decoded: readonly DecodedResource[]): ErrorDetail[] {
       return fault === null ? headers : [at('path', fault), ...headers]
     })
   })
+}
+
+/** A resource is stored as a whole, with the files that its fields name. */
+export function checkSizes(decoded: readonly DecodedResource[]): ErrorDetail[] {
+  return decoded.flatMap(({ kind, spec, origins }) => {
+    const bytes = spec === null ? 0 : Buffer.byteLength(JSON.stringify(spec))
+    if (bytes <= RESOURCE_CEILING_BYTES) return []
+    const field = fieldName(longestText(spec, []).path)
+    const message =
+      `${kind} \`${spec?.name ?? ''}\`: wanted at most ${RESOURCE_CEILING_BYTES} bytes with all files that it names, ` +
+      `found ${bytes}; its longest text is here`
+    return [{ ...(origins.get(field) ?? origins.get(''))?.place, field, message }]
+  })
+}
+
+function longestText(value: unknown, path: FieldPath): { readonly path: FieldPath; readonly length: number } {
+  if (typeof value !== 'object' || value === null)
+    return { path, length: typeof value === 'string' ? value.length : 0 }
+  const fields = Array.isArray(value) ? value.entries() : Object.entries(value)
+  return [...fields]
+    .map(([key, inside]) => longestText(inside, [...path, key]))
+    .reduce((a, b) => (b.length > a.length ? b : a), { path, length: 0 })
 }
 
 /** A path stands behind the base URL, so that a whole URL would be sent to the wrong place. */
