@@ -13,6 +13,8 @@ export interface BenchOptions {
   readonly partitions?: number
   /** Of the file; default: those of the rows. */
   readonly columns?: readonly string[]
+  /** What the model takes of the file, in SQL; default: all of it. */
+  readonly select?: string
   /** Whether rows that differ are sent, too. */
   readonly changed?: boolean
   readonly syncs?: number
@@ -22,7 +24,7 @@ export interface BenchOptions {
 
 /** The YAML of a project with syncs `rows`, `rows-2`, …, all from the file to the URL. */
 export function benchProject(file: string, url: string, options: BenchOptions = {}): string {
-  const { perSecond = 1_000_000, syncs = 1 } = options
+  const { perSecond = 1_000_000, syncs = 1, select = '*' } = options
   const names = Array.from({ length: syncs }, (_, index) => (index === 0 ? 'rows' : `rows-${index + 1}`))
   return `kind: source
 name: files
@@ -32,7 +34,7 @@ path: ${dirname(file)}
 kind: model
 name: rows
 source: files
-sql: select * from '${file}'
+sql: select ${select} from '${file}'
 primaryKey: id
 ---
 kind: destination

@@ -1,8 +1,9 @@
 /**
  * What runs cost whose changes lie all over the table, by `sluice run` from a Parquet file: the first run
  * adds all rows, and in each other one a share of them differs, other rows each time. Time, CPU time and peak
- * memory of each run. All shares follow one first run.
- * Run: npm run bench:scattered [-- --rows 2000000 --shares 0.001,0.01,0.5 --runs 10]
+ * memory of each run. All shares follow one first run. The file is written once, and the model's query makes
+ * the changes.
+ * Run: npm run bench:scattered [-- --rows 2000000 --shares 0.001,0.01,0.5 --runs 10,10,3]
  */
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -27,20 +28,22 @@ const { values } = parseArgs({
   },
 })
 const rows = Number(values.rows)
-/** By each of them, every so manieth row has become another one. */
-const revisions: { readonly every: number; readonly at: number }[] = []
+/** By share; the last one counts for the shares behind it. */
+const runs = values.runs.split(',').map(Number)
+/** SQL that is 1 for each row that a run has changed, by run. */
+const revisions: string[] = []
 
 await using receiver = await startReceiver()
 const lines: string[][] = []
 const dir = await mkdtemp(join(tmpdir(), 'sluice-scattered-'))
 try {
-  const file = join(dir, 'rows.parquet')
-  await writeFile(join(dir, 'project.yaml'), benchProject(file, receiver.url, PROJECT))
+  await writeRows(join(dir, 'rows.parquet'))
   await measure('all', 'first', rows)
-  for (const share of values.shares.split(',').map(Number))
-    for (let run = 1; run <= Number(values.runs); run += 1) {
-      revisions.push({ every: Math.round(1 / share), at: run })
-      await measure(`${share * 100} %`, String(run), Math.floor(rows / Math.round(1 / share)))
+  for (const [index, share] of values.shares.split(',').map(Number).entries())
+    for (let run = 1; run <= (runs[index] ?? runs.at(-1) ?? 0); run += 1) {
+      const every = Math.round(1 / share)
+      revisions.push(`(id % ${every} = ${run % every})::INTEGER`)
+      await measure(`${share * 100} %`, String(run), Math.floor(rows / every))
     }
 } finally {
   await rm(dir, { recursive: true, force: true })
@@ -48,7 +51,9 @@ try {
 console.log(markdown(HEAD, lines))
 
 async function measure(changes: string, run: string, expected: number): Promise<void> {
-  await writeRows(join(dir, 'rows.parquet'))
+  const select = `* REPLACE (note || '-' || (${['0', ...revisions].join(' + ')}) AS note)`
+  const project = benchProject(join(dir, 'rows.parquet'), receiver.url, { ...PROJECT, select })
+  await writeFile(join(dir, 'project.yaml'), project)
   await receiver.reset()
   const startedAt = performance.now()
   const { usage } = await runTimed([process.execPath, SLUICE, 'run', 'rows', '--json', '--dir', dir])
@@ -62,15 +67,12 @@ async function measure(changes: string, run: string, expected: number): Promise<
   console.error(lines.at(-1)?.join(', '))
 }
 
-/** Rows of about 130 bytes, as all revisions so far have left them. */
+/** Rows of about 130 bytes. */
 async function writeRows(file: string): Promise<void> {
   const instance = await DuckDBInstance.create(':memory:', { memory_limit: '1GB' })
   const connection = await instance.connect()
-  const revision = ['0', ...revisions.map(({ every, at }) => `(g % ${every} = ${at % every})::INTEGER`)].join(
-    ' + ',
-  )
   await connection.run(`COPY (SELECT g AS id, 'Customer number ' || g AS name, 'c' || g || '@example.com' AS email,
-      (g * 1.37)::DECIMAL(12,2) AS amount, md5(g::VARCHAR) || '-' || (${revision}) AS note
+      (g * 1.37)::DECIMAL(12,2) AS amount, md5(g::VARCHAR) AS note
     FROM range(${rows}) AS t(g)) TO '${file}'`)
   connection.closeSync()
   instance.closeSync()
