@@ -1,6 +1,6 @@
 /**
- * A process of its own for the tests of the state file: holds it open, or commits to it until it is killed.
- * Says a line for each step.
+ * A process of its own for the tests of the state file: holds it open, or commits to it until it is killed,
+ * ever new rows or the same ones anew. Says a line for each step.
  */
 import { openDeliveredState } from '../adapters/duckdb.ts'
 
@@ -10,17 +10,20 @@ process.stdout.write('open\n')
 let offset = (await state.positions()).changes[0] ?? 0
 setInterval(() => {}, 1000)
 
-while (what === 'commit') {
+/** So few that each commit leaves more dead rows than the state may have. */
+const KEYS = 1500
+
+while (what !== 'hold') {
   const records = Array.from({ length: 500 }, (_, i) => {
-    const id = String(offset + i)
+    const id = String(what === 'commit' ? offset + i : (offset + i) % KEYS)
     const change = {
-      run: 1,
-      seq: offset + i,
+      run: 1 + offset,
+      seq: i,
       op: 'added',
       key: id,
       before: null,
       beforeState: 'absent',
-      after: { id, filler: id.repeat(20) },
+      after: { id, at: offset + i, filler: id.repeat(20) },
       settledState: null,
       muted: null,
       captured: null,

@@ -145,6 +145,23 @@ describe('a state file', { timeout: 60_000 }, () => {
     }
     expect(reasons).toEqual([])
   })
+
+  it('has the last row of each key though its process was killed while it wrote the rows anew', async () => {
+    for (const afterCommits of [4, 6, 5]) {
+      const child = await startChild('rewrite')
+      await child.commits(afterCommits)
+      await child.kill()
+      const position = (await positionOfChanges()) ?? -1
+      expect(position % 500).toBe(0)
+      const held = `SELECT count(*) FILTER (place >= ${position - 1500} AND place % 1500 = key::INTEGER)
+        FROM (SELECT key, (content ->> 'at')::INTEGER AS place FROM state)`
+      expect(Number(await meddle(held))).toBe(1500)
+      expect(Number(await meddle('SELECT count(*) FROM state'))).toBe(1500)
+      // Each commit replaces a third of the rows, of which at most a quarter may stay.
+      expect(Number(await meddle('SELECT count(*) FROM stored'))).toBeLessThan(2000)
+    }
+    expect(reasons).toEqual([])
+  })
 })
 
 /** Spoils the content but not the header, which has a checksum of its own. */
@@ -160,8 +177,11 @@ interface Child extends AsyncDisposable {
   kill(): Promise<void>
 }
 
-/** A process that holds the state's file open, or feeds it 500 changes at a time and commits, for ever. */
-async function startChild(what: 'hold' | 'commit'): Promise<Child> {
+/**
+ * A process that holds the state's file open, or feeds it 500 changes at a time and commits, for ever: of new
+ * keys, or of the same ones.
+ */
+async function startChild(what: 'hold' | 'commit' | 'rewrite'): Promise<Child> {
   const program = fileURLToPath(new URL('../../contract/state-file-child.ts', import.meta.url))
   const child: ChildProcess = spawn(process.execPath, [program, file(), what], {
     stdio: ['ignore', 'pipe', 'inherit'],
