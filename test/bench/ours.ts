@@ -47,7 +47,7 @@ export function distributed(
       const counts = { 'change-detector': 1, renderer: processes, delivery: processes }
       await using services = await startDistributed({ services: ground.services, counts })
       const before = await usagesOf(services)
-      await run(project, services)
+      await runIn(services, project)
       return usedSince(before, await usagesOf(services))
     },
   }
@@ -63,7 +63,7 @@ export function fromChanges(ground: Ground): Contestant {
       const none = { 'change-detector': 0, renderer: 0, delivery: 0 }
       await using services = await startDistributed({ services: ground.services, counts: none })
       const detector = await services.add('change-detector')
-      const running = run(project, services)
+      const running = runIn(services, project)
       await Promise.race([running, published(services, work.rows)])
       await Promise.all([services.add('renderer'), services.add('delivery')])
       const before = await usagesOf(services)
@@ -88,7 +88,8 @@ async function projectOf(
   return project
 }
 
-async function run(project: string, services: Distributed): Promise<void> {
+/** Runs the sync of a project in these services. */
+export async function runIn(services: Distributed, project: string): Promise<void> {
   const args = ['--disable-warning=ExperimentalWarning', SLUICE, 'run', 'rows', '--json', '--dir', project]
   const child = spawn(process.execPath, args, {
     env: { ...process.env, ...services.env },
@@ -117,13 +118,13 @@ async function published(services: Distributed, rows: number): Promise<void> {
   }
 }
 
-async function usagesOf(services: Distributed): Promise<ReadonlyMap<string, Usage>> {
+export async function usagesOf(services: Distributed): Promise<ReadonlyMap<string, Usage>> {
   const pairs = services.processes.map(async each => [each.label, await usageOf(each.pid)] as const)
   return new Map(await Promise.all(pairs))
 }
 
 /** By service: what all its processes used since then, and the peak of the largest. */
-function usedSince(before: ReadonlyMap<string, Usage>, after: ReadonlyMap<string, Usage>): Used {
+export function usedSince(before: ReadonlyMap<string, Usage>, after: ReadonlyMap<string, Usage>): Used {
   const names = new Set([...after.keys()].map(withoutNumber))
   const used = [...names].map(name => {
     const own = [...after].filter(([label]) => withoutNumber(label) === name)

@@ -2,8 +2,8 @@
  * What runs cost whose changes lie all over the table, by `sluice run` from a Parquet file: the first run
  * adds all rows, and in each other one a share of them differs, other rows each time. Time, CPU time and peak
  * memory of each run. All shares follow one first run. The file is written once, and the model's query makes
- * the changes.
- * Run: npm run bench:scattered [-- --rows 2000000 --shares 0.001,0.01,0.5 --runs 10,10,3]
+ * the changes. With `--distributed`, the runs are those of three services with a Kafka of their own.
+ * Run: npm run bench:scattered [-- --rows 2000000 --shares 0.001,0.01,0.5 --runs 10,10,3 --distributed]
  */
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -11,10 +11,13 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { DuckDBInstance } from '@duckdb/node-api'
+import { startServices } from '../../deploy/local/services.ts'
+import { startDistributed } from '../e2e/distributed.ts'
 import { markdown } from './bench-report.ts'
 import { benchProject } from './bench-project.ts'
 import { startReceiver } from './start-receiver.ts'
-import { runTimed } from './usage.ts'
+import { runIn, usagesOf, usedSince } from './ours.ts'
+import { runTimed, type Usage } from './usage.ts'
 
 const SLUICE = fileURLToPath(new URL('../../services/cli/bin/sluice.mjs', import.meta.url))
 const PROJECT = { columns: ['id', 'name', 'email', 'amount', 'note'], batch: 1000, changed: true }
@@ -25,6 +28,7 @@ const { values } = parseArgs({
     rows: { type: 'string', default: '2000000' },
     shares: { type: 'string', default: '0.001,0.01,0.5' },
     runs: { type: 'string', default: '10' },
+    distributed: { type: 'boolean', default: false },
   },
 })
 const rows = Number(values.rows)
@@ -34,6 +38,7 @@ const runs = values.runs.split(',').map(Number)
 const revisions: string[] = []
 
 await using receiver = await startReceiver()
+await using distributed = values.distributed ? await startServers() : null
 const lines: string[][] = []
 const dir = await mkdtemp(join(tmpdir(), 'sluice-scattered-'))
 try {
@@ -56,15 +61,42 @@ async function measure(changes: string, run: string, expected: number): Promise<
   await writeFile(join(dir, 'project.yaml'), project)
   await receiver.reset()
   const startedAt = performance.now()
-  const { usage } = await runTimed([process.execPath, SLUICE, 'run', 'rows', '--json', '--dir', dir])
+  const usage = await (distributed === null ? runEmbedded() : distributed.run())
   const seconds = (performance.now() - startedAt) / 1000
   const { rows: arrived } = await receiver.stats()
   if (arrived !== expected)
     throw new Error(`${arrived} rows arrived in run ${run} of ${changes}, not ${expected}`)
   const figures = [seconds.toFixed(1), usage.cpuSeconds.toFixed(1), String(usage.peakRssMb)]
-  const bytes = [await sizeOf(join(dir, '.sluice', 'state')), await sizeOf(join(dir, '.sluice'))]
-  lines.push([changes, run, ...figures, ...bytes])
+  const state = join(distributed?.dataDir ?? join(dir, '.sluice'), 'state')
+  const log = distributed === null ? await sizeOf(join(dir, '.sluice')) : ''
+  lines.push([changes, run, ...figures, await sizeOf(state), log])
   console.error(lines.at(-1)?.join(', '))
+}
+
+async function runEmbedded(): Promise<Usage> {
+  const { usage } = await runTimed([process.execPath, SLUICE, 'run', 'rows', '--json', '--dir', dir])
+  return usage
+}
+
+/** One process of each service. Their CPU time is that of all, and memory that of the largest. */
+async function startServers() {
+  const running = await startServices(['kafka', 'registry', 'redis'], { sustainedKafka: true })
+  const services = await startDistributed({ services: running.env })
+  return {
+    dataDir: services.of('change-detector')[0]?.dataDir,
+    async run(): Promise<Usage> {
+      const before = await usagesOf(services)
+      await runIn(services, dir)
+      const used = Object.entries(usedSince(before, await usagesOf(services)))
+      console.error(used.map(([name, usage]) => `${name}: ${JSON.stringify(usage)}`).join(', '))
+      const cpuSeconds = used.reduce((sum, [, usage]) => sum + usage.cpuSeconds, 0)
+      return { cpuSeconds, peakRssMb: Math.max(...used.map(([, usage]) => usage.peakRssMb)) }
+    },
+    async [Symbol.asyncDispose]() {
+      await services[Symbol.asyncDispose]()
+      await running[Symbol.asyncDispose]()
+    },
+  }
 }
 
 /** Rows of about 130 bytes. */
