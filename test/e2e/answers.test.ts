@@ -1,4 +1,0 @@
-import { answersSuite } from './answers.ts'
-import { embeddedProfile } from './profiles.ts'
-
-answersSuite(embeddedProfile)

@@ -1,4 +1,0 @@
-import { breakerSuite } from './breaker.ts'
-import { embeddedProfile } from './profiles.ts'
-
-breakerSuite(embeddedProfile)

@@ -1,4 +1,0 @@
-import { credentialsSuite } from './credentials.ts'
-import { embeddedProfile } from './profiles.ts'
-
-credentialsSuite(embeddedProfile)

@@ -1,3 +1,0 @@
-import { goneKeysSuite } from './gone-keys.ts'
-
-goneKeysSuite('SQLite', null)

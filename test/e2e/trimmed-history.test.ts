@@ -1,4 +1,0 @@
-import { limitedHistorySuite, trimmedHistorySuite } from './trimmed-history.ts'
-
-trimmedHistorySuite('SQLite', null)
-limitedHistorySuite()

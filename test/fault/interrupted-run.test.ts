@@ -1,3 +1,0 @@
-import { interruptedRunSuite } from './interrupted-run.ts'
-
-interruptedRunSuite({ signals: ['SIGTERM'], twice: false })

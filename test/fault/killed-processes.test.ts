@@ -1,3 +1,0 @@
-import { killedProcessesSuite } from './killed-processes.ts'
-
-killedProcessesSuite(3)
