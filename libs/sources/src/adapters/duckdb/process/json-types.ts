@@ -7,6 +7,7 @@
  * no type holds stay JSON, with all their digits.
  */
 import { type DuckDBConnection, type DuckDBType, DuckDBTypeId } from '@duckdb/node-api'
+import { SluiceError } from '@sluice/contracts/errors'
 import { NO_READ_OPTIONS, optionName, type ReadOptions } from '../file-references.ts'
 import { quoteIdentifier, quoteText } from '../types.ts'
 import { SAYS_TIMES, textOf, withOptions } from './csv-types.ts'
@@ -39,21 +40,71 @@ export async function optionsForJson(connection: DuckDBConnection, call: Node): 
   const read = await textOf(connection, call)
   // What DuckDB cannot read at all, the query itself reports, with the place in its text.
   const described = await columnsOf(connection, read).catch(() => [])
-  // DuckDB adds it by itself.
-  const columns = described.filter(({ name }) => name !== 'filename' || !written.includes('filename'))
+  const columns = await columnsOfFiles(connection, read, described)
   const leaves = columns
     .flatMap(({ name, type }) => leavesOf(name, '$', type))
     .filter(({ type }) => !saysTimes || !(TIMES.has(type) || type === 'VARCHAR'))
-  const right = await rightTypes(connection, read, leaves)
+  const { right, empty } = await rightTypes(connection, read, leaves)
+  const suspects = right.size === 0 ? empty : columns.map(({ name }) => name)
+  await assertNoneRenamed(
+    connection,
+    read,
+    suspects.filter(name => /\d$/.test(name)),
+  )
   if (right.size === 0) return NO_READ_OPTIONS
   const types = columns.map(
     ({ name, type }) => `${quoteText(name)}: ${quoteText(typeText(name, '$', { type, right }))}`,
   )
-  const option = `columns = {${types.join(', ')}}`
-  // Names that come from elsewhere, such as those of folders, are no columns of the files.
-  const named = await columnsOf(connection, withOptions(read, [option])).catch(() => [])
-  const areSame = named.map(({ name }) => name).join('\n') === described.map(({ name }) => name).join('\n')
-  return areSame ? { types: [], others: [option] } : NO_READ_OPTIONS
+  return { types: [], others: [`columns = {${types.join(', ')}}`] }
+}
+
+interface Column {
+  readonly name: string
+  readonly type: DuckDBType
+}
+
+/**
+ * Those that are keys of the files. Behind them DuckDB adds the name of the file and the values of folders,
+ * if the query asks for them, and then takes none of the name among the types. `described` are all.
+ */
+async function columnsOfFiles(
+  connection: DuckDBConnection,
+  read: string,
+  described: readonly Column[],
+): Promise<readonly Column[]> {
+  for (let end = described.length; end > 0; end -= 1) {
+    const columns = described.slice(0, end)
+    const typed = withOptions(read, [asJson(columns.map(({ name }) => name))])
+    const named = await columnsOf(connection, typed).catch(() => [])
+    const areSame =
+      named.length === described.length && named.every(({ name }, i) => name === described[i]?.name)
+    if (areSame) return columns
+  }
+  return []
+}
+
+function asJson(names: readonly string[]): string {
+  return `columns = {${names.map(name => `${quoteText(name)}: 'JSON'`).join(', ')}}`
+}
+
+/**
+ * DuckDB renames an empty key, and keys that differ from another in case alone, to names with a number. With
+ * types it would look for the new name, and find no value.
+ */
+async function assertNoneRenamed(
+  connection: DuckDBConnection,
+  read: string,
+  names: readonly string[],
+): Promise<void> {
+  if (names.length === 0) return
+  const counted = names.map(name => `count(${quoteIdentifier(name)})`).join(', ')
+  const countsIn = async (from: string) =>
+    (await connection.runAndReadAll(`SELECT ${counted} FROM ${from}`)).getRows()[0] ?? []
+  const [asGuessed, asNamed] = [await countsIn(read), await countsIn(withOptions(read, [asJson(names)]))]
+  const renamed = names.find((_, index) => Number(asNamed[index]) === 0 && Number(asGuessed[index]) > 0)
+  if (renamed === undefined) return
+  const message = `DuckDB calls a key of the JSON files "${renamed}", since it is empty, or differs from another in case alone. It would lose or round a value. Give the key another name; or read the files by read_json_objects(…), and take each value out of its column json: json->>'key'`
+  throw new SluiceError('query', message, { details: [{ field: 'sql', message }] })
 }
 
 /** True for a sample of all values, which is what Sluice asks for. */
@@ -61,10 +112,7 @@ function isWhole(option: unknown): boolean {
   return /"value":-1\b/.test(JSON.stringify(option))
 }
 
-async function columnsOf(
-  connection: DuckDBConnection,
-  read: string,
-): Promise<readonly { readonly name: string; readonly type: DuckDBType }[]> {
+async function columnsOf(connection: DuckDBConnection, read: string): Promise<readonly Column[]> {
   const statement = await connection.prepare(`FROM ${read}`)
   try {
     return Array.from({ length: statement.columnCount }, (_, index) => ({
@@ -101,13 +149,17 @@ function memberPath(path: string, name: string): string {
   return `${path}.${JSON.stringify(name)}`
 }
 
-/** The types of leaves that differ from the guess, by column and path. */
+/**
+ * The types of leaves that differ from the guess, by column and path, and the columns that seem to have no
+ * value.
+ */
 async function rightTypes(
   connection: DuckDBConnection,
   read: string,
   leaves: readonly Leaf[],
-): Promise<ReadonlyMap<string, string>> {
+): Promise<{ readonly right: ReadonlyMap<string, string>; readonly empty: readonly string[] }> {
   const right = new Map<string, string>()
+  const empty = new Set(leaves.map(({ column }) => column))
   for (let first = 0; first < leaves.length; first += MOST_LEAVES) {
     const some = leaves.slice(first, first + MOST_LEAVES)
     const asJson = new Map(some.map(({ column, path }) => [column, path === '$' ? 'VARCHAR' : 'JSON']))
@@ -127,13 +179,14 @@ async function rightTypes(
     for (const [index, { column, path, type, check }] of some.entries()) {
       const kind = ofAll[index]
       if (kind === null || kind === undefined) continue
+      empty.delete(column)
       const wanted = check.type(Number(kind))
       // A number that no type holds stays as it stands there, without quotation marks.
       const kept = type === 'DOUBLE' && wanted === 'VARCHAR' ? 'JSON' : wanted
       if (kept !== type) right.set(column + path, kept)
     }
   }
-  return right
+  return { right, empty: [...empty] }
 }
 
 /** The type of a column, with the right types of its leaves. */
