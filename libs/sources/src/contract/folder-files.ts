@@ -1,5 +1,13 @@
 /** How a query names the files of its source's folder, wherever the query runs. */
-import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
@@ -76,6 +84,21 @@ export function folderFilesSuite(where: string, openFolder: (folder: string) => 
       expect(failure).toMatchObject({ code: 'query', retryable: true })
       expect(failure.message).toContain(`${file} changed while model customers was read`)
       expect(await rowsOf("SELECT DISTINCT id FROM 'p*.csv' WHERE id = 9")).toEqual([{ id: '9' }])
+    })
+
+    it('a file that gets its next content by a rename meanwhile is read anew', async () => {
+      const file = join(folder, 'people.csv')
+      const begun = join(folder, `extract-${files}`)
+      let left = 100
+      const replacing = setInterval(() => {
+        if (left === 0 || !existsSync(begun)) return
+        left -= 1
+        writeFileSync(`${file}.new`, 'id,name\n1,Ann\n9,Eve\n')
+        renameSync(`${file}.new`, file)
+      }, 5)
+      const found = await rowsOf(slowly('true')).finally(() => clearInterval(replacing))
+      expect(found).toHaveLength(2)
+      expect(found).toEqual(expect.arrayContaining([{ id: '1' }, { id: '9' }]))
     })
 
     it.each([
@@ -415,6 +438,52 @@ export function folderFilesSuite(where: string, openFolder: (folder: string) => 
       expect(await of("read_json_auto('kept.jso*', filename = true) WHERE filename LIKE '%l'")).toEqual(
         wanted,
       )
+    })
+
+    it.each([
+      ['', { k: '01' }],
+      [', filename = true', { filename: expect.stringContaining('k=01/a.jsonl') as unknown, k: '01' }],
+      [", filename = 'src'", { src: expect.stringContaining('k=01/a.jsonl') as unknown, k: '01' }],
+      [', filename = false, hive_partitioning = false', {}],
+    ])(
+      'of JSON keep what stands in them beside the names of files and folders%s',
+      async (options, others) => {
+        mkdirSync(join(folder, 'k=01'))
+        const lines = ['{"n": 9007199254740993, "t": "2024-01-05T10:00:00Z"}', '{"n": 0.5, "t": "10:00"}']
+        writeFileSync(join(folder, 'k=01', 'a.jsonl'), lines.join('\n'))
+        const rows = await rowsOf(`FROM read_json('k=*/a.jsonl'${options})`)
+        expect(rows).toEqual([
+          { n: '9007199254740993', t: '2024-01-05T10:00:00Z', ...others },
+          { n: '0.5', t: '10:00', ...others },
+        ])
+      },
+    )
+
+    it('of JSON keep a key that is called filename', async () => {
+      writeFileSync(join(folder, 'own.jsonl'), '{"filename":"a","n":9007199254740993}\n{"n":0.5}\n')
+      expect(await rowsOf("FROM read_json('own.jsonl', filename = false)")).toEqual([
+        { filename: 'a', n: '9007199254740993' },
+        { filename: null, n: '0.5' },
+      ])
+    })
+
+    it.each([
+      ['T_1', '{"id":1,"t":1,"T":"x"}\n{"id":2,"t":0.5,"T":"y"}\n{"id":3,"t":9007199254740993}'],
+      ['T_1', '{"id":1,"t":1,"T":9007199254740993}\n{"id":2,"T":0.5}'],
+      ['C1', '{"id":1,"":9007199254740993}\n{"id":2,"":0.5}'],
+    ])('of JSON with a key that DuckDB renames to %s fail rather than lose a value', async (name, lines) => {
+      writeFileSync(join(folder, 'renamed.jsonl'), lines)
+      const failure = await errorOf(rowsOf("FROM 'renamed.jsonl'"))
+      expect(failure.code).toBe('query')
+      expect(failure.message).toContain(`calls a key of the JSON files "${name}"`)
+    })
+
+    it('of JSON with keys that differ in case alone have both where DuckDB reads them as they stand', async () => {
+      writeFileSync(join(folder, 'cases.jsonl'), '{"id":1,"t":"a","T":7,"t_2":true}\n{"id":2}\n')
+      expect(await rowsOf("FROM 'cases.jsonl'")).toEqual([
+        { id: '1', t: 'a', T_1: '7', t_2: true },
+        { id: '2', t: null, T_1: null, t_2: null },
+      ])
     })
 
     it('of JSON are read in DuckDB’s own way where the query says how', async () => {

@@ -24,7 +24,7 @@ import { checkQuery } from './check-query.ts'
 import { optionsForCsv } from './csv-types.ts'
 import { optionsForJson } from './json-types.ts'
 import { raggedFile } from './ragged-files.ts'
-import { assertSteady, fileStates, type FileStates } from './steady-files.ts'
+import { assertSteady, FileChanged, fileStates, type FileStates } from './steady-files.ts'
 import { isNode, type Node, nodesOf, treeOf } from './tree-nodes.ts'
 import { modelCalled } from '../../query/model-called.ts'
 
@@ -32,6 +32,8 @@ import { modelCalled } from '../../query/model-called.ts'
 const MANY_COLUMNS = 100
 /** So many rows get a layout of their own, if DuckDB reckons with them before it reads any. */
 const MANY_ROWS = 1_000_000
+/** So often the files are read, if each time one of them is replaced meanwhile. */
+const MOST_READINGS = 3
 /** The extract of many rows in SQL. */
 const EXTRACT_OF_MANY = `${EXTRACT}_of_many`
 /** The attached .duckdb file of a source. */
@@ -54,7 +56,7 @@ export async function answerTo(task: Task, onAnswer?: (answer: Answer) => void):
     return answer
   }
   try {
-    return await carryOut(task, told)
+    return await carryOutSteadily(task, told)
   } catch (error) {
     const { code, message, retryable, details } = errorOf(error, task)
     const lacksMemory = saysOutOfMemory(causeOf(error))
@@ -77,6 +79,18 @@ function causeOf(error: unknown): unknown {
 async function removeResult({ file }: Task): Promise<void> {
   if (file === null) return
   await Promise.all(resultFiles(file).map(path => rm(path, { force: true })))
+}
+
+/** A file may get its next content while it is read, whole and at once. Then all is read anew. */
+async function carryOutSteadily(task: Task, told: (answer: Answer) => Answer): Promise<Answer> {
+  for (let reading = 1; ; reading += 1)
+    try {
+      return await carryOut(task, told)
+    } catch (error) {
+      if (!(error instanceof FileChanged) || reading === MOST_READINGS || !(await error.isStill()))
+        throw error
+      await removeResult(task)
+    }
 }
 
 async function carryOut(task: Task, told: (answer: Answer) => Answer): Promise<Answer> {

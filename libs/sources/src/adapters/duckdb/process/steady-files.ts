@@ -3,13 +3,26 @@
  * file at that time, its last rows would be missing, and count as removed.
  */
 import { type BigIntStats, statSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import { modelCalled } from '../../query/model-called.ts'
 
+/** A file that was replaced is read anew once it has been as it is for so long. */
+const STILL_MS = 1_000
+/** After so long nobody waits for that any more. */
+const WAITED_MS = 3_000
+const LOOKED_EVERY_MS = 50
+
 /** By path: what tells one content of a file from another. */
-export type FileStates = ReadonlyMap<string, string>
+export type FileStates = ReadonlyMap<string, FileState>
+
+interface FileState {
+  /** Of the file itself, whatever it is called. */
+  readonly identity: string
+  readonly content: string
+}
 
 /**
  * The files that these paths stand for, which may be patterns. A file that cannot be looked at is left out.
@@ -18,7 +31,7 @@ export async function fileStates(
   connection: DuckDBConnection,
   paths: readonly string[],
 ): Promise<FileStates> {
-  const states = new Map<string, string>()
+  const states = new Map<string, FileState>()
   for (const path of new Set(paths))
     for (const file of await filesOf(connection, path)) {
       const state = stateOf(file)
@@ -27,18 +40,52 @@ export async function fileStates(
   return states
 }
 
-/**
- * Throws `query`, which is retryable, if one of the files has changed or is gone. A file that is new does no
- * harm: its rows come with the next run.
- */
-export function assertSteady(before: FileStates, model: ModelSpec): void {
-  for (const [file, state] of before) {
-    if (stateOf(file) === state) continue
+/** A file is another one than when its reading began. */
+export class FileChanged extends SluiceError {
+  readonly #replaced: readonly string[]
+
+  /** `replaced`: all that changed, if each of them is another file under the same name. */
+  constructor(file: string, model: ModelSpec, replaced: readonly string[]) {
     const message =
       `${file} changed while ${modelCalled(model.name)} was read, so that rows may be missing. Nothing of it was taken. ` +
       'Let the program that writes the file write it under another name, and rename it once it is whole.'
-    throw new SluiceError('query', message, { retryable: true, details: [{ field: 'sql', message }] })
+    super('query', message, { retryable: true, details: [{ field: 'sql', message }] })
+    this.#replaced = replaced
   }
+
+  /**
+   * Waits until what was replaced is still. False if that does not happen soon, or if a file was written in
+   * its place, where only its writer knows when it is whole.
+   */
+  async isStill(): Promise<boolean> {
+    const look = (): string => this.#replaced.map(file => stateOf(file)?.content ?? 'gone').join('\n')
+    let [seen, since] = [look(), performance.now()]
+    const until = since + WAITED_MS
+    while (this.#replaced.length > 0 && performance.now() < until) {
+      if (performance.now() - since >= STILL_MS) return true
+      await sleep(LOOKED_EVERY_MS)
+      const now = look()
+      if (now !== seen) [seen, since] = [now, performance.now()]
+    }
+    return false
+  }
+}
+
+/**
+ * Throws `FileChanged`, which is retryable, if one of the files has changed or is gone. A file that is new
+ * does no harm: its rows come with the next run.
+ */
+export function assertSteady(before: FileStates, model: ModelSpec): void {
+  const changed = [...before].flatMap(([file, was]) => {
+    const now = stateOf(file)
+    return now?.content === was.content
+      ? []
+      : [{ file, isReplaced: now !== null && now.identity !== was.identity }]
+  })
+  const [first] = changed
+  if (first === undefined) return
+  const areReplaced = changed.every(({ isReplaced }) => isReplaced)
+  throw new FileChanged(first.file, model, areReplaced ? changed.map(({ file }) => file) : [])
 }
 
 async function filesOf(connection: DuckDBConnection, path: string): Promise<readonly string[]> {
@@ -51,11 +98,12 @@ async function filesOf(connection: DuckDBConnection, path: string): Promise<read
   }
 }
 
-function stateOf(file: string): string | null {
+function stateOf(file: string): FileState | null {
   try {
     const found: BigIntStats | undefined = statSync(file, { bigint: true, throwIfNoEntry: false })
     if (found?.isFile() !== true) return null
-    return [found.dev, found.ino, found.size, found.mtimeNs].join(' ')
+    const identity = `${found.dev} ${found.ino}`
+    return { identity, content: `${identity} ${found.size} ${found.mtimeNs}` }
   } catch {
     return null
   }
