@@ -1,5 +1,5 @@
 import { algoliaFaultSuite, algoliaSuite } from './algolia.ts'
-import { bothProfiles, distributedProfiles } from './profiles.ts'
+import { distributedProfiles, embeddedProfile } from './profiles.ts'
 
 distributedProfiles().forEach(algoliaSuite)
-bothProfiles().forEach(algoliaFaultSuite)
+algoliaFaultSuite(embeddedProfile)

@@ -1,4 +1,5 @@
-import { algoliaSuite } from './algolia.ts'
-import { embeddedProfile } from './embedded-profile.ts'
+import { algoliaFaultSuite, algoliaSuite } from './algolia.ts'
+import { distributedProfiles, embeddedProfile } from './profiles.ts'
 
 algoliaSuite(embeddedProfile)
+distributedProfiles().forEach(algoliaFaultSuite)
