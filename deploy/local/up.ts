@@ -55,6 +55,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   const [program, ...args] = command
   if (program === undefined) {
+    process.stderr.write('Ctrl-C ends them and removes their data.\n')
     const alive = setInterval(() => {}, 60_000)
     await interrupted
     clearInterval(alive)

@@ -75,7 +75,11 @@ function textOfFile(file: string): string {
 function detailOf(issue: z.core.$ZodIssue, given: Environment, secrets: readonly string[]): ErrorDetail {
   const field = String(issue.path[0] ?? '')
   const value = given[field]
-  if (value === undefined) return { field, message: `${field} is not set: ${issue.message}` }
+  if (value === undefined) {
+    // Zod's own words are about types, which nobody meets here.
+    const wanted = issue.message.startsWith('Invalid input') ? '' : `: ${issue.message}`
+    return { field, message: `${field} is not set${wanted}` }
+  }
   const found = secrets.includes(field) ? 'its value' : JSON.stringify(value)
   return { field, message: `${field}: ${found} is not right: ${issue.message}` }
 }

@@ -115,7 +115,11 @@ function unmet(checks: HealthChecks): { readonly ok: boolean; readonly detail?: 
 
 function failed(logger: Logger, error: unknown, what: string): number {
   const message = error instanceof Error ? error.message : String(error)
+  // A mistake of the operator is told by its words; where the code found it helps nobody.
+  if (isSluiceError(error, 'config')) {
+    logger.fatal({ code: error.code }, `${what}: ${message}`)
+    return EXIT_CONFIG
+  }
   logger.fatal({ err: error }, `${what}: ${message}`)
-  if (isSluiceError(error, 'config')) return EXIT_CONFIG
   return isSluiceError(error, 'unreachable') ? EXIT_UNREACHABLE : EXIT_FAILED
 }

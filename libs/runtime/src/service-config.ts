@@ -31,7 +31,7 @@ export interface ServiceConfig extends DistributedSettings {
 }
 
 /** Where Redis is. The forms are those of `parseRedisAddress`, which says what is wrong. */
-const redisUrl = z.string().superRefine((url, context) => {
+const redisUrl = z.string('expected a URL such as redis://redis:6379').superRefine((url, context) => {
   try {
     parseRedisAddress(url)
   } catch (error) {

@@ -1,5 +1,7 @@
 import { expect, it } from 'vitest'
-import { redisSettings } from '../service-config.ts'
+import { z } from 'zod'
+import { parseEnvironment } from '../environment.ts'
+import { redisSettings, serviceVariables } from '../service-config.ts'
 import { distributedSettings, hasOtherAuthors } from './distributed.ts'
 import { destinationPrivateNetworks, sourcePrivateNetworks } from './reach.ts'
 
@@ -14,6 +16,16 @@ it('a login of Kafka without its mechanism is an error, since no login would hap
         message: expect.stringMatching(/^SLUICE_KAFKA_SASL_MECHANISM is not set, .*scram-sha-512/),
       }),
     )
+})
+
+it('a service without any variable says of each that is missing what it is for', () => {
+  expect(() => parseEnvironment(z.object(serviceVariables({ port: 0 })), {})).toThrow(
+    [
+      'SLUICE_KAFKA_BROKERS is not set: expected host:port of some brokers, between commas, such as kafka:9092',
+      'SLUICE_SCHEMA_REGISTRY_URL is not set: expected a URL such as http://registry:8081',
+      'SLUICE_REDIS_URL is not set: expected a URL such as redis://redis:6379',
+    ].join('\n'),
+  )
 })
 
 it('an environment has a prefix of its own, for topics and for what lies in Redis', () => {

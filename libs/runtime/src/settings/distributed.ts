@@ -14,12 +14,14 @@ const MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer'] as
 const DEFAULT_PREFIX = 'sluice'
 const DEFAULT_STARTUP_MS = 60_000
 
+const BROKERS_WANTED = 'expected host:port of some brokers, between commas, such as kafka:9092'
+
 /** The variables that all processes of the distributed profile have in common. */
 export const DISTRIBUTED_VARIABLES = {
-  SLUICE_KAFKA_BROKERS: envList.refine(
-    brokers => brokers.every(broker => /^\[?[^\s\]]+\]?:\d{1,5}$/.test(broker)),
-    'expected host:port of some brokers, between commas',
-  ),
+  SLUICE_KAFKA_BROKERS: z
+    .string(BROKERS_WANTED)
+    .pipe(envList)
+    .refine(brokers => brokers.every(broker => /^\[?[^\s\]]+\]?:\d{1,5}$/.test(broker)), BROKERS_WANTED),
   SLUICE_KAFKA_SSL: envBoolean.optional(),
   SLUICE_KAFKA_SSL_CA: z.string().optional(),
   SLUICE_KAFKA_SSL_CERT: z.string().optional(),
