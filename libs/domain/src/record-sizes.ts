@@ -24,12 +24,14 @@ export const REQUEST_CEILING_BYTES = 20_000_000
 /** The most that path and headers of a request may take: more than any server takes. */
 export const HEAD_CEILING_BYTES = 1_000_000
 
-/**
- * The largest resource, as stored JSON with the files that it names, and the largest definition, which has
- * four resources in it.
- */
-export const RESOURCE_CEILING_BYTES = 5_000_000
-export const DEFINITION_CEILING_BYTES = 4 * RESOURCE_CEILING_BYTES + 1_000
+/** The largest file that a resource names, such as a certificate, and the largest secret of the vault. */
+export const FILE_CEILING_BYTES = 10_000_000
+
+/** The largest resource, as stored JSON with the files that it names. */
+export const RESOURCE_CEILING_BYTES = 11_000_000
+
+/** The largest definition, as stored JSON. It has four resources in it, and two of them may be the largest. */
+export const DEFINITION_CEILING_BYTES = 2 * RESOURCE_CEILING_BYTES + 500_000
 
 /**
  * The longest YAML that is kept beside a stored resource, in characters. Of a longer one the comments are
@@ -37,8 +39,6 @@ export const DEFINITION_CEILING_BYTES = 4 * RESOURCE_CEILING_BYTES + 1_000
  */
 export const KEPT_TEXT_CHARACTERS = 200_000
 
-/** The largest secret of the vault, in bytes of UTF-8. */
-export const SECRET_CEILING_BYTES = 10_000_000
 
 /**
  * The longest texts that say why something went wrong: one for a row, since a request may have many rows, and

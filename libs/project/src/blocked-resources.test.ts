@@ -66,13 +66,13 @@ describe('a mistake stops only the syncs that use what it is in', () => {
 
   it('where a resource is too large with the files that it names', async () => {
     const large = `${destination('e')}tls: { ca: '\${file:ca.pem}' }\n`
-    await writeFile(join(dir, 'ca.pem'), '"\n'.repeat(2_000_000))
+    await writeFile(join(dir, 'ca.pem'), '"\n'.repeat(3_000_000))
     await write({
       'a.yaml': [SOURCE, destination('d'), model('m'), sync('a', good)],
       'b.yaml': [large, sync('b', { model: 'm', destination: 'e' })],
     })
     expect(await stateOf('a')).toBe('usable')
-    expect(await stateOf('b')).toMatch(/^config: b.yaml 4 .*wanted at most 5000000 bytes .*found 8000\d{3};/)
+    expect(await stateOf('b')).toMatch(/^config: b.yaml 4 .*wanted at most 11000000 bytes .*found 12000\d{3};/)
   })
 
   it('where a file is no YAML, which tells of it to the syncs that miss something', async () => {

@@ -269,21 +269,21 @@ describe('the errors of a folder', () => {
 
   it('report what a resource has too much of, with the files that it names', async () => {
     const api = 'kind: destination\nname: api\nbaseUrl: http://h\ntls:\n'
-    const tooLarge = { 'a.yaml': `${api}  ca: \${file:ca.pem}\n`, 'ca.pem': 'x'.repeat(5_000_001) }
+    const tooLarge = { 'a.yaml': `${api}  ca: \${file:ca.pem}\n`, 'ca.pem': 'x'.repeat(10_000_001) }
     expect(await problemsOf(tooLarge)).toEqual([
-      'a.yaml:5:7 tls.ca: destination `api`: `${file:ca.pem}`: wanted a file of at most 5000000 bytes, found 5000001',
+      'a.yaml:5:7 tls.ca: destination `api`: `${file:ca.pem}`: wanted a file of at most 10000000 bytes, found 10000001',
     ])
     const several = {
       'a.yaml': `${api}  ca: \${file:ca.pem}\n  cert: \${file:cert.pem}\n  key: k\n`,
-      'ca.pem': 'x'.repeat(2_000_000),
-      'cert.pem': 'x'.repeat(3_000_001),
+      'ca.pem': 'x'.repeat(5_000_000),
+      'cert.pem': 'x'.repeat(6_000_001),
     }
     expect(await problemsOf(several)).toEqual([
       expect.stringMatching(
-        /^a.yaml:6:9 tls.cert: destination `api`: wanted at most 5000000 bytes with all files that it names, found 50\d{5}; its longest text is here$/,
+        /^a.yaml:6:9 tls.cert: destination `api`: wanted at most 11000000 bytes with all files that it names, found 110\d{5}; its longest text is here$/,
       ),
     ])
-    const dir = await folderWith({ ...several, 'ca.pem': 'x'.repeat(1_900_000) })
+    const dir = await folderWith({ ...several, 'ca.pem': 'x'.repeat(4_900_000) })
     expect((await loadProject(dir, { env: {}, signal: new AbortController().signal })).resources.size).toBe(1)
   })
 

@@ -4,7 +4,7 @@ import { stat } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ErrorDetail } from '@sluice/contracts/errors'
-import { RESOURCE_CEILING_BYTES } from '@sluice/domain/record-sizes'
+import { FILE_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import type { ResourceSpec } from '@sluice/contracts/resources'
 import { blockedResources, hidingMistakes, type Mistakes } from './blocked-resources.ts'
 import { decodeUtf8, type Unreadable } from './files/decode-utf8.ts'
@@ -222,7 +222,7 @@ function filesInside(root: string): DecodeOptions['readFile'] {
         return {
           problem: `\`\${file:${path}}\`: wanted a file inside of the project folder, found one outside`,
         }
-      const read = readRegularFile(real, { maxBytes: RESOURCE_CEILING_BYTES })
+      const read = readRegularFile(real, { maxBytes: FILE_CEILING_BYTES })
       const text = read instanceof Uint8Array ? decodeUtf8(read) : read
       if (typeof text === 'string') return { text }
       const line = text.line === undefined ? '' : ` (line ${text.line})`

@@ -187,8 +187,8 @@ describe('a change that is larger than one append', () => {
     await using world = await openTestLog({ partitions: 0 })
     const huge = Array.from({ length: 6 }, (_, index) => put(`m${index}`, 'x'.repeat(4_900_000)))
     await expect(changeResources(world, () => huge, BY)).rejects.toMatchObject({ code: 'config' })
-    await expect(changeResources(world, () => [put('m', 'x'.repeat(5_000_001))], BY)).rejects.toMatchObject({
-      message: expect.stringContaining('the model m has 5000001 bytes'),
+    await expect(changeResources(world, () => [put('m', 'x'.repeat(11_000_001))], BY)).rejects.toMatchObject({
+      message: expect.stringContaining('the model m has 11000001 bytes'),
     })
     expect(await specs(world)).toEqual({})
   })

@@ -130,7 +130,7 @@ it('a stored document that is no resource is corrupt, be it JSON or not', () => 
     JSON.stringify(sync).replace('{', '{"\\u005f_proto__":{"name":"x"},'),
     '['.repeat(4_000_000),
     `[${'[],'.repeat(1_000_000)}[]]`,
-    `${JSON.stringify(sync)}${' '.repeat(6_000_000)}`,
+    `${JSON.stringify(sync)}${' '.repeat(11_000_000)}`,
   ]
   for (const text of ['{"kind":', '[]', '{"kind":"sync"}', ...others, ...hostile])
     expect(() => parseResource(text)).toThrow(expect.objectContaining({ code: 'corrupt' }))

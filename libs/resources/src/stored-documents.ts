@@ -205,5 +205,5 @@ function assertFits(what: string, spec: string): void {
   const bytes = Buffer.byteLength(spec)
   if (bytes <= DEFINITION_CEILING_BYTES) return
   const found = `${what} has ${bytes} bytes as JSON, and the most is ${DEFINITION_CEILING_BYTES}`
-  throw new SluiceError('config', `${found}: shorten its templates or texts`)
+  throw new SluiceError('config', `${found}: shorten its templates, texts or certificates`)
 }

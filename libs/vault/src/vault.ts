@@ -5,7 +5,7 @@
  */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { SecretRecord } from '@sluice/contracts/document-records'
-import { SECRET_CEILING_BYTES } from '@sluice/domain/record-sizes'
+import { FILE_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import { RecentMap } from '@sluice/flow/recent-map'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
@@ -219,8 +219,8 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     this.#deps.onOpened?.(value)
     const name = kind === 'secret' ? keptName(of.name) : of.name
     if (typeof of.grants === 'string') parseGrants('the grants', of.grants)
-    if (Buffer.byteLength(value) > SECRET_CEILING_BYTES)
-      throw new SluiceError('config', `A secret has at most ${SECRET_CEILING_BYTES} bytes.`)
+    if (Buffer.byteLength(value) > FILE_CEILING_BYTES)
+      throw new SluiceError('config', `A secret has at most ${FILE_CEILING_BYTES} bytes.`)
     const keys = this.#deps.keys.needed()
     let set = { grants: of.grants ?? null, replaced: false }
     await this.#write(

@@ -4,9 +4,9 @@ import { fillSecrets } from '../secret-references.ts'
 import { oauth2 } from './oauth-specs.ts'
 import { filledText, text } from './texts.ts'
 
-/** The longest certificate, key or PKCS #12 file, in characters: all that a resource may have. */
-const MAX_CERTIFICATE_LENGTH = 5_000_000
-const certificate = filledText.max(MAX_CERTIFICATE_LENGTH, 'at most 5 MB').optional()
+/** The longest certificate, key or PKCS #12 file, in characters. */
+const MAX_CERTIFICATE_LENGTH = 10_000_000
+const certificate = filledText.max(MAX_CERTIFICATE_LENGTH, 'at most 10 MB').optional()
 
 const tlsFields = {
   ca: certificate.describe('Certificates in PEM of the authorities to trust, in place of the known ones.'),

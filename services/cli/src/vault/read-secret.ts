@@ -1,5 +1,5 @@
 /** Reads a value that nobody is to see: from a hidden prompt on a terminal, or from stdin to its end. */
-import { SECRET_CEILING_BYTES } from '@sluice/domain/record-sizes'
+import { FILE_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { TextSink, TextSource } from '../command.ts'
 
@@ -28,8 +28,8 @@ async function piped(stdin: TextSource, signal: AbortSignal): Promise<string> {
     signal.throwIfAborted()
     const buffer = Buffer.from(part)
     bytes += buffer.length
-    if (bytes > SECRET_CEILING_BYTES)
-      throw new SluiceError('usage', `The value is longer than ${SECRET_CEILING_BYTES} bytes.`)
+    if (bytes > FILE_CEILING_BYTES)
+      throw new SluiceError('usage', `The value is longer than ${FILE_CEILING_BYTES} bytes.`)
     parts.push(buffer)
   }
   return Buffer.concat(parts)

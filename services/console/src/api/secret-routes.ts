@@ -1,12 +1,12 @@
 /** The routes of the vault. A value comes in a body, and is in no answer. */
 import { secretRemovedView, secretSetView, secretsResealedView, secretsView } from '@sluice/contracts/api'
 import { noBody, noQuery, secretBody, secretPath, secretQuery } from '@sluice/contracts/api-requests'
-import { SECRET_CEILING_BYTES } from '@sluice/domain/record-sizes'
+import { FILE_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import { z } from 'zod'
 import { route, type Answer, type Route } from './route.ts'
 
 /** JSON writes each line break, quote and backslash of a value as two characters. */
-const BODY_BYTES = 2 * SECRET_CEILING_BYTES + 64 * 1024
+const BODY_BYTES = 2 * FILE_CEILING_BYTES + 64 * 1024
 /** A vault may have thousands of secrets. One that was not reached is taken the next time. */
 const RESEAL_MS = 10 * 60_000
 

@@ -2,14 +2,14 @@
 import { certificatesView, type CertificatesView } from '@sluice/contracts/api/operating'
 import { certificateBody, noQuery } from '@sluice/contracts/api-requests'
 import { SluiceError } from '@sluice/contracts/errors'
-import { SECRET_CEILING_BYTES } from '@sluice/domain/record-sizes'
+import { FILE_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import { certificatesOf, tlsFault } from '@sluice/http-sender/certificates'
 import type { CertificateView } from '@sluice/http-sender/port'
 import { z } from 'zod'
 import { route } from '../route.ts'
 
 /** Two files, of which JSON writes each line break as two characters. */
-const BODY_BYTES = 4 * SECRET_CEILING_BYTES + 64 * 1024
+const BODY_BYTES = 4 * FILE_CEILING_BYTES + 64 * 1024
 
 type Files = z.output<typeof certificateBody>
 
