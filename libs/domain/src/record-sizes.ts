@@ -30,7 +30,9 @@ export const FILE_CEILING_BYTES = 10_000_000
 /** The largest resource, as stored JSON with the files that it names. */
 export const RESOURCE_CEILING_BYTES = 11_000_000
 
-/** The largest definition, as stored JSON. It has four resources in it, and two of them may be the largest. */
+/**
+ * The largest definition, as stored JSON. It has four resources in it, and two of them may be the largest.
+ */
 export const DEFINITION_CEILING_BYTES = 2 * RESOURCE_CEILING_BYTES + 500_000
 
 /**
@@ -38,7 +40,6 @@ export const DEFINITION_CEILING_BYTES = 2 * RESOURCE_CEILING_BYTES + 500_000
  * lost: each of its last versions would be kept with it.
  */
 export const KEPT_TEXT_CHARACTERS = 200_000
-
 
 /**
  * The longest texts that say why something went wrong: one for a row, since a request may have many rows, and

@@ -72,7 +72,9 @@ describe('a mistake stops only the syncs that use what it is in', () => {
       'b.yaml': [large, sync('b', { model: 'm', destination: 'e' })],
     })
     expect(await stateOf('a')).toBe('usable')
-    expect(await stateOf('b')).toMatch(/^config: b.yaml 4 .*wanted at most 11000000 bytes .*found 12000\d{3};/)
+    expect(await stateOf('b')).toMatch(
+      /^config: b.yaml 4 .*wanted at most 11000000 bytes .*found 12000\d{3};/,
+    )
   })
 
   it('where a file is no YAML, which tells of it to the syncs that miss something', async () => {
