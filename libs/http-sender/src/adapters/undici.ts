@@ -8,7 +8,7 @@ import type { Socket } from 'node:net'
 import { Pool, type buildConnector } from 'undici'
 import { AbortWatch } from './abort-watch.ts'
 import { MAX_HEAD_BYTES } from './describe-error.ts'
-import { passOverInterimAnswers } from './interim-answers.ts'
+import { readHeadsAsWritten } from './answer-heads.ts'
 import { connectorOf } from './open-connection.ts'
 import { ProxyTunnels, type ProxyOptions } from './proxy-tunnel.ts'
 import { queuedAbortHook } from './queued-abort-hook.ts'
@@ -181,7 +181,7 @@ class UndiciSender implements HttpSender {
     pool.on('connect', (_origin, targets) => {
       made.opened += 1
       const client = targets.at(-1)
-      if (client !== undefined) passOverInterimAnswers(client)
+      if (client !== undefined) readHeadsAsWritten(client)
     })
     const [oldest] = this.#origins.keys()
     if (this.#origins.size >= MAX_ORIGINS && oldest !== undefined) {

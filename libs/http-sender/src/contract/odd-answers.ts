@@ -103,6 +103,32 @@ const ODD: readonly OddAnswer[] = [
     steps: [head('200 OK', 'transfer-encoding: chunked') + '2;a=b\r\nok\r\n', '0\r\nx-sum: 1\r\n\r\n'],
     expected: answered(200, 'ok'),
   },
+  ...['99', '2'].map(length => ({
+    what: `chunks and a content-length of ${length}`,
+    steps: [
+      head('200 OK', `content-length: ${length}`, 'Transfer-Encoding: chunked') + '2\r\nok\r\n',
+      '3\r\nand\r\n0\r\n\r\n',
+    ],
+    expected: answered(200, 'okand'),
+    goesOn: false,
+  })),
+  {
+    what: 'a length, and a header without a colon',
+    steps: [head('200 OK', 'content-length: 2', 'odd header') + 'ok'],
+    expected: broken(/^Response does not match the HTTP\/1.1 protocol \(Invalid header token\)$/),
+    goesOn: false,
+  },
+  {
+    what: 'a status below 100',
+    steps: [head('099 Odd', 'content-length: 2') + 'ok'],
+    expected: broken(/^the answer has the status 099, and HTTP has none below 100$/),
+    goesOn: false,
+  },
+  {
+    what: 'a status from 600 on',
+    steps: [head('999 Denied', 'content-length: 0')],
+    expected: answered(999, ''),
+  },
   {
     what: 'chunks that are malformed',
     steps: [head('200 OK', 'transfer-encoding: chunked') + '2\r\nok\r\nzz\r\n'],
