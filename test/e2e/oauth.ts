@@ -2,6 +2,7 @@
  * Destinations whose tokens come from an authorization server: from the server to the API, in both profiles.
  */
 import type { ChildProcess } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { listen } from '@sluice/testkit/listen'
@@ -205,6 +206,29 @@ export function oauthTests(profile: Profile, { all }: { readonly all: boolean })
       const run = await project.run(SYNC)
       expect(run.view.triggers['added']).toMatchObject({ rejected: 3, delivered: 0 })
       expect(idp.tokenRequests.length).toBeLessThanOrEqual(2)
+    })
+
+    it('gets tokens of a server by FAPI 2.0, for whose issuer its key signs', async () => {
+      const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      const jwks = { keys: [{ ...publicKey.export({ format: 'jwk' }), use: 'sig' }] }
+      const strict = await startOidcServer({ clientAuthentication: 'private_key_jwt', jwks, fapi: true })
+      closing.push(strict)
+      const client = `grant: client-credentials, tokenUrl: '${strict.tokenUrl}', clientId: ${CLIENT_ID}`
+      const signs = `clientAuthentication: private_key_jwt, privateKey: '\${secret:signs}'`
+      const { project, stored } = await open(`${client}, ${signs}, assertionAudience: '${strict.url}'`, {
+        SLUICE_SECRET_SIGNS: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+        SLUICE_SECRET_SIGNS_FOR: '127.0.0.1',
+      })
+      const run = await project.run(SYNC)
+      expect(run, JSON.stringify(run.view)).toMatchObject({ exitCode: 0 })
+      expect(seen.map(({ valid }) => valid)).toEqual([true, true, true])
+      const [asked] = strict.tokenRequests
+      expect(await stored(SYNC)).not.toContain(asked?.get('client_assertion'))
+      if (profile.name === 'distributed') return
+      await project.write('sluice.yaml', yaml(`${client}, ${signs}`))
+      await project.write('people.csv', peopleCsv('1,Anna', '2,Bob', '3,Cid'))
+      const refused = await project.run(SYNC)
+      expect(JSON.stringify(refused.view.error)).toContain('wants its issuer as `assertionAudience`')
     })
 
     it('sends nothing while there is no token, and leaves its rows unsent', async () => {

@@ -54,6 +54,31 @@ describe('a client', () => {
     if (answer.kind === 'token') expect(await server.isValid(answer.accessToken)).toBe(true)
   })
 
+  it.each(['ec', 'ed25519', 'rsa', 'ec for tokenUrl'] as const)(
+    'of a server by FAPI 2.0 signs for its issuer: %s',
+    async which => {
+      const keys = { ec, rsa, ed25519: generateKeyPairSync('ed25519') }
+      const key = keys[which === 'ec for tokenUrl' ? 'ec' : which]
+      const jwks = { keys: [{ ...key.publicKey.export({ format: 'jwk' }), use: 'sig' }] }
+      const server = await serverOf({ clientAuthentication: 'private_key_jwt', jwks, fapi: true })
+      const settings = settingsOf({
+        tokenUrl: server.tokenUrl,
+        clientAuthentication: 'private_key_jwt',
+        privateKey: pem(key.privateKey),
+        ...(which === 'ec for tokenUrl' ? {} : { assertionAudience: server.url }),
+      })
+      const { answer } = await new TokenEndpoint(realSender()).ask(settings, { kind: 'first' }, options)
+      if (which === 'ec' || which === 'ed25519') {
+        expect(answer).toMatchObject({ kind: 'token', type: 'Bearer' })
+        return
+      }
+      // FAPI takes no RS256.
+      expect(answer).toMatchObject({ kind: 'refused', code: 'invalid_client' })
+      const said = answer.kind === 'refused' ? answer.message : ''
+      expect(said.includes('`assertionAudience`')).toBe(which === 'ec for tokenUrl')
+    },
+  )
+
   it.each([OFF_MS, -OFF_MS])(
     'whose clock is off by %i ms learns the server’s, and signs by it',
     async offMs => {

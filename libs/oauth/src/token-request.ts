@@ -79,10 +79,25 @@ export class TokenEndpoint {
     const seconds = Number(result.headers['retry-after'] ?? Number.NaN)
     const hidden = [...settings.secrets, ...shownIn(headers, body)]
     return {
-      answer: readTokenAnswer(result, (text, of) => redactText(text, hidden, of)),
+      answer: hinted(
+        readTokenAnswer(result, (text, of) => redactText(text, hidden, of)),
+        settings,
+      ),
       retryAfterMs: Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : null,
     }
   }
+}
+
+/** A server hardly says that it wants another audience. */
+function hinted(
+  answer: TokenAnswer,
+  { clientAuthentication, assertionAudience, tokenUrl }: OAuthSettings,
+): TokenAnswer {
+  if (answer.kind === 'token' || answer.code !== 'invalid_client') return answer
+  if (clientAuthentication !== 'private_key_jwt' || assertionAudience !== tokenUrl) return answer
+  const hint =
+    'Its assertion is for `tokenUrl`; by FAPI 2.0 the server wants its issuer as `assertionAudience`'
+  return { ...answer, message: `${answer.message}. ${hint}` }
 }
 
 /** What a server may give back of a request. */
@@ -220,7 +235,11 @@ async function signed(
   try {
     const key = await signingKey(openPrivateKey(privateKey ?? ''))
     const authenticate = oauth.PrivateKeyJwt(keyId === null ? key : { key, kid: keyId }, {
-      [oauth.modifyAssertion]: (_header, payload) => void Object.assign(payload, claims),
+      [oauth.modifyAssertion]: (header, payload) => {
+        Object.assign(payload, claims)
+        // Servers know the older name of the algorithm, which FAPI 2.0 has, too.
+        if (header['alg'] === 'Ed25519') header['alg'] = 'EdDSA'
+      },
     })
     const client = { client_id: clientId, [oauth.clockSkew]: Math.round(skewMs / 1000) }
     const body = new URLSearchParams()

@@ -44,6 +44,8 @@ export interface OidcServerOptions {
   readonly jwks?: { readonly keys: readonly object[] }
   readonly clientAuthentication?: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt'
   readonly rotates?: boolean
+  /** Whether it keeps to FAPI 2.0: who signs names its URL alone, by an algorithm that FAPI takes. */
+  readonly fapi?: boolean
   /** Where it sends browsers back to, on any port; default `REDIRECT_URI`. */
   readonly redirectUri?: string
   /** Told of a request for a token before it is handled; it is handled once that resolves. */
@@ -126,7 +128,11 @@ function configurationOf(of: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
       revocation: { enabled: true },
+      ...(options.fapi === true ? { fapi: { enabled: true, profile: '2.0' } } : {}),
     },
+    ...(options.fapi === true
+      ? { enabledJWA: { clientAuthSigningAlgValues: ['PS256', 'ES256', 'EdDSA'] } }
+      : {}),
     ttl: {
       AccessToken: lifeSeconds,
       ClientCredentials: lifeSeconds,
