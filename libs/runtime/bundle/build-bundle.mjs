@@ -8,6 +8,7 @@
  */
 import { createHash } from 'node:crypto'
 import {
+  chmodSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -117,6 +118,8 @@ function putInPlace(output, folder) {
   const made = mkdtempSync(`${folder}-`)
   try {
     for (const { fileName, code } of output) writeFileSync(join(made, fileName), code)
+    // A temporary folder is for its user alone, and a unit may run as another one than `npm ci` did.
+    chmodSync(made, 0o777 & ~process.umask())
     renameSync(made, folder)
   } catch (error) {
     // The same bundle is there, from another build.

@@ -2,7 +2,7 @@
  * Finds the bundle that a process may start from instead of its source. It may if each source has the size
  * and the time that it had when the bundle was made. Plain JavaScript, since any Node may read it.
  */
-import { readFileSync, statSync } from 'node:fs'
+import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
@@ -66,10 +66,11 @@ export function stampOf(bundle, bundles = BUNDLES) {
   return join(bundles, `${bundle}.json`)
 }
 
-/** The folder of a bundle, or null if there is none or a source has changed. */
+/** The folder of a bundle, or null if there is none that can be read, or a source has changed. */
 export function freshBundle(bundle, root = ROOT, bundles = BUNDLES) {
   try {
     const { folder, sources } = JSON.parse(readFileSync(stampOf(bundle, bundles), 'utf8'))
+    accessSync(join(bundles, folder), constants.R_OK | constants.X_OK)
     return sources.every(source => isUnchanged(root, source)) ? join(bundles, folder) : null
   } catch {
     return null
