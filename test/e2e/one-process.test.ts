@@ -11,6 +11,8 @@ import type { DetectorDeps } from '@sluice/change-detector/change-detector'
 import type { NewRecord, TopicPartition } from '@sluice/message-log/port'
 import { at, homePartition, isMarkerKey, runKey, sharedTopics, syncTopics } from '@sluice/topics/topics'
 import { changeResources } from '@sluice/resources/change-resources'
+import { plainExtracts } from '@sluice/sources/contract/plain-extracts'
+import type { Source } from '@sluice/sources/port'
 import { deletionKey, readResources } from '@sluice/resources/stored-resources'
 import { SYNC } from '@sluice/testkit/sample-records'
 import { PREFIX } from '@sluice/testkit/test-log'
@@ -296,6 +298,53 @@ it('goes with its topics, though its schedule started a run before its deletion 
   )
   expect(await log.log.partitionsOf(syncTopics(PREFIX, SYNC).changes, { signal })).toBeNull()
   expect((await readResources(log, { signal })).has(deletionKey(SYNC))).toBe(false)
+}, 30_000)
+
+it('reads a model again by the schedule only once something has changed', async () => {
+  await open()
+  const { log } = world
+  await world.setRows([1, 2])
+  const spec = JSON.stringify({ ...world.definition.sync, schedule: { every: 1000 } })
+  let [reads, isStillSo] = [0, true]
+  const openSource = async (): Promise<Source> => {
+    const source = plainExtracts(log.folder)
+    const extract: Source['extract'] = async (...of) => {
+      reads += 1
+      return { ...(await source.extract(...of)), isStillSo: () => isStillSo }
+    }
+    return {
+      describe: (...of) => source.describe(...of),
+      extract,
+      [Symbol.asyncDispose]: async () => undefined,
+    }
+  }
+  world.start({ openSource, runsSchedules: true })
+  await changeResources(log, () => [{ kind: 'sync', name: SYNC, next: { project: 'p', spec } }], {
+    by: 'ada',
+    signal,
+  })
+  const ofSchedule = () =>
+    world.events().filter(({ cause, status }) => cause === 'schedule' && status === 'success')
+  const runs = (more: number): Promise<void> => {
+    const before = ofSchedule().length
+    return log.runs.until(() => ofSchedule().length >= before + more, { signal })
+  }
+  await runs(5)
+  expect([reads, new Set(world.api.sent)]).toEqual([2, new Set([1, 2])])
+  expect(ofSchedule().at(-1)).toMatchObject({ rowsRead: 2, counts: ofSchedule()[1]?.counts })
+  await world.setRows([1, 2, 3])
+  isStillSo = false
+  await log.runs.until(() => world.api.sent.length === 3, { signal })
+  isStillSo = true
+  expect(world.api.sent).toContain(3)
+  await runs(3)
+  const before = reads
+  // Somebody who asks is not told of what was read before.
+  await world.run()
+  expect(reads).toBe(before + 1)
+  world.definition = { ...world.definition, sync: { ...world.definition.sync, triggers: {} } }
+  await runs(2)
+  expect(reads).toBeGreaterThan(before + 1)
 }, 30_000)
 
 it('carries on no more faults than it has rows in doubt, though each of its runs has an invalid row', async () => {

@@ -15,6 +15,11 @@ export interface Extract {
   readonly file: string
   readonly columns: readonly Column[]
   readonly rowCount: number
+  /**
+   * True while a reading would give the same rows again. Cheap, and never true by mistake. Absent where
+   * nobody can know that without reading.
+   */
+  readonly isStillSo?: () => boolean
 }
 
 export interface Source extends AsyncDisposable {

@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { errorOf, modelOf, sourceContract } from '../contract.ts'
 import { sourceHere } from '../contract/extract-here.ts'
 import { folderFilesSuite, query } from '../contract/folder-files.ts'
@@ -42,6 +42,83 @@ sourceContract('duckdb', () => ({
 }))
 
 folderFilesSuite('in this process', sourceHere)
+
+describe('an extract', () => {
+  const stillSoAfter = async (
+    sql: string,
+    change: () => void,
+    aged = 10_000,
+  ): Promise<boolean | undefined> => {
+    writeFileSync(join(folder, 'p1.csv'), 'id,name\n1,Ann\n2,Bob\n')
+    writeFileSync(join(folder, 'old.json'), '{"id":1}')
+    const now = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + aged)
+    const out = mkdtempSync(join(tmpdir(), 'sluice-extract-'))
+    try {
+      const { isStillSo } = await sourceHere(folder).extract(modelOf(sql), {
+        file: join(out, 'rows'),
+        signal,
+      })
+      expect([undefined, true]).toContain(isStillSo?.())
+      change()
+      return isStillSo?.()
+    } finally {
+      now.mockRestore()
+      rmSync(out, { recursive: true })
+    }
+  }
+  const nothing = (): void => undefined
+
+  it.each([
+    "SELECT id, upper(name) AS name FROM 'p1.csv' WHERE id + 1 > 0",
+    "FROM 'p*.csv'",
+    "SELECT id, count(*) AS n FROM read_csv('p1.csv') JOIN read_json('old.json') USING (id) GROUP BY id",
+  ])('knows without a reading that the rows are the same: %s', async sql => {
+    expect(await stillSoAfter(sql, nothing)).toBe(true)
+  })
+
+  it.each<[what: string, sql: string, change: () => void]>([
+    ['is written', "FROM 'p1.csv'", () => appendFileSync(join(folder, 'p1.csv'), '3,Cyd\n')],
+    [
+      'is written, behind a pattern',
+      "FROM 'p*.csv'",
+      () => appendFileSync(join(folder, 'p1.csv'), '3,Cyd\n'),
+    ],
+    ['is gone', "FROM 'p1.csv'", () => rmSync(join(folder, 'p1.csv'))],
+    ['is new', "FROM 'p*.csv'", () => writeFileSync(join(folder, 'p2.csv'), 'id,name\n3,Cyd\n')],
+    [
+      'is replaced by one of the same size',
+      "FROM 'p1.csv'",
+      () => {
+        writeFileSync(join(folder, 'next'), 'id,name\n1,Ann\n2,Bea\n')
+        renameSync(join(folder, 'next'), join(folder, 'p1.csv'))
+      },
+    ],
+  ])('knows that they may differ once a file %s', async (_, sql, change) => {
+    expect(await stillSoAfter(sql, change)).toBe(false)
+  })
+
+  it.each([
+    "SELECT id, now() AS at FROM 'p1.csv'",
+    "SELECT id FROM 'p1.csv' WHERE current_date > '2020-01-01'",
+    "SELECT id, localtimestamp AS at FROM 'p1.csv'",
+    "SELECT id, random() AS r FROM 'p1.csv'",
+    "SELECT id, ago(INTERVAL 1 DAY) AS at FROM 'p1.csv'",
+    "SELECT id, age(TIMESTAMP '2020-01-01') AS a FROM 'p1.csv'",
+    "SELECT id FROM 'p1.csv' USING SAMPLE 1",
+    "SELECT id FROM 'p1.csv' TABLESAMPLE 50%",
+    "SELECT size AS id FROM read_blob('p1.csv')",
+    "SELECT file AS id FROM glob('p*')",
+    'SELECT 1 AS id',
+    "SELECT id FROM (SELECT id FROM 'p1.csv' ORDER BY uuid())",
+    "FROM '**/p1.csv'",
+  ])('knows nothing where rows follow from more than the content of files: %s', async sql => {
+    expect(await stillSoAfter(sql, nothing)).toBeUndefined()
+  })
+
+  it('knows nothing of a file that was written a moment ago, whose times a further change may leave', async () => {
+    expect(await stillSoAfter("FROM 'p1.csv'", nothing, 1_000)).toBeUndefined()
+  })
+})
 
 describe('a .duckdb file', () => {
   const file = () => join(folder, 'shop.duckdb')

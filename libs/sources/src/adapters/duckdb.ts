@@ -15,6 +15,7 @@ import { acceptRows, openToAccept } from './duckdb/accept-rows.ts'
 import { missingFile } from './duckdb/errors.ts'
 import { resultFiles, type Answer, type Task } from './duckdb/messages.ts'
 import { assertBelowRoots, DEFAULT_LIMITS, type FileLimits } from './duckdb/file-limits.ts'
+import { stillSo } from './duckdb/process/steady-files.ts'
 import { type Ending, QueryProcess } from './duckdb/start-process.ts'
 import { assertColumns } from './query/model-columns.ts'
 import { modelCalled } from './query/model-called.ts'
@@ -90,7 +91,7 @@ class DuckdbSource implements Source {
       const session = await accepting
       const rows = await acceptRows(file, { model, rowCount: answer.rowCount, session })
       signal.throwIfAborted()
-      return { file, ...rows }
+      return { file, ...rows, ...stillSo(answer.seen) }
     } catch (error) {
       await removeFiles(file)
       signal.throwIfAborted()

@@ -11,6 +11,7 @@ import type { ModelSpec } from '@sluice/contracts/resources'
 import { acceptRows, openToAccept } from '../adapters/duckdb/accept-rows.ts'
 import type { Answer, Task } from '../adapters/duckdb/messages.ts'
 import { answerTo } from '../adapters/duckdb/process/run-query.ts'
+import { stillSo } from '../adapters/duckdb/process/steady-files.ts'
 import type { Extract, Source } from '../port.ts'
 
 /** Rejects with the error that the source would give. */
@@ -21,7 +22,8 @@ export async function extractHere(
   const answer = await answerHere(model, { folder, file, tempDirectory: `${file}.tmp` })
   if (answer.kind !== 'rows') throw new Error('a query that was asked for rows gave columns')
   await using session = await openToAccept(file)
-  return { file, ...(await acceptRows(file, { model, rowCount: answer.rowCount, session })) }
+  const rows = await acceptRows(file, { model, rowCount: answer.rowCount, session })
+  return { file, ...rows, ...stillSo(answer.seen) }
 }
 
 async function answerHere(

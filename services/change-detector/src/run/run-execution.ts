@@ -30,13 +30,15 @@ import { publishChanges } from '../publish/publish-changes.ts'
 import { noticesOf } from './notices.ts'
 import { isParked } from '@sluice/runs/machine/parking'
 import { askedBy, purposeOf, type RunState } from '@sluice/runs/machine/run-events'
-import type { AtWork, Next, SyncLife } from '@sluice/runs/machine/sync-life'
+import type { AtWork, Fact, Next, SyncLife } from '@sluice/runs/machine/sync-life'
 import { at } from '@sluice/topics/topics'
 import { RestoringTeller } from './tell-restoring.ts'
 import type { Tenure } from '../sync/tenure.ts'
 
 /** How long the last change of a key that is gone stays in `changes` (PROTOCOL.md §1). */
 const GONE_KEPT_MS = 7 * 24 * 3_600_000
+/** For so long a run of the schedule may go by what an earlier one has found. */
+const LOOKED_FOR_MS = 3_600_000
 /** Why the state of a sync that has run before is empty. */
 const NO_CACHE = 'there is no cache of it here'
 
@@ -135,13 +137,17 @@ export class RunExecution {
   /** Returns what is to be done next: to await approval or the reports, or to end. */
   async #detectAndPublish(definition: Definition): Promise<Detection> {
     const tenure = this.#tenure
-    const { deps, sync, ownership, ends } = tenure
+    const { deps, sync, ownership } = tenure
     const { incarnation, partitions } = ownership
     // Until the first record is out, a drain or a cancel ends the run at once. From then on the run is ended
     // in good order.
     using deadline = deadlineOf(definition)
-    using detecting = followingUntilDisposed(AbortSignal.any([ends.drain, this.#cancel, deadline.signal]))
-    const signal = AbortSignal.any([detecting.signal, ends.abort])
+    const { drain, abort } = tenure.ends
+    using detecting = followingUntilDisposed(AbortSignal.any([drain, this.#cancel, deadline.signal]))
+    const signal = AbortSignal.any([detecting.signal, abort])
+    const ends = await this.#endsOfState(signal)
+    const unchanged = this.#unchanged(definition, ends)
+    if (unchanged !== null) return { next: (await tenure.tell(unchanged)).next, toApprove: null }
     let whyEmpty = NO_CACHE
     await using source = await deps.openSource(definition)
     const file = await this.#extractFile(incarnation)
@@ -167,12 +173,52 @@ export class RunExecution {
     const toApprove = destinationToApprove(tenure.life, to, detected.diff) ?? removals
     const records = replay?.requests ?? detectedRows(counts) + settled
     const { next } = await tenure.tell({ kind: 'detected', found, records, toApprove, to })
+    const { isStillSo } = await reading.rows()
+    const foundAll = purpose === undefined && rowsInvalid === 0 && undecided === 0 && faults.length === 0
+    if (records === 0 && toApprove === null && foundAll && isStillSo !== undefined) {
+      const { definition: hash, run: number } = this.#atWork.run
+      const looked = { definition: hash, ends, isModelStillSo: isStillSo, at: deps.now(), found }
+      tenure.looked = { ...looked, run: number ?? 0 }
+    }
     if (next === 'await-approval') signal.throwIfAborted()
     if (next !== 'publish') return { next, toApprove }
     await this.#endGone(state, signal)
     const published = await this.#publish(definition, { detected, replay }, detecting)
     if (published === 'await-reports' && replay === null) await this.#keep(state, definition)
     return { next: published, toApprove: null }
+  }
+
+  /**
+   * What a run of the schedule finds that comes behind one which found nothing to do: nothing, as long as
+   * neither the model nor the topics have changed. Null where rows have to be compared.
+   */
+  #unchanged(definition: Definition, ends: string): Extract<Fact, { kind: 'detected' }> | null {
+    const tenure = this.#tenure
+    const { looked } = tenure
+    tenure.looked = null
+    const { run } = this.#atWork
+    if (looked === null || run.cause !== 'schedule' || run.run !== looked.run + 1) return null
+    const age = tenure.deps.now() - looked.at
+    if (run.definition !== looked.definition || run.faults.length > 0 || age < 0 || age > LOOKED_FOR_MS)
+      return null
+    if (ends !== looked.ends || !looked.isModelStillSo()) return null
+    tenure.looked = { ...looked, run: run.run }
+    const to = deliveredTo(definition.destination)
+    return { kind: 'detected', found: looked.found, records: 0, toApprove: null, to }
+  }
+
+  /** Where the topics end that the delivered state follows from. */
+  async #endsOfState(signal: AbortSignal): Promise<string> {
+    const { deps, ownership } = this.#tenure
+    const { partitions, topics } = ownership
+    const { changes, retry, captured } = topics
+    const ends = [changes, retry, captured].flatMap(topic =>
+      Array.from({ length: partitions }, async (_, partition) => {
+        const { end } = await deps.log.offsets(at(topic, partition), { signal })
+        return end
+      }),
+    )
+    return (await Promise.all(ends)).join(' ')
   }
 
   /** Null for a run that is no replay. */

@@ -27,7 +27,7 @@ import { ownSync, type SyncOwnership } from './own-sync.ts'
 import { endCutReset, resetSync } from './reset-sync.ts'
 import { endingAlso, type Ends } from '@sluice/flow/ends'
 import type { RunnerDeps } from './runner-deps.ts'
-import type { Tenure } from './tenure.ts'
+import type { Looked, Tenure } from './tenure.ts'
 
 export interface WaitingCommand {
   readonly command: Command
@@ -53,6 +53,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   readonly startedHere: Set<string>
   /** How far this process has looked for runs to forget, in this tenure or before. */
   readonly oldRuns: OldRuns
+  looked: Looked | null = null
   readonly #onEnd: () => void
   readonly #failed = new AbortController()
   readonly #changes = new Notifier()

@@ -1,9 +1,30 @@
 /** The part of a tenure that the steps of a run see. `sync-tenure.ts` has the whole. */
 import type { Fact, Step, SyncLife } from '@sluice/runs/machine/sync-life'
+import type { RunState } from '@sluice/runs/machine/run-events'
 import type { OldRuns } from '../run/old-runs.ts'
 import type { SyncOwnership } from './own-sync.ts'
 import type { Ends } from '@sluice/flow/ends'
 import type { RunnerDeps } from './runner-deps.ts'
+
+/** A run that found nothing to do. A later run finds the same as long as nothing that it read has changed. */
+export interface Looked {
+  /** The last run that looked, or that found nothing changed. */
+  readonly run: number
+  readonly definition: string | null
+  /**
+   * Where the topics ended that the delivered state follows from, before the state was brought up to date.
+   */
+  readonly ends: string
+  readonly isModelStillSo: () => boolean
+  /** When rows were compared, ms since 1970. */
+  readonly at: number
+  readonly found: Found
+}
+
+export type Found = Pick<
+  RunState,
+  'rowsRead' | 'rowsInvalid' | 'invalidSamples' | 'undecided' | 'counts' | 'notices' | 'faults'
+>
 
 export interface Tenure {
   readonly sync: string
@@ -15,6 +36,8 @@ export interface Tenure {
   readonly startedHere: Set<string>
   /** How far this process has looked for runs to forget, in this tenure or before. */
   readonly oldRuns: OldRuns
+  /** What the run before found, if it found nothing to do. */
+  looked: Looked | null
   /** The sync's runs, after all facts that were told so far. */
   readonly life: SyncLife
   /**

@@ -15,7 +15,7 @@ import {
   type ResolvedQuery,
   resolveFiles,
 } from '../file-references.ts'
-import { OF_MANY, resultFiles, type Answer, type Task } from '../messages.ts'
+import { MOST_SEEN, OF_MANY, resultFiles, type Answer, type Task } from '../messages.ts'
 import { attachExtract, closeExtract, DuckdbSession, EXTRACT, FOR_MANY_ROWS } from '../session.ts'
 import { type CarriedColumn, carriedColumnsOf, quoteIdentifier, quoteText } from '../types.ts'
 import { assertColumns } from '../../query/model-columns.ts'
@@ -24,7 +24,7 @@ import { checkQuery } from './check-query.ts'
 import { optionsForCsv } from './csv-types.ts'
 import { optionsForJson } from './json-types.ts'
 import { raggedFile } from './ragged-files.ts'
-import { assertSteady, FileChanged, fileStates, type FileStates } from './steady-files.ts'
+import { assertSteady, FileChanged, fileStates, type FileStates, isSettled, seenAt } from './steady-files.ts'
 import { isNode, type Node, nodesOf, treeOf } from './tree-nodes.ts'
 import { modelCalled } from '../../query/model-called.ts'
 
@@ -44,7 +44,11 @@ interface Prepared {
   readonly columns: readonly CarriedColumn[]
   /** Before anything was read of them. */
   readonly files: FileStates
+  /** What a later look at the files is compared with (messages.ts). */
+  readonly seen: Seen
 }
+
+type Seen = Extract<Answer, { kind: 'rows' }>['seen']
 
 /**
  * Never rejects: an error is an answer, too. `onAnswer` is told as soon as the answer is known and the result
@@ -165,6 +169,7 @@ async function prepare(connection: DuckDBConnection, task: Task): Promise<Prepar
   const within = { database: isDatabase ? DATABASE : null, folder: isDatabase ? null : realPath }
   await checkQuery(connection, asGuessed.sql, { model, ...within })
   const files = await fileStates(connection, asGuessed.files)
+  const seen = isDatabase ? null : await seenBy(connection, asGuessed, [...files.keys()])
   const query = await withTypes(connection, task, asGuessed)
   const columns = await translated(task, { query, linesBefore: 0 }, async () => {
     const statement = await prepareQuery(connection, model, query.sql)
@@ -179,10 +184,52 @@ async function prepare(connection: DuckDBConnection, task: Task): Promise<Prepar
   })
   assertColumns(model, columns)
   const lacksKey = primaryKeyOf(model).some(key => columns.every(({ name }) => name !== key))
-  if (!lacksKey) return { query, columns, files }
+  if (!lacksKey) return { query, columns, files, seen }
   const wrong = emptyFile(query, { model: model.name }) ?? (await raggedFile(connection, query.files, model))
   if (wrong !== null) throw wrong
-  return { query, columns, files }
+  return { query, columns, files, seen }
+}
+
+/** Patterns of names in a folder are known by the folder. Others may stand for files anywhere. */
+const PATTERN = /[*?[]/
+/** DuckDB takes age of one argument for a function of that alone. */
+const FUNCTION_OF_NOW = /^age$/i
+/** What SQL has without parentheses, which the tree has as a column. */
+const VALUE_OF_NOW = /^(current_.*|localtime|localtimestamp|now|today|user|session_user)$/i
+const TABLE_OF_FILES = /^read_(csv|csv_auto|parquet|(json|ndjson)(_auto)?)$|^parquet_scan$/i
+
+/**
+ * What the files and folders of a query are like, if its rows follow from them alone. So nothing in it may be
+ * by chance, or of the time of the query; DuckDB says that of its functions. Null where that is not certain.
+ */
+async function seenBy(
+  connection: DuckDBConnection,
+  { sql, files: paths }: ResolvedQuery,
+  files: readonly string[],
+): Promise<Seen> {
+  const nodes = [...nodesOf(await treeOf(connection, sql))]
+  if (paths.length === 0 || nodes.some(({ sample }) => isNode(sample))) return null
+  const called = nodes.flatMap(({ function_name: name }) => (typeof name === 'string' ? [name] : []))
+  const columns = nodes.flatMap(({ column_names: names }) => (Array.isArray(names) ? names.map(String) : []))
+  if (called.some(name => FUNCTION_OF_NOW.test(name)) || columns.some(name => VALUE_OF_NOW.test(name)))
+    return null
+  const steady = await connection.runAndReadAll(
+    `SELECT function_name FROM duckdb_functions() GROUP BY 1
+     HAVING bool_and(function_type IN ('scalar', 'aggregate') AND stability = 'CONSISTENT')`,
+  )
+  const areSteady = new Set(steady.getRows().map(([name]) => String(name)))
+  if (called.some(name => !TABLE_OF_FILES.test(name) && !areSteady.has(name))) return null
+  const patterns = paths.filter(path => PATTERN.test(path)).map(path => dirname(path))
+  const looked = [...new Set([...files, ...patterns])]
+  if (looked.length > MOST_SEEN || patterns.some(folder => PATTERN.test(folder))) return null
+  const now = Date.now()
+  const seen: [string, string][] = []
+  for (const path of looked) {
+    const state = seenAt(path)
+    if (state === null || !isSettled(path, now)) return null
+    seen.push([path, state])
+  }
+  return seen
 }
 
 /**
@@ -220,7 +267,7 @@ async function readOptionsFor(
 async function write(
   connection: DuckDBConnection,
   task: Task,
-  { query, columns, files }: Prepared,
+  { query, columns, files, seen }: Prepared,
 ): Promise<Answer> {
   const inner = columns.map((_, index) => `c${index}`)
   const outer = columns.map(({ name, carried }, index) => {
@@ -243,7 +290,7 @@ async function write(
     const ofMany = `${task.file}${OF_MANY}`
     await (isOfMany ? rename(ofMany, task.file) : rm(ofMany))
   }
-  return { kind: 'rows', rowCount: Number(counted.getRows()[0]?.[0]) }
+  return { kind: 'rows', rowCount: Number(counted.getRows()[0]?.[0]), seen }
 }
 
 /** The most rows that DuckDB reckons with in a step of the query. It carries nothing of it out. */

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
+import type { Extract } from '../../../port.ts'
 import { modelCalled } from '../../query/model-called.ts'
 
 /** A file that was replaced is read anew once it has been as it is for so long. */
@@ -14,6 +15,8 @@ const STILL_MS = 1_000
 /** After so long nobody waits for that any more. */
 const WAITED_MS = 3_000
 const LOOKED_EVERY_MS = 50
+/** More than the step of any clock of a file system. */
+const SETTLED_MS = 2_500
 
 /** By path: what tells one content of a file from another. */
 export type FileStates = ReadonlyMap<string, FileState>
@@ -86,6 +89,32 @@ export function assertSteady(before: FileStates, model: ModelSpec): void {
   if (first === undefined) return
   const areReplaced = changed.every(({ isReplaced }) => isReplaced)
   throw new FileChanged(first.file, model, areReplaced ? changed.map(({ file }) => file) : [])
+}
+
+/** What tells one state of a file or a folder from another; null if it cannot be looked at. */
+export function seenAt(path: string): string | null {
+  try {
+    const found: BigIntStats | undefined = statSync(path, { bigint: true, throwIfNoEntry: false })
+    return found === undefined
+      ? null
+      : [found.dev, found.ino, found.size, found.mtimeNs, found.ctimeNs].join(' ')
+  } catch {
+    return null
+  }
+}
+
+/** What an extract says of the files that a query has read; `seen` as the query's process tells it. */
+export function stillSo(
+  seen: readonly (readonly [path: string, state: string])[] | null,
+): Pick<Extract, 'isStillSo'> {
+  if (seen === null) return {}
+  return { isStillSo: () => seen.every(([path, state]) => seenAt(path) === state) }
+}
+
+/** True if a change of the file from now on is sure to leave it with another time. */
+export function isSettled(path: string, now: number): boolean {
+  const { mtimeMs = now, ctimeMs = now } = statSync(path, { throwIfNoEntry: false }) ?? {}
+  return now - Math.max(mtimeMs, ctimeMs) > SETTLED_MS
 }
 
 async function filesOf(connection: DuckDBConnection, path: string): Promise<readonly string[]> {
