@@ -298,6 +298,22 @@ describe('the project of a command', () => {
 })
 
 describe('init', () => {
+  it('names the next commands so that they can be pasted where one is', async () => {
+    const found = await call(['init', 'my shop'])
+    expect(found.out).toContain("  cd 'my shop'\n  node receiver.mjs ")
+    expect(found.out).toContain('  sluice run customers ')
+    const typed = await call(['init', 'other'], { command: 'node_modules/.bin/sluice' })
+    expect(typed.out).not.toContain('cd other')
+    expect(typed.out).toContain('  node other/receiver.mjs ')
+    expect(typed.out).toContain('  node_modules/.bin/sluice --dir other run customers ')
+    // Where nothing is installed, npx would fetch a package of that name.
+    const npx = await call(['init', '../elsewhere'], { command: 'npx sluice', cwd: join(root, 'other') })
+    expect(npx.out).toContain('  npx sluice --dir ../elsewhere runs ')
+    const here = await call(['init'], { command: 'npx sluice', cwd: await mkdtemp(join(root, 'here-')) })
+    expect(here.out).toContain('Next:\n  node receiver.mjs ')
+    expect(here.out).toContain('  npx sluice runs ')
+  })
+
   it('writes a project that is valid, and says what to do next', async () => {
     const dir = join(root, 'new', 'project')
     const { code, out } = await call(['init', 'new/project'])

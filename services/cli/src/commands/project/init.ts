@@ -8,6 +8,7 @@ import { makeFolder } from '@sluice/runtime/make-folder'
 import { writeNewFile } from '@sluice/runtime/private-files'
 import type { Command, CommandContext } from '../../command.ts'
 import { EXIT } from '../../exit-codes.ts'
+import { asTyped, inShell } from '../../output/called.ts'
 import { painter } from '../../output/paint.ts'
 import { projectAround } from '@sluice/project/files/project-around'
 import { PROJECT_FILE } from '@sluice/project/files/project-root'
@@ -129,12 +130,18 @@ function nextSteps(
 ): string {
   const paint = painter(color)
   const path = relative(from, dir)
+  // `npx` and a path that was typed mean another program, or none, once one is elsewhere.
+  const isAnywhere = called.command === 'sluice'
+  const typed = { command: called.command, dir: path === '' || isAnywhere ? null : path }
   const steps = [
-    ...(path === '' ? [] : [[`cd ${path}`, '']]),
-    ['node receiver.mjs', 'in a second terminal: an API that prints what it gets'],
-    [`${called.command} run customers`, 'sends the four customers'],
-    [`${called.command} run customers`, 'once more: nothing changed, so nothing is sent'],
-    [`${called.command} runs`, 'the history; edit data/customers.csv and run again'],
+    ...(path !== '' && isAnywhere ? [[`cd ${inShell(path)}`, '']] : []),
+    [
+      `node ${typed.dir === null ? 'receiver.mjs' : inShell(join(path, 'receiver.mjs'))}`,
+      'in a second terminal: an API that prints what it gets',
+    ],
+    [asTyped('sluice run customers', typed), 'sends the four customers'],
+    [asTyped('sluice run customers', typed), 'once more: nothing changed, so nothing is sent'],
+    [asTyped('sluice runs', typed), 'the history; edit data/customers.csv and run again'],
   ]
   const width = Math.max(...steps.map(([command = '']) => command.length))
   return [
