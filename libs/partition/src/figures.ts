@@ -7,6 +7,8 @@ import type { Op } from '@sluice/contracts/state'
 import type { StageName } from '@sluice/topics/topics'
 
 export interface Figures {
+  /** There is such a sync, whose runs are counted here. */
+  known(sync: string): void
   /** A stage began to work on one partition of a sync, or began again after a setback. */
   takenOver(stage: StageName, sync: string): void
   /**
@@ -43,6 +45,7 @@ export interface Figures {
 }
 
 export const NO_FIGURES: Figures = {
+  known: () => undefined,
   takenOver: () => undefined,
   backlog: () => undefined,
   sends: () => undefined,

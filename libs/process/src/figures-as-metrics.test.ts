@@ -47,7 +47,7 @@ it('shows what the stages count, by sync', async () => {
 it('begins to count at 0, since a counter that appears at 1 has not risen', async () => {
   const metrics = createMetrics()
   const figures = figuresAsMetrics(metrics)
-  figures.takenOver('changes', 'people')
+  figures.known('people')
   figures.takenOver('attempts', 'people')
   figures.tokenAsked('crm', 'granted')
   const lines = (await metrics.text()).split('\n')
@@ -60,7 +60,7 @@ it('begins to count at 0, since a counter that appears at 1 has not risen', asyn
     ]),
   )
   figures.ended('people', 'failed', 1)
-  figures.takenOver('changes', 'people')
+  figures.known('people')
   expect(await metrics.text()).toContain('sluice_runs_total{sync="people",status="failed"} 1')
 })
 

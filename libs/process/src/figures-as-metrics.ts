@@ -37,11 +37,12 @@ export function figuresAsMetrics(metrics: Metrics, syncsShown = SYNCS_SHOWN): Fi
     return labels
   }
   return {
+    // A counter that appears at 1 has not risen, as Prometheus sees it. So each begins at 0.
+    known(sync) {
+      for (const status of ENDED) runs.add(0, of(runs, `runs ${status}`, { sync, status }))
+    },
     takenOver(stage, sync) {
       takeovers.add(1, of(takeovers, `takeovers ${stage}`, { stage, sync }))
-      // A counter that appears at 1 has not risen, as Prometheus sees it. So each begins at 0.
-      if (stage === 'changes')
-        for (const status of ENDED) runs.add(0, of(runs, `runs ${status}`, { sync, status }))
       if (stage === 'attempts')
         for (const outcome of attemptOutcome.options)
           attempts.add(0, of(attempts, `attempts ${outcome}`, { sync, outcome }))

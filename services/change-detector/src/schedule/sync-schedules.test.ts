@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { plainRecord, setKey } from '@sluice/resources/stored-resources'
+import { NO_FIGURES } from '@sluice/partition/figures'
 import { sampleDefinition, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { at, sharedTopics, textKey } from '@sluice/topics/topics'
@@ -28,6 +29,28 @@ it('is what a set says that a process wrote which died before it wrote each reco
     if (schedules.all.size === 0) await schedules.changes.after(seen, { signal: stop.signal })
   }
   expect(schedules.all.get(SYNC)?.by).toContain('30 * * * *')
+  stop.abort()
+  await following
+})
+
+it('tells of each sync that there is, so that its counters begin at 0 before its first run', async () => {
+  await using world = await openTestLog({ partitions: 0 })
+  await write(world, 'sync/daily', scheduled('0 0 * * *'))
+  await write(world, 'sync/manual', JSON.stringify({ ...sampleDefinition({}).sync, schedule: 'manual' }))
+  await write(world, 'model/people', JSON.stringify(sampleDefinition({}).model))
+  const known: string[] = []
+  const figures = { ...NO_FIGURES, known: (sync: string) => void known.push(sync) }
+  const stop = new AbortController()
+  const schedules = new SyncSchedules(
+    { log: world.log, io: world.io, prefix: PREFIX, figures },
+    () => undefined,
+  )
+  const following = schedules.follow(stop.signal)
+  while (schedules.all.size === 0) {
+    const seen = schedules.changes.version
+    if (schedules.all.size === 0) await schedules.changes.after(seen, { signal: stop.signal })
+  }
+  expect(known).toEqual(['daily', 'manual'])
   stop.abort()
   await following
 })

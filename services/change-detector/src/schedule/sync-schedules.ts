@@ -7,6 +7,7 @@ import type { ResourceRecord } from '@sluice/contracts/document-records'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
 import type { MessageLog } from '@sluice/message-log/port'
+import type { Figures } from '@sluice/partition/figures'
 import { parseResource } from '@sluice/resources/parse-documents'
 import { recordsIn } from '@sluice/resources/stored-resources'
 import { instantsOf, type Instants } from '@sluice/schedule/instants'
@@ -29,6 +30,7 @@ export interface SchedulesDeps {
   readonly log: MessageLog
   readonly io: RecordIo
   readonly prefix: string
+  readonly figures?: Figures | undefined
 }
 
 export class SyncSchedules {
@@ -94,6 +96,7 @@ export class SyncSchedules {
   #put(name: string, resource: ResourceRecord | null, since: number): void {
     if (!name.startsWith(KEY)) return
     const sync = name.slice(KEY.length)
+    if (resource !== null) this.#deps.figures?.known(sync)
     const schedule = resource === null ? null : scheduleOf(resource, since)
     if (schedule === null) this.#known.delete(sync)
     else this.#known.set(sync, schedule)
