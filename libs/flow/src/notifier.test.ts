@@ -49,3 +49,40 @@ test('a waiter that waits again while it is woken waits for the next change', as
   }
   await loop
 })
+
+test('a condition is waited for over many changes, and what it throws ends the wait', async () => {
+  const changes = new Notifier()
+  const controller = new AbortController()
+  let [value, looks] = [0, 0]
+  const reached = changes.until(
+    () => {
+      looks += 1
+      return value === 2
+    },
+    { signal: controller.signal },
+  )
+  const fails = changes.until(
+    () => {
+      if (value === 1) throw reason
+      return false
+    },
+    { signal: controller.signal },
+  )
+  const aborted = changes.until(() => false, { signal: controller.signal })
+  expect([changes.waiting, looks]).toEqual([3, 1])
+  value = 1
+  changes.notify()
+  await expect(fails).rejects.toBe(reason)
+  value = 2
+  changes.notify()
+  // It is over by then, whatever is the case when those who waited go on.
+  value = 3
+  await reached
+  expect([changes.waiting, looks]).toEqual([1, 3])
+  controller.abort(reason)
+  await expect(aborted).rejects.toBe(reason)
+  expect(changes.waiting).toBe(0)
+  expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0)
+  // What holds already needs no wait.
+  await changes.until(() => true, { signal: controller.signal })
+})

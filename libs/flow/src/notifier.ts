@@ -16,6 +16,8 @@ import type { Abortable } from './abortable.ts'
 export class Notifier {
   #version = 0
   #waiters = new Set<() => void>()
+  /** Each looks, and takes itself out once it has seen what it waits for. */
+  readonly #looks = new Set<() => void>()
 
   /** Grows by one with each `notify`. */
   get version(): number {
@@ -24,11 +26,12 @@ export class Notifier {
 
   /** How many are waiting now. */
   get waiting(): number {
-    return this.#waiters.size
+    return this.#waiters.size + this.#looks.size
   }
 
   notify(): void {
     this.#version += 1
+    for (const look of this.#looks) look()
     if (this.#waiters.size === 0) return
     const waiters = this.#waiters
     this.#waiters = new Set()
@@ -58,6 +61,38 @@ export class Notifier {
         reject(signal.reason)
       }
       this.#waiters.add(wake)
+      signal.addEventListener('abort', onAbort, { once: true })
+    })
+  }
+
+  /**
+   * Resolves once the condition holds, which is looked at now and with each `notify`. Rejects with what the
+   * condition throws, or with the signal's reason. A look costs no more than the condition, so that thousands
+   * may wait while most changes concern one of them.
+   */
+  until(condition: () => boolean, { signal }: Abortable): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      const end = (): void => {
+        this.#looks.delete(look)
+        signal.removeEventListener('abort', onAbort)
+      }
+      const look = (): boolean => {
+        try {
+          if (!condition()) return false
+          resolve()
+        } catch (error) {
+          reject(error)
+        }
+        end()
+        return true
+      }
+      const onAbort = (): void => {
+        end()
+        reject(signal.reason)
+      }
+      if (look()) return
+      if (signal.aborted) return onAbort()
+      this.#looks.add(look)
       signal.addEventListener('abort', onAbort, { once: true })
     })
   }

@@ -215,13 +215,12 @@ export class RunsView implements AsyncDisposable {
    * Waits until the condition holds. It looks again whenever the view has changed. Throws if tailing has
    * failed.
    */
-  async until(condition: () => boolean, options: { signal: AbortSignal }): Promise<void> {
-    for (;;) {
-      const seen = this.changes.version
+  until(condition: () => boolean, options: { signal: AbortSignal }): Promise<void> {
+    const holds = (): boolean => {
       if (this.#failure !== null) throw this.#failure
-      if (condition()) return
-      await this.changes.after(seen, options)
+      return condition()
     }
+    return this.changes.until(holds, options)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
