@@ -32,7 +32,10 @@ const paging = {
     .transform(limit => limit ?? DEFAULT_LIMIT),
   after: text.optional().describe('The `next` of the page before.'),
 }
-const key = text.describe('The primary key of a row as text; a composite one as a JSON array.')
+const key = z
+  .string()
+  .max(MOST_TEXT)
+  .describe('The primary key of a row as text; a composite one as a JSON array.')
 const STATUS_OR_CLASS = 'An HTTP status such as 422, or the first digit of a class: 5 for 5xx.'
 const statusOrClass = z.union([z.int().min(100).max(599), z.int().min(1).max(5)]).describe(STATUS_OR_CLASS)
 const status = z.union([wholeNumber(100, 599), wholeNumber(1, 5)]).describe(STATUS_OR_CLASS)

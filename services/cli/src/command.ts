@@ -16,6 +16,8 @@ export interface OptionSpec {
   readonly choices?: readonly string[]
   /** True for a text option that may be given several times. */
   readonly repeats?: true
+  /** True for a text that may be empty, as a key may be. */
+  readonly mayBeEmpty?: true
   /** The bounds of a number, which has to be whole. */
   readonly min?: number
   readonly max?: number

@@ -19,6 +19,7 @@ export const GROUPED_ROWS = 1_000
 export const KEY_OPTION: OptionSpec = {
   type: 'text',
   value: 'KEY',
+  mayBeEmpty: true,
   help: 'only this row: its primary key, a composite one as a JSON array',
 }
 /**

@@ -214,7 +214,7 @@ function optionValue(
   }
   const { value } = token
   const looksLikeOption = token.inlineValue === false && value !== undefined && /^--?[a-z]/i.test(value)
-  if (value === undefined || value === '' || looksLikeOption) {
+  if (value === undefined || (value === '' && spec.mayBeEmpty !== true) || looksLikeOption) {
     const found = looksLikeOption
       ? `, found \`${value}\` (write \`${token.rawName}=${value}\` if you mean it)`
       : ''

@@ -153,6 +153,8 @@ describe('wrong usage', () => {
       ['failed', 's', '--key', 'a', '--key', 'b'],
       /`--key` is given twice; call the command once for each row.*`--key '\["a", 1\]'`/,
     ],
+    [['row', 's', '--key'], /`--key` wants a value: `--key KEY`/],
+    [['send', 's', '--key', ''], /`sluice send` wants `--trigger TRIGGER`/],
     [['runs', '--limit', '5', '--limit', '6'], /`--limit` is given twice; keep one of them/],
     [['runs', '--limit', '0'], /`--limit` wants a whole number from 1 to 1000, found `0`/],
     [['runs', '--limit', '-5'], /`--limit` wants a whole number from 1 to 1000, found `-5`/],

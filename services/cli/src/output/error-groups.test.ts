@@ -37,6 +37,10 @@ describe('errors', () => {
     ])
   })
 
+  it('name a row whose key is empty', () => {
+    expect(errorGroupLines([row({ key: '' })], PLAIN, painter(false)).join('\n')).toContain("key ''")
+  })
+
   it('are told in lines that no terminal of 80 columns breaks', () => {
     const rows = 'abcdefg'
       .split('')

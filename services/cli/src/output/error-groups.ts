@@ -1,7 +1,7 @@
 /** Why rows were not delivered, for people. */
 import type { FailedRow } from '@sluice/contracts/api'
 import { errorGroups } from '@sluice/domain/answers/error-groups'
-import { fit, safe, wrap } from './paint.ts'
+import { fit, safe, shownKey, wrap } from './paint.ts'
 import type { Paint } from './paint.ts'
 import { counted, type OutputOptions } from './wording.ts'
 
@@ -21,7 +21,7 @@ export function errorGroupLines(
   const width = Math.max((columns ?? 110) - 4, 20)
   const lines = groups.slice(0, MOST_GROUPS).flatMap(({ count, outcome, status, error, key }) => {
     const what = status === null ? outcome : `${outcome}, status ${status}`
-    const which = count === 1 ? `key ${safe(key)}` : `such as key ${safe(key)}`
+    const which = count === 1 ? `key ${shownKey(key)}` : `such as key ${shownKey(key)}`
     const head = wrap(`${counted(count, 'row')} ${what}, ${which}:`, width + 2).map(
       line => `  ${fit(line, width + 2)}`,
     )

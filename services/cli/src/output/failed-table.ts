@@ -2,7 +2,7 @@
 import type { FailedPage, FailedRow } from '@sluice/contracts/api'
 import { asTyped } from './called.ts'
 import { errorGroupLines } from './error-groups.ts'
-import { painter, safe } from './paint.ts'
+import { painter, safe, shownKey } from './paint.ts'
 import { table } from './table.ts'
 import { clockTime, counted, number, paintOutcome } from './wording.ts'
 import type { OutputOptions } from './wording.ts'
@@ -78,7 +78,7 @@ export function failedTable(rows: readonly FailedRow[], options: OutputOptions):
       { title: 'ERROR', shrinks: true, least: 24 },
     ],
     rows.map(row => [
-      safe(row.key),
+      shownKey(row.key),
       row.op,
       row.outcome,
       row.status === null ? '–' : String(row.status),

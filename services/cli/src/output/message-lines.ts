@@ -1,12 +1,12 @@
 /** Requests and answers as lines for people. */
-import { safe } from './paint.ts'
+import { safe, shownKey } from './paint.ts'
 import { counted } from './wording.ts'
 
 const MAX_KEYS = 3
 
 /** The keys of a request's rows. If there are many, their number and the first keys. */
 export function keysText(keys: readonly string[]): string {
-  const shown = keys.slice(0, MAX_KEYS).map(safe).join(', ')
+  const shown = keys.slice(0, MAX_KEYS).map(shownKey).join(', ')
   return keys.length > MAX_KEYS ? `${counted(keys.length, 'row')}: ${shown}, …` : shown
 }
 

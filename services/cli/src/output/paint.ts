@@ -22,6 +22,11 @@ export function safe(text: string): string {
   })
 }
 
+/** A key as people see it. It may be empty. */
+export function shownKey(key: string): string {
+  return key === '' ? "''" : safe(key)
+}
+
 let segmenter: Intl.Segmenter | undefined
 /** Made with the first text that is not ASCII: making it takes a tenth of a short command. */
 function graphemesOf(text: string): Iterable<Intl.SegmentData> {

@@ -2,7 +2,7 @@
 import type { Narrowing, Preview, Previewed } from '@sluice/control/port'
 import { asTyped, withTyped } from './called.ts'
 import { keysText, messageLines } from './message-lines.ts'
-import { painter, safe } from './paint.ts'
+import { painter, safe, shownKey } from './paint.ts'
 import { counted, number, type OutputOptions } from './wording.ts'
 
 /** The output shows this many characters of a body. */
@@ -26,7 +26,7 @@ export function previewHead(sync: string, next: Found, options: OutputOptions): 
   if (next.rowsInvalid > 0) {
     lines.push(`  ${counted(next.rowsInvalid, 'row')} would not be taken:`)
     for (const { key, reason } of next.invalidRows)
-      lines.push(`    ${key === null ? '' : `${safe(key)}: `}${safe(reason)}`)
+      lines.push(`    ${key === null ? '' : `${shownKey(key)}: `}${safe(reason)}`)
   }
   for (const notice of next.notices)
     lines.push(`  ${paint('yellow', 'note')}: ${safe(withTyped(notice, options.called))}`)
@@ -79,7 +79,7 @@ export function previewEnd(
   const isNarrowed = narrowing.op !== undefined || narrowing.key !== undefined || narrowing.rows !== undefined
   if (shown === 0) {
     const { key, op } = narrowing
-    const row = `No ${op === undefined ? '' : 'such '}row${key === undefined ? '' : ` with key \`${safe(key)}\``}`
+    const row = `No ${op === undefined ? '' : 'such '}row${key === undefined ? '' : ` with key \`${shownKey(key)}\``}`
     const why = op === undefined ? 'none was added, changed or removed' : 'the model has none, either'
     return `\n${row} would be sent: ${why}.\n`
   }

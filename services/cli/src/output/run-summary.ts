@@ -5,7 +5,7 @@ import { asTyped, withTyped } from './called.ts'
 import { placeText } from './error.ts'
 import { errorGroupLines } from './error-groups.ts'
 import { doubtLines, failedTable, rowsInDoubt } from './failed-table.ts'
-import { painter, safe, wrap } from './paint.ts'
+import { painter, safe, shownKey, wrap } from './paint.ts'
 import type { Paint } from './paint.ts'
 import { table } from './table.ts'
 import { clockTime, counted, elapsed, number, paintStatus, runDuration, waitText } from './wording.ts'
@@ -194,7 +194,7 @@ function rowLines(run: RunView): string[] {
   if (run.rowsInvalid > 0) {
     lines.push(`  ${counted(run.rowsInvalid, 'row')} not taken:`)
     for (const { key, reason } of run.invalidRows ?? []) {
-      lines.push(`    ${key === null ? '' : `${safe(key)}: `}${safe(reason)}`)
+      lines.push(`    ${key === null ? '' : `${shownKey(key)}: `}${safe(reason)}`)
     }
   }
   return lines
@@ -288,7 +288,7 @@ function heldLines(run: RunView, step: (command: string, why: string) => string)
     '',
     `  The removal guard holds it: ${isEmpty ? 'the model has no usable row, and ' : ''}it would remove ${number(removed)} of ${counted(rows, 'row')}. Nothing was sent.`,
     `  Some of these rows:`,
-    ...samples.map(key => `    ${safe(key)}`),
+    ...samples.map(key => `    ${shownKey(key)}`),
     ...(removed > samples.length ? [`    … and ${number(removed - samples.length)} more`] : []),
     '',
     step(`sluice approve ${run.id}`, 'look again, and send if no more rows would go than these'),

@@ -22,6 +22,7 @@ export const command: Command = {
     key: {
       type: 'text',
       value: 'KEY',
+      mayBeEmpty: true,
       help: 'the row: its primary key, a composite one as a JSON array',
     },
     trigger: {

@@ -1,6 +1,6 @@
 /** The output of `sluice row`: what is believed of a row, its changes, and its requests. */
 import type { RowLife } from '@sluice/contracts/views/history-views'
-import { painter, safe } from '../paint.ts'
+import { painter, safe, shownKey } from '../paint.ts'
 import type { Paint } from '../paint.ts'
 import { clockTime, paintOutcome } from '../wording.ts'
 import type { OutputOptions } from '../wording.ts'
@@ -17,7 +17,7 @@ export function rowText(life: RowLife, options: OutputOptions): string {
   const paint = painter(options.color)
   const { sync, key, state, muted, retry, captured, changes, attempts, more } = life
   const at = (time: string): string => clockTime(time, options.timeZone)
-  const lines = [paint('bold', safe(`${sync} · ${key}`))]
+  const lines = [paint('bold', `${safe(sync)} · ${shownKey(key)}`)]
   if (state === null) lines.push('no change of it is held any more')
   else {
     lines.push(`${SAID[state.is]}, since ${at(state.since)}`)
