@@ -1,3 +1,4 @@
+import { renameSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -267,6 +268,26 @@ describe('the project of a command', () => {
       { argv: ['validate', '--dir', join(dir, 'data')] },
     ])
       expect((await call(options.argv, options)).out).toContain('✓ 4 resources, no errors')
+  })
+
+  it('is named if it was moved while the command began', async () => {
+    const dir = join(await mkdtemp(join(root, 'moved-')), 'shop')
+    await call(['init', dir])
+    const env = {
+      get SLUICE_KAFKA_BROKERS(): string {
+        renameSync(dir, `${dir}-2`)
+        Object.defineProperty(this, 'SLUICE_KAFKA_BROKERS', { value: '' })
+        return ''
+      },
+    }
+    const { code, err } = await call(['doctor'], { cwd: dir, env })
+    expect({ code, err }).toEqual({
+      code: 2,
+      err: expect.stringContaining(
+        `The folder ${dir} is gone: it was moved or removed while the command`,
+      ) as string,
+    })
+    expect(err).not.toContain('bug in Sluice')
   })
 
   it('is not a folder below which a project lies: the message says what to type', async () => {

@@ -71,10 +71,11 @@ async function dispatch(cli: CliProcess): Promise<ExitCode> {
   if (command.serves !== true) cli.signal.addEventListener('abort', onInterrupt, { once: true })
   const args = parseCommandArgs(cli.argv, { entry, words, command })
   const env = globals.env === null ? cli.env : { ...cli.env, SLUICE_ENV: globals.env }
-  return await command.run({
+  const dir = await projectDir({ ...cli, env }, { dir: globals.dir, command, words: entry.name })
+  const running = command.run({
     commands: COMMANDS,
     args,
-    dir: await projectDir({ ...cli, env }, { dir: globals.dir, command, words: entry.name }),
+    dir,
     called: calledAs(cli),
     json: globals.json,
     stdin: cli.stdin ?? process.stdin,
@@ -86,7 +87,20 @@ async function dispatch(cli: CliProcess): Promise<ExitCode> {
     color,
     errorColor: takesColor(cli.stderr, cli),
   })
+  return await running.catch((error: unknown) => {
+    throw isSluiceError(firstError(error)) || isFolder(dir) ? error : movedAway(dir, error)
+  })
 }
+
+function movedAway(dir: string, cause: unknown): SluiceError {
+  return new SluiceError(
+    'missing-file',
+    `The folder ${dir} is gone: it was moved or removed while the command was at work. Call the command again in the folder that you mean.`,
+    { cause },
+  )
+}
+
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 
 function versionFlags(cli: CliProcess): readonly string[] {
   return wantsJson(cli.argv) ? ['--json'] : []
@@ -102,8 +116,7 @@ async function projectDir(
   { dir, command, words }: { readonly dir: string | null; readonly command: Command; readonly words: string },
 ): Promise<string> {
   const start = resolve(cli.cwd, dir ?? '.')
-  if (statSync(start, { throwIfNoEntry: false })?.isDirectory() !== true)
-    throw new SluiceError('usage', `\`--dir\` wants an existing folder, found ${start}.`)
+  if (!isFolder(start)) throw new SluiceError('usage', `\`--dir\` wants an existing folder, found ${start}.`)
   // A server has the project, wherever the command is called.
   const isElsewhere = (cli.env['SLUICE_URL'] ?? '') !== '' && command.readsFolder !== true
   if (command.anywhere === true || isElsewhere) return start
