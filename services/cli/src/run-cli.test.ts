@@ -337,6 +337,16 @@ describe('init', () => {
     expect(here.out).toContain('  npx sluice runs ')
   })
 
+  it('leaves nothing of a project that it cannot write whole', async () => {
+    const dir = await mkdtemp(join(root, 'half-'))
+    await writeFile(join(dir, 'data'), 'of somebody')
+    const { code, err } = await call(['init'], { cwd: dir })
+    expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining('cannot be ') as string })
+    expect(await readdir(dir)).toEqual(['data'])
+    await rm(join(dir, 'data'))
+    expect((await call(['init'], { cwd: dir })).code).toBe(0)
+  })
+
   it('writes a project that is valid, and says what to do next', async () => {
     const dir = join(root, 'new', 'project')
     const { code, out } = await call(['init', 'new/project'])

@@ -1,6 +1,6 @@
 /** `sluice init`. */
 import { randomBytes } from 'node:crypto'
-import { appendFile, lstat, readFile, stat } from 'node:fs/promises'
+import { appendFile, lstat, readFile, rm, rmdir, stat, truncate } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { diskFailure } from '@sluice/domain/disk-failure'
@@ -40,13 +40,21 @@ export const command: Command = {
     const dir = resolve(context.dir, context.args.positionals[0] ?? '.')
     await refuseToOverwrite(dir)
     refuseToNest(dir, await projectAround(dir))
+    const missing = await missingFolders(dir)
     const written: string[] = []
-    for (const file of STARTER_FILES) {
-      context.signal.throwIfAborted()
-      await writeStarterFile(dir, file)
-      written.push(file)
+    try {
+      for (const file of STARTER_FILES) {
+        context.signal.throwIfAborted()
+        await writeStarterFile(dir, file)
+        written.push(file)
+      }
+      if (await ignoreState(dir)) written.push('.gitignore')
+    } catch (error) {
+      // With a part of them, the next `sluice init` would be refused.
+      for (const file of written) await rm(join(dir, file), { force: true }).catch(() => undefined)
+      for (const folder of missing) await rmdir(folder).catch(() => undefined)
+      throw error
     }
-    if (await ignoreState(dir)) written.push('.gitignore')
     if (context.json) context.stdout.write(`${JSON.stringify({ dir, files: written })}\n`)
     else context.stdout.write(nextSteps(dir, written, context))
     return EXIT.success
@@ -96,6 +104,14 @@ async function writeStarterFile(dir: string, file: string): Promise<void> {
   }
 }
 
+/** The folders that the project needs and that are not there, the inner ones first. */
+async function missingFolders(dir: string): Promise<readonly string[]> {
+  const missing: string[] = []
+  for (const folder of new Set([...STARTER_FILES.map(file => dirname(join(dir, file))), dir]))
+    if (!(await exists(folder))) missing.push(folder)
+  return missing.toSorted((a, b) => b.length - a.length)
+}
+
 /** A name that no other project has: folders of two teams may be called alike, and meet on one Kafka. */
 function projectName(dir: string): string {
   const folder = basename(dir)
@@ -117,7 +133,9 @@ async function ignoreState(dir: string): Promise<boolean> {
   if (before !== null && /^\/?\.sluice\/?\s*$/m.test(before)) return false
   const lines = await readFile(new URL('gitignore', STARTER), 'utf8')
   const separator = before === null || before === '' || before.endsWith('\n') ? '' : '\n'
-  await appendFile(path, `${separator}${lines}`).catch((error: unknown) => {
+  await appendFile(path, `${separator}${lines}`).catch(async (error: unknown) => {
+    const undone = before === null ? rm(path, { force: true }) : truncate(path, Buffer.byteLength(before))
+    await undone.catch(() => undefined)
     throw diskFailure(`${path} cannot be written`, error) ?? error
   })
   return true
