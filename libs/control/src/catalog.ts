@@ -1,16 +1,18 @@
 /** Where control looks up the resources: in a project that was loaded, or in the log. */
 import type { ResourceView } from '@sluice/contracts/api'
-import { SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { Owner, ResourceRecord } from '@sluice/contracts/document-records'
 import type { Definition, ResourceSpec } from '@sluice/contracts/resources'
+import { inTurns } from '@sluice/flow/sleep'
 import { namesOf, resourceKey, type Project } from '@sluice/project/project'
 import { resolveDefinition } from '@sluice/project/resolve-definition'
 import { parseResource } from '@sluice/resources/parse-documents'
 import { othersAmong, writeResources, type OwnedResource } from '@sluice/resources/change-resources'
-import { currentDefinition } from '@sluice/resources/stored-documents'
-import { readResources } from '@sluice/resources/stored-resources'
+import { definitionAmong } from '@sluice/resources/stored-documents'
+import { readResources, readStored, type StoredResources } from '@sluice/resources/stored-resources'
 import { at, sharedTopics } from '@sluice/topics/topics'
 import type { Pipeline } from './pipeline.ts'
+import { KeptRead } from './resources/kept-read.ts'
 import { placedError } from './resources/placed-error.ts'
 import { storedView } from './resources/written-resource.ts'
 import { unknownSync } from './unknown-names.ts'
@@ -23,6 +25,11 @@ export interface Catalog {
   resources(signal: AbortSignal): Promise<readonly ResourceSpec[]>
   /** The resources with what is known of their present versions. Absent where files are shown as they are. */
   readonly views?: (signal: AbortSignal) => Promise<readonly ResourceView[]>
+  /**
+   * What the log has, with what resources were before if that is asked for. Nobody may change it. Absent
+   * where files are shown as they are.
+   */
+  readonly stored?: (of: { readonly withPast: boolean }, signal: AbortSignal) => Promise<StoredResources>
   /** The error of a definition with its places in files. Absent where the resources are in no files. */
   readonly placed?: (error: unknown, definition: Definition) => unknown
   /**
@@ -82,56 +89,81 @@ export function unloadedCatalog(load: () => Promise<Project>): Catalog {
   }
 }
 
-/** The resources that the log had when their topic ended at this offset. */
-interface Read {
-  readonly end: number
+/** The resources of the log. */
+interface Present {
+  readonly stored: StoredResources
   readonly records: readonly ResourceRecord[]
-  /** The readable ones, each with its record. */
-  readonly specs: readonly { readonly record: ResourceRecord; readonly spec: ResourceSpec }[]
+  /** Those that can be read. */
+  readonly readable: readonly { readonly record: ResourceRecord; readonly spec: ResourceSpec }[]
+  readonly specs: readonly ResourceSpec[]
+  /** Made for the first who asks. */
+  views: Promise<readonly ResourceView[]> | null
 }
 
-/** Most characters of resources that are kept between two requests. */
+/** Most characters of resources that are kept between two requests, and as many of their past. */
 const MAX_KEPT_CHARACTERS = 16_000_000
 
 /** The resources that projects have put into the log. They are read anew only once something was written. */
 export function storedCatalog(pipeline: Pick<Pipeline, 'log' | 'io' | 'prefix'>): Catalog {
   const target = at(sharedTopics(pipeline.prefix).resources, 0)
-  let kept: Read | null = null
-  const stored = async (signal: AbortSignal): Promise<Read> => {
-    const { end } = await pipeline.log.offsets(target, { signal })
-    if (kept?.end === end) return kept
-    const all = await readResources(pipeline, { signal })
-    const records = [...all.values()].filter(({ kind }) => KINDS.has(kind))
-    const specs = records.flatMap(record => readable(record).map(spec => ({ record, spec })))
-    const read = { end, records, specs }
-    const characters = records.reduce((sum, { spec, text }) => sum + spec.length + (text?.length ?? 0), 0)
-    // A read that began earlier may end later.
-    if (end >= (kept?.end ?? 0)) kept = characters > MAX_KEPT_CHARACTERS ? null : read
-    return read
-  }
-  const syncs: Catalog['syncs'] = async signal =>
-    new Set((await stored(signal)).records.filter(({ kind }) => kind === 'sync').map(({ name }) => name))
+  const { log } = pipeline
+  const present = new KeptRead({ log, target, isSmall: ({ stored }: Present) => isSmall(stored) }, signal =>
+    readPresent(pipeline, signal),
+  )
+  const past = new KeptRead({ log, target, isSmall }, signal =>
+    readStored(pipeline, { signal, withPast: true }),
+  )
   return {
-    syncs,
+    syncs: async signal => syncsIn(await present.now(signal)),
+    stored: async ({ withPast }, signal) =>
+      withPast ? await past.now(signal) : (await present.now(signal)).stored,
     definition: async (sync, signal) => {
-      const known = await syncs(signal)
+      const read = await present.now(signal)
+      const known = syncsIn(read)
       if (!known.has(sync)) throw unknownSync(sync, known)
-      return await currentDefinition(pipeline, sync, { signal })
+      return definitionAmong(read.stored.resources, sync)
     },
-    resources: async signal => (await stored(signal)).specs.map(({ spec }) => spec),
-    views: async signal => (await stored(signal)).specs.map(({ record, spec }) => storedView(record, spec)),
+    resources: async signal => (await present.now(signal)).specs,
+    views: async signal => {
+      const read = await present.now(signal)
+      read.views ??= viewsOf(read)
+      return await read.views
+    },
     publish: () => Promise.resolve(null),
   }
+}
+
+function syncsIn({ records }: Present): ReadonlySet<string> {
+  return new Set(records.filter(({ kind }) => kind === 'sync').map(({ name }) => name))
+}
+
+function isSmall({ resources, past }: StoredResources): boolean {
+  let characters = 0
+  for (const records of [resources, past])
+    for (const { spec, text } of records.values()) characters += spec.length + (text?.length ?? 0)
+  return characters <= MAX_KEPT_CHARACTERS
+}
+
+async function readPresent(pipeline: Topics, signal: AbortSignal): Promise<Present> {
+  const stored = await readStored(pipeline, { signal, withPast: false })
+  const records = [...stored.resources.values()].filter(({ kind }) => KINDS.has(kind))
+  const read = await inTurns(records, record => ({ record, spec: specIn(record) }))
+  const readable = read.flatMap(({ record, spec }) => (spec === null ? [] : [{ record, spec }]))
+  return { stored, records, readable, specs: readable.map(({ spec }) => spec), views: null }
+}
+
+function viewsOf({ readable }: Present): Promise<readonly ResourceView[]> {
+  return inTurns(readable, ({ record, spec }) => storedView(record, spec))
 }
 
 const KINDS: ReadonlySet<string> = new Set(['source', 'model', 'destination', 'sync', 'alert'])
 
 /** A stored resource that cannot be read fails the runs that need it, and is not shown. */
-function readable({ spec }: ResourceRecord): ResourceSpec[] {
+function specIn({ spec }: ResourceRecord): ResourceSpec | null {
   try {
-    return [parseResource(spec)]
+    return parseResource(spec)
   } catch (error) {
-    if (error instanceof SluiceError && error.code === 'corrupt') return []
+    if (isSluiceError(error, 'corrupt')) return null
     throw error
   }
 }

@@ -24,7 +24,7 @@ import { sleep } from '@sluice/flow/sleep'
 import { keptName, type Vault } from '@sluice/vault/vault'
 import { alertsOf, testAlert, type OpenTelling } from './alerts/alerts-of.ts'
 import { isNew, type Asked } from './asked.ts'
-import { readAudit } from './audit/read-audit.ts'
+import { Audit } from './audit/read-audit.ts'
 import type { Catalog } from './catalog.ts'
 import { destinationsPageOf } from './destinations-page.ts'
 import { findDefinition } from './runs/find-definition.ts'
@@ -113,6 +113,7 @@ export class ProjectControl implements Control {
   readonly #publication: Publication
   #waits: RunWaits | null = null
   readonly #untaken = new UntakenRuns()
+  #audit: Audit | null = null
 
   constructor(catalog: Catalog, place: Place) {
     this.#catalog = catalog
@@ -120,6 +121,7 @@ export class ProjectControl implements Control {
     this.keeping = new StoredKeeping({
       hasHistory: place.hasHistory,
       open: () => this.#open(),
+      ...(catalog.stored === undefined ? {} : { stored: catalog.stored }),
       samples: place.samples ?? null,
       documents: place.documents ?? documentsHere,
       openNextRun: (definition, signal) => place.openNextRun(definition, signal),
@@ -269,7 +271,8 @@ export class ProjectControl implements Control {
 
   async audit(query: AuditQuery, signal: AbortSignal): Promise<AuditPage> {
     if (!this.#place.hasHistory) return { entries: [], next: null }
-    return await readAudit(await this.#open(), query, signal)
+    this.#audit ??= new Audit(await this.#open(), this.#catalog.stored)
+    return await this.#audit.page(query, signal)
   }
 
   async health(signal: AbortSignal): Promise<HealthView> {

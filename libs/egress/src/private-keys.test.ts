@@ -26,8 +26,15 @@ const hashed = (...numbers: readonly number[]): Buffer =>
   numbers.length === 3
     ? seq(oid('2b06010401da47040b'), seq(octets(SALT), ...numbers.map(integer)))
     : seq(oid('2a864886f70d01050c'), seq(octets(SALT), ...numbers.map(integer)))
-const pbes2 = (...numbers: readonly number[]): Buffer =>
-  seq(oid('2a864886f70d01050d'), seq(hashed(...numbers), seq(oid('60864801650304012a'), octets(IV))))
+const pbes2 = (...numbers: readonly number[]): Buffer => pbes2By(hashed(...numbers))
+const pbes2By = (kdf: Buffer): Buffer =>
+  seq(oid('2a864886f70d01050d'), seq(kdf, seq(oid('60864801650304012a'), octets(IV))))
+/** PBKDF2 with HMAC-SHA-512 (`0b`) or another hash of PKCS #5. */
+const hashedBy = (hash: string, rounds: number): Buffer =>
+  seq(
+    oid('2a864886f70d01050c'),
+    seq(octets(SALT), integer(rounds), seq(oid(`2a864886f70d02${hash}`), der(0x05))),
+  )
 const lockedBy = (algorithm: Buffer): Buffer => seq(algorithm, octets(randomBytes(64)))
 
 /** A file of PKCS #12 with these safes, whose MAC takes so many rounds. */
@@ -90,10 +97,17 @@ describe('a key', () => {
     ['with 20 million rounds, under another label', pem(lockedBy(pbes2(20_000_000)), '')],
     ['with 20 million rounds, and a length', pem(lockedBy(pbes2(20_000_000, 32)))],
     ['with a number of rounds beyond all bounds', pem(lockedBy(pbes2(2 ** 47)))],
+    ['with 300,001 rounds of SHA-1', pem(lockedBy(pbes2(300_001)))],
+    ['with 200,001 rounds of SHA-512', pem(lockedBy(pbes2By(hashedBy('0b', 200_001))))],
     ['of scrypt that works 4096 times in a row', pem(lockedBy(pbes2(16_384, 8, 4_096)))],
   ])('%s is refused at once, with a pass phrase and without', (_what, text) => {
     for (const passphrase of ['x', undefined])
       expect(faultOf(() => openPrivateKey(text, passphrase))).toMatch(TOO_MANY)
+  })
+
+  it('with as many rounds as are recommended is opened', () => {
+    const text = pem(lockedBy(pbes2By(hashedBy('09', 600_000))))
+    expect(faultOf(() => openPrivateKey(text, 'x'))).toContain('does not open it')
   })
 
   it('of RSA is refused where one of its numbers makes it slow', () => {

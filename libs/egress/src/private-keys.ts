@@ -7,8 +7,16 @@
  */
 import { createDecipheriv, createPrivateKey, hash, pbkdf2Sync, scryptSync, type KeyObject } from 'node:crypto'
 
-/** How often a pass phrase may be hashed to open one text: up to 0.2 s of processor time. */
+/** How often a pass phrase may be hashed by SHA-256 to open one text: up to 0.1 s of processor time. */
 const MOST_ROUNDS = 600_000
+/** How many rounds of SHA-256 take as long as one of another hash. */
+const AS_LONG_AS: { readonly [hash: string]: number } = {
+  sha1: 2,
+  sha224: 1,
+  sha256: 1,
+  sha384: 3,
+  sha512: 3,
+}
 const MOST_BITS = 8192
 const MOST_BYTES = 256 * 1024
 const MOST_LEVELS = 24
@@ -113,7 +121,7 @@ function sized(key: KeyObject): KeyObject {
 function assertCheap(rounds: number): void {
   if (rounds > MOST_ROUNDS)
     throw new KeyFault(
-      `opening it takes more than ${MOST_ROUNDS} rounds of its hash: write it again with fewer, as by \`openssl pkcs8 -topk8\` or \`openssl pkcs12 -export\``,
+      `opening it takes more than ${MOST_ROUNDS} rounds of SHA-256 would: write it again with fewer, as by \`openssl pkcs8 -topk8\` or \`openssl pkcs12 -export\``,
     )
 }
 
@@ -197,9 +205,18 @@ function roundsIn(pieces: readonly Piece[]): number {
         if ((tag & 0xdf) !== OCTETS) continue
         const [first, second, third] = parts.slice(at + 1, at + 4).map(numberIn)
         if (first !== undefined && !Number.isNaN(first))
-          rounds += first * (third === undefined || Number.isNaN(third) ? 1 : (second ?? 1) * third)
+          rounds +=
+            first * (third === undefined || Number.isNaN(third) ? asLongAs(parts) : (second ?? 1) * third)
       }
   return rounds
+}
+
+/**
+ * PBKDF2 names its hash behind its numbers, unless it is SHA-1. The other formats use SHA-1, or are as slow.
+ */
+function asLongAs(parts: readonly Piece[]): number {
+  const named = parts.find(({ tag }) => tag === SEQUENCE)?.pieces[0]
+  return AS_LONG_AS[named === undefined ? 'sha1' : (HASHES[idOf(named)] ?? '')] ?? 3
 }
 
 /** NaN for what is no integer, and infinite for a large or a negative one. */
@@ -256,7 +273,7 @@ function secretOf(id: string, { pieces: [first, second] }: Piece, passphrase: st
   if (first === undefined || second === undefined) return null
   if (id === TRIPLE_DES) {
     // OpenSSL is ten times as fast.
-    assertCheap(10 * numberIn(second))
+    assertCheap(20 * numberIn(second))
     const part = (purpose: number, length: number): Buffer =>
       pkcs12Key({ passphrase, salt: octets(first), rounds: numberIn(second), purpose, length })
     return { cipher: 'des-ede3-cbc', key: part(1, 24), iv: part(2, 8) }

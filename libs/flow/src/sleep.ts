@@ -39,7 +39,7 @@ export function nextTurn(): Promise<void> {
 }
 
 /** Others have waited so long by then, in milliseconds. */
-const LONG_TURN_MS = 20
+const LONG_TURN_MS = 8
 
 let turnSince: number | null = null
 
@@ -55,15 +55,35 @@ export function isLongTurn(): boolean {
   return false
 }
 
-/** The number of items that are made together, in a few milliseconds. */
-const MADE_TOGETHER = 20
+/** Who waits for a turn of their own, the first of them first. */
+const waiting: (() => void)[] = []
+
+/**
+ * Resolves at once, or in a later turn where this one has lasted long. Then each who waits gets a turn, one
+ * after another. Never rejects.
+ */
+export function shortTurn(): Promise<void> {
+  if (!isLongTurn()) return Promise.resolve()
+  return new Promise(resolve => {
+    waiting.push(resolve)
+    if (waiting.length === 1) setImmediate(serveNext)
+  })
+}
+
+function serveNext(): void {
+  waiting.shift()?.()
+  if (waiting.length > 0) setImmediate(serveNext)
+}
 
 /** Makes something of each item, in order. Others get their turn in between, however many items there are. */
-export async function inTurns<In, Out>(all: readonly In[], make: (one: In) => Promise<Out>): Promise<Out[]> {
+export async function inTurns<In, Out>(
+  all: readonly In[],
+  make: (one: In) => Promise<Out> | Out,
+): Promise<Out[]> {
   const made: Out[] = []
-  for (let from = 0; from < all.length; from += MADE_TOGETHER) {
-    if (from > 0) await nextTurn()
-    made.push(...(await Promise.all(all.slice(from, from + MADE_TOGETHER).map(make))))
+  for (const one of all) {
+    await shortTurn()
+    made.push(await make(one))
   }
   return made
 }

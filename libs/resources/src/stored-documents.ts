@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Definition, ResourceKind, ResourceSpec } from '@sluice/contracts/resources'
-import type { DefinitionRecord } from '@sluice/contracts/document-records'
+import type { DefinitionRecord, ResourceRecord } from '@sluice/contracts/document-records'
 import { lookUpDefinition } from '@sluice/domain/definition'
 import { DEFINITION_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import { SharedWork } from '@sluice/flow/shared-work'
@@ -140,7 +140,11 @@ export async function currentDefinition(
   sync: string,
   options: { signal: AbortSignal },
 ): Promise<Definition> {
-  const stored = await readResources(deps, options)
+  return definitionAmong(await readResources(deps, options), sync)
+}
+
+/** The same among resources that were read. */
+export function definitionAmong(stored: ReadonlyMap<string, ResourceRecord>, sync: string): Definition {
   const find = (kind: ResourceKind, name: string): ResourceSpec | undefined => {
     const record = stored.get(`${kind}/${name}`)
     if (record === undefined) return undefined

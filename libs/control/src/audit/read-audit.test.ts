@@ -6,7 +6,7 @@ import { at, homePartition, sharedTopics, textKey } from '@sluice/topics/topics'
 import { EncryptionKeys } from '@sluice/vault/encryption-keys'
 import { environmentKeys } from '@sluice/vault/key-file'
 import { Vault } from '@sluice/vault/vault'
-import { readAudit } from './read-audit.ts'
+import { Audit } from './read-audit.ts'
 
 const { signal } = new AbortController()
 const KEYS = environmentKeys({ SLUICE_ENCRYPTION_KEY: EncryptionKeys.generate() })
@@ -42,7 +42,7 @@ it('tells who changed and asked what, the newest first, page by page', async () 
   await ask(log, { id: 'A', at: now, by: 'ann' })
   await ask(log, { id: 'B', at: now + 1, by: 'bob', kind: 'cancel', run: 'A' })
   await ask(log, { id: 'C', at: now + 1, by: 'ann', sync: 'orders', cause: 'resync' })
-  const all = await readAudit(log, ALL, signal)
+  const all = await new Audit(log).page(ALL, signal)
   expect(all.next).toBeNull()
   const told = all.entries.map(({ by, action, name, version, fields, run }) => [
     ...[by, action, name, version],
@@ -58,18 +58,20 @@ it('tells who changed and asked what, the newest first, page by page', async () 
   ])
   const oneByOne: string[] = []
   for (let after: string | undefined; ;) {
-    const { entries, next } = await readAudit(log, { limit: 1, after }, signal)
+    const { entries, next } = await new Audit(log).page({ limit: 1, after }, signal)
     oneByOne.push(...entries.map(({ action }) => action))
     if (next === null) break
     after = next
   }
   expect(oneByOne).toEqual(['resync', 'cancel', 'run', 'delete', 'update', 'create'])
-  const bobs = await readAudit(log, { ...ALL, by: 'bob' }, signal)
+  const bobs = await new Audit(log).page({ ...ALL, by: 'bob' }, signal)
   expect(bobs.entries.map(({ action }) => action)).toEqual(['cancel', 'update'])
-  const people = await readAudit(log, { ...ALL, name: 'people', limit: 1 }, signal)
+  const people = await new Audit(log).page({ ...ALL, name: 'people', limit: 1 }, signal)
   expect(people).toMatchObject({ entries: [{ action: 'cancel' }] })
   expect(people.next).not.toBeNull()
-  await expect(readAudit(log, { ...ALL, after: 'nonsense' }, signal)).rejects.toMatchObject({ code: 'usage' })
+  await expect(new Audit(log).page({ ...ALL, after: 'nonsense' }, signal)).rejects.toMatchObject({
+    code: 'usage',
+  })
 })
 
 it('tells who changed the vault, with what was set before such changes were kept, and no value', async () => {
@@ -82,7 +84,12 @@ it('tells who changed the vault, with what was set before such changes were kept
   await vault.set({ kind: 'login', name: 'crm', value: 'a-newer-token' }, { signal })
   await vault.remove({ kind: 'secret', name: 'crm-key', by: 'eve' }, { signal })
   const told = async () =>
-    (await readAudit(log, ALL, signal)).entries.map(({ by, action, kind, name }) => [by, action, kind, name])
+    (await new Audit(log).page(ALL, signal)).entries.map(({ by, action, kind, name }) => [
+      by,
+      action,
+      kind,
+      name,
+    ])
   const all = await told()
   expect(all).toHaveLength(4)
   expect(all).toEqual(
@@ -93,7 +100,7 @@ it('tells who changed the vault, with what was set before such changes were kept
       ['ann', 'set', 'secret', 'crm-key'],
     ]),
   )
-  const eves = await readAudit(log, { ...ALL, by: 'eve', name: 'crm-key' }, signal)
+  const eves = await new Audit(log).page({ ...ALL, by: 'eve', name: 'crm-key' }, signal)
   expect(eves.entries.map(({ action }) => action)).toEqual(['remove'])
   expect(vault.list().map(({ name }) => name)).toEqual(['crm'])
 
@@ -110,7 +117,7 @@ it('keeps the last changes of each secret, however often it is set', async () =>
   await using vault = await Vault.open({ ...log, keys: KEYS }, { signal })
   for (let change = 0; change < 55; change += 1)
     await vault.set({ kind: 'secret', name: 'k', value: `v${change}`, by: `p${change}` }, { signal })
-  const { entries } = await readAudit(log, { ...ALL, limit: 1000 }, signal)
+  const { entries } = await new Audit(log).page({ ...ALL, limit: 1000 }, signal)
   expect(entries).toHaveLength(50)
   expect(entries.map(({ by }) => by)).not.toContain('p4')
 })

@@ -7,13 +7,16 @@ import type { AuditPage } from '@sluice/contracts/api/operating'
 import type { ResourceRecord } from '@sluice/contracts/document-records'
 import type { Command } from '@sluice/contracts/records'
 import type { ResourceKind } from '@sluice/contracts/resources'
+import { inTurns, shortTurn } from '@sluice/flow/sleep'
 import { readStored, versionOf, type StoredResources } from '@sluice/resources/stored-resources'
 import { decodeEach } from '@sluice/topics/owned-reader'
 import { at as partitionAt, SHARED_PARTITIONS, sharedTopics } from '@sluice/topics/topics'
 import { readVaultChanges } from '@sluice/vault/vault'
+import type { Catalog } from '../catalog.ts'
 import { formatCursor, parseCursor } from '../history/cursor.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { AuditQuery } from '../port.ts'
+import { KeptRead } from '../resources/kept-read.ts'
 import { differences, isResourceKind } from '../resources/resource-plan.ts'
 import { specOf, timeOf } from '../resources/written-resource.ts'
 
@@ -28,35 +31,68 @@ interface Place {
 interface Found extends Place {
   readonly by: string | null
   readonly name: string
-  /** Made once the entry is shown: telling which fields differ takes long. */
+  /** Made once it is shown: telling which fields differ takes long. */
   readonly entry: () => Entry
+  shown?: Entry
 }
+
+/** Most changes of the vault that are kept between two requests. */
+const MOST_KEPT = 10_000
 
 type Wanted = (found: Found) => boolean
 
-/** A page of entries, the newest first. Throws `usage` for a cursor that is none. */
-export async function readAudit(
-  pipeline: Pick<Pipeline, 'log' | 'io' | 'prefix'>,
-  { limit, after, by, name }: AuditQuery,
-  signal: AbortSignal,
-): Promise<AuditPage> {
-  const from = after === undefined ? null : parseCursor(after, isPlace)
-  const wanted: Wanted = found =>
-    (from === null || byTime(from, found) < 0) &&
-    (by === undefined || found.by === by) &&
-    (name === undefined || found.name === name)
-  const changes = changesIn(await readStored(pipeline, { signal, withPast: true })).filter(wanted)
-  const partitions = Array.from({ length: SHARED_PARTITIONS }, (_, partition) => partition)
-  const asked = await Promise.all(
-    partitions.map(partition => commandsIn(pipeline, { partition, most: limit + 1, wanted }, signal)),
-  )
-  const ofVault = (await vaultChanges(pipeline, signal)).filter(wanted)
-  const all = [...changes, ...ofVault, ...asked.flat()].sort(byTime)
-  const page = all.slice(0, limit)
-  const last = page.at(-1)
-  const next =
-    all.length > page.length && last !== undefined ? formatCursor({ at: last.at, id: last.id }) : null
-  return { entries: page.map(({ entry }) => entry()), next }
+type Topics = Pick<Pipeline, 'log' | 'io' | 'prefix'>
+
+/** What changes rarely is read anew only once something was written. */
+export class Audit {
+  readonly #topics: Topics
+  readonly #stored: NonNullable<Catalog['stored']>
+  readonly #vault: KeptRead<readonly Found[]>
+  /** The changes in resources that were read. */
+  #changes: { readonly of: StoredResources; readonly found: readonly Found[] } | null = null
+
+  constructor(topics: Topics, stored?: Catalog['stored']) {
+    this.#topics = topics
+    this.#stored = stored ?? ((of, signal) => readStored(topics, { ...of, signal }))
+    const target = partitionAt(sharedTopics(topics.prefix).secrets, 0)
+    const isSmall = (all: readonly Found[]): boolean => all.length <= MOST_KEPT
+    this.#vault = new KeptRead({ log: topics.log, target, isSmall }, signal => vaultChanges(topics, signal))
+  }
+
+  /** A page of entries, the newest first. Throws `usage` for a cursor that is none. */
+  async page({ limit, after, by, name }: AuditQuery, signal: AbortSignal): Promise<AuditPage> {
+    const from = after === undefined ? null : parseCursor(after, isPlace)
+    const wanted: Wanted = found =>
+      (from === null || byTime(from, found) < 0) &&
+      (by === undefined || found.by === by) &&
+      (name === undefined || found.name === name)
+    const changes = await this.#changed(signal)
+    const partitions = Array.from({ length: SHARED_PARTITIONS }, (_, partition) => partition)
+    const asked = await Promise.all(
+      partitions.map(partition => commandsIn(this.#topics, { partition, most: limit + 1, wanted }, signal)),
+    )
+    const ofVault = await this.#ofVault(signal)
+    const all = [...changes.filter(wanted), ...ofVault.filter(wanted), ...asked.flat()].sort(byTime)
+    const page = all.slice(0, limit)
+    const last = page.at(-1)
+    const entries = await inTurns(page, found => (found.shown ??= found.entry()))
+    const next =
+      all.length > page.length && last !== undefined ? formatCursor({ at: last.at, id: last.id }) : null
+    return { entries, next }
+  }
+
+  async #changed(signal: AbortSignal): Promise<readonly Found[]> {
+    const stored = await this.#stored({ withPast: true }, signal)
+    if (this.#changes?.of !== stored) this.#changes = { of: stored, found: changesIn(stored) }
+    return this.#changes.found
+  }
+
+  /** A log from before there was a vault lacks the topic. */
+  async #ofVault(signal: AbortSignal): Promise<readonly Found[]> {
+    const { log, prefix } = this.#topics
+    const has = (await log.partitionsOf(sharedTopics(prefix).secrets, { signal })) !== null
+    return has ? await this.#vault.now(signal) : []
+  }
 }
 
 /** Negative if the first comes before the second in the list. */
@@ -110,14 +146,8 @@ function changeOf({ kind, name, record, before }: Change): Found {
   }
 }
 
-async function vaultChanges(
-  pipeline: Pick<Pipeline, 'log' | 'io' | 'prefix'>,
-  signal: AbortSignal,
-): Promise<Found[]> {
-  const { log, prefix } = pipeline
-  // A log from before there was a vault lacks the topic.
-  if ((await log.partitionsOf(sharedTopics(prefix).secrets, { signal })) === null) return []
-  return (await readVaultChanges(pipeline, { signal })).map(({ kind, name, action, at, by, id }) => ({
+async function vaultChanges(topics: Topics, signal: AbortSignal): Promise<Found[]> {
+  return (await readVaultChanges(topics, { signal })).map(({ kind, name, action, at, by, id }) => ({
     ...{ at, id, by, name },
     entry: () => ({
       ...{ at: timeOf(at), by, action, kind, name, version: null, project: '', fields: [], run: null },
@@ -134,13 +164,14 @@ interface CommandsOf {
 
 /** The commands of one partition, the newest first. */
 async function commandsIn(
-  { log, io, prefix }: Pick<Pipeline, 'log' | 'io' | 'prefix'>,
+  { log, io, prefix }: Topics,
   { partition, most, wanted }: CommandsOf,
   signal: AbortSignal,
 ): Promise<Found[]> {
   const target = partitionAt(sharedTopics(prefix).commands, partition)
   const found: Found[] = []
   for await (const stored of log.readBackwards(target, { signal })) {
+    await shortTurn()
     if (io.distrust(target.topic, stored) !== null) continue
     const [placed] = await decodeEach(io, [stored], signal)
     if (placed?.record?.name !== 'sluice.Command') continue

@@ -1,6 +1,8 @@
 /** Attempts found by the index of history, with what the topics still hold of them. */
-import type { AttemptsPage } from '@sluice/contracts/api'
+import type { AttemptsPage, AttemptView } from '@sluice/contracts/api'
 import type { Attempt } from '@sluice/contracts/records'
+import { elapsedMs } from '@sluice/flow/elapsed-ms'
+import { nextTurn } from '@sluice/flow/sleep'
 import type { AttemptDetails, HistoryIndex, IndexedAttempt, SyncLife } from '@sluice/history/port'
 import { readRecords, readRequests, type HeldRequest, type TopicsDeps } from '@sluice/history/read-records'
 import type { Placed } from '@sluice/topics/owned-reader'
@@ -35,18 +37,62 @@ function isIndexPlace(value: unknown): value is IndexCursor {
   )
 }
 
+interface Search {
+  readonly lives: readonly SyncLife[]
+  readonly filter: AttemptsFilter
+  /** The tests that are shown among the attempts; null for none. */
+  readonly tests: TestsOf | null
+  readonly limit: number
+  readonly after: string | null
+  readonly details: boolean
+}
+
+/**
+ * Attempts with bodies that are read before others get a turn: as many as have so many characters, and at
+ * least and at most so many.
+ */
+const TOGETHER = { characters: 500_000, least: 10, most: 50 }
+/** A page ends, and the next one goes on there, once it has so many characters, or took so long. */
+const MOST_CHARACTERS = 8_000_000
+const LONGEST_MS = 2_000
+
+/** A page, which may have fewer attempts than the limit and a `next`. */
 export async function searchIndex(
   deps: TopicsDeps,
   index: HistoryIndex,
-  of: {
-    readonly lives: readonly SyncLife[]
-    readonly filter: AttemptsFilter
-    /** The tests that are shown among the attempts; null for none. */
-    readonly tests: TestsOf | null
-    readonly limit: number
-    readonly after: string | null
-    readonly details: boolean
-  },
+  of: Search,
+  signal: AbortSignal,
+): Promise<AttemptsPage> {
+  if (!of.details) return await searchAtOnce(deps, index, of, signal)
+  const startedAt = elapsedMs()
+  const attempts: AttemptView[] = []
+  let { after } = of
+  let characters = 0
+  for (let together = TOGETHER.least; ;) {
+    const limit = Math.min(together, of.limit - attempts.length)
+    const piece = await searchAtOnce(deps, index, { ...of, limit, after }, signal)
+    attempts.push(...piece.attempts)
+    characters += piece.attempts.reduce((sum, attempt) => sum + charactersOf(attempt), 0)
+    const isFull = attempts.length >= of.limit || characters > MOST_CHARACTERS
+    const isLate = piece.attempts.length < limit || elapsedMs() - startedAt > LONGEST_MS
+    if (piece.next === null || isFull || isLate) return { attempts, next: piece.next }
+    after = piece.next
+    const fitting = Math.floor((TOGETHER.characters * attempts.length) / characters)
+    together = Math.min(Math.max(fitting, TOGETHER.least), TOGETHER.most)
+    await nextTurn()
+  }
+}
+
+/** About so many, as JSON. */
+function charactersOf({ requestBody, responseBody, keys }: AttemptView): number {
+  const ofKeys = keys.reduce((sum, key) => sum + key.length, 0)
+  return (requestBody?.length ?? 0) + (responseBody?.length ?? 0) + ofKeys + 1_000
+}
+
+async function searchAtOnce(
+  deps: TopicsDeps,
+  index: HistoryIndex,
+  of: Search,
   signal: AbortSignal,
 ): Promise<AttemptsPage> {
   const { lives, filter, limit, after, details } = of

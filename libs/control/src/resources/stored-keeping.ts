@@ -14,7 +14,14 @@ import type { ResourceSpec } from '@sluice/contracts/resources'
 import { isEnded } from '@sluice/domain/run-status'
 import { assertRight } from '@sluice/project/check-documents'
 import { changeResources, isSameSpec, type ResourceChange } from '@sluice/resources/change-resources'
-import { deletionKey, pastKey, readStored, versionOf } from '@sluice/resources/stored-resources'
+import {
+  deletionKey,
+  pastKey,
+  readStored,
+  versionOf,
+  type StoredResources,
+} from '@sluice/resources/stored-resources'
+import type { Catalog } from '../catalog.ts'
 import { caughtUpWithRuns } from '../runs/find-run.ts'
 import { vaultOf, type Pipeline } from '../pipeline.ts'
 import type {
@@ -44,6 +51,8 @@ export interface KeepingDeps extends SampleDeps {
   /** False if nothing was ever stored; then reading opens nothing. */
   readonly hasHistory: boolean
   readonly open: () => Promise<Pipeline>
+  /** Reads what the log has. Absent where each question reads it anew. */
+  readonly stored?: Catalog['stored']
   /**
    * Takes away what is left of a sync that was deleted; true once it is gone. False if its change-detector
    * does that later.
@@ -105,9 +114,7 @@ export class StoredKeeping implements ResourceKeeping {
   }
 
   async resourceHistory(of: ResourceNamed, signal: AbortSignal): Promise<ResourceHistoryView> {
-    const versions = this.#deps.hasHistory
-      ? historyOf(of, await readStored(await this.#deps.open(), { signal, withPast: true }))
-      : []
+    const versions = this.#deps.hasHistory ? historyOf(of, await this.#read({ withPast: true }, signal)) : []
     if (versions.length === 0) throw missing(of)
     return { versions: [...versions] }
   }
@@ -118,10 +125,7 @@ export class StoredKeeping implements ResourceKeeping {
     signal: AbortSignal,
   ): Promise<ResourceSetView> {
     if (!this.#deps.hasHistory) throw missing(of)
-    const { past, resources, lastVersions } = await readStored(await this.#deps.open(), {
-      signal,
-      withPast: true,
-    })
+    const { past, resources, lastVersions } = await this.#read({ withPast: true }, signal)
     const key = `${of.kind}/${of.name}`
     const present = resources.get(key)
     const last = Math.max(versionOf(present), lastVersions.get(key) ?? 0)
@@ -224,7 +228,12 @@ export class StoredKeeping implements ResourceKeeping {
 
   async #stored(signal: AbortSignal): Promise<Stored> {
     if (!this.#deps.hasHistory) return new Map()
-    return (await readStored(await this.#deps.open(), { signal, withPast: false })).resources
+    return (await this.#read({ withPast: false }, signal)).resources
+  }
+
+  async #read(of: { readonly withPast: boolean }, signal: AbortSignal): Promise<StoredResources> {
+    const { open, stored } = this.#deps
+    return stored === undefined ? await readStored(await open(), { signal, ...of }) : await stored(of, signal)
   }
 
   #check(documents: readonly WrittenDocument[], stored: Stored, signal: AbortSignal): Promise<Checked> {

@@ -9,6 +9,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { ControlFor } from '@sluice/control/control-for'
 import type { Control } from '@sluice/control/port'
 import { deferred } from '@sluice/flow/deferred'
+import { inTurns } from '@sluice/flow/sleep'
 import type { Logger } from '@sluice/runtime/logger'
 import type { Metrics } from '@sluice/runtime/metrics'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
@@ -33,6 +34,8 @@ const PARAM_CHARACTERS = 1_000
 /** A page of another origin may send neither without asking first. */
 const YAML = ['application/yaml', 'application/x-yaml']
 const TIMEOUT_MS = 60_000
+/** Items of a list that are written together. */
+const FEW = 10
 const SECOND_MS = 1_000
 
 /** A client that follows something with a session comes back after so long, and says again who it is. */
@@ -101,7 +104,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     await gate.admit(callerOf(request), 'read', { signal: ending.signal })
     return refuse(reply, notHere(request, reply), options.logger)
   })
-  const document = `${JSON.stringify(openApiDocument(ROUTES))}\n`
+  const document = Buffer.from(`${JSON.stringify(openApiDocument(ROUTES))}\n`)
   app.get(`${API_BASE}/openapi.json`, async (request, reply) => {
     await gate.admit(callerOf(request), 'read', { signal: ending.signal })
     return reply.type('application/json; charset=utf-8').send(document)
@@ -197,7 +200,27 @@ async function answered(
   const isRead = route.scope === 'read' && route.streams !== true
   using _turn = isRead ? await turns.take(context.principal.name, context.signal) : null
   const answer = await route.handle(input, context)
-  return { answer, text: answer.kind === 'document' ? `${JSON.stringify(answer.value)}\n` : '' }
+  return { answer, text: answer.kind === 'document' ? `${await jsonOf(answer.value)}\n` : '' }
+}
+
+/** Items of a list are written one by one, so that others have their turn in between. */
+async function jsonOf(document: unknown): Promise<string> {
+  if (typeof document !== 'object' || document === null || Array.isArray(document))
+    return JSON.stringify(document)
+  const fields: string[] = []
+  for (const [name, value] of Object.entries(document)) {
+    if (value === undefined) continue
+    fields.push(
+      `${JSON.stringify(name)}:${Array.isArray(value) ? await listOf(value) : JSON.stringify(value)}`,
+    )
+  }
+  return `{${fields.join(',')}}`
+}
+
+async function listOf(items: readonly unknown[]): Promise<string> {
+  if (items.length <= FEW) return JSON.stringify(items)
+  const texts = await inTurns(items, item => (item === undefined ? 'null' : JSON.stringify(item)))
+  return `[${texts.join(',')}]`
 }
 
 /** Ends when the client is gone or has its whole answer. */

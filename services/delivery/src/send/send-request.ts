@@ -5,6 +5,7 @@ import { ROW_ERROR_BYTES } from '@sluice/domain/record-sizes'
 import { healthOf, type Health } from '@sluice/domain/answers/health'
 import { limitResetMs } from '@sluice/domain/answers/limit-reset'
 import { withTaint, type Verdict } from '@sluice/domain/answers/outcome'
+import { shortTurn } from '@sluice/flow/sleep'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
 import { CUT_END_UNITS, redactHeaders, redactText } from '@sluice/secrets/redact'
 import type { Rendered } from '@sluice/rendering/render-batch'
@@ -104,6 +105,8 @@ export async function sendRequest(
     return { kind: 'late', lateMs: sent.durationMs }
   const result = isLate(sent) ? neverOpen(sent, target, lateMs) : sent
   if (result.kind === 'answered') target.certificates.note(result.tls)
+  // Long answers may come many at a time, and each takes some milliseconds.
+  await shortTurn()
   const judged = judge(result, { ...request, tainted: history.tainted }, target)
   const { verdict } = judged
   const status = result.kind === 'answered' ? result.status : null

@@ -20,8 +20,9 @@ import { SLOTS } from './tables.ts'
 const SHORTEST_TOKEN = 3
 /** Up to so many errors, each one's attempts are merged. */
 const MOST_ERRORS = 1_000
-/** How many attempts are looked at before others get a turn. */
+/** How many attempts are looked at before others get a turn, and how many with their bodies. */
 const CHUNK = 500
+const CHUNK_OF_BODIES = 50
 /** How long a search may look at attempts that do not match. */
 const LONGEST_MS = 2_000
 /** Ids may lie after their time by so much, if very many attempts started at once. */
@@ -63,7 +64,8 @@ export class AttemptSearch {
   }
 
   async find({ signal }: { readonly signal: AbortSignal }): Promise<Found> {
-    const { limit, search, before } = this.#search
+    const { limit, search, searchesBodies, before } = this.#search
+    const most = searchesBodies ? CHUNK_OF_BODIES : CHUNK
     const kinds = this.#kinds()
     const run = this.#run()
     if (kinds.length === 0 || run === undefined) return { attempts: [], next: null }
@@ -75,10 +77,10 @@ export class AttemptSearch {
     const found: IndexedAttempt[] = []
     const startedAt = elapsedMs()
     for (let to = before === null ? span.to : Math.min(before, span.to); ;) {
-      const some = this.#newest(ways, { span: { from: span.from, to }, run, limit: CHUNK })
+      const some = this.#newest(ways, { span: { from: span.from, to }, run, limit: most })
       found.push(...some.filter(attempt => this.#hasText(attempt, search)))
       const last = some.at(-1)
-      if (last === undefined || some.length < CHUNK) return pageOf(found, limit)
+      if (last === undefined || some.length < most) return pageOf(found, limit)
       if (found.length > limit) return pageOf(found, limit)
       if (elapsedMs() - startedAt > this.#longestMs) return { attempts: found, next: last.id }
       to = last.id
@@ -217,6 +219,7 @@ function lifeName({ sync, incarnation }: SyncLife): string {
 function attemptOf(row: Row): IndexedAttempt {
   const error = row['error']
   const status = numberOf(row, 'status')
+  let details: AttemptDetails | null | undefined
   return {
     id: numberOf(row, 'id'),
     sync: textOf(row, 'sync'),
@@ -237,7 +240,11 @@ function attemptOf(row: Row): IndexedAttempt {
     startedAt: numberOf(row, 'at'),
     durationMs: numberOf(row, 'ms'),
     keys: JSON.parse(textOf(row, 'keys')) as string[],
-    details: detailsOf(row['details']),
+    // They may be long, and few who search look at them.
+    get details() {
+      details ??= detailsOf(row['details'])
+      return details
+    },
   }
 }
 

@@ -1,0 +1,47 @@
+/** What was read of a partition. It is read anew only once something was written there. */
+import { SharedWork } from '@sluice/flow/shared-work'
+import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
+
+/** What the partition had when it ended at this offset. */
+interface Read<T> {
+  readonly end: number
+  readonly value: T
+}
+
+/** Any number of callers read together. Nobody may change what they get. */
+export class KeptRead<T> {
+  readonly #log: MessageLog
+  readonly #target: TopicPartition
+  readonly #reading: SharedWork<Read<T>>
+  #kept: Read<T> | null = null
+
+  /** `isSmall` says whether what was read may be kept until the next caller. */
+  constructor(
+    of: {
+      readonly log: MessageLog
+      readonly target: TopicPartition
+      readonly isSmall: (value: T) => boolean
+    },
+    read: (signal: AbortSignal) => Promise<T>,
+  ) {
+    this.#log = of.log
+    this.#target = of.target
+    this.#reading = new SharedWork(async ({ signal }) => {
+      const { end } = await of.log.offsets(of.target, { signal })
+      const value = await read(signal)
+      this.#kept = of.isSmall(value) ? { end, value } : null
+      return { end, value }
+    })
+  }
+
+  /** Has all that was written before the call. Rejects as the reading does, or with the signal's reason. */
+  async now(signal: AbortSignal): Promise<T> {
+    const { end } = await this.#log.offsets(this.#target, { signal })
+    if (this.#kept?.end === end) return this.#kept.value
+    for (;;) {
+      // Another caller may have begun it before the last write.
+      const read = await this.#reading.done({ signal })
+      if (read.end >= end) return read.value
+    }
+  }
+}
