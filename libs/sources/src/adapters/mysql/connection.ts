@@ -4,6 +4,7 @@ import { publicSocket } from '@sluice/egress/egress-guard'
 import { type Connection, createConnection } from 'mysql2'
 import type { DescribedField } from './types.ts'
 import { CONNECT_TIMEOUT_MS, type ServerAccess } from '../server/access.ts'
+import { MOST_TALK_BYTES, SaysTooMuch } from '../server/errors.ts'
 import { MAX_ROW_BYTES } from '../server/row-text.ts'
 
 /**
@@ -44,6 +45,7 @@ export async function connect(access: ServerAccess): Promise<Connection> {
     stream: () => socketTo(host, port, guarded),
     ...(tls === null ? {} : { ssl: { ...tls, verifyIdentity: tls.rejectUnauthorized } }),
   })
+  guardReading(connection)
   // A caller that waits for a query gets the error from that query, or has a listener of its own.
   connection.on('error', () => undefined)
   return new Promise((resolve, reject) => {
@@ -54,6 +56,48 @@ export async function connect(access: ServerAccess): Promise<Connection> {
         reject(error)
       }
     })
+  })
+}
+
+/** Connections on which the rows of a model come. */
+const streaming = new WeakSet<Connection>()
+
+/** What the server says from now on are rows, which may be many, until `areOver` is called. */
+export function expectRows(connection: Connection): { readonly areOver: () => void } {
+  streaming.add(connection)
+  return { areOver: () => void streaming.delete(connection) }
+}
+
+/** What mysql2 reads packets with. It puts another function into `execute` whenever a packet is cut. */
+interface PacketParser {
+  execute: (data: Buffer) => unknown
+  readonly largePacketParts: readonly Buffer[]
+}
+
+/** A packet of rows may have so many parts of 16 MB. A larger row is refused once it is there. */
+const MOST_PARTS = 4
+
+/** Ends a connection whose server says what mysql2 cannot read, or too much beside the rows of a model. */
+function guardReading(connection: Connection): void {
+  const parser = Reflect.get(connection, 'packetParser') as PacketParser
+  let { execute } = parser
+  let bytes = 0
+  const read = (data: Buffer): void => {
+    try {
+      if (!streaming.has(connection)) bytes += data.length
+      if (bytes > MOST_TALK_BYTES) throw new SaysTooMuch(MOST_TALK_BYTES)
+      if (parser.largePacketParts.length > MOST_PARTS) throw new SaysTooMuch(MOST_PARTS * MOST_TALK_BYTES)
+      Reflect.apply(execute, parser, [data])
+    } catch (error) {
+      const stream: unknown = Reflect.get(connection, 'stream')
+      if (stream instanceof Socket) stream.destroy(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+  Object.defineProperty(parser, 'execute', {
+    get: () => read,
+    set: (next: PacketParser['execute']) => {
+      execute = next
+    },
   })
 }
 

@@ -1,6 +1,7 @@
 /** The rows of a MySQL query as text (see row-text.ts), at the pace of the reader. */
 import { Readable } from 'node:stream'
 import type { Connection } from 'mysql2'
+import { expectRows } from './connection.ts'
 import type { Encoding } from './types.ts'
 
 /** Rows are handed on in pieces of about this size. */
@@ -43,6 +44,7 @@ export function rowsAsText(connection: Connection, sql: string, encodings: reado
   })
   // mysql2 reports a lost connection on the connection, not on the query.
   connection.on('error', (error: Error) => text.destroy(error))
+  const { areOver } = expectRows(connection)
   const query = connection.query({ sql, rowsAsArray: true, typeCast: false })
   query.on('error', (error: Error) => text.destroy(error))
   query.on('result', (row: readonly (Uint8Array | null)[]) => {
@@ -53,6 +55,7 @@ export function rowsAsText(connection: Connection, sql: string, encodings: reado
   })
   // It comes after an error too.
   query.on('end', () => {
+    areOver()
     if (text.destroyed) return
     if (writer.length > 0) text.push(writer.take())
     text.push(null)

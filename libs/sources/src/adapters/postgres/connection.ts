@@ -1,9 +1,11 @@
 /** One connection to PostgreSQL, for one query of a user in one read-only snapshot. */
+import type { Duplex } from 'node:stream'
 import { publicSocket } from '@sluice/egress/egress-guard'
 import { Client, Connection, type FieldDef } from 'pg'
 import type { Catalog, CatalogType, DescribedColumn } from './types.ts'
 import { isKnownType } from './types.ts'
 import { CONNECT_TIMEOUT_MS, type ServerAccess } from '../server/access.ts'
+import { WholeMessages } from './whole-messages.ts'
 
 /**
  * How PostgreSQL prints values, whatever the settings of server, database and role are. These settings end
@@ -39,6 +41,7 @@ export async function connect(access: ServerAccess): Promise<Client> {
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
   })
+  guardReading(client.connection)
   // A caller that waits for a query gets the error from that query.
   client.on('error', () => undefined)
   try {
@@ -48,6 +51,30 @@ export async function connect(access: ServerAccess): Promise<Client> {
     void client.end().catch(() => undefined)
     throw error
   }
+}
+
+/**
+ * Ends a connection whose server says what pg cannot read, or too much beside the rows of a copy. pg itself
+ * would end the process, or read for ever.
+ */
+function guardReading(connection: Connection): void {
+  const attach: unknown = Reflect.get(connection, 'attachListeners')
+  if (typeof attach !== 'function') throw new Error('pg reads its connection in another way')
+  Reflect.set(connection, 'attachListeners', (stream: Duplex): void => {
+    Reflect.apply(attach, connection, [stream])
+    const [reader, ...others] = stream.listeners('data')
+    if (reader === undefined || others.length > 0) throw new Error('pg reads its connection in another way')
+    stream.off('data', reader as (data: Buffer) => void)
+    const messages = new WholeMessages()
+    stream.on('data', (data: Buffer) => {
+      try {
+        const whole = messages.of(data)
+        if (whole.length > 0) Reflect.apply(reader, stream, [whole])
+      } catch (error) {
+        stream.destroy(error instanceof Error ? error : new Error(String(error)))
+      }
+    })
+  })
 }
 
 /** Begins the read-only snapshot in which the query runs, with its time-out. */
@@ -78,6 +105,7 @@ export async function abandon(client: Client, access: ServerAccess): Promise<voi
     ssl: tls ?? false,
     ...(guarded === null ? {} : { stream: () => publicSocket(guarded) }),
   }) as Connection & Canceller
+  guardReading(canceller)
   const timer = setTimeout(() => canceller.stream.destroy(), CANCEL_TIMEOUT_MS)
   await new Promise<void>(resolve => {
     // If the server cannot be reached, the connection is already gone.

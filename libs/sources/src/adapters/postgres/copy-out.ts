@@ -99,6 +99,7 @@ export class CopyOut extends Readable {
         }
         this.#payload = data.readUInt32BE(at + 1) - (HEADER_BYTES - 1)
         at += HEADER_BYTES
+        if (this.#payload < 0) return void this.destroy(new Error('the server sent a message of no length'))
       }
       const length = Math.min(this.#payload, data.length - at)
       if (this.#isData) {

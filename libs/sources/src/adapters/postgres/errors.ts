@@ -53,7 +53,7 @@ export function queryError(error: unknown, names: ServerNames, of: PostgresFailu
   if (OVER.test(code)) return connectionLost(error, names, of.model)
   if (code === CANCELLED && of.timeoutMs !== null && /statement timeout/.test(error.message))
     return tookTooLong(error, names, { model: of.model, timeoutMs: of.timeoutMs })
-  const hint = error.hint === undefined ? '' : ` (${error.hint})`
+  const hint = error.hint === undefined ? '' : ` (${saidBy(error.hint, names)})`
   return queryFailed(error, names, {
     model: of.model,
     place: placeOf(error.position, of),

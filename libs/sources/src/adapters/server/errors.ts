@@ -32,6 +32,15 @@ export function masked(text: string, secrets: readonly string[]): string {
 /** A server says what it likes. More of it helps nobody. */
 const MOST_SAID_BYTES = 10_000
 
+/** What a server may say on a connection beside the rows of a model: a login, and descriptions of columns. */
+export const MOST_TALK_BYTES = 16_000_000
+
+export class SaysTooMuch extends Error {
+  constructor(most: number) {
+    super(`it sent more than ${most / 1_000_000} MB where a short answer was expected`)
+  }
+}
+
 /** The server's message, or its beginning, on one line and without secrets. */
 export function saidBy(error: unknown, { secrets }: ServerNames): string {
   const text = masked(error instanceof Error ? error.message : String(error), secrets)
