@@ -99,6 +99,10 @@ it.each([
     `${BASE}idempotencyHeader: Host\n`,
     /^4 idempotencyHeader: .*a header other than authorization, content-type, host/,
   ],
+  [
+    `${BASE}auth: { oauth2: { grant: client-credentials, tokenUrl: "https://h/{tenant}/token", clientId: c } }\n`,
+    /^4 auth.oauth2.tokenUrl: .*wanted a URL such as/,
+  ],
   [`${BASE}query: { q: "{{ id }}" }\n`, /^4 query.q: .*goes into the `path` of a trigger/],
   [`${BASE}query: { "": x }\n`, /^4 query.: .*wanted text that is not empty/],
 ])('%j is told', async (destination, message) => {

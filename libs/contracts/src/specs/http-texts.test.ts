@@ -63,6 +63,8 @@ describe('a base URL', () => {
     ['http://[gg::1]', 'with the name or address of a host'],
     ['http://:80', 'with the name or address of a host'],
     ['http://a<b', 'with the name or address of a host'],
+    ['http://{account}.h', 'with the name or address of a host'],
+    ['http://h/{account}', 'percent-encoded'],
     ['http://1.2.3.400', 'with the name or address of a host'],
     ['http://010.0.0.1', 'read as `8.0.0.1`'],
     ['http://0x7f.1', 'read as `127.0.0.1`'],

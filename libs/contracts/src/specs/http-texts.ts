@@ -145,7 +145,8 @@ function authorityFault({ authority }: UrlParts): string | null {
   if (port === '') return 'an http:// or https:// URL with a port after the `:`'
   if (port !== undefined && !isPort(port)) return 'an http:// or https:// URL with a port from 1 to 65535'
   const url = URL.parse(`http://${host}/`)
-  if (url === null || host === '') return 'an http:// or https:// URL with the name or address of a host'
+  if (url === null || host === '' || /[{}]/.test(host))
+    return 'an http:// or https:// URL with the name or address of a host'
   // `URL` reads 010.0.0.1 and 1.2.3 as other addresses, and decodes names.
   const isAsWritten = host.startsWith('[') || /[^\0-\x7f]/.test(host) || host.toLowerCase() === url.hostname
   return isAsWritten

@@ -72,6 +72,7 @@ export function BehaviourStep({ editing }: { readonly editing: Editing }): React
           label="and so many rows"
           isNumber
           placeholder="100"
+          hint="With both left empty, also if the model has become empty."
         />
       </fieldset>
       <TextField editing={editing} path={['timeout']} label="Wait for an answer at most" placeholder="30s" />
