@@ -75,7 +75,7 @@ const SUITES: readonly Suite[] = [
   {
     ...{
       name: 'unit',
-      folders: ['libs/*/src', 'services/*/src', 'services/*/web', 'test/histories'],
+      folders: ['libs/*/src', 'services/*/src', 'services/*/web', 'test/histories', 'test/conformance'],
       place: 0,
       sideBySide: 3,
     },
