@@ -11,23 +11,33 @@ export class AnswerBody {
   readonly text: string
   /** Why a part of the body is not in `text`; null if all of it is. */
   readonly cut: string | null
+  readonly #paths: number
   #json: BodyJson | null = null
 
-  constructor(text: string, cut: string | null) {
+  /** `paths`: how many JSONPaths look at it. */
+  constructor(text: string, cut: string | null, paths = 1) {
     this.text = text
     this.cut = cut
+    this.#paths = paths
   }
 
   /** Parsed when first asked for. */
   get json(): BodyJson {
-    this.#json ??= this.cut === null ? parsed(this.text) : { kind: 'untold', why: this.cut }
+    this.#json ??= this.cut === null ? parsed(this.text, this.#paths) : { kind: 'untold', why: this.cut }
     return this.#json
   }
 }
 
-function parsed(text: string): BodyJson {
+/** Each path looks at each value at most once: together they take less than a second. */
+const MOST_LOOKS = 10_000_000
+
+function parsed(text: string, paths: number): BodyJson {
+  let values = 0
   try {
-    return { kind: 'json', value: parseAsWritten(text) }
+    const value = parseAsWritten(text, () => (values += 1))
+    if (values * paths <= MOST_LOOKS) return { kind: 'json', value }
+    const most = Math.floor(MOST_LOOKS / paths)
+    return { kind: 'untold', why: `the answer has ${values} values, and ${paths} JSONPaths look at ${most}` }
   } catch (error) {
     // The reviver goes down level by level, and the stack ends somewhere.
     if (error instanceof RangeError) return { kind: 'untold', why: "the answer's JSON is nested too deep" }

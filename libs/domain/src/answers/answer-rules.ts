@@ -2,7 +2,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { AnswerRuleSpec, AnswerStatus } from '@sluice/contracts/specs/answer-specs'
 import type { AnswerBody } from './answer-body.ts'
-import { parseJsonPath, valuesAt, type JsonPath } from './json-path.ts'
+import { firstAt, parseJsonPath, type JsonPath } from './json-path.ts'
 
 export interface AnswerRule {
   readonly statuses: readonly AnswerStatus[]
@@ -72,13 +72,18 @@ function findsValue(path: JsonPath | null, body: AnswerBody): 'yes' | 'no' | 'un
   if (path === null) return 'yes'
   const { json } = body
   if (json.kind !== 'json') return json.kind === 'none' ? 'no' : 'untold'
-  return valuesAt(path, json.value).some(value => value !== null && value !== false) ? 'yes' : 'no'
+  return isThere(firstAt(path, json.value, isThere)) ? 'yes' : 'no'
+}
+
+/** A rule fits if it finds such a value. */
+export function isThere(value: unknown): boolean {
+  return value !== null && value !== undefined && value !== false
 }
 
 /** The reason that an answer gives at a path; null if there is none. */
 export function reasonAt(path: JsonPath | null, body: AnswerBody): string | null {
   if (path === null || body.json.kind !== 'json') return null
-  return textOfReason(valuesAt(path, body.json.value)[0])
+  return textOfReason(firstAt(path, body.json.value, () => true))
 }
 
 /**

@@ -19,10 +19,11 @@ const parse: (text: string, revive: Revive) => unknown = JSON.parse
 /**
  * The value of a JSON text. A number that JavaScript would write otherwise becomes an object that
  * JSON.stringify writes as it was. Throws a `SyntaxError` for a text that is no JSON, and a `RangeError` for
- * one that is nested too deep.
+ * one that is nested too deep. `seen` is called for each value in it.
  */
-export function parseAsWritten(text: string): unknown {
+export function parseAsWritten(text: string, seen?: () => void): unknown {
   return parse(text, (_name, value, context) => {
+    seen?.()
     if (typeof value !== 'number') return value
     const source = context?.source ?? String(value)
     return String(value) === source ? value : JSON.rawJSON(source)

@@ -92,20 +92,55 @@ function mistakeAt(text: string, at: number): string {
  * makes are looked into, never numbers that are kept as objects.
  */
 export function valuesAt(path: JsonPath, value: unknown): readonly unknown[] {
-  let found: readonly unknown[] = [value]
-  for (const step of path.steps) found = found.flatMap(parent => children(step, parent))
+  const found: unknown[] = []
+  visit(path.steps, 0, value, one => {
+    found.push(one)
+    return false
+  })
   return found
 }
 
-function children(step: Step, parent: unknown): readonly unknown[] {
-  if (Array.isArray(parent)) {
-    const list: readonly unknown[] = parent
-    if (step.kind === 'all') return list
-    return step.kind === 'index' && step.index < list.length ? [list[step.index]] : []
+/** The first value at a path for which this is true; undefined if there is none. */
+export function firstAt(path: JsonPath, value: unknown, isIt: (value: unknown) => boolean): unknown {
+  let first: unknown
+  visit(path.steps, 0, value, one => {
+    if (!isIt(one)) return false
+    first = one
+    return true
+  })
+  return first
+}
+
+/** Ends, and gives true, once `found` gives true. It makes no lists: an answer may have 500,000 values. */
+function visit(
+  steps: readonly Step[],
+  at: number,
+  value: unknown,
+  found: (value: unknown) => boolean,
+): boolean {
+  const step = steps[at]
+  if (step === undefined) return found(value)
+  if (Array.isArray(value)) {
+    const list: readonly unknown[] = value
+    if (step.kind === 'all') return list.some(child => visit(steps, at + 1, child, found))
+    return step.kind === 'index' && step.index < list.length && visit(steps, at + 1, list[step.index], found)
   }
-  if (!isMap(parent)) return []
-  if (step.kind === 'all') return Object.values(parent)
-  return step.kind === 'name' && Object.hasOwn(parent, step.name) ? [parent[step.name]] : []
+  if (!isMap(value)) return false
+  if (step.kind === 'all') return valuesOf(value).some(child => visit(steps, at + 1, child, found))
+  return (
+    step.kind === 'name' && Object.hasOwn(value, step.name) && visit(steps, at + 1, value[step.name], found)
+  )
+}
+
+/** The values of maps that paths have looked at: those of a large map take long to put in order. */
+const VALUES = new WeakMap<object, readonly unknown[]>()
+
+function valuesOf(map: { readonly [name: string]: unknown }): readonly unknown[] {
+  const known = VALUES.get(map)
+  if (known !== undefined) return known
+  const values = Object.values(map)
+  VALUES.set(map, values)
+  return values
 }
 
 function isMap(value: unknown): value is { readonly [name: string]: unknown } {

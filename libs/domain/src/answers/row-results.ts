@@ -5,8 +5,8 @@
 import type { SyncSpec } from '@sluice/contracts/resources'
 import type { RowRuleSpec } from '@sluice/contracts/specs/answer-specs'
 import type { AnswerBody } from './answer-body.ts'
-import { compileJsonPath, jsonOf, textOfReason } from './answer-rules.ts'
-import { valuesAt, type JsonPath } from './json-path.ts'
+import { compileJsonPath, isThere, jsonOf, textOfReason } from './answer-rules.ts'
+import { firstAt, valuesAt, type JsonPath } from './json-path.ts'
 
 /** How an item names its row. */
 type Naming =
@@ -124,12 +124,8 @@ export function rowAnswersOf(
 const NOTHING_TOLD: RowAnswers = { kind: 'told', rows: new Map(), odd: null, strays: new Set() }
 
 function isOf({ json, body }: RowRule, item: unknown): boolean {
-  if (json !== null && !valuesAt(json, item).some(isThere)) return false
+  if (json !== null && !isThere(firstAt(json, item, isThere))) return false
   return body === null || (jsonOf(item)?.includes(body) ?? false)
-}
-
-function isThere(value: unknown): boolean {
-  return value !== null && value !== undefined && value !== false
 }
 
 /** Finds rows by what items say. */
@@ -186,7 +182,7 @@ function namesIn(named: string | null): ReadonlyMap<string, unknown> {
 
 /** The text, number or boolean at a path, as text. Null for anything else. */
 function textAt(path: JsonPath, item: unknown): string | null {
-  const [value] = valuesAt(path, item)
+  const value = firstAt(path, item, () => true)
   if (typeof value === 'string') return value
   // A number that is kept as it was written is an object without a prototype.
   const isNumber = typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === null
@@ -199,5 +195,5 @@ function indexOf(text: string | null): number | null {
 
 function errorOf({ error }: RowRule, item: unknown): string | null {
   if (error === null) return null
-  return textOfReason(valuesAt(error, item)[0])
+  return textOfReason(firstAt(error, item, () => true))
 }

@@ -66,6 +66,8 @@ export interface Target {
   readonly batched: { readonly [op in Op]: boolean }
   /** What is kept of the answers to added and changed rows. */
   readonly captures: { readonly [op in Op]: readonly Capture[] }
+  /** How many JSONPaths look at an answer. */
+  readonly answerPaths: number
   /** How much of an answer's body is read. */
   readonly answerLimitBytes: number
 }
@@ -167,6 +169,9 @@ function filledTarget(definition: Definition, lookUp: LookUp, connection: Connec
   }
 }
 
+/** Items, the names of their rows, what they are, and why. */
+const PATHS_OF_ROW_RULE = 4
+
 /** What answers mean, and what is kept of them. */
 function answersOf(sync: SyncSpec) {
   const isBatched = (op: Op): boolean => (triggerOf(sync, op)?.batch?.size ?? 1) > 1
@@ -186,6 +191,11 @@ function answersOf(sync: SyncSpec) {
     splitsBatches: sync.errors?.splitBatches === true,
     batched: { added: isBatched('added'), changed: isBatched('changed'), removed: isBatched('removed') },
     captures,
+    answerPaths:
+      answers.flatMap(({ json, error }) => [json, error]).filter(path => path !== null).length +
+      rowRules.length * PATHS_OF_ROW_RULE +
+      captures.added.length +
+      captures.changed.length,
     // A unit takes up to three bytes.
     answerLimitBytes: captured || rulesLook ? LOOKED_AT_BYTES : RECORDED_BODY_BYTES + 3 * CUT_END_UNITS,
   }

@@ -95,3 +95,51 @@ it.each([
   expect(judge({ ...answered, status: 301 }, request, target).error).toBe(error)
   expect(judge({ ...answered, status: 201 }, request, target).error).toBeNull()
 })
+
+describe('an answer of very many values', () => {
+  const KEYS = `{${Array.from({ length: 90_000 }, (_, at) => `"k${at}":1`).join(',')}}`
+  const answered = (body: string) =>
+    ({ kind: 'answered', status: 200, headers: {}, body, startedAt: 0, durationMs: 0 }) as const
+  const ruled = (count: number) =>
+    resolveTarget(
+      sampleDefinition({
+        sync: {
+          errors: {
+            answers: Array.from({ length: count }, (_, at) => ({
+              status: 200,
+              json: `$[*].x${at}`,
+              as: 'rejected' as const,
+            })),
+          },
+        },
+      }),
+      () => SECRET,
+    )
+
+  it('is looked through once for each path, and not at all if that is too much', () => {
+    const request = { trigger: 'added', rows: [sampleRow({})], tainted: false } as const
+    const before = process.cpuUsage()
+    expect(judge(answered(KEYS), request, ruled(100)).verdict.outcome).toBe('delivered')
+    expect(process.cpuUsage(before).user / 1e6).toBeLessThan(2)
+    const lists = `[${'[],'.repeat(340_000)}1]`
+    const { verdict, error } = judge(answered(lists), request, ruled(100))
+    expect(verdict.outcome).toBe('unknown')
+    expect(error).toContain('the answer has 340002 values, and 100 JSONPaths look at 100000')
+  })
+
+  it('is looked through once for all rows that one item names', () => {
+    const named = { items: '$[*]', row: { country: '$.country' }, as: 'delivered' } as const
+    const batch = { method: 'POST', path: '/x', batch: { size: 1_000 } } as const
+    const triggers = { added: { ...batch, capture: { id: '$.all[*].id' } } } as const
+    const keeping = resolveTarget(
+      sampleDefinition({ sync: { errors: { rowResults: [named] }, triggers } }),
+      () => SECRET,
+    )
+    const rows = Array.from({ length: ROWS }, (_, seq) => sampleRow({ seq, named: '{"country":"NL"}' }))
+    const body = JSON.stringify([{ country: 'NL', all: Array.from({ length: 300_000 }, () => 1) }])
+    const before = process.cpuUsage()
+    const judgement = judge(answered(body), { trigger: 'added', rows, tainted: false }, keeping)
+    expect(judgement.rows.size).toBe(ROWS)
+    expect(process.cpuUsage(before).user / 1e6).toBeLessThan(2)
+  })
+})

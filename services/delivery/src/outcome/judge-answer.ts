@@ -38,7 +38,7 @@ export function judge(result: SendResult, request: Judged, target: Target): Judg
     const error = redactText(result.error, target.secrets)
     return { verdict: verdictOfFailure(result.reason), error, rows: NO_ROWS }
   }
-  const body = new AnswerBody(result.body, result.cut === true ? cutText(target) : null)
+  const body = new AnswerBody(result.body, result.cut === true ? cutText(target) : null, target.answerPaths)
   const told = rowAnswersOf(target.rowRules, body, request.rows)
   const meaning = told.kind === 'untold' ? told : meaningOf(target.answers, result.status, body)
   const own = verdictOf(meaning, result, request)

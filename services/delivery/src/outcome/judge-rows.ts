@@ -57,9 +57,12 @@ export function judgeRows(
   let errorBytes = 0
   let capturedBytes = 0
   let lacking: string | null = null
+  // One item may name many rows.
+  const kept = new Map<RowAnswer | undefined, CapturedNow>()
   for (const [place, row] of request.rows.entries()) {
     const answer = named.get(place)
-    const { values, lacking: lacks } = capturedOf(answer, of)
+    const { values, lacking: lacks } = kept.get(answer) ?? capturedOf(answer, of)
+    kept.set(answer, { values, lacking: lacks })
     capturedBytes += Buffer.byteLength(values ?? '')
     const isKept = capturedBytes <= MOST_CAPTURED_BYTES
     lacking ??= isKept
