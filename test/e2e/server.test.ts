@@ -1,4 +1,6 @@
 /** `sluice up`: its API, and commands that speak to it. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   attemptsPage,
@@ -14,6 +16,7 @@ import {
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import type { z } from 'zod'
 import { servedFolder, type ServedFolder } from './one-folder.ts'
+import { ADDED, peopleYaml } from './people-project.ts'
 import { projectFolder, type ProjectFolder } from './project-folder.ts'
 
 const TOKEN = 'a-token-that-writes'
@@ -152,6 +155,25 @@ describe('a command', () => {
     expect(await client.error('runs', '--after', 'x')).toMatchObject({ exitCode: 2, code: 'usage' })
     // In the folder itself it goes through the server, too.
     expect(await project.runs()).toEqual(await client.runs())
+  })
+
+  it('in the folder says that its files differ from what is stored, until they are applied', async () => {
+    const edited = peopleYaml({ triggers: ` { added: { ${ADDED.replace('/people/', '/humans/')} } }` })
+    const before = await readFile(join(project.dir, 'project.yaml'), 'utf8')
+    const told = 'and the files of the folder differ (sync people): '
+    const preview = async () => await project.sluice('preview', 'people', '--key', '2', '--trigger', 'added')
+    expect((await preview()).stderr).not.toContain('differ')
+    await project.write('project.yaml', before.replace(peopleYaml(), edited))
+    const stale = await preview()
+    expect(stale.stdout).toContain('/people/2')
+    expect(stale.stderr).toContain(told)
+    expect((await project.sluice('run', 'people')).stderr).toContain(told)
+    expect((await project.sluice('apply')).exitCode).toBe(0)
+    const fresh = await preview()
+    expect(fresh.stdout).toContain('/humans/2')
+    expect(fresh.stderr).not.toContain('differ')
+    await project.write('project.yaml', before)
+    await project.sluice('apply')
   })
 
   it('asks what becomes of the rows of another destination, and tells the server', async () => {

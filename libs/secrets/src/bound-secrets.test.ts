@@ -86,8 +86,11 @@ it('a secret without a grant goes anywhere in a process of one person, and with 
   expect(secretFor('a', { ...API, tls: false })).toBe('a')
   expect(() => secretFor('b', API)).toThrow('add "api.example.com:443 destination" to SLUICE_SECRET_B_FOR')
   expect(unboundSecrets(['b', 'a', 'a'], env)).toEqual(['a'])
-  expect(unboundNotice(['a', 'c'])).toBe(
+  expect(unboundNotice(['a', 'c'], env)).toBe(
     'The secrets `a`, `c` may go to any host that the project names. SLUICE_SECRET_A_FOR=HOST binds the first to a host.',
+  )
+  expect(unboundNotice(['kept'], env)).toBe(
+    'The secret `kept` may go to any host that the project names. `sluice secret set kept --for HOST` sets it anew, and binds it to a host.',
   )
 })
 

@@ -102,12 +102,15 @@ export function unboundSecrets(
   return [...new Set(names)].filter(name => grantsOf(name) === null)
 }
 
-/** One sentence to the operator about secrets that may go anywhere. */
-export function unboundNotice(names: readonly string[]): string {
+/** Tells the operator about secrets that may go anywhere, and how to bind the first of them. */
+export function unboundNotice(names: readonly string[], env: Environment): string {
   const [first = ''] = names
+  const binding = isInEnvironment(env, first)
+    ? `${grantsVariable(first)}=HOST binds`
+    : `\`sluice secret set ${first} --for HOST\` sets it anew, and binds`
   const all = names.map(name => `\`${name}\``).join(', ')
   const which = names.length === 1 ? `The secret ${all} may` : `The secrets ${all} may`
-  return `${which} go to any host that the project names. ${grantsVariable(first)}=HOST binds ${names.length === 1 ? 'it' : 'the first'} to a host.`
+  return `${which} go to any host that the project names. ${binding} ${names.length === 1 ? 'it' : 'the first'} to a host.`
 }
 
 function grantsVariable(name: string): string {

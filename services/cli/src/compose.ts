@@ -246,7 +246,7 @@ export function tellUnbound(
 ): void {
   if (hasOtherAuthors(env)) return
   const names = unboundSecrets(secretNames(JSON.stringify(specs)), env, vault)
-  if (names.length > 0) tell(unboundNotice(names))
+  if (names.length > 0) tell(unboundNotice(names, env))
 }
 
 /** Opens a preview of a sync's next run. */

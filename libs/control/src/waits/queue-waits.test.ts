@@ -31,8 +31,7 @@ it('the queued run of a parked sync waits until the pause is over, once its owne
 
 it('a queued run that nothing else holds up waits for its turn, which it tells after a second', () => {
   expect(turnWaits(QUEUED, 50_999)).toEqual([])
-  const detail =
-    'its change-detector gets to it: it reads what was delivered so far, or compares other syncs first'
+  const detail = 'the change-detector reads what was delivered so far, or compares other syncs first'
   expect(turnWaits(QUEUED, 51_000)).toEqual([{ kind: 'queued', since: 50_000, until: null, detail }])
   expect(turnWaits({ ...QUEUED, status: 'running' }, 60_000)).toEqual([])
 })

@@ -27,8 +27,7 @@ const TURN_WITHIN_MS = 1_000
 /** A queued run that nothing else holds up waits for its turn to be compared. */
 export function turnWaits({ status, queuedAt }: RunEvent, now: number): Wait[] {
   if (status !== 'queued' || now - queuedAt < TURN_WITHIN_MS) return []
-  const detail =
-    'its change-detector gets to it: it reads what was delivered so far, or compares other syncs first'
+  const detail = 'the change-detector reads what was delivered so far, or compares other syncs first'
   return [{ kind: 'queued', since: queuedAt, until: null, detail }]
 }
 

@@ -4,6 +4,7 @@
  * taken, and ask there. Reading needs neither: many may read together where nobody works.
  */
 import { existsSync } from 'node:fs'
+import { isDeepStrictEqual } from 'node:util'
 import { socketPathOf } from '@sluice/console/socket/socket-path'
 import type {
   AttemptsPage,
@@ -28,6 +29,7 @@ import { isSluiceError } from '@sluice/contracts/errors'
 import type { SourceSpec } from '@sluice/contracts/resources'
 import type * as port from '@sluice/control/port'
 import { ProjectControl } from '@sluice/control/project-control'
+import { viewOf } from '@sluice/control/resources/written-resource'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { sleep } from '@sluice/flow/sleep'
 import type { FolderOptions } from './folder-options.ts'
@@ -36,6 +38,9 @@ import type { Held } from './hold-folder.ts'
 /** How long a command waits for one that is just beginning, ending or reading. */
 const PATIENCE_MS = 10_000
 const LOOK_AGAIN_MS = 50
+/** A page. Of more resources none is compared. */
+const MOST_RESOURCES = 1_000
+const SHOWN_EDITS = 3
 
 /**
  * What is asked: about a sync, which the project has to have; about what was before, which makes no files
@@ -55,7 +60,12 @@ export class FolderControl implements port.Control {
   }
 
   async askForRun(request: port.RunRequest, following: port.Following): Promise<port.FollowedRun> {
-    return await this.#ask(control => control.askForRun(request, following), { sync: request.sync })
+    const { sync } = request
+    const ask = async (control: port.Control): Promise<port.FollowedRun> => {
+      await this.#tellOfEdits(control, following.signal)
+      return await control.askForRun(request, following)
+    }
+    return await this.#ask(ask, { sync })
   }
 
   async reset(sync: string, following: port.Following): Promise<port.FollowedRun> {
@@ -107,11 +117,19 @@ export class FolderControl implements port.Control {
   }
 
   async preview(query: port.PreviewQuery, signal: AbortSignal): Promise<port.Preview> {
-    return await this.#look(control => control.preview(query, signal))
+    return await this.#look(async control => {
+      await this.#tellOfEdits(control, signal)
+      return await control.preview(query, signal)
+    })
   }
 
   async sendTest(query: port.TestQuery, signal: AbortSignal): Promise<AttemptView> {
-    return await this.#ask(control => control.sendTest(query, signal), { sync: query.sync })
+    const { sync } = query
+    const ask = async (control: port.Control): Promise<AttemptView> => {
+      await this.#tellOfEdits(control, signal)
+      return await control.sendTest(query, signal)
+    }
+    return await this.#ask(ask, { sync })
   }
 
   async syncs(query: port.SyncsQuery, signal: AbortSignal): Promise<SyncsPage> {
@@ -208,6 +226,24 @@ export class FolderControl implements port.Control {
         throw error
       }
     })
+  }
+
+  /** `sluice up` goes by what is stored, so that an edit of the files alone changes nothing there. */
+  async #tellOfEdits(control: port.Control, signal: AbortSignal): Promise<void> {
+    if (control === this.#held?.control || control === this.#reading) return
+    const { catalog, tell } = this.#options
+    const { resources } = await control.resources({ limit: MOST_RESOURCES, after: undefined }, signal)
+    const stored = new Map(resources.map(({ kind, name, spec }) => [`${kind} ${name}`, spec]))
+    const edited = (await catalog.resources(signal))
+      .map(viewOf)
+      .filter(({ kind, name, spec }) => !isDeepStrictEqual(spec, stored.get(`${kind} ${name}`)))
+      .map(({ kind, name }) => `${kind} ${name}`)
+    if (edited.length === 0 || resources.length === MOST_RESOURCES) return
+    const some = edited.slice(0, SHOWN_EDITS).join(', ')
+    const more = edited.length > SHOWN_EDITS ? ` and ${edited.length - SHOWN_EDITS} more` : ''
+    tell(
+      `\`sluice up\` uses the resources that it has stored, and the files of the folder differ (${some}${more}): \`sluice diff\` shows how, \`sluice apply\` stores them`,
+    )
   }
 
   async #patiently<T>(attempt: () => Promise<T>): Promise<T> {

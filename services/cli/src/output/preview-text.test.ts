@@ -71,6 +71,9 @@ describe('a preview for people', () => {
         PLAIN,
       ).trim()
     expect(end({})).toBe('`sluice run people` sends this')
+    expect(end({}, { ...NEXT, notices: ['the removal guard would hold the run'] })).toBe(
+      '`sluice run people` sends this, unless a note above says otherwise',
+    )
     expect(end({ isCut: true })).toBe(
       '… and more: 20 requests with 80 rows shown; `--rows N` shows those of N rows, `--json` all',
     )

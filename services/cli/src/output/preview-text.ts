@@ -87,9 +87,10 @@ export function previewEnd(
     const rest = `${counted(shown, 'request')} with ${number(rows)} rows shown; \`--rows N\` shows those of N rows, \`--json\` all`
     return `\n${paint('dim', `… and more: ${rest}`)}\n`
   }
+  const unless = next.notices.length === 0 ? '' : ', unless a note above says otherwise'
   const hint = isNarrowed
     ? 'requests of the chosen rows alone; a run puts them together with the others'
-    : `\`${asTyped(`sluice run ${of.sync}`, options.called)}\` sends this`
+    : `\`${asTyped(`sluice run ${of.sync}`, options.called)}\` sends this${unless}`
   return `\n${paint('dim', hint)}\n`
 }
 

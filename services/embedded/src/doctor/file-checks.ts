@@ -22,13 +22,14 @@ interface StateFile {
   readonly faultOf: (path: string) => string | null
 }
 
-/** The problem of the folder as a whole; null if files can be looked for in it. */
-export function dataDirProblem(dataDir: string): Check | null {
+const USABLE = 'runs keep their log and state there: give it to the user who runs sluice, or move it away'
+
+/** The problem of the folder as a whole; null if files can be looked for, and made, in it. */
+export function dataDirProblem(dataDir: string, advice = USABLE): Check | null {
   const fault = statSync(dataDir).isDirectory()
     ? accessFault(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
     : 'it is a file; wanted a folder'
   if (fault === null) return null
-  const advice = 'runs keep their log and state there: give it to the user who runs sluice, or move it away'
   return problem('state', `${dataDir} cannot be used: ${fault}`, advice)
 }
 

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { readdir, stat, statfs } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { ok, problem, warning, type Check } from '@sluice/control/health/check'
 import type { Environment } from '@sluice/runtime/environment'
 import { dataDirProblem, fileProblems } from './file-checks.ts'
@@ -33,7 +33,10 @@ export async function folderChecks(
     room < LITTLE_ROOM_BYTES
       ? problem('disk', free, 'make room: runs keep their log and state there')
       : ok('disk', free)
-  if (!existsSync(dataDir)) return [disk, ok('state', 'nothing has run here yet')]
+  if (!existsSync(dataDir)) {
+    const advice = `a run makes ${dataDir}: let the user who runs sluice write there, or make it for that user`
+    return [disk, dataDirProblem(folderAbove(dataDir), advice) ?? ok('state', 'nothing has run here yet')]
+  }
   const unusable = dataDirProblem(dataDir)
   if (unusable !== null) return [disk, unusable]
   const checks = [disk, ...(await rightsChecks(dataDir)), await sizeCheck(dataDir)]
@@ -42,6 +45,12 @@ export async function folderChecks(
   const isAtWork = socket !== null && existsSync(socket) && (await answers(socket))
   const problems = isAtWork ? [] : fileProblems(dataDir, env)
   return [...checks, ...problems, holderCheck(socket, isAtWork)]
+}
+
+/** Where the folder would be made. */
+function folderAbove(dataDir: string): string {
+  const above = dirname(dataDir)
+  return existsSync(above) ? above : folderAbove(above)
 }
 
 /** The log has rows of customers, and the key opens the vault. Both are for their owner alone. */
