@@ -1,5 +1,5 @@
 /** The files of the embedded profile, in the project's `.sluice` folder. */
-import { constants, existsSync } from 'node:fs'
+import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -7,10 +7,12 @@ import { saysDiskFailed } from '@sluice/domain/disk-failure'
 import { valueOf, type Environment } from '@sluice/runtime/environment'
 import { makePrivateFolders } from '@sluice/runtime/private-files'
 
+const STATE = '.sluice'
+
 /** The folder of these files in a project folder, absolute. An environment has one of its own. */
 export function dataDirOf({ dir, env }: { readonly dir: string; readonly env: Environment }): string {
   const name = valueOf(env, 'SLUICE_ENV')
-  return name === undefined ? join(dir, '.sluice') : join(dir, '.sluice', 'env', name)
+  return name === undefined ? join(dir, STATE) : join(dir, STATE, 'env', name)
 }
 
 /** The log with all topics. */
@@ -18,9 +20,25 @@ export function logFile(dataDir: string): string {
   return join(dataDir, 'log.db')
 }
 
-/** False if nothing ever ran in this project, so that there is no history. */
+/**
+ * False if nothing ever ran in this project, so that there is no history. Throws `config` if the folder is for
+ * another user alone, such as that of a unit: to this one it looks as if nothing ever ran.
+ */
 export function hasEmbeddedHistory(of: { readonly dir: string; readonly env: Environment }): boolean {
-  return existsSync(logFile(dataDirOf(of)))
+  if (existsSync(logFile(dataDirOf(of)))) return true
+  const folder = join(of.dir, STATE)
+  const found = statSync(folder, { throwIfNoEntry: false })
+  if (found?.isDirectory() !== true) return false
+  try {
+    accessSync(folder, constants.X_OK)
+    return false
+  } catch {
+    const { uid } = found
+    throw new SluiceError(
+      'config',
+      `${folder} belongs to the user with the number ${uid}, and is for that user alone: run sluice as that user, such as with \`sudo -u '#${uid}'\`.`,
+    )
+  }
 }
 
 /**

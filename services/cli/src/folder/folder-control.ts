@@ -62,7 +62,7 @@ export class FolderControl implements port.Control {
   async askForRun(request: port.RunRequest, following: port.Following): Promise<port.FollowedRun> {
     const { sync } = request
     const ask = async (control: port.Control): Promise<port.FollowedRun> => {
-      await this.#tellOfEdits(control, following.signal)
+      await this.#tellOfEdits(control, following.cancel)
       return await control.askForRun(request, following)
     }
     return await this.#ask(ask, { sync })

@@ -8,7 +8,7 @@ const NEXT = {
   rowsRead: 5000,
   rowsInvalid: 0,
   invalidRows: [],
-  notices: [],
+  notices: [] as readonly string[],
 }
 const NOTHING = { ...NEXT, counts: { added: 0, changed: 0, removed: 0 } }
 const ALL = { op: undefined, key: undefined, rows: undefined }
