@@ -21,8 +21,8 @@ export function logFile(dataDir: string): string {
 }
 
 /**
- * False if nothing ever ran in this project, so that there is no history. Throws `config` if the folder is for
- * another user alone, such as that of a unit: to this one it looks as if nothing ever ran.
+ * False if nothing ever ran in this project, so that there is no history. Throws `config` if the folder is
+ * for another user alone, such as that of a unit: to this one it looks as if nothing ever ran.
  */
 export function hasEmbeddedHistory(of: { readonly dir: string; readonly env: Environment }): boolean {
   if (existsSync(logFile(dataDirOf(of)))) return true
