@@ -110,6 +110,18 @@ describe('a second clone', () => {
   })
 })
 
+it('a run that forgets the environment asks, and names those that ran here', async () => {
+  await using folder = await clone('', false)
+  await folder.write('sluice.prod.yaml', 'kind: environment\nvariables: {}\n')
+  expect((await folder.sluice('--env', 'prod', 'run', 'people')).exitCode).toBe(0)
+  const { stdout, stderr } = await typed(folder, 'n\n', 'run', 'people')
+  expect(stderr).toContain(
+    'nothing ran without `--env` so far, but with `--env prod`, and each environment has',
+  )
+  expect(stderr).toContain(ASKED)
+  expect([stdout, api.requests.length]).toEqual(['Nothing was sent.\n', 300])
+})
+
 it('a project that was just begun asks nobody', async () => {
   await using folder = await clone('', false)
   const { exitCode, stderr } = await typed(folder, '', 'run', 'people')

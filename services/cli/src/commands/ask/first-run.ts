@@ -9,9 +9,11 @@ import { dirname, join, relative, sep } from 'node:path'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ResourceView } from '@sluice/contracts/api'
 import type { Control } from '@sluice/control/port'
+import { dataDirOf, hasEmbeddedHistory } from '@sluice/embedded/state-folder'
 import { textOption, type CommandContext, type OptionSpec } from '../../command.ts'
 import { isFirstHere, type FirstRun } from '../../compose.ts'
 import { teller } from '../../output/notice.ts'
+import { environmentOf } from '../../output/paint.ts'
 import { counted } from '../../output/wording.ts'
 import { confirmed } from '../../vault/confirmed.ts'
 
@@ -56,14 +58,16 @@ export async function askedFirst(
   const first = resources.filter(each => sends(each) && (syncs?.includes(each.name) ?? true))
   if (first.length === 0) return undefined
   const names = first.map(({ name }) => name)
-  const isOlder = first.some(asks) || (await isCommitted(dir))
+  const others = await environmentsThatRan(context)
+  const isOlder = first.some(asks) || others.length > 0 || (await isCommitted(dir))
+  const notice = firstNotice(names, environmentOf(context.env), others)
   if (json || stdin.isTTY !== true || !isOlder) {
-    if (!first.some(asks)) teller(context)(firstNotice(names))
+    if (!first.some(asks)) teller(context)(notice)
     return undefined
   }
   const rows = await addedRows(control, names, signal)
   if (rows === 0) return undefined
-  teller(context)(firstNotice(names))
+  teller(context)(notice)
   if (await confirmed(`Send ${counted(rows, 'row')} as added?`, context)) return { syncs, how: 'backfill' }
   context.stdout.write('Nothing was sent.\n')
   return null
@@ -75,12 +79,29 @@ function sends({ kind, spec }: ResourceView): boolean {
   return kind === 'sync' && spec['firstRun'] !== 'skip-existing'
 }
 
-function firstNotice(syncs: readonly string[]): string {
+/** `others` are environments that ran here, each as a person names it. */
+function firstNotice(syncs: readonly string[], env: string | null, others: readonly string[]): string {
   const some = syncs.slice(0, 5).join(' ')
+  const here = env === null ? 'without `--env`' : `with \`--env ${env}\``
+  const ran =
+    others.length === 0
+      ? 'nothing ran in this folder so far'
+      : `nothing ran ${here} so far, but ${others.slice(0, 5).join(', ')}, and each environment has a state of its own`
   return (
-    `nothing ran in this folder so far, so all rows of ${syncs.slice(0, 5).join(', ')} are sent as added. ` +
+    `${ran}, so all rows of ${syncs.slice(0, 5).join(', ')} are sent as added. ` +
     `If the API has them already, as in a second clone or on a new machine, \`sluice run ${some} --first-run skip-existing\` begins with the rows as they are, or copy \`.sluice\` from where it ran`
   )
+}
+
+/** Whoever forgets `--env`, or begins to use it, would have every row sent once more. */
+async function environmentsThatRan({ dir, env }: CommandContext): Promise<readonly string[]> {
+  const plain = dataDirOf({ dir, env: {} })
+  const folders = await readdir(join(plain, 'env')).catch(() => [])
+  const names = [null, ...folders].filter(name => name !== environmentOf(env))
+  const ran = names.filter(name =>
+    hasEmbeddedHistory({ dir, env: name === null ? {} : { SLUICE_ENV: name } }),
+  )
+  return ran.map(name => (name === null ? 'without `--env`' : `with \`--env ${name}\``))
 }
 
 async function addedRows(control: Control, syncs: readonly string[], signal: AbortSignal): Promise<number> {
