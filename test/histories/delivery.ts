@@ -14,9 +14,19 @@ import type { AnotherTry } from '@sluice/delivery/outcome/settle-rows'
 import { nextTryMs, type Tries } from '@sluice/domain/answers/next-try'
 import { addCounts } from '@sluice/domain/counts'
 import { verdictOfFailure, type Verdict } from '@sluice/domain/answers/outcome'
+import {
+  Care,
+  CARELESS,
+  countedBeforehand,
+  deathsIn,
+  givenUpAfter,
+  isDeadly,
+  type LastOwner,
+  NO_DEATHS,
+} from '@sluice/partition/deaths/count-deaths'
 import { sampleAttempt } from '@sluice/testkit/sample-records'
 import type { Api, ApiAnswer } from './apis.ts'
-import type { ApiKind, Death, Fate, RowFate } from './plan.ts'
+import { EVERY_KEY, type ApiKind, type Death, type Fate, type RowFate } from './plan.ts'
 import type { Change, Topics } from './topics.ts'
 import { attemptOf, placeOf, rowOf } from './attempts.ts'
 import {
@@ -46,6 +56,8 @@ export interface DeliveryOptions {
   readonly death: Death | null
   /** The share of the requests after which delivery hands over in good order. Null: it does not. */
   readonly handsOver: number | null
+  /** The key whose request ends each process that sends it, so often that it is given up. Null: none. */
+  readonly deadly: string | null
   readonly tries: Tries
   /** Each try is announced before it is sent, and what may have arrived is not sent again. */
   readonly atMostOnce: boolean
@@ -122,28 +134,10 @@ function* deliverRequests(
   const removals = removalsFirst ? requests.filter(({ trigger }) => trigger === 'removed').length : 0
   let delivery = new PartitionDelivery(options, requests, ledgers)
   let mayPass = !removalsFirst
-  const finishRemovals = function* (end: number): Generator<void, void> {
-    if (mayPass || end <= removals) return
-    delivery.deliverUpTo(removals)
-    delivery.deliverWaiting(removals)
-    yield
-    mayPass = true
-  }
-  const deliverUpTo = function* (end: number): Generator<void, void> {
-    yield* finishRemovals(end)
-    delivery.deliverUpTo(end)
-  }
-  if (leaves < dies) {
-    yield* deliverUpTo(leaves)
-    // What waits for its next try goes on waiting there.
-    delivery = new PartitionDelivery(options, requests, ledgers, delivery.counts)
-  }
-  yield* deliverUpTo(dies)
-  if (death !== null && dies < requests.length) {
-    yield* finishRemovals(dies + 1)
-    delivery.dieAt(dies, death, mayPass ? requests.length : removals)
-    // The successor knows only the topics. Any other request may have been sent too.
-    delivery = new PartitionDelivery(options, requests, ledgers, delivery.counts)
+  const deaths = new DeathsOfPartition(requests[0]?.rows[0]?.run ?? 0, options.onBroken)
+  /** The successor knows only the topics. Any other request may have been sent too. */
+  const takeOver = (care = CARELESS): void => {
+    delivery = new PartitionDelivery(options, requests, ledgers, { counts: delivery.counts, care })
     const doubt = new Doubt(false, () => 0)
     for (const [index, ledger] of ledgers.entries()) {
       if (ledger.finished) continue
@@ -152,9 +146,85 @@ function* deliverRequests(
       delivery.closeAnnounced(index)
     }
   }
+  /** Each process that dies at work has a successor, which minds that. */
+  const survive = (work: () => void): void => {
+    for (;;)
+      try {
+        return work()
+      } catch (error) {
+        if (!(error instanceof Died)) throw error
+        takeOver(deaths.next(ledgers, delivery.hasTried))
+      }
+  }
+  const finishRemovals = function* (end: number): Generator<void, void> {
+    if (mayPass || end <= removals) return
+    survive(() => {
+      delivery.deliverUpTo(removals)
+      delivery.deliverWaiting(removals)
+    })
+    yield
+    mayPass = true
+  }
+  const deliverUpTo = function* (end: number): Generator<void, void> {
+    yield* finishRemovals(end)
+    survive(() => delivery.deliverUpTo(end))
+  }
+  if (leaves < dies) {
+    yield* deliverUpTo(leaves)
+    // What waits for its next try goes on waiting there.
+    delivery = new PartitionDelivery(options, requests, ledgers, { counts: delivery.counts })
+  }
+  yield* deliverUpTo(dies)
+  if (death !== null && dies < requests.length) {
+    yield* finishRemovals(dies + 1)
+    try {
+      delivery.dieAt(dies, death, mayPass ? requests.length : removals)
+    } catch (error) {
+      if (!(error instanceof Died)) throw error
+    }
+    takeOver()
+  }
   yield* deliverUpTo(requests.length)
-  delivery.deliverWaiting(requests.length)
+  survive(() => delivery.deliverWaiting(requests.length))
   return delivery.counts
+}
+
+/** A request has ended the process that sent it. */
+class Died extends Error {}
+
+/** All requests of a partition may be at work together. */
+const MOST_AT_WORK = EVERY_KEY.length
+/** What a deadly request costs: once together with others, and then alone until it is given up. */
+const MOST_DEATHS = 6
+
+/** What the takeover markers count of a partition in one run (PROTOCOL.md §11). */
+class DeathsOfPartition {
+  readonly #run: number
+  readonly #onBroken: (what: string) => never
+  #owner: LastOwner
+  #died = 0
+
+  constructor(run: number, onBroken: (what: string) => never) {
+    this.#run = run
+    this.#onBroken = onBroken
+    const deaths = countedBeforehand(run, NO_DEATHS, { hasWork: true })
+    this.#owner = { deaths, from: 0, position: 0, tookOverAt: 0, lastAt: 0, hasTried: false }
+  }
+
+  /** What the next owner minds, once the last one has died. */
+  next(ledgers: readonly Ledger[], hasTried: boolean): Care {
+    this.#died += 1
+    if (this.#died > MOST_DEATHS) this.#onBroken(`one deadly row has cost ${this.#died} processes`)
+    const first = ledgers.findIndex(({ finished }) => !finished)
+    const position = first < 0 ? ledgers.length : first
+    const before = deathsIn(this.#run, { ...this.#owner, position, hasTried }, false)
+    const care = new Care(before, 'attempts')
+    if (isDeadly(before) || care.ends !== null)
+      this.#onBroken('one deadly row has ended the work on a partition')
+    const deaths = countedBeforehand(this.#run, before, { hasWork: true })
+    this.#owner = { ...this.#owner, deaths, from: position }
+    return care
+  }
 }
 
 function requestsOf({ changes, batchSize, kind }: DeliveryOptions): readonly Request[] {
@@ -179,14 +249,18 @@ class PartitionDelivery {
   readonly #ledgers: Ledger[]
   /** Rows that are finished, as far as this process knows. */
   readonly #ended = new Set<Sent>()
+  readonly #care: Care
   counts: CountsByOp
+  /** True once it has written an attempt. */
+  hasTried = false
 
   constructor(
     options: DeliveryOptions,
     requests: readonly Request[],
     ledgers: Ledger[],
-    counts: CountsByOp = {},
+    { counts = {}, care = CARELESS }: { readonly counts?: CountsByOp; readonly care?: Care } = {},
   ) {
+    this.#care = care
     this.#options = options
     this.#requests = requests
     this.#ledgers = ledgers
@@ -291,8 +365,10 @@ class PartitionDelivery {
       const part = history.parts.find(open => samePositions(open.positions, positions))
       if (part === undefined) return onBroken('a part that was open is not')
       const rows = rowsAt(all, positions)
-      const isCancelled = this.#options.isCancelled()
-      const sent = isCancelled ? null : this.#send(index, part)
+      const isGivenUp = !this.#options.atMostOnce && givenUpAfter(part.announced, 'attempts') !== null
+      if (isGivenUp && !this.#isDeadly(rows)) onBroken('a row was given up that ends no process')
+      const isClosed = this.#options.isCancelled() || isGivenUp
+      const sent = isClosed ? null : this.#send(index, part)
       const { history: before } = this.#at(index).ledger
       const another = {
         nextTryMs: (failed: Parameters<AnotherTry['nextTryMs']>[0]) => nextTryMs(tries, failed, () => 0),
@@ -301,6 +377,7 @@ class PartitionDelivery {
       }
       const { hasTokens } = this.#options
       const attempt = attemptOf(rows, { sent, part, number: history.attempts + 1, another, hasTokens })
+      this.hasTried = true
       const next = withAttempt(before, attempt)
       this.#ledgers[index] = { ...ledger, history: next }
       const open = rows.filter(row => next.parts.some(of => rowsAt(all, of.positions).includes(row)))
@@ -364,11 +441,16 @@ class PartitionDelivery {
     if (first === undefined || rows.some(row => isUnrenderable(row, kind))) return UNRENDERABLE
     const again = rows.find(row => this.#ended.has(row))
     if (again !== undefined) onBroken(`${again.key} was sent again after it was finished`)
-    if (this.#options.atMostOnce) this.#announce(index, { positions })
+    this.#care.begins(MOST_AT_WORK)
+    if (this.#options.atMostOnce || this.#care.isOneByOne) this.#announce(index, { positions })
     const fate = nextFate(first.key)
     if (fate.kind === 'not-sent') return { ...UNRENDERABLE, verdict: verdictOfFailure('not-sent') }
     onSend(rows)
     const take = (): ApiAnswer => api.take(rows.map(sentRow))
+    if (this.#isDeadly(rows)) {
+      if (fate.kind !== 'broken' || fate.applied) take()
+      throw new Died()
+    }
     switch (fate.kind) {
       case 'answered':
         if (nextRowFate === null) return answered(take(), rows, of)
@@ -390,11 +472,16 @@ class PartitionDelivery {
     }
   }
 
+  #isDeadly(rows: readonly Sent[]): boolean {
+    return rows.some(({ key }) => key === this.#options.deadly)
+  }
+
   #announce(index: number, { positions }: Pick<PartHistory, 'positions'>): void {
     const { rows, ledger } = this.#at(index)
     const tried = { final: false, outcome: 'unknown', answered: false, nextTryAt: null } as const
     const attempt = { ...placeOf(rows), ...tried, part: positions, attempt: ledger.history.attempts + 1 }
     const history = withAttempt(ledger.history, sampleAttempt(attempt))
+    this.hasTried = true
     this.#ledgers[index] = { ...ledger, history }
   }
 

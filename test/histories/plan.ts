@@ -110,6 +110,8 @@ export interface RunPlan {
    * Null: it does not die.
    */
   readonly diesAgain: number | null
+  /** The key whose request ends each process that sends it. Null: none does. */
+  readonly deadly: string | null
 }
 
 export interface HistoryPlan {
@@ -154,6 +156,7 @@ export const FAULT_FREE: RunPlan = {
   askedBehind: false,
   interrupted: false,
   diesAgain: null,
+  deadly: null,
 }
 
 const RUNS_TO_CONVERGE: { readonly [kind in ApiKind]: number } = { upserts: 1, strict: 3, 'makes-ids': 3 }
@@ -196,6 +199,7 @@ export function planHistory(seed: number): HistoryPlan {
     ? { triggers: OPS, detectorDies: null, interrupted: false, diesAgain: null }
     : {}
   const cuts = randomFrom(seed ^ 0x4cf5ad43)
+  const deaths = randomFrom(seed ^ 0x2545f491)
   return {
     seed,
     foldsKeys,
@@ -218,6 +222,7 @@ export function planHistory(seed: number): HistoryPlan {
       askedBehind: cuts.chance(0.3),
       interrupted: cuts.chance(0.15),
       diesAgain: cuts.chance(0.3) ? cuts.next() : null,
+      deadly: deaths.chance(0.12) ? deaths.pick(KEYS) : null,
       ...bare,
       handsOver: Array.from({ length: partitions }, () => (tries.chance(0.15) ? tries.next() : null)),
       rowFates: Object.fromEntries(
@@ -255,7 +260,7 @@ function withRefusals<R extends Pick<RunPlan, 'fates'>>(run: R, random: Random |
 function planRun(
   random: Random,
   of: { readonly partitions: number; readonly run: number; readonly isBare: boolean },
-): Omit<RunPlan, 'handsOver' | 'rowFates' | 'askedBehind' | 'interrupted' | 'diesAgain'> {
+): Omit<RunPlan, 'handsOver' | 'rowFates' | 'askedBehind' | 'interrupted' | 'diesAgain' | 'deadly'> {
   const triggers = random.chance(0.12) ? OPS.filter(() => random.chance(0.6)) : OPS
   const command =
     of.run === 0 || random.chance(0.7)
