@@ -221,8 +221,14 @@ describe('answers', () => {
   it('have no method that no route has, whoever asks', async () => {
     await using guarded = await serve({ kind: 'tokens', tokens: TOKENS })
     for (const method of ['TRACE', 'PATCH', 'OPTIONS']) {
-      const { status, headers } = await guarded.ask(method, '/api/v1/runs')
-      expect([method, status, headers.allow]).toEqual([method, 405, 'HEAD, GET, POST, DELETE, PUT'])
+      for (const [path, allow] of [
+        ['/api/v1/runs', 'GET'],
+        ['/api/v1/resources/sync/people', 'GET, PUT, DELETE'],
+        ['/api/v1/none', 'HEAD, GET, POST, DELETE, PUT'],
+      ] as const) {
+        const { status, headers } = await guarded.ask(method, path)
+        expect([method, path, status, headers.allow]).toEqual([method, path, 405, allow])
+      }
     }
   })
 })

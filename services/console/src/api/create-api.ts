@@ -98,8 +98,11 @@ export async function createApi(options: ApiOptions): Promise<Api> {
         .code(page.status)
         .headers(page.headers)
         .send(page.body ?? undefined)
-    if (!ROUTED.has(request.method))
+    if (!ROUTED.has(request.method)) {
+      const methods = methodsAt(request.url)
+      if (methods.length > 0) reply.header('allow', methods.join(', '))
       throw new MethodError(`\`${request.method}\` does nothing on this server.`)
+    }
     // Whoever may not read may not find out what is here either.
     await gate.admit(callerOf(request), 'read', { signal: ending.signal })
     return refuse(reply, notHere(request, reply), options.logger)
@@ -282,11 +285,16 @@ function headersFor(url: string, { isOverTls }: Gate): ReturnType<typeof headers
   return headersOf({ isApi: url === API_BASE || url.startsWith(`${API_BASE}/`), isOverTls })
 }
 
+/** The methods of the routes that a path has, which every Sluice has. */
+function methodsAt(url: string): string[] {
+  const path = (url.split('?')[0] ?? '').replace(API_BASE, '')
+  const methods: string[] = ROUTES.filter(route => patternOf(route).test(path)).map(route => route.method)
+  return path === '/openapi.json' ? [...methods, 'GET'] : methods
+}
+
 /** Another method of a route that is here, or nothing. */
 function notHere(request: FastifyRequest, reply: FastifyReply): SluiceError {
-  const path = (request.url.split('?')[0] ?? '').replace(API_BASE, '')
-  const methods = ROUTES.filter(route => patternOf(route).test(path)).map(route => route.method)
-  if (path === '/openapi.json') methods.push('GET')
+  const methods = methodsAt(request.url)
   if (methods.length === 0)
     return new SluiceError('not-found', `There is nothing here: ${API_BASE}/openapi.json says what there is.`)
   reply.header('allow', methods.join(', '))
