@@ -293,7 +293,8 @@ export interface DeliveredState extends AsyncDisposable {
   ): Promise<void>
   /**
    * Keeps the rows of the open diff, if it does nothing but add them to an empty state, so that they need not
-   * be fed. Whatever happens to what is kept, the topics have it. True if it kept them.
+   * be fed. Its changes were read by then, and it ends. Whatever happens to what is kept, the topics have it.
+   * True if it kept them.
    */
   keep(published: PublishedRun): Promise<boolean>
   /**

@@ -1,4 +1,6 @@
 import { randomInt } from 'node:crypto'
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect, it } from 'vitest'
 import type { Change } from '@sluice/contracts/records'
@@ -104,6 +106,28 @@ it('takes in changes from all over a large state within little memory', { timeou
   await state[Symbol.asyncDispose]()
   expect(await mostRowsOfGroup(harness.pathOf('state'))).toBe(32_768)
 })
+
+it('keeps the rows of a large run with nothing of the diff in memory', { timeout: 120_000 }, async () => {
+  const rows = 1_000_000
+  await using state = await harness.open({ name: 'state', memoryLimit: '48MB' })
+  const { file, columns } = await harness.extract(`SELECT range AS id, 'x' AS v FROM range(${rows})`)
+  const { signal } = new AbortController()
+  const opsWithTrigger = new Set(['added'] as const)
+  const asked = { extractFile: file, columns, primaryKey: ['id'], compare: ['v'], opsWithTrigger }
+  const diff = await state.diff({ ...asked, baseline: false, signal })
+  for await (const batch of diff.changesByColumn()) expect('newRows' in batch).toBe(true)
+  const temporary = `${harness.pathOf('state')}.tmp`
+  const before = await bytesIn(temporary)
+  expect(await state.keep({ run: 1, runId: 'r', ends: [rows + 2], blockRows: 100, signal })).toBe(true)
+  expect(before).toBeGreaterThan(10_000_000)
+  expect(await bytesIn(temporary)).toBeLessThan(before / 2)
+})
+
+async function bytesIn(folder: string): Promise<number> {
+  const names = await readdir(folder)
+  const sizes = await Promise.all(names.map(async name => (await stat(join(folder, name))).size))
+  return sizes.reduce((sum, size) => sum + size, 0)
+}
 
 async function mostRowsOfGroup(file: string): Promise<number> {
   const instance = await DuckDBInstance.create(file, { access_mode: 'READ_ONLY' })

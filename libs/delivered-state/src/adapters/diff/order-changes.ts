@@ -47,11 +47,15 @@ export function pieceTables(columns: readonly Column[]): readonly PieceTable[] {
  * Makes the table `ordered`: the found changes in the order of writing (R17). Changes of one op are in the
  * order of the model's query, and those of gone rows in the order of the state. Neighbours in this order are
  * mostly neighbours in extract and state, so a piece reads only a part of these.
+ *
+ * It takes the place of `found`: columns of one byte a row are the last that DuckDB writes to temporary
+ * files, and of 20 million rows they would fill its memory.
  */
 export async function orderChanges(connection: DuckDBConnection): Promise<void> {
-  await connection.run(
-    'CREATE OR REPLACE TEMP TABLE ordered AS SELECT * FROM found ORDER BY section, rid NULLS LAST, srid',
-  )
+  await connection.run(`
+    CREATE OR REPLACE TEMP TABLE ordered AS
+    SELECT * EXCLUDE (newly_muted, adopted_shape) FROM found ORDER BY section, rid NULLS LAST, srid;
+    DROP TABLE found`)
 }
 
 /**

@@ -8,6 +8,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Column } from '@sluice/contracts/values'
 import type { DiffRequest, KeptRun, PublishedRun } from '../../port.ts'
 import { EXTRACTED, type FoundChanges, placeOf } from '../diff/find-changes.ts'
+import { COPIED_ROWS } from '../diff/read-new-rows.ts'
 import { groupsOf, type RowHash } from '../diff/row-hash.ts'
 import { isInSlice, VECTOR_ROWS } from '../diff/row-slices.ts'
 import { quoteText, readingOfExtracted } from '../sql/sql-types.ts'
@@ -82,6 +83,8 @@ export async function keepRun(
     )
   ).getRows()
   if (stretches.length > MOST_STRETCHES) return false
+  // What the diff has left would take the memory in which row groups wait until they are written.
+  await connection.run(`DROP TABLE ordered; DROP TABLE IF EXISTS temp.${COPIED_ROWS}`)
   const rowBytes = statSync(request.extractFile).size / added.rows
   await useGroups(groupRowsFor(added.rows, VECTOR_ROWS * rowBytes))
   const shape = shapes.idOf(request.columns.map(({ name }) => name))
