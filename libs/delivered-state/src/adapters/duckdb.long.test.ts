@@ -46,7 +46,7 @@ it('notes more gone keys than it compares at once', TIMEOUT, async () => {
 /** Each round changes one row of so many, all over the state. */
 const SHARES = [500, 500, 500, 20, 2, 500]
 
-it('takes in changes from all over a large state within little memory', { timeout: 120_000 }, async () => {
+it('takes in changes from all over a large state within little memory', { timeout: 300_000 }, async () => {
   const rows = 520_000
   const state = await harness.open({ name: 'state', memoryLimit: '48MB' })
   let offset = 0
@@ -107,7 +107,7 @@ it('takes in changes from all over a large state within little memory', { timeou
   expect(await mostRowsOfGroup(harness.pathOf('state'))).toBe(32_768)
 })
 
-it('keeps the rows of a large run with nothing of the diff in memory', { timeout: 120_000 }, async () => {
+it('keeps the rows of a large run with nothing of the diff in memory', { timeout: 300_000 }, async () => {
   const rows = 1_000_000
   await using state = await harness.open({ name: 'state', memoryLimit: '48MB' })
   const { file, columns } = await harness.extract(`SELECT range AS id, 'x' AS v FROM range(${rows})`)
