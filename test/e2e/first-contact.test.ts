@@ -39,6 +39,8 @@ describe('an alert with a mistake', () => {
     await project.write('alerts.yaml', yaml)
     const run = await project.sluice('run', SYNC)
     expect(run).toMatchObject({ exitCode: 0, stderr: expect.stringContaining(place) as string })
+    // As often as there are mistakes, though the command opens the project twice.
+    expect(run.stderr.split('Until that is mended')).toHaveLength(2)
     const alerts = await project.sluice('alerts')
     expect(alerts).toMatchObject({ stderr: expect.stringContaining(place) as string })
     expect(alerts.stdout).not.toContain('no alert')

@@ -94,7 +94,7 @@ function tellOfAlerts({ blocked, unread }: Project, tell: ProjectOptions['tell']
     if (key.startsWith('alert/')) for (const detail of details) mistakes.add(detail)
   for (const { file, line, column, message } of mistakes)
     tell(
-      `${[file, line, column].join(':')} ${message}. Until that is mended, alerts there stay as they were stored last, and new ones tell nobody.`,
+      `${[file, line, column].join(':')} ${message}. Until that is mended, an alert in that file stays as it was stored last, and a new one tells nobody.`,
     )
 }
 

@@ -3,13 +3,17 @@ import type { CommandContext } from '../command.ts'
 import { withTyped } from './called.ts'
 import { environmentOf, painter, safe } from './paint.ts'
 
+/** What a command has told: it may open the project more than once. */
+const toldTo = new WeakMap<CommandContext['stderr'], Set<string>>()
+
 /** Tells each notice once. */
 export function teller({
   stderr,
   errorColor,
   called,
 }: Pick<CommandContext, 'stderr' | 'errorColor' | 'called'>) {
-  const told = new Set<string>()
+  const told = toldTo.get(stderr) ?? new Set<string>()
+  toldTo.set(stderr, told)
   return (notice: string): void => {
     if (told.has(notice)) return
     told.add(notice)
