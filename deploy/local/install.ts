@@ -157,16 +157,17 @@ export async function mavenDependencies(folder: string, dependencies: readonly s
   await run(maven, [...args, `-DoutputDirectory=${join(folder, 'libs')}`], { maxBuffer: OUTPUT_LIMIT_BYTES })
 }
 
-/** Fetches one artifact (`group:artifact:version:type:classifier`) into a folder and unpacks it there. */
+/** Fetches one artifact (`group:artifact:version:type[:classifier]`) into a folder and unpacks it there. */
 export async function mavenArchive(folder: string, artifact: string): Promise<void> {
   const [maven = 'mvn', tar = 'tar'] = await ensurePrograms([
     { command: 'mvn', debianPackage: 'maven' },
     { command: 'tar', debianPackage: 'tar' },
   ])
-  const [, name = '', version = '', type = '', classifier = ''] = artifact.split(':')
+  const [, name = '', version = '', type = '', classifier] = artifact.split(':')
   const args = ['-q', '-B', 'dependency:copy', `-Dartifact=${artifact}`, `-DoutputDirectory=${folder}`]
   await run(maven, args, { cwd: folder, maxBuffer: OUTPUT_LIMIT_BYTES })
-  const archive = join(folder, `${name}-${version}-${classifier}.${type}`)
+  const file = [name, version, ...(classifier === undefined ? [] : [classifier])].join('-')
+  const archive = join(folder, `${file}.${type}`)
   await run(tar, ['-xzf', archive, '-C', folder])
   await rm(archive)
 }
