@@ -108,23 +108,25 @@ describe('a file that is no regular one is an error, and nobody waits for it', (
 })
 
 describe('a reference reads no file outside of the project', () => {
-  it.each(['/etc/passwd', '../secret.txt', 'link', 'folder/passwd', '.sluice/key', 'sub/../../secret.txt'])(
-    '%s',
-    async path => {
-      const project = join(dir, 'project')
-      mkdirSync(join(project, '.sluice'), { recursive: true })
-      mkdirSync(join(project, 'sub'))
-      writeFileSync(join(dir, 'secret.txt'), 'secret')
-      writeFileSync(join(project, '.sluice/key'), 'secret')
-      symlinkSync(join(dir, 'secret.txt'), join(project, 'link'))
-      symlinkSync('/etc', join(project, 'folder'))
-      writeFileSync(join(project, 'd.yaml'), `${DESTINATION}title: \${file:${path}}\n`)
-      dir = project
-      const problems = await problemsOf()
-      dir = join(project, '..')
-      expect(problems.join()).toContain('wanted a file inside of the project folder, found one outside')
-    },
-  )
+  it.each([
+    ...['/etc/passwd', '../secret.txt', 'link', 'folder/passwd', 'sub/../../secret.txt'],
+    // Where a disk knows no case, the second is the first.
+    ...['.sluice/key', '.SLUICE/key', 'sub/.sluice/key'],
+  ])('%s', async path => {
+    const project = join(dir, 'project')
+    for (const folder of ['.sluice', '.SLUICE', 'sub/.sluice']) {
+      mkdirSync(join(project, folder), { recursive: true })
+      writeFileSync(join(project, folder, 'key'), 'secret')
+    }
+    writeFileSync(join(dir, 'secret.txt'), 'secret')
+    symlinkSync(join(dir, 'secret.txt'), join(project, 'link'))
+    symlinkSync('/etc', join(project, 'folder'))
+    writeFileSync(join(project, 'd.yaml'), `${DESTINATION}title: \${file:${path}}\n`)
+    dir = project
+    const problems = await problemsOf()
+    dir = join(project, '..')
+    expect(problems.join()).toContain('wanted a file inside of the project folder, found one outside')
+  })
 })
 
 it('an interrupt is heard between two files', async () => {

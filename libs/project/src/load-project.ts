@@ -217,7 +217,7 @@ function filesInside(root: string): DecodeOptions['readFile'] {
         inside === '' ||
         inside.startsWith('..') ||
         isAbsolute(inside) ||
-        inside.split(sep)[0] === '.sluice'
+        inside.split(sep).some(part => part.toLowerCase() === '.sluice')
       )
         return {
           problem: `\`\${file:${path}}\`: wanted a file inside of the project folder, found one outside`,

@@ -119,7 +119,17 @@ describe('a .duckdb file of a stranger', { timeout: 120_000 }, () => {
       'upper',
     ],
     ["CREATE MACRO m() AS TABLE FROM query('SELECT 1 AS id'); CREATE VIEW v AS FROM m()", 'm'],
-  ])('hides nothing in views and macros: %s', async (sql, name) => {
+    [`CREATE VIEW "İ" AS FROM query('SELECT 1 AS id'); CREATE VIEW v AS FROM "İ"`, 'query'],
+    [`CREATE VIEW "ΑΣ" AS FROM query('SELECT 1 AS id'); CREATE VIEW v AS FROM "ΑΣ"`, 'query'],
+    [
+      "CREATE TABLE t (id INTEGER, x VARCHAR AS (current_setting('threads'))); CREATE VIEW v AS FROM t",
+      'current_setting',
+    ],
+    [
+      `CREATE TABLE "Ș" (id INTEGER, x VARCHAR AS (json_serialize_plan('SELECT 1'))); CREATE VIEW v AS SELECT id FROM "Ș"`,
+      'json_serialize_plan',
+    ],
+  ])('hides nothing in views, macros and calculated columns: %s', async (sql, name) => {
     await runIn(file(), sql)
     const error = await refusalOf('SELECT * FROM v', file())
     expect(error.message).toContain(`it calls ${name},`)
@@ -131,8 +141,11 @@ describe('a .duckdb file of a stranger', { timeout: 120_000 }, () => {
       expect((await refusalOf(sql, file())).message).toContain('reads this file alone')
   })
 
-  it('may have views that only read', async () => {
-    await runIn(file(), 'CREATE TABLE t AS SELECT 1 AS id; CREATE VIEW v(id) AS SELECT max(id) AS n FROM t')
+  it('may have views and calculated columns that only read', async () => {
+    await runIn(
+      file(),
+      "CREATE TABLE t (id INTEGER, x VARCHAR AS (upper('x' || id))); INSERT INTO t VALUES (1); CREATE VIEW v(id) AS SELECT max(id) AS n FROM t",
+    )
     await using source = open(file())
     const extract = await source.extract(modelOf('SELECT id FROM v'), { file: extractFile(), signal })
     expect(extract.rowCount).toBe(1)

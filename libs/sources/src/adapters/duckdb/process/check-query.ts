@@ -53,7 +53,10 @@ export async function checkQuery(
   const names = { functions: new Set<string>(), tables: new Set<string>() }
   for (const node of nodesOf(parsed.tree)) note(node, names, model)
   if (database === null) refuseDatabaseFiles(names, model)
-  else await addViews(connection, database, { names, model })
+  else {
+    await addViews(connection, database, { names, model })
+    await addCalculatedColumns(connection, database, { names, model })
+  }
   const macros = database === null ? new Set<string>() : await macrosOf(connection, database)
   for (const name of names.functions) {
     if (macros.has(name)) throw refused(model, `it calls ${name}, a macro of the database; write it out`)
@@ -111,10 +114,13 @@ async function addViews(
   { names, model }: { readonly names: Names; readonly model: ModelSpec },
 ): Promise<void> {
   const reader = await connection.runAndReadAll(
-    'SELECT lower(view_name), sql FROM duckdb_views() WHERE database_name = $1 AND NOT internal',
+    'SELECT view_name, sql FROM duckdb_views() WHERE database_name = $1 AND NOT internal',
     [database],
   )
-  const views = reader.getRows().map(([name, sql]) => ({ name: String(name), sql: String(sql) }))
+  // In lower case as the names of the query are: DuckDB's lower() makes another text of İ and Σ.
+  const views = reader
+    .getRows()
+    .map(([name, sql]) => ({ name: String(name).toLowerCase(), sql: String(sql) }))
   const looked = new Set<string>()
   for (let found = true; found;) {
     found = false
@@ -147,10 +153,35 @@ async function addView(
   if (!isKnown) throw refused(model, `it reads the view ${view.name}, which cannot be looked into`)
 }
 
-async function macrosOf(connection: DuckDBConnection, database: string): Promise<ReadonlySet<string>> {
+/** Adds the names that calculated columns use, in the tables that the query and its views read. */
+async function addCalculatedColumns(
+  connection: DuckDBConnection,
+  database: string,
+  { names, model }: { readonly names: Names; readonly model: ModelSpec },
+): Promise<void> {
+  // DuckDB shows the calculation as a default. Defaults of other columns of such a table count, too.
   const reader = await connection.runAndReadAll(
-    'SELECT DISTINCT lower(function_name) FROM duckdb_functions() WHERE database_name = $1 AND NOT internal',
+    `SELECT table_name, column_default
+     FROM duckdb_columns() JOIN duckdb_tables() USING (database_name, schema_name, table_name)
+     WHERE database_name = $1 AND sql LIKE '%GENERATED ALWAYS AS%' AND column_default IS NOT NULL`,
     [database],
   )
-  return new Set(reader.getRows().map(([name]) => String(name)))
+  for (const [table, calculation] of reader.getRows()) {
+    if (!names.tables.has(String(table).toLowerCase())) continue
+    const parsed = await parse(connection, `SELECT ${String(calculation)}`)
+    if (parsed.kind !== 'queries')
+      throw refused(
+        model,
+        `it reads the table ${String(table)}, whose calculated columns cannot be looked into`,
+      )
+    for (const node of nodesOf(parsed.tree)) note(node, names, model)
+  }
+}
+
+async function macrosOf(connection: DuckDBConnection, database: string): Promise<ReadonlySet<string>> {
+  const reader = await connection.runAndReadAll(
+    'SELECT DISTINCT function_name FROM duckdb_functions() WHERE database_name = $1 AND NOT internal',
+    [database],
+  )
+  return new Set(reader.getRows().map(([name]) => String(name).toLowerCase()))
 }
