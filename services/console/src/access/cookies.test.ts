@@ -16,6 +16,13 @@ it('the cookies of two servers on one machine have two names', () => {
 
 it('of what a browser sends, the cookies of this server are read, a few of each name, those over TLS first', () => {
   const header = `a=1; sluice-session-80=p;__Host-sluice-session=s; sluice-session-4747=o; ${'sluice-session-80=t; '.repeat(9)}`
-  expect(sentSessions(header, 'example.com').map(({ value }) => value)).toEqual(['s', 'p', 't', 't', 't'])
-  expect(sentSessions(undefined, undefined)).toEqual([])
+  expect(sentSessions(header, 'example.com', false).map(({ value }) => value)).toEqual([
+    's',
+    'p',
+    't',
+    't',
+    't',
+  ])
+  expect(sentSessions(header, 'example.com', true).map(({ value }) => value)).toEqual(['s'])
+  expect(sentSessions(undefined, undefined, false)).toEqual([])
 })

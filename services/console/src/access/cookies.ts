@@ -22,10 +22,17 @@ export interface SentCookie {
   readonly value: string
 }
 
-/** The cookies of a request that may be sessions, those over TLS first. */
-export function sentSessions(header: string | undefined, host: string | undefined): readonly SentCookie[] {
+/**
+ * The cookies of a request that may be sessions, those over TLS first. `areOverTls`: where browsers come by
+ * TLS alone, another host, or a connection without TLS, may have set the others.
+ */
+export function sentSessions(
+  header: string | undefined,
+  host: string | undefined,
+  areOverTls: boolean,
+): readonly SentCookie[] {
   const pairs = (header ?? '').split(';').map(pair => pair.trim())
-  return [true, false].flatMap(isOverTls => {
+  return (areOverTls ? [true] : [true, false]).flatMap(isOverTls => {
     const name = cookieName(host, isOverTls)
     const own = pairs.filter(pair => pair.startsWith(`${name}=`))
     return own.slice(0, MOST_READ).map(pair => ({ name, value: pair.slice(name.length + 1) }))

@@ -174,7 +174,7 @@ export class Gate {
 
   /** Ends the sessions of the request, and gives the headers that take their cookies away. */
   async logOut({ cookie, host }: Caller): Promise<readonly string[]> {
-    const sent = sentSessions(cookie, host)
+    const sent = sentSessions(cookie, host, this.isOverTls)
     for (const { value } of sent) {
       const session = await this.#sessions.find(value)
       if (session !== null) this.#sessions.end(session)
@@ -183,7 +183,7 @@ export class Gate {
   }
 
   async #bySession(caller: Caller): Promise<Principal> {
-    for (const { name, value } of sentSessions(caller.cookie, caller.host)) {
+    for (const { name, value } of sentSessions(caller.cookie, caller.host, this.isOverTls)) {
       const session = await this.#sessions.find(value)
       if (session === null) continue
       if (WRITING.has(caller.method)) this.#assertOwnPage(caller)

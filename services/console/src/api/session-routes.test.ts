@@ -203,6 +203,15 @@ describe('an attacker', () => {
     expect((await ask('GET', '/api/v1/session', { headers: both })).status).toBe(200)
   })
 
+  it('cannot plant a session of their own from another host, or without TLS, where browsers come by TLS', async () => {
+    await serve(BEHIND_TLS)
+    const session = (await logIn(TOKENS.read)).replace('__Host-sluice-session=', '')
+    const statusWith = async (name: string) =>
+      (await ask('GET', '/api/v1/session', { headers: { ...own(), cookie: `${name}=${session}` } })).status
+    expect(await statusWith('__Host-sluice-session')).toBe(200)
+    expect(await statusWith(`sluice-session-${new URL(base).port}`)).toBe(401)
+  })
+
   it('gains nothing by a wrong token beside a right cookie', async () => {
     await serve(WITH_TOKENS)
     const cookie = await logIn(TOKENS.write)
