@@ -194,7 +194,10 @@ class Died extends Error {}
 
 /** All requests of a partition may be at work together. */
 const MOST_AT_WORK = EVERY_KEY.length
-/** What a deadly request costs: once together with others, and then alone until it is given up. */
+/**
+ * What a deadly request costs, once the requests before it are through: once together with others, and then
+ * alone until it is given up. Before that, an owner that gets another request through begins the count anew.
+ */
 const MOST_DEATHS = 6
 
 /** What the takeover markers count of a partition in one run (PROTOCOL.md §11). */
@@ -213,10 +216,10 @@ class DeathsOfPartition {
 
   /** What the next owner minds, once the last one has died. */
   next(ledgers: readonly Ledger[], hasTried: boolean): Care {
-    this.#died += 1
-    if (this.#died > MOST_DEATHS) this.#onBroken(`one deadly row has cost ${this.#died} processes`)
     const first = ledgers.findIndex(({ finished }) => !finished)
     const position = first < 0 ? ledgers.length : first
+    this.#died = position > this.#owner.from ? 1 : this.#died + 1
+    if (this.#died > MOST_DEATHS) this.#onBroken(`one deadly row has cost ${this.#died} processes`)
     const before = deathsIn(this.#run, { ...this.#owner, position, hasTried }, false)
     const care = new Care(before, 'attempts')
     if (isDeadly(before) || care.ends !== null)
