@@ -64,6 +64,8 @@ export function strangerSqlSuite(where: string, open: (folder: string) => Source
       ["SELECT * FROM sql_auto_complete('FROM \"/etc/')", 'sql_auto_complete'],
       ["SELECT * FROM read_duckdb('x.duckdb', table_name := 't')", 'read_duckdb'],
       ["FROM 'x.duckdb'", 'x.duckdb'],
+      // DuckDB reads the file x.duckdb1 as a database by this name.
+      ["FROM '{home}/folder/x.duckdb?'", 'x.duckdb?'],
     ])('calls no function that does more than read: %s', async (sql, name) => {
       const error = await refusalOf(sql.replaceAll('{home}', home))
       expect(error.code).toBe('query')

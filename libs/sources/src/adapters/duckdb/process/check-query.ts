@@ -19,7 +19,7 @@ const TABLE_REFERENCES = new Set([
 /** Views of DuckDB that tell of this process and not of the source. */
 const REFUSED_VIEWS = new Set(['duckdb_logs'])
 /** A name that DuckDB would open as a database, beside those that are read-only. */
-const DATABASE_FILES = /\.(duckdb|ddb|db)$/i
+const DATABASE_FILES = /\.(duckdb|ddb|db)(\?|$)/i
 /** A view may name another view, and so on. */
 const MOST_VIEWS = 1000
 
