@@ -4,6 +4,8 @@
  * none.
  */
 import { randomBytes } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Catalog } from '@sluice/control/catalog'
 import type { Check } from '@sluice/control/health/check'
 import type { Connections } from '@sluice/control/check-connections'
@@ -110,6 +112,14 @@ async function loaderOf(options: ControlOptions): Promise<() => Promise<Project>
 /** True in a folder where nothing ran so far. */
 export function isFirstHere({ dir, env }: Pick<ProjectOptions, 'dir' | 'env'>): boolean {
   return dataDirHere({ dir, env }) !== null && !hasEmbeddedHistory({ dir, env })
+}
+
+/** The environments of a folder in which something ran. Null stands for the folder without one. */
+export async function environmentsThatRan(dir: string): Promise<readonly (string | null)[]> {
+  const folders = await readdir(join(dataDirOf({ dir, env: {} }), 'env')).catch(() => [])
+  return [null, ...folders].filter(name =>
+    hasEmbeddedHistory({ dir, env: name === null ? {} : { SLUICE_ENV: name } }),
+  )
 }
 
 /** The folder of the log, if the folder has its own, so that its resources meet those of no other there. */

@@ -9,9 +9,8 @@ import { dirname, join, relative, sep } from 'node:path'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ResourceView } from '@sluice/contracts/api'
 import type { Control } from '@sluice/control/port'
-import { dataDirOf, hasEmbeddedHistory } from '@sluice/embedded/state-folder'
 import { textOption, type CommandContext, type OptionSpec } from '../../command.ts'
-import { isFirstHere, type FirstRun } from '../../compose.ts'
+import { environmentsThatRan, isFirstHere, type FirstRun } from '../../compose.ts'
 import { teller } from '../../output/notice.ts'
 import { environmentOf } from '../../output/paint.ts'
 import { counted } from '../../output/wording.ts'
@@ -58,7 +57,7 @@ export async function askedFirst(
   const first = resources.filter(each => sends(each) && (syncs?.includes(each.name) ?? true))
   if (first.length === 0) return undefined
   const names = first.map(({ name }) => name)
-  const others = await environmentsThatRan(context)
+  const others = await otherEnvironments(context)
   const isOlder = first.some(asks) || others.length > 0 || (await isCommitted(dir))
   const notice = firstNotice(names, environmentOf(context.env), others)
   if (json || stdin.isTTY !== true || !isOlder) {
@@ -93,15 +92,10 @@ function firstNotice(syncs: readonly string[], env: string | null, others: reado
   )
 }
 
-/** Whoever forgets `--env`, or begins to use it, would have every row sent once more. */
-async function environmentsThatRan({ dir, env }: CommandContext): Promise<readonly string[]> {
-  const plain = dataDirOf({ dir, env: {} })
-  const folders = await readdir(join(plain, 'env')).catch(() => [])
-  const names = [null, ...folders].filter(name => name !== environmentOf(env))
-  const ran = names.filter(name =>
-    hasEmbeddedHistory({ dir, env: name === null ? {} : { SLUICE_ENV: name } }),
-  )
-  return ran.map(name => (name === null ? 'without `--env`' : `with \`--env ${name}\``))
+/** A person who forgets `--env`, or begins to use it, would have every row sent once more. */
+async function otherEnvironments({ dir, env }: CommandContext): Promise<readonly string[]> {
+  const others = (await environmentsThatRan(dir)).filter(name => name !== environmentOf(env))
+  return others.map(name => (name === null ? 'without `--env`' : `with \`--env ${name}\``))
 }
 
 async function addedRows(control: Control, syncs: readonly string[], signal: AbortSignal): Promise<number> {
