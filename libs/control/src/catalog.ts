@@ -26,7 +26,7 @@ export interface Catalog {
   /** The resources with what is known of their present versions. Absent where files are shown as they are. */
   readonly views?: (signal: AbortSignal) => Promise<readonly ResourceView[]>
   /**
-   * What the log has, with what resources were before if that is asked for. Nobody may change it. Absent
+   * Reads what the log has, with earlier versions if asked for. Nobody may change the answer. Absent
    * where files are shown as they are.
    */
   readonly stored?: (of: { readonly withPast: boolean }, signal: AbortSignal) => Promise<StoredResources>
@@ -93,7 +93,7 @@ export function unloadedCatalog(load: () => Promise<Project>): Catalog {
 interface Present {
   readonly stored: StoredResources
   readonly records: readonly ResourceRecord[]
-  /** Those that can be read. */
+  /** The records that can be read. */
   readonly readable: readonly { readonly record: ResourceRecord; readonly spec: ResourceSpec }[]
   readonly specs: readonly ResourceSpec[]
   /** Made for the first who asks. */

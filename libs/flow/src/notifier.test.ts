@@ -83,6 +83,6 @@ test('a condition is waited for over many changes, and what it throws ends the w
   await expect(aborted).rejects.toBe(reason)
   expect(changes.waiting).toBe(0)
   expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0)
-  // What holds already needs no wait.
+  // A condition that holds already needs no wait.
   await changes.until(() => true, { signal: controller.signal })
 })

@@ -43,7 +43,7 @@ type Wanted = (found: Found) => boolean
 
 type Topics = Pick<Pipeline, 'log' | 'io' | 'prefix'>
 
-/** What changes rarely is read anew only once something was written. */
+/** Keeps what changes rarely, and reads it anew only once something was written. */
 export class Audit {
   readonly #topics: Topics
   readonly #stored: NonNullable<Catalog['stored']>

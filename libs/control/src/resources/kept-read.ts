@@ -1,8 +1,8 @@
-/** What was read of a partition. It is read anew only once something was written there. */
+/** A kept read of a partition: it is read anew only once something was written there. */
 import { SharedWork } from '@sluice/flow/shared-work'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 
-/** What the partition had when it ended at this offset. */
+/** The value that a read gave when the partition ended at this offset. */
 interface Read<T> {
   readonly end: number
   readonly value: T

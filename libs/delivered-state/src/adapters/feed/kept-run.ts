@@ -83,7 +83,7 @@ export async function keepRun(
     )
   ).getRows()
   if (stretches.length > MOST_STRETCHES) return false
-  // What the diff has left would take the memory in which row groups wait until they are written.
+  // The diff's tables would take the memory in which row groups wait until they are written.
   await connection.run(`DROP TABLE ordered; DROP TABLE IF EXISTS temp.${COPIED_ROWS}`)
   const rowBytes = statSync(request.extractFile).size / added.rows
   await useGroups(groupRowsFor(added.rows, VECTOR_ROWS * rowBytes))

@@ -39,7 +39,7 @@ export interface Task {
 
 const MAX_NAME = 100_000
 const MAX_TEXT = 1_000_000
-/** So many files and folders are looked at to tell whether a model has to be read. */
+/** At most so many files and folders tell whether a model has to be read. */
 export const MOST_SEEN = 200
 
 const columnType: z.ZodType<ColumnType> = z.lazy(() =>
@@ -75,7 +75,7 @@ export const answer = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('rows'),
     rowCount: z.int().min(0),
-    /** What the files were like; as long as they are, the rows are the same. Null: nobody can know that. */
+    /** The states of the files. While they are the same, so are the rows. Null: nobody can know that. */
     seen: z
       .array(z.tuple([z.string().max(MAX_TEXT), z.string().max(MAX_NAME)]))
       .max(MOST_SEEN)

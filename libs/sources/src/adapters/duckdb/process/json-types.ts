@@ -64,8 +64,8 @@ interface Column {
 }
 
 /**
- * Those that are keys of the files. Behind them DuckDB adds the name of the file and the values of folders,
- * if the query asks for them, and then takes none of the name among the types. `described` are all.
+ * The columns that are keys of the files. Behind them DuckDB adds the name of the file and the values of
+ * folders, if the query asks for them, and then takes none of the name among the types. `described` are all.
  */
 async function columnsOfFiles(
   connection: DuckDBConnection,

@@ -44,7 +44,7 @@ interface Prepared {
   readonly columns: readonly CarriedColumn[]
   /** Before anything was read of them. */
   readonly files: FileStates
-  /** What a later look at the files is compared with (messages.ts). */
+  /** The states with which a later look at the files is compared (messages.ts). */
   readonly seen: Seen
 }
 
@@ -194,7 +194,7 @@ async function prepare(connection: DuckDBConnection, task: Task): Promise<Prepar
 const PATTERN = /[*?[]/
 /** DuckDB takes age of one argument for a function of that alone. */
 const FUNCTION_OF_NOW = /^age$/i
-/** What SQL has without parentheses, which the tree has as a column. */
+/** SQL writes these without parentheses, and the tree has them as columns. */
 const VALUE_OF_NOW = /^(current_.*|localtime|localtimestamp|now|today|user|session_user)$/i
 const TABLE_OF_FILES = /^read_(csv|csv_auto|parquet|(json|ndjson)(_auto)?)$|^parquet_scan$/i
 
