@@ -2,6 +2,7 @@
 import {
   appendFileSync,
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   renameSync,
@@ -92,6 +93,8 @@ export function folderFilesSuite(where: string, openFolder: (folder: string) => 
       let left = 100
       const replacing = setInterval(() => {
         if (left === 0 || !existsSync(begun)) return
+        // The file before is kept, so that no file system gives its number to the next one.
+        linkSync(file, `${file}.old${left}`)
         left -= 1
         writeFileSync(`${file}.new`, 'id,name\n1,Ann\n9,Eve\n')
         renameSync(`${file}.new`, file)

@@ -131,7 +131,8 @@ function stateOf(file: string): FileState | null {
   try {
     const found: BigIntStats | undefined = statSync(file, { bigint: true, throwIfNoEntry: false })
     if (found?.isFile() !== true) return null
-    const identity = `${found.dev} ${found.ino}`
+    // A new file may get the number of one that is gone: the time at which it began tells them apart.
+    const identity = `${found.dev} ${found.ino} ${found.birthtimeNs}`
     return { identity, content: `${identity} ${found.size} ${found.mtimeNs}` }
   } catch {
     return null
