@@ -18,10 +18,10 @@ const VENDOR_HOMES = {
   '@kafkajs/confluent-schema-registry': ['^libs/schema-codec/src/adapters/'],
   avsc: ['^libs/schema-codec/src/'],
   bottleneck: ['^libs/rate-limit/src/adapters/'],
-  croner: ['^libs/schedule/src/'],
+  croner: ['^libs/runs/src/schedule/'],
   fastify: ['^services/console/src/api/'],
   ioredis: ['^libs/redis/src/'],
-  'ipaddr.js': ['^libs/egress/src/'],
+  'ipaddr.js': ['^libs/http-sender/src/'],
   kafkajs: ['^libs/message-log/src/adapters/'],
   liquidjs: ['^libs/templates/src/'],
   nodemailer: ['^libs/alerts/src/adapters/'],
@@ -95,7 +95,14 @@ module.exports = {
       name: 'adapters-stay-in-their-room',
       severity: 'error',
       from: { path: `${ROOM}adapters/`, pathNot: TEST },
-      to: { path: PRODUCTION, pathNot: ['^libs/$1/src/', '^libs/(contracts|domain|egress|flow|redis)/src/'] },
+      to: {
+        path: PRODUCTION,
+        pathNot: [
+          '^libs/$1/src/',
+          '^libs/(contracts|domain|flow|redis)/src/',
+          '^libs/http-sender/src/(egress-guard|private-keys)[.]ts$',
+        ],
+      },
     },
     {
       name: 'adapters-are-named-only-in-compose',

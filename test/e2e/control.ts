@@ -2,7 +2,7 @@
 import { openControl } from '@sluice/cli/compose'
 import type { ControlHarness } from '@sluice/control/contract'
 import { createLogger } from '@sluice/runtime/logger'
-import { EncryptionKeys } from '@sluice/vault/encryption-keys'
+import { EncryptionKeys } from '@sluice/secrets/vault/encryption-keys'
 import { peopleYaml } from './people-project.ts'
 import { projectFolder } from './project-folder.ts'
 

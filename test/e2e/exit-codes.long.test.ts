@@ -1,7 +1,7 @@
 /** Exit codes and JSON of every command in a folder, against a server, and on Kafka. */
 import { describe, it } from 'vitest'
 import { startScriptedApi } from '@sluice/testkit/scripted-api'
-import { EncryptionKeys } from '@sluice/vault/encryption-keys'
+import { EncryptionKeys } from '@sluice/secrets/vault/encryption-keys'
 import { realServices, startDistributed } from './distributed.ts'
 import { playCases } from './exit-codes.ts'
 import { servedFolder } from './one-folder.ts'

@@ -14,7 +14,7 @@ import {
   startOidcServer,
   type OidcServer,
 } from '@sluice/testkit/oidc-server'
-import { EncryptionKeys } from '@sluice/vault/encryption-keys'
+import { EncryptionKeys } from '@sluice/secrets/vault/encryption-keys'
 import { finished } from './project-folder.ts'
 import { peopleCsv, peopleYaml, SYNC } from './people-project.ts'
 import type { Opened, Profile } from './profiles.ts'

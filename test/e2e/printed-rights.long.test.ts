@@ -15,7 +15,7 @@ import {
 } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { topicsView, type TopicsView } from '@sluice/contracts/operator-views'
-import { EncryptionKeys } from '@sluice/vault/encryption-keys'
+import { EncryptionKeys } from '@sluice/secrets/vault/encryption-keys'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { startKafka, type SecureListener } from '../../deploy/local/kafka.ts'
 import { Workspace } from '../../deploy/local/workspace.ts'

@@ -10,7 +10,7 @@ import { describe, expect, it } from 'vitest'
 import { encryptedKey, makeCertificate } from '@sluice/testkit/make-certificates'
 import { listen } from '@sluice/testkit/listen'
 import { CLIENT_ID, CLIENT_SECRET, startOidcServer } from '@sluice/testkit/oidc-server'
-import { EncryptionKeys } from '@sluice/vault/encryption-keys'
+import { EncryptionKeys } from '@sluice/secrets/vault/encryption-keys'
 import { bothProfiles, type Opened } from './profiles.ts'
 import { ENCODINGS, stretchesFound } from './secret-stretches.ts'
 

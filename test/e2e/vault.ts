@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { EncryptionKeys } from '@sluice/vault/encryption-keys'
+import { EncryptionKeys } from '@sluice/secrets/vault/encryption-keys'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { peopleCsv, peopleYaml, SYNC } from './people-project.ts'
 import type { Opened, Profile } from './profiles.ts'

@@ -9,7 +9,7 @@ import type { Logger } from '@sluice/runtime/logger'
 import type { RecordIo } from '@sluice/topics/record-io'
 import type { RunsView } from '@sluice/runs/runs-view'
 import type { Definitions } from '@sluice/resources/stored-documents'
-import type { Vault } from '@sluice/vault/vault'
+import type { Vault } from '@sluice/secrets/vault/vault'
 
 /** An index, and what keeps it up to date. */
 export interface IndexedHistory {

@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto'
 import { createSecureContext, TLSSocket, type SecureContext, type SecureContextOptions } from 'node:tls'
 import type { Socket } from 'node:net'
-import { assertPfx, KeyFault, openPrivateKey } from '@sluice/egress/private-keys'
+import { assertPfx, KeyFault, openPrivateKey } from './private-keys.ts'
 import type { CertificateView, ShownTls, TlsOptions } from './port.ts'
 
 /** Which of the fields is at fault, in words that show none of their values. */

@@ -1,5 +1,5 @@
 /** An access token as the store keeps it: sealed for its name. */
-import type { EncryptionKeys } from '@sluice/vault/encryption-keys'
+import type { EncryptionKeys } from '@sluice/secrets/vault/encryption-keys'
 import { z } from 'zod'
 
 const tokenSchema = z.object({

@@ -1,7 +1,7 @@
 /** Asks a token endpoint, through the sender of the destination. */
 import type { KeyObject, webcrypto } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
-import { openPrivateKey } from '@sluice/egress/private-keys'
+import { openPrivateKey } from '@sluice/http-sender/private-keys'
 import type { ConnectionOptions, HttpSender } from '@sluice/http-sender/port'
 import { redactText } from '@sluice/secrets/redact'
 import type { ExtraParts, OAuthSettings } from './settings.ts'

@@ -30,8 +30,8 @@ export const STARTED = {
     by: 'libs/sources/src/adapters/duckdb/start-process.ts',
   },
   preview: {
-    main: 'libs/rendering/src/adapters/thread/main.ts',
-    by: 'libs/rendering/src/adapters/thread.ts',
+    main: 'libs/templates/src/adapters/thread/main.ts',
+    by: 'libs/templates/src/adapters/thread.ts',
   },
   log: {
     main: 'libs/message-log/src/adapters/sqlite/thread/main.ts',

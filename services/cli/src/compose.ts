@@ -39,7 +39,7 @@ import {
   type KeptSecrets,
 } from '@sluice/secrets/bound-secrets'
 import { isInEnvironment } from '@sluice/secrets/environment'
-import type { Vault } from '@sluice/vault/vault'
+import type { Vault } from '@sluice/secrets/vault/vault'
 import { beginningWith, ownedIn, publishedIn } from './folder/folder-owner.ts'
 import type { Up } from './folder/serve-folder.ts'
 
@@ -385,7 +385,7 @@ async function openDistributed({
   const [{ createKafkaLog }, { createRegistryCodec }, { openStage }] = await Promise.all([
     import('@sluice/message-log/adapters/kafka'),
     import('@sluice/schema-codec/adapters/registry'),
-    import('@sluice/process/open-stage'),
+    import('@sluice/partition/process/open-stage'),
   ])
   const settings = distributedSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
@@ -401,7 +401,7 @@ async function openDistributed({
   const opened = opening.move()
   const openVaultOnce = async (): Promise<Vault> => {
     const [{ openVault }, { mask }] = await Promise.all([
-      import('@sluice/process/open-vault'),
+      import('@sluice/partition/process/open-vault'),
       import('./cli-logger.ts'),
     ])
     return opened.use(await openVault(stage, env, { logger, onOpened: mask, signal }))

@@ -49,23 +49,23 @@ import { makeFilesPrivate } from '@sluice/runtime/private-files'
 import { proxySettings } from '@sluice/runtime/settings/proxies'
 import { redisSettings } from '@sluice/runtime/service-config'
 import { RendererMemory } from '@sluice/renderer/renderer-memory'
-import { renderInThread, SlowRenders } from '@sluice/rendering/adapters/thread'
+import { renderInThread, SlowRenders } from '@sluice/templates/adapters/thread'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import { secretsOf, told, type KeptSecrets } from '@sluice/secrets/bound-secrets'
 import { isInEnvironment } from '@sluice/secrets/environment'
 import { openSource } from '@sluice/sources/adapters/open-source'
 import type { Source } from '@sluice/sources/port'
-import { forgottenLogger, logTrouble, openHolds } from '@sluice/process/open-holds'
-import { openBackbone } from '@sluice/process/open-stage'
-import { tellOfForeign } from '@sluice/process/tell-of-foreign'
+import { forgottenLogger, logTrouble, openHolds } from '@sluice/partition/process/open-holds'
+import { openBackbone } from '@sluice/partition/process/open-stage'
+import { tellOfForeign } from '@sluice/partition/process/tell-of-foreign'
 import { ForeignRecords } from '@sluice/topics/foreign-records'
 import { RecordIo } from '@sluice/topics/record-io'
 import { Signatures } from '@sluice/topics/signatures'
 import { RunsView } from '@sluice/runs/runs-view'
 import { currentDefinition, Definitions } from '@sluice/resources/stored-documents'
 import { sharedTopics, sharedTopicSpecs } from '@sluice/topics/topics'
-import { environmentKeys } from '@sluice/vault/key-file'
-import { Vault } from '@sluice/vault/vault'
+import { environmentKeys } from '@sluice/secrets/vault/key-file'
+import { Vault } from '@sluice/secrets/vault/vault'
 import { connectionsWith } from './connections.ts'
 import { keysOf, mayHaveVault, secretForOf } from './folder-secrets.ts'
 import { EarlySource } from './start/early-source.ts'
@@ -142,7 +142,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
 }
 
 async function figuresIn(metrics: Metrics): Promise<Figures> {
-  return (await import('@sluice/process/figures-as-metrics')).figuresAsMetrics(metrics)
+  return (await import('@sluice/partition/process/figures-as-metrics')).figuresAsMetrics(metrics)
 }
 
 /** What notices of alerts are told with. */

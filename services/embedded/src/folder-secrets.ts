@@ -5,7 +5,7 @@ import type { SecretFor } from '@sluice/contracts/secret-references'
 import { hasOtherAuthors, isDistributed } from '@sluice/runtime/settings/distributed'
 import type { Environment } from '@sluice/runtime/environment'
 import { boundSecrets, type KeptSecrets } from '@sluice/secrets/bound-secrets'
-import { environmentKeys, environmentOrFileKeys, type KeySource } from '@sluice/vault/key-file'
+import { environmentKeys, environmentOrFileKeys, type KeySource } from '@sluice/secrets/vault/key-file'
 import { dataDirOf, logFile } from './state-folder.ts'
 
 /** The keys of a folder's vault. */

@@ -3,8 +3,8 @@ import { expect, it } from 'vitest'
 import type { DestinationSpec } from '@sluice/contracts/resources'
 import { boundSecrets } from '@sluice/secrets/bound-secrets'
 import { openTestLog } from '@sluice/testkit/test-log'
-import { environmentKeys } from '@sluice/vault/key-file'
-import { Vault } from '@sluice/vault/vault'
+import { environmentKeys } from '@sluice/secrets/vault/key-file'
+import { Vault } from '@sluice/secrets/vault/vault'
 import { beginLogin } from './log-in.ts'
 
 const { signal } = new AbortController()

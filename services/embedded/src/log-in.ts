@@ -10,7 +10,7 @@ import { loginOf, newEpoch, type Login } from '@sluice/oauth/login'
 import { oauthSettings } from '@sluice/oauth/settings'
 import { TokenEndpoint } from '@sluice/oauth/token-request'
 import { grantFor } from '@sluice/secrets/grants'
-import type { Vault } from '@sluice/vault/vault'
+import type { Vault } from '@sluice/secrets/vault/vault'
 
 /** The one who calls the command logs in from a machine of their own. */
 const PROFILE = { allowPrivateNetwork: true }

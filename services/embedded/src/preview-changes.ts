@@ -8,7 +8,7 @@ import { shownRequest } from '@sluice/delivery/destination/shown-request'
 import type { Target } from '@sluice/delivery/destination/target'
 import { changeOf } from '@sluice/domain/held/delivered-to'
 import { needsApproval } from '@sluice/domain/held/removal-guard'
-import { renderChanges, type RenderChanges } from '@sluice/rendering/render-changes'
+import { renderChanges, type RenderChanges } from '@sluice/templates/rendering/render-changes'
 
 export interface Previewing {
   readonly next: NextChanges

@@ -5,7 +5,7 @@ import type { ResolveTarget } from '@sluice/delivery/run/open-run'
 import type { SecretFor } from '@sluice/contracts/secret-references'
 import { RecentMap } from '@sluice/flow/recent-map'
 import type { Definitions } from '@sluice/resources/stored-documents'
-import type { Vault } from '@sluice/vault/vault'
+import type { Vault } from '@sluice/secrets/vault/vault'
 
 /** Each edit makes a definition, but only a few definitions have runs at work. */
 const TARGETS_KEPT = 100

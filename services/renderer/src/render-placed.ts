@@ -1,8 +1,8 @@
 /** Renders a batch of changes, or says why its rows are not rendered. */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { TopicPartition } from '@sluice/message-log/port'
-import { renderBatch, type BatchContext, type Rendered } from '@sluice/rendering/render-batch'
-import type { RowBatch } from '@sluice/rendering/row-batches'
+import { renderBatch, type BatchContext, type Rendered } from '@sluice/templates/rendering/render-batch'
+import type { RowBatch } from '@sluice/templates/rendering/row-batches'
 import type { CompiledTrigger } from '@sluice/templates/compile'
 import { unreadableAt } from '@sluice/topics/owned-reader'
 

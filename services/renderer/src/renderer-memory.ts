@@ -5,7 +5,7 @@
  */
 import { ByteBudget } from '@sluice/flow/byte-budget'
 import { Slots } from '@sluice/flow/slots'
-import { BATCH_CEILING_BYTES } from '@sluice/rendering/row-batches'
+import { BATCH_CEILING_BYTES } from '@sluice/templates/rendering/row-batches'
 
 const READERS_SHARE = 0.125
 const OUTPUT_SHARE = 0.25

@@ -1,6 +1,6 @@
 /** Sends e-mail through nodemailer. Each mail has a connection of its own, since alerts are rare. */
 import type { Socket } from 'node:net'
-import { publicSocket } from '@sluice/egress/egress-guard'
+import { publicSocket } from '@sluice/http-sender/egress-guard'
 import { createTransport, type Transporter } from 'nodemailer'
 import type { Mail, MailSender, MailServer } from '../port.ts'
 

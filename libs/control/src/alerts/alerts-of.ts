@@ -9,7 +9,7 @@ import { readAlertStates } from '@sluice/alerts/keep/alert-records'
 import { alertsViewOf } from '@sluice/alerts/keep/alerts-view'
 import { testNotice } from '@sluice/alerts/notice/notice-of'
 import { tellNotice, type TellingDeps } from '@sluice/alerts/tell/tell-notice'
-import type { Vault } from '@sluice/vault/vault'
+import type { Vault } from '@sluice/secrets/vault/vault'
 import type { Pipeline } from '../pipeline.ts'
 
 export type OpenTelling = (vault: Vault | null) => Promise<TellingDeps & AsyncDisposable>

@@ -3,9 +3,9 @@ import type { Command } from '@sluice/contracts/records'
 import { changeResources } from '@sluice/resources/change-resources'
 import { openTestLog } from '@sluice/testkit/test-log'
 import { at, homePartition, sharedTopics, textKey } from '@sluice/topics/topics'
-import { EncryptionKeys } from '@sluice/vault/encryption-keys'
-import { environmentKeys } from '@sluice/vault/key-file'
-import { Vault } from '@sluice/vault/vault'
+import { EncryptionKeys } from '@sluice/secrets/vault/encryption-keys'
+import { environmentKeys } from '@sluice/secrets/vault/key-file'
+import { Vault } from '@sluice/secrets/vault/vault'
 import { Audit } from './read-audit.ts'
 
 const { signal } = new AbortController()

@@ -4,7 +4,7 @@ import type { RunEvent } from '@sluice/contracts/records'
 import { OPS, type Op, type ReplayScope } from '@sluice/contracts/state'
 import { countsOf } from '@sluice/domain/counts'
 import { isEnded } from '@sluice/domain/run-status'
-import { RecordedRequests, type RecordedRequest, type RecordedSync } from '@sluice/replay/recorded-requests'
+import { RecordedRequests, type RecordedRequest, type RecordedSync } from '@sluice/topics/recorded-requests'
 import { at, syncTopics } from '@sluice/topics/topics'
 import type { TopicsDeps } from '@sluice/history/read-records'
 

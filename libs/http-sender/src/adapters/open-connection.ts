@@ -9,7 +9,7 @@ import {
   isPublicAddress,
   privateAddressError,
   publicLookup,
-} from '@sluice/egress/egress-guard'
+} from '../egress-guard.ts'
 import { isReachedDirectly, type ProxyTunnels } from './proxy-tunnel.ts'
 import { sharedLookup } from './shared-lookup.ts'
 import { secureContextOf } from '../certificates.ts'

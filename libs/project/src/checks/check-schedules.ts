@@ -1,7 +1,7 @@
 /** Reads the schedule of every sync, so that mistakes in it are reported with the place in the YAML file. */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { SyncSpec } from '@sluice/contracts/resources'
-import { parseCron } from '@sluice/schedule/cron'
+import { parseCron } from '@sluice/runs/schedule/cron'
 import type { DecodedResource } from '../decode/decoded.ts'
 import { fieldName } from '../decode/places.ts'
 import { placedInFile } from './check-templates.ts'

@@ -14,8 +14,8 @@ import {
   type RecordedPlace,
   type RecordedRequest,
   type RecordedSync,
-} from '@sluice/replay/recorded-requests'
-import { OffsetSet } from '@sluice/replay/offset-set'
+} from '@sluice/topics/recorded-requests'
+import { OffsetSet } from '@sluice/topics/offset-set'
 import { lastOwnRecord, readOwned } from '@sluice/topics/owned-reader'
 import { at, syncTopics } from '@sluice/topics/topics'
 import type { NewReplay } from '../publish/publish-changes.ts'

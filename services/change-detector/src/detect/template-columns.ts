@@ -8,7 +8,7 @@ import type { Column } from '@sluice/contracts/values'
 import { namingColumns } from '@sluice/domain/answers/row-results'
 import { nearestHint } from '@sluice/domain/nearest-name'
 import { triggerOf } from '@sluice/domain/trigger'
-import { triggersOf } from '@sluice/rendering/compile-triggers'
+import { triggersOf } from '@sluice/templates/rendering/compile-triggers'
 import type { CompiledTrigger } from '@sluice/templates/compile'
 
 /** Most mistakes that one message names. */

@@ -1,4 +1,4 @@
-import { instantsOf } from '@sluice/schedule/instants'
+import { instantsOf } from '@sluice/runs/schedule/instants'
 import { describe, expect, it } from 'vitest'
 import { DueSyncs } from './due-syncs.ts'
 import type { SyncSchedule } from './sync-schedules.ts'

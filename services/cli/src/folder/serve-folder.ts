@@ -23,7 +23,7 @@ import { envPort, parseEnvironment, type Environment } from '@sluice/runtime/env
 import { startHealthServer } from '@sluice/runtime/health-server'
 import type { Logger } from '@sluice/runtime/logger'
 import { createMetrics, type Metrics } from '@sluice/runtime/metrics'
-import type { Vault } from '@sluice/vault/vault'
+import type { Vault } from '@sluice/secrets/vault/vault'
 import { z } from 'zod'
 import { sluiceVersion } from '../commands/version.ts'
 import { noteProject, ownedIn } from './folder-owner.ts'

@@ -13,9 +13,9 @@ import { abortable } from '@sluice/flow/abortable'
 import { Notifier } from '@sluice/flow/notifier'
 import type { OutgoingRequest, SendResult } from '@sluice/http-sender/port'
 import { plainMarker, takeOver } from '@sluice/partition/take-over'
-import { compileTriggers } from '@sluice/rendering/compile-triggers'
-import { renderBatch, type Rendered } from '@sluice/rendering/render-batch'
-import { ONE_ROW, RowBatches } from '@sluice/rendering/row-batches'
+import { compileTriggers } from '@sluice/templates/rendering/compile-triggers'
+import { renderBatch, type Rendered } from '@sluice/templates/rendering/render-batch'
+import { ONE_ROW, RowBatches } from '@sluice/templates/rendering/row-batches'
 import {
   INCARNATION,
   sampleDefinition,

@@ -3,9 +3,9 @@ import type { DestinationSpec } from '@sluice/contracts/resources'
 import { createLocalTokenStore } from '@sluice/oauth/adapters/local'
 import { boundSecrets } from '@sluice/secrets/bound-secrets'
 import { sampleDefinition } from '@sluice/testkit/sample-records'
-import { EncryptionKeys } from '@sluice/vault/encryption-keys'
-import { environmentKeys } from '@sluice/vault/key-file'
-import type { Vault } from '@sluice/vault/vault'
+import { EncryptionKeys } from '@sluice/secrets/vault/encryption-keys'
+import { environmentKeys } from '@sluice/secrets/vault/key-file'
+import type { Vault } from '@sluice/secrets/vault/vault'
 import { DestinationTokens } from './destination-tokens.ts'
 
 it('a token that was asked for does not go to a site that Host names later, unless its secrets may', async () => {

@@ -4,7 +4,7 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { createKafkaLog, readGroupMembers, readTopicSettings } from '@sluice/message-log/adapters/kafka'
-import { addressOf } from '@sluice/process/open-stage'
+import { addressOf } from '@sluice/partition/process/open-stage'
 import { connectRedis, redisScript } from '@sluice/redis/redis-connection'
 import type { DistributedSettings } from '@sluice/runtime/settings/distributed'
 import type { Environment } from '@sluice/runtime/environment'

@@ -1,6 +1,6 @@
 /** One connection to MySQL or MariaDB, for one query of a user in one read-only snapshot. */
 import { Socket } from 'node:net'
-import { publicSocket } from '@sluice/egress/egress-guard'
+import { publicSocket } from '@sluice/http-sender/egress-guard'
 import { type Connection, createConnection } from 'mysql2'
 import type { DescribedField } from './types.ts'
 import { CONNECT_TIMEOUT_MS, type ServerAccess } from '../server/access.ts'

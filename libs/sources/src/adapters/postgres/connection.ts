@@ -1,6 +1,6 @@
 /** One connection to PostgreSQL, for one query of a user in one read-only snapshot. */
 import type { Duplex } from 'node:stream'
-import { publicSocket } from '@sluice/egress/egress-guard'
+import { publicSocket } from '@sluice/http-sender/egress-guard'
 import { Client, Connection, type FieldDef } from 'pg'
 import type { Catalog, CatalogType, DescribedColumn } from './types.ts'
 import { isKnownType } from './types.ts'

@@ -1,6 +1,6 @@
 /** How to reach a database server: the fields of a source with its secrets filled in. */
 import { SluiceError } from '@sluice/contracts/errors'
-import { KeyFault, openPrivateKey } from '@sluice/egress/private-keys'
+import { KeyFault, openPrivateKey } from '@sluice/http-sender/private-keys'
 import { useBySource } from '@sluice/domain/secret-uses'
 import type { MysqlSourceSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
 import { fillSecrets, type SecretFor } from '@sluice/contracts/secret-references'

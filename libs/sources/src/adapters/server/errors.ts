@@ -1,7 +1,7 @@
 /** The errors that all sources on database servers share. */
 import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
 import { boundedText } from '@sluice/domain/bounded-text'
-import { isPrivateAddressError } from '@sluice/egress/egress-guard'
+import { isPrivateAddressError } from '@sluice/http-sender/egress-guard'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import { diskErrorOf, messageOf } from '../duckdb/errors.ts'
 import type { SqlPlace } from '../duckdb/errors.ts'

@@ -5,7 +5,7 @@ import { EXIT, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import { painter, safe } from '../../output/paint.ts'
 import { readSecret } from '../../vault/read-secret.ts'
 import { withSecrets } from '../../vault/with-secrets.ts'
-import { keptName } from '@sluice/vault/vault'
+import { keptName } from '@sluice/secrets/vault/vault'
 
 export const command: Command = {
   description:

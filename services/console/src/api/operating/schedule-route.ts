@@ -3,8 +3,8 @@ import { scheduleTimesView, type ScheduleTimesView } from '@sluice/contracts/api
 import { noBody, scheduleQuery } from '@sluice/contracts/api-requests'
 import { SluiceError } from '@sluice/contracts/errors'
 import { schedule } from '@sluice/contracts/specs/schedule-specs'
-import { parseCron } from '@sluice/schedule/cron'
-import { instantsOf } from '@sluice/schedule/instants'
+import { parseCron } from '@sluice/runs/schedule/cron'
+import { instantsOf } from '@sluice/runs/schedule/instants'
 import { z } from 'zod'
 import { route } from '../route.ts'
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { SecretRecord } from '@sluice/contracts/document-records'
-import { boundSecrets, secretsOf } from '@sluice/secrets/bound-secrets'
+import { boundSecrets, secretsOf } from '../bound-secrets.ts'
 import type { MessageLog } from '@sluice/message-log/port'
 import { openTestLog, type TestLog } from '@sluice/testkit/test-log'
 import { at, sharedTopics, textKey } from '@sluice/topics/topics'

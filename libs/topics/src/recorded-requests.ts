@@ -8,9 +8,9 @@ import type { Attempt, Request } from '@sluice/contracts/records'
 import { isIntent } from '@sluice/domain/answers/intent'
 import { isAmong } from '@sluice/domain/answers/status-filter'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
-import { markerOf, readOwned } from '@sluice/topics/owned-reader'
-import type { RecordIo } from '@sluice/topics/record-io'
-import { at, syncTopics } from '@sluice/topics/topics'
+import { markerOf, readOwned } from './owned-reader.ts'
+import type { RecordIo } from './record-io.ts'
+import { at, syncTopics } from './topics.ts'
 import { OffsetSet } from './offset-set.ts'
 
 export interface RecordedDeps {

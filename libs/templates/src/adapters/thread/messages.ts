@@ -4,8 +4,8 @@ import { Decimal, JsonText, type Row } from '@sluice/contracts/values'
 import type { Failure } from '@sluice/contracts/failures'
 import type { Definition } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
-import type { Rendered } from '../../render-batch.ts'
-import type { PlacedChange, RenderChanges } from '../../render-changes.ts'
+import type { Rendered } from '../../rendering/render-batch.ts'
+import type { PlacedChange, RenderChanges } from '../../rendering/render-changes.ts'
 
 /** What is rendered in one go. */
 export interface Task {

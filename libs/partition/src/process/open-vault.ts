@@ -1,8 +1,8 @@
 /** Opens the vault of a distributed process, which goes on after an outage of the log. */
 import type { Logger } from '@sluice/runtime/logger'
 import type { Environment } from '@sluice/runtime/environment'
-import { environmentKeys } from '@sluice/vault/key-file'
-import { Vault } from '@sluice/vault/vault'
+import { environmentKeys } from '@sluice/secrets/vault/key-file'
+import { Vault } from '@sluice/secrets/vault/vault'
 import type { StageContext } from './open-stage.ts'
 
 export function openVault(

@@ -6,18 +6,12 @@ import { rowWith, type AnyRow } from '@sluice/contracts/avro/encoded-row'
 import type { Change, RequestRow } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 import { HEAD_CEILING_BYTES, REQUEST_CEILING_BYTES } from '@sluice/domain/record-sizes'
-import type {
-  CompiledTrigger,
-  EncodedRequest,
-  RenderContext,
-  RenderResult,
-  TemplateRow,
-} from '@sluice/templates/compile'
+import type { CompiledTrigger, EncodedRequest, RenderContext, RenderResult, TemplateRow } from '../compile.ts'
 import type { Row } from '@sluice/contracts/values'
 import type { Abortable } from '@sluice/flow/abortable'
 import type { Definition } from '@sluice/contracts/resources'
-import { printValue } from '@sluice/templates/values/print-value'
-import { parseExactJson } from '@sluice/templates/values/exact-json'
+import { printValue } from '../values/print-value.ts'
+import { parseExactJson } from '../values/exact-json.ts'
 import type { RowBatch } from './row-batches.ts'
 
 /** A request or unrenderable rows, before they have a place in the topic. */

@@ -2,7 +2,7 @@
  * Says for `/readyz` whether a process has its place in every group that it wants to be in. An idle process
  * is ready. So is one that is joining a group of a run, unless that takes too long.
  */
-import type { Readiness } from '@sluice/partition/own-partitions'
+import type { Readiness } from '../own-partitions.ts'
 
 /** A new group waits some seconds for its members, and for longer where one of them has just died. */
 const JOIN_WITHIN_MS = 20_000

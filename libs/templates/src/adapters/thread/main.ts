@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { failureOf } from '@sluice/contracts/failures'
 import { parentPort, type MessagePort } from 'node:worker_threads'
-import { renderChanges, type PlacedChange } from '../../render-changes.ts'
+import { renderChanges, type PlacedChange } from '../../rendering/render-changes.ts'
 import { unpacked, type Question, type Reply } from './messages.ts'
 
 const port = portOf(parentPort)

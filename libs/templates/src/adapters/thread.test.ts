@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { Decimal, JsonText, type Row } from '@sluice/contracts/values'
 import type { Definition } from '@sluice/contracts/resources'
 import { sampleChange, sampleDefinition } from '@sluice/testkit/sample-records'
-import { renderChanges, type PlacedChange } from '../render-changes.ts'
+import { renderChanges, type PlacedChange } from '../rendering/render-changes.ts'
 import { renderInThread } from './thread.ts'
 
 const CONTEXT = { run: { id: 'RUN1', startedAt: '2026-01-01T00:00:00.000Z' }, sync: { name: 'people' } }

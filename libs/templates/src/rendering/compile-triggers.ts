@@ -2,7 +2,7 @@
 import type { Definition } from '@sluice/contracts/resources'
 import { OPS, type Op } from '@sluice/contracts/state'
 import { triggerOf } from '@sluice/domain/trigger'
-import { compileTrigger, type CompiledTrigger } from '@sluice/templates/compile'
+import { compileTrigger, type CompiledTrigger } from '../compile.ts'
 
 const KEPT = 100
 const compiled = new Map<string, ReadonlyMap<Op, CompiledTrigger>>()

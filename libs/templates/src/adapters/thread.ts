@@ -9,9 +9,9 @@ import type { AnyRow } from '@sluice/contracts/avro/encoded-row'
 import { errorOf } from '@sluice/contracts/failures'
 import { nextTurn } from '@sluice/flow/sleep'
 import { Slots } from '@sluice/flow/slots'
-import type { RenderElsewhere, Rendered } from '../render-batch.ts'
-import type { PlacedChange, RenderChanges } from '../render-changes.ts'
-import type { RowBatch } from '../row-batches.ts'
+import type { RenderElsewhere, Rendered } from '../rendering/render-batch.ts'
+import type { PlacedChange, RenderChanges } from '../rendering/render-changes.ts'
+import type { RowBatch } from '../rendering/row-batches.ts'
 import { packed, type Question, type Reply, type Task } from './thread/messages.ts'
 
 /** The memory of a thread. Templates have limits of their own, which are far below. */

@@ -3,7 +3,7 @@ import type { Change } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 import { trigger, type TriggerSpec } from '@sluice/contracts/resources'
 import { sampleChange, sampleRetried } from '@sluice/testkit/sample-records'
-import { compileTrigger } from '@sluice/templates/compile'
+import { compileTrigger } from '../compile.ts'
 import { HEAD_CEILING_BYTES, REQUEST_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import { BODY_CEILING_BYTES, renderBatch, type Rendered } from './render-batch.ts'
 

@@ -2,7 +2,7 @@
 import { attemptOutcome } from '@sluice/contracts/api'
 import type { RunStatus } from '@sluice/contracts/records'
 import type { Metrics } from '@sluice/runtime/metrics'
-import type { Figures } from '@sluice/partition/figures'
+import type { Figures } from '../figures.ts'
 import { RecentMap } from '@sluice/flow/recent-map'
 
 const LEASE_WAIT_BUCKETS_S = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60]
