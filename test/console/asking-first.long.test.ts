@@ -61,7 +61,7 @@ async function runThatHangs(): Promise<void> {
   api.on({ url: '/people/4' }, () => hanging.promise)
   await served.project.write('people.csv', `${FILES['people.csv']}4,Dee\n`)
   running = (await anotherRun()).id
-  // It is refused while rows are queued to be given up.
+  // It is refused while rows are queued to be discarded.
   const statusNow = async (): Promise<string> => {
     const { status } = await ask(`/runs/${running}`)
     if (status !== 'queued' && status !== 'running') running = (await anotherRun()).id
@@ -81,16 +81,16 @@ async function runThatIsHeld(): Promise<void> {
 
 const CASES: readonly Case[] = [
   {
-    ...{ what: 'giving a row up', path: () => '/syncs/people/row?key=2' },
-    ...{ open: 'Give it up…', yes: 'Give it up', sends: () => 'POST /syncs/people/discard' },
+    ...{ what: 'discarding a row', path: () => '/syncs/people/row?key=2' },
+    ...{ open: 'Discard…', yes: 'Discard', sends: () => 'POST /syncs/people/discard' },
   },
   {
-    ...{ what: 'trying rows again', path: () => '/syncs/people' },
-    ...{ open: 'Try all again…', yes: 'Try again', sends: () => 'POST /syncs/people/retry' },
+    ...{ what: 'retrying rows', path: () => '/syncs/people' },
+    ...{ open: 'Retry all…', yes: 'Retry', sends: () => 'POST /syncs/people/retry' },
   },
   {
-    ...{ what: 'giving rows up', path: () => '/syncs/people' },
-    ...{ open: 'Give all up…', yes: 'Give up', sends: () => 'POST /syncs/people/discard' },
+    ...{ what: 'discarding rows', path: () => '/syncs/people' },
+    ...{ open: 'Discard all…', yes: 'Discard', sends: () => 'POST /syncs/people/discard' },
   },
   {
     ...{ what: 'cancelling a run', path: runNamed(() => running), prepare: runThatHangs },
@@ -146,7 +146,7 @@ describe('what goes only after a question', () => {
 })
 
 describe('a draft', () => {
-  const concurrency = () => page.getByLabel('At once')
+  const concurrency = () => page.getByLabel('Concurrent requests')
 
   beforeEach(async () => {
     await page.goto(`${suite.served.url}/new?step=destination`)

@@ -79,8 +79,8 @@ describe('a person with an empty server', () => {
   })
 
   it('tries the row again, which now arrives, and sends its request once more', async () => {
-    await suite.page.getByRole('button', { name: 'Try all again…' }).click()
-    await suite.page.getByRole('dialog').getByRole('button', { name: 'Try again' }).click()
+    await suite.page.getByRole('button', { name: 'Retry all…' }).click()
+    await suite.page.getByRole('dialog').getByRole('button', { name: 'Retry' }).click()
     await suite.page.getByRole('heading', { name: 'Run of customers' }).waitFor()
     await suite.page.getByText('success').first().waitFor()
     const mended = { id: 1, email: 'lovelace@example.com' }

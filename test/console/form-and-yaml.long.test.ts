@@ -19,7 +19,7 @@ limits:
 `
 
 const yaml = (page: Page) => editorOf(page, LABEL)
-const perSecond = (page: Page) => page.getByLabel('At most so many requests')
+const perSecond = (page: Page) => page.getByLabel('Rate limit')
 const linesOf = async (page: Page): Promise<string> =>
   (await yaml(page).locator('.cm-line').allInnerTexts()).map(line => line.replace(/\n$/, '')).join('\n')
 
@@ -56,7 +56,7 @@ describe('on a screen with room for both', () => {
   })
 
   it('keeps the comment and the place of a field that is emptied before it is typed anew', async () => {
-    const concurrency = page.getByLabel('At once')
+    const concurrency = page.getByLabel('Concurrent requests')
     await concurrency.focus()
     await page.keyboard.press('End')
     await page.keyboard.press('Backspace')
@@ -80,7 +80,7 @@ describe('on a screen with room for both', () => {
     const before = await scrolled()
     expect(before).toBeGreaterThan(500)
     await perSecond(page).fill('5')
-    await page.getByText('at most 5 a second', { exact: false }).waitFor()
+    await page.getByText('5 requests per second', { exact: false }).waitFor()
     expect(await scrolled()).toBe(before)
   })
 

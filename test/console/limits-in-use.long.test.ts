@@ -22,7 +22,7 @@ it(
     const page = await suite.browser.open()
     await page.goto(suite.served.url)
     const line = page.locator('.destination-line')
-    await line.getByText(`at most ${PER_SECOND} a second, 5 at once`).waitFor()
+    await line.getByText(`${PER_SECOND} requests per second, 5 at once`).waitFor()
     const inUse = line.getByText(/^\d+ a second now$/)
     expect(await inUse.count()).toBe(0)
     const asked = await fetch(`${suite.served.url}/api/v1/syncs/${SYNC}/runs`, {

@@ -36,7 +36,7 @@ const signIn = async (page: Page, token: string): Promise<void> => {
 
 /** Edits the destination's limit and saves it. */
 async function edit(page: Page, requests: string): Promise<void> {
-  await page.getByLabel('At most so many requests').fill(requests)
+  await page.getByLabel('Rate limit').fill(requests)
   await page.getByRole('button', { name: 'Review' }).click()
   await page.getByRole('button', { name: 'Save', exact: true }).click()
 }
@@ -48,7 +48,7 @@ describe('two people who edit the same', () => {
     await Promise.all([one.goto(path), other.goto(path)])
     for (const page of [one, other]) {
       const takeOver = page.getByRole('button', { name: 'Take it over' })
-      await page.getByLabel('At most so many requests').waitFor()
+      await page.getByLabel('Rate limit').waitFor()
       if ((await takeOver.count()) > 0) await takeOver.click()
     }
     await edit(one, '11')
@@ -71,7 +71,7 @@ describe('somebody who comes back to what they had typed', () => {
     const page = await browser.open()
     await page.goto(`${open.url}/syncs/people/edit?step=destination`)
     const takeOver = page.getByRole('button', { name: 'Take it over' })
-    const limit = page.getByLabel('At most so many requests')
+    const limit = page.getByLabel('Rate limit')
     await limit.waitFor()
     if ((await takeOver.count()) > 0) await takeOver.click()
     await limit.fill('44')
@@ -191,7 +191,7 @@ describe('a server with tokens', () => {
     await page.goto(`${guarded.url}/syncs/people/edit?step=destination`)
     await signIn(page, TOKEN)
     const take = page.getByRole('button', { name: 'Take it over' })
-    const limit = page.getByLabel('At most so many requests')
+    const limit = page.getByLabel('Rate limit')
     await limit.waitFor()
     if ((await take.count()) > 0) await take.click()
     await limit.fill('77')

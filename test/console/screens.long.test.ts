@@ -116,7 +116,7 @@ const fullScreens = (): readonly Screen[] => [
       await page.getByText('would go out as it was recorded').waitFor()
     },
   },
-  { name: 'trying again', path: '/syncs/people', act: press('Try all again…') },
+  { name: 'retrying', path: '/syncs/people', act: press('Retry all…') },
   { name: 'resetting', path: '/syncs/people', act: press('Reset…') },
   { name: 'setting a secret', path: '/secrets', act: press('Set a secret') },
   { name: 'a destination', path: '/resources/destination/api' },

@@ -103,7 +103,7 @@ describe('a kept draft of a new sync', () => {
     expect((await put({ baseUrl: suite.api.url })).status).toBe(200)
     await own.goto(`${suite.served.url}/new?step=destination`)
     await own.getByLabel('Use this destination').selectOption('shared')
-    await own.getByLabel('At once').fill('7')
+    await own.getByLabel('Concurrent requests').fill('7')
     await step('Model', own).click()
     await writeInto(own, 'SQL of the model', "select id, name from 'people.csv'")
     await own.getByRole('cell', { name: 'Bob' }).waitFor()

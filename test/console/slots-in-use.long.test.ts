@@ -34,7 +34,7 @@ it(
     const page = await browser.open()
     await page.goto(served.url)
     const line = page.locator('.destination-line')
-    await line.getByText(`at most 1000 a second, ${CONCURRENCY} at once`).waitFor()
+    await line.getByText(`1000 requests per second, ${CONCURRENCY} at once`).waitFor()
     expect(await line.getByText('at once now').count()).toBe(0)
     expect(await inUse()).toEqual([{ name: 'api', concurrency: { limit: CONCURRENCY, inUse: 0 } }])
     const asked = await fetch(`${served.url}/api/v1/syncs/${SYNC}/runs`, {

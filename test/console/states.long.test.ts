@@ -22,10 +22,10 @@ const suite = consoleSuite({
 const SCREENS = [
   ['the overview', () => '/', 'people → api'],
   ['the runs', () => '/runs', 'warning'],
-  ['a run', () => `/runs/${run}`, 'Rows that were not delivered'],
+  ['a run', () => `/runs/${run}`, 'Failed rows'],
   ['the requests', () => '/requests', '/people/2'],
   ['a sync', () => '/syncs/people', 'What happened to a row?'],
-  ['a row', () => '/syncs/people/row?key=2', 'Believed to be'],
+  ['a row', () => '/syncs/people/row?key=2', 'Waits for a retry'],
   ['the resources', () => '/resources', 'Destinations'],
   ['a resource', () => '/resources/sync/people', 'Version 1'],
   ['the secrets', () => '/secrets', 'The vault is empty.'],

@@ -86,10 +86,11 @@ describe('text that is meant to be run', () => {
 })
 
 describe('a row', () => {
-  it('tells what it is believed to be, since when that is certain, and what was captured', async () => {
+  it('tells its state at the destination, the last delivered row, since when that is certain, and what was captured', async () => {
     const { page, served } = suite
     await page.goto(`${served.url}/syncs/people/row?key=1`)
-    await fact(page, 'Believed to be').getByText('there, as shown below').waitFor()
+    await fact(page, 'State').getByText('delivered').waitFor()
+    await page.getByRole('heading', { name: 'Last delivered row' }).waitFor()
     await fact(page, 'Certain').getByText('yes').waitFor()
     expect(await fact(page, 'Since').locator('time').getAttribute('title')).toMatch(/ · .* UTC$/)
     expect(await fact(page, 'captured.nick').innerText()).toBe('"annie"')
@@ -104,18 +105,18 @@ describe('a row', () => {
     await page.locator('.diff [data-sign="+"]', { hasText: 'Anna' }).first().waitFor()
   })
 
-  it('says that it waits for another try, and that somebody has given it up', async () => {
+  it('says that it waits for a retry, and that somebody has discarded it', async () => {
     const { page, served } = suite
     await page.goto(`${served.url}/syncs/people/row?key=2`)
-    await fact(page, 'Waits for another try')
+    await fact(page, 'Waits for a retry')
       .getByText(/^yes, after \d runs and/)
       .waitFor()
-    await page.getByRole('button', { name: 'Give it up…' }).click()
-    await page.getByRole('dialog').getByRole('button', { name: 'Give it up' }).click()
+    await page.getByRole('button', { name: 'Discard…' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Discard' }).click()
     await page.getByText('success').first().waitFor()
     await page.goto(`${served.url}/syncs/people/row?key=2`)
-    await fact(page, 'Given up').getByText('yes').waitFor()
-    await expectAccessible(page, 'a row that was given up')
+    await fact(page, 'Discarded').getByText('yes').waitFor()
+    await expectAccessible(page, 'a row that was discarded')
   })
 })
 

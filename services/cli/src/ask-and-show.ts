@@ -135,7 +135,7 @@ async function asked(
   return { exitCode: view.status === of.wants ? EXIT.success : exitCodeOf(view), view }
 }
 
-/** The rows of a run that wait for another try; null if they cannot be read, or nobody waits to see them. */
+/** The rows of a run that wait for a retry; null if they cannot be read, or nobody waits to see them. */
 async function waitingRows(view: RunView, control: Control, signal: AbortSignal): Promise<FailedPage | null> {
   if (signal.aborted || view.endedAt === null || undeliveredRows(view) === 0) return null
   const query = { sync: view.sync, run: view.id, key: undefined, status: undefined, after: undefined }

@@ -69,7 +69,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'discard',
-    summary: 'give up rows that were not delivered',
+    summary: 'discard rows that were not delivered',
     load: () => import('./commands/ask/discard.ts'),
   },
   {
@@ -114,7 +114,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'failed',
-    summary: 'list the rows that wait for another try, and why',
+    summary: 'list the rows that wait for a retry, and why',
     load: () => import('./commands/look-back/failed.ts'),
   },
   {

@@ -95,7 +95,7 @@ describe('help', () => {
   it.each([
     ['cancel', { 0: /was cancelled/, 1: /the run failed$/, 130: /interrupted/ }],
     ['replay', { 1: /failed/, 3: /not delivered/, 4: /guard/, 5: /cannot be reached/, 130: /interrupted/ }],
-    ['discard', { 0: /given up/, 3: /invalid$/ }],
+    ['discard', { 0: /discarded/, 3: /invalid$/ }],
     ['reset', { 0: /forgotten/, 1: /at work or queued/, 5: /cannot be reached/ }],
     ['apply', { 1: /not of this project/, 5: /cannot be reached/ }],
     ['diff', { 1: /not of this project/, 5: /cannot be reached/ }],

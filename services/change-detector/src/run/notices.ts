@@ -53,7 +53,7 @@ export function undecidedNotice(sync: string, rows: number): string {
 }
 
 function noneIsMeant({ key, status }: Extract<RunPurpose, { readonly kind: 'discard' | 'retry' }>): string {
-  return key === null && status === null ? 'none waits for another try' : 'none that waits is as asked for'
+  return key === null && status === null ? 'none waits for a retry' : 'none that waits is as asked for'
 }
 
 function counted(rows: number): string {

@@ -21,7 +21,7 @@ export function failedText(
   if (page.rows.length === 0) {
     if (options.filtered)
       return `No waiting row matches. Leave out an option to see more: \`${asTyped(`sluice failed ${options.sync}`, options.called)}\`.\n`
-    return `${paint('green', '✓')} No row of \`${options.sync}\` waits for another try.\n`
+    return `${paint('green', '✓')} No row of \`${options.sync}\` waits for a retry.\n`
   }
   const { rows: grouped, next: uncounted } = options.grouped ?? page
   const lines = grouped.length === 1 ? [] : [...errorGroupLines(grouped, options, paint), '']

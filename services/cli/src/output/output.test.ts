@@ -263,7 +263,7 @@ describe('the table of failed rows', () => {
 
   it('says that all is well', () => {
     expect(failedText({ rows: [], next: null }, { ...PLAIN, sync: 'crm', filtered: false })).toBe(
-      '✓ No row of `crm` waits for another try.\n',
+      '✓ No row of `crm` waits for a retry.\n',
     )
   })
 

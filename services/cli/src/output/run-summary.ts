@@ -24,7 +24,7 @@ const OPS: readonly Op[] = ['added', 'changed', 'removed']
 
 export interface SummaryOptions extends OutputOptions {
   readonly now: number
-  /** The rows of this run that wait for another try. Null or absent if they are not known. */
+  /** The rows of this run that wait for a retry. Null or absent if they are not known. */
   readonly waiting?: FailedPage | null
   /** True if no later run can have tried these rows since. */
   readonly justEnded?: boolean

@@ -87,7 +87,7 @@ const READ_ROUTES: readonly Route[] = [
   }),
   route({
     ...{ ...reads, path: '/syncs/:name/failed', id: 'listFailedRows' },
-    ...{ summary: 'The rows of a sync that wait for another try, by key' },
+    ...{ summary: 'The failed rows of a sync, by key' },
     ...{ params: syncPath, query: failedQuery, answer: failedPage },
     respond: async ({ params, query }, { control, signal }) => {
       const { run, key, status, limit, after } = query
@@ -194,7 +194,7 @@ const ASK_ROUTES: readonly Route[] = [
       askForRun(context, { sync: params.name, cause: 'resync', scope: { as, key: null, status: null } }),
   }),
   route({
-    ...{ ...asks, path: '/syncs/:name/discard', id: 'discard', summary: 'Give up rows that wait' },
+    ...{ ...asks, path: '/syncs/:name/discard', id: 'discard', summary: 'Discard rows that wait' },
     ...{ params: syncPath, body: failedRowsBody },
     respond: ({ params, body: { key = null, status = null } }, context) =>
       askForRun(context, { sync: params.name, cause: 'discard', scope: { as: null, key, status } }),

@@ -1,4 +1,4 @@
-/** Light, dark, or as the system has it. */
+/** The switch between light and dark colours, or those of the system. */
 import { useState, type ReactElement } from 'react'
 import { storedText, storeText } from '../ui/storage.ts'
 
@@ -21,7 +21,7 @@ export function ThemeSwitch(): ReactElement {
   const [theme, setTheme] = useState(storedTheme)
   return (
     <label className="theme">
-      <span className="hidden">Colours</span>
+      <span className="hidden">Theme</span>
       <select
         value={theme}
         onChange={event => {
@@ -30,9 +30,9 @@ export function ThemeSwitch(): ReactElement {
           setTheme(chosen)
         }}
       >
-        <option value="system">System colours</option>
-        <option value="light">Light colours</option>
-        <option value="dark">Dark colours</option>
+        <option value="light">Light</option>
+        <option value="dark">Dark</option>
+        <option value="system">System</option>
       </select>
     </label>
   )

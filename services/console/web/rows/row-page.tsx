@@ -62,15 +62,15 @@ export function RowPage(): ReactElement {
 function Actions({ life: { sync, key, retry } }: { readonly life: RowLife }): ReactElement {
   const follow = useFollowRun()
   const [replays, setReplays] = useState(false)
-  const [givesUp, setGivesUp] = useState(false)
+  const [discards, setDiscards] = useState(false)
   const [mayRun, mayOperate] = [useMay('run'), useMay('operate')]
   return (
     <>
       <button type="button" disabled={!mayOperate} onClick={() => setReplays(true)}>
         Replay…
       </button>
-      <button type="button" disabled={!mayOperate || retry === null} onClick={() => setGivesUp(true)}>
-        Give it up…
+      <button type="button" disabled={!mayOperate || retry === null} onClick={() => setDiscards(true)}>
+        Discard…
       </button>
       <button
         type="button"
@@ -78,17 +78,17 @@ function Actions({ life: { sync, key, retry } }: { readonly life: RowLife }): Re
         disabled={!mayRun || retry === null}
         onClick={() => void follow(retryRows(sync, { key })).catch(toastError)}
       >
-        Try again now
+        Retry now
       </button>
-      {givesUp ? (
+      {discards ? (
         <Confirm
-          title={`Give the row ${key} up?`}
-          action="Give it up"
+          title={`Discard the row ${key}?`}
+          action="Discard"
           dangerous
           onConfirm={() => follow(discardRows(sync, { key }))}
-          onClose={() => setGivesUp(false)}
+          onClose={() => setDiscards(false)}
         >
-          <p>It is not sent again until it changes. A later “Try again” brings it back.</p>
+          <p>It is not sent again until it changes, or until a resync.</p>
         </Confirm>
       ) : null}
       {replays ? (
@@ -98,12 +98,12 @@ function Actions({ life: { sync, key, retry } }: { readonly life: RowLife }): Re
   )
 }
 
-const BELIEVED: { readonly [state in NonNullable<RowLife['state']>['is']]: string } = {
+const STATES: { readonly [state in NonNullable<RowLife['state']>['is']]: string } = {
   absent: 'not there',
-  present: 'there, as shown below',
-  'content-uncertain': 'there, with contents that are not certain',
-  'existence-uncertain': 'perhaps there',
-  'under-way': 'being sent just now',
+  present: 'delivered',
+  'content-uncertain': 'delivered, with contents that are not certain',
+  'existence-uncertain': 'perhaps delivered',
+  'under-way': 'being sent',
 }
 
 function Life({ life }: { readonly life: RowLife }): ReactElement {
@@ -121,7 +121,7 @@ function Life({ life }: { readonly life: RowLife }): ReactElement {
       <Section title="At the destination">
         <Facts
           facts={[
-            ['Believed to be', state === null ? 'unknown' : BELIEVED[state.is]],
+            ['State', state === null ? 'unknown' : STATES[state.is]],
             [
               'Certain',
               state === null ? (
@@ -134,12 +134,12 @@ function Life({ life }: { readonly life: RowLife }): ReactElement {
             ],
             ...(state === null ? [] : ([['Since', <Time key="since" at={state.since} exact />]] as const)),
             [
-              'Waits for another try',
+              'Waits for a retry',
               retry === null
                 ? 'no'
                 : `yes, after ${many(retry.runs, 'run', 'runs')} and ${many(retry.attempts, 'try', 'tries')}`,
             ],
-            ...(muted ? ([['Given up', 'yes: it is sent again once it differs']] as const) : []),
+            ...(muted ? ([['Discarded', 'yes: it is sent again once it differs']] as const) : []),
           ]}
         />
         {retry === null ? null : (
@@ -148,9 +148,12 @@ function Life({ life }: { readonly life: RowLife }): ReactElement {
           </p>
         )}
         {state === null || state.row === null ? null : (
-          <pre className="code flat" tabIndex={0}>
-            {JSON.stringify(state.row, null, 2)}
-          </pre>
+          <>
+            <h3 className="pad">Last delivered row</h3>
+            <pre className="code flat" tabIndex={0}>
+              {JSON.stringify(state.row, null, 2)}
+            </pre>
+          </>
         )}
         {captured === null || Object.keys(captured).length === 0 ? null : (
           <Facts
@@ -189,7 +192,7 @@ function Changes({ changes }: Pick<RowLife, 'changes'>): ReactElement {
                     run {change.runNumber}
                   </Link>
                 )}
-                {change.muted ? <small>given up</small> : null}
+                {change.muted ? <small>discarded</small> : null}
               </div>
               {change.before === null && change.after === null ? null : (
                 <LinesThatDiffer

@@ -45,7 +45,7 @@ const groupOf = ({ error, status, outcome, count, key }: CountedGroup): ErrorGro
 export function RunErrors({ run }: { readonly run: RunView }): ReactElement | null {
   const { failed } = totalsOf(run)
   if (failed === 0 || !hasEnded(run)) return null
-  return <FailedRows sync={run.sync} run={run.id} title="Rows that were not delivered" />
+  return <FailedRows sync={run.sync} run={run.id} title="Failed rows" />
 }
 
 interface FailedRowsProps {
@@ -81,7 +81,7 @@ export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement 
   if (found.length === 0)
     return (
       <Section title={title}>
-        <p className="pad quiet">None waits for another try.</p>
+        <p className="pad quiet">No row waits for a retry.</p>
       </Section>
     )
   return (
@@ -95,7 +95,7 @@ export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement 
             disabled={!mayRun}
             onClick={() => setAsks({ what: 'retry', rows: {} })}
           >
-            Try all again…
+            Retry all…
           </button>
           <button
             type="button"
@@ -103,7 +103,7 @@ export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement 
             disabled={!mayOperate}
             onClick={() => setAsks({ what: 'discard', rows: {} })}
           >
-            Give all up…
+            Discard all…
           </button>
         </div>
       }
@@ -126,8 +126,8 @@ export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement 
       ) : null}
       {asks === null ? null : (
         <Confirm
-          title={asks.what === 'retry' ? 'Try these rows again?' : 'Give these rows up?'}
-          action={asks.what === 'retry' ? 'Try again' : 'Give up'}
+          title={asks.what === 'retry' ? 'Retry these rows?' : 'Discard these rows?'}
+          action={asks.what === 'retry' ? 'Retry' : 'Discard'}
           dangerous={asks.what === 'discard'}
           onConfirm={() =>
             asks.what === 'retry' ? follow(retryRows(sync, asks.rows)) : discardRows(sync, asks.rows)
@@ -137,7 +137,7 @@ export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement 
           <p>
             {asks.what === 'retry'
               ? 'A run starts now and sends them with their values of now.'
-              : 'They are not sent again until their rows change. A later “Try again” brings them back.'}
+              : 'They are not sent again until they change, or until a resync.'}
           </p>
         </Confirm>
       )}

@@ -1,5 +1,5 @@
-/** Limits as a sentence: "at most 100 a second and 10 at once". */
-const DEFAULT_RATE = 'at most 1000 a second'
+/** Limits in words: "100 requests per second, 10 at once". */
+const DEFAULT_RATE = '1000 requests per second'
 const DEFAULT_CONCURRENCY = '100 at once'
 const UNITS: ReadonlySet<string> = new Set(['second', 'minute', 'hour'])
 
@@ -11,14 +11,14 @@ export function limitsInWords(value: unknown): string {
   const isKnown = concurrency === undefined || isFigure(concurrency)
   if (fieldsOf(value ?? {}) === null || known.length < told.length || !isKnown)
     return 'limits that this page cannot tell'
-  const fast = known.length === 0 ? DEFAULT_RATE : `at most ${known.join(' and ')}`
+  const fast = known.length === 0 ? DEFAULT_RATE : known.join(' and ')
   return `${fast}, ${concurrency === undefined ? DEFAULT_CONCURRENCY : `${String(concurrency)} at once`}`
 }
 
 function rateInWords(rate: unknown): string | null {
   const { requests, per } = { ...fieldsOf(rate) }
   if (!isFigure(requests) || typeof per !== 'string') return null
-  return `${requests} ${UNITS.has(per) ? `a ${per}` : `in ${per}`}`
+  return `${requests} requests ${UNITS.has(per) ? `per ${per}` : `in ${per}`}`
 }
 
 function fieldsOf(value: unknown): { readonly [name: string]: unknown } | null {

@@ -80,7 +80,7 @@ export function SyncPage(): ReactElement {
       <Section title="Runs" aside={<NextRun at={sync.nextRunAt} paused={sync.paused} />}>
         <RunsTable filter={{ sync: name }} ofOneSync />
       </Section>
-      <FailedRows sync={name} title="Rows that wait for another try" />
+      <FailedRows sync={name} title="Failed rows" />
       <Definition name={name} />
       <FindRow name={name} />
       <Grave name={name} />

@@ -13,7 +13,7 @@ const ROLES: { readonly [role in Role]: string } = {
   edit: 'write sources, models, destinations, syncs and alerts',
   run: 'start and end runs',
   approve: 'approve removals',
-  operate: 'send all rows again, give rows up, and begin a sync anew',
+  operate: 'send all rows again, discard rows, and begin a sync anew',
   secrets: 'set and remove secrets, and see who has a token',
 }
 

@@ -14,7 +14,7 @@ describe('a command in a message', () => {
     [`sluice cancel ${RUN}`, `/runs/${RUN}`, '“Cancel” of that run'],
     [`sluice approve ${RUN}`, `/runs/${RUN}`, '“Approve” of that run'],
     ['sluice failed people', '/syncs/people', 'the page of people'],
-    ['sluice retry people', '/syncs/people', '“Try all again…” of people'],
+    ['sluice retry people', '/syncs/people', '“Retry all…” of people'],
     ['sluice resync people --as changed', '/syncs/people', '“Resync” of people'],
     ['sluice reset people', '/syncs/people', '“Reset” of people'],
     ['sluice auth crm', '/resources/destination/crm', '“Log in” of crm'],

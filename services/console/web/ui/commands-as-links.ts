@@ -14,8 +14,8 @@ const at = encodeURIComponent
 const OF_SYNC: { readonly [command: string]: string } = {
   run: '“Run now”',
   failed: 'the page',
-  retry: '“Try all again…”',
-  discard: '“Give all up…”',
+  retry: '“Retry all…”',
+  discard: '“Discard all…”',
   resync: '“Resync”',
   reset: '“Reset”',
 }

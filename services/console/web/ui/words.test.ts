@@ -7,15 +7,15 @@ import { duration, fromNow, pathOf } from './format.ts'
 
 describe('words of the console', () => {
   it('tell limits as people say them', () => {
-    expect(limitsInWords(undefined)).toBe('at most 1000 a second, 100 at once')
+    expect(limitsInWords(undefined)).toBe('1000 requests per second, 100 at once')
     expect(limitsInWords({ rate: { requests: 50, per: 'minute' }, concurrency: 10 })).toBe(
-      'at most 50 a minute, 10 at once',
+      '50 requests per minute, 10 at once',
     )
     const two = [
       { requests: 10, per: 'second' },
       { requests: 300, per: '10s' },
     ]
-    expect(limitsInWords({ rate: two })).toBe('at most 10 a second and 300 in 10s, 100 at once')
+    expect(limitsInWords({ rate: two })).toBe('10 requests per second and 300 requests in 10s, 100 at once')
   })
 
   it('tell schedules', () => {

@@ -6,14 +6,14 @@ import { EXITS_OF_RUNS } from '../../exit-codes.ts'
 
 export const command: Command = {
   description:
-    'Gives up rows that were not delivered. They are not tried again until they change, or until `sluice resync`. Nothing is sent, and nothing is taken back at the API. `sluice failed SYNC` lists the rows that wait.\n' +
-    'Without options it gives up all rows that wait. With both options it gives up the rows that fit both.',
-  positionals: [{ name: 'SYNC', required: true, help: 'the sync whose rows are given up' }],
+    'Discards rows that were not delivered. They are not sent again until they change, or until `sluice resync`. Nothing is sent, and nothing is taken back at the API. `sluice failed SYNC` lists the rows that wait.\n' +
+    'Without options it discards all rows that wait. With both options it discards the rows that fit both.',
+  positionals: [{ name: 'SYNC', required: true, help: 'the sync whose rows are discarded' }],
   options: { key: KEY_OPTION, status: STATUS_OPTION },
-  exits: { ...EXITS_OF_RUNS, 0: 'the rows are given up', 3: 'a row is invalid' },
+  exits: { ...EXITS_OF_RUNS, 0: 'the rows are discarded', 3: 'a row is invalid' },
   examples: [
-    { command: 'sluice discard customers --status 422', does: 'gives up the rows that the API called wrong' },
-    { command: 'sluice discard customers --key 5', does: 'gives up one row' },
+    { command: 'sluice discard customers --status 422', does: 'discards the rows that the API called wrong' },
+    { command: 'sluice discard customers --key 5', does: 'discards one row' },
   ],
   run: context => askForRun(context, { cause: 'discard', scope: failedScope(context.args) }),
 }

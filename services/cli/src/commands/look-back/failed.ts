@@ -21,7 +21,7 @@ export const command: Command = {
   options: { key: KEY_OPTION, status: STATUS_OPTION, ...PAGING_OPTIONS },
   exits: EXITS_OF_ASKING,
   examples: [
-    { command: 'sluice failed customers', does: 'all rows that wait for another try' },
+    { command: 'sluice failed customers', does: 'all rows that wait for a retry' },
     { command: 'sluice failed customers --status 422', does: 'the rows that the API called wrong' },
   ],
   async run(context) {

@@ -8,7 +8,7 @@ import { rowText } from '../../output/past/row-text.ts'
 
 export const command: Command = {
   description:
-    'Shows all that happened to one row: its changes with the row before and after, its requests, what was captured, whether it waits for another try or is muted, and what the destination is believed to hold.',
+    'Shows all that happened to one row: its changes with the row before and after, its requests, what was captured, whether it waits for a retry or is muted, and what the destination is believed to hold.',
   positionals: [{ name: 'SYNC', required: true, help: 'the sync that the row belongs to' }],
   options: { key: { ...KEY_OPTION, help: 'the primary key of the row, a composite one as a JSON array' } },
   exits: EXITS_OF_ASKING,

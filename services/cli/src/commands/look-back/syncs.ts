@@ -8,7 +8,7 @@ import { syncsText } from '../../output/syncs-table.ts'
 
 export const command: Command = {
   description:
-    'Lists the syncs: how each is, its last and its next run, what it waits for, and how many rows wait for another try. Schedules start runs while `sluice up` or the services are at work.',
+    'Lists the syncs: how each is, its last and its next run, what it waits for, and how many rows wait for a retry. Schedules start runs while `sluice up` or the services are at work.',
   positionals: [],
   options: PAGING_OPTIONS,
   exits: EXITS_OF_ASKING,

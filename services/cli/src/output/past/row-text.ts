@@ -25,7 +25,7 @@ export function rowText(life: RowLife, options: OutputOptions): string {
   }
   if (retry !== null)
     lines.push(
-      `waits for another try: ${retry.outcome}${statusOf(retry.status)}, ${retry.attempts} attempts in ${retry.runs} runs since ${at(retry.since)}`,
+      `waits for a retry: ${retry.outcome}${statusOf(retry.status)}, ${retry.attempts} attempts in ${retry.runs} runs since ${at(retry.since)}`,
       ...(retry.error === null ? [] : [paint('red', `  ${safe(retry.error)}`)]),
     )
   if (muted) lines.push('muted: runs pass over it until its row or its trigger differs, or until a resync')

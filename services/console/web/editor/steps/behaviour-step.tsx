@@ -27,7 +27,7 @@ export function BehaviourStep({ editing }: { readonly editing: Editing }): React
         <ChoiceField
           editing={editing}
           path={['errors', 'retry']}
-          label="Try it again"
+          label="Retry"
           choices={[
             ['next-run', 'on the next run'],
             ['now', 'in this run, and then on the next'],
@@ -37,7 +37,7 @@ export function BehaviourStep({ editing }: { readonly editing: Editing }): React
           <TextField
             editing={editing}
             path={['errors', 'attempts']}
-            label="More tries in the run"
+            label="Retries within the run"
             isNumber
             placeholder="3"
           />
@@ -45,7 +45,7 @@ export function BehaviourStep({ editing }: { readonly editing: Editing }): React
         <TextField
           editing={editing}
           path={['errors', 'giveUpAfter']}
-          label="Give up after so many runs"
+          label="Stop retrying after this many runs"
           isNumber
           placeholder="never"
         />
@@ -69,7 +69,7 @@ export function BehaviourStep({ editing }: { readonly editing: Editing }): React
         <TextField
           editing={editing}
           path={['removalGuard', 'rows']}
-          label="and so many rows"
+          label="and this many rows"
           isNumber
           placeholder="100"
           hint="With both left empty, also if the model has become empty."

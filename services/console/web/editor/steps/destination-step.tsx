@@ -33,14 +33,14 @@ export function DestinationStep({ editing }: { readonly editing: Editing }): Rea
         <TextField
           editing={limits}
           path={['limits', 'rate', 'requests']}
-          label="At most so many requests"
+          label="Rate limit"
           isNumber
           placeholder="1000"
         />
         <ChoiceField
           editing={limits}
           path={['limits', 'rate', 'per']}
-          label="in each"
+          label="Requests per"
           isWritten
           choices={[
             ['second', 'second'],
@@ -51,11 +51,11 @@ export function DestinationStep({ editing }: { readonly editing: Editing }): Rea
         <TextField
           editing={limits}
           path={['limits', 'concurrency']}
-          label="At once"
+          label="Concurrent requests"
           isNumber
           placeholder="100"
         />
-        <p className="quiet spanning">That is {limitsInWords(valueAt(text, ['limits']))}.</p>
+        <p className="quiet spanning">Rate limit: {limitsInWords(valueAt(text, ['limits']))}.</p>
       </fieldset>
       <details>
         <summary>Certificates</summary>
@@ -65,7 +65,7 @@ export function DestinationStep({ editing }: { readonly editing: Editing }): Rea
   )
 }
 
-/** A rate is so many requests in a time: neither stands alone. */
+/** A rate has a number of requests and a time: neither stands alone. */
 function withWholeRate(text: string): string {
   const rate = ['limits', 'rate']
   if (textAt(text, [...rate, 'requests']) === '')
@@ -97,7 +97,7 @@ function AuthFields({ editing }: { readonly editing: Editing }): ReactElement {
   const hosts = grantFor(textAt(text, ['baseUrl']))
   return (
     <fieldset>
-      <legend>How to sign in there</legend>
+      <legend>Authentication</legend>
       <label className="field">
         <span>Kind</span>
         <select

@@ -159,7 +159,7 @@ function Batch({ editing, path }: PartProps): ReactElement {
         <TextField
           editing={editing}
           path={[...path, 'batch', 'size']}
-          label="At most so many rows"
+          label="Batch size"
           isNumber
           placeholder="100"
         />
