@@ -1,6 +1,6 @@
 /**
  * The cases of Golden Liquid in which Sluice differs from Shopify on purpose, each with the reason.
- * docs/REFERENCE.md tells users the same. `golden-liquid.test.ts` checks that the list is exact.
+ * docs/reference/templates.md tells users the same. `golden-liquid.test.ts` checks that the list is exact.
  */
 
 /** Leniency that would hide a mistake: a row would be sent with another text than its author meant. */

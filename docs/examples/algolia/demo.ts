@@ -184,7 +184,7 @@ async function demo(dir: string, api: PretendAlgolia, url: string): Promise<void
     ['npx sluice init my-sync', 'a project of your own that runs'],
     ['npx sluice --help', 'all commands'],
     ['docs/examples/algolia', 'the files behind this demo: 30 lines of YAML'],
-    ['docs/REFERENCE.md', 'everything that such files can say'],
+    ['docs/reference', 'everything that such files can say'],
   ]
   for (const [what, why] of next) say(`  ${blue(what.padEnd(26))} ${why}`)
   say()

@@ -139,10 +139,10 @@ describe('a body', () => {
     ['{}', wanted],
     [{ wrap: '{{ items }}' }, wanted],
     [{ json: 'a', xml: 'b' }, `${wanted}, found json and xml`],
-    [{ json: 3 }, 'a body of `json` as docs/REFERENCE.md has it'],
+    [{ json: 3 }, 'a body of `json` as docs/reference/trigger.md has it'],
     [{ json: '{}', wrap: 'x' }, 'Unrecognized key: "wrap"'],
-    [{ fields: { a: 'x' }, whenNull: 'skip' }, 'a body of `fields` as docs/REFERENCE.md has it'],
-    [{ fields: { a: 3 } }, 'a body of `fields` as docs/REFERENCE.md has it'],
+    [{ fields: { a: 'x' }, whenNull: 'skip' }, 'a body of `fields` as docs/reference/trigger.md has it'],
+    [{ fields: { a: 3 } }, 'a body of `fields` as docs/reference/trigger.md has it'],
   ])('is not %j', (written, message) => {
     expect(body.safeParse(written).error?.issues).toMatchObject([{ path: [], message }])
   })

@@ -1,5 +1,5 @@
 /**
- * Resources as users write them (docs/REFERENCE.md), as zod schemas: the one source of their shapes. Text may
+ * Resources as users write them (docs/reference), as zod schemas: the one source of their shapes. Text may
  * still hold `${secret:NAME}` references (see `secret-references.ts`); `${NAME}` and `${file:PATH}` are
  * filled in before parsing. A field that is not here is an error.
  *
@@ -258,7 +258,7 @@ function bodyWanted(input: unknown): string {
   const found = BODY_KINDS.filter(kind => typeof input === 'object' && input !== null && kind in input)
   const [only, ...others] = found
   if (only === undefined) return `a map with ${BODY_WANTED}`
-  if (others.length === 0) return `a body of \`${only}\` as docs/REFERENCE.md has it`
+  if (others.length === 0) return `a body of \`${only}\` as docs/reference/trigger.md has it`
   return `a map with ${BODY_WANTED}, found ${found.join(' and ')}`
 }
 

@@ -1,4 +1,7 @@
-/** The exit codes of `sluice` (docs/REFERENCE.md), and the one place that maps errors and runs to them. */
+/**
+ * The exit codes of `sluice` (docs/reference/commands.md#exit-codes), and the one place that maps errors and
+ * runs to them.
+ */
 import type { ErrorCode } from '@sluice/contracts/errors'
 import type { RunStatus } from '@sluice/contracts/records'
 

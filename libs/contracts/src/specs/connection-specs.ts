@@ -67,7 +67,7 @@ function authWanted(input: unknown): string {
   if (found.length > 1) return `a map with ${AUTH_WANTED}, found ${found.join(' and ')}`
   if (found[0] === 'basic') return '`basic: { username: …, password: ${secret:NAME} }`'
   if (found[0] === 'oauth2')
-    return '`oauth2: { grant: …, tokenUrl: …, clientId: … }` as docs/REFERENCE.md has it'
+    return '`oauth2: { grant: …, tokenUrl: …, clientId: … }` as docs/reference/destination.md has it'
   if (found[0] === 'bearer') return '`bearer: ${secret:NAME}`'
   return `a map with ${AUTH_WANTED}`
 }

@@ -1,5 +1,5 @@
 /**
- * The values and kinds that docs/REFERENCE.md lists as not supported by this version yet. The decoder
+ * The values and kinds that docs/reference lists as not supported by this version yet. The decoder
  * refuses them, since a sync that ignored them would not do what its file says. They get a message of their
  * own, so that nobody looks for a spelling mistake.
  */

@@ -1,5 +1,5 @@
 /**
- * Fills in the references of a text (docs/REFERENCE.md): `${NAME}` and `${NAME:-default}` from the
+ * Fills in the references of a text (docs/reference/secrets.md): `${NAME}` and `${NAME:-default}` from the
  * environment, `${file:PATH}` from a file. Secrets stay references, where they are allowed. `$${` is a
  * literal `${`. References inside a text that was filled in are not filled in.
  */

@@ -8,7 +8,7 @@ export const command: Command = {
   description:
     'Lists the alerts of the project. For each, it says what holds now and since when, when it told something last, and which notices could not be told yet, with the reason and the next try.\n' +
     '`sluice up` watches all syncs. On Kafka the console does. `sluice run` tells what its own runs caused.\n' +
-    'An alert is a document with `kind: alert` in the project; docs/REFERENCE.md has its fields.',
+    'An alert is a document with `kind: alert` in the project; docs/reference/alert.md has its fields.',
   positionals: [],
   options: {},
   exits: EXITS_OF_ASKING,
