@@ -9,7 +9,7 @@
  */
 import { parseArgs } from 'node:util'
 import type { RunEvent } from '@sluice/contracts/records'
-import type { PartitionEnd } from '@sluice/contracts/runs/partition-ends'
+import type { PartitionEnd } from '@sluice/contracts/run-records'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import type { MessageLog, NewRecord } from '@sluice/message-log/port'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'

@@ -2,9 +2,16 @@
  * The JSON of `sluice … --json` and of the API. Times are ISO 8601 in UTC; `next` is null on the last page.
  */
 import { z } from 'zod'
-import { heldView } from './runs/held-removals.ts'
 import { ERROR_CODES } from './errors.ts'
-import { cutBodies, errorDetail, phaseView, tlsShown, triggerCounts, waitView } from './runs/run-parts.ts'
+import {
+  cutBodies,
+  errorDetail,
+  heldView,
+  phaseView,
+  tlsShown,
+  triggerCounts,
+  waitView,
+} from './views/run-parts.ts'
 
 const timestamp = z.iso.datetime()
 const count = z.int().min(0)

@@ -1,31 +1,30 @@
-/**
- * The records that services look up by name (PROTOCOL.md §1). `avro-schemas.ts` has the same shapes in Avro.
- */
+/** The records that services look up by name (PROTOCOL.md §1). */
 import { z } from 'zod'
+import { bytes, field, long, millis, nullable, recordOf, text, type ValueOf } from './avro/types.ts'
 
-/** A resource as applied, on `resources`, keyed by kind/name; `spec` is JSON. */
-export interface ResourceRecord {
-  readonly kind: string
-  readonly name: string
-  /** The project whose folder it comes from; empty for one that was written on a server. */
-  readonly project: string
-  readonly spec: string
-  /** Grows with each change of the name, also across removals. Records of earlier versions have none. */
-  readonly version: number | null
-  /** When it was changed, and who did it. */
-  readonly at: number | null
-  readonly by: string | null
+/** A resource as applied, on `resources`, keyed by kind/name. */
+export const resourceRecord = recordOf('ResourceRecord', 'A resource as applied.', {
+  kind: field('Its kind.', text),
+  name: field('Its name.', text),
+  /** Empty for a resource that was written on a server. */
+  project: field('The project that it belongs to.', text),
+  spec: field('The resource, as JSON.', text),
+  /** It grows across removals, too. Records of earlier versions have none. */
+  version: field('Grows with each change of the name.', nullable(long)),
+  at: field('When it was changed.', nullable(millis)),
+  by: field('Who changed it.', nullable(text)),
   /**
-   * The YAML that `spec` was read from, with the comments of its author. Null where the fields alone were
-   * written, where it is too long, and in records of earlier versions.
+   * With the comments of its author. Null where the fields alone were written, where it is too long, and in
+   * records of earlier versions.
    */
-  readonly text: string | null
+  text: field('The YAML that the resource was read from.', nullable(text)),
   /**
-   * The folder of a project that is called like its folder, which two projects may be. Null for a project
-   * that has a name of its own, for what was written on a server, and in records of earlier versions.
+   * Two projects may be called like their folders, and alike. Null for a project that has a name of its own,
+   * for a resource that was written on a server, and in records of earlier versions.
    */
-  readonly folder: string | null
-}
+  folder: field('The folder of a project that is called like it.', nullable(text)),
+})
+export type ResourceRecord = ValueOf<typeof resourceRecord>
 
 /** The project that resources are written for. */
 export interface Owner {
@@ -42,40 +41,39 @@ export interface Owner {
  * A secret of the vault, on `secrets`, keyed by kind/name. Its value is sealed (PROTOCOL.md, "Credentials"):
  * who can read the topic has the name, and not the value.
  */
-export interface SecretRecord {
-  /** `secret`: set by a person. `login`: tokens of a destination, kept by Sluice. */
-  readonly kind: string
-  readonly name: string
-  /** Grows with each change of the name, also across removals. */
-  readonly version: number
-  /** Where it may go, as `SLUICE_SECRET_<NAME>_FOR` has it; null if nobody has said. */
-  readonly grants: string | null
-  readonly since: number
+export const secretRecord = recordOf('SecretRecord', 'A secret of the vault, sealed.', {
+  kind: field('Who set it: secret (a person) or login (Sluice).', text),
+  name: field('Its name.', text),
+  /** It grows across removals, too. */
+  version: field('Grows with each change.', long),
+  /** As `SLUICE_SECRET_<NAME>_FOR` has it; null if nobody has said. */
+  grants: field('Where it may go.', nullable(text)),
+  since: field('When it was set.', millis),
+  sealedBy: field('Id of the key that it is sealed with.', text),
+  sealed: field('Nonce, ciphertext and tag of AES-256-GCM.', bytes),
   /**
-   * Who set it: the name of a token, or of the user of a command. No key vouches for it. Null where nobody
-   * has said, and in records of earlier versions.
+   * The name of a token, or of the user of a command. No key vouches for it. Null where nobody has said, and
+   * in records of earlier versions.
    */
-  readonly by: string | null
-  /** Id of the key that it is sealed with. */
-  readonly sealedBy: string
-  /** Nonce, ciphertext and tag of AES-256-GCM. */
-  readonly sealed: Uint8Array
-}
+  by: field('Who set it.', nullable(text)),
+})
+export type SecretRecord = ValueOf<typeof secretRecord>
 
-/** What is known of an alert and one of its syncs, on `alerts`, keyed by alert/sync; `state` is JSON. */
-export interface AlertRecord {
-  readonly alert: string
-  readonly sync: string
-  readonly state: string
-}
+/** The state of an alert for one of its syncs, on `alerts`, keyed by alert/sync. */
+export const alertRecord = recordOf('AlertRecord', 'What is known of an alert and a sync.', {
+  alert: field('The name of the alert.', text),
+  sync: field('The name of the sync.', text),
+  state: field('The state, as JSON.', text),
+})
 
-/** A definition, on `definitions`, keyed by its hash; `spec` is JSON. */
-export interface DefinitionRecord {
-  readonly hash: string
-  readonly spec: string
-}
+/** A definition, on `definitions`, keyed by its hash. */
+export const definitionRecord = recordOf('DefinitionRecord', 'What a run works by.', {
+  hash: field('Hash of the spec.', text),
+  spec: field('Sync, model, source and destination, as JSON.', text),
+})
+export type DefinitionRecord = ValueOf<typeof definitionRecord>
 
-/** What a set on `resources` holds: keys of that topic, each with its record, or null for a tombstone. */
+/** The entries of a set on `resources`: keys of that topic, each with its record, or null for a tombstone. */
 export const setEntries = z.array(
   z.tuple([
     z.string(),

@@ -1,440 +1,308 @@
 /**
- * The records of the topics (PROTOCOL.md §1), as the services see them. `avro-schemas.ts` has the same shapes
- * in Avro, and both change together. Offsets, seqs and counts are safe integers. Times are milliseconds since
- * 1970.
+ * The records of the topics (PROTOCOL.md §1). Each is declared once, by its Avro schema in namespace
+ * `sluice`, and the compiler infers its type. Schemas are registered with the texts of their fields. A
+ * comment adds what only a reader of the code has to know. Offsets, seqs and counts are safe integers, times
+ * are milliseconds since 1970.
+ *
+ * Records that were written before lack a new field, so make it nullable if you can.
  */
-import type { DeathsOfRun, Fired, PhaseTimes } from './runs/run-times.ts'
-import type {
-  CountsByOp,
-  KeyStateKind,
-  Op,
-  Outcome,
-  ShownCertificate,
-  ReplayOf,
-  ReplayScope,
-} from './state.ts'
+import {
+  boolean,
+  bytes,
+  double,
+  enumOf,
+  field,
+  int,
+  listOf,
+  long,
+  mapOf,
+  millis,
+  nullable,
+  optional,
+  recordOf,
+  text,
+  type Typed,
+  type ValueOf,
+  type ValuesOf,
+} from './avro/types.ts'
+import { attemptOutcome, countsByOp, keyState, op, opMeanings, outcome, replayOf } from './state.ts'
 import type { Row } from './values.ts'
-import type { ErrorPlace } from './runs/error-place.ts'
-import type { HeldRemovals, StateOwner } from './runs/held-removals.ts'
-import type { PartitionEnd } from './runs/partition-ends.ts'
-import type { Restoring } from './runs/restoring.ts'
-import type { Wait } from './runs/waits.ts'
+
+export type {
+  Command,
+  Fault,
+  InvalidSample,
+  PartitionReport,
+  RunCause,
+  RunEvent,
+  RunScope,
+  RunStatus,
+} from './run-records.ts'
 
 /**
- * Who wrote a record. Readers pass over other incarnations and, after a takeover marker, over other owners
- * (PROTOCOL.md §4).
+ * The writer of a record. Readers pass over other incarnations and, after a takeover marker, over other
+ * owners (PROTOCOL.md §4).
  */
-export interface Owned {
-  readonly incarnation: string
-  /**
-   * Offset, in the partition of this very record, of its writer's takeover marker; −1 in the takeover marker
-   * itself.
-   */
-  readonly owner: number
+const owned = {
+  incarnation: field('The life of the sync, from creation or reset to reset.', text),
+  /** −1 in the takeover marker itself. */
+  owner: field("Offset, in this partition, of the takeover marker of this record's writer.", long),
 }
+export type Owned = ValuesOf<typeof owned>
 
 /** A run as pinned by its `run-begin` marker. */
-export interface RunBegin {
-  readonly run: number
-  readonly runId: string
-  readonly definition: string
-  readonly startedAt: number
+const runBegin = recordOf('RunBegin', 'A run, as pinned at its start.', {
+  run: field('Number of the run within the sync.', long),
+  runId: field('ULID of the run.', text),
+  definition: field('Hash of the definition that it works by.', text),
+  startedAt: field('When it started.', millis),
   /**
    * True if no run of the sync has been through its model before. If this run is sealed, the next one is
    * first again.
    */
-  readonly first: boolean
+  first: field("True for a sync's first acquaintance with its model.", boolean),
   /**
    * True if no row is added or changed before all partitions have finished their removals, since an API may
    * take keys of the run for one (PROTOCOL.md §6). Absent or null in earlier versions.
    */
-  readonly removalsFirst?: boolean | null
-}
+  removalsFirst: optional('True if rows are removed before any is added or changed.', boolean),
+})
+export type RunBegin = ValueOf<typeof runBegin>
 
 /**
  * Delivery's position: every request below `offset` is finished. `counts` are of exactly those requests that
  * are in the open run (PROTOCOL.md §8).
  */
-export interface Checkpoint {
-  /** The lowest offset of `requests` whose request is not finished. */
-  readonly offset: number
-  /** The lowest offset of `attempts` that holds an attempt of a request at or above `offset`. */
-  readonly from: number
-  readonly run: number
-  readonly counts: CountsByOp
-}
+const checkpoint = recordOf('Checkpoint', 'How far delivery has come.', {
+  offset: field('Lowest offset of requests that is not finished.', long),
+  from: field('Lowest offset of attempts with an attempt of a request from there on.', long),
+  run: field('The open run.', long),
+  counts: field('Its counts, per op, of exactly the finished requests.', countsByOp),
+})
+export type Checkpoint = ValueOf<typeof checkpoint>
 
-export type MarkerKind = 'takeover' | 'release' | 'run-begin' | 'run-end'
+/** Processes that died at work on a partition in this run (PROTOCOL.md §11). */
+const deathsOfRun = recordOf('DeathsOfRun', 'Deaths of processes at work on a partition.', {
+  run: field('In this run.', long),
+  /** They came no further than where they began. */
+  count: field('So many in a row.', int),
+  /** Null in markers of an earlier version. */
+  all: optional('So many in all that came no further than where they began.', int),
+})
+export type DeathsOfRun = ValueOf<typeof deathsOfRun>
+
+const markerKind = enumOf('MarkerKind', {
+  takeover: 'a new owner writes from here on',
+  release: 'the owner left after all its work was done',
+  'run-begin': 'a run begins',
+  'run-end': 'a run ends',
+})
 
 /** A record without data: it says who writes, or where a run begins and ends. */
-export interface Marker extends Owned {
-  readonly kind: MarkerKind
-  /** In `run-begin` and `run-end`. */
-  readonly begin: RunBegin | null
-  /** In `run-end`: how many seqs this partition has in this topic for the run. */
-  readonly count: number | null
+export const marker = recordOf('Marker', 'Says who writes, or where a run begins and ends.', {
+  ...owned,
+  kind: field('What it marks.', markerKind),
+  begin: field('In run-begin and run-end: the run.', nullable(runBegin)),
+  count: field('In run-end: how many seqs this partition has for the run.', nullable(long)),
   /**
    * In `run-end`: true if the run ends here before all its changes are published: it was cancelled, or a
    * later owner closed it in place of its writer.
    */
-  readonly sealed: boolean
-  /** On `attempts`: delivery's position once this marker is written. */
-  readonly checkpoint: Checkpoint | null
+  sealed: field('True if a later owner closed the run in place of its writer.', boolean),
+  checkpoint: field("On attempts: delivery's position once this is written.", nullable(checkpoint)),
+  /** Set if a gap or a wrong count ended the run here. */
+  faultedFrom: field('In run-end: the first seq of changes whose fate is not known.', nullable(long)),
+  error: field('In run-end: why it is not known.', nullable(text)),
   /**
-   * In `run-end`: the first seq of `changes` whose fate is not known, if a gap or a wrong count ended the run
-   * here. Otherwise null.
+   * Null for the detector, which reads no topic as its input. In `takeover`: where its owner goes on, if it
+   * counts deaths.
    */
-  readonly faultedFrom: number | null
-  readonly error: string | null
+  position: field('The next offset that the writer reads.', nullable(long)),
   /**
-   * Input position of the writer: the next offset that it reads. Null for the detector, which reads no topic
-   * as its input. In `takeover`: where its owner goes on, if it counts deaths.
+   * In `takeover` of renderer and delivery. In a `run-end` of the renderer, if there were any. Null in other
+   * markers, and in earlier versions.
    */
-  readonly position: number | null
-  /**
-   * In `takeover` of renderer and delivery: deaths of owners, with that of this one if it writes nothing
-   * more. In a `run-end` of the renderer: those of the run, if there were any. Null in other markers, and in
-   * earlier versions.
-   */
-  readonly deaths: DeathsOfRun | null
-}
+  deaths: field(
+    'In takeover: deaths of owners, with that of this one if it writes nothing more. In run-end: those of the run.',
+    nullable(deathsOfRun),
+  ),
+})
+export type Marker = ValueOf<typeof marker>
 
-/** What earlier runs left behind for a row that was not delivered. */
-export interface Retried {
-  readonly idempotencyKey: string | null
-  readonly outcome: Outcome
-  /** False when the last attempt had no answer. */
-  readonly answered: boolean
-  /** SHA-256, in hex, of method, URL and body of the request that the row was in. */
-  readonly requestHash: string | null
-  /** How many rows that request had. */
-  readonly requestRows: number
-  readonly attempts: number
-  readonly runs: number
-  readonly since: number
+const retriedFields = {
+  idempotencyKey: field('The key that the last request went under.', nullable(text)),
+  outcome: field('What became of it.', outcome),
+  answered: field('False when the last attempt had no answer.', boolean),
+  requestHash: field('SHA-256, in hex, of method, URL and body.', nullable(text)),
+  requestRows: field('How many rows that request had.', long),
+  attempts: field('Attempts so far.', long),
+  runs: field('Runs so far.', long),
+  since: field('When it failed first.', millis),
 }
+const retried = recordOf(
+  'Retried',
+  'What earlier runs left behind for a row that was not delivered.',
+  retriedFields,
+)
+export type Retried = ValueOf<typeof retried>
 
+function changeFields<R>(row: Typed<R>) {
+  return {
+    ...owned,
+    run: field('Number of the run.', long),
+    seq: field('Place in run and partition.', long),
+    op: field(
+      'What happened to the row.',
+      enumOf('ChangeOp', { ...opMeanings, settled: 'a state that is set without a request' }),
+    ),
+    key: field('Primary key as text; a composite one as a JSON array.', text),
+    before: field('The row that the destination is believed to hold.', nullable(row)),
+    beforeState: field('How certain that is.', keyState),
+    /** Null for `removed`. */
+    after: field('The row in the model, or of the settled state.', nullable(row)),
+    settledState: field('For settled: the resulting state.', nullable(keyState)),
+    /** Runs pass over the row until that differs. Null if nothing is muted. */
+    muted: field('For settled: hash of row and op to be passed over.', nullable(text)),
+    captured: field("Values captured from the API's answers, as JSON.", nullable(text)),
+    retried: field('What earlier runs left behind.', nullable(retried)),
+    /** In a replay. */
+    replayed: field('A recorded request to be sent again, as Avro.', nullable(bytes)),
+  }
+}
 /** One row of `changes`. A reader may leave its rows encoded: then R has `EncodedRow`s. */
-export interface Change<R = Row> extends Owned {
-  readonly run: number
-  readonly seq: number
-  readonly op: Op | 'settled'
-  readonly key: string
-  /** The row that the destination is believed to hold before this change, with how certain that is. */
-  readonly before: R | null
-  readonly beforeState: KeyStateKind
-  /** The row in the model; null for `removed`. For `settled`: the row of the resulting state. */
-  readonly after: R | null
-  /** For `settled`: the resulting state. */
-  readonly settledState: KeyStateKind | null
-  /**
-   * For `settled`: the hash of the row and op that runs pass over until it differs. Null if nothing is muted.
-   */
-  readonly muted: string | null
-  /** Captured values as JSON text. */
-  readonly captured: string | null
-  readonly retried: Retried | null
-  /**
-   * In a replay: a recorded request to be sent again as it was, as Avro bytes of `Request`. Otherwise null.
-   */
-  readonly replayed: Uint8Array | null
-}
+export type Change<R = Row> = ValuesOf<ReturnType<typeof changeFields<R>>>
 
-/** A change as its topic holds it. */
-export interface WrittenChange<R = Row> extends Change<R> {
-  /**
-   * Values of `before` and `after` that do not fit their columns, which had another type when the row was
-   * delivered. JSON of an object `{ before, after }`, each by column. The rows themselves have null there.
-   */
-  readonly unfit: string | null
+/** A change as its topic holds it. Its schema depends on the columns of the model. */
+export function changeOf<R>(row: Typed<R>) {
+  return recordOf('Change', 'A row that was added, changed or removed in a run.', {
+    ...changeFields(row),
+    /** Their columns had another type when the row was delivered. The rows themselves have null there. */
+    unfit: field(
+      'Values of before and after that do not fit their columns, as JSON: { before, after } by column.',
+      nullable(text),
+    ),
+  })
 }
+export type WrittenChange<R = Row> = ValueOf<ReturnType<typeof changeOf<R>>>
 
 /** A row inside a request. */
-export interface RequestRow {
-  readonly key: string
-  /** The seq of the row's change. */
-  readonly seq: number
-  readonly op: Op
-  /** True if it was uncertain whether the destination has the row. Then 404 or 410 confirms a removal. */
-  readonly uncertain: boolean
-  /** Values captured from earlier answers, as JSON text. */
-  readonly captured: string | null
-  readonly retried: Retried | null
-  /** Texts of the columns by which answers name rows, as JSON. Earlier versions had none. */
-  readonly named: string | null
+const requestRow = recordOf('RequestRow', 'A row inside a request.', {
+  key: field('Primary key.', text),
+  seq: field("The seq of the row's change.", long),
+  op: field('What happened to the row.', op),
+  /** If so, 404 or 410 confirms a removal. */
+  uncertain: field('True if it was uncertain whether the destination holds the row.', boolean),
+  captured: field('Values captured from earlier answers, as JSON.', nullable(text)),
+  retried: field('What earlier runs left behind.', nullable(retried)),
+  /** Earlier versions had none. */
+  named: field('Texts of the columns by which answers name rows, as JSON.', nullable(text)),
+})
+export type RequestRow = ValueOf<typeof requestRow>
+
+const rendered = {
+  ...owned,
+  run: field('Number of the run.', long),
+  begin: field("Offset, in this partition, of the run's run-begin marker.", long),
+  seq: field('Place in run and partition.', long),
+  trigger: field('The trigger that it belongs to.', op),
+  rows: field('Its rows.', listOf(requestRow)),
+  changesStart: field('Offset of the first change that it was made of.', long),
+  changesEnd: field('Offset after the last one.', long),
 }
 
-/** One row of `requests`: a request to be sent. Headers hold no secrets. */
-export interface Request extends Owned {
-  readonly run: number
-  /** Offset, in this partition of `requests`, of the run's `run-begin` marker. */
-  readonly begin: number
-  readonly seq: number
-  readonly trigger: Op
-  readonly method: string
-  /** Appended to the destination's base URL; already percent-encoded. */
-  readonly path: string
-  readonly headers: { readonly [name: string]: string }
+/** One row of `requests`: a request to be sent. */
+export const request = recordOf('Request', 'A request to be sent.', {
+  ...rendered,
+  method: field('HTTP method.', text),
+  path: field("Appended to the destination's base URL; percent-encoded.", text),
+  headers: field('Headers without secrets.', mapOf(text)),
   /** UTF-8 text, or null for no body. */
-  readonly body: Uint8Array | null
-  readonly rows: readonly RequestRow[]
-  /** Offsets of the changes that this record was made of: from, inclusive, to `changesEnd`, exclusive. */
-  readonly changesStart: number
-  readonly changesEnd: number
-  /** Of a request that a replay sends again; null for any other. Earlier versions had none. */
-  readonly replayOf: ReplayOf | null
-}
+  body: field('The body.', nullable(bytes)),
+  /** Earlier versions had none. */
+  replayOf: field('Of a request that is sent again: where it was recorded.', nullable(replayOf)),
+})
+export type Request = ValueOf<typeof request>
 
 /** Rows that could not be rendered. They have a seq of their own in `requests`. */
-export interface Unrenderable extends Owned {
-  readonly run: number
-  readonly begin: number
-  readonly seq: number
-  readonly trigger: Op
-  readonly error: string
-  /** If that is the reason: the name of a value that the template needs and that was never captured. */
-  readonly lacks: string | null
-  readonly rows: readonly RequestRow[]
-  readonly changesStart: number
-  readonly changesEnd: number
-}
+export const unrenderable = recordOf('Unrenderable', 'Rows that could not be rendered.', {
+  ...rendered,
+  error: field('Why.', text),
+  lacks: field('The captured value that it lacks, if that is why.', nullable(text)),
+})
+export type Unrenderable = ValueOf<typeof unrenderable>
 
-/** What became of one row, if that differs from the request as a whole. */
-export interface RowResult {
-  readonly seq: number
-  readonly outcome: Outcome
-  readonly error: string | null
-  readonly captured: string | null
-}
+/** The outcome of one row, if it differs from that of the request as a whole. */
+const rowResult = recordOf('RowResult', 'What became of one row of a request.', {
+  seq: field("The seq of the row's change.", long),
+  outcome: field('What became of it.', outcome),
+  error: field('Why it failed.', nullable(text)),
+  captured: field('Values captured from the answer, as JSON.', nullable(text)),
+})
+export type RowResult = ValueOf<typeof rowResult>
 
 /** Some rows of a request that are sent once more, after an attempt that left them open (PROTOCOL.md §8). */
-export interface NextPart {
-  /** Their positions in the request, rising. Null: the rows of that attempt. */
-  readonly rows: readonly number[] | null
-  /** How many tries these rows have used up in the run. */
-  readonly tries: number
-  /** How long they wait after that attempt, in ms. */
-  readonly waitMs: number
-}
+const nextPart = recordOf('NextPart', 'Rows that are sent once more, as a smaller request.', {
+  rows: field('Their positions in the request; null: those of the attempt.', nullable(listOf(long))),
+  tries: field('Tries that they have used up in the run.', long),
+  /** After that attempt. */
+  waitMs: field('How long they wait, in milliseconds.', long),
+})
+export type NextPart = ValueOf<typeof nextPart>
 
 /** One try at sending a request or a part of it, or attempt 0 for one that was not sent. */
-export interface Attempt extends Owned {
-  readonly run: number
-  readonly runId: string
-  /** The request's seq and its offset in `requests`. */
-  readonly seq: number
-  readonly requestOffset: number
-  readonly attempt: number
-  /** Positions of its rows in the request, rising; null: all. Earlier versions had no parts. */
-  readonly part: readonly number[] | null
-  /** Of a part: at most 64 KiB of the body that was sent, as text. */
-  readonly partBody: string | null
-  readonly trigger: Op
-  readonly outcome: Outcome | 'throttled'
-  /** True for the attempt that finishes the request. */
-  readonly final: boolean
-  /** The parts in which open rows go on. Null: all go on together, or none, as `final` says. */
-  readonly parts: readonly NextPart[] | null
+export const attempt = recordOf('Attempt', 'One try at sending a request; 0 if it was never sent.', {
+  ...owned,
+  run: field('Number of the run.', long),
+  runId: field('ULID of the run.', text),
+  seq: field("The request's seq.", long),
+  requestOffset: field("The request's offset in requests.", long),
+  attempt: field('Number of the attempt.', long),
+  /** They rise. Earlier versions had no parts. */
+  part: field('Positions of its rows in the request; null: all.', nullable(listOf(long))),
+  partBody: field('Of a part: at most 64 KiB of its body.', nullable(text)),
+  trigger: field('The trigger that it belongs to.', op),
+  outcome: field('What became of it.', attemptOutcome),
+  final: field('True for the attempt that finishes the request.', boolean),
+  /** Null: all go on together, or none, as `final` says. */
+  parts: field('The parts in which its open rows go on.', nullable(listOf(nextPart))),
   /**
-   * For a failed try that more tries follow in the same run: when the next one may be sent at the earliest,
-   * in ms since 1970. Null for any other attempt. An attempt of an earlier version lacks it.
+   * Set for a failed try that more tries follow in the same run. An attempt of an earlier version lacks it.
    */
-  readonly nextTryAt: number | null
-  readonly answered: boolean
-  readonly status: number | null
-  readonly error: string | null
-  readonly method: string
-  readonly url: string
-  readonly requestHash: string
-  readonly idempotencyKey: string | null
-  readonly requestHeaders: { readonly [name: string]: string }
-  readonly responseHeaders: { readonly [name: string]: string }
-  /** At most 64 KiB of the answer, as text. */
-  readonly responseBody: string | null
-  readonly startedAt: number
-  readonly durationMs: number
-  /** What became of its rows, where that differs from the outcome of the attempt. */
-  readonly rows: readonly RowResult[]
-  readonly checkpoint: Checkpoint | null
-}
+  nextTryAt: field('When it may be tried again in the run, at the earliest.', nullable(millis)),
+  answered: field('True if the API answered.', boolean),
+  status: field('HTTP status.', nullable(int)),
+  error: field('Why it failed.', nullable(text)),
+  method: field('HTTP method.', text),
+  url: field('The URL, redacted.', text),
+  requestHash: field('SHA-256, in hex, of method, URL and body.', text),
+  idempotencyKey: field('The key that it went under.', nullable(text)),
+  requestHeaders: field('Headers as sent, redacted.', mapOf(text)),
+  responseHeaders: field('Headers as received, redacted.', mapOf(text)),
+  responseBody: field('At most 64 KiB of the answer, redacted.', nullable(text)),
+  startedAt: field('When it was sent.', millis),
+  durationMs: field('How long it took, in milliseconds.', double),
+  rows: field('What became of single rows, where it differs.', listOf(rowResult)),
+  checkpoint: field("Delivery's position once this is written.", nullable(checkpoint)),
+})
+export type Attempt = ValueOf<typeof attempt>
 
 /** The record that a row was not delivered, on `retry`, by primary key. */
-export interface RetryEntry extends Owned, Retried {
-  readonly run: number
-  readonly seq: number
-  readonly op: Op
-  readonly status: number | null
-  readonly error: string | null
-}
+export const retryEntry = recordOf('RetryEntry', 'Says that a row was not delivered.', {
+  ...owned,
+  ...retriedFields,
+  run: field('Number of the run of its change.', long),
+  seq: field('The seq of its change.', long),
+  op: field('What happened to the row.', op),
+  status: field('HTTP status of the last answer.', nullable(int)),
+  error: field('Why it failed.', nullable(text)),
+})
+export type RetryEntry = ValueOf<typeof retryEntry>
 
 /** Values captured from an answer, on `captured`, by primary key. */
-export interface Captured extends Owned {
-  readonly run: number
-  readonly seq: number
-  /** JSON text: name → value. */
-  readonly values: string
-}
-
-/**
- * Something that a user or the schedule asks of a sync's detector. `id` is a ULID; for `run` it becomes the
- * run's id.
- */
-export interface Command {
-  readonly id: string
-  readonly kind: 'run' | 'cancel' | 'approve' | 'reset'
-  readonly sync: string
-  readonly cause: RunCause
-  readonly run: string | null
-  readonly at: number
-  readonly scope: RunScope | null
-  /** Who asked: the name of a token, or of the user of a command. Null if nobody knows. */
-  readonly by?: string | null
-  /**
-   * The approval of a changed destination has it: `same` goes on with the delivered state, `new` forgets it.
-   * The run behind such an approval has `new`, too.
-   */
-  readonly destination?: 'same' | 'new' | null
-}
-
-export type RunCause = 'manual' | 'schedule' | 'retry' | 'resync' | 'replay' | 'discard' | 'reset'
-
-/** What a run is asked to do, if it is no ordinary run. Only fields that go with its cause are set. */
-export interface RunScope {
-  /** Of a resync: the trigger that sends every row. */
-  readonly as: 'added' | 'changed' | null
-  /** A discard or a retry has the key of its row, or the status of the answers (5 is 5xx). Null means any. */
-  readonly key: string | null
-  readonly status: number | null
-  /** Of a replay: the recorded requests that are meant. Absent or null for any other run. */
-  readonly replay?: ReplayScope | null
-}
-
-export type RunStatus = 'queued' | 'running' | 'held' | 'success' | 'warning' | 'failed' | 'cancelled'
-
-export interface InvalidSample {
-  readonly key: string | null
-  readonly reason: string
-}
-
-/** From this seq of a run on, the fate of the changes in a partition is not known (PROTOCOL.md §11). */
-export interface Fault {
-  readonly partition: number
-  readonly run: number
-  readonly from: number
-}
-
-/** The state of a run, on `runs`, keyed by sync/run; the last one written counts. */
-export interface RunEvent {
-  readonly sync: string
-  readonly incarnation: string
-  readonly runId: string
-  readonly run: number | null
-  readonly status: RunStatus
-  readonly cause: RunCause
-  readonly scope: RunScope | null
-  /** Offset of the writer's takeover marker in partition 0 of `changes`; −1 before it has one. */
-  readonly marker: number
-  /** Offset in `commands` of the command that caused the run; −1 if no command did. */
-  readonly command: number
-  /** True once somebody asked to cancel the run. Requests that are not sent yet are to become unsent. */
-  readonly cancelling: boolean
-  readonly definition: string | null
-  /** True if no run of the sync had been through its model when this one started. */
-  readonly first: boolean
-  /** True once all its changes are published, or there were none. */
-  readonly complete: boolean
-  readonly partitions: number
-  readonly queuedAt: number
-  readonly startedAt: number | null
-  readonly endedAt: number | null
-  readonly rowsRead: number
-  readonly rowsInvalid: number
-  readonly invalidSamples: readonly InvalidSample[]
-  /** Rows that it passed over since nobody has decided about them. Earlier versions did not say. */
-  readonly undecided: number | null
-  /** Changes found, per op with a trigger; final outcomes once the run has ended. */
-  readonly counts: CountsByOp
-  readonly error: string | null
-  /** The ErrorCode that goes with `error`. */
-  readonly errorCode: string | null
-  /** What the run did that its user should know. */
-  readonly notices: readonly string[]
-  readonly ends: readonly PartitionEnd[]
-  /** Faults of this run, and of earlier runs, until a complete run has taken them into account. */
-  readonly faults: readonly Fault[]
-  readonly held: HeldRemovals | null
-  /** How many removals somebody has approved; null if nobody was asked. */
-  readonly approved: number | null
-  /**
-   * A retry, a discard or a resync is about what runs up to this one left. Null for any other run, and
-   * in events of an earlier version.
-   */
-  readonly upTo: number | null
-  /**
-   * Offset of the command that asked for the run, if `command` is that of an approval. Null for any other
-   * run, and in events of an earlier version.
-   */
-  readonly asked: number | null
-  /** Set while the run brings the delivered state up to date for longer than a second. */
-  readonly restoring: Restoring | null
-  /**
-   * The number of processes in a row that have died at work on the sync, if the process of this run dies
-   * before it writes another event of it. Null in events of an earlier version.
-   */
-  readonly deaths: number | null
-  /** Who asked for it, as its command says. Null where nobody did, and in events of an earlier version. */
-  readonly by: string | null
-  /** How far the schedule has started runs: for one with that cause, the instant that it is due for. */
-  readonly fired: Fired | null
-  /** True for a run that failed since no process can work on its sync. */
-  readonly aside: boolean | null
-  readonly phases: PhaseTimes | null
-  /** Of each side, the certificate that ends first. Null before the end, and in earlier versions. */
-  readonly certificates: readonly ShownCertificate[] | null
-  /** Where the mistake is that failed it, if that is known. Null in events of an earlier version. */
-  readonly errorPlaces: readonly ErrorPlace[] | null
-  readonly deliveredTo: StateOwner | null
-}
-
-/** What delivery says of one partition of a run, on `runs`, keyed by sync/partition. */
-export interface PartitionReport {
-  readonly sync: string
-  readonly incarnation: string
-  readonly run: number
-  readonly partition: number
-  /**
-   * Offset of the reporter's takeover marker in `attempts`. Readers pass over a smaller one than they have
-   * seen.
-   */
-  readonly marker: number
-  readonly counts: CountsByOp
-  /** True once the partition's `run-end` is reached, or will not be; false for a report of progress. */
-  readonly ended: boolean
-  /**
-   * A run that removes first sets it once the partition has finished its removals, and none can arrive any
-   * more. Absent or null in any other run, and in earlier versions.
-   */
-  readonly removalsFinished?: boolean | null
-  /**
-   * Set if a gap in seq or a wrong count ended the run, or if a stage cannot go on: the first seq of
-   * `changes` whose fate is not known. In a report of progress it means that the renderer cannot go on, and
-   * asks delivery to end the partition.
-   */
-  readonly faultedFrom: number | null
-  readonly error: string | null
-  /** The kind of that error. */
-  readonly errorCode: string | null
-  /** 0 if the partition's `run-end` is not reached though its part of the run is over. */
-  readonly requestsEnd: number
-  readonly attemptsEnd: number
-  /** What the partition waits for, and when it came so far. Null in reports of an earlier version. */
-  readonly waits: readonly Wait[] | null
-  readonly phases: Pick<PhaseTimes, 'renderingFrom' | 'renderedAt' | 'sendingFrom'> | null
-  /** What its connections have shown by the end. Null in reports of progress, and of an earlier version. */
-  readonly certificates: readonly ShownCertificate[] | null
-  /**
-   * The number of processes that died at work on the partition in this run. Null for none, and while it goes
-   * on.
-   */
-  readonly deaths?: number | null
-}
+export const captured = recordOf('Captured', 'Values captured from an answer.', {
+  ...owned,
+  run: field('Number of the run of its change.', long),
+  seq: field('The seq of its change.', long),
+  values: field('JSON: name and value.', text),
+})
+export type Captured = ValueOf<typeof captured>

@@ -1,70 +1,124 @@
+/** The parts that records of several topics have in common. */
+import {
+  enumOf,
+  field,
+  int,
+  listOf,
+  long,
+  mapOf,
+  millis,
+  nullable,
+  recordOf,
+  text,
+  type Typed,
+  type ValueOf,
+} from './avro/types.ts'
+
 /**
  * The three changes that can trigger a request (ARCHITECTURE.md), in the order in which a run writes them
  * (R17).
  */
-export const OPS = ['removed', 'changed', 'added'] as const
-export type Op = (typeof OPS)[number]
+export const opMeanings = {
+  removed: 'the row left the model',
+  changed: 'a compared column differs',
+  added: 'the row is new',
+} as const
+export const op = enumOf('Op', opMeanings)
+export type Op = ValueOf<typeof op>
+export const OPS = op.symbols
 
-/** What the destination is believed to hold for a key; the row itself stands beside it. */
-export type KeyStateKind = 'absent' | 'present' | 'content-uncertain' | 'existence-uncertain'
+/** The state of a key at the destination, as it is believed to be; the row itself stands beside it. */
+export const keyState = enumOf('KeyState', {
+  absent: 'the destination does not have the row',
+  present: 'it has the row',
+  'content-uncertain': 'it has a row of that key, perhaps another one',
+  'existence-uncertain': 'it may have the row',
+})
+export type KeyStateKind = ValueOf<typeof keyState>
 
-/** What became of a request or of one of its rows. */
-export type Outcome = 'delivered' | 'rejected' | 'unknown' | 'unsent' | 'exists' | 'missing'
+const outcomes = {
+  delivered: 'the API took it',
+  rejected: 'the API said no',
+  unknown: 'sent, and no answer came that tells',
+  unsent: 'never sent',
+  exists: 'the API has a row of that key already',
+  missing: 'the API has no row of that key',
+} as const
+
+/** The outcome of a request or of one of its rows. */
+export const outcome = enumOf('Outcome', outcomes)
+export type Outcome = ValueOf<typeof outcome>
+
+export const attemptOutcome = enumOf('AttemptOutcome', {
+  ...outcomes,
+  throttled: 'the API asked to wait; it counts as no failure',
+})
 
 /** A certificate that was shown over a connection to a destination. */
-export interface ShownCertificate {
-  /** Who showed it: the destination's server, or Sluice as its client. */
-  readonly side: 'server' | 'client'
-  /** Whose it is, in one line. */
-  readonly subject: string
-  /** When it ends, in ms since 1970. */
-  readonly expiresAt: number
-}
+export const shownCertificate = recordOf(
+  'ShownCertificate',
+  'A certificate that was shown over a connection to a destination.',
+  {
+    side: field(
+      'Who showed it.',
+      enumOf('CertificateSide', {
+        server: 'the server of the destination',
+        client: 'Sluice, as its client',
+      }),
+    ),
+    /** In one line. */
+    subject: field('Whose it is.', text),
+    expiresAt: field('When it ends.', millis),
+  },
+)
+export type ShownCertificate = ValueOf<typeof shownCertificate>
 
 /** The counts of a run per trigger: detected = delivered + rejected + unknown + unsent (R14). */
-export interface OpCounts {
-  readonly detected: number
-  readonly delivered: number
-  readonly rejected: number
-  readonly unknown: number
-  readonly unsent: number
-  /** Requests made, and tries at sending them. */
-  readonly requests: number
-  readonly attempts: number
-}
+const opCounts = recordOf('TriggerCounts', 'What became of the rows of one trigger.', {
+  detected: field('Rows found.', long),
+  delivered: field('Rows that the API took.', long),
+  rejected: field('Rows that it, or rendering, refused.', long),
+  unknown: field('Rows sent without an answer that tells.', long),
+  unsent: field('Rows that were never sent.', long),
+  requests: field('Requests made.', long),
+  attempts: field('Tries at sending them.', long),
+})
+export type OpCounts = ValueOf<typeof opCounts>
 
 /** Counts per op; an op that never occurred may be missing. */
-export type CountsByOp = { readonly [op in Op]?: OpCounts }
+export type CountsByOp = { readonly [O in Op]?: OpCounts }
+export const countsByOp: Typed<CountsByOp> = mapOf(opCounts)
 
-/** Where a request was recorded that is sent again (PROTOCOL.md §12). Its rows have the seqs of then. */
-export interface ReplayOf {
-  /** The seq of the change that carried it into the run of the replay. */
-  readonly change: number
-  /** Offset, in `commands`, of the command that asked for the replay. */
-  readonly command: number
-  /** The run that sent it first. */
-  readonly run: number
-  readonly runId: string
-  readonly partition: number
-  readonly seq: number
-  /** Its offset in that partition of `requests`. */
-  readonly offset: number
-}
+/**
+ * The place where a request was recorded that is sent again (PROTOCOL.md §12). Its rows have the seqs of
+ * then.
+ */
+export const replayOf = recordOf('ReplayOf', 'Where a request was recorded that is sent again.', {
+  change: field('The seq of the change that carried it.', long),
+  command: field('Offset in commands of what asked for it.', long),
+  run: field('Number of the run that sent it first.', long),
+  runId: field('ULID of that run.', text),
+  partition: field('The partition that it stands in.', int),
+  seq: field('Its seq there.', long),
+  /** In that partition of `requests`. */
+  offset: field('Its offset there.', long),
+})
+export type ReplayOf = ValueOf<typeof replayOf>
 
 /**
  * Chooses recorded requests by what is known of them, and of the attempts at sending them. A request is
  * meant if one of its attempts fits in every respect. Null means any.
  */
-export interface ReplayScope {
-  /** Primary keys, of which the request has to have one. */
-  readonly keys: readonly string[] | null
-  /** The ULID of the run that sent it. */
-  readonly run: string | null
-  /** When the attempt began, in ms since 1970: from, inclusive, to `until`, exclusive. */
-  readonly since: number | null
-  readonly until: number | null
-  /** The status of the answer, and what became of the attempt. */
-  readonly status: number | null
-  readonly outcome: Outcome | 'throttled' | null
-  readonly trigger: Op | null
-}
+export const replayScope = recordOf('ReplayScope', 'Which recorded requests are to be sent again.', {
+  /** The request has to have one of them. */
+  keys: field('Primary keys of rows.', nullable(listOf(text))),
+  run: field('ULID of the run that sent them.', nullable(text)),
+  /** Inclusive. */
+  since: field('When an attempt began, at the earliest.', nullable(millis)),
+  /** Exclusive. */
+  until: field('Before when it began.', nullable(millis)),
+  status: field('HTTP status of the answer.', nullable(int)),
+  outcome: field('What became of the attempt.', nullable(attemptOutcome)),
+  trigger: field('The trigger that they belong to.', nullable(op)),
+})
+export type ReplayScope = ValueOf<typeof replayScope>

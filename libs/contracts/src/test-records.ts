@@ -1,46 +1,58 @@
 /**
  * The records of `tests` (PROTOCOL.md §12): requests that a person sends to try a sync out. They change no
- * state. `avro-test-schemas.ts` has the same shapes in Avro.
+ * state.
  */
-import type { Op, Outcome } from './state.ts'
+import {
+  boolean,
+  bytes,
+  double,
+  field,
+  int,
+  listOf,
+  long,
+  mapOf,
+  millis,
+  nullable,
+  recordOf,
+  text,
+  type ValueOf,
+} from './avro/types.ts'
+import { attemptOutcome, op } from './state.ts'
 
 /** One request, rendered, to be sent once to the destination of a definition. */
-export interface TestRequest {
-  /** ULID. It stands for the run that an attempt otherwise has. */
-  readonly id: string
-  readonly sync: string
-  /** Hash of the definition. */
-  readonly definition: string
-  readonly trigger: Op
-  readonly method: string
-  /** As in `Request`. */
-  readonly path: string
-  readonly headers: { readonly [name: string]: string }
-  readonly body: Uint8Array | null
-  /** The keys of its rows. */
-  readonly keys: readonly string[]
-  /** For so long after the record was written it may be sent, in ms. */
-  readonly withinMs: number
-}
+export const testRequest = recordOf('TestRequest', 'A request that a person tries out.', {
+  /** It stands for the run that an attempt otherwise has. */
+  id: field('ULID.', text),
+  sync: field('Name of the sync.', text),
+  definition: field('Hash of the definition whose destination gets it.', text),
+  trigger: field('The trigger that made it.', op),
+  method: field('HTTP method.', text),
+  path: field("Appended to the destination's base URL; already percent-encoded.", text),
+  headers: field('Headers of the trigger, without secrets.', mapOf(text)),
+  body: field('UTF-8 text.', nullable(bytes)),
+  keys: field('Primary keys of its rows.', listOf(text)),
+  withinMs: field('For so long after it was written it may be sent, in milliseconds.', long),
+})
+export type TestRequest = ValueOf<typeof testRequest>
 
-/** What became of a test, or that it is about to be sent. */
-export interface TestAttempt {
-  readonly id: string
-  readonly sync: string
-  readonly trigger: Op
-  readonly keys: readonly string[]
-  /** False while it is about to be sent: it may be on its way. */
-  readonly final: boolean
-  readonly outcome: Outcome | 'throttled'
-  readonly status: number | null
-  readonly error: string | null
-  readonly method: string
-  /** As in `Attempt`, redacted. */
-  readonly url: string
-  readonly requestHeaders: { readonly [name: string]: string }
-  readonly requestBody: string | null
-  readonly responseHeaders: { readonly [name: string]: string }
-  readonly responseBody: string | null
-  readonly startedAt: number
-  readonly durationMs: number
-}
+/** The outcome of a test, or that it is about to be sent. */
+export const testAttempt = recordOf('TestAttempt', 'What became of such a request.', {
+  id: field('ULID of the request.', text),
+  sync: field('Name of the sync.', text),
+  trigger: field('The trigger that made it.', op),
+  keys: field('Primary keys of its rows.', listOf(text)),
+  /** While it is false, the request may be on its way. */
+  final: field('False while it is about to be sent.', boolean),
+  outcome: field('What became of it.', attemptOutcome),
+  status: field('HTTP status.', nullable(int)),
+  error: field('Why it failed.', nullable(text)),
+  method: field('HTTP method.', text),
+  url: field('The URL, redacted.', text),
+  requestHeaders: field('Headers as sent, redacted.', mapOf(text)),
+  requestBody: field('At most 64 KiB of the body.', nullable(text)),
+  responseHeaders: field('Headers as received, redacted.', mapOf(text)),
+  responseBody: field('At most 64 KiB of the answer, redacted.', nullable(text)),
+  startedAt: field('When it was sent.', millis),
+  durationMs: field('How long it took, in milliseconds.', double),
+})
+export type TestAttempt = ValueOf<typeof testAttempt>

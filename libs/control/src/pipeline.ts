@@ -1,5 +1,5 @@
 /** What control needs of a pipeline, either the embedded one in a project's `.sluice` or one on Kafka. */
-import type { Wait } from '@sluice/contracts/runs/waits'
+import type { Wait } from '@sluice/contracts/run-records'
 import type { Ends } from '@sluice/flow/ends'
 import type { HistoryIndex } from '@sluice/history/port'
 import type { TopicsFollower } from '@sluice/history/follow-topics'

@@ -2,7 +2,7 @@
  * Whether a sync keeps its owners between two runs. To take over costs more than to wait where the schedule
  * starts the next run within a minute.
  */
-import type { Fired } from '@sluice/contracts/runs/run-times'
+import type { Fired } from '@sluice/contracts/run-records'
 import { isEnded } from '@sluice/domain/run-status'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 

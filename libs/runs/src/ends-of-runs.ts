@@ -2,7 +2,7 @@
  * Where a sync's runs ended in `requests` and `attempts`. The detector drops what lies before an end that is
  * old enough. One run an hour is remembered, however many there were.
  */
-import type { PartitionEnd } from '@sluice/contracts/runs/partition-ends'
+import type { PartitionEnd } from '@sluice/contracts/run-records'
 
 /** How long requests and attempts are kept after the end of their run (PROTOCOL.md §1). */
 export const HISTORY_KEPT_MS = 7 * 24 * 3_600_000

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import { PARTITION_REPORT_SCHEMA } from '@sluice/contracts/avro/run-schemas'
 import { changeSchema, SCHEMAS, type AvroRecordSchema } from '@sluice/contracts/avro/schemas'
 import type { AvroSchema } from '@sluice/contracts/avro/types'
 import { typeForSchema } from './adapters/avsc.ts'
@@ -99,7 +98,7 @@ describe('compatibility', () => {
     // Each further kind of wait makes all reports unreadable to it, also those that do not wait.
     const kinds =
       'queued,parked,approval,detector,renderer,delivery,takeover,secret,token,throttled,limit,breaker,limits_store,tries'
-    const wait = JSON.stringify(PARTITION_REPORT_SCHEMA).match(
+    const wait = JSON.stringify(SCHEMAS.PartitionReport).match(
       /"name":"WaitKind",[^}]*?"symbols":\[([^\]]*)\]/,
     )
     expect(wait?.[1]?.replaceAll('"', '')).toBe(kinds)

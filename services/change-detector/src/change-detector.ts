@@ -4,7 +4,7 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Command, RunEvent } from '@sluice/contracts/records'
-import type { Fired } from '@sluice/contracts/runs/run-times'
+import type { Fired } from '@sluice/contracts/run-records'
 import { isEnded } from '@sluice/domain/run-status'
 import { endingAlso, endingOf, type Ends } from '@sluice/flow/ends'
 import { OffsetWatermark } from '@sluice/flow/offset-watermark'

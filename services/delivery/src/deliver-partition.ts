@@ -8,7 +8,7 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Marker, Request, RunBegin, RunEvent, Unrenderable } from '@sluice/contracts/records'
-import type { WaitNow } from '@sluice/contracts/runs/waits'
+import type { WaitNow } from '@sluice/contracts/run-records'
 import { abortable } from '@sluice/flow/abortable'
 import { endingOf } from '@sluice/flow/ends'
 import { Notifier } from '@sluice/flow/notifier'

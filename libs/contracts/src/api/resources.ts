@@ -1,7 +1,7 @@
 /** The JSON about resources that `sluice diff --json`, `sluice apply --json` and the API answer with. */
 import { z } from 'zod'
 import { resourceView } from '../api.ts'
-import { errorDetail } from '../runs/run-parts.ts'
+import { errorDetail } from '../views/run-parts.ts'
 
 const kind = resourceView.shape.kind
 const timestamp = z.iso.datetime()

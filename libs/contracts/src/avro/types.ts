@@ -1,7 +1,6 @@
 /**
  * Small builders for Avro schemas. Each knows the TypeScript type of the values that it describes, so that a
- * schema and its interface in records.ts cannot drift apart. A missing field, a field too many, or one of
- * another type does not compile.
+ * record is declared once: `ValueOf` gives the type of its values.
  */
 
 /** A record schema in Avro's JSON form. */
@@ -30,18 +29,47 @@ export interface AvroField {
   readonly default?: null
 }
 
-/**
- * The schema of values of type V. `of` exists for the compiler only. It makes the type invariant, so that the
- * compiler finds a forgotten null.
- */
+/** The schema of values of type V. `value` exists for the compiler only, which reads V from it. */
 export interface Typed<V> {
   readonly schema: AvroSchema
-  readonly of?: (value: V) => V
+  readonly value?: () => V
 }
+
+/** The type of the values that a schema describes. */
+export type ValueOf<T extends Typed<unknown>> = T extends Typed<infer V> ? V : never
 
 /** A field of a record: its schema and what it means. */
 export interface Field<V> extends Typed<V> {
   readonly doc: string
+}
+
+/** A field that a value may lack. It is written as its default, null. */
+export interface OptionalField<V> extends Field<V | null> {
+  readonly isOptional: true
+}
+
+export interface Fields {
+  readonly [name: string]: Field<unknown>
+}
+
+/** The type of a record with these fields. */
+export type ValuesOf<F extends Fields> = Flat<
+  {
+    readonly [K in keyof F as F[K] extends OptionalField<unknown> ? never : K]: ValueOf<F[K]>
+  } & {
+    readonly [K in keyof F as F[K] extends OptionalField<unknown> ? K : never]?: ValueOf<F[K]>
+  }
+>
+type Flat<T> = { [K in keyof T]: T[K] } & {}
+
+/** A record that is declared. Its schema knows the type of its values, too. */
+export interface RecordType<V> extends Typed<V> {
+  readonly schema: AvroRecordSchema & { readonly value?: () => V }
+}
+
+/** A closed list of texts. */
+export interface EnumType<T> extends Typed<T> {
+  readonly symbols: readonly T[]
 }
 
 export const NAMESPACE = 'sluice'
@@ -53,18 +81,19 @@ export const long: Typed<number> = { schema: 'long' }
 export const double: Typed<number> = { schema: 'double' }
 export const text: Typed<string> = { schema: 'string' }
 export const bytes: Typed<Uint8Array> = { schema: 'bytes' }
+/** A time in milliseconds since 1970. */
 export const millis: Typed<number> = { schema: { type: 'long', logicalType: 'timestamp-millis' } }
 
-export function nullable<V>(of: Typed<V>): Typed<V | null> {
-  return { schema: ['null', of.schema] }
+export function nullable<V>(type: Typed<V>): Typed<V | null> {
+  return { schema: ['null', type.schema] }
 }
 
-export function listOf<V>(of: Typed<V>): Typed<readonly V[]> {
-  return { schema: { type: 'array', items: of.schema } }
+export function listOf<V>(items: Typed<V>): Typed<readonly V[]> {
+  return { schema: { type: 'array', items: items.schema } }
 }
 
-export function mapOf<V>(of: Typed<V>): Typed<{ readonly [name: string]: V }> {
-  return { schema: { type: 'map', values: of.schema } }
+export function mapOf<V>(values: Typed<V>): Typed<{ readonly [name: string]: V }> {
+  return { schema: { type: 'map', values: values.schema } }
 }
 
 /**
@@ -72,12 +101,11 @@ export function mapOf<V>(of: Typed<V>): Typed<{ readonly [name: string]: V }> {
  * `run_end`, and `sluiceSymbols` has the text that it stands for. A symbol may be added at the end later. No
  * symbol may be taken away.
  */
-export function enumOf<T extends string>(name: string, meanings: { readonly [S in T]: string }): Typed<T> {
-  const symbols = Object.keys(meanings)
-  const doc = Object.entries(meanings)
-    .map(([symbol, meaning]) => `${symbol}: ${String(meaning)}`)
-    .join('; ')
+export function enumOf<T extends string>(name: string, meanings: { readonly [S in T]: string }): EnumType<T> {
+  const symbols = Object.keys(meanings).filter((symbol): symbol is T => Object.hasOwn(meanings, symbol))
+  const doc = symbols.map(symbol => `${symbol}: ${meanings[symbol]}`).join('; ')
   return {
+    symbols,
     schema: {
       type: 'enum',
       name,
@@ -89,30 +117,30 @@ export function enumOf<T extends string>(name: string, meanings: { readonly [S i
   }
 }
 
-export function field<V>(doc: string, of: Typed<V>): Field<V> {
-  return { doc, schema: of.schema }
+export function field<V>(doc: string, type: Typed<V>): Field<V> {
+  return { doc, schema: type.schema }
+}
+
+/** A field that makers of the record may leave away. Readers get null for it, as from earlier versions. */
+export function optional<V>(doc: string, type: Typed<V>): OptionalField<V> {
+  return { ...field(doc, nullable(type)), isOptional: true }
 }
 
 /**
- * Exactly one field for each property of T. A property that may be absent is written as its default, null.
+ * A record with these fields, as it is registered or as it stands in another one. A name that is used twice
+ * is defined where it comes first. Fields that may be null have the default null.
  */
-export type FieldsOf<T> = { readonly [K in keyof T]-?: Field<Exclude<T[K], undefined>> }
-
-/** The schema of T inside another record. Fields that may be null have the default null. */
-export function recordOf<T extends object>(name: string, doc: string, fields: FieldsOf<T>): Typed<T> {
-  return { schema: record<T>(name, doc, fields) }
-}
-
-/** The schema of T as it is registered. A name that is used twice is defined where it comes first. */
-export function record<T extends object>(name: string, doc: string, fields: FieldsOf<T>): AvroRecordSchema {
-  const entries: readonly (readonly [string, Field<never>])[] = Object.entries(fields)
-  return withNamesDefinedOnce({
+export function recordOf<F extends Fields>(name: string, doc: string, fields: F): RecordType<ValuesOf<F>> {
+  const schema = withNamesDefinedOnce({
     type: 'record',
     name,
     namespace: NAMESPACE,
     doc,
-    fields: entries.map(([fieldName, { schema, doc: fieldDoc }]) => avroField(fieldName, fieldDoc, schema)),
+    fields: Object.entries(fields).map(([fieldName, { schema: type, doc: fieldDoc }]) =>
+      avroField(fieldName, fieldDoc, type),
+    ),
   })
+  return { schema }
 }
 
 function avroField(name: string, doc: string, type: AvroSchema): AvroField {

@@ -1,6 +1,6 @@
 /** What a queued run waits for by what its topic tells: its sync is parked, or another run is at work. */
 import type { RunEvent } from '@sluice/contracts/records'
-import type { Wait } from '@sluice/contracts/runs/waits'
+import type { Wait } from '@sluice/contracts/run-records'
 import { parkedNotice, parkedText, parkedUntil } from '@sluice/runs/machine/parking'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 

@@ -3,7 +3,7 @@
  * service is a group of the log, whose coordinator knows the members.
  */
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
-import type { Wait } from '@sluice/contracts/runs/waits'
+import type { Wait } from '@sluice/contracts/run-records'
 import { OPS } from '@sluice/contracts/state'
 import { countsOf } from '@sluice/domain/counts'
 import type { GroupState } from '@sluice/message-log/port'

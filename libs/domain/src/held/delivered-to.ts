@@ -2,7 +2,7 @@
  * The destination that a sync's delivered state is of. Rows that one API has taken are not at another one, so
  * a run to another one is held (PROTOCOL.md §6).
  */
-import type { ChangedDestination, DeliveredTo } from '@sluice/contracts/runs/held-removals'
+import type { ChangedDestination, DeliveredTo } from '@sluice/contracts/run-records'
 import type { DestinationSpec } from '@sluice/contracts/resources'
 import { fillSecrets, secretNames } from '@sluice/contracts/secret-references'
 

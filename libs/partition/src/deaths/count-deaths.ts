@@ -6,7 +6,7 @@
  *
  * The counts are of one run. The next run may have other rows, and another template.
  */
-import type { DeathsOfRun } from '@sluice/contracts/runs/run-times'
+import type { DeathsOfRun } from '@sluice/contracts/records'
 
 /** What ends a process does so soon. An owner that still wrote after so long has died of something else. */
 const SURVIVED_MS = 60_000

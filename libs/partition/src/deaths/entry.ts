@@ -5,8 +5,8 @@
  * no answer ends processes for ever.
  */
 import type { RunEvent } from '@sluice/contracts/records'
-import type { DeathsOfRun } from '@sluice/contracts/runs/run-times'
-import type { WaitKind } from '@sluice/contracts/runs/waits'
+import type { DeathsOfRun } from '@sluice/contracts/records'
+import type { WaitKind } from '@sluice/contracts/run-records'
 import { SluiceError } from '@sluice/contracts/errors'
 import { RecentMap } from '@sluice/flow/recent-map'
 import { Slots } from '@sluice/flow/slots'

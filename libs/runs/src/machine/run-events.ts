@@ -1,10 +1,7 @@
 /** The events of a run, each made from the one before. */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { Fault, PartitionReport, RunCause, RunEvent, RunScope } from '@sluice/contracts/records'
-import type { StateOwner } from '@sluice/contracts/runs/held-removals'
-import type { PartitionEnd } from '@sluice/contracts/runs/partition-ends'
-import type { ErrorPlace } from '@sluice/contracts/runs/error-place'
-import type { Fired } from '@sluice/contracts/runs/run-times'
+import type { StateOwner, PartitionEnd, ErrorPlace, Fired } from '@sluice/contracts/run-records'
 import { OPS, type CountsByOp, type Op, type OpCounts } from '@sluice/contracts/state'
 import type { RunPurpose } from '@sluice/delivered-state/port'
 import { addCounts, countsOf, finishedRows } from '@sluice/domain/counts'

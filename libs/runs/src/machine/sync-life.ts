@@ -4,10 +4,14 @@
  * I/O or looks at a clock. Each instant is given, in ms since 1970. docs/RUNS.md has the pictures.
  */
 import type { Command, Fault, PartitionReport } from '@sluice/contracts/records'
-import type { DeliveredTo, HeldRemovals, StateOwner } from '@sluice/contracts/runs/held-removals'
-import type { PartitionEnd } from '@sluice/contracts/runs/partition-ends'
-import type { Restoring } from '@sluice/contracts/runs/restoring'
-import type { Fired } from '@sluice/contracts/runs/run-times'
+import type {
+  DeliveredTo,
+  HeldRemovals,
+  StateOwner,
+  PartitionEnd,
+  Restoring,
+  Fired,
+} from '@sluice/contracts/run-records'
 import { isAnother } from '@sluice/domain/held/delivered-to'
 import { isEnded } from '@sluice/domain/run-status'
 import type { RunState } from './run-events.ts'

@@ -11,7 +11,7 @@ import type {
   StatePositions,
 } from '@sluice/delivered-state/port'
 import type { Captured, Fault, RetryEntry } from '@sluice/contracts/records'
-import type { Restoring } from '@sluice/contracts/runs/restoring'
+import type { Restoring } from '@sluice/contracts/run-records'
 import { SluiceError } from '@sluice/contracts/errors'
 import { TOMBSTONES_KEPT_MS, type MessageLog, type TopicPartition } from '@sluice/message-log/port'
 import { ownRecordAt, readOwned, type Placed } from '@sluice/topics/owned-reader'

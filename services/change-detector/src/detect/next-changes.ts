@@ -5,7 +5,7 @@
  */
 import { changeSchema } from '@sluice/contracts/avro/schemas'
 import type { Change, Fault } from '@sluice/contracts/records'
-import type { ChangedDestination, DeliveredTo } from '@sluice/contracts/runs/held-removals'
+import type { ChangedDestination, DeliveredTo } from '@sluice/contracts/run-records'
 import type { Definition } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import type { Column } from '@sluice/contracts/values'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Restoring } from '@sluice/contracts/runs/restoring'
+import type { Restoring } from '@sluice/contracts/run-records'
 import { createLogger } from '@sluice/runtime/logger'
 import { RestoringTeller } from './tell-restoring.ts'
 

@@ -3,7 +3,7 @@
  * Operators get a line every few seconds, and people who watch the run an event each second. It looks at the
  * clock only when records have been read, so it reports only real progress.
  */
-import type { Restoring } from '@sluice/contracts/runs/restoring'
+import type { Restoring } from '@sluice/contracts/run-records'
 import type { Logger } from '@sluice/runtime/logger'
 
 const LOG_EVERY_MS = 5000

@@ -2,7 +2,7 @@
  * Lets go of requests and attempts whose run ended long ago, or of the oldest if the log has become too large
  * (PROTOCOL.md §1).
  */
-import type { PartitionEnd } from '@sluice/contracts/runs/partition-ends'
+import type { PartitionEnd } from '@sluice/contracts/run-records'
 import { HISTORY_KEPT_MS } from '@sluice/runs/ends-of-runs'
 import { at, syncTopics } from '@sluice/topics/topics'
 import type { Tenure } from '../sync/tenure.ts'

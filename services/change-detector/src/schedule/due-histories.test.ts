@@ -5,7 +5,7 @@
  */
 import { expect, it } from 'vitest'
 import type { RunEvent } from '@sluice/contracts/records'
-import type { Fired } from '@sluice/contracts/runs/run-times'
+import type { Fired } from '@sluice/contracts/run-records'
 import { isEnded } from '@sluice/domain/run-status'
 import { findRuns } from '@sluice/runs/machine/find-runs'
 import { laterFired } from '@sluice/runs/machine/run-events'

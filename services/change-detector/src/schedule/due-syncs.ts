@@ -6,7 +6,7 @@
  * certain which instants have had their run. An owner that dies leaves that in the topic `runs`, from which
  * the next detector begins here.
  */
-import type { Fired } from '@sluice/contracts/runs/run-times'
+import type { Fired } from '@sluice/contracts/run-records'
 import { firedUntil } from '@sluice/runs/machine/take-due'
 import type { SyncSchedule } from './sync-schedules.ts'
 

@@ -1,5 +1,5 @@
 /** Tells the syncs of one partition when they are due (docs/RUNS.md). */
-import type { Fired } from '@sluice/contracts/runs/run-times'
+import type { Fired } from '@sluice/contracts/run-records'
 import { sleep } from '@sluice/flow/sleep'
 import { laterFired } from '@sluice/runs/machine/run-events'
 import type { RunsView, SyncRuns } from '@sluice/runs/runs-view'

@@ -1,5 +1,5 @@
 /** The instant of a sync's schedule that its owner has not answered yet, and when the next one comes. */
-import type { Fired } from '@sluice/contracts/runs/run-times'
+import type { Fired } from '@sluice/contracts/run-records'
 
 /** A sync that runs more often keeps its owner between runs: to take it over costs more than to keep it. */
 const KEEPS_UP_TO_MS = 60_000

@@ -7,7 +7,7 @@
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { Command } from '@sluice/contracts/records'
-import type { Fired } from '@sluice/contracts/runs/run-times'
+import type { Fired } from '@sluice/contracts/run-records'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
 import { FAILURES_THAT_END_A_RUN, FailuresOfRun } from '@sluice/partition/failures-of-run'

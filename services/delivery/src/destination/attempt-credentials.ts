@@ -3,7 +3,7 @@
  * of OAuth 2.
  */
 import type { SluiceError } from '@sluice/contracts/errors'
-import type { WaitNow } from '@sluice/contracts/runs/waits'
+import type { WaitNow } from '@sluice/contracts/run-records'
 import type { Token } from '@sluice/oauth/sealed-token'
 import type { TokenSource } from '@sluice/oauth/token-source'
 import { sleep } from '@sluice/flow/sleep'

@@ -1,4 +1,4 @@
-import type { WaitNow } from '@sluice/contracts/runs/waits'
+import type { WaitNow } from '@sluice/contracts/run-records'
 import { expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
 import { NO_FIGURES } from '@sluice/partition/figures'

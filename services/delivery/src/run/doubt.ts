@@ -4,7 +4,7 @@
  * States: none (it left in good order) ← of the open run (until its end) → of what came before (that run
  * could not be opened, and is passed over) → none, once its requests can arrive no more.
  */
-import type { WaitNow } from '@sluice/contracts/runs/waits'
+import type { WaitNow } from '@sluice/contracts/run-records'
 import { sleep } from '@sluice/flow/sleep'
 import type { Target } from '../destination/target.ts'
 import { NO_HISTORY, type PartHistory, type RequestHistory } from '../ledger/request-history.ts'

@@ -1,7 +1,7 @@
 /** Opens a run in one partition: where its requests go, what sends them, and what ends it before its time. */
 import { isSluiceError, type SluiceError } from '@sluice/contracts/errors'
 import type { RunBegin, RunEvent } from '@sluice/contracts/records'
-import type { WaitNow } from '@sluice/contracts/runs/waits'
+import type { WaitNow } from '@sluice/contracts/run-records'
 import { triesOf } from '@sluice/domain/answers/next-try'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import { endingOf } from '@sluice/flow/ends'

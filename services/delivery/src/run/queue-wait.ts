@@ -1,5 +1,5 @@
 /** What the requests of a run wait for, if they do. */
-import type { WaitNow } from '@sluice/contracts/runs/waits'
+import type { WaitNow } from '@sluice/contracts/run-records'
 import type { AttemptCredentials } from '../destination/attempt-credentials.ts'
 import type { DestinationGate } from '../send/destination-gate.ts'
 import type { ThrottleWindow } from '../send/throttle-window.ts'

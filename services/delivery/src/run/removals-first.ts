@@ -4,7 +4,7 @@
  * a partition removals stand first (R17), so that nothing has to be read past what waits.
  */
 import type { Request } from '@sluice/contracts/records'
-import type { WaitNow } from '@sluice/contracts/runs/waits'
+import type { WaitNow } from '@sluice/contracts/run-records'
 import { homePartition } from '@sluice/topics/topics'
 import type { Doubt } from './doubt.ts'
 import type { DeliveryParts, OpenRun } from './open-run.ts'

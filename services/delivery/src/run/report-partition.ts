@@ -1,7 +1,7 @@
 /** Reports on `runs` how far a partition has come, and that it is done (R16). */
 import type { PartitionReport, RunBegin, RunEvent } from '@sluice/contracts/records'
 import type { CountsByOp, ShownCertificate } from '@sluice/contracts/state'
-import type { Wait, WaitNow } from '@sluice/contracts/runs/waits'
+import type { Wait, WaitNow } from '@sluice/contracts/run-records'
 import { boundedOrNull, boundedText } from '@sluice/domain/bounded-text'
 import { ERROR_BYTES } from '@sluice/domain/record-sizes'
 import { sleep } from '@sluice/flow/sleep'

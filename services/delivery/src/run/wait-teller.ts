@@ -3,7 +3,7 @@
  * times a second for days, and each report stays on `runs` for a while. So a change is told at once as long
  * as changes are rare, and then only now and then.
  */
-import type { Wait, WaitNow } from '@sluice/contracts/runs/waits'
+import type { Wait, WaitNow } from '@sluice/contracts/run-records'
 
 /** So many changes are told at once, and one more after each pause. */
 const CHANGES_AT_ONCE = 10

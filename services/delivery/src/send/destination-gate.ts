@@ -3,7 +3,7 @@
  * the other partitions of this process.
  */
 import { isSluiceError } from '@sluice/contracts/errors'
-import type { WaitNow } from '@sluice/contracts/runs/waits'
+import type { WaitNow } from '@sluice/contracts/run-records'
 import { sleep } from '@sluice/flow/sleep'
 import type { Health } from '@sluice/domain/answers/health'
 import {

@@ -6,7 +6,7 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Request } from '@sluice/contracts/records'
-import type { WaitNow } from '@sluice/contracts/runs/waits'
+import type { WaitNow } from '@sluice/contracts/run-records'
 import { Notifier } from '@sluice/flow/notifier'
 import { nextTurn, sleep } from '@sluice/flow/sleep'
 import type { Placed } from '@sluice/topics/owned-reader'

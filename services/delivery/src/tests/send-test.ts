@@ -1,5 +1,5 @@
 /** Sends one request that a person tries out, as delivery sends those of runs, and says what came of it. */
-import type { WaitNow } from '@sluice/contracts/runs/waits'
+import type { WaitNow } from '@sluice/contracts/run-records'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { Request } from '@sluice/contracts/records'
 import type { TestAttempt, TestRequest } from '@sluice/contracts/test-records'

@@ -1,5 +1,5 @@
 /** What the services of this profile wait for when they start. */
-import type { Wait } from '@sluice/contracts/runs/waits'
+import type { Wait } from '@sluice/contracts/run-records'
 import { parseRedisAddress } from '@sluice/redis/redis-address'
 import type { Environment } from '@sluice/runtime/environment'
 import { redisSettings } from '@sluice/runtime/service-config'

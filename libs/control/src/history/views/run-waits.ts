@@ -2,7 +2,7 @@
 import type { WaitView } from '@sluice/contracts/api'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import { changeOf } from '@sluice/domain/held/delivered-to'
-import type { Wait } from '@sluice/contracts/runs/waits'
+import type { Wait } from '@sluice/contracts/run-records'
 import { isoTime } from './iso-time.ts'
 
 /**

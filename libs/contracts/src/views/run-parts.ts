@@ -1,6 +1,6 @@
 /** Parts of a run's JSON: its counts, what it waits for, what it goes through, and where a mistake is. */
 import { z } from 'zod'
-import { WAIT_KINDS } from './waits.ts'
+import { WAIT_KINDS } from '../run-records.ts'
 
 const timestamp = z.iso.datetime()
 const count = z.int().min(0)
@@ -19,8 +19,8 @@ export const triggerCounts = z.object({
   attempts: count,
 })
 
-export /** What a run waits for, while it does. */
-const waitView = z.object({
+/** The thing that a run waits for, while it does. */
+export const waitView = z.object({
   kind: z.enum(WAIT_KINDS),
   since: timestamp,
   /** When the wait is over at the latest, if that is known. */
@@ -67,3 +67,14 @@ const wholeBytes = z.int().min(0).nullable().optional()
  * Absent for a whole body.
  */
 export const cutBodies = { requestBodyBytes: wholeBytes, responseBodyBytes: wholeBytes }
+
+/**
+ * People see this of a held run: it would remove `removed` of the `rows` at the destination. `samples` has
+ * some of their keys. With `destination`, the run would send to another one than the one that has these rows.
+ */
+export const heldView = z.object({
+  removed: count,
+  rows: count,
+  samples: z.array(z.string()),
+  destination: z.object({ from: z.string(), to: z.string(), why: z.string() }).optional(),
+})

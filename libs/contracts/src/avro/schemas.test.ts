@@ -1,0 +1,44 @@
+/**
+ * The bytes of the schemas as they are registered. A changed schema makes a new version of its subject in
+ * every registry, so it has to be meant.
+ */
+import { createHash } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import { changeSchema, SCHEMAS, type AvroRecordSchema } from './schemas.ts'
+
+function digest(schema: AvroRecordSchema): string {
+  return createHash('sha256').update(JSON.stringify(schema)).digest('hex').slice(0, 16)
+}
+
+describe('the registered schemas', () => {
+  it('keep their bytes', () => {
+    const change = changeSchema([
+      { name: 'id', type: { kind: 'long' } },
+      { name: 'first name', type: { kind: 'text' } },
+    ])
+    const digests = Object.entries({ ...SCHEMAS, Change: change }).map(([name, schema]) => [
+      name,
+      digest(schema),
+    ])
+    expect(Object.fromEntries(digests)).toMatchInlineSnapshot(`
+      {
+        "AlertRecord": "8d0149294a5fb642",
+        "Attempt": "4f9430d6efa28799",
+        "Captured": "1e770875ccc7b44e",
+        "Change": "19d28814cf51caef",
+        "Command": "aa417335da9064e9",
+        "DefinitionRecord": "2be30160bce511bb",
+        "Marker": "dac9e407d1c96923",
+        "PartitionReport": "7ef2aaff50a8b526",
+        "Request": "5f77d74383fc5aff",
+        "ResourceRecord": "4606625c9d7ffd27",
+        "RetryEntry": "6ae7c64cf63633e6",
+        "RunEvent": "1de8e1c6b4f75ac1",
+        "SecretRecord": "f4016247da174400",
+        "TestAttempt": "0b560acf9b8cc00a",
+        "TestRequest": "6616c6d7a6e43a2a",
+        "Unrenderable": "f36c11c12cef934a",
+      }
+    `)
+  })
+})

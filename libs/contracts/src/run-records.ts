@@ -1,0 +1,332 @@
+/** The records of `commands` and `runs`: what is asked of a sync, and how its runs go. */
+import {
+  boolean,
+  enumOf,
+  field,
+  int,
+  listOf,
+  long,
+  mapOf,
+  millis,
+  nullable,
+  optional,
+  recordOf,
+  text,
+  type ValueOf,
+} from './avro/types.ts'
+import { countsByOp, replayScope, shownCertificate } from './state.ts'
+
+const runCause = enumOf('RunCause', {
+  manual: 'somebody asked for it',
+  schedule: 'it was due',
+  retry: 'rows that failed are to be tried again',
+  resync: 'all rows are to be sent again',
+  replay: 'recorded requests are to be sent again',
+  discard: 'rows that failed are to be passed over',
+  reset: 'the sync begins anew',
+})
+export type RunCause = ValueOf<typeof runCause>
+
+/** Only fields that go with its cause are set. */
+const runScope = recordOf('RunScope', 'What a run is asked to do that is no ordinary one.', {
+  /** The trigger that sends every row. */
+  as: field(
+    'Of a resync: as what every row is sent.',
+    nullable(
+      enumOf('ResyncAs', {
+        added: 'as if it were not certain that it is there',
+        changed: 'as if it were not certain what is there',
+      }),
+    ),
+  ),
+  key: field('Of a discard or a retry: the row that is meant.', nullable(text)),
+  /** 5 is 5xx. Null means any. */
+  status: field('Of a discard or a retry: the status of the answers that are meant.', nullable(int)),
+  replay: optional('Of a replay: the recorded requests that are meant.', replayScope),
+})
+export type RunScope = ValueOf<typeof runScope>
+
+/** Something that a user or the schedule asks of a sync's detector. */
+export const command = recordOf('Command', "Something asked of a sync's detector.", {
+  id: field('ULID; for a run it becomes its id.', text),
+  kind: field(
+    'What is asked.',
+    enumOf('CommandKind', {
+      run: 'start a run',
+      cancel: 'end a run',
+      approve: 'go on with a held run',
+      reset: 'forget the delivered state',
+    }),
+  ),
+  sync: field('Name of the sync.', text),
+  cause: field('Why.', runCause),
+  run: field('ULID of the run that is meant.', nullable(text)),
+  at: field('When it was asked.', millis),
+  scope: field('What is asked that is no ordinary run.', nullable(runScope)),
+  /** Null if nobody knows. */
+  by: optional('Who asked: the name of a token, or of a user.', text),
+  /** The run behind an approval as `new` has `new`, too. */
+  destination: optional(
+    'Of the approval of a run whose destination changed.',
+    enumOf('ApprovedDestination', {
+      same: 'it is the same API, elsewhere: go on with the delivered state',
+      new: 'it is another API: forget the delivered state',
+    }),
+  ),
+})
+export type Command = ValueOf<typeof command>
+
+const runStatus = enumOf('RunStatus', {
+  queued: 'waits for the run before it',
+  running: 'at work',
+  held: 'waits for approval',
+  success: 'every row was delivered',
+  warning: 'a row is invalid or was not delivered',
+  failed: 'it could not finish',
+  cancelled: 'somebody ended it',
+})
+export type RunStatus = ValueOf<typeof runStatus>
+
+const invalidSample = recordOf('InvalidSample', 'A row that cannot be sent.', {
+  key: field('Primary key.', nullable(text)),
+  reason: field('Why.', text),
+})
+export type InvalidSample = ValueOf<typeof invalidSample>
+
+/** The place where a run ends in one partition, for trimming. */
+const partitionEnd = recordOf('PartitionEnd', 'Where a run ends in one partition.', {
+  partition: field('The partition.', int),
+  requests: field('Offset in requests.', long),
+  attempts: field('Offset in attempts.', long),
+})
+export type PartitionEnd = ValueOf<typeof partitionEnd>
+
+/** From this seq of a run on, the fate of the changes in a partition is not known (PROTOCOL.md §11). */
+const fault = recordOf('Fault', 'From this seq on nobody knows what became of the changes in a partition.', {
+  partition: field('The partition.', int),
+  run: field('Number of the run within the sync.', long),
+  from: field('The first seq whose fate is not known.', long),
+})
+export type Fault = ValueOf<typeof fault>
+
+const deliveredToFields = {
+  /** Without secrets. */
+  url: field('Origin and path of the base URL.', text),
+  /** By their names in lower case. Null for a value that holds a secret, of which nothing is known here. */
+  accounts: field('Headers and query parameters that name an account there.', mapOf(nullable(text))),
+}
+/** The place that rows are delivered to, as far as it tells one set of rows from another. */
+const deliveredTo = recordOf('DeliveredTo', 'Where rows are delivered to.', deliveredToFields)
+export type DeliveredTo = ValueOf<typeof deliveredTo>
+
+/** The destination that has the rows of a delivered state. */
+const stateOwner = recordOf('StateOwner', 'What the delivered state is of.', {
+  ...deliveredToFields,
+  /** Of two events of a sync, the higher number tells. */
+  change: field('How many times that has changed.', long),
+})
+export type StateOwner = ValueOf<typeof stateOwner>
+
+/** A run would send to another destination than the one that the delivered state is of. */
+const changedDestination = recordOf('ChangedDestination', 'Two destinations that are not the same.', {
+  from: field('The one that the delivered state is of.', deliveredTo),
+  to: field('The one that the run would send to.', deliveredTo),
+})
+export type ChangedDestination = ValueOf<typeof changedDestination>
+
+/** A run is held for a destination that changed, or for removals that the removal guard stops (R6). */
+const heldRemovals = recordOf('HeldRemovals', 'What is not done until somebody approves it.', {
+  removed: field('Rows that would be removed.', long),
+  rows: field('Rows that the destination is believed to hold.', long),
+  /** At most ten. */
+  samples: field('Keys of some of those that would go.', listOf(text)),
+  /** Null where the removals are the reason. Earlier versions had none. */
+  destination: optional('The destination, if that has changed.', changedDestination),
+})
+export type HeldRemovals = ValueOf<typeof heldRemovals>
+
+/**
+ * How far a run has brought the delivered state up to date from its topics. Records are counted by their
+ * offsets, so that records which compaction took away count as read.
+ */
+const restoring = recordOf('Restoring', 'How far the delivered state has come in its topics.', {
+  /** Null if it only takes in new records. */
+  why: field('Why it is rebuilt, if it is.', nullable(text)),
+  records: field('Records read.', long),
+  of: field('How many there are to read.', long),
+})
+export type Restoring = ValueOf<typeof restoring>
+
+/** How far the schedule of a sync has started runs. */
+const fired = recordOf('Fired', 'How far the schedule of the sync has started runs.', {
+  /** Every instant up to it is done with. */
+  at: field('The last instant that a run answers to.', millis),
+  by: field('The schedule, as JSON.', text),
+  /** Null where none comes. */
+  next: field('The instant after that.', nullable(millis)),
+})
+export type Fired = ValueOf<typeof fired>
+
+const partitionPhaseFields = {
+  renderingFrom: field('When its first request was rendered.', nullable(millis)),
+  renderedAt: field('When its last one was.', nullable(millis)),
+  sendingFrom: field('When delivery took up the first one.', nullable(millis)),
+}
+/** When a run came from one part of its life to the next; null where it has not. */
+const phases = recordOf('PhaseTimes', 'When a run came from one part of its life to the next.', {
+  publishingFrom: field('When its first change was published.', nullable(millis)),
+  publishedAt: field('When all were.', nullable(millis)),
+  ...partitionPhaseFields,
+  sentAt: field('When all partitions had reported.', nullable(millis)),
+})
+export type PhaseTimes = ValueOf<typeof phases>
+
+/** A process of an earlier version reads no report with a kind that it does not know. */
+const waitKind = enumOf('WaitKind', {
+  queued: 'the run before it', // or its turn to be compared, or removals that go first
+  parked: 'a pause, since processes died',
+  approval: 'somebody to approve it',
+  detector: 'a change-detector',
+  renderer: 'a renderer',
+  delivery: 'a delivery',
+  takeover: 'the owner before', // It is being replaced, or what it had sent may still arrive.
+  secret: 'a secret of the destination',
+  token: 'an access token',
+  throttled: 'a pause that the API asked for',
+  limit: 'a limit of rate or concurrency',
+  breaker: 'a destination that fails',
+  'limits-store': 'what keeps the limits', // It does not answer, or may have forgotten them.
+  tries: 'the time of the next try',
+})
+export type WaitKind = ValueOf<typeof waitKind>
+export const WAIT_KINDS = waitKind.symbols
+
+const wait = recordOf('Wait', 'What is waited for.', {
+  kind: field('What sort of thing.', waitKind),
+  since: field('Since when.', millis),
+  /** Null where nobody knows. */
+  until: field('Until when at the latest.', nullable(millis)),
+  detail: field('The same in a sentence.', text),
+})
+export type Wait = ValueOf<typeof wait>
+
+/** A wait as its owner sees it, who has not looked since when. */
+export type WaitNow = Omit<Wait, 'since'>
+
+/** A place in a resource, or in a file of the machine that read it. */
+const errorPlace = recordOf('ErrorPlace', 'A place in a resource, or in a file.', {
+  file: field('The file, if the resource only names it.', nullable(text)),
+  field: field('The field of the resource.', nullable(text)),
+  line: field('The line in the text of the field, from 1.', nullable(int)),
+  column: field('The column there, from 1.', nullable(int)),
+  message: field('What is wrong.', text),
+})
+export type ErrorPlace = ValueOf<typeof errorPlace>
+
+/** The state of a run, on `runs`, keyed by sync/run; the last one written counts. */
+export const runEvent = recordOf('RunEvent', 'The state of a run.', {
+  sync: field('Name of the sync.', text),
+  incarnation: field('The life of the sync, from creation or reset to reset.', text),
+  runId: field('ULID of the run.', text),
+  run: field('Number of the run within the sync.', nullable(long)),
+  status: field('Where it stands.', runStatus),
+  cause: field('Why it runs.', runCause),
+  scope: field('What it is asked to do that is no ordinary run.', nullable(runScope)),
+  /** −1 before it has one. */
+  marker: field("Offset of the writer's takeover marker in partition 0 of changes.", long),
+  /** −1 if no command did. */
+  command: field('Offset in commands of what caused it.', long),
+  /** Requests that are not sent yet are to become unsent. */
+  cancelling: field('True once somebody asked to cancel it.', boolean),
+  definition: field('Hash of the definition that it works by.', nullable(text)),
+  first: field('True if the sync had never been through its model when it started.', boolean),
+  complete: field('True once all its changes are published, or there were none.', boolean),
+  partitions: field("How many partitions the sync's topics have.", int),
+  queuedAt: field('When it was asked for.', millis),
+  startedAt: field('When it started.', nullable(millis)),
+  endedAt: field('When it ended.', nullable(millis)),
+  rowsRead: field('Rows that the model gave.', long),
+  rowsInvalid: field('Rows of these that cannot be sent.', long),
+  invalidSamples: field('Some of them.', listOf(invalidSample)),
+  /** Earlier versions did not say. */
+  undecided: field('Rows passed over since nobody has decided about them.', nullable(long)),
+  /** Changes found, per op with a trigger; final outcomes once the run has ended. */
+  counts: field('What became of its rows, per op.', countsByOp),
+  error: field('Why it failed.', nullable(text)),
+  /** An ErrorCode. */
+  errorCode: field('The kind of error.', nullable(text)),
+  notices: field('What its user should know.', listOf(text)),
+  ends: field('Where it ends, for trimming.', listOf(partitionEnd)),
+  /** Those of earlier runs, too, until a complete run has taken them into account. */
+  faults: field('Where changes were lost track of.', listOf(fault)),
+  held: field('Why it is held, while it is.', nullable(heldRemovals)),
+  /** Null if nobody was asked. */
+  approved: field('How many removals somebody has approved.', nullable(long)),
+  /** Of a retry, a discard or a resync. Null for any other run, and in events of an earlier version. */
+  upTo: field('What was asked for is about what runs up to this one left.', nullable(long)),
+  /** Null for any other run, and in events of an earlier version. */
+  asked: field('Offset of the command that asked for it, if `command` is an approval.', nullable(long)),
+  /** Set while that lasts for longer than a second. */
+  restoring: field('How far the delivered state is brought up to date, while it is.', nullable(restoring)),
+  /**
+   * With the process of this run, if it dies before it writes another event of it. Null in earlier versions.
+   */
+  deaths: field(
+    'So many processes in a row died at work on the sync, if this is the last event of the run.',
+    nullable(int),
+  ),
+  /** As its command says. Null where nobody did, and in events of an earlier version. */
+  by: field('Who asked for it.', nullable(text)),
+  /** Of a run with that cause: the instant that it is due for. */
+  fired: field('How far the schedule has started runs.', nullable(fired)),
+  aside: field('True if it failed since no process can work on its sync.', nullable(boolean)),
+  phases: field('When it came so far.', nullable(phases)),
+  /** Null before the end, and in earlier versions. */
+  certificates: field('Of each side, the certificate that ends first.', nullable(listOf(shownCertificate))),
+  /** Null in events of an earlier version. */
+  errorPlaces: field('Where the mistake is that failed it.', nullable(listOf(errorPlace))),
+  deliveredTo: field('What the delivered state is of.', nullable(stateOwner)),
+})
+export type RunEvent = ValueOf<typeof runEvent>
+
+/**
+ * A report on one partition of a run, by delivery or seldom another stage, on `runs`, keyed by
+ * sync/partition.
+ */
+export const partitionReport = recordOf('PartitionReport', 'What delivery says of one partition of a run.', {
+  sync: field('Name of the sync.', text),
+  incarnation: field('The life of the sync, from creation or reset to reset.', text),
+  run: field('Number of the run within the sync.', long),
+  partition: field('The partition.', int),
+  /** Readers pass over a smaller one than they have seen. */
+  marker: field("Offset of the reporter's takeover marker in attempts.", long),
+  counts: field('What became of its rows, per op.', countsByOp),
+  /** True also if the `run-end` will never be reached. False for a report of progress. */
+  ended: field("True once the run's end is reached.", boolean),
+  /**
+   * Set if a gap in seq or a wrong count ended the run, or if a stage cannot go on. In a report of progress
+   * it means that the renderer cannot go on, and asks delivery to end the partition.
+   */
+  faultedFrom: field('The first seq of changes whose fate is not known.', nullable(long)),
+  error: field('Why it is not known.', nullable(text)),
+  errorCode: field('The kind of error.', nullable(text)),
+  /** 0 if the partition's `run-end` is not reached though its part of the run is over. */
+  requestsEnd: field('Where the run ends in requests.', long),
+  attemptsEnd: field('Where the run ends in attempts.', long),
+  /** Null in reports of an earlier version, as are `phases`. */
+  waits: field('What it waits for.', nullable(listOf(wait))),
+  phases: field(
+    'When it came so far.',
+    nullable(recordOf('PartitionPhases', 'When a partition of a run came so far.', partitionPhaseFields)),
+  ),
+  /** Null in reports of progress, and of an earlier version. */
+  certificates: field('What its connections have shown.', nullable(listOf(shownCertificate))),
+  /**
+   * Set in a run that removes first, once none of the partition's removals can arrive any more. Absent or
+   * null in any other run, and in earlier versions.
+   */
+  removalsFinished: optional('True once its removals are finished.', boolean),
+  /** Null for none, and while the run goes on. */
+  deaths: optional('So many processes died at work on it in this run.', int),
+})
+export type PartitionReport = ValueOf<typeof partitionReport>
