@@ -5,13 +5,10 @@
  */
 const ROOM = '^libs/([^/]+)/src/'
 const TEST = '[.]test[.]ts$'
-const CONTRACT = '/src/contract([.]ts$|/)'
-const TESTKIT = '^libs/testkit/'
+/** Suites of promises, their parts, and the testkit: a room's `test` beside its `src`. */
+const TEST_FOLDER = '^(libs|services)/[^/]+/test/'
 const PRODUCTION = '^(libs|services)/[^/]+/(src|web|bin)/'
 const COMPOSE = '^services/[^/]+/src/(samples/|doctor/)?compose[.]ts$'
-/** Suites of promises and their building blocks are test code that lives beside the source. */
-const TEST_CODE = [TEST, CONTRACT, TESTKIT]
-
 /** The one home of each vendor SDK; tests may use them to look at a system from outside. */
 const VENDOR_HOMES = {
   '@duckdb/node-api': ['^libs/sources/src/adapters/', '^libs/delivered-state/src/'],
@@ -37,7 +34,7 @@ const VENDOR_HOMES = {
 const vendorRules = Object.entries(VENDOR_HOMES).map(([vendor, homes]) => ({
   name: `vendor-has-one-home-${vendor.replace(/[^a-z0-9]+/g, '-').replace(/^-/, '')}`,
   severity: 'error',
-  from: { path: PRODUCTION, pathNot: [...homes, ...TEST_CODE] },
+  from: { path: PRODUCTION, pathNot: [...homes, TEST] },
   to: { path: `node_modules/${vendor}/` },
 }))
 
@@ -107,7 +104,7 @@ module.exports = {
     {
       name: 'adapters-are-named-only-in-compose',
       severity: 'error',
-      from: { path: PRODUCTION, pathNot: ['/src/adapters/', COMPOSE, ...TEST_CODE] },
+      from: { path: PRODUCTION, pathNot: ['/src/adapters/', COMPOSE, TEST] },
       to: { path: `${ROOM}adapters/` },
     },
     {
@@ -141,28 +138,16 @@ module.exports = {
       to: { path: PRODUCTION, pathNot: ['^services/console/web/', '^libs/contracts/'] },
     },
     {
-      name: 'testkit-is-for-tests',
-      severity: 'error',
-      from: { path: PRODUCTION, pathNot: TEST_CODE },
-      to: { path: TESTKIT },
-    },
-    {
-      name: 'contract-suites-are-for-tests',
-      severity: 'error',
-      from: { path: PRODUCTION, pathNot: TEST_CODE },
-      to: { path: `${ROOM}contract([.]ts$|/)` },
-    },
-    {
       name: 'vitest-is-for-tests',
       severity: 'error',
-      from: { path: PRODUCTION, pathNot: TEST_CODE },
+      from: { path: PRODUCTION, pathNot: TEST },
       to: { path: 'node_modules/vitest/' },
     },
     {
-      name: 'production-does-not-import-test-folder',
+      name: 'production-does-not-import-tests',
       severity: 'error',
-      from: { path: PRODUCTION, pathNot: TEST_CODE },
-      to: { path: '^(test|deploy)/' },
+      from: { path: PRODUCTION, pathNot: TEST },
+      to: { path: ['^(test|deploy)/', TEST_FOLDER] },
     },
     ...vendorRules,
   ],

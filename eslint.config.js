@@ -7,7 +7,7 @@ import { defineConfig, globalIgnores } from 'eslint/config'
 import tseslint from 'typescript-eslint'
 import { houseRules } from './eslint.rules.js'
 
-const TESTS = ['**/*.test.ts', '**/contract.ts', '**/contract/*.ts', 'libs/testkit/**/*.ts', 'test/**/*.ts']
+const TESTS = ['**/*.test.ts', '{libs,services}/*/test/**/*.ts', 'test/**/*.ts']
 const EDGES = ['**/adapters/**/*.ts']
 
 const TYPE_NAME = '^(?!I[A-Z][a-z])(?!.*(Utils?|Helpers?|Common|Manager|Handler|Impl)$)'
@@ -37,7 +37,7 @@ const FORBIDDEN_IMPORTS = {
   ],
   patterns: [
     {
-      regex: '^(\\.\\./)+([a-z-]+/)*src/',
+      regex: '^(\\.\\./)+([a-z-]+/)+src/',
       message: 'Name another package as @sluice/<room>/<file>.',
     },
     {

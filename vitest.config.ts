@@ -75,7 +75,13 @@ const SUITES: readonly Suite[] = [
   {
     ...{
       name: 'unit',
-      folders: ['libs/*/src', 'services/*/src', 'services/*/web', 'test/histories', 'test/conformance'],
+      folders: [
+        'libs/*/{src,test}',
+        'services/*/src',
+        'services/*/web',
+        'test/histories',
+        'test/conformance',
+      ],
       place: 0,
       sideBySide: 3,
     },

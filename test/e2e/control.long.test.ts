@@ -1,6 +1,6 @@
 /** Control of a folder by this process, and of services on Kafka, directly and through the console. */
 import { projectCatalog } from '@sluice/control/catalog'
-import { controlContract } from '@sluice/control/contract'
+import { controlContract } from '@sluice/control/test/contract'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { loadProject } from '@sluice/project/load-project'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'

@@ -1,6 +1,6 @@
 /** Control of a folder through the process that serves it. */
 import { openUp } from '@sluice/cli/compose'
-import { controlContract } from '@sluice/control/contract'
+import { controlContract } from '@sluice/control/test/contract'
 import { createLogger } from '@sluice/runtime/logger'
 import { controlHarness } from './control.ts'
 

@@ -1,6 +1,6 @@
 /** The control that a command opens, for the promises that it makes wherever the syncs run. */
 import { openControl } from '@sluice/cli/compose'
-import type { ControlHarness } from '@sluice/control/contract'
+import type { ControlHarness } from '@sluice/control/test/contract'
 import { createLogger } from '@sluice/runtime/logger'
 import { EncryptionKeys } from '@sluice/secrets/vault/encryption-keys'
 import { peopleYaml } from './people-project.ts'

@@ -4,7 +4,7 @@
  */
 import { rm } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { withAdmin } from '@sluice/message-log/contract/kafka-cluster'
+import { withAdmin } from '@sluice/message-log/test/kafka-cluster'
 import { realServices } from '../e2e/distributed.ts'
 import { startPipeline, type Pipeline } from './people-pipeline.ts'
 

@@ -46,8 +46,8 @@ const LIVING = {
   'services/cli/src/late.ts': `export { code as late } from '@sluice/contracts/code'`,
   'services/cli/src/worker.ts': `console.log('works')`,
   'libs/contracts/src/code.ts': `export type Code = string\nexport const code: Code = ''`,
-  'libs/contracts/src/contract.ts': `export const suite = () => undefined`,
-  'libs/contracts/src/contract.test.ts': `import { suite } from './contract.ts'\nsuite()`,
+  'libs/contracts/test/contract.ts': `export const suite = () => undefined`,
+  'libs/contracts/src/contract.test.ts': `import { suite } from '../test/contract.ts'\nsuite()`,
 }
 
 const PLANTED: readonly (readonly [

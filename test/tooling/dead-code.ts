@@ -22,14 +22,11 @@ export interface DeadCode {
   readonly name: string | null
 }
 
-/** Suites of promises and their building blocks are test code that lives beside the source. */
-const TEST_CODE =
-  /[.]test[.]tsx?$|\/src\/(contract|cases)([.]ts$|\/)|[-/](test-[a-z]+|[a-z-]*child)[.]ts$|^(libs\/testkit|test|deploy)\//
 /** What Node is started with. */
 const MAIN = /^services\/[^/]+\/(src|web)\/main[.]tsx?$/
 
 export const isProduction = (file: string): boolean =>
-  /^(libs|services)\/[^/]+\/(src|web)\/.*[.]tsx?$/.test(file) && !TEST_CODE.test(file)
+  /^(libs|services)\/[^/]+\/(src|web)\/.*[.]tsx?$/.test(file) && !/[.]test[.]tsx?$/.test(file)
 
 interface Export {
   readonly name: string
@@ -136,7 +133,9 @@ function resolve(specifier: string, from: string, files: ReadonlyMap<string, str
   const [, room = '', path = ''] = /^@sluice\/([^/]+)\/(.+)$/.exec(specifier) ?? []
   const candidates = specifier.startsWith('.')
     ? [posix.join(posix.dirname(from), specifier)]
-    : [`libs/${room}/src/${path}.ts`, `services/${room}/src/${path}.ts`]
+    : ['libs', 'services'].flatMap(place =>
+        ['src/', '', 'test/'].map(folder => `${place}/${room}/${folder}${path}.ts`),
+      )
   return candidates.find(candidate => files.has(candidate)) ?? null
 }
 

@@ -29,7 +29,7 @@ describe('a folder', () => {
 
   it('is not full by tests, suites of promises, or files in folders of its own', () => {
     const tests = filesIn('libs/flow/src', 9).map(file => file.replace('.ts', '.test.ts'))
-    const files = [...filesIn('libs/flow/src', 15), ...tests, ...filesIn('libs/flow/src/contract', 16)]
+    const files = [...filesIn('libs/flow/src', 15), ...tests, ...filesIn('libs/flow/test', 16)]
     expect(fullFolders([...files, ...filesIn('libs/flow/src/waits', 15)])).toEqual({})
   })
 

@@ -65,13 +65,13 @@ const OBEDIENT: Files = {
   'libs/domain/src/answers/outcome.ts': `import { code } from '@sluice/contracts/errors'\nexport const outcome = code`,
   'libs/flow/src/sleep.ts': `import { setTimeout } from 'node:timers/promises'\nexport const sleep = setTimeout`,
   'libs/message-log/src/port.ts': `import type { code } from '@sluice/contracts/errors'\nexport type Code = typeof code`,
-  'libs/message-log/src/contract.ts': `import { it } from 'vitest'\nimport { clock } from '@sluice/testkit/clock'\nexport const suite = () => it('ticks', () => clock)`,
-  'libs/message-log/src/contract/order.ts': `export { it as keepsOrder } from 'vitest'`,
+  'libs/message-log/test/contract.ts': `import { it } from 'vitest'\nimport { clock } from '@sluice/testkit/clock'\nexport const suite = () => it('ticks', () => clock)`,
+  'libs/message-log/test/order.ts': `export { it as keepsOrder } from 'vitest'`,
   'libs/message-log/src/adapters/kafka.ts': `import { Kafka } from 'kafkajs'\nimport { sleep } from '@sluice/flow/sleep'\nimport type { Code } from '../port.ts'\nexport const kafka = (code: Code) => [Kafka, sleep, code]`,
-  'libs/message-log/src/adapters/kafka.contract.test.ts': `import { suite } from '../contract.ts'\nimport { kafka } from './kafka.ts'\nexport const run = [suite, kafka]`,
+  'libs/message-log/src/adapters/kafka.contract.test.ts': `import { suite } from '../../test/contract.ts'\nimport { kafka } from './kafka.ts'\nexport const run = [suite, kafka]`,
   'libs/rate-limit/src/port.ts': `export interface RateLimit { readonly name: string }`,
   'libs/rate-limit/src/adapters/local.ts': `import Bottleneck from 'bottleneck'\nexport const local = Bottleneck`,
-  'libs/testkit/src/clock.ts': `export const clock = 0`,
+  'libs/testkit/test/clock.ts': `export const clock = 0`,
   'services/delivery/src/deliver.ts': `import type { Code } from '@sluice/message-log/port'\nexport const deliver = (code: Code) => code`,
   'services/delivery/src/compose.ts': `import { kafka } from '@sluice/message-log/adapters/kafka'\nimport { deliver } from './deliver.ts'\nexport const delivery = [kafka, deliver]`,
   'services/embedded/src/compose.ts': `import { delivery } from '@sluice/delivery/compose'\nexport const embedded = delivery`,
@@ -126,7 +126,7 @@ const VIOLATIONS: readonly Violation[] = [
   },
   {
     rule: 'ports-import-only-contracts-and-domain',
-    file: 'libs/testkit/src/port.ts',
+    file: 'libs/flow/src/port.ts',
     source: `import type { Kafka } from 'kafkajs'\nexport type Client = Kafka`,
   },
   {
@@ -157,7 +157,7 @@ const VIOLATIONS: readonly Violation[] = [
   },
   {
     rule: 'libs-do-not-import-services',
-    file: 'libs/testkit/src/pipeline.ts',
+    file: 'libs/testkit/test/pipeline.ts',
     source: `export { deliver } from '@sluice/delivery/deliver'`,
   },
   {
@@ -166,24 +166,24 @@ const VIOLATIONS: readonly Violation[] = [
     source: `export { outcome } from '@sluice/domain/answers/outcome'`,
   },
   {
-    rule: 'testkit-is-for-tests',
-    file: 'services/renderer/src/uses-testkit.ts',
-    source: `export { clock } from '@sluice/testkit/clock'`,
-  },
-  {
-    rule: 'contract-suites-are-for-tests',
-    file: 'libs/message-log/src/uses-contract.ts',
-    source: `export { suite } from './contract.ts'\nexport { keepsOrder } from './contract/order.ts'`,
-  },
-  {
     rule: 'vitest-is-for-tests',
     file: 'libs/rate-limit/src/uses-vitest.ts',
     source: `export { it } from 'vitest'`,
   },
   {
-    rule: 'production-does-not-import-test-folder',
+    rule: 'production-does-not-import-tests',
     file: 'services/cli/src/uses-test-folder.ts',
-    source: `export { limit } from '../../../test/e2e/run.ts'\nexport { port } from '../../deploy/local/ports.ts'`,
+    source: `export { limit } from '../../../test/e2e/run.ts'`,
+  },
+  {
+    rule: 'production-does-not-import-tests',
+    file: 'services/renderer/src/uses-testkit.ts',
+    source: `export { clock } from '@sluice/testkit/clock'`,
+  },
+  {
+    rule: 'production-does-not-import-tests',
+    file: 'libs/message-log/src/uses-contract.ts',
+    source: `export { suite } from '../test/contract.ts'`,
   },
   ...VENDORS.filter(vendor => vendor !== 'vitest' && vendor !== 'zod').map(vendor => ({
     rule: `vendor-has-one-home-${vendor.replace(/[^a-z0-9]+/g, '-').replace(/^-/, '')}`,
@@ -210,7 +210,8 @@ async function overlay(files: Files): Promise<string> {
   await mkdir(join(folder, 'node_modules/@sluice'), { recursive: true })
   for (const path of packages) {
     const name = `@sluice/${path.slice(path.indexOf('/') + 1)}`
-    const manifest = { name, type: 'module', exports: { './*': './src/*.ts' } }
+    const source = path === 'libs/testkit' ? 'test' : 'src'
+    const manifest = { name, type: 'module', exports: { './*': `./${source}/*.ts` } }
     await write(folder, { [`${path}/package.json`]: JSON.stringify(manifest) })
     await symlink(join(folder, path), join(folder, 'node_modules', name))
   }
@@ -284,7 +285,9 @@ describe('the import rules', () => {
     expect(repository.summary.totalCruised).toBeGreaterThan(0)
     expect(repository.summary.totalDependenciesCruised).toBeGreaterThan(0)
     expect(between.length).toBeGreaterThan(0)
-    const lost = between.filter(dependency => !/^(libs|services)\/[^/]+\/src\//.test(dependency.resolved))
+    const lost = between.filter(
+      dependency => !/^(libs|services)\/[^/]+\/(src|test)\//.test(dependency.resolved),
+    )
     expect(lost).toEqual([])
   })
 })

@@ -1,8 +1,8 @@
 /**
  * The oracle of the tests, and what people see of a key; not the engine. It has the tables of PROTOCOL.md §2
  * as functions. The engine is SQL, in `feed/merge-feed.ts` and `diff/find-changes.ts` of
- * libs/delivered-state. `contract/key-states.ts` there holds the two against each other in every entry of the
- * tables, and `contract/history.ts` in random histories.
+ * libs/delivered-state. `test/key-states.ts` there holds the two against each other in every entry of the
+ * tables, and `test/history.ts` in random histories.
  */
 import type { KeyStateKind, Op, Outcome } from '@sluice/contracts/state'
 

@@ -6,7 +6,7 @@ import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
 import { TcpProxy } from '@sluice/testkit/tcp-proxy'
 import { startServices, type LocalService, type LocalServices } from '../../../deploy/local/services.ts'
-import { run, runsAgain, WatchedConnections } from './contract/watched-connections.ts'
+import { run, runsAgain, WatchedConnections } from '../test/watched-connections.ts'
 import type { RedisConnection } from './redis-connection.ts'
 
 describe.skipIf(inject('redisUrl') === null)('the connection to Redis', () => {

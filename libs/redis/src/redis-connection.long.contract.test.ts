@@ -2,7 +2,7 @@
 import { Redis } from 'ioredis'
 import { afterEach, describe, expect, inject, it } from 'vitest'
 import { startRedisCluster, startRedisSentinel } from '../../../deploy/local/redis-topologies.ts'
-import { run, runsAgain, SCRIPT, WatchedConnections } from './contract/watched-connections.ts'
+import { run, runsAgain, SCRIPT, WatchedConnections } from '../test/watched-connections.ts'
 import type { RedisConnection } from './redis-connection.ts'
 
 describe.skipIf(inject('redisUrl') === null)('the connection to several servers of Redis', () => {

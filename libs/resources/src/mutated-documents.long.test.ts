@@ -1,3 +1,3 @@
-import { mutatedDocuments } from './contract/mutated-documents.ts'
+import { mutatedDocuments } from '../test/mutated-documents.ts'
 
 mutatedDocuments(20_000)

@@ -3,8 +3,8 @@ import { changeSchema, SCHEMAS, type AvroRecordSchema } from '@sluice/contracts/
 import type { AvroSchema } from '@sluice/contracts/avro/types'
 import { typeForSchema } from './adapters/avsc.ts'
 import { incompatibilities } from './compatibility.ts'
-import { STEPS } from './contract/compatibility.ts'
-import { Random, randomColumns } from './contract/random-rows.ts'
+import { STEPS } from '../test/compatibility.ts'
+import { Random, randomColumns } from '../test/random-rows.ts'
 
 function holding(type: AvroSchema, more: object = {}): AvroRecordSchema {
   return { type: 'record', name: 'Held', namespace: 'test', fields: [{ name: 'value', type, ...more }] }

@@ -12,11 +12,11 @@ import { Decimal, JsonText, type Column, type Row } from '@sluice/contracts/valu
 import { beforeAll, describe, expect, inject, it, type TestContext } from 'vitest'
 import { cached, ensurePrograms } from '../../../deploy/local/install.ts'
 import { createRegistryCodec } from './adapters/registry.ts'
-import { change } from './contract/fixture.ts'
-import { RECORD_SAMPLES } from './contract/record-samples.ts'
+import { change } from '../test/fixture.ts'
+import { RECORD_SAMPLES } from '../test/record-samples.ts'
 
 const run = promisify(execFile)
-const CONSUMER = fileURLToPath(new URL('contract/foreign_consumer.py', import.meta.url))
+const CONSUMER = fileURLToPath(new URL('../test/foreign_consumer.py', import.meta.url))
 const CLIENT = 'confluent-kafka[avro]==2.16.1'
 
 /** The path of a Python with the client, in an environment of its own that is kept between runs. */

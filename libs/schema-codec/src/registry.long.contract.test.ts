@@ -1,6 +1,6 @@
 import { describe, inject } from 'vitest'
 import { createRegistryCodec } from './adapters/registry.ts'
-import { schemaCodecLongContract } from './contract.ts'
+import { schemaCodecLongContract } from '../test/contract.ts'
 
 const given = inject('registryUrl')
 const url = given ?? ''

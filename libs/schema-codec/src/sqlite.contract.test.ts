@@ -7,8 +7,8 @@ import { changeSchema, SCHEMAS } from '@sluice/contracts/avro/schemas'
 import { sampleChange } from '@sluice/testkit/sample-records'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createSqliteCodec } from './adapters/sqlite.ts'
-import { schemaCodecContract } from './contract.ts'
-import { RECORD_SAMPLES } from './contract/record-samples.ts'
+import { schemaCodecContract } from '../test/contract.ts'
+import { RECORD_SAMPLES } from '../test/record-samples.ts'
 
 const { signal } = new AbortController()
 

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { SluiceError } from '@sluice/contracts/errors'
 import { describe, expect, it } from 'vitest'
-import { ROW, TEMPLATES, VALUES } from './cases/hostile.ts'
+import { ROW, TEMPLATES, VALUES } from '../test/cases/hostile.ts'
 import { compileTrigger } from './compile.ts'
 import type { RenderResult } from './compile.ts'
 
@@ -68,7 +68,7 @@ describe('a hostile template', () => {
 /** Renders all of them in a thread with so little memory, which dies if it needs more. */
 const RENDER_ALL = `
   import { compileTrigger } from ${JSON.stringify(import.meta.resolve('./compile.ts'))}
-  import { ROW, TEMPLATES, VALUES } from ${JSON.stringify(import.meta.resolve('./cases/hostile.ts'))}
+  import { ROW, TEMPLATES, VALUES } from ${JSON.stringify(import.meta.resolve('../test/cases/hostile.ts'))}
   const at = { sync: 'orders', op: 'added' }
   const render = (json, row) => {
     try {

@@ -1,7 +1,7 @@
 /** What a row says between the quotes of a JSON template stays a text there. */
 import { describe, expect, it } from 'vitest'
 import type { Row } from '@sluice/contracts/values'
-import { VALUES } from './cases/hostile.ts'
+import { VALUES } from '../test/cases/hostile.ts'
 import { compileTrigger } from './compile.ts'
 
 const CONTEXT = { run: { id: '01JD', startedAt: '2024-02-29T12:34:56.000Z' }, sync: { name: 'orders' } }

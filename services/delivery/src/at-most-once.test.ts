@@ -13,7 +13,7 @@ import {
   topics,
   type Fate,
   type Script,
-} from './contract/scripted-delivery.ts'
+} from '../test/scripted-delivery.ts'
 
 vi.setConfig({ testTimeout: 30_000 })
 

@@ -3,7 +3,7 @@
  * halved (`errors.splitBatches`), with and without tries in the same run (PROTOCOL.md §8).
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { BatchDelivery, type Api, type Reply } from './contract/batch-delivery.ts'
+import { BatchDelivery, type Api, type Reply } from '../test/batch-delivery.ts'
 import { Throttles } from './send/throttles.ts'
 
 vi.setConfig({ testTimeout: 30_000 })

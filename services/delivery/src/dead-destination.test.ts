@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
-import { always, keysOf, OK, ScriptedDelivery, type Fate, type Script } from './contract/scripted-delivery.ts'
+import { always, keysOf, OK, ScriptedDelivery, type Fate, type Script } from '../test/scripted-delivery.ts'
 
 vi.setConfig({ testTimeout: 30_000 })
 

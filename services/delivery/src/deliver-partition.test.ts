@@ -24,7 +24,7 @@ import {
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'
 import { writeRequests } from '@sluice/testkit/write-requests'
-import { startLife, tellOfRun, type Life } from './contract/live-delivery.ts'
+import { startLife, tellOfRun, type Life } from '../test/live-delivery.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
 import { lateAfterTakeover } from './run/late-sends.ts'
 import type { DeliverDeps } from './run/open-run.ts'

@@ -3,7 +3,7 @@ import { CARELESS } from '@sluice/partition/deaths/count-deaths'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { MessageLog } from '@sluice/message-log/port'
 import { at } from '@sluice/topics/topics'
-import { ScriptedDelivery, topics } from './contract/scripted-delivery.ts'
+import { ScriptedDelivery, topics } from '../test/scripted-delivery.ts'
 
 let lives: ScriptedDelivery
 beforeEach(async () => {

@@ -8,7 +8,7 @@ import type { SendResult } from '@sluice/http-sender/port'
 import { sampleDefinition, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, type TestLog } from '@sluice/testkit/test-log'
 import { writeRequests } from '@sluice/testkit/write-requests'
-import { depsOf, finishLife, startLife, tellOfRun, type Life } from './contract/live-delivery.ts'
+import { depsOf, finishLife, startLife, tellOfRun, type Life } from '../test/live-delivery.ts'
 import { resolveTarget } from './destination/target.ts'
 
 vi.setConfig({ testTimeout: 30_000 })

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { PartitionReport } from '@sluice/contracts/records'
 import { SYNC } from '@sluice/testkit/sample-records'
-import { always, OK, ScriptedDelivery } from './contract/scripted-delivery.ts'
+import { always, OK, ScriptedDelivery } from '../test/scripted-delivery.ts'
 import { lateAfterTakeover, type LateSends } from './run/late-sends.ts'
 
 const signal = new AbortController().signal

@@ -4,7 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
-import { BatchDelivery, type Reply } from './contract/batch-delivery.ts'
+import { BatchDelivery, type Reply } from '../test/batch-delivery.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
 import { SYNC } from '@sluice/testkit/sample-records'
 import { PREFIX } from '@sluice/testkit/test-log'

@@ -10,8 +10,8 @@ import { at, homePartition, reportKey, sharedTopics } from '@sluice/topics/topic
 import { enter, newSuspects } from '@sluice/partition/deaths/entry'
 import { sampleEvent, SYNC } from '@sluice/testkit/sample-records'
 import { PREFIX } from '@sluice/testkit/test-log'
-import type { Life } from './contract/live-delivery.ts'
-import { always, OK, ScriptedDelivery, type Fate } from './contract/scripted-delivery.ts'
+import type { Life } from '../test/live-delivery.ts'
+import { always, OK, ScriptedDelivery, type Fate } from '../test/scripted-delivery.ts'
 import { lateAfterTakeover } from './run/late-sends.ts'
 
 vi.setConfig({ testTimeout: 30_000 })

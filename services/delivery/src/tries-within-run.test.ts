@@ -3,7 +3,7 @@
  * its row comes to (PROTOCOL.md §8).
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { always, OK, ScriptedDelivery, type Fate } from './contract/scripted-delivery.ts'
+import { always, OK, ScriptedDelivery, type Fate } from '../test/scripted-delivery.ts'
 
 vi.setConfig({ testTimeout: 30_000 })
 

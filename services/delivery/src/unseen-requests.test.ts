@@ -5,7 +5,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import type { Request } from '@sluice/contracts/records'
 import { randomFrom } from '@sluice/testkit/random'
-import { keysOf, OK, ScriptedDelivery, type Fate } from './contract/scripted-delivery.ts'
+import { keysOf, OK, ScriptedDelivery, type Fate } from '../test/scripted-delivery.ts'
 
 vi.setConfig({ testTimeout: 30_000 })
 

@@ -7,7 +7,7 @@ import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { at } from '@sluice/topics/topics'
 import { watchedLog } from '@sluice/testkit/watched-log'
-import { always, OK, ScriptedDelivery, topics, type Fate } from './contract/scripted-delivery.ts'
+import { always, OK, ScriptedDelivery, topics, type Fate } from '../test/scripted-delivery.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
 
 vi.setConfig({ testTimeout: 30_000 })

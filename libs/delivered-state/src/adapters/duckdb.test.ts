@@ -1,9 +1,9 @@
 import { DuckDBConnection, type DuckDBResultReader } from '@duckdb/node-api'
 import { describe, expect, it, vi } from 'vitest'
-import { deliveredStateContract } from '../contract.ts'
-import { TIMEOUT } from '../contract/harness.ts'
-import { duckdbHarness } from '../contract/duckdb-harness.ts'
-import { Played } from '../contract/played.ts'
+import { deliveredStateContract } from '../../test/contract.ts'
+import { TIMEOUT } from '../../test/harness.ts'
+import { duckdbHarness } from '../../test/duckdb-harness.ts'
+import { Played } from '../../test/played.ts'
 
 const harness = duckdbHarness()
 

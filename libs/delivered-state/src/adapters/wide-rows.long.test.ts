@@ -1,9 +1,9 @@
 /** Rows of many bytes, with less memory than DuckDB would need to work on 2,048 of them at once. */
 import { DuckDBConnection } from '@duckdb/node-api'
 import { describe, expect, it, vi } from 'vitest'
-import { duckdbHarness } from '../contract/duckdb-harness.ts'
-import type { DeliveredStateHarness } from '../contract/harness.ts'
-import { Played } from '../contract/played.ts'
+import { duckdbHarness } from '../../test/duckdb-harness.ts'
+import type { DeliveredStateHarness } from '../../test/harness.ts'
+import { Played } from '../../test/played.ts'
 
 const duckdb = duckdbHarness()
 const harnessOf = (memoryLimit: string): DeliveredStateHarness => ({

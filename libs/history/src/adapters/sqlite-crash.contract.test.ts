@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { createSqliteIndex } from './sqlite.ts'
 
-const CHILD = join(import.meta.dirname, '../contract/index-crash-child.ts')
+const CHILD = join(import.meta.dirname, '../../test/index-crash-child.ts')
 const PLACE = { sync: 's', incarnation: 'i', topic: 'attempts', partition: 0 } as const
 const BATCHES = 20
 

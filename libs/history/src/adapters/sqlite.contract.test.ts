@@ -1,4 +1,4 @@
-import { historyIndexContract } from '../contract.ts'
+import { historyIndexContract } from '../../test/contract.ts'
 import { createSqliteIndex } from './sqlite.ts'
 
 historyIndexContract('SQLite', {

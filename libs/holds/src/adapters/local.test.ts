@@ -1,5 +1,5 @@
 import { createLocalHolds } from './local.ts'
-import { holdsContract } from '../contract.ts'
+import { holdsContract } from '../../test/contract.ts'
 
 holdsContract('local', async () => {
   const holds = createLocalHolds()

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, inject } from 'vitest'
 import { startRedisCluster, type RedisTopology } from '../../../../deploy/local/redis-topologies.ts'
-import { holdsContract } from '../contract.ts'
+import { holdsContract } from '../../test/contract.ts'
 import type { Holds } from '../port.ts'
 import { createRedisHolds } from './redis.ts'
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
 import { sleep } from '@sluice/flow/sleep'
 import { TcpProxy } from '@sluice/testkit/tcp-proxy'
-import { holdsContract } from '../contract.ts'
+import { holdsContract } from '../../test/contract.ts'
 import type { Holds } from '../port.ts'
 import { createRedisHolds } from './redis.ts'
 

@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { describe, expect, it } from 'vitest'
-import { httpSenderContract } from '../contract.ts'
-import { connectionsContract } from '../contract/connections.ts'
-import { longAnswersContract } from '../contract/long-answers.ts'
-import { oddAnswersContract } from '../contract/odd-answers.ts'
+import { httpSenderContract } from '../../test/contract.ts'
+import { connectionsContract } from '../../test/connections.ts'
+import { longAnswersContract } from '../../test/long-answers.ts'
+import { oddAnswersContract } from '../../test/odd-answers.ts'
 import { createUndiciSender } from './undici.ts'
 
 describe('undici', () => {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { messageLogContract } from '../contract.ts'
+import { messageLogContract } from '../../test/contract.ts'
 import { createSqliteLog } from './sqlite.ts'
 
 // By default, a thread writes once much has been written. Here it does from the start.

@@ -8,11 +8,11 @@ import { DatabaseSync } from 'node:sqlite'
 import { Worker } from 'node:worker_threads'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { nextTurn } from '@sluice/flow/sleep'
-import { keysIn, readAll, records } from '../contract/fixture.ts'
+import { keysIn, readAll, records } from '../../test/fixture.ts'
 import type { LogRecord } from '../port.ts'
 import { createSqliteLog } from './sqlite.ts'
 
-const CHILD = new URL('../contract/sqlite-crash-child.ts', import.meta.url).pathname
+const CHILD = new URL('../../test/sqlite-crash-child.ts', import.meta.url).pathname
 
 let folder: string
 let file: string

@@ -1,4 +1,4 @@
-import { tokenStoreContract } from '../contract.ts'
+import { tokenStoreContract } from '../../test/contract.ts'
 import { createLocalTokenStore } from './local.ts'
 
 tokenStoreContract('in memory', () => {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import { describe, expect, inject, it } from 'vitest'
 import { listedRedisRights } from '@sluice/testkit/listed-rights'
-import { tokenStoreContract } from '../contract.ts'
+import { tokenStoreContract } from '../../test/contract.ts'
 import type { TokenStore } from '../port.ts'
 import { createRedisTokenStore } from './redis.ts'
 

@@ -1,6 +1,6 @@
 /**
  * The breaker of one destination for one process that has the limits alone. In Redis the same is Lua, see
- * breaker-scripts.ts; `contract/breaker-promises.ts` holds for both.
+ * breaker-scripts.ts; `test/breaker-promises.ts` holds for both.
  *
  * States: closed → open (so many failures in a row) → half open (the pause is over: one probe has a lease) →
  * open again (it failed) or closed (a request was served). A process that takes the state over from an

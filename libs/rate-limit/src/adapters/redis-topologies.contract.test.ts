@@ -6,7 +6,7 @@ import {
   startRedisSentinel,
   type RedisTopology,
 } from '../../../../deploy/local/redis-topologies.ts'
-import { rateLimitContract } from '../contract.ts'
+import { rateLimitContract } from '../../test/contract.ts'
 import { createRedisRateLimit } from './redis.ts'
 import type { RateLimit } from '../port.ts'
 

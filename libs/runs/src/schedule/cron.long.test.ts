@@ -1,8 +1,8 @@
 /** A whole year of instants in ten time zones, against a reference that looks at every minute. */
 import { expect, it } from 'vitest'
 import { parseCron } from './cron.ts'
-import { localTimes, referenceInstants } from '../contract/cron-reference.ts'
-import { CRONS, ZONES } from '../contract/zone-cases.ts'
+import { localTimes, referenceInstants } from '../../test/cron-reference.ts'
+import { CRONS, ZONES } from '../../test/zone-cases.ts'
 
 const YEAR = { from: Date.UTC(2026, 0, 1), to: Date.UTC(2027, 0, 1) }
 

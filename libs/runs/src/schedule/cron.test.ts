@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { parseCron } from './cron.ts'
-import { localTimes, referenceInstants } from '../contract/cron-reference.ts'
-import { CRONS, ZONES } from '../contract/zone-cases.ts'
+import { localTimes, referenceInstants } from '../../test/cron-reference.ts'
+import { CRONS, ZONES } from '../../test/zone-cases.ts'
 
 const DAY_MS = 86_400_000
 

@@ -2,9 +2,9 @@ import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { errorOf, modelOf, sourceContract } from '../contract.ts'
-import { sourceHere } from '../contract/extract-here.ts'
-import { folderFilesSuite, query } from '../contract/folder-files.ts'
+import { errorOf, modelOf, sourceContract } from '../../test/contract.ts'
+import { sourceHere } from '../../test/extract-here.ts'
+import { folderFilesSuite, query } from '../../test/folder-files.ts'
 import { createDuckdbSource } from './duckdb.ts'
 
 const { signal } = new AbortController()

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterEach, beforeEach, describe, it } from 'vitest'
-import { modelOf } from '../contract.ts'
-import { codePoints, expectEveryCharacter, VALUES } from '../contract/every-character.ts'
+import { modelOf } from '../../test/contract.ts'
+import { codePoints, expectEveryCharacter, VALUES } from '../../test/every-character.ts'
 import { createDuckdbSource } from './duckdb.ts'
 
 const { signal } = new AbortController()

@@ -6,9 +6,9 @@ import mysql, { type Connection } from 'mysql2/promise'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest'
 import type { MysqlSourceSpec } from '@sluice/contracts/resources'
 import { TEST_CERTIFICATE } from '@sluice/testkit/test-certificate'
-import { errorOf, modelOf, sourceContract } from '../contract.ts'
-import { codePoints, expectEveryCharacter, UNASSIGNED } from '../contract/every-character.ts'
-import { queryExtract, serverConnectionTests } from '../contract/server-tests.ts'
+import { errorOf, modelOf, sourceContract } from '../../test/contract.ts'
+import { codePoints, expectEveryCharacter, UNASSIGNED } from '../../test/every-character.ts'
+import { queryExtract, serverConnectionTests } from '../../test/server-tests.ts'
 import { createMysqlSource } from './mysql.ts'
 
 const url = inject('mariadbUrl')

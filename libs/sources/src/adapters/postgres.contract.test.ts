@@ -7,11 +7,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, i
 import type { PostgresSourceSpec } from '@sluice/contracts/resources'
 import { WHY_INVALID } from '@sluice/contracts/values'
 import { TEST_CERTIFICATE } from '@sluice/testkit/test-certificate'
-import { errorOf, modelOf, sourceContract } from '../contract.ts'
-import { codePoints, expectEveryCharacter, UNASSIGNED } from '../contract/every-character.ts'
-import { startPooler } from '../contract/postgres-pooler.ts'
+import { errorOf, modelOf, sourceContract } from '../../test/contract.ts'
+import { codePoints, expectEveryCharacter, UNASSIGNED } from '../../test/every-character.ts'
+import { startPooler } from '../../test/postgres-pooler.ts'
 import { createPostgresSource } from './postgres.ts'
-import { queryExtract, serverConnectionTests } from '../contract/server-tests.ts'
+import { queryExtract, serverConnectionTests } from '../../test/server-tests.ts'
 
 const url = inject('postgresUrl')
 const address = new URL(url ?? 'postgres://nobody@127.0.0.1:1/none')

@@ -8,11 +8,11 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { changeSchema } from '@sluice/contracts/avro/schemas'
 import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
-import { TYPE_VALUES } from '@sluice/delivered-state/contract/type-values'
+import { TYPE_VALUES } from '@sluice/delivered-state/test/type-values'
 import type { DeliveredState, DiffRequest } from '@sluice/delivered-state/port'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import type { SchemaCodec } from '@sluice/schema-codec/port'
-import { extractHere } from '@sluice/sources/contract/extract-here'
+import { extractHere } from '@sluice/sources/test/extract-here'
 
 const TIMEOUT = { timeout: 120_000 }
 const { signal } = new AbortController()

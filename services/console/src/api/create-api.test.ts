@@ -15,7 +15,7 @@ import { z } from 'zod'
 import { AskedRuns } from '../asked-runs.ts'
 import type { Access } from './access.ts'
 import { createApi } from './create-api.ts'
-import { listen } from './test-listener.ts'
+import { listen } from '../../test/test-listener.ts'
 
 const DEFINITION = sampleDefinition({})
 const SYNC = DEFINITION.sync.name

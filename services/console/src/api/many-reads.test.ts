@@ -16,7 +16,7 @@ import { openTestLog, type TestLog } from '@sluice/testkit/test-log'
 import { at, homePartition, runKey, sharedTopics } from '@sluice/topics/topics'
 import { AskedRuns } from '../asked-runs.ts'
 import { createApi } from './create-api.ts'
-import { listen } from './test-listener.ts'
+import { listen } from '../../test/test-listener.ts'
 
 const SYNCS = 100
 const RUNS = 50

@@ -11,7 +11,7 @@ import { sampleDefinition } from '@sluice/testkit/sample-records'
 import { openTestLog } from '@sluice/testkit/test-log'
 import { AskedRuns } from '../asked-runs.ts'
 import { createApi } from './create-api.ts'
-import { listen } from './test-listener.ts'
+import { listen } from '../../test/test-listener.ts'
 
 const TOKENS = { write: 'write-token-0123', read: 'read-token-0123' }
 const { signal } = new AbortController()

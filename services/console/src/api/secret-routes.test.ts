@@ -11,7 +11,7 @@ import { environmentKeys } from '@sluice/secrets/vault/key-file'
 import { Vault } from '@sluice/secrets/vault/vault'
 import { AskedRuns } from '../asked-runs.ts'
 import { createApi } from './create-api.ts'
-import { listen } from './test-listener.ts'
+import { listen } from '../../test/test-listener.ts'
 
 const VALUE = 'hunter2-and-more'
 const TOKENS = { write: 'write-token-0123', read: 'read-token-0123' }

@@ -11,7 +11,7 @@ import { sampleDefinition } from '@sluice/testkit/sample-records'
 import { AskedRuns } from '../asked-runs.ts'
 import type { Access } from './access.ts'
 import { createApi } from './create-api.ts'
-import { listen } from './test-listener.ts'
+import { listen } from '../../test/test-listener.ts'
 
 const DEFINITION = sampleDefinition({})
 const TOKENS = {

@@ -6,7 +6,7 @@ import { createLogger } from '@sluice/runtime/logger'
 import { AskedRuns } from '../asked-runs.ts'
 import { createApi } from './create-api.ts'
 import { ROUTES } from './routes.ts'
-import { listen } from './test-listener.ts'
+import { listen } from '../../test/test-listener.ts'
 import { assertMayUse } from '../access/wanted-roles.ts'
 
 const WRITES = ROUTES.filter(({ scope }) => scope === 'write')

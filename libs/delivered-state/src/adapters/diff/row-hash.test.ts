@@ -1,8 +1,8 @@
 /** Hashes in a state file that another version of Sluice, or a run with other compared columns, has made. */
 import { DuckDBInstance } from '@duckdb/node-api'
 import { describe, expect, it } from 'vitest'
-import { duckdbHarness } from '../../contract/duckdb-harness.ts'
-import { brief, ONE, Played } from '../../contract/played.ts'
+import { duckdbHarness } from '../../../test/duckdb-harness.ts'
+import { brief, ONE, Played } from '../../../test/played.ts'
 
 const harness = duckdbHarness()
 

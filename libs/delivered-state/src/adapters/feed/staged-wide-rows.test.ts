@@ -1,8 +1,8 @@
 /** Rows of 1 MB on their way from the topics into the state: more of them than DuckDB may read together. */
 import { expect, it } from 'vitest'
-import { duckdbHarness } from '../../contract/duckdb-harness.ts'
-import type { DeliveredStateHarness } from '../../contract/harness.ts'
-import { Played } from '../../contract/played.ts'
+import { duckdbHarness } from '../../../test/duckdb-harness.ts'
+import type { DeliveredStateHarness } from '../../../test/harness.ts'
+import { Played } from '../../../test/played.ts'
 
 const ROWS = 20
 const duckdb = duckdbHarness()

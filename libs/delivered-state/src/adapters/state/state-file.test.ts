@@ -182,7 +182,7 @@ interface Child extends AsyncDisposable {
  * keys, or of the same ones.
  */
 async function startChild(what: 'hold' | 'commit' | 'rewrite'): Promise<Child> {
-  const program = fileURLToPath(new URL('../../contract/state-file-child.ts', import.meta.url))
+  const program = fileURLToPath(new URL('../../../test/state-file-child.ts', import.meta.url))
   const child: ChildProcess = spawn(process.execPath, [program, file(), what], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -20,11 +20,11 @@ import {
   records,
   until,
   Watched,
-} from '../../contract/fixture.ts'
+} from '../../../test/fixture.ts'
 import { KafkaConnection, socketFactory } from './connection.ts'
 import { fetchCall } from './read/fetch.ts'
 import { rawLogger } from './internals.ts'
-import { compactNow, withAdmin } from '../../contract/kafka-cluster.ts'
+import { compactNow, withAdmin } from '../../../test/kafka-cluster.ts'
 import { createKafkaLog } from '../kafka.ts'
 
 const given = inject('kafkaBrokers')

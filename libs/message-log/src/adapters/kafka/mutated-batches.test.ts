@@ -1,3 +1,3 @@
-import { mutatedBatches } from '../../contract/mutated-batches.ts'
+import { mutatedBatches } from '../../../test/mutated-batches.ts'
 
 mutatedBatches(3_000)

@@ -11,7 +11,7 @@ import { Notifier } from '@sluice/flow/notifier'
 import { startServices } from '../../../../../deploy/local/services.ts'
 import type { LocalServices } from '../../../../../deploy/local/services.ts'
 import type { MessageLog } from '../../port.ts'
-import { codeOf, keyOf, keysIn, record, until, Watched } from '../../contract/fixture.ts'
+import { codeOf, keyOf, keysIn, record, until, Watched } from '../../../test/fixture.ts'
 import { createKafkaLog } from '../kafka.ts'
 
 const available = inject('kafkaBrokers') !== null
@@ -117,7 +117,7 @@ describe.skipIf(!available)('kafka: outages', () => {
     async ({ signal }) => {
       const topic = await topicOf(4, signal)
       const group = `${topic}-group`
-      const script = fileURLToPath(new URL('../../contract/kafka-member.ts', import.meta.url))
+      const script = fileURLToPath(new URL('../../../test/kafka-member.ts', import.meta.url))
       const child = spawn(process.execPath, [script, brokers, group, topic], {
         stdio: ['pipe', 'pipe', 'inherit'],
       })

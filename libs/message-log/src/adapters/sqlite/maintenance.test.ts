@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { nextTurn } from '@sluice/flow/sleep'
-import { keysIn, records as someRecords } from '../../contract/fixture.ts'
+import { keysIn, records as someRecords } from '../../../test/fixture.ts'
 import { createSqliteLog } from '../sqlite.ts'
 
 const DAY_MS = 24 * 3_600_000

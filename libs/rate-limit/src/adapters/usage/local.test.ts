@@ -1,5 +1,5 @@
 import { FakeClock } from '@sluice/testkit/fake-clock'
-import { usagePromises } from '../../contract/usage-promises.ts'
+import { usagePromises } from '../../../test/usage-promises.ts'
 import { createLocalRateLimit } from '../local.ts'
 
 usagePromises('told by the limits of one process', () => {

@@ -1,6 +1,6 @@
 /** The suites of queries on files, each query in a process of its own, as in production. */
-import { folderFilesSuite } from '../../contract/folder-files.ts'
-import { strangerSqlSuite } from '../../contract/stranger-sql.ts'
+import { folderFilesSuite } from '../../../test/folder-files.ts'
+import { strangerSqlSuite } from '../../../test/stranger-sql.ts'
 import type { Source } from '../../port.ts'
 import { createDuckdbSource } from '../duckdb.ts'
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { modelOf } from '../../contract.ts'
+import { modelOf } from '../../../test/contract.ts'
 import type { Task } from './messages.ts'
 import { QueryProcess } from './start-process.ts'
 

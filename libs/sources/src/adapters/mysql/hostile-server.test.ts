@@ -1,7 +1,7 @@
 /** What a server says that wants to keep this process busy. */
 import type { Connection } from 'mysql2'
 import { expect, it } from 'vitest'
-import { modelOf } from '../../contract.ts'
+import { modelOf } from '../../../test/contract.ts'
 import { queryError } from './errors.ts'
 import { excessRights } from './rights.ts'
 

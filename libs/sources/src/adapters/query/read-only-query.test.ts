@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { modelOf } from '../../contract.ts'
+import { modelOf } from '../../../test/contract.ts'
 import { assertBeginsAsQuery, assertOneStatement, type SqlDialect, sqlOf } from './read-only-query.ts'
 import type { SqlSyntax } from './sql-tokens.ts'
 

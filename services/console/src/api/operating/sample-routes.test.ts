@@ -8,7 +8,7 @@ import { createLogger } from '@sluice/runtime/logger'
 import { openTestLog } from '@sluice/testkit/test-log'
 import { AskedRuns } from '../../asked-runs.ts'
 import { createApi } from '../create-api.ts'
-import { listen } from '../test-listener.ts'
+import { listen } from '../../../test/test-listener.ts'
 
 const TOKEN = 'write-token-0123'
 const logger = createLogger({ name: 'test', level: 'silent' })

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import { AskedRuns } from '../../asked-runs.ts'
 import type { Access } from '../access.ts'
 import { createApi } from '../create-api.ts'
-import { listen } from '../test-listener.ts'
+import { listen } from '../../../test/test-listener.ts'
 
 const VALUES = {
   operator: 'write-token-0123',

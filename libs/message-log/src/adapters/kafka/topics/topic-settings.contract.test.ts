@@ -3,7 +3,7 @@
  * others.
  */
 import { describe, expect, inject, test } from 'vitest'
-import { withAdmin } from '../../../contract/kafka-cluster.ts'
+import { withAdmin } from '../../../../test/kafka-cluster.ts'
 import { createKafkaLog } from '../../kafka.ts'
 
 const given = inject('kafkaBrokers')

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { modelOf } from '../../../contract.ts'
+import { modelOf } from '../../../../test/contract.ts'
 import { assertSteady, FileChanged, type FileStates, fileStates } from './steady-files.ts'
 
 describe('a file that was read', () => {
