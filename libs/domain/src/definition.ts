@@ -7,10 +7,9 @@ import type {
   TriggerSpec,
 } from '@sluice/contracts/resources'
 import { OPS, type Op } from '@sluice/contracts/state'
-import { triggerOf } from './trigger.ts'
 
 /** A definition, or the first resource that it lacks: the sync itself, or a resource that it refers to. */
-export type DefinitionLookup =
+type DefinitionLookup =
   | { readonly kind: 'found'; readonly definition: Definition }
   | { readonly kind: 'missing'; readonly resource: ResourceKind; readonly name: string }
 
@@ -47,4 +46,25 @@ function withTriggers(sync: SyncSpec): SyncSpec {
 
 export function primaryKeyOf({ primaryKey }: Pick<ModelSpec, 'primaryKey'>): readonly string[] {
   return typeof primaryKey === 'string' ? [primaryKey] : primaryKey
+}
+
+/**
+ * The trigger of an op. A name (`changed: added`) is followed to the trigger that it stands for. Undefined if
+ * the sync has none.
+ */
+export function triggerOf(sync: SyncSpec, op: Op): TriggerSpec | undefined {
+  const visited = new Set<Op>()
+  let name: Op = op
+  for (;;) {
+    const spec = sync.triggers[name]
+    if (typeof spec !== 'string') return spec
+    if (visited.has(name)) return undefined
+    visited.add(name)
+    name = spec
+  }
+}
+
+/** The ops that send requests. */
+export function triggeredOps(sync: SyncSpec): ReadonlySet<Op> {
+  return new Set(OPS.filter(op => triggerOf(sync, op) !== undefined))
 }

@@ -1,6 +1,5 @@
 /** A lane of the lease queue: the waiters for leases of the same scopes, in the order in which they came. */
-import type { Lease, LeaseWant } from './lease.ts'
-import type { Broken, Grant } from './port.ts'
+import type { Broken, Grant, LimitScope, TakeRequest } from './port.ts'
 
 type LimitWaitReason = Extract<Grant, { kind: 'wait' }>['reason']
 
@@ -146,4 +145,22 @@ export class Lane {
     this.wake()
     this.#onHead()
   }
+}
+
+export interface LeaseWant extends Omit<TakeRequest, 'signal'> {
+  /** Told whenever the breaker of the destination is found open. */
+  readonly onBroken?: (broken: Broken) => void
+}
+
+/**
+ * Permits for `permits` requests, to be handed to sockets until `useBeforeMs` (`elapsedMs`). All permits must
+ * be given back, used or not.
+ */
+export interface Lease {
+  readonly lease: string
+  readonly permits: number
+  readonly useBeforeMs: number
+  readonly scopes: readonly LimitScope[]
+  /** True for the one request that is to find out whether a dead destination is back. */
+  readonly isProbe: boolean
 }

@@ -7,13 +7,60 @@
  * While its destination has no waiters, a request takes at once and never sees a lane.
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import { JoinedReturns } from './joined-returns.ts'
-import { Lane, Waiter } from './lease-lane.ts'
-import type { Admission } from './lease-lane.ts'
-import type { Lease, LeaseWant } from './lease.ts'
+import { Lane, Waiter, type Admission, type Lease, type LeaseWant } from './lease-lane.ts'
 import type { Broken, Evidence, Grant, LimitScope, RateLimit, ReturnedParts } from './port.ts'
 
-export type { Lease, LeaseWant } from './lease.ts'
+interface Turn {
+  readonly parts: Map<string, { unused: number; finished: number; late: boolean }>
+  readonly told: PromiseWithResolvers<void>
+}
+
+/**
+ * Joins what came back of leases within a turn of the event loop, so that the limit hears of it once for each
+ * lease, and before it is asked for more.
+ */
+class JoinedReturns {
+  readonly #limit: Pick<RateLimit, 'giveBack'>
+  #turn: Turn | null = null
+
+  constructor(limit: Pick<RateLimit, 'giveBack'>) {
+    this.#limit = limit
+  }
+
+  /**
+   * As RateLimit.giveBack. All returns of a turn give the same promise. If one of them is a bug, all are
+   * rejected.
+   */
+  add(lease: string, { unused, finished, late = false }: ReturnedParts): Promise<void> {
+    const turn = this.#turn ?? this.#begin()
+    const known = turn.parts.get(lease)
+    if (known === undefined) turn.parts.set(lease, { unused, finished, late })
+    else {
+      known.unused += unused
+      known.finished += finished
+      known.late ||= late
+    }
+    return turn.told.promise
+  }
+
+  /** Tells the limit what came back so far. */
+  tell(): void {
+    const turn = this.#turn
+    if (turn === null) return
+    this.#turn = null
+    const tellings = [...turn.parts].map(([lease, parts]) => this.#limit.giveBack(lease, parts))
+    Promise.all(tellings).then(() => turn.told.resolve(), turn.told.reject)
+  }
+
+  #begin(): Turn {
+    const turn = { parts: new Map(), told: Promise.withResolvers<void>() }
+    this.#turn = turn
+    setImmediate(() => this.tell())
+    return turn
+  }
+}
+
+export type { Lease, LeaseWant } from './lease-lane.ts'
 
 /** The most waiters in all lanes together. Each partition has one, so more are a bug. */
 const MAX_WAITING = 10_000

@@ -24,8 +24,15 @@ import { Doubt } from './run/doubt.ts'
 import { answeredEffects, effectsOf, isReplayed } from './outcome/effects.ts'
 import { CUT, CutRun, reportOf } from './run/cut-run.ts'
 import { endWithoutRenderer, runSoFar, type RunSoFar } from './run/end-without-renderer.ts'
-import { openRun, placeOf, runBeginAt, unsentFault } from './run/open-run.ts'
-import type { DeliverDeps, DeliveryParts, OpenRun } from './run/open-run.ts'
+import {
+  openRun,
+  placeOf,
+  runBeginAt,
+  unsentFault,
+  type DeliverDeps,
+  type DeliveryParts,
+  type OpenRun,
+} from './run/open-run.ts'
 import { PassedRun } from './run/passed-run.ts'
 import { RemovalsFirst } from './run/removals-first.ts'
 import { rowsAt } from './ledger/parts.ts'
@@ -34,7 +41,7 @@ import { KeyOrder } from './run/key-order.ts'
 import { PartitionReporter } from './run/report-partition.ts'
 import { tellBacklog } from './run/tell-backlog.ts'
 import { faultOf, inSequence } from './send/request-sequence.ts'
-import { unseenLimit } from './work/work-limits.ts'
+import { unseenLimit } from './work/work-room.ts'
 import { WorkRoom } from './work/work-room.ts'
 import { unrenderableEnd } from './outcome/unrenderable-rows.ts'
 

@@ -13,7 +13,7 @@ import { abortable } from '@sluice/flow/abortable'
 import { Notifier } from '@sluice/flow/notifier'
 import type { OutgoingRequest, SendResult } from '@sluice/http-sender/port'
 import { plainMarker, takeOver } from '@sluice/partition/take-over'
-import { compileTriggers } from '@sluice/templates/rendering/compile-triggers'
+import { compileTriggers } from '@sluice/templates/rendering/render-changes'
 import { renderBatch, type Rendered } from '@sluice/templates/rendering/render-batch'
 import { ONE_ROW, RowBatches } from '@sluice/templates/rendering/row-batches'
 import {

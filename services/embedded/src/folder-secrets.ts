@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import type { SecretFor } from '@sluice/contracts/secret-references'
 import { hasOtherAuthors, isDistributed } from '@sluice/runtime/settings/distributed'
 import type { Environment } from '@sluice/runtime/environment'
-import { boundSecrets, type KeptSecrets } from '@sluice/secrets/bound-secrets'
+import { boundSecrets, type KeptSecrets, secretsOf } from '@sluice/secrets/bound-secrets'
 import { environmentKeys, environmentOrFileKeys, type KeySource } from '@sluice/secrets/vault/key-file'
+import { isSluiceError } from '@sluice/contracts/errors'
+import type { SecretLookup } from '@sluice/secrets/environment'
 import { dataDirOf, logFile } from './state-folder.ts'
 
 /** The keys of a folder's vault. */
@@ -23,4 +25,26 @@ export function mayHaveVault({ dir, env }: { readonly dir: string; readonly env:
   return isDistributed(env)
     ? environmentKeys(env).known() !== null
     : existsSync(logFile(dataDirOf({ dir, env })))
+}
+
+/** Looks up secrets, so that the output can mask them. It accepts secrets that are not set. */
+export function knownSecrets(
+  env: Environment,
+  kept: KeptSecrets,
+): { lookUp: SecretLookup; readonly missing: string[] } {
+  const find = secretsOf(env, kept)
+  const missing: string[] = []
+  const lookUp = (name: string): string => {
+    try {
+      return find(name)
+    } catch (error) {
+      if (!isSluiceError(error, 'config')) throw error
+      // In the distributed profile, the services have the secrets, and this process need not have them.
+      const said = `a run would fail: ${error.message}`
+      // Each field that names a secret looks it up.
+      if (!isDistributed(env) && !missing.includes(said)) missing.push(said)
+      return ''
+    }
+  }
+  return { lookUp, missing }
 }

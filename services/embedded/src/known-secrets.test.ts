@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { knownSecrets } from './known-secrets.ts'
+import { knownSecrets } from './folder-secrets.ts'
 
 const kept = { find: () => null }
 

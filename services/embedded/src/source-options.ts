@@ -4,7 +4,9 @@ import { duckdbSize, memoryBudget, queryBytes } from '@sluice/domain/memory-budg
 import { fileSourceLimits, sourcePrivateNetworks, type PrivateNetworks } from '@sluice/runtime/settings/reach'
 import { memoryOf, type Environment } from '@sluice/runtime/environment'
 import { told, type KeptSecrets } from '@sluice/secrets/bound-secrets'
-import type { EmbeddedOptions } from './embedded-options.ts'
+import type { SourceSpec } from '@sluice/contracts/resources'
+import type { Logger } from '@sluice/runtime/logger'
+import type { Metrics } from '@sluice/runtime/metrics'
 import { secretForOf } from './folder-secrets.ts'
 
 /** The secrets of a vault that is empty or not open. */
@@ -37,4 +39,26 @@ export function sourceOptionsOf(
 
 export function stateMemoryOf(env: Environment): string {
   return duckdbSize(memoryBudget(memoryOf(env)).duckdbBytes)
+}
+
+/** What the embedded profile is opened with. */
+export interface EmbeddedOptions {
+  /** Where the services count what they do; absent: nowhere. */
+  readonly metrics?: Metrics
+  /** The project folder, absolute. */
+  readonly dir: string
+  readonly env: Environment
+  readonly logger: Logger
+  readonly newRunId: () => string
+  readonly signal: AbortSignal
+  /** No line of the log shows this value from now on. */
+  readonly mask: (value: string) => void
+  /** Tells a person a sentence beside the result of the command. */
+  readonly tell: (notice: string) => void
+  /** Folders that sources on files may read if `SLUICE_SOURCE_ROOTS` names none. Default: any folder. */
+  readonly sourceRoots?: readonly string[]
+  /** The source that the first run will read, if that is known. */
+  readonly expected?: SourceSpec | null
+  /** True in a server: templates are rendered in a thread of their own, so that it answers meanwhile. */
+  readonly serves?: boolean
 }

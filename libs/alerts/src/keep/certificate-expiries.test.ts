@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { TEST_CERTIFICATE } from '@sluice/testkit/test-certificate'
 import { expect, it } from 'vitest'
-import { expiriesIn } from './certificate-expiries.ts'
+import { expiriesIn } from './watched.ts'
 
 const PEM = TEST_CERTIFICATE.cert
 const END = Date.parse(new X509Certificate(PEM).validTo)

@@ -1,4 +1,5 @@
 /** What there is to watch: the alerts, the syncs that each has, and where their certificates are. */
+import { X509Certificate } from 'node:crypto'
 import type { AlertSpec, DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
 import { isSluiceError } from '@sluice/contracts/errors'
 import { fillSecrets, type SecretFor } from '@sluice/contracts/secret-references'
@@ -6,8 +7,33 @@ import { useByDestination } from '@sluice/domain/secret-uses'
 import { parseResource } from '@sluice/resources/parse-documents'
 import { readResources } from '@sluice/resources/stored-resources'
 import type { CertificateFact } from '../evaluate/facts.ts'
-import { expiriesIn } from './certificate-expiries.ts'
 import { watchKey, type AlertLog, type Watch } from './alert-records.ts'
+
+/** Those of all certificates of a text in PEM, in ms since 1970. */
+export function expiriesIn(pem: string): number[] {
+  return certificatesIn(pem).flatMap(text => {
+    try {
+      const at = Date.parse(new X509Certificate(text).validTo)
+      return Number.isNaN(at) ? [] : [at]
+    } catch {
+      return []
+    }
+  })
+}
+
+const BEGIN = '-----BEGIN CERTIFICATE-----'
+const END = '-----END CERTIFICATE-----'
+
+function certificatesIn(pem: string): string[] {
+  const texts: string[] = []
+  for (let begin = pem.indexOf(BEGIN); begin >= 0; begin = pem.indexOf(BEGIN, begin)) {
+    const end = pem.indexOf(END, begin)
+    if (end < 0) break
+    texts.push(pem.slice(begin, end + END.length))
+    begin = end
+  }
+  return texts
+}
 
 export interface Watched {
   readonly alert: AlertSpec

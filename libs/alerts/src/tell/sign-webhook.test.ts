@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { signWebhook } from './sign-webhook.ts'
+import { signWebhook } from './tell-notice.ts'
 
 /** The reference vector of Standard Webhooks. */
 const VECTOR = {

@@ -1,7 +1,6 @@
 /** Values that are kept from answers (`capture`), as the JSON text that travels through the topics. */
-import type { AnswerBody } from './answer-body.ts'
+import { type AnswerBody, parseAsWritten } from './answer-body.ts'
 import { compileJsonPath } from './answer-rules.ts'
-import { parseAsWritten } from './json-as-written.ts'
 import { valuesAt, type JsonPath } from './json-path.ts'
 
 /** The longest value, as JSON in UTF-8: it travels with every later change of its row. */

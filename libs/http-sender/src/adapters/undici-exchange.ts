@@ -4,13 +4,50 @@
  * them straight to `settled`. What an error means depends on the state alone. While `waiting`, nothing can
  * have been applied. Afterwards, anything may have been.
  */
+import type { Dispatcher, Pool } from 'undici'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
-import type { Dispatcher, Pool } from 'undici'
-import { isPacked, plainText, unpackedText } from './answer-body.ts'
-import { AnswerRoom } from './answer-room.ts'
-import { certificateRefusal, codeOf, describeError, isInvalidRequest } from './describe-error.ts'
 import type { OutgoingRequest, SendResult, ShownTls } from '../port.ts'
+import { isPacked, plainText, unpackedText } from './answer-body.ts'
+import { certificateRefusal, codeOf, describeError, isInvalidRequest } from './describe-error.ts'
+
+/** Room in memory for one answer. It is asked for when the object is made, and given back by `leave`. */
+class AnswerRoom {
+  readonly #share: ByteShare
+  readonly #bytes: number
+  readonly #leaving = new AbortController()
+  #state: 'waiting' | 'there' | 'left' = 'waiting'
+  /** True once there is room, false if `leave` was called before. Never rejects. */
+  readonly there: Promise<boolean>
+
+  constructor(share: ByteShare, bytes: number) {
+    this.#share = share
+    this.#bytes = bytes
+    this.there = share.take(bytes, { signal: this.#leaving.signal }).then(
+      () => this.#arrived(),
+      () => false,
+    )
+  }
+
+  get isThere(): boolean {
+    return this.#state === 'there'
+  }
+
+  leave(): void {
+    if (this.#state === 'there') this.#share.give(this.#bytes)
+    this.#state = 'left'
+    this.#leaving.abort()
+  }
+
+  #arrived(): boolean {
+    if (this.#state === 'left') {
+      this.#share.give(this.#bytes)
+      return false
+    }
+    this.#state = 'there'
+    return true
+  }
+}
 
 export interface ExchangeSurroundings {
   readonly bodyLimitBytes: number
@@ -23,7 +60,7 @@ export interface ExchangeSurroundings {
   readonly release: (signal: AbortSignal, exchange: Exchange) => void
 }
 
-export interface ExchangeEnd {
+interface ExchangeEnd {
   readonly resolve: (result: SendResult | Promise<SendResult>) => void
   readonly reject: (reason: unknown) => void
 }

@@ -2,21 +2,75 @@
  * Sends through undici: one pool of HTTP/1.1 connections per origin, one request at a time on each, straight
  * through `dispatch`.
  */
-import type { ByteShare } from '@sluice/flow/byte-budget'
 import { createHash } from 'node:crypto'
 import type { Socket } from 'node:net'
+import { createRequire } from 'node:module'
 import { Pool, type buildConnector } from 'undici'
-import { AbortWatch } from './abort-watch.ts'
+import type { ByteShare } from '@sluice/flow/byte-budget'
+import { shownOver } from '../certificates.ts'
+import type { ConnectionOptions, HttpSender, OutgoingRequest, SendResult, ShownTls } from '../port.ts'
 import { MAX_HEAD_BYTES } from './describe-error.ts'
 import { readHeadsAsWritten } from './answer-heads.ts'
 import { connectorOf } from './open-connection.ts'
 import { ProxyTunnels, type ProxyOptions } from './proxy-tunnel.ts'
-import { queuedAbortHook } from './queued-abort-hook.ts'
 import { hasHead, pathAfter, splitUrl } from './split-url.ts'
-import { shownOver } from '../certificates.ts'
-import { Exchange } from './undici-exchange.ts'
-import type { ExchangeSurroundings, Way } from './undici-exchange.ts'
-import type { ConnectionOptions, HttpSender, OutgoingRequest, SendResult, ShownTls } from '../port.ts'
+import { Exchange, type ExchangeSurroundings, type Way } from './undici-exchange.ts'
+
+/**
+ * A hook of undici that gives a function for taking a request out of its queue. undici's own `request` uses
+ * it, and `dispatch` does not document it. Without it a request that timed out while it waited for a
+ * connection would stay in the queue, and requests behind it would wait for nothing.
+ */
+const symbols: unknown = createRequire(import.meta.url)('undici/lib/core/symbols.js')
+const hook: unknown =
+  typeof symbols === 'object' && symbols !== null && 'kQueuedAbort' in symbols ? symbols.kQueuedAbort : null
+if (typeof hook !== 'symbol') throw new Error('this undici has no hook for requests in its queue')
+const kQueuedAbort: symbol = hook
+
+/** Options for `dispatch`. Each time that it queues the request, it calls back with that function. */
+export function queuedAbortHook(onQueued: (leave: (reason: unknown) => void) => void): {
+  readonly [symbol: symbol]: unknown
+} {
+  return { [kQueuedAbort]: onQueued }
+}
+
+interface Abortable {
+  abort(reason: unknown): void
+}
+
+/**
+ * Aborts the requests of a signal. It has one listener per signal, however many requests share it: a listener
+ * for each request would cost more than the rest of a send.
+ */
+export class AbortWatch<Work extends Abortable> {
+  readonly #work = new Map<AbortSignal, Set<Work>>()
+
+  add(signal: AbortSignal, work: Work): void {
+    const known = this.#work.get(signal)
+    if (known !== undefined) {
+      known.add(work)
+      return
+    }
+    this.#work.set(signal, new Set([work]))
+    signal.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  /** Stops watching the work. Unknown work is passed over. */
+  remove(signal: AbortSignal, work: Work): void {
+    const known = this.#work.get(signal)
+    if (known === undefined || !known.delete(work) || known.size > 0) return
+    this.#work.delete(signal)
+    signal.removeEventListener('abort', this.#onAbort)
+  }
+
+  readonly #onAbort = (event: Event): void => {
+    const signal = event.target
+    if (!(signal instanceof AbortSignal)) return
+    const works = this.#work.get(signal) ?? []
+    this.#work.delete(signal)
+    for (const work of works) work.abort(signal.reason)
+  }
+}
 
 export interface UndiciSenderOptions {
   /**

@@ -1,12 +1,14 @@
 /** Finds all that is wrong with resources that were decoded: in each of them, and between them. */
 import type { ErrorDetail } from '@sluice/contracts/errors'
+import { clashWanted, clashWithKey } from '@sluice/contracts/specs/http-texts'
+import { OPS } from '@sluice/contracts/state'
 import { resourceAround, type Mistakes } from '../blocked-resources.ts'
 import type { DecodedResource } from '../decode/decoded.ts'
-import { checkHeaders } from './check-headers.ts'
+import { fieldName } from '../decode/places.ts'
 import { checkJsonPaths } from './check-json-paths.ts'
 import { checkReferences, type HidingTexts } from './check-references.ts'
 import { checkSchedules } from './check-schedules.ts'
-import { checkTemplates } from './check-templates.ts'
+import { checkTemplates, inFile } from './check-templates.ts'
 import { checkSizes, checkTexts } from './check-texts.ts'
 
 /**
@@ -35,4 +37,26 @@ export async function checkDecoded(
     else ofResources.set(resource, [...(ofResources.get(resource) ?? []), problem])
   }
   return { ofFiles, ofResources }
+}
+
+/** The problems of the syncs and destinations that have no other mistake. */
+function checkHeaders(decoded: readonly DecodedResource[]): ErrorDetail[] {
+  const destinations = new Map(
+    decoded.flatMap(({ spec }) => (spec?.kind === 'destination' ? [[spec.name, spec] as const] : [])),
+  )
+  return decoded.flatMap(resource => {
+    const { spec } = resource
+    const destination = spec?.kind === 'sync' ? destinations.get(spec.destination) : undefined
+    if (spec?.kind !== 'sync' || destination === undefined) return []
+    return OPS.flatMap(op => {
+      const trigger = spec.triggers[op]
+      const names = typeof trigger === 'object' ? Object.keys(trigger.headers ?? {}) : []
+      const own = clashWithKey(names, destination.idempotencyHeader)
+      if (own === null) return []
+      const field = fieldName(['triggers', op, 'headers', own])
+      return [
+        inFile({ field, message: `wanted ${clashWanted(own)} \`${destination.name}\`` }, spec.name, resource),
+      ]
+    })
+  })
 }

@@ -1,14 +1,25 @@
 /** The message about a scalar that no schema accepts. */
-import type { Scalar } from 'yaml'
+import { type Scalar, isMap, isSeq } from 'yaml'
+import { z } from 'zod'
 import type { FilledText } from '../files/fill-references.ts'
-import { foundText } from '../yaml/scalars.ts'
-import { quoteEmptyHint } from './hints.ts'
+import { foundText, described } from '../yaml/scalars.ts'
 import { meantBy } from './meant.ts'
-import { isValueNotYet, NOT_YET } from './not-yet.ts'
-import { didYouMean, fieldName } from './places.ts'
-import type { FieldPath } from './places.ts'
-import { shapeOf } from './schema-shape.ts'
-import type { Schema } from './schema-shape.ts'
+import { didYouMean, fieldName, type FieldPath } from './places.ts'
+import { shapeOf, type Schema } from './schema-shape.ts'
+
+/**
+ * The values and kinds that docs/reference lists as not supported by this version yet. The decoder
+ * refuses them, since a sync that ignored them would not do what its file says. They get a message of their
+ * own, so that nobody looks for a spelling mistake.
+ */
+const VALUES: ReadonlySet<string> = new Set(['source.type=debezium'])
+
+export const NOT_YET = 'not supported by this version yet'
+
+/** True for a value that a later version will take in this field. */
+export function isValueNotYet(kind: string, path: readonly (string | number)[], value: string): boolean {
+  return VALUES.has(`${[kind, ...path].join('.')}=${value}`)
+}
 
 /** Says what is wanted and what was found. */
 export function scalarMessage(
@@ -37,4 +48,17 @@ export function scalarMessage(
     return `wanted ${wanted}, found another text (not shown)`
   const meant = meantBy(node, path)
   return `wanted ${wanted}, found ${foundText(node, filled, shapes)}${meant === '' ? didYouMean(text, literals) : meant}`
+}
+
+/** Hints that a message about a field adds if they are likely to name what the person meant. */
+export function mismatchHint(node: unknown, schema: Schema, path: FieldPath): string {
+  const isJson = path.at(-1) === 'json' || path.at(-1) === 'wrap'
+  if (isJson && (isMap(node) || isSeq(node)) && shapeOf(schema).kind === 'text')
+    return ' (quote JSON, or write it as a block after `|`)'
+  const empty = !isMap(node) && !isSeq(node) && described(node) === 'nothing'
+  return empty && z.safeParse(schema, {}).success ? ' (write `{}` for the defaults)' : ''
+}
+
+function quoteEmptyHint(schemas: readonly Schema[]): string {
+  return schemas.some(schema => z.safeParse(schema, '').success) ? ' (write "" for empty text)' : ''
 }

@@ -1,7 +1,7 @@
 /** Finds the project around a folder. */
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { decodeUtf8 } from './decode-utf8.ts'
+import { decodeUtf8 } from './read-regular-file.ts'
 import { isMarked } from './project-root.ts'
 import { readDocuments } from './read-documents.ts'
 

@@ -1,3 +1,6 @@
+import { SluiceError } from '@sluice/contracts/errors'
+import type { TakeRequest } from '../port.ts'
+
 /**
  * How long a permit of this process may lie unused. A permit counts in its windows from the last moment at
  * which it may be used, so that a long life costs throughput. With a short one, permits lapse whenever the
@@ -26,4 +29,26 @@ export class LeaseLife {
     if (parts.late === true) this.#ms = this.mostMs
     else if (parts.finished > 0) this.#ms = Math.max(this.#leastMs, this.#ms * SHRINKS_TO ** parts.finished)
   }
+}
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0
+}
+
+/** A wrong argument is a bug of the caller, and throws `internal`. */
+export function checkTake({ scopes, want, slotLifeMs, owner }: TakeRequest): void {
+  if (!isCount(want) || want < 1)
+    throw new SluiceError('internal', `take wants 1 permit or more, found ${want}`)
+  if (!(slotLifeMs >= 0)) {
+    throw new SluiceError('internal', `take wants a slot life of 0 ms or more, found ${slotLifeMs}`)
+  }
+  if (!Number.isSafeInteger(owner.marker)) throw new SluiceError('internal', `${owner.marker} is no marker`)
+  if (scopes.length === 0) throw new SluiceError('internal', 'take wants at least one scope')
+}
+
+/** As `checkTake`. */
+export function checkParts(parts: { readonly unused: number; readonly finished: number }): void {
+  const { unused, finished } = parts
+  if (isCount(unused) && isCount(finished)) return
+  throw new SluiceError('internal', `giveBack wants counts, found unused ${unused} and finished ${finished}`)
 }

@@ -16,11 +16,10 @@ import {
   type RedisConnectionOptions,
   type RedisScript,
 } from '@sluice/redis/redis-connection'
-import { checkParts, checkTake } from './checks.ts'
+import { checkParts, checkTake, LeaseLife } from './lease-life.ts'
 import { TELL } from './breaker-scripts.ts'
 import { EvidenceBook } from './evidence-book.ts'
 import { LeaseBook } from './lease-book.ts'
-import { LeaseLife } from './lease-life.ts'
 import { ReturningLeases } from './returning-leases.ts'
 import {
   GIVE_BACK,

@@ -17,8 +17,7 @@ import { resultFiles, type Answer, type Task } from './duckdb/messages.ts'
 import { assertBelowRoots, DEFAULT_LIMITS, type FileLimits } from './duckdb/file-limits.ts'
 import { stillSo } from './duckdb/process/steady-files.ts'
 import { type Ending, QueryProcess } from './duckdb/start-process.ts'
-import { assertColumns } from './query/model-columns.ts'
-import { modelCalled } from './query/model-called.ts'
+import { assertColumns, modelCalled } from './query/model-columns.ts'
 
 export interface DuckdbSourceOptions {
   readonly spec: DuckdbSourceSpec

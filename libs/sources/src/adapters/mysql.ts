@@ -6,10 +6,9 @@ import type { Connection } from 'mysql2'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec, MysqlSourceSpec } from '@sluice/contracts/resources'
 import type { Source } from '../port.ts'
-import { assertColumns } from './query/model-columns.ts'
+import { assertColumns, modelCalled } from './query/model-columns.ts'
 import { abandon, beginSnapshot, connect, cut, describeStatement, end, run } from './mysql/connection.ts'
 import { connectError, queryError } from './mysql/errors.ts'
-import { excessRights } from './mysql/rights.ts'
 import { rowsAsText } from './mysql/rows.ts'
 import { carryMysql, type MysqlColumn } from './mysql/types.ts'
 import {
@@ -26,7 +25,29 @@ import {
   ServerSource,
   type ServerSourceOptions,
 } from './server/source.ts'
-import { modelCalled } from './query/model-called.ts'
+
+/** Rights to look at something. `EXECUTE` is not one, since a procedure has the rights of its owner. */
+const READING = new Set(['USAGE', 'SELECT', 'SHOW VIEW', 'SHOW DATABASES', 'PROCESS', 'SHOW CREATE ROUTINE'])
+
+/**
+ * Phrases such as `has FILE on *.*`; empty if the login only reads. Rights that come by a role count once the
+ * role is the login's default. Rejects with mysql2's error.
+ */
+export async function excessRights(connection: Connection): Promise<readonly string[]> {
+  const rows = await run(connection, 'SHOW GRANTS')
+  return rows.flatMap(([grant]) => excessOf(String(grant)))
+}
+
+function excessOf(grant: string): readonly string[] {
+  const on = grant.indexOf(' ON ')
+  const to = grant.indexOf(' TO ', on)
+  if (!grant.startsWith('GRANT ') || on < 0 || to < 0) return []
+  const [list, place] = [grant.slice('GRANT '.length, on), grant.slice(on + ' ON '.length, to)]
+  // SELECT (a, b): rights to columns.
+  const rights = list.replaceAll(/ ?\([^()]*\)/g, '').split(', ')
+  const excess = rights.filter(right => right !== '' && !READING.has(right.toUpperCase()))
+  return excess.length === 0 ? [] : [`has ${excess.join(', ')} on ${place}`]
+}
 
 const DIALECT: SqlDialect = {
   syntax: 'mysql',

@@ -2,10 +2,9 @@
  * Filters of dates. A value that is no date stays as it is, as Shopify has it. `now` is the start of the run.
  */
 import { Decimal } from '@sluice/contracts/values'
-import type { FilterFunction } from './filter-function.ts'
+import type { FilterFunction } from './filter-signatures.ts'
 import type { Frame } from '../liquid/frame.ts'
-import { inZone, momentAt, momentOfText } from './moment.ts'
-import type { Moment } from './moment.ts'
+import { inZone, momentAt, momentOfText, type Moment } from './moment.ts'
 import { plainValue } from '../values/plain-value.ts'
 import { printValue } from '../values/print-value.ts'
 import { strftime } from './strftime.ts'

@@ -6,6 +6,20 @@ import { TypeGuards } from 'liquidjs'
 import { numberFromText } from '../values/exact-numbers.ts'
 import { TemplateFault } from '../liquid/template-fault.ts'
 import type { FilterArgument, FilterCall } from '../liquid/parse/template-syntax.ts'
+import type { Frame } from '../liquid/frame.ts'
+
+/** An argument by name: `allow_false: true`. */
+export class NamedArgument {
+  readonly name: string
+  readonly value: unknown
+  constructor(name: string, value: unknown) {
+    this.name = name
+    this.value = value
+  }
+}
+
+/** Pure, except that it counts work in the frame. Arguments come in the order in which they are written. */
+export type FilterFunction = (value: unknown, args: readonly unknown[], frame: Frame) => unknown
 
 /** `number`, `whole` and `list` are checked if the argument is written out. A name may stand for anything. */
 type Kind = 'any' | 'text' | 'number' | 'divisor' | 'whole' | 'list' | 'flag'

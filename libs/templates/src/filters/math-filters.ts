@@ -13,11 +13,12 @@ import {
   isExact,
   numberFromText,
   roundExactly,
+  type ExactOperation,
+  type Rounding,
 } from '../values/exact-numbers.ts'
-import type { ExactOperation, Rounding } from '../values/exact-numbers.ts'
-import type { FilterFunction } from './filter-function.ts'
+import type { FilterFunction } from './filter-signatures.ts'
 import type { Frame } from '../liquid/frame.ts'
-import { kindOf } from '../values/kind-of.ts'
+import { kindOf } from '../values/printable.ts'
 import { plainValue } from '../values/plain-value.ts'
 import { TemplateFault } from '../liquid/template-fault.ts'
 

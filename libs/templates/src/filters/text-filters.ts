@@ -1,7 +1,7 @@
 /** Filters of text for which Shopify and liquidjs differ. These are Shopify's, and count characters. */
-import type { FilterFunction } from './filter-function.ts'
+import type { FilterFunction } from './filter-signatures.ts'
 import type { Frame } from '../liquid/frame.ts'
-import { kindOf } from '../values/kind-of.ts'
+import { kindOf } from '../values/printable.ts'
 import { plainValue, unpackJson } from '../values/plain-value.ts'
 import { printValue } from '../values/print-value.ts'
 import { TemplateFault } from '../liquid/template-fault.ts'

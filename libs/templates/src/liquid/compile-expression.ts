@@ -1,15 +1,15 @@
 /**
  * Turns expressions into functions, once per template.
  */
-import { TypeGuards } from 'liquidjs'
-import type { Token } from 'liquidjs'
-import { compileExpressionFilter } from './compile-expression-filter.ts'
-import { NamedArgument } from '../filters/filter-function.ts'
+import { TypeGuards, type Token } from 'liquidjs'
+import { Decimal } from '@sluice/contracts/values'
+import { NamedArgument } from '../filters/filter-signatures.ts'
 import { EXPRESSION_FILTERS, filterOf } from '../filters/filters.ts'
-import type { Frame } from './frame.ts'
-import { comparedNumber, printedNumber } from './parse/written-number.ts'
-import { Emptiness, isMap, OPERATORS, isTruthy } from './operators.ts'
 import { plainValue } from '../values/plain-value.ts'
+import { WrittenDecimal } from '../values/exact-numbers.ts'
+import { compileExpressionFilter } from './compile-expression-filter.ts'
+import type { Frame } from './frame.ts'
+import { Emptiness, isMap, OPERATORS, isTruthy } from './operators.ts'
 import { propertyReader, readProperty } from './read-property.ts'
 import type { Getter, Scope } from './scope.ts'
 import { marked, markedText, unmarked, WrittenText } from './written-text.ts'
@@ -256,4 +256,35 @@ function compileArgument(argument: FilterArgument, scope: Scope): Getter {
   const [name = '', token] = argument
   const getter: Getter = token === undefined ? () => undefined : compileValue(token, scope)
   return frame => new NamedArgument(name, getter(frame))
+}
+
+/**
+ * A number to print and to calculate with. With a point it is a decimal, so that `5.0` prints as it is
+ * written and `x | times: 1.19` is exact. Without one it is a number, or a bigint if JavaScript would lose
+ * digits.
+ */
+function printedNumber(text: string): number | bigint | Decimal {
+  const plain = text.replace(/^\+/, '')
+  if (!plain.includes('.')) return wholeNumber(plain)
+  const [whole = '', fraction = ''] = plain.split('.')
+  const digits = fraction.replace(/0+$/, '')
+  return new WrittenDecimal(`${whole.replace(/^(-?)0+(?=\d)/, '$1')}.${digits === '' ? '0' : digits}`)
+}
+
+/** The same number for comparing: a JavaScript number, unless that would be another number. */
+function comparedNumber(text: string): number | bigint | Decimal {
+  const printed = printedNumber(text)
+  if (!(printed instanceof Decimal)) return printed
+  const number = Number(printed.text)
+  const isSame = printedNumber(withPoint(String(number))).toString() === printed.text
+  return isSame ? number : printed
+}
+
+function withPoint(text: string): string {
+  return text.includes('.') ? text : `${text}.0`
+}
+
+function wholeNumber(text: string): number | bigint {
+  const number = Number(text)
+  return Number.isSafeInteger(number) ? number : BigInt(text)
 }

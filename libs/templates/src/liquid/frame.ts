@@ -5,9 +5,8 @@
 import type { Row } from '@sluice/contracts/values'
 import { Context } from 'liquidjs'
 import { CapturedValues } from './captured-values.ts'
-import { LIQUID, LIQUID_OPTIONS } from './parse/liquid-options.ts'
-import { MAX_OUTPUT_LENGTH } from './limits.ts'
-import type { RenderLimits } from './limits.ts'
+import { LIQUID, LIQUID_OPTIONS } from './parse/expression-tokenizer.ts'
+import { MAX_OUTPUT_LENGTH, type RenderLimits } from './limits.ts'
 import type { Patience } from './patience.ts'
 import { LimitFault, TemplateFault } from './template-fault.ts'
 

@@ -2,7 +2,7 @@
 import { compileValue } from './compile-expression.ts'
 import { isExact } from '../values/exact-numbers.ts'
 import type { Frame } from './frame.ts'
-import { kindOf } from '../values/kind-of.ts'
+import { kindOf } from '../values/printable.ts'
 import { plainValue } from '../values/plain-value.ts'
 import { Printable } from '../values/print-value.ts'
 import type { Getter, Scope } from './scope.ts'

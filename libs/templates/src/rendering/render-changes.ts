@@ -5,11 +5,36 @@
 import type { Change } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import type { Row } from '@sluice/contracts/values'
-import type { Op } from '@sluice/contracts/state'
-import { OPS } from '@sluice/contracts/state'
-import { compileTriggers, triggersOf } from './compile-triggers.ts'
+import { type Op, OPS } from '@sluice/contracts/state'
+import { triggerOf } from '@sluice/domain/definition'
+import { compileTrigger, type CompiledTrigger } from '../compile.ts'
 import { renderBatch, type BatchContext, type Rendered } from './render-batch.ts'
 import { ONE_ROW, RowBatches, type RowBatch } from './row-batches.ts'
+
+/** The compiled triggers of a definition, kept by its hash: a definition never changes. */
+const KEPT = 100
+const compiled = new Map<string, ReadonlyMap<Op, CompiledTrigger>>()
+
+export function compileTriggers(hash: string, definition: Definition): ReadonlyMap<Op, CompiledTrigger> {
+  const known = compiled.get(hash)
+  if (known !== undefined) return known
+  const triggers = triggersOf(definition)
+  if (compiled.size >= KEPT) compiled.clear()
+  compiled.set(hash, triggers)
+  return triggers
+}
+
+/** Compiles the triggers that render requests. Throws `template` where one is wrong. */
+export function triggersOf({ sync, destination }: Definition): ReadonlyMap<Op, CompiledTrigger> {
+  const destinationHeaders = Object.keys(destination.headers ?? {})
+  const triggers = new Map<Op, CompiledTrigger>()
+  for (const op of OPS) {
+    const spec = triggerOf(sync, op)
+    if (spec !== undefined)
+      triggers.set(op, compileTrigger(spec, { sync: sync.name, op, destinationHeaders }))
+  }
+  return triggers
+}
 
 /** A change with the partition that it would stand in, and its size there. */
 export interface PlacedChange<R = Row> {

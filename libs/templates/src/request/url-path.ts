@@ -5,7 +5,7 @@
 import { DOT_SEGMENT, strayPercent } from '@sluice/contracts/specs/http-texts'
 import type { Escaping } from '../liquid/compile-template.ts'
 import type { LiteralFault } from './literal-texts.ts'
-import { shortened } from '../values/kind-of.ts'
+import { shortened } from '../values/printable.ts'
 import { TemplateFault } from '../liquid/template-fault.ts'
 
 export const PATH_ESCAPING: Escaping = {

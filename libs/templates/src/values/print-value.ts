@@ -4,7 +4,7 @@
 import { Decimal, JsonText, NO_NUMBERS } from '@sluice/contracts/values'
 import { Drop } from 'liquidjs'
 import { strictJsonError } from '../request/json-text.ts'
-import { shortened } from './kind-of.ts'
+import { shortened } from './printable.ts'
 import { TemplateFault } from '../liquid/template-fault.ts'
 
 /** Text that was already escaped when a `capture` made it, so that printing it does not escape it again. */

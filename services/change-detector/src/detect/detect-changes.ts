@@ -1,10 +1,10 @@
 /** Finds what changed in the model against the delivered state. */
-import type { Definition } from '@sluice/contracts/resources'
+import type { Definition, ModelSpec } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
 import type { DeliveredState, Diff, RunPurpose } from '@sluice/delivered-state/port'
-import { primaryKeyOf } from '@sluice/domain/definition'
-import { triggeredOps } from '@sluice/domain/trigger'
-import { assertKeyColumns } from './key-columns.ts'
+import { primaryKeyOf, triggeredOps } from '@sluice/domain/definition'
+import { SluiceError } from '@sluice/contracts/errors'
+import { nearestHint } from '@sluice/domain/nearest-name'
 import type { ModelReading } from './read-model.ts'
 import { templateColumns } from './template-columns.ts'
 
@@ -66,4 +66,17 @@ export async function detectChanges(options: {
 
 function tellsExists({ errors }: Definition['sync']): boolean {
   return [...(errors?.answers ?? []), ...(errors?.rowResults ?? [])].some(({ as }) => as === 'exists')
+}
+
+/** Throws `config`, with the nearest name, for a key column that the query does not give. */
+export function assertKeyColumns(model: ModelSpec, columns: readonly Column[]): void {
+  const names = columns.map(column => column.name)
+  for (const name of primaryKeyOf(model)) {
+    if (names.includes(name)) continue
+    const found = `its columns are ${names.join(', ')}`
+    const wrong = `primaryKey names the column "${name}", which the query does not give: ${found}${nearestHint(name, names)}`
+    throw new SluiceError('config', `model ${model.name}: ${wrong}`, {
+      details: [{ field: 'primaryKey', message: wrong }],
+    })
+  }
 }

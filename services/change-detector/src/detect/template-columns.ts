@@ -1,14 +1,13 @@
 /** What the templates of a sync need of its model's columns. */
 import { isDeepStrictEqual } from 'node:util'
-import { SluiceError } from '@sluice/contracts/errors'
-import type { ErrorDetail } from '@sluice/contracts/errors'
+import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
 import type { Definition } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import type { Column } from '@sluice/contracts/values'
 import { namingColumns } from '@sluice/domain/answers/row-results'
 import { nearestHint } from '@sluice/domain/nearest-name'
-import { triggerOf } from '@sluice/domain/trigger'
-import { triggersOf } from '@sluice/templates/rendering/compile-triggers'
+import { triggerOf } from '@sluice/domain/definition'
+import { triggersOf } from '@sluice/templates/rendering/render-changes'
 import type { CompiledTrigger } from '@sluice/templates/compile'
 
 /** Most mistakes that one message names. */

@@ -7,7 +7,7 @@
 import type { SyncSpec } from '@sluice/contracts/resources'
 import { OPS } from '@sluice/contracts/state'
 import type { DetectedChange } from '@sluice/delivered-state/port'
-import { triggerOf } from '@sluice/domain/trigger'
+import { triggerOf } from '@sluice/domain/definition'
 
 /** Rows of a block where no trigger says how many make a batch. */
 const DEFAULT_BLOCK_ROWS = 100

@@ -11,13 +11,12 @@ import type { NewRecord, NewRecords } from '@sluice/message-log/port'
 import type { ChangeFrame, Encoder } from '@sluice/schema-codec/port'
 import type { RecordIo } from '@sluice/topics/record-io'
 import { plainMarker } from '@sluice/partition/take-over'
-import { at, markerKey, textKey } from '@sluice/topics/topics'
+import { at, markerKey, textKey, type SyncTopics } from '@sluice/topics/topics'
+import type { SyncOwnership } from '../sync/own-sync.ts'
 import { PartitionAssigner } from './assign-partitions.ts'
 import { endsValues, hasAnothersValues, withOwnValues } from './captured-values.ts'
-import { endKeys } from './end-keys.ts'
 import { PendingRows, SpareRowBuffers } from './pending-rows.ts'
 import { REPLAY_PARTITION, replayKey } from './replayed-requests.ts'
-import type { SyncOwnership } from '../sync/own-sync.ts'
 
 const APPEND_RECORDS = 500
 const APPEND_BYTES = 512 * 1024
@@ -26,7 +25,7 @@ const APPENDS_UNDER_WAY = 8
 /** A row of which nothing is known goes to any partition. */
 const NEW_ROW = { op: 'added', partition: null } as const
 
-export interface PublishOptions {
+interface PublishOptions {
   readonly io: RecordIo
   readonly ownership: Pick<SyncOwnership, 'incarnation' | 'owner' | 'partitions' | 'topics'>
   readonly begin: RunBegin
@@ -310,4 +309,21 @@ export async function appendMarker(
     ...marker,
   })
   await owner.append(target, [{ key: markerKey(kind, `${partition}`), value }], { signal })
+}
+
+/** Resolves once the tombstones are acknowledged. */
+export async function endKeys(
+  ownership: Pick<SyncOwnership, 'owner' | 'topics'>,
+  topic: keyof Pick<SyncTopics, 'changes' | 'retry' | 'captured'>,
+  of: { readonly keys: readonly EndedKey[]; readonly signal: AbortSignal },
+): Promise<void> {
+  const byPartition = new Map<number, NewRecord[]>()
+  for (const { partition, key } of of.keys) {
+    const records = byPartition.get(partition) ?? []
+    records.push({ key: textKey(key), value: null })
+    byPartition.set(partition, records)
+  }
+  const { signal } = of
+  for (const [partition, records] of byPartition)
+    await ownership.owner(partition).append(at(ownership.topics[topic], partition), records, { signal })
 }

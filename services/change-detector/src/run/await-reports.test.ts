@@ -3,12 +3,11 @@ import type { PartitionReport } from '@sluice/contracts/records'
 import { IDLE } from '@sluice/testkit/sample-lives'
 import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
 import { awaitReports } from './await-reports.ts'
-import { OldRuns } from './old-runs.ts'
+import { OldRuns, type Tenure } from '../sync/tenure.ts'
 import { leftRun } from '@sluice/runs/machine/find-runs'
 import { queuedRun, type RunState } from '@sluice/runs/machine/run-events'
 import { step } from '@sluice/runs/machine/step'
 import type { Fact, SyncLife } from '@sluice/runs/machine/sync-life'
-import type { Tenure } from '../sync/tenure.ts'
 
 const { signal } = new AbortController()
 const RUN: RunState = {

@@ -4,12 +4,11 @@ import { isMarkerKey, keyText, syncTopics } from '@sluice/topics/topics'
 import { IDLE } from '@sluice/testkit/sample-lives'
 import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
 import { finishLeftRun } from './finish-left-run.ts'
-import { OldRuns } from './old-runs.ts'
+import { OldRuns, type Tenure } from '../sync/tenure.ts'
 import { leftRun } from '@sluice/runs/machine/find-runs'
 import { queuedRun, type RunState } from '@sluice/runs/machine/run-events'
 import { step } from '@sluice/runs/machine/step'
 import type { Fact, PartitionTail, SyncLife } from '@sluice/runs/machine/sync-life'
-import type { Tenure } from '../sync/tenure.ts'
 
 const { signal } = new AbortController()
 const OPEN: RunState = {

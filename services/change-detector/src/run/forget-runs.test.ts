@@ -7,9 +7,8 @@ import { INCARNATION, sampleEvent, sampleReport, SYNC } from '@sluice/testkit/sa
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { findRuns } from '@sluice/runs/machine/find-runs'
 import { forgetRuns } from './forget-runs.ts'
-import { OldRuns } from './old-runs.ts'
+import { OldRuns, type Tenure } from '../sync/tenure.ts'
 import { ownSync, type SyncOwnership } from '../sync/own-sync.ts'
-import type { Tenure } from '../sync/tenure.ts'
 
 const { signal } = new AbortController()
 const MINUTE_MS = 60_000

@@ -14,7 +14,7 @@ import type { Fact, Next, Step, SyncLife } from '@sluice/runs/machine/sync-life'
 import { isFired } from '@sluice/runs/machine/take-due'
 import { instantsOf } from '@sluice/runs/schedule/instants'
 import { randomOf, seedOf } from '@sluice/testkit/seeded-random'
-import { DueSyncs } from './due-syncs.ts'
+import { DueSyncs } from './fire-schedules.ts'
 import type { SyncSchedule } from './sync-schedules.ts'
 
 const HISTORIES = 1_000

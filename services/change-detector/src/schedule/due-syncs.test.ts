@@ -1,6 +1,6 @@
 import { instantsOf } from '@sluice/runs/schedule/instants'
 import { describe, expect, it } from 'vitest'
-import { DueSyncs } from './due-syncs.ts'
+import { DueSyncs } from './fire-schedules.ts'
 import type { SyncSchedule } from './sync-schedules.ts'
 
 const HOUR_MS = 3_600_000

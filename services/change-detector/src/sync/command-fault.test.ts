@@ -4,7 +4,7 @@ import { SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
 import { runEventRecord } from '@sluice/runs/run-event-record'
 import { at, homePartition, sharedTopics, textKey } from '@sluice/topics/topics'
-import { commandFault, refusedRun } from './command-fault.ts'
+import { commandFault, refusedRun } from '../change-detector.ts'
 
 const { signal } = new AbortController()
 const COMMAND = { id: 'R', kind: 'run', sync: SYNC, cause: 'manual', run: null, at: 1, scope: null } as const

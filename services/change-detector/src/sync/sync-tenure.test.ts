@@ -1,7 +1,7 @@
 import type { Command } from '@sluice/contracts/records'
 import { describe, expect, it } from 'vitest'
 import { leftRun } from '@sluice/runs/machine/find-runs'
-import { OldRuns } from '../run/old-runs.ts'
+import { OldRuns } from './tenure.ts'
 import type { SyncOwnership } from './own-sync.ts'
 import { queuedRun, type RunState } from '@sluice/runs/machine/run-events'
 import type { AtWork, Phase, SyncLife } from '@sluice/runs/machine/sync-life'

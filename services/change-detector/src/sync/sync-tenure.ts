@@ -19,7 +19,7 @@ import { incarnationOf, knownIncarnation } from '@sluice/resources/incarnations'
 import { assertAllKept } from '@sluice/partition/kept-topics'
 import { homePartition, syncTopics, syncTopicSpecs } from '@sluice/topics/topics'
 import { finishLeftRun } from '../run/finish-left-run.ts'
-import type { OldRuns } from '../run/old-runs.ts'
+import type { OldRuns, Looked, Tenure } from './tenure.ts'
 import { PendingDue } from './pending-due.ts'
 import { RunExecution } from '../run/run-execution.ts'
 import { traceRun } from '../run/run-spans.ts'
@@ -27,7 +27,6 @@ import { ownSync, type SyncOwnership } from './own-sync.ts'
 import { endCutReset, resetSync } from './reset-sync.ts'
 import { endingAlso, type Ends } from '@sluice/flow/ends'
 import type { RunnerDeps } from './runner-deps.ts'
-import type { Looked, Tenure } from './tenure.ts'
 
 export interface WaitingCommand {
   readonly command: Command

@@ -1,10 +1,19 @@
 /** The part of a tenure that the steps of a run see. `sync-tenure.ts` has the whole. */
 import type { Fact, Step, SyncLife } from '@sluice/runs/machine/sync-life'
 import type { RunState } from '@sluice/runs/machine/run-events'
-import type { OldRuns } from '../run/old-runs.ts'
-import type { SyncOwnership } from './own-sync.ts'
 import type { Ends } from '@sluice/flow/ends'
+import type { SyncOwnership } from './own-sync.ts'
 import type { RunnerDeps } from './runner-deps.ts'
+
+/** How far one process has looked for old runs of a sync. */
+export class OldRuns {
+  /** Offset in the sync's home partition where the search goes on; null before the first. */
+  from: number | null = null
+  /** When the record at that offset was written; empty if that is not known. */
+  young: readonly number[] = []
+  /** Ids of old runs before that offset that stay until newer runs have taken their places. */
+  readonly kept = new Set<string>()
+}
 
 /** A run that found nothing to do. A later run finds the same as long as nothing that it read has changed. */
 export interface Looked {
@@ -21,7 +30,7 @@ export interface Looked {
   readonly found: Found
 }
 
-export type Found = Pick<
+type Found = Pick<
   RunState,
   'rowsRead' | 'rowsInvalid' | 'invalidSamples' | 'undecided' | 'counts' | 'notices' | 'faults'
 >

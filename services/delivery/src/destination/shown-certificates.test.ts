@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import type { ShownTls } from '@sluice/http-sender/port'
-import { ShownCertificates } from './shown-certificates.ts'
+import { ShownCertificates } from './target.ts'
 
 const certificate = (subject: string, validUntil: number): NonNullable<ShownTls['server']> => ({
   ...{ subject, issuer: 'CN=authority', names: [], validFrom: 0, validUntil },

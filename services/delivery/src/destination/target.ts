@@ -2,26 +2,76 @@
  * Where a definition's requests go: base URL, headers and query with their secrets filled in, limits,
  * time-out.
  */
+import { readFileSync } from 'node:fs'
+import { z } from 'zod'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Definition, DestinationSpec, LimitsSpec, SyncSpec } from '@sluice/contracts/resources'
-import type { Op } from '@sluice/contracts/state'
+import type { Op, ShownCertificate } from '@sluice/contracts/state'
 import type { BreakerRule, LimitScope, RateWindow } from '@sluice/rate-limit/port'
 import { compileCaptures, type Capture } from '@sluice/domain/answers/captured'
 import { DEFAULT_CONCURRENCY } from '@sluice/contracts/specs/default-limits'
 import { assertFilled } from '@sluice/domain/filled-destination'
 import { findFor, usesByDestination } from '@sluice/domain/secret-uses'
-import { triggerOf } from '@sluice/domain/trigger'
+import { triggerOf } from '@sluice/domain/definition'
 import { compileAnswerRules, type AnswerRule } from '@sluice/domain/answers/answer-rules'
 import { compileRowRules, type RowRule } from '@sluice/domain/answers/row-results'
 import { fillSecrets, secretNames, type SecretFor } from '@sluice/contracts/secret-references'
 import { CUT_END_UNITS, MASK } from '@sluice/secrets/redact'
-import type { ConnectionOptions } from '@sluice/http-sender/port'
+import type { ConnectionOptions, ShownTls } from '@sluice/http-sender/port'
 import { RECORDED_BODY_BYTES } from '@sluice/domain/bounded-text'
-import type { AttemptCredentials } from './attempt-credentials.ts'
+import type { AttemptCredentials, Credential } from './attempt-credentials.ts'
 import { authorizationOf, connectionOf, isOAuth } from './credentials.ts'
-import { passwordIn } from './header-values.ts'
-import { ShownCertificates } from './shown-certificates.ts'
-import { USER_AGENT } from './user-agent.ts'
+
+/**
+ * The certificates that the connections of a run have shown. Servers behind one name may show several, so of
+ * each side the one that ends first counts.
+ */
+export class ShownCertificates {
+  #seen: ShownTls | undefined
+  readonly #first = new Map<ShownCertificate['side'], ShownCertificate>()
+
+  /** Takes what a connection has shown; nothing where it is not encrypted. */
+  note(tls: ShownTls | undefined): void {
+    // Requests over one connection bring the same object.
+    if (tls === undefined || tls === this.#seen) return
+    this.#seen = tls
+    for (const side of ['server', 'client'] as const) {
+      const shown = tls[side]
+      const before = this.#first.get(side)?.expiresAt ?? Infinity
+      if (shown !== null && shown.validUntil < before)
+        this.#first.set(side, { side, subject: shown.subject, expiresAt: shown.validUntil })
+    }
+  }
+
+  get all(): readonly ShownCertificate[] {
+    return [...this.#first.values()]
+  }
+}
+
+/** How requests name their sender, where a destination or a trigger does not say otherwise. */
+const packageJson = z.object({ version: z.string() })
+const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+
+const USER_AGENT = `sluice/${packageJson.parse(JSON.parse(text)).version}`
+
+/** A target as an attempt sees it. */
+interface Merged {
+  readonly target: Target
+  readonly merged: Target
+}
+
+const merged = new WeakMap<Credential, Merged>()
+
+/** The target as an attempt with this credential sees it: with its header, and all that is to be masked. */
+export function withCredential(target: Target, credential: Credential | null): Target {
+  if (credential === null) return target
+  const known = merged.get(credential)
+  if (known?.target === target) return known.merged
+  const headers = { ...target.headers, authorization: credential.header }
+  const made = { ...target, headers, secrets: [...target.secrets, ...credential.secrets] }
+  merged.set(credential, { target, merged: made })
+  return made
+}
 
 const DEFAULT_RATE: RateWindow = { requests: 1000, windowMs: 1000 }
 const DEFAULT_BREAKER: BreakerRule = { failures: 50, pauseMs: 30_000 }
@@ -271,4 +321,13 @@ export function urlOf({ baseUrl }: Pick<Target, 'baseUrl'>, path: string, query:
   const url = `${baseUrl}${separator}${path}`
   if (query === '') return url
   return `${url}${url.includes('?') ? '&' : '?'}${query}`
+}
+
+/** User name and password in the value of an Authorization header, which an API may give back decoded. */
+function passwordIn(value: string): readonly string[] {
+  const encoded = /^basic +([A-Za-z0-9+/_-]+=*) *$/i.exec(value)?.[1]
+  if (encoded === undefined) return []
+  const pair = Buffer.from(encoded, 'base64').toString()
+  const colon = pair.indexOf(':')
+  return colon === -1 ? [] : [pair, pair.slice(colon + 1)]
 }

@@ -15,7 +15,6 @@ import { addCounts } from '@sluice/domain/counts'
 import { ERROR_BYTES } from '@sluice/domain/record-sizes'
 import { Notifier } from '@sluice/flow/notifier'
 import { OffsetWatermark } from '@sluice/flow/offset-watermark'
-import { OldestRequest } from './oldest-request.ts'
 import type { NewRecord, TopicPartition } from '@sluice/message-log/port'
 import type { RecordIo } from '@sluice/topics/record-io'
 import type { Ownership } from '@sluice/partition/take-over'
@@ -23,10 +22,39 @@ import { markerKey, textKey } from '@sluice/topics/topics'
 import type { Effects, UnownedEntry } from '../outcome/effects.ts'
 import type { UnownedAttempt } from './request-history.ts'
 
+/** Requests that were written within a second are as old as the first of them. */
+const STEP_MS = 1_000
+/** A run may be under way for days. Its middle is then known less exactly. */
+const MOST_MARKS = 4_096
+
+interface Mark {
+  readonly offset: number
+  readonly writtenAt: number
+}
+
+export class OldestRequest {
+  #marks: Mark[] = []
+
+  /** Notes a request that is taken into work. Offsets rise. `writtenAt` is in ms since 1970. */
+  taken(offset: number, writtenAt: number): void {
+    const last = this.#marks.at(-1)
+    if (last !== undefined && writtenAt - last.writtenAt < STEP_MS) return
+    this.#marks.push({ offset, writtenAt })
+    if (this.#marks.length > MOST_MARKS) this.#marks = this.#marks.filter((_, index) => index % 2 === 0)
+  }
+
+  /** When the request at the position was written; null if none was taken at or above it. */
+  writtenAt(position: number): number | null {
+    const at = this.#marks.findLastIndex(({ offset }) => offset <= position)
+    if (at > 0) this.#marks.splice(0, at)
+    return this.#marks[0]?.writtenAt ?? null
+  }
+}
+
 /** Attempts gather for so long, unless somebody waits for them. An append costs as much as many attempts. */
 const GATHER_MS = 4
 
-export interface LedgerOptions {
+interface LedgerOptions {
   readonly io: RecordIo
   readonly ownership: Ownership
   readonly attempts: TopicPartition
@@ -53,7 +81,7 @@ export interface LedgerOptions {
   readonly onFurther?: () => void
 }
 
-export interface LedgerEntry {
+interface LedgerEntry {
   readonly requestOffset: number
   /** Null if the attempt is in the topic already, and only its effects are to be written again. */
   readonly attempt: UnownedAttempt | null

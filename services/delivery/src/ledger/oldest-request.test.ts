@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { OldestRequest } from './oldest-request.ts'
+import { OldestRequest } from './attempt-ledger.ts'
 
 it('knows to the second when the request at a position was written', () => {
   const oldest = new OldestRequest()

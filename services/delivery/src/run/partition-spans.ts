@@ -4,7 +4,48 @@
  */
 import type { CountsByOp, OpCounts } from '@sluice/contracts/state'
 import type { Attribute, Span } from '@sluice/runtime/traces/span'
-import type { PartitionPhases } from './phase-clock.ts'
+import type { PartitionReport } from '@sluice/contracts/records'
+
+type PartitionPhases = NonNullable<PartitionReport['phases']>
+
+const NONE: PartitionPhases = { renderingFrom: null, renderedAt: null, sendingFrom: null }
+
+/**
+ * Notes when the partition of a run reached each phase, for people. The times that an earlier owner reported
+ * go on.
+ */
+export class PhaseClock {
+  readonly #lastReport: () => PartitionReport | undefined
+  #run: number | null = null
+  #times = NONE
+
+  /** `lastReport` gives the last one of the partition. */
+  constructor(lastReport: () => PartitionReport | undefined) {
+    this.#lastReport = lastReport
+  }
+
+  /** `at` is when the first request was written. */
+  began(run: number, at = Date.now()): void {
+    if (run === this.#run) return
+    const report = this.#lastReport()
+    const before = report?.run === run ? report.phases : null
+    this.#run = run
+    this.#times = { ...NONE, renderingFrom: at, ...before }
+  }
+
+  tookRequest(): void {
+    if (this.#times.sendingFrom === null) this.#times = { ...this.#times, sendingFrom: Date.now() }
+  }
+
+  rendered(at: number): void {
+    this.#times = { ...this.#times, renderedAt: at }
+  }
+
+  /** Of this run; null for another one. */
+  timesOf(run: number): PartitionPhases | null {
+    return run === this.#run ? this.#times : null
+  }
+}
 
 /** The place of a partition's delivery in the trace. */
 export function deliverPlace(partition: number): string {

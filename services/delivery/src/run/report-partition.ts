@@ -13,8 +13,7 @@ import type { Traces } from '@sluice/runtime/traces/span'
 import { at, homePartition, reportKey, sharedTopics } from '@sluice/topics/topics'
 import type { Worker } from '@sluice/partition/own-partitions'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
-import { partitionSpans } from './partition-spans.ts'
-import { PhaseClock } from './phase-clock.ts'
+import { partitionSpans, PhaseClock } from './partition-spans.ts'
 import { WaitTeller } from './wait-teller.ts'
 
 /** Progress is told twice a second at first, and the longer a run lasts, the more rarely. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { Burst } from './burst.ts'
+import { Burst } from './permit.ts'
 
 /** The sizes after leases, each with so many requests and so many of them late. */
 function sizes(burst: Burst, leases: readonly (readonly [requests: number, late: number])[]): number[] {

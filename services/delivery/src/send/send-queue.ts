@@ -21,14 +21,12 @@ import type { AnotherTry } from '../outcome/settle-rows.ts'
 import { leftOfWaitMs, type PartHistory, type UnownedAttempt } from '../ledger/request-history.ts'
 import { ANNOUNCED, NOT_SENT } from '../run/doubt.ts'
 import { OpenRequest, type TakenAttempt } from './open-request.ts'
-import { Burst } from './burst.ts'
-import { Permit } from './permit.ts'
+import { Burst, Permit } from './permit.ts'
 import { readyOf, type NewRequest, type Ready } from './ready-part.ts'
 import { hasArrived, ThrottleWindow } from './throttle-window.ts'
 import type { SendQueueOptions } from './send-queue-options.ts'
-import { failedAttempts } from '../work/failed-attempts.ts'
-import { activeLimit } from '../work/work-limits.ts'
-import { SentFigures } from '../work/sent-figures.ts'
+import { failedAttempts, SentFigures } from '../work/sent-figures.ts'
+import { activeLimit } from '../work/work-room.ts'
 import {
   closingAttempt,
   dividedAttempt,

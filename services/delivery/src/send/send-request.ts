@@ -1,6 +1,6 @@
 /** Sends one request once, and says what came of it. */
 import type { NextPart, Request, RowResult } from '@sluice/contracts/records'
-import { boundedText } from '@sluice/domain/bounded-text'
+import { boundedText, RECORDED_BODY_BYTES } from '@sluice/domain/bounded-text'
 import { ROW_ERROR_BYTES } from '@sluice/domain/record-sizes'
 import { healthOf, type Health } from '@sluice/domain/answers/health'
 import { limitResetMs } from '@sluice/domain/answers/limit-reset'
@@ -9,7 +9,6 @@ import { shortTurn } from '@sluice/flow/sleep'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
 import { CUT_END_UNITS, redactHeaders, redactText } from '@sluice/secrets/redact'
 import type { Rendered } from '@sluice/templates/rendering/render-batch'
-import { RECORDED_BODY_BYTES } from '@sluice/domain/bounded-text'
 import { isTainted } from '../ledger/parts.ts'
 import { closeRequest } from '../outcome/close-request.ts'
 import { isReplayed } from '../outcome/effects.ts'
@@ -24,7 +23,7 @@ import {
   type UnownedAttempt,
 } from '../ledger/request-history.ts'
 import type { Credential } from '../destination/attempt-credentials.ts'
-import { withCredential } from '../destination/credentialed-target.ts'
+import { withCredential } from '../destination/target.ts'
 import { headOf, shownUrl } from '../destination/shown-request.ts'
 import { urlOf, type Target } from '../destination/target.ts'
 

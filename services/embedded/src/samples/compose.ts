@@ -13,8 +13,7 @@ import {
 } from '@sluice/change-detector/detect/next-changes'
 import { templateColumns } from '@sluice/change-detector/detect/template-columns'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { CountsByOp, Op } from '@sluice/contracts/state'
-import { OPS } from '@sluice/contracts/state'
+import { type CountsByOp, type Op, OPS } from '@sluice/contracts/state'
 import type { Definition } from '@sluice/contracts/resources'
 import type { ColumnType } from '@sluice/contracts/values'
 import type { NextRun } from '@sluice/control/runs/next-run'
@@ -27,12 +26,43 @@ import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
 import type { KeptSecrets } from '@sluice/secrets/bound-secrets'
 import { openSource } from '@sluice/sources/adapters/open-source'
 import { limitedSource, readSample, type SampledRows } from '@sluice/sources/adapters/sample-rows'
+import { RecentMap } from '@sluice/flow/recent-map'
 import { openState } from '../compose.ts'
-import { NOTHING_KEPT, sourceOptionsOf, stateMemoryOf } from '../source-options.ts'
-import type { EmbeddedOptions } from '../embedded-options.ts'
-import { knownSecrets } from '../known-secrets.ts'
+import { NOTHING_KEPT, sourceOptionsOf, stateMemoryOf, type EmbeddedOptions } from '../source-options.ts'
+import { knownSecrets } from '../folder-secrets.ts'
 import { previewOf } from '../preview-changes.ts'
-import { SampleCache } from './sample-cache.ts'
+
+const KEPT_MS = 15_000
+const KEPT_BYTES = 32_000_000
+
+interface Kept<T> {
+  readonly value: Promise<T>
+  readonly untilMs: number
+  readonly bytes: number
+}
+
+/** Keeps what was read of a source for some seconds, for somebody who edits a template that uses it. */
+export class SampleCache<T> {
+  readonly #kept: RecentMap<string, Kept<T>>
+  readonly #bytesOf: (value: T) => number
+  readonly #nowMs: () => number
+
+  constructor(bytesOf: (value: T) => number, nowMs: () => number = () => performance.now()) {
+    this.#bytesOf = bytesOf
+    this.#nowMs = nowMs
+    this.#kept = new RecentMap({ limit: KEPT_BYTES, weightOf: ({ bytes }) => bytes })
+  }
+
+  /** What is kept under this key, or what `read` gives. A failure is not kept, nor is what is too large. */
+  async get(key: string, read: () => Promise<T>): Promise<T> {
+    const kept = this.#kept.get(key)
+    if (kept !== undefined && kept.untilMs > this.#nowMs()) return await kept.value
+    const value = await read()
+    const bytes = key.length + this.#bytesOf(value)
+    this.#kept.set(key, { value: Promise.resolve(value), untilMs: this.#nowMs() + KEPT_MS, bytes })
+    return value
+  }
+}
 
 /** Somebody waits for the answer. */
 const QUERY_MS = 20_000

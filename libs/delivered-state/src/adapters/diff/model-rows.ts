@@ -5,10 +5,9 @@
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Column } from '@sluice/contracts/values'
+import type { Shape } from '../state/shapes.ts'
 import { gatheredHash, groupsOf, hashOfExtracted, type RowHash } from './row-hash.ts'
 import { isInSlice, type Slice } from './row-slices.ts'
-import type { Shape } from '../state/shapes.ts'
-import { sumSql } from '../sql/sum-sql.ts'
 
 const MODEL = 'model'
 
@@ -143,4 +142,15 @@ export function sizedRows(of: Pick<ModelRows, 'extracted' | 'columns' | 'place' 
   return of.slices === null
     ? { from: of.extracted, size: rowBytes(of.columns, of.place), keySize: '0' }
     : { from: MODEL, size: 'size', keySize: 'key_size' }
+}
+
+/**
+ * SQL for a sum of any number of terms, such as the sizes of a row's columns. Written one behind the other
+ * they nest as deep as they are many, and DuckDB takes no expression of a depth above 1,000.
+ */
+export function sumSql(terms: readonly string[]): string {
+  const [first = '0'] = terms
+  if (terms.length <= 1) return first
+  const half = Math.ceil(terms.length / 2)
+  return `(${sumSql(terms.slice(0, half))} + ${sumSql(terms.slice(half))})`
 }

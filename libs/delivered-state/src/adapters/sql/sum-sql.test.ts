@@ -1,6 +1,6 @@
 import { DuckDBInstance } from '@duckdb/node-api'
 import { expect, it } from 'vitest'
-import { sumSql } from './sum-sql.ts'
+import { sumSql } from '../diff/model-rows.ts'
 
 it.each([0, 1, 2, 3, 1_000, 5_000])('DuckDB adds up %i terms', async count => {
   const terms = Array.from({ length: count }, (_, index) => String(index))

@@ -1,6 +1,6 @@
 /** Translates DuckDB's errors into SluiceErrors. */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
-import { diskErrorOf } from './disk-error.ts'
+import { saysDiskFailed } from '@sluice/domain/disk-failure'
 
 /**
  * The SluiceError for an error of DuckDB. If DuckDB had too little memory, the message names the setting that
@@ -23,4 +23,17 @@ export function asStateError(error: unknown, file: string): unknown {
       cause: error,
     })
   return new SluiceError('internal', `The delivered state ${file} fails: ${message}`, { cause: error })
+}
+
+/**
+ * A `disk` error where the state's file could not be written; null for anything else. A database that has
+ * failed so calls itself invalid afterwards, though nothing in its file is.
+ */
+export function diskErrorOf(error: unknown, file: string): SluiceError | null {
+  const text = error instanceof Error ? error.message : String(error)
+  if (!saysDiskFailed(text)) return null
+  const message =
+    `The delivered state ${file} cannot be written: ${text.split('\n')[0] ?? text}. ` +
+    'Make room on that disk; it is a cache, and nothing was lost.'
+  return new SluiceError('disk', message, { cause: error })
 }

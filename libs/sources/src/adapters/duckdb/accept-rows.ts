@@ -10,10 +10,9 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
-import { assertColumns } from '../query/model-columns.ts'
+import { assertColumns, modelCalled } from '../query/model-columns.ts'
 import { DuckdbSession } from './session.ts'
 import { carry, quoteText } from './types.ts'
-import { modelCalled } from '../query/model-called.ts'
 
 const MEMORY_LIMIT = '64MB'
 

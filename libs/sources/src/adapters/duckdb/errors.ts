@@ -7,7 +7,7 @@ import { basename, dirname, relative, resolve } from 'node:path'
 import type { ResolvedQuery } from './file-references.ts'
 import { type ErrorDetail, SluiceError } from '@sluice/contracts/errors'
 import { saysDiskFailed } from '@sluice/domain/disk-failure'
-import { modelCalled, modelFirst } from '../query/model-called.ts'
+import { modelCalled, modelFirst } from '../query/model-columns.ts'
 
 /** The place of an error in a SQL text, counted from 1. Null if DuckDB does not give it. */
 export interface SqlPlace {

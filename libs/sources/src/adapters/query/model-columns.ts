@@ -1,7 +1,6 @@
 /** The rules for the columns of a model, for all databases. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
-import { modelCalled } from './model-called.ts'
 
 /**
  * Refuses two columns of one name, a column without a name, and a query without columns. Two names are also
@@ -28,4 +27,14 @@ export function assertColumns(model: ModelSpec, columns: readonly { readonly nam
       )
     seen.add(name.toLowerCase())
   }
+}
+
+/** What messages call a model. While somebody writes a model, it has no name yet. */
+export function modelCalled(name: string): string {
+  return name === '' ? 'the model' : `model ${name}`
+}
+
+/** The same at the beginning of a sentence. */
+export function modelFirst(name: string): string {
+  return name === '' ? 'The model' : `Model ${name}`
 }

@@ -4,7 +4,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import { quoteIdentifier } from '../duckdb/types.ts'
 import { firstStatement, type SqlSyntax, withoutLeadingComments } from './sql-tokens.ts'
-import { modelCalled } from './model-called.ts'
+import { modelCalled } from './model-columns.ts'
 
 /**
  * Words with which a query may begin. The kind of the parsed statement does not suffice, since DuckDB

@@ -3,11 +3,10 @@ import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
 import { boundedText } from '@sluice/domain/bounded-text'
 import { isPrivateAddressError } from '@sluice/http-sender/egress-guard'
 import type { ModelSpec } from '@sluice/contracts/resources'
-import { diskErrorOf, messageOf } from '../duckdb/errors.ts'
-import type { SqlPlace } from '../duckdb/errors.ts'
+import { diskErrorOf, messageOf, type SqlPlace } from '../duckdb/errors.ts'
 import type { LoadedColumn } from './load-rows.ts'
 import { MAX_ROW_BYTES } from './row-text.ts'
-import { modelCalled } from '../query/model-called.ts'
+import { modelCalled } from '../query/model-columns.ts'
 
 /** The names for the messages of a source. */
 export interface ServerNames {

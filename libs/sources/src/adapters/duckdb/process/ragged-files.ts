@@ -5,7 +5,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
-import { modelFirst } from '../../query/model-called.ts'
+import { modelFirst } from '../../query/model-columns.ts'
 import { messageOf } from '../errors.ts'
 import { CSV_FILES } from '../file-references.ts'
 import { quoteText } from '../types.ts'

@@ -18,7 +18,7 @@ import {
 import { MOST_SEEN, OF_MANY, resultFiles, type Answer, type Task } from '../messages.ts'
 import { attachExtract, closeExtract, DuckdbSession, EXTRACT, FOR_MANY_ROWS } from '../session.ts'
 import { type CarriedColumn, carriedColumnsOf, quoteIdentifier, quoteText } from '../types.ts'
-import { assertColumns } from '../../query/model-columns.ts'
+import { assertColumns, modelCalled } from '../../query/model-columns.ts'
 import { assertBeginsAsQuery, prepareQuery, sqlOf } from '../../query/read-only-query.ts'
 import { checkQuery } from './check-query.ts'
 import { optionsForCsv } from './csv-types.ts'
@@ -26,7 +26,6 @@ import { optionsForJson } from './json-types.ts'
 import { raggedFile } from './ragged-files.ts'
 import { assertSteady, FileChanged, fileStates, type FileStates, isSettled, seenAt } from './steady-files.ts'
 import { isNode, type Node, nodesOf, treeOf } from './tree-nodes.ts'
-import { modelCalled } from '../../query/model-called.ts'
 
 /** With this many columns, the row groups of two threads take too much memory. */
 const MANY_COLUMNS = 100

@@ -8,7 +8,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import type { Extract } from '../../../port.ts'
-import { modelCalled } from '../../query/model-called.ts'
+import { modelCalled } from '../../query/model-columns.ts'
 
 /** A file that was replaced is read anew once it has been as it is for so long. */
 const STILL_MS = 1_000
