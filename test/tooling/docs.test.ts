@@ -1,18 +1,24 @@
-/** The pages for people: each link leads somewhere. */
-import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+/**
+ * The pages for people: each link leads somewhere, and the examples and tables of the reference are right.
+ */
+import { existsSync, globSync } from 'node:fs'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { RESOURCE_SCHEMAS } from '@sluice/contracts/resources'
+import { loadProject } from '@sluice/project/load-project'
 import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const FENCE = /^ *(?:```|~~~)/
 
-const pages = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.md'], { cwd: ROOT })
-  .toString()
-  .split('\n')
-  .filter(page => page !== '' && existsSync(join(ROOT, page)))
+const pages = globSync(['*.md', '.github/**/*.md', 'docs/**/*.md'], { cwd: ROOT })
+const sources = globSync('{libs,services,test,deploy}/**/*.{ts,tsx,mjs}', {
+  cwd: ROOT,
+  exclude: path => path.endsWith('node_modules'),
+})
 
 /** The lines of a page that stand in no block of code. */
 function prose(text: string): readonly string[] {
@@ -71,18 +77,65 @@ describe('links', () => {
 
 describe('messages and comments', () => {
   it('name pages and headings that exist', async () => {
-    const args = [
-      'grep',
-      '-hoE',
-      'docs/[A-Za-z/-]+\\.md(#[a-z-]+)?',
-      '--',
-      'libs',
-      'services',
-      'test',
-      'deploy',
-    ]
-    const named = new Set(execFileSync('git', args, { cwd: ROOT }).toString().trim().split('\n'))
+    const texts = await Promise.all(sources.map(source => readFile(join(ROOT, source), 'utf8')))
+    const named = new Set(texts.flatMap(text => text.match(/docs\/[A-Za-z/-]+\.md(?:#[a-z-]+)?/g) ?? []))
+    expect(named.size).toBeGreaterThan(10)
     const wrong = await Promise.all([...named].map(link => whatIsWrong('README.md', link)))
     expect(wrong.filter(problem => problem !== null)).toEqual([])
+  })
+})
+
+/** The blocks of a page that begin with the name of their file, such as `# orders.yaml`. */
+function filesOf(text: string): ReadonlyMap<string, string> {
+  const blocks = text.matchAll(/^```yaml\n# (\S+\.yaml)\n([^]*?)^```$/gm)
+  return new Map([...blocks].map(([, file = '', yaml = '']) => [file, yaml]))
+}
+
+/** The names of all fields in a JSON Schema, at any depth. */
+function fieldsOf(schema: unknown): readonly string[] {
+  if (typeof schema !== 'object' || schema === null) return []
+  const { properties } = { properties: undefined, ...schema }
+  const own = typeof properties === 'object' && properties !== null ? Object.keys(properties) : []
+  return [...own, ...Object.values(schema).flatMap(fieldsOf)]
+}
+
+const reference = (page: string): Promise<string> =>
+  readFile(join(ROOT, 'docs/reference', `${page}.md`), 'utf8')
+
+describe('the reference', () => {
+  it.each([
+    ...['project', 'environment', 'secrets', 'source', 'model', 'destination'],
+    ...['sync', 'trigger', 'answers', 'alert', 'templates', 'values'],
+  ])('has a whole example of %s that is right', async page => {
+    const files = filesOf(await reference(page))
+    expect(files.size).toBeGreaterThan(0)
+    const dir = await mkdtemp(join(tmpdir(), 'sluice-docs-'))
+    try {
+      await Promise.all([...files].map(([file, yaml]) => writeFile(join(dir, file), yaml)))
+      const environment = [...files.keys()].map(file => /^sluice\.(.+)\.yaml$/.exec(file)?.[1]).find(Boolean)
+      const env = environment === undefined ? {} : { SLUICE_ENV: environment }
+      const { resources } = await loadProject(dir, { env, signal: AbortSignal.timeout(10_000) })
+      expect(resources.size).toBeGreaterThan(0)
+    } finally {
+      await rm(dir, { recursive: true })
+    }
+  })
+
+  it('names every field of project files', async () => {
+    const pages = [
+      'project',
+      'source',
+      'model',
+      'destination',
+      'sync',
+      'trigger',
+      'answers',
+      'alert',
+      'secrets',
+    ]
+    const text = (await Promise.all(pages.map(reference))).join('\n')
+    const schemas = Object.values(RESOURCE_SCHEMAS).map(schema => z.toJSONSchema(schema, { io: 'input' }))
+    const missing = fieldsOf(schemas).filter(field => !new RegExp(`\\b${field}\\b`).test(text))
+    expect([...new Set(missing)]).toEqual([])
   })
 })
