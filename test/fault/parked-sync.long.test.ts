@@ -77,7 +77,7 @@ describe.skipIf(realServices() === null)('a sync that ends its process', { timeo
       view: { triggers: { added: { delivered: 3 } } },
     })
 
-    // Somebody who asks waits for a pause.
+    // A run that somebody asks for waits for no pause.
     await bad.write('project.yaml', peopleYaml({ sql: PEOPLE }))
     const mended = await bad.run(SYNC)
     expect(mended).toMatchObject({

@@ -184,7 +184,7 @@ export type PhaseTimes = ValueOf<typeof phases>
 /** A process of an earlier version reads no report with a kind that it does not know. */
 const waitKind = enumOf('WaitKind', {
   queued: 'the run before it', // or its turn to be compared, or removals that go first
-  parked: 'a pause, since processes died',
+  parked: 'a pause, since processes died', // Only earlier versions wrote it.
   approval: 'somebody to approve it',
   detector: 'a change-detector',
   renderer: 'a renderer',

@@ -102,6 +102,11 @@ export interface SyncPast {
   readonly rows: SyncView['rows']
   /** Those that its last run with encrypted connections has shown. */
   readonly certificates: readonly ShownCertificate[]
+  /**
+   * Until when its schedule pauses, since processes died at work on it, in ms since 1970; null if it does
+   * not.
+   */
+  readonly pausedUntil: number | null
 }
 
 export interface ReplayQuery {

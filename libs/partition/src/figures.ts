@@ -38,7 +38,7 @@ export interface Figures {
   ended(sync: string, status: RunStatus, ms: number | null): void
   /** So many partitions of a sync are set aside now, or the whole sync (1); 0: it is worked on. */
   setAside(stage: StageName, sync: string, places: number): void
-  /** So many processes in a row died at work on the sync, and it is parked; 0: it is not. */
+  /** So many processes in a row died at work on the sync, whose schedule pauses; 0: it does not. */
   parked(sync: string, deaths: number): void
   /** This process has found the breaker of a destination open, or closed again. */
   breaker(destination: string, isOpen: boolean): void

@@ -34,7 +34,7 @@ export const DELIVERED: readonly PartitionReport[] = [0, 1].map(partition =>
 
 export const IDLE: SyncLife = {
   ...{ lastRun: 7, first: true, faults: [], lastCommand: 4 },
-  ...{ deaths: 0, lastEndedAt: null, fired: null, deliveredTo: { ...TO, change: 1 } },
+  ...{ deaths: 0, fired: null, deliveredTo: { ...TO, change: 1 } },
   ...{ atWork: null, queued: [], awaiting: null, replacementCancelled: false },
 }
 

@@ -130,11 +130,11 @@ class HomePartition {
   }
 
   async #fireSchedules(): Promise<void> {
-    const { schedules, runs, now } = this.#deps
+    const { schedules, runs, now, figures, logger } = this.#deps
     if (schedules === null) return
     const { partition } = this.#worker.target
     const fire = (sync: string, fired: Fired): void => this.#runnerOf(sync).fire(fired)
-    await fireSchedules({ schedules, runs, partition, now, fire }, this.#ends.drain)
+    await fireSchedules({ schedules, runs, partition, now, fire, figures, logger }, this.#ends.drain)
   }
 
   async #follow(from: number): Promise<void> {

@@ -59,7 +59,13 @@ export class EmptyHistory implements RunHistory {
   }
 
   past(): Promise<SyncPast> {
-    return Promise.resolve({ runs: [], figures: [], rows: { failed: 0, heldBack: 0 }, certificates: [] })
+    return Promise.resolve({
+      runs: [],
+      figures: [],
+      rows: { failed: 0, heldBack: 0 },
+      certificates: [],
+      pausedUntil: null,
+    })
   }
 
   async replayable({ sync }: ReplayQuery): Promise<ReplayView> {

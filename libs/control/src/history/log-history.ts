@@ -28,6 +28,7 @@ import { runFigures } from './run-figures.ts'
 import { runSums, runView } from './run-views.ts'
 import { isIndexCursor, searchIndex } from './search-index.ts'
 import { isoTime } from './views/iso-time.ts'
+import { schedulePause } from '@sluice/runs/machine/parking'
 import { lastShown } from '@sluice/runs/machine/shown-certificates'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 import { sharedTopics, syncTopics } from '@sluice/topics/topics'
@@ -179,7 +180,7 @@ export class LogHistory implements RunHistory {
   async past(sync: string, most: number, signal: AbortSignal): Promise<SyncPast> {
     const runs = this.#untaken.beside(sync, this.#pipeline.runs.of(sync))
     if (runs === undefined)
-      return { runs: [], figures: [], rows: { failed: 0, heldBack: 0 }, certificates: [] }
+      return { runs: [], figures: [], rows: { failed: 0, heldBack: 0 }, certificates: [], pausedUntil: null }
     const events = newestFirst([runs])
       .map(({ event }) => event)
       .filter(event => event.errorCode !== 'conflict' || event.startedAt !== null)
@@ -194,6 +195,7 @@ export class LogHistory implements RunHistory {
       figures: begun.map(event => runSums(event, runs.reports)),
       rows: await this.#waitingRows.of(events, count),
       certificates: lastShown(runs.events.values()),
+      pausedUntil: schedulePause(runs.events.values(), Date.now())?.until ?? null,
     }
   }
 

@@ -20,12 +20,14 @@ export function syncView(
 ): SyncView {
   const { name, model, destination, paused = false } = spec
   const open = past.runs.filter(({ status }) => !isEnded(status))
-  const { schedule, nextRunAt } = scheduleOf(spec, at)
+  const { schedule, next } = scheduleOf(spec, at)
+  const nextAt = paused || !runsSchedules ? null : next
+  const isParked = nextAt !== null && past.pausedUntil !== null
   return {
     ...{ name, model, destination, paused, schedule },
-    state: stateOf(past.runs, paused),
+    state: isParked ? 'parked' : stateOf(past.runs, paused),
     lastRun: past.runs[0] ?? null,
-    nextRunAt: paused || !runsSchedules ? null : nextRunAt,
+    nextRunAt: isoTime(nextAt === null ? null : Math.max(nextAt, past.pausedUntil ?? nextAt)),
     waiting: open.flatMap(({ waiting = [] }) => waiting),
     rows: past.rows,
     certificates: past.certificates.map(certificate => {
@@ -35,7 +37,9 @@ export function syncView(
   }
 }
 
-interface ShownSchedule extends Pick<SyncView, 'schedule' | 'nextRunAt'> {
+interface ShownSchedule extends Pick<SyncView, 'schedule'> {
+  /** The next instant, in ms since 1970; null if there is none. */
+  readonly next: number | null
   /** They hold between these instants, in ms since 1970. */
   readonly from: number
   readonly until: number
@@ -49,7 +53,7 @@ function scheduleOf(spec: SyncSpec, at: number): ShownSchedule {
   if (known !== undefined && known.from <= at && at < known.until) return known
   const next = instantsOf(spec)?.next(at) ?? null
   const schedule = schema.shape.schedule.parse(z.encode(syncSchema.shape.schedule, spec.schedule))
-  const found = { schedule, nextRunAt: isoTime(next), from: at, until: next ?? Infinity }
+  const found = { schedule, next, from: at, until: next ?? Infinity }
   schedules.set(spec, found)
   return found
 }
@@ -57,8 +61,6 @@ function scheduleOf(spec: SyncSpec, at: number): ShownSchedule {
 /** The runs are the newest first. */
 function stateOf(runs: readonly RunView[], paused: boolean): SyncView['state'] {
   const is = (status: RunView['status']): boolean => runs.some(run => run.status === status)
-  const isParked = runs.some(({ waiting = [] }) => waiting.some(({ kind }) => kind === 'parked'))
-  if (isParked) return 'parked'
   if (is('running')) return 'running'
   if (is('queued')) return 'queued'
   if (is('held')) return 'held'

@@ -1,15 +1,13 @@
 import { expect, it } from 'vitest'
 import type { RunEvent } from '@sluice/contracts/records'
-import { parkedNotice, parkedUntil } from '@sluice/runs/machine/parking'
 import { sampleEvent } from '@sluice/testkit/sample-records'
 import { queueWaits, turnWaits } from './queue-waits.ts'
 
 const QUEUED = sampleEvent({ runId: 'Q', status: 'queued', run: null, queuedAt: 50_000 })
 const LAST = sampleEvent({ runId: 'L', status: 'failed', run: 7, deaths: 3, endedAt: 40_000 })
-const UNTIL = parkedUntil({ deaths: 3, lastEndedAt: 40_000, queued: [QUEUED] }, 50_000) ?? 0
 
-function waits(event: RunEvent, others: readonly RunEvent[], now = 50_000): ReturnType<typeof queueWaits> {
-  return queueWaits(event, { events: new Map([...others, event].map(each => [each.runId, each])) }, now)
+function waits(event: RunEvent, others: readonly RunEvent[]): ReturnType<typeof queueWaits> {
+  return queueWaits(event, { events: new Map([...others, event].map(each => [each.runId, each])) })
 }
 
 it('a queued run waits for the run at work, since it was asked for', () => {
@@ -19,14 +17,8 @@ it('a queued run waits for the run at work, since it was asked for', () => {
   expect(waits(QUEUED, [])).toEqual([])
 })
 
-it('the queued run of a parked sync waits until the pause is over, once its owner says so', () => {
-  const told = { ...QUEUED, notices: [parkedNotice(3, UNTIL)] }
-  const detail = 'the sync is parked, since 3 processes in a row died at work on it'
-  expect(waits(told, [LAST])).toEqual([{ kind: 'parked', since: 50_000, until: UNTIL, detail }])
-  expect(UNTIL).toBeGreaterThan(50_000)
+it('a queued run waits for no pause, however many processes died at work on its sync', () => {
   expect(waits(QUEUED, [LAST])).toEqual([])
-  expect(waits(told, [LAST], UNTIL)).toEqual([])
-  expect(waits(told, [{ ...LAST, deaths: null }])).toEqual([])
 })
 
 it('a queued run that nothing else holds up waits for its turn, which it tells after a second', () => {

@@ -23,7 +23,7 @@ export class RunWaits {
     signal: AbortSignal,
   ): Promise<readonly Wait[]> {
     const { prefix, servicesElsewhere } = this.#pipeline
-    const queued = queueWaits(event, runs, Date.now())
+    const queued = queueWaits(event, runs)
     const starting = this.#pipeline.startWaits?.() ?? null
     // Services that have not begun are not missed. What they wait for is what stands in the way.
     if (starting !== null) return isTold(starting, Date.now()) ? [...queued, starting] : queued

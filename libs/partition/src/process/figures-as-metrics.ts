@@ -192,7 +192,7 @@ function gaugesOfTrouble(metrics: Metrics) {
   })
   const parked = metrics.gauge({
     name: 'parked',
-    help: 'Processes that died in a row at work on a sync, which waits therefore',
+    help: 'Processes that died in a row at work on a sync, whose schedule pauses therefore',
     labels: ['sync'],
   })
   return { setAside, parked }

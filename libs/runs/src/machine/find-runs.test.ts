@@ -23,7 +23,6 @@ describe('what the topics tell of the runs so far', () => {
       awaiting: null,
       lastCommand: -1,
       deaths: 0,
-      lastEndedAt: null,
       fired: null,
       deliveredTo: null,
     }

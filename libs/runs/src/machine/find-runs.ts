@@ -32,7 +32,6 @@ export function findRuns(
     first: lastRun === 0 || (last !== undefined && last.first && !hasSeenModel(last)),
     faults: last?.faults ?? [],
     deaths: last?.deaths ?? 0,
-    lastEndedAt: last?.endedAt ?? null,
     lastCommand: Math.max(-1, ...events.map(event => event.command)),
     fired: events.map(({ fired }) => fired).reduce(laterFired, null),
     // Events of an earlier version have no such field.

@@ -1,11 +1,11 @@
 import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
 import { ENDED, FOUND, HELD, QUEUED, TO } from '@sluice/testkit/sample-lives'
-import type { PartitionReport, RunCause } from '@sluice/contracts/records'
+import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import { SluiceError } from '@sluice/contracts/errors'
 import { describe, expect, it } from 'vitest'
 import { findRuns } from './find-runs.ts'
-import { isParked, parkedUntil, withoutDeath } from './parking.ts'
-import { queuedRun, type RunState } from './run-events.ts'
+import { isParked, schedulePause, withoutDeath } from './parking.ts'
+import type { RunState } from './run-events.ts'
 import { step } from './step.ts'
 import type { Fact, PartitionTail, SyncLife } from './sync-life.ts'
 
@@ -30,11 +30,13 @@ class Sync {
   life: SyncLife
   at = 1_000
 
-  readonly cause: RunCause
+  constructor() {
+    this.life = { ...this.#found(NOWHERE), queued: [QUEUED] }
+  }
 
-  constructor(cause: RunCause = 'manual') {
-    this.cause = cause
-    this.life = { ...this.#found(NOWHERE), queued: [{ ...QUEUED, cause }] }
+  /** Until when the schedule of the sync pauses: null while a run is at work, undefined if it does not. */
+  get pausedUntil(): number | null | undefined {
+    return schedulePause(this.#all().values(), this.at)?.until
   }
 
   /** Tells facts, and returns what is next after the last. */
@@ -50,7 +52,7 @@ class Sync {
   }
 
   idle(): string {
-    return this.tell({ kind: 'idle', at: this.at, parks: true })
+    return this.tell({ kind: 'idle', at: this.at })
   }
 
   /** Another process takes over, since the one at work has died. */
@@ -69,15 +71,14 @@ class Sync {
   ask(): void {
     const runId = `ASKED${this.events.size}`
     if (this.life.queued.length > 0) return
-    const queued = [{ ...QUEUED, cause: this.cause, runId, command: this.events.size }]
+    const queued = [{ ...QUEUED, runId, command: this.events.size }]
     this.life = { ...this.life, queued }
   }
 
-  /** The process dies so often in the midst of a run, and the sync's pauses are waited for. */
+  /** The process dies so often in the midst of a run. */
   diesInTheMidst(times: number): void {
     for (let death = 0; death < times; death += 1) {
       this.ask()
-      this.at = Math.max(this.at, parkedUntil(this.life, this.at) ?? 0)
       this.idle()
       this.tell(BEGUN)
       this.dies()
@@ -94,51 +95,50 @@ class Sync {
   }
 
   #found(tails: readonly PartitionTail[]): SyncLife {
+    return findRuns({ events: this.#all() }, 's', tails)
+  }
+
+  #all(): Map<string, RunEvent> {
     const all = [...this.events].map(
       ([id, event]) => [id, { ...event, sync: 's', incarnation: 'i', marker: 0 }] as const,
     )
-    return findRuns({ events: new Map(all) }, 's', tails)
+    return new Map(all)
   }
 }
 
 describe('a sync in the midst of whose runs processes die', () => {
-  it('goes on at once after one death, and is parked after two', () => {
+  it('goes on at once after each of two deaths, and is parked then', () => {
     const sync = new Sync()
     sync.diesInTheMidst(1)
-    expect(sync.idle()).toBe('detect')
+    expect([isParked(sync.life), sync.pausedUntil, sync.idle()]).toEqual([false, undefined, 'detect'])
     sync.tell(BEGUN)
+    // The event counts the death beforehand, so no instant is told while such a run is at work.
+    expect(sync.pausedUntil).toBeNull()
     sync.dies()
     sync.replaces()
-    expect(isParked(sync.life)).toBe(true)
-    expect(sync.idle()).toBe('wait')
-    expect(sync.life.queued[0]?.notices[0]).toMatch(/^the sync is parked, since 2 processes in a row died/)
+    expect([isParked(sync.life), sync.pausedUntil]).toEqual([true, sync.at + 5_000])
+    expect(sync.idle()).toBe('detect')
   })
 
-  it.each([
-    [
-      '5 s, 20 s, 80 s and so on, up to an hour, by its schedule',
-      'schedule',
-      [5, 20, 80, 320, 1280, 3600, 3600],
-    ],
-    ['5 s, and 20 s at most, if somebody asks', 'manual', [5, 20, 20, 20, 20, 20, 20]],
-  ] as const)('is run again after pauses of %s', (_, cause, wanted) => {
-    const sync = new Sync(cause)
+  it('is run by its schedule after pauses of 5 s, 20 s, 80 s and so on, up to an hour', () => {
+    const sync = new Sync()
     sync.diesInTheMidst(2)
     const pauses = [1, 2, 3, 4, 5, 6, 7].map(() => {
-      sync.ask()
-      const pause = (parkedUntil(sync.life, sync.at) ?? 0) - sync.at
+      const pause = (sync.pausedUntil ?? 0) - sync.at
+      sync.at += pause
+      expect(sync.pausedUntil).toBeUndefined()
       sync.diesInTheMidst(1)
       return pause / 1_000
     })
-    expect(pauses).toEqual(wanted)
+    expect(pauses).toEqual([5, 20, 80, 320, 1280, 3600, 3600])
   })
 
-  it('is found so by whoever takes it over while it waits, and its run says why the one before ended', () => {
+  it('is found so by the next owner, and its run says why the one before ended', () => {
     const sync = new Sync()
     sync.diesInTheMidst(2)
-    const { deaths, lastEndedAt, queued } = sync.life
+    const { deaths, queued } = sync.life
     sync.dies()
-    expect(sync.life).toMatchObject({ deaths, lastEndedAt, queued: [{ runId: queued[0]?.runId }] })
+    expect(sync.life).toMatchObject({ deaths, queued: [{ runId: queued[0]?.runId }] })
     expect([...sync.events.values()].at(-2)?.error).toMatch(
       /^interrupted: .*; the sync is parked, since 2 processes in a row died at work on it$/,
     )
@@ -152,8 +152,6 @@ describe('a sync in the midst of whose runs processes die', () => {
       /3 processes in a row died at work on it, and no run takes the place of this one$/,
     )
     sync.ask()
-    expect(sync.idle()).toBe('wait')
-    sync.at = parkedUntil(sync.life, sync.at) ?? 0
     expect(sync.idle()).toBe('detect')
   })
 
@@ -172,7 +170,6 @@ describe('a sync in the midst of whose runs processes die', () => {
       const sync = new Sync()
       for (const report of reported) {
         sync.ask()
-        sync.at = parkedUntil(sync.life, sync.at) ?? sync.at
         sync.idle()
         sync.delivers(report)
       }
@@ -187,7 +184,6 @@ describe('a sync in the midst of whose runs processes die', () => {
     sync.idle()
     sync.delivers(GIVEN_UP)
     sync.ask()
-    sync.at = parkedUntil(sync.life, sync.at) ?? sync.at
     sync.idle()
     sync.tell(...TO_PUBLISHING)
     // An append failed, and the same process takes the run over.
@@ -198,29 +194,15 @@ describe('a sync in the midst of whose runs processes die', () => {
     expect(sync.tell({ kind: 'reported', reports: [], at: 20 })).toBe('replace')
   })
 
-  it('says once why it waits', () => {
+  it('pauses for no end that is still to come, as after a clock was set back, or that somebody forged', () => {
     const sync = new Sync()
-    sync.diesInTheMidst(2)
-    sync.idle()
-    const { life, events } = step(sync.life, { kind: 'idle', at: sync.at + 1, parks: true })
-    expect([life.queued, events]).toEqual([sync.life.queued, []])
-  })
-
-  it('waits for no end that is still to come, as after a clock was set back, or that somebody forged', () => {
-    const sync = new Sync()
-    sync.diesInTheMidst(5)
-    sync.ask()
-    sync.life = { ...sync.life, lastEndedAt: 9e15, deaths: 2 ** 31 - 1 }
-    expect(sync.idle()).toBe('detect')
-  })
-
-  it('can be reset meanwhile', () => {
-    const sync = new Sync()
-    sync.diesInTheMidst(2)
-    const { queued } = sync.life
-    const reset = queuedRun({ ...QUEUED, runId: 'RESET', cause: 'reset', command: 9, at: sync.at })
-    const { next } = step({ ...sync.life, queued: [reset] }, { kind: 'idle', at: sync.at, parks: true })
-    expect([queued.length > 0, next]).toEqual([true, 'reset'])
+    sync.diesInTheMidst(3)
+    const [id, event] = [...sync.events].at(-1) ?? []
+    if (id === undefined || event === undefined) throw new Error('there is no run')
+    sync.events.set(id, { ...event, endedAt: 9e15, deaths: 2 ** 31 - 1 })
+    expect(sync.pausedUntil).toBeUndefined()
+    sync.events.set(id, { ...event, deaths: 2 ** 31 - 1 })
+    expect(sync.pausedUntil).toBe(sync.at + 3_600_000)
   })
 
   it('counts deaths of runs that were published in part', () => {
@@ -235,13 +217,6 @@ describe('a sync in the midst of whose runs processes die', () => {
     sync.tell({ kind: 'inspected', tails: PART }, { kind: 'sealed' }, reports)
     sync.tell({ kind: 'replaced', newRunId: 'NEW', at: 5 }, { kind: 'ended', endsBefore: [], at: 5 })
     expect(sync.life.deaths).toBe(1)
-  })
-
-  it('waits in no profile that does not park', () => {
-    const sync = new Sync()
-    sync.diesInTheMidst(5)
-    sync.ask()
-    expect(sync.tell({ kind: 'idle', at: sync.at })).toBe('detect')
   })
 })
 
@@ -285,7 +260,6 @@ describe('no death counts', () => {
   it('of a run that is cancelled, and those before it do', () => {
     const sync = new Sync()
     sync.diesInTheMidst(2)
-    sync.at = parkedUntil(sync.life, sync.at) ?? 0
     sync.idle()
     const run = sync.life.atWork?.run.runId ?? ''
     const command = { id: 'c', kind: 'cancel', sync: 's', cause: 'manual', run, at: 15, scope: null } as const

@@ -4,10 +4,10 @@
  * `internal`.
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import { joinQueued, nextOf, withQueued } from './join-queued.ts'
+import { joinQueued, nextOf } from './join-queued.ts'
 import { cancelReplacement, inspectLeft, replace, replaceOrEnd } from './left-run.ts'
 import { atPhase, sentIn } from './phase-times.ts'
-import { deathsWithout, endCounted, parkedNotice, parkedUntil } from './parking.ts'
+import { deathsWithout, endCounted } from './parking.ts'
 import {
   cancelledRun,
   endedRun,
@@ -82,8 +82,8 @@ function stepLife(life: SyncLife, fact: Fact): Step {
   return stepOn(life, atWork, fact)
 }
 
-/** The next queued run is taken up, unless its sync is parked. It gets a number; a reset has none. */
-function takeQueued(life: SyncLife, { at, parks = false }: Extract<Fact, { kind: 'idle' }>): Step {
+/** The next queued run is taken up. It gets a number; a reset has none. */
+function takeQueued(life: SyncLife, { at }: Extract<Fact, { kind: 'idle' }>): Step {
   const { awaiting } = life
   const queued = nextOf(life.queued)
   if (queued === undefined) return stepOf(life, [], 'wait')
@@ -91,8 +91,6 @@ function takeQueued(life: SyncLife, { at, parks = false }: Extract<Fact, { kind:
   // Its event is written once more. Only the owner can do that, so no other process takes topics away.
   if (queued.cause === 'reset')
     return stepOf({ ...life, queued: others, atWork: atWorkOf(queued) }, [queued], 'reset')
-  const until = parks ? parkedUntil(life, at) : null
-  if (until !== null) return waitParked(life, queued, until)
   // No run comes between a held one and its approval. Mostly the newer one sees the same rows.
   const superseded = awaiting === null ? [] : [supersededRun(awaiting, newerThan(awaiting, queued), at)]
   const { lastRun, first, faults, deaths } = superseded.reduce(withEnd, life)
@@ -103,14 +101,6 @@ function takeQueued(life: SyncLife, { at, parks = false }: Extract<Fact, { kind:
 
 function newerThan(awaiting: RunState, queued: RunState): Newer {
   return { runId: queued.runId, doesAsMuch: joinQueued([queued], awaiting) !== null }
-}
-
-/** The queued run says once why it waits. */
-function waitParked(life: SyncLife, queued: RunState, until: number): Step {
-  const notices = [parkedNotice(life.deaths, until)]
-  if (queued.notices[0] === notices[0]) return stepOf(life, [], 'wait')
-  const waiting = { ...queued, notices }
-  return stepOf({ ...life, queued: withQueued(life.queued, waiting) }, [waiting], 'wait')
 }
 
 function atWorkOf(run: AtWork['run']): AtWork {

@@ -63,8 +63,6 @@ export interface SyncLife {
   readonly lastCommand: number
   /** How many processes in a row have died in the midst of the sync's runs (parking.ts). */
   readonly deaths: number
-  /** When the last run ended; null while it has not, and if there was none. */
-  readonly lastEndedAt: number | null
   /** How far the schedule has started runs; null if it never did. */
   readonly fired: Fired | null
   /** What the delivered state is of; null if nobody knows. */
@@ -179,8 +177,8 @@ export type WorkFact =
 export type Fact =
   | Asked
   | Due
-  /** Nothing is at work: what is queued may begin. With `parks`, a sync that is parked waits. */
-  | { readonly kind: 'idle'; readonly at: number; readonly parks?: boolean }
+  /** Nothing is at work: what is queued may begin. */
+  | { readonly kind: 'idle'; readonly at: number }
   | WorkFact
   /** Nobody can own the sync. */
   | { readonly kind: 'set-aside'; readonly aside: Aside }
@@ -194,7 +192,7 @@ export type Fact =
 /** What the owner does next; in brackets the fact that it tells afterwards. */
 export type Next =
   | 'go-on' // with what it is at.
-  | 'wait' // for a command [asked]; with queued runs, for the end of its sync's pause too [idle].
+  | 'wait' // for a command [asked].
   | 'detect' // Resolve the definition [begun], restore [restored], compare [detected].
   | 'reset' // Delete the topics, write the new incarnation, end the reset: this life is over.
   | 'await-approval' // Let somebody approve it first [awaits-approval].
@@ -242,7 +240,7 @@ export function ownedBy({ deliveredTo: before }: SyncLife, { url, accounts }: De
 
 /** What the end of a run says of the sync counts for the next run. A run without a number says nothing. */
 export function withEnd(life: SyncLife, ended: RunState): SyncLife {
-  const { faults, deaths, endedAt } = ended
+  const { faults, deaths } = ended
   if (ended.run === null || !isEnded(ended.status)) return life
-  return { ...life, faults, deaths: deaths ?? 0, lastEndedAt: endedAt }
+  return { ...life, faults, deaths: deaths ?? 0 }
 }

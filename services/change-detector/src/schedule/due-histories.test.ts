@@ -8,6 +8,7 @@ import type { RunEvent } from '@sluice/contracts/records'
 import type { Fired } from '@sluice/contracts/run-records'
 import { isEnded } from '@sluice/domain/run-status'
 import { findRuns } from '@sluice/runs/machine/find-runs'
+import { schedulePause } from '@sluice/runs/machine/parking'
 import { laterFired } from '@sluice/runs/machine/run-events'
 import { step } from '@sluice/runs/machine/step'
 import type { Fact, Next, Step, SyncLife } from '@sluice/runs/machine/sync-life'
@@ -20,6 +21,7 @@ import type { SyncSchedule } from './sync-schedules.ts'
 const HISTORIES = 1_000
 const STEPS = 60
 const EVERY_MS = 60_000
+const MAX_PAUSE_MS = 3_600_000
 const BEGIN = Date.UTC(2026, 5, 15, 12)
 
 function schedule(): SyncSchedule {
@@ -44,6 +46,7 @@ class History {
   #ids = 0
 
   look(): void {
+    if (schedulePause(this.events.values(), this.now) !== null) return
     const fired = [...this.events.values()].map(event => event.fired).reduce(laterFired, null)
     const due = this.#dues.of('people', this.#schedule, { fired, now: this.now })
     if (due === null) return
@@ -81,6 +84,11 @@ class History {
       this.#tell({ kind: 'failed', error: new Error('no rows today'), at: this.now })
       this.#tell({ kind: 'released' })
     }
+  }
+
+  /** The run that is taken up begins. From now on the death of its process counts. */
+  begin(): void {
+    if (this.#life.atWork?.phase === 'taken') this.#tell({ kind: 'begun', definition: 'd' })
   }
 
   /** Nothing but the topic is left. */
@@ -142,6 +150,7 @@ it('no instant is missed, none starts two runs, and what was missed is made up f
       looks: () => history.look(),
       answers: () => history.answer(),
       asks: () => history.ask(),
+      begins: () => history.begin(),
       works: () => history.work(),
       dies: () => history.die(),
     }
@@ -151,6 +160,8 @@ it('no instant is missed, none starts two runs, and what was missed is made up f
       past.push(name)
       moves[name]?.()
     }
+    // However many processes have died, no pause is longer.
+    history.now += MAX_PAUSE_MS
     for (let turns = 0; turns < 10; turns += 1) {
       history.look()
       history.answer()

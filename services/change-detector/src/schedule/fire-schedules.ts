@@ -1,6 +1,9 @@
 /** Tells the syncs of one partition when they are due (docs/RUNS.md). */
 import type { Fired } from '@sluice/contracts/run-records'
 import { sleep } from '@sluice/flow/sleep'
+import type { Logger } from '@sluice/runtime/logger'
+import type { Figures } from '@sluice/partition/figures'
+import { schedulePause } from '@sluice/runs/machine/parking'
 import { laterFired } from '@sluice/runs/machine/run-events'
 import type { RunsView, SyncRuns } from '@sluice/runs/runs-view'
 import { homePartition } from '@sluice/topics/topics'
@@ -62,11 +65,12 @@ export class DueSyncs {
 }
 
 /** Clocks may be set meanwhile. */
-const LONGEST_LOOK_MS = 30_000
+const MAX_LOOK_MS = 30_000
 
 /**
  * Calls `fire` for each instant until it is aborted; the view of the runs has caught up before. Of several
- * instants that have passed, only the latest is told.
+ * instants that have passed, only the latest is told. Instants of a sync whose schedule pauses, since
+ * processes died at work on it, are told once the pause is over (PROTOCOL.md §11).
  */
 export async function fireSchedules(
   of: {
@@ -75,29 +79,75 @@ export async function fireSchedules(
     readonly partition: number
     readonly now: () => number
     readonly fire: (sync: string, fired: Fired) => void
+    readonly figures?: Pick<Figures, 'parked'> | undefined
+    readonly logger: Pick<Logger, 'error'>
   },
   signal: AbortSignal,
 ): Promise<void> {
   const { schedules, runs, partition, now, fire } = of
   const dues = new DueSyncs()
+  using pauses = new Pauses(of)
   while (!signal.aborted) {
     const seen = schedules.changes.version
     const at = now()
     const own = new Map([...schedules.all].filter(([sync]) => homePartition(sync) === partition))
     dues.keep(own)
+    pauses.look(own, at)
     for (const [sync, schedule] of own) {
+      if (pauses.has(sync)) continue
       const known = runs.of(sync)
       const due = dues.of(sync, schedule, { fired: firedOf(known), now: at })
       // While a run awaits approval, no other takes its place but for somebody who asks.
       if (due !== null && !isHeld(known)) fire(sync, due)
     }
-    const leftMs = Math.min(Math.max(0, dues.nextOf(own.keys()) - at), LONGEST_LOOK_MS)
+    const next = Math.min(dues.nextOf([...own.keys()].filter(sync => !pauses.has(sync))), pauses.next)
+    const leftMs = Math.min(Math.max(0, next - at), MAX_LOOK_MS)
     const over = new AbortController()
     const waits = { signal: AbortSignal.any([signal, over.signal]) }
     const changed = schedules.changes.after(seen, waits).catch(() => undefined)
     await Promise.race([sleep(leftMs, waits), changed]).catch(() => undefined)
     over.abort(new Error('it is looked at again'))
     await changed
+  }
+}
+
+/** The syncs whose schedules pause. A metric shows them, and the log says why, once for each pause. */
+class Pauses implements Disposable {
+  readonly #of: Parameters<typeof fireSchedules>[0]
+  #until = new Map<string, number | null>()
+
+  constructor(of: Parameters<typeof fireSchedules>[0]) {
+    this.#of = of
+  }
+
+  look(syncs: ReadonlyMap<string, unknown>, at: number): void {
+    const { runs, figures, logger } = this.#of
+    const before = this.#until
+    this.#until = new Map()
+    for (const sync of syncs.keys()) {
+      const pause = schedulePause(runs.of(sync)?.events.values() ?? [], at)
+      if (pause === null) continue
+      const { deaths, until } = pause
+      this.#until.set(sync, until)
+      figures?.parked(sync, deaths)
+      if (until === null || before.get(sync) === until) continue
+      const what = { sync, deaths, until: new Date(until).toISOString() }
+      logger.error(what, 'the sync is parked: its schedule pauses, since processes died at work on it')
+    }
+    for (const sync of before.keys()) if (!this.#until.has(sync)) figures?.parked(sync, 0)
+  }
+
+  has(sync: string): boolean {
+    return this.#until.has(sync)
+  }
+
+  /** When the first pause ends; Infinity if that is not known. */
+  get next(): number {
+    return Math.min(Infinity, ...[...this.#until.values()].filter(until => until !== null))
+  }
+
+  [Symbol.dispose](): void {
+    this.look(new Map(), 0)
   }
 }
 

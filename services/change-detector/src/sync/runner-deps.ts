@@ -43,7 +43,7 @@ export interface RunnerDeps {
   }) => Promise<DeliveredState>
   /** Limits how many syncs are compared at once, since each takes memory; absent: no limit. */
   readonly detections?: Slots | undefined
-  /** Limits how many parked syncs run at once, since one may end the process; absent: no limit. */
+  /** Limits how many parked syncs are run at once, since one may end the process; absent: no limit. */
   readonly suspects?: Slots | undefined
   /** What requests and attempts may take in the log; absent: as much as the runs of seven days write. */
   readonly logRoom?: LogRoom | undefined

@@ -9,7 +9,7 @@ import { isEnded } from '@sluice/domain/run-status'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
 import { findRuns } from '@sluice/runs/machine/find-runs'
-import { isParked, parkedUntil, withoutDeath } from '@sluice/runs/machine/parking'
+import { withoutDeath } from '@sluice/runs/machine/parking'
 import type { RunState } from '@sluice/runs/machine/run-events'
 import { step } from '@sluice/runs/machine/step'
 import type { Fact, Step, SyncLife } from '@sluice/runs/machine/sync-life'
@@ -35,8 +35,6 @@ export interface WaitingCommand {
   readonly reject: (reason: unknown) => void
 }
 
-const LONGEST_LOOK_MS = 60_000
-
 type TenureOf = Pick<Tenure, 'ends' | 'startedHere' | 'oldRuns'> & {
   /** Told of each run that has ended or awaits approval, but for one that another run takes the place of. */
   readonly onEnd: () => void
@@ -61,7 +59,6 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   #cancel = new AbortController()
   /** True once a run is queued in the place of the one at work. */
   #isReplaced = false
-  #isShownParked = false
 
   private constructor(
     deps: RunnerDeps,
@@ -167,7 +164,6 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#isShownParked) this.#showParked(0)
     await this.#letGo()
     await this.ownership[Symbol.asyncDispose]()
   }
@@ -186,7 +182,6 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   async #write(run: RunState): Promise<void> {
     await this.ownership.writeEvent(run, this.ends.drain)
     if (!isEnded(run.status)) return
-    if (this.#isShownParked && !isParked(this.#life)) this.#showParked(0)
     this.startedHere.delete(run.runId)
     const { runId, status, error, startedAt, endedAt } = run
     const ms = startedAt === null || endedAt === null ? null : endedAt - startedAt
@@ -202,16 +197,14 @@ export class SyncTenure implements Tenure, AsyncDisposable {
       await this.#takeDue(due)
       this.#cancel = new AbortController()
       this.#isReplaced = false
-      const parks = !this.deps.adoptedAreInterrupted
-      const { next, life } = await this.tell({ kind: 'idle', at: this.deps.now(), parks })
+      const { next, life } = await this.tell({ kind: 'idle', at: this.deps.now() })
       const run = life.atWork?.run
       if (run !== undefined && next === 'reset') return await resetSync(this, run)
       if (run !== undefined) {
         this.startedHere.add(run.runId)
         await new RunExecution(this, this.#cancel.signal).carryOut()
         await this.tell({ kind: 'released' })
-      } else if (life.queued.length > 0) await this.#waitParked(seen)
-      else if (waiting.length > 0) await this.#changes.after(seen, { signal: this.ends.drain })
+      } else if (waiting.length > 0) await this.#changes.after(seen, { signal: this.ends.drain })
       else {
         const keepsForMs = due.keepsForMs(this.deps.now())
         if (keepsForMs === 0) return
@@ -219,23 +212,6 @@ export class SyncTenure implements Tenure, AsyncDisposable {
       }
       this.ends.drain.throwIfAborted()
     }
-  }
-
-  /** Waits until the next run may begin, or something else is to be done. */
-  async #waitParked(seen: number): Promise<void> {
-    const { sync, deps } = this
-    const { deaths } = this.#life
-    const now = deps.now()
-    const until = parkedUntil(this.#life, now) ?? now
-    if (!this.#isShownParked) {
-      this.#showParked(deaths)
-      deps.logger.error(
-        { sync, deaths, until: new Date(until).toISOString() },
-        'the sync is parked: processes died in the midst of its runs',
-      )
-    }
-    // Clocks may be set meanwhile.
-    await this.#waitFor(Math.min(until - now, LONGEST_LOOK_MS), seen)
   }
 
   /** Waits for so long, or until something else is to be done. */
@@ -246,11 +222,6 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     await Promise.race([sleep(ms, waits), changed]).catch(() => undefined)
     over.abort(new Error('it is looked at again'))
     await changed
-  }
-
-  #showParked(deaths: number): void {
-    this.#isShownParked = deaths > 0
-    this.deps.figures?.parked(this.sync, deaths)
   }
 
   async #accept(waiting: WaitingCommand[], due: PendingDue, idle: AbortSignal): Promise<void> {

@@ -44,7 +44,7 @@ export const NeedsAttention = memo(function NeedsAttention({
 })
 
 /** Waits that do not end by themselves. */
-const NEED_PEOPLE: ReadonlySet<string> = new Set(['secret', 'token', 'breaker', 'parked'])
+const NEED_PEOPLE: ReadonlySet<string> = new Set(['secret', 'token', 'breaker'])
 
 function needOf({ lastRun, waiting, rows: open }: SyncView): string | null {
   if (lastRun === null) return null
