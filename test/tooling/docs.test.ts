@@ -102,6 +102,21 @@ function fieldsOf(schema: unknown): readonly string[] {
 const reference = (page: string): Promise<string> =>
   readFile(join(ROOT, 'docs/reference', `${page}.md`), 'utf8')
 
+describe('the index of decisions', () => {
+  it('has each of them by its title, with a date, a status and a sentence', async () => {
+    const folder = join(ROOT, 'docs/decisions')
+    const index = await readFile(join(folder, 'README.md'), 'utf8')
+    for (const file of globSync('*.md', { cwd: folder }).filter(name => name !== 'README.md')) {
+      const [head = ''] = (await readFile(join(folder, file), 'utf8')).split('\n')
+      const title = head.replace('# ', '')
+      const row = index.split('\n').find(line => line.startsWith(`| [${title}](${file}) `))
+      expect(row, `the row of ${file}`).toMatch(
+        /\| \d{4}-\d\d-\d\d +\| (holds|replaced by \[.+\]\(.+\)) +\| \S.+\. +\|$/,
+      )
+    }
+  })
+})
+
 describe('the reference', () => {
   it.each([
     ...['project', 'environment', 'secrets', 'source', 'model', 'destination'],
