@@ -1,5 +1,5 @@
 /** Errors as they cross from one thread to another, which takes no classes along. */
-import { isErrorCode, SluiceError, type ErrorDetail } from './errors.ts'
+import { type ErrorDetail, isErrorCode, messageOf, SluiceError } from './errors.ts'
 
 export interface Failure {
   readonly code: string
@@ -11,7 +11,7 @@ export interface Failure {
 export function failureOf(error: unknown): Failure {
   if (error instanceof SluiceError)
     return { code: error.code, message: error.message, details: error.details }
-  return { code: 'internal', message: error instanceof Error ? error.message : String(error), details: [] }
+  return { code: 'internal', message: messageOf(error), details: [] }
 }
 
 export function errorOf({ code, message, details }: Failure): SluiceError {

@@ -1,4 +1,4 @@
-import { SluiceError } from '@sluice/contracts/errors'
+import { messageOf, SluiceError } from '@sluice/contracts/errors'
 
 /**
  * True for an error by which an operating system, or a database on top of it, says one of these: the disk is
@@ -11,7 +11,7 @@ export function saysDiskFailed(message: string): boolean {
 
 /** A `disk` error that says what could not be done, why, and what to do; null for anything else. */
 export function diskFailure(what: string, cause: unknown): SluiceError | null {
-  const said = cause instanceof Error ? cause.message : String(cause)
+  const said = messageOf(cause)
   if (!saysDiskFailed(said)) return null
   return new SluiceError('disk', `${what}: ${said}. Make room on that disk and run again.`, { cause })
 }

@@ -1,6 +1,6 @@
 /** The authorization code grant (RFC 6749 §4.1) with PKCE (RFC 7636) and a state, up to the code. */
 import * as oauth from 'oauth4webapi'
-import { SluiceError } from '@sluice/contracts/errors'
+import { messageOf, SluiceError } from '@sluice/contracts/errors'
 import type { OAuthSpec } from '@sluice/contracts/specs/oauth-specs'
 import { namesOf } from './settings.ts'
 import type { TokenGrant } from './token-request.ts'
@@ -46,7 +46,7 @@ export async function authorize(
       return { kind: 'code', code, verifier, redirectUri }
     } catch (cause) {
       const said = redirected.searchParams.get('error_description') ?? redirected.searchParams.get('error')
-      const why = said ?? (cause instanceof Error ? cause.message : String(cause))
+      const why = said ?? messageOf(cause)
       throw new SluiceError('config', `That is not the end of this login: ${why}`, { cause })
     }
   }

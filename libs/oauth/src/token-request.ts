@@ -1,6 +1,6 @@
 /** Asks a token endpoint, through the sender of the destination. */
 import type { KeyObject, webcrypto } from 'node:crypto'
-import { SluiceError } from '@sluice/contracts/errors'
+import { messageOf, SluiceError } from '@sluice/contracts/errors'
 import { openPrivateKey } from '@sluice/http-sender/private-keys'
 import type { ConnectionOptions, HttpSender } from '@sluice/http-sender/port'
 import { redactText } from '@sluice/secrets/redact'
@@ -246,7 +246,7 @@ async function signed(
     await authenticate({ issuer: 'https://unused.invalid' }, client, body, new Headers())
     return body.get('client_assertion') ?? ''
   } catch (cause) {
-    const said = cause instanceof Error ? cause.message : String(cause)
+    const said = messageOf(cause)
     const why = redactText(
       said.replace(', and needs `passphrase`', ': write it without a pass phrase'),
       secrets,

@@ -3,7 +3,7 @@
  * (PROTOCOL.md §11). Delivery ends its partition itself. The renderer only asks for that: delivery then
  * finishes what has been rendered, and ends the partition.
  */
-import { isSluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, messageOf } from '@sluice/contracts/errors'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { MessageLog } from '@sluice/message-log/port'
 import type { RecordIo } from '@sluice/topics/record-io'
@@ -73,7 +73,7 @@ function asideReport(
     ...report,
     ended: stage === 'attempts',
     faultedFrom: 0,
-    error: `${STOPPED[stage]}: ${error instanceof Error ? error.message : String(error)}`,
+    error: `${STOPPED[stage]}: ${messageOf(error)}`,
     errorCode: isSluiceError(error) ? error.code : 'internal',
     waits: [],
     deaths: error instanceof DeadlyPlace ? error.deaths : null,

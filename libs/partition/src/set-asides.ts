@@ -3,6 +3,7 @@
  * §11). The stage logs the reason once, and once that the sync works again. A metric shows what is set aside
  * now.
  */
+import { messageOf } from '@sluice/contracts/errors'
 import type { Logger } from '@sluice/runtime/logger'
 import type { Figures } from './figures.ts'
 import type { StageName } from '@sluice/topics/topics'
@@ -39,7 +40,7 @@ export class SetAsides {
   /** Takes a failure. The same reason is logged once, however often the sync fails for it. */
   failed(place: number | null, error: unknown): void {
     const { stage, sync, logger } = this.#of
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     if (this.#reasons.get(place) === reason) return
     this.#reasons.set(place, reason)
     this.#count()

@@ -2,7 +2,7 @@
 import { realpathSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
-import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
+import { type ErrorDetail, messageOf, SluiceError } from '@sluice/contracts/errors'
 import { FILE_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import type { ResourceSpec } from '@sluice/contracts/resources'
 import { blockedResources, hidingMistakes, type Mistakes } from './blocked-resources.ts'
@@ -237,5 +237,5 @@ function reasonOf(error: unknown): string {
   if (code === 'ENOENT') return 'it does not exist'
   if (code === 'EACCES') return 'permission denied'
   if (code === 'EISDIR') return 'it is a folder'
-  return error instanceof Error ? error.message : String(error)
+  return messageOf(error)
 }

@@ -10,7 +10,7 @@
  */
 import { createHash } from 'node:crypto'
 import { Cluster, Redis, ReplyError, type RedisOptions } from 'ioredis'
-import { SluiceError } from '@sluice/contracts/errors'
+import { messageOf, SluiceError } from '@sluice/contracts/errors'
 import { parseRedisAddress, type RedisAddress } from './redis-address.ts'
 import { refusalOf } from './redis-refusals.ts'
 
@@ -217,10 +217,6 @@ function isRefusedSelect(error: unknown): boolean {
     error instanceof ReplyError &&
     /DB index|SELECT is not allowed/i.test(error.message)
   )
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 function open(address: RedisAddress, options: RedisConnectionOptions): Redis | Cluster {

@@ -1,6 +1,6 @@
 /** Reads a service's configuration from environment variables. */
 import { readFileSync, statSync } from 'node:fs'
-import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
+import { type ErrorDetail, messageOf, SluiceError } from '@sluice/contracts/errors'
 import { DEFAULT_MEMORY_BYTES, LEAST_MEMORY_BYTES } from '@sluice/domain/memory-budget'
 import { z } from 'zod'
 
@@ -55,7 +55,7 @@ export function secretOf(env: Environment, name: string): string | undefined {
   try {
     return textOfFile(file).replace(/\r?\n$/, '')
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
+    const why = messageOf(cause)
     throw new SluiceError('config', `${name}_FILE names a file that cannot be read: ${why}`, { cause })
   }
 }

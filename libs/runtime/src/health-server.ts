@@ -4,7 +4,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { SluiceError } from '@sluice/contracts/errors'
+import { messageOf, SluiceError } from '@sluice/contracts/errors'
 import { answerBrokenRequest } from './broken-request.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -153,7 +153,7 @@ function resultOf(check: HealthChecks[string]): { readonly ok: boolean; readonly
   try {
     return check()
   } catch (error) {
-    return { ok: false, detail: error instanceof Error ? error.message : String(error) }
+    return { ok: false, detail: messageOf(error) }
   }
 }
 
@@ -161,7 +161,7 @@ async function answerMetrics(response: ServerResponse, metrics: Metrics): Promis
   try {
     answer(response, 200, await metrics.text(), metrics.contentType)
   } catch (error) {
-    answer(response, 500, `${error instanceof Error ? error.message : String(error)}\n`, 'text/plain')
+    answer(response, 500, `${messageOf(error)}\n`, 'text/plain')
   }
 }
 

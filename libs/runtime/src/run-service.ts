@@ -4,7 +4,7 @@
  * once and becomes the exit code. A process that fails ends and never restarts itself: its supervisor, such
  * as systemd or Kubernetes, starts it again.
  */
-import { isSluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, messageOf } from '@sluice/contracts/errors'
 import type { Ends } from '@sluice/flow/ends'
 import type { Environment } from './environment.ts'
 import { startHealthServer, type HealthChecks, type HttpListener } from './health-server.ts'
@@ -114,7 +114,7 @@ function unmet(checks: HealthChecks): { readonly ok: boolean; readonly detail?: 
 }
 
 function failed(logger: Logger, error: unknown, what: string): number {
-  const message = error instanceof Error ? error.message : String(error)
+  const message = messageOf(error)
   // A mistake of the operator is told by its words; where the code found it helps nobody.
   if (isSluiceError(error, 'config')) {
     logger.fatal({ code: error.code }, `${what}: ${message}`)

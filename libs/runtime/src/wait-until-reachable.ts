@@ -1,5 +1,5 @@
 /** Waits at the start for a service that may start later than this process. */
-import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, messageOf, SluiceError } from '@sluice/contracts/errors'
 import { sleep } from '@sluice/flow/sleep'
 import type { Logger } from './logger.ts'
 
@@ -44,7 +44,7 @@ export async function waitUntilReachable(
       if (deadline.aborted) break
     }
   }
-  const why = last instanceof Error ? last.message : String(last)
+  const why = messageOf(last)
   const message = `${what} at ${address} did not answer within ${timeoutMs} ms: ${why}`
   throw new SluiceError('unreachable', message, { cause: last, retryable: true })
 }

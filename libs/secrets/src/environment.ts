@@ -5,7 +5,7 @@
  * `echo` leave one, also through Base64, and no secret is known to end in one.
  */
 import { readFileSync, statSync } from 'node:fs'
-import { SluiceError } from '@sluice/contracts/errors'
+import { messageOf, SluiceError } from '@sluice/contracts/errors'
 
 /** Gives a secret's value. If there is none, throws `config`, which says how to set it. */
 export type SecretLookup = (name: string) => string
@@ -67,7 +67,7 @@ function readSecretFile(variable: string, file: string): string {
     if (stats.isCharacterDevice() || stats.isBlockDevice()) throw new Error(`${file} is a device`)
     text = stats.size > MAX_FILE_BYTES ? ' '.repeat(MAX_FILE_BYTES + 1) : readFileSync(file, 'utf8')
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
+    const why = messageOf(cause)
     throw new SluiceError('config', `${variable} names a file that cannot be read: ${why}`, { cause })
   }
   if (text.length > MAX_FILE_BYTES) {

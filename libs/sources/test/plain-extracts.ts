@@ -2,7 +2,7 @@
  * Extracts of queries that can be trusted, with one DuckDB and none of the checks of a source, which cost
  * three times as much. It is for tests of what comes after an extract.
  */
-import { SluiceError } from '@sluice/contracts/errors'
+import { messageOf, SluiceError } from '@sluice/contracts/errors'
 import type { Column } from '@sluice/contracts/values'
 import { attachExtract, closeExtract, DuckdbSession } from '../src/adapters/duckdb/session.ts'
 import { type CarriedColumn, carriedColumnsOf, quoteIdentifier } from '../src/adapters/duckdb/types.ts'
@@ -64,6 +64,6 @@ async function answer<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    throw new SluiceError('query', error instanceof Error ? error.message : String(error), { cause: error })
+    throw new SluiceError('query', messageOf(error), { cause: error })
   }
 }

@@ -1,7 +1,7 @@
 /** Runs one command line: finds the command, calls it, prints errors, and returns the exit code. */
 import { statSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
-import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, messageOf, SluiceError } from '@sluice/contracts/errors'
 import { safeJson } from '@sluice/contracts/safe-json'
 import { diskFailure } from '@sluice/domain/disk-failure'
 import { environmentIn } from '@sluice/project/files/environments'
@@ -147,7 +147,7 @@ function asSluiceError(thrown: unknown, signal: AbortSignal): SluiceError {
   const error = firstError(thrown)
   if (isSluiceError(error)) return error
   if (signal.aborted) return new SluiceError('aborted', 'Interrupted.', { cause: error })
-  const message = error instanceof Error ? error.message : String(error)
+  const message = messageOf(error)
   return (
     diskFailure('A file cannot be written', error) ??
     new SluiceError('internal', `This is a bug in Sluice, please report it: ${message}`, { cause: error })

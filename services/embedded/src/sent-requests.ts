@@ -12,7 +12,7 @@
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { SluiceError } from '@sluice/contracts/errors'
+import { messageOf, SluiceError } from '@sluice/contracts/errors'
 import type { LateSends, SendUnderWay } from '@sluice/delivery/run/late-sends'
 import { diskFailure } from '@sluice/domain/disk-failure'
 
@@ -178,7 +178,7 @@ class SentRequests implements LateSends, Disposable {
       return write()
     } catch (cause) {
       const what = `cannot note in ${this.#file} which requests are under way`
-      const said = cause instanceof Error ? cause.message : String(cause)
+      const said = messageOf(cause)
       throw (
         diskFailure(what, cause) ??
         new SluiceError('unreachable', `${what}: ${said}`, { cause, retryable: true })

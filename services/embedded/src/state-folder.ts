@@ -2,7 +2,7 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { SluiceError } from '@sluice/contracts/errors'
+import { messageOf, SluiceError } from '@sluice/contracts/errors'
 import { saysDiskFailed } from '@sluice/domain/disk-failure'
 import { valueOf, type Environment } from '@sluice/runtime/environment'
 import { makePrivateFolders } from '@sluice/runtime/private-files'
@@ -49,7 +49,7 @@ export function makeFolders(dataDir: string, tell: (notice: string) => void): vo
   try {
     makePrivateFolders(dataDir, { below: ['tmp', 'state'], tell })
   } catch (error) {
-    const said = error instanceof Error ? error.message : String(error)
+    const said = messageOf(error)
     if (saysDiskFailed(said)) throw error
     throw new SluiceError(
       'config',

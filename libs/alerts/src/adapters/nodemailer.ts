@@ -1,4 +1,5 @@
 /** Sends e-mail through nodemailer. Each mail has a connection of its own, since alerts are rare. */
+import { messageOf } from '@sluice/contracts/errors'
 import type { Socket } from 'node:net'
 import { publicSocket } from '@sluice/http-sender/egress-guard'
 import { createTransport, type Transporter } from 'nodemailer'
@@ -20,7 +21,7 @@ export function createMailSender(options: { readonly timeoutMs?: number } = {}):
       } catch (error) {
         signal.throwIfAborted()
         if (late.signal.aborted) return `the mail server did not answer within ${timeoutMs / 1_000} s`
-        return error instanceof Error ? error.message : String(error)
+        return messageOf(error)
       } finally {
         clearTimeout(timer)
         transport.close()

@@ -1,3 +1,5 @@
+import { messageOf } from '@sluice/contracts/errors'
+
 /** How large the head of an answer may be, in bytes. */
 export const MAX_HEAD_BYTES = 64 * 1024
 
@@ -11,7 +13,7 @@ const MEANINGS: { readonly [code: string]: string } = {
 export function describeError(error: Error): string {
   // Connecting to a name with several addresses fails with all their errors and no message of its own.
   if (error instanceof AggregateError && error.message === '') {
-    const messages = error.errors.map(each => (each instanceof Error ? each.message : String(each)))
+    const messages = error.errors.map(each => messageOf(each))
     return [...new Set(messages)].join('; ')
   }
   const code = codeOf(error) ?? ''

@@ -2,6 +2,7 @@
  * Sends through undici: one pool of HTTP/1.1 connections per origin, one request at a time on each, straight
  * through `dispatch`.
  */
+import { messageOf } from '@sluice/contracts/errors'
 import { createHash } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { createRequire } from 'node:module'
@@ -163,7 +164,7 @@ class UndiciSender implements HttpSender {
     try {
       this.#dispatch(exchange, request)
     } catch (error) {
-      exchange.refuse('invalid', error instanceof Error ? error.message : String(error))
+      exchange.refuse('invalid', messageOf(error))
     }
     return promise
   }

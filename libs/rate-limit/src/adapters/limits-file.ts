@@ -5,7 +5,7 @@
  * which is written with room to spare, and corrected by a later write. So most grants write nothing.
  */
 import { DatabaseSync } from 'node:sqlite'
-import { SluiceError } from '@sluice/contracts/errors'
+import { messageOf, SluiceError } from '@sluice/contracts/errors'
 import { isSqliteDiskCode } from '@sluice/domain/disk-failure'
 import type { StoredBreaker } from './breaker.ts'
 import type { GrantEntry, SlidingWindow, StoredRow } from './sliding-window.ts'
@@ -327,8 +327,4 @@ function open(path: string): DatabaseSync {
     }
     throw new SluiceError('unreachable', cannotOpen, { cause, retryable: true })
   }
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause)
 }

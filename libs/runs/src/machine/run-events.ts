@@ -1,5 +1,5 @@
 /** The events of a run, each made from the one before. */
-import { isSluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, messageOf } from '@sluice/contracts/errors'
 import type { Fault, PartitionReport, RunCause, RunEvent, RunScope } from '@sluice/contracts/records'
 import type { StateOwner, PartitionEnd, ErrorPlace, Fired } from '@sluice/contracts/run-records'
 import { OPS, type CountsByOp, type Op, type OpCounts } from '@sluice/contracts/state'
@@ -227,7 +227,7 @@ export function cancelledRun(run: RunState, at: number): RunState {
 
 /** A run that ends without having published anything. */
 export function failedRun(run: RunState, error: unknown, at: number): RunState {
-  const message = error instanceof Error ? error.message : String(error)
+  const message = messageOf(error)
   const errorCode = isSluiceError(error) ? error.code : 'internal'
   const counts = nothingSent(run.counts)
   const said = { error: message, errorCode, errorPlaces: placesOf(error) }

@@ -2,7 +2,7 @@
  * The runs of a sync that no process can own, since something of it is missing, wrong or refused (PROTOCOL.md
  * §11). Its run, and each run that somebody asks for, fail with the reason. A reset may be the remedy.
  */
-import { isSluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, messageOf } from '@sluice/contracts/errors'
 import type { PartitionReport } from '@sluice/contracts/records'
 import { cancelledRun, endedRun, failedRun, queuedRun, type RunState } from './run-events.ts'
 import { stepOf, withEnd, type Aside, type Asked, type Due, type Step, type SyncLife } from './sync-life.ts'
@@ -74,7 +74,7 @@ export function failReset(life: SyncLife, { error, at }: Pick<Aside, 'error' | '
 function endOf(run: RunState, aside: Aside): RunState {
   const { error, at, endsBefore } = aside
   if (run.run === null) return { ...failedRun(run, error, at), aside: true }
-  const message = error instanceof Error ? error.message : String(error)
+  const message = messageOf(error)
   const errorCode = isSluiceError(error) ? error.code : 'internal'
   const partitions = Array.from({ length: run.partitions }, (_, partition) => partition)
   const reports = partitions.map(partition => reportOf(run, partition, { ...aside, message }))

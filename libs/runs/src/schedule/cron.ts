@@ -7,6 +7,7 @@
  * - Any other local time comes exactly once a day. If the clocks skip it, it comes when they do. If it comes
  *   twice, the first counts.
  */
+import { messageOf } from '@sluice/contracts/errors'
 import { Cron } from 'croner'
 import { zoneOf, nearestZone, type Zone } from './zones.ts'
 
@@ -102,7 +103,7 @@ function wrongCount(fields: readonly string[]): string {
 
 /** Croner's message, without its own names. */
 function croners(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error)
+  const message = messageOf(error)
   const plain = message.replace(/^Cron(Pattern|Date)?:\s*/, '').trim()
   return plain === '' ? 'no schedule of cron' : `${plain.charAt(0).toLowerCase()}${plain.slice(1)}`
 }

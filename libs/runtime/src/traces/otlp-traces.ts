@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { hostname } from 'node:os'
-import { SluiceError } from '@sluice/contracts/errors'
+import { messageOf, SluiceError } from '@sluice/contracts/errors'
 import { valueOf, type Environment } from '../environment.ts'
 import { spanId, traceId, type Attribute, type Span, type TracedProcess, type Traces } from './span.ts'
 
@@ -187,7 +187,7 @@ class OtlpTraces implements Traces, AsyncDisposable {
     try {
       return await this.#post(bodyOf(batch, this.#settings.resource))
     } catch (error) {
-      return { why: error instanceof Error ? error.message : String(error), isPassing: false }
+      return { why: messageOf(error), isPassing: false }
     }
   }
 

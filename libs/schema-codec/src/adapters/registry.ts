@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
 import type { AvroRecordSchema } from '@sluice/contracts/avro/schemas'
 import { isRecordSchema, isSchema } from '@sluice/contracts/avro/types'
-import { SluiceError, isSluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, messageOf, SluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
 import { RecentMap } from '@sluice/flow/recent-map'
 import { sleep } from '@sluice/flow/sleep'
@@ -330,10 +330,6 @@ function isRaced(error: unknown): boolean {
 /** The client hides the status 404 of one of its calls behind an error of this name. */
 function isMissing(error: unknown): boolean {
   return statusOf(error) === 404 || (error instanceof Error && error.name === 'ConfluentSchemaRegistryError')
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 /** The error for a schema that the registry itself finds incompatible, though our own check did not. */

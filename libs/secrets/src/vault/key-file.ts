@@ -3,7 +3,7 @@
  * made with its first use.
  */
 import { readFileSync } from 'node:fs'
-import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, messageOf, SluiceError } from '@sluice/contracts/errors'
 import { secretOf, type Environment } from '@sluice/runtime/environment'
 import { writeNewFile } from '@sluice/runtime/private-files'
 import { EncryptionKeys } from './encryption-keys.ts'
@@ -74,7 +74,7 @@ function isMissing(error: unknown): boolean {
 }
 
 function unusable(file: string, cause: unknown): SluiceError {
-  const why = cause instanceof Error ? cause.message : String(cause)
+  const why = messageOf(cause)
   return new SluiceError('config', `The key of the vault, ${file}, cannot be used: ${why}`, { cause })
 }
 

@@ -2,6 +2,7 @@
  * The field mapper: JSON of a row's columns, by a map of names. Its way of writing always gives JSON, so
  * nothing has to be checked.
  */
+import { messageOf } from '@sluice/contracts/errors'
 import type { ItemWriter } from '../liquid/frame.ts'
 import type { Frame } from '../liquid/frame.ts'
 import { jsonText } from '../values/print-value.ts'
@@ -180,7 +181,7 @@ function compileValue(value: unknown, mapper: Mapper, place: Place): ItemWriter 
     const text = jsonText(value, { charge: () => undefined })
     return () => text
   } catch (error) {
-    return mistake(mapper, inside(place, 'value'), error instanceof Error ? error.message : String(error))
+    return mistake(mapper, inside(place, 'value'), messageOf(error))
   }
 }
 

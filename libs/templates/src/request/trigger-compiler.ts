@@ -1,5 +1,5 @@
 /** Compiles the texts of one trigger and gathers their mistakes, so that a user sees all of them at once. */
-import { SluiceError } from '@sluice/contracts/errors'
+import { messageOf, SluiceError } from '@sluice/contracts/errors'
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { TriggerSpec } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
@@ -244,8 +244,8 @@ function lackedBy(error: unknown): string | null {
 const MAX_FOREIGN = 80
 
 /** Our own messages show values cut. Those of a library may show a value whole. */
-function messageOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error)
+function shownMessageOf(error: unknown): string {
+  const message = messageOf(error)
   if (error instanceof TemplateFault || message.length <= MAX_FOREIGN) return message
   return printableLine(`${message.slice(0, MAX_FOREIGN)}…`)
 }
@@ -257,7 +257,7 @@ export function faultIn(
   place: (() => { line: number; column: number }) | null,
 ): TemplateFault {
   if (error instanceof SlowRender) throw error
-  const message = messageOf(error)
+  const message = shownMessageOf(error)
   let text = `${field}: ${message}`
   if (place !== null && !(error instanceof ContentFault)) {
     const { line, column } = place()

@@ -4,7 +4,7 @@
  */
 import { createServer } from 'node:http'
 import { once } from 'node:events'
-import { SluiceError } from '@sluice/contracts/errors'
+import { messageOf, SluiceError } from '@sluice/contracts/errors'
 import type { TextSource } from '../command.ts'
 
 const LONGEST_PASTE = 16_384
@@ -32,7 +32,7 @@ export async function listenForCallback(configured: string | null, port: number)
   try {
     await once(server, 'listening')
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
+    const why = messageOf(cause)
     throw new SluiceError('usage', `The command cannot listen for the end of the login: ${why}`, { cause })
   }
   const address = server.address()
@@ -50,7 +50,7 @@ function callbackOf(redirectUri: string, server: ReturnType<typeof createServer>
           found.resolve(read(url))
           return null
         } catch (error) {
-          return error instanceof Error ? error.message : String(error)
+          return messageOf(error)
         }
       }
       server?.on('request', (request, response) => {

@@ -2,6 +2,7 @@
  * What somebody is editing: the four resources of a sync as texts in YAML. A form changes single values of a
  * text, and leaves comments, order and the rest of it as they are.
  */
+import { messageOf } from '@sluice/contracts/errors'
 import type { ResourceView } from '@sluice/contracts/api'
 import { parseDocument, type Document } from 'yaml'
 import { removeAt, setAt, withScalar, type Path } from './change-yaml.ts'
@@ -46,7 +47,7 @@ function read(text: string): { readonly value: unknown; readonly wrong: Unreadab
     return { value: document.toJS(), wrong }
   } catch (cause) {
     // Such as an alias of what is not there.
-    const why = cause instanceof Error ? cause.message : String(cause)
+    const why = messageOf(cause)
     return { value: null, wrong: wrong ?? { message: why, line: 1, column: 1 } }
   }
 }

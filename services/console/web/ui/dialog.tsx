@@ -2,6 +2,7 @@
  * Dialogs on the browser's own `<dialog>`: it keeps the focus inside, closes on Escape, and gives the focus
  * back.
  */
+import { messageOf } from '@sluice/contracts/errors'
 import { useId, useLayoutEffect, useRef, useState, type ReactElement, type ReactNode } from 'react'
 import { Told } from './told.tsx'
 
@@ -83,7 +84,7 @@ export function Confirm(props: ConfirmProps): ReactElement {
       onClose()
     } catch (failure) {
       // A message at the edge of the page would stand behind the dialog.
-      setError(failure instanceof Error ? failure.message : String(failure))
+      setError(messageOf(failure))
       setBusy(false)
     }
   }

@@ -1,4 +1,5 @@
 /** The small parts that all screens are made of. */
+import { messageOf } from '@sluice/contracts/errors'
 import { useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import {
@@ -139,7 +140,7 @@ export function Trouble({
   readonly onRetry?: () => void
 }): ReactElement {
   const client = useQueryClient()
-  const message = error instanceof Error ? error.message : String(error)
+  const message = messageOf(error)
   const details = error instanceof ApiError && !brief ? error.details : []
   const again = onRetry ?? (() => void client.refetchQueries({ type: 'active' }))
   return (

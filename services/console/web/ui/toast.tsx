@@ -1,4 +1,5 @@
 /** Short messages at the edge of the page, read out by screen readers as they come. */
+import { messageOf } from '@sluice/contracts/errors'
 import { useEffect, useSyncExternalStore, type ReactElement } from 'react'
 import { Told } from './told.tsx'
 
@@ -27,7 +28,7 @@ export function toast(kind: Toast['kind'], text: string): void {
 
 /** Says what went wrong with something that the user asked for. */
 export function toastError(error: unknown): void {
-  toast('failed', error instanceof Error ? error.message : String(error))
+  toast('failed', messageOf(error))
 }
 
 const dismiss = (id: number): void => change(toasts.filter(each => each.id !== id))

@@ -6,7 +6,7 @@ import { accessSync, constants, existsSync, statSync, type Stats } from 'node:fs
 import { basename, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
-import { isSluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, messageOf } from '@sluice/contracts/errors'
 import { problem, type Check } from '@sluice/control/health/check'
 import type { Environment } from '@sluice/runtime/environment'
 import { keysOf } from '../folder-secrets.ts'
@@ -93,7 +93,7 @@ function accessFault(path: string, mode: number): string | null {
     accessSync(path, mode)
     return null
   } catch (error) {
-    return error instanceof Error ? error.message : String(error)
+    return messageOf(error)
   }
 }
 
@@ -114,7 +114,7 @@ function sqliteFault(path: string): string | null {
       db.close()
     }
   } catch (error) {
-    return error instanceof Error ? error.message : String(error)
+    return messageOf(error)
   }
 }
 

@@ -1,5 +1,5 @@
 /** Translates DuckDB's errors into SluiceErrors. */
-import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, messageOf, SluiceError } from '@sluice/contracts/errors'
 import { saysDiskFailed } from '@sluice/domain/disk-failure'
 
 /**
@@ -10,7 +10,7 @@ export function asStateError(error: unknown, file: string): unknown {
   if (isSluiceError(error)) return error
   const diskError = diskErrorOf(error, file)
   if (diskError !== null) return diskError
-  const message = error instanceof Error ? error.message : String(error)
+  const message = messageOf(error)
   // A checkpoint that lacks memory invalidates the open database, and not the file.
   if (/out of memory|failed to (pin|allocate)|could not allocate/i.test(message))
     return new SluiceError(
@@ -30,7 +30,7 @@ export function asStateError(error: unknown, file: string): unknown {
  * failed so calls itself invalid afterwards, though nothing in its file is.
  */
 export function diskErrorOf(error: unknown, file: string): SluiceError | null {
-  const text = error instanceof Error ? error.message : String(error)
+  const text = messageOf(error)
   if (!saysDiskFailed(text)) return null
   const message =
     `The delivered state ${file} cannot be written: ${text.split('\n')[0] ?? text}. ` +

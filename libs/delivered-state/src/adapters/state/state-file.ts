@@ -7,7 +7,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
-import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, messageOf, SluiceError } from '@sluice/contracts/errors'
 import { diskErrorOf } from './state-error.ts'
 import { VECTOR_ROWS } from '../diff/row-slices.ts'
 import { quoteText } from '../sql/sql-types.ts'
@@ -154,7 +154,7 @@ async function tryOpen(options: StateFileOptions): Promise<StateFile | string> {
     // A full disk says nothing against the file.
     const diskError = diskErrorOf(error, options.file)
     if (diskError !== null) throw diskError
-    const message = error instanceof Error ? error.message : String(error)
+    const message = messageOf(error)
     if (/could not set lock|conflicting lock/i.test(message))
       throw new SluiceError('conflict', `Another process has the delivered state ${options.file} open.`, {
         cause: error,
@@ -171,7 +171,7 @@ async function tryOpen(options: StateFileOptions): Promise<StateFile | string> {
     await file.close()
     const diskError = diskErrorOf(error, options.file)
     if (diskError !== null) throw diskError
-    return `it cannot be read: ${firstLine(error instanceof Error ? error.message : String(error))}`
+    return `it cannot be read: ${firstLine(messageOf(error))}`
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { chmodSync, existsSync, rmSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, messageOf, SluiceError } from '@sluice/contracts/errors'
 import { isSqliteDiskCode } from '@sluice/domain/disk-failure'
 import { FORMAT, TABLES } from './tables.ts'
 
@@ -161,10 +161,6 @@ function isDamage(error: unknown): boolean {
 function codeOf(error: unknown): number | null {
   if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return null
   return error.errcode & 0xff
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 /** A whole number of a row. Throws for anything else, which a sound file has not. */

@@ -1,3 +1,4 @@
+import { messageOf } from '@sluice/contracts/errors'
 import { connect as connectPlain } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { isIP } from 'node:net'
@@ -131,7 +132,7 @@ function discard(raw: RawConnection, reason: Error): void {
 function asConnectionError(error: unknown): unknown {
   const known = fromKafkajs(error)
   if (known !== error || known instanceof ConnectionLost) return known
-  return new ConnectionLost(error instanceof Error ? error.message : String(error), { cause: error })
+  return new ConnectionLost(messageOf(error), { cause: error })
 }
 
 async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {

@@ -3,7 +3,7 @@
  * A file that is not a log is `corrupt`. Any other error is `unreachable`.
  */
 import { statSync } from 'node:fs'
-import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, messageOf, SluiceError } from '@sluice/contracts/errors'
 import { isSqliteDiskCode, SQLITE_FULL } from '@sluice/domain/disk-failure'
 
 const BUSY = 5
@@ -27,10 +27,6 @@ export function damageOf(file: string, error: unknown): string | null {
   if (statSync(file, { throwIfNoEntry: false })?.isDirectory() === true) return 'it is a folder'
   const code = resultCode(error)
   return code === CORRUPT || code === NOT_A_DATABASE ? messageOf(error) : null
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 /** The error as a SluiceError that names the file; a SluiceError stays as it is. */
@@ -63,7 +59,7 @@ export function translated<T>(file: string, work: () => T): T {
 }
 
 function diskError(file: string, of: { readonly cause: unknown; readonly isFull: boolean }): SluiceError {
-  const said = of.cause instanceof Error ? of.cause.message : String(of.cause)
+  const said = messageOf(of.cause)
   const what = of.isFull
     ? `${file} cannot be written: its disk is full (${said}). Make room on that disk and run again`
     : `${file} cannot be read or written: its disk is full or fails (${said}). Check the disk and run again`

@@ -7,7 +7,7 @@
 import { existsSync, lstatSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, messageOf, SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
 import { assertColumns, modelCalled } from '../query/model-columns.ts'
@@ -55,7 +55,7 @@ export async function acceptRows(
     return { columns, rowCount }
   } catch (error) {
     if (isSluiceError(error)) throw error
-    throw notAccepted(model, error instanceof Error ? error.message : String(error), error)
+    throw notAccepted(model, messageOf(error), error)
   }
 }
 

@@ -5,7 +5,7 @@
 import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import { basename, dirname, relative, resolve } from 'node:path'
 import type { ResolvedQuery } from './file-references.ts'
-import { type ErrorDetail, SluiceError } from '@sluice/contracts/errors'
+import { type ErrorDetail, messageOf, SluiceError } from '@sluice/contracts/errors'
 import { saysDiskFailed } from '@sluice/domain/disk-failure'
 import { modelCalled, modelFirst } from '../query/model-columns.ts'
 
@@ -38,8 +38,8 @@ function placeInSql(message: string, sql: string, linesBefore = 0): SqlPlace | n
  * DuckDB's message without the excerpt of the SQL below it, and without advice that does not help here, such
  * as loading extensions.
  */
-export function messageOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error)
+export function duckdbMessage(error: unknown): string {
+  const text = messageOf(error)
   const own = text.split(/\n+LINE \d+: /)[0] ?? text
   return own
     .replace(/^Failed to (extract statements|execute prepared statement|prepare): /, '')
@@ -53,7 +53,7 @@ export function diskErrorOf(
   error: unknown,
   of: { readonly model: string; readonly file: string },
 ): SluiceError | null {
-  const text = messageOf(error)
+  const text = duckdbMessage(error)
   if (!saysDiskFailed(text)) return null
   const said = text.split('\n')[0] ?? text
   const message = `The rows of ${modelCalled(of.model)} cannot be written to ${of.file}: ${said}. Make room on that disk; nothing was lost.`
@@ -81,7 +81,7 @@ export interface QueryFailure {
  * other. For an empty file, DuckDB only says that its columns do not exist.
  */
 export function queryError(failure: QueryFailure): SluiceError {
-  const text = failure.error instanceof Error ? failure.error.message : String(failure.error)
+  const text = messageOf(failure.error)
   const missing = /No files found that match the pattern "(.*)"|Cannot open file "(.*)": No such file/.exec(
     text,
   )
@@ -98,7 +98,7 @@ export function queryError(failure: QueryFailure): SluiceError {
   const place = isTable
     ? null
     : placeAsWritten(placeInSql(text, failure.query.sql, failure.linesBefore), failure)
-  const message = messageOf(failure.error)
+  const message = duckdbMessage(failure.error)
   const where = place === null ? '' : ` (line ${place.line}, column ${place.column} of its SQL)`
   const detail: ErrorDetail = { field: isTable ? 'table' : 'sql', message, ...(place ?? {}) }
   return new SluiceError('query', `The query of ${modelCalled(failure.model)} fails${where}: ${message}`, {

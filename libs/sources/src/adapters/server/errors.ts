@@ -1,9 +1,9 @@
 /** The errors that all sources on database servers share. */
-import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
+import { type ErrorDetail, messageOf, SluiceError } from '@sluice/contracts/errors'
 import { boundedText } from '@sluice/domain/bounded-text'
 import { isPrivateAddressError } from '@sluice/http-sender/egress-guard'
 import type { ModelSpec } from '@sluice/contracts/resources'
-import { diskErrorOf, messageOf, type SqlPlace } from '../duckdb/errors.ts'
+import { diskErrorOf, duckdbMessage, type SqlPlace } from '../duckdb/errors.ts'
 import type { LoadedColumn } from './load-rows.ts'
 import { MAX_ROW_BYTES } from './row-text.ts'
 import { modelCalled } from '../query/model-columns.ts'
@@ -42,7 +42,7 @@ export class SaysTooMuch extends Error {
 
 /** The server's message, or its beginning, on one line and without secrets. */
 export function saidBy(error: unknown, { secrets }: ServerNames): string {
-  const text = masked(error instanceof Error ? error.message : String(error), secrets)
+  const text = masked(messageOf(error), secrets)
   const lines = boundedText(text.trim(), MOST_SAID_BYTES).split('\n')
   return lines
     .map(line => line.trim())
@@ -123,7 +123,7 @@ export function cannotLoad(
   names: ServerNames,
   of: { readonly model: ModelSpec; readonly file: string; readonly columns: readonly LoadedColumn[] },
 ): SluiceError {
-  const text = messageOf(error)
+  const text = duckdbMessage(error)
   const { model } = of
   const diskError = diskErrorOf(error, { model: model.name, file: of.file })
   if (diskError !== null) return diskError

@@ -2,6 +2,7 @@
  * Reads Liquid text into `TemplateNode`s. liquidjs's tokenizer does the lexing and the expressions. The tags
  * are ours, so that each mistake is named with its place and none is passed over.
  */
+import { messageOf } from '@sluice/contracts/errors'
 import { nearestHint } from '@sluice/domain/nearest-name'
 import { checkExpression } from './check-expression.ts'
 import { ExpressionTokenizer } from './expression-tokenizer.ts'
@@ -49,7 +50,7 @@ function atLiquidPlace<T>(read: () => T, fallback: number): T {
   } catch (error) {
     if (error instanceof TemplateFault) throw error
     if (error instanceof RangeError) throw new TemplateFault('the expression is nested too deep', fallback)
-    const message = error instanceof Error ? error.message : String(error)
+    const message = messageOf(error)
     const token: unknown = error instanceof Error && 'token' in error ? error.token : null
     const hasPlace = typeof token === 'object' && token !== null && 'begin' in token
     const at = hasPlace && typeof token.begin === 'number' ? token.begin : fallback

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { appendFile, lstat, readFile, rm, rmdir, stat, truncate } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
-import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { isSluiceError, messageOf, SluiceError } from '@sluice/contracts/errors'
 import { diskFailure } from '@sluice/domain/disk-failure'
 import { makeFolder } from '@sluice/runtime/make-folder'
 import { writeNewFile } from '@sluice/runtime/private-files'
@@ -99,7 +99,7 @@ async function writeStarterFile(dir: string, file: string): Promise<void> {
     writeNewFile(path, named, { mode: 0o666 })
   } catch (error) {
     if (isSluiceError(error, 'disk')) throw error
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     throw new SluiceError('usage', `${path} cannot be written: ${reason}`, { cause: error })
   }
 }

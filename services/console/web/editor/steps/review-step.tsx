@@ -1,4 +1,5 @@
 /** The last step: what changes, what the next run will send, and saving it. */
+import { messageOf } from '@sluice/contracts/errors'
 import type { Problem } from '@sluice/contracts/api'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
@@ -229,7 +230,7 @@ async function begunRun(sync: string): Promise<string | null> {
   try {
     return (await runSync(sync)).id
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
+    const why = messageOf(error)
     toast('failed', `${sync} is saved, and no run of it has begun: ${why}`)
     return null
   }

@@ -1,4 +1,5 @@
 /** The steps for where rows come from: source and model. */
+import { messageOf } from '@sluice/contracts/errors'
 import { useQuery } from '@tanstack/react-query'
 import { useState, type ReactElement } from 'react'
 import { ApiError } from '../../api/client.ts'
@@ -82,7 +83,7 @@ function TestConnection({ draft }: { readonly draft: Draft }): ReactElement {
       await rowsOf(draft, 'select 1 as works')
       setLately({ of, kind: 'works' })
     } catch (error) {
-      setLately({ of, kind: 'failed', message: error instanceof Error ? error.message : String(error) })
+      setLately({ of, kind: 'failed', message: messageOf(error) })
     } finally {
       setBusy(false)
     }

@@ -7,7 +7,7 @@
  * stops for ever at such a batch.
  */
 import { constants, gunzipSync, zstdDecompressSync } from 'node:zlib'
-import { SluiceError } from '@sluice/contracts/errors'
+import { messageOf, SluiceError } from '@sluice/contracts/errors'
 import { RECORD_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import type { LogRecord } from '../../../port.ts'
 import { crc32c } from '../crc32c.ts'
@@ -222,7 +222,7 @@ function decompress(codec: number, bytes: Buffer): Buffer {
     const params = { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG }
     return zstdDecompressSync(bytes, { maxOutputLength, params })
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
+    const why = messageOf(error)
     throw new Unreadable(
       `a compressed record batch of ${bytes.length} bytes does not become at most ${MOST_BATCH_BYTES}: ${why}`,
     )

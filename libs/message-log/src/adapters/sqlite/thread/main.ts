@@ -1,4 +1,5 @@
 /** The thread that writes to the log's file, so that no other thread waits for the disk. */
+import { messageOf } from '@sluice/contracts/errors'
 import { workerData } from 'node:worker_threads'
 import { SqliteStore } from '../store.ts'
 import {
@@ -36,7 +37,7 @@ function failureOf(order: NonNullable<Order>): Answer {
     carryOut(store, unpacked(order))
     return null
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
+    const message = messageOf(error)
     const errcode = error instanceof Error && 'errcode' in error ? Number(error.errcode) : undefined
     return errcode === undefined ? { message } : { message, errcode }
   } finally {

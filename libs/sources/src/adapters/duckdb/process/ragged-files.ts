@@ -6,7 +6,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import { modelFirst } from '../../query/model-columns.ts'
-import { messageOf } from '../errors.ts'
+import { duckdbMessage } from '../errors.ts'
 import { CSV_FILES } from '../file-references.ts'
 import { quoteText } from '../types.ts'
 
@@ -66,7 +66,7 @@ async function oddLine(connection: DuckDBConnection, file: string): Promise<OddL
       .run(`SELECT count(*) FROM read_csv(${quoteText(file)}, ${options})`)
       .then(
         () => '',
-        (error: unknown) => messageOf(error),
+        (error: unknown) => duckdbMessage(error),
       )
     const [, line, , found] = COUNTS.exec(failure) ?? []
     if (line !== undefined && found !== undefined) return { delimiter, line, wanted, found }

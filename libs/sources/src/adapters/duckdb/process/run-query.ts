@@ -7,7 +7,7 @@ import { dirname } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { primaryKeyOf } from '@sluice/domain/definition'
-import { diskErrorOf, emptyFile, messageOf, queryError, saysOutOfMemory } from '../errors.ts'
+import { diskErrorOf, emptyFile, duckdbMessage, queryError, saysOutOfMemory } from '../errors.ts'
 import {
   CSV_FUNCTIONS,
   JSON_FUNCTIONS,
@@ -71,7 +71,7 @@ function errorOf(error: unknown, { model, file }: Task): SluiceError {
   const diskError = file === null ? null : diskErrorOf(causeOf(error), { model: model.name, file })
   if (diskError !== null) return diskError
   if (isSluiceError(error)) return error
-  return new SluiceError('internal', `The query of ${modelCalled(model.name)} fails: ${messageOf(error)}`)
+  return new SluiceError('internal', `The query of ${modelCalled(model.name)} fails: ${duckdbMessage(error)}`)
 }
 
 /** DuckDB's own error, even if a SluiceError already wraps it. */
@@ -147,7 +147,7 @@ async function attachSource(connection: DuckDBConnection, source: Task['source']
     await connection.run(`ATTACH ${quoteText(realPath)} AS ${DATABASE} (TYPE duckdb, READ_ONLY)`)
     await connection.run(`USE ${DATABASE}`)
   } catch (error) {
-    const message = messageOf(error)
+    const message = duckdbMessage(error)
     if (/lock/i.test(message))
       throw new SluiceError('unreachable', `Source ${name}: another process has ${path} open: ${message}`, {
         cause: error,
