@@ -1,45 +1,28 @@
 /**
  * What people ask of Sluice, and what they see. The caller does not know whether the answer comes from a
- * folder, from Kafka or from a server.
+ * folder, from Kafka or from a server. `operations.ts` of libs/contracts has all that can be asked.
  */
 import type {
   AttemptOutcome,
   AttemptsPage,
-  AttemptView,
   FailedPage,
   PreviewView,
   ReplayView,
   RequestView,
-  ResourcesPage,
   RunsPage,
   RunView,
-  SecretRemovedView,
-  SecretSetView,
-  SecretsResealedView,
-  SecretsView,
-  ResourceView,
-  SyncsPage,
   SyncView,
 } from '@sluice/contracts/api'
-import type { AuditPage, DestinationsPage, HealthView } from '@sluice/contracts/api/operating'
+import type { AnswerOf, InputOf } from '@sluice/contracts/api/operation-shapes'
+import type { AskName, CallName, PreviewName } from '@sluice/contracts/api/operations'
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
-import type {
-  ChangesView,
-  DocumentsView,
-  ResourceHistoryView,
-  ResourceRemovedView,
-  ResourceSetView,
-  RowsView,
-} from '@sluice/contracts/api/resources'
-import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
-import type { Command } from '@sluice/contracts/records'
 import type { ResourceKind } from '@sluice/contracts/resources'
 import type { Op, ReplayScope, ShownCertificate } from '@sluice/contracts/state'
 
 /** `after` is the `next` of the page before. */
 export interface Paging {
   readonly limit: number
-  readonly after: string | undefined
+  readonly after?: string | undefined
 }
 
 export interface AttemptsQuery extends Paging {
@@ -63,7 +46,7 @@ export interface AttemptsQuery extends Paging {
 }
 
 export interface RunsQuery extends Paging {
-  readonly sync: string | undefined
+  readonly sync?: string | undefined
   readonly status?: RunView['status'] | undefined
   readonly cause?: RunView['cause'] | undefined
   /** When it was asked for, in ms since 1970: from the first, inclusive, to the second, exclusive. */
@@ -74,16 +57,9 @@ export interface RunsQuery extends Paging {
 export interface FailedQuery extends Paging {
   readonly sync: string
   /** Only rows whose last try was in this run. */
-  readonly run: string | undefined
-  readonly key: string | undefined
-  readonly status: number | undefined
-}
-
-export interface AuditQuery extends Paging {
-  /** Only what this person did. */
-  readonly by?: string | undefined
-  /** Only what was done to resources of this name. */
-  readonly name?: string | undefined
+  readonly run?: string | undefined
+  readonly key?: string | undefined
+  readonly status?: number | undefined
 }
 
 /** How many last runs a sync is shown with. */
@@ -149,19 +125,6 @@ export interface RunHistory {
   replayable(query: ReplayQuery, signal: AbortSignal): Promise<ReplayView>
 }
 
-export interface RunRequest {
-  readonly sync: string
-  /** Why the sync runs; `manual` by default. */
-  readonly cause?: Command['cause']
-  /** Limits the run to some of the rows. */
-  readonly scope?: Command['scope']
-  /**
-   * False: a server throws `conflict` if a run of the sync is queued or at work. Default: the run waits for
-   * it.
-   */
-  readonly queues?: boolean
-}
-
 export interface Following {
   /** Called with each new state of the run. */
   readonly onProgress: (view: RunView) => void
@@ -199,13 +162,6 @@ export interface PreviewQuery extends Narrowing {
   readonly sync: string
 }
 
-/** The request of one row, with the row as it is now, whether it has changed or not. */
-export interface TestQuery {
-  readonly sync: string
-  readonly op: Op
-  readonly key: string
-}
-
 /** The preview. It changes nothing, and disposing it removes all that it made. */
 export interface Preview extends AsyncDisposable {
   readonly counts: PreviewView['counts']
@@ -217,43 +173,6 @@ export interface Preview extends AsyncDisposable {
   readonly notices: readonly string[]
   /** May be iterated once. It renders only as many requests as the caller takes. */
   readonly requests: AsyncIterable<Previewed>
-}
-
-/** A secret that a person sets. */
-export interface SecretToSet {
-  /** `crm-key` and `CRM_KEY` are one name. */
-  readonly name: string
-  readonly value: string
-  /** Where it may go; null: nobody has said. Absent: it keeps the grants that it has. */
-  readonly grants?: string | null
-  /** Who sets it, where that is not the user of this process. */
-  readonly by?: string
-}
-
-/** A secret, or the login of a destination. */
-export interface SecretNamed {
-  readonly kind: 'secret' | 'login'
-  readonly name: string
-  /** Who removes it, where that is not the user of this process. */
-  readonly by?: string
-}
-
-/**
- * The vault, as people change it. No method gives a value. All methods may be called concurrently, and the
- * last of two changes of a name counts. Each throws `config` if the vault has no key where it is.
- */
-export interface SecretKeeping {
-  /** All of them, by kind and name. */
-  secrets(signal: AbortSignal): Promise<SecretsView>
-  /**
-   * Resolves once the secret counts for every run that begins from then on. Throws `config` for a name or
-   * grants that are none, and for a value that is too long.
-   */
-  setSecret(secret: SecretToSet, signal: AbortSignal): Promise<SecretSetView>
-  /** Throws `not-found` if there is none. */
-  removeSecret(secret: SecretNamed, signal: AbortSignal): Promise<SecretRemovedView>
-  /** Encrypts with the first key what another one encrypted. */
-  resealSecrets(signal: AbortSignal): Promise<SecretsResealedView>
 }
 
 export interface ResourceNamed {
@@ -312,107 +231,59 @@ export interface RowsQuery {
   readonly documents: readonly WrittenDocument[]
 }
 
-/**
- * The resources as people change them. All methods may be called concurrently. A change is made as a whole or
- * not at all. It throws `conflict` if somebody else has changed the resource since `version`, with what
- * differs, or if the resource is another project's. It throws `config` with a detail for each mistake in a
- * document, and `not-found` for a resource that does not exist. A run that begins afterwards uses the change.
- */
-export interface ResourceKeeping {
-  resource(of: ResourceNamed, signal: AbortSignal): Promise<ResourceView>
-  /** Writes a resource. The document may leave out its kind and name. */
-  putResource(
-    of: ResourceNamed & { readonly document: WrittenDocument },
-    terms: ChangeTerms,
-    signal: AbortSignal,
-  ): Promise<ResourceSetView>
-  /**
-   * Throws `conflict` for a resource that others use, with their names, and for a sync with a run that has
-   * not ended. A sync goes with all of its incarnation.
-   */
-  deleteResource(of: ResourceNamed, terms: ChangeTerms, signal: AbortSignal): Promise<ResourceRemovedView>
-  resourceHistory(of: ResourceNamed, signal: AbortSignal): Promise<ResourceHistoryView>
-  /** Makes a resource what it was in a version; by default in the one before the present one. */
-  rollbackResource(
-    of: ResourceNamed & { readonly to: number | undefined },
-    terms: ChangeTerms,
-    signal: AbortSignal,
-  ): Promise<ResourceSetView>
-  /** What `apply` would change. */
-  diff(of: ProjectResources, signal: AbortSignal): Promise<ChangesView>
-  apply(of: ProjectResources, by: string, signal: AbortSignal): Promise<ChangesView>
-  /** Checks documents together with what is stored. Mistakes are in the answer. */
-  checkDocuments(documents: readonly WrittenDocument[], signal: AbortSignal): Promise<DocumentsView>
-  /** A preview that takes documents in place of what is stored. Its errors have the places in these. */
-  previewDocuments(query: SampleQuery, signal: AbortSignal): Promise<Preview>
-  /** Some rows of a query. They are bounded in number, bytes and time. */
-  rows(query: RowsQuery, signal: AbortSignal): Promise<RowsView>
+/** How somebody asks for something. */
+export interface Calling {
+  readonly signal: AbortSignal
+  /** Who asks, for the record of what they changed. Absent: the user of this process. */
+  readonly by?: string | undefined
 }
 
-/** The answer of a person to a held run. */
-export interface Approval {
-  readonly run: string
+/** All methods may be called concurrently. An abort throws the signal's reason. */
+export interface Control extends AsyncDisposable {
   /**
-   * A run whose destination changed wants one of these: `same` goes on with the delivered state, `new`
-   * forgets it.
+   * Answers with one document. Throws `not-found` for a sync, a run or a resource that does not exist, and
+   * `usage` for a cursor that is none.
+   *
+   * - `listAttempts`: a page may have fewer than its limit, or none, and still a `next`: a search that takes
+   *   long goes on there.
+   * - `getRequest`, `getRow`: throw `not-found` once nothing is held of it.
+   * - `sendTest`: sends one request, as the run of the sync would send it, and records it as an attempt with
+   *   the mark `test`. It changes no state. Throws `not-found` for a row that the model does not have,
+   *   `usage` for one that cannot become a request, and `unreachable` if no delivery takes it up. Whatever
+   *   else keeps it from being sent makes it `unsent`.
+   * - `testAlert`: resolves once the notice was taken, and throws `unreachable` with the reason if it was
+   *   not.
+   * - `getHealth`: throws `usage` where there is no server.
+   * - `listDestinations`, `getHealth`: the answer says what could not be found out soon.
+   * - `putResource`, `removeResource`, `rollbackResource`, `applyResources`: a change is made as a whole or
+   *   not at all. They throw `conflict` if somebody else has changed the resource since `version`, with what
+   *   differs, or if the resource is another project's; `removeResource` also for a resource that others use,
+   *   and for a sync with a run that has not ended. They throw `config` with a detail for each mistake in a
+   *   document. A run that begins afterwards uses the change.
+   * - `validateDocuments`: mistakes are in the answer. `sampleRows`: rows are bounded in number, bytes and
+   *   time.
+   * - `setSecret`, `removeSecret`: no answer has a value, and the last of two changes of a name counts. A
+   *   secret counts for every run that begins from then on. They throw `config` if the vault has no key here,
+   *   and for a name, grants or a value that are none.
    */
-  readonly destination?: 'same' | 'new' | undefined
+  call<Name extends CallName>(name: Name, input: InputOf<Name>, calling: Calling): Promise<AnswerOf<Name>>
+  /**
+   * Publishes the project as it is, and follows the run until it ends or waits for approval. Throws `usage`
+   * if there is nothing to do in the run's state. `run` with `queues: false`: a server throws `conflict` if a
+   * run of the sync is queued or at work.
+   */
+  ask<Name extends AskName>(name: Name, input: InputOf<Name>, following: Following): Promise<FollowedRun>
+  /**
+   * Rejects with the error with which the run would fail, with its places in the documents of the input, and
+   * with `usage` for a trigger that the sync does not have.
+   */
+  preview<Name extends PreviewName>(name: Name, input: PreviewInput<Name>, calling: Calling): Promise<Preview>
+  /**
+   * The state of a run, and each state that comes after it. It is done once the run has ended. Of a run that
+   * was refused because another one was queued, it gives the states of that one.
+   */
+  follow(run: string, signal: AbortSignal): AsyncIterable<RunView>
 }
 
-/**
- * Each method that asks for something publishes the project as it is. It follows the run until it ends or
- * waits for approval, and resolves with it. It throws `not-found` for a sync or run that does not exist, and
- * `usage` if there is nothing to do in the run's state.
- */
-export interface Control extends Omit<RunHistory, 'past'>, SecretKeeping, AsyncDisposable {
-  askForRun(request: RunRequest, following: Following): Promise<FollowedRun>
-  /** Forgets what was delivered, so that the next run is the first again. */
-  reset(sync: string, following: Following): Promise<FollowedRun>
-  /**
-   * Approves a run that waits for it. The run goes on, and may wait for approval again. With a new
-   * destination, the sync is reset, and a resync sends every row. Rejects with `usage` if
-   * `destination` does not answer to what the run is held for.
-   */
-  approve(approval: Approval, following: Following): Promise<FollowedRun>
-  /** Ends a run in good order. */
-  cancel(run: string, following: Following): Promise<FollowedRun>
-  /**
-   * What the next run of a sync would send. Rejects with the error with which the run would fail, and with
-   * `usage` for a trigger that the sync does not have.
-   */
-  preview(query: PreviewQuery, signal: AbortSignal): Promise<Preview>
-  /** The syncs by name, and how each is. */
-  syncs(query: SyncsQuery, signal: AbortSignal): Promise<SyncsPage>
-  /** One sync. Throws `not-found` if it does not exist. */
-  sync(name: string, query: RecentRuns, signal: AbortSignal): Promise<SyncView>
-  /**
-   * Sends one request, as the run of the sync would send it, and records it as an attempt with the mark
-   * `test`. It changes no state: no run counts it, and no row is tried again for it. Rejects with `not-found`
-   * for a row that the model does not have, with `usage` for one that cannot become a request, and with
-   * `unreachable` if no delivery takes it up. Whatever else keeps it from being sent makes it `unsent`.
-   */
-  sendTest(query: TestQuery, signal: AbortSignal): Promise<AttemptView>
-  /** The alerts by name, and what is known of what they watch. */
-  alerts(signal: AbortSignal): Promise<AlertsView>
-  /**
-   * Tells a test notice to whom the alert names. Resolves once it was taken. Throws `not-found` for an alert
-   * that does not exist, and `unreachable` with the reason if it was not taken.
-   */
-  testAlert(name: string, signal: AbortSignal): Promise<AlertTestedView>
-  /** What people changed and asked for, the newest first. */
-  audit(query: AuditQuery, signal: AbortSignal): Promise<AuditPage>
-  /**
-   * How the server is, and what it works with. What cannot be found out is told in it. Throws `usage` where
-   * there is no server.
-   */
-  health(signal: AbortSignal): Promise<HealthView>
-  /**
-   * The destinations by name, and how much of their limits is in use. What cannot be found out soon is null
-   * in it.
-   */
-  destinations(paging: Paging, signal: AbortSignal): Promise<DestinationsPage>
-  /** By kind and name. */
-  resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage>
-  /** The resources as they are stored. */
-  readonly keeping: ResourceKeeping
-}
+/** The caller takes as many requests as it likes. */
+export type PreviewInput<Name extends PreviewName> = Omit<InputOf<Name>, 'limit'>

@@ -1,25 +1,10 @@
 /** Control of syncs through the topics of a pipeline. */
-import { SluiceError } from '@sluice/contracts/errors'
-import type {
-  AttemptsPage,
-  AttemptView,
-  FailedPage,
-  ReplayView,
-  RequestView,
-  ResourcesPage,
-  RunsPage,
-  RunView,
-  SecretRemovedView,
-  SecretSetView,
-  SecretsResealedView,
-  SecretsView,
-  SyncsPage,
-  SyncView,
-} from '@sluice/contracts/api'
-import type { AuditPage, DestinationsPage, HealthView } from '@sluice/contracts/api/operating'
-import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
-import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
+import type { RunView } from '@sluice/contracts/api'
+import type { AnswerOf, InputOf } from '@sluice/contracts/api/operation-shapes'
+import type { AskName, CallName, PreviewName } from '@sluice/contracts/api/operations'
+import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { Definition } from '@sluice/contracts/resources'
+import type { ReplayScope } from '@sluice/contracts/state'
 import { sleep } from '@sluice/flow/sleep'
 import { keptName, type Vault } from '@sluice/secrets/vault/vault'
 import { alertsOf, testAlert, type OpenTelling } from './alerts/alerts-of.ts'
@@ -38,39 +23,38 @@ import { resourcesPageOf, syncsPageOf } from './named-pages.ts'
 import { shownOf, type NextRun } from './runs/next-run.ts'
 import { vaultOf, type Pipeline } from './pipeline.ts'
 import type {
-  Approval,
-  AttemptsQuery,
-  AuditQuery,
+  Calling,
+  ChangeTerms,
   Control,
-  FailedQuery,
   FollowedRun,
   Following,
-  Paging,
   Preview,
-  PreviewQuery,
-  RecentRuns,
-  ReplayQuery,
+  PreviewInput,
   RunHistory,
-  RunRequest,
-  RunsQuery,
-  SecretNamed,
-  SecretToSet,
-  SyncsQuery,
-  TestQuery,
 } from './port.ts'
 import { documentsHere, type DocumentWork } from './resources/apart/document-work.ts'
 import { placedRun } from './resources/placed-run.ts'
 import { Publication, type OnPublished } from './resources/publish-project.ts'
 import { assertTrigger, type Samples } from './resources/sample-preview.ts'
-import { viewOf } from './resources/written-resource.ts'
+import { viewOf, writtenDocument } from './resources/written-resource.ts'
 import { StoredKeeping } from './resources/stored-keeping.ts'
 import { requestOf, sendTest } from './send-test.ts'
 import { unknownRun, unknownSync } from './unknown-names.ts'
 import { RunWaits } from './waits/run-waits.ts'
 import { UntakenRuns } from './waits/untaken-runs.ts'
 
-/** How long whoever deletes a sync waits for a detector in another process. */
+/** How long the deletion of a sync waits for a detector in another process. */
 const FORGOTTEN_WITHIN_MS = 10_000
+const SAMPLE_ROWS = 20
+
+/** The code of each operation that answers with one document. */
+type Answers = {
+  readonly [Name in CallName]: (input: InputOf<Name>, calling: Calling) => Promise<AnswerOf<Name>>
+}
+/** The code of each operation that asks for a run, or for what becomes of one. */
+type Asks = {
+  readonly [Name in AskName]: (input: InputOf<Name>, following: Following) => Promise<FollowedRun>
+}
 
 /** Where syncs run: in a project's folder, or on Kafka. */
 export interface Place {
@@ -107,7 +91,7 @@ export interface Place {
 export class ProjectControl implements Control {
   readonly #catalog: Catalog
   readonly #place: Place
-  readonly keeping: StoredKeeping
+  readonly #keeping: StoredKeeping
   #pipeline: Promise<Pipeline> | null = null
   #history: Promise<RunHistory> | null = null
   readonly #publication: Publication
@@ -118,7 +102,7 @@ export class ProjectControl implements Control {
   constructor(catalog: Catalog, place: Place) {
     this.#catalog = catalog
     this.#place = place
-    this.keeping = new StoredKeeping({
+    this.#keeping = new StoredKeeping({
       hasHistory: place.hasHistory,
       open: () => this.#open(),
       ...(catalog.stored === undefined ? {} : { stored: catalog.stored }),
@@ -127,90 +111,260 @@ export class ProjectControl implements Control {
       openNextRun: (definition, signal) => place.openNextRun(definition, signal),
       forgetSync: (of, signal) => this.#forgetSync(of, signal),
     })
-    const publishing = { ...place, catalog, keeping: this.keeping, open: () => this.#open() }
+    const publishing = { ...place, catalog, keeping: this.#keeping, open: () => this.#open() }
     this.#publication = new Publication(publishing)
   }
 
-  async askForRun({ sync, cause, scope }: RunRequest, following: Following): Promise<FollowedRun> {
-    const more = { ...(cause === undefined ? {} : { cause }), ...(scope === undefined ? {} : { scope }) }
-    return await this.#askForNew(sync, more, following)
+  async call<Name extends CallName>(
+    name: Name,
+    input: InputOf<Name>,
+    calling: Calling,
+  ): Promise<AnswerOf<Name>> {
+    return await this.#answers[name](input, calling)
   }
 
-  async reset(sync: string, following: Following): Promise<FollowedRun> {
-    return await this.#askForNew(sync, { kind: 'reset', cause: 'reset' }, following)
+  async ask<Name extends AskName>(
+    name: Name,
+    input: InputOf<Name>,
+    following: Following,
+  ): Promise<FollowedRun> {
+    return await this.#asks[name](input, following)
   }
 
-  async approve({ run: id, destination }: Approval, following: Following): Promise<FollowedRun> {
-    const pipeline = await this.#pipelineOf(id)
-    const held = await findHeldRun(pipeline, { id, destination }, following.cancel)
-    const of = { definition: await this.#definitionOf(held.sync, following.cancel), publishes: true }
-    const by = following.by ?? this.#place.by ?? null
-    const command = { ...commandAbout(held, 'approve', by), destination: destination ?? null }
-    const isNew = destination === 'new'
-    if (!isNew) return await this.#ask({ ...of, command, runId: held.runId, beyond: held }, following)
-    const scope = { as: 'added', key: null, status: null } as const
-    const run = runCommand(pipeline, held.sync, { cause: 'resync', scope, by, destination })
-    const after = { ...command, id: pipeline.newRunId() }
-    return await this.#ask({ ...of, after, command: run, runId: run.id }, following)
+  async preview<Name extends PreviewName>(
+    name: Name,
+    input: PreviewInput<Name>,
+    { signal }: Calling,
+  ): Promise<Preview> {
+    return await this.#previews[name](input, signal)
   }
 
-  async cancel(id: string, following: Following): Promise<FollowedRun> {
-    const { cancel: signal } = following
-    const pipeline = await this.#pipelineOf(id)
-    const run = this.#untaken.of(id) ?? (await findRun(pipeline, id, signal))
-    assertStatus(run, ['queued', 'running', 'held'], 'cancel')
-    const { definition: hash, runId, status } = run
-    const { definition } = await findDefinition(pipeline, hash, signal)
-    const command = commandAbout(run, 'cancel', following.by ?? this.#place.by ?? null)
-    const asked = { command, runId, definition, publishes: false }
-    return await this.#ask(status === 'held' ? { ...asked, beyond: run } : asked, following)
+  async *follow(run: string, signal: AbortSignal): AsyncGenerator<RunView> {
+    yield* (await this.#opened(signal)).follow(run, signal)
   }
 
-  async runs(query: RunsQuery, signal: AbortSignal): Promise<RunsPage> {
-    return await (await this.#opened(signal)).runs(query, signal)
+  readonly #answers: Answers = {
+    listRuns: async ({ since, until, ...query }, { signal }) =>
+      await (await this.#opened(signal)).runs({ ...query, ...timesOf({ since, until }) }, signal),
+    getRun: async ({ id }, { signal }) =>
+      await placedRun(await (await this.#opened(signal)).run(id, signal), this.#catalog, signal),
+    listAttempts: async ({ since, until, q: search, bodies: searchesBodies, ...query }, { signal }) => {
+      const all = { ...query, ...timesOf({ since, until }), search, searchesBodies }
+      return await (await this.#opened(signal)).attempts(all, signal)
+    },
+    getRequest: async ({ requestId }, { signal }) =>
+      await (await this.#opened(signal)).request(requestId, signal),
+    getRow: async ({ name: sync, key }, { signal }) =>
+      await (await this.#opened(signal)).row({ sync, key }, signal),
+    getRunFigures: async ({ id, buckets }, { signal }) =>
+      await (await this.#opened(signal)).figures(id, buckets, signal),
+    listFailedRows: async ({ name: sync, ...query }, { signal }) => {
+      const page = await (await this.#opened(signal)).failed({ sync, ...query }, signal)
+      if (!page.rows.some(({ outcome }) => outcome === 'unknown')) return page
+      const specs = await this.#catalog.resources(signal)
+      const spec = specs.find(({ kind, name }) => kind === 'sync' && name === sync)
+      return { ...page, atMostOnce: spec?.kind === 'sync' && spec.delivery === 'at-most-once' }
+    },
+    dryRunReplay: async ({ name: sync, ...asked }, { signal }) =>
+      await (await this.#opened(signal)).replayable({ sync, scope: replayScope(asked) }, signal),
+
+    listSyncs: async (query, { signal }) => {
+      const resources = await this.#catalog.resources(signal)
+      const all = { ...query, ...this.#schedules(), signal }
+      return await syncsPageOf(resources, await this.#opened(signal), all)
+    },
+    getSync: async ({ name, runs }, { signal }) => {
+      const resources = (await this.#catalog.resources(signal)).filter(spec => spec.name === name)
+      const all = { runs, ...this.#schedules(), limit: 1, signal }
+      const { syncs } = await syncsPageOf(resources, await this.#opened(signal), all)
+      const [found] = syncs
+      if (found === undefined) throw unknownSync(name, await this.#catalog.syncs(signal))
+      return found
+    },
+    sendTest: async ({ name: sync, trigger: op, key }, { signal }) => {
+      const definition = await this.#definitionOf(sync, signal)
+      assertTrigger(definition, op)
+      await using next = await this.#openNextRun(definition, signal)
+      const request = await requestOf(next, { sync, op, key })
+      const pipeline = await this.#open()
+      // No detector is asked for anything.
+      return await this.#withServices(new Set(), failed =>
+        sendTest(pipeline, { definition, request }, AbortSignal.any([signal, failed])),
+      )
+    },
+    listAlerts: async (_, { signal }) => {
+      const pipeline = this.#place.hasHistory ? await this.#open() : null
+      return await alertsOf(await this.#catalog.resources(signal), pipeline, signal)
+    },
+    testAlert: async ({ name }, { signal }) => {
+      const resources = await this.#catalog.resources(signal)
+      const pipeline = this.#place.hasHistory ? await this.#open() : null
+      const { openTelling } = this.#place
+      const vault = pipeline === null ? null : await vaultOf(pipeline)
+      return await testAlert(name, { resources, openTelling, vault, signal })
+    },
+    listAudit: async (query, { signal }) => {
+      if (!this.#place.hasHistory) return { entries: [], next: null }
+      this.#audit ??= new Audit(await this.#open(), this.#catalog.stored)
+      return await this.#audit.page(query, signal)
+    },
+    getHealth: async (_, { signal }) =>
+      await healthOf(this.#place.health, { open: () => this.#open(), signal }),
+    listDestinations: async (paging, { signal }) => {
+      const usage = this.#place.hasHistory ? ((await this.#open()).usage ?? null) : null
+      return await destinationsPageOf(await this.#catalog.resources(signal), usage, { ...paging, signal })
+    },
+
+    listResources: async (paging, { signal }) => {
+      const { views } = this.#catalog
+      const all =
+        views === undefined ? (await this.#catalog.resources(signal)).map(viewOf) : await views(signal)
+      return resourcesPageOf(all, paging)
+    },
+    getResource: async (named, { signal }) => {
+      try {
+        return await this.#keeping.resource(named, signal)
+      } catch (error) {
+        if (!isSluiceError(error, 'not-found')) throw error
+        // It may stand in the files of a folder of which nothing was stored.
+        const specs = await this.#catalog.resources(signal)
+        const found = specs.find(({ kind, name }) => kind === named.kind && name === named.name)
+        if (found === undefined) throw error
+        return viewOf(found)
+      }
+    },
+    putResource: async ({ document, takeOver, ...named }, calling) => {
+      const { version, takeOver: inBody = takeOver } = typeof document === 'string' ? {} : document
+      const terms = this.#termsOf({ version, takeOver: inBody }, calling)
+      const written = { ...named, document: writtenDocument(document) }
+      return await this.#keeping.putResource(written, terms, calling.signal)
+    },
+    removeResource: async ({ version, takeOver, ...named }, calling) =>
+      await this.#keeping.deleteResource(
+        named,
+        this.#termsOf({ version, takeOver }, calling),
+        calling.signal,
+      ),
+    getResourceHistory: async (named, { signal }) => await this.#keeping.resourceHistory(named, signal),
+    rollbackResource: async ({ version, takeOver, ...named }, calling) =>
+      await this.#keeping.rollbackResource(
+        { ...named, to: named.to },
+        this.#termsOf({ version, takeOver }, calling),
+        calling.signal,
+      ),
+    diffResources: async ({ prune = false, takeOver = false, ...project }, { signal }) =>
+      await this.#keeping.diff({ ...project, prune, takeOver }, signal),
+    applyResources: async ({ prune = false, takeOver = false, ...project }, calling) => {
+      const { by } = this.#termsOf({}, calling)
+      return await this.#keeping.apply({ ...project, prune, takeOver }, by, calling.signal)
+    },
+    validateDocuments: async ({ documents }, { signal }) =>
+      await this.#keeping.checkDocuments(documents.map(writtenDocument), signal),
+    sampleRows: async ({ name: source, limit = SAMPLE_ROWS, documents = [], sql, table }, { signal }) => {
+      const query = { source, sql, table, limit, documents: documents.map(writtenDocument) }
+      return await this.#keeping.rows(query, signal)
+    },
+
+    listSecrets: async (_, { signal }) => {
+      if (!this.#place.hasHistory) return { secrets: [] }
+      const vault = await this.#vault()
+      await vault.caughtUp({ signal })
+      const secrets = vault.list().map(({ kind, name, grants, since, sealedBy, by }) => {
+        return { kind, name, for: grants, since: new Date(since).toISOString(), by, key: sealedBy }
+      })
+      return { secrets }
+    },
+    setSecret: async ({ name, value, for: grants }, { signal, by = this.#place.by ?? null }) => {
+      const kept = keptName(name)
+      const secret = { kind: 'secret', name: kept, value, by } as const
+      const vault = await this.#vault()
+      const granted = grants === undefined ? secret : { ...secret, grants }
+      const set = await lastCounts(() => vault.set(granted, { signal }))
+      return { name: kept, for: set.grants, replaced: set.replaced }
+    },
+    removeSecret: async ({ kind = 'secret', name }, { signal, by = this.#place.by ?? null }) => {
+      const kept = kind === 'secret' ? keptName(name) : name
+      const isThere =
+        this.#place.hasHistory &&
+        (await lastCounts(async () => (await this.#vault()).remove({ kind, name: kept, by }, { signal })))
+      if (isThere) return { removed: kept }
+      throw new SluiceError(
+        'not-found',
+        `The vault has no ${kind} \`${kept}\`. \`sluice secret list\` lists what it has.`,
+      )
+    },
+    resealSecrets: async (_, { signal }) => {
+      if (!this.#place.hasHistory) return { resealed: 0 }
+      return { resealed: await (await this.#vault()).reseal({ signal }) }
+    },
   }
 
-  async run(id: string, signal: AbortSignal): Promise<RunView> {
-    return await placedRun(await (await this.#opened(signal)).run(id, signal), this.#catalog, signal)
+  readonly #asks: Asks = {
+    run: ({ name }, following) => this.#askForNew(name, {}, following),
+    retry: ({ name, key = null, status = null }, following) => {
+      const scope = key === null && status === null ? null : { as: null, key, status }
+      return this.#askForNew(name, { cause: 'retry', scope }, following)
+    },
+    resync: ({ name, as = 'added' }, following) =>
+      this.#askForNew(name, { cause: 'resync', scope: { as, key: null, status: null } }, following),
+    discard: ({ name, key = null, status = null }, following) =>
+      this.#askForNew(name, { cause: 'discard', scope: { as: null, key, status } }, following),
+    replay: ({ name, ...asked }, following) => {
+      const scope = { as: null, key: null, status: null, replay: replayScope(asked) }
+      return this.#askForNew(name, { cause: 'replay', scope }, following)
+    },
+    reset: ({ name }, following) => this.#askForNew(name, { kind: 'reset', cause: 'reset' }, following),
+    approve: async ({ id, destination }, following) => {
+      const pipeline = await this.#pipelineOf(id)
+      const held = await findHeldRun(pipeline, { id, destination }, following.cancel)
+      const of = { definition: await this.#definitionOf(held.sync, following.cancel), publishes: true }
+      const by = following.by ?? this.#place.by ?? null
+      const command = { ...commandAbout(held, 'approve', by), destination: destination ?? null }
+      if (destination !== 'new')
+        return await this.#follow({ ...of, command, runId: held.runId, beyond: held }, following)
+      const scope = { as: 'added', key: null, status: null } as const
+      const run = runCommand(pipeline, held.sync, { cause: 'resync', scope, by, destination })
+      const after = { ...command, id: pipeline.newRunId() }
+      return await this.#follow({ ...of, after, command: run, runId: run.id }, following)
+    },
+    cancel: async ({ id }, following) => {
+      const { cancel: signal } = following
+      const pipeline = await this.#pipelineOf(id)
+      const run = this.#untaken.of(id) ?? (await findRun(pipeline, id, signal))
+      assertStatus(run, ['queued', 'running', 'held'], 'cancel')
+      const { definition: hash, runId, status } = run
+      const { definition } = await findDefinition(pipeline, hash, signal)
+      const command = commandAbout(run, 'cancel', following.by ?? this.#place.by ?? null)
+      const asked = { command, runId, definition, publishes: false }
+      return await this.#follow(status === 'held' ? { ...asked, beyond: run } : asked, following)
+    },
   }
 
-  async *follow(id: string, signal: AbortSignal): AsyncGenerator<RunView> {
-    yield* (await this.#opened(signal)).follow(id, signal)
+  readonly #previews: {
+    readonly [Name in PreviewName]: (input: PreviewInput<Name>, signal: AbortSignal) => Promise<Preview>
+  } = {
+    preview: async ({ sync, trigger: op, key, rows }, signal) => {
+      const definition = await this.#catalog.definition(sync, signal)
+      if (op !== undefined) assertTrigger(definition, op)
+      const next = await this.#openNextRun(definition, signal)
+      return { ...next, requests: shownOf(next.requests({ op, key, rows })) }
+    },
+    previewDocuments: async ({ sync, trigger: op, key, rows, sample = false, documents = [] }, signal) => {
+      const query = { sync, op, key, rows, sample, documents: documents.map(writtenDocument) }
+      return await this.#keeping.previewDocuments(query, signal)
+    },
   }
 
-  async attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
-    return await (await this.#opened(signal)).attempts(query, signal)
+  #termsOf(
+    terms: { readonly version?: number | undefined; readonly takeOver?: boolean | undefined },
+    { by = this.#place.by }: Calling,
+  ): ChangeTerms {
+    if (by === undefined) throw new SluiceError('internal', 'nobody says who changes a resource')
+    return { ...terms, by }
   }
 
-  async request(id: string, signal: AbortSignal): Promise<RequestView> {
-    return await (await this.#opened(signal)).request(id, signal)
-  }
-
-  async row(of: { readonly sync: string; readonly key: string }, signal: AbortSignal): Promise<RowLife> {
-    return await (await this.#opened(signal)).row(of, signal)
-  }
-
-  async figures(run: string, most: number, signal: AbortSignal): Promise<RunFigures> {
-    return await (await this.#opened(signal)).figures(run, most, signal)
-  }
-
-  async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
-    const page = await (await this.#opened(signal)).failed(query, signal)
-    if (!page.rows.some(({ outcome }) => outcome === 'unknown')) return page
-    const specs = await this.#catalog.resources(signal)
-    const sync = specs.find(spec => spec.kind === 'sync' && spec.name === query.sync)
-    return { ...page, atMostOnce: sync?.kind === 'sync' && sync.delivery === 'at-most-once' }
-  }
-
-  async replayable(query: ReplayQuery, signal: AbortSignal): Promise<ReplayView> {
-    return await (await this.#opened(signal)).replayable(query, signal)
-  }
-
-  async preview({ sync, ...narrowing }: PreviewQuery, signal: AbortSignal): Promise<Preview> {
-    const definition = await this.#catalog.definition(sync, signal)
-    if (narrowing.op !== undefined) assertTrigger(definition, narrowing.op)
-    const next = await this.#openNextRun(definition, signal)
-    return { ...next, requests: shownOf(next.requests(narrowing)) }
+  #schedules(): { readonly runsSchedules: boolean } {
+    return { runsSchedules: this.#place.runsSchedules ?? true }
   }
 
   async #openNextRun(definition: Definition, signal: AbortSignal): Promise<NextRun> {
@@ -220,112 +374,6 @@ export class ProjectControl implements Control {
     } catch (error) {
       throw this.#catalog.placed?.(error, definition) ?? error
     }
-  }
-
-  async sendTest(query: TestQuery, signal: AbortSignal): Promise<AttemptView> {
-    const definition = await this.#definitionOf(query.sync, signal)
-    assertTrigger(definition, query.op)
-    await using next = await this.#openNextRun(definition, signal)
-    const request = await requestOf(next, query)
-    const pipeline = await this.#open()
-    // No detector is asked for anything.
-    return await this.#withServices(new Set(), failed =>
-      sendTest(pipeline, { definition, request }, AbortSignal.any([signal, failed])),
-    )
-  }
-
-  async syncs(query: SyncsQuery, signal: AbortSignal): Promise<SyncsPage> {
-    const resources = await this.#catalog.resources(signal)
-    return await syncsPageOf(resources, await this.#opened(signal), {
-      ...query,
-      ...this.#schedules(),
-      signal,
-    })
-  }
-
-  async sync(name: string, query: RecentRuns, signal: AbortSignal): Promise<SyncView> {
-    const resources = (await this.#catalog.resources(signal)).filter(spec => spec.name === name)
-    const all = { ...query, ...this.#schedules(), limit: 1, after: undefined }
-    const { syncs } = await syncsPageOf(resources, await this.#opened(signal), { ...all, signal })
-    const [found] = syncs
-    if (found === undefined) throw unknownSync(name, await this.#catalog.syncs(signal))
-    return found
-  }
-
-  #schedules(): { readonly runsSchedules: boolean } {
-    return { runsSchedules: this.#place.runsSchedules ?? true }
-  }
-
-  async alerts(signal: AbortSignal): Promise<AlertsView> {
-    const pipeline = this.#place.hasHistory ? await this.#open() : null
-    return await alertsOf(await this.#catalog.resources(signal), pipeline, signal)
-  }
-
-  async testAlert(name: string, signal: AbortSignal): Promise<AlertTestedView> {
-    const resources = await this.#catalog.resources(signal)
-    const pipeline = this.#place.hasHistory ? await this.#open() : null
-    const { openTelling } = this.#place
-    const vault = pipeline === null ? null : await vaultOf(pipeline)
-    return await testAlert(name, { resources, openTelling, vault, signal })
-  }
-
-  async audit(query: AuditQuery, signal: AbortSignal): Promise<AuditPage> {
-    if (!this.#place.hasHistory) return { entries: [], next: null }
-    this.#audit ??= new Audit(await this.#open(), this.#catalog.stored)
-    return await this.#audit.page(query, signal)
-  }
-
-  async health(signal: AbortSignal): Promise<HealthView> {
-    return await healthOf(this.#place.health, { open: () => this.#open(), signal })
-  }
-
-  async destinations(paging: Paging, signal: AbortSignal): Promise<DestinationsPage> {
-    const usage = this.#place.hasHistory ? ((await this.#open()).usage ?? null) : null
-    return await destinationsPageOf(await this.#catalog.resources(signal), usage, { ...paging, signal })
-  }
-
-  async resources(paging: Paging, signal: AbortSignal): Promise<ResourcesPage> {
-    const { views } = this.#catalog
-    const all =
-      views === undefined ? (await this.#catalog.resources(signal)).map(viewOf) : await views(signal)
-    return resourcesPageOf(all, paging)
-  }
-
-  async secrets(signal: AbortSignal): Promise<SecretsView> {
-    if (!this.#place.hasHistory) return { secrets: [] }
-    const vault = await this.#vault()
-    await vault.caughtUp({ signal })
-    const secrets = vault.list().map(({ kind, name, grants, since, sealedBy, by }) => {
-      return { kind, name, for: grants, since: new Date(since).toISOString(), by, key: sealedBy }
-    })
-    return { secrets }
-  }
-
-  async setSecret(secret: SecretToSet, signal: AbortSignal): Promise<SecretSetView> {
-    const { name, value, grants, by = this.#place.by ?? null } = secret
-    const kept = keptName(name)
-    const of = { kind: 'secret', name: kept, value, by, ...(grants === undefined ? {} : { grants }) } as const
-    const vault = await this.#vault()
-    const set = await lastCounts(() => vault.set(of, { signal }))
-    return { name: kept, for: set.grants, replaced: set.replaced }
-  }
-
-  async removeSecret(secret: SecretNamed, signal: AbortSignal): Promise<SecretRemovedView> {
-    const { kind, name, by = this.#place.by ?? null } = secret
-    const kept = kind === 'secret' ? keptName(name) : name
-    const isThere =
-      this.#place.hasHistory &&
-      (await lastCounts(async () => (await this.#vault()).remove({ kind, name: kept, by }, { signal })))
-    if (isThere) return { removed: kept }
-    throw new SluiceError(
-      'not-found',
-      `The vault has no ${kind} \`${kept}\`. \`sluice secret list\` lists what it has.`,
-    )
-  }
-
-  async resealSecrets(signal: AbortSignal): Promise<SecretsResealedView> {
-    if (!this.#place.hasHistory) return { resealed: 0 }
-    return { resealed: await (await this.#vault()).reseal({ signal }) }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -387,7 +435,7 @@ export class ProjectControl implements Control {
       ...more,
       by: following.by ?? this.#place.by ?? null,
     })
-    return await this.#ask({ command, runId: command.id, definition, publishes: true }, following)
+    return await this.#follow({ command, runId: command.id, definition, publishes: true }, following)
   }
 
   /**
@@ -404,7 +452,7 @@ export class ProjectControl implements Control {
     const late = new AbortController()
     const silent = { onProgress: () => undefined, cancel: new AbortController().signal }
     // A sync that is gone by then answers to nothing. Its reset must not be waited for, and shown, for ever.
-    const done = this.#ask(asked, silent, late.signal)
+    const done = this.#follow(asked, silent, late.signal)
     const waiting = pipeline.servicesElsewhere
       ? sleep(FORGOTTEN_WITHIN_MS, { signal: AbortSignal.any([signal, late.signal]) })
       : new Promise<never>(() => undefined)
@@ -421,7 +469,7 @@ export class ProjectControl implements Control {
    * Starts the services if they run in this process, sends the command, and follows the run until `late`
    * aborts.
    */
-  async #ask(
+  async #follow(
     { after, command, publishes, ...of }: Asked,
     { onProgress, cancel }: Following,
     late = new AbortController().signal,
@@ -457,4 +505,28 @@ export class ProjectControl implements Control {
       await services
     }
   }
+}
+
+type ReplayInput = Omit<InputOf<'replay'>, 'name' | 'dryRun'>
+
+function replayScope({ keys, run, since, until, status, outcome, trigger }: ReplayInput): ReplayScope {
+  const times = timesOf({ since, until })
+  return {
+    ...{ keys: keys ?? null, run: run?.toUpperCase() ?? null },
+    ...{ since: times.since ?? null, until: times.until ?? null },
+    ...{ status: status ?? null, outcome: outcome ?? null, trigger: trigger ?? null },
+  }
+}
+
+/** The times of a query in milliseconds since 1970. */
+function timesOf({
+  since,
+  until,
+}: {
+  readonly since?: string | undefined
+  readonly until?: string | undefined
+}): { readonly since: number | undefined; readonly until: number | undefined } {
+  const read = (time: string | undefined): number | undefined =>
+    time === undefined ? undefined : Date.parse(time)
+  return { since: read(since), until: read(until) }
 }

@@ -2,11 +2,10 @@
  * What control promises, wherever the syncs run. The harness gives it one sync, `people`, whose rows have an
  * id and go to `PUT /people/ID`; a row that is gone goes to `DELETE /people/ID`.
  */
-import type { ReplayScope } from '@sluice/contracts/state'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { RunView } from '@sluice/contracts/api'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
-import type { Control, Following, PreviewQuery } from '../src/port.ts'
+import type { Calling, Control, Following } from '../src/port.ts'
 
 export interface ControlHarness extends AsyncDisposable {
   readonly control: Control
@@ -14,9 +13,12 @@ export interface ControlHarness extends AsyncDisposable {
 }
 
 const { signal } = new AbortController()
-const ALL = { limit: 50, after: undefined }
-const FAILED = { sync: 'people', run: undefined, key: undefined, status: undefined, ...ALL }
-const PREVIEW: PreviewQuery = { sync: 'people', op: undefined, key: undefined, rows: undefined }
+const iso = (ms: number): string => new Date(ms).toISOString()
+const calling: Calling = { signal }
+const ALL = { limit: 50 }
+const PEOPLE = { name: 'people' }
+const FAILED = { ...PEOPLE, ...ALL }
+const PREVIEW = { sync: 'people' }
 
 export function controlContract(name: string, open: (apiUrl: string) => Promise<ControlHarness>): void {
   describe(`control of ${name}`, () => {
@@ -39,31 +41,37 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
 
     it('has the alerts of the project, and tells none that it does not have', async () => {
       const { control } = harness
-      expect(await control.alerts(signal)).toEqual({ alerts: [] })
-      await expect(control.testAlert('team', signal)).rejects.toMatchObject({ code: 'not-found' })
+      expect(await control.call('listAlerts', {}, calling)).toEqual({ alerts: [] })
+      await expect(control.call('testAlert', { name: 'team' }, calling)).rejects.toMatchObject({
+        code: 'not-found',
+      })
     })
 
     it('runs a sync, and tells what became of it as often as somebody asks', async () => {
       const { control } = harness
       api.on({ url: '/people/2' }, { status: 422 })
       const seen: string[] = []
-      const { view } = await control.askForRun(
-        { sync: 'people' },
+      const { view } = await control.ask(
+        'run',
+        { name: 'people' },
         following({ onProgress: ({ id }) => seen.push(id) }),
       )
       expect(view).toMatchObject({ status: 'warning', cause: 'manual', rowsRead: 2 })
       expect(new Set(seen)).toEqual(new Set([view.id]))
       const errors = [{ outcome: 'rejected', status: 422, error: 'HTTP 422: {}', key: '2', count: 1 }]
-      expect(await control.run(view.id, signal)).toEqual({ ...view, errors })
-      expect(await control.runs({ sync: 'people', ...ALL }, signal)).toEqual({ runs: [view], next: null })
+      expect(await control.call('getRun', { id: view.id }, calling)).toEqual({ ...view, errors })
+      expect(await control.call('listRuns', { sync: 'people', ...ALL }, calling)).toEqual({
+        runs: [view],
+        next: null,
+      })
       const states: RunView[] = []
       for await (const state of control.follow(view.id, signal)) states.push(state)
       expect(states).toEqual([view])
 
-      const { attempts, next } = await control.attempts({ ...ALL, limit: 1 }, signal)
-      const rest = await control.attempts({ ...ALL, after: next ?? 'nothing' }, signal)
+      const { attempts, next } = await control.call('listAttempts', { ...ALL, limit: 1 }, calling)
+      const rest = await control.call('listAttempts', { ...ALL, after: next ?? 'nothing' }, calling)
       expect([...attempts, ...rest.attempts].map(({ keys }) => keys.join()).sort()).toEqual(['1', '2'])
-      const refused = await control.attempts({ ...ALL, status: '422', since: 0 }, signal)
+      const refused = await control.call('listAttempts', { ...ALL, status: '422', since: iso(0) }, calling)
       expect(refused.attempts.map(({ keys, outcome }) => [keys, outcome])).toEqual([[['2'], 'rejected']])
       const filters = {
         sync: 'people',
@@ -72,11 +80,13 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
         trigger: 'added',
         outcome: 'rejected',
       } as const
-      const same = { ...ALL, ...filters, status: '4xx', until: Date.now() + 1, search: 'http 422' }
-      expect(await control.attempts(same, signal)).toEqual(refused)
-      expect((await control.attempts({ ...same, search: 'no such text' }, signal)).attempts).toEqual([])
+      const same = { ...ALL, ...filters, status: '4xx', until: iso(Date.now() + 1), q: 'http 422' }
+      expect(await control.call('listAttempts', same, calling)).toEqual(refused)
+      expect((await control.call('listAttempts', { ...same, q: 'no such text' }, calling)).attempts).toEqual(
+        [],
+      )
       const [delivered, rejected] = await Promise.all(
-        ['1', '2'].map(key => control.row({ sync: 'people', key }, signal)),
+        ['1', '2'].map(key => control.call('getRow', { ...PEOPLE, key }, calling)),
       )
       expect(delivered).toMatchObject({
         state: { is: 'present', certain: true, row: { id: 1 } },
@@ -88,55 +98,64 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
       expect(rejected).toMatchObject({ state: { is: 'absent', certain: true, row: null }, muted: false })
       expect(rejected?.retry).toMatchObject({ outcome: 'rejected', status: 422 })
       expect(rejected?.attempts).toEqual(refused.attempts)
-      const unknown = control.row({ sync: 'people', key: '3' }, signal)
+      const unknown = control.call('getRow', { ...PEOPLE, key: '3' }, calling)
       await expect(unknown).rejects.toMatchObject({ code: 'not-found' })
-      const figures = await control.figures(view.id, 10, signal)
+      const figures = await control.call('getRunFigures', { id: view.id, buckets: 10 }, calling)
       expect(figures).toMatchObject({ run: view.id, attempts: 2, outcomes: { delivered: 1, rejected: 1 } })
       const since = Date.parse(view.startedAt ?? '') + 60_000
       for (const none of [
         { status: 'held' },
         { cause: 'retry' },
-        { since },
-        { until: since - 600_000 },
+        { since: iso(since) },
+        { until: iso(since - 600_000) },
       ] as const)
-        expect((await control.runs({ sync: 'people', ...ALL, ...none }, signal)).runs).toEqual([])
-      const asked = { status: 'warning', cause: 'manual', since: since - 600_000, until: since } as const
-      expect((await control.runs({ sync: 'people', ...ALL, ...asked }, signal)).runs).toEqual([view])
-      const [short] = (await control.attempts({ ...same, details: false }, signal)).attempts
+        expect((await control.call('listRuns', { sync: 'people', ...ALL, ...none }, calling)).runs).toEqual(
+          [],
+        )
+      const asked = {
+        status: 'warning',
+        cause: 'manual',
+        since: iso(since - 600_000),
+        until: iso(since),
+      } as const
+      expect((await control.call('listRuns', { sync: 'people', ...ALL, ...asked }, calling)).runs).toEqual([
+        view,
+      ])
+      const [short] = (await control.call('listAttempts', { ...same, details: false }, calling)).attempts
       const none = { requestHeaders: {}, requestBody: null, responseHeaders: {}, responseBody: null }
       expect(short).toEqual({ ...refused.attempts[0], ...none })
       const { requestId = '' } = short ?? {}
-      const request = await control.request(requestId, signal)
+      const request = await control.call('getRequest', { requestId }, calling)
       expect(request).toMatchObject({ requestId, run: view.id, request: { path: '/people/2' } })
       expect(request.attempts).toMatchObject(refused.attempts)
-      const failed = await control.failed(FAILED, signal)
+      const failed = await control.call('listFailedRows', FAILED, calling)
       expect(failed).toMatchObject({ rows: [{ key: '2', status: 422 }], groups: errors })
-      expect((await control.failed({ ...FAILED, key: '1' }, signal)).rows).toEqual([])
-      expect(await control.syncs(ALL, signal)).toMatchObject({
+      expect((await control.call('listFailedRows', { ...FAILED, key: '1' }, calling)).rows).toEqual([])
+      expect(await control.call('listSyncs', ALL, calling)).toMatchObject({
         syncs: [{ name: 'people', lastRun: { id: view.id } }],
         next: null,
       })
-      const audited = (await control.audit({ ...ALL, name: 'people' }, signal)).entries
+      const audited = (await control.call('listAudit', { ...ALL, name: 'people' }, calling)).entries
       expect(audited.find(({ action }) => action === 'run')).toMatchObject({ kind: 'sync', run: view.id })
-      const { destinations } = await control.destinations(ALL, signal)
+      const { destinations } = await control.call('listDestinations', ALL, calling)
       expect(destinations).toMatchObject([{ concurrency: { limit: 100 } }])
       expect(destinations[0]?.concurrency.inUse ?? 0).toBe(0)
-      const { resources } = await control.resources(ALL, signal)
+      const { resources } = await control.call('listResources', ALL, calling)
       expect(resources.map(({ kind }) => kind)).toEqual(['destination', 'model', 'source', 'sync'])
 
-      const again = { sync: 'people', cause: 'retry', scope: { as: null, key: '2', status: null } } as const
-      expect((await control.askForRun(again, following())).view).toMatchObject({ cause: 'retry' })
-      expect((await control.reset('people', following())).view).toMatchObject({ cause: 'reset' })
-      expect((await control.failed(FAILED, signal)).rows).toEqual([])
+      const again = await control.ask('retry', { ...PEOPLE, key: '2' }, following())
+      expect(again.view).toMatchObject({ cause: 'retry' })
+      expect((await control.ask('reset', PEOPLE, following())).view).toMatchObject({ cause: 'reset' })
+      expect((await control.call('listFailedRows', FAILED, calling)).rows).toEqual([])
     })
 
     it('sends recorded requests again, and tells before which', async () => {
       const { control } = harness
-      const { view: first } = await control.askForRun({ sync: 'people' }, following())
-      const none = { run: null, since: null, until: null, status: null, outcome: null, trigger: null }
-      const replay: ReplayScope = { ...none, keys: ['2', '3'], since: 0 }
+      const { view: first } = await control.ask('run', { name: 'people' }, following())
+      const replay = { ...PEOPLE, keys: ['2', '3'], since: iso(0) }
+      const dry = { ...replay, dryRun: true } as const
       const before = api.requests.length
-      expect(await control.replayable({ sync: 'people', scope: replay }, signal)).toEqual({
+      expect(await control.call('dryRunReplay', dry, calling)).toEqual({
         ...{ sync: 'people', requests: 1, rows: 1, triggers: { added: { requests: 1, rows: 1 } } },
         first: [
           {
@@ -147,44 +166,45 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
         ...{ notRecorded: { runs: 0, requests: 0 }, notices: [] },
       })
       expect(api.requests).toHaveLength(before)
-      const again = {
-        sync: 'people',
-        cause: 'replay',
-        scope: { as: null, key: null, status: null, replay },
-      } as const
-      const { view } = await control.askForRun(again, following())
+      const { view } = await control.ask('replay', replay, following())
       expect(view).toMatchObject({ cause: 'replay', triggers: { added: { detected: 1, delivered: 1 } } })
       expect(api.requests.slice(before).map(({ url }) => url)).toEqual(['/people/2'])
-      const gone = { sync: 'people', scope: { ...replay, keys: null, run: 'NONE' } }
-      await expect(control.replayable(gone, signal)).rejects.toMatchObject({ code: 'not-found' })
-      await expect(control.replayable({ ...gone, sync: 'nobody' }, signal)).rejects.toMatchObject({
-        code: 'not-found',
-      })
+      const gone = { ...PEOPLE, run: 'NONE', dryRun: true } as const
+      for (const missing of [gone, { ...gone, name: 'nobody' }])
+        await expect(control.call('dryRunReplay', missing, calling)).rejects.toMatchObject({
+          code: 'not-found',
+        })
     })
 
     it('previews what a run would send, and sends nothing', async () => {
       const { control } = harness
-      await control.askForRun({ sync: 'people' }, following())
+      await control.ask('run', { name: 'people' }, following())
       await harness.setRows(1, 3)
       const before = api.requests.length
-      await using preview = await control.preview(PREVIEW, signal)
+      await using preview = await control.preview('preview', PREVIEW, calling)
       expect(preview).toMatchObject({ counts: { added: 1, changed: 0, removed: 1 }, rowsRead: 2 })
       const sent: string[] = []
       for await (const each of preview.requests) if (each.kind === 'request') sent.push(each.keys.join())
       expect(sent.sort()).toEqual(['2', '3'])
-      await using removed = await control.preview({ ...PREVIEW, op: 'removed', key: '2' }, signal)
+      await using removed = await control.preview(
+        'preview',
+        { ...PREVIEW, trigger: 'removed', key: '2' },
+        calling,
+      )
       const methods: string[] = []
       for await (const each of removed.requests) if (each.kind === 'request') methods.push(each.method)
       expect(methods).toEqual(['DELETE'])
       expect(api.requests).toHaveLength(before)
-      await expect(control.preview({ ...PREVIEW, op: 'changed' }, signal)).rejects.toMatchObject({
+      await expect(
+        control.preview('preview', { ...PREVIEW, trigger: 'changed' }, calling),
+      ).rejects.toMatchObject({
         code: 'usage',
       })
     })
 
     it('sends a request of one row as a test, which changes nothing but what was sent', async () => {
       const { control } = harness
-      const sent = await control.sendTest({ sync: 'people', op: 'added', key: '2' }, signal)
+      const sent = await control.call('sendTest', { ...PEOPLE, trigger: 'added', key: '2' }, calling)
       expect(sent).toMatchObject({
         trigger: 'added',
         keys: ['2'],
@@ -192,7 +212,7 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
         outcome: 'delivered',
         test: true,
       })
-      const removed = await control.sendTest({ sync: 'people', op: 'removed', key: '1' }, signal)
+      const removed = await control.call('sendTest', { ...PEOPLE, trigger: 'removed', key: '1' }, calling)
       expect(api.requests.map(({ method, url }) => `${method} ${url}`)).toEqual([
         'PUT /people/2',
         'DELETE /people/1',
@@ -200,25 +220,27 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
       const [first, second] = api.requests.map(({ headers }) => headers['idempotency-key'])
       expect(first).toMatch(/./)
       expect(second).not.toBe(first)
-      expect((await control.attempts(ALL, signal)).attempts).toEqual([removed, sent])
-      expect((await control.attempts({ ...ALL, run: sent.run }, signal)).attempts).toEqual([sent])
-      expect((await control.runs({ sync: 'people', ...ALL }, signal)).runs).toEqual([])
+      expect((await control.call('listAttempts', ALL, calling)).attempts).toEqual([removed, sent])
+      expect((await control.call('listAttempts', { ...ALL, run: sent.run }, calling)).attempts).toEqual([
+        sent,
+      ])
+      expect((await control.call('listRuns', { sync: 'people', ...ALL }, calling)).runs).toEqual([])
       api.on({ url: '/people/1' }, { status: 422, body: 'no' })
-      const refused = await control.sendTest({ sync: 'people', op: 'added', key: '1' }, signal)
+      const refused = await control.call('sendTest', { ...PEOPLE, trigger: 'added', key: '1' }, calling)
       expect(refused).toMatchObject({ status: 422, outcome: 'rejected', responseBody: 'no' })
-      expect((await control.failed(FAILED, signal)).rows).toEqual([])
+      expect((await control.call('listFailedRows', FAILED, calling)).rows).toEqual([])
       api.reset()
-      const { view } = await control.askForRun({ sync: 'people' }, following())
+      const { view } = await control.ask('run', { name: 'people' }, following())
       expect(view.triggers.added).toMatchObject({ detected: 2, delivered: 2, attempts: 2 })
-      const page = await control.attempts({ ...ALL, limit: 3 }, signal)
-      const rest = await control.attempts({ ...ALL, limit: 3, after: page.next ?? '' }, signal)
+      const page = await control.call('listAttempts', { ...ALL, limit: 3 }, calling)
+      const rest = await control.call('listAttempts', { ...ALL, limit: 3, after: page.next ?? '' }, calling)
       const all = [...page.attempts, ...rest.attempts]
       expect(all.map(({ test = false }) => test)).toEqual([false, false, true, true, true])
 
-      const missing = { sync: 'people', op: 'added', key: 'x' } as const
-      await expect(control.sendTest(missing, signal)).rejects.toMatchObject({ code: 'not-found' })
-      const without = { sync: 'people', op: 'changed', key: '1' } as const
-      await expect(control.sendTest(without, signal)).rejects.toMatchObject({ code: 'usage' })
+      const missing = { ...PEOPLE, trigger: 'added', key: 'x' } as const
+      await expect(control.call('sendTest', missing, calling)).rejects.toMatchObject({ code: 'not-found' })
+      const without = { ...PEOPLE, trigger: 'changed', key: '1' } as const
+      await expect(control.call('sendTest', without, calling)).rejects.toMatchObject({ code: 'usage' })
     })
 
     it('ends a run in good order when the one who asked for it says so', async () => {
@@ -226,7 +248,7 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
       const gate = Promise.withResolvers<object>()
       api.on({}, () => gate.promise)
       const cancel = new AbortController()
-      const run = control.askForRun({ sync: 'people' }, following({ cancel: cancel.signal }))
+      const run = control.ask('run', { name: 'people' }, following({ cancel: cancel.signal }))
       await api.waitFor(api.requests.length + 2)
       cancel.abort(new Error('the test cancels'))
       gate.resolve({})
@@ -234,61 +256,85 @@ export function controlContract(name: string, open: (apiUrl: string) => Promise<
       // Both requests were on their way, so they were finished.
       expect(['cancelled', 'success']).toContain(view.status)
       expect(view.triggers.added).toMatchObject({ detected: 2, delivered: 2 })
-      await expect(control.cancel(view.id, following())).rejects.toMatchObject({ code: 'usage' })
-      await expect(control.approve({ run: view.id }, following())).rejects.toMatchObject({ code: 'usage' })
+      await expect(control.ask('cancel', { id: view.id }, following())).rejects.toMatchObject({
+        code: 'usage',
+      })
+      await expect(control.ask('approve', { id: view.id }, following())).rejects.toMatchObject({
+        code: 'usage',
+      })
     })
 
     it('keeps secrets, and gives no value', async () => {
       const { control } = harness
-      expect(await control.secrets(signal)).toEqual({ secrets: [] })
-      const to = { name: 'CRM_key', value: 'the-first-value', grants: 'api.example.com' }
-      const view = { name: 'crm-key', for: to.grants }
-      expect(await control.setSecret(to, signal)).toEqual({ ...view, replaced: false })
+      expect(await control.call('listSecrets', {}, calling)).toEqual({ secrets: [] })
+      const to = { name: 'CRM_key', value: 'the-first-value', for: 'api.example.com' }
+      const view = { name: 'crm-key', for: to.for }
+      expect(await control.call('setSecret', to, calling)).toEqual({ ...view, replaced: false })
       const again = ['one-of-two-at-once', 'two-of-two-at-once'].map(value =>
-        control.setSecret({ name: 'crm-key', value }, signal),
+        control.call('setSecret', { name: 'crm-key', value }, calling),
       )
       for (const set of await Promise.all(again)) expect(set).toEqual({ ...view, replaced: true })
-      const bare = { name: 'b', value: '"\\\n\u{1F511}', grants: null }
-      expect(await control.setSecret(bare, signal)).toEqual({ name: 'b', for: null, replaced: false })
-      const { secrets } = await control.secrets(signal)
+      const bare = { name: 'b', value: '"\\\n\u{1F511}', for: null }
+      expect(await control.call('setSecret', bare, calling)).toEqual({
+        name: 'b',
+        for: null,
+        replaced: false,
+      })
+      const { secrets } = await control.call('listSecrets', {}, calling)
       expect(secrets).toMatchObject([{ kind: 'secret', name: 'b', for: null }, view])
       expect(JSON.stringify(secrets)).not.toMatch(/value|at-once/)
-      expect(await control.resealSecrets(signal)).toEqual({ resealed: 0 })
-      for (const wrong of [{ grants: 'https://x/' }, { name: 'a/b' }, { value: 'x'.repeat(10_000_001) }]) {
-        const refused = control.setSecret({ name: 'c', value: 'the-refused-value', ...wrong }, signal)
+      expect(await control.call('resealSecrets', {}, calling)).toEqual({ resealed: 0 })
+      for (const wrong of [{ for: 'https://x/' }, { name: 'a/b' }, { value: 'x'.repeat(10_000_001) }]) {
+        const refused = control.call(
+          'setSecret',
+          { name: 'c', value: 'the-refused-value', ...wrong },
+          calling,
+        )
         await expect(refused).rejects.toMatchObject({ code: 'config' })
         await expect(refused).rejects.not.toThrow(/the-refused-value|xxx/)
       }
       const removed = { kind: 'secret', name: 'Crm_Key' } as const
-      expect(await control.removeSecret(removed, signal)).toEqual({ removed: 'crm-key' })
-      await expect(control.removeSecret(removed, signal)).rejects.toMatchObject({ code: 'not-found' })
+      expect(await control.call('removeSecret', removed, calling)).toEqual({ removed: 'crm-key' })
+      await expect(control.call('removeSecret', removed, calling)).rejects.toMatchObject({
+        code: 'not-found',
+      })
       const login = { kind: 'login', name: 'b' } as const
-      await expect(control.removeSecret(login, signal)).rejects.toMatchObject({ code: 'not-found' })
-      expect((await control.secrets(signal)).secrets.map(({ name: kept }) => kept)).toEqual(['b'])
+      await expect(control.call('removeSecret', login, calling)).rejects.toMatchObject({ code: 'not-found' })
+      expect((await control.call('listSecrets', {}, calling)).secrets.map(({ name: kept }) => kept)).toEqual([
+        'b',
+      ])
     })
 
     it('names what does not exist', async () => {
       const { control } = harness
-      await control.askForRun({ sync: 'people' }, following())
+      await control.ask('run', { name: 'people' }, following())
       const missing = { code: 'not-found' }
-      await expect(control.askForRun({ sync: 'poeple' }, following())).rejects.toMatchObject({
+      await expect(control.ask('run', { name: 'poeple' }, following())).rejects.toMatchObject({
         ...missing,
         message: expect.stringContaining('did you mean `people`?'),
       })
-      await expect(control.cancel('NONE', following())).rejects.toMatchObject(missing)
-      await expect(control.run('NONE', signal)).rejects.toMatchObject(missing)
+      await expect(control.ask('cancel', { id: 'NONE' }, following())).rejects.toMatchObject(missing)
+      await expect(control.call('getRun', { id: 'NONE' }, calling)).rejects.toMatchObject(missing)
       await expect(control.follow('NONE', signal)[Symbol.asyncIterator]().next()).rejects.toMatchObject(
         missing,
       )
-      await expect(control.runs({ sync: 'none', ...ALL }, signal)).rejects.toMatchObject(missing)
-      await expect(control.attempts({ ...ALL, run: 'NONE' }, signal)).rejects.toMatchObject(missing)
-      await expect(control.failed({ ...FAILED, sync: 'none' }, signal)).rejects.toMatchObject(missing)
-      await expect(control.preview({ ...PREVIEW, sync: 'none' }, signal)).rejects.toMatchObject(missing)
+      await expect(control.call('listRuns', { sync: 'none', ...ALL }, calling)).rejects.toMatchObject(missing)
+      await expect(control.call('listAttempts', { ...ALL, run: 'NONE' }, calling)).rejects.toMatchObject(
+        missing,
+      )
+      await expect(
+        control.call('listFailedRows', { ...FAILED, name: 'none' }, calling),
+      ).rejects.toMatchObject(missing)
+      await expect(control.preview('preview', { ...PREVIEW, sync: 'none' }, calling)).rejects.toMatchObject(
+        missing,
+      )
       const cursor = { ...ALL, after: 'x' }
-      await expect(control.runs({ sync: undefined, ...cursor }, signal)).rejects.toMatchObject({
+      await expect(control.call('listRuns', cursor, calling)).rejects.toMatchObject({
         code: 'usage',
       })
-      await expect(control.failed({ ...FAILED, ...cursor }, signal)).rejects.toMatchObject({ code: 'usage' })
+      await expect(control.call('listFailedRows', { ...FAILED, ...cursor }, calling)).rejects.toMatchObject({
+        code: 'usage',
+      })
     })
   })
 }

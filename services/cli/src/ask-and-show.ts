@@ -3,7 +3,8 @@ import { setMaxListeners } from 'node:events'
 import type { FailedPage, RunView } from '@sluice/contracts/api'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { RunStatus } from '@sluice/contracts/records'
-import type { Control, FollowedRun, Following, RunRequest } from '@sluice/control/port'
+import type { InputOf } from '@sluice/contracts/api/operation-shapes'
+import type { Control, FollowedRun, Following } from '@sluice/control/port'
 import type { CommandContext } from './command.ts'
 import type { FirstRun } from './compose.ts'
 import { EXIT, exitCodeOfRun, worstOf, type ExitCode } from './exit-codes.ts'
@@ -11,18 +12,6 @@ import { GROUPED_ROWS, outputOptions } from './history-options.ts'
 import { openControl } from './open-control.ts'
 import { runProgress, type RunProgress } from './output/run-progress.ts'
 import { runSummary, undeliveredRows } from './output/run-summary.ts'
-
-/** Asks for a run of the sync that the command line names. */
-export async function askForRun(
-  context: CommandContext,
-  more: Omit<RunRequest, 'sync'> = {},
-  firstRun?: FirstRun,
-): Promise<ExitCode> {
-  const sync = context.args.positionals[0] ?? ''
-  const ask = (control: Control, following: Following): Promise<FollowedRun> =>
-    control.askForRun({ sync, ...more }, following)
-  return await askAndShow(context, ask, { firstRun })
-}
 
 /**
  * Asks, shows progress, prints the summary or the run as JSON, and returns the run's exit code. An interrupt
@@ -49,14 +38,14 @@ export async function askAndShow(
 export async function askForEach(
   context: CommandContext,
   control: Control,
-  requests: readonly RunRequest[],
+  requests: readonly InputOf<'run'>[],
 ): Promise<ExitCode> {
   const views: RunView[] = []
   const exitCodes: ExitCode[] = []
   for (const request of requests) {
     if (context.signal.aborted) break
     const { exitCode, view } = await asked(context, control, {
-      ask: following => control.askForRun(request, following),
+      ask: following => control.ask('run', request, following),
     })
     exitCodes.push(exitCode)
     views.push(view)
@@ -73,14 +62,14 @@ export async function askForEach(
 export async function askForAll(
   context: CommandContext,
   control: Control,
-  requests: readonly RunRequest[],
+  requests: readonly InputOf<'run'>[],
 ): Promise<ExitCode> {
   // Each run listens to the interrupt.
   setMaxListeners(0, context.signal)
   const all = await Promise.allSettled(
     requests.map(request =>
       asked(context, control, {
-        ask: following => control.askForRun(request, following),
+        ask: following => control.ask('run', request, following),
         isAmongOthers: true,
       }),
     ),
@@ -138,9 +127,9 @@ async function asked(
 /** The rows of a run that wait for a retry; null if they cannot be read, or nobody waits to see them. */
 async function waitingRows(view: RunView, control: Control, signal: AbortSignal): Promise<FailedPage | null> {
   if (signal.aborted || view.endedAt === null || undeliveredRows(view) === 0) return null
-  const query = { sync: view.sync, run: view.id, key: undefined, status: undefined, after: undefined }
+  const query = { name: view.sync, run: view.id, limit: GROUPED_ROWS }
   try {
-    return await control.failed({ ...query, limit: GROUPED_ROWS }, signal)
+    return await control.call('listFailedRows', query, { signal })
   } catch (error) {
     // The run is what the person asked for, and it is over.
     if (isSluiceError(error) || signal.aborted) return null

@@ -12,7 +12,7 @@ import type { Connections } from '@sluice/control/check-connections'
 import type { NextRun } from '@sluice/control/runs/next-run'
 import type { Pipeline } from '@sluice/control/pipeline'
 import { serverOf, type ServerAddress } from '@sluice/control/server-address'
-import type { Control, SecretKeeping } from '@sluice/control/port'
+import type { Control } from '@sluice/control/port'
 import type { Place } from '@sluice/control/project-control'
 import type { Samples } from '@sluice/control/resources/sample-preview'
 import type { DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
@@ -82,7 +82,7 @@ export async function openControl(options: ControlOptions): Promise<Control> {
 }
 
 /** The vault there. It does not matter whether the project is right. */
-export async function openSecrets(options: ProjectOptions): Promise<SecretKeeping & AsyncDisposable> {
+export async function openSecrets(options: ProjectOptions): Promise<Control> {
   const server = serverOf(options)
   if (server !== null) return await askServer(server)
   const { unloadedCatalog } = await import('@sluice/control/catalog')

@@ -1,6 +1,6 @@
 /** The options that the commands about history share. */
+import type { InputOf } from '@sluice/contracts/api/operation-shapes'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { RunScope } from '@sluice/contracts/records'
 import { duration } from '@sluice/contracts/resources'
 import { statusRange } from '@sluice/domain/answers/status-filter'
 import { numberOption, terminalColumns, textOption } from './command.ts'
@@ -31,10 +31,10 @@ export function keyOption(args: CommandArgs): string | undefined {
   return text === undefined ? undefined : keyOf(text)
 }
 
-/** The keys that `--key` names, where it may be given several times; null without that option. */
-export function keyOptions({ repeated }: CommandArgs): readonly string[] | null {
+/** The keys that `--key` names, where it may be given several times; undefined without that option. */
+export function keyOptions({ repeated }: CommandArgs): string[] | undefined {
   const texts = repeated?.['key'] ?? []
-  return texts.length === 0 ? null : texts.map(keyOf)
+  return texts.length === 0 ? undefined : texts.map(keyOf)
 }
 
 function keyOf(text: string): string {
@@ -69,12 +69,14 @@ export function statusNumber(args: CommandArgs): number | undefined {
   return text === undefined ? undefined : Number.parseInt(text, 10)
 }
 
-/** The failed rows that `--key` and `--status` choose. Without these options it chooses all. */
-export function failedScope(args: CommandArgs): RunScope {
-  return { as: null, key: keyOption(args) ?? null, status: statusNumber(args) ?? null }
+/** The rows of a sync that `--key` and `--status` choose. Without these options it chooses all. */
+export function failedRows(args: CommandArgs): InputOf<'discard'> {
+  return { name: args.positionals[0] ?? '', key: keyOption(args), status: statusNumber(args) }
 }
 
 const DEFAULT_LIMIT = 50
+/** The end of the year 9999. */
+const MAX_TIME_MS = 253_402_300_799_999
 
 export function pagingOf(args: CommandArgs): Paging {
   return { limit: numberOption(args, 'limit') ?? DEFAULT_LIMIT, after: textOption(args, 'after') }
@@ -87,11 +89,14 @@ export function outputOptions({ color, called, stdout }: CommandContext): Output
 
 /**
  * The point in time that an option names, as people write it: how long ago (`2h`), or a date and time. In
- * milliseconds since 1970; undefined without the option. Throws `usage` for other texts.
+ * ISO 8601; undefined without the option. Throws `usage` for other texts.
  */
-export function timeOption(args: CommandArgs, name: string, now: number): number | undefined {
+export function timeOption(args: CommandArgs, name: string, now: number): string | undefined {
   const text = textOption(args, name)
-  return text === undefined ? undefined : parseTime(name, text, now)
+  if (text === undefined) return undefined
+  const at = parseTime(name, text, now)
+  // Nothing was recorded before.
+  return new Date(Math.min(Math.max(at, 0), MAX_TIME_MS)).toISOString()
 }
 
 function parseTime(name: string, text: string, now: number): number {

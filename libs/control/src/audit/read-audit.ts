@@ -3,6 +3,7 @@
  * commands that people sent. The log keeps the last versions of each resource, the last changes of each
  * secret, and commands for seven days.
  */
+import type { InputOf } from '@sluice/contracts/api/operation-shapes'
 import type { AuditPage } from '@sluice/contracts/api/operating'
 import type { ResourceRecord } from '@sluice/contracts/document-records'
 import type { Command } from '@sluice/contracts/records'
@@ -15,7 +16,6 @@ import { readVaultChanges } from '@sluice/secrets/vault/vault'
 import type { Catalog } from '../catalog.ts'
 import { formatCursor, parseCursor } from '../history/cursor.ts'
 import type { Pipeline } from '../pipeline.ts'
-import type { AuditQuery } from '../port.ts'
 import { KeptRead } from '../resources/kept-read.ts'
 import { differences, isResourceKind } from '../resources/resource-plan.ts'
 import { specOf, timeOf } from '../resources/written-resource.ts'
@@ -60,7 +60,7 @@ export class Audit {
   }
 
   /** A page of entries, the newest first. Throws `usage` for a cursor that is none. */
-  async page({ limit, after, by, name }: AuditQuery, signal: AbortSignal): Promise<AuditPage> {
+  async page({ limit, after, by, name }: InputOf<'listAudit'>, signal: AbortSignal): Promise<AuditPage> {
     const from = after === undefined ? null : parseCursor(after, isPlace)
     const wanted: Wanted = found =>
       (from === null || byTime(from, found) < 0) &&

@@ -40,7 +40,7 @@ export function topicsNeeded(
 export async function syncsNeeding(control: Control, signal: AbortSignal): Promise<readonly NeedingSync[]> {
   const found: NeedingSync[] = []
   for (let after: string | undefined; ;) {
-    const { resources, next } = await control.resources({ limit: PAGE, after }, signal)
+    const { resources, next } = await control.call('listResources', { limit: PAGE, after }, { signal })
     for (const { kind, name, spec } of resources)
       if (kind === 'sync') found.push({ name, ...partitionsOf.parse(spec) })
     if (next === null) return found

@@ -28,7 +28,6 @@ import type {
   ChangeTerms,
   Preview,
   ProjectResources,
-  ResourceKeeping,
   ResourceNamed,
   RowsQuery,
   SampleQuery,
@@ -70,7 +69,11 @@ interface OneChange extends ResourceNamed {
   readonly next: (before: ResourceRecord | undefined, stored: Stored) => ResourceChange['next']
 }
 
-export class StoredKeeping implements ResourceKeeping {
+/**
+ * All methods may be called concurrently. A change is made as a whole or not at all. A run that begins
+ * afterwards uses it. Errors: as `Control.call`.
+ */
+export class StoredKeeping {
   readonly #deps: KeepingDeps
 
   constructor(deps: KeepingDeps) {

@@ -7,6 +7,7 @@ import { RESOURCE_SCHEMAS, type ResourceSpec } from '@sluice/contracts/resources
 import { parseResource } from '@sluice/resources/parse-documents'
 import { versionOf } from '@sluice/resources/stored-resources'
 import { z } from 'zod'
+import type { WrittenDocument } from '../port.ts'
 
 const resourceFields = resourceView.pick({ kind: true, name: true }).catchall(z.json())
 
@@ -63,4 +64,25 @@ export function textView({ text }: ResourceRecord): Pick<ResourceView, 'text'> {
 
 export function timeOf(at: number | null): string | null {
   return at === null ? null : new Date(at).toISOString()
+}
+
+/**
+ * A document as the API takes it: YAML, or the fields of a resource, in `spec` or beside the kind and the
+ * name.
+ */
+export function writtenDocument(document: string | { readonly [name: string]: unknown }): WrittenDocument {
+  if (typeof document === 'string') return { yaml: document }
+  const { yaml, spec, file, version: _version, takeOver: _takeOver, ...fields } = document
+  const from = typeof file === 'string' ? { file } : {}
+  if (typeof yaml === 'string') return { yaml, ...from }
+  if (!isFields(spec)) return { fields, ...from }
+  const { kind, name } = fields
+  return {
+    fields: { ...(kind === undefined ? {} : { kind }), ...(name === undefined ? {} : { name }), ...spec },
+    ...from,
+  }
+}
+
+function isFields(value: unknown): value is { readonly [name: string]: unknown } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -66,11 +66,11 @@ async function allChecks(context: CommandContext): Promise<readonly Check[]> {
 async function syncsOf(context: CommandContext): ReturnType<Parameters<typeof projectChecks>[2]> {
   await using control = await openControl(context, { isWhole: true })
   const all = { limit: PAGE, after: undefined }
-  const { resources } = await control.resources(all, context.signal)
+  const { resources } = await control.call('listResources', all, { signal: context.signal })
   const syncs = resources.filter(({ kind }) => kind === 'sync').length
   if (isDistributed(context.env)) return { syncs, leftAlone: 0 }
   try {
-    const page = await control.syncs(all, context.signal)
+    const page = await control.call('listSyncs', all, { signal: context.signal })
     return { syncs, leftAlone: page.syncs.filter(isLeftAlone).length }
   } catch (error) {
     // The checks of the folder say why its log cannot be read.

@@ -55,6 +55,6 @@ async function asked(url: URL, signal: AbortSignal): Promise<Response> {
 }
 
 async function tokenChecks(control: Control, signal: AbortSignal): Promise<readonly Check[]> {
-  const { syncs } = await control.syncs({ limit: 1, after: undefined }, signal)
+  const { syncs } = await control.call('listSyncs', { limit: 1 }, { signal })
   return [ok('token', syncs.length === 0 ? 'is taken; the server has no sync' : 'is taken')]
 }

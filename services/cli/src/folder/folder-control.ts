@@ -6,28 +6,18 @@
 import { existsSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
 import { socketPathOf } from '@sluice/console/socket/socket-path'
-import type {
-  AttemptsPage,
-  AttemptView,
-  FailedPage,
-  ReplayView,
-  RequestView,
-  ResourcesPage,
-  RunsPage,
-  RunView,
-  SecretRemovedView,
-  SecretSetView,
-  SecretsResealedView,
-  SecretsView,
-  SyncsPage,
-  SyncView,
-} from '@sluice/contracts/api'
-import type { AuditPage, DestinationsPage, HealthView } from '@sluice/contracts/api/operating'
-import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
-import type { AlertsView, AlertTestedView } from '@sluice/contracts/specs/alert-views'
+import type { RunView } from '@sluice/contracts/api'
+import type { AnswerOf, InputOf } from '@sluice/contracts/api/operation-shapes'
+import {
+  OPERATIONS,
+  type AskName,
+  type CallName,
+  type OperationName,
+  type PreviewName,
+} from '@sluice/contracts/api/operations'
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { SourceSpec } from '@sluice/contracts/resources'
-import type * as port from '@sluice/control/port'
+import type { Calling, Control, FollowedRun, Following, Preview, PreviewInput } from '@sluice/control/port'
 import { ProjectControl } from '@sluice/control/project-control'
 import { viewOf } from '@sluice/control/resources/written-resource'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
@@ -39,160 +29,75 @@ import type { Held } from './hold-folder.ts'
 const PATIENCE_MS = 10_000
 const LOOK_AGAIN_MS = 50
 /** A page. Of more resources none is compared. */
-const MOST_RESOURCES = 1_000
+const MAX_RESOURCES = 1_000
 const SHOWN_EDITS = 3
 
 /**
- * What is asked: about a sync, which the project has to have; about what was before, which makes no files
- * where nothing was; or about the folder, which is made.
+ * The subject of a question: a sync, which the project has to have; the past, for which no files are made
+ * where nothing was; or the folder, which is made.
  */
 type About = { readonly sync: string } | 'past' | 'folder'
 
-export class FolderControl implements port.Control {
+/** They store something in a folder in which nothing ran so far. */
+const MAKES_FOLDER: ReadonlySet<OperationName> = new Set(['setSecret', 'putResource', 'applyResources'])
+
+export class FolderControl implements Control {
   readonly #options: FolderOptions
   #held: Held | null = null
   /** Callers at the same time take the folder's lock once. */
   #holding: Promise<Held> | null = null
-  #reading: port.Control | null = null
+  #reading: Control | null = null
 
   constructor(options: FolderOptions) {
     this.#options = options
   }
 
-  async askForRun(request: port.RunRequest, following: port.Following): Promise<port.FollowedRun> {
-    const { sync } = request
-    const ask = async (control: port.Control): Promise<port.FollowedRun> => {
-      await this.#tellOfEdits(control, following.cancel)
-      return await control.askForRun(request, following)
+  async call<Name extends CallName>(
+    name: Name,
+    input: InputOf<Name>,
+    calling: Calling,
+  ): Promise<AnswerOf<Name>> {
+    // The files are here, so nobody is asked.
+    if (name === 'listResources') return await this.#reader().call(name, input, calling)
+    const isRead = OPERATIONS[name].does === 'read'
+    // Whoever reads the vault opens the log to write.
+    if (isRead && name !== 'listSecrets')
+      return await this.#look(control => control.call(name, input, calling))
+    const about = aboutOf(name, input)
+    const ask = async (control: Control): Promise<AnswerOf<Name>> => {
+      if (typeof about === 'object') await this.#tellOfEdits(control, calling.signal)
+      return await control.call(name, input, calling)
     }
-    return await this.#ask(ask, { sync })
+    return await this.#ask(ask, about)
   }
 
-  async reset(sync: string, following: port.Following): Promise<port.FollowedRun> {
-    return await this.#ask(control => control.reset(sync, following), { sync })
+  async ask<Name extends AskName>(
+    name: Name,
+    input: InputOf<Name>,
+    following: Following,
+  ): Promise<FollowedRun> {
+    const about = aboutOf(name, input)
+    const ask = async (control: Control): Promise<FollowedRun> => {
+      const reads = typeof about === 'object' && name !== 'reset'
+      if (reads) await this.#tellOfEdits(control, following.cancel)
+      return await control.ask(name, input, following)
+    }
+    return await this.#ask(ask, about)
   }
 
-  async approve(approval: port.Approval, following: port.Following): Promise<port.FollowedRun> {
-    return await this.#ask(control => control.approve(approval, following), 'past')
-  }
-
-  async cancel(run: string, following: port.Following): Promise<port.FollowedRun> {
-    return await this.#ask(control => control.cancel(run, following), 'past')
-  }
-
-  async runs(query: port.RunsQuery, signal: AbortSignal): Promise<RunsPage> {
-    return await this.#look(control => control.runs(query, signal))
-  }
-
-  async run(id: string, signal: AbortSignal): Promise<RunView> {
-    return await this.#look(control => control.run(id, signal))
-  }
-
-  async *follow(id: string, signal: AbortSignal): AsyncGenerator<RunView> {
-    yield* await this.#look(control => Promise.resolve(control.follow(id, signal)))
-  }
-
-  async attempts(query: port.AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
-    return await this.#look(control => control.attempts(query, signal))
-  }
-
-  async request(id: string, signal: AbortSignal): Promise<RequestView> {
-    return await this.#look(control => control.request(id, signal))
-  }
-
-  async row(of: { readonly sync: string; readonly key: string }, signal: AbortSignal): Promise<RowLife> {
-    return await this.#look(control => control.row(of, signal))
-  }
-
-  async figures(run: string, most: number, signal: AbortSignal): Promise<RunFigures> {
-    return await this.#look(control => control.figures(run, most, signal))
-  }
-
-  async failed(query: port.FailedQuery, signal: AbortSignal): Promise<FailedPage> {
-    return await this.#look(control => control.failed(query, signal))
-  }
-
-  async replayable(query: port.ReplayQuery, signal: AbortSignal): Promise<ReplayView> {
-    return await this.#look(control => control.replayable(query, signal))
-  }
-
-  async preview(query: port.PreviewQuery, signal: AbortSignal): Promise<port.Preview> {
+  async preview<Name extends PreviewName>(
+    name: Name,
+    input: PreviewInput<Name>,
+    calling: Calling,
+  ): Promise<Preview> {
     return await this.#look(async control => {
-      await this.#tellOfEdits(control, signal)
-      return await control.preview(query, signal)
+      if (name === 'preview') await this.#tellOfEdits(control, calling.signal)
+      return await control.preview(name, input, calling)
     })
   }
 
-  async sendTest(query: port.TestQuery, signal: AbortSignal): Promise<AttemptView> {
-    const { sync } = query
-    const ask = async (control: port.Control): Promise<AttemptView> => {
-      await this.#tellOfEdits(control, signal)
-      return await control.sendTest(query, signal)
-    }
-    return await this.#ask(ask, { sync })
-  }
-
-  async syncs(query: port.SyncsQuery, signal: AbortSignal): Promise<SyncsPage> {
-    return await this.#look(control => control.syncs(query, signal))
-  }
-
-  async sync(name: string, query: port.RecentRuns, signal: AbortSignal): Promise<SyncView> {
-    return await this.#look(control => control.sync(name, query, signal))
-  }
-
-  async alerts(signal: AbortSignal): Promise<AlertsView> {
-    return await this.#look(control => control.alerts(signal))
-  }
-
-  async testAlert(name: string, signal: AbortSignal): Promise<AlertTestedView> {
-    return await this.#ask(control => control.testAlert(name, signal), 'past')
-  }
-
-  async audit(query: port.AuditQuery, signal: AbortSignal): Promise<AuditPage> {
-    return await this.#look(control => control.audit(query, signal))
-  }
-
-  async health(signal: AbortSignal): Promise<HealthView> {
-    return await this.#look(control => control.health(signal))
-  }
-
-  async destinations(paging: port.Paging, signal: AbortSignal): Promise<DestinationsPage> {
-    return await this.#look(control => control.destinations(paging, signal))
-  }
-
-  /** The files are here, so nobody is asked. */
-  async resources(paging: port.Paging, signal: AbortSignal): Promise<ResourcesPage> {
-    return await this.#reader().resources(paging, signal)
-  }
-
-  async secrets(signal: AbortSignal): Promise<SecretsView> {
-    return await this.#ask(control => control.secrets(signal), 'past')
-  }
-
-  async setSecret(secret: port.SecretToSet, signal: AbortSignal): Promise<SecretSetView> {
-    return await this.#ask(control => control.setSecret(secret, signal), 'folder')
-  }
-
-  async removeSecret(secret: port.SecretNamed, signal: AbortSignal): Promise<SecretRemovedView> {
-    return await this.#ask(control => control.removeSecret(secret, signal), 'past')
-  }
-
-  async resealSecrets(signal: AbortSignal): Promise<SecretsResealedView> {
-    return await this.#ask(control => control.resealSecrets(signal), 'past')
-  }
-
-  /** What is stored, by whoever works in the folder. */
-  readonly keeping: port.ResourceKeeping = {
-    resource: (...of) => this.#look(({ keeping }) => keeping.resource(...of)),
-    resourceHistory: (...of) => this.#look(({ keeping }) => keeping.resourceHistory(...of)),
-    diff: (...of) => this.#look(({ keeping }) => keeping.diff(...of)),
-    checkDocuments: (...of) => this.#look(({ keeping }) => keeping.checkDocuments(...of)),
-    previewDocuments: (...of) => this.#look(({ keeping }) => keeping.previewDocuments(...of)),
-    rows: (...of) => this.#look(({ keeping }) => keeping.rows(...of)),
-    putResource: (...of) => this.#ask(({ keeping }) => keeping.putResource(...of), 'folder'),
-    deleteResource: (...of) => this.#ask(({ keeping }) => keeping.deleteResource(...of), 'past'),
-    rollbackResource: (...of) => this.#ask(({ keeping }) => keeping.rollbackResource(...of), 'past'),
-    apply: (...of) => this.#ask(({ keeping }) => keeping.apply(...of), 'folder'),
+  async *follow(run: string, signal: AbortSignal): AsyncGenerator<RunView> {
+    yield* await this.#look(control => Promise.resolve(control.follow(run, signal)))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -201,12 +106,12 @@ export class FolderControl implements port.Control {
   }
 
   /** Tries again while the process that has the lock begins or ends, since nothing was asked of it then. */
-  async #ask<T>(ask: (control: port.Control) => Promise<T>, about: About): Promise<T> {
+  async #ask<T>(ask: (control: Control) => Promise<T>, about: About): Promise<T> {
     await this.#closeReading()
     return await this.#patiently(async () => ask(await this.#holderOrSelf(about)))
   }
 
-  async #look<T>(look: (control: port.Control) => Promise<T>): Promise<T> {
+  async #look<T>(look: (control: Control) => Promise<T>): Promise<T> {
     return await this.#patiently(async () => {
       if (this.#held !== null) return await look(this.#held.control)
       const socket = this.#socket()
@@ -229,16 +134,16 @@ export class FolderControl implements port.Control {
   }
 
   /** `sluice up` goes by what is stored, so that an edit of the files alone changes nothing there. */
-  async #tellOfEdits(control: port.Control, signal: AbortSignal): Promise<void> {
+  async #tellOfEdits(control: Control, signal: AbortSignal): Promise<void> {
     if (control === this.#held?.control || control === this.#reading) return
     const { catalog, tell } = this.#options
-    const { resources } = await control.resources({ limit: MOST_RESOURCES, after: undefined }, signal)
+    const { resources } = await control.call('listResources', { limit: MAX_RESOURCES }, { signal })
     const stored = new Map(resources.map(({ kind, name, spec }) => [`${kind} ${name}`, spec]))
     const edited = (await catalog.resources(signal))
       .map(viewOf)
       .filter(({ kind, name, spec }) => !isDeepStrictEqual(spec, stored.get(`${kind} ${name}`)))
       .map(({ kind, name }) => `${kind} ${name}`)
-    if (edited.length === 0 || resources.length === MOST_RESOURCES) return
+    if (edited.length === 0 || resources.length === MAX_RESOURCES) return
     const some = edited.slice(0, SHOWN_EDITS).join(', ')
     const more = edited.length > SHOWN_EDITS ? ` and ${edited.length - SHOWN_EDITS} more` : ''
     tell(
@@ -264,7 +169,7 @@ export class FolderControl implements port.Control {
     }
   }
 
-  async #holderOrSelf(about: About): Promise<port.Control> {
+  async #holderOrSelf(about: About): Promise<Control> {
     if (this.#held !== null) return this.#held.control
     const { catalog, placeOf, hasHistory, askHolder } = this.#options
     // Mistakes in the project are told before anything is opened.
@@ -297,7 +202,7 @@ export class FolderControl implements port.Control {
     return path !== null && existsSync(path) ? path : null
   }
 
-  #reader(): port.Control {
+  #reader(): Control {
     const { catalog, placeOf, hasHistory, openToRead } = this.#options
     return new ProjectControl(catalog, {
       ...placeOf({ isAtWork: false }),
@@ -311,4 +216,10 @@ export class FolderControl implements port.Control {
     this.#reading = null
     await reading?.[Symbol.asyncDispose]()
   }
+}
+
+function aboutOf(name: OperationName, input: object): About {
+  if (MAKES_FOLDER.has(name)) return 'folder'
+  const isOfSync = OPERATIONS[name].path.startsWith('/syncs/:name/')
+  return isOfSync && 'name' in input ? { sync: String(input.name) } : 'past'
 }

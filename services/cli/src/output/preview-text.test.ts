@@ -11,7 +11,7 @@ const NEXT = {
   notices: [] as readonly string[],
 }
 const NOTHING = { ...NEXT, counts: { added: 0, changed: 0, removed: 0 } }
-const ALL = { op: undefined, key: undefined, rows: undefined }
+const ALL = { trigger: undefined, key: undefined, rows: undefined }
 
 describe('a preview for people', () => {
   it('begins with the number of rows of each kind', () => {
@@ -84,7 +84,7 @@ describe('a preview for people', () => {
       'No row with key `7` would be sent: none was added, changed or removed.',
     )
     expect(end({ shown: 0, narrowing: { ...ALL, key: '7' } }, NOTHING)).toMatch(/^No row with key `7`/)
-    const removed = { ...ALL, op: 'removed' } as const
+    const removed = { ...ALL, trigger: 'removed' } as const
     expect(end({ shown: 0, narrowing: removed }, NOTHING)).toBe(
       'No such row would be sent: the model has none, either.',
     )

@@ -1,5 +1,5 @@
 /** The output of `sluice preview`, for people: the figures, the requests, and how to see more. */
-import type { Narrowing, Preview, Previewed } from '@sluice/control/port'
+import type { Preview, Previewed, PreviewInput } from '@sluice/control/port'
 import { asTyped, withTyped } from './called.ts'
 import { keysText, messageLines } from './message-lines.ts'
 import { painter, safe, shownKey } from './paint.ts'
@@ -56,7 +56,7 @@ export function previewEnd(
   next: Found,
   of: {
     readonly sync: string
-    readonly narrowing: Narrowing
+    readonly narrowing: Omit<PreviewInput<'preview'>, 'sync'>
     /** How many requests were shown, with how many rows. */
     readonly shown: number
     readonly rows: number
@@ -71,16 +71,17 @@ export function previewEnd(
   const { narrowing, shown, rows, isCut, isSample = false } = of
   const all = added + changed + removed
   if (isSample) {
-    const { op = '' } = narrowing
-    const stands = `a sample: no such row waits for the trigger \`${op}\`, so a row of the model stands for it`
+    const { trigger = '' } = narrowing
+    const stands = `a sample: no such row waits for the trigger \`${trigger}\`, so a row of the model stands for it`
     return `\n${paint('dim', stands)}\n`
   }
-  if (all === 0 && narrowing.op === undefined && narrowing.key === undefined) return ''
-  const isNarrowed = narrowing.op !== undefined || narrowing.key !== undefined || narrowing.rows !== undefined
+  if (all === 0 && narrowing.trigger === undefined && narrowing.key === undefined) return ''
+  const isNarrowed =
+    narrowing.trigger !== undefined || narrowing.key !== undefined || narrowing.rows !== undefined
   if (shown === 0) {
-    const { key, op } = narrowing
-    const row = `No ${op === undefined ? '' : 'such '}row${key === undefined ? '' : ` with key \`${shownKey(key)}\``}`
-    const why = op === undefined ? 'none was added, changed or removed' : 'the model has none, either'
+    const { key, trigger } = narrowing
+    const row = `No ${trigger === undefined ? '' : 'such '}row${key === undefined ? '' : ` with key \`${shownKey(key)}\``}`
+    const why = trigger === undefined ? 'none was added, changed or removed' : 'the model has none, either'
     return `\n${row} would be sent: ${why}.\n`
   }
   if (isCut) {

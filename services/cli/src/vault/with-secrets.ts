@@ -1,5 +1,5 @@
 /** The vault of the project that the command was called for, wherever it is. */
-import type { SecretKeeping } from '@sluice/control/port'
+import type { Control } from '@sluice/control/port'
 import { loggerFor } from '../cli-logger.ts'
 import type { CommandContext } from '../command.ts'
 import { openSecrets } from '../compose.ts'
@@ -8,7 +8,7 @@ import { teller } from '../output/notice.ts'
 /** Rejects with what `use` rejects with. */
 export async function withSecrets<T>(
   context: CommandContext,
-  use: (secrets: SecretKeeping) => Promise<T>,
+  use: (control: Control) => Promise<T>,
 ): Promise<T> {
   const { dir, env, signal } = context
   const options = { dir, env, logger: await loggerFor(context), signal, tell: teller(context) }

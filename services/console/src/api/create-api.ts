@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
+import { API_BASE } from '@sluice/contracts/api/operations'
 import type { TokensView } from '@sluice/contracts/api/operating'
 import { SluiceError } from '@sluice/contracts/errors'
 import { ControlFor } from '@sluice/control/control-for'
@@ -17,14 +18,13 @@ import type { Principal } from '../access/principal.ts'
 import type { AskedRuns } from '../asked-runs.ts'
 import { Gate, Refusal, type Access, type Caller } from './access.ts'
 import { headersOf } from './headers.ts'
-import { API_BASE, openApiDocument } from './open-api.ts'
+import { openApiDocument } from './open-api.ts'
 import { Busy, Places, Turns } from '../access/places.ts'
 import { Refusals } from '../access/refusals.ts'
 import { PROBLEM_TYPE, problemFrom, problemOf } from './problems.ts'
 import type { PendingLogins } from '../login/pending-logins.ts'
 import type { Answer, RawInput, Route, RouteContext } from './route.ts'
-import { ROUTES } from './routes.ts'
-import { assertMayUse } from '../access/wanted-roles.ts'
+import { assertMayUse, ROUTES } from './routes.ts'
 import type { PageAnswer, WebPages } from './web-pages.ts'
 
 /** Most bodies name a row at most. */
@@ -200,7 +200,7 @@ async function answered(
   context: RouteContext,
   turns: Turns,
 ): Promise<{ readonly answer: Answer; readonly text: string }> {
-  const isRead = route.scope === 'read' && route.streams !== true
+  const isRead = route.scope === 'read' && !route.streams
   using _turn = isRead ? await turns.take(context.principal.name, context.signal) : null
   const answer = await route.handle(input, context)
   return { answer, text: answer.kind === 'document' ? `${await jsonOf(answer.value)}\n` : '' }
@@ -243,7 +243,7 @@ function signalOf(
   { gone, ending }: { readonly gone: AbortSignal; readonly ending: AbortSignal },
 ): AbortSignal {
   const { timeoutMs = TIMEOUT_MS } = route
-  if (route.streams === true)
+  if (route.streams)
     return AbortSignal.any([
       gone,
       ending,

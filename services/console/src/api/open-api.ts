@@ -1,10 +1,10 @@
 /** The OpenAPI 3.1 document of the API, made from the schemas of its routes. */
 import { problem } from '@sluice/contracts/api'
+import { API_BASE } from '@sluice/contracts/api/operations'
 import { z } from 'zod'
 import { PROBLEM_STATUSES, PROBLEM_TYPE } from './problems.ts'
 import type { Route } from './route.ts'
 
-export const API_BASE = '/api/v1'
 /** Grows with what the API can do; `v1` in the paths grows with what clients would notice. */
 const API_VERSION = '1.0'
 
@@ -37,7 +37,7 @@ export function openApiDocument(routes: readonly Route[]): unknown {
 }
 
 function operationOf(route: Route): unknown {
-  const { id, summary, scope, params, query, body, status, answer, streams = false } = route
+  const { id, summary, scope, params, query, body, status, answer, streams } = route
   const document = { schema: jsonSchema(answer, 'output') }
   const events = { schema: { type: 'string', description: 'Events `run`; the data of each is a run.' } }
   const refused = {

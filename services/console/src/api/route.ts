@@ -1,16 +1,16 @@
-/** A route of the API: what it takes and gives, as schemas, and what it does. */
+/** A route of the API. */
+import type { OperationName } from '@sluice/contracts/api/operations'
 import type { TokensView } from '@sluice/contracts/api/operating'
-import { SluiceError } from '@sluice/contracts/errors'
 import type { Control } from '@sluice/control/port'
 import type { z } from 'zod'
 import type { AskedRuns } from '../asked-runs.ts'
 import type { PendingLogins } from '../login/pending-logins.ts'
 import type { Principal } from '../access/principal.ts'
 
-/** What a token may be good for. Who may write may read. `anyone`: no token is wanted. */
+/** Whether a token reads or writes. One that writes may read. `anyone`: no token is wanted. */
 export type Scope = 'anyone' | 'read' | 'write'
 
-/** What a request came with, not yet checked. */
+/** The input of a request, not yet checked. */
 export interface RawInput {
   readonly params: unknown
   readonly query: unknown
@@ -19,7 +19,7 @@ export interface RawInput {
 }
 
 export interface RouteContext {
-  /** Does what the roles of who asks allow, and throws `forbidden` for all else. */
+  /** Does what the roles of the caller allow, and throws `forbidden` for all else. */
   readonly control: Control
   /** The header `If-Match`. */
   readonly ifMatch: string | undefined
@@ -32,7 +32,7 @@ export interface RouteContext {
     readonly logOut: () => Promise<readonly string[]>
   }
   readonly asked: AskedRuns
-  /** Who has a token of the server. */
+  /** The tokens of the server, by their names. */
   readonly tokens: () => TokensView
   /** Where the browser that asks reaches the server, without a slash at its end. */
   readonly origin: string
@@ -58,88 +58,38 @@ export type Answer =
     }
   | { readonly kind: 'events'; readonly events: AsyncIterable<string> }
 
-interface RouteParts {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
-  /** Below `/api/v1`; `:name` stands for a parameter. */
-  readonly path: string
-  /** Its name in clients that are made from the OpenAPI document. */
-  readonly id: string
-  readonly summary: string
-  readonly scope: Scope
-  readonly status: 200 | 202
-  readonly answer: z.ZodType
-  /** True if the answer is a stream of server-sent events, each of which carries a document. */
-  readonly streams?: boolean
-  /** How long the route may take; a stream has no such limit. */
+/** A document. The version of a resource is its ETag. */
+export function document(value: object): Answer & { readonly kind: 'document' } {
+  const etag = 'version' in value && typeof value.version === 'number' ? { etag: `"${value.version}"` } : {}
+  return { kind: 'document', value, ...etag }
+}
+
+/** How much of an operation a server does at once, and for how long. */
+export interface Limits {
+  /** How long the operation may take; a stream has no such limit. Default: a minute. */
   readonly timeoutMs?: number
-  /** Most bytes of a body; absent: as many as most bodies need. */
+  /** The most bytes of its body. Default: 64 KB. */
   readonly bodyBytes?: number
-  /** At most so many requests at once. */
+  /** The most requests at once. Default: any number. */
   readonly atOnce?: number
-  /** At most so many of one caller. Default: as many as of all. */
+  /** The most requests of one caller at once. Default: as many as of all. */
   readonly atOncePerCaller?: number
 }
 
-export interface Route extends RouteParts {
+export interface Route extends Limits {
+  readonly id: OperationName
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  /** Below `/api/v1`; `:name` stands for a parameter. */
+  readonly path: string
+  readonly scope: Scope
+  readonly status: 200 | 202
+  readonly summary: string
   readonly params: z.ZodType
   readonly query: z.ZodType
   readonly body: z.ZodType | null
+  readonly answer: z.ZodType
+  /** True if the answer is a stream of server-sent events, each of which carries a document. */
+  readonly streams: boolean
   /** Throws `usage` for input that does not fit the schemas. */
   handle(input: RawInput, context: RouteContext): Promise<Answer>
-}
-
-interface RouteSpec<Params, Query, Body> extends RouteParts {
-  readonly params: z.ZodType<Params>
-  readonly query: z.ZodType<Query>
-  readonly body: z.ZodType<Body>
-  readonly takesBody?: boolean
-  readonly respond: (
-    input: {
-      readonly params: Params
-      readonly query: Query
-      readonly body: Body
-      readonly lastEventId: string | undefined
-    },
-    context: RouteContext,
-  ) => Promise<Answer>
-}
-
-export function route<Params, Query, Body>(spec: RouteSpec<Params, Query, Body>): Route {
-  const {
-    params,
-    query,
-    body,
-    respond,
-    takesBody = spec.method === 'POST' || spec.method === 'PUT',
-    ...parts
-  } = spec
-  return {
-    ...parts,
-    params,
-    query,
-    body: takesBody ? body : null,
-    handle: (input, context) =>
-      respond(
-        {
-          params: checked(params, input.params, 'path'),
-          query: checked(query, input.query, 'query'),
-          body: checked(body, takesBody && input.body !== undefined ? input.body : {}, 'body'),
-          lastEventId: input.lastEventId,
-        },
-        context,
-      ),
-  }
-}
-
-function checked<T>(schema: z.ZodType<T>, value: unknown, where: 'path' | 'query' | 'body'): T {
-  const parsed = schema.safeParse(value)
-  if (parsed.success) return parsed.data
-  const details = parsed.error.issues.map(({ path, message }) => {
-    const field = path.map(String).join('.')
-    return field === '' ? { message } : { field, message }
-  })
-  const found = details.map(({ field, message }) =>
-    field === undefined ? message : `\`${field}\`: ${message}`,
-  )
-  throw new SluiceError('usage', `The ${where} of the request is not right: ${found.join('; ')}`, { details })
 }

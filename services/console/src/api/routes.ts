@@ -1,257 +1,280 @@
-/** All routes of the API. Each is one method of the control port. */
+/**
+ * The routes of the API, made from the table of operations. Each does what control does, but for those that
+ * say more here, and for what a server answers by itself (`served.ts`).
+ */
+import { SHAPES, type InputOf, type Shape } from '@sluice/contracts/api/operation-shapes'
 import {
-  attemptsPage,
-  attemptView,
-  failedPage,
-  previewView,
-  requestView,
-  resourcesPage,
-  runsPage,
-  runView,
-  syncsPage,
-  syncView,
-  type RunView,
-} from '@sluice/contracts/api'
-import { rowLifeView, runFiguresView } from '@sluice/contracts/views/history-views'
-import {
-  attemptsQuery,
-  failedQuery,
-  failedRowsBody,
-  approveBody,
-  noBody,
-  noQuery,
-  pageQuery,
-  previewQuery,
-  requestPath,
-  resyncBody,
-  runBody,
-  runPath,
-  figuresQuery,
-  rowQuery,
-  runsQuery,
-  syncPath,
-  syncQuery,
-  syncsQuery,
-  testBody,
-} from '@sluice/contracts/api-requests'
-import { SluiceError } from '@sluice/contracts/errors'
-import type { RunRequest } from '@sluice/control/port'
+  API_BASE,
+  OPERATION_NAMES,
+  OPERATIONS,
+  type AskName,
+  type CallName,
+  type Operation,
+  type OperationName,
+  type PreviewName,
+  type Role,
+  type ServeName,
+} from '@sluice/contracts/api/operations'
+import { SluiceError, VersionConflict } from '@sluice/contracts/errors'
+import type { PreviewInput } from '@sluice/control/port'
+import { assertMayAsk } from '@sluice/control/roles'
+import { FILE_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import { z } from 'zod'
-import { PREVIEW, previewed } from './previewed.ts'
-import { RESOURCE_ROUTES } from './resource-routes.ts'
-import { REPLAY_ROUTE } from './replay-route.ts'
-import { route, type Answer, type Route, type RouteContext } from './route.ts'
+import { previewed } from './previewed.ts'
+import { document, type Answer, type Limits, type RawInput, type Route, type RouteContext } from './route.ts'
 import { runEvents } from './run-events.ts'
-import { ALERT_ROUTES } from './alert-routes.ts'
-import { CERTIFICATE_ROUTE } from './operating/certificate-route.ts'
-import { LOGIN_ROUTES } from './operating/login-routes.ts'
-import { OPERATOR_ROUTES } from './operating/operator-routes.ts'
-import { SAMPLE_ROUTES } from './operating/sample-routes.ts'
-import { SCHEDULE_ROUTE } from './operating/schedule-route.ts'
-import { SECRET_ROUTES } from './secret-routes.ts'
-import { SESSION_ROUTES } from './session-routes.ts'
+import { SERVED } from './served.ts'
 
-const MINUTE_MS = 60_000
-/** Each stream keeps a connection. */
-const STREAMS = { atOnce: 200, atOncePerCaller: 100 }
+const SECOND_MS = 1_000
+const MINUTE_MS = 60 * SECOND_MS
+const KB = 1_024
+
+/** Without an index it reads topics. */
+const SEARCHES = { timeoutMs: 5 * MINUTE_MS }
+/** A preview reads the whole model, and takes a share of the memory. */
+const PREVIEWS = { timeoutMs: MINUTE_MS, atOnce: 4, atOncePerCaller: 2 }
+/** A document takes a thread for some time. */
+const DOCUMENTS = { bodyBytes: 2_200_000, atOnce: 8 }
+const PROJECTS = { bodyBytes: 24_000_000, atOnce: 8, atOncePerCaller: 2 }
+/** It looks at Kafka, the registry and Redis, or reads a whole topic. */
+const LOOKS = { atOnce: 4 }
+const RECEIVES = { atOnce: 20 }
+
+/** The operations that have other limits than most. */
+const LIMITS: { readonly [Name in OperationName]?: Limits } = {
+  logIn: { bodyBytes: 4 * KB },
+  getRow: SEARCHES,
+  getRunFigures: SEARCHES,
+  listAttempts: SEARCHES,
+  getRequest: SEARCHES,
+  replay: SEARCHES,
+  // Each stream keeps a connection.
+  followRun: { atOnce: 200, atOncePerCaller: 100 },
+  preview: PREVIEWS,
+  sendTest: PREVIEWS,
+  previewDocuments: { ...DOCUMENTS, ...PREVIEWS, atOnce: 8 },
+  putResource: DOCUMENTS,
+  removeResource: { atOnce: 8 },
+  rollbackResource: { atOnce: 8 },
+  diffResources: PROJECTS,
+  applyResources: PROJECTS,
+  validateDocuments: { ...DOCUMENTS, atOncePerCaller: 2 },
+  sampleRows: { ...DOCUMENTS, timeoutMs: 30 * SECOND_MS, atOnce: 4 },
+  // JSON writes each line break, quote and backslash of a value as two characters.
+  setSecret: { bodyBytes: 2 * FILE_CEILING_BYTES + 64 * KB, atOnce: 4 },
+  // Two files.
+  checkCertificate: { bodyBytes: 4 * FILE_CEILING_BYTES + 64 * KB, atOnce: 4 },
+  // A vault may have thousands of secrets. One that was not reached is taken the next time.
+  resealSecrets: { timeoutMs: 10 * MINUTE_MS },
+  testAlert: { atOnce: 4 },
+  getHealth: LOOKS,
+  listAudit: LOOKS,
+  listTokens: LOOKS,
+  receiveAdded: RECEIVES,
+  receiveChanged: RECEIVES,
+  receiveRemoved: RECEIVES,
+  beginLogin: { atOnce: 8 },
+  finishLogin: { atOnce: 8 },
+}
+
+const nothing = z.strictObject({})
+const PREVIEWED = 100
 /** The queued run may stand behind refused ones. */
 const LATEST = 20
 
-function timeOf(text: string | undefined): number | undefined {
-  return text === undefined ? undefined : Date.parse(text)
+type Handling<Name extends OperationName> = (
+  input: InputOf<Name>,
+  context: RouteContext,
+  /** The header `Last-Event-ID`. */
+  lastEventId: string | undefined,
+) => Promise<Answer>
+
+/** The operations of control for which a server does more than to ask it. */
+const OWN: { readonly [Name in CallName | AskName]?: Handling<Name> } = {
+  run: async (input, context) => {
+    if (input.queues === false) await assertFree(input.name, context)
+    return await askFor('run', input, context)
+  },
+  replay: async ({ dryRun = false, ...input }, context) =>
+    dryRun
+      ? await callFor('dryRunReplay', { ...input, dryRun }, context)
+      : await askFor('replay', input, context),
+  putResource: (input, context) =>
+    changed(context, version => {
+      const given = typeof input.document === 'string' ? { yaml: input.document } : input.document
+      const document = version === undefined ? given : { ...given, version }
+      return callFor('putResource', { ...input, document }, context)
+    }),
+  removeResource: (input, context) =>
+    changed(context, (version = input.version) => callFor('removeResource', { ...input, version }, context)),
+  rollbackResource: (input, context) =>
+    changed(context, (version = input.version) =>
+      callFor('rollbackResource', { ...input, version }, context),
+    ),
 }
 
-const noPath = z.strictObject({})
-const document = (value: unknown): Answer => ({ kind: 'document', value })
-const asked = (view: RunView): Answer => ({
-  kind: 'document',
-  value: view,
-  location: `/api/v1/runs/${encodeURIComponent(view.id)}`,
-})
+/** The routes of the operations; one that stands `within` another has none of its own. */
+export const ROUTES: readonly Route[] = OPERATION_NAMES.flatMap(name =>
+  withinOf(name) === undefined ? [routeOf(name)] : [],
+)
 
-const reads = { method: 'GET', scope: 'read', status: 200, body: noBody } as const
-const asks = { method: 'POST', scope: 'write', status: 202, query: noQuery, answer: runView } as const
+/**
+ * Throws `forbidden`, with what is missing, unless the roles are enough for something that the route does.
+ */
+export function assertMayUse({ id }: Pick<Route, 'id'>, roles: ReadonlySet<Role>): void {
+  const isEnough = OPERATION_NAMES.some(name => withinOf(name) === id && mayAsk(roles, name))
+  if (!isEnough) assertMayAsk(roles, id)
+}
 
-const READ_ROUTES: readonly Route[] = [
-  route({
-    ...{ ...reads, path: '/syncs', id: 'listSyncs', summary: 'All syncs and how each is, by name' },
-    ...{ params: noPath, query: syncsQuery, answer: syncsPage },
-    respond: async ({ query: { limit, after, runs } }, { control, signal }) =>
-      document(await control.syncs({ limit, after, runs }, signal)),
-  }),
-  route({
-    ...{ ...reads, path: '/syncs/:name', id: 'getSync', summary: 'One sync and how it is' },
-    ...{ params: syncPath, query: syncQuery, answer: syncView },
-    respond: async ({ params, query: { runs } }, { control, signal }) =>
-      document(await control.sync(params.name, { runs }, signal)),
-  }),
-  route({
-    ...{ ...reads, path: '/syncs/:name/failed', id: 'listFailedRows' },
-    ...{ summary: 'The failed rows of a sync, by key' },
-    ...{ params: syncPath, query: failedQuery, answer: failedPage },
-    respond: async ({ params, query }, { control, signal }) => {
-      const { run, key, status, limit, after } = query
-      return document(await control.failed({ sync: params.name, run, key, status, limit, after }, signal))
-    },
-  }),
-  route({
-    ...{ ...reads, path: '/runs', id: 'listRuns', summary: 'The runs, the newest first' },
-    ...{ params: noPath, query: runsQuery, answer: runsPage },
-    respond: async ({ query }, { control, signal }) => {
-      const { since, until, ...same } = query
-      const times = { since: timeOf(since), until: timeOf(until) }
-      const all = { ...same, ...times, sync: query.sync, after: query.after }
-      return document(await control.runs(all, signal))
-    },
-  }),
-  route({
-    ...{ ...reads, path: '/syncs/:name/rows', id: 'getRow', timeoutMs: 5 * MINUTE_MS },
-    summary: 'All that happened to one row, and what the destination is believed to hold',
-    ...{ params: syncPath, query: rowQuery, answer: rowLifeView },
-    respond: async ({ params, query }, { control, signal }) =>
-      document(await control.row({ sync: params.name, key: query.key }, signal)),
-  }),
-  route({
-    ...{ ...reads, path: '/runs/:id/figures', id: 'getRunFigures', timeoutMs: 5 * MINUTE_MS },
-    summary: 'What the attempts of a run came to, over time',
-    ...{ params: runPath, query: figuresQuery, answer: runFiguresView },
-    respond: async ({ params, query }, { control, signal }) =>
-      document(await control.figures(params.id, query.buckets, signal)),
-  }),
-  route({
-    ...{ ...reads, path: '/runs/:id', id: 'getRun', summary: 'One run' },
-    ...{ params: runPath, query: noQuery, answer: runView },
-    respond: async ({ params }, { control, signal }) => document(await control.run(params.id, signal)),
-  }),
-  route({
-    ...{ ...reads, path: '/runs/:id/events', id: 'followRun', streams: true, ...STREAMS },
-    summary: 'The state of a run, and each later state as an event `run`, until the run has ended',
-    ...{ params: runPath, query: noQuery, answer: runView },
-    respond: async ({ params, lastEventId }, { control, signal }) => ({
-      kind: 'events',
-      events: await runEvents(control.follow(params.id, signal), { lastEventId, signal }),
-    }),
-  }),
-  route({
-    ...{ ...reads, path: '/attempts', id: 'listAttempts', timeoutMs: 5 * MINUTE_MS },
-    summary: 'Requests and answers as sent and received, the newest first',
-    ...{ params: noPath, query: attemptsQuery, answer: attemptsPage },
-    respond: async ({ query }, { control, signal }) => {
-      const { q: search, bodies: searchesBodies, since, until, ...same } = query
-      const times = { since: timeOf(since), until: timeOf(until) }
-      return document(
-        await control.attempts({ ...same, ...times, after: query.after, search, searchesBodies }, signal),
-      )
-    },
-  }),
-  route({
-    ...{ ...reads, path: '/attempts/:requestId', id: 'getRequest', timeoutMs: 5 * MINUTE_MS },
-    summary: 'One request with its rows, and all attempts at it with their answers and timing',
-    ...{ params: requestPath, query: noQuery, answer: requestView },
-    respond: async ({ params }, { control, signal }) =>
-      document(await control.request(params.requestId, signal)),
-  }),
-  route({
-    ...{ ...reads, ...PREVIEW, path: '/preview', id: 'preview' },
-    summary: 'What the next run of a sync would send',
-    ...{ params: noPath, query: previewQuery, answer: previewView },
-    respond: async ({ query }, { control, signal }) => {
-      const { sync, trigger: op, key, rows, limit } = query
-      await using preview = await control.preview({ sync, op, key, rows }, signal)
-      return document(await previewed(preview, { sync, limit }))
-    },
-  }),
-  route({
-    ...{ ...reads, path: '/resources', id: 'listResources', summary: 'All resources, by kind and name' },
-    ...{ params: noPath, query: pageQuery, answer: resourcesPage },
-    respond: async ({ query }, { control, signal }) =>
-      document(await control.resources({ limit: query.limit, after: query.after }, signal)),
-  }),
-]
+function routeOf(name: OperationName): Route {
+  if (isServe(name)) return servedRoute(name)
+  if (isAsk(name)) return askRoute(name)
+  switch (name) {
+    case 'followRun':
+      return madeRoute(name, async ({ id }, { control, signal }, lastEventId) => ({
+        kind: 'events',
+        events: await runEvents(control.follow(id, signal), { lastEventId, signal }),
+      }))
+    case 'preview':
+      return madeRoute(name, ({ limit, ...input }, context) => previewFor(name, input, limit, context))
+    case 'previewDocuments':
+      return madeRoute(name, ({ limit, ...input }, context) => previewFor(name, input, limit, context))
+    default:
+      return callRoute(name)
+  }
+}
 
-const ASK_ROUTES: readonly Route[] = [
-  route({
-    ...{ ...asks, path: '/syncs/:name/runs', id: 'run', summary: 'Ask for a run' },
-    ...{ params: syncPath, body: runBody },
-    respond: async ({ params, body: { queues = true } }, context) => {
-      if (!queues) await assertFree(params.name, context)
-      return await askForRun(context, { sync: params.name })
-    },
-  }),
-  route({
-    ...{ ...asks, path: '/syncs/:name/retry', id: 'retry' },
-    summary: 'Ask for a run that tries rows again; without a key or status, an ordinary run',
-    ...{ params: syncPath, body: failedRowsBody },
-    respond: ({ params, body: { key = null, status = null } }, context) => {
-      const scope = key === null && status === null ? null : { as: null, key, status }
-      return askForRun(context, { sync: params.name, cause: 'retry', scope })
-    },
-  }),
-  route({
-    ...{ ...asks, path: '/syncs/:name/resync', id: 'resync', summary: 'Ask for a run that sends every row' },
-    ...{ params: syncPath, body: resyncBody },
-    respond: ({ params, body: { as = 'added' } }, context) =>
-      askForRun(context, { sync: params.name, cause: 'resync', scope: { as, key: null, status: null } }),
-  }),
-  route({
-    ...{ ...asks, path: '/syncs/:name/discard', id: 'discard', summary: 'Discard rows that wait' },
-    ...{ params: syncPath, body: failedRowsBody },
-    respond: ({ params, body: { key = null, status = null } }, context) =>
-      askForRun(context, { sync: params.name, cause: 'discard', scope: { as: null, key, status } }),
-  }),
-  route({
-    ...{ ...asks, path: '/syncs/:name/reset', id: 'reset', summary: 'Forget what was delivered' },
-    ...{ params: syncPath, body: noBody },
-    respond: async ({ params }, { control, asked: runs }) =>
-      asked(await runs.ask(following => control.reset(params.name, following))),
-  }),
-  route({
-    ...{ ...asks, ...PREVIEW, path: '/syncs/:name/test', id: 'sendTest', answer: attemptView, status: 200 },
-    summary: 'Send the request of one row, and record it as a test that changes no state',
-    ...{ params: syncPath, body: testBody },
-    respond: async ({ params, body: { key, trigger } }, { control, signal }) =>
-      document(await control.sendTest({ sync: params.name, op: trigger, key }, signal)),
-  }),
-  route({
-    ...{ ...asks, path: '/runs/:id/approve', id: 'approve', summary: 'Let a held run go on' },
-    ...{ params: runPath, body: approveBody },
-    respond: async ({ params, body: { destination } }, { control, asked: runs }) =>
-      asked(await runs.ask(following => control.approve({ run: params.id, destination }, following))),
-  }),
-  route({
-    ...{ ...asks, path: '/runs/:id/cancel', id: 'cancel', summary: 'End a run in good order' },
-    ...{ params: runPath, body: noBody },
-    respond: async ({ params }, { control, asked: runs }) =>
-      asked(await runs.ask(following => control.cancel(params.id, following))),
-  }),
-]
+function isServe(name: OperationName): name is ServeName {
+  return OPERATIONS[name].does === 'serve'
+}
 
-export const ROUTES: readonly Route[] = [
-  ...SESSION_ROUTES,
-  ...READ_ROUTES,
-  ...ASK_ROUTES,
-  ...RESOURCE_ROUTES,
-  REPLAY_ROUTE,
-  ...SECRET_ROUTES,
-  ...ALERT_ROUTES,
-  SCHEDULE_ROUTE,
-  CERTIFICATE_ROUTE,
-  ...SAMPLE_ROUTES,
-  ...OPERATOR_ROUTES,
-  ...LOGIN_ROUTES,
-]
+function isAsk(name: OperationName): name is AskName {
+  return OPERATIONS[name].does === 'ask'
+}
 
-async function askForRun({ control, asked: runs }: RouteContext, request: RunRequest): Promise<Answer> {
-  return asked(await runs.ask(following => control.askForRun(request, following)))
+function servedRoute<Name extends ServeName>(name: Name): Route {
+  return madeRoute(name, SERVED[name])
+}
+
+function callRoute<Name extends CallName>(name: Name): Route {
+  return madeRoute(name, OWN[name] ?? ((input, context) => callFor(name, input, context)))
+}
+
+function askRoute<Name extends AskName>(name: Name): Route {
+  return madeRoute(name, OWN[name] ?? ((input, context) => askFor(name, input, context)))
+}
+
+async function previewFor<Name extends PreviewName>(
+  name: Name,
+  input: PreviewInput<Name> & { readonly sync: string },
+  limit: number | undefined,
+  { control, signal }: RouteContext,
+): Promise<Answer> {
+  await using preview = await control.preview(name, input, { signal })
+  return document(await previewed(preview, { sync: input.sync, limit: limit ?? PREVIEWED }))
+}
+
+async function callFor<Name extends CallName>(
+  name: Name,
+  input: InputOf<Name>,
+  { control, signal }: RouteContext,
+): Promise<Answer> {
+  return document(await control.call(name, input, { signal }))
+}
+
+async function askFor<Name extends AskName>(
+  name: Name,
+  input: InputOf<Name>,
+  { control, asked }: RouteContext,
+): Promise<Answer> {
+  const view = await asked.ask(following => control.ask(name, input, following))
+  return { ...document(view), location: `${API_BASE}/runs/${encodeURIComponent(view.id)}` }
 }
 
 /** Throws `conflict` if a run of the sync is under way. The services are at work, so it will end. */
 async function assertFree(sync: string, { control, signal }: RouteContext): Promise<void> {
-  const { runs } = await control.runs({ sync, limit: LATEST, after: undefined }, signal)
+  const { runs } = await control.call('listRuns', { sync, limit: LATEST }, { signal })
   const open = runs.find(({ status }) => status === 'running' || status === 'queued')
   if (open === undefined) return
   throw new SluiceError(
     'conflict',
     `Run ${open.id} of \`${sync}\` is ${open.status}: \`sluice run ${sync} --wait\` waits for it and then runs again.`,
   )
+}
+
+/** Changes one resource, and tells a client that sent `If-Match` of a conflict in its own words. */
+async function changed(
+  { ifMatch }: RouteContext,
+  change: (version: number | undefined) => Promise<Answer>,
+): Promise<Answer> {
+  const expected = ifMatch === undefined ? undefined : versionIn(ifMatch)
+  try {
+    return await change(expected)
+  } catch (error) {
+    if (!(error instanceof VersionConflict) || expected === undefined) throw error
+    const { message, versions, details } = error
+    throw new VersionConflict(message, { versions, details, isPrecondition: true })
+  }
+}
+
+/** Undefined for `*`, which is whatever is there. */
+function versionIn(ifMatch: string): number | undefined {
+  if (ifMatch.trim() === '*') return undefined
+  const [, version] = /^\s*"(\d{1,15})"\s*$/.exec(ifMatch) ?? []
+  if (version !== undefined) return Number(version)
+  throw new SluiceError(
+    'usage',
+    `\`If-Match\` wants the ETag of a resource, such as "3", or *, found ${ifMatch}`,
+  )
+}
+
+/** The route of an operation, with the schemas of its input as HTTP splits it. */
+function madeRoute<Name extends OperationName>(name: Name, handle: Handling<Name>): Route {
+  const operation: Operation = OPERATIONS[name]
+  const shape: Shape = SHAPES[name]
+  const { does, isOpen = false, method, path } = operation
+  const { params = nothing, query = nothing, summary, answer } = shape
+  const body = method === 'POST' || method === 'PUT' ? (shape.document ?? shape.body ?? nothing) : null
+  const inputOf = (raw: RawInput): InputOf<Name> => {
+    const parts = { ...checked(params, raw.params, 'path'), ...checked(query, raw.query, 'query') }
+    const read = body === null ? {} : checked(body, raw.body === undefined ? {} : raw.body, 'body')
+    const input = shape.document === undefined ? Object.assign(parts, read) : { ...parts, document: read }
+    if (isInput(name, input)) return input
+    throw new SluiceError('internal', `the input of ${name} is no object`)
+  }
+  return {
+    ...{ id: name, method, path, summary, params, query, body, answer, ...LIMITS[name] },
+    scope: isOpen ? 'anyone' : method === 'GET' ? 'read' : 'write',
+    status: does === 'ask' ? 202 : 200,
+    streams: does === 'follow',
+    handle: async (raw, context) => await handle(inputOf(raw), context, raw.lastEventId),
+  }
+}
+
+/** The parts of the input have been checked by the schemas that its type is made from. */
+function isInput<Name extends OperationName>(_name: Name, input: unknown): input is InputOf<Name> {
+  return typeof input === 'object' && input !== null
+}
+
+function checked<T>(schema: z.ZodType<T>, value: unknown, where: 'path' | 'query' | 'body'): T {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const details = parsed.error.issues.map(({ path, message }) => {
+    const field = path.map(String).join('.')
+    return field === '' ? { message } : { field, message }
+  })
+  const found = details.map(({ field, message }) =>
+    field === undefined ? message : `\`${field}\`: ${message}`,
+  )
+  throw new SluiceError('usage', `The ${where} of the request is not right: ${found.join('; ')}`, { details })
+}
+
+function withinOf(name: OperationName): string | undefined {
+  const { within }: Operation = OPERATIONS[name]
+  return within
+}
+
+function mayAsk(roles: ReadonlySet<Role>, name: OperationName): boolean {
+  const { role, also }: Operation = OPERATIONS[name]
+  return [role, also ?? null].every(wanted => wanted === null || roles.has(wanted))
 }

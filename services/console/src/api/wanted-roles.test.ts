@@ -7,7 +7,7 @@ import { AskedRuns } from '../asked-runs.ts'
 import { createApi } from './create-api.ts'
 import { ROUTES } from './routes.ts'
 import { listen } from '../../test/test-listener.ts'
-import { assertMayUse } from '../access/wanted-roles.ts'
+import { assertMayUse } from './routes.ts'
 
 const WRITES = ROUTES.filter(({ scope }) => scope === 'write')
 const logger = createLogger({ name: 'test', level: 'silent' })

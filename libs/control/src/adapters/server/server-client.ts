@@ -7,20 +7,15 @@ import {
 } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { problem } from '@sluice/contracts/api'
+import { ANSWERS, type AnswerOf } from '@sluice/contracts/api/operation-shapes'
+import { addressOf, hasQuery, OPERATIONS, type OperationName } from '@sluice/contracts/api/operations'
 import { SluiceError, WrongState } from '@sluice/contracts/errors'
 import type { z } from 'zod'
 import type { ServerAddress } from '../../server-address.ts'
 
-interface Asked<T> {
-  readonly signal: AbortSignal
-  readonly answer: z.ZodType<T>
-}
-
-type Query = { readonly [name: string]: string | number | undefined }
-
 const CONFLICT = 409
 /** Beyond it, a server is wrong, or none of ours. */
-const MOST_CHARACTERS = 128 * 1024 * 1024
+const MAX_CHARACTERS = 128 * 1024 * 1024
 /** A preview may take minutes. A stream says something every 15 s. */
 const SILENCE_MS = 11 * 60_000
 const STREAM_SILENCE_MS = 60_000
@@ -35,30 +30,28 @@ export class ServerClient {
     this.#address = address
   }
 
-  async get<T>(path: readonly string[], query: Query, { signal, answer }: Asked<T>): Promise<T> {
-    const response = await this.#request('GET', path, { query, signal, silenceMs: SILENCE_MS })
-    return this.parsed(answer, await this.#text(response))
+  async call<Name extends OperationName>(
+    name: Name,
+    input: object,
+    signal: AbortSignal,
+  ): Promise<AnswerOf<Name>> {
+    return await this.callFor(name, input, ANSWERS[name].answer, signal)
   }
 
-  async post<T>(path: readonly string[], body: object, { signal, answer }: Asked<T>): Promise<T> {
-    return await this.#send('POST', path, { body, signal, answer })
-  }
-
-  async put<T>(path: readonly string[], body: object, { signal, answer }: Asked<T>): Promise<T> {
-    return await this.#send('PUT', path, { body, signal, answer })
-  }
-
-  async delete<T>(path: readonly string[], query: Query, { signal, answer }: Asked<T>): Promise<T> {
-    const response = await this.#request('DELETE', path, { query, signal, silenceMs: SILENCE_MS })
+  /** The same, where one of several answers is expected. */
+  async callFor<T>(
+    name: OperationName,
+    input: object,
+    answer: z.ZodType<T>,
+    signal: AbortSignal,
+  ): Promise<T> {
+    const response = await this.#request(name, input, { signal, silenceMs: SILENCE_MS })
     return this.parsed(answer, await this.#text(response))
   }
 
   /** The text of a stream, which may break off with `unreachable`. */
-  async stream(
-    path: readonly string[],
-    { signal }: { readonly signal: AbortSignal },
-  ): Promise<AsyncIterable<string>> {
-    return this.#texts(await this.#request('GET', path, { signal, silenceMs: STREAM_SILENCE_MS }))
+  async stream(name: OperationName, input: object, signal: AbortSignal): Promise<AsyncIterable<string>> {
+    return this.#texts(await this.#request(name, input, { signal, silenceMs: STREAM_SILENCE_MS }))
   }
 
   /** The server has gone away in the midst of an answer. */
@@ -75,33 +68,17 @@ export class ServerClient {
     throw new SluiceError('unreachable', message)
   }
 
-  async #send<T>(
-    method: 'POST' | 'PUT',
-    path: readonly string[],
-    { body, signal, answer }: Asked<T> & { readonly body: object },
-  ): Promise<T> {
-    const sent = { body: JSON.stringify(body), signal, silenceMs: SILENCE_MS }
-    return this.parsed(answer, await this.#text(await this.#request(method, path, sent)))
-  }
-
   async #request(
-    method: 'GET' | 'POST' | 'PUT' | 'DELETE',
-    path: readonly string[],
-    of: {
-      readonly query?: Query
-      readonly body?: string
-      readonly signal: AbortSignal
-      readonly silenceMs: number
-    },
+    name: OperationName,
+    input: object,
+    { signal, silenceMs }: { readonly signal: AbortSignal; readonly silenceMs: number },
   ): Promise<IncomingMessage> {
-    const { query = {}, body, signal, silenceMs } = of
-    const search = new URLSearchParams()
-    for (const [name, value] of Object.entries(query))
-      if (value !== undefined) search.set(name, String(value))
-    const text = search.size === 0 ? '' : `?${search.toString()}`
-    const target = `/api/v1/${path.map(encodeURIComponent).join('/')}${text}`
+    const { method } = OPERATIONS[name]
+    const { path, rest } = addressOf(name, input)
+    const search = hasQuery(name) ? searchOf(rest) : ''
+    const body = hasQuery(name) ? undefined : JSON.stringify(rest)
     const headers = body === undefined ? {} : { 'content-type': 'application/json' }
-    const response = await this.#sent(target, { method, headers, signal }, { body, silenceMs })
+    const response = await this.#sent(`${path}${search}`, { method, headers, signal }, { body, silenceMs })
     const { statusCode: status = 0 } = response
     if (status >= OK && status < NOT_OK) return response
     throw this.#refusal(status, await this.#text(response))
@@ -134,10 +111,10 @@ export class ServerClient {
     let text = ''
     for await (const part of this.#texts(response)) {
       text += part
-      if (text.length > MOST_CHARACTERS)
+      if (text.length > MAX_CHARACTERS)
         throw new SluiceError(
           'unreachable',
-          `${this.#where()} answered with more than ${MOST_CHARACTERS} characters`,
+          `${this.#where()} answered with more than ${MAX_CHARACTERS} characters`,
         )
     }
     return text
@@ -189,6 +166,12 @@ export class ServerClient {
     const address = this.#address
     return address.kind === 'socket' ? 'The process that has the folder open' : `The server ${address.url}`
   }
+}
+
+function searchOf(query: { readonly [name: string]: unknown }): string {
+  const search = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) search.set(name, String(value))
+  return search.size === 0 ? '' : `?${search.toString()}`
 }
 
 function placeOf(

@@ -16,7 +16,7 @@ export const command: Command = {
     const [name] = args.positionals
     if (name === undefined || name === '') throw new SluiceError('usage', '`sluice alerts test` wants ALERT.')
     await using control = await openControl(context)
-    const tested = await control.testAlert(name, signal)
+    const tested = await control.call('testAlert', { name }, { signal })
     stdout.write(json ? `${JSON.stringify(tested)}\n` : `A test notice went to ${tested.to}.\n`)
     return EXIT.success
   },

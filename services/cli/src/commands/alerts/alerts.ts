@@ -19,7 +19,7 @@ export const command: Command = {
   async run(context) {
     const { stdout, signal, json, color } = context
     await using control = await openControl(context)
-    const view = await control.alerts(signal)
+    const view = await control.call('listAlerts', {}, { signal })
     if (json) stdout.write(`${JSON.stringify(view)}\n`)
     else stdout.write(alertsText(view.alerts, { color, columns: terminalColumns(stdout) }))
     return EXIT.success

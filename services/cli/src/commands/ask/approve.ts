@@ -42,7 +42,7 @@ export const command: Command = {
       )
     const destination = isSame ? 'same' : isNew ? 'new' : undefined
     return askAndShow(context, (control, following) =>
-      control.approve({ run: args.positionals[0] ?? '', destination }, following),
+      control.ask('approve', { id: args.positionals[0] ?? '', destination }, following),
     )
   },
 }

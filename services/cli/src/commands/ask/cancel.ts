@@ -18,6 +18,8 @@ export const command: Command = {
   ],
   run: context => {
     const [id = ''] = context.args.positionals
-    return askAndShow(context, (control, following) => control.cancel(id, following), { wants: 'cancelled' })
+    return askAndShow(context, (control, following) => control.ask('cancel', { id }, following), {
+      wants: 'cancelled',
+    })
   },
 }

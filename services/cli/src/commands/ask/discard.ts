@@ -1,7 +1,7 @@
 /** `sluice discard`. */
-import { askForRun } from '../../ask-and-show.ts'
+import { askAndShow } from '../../ask-and-show.ts'
 import type { Command } from '../../command.ts'
-import { failedScope, KEY_OPTION, STATUS_OPTION } from '../../history-options.ts'
+import { failedRows, KEY_OPTION, STATUS_OPTION } from '../../history-options.ts'
 import { EXITS_OF_RUNS } from '../../exit-codes.ts'
 
 export const command: Command = {
@@ -15,5 +15,6 @@ export const command: Command = {
     { command: 'sluice discard customers --status 422', does: 'discards the rows that the API called wrong' },
     { command: 'sluice discard customers --key 5', does: 'discards one row' },
   ],
-  run: context => askForRun(context, { cause: 'discard', scope: failedScope(context.args) }),
+  run: context =>
+    askAndShow(context, (control, following) => control.ask('discard', failedRows(context.args), following)),
 }

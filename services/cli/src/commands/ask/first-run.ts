@@ -53,7 +53,7 @@ export async function askedFirst(
   if (said !== undefined || !isFirstHere(context)) return said
   const { stdin, json, dir, signal } = context
   await using control = await open()
-  const { resources } = await control.resources({ limit: 1_000, after: undefined }, signal)
+  const { resources } = await control.call('listResources', { limit: 1_000 }, { signal })
   const first = resources.filter(each => sends(each) && (syncs?.includes(each.name) ?? true))
   if (first.length === 0) return undefined
   const names = first.map(({ name }) => name)
@@ -101,8 +101,7 @@ async function otherEnvironments({ dir, env }: CommandContext): Promise<readonly
 async function addedRows(control: Control, syncs: readonly string[], signal: AbortSignal): Promise<number> {
   let rows = 0
   for (const sync of syncs) {
-    const query = { sync, op: undefined, key: undefined, rows: undefined }
-    await using next = await control.preview(query, signal)
+    await using next = await control.preview('preview', { sync }, { signal })
     rows += next.counts.added
   }
   return rows

@@ -1,7 +1,8 @@
 /** `sluice replay`. */
 import { attemptOutcome } from '@sluice/contracts/api'
 import { SluiceError } from '@sluice/contracts/errors'
-import { OPS, type ReplayScope } from '@sluice/contracts/state'
+import type { InputOf } from '@sluice/contracts/api/operation-shapes'
+import { OPS } from '@sluice/contracts/state'
 import type { Control } from '@sluice/control/port'
 import { askAndShow } from '../../ask-and-show.ts'
 import { booleanOption, textOption, type Command, type CommandContext } from '../../command.ts'
@@ -51,8 +52,7 @@ export const command: Command = {
   ],
   async run(context) {
     const { args, json, stdin, signal } = context
-    const sync = args.positionals[0] ?? ''
-    const scope = scopeOf(context)
+    const asked = askedOf(context)
     const isDry = booleanOption(args, 'dry-run')
     const isSure = booleanOption(args, 'yes')
     if (!isDry && !isSure && (json || stdin.isTTY !== true))
@@ -61,53 +61,51 @@ export const command: Command = {
         '`sluice replay` asks before it sends requests again, and nobody can answer here: `--yes` sends them without a question, and `--dry-run` shows them.',
       )
     if (isDry || !isSure) {
-      const isWanted = await foreseen(context, { sync, scope, isDry }, signal)
+      const isWanted = await foreseen(context, { asked, isDry }, signal)
       if (!isWanted) return EXIT.success
     }
-    const request = {
-      sync,
-      cause: 'replay',
-      scope: { as: null, key: null, status: null, replay: scope },
-    } as const
-    return await askAndShow(context, (control, following) => control.askForRun(request, following))
+    return await askAndShow(context, (control, following) => control.ask('replay', asked, following))
   },
 }
 
 /** Shows what would be sent. True if somebody wants it to be sent. */
 async function foreseen(
   context: CommandContext,
-  of: { readonly sync: string; readonly scope: ReplayScope; readonly isDry: boolean },
+  { asked, isDry }: { readonly asked: Replayed; readonly isDry: boolean },
   signal: AbortSignal,
 ): Promise<boolean> {
   const { json, stdout } = context
   await using control: Control = await openControl(context)
-  const view = await control.replayable({ sync: of.sync, scope: of.scope }, signal)
+  const view = await control.call('dryRunReplay', { ...asked, dryRun: true }, { signal })
   stdout.write(json ? `${JSON.stringify(view)}\n` : replayText(view, outputOptions(context)))
-  if (of.isDry || view.requests === 0) return false
+  if (isDry || view.requests === 0) return false
   if (await confirmed('\nSend them again?', context)) return true
   stdout.write('Nothing was sent.\n')
   return false
 }
 
-function scopeOf({ args }: CommandContext): ReplayScope {
+type Replayed = Omit<InputOf<'replay'>, 'dryRun'>
+
+function askedOf({ args }: CommandContext): Replayed {
   const now = Date.now()
   const trigger = textOption(args, 'trigger')
   const outcome = textOption(args, 'outcome')
-  const scope: ReplayScope = {
+  const asked = {
+    name: args.positionals[0] ?? '',
     keys: keyOptions(args),
-    run: textOption(args, 'run')?.toUpperCase() ?? null,
-    since: timeOption(args, 'since', now) ?? null,
-    until: timeOption(args, 'until', now) ?? null,
-    status: statusNumber(args) ?? null,
-    outcome: attemptOutcome.options.find(of => of === outcome) ?? null,
-    trigger: OPS.find(op => op === trigger) ?? null,
+    run: textOption(args, 'run'),
+    since: timeOption(args, 'since', now),
+    until: timeOption(args, 'until', now),
+    status: statusNumber(args),
+    outcome: attemptOutcome.options.find(each => each === outcome),
+    trigger: OPS.find(op => op === trigger),
   }
-  if (scope.keys === null && scope.run === null && scope.since === null)
+  if (asked.keys === undefined && asked.run === undefined && asked.since === undefined)
     throw new SluiceError(
       'usage',
       '`sluice replay` wants to know which requests: `--key KEY`, `--run RUN` or `--since TIME`. `sluice replay --help` explains them.',
     )
-  if (scope.since !== null && scope.until !== null && scope.until <= scope.since)
+  if (asked.since !== undefined && asked.until !== undefined && asked.until <= asked.since)
     throw new SluiceError('usage', '`--until` is not later than `--since`: no attempt lies between them.')
-  return scope
+  return asked
 }

@@ -20,5 +20,7 @@ export const command: Command = {
     { command: 'sluice reset customers', does: 'forgets; the next `sluice run customers` is the first one' },
   ],
   run: context =>
-    askAndShow(context, (control, following) => control.reset(context.args.positionals[0] ?? '', following)),
+    askAndShow(context, (control, following) =>
+      control.ask('reset', { name: context.args.positionals[0] ?? '' }, following),
+    ),
 }

@@ -1,5 +1,5 @@
 /** `sluice resync`. */
-import { askForRun } from '../../ask-and-show.ts'
+import { askAndShow } from '../../ask-and-show.ts'
 import { textOption } from '../../command.ts'
 import type { Command } from '../../command.ts'
 import { EXITS_OF_RUNS } from '../../exit-codes.ts'
@@ -25,6 +25,7 @@ export const command: Command = {
   ],
   run: context => {
     const as = textOption(context.args, 'as') === 'changed' ? 'changed' : 'added'
-    return askForRun(context, { cause: 'resync', scope: { as, key: null, status: null } })
+    const name = context.args.positionals[0] ?? ''
+    return askAndShow(context, (control, following) => control.ask('resync', { name, as }, following))
   },
 }

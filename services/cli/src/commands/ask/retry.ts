@@ -1,7 +1,7 @@
 /** `sluice retry`. */
-import { askForRun } from '../../ask-and-show.ts'
+import { askAndShow } from '../../ask-and-show.ts'
 import type { Command } from '../../command.ts'
-import { failedScope, KEY_OPTION, STATUS_OPTION } from '../../history-options.ts'
+import { failedRows, KEY_OPTION, STATUS_OPTION } from '../../history-options.ts'
 import { EXITS_OF_RUNS } from '../../exit-codes.ts'
 
 export const command: Command = {
@@ -15,9 +15,6 @@ export const command: Command = {
     { command: 'sluice retry customers', does: 'retries all rows that wait, with progress and a summary' },
     { command: 'sluice retry customers --key 5', does: 'retries one row' },
   ],
-  run: context => {
-    const scope = failedScope(context.args)
-    const isOfAll = scope.key === null && scope.status === null
-    return askForRun(context, { cause: 'retry', scope: isOfAll ? null : scope })
-  },
+  run: context =>
+    askAndShow(context, (control, following) => control.ask('retry', failedRows(context.args), following)),
 }

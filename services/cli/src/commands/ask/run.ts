@@ -2,7 +2,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Control } from '@sluice/control/port'
 import { unknownSync } from '@sluice/control/unknown-names'
-import { askForAll, askForEach, askForRun } from '../../ask-and-show.ts'
+import { askAndShow, askForAll, askForEach } from '../../ask-and-show.ts'
 import { duration } from '@sluice/contracts/resources'
 import { booleanOption, textOption, type Command, type CommandContext } from '../../command.ts'
 import { openControl } from '../../open-control.ts'
@@ -96,7 +96,13 @@ async function runSyncs(context: CommandContext): Promise<ExitCode> {
   const firstRun = await askedFirst(context, isAll ? null : names, () => openControl(context))
   if (firstRun === null) return EXIT.success
   showEnvironment(context)
-  if (!isAll && names.length === 1) return await askForRun(context, { queues }, firstRun)
+  const [name] = names
+  if (name !== undefined && names.length === 1) {
+    const input = { name, queues }
+    return await askAndShow(context, (control, following) => control.ask('run', input, following), {
+      firstRun,
+    })
+  }
   const asks = booleanOption(context.args, 'together') ? askForAll : askForEach
   return await runSeveral(context, { names: isAll ? null : names, queues, asks, firstRun })
 }
@@ -121,7 +127,7 @@ async function runSeveral(
   return await asks(
     context,
     control,
-    wanted.map(sync => ({ sync, queues })),
+    wanted.map(name => ({ name, queues })),
   )
 }
 
@@ -129,7 +135,7 @@ async function syncsOf(control: Control, signal: AbortSignal): Promise<readonly 
   const names: string[] = []
   let after: string | undefined
   do {
-    const { resources, next } = await control.resources({ limit: PAGE, after }, signal)
+    const { resources, next } = await control.call('listResources', { limit: PAGE, after }, { signal })
     for (const { kind, name } of resources) if (kind === 'sync') names.push(name)
     after = next ?? undefined
   } while (after !== undefined)

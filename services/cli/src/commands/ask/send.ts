@@ -2,7 +2,8 @@
 import type { AttemptView } from '@sluice/contracts/api'
 import { SluiceError } from '@sluice/contracts/errors'
 import { OPS } from '@sluice/contracts/state'
-import type { Control, Previewed, TestQuery } from '@sluice/control/port'
+import type { InputOf } from '@sluice/contracts/api/operation-shapes'
+import type { Control, Previewed } from '@sluice/control/port'
 import { booleanOption, textOption, type Command, type CommandContext } from '../../command.ts'
 import { EXIT, type ExitCode, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import { keyOption, outputOptions } from '../../history-options.ts'
@@ -60,18 +61,18 @@ export const command: Command = {
         return EXIT.success
       }
     }
-    const attempt = await control.sendTest(query, signal)
+    const attempt = await control.call('sendTest', query, { signal })
     if (json) stdout.write(`${JSON.stringify(attempt)}\n`)
     else stdout.write(`\n${attemptDetails(attempt, options, painter(options.color)).join('\n')}\n`)
     return exitCodeOf(attempt)
   },
 }
 
-function queryOf({ args }: CommandContext): TestQuery {
-  const name = textOption(args, 'trigger')
-  const op = OPS.find(candidate => candidate === name)
+function queryOf({ args }: CommandContext): InputOf<'sendTest'> {
+  const named = textOption(args, 'trigger')
+  const trigger = OPS.find(candidate => candidate === named)
   const key = keyOption(args)
-  if (key !== undefined && op !== undefined) return { sync: args.positionals[0] ?? '', key, op }
+  if (key !== undefined && trigger !== undefined) return { name: args.positionals[0] ?? '', key, trigger }
   const missing =
     key === undefined ? '`--key KEY`: the row' : '`--trigger TRIGGER`: added, changed or removed'
   throw new SluiceError('usage', `\`sluice send\` wants ${missing}. \`sluice send --help\` explains it.`)
@@ -80,10 +81,10 @@ function queryOf({ args }: CommandContext): TestQuery {
 /** Throws as sending it would. */
 async function shownRequest(
   control: Control,
-  { sync, op, key }: TestQuery,
+  { name: sync, trigger, key }: InputOf<'sendTest'>,
   signal: AbortSignal,
 ): Promise<Previewed> {
-  await using preview = await control.preview({ sync, op, key, rows: 1 }, signal)
+  await using preview = await control.preview('preview', { sync, trigger, key, rows: 1 }, { signal })
   for await (const request of preview.requests) {
     if (request.kind === 'request') return request
     throw new SluiceError('usage', `The row cannot become a request: ${request.error}`)

@@ -74,7 +74,7 @@ async function namesOf(
       ...context,
       ...{ env, dir: found?.dir ?? start, signal, stderr: NOWHERE },
     })
-    const { resources } = await control.resources({ limit: PAGE, after: undefined }, signal)
+    const { resources } = await control.call('listResources', { limit: PAGE }, { signal })
     const kind = what.toLowerCase()
     return resources.filter(resource => resource.kind === kind).map(({ name }) => name)
   } catch {

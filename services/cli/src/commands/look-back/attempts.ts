@@ -70,11 +70,15 @@ export const command: Command = {
       outcome: attemptOutcome.options.find(outcome => outcome === textOption(args, 'outcome')),
       since: timeOption(args, 'since', now),
       until: timeOption(args, 'until', now),
-      search,
-      searchesBodies: booleanOption(args, 'bodies') ? true : undefined,
+      q: search,
+      bodies: booleanOption(args, 'bodies') ? true : undefined,
     }
     await using control = await openControl(context)
-    const page = await control.attempts({ ...query, details: details || json, ...pagingOf(args) }, signal)
+    const page = await control.call(
+      'listAttempts',
+      { ...query, details: details || json, ...pagingOf(args) },
+      { signal },
+    )
     const filtered = Object.values(query).some(value => value !== undefined)
     const options = { ...outputOptions(context), details, filtered }
     stdout.write(json ? `${JSON.stringify(page)}\n` : attemptsText(page, options))

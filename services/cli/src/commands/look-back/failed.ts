@@ -3,13 +3,12 @@ import type { Command } from '../../command.ts'
 import { EXIT, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import {
   KEY_OPTION,
+  failedRows,
   GROUPED_ROWS,
-  keyOption,
   outputOptions,
   PAGING_OPTIONS,
   pagingOf,
   STATUS_OPTION,
-  statusNumber,
 } from '../../history-options.ts'
 import { openControl } from '../../open-control.ts'
 import { failedText } from '../../output/failed-table.ts'
@@ -26,19 +25,19 @@ export const command: Command = {
   ],
   async run(context) {
     const { args, json, stdout, signal } = context
-    const sync = args.positionals[0] ?? ''
-    const query = { sync, run: undefined, key: keyOption(args), status: statusNumber(args) }
+    const query = failedRows(args)
     await using control = await openControl(context)
     const paging = pagingOf(args)
-    const page = await control.failed({ ...query, ...paging }, signal)
+    const page = await control.call('listFailedRows', { ...query, ...paging }, { signal })
     const filtered = [query.key, query.status, paging.after].some(value => value !== undefined)
     if (json) {
       stdout.write(`${JSON.stringify(page)}\n`)
       return EXIT.success
     }
-    const all = { ...query, limit: GROUPED_ROWS, after: undefined }
-    const grouped = page.next === null ? {} : { grouped: await control.failed(all, signal) }
-    stdout.write(failedText(page, { ...outputOptions(context), sync, filtered, ...grouped }))
+    const all = { ...query, limit: GROUPED_ROWS }
+    const grouped =
+      page.next === null ? {} : { grouped: await control.call('listFailedRows', all, { signal }) }
+    stdout.write(failedText(page, { ...outputOptions(context), sync: query.name, filtered, ...grouped }))
     return EXIT.success
   },
 }

@@ -18,12 +18,12 @@ export const command: Command = {
   ],
   async run(context) {
     const { args, json, stdout, signal } = context
-    const sync = args.positionals[0] ?? ''
+    const name = args.positionals[0] ?? ''
     const key = keyOption(args)
     if (key === undefined)
       throw new SluiceError('usage', '`sluice row` wants `--key KEY`: the primary key of the row.')
     await using control = await openControl(context)
-    const life = await control.row({ sync, key }, signal)
+    const life = await control.call('getRow', { name, key }, { signal })
     stdout.write(json ? `${JSON.stringify(life)}\n` : rowText(life, outputOptions(context)))
     return EXIT.success
   },

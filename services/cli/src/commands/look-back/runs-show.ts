@@ -17,13 +17,13 @@ export const command: Command = {
     const { args, json, stdout, signal } = context
     const id = args.positionals[0] ?? ''
     await using control = await openControl(context)
-    const run = await control.run(id, signal)
+    const run = await control.call('getRun', { id }, { signal })
     if (json) {
       stdout.write(`${JSON.stringify(run)}\n`)
       return EXIT.success
     }
-    const query = { sync: run.sync, run: id, key: undefined, status: undefined, after: undefined }
-    const failed = await control.failed({ ...query, limit: GROUPED_ROWS }, signal)
+    const query = { name: run.sync, run: id, limit: GROUPED_ROWS }
+    const failed = await control.call('listFailedRows', query, { signal })
     const shown = failed.rows.slice(0, SHOWN_FAILED_ROWS)
     const moreFailed = failed.next !== null || failed.rows.length > shown.length
     // A later run may have tried them since, so only rows that still wait are told of.

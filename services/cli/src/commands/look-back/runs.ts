@@ -37,7 +37,7 @@ export const command: Command = {
     }
     await using control = await openControl(context)
     const filtered = Object.entries(query).some(([name, value]) => name !== 'sync' && value !== undefined)
-    const page = await control.runs({ ...query, ...pagingOf(args) }, signal)
+    const page = await control.call('listRuns', { ...query, ...pagingOf(args) }, { signal })
     const text = json
       ? `${JSON.stringify(page)}\n`
       : runsText(page, { ...outputOptions(context), sync, filtered, now })

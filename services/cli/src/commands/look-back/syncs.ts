@@ -19,7 +19,7 @@ export const command: Command = {
   async run(context) {
     const { args, json, stdout, signal } = context
     await using control = await openControl(context)
-    const page = await control.syncs(pagingOf(args), signal)
+    const page = await control.call('listSyncs', pagingOf(args), { signal })
     const options = { ...outputOptions(context), now: Date.now() }
     showEnvironment(context)
     stdout.write(json ? `${JSON.stringify(page)}\n` : syncsText(page, options))

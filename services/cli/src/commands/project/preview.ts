@@ -1,7 +1,7 @@
 /** `sluice preview`. */
 import type { PreviewView } from '@sluice/contracts/api'
 import { OPS } from '@sluice/contracts/state'
-import type { Preview, PreviewQuery } from '@sluice/control/port'
+import type { Preview, PreviewInput } from '@sluice/control/port'
 import { numberOption, textOption, type Command, type CommandContext } from '../../command.ts'
 import { EXIT, type ExitCode } from '../../exit-codes.ts'
 import { KEY_OPTION, keyOption, outputOptions } from '../../history-options.ts'
@@ -46,12 +46,12 @@ export const command: Command = {
     const name = textOption(args, 'trigger')
     const asked = {
       sync: args.positionals[0] ?? '',
-      op: OPS.find(candidate => candidate === name),
+      trigger: OPS.find(candidate => candidate === name),
       key: keyOption(args),
       rows: numberOption(args, 'rows'),
     }
     await using control = await openControl(context)
-    await using next = await control.preview(asked, signal)
+    await using next = await control.preview('preview', asked, { signal })
     return await (json ? printJson : printText)(context, next, asked)
   },
 }
@@ -60,7 +60,11 @@ export const command: Command = {
  * Renders everything before it writes anything, so that an error is the only JSON document on stdout. It
  * keeps the output in pieces, since all of it may exceed the largest string that JavaScript allows.
  */
-async function printJson({ stdout }: CommandContext, next: Preview, asked: PreviewQuery): Promise<ExitCode> {
+async function printJson(
+  { stdout }: CommandContext,
+  next: Preview,
+  asked: PreviewInput<'preview'>,
+): Promise<ExitCode> {
   const requests: string[] = []
   const rejected: NonNullable<PreviewView['rejected']> = []
   let isSample = false
@@ -85,7 +89,11 @@ async function printJson({ stdout }: CommandContext, next: Preview, asked: Previ
   return exitCode(next, rejected.length > 0)
 }
 
-async function printText(context: CommandContext, next: Preview, asked: PreviewQuery): Promise<ExitCode> {
+async function printText(
+  context: CommandContext,
+  next: Preview,
+  asked: PreviewInput<'preview'>,
+): Promise<ExitCode> {
   const { stdout } = context
   const options = outputOptions(context)
   stdout.write(previewHead(asked.sync, next, options))

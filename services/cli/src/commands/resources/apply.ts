@@ -1,5 +1,4 @@
 /** `sluice apply`. */
-import { userInfo } from 'node:os'
 import type { Command } from '../../command.ts'
 import { dataDirHere } from '../../compose.ts'
 import { EXIT, EXITS_OF_CHANGES } from '../../exit-codes.ts'
@@ -27,10 +26,9 @@ export const command: Command = {
   ],
   async run(context) {
     const { json, stdout, signal } = context
-    const by = userInfo().username
-    const view = await withFolder(context, async (control, of) => {
-      const changed = await control.keeping.apply(of, by, signal)
-      noteProject(dataDirHere(context), of)
+    const view = await withFolder(context, async (control, project) => {
+      const changed = await control.call('applyResources', project, { signal })
+      noteProject(dataDirHere(context), project)
       return changed
     })
     tellNotices(context, view)

@@ -20,7 +20,9 @@ export const command: Command = {
   ],
   async run(context) {
     const { json, stdout, signal, called } = context
-    const view = await withFolder(context, (control, of) => control.keeping.diff(of, signal))
+    const view = await withFolder(context, (control, project) =>
+      control.call('diffResources', project, { signal }),
+    )
     tellNotices(context, view)
     if (json) printJson(context, view)
     else {

@@ -18,9 +18,8 @@ export const command: Command = {
   ],
   async run(context) {
     const { args, json, stdout, signal } = context
-    const of = resourceOf(args)
     await using control = await openControl(context)
-    const view = await control.keeping.resourceHistory(of, signal)
+    const view = await control.call('getResourceHistory', resourceOf(args), { signal })
     stdout.write(json ? `${JSON.stringify(view)}\n` : versionsText(view, outputOptions(context)))
     return EXIT.success
   },

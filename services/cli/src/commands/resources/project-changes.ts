@@ -3,7 +3,8 @@
  */
 import type { ChangesView } from '@sluice/contracts/api/resources'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Control, ProjectResources } from '@sluice/control/port'
+import type { InputOf } from '@sluice/contracts/api/operation-shapes'
+import type { Control } from '@sluice/control/port'
 import { viewOf } from '@sluice/control/resources/written-resource'
 import { loadProject } from '@sluice/project/load-project'
 import { booleanOption, textOption, type CommandContext, type OptionSpec } from '../../command.ts'
@@ -30,7 +31,7 @@ export const CHANGE_OPTIONS: { readonly [name: string]: OptionSpec } = {
 /** Loads the whole folder: a mistake anywhere is told before anything changes. */
 export async function withFolder<T>(
   context: CommandContext,
-  ask: (control: Control, of: ProjectResources) => Promise<T>,
+  ask: (control: Control, project: InputOf<'applyResources'>) => Promise<T>,
 ): Promise<T> {
   const { args, dir, env, signal } = context
   const named = textOption(args, 'project')

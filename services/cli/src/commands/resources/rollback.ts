@@ -1,5 +1,4 @@
 /** `sluice rollback`. */
-import { userInfo } from 'node:os'
 import { booleanOption, numberOption, type Command } from '../../command.ts'
 import { EXIT, EXITS_OF_CHANGES } from '../../exit-codes.ts'
 import { openControl } from '../../open-control.ts'
@@ -27,15 +26,12 @@ export const command: Command = {
   ],
   async run(context) {
     const { args, json, stdout, signal } = context
-    const of = { ...resourceOf(args), to: numberOption(args, 'to') }
-    const terms = { by: userInfo().username, takeOver: booleanOption(args, 'take-over') }
+    const version = { to: numberOption(args, 'to'), takeOver: booleanOption(args, 'take-over') }
     await using control = await openControl(context)
-    const view = await control.keeping.rollbackResource(of, terms, signal)
-    const { kind, name, version = 0, changed } = view
+    const view = await control.call('rollbackResource', { ...resourceOf(args), ...version }, { signal })
+    const { kind, name, version: made = 0, changed } = view
     const what = changed.length === 0 ? 'nothing differs' : `changed: ${changed.join(', ')}`
-    stdout.write(
-      json ? `${JSON.stringify(view)}\n` : `${kind} ${name} is at version ${version} now (${what})\n`,
-    )
+    stdout.write(json ? `${JSON.stringify(view)}\n` : `${kind} ${name} is at version ${made} now (${what})\n`)
     return EXIT.success
   },
 }

@@ -15,7 +15,7 @@ export const command: Command = {
   examples: [{ command: 'sluice secret list', does: 'what is in the vault' }],
   async run(context) {
     const { stdout, signal, json, color } = context
-    const { secrets } = await withSecrets(context, vault => vault.secrets(signal))
+    const { secrets } = await withSecrets(context, control => control.call('listSecrets', {}, { signal }))
     if (json) stdout.write(`${JSON.stringify({ secrets })}\n`)
     else stdout.write(secretsText(secrets, { color, columns: terminalColumns(stdout) }))
     return EXIT.success

@@ -16,7 +16,9 @@ export const command: Command = {
     const { args, stdout, signal, json, color } = context
     const name = args.positionals[0] ?? ''
     const kind = booleanOption(args, 'login') ? 'login' : 'secret'
-    const view = await withSecrets(context, vault => vault.removeSecret({ kind, name }, signal))
+    const view = await withSecrets(context, control =>
+      control.call('removeSecret', { kind, name }, { signal }),
+    )
     const text = `${painter(color)('green', '✓')} removed ${safe(view.removed)}\n`
     stdout.write(json ? `${JSON.stringify(view)}\n` : text)
     return EXIT.success

@@ -13,7 +13,7 @@ export const command: Command = {
   examples: [{ command: 'sluice secret reseal', does: 'leave nothing encrypted with an older key' }],
   async run(context) {
     const { stdout, signal, json, color } = context
-    const view = await withSecrets(context, vault => vault.resealSecrets(signal))
+    const view = await withSecrets(context, control => control.call('resealSecrets', {}, { signal }))
     const text = `${painter(color)('green', '✓')} ${view.resealed} encrypted anew\n`
     stdout.write(json ? `${JSON.stringify(view)}\n` : text)
     return EXIT.success

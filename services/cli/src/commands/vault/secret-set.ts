@@ -32,8 +32,8 @@ export const command: Command = {
     // Also where the vault is another process'.
     mask(value)
     const grants = textOption(args, 'for')
-    const view = await withSecrets(context, vault =>
-      vault.setSecret({ name, value, ...(grants === undefined ? {} : { grants }) }, signal),
+    const view = await withSecrets(context, control =>
+      control.call('setSecret', { name, value, for: grants }, { signal }),
     )
     const paint = painter(color)
     const where =

@@ -6,9 +6,9 @@ import { ProjectControl } from '@sluice/control/project-control'
 import { storedCatalog } from '@sluice/control/catalog'
 import { createLogger } from '@sluice/runtime/logger'
 import { openTestLog } from '@sluice/testkit/test-log'
-import { AskedRuns } from '../../asked-runs.ts'
-import { createApi } from '../create-api.ts'
-import { listen } from '../../../test/test-listener.ts'
+import { AskedRuns } from '../asked-runs.ts'
+import { createApi } from './create-api.ts'
+import { listen } from '../../test/test-listener.ts'
 
 const TOKEN = 'write-token-0123'
 const logger = createLogger({ name: 'test', level: 'silent' })

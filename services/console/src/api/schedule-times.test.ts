@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { timesOf } from './schedule-route.ts'
+import { timesOf } from './schedule-times.ts'
 
 const NOW = Date.parse('2026-03-28T12:00:00Z')
 

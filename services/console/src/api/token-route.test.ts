@@ -6,10 +6,10 @@ import { ProjectControl } from '@sluice/control/project-control'
 import { ALL_ROLES, type Role } from '@sluice/control/roles'
 import { createLogger } from '@sluice/runtime/logger'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { AskedRuns } from '../../asked-runs.ts'
-import type { Access } from '../access.ts'
-import { createApi } from '../create-api.ts'
-import { listen } from '../../../test/test-listener.ts'
+import { AskedRuns } from '../asked-runs.ts'
+import type { Access } from './access.ts'
+import { createApi } from './create-api.ts'
+import { listen } from '../../test/test-listener.ts'
 
 const VALUES = {
   operator: 'write-token-0123',

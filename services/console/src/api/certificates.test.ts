@@ -1,6 +1,6 @@
 import { asPfx, encryptedKey, makeCertificate } from '@sluice/testkit/make-certificates'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { checked } from './certificate-route.ts'
+import { checked } from './certificates.ts'
 
 const NOW = Date.now()
 const PASSPHRASE = 'opens-it'

@@ -1,24 +1,14 @@
-/** When a schedule is due next, before anything is stored. */
-import { scheduleTimesView, type ScheduleTimesView } from '@sluice/contracts/api/operating'
-import { noBody, scheduleQuery } from '@sluice/contracts/api-requests'
+/** Tells when a schedule is due next, before anything is stored. */
+import type { InputOf } from '@sluice/contracts/api/operation-shapes'
+import type { ScheduleTimesView } from '@sluice/contracts/api/operating'
 import { SluiceError } from '@sluice/contracts/errors'
 import { schedule } from '@sluice/contracts/specs/schedule-specs'
 import { parseCron } from '@sluice/runs/schedule/cron'
 import { instantsOf } from '@sluice/runs/schedule/instants'
-import { z } from 'zod'
-import { route } from '../route.ts'
-
-type Asked = z.output<typeof scheduleQuery>
-
-export const SCHEDULE_ROUTE = route({
-  ...{ method: 'GET', scope: 'read', status: 200, path: '/schedules/next', id: 'nextTimes' },
-  summary: 'The next times of a schedule that need not be stored',
-  ...{ params: z.strictObject({}), query: scheduleQuery, body: noBody, answer: scheduleTimesView },
-  respond: ({ query }) => Promise.resolve({ kind: 'document', value: timesOf(query, Date.now()) }),
-})
+import type { z } from 'zod'
 
 /** Throws `usage` with the field that is wrong. */
-export function timesOf(asked: Asked, now: number): ScheduleTimesView {
+export function timesOf(asked: InputOf<'nextTimes'>, now: number): ScheduleTimesView {
   const { every, cron, timezone, sync: name = '', count } = asked
   if ((every === undefined) === (cron === undefined)) throw wrong('every', 'wanted either `every` or `cron`')
   const of = every === undefined ? { cron, ...(timezone === undefined ? {} : { timezone }) } : { every }

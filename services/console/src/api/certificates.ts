@@ -1,17 +1,11 @@
-/** Whether files of a certificate can be used, before anything of them is kept. */
-import { certificatesView, type CertificatesView } from '@sluice/contracts/api/operating'
-import { certificateBody, noQuery } from '@sluice/contracts/api-requests'
+/** Checks whether files of a certificate can be used, before anything of them is kept. */
+import type { InputOf } from '@sluice/contracts/api/operation-shapes'
+import type { CertificatesView } from '@sluice/contracts/api/operating'
 import { SluiceError } from '@sluice/contracts/errors'
-import { FILE_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import { sleep } from '@sluice/flow/sleep'
 import { Slots } from '@sluice/flow/slots'
 import { certificatesOf, tlsFault } from '@sluice/http-sender/certificates'
 import type { CertificateView } from '@sluice/http-sender/port'
-import { z } from 'zod'
-import { route } from '../route.ts'
-
-/** Two files, of which JSON writes each line break as two characters. */
-const BODY_BYTES = 4 * FILE_CEILING_BYTES + 64 * 1024
 
 /**
  * A check takes up to 0.1 s of the thread that answers all. Others have it for as long between two of them.
@@ -19,18 +13,14 @@ const BODY_BYTES = 4 * FILE_CEILING_BYTES + 64 * 1024
 const TURNS = new Slots({ most: 1, overdueMs: 10_000 })
 const OTHERS_MS = 50
 
-type Files = z.output<typeof certificateBody>
+type Files = InputOf<'checkCertificate'>
 
-export const CERTIFICATE_ROUTE = route({
-  ...{ method: 'POST', scope: 'write', status: 200, path: '/certificates/check', id: 'checkCertificate' },
-  ...{ summary: 'Tell whether a certificate can be used. Nothing is kept', bodyBytes: BODY_BYTES, atOnce: 4 },
-  ...{ params: z.strictObject({}), query: noQuery, body: certificateBody, answer: certificatesView },
-  respond: async ({ body }, { signal }) => {
-    using _turn = await TURNS.take({ signal })
-    await sleep(OTHERS_MS, { signal })
-    return { kind: 'document', value: checked(body, Date.now()) }
-  },
-})
+/** Errors: as `checked`. */
+export async function checkedInTurn(files: Files, signal: AbortSignal): Promise<CertificatesView> {
+  using _turn = await TURNS.take({ signal })
+  await sleep(OTHERS_MS, { signal })
+  return checked(files, Date.now())
+}
 
 /** Throws `config` with the field that is wrong, in words that show nothing of the files. */
 export function checked(files: Files, now: number): CertificatesView {

@@ -1,0 +1,620 @@
+/**
+ * What each operation takes and answers. A query is text, so its numbers are read from text. Unknown names
+ * are errors, since a filter that is misspelt would show everything.
+ */
+import { z } from 'zod'
+import {
+  attemptOutcome,
+  attemptsPage,
+  attemptView,
+  failedPage,
+  previewView,
+  replayView,
+  requestView,
+  resourcesPage,
+  resourceView,
+  runCause,
+  runsPage,
+  runStatus,
+  runView,
+  secretRemovedView,
+  secretSetView,
+  secretsResealedView,
+  secretsView,
+  sessionEndedView,
+  sessionView,
+  syncsPage,
+  syncView,
+} from '../api.ts'
+import { alertsView, alertTestedView } from '../specs/alert-views.ts'
+import { rowLifeView, runFiguresView } from '../views/history-views.ts'
+import type { OperationName } from './operations.ts'
+import {
+  auditPage,
+  certificatesView,
+  destinationsPage,
+  healthView,
+  loginBegunView,
+  loginFinishedView,
+  sampleReceivedView,
+  sampleView,
+  scheduleTimesView,
+  tokensView,
+} from './operating.ts'
+import {
+  changesView,
+  documentsView,
+  resourceHistoryView,
+  resourceRemovedView,
+  resourceSetView,
+  rowsView,
+} from './resources.ts'
+
+export interface Shape {
+  readonly summary: string
+  /** The parameters of the path. */
+  readonly params?: z.ZodObject
+  readonly query?: z.ZodObject
+  readonly body?: z.ZodObject
+  /** In place of `body`: a body of any kind, which is one field of the input. */
+  readonly document?: z.ZodType
+  readonly answer: z.ZodType
+}
+
+const MAX_PER_PAGE = 1000
+const DEFAULT_LIMIT = 50
+/** A service remembers so many runs of a sync. */
+const MAX_RECENT = 50
+/** A key of a row has up to 8 KB, and so has a cursor that names one. */
+const MAX_TEXT = 16_384
+const MAX_NAME = 200
+/** The most rows that a replay is asked for by key. */
+const MAX_KEYS = 1000
+const MAX_SEARCHED = 500
+const MAX_BUCKETS = 1_000
+const BUCKETS = 120
+/** The most requests that a preview shows at once. */
+export const MAX_PREVIEWED = 10_000
+const PREVIEWED = 100
+const MAX_TIMES = 20
+const TIMES = 5
+const MAX_YAML = 1_000_000
+const MAX_DOCUMENTS = 1_000
+/** The most resources of one apply. */
+const MAX_APPLIED = 100_000
+
+const text = z.string().min(1).max(MAX_TEXT)
+const name = z.string().min(1).max(MAX_NAME)
+const wholeNumber = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/, `expected a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .pipe(z.int().min(min).max(max))
+    // A query is text, and what the text says is a number: so a document of OpenAPI describes it.
+    .meta({ type: 'integer', minimum: min, maximum: max })
+const yesOrNo = z.enum(['true', 'false']).transform(value => value === 'true')
+const paging = {
+  limit: wholeNumber(1, MAX_PER_PAGE)
+    .optional()
+    .transform(limit => limit ?? DEFAULT_LIMIT),
+  after: text.optional().describe('The `next` of the page before.'),
+}
+const key = z
+  .string()
+  .max(MAX_TEXT)
+  .describe('The primary key of a row as text; a composite one as a JSON array.')
+const STATUS_OR_CLASS = 'An HTTP status such as 422, or the first digit of a class: 5 for 5xx.'
+const trigger = z.enum(['added', 'changed', 'removed'])
+const runs = wholeNumber(1, MAX_RECENT).optional().describe('Adds the figures of so many last runs.')
+
+const page = z.strictObject(paging)
+const named = z.strictObject({ name })
+const aRun = z.strictObject({ id: name })
+const aResource = z.strictObject({
+  kind: z.enum(['source', 'model', 'destination', 'sync', 'alert']),
+  name,
+})
+
+/** Chooses rows that were not delivered; without fields, all of them. */
+const failedRows = z.strictObject({
+  key: key.optional(),
+  status: z
+    .union([z.int().min(100).max(599), z.int().min(1).max(5)])
+    .describe(STATUS_OR_CLASS)
+    .optional(),
+})
+
+/** Chooses recorded requests. A request is meant if one of its attempts fits in every respect. */
+const replayed = z.strictObject({
+  keys: z.array(key).min(1).max(MAX_KEYS).optional().describe('Only requests with one of these rows.'),
+  run: name.optional().describe('Only requests that this run sent.'),
+  since: z.iso.datetime().optional().describe('Only attempts that started at this time or later.'),
+  until: z.iso.datetime().optional().describe('Only attempts that started before this time.'),
+  status: failedRows.shape.status,
+  outcome: attemptOutcome.optional(),
+  trigger: trigger.optional(),
+})
+
+const preview = z.strictObject({
+  sync: name,
+  trigger: trigger.optional(),
+  key: key.optional(),
+  rows: wholeNumber(1, 1_000_000).optional().describe('Only the first rows.'),
+  limit: wholeNumber(1, MAX_PREVIEWED)
+    .optional()
+    .transform(limit => limit ?? PREVIEWED)
+    .describe('Most requests that the answer has.'),
+})
+
+const version = z
+  .int()
+  .min(0)
+  .optional()
+  .describe('The version that the change is based on; 0: there must be none. Absent: whatever is there.')
+const takeOver = z
+  .boolean()
+  .optional()
+  .describe('True: change it though it comes from the folder of a project, and make it the server’s own.')
+const fields = z.record(z.string(), z.unknown())
+const yaml = z.string().max(MAX_YAML)
+/** A document as somebody writes it: the text of one YAML document, or its fields. */
+const document = z
+  .looseObject({
+    yaml: yaml.optional().describe('The text of YAML documents.'),
+    spec: fields.optional().describe('The fields of a resource, as an answer has them.'),
+  })
+  .describe('`yaml`; or `kind`, `name` and `spec`; or `kind`, `name` and the fields beside them.')
+const documents = z
+  .array(document.extend({ file: z.string().max(1_000).optional().describe('How problems name it.') }))
+  .max(MAX_DOCUMENTS)
+const removal = z.strictObject({
+  takeOver: yesOrNo.optional().describe('As in the body, for a body of YAML.'),
+  version: z
+    .string()
+    .regex(/^\d{1,15}$/, 'expected a version')
+    .transform(Number)
+    .optional()
+    .describe('The version that is to go. Absent: whatever is there.'),
+})
+const project = z.strictObject({
+  project: z.string().min(1).max(200).describe('The project that the resources belong to.'),
+  folder: z
+    .string()
+    .max(4_096)
+    .nullish()
+    .describe(
+      'The folder of a project that is called like its folder: what another folder of that name has applied is another project’s.',
+    ),
+  resources: z.array(z.strictObject({ kind: aResource.shape.kind, name, spec: fields })).max(MAX_APPLIED),
+  prune: z.boolean().optional().describe('True: delete what belongs to the project and is not among these.'),
+  takeOver: z
+    .boolean()
+    .optional()
+    .describe('True: change resources though they belong to another project, or were written on the server.'),
+})
+
+const certificateText = z.string().min(1)
+const received = {
+  summary: 'What the sample project sends comes here, and is given back',
+  answer: sampleReceivedView,
+}
+const oneReceived = z.strictObject({ id: z.string().max(MAX_TEXT) })
+
+export const SHAPES = {
+  getSession: { summary: 'Who asks, and what they may do', answer: sessionView },
+  logIn: {
+    summary: 'Log in with a token: the answer sets a cookie',
+    body: z.strictObject({
+      token: z
+        .string()
+        .min(1)
+        .max(MAX_NAME * 10),
+    }),
+    answer: sessionView,
+  },
+  logOut: { summary: 'Log out', answer: sessionEndedView },
+
+  listSyncs: {
+    summary: 'All syncs and how each is, by name',
+    query: z.strictObject({ runs, ...paging }),
+    answer: syncsPage,
+  },
+  getSync: {
+    summary: 'One sync and how it is',
+    params: named,
+    query: z.strictObject({ runs }),
+    answer: syncView,
+  },
+  listFailedRows: {
+    summary: 'The failed rows of a sync, by key',
+    params: named,
+    query: z.strictObject({
+      run: name.optional().describe('Only rows whose last try was in this run.'),
+      key: key.optional(),
+      status: z
+        .union([wholeNumber(100, 599), wholeNumber(1, 5)])
+        .describe(STATUS_OR_CLASS)
+        .optional(),
+      ...paging,
+    }),
+    answer: failedPage,
+  },
+  listRuns: {
+    summary: 'The runs, the newest first',
+    query: z.strictObject({
+      sync: name.optional(),
+      status: runStatus.optional(),
+      cause: runCause.optional(),
+      since: z.iso.datetime().optional().describe('Only runs that were asked for at this time or later.'),
+      until: z.iso.datetime().optional().describe('Only runs that were asked for before this time.'),
+      ...paging,
+    }),
+    answer: runsPage,
+  },
+  getRow: {
+    summary: 'All that happened to one row, and what the destination is believed to hold',
+    params: named,
+    query: z.strictObject({ key }),
+    answer: rowLifeView,
+  },
+  getRunFigures: {
+    summary: 'What the attempts of a run came to, over time',
+    params: aRun,
+    query: z.strictObject({
+      buckets: wholeNumber(2, MAX_BUCKETS)
+        .optional()
+        .transform(buckets => buckets ?? BUCKETS)
+        .describe('Most buckets that the answer has.'),
+    }),
+    answer: runFiguresView,
+  },
+  getRun: { summary: 'One run', params: aRun, answer: runView },
+  followRun: {
+    summary: 'The state of a run, and each later state as an event `run`, until the run has ended',
+    params: aRun,
+    answer: runView,
+  },
+  listAttempts: {
+    summary: 'Requests and answers as sent and received, the newest first',
+    query: z.strictObject({
+      run: name.optional(),
+      sync: name.optional(),
+      key: key.optional(),
+      trigger: trigger.optional(),
+      status: z
+        .string()
+        .regex(/^[1-5](\d\d|xx)$/, 'expected a status such as 422, or a class such as 4xx')
+        .optional()
+        .describe('A status such as 422, or a class such as 4xx.'),
+      outcome: attemptOutcome.optional(),
+      since: z.iso.datetime().optional().describe('Only attempts that started at this time or later.'),
+      until: z.iso.datetime().optional().describe('Only attempts that started before this time.'),
+      q: text
+        .max(MAX_SEARCHED)
+        .optional()
+        .describe('Only attempts whose error has this text; upper and lower case are one.'),
+      bodies: yesOrNo.optional().describe('`true`: `q` is also looked for in bodies that are still held.'),
+      details: yesOrNo.optional().describe('`false`: without headers and bodies, which is faster.'),
+      ...paging,
+    }),
+    answer: attemptsPage,
+  },
+  getRequest: {
+    summary: 'One request with its rows, and all attempts at it with their answers and timing',
+    params: z.strictObject({ requestId: name }),
+    answer: requestView,
+  },
+  preview: { summary: 'What the next run of a sync would send', query: preview, answer: previewView },
+  listResources: { summary: 'All resources, by kind and name', query: page, answer: resourcesPage },
+
+  run: {
+    summary: 'Ask for a run',
+    params: named,
+    body: z.strictObject({
+      queues: z
+        .boolean()
+        .optional()
+        .describe('False: refuse if a run of the sync is queued or at work. Default: wait for it.'),
+    }),
+    answer: runView,
+  },
+  retry: {
+    summary: 'Ask for a run that tries rows again; without a key or status, an ordinary run',
+    params: named,
+    body: failedRows,
+    answer: runView,
+  },
+  resync: {
+    summary: 'Ask for a run that sends every row',
+    params: named,
+    body: z.strictObject({
+      as: z
+        .enum(['added', 'changed'])
+        .optional()
+        .describe('The trigger that sends the rows; default: added.'),
+    }),
+    answer: runView,
+  },
+  discard: { summary: 'Discard rows that wait', params: named, body: failedRows, answer: runView },
+  reset: { summary: 'Forget what was delivered', params: named, answer: runView },
+  sendTest: {
+    summary: 'Send the request of one row, and record it as a test that changes no state',
+    params: named,
+    /** The row whose request is sent, and the trigger that makes it. */
+    body: z.strictObject({ key, trigger }),
+    answer: attemptView,
+  },
+  approve: {
+    summary: 'Let a held run go on',
+    params: aRun,
+    body: z.strictObject({
+      destination: z
+        .enum(['same', 'new'])
+        .optional()
+        .describe(
+          'Of a run whose destination changed: `same` goes on with what was delivered, `new` forgets it and sends every row.',
+        ),
+    }),
+    answer: runView,
+  },
+  cancel: { summary: 'End a run in good order', params: aRun, answer: runView },
+
+  getResource: { summary: 'One resource', params: aResource, answer: resourceView },
+  putResource: {
+    summary: 'Write a resource, as JSON or as YAML',
+    params: aResource,
+    query: removal.pick({ takeOver: true }),
+    document: z.union([
+      yaml.describe('The YAML text of one document, sent as application/yaml.'),
+      document.extend({ version, takeOver }),
+    ]),
+    answer: resourceSetView,
+  },
+  removeResource: {
+    summary:
+      'Remove a resource that no other uses. A sync goes with its topics and all that is known of its rows',
+    params: aResource,
+    query: removal,
+    answer: resourceRemovedView,
+  },
+  getResourceHistory: {
+    summary: 'The versions of a resource, the newest first: who changed what and when',
+    params: aResource,
+    answer: resourceHistoryView,
+  },
+  rollbackResource: {
+    summary: 'Make a resource what it was in an earlier version',
+    params: aResource,
+    body: z.strictObject({
+      to: z
+        .int()
+        .min(1)
+        .optional()
+        .describe('The version to go back to. Default: the one before the present.'),
+      version,
+      takeOver,
+    }),
+    answer: resourceSetView,
+  },
+  diffResources: {
+    summary: 'What applying the resources of a project would change',
+    body: project,
+    answer: changesView,
+  },
+  applyResources: {
+    summary: 'Apply the resources of a project, all or none',
+    body: project,
+    answer: changesView,
+  },
+  validateDocuments: {
+    summary: 'Check documents that need not be stored, together with what is stored',
+    body: z.strictObject({ documents }),
+    answer: documentsView,
+  },
+  previewDocuments: {
+    summary: 'What the next run of a sync would send, with documents that are not stored',
+    body: z.strictObject({
+      ...{ sync: name, trigger: trigger.optional(), key: key.optional() },
+      rows: z.int().min(1).max(1_000_000).optional().describe('Only the first rows.'),
+      limit: z
+        .int()
+        .min(1)
+        .max(MAX_PREVIEWED)
+        .optional()
+        .describe('Most requests that the answer has; default 100.'),
+      sample: z
+        .boolean()
+        .optional()
+        .describe(
+          'True: take the first rows of the model (`rows`, 3 by default, at most 100) as added, changed and removed, whatever was delivered. Rows are kept for some seconds, so that the next answer comes at once.',
+        ),
+      documents: documents
+        .optional()
+        .describe(
+          'Documents that are not stored. They take the place of stored ones of the same kind and name.',
+        ),
+    }),
+    answer: previewView,
+  },
+  sampleRows: {
+    summary: 'Some rows of a query, with their columns',
+    params: named,
+    body: z
+      .strictObject({
+        sql: z.string().min(1).max(MAX_YAML).optional(),
+        table: z.string().min(1).max(1_000).optional(),
+        limit: z.int().min(1).max(100).optional().describe('Most rows; default 20.'),
+        documents: documents.optional().describe('A source that is not stored.'),
+      })
+      .refine(
+        ({ sql, table }) => (sql === undefined) !== (table === undefined),
+        'wanted either `sql` or `table`',
+      ),
+    answer: rowsView,
+  },
+
+  replay: {
+    summary: 'Ask for a run that sends recorded requests again; with `dryRun`, see which',
+    params: named,
+    body: replayed.extend({
+      dryRun: z.boolean().optional().describe('True: say what would be sent, and send nothing.'),
+    }),
+    answer: z.union([runView, replayView]),
+  },
+  dryRunReplay: {
+    summary: 'See which recorded requests a replay sends again',
+    params: named,
+    body: replayed.extend({ dryRun: z.literal(true) }),
+    answer: replayView,
+  },
+
+  listSecrets: {
+    summary: 'What is in the vault, by kind and name, without the values',
+    answer: secretsView,
+  },
+  setSecret: {
+    summary: 'Keep a secret in the vault, encrypted',
+    params: named,
+    /** A value stands in a body alone, since paths and queries get into logs on their way. */
+    body: z.strictObject({
+      value: z
+        .string()
+        .min(1)
+        .refine(value => value.isWellFormed(), 'expected text in Unicode'),
+      for: z
+        .string()
+        .max(MAX_TEXT)
+        .nullable()
+        .optional()
+        .describe('The hosts that it may go to. Absent: those that it has. Null: none are named.'),
+    }),
+    answer: secretSetView,
+  },
+  removeSecret: {
+    summary: 'Remove a secret, or a login, from the vault',
+    params: named,
+    query: z.strictObject({
+      kind: z.enum(['secret', 'login']).optional().describe('`login`: the name is that of a destination.'),
+    }),
+    answer: secretRemovedView,
+  },
+  resealSecrets: { summary: 'Encrypt the vault with the first key again', answer: secretsResealedView },
+
+  listAlerts: {
+    summary: 'The alerts by name: what holds now, and notices that could not be told',
+    answer: alertsView,
+  },
+  testAlert: {
+    summary: 'Tell a test notice to whom the alert names',
+    params: named,
+    answer: alertTestedView,
+  },
+
+  nextTimes: {
+    summary: 'The next times of a schedule that need not be stored',
+    /** A schedule, as its author writes it. */
+    query: z.strictObject({
+      every: name.optional().describe('An interval such as 15m.'),
+      cron: name.optional().describe('Five fields of cron, such as "*/5 * * * *".'),
+      timezone: name.optional().describe('The time zone of the fields, such as Europe/Paris; default UTC.'),
+      sync: name
+        .optional()
+        .describe(
+          'The sync that it is for: syncs with one interval begin at different times, by their names.',
+        ),
+      count: wholeNumber(1, MAX_TIMES)
+        .optional()
+        .transform(count => count ?? TIMES)
+        .describe('How many; default 5, at most 20.'),
+    }),
+    answer: scheduleTimesView,
+  },
+  checkCertificate: {
+    summary: 'Tell whether a certificate can be used. Nothing is kept',
+    /** Files of a certificate, as a destination's `tls` has them. */
+    body: z.strictObject({
+      ca: certificateText.optional().describe('Certificates of authorities in PEM.'),
+      cert: certificateText.optional().describe('The certificate of a client in PEM.'),
+      key: certificateText.optional().describe('Its key in PEM.'),
+      pfx: certificateText.optional().describe('In place of both: a PKCS #12 file in Base64.'),
+      passphrase: certificateText.optional().describe('Opens the key or the PKCS #12 file.'),
+    }),
+    answer: certificatesView,
+  },
+
+  getSample: {
+    summary: 'A project to try things with, as documents that are not stored',
+    query: z.strictObject({
+      to: z
+        .url({ protocol: /^https?$/, error: 'expected a URL such as https://api.example.com' })
+        .max(2_000)
+        .optional()
+        .describe('Where the sample sends to. Default: the receiver of this server.'),
+    }),
+    answer: sampleView,
+  },
+  receiveAdded: { ...received, document: z.unknown() },
+  receiveChanged: { ...received, params: oneReceived, document: z.unknown() },
+  receiveRemoved: { ...received, params: oneReceived },
+
+  getHealth: {
+    summary: 'How the server is: what it stands on, which process owns which partitions, and what waits',
+    answer: healthView,
+  },
+  listDestinations: {
+    summary: 'The destinations by name, and how much of their limits is in use',
+    query: page,
+    answer: destinationsPage,
+  },
+  listAudit: {
+    summary: 'Who changed or asked what, the newest first',
+    query: z.strictObject({
+      by: name.optional().describe('Only what this person did: the name of a token, or of a user.'),
+      name: name.optional().describe('Only what was done to resources of this name, and asked of this sync.'),
+      ...paging,
+    }),
+    answer: auditPage,
+  },
+  listTokens: {
+    summary: 'Who has a token of the server, with which roles; never the token',
+    answer: tokensView,
+  },
+
+  beginLogin: {
+    summary:
+      'Begin a login to a destination: the answer has the address at which the person logs in, and the hosts that the login goes to then',
+    params: named,
+    answer: loginBegunView,
+  },
+  finishLogin: {
+    summary: 'Finish a login with the address that the browser was sent back to',
+    /** The address that a browser was sent back to after a login. */
+    body: z.strictObject({ redirected: z.url({ protocol: /^https?$/ }).max(MAX_TEXT) }),
+    answer: loginFinishedView,
+  },
+} as const satisfies { readonly [N in OperationName]: Shape }
+
+type Shapes = typeof SHAPES
+type Part<Name extends OperationName, Where extends 'params' | 'query' | 'body'> = Shapes[Name] extends {
+  readonly [W in Where]: infer Schema extends z.ZodType
+}
+  ? z.output<Schema>
+  : unknown
+type DocumentPart<Name extends OperationName> = Shapes[Name] extends {
+  readonly document: infer Schema extends z.ZodType
+}
+  ? { readonly document: z.output<Schema> }
+  : unknown
+type Flat<T> = { readonly [Field in keyof T]: T[Field] }
+
+/** What an operation takes, as the code that carries it out gets it: times are ISO 8601 text. */
+export type InputOf<Name extends OperationName> = Flat<
+  Part<Name, 'params'> & Part<Name, 'query'> & Part<Name, 'body'> & DocumentPart<Name>
+>
+export type AnswerOf<Name extends OperationName> = z.output<Shapes[Name]['answer']>
+
+/** The same shapes, for code that takes the name of any operation. */
+export const ANSWERS: {
+  readonly [Name in OperationName]: { readonly answer: z.ZodType<AnswerOf<Name>> }
+} = SHAPES

@@ -1,0 +1,81 @@
+/**
+ * Operations that a server answers by itself: sessions, tokens, logins, the sample, and checks of what is not
+ * stored.
+ */
+import type { SessionView } from '@sluice/contracts/api'
+import type { InputOf } from '@sluice/contracts/api/operation-shapes'
+import { API_BASE, type ServeName } from '@sluice/contracts/api/operations'
+import { SluiceError, WrongState } from '@sluice/contracts/errors'
+import type { Principal } from '../access/principal.ts'
+import type { PendingLogins } from '../login/pending-logins.ts'
+import { RECEIVER_PATH, sampleDocuments } from '../sample/sample-project.ts'
+import { checkedInTurn } from './certificates.ts'
+import { document, type Answer, type RouteContext } from './route.ts'
+import { timesOf } from './schedule-times.ts'
+
+type Served = {
+  readonly [Name in ServeName]: (input: InputOf<Name>, context: RouteContext) => Promise<Answer>
+}
+
+export const SERVED: Served = {
+  getSession: async (_, { principal }) => Promise.resolve(document(sessionOf(principal))),
+  logIn: async ({ token }, { sessions }) => {
+    const principal = await sessions.logIn(token)
+    const cookies = principal.setCookie === null ? [] : [principal.setCookie]
+    return { ...document(sessionOf(principal)), cookies }
+  },
+  logOut: async (_, { sessions }) => {
+    const cookies = await sessions.logOut()
+    return { ...document({ ended: cookies.length > 0 }), cookies }
+  },
+  listTokens: async (_, { tokens }) => Promise.resolve(document(tokens())),
+
+  nextTimes: async asked => Promise.resolve(document(timesOf(asked, Date.now()))),
+  checkCertificate: async (files, { signal }) => document(await checkedInTurn(files, signal)),
+
+  getSample: async ({ to }, { ownUrl }) => {
+    const sendsTo = ownUrl === null ? null : (to ?? `${ownUrl}${API_BASE}${RECEIVER_PATH}`)
+    const documents = sendsTo === null ? [] : sampleDocuments(sendsTo)
+    return Promise.resolve(document({ sendsTo, documents }))
+  },
+  receiveAdded: ({ document: body }, context) => received(body, context),
+  receiveChanged: ({ document: body }, context) => received(body, context),
+  receiveRemoved: (params, context) => received(params, context),
+
+  beginLogin: async ({ name }, context) => {
+    const { origin, signal } = context
+    return document(await loginsOf(context).begin(name, { origin, holder: holderOf(context) }, signal))
+  },
+  finishLogin: async ({ redirected }, context) => {
+    const of = { holder: holderOf(context), by: context.principal.name }
+    return document(await loginsOf(context).finish(new URL(redirected), of, context.signal))
+  },
+}
+
+function sessionOf({ name, by, roles, session }: Principal): SessionView {
+  if (by === null) throw new SluiceError('internal', 'a session of nobody')
+  return {
+    ...{ name, by, roles: [...roles] },
+    endsAt: session === null ? null : new Date(session.endsAt).toISOString(),
+    idleUntil: session === null ? null : new Date(session.idleUntil).toISOString(),
+  }
+}
+
+/**
+ * The receiver of the sample project gives back what it got and keeps nothing. It wants no token, since what
+ * sends to it has none, and so it answers to this machine only.
+ */
+async function received(body: unknown, { ownUrl, isFromHere }: RouteContext): Promise<Answer> {
+  if (ownUrl !== null && isFromHere) return Promise.resolve(document({ received: body }))
+  throw new SluiceError('not-found', 'The receiver of the sample project answers to `sluice up` itself only.')
+}
+
+function loginsOf({ logins }: RouteContext): PendingLogins {
+  if (logins !== null) return logins
+  throw new WrongState('This server logs in to no destination: `sluice auth` does.')
+}
+
+/** A session finishes what it has begun itself. */
+function holderOf({ principal: { by, name, session } }: RouteContext): string {
+  return session === null ? `${by ?? 'nobody'} ${name}` : `session ${session.id}`
+}
