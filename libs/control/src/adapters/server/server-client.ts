@@ -170,7 +170,9 @@ export class ServerClient {
 
 function searchOf(query: { readonly [name: string]: unknown }): string {
   const search = new URLSearchParams()
-  for (const [name, value] of Object.entries(query)) if (value !== undefined) search.set(name, String(value))
+  for (const [name, value] of Object.entries(query))
+    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
+      search.set(name, String(value))
   return search.size === 0 ? '' : `?${search.toString()}`
 }
 
