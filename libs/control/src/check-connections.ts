@@ -3,8 +3,7 @@
  * and templates have to find their columns, and destinations have to be reachable. The check reads no row and
  * sends no request of a sync.
  */
-import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
-import type { ErrorCode, ErrorDetail } from '@sluice/contracts/errors'
+import { isSluiceError, SluiceError, type ErrorCode, type ErrorDetail } from '@sluice/contracts/errors'
 import type {
   Definition,
   DestinationSpec,
@@ -18,7 +17,7 @@ import type { Column } from '@sluice/contracts/values'
 import { inFileOrder } from '@sluice/project/decode/places'
 import { placedInFile } from '@sluice/project/checks/check-templates'
 import { resourceKey, type Project } from '@sluice/project/project'
-import { resolveDefinition } from '@sluice/project/resolve-definition'
+import { resolveDefinition } from '@sluice/project/project'
 
 /** The checks. Each one resolves, or throws a SluiceError with details for the fields at fault. */
 export interface Connections {

@@ -4,7 +4,7 @@
  */
 import { DuckDBInstance } from '@duckdb/node-api'
 import type { KeyStateKind, Outcome } from '@sluice/contracts/state'
-import { KINDS, OUTCOMES } from '../src/adapters/state/codes.ts'
+import { KINDS, OUTCOMES } from '@sluice/delivered-state/adapters/state/shapes'
 import { quoteText } from '../src/adapters/sql/sql-types.ts'
 
 export interface StoredKey {

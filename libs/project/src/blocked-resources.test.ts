@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { isSluiceError } from '@sluice/contracts/errors'
 import { loadProject, loadUsable } from './load-project.ts'
-import { resolveDefinition } from './resolve-definition.ts'
+import { resolveDefinition } from './project.ts'
 
 let dir = ''
 beforeEach(async () => {

@@ -2,11 +2,10 @@ import { execFileSync } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import type { SluiceError } from '@sluice/contracts/errors'
-import { isSluiceError } from '@sluice/contracts/errors'
+import { type SluiceError, isSluiceError } from '@sluice/contracts/errors'
 import { afterEach, describe, expect, it } from 'vitest'
 import { loadProject } from './load-project.ts'
-import { resolveDefinition } from './resolve-definition.ts'
+import { resolveDefinition } from './project.ts'
 
 const folders: string[] = []
 afterEach(async () => {

@@ -10,8 +10,7 @@ import type { TriggerSpec } from '@sluice/contracts/resources'
 import { EncodedBody } from './encoded/encoded-body.ts'
 import { jsonOutline } from './encoded/json-outline.ts'
 import { compileBody } from './request/compile-body.ts'
-import { Frame } from './liquid/frame.ts'
-import type { RenderContext, TemplateRow } from './liquid/frame.ts'
+import { Frame, type RenderContext, type TemplateRow } from './liquid/frame.ts'
 import { HEADER_ESCAPING, finishHeader, finishHost, headerLiteralFault } from './request/header-value.ts'
 import { limitsFor, usualLimits } from './liquid/limits.ts'
 import { LimitFault, TemplateFault } from './liquid/template-fault.ts'
@@ -20,7 +19,7 @@ import type { Part, PartKind, TriggerPlace } from './request/trigger-compiler.ts
 import { PATH_ESCAPING, finishPath, pathLiteralFault } from './request/url-path.ts'
 
 export type { RenderContext, TemplateRow } from './liquid/frame.ts'
-export { Patience, SlowRender } from './liquid/patience.ts'
+export { Patience, SlowRender } from './liquid/limits.ts'
 export type { TriggerPlace } from './request/trigger-compiler.ts'
 
 export type RenderResult =

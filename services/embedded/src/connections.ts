@@ -13,12 +13,50 @@ import type { Environment } from '@sluice/runtime/environment'
 import type { SecretLookup } from '@sluice/secrets/environment'
 import type { Source } from '@sluice/sources/port'
 import type { DestinationSpec, SourceSpec } from '@sluice/contracts/resources'
+import type { DestinationTokens } from '@sluice/delivery/destination/destination-tokens'
+import { resolveTarget, type Profile, type Target } from '@sluice/delivery/destination/target'
+import type { ResolveTarget } from '@sluice/delivery/run/open-run'
+import { RecentMap } from '@sluice/flow/recent-map'
+import type { Definitions } from '@sluice/resources/stored-documents'
+import type { Vault } from '@sluice/secrets/vault/vault'
+
+/** Each edit makes a definition, but only a few definitions have runs at work. */
+const TARGETS_KEPT = 100
+
+interface TargetMeans {
+  readonly tokens: DestinationTokens
+  readonly vault: Pick<Vault, 'version'>
+  readonly profile: Profile
+}
+
+/**
+ * Destinations with their secrets, cached by definition until the vault changes.
+ */
+export function targets(
+  definitions: Definitions,
+  secretFor: SecretFor,
+  { tokens, vault, profile }: TargetMeans,
+): ResolveTarget {
+  const known = new RecentMap<string, { readonly target: Target; readonly version: number }>({
+    limit: TARGETS_KEPT,
+  })
+  return async (hash, { signal }) => {
+    const kept = known.get(hash)
+    if (kept?.version === vault.version) return kept.target
+    const definition = await definitions.get(hash, { signal })
+    const { version } = vault
+    const credentials = tokens.of(definition.destination)
+    const target = { ...resolveTarget(definition, secretFor, profile), credentials }
+    known.set(hash, { target, version })
+    return target
+  }
+}
 
 /** How long `validate` waits for the answer of a destination. */
 const KNOCK_TIMEOUT_MS = 10_000
 
 /** Opens the connections. */
-export interface Openers {
+interface Openers {
   readonly openSource: (spec: SourceSpec) => Promise<Source>
   readonly openSender: () => HttpSender
   readonly secretFor: SecretFor

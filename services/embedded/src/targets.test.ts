@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import type { DestinationTokens } from '@sluice/delivery/destination/destination-tokens'
 import type { Definitions } from '@sluice/resources/stored-documents'
 import { sampleDefinition } from '@sluice/testkit/sample-records'
-import { targets } from './targets.ts'
+import { targets } from './connections.ts'
 
 const options = { signal: new AbortController().signal, waitsFor: () => undefined }
 

@@ -5,7 +5,7 @@ import { OPS } from '@sluice/contracts/state'
 import { countsOf } from '@sluice/domain/counts'
 import { changeOf } from '@sluice/domain/held/delivered-to'
 import { isEnded } from '@sluice/domain/run-status'
-import { tellsOfNoToken } from '@sluice/oauth/no-token'
+import { tellsOfNoToken } from '@sluice/oauth/login'
 import { lastShown } from '@sluice/runs/machine/shown-certificates'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 

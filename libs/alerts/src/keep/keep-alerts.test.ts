@@ -13,8 +13,7 @@ import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api
 import { openTestLog, type TestLog } from '@sluice/testkit/test-log'
 import { at, sharedTopics } from '@sluice/topics/topics'
 import { NO_ALERT_FIGURES } from './alert-figures.ts'
-import { readAlertStates } from './alert-records.ts'
-import { alertsViewOf } from './alerts-view.ts'
+import { readAlertStates, alertsViewOf } from './alert-records.ts'
 import { keepAlerts, type KeepAlertsDeps } from './keep-alerts.ts'
 
 const { signal } = new AbortController()

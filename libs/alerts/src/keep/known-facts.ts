@@ -2,7 +2,7 @@
 import type { AlertNotice } from '@sluice/contracts/specs/alert-views'
 import type { SecretFor } from '@sluice/contracts/secret-references'
 import type { ErrorGroup } from '@sluice/domain/answers/error-groups'
-import { tellsOfNoToken } from '@sluice/oauth/no-token'
+import { tellsOfNoToken } from '@sluice/oauth/login'
 import { RecentMap } from '@sluice/flow/recent-map'
 import type { RunsView } from '@sluice/runs/runs-view'
 import type { AlertState } from '../evaluate/alert-state.ts'

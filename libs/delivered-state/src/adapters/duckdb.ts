@@ -30,17 +30,16 @@ import {
   removedSamples,
   SAMPLES,
 } from './diff/find-changes.ts'
-import { forgetGone, goneKeys } from './state/gone-keys.ts'
+import { forgetGone, goneKeys } from './state/stored-rows.ts'
 import { assertKeyUnchanged } from './state/key-columns.ts'
 import { rememberTypes, withKnownTypes } from './state/known-columns.ts'
 import { type Keeping, keepRun, loadKept } from './feed/kept-run.ts'
 import { mergeFeed } from './feed/merge-feed.ts'
 import { GATHERED, orderChanges, pieceTables } from './diff/order-changes.ts'
 import { asChanges, readChanges } from './diff/read-changes.ts'
-import { fillHashes } from './diff/fill-hashes.ts'
+import { fillHashes, RowHash } from './diff/row-hash.ts'
 import { COPIED_ROWS } from './diff/read-new-rows.ts'
 import { believedKeys, diffReplayed } from './diff/replayed-rows.ts'
-import { RowHash } from './diff/row-hash.ts'
 import { VECTOR_ROWS } from './diff/row-slices.ts'
 import { TWIN_TABLES } from './diff/twin-keys.ts'
 import { comparedColumns, StateMemory } from './state/state-memory.ts'
@@ -48,8 +47,8 @@ import { Shapes } from './state/shapes.ts'
 import { quoteText } from './sql/sql-types.ts'
 import { interruptible } from './state/interruptible.ts'
 import { FeedStaging } from './feed/stage-feed.ts'
-import { asStateError } from './state/state-error.ts'
 import {
+  asStateError,
   createStateFile,
   openStateFile,
   removeStateFile,

@@ -9,10 +9,13 @@ import { nearestName } from '@sluice/domain/nearest-name'
 import { isAlias, isMap, isScalar, isSeq, type Scalar, type YAMLMap, type YAMLSeq } from 'yaml'
 import { z } from 'zod'
 import { chooseForm, fieldsOf } from './choose-form.ts'
-import { filledAlready, fillReferences, maySecretsStandIn } from '../files/fill-references.ts'
-import type { FilledText } from '../files/fill-references.ts'
-import { entriesOf, nodeOffset, resolvedNode } from '../yaml/map-entries.ts'
-import type { MapEntry, Resolved } from '../yaml/map-entries.ts'
+import {
+  filledAlready,
+  fillReferences,
+  maySecretsStandIn,
+  type FilledText,
+} from '../files/fill-references.ts'
+import { entriesOf, nodeOffset, resolvedNode, type MapEntry, type Resolved } from '../yaml/map-entries.ts'
 import { mismatchHint } from './scalar-message.ts'
 import { meantBy, meantType, singleBrace } from './meant.ts'
 import { scalarMessage } from './scalar-message.ts'
@@ -22,12 +25,12 @@ import type { FieldPath, Place } from './places.ts'
 import { fileAt, placeIn } from '../yaml/yaml-file.ts'
 import type { DecodedFields, DecodedResource, DecodeOptions, FieldOrigin } from './decoded.ts'
 import type { ResourceDocument } from '../files/read-documents.ts'
-import { doubtAbout, unsendable, wrongTag } from '../yaml/doubtful-scalars.ts'
+import { doubtAbout, unsendable, wrongTag } from '../yaml/scalars.ts'
 import { described, fits, isScalarShape, scalarFor, textLast, typedValue } from '../yaml/scalars.ts'
 import { formOfType, isOptional, shapeOf, typesOf, wantedBy } from './schema-shape.ts'
 import type { Schema, Shape } from './schema-shape.ts'
 import { textOrigin } from '../files/text-origin.ts'
-import { quoteIt, unquotedIn, unquotedInside } from '../yaml/unquoted-text.ts'
+import { quoteIt, unquotedIn, unquotedInside } from '../yaml/yaml-problems.ts'
 
 /** Aliases can make a short file huge. The decoder refuses a resource with more nodes than this. */
 const MAX_NODES = 20_000

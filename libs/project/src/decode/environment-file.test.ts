@@ -4,8 +4,7 @@ import { join } from 'node:path'
 import { isSluiceError } from '@sluice/contracts/errors'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { loadProject, loadUsable } from '../load-project.ts'
-import { namesOf, type Project } from '../project.ts'
-import { resolveDefinition } from '../resolve-definition.ts'
+import { namesOf, type Project, resolveDefinition } from '../project.ts'
 
 const BASE = `kind: source
 name: s

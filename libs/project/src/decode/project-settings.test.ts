@@ -1,12 +1,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { isSluiceError } from '@sluice/contracts/errors'
-import type { ErrorDetail } from '@sluice/contracts/errors'
+import { isSluiceError, type ErrorDetail } from '@sluice/contracts/errors'
 import type { SyncSpec } from '@sluice/contracts/resources'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { loadProject, loadUsable } from '../load-project.ts'
-import { resolveDefinition } from '../resolve-definition.ts'
+import { resolveDefinition } from '../project.ts'
 
 let dir = ''
 beforeEach(async () => {

@@ -1,13 +1,91 @@
 /**
  * Which shapes of a schema a YAML node fits, and the value of a scalar. As text, a scalar counts as written.
  */
-import { isMap, isScalar, isSeq } from 'yaml'
-import type { Scalar } from 'yaml'
-import { JSON_NUMBER, numberHint } from './doubtful-scalars.ts'
+import { isMap, isScalar, isSeq, type Scalar } from 'yaml'
+import { parseExactJson } from '@sluice/templates/values/exact-json'
 import type { FilledText } from '../files/fill-references.ts'
 import { quoted } from '../decode/places.ts'
-import { shapeOf } from '../decode/schema-shape.ts'
-import type { Schema, Shape } from '../decode/schema-shape.ts'
+import { shapeOf, type Schema, type Shape } from '../decode/schema-shape.ts'
+
+const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/
+/** Octal to YAML 1.1 (`010` is 8) and decimal to YAML 1.2 (10). */
+const LEADING_ZERO = /^[-+]?0\d/
+const OTHER_BASE = /^0[xo][0-9a-f]+$/i
+/** Booleans of YAML 1.1, `null` and `true`: doubtful in a field that takes `false` or a text. */
+const SWITCH_WORD = /^(y|yes|n|no|on|off|true|null|~)$/i
+/** The tags of the core schema, such as `!!str` and `!!int`. They only say what the scalar is anyway. */
+const CORE_TAG = /^tag:yaml\.org,2002:(str|int|float|bool|null|map|seq)$/
+const QUOTE_IT = 'quote it to have it as text'
+
+/**
+ * Scalars that YAML 1.1, YAML 1.2 and people read in different ways, such as `010` and `yes`. Where text is
+ * wanted, the decoder takes them as written. Elsewhere it refuses them and says what to write instead. A
+ * wrong guess would set a limit, a switch or a value that nobody meant.
+ *
+ * What is doubtful about a scalar in a field that has to match one of the schemas, or null.
+ */
+export function doubtAbout(
+  node: Scalar,
+  { text, typed }: { readonly text: string; readonly typed: unknown },
+  schemas: readonly Schema[],
+): string | null {
+  const shapes = schemas.map(shapeOf)
+  const takesText = shapes.some(({ kind }) => kind === 'text')
+  if (shapes.some(({ kind }) => kind === 'number')) {
+    const doubt = typeof typed === 'number' ? doubtfulNumber(text, typed, takesText) : null
+    if (doubt !== null) return doubt
+  }
+  const isSwitch = takesText && shapes.some(takesFalse) && !shapes.some(({ kind }) => kind === 'boolean')
+  if (isSwitch && node.type === 'PLAIN' && SWITCH_WORD.test(text))
+    return `wanted a text or \`false\`, found ${quoted(text)}: write \`false\`, or ${QUOTE_IT}`
+  return null
+}
+
+function takesFalse(shape: Shape): boolean {
+  return shape.kind === 'literals' && shape.values.includes(false)
+}
+
+function doubtfulNumber(text: string, typed: number, takesText: boolean): string | null {
+  if (!takesText) return otherBase(text, typed)
+  if (!JSON_NUMBER.test(text)) return `wanted a number as JSON writes it, found ${quoted(text)}; ${QUOTE_IT}`
+  if (typeof parseExactJson(text) === 'number') return null
+  return `wanted a number that is kept with all its digits, found ${quoted(text)}; ${QUOTE_IT}`
+}
+
+function otherBase(text: string, typed: number): string | null {
+  if (OTHER_BASE.test(text)) return `wanted a decimal number, found ${quoted(text)}: write ${typed}`
+  if (!LEADING_ZERO.test(text)) return null
+  const octal = /^[-+]?[0-7]+$/.test(text) ? Number.parseInt(text, 8) : typed
+  const orOctal = octal === typed ? '' : `, or ${octal} if octal is meant`
+  return `wanted a number without leading zeros, found ${quoted(text)}: write ${typed}${orOctal}`
+}
+
+/**
+ * A hint that says how to write a number that was written for people, such as `10,000`. Empty if the text is
+ * no such number.
+ */
+function numberHint(text: string): string {
+  const digits = text.normalize('NFKC').replaceAll(/(?<=\d)[_,'’ ](?=\d{3}(\D|$))/g, '')
+  return digits !== text && JSON_NUMBER.test(digits) ? ` (write ${digits})` : ''
+}
+
+/**
+ * What is wrong with the tag of a node, or null. Tags such as `!!binary` turn a scalar into a value that no
+ * field accepts.
+ */
+export function wrongTag(tag: string | undefined): string | null {
+  if (tag === undefined || tag === '!' || CORE_TAG.test(tag)) return null
+  return `YAML tags are not supported, found \`${tag.replace('tag:yaml.org,2002:', '!!')}\``
+}
+
+/**
+ * The name, for a message, of the first character that no request, record or file name can carry. Null if the
+ * text has none.
+ */
+export function unsendable(text: string): string | null {
+  if (text.includes('\0')) return 'a NUL character'
+  return text.isWellFormed() ? null : 'half a character (a lone surrogate)'
+}
 
 /** Text accepts every scalar, so it comes after the more specific shapes. */
 export function textLast(schemas: readonly Schema[]): Schema[] {

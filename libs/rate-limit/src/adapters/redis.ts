@@ -19,8 +19,7 @@ import {
 import { checkParts, checkTake, LeaseLife } from './lease-life.ts'
 import { TELL } from './breaker-scripts.ts'
 import { EvidenceBook } from './evidence-book.ts'
-import { LeaseBook } from './lease-book.ts'
-import { ReturningLeases } from './returning-leases.ts'
+import { LeaseBook, ReturningLeases } from './lease-book.ts'
 import {
   GIVE_BACK,
   LEAVE,

@@ -6,8 +6,7 @@ import type { Row } from '@sluice/contracts/values'
 import { Context } from 'liquidjs'
 import { CapturedValues } from './captured-values.ts'
 import { LIQUID, LIQUID_OPTIONS } from './parse/expression-tokenizer.ts'
-import { MAX_OUTPUT_LENGTH, type RenderLimits } from './limits.ts'
-import type { Patience } from './patience.ts'
+import { MAX_OUTPUT_LENGTH, type RenderLimits, type Patience } from './limits.ts'
 import { LimitFault, TemplateFault } from './template-fault.ts'
 
 /** A row with the values that belong to it. */

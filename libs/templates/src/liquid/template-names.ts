@@ -4,9 +4,8 @@
  * it would print nothing, and the request would say nothing of its rows.
  */
 import { nearestHint } from '@sluice/domain/nearest-name'
-import { TypeGuards } from 'liquidjs'
-import type { QuotedToken, Token } from 'liquidjs'
-import { expressionOf } from './compile-expression-filter.ts'
+import { TypeGuards, type QuotedToken, type Token } from 'liquidjs'
+import { expressionOf } from './compile-expression.ts'
 import { bodiesOf } from './compile-template.ts'
 import { EXPRESSION_FILTERS } from '../filters/filters.ts'
 import { KEEPS_ITEMS, READS_PROPERTY, TAKES_ITEM, keysOfText } from '../filters/list-filters.ts'

@@ -1,7 +1,7 @@
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
-import type { PartitionReport } from '@sluice/contracts/records'
-import { isReached } from '@sluice/runs/machine/run-events'
-import type { Next } from '@sluice/runs/machine/sync-life'
+import type { PartitionReport, RunBegin } from '@sluice/contracts/records'
+import { isReached, type RunState } from '@sluice/runs/machine/run-events'
+import type { Next, PartitionTail } from '@sluice/runs/machine/sync-life'
 import { sleep } from '@sluice/flow/sleep'
 import { unlessHeld } from '@sluice/partition/follow-open-runs'
 import { assertAllKept } from '@sluice/partition/kept-topics'
@@ -9,8 +9,8 @@ import { reportSetAside } from '@sluice/partition/report-set-aside'
 import { at } from '@sluice/topics/topics'
 import { endReplayed } from '../publish/replayed-requests.ts'
 import type { Tenure } from '../sync/tenure.ts'
-import { forgetRuns } from './forget-runs.ts'
-import { trimHistory } from './trim-history.ts'
+import { appendMarker } from '../publish/publish-changes.ts'
+import { forgetRuns, trimHistory } from './forget-runs.ts'
 
 const OVERDUE_LOOK_MS = 30_000
 const TOO_LONG = 'the run lasted for longer than its maxDuration, and nothing goes on in this partition'
@@ -96,7 +96,49 @@ function untilNextLook(error: unknown): true {
 }
 
 /** Queues a run in the place of one that was cut, where the machine says so. */
-export async function replaceIfDue(tenure: Tenure, next: Next): Promise<void> {
+async function replaceIfDue(tenure: Tenure, next: Next): Promise<void> {
   const { newRunId, now } = tenure.deps
   if (next === 'replace') await tenure.tell({ kind: 'replaced', newRunId: newRunId(), at: now() })
+}
+
+/**
+ * Brings a run to its end that an earlier owner left at work (PROTOCOL.md §6).
+ *
+ * Looks how much of the run is written, writes the markers that are missing if it was cut, and waits until
+ * delivery has reported it. The machine decides which of these the run needs, and which run takes its place.
+ */
+export async function finishLeftRun(tenure: Tenure): Promise<void> {
+  const { deps, ownership, ends } = tenure
+  if (tenure.life.atWork === null) return
+  const tails = await ownership.tails(ends.drain)
+  const { life, next } = await tenure.tell({ kind: 'inspected', tails })
+  if (next === 'seal' && life.atWork !== null) {
+    await seal(tenure, life.atWork.run, tails)
+    await tenure.tell({ kind: 'sealed' })
+  }
+  if (next === 'seal' || next === 'await-reports') await awaitReports(tenure)
+  else {
+    await replaceIfDue(tenure, next)
+    await tenure.tell({ kind: 'ended', endsBefore: [], at: deps.now() })
+  }
+  await tenure.tell({ kind: 'released' })
+}
+
+/** Writes the markers that are missing. */
+async function seal(tenure: Tenure, left: RunState, tails: readonly PartitionTail[]): Promise<void> {
+  const options = { io: tenure.deps.io, ownership: tenure.ownership, signal: tenure.ends.drain }
+  const begin = beginOf(left)
+  for (const [partition, tail] of tails.entries()) {
+    const begun = tail.run === left.run
+    if (begun && tail.ended) continue
+    if (!begun) await appendMarker(options, partition, 'run-begin', { begin })
+    await appendMarker(options, partition, 'run-end', { begin, count: begun ? tail.count : 0, sealed: true })
+  }
+}
+
+/** What a run's `run-begin` marker carries. */
+export function beginOf({ run, runId, definition, startedAt, first }: RunState): RunBegin {
+  if (run === null || definition === null || startedAt === null)
+    throw new SluiceError('internal', `run ${runId} has no number or definition yet`)
+  return { run, runId, definition, startedAt, first }
 }

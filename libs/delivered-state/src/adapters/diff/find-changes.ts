@@ -18,14 +18,14 @@ import {
   REMOVED,
   SETTLED,
   UNKNOWN,
-} from '../state/codes.ts'
+  type Shape,
+} from '../state/shapes.ts'
 import { asBytes, textOfBytes } from '../sql/duckdb-text.ts'
 import { type KnownRequest, sqlTypeOf } from '../state/known-columns.ts'
 import { keyToken, type ModelRows, modelRows, type SizedRows, sizedRows } from './model-rows.ts'
 import { dropOversizeRows, findOversizeKeys, fitsSql, type OversizeRows } from './oversize-rows.ts'
 import type { RowHash } from './row-hash.ts'
 import type { Slice } from './row-slices.ts'
-import type { Shape } from '../state/shapes.ts'
 import { canonicalText, quoteIdentifier, quoteText } from '../sql/sql-types.ts'
 import { findTwins } from './twin-keys.ts'
 

@@ -17,7 +17,7 @@ import {
   readColumns,
   type Reading,
 } from './chunk-columns.ts'
-import { KINDS } from '../state/codes.ts'
+import { KINDS } from '../state/shapes.ts'
 import { type FoundChanges, placeOf, type Section } from './find-changes.ts'
 import { rowBytes } from './model-rows.ts'
 import { gatherStored, PIECE, type PieceTable, pieceTables, takePiece } from './order-changes.ts'

@@ -9,7 +9,7 @@ import type { ChangeBatch, DetectedChange, Diff, DiffRequest, EndedKey } from '.
 import { asBytes, textOfBytes } from '../sql/duckdb-text.ts'
 import { storedRowReader } from '../sql/row-json.ts'
 import { quoteText } from '../sql/sql-types.ts'
-import { ABSENT, CONTENT_UNCERTAIN, EXISTENCE_UNCERTAIN, KINDS, PRESENT } from '../state/codes.ts'
+import { ABSENT, CONTENT_UNCERTAIN, EXISTENCE_UNCERTAIN, KINDS, PRESENT } from '../state/shapes.ts'
 import { doubtfulKind, foldedKeys } from './twin-keys.ts'
 
 /** The most keys of a batch, and about the bytes of their rows. A batch has at least one key. */

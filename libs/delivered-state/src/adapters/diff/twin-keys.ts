@@ -14,7 +14,7 @@ import {
   PRESENT,
   REMOVED,
   SETTLED,
-} from '../state/codes.ts'
+} from '../state/shapes.ts'
 import { keyToken, MOST_TOKEN_BYTES } from './model-rows.ts'
 import { isInSlice, type Slice } from './row-slices.ts'
 

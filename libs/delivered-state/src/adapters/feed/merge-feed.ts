@@ -19,14 +19,20 @@ import {
   REMOVED,
   SETTLED,
   UNKNOWN,
-} from '../state/codes.ts'
-import { noteGoneKeys } from '../state/gone-keys.ts'
-import { DELETED_FROM, dropDeadRows, groupRowsFor, hideRows, removeKeys } from '../state/stored-rows.ts'
+  type Shapes,
+} from '../state/shapes.ts'
+import {
+  noteGoneKeys,
+  DELETED_FROM,
+  dropDeadRows,
+  groupRowsFor,
+  hideRows,
+  removeKeys,
+} from '../state/stored-rows.ts'
 import { endKeptSql, stageEntered } from './kept-run.ts'
 import { keyToken } from '../diff/model-rows.ts'
 import { groupsOf, type RowHash } from '../diff/row-hash.ts'
 import { SLICE_BYTES, tableSlices, VECTOR_ROWS } from '../diff/row-slices.ts'
-import type { Shapes } from '../state/shapes.ts'
 import { inTransaction, positionsSql } from '../state/state-meta.ts'
 
 /**

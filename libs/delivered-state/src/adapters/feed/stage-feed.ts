@@ -10,8 +10,7 @@ import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api
 import type { Captured, RetryEntry } from '@sluice/contracts/records'
 import type { Row } from '@sluice/contracts/values'
 import type { Keyed, PlacedChange, PlacedTombstone, ReplayedRow } from '../../port.ts'
-import { CHANGE_OPS, KINDS, OUTCOMES } from '../state/codes.ts'
-import type { Shapes } from '../state/shapes.ts'
+import { CHANGE_OPS, KINDS, OUTCOMES, type Shapes } from '../state/shapes.ts'
 import { ENTRY_COLUMNS } from '../state/stored-rows.ts'
 import { VECTOR_ROWS } from '../diff/row-slices.ts'
 

@@ -2,8 +2,7 @@
 import type { Connection } from 'mysql2'
 import { expect, it } from 'vitest'
 import { modelOf } from '../../../test/contract.ts'
-import { queryError } from './errors.ts'
-import { excessRights } from '../mysql.ts'
+import { queryError, excessRights } from '../mysql.ts'
 
 /** What is read once takes a few. What is read again and again takes seconds. */
 const MOST_MS = 500
