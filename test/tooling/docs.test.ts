@@ -10,6 +10,7 @@ import { RESOURCE_SCHEMAS } from '@sluice/contracts/resources'
 import { loadProject } from '@sluice/project/load-project'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { apiPage } from './api-table.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const FENCE = /^ *(?:```|~~~)/
@@ -134,6 +135,11 @@ describe('the reference', () => {
     } finally {
       await rm(dir, { recursive: true })
     }
+  })
+
+  it('has the operations of the API as their table has them', async () => {
+    const { present, wanted } = await apiPage()
+    expect(present, 'npx node test/tooling/api-table.ts writes it').toBe(wanted)
   })
 
   it('names every field of project files', async () => {
