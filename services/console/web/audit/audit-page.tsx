@@ -61,7 +61,9 @@ export function AuditPage(): ReactElement {
               (by ?? name) === undefined ? 'Nothing was done yet.' : 'Nobody did anything that fits these.'
             }
           >
-            <p>Who writes a resource, starts a run or gives up rows is listed here, with when.</p>
+            <p>
+              Each change of a resource, and each run and discard that somebody asked for, is listed here.
+            </p>
           </Empty>
         ) : (
           <Entries entries={entries} />
