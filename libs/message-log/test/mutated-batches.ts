@@ -2,10 +2,9 @@ import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { isSluiceError } from '@sluice/contracts/errors'
 import { randomOf, seedOf } from '@sluice/testkit/seeded-random'
-import { crc32c } from '../src/adapters/kafka/crc32c.ts'
 import { ConnectionLost } from '../src/adapters/kafka/errors.ts'
 import { framesOf, MOST_BATCH_BYTES, openBatch } from '../src/adapters/kafka/read/decode-batch.ts'
-import { encodeBatch } from '../src/adapters/kafka/record-batch.ts'
+import { crc32c, encodeBatch } from '../src/adapters/kafka/record-batch.ts'
 import type { LogRecord, NewRecord } from '../src/port.ts'
 
 const HEAD_BYTES = 61

@@ -1,11 +1,12 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
-import { sleep } from '@sluice/flow/sleep'
+import { retry } from '@sluice/flow/retry'
 import type { TopicPartition } from '../../port.ts'
 import { KafkaConnection } from './connection.ts'
 import type { Address } from './connection.ts'
 import { ConnectionLost, isPassing, ProtocolError, toSluiceError } from './errors.ts'
-import type { ApiName, ConnectionSettings, WireCall } from './internals.ts'
+import type { ApiName, ConnectionSettings } from './internals.ts'
+import type { OwnRequest } from './own-requests.ts'
 import { SpareBuffers } from '../spare-buffers.ts'
 import { StallWatch, type KafkaStall, type Waiting } from './stalls.ts'
 
@@ -38,8 +39,8 @@ interface MetadataAnswer {
   }[]
 }
 
-const FIRST_PAUSE_MS = 50
-const LONGEST_PAUSE_MS = 1_000
+/** The pauses between tries after passing failures. */
+export const PAUSES = { firstMs: 50, maxMs: 1_000 } as const
 
 /**
  * The brokers of a cluster as one log sees them: the leader of each partition, and the connections. A
@@ -86,24 +87,24 @@ export class KafkaCluster {
   async retry<T>(subject: string, work: () => Promise<T>, { signal }: Abort): Promise<T> {
     const waiting = this.waiting(subject)
     try {
-      return await this.#retry(subject, work, signal)
+      return await this.untilKnown(subject, () => abortable(work(), { signal }), { signal })
     } finally {
       waiting.end()
     }
   }
 
-  async #retry<T>(subject: string, work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    const deadline = performance.now() + this.settings.retryMs
-    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-      this.closed.throwIfAborted()
-      signal.throwIfAborted()
-      try {
-        return await abortable(work(), { signal })
-      } catch (error) {
-        signal.throwIfAborted()
-        if (!isPassing(error) || performance.now() + pauseMs > deadline) throw toSluiceError(error, subject)
-      }
-      await sleep(pauseMs, { signal })
+  /** The same, but an abort does not end the wait for a try that is under way, and no stall is told. */
+  async untilKnown<T>(subject: string, work: () => Promise<T>, { signal }: Abort): Promise<T> {
+    try {
+      return await retry(
+        () => {
+          this.closed.throwIfAborted()
+          return work()
+        },
+        { pauses: PAUSES, withinMs: this.settings.retryMs, mayPass: isPassing, signal },
+      )
+    } catch (error) {
+      throw toSluiceError(error, subject)
     }
   }
 
@@ -123,10 +124,10 @@ export class KafkaCluster {
     return connection.call<T>(request.api, request.args, this.settings.requestTimeoutMs)
   }
 
-  /** The same for a request that kafkajs does not know. */
-  async sendAny<T>(call: WireCall<T>): Promise<T> {
+  /** The same for a request of our own. */
+  async sendAny<T>(request: OwnRequest<T>): Promise<T> {
     const connection = await this.#anyConnection()
-    return connection.send<T>(call, this.settings.requestTimeoutMs)
+    return connection.send<T>(request, this.settings.requestTimeoutMs)
   }
 
   /** The connection of a broker and lane, opened if it is not open yet; one try. */

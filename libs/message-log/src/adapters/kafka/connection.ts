@@ -4,16 +4,15 @@ import { connect as connectTls } from 'node:tls'
 import { isIP } from 'node:net'
 import type { Socket } from 'node:net'
 import { ConnectionLost, fromKafkajs } from './errors.ts'
-import { apiVersionsCall, rawConnection, requestBuilder, sendFramed } from './internals.ts'
+import { apiVersionsCall, rawConnection, requestBuilder, sendOwn } from './internals.ts'
 import type {
   ApiName,
   ConnectionSettings,
-  FramedCall,
   RawConnection,
   RequestBuilder,
   SocketFactory,
-  WireCall,
 } from './internals.ts'
+import type { OwnRequest } from './own-requests.ts'
 
 export interface Address {
   readonly host: string
@@ -82,21 +81,31 @@ export class KafkaConnection {
     return !this.#authenticated || this.#raw.isAuthenticated()
   }
 
+  /** Sends a request of kafkajs and resolves with its answer. */
   call<T>(name: ApiName, args: object, timeoutMs: number): Promise<T> {
-    return this.send(this.#builder.build<T>(name, args), timeoutMs)
+    return this.#within(timeoutMs, () => this.#raw.send(this.#builder.build<T>(name, args)))
+  }
+
+  /** Sends a request of our own and resolves with its answer. */
+  send<T>(request: OwnRequest<T>, timeoutMs: number): Promise<T> {
+    return this.#within(timeoutMs, () =>
+      sendOwn(this.#raw, request).catch((cause: unknown) => {
+        if (!(cause instanceof RangeError)) throw cause
+        throw new ConnectionLost('the broker has sent an answer that is cut off', { cause })
+      }),
+    )
   }
 
   /**
-   * Sends a request and resolves with its answer. The broker answers the requests of one connection in order.
-   * So if an answer does not come in time, this closes the connection: all later answers on it would be late
-   * too.
+   * The broker answers the requests of one connection in order. So if an answer does not come in time, this
+   * closes the connection: all later answers on it would be late too.
    */
-  async send<T>(call: WireCall<T> | FramedCall<T>, timeoutMs: number): Promise<T> {
+  async #within<T>(timeoutMs: number, answer: () => Promise<T>): Promise<T> {
     if (this.#closed) throw new ConnectionLost('the connection is closed')
     const timer = setTimeout(() => this.close(`no answer within ${timeoutMs} ms`), timeoutMs)
     this.#underWay += 1
     try {
-      return await ('parts' in call ? sendFramed(this.#raw, call) : this.#raw.send(call))
+      return await answer()
     } catch (error) {
       throw fromKafkajs(error)
     } finally {

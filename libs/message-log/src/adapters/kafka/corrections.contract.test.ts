@@ -22,7 +22,7 @@ import {
   Watched,
 } from '../../../test/fixture.ts'
 import { KafkaConnection, socketFactory } from './connection.ts'
-import { fetchCall } from './read/fetch.ts'
+import { fetchRequest } from './own-requests.ts'
 import { rawLogger } from './internals.ts'
 import { compactNow, withAdmin } from '../../../test/kafka-cluster.ts'
 import { createKafkaLog } from '../kafka.ts'
@@ -125,12 +125,12 @@ describe.skipIf(given === null)('kafka: corrections', () => {
       { host, port: Number(port) },
       { ...settings, socketFactory: socketFactory(a => a) },
     )
-    const call = fetchCall({
+    const request = fetchRequest({
       partitions: [{ ...target, fetchOffset: 0, maxBytes: 2 ** 20 }],
       maxWaitMs: 0,
       maxBytes: 2 ** 20,
     })
-    const [part] = await connection.send(call, 5_000)
+    const [part] = await connection.send(request, 5_000)
     connection.close()
     const counts: number[] = []
     const bytes = part?.batches ?? Buffer.alloc(0)

@@ -19,9 +19,10 @@ export class ProtocolError extends Error {
     this.type = type
   }
 
-  static ofCode(code: number): ProtocolError {
+  /** An empty `said` leaves the message to the meaning of the code. */
+  static ofCode(code: number, said = ''): ProtocolError {
     const { type, message } = protocolErrorOf(code)
-    return new ProtocolError(type, message)
+    return new ProtocolError(type, said === '' ? message : said)
   }
 }
 

@@ -6,8 +6,8 @@ import { sleep } from '@sluice/flow/sleep'
 import type { Assignment, Membership, TopicPartition } from '../../port.ts'
 import { assignSticky, decodeClaim, encodeClaim } from './assigner.ts'
 import type { Abort, KafkaCluster, Lane } from './cluster.ts'
-import { name } from './cluster.ts'
-import { isPassing, MemberIdGiven, ProtocolError, toSluiceError } from './errors.ts'
+import { name, PAUSES } from './cluster.ts'
+import { isPassing, MemberIdGiven, ProtocolError } from './errors.ts'
 import { MemberAssignment, MemberMetadata } from './internals.ts'
 import type { ApiName } from './internals.ts'
 
@@ -17,8 +17,6 @@ const HEARTBEAT_MS = 1_000
 /** How long the coordinator waits in a rebalance for its members to join again. */
 const REBALANCE_MS = 8_000
 const PROTOCOL = 'sluice-sticky'
-const FIRST_PAUSE_MS = 50
-const LONGEST_PAUSE_MS = 1_000
 
 /** Errors which say that this member does not belong to the group's present generation. */
 const OUT_OF_STEP = new Set([
@@ -168,8 +166,9 @@ export class KafkaMembership implements Membership {
     const signal = AbortSignal.any([this.#leaving.signal, this.#cluster.closed])
     try {
       while (!signal.aborted) {
-        await this.#persist(() => this.#join(signal), signal)
-        await this.#beat(signal)
+        const inStep = await this.#persist(() => this.#join(signal), signal)
+        if (inStep) await this.#beat(signal)
+        else await sleep(PAUSES.firstMs, { signal })
       }
     } catch (error) {
       if (!signal.aborted) this.#error = error
@@ -189,7 +188,7 @@ export class KafkaMembership implements Membership {
     }
   }
 
-  async #heartbeat(signal: AbortSignal): Promise<boolean> {
+  async #heartbeat(signal: AbortSignal): Promise<void> {
     const sentMs = elapsedMs()
     const args = {
       groupId: this.#group,
@@ -199,42 +198,34 @@ export class KafkaMembership implements Membership {
     try {
       await abortable(this.#request('Heartbeat', this.#lane, args, SESSION_MS), { signal })
       this.#lastHeartbeatMs = sentMs
-      return true
     } catch (error) {
-      if (!(error instanceof ProtocolError) || !OUT_OF_STEP.has(error.type)) throw error
-      if (error.type === 'REBALANCE_IN_PROGRESS') this.#lastHeartbeatMs = sentMs
-      this.#fallOutOfStep(error)
-      return false
+      if (error instanceof ProtocolError && error.type === 'REBALANCE_IN_PROGRESS')
+        this.#lastHeartbeatMs = sentMs
+      throw error
     }
-  }
-
-  #fallOutOfStep(error: ProtocolError): void {
-    this.#setState('rebalancing')
-    if (error.type === 'UNKNOWN_MEMBER_ID') this.#memberId = ''
   }
 
   /**
    * Retries after passing failures, and looks up the coordinator again each time. It gives up once the
-   * failures have lasted for the cluster's retry time.
+   * failures have lasted for the cluster's retry time. Returns false if the coordinator wants this member to
+   * join again.
    */
-  async #persist<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    const deadline = performance.now() + this.#cluster.settings.retryMs
-    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-      signal.throwIfAborted()
+  async #persist(work: () => Promise<void>, signal: AbortSignal): Promise<boolean> {
+    const tryOnce = async (): Promise<boolean> => {
       try {
-        return await work()
+        await work()
+        return true
       } catch (error) {
-        signal.throwIfAborted()
         if (error instanceof ProtocolError && OUT_OF_STEP.has(error.type)) {
-          this.#fallOutOfStep(error)
-          pauseMs = FIRST_PAUSE_MS
-        } else if (!isPassing(error) || performance.now() + pauseMs > deadline) {
-          throw toSluiceError(error, `membership of ${this.#group}`)
+          this.#setState('rebalancing')
+          if (error.type === 'UNKNOWN_MEMBER_ID') this.#memberId = ''
+          return false
         }
         if (this.#place !== null && isPassing(error)) await this.#findCoordinator().catch(() => {})
+        throw error
       }
-      await sleep(pauseMs, { signal })
     }
+    return this.#cluster.untilKnown(`membership of ${this.#group}`, tryOnce, { signal })
   }
 
   async #findCoordinator(): Promise<number> {

@@ -1,45 +1,36 @@
 /**
  * The parts of kafkajs that this adapter uses, with types: one connection to one broker (framing, TLS, SASL),
- * and the encoders and decoders of the protocol's requests. The adapter does not use the cluster, producer
- * and consumer of kafkajs. Their mistakes (docs/decisions) cannot be corrected from outside, and the adapter
- * reads by explicit offset and writes by explicit sequence number.
+ * and the encoders and decoders of the protocol's requests. They stand in inner files of the package, so they
+ * are loaded only from the version for which this file is written.
+ * docs/decisions/kafkajs-pinned-in-one-adapter.md says why, and which parts of the protocol are our own.
  */
 import { createRequire } from 'node:module'
 import type { SASLOptions } from 'kafkajs'
 import type { ConnectionOptions } from 'node:tls'
 import type { Socket } from 'node:net'
+import { SluiceError } from '@sluice/contracts/errors'
+import type { OwnRequest } from './own-requests.ts'
 
 const require = createRequire(import.meta.url)
 
-export interface WireRequest {
-  readonly apiKey: number
-  readonly apiName: string
-  readonly apiVersion: number
-  encode(): Promise<unknown>
-}
+/** The version whose inner files this file knows. */
+const KAFKAJS_VERSION = '2.2.4'
+const { version } = require('kafkajs/package.json') as { readonly version: string }
+if (version !== KAFKAJS_VERSION)
+  throw new SluiceError(
+    'config',
+    `kafkajs ${version} is installed, and Sluice needs kafkajs ${KAFKAJS_VERSION}, of which it uses inner files. ` +
+      'Install the packages anew, as package-lock.json has them: npm ci',
+  )
 
-/** A request whose bytes are written as they stand, in parts, without being copied. */
-export interface FramedCall<T> {
-  readonly apiKey: number
-  readonly apiName: string
-  readonly apiVersion: number
-  readonly parts: readonly Uint8Array[]
-  parse(answer: Buffer): { readonly value: T; readonly throttleMs: number }
-}
-
-export interface WireResponse<T> {
-  decode(raw: Buffer): Promise<unknown>
-  parse(decoded: unknown): Promise<T>
-}
-
-export interface WireCall<T> {
-  readonly request: WireRequest
-  readonly response: WireResponse<T>
+/** A request of kafkajs, with the decoder of its answer. */
+interface WireCall<T> {
+  readonly request: unknown
+  readonly response: { parse(decoded: unknown): Promise<T> }
 }
 
 export type ApiName =
   | 'ListOffsets'
-  | 'Fetch'
   | 'Metadata'
   | 'OffsetCommit'
   | 'OffsetFetch'
@@ -54,7 +45,6 @@ export type ApiName =
   | 'DeleteRecords'
   | 'DescribeConfigs'
   | 'InitProducerId'
-  | 'SaslAuthenticate'
   | 'ListGroups'
   | 'DescribeGroups'
 
@@ -112,6 +102,10 @@ export interface RawConnection {
 
 export interface RawLogger {
   namespace(name: string): RawLogger
+  error(message: string): void
+  warn(message: string): void
+  info(message: string): void
+  debug(message: string): void
 }
 
 export type SocketFactory = (options: {
@@ -133,13 +127,6 @@ const Connection = require('kafkajs/src/network/connection') as new (options: {
   ssl: ConnectionOptions | null
   sasl: SASLOptions | null
 }) => RawConnection
-
-const { createLogger } = require('kafkajs/src/loggers') as {
-  createLogger(options: {
-    level: number
-    logCreator: () => (entry: { label: string; log: { message: string } }) => void
-  }): RawLogger
-}
 
 const errors = require('kafkajs/src/protocol/error') as {
   errorCodes: readonly { type: string; code: number; message: string }[]
@@ -188,11 +175,6 @@ export function apiVersionsCall(): WireCall<{
   return requests.ApiVersions.protocol({ version: 1 })({}) as ReturnType<typeof apiVersionsCall>
 }
 
-/** Fetch in version 11, which brokers have since 2.3. The caller brings its own decoder. */
-export function fetchRequest(args: object): WireRequest {
-  return requests.Fetch.protocol({ version: 11 })(args).request
-}
-
 export interface ConnectionSettings {
   readonly clientId: string
   readonly ssl: ConnectionOptions | null
@@ -233,16 +215,15 @@ export function rawConnection(host: string, port: number, settings: ConnectionSe
 }
 
 /**
- * Sends a request on an authenticated connection, in its queue, as `send` of kafkajs does. That copies the
- * request twice, into buffers that it fills with zeros before. The parts must stay as they are until the
- * answer is there.
+ * Sends a request of our own on an authenticated connection, in its queue, as `send` of kafkajs does. The
+ * parts must stay as they are until the answer is there. Throws a RangeError for an answer that is cut off.
  */
-export async function sendFramed<T>(raw: RawConnection, call: FramedCall<T>): Promise<T> {
+export async function sendOwn<T>(raw: RawConnection, request: OwnRequest<T>): Promise<T> {
   if (!raw.isAuthenticated()) await raw.authenticate()
   raw.failIfNotConnected()
-  const { apiKey, apiName, apiVersion, parts } = call
+  const { apiKey, apiName, apiVersion, parts } = request
   const correlationId = raw.nextCorrelationId()
-  const header = frameHeader(call, correlationId, raw.clientId)
+  const header = frameHeader(request, correlationId, raw.clientId)
   const { payload } = await new Promise<{ readonly payload: Buffer }>((resolve, reject) => {
     const sendRequest = (): void => {
       const { socket } = raw
@@ -253,14 +234,14 @@ export async function sendFramed<T>(raw: RawConnection, call: FramedCall<T>): Pr
     const entry = { apiKey, apiName, apiVersion, correlationId, resolve, reject }
     raw.requestQueue.push({ entry, expectResponse: true, requestTimeout: null, sendRequest })
   })
-  const { value, throttleMs } = call.parse(payload)
+  const { value, throttleMs } = request.parse(payload)
   raw.requestQueue.maybeThrottle(throttleMs)
   return value
 }
 
 /** Size, API and version, correlation id, client id: https://kafka.apache.org/protocol#protocol_messages. */
 function frameHeader(
-  { apiKey, apiVersion, parts }: FramedCall<unknown>,
+  { apiKey, apiVersion, parts }: OwnRequest<unknown>,
   correlationId: number,
   clientId: string,
 ): Buffer {
@@ -277,11 +258,16 @@ function frameHeader(
 }
 
 /**
- * Sends what kafkajs logs to `debug`, since kafkajs logs an error for each try that it is about to repeat.
+ * A logger of kafkajs that gives errors and warnings to `debug`, since kafkajs logs each try that it repeats.
  */
 export function rawLogger(debug: ((message: string) => void) | null): RawLogger {
-  return createLogger({
-    level: debug === null ? 0 : 2,
-    logCreator: () => entry => debug?.(`${entry.label} ${entry.log.message}`),
-  })
+  const quiet = (): void => {}
+  const logger: RawLogger = {
+    namespace: () => logger,
+    error: message => debug?.(`ERROR ${message}`),
+    warn: message => debug?.(`WARN ${message}`),
+    info: quiet,
+    debug: quiet,
+  }
+  return logger
 }

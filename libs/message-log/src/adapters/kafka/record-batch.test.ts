@@ -2,10 +2,9 @@ import { createRequire } from 'node:module'
 import { constants, gzipSync, zstdCompressSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import type { LogRecord, NewRecord, RecordBlock } from '../../port.ts'
-import { crc32c } from './crc32c.ts'
 import { ConnectionLost } from './errors.ts'
 import { framesOf, MOST_BATCH_BYTES, openBatch } from './read/decode-batch.ts'
-import { batchesOf, encodeBatch, encodedSize } from './record-batch.ts'
+import { batchesOf, crc32c, encodeBatch, encodedSize } from './record-batch.ts'
 
 const require = createRequire(import.meta.url)
 interface KafkajsRecord {

@@ -3,10 +3,10 @@
  * https://kafka.apache.org/documentation/#recordbatch), as Sluice writes them. This encoder is ten times as
  * fast as the one of kafkajs. `read/decode-batch.ts` reads batches, also those that others wrote.
  */
+import { crc32c as checksumOf } from '@node-rs/crc32'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { NewRecord, NewRecords, RecordBlock } from '../../port.ts'
 import { countOf, isBlock } from '../../record-block.ts'
-import { crc32c } from './crc32c.ts'
 
 /**
  * The positions of the fields in a batch. `length` counts the bytes after itself, and the checksum covers the
@@ -209,4 +209,12 @@ function writeVarint(buffer: Buffer, start: number, value: number): number {
   }
   buffer[at++] = rest
   return at
+}
+
+/**
+ * The checksum of the bytes from `start` up to `end`, as an unsigned number: CRC-32 with Castagnoli's
+ * polynomial (RFC 3720, B.4), which node:zlib does not offer.
+ */
+export function crc32c(bytes: Uint8Array, start: number, end: number): number {
+  return checksumOf(bytes.subarray(start, end))
 }

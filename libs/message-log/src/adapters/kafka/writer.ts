@@ -2,14 +2,13 @@ import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
 import { deferred } from '@sluice/flow/deferred'
 import type { Deferred } from '@sluice/flow/deferred'
-import { sleep } from '@sluice/flow/sleep'
 import { ATOMIC_BYTES } from '../../port.ts'
 import type { AppendResult, FencedWriter, NewRecord, NewRecords, TopicPartition } from '../../port.ts'
 import { countOf, isBlock, recordsOf } from '../../record-block.ts'
 import type { Abort, KafkaCluster } from './cluster.ts'
 import { name } from './cluster.ts'
-import { isPassing, ProtocolError, toSluiceError } from './errors.ts'
-import { produceCall } from './produce.ts'
+import { ProtocolError } from './errors.ts'
+import { produceRequest } from './own-requests.ts'
 import { batchesOf, encodeBatch, encodedSize } from './record-batch.ts'
 
 /**
@@ -21,8 +20,6 @@ const JOINED_BYTES = 64 * 1024
  * The largest batch with more than one record. Any append that has to be atomic fits in, with its overhead.
  */
 const BATCH_BYTES = ATOMIC_BYTES + 1024
-const FIRST_PAUSE_MS = 50
-const LONGEST_PAUSE_MS = 1_000
 /**
  * Connections for appends per broker. There are several, so that one slow partition does not delay the
  * writers of all others.
@@ -186,37 +183,26 @@ export class KafkaWriter implements FencedWriter {
    * the retry time. Returns the offset of the first record.
    */
   async #send(target: TopicPartition, records: NewRecords): Promise<number> {
-    const waiting = this.#cluster.waiting(`appending to ${name(target)} as ${this.id}`)
-    try {
-      return await this.#sendUntilKnown(target, records)
-    } finally {
-      waiting.end()
-    }
-  }
-
-  async #sendUntilKnown(target: TopicPartition, records: NewRecords): Promise<number> {
     const key = name(target)
+    const subject = `appending to ${key} as ${this.id}`
     const sequence = this.#sequences.get(key) ?? 0
     const into = this.#cluster.spareBuffers.take(encodedSize(records))
     const producer = { ...this.#producer, sequence }
     const batch = encodeBatch(records, { timestampMs: Date.now(), producer, into })
     let tries = 0
-    const signal = AbortSignal.any([this.#ended.signal, this.#cluster.closed])
-    const deadline = performance.now() + this.#cluster.settings.retryMs
-    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-      signal.throwIfAborted()
-      try {
+    const waiting = this.#cluster.waiting(subject)
+    try {
+      const send = () => {
         tries += 1
-        const offset = await this.#try(target, batch)
-        // A socket that was given up may still hold the bytes of an earlier try.
-        if (tries === 1) this.#cluster.spareBuffers.give(into)
-        this.#sequences.set(key, (sequence + countOf(records)) % SEQUENCES)
-        return offset
-      } catch (error) {
-        const late = performance.now() + pauseMs > deadline
-        if (!isPassing(error) || late) throw toSluiceError(error, `appending to ${key} as ${this.id}`)
+        return this.#try(target, batch)
       }
-      await sleep(pauseMs, { signal })
+      const offset = await this.#cluster.untilKnown(subject, send, { signal: this.#ended.signal })
+      // A socket that was given up may still hold the bytes of an earlier try.
+      if (tries === 1) this.#cluster.spareBuffers.give(into)
+      this.#sequences.set(key, (sequence + countOf(records)) % SEQUENCES)
+      return offset
+    } finally {
+      waiting.end()
     }
   }
 
@@ -224,8 +210,8 @@ export class KafkaWriter implements FencedWriter {
     const { settings } = this.#cluster
     return this.#cluster.atLeader(target, async node => {
       const connection = await this.#cluster.connection(node, this.#lane)
-      const call = produceCall({ ...target, batch, timeoutMs: settings.requestTimeoutMs })
-      const answer = await connection.send(call, settings.requestTimeoutMs * 2)
+      const request = produceRequest({ ...target, batch, timeoutMs: settings.requestTimeoutMs })
+      const answer = await connection.send(request, settings.requestTimeoutMs * 2)
       if (answer.errorCode !== 0) throw ProtocolError.ofCode(answer.errorCode)
       return answer.baseOffset
     })

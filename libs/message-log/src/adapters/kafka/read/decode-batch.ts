@@ -10,9 +10,8 @@ import { constants, gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { messageOf, SluiceError } from '@sluice/contracts/errors'
 import { RECORD_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import type { LogRecord } from '../../../port.ts'
-import { crc32c } from '../crc32c.ts'
 import { ConnectionLost } from '../errors.ts'
-import { AT, MAGIC, SIGNATURE_HEADER } from '../record-batch.ts'
+import { AT, crc32c, MAGIC, SIGNATURE_HEADER } from '../record-batch.ts'
 
 const COMPRESSION = 0x07
 const LOG_APPEND_TIME = 0x08

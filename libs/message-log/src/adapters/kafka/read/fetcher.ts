@@ -1,12 +1,12 @@
 import { abortable } from '@sluice/flow/abortable'
 import { Notifier } from '@sluice/flow/notifier'
+import { doublingPause } from '@sluice/flow/retry'
 import { sleep } from '@sluice/flow/sleep'
 import type { KafkaCluster } from '../cluster.ts'
-import { name } from '../cluster.ts'
+import { name, PAUSES } from '../cluster.ts'
 import { ConnectionLost, isPassing, ProtocolError, toSluiceError } from '../errors.ts'
 import type { Feed } from './feed.ts'
-import { fetchCall } from './fetch.ts'
-import type { FetchedPartition, FetchPartition } from './fetch.ts'
+import { fetchRequest, type FetchedPartition, type FetchPartition } from '../own-requests.ts'
 
 /**
  * How long the broker may hold back an answer while it has no records: on the long lane, and on the short
@@ -15,8 +15,6 @@ import type { FetchedPartition, FetchPartition } from './fetch.ts'
 const LONG_WAIT_MS = 250
 const SHORT_WAIT_MS = 20
 const ANSWER_BYTES = 16 * 1024 * 1024
-const FIRST_PAUSE_MS = 50
-const LONGEST_PAUSE_MS = 1_000
 
 /**
  * Fetches for all readers of a log. The feeds of the partitions that one broker leads share two connections
@@ -43,8 +41,7 @@ export class Fetcher {
   async #place(feed: Feed): Promise<void> {
     const signal = this.#cluster.closed
     try {
-      if (feed.failures > 0)
-        await sleep(Math.min(FIRST_PAUSE_MS * 2 ** (feed.failures - 1), LONGEST_PAUSE_MS), { signal })
+      if (feed.failures > 0) await sleep(doublingPause(feed.failures, PAUSES), { signal })
       if (!feed.open) {
         endWaiting(feed)
         return
@@ -172,13 +169,13 @@ class BrokerFetcher {
       feed.waiting ??= this.#cluster.waiting(`reading ${feed.place}`)
     }
     try {
-      const call = fetchCall({
+      const request = fetchRequest({
         partitions: partitionsOf(feeds),
         maxWaitMs: lane.waitMs,
         maxBytes: ANSWER_BYTES,
       })
       const connection = await this.#cluster.connection(this.#node, lane.lane)
-      const answer = await connection.send(call, lane.waitMs + this.#cluster.settings.requestTimeoutMs)
+      const answer = await connection.send(request, lane.waitMs + this.#cluster.settings.requestTimeoutMs)
       return this.#deliver(feeds, answer)
     } catch (error) {
       for (const feed of feeds) this.#remove(feed, error)

@@ -6,8 +6,8 @@ import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { settingsOf, type Settings } from '../../../kafka-settings.ts'
 import type { TopicSpec } from '../../../port.ts'
 import type { Abort, KafkaCluster } from '../cluster.ts'
-import { alterConfigsCall } from './alter-configs.ts'
 import { ProtocolError } from '../errors.ts'
+import { alterConfigsRequest } from '../own-requests.ts'
 
 const TOPIC = 2
 /** The source of a setting that was set on the topic itself, not on the broker or by Kafka's default. */
@@ -114,7 +114,7 @@ export class TopicSettings {
   #set(topic: string, settings: Settings, options: Abort): Promise<unknown> {
     return this.#cluster.retry(
       `putting right the settings of ${topic}`,
-      () => this.#cluster.sendAny(alterConfigsCall({ topic, settings })),
+      () => this.#cluster.sendAny(alterConfigsRequest({ topic, settings })),
       options,
     )
   }

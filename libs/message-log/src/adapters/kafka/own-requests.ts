@@ -1,0 +1,200 @@
+/**
+ * The requests that this adapter encodes and decodes itself, all others are those of kafkajs. Each has a
+ * version that every broker from 3.9 to 4.x knows. Layouts: https://kafka.apache.org/protocol.
+ */
+import { ProtocolError } from './errors.ts'
+
+/** A request in bytes. They are written as they stand, in parts, without being copied. */
+export interface OwnRequest<T> {
+  readonly apiKey: number
+  readonly apiName: string
+  readonly apiVersion: number
+  readonly parts: readonly Uint8Array[]
+  /**
+   * Throws a RangeError for an answer that is cut off. `throttleMs` is the time that the broker asks its
+   * client to wait.
+   */
+  parse(answer: Buffer): { readonly value: T; readonly throttleMs: number }
+}
+
+/** The broker's answer to one appended batch. An `errorCode` of 0 is success. */
+export interface Produced {
+  readonly errorCode: number
+  readonly baseOffset: number
+}
+
+/**
+ * Produce, with one batch for one partition, which all replicas have to acknowledge. kafkajs copies a batch
+ * twice, and into buffers that it fills with zeros before.
+ */
+export function produceRequest(request: {
+  topic: string
+  partition: number
+  batch: Buffer
+  timeoutMs: number
+}): OwnRequest<Produced> {
+  const { topic, partition, batch, timeoutMs } = request
+  const head = Buffer.concat([
+    int16(-1), // No transactional id: the batch is a plain one.
+    int16(-1), // All replicas acknowledge it.
+    int32(timeoutMs),
+    int32(1),
+    text(topic),
+    int32(1),
+    int32(partition),
+    int32(batch.length),
+  ])
+  return { apiKey: 0, apiName: 'Produce', apiVersion: 7, parts: [head, batch], parse: parseProduced }
+}
+
+function parseProduced(answer: Buffer): { value: Produced; throttleMs: number } {
+  // The answer has one topic with one partition: count, name, count, partition. Then come error, base offset,
+  // append time, low offset.
+  const afterTopic = 4 + 2 + answer.readInt16BE(4)
+  const at = afterTopic + 4 + 4
+  return {
+    value: { errorCode: answer.readInt16BE(at), baseOffset: Number(answer.readBigInt64BE(at + 2)) },
+    throttleMs: answer.readInt32BE(at + 2 + 8 + 8 + 8),
+  }
+}
+
+export interface FetchPartition {
+  readonly topic: string
+  readonly partition: number
+  readonly fetchOffset: number
+  readonly maxBytes: number
+}
+
+export interface FetchedPartition {
+  readonly topic: string
+  readonly partition: number
+  readonly errorCode: number
+  readonly highWatermark: number
+  /**
+   * Batches, of which the last may be cut off. This is a view of the answer's buffer. A caller that keeps it
+   * has to copy it.
+   */
+  readonly batches: Buffer
+}
+
+const READ_UNCOMMITTED = 0
+
+/**
+ * Fetch. The broker serves the partitions in the given order. Only the first partition that has records may
+ * give a batch larger than its limit. The decoder of kafkajs fails the whole answer for one partition's
+ * error, and decodes all records at once.
+ */
+export function fetchRequest(request: {
+  partitions: readonly FetchPartition[]
+  maxWaitMs: number
+  maxBytes: number
+}): OwnRequest<readonly FetchedPartition[]> {
+  const body = Buffer.concat([
+    int32(-1), // The caller is no replica.
+    int32(request.maxWaitMs),
+    int32(1), // One byte is enough for an answer.
+    int32(request.maxBytes),
+    // Sluice writes no transactions, so the last stable offset is the high watermark.
+    Buffer.from([READ_UNCOMMITTED]),
+    int32(0), // Fetch sessions are not used, nor are their epochs.
+    int32(-1),
+    int32(request.partitions.length),
+    ...request.partitions.flatMap(({ topic, partition, fetchOffset, maxBytes }) => [
+      text(topic),
+      int32(1),
+      int32(partition),
+      int32(-1), // Any leader will do,
+      int64(fetchOffset),
+      int64(-1), // and the low offset is the business of replicas.
+      int32(maxBytes),
+    ]),
+    int32(0), // No partition leaves a fetch session.
+    text(''), // The rack does not matter.
+  ])
+  return { apiKey: 1, apiName: 'Fetch', apiVersion: 11, parts: [body], parse: parseFetched }
+}
+
+function parseFetched(answer: Buffer): { value: readonly FetchedPartition[]; throttleMs: number } {
+  const partitions: FetchedPartition[] = []
+  let at = 4 + 2 + 4 // Throttle time, then error and id of a fetch session.
+  const topicCount = answer.readInt32BE(at)
+  at += 4
+  for (let topicsLeft = topicCount; topicsLeft > 0; topicsLeft -= 1) {
+    const nameLength = answer.readInt16BE(at)
+    const topic = answer.toString('utf8', at + 2, at + 2 + nameLength)
+    at += 2 + Math.max(nameLength, 0)
+    const partitionCount = answer.readInt32BE(at)
+    at += 4
+    for (let left = partitionCount; left > 0; left -= 1) {
+      const partition = answer.readInt32BE(at)
+      const errorCode = answer.readInt16BE(at + 4)
+      const highWatermark = Number(answer.readBigInt64BE(at + 6))
+      const aborted = answer.readInt32BE(at + 30)
+      at += 34 + Math.max(aborted, 0) * 16
+      const bytes = Math.max(answer.readInt32BE(at + 4), 0)
+      at += 8
+      const batches = answer.subarray(at, at + bytes)
+      partitions.push({ topic, partition, errorCode, highWatermark, batches })
+      at += bytes
+    }
+  }
+  return { value: partitions, throttleMs: answer.readInt32BE(0) }
+}
+
+const TOPIC = 2
+const SET = 0
+
+/**
+ * IncrementalAlterConfigs, which sets some settings of one topic and leaves all others. kafkajs knows only
+ * the older request, which would unset all settings that it does not name. Throws ProtocolError if the broker
+ * refuses.
+ */
+export function alterConfigsRequest(request: {
+  readonly topic: string
+  readonly settings: { readonly [name: string]: string }
+}): OwnRequest<null> {
+  const settings = Object.entries(request.settings)
+  const body = Buffer.concat([
+    int32(1),
+    Buffer.from([TOPIC]),
+    text(request.topic),
+    int32(settings.length),
+    ...settings.flatMap(([name, value]) => [text(name), Buffer.from([SET]), text(value)]),
+    Buffer.from([0]), // The broker applies the settings, and does not only validate them.
+  ])
+  const apiName = 'IncrementalAlterConfigs'
+  return { apiKey: 44, apiName, apiVersion: 0, parts: [body], parse: parseAltered }
+}
+
+function parseAltered(answer: Buffer): { value: null; throttleMs: number } {
+  // The answer has the throttle time, then the requested topic: its error, and the broker's message.
+  const at = 4 + 4
+  const errorCode = answer.readInt16BE(at)
+  if (errorCode === 0) return { value: null, throttleMs: answer.readInt32BE(0) }
+  const length = answer.readInt16BE(at + 2)
+  const message = length < 0 ? '' : answer.toString('utf8', at + 4, at + 4 + length)
+  throw ProtocolError.ofCode(errorCode, message)
+}
+
+function int16(value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(2)
+  bytes.writeInt16BE(value)
+  return bytes
+}
+
+function int32(value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(4)
+  bytes.writeInt32BE(value)
+  return bytes
+}
+
+function int64(value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(8)
+  bytes.writeBigInt64BE(BigInt(value))
+  return bytes
+}
+
+function text(value: string): Buffer {
+  const bytes = Buffer.from(value)
+  return Buffer.concat([int16(bytes.length), bytes])
+}
