@@ -10,6 +10,7 @@ import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { noToken, loginOf, newEpoch, type Login } from './login.ts'
 import { abortable } from '@sluice/flow/abortable'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
+import { doublingPause } from '@sluice/flow/retry'
 import { sleep } from '@sluice/flow/sleep'
 import type { ConnectionOptions } from '@sluice/http-sender/port'
 import type { KeySource } from '@sluice/secrets/vault/key-file'
@@ -24,8 +25,7 @@ const UNTOLD_LIFE_MS = 3_600_000
 /** Longer than a request and its acknowledgement by the vault take. */
 const LEAVE_MS = TOKEN_TIMEOUT_MS * 2 + 15_000
 const POLL_MS = 100
-const FIRST_PAUSE_MS = 1_000
-const LONGEST_PAUSE_MS = 30_000
+const PAUSES = { firstMs: 1_000, maxMs: 30_000 } as const
 /** The longest pause that an endpoint may ask for. */
 const LONGEST_ASKED_MS = 300_000
 /** A refusal that time does not mend is asked about so rarely, since servers lock accounts. */
@@ -399,7 +399,7 @@ export class TokenSource implements AsyncDisposable {
     { mayPass, askedMs }: { readonly mayPass: boolean; readonly askedMs: number | null },
   ): TokenFailure {
     this.#failures += 1
-    const ownMs = Math.min(FIRST_PAUSE_MS * 2 ** (this.#failures - 1), LONGEST_PAUSE_MS)
+    const ownMs = doublingPause(this.#failures, PAUSES)
     const pauseMs = Math.max(mayPass ? ownMs : REFUSED_PAUSE_MS, Math.min(askedMs ?? 0, LONGEST_ASKED_MS))
     return { error, pauseMs, mayPass, isOutage: false }
   }

@@ -4,20 +4,19 @@
  * now.
  */
 import { messageOf } from '@sluice/contracts/errors'
+import { doublingPause } from '@sluice/flow/retry'
 import type { Logger } from '@sluice/runtime/logger'
 import type { Figures } from './figures.ts'
 import type { StageName } from '@sluice/topics/topics'
 
-const FIRST_PAUSE_MS = 1_000
-const LONGEST_PAUSE_MS = 60_000
+const PAUSES = { firstMs: 1_000, maxMs: 60_000 } as const
 
 /**
  * How long to wait before the next try, after so many failures in a row; `random` is at least 0 and below 1.
  */
 export function pauseAfter(failures: number, random: () => number = Math.random): number {
-  const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 30), LONGEST_PAUSE_MS)
   // Many syncs that failed for the same reason must not all come back at the same moment.
-  return pauseMs * (0.75 + random() / 2)
+  return doublingPause(failures, PAUSES) * (0.75 + random() / 2)
 }
 
 export interface SetAsideOf {

@@ -6,6 +6,7 @@ import { isRecordSchema, isSchema } from '@sluice/contracts/avro/types'
 import { isSluiceError, messageOf, SluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
 import { RecentMap } from '@sluice/flow/recent-map'
+import { doublingPause } from '@sluice/flow/retry'
 import { sleep } from '@sluice/flow/sleep'
 import { incompatibilities, incompatibleError } from '../compatibility.ts'
 import type { Compatibility, SchemaCodec } from '../port.ts'
@@ -39,8 +40,7 @@ const MISSING_WAITED_FOR = 3
  */
 const ASKED_AGAIN_AFTER_MS = { missing: 1_000, foreign: 20_000 } as const
 const MOST_REFUSED = 10_000
-const FIRST_RETRY_MS = 100
-const MAX_RETRY_MS = 2000
+const PAUSES = { firstMs: 100, maxMs: 2000 } as const
 
 const CONFLICT = 409
 const CONFLICT_TRIES = 3
@@ -206,7 +206,8 @@ class RegistryStore implements SchemaStore {
   ): Promise<T | undefined> {
     const askedAt = performance.now()
     let conflicts = 0
-    for (let pause = FIRST_RETRY_MS; ; pause = Math.min(pause * 2, MAX_RETRY_MS)) {
+    for (let tries = 1; ; tries += 1) {
+      const pause = doublingPause(tries, PAUSES)
       try {
         return await abortable(question(), options)
       } catch (error) {

@@ -3,11 +3,12 @@
  * grows for as long as every further try is throttled. The limits' store makes it hold for all processes.
  * Each process counts for itself: of several pauses, the one that ends last holds.
  */
+import { doublingPause } from '@sluice/flow/retry'
 
 /** The first pause, and the floor of all. */
 const FIRST_PAUSE_MS = 1_000
 /** The longest pause that no answer asked for, before jitter. */
-const LONGEST_OWN_PAUSE_MS = 60_000
+const MAX_OWN_PAUSE_MS = 60_000
 /** Up to this share of a pause is added at random, so that processes do not come back as one. */
 const JITTER = 0.25
 
@@ -46,7 +47,7 @@ export class Throttles {
     if (before !== undefined && sentAtMs <= before.sinceMs) return Math.max(this.#firstPauseMs, askedMs ?? 0)
     const times = (before?.times ?? 0) + 1
     this.#throttled.set(destination, { times, sinceMs: nowMs })
-    const ownMs = Math.min(this.#firstPauseMs * 2 ** (times - 1), LONGEST_OWN_PAUSE_MS)
+    const ownMs = doublingPause(times, { firstMs: this.#firstPauseMs, maxMs: MAX_OWN_PAUSE_MS })
     return Math.max(ownMs * (1 + this.#random() * JITTER), askedMs ?? 0)
   }
 
