@@ -3,10 +3,10 @@ import type { RunView } from '@sluice/contracts/api'
 import { startScriptedApi } from '@sluice/testkit/scripted-api'
 import { askedRunSuite } from './asked-runs.ts'
 import { peopleCsv, peopleYaml, SYNC } from './people-project.ts'
-import { bothProfiles, distributedProfiles } from './profiles.ts'
+import { distributedProfiles, embeddedProfile } from './profiles.ts'
 import { finished } from './project-folder.ts'
 
-bothProfiles().forEach(askedRunSuite)
+askedRunSuite(embeddedProfile)
 
 describe.for(distributedProfiles())('a run that waits for a secret, $name,', profile => {
   it('is ended by a cancel, and its rows are sent by the next run', async () => {

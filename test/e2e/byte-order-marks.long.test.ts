@@ -1,7 +1,7 @@
 /** U+FEFF is a character like any other, in values and keys, from the file to the API, and in failed rows. */
 import { describe, expect, it } from 'vitest'
 import { startScriptedApi } from '@sluice/testkit/scripted-api'
-import { bothProfiles } from './profiles.ts'
+import { embeddedProfile } from './embedded-profile.ts'
 
 const PROJECT = `
 kind: source
@@ -42,10 +42,10 @@ const ROWS = [
 const csv = (rows: readonly (readonly [string, string])[]): string =>
   ['id,name', ...rows.map(([id, name]) => `"${id}","${name}"`), ''].join('\n')
 
-describe.for(bothProfiles())('byte order marks, $name', profile => {
+describe('byte order marks', () => {
   it('stay where they stand, and no key is invented', async ({ onTestFailed }) => {
     await using api = await startScriptedApi()
-    await using opened = await profile.open({
+    await using opened = await embeddedProfile.open({
       files: { 'project.yaml': PROJECT, 'people.csv': csv(ROWS) },
       env: { API_URL: api.url },
       here: true,

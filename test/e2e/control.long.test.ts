@@ -1,8 +1,10 @@
-/** Control of a folder by this process, and of services on Kafka, directly and through the console. */
+/** Control through an API: that of a process that serves a folder, and that of a console on Kafka. */
+import { openUp } from '@sluice/cli/compose'
 import { projectCatalog } from '@sluice/control/catalog'
 import { controlContract } from '@sluice/control/test/contract'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { loadProject } from '@sluice/project/load-project'
+import { createLogger } from '@sluice/runtime/logger'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { ForeignRecords } from '@sluice/topics/foreign-records'
 import { RecordIo } from '@sluice/topics/record-io'
@@ -13,13 +15,27 @@ import { realServices, startDistributed, type Distributed } from './distributed.
 const TOKEN = 'a-token-that-writes'
 const { signal } = new AbortController()
 
-controlContract('a folder', apiUrl => controlHarness(apiUrl, () => Promise.resolve({})))
+controlContract('a server', apiUrl =>
+  controlHarness(apiUrl, async (dir, env, opening) => {
+    const ending = new AbortController()
+    const up = opening.use(
+      await openUp({
+        dir,
+        env: { ...env, SLUICE_PORT: '0' },
+        logger: createLogger({ name: 'test', level: 'silent' }),
+        signal: ending.signal,
+        tell: () => undefined,
+      }),
+    )
+    opening.defer(() => {
+      ending.abort(new Error('the test ends'))
+      return up.ended
+    })
+    return { SLUICE_URL: up.url }
+  }),
+)
 
 describe.skipIf(realServices() === null)('on Kafka', () => {
-  controlContract('Kafka', apiUrl =>
-    controlHarness(apiUrl, async (_dir, env, opening) => opening.use(await startDistributed({ env })).env),
-  )
-
   controlContract('a console', apiUrl =>
     controlHarness(apiUrl, async (dir, env, opening) => {
       const services = opening.use(await startDistributed({ env }))

@@ -7,7 +7,7 @@ import type { TLSSocket } from 'node:tls'
 import { afterEach, describe, expect, it } from 'vitest'
 import { encryptedKey, makeCertificate } from '@sluice/testkit/make-certificates'
 import { listen } from '@sluice/testkit/listen'
-import { bothProfiles, type Opened, type Profile } from './profiles.ts'
+import { embeddedProfile, type Opened, type Profile } from './profiles.ts'
 
 const PASSWORD = 'correct horse battery staple'
 const PASSPHRASE = 'open sesame, please'
@@ -134,4 +134,4 @@ allowPrivateNetwork: true
   })
 }
 
-bothProfiles().forEach(credentialsSuite)
+credentialsSuite(embeddedProfile)

@@ -11,7 +11,7 @@ import { finished, projectFolder } from './project-folder.ts'
 
 vi.setConfig({ testTimeout: 300_000 })
 
-for (const profile of bothProfiles()) oauthTests(profile, { all: true })
+bothProfiles().forEach(oauthTests)
 
 describe.skipIf(realServices() === null)('several processes of delivery', () => {
   const closing: AsyncDisposable[] = []

@@ -39,8 +39,8 @@ export async function untilSaid({ stderr }: ChildProcess, what: RegExp): Promise
   return await said.promise
 }
 
-/** The tests of one profile; `all` of them take a minute. */
-export function oauthTests(profile: Profile, { all }: { readonly all: boolean }): void {
+/** The tests of one profile. */
+export function oauthTests(profile: Profile): void {
   describe(`an API with OAuth 2, ${profile.name}`, () => {
     let idp: OidcServer
     let api: Server
@@ -113,8 +113,6 @@ export function oauthTests(profile: Profile, { all }: { readonly all: boolean })
         profile.name === 'distributed' ? ['200 delivered', '401 rejected'] : ['200 delivered'],
       )
     })
-
-    if (!all) return
 
     it('gets tokens for a user name and password, and renews them with the refresh token that came', async () => {
       const password = `username: ${ACCOUNT.username}, password: '\${secret:ann}'`

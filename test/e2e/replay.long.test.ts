@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { ReplayView, RunView } from '@sluice/contracts/api'
 import { startScriptedApi, type RecordedRequest, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { peopleCsv, peopleYaml, SYNC } from './people-project.ts'
-import { bothProfiles, type Opened, type Profile } from './profiles.ts'
+import { embeddedProfile, type Opened, type Profile } from './profiles.ts'
 
 const KEY_HEADER = 'idempotency-key'
 
@@ -146,4 +146,4 @@ function ofRow(requests: readonly string[], id: string): readonly string[] {
   return requests.filter(request => request.includes(`/people/${id} `))
 }
 
-bothProfiles().forEach(replaySuite)
+replaySuite(embeddedProfile)

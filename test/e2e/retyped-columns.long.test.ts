@@ -5,7 +5,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import { startScriptedApi } from '@sluice/testkit/scripted-api'
-import { bothProfiles } from './profiles.ts'
+import { embeddedProfile } from './embedded-profile.ts'
 
 const PROJECT = `
 kind: source
@@ -60,10 +60,10 @@ const shown = ({ method, url, body }: Sent): string => `${method} ${url} ${body 
 const csv = (rows: readonly (readonly [string, string])[]): string =>
   ['id,amount', ...rows.map(row => row.join(',')), ''].join('\n')
 
-describe.for(bothProfiles())('columns that change their types, $name', profile => {
+describe('columns that change their types', () => {
   it('stop no run, and only rows that read differently are sent', async ({ onTestFailed }) => {
     await using api = await startScriptedApi()
-    await using opened = await profile.open({
+    await using opened = await embeddedProfile.open({
       files: { 'project.yaml': PROJECT, 'items.csv': csv([]) },
       env: { API_URL: api.url },
       here: true,

@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto'
 import { expect, it } from 'vitest'
 import { playFaultHistory } from './fault-history.ts'
 
-const HISTORIES = 10
+const HISTORIES = 6
 const SEED = Number(process.env['SLUICE_TEST_SEED'] ?? randomInt(2 ** 31))
 
 it.for(Array.from({ length: HISTORIES }, (_, index) => SEED + index))(

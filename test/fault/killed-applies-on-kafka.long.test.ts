@@ -12,7 +12,7 @@ import { realServices, startDistributed, type Distributed, type ServiceProcess }
 import { projectFolder, type ProjectFolder } from '../e2e/project-folder.ts'
 import { APPLY, cutApply, MODELS, PEOPLE, SOURCE, writeModels } from './killed-applies.ts'
 
-const KILLS = 6
+const KILLS = 4
 const DELETIONS = 3
 const SEED = seedOf()
 const DIFF = ['diff', ...APPLY.slice(1)] as const

@@ -15,7 +15,7 @@ import { carryOut, planKills, standing } from './kills.ts'
 import { CONCURRENCY, startPipeline, type Pipeline } from './people-pipeline.ts'
 
 const PEOPLE = 2_000
-const KILLS = 9
+const KILLS = 6
 const PER_RUN = 3
 const SEED = Number(process.env['SLUICE_TEST_SEED'] ?? randomInt(2 ** 31))
 

@@ -81,4 +81,4 @@ function told({ kill, wentOnMs, wentOnAllowedMs, repeats, repeatsAllowed }: Afte
 }
 
 /** SLUICE_TEST_KILLS sets how many kills there are. */
-killedProcessesSuite(Number(process.env['SLUICE_TEST_KILLS'] ?? 20))
+killedProcessesSuite(Number(process.env['SLUICE_TEST_KILLS'] ?? 12))

@@ -1,4 +1,4 @@
 import { killedReplayOnKafkaSuite, killedReplaySuite } from './killed-replay.ts'
 
-killedReplaySuite(5)
+killedReplaySuite(3)
 killedReplayOnKafkaSuite()

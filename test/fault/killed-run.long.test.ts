@@ -1,5 +1,5 @@
 import { killedRunSuite, killedTriesSuite, runsKilledInARowSuite } from './killed-run.ts'
 
-killedRunSuite(4)
+killedRunSuite(2)
 runsKilledInARowSuite()
-for (let round = 1; round <= 2; round += 1) killedTriesSuite(10, 2)
+killedTriesSuite(10, 2)

@@ -1,4 +1,3 @@
-import { killedRunSuite, killedTriesSuite } from './killed-run.ts'
+import { killedTriesSuite } from './killed-run.ts'
 
-killedRunSuite(1)
 killedTriesSuite(3)

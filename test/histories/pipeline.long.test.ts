@@ -7,7 +7,7 @@ import { forPipeline } from './pipeline-plan.ts'
 import { playMany } from './play-many.ts'
 import { playPipeline } from './play-pipeline.ts'
 
-const HISTORIES = 100
+const HISTORIES = 50
 const SEED = Number(process.env['SLUICE_TEST_SEED'] ?? randomInt(2 ** 31))
 
 describe(`random histories of the embedded pipeline (SLUICE_TEST_SEED=${SEED})`, () => {

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest'
 import { API_KINDS, FAULT_FREE, planHistory } from './plan.ts'
 import { playHistory } from './play.ts'
 
-const HISTORIES = 15_000
+const HISTORIES = 6_000
 const SEED = Number(process.env['SLUICE_TEST_SEED'] ?? randomInt(2 ** 31))
 
 describe(`random histories (SLUICE_TEST_SEED=${SEED})`, () => {

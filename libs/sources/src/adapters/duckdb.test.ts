@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { errorOf, modelOf, sourceContract } from '../../test/contract.ts'
 import { sourceHere } from '../../test/extract-here.ts'
-import { folderFilesSuite, query } from '../../test/folder-files.ts'
+import { queryFile } from '../../test/query-file.ts'
 import { createDuckdbSource } from './duckdb.ts'
 
 const { signal } = new AbortController()
@@ -32,16 +32,14 @@ function open(path = folder, timeout?: number) {
 
 async function rowsOf(sql: string, source = open()): Promise<object[]> {
   const { file } = await source.extract(modelOf(sql), { file: join(folder, `extract-${files++}`), signal })
-  return query(file, 'FROM rows')
+  return queryFile(file, 'FROM rows')
 }
 
 sourceContract('duckdb', () => ({
   open: () => Promise.resolve(open()),
   endlessSql: 'SELECT count(*) AS id FROM range(1000000) a, range(1000000) b',
-  rowsOf: file => query(file, 'FROM rows'),
+  rowsOf: file => queryFile(file, 'FROM rows'),
 }))
-
-folderFilesSuite('in this process', sourceHere)
 
 describe('an extract', () => {
   const stillSoAfter = async (
@@ -123,7 +121,7 @@ describe('an extract', () => {
 describe('a .duckdb file', () => {
   const file = () => join(folder, 'shop.duckdb')
   beforeEach(() =>
-    query(
+    queryFile(
       file(),
       'CREATE TABLE orders AS SELECT 1 AS id; CREATE SCHEMA "my crm"; CREATE TABLE "my crm"."Customers" AS SELECT 2 AS id',
     ),
@@ -141,18 +139,18 @@ describe('a .duckdb file', () => {
         { ...model, table },
         { file: join(folder, `t-${table}`), signal },
       )
-      expect(await query(extract.file, 'FROM rows')).toEqual([{ id }])
+      expect(await queryFile(extract.file, 'FROM rows')).toEqual([{ id }])
     }
   })
 
   it('leaves many rows in large row groups, of which each takes memory, and few rows in small ones', async () => {
     const rowsOfGroup = async (rows: number): Promise<unknown> => {
       const file = join(folder, `${rows}.duckdb`)
-      await query(file, `CREATE TABLE numbers AS SELECT range AS id FROM range(${rows})`)
+      await queryFile(file, `CREATE TABLE numbers AS SELECT range AS id FROM range(${rows})`)
       const extract = { file: join(folder, `extract-${rows}`), signal }
       await open(file).extract(modelOf('SELECT id FROM numbers'), extract)
       const most = `SELECT max(count)::INTEGER AS rows FROM pragma_storage_info('rows') WHERE segment_type = 'VALIDITY'`
-      return (await query(extract.file, most))[0]
+      return (await queryFile(extract.file, most))[0]
     }
     expect(await rowsOfGroup(1_200_000)).toEqual({ rows: 32_768 })
     expect(await rowsOfGroup(50_000)).toEqual({ rows: 2048 })
@@ -171,7 +169,7 @@ describe('a .duckdb file', () => {
       'CHECKPOINT',
     ])
       expect((await errorOf(open(file()).describe(modelOf(sql), { signal }))).code).toBe('query')
-    expect(await query(file(), 'FROM orders')).toEqual([{ id: 1 }])
+    expect(await queryFile(file(), 'FROM orders')).toEqual([{ id: 1 }])
   })
 
   it('reports a table that does not exist', async () => {

@@ -15,8 +15,7 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import type { SluiceError } from '@sluice/contracts/errors'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { errorOf, modelOf } from '../../../test/contract.ts'
-import { extractHere, sourceHere } from '../../../test/extract-here.ts'
-import { strangerSqlSuite } from '../../../test/stranger-sql.ts'
+import { extractHere } from '../../../test/extract-here.ts'
 import { createDuckdbSource } from '../duckdb.ts'
 import { acceptRows, openToAccept } from './accept-rows.ts'
 import { DEFAULT_LIMITS, type FileLimits } from './file-limits.ts'
@@ -59,8 +58,6 @@ async function runIn(file: string, sql: string): Promise<void> {
   connection.closeSync()
   instance.closeSync()
 }
-
-strangerSqlSuite('in this process', sourceHere)
 
 describe('SQL of a stranger', { timeout: 120_000 }, () => {
   it('takes no more memory than it may, whatever one value needs', async () => {

@@ -1,3 +1,0 @@
-import { kafkaHistoriesSuite } from './kafka-histories.ts'
-
-kafkaHistoriesSuite(2)

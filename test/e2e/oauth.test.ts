@@ -1,4 +1,0 @@
-import { oauthTests } from './oauth.ts'
-import { embeddedProfile } from './profiles.ts'
-
-oauthTests(embeddedProfile, { all: false })

@@ -1,4 +1,0 @@
-import { embeddedProfile } from './embedded-profile.ts'
-import { tracesSuite } from './traces.ts'
-
-tracesSuite(embeddedProfile)

@@ -1,3 +1,0 @@
-import { unchangedValuesSuite } from './unchanged-values.ts'
-
-unchangedValuesSuite(300, 'short')

@@ -1,4 +1,0 @@
-import { embeddedProfile } from './profiles.ts'
-import { vaultTests } from './vault.ts'
-
-vaultTests(embeddedProfile)
