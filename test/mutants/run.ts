@@ -1,6 +1,6 @@
 /**
  * Plants bugs, one at a time, and sees whether the test that is named for each fails: npm run test:mutants
- * [-- NAME…]. A planted bug is a patch in this folder whose head says what it breaks and which test notices:
+ * [-- NAME…]. `-- --list` prints what each breaks, by rule. A planted bug is a patch in this folder whose head says what it breaks and which test notices:
  *
  *     Breaks: PROTOCOL.md §2: an unknown attempt taints a later failure
  *     Fails: unit libs/domain/src/answers/outcome.test.ts
@@ -32,6 +32,11 @@ interface Mutant {
 type Verdict = 'caught' | 'survived' | 'no such test' | 'does not apply'
 
 const wanted = process.argv.slice(2)
+if (wanted.includes('--list')) {
+  const lines = (await readMutants()).map(({ name, breaks }) => `${breaks} (${name})\n`)
+  process.stdout.write(lines.toSorted(new Intl.Collator('en', { numeric: true }).compare).join(''))
+  process.exit(0)
+}
 const mutants = (await readMutants()).filter(({ name }) => wanted.length === 0 || wanted.includes(name))
 if (mutants.length === 0) {
   process.stderr.write(`no planted bug is named ${wanted.join(', ')}\n`)
