@@ -103,7 +103,6 @@ const plainRules = {
       ignoreRegExpLiterals: true,
     },
   ],
-  'max-lines': ['error', { max: 600, skipBlankLines: true }],
   'max-lines-per-function': ['error', { max: 70, skipBlankLines: true, skipComments: true }],
   'max-params': ['error', { max: 4 }],
   'no-console': 'error',

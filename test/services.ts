@@ -53,6 +53,7 @@ const SHARED = Symbol.for('sluice.test-services')
 const holder: typeof globalThis & { [SHARED]?: Shared } = globalThis
 const shared = (holder[SHARED] ??= { running: new Map(), users: 0 })
 
+/** @public vitest calls it, as its `globalSetup`. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const wanted = await keysUsedBy(project.vitest.state.getPaths())
   for (const key of wanted) if (!shared.running.has(key)) shared.running.set(key, run(key))

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { body, destination, duration, model, resourceName, size, sync } from './resources.ts'
+import { body, destination, duration, model, resourceName, sync } from './resources.ts'
+import { size } from './specs/quantities.ts'
 
 describe('durations', () => {
   it.each([

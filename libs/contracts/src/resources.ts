@@ -18,7 +18,7 @@ import { paused, schedule } from './specs/schedule-specs.ts'
 import { filledText, text } from './specs/texts.ts'
 import { fillSecrets, secretNames } from './secret-references.ts'
 
-export { duration, size } from './specs/quantities.ts'
+export { duration } from './specs/quantities.ts'
 
 /** The longest time that one request may take: longer ones would hold up the end of their run. */
 const MAX_REQUEST_TIMEOUT_MS = 3_600_000

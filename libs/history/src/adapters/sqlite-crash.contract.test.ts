@@ -4,10 +4,11 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { createSqliteIndex } from './sqlite.ts'
 
-const CHILD = join(import.meta.dirname, '../../test/index-crash-child.ts')
+const CHILD = fileURLToPath(new URL('../../test/index-crash-child.ts', import.meta.url))
 const PLACE = { sync: 's', incarnation: 'i', topic: 'attempts', partition: 0 } as const
 const BATCHES = 20
 

@@ -78,6 +78,7 @@ const SIGNATURES: ReadonlyMap<string, Signature> = new Map<string, Signature>([
   ['default', { ...mayTake(0, 'any'), named: ['allow_false'] }],
 ])
 
+/** @internal A test compares it with the filters that there are. */
 export const SIGNED_FILTERS: ReadonlySet<string> = new Set(SIGNATURES.keys())
 
 /** Throws a `TemplateFault` for a call whose arguments its filter does not take. */
