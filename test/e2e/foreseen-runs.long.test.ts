@@ -11,7 +11,7 @@ import { randomFrom } from '@sluice/testkit/random'
 import { PREFIX } from '@sluice/testkit/test-log'
 import { OneProcess } from './one-process.ts'
 
-const RUNS = 15
+const RUNS = 10
 const IDS = 12
 const { signal } = new AbortController()
 

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import { startScriptedApi } from '@sluice/testkit/scripted-api'
-import { bothProfiles } from './profiles.ts'
+import { distributedProfiles } from './profiles.ts'
 
 const PROJECT = `
 kind: source
@@ -53,7 +53,7 @@ function csv(letter: string): string {
   return ['id,bytes,letter', ...rows, ...large, ''].join('\n')
 }
 
-describe.for(bothProfiles())('rows of megabytes, $name', profile => {
+describe.for(distributedProfiles())('rows of megabytes, $name', profile => {
   it('are sent if they fit, and rejected with the reason if not', async ({ onTestFailed }) => {
     await using api = await startScriptedApi()
     await using opened = await profile.open({

@@ -10,7 +10,7 @@ import { changesOf } from '../e2e/apply.ts'
 import { projectFolder } from '../e2e/project-folder.ts'
 import { APPLY, cutApply, MODELS, PEOPLE, SOURCE, writeModels } from './killed-applies.ts'
 
-const KILLS = 12
+const KILLS = 9
 const SEED = seedOf()
 
 describe(`kills of apply (SLUICE_TEST_SEED=${SEED})`, () => {

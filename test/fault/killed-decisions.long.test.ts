@@ -148,7 +148,6 @@ describe('a resync', { timeout: 180_000 }, () => {
 describe('after a process was killed at work, while something else was queued', { timeout: 180_000 }, () => {
   it.each([
     ['retry', ['retry', SYNC, '--key', '1']],
-    ['discard', ['discard', SYNC, '--key', '1']],
     ['replay', ['replay', SYNC, '--key', '2', '--yes']],
   ] as const)('`sluice run` gets on behind a %s, though it is killed once more', async (_, decision) => {
     await using world = await worldOf(60, { sync: '', rate: 30, concurrency: CONCURRENCY })

@@ -1,3 +1,3 @@
 import { mutatedDocuments } from '../test/mutated-documents.ts'
 
-mutatedDocuments(20_000)
+mutatedDocuments(8_000)

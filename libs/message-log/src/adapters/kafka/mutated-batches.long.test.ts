@@ -1,3 +1,3 @@
 import { mutatedBatches } from '../../../test/mutated-batches.ts'
 
-mutatedBatches(100_000)
+mutatedBatches(40_000)
