@@ -2,9 +2,6 @@
 import type { PreviewView } from '@sluice/contracts/api'
 import type { Preview } from '@sluice/control/port'
 
-const MINUTE_MS = 60_000
-/** Previews read the whole model, and each takes a share of the memory. */
-export const PREVIEW = { timeoutMs: MINUTE_MS, atOnce: 4, atOncePerCaller: 2 }
 /** A preview's answer ends with the request that exceeds this many characters. */
 const PREVIEW_TEXT = 8 * 1024 * 1024
 
