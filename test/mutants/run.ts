@@ -1,6 +1,7 @@
 /**
  * Plants bugs, one at a time, and sees whether the test that is named for each fails: npm run test:mutants
- * [-- NAME…]. `-- --list` prints what each breaks, by rule. A planted bug is a patch in this folder whose head says what it breaks and which test notices:
+ * [-- NAME…]. `-- --list` prints what each breaks, by rule. A planted bug is a patch in this folder whose
+ * head says what it breaks and which test notices:
  *
  *     Breaks: PROTOCOL.md §2: an unknown attempt taints a later failure
  *     Fails: unit libs/domain/src/answers/outcome.test.ts
