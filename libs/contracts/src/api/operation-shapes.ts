@@ -29,26 +29,8 @@ import {
 import { alertsView, alertTestedView } from '../specs/alert-views.ts'
 import { rowLifeView, runFiguresView } from '../views/history-views.ts'
 import type { OperationName } from './operations.ts'
-import {
-  auditPage,
-  certificatesView,
-  destinationsPage,
-  healthView,
-  loginBegunView,
-  loginFinishedView,
-  sampleReceivedView,
-  sampleView,
-  scheduleTimesView,
-  tokensView,
-} from './operating.ts'
-import {
-  changesView,
-  documentsView,
-  resourceHistoryView,
-  resourceRemovedView,
-  resourceSetView,
-  rowsView,
-} from './resources.ts'
+import * as operating from './operating.ts'
+import * as resources from './resources.ts'
 
 export interface Shape {
   readonly summary: string
@@ -197,7 +179,7 @@ const project = z.strictObject({
 const certificateText = z.string().min(1)
 const received = {
   summary: 'What the sample project sends comes here, and is given back',
-  answer: sampleReceivedView,
+  answer: operating.sampleReceivedView,
 }
 const oneReceived = z.strictObject({ id: z.string().max(MAX_TEXT) })
 
@@ -369,19 +351,19 @@ export const SHAPES = {
       yaml.describe('The YAML text of one document, sent as application/yaml.'),
       document.extend({ version, takeOver }),
     ]),
-    answer: resourceSetView,
+    answer: resources.resourceSetView,
   },
   removeResource: {
     summary:
       'Remove a resource that no other uses. A sync goes with its topics and all that is known of its rows',
     params: aResource,
     query: removal,
-    answer: resourceRemovedView,
+    answer: resources.resourceRemovedView,
   },
   getResourceHistory: {
     summary: 'The versions of a resource, the newest first: who changed what and when',
     params: aResource,
-    answer: resourceHistoryView,
+    answer: resources.resourceHistoryView,
   },
   rollbackResource: {
     summary: 'Make a resource what it was in an earlier version',
@@ -395,22 +377,22 @@ export const SHAPES = {
       version,
       takeOver,
     }),
-    answer: resourceSetView,
+    answer: resources.resourceSetView,
   },
   diffResources: {
     summary: 'What applying the resources of a project would change',
     body: project,
-    answer: changesView,
+    answer: resources.changesView,
   },
   applyResources: {
     summary: 'Apply the resources of a project, all or none',
     body: project,
-    answer: changesView,
+    answer: resources.changesView,
   },
   validateDocuments: {
     summary: 'Check documents that need not be stored, together with what is stored',
     body: z.strictObject({ documents }),
-    answer: documentsView,
+    answer: resources.documentsView,
   },
   previewDocuments: {
     summary: 'What the next run of a sync would send, with documents that are not stored',
@@ -451,7 +433,7 @@ export const SHAPES = {
         ({ sql, table }) => (sql === undefined) !== (table === undefined),
         'wanted either `sql` or `table`',
       ),
-    answer: rowsView,
+    answer: resources.rowsView,
   },
 
   replay: {
@@ -528,7 +510,7 @@ export const SHAPES = {
         .transform(count => count ?? TIMES)
         .describe('How many; default 5, at most 20.'),
     }),
-    answer: scheduleTimesView,
+    answer: operating.scheduleTimesView,
   },
   checkCertificate: {
     summary: 'Tell whether a certificate can be used. Nothing is kept',
@@ -540,7 +522,7 @@ export const SHAPES = {
       pfx: certificateText.optional().describe('In place of both: a PKCS #12 file in Base64.'),
       passphrase: certificateText.optional().describe('Opens the key or the PKCS #12 file.'),
     }),
-    answer: certificatesView,
+    answer: operating.certificatesView,
   },
 
   getSample: {
@@ -552,7 +534,7 @@ export const SHAPES = {
         .optional()
         .describe('Where the sample sends to. Default: the receiver of this server.'),
     }),
-    answer: sampleView,
+    answer: operating.sampleView,
   },
   receiveAdded: { ...received, document: z.unknown() },
   receiveChanged: { ...received, params: oneReceived, document: z.unknown() },
@@ -560,12 +542,12 @@ export const SHAPES = {
 
   getHealth: {
     summary: 'How the server is: what it stands on, which process owns which partitions, and what waits',
-    answer: healthView,
+    answer: operating.healthView,
   },
   listDestinations: {
     summary: 'The destinations by name, and how much of their limits is in use',
     query: page,
-    answer: destinationsPage,
+    answer: operating.destinationsPage,
   },
   listAudit: {
     summary: 'Who changed or asked what, the newest first',
@@ -574,24 +556,24 @@ export const SHAPES = {
       name: name.optional().describe('Only what was done to resources of this name, and asked of this sync.'),
       ...paging,
     }),
-    answer: auditPage,
+    answer: operating.auditPage,
   },
   listTokens: {
     summary: 'Who has a token of the server, with which roles; never the token',
-    answer: tokensView,
+    answer: operating.tokensView,
   },
 
   beginLogin: {
     summary:
       'Begin a login to a destination: the answer has the address at which the person logs in, and the hosts that the login goes to then',
     params: named,
-    answer: loginBegunView,
+    answer: operating.loginBegunView,
   },
   finishLogin: {
     summary: 'Finish a login with the address that the browser was sent back to',
     /** The address that a browser was sent back to after a login. */
     body: z.strictObject({ redirected: z.url({ protocol: /^https?$/ }).max(MAX_TEXT) }),
-    answer: loginFinishedView,
+    answer: operating.loginFinishedView,
   },
 } as const satisfies { readonly [N in OperationName]: Shape }
 
@@ -606,12 +588,29 @@ type DocumentPart<Name extends OperationName> = Shapes[Name] extends {
 }
   ? { readonly document: z.output<Schema> }
   : unknown
-type Flat<T> = { readonly [Field in keyof T]: T[Field] }
+type Constant<T> = T extends readonly (infer Item)[] ? readonly Item[] : T
+type Flat<T> = { readonly [Field in keyof T]: Constant<T[Field]> }
 
 /** What an operation takes, as the code that carries it out gets it: times are ISO 8601 text. */
 export type InputOf<Name extends OperationName> = Flat<
   Part<Name, 'params'> & Part<Name, 'query'> & Part<Name, 'body'> & DocumentPart<Name>
 >
+
+/** The input as a client has it: a field of a query may be the text of an address, or have no value. */
+export type AskedOf<Name extends OperationName> = Flat<
+  Part<Name, 'params'> & Asked<Name, 'query', string | null> & Asked<Name, 'body', never> & DocumentPart<Name>
+>
+type Asked<Name extends OperationName, Where extends 'query' | 'body', None> = Shapes[Name] extends {
+  readonly [W in Where]: infer Schema extends z.ZodType
+}
+  ? {
+      readonly [Field in keyof z.input<Schema>]:
+        | z.input<Schema>[Field]
+        | (Field extends keyof z.output<Schema> ? z.output<Schema>[Field] : never)
+        | None
+    }
+  : unknown
+
 export type AnswerOf<Name extends OperationName> = z.output<Shapes[Name]['answer']>
 
 /** The same shapes, for code that takes the name of any operation. */

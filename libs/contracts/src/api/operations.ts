@@ -23,6 +23,8 @@ export interface Operation {
   readonly isOpen?: true
   /** The operation whose route takes this one, too. */
   readonly within?: string
+  /** True: the body as a whole is one field of the input, `document`. */
+  readonly takesDocument?: true
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /**
    * Below `/api/v1`. `:name` stands for a parameter. All other input goes into the query of `GET` and
@@ -67,7 +69,10 @@ export const OPERATIONS = {
   cancel: { ...ask, role: 'run', path: '/runs/:id/cancel' },
 
   getResource: { ...read, role: 'view', path: '/resources/:kind/:name' },
-  putResource: { ...change, role: 'edit', method: 'PUT', path: '/resources/:kind/:name' },
+  putResource: {
+    ...change,
+    ...{ role: 'edit', method: 'PUT', path: '/resources/:kind/:name', takesDocument: true },
+  },
   removeResource: { ...change, role: 'edit', method: 'DELETE', path: '/resources/:kind/:name' },
   getResourceHistory: { ...read, role: 'view', path: '/resources/:kind/:name/history' },
   rollbackResource: { ...change, role: 'edit', path: '/resources/:kind/:name/rollback' },
@@ -98,8 +103,8 @@ export const OPERATIONS = {
   checkCertificate: { ...serve, role: 'secrets', method: 'POST', path: '/certificates/check' },
 
   getSample: { ...serve, role: null, path: '/sample' },
-  receiveAdded: { ...receive, method: 'POST', path: '/sample/receiver/customers' },
-  receiveChanged: { ...receive, method: 'PUT', path: '/sample/receiver/customers/:id' },
+  receiveAdded: { ...receive, takesDocument: true, method: 'POST', path: '/sample/receiver/customers' },
+  receiveChanged: { ...receive, takesDocument: true, method: 'PUT', path: '/sample/receiver/customers/:id' },
   receiveRemoved: { ...receive, method: 'DELETE', path: '/sample/receiver/customers/:id' },
 
   getHealth: { ...read, role: 'view', path: '/health' },
@@ -134,22 +139,31 @@ function isOperation(name: string): name is OperationName {
 
 export const API_BASE = '/api/v1'
 
-/** Where a server takes the operation, and the input that the path does not name. */
-export function addressOf(
-  name: OperationName,
-  input: object,
-): { readonly path: string; readonly rest: { readonly [field: string]: unknown } } {
+interface Asked {
+  readonly method: Operation['method']
+  /** With the query. */
+  readonly url: string
+  /** Undefined for a request without a body. */
+  readonly body: unknown
+}
+
+/** The request that asks a server for the operation. Fields without a value stay out of the query. */
+export function requestOf(name: OperationName, input: object): Asked {
+  const { method, path, takesDocument }: Operation = OPERATIONS[name]
   const fields = new Map<string, unknown>(Object.entries(input))
-  const path = OPERATIONS[name].path.replaceAll(/:(\w+)/g, (_, field: string) => {
+  const filled = path.replaceAll(/:(\w+)/g, (_, field: string) => {
     const value = fields.get(field)
     fields.delete(field)
     return encodeURIComponent(String(value))
   })
-  return { path: `${API_BASE}${path}`, rest: Object.fromEntries(fields) }
-}
-
-/** True if the input that the path does not name goes into the query. */
-export function hasQuery(name: OperationName): boolean {
-  const { method } = OPERATIONS[name]
-  return method === 'GET' || method === 'DELETE'
+  const url = `${API_BASE}${filled}`
+  if (method === 'POST' || method === 'PUT') {
+    const body = takesDocument === true ? fields.get('document') : Object.fromEntries(fields)
+    return { method, url, body }
+  }
+  const search = new URLSearchParams()
+  for (const [field, value] of fields)
+    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
+      search.set(field, String(value))
+  return { method, url: search.size === 0 ? url : `${url}?${search.toString()}`, body: undefined }
 }

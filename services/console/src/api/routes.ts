@@ -232,13 +232,13 @@ function versionIn(ifMatch: string): number | undefined {
 function madeRoute<Name extends OperationName>(name: Name, handle: Handling<Name>): Route {
   const operation: Operation = OPERATIONS[name]
   const shape: Shape = SHAPES[name]
-  const { does, isOpen = false, method, path } = operation
+  const { does, isOpen = false, method, path, takesDocument } = operation
   const { params = nothing, query = nothing, summary, answer } = shape
   const body = method === 'POST' || method === 'PUT' ? (shape.document ?? shape.body ?? nothing) : null
   const inputOf = (raw: RawInput): InputOf<Name> => {
     const parts = { ...checked(params, raw.params, 'path'), ...checked(query, raw.query, 'query') }
     const read = body === null ? {} : checked(body, raw.body === undefined ? {} : raw.body, 'body')
-    const input = shape.document === undefined ? Object.assign(parts, read) : { ...parts, document: read }
+    const input = takesDocument === true ? { ...parts, document: read } : Object.assign(parts, read)
     if (isInput(name, input)) return input
     throw new SluiceError('internal', `the input of ${name} is no object`)
   }

@@ -23,7 +23,7 @@ const NEW_ALERT = (
 export function AlertsPage(): ReactElement {
   const { data, error, isPending } = useQuery({
     queryKey: ['alerts'],
-    queryFn: ({ signal }) => call('/alerts', { answer: 'alertsView', signal }),
+    queryFn: ({ signal }) => call('listAlerts', {}, { signal }),
     refetchInterval: EVERY_MS,
   })
   return (
@@ -116,9 +116,7 @@ function TestAlert({ name }: { readonly name: string }): ReactElement {
   const test = async (): Promise<void> => {
     setBusy(true)
     try {
-      const { to } = await call(`/alerts/${encodeURIComponent(name)}/test`, {
-        ...{ method: 'POST', body: {}, answer: 'alertTestedView' },
-      })
+      const { to } = await call('testAlert', { name })
       toast('done', `A test notice has reached ${to}.`)
     } catch (error) {
       toastError(error)

@@ -37,8 +37,7 @@ export function NewAlertPage(): ReactElement {
     try {
       const name = nameIn(text)
       if (name === '') throw new Error('Give the alert a name: `name: on-call`.')
-      const path = `/resources/alert/${encodeURIComponent(name)}`
-      await call(path, { method: 'PUT', body: { yaml: text, version: 0 }, answer: 'resourceSetView' })
+      await call('putResource', { kind: 'alert', name, document: { yaml: text, version: 0 } })
       keepText(PLACE, null)
       await client.invalidateQueries()
       toast('done', `The alert ${name} is saved. Send a test notice to see it arrive.`)

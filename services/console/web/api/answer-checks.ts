@@ -2,13 +2,13 @@
  * Checks the server's answers against the shapes of `libs/contracts`. The shapes take half as long to load as
  * all else of the first screen. So they are loaded once it is shown, and what came before is checked then.
  */
+import type { AnswerOf } from '@sluice/contracts/api/operation-shapes'
+import type { OperationName } from '@sluice/contracts/api/operations'
 import type { z } from 'zod'
 import type * as answers from './answers.ts'
 
 type Shapes = typeof answers
-/** How pages name the shape of an answer. */
-export type AnswerName = keyof Shapes
-export type Answer<Name extends AnswerName> = z.output<Shapes[Name]>
+export type OpenApi = z.output<Shapes['openApi']>
 
 /** The first screen is shown by then. */
 const LOADED_AFTER_MS = 1_500
@@ -16,7 +16,7 @@ const LOADED_AFTER_MS = 1_500
 const MOST = 50
 
 interface Unchecked {
-  readonly name: AnswerName
+  readonly name: OperationName
   readonly value: unknown
 }
 
@@ -49,13 +49,13 @@ export async function loadShapes(): Promise<Shapes> {
  * True if the answer has that shape. Before the shapes are loaded it is true, too, and checked later. `known`
  * is what a check before has found.
  */
-export function isAnswer<Name extends AnswerName>(
+export function isAnswer<Name extends OperationName>(
   name: Name,
   value: unknown,
   known?: boolean,
-): value is Answer<Name> {
+): value is AnswerOf<Name> {
   if (known !== undefined) return known
-  if (shapes !== null) return shapes[name].safeParse(value).success
+  if (shapes !== null) return shapes.ANSWERS[name].answer.safeParse(value).success
   if (unchecked.length < MOST) unchecked.push({ name, value })
   return true
 }
@@ -64,11 +64,11 @@ export function isAnswer<Name extends AnswerName>(
 const PIECE = 25
 
 /** The same, of hundreds of items a piece at a time: it holds up nobody who types. */
-export async function isLongAnswer<Name extends AnswerName>(name: Name, value: unknown): Promise<boolean> {
-  const list = shapes === null ? null : listIn(shapes[name], value)
+export async function isLongAnswer<Name extends OperationName>(name: Name, value: unknown): Promise<boolean> {
+  const list = shapes === null ? null : listIn(shapes.ANSWERS[name].answer, value)
   if (shapes === null || list === null) return isAnswer(name, value)
   const { field, items, item, rest } = list
-  if (!shapes[name].safeParse({ ...rest, [field]: [] }).success) return false
+  if (!shapes.ANSWERS[name].answer.safeParse({ ...rest, [field]: [] }).success) return false
   for (let from = 0; from < items.length; from += PIECE) {
     await pause()
     const piece = items.slice(from, from + PIECE)
@@ -99,7 +99,8 @@ function isShape(value: unknown): value is z.ZodType {
 }
 
 /** What to say of an answer that `isAnswer` refuses. */
-export function mismatch(name: AnswerName, value: unknown): string {
-  const where = shapes?.[name].safeParse(value).error?.issues[0]?.path.map(String).join('.') ?? ''
+export function mismatch(name: OperationName, value: unknown): string {
+  const where =
+    shapes?.ANSWERS[name].answer.safeParse(value).error?.issues[0]?.path.map(String).join('.') ?? ''
   return `The server's answer has another shape than this page expects${where === '' ? '' : ` (at ${where})`}. Reload the page: the server may have been updated.`
 }

@@ -3,20 +3,14 @@
  * `libs/contracts`, so that a server of another version is told apart from a mistake in a page.
  */
 import type { Problem } from '@sluice/contracts/api'
-import {
-  isAnswer,
-  isLongAnswer,
-  loadShapes,
-  mismatch,
-  type Answer,
-  type AnswerName,
-} from './answer-checks.ts'
+import type { AnswerOf, AskedOf } from '@sluice/contracts/api/operation-shapes'
+import { API_BASE, OPERATIONS, requestOf, type OperationName } from '@sluice/contracts/api/operations'
+import { isAnswer, isLongAnswer, loadShapes, mismatch, type OpenApi } from './answer-checks.ts'
 import { askedBefore } from './asked-before.ts'
-
-export const API = '/api/v1'
 
 /** From so many characters on, an answer is checked in pieces. */
 const LONG_TEXT = 50_000
+const OK = 200
 
 /** What the server said instead of an answer, or that there was none. */
 export class ApiError extends Error {
@@ -40,17 +34,6 @@ export class ApiError extends Error {
   }
 }
 
-export type QueryValue = string | number | boolean | readonly string[] | null | undefined
-
-export interface ApiRequest<Name extends AnswerName> {
-  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
-  readonly query?: { readonly [name: string]: QueryValue }
-  readonly body?: unknown
-  readonly headers?: { readonly [name: string]: string }
-  readonly answer: Name
-  readonly signal?: AbortSignal
-}
-
 /** Listeners that want to know when the session has ended. */
 const onSignedOut = new Set<() => void>()
 
@@ -59,29 +42,45 @@ export function whenSignedOut(listener: () => void): () => void {
   return () => onSignedOut.delete(listener)
 }
 
-/** Throws `ApiError` for anything but a 2xx answer in the shape that is expected. */
-export async function call<Name extends AnswerName>(
-  path: string,
-  request: ApiRequest<Name>,
-): Promise<Answer<Name>> {
-  const { method = 'GET', query, body, headers, answer, signal } = request
-  const response = await send(`${API}${path}${searchOf(query)}`, {
-    method,
-    credentials: 'same-origin',
-    headers: {
-      accept: 'application/json',
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      ...headers,
-    },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+interface Asking {
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Asks for an operation. Empty fields stay out of a query. Throws `ApiError` for anything but a 2xx answer in
+ * the shape that is expected.
+ */
+export async function call<Name extends OperationName>(
+  name: Name,
+  input: AskedOf<Name>,
+  { signal }: Asking = {},
+): Promise<AnswerOf<Name>> {
+  const isRead = OPERATIONS[name].method === 'GET'
+  const fields = Object.entries(input).filter(([, value]) => !isRead || value !== '')
+  const { method, url, body } = requestOf(name, Object.fromEntries(fields))
+  const text = await answered(url, {
+    ...(body === undefined ? { method } : { method, body: JSON.stringify(body) }),
     ...(signal === undefined ? {} : { signal }),
   })
+  const value = text === '' ? undefined : parse(text)
+  const known = text.length > LONG_TEXT ? await isLongAnswer(name, value) : undefined
+  if (isAnswer(name, value, known)) return value
+  throw new ApiError(OK, mismatch(name, value))
+}
+
+/** What the server says of its API. Errors: as `call`. */
+export async function openApi({ signal }: { readonly signal: AbortSignal }): Promise<OpenApi> {
+  const text = await answered(`${API_BASE}/openapi.json`, { method: 'GET', signal })
+  return (await loadShapes()).openApi.parse(parse(text))
+}
+
+async function answered(url: string, init: RequestInit): Promise<string> {
+  const type = init.body === undefined ? {} : { 'content-type': 'application/json' }
+  const headers = { accept: 'application/json', ...type }
+  const response = await send(url, { ...init, credentials: 'same-origin', headers })
   const text = await response.text()
   if (!response.ok) throw await refusedBy(response, text)
-  const value = text === '' ? undefined : parse(text)
-  const known = text.length > LONG_TEXT ? await isLongAnswer(answer, value) : undefined
-  if (isAnswer(answer, value, known)) return value
-  throw new ApiError(response.status, mismatch(answer, value))
+  return text
 }
 
 async function send(url: string, init: RequestInit): Promise<Response> {
@@ -119,15 +118,4 @@ function parse(text: string): unknown {
   } catch {
     return undefined
   }
-}
-
-export function searchOf(query: ApiRequest<AnswerName>['query'] = {}): string {
-  const search = new URLSearchParams()
-  for (const [name, value] of Object.entries(query)) {
-    if (value === undefined || value === null || value === '') continue
-    if (Array.isArray(value)) for (const each of value) search.append(name, String(each))
-    else search.set(name, String(value))
-  }
-  const text = search.toString()
-  return text === '' ? '' : `?${text}`
 }

@@ -1,5 +1,7 @@
-/** What people ask the server to do. */
-import type { RunView } from '@sluice/contracts/api'
+/** Requests that change something, and the queries that are asked again then. */
+import type { AskedOf } from '@sluice/contracts/api/operation-shapes'
+import type { AskName } from '@sluice/contracts/api/operations'
+import type { ReplayView, RunView } from '@sluice/contracts/api'
 import { call } from './client.ts'
 import { queryClient } from './query-client.ts'
 
@@ -8,40 +10,23 @@ export interface RowChoice {
   readonly status?: number
 }
 
-const ofSync = (sync: string, what: string): string => `/syncs/${encodeURIComponent(sync)}/${what}`
-const ofRun = (id: string, what: string): string => `/runs/${encodeURIComponent(id)}/${what}`
-
-export const runSync = (sync: string) => ask(ofSync(sync, 'runs'))
-export const retryRows = (sync: string, rows: RowChoice) => ask(ofSync(sync, 'retry'), rows)
-export const discardRows = (sync: string, rows: RowChoice) => ask(ofSync(sync, 'discard'), rows)
-export const resync = (sync: string, as: 'added' | 'changed') => ask(ofSync(sync, 'resync'), { as })
-export const resetSync = (sync: string) => ask(ofSync(sync, 'reset'))
-export const approveRun = (id: string, destination?: 'same' | 'new') =>
-  ask(ofRun(id, 'approve'), destination === undefined ? {} : { destination })
-export const cancelRun = (id: string) => ask(ofRun(id, 'cancel'))
-
-export async function setSecret(name: string, value: string, grants: string | undefined): Promise<void> {
-  const body = { value, ...(grants === undefined ? {} : { for: grants }) }
-  await call(`/secrets/${encodeURIComponent(name)}`, { method: 'PUT', body, answer: 'secretSetView' })
-  await queryClient.invalidateQueries({ queryKey: ['secrets'] })
-}
-
-/** Throws with what is wrong with the files. Nothing is kept. */
-export async function checkCertificate(files: { readonly [field: string]: string }): Promise<void> {
-  await call('/certificates/check', { method: 'POST', body: files, answer: 'certificatesView' })
-}
-
-export async function removeSecret(kind: 'secret' | 'login', name: string): Promise<void> {
-  const path = `/secrets/${encodeURIComponent(name)}`
-  await call(path, { method: 'DELETE', query: { kind }, answer: 'secretRemovedView' })
-  await queryClient.invalidateQueries({ queryKey: ['secrets'] })
-}
-
-async function ask(path: string, body: unknown = {}): Promise<RunView> {
-  const run = await call(path, { method: 'POST', body, answer: 'runView' })
+/** Asks for a run, or for what becomes of one, and resolves with its first state. */
+export async function ask<Name extends AskName>(name: Name, input: AskedOf<Name>): Promise<RunView> {
+  const run: RunView | ReplayView = await call(name, input)
+  if (!('status' in run)) throw new Error('The server has only shown what it would send.')
   queryClient.setQueryData(['run', run.id], run)
   await Promise.all(
     ['syncs', 'runs', 'failed'].map(key => queryClient.invalidateQueries({ queryKey: [key] })),
   )
   return run
+}
+
+export async function setSecret(secret: AskedOf<'setSecret'>): Promise<void> {
+  await call('setSecret', secret)
+  await queryClient.invalidateQueries({ queryKey: ['secrets'] })
+}
+
+export async function removeSecret(secret: AskedOf<'removeSecret'>): Promise<void> {
+  await call('removeSecret', secret)
+  await queryClient.invalidateQueries({ queryKey: ['secrets'] })
 }

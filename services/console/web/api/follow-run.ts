@@ -3,7 +3,7 @@ import type { RunView } from '@sluice/contracts/api'
 import { useQueryClient } from '@tanstack/react-query'
 import { useEffect, useState } from 'react'
 import { isAnswer } from './answer-checks.ts'
-import { API } from './client.ts'
+import { requestOf } from '@sluice/contracts/api/operations'
 
 /** How the page hears of the run. */
 export type Hearing = 'connecting' | 'live' | 'lost' | 'over'
@@ -22,10 +22,10 @@ export function useFollowedRun(id: string): Hearing {
   const client = useQueryClient()
   const [hearing, setHearing] = useState<Hearing>('connecting')
   useEffect(() => {
-    const source = new EventSource(`${API}/runs/${encodeURIComponent(id)}/events`)
+    const source = new EventSource(requestOf('followRun', { id }).url)
     source.addEventListener('run', event => {
       const run: unknown = JSON.parse(String(event.data))
-      if (!isAnswer('runView', run)) return
+      if (!isAnswer('followRun', run)) return
       // This one was refused, since the other one sees the same rows. The page says so.
       if (run.id !== id) {
         source.close()

@@ -2,9 +2,10 @@
  * What several pages ask the server for, each with the key that it is known by. A page asks for the rest
  * itself.
  */
-import type { RunView } from '@sluice/contracts/api'
+import type { ResourceView, RunView } from '@sluice/contracts/api'
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
-import { call, type QueryValue } from './client.ts'
+import type { AskedOf } from '@sluice/contracts/api/operation-shapes'
+import { call } from './client.ts'
 
 /** How often a page asks for what changes by itself. */
 const LIVE_MS = 2_000
@@ -20,11 +21,13 @@ const FIGURES_MS = 3_000
 /** Buckets of figures, as many as a chart shows well. */
 const BUCKETS = 120
 
+type ResourceKind = ResourceView['kind']
+
 const isOpen = ({ status }: RunView): boolean => ['queued', 'running', 'held'].includes(status)
 
 export const syncsQuery = queryOptions({
   queryKey: ['syncs'],
-  queryFn: ({ signal }) => call('/syncs', { query: { limit: ALL, runs: BARS }, answer: 'syncsPage', signal }),
+  queryFn: ({ signal }) => call('listSyncs', { limit: ALL, runs: BARS }, { signal }),
   refetchInterval: ({ state }) =>
     state.data?.syncs.some(({ lastRun }) => lastRun !== null && isOpen(lastRun)) === true
       ? LIVE_MS
@@ -34,7 +37,7 @@ export const syncsQuery = queryOptions({
 export const runQuery = (id: string) =>
   queryOptions({
     queryKey: ['run', id],
-    queryFn: ({ signal }) => call(`/runs/${encodeURIComponent(id)}`, { answer: 'runView', signal }),
+    queryFn: ({ signal }) => call('getRun', { id }, { signal }),
     refetchInterval: ({ state }) => (state.data !== undefined && isOpen(state.data) ? LIVE_MS : false),
   })
 
@@ -42,10 +45,7 @@ export const runQuery = (id: string) =>
 export const figuresQuery = (id: string, isOver: boolean) =>
   queryOptions({
     queryKey: ['figures', id],
-    queryFn: ({ signal }) =>
-      call(`/runs/${encodeURIComponent(id)}/figures`, {
-        ...{ query: { buckets: BUCKETS }, answer: 'runFiguresView', signal },
-      }),
+    queryFn: ({ signal }) => call('getRunFigures', { id, buckets: BUCKETS }, { signal }),
     staleTime: isOver ? 60_000 : 0,
     // One that failed is not asked for again: without an index it may take minutes.
     refetchInterval: ({ state }) => (isOver || state.error !== null ? false : FIGURES_MS),
@@ -60,11 +60,7 @@ export const runsQuery = (filter: RunsFilter) =>
   infiniteQueryOptions({
     queryKey: ['runs', filter],
     queryFn: ({ signal, pageParam }) =>
-      call('/runs', {
-        query: { ...filter, limit: PER_PAGE, after: pageParam },
-        answer: 'runsPage',
-        signal,
-      }),
+      call('listRuns', { ...filter, limit: PER_PAGE, after: pageParam }, { signal }),
     initialPageParam: firstPage(),
     getNextPageParam: ({ next }) => next,
     refetchInterval: ({ state }) =>
@@ -87,38 +83,33 @@ export const attemptsQuery = ({ search, ...asked }: AttemptsFilter) =>
   infiniteQueryOptions({
     queryKey: ['attempts', asked, search],
     queryFn: ({ signal, pageParam }) =>
-      call('/attempts', {
-        query: { ...asked, q: search, details: 'false', limit: PER_PAGE, after: pageParam },
-        answer: 'attemptsPage',
-        signal,
-      }),
+      call(
+        'listAttempts',
+        { ...asked, q: search, details: false, limit: PER_PAGE, after: pageParam },
+        { signal },
+      ),
     initialPageParam: firstPage(),
     getNextPageParam: ({ next }) => next,
   })
 
-export const failedQuery = (sync: string, filter: { readonly [name: string]: QueryValue } = {}) =>
+export const failedQuery = (sync: string, filter: Omit<AskedOf<'listFailedRows'>, 'name'> = {}) =>
   infiniteQueryOptions({
     queryKey: ['failed', sync, filter],
     queryFn: ({ signal, pageParam }) =>
-      call(`/syncs/${encodeURIComponent(sync)}/failed`, {
-        query: { ...filter, limit: PER_PAGE, after: pageParam },
-        answer: 'failedPage',
-        signal,
-      }),
+      call('listFailedRows', { name: sync, ...filter, limit: PER_PAGE, after: pageParam }, { signal }),
     initialPageParam: firstPage(),
     getNextPageParam: ({ next }) => next,
   })
 
 export const resourcesQuery = queryOptions({
   queryKey: ['resources'],
-  queryFn: ({ signal }) => call('/resources', { query: { limit: ALL }, answer: 'resourcesPage', signal }),
+  queryFn: ({ signal }) => call('listResources', { limit: ALL }, { signal }),
 })
 
 /** How much of the destinations' limits is in use. */
 export const destinationsQuery = queryOptions({
   queryKey: ['destinations'],
-  queryFn: ({ signal }) =>
-    call('/destinations', { query: { limit: ALL }, answer: 'destinationsPage', signal }),
+  queryFn: ({ signal }) => call('listDestinations', { limit: ALL }, { signal }),
   refetchInterval: ({ state }) =>
     state.data?.destinations.some(({ concurrency: { inUse } }) => inUse !== null && inUse > 0) === true
       ? LIVE_MS
@@ -127,16 +118,15 @@ export const destinationsQuery = queryOptions({
   retry: false,
 })
 
-export const resourceQuery = (kind: string, name: string) =>
+export const resourceQuery = (kind: ResourceKind, name: string) =>
   queryOptions({
     queryKey: ['resource', kind, name],
-    queryFn: ({ signal }) =>
-      call(`/resources/${kind}/${encodeURIComponent(name)}`, { answer: 'resourceView', signal }),
+    queryFn: ({ signal }) => call('getResource', { kind, name }, { signal }),
   })
 
 export const secretsQuery = queryOptions({
   queryKey: ['secrets'],
-  queryFn: ({ signal }) => call('/secrets', { answer: 'secretsView', signal }),
+  queryFn: ({ signal }) => call('listSecrets', {}, { signal }),
 })
 
 /** The cursor before the first page. */

@@ -10,16 +10,16 @@ const CHECK_MS = 10_000
 
 export const sessionQuery = queryOptions({
   queryKey: ['session'],
-  queryFn: ({ signal }) => call('/session', { answer: 'sessionView', signal }),
+  queryFn: ({ signal }) => call('getSession', {}, { signal }),
   refetchInterval: CHECK_MS,
 })
 
 export async function signIn(token: string): Promise<void> {
-  await call('/session', { method: 'POST', body: { token }, answer: 'sessionView' })
+  await call('logIn', { token })
 }
 
 export async function signOut(): Promise<void> {
-  await call('/session', { method: 'DELETE', answer: 'sessionEndedView' })
+  await call('logOut', {})
 }
 
 /** True if whoever uses the page may do such a thing. The server decides again when it is asked to. */

@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useEffect, useId, useMemo, useRef, useState, type KeyboardEvent, type ReactElement } from 'react'
-import { runSync } from '../api/commands.ts'
+import { ask } from '../api/commands.ts'
 import { syncsQuery } from '../api/queries.ts'
 import { useFollowRun } from '../runs/follow-run.ts'
 import { Dialog } from '../ui/dialog.tsx'
@@ -104,7 +104,7 @@ function useChoices(places: readonly Place[]): readonly Choice[] {
       ...syncs.map(({ name }) => ({
         name,
         what: 'run',
-        choose: () => follow(runSync(name)).catch(toastError),
+        choose: () => follow(ask('run', { name })).catch(toastError),
       })),
       ...syncs.map(({ name }) => ({
         ...{ name, what: 'edit' },

@@ -34,11 +34,7 @@ export function AuditPage(): ReactElement {
   const query = useInfiniteQuery({
     queryKey: ['audit', by, name],
     queryFn: ({ signal, pageParam }) =>
-      call('/audit', {
-        query: { by, name, limit: PER_PAGE, after: pageParam },
-        answer: 'auditPage',
-        signal,
-      }),
+      call('listAudit', { by, name, limit: PER_PAGE, after: pageParam }, { signal }),
     initialPageParam: firstPage(),
     getNextPageParam: ({ next }) => next,
   })

@@ -1,4 +1,5 @@
 /** Somebody else has saved meanwhile: both versions, and a choice. */
+import type { ResourceView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import type { ReactElement } from 'react'
 import { resourceQuery } from '../api/queries.ts'
@@ -8,7 +9,7 @@ import { textOf } from './draft.ts'
 import { LinesThatDiffer } from './lines-that-differ.tsx'
 
 export interface Conflict {
-  readonly kind: string
+  readonly kind: ResourceView['kind']
   readonly name: string
   readonly mine: string
   /** The version that the server has now. */

@@ -26,10 +26,7 @@ export function isOfTexts(error: Error | null): boolean {
 /** Rows of a query on the source as it stands in the draft. */
 export async function rowsOf(draft: Draft, sql: string, signal?: AbortSignal): Promise<RowsView> {
   const source = documentsOf(draft).filter(({ file }) => file === 'source.yaml')
-  return await call(`/sources/${encodeURIComponent(nameIn(draft.source))}/rows`, {
-    ...{ method: 'POST', body: { sql, documents: source }, answer: 'rowsView' },
-    ...(signal === undefined ? {} : { signal }),
-  })
+  return await call('sampleRows', { name: nameIn(draft.source), sql, documents: source }, { signal })
 }
 
 /**

@@ -16,8 +16,7 @@ export function NextTimes({ text }: { readonly text: string }): ReactElement | n
   const asked = useRested(JSON.stringify({ sync: nameIn(text), every, cron, timezone }), TYPED_MS)
   const { data, error } = useQuery({
     queryKey: ['next-times', asked],
-    queryFn: ({ signal }) =>
-      call('/schedules/next', { query: fieldsOf(asked), answer: 'scheduleTimesView', signal }),
+    queryFn: ({ signal }) => call('nextTimes', fieldsOf(asked), { signal }),
     placeholderData: before => before,
     retry: false,
   })

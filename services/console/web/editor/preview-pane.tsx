@@ -42,15 +42,14 @@ export function usePreview(draft: Draft, trigger: Trigger, example: Draft | null
   const { data, error, isFetching } = useQuery({
     queryKey: ['draft-preview', rested, asked],
     queryFn: ({ signal }) =>
-      call('/preview', {
-        method: 'POST',
-        body: {
+      call(
+        'previewDocuments',
+        {
           ...{ sync: nameIn(rested.sync), trigger: asked, sample: true, rows: SAMPLE_ROWS },
           documents: documentsOf(rested),
         },
-        answer: 'previewView',
-        signal,
-      }),
+        { signal },
+      ),
     placeholderData: before => before,
     // The rows of the source change, too.
     refetchInterval: AGAIN_MS,

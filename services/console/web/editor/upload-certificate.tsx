@@ -4,7 +4,8 @@
  * destination's hosts get, and no page shows them again.
  */
 import { useState, type ReactElement } from 'react'
-import { checkCertificate, setSecret } from '../api/commands.ts'
+import { call } from '../api/client.ts'
+import { setSecret } from '../api/commands.ts'
 import { Confirm } from '../ui/dialog.tsx'
 import { toast } from '../ui/toast.tsx'
 
@@ -34,8 +35,9 @@ export function UploadCertificate({ of, name, hosts, onDone, onClose }: UploadPr
   const store = async (): Promise<void> => {
     const values = await valuesOf(kind, files)
     const all = Object.entries({ ...values, ...(passphrase === '' ? {} : { passphrase }) })
-    await checkCertificate(Object.fromEntries(all))
-    for (const [field, value] of all) await setSecret(`${name}-${field}`, value, grants)
+    // It throws with what is wrong with the files, before anything is kept.
+    await call('checkCertificate', Object.fromEntries(all))
+    for (const [field, value] of all) await setSecret({ name: `${name}-${field}`, value, for: grants })
     onDone(Object.fromEntries(all.map(([field]) => [field, `\${secret:${name}-${field}}`])))
     toast('done', 'The certificate is in the vault. Save the destination to use it.')
   }

@@ -22,8 +22,7 @@ export function DestinationLogin({ name }: { readonly name: string }): ReactElem
   const [begun, setBegun] = useState<Begun | null>(null)
   const begin = async (): Promise<void> => {
     try {
-      const path = `/destinations/${encodeURIComponent(name)}/login`
-      setBegun(await call(path, { method: 'POST', body: {}, answer: 'loginBegunView' }))
+      setBegun(await call('beginLogin', { name }))
     } catch (error) {
       toastError(error)
     }

@@ -10,8 +10,7 @@ export function LoginCallbackPage(): ReactElement {
   // A code counts once, so it is never sent again.
   const { data, error, isPending } = useQuery({
     queryKey: ['login-finished', redirected],
-    queryFn: () =>
-      call('/logins/finish', { method: 'POST', body: { redirected }, answer: 'loginFinishedView' }),
+    queryFn: () => call('finishLogin', { redirected }),
     ...{ retry: false, staleTime: Infinity, gcTime: Infinity, refetchOnWindowFocus: false },
   })
   return (

@@ -12,11 +12,8 @@ import { toast } from '../ui/toast.tsx'
 
 type Document = SampleView['documents'][number]
 
-const pathOf = ({ kind, name }: Document): string => `/resources/${kind}/${name}`
-
 async function sampleOf(to?: string, signal?: AbortSignal): Promise<SampleView> {
-  const own = signal === undefined ? {} : { signal }
-  return await call('/sample', { query: { to }, answer: 'sampleView', ...own })
+  return await call('getSample', { to }, { signal })
 }
 
 const useSample = () =>
@@ -31,8 +28,8 @@ async function make(documents: readonly Document[]): Promise<void> {
   const made: Document[] = []
   try {
     for (const each of documents) {
-      const body = { yaml: each.yaml, version: 0 }
-      await call(pathOf(each), { method: 'PUT', body, answer: 'resourceSetView' })
+      const { kind, name, yaml } = each
+      await call('putResource', { kind, name, document: { yaml, version: 0 } })
       made.push(each)
     }
   } catch (error) {
@@ -43,8 +40,8 @@ async function make(documents: readonly Document[]): Promise<void> {
 
 /** Removes what is there of it. */
 async function remove(documents: readonly Document[]): Promise<void> {
-  for (const each of [...documents].reverse())
-    await call(pathOf(each), { method: 'DELETE', answer: 'resourceRemovedView' }).catch((error: unknown) => {
+  for (const { kind, name } of [...documents].reverse())
+    await call('removeResource', { kind, name }).catch((error: unknown) => {
       if (!(error instanceof ApiError) || error.status !== 404) throw error
     })
 }

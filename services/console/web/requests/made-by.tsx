@@ -34,8 +34,7 @@ function Template({ attempt }: MadeByProps): ReactElement {
   const present = useQuery({ ...resourceQuery('sync', sync), retry: false })
   const history = useQuery({
     queryKey: ['resource-history', 'sync', sync, present.data?.version],
-    queryFn: ({ signal }) =>
-      call(`/resources/sync/${encodeURIComponent(sync)}/history`, { answer: 'resourceHistoryView', signal }),
+    queryFn: ({ signal }) => call('getResourceHistory', { kind: 'sync', name: sync }, { signal }),
     enabled: present.data !== undefined,
     retry: false,
   })

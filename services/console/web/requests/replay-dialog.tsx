@@ -3,6 +3,7 @@ import type { AttemptView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import type { ReactElement } from 'react'
 import { call } from '../api/client.ts'
+import { ask } from '../api/commands.ts'
 import { ONCE_WHEN_THERE_IS_ROOM } from '../api/query-client.ts'
 import { useFollowRun } from '../runs/follow-run.ts'
 import { Confirm } from '../ui/dialog.tsx'
@@ -24,11 +25,9 @@ interface ReplayProps {
 
 export function ReplayDialog({ sync, choice, onClose }: ReplayProps): ReactElement {
   const follow = useFollowRun()
-  const path = `/syncs/${encodeURIComponent(sync)}/replay`
   const { data, error } = useQuery({
     queryKey: ['replay', sync, choice],
-    queryFn: ({ signal }) =>
-      call(path, { method: 'POST', body: { ...choice, dryRun: true }, answer: 'replayView', signal }),
+    queryFn: ({ signal }) => call('dryRunReplay', { name: sync, ...choice, dryRun: true }, { signal }),
     ...ONCE_WHEN_THERE_IS_ROOM,
     staleTime: 0,
   })
@@ -38,7 +37,7 @@ export function ReplayDialog({ sync, choice, onClose }: ReplayProps): ReactEleme
       action="Send again"
       isReady={data !== undefined && data.requests > 0}
       wide
-      onConfirm={() => follow(call(path, { method: 'POST', body: choice, answer: 'runView' }))}
+      onConfirm={() => follow(ask('replay', { name: sync, ...choice }))}
       onClose={onClose}
     >
       {error === null ? null : <Trouble error={error} />}

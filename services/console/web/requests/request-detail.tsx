@@ -35,7 +35,7 @@ export function OpenRequest({ open }: { readonly open: string }): ReactElement {
   const [id, number] = [open.slice(0, dot), Number(open.slice(dot + 1))]
   const { data, error } = useQuery({
     queryKey: ['request', id],
-    queryFn: ({ signal }) => call(`/attempts/${encodeURIComponent(id)}`, { answer: 'requestView', signal }),
+    queryFn: ({ signal }) => call('getRequest', { requestId: id }, { signal }),
     retry: false,
   })
   const attempt = data?.attempts.find(each => each.attempt === number) ?? data?.attempts.at(-1)

@@ -18,8 +18,7 @@ export function SendOne({ sync, rowKey, trigger }: SendOneProps): ReactElement {
   const [asks, setAsks] = useState(false)
   const [answer, setAnswer] = useState<AttemptView | null>(null)
   const send = async (): Promise<void> => {
-    const path = `/syncs/${encodeURIComponent(sync)}/test`
-    setAnswer(await call(path, { method: 'POST', body: { key: rowKey, trigger }, answer: 'attemptView' }))
+    setAnswer(await call('sendTest', { name: sync, key: rowKey, trigger }))
   }
   return (
     <div className="send-one">

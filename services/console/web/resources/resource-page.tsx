@@ -17,10 +17,7 @@ import { Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { marksOf } from '../ui/places.ts'
 import { toast } from '../ui/toast.tsx'
 
-type Kind = ResourceView['kind']
 type Version = ResourceHistoryView['versions'][number]
-
-const pathOf = (kind: Kind, name: string): string => `/resources/${kind}/${encodeURIComponent(name)}`
 
 export function ResourcePage(): ReactElement {
   const { kind, name } = useParams({ from: '/resources/$kind/$name' })
@@ -46,8 +43,8 @@ function Resource({ resource }: { readonly resource: ResourceView }): ReactEleme
   const navigate = useNavigate()
   const client = useQueryClient()
   const remove = async (): Promise<void> => {
-    const query = project === '' ? {} : { takeOver: true }
-    await call(pathOf(kind, name), { method: 'DELETE', query, answer: 'resourceRemovedView' })
+    const own = project === '' ? {} : { takeOver: true }
+    await call('removeResource', { kind, name, ...own })
     await client.invalidateQueries()
     toast('done', `The ${kind} ${name} is removed.`)
     await navigate({ to: '/resources' })
@@ -128,12 +125,12 @@ function EditYaml({ resource }: { readonly resource: ResourceView }): ReactEleme
   const save = async (on = base.version): Promise<void> => {
     setError(null)
     try {
-      const body = {
+      const document = {
         yaml: text,
         ...(on === undefined ? {} : { version: on }),
         ...(project === '' ? {} : { takeOver: true }),
       }
-      const saved = await call(pathOf(kind, name), { method: 'PUT', body, answer: 'resourceSetView' })
+      const saved = await call('putResource', { kind, name, document })
       setBase({ version: saved.version, text })
       await client.invalidateQueries()
       toast('done', `The ${kind} ${name} is saved.`)
@@ -208,7 +205,7 @@ function History({ resource }: { readonly resource: ResourceView }): ReactElemen
   const { kind, name } = resource
   const { data, error, isPending } = useQuery({
     queryKey: ['resource-history', kind, name, resource.version],
-    queryFn: ({ signal }) => call(`${pathOf(kind, name)}/history`, { answer: 'resourceHistoryView', signal }),
+    queryFn: ({ signal }) => call('getResourceHistory', { kind, name }, { signal }),
     retry: false,
   })
   if (isPending)
@@ -268,8 +265,8 @@ function VersionLine({
   const yamlAt = (of: Version | undefined): string =>
     of?.spec === undefined || of.spec === null ? '' : textOf({ ...of, kind, name, spec: of.spec })
   const back = async (): Promise<void> => {
-    const body = { to: version.version, ...(project === '' ? {} : { takeOver: true }) }
-    await call(`${pathOf(kind, name)}/rollback`, { method: 'POST', body, answer: 'resourceSetView' })
+    const own = project === '' ? {} : { takeOver: true }
+    await call('rollbackResource', { kind, name, to: version.version, ...own })
     await client.invalidateQueries()
     toast('done', `${name} is what it was in version ${version.version}.`)
   }

@@ -3,7 +3,7 @@ import type { RowLife } from '@sluice/contracts/views/history-views'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useParams, useSearch } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
-import { discardRows, retryRows } from '../api/commands.ts'
+import { ask } from '../api/commands.ts'
 import { call } from '../api/client.ts'
 import { useMay } from '../api/session.ts'
 import { LinesThatDiffer } from '../editor/lines-that-differ.tsx'
@@ -22,8 +22,7 @@ export function RowPage(): ReactElement {
   const { key = '' } = useSearch({ from: '/syncs/$name/row' })
   const { data, error, isPending } = useQuery({
     queryKey: ['row', name, key],
-    queryFn: ({ signal }) =>
-      call(`/syncs/${encodeURIComponent(name)}/rows`, { query: { key }, answer: 'rowLifeView', signal }),
+    queryFn: ({ signal }) => call('getRow', { name, key }, { signal }),
     enabled: key !== '',
     refetchInterval: EVERY_MS,
     retry: false,
@@ -76,7 +75,7 @@ function Actions({ life: { sync, key, retry } }: { readonly life: RowLife }): Re
         type="button"
         className="primary"
         disabled={!mayRun || retry === null}
-        onClick={() => void follow(retryRows(sync, { key })).catch(toastError)}
+        onClick={() => void follow(ask('retry', { name: sync, key })).catch(toastError)}
       >
         Retry now
       </button>
@@ -85,7 +84,7 @@ function Actions({ life: { sync, key, retry } }: { readonly life: RowLife }): Re
           title={`Discard the row ${key}?`}
           action="Discard"
           dangerous
-          onConfirm={() => follow(discardRows(sync, { key }))}
+          onConfirm={() => follow(ask('discard', { name: sync, key }))}
           onClose={() => setDiscards(false)}
         >
           <p>It is not sent again until it changes, or until a resync.</p>

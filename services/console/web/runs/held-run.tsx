@@ -4,7 +4,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { call } from '../api/client.ts'
-import { approveRun } from '../api/commands.ts'
+import { ask } from '../api/commands.ts'
 import { useMay } from '../api/session.ts'
 import { ONCE_WHEN_THERE_IS_ROOM } from '../api/query-client.ts'
 import { Confirm } from '../ui/dialog.tsx'
@@ -55,7 +55,7 @@ export function Held({ run }: { readonly run: RunView }): ReactElement {
           title={`Remove ${rows(held.removed)}?`}
           action={`Remove ${rows(held.removed)}`}
           dangerous
-          onConfirm={() => approveRun(run.id)}
+          onConfirm={() => ask('approve', { id: run.id })}
           onClose={() => setAsks(false)}
         >
           <p>The run reads the model again. It is held again, should it want to remove more than now.</p>
@@ -94,7 +94,7 @@ function ChangedDestination({ run, held }: { readonly run: RunView; readonly hel
           title={isNew ? 'Begin anew at this destination?' : 'Go on with what was delivered?'}
           action={isNew ? 'Send every row' : 'Go on'}
           dangerous={isNew}
-          onConfirm={() => approveRun(run.id, asks)}
+          onConfirm={() => ask('approve', { id: run.id, destination: asks })}
           onClose={() => setAsks(null)}
         >
           <p>
@@ -114,10 +114,7 @@ const MOST_CHARACTERS = 200
 function HeldRow({ sync, rowKey }: { readonly sync: string; readonly rowKey: string }): ReactElement {
   const { data } = useQuery({
     queryKey: ['row', sync, rowKey],
-    queryFn: ({ signal }) =>
-      call(`/syncs/${encodeURIComponent(sync)}/rows`, {
-        ...{ query: { key: rowKey }, answer: 'rowLifeView', signal },
-      }),
+    queryFn: ({ signal }) => call('getRow', { name: sync, key: rowKey }, { signal }),
     ...ONCE_WHEN_THERE_IS_ROOM,
   })
   return (

@@ -2,7 +2,7 @@
 import type { RunView } from '@sluice/contracts/api'
 import { Link } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
-import { runSync } from '../api/commands.ts'
+import { ask } from '../api/commands.ts'
 import { hasEnded } from '../api/follow-run.ts'
 import { useMay } from '../api/session.ts'
 import { toastError } from '../ui/toast.tsx'
@@ -28,7 +28,7 @@ export function RunButton({ sync, lastRun, small = false }: RunButtonProps): Rea
   const run = async (): Promise<void> => {
     setBusy(true)
     try {
-      await follow(runSync(sync))
+      await follow(ask('run', { name: sync }))
     } catch (error) {
       toastError(error)
     } finally {

@@ -3,7 +3,7 @@ import type { FailedPage, FailedRow, RunView } from '@sluice/contracts/api'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
-import { discardRows, retryRows, type RowChoice } from '../api/commands.ts'
+import { ask, type RowChoice } from '../api/commands.ts'
 import { hasEnded } from '../api/follow-run.ts'
 import { failedQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
@@ -130,7 +130,9 @@ export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement 
           action={asks.what === 'retry' ? 'Retry' : 'Discard'}
           dangerous={asks.what === 'discard'}
           onConfirm={() =>
-            asks.what === 'retry' ? follow(retryRows(sync, asks.rows)) : discardRows(sync, asks.rows)
+            asks.what === 'retry'
+              ? follow(ask('retry', { name: sync, ...asks.rows }))
+              : ask('discard', { name: sync, ...asks.rows })
           }
           onClose={() => setAsks(null)}
         >

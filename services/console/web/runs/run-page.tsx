@@ -3,7 +3,7 @@ import type { RunView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useParams } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
-import { cancelRun } from '../api/commands.ts'
+import { ask } from '../api/commands.ts'
 import { hasEnded, useFollowedRun, type Hearing } from '../api/follow-run.ts'
 import { runQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
@@ -117,7 +117,7 @@ function Actions({ run }: { readonly run: RunView }): ReactElement {
           title="Cancel this run?"
           action="Cancel the run"
           dangerous
-          onConfirm={() => cancelRun(run.id)}
+          onConfirm={() => ask('cancel', { id: run.id })}
           onClose={() => setAsks(false)}
         >
           <p>Requests on their way are finished. What was not sent stays for the next run.</p>

@@ -26,7 +26,7 @@ export function EditSecret(props: EditSecretProps): ReactElement {
   const isNew = data?.secrets.every(secret => secret.name !== name) ?? false
   const grants = typed ?? (isNew ? hosts : '')
   const save = async (): Promise<void> => {
-    await setSecret(name, value, grants.trim() === '' ? undefined : grants.trim())
+    await setSecret({ name, value, for: grants.trim() === '' ? undefined : grants.trim() })
     toast('done', `The secret ${name} is set.`)
     onSet?.(name)
   }

@@ -48,7 +48,7 @@ export function SecretsPage(): ReactElement {
           title={`Remove the ${removes.kind} ${removes.name}?`}
           action="Remove it"
           dangerous
-          onConfirm={() => removeSecret(removes.kind, removes.name)}
+          onConfirm={() => removeSecret({ kind: removes.kind, name: removes.name })}
           onClose={() => setRemoves(null)}
         >
           <p>Syncs that use it stop at their next run, until it is set again.</p>

@@ -4,7 +4,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { ApiError } from '../api/client.ts'
-import { resetSync, resync } from '../api/commands.ts'
+import { ask } from '../api/commands.ts'
 import { resourceQuery, syncsQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
 import { useFollowRun } from '../runs/follow-run.ts'
@@ -198,7 +198,7 @@ function Grave({ name }: { readonly name: string }): ReactElement {
         <Confirm
           title={`Send every row of ${name}?`}
           action="Send every row"
-          onConfirm={() => follow(resync(name, 'added'))}
+          onConfirm={() => follow(ask('resync', { name, as: 'added' }))}
           onClose={() => setAsks(null)}
         >
           <p>A run starts now and sends each row of the model by the trigger “added”.</p>
@@ -210,7 +210,7 @@ function Grave({ name }: { readonly name: string }): ReactElement {
           action="Forget it"
           dangerous
           typed={name}
-          onConfirm={() => follow(resetSync(name))}
+          onConfirm={() => follow(ask('reset', { name }))}
           onClose={() => setAsks(null)}
         >
           <p>This cannot be undone. Rows that leave the model before the next run are never removed there.</p>

@@ -16,7 +16,7 @@ const SIGNS = { ok: '✓', warning: '!', problem: '✕', unreachable: '✕' } as
 export function Health(): ReactElement {
   const { data, error, isPending } = useQuery({
     queryKey: ['health'],
-    queryFn: ({ signal }) => call('/health', { answer: 'healthView', signal }),
+    queryFn: ({ signal }) => call('getHealth', {}, { signal }),
     refetchInterval: EVERY_MS,
   })
   if (isPending)

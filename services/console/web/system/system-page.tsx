@@ -1,7 +1,7 @@
 /** For those who run the server: its version, whether it is ready, who you are for it. */
 import { useQuery } from '@tanstack/react-query'
 import type { ReactElement } from 'react'
-import { call } from '../api/client.ts'
+import { openApi } from '../api/client.ts'
 import { sessionQuery } from '../api/session.ts'
 import { Health } from './health.tsx'
 import { Readiness } from './readiness.tsx'
@@ -11,7 +11,7 @@ export function SystemPage(): ReactElement {
   const session = useQuery(sessionQuery)
   const api = useQuery({
     queryKey: ['openapi'],
-    queryFn: ({ signal }) => call('/openapi.json', { answer: 'openApi', signal }),
+    queryFn: openApi,
     staleTime: Infinity,
   })
   return (

@@ -26,7 +26,7 @@ export function TokensPage(): ReactElement {
   const may = useMay('secrets')
   const { data, error, isPending } = useQuery({
     queryKey: ['tokens'],
-    queryFn: ({ signal }) => call('/tokens', { answer: 'tokensView', signal }),
+    queryFn: ({ signal }) => call('listTokens', {}, { signal }),
     enabled: may,
   })
   return (

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import { searchOf } from '../api/client.ts'
 import { matches } from '../app/palette.tsx'
 import { limitsInWords } from '../syncs/limits-in-words.ts'
 import { scheduleInWords } from '../syncs/schedule-in-words.ts'
@@ -47,12 +46,5 @@ describe('words of the console', () => {
   it('find names by letters in their order', () => {
     expect(matches('algolia-synonyms', 'asyn')).toBe(true)
     expect(matches('algolia-synonyms', 'syna')).toBe(false)
-  })
-
-  it('leave empty filters out of a query', () => {
-    expect(searchOf({ a: 'x y', b: undefined, c: '', d: null, e: 5, f: ['1', '2'] })).toBe(
-      '?a=x+y&e=5&f=1&f=2',
-    )
-    expect(searchOf({})).toBe('')
   })
 })

@@ -8,7 +8,7 @@ import {
 import { request as requestHttps } from 'node:https'
 import { problem } from '@sluice/contracts/api'
 import { ANSWERS, type AnswerOf } from '@sluice/contracts/api/operation-shapes'
-import { addressOf, hasQuery, OPERATIONS, type OperationName } from '@sluice/contracts/api/operations'
+import { requestOf, type OperationName } from '@sluice/contracts/api/operations'
 import { SluiceError, WrongState } from '@sluice/contracts/errors'
 import type { z } from 'zod'
 import type { ServerAddress } from '../../server-address.ts'
@@ -73,12 +73,10 @@ export class ServerClient {
     input: object,
     { signal, silenceMs }: { readonly signal: AbortSignal; readonly silenceMs: number },
   ): Promise<IncomingMessage> {
-    const { method } = OPERATIONS[name]
-    const { path, rest } = addressOf(name, input)
-    const search = hasQuery(name) ? searchOf(rest) : ''
-    const body = hasQuery(name) ? undefined : JSON.stringify(rest)
+    const { method, url, body } = requestOf(name, input)
     const headers = body === undefined ? {} : { 'content-type': 'application/json' }
-    const response = await this.#sent(`${path}${search}`, { method, headers, signal }, { body, silenceMs })
+    const text = body === undefined ? undefined : JSON.stringify(body)
+    const response = await this.#sent(url, { method, headers, signal }, { body: text, silenceMs })
     const { statusCode: status = 0 } = response
     if (status >= OK && status < NOT_OK) return response
     throw this.#refusal(status, await this.#text(response))
@@ -166,14 +164,6 @@ export class ServerClient {
     const address = this.#address
     return address.kind === 'socket' ? 'The process that has the folder open' : `The server ${address.url}`
   }
-}
-
-function searchOf(query: { readonly [name: string]: unknown }): string {
-  const search = new URLSearchParams()
-  for (const [name, value] of Object.entries(query))
-    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
-      search.set(name, String(value))
-  return search.size === 0 ? '' : `?${search.toString()}`
 }
 
 function placeOf(

@@ -5,7 +5,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useRef, useState, type ReactElement } from 'react'
 import { ApiError, call } from '../../api/client.ts'
-import { runSync } from '../../api/commands.ts'
+import { ask } from '../../api/commands.ts'
 import { ONCE_WHEN_THERE_IS_ROOM } from '../../api/query-client.ts'
 import { Confirm } from '../../ui/dialog.tsx'
 import { count, rows } from '../../ui/format.ts'
@@ -131,10 +131,11 @@ function WillSend({
   const { data, error, isFetching } = useQuery({
     queryKey: ['will-send', draft],
     queryFn: ({ signal }) =>
-      call('/preview', {
-        ...{ method: 'POST', answer: 'previewView', signal },
-        body: { sync: nameIn(draft.sync), limit: 1, documents: documentsOf(draft) },
-      }),
+      call(
+        'previewDocuments',
+        { sync: nameIn(draft.sync), limit: 1, documents: documentsOf(draft) },
+        { signal },
+      ),
     enabled: !blocked,
     ...ONCE_WHEN_THERE_IS_ROOM,
     meta: OF_DRAFT,
@@ -228,7 +229,7 @@ function useSaving({ draft, stored, takeOver, onSaved }: ReviewProps): Saving {
  */
 async function begunRun(sync: string): Promise<string | null> {
   try {
-    return (await runSync(sync)).id
+    return (await ask('run', { name: sync })).id
   } catch (error) {
     const why = messageOf(error)
     toast('failed', `${sync} is saved, and no run of it has begun: ${why}`)
@@ -242,13 +243,7 @@ interface PutTerms {
 }
 
 async function put(kind: Kind, draft: Draft, { version, takeOver }: PutTerms): Promise<number | undefined> {
-  const answer = await call(`/resources/${kind}/${encodeURIComponent(nameIn(draft[kind]))}`, {
-    ...{ method: 'PUT', answer: 'resourceSetView' },
-    body: {
-      yaml: draft[kind],
-      ...(version === undefined ? {} : { version }),
-      ...(takeOver ? { takeOver } : {}),
-    },
-  })
+  const document = { yaml: draft[kind], version, ...(takeOver ? { takeOver } : {}) }
+  const answer = await call('putResource', { kind, name: nameIn(draft[kind]), document })
   return answer.version
 }
