@@ -1,6 +1,6 @@
 /** What others may do at the address to which a browser comes back, and with the URL of a login. */
 import { expect, it } from 'vitest'
-import { authorize } from './login.ts'
+import { authorize } from './authorize.ts'
 
 const redirectUri = 'http://127.0.0.1:4000/callback'
 const begin = (authorizationParams: { readonly [name: string]: string } = {}) =>
