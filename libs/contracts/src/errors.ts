@@ -116,3 +116,21 @@ export function isSluiceError(error: unknown, code?: ErrorCode): error is Sluice
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown)
 }
+
+/** An error as it crosses from one thread to another, which takes no classes along. */
+export interface Failure {
+  readonly code: string
+  readonly message: string
+  readonly details: readonly ErrorDetail[]
+}
+
+/** Of an error that is no `SluiceError`, the message alone. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof SluiceError)
+    return { code: error.code, message: error.message, details: error.details }
+  return { code: 'internal', message: messageOf(error), details: [] }
+}
+
+export function errorOf({ code, message, details }: Failure): SluiceError {
+  return new SluiceError(isErrorCode(code) ? code : 'internal', message, { details })
+}

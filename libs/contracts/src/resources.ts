@@ -9,7 +9,6 @@
 import { z } from 'zod'
 import { alertFields } from './specs/alert-specs.ts'
 import { capture } from './specs/answer-specs.ts'
-import { breaker } from './specs/breaker-specs.ts'
 import { destinationAuth, destinationTls, sourceTls } from './specs/connection-specs.ts'
 import { errors } from './specs/error-specs.ts'
 import { baseUrl, headerName, headers, keyClash, query, triggerHeaderName } from './specs/http-specs.ts'
@@ -130,6 +129,29 @@ export const model = z
     path: ['table'],
     error: 'either `sql` or `table`, found both',
   })
+
+/** How many requests a destination may have in flight if neither it nor its sync says so. */
+export const DEFAULT_CONCURRENCY = 100
+
+/** A breaker that opens later than that guards nothing. */
+const MAX_BREAKER_FAILURES = 1_000_000
+const MAX_BREAKER_PAUSE_MS = 3_600_000
+
+const breaker = z
+  .union([
+    z.strictObject({
+      failures: count(MAX_BREAKER_FAILURES)
+        .default(50)
+        .describe('It opens after so many failures in a row without a success.'),
+      pause: durationWithin(MAX_BREAKER_PAUSE_MS, '1h')
+        .default(30_000)
+        .describe('After each pause one request is tried; after three that failed, runs end.'),
+    }),
+    z.literal(false),
+  ])
+  .describe(
+    'Stops sending to a destination that fails (default: after 50 failures in a row, with pauses of 30s); false: never.',
+  )
 
 const rate = z.strictObject({
   requests: count(MAX_RATE_REQUESTS),

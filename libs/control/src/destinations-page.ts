@@ -1,8 +1,7 @@
 /** The destinations, and how much of their limits is in use. */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { DestinationsPage } from '@sluice/contracts/api/operating'
-import type { DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
-import { DEFAULT_CONCURRENCY } from '@sluice/contracts/specs/default-limits'
+import { type DestinationSpec, type ResourceSpec, DEFAULT_CONCURRENCY } from '@sluice/contracts/resources'
 import { sleep } from '@sluice/flow/sleep'
 import type { LimitUsage } from '@sluice/rate-limit/port'
 import { pageOf } from './named-pages.ts'

@@ -18,8 +18,7 @@ import type { SettingAside } from './tries.ts'
 import type { Holds } from '@sluice/holds/port'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
-import { syncGroup, type SyncService } from '@sluice/topics/groups'
-import { syncTopics, type StageName } from '@sluice/topics/topics'
+import { syncGroup, type SyncService, syncTopics, type StageName } from '@sluice/topics/topics'
 
 /** The longest wait without a look at the clock, which may be set. */
 const LONGEST_LOOK_MS = 60_000

@@ -3,8 +3,7 @@
  * `Describe` goes with `Read`, `Write` and `Delete`, as Kafka has it, so it stands only where nothing else
  * does.
  */
-import { detectorGroup, syncGroups, type SyncService } from './groups.ts'
-import { sharedTopics, syncTopics } from './topics.ts'
+import { detectorGroup, syncGroups, type SyncService, sharedTopics, syncTopics } from './topics.ts'
 
 /** Who opens connections to Kafka. `command` is `sluice` with SLUICE_KAFKA_BROKERS. */
 const KAFKA_ROLES = ['detector', 'renderer', 'delivery', 'command', 'console'] as const

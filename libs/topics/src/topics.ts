@@ -1,5 +1,6 @@
 /**
- * Names, settings and keys of the topics (PROTOCOL.md §1).
+ * Names, settings and keys of the topics (PROTOCOL.md §1), and names of the groups in which processes share
+ * the work.
  *
  * Only the topics that all syncs share are partitioned by a hash of the key, as Kafka's producers do it. In
  * the topics of a sync, nobody can compute a key's partition. The delivered state remembers it, and the
@@ -160,4 +161,26 @@ export function syncOfKeyOnRuns(key: Uint8Array): string | null {
 /** Key of a partition's reports on `runs`; no ULID is a number below the number of partitions. */
 export function reportKey(sync: string, partition: number): Uint8Array {
   return textKey(`${sync}/${partition}`)
+}
+
+/** A service that works on the syncs of which a run is open. */
+export type SyncService = 'renderer' | 'delivery'
+
+/** All detectors: they share the syncs. */
+export function detectorGroup(prefix: string): string {
+  return `${prefix}.detector`
+}
+
+/** The processes of a service that share the partitions of a sync. */
+export function syncGroup(
+  prefix: string,
+  service: SyncService,
+  { sync, incarnation }: { readonly sync: string; readonly incarnation: string },
+): string {
+  return `${syncGroups(prefix, service, sync)}${incarnation}`
+}
+
+/** How the names of a sync's groups begin, whatever its incarnation. */
+export function syncGroups(prefix: string, service: SyncService, sync: string): string {
+  return `${prefix}.${service}.${sync}.`
 }

@@ -29,6 +29,9 @@ export const certificatesView = z.object({
 })
 export type CertificatesView = z.output<typeof certificatesView>
 
+/** The sync of the sample project. */
+export const SAMPLE_SYNC = 'sample-customers'
+
 /** A project to try things with. Nothing of it is stored before somebody writes these resources. */
 export const sampleView = z.object({
   /** Where it sends to; null on a server that has no receiver. Then there is no sample. */

@@ -4,8 +4,15 @@
 import type { HealthView } from '@sluice/contracts/api/operating'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { TopicPartition } from '@sluice/message-log/port'
-import { detectorGroup, syncGroup, type SyncService } from '@sluice/topics/groups'
-import { SHARED_PARTITIONS, at, sharedTopics, syncTopics } from '@sluice/topics/topics'
+import {
+  detectorGroup,
+  syncGroup,
+  type SyncService,
+  SHARED_PARTITIONS,
+  at,
+  sharedTopics,
+  syncTopics,
+} from '@sluice/topics/topics'
 import { caughtUpWithRuns } from '../runs/find-run.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { Check } from './check.ts'

@@ -7,7 +7,7 @@ import type { Wait } from '@sluice/contracts/run-records'
 import { OPS } from '@sluice/contracts/state'
 import { countsOf } from '@sluice/domain/counts'
 import type { GroupState } from '@sluice/message-log/port'
-import { detectorGroup, syncGroup, type SyncService } from '@sluice/topics/groups'
+import { detectorGroup, syncGroup, type SyncService } from '@sluice/topics/topics'
 
 type Service = 'detector' | SyncService
 

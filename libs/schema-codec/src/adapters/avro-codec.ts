@@ -8,10 +8,9 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
 import type { Compatibility, DecodeOptions, Decoded, Encoder, EncoderOptions, SchemaCodec } from '../port.ts'
 import { differencesInShape } from '../compatibility.ts'
-import { schemaOf } from './avro.ts'
+import { schemaOf, sharedType } from './avro.ts'
 import type { AvscType } from './avsc.ts'
 import { withEncodedRows } from './encoded-rows.ts'
-import { sharedType } from './shared-types.ts'
 import { decodeRecord, schemaIdOf, WireEncoder } from './wire.ts'
 
 /**

@@ -1,7 +1,6 @@
 import { expect, it } from 'vitest'
-import { avroType } from './avro.ts'
+import { avroType, sharedType } from './avro.ts'
 import type { AvscType } from './avsc.ts'
-import { sharedType } from './shared-types.ts'
 
 /** As the row of a change: each field may be null, and has a name of its own beside Avro's. */
 const rowSchema = (names: readonly string[]): object => ({

@@ -3,6 +3,7 @@
  * unions with null need no wrapper, rows have their columns' own names, enums their dashes, and no name in
  * the data (`__proto__`, `constructor`) means anything to JavaScript.
  */
+import { RecentMap } from '@sluice/flow/recent-map'
 import { avscTypes, typeForSchema, type AvscType, type Misfit, type RecordType, type Tap } from './avsc.ts'
 import { decimalType, EXACT_LONG, FLOAT, MILLIS } from './number-types.ts'
 import { isNull, nullability, setOwn, wholeReader, writerOf, type Property } from './record-functions.ts'
@@ -14,6 +15,25 @@ import { BYTES, DoesNotFit, JSON_TEXT, readText, TEXT, writeText } from './text-
  */
 export function avroType(schema: object): AvscType {
   return typeForSchema(schema, sluiceType)
+}
+
+/** A type of a row with many columns takes some hundred kilobytes. */
+const MOST_TYPES = 100
+
+const made = new RecentMap<string, AvscType>({ limit: MOST_TYPES })
+
+/**
+ * As `avroType`. Schemas of the same text have one type, which keeps nothing of what it reads and writes. To
+ * make one takes milliseconds, since avsc compiles code for it, and a process often reads the schemas that it
+ * writes.
+ */
+export function sharedType(schema: object): AvscType {
+  const text = JSON.stringify(schema)
+  const known = made.get(text)
+  if (known !== undefined) return known
+  const type = avroType(schema)
+  made.set(text, type)
+  return type
 }
 
 /** avsc's `typeHook`: Sluice's own type for a part of a schema, or undefined if it has none. */

@@ -14,7 +14,7 @@ import { incompatibilities, incompatibleError } from '../compatibility.ts'
 import type { Compatibility, SchemaCodec } from '../port.ts'
 import { AvroCodec, type SchemaStore } from './avro-codec.ts'
 import type { AvscType } from './avsc.ts'
-import { sharedType } from './shared-types.ts'
+import { sharedType } from './avro.ts'
 
 export interface SqliteCodecOptions {
   /**

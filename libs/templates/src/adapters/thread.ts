@@ -4,9 +4,8 @@
  */
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import { SluiceError } from '@sluice/contracts/errors'
+import { SluiceError, errorOf } from '@sluice/contracts/errors'
 import type { AnyRow } from '@sluice/contracts/avro/encoded-row'
-import { errorOf } from '@sluice/contracts/failures'
 import { nextTurn } from '@sluice/flow/sleep'
 import { Slots } from '@sluice/flow/slots'
 import type { RenderElsewhere, Rendered } from '../rendering/render-batch.ts'

@@ -2,8 +2,7 @@
  * A project to try things with. Its rows stand in the query itself, so it reads no file. It sends to the
  * server that it stands on, unless somebody names another place.
  */
-import type { SampleView } from '@sluice/contracts/api/operating'
-import { SAMPLE_SYNC } from '@sluice/contracts/api/sample-sync'
+import { type SampleView, SAMPLE_SYNC } from '@sluice/contracts/api/operating'
 
 /** Below `/api/v1`: what the sample sends is answered there, and kept nowhere. */
 export const RECEIVER_PATH = '/sample/receiver'

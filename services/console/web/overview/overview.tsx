@@ -1,6 +1,6 @@
 /** Every sync with its state, and first of all what needs somebody. */
 import type { SyncsPage } from '@sluice/contracts/api'
-import { SAMPLE_SYNC } from '@sluice/contracts/api/sample-sync'
+import { SAMPLE_SYNC } from '@sluice/contracts/api/operating'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { memo, useDeferredValue, useState, type ReactElement } from 'react'

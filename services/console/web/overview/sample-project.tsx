@@ -1,6 +1,5 @@
 /** A project to try things with: it is told before what it makes, and goes as easily as it came. */
-import type { SampleView } from '@sluice/contracts/api/operating'
-import { SAMPLE_SYNC } from '@sluice/contracts/api/sample-sync'
+import { type SampleView, SAMPLE_SYNC } from '@sluice/contracts/api/operating'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'

@@ -5,11 +5,16 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Definition, DestinationSpec, LimitsSpec, SyncSpec } from '@sluice/contracts/resources'
+import {
+  type Definition,
+  type DestinationSpec,
+  type LimitsSpec,
+  type SyncSpec,
+  DEFAULT_CONCURRENCY,
+} from '@sluice/contracts/resources'
 import type { Op, ShownCertificate } from '@sluice/contracts/state'
 import type { BreakerRule, LimitScope, RateWindow } from '@sluice/rate-limit/port'
 import { compileCaptures, type Capture } from '@sluice/domain/answers/captured'
-import { DEFAULT_CONCURRENCY } from '@sluice/contracts/specs/default-limits'
 import { assertFilled } from '@sluice/domain/filled-destination'
 import { findFor, usesByDestination } from '@sluice/domain/secret-uses'
 import { triggerOf } from '@sluice/domain/definition'

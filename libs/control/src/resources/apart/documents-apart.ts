@@ -4,8 +4,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import type { ResourceRecord } from '@sluice/contracts/document-records'
-import { SluiceError } from '@sluice/contracts/errors'
-import { errorOf } from '@sluice/contracts/failures'
+import { SluiceError, errorOf } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
 import { Slots } from '@sluice/flow/slots'
 import { isResourceKind, type Stored } from '../resource-plan.ts'

@@ -1,6 +1,6 @@
 /** The thread that works on documents for another one: one task at a time. */
 import { parentPort } from 'node:worker_threads'
-import { failureOf } from '@sluice/contracts/failures'
+import { failureOf } from '@sluice/contracts/errors'
 import { checkDocuments } from '@sluice/project/check-documents'
 import { documentsHere, specsOf } from './document-work.ts'
 import { packed, type Reply, type Task } from './messages.ts'

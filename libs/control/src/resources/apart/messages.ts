@@ -1,6 +1,6 @@
 /** What the thread that works on documents and the one that asks it say to each other. */
 import type { ResourceRecord } from '@sluice/contracts/document-records'
-import type { Failure } from '@sluice/contracts/failures'
+import type { Failure } from '@sluice/contracts/errors'
 import type { ProjectResources, WrittenDocument } from '../../port.ts'
 import type { Plan } from '../resource-plan.ts'
 import type { Checked, CheckedResource } from './document-work.ts'

@@ -8,11 +8,11 @@ import { apiVersionsCall, rawConnection, requestBuilder, sendOwn } from './inter
 import type {
   ApiName,
   ConnectionSettings,
+  OwnRequest,
   RawConnection,
   RequestBuilder,
   SocketFactory,
 } from './internals.ts'
-import type { OwnRequest } from './own-requests.ts'
 
 export interface Address {
   readonly host: string

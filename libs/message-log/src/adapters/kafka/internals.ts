@@ -9,7 +9,6 @@ import type { SASLOptions } from 'kafkajs'
 import type { ConnectionOptions } from 'node:tls'
 import type { Socket } from 'node:net'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { OwnRequest } from './own-requests.ts'
 
 const require = createRequire(import.meta.url)
 
@@ -27,6 +26,19 @@ if (version !== KAFKAJS_VERSION)
 interface WireCall<T> {
   readonly request: unknown
   readonly response: { parse(decoded: unknown): Promise<T> }
+}
+
+/** A request of our own, in bytes. They are written as they stand, in parts, without being copied. */
+export interface OwnRequest<T> {
+  readonly apiKey: number
+  readonly apiName: string
+  readonly apiVersion: number
+  readonly parts: readonly Uint8Array[]
+  /**
+   * Throws a RangeError for an answer that is cut off. `throttleMs` is the time that the broker asks its
+   * client to wait.
+   */
+  parse(answer: Buffer): { readonly value: T; readonly throttleMs: number }
 }
 
 export type ApiName =

@@ -3,19 +3,7 @@
  * version that every broker from 3.9 to 4.x knows. Layouts: https://kafka.apache.org/protocol.
  */
 import { ProtocolError } from './errors.ts'
-
-/** A request in bytes. They are written as they stand, in parts, without being copied. */
-export interface OwnRequest<T> {
-  readonly apiKey: number
-  readonly apiName: string
-  readonly apiVersion: number
-  readonly parts: readonly Uint8Array[]
-  /**
-   * Throws a RangeError for an answer that is cut off. `throttleMs` is the time that the broker asks its
-   * client to wait.
-   */
-  parse(answer: Buffer): { readonly value: T; readonly throttleMs: number }
-}
+import type { OwnRequest } from './internals.ts'
 
 /** The broker's answer to one appended batch. An `errorCode` of 0 is success. */
 export interface Produced {

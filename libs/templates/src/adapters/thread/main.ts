@@ -1,6 +1,6 @@
 /** The thread that renders for another one. It renders only as many requests as that one asks for. */
 import { once } from 'node:events'
-import { failureOf } from '@sluice/contracts/failures'
+import { failureOf } from '@sluice/contracts/errors'
 import { parentPort, type MessagePort } from 'node:worker_threads'
 import { renderChanges, type PlacedChange } from '../../rendering/render-changes.ts'
 import { unpacked, type Question, type Reply } from './messages.ts'

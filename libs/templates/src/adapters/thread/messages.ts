@@ -1,7 +1,7 @@
 /** What the thread that renders and the one that asks it say to each other. */
 import { rowWith, type AnyRow } from '@sluice/contracts/avro/encoded-row'
 import { Decimal, JsonText, type Row } from '@sluice/contracts/values'
-import type { Failure } from '@sluice/contracts/failures'
+import type { Failure } from '@sluice/contracts/errors'
 import type { Definition } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import type { Rendered } from '../../rendering/render-batch.ts'

@@ -1,2 +1,0 @@
-/** The sync of the sample project. */
-export const SAMPLE_SYNC = 'sample-customers'
