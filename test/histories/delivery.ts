@@ -15,12 +15,12 @@ import { nextTryMs, type Tries } from '@sluice/domain/answers/next-try'
 import { addCounts } from '@sluice/domain/counts'
 import { verdictOfFailure, type Verdict } from '@sluice/domain/answers/outcome'
 import {
+  areTooMany,
   Care,
   CARELESS,
   countedBeforehand,
   deathsIn,
   givenUpAfter,
-  isDeadly,
   type LastOwner,
   NO_DEATHS,
 } from '@sluice/partition/deaths/count-deaths'
@@ -153,7 +153,7 @@ function* deliverRequests(
         return work()
       } catch (error) {
         if (!(error instanceof Died)) throw error
-        takeOver(deaths.next(ledgers, delivery.hasTried))
+        takeOver(deaths.next(ledgers))
       }
   }
   const finishRemovals = function* (end: number): Generator<void, void> {
@@ -211,18 +211,18 @@ class DeathsOfPartition {
     this.#run = run
     this.#onBroken = onBroken
     const deaths = countedBeforehand(run, NO_DEATHS, { hasWork: true })
-    this.#owner = { deaths, from: 0, position: 0, tookOverAt: 0, lastAt: 0, hasTried: false }
+    this.#owner = { deaths, from: 0, position: 0, tookOverAt: 0, lastAt: 0 }
   }
 
   /** What the next owner minds, once the last one has died. */
-  next(ledgers: readonly Ledger[], hasTried: boolean): Care {
+  next(ledgers: readonly Ledger[]): Care {
     const first = ledgers.findIndex(({ finished }) => !finished)
     const position = first < 0 ? ledgers.length : first
     this.#died = position > this.#owner.from ? 1 : this.#died + 1
     if (this.#died > MOST_DEATHS) this.#onBroken(`one deadly row has cost ${this.#died} processes`)
-    const before = deathsIn(this.#run, { ...this.#owner, position, hasTried }, false)
+    const before = deathsIn(this.#run, { ...this.#owner, position }, false)
     const care = new Care(before, 'attempts')
-    if (isDeadly(before) || care.ends !== null)
+    if (areTooMany(before, 'attempts') || care.ends !== null)
       this.#onBroken('one deadly row has ended the work on a partition')
     const deaths = countedBeforehand(this.#run, before, { hasWork: true })
     this.#owner = { ...this.#owner, deaths, from: position }
@@ -254,8 +254,6 @@ class PartitionDelivery {
   readonly #ended = new Set<Sent>()
   readonly #care: Care
   counts: CountsByOp
-  /** True once it has written an attempt. */
-  hasTried = false
 
   constructor(
     options: DeliveryOptions,
@@ -380,7 +378,6 @@ class PartitionDelivery {
       }
       const { hasTokens } = this.#options
       const attempt = attemptOf(rows, { sent, part, number: history.attempts + 1, another, hasTokens })
-      this.hasTried = true
       const next = withAttempt(before, attempt)
       this.#ledgers[index] = { ...ledger, history: next }
       const open = rows.filter(row => next.parts.some(of => rowsAt(all, of.positions).includes(row)))
@@ -444,8 +441,8 @@ class PartitionDelivery {
     if (first === undefined || rows.some(row => isUnrenderable(row, kind))) return UNRENDERABLE
     const again = rows.find(row => this.#ended.has(row))
     if (again !== undefined) onBroken(`${again.key} was sent again after it was finished`)
-    this.#care.begins(MOST_AT_WORK)
-    if (this.#options.atMostOnce || this.#care.isOneByOne) this.#announce(index, { positions })
+    this.#care.goesOn()
+    if (this.#options.atMostOnce || this.#care.isOneByOne(MOST_AT_WORK)) this.#announce(index, { positions })
     const fate = nextFate(first.key)
     if (fate.kind === 'not-sent') return { ...UNRENDERABLE, verdict: verdictOfFailure('not-sent') }
     onSend(rows)
@@ -484,7 +481,6 @@ class PartitionDelivery {
     const tried = { final: false, outcome: 'unknown', answered: false, nextTryAt: null } as const
     const attempt = { ...placeOf(rows), ...tried, part: positions, attempt: ledger.history.attempts + 1 }
     const history = withAttempt(ledger.history, sampleAttempt(attempt))
-    this.hasTried = true
     this.#ledgers[index] = { ...ledger, history }
   }
 

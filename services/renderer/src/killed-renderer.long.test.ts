@@ -15,7 +15,6 @@ import { INCARNATION, sampleDefinition, sampleEvent, SYNC } from '@sluice/testki
 import { steadyMembership } from '@sluice/testkit/steady-membership'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { writeChanges } from '@sluice/testkit/write-changes'
-import { Care, CARELESS } from '@sluice/partition/deaths/count-deaths'
 import { enter, newSuspects, type Entry } from '@sluice/partition/deaths/entry'
 import type { RecordIo } from '@sluice/topics/record-io'
 import { renderPartition } from './render-partition.ts'
@@ -42,15 +41,6 @@ const TRIGGERS = {
   changed: { batch: { size: 7 }, method: 'PUT', path: '/rows', body: { json: '{{ rows | json }}' } },
   removed: { method: 'DELETE', path: '/rows/{{ text }}' },
 }
-const UNCOUNTED: Omit<Entry, 'careIn'> = {
-  deaths: { run: 1, count: 0 },
-  position: -1,
-  diedIn: () => 20,
-  took: () => undefined,
-  cameFurther: () => undefined,
-  leaves: () => null,
-}
-
 const COLUMNS = [
   { name: 'id', type: { kind: 'long' } },
   { name: 'text', type: { kind: 'text' } },
@@ -326,16 +316,6 @@ it.each([1, 20])(
   },
   120_000,
 )
-
-it('a run in which renderers died twenty times ends with a fault, and no row of it is rejected', async () => {
-  await using world = await openFar(20)
-  const care = new Care({ inARow: 3, all: 20 }, 'requests')
-  const entry = { ...UNCOUNTED, careIn: (run: number) => (run === 1 ? care : CARELESS) }
-  await live(world, randomFrom(seed), 0, { isRoomy: true, known: entry })
-  const found = await world.read(output)
-  expect(found.filter(({ record }) => record?.name === 'sluice.Unrenderable')).toEqual([])
-  expect(await leftByFirstRun(world)).toHaveLength(2 * FAR)
-})
 
 /** A first run with many added rows, and an empty second one. */
 async function openFar(size: number): Promise<TestLog> {

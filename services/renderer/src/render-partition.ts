@@ -259,7 +259,7 @@ class PartitionRenderer {
     }
     const first = await firstOfBatch(record.value, last.offset, reading)
     // One row at a time is another division of the batch, so that its rest alone is rendered, if any of it.
-    context.records.nextSeq = rendersRestAlone(context) ? seq + 1 : first.seq
+    context.records.nextSeq = context.care.isSuspect ? seq + 1 : first.seq
     context.nextChange = first.rows[0]?.seq ?? 0
     context.written = lastChange
     return changesStart
@@ -270,8 +270,7 @@ class PartitionRenderer {
     // The rest of a run that has ended is not rendered. The next run takes it as unknown, and sends it again.
     const isLeft = isOver(this.#deps.runs.of(sync), incarnation, begin.run)
     const care = this.#worker.entry?.careIn(begin.run) ?? CARELESS
-    const isNotRendered = isLeft || care.ends !== null
-    const { triggers, definition, naming } = isNotRendered
+    const { triggers, definition, naming } = isLeft
       ? NOTHING_RENDERED
       : await this.#renderingOf(begin, signal)
     return {
@@ -289,7 +288,10 @@ class PartitionRenderer {
         run: begin.run,
         begin: runBeginOffset,
       }),
-      batches: new RowBatches(op => (care.isOneByOne ? ONE_ROW : triggers.get(op)?.batch) ?? ONE_ROW),
+      batches: new RowBatches(op => {
+        const limits = triggers.get(op)?.batch ?? ONE_ROW
+        return care.isOneByOne(limits.size) ? ONE_ROW : limits
+      }),
       nextChange: 0,
       written: -1,
       fault: isLeft ? { from: 0, error: `run ${begin.run} had ended before all of it was rendered` } : null,
@@ -344,18 +346,14 @@ class PartitionRenderer {
       return false
     }
     context.nextChange += 1
-    const { care, written } = context
-    if (care.ends === null || change.seq <= written || change.op === 'settled') return true
-    context.fault = { from: change.seq, error: care.ends }
-    return false
+    return true
   }
 
   #takeChange({ offset, bytes }: Placed<AnyRow>, change: Change<AnyRow>): void {
     const context = this.#context
     if (context === null || change.op === 'settled') return
-    const { care, batches, written, triggers } = context
-    if (change.seq <= written && rendersRestAlone(context)) return
-    if (care.isOneByOne) care.begins(triggers.get(change.op)?.batch?.size ?? 1)
+    const { care, batches, written } = context
+    if (change.seq <= written && care.isSuspect) return
     this.#renderAll(batches.add(change.op, { offset, bytes, change }))
   }
 
@@ -453,7 +451,7 @@ class PartitionRenderer {
       }
       this.#figures.rendered(this.#run.sync, batch.op, one.kind)
       this.#requests.push(context.records.of(batch, one))
-      context.care.wrote()
+      context.care.goesOn()
     }
   }
 
@@ -488,9 +486,4 @@ class PartitionRenderer {
     if (this.#ownership === null) throw new SluiceError('internal', 'the partition is not taken over yet')
     return this.#ownership
   }
-}
-
-/** True if no batch is made again that an earlier renderer had divided in another way. */
-function rendersRestAlone({ care }: RunContext): boolean {
-  return care.isOneByOne || care.ends !== null
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Care, countedBeforehand, deathsIn, withoutOwn, type LastOwner } from './count-deaths.ts'
+import { areTooMany, Care, countedBeforehand, deathsIn, withoutOwn, type LastOwner } from './count-deaths.ts'
 
 const DEAD: LastOwner = {
   deaths: { run: 7, count: 3, all: 5 },
@@ -7,7 +7,6 @@ const DEAD: LastOwner = {
   position: 5,
   tookOverAt: 1_000,
   lastAt: 1_000,
-  hasTried: false,
 }
 
 describe('deaths at work on a partition', () => {
@@ -30,11 +29,6 @@ describe('deaths at work on a partition', () => {
     expect(deathsIn(7, { ...DEAD, deaths: { run: 7, count: 0 } }, true)).toEqual({ inARow: 0, all: 0 })
   })
 
-  it('are no more than two in a row where the owner tried a request: its attempts tell at which one it died', () => {
-    const deaths = { run: 7, count: 9, all: 12 }
-    expect(deathsIn(7, { ...DEAD, deaths, hasTried: true }, false)).toEqual({ inARow: 2, all: 12 })
-  })
-
   it('are one more with each owner that has work, and begin anew where there is none', () => {
     const deaths = { inARow: 3, all: 5 }
     expect(countedBeforehand(7, deaths, { hasWork: true })).toEqual({ run: 7, count: 4, all: 6 })
@@ -49,9 +43,9 @@ describe('deaths at work on a partition', () => {
 
 describe('an owner that comes after deaths', () => {
   it('takes one at a time after two in a row, until as many are through as may have been at work', () => {
-    expect(new Care({ inARow: 1, all: 9 }, 'requests').isOneByOne).toBe(false)
+    expect(new Care({ inARow: 1, all: 9 }, 'requests').isOneByOne(2)).toBe(false)
     const care = new Care({ inARow: 2, all: 2 }, 'requests')
-    const alone = [1, 2, 3, 4].map(() => (care.begins(2), care.isOneByOne))
+    const alone = [1, 2, 3, 4].map(() => (care.goesOn(), care.isOneByOne(2)))
     expect(alone).toEqual([true, true, false, false])
     expect(care.rejection()).toBeNull()
   })
@@ -65,9 +59,26 @@ describe('an owner that comes after deaths', () => {
     expect(care.ends).toBeNull()
   })
 
-  it('gives up the rest of the run after twenty in all', () => {
-    expect(new Care({ inARow: 0, all: 20 }, 'requests').ends).toMatch(
-      /^rendering ended the process 20 times in this run/,
+  it('has each record acknowledged from the first one in a row on, as many as may have been under way', () => {
+    expect(new Care({ inARow: 0, all: 9 }, 'requests').isCautious).toBe(false)
+    const care = new Care({ inARow: 1, all: 1 }, 'requests')
+    for (let record = 1; record < 5_000; record += 1) care.goesOn()
+    expect(care.isCautious).toBe(true)
+    care.goesOn()
+    expect(care.isCautious).toBe(false)
+  })
+
+  it('sends nothing more of the run after twenty in all', () => {
+    expect(new Care({ inARow: 0, all: 20 }, 'attempts').ends).toMatch(
+      /^sending, or taking the answer in, ended the process 20 times in this run/,
     )
+  })
+
+  it('never comes after twenty that rendered, or thirty that delivered', () => {
+    const all = [19, 20, 29, 30]
+    const stop = (stage: 'requests' | 'attempts'): unknown =>
+      all.map(each => areTooMany({ inARow: 0, all: each }, stage))
+    expect(stop('requests')).toEqual([false, true, true, true])
+    expect(stop('attempts')).toEqual([false, false, false, true])
   })
 })

@@ -15,12 +15,15 @@ const SURVIVED_MS = 60_000
 const DEATHS_THAT_SUSPECT = 2
 /** After so many at one row or request, it is given up in this run. */
 const DEATHS_THAT_REJECT = 3
-/** After so many in a row, nobody reads what is there any more: giving it up ends processes, too. */
-const DEATHS_THAT_STOP = 10
-/** After so many in all, nothing more of the run is rendered, or sent, in this partition. */
+/** After so many in all, delivery sends nothing more of the run in this partition. */
 const DEATHS_THAT_END = 20
-/** So many records the renderer may have had on their way to the log when it died. */
-const MOST_AHEAD = 5_000
+/**
+ * After so many in all, nobody takes the partition over in this run. Delivery has more, since it has to write
+ * down what became of the requests that are there.
+ */
+const DEATHS_THAT_STOP = { requests: DEATHS_THAT_END, attempts: 30 } as const
+/** The renderer may have had so many records on their way to the log when it died. */
+const MAX_AHEAD = 5_000
 
 /** The owners of a partition that died in a run without having come further. */
 export interface Deaths {
@@ -42,10 +45,6 @@ export interface LastOwner {
   /** When it wrote its marker, and its last record; ms since 1970. */
   readonly tookOverAt: number
   readonly lastAt: number
-  /**
-   * True if it has written an attempt: what was tried, or was about to be, tells at which request it died.
-   */
-  readonly hasTried: boolean
 }
 
 /** How many owners died in this run without having come further. `isAlive`: this process is the last one. */
@@ -54,8 +53,7 @@ export function deathsIn(run: number, owner: LastOwner | null, isAlive: boolean)
   if (owner === null || deaths === null || deaths.run !== run) return NO_DEATHS
   const cameFurther = owner.position > owner.from || owner.lastAt - owner.tookOverAt >= SURVIVED_MS
   const { count, all } = cameFurther || isAlive ? withoutOwn(deaths) : deaths
-  const inARow = owner.hasTried ? Math.min(count, DEATHS_THAT_SUSPECT) : count
-  return { inARow: cameFurther ? 0 : inARow, all: all ?? count }
+  return { inARow: cameFurther ? 0 : count, all: all ?? count }
 }
 
 /**
@@ -91,45 +89,46 @@ export function givenUpAfter(deaths: number, stage: DyingStage): string | null {
 
 /** What an owner minds in a run in which owners before it died. */
 export class Care {
-  /** Why nothing of the run is worked on any more; null if it is. */
+  /** Why delivery sends nothing more of the run; null if it does. */
   readonly ends: string | null
+  readonly #inARow: number
   #rejects: string | null
-  /** So many more rows or requests go one at a time. */
-  #oneByOne: number
-  /** So many more records are acknowledged before the next row is worked on. */
-  #cautious: number
+  /** So many records are written, or so many requests have begun. */
+  #through = 0
 
   constructor({ inARow, all }: Deaths, stage: DyingStage) {
     this.ends =
       all >= DEATHS_THAT_END
         ? `${diedText(stage, all)} in this run, and its rest is left to the next run`
         : null
+    this.#inARow = inARow
     this.#rejects = givenUpAfter(inARow, stage)
-    this.#oneByOne = inARow >= DEATHS_THAT_SUSPECT && this.ends === null ? Infinity : 0
-    this.#cautious = inARow > 0 && this.ends === null ? MOST_AHEAD : 0
   }
 
   /**
-   * True while each record is acknowledged before the next row is worked on, so that the next death shows its
-   * place.
+   * True while the renderer has each record acknowledged before the next row, so that the next death shows
+   * its place.
    */
   get isCautious(): boolean {
-    return this.#cautious > 0 || this.isOneByOne
+    return this.#inARow > 0 && this.#through < MAX_AHEAD
   }
 
-  /** A record was written. */
-  wrote(): void {
-    this.#cautious = Math.max(0, this.#cautious - 1)
+  /**
+   * True while one row or request is to be finished before the next one begins. `max` may be at work
+   * together, and so may have been when the process died.
+   */
+  isOneByOne(max: number): boolean {
+    return this.isSuspect && this.#through <= max && this.ends === null
   }
 
-  /** True while one row or request is to be finished before the next one begins. */
-  get isOneByOne(): boolean {
-    return this.#oneByOne > 0
+  /** True where rows or requests go one by one at first. */
+  get isSuspect(): boolean {
+    return isSuspect({ inARow: this.#inARow })
   }
 
-  /** Another one begins. `most` may be at work together, and so may have been when the process died. */
-  begins(most: number): void {
-    this.#oneByOne = Math.max(0, Math.min(this.#oneByOne, most + 1) - 1)
+  /** A record is written, or a request begins. */
+  goesOn(): void {
+    this.#through += 1
   }
 
   /** Why the row that begins first is given up; null for every other one. */
@@ -142,12 +141,12 @@ export class Care {
 
 export const CARELESS = new Care(NO_DEATHS, 'requests')
 
-/** True if the place ends even those processes that give up the row or the request there. */
-export function isDeadly({ inARow }: Deaths): boolean {
-  return inARow >= DEATHS_THAT_STOP
+/** True if so many owners died in this run that nobody is to come after them. */
+export function areTooMany({ all }: Deaths, stage: DyingStage): boolean {
+  return all >= DEATHS_THAT_STOP[stage]
 }
 
 /** True where an owner has to work alone in its process, so that no other one dies with it. */
-export function isSuspect({ inARow }: Deaths): boolean {
+export function isSuspect({ inARow }: Pick<Deaths, 'inARow'>): boolean {
   return inARow >= DEATHS_THAT_SUSPECT
 }

@@ -97,30 +97,29 @@ describe('a partition whose owners die', () => {
     await expect(waiting).rejects.toThrow('gone')
     another[Symbol.dispose]()
     using entry = await entering(suspects)
-    expect([entry.careIn(1).isOneByOne, entry.careIn(2).isOneByOne, suspected]).toEqual([true, false, [2]])
+    expect([entry.careIn(1).isSuspect, entry.careIn(2).isSuspect, suspected]).toEqual([true, false, [2]])
     expect(suspects.slots.tryTake()).toBeNull()
     entry.cameFurther()
     expect(suspects.slots.tryTake()).not.toBeNull()
   })
 
-  it('gives up what is there after three, and is not entered any more in this run after ten', async () => {
-    await queue(1)
+  it('gives up what is there after three, and is not entered any more in this run after twenty', async () => {
+    await queue(1, 'changes')
     const cares: (string | null)[] = []
-    for (let death = 0; death < 10; death += 1) {
-      using entry = await entering(newSuspects())
+    for (let death = 0; death < 20; death += 1) {
+      using entry = await entering(newSuspects(), never, 'requests')
       cares.push(entry.careIn(1).rejection())
-      await live({ finishes: 0 })
+      await live({ finishes: 0, stage: 'requests' })
     }
-    const why = (deaths: number): string =>
-      `sending, or taking the answer in, ended the process ${deaths} times in a row`
-    expect(cares).toEqual([null, null, null, ...[3, 4, 5, 6, 7, 8, 9].map(why)])
-    const another = entering(newSuspects())
-    await expect(another).rejects.toMatchObject({ code: 'corrupt', deaths: 10 })
+    const why = (deaths: number): string => `rendering ended the process ${deaths} times in a row`
+    expect(cares.slice(0, 5)).toEqual([null, null, null, why(3), why(4)])
+    const another = entering(newSuspects(), never, 'requests')
+    await expect(another).rejects.toMatchObject({ code: 'corrupt', deaths: 20 })
     expect(concernOf(await another.catch((error: unknown) => error))).toBe('sync')
     await tell({ status: 'failed', endedAt: 2 })
     await tell({ runId: 'RUN2', run: 2 })
-    using entry = await entering(newSuspects())
-    expect([entry.careIn(2).isOneByOne, entry.diedIn(2)]).toEqual([false, 0])
+    using entry = await entering(newSuspects(), never, 'requests')
+    expect([entry.careIn(2).isSuspect, entry.diedIn(2)]).toEqual([false, 0])
   })
 
   it('counts who died before a process that left in good order, when that process returns and dies', async () => {

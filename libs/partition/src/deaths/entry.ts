@@ -13,19 +13,26 @@ import { Slots } from '@sluice/flow/slots'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import { openRun, type RunsView } from '@sluice/runs/runs-view'
 import type { Logger } from '@sluice/runtime/logger'
-import type { RecordIo } from '@sluice/topics/record-io'
-import { at, syncTopics } from '@sluice/topics/topics'
+import type { RecordIo, Typed } from '@sluice/topics/record-io'
+import { at, isMarkerKey, keyText, syncTopics } from '@sluice/topics/topics'
 import {
+  isTakeover,
+  markerOf,
+  readOwnBackwards,
+  ownRecordAt,
+  type OwnRecord,
+} from '@sluice/topics/owned-reader'
+import {
+  areTooMany,
   Care,
   countedBeforehand,
   deathsIn,
   type DyingStage,
-  isDeadly,
   isSuspect,
+  type LastOwner,
   NO_DEATHS,
   withoutOwn,
 } from './count-deaths.ts'
-import { findOwner, hasWork } from './find-owner.ts'
 
 /** What all partitions of a stage in one process share. */
 export interface Suspects {
@@ -37,7 +44,9 @@ export interface Suspects {
 
 /** A suspect that has come no further by then mostly waits, and must not hold up the next one. */
 const OVERDUE_MS = 10_000
-const MARKERS_KEPT = 10_000
+const MAX_MARKERS = 10_000
+/** How far the input is read ahead: its first record that is no takeover marker is enough. */
+const LOOK_BYTES = 64 * 1024
 
 /** In these waits delivery sends nothing (PROTOCOL.md §6, §8). It tells their end before it sends. */
 const IDLE_WAITS: ReadonlySet<WaitKind> = new Set<WaitKind>(['queued', 'secret', 'takeover'])
@@ -45,7 +54,7 @@ const IDLE_WAITS: ReadonlySet<WaitKind> = new Set<WaitKind>(['queued', 'secret',
 export function newSuspects(): Suspects {
   return {
     slots: new Slots({ most: 1, overdueMs: OVERDUE_MS }),
-    own: new RecentMap({ limit: MARKERS_KEPT }),
+    own: new RecentMap({ limit: MAX_MARKERS }),
   }
 }
 
@@ -84,7 +93,7 @@ export interface Entry {
   leaves(): DeathsOfRun | null
 }
 
-/** Owners died even of giving up what is at this place. Concerns the sync alone. */
+/** Too many owners died in a run for another one to come. Concerns the sync alone. */
 export class DeadlyPlace extends SluiceError {
   readonly deaths: number
 
@@ -118,15 +127,16 @@ export async function enter(
   const isAtWork = !(stage === 'attempts' && waits(runs, { ...of.run, run }, partition))
   const works = before.inARow === 0 || (isAtWork && (await hasWork({ log, ...options }, input, position)))
   const deaths = countedBeforehand(run, before, { hasWork: works })
-  const place = works && isSuspect(before) ? await suspects.slots.take(options) : null
   const counted = { ...before, inARow: works ? before.inARow : 0 }
+  const { all, inARow } = counted
+  if (works && areTooMany(counted, stage)) {
+    const where = `the last behind offset ${position - 1} of ${topics[reads]}`
+    throw new DeadlyPlace(`${all} processes died in this run ${AT_WORK[stage]}, ${where}`, all)
+  }
+  const place = isSuspect(counted) ? await suspects.slots.take(options) : null
   if (place !== null) {
-    const why = `${before.inARow} processes in a row died ${AT_WORK[stage]}`
-    logger.error({ sync, partition, stage, deaths: before.inARow, inRun: before.all }, why)
-    if (isDeadly(before)) {
-      place[Symbol.dispose]()
-      throw new DeadlyPlace(`${why}, behind offset ${position - 1} of ${topics[reads]}`, before.all)
-    }
+    const why = `${inARow} processes in a row died ${AT_WORK[stage]}`
+    logger.error({ sync, partition, stage, deaths: inARow, inRun: all }, why)
   }
   let isThrough = false
   const free = (): void => {
@@ -165,3 +175,91 @@ const AT_WORK = {
   requests: 'while they rendered its changes',
   attempts: 'while they delivered its requests',
 } as const
+
+interface Reading {
+  readonly log: MessageLog
+  readonly io: RecordIo
+  readonly incarnation: string
+  readonly stage: 'requests' | 'attempts'
+  /** The partition that the stage writes. */
+  readonly target: TopicPartition
+  readonly signal: AbortSignal
+}
+
+interface FoundOwner extends LastOwner {
+  /** Offset of its takeover marker; −1 where that is not known. */
+  readonly marker: number
+}
+
+/** Finds the last owner; null where nobody has worked. Reads a few records; rejects as the log does. */
+async function findOwner(reading: Reading): Promise<FoundOwner | null> {
+  let last: OwnRecord | null = null
+  for await (const placed of readOwnBackwards(reading)) {
+    last ??= placed
+    if (last === placed && isTakeover(placed.record)) {
+      const owner = ownerOf(placed)
+      if (owner?.deaths !== null) return owner
+    }
+    const found = placeIn(placed.record)
+    if (found === null) continue
+    const isOver = isTakeover(last.record) || markerOf(placed.record)?.kind === 'run-end'
+    const owner = isOver ? null : await takeoverAt(found.owner, reading)
+    return { ...(owner ?? UNCOUNTED), position: found.position, lastAt: last.timestamp }
+  }
+  return null
+}
+
+const UNCOUNTED = { marker: -1, deaths: null, from: -1, tookOverAt: 0 } as const
+
+/** The owner that wrote this takeover marker, if it has written nothing else. */
+function ownerOf({ record, offset, timestamp }: OwnRecord): FoundOwner | null {
+  const marker = markerOf(record)
+  if (marker?.kind !== 'takeover') return null
+  const { deaths, position } = marker
+  const from = position ?? -1
+  const times = { tookOverAt: timestamp, lastAt: timestamp }
+  return { marker: offset, deaths, from, position: from, ...times }
+}
+
+async function takeoverAt(offset: number, reading: Reading): Promise<FoundOwner | null> {
+  const placed = offset < 0 ? null : await ownRecordAt(reading, offset)
+  return placed === null || placed.record === null ? null : ownerOf({ ...placed, record: placed.record })
+}
+
+/** The position in the input that a record tells of, and its owner; null if it tells of none. */
+function placeIn(record: Typed): { readonly position: number; readonly owner: number } | null {
+  switch (record.name) {
+    case 'sluice.Request':
+    case 'sluice.Unrenderable':
+      return { position: record.value.changesEnd, owner: record.value.owner }
+    case 'sluice.Attempt':
+    case 'sluice.Marker': {
+      const { owner, checkpoint } = record.value
+      const position = checkpoint?.offset ?? (record.name === 'sluice.Marker' ? record.value.position : null)
+      return isTakeover(record) || position === null ? null : { position, owner }
+    }
+    default:
+      return null
+  }
+}
+
+/**
+ * True if the input has a record from this position on that is no takeover or release marker. Nothing is
+ * decoded, since a record may be what ends processes.
+ */
+async function hasWork(
+  { log, signal }: Pick<Reading, 'log' | 'signal'>,
+  input: TopicPartition,
+  position: number,
+): Promise<boolean> {
+  const { low, end } = await log.offsets(input, { signal })
+  const from = Math.max(low, position)
+  if (from >= end) return false
+  for await (const { records } of log.read(input, { from, to: end, bufferBytes: LOOK_BYTES, signal }))
+    if (records.some(({ key, value }) => value !== null && !isOwnersMarker(key))) return true
+  return false
+}
+
+function isOwnersMarker(key: Uint8Array): boolean {
+  return isMarkerKey(key) && /^(takeover|release)\//.test(keyText(key.subarray(1)))
+}

@@ -138,7 +138,7 @@ export class SendQueue {
 
   #push(ready: Ready): void {
     const { care, target } = this.#options
-    care.begins(activeLimit(target))
+    care.goesOn()
     this.#queue.push({ ...ready, job: hashed(ready.job, target) })
     this.#changes.notify()
   }
@@ -207,7 +207,13 @@ export class SendQueue {
   /** How many more requests may be under way while the destination throttles, or processes died. */
   get #room(): number {
     const room = this.#window.room(this.#underWay)
-    return this.#options.care.isOneByOne ? Math.min(room, 1 - this.#underWay) : room
+    return this.#isOneByOne ? Math.min(room, 1 - this.#underWay) : room
+  }
+
+  /** True while one request is to be finished before the next one begins, since processes died. */
+  get #isOneByOne(): boolean {
+    const { care, target } = this.#options
+    return care.isOneByOne(activeLimit(target))
   }
 
   async #untilWanted(seen: number, ending: AbortSignal): Promise<void> {
@@ -256,15 +262,15 @@ export class SendQueue {
       this.#options.ledger.fail(error)
     } finally {
       this.#underWay -= 1
-      if (!this.#window.isOpen || this.#options.care.isOneByOne) this.#changes.notify()
+      if (!this.#window.isOpen || this.#isOneByOne) this.#changes.notify()
       if (this.#underWay === 0) this.#onAllEnded?.()
     }
   }
 
   async #try(ready: Ready, permit: Permit, freePlace: () => void): Promise<void> {
     const { job, lateMs } = ready
-    const { target, sender, care, abort: signal } = this.#options
-    const announces = target.atMostOnce || care.isOneByOne
+    const { target, sender, abort: signal } = this.#options
+    const announces = target.atMostOnce || this.#isOneByOne
     const isAnnounced = ready.isAnnounced === true || (announces && (await this.#announce(job)))
     if (isAnnounced && signal.aborted) {
       freePlace()

@@ -59,7 +59,8 @@ export class WorkRoom {
   /** Requests that wait for their next try count only for the window. */
   #hasRoom({ care, sending, target }: Open): boolean {
     const { window, unfinished } = this.#ledger
-    const most = care.isOneByOne ? 1 : activeLimit(target)
+    const active = activeLimit(target)
+    const most = care.isOneByOne(active) ? 1 : active
     return window < WINDOW_REQUESTS && unfinished - sending.waiting < most
   }
 }
