@@ -80,7 +80,14 @@ module.exports = {
       name: 'flow-stands-alone',
       severity: 'error',
       from: { path: '^libs/flow/src/', pathNot: TEST },
-      to: { pathNot: ['^libs/flow/src/', '^(node:)?timers(/promises)?$', '^(node:)?events$'] },
+      to: {
+        pathNot: [
+          '^libs/flow/src/',
+          '^(node:)?timers(/promises)?$',
+          '^(node:)?events$',
+          '^(node:)?worker_threads$',
+        ],
+      },
     },
     {
       name: 'ports-import-only-contracts-and-domain',

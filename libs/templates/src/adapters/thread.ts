@@ -2,10 +2,9 @@
  * Renders in a thread of its own, as `renderChanges` does. For a server that renders the templates of others:
  * however long a template takes, the server answers meanwhile, and it can end the thread in the midst of one.
  */
-import { once } from 'node:events'
-import { Worker } from 'node:worker_threads'
 import { SluiceError, errorOf } from '@sluice/contracts/errors'
 import type { AnyRow } from '@sluice/contracts/avro/encoded-row'
+import { AskedThread } from '@sluice/flow/asked-thread'
 import { nextTurn } from '@sluice/flow/sleep'
 import { Slots } from '@sluice/flow/slots'
 import type { RenderElsewhere, Rendered } from '../rendering/render-batch.ts'
@@ -14,7 +13,7 @@ import type { RowBatch } from '../rendering/row-batches.ts'
 import { packed, type Question, type Reply, type Task } from './thread/messages.ts'
 
 /** The memory of a thread. Templates have limits of their own, which are far below. */
-const RESOURCES = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 }
+const MEMORY = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 }
 /** Changes that are handed over at once, so that copying them does not take long. */
 const CHANGES_AT_ONCE = 100
 const BYTES_AT_ONCE = 1_000_000
@@ -25,8 +24,8 @@ const BATCHED_AT_ONCE = 20
  */
 export function renderInThread(signal: AbortSignal): RenderChanges {
   return async function* (changes, definition, context) {
-    await using thread = new Thread()
-    yield* thread.render(changes, { definition, context }, signal)
+    await using thread = newThread()
+    yield* renderIn(thread, { changes, task: { definition, context } }, signal)
   }
 }
 
@@ -41,12 +40,12 @@ export class SlowRenders implements AsyncDisposable {
 
   readonly render: RenderElsewhere = async (batch, of, { signal }) => {
     using _turn = await this.#turns.take({ signal })
-    this.#thread ??= new Thread()
+    this.#thread ??= newThread()
     const all: Rendered[] = []
     try {
       const { patience: _here, ...context } = of.context
-      for await (const { rendered } of this.#thread.render(changesOf(batch), { ...of, context }, signal))
-        all.push(rendered)
+      const work = { changes: changesOf(batch), task: { ...of, context } }
+      for await (const { rendered } of renderIn(this.#thread, work, signal)) all.push(rendered)
       return all
     } catch (error) {
       // It may be in the midst of a template.
@@ -76,63 +75,40 @@ async function* changesOf({ changes }: RowBatch): AsyncGenerator<readonly Placed
 }
 
 /** One thread, which does one task at a time. */
-class Thread implements AsyncDisposable {
-  readonly #worker: Worker
-  readonly #ended = new AbortController()
-  #isOnline = false
+type Thread = AskedThread<Question, Reply>
 
-  constructor() {
-    this.#worker = new Worker(new URL('./thread/main.ts', import.meta.url), {
-      ...{ resourceLimits: RESOURCES, env: {}, execArgv: [] },
-      // What it would print may hold rows.
-      ...{ stdout: true, stderr: true },
-    })
-    this.#worker.once('error', error => this.#ended.abort(endOf(error)))
-    this.#worker.once('exit', () => this.#ended.abort(endOf(null)))
-    // It ends with the process.
-    this.#worker.unref()
-  }
+function newThread(): Thread {
+  return new AskedThread(new URL('./thread/main.ts', import.meta.url), { memory: MEMORY, endOf })
+}
 
-  /** After an error, the thread is of no more use. */
-  async *render(
-    changes: AsyncIterable<readonly PlacedChange<AnyRow>[]>,
-    task: Task,
-    signal: AbortSignal,
-  ): ReturnType<RenderChanges> {
-    const worker = this.#worker
-    const over = AbortSignal.any([signal, this.#ended.signal])
-    const pieces = inPieces(changes)
-    let failure: unknown = null
-    // While a task is under way, the process waits for it.
-    worker.ref()
-    try {
-      over.throwIfAborted()
-      if (!this.#isOnline) await once(worker, 'online', { signal: over })
-      this.#isOnline = true
-      for (let question: Question = { kind: 'task', task }; ;) {
-        const heard = once(worker, 'message', { signal: over })
-        worker.postMessage(question)
-        const [reply] = (await heard) as [Reply]
-        if (reply.kind === 'done') return
-        if (reply.kind === 'failed') {
-          failure = errorOf(reply.failure)
-          throw failure
-        }
-        if (reply.kind === 'rendered') yield { op: reply.op, rendered: reply.rendered }
-        question = reply.kind === 'wanting' ? await nextOf(pieces) : { kind: 'next' }
+/** After an error, the thread is of no more use. */
+async function* renderIn(
+  thread: Thread,
+  {
+    changes,
+    task,
+  }: { readonly changes: AsyncIterable<readonly PlacedChange<AnyRow>[]>; readonly task: Task },
+  signal: AbortSignal,
+): ReturnType<RenderChanges> {
+  const pieces = inPieces(changes)
+  let failure: unknown = null
+  try {
+    for (let question: Question = { kind: 'task', task }; ;) {
+      const reply = await thread.ask(question, { signal })
+      if (reply.kind === 'done') return
+      if (reply.kind === 'failed') {
+        failure = errorOf(reply.failure)
+        throw failure
       }
-    } catch (error) {
-      // A thread that has told why it fails ends right after that.
-      if (over.aborted && error !== failure) throw over.reason
-      throw error
-    } finally {
-      worker.unref()
-      await pieces.return(undefined)
+      if (reply.kind === 'rendered') yield { op: reply.op, rendered: reply.rendered }
+      question = reply.kind === 'wanting' ? await nextOf(pieces) : { kind: 'next' }
     }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#worker.terminate()
+  } catch (error) {
+    // The thread has told why it fails, and counts even if the signal aborts right after that.
+    if (error !== failure) signal.throwIfAborted()
+    throw error
+  } finally {
+    await pieces.return(undefined)
   }
 }
 
@@ -161,9 +137,8 @@ async function* inPieces(
   }
 }
 
-function endOf(error: unknown): SluiceError {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  if (code === 'ERR_WORKER_OUT_OF_MEMORY')
-    return new SluiceError('too-large', 'The templates take more memory than they have here.')
-  return new SluiceError('internal', 'The thread that renders has ended.', { cause: error })
+function endOf(cause: unknown, { isTooLarge }: { readonly isTooLarge: boolean }): SluiceError {
+  return isTooLarge
+    ? new SluiceError('too-large', 'The templates take more memory than they have here.')
+    : new SluiceError('internal', 'The thread that renders has ended.', { cause })
 }
