@@ -3,18 +3,17 @@
  * consumer. Renderer and delivery are both built on it.
  */
 import type { RunEvent } from '@sluice/contracts/records'
+import type { Fired } from '@sluice/contracts/run-records'
+import { isEnded } from '@sluice/domain/run-status'
 import { enter, type Entry, type EntryOf, type Suspects } from './deaths/entry.ts'
-import { keptForMs } from './kept-between-runs.ts'
-import { FAILURES_THAT_END_A_RUN, FailuresOfRun } from './failures-of-run.ts'
+import { FAILURES_THAT_END_A_RUN, FailuresOfRun, SetAsides, type SettingAside } from './failures.ts'
 import type { Figures } from './figures.ts'
 import { assertKept } from './kept-topics.ts'
 import { endingOf, type Ends } from '@sluice/flow/ends'
 import { ownPartitions, type Readiness, type Worker } from './own-partitions.ts'
 import type { RecordIo } from '@sluice/topics/record-io'
 import { reportSetAside } from './report-set-aside.ts'
-import { openRun, type RunsView } from '@sluice/runs/runs-view'
-import { SetAsides } from './set-asides.ts'
-import type { SettingAside } from './tries.ts'
+import { openRun, type RunsView, type SyncRuns } from '@sluice/runs/runs-view'
 import type { Holds } from '@sluice/holds/port'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
@@ -235,4 +234,21 @@ function holdOf(
   partition: number,
 ): string {
   return `${stage}/${sync}/${incarnation}/${partition}`
+}
+
+/** To take over costs more than to wait where the schedule starts the next run within a minute. */
+const KEEPS_UP_TO_MS = 60_000
+/** How late the next run may begin before the owner lets go. */
+const GRACE_MS = 5_000
+
+/** For how long, in ms, the owners wait for the run of the next instant; 0 if they do not. */
+export function keptForMs({ events }: Pick<SyncRuns, 'events'>, now: number): number {
+  let last: Fired | null = null
+  for (const { cause, status, fired } of events.values()) {
+    // A reset takes the topics away, on which the owners are at work.
+    if (cause === 'reset' && !isEnded(status)) return 0
+    if (fired !== null && fired.at > (last?.at ?? -Infinity)) last = fired
+  }
+  if (last === null || last.next === null || last.next - last.at > KEEPS_UP_TO_MS) return 0
+  return Math.max(0, Math.min(last.next + GRACE_MS - now, KEEPS_UP_TO_MS + GRACE_MS))
 }

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import type { RunEvent } from '@sluice/contracts/records'
 import { sampleEvent } from '@sluice/testkit/sample-records'
-import { keptForMs } from './kept-between-runs.ts'
+import { keptForMs } from './follow-open-runs.ts'
 
 const fired = (at: number, next: number | null): RunEvent['fired'] => ({ at, by: '', next })
 const last = sampleEvent({ runId: 'LAST', status: 'success', fired: fired(100_000, 160_000) })

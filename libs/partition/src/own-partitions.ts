@@ -16,8 +16,7 @@ import { sleep } from '@sluice/flow/sleep'
 import type { Hold, Holds } from '@sluice/holds/port'
 import type { Membership, MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { Entry } from './deaths/entry.ts'
-import { concernOf } from './concern-of.ts'
-import { Tries, type SettingAside } from './tries.ts'
+import { concernOf, Tries, type SettingAside } from './failures.ts'
 
 /** Pauses between attempts to take over again, while the log or a predecessor is in the way. */
 const FIRST_PAUSE_MS = 100

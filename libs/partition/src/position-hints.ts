@@ -1,8 +1,10 @@
 /**
- * Commits how far a worker has come, so that tools which watch consumer groups see how much is left. Nothing
- * is ever read from it: a successor finds its position in its own output (PROTOCOL.md §5).
+ * Commits how far a worker has come, so that tools which watch consumer groups see how much is left. A stage
+ * reads nothing of it: a successor finds its position in its own output (PROTOCOL.md §5). A reader of a
+ * shared topic begins at such a hint, which only saves reading.
  */
 import { abortable } from '@sluice/flow/abortable'
+import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { Worker } from './own-partitions.ts'
 
 const EVERY_MS = 5_000
@@ -65,4 +67,19 @@ export class PositionHints implements AsyncDisposable {
     await this.#round
     if (!signal.aborted) await this.#commit()
   }
+}
+
+/**
+ * Where to begin to read a shared topic: the hint that the owner before has committed, kept within what the
+ * topic holds; and the topic's end. A hint may be missing, older than the
+ * first record, or of a topic that was made again. So it saves reading, and nothing relies on it.
+ */
+export async function hintedStart(
+  log: MessageLog,
+  { group, target }: { readonly group: string; readonly target: TopicPartition },
+  signal: AbortSignal,
+): Promise<{ readonly from: number; readonly end: number }> {
+  const { low, end } = await log.offsets(target, { signal })
+  const hints = await log.committed(group, target.topic, { signal })
+  return { from: Math.min(Math.max(hints[target.partition] ?? low, low), end), end }
 }

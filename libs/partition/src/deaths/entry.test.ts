@@ -9,7 +9,7 @@ import { INCARNATION, sampleAttempt, sampleEvent, SYNC } from '@sluice/testkit/s
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { watchedLog } from '@sluice/testkit/watched-log'
 import { at, homePartition, runKey, sharedTopics, syncTopics, textKey } from '@sluice/topics/topics'
-import { concernOf } from '../concern-of.ts'
+import { concernOf } from '../failures.ts'
 import { takeOver } from '../take-over.ts'
 import { enter, newSuspects, type Suspects } from './entry.ts'
 

@@ -14,7 +14,7 @@ import { changedDestination, deliveredTo } from '@sluice/domain/held/delivered-t
 import { needsApproval } from '@sluice/domain/held/removal-guard'
 import { triggeredOps } from '@sluice/domain/definition'
 import type { DeliveredState, Diff, EndedKey, FedFor } from '@sluice/delivered-state/port'
-import { concernOf } from '@sluice/partition/concern-of'
+import { concernOf } from '@sluice/partition/failures'
 import { makeFolder } from '@sluice/runtime/make-folder'
 import { blockRowsOf } from '../publish/assign-partitions.ts'
 import { awaitReports, beginOf } from './await-reports.ts'

@@ -4,7 +4,7 @@
  * have one.
  */
 import { isEnded } from '@sluice/domain/run-status'
-import { concernOf } from '@sluice/partition/concern-of'
+import { concernOf } from '@sluice/partition/failures'
 import { knownIncarnation } from '@sluice/resources/incarnations'
 import { homePartition } from '@sluice/topics/topics'
 import { findRuns } from '@sluice/runs/machine/find-runs'

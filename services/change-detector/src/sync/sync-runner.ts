@@ -10,9 +10,13 @@ import type { Command } from '@sluice/contracts/records'
 import type { Fired } from '@sluice/contracts/run-records'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
-import { FAILURES_THAT_END_A_RUN, FailuresOfRun } from '@sluice/partition/failures-of-run'
-import { SetAsides } from '@sluice/partition/set-asides'
-import { Tries, type SettingAside } from '@sluice/partition/tries'
+import {
+  FAILURES_THAT_END_A_RUN,
+  FailuresOfRun,
+  SetAsides,
+  Tries,
+  type SettingAside,
+} from '@sluice/partition/failures'
 import { endSetAside } from './end-set-aside.ts'
 import { PendingDue } from './pending-due.ts'
 import { OldRuns } from './tenure.ts'

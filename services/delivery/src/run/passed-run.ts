@@ -6,7 +6,7 @@
  * A run that can be opened is not passed over: its remaining requests become unsent.
  */
 import type { SluiceError } from '@sluice/contracts/errors'
-import { concernOf } from '@sluice/partition/concern-of'
+import { concernOf } from '@sluice/partition/failures'
 
 export class PassedRun {
   readonly #isOver: (run: number) => boolean
