@@ -62,14 +62,14 @@ export interface FailedQuery extends Paging {
   readonly status?: number | undefined
 }
 
-/** How many last runs a sync is shown with. */
+/** The number of last runs that a sync is shown with. */
 export interface RecentRuns {
   readonly runs?: number | undefined
 }
 
 export type SyncsQuery = Paging & RecentRuns
 
-/** What history knows of a sync beside its resource. */
+/** The part of a sync's view that history knows, beside its resource. */
 export interface SyncPast {
   /** The last run, and all that are not over, the newest first. Without runs that were refused. */
   readonly runs: readonly RunView[]
@@ -115,13 +115,13 @@ export interface RunHistory {
    * is known of it.
    */
   row(of: { readonly sync: string; readonly key: string }, signal: AbortSignal): Promise<RowLife>
-  /** What the attempts of a run came to over time, in at most `most` buckets (2 or more). */
+  /** Sums the attempts of a run up over time, in at most `most` buckets (2 or more). */
   figures(run: string, most: number, signal: AbortSignal): Promise<RunFigures>
   /** By key. */
   failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage>
-  /** What became of a sync, with the figures of at most `most` runs. */
+  /** The past of a sync, with the figures of at most `most` runs. */
   past(sync: string, most: number, signal: AbortSignal): Promise<SyncPast>
-  /** What a replay would send. */
+  /** Finds the requests that a replay would send. */
   replayable(query: ReplayQuery, signal: AbortSignal): Promise<ReplayView>
 }
 
@@ -130,7 +130,7 @@ export interface Following {
   readonly onProgress: (view: RunView) => void
   /** Once it aborts, the run is cancelled. The caller still waits for the run's end. */
   readonly cancel: AbortSignal
-  /** Who asks, as the command's record names them. Absent: the user of this process. */
+  /** The name of the caller in the command's record. Absent: the user of this process. */
   readonly by?: string
 }
 
@@ -169,7 +169,7 @@ export interface Preview extends AsyncDisposable {
   readonly rowsInvalid: number
   /** At most ten. */
   readonly invalidRows: NonNullable<PreviewView['invalidRows']>
-  /** What else people should know about that run. */
+  /** Sentences that people should know about that run. */
   readonly notices: readonly string[]
   /** May be iterated once. It renders only as many requests as the caller takes. */
   readonly requests: AsyncIterable<Previewed>
@@ -231,10 +231,10 @@ export interface RowsQuery {
   readonly documents: readonly WrittenDocument[]
 }
 
-/** How somebody asks for something. */
+/** The circumstances of a call. */
 export interface Calling {
   readonly signal: AbortSignal
-  /** Who asks, for the record of what they changed. Absent: the user of this process. */
+  /** The name of the caller, for the record of what they changed. Absent: the user of this process. */
   readonly by?: string | undefined
 }
 

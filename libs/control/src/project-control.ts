@@ -43,7 +43,7 @@ import { unknownRun, unknownSync } from './unknown-names.ts'
 import { RunWaits } from './waits/run-waits.ts'
 import { UntakenRuns } from './waits/untaken-runs.ts'
 
-/** How long the deletion of a sync waits for a detector in another process. */
+/** The deletion of a sync waits so long for a detector in another process. */
 const FORGOTTEN_WITHIN_MS = 10_000
 const SAMPLE_ROWS = 20
 
@@ -75,11 +75,11 @@ export interface Place {
   readonly openNextRun: (definition: Definition, signal: AbortSignal) => Promise<NextRun>
   /** Absent in a process that reads no sources for others. */
   readonly samples?: Samples
-  /** What works on documents; absent in a process that does so for its own user. */
+  /** Works on documents; absent in a process that does so for its own user. */
   readonly documents?: DocumentWork
-  /** What a server knows of itself. Absent in a command. */
+  /** The knowledge that a server has of itself. Absent in a command. */
   readonly health?: HealthSource
-  /** What notices of alerts are told with, with the secrets of this vault. */
+  /** Opens the senders of notices of alerts, with the secrets of this vault. */
   readonly openTelling: OpenTelling
   /** False where no process starts the runs of schedules. */
   readonly runsSchedules?: boolean

@@ -12,7 +12,7 @@ import type { Calling, Control, FollowedRun, Following, Preview, Previewed, Prev
 import type { ServerAddress } from '../server-address.ts'
 import { ServerClient } from './server/server-client.ts'
 
-/** How often a stream that was cut off is taken up again without a new state in between. */
+/** A stream that was cut off is taken up again so often without a new state in between. */
 const MAX_RESUMED = 5
 const RESUME_AFTER_MS = 500
 

@@ -62,7 +62,7 @@ export interface KeepingDeps extends SampleDeps {
   ) => Promise<boolean>
 }
 
-/** What a change of one resource is based on, and what it makes of it. */
+/** A change of one resource: its terms, and the version that it makes. */
 interface OneChange extends ResourceNamed {
   readonly terms: ChangeTerms
   /** Throws what is wrong with it. */

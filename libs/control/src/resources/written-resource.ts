@@ -57,7 +57,7 @@ export function storedView(record: ResourceRecord, spec: ResourceSpec): Resource
   }
 }
 
-/** Whoever writes to the topic may have left any text. */
+/** Other writers to the topic may have left any text. */
 export function textView({ text }: ResourceRecord): Pick<ResourceView, 'text'> {
   return text === null || text.length > KEPT_TEXT_CHARACTERS ? {} : { text }
 }

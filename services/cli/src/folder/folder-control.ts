@@ -25,7 +25,7 @@ import { sleep } from '@sluice/flow/sleep'
 import type { FolderOptions } from './folder-options.ts'
 import type { Held } from './hold-folder.ts'
 
-/** How long a command waits for one that is just beginning, ending or reading. */
+/** A command waits so long for one that is just beginning, ending or reading. */
 const PATIENCE_MS = 10_000
 const LOOK_AGAIN_MS = 50
 /** A page. Of more resources none is compared. */
@@ -60,7 +60,7 @@ export class FolderControl implements Control {
     // The files are here, so nobody is asked.
     if (name === 'listResources') return await this.#reader().call(name, input, calling)
     const isRead = OPERATIONS[name].does === 'read'
-    // Whoever reads the vault opens the log to write.
+    // The vault opens with a log that it may write to.
     if (isRead && name !== 'listSecrets')
       return await this.#look(control => control.call(name, input, calling))
     const about = aboutOf(name, input)

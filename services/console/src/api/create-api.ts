@@ -51,7 +51,7 @@ export interface ApiOptions {
   readonly metrics?: Metrics
   /** Default: as long as `Gate` has it. */
   readonly badLoginMs?: number
-  /** What stands outside the API. Default: nothing. */
+  /** The pages outside the API. Default: none. */
   readonly pages?: WebPages
   /** Where this machine reaches the server, if the services run in this process. */
   readonly ownUrl?: () => string
@@ -103,7 +103,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       if (methods.length > 0) reply.header('allow', methods.join(', '))
       throw new MethodError(`\`${request.method}\` does nothing on this server.`)
     }
-    // Whoever may not read may not find out what is here either.
+    // A caller who may not read may not find out what is here either.
     await gate.admit(callerOf(request), 'read', { signal: ending.signal })
     return refuse(reply, notHere(request, reply), options.logger)
   })

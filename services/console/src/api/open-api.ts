@@ -84,7 +84,7 @@ function parametersOf(schema: z.ZodType, where: 'path' | 'query'): unknown[] {
 function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
   const { $schema: _, ...made } = z.toJSONSchema(schema, {
     ...{ io, target: 'draft-2020-12' },
-    // Of the text that a number is read from.
+    // The pattern belongs to the text that the number is read from.
     override: ({ jsonSchema: described }) => {
       if (described.type === 'integer') delete described.pattern
     },

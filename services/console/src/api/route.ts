@@ -64,9 +64,9 @@ export function document(value: object): Answer & { readonly kind: 'document' } 
   return { kind: 'document', value, ...etag }
 }
 
-/** How much of an operation a server does at once, and for how long. */
+/** The bounds within which a server carries an operation out. */
 export interface Limits {
-  /** How long the operation may take; a stream has no such limit. Default: a minute. */
+  /** The time that the operation may take; a stream has no such limit. Default: a minute. */
   readonly timeoutMs?: number
   /** The most bytes of its body. Default: 64 KB. */
   readonly bodyBytes?: number

@@ -34,7 +34,7 @@ function wrong(field: string, message: string): SluiceError {
   return new SluiceError('usage', `\`${field}\`: ${message}`, { details: [{ field, message }] })
 }
 
-/** Of a union, the message of the form that was meant. */
+/** The message of the form of a union that was meant. */
 function messageOf({ issues: [issue] }: z.ZodError): string {
   if (issue === undefined) return 'a schedule'
   const inner =

@@ -1,4 +1,4 @@
-/** Who may see who has a token, over real HTTP. */
+/** The list of tokens, over real HTTP: it is shown to those who have the role. */
 import { tokensView } from '@sluice/contracts/api/operating'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Catalog } from '@sluice/control/catalog'

@@ -1,4 +1,4 @@
-/** What a route wants is asked before its body is read: over real HTTP, with bodies that never end. */
+/** A route asks for roles before it reads a body: over real HTTP, with bodies that never end. */
 import { request as send } from 'node:http'
 import { describe, expect, it } from 'vitest'
 import { ALL_ROLES, type Role } from '@sluice/control/roles'

@@ -60,7 +60,7 @@ export function isAnswer<Name extends OperationName>(
   return true
 }
 
-/** So many items of a list are checked between two looks at what else the page has to do. */
+/** A page checks this many items of a list before it looks what else it has to do. */
 const PIECE = 25
 
 /** The same, of hundreds of items a piece at a time: it holds up nobody who types. */
@@ -98,7 +98,7 @@ function isShape(value: unknown): value is z.ZodType {
   return typeof value === 'object' && value !== null && 'safeParse' in value
 }
 
-/** What to say of an answer that `isAnswer` refuses. */
+/** The sentence about an answer that `isAnswer` refuses. */
 export function mismatch(name: OperationName, value: unknown): string {
   const where =
     shapes?.ANSWERS[name].answer.safeParse(value).error?.issues[0]?.path.map(String).join('.') ?? ''

@@ -12,7 +12,7 @@ import { askedBefore } from './asked-before.ts'
 const LONG_TEXT = 50_000
 const OK = 200
 
-/** What the server said instead of an answer, or that there was none. */
+/** The problem that the server told instead of an answer, or that there was no answer. */
 export class ApiError extends Error {
   /** The HTTP status; 0 if there was no answer. */
   readonly status: number
@@ -68,7 +68,7 @@ export async function call<Name extends OperationName>(
   throw new ApiError(OK, mismatch(name, value))
 }
 
-/** What the server says of its API. Errors: as `call`. */
+/** Asks the server for the versions of its API. Errors: as `call`. */
 export async function openApi({ signal }: { readonly signal: AbortSignal }): Promise<OpenApi> {
   const text = await answered(`${API_BASE}/openapi.json`, { method: 'GET', signal })
   return (await loadShapes()).openApi.parse(parse(text))

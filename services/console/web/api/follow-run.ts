@@ -5,7 +5,7 @@ import { useEffect, useState } from 'react'
 import { isAnswer } from './answer-checks.ts'
 import { requestOf } from '@sluice/contracts/api/operations'
 
-/** How the page hears of the run. */
+/** The state of the page's connection to the events of the run. */
 export type Hearing = 'connecting' | 'live' | 'lost' | 'over'
 
 const ENDED: ReadonlySet<RunView['status']> = new Set(['success', 'warning', 'failed', 'cancelled'])

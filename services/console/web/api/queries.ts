@@ -1,5 +1,5 @@
 /**
- * What several pages ask the server for, each with the key that it is known by. A page asks for the rest
+ * Queries that several pages share, each with the key that it is known by. A page asks for the rest
  * itself.
  */
 import type { ResourceView, RunView } from '@sluice/contracts/api'
@@ -7,7 +7,7 @@ import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
 import type { AskedOf } from '@sluice/contracts/api/operation-shapes'
 import { call } from './client.ts'
 
-/** How often a page asks for what changes by itself. */
+/** A page asks so often for data that changes by itself. */
 const LIVE_MS = 2_000
 const CALM_MS = 10_000
 const PER_PAGE = 50
@@ -16,7 +16,7 @@ const ALL = 1_000
 /** Runs of each sync that the overview shows as bars. */
 const BARS = 20
 
-/** How often the figures of a run at work are asked for. */
+/** A page asks so often for the figures of a run at work. */
 const FIGURES_MS = 3_000
 /** Buckets of figures, as many as a chart shows well. */
 const BUCKETS = 120
@@ -41,7 +41,7 @@ export const runQuery = (id: string) =>
     refetchInterval: ({ state }) => (state.data !== undefined && isOpen(state.data) ? LIVE_MS : false),
   })
 
-/** What the requests of a run did over time. */
+/** The outcomes and durations of a run's requests over time. */
 export const figuresQuery = (id: string, isOver: boolean) =>
   queryOptions({
     queryKey: ['figures', id],
@@ -106,7 +106,7 @@ export const resourcesQuery = queryOptions({
   queryFn: ({ signal }) => call('listResources', { limit: ALL }, { signal }),
 })
 
-/** How much of the destinations' limits is in use. */
+/** The destinations, with the part of their limits that is in use. */
 export const destinationsQuery = queryOptions({
   queryKey: ['destinations'],
   queryFn: ({ signal }) => call('listDestinations', { limit: ALL }, { signal }),

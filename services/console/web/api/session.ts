@@ -1,4 +1,4 @@
-/** Who somebody is for the server, and what they may do. */
+/** The session: the name that the server knows the user by, and their roles. */
 import type { SessionView } from '@sluice/contracts/api'
 import { queryOptions, useQuery } from '@tanstack/react-query'
 import { call } from './client.ts'

@@ -1,4 +1,4 @@
-/** What the server stands on, which process owns which partitions, and what waits in them. */
+/** Shows what the server stands on, which process owns which partitions, and what waits in them. */
 import type { HealthView } from '@sluice/contracts/api/operating'
 import { useQuery } from '@tanstack/react-query'
 import type { ReactElement } from 'react'

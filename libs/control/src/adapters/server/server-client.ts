@@ -153,7 +153,7 @@ export class ServerClient {
     return new SluiceError('unreachable', message, { cause, retryable: true })
   }
 
-  /** What answers may repeat the token that it was asked with. It is masked before the text is cut. */
+  /** An answer may repeat the token that it was asked with. It is masked before the text is cut. */
   #shown(text: string): string {
     const token = this.#address.kind === 'socket' ? null : this.#address.token
     const masked = token === null ? text : text.replaceAll(token, '***')
