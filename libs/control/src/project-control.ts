@@ -8,17 +8,14 @@ import type { ReplayScope } from '@sluice/contracts/state'
 import { sleep } from '@sluice/flow/sleep'
 import { keptName, type Vault } from '@sluice/secrets/vault/vault'
 import { alertsOf, testAlert, type OpenTelling } from './alerts/alerts-of.ts'
-import { isNew, type Asked } from './asked.ts'
 import { Audit } from './audit/read-audit.ts'
 import type { Catalog } from './catalog.ts'
 import { destinationsPageOf } from './destinations-page.ts'
-import { findDefinition } from './runs/find-definition.ts'
-import { assertStatus, findHeldRun, findRun } from './runs/find-run.ts'
-import { commandAbout, followRun, runCommand, sendCommands } from './runs/follow-run.ts'
+import { assertStatus, findDefinition, findHeldRun, findRun } from './runs/find-run.ts'
+import { commandAbout, followRun, isNew, runCommand, sendCommands, type Asked } from './runs/follow-run.ts'
 import { healthOf, type HealthSource } from './health/read-health.ts'
 import { EmptyHistory } from './history/empty-history.ts'
 import { LogHistory } from './history/log-history.ts'
-import { lastCounts } from './last-counts.ts'
 import { resourcesPageOf, syncsPageOf } from './named-pages.ts'
 import { shownOf, type NextRun } from './runs/next-run.ts'
 import { vaultOf, type Pipeline } from './pipeline.ts'
@@ -33,7 +30,7 @@ import type {
   RunHistory,
 } from './port.ts'
 import { documentsHere, type DocumentWork } from './resources/apart/document-work.ts'
-import { placedRun } from './resources/placed-run.ts'
+import { placedRun } from './resources/placed-error.ts'
 import { Publication, type OnPublished } from './resources/publish-project.ts'
 import { assertTrigger, type Samples } from './resources/sample-preview.ts'
 import { viewOf, writtenDocument } from './resources/written-resource.ts'
@@ -46,6 +43,8 @@ import { UntakenRuns } from './waits/untaken-runs.ts'
 /** The deletion of a sync waits so long for a detector in another process. */
 const FORGOTTEN_WITHIN_MS = 10_000
 const SAMPLE_ROWS = 20
+/** A change of the vault is made so often while other processes change the same secret. */
+const MAX_CHANGES = 5
 
 /** The code of each operation that answers with one document. */
 type Answers = {
@@ -529,4 +528,15 @@ function timesOf({
   const read = (time: string | undefined): number | undefined =>
     time === undefined ? undefined : Date.parse(time)
   return { since: read(since), until: read(until) }
+}
+
+/** The later one of two changes at once is made once the earlier one is done. */
+async function lastCounts<T>(change: () => Promise<T>): Promise<T> {
+  for (let changes = 1; ; changes += 1) {
+    try {
+      return await change()
+    } catch (error) {
+      if (!isSluiceError(error, 'fenced') || changes >= MAX_CHANGES) throw error
+    }
+  }
 }

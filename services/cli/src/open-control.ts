@@ -4,7 +4,7 @@ import type { Control } from '@sluice/control/port'
 import { ALL_ROLES } from '@sluice/control/roles'
 import { loggerFor } from './cli-logger.ts'
 import type { CommandContext } from './command.ts'
-import { openControl as openControlOf, type FirstRun } from './compose.ts'
+import { openControl as openControlOf, openSecrets, type FirstRun } from './compose.ts'
 import { teller } from './output/notice.ts'
 
 /**
@@ -30,4 +30,15 @@ export async function openControl(
   }
   // The person who runs the command is its operator. A server asks who it is.
   return new ControlFor(ALL_ROLES, await openControlOf(options))
+}
+
+/** Control of the vault of the project, wherever it is. Rejects with what `use` rejects with. */
+export async function withSecrets<T>(
+  context: CommandContext,
+  use: (control: Control) => Promise<T>,
+): Promise<T> {
+  const { dir, env, signal } = context
+  const options = { dir, env, logger: await loggerFor(context), signal, tell: teller(context) }
+  await using secrets = await openSecrets(options)
+  return await use(secrets)
 }

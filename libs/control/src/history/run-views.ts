@@ -1,5 +1,5 @@
 /** Runs as people see them, made from the events and reports in the topic `runs`. */
-import type { RunView, SyncView } from '@sluice/contracts/api'
+import type { RunView, SyncView, WaitView } from '@sluice/contracts/api'
 import { isErrorCode } from '@sluice/contracts/errors'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
@@ -9,9 +9,7 @@ import { addCounts, countsOf } from '@sluice/domain/counts'
 import { changeOf } from '@sluice/domain/held/delivered-to'
 import { isEnded } from '@sluice/domain/run-status'
 import { triggeredOps } from '@sluice/domain/definition'
-import { isoTime } from './views/iso-time.ts'
-import { phasesOf } from './views/run-phases.ts'
-import { waitsOf } from './views/run-waits.ts'
+import { partitionTimes } from '@sluice/runs/machine/phase-times'
 
 /**
  * `definition` is the one that the run is pinned to, or null before that. `reports` are the latest reports of
@@ -117,4 +115,86 @@ function ofSchedule({ cause, fired }: RunEvent): { dueAt?: string } {
 /** People read additions first. */
 function inReadingOrder(ops: readonly Op[]): readonly Op[] {
   return [...OPS].reverse().filter(op => ops.includes(op))
+}
+
+type PhaseView = NonNullable<RunView['phases']>[number]
+
+/** The reports give the times of a run under way. */
+function phasesOf(event: RunEvent, reports: ReadonlyMap<number, PartitionReport>): PhaseView[] {
+  const { startedAt, phases, status, endedAt: over } = event
+  if (startedAt === null || status === 'queued') return []
+  const own = [...reports.values()].filter(({ run }) => run === event.run)
+  const isUnderWay = status === 'running' && own.length > 0
+  const sent = { ...phases, ...(isUnderWay ? partitionTimes(own) : {}) }
+  const { publishingFrom = null, publishedAt = null, sentAt = null } = phases ?? {}
+  const { renderingFrom = null, renderedAt = null, sendingFrom = null } = sent
+  const all: readonly (readonly [PhaseView['phase'], number | null, number | null])[] = [
+    ['detecting', startedAt, publishingFrom ?? over],
+    ['publishing', publishingFrom, publishedAt ?? over],
+    ['rendering', renderingFrom, renderedAt ?? sentAt ?? over],
+    ['sending', sendingFrom, sentAt ?? over],
+    ['finishing', sentAt, over],
+  ]
+  return all.flatMap(([phase, from, to]) => {
+    const start = isoTime(from)
+    return start === null ? [] : [{ phase, startedAt: start, endedAt: isoTime(to) }]
+  })
+}
+
+/**
+ * Each thing once: since the first partition began to wait for it, and until the last one is to go on. A run
+ * that has ended waits for nothing.
+ */
+function waitsOf(
+  event: RunEvent,
+  reports: ReadonlyMap<number, PartitionReport>,
+  elsewhere: readonly Wait[],
+): WaitView[] {
+  return [...onceEach([...elsewhere, ...waitsIn(event, reports)])].flatMap(waitView)
+}
+
+function waitsIn(event: RunEvent, reports: ReadonlyMap<number, PartitionReport>): readonly Wait[] {
+  const { status, held, queuedAt, endedAt } = event
+  if (status === 'held' && held !== null) {
+    const changed = held.destination ?? null
+    const detail =
+      changed === null
+        ? `somebody to approve that ${held.removed} of ${held.rows} rows are removed`
+        : `somebody to say what becomes of ${held.rows} rows, since the destination changed: ${changeOf(changed)}`
+    return [{ kind: 'approval', since: endedAt ?? queuedAt, until: null, detail }]
+  }
+  // The run before it does not end while requests from before may still arrive.
+  if (status === 'queued') return waitsOfOpen(reports).filter(({ kind }) => kind === 'takeover')
+  if (status !== 'running') return []
+  return [...reports.values()].flatMap(({ run, ended, waits }) =>
+    run === event.run && !ended ? (waits ?? []) : [],
+  )
+}
+
+function waitsOfOpen(reports: ReadonlyMap<number, PartitionReport>): readonly Wait[] {
+  return [...reports.values()].flatMap(({ ended, waits }) => (ended ? [] : (waits ?? [])))
+}
+
+function onceEach(waits: readonly Wait[]): Iterable<Wait> {
+  const each = new Map<string, Wait>()
+  for (const wait of waits) {
+    const name = `${wait.kind} ${wait.detail}`
+    const known = each.get(name)
+    if (known === undefined) each.set(name, wait)
+    else {
+      const until = known.until === null || wait.until === null ? null : Math.max(known.until, wait.until)
+      each.set(name, { ...known, since: Math.min(known.since, wait.since), until })
+    }
+  }
+  return each.values()
+}
+
+function waitView({ kind, since, until, detail }: Wait): readonly WaitView[] {
+  const from = isoTime(since)
+  return from === null ? [] : [{ kind, since: from, until: isoTime(until), detail }]
+}
+
+/** Null, too, for an instant that no date has, as a stranger may write it. */
+export function isoTime(ms: number | null): string | null {
+  return ms === null || Number.isNaN(new Date(ms).getTime()) ? null : new Date(ms).toISOString()
 }

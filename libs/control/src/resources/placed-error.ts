@@ -1,8 +1,10 @@
 /** Errors of a definition, with the places in the files in which its resources are written. */
+import type { RunView } from '@sluice/contracts/api'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { Definition, ResourceKind } from '@sluice/contracts/resources'
 import { placedInFile } from '@sluice/project/checks/check-templates'
 import type { Project } from '@sluice/project/project'
+import type { Catalog } from '../catalog.ts'
 
 /** The places of the fields of one resource. */
 export type Origins = NonNullable<ReturnType<Project['origins']['get']>>
@@ -23,4 +25,21 @@ export function placedError(
   if (owner === undefined) return error
   const details = error.details.map(detail => placedInFile(detail, owner.origins, owner.what))
   return new SluiceError(error.code, error.message, { details, retryable: error.retryable, cause: error })
+}
+
+/**
+ * A failed run with the files in which its mistakes are. It is as it was where its resources are in no files,
+ * or the sync is gone or broken by now.
+ */
+export async function placedRun(view: RunView, catalog: Catalog, signal: AbortSignal): Promise<RunView> {
+  const { sync, errorDetails: details, error, errorCode = 'internal' } = view
+  if (details === undefined || catalog.placed === undefined) return view
+  try {
+    const thrown = new SluiceError(errorCode, error ?? '', { details })
+    const placed = catalog.placed(thrown, await catalog.definition(sync, signal))
+    return isSluiceError(placed) ? { ...view, errorDetails: [...placed.details] } : view
+  } catch (missing) {
+    if (isSluiceError(missing)) return view
+    throw missing
+  }
 }

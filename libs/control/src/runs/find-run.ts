@@ -1,6 +1,7 @@
 /** Finds the run that a command names. */
-import { SluiceError, WrongState } from '@sluice/contracts/errors'
+import { isSluiceError, SluiceError, WrongState } from '@sluice/contracts/errors'
 import type { RunEvent, RunStatus } from '@sluice/contracts/records'
+import type { Definition } from '@sluice/contracts/resources'
 import { changeOf } from '@sluice/domain/held/delivered-to'
 import { isEnded } from '@sluice/domain/run-status'
 import { SHARED_PARTITIONS } from '@sluice/topics/topics'
@@ -58,4 +59,23 @@ function assertAnswered({ runId, held }: RunEvent, destination: 'same' | 'new' |
           `${approve} --same-destination\` goes on with what was delivered, if it is the same API at another address. ` +
           `${approve} --new-destination\` forgets that, and sends every row.`,
   )
+}
+
+/**
+ * The definition with this hash, or why there is none to be had: it was written before the signing key was
+ * set, for example, or a stranger wrote the event that names it. One such run hides no other from those who
+ * look.
+ */
+export async function findDefinition(
+  { definitions }: Pick<Pipeline, 'definitions'>,
+  hash: string | null,
+  signal: AbortSignal,
+): Promise<{ readonly definition: Definition | null; readonly why: string | null }> {
+  if (hash === null) return { definition: null, why: null }
+  try {
+    return { definition: await definitions.get(hash, { signal }), why: null }
+  } catch (error) {
+    if (!isSluiceError(error, 'not-found') && !isSluiceError(error, 'corrupt')) throw error
+    return { definition: null, why: `what the run was asked to do is not known: ${error.message}` }
+  }
 }

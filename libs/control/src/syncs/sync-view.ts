@@ -5,7 +5,7 @@ import { sync as syncSchema, type SyncSpec } from '@sluice/contracts/resources'
 import { isEnded } from '@sluice/domain/run-status'
 import { instantsOf } from '@sluice/runs/schedule/instants'
 import { z } from 'zod'
-import { isoTime } from '../history/views/iso-time.ts'
+import { isoTime } from '../history/run-views.ts'
 import type { SyncPast } from '../port.ts'
 
 /** `at`: now, in ms since 1970. `hasFigures`: whether it is shown with the figures of its last runs. */

@@ -6,7 +6,7 @@ import { unloadedCatalog, type Catalog } from '@sluice/control/catalog'
 import type { Pipeline } from '@sluice/control/pipeline'
 import type { Control } from '@sluice/control/port'
 import { ProjectControl } from '@sluice/control/project-control'
-import type { FolderOptions } from './folder-options.ts'
+import type { FolderOptions } from './folder-control.ts'
 import { SharedServices } from './shared-services.ts'
 
 const TELL_AFTER_MS = 1_000

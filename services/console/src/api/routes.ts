@@ -2,6 +2,7 @@
  * The routes of the API, made from the table of operations. Each does what control does, but for those that
  * say more here, and for what a server answers by itself (`served.ts`).
  */
+import type { PreviewView } from '@sluice/contracts/api'
 import { SHAPES, type InputOf, type Shape } from '@sluice/contracts/api/operation-shapes'
 import {
   API_BASE,
@@ -16,11 +17,10 @@ import {
   type ServeName,
 } from '@sluice/contracts/api/operations'
 import { SluiceError, VersionConflict } from '@sluice/contracts/errors'
-import type { PreviewInput } from '@sluice/control/port'
+import type { Preview, PreviewInput } from '@sluice/control/port'
 import { assertMayAsk } from '@sluice/control/roles'
 import { FILE_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import { z } from 'zod'
-import { previewed } from './previewed.ts'
 import { document, type Answer, type Limits, type RawInput, type Route, type RouteContext } from './route.ts'
 import { runEvents } from './run-events.ts'
 import { SERVED } from './served.ts'
@@ -79,6 +79,8 @@ const LIMITS: { readonly [Name in OperationName]?: Limits } = {
 
 const nothing = z.strictObject({})
 const PREVIEWED = 100
+/** A preview's answer ends with the request that exceeds this many characters. */
+const PREVIEW_TEXT = 8 * 1024 * 1024
 /** The queued run may stand behind refused ones. */
 const LATEST = 20
 
@@ -172,6 +174,37 @@ async function previewFor<Name extends PreviewName>(
 ): Promise<Answer> {
   await using preview = await control.preview(name, input, { signal })
   return document(await previewed(preview, { sync: input.sync, limit: limit ?? PREVIEWED }))
+}
+
+async function previewed(
+  preview: Preview,
+  { sync, limit }: { readonly sync: string; readonly limit: number },
+): Promise<PreviewView> {
+  const { counts, rowsRead, rowsInvalid, invalidRows, notices } = preview
+  const requests: PreviewView['requests'] = []
+  const rejected: NonNullable<PreviewView['rejected']> = []
+  let characters = 0
+  let more = false
+  for await (const { kind, ...item } of preview.requests) {
+    more = requests.length + rejected.length >= limit || characters > PREVIEW_TEXT
+    if (more) break
+    if ('error' in item) rejected.push(item)
+    else requests.push(item)
+    characters += JSON.stringify(item).length
+  }
+  return {
+    ...{ sync, counts: { ...counts }, rowsRead, rowsInvalid, requests },
+    ...(rejected.length === 0 ? {} : { rejected }),
+    ...(isSample([...requests, ...rejected]) ? { sample: true as const } : {}),
+    ...(invalidRows.length === 0 ? {} : { invalidRows: [...invalidRows] }),
+    ...(notices.length === 0 ? {} : { notices: [...notices] }),
+    ...(more ? { more } : {}),
+  }
+}
+
+/** True if rows of the model stand for rows that would have changed. */
+function isSample(shown: readonly { readonly sample?: true | undefined }[]): boolean {
+  return shown.length > 0 && shown.every(({ sample }) => sample === true)
 }
 
 async function callFor<Name extends CallName>(

@@ -6,7 +6,6 @@ import type { Problem } from '@sluice/contracts/api'
 import type { AnswerOf, AskedOf } from '@sluice/contracts/api/operation-shapes'
 import { API_BASE, OPERATIONS, requestOf, type OperationName } from '@sluice/contracts/api/operations'
 import { isAnswer, isLongAnswer, loadShapes, mismatch, type OpenApi } from './answer-checks.ts'
-import { askedBefore } from './asked-before.ts'
 
 /** From so many characters on, an answer is checked in pieces. */
 const LONG_TEXT = 50_000
@@ -118,4 +117,22 @@ function parse(text: string): unknown {
   } catch {
     return undefined
   }
+}
+
+/**
+ * The requests that `public/first.js` has sent while the scripts of the page were on their way. Each answer
+ * is taken once.
+ */
+declare global {
+  interface Window {
+    sluiceAsked?: Map<string, Promise<Response>>
+  }
+}
+
+/** The answer to a GET of this address that was asked for at the start; null if there is none. */
+function askedBefore(url: string): Promise<Response> | null {
+  if (typeof window === 'undefined') return null
+  const answer = window.sluiceAsked?.get(url) ?? null
+  window.sluiceAsked?.delete(url)
+  return answer
 }

@@ -4,7 +4,7 @@ import { useNavigate } from '@tanstack/react-router'
 import { useEffect, useId, useMemo, useRef, useState, type KeyboardEvent, type ReactElement } from 'react'
 import { ask } from '../api/commands.ts'
 import { syncsQuery } from '../api/queries.ts'
-import { useFollowRun } from '../runs/follow-run.ts'
+import { useGoToRun } from '../runs/go-to-run.ts'
 import { Dialog } from '../ui/dialog.tsx'
 import { toastError } from '../ui/toast.tsx'
 import type { Place } from './keys.tsx'
@@ -90,7 +90,7 @@ export function Palette(props: {
 
 function useChoices(places: readonly Place[]): readonly Choice[] {
   const navigate = useNavigate()
-  const follow = useFollowRun()
+  const follow = useGoToRun()
   const { data } = useQuery(syncsQuery)
   return useMemo(() => {
     const syncs = data?.syncs ?? []

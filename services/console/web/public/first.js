@@ -8,7 +8,7 @@ try {
   // Without storage the page follows the system.
 }
 
-// Asks for what the first screen shows (api/asked-before.ts).
+// Asks for what the first screen shows (api/client.ts).
 globalThis.sluiceAsked = new Map(
   // The overview asks for its syncs as api/queries.ts has it.
   ['/session', ...(location.pathname === '/' ? ['/syncs?limit=1000&runs=20'] : [])].map(path => {

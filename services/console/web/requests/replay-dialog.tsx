@@ -5,7 +5,7 @@ import type { ReactElement } from 'react'
 import { call } from '../api/client.ts'
 import { ask } from '../api/commands.ts'
 import { ONCE_WHEN_THERE_IS_ROOM } from '../api/query-client.ts'
-import { useFollowRun } from '../runs/follow-run.ts'
+import { useGoToRun } from '../runs/go-to-run.ts'
 import { Confirm } from '../ui/dialog.tsx'
 import { count, rows } from '../ui/format.ts'
 import { Loading, Trouble } from '../ui/parts.tsx'
@@ -24,7 +24,7 @@ interface ReplayProps {
 }
 
 export function ReplayDialog({ sync, choice, onClose }: ReplayProps): ReactElement {
-  const follow = useFollowRun()
+  const follow = useGoToRun()
   const { data, error } = useQuery({
     queryKey: ['replay', sync, choice],
     queryFn: ({ signal }) => call('dryRunReplay', { name: sync, ...choice, dryRun: true }, { signal }),

@@ -7,7 +7,7 @@ import { ask } from '../api/commands.ts'
 import { call } from '../api/client.ts'
 import { useMay } from '../api/session.ts'
 import { LinesThatDiffer } from '../editor/lines-that-differ.tsx'
-import { useFollowRun } from '../runs/follow-run.ts'
+import { useGoToRun } from '../runs/go-to-run.ts'
 import { ReplayDialog } from '../requests/replay-dialog.tsx'
 import { Empty, Facts, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 import { Confirm } from '../ui/dialog.tsx'
@@ -59,7 +59,7 @@ export function RowPage(): ReactElement {
 }
 
 function Actions({ life: { sync, key, retry } }: { readonly life: RowLife }): ReactElement {
-  const follow = useFollowRun()
+  const follow = useGoToRun()
   const [replays, setReplays] = useState(false)
   const [discards, setDiscards] = useState(false)
   const [mayRun, mayOperate] = [useMay('run'), useMay('operate')]

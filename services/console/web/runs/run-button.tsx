@@ -6,7 +6,7 @@ import { ask } from '../api/commands.ts'
 import { hasEnded } from '../api/follow-run.ts'
 import { useMay } from '../api/session.ts'
 import { toastError } from '../ui/toast.tsx'
-import { useFollowRun } from './follow-run.ts'
+import { useGoToRun } from './go-to-run.ts'
 
 interface RunButtonProps {
   readonly sync: string
@@ -15,7 +15,7 @@ interface RunButtonProps {
 }
 
 export function RunButton({ sync, lastRun, small = false }: RunButtonProps): ReactElement {
-  const follow = useFollowRun()
+  const follow = useGoToRun()
   const [busy, setBusy] = useState(false)
   const may = useMay('run')
   const size = small ? ' small' : ''

@@ -11,7 +11,7 @@ import { Confirm } from '../ui/dialog.tsx'
 import { rows } from '../ui/format.ts'
 import { HttpStatus, Outcome } from '../ui/status.tsx'
 import { Loading, Section, Trouble } from '../ui/parts.tsx'
-import { useFollowRun } from './follow-run.ts'
+import { useGoToRun } from './go-to-run.ts'
 import { totalsOf } from './totals.ts'
 
 export interface ErrorGroup {
@@ -56,7 +56,7 @@ interface FailedRowsProps {
 
 export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement {
   const { data, error, isPending, hasNextPage, fetchNextPage } = useInfiniteQuery(failedQuery(sync, { run }))
-  const follow = useFollowRun()
+  const follow = useGoToRun()
   const mayRun = useMay('run')
   const mayOperate = useMay('operate')
   const [asks, setAsks] = useState<{ what: 'retry' | 'discard'; rows: RowChoice } | null>(null)

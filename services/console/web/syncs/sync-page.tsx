@@ -7,7 +7,7 @@ import { ApiError } from '../api/client.ts'
 import { ask } from '../api/commands.ts'
 import { resourceQuery, syncsQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
-import { useFollowRun } from '../runs/follow-run.ts'
+import { useGoToRun } from '../runs/go-to-run.ts'
 import { RunButton } from '../runs/run-button.tsx'
 import { FailedRows } from '../runs/run-errors.tsx'
 import { RunsTable } from '../runs/runs-page.tsx'
@@ -171,7 +171,7 @@ type Grave = 'resync' | 'reset'
 function Grave({ name }: { readonly name: string }): ReactElement {
   const may = useMay('operate')
   const [asks, setAsks] = useState<Grave | null>(null)
-  const follow = useFollowRun()
+  const follow = useGoToRun()
   return (
     <Section title="Start over">
       <ul className="grave">

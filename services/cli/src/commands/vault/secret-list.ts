@@ -3,7 +3,7 @@ import type { Command } from '../../command.ts'
 import { terminalColumns } from '../../command.ts'
 import { EXIT, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import { secretsText } from '../../output/secrets-table.ts'
-import { withSecrets } from '../../vault/with-secrets.ts'
+import { withSecrets } from '../../open-control.ts'
 
 export const command: Command = {
   description:

@@ -2,7 +2,7 @@
 import type { Command } from '../../command.ts'
 import { EXIT, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import { painter } from '../../output/paint.ts'
-import { withSecrets } from '../../vault/with-secrets.ts'
+import { withSecrets } from '../../open-control.ts'
 
 export const command: Command = {
   description:

@@ -4,7 +4,7 @@ import { mask } from '../../cli-logger.ts'
 import { EXIT, EXITS_OF_ASKING } from '../../exit-codes.ts'
 import { painter, safe } from '../../output/paint.ts'
 import { readSecret } from '../../vault/read-secret.ts'
-import { withSecrets } from '../../vault/with-secrets.ts'
+import { withSecrets } from '../../open-control.ts'
 import { keptName } from '@sluice/secrets/vault/vault'
 
 export const command: Command = {

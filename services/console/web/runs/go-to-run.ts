@@ -3,7 +3,7 @@ import { useNavigate } from '@tanstack/react-router'
 import { useCallback } from 'react'
 
 /** Rejects as the asking does. */
-export function useFollowRun(): (asked: Promise<{ readonly id: string }>) => Promise<void> {
+export function useGoToRun(): (asked: Promise<{ readonly id: string }>) => Promise<void> {
   const navigate = useNavigate()
   return useCallback(
     async asked => {
