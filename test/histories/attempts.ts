@@ -1,6 +1,6 @@
 /** The attempts that delivery writes, in the model of the protocol. */
 import type { RequestRow } from '@sluice/contracts/records'
-import { closeRequest } from '@sluice/delivery/outcome/close-request'
+import { closeRequest } from '@sluice/delivery/outcome/effects'
 import type { PartHistory, UnownedAttempt } from '@sluice/delivery/ledger/request-history'
 import { settleRows, type AnotherTry } from '@sluice/delivery/outcome/settle-rows'
 import { sampleAttempt } from '@sluice/testkit/sample-records'

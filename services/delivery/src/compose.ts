@@ -29,9 +29,9 @@ import { DeliveryMemory } from './delivery-memory.ts'
 import { runDelivery } from './delivery.ts'
 import { DestinationTokens } from './destination/destination-tokens.ts'
 import { patientTargets } from './destination/patient-targets.ts'
-import { lateAfterTakeover } from './run/late-sends.ts'
+import { lateAfterTakeover } from './run/doubt.ts'
 import { Places } from './send/places.ts'
-import { tellOfBreakers } from './send/told-breakers.ts'
+import { tellOfBreakers } from './send/destination-gate.ts'
 import { Throttles } from './send/throttles.ts'
 
 /** More than any concurrency that a limit allows: the limiter, not the pool, holds requests back. */

@@ -19,11 +19,18 @@ import type { Typed } from '@sluice/topics/record-io'
 import { plainMarker, takeOver } from '@sluice/partition/take-over'
 import { at, homePartition, syncTopics } from '@sluice/topics/topics'
 import { AttemptLedger } from './ledger/attempt-ledger.ts'
-import { LateShare, type RequestMemory } from './delivery-memory.ts'
+import { LateShare, type RequestMemory, unseenLimit, WorkRoom } from './delivery-memory.ts'
 import { Doubt } from './run/doubt.ts'
-import { answeredEffects, effectsOf, isReplayed } from './outcome/effects.ts'
-import { CUT, CutRun, reportOf } from './run/cut-run.ts'
-import { endWithoutRenderer, runSoFar, type RunSoFar } from './run/end-without-renderer.ts'
+import { answeredEffects, effectsOf, isReplayed, unrenderableEnd } from './outcome/effects.ts'
+import {
+  CUT,
+  CutRun,
+  reportOf,
+  PassedRun,
+  endWithoutRenderer,
+  runSoFar,
+  type RunSoFar,
+} from './run/passed-run.ts'
 import {
   openRun,
   placeOf,
@@ -33,17 +40,12 @@ import {
   type DeliveryParts,
   type OpenRun,
 } from './run/open-run.ts'
-import { PassedRun } from './run/passed-run.ts'
 import { RemovalsFirst } from './run/removals-first.ts'
 import { rowsAt } from './ledger/parts.ts'
-import { recoverLedger } from './ledger/recover-ledger.ts'
+import { recoverLedger } from './ledger/request-history.ts'
 import { KeyOrder } from './run/key-order.ts'
-import { PartitionReporter } from './run/report-partition.ts'
-import { tellBacklog } from './run/tell-backlog.ts'
+import { PartitionReporter, tellBacklog } from './run/report-partition.ts'
 import { faultOf, inSequence } from './send/request-sequence.ts'
-import { unseenLimit } from './work/work-room.ts'
-import { WorkRoom } from './work/work-room.ts'
-import { unrenderableEnd } from './outcome/unrenderable-rows.ts'
 
 /** Of a run that is passed over, most requests whose effects are being written. */
 const MOST_PASSED_OVER = 64

@@ -7,7 +7,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { PartitionReport } from '@sluice/contracts/records'
 import { SYNC } from '@sluice/testkit/sample-records'
 import { always, OK, ScriptedDelivery } from '../test/scripted-delivery.ts'
-import { lateAfterTakeover, type LateSends } from './run/late-sends.ts'
+import { lateAfterTakeover, type LateSends } from './run/doubt.ts'
 
 const signal = new AbortController().signal
 /** Longer than it takes until people are told of a wait. */

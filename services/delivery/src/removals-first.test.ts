@@ -12,7 +12,7 @@ import { sampleEvent, SYNC } from '@sluice/testkit/sample-records'
 import { PREFIX } from '@sluice/testkit/test-log'
 import type { Life } from '../test/live-delivery.ts'
 import { always, OK, ScriptedDelivery, type Fate } from '../test/scripted-delivery.ts'
-import { lateAfterTakeover } from './run/late-sends.ts'
+import { lateAfterTakeover } from './run/doubt.ts'
 
 vi.setConfig({ testTimeout: 30_000 })
 

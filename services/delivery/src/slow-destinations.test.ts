@@ -23,7 +23,7 @@ import { writeRequests } from '@sluice/testkit/write-requests'
 import { deliverPartition } from './deliver-partition.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
 import { resolveTarget } from './destination/target.ts'
-import { lateAfterTakeover } from './run/late-sends.ts'
+import { lateAfterTakeover } from './run/doubt.ts'
 import { Places } from './send/places.ts'
 import { Throttles } from './send/throttles.ts'
 

@@ -1,7 +1,7 @@
 /** The connections that `validate --connect` tries, with the secrets of the environment. */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { fillSecrets, secretNames, type SecretFor } from '@sluice/contracts/secret-references'
-import { connectionOf } from '@sluice/delivery/destination/credentials'
+import { connectionOf } from '@sluice/delivery/destination/attempt-credentials'
 import { useByDestination } from '@sluice/domain/secret-uses'
 import { assertKeyColumns } from '@sluice/change-detector/detect/detect-changes'
 import { templateColumns } from '@sluice/change-detector/detect/template-columns'

@@ -2,7 +2,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { DestinationSpec } from '@sluice/contracts/resources'
 import { fillSecrets, type SecretFor, type SecretUse } from '@sluice/contracts/secret-references'
-import { connectionOf } from '@sluice/delivery/destination/credentials'
+import { connectionOf } from '@sluice/delivery/destination/attempt-credentials'
 import { findFor, useByDestination, usesByDestination, usesByTokens } from '@sluice/domain/secret-uses'
 import type { HttpSender } from '@sluice/http-sender/port'
 import { authorize, type Authorization } from '@sluice/oauth/authorize'

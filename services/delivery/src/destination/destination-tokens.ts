@@ -14,8 +14,12 @@ import type { Figures } from '@sluice/partition/figures'
 import { isGranted } from '@sluice/secrets/grants'
 import type { KeySource } from '@sluice/secrets/vault/key-file'
 import type { Vault } from '@sluice/secrets/vault/vault'
-import { OAuthCredentials, type AttemptCredentials, type PatienceOptions } from './attempt-credentials.ts'
-import { connectionOf } from './credentials.ts'
+import {
+  OAuthCredentials,
+  type AttemptCredentials,
+  type PatienceOptions,
+  connectionOf,
+} from './attempt-credentials.ts'
 import type { Profile } from './target.ts'
 
 /** Each edit of a destination makes another source. */

@@ -24,8 +24,13 @@ import { fillSecrets, secretNames, type SecretFor } from '@sluice/contracts/secr
 import { CUT_END_UNITS, MASK } from '@sluice/secrets/redact'
 import type { ConnectionOptions, ShownTls } from '@sluice/http-sender/port'
 import { RECORDED_BODY_BYTES } from '@sluice/domain/bounded-text'
-import type { AttemptCredentials, Credential } from './attempt-credentials.ts'
-import { authorizationOf, connectionOf, isOAuth } from './credentials.ts'
+import {
+  type AttemptCredentials,
+  type Credential,
+  authorizationOf,
+  connectionOf,
+  isOAuth,
+} from './attempt-credentials.ts'
 
 /**
  * The certificates that the connections of a run have shown. Servers behind one name may show several, so of

@@ -4,7 +4,7 @@ import { plainMarker } from '@sluice/partition/take-over'
 import { at, markerKey, syncTopics, textKey } from '@sluice/topics/topics'
 import { INCARNATION, sampleAttempt, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
-import { recoverLedger } from './recover-ledger.ts'
+import { recoverLedger } from './request-history.ts'
 
 const { signal } = new AbortController()
 const topics = syncTopics(PREFIX, SYNC)

@@ -3,14 +3,29 @@
  * tombstones for rows that are delivered now, and the values captured from its answer.
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import type { Captured, Request, RequestRow, RetryEntry, RowResult } from '@sluice/contracts/records'
+import type {
+  Captured,
+  Request,
+  RequestRow,
+  RetryEntry,
+  RowResult,
+  Unrenderable,
+} from '@sluice/contracts/records'
 import type { CountsByOp, Op, Outcome } from '@sluice/contracts/state'
 import { boundedOrNull } from '@sluice/domain/bounded-text'
 import { mergeCaptured } from '@sluice/domain/answers/captured'
 import { addCounts, countRows } from '@sluice/domain/counts'
 import { ROW_ERROR_BYTES } from '@sluice/domain/record-sizes'
-import type { EndedRows, RequestHistory, UnownedAttempt } from '../ledger/request-history.ts'
-import { rowsAt } from '../ledger/parts.ts'
+import { withTaint } from '@sluice/domain/answers/outcome'
+import {
+  type EndedRows,
+  type RequestHistory,
+  type UnownedAttempt,
+  NEVER_SENT,
+  type PartHistory,
+} from '../ledger/request-history.ts'
+import { rowsAt, isTainted } from '../ledger/parts.ts'
+import type { Target } from '../destination/target.ts'
 
 export interface Effects {
   /** By key; null is a tombstone. The writer adds owner and incarnation. */
@@ -22,7 +37,7 @@ export interface Effects {
 
 export type UnownedEntry = Omit<RetryEntry, 'incarnation' | 'owner'>
 
-export type UnownedCaptured = Omit<Captured, 'incarnation' | 'owner'>
+type UnownedCaptured = Omit<Captured, 'incarnation' | 'owner'>
 
 export interface FinishedRequest {
   readonly run: number
@@ -174,4 +189,138 @@ function entryOf(run: number, row: RequestRow, end: RowEnd): UnownedEntry {
     runs: (row.retried?.runs ?? 0) + 1,
     since: row.retried?.since ?? attempt.startedAt,
   }
+}
+
+/**
+ * Rows that could not be rendered, as delivery finishes them.
+ *
+ * True for a removal that needs a value which its trigger could have used, had it been captured. No later run
+ * could send it either. There are two exceptions.
+ *
+ * A name that no trigger captures is a typing mistake, and loses no removal. Nor does a row of which it is
+ * not known whether it is there, unless its last change was rejected. Its value may be in an answer whose
+ * effects are not written yet. Once its last change was rejected they are written, since delivery finishes
+ * the requests of an earlier run in the partition before those of a later one.
+ */
+export function isForgotten({ trigger, lacks, rows }: Unrenderable, { captures }: Target): boolean {
+  if (trigger !== 'removed' || typeof lacks !== 'string') return false
+  if (rows.some(({ uncertain, retried }) => uncertain && retried?.outcome !== 'rejected')) return false
+  return [...captures.added, ...captures.changed].some(({ name }) => name === lacks)
+}
+
+/** Attempt 0: rows that could not be rendered were never sent. */
+export function unrenderableAttempt(
+  offset: number,
+  record: Unrenderable,
+  { runId, forgets }: { readonly runId: string; readonly forgets: boolean },
+): UnownedAttempt {
+  return {
+    ...NEVER_SENT,
+    run: record.run,
+    runId,
+    seq: record.seq,
+    requestOffset: offset,
+    trigger: record.trigger,
+    outcome: 'rejected',
+    error: forgets ? `${record.error}; the row is taken as gone` : record.error,
+    method: '',
+    url: '',
+    requestHash: '',
+    idempotencyKey: null,
+    startedAt: Date.now(),
+  }
+}
+
+/**
+ * What finishes the record at that offset: the attempt that is to be written, which is null if `recorded` has
+ * been written before, and what follows from it.
+ */
+export function unrenderableEnd(
+  offset: number,
+  record: Unrenderable,
+  of: { readonly runId: string; readonly target: Target; readonly recorded: UnownedAttempt | null },
+): { readonly attempt: UnownedAttempt | null; readonly effects: Effects } {
+  const { runId, target, recorded } = of
+  const forgets = isForgotten(record, target)
+  const made = recorded ?? unrenderableAttempt(offset, record, { runId, forgets })
+  const ended = [{ positions: null, attempt: made, attempts: 0 }]
+  const { run, trigger, rows } = record
+  const none = { attempts: 0, requests: 0, replayOf: null }
+  const effects = effectsOf({ run, trigger, rows, ...none, ended, forgets })
+  return { attempt: recorded === null ? made : null, effects }
+}
+
+interface Closed {
+  readonly outcome: Outcome
+  readonly answered: boolean
+  readonly status: number | null
+  readonly idempotencyKey: string | null
+  readonly error: string
+  /** Rows whose outcome differs. */
+  readonly rows: readonly RowResult[]
+}
+
+/**
+ * What a request, or a part of one, comes to that is tried no more, though it is not finished (PROTOCOL.md
+ * §8, §11).
+ *
+ * A request that waits for its next try comes to what its last try had. One that was never tried is unsent,
+ * and so is one of which the API has seen nothing but a token that it refused.
+ *
+ * If a predecessor may have sent it once more, the last try is not known. The outcome is then unknown, and
+ * the key is that of the next try: a try that nobody saw went out under it.
+ */
+export function closeRequest(
+  history: PartHistory,
+  of: {
+    readonly trigger: Op
+    /** Its rows. */
+    readonly rows: readonly Pick<RequestRow, 'seq'>[]
+    /** The key that the next try would have. */
+    readonly nextKey: string | null
+    /** True if an earlier run sent the very same request, and nobody knows what became of it. */
+    readonly repeatsEarlier: boolean
+    readonly why: string
+    /** True if attempts have tokens, which the API may refuse. */
+    readonly hasTokens?: boolean
+  },
+): Closed {
+  const { unseen } = history
+  const { nextKey, repeatsEarlier, why, rows, hasTokens = false } = of
+  const said = history.last?.error ?? null
+  const error = said === null ? why : `${said} (${why})`
+  const last = hasTokens && history.tokenRefused ? null : history.last
+  const outcomes = outcomesOf({ ...history, last }, of)
+  if (last !== null && last.outcome !== 'throttled' && !unseen) {
+    const { answered, status, idempotencyKey } = last
+    return { ...outcomes, answered, status, idempotencyKey, error }
+  }
+  const doubted = repeatsEarlier || rows.some(row => isTainted(history.tainted, row))
+  return {
+    ...outcomes,
+    answered: false,
+    status: history.last?.status ?? null,
+    idempotencyKey: doubted ? nextKey : null,
+    error,
+  }
+}
+
+/** Each row comes to what its last try had: the outcome of the first, and the rows that differ. */
+function outcomesOf(
+  { last, tainted, unseen }: PartHistory,
+  { rows, trigger, repeatsEarlier }: Parameters<typeof closeRequest>[1],
+): Pick<Closed, 'outcome' | 'rows'> {
+  const known = last === null || unseen ? null : last
+  const own = new Map(known?.rows.map(row => [row.seq, row]))
+  const each = rows.map(row => {
+    const { outcome = sentOutcome(known), error = null } = own.get(row.seq) ?? {}
+    const doubted = isTainted(tainted, row) || (known === null && repeatsEarlier)
+    return { seq: row.seq, outcome: withTaint(outcome, doubted, trigger), error, captured: null }
+  })
+  const outcome = each[0]?.outcome ?? 'unsent'
+  return { outcome, rows: each.filter(row => row.outcome !== outcome || row.error !== null) }
+}
+
+function sentOutcome(last: PartHistory['last']): Outcome {
+  return last === null || last.outcome === 'throttled' ? 'unsent' : last.outcome
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Unrenderable } from '@sluice/contracts/records'
 import { INCARNATION, sampleDefinition, sampleRetried, sampleRow } from '@sluice/testkit/sample-records'
 import { resolveTarget } from '../destination/target.ts'
-import { isForgotten, unrenderableAttempt } from './unrenderable-rows.ts'
+import { isForgotten, unrenderableAttempt } from './effects.ts'
 
 const triggers = { added: { method: 'POST', path: '/rows', capture: { id: '$.id' } } }
 const target = resolveTarget(sampleDefinition({ sync: { triggers } }), () => '')

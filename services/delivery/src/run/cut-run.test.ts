@@ -1,6 +1,6 @@
 import { sampleReport } from '@sluice/testkit/sample-records'
 import { expect, it } from 'vitest'
-import { CutRun } from './cut-run.ts'
+import { CutRun } from './passed-run.ts'
 
 const REPORTED = sampleReport({ run: 7, ended: true, requestsEnd: 0 })
 

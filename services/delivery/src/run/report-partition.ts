@@ -5,13 +5,15 @@ import type { Wait, WaitNow } from '@sluice/contracts/run-records'
 import { boundedOrNull, boundedText } from '@sluice/domain/bounded-text'
 import { ERROR_BYTES } from '@sluice/domain/record-sizes'
 import { sleep } from '@sluice/flow/sleep'
-import type { TopicPartition } from '@sluice/message-log/port'
+import type { TopicPartition, MessageLog } from '@sluice/message-log/port'
 import type { RecordIo } from '@sluice/topics/record-io'
 import type { Ownership } from '@sluice/partition/take-over'
 import type { RunsView } from '@sluice/runs/runs-view'
 import type { Traces } from '@sluice/runtime/traces/span'
 import { at, homePartition, reportKey, sharedTopics } from '@sluice/topics/topics'
 import type { Worker } from '@sluice/partition/own-partitions'
+import type { Figures } from '@sluice/partition/figures'
+import { PositionHints } from '@sluice/partition/position-hints'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 import { partitionSpans, PhaseClock } from './partition-spans.ts'
 import { WaitTeller } from './wait-teller.ts'
@@ -26,7 +28,7 @@ const HAND_OVER_TOLD_AFTER_MS = 500
 const HANDS_OVER =
   'a process hands a part of the run over to another, once requests that are under way are answered'
 
-export interface ReporterOptions {
+interface ReporterOptions {
   readonly io: RecordIo
   readonly prefix: string
   readonly run: RunEvent
@@ -231,4 +233,40 @@ export class PartitionReporter {
 /** How long to wait before the next report of progress, of a run that has lasted for so long. */
 export function progressPauseMs(elapsedMs: number): number {
   return Math.min(Math.max(elapsedMs * PROGRESS_OF_ELAPSED, PROGRESS_FIRST_MS), PROGRESS_LAST_MS)
+}
+
+interface BacklogOf {
+  readonly log: MessageLog
+  readonly figures: Figures | undefined
+  readonly run: Pick<RunEvent, 'sync'>
+  readonly worker: Pick<Worker, 'target' | 'membership' | 'abort'>
+  readonly ledger: Pick<AttemptLedger, 'position' | 'oldestAt'>
+  readonly requests: TopicPartition
+}
+
+/**
+ * Tells operators how much of a partition is left to deliver, and how old it is.
+ *
+ * Commits the position as a hint, and shows the backlog until disposed. A process without figures tells
+ * nothing: nobody watches it.
+ */
+export function tellBacklog(of: BacklogOf): Pick<PositionHints, 'now'> & AsyncDisposable {
+  const { log, figures, run, worker, ledger, requests } = of
+  if (figures === undefined) return { now: () => undefined, [Symbol.asyncDispose]: () => Promise.resolve() }
+  const { partition } = requests
+  const onRound = async (): Promise<void> => {
+    const { end } = await log.offsets(requests, { signal: worker.abort })
+    const left = Math.max(0, end - ledger.position)
+    const { oldestAt } = ledger
+    const oldestMs = left === 0 || oldestAt === null ? 0 : Math.max(0, Date.now() - oldestAt)
+    figures.backlog(run.sync, partition, { requests: left, oldestMs })
+  }
+  const hints = new PositionHints(worker, { position: () => ledger.position, onRound })
+  return {
+    now: () => hints.now(),
+    async [Symbol.asyncDispose]() {
+      await hints[Symbol.asyncDispose]()
+      figures.backlog(run.sync, partition, null)
+    },
+  }
 }

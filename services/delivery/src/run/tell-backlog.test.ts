@@ -4,7 +4,7 @@ import { steadyMembership } from '@sluice/testkit/steady-membership'
 import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
 import { SYNC } from '@sluice/testkit/sample-records'
 import { at, syncTopics, textKey } from '@sluice/topics/topics'
-import { tellBacklog } from './tell-backlog.ts'
+import { tellBacklog } from './report-partition.ts'
 
 const { signal: abort } = new AbortController()
 

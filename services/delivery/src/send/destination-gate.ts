@@ -13,7 +13,9 @@ import {
   type LeaseOwner,
   type ReturnedParts,
 } from '@sluice/rate-limit/port'
-import type { Lease, LeaseQueue, LimitWait } from '@sluice/rate-limit/lease-queue'
+import type { Lease, LeaseQueue, LimitWait, OnBreaker } from '@sluice/rate-limit/lease-queue'
+import type { Figures } from '@sluice/partition/figures'
+import type { Logger } from '@sluice/runtime/logger'
 import type { Target } from '../destination/target.ts'
 
 /** How soon to look again whether the group, or the keeper of the limits, answers. */
@@ -240,4 +242,21 @@ export function brokenText({ openedAt, failures, failedProbes }: Broken): string
   const probes =
     failedProbes === 0 ? '' : `, ${failedProbes === 1 ? 'a probe' : `${failedProbes} probes`} among them`
   return `the breaker is open since ${since}, after ${failures} failures of the destination in a row${probes}`
+}
+
+/**
+ * Tells operators of breakers that open and close: in the log once, and as a figure.
+ */
+export function tellOfBreakers(of: {
+  readonly logger: Logger
+  readonly figures?: Figures | undefined
+}): OnBreaker {
+  const { logger, figures } = of
+  return (scope, broken) => {
+    const destination = scope.replace(/^destination\//, '')
+    figures?.breaker(destination, broken !== null)
+    if (broken === null)
+      logger.info({ destination }, 'the breaker is closed: requests go to the destination again')
+    else logger.warn({ destination, ...broken }, `nothing is sent but probes: ${brokenText(broken)}`)
+  }
 }

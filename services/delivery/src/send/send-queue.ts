@@ -14,19 +14,17 @@ import { endingOf } from '@sluice/flow/ends'
 import { Notifier } from '@sluice/flow/notifier'
 import { nextTurn } from '@sluice/flow/sleep'
 import type { Broken } from '@sluice/rate-limit/port'
-import { RequestMemory } from '../delivery-memory.ts'
+import { RequestMemory, activeLimit } from '../delivery-memory.ts'
 import { givenUpAfter } from '@sluice/partition/deaths/count-deaths'
 import { brokenText, isDead, type Permits } from './destination-gate.ts'
 import type { AnotherTry } from '../outcome/settle-rows.ts'
 import { leftOfWaitMs, type PartHistory, type UnownedAttempt } from '../ledger/request-history.ts'
 import { ANNOUNCED, NOT_SENT } from '../run/doubt.ts'
-import { OpenRequest, type TakenAttempt } from './open-request.ts'
+import { OpenRequest, type TakenAttempt, readyOf, type NewRequest, type Ready } from './open-request.ts'
 import { Burst, Permit } from './permit.ts'
-import { readyOf, type NewRequest, type Ready } from './ready-part.ts'
-import { hasArrived, ThrottleWindow } from './throttle-window.ts'
+import { hasArrived, ThrottleWindow } from './throttles.ts'
 import type { SendQueueOptions } from './send-queue-options.ts'
-import { failedAttempts, SentFigures } from '../work/sent-figures.ts'
-import { activeLimit } from '../work/work-room.ts'
+import { failedAttempts, SentFigures } from './sent-figures.ts'
 import {
   closingAttempt,
   dividedAttempt,
@@ -38,7 +36,7 @@ import {
   type Sent,
 } from './send-request.ts'
 import { TOO_LONG } from '../run/early-end.ts'
-import { queueWait } from '../run/queue-wait.ts'
+import { queueWait } from '../run/wait-teller.ts'
 import { WaitingRequests, type DuePart } from './waiting-requests.ts'
 
 /** With so few places left, as a share of the concurrency, what is answered is written down at once. */

@@ -1,7 +1,7 @@
 import { afterEach, expect, it, vi } from 'vitest'
 import type { Outcome } from '@sluice/contracts/state'
 import { sampleAttempt } from '@sluice/testkit/sample-records'
-import { ThrottleWindow } from './throttle-window.ts'
+import { ThrottleWindow } from './throttles.ts'
 
 const HOUR_MS = 3_600_000
 const row = (seq: number, outcome: Outcome) => ({ seq, outcome, error: null, captured: null })
