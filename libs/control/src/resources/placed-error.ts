@@ -4,7 +4,6 @@ import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { Definition, ResourceKind } from '@sluice/contracts/resources'
 import { placedInFile } from '@sluice/project/checks/check-templates'
 import type { Project } from '@sluice/project/project'
-import type { Catalog } from '../catalog.ts'
 
 /** The places of the fields of one resource. */
 export type Origins = NonNullable<ReturnType<Project['origins']['get']>>
@@ -27,11 +26,20 @@ export function placedError(
   return new SluiceError(error.code, error.message, { details, retryable: error.retryable, cause: error })
 }
 
+interface PlacedDefinitions {
+  definition(sync: string, signal: AbortSignal): Promise<Definition>
+  readonly placed?: (error: unknown, definition: Definition) => unknown
+}
+
 /**
  * A failed run with the files in which its mistakes are. It is as it was where its resources are in no files,
  * or the sync is gone or broken by now.
  */
-export async function placedRun(view: RunView, catalog: Catalog, signal: AbortSignal): Promise<RunView> {
+export async function placedRun(
+  view: RunView,
+  catalog: PlacedDefinitions,
+  signal: AbortSignal,
+): Promise<RunView> {
   const { sync, errorDetails: details, error, errorCode = 'internal' } = view
   if (details === undefined || catalog.placed === undefined) return view
   try {
