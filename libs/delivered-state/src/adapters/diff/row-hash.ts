@@ -12,6 +12,7 @@ import {
   differInCounts,
   fromStoredJson,
   isNested,
+  once,
   quoteIdentifier,
   quoteText,
   readingOfExtracted,
@@ -154,7 +155,9 @@ function hashOfParsed(columns: readonly Column[], parsed: string): string {
     const reading = readingOfStored(type, fromStoredJson(type, value))
     // Without this check, a value that is not a list or struct, or has a member that the type now lacks,
     // would read as if it did not exist.
-    misfits.push(`${differInCounts(value, reading)} OR (${value} IS NOT NULL AND ${reading} IS NULL)`)
+    misfits.push(
+      once(reading, 'reading', x => `${differInCounts(value, x)} OR (${value} IS NOT NULL AND ${x} IS NULL)`),
+    )
     return { reading, type, isPlain: false }
   })
   const hash = hashOf(fields)
@@ -189,10 +192,10 @@ function hashOf(columns: readonly Read[]): string {
  * text.
  */
 function field(reading: string, type: ColumnType): string {
-  // The reading of a list or struct is expensive, so a list of one item makes DuckDB compute it once.
-  const x = isNested(type) ? 'reading' : reading
-  const fitted = `CASE WHEN ${x} = '' OR contains(${x}, ',') OR starts_with(${x}, '#') THEN '#' || strlen(${x}) || ':' || ${x} ELSE ${x} END`
-  return isNested(type) ? `list_transform([${reading}], lambda reading: ${fitted})[1]` : fitted
+  const fitted = (x: string): string =>
+    `CASE WHEN ${x} = '' OR contains(${x}, ',') OR starts_with(${x}, '#') THEN '#' || strlen(${x}) || ':' || ${x} ELSE ${x} END`
+  const isCostly = isNested(type) || type.kind === 'float' || type.kind === 'double'
+  return isCostly ? once(reading, 'reading', fitted) : fitted(reading)
 }
 
 interface Filling {

@@ -197,27 +197,44 @@ function doubleReading(x: string): string {
 export function readingOfStored(type: ColumnType, x: string): string {
   if (isNested(type)) return nestedReading(type, x, readingOfStored)
   if (type.kind !== 'float' && type.kind !== 'double') return x
-  const double = `TRY_CAST(${x} AS DOUBLE)`
-  const digits = `rtrim(ltrim(${x}, '-'), '0')`
+  return once(x, 'stored', stored =>
+    once(`TRY_CAST(${stored} AS DOUBLE)`, 'double', double =>
+      type.kind === 'double' ? storedDouble(stored, double) : storedFloat(stored, double),
+    ),
+  )
+}
+
+/**
+ * SQL that names the value of an expression and uses it by that name. DuckDB keeps values for each step of an
+ * expression, as often as it is written, so a costly one is written once.
+ */
+export function once(x: string, name: string, use: (name: string) => string): string {
+  return `list_transform([${x}], lambda ${name}: ${use(name)})[1]`
+}
+
+function storedDouble(stored: string, double: string): string {
+  const digits = `rtrim(ltrim(${stored}, '-'), '0')`
   const shortest = `rtrim(replace(ltrim(split_part(CAST(${double} AS VARCHAR), 'e', 1), '-'), '.', ''), '0')`
-  const isLong = `length(${x}) >= 17 AND regexp_full_match(${x}, '-?[1-9][0-9]{16,20}')`
-  const ofDouble = `CASE WHEN ${isLong} AND ${digits} = ${shortest} THEN ${doubleReading(double)} ELSE ${x} END`
-  return type.kind === 'double' ? ofDouble : floatReading(ofDouble, double)
+  const isLong = `length(${stored}) >= 17 AND regexp_full_match(${stored}, '-?[1-9][0-9]{16,20}')`
+  return `CASE WHEN ${isLong} AND ${digits} = ${shortest} THEN ${doubleReading(double)} ELSE ${stored} END`
 }
 
 /**
  * How the decimal of a FLOAT column reads: as the float that it names, since DuckDB does not print the
  * shortest decimal of each float (448829.375 for 448829.38), which is what templates print and the state
- * holds. Of decimals of so many digits none is nearer to that float, or `text` names another number, such as
+ * holds. Of decimals of so many digits none is nearer to that float, or it names another number, such as
  * 16777217, and reads as it is.
  */
-function floatReading(text: string, double: string): string {
-  const float = `TRY_CAST(${double} AS FLOAT)`
-  const digits = `length(trim(replace(split_part(ltrim(${text}, '-'), 'e', 1), '.', ''), '0'))`
-  const unit = `pow(10, floor(log10(nullif(abs(${double}), 0))) - ${digits} + 1)`
-  const isNearest = `abs(${double} - CAST(${float} AS DOUBLE)) <= 0.500001 * ${unit}`
-  const isDecimal = `${text} = ${doubleReading(double)} AND ${digits} BETWEEN 1 AND ${FLOAT_DIGITS}`
-  return `CASE WHEN ${isDecimal} AND ${isNearest} THEN ${readingOfExtracted({ kind: 'float' }, float)} ELSE ${text} END`
+function storedFloat(stored: string, double: string): string {
+  return once(storedDouble(stored, double), 'text', text => {
+    const float = `TRY_CAST(${double} AS FLOAT)`
+    const digits = `length(trim(replace(split_part(ltrim(${text}, '-'), 'e', 1), '.', ''), '0'))`
+    const unit = `pow(10, floor(log10(nullif(abs(${double}), 0))) - ${digits} + 1)`
+    const isNearest = `abs(${double} - CAST(${float} AS DOUBLE)) <= 0.500001 * ${unit}`
+    const isDecimal = `${text} = ${doubleReading(double)} AND ${digits} BETWEEN 1 AND ${FLOAT_DIGITS}`
+    const reading = once(`CAST(CAST(${float} AS VARCHAR) AS DOUBLE)`, 'shown', doubleReading)
+    return `CASE WHEN ${isDecimal} AND ${isNearest} THEN ${reading} ELSE ${text} END`
+  })
 }
 
 /** So many digits tell all 32-bit floats apart. */
@@ -264,15 +281,15 @@ export function fromStoredJson(type: ColumnType, json: string): string {
  * lists, and objects. Members of objects, texts, numbers and booleans are values.
  */
 export function differInCounts(one: string, other: string): string {
-  return `(${countsIn(one)}) <> (${countsIn(other)})`
+  return `${countsIn(one)} <> ${countsIn(other)}`
 }
 
 function countsIn(json: string): string {
-  const withoutTexts = `regexp_replace(${json}, '"([^"\\\\]|\\\\.)*"', 's', 'g')`
-  const count = (pattern: string): string =>
-    `coalesce(len(regexp_extract_all(${withoutTexts}, '${pattern}')), 0)`
-  const values = `${count('s:[^n]')} + ${count('(?:s|[0-9]|true|false)(?:[],}]|$)')}`
-  return `${values}, ${count('\\[')}, ${count('\\{')}`
+  return once(`regexp_replace(${json}, '"([^"\\\\]|\\\\.)*"', 's', 'g')`, 'bare', bare => {
+    const count = (pattern: string): string => `coalesce(len(regexp_extract_all(${bare}, '${pattern}')), 0)`
+    const values = `${count('s:[^n]')} + ${count('(?:s|[0-9]|true|false)(?:[],}]|$)')}`
+    return `[${values}, ${count('\\[')}, ${count('\\{')}]`
+  })
 }
 
 function structureOf(type: ColumnType): unknown {

@@ -1,5 +1,7 @@
-import { afterEach, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 
+// Another file of the same process may have loaded the module.
+beforeEach(() => vi.resetModules())
 afterEach(() => {
   vi.doUnmock('node:module')
   vi.resetModules()
