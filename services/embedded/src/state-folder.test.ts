@@ -36,6 +36,8 @@ function found(env: { readonly [name: string]: string } = {}): string {
 it('a folder of another user is told as such, and not as one in which nothing ran', async () => {
   const folder = join(dir, '.sluice')
   await mkdir(join(folder, 'env/prod'), { recursive: true })
+  // Another test of this process may have set its umask.
+  for (const path of ['.', 'env', 'env/prod']) await chmod(join(folder, path), 0o755)
   expect(found()).toBe('false\n')
   await writeFile(join(folder, 'log.db'), '')
   expect(found()).toBe('true\n')
