@@ -197,10 +197,12 @@ function doubleReading(x: string): string {
 export function readingOfStored(type: ColumnType, x: string): string {
   if (isNested(type)) return nestedReading(type, x, readingOfStored)
   if (type.kind !== 'float' && type.kind !== 'double') return x
-  return once(x, 'stored', stored =>
-    once(`TRY_CAST(${stored} AS DOUBLE)`, 'double', double =>
-      type.kind === 'double' ? storedDouble(stored, double) : storedFloat(stored, double),
-    ),
+  const doubleOf = (text: string): string => `TRY_CAST(${text} AS DOUBLE)`
+  return once(x, 'raw', raw =>
+    type.kind === 'float'
+      ? once(doubleOf(raw), 'double', double => storedFloat(raw, double))
+      : // Most doubles need no cast. DuckDB makes none where it stands in a branch that is not taken.
+        storedDouble(raw, doubleOf(raw)),
   )
 }
 
@@ -216,7 +218,7 @@ function storedDouble(stored: string, double: string): string {
   const digits = `rtrim(ltrim(${stored}, '-'), '0')`
   const shortest = `rtrim(replace(ltrim(split_part(CAST(${double} AS VARCHAR), 'e', 1), '-'), '.', ''), '0')`
   const isLong = `length(${stored}) >= 17 AND regexp_full_match(${stored}, '-?[1-9][0-9]{16,20}')`
-  return `CASE WHEN ${isLong} AND ${digits} = ${shortest} THEN ${doubleReading(double)} ELSE ${stored} END`
+  return `CASE WHEN ${isLong} AND ${digits} = ${shortest} THEN ${once(double, 'shown', doubleReading)} ELSE ${stored} END`
 }
 
 /**
