@@ -7,6 +7,7 @@ import { request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { hostname } from 'node:os'
 import { messageOf, SluiceError } from '@sluice/contracts/errors'
+import { doublingPause } from '@sluice/flow/retry'
 import { valueOf, type Environment } from '../environment.ts'
 import { spanId, traceId, type Attribute, type Span, type TracedProcess, type Traces } from './span.ts'
 
@@ -158,7 +159,9 @@ class OtlpTraces implements Traces, AsyncDisposable {
 
   #pauseMs(): number {
     const { pauseFirstMs, pauseLastMs } = this.#pace
-    return this.#failures === 0 ? 0 : Math.min(pauseFirstMs * 2 ** (this.#failures - 1), pauseLastMs)
+    return this.#failures === 0
+      ? 0
+      : doublingPause(this.#failures, { firstMs: pauseFirstMs, maxMs: pauseLastMs })
   }
 
   /** Never rejects. */
