@@ -124,7 +124,9 @@ export interface Failure {
   readonly details: readonly ErrorDetail[]
 }
 
-/** Of an error that is no `SluiceError`, the message alone. */
+/**
+ * Returns what another process is told of an error. An error that is no `SluiceError` has its message alone.
+ */
 export function failureOf(error: unknown): Failure {
   if (error instanceof SluiceError)
     return { code: error.code, message: error.message, details: error.details }

@@ -122,7 +122,7 @@ export type DeliveredTo = ValueOf<typeof deliveredTo>
 /** The destination that has the rows of a delivered state. */
 const stateOwner = recordOf('StateOwner', 'What the delivered state is of.', {
   ...deliveredToFields,
-  /** Of two events of a sync, the higher number tells. */
+  /** The event with the higher number tells, of two events of a sync. */
   change: field('How many times that has changed.', long),
 })
 export type StateOwner = ValueOf<typeof stateOwner>
@@ -257,12 +257,12 @@ export const runEvent = recordOf('RunEvent', 'The state of a run.', {
   errorCode: field('The kind of error.', nullable(text)),
   notices: field('What its user should know.', listOf(text)),
   ends: field('Where it ends, for trimming.', listOf(partitionEnd)),
-  /** Those of earlier runs, too, until a complete run has taken them into account. */
+  /** Faults of earlier runs stay, too, until a complete run has taken them into account. */
   faults: field('Where changes were lost track of.', listOf(fault)),
   held: field('Why it is held, while it is.', nullable(heldRemovals)),
   /** Null if nobody was asked. */
   approved: field('How many removals somebody has approved.', nullable(long)),
-  /** Of a retry, a discard or a resync. Null for any other run, and in events of an earlier version. */
+  /** A retry, a discard or a resync has it. Null for any other run, and in events of an earlier version. */
   upTo: field('What was asked for is about what runs up to this one left.', nullable(long)),
   /** Null for any other run, and in events of an earlier version. */
   asked: field('Offset of the command that asked for it, if `command` is an approval.', nullable(long)),
@@ -277,7 +277,7 @@ export const runEvent = recordOf('RunEvent', 'The state of a run.', {
   ),
   /** As its command says. Null where nobody did, and in events of an earlier version. */
   by: field('Who asked for it.', nullable(text)),
-  /** Of a run with that cause: the instant that it is due for. */
+  /** A run of the schedule has the instant that it is due for. */
   fired: field('How far the schedule has started runs.', nullable(fired)),
   aside: field('True if it failed since no process can work on its sync.', nullable(boolean)),
   phases: field('When it came so far.', nullable(phases)),

@@ -1,5 +1,5 @@
 /**
- * What becomes of a failure (PROTOCOL.md §11): whether it concerns a try, a sync or the process
+ * Judges a failure (PROTOCOL.md §11): whether it concerns a try, a sync or the process
  * (`concernOf`), how soon another try begins (`Tries`), when it ends the run (`FailuresOfRun`), and what is
  * told of a sync that cannot go on while all others do (`SetAsides`, R12).
  */
@@ -89,7 +89,7 @@ export class FailuresOfRun {
  */
 const ROW_ENDS_AFTER_MS = 60_000
 
-/** What happens on failures that concern one sync alone. The target is null for the sync's membership. */
+/** Takes the failures that concern one sync alone. The target is null for the sync's membership. */
 export interface SettingAside {
   /**
    * Told of each failure. Resolves once the failure is reported. A rejection concerns more than this sync,

@@ -11,10 +11,9 @@ import { list } from './decode/places.ts'
 const SHOWN_NAMES = 10
 
 /**
- * Puts a sync of a project together with everything that it refers to, as a run pins it (R15).
- *
- * The definition of a sync. For a sync that the project does not have, it throws `not-found` with the nearest
- * name. For a sync that cannot be used, it throws `config` with the reasons.
+ * Puts a sync of a project together with everything that it refers to, as a run pins it (R15). For a sync
+ * that the project does not have, it throws `not-found` with the nearest name. For a sync that cannot be
+ * used, it throws `config` with the reasons.
  */
 export function resolveDefinition(project: Project, syncName: string): Definition {
   const found = lookUpDefinition((kind, name) => project.resources.get(resourceKey(kind, name)), syncName)

@@ -20,9 +20,8 @@ type Concurrency = Pick<Target, 'concurrency'>
 type Announcing = Pick<Target, 'concurrency' | 'atMostOnce'>
 
 /**
- * Room for one more record in the work of a partition (PROTOCOL.md §8, _How much is in work_).
- *
- * Most requests of the window that are ready, sent or not yet acknowledged. The others wait, or are done.
+ * The most requests of the window that are ready, sent or not yet acknowledged (PROTOCOL.md §8, _How much is
+ * in work_). The others wait, or are done.
  */
 export function activeLimit({ concurrency }: Concurrency): number {
   return Math.max(ACTIVE_LEAST, Math.min(concurrency, WINDOW_REQUESTS) * ACTIVE_PER_SLOT)

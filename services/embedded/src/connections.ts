@@ -29,9 +29,7 @@ interface TargetMeans {
   readonly profile: Profile
 }
 
-/**
- * Destinations with their secrets, cached by definition until the vault changes.
- */
+/** Returns destinations with their secrets, cached by definition until the vault changes. */
 export function targets(
   definitions: Definitions,
   secretFor: SecretFor,

@@ -66,11 +66,7 @@ export async function readAlertStates(
   return states
 }
 
-/**
- * Alerts as people see them.
- *
- * By name, with what is known of the syncs that they watch.
- */
+/** The alerts as people see them, by name, with what is known of the syncs that they watch. */
 export function alertsViewOf(alerts: readonly AlertSpec[], states: Iterable<KeptState>): AlertsView {
   const all = [...states]
   return {

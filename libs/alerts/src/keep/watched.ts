@@ -9,7 +9,7 @@ import { readResources } from '@sluice/resources/stored-resources'
 import type { CertificateFact } from '../evaluate/facts.ts'
 import { watchKey, type AlertLog, type Watch } from './alert-records.ts'
 
-/** Those of all certificates of a text in PEM, in ms since 1970. */
+/** Returns when the certificates of a text in PEM end, in ms since 1970. */
 export function expiriesIn(pem: string): number[] {
   return certificatesIn(pem).flatMap(text => {
     try {

@@ -1,6 +1,6 @@
 /**
- * What each operation takes and answers. A query is text, so its numbers are read from text. Unknown names
- * are errors, since a filter that is misspelt would show everything.
+ * The input and the answer of each operation. A query is text, so its numbers are read from text. Unknown
+ * names are errors, since a filter that is misspelt would show everything.
  */
 import { z } from 'zod'
 import {
@@ -591,7 +591,7 @@ type DocumentPart<Name extends OperationName> = Shapes[Name] extends {
 type Constant<T> = T extends readonly (infer Item)[] ? readonly Item[] : T
 type Flat<T> = { readonly [Field in keyof T]: Constant<T[Field]> }
 
-/** What an operation takes, as the code that carries it out gets it: times are ISO 8601 text. */
+/** The input of an operation, as the code that carries it out gets it: times are ISO 8601 text. */
 export type InputOf<Name extends OperationName> = Flat<
   Part<Name, 'params'> & Part<Name, 'query'> & Part<Name, 'body'> & DocumentPart<Name>
 >

@@ -1,4 +1,4 @@
-/** What a queued run waits for by what its topic tells. */
+/** The waits of a queued run, by what its topic tells. */
 import type { RunEvent } from '@sluice/contracts/records'
 import type { Wait } from '@sluice/contracts/run-records'
 import type { SyncRuns } from '@sluice/runs/runs-view'

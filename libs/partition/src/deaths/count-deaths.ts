@@ -93,7 +93,7 @@ export class Care {
   readonly ends: string | null
   readonly #inARow: number
   #rejects: string | null
-  /** So many records are written, or so many requests have begun. */
+  /** The records that are written, or the requests that have begun. */
   #through = 0
 
   constructor({ inARow, all }: Deaths, stage: DyingStage) {

@@ -55,11 +55,9 @@ function numberOf(error: unknown): number | null {
 }
 
 /**
- * Translates errors of MySQL and MariaDB into SluiceErrors. Their codes:
+ * Translates an error of MySQL or MariaDB while the connection is opened. Their codes:
  * https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html and
  * https://mariadb.com/kb/en/mariadb-error-code-reference/.
- *
- * For an error while the connection is opened.
  */
 export function connectError(error: unknown, names: ServerNames): SluiceError {
   if (isSluiceError(error)) return error

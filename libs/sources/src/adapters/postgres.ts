@@ -40,10 +40,8 @@ const CANCELLED = '57014'
 const RETRYABLE = /^(40|53|55P03)/
 
 /**
- * Translates PostgreSQL's errors into SluiceErrors. Its codes:
+ * Translates an error of PostgreSQL while the connection is opened. Its codes:
  * https://www.postgresql.org/docs/current/errcodes-appendix.html
- *
- * For an error while the connection is opened.
  */
 export function connectError(error: unknown, names: ServerNames): SluiceError {
   if (isSluiceError(error)) return error

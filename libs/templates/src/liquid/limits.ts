@@ -7,10 +7,8 @@
 import { Decimal } from '@sluice/contracts/values'
 
 /**
- * How long a thread that others wait for goes on rendering. A render that takes longer is given up with a
- * `SlowRender`, so that another thread can do it from its beginning. The result is the same there.
- *
- * Thrown out of `render`: it took too long here. It says nothing of the template.
+ * Thrown out of `render`: it took too long for a thread that others wait for. Another thread can do it from
+ * its beginning, with the same result, so this says nothing of the template.
  */
 export class SlowRender extends Error {
   override readonly name = 'SlowRender'

@@ -192,8 +192,6 @@ function entryOf(run: number, row: RequestRow, end: RowEnd): UnownedEntry {
 }
 
 /**
- * Rows that could not be rendered, as delivery finishes them.
- *
  * True for a removal that needs a value which its trigger could have used, had it been captured. No later run
  * could send it either. There are two exceptions.
  *

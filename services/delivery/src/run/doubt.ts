@@ -13,6 +13,10 @@ import { NO_HISTORY, type PartHistory, type RequestHistory } from '../ledger/req
 /** Until when requests to a target may arrive, by `performance.now()`. */
 export type ArriveUntil = (target: Target) => number
 
+/**
+ * Requests of a process that has ended may still reach the API: the kernel delivers what the process had
+ * written to its sockets. A successor waits for them where they could overtake its own (PROTOCOL.md §8).
+ */
 export interface LateSends {
   /**
    * Notes that a request of the partition is about to go out, before any byte of it does. Throws `disk` or
@@ -34,9 +38,6 @@ export interface SendUnderWay {
 const UNNOTED: SendUnderWay = { finished: () => undefined, abandoned: () => undefined }
 
 /**
- * Requests of a process that has ended may still reach the API: the kernel delivers what the process had
- * written to its sockets. A successor waits for them where they could overtake its own (PROTOCOL.md §8).
- *
  * Nothing is noted. After each unclean takeover, requests may be late for `lateMs`.
  */
 export function lateAfterTakeover(lateMs: (target: Target) => number): LateSends {

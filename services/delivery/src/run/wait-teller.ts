@@ -11,11 +11,7 @@ import type { WaitingRequests } from '../send/waiting-requests.ts'
 
 const THROTTLED = 'the API asked for a pause, and took no request since'
 
-/**
- * What the requests of a run wait for, if they do.
- *
- * Null while requests are sent, or there is none.
- */
+/** Returns what the requests of a run wait for; null while requests are sent, or there is none. */
 export function queueWait(
   {
     queued,

@@ -118,9 +118,8 @@ export interface NewRequest {
 }
 
 /**
- * A request, or a part of one, that is in work: it waits for its turn, or is sent.
- *
- * With the whole body; that of a part has to be rendered.
+ * Makes a request, or a part of one, ready for its turn. It has the whole body; the body of a part has to be
+ * rendered.
  */
 export function readyOf(
   open: OpenRequest,

@@ -24,10 +24,8 @@ interface StateFile {
 const USABLE = 'runs keep their log and state there: give it to the user who runs sluice, or move it away'
 
 /**
- * Whether a run could use the files of the embedded profile. It only reads, and takes no lock: a process may
- * begin to work in the folder meanwhile.
- *
- * The problem of the folder as a whole; null if files can be looked for, and made, in it.
+ * Returns the problem of the folder as a whole; null if files can be looked for, and made, in it. This only
+ * reads, and takes no lock: a process may begin to work in the folder meanwhile.
  */
 export function dataDirProblem(dataDir: string, advice = USABLE): Check | null {
   const fault = statSync(dataDir).isDirectory()

@@ -276,10 +276,8 @@ function firstLine(text: string): string {
 }
 
 /**
- * Translates DuckDB's errors into SluiceErrors.
- *
- * The SluiceError for an error of DuckDB. If DuckDB had too little memory, the message names the setting that
- * gives it more.
+ * Returns the SluiceError for an error of DuckDB. If DuckDB had too little memory, the message names the
+ * setting that gives it more.
  */
 export function asStateError(error: unknown, file: string): unknown {
   if (isSluiceError(error)) return error
