@@ -17,11 +17,13 @@ import { CONCURRENCY, startPipeline, type Pipeline } from './people-pipeline.ts'
 const PEOPLE = 2_000
 const KILLS = 6
 const PER_RUN = 3
+/** Nothing is sent for a row that an earlier kill left in doubt, so a later run sends fewer than all. */
+const SURELY_SENT = PEOPLE - KILLS * 2 * CONCURRENCY
 const SEED = Number(process.env['SLUICE_TEST_SEED'] ?? randomInt(2 ** 31))
 
 describe.skipIf(realServices() === null)(`at-most-once (SLUICE_TEST_SEED=${SEED})`, () => {
   it('sends no request twice, and shows each row in doubt', { timeout: 500_000 }, async () => {
-    const plan = planKills(randomFrom(SEED).next, { kills: KILLS, perRun: PER_RUN, people: PEOPLE })
+    const plan = planKills(randomFrom(SEED).next, { kills: KILLS, perRun: PER_RUN, requests: SURELY_SENT })
     await using pipeline = await startPipeline({
       ...{ people: PEOPLE, rate: 400, timeout: '1s', sync: 'delivery: at-most-once' },
       counts: { 'change-detector': 2, renderer: 2, delivery: 2 },

@@ -26,7 +26,7 @@ function killedProcessesSuite(kills: number): void {
       `lose nothing and repeat little, over ${kills} kills`,
       { timeout: 60_000 + kills * 30_000 },
       async () => {
-        const plan = planKills(randomFrom(SEED).next, { kills, perRun: PER_RUN, people: PEOPLE })
+        const plan = planKills(randomFrom(SEED).next, { kills, perRun: PER_RUN, requests: PEOPLE })
         await using pipeline = await startPipeline({
           people: PEOPLE,
           rate: 2_000,

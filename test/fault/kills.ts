@@ -42,10 +42,13 @@ export interface Kill extends PlannedKill {
   readonly killedAt: number
 }
 
-/** Plans kills spread over the services, in runs of `perRun` each. */
+/**
+ * Plans kills spread over the services, in runs of `perRun` each. Each comes while a run sends the first
+ * `requests`, so every run has to send that many: a kill whose moment never comes is waited for in vain.
+ */
 export function planKills(
   random: () => number,
-  of: { readonly kills: number; readonly perRun: number; readonly people: number },
+  of: { readonly kills: number; readonly perRun: number; readonly requests: number },
 ): readonly (readonly PlannedKill[])[] {
   const runs: PlannedKill[][] = []
   for (let number = 0; number < of.kills; number += 1) {
@@ -56,7 +59,7 @@ export function planKills(
       number: number + 1,
       service,
       watched,
-      at: 1 + Math.floor(random() * of.people * (isRendering ? RENDERED_SOON : 1)),
+      at: 1 + Math.floor(random() * of.requests * (isRendering ? RENDERED_SOON : 1)),
       delayMs: 5 + Math.floor(random() * 30),
       victim: random(),
       restartAfterMs: Math.floor(random() * 8_000),
