@@ -7,12 +7,12 @@ import type { CDPSession, Page } from 'playwright-core'
 import { z } from 'zod'
 
 /** An input that waits for longer feels slow. */
-export const MOST_BLOCKING_MS = 50
+export const MAX_BLOCKING_MS = 50
 /**
  * A busy machine makes caches cold at times, and never warm. What the page's own code costs, it costs in each
  * try.
  */
-const MOST_TRIES = 5
+const MAX_TRIES = 5
 
 /** Tasks of threads, and the events that people cause, with times in µs of one clock. */
 const CATEGORIES = ['devtools.timeline', 'disabled-by-default-devtools.timeline']
@@ -34,12 +34,12 @@ type Task = z.infer<typeof taskRun>
 /**
  * The most processor time in ms that the page's main thread took for one task, or between an event and the
  * end of what was done for it, while somebody did this. It is the least such time of some tries, of which one
- * within `MOST_BLOCKING_MS` is enough. Not concurrently for pages of one browser.
+ * within `MAX_BLOCKING_MS` is enough. Not concurrently for pages of one browser.
  */
 export async function longestBlock(page: Page, act: () => Promise<unknown>): Promise<number> {
   await using session = disposable(await page.context().newCDPSession(page))
   let least = Number.POSITIVE_INFINITY
-  for (let tries = 0; tries < MOST_TRIES && least > MOST_BLOCKING_MS; tries += 1)
+  for (let tries = 0; tries < MAX_TRIES && least > MAX_BLOCKING_MS; tries += 1)
     least = Math.min(least, longestIn(await traced(session.of, () => actAndSettle(page, act))))
   return least
 }

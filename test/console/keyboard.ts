@@ -3,7 +3,7 @@ import type { Locator, Page } from 'playwright-core'
 import { expect } from 'vitest'
 
 /** More stops than any page has on the way to something. */
-const MOST_STOPS = 150
+const MAX_STOPS = 150
 const SOON = { timeout: 2_000, interval: 20, message: 'a stop of Tab that cannot be seen' }
 
 export class Keyboard {
@@ -29,7 +29,7 @@ export class Keyboard {
   /** Goes there by Tab. Each stop on the way can be seen, with the ring that shows the focus. */
   async reach(target: Locator): Promise<void> {
     await target.waitFor()
-    for (let stop = 0; stop < MOST_STOPS; stop += 1) {
+    for (let stop = 0; stop < MAX_STOPS; stop += 1) {
       if (await hasFocus(target)) return
       await this.#page.keyboard.press('Tab')
       // An editor draws its ring a moment later.

@@ -21,7 +21,7 @@ export const ENCODINGS: readonly ((text: string) => string)[] = [
  * each of them as several.
  */
 const STRETCH = 10
-const SHORTEST = 16
+const MIN_CHARACTERS = 16
 
 /** The stretches of the secrets, in any encoding, that stand in one of the texts. */
 export function stretchesFound(texts: Iterable<string>, secrets: Iterable<string>): readonly string[] {
@@ -30,7 +30,7 @@ export function stretchesFound(texts: Iterable<string>, secrets: Iterable<string
     for (const encode of ENCODINGS) {
       const encoded = encode(secret)
       for (const written of [encoded, JSON.stringify(encoded).slice(1, -1)]) {
-        const length = Math.max(SHORTEST, Math.ceil((written.length / secret.length) * STRETCH))
+        const length = Math.max(MIN_CHARACTERS, Math.ceil((written.length / secret.length) * STRETCH))
         const stretches = wanted.get(length) ?? new Set()
         wanted.set(length, stretches)
         for (let start = 0; start + length <= written.length; start += 1)

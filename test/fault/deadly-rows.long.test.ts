@@ -18,7 +18,7 @@ import { finished, projectFolder, type ProjectFolder } from '../e2e/project-fold
 const SMALL_HEAP_MB = 80
 const FOUR = 'limits: { concurrency: 4 }'
 /** Those of a process that came further are not among the three in a row. */
-const MOST_DEATHS_A_ROW = 7
+const MAX_DEATHS_A_ROW = 7
 const LARGE = `select id, case when id = 2 then repeat('x', 6000000) else name end as name from 'people.csv'`
 /** A batch that takes long is rendered in a thread, which may end in place of the process. */
 const GIVEN_UP =
@@ -114,7 +114,7 @@ describe.skipIf(realServices() === null)('a sync whose rows end processes', { ti
       triggers: { added: { detected: 3, delivered: 2, rejected: 1 } },
     })
     const deaths = supervised.deaths()
-    expect(deaths).toBeLessThanOrEqual(MOST_DEATHS_A_ROW)
+    expect(deaths).toBeLessThanOrEqual(MAX_DEATHS_A_ROW)
     expect(await bad.failed(SYNC)).toMatchObject([
       { key: '2', outcome: 'rejected', error: expect.stringMatching(GIVEN_UP) as string },
     ])
@@ -123,7 +123,7 @@ describe.skipIf(realServices() === null)('a sync whose rows end processes', { ti
       status: 'warning',
       triggers: { added: { detected: 1, rejected: 1 } },
     })
-    expect(supervised.deaths()).toBeLessThanOrEqual(deaths + MOST_DEATHS_A_ROW)
+    expect(supervised.deaths()).toBeLessThanOrEqual(deaths + MAX_DEATHS_A_ROW)
     await supervised.end()
     await services.add('renderer')
     expect(await ended()).toMatchObject({ status: 'success', triggers: { added: { delivered: 1 } } })

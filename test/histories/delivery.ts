@@ -193,12 +193,12 @@ function* deliverRequests(
 class Died extends Error {}
 
 /** All requests of a partition may be at work together. */
-const MOST_AT_WORK = EVERY_KEY.length
+const MAX_AT_WORK = EVERY_KEY.length
 /**
  * What a deadly request costs, once the requests before it are through: once together with others, and then
  * alone until it is given up. Before that, an owner that gets another request through begins the count anew.
  */
-const MOST_DEATHS = 6
+const MAX_DEATHS = 6
 
 /** What the takeover markers count of a partition in one run (PROTOCOL.md §11). */
 class DeathsOfPartition {
@@ -219,7 +219,7 @@ class DeathsOfPartition {
     const first = ledgers.findIndex(({ finished }) => !finished)
     const position = first < 0 ? ledgers.length : first
     this.#died = position > this.#owner.from ? 1 : this.#died + 1
-    if (this.#died > MOST_DEATHS) this.#onBroken(`one deadly row has cost ${this.#died} processes`)
+    if (this.#died > MAX_DEATHS) this.#onBroken(`one deadly row has cost ${this.#died} processes`)
     const before = deathsIn(this.#run, { ...this.#owner, position }, false)
     const care = new Care(before, 'attempts')
     if (areTooMany(before, 'attempts') || care.ends !== null)
@@ -442,7 +442,7 @@ class PartitionDelivery {
     const again = rows.find(row => this.#ended.has(row))
     if (again !== undefined) onBroken(`${again.key} was sent again after it was finished`)
     this.#care.goesOn()
-    if (this.#options.atMostOnce || this.#care.isOneByOne(MOST_AT_WORK)) this.#announce(index, { positions })
+    if (this.#options.atMostOnce || this.#care.isOneByOne(MAX_AT_WORK)) this.#announce(index, { positions })
     const fate = nextFate(first.key)
     if (fate.kind === 'not-sent') return { ...UNRENDERABLE, verdict: verdictOfFailure('not-sent') }
     onSend(rows)

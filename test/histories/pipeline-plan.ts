@@ -52,7 +52,7 @@ export const NOTHING_BREAKS: PipelineRun = {
   extraColumn: false,
 }
 
-const RUNS_MOST = 3
+const MAX_RUNS = 3
 const COMMANDS = ['run', 'run', 'run', 'resync', 'resync-changed', 'discard', 'reset'] as const
 
 /** Histories that the pipeline can play. */
@@ -63,7 +63,7 @@ export function forPipeline(seed: number, count: number): readonly PipelinePlan[
     const cuts = randomFrom(plan.seed ^ 0x7f4a7c15)
     const people = randomFrom(plan.seed ^ 0x61c88647)
     const runs = plan.runs
-      .slice(0, RUNS_MOST)
+      .slice(0, MAX_RUNS)
       .map((run, number) => ({ ...pipelineRun(run, number, random), cut: cuts.next() }))
       .map((run, number) => ({ ...run, ...(number === 0 ? {} : decided(run, plan, people)) }))
     return { ...plan, runs, endsGone: random.chance(0.5) }

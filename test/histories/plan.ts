@@ -174,7 +174,7 @@ export function tellsMissing(plan: Pick<HistoryPlan, 'api' | 'foldsKeys' | 'tell
   return plan.api !== 'upserts' && (!plan.foldsKeys || plan.tellsRows)
 }
 
-const RUNS_MOST = 7
+const MAX_RUNS = 7
 const FATES_A_KEY = 4
 const STEPS = ['before-attempt', 'before-entries', 'after-entries'] as const
 
@@ -213,7 +213,7 @@ export function planHistory(seed: number): HistoryPlan {
     extraTries: tries.pick([0, 0, 1, 2, 3]),
     atMostOnce,
     hasTokens,
-    runs: Array.from({ length: 2 + random.below(RUNS_MOST - 1) }, (_, run) => ({
+    runs: Array.from({ length: 2 + random.below(MAX_RUNS - 1) }, (_, run) => ({
       ...withTwins(
         withRefusals(planRun(random, { partitions, run, isBare }), hasTokens ? tokens : null),
         foldsKeys ? twins : null,

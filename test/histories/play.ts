@@ -345,7 +345,7 @@ class History {
    */
   #replay(detection: Detection): boolean {
     const from = this.#random.below(this.#recorded.length + 1)
-    const requests = this.#recorded.slice(from, from + 1 + this.#random.below(MOST_REPLAYED))
+    const requests = this.#recorded.slice(from, from + 1 + this.#random.below(MAX_REPLAYED))
     const rows = requests.flat()
     const writes = settleReplayed(detection, rows)
     for (const form of unguardedForms(detection, rows)) this.#unguarded.add(form)
@@ -416,7 +416,7 @@ class History {
 }
 
 /** Requests that one replay sends again. */
-const MOST_REPLAYED = 4
+const MAX_REPLAYED = 4
 
 /** A delivery of requests that no stage sends any more. */
 const IDLE = {

@@ -7,7 +7,7 @@ import { OPS, type Pass, type Selection } from './shape.ts'
 
 const OUTCOMES = ['delivered', 'rejected', 'unknown', 'unsent'] as const
 const EXIT_CODES = { success: 0, warning: 3 } as const
-const MOST_TOLD = 5
+const MAX_TOLD = 5
 
 export interface Wanted {
   readonly pass: Pass
@@ -26,7 +26,7 @@ export function judgeRuns(ended: Finished, { pass, countOf }: Wanted): string[] 
     const how = `as ${view.status}, not ${status}, with exit code ${String(exitCode)}`
     return [`the run of ${view.sync} ended ${how}: ${view.error ?? 'no error'}`]
   })
-  return [...unlike.slice(0, MOST_TOLD), ...judgeCounts(views, { pass, countOf })]
+  return [...unlike.slice(0, MAX_TOLD), ...judgeCounts(views, { pass, countOf })]
 }
 
 function judgeCounts(views: readonly RunView[], { pass, countOf }: Wanted): string[] {

@@ -13,7 +13,7 @@ import { findShape } from './shapes.ts'
 import { startShapeReceiver, type ShapeReceiver } from './start-receiver.ts'
 
 /** No process may ever need more, in MB, whatever the shape. */
-const MOST_MEGABYTES = 700
+const MAX_MEGABYTES = 700
 const LOG_LINES_SHOWN = 15
 /** Of so many syncs it is told why rows were not delivered, once a pass is not as it has to be. */
 const SYNCS_ASKED = 3
@@ -75,8 +75,8 @@ export async function playShape(name: string, setting: Setting): Promise<Played>
   const played = await playPasses({ shape, setting, dir, receiver, services, command, peaks })
   const reached = await peaks.peaks()
   for (const [label, peak] of reached.each)
-    if (peak >= MOST_MEGABYTES)
-      played.problems.push(`${label} had ${peak} MB, and the most is ${MOST_MEGABYTES}`)
+    if (peak >= MAX_MEGABYTES)
+      played.problems.push(`${label} had ${peak} MB, and the most is ${MAX_MEGABYTES}`)
   return { name, profile: setting.profile, rows: shape.rows, peaks: reached, ...played }
 }
 

@@ -2,7 +2,7 @@
 import type { FailedPage } from '@sluice/contracts/api'
 import type { Finished } from '../e2e/project-folder.ts'
 
-const MOST_TOLD = 5
+const MAX_TOLD = 5
 
 /** Each reason once, with how many rows of the page have it. */
 export function reasonsOf({ stdout, stderr }: Finished): readonly string[] {
@@ -12,7 +12,7 @@ export function reasonsOf({ stdout, stderr }: Finished): readonly string[] {
     rows,
     ({ op, outcome, error }) => `${op}, ${outcome}: ${error ?? 'no reason is given'}`,
   )
-  return [...reasons].slice(0, MOST_TOLD).map(([reason, { length }]) => `${length} rows ${reason}`)
+  return [...reasons].slice(0, MAX_TOLD).map(([reason, { length }]) => `${length} rows ${reason}`)
 }
 
 function rowsOf(stdout: string): FailedPage['rows'] | null {

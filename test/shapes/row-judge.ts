@@ -4,7 +4,7 @@ import { isSelected, OPS, rowJson, type Pass, type Shape } from './shape.ts'
 
 const SAMPLES = 8
 const SHOWN_CHARS = 80
-const MOST_COUNTED = 255
+const MAX_COUNTED = 255
 
 export interface Verdict {
   readonly requests: number
@@ -55,7 +55,7 @@ export class RowJudge {
     if (typeof numbers === 'string') return this.#reject(`${known}: ${numbers}`)
     const counts = this.#counts[known]
     const isFirst = counts[numbers[0] ?? 0] === 0
-    for (const n of numbers) counts[n] = Math.min((counts[n] ?? 0) + 1, MOST_COUNTED)
+    for (const n of numbers) counts[n] = Math.min((counts[n] ?? 0) + 1, MAX_COUNTED)
     this.#figures.rows += numbers.length
     const rows = numbers.map(n => rowJson(this.#shape, known, n, this.#pass)).join(',')
     const expected = Buffer.from(this.#shape.batch === null ? rows : `[${rows}]`)

@@ -11,7 +11,7 @@ import { PeakMemory } from './peak-memory.ts'
 
 const { signal } = new AbortController()
 /** The aim for the one process that detects, renders and delivers (docs/PERFORMANCE.md). */
-const MOST_MB = 700
+const MAX_MB = 700
 /** More than this many requests are never in work (PROTOCOL.md §8). */
 const WINDOW_REQUESTS = 10_000
 const FAILING = 'errors: { retry: now, attempts: 5, backoff: { first: 30m, max: 30m } }'
@@ -58,7 +58,7 @@ it.each<readonly [string, Waiting]>([
   ['their next try', { rows: WINDOW_REQUESTS, body: SMALL, fails: true }],
   ['a limit, with bodies of 1 MB', { rows: 150, body: LARGE, fails: false }],
   ['their next try, with bodies of 1 MB', { rows: 150, body: LARGE, fails: true }],
-])(`requests that wait for %s take at most ${MOST_MB} MB`, { timeout: 180_000 }, async (what, waiting) => {
+])(`requests that wait for %s take at most ${MAX_MB} MB`, { timeout: 180_000 }, async (what, waiting) => {
   await using api = await startScriptedApi()
   api.on({}, { status: 500 })
   const files = { 'sluice.yaml': yamlOf(waiting) }
@@ -73,7 +73,7 @@ it.each<readonly [string, Waiting]>([
   child.kill('SIGKILL')
   await closed
   process.stderr.write(`${what}: ${Math.round(peak)} MB\n`)
-  expect(peak).toBeLessThanOrEqual(MOST_MB)
+  expect(peak).toBeLessThanOrEqual(MAX_MB)
 })
 
 /** The peak once it has not risen for some seconds. */

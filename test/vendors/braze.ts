@@ -15,8 +15,8 @@ import {
   type PretendApi,
 } from './pretend-api.ts'
 
-const MOST_OBJECTS = 75
-const MOST_DELETED = 50
+const MAX_OBJECTS = 75
+const MAX_DELETED = 50
 const NO_DATA = "Valid data must be provided in the 'attributes', 'events', or 'purchases' fields."
 
 export interface PretendBraze extends PretendApi {
@@ -27,7 +27,7 @@ export async function startBraze(key: string): Promise<PretendBraze> {
   const users = new Map<string, { readonly [attribute: string]: unknown }>()
   const track = ({ request }: Call): ScriptedAnswer => {
     const objects = asList(asMap(parsed(request))['attributes']).map(asMap)
-    if (objects.length > MOST_OBJECTS) return json(400, { message: `More than ${MOST_OBJECTS} objects` })
+    if (objects.length > MAX_OBJECTS) return json(400, { message: `More than ${MAX_OBJECTS} objects` })
     const errors = objects.flatMap((object, index) => {
       const type = faultOf(object)
       if (type === null) keep(object)
@@ -47,7 +47,7 @@ export async function startBraze(key: string): Promise<PretendBraze> {
   }
   const remove = ({ request }: Call): ScriptedAnswer => {
     const ids = asList(asMap(parsed(request))['external_ids'])
-    if (ids.length === 0 || ids.length > MOST_DELETED)
+    if (ids.length === 0 || ids.length > MAX_DELETED)
       return json(400, { message: 'Bad number of external_ids' })
     const deleted = ids.filter(id => users.delete(asText(id))).length
     return json(200, { deleted, message: 'success' })

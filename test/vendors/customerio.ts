@@ -6,8 +6,8 @@
 import type { ScriptedAnswer } from '@sluice/testkit/scripted-api'
 import { asMap, json, parsed, startPretendApi, type Call, type PretendApi } from './pretend-api.ts'
 
-const MOST_VALUE_BYTES = 1000
-const MOST_IDENTIFIER_BYTES = 150
+const MAX_VALUE_BYTES = 1000
+const MAX_IDENTIFIER_BYTES = 150
 
 export interface PretendCustomerio extends PretendApi {
   readonly people: ReadonlyMap<string, { readonly [attribute: string]: unknown }>
@@ -18,11 +18,11 @@ export async function startCustomerio(siteId: string, key: string): Promise<Pret
   const identify = ({ request, parts: [id = ''] }: Call): ScriptedAnswer => {
     const body = parsed(request)
     if (body === undefined) return failure(400, 'malformed JSON')
-    if (Buffer.byteLength(id) > MOST_IDENTIFIER_BYTES) return failure(400, 'id is too long')
+    if (Buffer.byteLength(id) > MAX_IDENTIFIER_BYTES) return failure(400, 'id is too long')
     const entries = Object.entries(asMap(body))
-    const long = entries.find(([, value]) => Buffer.byteLength(String(value)) > MOST_VALUE_BYTES)
+    const long = entries.find(([, value]) => Buffer.byteLength(String(value)) > MAX_VALUE_BYTES)
     if (long !== undefined)
-      return failure(400, `value for attribute '${long[0]}' cannot be longer than ${MOST_VALUE_BYTES} bytes`)
+      return failure(400, `value for attribute '${long[0]}' cannot be longer than ${MAX_VALUE_BYTES} bytes`)
     const attributes = new Map(Object.entries(people.get(id) ?? {}))
     for (const [name, value] of entries) {
       if (value === '') attributes.delete(name)

@@ -15,7 +15,7 @@ import {
   type PretendApi,
 } from './pretend-api.ts'
 
-const MOST_INPUTS = 100
+const MAX_INPUTS = 100
 const KNOWN = ['email', 'firstname', 'lastname', 'hs_lead_status', 'annualrevenue']
 const LEAD_STATUSES = ['NEW', 'OPEN', 'IN_PROGRESS', 'CONNECTED']
 
@@ -51,10 +51,10 @@ export async function startHubspot(token: string): Promise<PretendHubspot> {
   }
   const upsert = ({ request }: Call): ScriptedAnswer => {
     const inputs = asList(asMap(parsed(request))['inputs']).map(asMap)
-    if (inputs.length === 0 || inputs.length > MOST_INPUTS)
+    if (inputs.length === 0 || inputs.length > MAX_INPUTS)
       return json(
         400,
-        wrongInput(`The maximum number of inputs supported in a batch request is ${MOST_INPUTS}`),
+        wrongInput(`The maximum number of inputs supported in a batch request is ${MAX_INPUTS}`),
       )
     const wrong = inputs.map(wrongIn).find(text => text !== null)
     const isTraced = inputs.every(input => typeof input['objectWriteTraceId'] === 'string')
@@ -69,7 +69,7 @@ export async function startHubspot(token: string): Promise<PretendHubspot> {
   }
   const archive = ({ request }: Call): ScriptedAnswer => {
     const ids = asList(asMap(parsed(request))['inputs']).map(input => asMap(input)['id'])
-    if (ids.length === 0 || ids.length > MOST_INPUTS) return json(400, wrongInput('too many or no inputs'))
+    if (ids.length === 0 || ids.length > MAX_INPUTS) return json(400, wrongInput('too many or no inputs'))
     for (const [email, { id }] of contacts) if (ids.includes(id)) contacts.delete(email)
     return { status: 204, body: '' }
   }

@@ -16,7 +16,7 @@ import {
   type PretendApi,
 } from './pretend-api.ts'
 
-const MOST_RECORDS = 200
+const MAX_RECORDS = 200
 const COLLECTIONS = /^\/services\/data\/v\d+\.0\/composite\/sobjects/
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 const EXTERNAL_ID = 'Sluice_Id__c'
@@ -86,7 +86,7 @@ export async function startSalesforce(app: ConnectedApp): Promise<PretendSalesfo
   }
   const upsert = ({ request }: Call): ScriptedAnswer => {
     const records = asList(asMap(parsed(request))['records']).map(asMap)
-    if (records.length === 0 || records.length > MOST_RECORDS) return tooLarge()
+    if (records.length === 0 || records.length > MAX_RECORDS) return tooLarge()
     return json(200, records.map(upsertOne))
   }
   const removeOne = (id: string) => {
@@ -97,7 +97,7 @@ export async function startSalesforce(app: ConnectedApp): Promise<PretendSalesfo
   }
   const remove = ({ query }: Call): ScriptedAnswer => {
     const ids = (query.get('ids') ?? '').split(',').filter(id => id !== '')
-    if (ids.length === 0 || ids.length > MOST_RECORDS) return tooLarge()
+    if (ids.length === 0 || ids.length > MAX_RECORDS) return tooLarge()
     return json(200, ids.map(removeOne))
   }
   const api = await startPretendApi({
@@ -127,7 +127,7 @@ function failure(statusCode: string, message: string, fields: readonly string[] 
 }
 
 function tooLarge(): ScriptedAnswer {
-  return json(400, [{ message: `record limit of ${MOST_RECORDS}`, errorCode: 'INVALID_BATCH_SIZE' }])
+  return json(400, [{ message: `record limit of ${MAX_RECORDS}`, errorCode: 'INVALID_BATCH_SIZE' }])
 }
 
 function oauthError(error: string, description = error.replaceAll('_', ' ')): ScriptedAnswer {

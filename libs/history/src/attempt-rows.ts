@@ -2,7 +2,7 @@
 import type { Attempt, Request, Unrenderable } from '@sluice/contracts/records'
 import { RECORDED_BODY_BYTES } from '@sluice/domain/bounded-text'
 
-const LONGEST_CHARACTER_BYTES = 4
+const MAX_CHARACTER_BYTES = 4
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
@@ -30,7 +30,7 @@ export function isPartCut({ part, partBody }: Pick<Attempt, 'part' | 'partBody'>
 /** True for a body as long as one that was cut, after a whole character. */
 export function mayBeCut(body: string | null): boolean {
   if (body === null || body.length * 3 < RECORDED_BODY_BYTES) return false
-  return new TextEncoder().encode(body).length > RECORDED_BODY_BYTES - LONGEST_CHARACTER_BYTES
+  return new TextEncoder().encode(body).length > RECORDED_BODY_BYTES - MAX_CHARACTER_BYTES
 }
 
 /** The body of a request. Null if it has none, or could not be rendered. */

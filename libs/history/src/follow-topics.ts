@@ -25,7 +25,7 @@ const DAY_MS = 86_400_000
 /** Pieces that are swept between two rounds. */
 const PIECES = 20
 /** Records that are decoded and stored together. */
-const MOST_TOGETHER = 500
+const MAX_TOGETHER = 500
 const READ_AHEAD_BYTES = 1024 * 1024
 
 const FOLLOWED: readonly FollowedTopic[] = ['attempts', 'changes', 'retry', 'captured']
@@ -171,9 +171,9 @@ export class TopicsFollower implements AsyncDisposable {
     if (from >= end) return
     const reading = { signal, from, to: end, bufferBytes: READ_AHEAD_BYTES }
     for await (const { records, nextOffset } of log.read(target, reading)) {
-      for (let i = 0; i < records.length; i += MOST_TOGETHER) {
-        const some = records.slice(i, i + MOST_TOGETHER)
-        const next = i + MOST_TOGETHER < records.length ? (some.at(-1)?.offset ?? 0) + 1 : nextOffset
+      for (let i = 0; i < records.length; i += MAX_TOGETHER) {
+        const some = records.slice(i, i + MAX_TOGETHER)
+        const next = i + MAX_TOGETHER < records.length ? (some.at(-1)?.offset ?? 0) + 1 : nextOffset
         if (place.topic !== 'attempts') {
           const mentions: Mention[] = some.flatMap(({ key, offset, timestamp, unreadable }) =>
             isMarkerKey(key) || unreadable !== undefined

@@ -3,13 +3,13 @@ import { parseEnvironment, type Environment } from '@sluice/runtime/environment'
 import { z } from 'zod'
 
 const DAYS = 90
-const MOST_DAYS = 3_650
+const MAX_DAYS = 3_650
 const MB = 1_000_000
 const GB = 1_000 * MB
 const LEAST_BYTES = 16 * MB
 
 const variables = z.object({
-  SLUICE_HISTORY_DAYS: z.coerce.number().int().min(1).max(MOST_DAYS).default(DAYS),
+  SLUICE_HISTORY_DAYS: z.coerce.number().int().min(1).max(MAX_DAYS).default(DAYS),
   SLUICE_HISTORY_BODIES: z.enum(['true', 'false'], 'expected true or false').default('false'),
   SLUICE_HISTORY_SIZE: z
     .string()

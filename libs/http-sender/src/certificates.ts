@@ -93,10 +93,10 @@ export function shownOver(socket: Socket): ShownTls | null {
 }
 
 /** A name, or a list of names, may be of any length. */
-const MOST_CHARACTERS = 300
-const MOST_NAMES = 20
+const MAX_CHARACTERS = 300
+const MAX_NAMES = 20
 /** Of a name in several lines, enough for what is shown. */
-const MOST_READ = 10 * MOST_CHARACTERS
+const MAX_READ = 10 * MAX_CHARACTERS
 
 function viewOf(certificate: X509Certificate | undefined): CertificateView | null {
   if (certificate === undefined) return null
@@ -105,7 +105,7 @@ function viewOf(certificate: X509Certificate | undefined): CertificateView | nul
   return {
     subject: inOneLine(subject),
     issuer: inOneLine(issuer),
-    names: names.slice(0, MOST_NAMES).map(name => name.replace(/^(DNS|IP Address|URI|email):/, '')),
+    names: names.slice(0, MAX_NAMES).map(name => name.replace(/^(DNS|IP Address|URI|email):/, '')),
     validFrom: Date.parse(validFrom),
     validUntil: Date.parse(validTo),
   }
@@ -114,11 +114,11 @@ function viewOf(certificate: X509Certificate | undefined): CertificateView | nul
 /** Node writes each part of a name in a line of its own. */
 function inOneLine(text: string): string {
   const line = text
-    .slice(0, MOST_READ)
+    .slice(0, MAX_READ)
     .split('\n')
     .map(part => part.trim())
     .join(', ')
-  return line.length > MOST_CHARACTERS ? `${line.slice(0, MOST_CHARACTERS)}…` : line
+  return line.length > MAX_CHARACTERS ? `${line.slice(0, MAX_CHARACTERS)}…` : line
 }
 
 /** The first certificate of a text in PEM. */

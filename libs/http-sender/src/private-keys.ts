@@ -8,7 +8,7 @@
 import { createDecipheriv, createPrivateKey, hash, pbkdf2Sync, scryptSync, type KeyObject } from 'node:crypto'
 
 /** How often a pass phrase may be hashed by SHA-256 to open one text: up to 0.1 s of processor time. */
-const MOST_ROUNDS = 600_000
+const MAX_ROUNDS = 600_000
 /** How many rounds of SHA-256 take as long as one of another hash. */
 const AS_LONG_AS: { readonly [hash: string]: number } = {
   sha1: 2,
@@ -17,9 +17,9 @@ const AS_LONG_AS: { readonly [hash: string]: number } = {
   sha384: 3,
   sha512: 3,
 }
-const MOST_BITS = 8192
-const MOST_BYTES = 256 * 1024
-const MOST_LEVELS = 24
+const MAX_BITS = 8192
+const MAX_BYTES = 256 * 1024
+const MAX_LEVELS = 24
 
 /** Why a key is not used, in words that show nothing of it. */
 export class KeyFault extends Error {}
@@ -29,7 +29,7 @@ const WRITE_AGAIN = 'write it again, as by `openssl pkcs12 -export`'
 
 /** Opens a key in PEM. Throws `KeyFault`. Absent: the key needs no pass phrase. */
 export function openPrivateKey(text: string, passphrase?: string): KeyObject {
-  if (text.length > MOST_BYTES) throw new KeyFault(`it is larger than ${MOST_BYTES} bytes`)
+  if (text.length > MAX_BYTES) throw new KeyFault(`it is larger than ${MAX_BYTES} bytes`)
   const [begin = '', label = ''] = BEGIN.exec(text) ?? []
   const start = text.indexOf(begin)
   const end = `-----END ${label}PRIVATE KEY-----`
@@ -66,7 +66,7 @@ function isEncrypted(der: Buffer): boolean {
 
 /** Looks at all that opening a file of PKCS #12 would take. Throws `KeyFault`. */
 export function assertPfx(file: Buffer, passphrase = ''): void {
-  if (file.length > MOST_BYTES) throw new KeyFault(`it is larger than ${MOST_BYTES} bytes`)
+  if (file.length > MAX_BYTES) throw new KeyFault(`it is larger than ${MAX_BYTES} bytes`)
   const [whole] = readAll(file)
   if (whole?.pieces[0]?.tag !== INTEGER) throw new KeyFault('it is no PKCS #12 file in Base64')
   let rounds = roundsIn([whole])
@@ -112,16 +112,16 @@ function sized(key: KeyObject): KeyObject {
   const [whole] = readAll(key.export({ type: 'pkcs8', format: 'der' }))
   const [, modulus, , , ...halves] = readAll(whole?.pieces[2]?.body ?? NOTHING)[0]?.pieces ?? []
   const bytes = modulus?.body.length ?? 0
-  if (bytes > MOST_BITS / 8 + 1) throw new KeyFault(`it is a key of RSA with more than ${MOST_BITS} bits`)
+  if (bytes > MAX_BITS / 8 + 1) throw new KeyFault(`it is a key of RSA with more than ${MAX_BITS} bits`)
   if (halves.some(({ body }) => body.length > bytes / 2 + 2))
     throw new KeyFault('it is a key of RSA whose numbers do not fit together')
   return key
 }
 
 function assertCheap(rounds: number): void {
-  if (rounds > MOST_ROUNDS)
+  if (rounds > MAX_ROUNDS)
     throw new KeyFault(
-      `opening it takes more than ${MOST_ROUNDS} rounds of SHA-256 would: write it again with fewer, as by \`openssl pkcs8 -topk8\` or \`openssl pkcs12 -export\``,
+      `opening it takes more than ${MAX_ROUNDS} rounds of SHA-256 would: write it again with fewer, as by \`openssl pkcs8 -topk8\` or \`openssl pkcs12 -export\``,
     )
 }
 
@@ -154,7 +154,7 @@ function readAll(bytes: Buffer, levels = 0): readonly Piece[] {
 function readPiece(bytes: Buffer, at: number, levels: number): Piece | null {
   const tag = bytes[at] ?? 0
   const short = bytes[at + 1]
-  if (short === undefined || levels > MOST_LEVELS) return null
+  if (short === undefined || levels > MAX_LEVELS) return null
   if (short === 0x80) return readOpen(bytes, at, levels)
   const width = short < 0x80 ? 0 : short & 0x7f
   if (width > 4 || at + 2 + width > bytes.length) return null
@@ -185,7 +185,7 @@ function readOpen(bytes: Buffer, at: number, levels: number): Piece | null {
 function* within(piece: Piece, levels = 0): Generator<Piece> {
   yield piece
   const inner = (piece.tag & 0xdf) === OCTETS ? readAll(octets(piece), levels + 1) : piece.pieces
-  if (levels < MOST_LEVELS) for (const each of inner) yield* within(each, levels + 1)
+  if (levels < MAX_LEVELS) for (const each of inner) yield* within(each, levels + 1)
 }
 
 /** A string of bytes may come in pieces. */

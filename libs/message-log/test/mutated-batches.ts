@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { isSluiceError } from '@sluice/contracts/errors'
 import { randomOf, seedOf } from '@sluice/testkit/seeded-random'
 import { ConnectionLost } from '../src/adapters/kafka/errors.ts'
-import { framesOf, MOST_BATCH_BYTES, openBatch } from '../src/adapters/kafka/read/decode-batch.ts'
+import { framesOf, MAX_BATCH_BYTES, openBatch } from '../src/adapters/kafka/read/decode-batch.ts'
 import { crc32c, encodeBatch } from '../src/adapters/kafka/record-batch.ts'
 import type { LogRecord, NewRecord } from '../src/port.ts'
 
@@ -57,14 +57,14 @@ function read(batch: Buffer, where: string): void {
     for (const frame of framesOf(batch, 0)) {
       expect(frame.nextOffset, where).toBeGreaterThan(frame.base)
       const reader = openBatch(batch, frame, 0)
-      expect(reader.bytes, where).toBeLessThanOrEqual(MOST_BATCH_BYTES)
+      expect(reader.bytes, where).toBeLessThanOrEqual(MAX_BATCH_BYTES)
       while (!reader.isDone) reader.read(into, 3)
     }
   } catch (error) {
     if (!(error instanceof ConnectionLost)) throw new Error(where, { cause: error })
   }
   const bytes = into.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), 0)
-  expect(bytes, where).toBeLessThanOrEqual(MOST_BATCH_BYTES)
+  expect(bytes, where).toBeLessThanOrEqual(MAX_BATCH_BYTES)
   for (const { unreadable } of into)
     if (unreadable !== undefined) expect(isSluiceError(unreadable.error, 'corrupt'), where).toBe(true)
 }

@@ -28,8 +28,8 @@ import { isSensitiveName, MASK } from '@sluice/secrets/redact'
 /** A token is sent in a header. */
 const TOKEN = /^[\x21-\x7e]+( [\x21-\x7e]+)*$/
 /** A token that ends sooner would be asked for again without end. */
-const SHORTEST_LIFE_MS = 1_000
-const LONGEST_LIFE_MS = 365 * 86_400_000
+const MIN_LIFE_MS = 1_000
+const MAX_LIFE_MS = 365 * 86_400_000
 const PASSING_CODES = ['temporarily_unavailable', 'server_error', 'slow_down', 'authorization_pending']
 const EXCERPT_LENGTH = 300
 /** More is not looked at, for a text that is no JSON. */
@@ -81,7 +81,7 @@ function textOf(fields: Fields, name: string): string | null {
 function lifeOf(value: unknown): number | null {
   const seconds = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
   if (typeof seconds !== 'number' || !Number.isFinite(seconds) || seconds <= 0) return null
-  return Math.min(Math.max(seconds * 1000, SHORTEST_LIFE_MS), LONGEST_LIFE_MS)
+  return Math.min(Math.max(seconds * 1000, MIN_LIFE_MS), MAX_LIFE_MS)
 }
 
 function refusal(

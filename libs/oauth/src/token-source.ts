@@ -27,7 +27,7 @@ const LEAVE_MS = TOKEN_TIMEOUT_MS * 2 + 15_000
 const POLL_MS = 100
 const PAUSES = { firstMs: 1_000, maxMs: 30_000 } as const
 /** The longest pause that an endpoint may ask for. */
-const LONGEST_ASKED_MS = 300_000
+const MAX_ASKED_MS = 300_000
 /** A refusal that time does not mend is asked about so rarely, since servers lock accounts. */
 const REFUSED_PAUSE_MS = 60_000
 /** A token that replaced a refused one, and is refused too, is not replaced for so long. */
@@ -400,7 +400,7 @@ export class TokenSource implements AsyncDisposable {
   ): TokenFailure {
     this.#failures += 1
     const ownMs = doublingPause(this.#failures, PAUSES)
-    const pauseMs = Math.max(mayPass ? ownMs : REFUSED_PAUSE_MS, Math.min(askedMs ?? 0, LONGEST_ASKED_MS))
+    const pauseMs = Math.max(mayPass ? ownMs : REFUSED_PAUSE_MS, Math.min(askedMs ?? 0, MAX_ASKED_MS))
     return { error, pauseMs, mayPass, isOutage: false }
   }
 

@@ -20,7 +20,7 @@ import type { Logger } from '@sluice/runtime/logger'
 import { syncGroup, type SyncService, syncTopics, type StageName } from '@sluice/topics/topics'
 
 /** The longest wait without a look at the clock, which may be set. */
-const LONGEST_LOOK_MS = 60_000
+const MAX_LOOK_MS = 60_000
 /** A process that gets no hold for so long is late: another process has the hold. */
 const PATIENCE_FOR_HOLD_MS = 500
 
@@ -83,7 +83,7 @@ async function changed(
 ): Promise<void> {
   const over = new AbortController()
   const signal = AbortSignal.any([ending, over.signal])
-  const timer = setTimeout(() => over.abort(), Math.min(keptForMs, LONGEST_LOOK_MS))
+  const timer = setTimeout(() => over.abort(), Math.min(keptForMs, MAX_LOOK_MS))
   try {
     await runs.until(() => runs.changes.version !== seen, { signal })
   } catch (error) {

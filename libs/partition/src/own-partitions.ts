@@ -20,7 +20,7 @@ import { concernOf, Tries, type SettingAside } from './failures.ts'
 
 /** Pauses between attempts to take over again, while the log or a predecessor is in the way. */
 const FIRST_PAUSE_MS = 100
-const LONGEST_PAUSE_MS = 5_000
+const MAX_PAUSE_MS = 5_000
 const PAUSE_BEFORE_REJOINING_MS = 1_000
 /** How long a process keeps partitions that it gets no hold on. A restart of Redis is shorter. */
 const GIVE_UP_WITHOUT_HOLD_MS = 5_000
@@ -188,9 +188,9 @@ async function keepWorking(options: OwnPartitionsOptions, worker: Worker): Promi
         if (error instanceof WithoutHold) throw error
         asidePauseMs = await tries.failed(error)
       }
-      if (performance.now() - startedAt > LONGEST_PAUSE_MS) pauseMs = FIRST_PAUSE_MS
+      if (performance.now() - startedAt > MAX_PAUSE_MS) pauseMs = FIRST_PAUSE_MS
       await sleep(Math.max(pauseMs, asidePauseMs), { signal: ending }).catch(() => undefined)
-      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
+      pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)
     }
   } finally {
     tries[Symbol.dispose]()

@@ -9,7 +9,7 @@
 import type { SluiceError } from '@sluice/contracts/errors'
 
 /** The longest pause. A pause that seems longer was made before a clock was set back. */
-export const LONGEST_PAUSE_MS = 300_000
+export const MAX_PAUSE_MS = 300_000
 
 /** How many slots of a shared destination a line may hold for each that stays free, see `mostSlots`. */
 export const HELD_PER_FREE = 9
@@ -165,7 +165,7 @@ export interface RateLimit extends AsyncDisposable {
    */
   giveBack(lease: string, parts: ReturnedParts): Promise<void>
   /**
-   * Nothing is granted to the scope for `forMs`, up to `LONGEST_PAUSE_MS`, by the clock of the server of the
+   * Nothing is granted to the scope for `forMs`, up to `MAX_PAUSE_MS`, by the clock of the server of the
    * limits. A pause that ends later extends the present one, and one that ends earlier changes nothing (R10).
    */
   pause(scope: string, forMs: number): Promise<void>

@@ -56,7 +56,7 @@ export interface ChangeOptions {
 /** Versions before the present one that are kept of each resource. */
 export const PAST_KEPT = 50
 /** How often a change is made again after another process was faster. */
-const MOST_TRIES = 10
+const MAX_TRIES = 10
 const PAUSE_MS = 20
 
 /**
@@ -78,7 +78,7 @@ export async function changeResources(
       return await changeOnce(deps, decide, options)
     } catch (error) {
       const mayPass = isSluiceError(error, 'fenced') || isSluiceError(error, 'writer-dead')
-      if (!mayPass || tries >= MOST_TRIES) throw error
+      if (!mayPass || tries >= MAX_TRIES) throw error
     }
     await sleep(Math.random() * PAUSE_MS * tries, { signal })
   }

@@ -13,8 +13,8 @@ import {
 import { DEFINITION_CEILING_BYTES, RESOURCE_CEILING_BYTES } from '@sluice/domain/record-sizes'
 
 /** Far more than the schemas of resources allow. */
-const MOST_DEPTH = 64
-const MOST_LISTS_AND_OBJECTS = 100_000
+const MAX_DEPTH = 64
+const MAX_LISTS_AND_OBJECTS = 100_000
 
 /** The parts of a definition. */
 const PARTS = ['sync', 'model', 'source', 'destination'] as const
@@ -72,7 +72,7 @@ function isBounded(text: string): boolean {
     } else if (character === '[' || character === '{') {
       depth += 1
       opened += 1
-      if (depth > MOST_DEPTH || opened > MOST_LISTS_AND_OBJECTS) return false
+      if (depth > MAX_DEPTH || opened > MAX_LISTS_AND_OBJECTS) return false
     } else if (character === ']' || character === '}') depth -= 1
   }
   return true

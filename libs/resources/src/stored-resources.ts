@@ -31,12 +31,12 @@ export interface StoredResources {
 const HISTORY = 'history/'
 const SET = 'set/'
 /** Nobody changes a resource more often. A stranger's version would leave no number for the next one. */
-const MOST_VERSION = 1_000_000_000
+const MAX_VERSION = 1_000_000_000
 /** More keys than any server has, of the present and of the past, and more characters of each. */
-const MOST_KEYS = 100_000
-const MOST_PAST_KEYS = 1_000_000
-const MOST_CHARACTERS = 100_000_000
-const MOST_PAST_CHARACTERS = 400_000_000
+const MAX_KEYS = 100_000
+const MAX_PAST_KEYS = 1_000_000
+const MAX_CHARACTERS = 100_000_000
+const MAX_PAST_CHARACTERS = 400_000_000
 
 /** A record whose version, time and author mean nothing. */
 export function plainRecord(kind: string, name: string, spec: string): ResourceRecord {
@@ -62,7 +62,7 @@ function pastOf(key: string): { readonly resource: string; readonly version: num
   if (!key.startsWith(HISTORY)) return null
   const slash = key.lastIndexOf('/')
   const version = Number(key.slice(slash + 1))
-  const isOne = Number.isSafeInteger(version) && version >= 0 && version <= MOST_VERSION
+  const isOne = Number.isSafeInteger(version) && version >= 0 && version <= MAX_VERSION
   return isOne ? { resource: key.slice(HISTORY.length, slash), version } : null
 }
 
@@ -156,13 +156,13 @@ class Reading implements StoredResources {
   #keep(key: string, record: ResourceRecord | null): void {
     const known = this.resources.get(key)
     if (record === null) this.resources.delete(key)
-    else if (known === undefined && this.resources.size >= MOST_KEYS) {
+    else if (known === undefined && this.resources.size >= MAX_KEYS) {
       this.isOverfull = true
       return
     }
     this.#characters.present -= charactersOf(known)
     if (record === null) return
-    const hasRoom = this.#characters.present + charactersOf(record) <= MOST_CHARACTERS
+    const hasRoom = this.#characters.present + charactersOf(record) <= MAX_CHARACTERS
     const kept = hasRoom ? record : tornResource(key)
     this.#characters.present += charactersOf(kept)
     this.resources.set(key, kept)
@@ -172,8 +172,8 @@ class Reading implements StoredResources {
     const known = this.past.get(key)
     this.#characters.past -= charactersOf(known)
     this.past.delete(key)
-    if (record === null || this.past.size >= MOST_PAST_KEYS) return
-    if (this.#characters.past + charactersOf(record) > MOST_PAST_CHARACTERS) return
+    if (record === null || this.past.size >= MAX_PAST_KEYS) return
+    if (this.#characters.past + charactersOf(record) > MAX_PAST_CHARACTERS) return
     this.#characters.past += charactersOf(record)
     this.past.set(key, record)
   }
@@ -188,7 +188,7 @@ class Reading implements StoredResources {
 
   #note({ resource, version }: { readonly resource: string; readonly version: number }): void {
     const known = this.lastVersions.get(resource)
-    if (known === undefined && this.lastVersions.size >= MOST_KEYS) return
+    if (known === undefined && this.lastVersions.size >= MAX_KEYS) return
     this.lastVersions.set(resource, Math.max(version, known ?? 0))
   }
 }
@@ -220,5 +220,5 @@ function tornResource(key: string): ResourceRecord {
 export function versionOf(record: ResourceRecord | undefined): number {
   if (record === undefined) return 0
   const { version } = record
-  return version === null || version < 1 || version > MOST_VERSION ? 1 : version
+  return version === null || version < 1 || version > MAX_VERSION ? 1 : version
 }

@@ -7,9 +7,9 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { isRunId } from '@sluice/topics/topics'
 
 /** Most partitions that a record may tell of: more than any topic of a sync has. */
-const MOST_PARTITIONS = 10_000
+const MAX_PARTITIONS = 10_000
 /** Texts of a report are cut short before it is written. */
-const MOST_REPORT_BYTES = 500_000
+const MAX_REPORT_BYTES = 500_000
 /** They become parts of the names of files, groups and subjects. */
 const SYNC = /^[\w-]{1,63}$/
 const INCARNATION = /^[0-9a-z-]{0,40}$/i
@@ -31,7 +31,7 @@ export function implausibleEvent(event: RunEvent, { keySync }: Pick<Told, 'keySy
     return corrupt('An event of a run has a name that is none.')
   if (keySync !== null && sync !== keySync)
     return corrupt(`An event of the sync ${sync} stands under the key of another.`)
-  if (partitions >= 0 && partitions <= MOST_PARTITIONS) return null
+  if (partitions >= 0 && partitions <= MAX_PARTITIONS) return null
   return corrupt(`An event of the sync ${sync} tells of ${partitions} partitions.`)
 }
 
@@ -42,8 +42,8 @@ export function implausibleReport(report: PartitionReport, { keySync, bytes }: T
     return corrupt('A report of a run has a name that is none.')
   if (keySync !== null && sync !== keySync)
     return corrupt(`A report of the sync ${sync} stands under the key of another.`)
-  if (bytes > MOST_REPORT_BYTES) return corrupt(`A report of the sync ${sync} has ${bytes} bytes.`)
-  if (partition >= 0 && partition < MOST_PARTITIONS) return null
+  if (bytes > MAX_REPORT_BYTES) return corrupt(`A report of the sync ${sync} has ${bytes} bytes.`)
+  if (partition >= 0 && partition < MAX_PARTITIONS) return null
   return corrupt(`A report of the sync ${sync} tells of the partition ${partition}.`)
 }
 

@@ -10,7 +10,7 @@ import type { RecordIo } from '@sluice/topics/record-io'
 import { at, homePartition, runKey, sharedTopics } from '@sluice/topics/topics'
 
 /** There is one kind of notice for each thing to notice, and some of them name columns. */
-const NOTICES_MOST = 20
+const MAX_NOTICES = 20
 
 export function runEventRecord(io: Pick<RecordIo, 'encode'>, event: RunEvent): NewRecord {
   return { key: runKey(event.sync, event.runId), value: io.encode('RunEvent', withBoundedTexts(event)) }
@@ -36,7 +36,7 @@ function withBoundedTexts(event: RunEvent): RunEvent {
     ...event,
     error: boundedOrNull(error, ERROR_BYTES),
     by: boundedOrNull(by, ROW_ERROR_BYTES),
-    notices: notices.slice(0, NOTICES_MOST).map(text => boundedText(text, ERROR_BYTES)),
+    notices: notices.slice(0, MAX_NOTICES).map(text => boundedText(text, ERROR_BYTES)),
     invalidSamples: invalidSamples.map(({ key, reason }) => ({
       key: boundedOrNull(key, ROW_ERROR_BYTES),
       reason: boundedText(reason, ROW_ERROR_BYTES),

@@ -47,12 +47,12 @@ const ENDED_INCARNATIONS_KEPT = 10_000
 /** Incarnations before the present one of which a run is remembered. People ask for a reset, one by one. */
 const INCARNATIONS_KEPT = 1_000
 /** More syncs than any server has. Every process holds what it knows of each. */
-const MOST_SYNCS = 20_000
+const MAX_SYNCS = 20_000
 /** Most runs of a sync that wait or are under way, and most bytes of those of all syncs. */
-const MOST_OPEN_RUNS = 5_000
-const MOST_OPEN_BYTES = 64_000_000
+const MAX_OPEN_RUNS = 5_000
+const MAX_OPEN_BYTES = 64_000_000
 /** Keys of a sync whose records cannot be read. Of more than these, none becomes readable again. */
-const MOST_LOST = 100
+const MAX_LOST = 100
 const MORE_LOST = ''
 
 export interface SyncRuns {
@@ -188,7 +188,7 @@ export class RunsView implements AsyncDisposable {
   assertReadable(sync: string): void {
     const [lost] = this.#lost.get(sync)?.values() ?? []
     const isUnheard = this.#isOverfull && !this.#syncs.has(sync)
-    const unheard = isUnheard ? `It tells of more than ${MOST_SYNCS} syncs before.` : undefined
+    const unheard = isUnheard ? `It tells of more than ${MAX_SYNCS} syncs before.` : undefined
     const found = lost ?? this.#damaged.get(homePartition(sync)) ?? unheard
     if (found === undefined) return
     throw new SluiceError(
@@ -289,15 +289,15 @@ export class RunsView implements AsyncDisposable {
     const fault = implausibleEvent(value, told) ?? this.#noRoomFor(value.sync)
     const runs = this.#syncs.get(value.sync)
     if (fault !== null || isEnded(value.status) || runs?.open.has(value.runId) === true) return fault
-    const isFull = (runs?.open.size ?? 0) >= MOST_OPEN_RUNS || this.#openBytes + told.bytes > MOST_OPEN_BYTES
+    const isFull = (runs?.open.size ?? 0) >= MAX_OPEN_RUNS || this.#openBytes + told.bytes > MAX_OPEN_BYTES
     if (!isFull) return null
     return new SluiceError('corrupt', `More runs of ${value.sync} are not over than there may be.`)
   }
 
   #noRoomFor(sync: string): SluiceError | null {
-    if (this.#syncs.size < MOST_SYNCS || this.#syncs.has(sync)) return null
+    if (this.#syncs.size < MAX_SYNCS || this.#syncs.has(sync)) return null
     this.#isOverfull = true
-    return new SluiceError('corrupt', `The topic ${this.#topic} tells of more than ${MOST_SYNCS} syncs.`)
+    return new SluiceError('corrupt', `The topic ${this.#topic} tells of more than ${MAX_SYNCS} syncs.`)
   }
 
   /**
@@ -317,12 +317,12 @@ export class RunsView implements AsyncDisposable {
 
   #note(sync: string, key: string, error: Error): void {
     const lost = this.#lost.get(sync) ?? new Map<string, string>()
-    if (lost.size === 0 && this.#lost.size >= MOST_SYNCS && !this.#syncs.has(sync)) {
+    if (lost.size === 0 && this.#lost.size >= MAX_SYNCS && !this.#syncs.has(sync)) {
       // It may be all that tells of a sync whose later records can be read.
       this.#damaged.set(homePartition(sync), error.message)
       return
     }
-    this.#lost.set(sync, lost.set(lost.size < MOST_LOST || lost.has(key) ? key : MORE_LOST, error.message))
+    this.#lost.set(sync, lost.set(lost.size < MAX_LOST || lost.has(key) ? key : MORE_LOST, error.message))
   }
 
   #takeEvent(event: RunEvent, bytes: number): void {

@@ -40,7 +40,7 @@ export function valueOf(env: Environment, name: string): string | undefined {
 /** Texts of pipes. Each gives its text once, and a secret may be wanted twice. */
 const piped = new Map<string, string>()
 /** A larger file is a mistake and no secret. */
-const MOST_FILE_BYTES = 10_000_000
+const MAX_FILE_BYTES = 10_000_000
 
 /**
  * The value of a variable, or of the file that its `_FILE` names, without the line break at its end. Throws
@@ -66,7 +66,7 @@ function textOfFile(file: string): string {
   const stats = statSync(file)
   // A device may never end. A pipe does: shells hand over secrets by one.
   if (stats.isCharacterDevice() || stats.isBlockDevice()) throw new Error(`${file} is a device`)
-  if (stats.size > MOST_FILE_BYTES) throw new Error(`${file} is longer than ${MOST_FILE_BYTES} bytes`)
+  if (stats.size > MAX_FILE_BYTES) throw new Error(`${file} is longer than ${MAX_FILE_BYTES} bytes`)
   const text = readFileSync(file, 'utf8')
   if (!stats.isFile()) piped.set(file, text)
   return text

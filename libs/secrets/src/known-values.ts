@@ -1,9 +1,9 @@
 /** Values of secrets that a process has met, to be masked in all that it logs. */
 
 /** Tokens come and go: the oldest of so many values are forgotten. */
-const MOST_VALUES = 500
+const MAX_VALUES = 500
 /** Of values that were met again, so many are not forgotten before others. */
-const MOST_AGAIN = 250
+const MAX_AGAIN = 250
 
 export class KnownValues {
   readonly #fixed: number
@@ -30,14 +30,14 @@ export class KnownValues {
     const place = this.#values.indexOf(value)
     if (place >= this.#fixed) this.#keep(value)
     if (place >= 0) return
-    if (this.#values.length - this.#fixed >= MOST_VALUES) this.#values.splice(this.#oldest(), 1)
+    if (this.#values.length - this.#fixed >= MAX_VALUES) this.#values.splice(this.#oldest(), 1)
     this.#values.push(value)
   }
 
   #keep(value: string): void {
     this.#again.delete(value)
     this.#again.add(value)
-    for (const oldest of this.#again) if (this.#again.size > MOST_AGAIN) this.#again.delete(oldest)
+    for (const oldest of this.#again) if (this.#again.size > MAX_AGAIN) this.#again.delete(oldest)
   }
 
   #oldest(): number {

@@ -9,7 +9,7 @@ const SENSITIVE =
 /** Not sensitive, though the name ends in -key: an API recognises retries by it. */
 const HARMLESS = /^(x-)?idempotency-key$/i
 /** So much of a value is looked for, since memory has an end. */
-const MOST_LENGTH = 64 * 1024
+const MAX_LENGTH = 64 * 1024
 /**
  * A text that was cut loses so many units at its end, whatever stands there: they may be the beginning of a
  * value. A loss that depended on the value would tell who chooses the text whether they have guessed it.
@@ -19,13 +19,13 @@ export const CUT_END_UNITS = 1024
  * Where a text was cut, so much of a value is looked for: its longest spelling is no longer than the end that
  * the text loses.
  */
-const MOST_LENGTH_IN_CUT = 48
+const MAX_LENGTH_IN_CUT = 48
 /** Shorter values occur in any text. They are masked only where they are the whole text. */
 const MIN_LENGTH = 4
 
 /** So many names are remembered. Those of most requests and answers are the same. */
-const MOST_NAMES = 1000
-const LONGEST_NAME = 64
+const MAX_NAMES = 1000
+const MAX_NAME = 64
 const knownNames = new Map<string, boolean>()
 
 /** True for the name of a header or query parameter whose value must not be shown. */
@@ -33,7 +33,7 @@ export function isSensitiveName(name: string): boolean {
   const known = knownNames.get(name)
   if (known !== undefined) return known
   const isSensitive = SENSITIVE.test(name) && !HARMLESS.test(name)
-  if (knownNames.size < MOST_NAMES && name.length <= LONGEST_NAME) knownNames.set(name, isSensitive)
+  if (knownNames.size < MAX_NAMES && name.length <= MAX_NAME) knownNames.set(name, isSensitive)
   return isSensitive
 }
 
@@ -122,13 +122,13 @@ function compiled(secrets: readonly string[]): Compiled {
   const values = secrets
     .flatMap(secret => [secret, secret.trim(), secret.trim().replaceAll(/\s+/g, ' ')])
     .filter(secret => secret.length >= MIN_LENGTH)
-  const finder = values.length === 0 ? null : new SecretFinder(values, MOST_LENGTH)
-  const hasLong = values.some(value => value.length > MOST_LENGTH_IN_CUT)
+  const finder = values.length === 0 ? null : new SecretFinder(values, MAX_LENGTH)
+  const hasLong = values.some(value => value.length > MAX_LENGTH_IN_CUT)
   const made = {
     count: secrets.length,
     last: secrets.at(-1),
     finder,
-    cutFinder: hasLong ? new SecretFinder(values, MOST_LENGTH_IN_CUT) : finder,
+    cutFinder: hasLong ? new SecretFinder(values, MAX_LENGTH_IN_CUT) : finder,
     short: new Set(secrets.filter(secret => secret !== '' && secret.length < MIN_LENGTH)),
   }
   known.set(secrets, made)

@@ -11,7 +11,7 @@ const CONTEXT = { run: { id: '01JD', startedAt: '2024-02-29T12:34:56.000Z' }, sy
 const VALUE = Array.from({ length: 60 }, (_, at) => `%p${at}-`).join('')
 const ROW = { t: VALUE, l: [VALUE], m: { a: VALUE }, n: 1e300, z: null, b: new Uint8Array(9) }
 const ARGUMENTS = ['', ': t', ': t, t', ": '%Y', t", ': l', ': m, l', ': n, t', ': b', ': z, t']
-const MOST_SHOWN = 100
+const MAX_SHOWN = 100
 
 function errorsOf(template: string): string[] {
   const bodies = [
@@ -37,6 +37,6 @@ describe.each([...FILTER_NAMES])('an error of the filter %s', name => {
       for (const input of ['t', 'l', 'm', 'n', 'z', 'b', "'now'"])
         for (const error of errorsOf(`{{ ${input} | ${name}${args} }}`))
           for (const text of [VALUE, encodeURIComponent(VALUE), VALUE.toUpperCase()])
-            expect(error).not.toContain(text.slice(0, MOST_SHOWN))
+            expect(error).not.toContain(text.slice(0, MAX_SHOWN))
   })
 })

@@ -63,7 +63,7 @@ export interface ReadOwnedOptions {
 const DECODED_CHANGES = 64
 
 /** Most records in a row that cannot be read and may be foreign. */
-const MOST_TORN = 100_000
+const MAX_TORN = 100_000
 
 /**
  * Yields the records that count, in order, with the takeover markers. Ends and fails as `MessageLog.read`
@@ -338,7 +338,7 @@ export async function* readOwnBackwards(options: ReadBackwardsOptions): AsyncGen
   })) {
     const [placed] = await decodeEach(io, [record], signal)
     if (placed?.torn !== undefined) torn.push({ placed, error: placed.torn })
-    if (!isAppendedOnly(options) || torn.length >= MOST_TORN) judge(undefined)
+    if (!isAppendedOnly(options) || torn.length >= MAX_TORN) judge(undefined)
     if (placed?.record === undefined || placed.record === null) continue
     if (ownedOf(placed.record)?.incarnation !== incarnation) continue
     judge(placed.writer)

@@ -44,7 +44,7 @@ const DETECTIONS_AT_ONCE = 3
 const OVERDUE_MS = 10_000
 
 /** Most refusals that a process writes for one partition. Anybody may write commands that nobody signed. */
-const MOST_REFUSED = 1_000
+const MAX_REFUSED = 1_000
 
 /** Resolves once drained. Rejects with a failure that no takeover mends. */
 export async function runChangeDetector(deps: DetectorDeps, ends: Ends): Promise<void> {
@@ -83,7 +83,7 @@ export async function runChangeDetector(deps: DetectorDeps, ends: Ends): Promise
 /**
  * Most commands of other syncs that are remembered. Later ones stay for a detector that is started for them.
  */
-const MOST_PASSED_OVER = 1_000
+const MAX_PASSED_OVER = 1_000
 
 interface PassedOver {
   readonly command: Command
@@ -178,7 +178,7 @@ class HomePartition {
     const command = placed.record.value
     const known = runs.of(command.sync)
     const isNew = command.kind === 'run' || command.kind === 'reset'
-    if (known === undefined || known.events.has(command.id) || !isNew || this.#refused >= MOST_REFUSED) return
+    if (known === undefined || known.events.has(command.id) || !isNew || this.#refused >= MAX_REFUSED) return
     this.#refused += 1
     const { incarnation, marker } = known
     const event = refusedRun(command, { fault, incarnation, marker, at: now() })
@@ -187,7 +187,7 @@ class HomePartition {
 
   /** The sync may be one of ours later, and its commands keep their order. */
   #passOver(command: Command, offset: number): void {
-    if (this.#passedOver.length < MOST_PASSED_OVER) this.#passedOver.push({ command, offset })
+    if (this.#passedOver.length < MAX_PASSED_OVER) this.#passedOver.push({ command, offset })
   }
 
   #takeWithEarlier(command: Command, offset: number): void {

@@ -11,7 +11,7 @@ interface HelpOptions {
 
 const WIDTH = 100
 /** A left column that is wider stands on a line of its own. */
-const LEFT_MOST = 34
+const MAX_LEFT = 34
 const LEFT_OF_EXAMPLES = 60
 
 function widthOf({ columns }: HelpOptions): number {
@@ -133,7 +133,7 @@ function optionLines(options: { readonly [name: string]: OptionSpec }): [string,
 function columns(
   lines: readonly (readonly [string, string])[],
   width: number,
-  leftMost = LEFT_MOST,
+  leftMost = MAX_LEFT,
 ): string[] {
   const most = Math.min(leftMost, Math.floor(width / 2))
   const left = Math.max(...lines.map(([text]) => (text.length <= most ? text.length : 0)))

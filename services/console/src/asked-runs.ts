@@ -10,7 +10,7 @@ import { Notifier } from '@sluice/flow/notifier'
 import type { Logger } from '@sluice/runtime/logger'
 
 /** Most that are followed at once. A queued run stands in for all others that wait, so few are enough. */
-const MOST = 1_000
+const MAX_ASKED = 1_000
 /** How long a client waits for a detector to take its command up. */
 const TAKEN_WITHIN_MS = 20_000
 
@@ -44,10 +44,14 @@ export class AskedRuns {
    */
   async ask(start: (following: Following) => Promise<FollowedRun>): Promise<RunView> {
     if (this.#isClosed) throw new SluiceError('conflict', ENDING, { retryable: true })
-    if (this.#count >= MOST)
-      throw new SluiceError('conflict', `${MOST} runs are asked for already: wait until one has ended.`, {
-        retryable: true,
-      })
+    if (this.#count >= MAX_ASKED)
+      throw new SluiceError(
+        'conflict',
+        `${MAX_ASKED} runs are asked for already: wait until one has ended.`,
+        {
+          retryable: true,
+        },
+      )
     const first = Promise.withResolvers<RunView>()
     const following = { onProgress: first.resolve, cancel: this.#options.cancel }
     this.#count += 1

@@ -48,7 +48,7 @@ import { PartitionReporter, tellBacklog } from './run/report-partition.ts'
 import { faultOf, inSequence } from './send/request-sequence.ts'
 
 /** Of a run that is passed over, most requests whose effects are being written. */
-const MOST_PASSED_OVER = 64
+const MAX_PASSED_OVER = 64
 
 /**
  * Works until drained or aborted. Rejects with `fenced` or a retryable error where another takeover is the
@@ -236,7 +236,7 @@ class PartitionDelivery {
     const history = recovered.known.get(offset)?.history
     if (marker?.kind === 'run-end') await this.#close(marker.begin, ending)
     else if (record?.name === 'sluice.Request' && history !== undefined && history.ended.length > 0) {
-      await ledger.room(() => ledger.unfinished < MOST_PASSED_OVER, { signal: ending })
+      await ledger.room(() => ledger.unfinished < MAX_PASSED_OVER, { signal: ending })
       ledger.start(offset)
       const { rows } = record.value
       const left = new Set(history.parts.flatMap(part => rowsAt(rows, part.positions)).map(({ seq }) => seq))

@@ -29,7 +29,7 @@ export function renderPlaced(
 export type RenderAlone = (batch: RowBatch) => Promise<readonly Rendered[]>
 
 /** After so many, the other rows of the batch are not tried: each try takes up to seconds. */
-const MOST_TOO_LARGE = 64
+const MAX_TOO_LARGE = 64
 
 /** Renders a batch, in halves where it takes too much memory. So a row that does costs no other row. */
 export async function renderDivided(
@@ -43,7 +43,7 @@ export async function renderDivided(
     if (!isSluiceError(error, 'too-large')) throw error
     tooLarge.count += 1
     const { changes } = batch
-    if (changes.length === 1 || tooLarge.count >= MOST_TOO_LARGE) return notRendered(batch, error.message)
+    if (changes.length === 1 || tooLarge.count >= MAX_TOO_LARGE) return notRendered(batch, error.message)
     const middle = Math.ceil(changes.length / 2)
     const rendered: Rendered[] = []
     for (const half of [changes.slice(0, middle), changes.slice(middle)])

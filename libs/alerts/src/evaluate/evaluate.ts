@@ -21,7 +21,7 @@ import type { EndedRun, SyncFacts } from './facts.ts'
 import { dueAt, judge, type Step } from './judge.ts'
 
 /** Notices of one alert and sync that wait to be told. Beyond, the oldest are given up. */
-const MOST_WAITING = 20
+const MAX_WAITING = 20
 
 export interface EvaluateOptions {
   readonly alert: AlertSpec
@@ -73,7 +73,7 @@ export function evaluate({ alert, facts, state: before, now }: EvaluateOptions):
     return noticeOf({ id, alert: alert.name, sync: facts.sync, told: each, now })
   })
   const waiting = [...known.outbox, ...notices]
-  const outbox = waiting.slice(-MOST_WAITING)
+  const outbox = waiting.slice(-MAX_WAITING)
   const state: AlertState = {
     ...known,
     ...{ serial: serial + notices.length, lastSuccessAt, firing, outbox },

@@ -9,7 +9,7 @@ import type { AlertSpec } from '@sluice/contracts/resources'
 import type { Trouble } from '../evaluate/alert-state.ts'
 
 const FIRST_PAUSE_MS = 5_000
-const LONGEST_PAUSE_MS = 3_600_000
+const MAX_PAUSE_MS = 3_600_000
 
 /** What became of one try. */
 export interface Tried {
@@ -84,6 +84,6 @@ function troubleAfter(
   { now, firstPauseMs }: { readonly now: number; readonly firstPauseMs: number },
 ): Trouble {
   const tries = (before?.tries ?? 0) + 1
-  const pauseMs = Math.min(firstPauseMs * 3 ** Math.min(tries - 1, 10), LONGEST_PAUSE_MS)
+  const pauseMs = Math.min(firstPauseMs * 3 ** Math.min(tries - 1, 10), MAX_PAUSE_MS)
   return { since: before?.since ?? now, tries, error, nextAt: now + pauseMs }
 }

@@ -28,9 +28,9 @@ import { readWatched, type AllWatched } from './watched.ts'
 /** Runs tell of their progress twice a second. They are looked at together. */
 const GATHER_MS = 250
 /** A clock may be set, and nobody tells of it. */
-const LONGEST_WAIT_MS = 60_000
+const MAX_WAIT_MS = 60_000
 /** An append of more states is cut into several. */
-const MOST_RECORDS = 500
+const MAX_RECORDS = 500
 const PAUSE_AFTER_SETBACK_MS = 5_000
 const AFTER_A_PAUSE = 'alerts are watched again after a pause'
 /** How long somebody waits for the notices of a command that has done its work. */
@@ -163,7 +163,7 @@ class AlertKeeper {
   /** Resolves once something has changed, or that time has come. */
   async #wait(seen: number, dueAt: number | null, signal: AbortSignal): Promise<void> {
     const { now } = this.#deps
-    const untilMs = Math.min(Math.max((dueAt ?? Infinity) - now(), GATHER_MS), LONGEST_WAIT_MS)
+    const untilMs = Math.min(Math.max((dueAt ?? Infinity) - now(), GATHER_MS), MAX_WAIT_MS)
     const woken = new AbortController()
     const waiting = AbortSignal.any([signal, woken.signal])
     await Promise.race([
@@ -406,7 +406,7 @@ class AlertKeeper {
 }
 
 function slices(records: readonly NewRecord[]): readonly (readonly NewRecord[])[] {
-  return Array.from({ length: Math.ceil(records.length / MOST_RECORDS) }, (_, index) =>
-    records.slice(index * MOST_RECORDS, (index + 1) * MOST_RECORDS),
+  return Array.from({ length: Math.ceil(records.length / MAX_RECORDS) }, (_, index) =>
+    records.slice(index * MAX_RECORDS, (index + 1) * MAX_RECORDS),
   )
 }

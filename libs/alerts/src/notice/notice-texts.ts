@@ -3,7 +3,7 @@ import type { AlertNotice } from '@sluice/contracts/specs/alert-views'
 import { counted, timeText } from './wording.ts'
 
 /** A message of an API may be a page. */
-const MOST_ERROR_CHARACTERS = 500
+const MAX_ERROR_CHARACTERS = 500
 
 interface Part {
   readonly kind: 'text' | 'item' | 'todo' | 'link'
@@ -45,7 +45,7 @@ export function slackText(notice: AlertNotice): string {
 
 function partsOf(notice: AlertNotice): Part[] {
   const { text, run, errors, todo, link, state, since } = notice
-  const parts: Part[] = [{ kind: 'text', text: oneLine(text, MOST_ERROR_CHARACTERS) }]
+  const parts: Part[] = [{ kind: 'text', text: oneLine(text, MAX_ERROR_CHARACTERS) }]
   if (state === 'firing') parts.push({ kind: 'text', text: `Since ${timeText(Date.parse(since))}.` })
   if (run !== null) {
     const { id, status, detected, delivered, notDelivered, rowsInvalid } = run
@@ -59,7 +59,7 @@ function partsOf(notice: AlertNotice): Part[] {
     const which = key === null ? '' : ` (such as key ${oneLine(key)})`
     parts.push({
       kind: 'item',
-      text: `${counted(rows, 'row')}${which}: ${oneLine(message, MOST_ERROR_CHARACTERS)}`,
+      text: `${counted(rows, 'row')}${which}: ${oneLine(message, MAX_ERROR_CHARACTERS)}`,
     })
   }
   if (todo !== null) parts.push({ kind: 'todo', text: `What to do: ${todo}` })

@@ -14,7 +14,7 @@ import type { MailSender } from '../port.ts'
 const PREFIX = 'whsec_'
 /** The specification wants 24 to 64 bytes. Shorter ones can be guessed. */
 const LEAST_BYTES = 24
-const MOST_BYTES = 64
+const MAX_BYTES = 64
 
 interface SignedHeaders {
   readonly 'webhook-id': string
@@ -41,16 +41,16 @@ export function signWebhook(of: {
 function keyOf(secret: string): Buffer {
   const text = secret.trim().replace(/^whsec_/, '')
   const key = /^[A-Za-z0-9+/]+={0,2}$/.test(text) ? Buffer.from(text, 'base64') : Buffer.alloc(0)
-  if (key.length >= LEAST_BYTES && key.length <= MOST_BYTES) return key
+  if (key.length >= LEAST_BYTES && key.length <= MAX_BYTES) return key
   throw new SluiceError(
     'config',
-    `The secret of the webhook cannot sign: wanted \`${PREFIX}\` and ${LEAST_BYTES} to ${MOST_BYTES} bytes in Base64, as \`openssl rand -base64 32\` makes them.`,
+    `The secret of the webhook cannot sign: wanted \`${PREFIX}\` and ${LEAST_BYTES} to ${MAX_BYTES} bytes in Base64, as \`openssl rand -base64 32\` makes them.`,
   )
 }
 
 /** Standard Webhooks advises 15 to 30 seconds. */
 const TIMEOUT_MS = 20_000
-const MOST_CHARACTERS = 300
+const MAX_CHARACTERS = 300
 const USER_AGENT = 'sluice'
 
 export interface TellingDeps {
@@ -84,7 +84,7 @@ export async function tellNotice(
   const network = deps.neverPrivate !== true && (allowPrivateNetwork ?? deps.allowPrivateNetwork)
   try {
     const why = await told(to, notice, { ...deps, secretFor, allowPrivateNetwork: network }, signal)
-    return why === null ? null : redactText(why.text, used, why).trim().slice(0, MOST_CHARACTERS)
+    return why === null ? null : redactText(why.text, used, why).trim().slice(0, MAX_CHARACTERS)
   } catch (error) {
     signal.throwIfAborted()
     // A secret that is missing, or may not go there.

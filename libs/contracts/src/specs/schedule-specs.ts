@@ -4,12 +4,12 @@ import { durationFrom } from './quantities.ts'
 
 /** A run takes longer than a fraction of a second, and runs of a sync do not overlap. */
 const LEAST_MS = 1_000
-const LONGEST_MS = 365 * 86_400_000
-const MOST_CRON = 200
-const MOST_ZONE = 100
+const MAX_MS = 365 * 86_400_000
+const MAX_CRON = 200
+const MAX_ZONE = 100
 
 const every = z.strictObject({
-  every: durationFrom({ ms: LEAST_MS, text: '1s' }, { ms: LONGEST_MS, text: '365d' }).describe(
+  every: durationFrom({ ms: LEAST_MS, text: '1s' }, { ms: MAX_MS, text: '365d' }).describe(
     'A run each time that so much has passed.',
   ),
 })
@@ -18,12 +18,12 @@ const cron = z.strictObject({
   cron: z
     .string('five fields of cron, such as "*/5 * * * *"')
     .min(1, 'five fields of cron, such as "*/5 * * * *"')
-    .max(MOST_CRON)
+    .max(MAX_CRON)
     .describe('Minute, hour, day of the month, month and day of the week, as in "0 6 * * mon-fri".'),
   timezone: z
     .string('a time zone such as Europe/Paris')
     .min(1, 'a time zone such as Europe/Paris')
-    .max(MOST_ZONE)
+    .max(MAX_ZONE)
     .optional()
     .describe('The time zone of the fields, such as Europe/Paris; default UTC.'),
 })

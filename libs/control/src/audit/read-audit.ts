@@ -37,7 +37,7 @@ interface Found extends Place {
 }
 
 /** Most changes of the vault that are kept between two requests. */
-const MOST_KEPT = 10_000
+const MAX_KEPT = 10_000
 
 type Wanted = (found: Found) => boolean
 
@@ -55,7 +55,7 @@ export class Audit {
     this.#topics = topics
     this.#stored = stored ?? ((of, signal) => readStored(topics, { ...of, signal }))
     const target = partitionAt(sharedTopics(topics.prefix).secrets, 0)
-    const isSmall = (all: readonly Found[]): boolean => all.length <= MOST_KEPT
+    const isSmall = (all: readonly Found[]): boolean => all.length <= MAX_KEPT
     this.#vault = new KeptRead({ log: topics.log, target, isSmall }, signal => vaultChanges(topics, signal))
   }
 

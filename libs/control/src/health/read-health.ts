@@ -18,7 +18,7 @@ import type { Pipeline } from '../pipeline.ts'
 import type { Check } from './check.ts'
 
 /** Most syncs whose partitions are told one by one. */
-const MOST_SYNCS = 20
+const MAX_SYNCS = 20
 
 /** A member of a group, as the log knows it. */
 export interface GroupMember {
@@ -104,7 +104,7 @@ async function stagesAtWork(
   const detector = { stage: 'change-detector', sync: null, topic: sharedTopics(prefix).commands } as const
   return [
     { ...detector, group: detectorGroup(prefix) },
-    ...open.slice(0, MOST_SYNCS).flatMap(({ sync, incarnation }): StageAtWork[] => {
+    ...open.slice(0, MAX_SYNCS).flatMap(({ sync, incarnation }): StageAtWork[] => {
       const { changes, requests } = syncTopics(prefix, sync)
       const group = (stage: SyncService): string => syncGroup(prefix, stage, { sync, incarnation })
       return [

@@ -17,9 +17,9 @@ import { formatCursor, parseCursor } from './cursor.ts'
 import { readTestsBackwards, testView, type TestsOf } from './test-attempts.ts'
 
 /** Records are decoded, and their requests read, so many at a time. */
-const MOST_AT_ONCE = 500
+const MAX_AT_ONCE = 500
 /** How long a page looks for attempts that match. Then it ends, and the next one goes on there. */
-const LONGEST_MS = 2_000
+const MAX_MS = 2_000
 
 export interface AttemptSync {
   readonly sync: string
@@ -67,7 +67,7 @@ export async function readAttempts(
   },
   signal: AbortSignal,
 ): Promise<{ readonly attempts: AttemptView[]; readonly next: string | null }> {
-  const endsAtMs = elapsedMs() + (query.longestMs ?? LONGEST_MS)
+  const endsAtMs = elapsedMs() + (query.longestMs ?? MAX_MS)
   const cursor = new Map(query.after === null ? [] : parseCursor(query.after, areCursorEntries))
   const found: Found[] = []
   const lookedTo = new Map<string, number>()
@@ -193,7 +193,7 @@ class PartitionAttempts {
     let lookedTo: number | null = null
     let oldest = Infinity
     const backwards = log.readBackwards(target, { signal, ...(before === undefined ? {} : { before }) })
-    for await (const records of inChunks(backwards, Math.min(limit + 1, MOST_AT_ONCE))) {
+    for await (const records of inChunks(backwards, Math.min(limit + 1, MAX_AT_ONCE))) {
       const { chunk, isOver, startedAt } = await this.#matching(records, query, signal)
       found.push(...chunk)
       oldest = Math.min(oldest, startedAt)

@@ -9,7 +9,7 @@ import { at, syncTopics } from '@sluice/topics/topics'
 import type { TopicsDeps } from '@sluice/history/read-records'
 
 /** Requests that are shown. */
-const MOST_SHOWN = 10
+const MAX_SHOWN = 10
 
 /** `runs` are the runs of the sync that are known. */
 export async function readReplayable(
@@ -29,7 +29,7 @@ export async function readReplayable(
       triggers[trigger] = { requests: before.requests + 1, rows: before.rows + own.length }
       requests += 1
       rows += own.length
-      if (first.length < MOST_SHOWN) first.push(shown(recorded))
+      if (first.length < MAX_SHOWN) first.push(shown(recorded))
     }
   const gone = await trimmedRuns(deps, asked, signal)
   const notRecorded = {

@@ -6,7 +6,7 @@ import type { TopicsDeps } from '@sluice/history/read-records'
 import { readFailedRows } from './read-failed-rows.ts'
 
 /** Most rows that are looked at. */
-const MOST_ROWS = 10_000
+const MAX_ROWS = 10_000
 
 /**
  * Groups the errors of the rows that a run did not deliver and that still wait, the most frequent first. None
@@ -23,7 +23,7 @@ export async function runErrors(
   const partitions = (await log.partitionsOf(syncTopics(prefix, sync).changes, { signal })) ?? 0
   if (known === undefined || number === null || partitions === 0) return []
   const { incarnation } = known
-  const filter = { run: number, key: null, status: null, limit: MOST_ROWS, after: null }
+  const filter = { run: number, key: null, status: null, limit: MAX_ROWS, after: null }
   const { rows } = await readFailedRows(deps, { sync, incarnation, partitions, ...filter }, { signal })
   return errorGroups(rows)
 }

@@ -53,8 +53,8 @@ interface Search {
  */
 const TOGETHER = { characters: 500_000, least: 10, most: 50 }
 /** A page ends, and the next one goes on there, once it has so many characters, or took so long. */
-const MOST_CHARACTERS = 8_000_000
-const LONGEST_MS = 2_000
+const MAX_CHARACTERS = 8_000_000
+const MAX_MS = 2_000
 
 /** A page, which may have fewer attempts than the limit and a `next`. */
 export async function searchIndex(
@@ -73,8 +73,8 @@ export async function searchIndex(
     const piece = await searchAtOnce(deps, index, { ...of, limit, after }, signal)
     attempts.push(...piece.attempts)
     characters += piece.attempts.reduce((sum, attempt) => sum + charactersOf(attempt), 0)
-    const isFull = attempts.length >= of.limit || characters > MOST_CHARACTERS
-    const isLate = piece.attempts.length < limit || elapsedMs() - startedAt > LONGEST_MS
+    const isFull = attempts.length >= of.limit || characters > MAX_CHARACTERS
+    const isLate = piece.attempts.length < limit || elapsedMs() - startedAt > MAX_MS
     if (piece.next === null || isFull || isLate) return { attempts, next: piece.next }
     after = piece.next
     const fitting = Math.floor((TOGETHER.characters * attempts.length) / characters)

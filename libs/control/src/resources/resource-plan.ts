@@ -75,7 +75,7 @@ function appliedResource({ kind, name, spec }: WrittenResource): ResourceSpec {
 }
 
 /** Most resources of an owner that a message names. */
-const MOST_NAMED = 6
+const MAX_NAMED = 6
 
 /** Says whose these resources are, and what people can do who have their names in a folder. */
 export function othersText(others: readonly ResourceRecord[], owner: Owner): string {
@@ -91,8 +91,8 @@ export function leftText(others: readonly ResourceRecord[], owner: Owner): strin
 function whoseText(others: readonly ResourceRecord[], { project, folder = null }: Owner): string {
   const byOwner = Map.groupBy(others, storedBy)
   const parts = [...byOwner].map(([by, records]) => {
-    const some = records.slice(0, MOST_NAMED).map(({ kind, name }) => `the ${kind} \`${name}\``)
-    const all = records.length > MOST_NAMED ? [...some, `${records.length - MOST_NAMED} more`] : some
+    const some = records.slice(0, MAX_NAMED).map(({ kind, name }) => `the ${kind} \`${name}\``)
+    const all = records.length > MAX_NAMED ? [...some, `${records.length - MAX_NAMED} more`] : some
     const names = [all.slice(0, -1).join(', '), ...all.slice(-1)].filter(Boolean).join(' and ')
     return records.length === 1
       ? `${names} ${by}`

@@ -46,7 +46,7 @@ export interface SampleOf {
 }
 
 const SAMPLED_ROWS = 3
-const MOST_SAMPLED = 100
+const MAX_SAMPLED = 100
 
 export async function previewOf(
   { documents, sample, sync, ...narrowing }: SampleQuery,
@@ -71,7 +71,7 @@ export async function previewOf(
       const next = await openNextRun(definition, signal)
       return { ...next, requests: shownOf(next.requests(narrowing)) }
     }
-    const of = { rows: Math.min(rows ?? SAMPLED_ROWS, MOST_SAMPLED), op }
+    const of = { rows: Math.min(rows ?? SAMPLED_ROWS, MAX_SAMPLED), op }
     const next = await samplesIn(deps).openSample(definition, of, { signal, vault })
     return { ...next, requests: shownOf(next.requests(narrowing)) }
   } catch (error) {

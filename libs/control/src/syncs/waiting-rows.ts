@@ -11,7 +11,7 @@ import { RecentMap } from '@sluice/flow/recent-map'
 import { hasSeenModel } from '@sluice/runs/machine/run-events'
 
 /** With more of them the figure of the last run will do. */
-const MOST_COUNTED = 10_000
+const MAX_COUNTED = 10_000
 const SYNCS_KEPT = 10_000
 
 export class WaitingRows {
@@ -29,10 +29,10 @@ export class WaitingRows {
     const heldBack = full?.undecided ?? 0
     const figure = full === undefined ? null : notDelivered(full)
     if (seen === 0 && figure === 0 && heldBack === 0) return { failed: 0, heldBack: 0 }
-    if (figure !== null && figure >= MOST_COUNTED) return { failed: figure, heldBack }
+    if (figure !== null && figure >= MAX_COUNTED) return { failed: figure, heldBack }
     const known = this.#known.get(last.sync)
     if (known?.after === last.runId) return { failed: Math.max(0, known.failed - heldBack), heldBack }
-    const failed = await count(MOST_COUNTED)
+    const failed = await count(MAX_COUNTED)
     this.#known.set(last.sync, { after: last.runId, failed })
     return { failed: Math.max(0, failed - heldBack), heldBack }
   }

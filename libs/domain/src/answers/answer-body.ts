@@ -59,14 +59,14 @@ export class AnswerBody {
 }
 
 /** Each path looks at each value at most once: together they take less than a second. */
-const MOST_LOOKS = 10_000_000
+const MAX_LOOKS = 10_000_000
 
 function parsed(text: string, paths: number): BodyJson {
   let values = 0
   try {
     const value = parseAsWritten(text, () => (values += 1))
-    if (values * paths <= MOST_LOOKS) return { kind: 'json', value }
-    const most = Math.floor(MOST_LOOKS / paths)
+    if (values * paths <= MAX_LOOKS) return { kind: 'json', value }
+    const most = Math.floor(MAX_LOOKS / paths)
     return { kind: 'untold', why: `the answer has ${values} values, and ${paths} JSONPaths look at ${most}` }
   } catch (error) {
     // The reviver goes down level by level, and the stack ends somewhere.

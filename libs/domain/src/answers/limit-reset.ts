@@ -5,7 +5,7 @@
 import { parseHttpDate } from './retry-after.ts'
 
 /** A limit of a day begins anew tomorrow. Nobody waits that long without a look in between. */
-const LONGEST_RESET_MS = 3_600_000
+const MAX_RESET_MS = 3_600_000
 
 type Headers = { readonly [lowerCaseName: string]: string | undefined }
 
@@ -23,7 +23,7 @@ const RESETS = [
  */
 export function limitResetMs(headers: Headers, nowMs: number): number | null {
   const waitMs = millisecondsOf(headers) ?? rateLimitMs(headers['ratelimit']) ?? resetMs(headers, nowMs)
-  return waitMs === null ? null : Math.min(Math.ceil(waitMs), LONGEST_RESET_MS)
+  return waitMs === null ? null : Math.min(Math.ceil(waitMs), MAX_RESET_MS)
 }
 
 const NUMBER = /^\d{1,15}(?:\.\d{1,9})?$/
@@ -43,7 +43,7 @@ function millisecondsOf(headers: Headers): number | null {
  * be used up; the longest wait is that of all.
  */
 function rateLimitMs(text: string | undefined): number | null {
-  if (text === undefined || text.length > MOST_CHARACTERS) return null
+  if (text === undefined || text.length > MAX_CHARACTERS) return null
   if (OLD_FORM.test(text)) {
     const { remaining, reset } = /remaining=(?<remaining>\d+).*reset=(?<reset>\d+)/.exec(text)?.groups ?? {}
     return Number(remaining) === 0 ? Number(reset) * 1000 : null
@@ -60,7 +60,7 @@ function rateLimitMs(text: string | undefined): number | null {
 
 const LEFT = /; *r=(\d{1,15})(?:;|$)/
 const WAIT = /; *t=(\d{1,15})(?:;|$)/
-const MOST_CHARACTERS = 1_000
+const MAX_CHARACTERS = 1_000
 const OLD_FORM = /^limit=\d{1,15}, *remaining=\d{1,15}, *reset=\d{1,15}$/
 const ITEM = /^(?:"[^"\\]*"|[A-Za-z*][\w:/.*-]*)((?:; *[a-z*][\w.*-]*=(?:\d{1,15}|"[^"\\]*"|:[\w+/=]*:))*)$/
 

@@ -17,9 +17,9 @@ export interface Tries {
 
 const EXTRA_TRIES = 3
 const FIRST_MS = 1_000
-const MOST_MS = 60_000
+const MAX_MS = 60_000
 /** No run waits longer for a single request. An answer that asks for more leaves it to the next run. */
-const LONGEST_WAIT_MS = 3_600_000
+const MAX_WAIT_MS = 3_600_000
 
 /** Null for a sync whose failed requests wait for the next run. */
 export function triesOf({ errors, delivery }: Pick<SyncSpec, 'errors' | 'delivery'>): Tries | null {
@@ -28,7 +28,7 @@ export function triesOf({ errors, delivery }: Pick<SyncSpec, 'errors' | 'deliver
   return {
     extra: attempts,
     firstMs: backoff?.first ?? FIRST_MS,
-    mostMs: backoff?.max ?? MOST_MS,
+    mostMs: backoff?.max ?? MAX_MS,
     repeatsUnknown: delivery !== 'at-most-once',
   }
 }
@@ -48,7 +48,7 @@ export function nextTryMs(
   if (tries === null || made > tries.extra || !isWorthAnother(verdict, tries)) return null
   const ownMs = random() * Math.min(tries.mostMs, tries.firstMs * 2 ** (made - 1))
   const waitMs = Math.max(ownMs, verdict.retryAfterMs ?? 0)
-  return waitMs > LONGEST_WAIT_MS ? null : Math.round(waitMs)
+  return waitMs > MAX_WAIT_MS ? null : Math.round(waitMs)
 }
 
 /**

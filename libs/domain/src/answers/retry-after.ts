@@ -1,7 +1,7 @@
 /** What a server asks for by Retry-After (RFC 9110 §10.2.3). */
 
 /** The longest wait that is believed: endless digits are no number of seconds. */
-const LONGEST_S = 1_000_000_000
+const MAX_S = 1_000_000_000
 
 /**
  * The wait that Retry-After asks for, in ms from now: whole seconds, or an HTTP date; null for anything else,
@@ -13,7 +13,7 @@ export function parseRetryAfter(
   of: { readonly date: string | null; readonly nowMs: number },
 ): number | null {
   if (value === null) return null
-  if (/^\d+$/.test(value)) return Math.min(Number(value), LONGEST_S) * 1000
+  if (/^\d+$/.test(value)) return Math.min(Number(value), MAX_S) * 1000
   const atMs = parseHttpDate(value)
   if (atMs === null) return null
   return Math.max(0, atMs - (of.date === null ? of.nowMs : (parseHttpDate(of.date) ?? of.nowMs)))

@@ -5,7 +5,7 @@ const ofJson = (json: unknown) => tellingPart({ json, text: JSON.stringify(json)
 const ofText = (text: string) => tellingPart({ json: undefined, text })
 
 /** Milliseconds of processor time, of which most answers take less than one. */
-const MOST_MS = 40
+const MAX_MS = 40
 
 describe('the part of an answer that tells', () => {
   it.each([
@@ -53,7 +53,7 @@ describe('the part of an answer that tells', () => {
       tellingPart({ json, text })
       return process.threadCpuUsage(start).user / 1000
     })
-    expect(Math.min(...costs)).toBeLessThan(MOST_MS)
+    expect(Math.min(...costs)).toBeLessThan(MAX_MS)
   })
 
   it('ends its search in an answer that is huge or holds itself', () => {

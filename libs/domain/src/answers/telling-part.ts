@@ -18,13 +18,13 @@ const WORDS = ['error', 'errors', 'reason', 'title', 'description', 'code']
 const SUBJECTS = ['field', 'param', 'property', 'pointer']
 const TELLS_OF_ERRORS = /err|fail|fault|reject|problem|invalid/i
 /** What an answer costs has an end, whatever it holds: fields are looked at, and texts kept, up to these. */
-const MOST_FIELDS = 20_000
-const MOST_SAID = 1_000
+const MAX_FIELDS = 20_000
+const MAX_SAID = 1_000
 /** The beginning of a text, in UTF-16 units. What is shown of it is shorter. */
-const MOST_TEXT = 4_096
-const MOST_SUBJECT = 200
-const MOST_MARKUP = 8_192
-const MOST_SENTENCES = 3
+const MAX_TEXT = 4_096
+const MAX_SUBJECT = 200
+const MAX_MARKUP = 8_192
+const MAX_SENTENCES = 3
 
 interface Said {
   readonly text: string
@@ -49,8 +49,8 @@ export function tellingPart({
   const ofErrors = said.filter(({ ofError }) => ofError)
   const texts = [...new Set((ofErrors.length > 0 ? ofErrors : said).map(one => one.text))]
   if (texts.length === 0) return null
-  const more = said.length >= MOST_SAID ? 'more' : `${texts.length - MOST_SENTENCES} more`
-  return `${texts.slice(0, MOST_SENTENCES).join('; ')}${texts.length > MOST_SENTENCES ? `; and ${more}` : ''}`
+  const more = said.length >= MAX_SAID ? 'more' : `${texts.length - MAX_SENTENCES} more`
+  return `${texts.slice(0, MAX_SENTENCES).join('; ')}${texts.length > MAX_SENTENCES ? `; and ${more}` : ''}`
 }
 
 interface Open {
@@ -70,10 +70,10 @@ function saidIn(json: unknown): { readonly sentences: readonly Said[]; readonly 
     let subject: string | null = null
     for (const [name, field] of Array.isArray(value) ? value.entries() : fieldsOf(value)) {
       fields += 1
-      if (fields > MOST_FIELDS) return { sentences, words }
+      if (fields > MAX_FIELDS) return { sentences, words }
       const isOfError = ofError || (typeof name === 'string' && TELLS_OF_ERRORS.test(name))
       const said = typeof name === 'string' ? saidBy(name.toLowerCase(), { sentences, words }) : null
-      for (const text of said === null ? [] : textsOf(field, MOST_SAID - said.length)) {
+      for (const text of said === null ? [] : textsOf(field, MAX_SAID - said.length)) {
         subject ??= subjectOf(value)
         // The message of the whole answer counts, whatever stands beside it.
         said?.push({ text: subject + text, ofError: isOfError || next === 0 })
@@ -96,7 +96,7 @@ function* fieldsOf(value: object): Generator<readonly [string, unknown]> {
 function textsOf(field: unknown, most: number): string[] {
   const texts: string[] = []
   for (const value of Array.isArray(field) ? field.slice(0, most) : [field]) {
-    const text = typeof value === 'string' ? plain(value.slice(0, MOST_TEXT)) : ''
+    const text = typeof value === 'string' ? plain(value.slice(0, MAX_TEXT)) : ''
     if (text !== '') texts.push(text)
   }
   return texts
@@ -106,16 +106,16 @@ function subjectOf(value: object): string {
   let looked = 0
   for (const [name, field] of fieldsOf(value)) {
     looked += 1
-    if (looked > MOST_SUBJECT) break
+    if (looked > MAX_SUBJECT) break
     if (typeof field !== 'string' || !SUBJECTS.includes(name.toLowerCase())) continue
-    return field === '' ? '' : `${plain(field.slice(0, MOST_SUBJECT))}: `
+    return field === '' ? '' : `${plain(field.slice(0, MAX_SUBJECT))}: `
   }
   return ''
 }
 
 /** XML with a fault or a message, and pages that a proxy writes, which have a title. */
 function fromMarkup(whole: string): string | null {
-  const text = whole.slice(0, MOST_MARKUP).trimStart()
+  const text = whole.slice(0, MAX_MARKUP).trimStart()
   if (!text.startsWith('<')) return null
   for (const name of ['faultstring', 'Reason', 'message', 'error', 'title']) {
     const element = new RegExp(

@@ -18,7 +18,7 @@ const ACCOUNT = new Set(
 )
 const SAYS_NOTHING = new Set(['code', 'domain', 'id', 'name', 'number', 'slug', 'uuid'])
 /** No account has a longer name, and the record has to stay small. */
-const LONGEST_VALUE = 200
+const MAX_VALUE = 200
 
 /**
  * Origin and base path, and the literal headers and query parameters that name an account. Secrets are left
@@ -29,7 +29,7 @@ export function deliveredTo({ baseUrl, headers, query }: DestinationSpec): Deliv
   const accounts = named
     .filter(([name]) => namesAccount(name))
     .map(([name, value]) => {
-      const known = secretNames(value).length > 0 ? null : value.slice(0, LONGEST_VALUE)
+      const known = secretNames(value).length > 0 ? null : value.slice(0, MAX_VALUE)
       return [name.toLowerCase(), known] as const
     })
   return { url: urlOf(baseUrl), accounts: Object.fromEntries(accounts) }

@@ -7,7 +7,7 @@
 /** The most bytes that are kept, and the sizes that are worth it. */
 const KEPT_BYTES = 4 * 1024 * 1024
 const LEAST_BYTES = 32 * 1024
-const MOST_BYTES = 1024 * 1024
+const MAX_BYTES = 1024 * 1024
 /** After so many buffers of a size that is not kept, the oldest shared one makes room for such a size. */
 const MISSES = 64
 
@@ -39,7 +39,7 @@ export class SpareBuffers {
   }
 
   #make(bytes: number): Buffer {
-    if (!this.#isShared || bytes > MOST_BYTES || !this.#hasRoom(bytes)) return Buffer.allocUnsafeSlow(bytes)
+    if (!this.#isShared || bytes > MAX_BYTES || !this.#hasRoom(bytes)) return Buffer.allocUnsafeSlow(bytes)
     this.#sharedBytes += bytes
     return Buffer.from(new SharedArrayBuffer(bytes))
   }
@@ -56,7 +56,7 @@ export class SpareBuffers {
 
   /** Takes a buffer back that nobody reads or writes any more. */
   give(buffer: Buffer): void {
-    if (buffer.length < LEAST_BYTES || buffer.length > MOST_BYTES) return
+    if (buffer.length < LEAST_BYTES || buffer.length > MAX_BYTES) return
     if (this.#isShared && !isShared(buffer)) return
     this.#kept.push(buffer)
     this.#bytes += buffer.length

@@ -19,13 +19,13 @@ export interface RedisTokenStoreOptions extends RedisConnectionOptions {
 }
 
 /** Longer texts are none of ours: a token endpoint answers with less. */
-const LONGEST = 1_000_000
+const MAX_TOKEN_CHARACTERS = 1_000_000
 /** Of the reason of a failure, which others may have written. */
-const LONGEST_WHY = 2_000
+const MAX_WHY = 2_000
 
 /** KEYS: the name. Gives the token and how long it is kept still (ms). */
 const READ = redisScript(`
-if redis.call('STRLEN', KEYS[1]..':token') > ${LONGEST} then return {'', 0} end
+if redis.call('STRLEN', KEYS[1]..':token') > ${MAX_TOKEN_CHARACTERS} then return {'', 0} end
 local sealed = redis.call('GET', KEYS[1]..':token')
 if not sealed then return {'', 0} end
 return {sealed, redis.call('PTTL', KEYS[1]..':token')}
@@ -37,7 +37,7 @@ return {sealed, redis.call('PTTL', KEYS[1]..':token')}
  * leave without an end is none of ours, and would be waited for without end.
  */
 const BEGIN = redisScript(`
-local held = redis.call('GETRANGE', KEYS[1]..':leave', 0, ${LONGEST_WHY - 1})
+local held = redis.call('GETRANGE', KEYS[1]..':leave', 0, ${MAX_WHY - 1})
 local left = redis.call('PTTL', KEYS[1]..':leave')
 if left > 0 and held ~= 'by '..ARGV[1] then return {0, left, held} end
 redis.call('SET', KEYS[1]..':leave', 'by '..ARGV[1], 'PX', ARGV[2])

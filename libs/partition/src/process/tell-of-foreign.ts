@@ -4,7 +4,7 @@ import type { Metrics } from '@sluice/runtime/metrics'
 import type { ForeignRecord } from '@sluice/topics/foreign-records'
 
 /** So many records get a line each. Of more there is a line at 2,048, at 4,096, and so on. */
-const LINES_MOST = 1_000
+const MAX_LINES = 1_000
 
 export function tellOfForeign(logger: Logger, metrics?: Metrics): (record: ForeignRecord) => void {
   const counter = metrics?.counter({
@@ -14,7 +14,7 @@ export function tellOfForeign(logger: Logger, metrics?: Metrics): (record: Forei
   })
   return ({ error: err, ...place }) => {
     counter?.add(1, { topic: place.topic })
-    if (place.count > LINES_MOST && !Number.isInteger(Math.log2(place.count))) return
+    if (place.count > MAX_LINES && !Number.isInteger(Math.log2(place.count))) return
     logger.error({ ...place, err }, 'a record is set aside and passed over; who has written it?')
   }
 }

@@ -10,7 +10,7 @@ import { randomFrom } from '@sluice/testkit/random'
 import { rateLimitContract } from '../../test/contract.ts'
 import { OWNERS_KEPT } from './limits-file.ts'
 import { createLocalRateLimit } from './local.ts'
-import { LONGEST_PAUSE_MS, type RateLimit, type TakeRequest } from '../port.ts'
+import { MAX_PAUSE_MS, type RateLimit, type TakeRequest } from '../port.ts'
 
 rateLimitContract('local', { shared: false }, async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-limits-'))
@@ -67,9 +67,9 @@ describe('the local rate limit', () => {
     expect(await limit.take(request(1, 10, 1000))).toMatchObject({
       kind: 'wait',
       reason: 'paused',
-      waitMs: LONGEST_PAUSE_MS,
+      waitMs: MAX_PAUSE_MS,
     })
-    clock.advance(LONGEST_PAUSE_MS)
+    clock.advance(MAX_PAUSE_MS)
     expect(await permitsOf(limit, 1, 10, 1000)).toBe(1)
   })
 

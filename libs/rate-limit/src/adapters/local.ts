@@ -10,7 +10,7 @@ import { OWNERS_KEPT, LimitsFile } from './limits-file.ts'
 import { SlidingWindow } from './sliding-window.ts'
 import type { Granted } from './limits-file.ts'
 import type { GrantEntry } from './sliding-window.ts'
-import { LONGEST_PAUSE_MS, mostSlots } from '../port.ts'
+import { MAX_PAUSE_MS, mostSlots } from '../port.ts'
 import type {
   Evidence,
   Grant,
@@ -159,7 +159,7 @@ class LocalRateLimit implements RateLimit, LimitUsage {
 
   async pause(name: string, forMs: number): Promise<void> {
     if (Number.isNaN(forMs)) throw new SluiceError('internal', 'a pause wants a time')
-    const untilMs = this.#now() + Math.min(forMs, LONGEST_PAUSE_MS)
+    const untilMs = this.#now() + Math.min(forMs, MAX_PAUSE_MS)
     const scope = this.#scopeNamed(name)
     if (untilMs <= scope.pausedUntilMs) return
     this.#file?.storePause(name, untilMs)
@@ -186,7 +186,7 @@ class LocalRateLimit implements RateLimit, LimitUsage {
     const nowMs = this.#now()
     const stored = file.load(nowMs)
     for (const [name, untilMs] of stored.pauses)
-      this.#scopeNamed(name).pausedUntilMs = Math.min(untilMs, nowMs + LONGEST_PAUSE_MS)
+      this.#scopeNamed(name).pausedUntilMs = Math.min(untilMs, nowMs + MAX_PAUSE_MS)
     for (const [partition, marker] of stored.owners) this.#owners.set(partition, marker)
     for (const [name, breaker] of stored.breakers) this.#breakers.set(name, Breaker.of(breaker, nowMs))
     for (const { scope, windowMs, entries } of stored.windows) {

@@ -27,7 +27,7 @@
  * A bucket holds permits that may be used up to its end, and counts until end + window. Times have 13
  * digits, which Lua prints exactly only when told to.
  */
-import { LONGEST_PAUSE_MS } from '../port.ts'
+import { MAX_PAUSE_MS } from '../port.ts'
 import { KEEP_FOR_OTHERS, KEEP_PLACE } from './fairness-scripts.ts'
 import { ASK_BREAKER, KEEP_PROBE } from './breaker-scripts.ts'
 import { PRELUDE } from './script-prelude.ts'
@@ -213,8 +213,8 @@ for _, scope in ipairs(a.scopes) do
     local left = tonumber(untilMs) - now
     if left <= 0 then redis.call('HDEL', base .. ':pause', scope.name) end
     -- A clock that was set back makes no pause longer.
-    if left > ${LONGEST_PAUSE_MS} then
-      left = ${LONGEST_PAUSE_MS}
+    if left > ${MAX_PAUSE_MS} then
+      left = ${MAX_PAUSE_MS}
       redis.call('HSET', base .. ':pause', scope.name, num(now + left))
     end
     pausedMs = math.max(pausedMs, left)

@@ -7,7 +7,7 @@ import { startServices } from '../../../../deploy/local/services.ts'
 import { rateLimitContract } from '../../test/contract.ts'
 import { createRedisRateLimit } from './redis.ts'
 import type { LocalService, LocalServices } from '../../../../deploy/local/services.ts'
-import { LONGEST_PAUSE_MS, type RateLimit, type TakeRequest } from '../port.ts'
+import { MAX_PAUSE_MS, type RateLimit, type TakeRequest } from '../port.ts'
 
 const url = inject('redisUrl')
 
@@ -130,8 +130,8 @@ describe.skipIf(url === null)('with Redis', () => {
       await limit.pause('destination/clock', 1000)
       offsetMs -= 86_300_000
       const wait = await limit.take(request('destination/clock'))
-      expect(wait).toMatchObject({ reason: 'paused', waitMs: LONGEST_PAUSE_MS })
-      offsetMs += LONGEST_PAUSE_MS
+      expect(wait).toMatchObject({ reason: 'paused', waitMs: MAX_PAUSE_MS })
+      offsetMs += MAX_PAUSE_MS
       expect(await limit.take(request('destination/clock'))).toMatchObject({ permits: 10 })
     })
 

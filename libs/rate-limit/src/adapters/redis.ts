@@ -30,7 +30,7 @@ import {
   STAND_BY_EVERY_MS,
   TAKE,
 } from './redis-scripts.ts'
-import { LONGEST_PAUSE_MS } from '../port.ts'
+import { MAX_PAUSE_MS } from '../port.ts'
 import { COUNT_SLOTS, limitsKey, slotsOf } from './usage/redis.ts'
 import type {
   Broken,
@@ -205,7 +205,7 @@ class RedisRateLimit implements RateLimit, LimitUsage {
 
   async pause(scope: string, forMs: number): Promise<void> {
     if (Number.isNaN(forMs)) throw new SluiceError('internal', 'a pause wants a time')
-    const ms = Math.min(forMs, LONGEST_PAUSE_MS)
+    const ms = Math.min(forMs, MAX_PAUSE_MS)
     await this.#run(SCRIPTS.pause, scope, [scope, String(ms), String(this.#clockOffsetMs())])
   }
 
@@ -369,7 +369,7 @@ class RedisRateLimit implements RateLimit, LimitUsage {
 }
 
 /** Some hundred years in milliseconds. */
-const MOST_PLAUSIBLE = 4e12
+const MAX_PLAUSIBLE = 4e12
 /** A wait may be over by the time at which it is told. */
 const CLOCKS_DIFFER_MS = 1_000
 const REPLIES = [
@@ -381,7 +381,7 @@ const DOUBTED = 2
 
 /** Permits, or milliseconds of a wait: none is longer than a window may be. */
 function isPlausible(value: unknown): value is number {
-  return typeof value === 'number' && value >= -CLOCKS_DIFFER_MS && value <= MOST_PLAUSIBLE
+  return typeof value === 'number' && value >= -CLOCKS_DIFFER_MS && value <= MAX_PLAUSIBLE
 }
 
 /** Reads an answer, and notes in it what this process has seen of the destination. */

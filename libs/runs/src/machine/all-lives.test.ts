@@ -23,7 +23,7 @@ interface World {
 }
 
 /** There are far fewer; where there is no end of them, something in a life grows for ever. */
-const MOST_WORLDS = 60_000
+const MAX_WORLDS = 60_000
 const ENDED: PartitionTail = { run: 0, ended: true, sealed: false, count: 1 }
 
 function ownedBy(events: World['events'], tails: World['tails'], isInterrupted = false): SyncLife {
@@ -176,7 +176,7 @@ function allWorlds(): readonly World[] {
   for (const world of found.values()) {
     const facts = [...factsAt(world), ...commandsAt(world)]
     const next = [...facts.map(([name, fact]) => told(world, name, fact)), ...takenOver(world)]
-    if (found.size > MOST_WORLDS) throw new Error(`there is no end of lives: ${world.path.join(' → ')}`)
+    if (found.size > MAX_WORLDS) throw new Error(`there is no end of lives: ${world.path.join(' → ')}`)
     for (const one of next) if (!found.has(keyOf(one))) found.set(keyOf(one), one)
   }
   return [...found.values()]

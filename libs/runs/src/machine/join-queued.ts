@@ -7,7 +7,7 @@ import type { RunScope } from '@sluice/contracts/records'
 import { isRetryOfSome, type RunState } from './run-events.ts'
 
 /** Nobody decides so much in the time of a run, and each of them is kept in memory. */
-export const MOST_QUEUED = 10
+export const MAX_QUEUED = 10
 
 /** The run that goes next. The order follows from the events alone, so that each owner finds the same. */
 export function nextOf(queued: readonly RunState[]): RunState | undefined {

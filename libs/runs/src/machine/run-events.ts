@@ -14,7 +14,7 @@ export type RunState = Omit<RunEvent, 'marker' | 'sync' | 'incarnation'>
 export const INTERRUPTED = 'interrupted: the process that ran it stopped before all changes were published'
 
 /** Nobody mends more at once, and the record has to stay small. */
-const MOST_PLACES = 10
+const MAX_PLACES = 10
 const PLACE_TEXT = 1_000
 
 export function queuedRun(of: {
@@ -237,7 +237,7 @@ export function failedRun(run: RunState, error: unknown, at: number): RunState {
 function placesOf(error: unknown): readonly ErrorPlace[] | null {
   if (!isSluiceError(error) || error.details.length === 0) return null
   return error.details
-    .slice(0, MOST_PLACES)
+    .slice(0, MAX_PLACES)
     .map(({ file = null, field = null, line = null, column = null, message }) => {
       return { file, field, line, column, message: message.slice(0, PLACE_TEXT) }
     })

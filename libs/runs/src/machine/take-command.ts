@@ -6,7 +6,7 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import type { RunCause } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
-import { joinQueued, MOST_QUEUED, nextOf, withQueued } from './join-queued.ts'
+import { joinQueued, MAX_QUEUED, nextOf, withQueued } from './join-queued.ts'
 import { cancelReplacement, leftOf } from './left-run.ts'
 import {
   approvedRun,
@@ -95,7 +95,7 @@ function queue(life: SyncLife, asked: Asked): Step {
   const joined = joinQueued(queued, run)
   const cancelled = { ...run, status: 'cancelled', endedAt: asked.at } as const
   if (joined === null) {
-    if (queued.length < MOST_QUEUED) return setQueued(life, run)
+    if (queued.length < MAX_QUEUED) return setQueued(life, run)
     const error = `${queued.length} runs are queued already: ask again once one of them has ended`
     return stepOf(life, [{ ...cancelled, error }], 'go-on')
   }

@@ -10,8 +10,8 @@ import { runInNewContext } from 'node:vm'
 /** Rows of 1 MB change what is held within some hundred milliseconds. */
 const LOOKED_EVERY_MS = 100
 /** For the garbage as well that `heapBytes` has: about as much as what is held. */
-const MOST_ROOM_BYTES = 200_000_000
-const MOST_PERCENT = 300
+const MAX_ROOM_BYTES = 200_000_000
+const MAX_PERCENT = 300
 /** What V8 takes by itself, for a heap that is bounded as ours. */
 const USUAL_PERCENT = 50
 /** With less, V8 would do little else than collect. */
@@ -42,14 +42,14 @@ export function growthPercent(
   { memoryBytes, reservedBytes = 0 }: Room,
 ): number {
   if (residentBytes > memoryBytes) return LEAST_PERCENT
-  const room = Math.min(memoryBytes - reservedBytes - residentBytes, MOST_ROOM_BYTES)
-  return Math.round(Math.min(Math.max((100 * room) / heapBytes, USUAL_PERCENT), MOST_PERCENT))
+  const room = Math.min(memoryBytes - reservedBytes - residentBytes, MAX_ROOM_BYTES)
+  return Math.round(Math.min(Math.max((100 * room) / heapBytes, USUAL_PERCENT), MAX_PERCENT))
 }
 
 /** Garbage below this is not worth a collection. */
 const WORTH_BYTES = 64_000_000
 /** At most this part of the time goes to collections that are asked for, and as much to giving back. */
-const MOST_SHARE = 0.1
+const MAX_SHARE = 0.1
 /** More often, there is little to give back. */
 const GIVES_BACK_EVERY_MS = 500
 
@@ -76,7 +76,7 @@ export function growHeapByRoom(room: Growth): Disposable {
     collect ??= collector()
     collect()
     const now = performance.now()
-    nextCollection = now + (now - began) / MOST_SHARE
+    nextCollection = now + (now - began) / MAX_SHARE
     const after = getHeapStatistics()
     collectedBytes = after.used_heap_size + after.external_memory
   }
@@ -107,7 +107,7 @@ function paced(giveBack: () => Promise<void>): () => void {
     next = Number.POSITIVE_INFINITY
     await giveBack()
     const now = performance.now()
-    next = now + Math.max((now - began) / MOST_SHARE, GIVES_BACK_EVERY_MS)
+    next = now + Math.max((now - began) / MAX_SHARE, GIVES_BACK_EVERY_MS)
   }
   return () => {
     if (performance.now() >= next) call().catch(() => undefined)

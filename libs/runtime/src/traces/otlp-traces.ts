@@ -15,14 +15,14 @@ import { spanId, traceId, type Attribute, type Span, type TracedProcess, type Tr
  * How long spans gather, and how long a sender that failed pauses: twice as long with each further failure.
  */
 const PACE = { gatherMs: 1_000, pauseFirstMs: 5_000, pauseLastMs: 60_000 }
-const MOST_SPANS = 2_048
+const MAX_SPANS = 2_048
 const SPANS_AT_ONCE = 512
 const DEFAULT_TIMEOUT_MS = 10_000
 /** Of an attribute or an error. A URL may have a megabyte, and very many spans may wait. */
-const MOST_CHARACTERS = 4_096
+const MAX_CHARACTERS = 4_096
 /** What a process that ends waits for its last spans. */
 const LAST_SENDS_MS = 2_000
-const MOST_ANSWER_BYTES = 64 * 1024
+const MAX_ANSWER_BYTES = 64 * 1024
 /** Answers after which OTLP asks a client to try again. */
 const TRY_AGAIN = [429, 502, 503, 504]
 
@@ -139,7 +139,7 @@ class OtlpTraces implements Traces, AsyncDisposable {
   }
 
   #dropOldest(): void {
-    const over = this.#queue.length - MOST_SPANS
+    const over = this.#queue.length - MAX_SPANS
     if (over <= 0) return
     this.#queue.splice(0, over)
     this.#dropped += over
@@ -218,7 +218,7 @@ class OtlpTraces implements Traces, AsyncDisposable {
         let bytes = 0
         answer.on('data', (chunk: Buffer) => {
           bytes += chunk.length
-          if (bytes > MOST_ANSWER_BYTES) answer.destroy()
+          if (bytes > MAX_ANSWER_BYTES) answer.destroy()
         })
         answer.on('error', failed)
         answer.on('close', () =>
@@ -239,7 +239,7 @@ class OtlpTraces implements Traces, AsyncDisposable {
 
 function withShortTexts(span: Span): Span {
   const { error, attributes } = span
-  const short = (text: string): string => text.slice(0, MOST_CHARACTERS)
+  const short = (text: string): string => text.slice(0, MAX_CHARACTERS)
   const cut: { [name: string]: Attribute | null } = {}
   for (const [name, value] of Object.entries(attributes))
     cut[name] = typeof value === 'string' ? short(value) : value

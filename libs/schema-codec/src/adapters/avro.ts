@@ -18,9 +18,9 @@ export function avroType(schema: object): AvscType {
 }
 
 /** A type of a row with many columns takes some hundred kilobytes. */
-const MOST_TYPES = 100
+const MAX_TYPES = 100
 
-const made = new RecentMap<string, AvscType>({ limit: MOST_TYPES })
+const made = new RecentMap<string, AvscType>({ limit: MAX_TYPES })
 
 /**
  * As `avroType`. Schemas of the same text have one type, which keeps nothing of what it reads and writes. To

@@ -102,7 +102,7 @@ function kindOf(type: AvscType): Exclude<EncodedKind, 'null' | 'missing'> {
 const IS_NULL = -1
 const IS_MISSING = -2
 /** Column sets of which the readers are kept. A sync has one for each op. */
-const MOST_READERS = 20
+const MAX_READERS = 20
 
 /** Wanted columns by their places in the row: the number that a cursor gives each, or −1. */
 interface Wanted {
@@ -193,7 +193,7 @@ class Layout implements RowLayout {
           )
         : sluiceType(part, options),
     )
-    if (this.#readers.size >= MOST_READERS) this.#readers.clear()
+    if (this.#readers.size >= MAX_READERS) this.#readers.clear()
     this.#readers.set(columns, made)
     return made
   }

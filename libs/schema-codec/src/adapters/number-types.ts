@@ -97,14 +97,14 @@ export const FLOAT = labelled('float', new Float())
 /**
  * The largest number of PostgreSQL has 147,455 digits. The time that digits take grows faster than they do.
  */
-const MOST_DECIMAL_BYTES = 64 * 1024
+const MAX_DECIMAL_BYTES = 64 * 1024
 
 /** Decimals, from `Decimal`, number, bigint or text; see contracts/values.ts for what they are read as. */
 export function decimalType(precision: number, scale: number): AvscType {
   class DecimalBytes extends BytesType {
     override _read(tap: Tap): number | bigint | Decimal {
       const bytes = readBytes(tap) ?? new Uint8Array(1)
-      if (bytes.length > MOST_DECIMAL_BYTES) throw new DoesNotFit()
+      if (bytes.length > MAX_DECIMAL_BYTES) throw new DoesNotFit()
       const unscaled = unscaledOf(bytes)
       return scale === 0 ? unscaled : new Decimal(decimalText(unscaled, scale))
     }

@@ -11,7 +11,7 @@ import { DoesNotFit } from './text-types.ts'
  * faster than the function: 22 MB for the reader and writer of 128 fields, 441 MB for those of 1,000. An
  * object of more properties than that is a hash table for V8, and a loop fills it faster.
  */
-const MOST_FIELDS = 128
+const MAX_FIELDS = 128
 
 /** One field, as a property of the object that stands for the record. */
 export interface Property {
@@ -57,12 +57,12 @@ export function readerOfSome(
   isWanted: (property: Property) => boolean,
 ): AvscType['_read'] {
   const needed = properties.slice(0, properties.findLastIndex(isWanted) + 1)
-  const isMany = needed.length > MOST_FIELDS
+  const isMany = needed.length > MAX_FIELDS
   return isMany ? loopingReader(needed, isWanted) : compiledReader(needed, isWanted)
 }
 
 export function writerOf(properties: readonly Property[]): AvscType['_write'] {
-  return properties.length > MOST_FIELDS ? loopingWriter(properties) : compiledWriter(properties)
+  return properties.length > MAX_FIELDS ? loopingWriter(properties) : compiledWriter(properties)
 }
 
 function compiledReader(

@@ -39,7 +39,7 @@ const MISSING_WAITED_FOR = 3
  * takes as long as thousands of records. So it is asked again after so long: one that is missing may come.
  */
 const ASKED_AGAIN_AFTER_MS = { missing: 1_000, foreign: 20_000 } as const
-const MOST_REFUSED = 10_000
+const MAX_REFUSED = 10_000
 const PAUSES = { firstMs: 100, maxMs: 2000 } as const
 
 const CONFLICT = 409
@@ -60,7 +60,7 @@ class RegistryStore implements SchemaStore {
   readonly #missingUntilMs = new Map<number, number>()
   /** Schemas that no record can be read with, and until when nobody asks again (ms of `performance.now`). */
   readonly #unusable = new RecentMap<number, { readonly error: SluiceError; readonly untilMs: number }>({
-    limit: MOST_REFUSED,
+    limit: MAX_REFUSED,
   })
 
   constructor({

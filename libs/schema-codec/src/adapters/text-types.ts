@@ -98,7 +98,7 @@ export function readText(tap: Tap): string {
     tap.pos = buf.length + 1
     return ''
   }
-  if (length > SHORT_READ) return length > LONGEST_KNOWN ? buf.utf8Slice(pos, end) : knownText(buf, pos, end)
+  if (length > SHORT_READ) return length > MAX_KNOWN ? buf.utf8Slice(pos, end) : knownText(buf, pos, end)
   for (let i = pos; i < end; i++) if ((buf[i] ?? 0) > 127) return buf.utf8Slice(pos, end)
   return shortAscii(buf, pos, end)
 }
@@ -123,8 +123,8 @@ interface Known {
   /** Texts of this length since this one stood there. */
   others: number
 }
-const LONGEST_KNOWN = 48
-const KNOWN: readonly Known[] = Array.from({ length: LONGEST_KNOWN + 1 }, (_, length) => ({
+const MAX_KNOWN = 48
+const KNOWN: readonly Known[] = Array.from({ length: MAX_KNOWN + 1 }, (_, length) => ({
   ...{ bytes: new Uint8Array(length), text: '', others: 0 },
 }))
 /** A text takes the place of another only once so many others came. Keys differ in each record. */

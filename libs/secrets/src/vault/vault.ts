@@ -21,7 +21,7 @@ import type { KeySource } from './key-file.ts'
 const PAUSE_AFTER_SETBACK_MS = 1_000
 const READ_AHEAD_BYTES = 512 * 1024
 /** Every process holds all of it. */
-const MOST_BYTES = 64_000_000
+const MAX_BYTES = 64_000_000
 /** No clock is wrong by more. */
 const YEAR_MS = 365 * 86_400_000
 const NO_KEY =
@@ -228,10 +228,10 @@ export class Vault implements KeptSecrets, AsyncDisposable {
       before => {
         if (of.expected !== undefined && of.expected !== (before?.version ?? null))
           throw new SluiceError('conflict', `the vault has another version of ${kind} ${name} by now`)
-        if (this.#bytes - (before?.sealed.length ?? 0) + Buffer.byteLength(value) > MOST_BYTES)
+        if (this.#bytes - (before?.sealed.length ?? 0) + Buffer.byteLength(value) > MAX_BYTES)
           throw new SluiceError(
             'config',
-            `The vault is full: it has at most ${MOST_BYTES} bytes. Remove a secret first.`,
+            `The vault is full: it has at most ${MAX_BYTES} bytes. Remove a secret first.`,
           )
         const { grants = this.#grantsOf(before) } = of
         set = { grants, replaced: before !== undefined }
@@ -298,7 +298,7 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     if (record === undefined && this.#isOverfull)
       throw new SluiceError(
         'config',
-        `The topic ${this.#topic} has more than ${MOST_BYTES} bytes, and not all of it was read: remove what is not a secret of yours.`,
+        `The topic ${this.#topic} has more than ${MAX_BYTES} bytes, and not all of it was read: remove what is not a secret of yours.`,
       )
     if (record === undefined) return null
     const { grants, since, version } = record
@@ -439,7 +439,7 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     this.#records.delete(name)
     this.#bytes = left
     if (record === null) return
-    if (left + record.sealed.length > MOST_BYTES) {
+    if (left + record.sealed.length > MAX_BYTES) {
       this.#isOverfull = true
       return
     }

@@ -46,7 +46,7 @@ const RETRYABLE = new Set([1205, 1213, 1412, 1040, 1203, 1226])
 
 const NEAR = " near '"
 /** MySQL's own messages have at most 512. */
-const MOST_CHARACTERS = 10_000
+const MAX_CHARACTERS = 10_000
 
 /** The number of an error of the server. Errors of the connection have none. */
 function numberOf(error: unknown): number | null {
@@ -96,7 +96,7 @@ export function queryError(error: unknown, names: ServerNames, of: MysqlFailure)
  */
 function placeOf(message: string, sql: string): SqlPlace | null {
   // A server that talks without end points to nothing.
-  if (message.length > MOST_CHARACTERS) return null
+  if (message.length > MAX_CHARACTERS) return null
   const near = message.indexOf(NEAR)
   const [end, line] = /' at line (\d{1,9})$/.exec(message) ?? []
   if (near >= 0 && end !== undefined && near + NEAR.length <= message.length - end.length) {

@@ -10,7 +10,7 @@ import { sqlOf, type SqlDialect } from './query/read-only-query.ts'
 
 const MEMORY_LIMIT = '64MB'
 /** Rows beyond so many characters are left out. */
-const MOST_CHARACTERS = 4_000_000
+const MAX_CHARACTERS = 4_000_000
 const TOO_LARGE = 'The rows are too large to be shown: select shorter columns, or fewer rows.'
 
 const STANDARD: SqlDialect = { syntax: 'standard', quote: quoteIdentifier, firstWords: [] }
@@ -83,7 +83,7 @@ export async function readSample(
     })
   const texts = reader.getRows().map(([text]) => String(text))
   let characters = 0
-  const fitting = texts.slice(0, rows).filter(text => (characters += text.length) <= MOST_CHARACTERS)
+  const fitting = texts.slice(0, rows).filter(text => (characters += text.length) <= MAX_CHARACTERS)
   return { columns, rows: fitting.map(parseRow), more: texts.length > fitting.length }
 }
 

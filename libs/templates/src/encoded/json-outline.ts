@@ -54,7 +54,7 @@ interface Around {
 
 const NO_BATCH: Around = { before: '', between: '', behind: '' }
 /** More holes would come near the limit of work for a row. */
-const MOST_HOLES = 200
+const MAX_HOLES = 200
 
 /** The outline of a trigger's body; null if it has none. The body has to be without mistakes. */
 export function jsonOutline({ body, batch, allowEmpty }: TriggerSpec): JsonOutline | null {
@@ -292,7 +292,7 @@ function proven(
   const { holes, texts } = row
   const start = texts[0] ?? ''
   const end = texts.at(-1) ?? ''
-  if (holes.length === 0 || holes.length > MOST_HOLES) return null
+  if (holes.length === 0 || holes.length > MAX_HOLES) return null
   const inner = texts.slice(1, -1)
   const joint = end + around.between + start
   const first = around.before + start

@@ -26,11 +26,11 @@ const NAMES_ZONE = /(?:Z|UTC|GMT|[ECMP][SD]T|[+-]\d\d:?\d\d)(?:\s*\(.*\))?$/i
 
 const MINUTE_MS = 60_000
 /** A longer text names no moment. */
-const MOST_CHARACTERS = 500
+const MAX_CHARACTERS = 500
 
 /** The moment that a text names; null for a text that names none, such as `0000-00-00`. */
 export function momentOfText(text: string): Moment | null {
-  if (text.length > MOST_CHARACTERS && text.trim().length > MOST_CHARACTERS) return null
+  if (text.length > MAX_CHARACTERS && text.trim().length > MAX_CHARACTERS) return null
   const match = ISO.exec(text.trim())
   if (match !== null) return momentOfIso(match)
   // No date of the calendar begins like this. JavaScript would count on from it.

@@ -18,9 +18,9 @@ export class SlowRender extends Error {
  * Milliseconds until the processor's time is looked at, and then of that time. Others share the processor.
  */
 const LOOK_MS = 15
-const MOST_CPU_MS = 35
+const MAX_CPU_MS = 35
 /** A longer text takes long to be checked, in UTF-16 units. */
-const MOST_TEXT = 2_000_000
+const MAX_TEXT = 2_000_000
 /** Reading the clock for each of many short renders would cost more than they do. */
 const RENDERS_PER_LOOK = 16
 
@@ -43,12 +43,12 @@ export class Patience {
     if (now - this.#since < LOOK_MS) return
     const cpu = cpuMs()
     this.#cpuSince ??= cpu
-    if (cpu - this.#cpuSince > MOST_CPU_MS) throw new SlowRender('the render takes long')
+    if (cpu - this.#cpuSince > MAX_CPU_MS) throw new SlowRender('the render takes long')
   }
 
   /** The same for a rendered text, before it is checked. */
   checkText(text: string): void {
-    if (text.length > MOST_TEXT) throw new SlowRender('the rendered text is long')
+    if (text.length > MAX_TEXT) throw new SlowRender('the rendered text is long')
   }
 }
 

@@ -83,11 +83,11 @@ interface Rendering {
  * After so many renders of a batch that were too much work, its other rows are not tried. They most likely
  * have the same template at fault, and each try takes up to seconds.
  */
-const MOST_TOO_MUCH = 64
+const MAX_TOO_MUCH = 64
 
 function renderRows(changes: readonly Change<AnyRow>[], of: Rendering): Rendered[] {
   const { op, trigger, context, tooMuch } = of
-  const result = tooMuch.count < MOST_TOO_MUCH ? requestFor(changes, trigger, context) : GIVEN_UP
+  const result = tooMuch.count < MAX_TOO_MUCH ? requestFor(changes, trigger, context) : GIVEN_UP
   if (result.kind === 'unrenderable') {
     const { error, lacks } = result
     if (result.isTooMuch === true) tooMuch.count += 1
@@ -110,7 +110,7 @@ function renderRows(changes: readonly Change<AnyRow>[], of: Rendering): Rendered
 const GIVEN_UP: Made & { kind: 'unrenderable' } = {
   kind: 'unrenderable',
   error:
-    `the template did too much work for ${MOST_TOO_MUCH} parts of the batch that the row is in, so that the row was not tried; ` +
+    `the template did too much work for ${MAX_TOO_MUCH} parts of the batch that the row is in, so that the row was not tried; ` +
     'make the loops of the template shorter, or the batch smaller',
   lacks: null,
 }

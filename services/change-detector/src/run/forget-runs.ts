@@ -17,8 +17,8 @@ import type { Tenure } from '../sync/tenure.ts'
  */
 const RUNS_KEPT_MS = 3_600_000
 /** Most records that are looked at for one run, and most runs that go. The next run goes on from there. */
-const MOST_READ = 10_000
-const MOST_FORGOTTEN = 1_000
+const MAX_READ = 10_000
+const MAX_FORGOTTEN = 1_000
 
 interface Found {
   /** Ids of the runs that may go. */
@@ -86,7 +86,7 @@ async function search({ deps, sync, ownership, ends, oldRuns }: Tenure): Promise
       const endedAt = event?.endedAt ?? null
       const times = endedAt === null ? [placed.timestamp] : [placed.timestamp, endedAt]
       if (isYoung(times, now)) return { old, kept, from: placed.offset, young: times }
-      if (read === MOST_READ || old.size === MOST_FORGOTTEN)
+      if (read === MAX_READ || old.size === MAX_FORGOTTEN)
         return { old, kept, from: placed.offset, young: [] }
       read += 1
       // The records of other syncs stay.

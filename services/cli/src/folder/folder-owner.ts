@@ -10,7 +10,7 @@ import type { Project } from '@sluice/project/project'
 import { writeIfMissing } from '@sluice/runtime/private-files'
 
 /** The longest name of a project that `sluice apply` takes. */
-const MOST_PROJECT = 200
+const MAX_PROJECT = 200
 
 /**
  * The project as its place knows it. `dataDir` is the folder of its log; null: its resources are stored
@@ -59,7 +59,7 @@ function projectFile(dataDir: string): string {
 function notedProject(dataDir: string): string | null {
   try {
     const noted = readFileSync(projectFile(dataDir), 'utf8').trim()
-    return noted === '' || noted.length > MOST_PROJECT ? null : noted
+    return noted === '' || noted.length > MAX_PROJECT ? null : noted
   } catch {
     return null
   }

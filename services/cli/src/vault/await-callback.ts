@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import { messageOf, SluiceError } from '@sluice/contracts/errors'
 import type { TextSource } from '../command.ts'
 
-const LONGEST_PASTE = 16_384
+const MAX_PASTE = 16_384
 
 export interface Callback extends AsyncDisposable {
   readonly redirectUri: string
@@ -83,7 +83,7 @@ async function readPasted(stdin: TextSource, onLine: (line: string) => void): Pr
   for await (const part of stdin) {
     text += Buffer.from(part).toString('utf8')
     const lines = text.split('\n')
-    text = (lines.pop() ?? '').slice(-LONGEST_PASTE)
+    text = (lines.pop() ?? '').slice(-MAX_PASTE)
     for (const line of lines) if (line.trim() !== '') onLine(line.trim())
   }
   if (text.trim() !== '') onLine(text.trim())

@@ -7,7 +7,7 @@ import { z } from 'zod'
 import type { Access } from '../api/access.ts'
 import { OPERATOR, READER, type NamedToken } from './tokens.ts'
 
-const MOST_TOKENS = 200
+const MAX_TOKENS = 200
 const VISIBLE = /^[\x21-\x7e]+$/
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 
@@ -24,7 +24,7 @@ const namedTokens = z
       .split(/[\n;]/)
       .map(entry => entry.trim())
       .filter(entry => entry !== '' && !entry.startsWith('#'))
-    if (entries.length > MOST_TOKENS) context.addIssue({ code: 'custom', message: `at most ${MOST_TOKENS}` })
+    if (entries.length > MAX_TOKENS) context.addIssue({ code: 'custom', message: `at most ${MAX_TOKENS}` })
     return entries.flatMap((entry, index) => {
       const read = namedToken(entry)
       if (typeof read !== 'string') return [read]

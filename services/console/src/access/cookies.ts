@@ -8,7 +8,7 @@ const OVER_TLS = '__Host-sluice-session'
 const PLAIN = 'sluice-session'
 const HTTP_PORT = '80'
 /** A browser sends one. Others may have been planted beside it. */
-const MOST_READ = 4
+const MAX_READ = 4
 const SECOND_MS = 1_000
 
 /** The name of the cookie. `host` is the header of the request. */
@@ -35,7 +35,7 @@ export function sentSessions(
   return (areOverTls ? [true] : [true, false]).flatMap(isOverTls => {
     const name = cookieName(host, isOverTls)
     const own = pairs.filter(pair => pair.startsWith(`${name}=`))
-    return own.slice(0, MOST_READ).map(pair => ({ name, value: pair.slice(name.length + 1) }))
+    return own.slice(0, MAX_READ).map(pair => ({ name, value: pair.slice(name.length + 1) }))
   })
 }
 

@@ -13,7 +13,7 @@ const MINUTE_MS = 60_000
 /** Without a request for so long, a session ends. */
 const IDLE_MS = 60 * MINUTE_MS
 /** So long after its login, a session ends. */
-const LONGEST_MS = 12 * 60 * MINUTE_MS
+const MAX_MS = 12 * 60 * MINUTE_MS
 /** A session says when it was last used, exact to so much. */
 const RENEWED_AFTER_MS = MINUTE_MS
 /** Sessions that this process remembers as ended by their holders. */
@@ -81,7 +81,7 @@ export class Sessions {
   }
 
   #limits(since: number, used: number): Pick<Session, 'idleUntil' | 'endsAt'> {
-    const endsAt = since + LONGEST_MS
+    const endsAt = since + MAX_MS
     return { idleUntil: Math.min(used + IDLE_MS, endsAt), endsAt }
   }
 

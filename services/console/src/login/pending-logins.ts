@@ -14,7 +14,7 @@ import { elapsedMs } from '@sluice/flow/elapsed-ms'
 const CALLBACK_PATH = '/login/callback'
 
 const LIFE_MS = 10 * 60_000
-const MOST = 100
+const MAX_PENDING = 100
 
 /** A login that `grantOf` and `finish` carry on, as services/embedded makes it. */
 export interface BegunLogin extends AsyncDisposable {
@@ -113,7 +113,7 @@ export class PendingLogins implements AsyncDisposable {
   /** Those that are too old, and the oldest one if there are too many. */
   async #forgetSome(): Promise<void> {
     for (const [state, { login, untilMs }] of this.#pending) {
-      if (this.#now() < untilMs && this.#pending.size < MOST) continue
+      if (this.#now() < untilMs && this.#pending.size < MAX_PENDING) continue
       this.#pending.delete(state)
       await login[Symbol.asyncDispose]()
     }

@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path'
 import { writeNewFile } from '@sluice/runtime/private-files'
 
 /** macOS has room for 103 bytes, Linux for 107. */
-const MOST_BYTES = 103
+const MAX_BYTES = 103
 
 /**
  * The path of the socket of a process that has `dataDir` open; null if it says of none. In the shared folder
@@ -17,7 +17,7 @@ const MOST_BYTES = 103
  */
 export function socketPathOf(dataDir: string): string | null {
   const path = join(dataDir, 'api.sock')
-  if (Buffer.byteLength(path) <= MOST_BYTES) return path
+  if (Buffer.byteLength(path) <= MAX_BYTES) return path
   const far = farPathOf(dataDir)
   return far !== null && isOwn(far) ? far : null
 }
@@ -48,8 +48,7 @@ export function freshSocketPath(dataDir: string): { readonly path: string; reado
   const pointer = pointerOf(dataDir)
   removeFormer(dataDir)
   const near = join(dataDir, 'api.sock')
-  if (Buffer.byteLength(near) <= MOST_BYTES)
-    return { path: near, remove: () => rmSync(near, { force: true }) }
+  if (Buffer.byteLength(near) <= MAX_BYTES) return { path: near, remove: () => rmSync(near, { force: true }) }
   const folder = mkdtempSync(join(tmpdir(), 'sluice-'))
   const path = join(folder, 'api.sock')
   const remove = (): void => {

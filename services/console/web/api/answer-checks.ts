@@ -13,7 +13,7 @@ export type OpenApi = z.output<Shapes['openApi']>
 /** The first screen is shown by then. */
 const LOADED_AFTER_MS = 1_500
 /** Most answers that wait for their check. */
-const MOST = 50
+const MAX_CHECKED = 50
 
 interface Unchecked {
   readonly name: OperationName
@@ -56,7 +56,7 @@ export function isAnswer<Name extends OperationName>(
 ): value is AnswerOf<Name> {
   if (known !== undefined) return known
   if (shapes !== null) return shapes.ANSWERS[name].answer.safeParse(value).success
-  if (unchecked.length < MOST) unchecked.push({ name, value })
+  if (unchecked.length < MAX_CHECKED) unchecked.push({ name, value })
   return true
 }
 

@@ -9,7 +9,7 @@ function isWorthAnotherTry(count: number, error: unknown): boolean {
 }
 
 /** As long as a caller may have something under way: a query of a minute. */
-const MOST_TRIES_WHILE_FULL = 60
+const MAX_TRIES_WHILE_FULL = 60
 const ASKED_AGAIN_MS = 1_000
 
 /**
@@ -18,7 +18,7 @@ const ASKED_AGAIN_MS = 1_000
  */
 export const ONCE_WHEN_THERE_IS_ROOM = {
   retry: (count: number, error: Error): boolean =>
-    error instanceof ApiError && error.status === 429 && count < MOST_TRIES_WHILE_FULL,
+    error instanceof ApiError && error.status === 429 && count < MAX_TRIES_WHILE_FULL,
   retryDelay: (_count: number, error: Error): number =>
     (error instanceof ApiError ? error.retryAfterMs : null) ?? ASKED_AGAIN_MS,
 }

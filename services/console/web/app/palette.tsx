@@ -15,7 +15,7 @@ interface Choice {
   readonly choose: () => unknown
 }
 
-const MOST = 12
+const MAX_CHOICES = 12
 
 /** True if the letters stand in the name in this order. */
 export function matches(name: string, letters: string): boolean {
@@ -39,7 +39,7 @@ export function Palette(props: {
   const input = useRef<HTMLInputElement>(null)
   useEffect(() => input.current?.focus(), [])
   const all = useChoices(places)
-  const choices = all.filter(({ name, what }) => matches(`${what} ${name}`, letters)).slice(0, MOST)
+  const choices = all.filter(({ name, what }) => matches(`${what} ${name}`, letters)).slice(0, MAX_CHOICES)
   const choose = (choice: Choice | undefined): void => {
     if (choice === undefined) return
     onClose()

@@ -7,13 +7,13 @@ export interface DiffLine {
 }
 
 /** More lines than this are compared by place alone. */
-const MOST = 1_500
+const MAX_COMPARED = 1_500
 
 /** The fewest lines that differ (longest common subsequence). */
 export function diffLines(before: string, after: string): readonly DiffLine[] {
   const old = linesOf(before)
   const now = linesOf(after)
-  if (old.length * now.length > MOST * MOST)
+  if (old.length * now.length > MAX_COMPARED * MAX_COMPARED)
     return [
       ...old.map(text => ({ sign: '-', text }) as const),
       ...now.map(text => ({ sign: '+', text }) as const),

@@ -46,7 +46,7 @@ export function useModelRows(draft: Draft): UseQueryResult<RowsView> {
 }
 
 /** More than a query has that somebody types. */
-const MOST_COLUMNS = 500
+const MAX_COLUMNS = 500
 
 interface KnownColumns {
   /** Of the last query that the source has answered: one that is being typed is mostly no query yet. */
@@ -70,5 +70,5 @@ export function useKnownColumns(source: string, rows: RowsView | undefined): Kno
 
 function columnsSeen(before: readonly string[], rows: RowsView | undefined): KnownColumns {
   const last = rows?.columns.map(({ name }) => name) ?? []
-  return { last, seen: [...new Set([...last, ...before])].slice(0, MOST_COLUMNS) }
+  return { last, seen: [...new Set([...last, ...before])].slice(0, MAX_COLUMNS) }
 }

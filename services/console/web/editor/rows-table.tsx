@@ -2,7 +2,7 @@
 import type { RowsView } from '@sluice/contracts/api/resources'
 import type { ReactElement } from 'react'
 
-const MOST_CHARACTERS = 120
+const MAX_CHARACTERS = 120
 
 export function RowsTable({ rows: { columns, rows, more } }: { readonly rows: RowsView }): ReactElement {
   if (rows.length === 0)
@@ -42,5 +42,5 @@ function cellOf(value: unknown): ReactElement | string {
   if (value === null || value === undefined) return <em className="quiet">null</em>
   if (value === '') return <em className="quiet">empty</em>
   const text = typeof value === 'string' ? value : JSON.stringify(value)
-  return text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS)}…` : text
+  return text.length > MAX_CHARACTERS ? `${text.slice(0, MAX_CHARACTERS)}…` : text
 }

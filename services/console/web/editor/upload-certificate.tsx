@@ -10,7 +10,7 @@ import { Confirm } from '../ui/dialog.tsx'
 import { toast } from '../ui/toast.tsx'
 
 /** The longest secret of the vault. A PKCS #12 file is kept in Base64. */
-const MOST_CHARACTERS = 10_000_000
+const MAX_CHARACTERS = 10_000_000
 const CERTIFICATE = '-----BEGIN CERTIFICATE-----'
 const KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/
 
@@ -130,6 +130,5 @@ async function base64(file: File | null | undefined): Promise<string> {
 
 function assertFits(file: File, characters: number): void {
   if (file.size === 0) throw new Error(`${file.name} is empty.`)
-  if (characters > MOST_CHARACTERS)
-    throw new Error(`${file.name} is too large: at most 10 MB, as it is kept.`)
+  if (characters > MAX_CHARACTERS) throw new Error(`${file.name} is too large: at most 10 MB, as it is kept.`)
 }

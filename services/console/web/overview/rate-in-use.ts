@@ -3,7 +3,7 @@ import type { RunView, SyncView } from '@sluice/contracts/api'
 import type { RunFigures } from '@sluice/contracts/views/history-views'
 
 /** Runs of one destination that a page looks at. With more of them, it tells no figure. */
-const MOST_RUNS = 5
+const MAX_RUNS = 5
 /** How much later than they happened attempts may come to the index. */
 const LATE_MS = 5_000
 
@@ -14,7 +14,7 @@ export function sendingTo(name: string, syncs: readonly Sending[]): readonly str
   const runs = syncs.flatMap(({ destination, lastRun }) =>
     destination === name && lastRun?.status === 'running' ? [lastRun.id] : [],
   )
-  return runs.length > MOST_RUNS ? [] : runs
+  return runs.length > MAX_RUNS ? [] : runs
 }
 
 /** True if a run at work sends to a destination. */

@@ -3,8 +3,8 @@ import type { SyncView } from '@sluice/contracts/api'
 import type { ReactElement } from 'react'
 import { count } from '../ui/format.ts'
 
-const MOST = 20
-const WIDTH = 100 / MOST
+const MAX_BARS = 20
+const WIDTH = 100 / MAX_BARS
 const HEIGHT = 30
 /** A run without rows still shows. */
 const LEAST = 2
@@ -26,7 +26,7 @@ export function RunBars({ runs }: { readonly runs: NonNullable<SyncView['runs']>
       aria-label={label}
     >
       {/* Where no run was yet, a tick keeps its place. */}
-      {Array.from({ length: Math.max(0, MOST - runs.length) }, (_, index) => (
+      {Array.from({ length: Math.max(0, MAX_BARS - runs.length) }, (_, index) => (
         <rect
           key={index}
           x={index * WIDTH}
@@ -36,7 +36,7 @@ export function RunBars({ runs }: { readonly runs: NonNullable<SyncView['runs']>
           className="none"
         />
       ))}
-      {runs.slice(0, MOST).map(({ id, delivered, failed, status }, index) => {
+      {runs.slice(0, MAX_BARS).map(({ id, delivered, failed, status }, index) => {
         const x = 100 - (index + 1) * WIDTH
         const good = ((HEIGHT - LEAST) * delivered) / most
         const bad = ((HEIGHT - LEAST) * failed) / most

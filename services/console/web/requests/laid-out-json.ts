@@ -4,7 +4,7 @@ import { useEffect, useMemo, useState } from 'react'
 /** Shorter ones are laid out at once. */
 const AT_ONCE = 50_000
 /** Larger ones are shown as they came. */
-const MOST = 5_000_000
+const MAX_CHARACTERS = 5_000_000
 /** So many tokens, and so long, between two looks at what else the page has to do. */
 const TOKENS = 2_000
 const SLICE_MS = 8
@@ -27,7 +27,7 @@ export function useLaidOutJson(text: string, isCut = false): string | null {
   const short = useMemo(() => (isShort ? laidOutJson(text, isCut) : null), [isShort, isCut, text])
   const [long, setLong] = useState<{ readonly of: string; readonly laidOut: string | null } | null>(null)
   useEffect(() => {
-    if (isShort || text.length > MOST) return undefined
+    if (isShort || text.length > MAX_CHARACTERS) return undefined
     const work = layingOut(text, isCut)
     let timer: ReturnType<typeof setTimeout> | undefined
     const go = (): void => {

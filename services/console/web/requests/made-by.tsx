@@ -16,7 +16,7 @@ interface MadeByProps {
 }
 
 /** A longer template is shown to here. */
-const MOST_CHARACTERS = 20_000
+const MAX_CHARACTERS = 20_000
 
 /** Open where something went wrong. Whoever wants to see it otherwise opens it: a template may be large. */
 export function MadeBy({ attempt }: MadeByProps): ReactElement {
@@ -67,14 +67,14 @@ function Template({ attempt }: MadeByProps): ReactElement {
       ) : (
         <pre className="code lines" tabIndex={0} role="region" aria-label={`Template for ${trigger} rows`}>
           {text
-            .slice(0, MOST_CHARACTERS)
+            .slice(0, MAX_CHARACTERS)
             .split('\n')
             .map((line, index) => (
               <Line key={index} number={index + 1} parts={splitAtNames(line, names)} />
             ))}
         </pre>
       )}
-      {text !== null && text.length > MOST_CHARACTERS ? (
+      {text !== null && text.length > MAX_CHARACTERS ? (
         <p className="quiet">This is its beginning. The editor has all of it.</p>
       ) : null}
     </>

@@ -6,7 +6,7 @@ const TRIGGERS: ReadonlySet<string> = new Set(['added', 'changed', 'removed'])
 const COMMON: ReadonlySet<string> = new Set(
   'error errors message messages status code detail details title http and the not with for'.split(' '),
 )
-const MOST_CHARACTERS = 20_000
+const MAX_CHARACTERS = 20_000
 const NAME = /[\p{L}_][\p{L}\p{N}_-]+/gu
 
 /** What a sync sends for a trigger, in YAML. Null if it sends nothing. */
@@ -21,7 +21,7 @@ export function templateOf(spec: { readonly [field: string]: unknown }, trigger:
 
 /** The names that an error and an answer speak of, in lower case. */
 export function namesSaid(text: string): ReadonlySet<string> {
-  const words = text.slice(0, MOST_CHARACTERS).toLowerCase().match(NAME) ?? []
+  const words = text.slice(0, MAX_CHARACTERS).toLowerCase().match(NAME) ?? []
   return new Set(words.filter(word => !COMMON.has(word)))
 }
 

@@ -108,7 +108,7 @@ function ChangedDestination({ run, held }: { readonly run: RunView; readonly hel
   )
 }
 
-const MOST_CHARACTERS = 200
+const MAX_CHARACTERS = 200
 
 /** A row that would be removed, with what the destination is believed to hold of it. */
 function HeldRow({ sync, rowKey }: { readonly sync: string; readonly rowKey: string }): ReactElement {
@@ -130,5 +130,5 @@ function HeldRow({ sync, rowKey }: { readonly sync: string; readonly rowKey: str
 function inShort(row: { readonly [column: string]: unknown } | null): string {
   const values = Object.entries(row ?? {}).map(([column, value]) => `${column}: ${JSON.stringify(value)}`)
   const text = values.join(', ')
-  return text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS)}…` : text
+  return text.length > MAX_CHARACTERS ? `${text.slice(0, MAX_CHARACTERS)}…` : text
 }

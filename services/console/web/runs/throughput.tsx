@@ -12,7 +12,7 @@ interface Point {
 }
 
 /** Two minutes, two points a second. */
-const MOST_POINTS = 240
+const MAX_POINTS = 240
 
 export function Throughput({
   run,
@@ -58,7 +58,7 @@ function usePoints(run: RunView): readonly Point[] {
   latest.current = run
   useEffect(() => {
     const { delivered, failed } = totalsOf(latest.current)
-    setPoints(known => [...known.slice(1 - MOST_POINTS), { atMs: Date.now(), done: delivered + failed }])
+    setPoints(known => [...known.slice(1 - MAX_POINTS), { atMs: Date.now(), done: delivered + failed }])
   }, [run])
   return points
 }

@@ -10,7 +10,7 @@ interface Toast {
 }
 
 const SHOWN_MS = 6_000
-const MOST = 4
+const MAX_TOASTS = 4
 
 let toasts: readonly Toast[] = []
 let lastId = 0
@@ -23,7 +23,7 @@ function change(next: readonly Toast[]): void {
 
 export function toast(kind: Toast['kind'], text: string): void {
   lastId += 1
-  change([...toasts.slice(1 - MOST), { id: lastId, kind, text }])
+  change([...toasts.slice(1 - MAX_TOASTS), { id: lastId, kind, text }])
 }
 
 /** Says what went wrong with something that the user asked for. */

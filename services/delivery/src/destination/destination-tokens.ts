@@ -23,7 +23,7 @@ import {
 import type { Profile } from './target.ts'
 
 /** Each edit of a destination makes another source. */
-const MOST_SOURCES = 500
+const MAX_SOURCES = 500
 
 export interface DestinationTokensOptions extends PatienceOptions {
   readonly store: TokenStore
@@ -57,7 +57,7 @@ export class DestinationTokens implements AsyncDisposable {
     this.#sources.set(name, source)
     // One that a run still has goes on, and another of the same name takes its tokens from the store.
     for (const oldest of this.#sources.keys())
-      if (this.#sources.size > MOST_SOURCES) this.#sources.delete(oldest)
+      if (this.#sources.size > MAX_SOURCES) this.#sources.delete(oldest)
     return new OAuthCredentials(source, this.#of)
   }
 

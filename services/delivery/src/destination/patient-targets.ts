@@ -18,7 +18,7 @@ import { resolveTarget, type Profile } from './target.ts'
  * name.
  */
 const FIRST_PAUSE_MS = 1_000
-const LONGEST_PAUSE_MS = 30_000
+const MAX_PAUSE_MS = 30_000
 /** Long enough for a file that an operator has just written to get there. */
 const PATIENCE_MS = 5 * 60_000
 
@@ -57,7 +57,7 @@ export function patientTargets(
     const sinceMs = performance.now()
     let waits = false
     try {
-      for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+      for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)) {
         try {
           await caughtUp?.({ signal })
           const target = resolveTarget(definition, secrets, profile)

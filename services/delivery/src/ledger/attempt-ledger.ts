@@ -25,7 +25,7 @@ import type { UnownedAttempt } from './request-history.ts'
 /** Requests that were written within a second are as old as the first of them. */
 const STEP_MS = 1_000
 /** A run may be under way for days. Its middle is then known less exactly. */
-const MOST_MARKS = 4_096
+const MAX_MARKS = 4_096
 
 interface Mark {
   readonly offset: number
@@ -40,7 +40,7 @@ export class OldestRequest {
     const last = this.#marks.at(-1)
     if (last !== undefined && writtenAt - last.writtenAt < STEP_MS) return
     this.#marks.push({ offset, writtenAt })
-    if (this.#marks.length > MOST_MARKS) this.#marks = this.#marks.filter((_, index) => index % 2 === 0)
+    if (this.#marks.length > MAX_MARKS) this.#marks = this.#marks.filter((_, index) => index % 2 === 0)
   }
 
   /** When the request at the position was written; null if none was taken at or above it. */

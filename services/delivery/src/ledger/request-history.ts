@@ -200,7 +200,7 @@ function withoutAnswer(attempt: UnownedAttempt): UnownedAttempt {
 }
 
 /** No API asks for a longer wait that a run would keep to. A stranger may have written a longer one. */
-const LONGEST_WAIT_MS = 7 * 86_400_000
+const MAX_WAIT_MS = 7 * 86_400_000
 
 /**
  * How long a part waits still for the next try that a predecessor wanted. A clock that differs from the
@@ -208,7 +208,7 @@ const LONGEST_WAIT_MS = 7 * 86_400_000
  */
 export function leftOfWaitMs({ last, waitMs }: PartHistory): number {
   if (last === null) return 0
-  return Math.min(last.startedAt + last.durationMs + waitMs - Date.now(), waitMs, LONGEST_WAIT_MS)
+  return Math.min(last.startedAt + last.durationMs + waitMs - Date.now(), waitMs, MAX_WAIT_MS)
 }
 
 function pauseOf({ nextTryAt, startedAt, durationMs }: UnownedAttempt): number {

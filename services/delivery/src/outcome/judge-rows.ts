@@ -38,8 +38,8 @@ interface Judging {
 }
 
 /** The most that the attempt of a batch says of its rows: their errors, and the values captured of them. */
-const MOST_ERROR_BYTES = 1_000_000
-const MOST_CAPTURED_BYTES = 4_000_000
+const MAX_ERROR_BYTES = 1_000_000
+const MAX_CAPTURED_BYTES = 4_000_000
 
 /** Nothing is told of any row. */
 export const NO_ROWS: ReadonlyMap<number, RowJudgement> = new Map()
@@ -64,11 +64,11 @@ export function judgeRows(
     const { values, lacking: lacks } = kept.get(answer) ?? capturedOf(answer, of)
     kept.set(answer, { values, lacking: lacks })
     capturedBytes += Buffer.byteLength(values ?? '')
-    const isKept = capturedBytes <= MOST_CAPTURED_BYTES
+    const isKept = capturedBytes <= MAX_CAPTURED_BYTES
     lacking ??= isKept
       ? lackingError(lacks, row)
       : 'values of some rows were not captured: there are too many'
-    const error = errorBytes > MOST_ERROR_BYTES ? null : errorOf(answer, target)
+    const error = errorBytes > MAX_ERROR_BYTES ? null : errorOf(answer, target)
     errorBytes += error?.length ?? 0
     const captured = isKept ? values : null
     if (answer !== undefined || captured !== null)

@@ -42,7 +42,7 @@ export interface Settled {
 const SPLIT_STATUSES: ReadonlySet<number> = new Set([400, 413, 422])
 
 /** A longer Retry-After leaves the batch to the next run. */
-const LONGEST_SPLIT_PAUSE_MS = 3_600_000
+const MAX_SPLIT_PAUSE_MS = 3_600_000
 
 interface Sent {
   readonly trigger: Op
@@ -160,7 +160,7 @@ function partsOf(
   const { tries } = history
   const pauseMs = verdict.retryAfterMs ?? 0
   const isWrong = verdict.outcome === 'rejected' && status !== null && SPLIT_STATUSES.has(status)
-  const divides = another.splits && isWrong && rows.length > 1 && pauseMs <= LONGEST_SPLIT_PAUSE_MS
+  const divides = another.splits && isWrong && rows.length > 1 && pauseMs <= MAX_SPLIT_PAUSE_MS
   const pauses = new Map<string, number | null>()
   const pauseOf = ({ isNamed, verdict: outcome, waitsForNextRun }: Row): number | null => {
     const kind = `${String(isNamed)}/${outcome}/${String(waitsForNextRun)}`

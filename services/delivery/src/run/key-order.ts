@@ -7,14 +7,14 @@ import type { Request } from '@sluice/contracts/records'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 
 /** With so many keys in memory, those of finished requests are forgotten; with more if few of them are. */
-const MOST_KEYS = 100_000
+const MAX_KEYS = 100_000
 
 type Ledger = Pick<AttemptLedger, 'isUnfinished' | 'unfinished' | 'room'>
 
 export class KeyOrder {
   /** The last request of each key. */
   readonly #last = new Map<string, number>()
-  #mostKeys = MOST_KEYS
+  #mostKeys = MAX_KEYS
 
   /**
    * Waits for the turn of a request of a replay, whose offset is above those before it. If it goes alone, all
@@ -43,7 +43,7 @@ export class KeyOrder {
     if (this.#last.size > this.#mostKeys) {
       for (const [key, last] of this.#last)
         if (last !== offset && !ledger.isUnfinished(last)) this.#last.delete(key)
-      this.#mostKeys = Math.max(MOST_KEYS, this.#last.size * 2)
+      this.#mostKeys = Math.max(MAX_KEYS, this.#last.size * 2)
     }
     return () => [...earlier].every(last => !ledger.isUnfinished(last))
   }
@@ -51,6 +51,6 @@ export class KeyOrder {
   /** All requests are finished. */
   clear(): void {
     this.#last.clear()
-    this.#mostKeys = MOST_KEYS
+    this.#mostKeys = MAX_KEYS
   }
 }

@@ -7,7 +7,7 @@ import type { WaitNow } from '@sluice/contracts/run-records'
 import { sleep } from '@sluice/flow/sleep'
 import type { Health } from '@sluice/domain/answers/health'
 import {
-  LONGEST_PAUSE_MS,
+  MAX_PAUSE_MS,
   type Broken,
   type Evidence,
   type LeaseOwner,
@@ -219,21 +219,21 @@ export class DestinationGate {
    * does not hear of the pause.
    */
   pause(forMs: number): void {
-    this.#restUntilMs = Math.max(this.#restUntilMs, performance.now() + Math.min(forMs, LONGEST_PAUSE_MS))
+    this.#restUntilMs = Math.max(this.#restUntilMs, performance.now() + Math.min(forMs, MAX_PAUSE_MS))
     const [destination] = this.#target.scopes
     if (destination !== undefined) this.#queue.pause(destination.name, forMs).catch(this.#onError)
   }
 }
 
 /** After so many probes that failed, one after another, a run ends. */
-const FAILED_PROBES_MOST = 3
+const MAX_FAILED_PROBES = 3
 
 /**
  * The destination is dead if three probes have failed. One of them is after the start of the run, so that a
  * run which finds the breaker open ends only by evidence of its own time. `ageMs` is how old the run is.
  */
 export function isDead({ failedProbes, lastProbeMsAgo }: Broken, ageMs: number): boolean {
-  return failedProbes >= FAILED_PROBES_MOST && lastProbeMsAgo !== null && lastProbeMsAgo < ageMs
+  return failedProbes >= MAX_FAILED_PROBES && lastProbeMsAgo !== null && lastProbeMsAgo < ageMs
 }
 
 /** Why nothing goes to a destination whose breaker is open. */

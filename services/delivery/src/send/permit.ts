@@ -2,7 +2,7 @@ import type { Health } from '@sluice/domain/answers/health'
 import type { Permits } from './destination-gate.ts'
 
 /** No bound is needed from here on. */
-const LARGEST = 100
+const MAX_SIZE = 100
 
 /**
  * Bounds how many requests a partition hands to the sender within one lease. A process that is busy, or whose
@@ -36,7 +36,7 @@ export class Burst {
 
   #grow(): void {
     this.#size += 1
-    if (this.#size > LARGEST) this.#size = Infinity
+    if (this.#size > MAX_SIZE) this.#size = Infinity
   }
 }
 

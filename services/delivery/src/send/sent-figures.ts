@@ -8,7 +8,7 @@ import type { UnownedAttempt } from '../ledger/request-history.ts'
 import { deliverPlace } from '../run/partition-spans.ts'
 
 /** Most spans of a partition and a run. What failed besides is in the attempts. */
-const MOST_SPANS = 20
+const MAX_SPANS = 20
 
 /** Null where runs are not traced. */
 export function failedAttempts(of: {
@@ -22,7 +22,7 @@ export function failedAttempts(of: {
 class FailedAttempts {
   readonly #traces: Traces
   readonly #partition: number
-  #left = MOST_SPANS
+  #left = MAX_SPANS
 
   constructor(traces: Traces, partition: number) {
     this.#traces = traces

@@ -6,7 +6,7 @@
 import { doublingPause } from '@sluice/flow/retry'
 import type { UnownedAttempt } from '../ledger/request-history.ts'
 
-const THROTTLED_LONGEST_MS = 3_600_000
+const MAX_THROTTLED_MS = 3_600_000
 
 /**
  * How many requests of a partition may be under way since its destination throttled. On throttling it becomes
@@ -58,7 +58,7 @@ export class ThrottleWindow {
       this.#servedSince = 0
     }
     this.#throttledSince ??= nowMs
-    return nowMs - this.#throttledSince >= THROTTLED_LONGEST_MS
+    return nowMs - this.#throttledSince >= MAX_THROTTLED_MS
   }
 
   /**

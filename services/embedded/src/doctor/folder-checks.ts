@@ -12,7 +12,7 @@ import { keysOf } from '../folder-secrets.ts'
 import { logFile } from '../state-folder.ts'
 
 /** To read all of a larger file takes longer than anybody wants to wait. */
-const MOST_READ_BYTES = 256 * 1024 * 1024
+const MAX_READ_BYTES = 256 * 1024 * 1024
 
 interface StateFile {
   readonly name: string
@@ -109,7 +109,7 @@ function sqliteFault(path: string): string | null {
     try {
       db.prepare('SELECT count(*) FROM sqlite_schema').get()
       // What a killed process has left in the journal may be half of what is in the file.
-      if (journal > 0 || statSync(path).size > MOST_READ_BYTES) return null
+      if (journal > 0 || statSync(path).size > MAX_READ_BYTES) return null
       const { quick_check: found } = db.prepare('PRAGMA quick_check(1)').get() ?? {}
       return found === 'ok' ? null : `it is damaged (${String(found).replace(/^.*\n/, '')})`
     } finally {

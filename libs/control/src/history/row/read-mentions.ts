@@ -6,7 +6,7 @@ import type { Placed } from '@sluice/topics/owned-reader'
 import { at, syncTopics, textKey } from '@sluice/topics/topics'
 
 /** Most records of one key that are read; the latest count. */
-const MOST = 500
+const MAX_MENTIONS = 500
 const READ_AHEAD_BYTES = 4 * 1024 * 1024
 
 const TOPICS: readonly Exclude<FollowedTopic, 'attempts'>[] = ['changes', 'retry', 'captured']
@@ -52,12 +52,12 @@ export async function readMentions(
   const { index } = of
   const mentioned = index === null ? await scanned(deps, of, signal) : inIndex(index, of)
   const found = await recordsAt(deps, { ...of, mentioned }, signal)
-  return { ...sorted(found, of), more: mentioned.length >= MOST }
+  return { ...sorted(found, of), more: mentioned.length >= MAX_MENTIONS }
 }
 
 function inIndex(index: HistoryIndex, of: SyncLife & { readonly key: string }): readonly Mentioned[] {
   return index
-    .mentions({ ...of, limit: MOST })
+    .mentions({ ...of, limit: MAX_MENTIONS })
     .flatMap(({ place: { topic, partition }, offset }) =>
       topic === 'attempts' ? [] : [{ topic, partition, offset }],
     )
@@ -81,7 +81,7 @@ async function scanned(
         for (const { key: bytes, offset } of records)
           if (wanted.equals(bytes)) found.push({ topic, partition, offset })
     }
-  return found.slice(-MOST)
+  return found.slice(-MAX_MENTIONS)
 }
 
 /** The records that are still held, in the order of each partition. */

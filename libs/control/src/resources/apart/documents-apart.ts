@@ -10,7 +10,7 @@ import { isResourceKind, type Stored } from '../resource-plan.ts'
 import type { DocumentWork } from './document-work.ts'
 import { unpacked, type Reply, type Task } from './messages.ts'
 
-const MOST_THREADS = 2
+const MAX_THREADS = 2
 /** The memory of a thread. Documents have limits of their own, which are below. */
 const MEMORY = { maxOldGenerationSizeMb: 384, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 }
 /** How long a task may take, from when it has a thread. */
@@ -42,7 +42,7 @@ function resourcesIn(stored: Stored): ReadonlyMap<string, ResourceRecord> {
 }
 
 class Threads {
-  readonly #slots = new Slots({ most: MOST_THREADS, overdueMs: 2 * TASK_MS })
+  readonly #slots = new Slots({ most: MAX_THREADS, overdueMs: 2 * TASK_MS })
   readonly #idle = new Map<Thread, NodeJS.Timeout>()
 
   /** Waits for a thread. Rejects with what the task failed of, or with the reason of the signal. */

@@ -37,7 +37,7 @@ export interface PackedChecked extends Omit<Checked, 'resources'> {
 }
 
 /** Most lines of a text whose places are kept: a query or a template is far shorter. */
-const MOST_LINES = 2_000
+const MAX_LINES = 2_000
 
 /** A message carries no functions: the places of a text go as a table of its lines. */
 export function packed(
@@ -50,7 +50,7 @@ export function packed(
       ...{ kind, name, spec },
       origins: new Map(
         [...origins].map(([field, { key, place, text }]) => {
-          const lines = Math.min(MOST_LINES, linesOf(index, field))
+          const lines = Math.min(MAX_LINES, linesOf(index, field))
           return [field, { key, place, text: text === null ? null : packedText(text, lines) }]
         }),
       ),

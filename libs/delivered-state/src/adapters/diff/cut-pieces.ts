@@ -12,7 +12,7 @@ export const PIECE_BYTES = 8_000_000
 /** Bytes are known for slabs of this many rows. Even rows of the largest size fit into memory together. */
 const SLAB_ROWS = 64
 /** Of narrow rows, more make a slab, since each is a number in memory. They have this share of a piece. */
-const MOST_SLAB_ROWS = 4096
+const MAX_SLAB_ROWS = 4096
 const SLAB_SHARE = 8
 
 export interface Piece {
@@ -45,7 +45,7 @@ export async function cutPieces(
   const largest = await connection.runAndReadAll('SELECT is_new, max(most)::DOUBLE FROM sizes GROUP BY 1')
   const most = largest.getRows().reduce((sum, [, bytes]) => sum + Number(bytes), 0)
   if (most * Math.min(rows, pieceRows) <= PIECE_BYTES) return evenPieces(rows, pieceRows)
-  const slabRows = Math.max(SLAB_ROWS, Math.min(MOST_SLAB_ROWS, Math.floor(PIECE_BYTES / SLAB_SHARE / most)))
+  const slabRows = Math.max(SLAB_ROWS, Math.min(MAX_SLAB_ROWS, Math.floor(PIECE_BYTES / SLAB_SHARE / most)))
   // Each row of a slab has at most the bytes of the largest, and together they have the bytes of the slab.
   const reader = await connection.runAndReadAll(`
     SELECT place, sum(least(taken * most, total))::DOUBLE FROM (

@@ -12,14 +12,14 @@ import { isInSlice, type Slice } from './row-slices.ts'
 const MODEL = 'model'
 
 /** A digest stands for a key of more bytes than this, so that many keys can be compared in memory. */
-export const MOST_TOKEN_BYTES = 64
+export const MAX_TOKEN_BYTES = 64
 
 /**
  * SQL for the token of a key, by which keys are compared: the key itself, or a digest. A digest is longer
  * than any key that is its own token.
  */
 export function keyToken(key: string): string {
-  return `CASE WHEN strlen(${key}) > ${MOST_TOKEN_BYTES} THEN '#' || sha256(${key}) ELSE ${key} END`
+  return `CASE WHEN strlen(${key}) > ${MAX_TOKEN_BYTES} THEN '#' || sha256(${key}) ELSE ${key} END`
 }
 
 export interface ModelRows {

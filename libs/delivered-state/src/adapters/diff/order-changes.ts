@@ -21,9 +21,9 @@ export const GATHERED = 'gathered'
 /** Changes whose stored rows are looked at together, to see how scattered these are. */
 const SPAN_ROWS = 65_536
 /** The pieces of a diff may read the state so many times in all. */
-const MOST_READINGS = 4
+const MAX_READINGS = 4
 /** Rows in at most so many stretches are read stretch by stretch. */
-const MOST_STRETCHES = 32
+const MAX_STRETCHES = 32
 
 /** With more columns than this, a query works on too many bytes at once. */
 const TABLE_COLUMNS = 100
@@ -68,7 +68,7 @@ export async function gatherStored(connection: DuckDBConnection, isWide: boolean
     SELECT (SELECT coalesce(sum(span), 0)::DOUBLE FROM (
       SELECT max(srid) - min(srid) AS span FROM ordered GROUP BY rowid // ${SPAN_ROWS})), (SELECT count(*) FROM stored)`)
   const [spans = 0, stored = 0] = (reader.getRows()[0] ?? []).map(Number)
-  if (spans <= MOST_READINGS * stored) return false
+  if (spans <= MAX_READINGS * stored) return false
   await connection.run(`
     CREATE OR REPLACE TEMP TABLE ${GATHERED} AS
     SELECT o.place, s.key, s.content FROM (SELECT rowid AS place, srid FROM ordered WHERE srid IS NOT NULL) o
@@ -170,7 +170,7 @@ async function rowsOfPiece(
   const collect = (where: string): Promise<unknown> =>
     connection.run(`INSERT INTO ${COLLECTED} SELECT ${selected} FROM ${from} WHERE ${where}`)
   const stretches = await stretchesOf(connection, id)
-  if (stretches.length <= MOST_STRETCHES)
+  if (stretches.length <= MAX_STRETCHES)
     for (const stretch of stretches) await collect(isInSlice(rowid, stretch))
   else
     for (const part of partsWithin(all, slices))
@@ -185,7 +185,7 @@ async function stretchesOf(connection: DuckDBConnection, id: Sought['id']): Prom
   const reader = await connection.runAndReadAll(`
     SELECT min(${id}), max(${id}) + 1 FROM (
       SELECT ${id}, ${id} - row_number() OVER (ORDER BY ${id}) AS stretch FROM places WHERE ${id} IS NOT NULL)
-    GROUP BY stretch ORDER BY 1 LIMIT ${MOST_STRETCHES + 1}`)
+    GROUP BY stretch ORDER BY 1 LIMIT ${MAX_STRETCHES + 1}`)
   return reader.getRows().map(([from, to]) => ({ from: Number(from), to: Number(to) }))
 }
 

@@ -116,8 +116,8 @@ export class RowHash {
 
 /** Groups of columns that are hashed together, so that DuckDB works on few at once. */
 export function groupsOf(columns: readonly Column[]): readonly (readonly Column[])[] {
-  const groups = Math.max(1, Math.ceil(columns.length / MOST_FIELDS))
-  return Array.from({ length: groups }, (_, i) => columns.slice(i * MOST_FIELDS, (i + 1) * MOST_FIELDS))
+  const groups = Math.max(1, Math.ceil(columns.length / MAX_FIELDS))
+  return Array.from({ length: groups }, (_, i) => columns.slice(i * MAX_FIELDS, (i + 1) * MAX_FIELDS))
 }
 
 /** SQL that makes the hash of a row from those of its groups of columns, in their order. */
@@ -176,7 +176,7 @@ interface Read {
  * With more columns, the fields take too much memory: DuckDB keeps 2,048 values for each step of an
  * expression.
  */
-const MOST_FIELDS = 100
+const MAX_FIELDS = 100
 
 /** SQL for the hash of fields whose ends are unambiguous. */
 function hashOf(columns: readonly Read[]): string {

@@ -15,7 +15,7 @@ import {
   REMOVED,
   SETTLED,
 } from '../state/shapes.ts'
-import { keyToken, MOST_TOKEN_BYTES } from './model-rows.ts'
+import { keyToken, MAX_TOKEN_BYTES } from './model-rows.ts'
 import { isInSlice, type Slice } from './row-slices.ts'
 
 /** The forms of removed keys, and as what the rows of their twins are doubted. */
@@ -32,7 +32,7 @@ const BLANKS = '[\\s\\p{Z}\\p{Cc}\\p{Cf}]+'
 /**
  * A longer key is its own form: no API takes it for another one, and copies of 2,048 of them would not fit.
  */
-const MOST_FOLDED_BYTES = 1_000
+const MAX_FOLDED_BYTES = 1_000
 
 /**
  * SQL for the form that a key shares with its twins. Keys that no API takes for one may share it, too. That
@@ -44,7 +44,7 @@ function foldSql(key: string): string {
   const packed = `CASE WHEN ${isRare} THEN regexp_replace(${key}, '${BLANKS}', '', 'g') ELSE ${key} END`
   // A key of nothing else is its own form, too.
   const form = `coalesce(nullif(strip_accents(lower(${packed})), ''), ${key})`
-  return `CASE WHEN strlen(${key}) > ${MOST_FOLDED_BYTES} THEN ${key} ELSE ${form} END`
+  return `CASE WHEN strlen(${key}) > ${MAX_FOLDED_BYTES} THEN ${key} ELSE ${form} END`
 }
 
 /** SQL for the columns of rows, with the form (`fold`) of their key. */
@@ -83,7 +83,7 @@ export async function findTwins(connection: DuckDBConnection, of: TwinsOf): Prom
   if (!of.sent.has('removed')) return false
   const seen = await connection.runAndReadAll(`
     SELECT coalesce(bool_or(section = ${REMOVED}), false),
-      coalesce(bool_or(section IN (${CHANGED}, ${ADDED}) AND strlen(key) > ${MOST_TOKEN_BYTES}), false) FROM found`)
+      coalesce(bool_or(section IN (${CHANGED}, ${ADDED}) AND strlen(key) > ${MAX_TOKEN_BYTES}), false) FROM found`)
   const [removes, hasLong] = seen.getRows()[0] ?? []
   if (removes !== true) return false
   await findGone(connection, of)
@@ -119,13 +119,13 @@ async function doubtComing(connection: DuckDBConnection, of: TwinsOf, hasLong: b
   const isComing = `section IN (${CHANGED}, ${ADDED})`
   const twins = (from: { readonly columns: string; readonly key: string; readonly from: string }): string =>
     `SELECT f.key, g.doubt FROM (${foldedKeys(from)}) f JOIN ${GONE} g USING (fold)`
-  const short = `found WHERE ${isComing} AND strlen(key) <= ${MOST_TOKEN_BYTES}`
+  const short = `found WHERE ${isComing} AND strlen(key) <= ${MAX_TOKEN_BYTES}`
   await connection.run(
     `CREATE OR REPLACE TEMP TABLE ${TWINS} AS ${twins({ columns: 'key', key: 'key', from: short })}`,
   )
   if (hasLong) {
     // Their tokens are digests.
-    const long = `(SELECT key, rid FROM found WHERE ${isComing} AND strlen(key) > ${MOST_TOKEN_BYTES})`
+    const long = `(SELECT key, rid FROM found WHERE ${isComing} AND strlen(key) > ${MAX_TOKEN_BYTES})`
     for (const slice of of.slices ?? [null]) {
       const rows = `(SELECT rid, ${of.key} AS text FROM ${of.extracted} ${slice === null ? '' : `WHERE ${isInSlice('rid', slice)}`})`
       const from = `${long} f JOIN ${rows} e ON e.rid = f.rid`

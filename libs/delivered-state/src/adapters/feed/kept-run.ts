@@ -18,7 +18,7 @@ import { groupRowsFor, STATE_COLUMNS } from '../state/stored-rows.ts'
 
 const KEPT = 'kept'
 /** Rows between invalid ones are taken stretch by stretch, which reads a little of the extract each time. */
-const MOST_STRETCHES = 32
+const MAX_STRETCHES = 32
 const SAFE = Number.MAX_SAFE_INTEGER
 
 export interface Keeping {
@@ -78,10 +78,10 @@ export async function keepRun(
   if (!addsOnly || !isPlain || added.rows === 0 || !(await isEmptyState(connection))) return false
   const stretches = (
     await connection.runAndReadAll(
-      `SELECT min(rid), max(rid) + 1, min(rowid) FROM ordered GROUP BY rid - rowid ORDER BY 1 LIMIT ${MOST_STRETCHES + 1}`,
+      `SELECT min(rid), max(rid) + 1, min(rowid) FROM ordered GROUP BY rid - rowid ORDER BY 1 LIMIT ${MAX_STRETCHES + 1}`,
     )
   ).getRows()
-  if (stretches.length > MOST_STRETCHES) return false
+  if (stretches.length > MAX_STRETCHES) return false
   // The diff's tables would take the memory in which row groups wait until they are written.
   await connection.run(`DROP TABLE ordered; DROP TABLE IF EXISTS temp.${COPIED_ROWS}`)
   const rowBytes = statSync(request.extractFile).size / added.rows

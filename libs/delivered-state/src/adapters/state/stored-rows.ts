@@ -94,7 +94,7 @@ export function forgetGone({ before, last }: { readonly before: number; readonly
 /** More than this share of dead rows makes the file too large. */
 const DEAD_SHARE = 0.25
 /** Each reading of the state holds the dead rows in memory. */
-const MOST_DEAD = 4_000_000
+const MAX_DEAD = 4_000_000
 /** Rows of the state that are written anew at once, since their dead neighbours are in memory meanwhile. */
 const REWRITTEN_ROWS = 2_000_000
 /** From a smaller table, rows are deleted in place. */
@@ -103,7 +103,7 @@ export const DELETED_FROM = 64 * VECTOR_ROWS
 /** From so many rows on, row groups are larger. */
 const MANY_ROWS = 500_000
 /** The most rows of a row group, and about its most bytes: DuckDB holds it in memory while it writes it. */
-const MOST_GROUP_ROWS = 16 * VECTOR_ROWS
+const MAX_GROUP_ROWS = 16 * VECTOR_ROWS
 const GROUP_BYTES = 32_000_000
 
 export const STATE_COLUMNS =
@@ -119,7 +119,7 @@ export const ENTRY_COLUMNS =
 export function groupRowsFor(rows: number, neighbourBytes: number): number {
   if (rows < MANY_ROWS) return VECTOR_ROWS
   const vectors = Math.floor(GROUP_BYTES / Math.max(1, neighbourBytes))
-  return Math.min(MOST_GROUP_ROWS, Math.max(1, vectors) * VECTOR_ROWS)
+  return Math.min(MAX_GROUP_ROWS, Math.max(1, vectors) * VECTOR_ROWS)
 }
 
 /** Takes rows out of the state. `rows` is SQL that gives their ids (`srid`), of which none is dead. */
@@ -136,7 +136,7 @@ export async function dropDeadRows(connection: DuckDBConnection): Promise<boolea
     'SELECT (SELECT count(*) FROM dead), (SELECT count(*) FROM stored)',
   )
   const [dead = 0, stored = 0] = (reader.getRows()[0] ?? []).map(Number)
-  if (dead <= Math.min(stored * DEAD_SHARE, MOST_DEAD)) return false
+  if (dead <= Math.min(stored * DEAD_SHARE, MAX_DEAD)) return false
   const { slices } = await tableSlices(connection, { table: 'stored', size: 'size' })
   await connection.run(`CREATE TABLE stored_next (${STATE_COLUMNS})`)
   for (const slice of slices.flatMap(slice => [...partsOf(slice)]))

@@ -17,14 +17,14 @@ import { keyHash } from './store-batch.ts'
 import { SLOTS } from './tables.ts'
 
 /** The tokens of `error_text` are so many characters long. */
-const SHORTEST_TOKEN = 3
+const MIN_TOKEN = 3
 /** Up to so many errors, each one's attempts are merged. */
-const MOST_ERRORS = 1_000
+const MAX_ERRORS = 1_000
 /** How many attempts are looked at before others get a turn, and how many with their bodies. */
 const CHUNK = 500
 const CHUNK_OF_BODIES = 50
 /** How long a search may look at attempts that do not match. */
-const LONGEST_MS = 2_000
+const MAX_MS = 2_000
 /** Ids may lie after their time by so much, if very many attempts started at once. */
 const SPILL = 1_000 * SLOTS
 
@@ -57,7 +57,7 @@ export class AttemptSearch {
   readonly #search: IndexSearch
   readonly #longestMs: number
 
-  constructor(file: IndexFile, search: IndexSearch, longestMs = LONGEST_MS) {
+  constructor(file: IndexFile, search: IndexSearch, longestMs = MAX_MS) {
     this.#file = file
     this.#search = search
     this.#longestMs = longestMs
@@ -115,15 +115,15 @@ export class AttemptSearch {
   /** The errors that have the text. Null if they are too many, or if the text is looked for elsewhere. */
   #errors(kinds: readonly Kind[]): readonly number[] | null {
     const { search, searchesBodies } = this.#search
-    if (search === null || searchesBodies || [...search].length < SHORTEST_TOKEN) return null
+    if (search === null || searchesBodies || [...search].length < MIN_TOKEN) return null
     const wanted = new Set(kinds.map(({ id }) => id))
     const rows = this.#file.all(
       `SELECT e.id, e.kind, e.text FROM error_text t JOIN error e ON e.id = t.rowid
         WHERE error_text MATCH ? LIMIT ?`,
       `"${search.replaceAll('"', '""')}"`,
-      MOST_ERRORS + 1,
+      MAX_ERRORS + 1,
     )
-    if (rows.length > MOST_ERRORS) return null
+    if (rows.length > MAX_ERRORS) return null
     return rows
       .filter(row => wanted.has(numberOf(row, 'kind')) && textOf(row, 'text').toLowerCase().includes(search))
       .map(row => numberOf(row, 'id'))

@@ -6,7 +6,7 @@ import type { GroupState, TopicPartition } from '../../port.ts'
 /** Groups that are described in one request. */
 const AT_ONCE = 200
 /** Most groups that are looked at. */
-const MOST = 5_000
+const MAX_GROUPS = 5_000
 /** Most coordinators that are looked for at once. */
 const ASKED_AT_ONCE = 20
 const STABLE = 'Stable'
@@ -53,7 +53,7 @@ async function membersNow(cluster: KafkaCluster, prefix: string): Promise<readon
       const { groups } = await cluster.call<Listed>(nodeId, 'main', { api: 'ListGroups', args: {} })
       const own = groups.map(({ groupId }) => groupId).filter(group => group.startsWith(prefix))
       const members: GroupMember[] = []
-      for (let from = 0; from < Math.min(own.length, MOST); from += AT_ONCE) {
+      for (let from = 0; from < Math.min(own.length, MAX_GROUPS); from += AT_ONCE) {
         const groupIds = own.slice(from, from + AT_ONCE)
         members.push(...(await describe(cluster, nodeId, groupIds)).flatMap(membersOf))
       }

@@ -3,7 +3,7 @@ import { constants, gzipSync, zstdCompressSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import type { LogRecord, NewRecord, RecordBlock } from '../../port.ts'
 import { ConnectionLost } from './errors.ts'
-import { framesOf, MOST_BATCH_BYTES, openBatch } from './read/decode-batch.ts'
+import { framesOf, MAX_BATCH_BYTES, openBatch } from './read/decode-batch.ts'
 import { batchesOf, crc32c, encodeBatch, encodedSize } from './record-batch.ts'
 
 const require = createRequire(import.meta.url)
@@ -205,7 +205,7 @@ test('records of one producer name the same writer, and those of another do not'
 
 test('a few bytes that stand for gigabytes are refused, and cost no more than the limit', () => {
   const batch = stored([record('a', '1')], 0)
-  const bomb = Buffer.alloc(MOST_BATCH_BYTES + 1)
+  const bomb = Buffer.alloc(MAX_BATCH_BYTES + 1)
   for (const [codec, compress] of [
     [1, gzipSync],
     [4, zstdCompressSync],
@@ -214,7 +214,7 @@ test('a few bytes that stand for gigabytes are refused, and cost no more than th
     expect(whole.length).toBeLessThan(30_000)
     const before = process.memoryUsage().rss
     expect(faultOf(whole)).toMatch(/^foreign: .*at most/)
-    expect(process.memoryUsage().rss - before).toBeLessThan(4 * MOST_BATCH_BYTES)
+    expect(process.memoryUsage().rss - before).toBeLessThan(4 * MAX_BATCH_BYTES)
   }
 })
 

@@ -20,7 +20,7 @@ const RESOURCES = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4 }
  * How long others wait for a disk that does not answer: so many times so long. A process that was stopped and
  * goes on finds the time of one of them over.
  */
-const MOST_WAITS = 12
+const MAX_WAITS = 12
 const WAIT_MS = 5_000
 
 /** The thread has ended by itself: nobody knows whether its last transaction is on disk. */
@@ -95,7 +95,7 @@ export class WriteThread {
   finish(): void {
     if (this.#underWay === null) return
     if (!this.#waitFor(CELL.answered, this.#ordered))
-      throw new Error(`the disk has not answered for ${(MOST_WAITS * WAIT_MS) / 1000} s`)
+      throw new Error(`the disk has not answered for ${(MAX_WAITS * WAIT_MS) / 1000} s`)
     if (!this.#hearNow()) this.#leave()
   }
 
@@ -126,7 +126,7 @@ export class WriteThread {
   /** False if the cell has not come to that in time. A thread that has ended counts as come. */
   #waitFor(index: number, wanted: number): boolean {
     let now = Atomics.load(this.#cells, index)
-    for (let left = MOST_WAITS; left > 0 && now < wanted && this.#gone === null; left -= 1) {
+    for (let left = MAX_WAITS; left > 0 && now < wanted && this.#gone === null; left -= 1) {
       // It does not wait if the cell has changed since.
       Atomics.wait(this.#cells, index, now, WAIT_MS)
       now = Atomics.load(this.#cells, index)

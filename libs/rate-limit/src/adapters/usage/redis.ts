@@ -9,7 +9,7 @@ import { PRELUDE } from '../script-prelude.ts'
 import type { LimitUsage } from '../../port.ts'
 
 /** With so many expired leases, the script looks no further. */
-const MOST_EXPIRED = 1_000
+const MAX_EXPIRED = 1_000
 
 /**
  * KEYS: base. ARGV: scope, offset of the clock (ms). Gives the taken slots of the scope, -1 if it cannot
@@ -19,8 +19,8 @@ const MOST_EXPIRED = 1_000
 export const COUNT_SLOTS = redisScript(`${PRELUDE}
 local now = clock(tonumber(ARGV[2]))
 local taken = tonumber(redis.call('HGET', base .. ':slots', ARGV[1]) or '0')
-local expired = redis.call('ZRANGEBYSCORE', base .. ':leases', '-inf', num(now), 'LIMIT', 0, ${MOST_EXPIRED})
-if not taken or #expired == ${MOST_EXPIRED} then return -1 end
+local expired = redis.call('ZRANGEBYSCORE', base .. ':leases', '-inf', num(now), 'LIMIT', 0, ${MAX_EXPIRED})
+if not taken or #expired == ${MAX_EXPIRED} then return -1 end
 for _, id in ipairs(expired) do
   local lease = leaseOf(id)
   for _, scope in ipairs(lease and lease.s or {}) do

@@ -40,7 +40,7 @@ export interface Task {
 const MAX_NAME = 100_000
 const MAX_TEXT = 1_000_000
 /** At most so many files and folders tell whether a model has to be read. */
-export const MOST_SEEN = 200
+export const MAX_SEEN = 200
 
 const columnType: z.ZodType<ColumnType> = z.lazy(() =>
   z.union([
@@ -78,7 +78,7 @@ export const answer = z.discriminatedUnion('kind', [
     /** The states of the files. While they are the same, so are the rows. Null: nobody can know that. */
     seen: z
       .array(z.tuple([z.string().max(MAX_TEXT), z.string().max(MAX_NAME)]))
-      .max(MOST_SEEN)
+      .max(MAX_SEEN)
       .nullable(),
   }),
   z.object({

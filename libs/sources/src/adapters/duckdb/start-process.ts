@@ -22,7 +22,7 @@ const MAX_ANSWER_BYTES = 16_000_000
 const RESIDENT_BYTES_BESIDE = 340_000_000
 /** What they ask the system for, most of which they never touch. */
 const RESERVED_BYTES_BESIDE = 1_700_000_000
-const MOST_OPEN_FILES = 4096
+const MAX_OPEN_FILES = 4096
 const WATCHED_EVERY_MS = 50
 
 export interface ProcessLimits {
@@ -175,7 +175,7 @@ const LOWER = `lower() {
  */
 function limited({ memoryBytes, fileBytes, cpuMs }: ProcessLimits): string {
   const limits = [
-    `n ${MOST_OPEN_FILES}`,
+    `n ${MAX_OPEN_FILES}`,
     `d ${Math.ceil((memoryBytes + RESERVED_BYTES_BESIDE) / 1024)}`,
     `f ${Math.ceil(fileBytes / 512)}`,
     // At the softer limit comes a signal that says so.

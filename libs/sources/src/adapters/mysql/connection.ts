@@ -4,7 +4,7 @@ import { publicSocket } from '@sluice/http-sender/egress-guard'
 import { type Connection, createConnection } from 'mysql2'
 import type { DescribedField } from './types.ts'
 import { CONNECT_TIMEOUT_MS, type ServerAccess } from '../server/access.ts'
-import { MOST_TALK_BYTES, SaysTooMuch } from '../server/errors.ts'
+import { MAX_TALK_BYTES, SaysTooMuch } from '../server/errors.ts'
 import { MAX_ROW_BYTES } from '../server/row-text.ts'
 
 /**
@@ -75,7 +75,7 @@ interface PacketParser {
 }
 
 /** A packet of rows may have so many parts of 16 MB. A larger row is refused once it is there. */
-const MOST_PARTS = 4
+const MAX_PARTS = 4
 
 /** Ends a connection whose server says what mysql2 cannot read, or too much beside the rows of a model. */
 function guardReading(connection: Connection): void {
@@ -85,8 +85,8 @@ function guardReading(connection: Connection): void {
   const read = (data: Buffer): void => {
     try {
       if (!streaming.has(connection)) bytes += data.length
-      if (bytes > MOST_TALK_BYTES) throw new SaysTooMuch(MOST_TALK_BYTES)
-      if (parser.largePacketParts.length > MOST_PARTS) throw new SaysTooMuch(MOST_PARTS * MOST_TALK_BYTES)
+      if (bytes > MAX_TALK_BYTES) throw new SaysTooMuch(MAX_TALK_BYTES)
+      if (parser.largePacketParts.length > MAX_PARTS) throw new SaysTooMuch(MAX_PARTS * MAX_TALK_BYTES)
       Reflect.apply(execute, parser, [data])
     } catch (error) {
       const stream: unknown = Reflect.get(connection, 'stream')

@@ -4,7 +4,7 @@
  *
  * https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
-import { MOST_TALK_BYTES, SaysTooMuch } from '../server/errors.ts'
+import { MAX_TALK_BYTES, SaysTooMuch } from '../server/errors.ts'
 
 /** A message's type and, in four bytes, its length without the type. */
 const HEADER_BYTES = 5
@@ -20,7 +20,7 @@ export class WholeMessages {
   /** The messages that are whole with this piece. Throws for what is no message, and for too much of them. */
   of(piece: Buffer): Buffer {
     this.#said += piece.length
-    if (this.#said > MOST_TALK_BYTES) throw new SaysTooMuch(MOST_TALK_BYTES)
+    if (this.#said > MAX_TALK_BYTES) throw new SaysTooMuch(MAX_TALK_BYTES)
     this.#pieces.push(piece)
     this.#held += piece.length
     if (this.#held < this.#wanted) return Buffer.alloc(0)

@@ -29,10 +29,10 @@ export function masked(text: string, secrets: readonly string[]): string {
 }
 
 /** A server says what it likes. More of it helps nobody. */
-const MOST_SAID_BYTES = 10_000
+const MAX_SAID_BYTES = 10_000
 
 /** What a server may say on a connection beside the rows of a model: a login, and descriptions of columns. */
-export const MOST_TALK_BYTES = 16_000_000
+export const MAX_TALK_BYTES = 16_000_000
 
 export class SaysTooMuch extends Error {
   constructor(most: number) {
@@ -43,7 +43,7 @@ export class SaysTooMuch extends Error {
 /** The server's message, or its beginning, on one line and without secrets. */
 export function saidBy(error: unknown, { secrets }: ServerNames): string {
   const text = masked(messageOf(error), secrets)
-  const lines = boundedText(text.trim(), MOST_SAID_BYTES).split('\n')
+  const lines = boundedText(text.trim(), MAX_SAID_BYTES).split('\n')
   return lines
     .map(line => line.trim())
     .filter(line => line !== '')

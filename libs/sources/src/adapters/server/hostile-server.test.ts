@@ -52,9 +52,9 @@ function sayForEver(socket: Socket, piece: () => Buffer, most: number): { readon
 }
 
 const MEGABYTE = Buffer.alloc(1_000_000, 'A')
-const MOST = 400_000_000
+const MAX_SAID = 400_000_000
 /** What is on its way, and a message as large as a row may be. */
-const MOST_TAKEN = 150_000_000
+const MAX_TAKEN = 150_000_000
 
 /** A message of PostgreSQL, with a length that may be a lie. */
 function message(letter: string, body: Buffer, length = body.length + 4): Buffer {
@@ -97,11 +97,11 @@ describe('a PostgreSQL server', () => {
     const code = await outcomeAt('postgres', socket => {
       socket.once('data', () => {
         socket.write(message(letter, Buffer.alloc(0), 0xff_ff_ff_ff))
-        ;({ taken } = sayForEver(socket, () => MEGABYTE, MOST))
+        ;({ taken } = sayForEver(socket, () => MEGABYTE, MAX_SAID))
       })
     })
     expect(code).toBe('unreachable')
-    expect(taken()).toBeLessThan(MOST_TAKEN)
+    expect(taken()).toBeLessThan(MAX_TAKEN)
   })
 })
 
@@ -123,10 +123,10 @@ describe('a MySQL server', () => {
     let sequence = 0
     const part = Buffer.alloc(0xff_ff_ff, 'A')
     const code = await outcomeAt('mysql', socket => {
-      ;({ taken } = sayForEver(socket, () => packet(part, sequence++), MOST))
+      ;({ taken } = sayForEver(socket, () => packet(part, sequence++), MAX_SAID))
     })
     expect(code).toBe('unreachable')
-    expect(taken()).toBeLessThan(MOST_TAKEN)
+    expect(taken()).toBeLessThan(MAX_TAKEN)
   })
 })
 

@@ -104,12 +104,12 @@ function createTable(textFile: string, columns: readonly LoadedColumn[]): string
 }
 
 /** So much of a value that cannot be carried is shown. */
-const MOST_SHOWN = 100
+const MAX_SHOWN = 100
 
 /** SQL for the reason why a row is invalid: its first value that cannot be carried. */
 function whyInvalid(columns: readonly LoadedColumn[]): string {
   const cases = columns.flatMap(({ name, type, mayFail = false }, index) => {
-    const reason = `${quoteText(`column "${name}" has `)} || left(c${index}, ${MOST_SHOWN}) || ${quoteText(`, which no ${type.kind} of Sluice can hold`)}`
+    const reason = `${quoteText(`column "${name}" has `)} || left(c${index}, ${MAX_SHOWN}) || ${quoteText(`, which no ${type.kind} of Sluice can hold`)}`
     return mayFail ? [`WHEN c${index} IS NOT NULL AND v${index} IS NULL THEN ${reason}`] : []
   })
   return `CASE ${cases.join(' ')} END`

@@ -17,7 +17,7 @@ import { counted } from '../../output/wording.ts'
 import { confirmed } from '../../vault/confirmed.ts'
 
 const CHOICES = ['backfill', 'skip-existing'] as const
-const MOST_INDEX_BYTES = 100_000_000
+const MAX_INDEX_BYTES = 100_000_000
 
 export const FIRST_RUN_OPTION: OptionSpec = {
   type: 'text',
@@ -119,7 +119,7 @@ async function isCommitted(dir: string): Promise<boolean> {
     found => found.size,
     () => 0,
   )
-  if (size === 0 || size > MOST_INDEX_BYTES) return false
+  if (size === 0 || size > MAX_INDEX_BYTES) return false
   const index = await readFile(file)
   const names = (await readdir(dir)).filter(name => /\.ya?ml$/i.test(name))
   return names.some(name => index.includes(relative(root, join(dir, name)).split(sep).join('/')))

@@ -7,7 +7,7 @@ import { counted, number } from '../../output/wording.ts'
 import type { OutputOptions } from '../../output/wording.ts'
 
 /** Keys that are shown of a request. */
-const MOST_KEYS = 5
+const MAX_KEYS = 5
 
 export function replayText(view: ReplayView, options: OutputOptions): string {
   const paint = painter(options.color)
@@ -58,7 +58,7 @@ export function replayText(view: ReplayView, options: OutputOptions): string {
 }
 
 function keysText(keys: readonly string[]): string {
-  const shown = keys.slice(0, MOST_KEYS).map(key => safe(key))
+  const shown = keys.slice(0, MAX_KEYS).map(key => safe(key))
   const more = keys.length - shown.length
   return more > 0 ? `${shown.join(', ')} and ${number(more)} more` : shown.join(', ')
 }

@@ -11,7 +11,7 @@ import type { OutputOptions } from '../../output/wording.ts'
 
 const USUAL_COLUMNS = 100
 /** Lines of a text that differs. */
-const MOST_LINES = 6
+const MAX_LINES = 6
 
 const SIGNS = { create: '+', update: '~', delete: '-' } as const
 const COLORS = { create: 'green', update: 'yellow', delete: 'red' } as const
@@ -63,11 +63,11 @@ function fieldLines({ field, before, after }: FieldChange, { paint, width }: Loo
   }
   const [gone, come] = differing(old.split('\n'), now.split('\n'))
   const shown = (lines: readonly string[], sign: '-' | '+'): string[] => {
-    const some = lines.slice(0, MOST_LINES).map(line => {
+    const some = lines.slice(0, MAX_LINES).map(line => {
       return paint(sign === '-' ? 'red' : 'green', `      ${sign} ${fit(safe(line), width - 8)}`)
     })
-    return lines.length > MOST_LINES
-      ? [...some, `      ${sign} … ${lines.length - MOST_LINES} more lines`]
+    return lines.length > MAX_LINES
+      ? [...some, `      ${sign} … ${lines.length - MAX_LINES} more lines`]
       : some
   }
   return [`    ${safe(field)}`, ...shown(gone, '-'), ...shown(come, '+')]

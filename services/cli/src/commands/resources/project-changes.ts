@@ -13,7 +13,7 @@ import { ownedIn } from '../../folder/folder-owner.ts'
 import { openControl } from '../../open-control.ts'
 import { teller } from '../../output/notice.ts'
 
-const MOST_NAME = 200
+const MAX_NAME = 200
 
 export const CHANGE_OPTIONS: { readonly [name: string]: OptionSpec } = {
   prune: { type: 'boolean', help: 'also delete what belongs to the project and is gone from the folder' },
@@ -35,8 +35,8 @@ export async function withFolder<T>(
 ): Promise<T> {
   const { args, dir, env, signal } = context
   const named = textOption(args, 'project')
-  if (named === '' || (named?.length ?? 0) > MOST_NAME)
-    throw new SluiceError('usage', `\`--project\` wants a name of at most ${MOST_NAME} characters.`)
+  if (named === '' || (named?.length ?? 0) > MAX_NAME)
+    throw new SluiceError('usage', `\`--project\` wants a name of at most ${MAX_NAME} characters.`)
   const { owner, resources } = ownedIn(dataDirHere(context), await loadProject(dir, { env, signal }))
   await using control = await openControl(context)
   return await ask(control, {

@@ -23,8 +23,8 @@ export function useTables(draft: Draft): { readonly [table: string]: readonly st
 }
 
 const ENDINGS = ['csv', 'parquet', 'json', 'ndjson']
-const MOST_FILES = 24
-const FILES_SQL = `${ENDINGS.map(ending => `select file from glob('*.${ending}')`).join(' union all ')} order by file limit ${MOST_FILES}`
+const MAX_FILES = 24
+const FILES_SQL = `${ENDINGS.map(ending => `select file from glob('*.${ending}')`).join(' union all ')} order by file limit ${MAX_FILES}`
 
 interface FilesProps {
   readonly draft: Draft

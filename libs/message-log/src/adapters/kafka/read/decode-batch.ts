@@ -1,7 +1,7 @@
 /**
  * Reads record batches, which may come from any program: a broker checks little of what producers send. So
  * nothing in a batch is believed before it was checked. A batch that cannot be read becomes one unreadable
- * record, and reading goes on behind it. It never throws, and takes at most `MOST_BATCH_BYTES`.
+ * record, and reading goes on behind it. It never throws, and takes at most `MAX_BATCH_BYTES`.
  *
  * It also handles empty batches, which the log cleaner leaves of idempotent producers. The reader of kafkajs
  * stops for ever at such a batch.
@@ -23,7 +23,7 @@ const GZIP = 1
  * The most bytes that a batch may have once it is decompressed: those of the largest record that a topic
  * takes, and as much again as an append of several records has. 30 KB of zstd may stand for 2 GB.
  */
-export const MOST_BATCH_BYTES = RECORD_CEILING_BYTES + 1024 * 1024
+export const MAX_BATCH_BYTES = RECORD_CEILING_BYTES + 1024 * 1024
 /** The window that zstd may ask for, as a power of two. Producers use at most 8 MB. */
 const ZSTD_WINDOW_LOG = 25
 /** Length, attributes, time, offset, length of key and of value, number of headers: a byte each. */
@@ -147,7 +147,7 @@ class OpenBatch implements BatchReader {
     const codec = attributes & COMPRESSION
     const stored = isEmpty ? NO_BYTES : buffer.subarray(at + AT.records, end)
     const plain = codec === 0 || isEmpty ? stored : decompress(codec, stored)
-    if (!isEmpty && (plain.length > MOST_BATCH_BYTES || count > plain.length / LEAST_RECORD_BYTES))
+    if (!isEmpty && (plain.length > MAX_BATCH_BYTES || count > plain.length / LEAST_RECORD_BYTES))
       throw new Unreadable(`a record batch of ${plain.length} bytes claims ${count} records`)
     this.bytes = Math.max(end - at, plain.length)
     this.#from = from
@@ -216,14 +216,14 @@ function decompress(codec: number, bytes: Buffer): Buffer {
     )
   }
   try {
-    const maxOutputLength = MOST_BATCH_BYTES
+    const maxOutputLength = MAX_BATCH_BYTES
     if (codec === GZIP) return gunzipSync(bytes, { maxOutputLength })
     const params = { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG }
     return zstdDecompressSync(bytes, { maxOutputLength, params })
   } catch (error) {
     const why = messageOf(error)
     throw new Unreadable(
-      `a compressed record batch of ${bytes.length} bytes does not become at most ${MOST_BATCH_BYTES}: ${why}`,
+      `a compressed record batch of ${bytes.length} bytes does not become at most ${MAX_BATCH_BYTES}: ${why}`,
     )
   }
 }

@@ -73,7 +73,7 @@ function outOfRange(target: TopicPartition, range: { from: number; low: number; 
 }
 
 const FIRST_STRETCH = 32
-const LONGEST_STRETCH = 4096
+const MAX_STRETCH = 4096
 const STRETCH_BYTES = 8 * 1024 * 1024
 
 /**
@@ -101,7 +101,7 @@ export async function* readBackwards(
     }
     for (const record of stretch.kept.toReversed()) yield record
     before = stretch.keptFrom
-    length = Math.min(length * 4, LONGEST_STRETCH)
+    length = Math.min(length * 4, MAX_STRETCH)
   }
 }
 

@@ -119,7 +119,7 @@ const REFUSED_VIEWS = new Set(['duckdb_logs'])
 /** A name that DuckDB would open as a database, beside those that are read-only. */
 const DATABASE_FILES = /\.(duckdb|ddb|db)(\?|$)/i
 /** A view may name another view, and so on. */
-const MOST_VIEWS = 1000
+const MAX_VIEWS = 1000
 
 /** The names that a query uses, in lower case. */
 interface Names {
@@ -226,7 +226,7 @@ async function addViews(
       if (!names.tables.has(view.name) || looked.has(view.sql)) continue
       found = true
       looked.add(view.sql)
-      if (looked.size > MOST_VIEWS) throw refused(model, `it reads more than ${MOST_VIEWS} views`)
+      if (looked.size > MAX_VIEWS) throw refused(model, `it reads more than ${MAX_VIEWS} views`)
       await addView(connection, view, { names, model })
     }
   }

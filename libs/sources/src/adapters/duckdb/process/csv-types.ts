@@ -24,7 +24,7 @@ const SAYS_TYPES = new Set([
  */
 export const SAYS_TIMES = new Set(['dateformat', 'date_format', 'timestampformat', 'timestamp_format'])
 /** DuckDB keeps 2,048 values for each step of an expression. */
-const MOST_COLUMNS = 50
+const MAX_COLUMNS = 50
 
 export async function optionsForCsv(connection: DuckDBConnection, call: Node): Promise<ReadOptions> {
   if (!Array.isArray(call['children'])) return NO_READ_OPTIONS
@@ -50,8 +50,8 @@ export async function optionsForCsv(connection: DuckDBConnection, call: Node): P
   const named = (await describe(connection, texts)).map(({ name }) => name)
   if (named.join('\n') !== guessed.map(({ name }) => name).join('\n')) return NO_READ_OPTIONS
   const differing: string[] = []
-  for (let first = 0; first < columns.length; first += MOST_COLUMNS) {
-    const some = columns.slice(first, first + MOST_COLUMNS)
+  for (let first = 0; first < columns.length; first += MAX_COLUMNS) {
+    const some = columns.slice(first, first + MAX_COLUMNS)
     const kinds = some.map(({ name, type, check }) => {
       const text = `trim(CAST(${quoteIdentifier(name)} AS VARCHAR), E' \\t\\r\\n\\v\\f')`
       const value = NUMBERS.has(type) ? asNumber(text) : text

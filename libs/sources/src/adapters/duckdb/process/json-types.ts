@@ -17,7 +17,7 @@ import { type Check, CHECKS, CHECKS_OF_TEXTS, OTHER, TIMES } from './value-kinds
 /** Options by which the query itself says how values read, or which of them. */
 const SAYS_TYPES = new Set(['columns', 'auto_detect', 'ignore_errors', 'convert_strings_to_integers'])
 /** DuckDB keeps 2,048 values for each step of an expression. */
-const MOST_LEAVES = 50
+const MAX_LEAVES = 50
 
 /** A value of a column for which DuckDB guessed a type that is not nested. */
 interface Leaf {
@@ -160,8 +160,8 @@ async function rightTypes(
 ): Promise<{ readonly right: ReadonlyMap<string, string>; readonly empty: readonly string[] }> {
   const right = new Map<string, string>()
   const empty = new Set(leaves.map(({ column }) => column))
-  for (let first = 0; first < leaves.length; first += MOST_LEAVES) {
-    const some = leaves.slice(first, first + MOST_LEAVES)
+  for (let first = 0; first < leaves.length; first += MAX_LEAVES) {
+    const some = leaves.slice(first, first + MAX_LEAVES)
     const asJson = new Map(some.map(({ column, path }) => [column, path === '$' ? 'VARCHAR' : 'JSON']))
     const columns = [...asJson].map(([name, type]) => `${quoteText(name)}: ${quoteText(type)}`)
     const kinds = some.map(({ column, path, check }) => {

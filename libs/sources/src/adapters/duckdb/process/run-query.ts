@@ -15,7 +15,7 @@ import {
   type ResolvedQuery,
   resolveFiles,
 } from '../file-references.ts'
-import { MOST_SEEN, OF_MANY, resultFiles, type Answer, type Task } from '../messages.ts'
+import { MAX_SEEN, OF_MANY, resultFiles, type Answer, type Task } from '../messages.ts'
 import { attachExtract, closeExtract, DuckdbSession, EXTRACT, FOR_MANY_ROWS } from '../session.ts'
 import { type CarriedColumn, carriedColumnsOf, quoteIdentifier, quoteText } from '../types.ts'
 import { assertColumns, modelCalled } from '../../query/model-columns.ts'
@@ -32,7 +32,7 @@ const MANY_COLUMNS = 100
 /** So many rows get a layout of their own, if DuckDB reckons with them before it reads any. */
 const MANY_ROWS = 1_000_000
 /** So often the files are read, if each time one of them is replaced meanwhile. */
-const MOST_READINGS = 3
+const MAX_READINGS = 3
 /** The extract of many rows in SQL. */
 const EXTRACT_OF_MANY = `${EXTRACT}_of_many`
 /** The attached .duckdb file of a source. */
@@ -90,8 +90,7 @@ async function carryOutSteadily(task: Task, told: (answer: Answer) => Answer): P
     try {
       return await carryOut(task, told)
     } catch (error) {
-      if (!(error instanceof FileChanged) || reading === MOST_READINGS || !(await error.isStill()))
-        throw error
+      if (!(error instanceof FileChanged) || reading === MAX_READINGS || !(await error.isStill())) throw error
       await removeResult(task)
     }
 }
@@ -220,7 +219,7 @@ async function seenBy(
   if (called.some(name => !TABLE_OF_FILES.test(name) && !areSteady.has(name))) return null
   const patterns = paths.filter(path => PATTERN.test(path)).map(path => dirname(path))
   const looked = [...new Set([...files, ...patterns])]
-  if (looked.length > MOST_SEEN || patterns.some(folder => PATTERN.test(folder))) return null
+  if (looked.length > MAX_SEEN || patterns.some(folder => PATTERN.test(folder))) return null
   const now = Date.now()
   const seen: [string, string][] = []
   for (const path of looked) {
