@@ -53,6 +53,7 @@ kind: sync
 name: ${name}
 model: rows
 destination: receiver
+timeout: 2m # a busy machine is slow, and no request is to be sent twice
 partitions: ${partitions}
 triggers:
   added:
