@@ -120,8 +120,8 @@ export interface CommandEntry {
   /** One word, or two as in `runs show`. */
   readonly name: string
   readonly summary: string
-  /** Loads the command. So a process loads only the command that it runs. */
-  readonly load: () => Promise<{ readonly command: Command }>
+  /** Loads the command, so that a process loads only the one that it runs. */
+  readonly load: () => Promise<Command>
 }
 
 /** A text option, or undefined. */

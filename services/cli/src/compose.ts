@@ -425,14 +425,11 @@ export async function doctorChecks(options: ProjectOptions): Promise<readonly Ch
   const { env, signal } = options
   const server = serverOf(options)
   if (server !== null && server.kind === 'url') {
-    const { serverChecks } = await import('./doctor/server-checks.ts')
+    const { serverChecks } = await import('./commands/doctor-checks.ts')
     await using control = await askServer(server)
     return await serverChecks(server.url, control, signal)
   }
-  if (!isDistributed(env)) {
-    const { checksOfFolder } = await import('./doctor/compose.ts')
-    return await checksOfFolder(options)
-  }
+  if (!isDistributed(env)) return await checksOfFolder(options)
   const [{ kafkaChecks }, { openInspection }, { syncsNeeding, topicsNeeded }] = await Promise.all([
     import('@sluice/control/health/kafka-checks'),
     import('@sluice/embedded/doctor/compose'),
@@ -453,6 +450,22 @@ export async function doctorChecks(options: ProjectOptions): Promise<readonly Ch
   const needed = topicsNeeded(syncs, { prefix, replication: kafka.replication ?? null, creates: false })
   await using inspection = openInspection(settings, env)
   return await kafkaChecks(inspection, needed, { createsTopics: kafka.createTopics, signal })
+}
+
+async function checksOfFolder({ dir, env, signal }: ProjectOptions): Promise<readonly Check[]> {
+  const dataDir = dataDirOf({ dir, env })
+  const [{ folderChecks }, { folderSocket }] = await Promise.all([
+    import('@sluice/embedded/doctor/folder-checks'),
+    import('./folder/folder-control.ts'),
+  ])
+  const checks = await folderChecks(dir, dataDir, { socket: folderSocket(dataDir), env })
+  // Without Redis, the limits are counted in the folder.
+  if (secretOf(env, 'SLUICE_REDIS_URL') === undefined) return checks
+  const [{ redisLooks }, { redisInspection }] = await Promise.all([
+    import('@sluice/control/health/kafka-checks'),
+    import('@sluice/embedded/doctor/compose'),
+  ])
+  return [...checks, ...(await redisLooks(redisInspection(env), signal))]
 }
 
 const newUlid = (): string => ulid(Date.now(), randomBytes(10))

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { errorBody, validateView } from '@sluice/contracts/api'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { STARTER_FILES } from './commands/project/init.ts'
+import { STARTER_FILES } from './commands/init.ts'
 import { COMMANDS } from './commands.ts'
 import { runCli } from './run-cli.ts'
 

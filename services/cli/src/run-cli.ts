@@ -11,7 +11,7 @@ import type { Command, TextSink, TextSource } from './command.ts'
 import { COMMANDS } from './commands.ts'
 import { EXIT, exitCodeOfError } from './exit-codes.ts'
 import type { ExitCode } from './exit-codes.ts'
-import { commandHelp, overallHelp } from './help.ts'
+import { commandHelp, overallHelp } from './commands/help.ts'
 import { asTyped, type Called } from './output/called.ts'
 import { errorBody, printError } from './output/error.ts'
 import { findCommand, parseCommandArgs, placeGiven, wantsJson } from './parse-command-line.ts'
@@ -60,7 +60,7 @@ async function dispatch(cli: CliProcess): Promise<ExitCode> {
     cli.stdout.write(overallHelp(COMMANDS, { color, columns: terminalColumns(cli.stdout) }))
     return EXIT.success
   }
-  const { command } = await entry.load()
+  const command = await entry.load()
   if (globals.help) {
     cli.stdout.write(commandHelp(entry, command, { color, columns: terminalColumns(cli.stdout) }))
     return EXIT.success

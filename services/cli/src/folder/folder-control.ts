@@ -197,7 +197,7 @@ export class FolderControl implements Control {
   }
 
   #socket(): string | null {
-    const path = socketPathOf(this.#options.dataDir)
+    const path = folderSocket(this.#options.dataDir)
     return path !== null && existsSync(path) ? path : null
   }
 
@@ -215,6 +215,11 @@ export class FolderControl implements Control {
     this.#reading = null
     await reading?.[Symbol.asyncDispose]()
   }
+}
+
+/** The path where a process that works in the folder listens for other commands; null if there is none. */
+export function folderSocket(dataDir: string): string | null {
+  return socketPathOf(dataDir)
 }
 
 function aboutOf(name: OperationName, input: object): About {

@@ -1,11 +1,10 @@
-/** The table of rows that were not delivered, in `sluice failed` and `sluice runs show`. */
+/** Rows that were not delivered: their errors in groups, and the table of `sluice failed`. */
 import type { FailedPage, FailedRow } from '@sluice/contracts/api'
+import { errorGroups } from '@sluice/domain/answers/error-groups'
 import { asTyped } from './called.ts'
-import { errorGroupLines } from './error-groups.ts'
-import { painter, safe, shownKey } from './paint.ts'
+import { fit, painter, safe, shownKey, wrap, type Paint } from './paint.ts'
 import { table } from './table.ts'
-import { clockTime, counted, number, paintOutcome } from './wording.ts'
-import type { OutputOptions } from './wording.ts'
+import { clockTime, counted, number, paintOutcome, type OutputOptions } from './wording.ts'
 
 /** The rows of a page. If there are none, it says that all is well, or that no row matches the options. */
 export function failedText(
@@ -89,4 +88,33 @@ export function failedTable(rows: readonly FailedRow[], options: OutputOptions):
     ]),
     { width: options.columns, paint },
   )
+}
+
+/** A message is cut after so many lines. */
+const MAX_LINES = 4
+
+/** Nobody reads more groups. `sluice failed` lists each row. */
+const MAX_GROUPS = 5
+
+/** Two or more lines for each group: how many rows and one of them, and the message. */
+export function errorGroupLines(
+  rows: readonly FailedRow[],
+  { columns }: OutputOptions,
+  paint: Paint,
+): string[] {
+  const groups = errorGroups(rows)
+  const width = Math.max((columns ?? 110) - 4, 20)
+  const lines = groups.slice(0, MAX_GROUPS).flatMap(({ count, outcome, status, error, key }) => {
+    const what = status === null ? outcome : `${outcome}, status ${status}`
+    const which = count === 1 ? `key ${shownKey(key)}` : `such as key ${shownKey(key)}`
+    const head = wrap(`${counted(count, 'row')} ${what}, ${which}:`, width + 2).map(
+      line => `  ${fit(line, width + 2)}`,
+    )
+    const all = wrap(safe(error ?? 'no reason is known'), width)
+    const shown = all.length > MAX_LINES ? [...all.slice(0, MAX_LINES - 1), '…'] : all
+    const message = shown.map(line => `    ${paint('red', fit(line, width))}`)
+    return [...head, ...message]
+  })
+  const more = groups.length - MAX_GROUPS
+  return more > 0 ? [...lines, `  … and ${counted(more, 'other error')}`] : lines
 }

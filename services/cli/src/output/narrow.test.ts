@@ -1,11 +1,11 @@
 /** What people see on a terminal of 80 columns: no line is longer, and what tells most is there. */
 import type { AttemptView, FailedRow, RunView } from '@sluice/contracts/api'
 import { describe, expect, it } from 'vitest'
-import { attemptsText } from './past/attempts-text.ts'
+import { attemptsText } from '../commands/attempts.ts'
 import { failedText } from './failed-table.ts'
 import { displayWidth } from './paint.ts'
 import { runDetails } from './run-summary.ts'
-import { runsText } from './past/runs-table.ts'
+import { runsText } from '../commands/runs.ts'
 
 const NARROW = { color: false, columns: 80, timeZone: 'UTC' } as const
 const AT = '2026-03-01T14:05:09.000Z'

@@ -1,7 +1,9 @@
-/** The output of `sluice preview`, for people: the figures, the requests, and how to see more. */
-import type { Preview, Previewed, PreviewInput } from '@sluice/control/port'
+/**
+ * Requests as people read them, and the output of `sluice preview`: how many rows, the requests, and how to
+ * see more.
+ */
+import type { Preview, PreviewInput, Previewed } from '@sluice/control/port'
 import { asTyped, withTyped } from './called.ts'
-import { keysText, messageLines } from './message-lines.ts'
 import { painter, safe, shownKey } from './paint.ts'
 import { counted, number, type OutputOptions } from './wording.ts'
 
@@ -119,4 +121,26 @@ export function itemsApart(body: string): string {
     }
   }
   return [...lines, `  ${text.slice(from).trim()}`].join('\n')
+}
+
+const MAX_KEYS = 3
+
+/** The keys of a request's rows. If there are many, their number and the first keys. */
+export function keysText(keys: readonly string[]): string {
+  const shown = keys.slice(0, MAX_KEYS).map(shownKey).join(', ')
+  return keys.length > MAX_KEYS ? `${counted(keys.length, 'row')}: ${shown}, …` : shown
+}
+
+/** Headers and body, indented. */
+export function messageLines(headers: { readonly [name: string]: string }, body: string | null): string[] {
+  const lines = Object.entries(headers).map(([name, value]) => `  ${safe(name)}: ${safe(value)}`)
+  if (body !== null && body !== '') {
+    lines.push(
+      ...body
+        .replace(/\n$/, '')
+        .split('\n')
+        .map(line => (line === '' ? '' : `  ${safe(line)}`)),
+    )
+  }
+  return lines
 }

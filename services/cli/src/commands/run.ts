@@ -1,0 +1,143 @@
+/** `sluice run`. */
+import { SluiceError } from '@sluice/contracts/errors'
+import type { Control } from '@sluice/control/port'
+import { unknownSync } from '@sluice/control/unknown-names'
+import { askAndShow, askForAll, askForEach } from '../ask-and-show.ts'
+import { duration } from '@sluice/contracts/resources'
+import { booleanOption, textOption, type Command, type CommandContext } from '../command.ts'
+import { openControl } from '../open-control.ts'
+import type { FirstRun } from '../compose.ts'
+import { EXIT, EXITS_OF_RUNS, type ExitCode } from '../exit-codes.ts'
+import { printError } from '../output/error.ts'
+import { showEnvironment } from '../output/notice.ts'
+import { askedFirst, FIRST_RUN_OPTION } from './first-run.ts'
+
+/** A page of names. */
+const PAGE = 1_000
+
+export const command: Command = {
+  description:
+    'Reads the model, finds the rows that were added, changed or removed since they were last delivered, sends the requests, and waits for the outcome.\n' +
+    'Rows that are not delivered are tried again on the next run (with `delivery: at-most-once` not those that may have arrived). Ctrl-C ends the run cleanly: the next run sends what was not sent yet.\n' +
+    'Several syncs run one after the other, or all at once with `--together`, and the exit code is that of the run that went worst. If another process works in this folder, it runs the sync. A sync that is being run there is refused, or waits with `--wait`.',
+  positionals: [
+    { name: 'SYNC', required: false, repeats: true, help: 'the sync to run, or several of them' },
+  ],
+  options: {
+    all: { type: 'boolean', help: 'run all syncs, in the order of their names' },
+    together: { type: 'boolean', help: 'run several syncs at once instead of one after the other' },
+    wait: { type: 'boolean', help: 'wait for a run of the sync that is under way, and then run it again' },
+    'first-run': FIRST_RUN_OPTION,
+    timeout: {
+      type: 'text',
+      value: 'DURATION',
+      help: 'cancel what has not ended by then, such as 30m, and exit with 5',
+    },
+  },
+  exits: EXITS_OF_RUNS,
+  examples: [
+    { command: 'sluice run customers', does: 'one run, with progress and a summary' },
+    {
+      command: 'sluice run customers --json',
+      does: 'for scripts: the run as JSON; the exit code tells how it went',
+    },
+    { command: 'sluice run customers orders', does: 'one run each; with --json, a list of them' },
+    { command: 'sluice run --all --timeout 30m', does: 'for CI: no longer than that' },
+    { command: 'sluice run --all', does: 'one run of each sync' },
+    { command: 'sluice run --all --together', does: 'the same, all at once' },
+  ],
+  async run(context) {
+    const text = textOption(context.args, 'timeout')
+    return text === undefined ? await runSyncs(context) : await runWithin(context, text)
+  },
+}
+
+/** Does the same, and cancels what has not ended in time. */
+async function runWithin(context: CommandContext, text: string): Promise<ExitCode> {
+  const read = duration.safeParse(text)
+  if (!read.success)
+    throw new SluiceError(
+      'usage',
+      `\`--timeout\` wants a duration such as 90s, 30m or 2h, found \`${text}\`.`,
+    )
+  const late = new AbortController()
+  const error = new SluiceError(
+    'unreachable',
+    `\`--timeout ${text}\` is over, so the command cancelled what it waited for. \`sluice runs\` shows what became of it.`,
+  )
+  const timer = setTimeout(() => {
+    late.abort(error)
+    context.endSoon(error)
+  }, read.data)
+  const { signal, json, stderr, errorColor: color, called } = context
+  try {
+    const code = await runSyncs({ ...context, signal: AbortSignal.any([signal, late.signal]) })
+    if (code !== EXIT.interrupted || signal.aborted) return code
+    if (!json) stderr.write(printError(error, { color, called }))
+    return EXIT.unreachable
+  } catch (thrown) {
+    throw late.signal.aborted && !signal.aborted ? error : thrown
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function runSyncs(context: CommandContext): Promise<ExitCode> {
+  const { positionals: names } = context.args
+  const isAll = booleanOption(context.args, 'all')
+  if (isAll && names.length > 0)
+    throw new SluiceError('usage', '`--all` runs every sync: name none beside it.')
+  if (!isAll && (names.length === 0 || names.includes('')))
+    throw new SluiceError(
+      'usage',
+      '`sluice run` wants SYNC: the sync to run, or `--all`. `sluice run --help` explains it.',
+    )
+  const queues = booleanOption(context.args, 'wait')
+  const firstRun = await askedFirst(context, isAll ? null : names, () => openControl(context))
+  if (firstRun === null) return EXIT.success
+  showEnvironment(context)
+  const [name] = names
+  if (name !== undefined && names.length === 1) {
+    const input = { name, queues }
+    return await askAndShow(context, (control, following) => control.ask('run', input, following), {
+      firstRun,
+    })
+  }
+  const asks = booleanOption(context.args, 'together') ? askForAll : askForEach
+  return await runSeveral(context, { names: isAll ? null : names, queues, asks, firstRun })
+}
+
+/** Mistakes in a name are told before anything runs. `names` is null for all syncs. */
+async function runSeveral(
+  context: CommandContext,
+  of: {
+    readonly names: readonly string[] | null
+    readonly queues: boolean
+    readonly asks: typeof askForEach
+    readonly firstRun: FirstRun | undefined
+  },
+): ReturnType<typeof askForEach> {
+  const { names, queues, asks, firstRun } = of
+  // A sync with a mistake would be missing without a word.
+  await using control = await openControl(context, { isWhole: true, firstRun })
+  const known = await syncsOf(control, context.signal)
+  for (const name of names ?? []) if (!known.includes(name)) throw unknownSync(name, known)
+  if (known.length === 0) throw new SluiceError('usage', 'There is no sync to run.')
+  const wanted = names === null ? known : [...new Set(names)]
+  return await asks(
+    context,
+    control,
+    wanted.map(name => ({ name, queues })),
+  )
+}
+
+async function syncsOf(control: Control, signal: AbortSignal): Promise<readonly string[]> {
+  const names: string[] = []
+  let after: string | undefined
+  do {
+    const { resources, next } = await control.call('listResources', { limit: PAGE, after }, { signal })
+    for (const { kind, name } of resources) if (kind === 'sync') names.push(name)
+    after = next ?? undefined
+  } while (after !== undefined)
+  return names
+}

@@ -1,0 +1,113 @@
+/** `sluice syncs`. */
+import type { SyncView, SyncsPage } from '@sluice/contracts/api'
+import type { Command } from '../command.ts'
+import { EXIT, EXITS_OF_ASKING } from '../exit-codes.ts'
+import { PAGING_OPTIONS, outputOptions, pagingOf } from '../history-options.ts'
+import { openControl } from '../open-control.ts'
+import { asTyped } from '../output/called.ts'
+import { showEnvironment } from '../output/notice.ts'
+import { painter, safe } from '../output/paint.ts'
+import { table } from '../output/table.ts'
+import { number, paintStatus, waitText, type OutputOptions } from '../output/wording.ts'
+
+export const command: Command = {
+  description:
+    'Lists the syncs: how each is, its last and its next run, what it waits for, and how many rows wait for a retry. Schedules start runs while `sluice up` or the services are at work.',
+  positionals: [],
+  options: PAGING_OPTIONS,
+  exits: EXITS_OF_ASKING,
+  examples: [
+    { command: 'sluice syncs', does: 'all syncs' },
+    { command: 'sluice syncs --json', does: 'for scripts' },
+  ],
+  async run(context) {
+    const { args, json, stdout, signal } = context
+    await using control = await openControl(context)
+    const page = await control.call('listSyncs', pagingOf(args), { signal })
+    const options = { ...outputOptions(context), now: Date.now() }
+    showEnvironment(context)
+    stdout.write(json ? `${JSON.stringify(page)}\n` : syncsText(page, options))
+    return EXIT.success
+  },
+}
+
+/** The syncs of a page, by name. If there are none, it says what to do. */
+function syncsText(page: SyncsPage, options: OutputOptions & { readonly now: number }): string {
+  const { columns, now, called, color } = options
+  const paint = painter(color)
+  if (page.syncs.length === 0)
+    return `There is no sync yet. \`${asTyped('sluice init', called)}\` writes a project with one.\n`
+  const statuses = new Map(
+    page.syncs
+      .flatMap(({ lastRun }) => (lastRun === null ? [] : [lastRun.status]))
+      .map(status => [String(status), status]),
+  )
+  const lines = table(
+    [
+      { title: 'SYNC', shrinks: true },
+      { title: 'STATE' },
+      {
+        title: 'LAST RUN',
+        style: (cell, text) => {
+          const status = statuses.get(text)
+          return status === undefined ? cell : paintStatus(status, cell, paint)
+        },
+      },
+      { title: 'WHEN', align: 'right' },
+      { title: 'NEXT', align: 'right' },
+      {
+        title: 'WAITING',
+        align: 'right',
+        style: (cell, text) => (text === '0' ? cell : paint('yellow', cell)),
+      },
+      { title: 'SCHEDULE', shrinks: true, drops: true },
+    ],
+    page.syncs.map(sync => [
+      safe(sync.name),
+      sync.state,
+      sync.lastRun?.status ?? 'none',
+      sync.lastRun === null ? '' : ago(sync.lastRun, now),
+      sync.nextRunAt === null ? '' : `in ${elapsedShort(Date.parse(sync.nextRunAt) - now)}`,
+      number(sync.rows.failed + sync.rows.heldBack),
+      scheduleText(sync),
+    ]),
+    { width: columns, paint },
+  )
+  for (const { name, waiting } of page.syncs)
+    for (const wait of waiting) lines.push(paint('yellow', `${safe(name)} ${waitText(wait, now)}`))
+  if (page.syncs.some(isLeftAlone))
+    lines.push(
+      '',
+      paint(
+        'yellow',
+        `Nothing runs these schedules now: \`${asTyped('sluice up', called)}\` does, while it stays.`,
+      ),
+    )
+  if (page.next !== null) lines.push(paint('dim', `more: --after ${safe(page.next)}`))
+  return `${lines.join('\n')}\n`
+}
+
+/** True if nothing is at work that would run its schedule. */
+export function isLeftAlone({ schedule, paused, nextRunAt }: SyncView): boolean {
+  return schedule !== 'manual' && !paused && nextRunAt === null
+}
+
+function ago({ startedAt, endedAt }: NonNullable<SyncView['lastRun']>, now: number): string {
+  const at = endedAt ?? startedAt
+  return at === null ? '' : `${elapsedShort(now - Date.parse(at))} ago`
+}
+
+/** `5 s`, `3 min`, `2 h`, `4 d`: one unit, so that a column stays narrow. */
+function elapsedShort(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000))
+  if (seconds < 60) return `${seconds} s`
+  if (seconds < 3600) return `${Math.round(seconds / 60)} min`
+  if (seconds < 48 * 3600) return `${Math.round(seconds / 3600)} h`
+  return `${Math.round(seconds / 86_400)} d`
+}
+
+function scheduleText({ schedule }: SyncView): string {
+  if (schedule === 'manual') return 'manual'
+  if ('every' in schedule) return `every ${schedule.every}`
+  return safe(schedule.timezone === undefined ? schedule.cron : `${schedule.cron} ${schedule.timezone}`)
+}
