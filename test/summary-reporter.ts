@@ -61,7 +61,7 @@ export interface SummaryOptions {
   readonly leftOut?: readonly string[]
 }
 
-/** What this run does not run, in one line; null if there is nothing. */
+/** Names in one line the files that this run leaves out; null if there are none. */
 function leftLine({ leftOut = [] }: SummaryOptions): string | null {
   if (leftOut.length === 0) return null
   const files = leftOut.length === 1 ? '1 long file' : `${leftOut.length} long files`

@@ -11,11 +11,11 @@ export interface BenchOptions {
   readonly batch?: number
   readonly perSecond?: number
   readonly partitions?: number
-  /** Of the file; default: those of the rows. */
+  /** The file's columns; default: those of the rows. */
   readonly columns?: readonly string[]
-  /** What the model takes of the file, in SQL; default: all of it. */
+  /** The model's select list, in SQL; default: all columns. */
   readonly select?: string
-  /** Whether rows that differ are sent, too. */
+  /** True: rows that differ are sent, too. */
   readonly changed?: boolean
   readonly syncs?: number
   /** True: the first sync sends to a path that is answered after 30 s. */

@@ -22,7 +22,7 @@ import { median } from './median.ts'
 
 const CHILD = fileURLToPath(new URL('detection-process.ts', import.meta.url))
 
-/** What the detecting process measures, in milliseconds. */
+/** The times that the detecting process measures, in milliseconds. */
 export interface DetectionFigures {
   readonly restoreMs: number
   readonly unchanged: readonly Round[]

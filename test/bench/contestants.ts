@@ -1,4 +1,4 @@
-/** What the contestants of the benchmark do, and what is told of each. */
+/** The contestants of the benchmark, and what is reported of each. */
 import type { Receiver } from './start-receiver.ts'
 import type { Usage } from './usage.ts'
 
@@ -10,7 +10,7 @@ export interface Work {
   readonly receiver: Receiver
 }
 
-/** What a contestant used for one work, by process. */
+/** The resources that a contestant used for one work, by process. */
 export interface Used {
   /** CPU seconds for this work, and the peak memory of the process. */
   readonly [process: string]: Usage
@@ -18,7 +18,7 @@ export interface Used {
 
 export interface Contestant {
   readonly name: string
-  /** What it promises when parts fail, in a few words. */
+  /** Its promise when parts fail, in a few words. */
   readonly guarantees: string
   /** Version, if it is software of others. */
   readonly version?: string
@@ -30,7 +30,7 @@ export interface Contestant {
 export interface Figures {
   readonly rowsPerSecond: number
   readonly cpuSecondsPerMillionRows: number
-  /** Of the largest process. */
+  /** The peak of the largest process. */
   readonly peakRssMb: number
   readonly used: Used
 }

@@ -1,5 +1,5 @@
 /**
- * How long somebody waits for the console's overview, with the browser's CPU throttled: `npm run
+ * Measures the wait for the console's overview, with the browser's CPU throttled: `npm run
  * bench:first-screen`. Each time is a new visitor's, whose browser has nothing of the pages in store.
  */
 import { parseArgs } from 'node:util'

@@ -1,6 +1,6 @@
 /**
- * How the cost of a row grows: with rows, processes, partitions, and syncs at once. What stays level is told
- * by CPU seconds per million rows; those of a start weigh more the fewer rows there are. Run: npm run
+ * Measures how the cost of a row grows: with rows, processes, partitions, and syncs at once. What stays level
+ * is told by CPU seconds per million rows; those of a start weigh more the fewer rows there are. Run: npm run
  * bench:growth [-- --rows 200000 --only rows|processes|partitions|syncs]
  */
 import { mkdtemp, rm } from 'node:fs/promises'

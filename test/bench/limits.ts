@@ -1,8 +1,9 @@
 /**
- * How far the embedded pipeline uses its limits: with 100 in flight at an API of 20 ms, beside a plain undici
- * loop with as many in the same run; and a rate, as the share of it that was sent between the first request
- * and the last. Then ten syncs at one destination that answers the first of them after 30 s: how long the
- * other nine take, beside what the rate allows. Run: npm run bench:limits [-- --requests 20000 --seconds 4
+ * Measures how far the embedded pipeline uses its limits: with 100 in flight at an API of 20 ms, beside a
+ * plain undici loop with as many in the same run; and a rate, as the share of it that was sent between the
+ * first request and the last. Then ten syncs at one destination that answers the first of them after 30 s:
+ * how long the other nine take, beside what the rate allows. Run: npm run bench:limits [-- --requests 20000
+ * --seconds 4
  * --rounds 3 --part neighbours]
  */
 import { spawn, type ChildProcess } from 'node:child_process'

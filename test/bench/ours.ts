@@ -14,7 +14,7 @@ import { runTimed, usageOf, type Usage } from './usage.ts'
 const SLUICE = fileURLToPath(new URL('../../services/cli/bin/sluice.mjs', import.meta.url))
 const GUARANTEES = 'at least once, in order by key; diff, limits, retries, audit'
 
-/** What a contestant of ours works with. */
+/** The surroundings of a contestant of ours. */
 export interface Ground extends Pick<BenchData, 'dir' | 'file'> {
   /** Addresses of Kafka, registry and Redis, as Sluice reads them. */
   readonly services: { readonly [name: string]: string }

@@ -1,5 +1,5 @@
 /**
- * What the machine needs for the least that a stage has to do, each in a process of its own, so that its CPU
+ * Measures the least work that a stage has to do, each in a process of its own, so that its CPU
  * time can be told. Run by stages.ts: node test/bench/physical.ts export|dispatch|copy|nothing …
  */
 import { DuckDBInstance } from '@duckdb/node-api'

@@ -47,7 +47,7 @@ const RUNS = Math.floor((Number(values.days) * DAY_MS) / EVERY_MS)
 const NOW = RUNS * EVERY_MS
 const { signal } = new AbortController()
 
-/** Which records of a run, and which tombstones, are still in the topic. */
+/** Counts the records of a run, and the tombstones, that are still in the topic. */
 interface Kept {
   /** True if the topic has all records of the run, not only its end. */
   readonly whole: (run: number) => boolean

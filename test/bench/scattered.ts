@@ -1,5 +1,5 @@
 /**
- * What runs cost whose changes lie all over the table, by `sluice run` from a Parquet file: the first run
+ * Measures runs whose changes lie all over the table, by `sluice run` from a Parquet file: the first run
  * adds all rows, and in each other one a share of them differs, other rows each time. Time, CPU time and peak
  * memory of each run. All shares follow one first run. The file is written once, and the model's query makes
  * the changes. With `--distributed`, the runs are those of three services with a Kafka of their own.

@@ -7,7 +7,7 @@ import { z } from 'zod'
 
 const receiverStats = z.object({
   requests: z.number(),
-  /** How often the marker occurred in a body; by default the marker is `"id":`. */
+  /** Counts the marker in all bodies; by default the marker is `"id":`. */
   rows: z.number(),
   bytes: z.number(),
   /** Arrival of the first and last request, in ms since 1970; null before the first. */

@@ -1,4 +1,4 @@
-/** What processes use, as Linux counts it in /proc. */
+/** The resources that processes use, as Linux counts them in /proc. */
 import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 

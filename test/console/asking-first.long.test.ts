@@ -44,7 +44,7 @@ interface Case {
   readonly yes: string
   readonly typed?: string
   readonly sends: () => string
-  /** What has to be so before. */
+  /** Prepares the page. */
   readonly prepare?: () => Promise<unknown>
   readonly after?: () => unknown
 }

@@ -12,7 +12,7 @@ const compute = (steps: number): number => {
   return sum
 }
 const STEPS = 1e8
-/** How many steps a processor of this machine makes in one millisecond, whatever else it does. */
+/** Steps that a processor of this machine makes in one millisecond, whatever else it does. */
 function stepsPerMs(): number {
   compute(STEPS)
   const before = process.threadCpuUsage()

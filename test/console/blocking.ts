@@ -53,7 +53,7 @@ async function actAndSettle(page: Page, act: () => Promise<unknown>): Promise<vo
     requestAnimationFrame(() => requestAnimationFrame(() => requestIdleCallback(resolve, { timeout: 1_000 }))))`)
 }
 
-/** What the browser recorded meanwhile. */
+/** The events that the browser recorded meanwhile. */
 async function traced(session: CDPSession, act: () => Promise<void>): Promise<readonly unknown[]> {
   const events: unknown[] = []
   const collect = ({ value }: { readonly value: readonly unknown[] }): void => void events.push(...value)

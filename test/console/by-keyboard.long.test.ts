@@ -51,7 +51,7 @@ interface Synonym {
   readonly type: string
   readonly synonyms: readonly string[]
 }
-/** What the API has taken, one list for each request. */
+/** The rows that the API has taken, one list for each request. */
 const batches = (): readonly (readonly Synonym[])[] =>
   api.requests.map(({ body }) => JSON.parse(body) as readonly Synonym[])
 

@@ -9,7 +9,7 @@ import { freePorts } from '../../deploy/local/ports.ts'
 import { projectFolder, type ProjectFolder } from '../e2e/project-folder.ts'
 
 const CHROMIUM = { command: 'chromium', debianPackage: 'chromium' }
-/** How long a page may take on a busy machine. */
+/** The time limit of a page on a busy machine. */
 const PATIENCE_MS = 20_000
 
 const EXPECTED = [
@@ -22,7 +22,7 @@ const EXPECTED = [
 /** Disposing it closes the browser. */
 export interface Looking extends AsyncDisposable {
   open(options?: OpenOptions): Promise<Page>
-  /** What the pages wrote to the browser's console as errors, and what their scripts threw. */
+  /** The errors that pages wrote to the browser's console, and that their scripts threw. */
   readonly complaints: readonly string[]
 }
 
@@ -30,7 +30,7 @@ export interface OpenOptions {
   readonly width?: number
   readonly height?: number
   readonly colours?: 'light' | 'dark'
-  /** Of whoever looks; default: that of this machine. */
+  /** The visitor's time zone; default: that of this machine. */
   readonly timeZone?: string
 }
 
@@ -90,7 +90,7 @@ export async function servedConsole({ files, env = {} }: ServedOptions): Promise
     const failed = ended.then(() => Promise.reject(new Error(`sluice up ended: ${said}`)))
     failed.catch(() => undefined)
     await Promise.race([served, failed])
-    // What is wrong with the project is said where the address would be.
+    // A mistake in the project is printed in place of the address.
     if (said.startsWith('{"error"')) throw new Error(said)
   }
   const stopped = async (): Promise<void> => {
@@ -115,7 +115,7 @@ async function takePicture(page: Page, name: string): Promise<void> {
   if (PICTURES === undefined) return
   await mkdir(PICTURES, { recursive: true })
   const { width = 0, height = 0 } = page.viewportSize() ?? {}
-  // What is beyond the window is drawn once the window is that high.
+  // The part below the window is drawn once the window is that high.
   const whole = Number(await page.evaluate('document.documentElement.scrollHeight'))
   await page.setViewportSize({ width, height: Math.max(whole, height) })
   await page.screenshot({ path: `${PICTURES}/${name.replaceAll(/\W+/g, '-')}.png` })

@@ -1,4 +1,6 @@
-/** What a file of tests of the console needs: a scripted API, a `sluice up`, and a browser with a page. */
+/**
+ * The set-up of each file of tests of the console: a scripted API, a `sluice up`, and a browser with a page.
+ */
 import { startScriptedApi, type ScriptedApi, type ScriptedApiOptions } from '@sluice/testkit/scripted-api'
 import type { Locator, Page } from 'playwright-core'
 import { afterAll, beforeAll } from 'vitest'
@@ -17,7 +19,7 @@ interface SuiteOptions {
   readonly files: { readonly [file: string]: string }
   readonly env?: { readonly [name: string]: string }
   readonly api?: ScriptedApiOptions
-  /** What has happened before the first test. */
+  /** Prepares what the tests find. */
   readonly prepare?: (suite: ConsoleSuite) => Promise<unknown>
 }
 

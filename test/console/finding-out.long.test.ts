@@ -1,4 +1,4 @@
-/** What helps people to find out what happened: in the debugger, in a run that is held, and by alerts. */
+/** People find out what happened: in the debugger, in a run that is held, and by alerts. */
 import { describe, expect, it } from 'vitest'
 import { peopleYaml } from '../e2e/people-project.ts'
 import { expectAccessible } from './console-page.ts'

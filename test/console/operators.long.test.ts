@@ -1,4 +1,4 @@
-/** What those who run a server find on its pages: who has a token, and whether it is ready. */
+/** Operators find on a server's pages who has a token, and whether it is ready. */
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { peopleYaml } from '../e2e/people-project.ts'

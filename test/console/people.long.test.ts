@@ -1,5 +1,5 @@
 /**
- * What people do to a console: two at once, keys alone, tokens, sessions that end, a server that restarts.
+ * People at a console: two at once, keys alone, tokens, sessions that end, a server that restarts.
  */
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import type { Page } from 'playwright-core'
@@ -94,7 +94,7 @@ describe('somebody who comes back to what they had typed', () => {
     await conflict.getByText(/requests: 44/).waitFor()
     await conflict.getByRole('button', { name: 'Save mine over theirs' }).click()
     await page.getByText('people is saved').waitFor()
-    // What was not typed here stays as the other has saved it.
+    // A field that was not typed into here stays as the other person has saved it.
     const kept = await (await fetch(`${open.url}/api/v1/resources/model/people`)).text()
     expect(kept).toContain('order by id')
     await page.context().close()
@@ -178,7 +178,7 @@ describe('a server with tokens', () => {
     const run = page.getByRole('button', { name: 'Run people now' })
     await run.waitFor()
     expect(await run.isDisabled()).toBe(true)
-    // Whoever makes the button work all the same is refused by the server.
+    // A visitor who makes the button work all the same is refused by the server.
     const status = await page.evaluate(
       `fetch('/api/v1/syncs/people/runs', { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' }).then(({ status }) => status)`,
     )

@@ -17,7 +17,7 @@ import {
 
 const FIRST_SCREEN_BYTES = 350 * 1024
 const EMPTY = { 'sluice.yaml': 'kind: project\nname: shop\n' }
-/** What a row, a name or an answer may try to do to a page. */
+/** A row, a name or an answer may try this on a page. */
 const HOSTILE = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`
 
 /** A sync whose removals are held, and an alert that tells of them. */
@@ -88,13 +88,13 @@ afterAll(async () => {
 interface Screen {
   readonly name: string
   readonly path: string
-  /** What somebody does there before they look. */
+  /** The visitor's steps before the page is judged. */
   readonly act?: (page: Page) => Promise<unknown>
 }
 
 const press = (name: string | RegExp) => (page: Page) => page.getByRole('button', { name }).first().click()
 
-/** What only a server has that has run something. */
+/** Screens of a server that has run something. */
 const fullScreens = (): readonly Screen[] => [
   { name: 'a held run', path: `/runs/${held}` },
   { name: 'approving', path: `/runs/${held}`, act: press('Approve the removals') },

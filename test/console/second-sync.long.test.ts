@@ -160,7 +160,7 @@ describe('the files of a folder', () => {
     await step('Model', own).click()
     await own.getByText('This query is an example').waitFor()
     expect(await own.locator('.trouble, .preview-error, .bad').count()).toBe(0)
-    // Whoever goes on without a choice is told what is missing.
+    // A person who goes on without a choice is told what is missing.
     await step('Requests', own).click()
     await shown.getByText('lists the files that are there').waitFor()
     await step('Model — to mend', own).click()

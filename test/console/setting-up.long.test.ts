@@ -1,4 +1,4 @@
-/** What helps people to set up a sync: a sample, the times of a schedule, logins, certificates. */
+/** People set up a sync with a sample, the times of a schedule, logins, certificates. */
 import { asPfx, makeCertificate } from '@sluice/testkit/make-certificates'
 import { CLIENT_ID, CLIENT_SECRET, startOidcServer } from '@sluice/testkit/oidc-server'
 import type { Page } from 'playwright-core'
@@ -9,7 +9,7 @@ import { consoleSuite, writeInto } from './console-suite.ts'
 
 const suite = consoleSuite({ files: { 'sluice.yaml': 'kind: project\nname: shop\n' } })
 
-/** What is in the vault. No value of it ever comes back. */
+/** The secrets of the vault. No value of it ever comes back. */
 async function secrets(): Promise<readonly { readonly name: string }[]> {
   const text = await (await fetch(`${suite.served.url}/api/v1/secrets`)).text()
   expect(text).not.toContain('BEGIN')
@@ -291,7 +291,7 @@ describe('a new sync that is being written', () => {
     const preview = page.getByRole('region', { name: 'Live preview' })
     await preview.getByText('Nothing is sent for removed rows.').waitFor()
     await preview.getByText('up to date', { exact: true }).waitFor()
-    // What is wrong elsewhere is found all the same.
+    // A mistake elsewhere is found all the same.
     await step(page, 'Model').click()
     await writeInto(page, 'SQL of the model', "select no_such_column from 'people.csv'")
     await step(page, 'Model — to mend').waitFor()

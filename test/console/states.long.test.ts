@@ -1,4 +1,4 @@
-/** What each main screen shows before its answers come, and when they do not come. */
+/** Each main screen before its answers come, and when they do not come. */
 import type { Page, Route } from 'playwright-core'
 import { describe, expect, it } from 'vitest'
 import { peopleYaml } from '../e2e/people-project.ts'

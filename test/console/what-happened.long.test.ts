@@ -1,4 +1,4 @@
-/** What a run, a request and a row tell of themselves, whatever stands in them. */
+/** The pages of a run, a request and a row, whatever stands in them. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Page } from 'playwright-core'
 import { describe, expect, it } from 'vitest'
@@ -7,7 +7,7 @@ import { expectAccessible } from './console-page.ts'
 import { consoleSuite, editorOf } from './console-suite.ts'
 
 const SECRET = 'not-to-be-seen-0123456789'
-/** What a value may try to do to a page. */
+/** A value may try this on a page. */
 const HOSTILE = `<img src=x onerror="globalThis.owned=1"><script>globalThis.owned=1</script>`
 const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`
 const PEOPLE = `id,name\n1,Ann\n2,Bob\n${quoted(HOSTILE)},${quoted(HOSTILE)}\n`

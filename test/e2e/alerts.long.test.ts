@@ -45,8 +45,8 @@ describe.skipIf(realServices() === null)('on Kafka', () => {
     await api[Symbol.asyncDispose]()
   })
   /**
-   * What each notice says, by its id: one that dies before it has stored that a notice was told tells it
-   * again.
+   * The text of each notice, by its id. A process that dies before it has stored that a notice was sent sends
+   * it again.
    */
   const told = (): ReadonlyMap<string | undefined, string> =>
     new Map(

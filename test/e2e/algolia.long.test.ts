@@ -132,7 +132,7 @@ function algoliaSuite(profile: Profile): void {
   })
 }
 
-/** What a first user sees on a day on which the API has a fault. */
+/** A first user's view on a day on which the API has a fault. */
 function algoliaFaultSuite(profile: Profile): void {
   describe(`the Algolia example, ${profile.name}`, () => {
     it('keeps a row that failed for the next run, which sends it as it is then', async ({ onTestFailed }) => {

@@ -1,4 +1,4 @@
-/** What `diff`, `apply`, `history` and `rollback` promise, wherever the syncs run. */
+/** The promises of `diff`, `apply`, `history` and `rollback`, wherever the syncs run. */
 import { expect } from 'vitest'
 import type { ScriptedApi } from '@sluice/testkit/scripted-api'
 import { peopleYaml } from './people-project.ts'

@@ -36,7 +36,7 @@ function atMostOnceSuite(profile: Profile): void {
       expect(await run('1,Ann', '2,Bob', '3,Cid')).toMatchObject({ exitCode: 3, notices: [] })
       expect(await failed()).toEqual(['added 1 unknown', 'added 2 rejected'])
 
-      // What is known to have failed is tried again. What is not waits, whatever the model says of it.
+      // A row that surely failed is tried again. One that may have arrived waits, whatever the model says.
       expect(await run('1,Ann', '2,Bob', '3,Cid')).toMatchObject({
         sent: ['PUT /people/2'],
         notices: passedOver,

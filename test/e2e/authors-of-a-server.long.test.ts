@@ -1,4 +1,4 @@
-/** What somebody tries who may write the project of a `sluice up`, and is not its operator. */
+/** Attacks of an author, who may write the project of a `sluice up` and is not its operator. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { freePorts } from '../../deploy/local/ports.ts'

@@ -16,7 +16,7 @@ const PROJECT = peopleYaml({
     `breaker: { failures: ${FAILURES}, pause: ${PAUSE_MS}ms }`,
 })
 
-/** How many of the last requests came a pause after the one before, as probes do. */
+/** Counts those of the last requests that came a pause after the one before, as probes do. */
 function probesAtEnd(requests: readonly RecordedRequest[]): number {
   const isProbe = requests.map(({ arrivedAt }, index) => {
     const before = requests[index - 1]

@@ -69,7 +69,7 @@ function changedDestinationSuite(profile: Profile): void {
       })
       const advice = (await project.sluice('approve', held?.id ?? '')).stderr
       expect(advice).toMatch(/sluice --dir \S+ approve \S+ --same-destination/)
-      // Whatever else somebody asks for, no row goes to an API that the state is not of.
+      // No command sends a row to an API other than the one that the state is of.
       for (const ask of ['resync', 'replay', 'retry']) {
         const more = ask === 'replay' ? ['--since', '1h', '--yes', '--json'] : ['--json']
         const asked = await project.sluice(ask, SYNC, ...more)

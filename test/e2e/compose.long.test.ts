@@ -1,6 +1,6 @@
 /**
- * What docker-compose.yml says of Kafka, the registry and Redis, without an engine: the real servers are
- * started with these settings and with passwords that deploy/passwords.mjs made, on this machine's ports.
+ * The settings of docker-compose.yml for Kafka, the registry and Redis, without an engine: the real servers
+ * are started with these settings and with passwords that deploy/passwords.mjs made, on this machine's ports.
  */
 import { execFile } from 'node:child_process'
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'

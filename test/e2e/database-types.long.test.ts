@@ -10,7 +10,7 @@ import { projectFolder, type ProjectFolder } from './project-folder.ts'
 interface Typed {
   readonly sql: string
   readonly json: string
-  /** How the template prints it, if not with `json`. */
+  /** The template's output of it, if not with `json`. */
   readonly printed?: (column: string) => string
 }
 

@@ -144,7 +144,7 @@ export class ServiceProcess implements AsyncDisposable {
   /** Its log lines, over all its starts. */
   readonly log: LogLine[] = []
   readonly dataDir: string
-  /** What V8 may take from the next start on, if not as usual. */
+  /** The limit of V8's heap from the next start on, if not as usual. */
   heapMb: number | undefined
   readonly #env: Env
   readonly #watchers = new Set<() => void>()

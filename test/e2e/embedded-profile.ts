@@ -1,5 +1,5 @@
 /**
- * What a profile is to a test, and the embedded one. A test that needs no other imports this file and not
+ * A profile as tests see it, and the embedded one. A test that needs no other imports this file and not
  * `profiles.ts`, so that no services are started for it.
  */
 import { once } from 'node:events'
@@ -12,7 +12,9 @@ export interface ProfileOptions {
   readonly files?: { readonly [file: string]: string }
   /** Environment variables for the command and the services, wherever they run. */
   readonly env: { readonly [name: string]: string }
-  /** Whether commands run in the process of the test, where nothing but their output matters. Default: no. */
+  /**
+   * True: commands run in the process of the test, where nothing but their output matters. Default: false.
+   */
   readonly here?: boolean
 }
 

@@ -1,5 +1,5 @@
 /**
- * What every command prints as JSON and exits with, as one table for all three places: a folder, a server and
+ * The JSON output and exit code of every command, as one table for all three places: a folder, a server and
  * Kafka. It reads like the pages that people read.
  */
 import { expect } from 'vitest'

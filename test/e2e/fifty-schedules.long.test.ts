@@ -20,7 +20,7 @@ const SAMPLE_MS = 5_000
 const LAST_RUNS_MS = 60_000
 /** A run is queued a little after its instant, and begins a little after the end of the one before. */
 const TOLERANCE_MS = 1_000
-/** How much more memory the second half of the time may take than the first: noise of garbage collection. */
+/** The second half may take this much more memory than the first: noise of garbage collection. */
 const FLAT = 1.25
 
 const NAMES = Array.from({ length: SYNCS }, (_, index) => `s${index + 1}`)

@@ -21,7 +21,7 @@ const SECRET = 'the-secret-of-the-client-with-one'
 const PERSON = { username: 'ann', password: 'the-password-of-ann' }
 const WITH_SECRET = 'with-secret'
 const WITH_KEY = 'with-key'
-/** Of the client whose tokens end soon. */
+/** The client whose tokens end soon. */
 const TOKEN_S = 5
 const SHORT_LIVED = 'short-lived'
 

@@ -16,9 +16,9 @@ type Topic = keyof ReturnType<typeof syncTopics>
 export interface LostTopics {
   readonly name: string
   readonly adapters: (() => TestLogAdapters) | null
-  /** What goes between two runs. */
+  /** The topics that go between two runs. */
   readonly lose: readonly Topic[]
-  /** What is put back empty. */
+  /** The topics that are put back empty. */
   readonly empty: readonly Topic[]
 }
 

@@ -27,7 +27,7 @@ const CLIENT = `clientId: ${CLIENT_ID}, clientSecret: '\${secret:client}'`
 const yaml = (oauth2: string): string =>
   peopleYaml({ destination: `auth: { oauth2: { ${oauth2} } }`, sync: 'timeout: 5s' })
 
-/** What a process has said on stderr, once it has said that. It goes on. */
+/** Gives the stderr of a process, once it has this text. The process goes on. */
 export async function untilSaid({ stderr }: ChildProcess, what: RegExp): Promise<string> {
   const said = Promise.withResolvers<string>()
   let text = ''

@@ -19,7 +19,7 @@ import { PREFIX } from '@sluice/testkit/test-log'
 import { outage, watchedLog } from '@sluice/testkit/watched-log'
 import { OneProcess, pausingStates, stateWith } from './one-process.ts'
 
-/** So many rows that a diff gives them in two batches. */
+/** Enough rows that a diff gives them in two batches. */
 const MANY = numbers(0, 5000)
 const BATCHES = {
   added: {
@@ -37,7 +37,7 @@ function numbers(from: number, to: number): number[] {
 /** An event that happens in one place, while another place waits for it. */
 const turn = (): PromiseWithResolvers<void> => Promise.withResolvers<void>()
 
-/** Whether the log refuses a record; `status` is that of a run's event. */
+/** Says whether the log refuses a record. `status` is the one of a run's event. */
 type Refuses = (target: TopicPartition, record: NewRecord, status: string | null) => boolean
 
 const { signal } = new AbortController()
@@ -125,7 +125,7 @@ describe('a run', () => {
   const { runs } = sharedTopics(PREFIX)
   const isChange = ({ topic }: TopicPartition, { key }: NewRecord): boolean =>
     topic === changes && !isMarkerKey(key)
-  /** How many runs fail: of one whose reason nobody could note, another one takes the place, once. */
+  /** The number of runs that fail. A run whose reason could not be noted is replaced by another one, once. */
   const REFUSED: readonly (readonly [string, number, Refuses])[] = [
     [
       'changes in the first partition',

@@ -104,7 +104,7 @@ export class OneProcess implements AsyncDisposable {
   /** The definition to which the next run is pinned. */
   definition: Definition
   readonly log: TestLog
-  /** How late requests of a life may be that has ended. */
+  /** Requests of a process that has ended may be late by this much. */
   lateSends: LateSends = lateAfterTakeover(() => 0)
   readonly #sender: HttpSender
   readonly api = new RowApi()

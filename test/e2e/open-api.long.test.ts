@@ -34,7 +34,7 @@ const ALL_CHECKS = [
   'allow_header_conformance',
 ]
 
-/** What the checker takes for a fault and is none: a text of the answer, and why. */
+/** The checker takes these for faults, and they are none: a text of the answer, and why. */
 const EXPLAINED: readonly (readonly [answer: RegExp, why: string])[] = [
   [/^\[(413|414|431)\] /m, 'input that is too long is refused as such, which the checker takes for accepted'],
   [/^\[422\] /m, 'the form of the input is right and its meaning is not, which the document has 422 for'],
@@ -46,7 +46,7 @@ const EXPLAINED: readonly (readonly [answer: RegExp, why: string])[] = [
 const WITHIN_MS = 600_000
 const run = promisify(execFile)
 
-/** Where the checker is installed; null where Python or PyPI is missing, which CI does not take. */
+/** The folder of the checker; null where Python or PyPI is missing, which fails in CI. */
 async function installed(): Promise<string | null> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-checker-'))
   try {

@@ -2,7 +2,7 @@
  * An operator's question to a real `sluice up` while others do their worst: somebody with the token for
  * reading, and an author with templates, certificates, queries and an API of their own.
  *
- * What counts is the processor's time of the thread that answers, between a question and its answer: the work
+ * The test measures the CPU time of the thread that answers, between a question and its answer: the work
  * of others that the operator waits for. It is the same however busy the machine is.
  */
 import { spawn } from 'node:child_process'

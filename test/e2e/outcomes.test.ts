@@ -284,7 +284,7 @@ describe('a first run that skips what exists', () => {
   })
 })
 
-/** How many changes, settled ones among them, the project's log holds. */
+/** Counts the changes in the project's log, settled ones among them. */
 async function changesIn(project: ProjectFolder): Promise<number> {
   const { signal } = new AbortController()
   const file = join(project.dir, '.sluice/log.db')

@@ -7,7 +7,7 @@ import { peopleCsv, peopleYaml, SYNC } from './people-project.ts'
 import { projectFolder } from './project-folder.ts'
 
 const OPEN_TO_OTHERS = 0o077
-/** What a process is given by most systems: files are open to all who read. */
+/** The umask of most systems: everybody may read files. */
 const USUAL_MASK = 0o022
 
 let before = 0

@@ -44,11 +44,11 @@ export interface ProjectFolderOptions {
   /** A folder below the repository's root to copy. */
   readonly from?: string
   readonly files?: { readonly [file: string]: string }
-  /** What the folder is called. Default: as no other is. */
+  /** The folder's name. Default: a name that no other folder has. */
   readonly name?: string
   /** Added to the environment of the command. */
   readonly env: { readonly [name: string]: string }
-  /** Whether commands run in the process of the test. Started ones never do. Default: no. */
+  /** True: commands run in the process of the test, but for those that are started. Default: false. */
   readonly here?: boolean
 }
 

@@ -30,7 +30,7 @@ const firing = z.object({
 })
 
 interface Prometheus extends AsyncDisposable {
-  /** What an expression is now, by sync. */
+  /** Evaluates an expression now, by sync. */
   query(expression: string): Promise<{ readonly [sync: string]: number }>
   /** The alerts that fire, as `ALERT sync`. */
   alerts(): Promise<string[]>

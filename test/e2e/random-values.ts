@@ -3,7 +3,7 @@
 export interface RandomColumn {
   /** The type, which is the name of the column, too. */
   readonly type: string
-  /** How the type is written in a definition, if it is not the name. */
+  /** The type as a definition writes it, if that is not the name. */
   readonly as?: string
   readonly sql: (seed: number) => string
   /** Rows with such a column do not come by column. */

@@ -94,7 +94,7 @@ function replaySuite(profile: Profile): void {
       expect(new Set(keys).size).toBe(keys.length)
       expect(await project.failed(SYNC)).toEqual([])
 
-      // What was replayed is not replayed again.
+      // A request that was replayed is not replayed again.
       expect(await dryRun('--key', '1')).toMatchObject({ requests: 2 })
 
       const before = api.requests.length

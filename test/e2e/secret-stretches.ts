@@ -17,7 +17,7 @@ export const ENCODINGS: readonly ((text: string) => string)[] = [
 ]
 
 /**
- * So many characters of a secret tell something of it, and stand nowhere by chance. An encoding may write
+ * This many characters of a secret say something of it, and stand nowhere by chance. An encoding may write
  * each of them as several.
  */
 const STRETCH = 10

@@ -85,7 +85,7 @@ describe('the tutorial', () => {
   let folder: string
   let port: number
   let receiver: ChildProcess | null = null
-  /** What the receiver has printed. */
+  /** The output of the receiver. */
   let received = ''
 
   beforeAll(async () => {

@@ -19,11 +19,11 @@ function twinKeysSuite(profile: Profile): void {
   describe(`keys that the API takes for one, ${profile.name}`, () => {
     let api: ScriptedApi
     let opened: Opened
-    /** What the API has: one object for all spellings of a key. */
+    /** The objects of the API: one for all spellings of a key. */
     let people: Map<string, string>
     /** Resolves once a row is sent that is no removal. */
     let overtaken: PromiseWithResolvers<void>
-    /** What a removal comes to, and whether it is carried out. */
+    /** The answer to a removal, and whether it is carried out. */
     let removes: { status: number; isApplied: boolean; isSlow: boolean }
     /** True for an API that creates by POST and changes by PUT, and says what it does not find. */
     let isStrict: boolean

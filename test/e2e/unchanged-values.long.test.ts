@@ -26,7 +26,7 @@ const { signal } = new AbortController()
 const SEED = Number(process.env['SLUICE_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 /** With more rows, the requests of a whole pipeline would take most of the time. */
 const SENT_ROWS = 300
-/** What the changes of a run have in common, all but their place in it. */
+/** A change without its place in its run. */
 const FRAME = {
   ...{ incarnation: 'i', owner: 7, run: 1, replayed: null, op: 'added', before: null, beforeState: 'absent' },
   ...{ settledState: null, muted: null, captured: null, retried: null },

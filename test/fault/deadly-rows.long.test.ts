@@ -93,7 +93,7 @@ describe.skipIf(realServices() === null)('a sync whose rows end processes', { ti
     return runView.parse(JSON.parse((await finished(bad.start('run', SYNC, '--json'))).stdout))
   }
 
-  /** What a row, or several, sent the API. */
+  /** The requests that the API got for a row, or for several. */
   const sent = (): readonly string[] =>
     api.requests.filter(({ url }) => !url.startsWith('/others')).map(({ url, body }) => `${url} ${body}`)
 

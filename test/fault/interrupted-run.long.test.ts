@@ -19,7 +19,7 @@ const SLOW_SQL = `select id, name from 'people.csv', (select sum(a.range * b.ran
 
 export interface Interrupts {
   readonly signals: readonly NodeJS.Signals[]
-  /** Whether a second interrupt is tried, too. */
+  /** True: a second interrupt is tried, too. */
   readonly twice: boolean
 }
 

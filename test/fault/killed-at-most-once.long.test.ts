@@ -39,7 +39,7 @@ describe.skipIf(realServices() === null)(`at-most-once (SLUICE_TEST_SEED=${SEED}
       const killed = await carryOut(pipeline, kills, from)
       await command
       await pipeline.settled()
-      // What no process had come to goes out now.
+      // This run sends the rows that no process had come to.
       await pipeline.run()
       await pipeline.settled()
       const doubted = await inDoubt(pipeline)

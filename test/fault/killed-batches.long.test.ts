@@ -12,7 +12,7 @@ import { startScriptedApi, type ScriptedAnswer } from '@sluice/testkit/scripted-
 import { manyPeople, peopleYaml, SYNC } from '../e2e/people-project.ts'
 import { projectFolder } from '../e2e/project-folder.ts'
 
-/** So many projects at a time, since they mostly wait for the API. */
+/** Projects played at a time. They mostly wait for the API. */
 const SIDE_BY_SIDE = 3
 const KILLS = 10
 const ROWS = 3000

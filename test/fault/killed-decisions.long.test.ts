@@ -1,5 +1,5 @@
 /**
- * What a person decides, carried out by processes that are killed or told to end. The API judges: what was
+ * Processes carry out a person's decision, and are killed or told to end meanwhile. The API judges: what was
  * decided once is sent once, and the rest of it is carried out by whichever run comes next.
  */
 import type { ChildProcess } from 'node:child_process'
@@ -16,7 +16,7 @@ const CONCURRENCY = 2
 interface World extends AsyncDisposable {
   readonly api: ScriptedApi
   readonly project: ProjectFolder
-  /** How often each path was asked for since a number of requests. */
+  /** Counts the requests of each path, from a number of requests on. */
   sentSince(requests: number): ReadonlyMap<string, number>
 }
 

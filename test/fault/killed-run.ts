@@ -35,7 +35,7 @@ const PROJECT = {
   'people.csv': manyPeople(ROWS),
 }
 
-/** So many rows are tried again and again under kills. */
+/** Rows that are tried again and again under kills. */
 const TRIED_ROWS = 1500
 /** Tries within the run, with pauses that a kill often falls into. */
 const TRIES = `${TIMEOUT}\nerrors: { retry: now, attempts: 4, backoff: { first: 200ms, max: 400ms } }`

@@ -58,7 +58,7 @@ describe.skipIf(realServices() === null)('a schedule on Kafka', { timeout: 600_0
     expect(all.toSorted((a, b) => a - b)).toEqual(all)
     expect(new Set(all.map(at => at % EVERY_MS)).size).toBe(1)
 
-    // What passes while nobody is there is made up for by one run.
+    // One run makes up for all instants that pass while nobody is there.
     const stoppedAt = Date.now()
     await expect.poll(() => Date.now() - stoppedAt, { timeout: 60_000 }).toBeGreaterThan(4 * EVERY_MS)
     const startedAt = Date.now()

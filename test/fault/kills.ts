@@ -70,7 +70,7 @@ export function planKills(
   return runs
 }
 
-/** How far the stages and the API are before a run. */
+/** The records of each stage, and the requests of the API, before a run. */
 export interface Before {
   readonly appended: { readonly [stage in StageName]: number }
   readonly sent: number

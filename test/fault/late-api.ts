@@ -11,12 +11,12 @@ import { Notifier } from '@sluice/flow/notifier'
 
 const { signal } = new AbortController()
 
-/** What becomes of a request. */
+/** The fate of a request. */
 export interface Fate {
   /** Null: the connection is dropped. */
   readonly status: number | null
   readonly applies: boolean
-  /** How long after it arrived. */
+  /** Milliseconds after it arrived. */
   readonly afterMs: number
 }
 
@@ -48,7 +48,7 @@ export class LateApi implements AsyncDisposable {
   readonly stamps: string[] = []
   /** The next connection is not read before it resolves. Null: it is read at once. */
   holds: () => Promise<unknown> | null = () => null
-  /** Of a request to `/set` or `/remove`. */
+  /** The fate of a request to `/set` or `/remove`. */
   fate: (url: string) => Fate = () => TAKEN
   /** Requests that have arrived. */
   arrived = 0

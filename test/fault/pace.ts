@@ -14,7 +14,8 @@ const OWN_LOAD = 3
 const START_MS = 1_000
 
 /**
- * How soon the survivors of a kill have to go on. The time is longer if other work keeps the processors busy.
+ * The survivors of a kill have to go on within this time. The time is longer if other work keeps the
+ * processors busy.
  *
  * The process that replaces a killed one joins the group, and the group waits for the dead process until its
  * session is over. If another process dies meanwhile, Kafka counts it as alive until then, and misses it a

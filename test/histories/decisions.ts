@@ -1,5 +1,5 @@
 /**
- * What people of a history have decided. A decision is about what there was when it was made, however many
+ * The decisions of people in a history. A decision is about what there was when it was made, however many
  * runs carry it out, and allows each row to be sent once.
  */
 import type { RunPlan } from './plan.ts'
@@ -24,7 +24,7 @@ export class Decisions {
   #decided: ReadonlySet<string> = new Set()
   /** Keys that the runs for one command have sent so far. */
   readonly #done = new Set<string>()
-  /** What is asked for is about rows whose last change is of a run up to this one. */
+  /** A decision is about rows whose last change is of a run up to this one. */
   upTo = 0
 
   constructor(atMostOnce: boolean, onBroken: (what: string) => never) {
@@ -32,7 +32,7 @@ export class Decisions {
     this.#onBroken = onBroken
   }
 
-  /** Of a run that is at work people have not seen all. A resync is about all that was sent before. */
+  /** People have not seen all of a run that is at work. A resync is about all that was sent before. */
   ask({ command, askedBehind }: RunPlan, lastRun: number, failed: readonly Failed[]): void {
     this.upTo = askedBehind && !command.startsWith('resync') ? lastRun - 1 : lastRun
     this.#asked = new Set(command !== 'retry' ? [] : askedBehind ? this.#unsureBefore : this.#unsure)

@@ -85,14 +85,14 @@ interface Request {
 /** The status of an answer that refuses a token. */
 const REFUSED = 401
 
-/** So many requests wait before the one that has waited longest is tried again. */
+/** Once this many requests wait, the one that has waited longest is tried again. */
 const WAIT_REQUESTS = 2
 
 interface Ledger {
   readonly history: RequestHistory
   readonly finished: boolean
   /**
-   * What was recorded, counted apart from the history: failed tries of rows, and the parts that were sent.
+   * Records, counted apart from the history: failed tries of rows, and the parts that were sent.
    */
   readonly failures: Map<Sent, number>
   /** Rows of which a token was refused before. */
@@ -171,7 +171,7 @@ function* deliverRequests(
   }
   if (leaves < dies) {
     yield* deliverUpTo(leaves)
-    // What waits for its next try goes on waiting there.
+    // A request that waits for its next try goes on waiting there.
     delivery = new PartitionDelivery(options, requests, ledgers, { counts: delivery.counts })
   }
   yield* deliverUpTo(dies)
@@ -195,12 +195,13 @@ class Died extends Error {}
 /** All requests of a partition may be at work together. */
 const MAX_AT_WORK = EVERY_KEY.length
 /**
- * What a deadly request costs, once the requests before it are through: once together with others, and then
- * alone until it is given up. Before that, an owner that gets another request through begins the count anew.
+ * The deaths that a deadly request costs, once the requests before it are through: once together with others,
+ * and then alone until it is given up. Before that, an owner that gets another request through begins the
+ * count anew.
  */
 const MAX_DEATHS = 6
 
-/** What the takeover markers count of a partition in one run (PROTOCOL.md §11). */
+/** The deaths that takeover markers count for a partition in one run (PROTOCOL.md §11). */
 class DeathsOfPartition {
   readonly #run: number
   readonly #onBroken: (what: string) => never
@@ -214,7 +215,7 @@ class DeathsOfPartition {
     this.#owner = { deaths, from: 0, position: 0, tookOverAt: 0, lastAt: 0 }
   }
 
-  /** What the next owner minds, once the last one has died. */
+  /** The next owner's count, once the last one has died. */
   next(ledgers: readonly Ledger[]): Care {
     const first = ledgers.findIndex(({ finished }) => !finished)
     const position = first < 0 ? ledgers.length : first

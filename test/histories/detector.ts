@@ -21,7 +21,7 @@ export interface Detection {
   readonly topics: readonly Topics[]
   /** Chooses partitions for unknown keys. */
   readonly random: Random
-  /** What somebody has asked for is about rows whose last change is of a run up to this one. */
+  /** A decision is about rows whose last change is of a run up to this one. */
   readonly upTo: number
 }
 

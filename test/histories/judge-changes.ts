@@ -8,17 +8,17 @@ import { EVERY_KEY, folded } from './plan.ts'
 import { comparedIn, modelRow, type PlayedRun, type WholeRow } from './played-run.ts'
 import { entryOf, type PlacedChange, type Topics } from './told-topics.ts'
 
-/** What the changes of a key and their outcomes say about it. */
+/** The state of a key as its changes and their outcomes say. */
 export interface Known {
   readonly kind: KeyStateKind
   readonly row: WholeRow | null
-  /** What is passed over: an op, and the compared values of its row. */
+  /** Runs pass over this op with these compared values. */
   readonly muted: string | null
   /** The partition of the last change. Null for a key without changes. */
   readonly partition: number | null
   /** The number of runs in a row that did not deliver the row. 0 if the last change did not fail. */
   readonly failures: number
-  /** Of its last change; 0 if there is none. */
+  /** The run of its last change; 0 if there is none. */
   readonly run: number
   /** Its last change was sent, and nobody knows what became of it. */
   readonly inDoubt: boolean
@@ -34,7 +34,9 @@ const UNKNOWN_KEY: Known = {
   inDoubt: false,
 }
 
-/** What a run does about a key: for a row that differs, for one that does not, and without a row. */
+/**
+ * The change that a run makes for a key: for a row that differs, for one that does not, and without a row.
+ */
 const WANTED: { readonly [kind in KeyStateKind]: readonly [Op, Op | null, Op | null] } = {
   absent: ['added', 'added', null],
   present: ['changed', null, 'removed'],
@@ -44,7 +46,7 @@ const WANTED: { readonly [kind in KeyStateKind]: readonly [Op, Op | null, Op | n
 
 type Next = readonly [KeyStateKind, 'before' | 'after' | 'none']
 
-/** What the outcome makes of it; all that is not here leaves the state as it was. */
+/** The certainty after each outcome. An outcome that is not here leaves the state as it was. */
 const AFTERWARDS: { readonly [op in Op]: { readonly [outcome in Outcome]?: Next } } = {
   added: {
     delivered: ['present', 'after'],
@@ -72,13 +74,13 @@ export interface Told {
   readonly topics: Topics
   /** By number: all that have ended. */
   readonly runs: ReadonlyMap<number, PlayedRun>
-  /** What may have arrived is not sent again until somebody says so. */
+  /** A row that may have arrived is not sent again until somebody says so. */
   readonly atMostOnce: boolean
   /** Called for a change that is wrong or missing. */
   readonly onBroken: (what: string) => never
 }
 
-/** What a run publishes of a key, as far as it is judged. */
+/** The change that a run publishes for a key, as far as it is judged. */
 interface Expected {
   readonly op: Op | 'settled'
   readonly beforeState: KeyStateKind
@@ -214,7 +216,7 @@ function isForgotten({ kind, muted, failures }: Known): boolean {
 function expectationOf(key: string, known: Known, played: PlayedRun & Pick<Told, 'atMostOnce'>): Expectation {
   const { plan, baseline, giveUpAfter, atMostOnce } = played
   const { command, named } = plan
-  // What a run that was cut has sent is none of the business of the one in its place.
+  // A run in place of an interrupted one does not know what that one had sent.
   const isMeant = known.run <= played.askedAfter
   const isResync = isMeant && command in RESYNCED
   const isNamed = isMeant && (named === null || named === key)

@@ -7,7 +7,7 @@ import { toldOf, type Send } from './judge-requests.ts'
 import type { PrintedRow } from './pipeline-definition.ts'
 import type { PipelineCommand, PipelineRun } from './pipeline-plan.ts'
 
-/** What somebody has asked for. */
+/** The decision of a person. */
 export interface Asked extends Pick<PipelineRun, 'command' | 'named'> {
   /** The number of requests that the API had by then. */
   readonly sends: number

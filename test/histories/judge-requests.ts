@@ -11,7 +11,7 @@ import type { ApiKind } from './plan.ts'
 import type { Told } from './judge-changes.ts'
 import { entryOf, type PlacedAttempt, type PlacedChange, type PlacedRequest } from './told-topics.ts'
 
-/** What an answer says of one row. */
+/** The result of one row in an answer. */
 export interface RowTold {
   readonly key: string
   readonly as: Outcome | 'throttled'
@@ -29,7 +29,7 @@ export interface Send {
   readonly idempotencyKey: string | undefined
   /** `cut`: it may have arrived, but no answer came. */
   readonly told: number | 'cut' | 'not-sent'
-  /** What the answer told of its rows, if it did. */
+  /** The results of its rows in the answer, if it gave any. */
   readonly ofRows: readonly RowTold[] | null
 }
 
@@ -312,7 +312,7 @@ function judgeKeys({ onBroken }: Told, judged: readonly Judged[]): void {
       if (idempotencyKey === null) continue
       const repeats = owners.get(idempotencyKey)
       owners.set(idempotencyKey, own)
-      // What is tried no more has the key of the try before, of all the rows that were in it.
+      // A row that is tried no more keeps the key of its last try, with all rows that were in that.
       if (own.last.attempt === 0 && repeats?.request === own.request) continue
       const wanted = earlier !== undefined && isRepetition(own, earlier) ? earlier : undefined
       if (repeats !== wanted && wanted?.last.idempotencyKey !== idempotencyKey)

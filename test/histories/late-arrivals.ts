@@ -4,7 +4,7 @@
  */
 import type { ArriveUntil, LateSends, SendUnderWay } from '@sluice/delivery/run/doubt'
 
-/** What a request takes to arrive once its time has come. */
+/** Makes a request arrive, once its time has come. */
 const ARRIVES_MS = 30
 
 const NOT_WAITED_FOR: SendUnderWay = { finished: () => undefined, abandoned: () => undefined }
@@ -17,7 +17,7 @@ interface Late {
 }
 
 export class LateArrivals implements LateSends {
-  /** Of the request that is handed to the sender next. */
+  /** The delay of the request that is handed to the sender next. */
   partition = ''
   #late: Late[] = []
 

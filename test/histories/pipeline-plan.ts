@@ -15,7 +15,7 @@ export interface PipelineRun extends Omit<RunPlan, 'command' | 'compare'> {
   readonly named: string | null
   /** The sync's setting for the columns that count as changed. Null: it has none. */
   readonly compare: 'all' | ['v'] | null
-  /** How the templates print a row: column by column, or as a whole. */
+  /** The templates print a row column by column, or as a whole. */
   readonly prints: 'columns' | 'row'
   /** The topic whose appends count down to the detector's death. */
   readonly detectorDiesAt: 'changes' | 'runs'
@@ -71,8 +71,8 @@ export function forPipeline(seed: number, count: number): readonly PipelinePlan[
 }
 
 /**
- * What somebody asks for in a run's place. Without a person's word, `at-most-once` sends nothing that is in
- * doubt.
+ * The command that somebody gives in place of a run. Without a person's word, `at-most-once` sends nothing
+ * that is in doubt.
  */
 function decided(
   { command }: PipelineRun,

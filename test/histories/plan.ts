@@ -53,7 +53,7 @@ export type Edit =
 
 /** The point at which delivery of a partition dies: the request, and how far that request has come. */
 export interface Death {
-  /** Of all requests of the partition, from 0 to 1. */
+  /** The share of the partition's requests before it, from 0 to 1. */
   readonly at: number
   readonly step: 'before-attempt' | 'before-entries' | 'after-entries'
   /** The number of later requests that are in flight too. */
@@ -121,7 +121,7 @@ export interface HistoryPlan {
   readonly batchSize: number
   readonly skipExisting: boolean
   readonly giveUpAfter: number | null
-  /** How many more tries a failed request gets within a run. */
+  /** A failed request gets this many more tries within a run. */
   readonly extraTries: number
   /** True if answers tell what became of each row. Then batches may go to any API. */
   readonly tellsRows: boolean
@@ -193,7 +193,7 @@ export function planHistory(seed: number): HistoryPlan {
   const hasTokens = tokens.chance(0.3)
   const twins = randomFrom(seed ^ 0x165667b1)
   const foldsKeys = (api === 'upserts' || (api === 'strict' && !atMostOnce)) && twins.chance(0.5)
-  // Where no rule says what a 404 means, every state of a row has to be true.
+  // Without a rule for 404, every state of a row has to be true.
   const isBare = foldsKeys && api === 'strict' && !tellsRows
   const bare: Partial<RunPlan> = isBare
     ? { triggers: OPS, detectorDies: null, interrupted: false, diesAgain: null }

@@ -76,7 +76,7 @@ export async function playPipeline(plan: PipelinePlan, adapters?: TestLogAdapter
 }
 
 interface Answer extends ApiAnswer {
-  /** What it tells of each row, if it does. */
+  /** Its result for each row, if it gives any. */
   readonly rows?: readonly RowTold[]
 }
 
@@ -116,7 +116,7 @@ class PipelineHistory {
   /** In this incarnation. */
   #asked: Asked[] = []
   readonly #late = new LateArrivals()
-  /** How many processes were started. */
+  /** Counts the processes that were started. */
   #lives = 0
 
   constructor(plan: PipelinePlan) {

@@ -353,7 +353,8 @@ class History {
     const isCut = detectorDies !== null && writes.length > 0
     const written = isCut ? Math.floor((detectorDies ?? 0) * writes.length) : writes.length
     for (const write of writes.slice(0, written)) write()
-    // What is settled as uncertain may be sent again, and so may what a settled key waited with.
+    // A row that is settled as uncertain may be sent again, and so may the change that a settled key waited
+    // with.
     const settled = this.#topics.flatMap(({ changes }) => changes.filter(({ run }) => run === this.#run))
     for (const { key } of [...rows, ...settled]) {
       this.#certain.delete(key)

@@ -1,4 +1,4 @@
-/** What an API answers to rows that are sent to it together, and what that says of each. */
+/** An API answers rows that are sent together; its answer says something of each. */
 import type { Op } from '@sluice/contracts/state'
 import { isTainted, type Taint } from '@sluice/delivery/ledger/parts'
 import type { RowJudgement } from '@sluice/delivery/outcome/judge-rows'

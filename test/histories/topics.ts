@@ -26,7 +26,7 @@ export interface Topics {
   readonly captured: Map<string, string>
 }
 
-/** What is known of a key: its state, and the place of its last change. */
+/** The state of a key, and the place of its last change. */
 export interface Known {
   readonly kind: KeyStateKind
   readonly row: Row | null

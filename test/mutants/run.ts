@@ -132,7 +132,7 @@ async function judge(mutant: Mutant): Promise<Verdict> {
   }
 }
 
-/** How many tests of that name there are, and whether one of them failed. */
+/** Counts the tests of that name, and says whether one of them failed. */
 async function outcomeOf({
   project,
   file,

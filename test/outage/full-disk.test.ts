@@ -57,7 +57,7 @@ describe('an embedded run whose limits have no room', () => {
   })
 })
 
-/** What a home has beside its databases, as written when it is not there yet. */
+/** The files of a home beside its databases, as they are when it is made. */
 const SMALL_FILES = [
   { file: 'project', write: (home: string) => noteProject(home, { project: 'people' }) },
   { file: 'key', write: (home: string) => environmentOrFileKeys({}, join(home, 'key')).needed() },

@@ -1,4 +1,4 @@
-/** What the tests of a full disk share: a project that outgrows a limit, its API, and what the API got. */
+/** The tests of a full disk share a project that outgrows a limit, its API, and the API's requests. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, expect } from 'vitest'
@@ -21,7 +21,7 @@ export function project(people: number, namesakes = 0): string {
   return peopleYaml({ sql, triggers: TRIGGERS })
 }
 
-/** What the API of the test under way got. */
+/** The requests of the test that is under way. */
 export interface Received {
   readonly url: string
   expectSentOnce(people: number): void

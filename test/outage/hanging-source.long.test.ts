@@ -9,7 +9,7 @@ import { SYNC } from '../e2e/people-project.ts'
 import { finished, projectFolder, type ProjectFolder } from '../e2e/project-folder.ts'
 
 const PEOPLE = 2000
-/** So many rows that some of them arrive before the query waits. */
+/** Enough rows that some of them arrive before the query waits. */
 const BEFORE_WAITING = 60_000
 const IDS = `'[{% for row in rows %}{{ row.id }},{% endfor %}]'`
 

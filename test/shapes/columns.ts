@@ -2,7 +2,10 @@
 import { hash } from 'node:crypto'
 import { isSelected, SELECTION_SQL, type Column } from './shape.ts'
 
-/** What a text begins with: two, three and four bytes of UTF-8, and a quote that JSON has to escape. */
+/**
+ * Each text begins with characters of two, three and four bytes of UTF-8, and a quote that JSON has to
+ * escape.
+ */
 const SPICE = 'ä€😀"'
 const SPICE_BYTES = Buffer.byteLength(SPICE)
 const MD5_BYTES = 32

@@ -14,7 +14,7 @@ export interface Wanted {
   readonly countOf: (selection: Selection) => number
 }
 
-/** What is wrong in the runs of all syncs of a shape, as `sluice run` told them when it ended. */
+/** Finds mistakes in the runs of all syncs of a shape, as `sluice run` printed them. */
 export function judgeRuns(ended: Finished, { pass, countOf }: Wanted): string[] {
   const isWarning = Object.values(pass.expect).some(({ outcome }) => outcome !== 'delivered')
   const status = isWarning ? 'warning' : 'success'

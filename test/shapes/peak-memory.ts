@@ -8,7 +8,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 
 const EVERY_MS = 50
-/** How children are called, by a part of their command line; others by their program. */
+/** Names of child processes, by a part of their command line. Others are called by their program. */
 const QUERY = /sources\/src\/adapters\/duckdb\/process\/main\.ts|\/query\.mjs/
 
 export interface Peaks {

@@ -15,7 +15,7 @@ import { startShapeReceiver, type ShapeReceiver } from './start-receiver.ts'
 /** No process may ever need more, in MB, whatever the shape. */
 const MAX_MEGABYTES = 700
 const LOG_LINES_SHOWN = 15
-/** Of so many syncs it is told why rows were not delivered, once a pass is not as it has to be. */
+/** If a pass is wrong, this many syncs are asked why their rows were not delivered. */
 const SYNCS_ASKED = 3
 const ASKED_FOR_MS = 60_000
 const WARN = 40
@@ -30,7 +30,7 @@ export interface Setting {
   readonly databases: Databases
   /** The secret of the databases. */
   readonly password: string
-  /** How long one pass may take. */
+  /** The time limit of one pass. */
   readonly passWithinMs: number
   /** Services that run already; default: those of the shape alone, so that their peaks are the shape's. */
   readonly running?: Distributed
@@ -42,10 +42,10 @@ export interface Played {
   readonly rows: number
   /** Bytes of the bodies that arrived, over all passes. */
   readonly bytes: number
-  /** How long each pass took. */
+  /** The duration of each pass. */
   readonly seconds: readonly number[]
   readonly peaks: Peaks
-  /** What was wrong. Empty if the shape has passed. */
+  /** The mistakes found. Empty if the shape has passed. */
   readonly problems: readonly string[]
 }
 

@@ -8,9 +8,9 @@ import { RowJudge, type Verdict } from './row-judge.ts'
 import type { AnswerScript } from './shape.ts'
 import { findShape } from './shapes.ts'
 
-/** What goes to the receiver. */
+/** A message to the receiver. */
 export type ToReceiver = { readonly kind: 'begin'; readonly pass: number } | { readonly kind: 'judge' }
-/** What comes from it: where it listens, that a pass has begun, and its verdict. */
+/** A message from it: its address, that a pass has begun, or its verdict. */
 export type FromReceiver =
   | { readonly kind: 'listening'; readonly port: number }
   | { readonly kind: 'begun' }

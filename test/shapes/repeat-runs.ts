@@ -4,12 +4,12 @@
  */
 import { runCli } from '@sluice/cli/run-cli'
 
-/** What goes to it: the arguments of one command line, under an id. */
+/** A message to the process: the arguments of one command line, under an id. */
 export interface ToRepeater {
   readonly id: number
   readonly argv: readonly string[]
 }
-/** What comes from it, once that command line has ended. */
+/** Its answer, once that command line has ended. */
 export interface FromRepeater {
   readonly id: number
   readonly exitCode: number

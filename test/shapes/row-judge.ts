@@ -19,7 +19,7 @@ export interface Verdict {
   readonly samples: readonly string[]
 }
 
-/** How often each row came in the present pass, and what was wrong with it. */
+/** Counts how often each row came in the present pass, and notes its mistakes. */
 export class RowJudge {
   readonly #shape: Shape
   readonly #counts: { readonly [op in Op]: Uint8Array }

@@ -19,7 +19,7 @@ export interface Column {
   readonly json: (n: number, revision: number) => string
 }
 
-/** Which rows, by their number. */
+/** Chooses rows by their number. */
 export type Selection = 'all' | 'even' | 'odd' | 'scattered' | 'none'
 
 /** One row of so many is scattered. */
@@ -39,7 +39,7 @@ export function isSelected(selection: Selection, n: number): boolean {
   return (n % 2 === 0) === (selection === 'even')
 }
 
-/** How the API answers in a pass. */
+/** The API's answers in a pass. */
 export type AnswerScript =
   | { readonly kind: 'ok' }
   /** 400 with a text of so many bytes. */
@@ -51,11 +51,11 @@ export type AnswerScript =
   /** 200 with a body of so many bytes. */
   | { readonly kind: 'large'; readonly bytes: number }
 
-/** What has to arrive for one trigger, and what the run has to count. */
+/** The requests that have to arrive for one trigger, and the counts of the run. */
 export interface Expected {
   readonly rows: Selection
   readonly outcome: 'delivered' | 'rejected' | 'unknown'
-  /** How often each of the rows is sent, repetitions that the API asks for included. */
+  /** Counts how often each row is sent, repetitions that the API asks for included. */
   readonly sends: number
 }
 

@@ -47,7 +47,7 @@ const SCATTERED_CHANGES: readonly Pass[] = [
   { revision: 5, before: 5, has: 'all', answers: OK, isCacheLost: true, expect: {} },
 ]
 
-/** So many runs, in each of which every row changes. */
+/** Runs in each of which every row changes. */
 function manyRuns(count: number): readonly Pass[] {
   const changing = Array.from({ length: count - 1 }, (_, index): Pass => {
     const before = index + 1
@@ -56,7 +56,7 @@ function manyRuns(count: number): readonly Pass[] {
   return [ADD_ALL, ...changing]
 }
 
-/** What leaves is half of the rows, or a little more. */
+/** Half of the rows leave, or a little more. */
 const NO_GUARD = { removalGuard: false }
 
 const NARROW = [shortText('v')]

@@ -2,7 +2,7 @@
 import type { Peaks } from './peak-memory.ts'
 import type { Played } from './play-shape.ts'
 
-/** What stands in a cell: the peak of a process, of one that it started, and of both together. */
+/** A cell shows the peak of a process, of one that it started, and of both together. */
 const CELLS = ['sluice', 'change-detector', 'renderer', 'delivery'] as const
 /** Children with less are no matter, such as `mkfifo`. */
 const LEAST_SHOWN = 20
@@ -44,7 +44,7 @@ function peaksText(label: string, { each, together }: Peaks): string {
   return `${own}, ${shown.join(', ')}, together ${together.get(label) ?? 0}`
 }
 
-/** Of each pass; of many only their sum. */
+/** Shows each pass; if there are many, only their sum. */
 function secondsText(seconds: readonly number[]): string {
   if (seconds.length <= 3) return seconds.map(each => each.toFixed(1)).join(' + ')
   const sum = seconds.reduce((total, each) => total + each, 0)

@@ -23,9 +23,9 @@ const { values } = parseArgs({
   },
 })
 const [minutes, syncs, rows] = [Number(values.minutes), Number(values.syncs), Number(values.rows)]
-/** How much a figure may be larger in the last third than in the second one. */
+/** A figure may be larger in the last third than in the second one by this factor. */
 const GROWTH = { rssMb: 1.15, filesMb: 1.15, logMb: 1.3, openFiles: 1.15, redisKeys: 1.15 }
-/** What counts as nothing: a figure may grow by this much in any case. */
+/** A figure may grow by this much in any case. */
 const SLACK = { rssMb: 30, filesMb: 10, logMb: 10, openFiles: 10, redisKeys: 20 }
 
 type Figures = { readonly [name in keyof typeof GROWTH]: number }
@@ -137,7 +137,7 @@ async function writeRows(sync: number): Promise<void> {
     random.chance(0.98) ? `${id},${random.chance(0.97) ? 0 : random.below(1000)}` : null,
   )
   const text = ['id,v', ...lines.filter(line => line !== null), ''].join('\n')
-  // Whoever reads the file meanwhile has all of the one or all of the other.
+  // A reader of the file has either the whole old text or the whole new one.
   await project.write(`next${sync}`, text)
   await rename(join(project.dir, `next${sync}`), join(project.dir, `rows${sync}.csv`))
 }

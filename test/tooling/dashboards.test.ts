@@ -59,7 +59,7 @@ async function knownMetrics(): Promise<Map<string, readonly string[]>> {
   return known
 }
 
-/** What an expression asks for that is not there. */
+/** Finds metrics and labels of an expression that do not exist. */
 function unknownIn(expr: string, known: ReadonlyMap<string, readonly string[]>): string[] {
   const plain = expr.replaceAll(/\$\w+/g, '5m')
   const unknown: string[] = []

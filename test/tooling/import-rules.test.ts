@@ -59,7 +59,7 @@ interface Files {
   readonly [path: string]: string
 }
 
-/** What the rules allow, with targets for the violations below to import. */
+/** Files that keep the rules. The violations below import some of them. */
 const OBEDIENT: Files = {
   'libs/contracts/src/errors.ts': `import { z } from 'zod'\nexport const code = z.string()`,
   'libs/domain/src/answers/outcome.ts': `import { code } from '@sluice/contracts/errors'\nexport const outcome = code`,

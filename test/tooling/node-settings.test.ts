@@ -27,7 +27,10 @@ interface Told {
   readonly args: readonly string[]
 }
 
-/** What a process is told that a service's start script starts, with another file in the place of its own. */
+/**
+ * Starts a service's script with another file in place of its own, and gives the settings that its process
+ * got.
+ */
 function started(service: string, env: { readonly [name: string]: string } = {}): Told {
   const folder = join(ROOT, 'services', service)
   const manifest: { scripts: { start: string } } = JSON.parse(
@@ -93,7 +96,7 @@ it.skipIf(process.platform !== 'linux')('all threads share one heap of the C lib
     Number(execFileSync(process.execPath, ['--input-type=module', '-e', source], { env, encoding: 'utf8' }))
   const path = { HOME: dir, PATH: process.env['PATH'] }
   expect(count(environmentOf(path))).toBe(0)
-  // What is looked for can be found.
+  // The search finds what it looks for.
   expect(count(path)).toBeGreaterThan(0)
 })
 

@@ -16,7 +16,7 @@ const dashboard = z.object({
   panels: z.array(z.object({ targets: z.array(z.object({ expr: z.string() })) })),
 })
 
-/** What `promtool` says. Rejects if it finds a mistake. */
+/** Gives the output of `promtool`. Rejects if it finds a mistake. */
 async function promtool(...args: readonly string[]): Promise<string> {
   const [path = ''] = await ensurePrograms([{ command: 'promtool', debianPackage: 'prometheus' }])
   const { stdout } = await run(path, [...args])

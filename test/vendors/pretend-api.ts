@@ -1,6 +1,7 @@
 /**
- * What the pretend APIs of this folder share. Each one keeps the objects that it was told, and answers as its
- * vendor documents: status codes, bodies, limits. A test can let it lose answers, or answer in its stead.
+ * The pretend APIs of this folder share this module. Each one keeps the objects that it was told, and answers
+ * as its vendor documents: status codes, bodies, limits. A test can let it lose answers, or answer in its
+ * stead.
  */
 import {
   startScriptedApi,
@@ -14,14 +15,14 @@ import {
 /** A request, taken apart. */
 export interface Call {
   readonly request: RecordedRequest
-  /** What the groups of the route's pattern hold, decoded. */
+  /** The decoded groups of the route's pattern. */
   readonly parts: readonly string[]
   readonly query: URLSearchParams
 }
 
 export interface Route {
   readonly method: string
-  /** Of the whole path, without the query. */
+  /** Matches the whole path, without the query. */
   readonly path: RegExp
   readonly answer: (call: Call) => ScriptedAnswer
 }

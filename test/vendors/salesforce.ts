@@ -134,7 +134,7 @@ function oauthError(error: string, description = error.replaceAll('_', ' ')): Sc
   return json(400, { error, error_description: description })
 }
 
-/** What is wrong with an assertion, in Salesforce's words; null if nothing is. */
+/** Says what is wrong with an assertion, in Salesforce's words; null if nothing is. */
 function assertionFault(assertion: string, app: ConnectedApp): string | null {
   const [head = '', claims = '', signature = ''] = assertion.split('.')
   const signed = Buffer.from(`${head}.${claims}`)

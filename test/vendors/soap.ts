@@ -1,7 +1,7 @@
 /**
  * A partner's web service as many enterprises have it: SOAP 1.1 (w3.org/TR/2000/NOTE-SOAP-20000508) over TLS
  * with certificates of its clients, and access tokens by the client credentials grant (RFC 6749 §4.4).
- * Whatever goes wrong is a fault in an answer of 500; its code says whose mistake it was.
+ * Each failure is a fault in an answer of 500; its code says who made the mistake.
  */
 import type { RecordedRequest, ScriptedAnswer } from '@sluice/testkit/scripted-api'
 import { json, startPretendApi, type Call, type PretendApi } from './pretend-api.ts'

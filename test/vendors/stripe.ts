@@ -15,7 +15,7 @@ export interface StripeCustomer {
 
 export interface PretendStripe extends PretendApi {
   readonly customers: ReadonlyMap<string, StripeCustomer>
-  /** How many answers were given again, as they were kept under a key. */
+  /** Counts answers that were given again, as they were kept under a key. */
   readonly replays: () => number
   /** As somebody does it in the Dashboard. */
   deleteByHand(id: string): void
@@ -119,7 +119,7 @@ function otherParameters(name: string): ScriptedAnswer {
   return failure(400, { type: 'idempotency_error', message })
 }
 
-/** What it answers when there are too many requests. It does not say how long to wait. */
+/** Its answer to too many requests. It does not say how long to wait. */
 export const TOO_MANY = failure(429, {
   code: 'rate_limit',
   message:

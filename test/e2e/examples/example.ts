@@ -1,4 +1,4 @@
-/** What the tests of docs/examples share: a copy of an example that goes to a pretend API, and its rows. */
+/** The tests of docs/examples share a copy of an example that goes to a pretend API, and its rows. */
 import { expect } from 'vitest'
 import type { RunView } from '@sluice/contracts/api'
 import type { Profile } from '../embedded-profile.ts'

@@ -35,7 +35,7 @@ export function hubspotExample(profile: Profile): void {
   })
 }
 
-/** What a sync does that does not know of `objectWriteTraceId`. */
+/** The behaviour of a sync that does not use `objectWriteTraceId`. */
 export function moreOfHubspot(profile: Profile): void {
   it('HubSpot refuses a whole batch for one wrong contact, which halves then find', async () => {
     await using hubspot = await startHubspot(TOKEN)

@@ -22,7 +22,7 @@ export function slackExample(profile: Profile): void {
     await example.edit('', '3,"Smith & Sons <""S&S"">",team\n4,Zoë Åström,\n5,Alan Turing,solo\n')
     await example.edit('1,Ada Lovelace', '1,Ada King')
     await example.edit('2,Grace Hopper,solo\n', '')
-    // Of one message Slack says that the webhook is gone.
+    // Slack answers one message with: the webhook is gone.
     slack.answerNext({ body: 'Alan' }, HOOK_GONE)
     // Another message is posted, and the answer that says so is lost.
     slack.loseAnswers({ body: 'Zoë' }, 1)
