@@ -6,11 +6,11 @@
  */
 import { parseArgs } from 'node:util'
 import type { RunBegin } from '@sluice/contracts/records'
-import { createLocalHolds } from '@sluice/holds/adapters/local'
+import { createLocalLocks } from '@sluice/partition/adapters/local'
 import { RendererMemory } from '@sluice/renderer/renderer-memory'
 import { runRenderer } from '@sluice/renderer/renderer'
 import { createLogger } from '@sluice/runtime/logger'
-import { NO_FIGURES } from '@sluice/partition/figures'
+import { NO_STAGE_METRICS } from '@sluice/partition/stage-metrics'
 import { at, homePartition, runKey, sharedTopics } from '@sluice/topics/topics'
 import { sampleDefinition, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
@@ -71,8 +71,8 @@ async function measureService(bench: RenderBench): Promise<Figures> {
   await world.append(runs, [{ key: runKey(SYNC, 'RUN1'), value: event }])
   const drain = new AbortController()
   let left = batched ? Math.ceil(rows / BATCH) : rows
-  const figures = {
-    ...NO_FIGURES,
+  const stageMetrics = {
+    ...NO_STAGE_METRICS,
     rendered: (): void => {
       left -= 1
       if (left === 0) drain.abort()
@@ -80,7 +80,7 @@ async function measureService(bench: RenderBench): Promise<Figures> {
   }
   const logger = createLogger({ name: 'bench', level: 'warn' })
   const room = new RendererMemory(128_000_000)
-  const deps = { ...world, room, figures, logger, holds: createLocalHolds() }
+  const deps = { ...world, room, stageMetrics, logger, locks: createLocalLocks() }
   const found = await measured(() => runRenderer(deps, { drain: drain.signal, abort: signal }))
   if (left !== 0) throw new Error(`${left} requests are missing`)
   return found

@@ -19,7 +19,7 @@ import { Throttles } from '@sluice/delivery/send/throttles'
 import { isEnded } from '@sluice/domain/run-status'
 import { ulid } from '@sluice/domain/ulid'
 import { Notifier } from '@sluice/flow/notifier'
-import { createLocalHolds } from '@sluice/holds/adapters/local'
+import { createLocalLocks } from '@sluice/partition/adapters/local'
 import type { MessageLog } from '@sluice/message-log/port'
 import type { HttpSender, OutgoingRequest } from '@sluice/http-sender/port'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
@@ -30,7 +30,7 @@ import { runRenderer } from '@sluice/renderer/renderer'
 import { createLogger } from '@sluice/runtime/logger'
 import { openSource } from '@sluice/sources/adapters/open-source'
 import { plainExtracts } from '@sluice/sources/test/plain-extracts'
-import { NO_FIGURES } from '@sluice/partition/figures'
+import { NO_STAGE_METRICS } from '@sluice/partition/stage-metrics'
 import { at, homePartition, sharedTopics, textKey } from '@sluice/topics/topics'
 import { sampleDefinition, SYNC, type DefinitionFields } from '@sluice/testkit/sample-records'
 import { openTestLog, type TestLog, type TestLogAdapters } from '@sluice/testkit/test-log'
@@ -147,8 +147,17 @@ export class OneProcess implements AsyncDisposable {
     const ends = { drain: drain.signal, abort: kill.signal }
     const { io, prefix, runs, definitions, folder } = world
     const logger = createLogger({ name: 'test', level: 'silent' })
-    const holds = createLocalHolds()
-    const shared = { log: watched, io, prefix, runs, definitions, logger, holds, figures: NO_FIGURES }
+    const locks = createLocalLocks()
+    const shared = {
+      log: watched,
+      io,
+      prefix,
+      runs,
+      definitions,
+      logger,
+      locks,
+      stageMetrics: NO_STAGE_METRICS,
+    }
     const detector = runChangeDetector(
       {
         ...shared,

@@ -2,9 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { alertFigures } from '@sluice/alerts/keep/alert-figures'
+import { createAlertMetrics } from '@sluice/alerts/keep/alert-metrics'
 import { Refusals } from '@sluice/console/access/refusals'
-import { figuresAsMetrics } from '@sluice/partition/process/figures-as-metrics'
+import { createStageMetrics } from '@sluice/partition/stage-metrics'
 import { tellOfForeign } from '@sluice/partition/process/tell-of-foreign'
 import { createMetrics, type Metrics } from '@sluice/runtime/metrics'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -49,8 +49,8 @@ async function knownMetrics(): Promise<Map<string, readonly string[]>> {
     text: () => Promise.resolve(''),
     contentType: '',
   }
-  figuresAsMetrics(noting)
-  alertFigures(noting)
+  createStageMetrics(noting)
+  createAlertMetrics(noting)
   const silent = { warn: () => undefined, error: () => undefined } as never
   new Refusals({ logger: silent, metrics: noting })
   tellOfForeign(silent, noting)

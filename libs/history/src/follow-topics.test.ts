@@ -41,8 +41,8 @@ afterEach(async () => {
 })
 
 function start(): TopicsFollower {
-  const onSetback = (error: unknown): void => void setbacks.push(error)
-  return TopicsFollower.start({ ...world, index, days: 36_500, onSetback, roundMs: NEVER_MS })
+  const onTransientFailure = (error: unknown): void => void setbacks.push(error)
+  return TopicsFollower.start({ ...world, index, days: 36_500, onTransientFailure, roundMs: NEVER_MS })
 }
 
 /** Writes a request and an attempt at it, in order. */

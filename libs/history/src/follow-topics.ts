@@ -36,7 +36,7 @@ export interface FollowerOptions extends TopicsDeps {
   /** How long attempts are kept. */
   readonly days: number
   /** Told of what hinders it. It goes on by itself. */
-  readonly onSetback: (error: unknown) => void
+  readonly onTransientFailure: (error: unknown) => void
   /** Milliseconds since 1970. */
   readonly now?: () => number
   readonly roundMs?: number
@@ -109,7 +109,7 @@ export class TopicsFollower implements AsyncDisposable {
 
   async #follow(): Promise<void> {
     const { signal } = this.#stop
-    const { onSetback, roundMs = ROUND_MS } = this.#options
+    const { onTransientFailure, roundMs = ROUND_MS } = this.#options
     while (!signal.aborted) {
       this.#woken = new AbortController()
       let pauseMs = roundMs
@@ -118,7 +118,7 @@ export class TopicsFollower implements AsyncDisposable {
         await this.#sweep()
       } catch (error) {
         if (signal.aborted) return
-        onSetback(error)
+        onTransientFailure(error)
         // A damaged index begins again from the start of the topics.
         if (isSluiceError(error, 'corrupt')) this.#seen.clear()
         pauseMs = PAUSE_AFTER_SETBACK_MS

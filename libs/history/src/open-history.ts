@@ -40,8 +40,11 @@ export async function openHistory(options: OpenHistoryOptions): Promise<OpenedHi
     const onRenew = (why: string): void =>
       logger.warn({ file, why }, 'the index of the history begins again, from what the topics still hold')
     const index = opening.use(createIndex({ ...settings, file, onRenew }))
-    const onSetback = (err: unknown): void => logger.warn({ err }, 'the history could not be followed')
-    const follower = opening.use(TopicsFollower.start({ ...deps, index, days: settings.days, onSetback }))
+    const onTransientFailure = (err: unknown): void =>
+      logger.warn({ err }, 'the history could not be followed')
+    const follower = opening.use(
+      TopicsFollower.start({ ...deps, index, days: settings.days, onTransientFailure }),
+    )
     const opened = opening.move()
     return { index, follower, [Symbol.asyncDispose]: () => opened.disposeAsync() }
   } catch (error) {

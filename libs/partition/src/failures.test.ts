@@ -1,20 +1,20 @@
 import { expect, it } from 'vitest'
 import { ERROR_CODES, SluiceError } from '@sluice/contracts/errors'
-import { concernOf, FailuresOfRun, pauseAfter, SetAsides, Tries } from './failures.ts'
-import { NO_FIGURES } from './figures.ts'
+import { concernOf, FailuresOfRun, pauseAfter, Suspensions, WorkAttempts } from './failures.ts'
+import { NO_STAGE_METRICS } from './stage-metrics.ts'
 
-it.each(ERROR_CODES)('what may succeed by itself later passes, whatever it is called: %s', code => {
-  expect(concernOf(new SluiceError(code, '', { retryable: true }))).toBe('passing')
+it.each(ERROR_CODES)('a retryable error is transient, whatever its code: %s', code => {
+  expect(concernOf(new SluiceError(code, '', { retryable: true }))).toBe('transient')
 })
 
 it.each([
-  ['passing', ['fenced', 'writer-dead']],
+  ['transient', ['fenced', 'writer-dead']],
   ['process', ['disk', 'aborted', 'usage', 'internal']],
 ] as const)('%s: %j', (concern, codes) => {
   for (const code of codes) expect(concernOf(new SluiceError(code, ''))).toBe(concern)
 })
 
-it('all else is of one sync, and stops no other', () => {
+it('every other error concerns one sync, and stops no other', () => {
   const others = ['fenced', 'writer-dead', 'disk', 'aborted', 'usage', 'internal']
   for (const code of ERROR_CODES)
     if (!others.includes(code)) expect(concernOf(new SluiceError(code, '')), code).toBe('sync')
@@ -44,58 +44,64 @@ it('counts the failures of a place in one run, and begins anew with each run and
 
 const torn = new SluiceError('corrupt', 'no Avro')
 
-/** Tries by a clock of their own; `pauses` says which pause in a row each failure has, from 1 on. */
-function watchedTries() {
+/** Attempts by a clock of their own; `pauses` says which pause in a row each failure has, from 1 on. */
+function watchedAttempts() {
   const pauses: number[] = []
   let nowMs = 0
-  const setAside = { failed: () => Promise.resolve(), works: () => undefined, left: () => undefined }
-  const tries = new Tries({ onSetback: () => undefined, setAside, now: () => nowMs }, null)
+  const suspender = { failed: () => Promise.resolve(), works: () => undefined, left: () => undefined }
+  const attempts = new WorkAttempts(
+    { onTransientFailure: () => undefined, suspender, now: () => nowMs },
+    null,
+  )
   const failAfter = async (ms: number): Promise<void> => {
-    tries.begins()
+    attempts.begins()
     nowMs += ms
-    const pauseMs = await tries.failed(torn)
+    const pauseMs = await attempts.failed(torn)
     // Each pause is twice the one before, less or more a quarter.
     pauses.push(Math.round(Math.log2(pauseMs / 1000)) + 1)
   }
-  return { tries, pauses, failAfter }
+  return { attempts, pauses, failAfter }
 }
 
 it('failures that come soon one after the other have ever longer pauses', async () => {
-  const { tries, pauses, failAfter } = watchedTries()
-  using _ends = tries
+  const { attempts, pauses, failAfter } = watchedAttempts()
+  using _ends = attempts
   for (const ms of [10, 59_000, 10]) await failAfter(ms)
   expect(pauses).toEqual([1, 2, 3])
 })
 
-it('the pause is a first one again once a try has lasted for a minute', async () => {
-  const { tries, pauses, failAfter } = watchedTries()
-  using _ends = tries
+it('pauses begin with the shortest again once an attempt has lasted for a minute', async () => {
+  const { attempts, pauses, failAfter } = watchedAttempts()
+  using _ends = attempts
   for (const ms of [10, 60_000, 10]) await failAfter(ms)
   expect(pauses).toEqual([1, 1, 2])
 })
 
-function watchedAsides() {
+function watchedSuspensions() {
   const told: string[] = []
   const log = (level: string) => (_: object, text: string) => told.push(`${level}: ${text}`)
-  const asides = new SetAsides({
+  const suspensions = new Suspensions({
     stage: 'requests',
     sync: 's',
     logger: { error: log('error'), info: log('info') } as never,
-    figures: { ...NO_FIGURES, setAside: (stage, sync, now) => told.push(`${stage} ${sync} ${now}`) },
+    stageMetrics: {
+      ...NO_STAGE_METRICS,
+      suspended: (stage, sync, now) => told.push(`${stage} ${sync} ${now}`),
+    },
   })
-  return { asides, told }
+  return { suspensions, told }
 }
 
 const denied = new SluiceError('unreachable', 'no right to write')
 
-it('says once why, counts the partitions, and says once when it works again', () => {
-  const { asides, told } = watchedAsides()
-  asides.failed(0, denied)
-  asides.failed(0, denied)
-  asides.failed(1, denied)
-  asides.works(0)
-  asides.works(0)
-  asides.works(1)
+it('logs the reason once, counts the partitions, and logs once that it works again', () => {
+  const { suspensions, told } = watchedSuspensions()
+  suspensions.failed(0, denied)
+  suspensions.failed(0, denied)
+  suspensions.failed(1, denied)
+  suspensions.works(0)
+  suspensions.works(0)
+  suspensions.works(1)
   expect(told).toEqual([
     'requests s 1',
     'error: the sync is set aside: no right to write',
@@ -108,13 +114,13 @@ it('says once why, counts the partitions, and says once when it works again', ()
   ])
 })
 
-it('tells of another reason, and says nothing of what nobody tries any more', () => {
-  const { asides, told } = watchedAsides()
-  asides.failed(null, denied)
-  asides.failed(null, new SluiceError('corrupt', 'no Avro'))
-  asides.left(null)
-  asides.left(null)
-  asides.works(null)
+it('logs another reason, and nothing about a place that nobody works on any more', () => {
+  const { suspensions, told } = watchedSuspensions()
+  suspensions.failed(null, denied)
+  suspensions.failed(null, new SluiceError('corrupt', 'no Avro'))
+  suspensions.left(null)
+  suspensions.left(null)
+  suspensions.works(null)
   expect(told.slice(2)).toEqual(['requests s 1', 'error: the sync is set aside: no Avro', 'requests s 0'])
 })
 

@@ -1,13 +1,13 @@
 import { expect, it, vi } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
-import { createLocalHolds } from '@sluice/holds/adapters/local'
+import { createLocalLocks } from '@sluice/partition/adapters/local'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import { createLogger } from '@sluice/runtime/logger'
 import { INCARNATION, sampleEvent, sampleReport, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
-import { NO_FIGURES } from './figures.ts'
+import { NO_STAGE_METRICS } from './stage-metrics.ts'
 import { followOpenRuns, type FollowDeps, type FollowingStage } from './follow-open-runs.ts'
-import { reportSetAside } from './report-set-aside.ts'
+import { reportSuspended } from './report-suspended.ts'
 import { at, homePartition, reportKey, runKey, sharedTopics } from '@sluice/topics/topics'
 
 const never = new AbortController().signal
@@ -19,7 +19,7 @@ const logger = createLogger({ name: 'test', level: 'silent' })
 const runsTopic = at(sharedTopics(PREFIX).runs, homePartition(SYNC))
 
 type Follow = Pick<FollowingStage, 'work'> &
-  Partial<Pick<FollowDeps, 'holds' | 'figures'>> & {
+  Partial<Pick<FollowDeps, 'locks' | 'stageMetrics'>> & {
     readonly stage?: 'requests' | 'attempts'
     readonly joinFails?: SluiceError
   }
@@ -40,9 +40,9 @@ async function following(of: Follow) {
   await tell({})
   const { joinFails } = of
   if (joinFails !== undefined) vi.spyOn(world.log, 'join').mockRejectedValue(joinFails)
-  const { stage = 'requests', work, holds = createLocalHolds(), figures } = of
+  const { stage = 'requests', work, locks = createLocalLocks(), stageMetrics } = of
   const done = followOpenRuns(
-    { ...world, logger, prefix: PREFIX, holds, figures },
+    { ...world, logger, prefix: PREFIX, locks, stageMetrics },
     { ...(stage === 'requests' ? RENDERER : DELIVERY), work },
     { drain: drain.signal, abort: never },
   )
@@ -88,10 +88,13 @@ it.each([
 ] as const)(
   'of a partition that %s cannot go on with it says so, once a second try has failed',
   async (stage, ended, what) => {
-    const figures: string[] = []
+    const stageMetrics: string[] = []
     const follows = await following({
       stage,
-      figures: { ...NO_FIGURES, setAside: (at, sync, places) => figures.push(`${at} ${sync} ${places}`) },
+      stageMetrics: {
+        ...NO_STAGE_METRICS,
+        suspended: (at, sync, places) => stageMetrics.push(`${at} ${sync} ${places}`),
+      },
       work: (_, { target, drain }) => (target.partition === 1 ? untilAborted(drain) : Promise.reject(torn)),
     })
     await follows.world.runs.until(() => follows.reportOf(0) !== undefined, { signal: never })
@@ -105,7 +108,7 @@ it.each([
     })
     expect(follows.reportOf(1)).toBeUndefined()
     await follows.end()
-    expect(figures).toEqual([`${stage} ${SYNC} 1`, `${stage} ${SYNC} 0`])
+    expect(stageMetrics).toEqual([`${stage} ${SYNC} 1`, `${stage} ${SYNC} 0`])
   },
 )
 
@@ -185,12 +188,12 @@ it('ends a run whose work fails late in each try', async () => {
 }, 15_000)
 
 it('tells nothing of partitions that another process is at work on, where it cannot join', async () => {
-  const holds = createLocalHolds()
-  const others = await holds.acquire(`attempts/${SYNC}/${INCARNATION}/0`, { signal: never })
+  const locks = createLocalLocks()
+  const others = await locks.acquire(`attempts/${SYNC}/${INCARNATION}/0`, { signal: never })
   const refused = new SluiceError('unreachable', 'the group is full')
   const follows = await following({
     stage: 'attempts',
-    holds,
+    locks,
     joinFails: refused,
     work: () => Promise.resolve(),
   })
@@ -210,7 +213,7 @@ it('leaves alone the report of a partition whose part of the run is over', async
   ])
   await world.runs.until(() => follows.reportOf(0) !== undefined, { signal: never })
   const of = { stage: 'attempts', sync: SYNC, incarnation: INCARNATION, error: torn } as const
-  await reportSetAside(world, { ...of, partition: null }, { signal: never })
+  await reportSuspended(world, { ...of, partition: null }, { signal: never })
   await world.runs.until(() => follows.reportOf(1) !== undefined, { signal: never })
   expect([follows.reportOf(0)?.faultedFrom, follows.reportOf(1)?.faultedFrom]).toEqual([null, 0])
   await follows.end()
@@ -225,7 +228,7 @@ it('ends with what concerns the process, and with it all other work', async () =
 
 it('has nobody work on a topic that holds less than earlier runs wrote', async () => {
   await using world = await openTestLog({ partitions: 1 })
-  await using holds = createLocalHolds()
+  await using locks = createLocalLocks()
   const runs = at(sharedTopics(PREFIX).runs, homePartition(SYNC))
   const earlier = { runId: 'RUN0', status: 'success', endedAt: 1 } as const
   const ends = [{ partition: 0, requests: 5, attempts: 5 }]
@@ -238,8 +241,8 @@ it('has nobody work on a topic that holds less than earlier runs wrote', async (
       ...world,
       prefix: PREFIX,
       logger: { ...logger, error: (what: { readonly err: unknown }) => void errors.push(what.err) } as never,
-      holds,
-      figures: { ...NO_FIGURES, setAside: () => drain.abort() },
+      locks,
+      stageMetrics: { ...NO_STAGE_METRICS, suspended: () => drain.abort() },
     },
     { ...RENDERER, work: () => Promise.reject(new Error('somebody works')) },
     { drain: drain.signal, abort: never },

@@ -1,36 +1,36 @@
 /**
- * Keeps one worker for each sync with an open run, and none for the others. So a sync without a run holds no
+ * Keeps one worker for each sync with an open run, and none for the others, so a sync without a run has no
  * consumer. Renderer and delivery are both built on it.
  */
 import type { RunEvent } from '@sluice/contracts/records'
 import type { Fired } from '@sluice/contracts/run-records'
 import { isEnded } from '@sluice/domain/run-status'
 import { enter, type Entry, type EntryOf, type Suspects } from './deaths/entry.ts'
-import { FAILURES_THAT_END_A_RUN, FailuresOfRun, SetAsides, type SettingAside } from './failures.ts'
-import type { Figures } from './figures.ts'
+import { FAILURES_THAT_END_A_RUN, FailuresOfRun, Suspensions, type Suspender } from './failures.ts'
 import { assertKept } from './kept-topics.ts'
 import { endingOf, type Ends } from '@sluice/flow/ends'
 import { ownPartitions, type Readiness, type Worker } from './own-partitions.ts'
 import type { RecordIo } from '@sluice/topics/record-io'
-import { reportSetAside } from './report-set-aside.ts'
+import type { Locks } from './port.ts'
+import { reportSuspended } from './report-suspended.ts'
+import type { StageMetrics } from './stage-metrics.ts'
 import { openRun, type RunsView, type SyncRuns } from '@sluice/runs/runs-view'
-import type { Holds } from '@sluice/holds/port'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
 import { syncGroup, type SyncService, syncTopics, type StageName } from '@sluice/topics/topics'
 
 /** The longest wait without a look at the clock, which may be set. */
 const MAX_LOOK_MS = 60_000
-/** A process that gets no hold for so long is late: another process has the hold. */
-const PATIENCE_FOR_HOLD_MS = 500
+/** A process that waits this long for a lock knows that another process has it. */
+const PATIENCE_FOR_LOCK_MS = 500
 
-/** What every stage that follows runs is made with. */
+/** Every stage that follows runs is made with these. */
 export interface FollowDeps {
   readonly log: MessageLog
   readonly io: RecordIo
   readonly logger: Logger
-  readonly holds: Holds
-  readonly figures?: Figures | undefined
+  readonly locks: Locks
+  readonly stageMetrics?: StageMetrics | undefined
   readonly readiness?: Readiness | undefined
   readonly runs: RunsView
   readonly prefix: string
@@ -38,12 +38,12 @@ export interface FollowDeps {
   readonly suspects?: Suspects | undefined
 }
 
-/** The stage that follows runs, and what it does with them. */
+/** A stage that follows runs, and its work on them. */
 export interface FollowingStage {
   readonly stage: EntryOf['stage']
-  /** The names of the stage's groups have it. Processes of one service share the partitions of a sync. */
+  /** Part of the names of the stage's groups: processes of one service share the partitions of a sync. */
   readonly service: SyncService
-  /** What the service does, as the log says it. */
+  /** The word for the stage's work in its log. */
   readonly activity: 'rendering' | 'delivery'
   /** The topic that it reads. */
   readonly reads: EntryOf['reads']
@@ -94,8 +94,8 @@ async function changed(
 }
 
 /**
- * Has a worker for each sync with an open run. A sync whose schedule soon starts the next run keeps the
- * worker that it has. Returns for how long, in ms, the first of these is kept; Infinity without any.
+ * Starts and stops workers, so that each sync with an open run has one. A sync whose schedule soon starts the
+ * next run keeps its worker. Returns for how long, in ms, the first of these is kept; Infinity without any.
  */
 function syncWorkers(
   following: Following,
@@ -128,26 +128,26 @@ function syncWorkers(
 }
 
 async function workOnSync(following: Following, run: RunEvent): Promise<void> {
-  const { stage, service, activity, reads, log, holds, figures, readiness, logger, prefix } = following
+  const { stage, service, activity, reads, log, locks, stageMetrics, readiness, logger, prefix } = following
   const { drain, abort } = following
   const { sync } = run
   await ownPartitions({
     log,
-    holds,
+    locks,
     readiness,
     group: syncGroup(prefix, service, run),
     topic: syncTopics(prefix, sync)[reads],
-    holdOf: ({ partition }) => holdOf(stage, run, partition),
+    lockName: ({ partition }) => lockName(stage, run, partition),
     work: async worker => {
       const { partition } = worker.target
       await assertKept(following, { sync, partition }, { signal: worker.abort })
       using entry = await entryOf(following, run, worker)
-      figures?.takenOver(stage, sync)
+      stageMetrics?.takenOver(stage, sync)
       await following.work(run, { ...worker, entry })
     },
-    onSetback: (target, err) =>
+    onTransientFailure: (target, err) =>
       logger.warn({ sync, partition: target?.partition, err }, `${activity} starts again`),
-    setAside: settingAside(following, run, endingOf(following)),
+    suspender: suspenderOf(following, run, endingOf(following)),
     drain,
     abort,
   })
@@ -165,46 +165,46 @@ async function entryOf(
   return await enter({ ...following, suspects }, of, { signal: endingOf(worker) })
 }
 
-/** What becomes of a sync that cannot go on, and of the run at work. */
-function settingAside(following: Following, of: RunEvent, signal: AbortSignal): SettingAside {
-  const { sync, incarnation } = of
-  const asides = new SetAsides({ ...following, sync })
+/** Suspends a sync that cannot go on, and ends its run after the second failure. */
+function suspenderOf(following: Following, begun: RunEvent, signal: AbortSignal): Suspender {
+  const { sync, incarnation } = begun
+  const suspensions = new Suspensions({ ...following, sync })
   const placeOf = (target: TopicPartition | null): number | null => target?.partition ?? null
   const failures = new FailuresOfRun()
   return {
     async failed(target, error) {
       const place = placeOf(target)
-      asides.failed(place, error)
+      suspensions.failed(place, error)
       const known = following.runs.of(sync)
       const run = known === undefined ? null : (openRun(known)?.run ?? null)
       if (failures.failed(place, run) < FAILURES_THAT_END_A_RUN) return
       const { stage } = following
-      const tell = (partition: number): Promise<void> =>
-        reportSetAside(following, { stage, sync, incarnation, partition, error }, { signal })
-      const all = Array.from({ length: of.partitions }, (_, partition) => partition)
+      const report = (partition: number): Promise<void> =>
+        reportSuspended(following, { stage, sync, incarnation, partition, error }, { signal })
+      const all = Array.from({ length: begun.partitions }, (_, partition) => partition)
       try {
-        if (target !== null) await tell(target.partition)
+        if (target !== null) await report(target.partition)
         else
           await Promise.all(
-            all.map(partition => unlessHeld(following, of, { partition, signal, then: tell })),
+            all.map(partition => unlessLocked(following, begun, { partition, signal, then: report })),
           )
-      } catch (untold) {
+      } catch (unreported) {
         // Once the run or the work is over, nobody needs the report.
-        if (!signal.aborted) throw untold
+        if (!signal.aborted) throw unreported
       }
     },
-    works: target => asides.works(placeOf(target)),
-    left: target => asides.left(placeOf(target)),
+    works: target => suspensions.works(placeOf(target)),
+    left: target => suspensions.left(placeOf(target)),
   }
 }
 
 /**
- * Does `then` unless another process holds the partition; false if one does. A process that does not own the
- * partition has nothing to tell of one that another process is at work on.
+ * Does `then` unless another process has the lock of the partition; false if one does. Only its owner reports
+ * on a partition that is being worked on.
  */
-export async function unlessHeld(
-  { holds, stage }: Pick<Following, 'holds' | 'stage'>,
-  of: Pick<RunEvent, 'sync' | 'incarnation'>,
+export async function unlessLocked(
+  { locks, stage }: Pick<Following, 'locks' | 'stage'>,
+  run: Pick<RunEvent, 'sync' | 'incarnation'>,
   {
     partition,
     signal,
@@ -215,9 +215,9 @@ export async function unlessHeld(
     readonly then: (partition: number) => Promise<void>
   },
 ): Promise<boolean> {
-  const patience = AbortSignal.timeout(PATIENCE_FOR_HOLD_MS)
+  const patience = AbortSignal.timeout(PATIENCE_FOR_LOCK_MS)
   try {
-    await using _free = await holds.acquire(holdOf(stage, of, partition), {
+    await using _free = await locks.acquire(lockName(stage, run, partition), {
       signal: AbortSignal.any([signal, patience]),
     })
     await then(partition)
@@ -228,7 +228,7 @@ export async function unlessHeld(
   }
 }
 
-function holdOf(
+function lockName(
   stage: StageName,
   { sync, incarnation }: Pick<RunEvent, 'sync' | 'incarnation'>,
   partition: number,
@@ -236,16 +236,16 @@ function holdOf(
   return `${stage}/${sync}/${incarnation}/${partition}`
 }
 
-/** To take over costs more than to wait where the schedule starts the next run within a minute. */
+/** Workers wait for a scheduled run this long, since to take over again would cost more. */
 const KEEPS_UP_TO_MS = 60_000
 /** How late the next run may begin before the owner lets go. */
 const GRACE_MS = 5_000
 
-/** For how long, in ms, the owners wait for the run of the next instant; 0 if they do not. */
+/** How long the owners wait for the next scheduled run, in ms; 0 if they do not. */
 export function keptForMs({ events }: Pick<SyncRuns, 'events'>, now: number): number {
   let last: Fired | null = null
   for (const { cause, status, fired } of events.values()) {
-    // A reset takes the topics away, on which the owners are at work.
+    // A reset deletes the topics that the owners work on.
     if (cause === 'reset' && !isEnded(status)) return 0
     if (fired !== null && fired.at > (last?.at ?? -Infinity)) last = fired
   }

@@ -2,8 +2,8 @@ import { setImmediate } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
 import { Notifier } from '@sluice/flow/notifier'
-import { createLocalHolds } from '@sluice/holds/adapters/local'
-import type { Holds } from '@sluice/holds/port'
+import { createLocalLocks } from '@sluice/partition/adapters/local'
+import type { Locks } from '@sluice/partition/port'
 import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
 import { ownPartitions, type Worker } from './own-partitions.ts'
 import { sharedTopics, SHARED_PARTITIONS } from '@sluice/topics/topics'
@@ -16,8 +16,8 @@ it('a successor begins a partition only once the worker of a member that drains 
   const happened: string[] = []
   /** Resolves once the second member asks for its first partition. */
   const asked = Promise.withResolvers<void>()
-  const local = createLocalHolds()
-  const holds: Holds = {
+  const local = createLocalLocks()
+  const locks: Locks = {
     trouble: null,
     acquire: (name, options) => {
       if (drains[0].signal.aborted) asked.resolve()
@@ -40,12 +40,12 @@ it('a successor begins a partition only once the worker of a member that drains 
     }
     const done = ownPartitions({
       log: world.log,
-      holds,
+      locks,
       group: 'g',
       topic: sharedTopics(PREFIX).commands,
-      holdOf: ({ partition }) => `p${partition}`,
+      lockName: ({ partition }) => `p${partition}`,
       work,
-      onSetback: (_target, error) => happened.push(`${name} fails: ${String(error)}`),
+      onTransientFailure: (_target, error) => happened.push(`${name} fails: ${String(error)}`),
       drain,
       abort: signal,
     })
@@ -67,22 +67,22 @@ it('a successor begins a partition only once the worker of a member that drains 
   expect(happened).toEqual(['first begins', 'first is done', 'second begins', 'second is done'])
 })
 
-it('a member that gets no holds leaves its partitions to others, and joins again once it gets some', async () => {
+it('a member that gets no locks leaves its partitions to others, and joins again once it gets some', async () => {
   await using world = await openTestLog({ partitions: 0 })
-  const local = createLocalHolds()
+  const local = createLocalLocks()
   let cutOff = false
   const drain = new AbortController()
   const unreachable = () => new SluiceError('unreachable', 'nobody answers', { retryable: true })
-  const holds: Holds = {
+  const locks: Locks = {
     trouble: null,
     async acquire(name, options) {
       if (cutOff) throw unreachable()
-      const hold = await local.acquire(name, options)
+      const lock = await local.acquire(name, options)
       return {
         get held() {
-          return hold.held && !cutOff
+          return lock.held && !cutOff
         },
-        [Symbol.asyncDispose]: () => hold[Symbol.asyncDispose](),
+        [Symbol.asyncDispose]: () => lock[Symbol.asyncDispose](),
       }
     },
     [Symbol.asyncDispose]: () => local[Symbol.asyncDispose](),
@@ -97,26 +97,26 @@ it('a member that gets no holds leaves its partitions to others, and joins again
       await changes.after(seen, { signal })
     }
   }
-  const member = (name: string, of: Holds, work: (worker: Worker) => Promise<void>) =>
+  const member = (name: string, of: Locks, work: (worker: Worker) => Promise<void>) =>
     ownPartitions({
       log: world.log,
-      holds: of,
+      locks: of,
       group: 'group',
       topic: sharedTopics(PREFIX).commands,
-      holdOf: ({ partition }) => String(partition),
+      lockName: ({ partition }) => String(partition),
       work: async worker => {
         workers.set(worker.target.partition, name)
         changes.notify()
         await work(worker)
       },
-      onSetback: () => {},
+      onTransientFailure: () => {},
       drain: drain.signal,
       abort: signal,
     })
   const drained = ({ drain: stop }: Worker): Promise<void> =>
     new Promise(resolve => (stop.aborted ? resolve() : stop.addEventListener('abort', () => resolve())))
   const failing = new AbortController()
-  const first = member('first', holds, async worker => {
+  const first = member('first', locks, async worker => {
     await Promise.race([
       drained(worker),
       new Promise(resolve => failing.signal.addEventListener('abort', resolve, { once: true })),

@@ -1,30 +1,30 @@
 /**
  * Works on the partitions that a group assigns to this process, with one worker for each. A worker lives on
- * across rebalances while its partition stays, and drains when the partition goes. It begins once no
- * predecessor holds its partition any more (PROTOCOL.md §10).
+ * across rebalances while its partition stays, and drains when the partition goes. It begins once it has the
+ * lock of its partition (PROTOCOL.md §10).
  *
  * A worker that lost its writer or the log takes over from itself and goes on. A process that lost its place
- * in the group joins again. A process that cannot get its holds could not work on its partitions: it leaves
- * the group, and joins again once it gets holds. A failure that concerns one sync alone is tried again with
- * growing pauses.
+ * in the group joins again. A process that gets no locks could not work on its partitions: it leaves the
+ * group, and joins again once it gets locks. After a failure that concerns one sync alone, the work begins
+ * again with growing pauses.
  */
 import { randomUUID } from 'node:crypto'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { endingOf, type Ends } from '@sluice/flow/ends'
 import { sleep } from '@sluice/flow/sleep'
-import type { Hold, Holds } from '@sluice/holds/port'
 import type { Membership, MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { Entry } from './deaths/entry.ts'
-import { concernOf, Tries, type SettingAside } from './failures.ts'
+import { concernOf, WorkAttempts, type Suspender } from './failures.ts'
+import type { Lock, Locks } from './port.ts'
 
-/** Pauses between attempts to take over again, while the log or a predecessor is in the way. */
+/** Pauses before a worker takes over again, while the log or a predecessor is in the way. */
 const FIRST_PAUSE_MS = 100
 const MAX_PAUSE_MS = 5_000
 const PAUSE_BEFORE_REJOINING_MS = 1_000
-/** How long a process keeps partitions that it gets no hold on. A restart of Redis is shorter. */
-const GIVE_UP_WITHOUT_HOLD_MS = 5_000
-/** A group's coordinator that has not answered for so long may have given the partitions to others. */
+/** How long a process keeps partitions whose lock it does not get. A restart of Redis is shorter. */
+const GIVE_UP_WITHOUT_LOCK_MS = 5_000
+/** A coordinator that has not answered for this long may have given the partitions to others. */
 const SESSION_TIMEOUT_MS = 6_000
 
 /**
@@ -35,7 +35,7 @@ export interface Worker extends Ends {
   readonly target: TopicPartition
   /** The group that gave it the partition. */
   readonly membership: Membership
-  /** What the takeover counts, where deaths are counted. */
+  /** Absent where deaths of owners are not counted. */
   readonly entry?: Entry | undefined
 }
 
@@ -51,33 +51,27 @@ export interface OwnPartitionsOptions extends Ends {
   readonly log: MessageLog
   readonly group: string
   readonly topic: string
-  readonly holds: Holds
-  /**
-   * The name of the hold that a worker has while it is at work. It is the same in every process that may get
-   * the partition.
-   */
-  readonly holdOf: (target: TopicPartition) => string
+  readonly locks: Locks
+  /** The lock of a partition has the same name in every process that may get the partition. */
+  readonly lockName: (target: TopicPartition) => string
   readonly work: (worker: Worker) => Promise<void>
-  /**
-   * Told of each failure after which the work is tried again. The target is null for a failure of the
-   * membership.
-   */
-  readonly onSetback: (target: TopicPartition | null, error: unknown) => void
+  /** Called with each failure that another attempt mends. The target is null for the membership. */
+  readonly onTransientFailure: (target: TopicPartition | null, error: unknown) => void
   readonly readiness?: Readiness | undefined
   /**
    * Absent where the partitions belong to many syncs. A failure that concerns one sync ends all work then.
    */
-  readonly setAside?: SettingAside | undefined
+  readonly suspender?: Suspender | undefined
 }
 
 /**
- * Resolves once drained. Rejects, after all workers have stopped, with the first failure that another try
+ * Resolves once drained. Rejects, after all workers have stopped, with the first failure that another attempt
  * does not mend.
  */
 export async function ownPartitions(options: OwnPartitionsOptions): Promise<void> {
   const { log, group, topic, readiness } = options
   const ending = endingOf(options)
-  const tries = new Tries(options, null)
+  const attempts = new WorkAttempts(options, null)
   try {
     while (!ending.aborted) {
       let pauseMs = PAUSE_BEFORE_REJOINING_MS
@@ -85,42 +79,42 @@ export async function ownPartitions(options: OwnPartitionsOptions): Promise<void
         readiness?.joining(group)
         await using membership = await log.join(group, [topic], { signal: ending })
         readiness?.joined(group)
-        tries.joined()
+        attempts.joined()
         await workAsMember(options, membership)
         return
       } catch (error) {
         if (ending.aborted) return
-        pauseMs = Math.max(pauseMs, await tries.failed(error))
+        pauseMs = Math.max(pauseMs, await attempts.failed(error))
       }
       // A process that waits for a sync that nobody can join is still ready for the other syncs.
-      if (tries.isAside) readiness?.left(group)
+      if (attempts.isSuspended) readiness?.left(group)
       await sleep(pauseMs, { signal: ending }).catch(() => undefined)
-      await untilHoldsAnswer(options, ending)
+      await untilLocksAnswer(options, ending)
     }
   } finally {
     readiness?.left(group)
-    tries[Symbol.dispose]()
+    attempts[Symbol.dispose]()
   }
 }
 
 /**
- * Waits until the process gets holds. A member without holds would take partitions from members who can work
+ * Waits until the process gets locks. A member without locks would take partitions from members that can work
  * on them.
  */
-async function untilHoldsAnswer(options: OwnPartitionsOptions, signal: AbortSignal): Promise<void> {
+async function untilLocksAnswer(options: OwnPartitionsOptions, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
-      await using _free = await options.holds.acquire(`member/${randomUUID()}`, { signal })
+      await using _free = await options.locks.acquire(`member/${randomUUID()}`, { signal })
       return
     } catch (error) {
-      if (!signal.aborted && concernOf(error) !== 'passing') throw error
+      if (!signal.aborted && concernOf(error) !== 'transient') throw error
     }
     await sleep(PAUSE_BEFORE_REJOINING_MS, { signal }).catch(() => undefined)
   }
 }
 
 /**
- * True while the group's coordinator is known to count this process as a member. A process that is not a
+ * True while the coordinator certainly counts this process as a member of the group. A process that is no
  * member writes and sends nothing: a successor may be at work already, and a log may have forgotten its
  * fence.
  */
@@ -168,55 +162,55 @@ async function workAsMember(options: OwnPartitionsOptions, membership: Membershi
 async function keepWorking(options: OwnPartitionsOptions, worker: Worker): Promise<void> {
   const { target } = worker
   const ending = endingOf(worker)
-  const tries = new Tries(options, target)
-  let hold: Hold | null = null
+  const attempts = new WorkAttempts(options, target)
+  let lock: Lock | null = null
   let pauseMs = FIRST_PAUSE_MS
   try {
     while (!ending.aborted) {
       const startedAt = performance.now()
-      let asidePauseMs = 0
+      let suspendedMs = 0
       try {
-        if (hold?.held !== true) {
-          await hold?.[Symbol.asyncDispose]()
-          hold = await patientHold(options, target, ending)
+        if (lock?.held !== true) {
+          await lock?.[Symbol.asyncDispose]()
+          lock = await acquirePatiently(options, target, ending)
         }
-        tries.begins()
+        attempts.begins()
         await options.work(worker)
         return
       } catch (error) {
         if (ending.aborted) return
-        if (error instanceof WithoutHold) throw error
-        asidePauseMs = await tries.failed(error)
+        if (error instanceof WithoutLock) throw error
+        suspendedMs = await attempts.failed(error)
       }
       if (performance.now() - startedAt > MAX_PAUSE_MS) pauseMs = FIRST_PAUSE_MS
-      await sleep(Math.max(pauseMs, asidePauseMs), { signal: ending }).catch(() => undefined)
+      await sleep(Math.max(pauseMs, suspendedMs), { signal: ending }).catch(() => undefined)
       pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)
     }
   } finally {
-    tries[Symbol.dispose]()
-    await hold?.[Symbol.asyncDispose]()
+    attempts[Symbol.dispose]()
+    await lock?.[Symbol.asyncDispose]()
   }
 }
 
 /** Ends the membership, since every partition that this process gets would meet the same failure. */
-class WithoutHold extends SluiceError {}
+class WithoutLock extends SluiceError {}
 
-/** Rejects with `WithoutHold` if the keeper of the holds has not answered for some seconds. */
-async function patientHold(
-  { holds, holdOf, onSetback }: OwnPartitionsOptions,
+/** Rejects with `WithoutLock` if the server of the locks has not answered for some seconds. */
+async function acquirePatiently(
+  { locks, lockName, onTransientFailure }: OwnPartitionsOptions,
   target: TopicPartition,
   signal: AbortSignal,
-): Promise<Hold> {
+): Promise<Lock> {
   let sinceMs: number | null = null
   for (;;) {
     try {
-      return await holds.acquire(holdOf(target), { signal })
+      return await locks.acquire(lockName(target), { signal })
     } catch (error) {
       if (signal.aborted || !isSluiceError(error) || !error.retryable) throw error
-      if (sinceMs === null) onSetback(target, error)
+      if (sinceMs === null) onTransientFailure(target, error)
       sinceMs ??= performance.now()
-      if (performance.now() - sinceMs >= GIVE_UP_WITHOUT_HOLD_MS)
-        throw new WithoutHold(error.code, error.message, { cause: error, retryable: true })
+      if (performance.now() - sinceMs >= GIVE_UP_WITHOUT_LOCK_MS)
+        throw new WithoutLock(error.code, error.message, { cause: error, retryable: true })
     }
     await sleep(FIRST_PAUSE_MS, { signal })
   }

@@ -138,11 +138,11 @@ describe('the view of the runs', () => {
           isMissing ? Promise.reject(lost) : world.io.decode(...args),
       },
     }) as typeof world.io
-    const onSetback = (error: unknown): void => {
+    const onTransientFailure = (error: unknown): void => {
       expect(error).toMatchObject({ code: 'corrupt', retryable: true })
       isMissing = false
     }
-    await using view = await RunsView.open({ ...world, io, onSetback }, { signal })
+    await using view = await RunsView.open({ ...world, io, onTransientFailure }, { signal })
     await view.caughtUp(HOME, { signal })
     expect(view.of(SYNC)?.events.get(ID)?.status).toBe('running')
   })

@@ -92,7 +92,7 @@ export interface RunsViewDeps {
    * Told of each failure that may pass. The view then goes on as soon as it can. Without this function such a
    * failure ends the view and rejects every wait.
    */
-  readonly onSetback?: (error: unknown) => void
+  readonly onTransientFailure?: (error: unknown) => void
 }
 
 interface UnreadableRecord {
@@ -105,7 +105,7 @@ export class RunsView implements AsyncDisposable {
   readonly #log: MessageLog
   readonly #io: RecordIo
   readonly #topic: string
-  readonly #onSetback: ((error: unknown) => void) | null
+  readonly #onTransientFailure: ((error: unknown) => void) | null
   readonly #syncs = new Map<string, MutableSyncRuns>()
   /** Incarnations that a reset has ended. A late record of one is passed over. */
   readonly #ended = new RecentMap<string, true>({ limit: ENDED_INCARNATIONS_KEPT })
@@ -134,7 +134,7 @@ export class RunsView implements AsyncDisposable {
     this.#log = deps.log
     this.#io = deps.io
     this.#topic = sharedTopics(deps.prefix).runs
-    this.#onSetback = deps.onSetback ?? null
+    this.#onTransientFailure = deps.onTransientFailure ?? null
   }
 
   /** Starts tailing from the beginning of the topic; `caughtUp` tells when a partition is complete. */
@@ -237,8 +237,8 @@ export class RunsView implements AsyncDisposable {
         return
       } catch (error) {
         const mayPass = isSluiceError(error) && error.retryable && !signal.aborted
-        if (!mayPass || this.#onSetback === null) throw error
-        this.#onSetback(error)
+        if (!mayPass || this.#onTransientFailure === null) throw error
+        this.#onTransientFailure(error)
       }
       await sleep(PAUSE_AFTER_SETBACK_MS, { signal })
     }
@@ -309,7 +309,7 @@ export class RunsView implements AsyncDisposable {
     const sinceMs = waits?.offset === offset ? waits.sinceMs : performance.now()
     this.#waitsAt.set(partition, { offset, sinceMs })
     const now = performance.now()
-    const isPatient = this.#onSetback !== null && now >= this.#patientFromMs
+    const isPatient = this.#onTransientFailure !== null && now >= this.#patientFromMs
     if (isPatient && now - sinceMs >= WAITED_FOR_A_SCHEMA_MS) this.#patientFromMs = now + IMPATIENT_FOR_MS
     else if (isPatient) throw new SluiceError('corrupt', error.message, { cause: error, retryable: true })
     this.#note(sync, key, error)

@@ -9,7 +9,7 @@ import { isEnded } from '@sluice/domain/run-status'
 import { endingAlso, endingOf, type Ends } from '@sluice/flow/ends'
 import { OffsetWatermark } from '@sluice/flow/offset-watermark'
 import { Slots } from '@sluice/flow/slots'
-import type { Holds } from '@sluice/holds/port'
+import type { Locks } from '@sluice/partition/port'
 import { decodeEach, decodeShared, type Placed } from '@sluice/topics/owned-reader'
 import type { LogRecord } from '@sluice/message-log/port'
 import { appendRunEvent } from '@sluice/runs/run-event-record'
@@ -27,7 +27,7 @@ import { SyncRunner } from './sync/sync-runner.ts'
 export interface DetectorDeps extends RunnerDeps {
   /** The syncs that are run; absent for all. The set may grow. */
   readonly only?: ReadonlySet<string>
-  readonly holds: Holds
+  readonly locks: Locks
   readonly readiness?: Readiness | undefined
   /** True if schedules start runs. A command that asks for one run starts no other. */
   readonly runsSchedules?: boolean
@@ -48,12 +48,12 @@ const MAX_REFUSED = 1_000
 
 /** Resolves once drained. Rejects with a failure that no takeover mends. */
 export async function runChangeDetector(deps: DetectorDeps, ends: Ends): Promise<void> {
-  const { log, holds, readiness, prefix, logger } = deps
+  const { log, locks, readiness, prefix, logger } = deps
   const detections = new Slots({ most: DETECTIONS_AT_ONCE, overdueMs: OVERDUE_MS })
   const suspects = new Slots({ most: 1, overdueMs: OVERDUE_MS })
   const topic = sharedTopics(prefix).commands
-  const onSetback = (err: unknown): void => logger.warn({ err }, 'the schedules are read again')
-  const schedules = deps.runsSchedules === true ? new SyncSchedules(deps, onSetback) : null
+  const onTransientFailure = (err: unknown): void => logger.warn({ err }, 'the schedules are read again')
+  const schedules = deps.runsSchedules === true ? new SyncSchedules(deps, onTransientFailure) : null
   const stop = new AbortController()
   let failure: unknown = null
   const following = schedules?.follow(endingOf(ends, stop.signal)).catch((error: unknown) => {
@@ -63,13 +63,13 @@ export async function runChangeDetector(deps: DetectorDeps, ends: Ends): Promise
   try {
     await ownPartitions({
       log,
-      holds,
+      locks,
       readiness,
       group: detectorGroup(prefix),
       topic,
-      holdOf: ({ partition }) => `changes/${partition}`,
+      lockName: ({ partition }) => `changes/${partition}`,
       work: worker => new HomePartition({ ...deps, detections, suspects, schedules }, worker).work(),
-      onSetback: (target, error) =>
+      onTransientFailure: (target, error) =>
         logger.warn({ partition: target?.partition, err: error }, 'detection starts again'),
       ...endingAlso(ends, stop.signal),
     })
@@ -129,11 +129,11 @@ class HomePartition {
   }
 
   async #fireSchedules(): Promise<void> {
-    const { schedules, runs, now, figures, logger } = this.#deps
+    const { schedules, runs, now, stageMetrics, logger } = this.#deps
     if (schedules === null) return
     const { partition } = this.#worker.target
     const fire = (sync: string, fired: Fired): void => this.#runnerOf(sync).fire(fired)
-    await fireSchedules({ schedules, runs, partition, now, fire, figures, logger }, this.#ends.drain)
+    await fireSchedules({ schedules, runs, partition, now, fire, stageMetrics, logger }, this.#ends.drain)
   }
 
   async #follow(from: number): Promise<void> {

@@ -10,7 +10,7 @@ import { openDeliveredState } from '@sluice/delivered-state/adapters/duckdb'
 import { FreedMemory } from '@sluice/delivered-state/adapters/freed-memory'
 import { duckdbSize, memoryBudget, queryBytes } from '@sluice/domain/memory-budget'
 import { ulid } from '@sluice/domain/ulid'
-import { createRedisHolds } from '@sluice/holds/adapters/redis'
+import { createRedisLocks } from '@sluice/partition/adapters/redis'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { fileSourceLimits, sourcePrivateNetworks } from '@sluice/runtime/settings/reach'
 import type { Logger } from '@sluice/runtime/logger'
@@ -22,13 +22,13 @@ import { growHeapByRoom } from '@sluice/runtime/machine/heap-growth'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { boundSecrets, told } from '@sluice/secrets/bound-secrets'
 import { openSource } from '@sluice/sources/adapters/open-source'
-import { figuresAsMetrics } from '@sluice/partition/process/figures-as-metrics'
+import { createStageMetrics } from '@sluice/partition/stage-metrics'
 import { GroupReadiness } from '@sluice/partition/process/group-readiness'
-import { openHolds } from '@sluice/partition/process/open-holds'
+import { openLocks } from '@sluice/partition/process/open-locks'
 import { openStage } from '@sluice/partition/process/open-stage'
 import { openVault } from '@sluice/partition/process/open-vault'
 import { currentDefinition, tellOfSigning } from '@sluice/resources/stored-documents'
-import { holdsReadiness } from '@sluice/partition/process/holds-readiness'
+import { locksReadiness } from '@sluice/partition/process/open-locks'
 import { detectorGroup } from '@sluice/topics/topics'
 import { runChangeDetector } from './change-detector.ts'
 import type { DetectorConfig } from './config.ts'
@@ -56,15 +56,15 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
     await openStage(config, adapters, { clientId, outlasts: true, logger, metrics, signal }),
   )
   await tellOfSigning(stage, { signal })
-  const holds = opening.use(await openHolds(config, createRedisHolds, context))
+  const locks = opening.use(await openLocks(config, createRedisLocks, context))
   const vault = opening.use(await openVault(stage, env, { logger, onOpened: mask, signal }))
   const secretFor = told(boundSecrets(env, 'refused', vault), mask)
   const readiness = new GroupReadiness(detectorGroup(config.prefix))
   const deps = {
     ...stage,
-    holds,
+    locks,
     readiness,
-    figures: figuresAsMetrics(metrics),
+    stageMetrics: createStageMetrics(metrics),
     traces,
     logger,
     dataDir,
@@ -89,7 +89,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   }
   const opened = opening.move()
   return {
-    ready: { groups: () => readiness.check(), redis: () => holdsReadiness(holds) },
+    ready: { groups: () => readiness.check(), redis: () => locksReadiness(locks) },
     run: ends => runChangeDetector(deps, ends),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }

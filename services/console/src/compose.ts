@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { createMailSender } from '@sluice/alerts/adapters/nodemailer'
-import { alertFigures } from '@sluice/alerts/keep/alert-figures'
+import { createAlertMetrics } from '@sluice/alerts/keep/alert-metrics'
 import { keepAlerts } from '@sluice/alerts/keep/keep-alerts'
 import type { TellingDeps } from '@sluice/alerts/tell/tell-notice'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -21,7 +21,7 @@ import { openHistory, type OpenHistoryOptions } from '@sluice/history/open-histo
 import { makeFilesPrivate } from '@sluice/runtime/private-files'
 import { runErrors } from '@sluice/control/history/run-errors'
 import { endOf, type Ends } from '@sluice/flow/ends'
-import { createLocalHolds } from '@sluice/holds/adapters/local'
+import { createLocalLocks } from '@sluice/partition/adapters/local'
 import { createUndiciSender } from '@sluice/http-sender/adapters/undici'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { openStage } from '@sluice/partition/process/open-stage'
@@ -103,8 +103,9 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
   )
   const telling = opening.use(openTelling(vault))
   const watching = {
-    ...{ ...stage, ...telling, logger, publicUrl: config.publicUrl, figures: alertFigures(metrics) },
-    ...{ holds: createLocalHolds(), errorsOf: runErrors.bind(null, stage) },
+    ...{ ...stage, ...telling, logger, locks: createLocalLocks() },
+    ...{ publicUrl: config.publicUrl, alertMetrics: createAlertMetrics(metrics) },
+    errorsOf: runErrors.bind(null, stage),
   }
   const opened = opening.move()
   return {

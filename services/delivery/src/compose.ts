@@ -1,7 +1,7 @@
 /** Delivery on Kafka, the schema registry and Redis. The one place of this service that names adapters. */
 import { isSluiceError } from '@sluice/contracts/errors'
 import { memoryBudget } from '@sluice/domain/memory-budget'
-import { createRedisHolds } from '@sluice/holds/adapters/redis'
+import { createRedisLocks } from '@sluice/partition/adapters/redis'
 import { createUndiciSender } from '@sluice/http-sender/adapters/undici'
 import { createKafkaLog } from '@sluice/message-log/adapters/kafka'
 import { createRedisTokenStore } from '@sluice/oauth/adapters/redis'
@@ -17,13 +17,13 @@ import { SlowRenders } from '@sluice/templates/adapters/thread'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
 import { boundSecrets, told } from '@sluice/secrets/bound-secrets'
 import { environmentKeys } from '@sluice/secrets/vault/key-file'
-import { figuresAsMetrics } from '@sluice/partition/process/figures-as-metrics'
+import { createStageMetrics } from '@sluice/partition/stage-metrics'
 import { GroupReadiness } from '@sluice/partition/process/group-readiness'
-import { forgottenLogger, logTrouble, openHolds } from '@sluice/partition/process/open-holds'
+import { forgottenLogger, logTrouble, openLocks } from '@sluice/partition/process/open-locks'
 import { newSuspects } from '@sluice/partition/deaths/entry'
 import { openStage } from '@sluice/partition/process/open-stage'
 import { openVault } from '@sluice/partition/process/open-vault'
-import { holdsReadiness } from '@sluice/partition/process/holds-readiness'
+import { locksReadiness } from '@sluice/partition/process/open-locks'
 import type { DeliveryConfig } from './config.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
 import { runDelivery } from './delivery.ts'
@@ -54,11 +54,11 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
       signal,
     }),
   )
-  const holds = opening.use(await openHolds(config, createRedisHolds, context))
+  const locks = opening.use(await openLocks(config, createRedisLocks, context))
   const telling = { onTrouble: logTrouble(logger, 'requests'), onForgotten: forgottenLogger(logger) }
   const rateLimit = opening.use(createRedisRateLimit({ ...redis, prefix, ...telling }))
-  const figures = figuresAsMetrics(metrics)
-  const onBreaker = tellOfBreakers({ logger, figures })
+  const stageMetrics = createStageMetrics(metrics)
+  const onBreaker = tellOfBreakers({ logger, stageMetrics })
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission, onBreaker))
   const memory = new DeliveryMemory(memoryBudget(config.memoryBytes).buffersBytes)
   const networks = destinationPrivateNetworks(env)
@@ -83,7 +83,7 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
     new DestinationTokens({
       ...{ store, keys: environmentKeys(env), vault, sender, secretFor: secrets, profile },
       waitsForPeople: true,
-      figures,
+      stageMetrics,
       onSecret: mask,
     }),
   )
@@ -91,7 +91,7 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
     ...{ secrets, tokens, profile },
     caughtUp: options => vault.caughtUp(options),
     logger,
-    figures,
+    stageMetrics,
   })
   // A predecessor may still live, frozen, and hold its slots until then.
   const lateSends = lateAfterTakeover(target => target.slotLifeMs)
@@ -100,10 +100,10 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const sending = { ...working, sender, leases, resolveTarget, lateSends }
   const opened = opening.move()
   return {
-    ready: { groups: () => readiness.check(), redis: () => holdsReadiness(holds) },
+    ready: { groups: () => readiness.check(), redis: () => locksReadiness(locks) },
     run: ends =>
       runDelivery(
-        { ...stage, ...sending, holds, readiness, figures, traces, logger, suspects: newSuspects() },
+        { ...stage, ...sending, locks, readiness, stageMetrics, traces, logger, suspects: newSuspects() },
         ends,
       ),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),

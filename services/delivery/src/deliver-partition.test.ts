@@ -10,7 +10,7 @@ import type { OutgoingRequest, SendResult } from '@sluice/http-sender/port'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
-import { NO_FIGURES } from '@sluice/partition/figures'
+import { NO_STAGE_METRICS } from '@sluice/partition/stage-metrics'
 import type { Placed } from '@sluice/topics/owned-reader'
 import { at, isMarkerKey, keyText, sharedTopics, syncTopics } from '@sluice/topics/topics'
 import {
@@ -123,7 +123,7 @@ describe('the delivery of a partition', () => {
     const { log, io, runs, definitions, prefix } = world
     const deps: DeliverDeps = {
       ...{ log, io, runs, definitions, prefix },
-      figures: NO_FIGURES,
+      stageMetrics: NO_STAGE_METRICS,
       lateSends: lateAfterTakeover(() => 0),
       onError: () => undefined,
       sender: {

@@ -96,7 +96,7 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
     onMarked: () => backlog.now(),
     onFurther: () => worker.entry?.cameFurther(),
   })
-  await using backlog = tellBacklog({ log, figures: deps.figures, run, worker, ledger, requests })
+  await using backlog = tellBacklog({ log, stageMetrics: deps.stageMetrics, run, worker, ledger, requests })
   const parts = { deps, run, worker, ownership, recovered, ledger, requests, attempts, share, againShare }
   await new PartitionDelivery(parts).work()
 }

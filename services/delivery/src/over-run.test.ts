@@ -6,7 +6,7 @@ import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { MessageLog, ReadBatch, TopicPartition } from '@sluice/message-log/port'
-import { reportSetAside } from '@sluice/partition/report-set-aside'
+import { reportSuspended } from '@sluice/partition/report-suspended'
 import { plainMarker } from '@sluice/partition/take-over'
 import { RunsView } from '@sluice/runs/runs-view'
 import {
@@ -247,7 +247,7 @@ describe('of a run that ended before the partition was done', () => {
 describe('a partition whose renderer cannot go on', () => {
   const ask = (): Promise<void> => {
     const of = { stage: 'requests', sync: SYNC, incarnation: INCARNATION, partition: 0 } as const
-    return reportSetAside(
+    return reportSuspended(
       world,
       { ...of, error: new SluiceError('template', 'no filter') },
       { signal: never },
@@ -344,7 +344,7 @@ describe('a partition that delivery itself could not go on with', () => {
     await tell('NEW')
     await write('NEW', ['a', 'b'])
     const of = { stage: 'attempts', sync: SYNC, incarnation: INCARNATION, partition: 0 } as const
-    await reportSetAside(world, { ...of, error: new SluiceError('config', 'no right') }, { signal: never })
+    await reportSuspended(world, { ...of, error: new SluiceError('config', 'no right') }, { signal: never })
     const life = live()
     await world.runs.until(() => report()?.faultedFrom === null, { signal: never })
     expect([sent, await entries()]).toEqual([[], ['2 unsent', '2 unsent']])

@@ -25,7 +25,7 @@ import { DestinationTokens } from '@sluice/delivery/destination/destination-toke
 import { resolveTarget } from '@sluice/delivery/destination/target'
 import { memoryBudget } from '@sluice/domain/memory-budget'
 import type { Ends } from '@sluice/flow/ends'
-import { createLocalHolds } from '@sluice/holds/adapters/local'
+import { createLocalLocks } from '@sluice/partition/adapters/local'
 import { loadWhenSending } from '@sluice/http-sender/load-when-sending'
 import type { UndiciSenderOptions } from '@sluice/http-sender/adapters/undici'
 import type { HttpSender } from '@sluice/http-sender/port'
@@ -42,7 +42,7 @@ import { destinationPrivateNetworks } from '@sluice/runtime/settings/reach'
 import { logSizeOf, memoryOf, secretOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
 import type { Metrics } from '@sluice/runtime/metrics'
-import { NO_FIGURES, type Figures } from '@sluice/partition/figures'
+import { NO_STAGE_METRICS, type StageMetrics } from '@sluice/partition/stage-metrics'
 import { growHeapByRoom } from '@sluice/runtime/machine/heap-growth'
 import { openTraces } from '@sluice/runtime/traces/open-traces'
 import { makeFilesPrivate } from '@sluice/runtime/private-files'
@@ -55,7 +55,7 @@ import { secretsOf, told, type KeptSecrets } from '@sluice/secrets/bound-secrets
 import { isInEnvironment } from '@sluice/secrets/environment'
 import { openSource } from '@sluice/sources/adapters/open-source'
 import type { Source } from '@sluice/sources/port'
-import { forgottenLogger, logTrouble, openHolds } from '@sluice/partition/process/open-holds'
+import { forgottenLogger, logTrouble, openLocks } from '@sluice/partition/process/open-locks'
 import { openBackbone } from '@sluice/partition/process/open-stage'
 import { tellOfForeign } from '@sluice/partition/process/tell-of-foreign'
 import { ForeignRecords } from '@sluice/topics/foreign-records'
@@ -114,9 +114,9 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
   )
   const definitions = new Definitions(shared)
   const logRoom = { limitBytes: logSizeOf(env), log }
-  const own = { newRunId, holds: createLocalHolds(), lateSends, dataDir, logger, early, logRoom }
-  const figures = metrics === undefined ? NO_FIGURES : await figuresIn(metrics)
-  const deps = { ...shared, ...own, runs, definitions, vault, figures, usage: new UsageAtWork() }
+  const own = { newRunId, locks: createLocalLocks(), lateSends, dataDir, logger, early, logRoom }
+  const stageMetrics = metrics === undefined ? NO_STAGE_METRICS : await figuresIn(metrics)
+  const deps = { ...shared, ...own, runs, definitions, vault, stageMetrics, usage: new UsageAtWork() }
   let startWait: Wait | null = null
   const start: Pipeline['start'] = async (only, ends) => {
     startWait = redisWait(env)
@@ -138,8 +138,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
   }
 }
 
-async function figuresIn(metrics: Metrics): Promise<Figures> {
-  return (await import('@sluice/partition/process/figures-as-metrics')).figuresAsMetrics(metrics)
+async function figuresIn(metrics: Metrics): Promise<StageMetrics> {
+  return (await import('@sluice/partition/stage-metrics')).createStageMetrics(metrics)
 }
 
 /** What notices of alerts are told with. */
@@ -214,7 +214,7 @@ async function openServices(
     new DestinationTokens({
       ...{ store: createLocalTokenStore(), keys: keysOf(dataDir, env), vault, sender },
       ...{ secretFor: sourceOptions.secretFor, profile: profileOf(env), waitsForPeople: false },
-      ...(deps.figures === undefined ? {} : { figures: deps.figures }),
+      ...(deps.stageMetrics === undefined ? {} : { stageMetrics: deps.stageMetrics }),
       onSecret: mask,
     }),
   )
@@ -246,11 +246,11 @@ interface LimitsOf {
 async function openLimits({ dataDir, env, logger, signal }: LimitsOf): Promise<RateLimit & LimitUsage> {
   const shared = redisSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
   if (shared === null) return createLocalRateLimit({ file: join(dataDir, 'limits.db') })
-  const [{ createRedisHolds }, { createRedisRateLimit }] = await Promise.all([
-    import('@sluice/holds/adapters/redis'),
+  const [{ createRedisLocks }, { createRedisRateLimit }] = await Promise.all([
+    import('@sluice/partition/adapters/redis'),
     import('@sluice/rate-limit/adapters/redis'),
   ])
-  await using _answers = await openHolds(shared, createRedisHolds, { logger, signal })
+  await using _answers = await openLocks(shared, createRedisLocks, { logger, signal })
   const { redis, prefix } = shared
   const onForgotten = forgottenLogger(logger)
   return createRedisRateLimit({ ...redis, prefix, onTrouble: logTrouble(logger, 'requests'), onForgotten })

@@ -27,15 +27,15 @@ export async function watchAlerts(deps: WatchAlertsDeps, ends: Ends): Promise<vo
   const asked = new Set(only)
   try {
     if (!isServer && !(await hasAlerts(deps, ends.abort))) return
-    const [{ keepAlertsAlone }, { alertFigures, NO_ALERT_FIGURES }, { runErrors }] = await Promise.all([
+    const [{ keepAlertsAlone }, { createAlertMetrics, NO_ALERT_METRICS }, { runErrors }] = await Promise.all([
       import('@sluice/alerts/keep/keep-alerts'),
-      import('@sluice/alerts/keep/alert-figures'),
+      import('@sluice/alerts/keep/alert-metrics'),
       import('@sluice/control/history/run-errors'),
     ])
     await using telling = deps.openTelling()
-    const figures = metrics === undefined ? NO_ALERT_FIGURES : alertFigures(metrics)
+    const alertMetrics = metrics === undefined ? NO_ALERT_METRICS : createAlertMetrics(metrics)
     const kept = {
-      ...{ ...deps, ...telling, figures, publicUrl: publicUrlOf(env) },
+      ...{ ...deps, ...telling, alertMetrics, publicUrl: publicUrlOf(env) },
       ...{ errorsOf: runErrors.bind(null, deps), looksOnceMore: !isServer },
     }
     const { only: _, ...all } = kept

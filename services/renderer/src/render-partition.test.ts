@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import type { RunBegin } from '@sluice/contracts/records'
 import type { MessageLog } from '@sluice/message-log/port'
-import { NO_FIGURES } from '@sluice/partition/figures'
+import { NO_STAGE_METRICS } from '@sluice/partition/stage-metrics'
 import { at, homePartition, runKey, sharedTopics, syncTopics } from '@sluice/topics/topics'
 import { sampleDefinition, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
 import { steadyMembership } from '@sluice/testkit/steady-membership'
@@ -31,7 +31,7 @@ function render(
   }
   const worker = { target: at(topics.changes, 0), membership, drain, abort: signal }
   const room = new RendererMemory(128_000_000)
-  const deps = { log, io, definitions, runs, prefix, room, figures: NO_FIGURES }
+  const deps = { log, io, definitions, runs, prefix, room, stageMetrics: NO_STAGE_METRICS }
   return renderPartition(deps, sampleEvent(), worker)
 }
 

@@ -14,7 +14,7 @@ import { endingOf } from '@sluice/flow/ends'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import { isLongTurn, nextTurn } from '@sluice/flow/sleep'
 import type { MessageLog, NewRecord, TopicPartition } from '@sluice/message-log/port'
-import { NO_FIGURES, type Figures } from '@sluice/partition/figures'
+import { NO_STAGE_METRICS, type StageMetrics } from '@sluice/partition/stage-metrics'
 import { lastOwnRecord, markerOf, readOwnedKeepingRows, type Placed } from '@sluice/topics/owned-reader'
 import type { Worker } from '@sluice/partition/own-partitions'
 import type { RecordIo } from '@sluice/topics/record-io'
@@ -39,7 +39,7 @@ export interface RenderDeps {
   readonly io: RecordIo
   readonly definitions: Definitions
   readonly runs: RunsView
-  readonly figures?: Figures | undefined
+  readonly stageMetrics?: StageMetrics | undefined
   readonly prefix: string
   /** Of all partitions of this process. */
   readonly room: RenderRoom
@@ -80,15 +80,17 @@ interface RunContext {
 export async function renderPartition(deps: RenderDeps, run: RunEvent, worker: Worker): Promise<void> {
   using share = deps.room.output.open()
   const renderer = new PartitionRenderer(deps, run, { worker, share })
-  // Nobody watches a process without figures.
-  await using hints = new PositionHints(worker, { position: () => (deps.figures ? renderer.position : null) })
+  // Nobody watches a process without stageMetrics.
+  await using hints = new PositionHints(worker, {
+    position: () => (deps.stageMetrics ? renderer.position : null),
+  })
   renderer.hints = hints
   await renderer.work()
 }
 
 class PartitionRenderer {
   readonly #deps: RenderDeps
-  readonly #figures: Figures
+  readonly #metrics: StageMetrics
   readonly #run: RunEvent
   readonly #worker: Worker
   readonly #input: TopicPartition
@@ -113,7 +115,7 @@ class PartitionRenderer {
     { worker, share }: { readonly worker: Worker; readonly share: ByteShare },
   ) {
     this.#deps = deps
-    this.#figures = deps.figures ?? NO_FIGURES
+    this.#metrics = deps.stageMetrics ?? NO_STAGE_METRICS
     this.#run = run
     this.#worker = worker
     this.#ending = worker.abort
@@ -364,7 +366,7 @@ class PartitionRenderer {
       throw new SluiceError('corrupt', `a change at offset ${offset} carries no request`)
     this.#renderAll(context.batches.flush())
     await this.#finishRendering()
-    this.#figures.rendered(this.#run.sync, recorded.value.trigger, 'request')
+    this.#metrics.rendered(this.#run.sync, recorded.value.trigger, 'request')
     this.#requests.push(context.records.again(recorded.value, offset))
   }
 
@@ -448,7 +450,7 @@ class PartitionRenderer {
         context.records.nextSeq += 1
         continue
       }
-      this.#figures.rendered(this.#run.sync, batch.op, one.kind)
+      this.#metrics.rendered(this.#run.sync, batch.op, one.kind)
       this.#requests.push(context.records.of(batch, one))
       context.care.goesOn()
     }

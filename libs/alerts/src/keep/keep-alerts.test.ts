@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { AlertNotice } from '@sluice/contracts/specs/alert-views'
 import type { RunEvent } from '@sluice/contracts/records'
 import { alert as alertSchema } from '@sluice/contracts/resources'
-import { createLocalHolds } from '@sluice/holds/adapters/local'
+import { createLocalLocks } from '@sluice/partition/adapters/local'
 import { createUndiciSender } from '@sluice/http-sender/adapters/undici'
 import type { HttpSender } from '@sluice/http-sender/port'
 import { writeResources } from '@sluice/resources/change-resources'
@@ -12,12 +12,12 @@ import { sampleCounts, sampleDefinition, sampleEvent, SYNC } from '@sluice/testk
 import { startScriptedApi, type ScriptedApi } from '@sluice/testkit/scripted-api'
 import { openTestLog, type TestLog } from '@sluice/testkit/test-log'
 import { at, sharedTopics } from '@sluice/topics/topics'
-import { NO_ALERT_FIGURES } from './alert-figures.ts'
+import { NO_ALERT_METRICS } from './alert-metrics.ts'
 import { readAlertStates, alertsViewOf } from './alert-records.ts'
 import { keepAlerts, type KeepAlertsDeps } from './keep-alerts.ts'
 
 const { signal } = new AbortController()
-const holds = createLocalHolds()
+const locks = createLocalLocks()
 
 let log: TestLog
 let api: ScriptedApi
@@ -48,9 +48,9 @@ class Keeper {
       ...{
         ...log,
         sender,
-        holds,
+        locks,
         logger: quiet,
-        figures: NO_ALERT_FIGURES,
+        alertMetrics: NO_ALERT_METRICS,
         publicUrl: 'https://sluice.example.com',
       },
       mailer: { send: () => Promise.resolve(null) },

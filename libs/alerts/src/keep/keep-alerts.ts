@@ -11,7 +11,7 @@ import type { AlertSpec } from '@sluice/contracts/resources'
 import { endingOf, type Ends } from '@sluice/flow/ends'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
-import type { Holds } from '@sluice/holds/port'
+import type { Locks } from '@sluice/partition/port'
 import type { FencedWriter, NewRecord } from '@sluice/message-log/port'
 import { isMember, ownPartitions } from '@sluice/partition/own-partitions'
 import { plainMarker } from '@sluice/partition/take-over'
@@ -19,7 +19,7 @@ import { at, markerKey, SHARED_PARTITIONS, sharedTopics } from '@sluice/topics/t
 import type { AlertState, Trouble } from '../evaluate/alert-state.ts'
 import { evaluate, mustBeStored } from '../evaluate/evaluate.ts'
 import { tellNotice, type TellingDeps } from '../tell/tell-notice.ts'
-import type { AlertFigures } from './alert-figures.ts'
+import type { AlertMetrics } from './alert-metrics.ts'
 import { readAlertStates, stateRecord, watchKey, type AlertLog, type KeptState } from './alert-records.ts'
 import { Courier, type Tried } from './courier.ts'
 import { KnownFacts, type KnownFactsDeps } from './known-facts.ts'
@@ -37,12 +37,12 @@ const AFTER_A_PAUSE = 'alerts are watched again after a pause'
 const LAST_LOOK_MS = 10_000
 
 export interface KeepAlertsDeps extends AlertLog, TellingDeps, KnownFactsDeps {
-  readonly holds: Holds
+  readonly locks: Locks
   readonly logger: {
     info(fields: object, message: string): void
     warn(fields: object, message: string): void
   }
-  readonly figures: AlertFigures
+  readonly alertMetrics: AlertMetrics
   /** How long to wait after a first failure to tell; default: 5 s. */
   readonly firstPauseMs?: number
   /** The syncs that are watched; absent: all. */
@@ -61,7 +61,7 @@ interface Tenure extends Ends {
  * For a process that has the log to itself. Resolves once drained. It begins again after a failure that may
  * pass, and rejects with any other.
  */
-export async function keepAlertsAlone(deps: Omit<KeepAlertsDeps, 'holds'>, ends: Ends): Promise<void> {
+export async function keepAlertsAlone(deps: Omit<KeepAlertsDeps, 'locks'>, ends: Ends): Promise<void> {
   const ending = endingOf(ends)
   for (;;) {
     try {
@@ -79,18 +79,18 @@ export async function keepAlertsAlone(deps: Omit<KeepAlertsDeps, 'holds'>, ends:
 
 /** For one of several processes. Resolves once drained. Rejects with a failure that no takeover mends. */
 export async function keepAlerts(deps: KeepAlertsDeps, ends: Ends): Promise<void> {
-  const { log, prefix, holds, logger } = deps
+  const { log, prefix, locks, logger } = deps
   await ownPartitions({
-    ...{ log, holds, group: `${prefix}.alerts`, topic: sharedTopics(prefix).alerts },
-    holdOf: () => 'alerts',
+    ...{ log, locks, group: `${prefix}.alerts`, topic: sharedTopics(prefix).alerts },
+    lockName: () => 'alerts',
     work: worker => new AlertKeeper(deps, { ...worker, isCurrent: () => isMember(worker) }).work(),
-    onSetback: (_target, err) => logger.warn({ err }, AFTER_A_PAUSE),
+    onTransientFailure: (_target, err) => logger.warn({ err }, AFTER_A_PAUSE),
     ...ends,
   })
 }
 
 class AlertKeeper {
-  readonly #deps: Omit<KeepAlertsDeps, 'holds'>
+  readonly #deps: Omit<KeepAlertsDeps, 'locks'>
   readonly #tenure: Tenure
   readonly #states = new Map<string, KeptState>()
   /** As they are stored. */
@@ -110,7 +110,7 @@ class AlertKeeper {
   readonly #mine = new Set<string>()
   #all: AllWatched = { watched: [], knows: () => true }
 
-  constructor(deps: Omit<KeepAlertsDeps, 'holds'>, tenure: Tenure) {
+  constructor(deps: Omit<KeepAlertsDeps, 'locks'>, tenure: Tenure) {
     this.#deps = deps
     this.#tenure = tenure
     this.#facts = new KnownFacts(deps)
@@ -258,7 +258,7 @@ class AlertKeeper {
     for (const watch of gone) {
       this.#states.delete(watchKey(watch))
       this.#stored.delete(watchKey(watch))
-      this.#deps.figures.gone(watch.alert)
+      this.#deps.alertMetrics.gone(watch.alert)
     }
   }
 
@@ -347,9 +347,9 @@ class AlertKeeper {
   }
 
   #noteTry(alert: string, { notice, trouble }: Tried): void {
-    const { logger, figures } = this.#deps
+    const { logger, alertMetrics } = this.#deps
     const { id, sync, condition, state } = notice
-    figures.tried(alert, trouble === null ? 'told' : 'failed')
+    alertMetrics.tried(alert, trouble === null ? 'told' : 'failed')
     if (trouble === null) logger.info({ alert, sync, condition, state, id }, 'an alert was told')
     else
       logger.warn(
@@ -365,8 +365,8 @@ class AlertKeeper {
       firing.set(alert, (firing.get(alert) ?? 0) + Object.keys(state.firing).length)
       waiting.set(alert, (waiting.get(alert) ?? 0) + state.outbox.length)
     }
-    for (const [alert, count] of firing) this.#deps.figures.firing(alert, count)
-    for (const [alert, count] of waiting) this.#deps.figures.undelivered(alert, count)
+    for (const [alert, count] of firing) this.#deps.alertMetrics.firing(alert, count)
+    for (const [alert, count] of waiting) this.#deps.alertMetrics.undelivered(alert, count)
   }
 
   async #watchRuns(): Promise<void> {

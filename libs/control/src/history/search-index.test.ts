@@ -46,8 +46,8 @@ it('finds the same attempts as a look at every record, page by page', async () =
   const target = at(sharedTopics(world.prefix).runs, homePartition(SYNC))
   const event = world.io.encode('RunEvent', sampleEvent({ status: 'success' }))
   await world.append(target, [{ key: runKey(SYNC, 'RUN1'), value: event }])
-  const onSetback = (error: unknown): void => expect.fail(String(error))
-  await using follower = TopicsFollower.start({ ...world, index, days: 36_500, onSetback })
+  const onTransientFailure = (error: unknown): void => expect.fail(String(error))
+  await using follower = TopicsFollower.start({ ...world, index, days: 36_500, onTransientFailure })
   await world.runs.caughtUp(target.partition, { signal })
   expect(await follower.caughtUp([SYNC], { withinMs: 15_000, signal })).toBe(true)
   for (let n = 0; n < SEARCHES; n += 1) {

@@ -138,8 +138,9 @@ export async function openStage(
     { timeoutMs: settings.startupTimeoutMs, logger, signal },
   )
   const shared = { log, io, prefix }
-  const onSetback = (err: unknown): void => logger.warn({ err }, 'the runs cannot be followed for now')
-  const patience = outlasts ? { onSetback } : {}
+  const onTransientFailure = (err: unknown): void =>
+    logger.warn({ err }, 'the runs cannot be followed for now')
+  const patience = outlasts ? { onTransientFailure } : {}
   const runs = opening.use(await RunsView.open({ ...shared, ...patience }, { signal }))
   const opened = opening.move()
   return {

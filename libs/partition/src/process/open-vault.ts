@@ -16,7 +16,8 @@ export function openVault(
 ): Promise<Vault> {
   const { logger, onOpened, signal } = options
   const { log, io, prefix } = stage
-  const onSetback = (err: unknown): void => logger.warn({ err }, 'the vault cannot be followed for now')
+  const onTransientFailure = (err: unknown): void =>
+    logger.warn({ err }, 'the vault cannot be followed for now')
   const told = onOpened === undefined ? {} : { onOpened }
-  return Vault.open({ log, io, prefix, keys: environmentKeys(env), onSetback, ...told }, { signal })
+  return Vault.open({ log, io, prefix, keys: environmentKeys(env), onTransientFailure, ...told }, { signal })
 }

@@ -4,7 +4,7 @@
  */
 import { Redis } from 'ioredis'
 import { isSluiceError } from '@sluice/contracts/errors'
-import { createRedisHolds } from '@sluice/holds/adapters/redis'
+import { createRedisLocks } from '@sluice/partition/adapters/redis'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
 import type { RateLimit, TakeRequest } from '../port.ts'
 import { createRedisRateLimit } from './redis.ts'
@@ -99,8 +99,8 @@ describe.skipIf(url === null)('keys of Redis that a stranger has written', () =>
   })
 
   it('that another type has hold up nobody for ever without a word', async () => {
-    await using holds = createRedisHolds({ url: url ?? '', prefix })
+    await using locks = createRedisLocks({ url: url ?? '', prefix })
     await admin.lpush(`${prefix}:hold:b`, 'x')
-    await expect(holds.acquire('b', { signal })).rejects.toThrow(/keys of another program under our prefix/)
+    await expect(locks.acquire('b', { signal })).rejects.toThrow(/keys of another program under our prefix/)
   })
 })

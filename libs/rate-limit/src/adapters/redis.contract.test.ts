@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
 import { Redis } from 'ioredis'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
-import { createRedisHolds } from '@sluice/holds/adapters/redis'
+import { createRedisLocks } from '@sluice/partition/adapters/redis'
 import { listedRedisRights } from '@sluice/testkit/listed-rights'
 import { startServices } from '../../../../deploy/local/services.ts'
 import { rateLimitContract } from '../../test/contract.ts'
@@ -227,10 +227,10 @@ describe.skipIf(url === null)('with Redis', () => {
       offsetMs += 7_200_000
       expect(await hourly()).toMatchObject({ kind: 'wait' })
 
-      await using holds = createRedisHolds({ url })
-      const hold = await holds.acquire('a', { signal: new AbortController().signal })
-      expect(hold.held).toBe(true)
-      expect([limited.trouble, holds.trouble]).toEqual([null, null])
+      await using locks = createRedisLocks({ url })
+      const lock = await locks.acquire('a', { signal: new AbortController().signal })
+      expect(lock.held).toBe(true)
+      expect([limited.trouble, locks.trouble]).toEqual([null, null])
     })
 
     it('a server that has lost its scripts gets them again', async () => {

@@ -40,7 +40,7 @@ export interface VaultDeps {
   readonly prefix: string
   readonly keys: KeySource
   /** Told of each failure that may pass. Without it, such a failure ends the vault and rejects every wait. */
-  readonly onSetback?: (error: unknown) => void
+  readonly onTransientFailure?: (error: unknown) => void
   /** Told of each value that is set, and of each that is asked for, so that no log shows it. */
   readonly onOpened?: (value: string) => void
 }
@@ -391,7 +391,7 @@ export class Vault implements KeptSecrets, AsyncDisposable {
 
   async #follow(): Promise<void> {
     const { signal } = this.#stop
-    const { log, io, onSetback } = this.#deps
+    const { log, io, onTransientFailure } = this.#deps
     const target = at(this.#topic, 0)
     while (!signal.aborted) {
       try {
@@ -403,8 +403,8 @@ export class Vault implements KeptSecrets, AsyncDisposable {
         }
       } catch (error) {
         if (signal.aborted) return
-        if (!isSluiceError(error) || !error.retryable || onSetback === undefined) throw error
-        onSetback(error)
+        if (!isSluiceError(error) || !error.retryable || onTransientFailure === undefined) throw error
+        onTransientFailure(error)
         await sleep(PAUSE_AFTER_SETBACK_MS, { signal }).catch(() => undefined)
       }
     }

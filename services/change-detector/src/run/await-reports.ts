@@ -3,9 +3,9 @@ import type { PartitionReport, RunBegin } from '@sluice/contracts/records'
 import { isReached, type RunState } from '@sluice/runs/machine/run-events'
 import type { Next, PartitionTail } from '@sluice/runs/machine/sync-life'
 import { sleep } from '@sluice/flow/sleep'
-import { unlessHeld } from '@sluice/partition/follow-open-runs'
+import { unlessLocked } from '@sluice/partition/follow-open-runs'
 import { assertAllKept } from '@sluice/partition/kept-topics'
-import { reportSetAside } from '@sluice/partition/report-set-aside'
+import { reportSuspended } from '@sluice/partition/report-suspended'
 import { at } from '@sluice/topics/topics'
 import { endReplayed } from '../publish/replayed-requests.ts'
 import type { Tenure } from '../sync/tenure.ts'
@@ -61,8 +61,8 @@ async function endOverdue(tenure: Tenure, signal: AbortSignal): Promise<void> {
   const { deps, sync, ownership } = tenure
   const { incarnation, partitions, topics } = ownership
   const { definition = null, startedAt = null, run } = tenure.life.atWork?.run ?? {}
-  if (deps.holds === undefined || definition === null || startedAt === null) return
-  const of = { holds: deps.holds, stage: 'attempts' } as const
+  if (deps.locks === undefined || definition === null || startedAt === null) return
+  const of = { locks: deps.locks, stage: 'attempts' } as const
   const { maxDuration = Infinity } = (await deps.definitions.get(definition, { signal })).sync
   const seen = new Map<number, string>()
   for (;;) {
@@ -79,9 +79,9 @@ async function endOverdue(tenure: Tenure, signal: AbortSignal): Promise<void> {
       const place = `${requests?.end ?? 0}/${attempts?.end ?? 0}`
       if (seen.get(partition) === place) {
         const tell = (stage: 'requests' | 'attempts') =>
-          reportSetAside(deps, { stage, sync, incarnation, partition, error }, { signal })
+          reportSuspended(deps, { stage, sync, incarnation, partition, error }, { signal })
         const then = (): Promise<void> => tell('attempts')
-        const holding = unlessHeld(of, { sync, incarnation }, { partition, signal, then })
+        const holding = unlessLocked(of, { sync, incarnation }, { partition, signal, then })
         if (!(await holding.catch(untilNextLook))) await tell('requests')
       }
       seen.set(partition, place)

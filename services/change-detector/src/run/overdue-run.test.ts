@@ -1,8 +1,8 @@
 /** A run that is overdue, or cancelled, and of which nothing goes on, ends by itself (PROTOCOL.md §11). */
 import { expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
-import { createLocalHolds } from '@sluice/holds/adapters/local'
-import type { Holds } from '@sluice/holds/port'
+import { createLocalLocks } from '@sluice/partition/adapters/local'
+import type { Locks } from '@sluice/partition/port'
 import { leftRun } from '@sluice/runs/machine/find-runs'
 import { IDLE } from '@sluice/testkit/sample-lives'
 import { INCARNATION, sampleDefinition, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
@@ -23,7 +23,7 @@ async function reportedOf(
     readonly lasts: number
     readonly cancelling?: boolean
     readonly isHeld?: boolean
-    /** The keeper of the holds does not answer at first. */
+    /** The server of the locks does not answer at first. */
     readonly isAway?: boolean
     readonly looks?: (count: number) => void
     /** Waited for before it looks how far topics are. */
@@ -45,15 +45,15 @@ async function reportedOf(
   await world.append(at(sharedTopics(PREFIX).runs, homePartition(SYNC)), [
     { key: runKey(SYNC, event.runId), value: world.io.encode('RunEvent', event) },
   ])
-  const holds = createLocalHolds()
+  const locks = createLocalLocks()
   let isAwayStill = isAway
-  const acquire: Holds['acquire'] = (...asked) => {
-    if (!isAwayStill) return holds.acquire(...asked)
+  const acquire: Locks['acquire'] = (...asked) => {
+    if (!isAwayStill) return locks.acquire(...asked)
     isAwayStill = false
     return Promise.reject(new SluiceError('unreachable', 'Redis does not answer', { retryable: true }))
   }
   await using _held = isHeld
-    ? await holds.acquire(`attempts/${SYNC}/${INCARNATION}/0`, { signal: never })
+    ? await locks.acquire(`attempts/${SYNC}/${INCARNATION}/0`, { signal: never })
     : { [Symbol.asyncDispose]: () => Promise.resolve() }
   const offsets: TestLog['log']['offsets'] = async (...asked) => {
     await before()
@@ -69,7 +69,7 @@ async function reportedOf(
   }
   const tenure = {
     ...{ sync: SYNC, ends: { drain: drain.signal, abort: never } },
-    deps: { ...world, log, holds: { acquire }, now, overdueLookMs: 1 },
+    deps: { ...world, log, locks: { acquire }, now, overdueLookMs: 1 },
     ownership: { partitions: 1, incarnation: INCARNATION, topics },
     life: { ...IDLE, atWork: { ...leftRun(event), phase: 'delivering' } },
     tell: () => Promise.reject(new Error('reported')),
@@ -101,7 +101,7 @@ it('is ended by delivery, which the detector asks, where one is at work', async 
   })
 })
 
-it('is ended once the keeper of the holds answers again', async () => {
+it('is ended once the server of the locks answers again', async () => {
   await using world = await openTestLog({ partitions: 1 })
   expect(await reportedOf(world, { lasts: HOUR, isAway: true })).toMatchObject({ ended: true })
 })

@@ -277,7 +277,7 @@ export class RunExecution {
     )
     if (!complete) return (await tenure.tell({ kind: 'cut-short', at: deps.now() })).next
     const { counts } = this.#atWork.run
-    for (const op of OPS) deps.figures?.published(sync, op, countsOf(counts, op).detected)
+    for (const op of OPS) deps.stageMetrics?.published(sync, op, countsOf(counts, op).detected)
     // A successor adopts what is published, and writes that it is.
     drain.throwIfAborted()
     return (await tenure.tell({ kind: 'published', at: deps.now() })).next
@@ -308,7 +308,7 @@ export class RunExecution {
    * and seals it.
    */
   async #leaveToSealing(error: unknown): Promise<never> {
-    if (concernOf(error) === 'passing' || this.#tenure.ends.drain.aborted) throw error
+    if (concernOf(error) === 'transient' || this.#tenure.ends.drain.aborted) throw error
     await this.#note(error)
     throw new SluiceError('writer-dead', 'the run is to be sealed', { cause: error, retryable: true })
   }

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import type { RunEvent } from '@sluice/contracts/records'
 import { Notifier } from '@sluice/flow/notifier'
-import { NO_FIGURES } from '@sluice/partition/figures'
+import { NO_STAGE_METRICS } from '@sluice/partition/stage-metrics'
 import { instantsOf } from '@sluice/runs/schedule/instants'
 import type { RunsView } from '@sluice/runs/runs-view'
 import { sampleEvent } from '@sluice/testkit/sample-records'
@@ -29,7 +29,7 @@ async function look(event: Partial<RunEvent>, sinceNoonMs: number): Promise<obje
       partition: homePartition(SYNC),
       now: () => NOON + sinceNoonMs,
       fire: sync => fired.push(sync),
-      figures: { ...NO_FIGURES, parked: (_, deaths) => parked.push(deaths) },
+      stageMetrics: { ...NO_STAGE_METRICS, parked: (_, deaths) => parked.push(deaths) },
       logger: { error: (_: unknown, text?: string) => logged.push(text ?? '') },
     },
     stop.signal,

@@ -2,7 +2,7 @@
 import type { Fired } from '@sluice/contracts/run-records'
 import { sleep } from '@sluice/flow/sleep'
 import type { Logger } from '@sluice/runtime/logger'
-import type { Figures } from '@sluice/partition/figures'
+import type { StageMetrics } from '@sluice/partition/stage-metrics'
 import { schedulePause } from '@sluice/runs/machine/parking'
 import { laterFired } from '@sluice/runs/machine/run-events'
 import type { RunsView, SyncRuns } from '@sluice/runs/runs-view'
@@ -79,7 +79,7 @@ export async function fireSchedules(
     readonly partition: number
     readonly now: () => number
     readonly fire: (sync: string, fired: Fired) => void
-    readonly figures?: Pick<Figures, 'parked'> | undefined
+    readonly stageMetrics?: Pick<StageMetrics, 'parked'> | undefined
     readonly logger: Pick<Logger, 'error'>
   },
   signal: AbortSignal,
@@ -121,7 +121,7 @@ class Pauses implements Disposable {
   }
 
   look(syncs: ReadonlyMap<string, unknown>, at: number): void {
-    const { runs, figures, logger } = this.#of
+    const { runs, stageMetrics, logger } = this.#of
     const before = this.#until
     this.#until = new Map()
     for (const sync of syncs.keys()) {
@@ -129,12 +129,12 @@ class Pauses implements Disposable {
       if (pause === null) continue
       const { deaths, until } = pause
       this.#until.set(sync, until)
-      figures?.parked(sync, deaths)
+      stageMetrics?.parked(sync, deaths)
       if (until === null || before.get(sync) === until) continue
       const what = { sync, deaths, until: new Date(until).toISOString() }
       logger.error(what, 'the sync is parked: its schedule pauses, since processes died at work on it')
     }
-    for (const sync of before.keys()) if (!this.#until.has(sync)) figures?.parked(sync, 0)
+    for (const sync of before.keys()) if (!this.#until.has(sync)) stageMetrics?.parked(sync, 0)
   }
 
   has(sync: string): boolean {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { plainRecord, setKey } from '@sluice/resources/stored-resources'
-import { NO_FIGURES } from '@sluice/partition/figures'
+import { NO_STAGE_METRICS } from '@sluice/partition/stage-metrics'
 import { sampleDefinition, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { at, sharedTopics, textKey } from '@sluice/topics/topics'
@@ -39,10 +39,10 @@ it('tells of each sync that there is, so that its counters begin at 0 before its
   await write(world, 'sync/manual', JSON.stringify({ ...sampleDefinition({}).sync, schedule: 'manual' }))
   await write(world, 'model/people', JSON.stringify(sampleDefinition({}).model))
   const known: string[] = []
-  const figures = { ...NO_FIGURES, known: (sync: string) => void known.push(sync) }
+  const stageMetrics = { ...NO_STAGE_METRICS, known: (sync: string) => void known.push(sync) }
   const stop = new AbortController()
   const schedules = new SyncSchedules(
-    { log: world.log, io: world.io, prefix: PREFIX, figures },
+    { log: world.log, io: world.io, prefix: PREFIX, stageMetrics },
     () => undefined,
   )
   const following = schedules.follow(stop.signal)

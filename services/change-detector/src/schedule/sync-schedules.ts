@@ -7,7 +7,7 @@ import type { ResourceRecord } from '@sluice/contracts/document-records'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
 import type { MessageLog } from '@sluice/message-log/port'
-import type { Figures } from '@sluice/partition/figures'
+import type { StageMetrics } from '@sluice/partition/stage-metrics'
 import { parseResource } from '@sluice/resources/parse-documents'
 import { recordsIn } from '@sluice/resources/stored-resources'
 import { instantsOf, type Instants } from '@sluice/runs/schedule/instants'
@@ -30,20 +30,20 @@ export interface SchedulesDeps {
   readonly log: MessageLog
   readonly io: RecordIo
   readonly prefix: string
-  readonly figures?: Figures | undefined
+  readonly stageMetrics?: StageMetrics | undefined
 }
 
 export class SyncSchedules {
   readonly #deps: SchedulesDeps
-  readonly #onSetback: (error: unknown) => void
+  readonly #onTransientFailure: (error: unknown) => void
   readonly #known = new Map<string, SyncSchedule>()
   #isComplete = false
   /** Notifies of each change. */
   readonly changes = new Notifier()
 
-  constructor(deps: SchedulesDeps, onSetback: (error: unknown) => void) {
+  constructor(deps: SchedulesDeps, onTransientFailure: (error: unknown) => void) {
     this.#deps = deps
-    this.#onSetback = onSetback
+    this.#onTransientFailure = onTransientFailure
   }
 
   /** By sync. A sync that runs only when somebody asks, or is paused, is not among them. */
@@ -69,7 +69,7 @@ export class SyncSchedules {
       } catch (error) {
         if (signal.aborted) return
         if (!isSluiceError(error) || !error.retryable) throw error
-        this.#onSetback(error)
+        this.#onTransientFailure(error)
         await sleep(PAUSE_AFTER_SETBACK_MS, { signal }).catch(() => undefined)
       }
     }
@@ -96,7 +96,7 @@ export class SyncSchedules {
   #put(name: string, resource: ResourceRecord | null, since: number): void {
     if (!name.startsWith(KEY)) return
     const sync = name.slice(KEY.length)
-    if (resource !== null) this.#deps.figures?.known(sync)
+    if (resource !== null) this.#deps.stageMetrics?.known(sync)
     const schedule = resource === null ? null : scheduleOf(resource, since)
     if (schedule === null) this.#known.delete(sync)
     else this.#known.set(sync, schedule)

@@ -2,12 +2,12 @@
 import type { Definition } from '@sluice/contracts/resources'
 import type { DeliveredState } from '@sluice/delivered-state/port'
 import type { Slots } from '@sluice/flow/slots'
-import type { Holds } from '@sluice/holds/port'
+import type { Locks } from '@sluice/partition/port'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
 import type { Traces } from '@sluice/runtime/traces/span'
 import type { Source } from '@sluice/sources/port'
-import type { Figures } from '@sluice/partition/figures'
+import type { StageMetrics } from '@sluice/partition/stage-metrics'
 import type { RecordIo } from '@sluice/topics/record-io'
 import type { RunsView } from '@sluice/runs/runs-view'
 import type { Definitions } from '@sluice/resources/stored-documents'
@@ -48,11 +48,11 @@ export interface RunnerDeps {
   /** What requests and attempts may take in the log; absent: as much as the runs of seven days write. */
   readonly logRoom?: LogRoom | undefined
   /** Shows whether delivery is at work on a partition; absent: runs wait for delivery without limit. */
-  readonly holds?: Holds | undefined
+  readonly locks?: Locks | undefined
   /** How often overdue runs are looked at, in ms; default 30 s. */
   readonly overdueLookMs?: number
   readonly newRunId: () => string
-  readonly figures?: Figures | undefined
+  readonly stageMetrics?: StageMetrics | undefined
   /** Absent or null where runs are not traced. */
   readonly traces?: Traces | null | undefined
   /**

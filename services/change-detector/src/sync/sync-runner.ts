@@ -13,9 +13,9 @@ import { sleep } from '@sluice/flow/sleep'
 import {
   FAILURES_THAT_END_A_RUN,
   FailuresOfRun,
-  SetAsides,
-  Tries,
-  type SettingAside,
+  Suspensions,
+  WorkAttempts,
+  type Suspender,
 } from '@sluice/partition/failures'
 import { endSetAside } from './end-set-aside.ts'
 import { PendingDue } from './pending-due.ts'
@@ -111,11 +111,11 @@ export class SyncRunner {
 
   async #run(): Promise<void> {
     const { drain: signal } = this.#ends
-    using tries = new Tries(
+    using attempts = new WorkAttempts(
       {
-        onSetback: (_, err) =>
+        onTransientFailure: (_, err) =>
           this.#deps.logger.warn({ sync: this.sync, err }, 'the sync is taken over again'),
-        setAside: this.#settingAside(),
+        suspender: this.#suspender(),
       },
       null,
     )
@@ -124,7 +124,7 @@ export class SyncRunner {
       const seen = this.#asked.version
       this.#mayGoOn = false
       this.#isForgotten = false
-      tries.begins()
+      attempts.begins()
       try {
         await using tenure = await SyncTenure.begin(this.sync, this.#deps, {
           ends: this.#ends,
@@ -135,11 +135,11 @@ export class SyncRunner {
         })
         this.#tenure = tenure
         await tenure.work(this.#waiting, this.#due)
-        tries.works()
+        attempts.works()
         return
       } catch (error) {
         if (signal.aborted) return
-        pauseMs = Math.max(pauseMs, await tries.failed(error))
+        pauseMs = Math.max(pauseMs, await attempts.failed(error))
         this.#isForgotten = this.#isUnknown(error)
         if (this.#isForgotten) this.#due.done(this.#due.fired)
         if (this.#isForgotten) return
@@ -151,9 +151,9 @@ export class SyncRunner {
   }
 
   /** Handles a sync that no process can own: every command to it fails until the sync can be owned again. */
-  #settingAside(): SettingAside {
+  #suspender(): Suspender {
     const { sync } = this
-    const asides = new SetAsides({ ...this.#deps, stage: 'changes', sync })
+    const suspensions = new Suspensions({ ...this.#deps, stage: 'changes', sync })
     const failures = new FailuresOfRun()
     return {
       failed: async (_, error) => {
@@ -162,15 +162,15 @@ export class SyncRunner {
         // need to know.
         if (this.#tenure !== null && ofRun < FAILURES_THAT_END_A_RUN)
           return this.#deps.logger.warn({ sync, err: error }, 'the sync is taken over again')
-        if (!this.#isUnknown(error)) asides.failed(null, error)
+        if (!this.#isUnknown(error)) suspensions.failed(null, error)
         if (!(await this.#isMember())) return
         const { drain: signal } = this.#ends
         this.#mayGoOn = await endSetAside(this.#deps, sync, {
           ...{ waiting: this.#waiting, due: this.#due, error, signal },
         })
       },
-      works: () => asides.works(null),
-      left: () => asides.left(null),
+      works: () => suspensions.works(null),
+      left: () => suspensions.left(null),
     }
   }
 

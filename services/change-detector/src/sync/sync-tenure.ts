@@ -110,7 +110,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     const partitions = existing ?? (await makeTopics(sync, deps, signal))
     await assertAlike(sync, partitions, deps, signal)
     const ownership = await ownSync(deps, { sync, incarnation, partitions, signal })
-    deps.figures?.takenOver('changes', sync)
+    deps.stageMetrics?.takenOver('changes', sync)
     try {
       if (!(await of.isMember()))
         throw new SluiceError('fenced', `${sync} belongs to another detector now`, { retryable: true })
@@ -185,7 +185,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     this.startedHere.delete(run.runId)
     const { runId, status, error, startedAt, endedAt } = run
     const ms = startedAt === null || endedAt === null ? null : endedAt - startedAt
-    this.deps.figures?.ended(this.sync, status, ms)
+    this.deps.stageMetrics?.ended(this.sync, status, ms)
     traceRun(this.deps.traces, this.sync, run)
     this.deps.logger.info({ sync: this.sync, run: runId, status, error }, 'the run has ended')
   }

@@ -10,7 +10,7 @@ import type { TokenStore } from '@sluice/oauth/port'
 import { oauthSettings } from '@sluice/oauth/settings'
 import { TokenEndpoint } from '@sluice/oauth/token-request'
 import { TokenSource, type Logins } from '@sluice/oauth/token-source'
-import type { Figures } from '@sluice/partition/figures'
+import type { StageMetrics } from '@sluice/partition/stage-metrics'
 import { isGranted } from '@sluice/secrets/grants'
 import type { KeySource } from '@sluice/secrets/vault/key-file'
 import type { Vault } from '@sluice/secrets/vault/vault'
@@ -34,7 +34,7 @@ export interface DestinationTokensOptions extends PatienceOptions {
   readonly profile: Profile
   /** Told of each text that nobody may see. */
   readonly onSecret?: (text: string) => void
-  readonly figures?: Pick<Figures, 'tokenAsked'>
+  readonly stageMetrics?: Pick<StageMetrics, 'tokenAsked'>
 }
 
 export class DestinationTokens implements AsyncDisposable {
@@ -66,11 +66,11 @@ export class DestinationTokens implements AsyncDisposable {
   }
 
   #open(destination: DestinationSpec, spec: Parameters<typeof oauthSettings>[0], name: string): TokenSource {
-    const { store, keys, sender, secretFor, profile, onSecret, figures } = this.#of
+    const { store, keys, sender, secretFor, profile, onSecret, stageMetrics } = this.#of
     const endpoint = new TokenEndpoint(sender)
     const ask: TokenEndpoint['ask'] = async (...request) => {
       const asked = await endpoint.ask(...request)
-      figures?.tokenAsked(destination.name, asked.answer.kind === 'token' ? 'granted' : 'refused')
+      stageMetrics?.tokenAsked(destination.name, asked.answer.kind === 'token' ? 'granted' : 'refused')
       return asked
     }
     const atTokens = usesByTokens(destination)

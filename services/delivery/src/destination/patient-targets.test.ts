@@ -1,7 +1,7 @@
 import type { WaitNow } from '@sluice/contracts/run-records'
 import { expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
-import { NO_FIGURES } from '@sluice/partition/figures'
+import { NO_STAGE_METRICS } from '@sluice/partition/stage-metrics'
 import type { Definitions } from '@sluice/resources/stored-documents'
 import { sampleDefinition, SYNC } from '@sluice/testkit/sample-records'
 import { patientTargets } from './patient-targets.ts'
@@ -19,9 +19,9 @@ it('waits for a secret, counts the partitions that do, and uses it once it is th
       return token
     },
     logger: { error: (_: object, text: string) => told.push(text) } as never,
-    figures: {
-      ...NO_FIGURES,
-      setAside: (stage, sync, now) => {
+    stageMetrics: {
+      ...NO_STAGE_METRICS,
+      suspended: (stage, sync, now) => {
         expect([stage, sync]).toEqual(['attempts', SYNC])
         places.push(now)
         if (now === 2) token = 's3cret'
@@ -49,7 +49,7 @@ it('stops waiting when the run ends, and is counted no more', async () => {
       throw missing
     },
     logger: { error: () => ends.abort(new Error('the run ends')) } as never,
-    figures: { ...NO_FIGURES, setAside: (_stage, _sync, now) => void places.push(now) },
+    stageMetrics: { ...NO_STAGE_METRICS, suspended: (_stage, _sync, now) => void places.push(now) },
   })
   await expect(targets('h', { signal: ends.signal, waitsFor: () => undefined })).rejects.toThrow(
     'the run ends',

@@ -7,7 +7,7 @@ import { isSluiceError } from '@sluice/contracts/errors'
 import type { SecretFor } from '@sluice/contracts/secret-references'
 import { sleep } from '@sluice/flow/sleep'
 import type { Logger } from '@sluice/runtime/logger'
-import type { Figures } from '@sluice/partition/figures'
+import type { StageMetrics } from '@sluice/partition/stage-metrics'
 import type { Definitions } from '@sluice/resources/stored-documents'
 import type { ResolveTarget } from '../run/open-run.ts'
 import type { DestinationTokens } from './destination-tokens.ts'
@@ -37,19 +37,19 @@ export function patientTargets(
     /** For destinations with OAuth 2. */
     readonly tokens?: DestinationTokens
     readonly logger: Logger
-    readonly figures?: Figures
+    readonly stageMetrics?: StageMetrics
     /** How long a run waits, in ms; default five minutes. */
     readonly patienceMs?: number
   },
 ): ResolveTarget {
-  const { secrets, profile, caughtUp, logger, figures, patienceMs = PATIENCE_MS } = deps
+  const { secrets, profile, caughtUp, logger, stageMetrics, patienceMs = PATIENCE_MS } = deps
   /** Partitions of each sync that wait. */
   const waiting = new Map<string, number>()
   const count = (sync: string, change: 1 | -1): void => {
     const places = (waiting.get(sync) ?? 0) + change
     if (places === 0) waiting.delete(sync)
     else waiting.set(sync, places)
-    figures?.setAside('attempts', sync, places)
+    stageMetrics?.suspended('attempts', sync, places)
   }
   return async (hash, { signal, waitsFor }) => {
     const definition = await definitions.get(hash, { signal })

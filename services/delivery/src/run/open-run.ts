@@ -8,7 +8,7 @@ import { endingOf } from '@sluice/flow/ends'
 import type { HttpSender } from '@sluice/http-sender/port'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import type { LeaseQueue } from '@sluice/rate-limit/lease-queue'
-import { NO_FIGURES, type Figures } from '@sluice/partition/figures'
+import { NO_STAGE_METRICS, type StageMetrics } from '@sluice/partition/stage-metrics'
 import type { Traces } from '@sluice/runtime/traces/span'
 import { isMember, type Worker } from '@sluice/partition/own-partitions'
 import { markerOf, ownRecordAt, readOwned, type Placed } from '@sluice/topics/owned-reader'
@@ -61,7 +61,7 @@ export interface DeliverDeps {
   readonly memory: DeliveryMemory
   /** Absent: no sync has neighbours. */
   readonly neighbours?: Neighbours
-  readonly figures?: Figures | undefined
+  readonly stageMetrics?: StageMetrics | undefined
   /** Absent or null where runs are not traced. */
   readonly traces?: Traces | null | undefined
   /** For pauses before further tries; default Math.random. */
@@ -153,7 +153,7 @@ export async function openRun(
       place: { partition: attempts.partition, runId: begin.runId },
       startedAt: begin.startedAt,
       random: deps.random ?? Math.random,
-      figures: deps.figures ?? NO_FIGURES,
+      stageMetrics: deps.stageMetrics ?? NO_STAGE_METRICS,
       traces: deps.traces,
       gate: new DestinationGate(deps.leases, {
         target,
@@ -167,7 +167,7 @@ export async function openRun(
       drain: worker.drain,
       abort: AbortSignal.any([worker.abort, ledger.failure]),
     })
-    deps.figures?.sends(run.sync, target.destination)
+    deps.stageMetrics?.sends(run.sync, target.destination)
     return {
       ...{ begin, target, sending, early, care, nextSeq, nextChange: 0, fault: null },
       // Where it was known from the start, or turns out while it is sent.

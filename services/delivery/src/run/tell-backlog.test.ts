@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { NO_FIGURES } from '@sluice/partition/figures'
+import { NO_STAGE_METRICS } from '@sluice/partition/stage-metrics'
 import { steadyMembership } from '@sluice/testkit/steady-membership'
 import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
 import { SYNC } from '@sluice/testkit/sample-records'
@@ -22,15 +22,15 @@ it('tells what is left behind the position, and nothing more once it is disposed
     ...steadyMembership(),
     commit: (_target: unknown, offset: number) => Promise.resolve(commits.push(offset) > 0),
   }
-  const figures = {
-    ...NO_FIGURES,
+  const stageMetrics = {
+    ...NO_STAGE_METRICS,
     backlog: (...of: unknown[]) => {
       told.push(of)
       heard.resolve()
     },
   }
   const backlog = tellBacklog({
-    ...{ log: world.log, figures, run: { sync: SYNC }, requests },
+    ...{ log: world.log, stageMetrics, run: { sync: SYNC }, requests },
     worker: { target: requests, membership, abort },
     ledger: { position: 1, oldestAt: null },
   })

@@ -14,7 +14,7 @@ import {
   type ReturnedParts,
 } from '@sluice/rate-limit/port'
 import type { Lease, LeaseQueue, LimitWait, OnBreaker } from '@sluice/rate-limit/lease-queue'
-import type { Figures } from '@sluice/partition/figures'
+import type { StageMetrics } from '@sluice/partition/stage-metrics'
 import type { Logger } from '@sluice/runtime/logger'
 import type { Target } from '../destination/target.ts'
 
@@ -249,12 +249,12 @@ export function brokenText({ openedAt, failures, failedProbes }: Broken): string
  */
 export function tellOfBreakers(of: {
   readonly logger: Logger
-  readonly figures?: Figures | undefined
+  readonly stageMetrics?: StageMetrics | undefined
 }): OnBreaker {
-  const { logger, figures } = of
+  const { logger, stageMetrics } = of
   return (scope, broken) => {
     const destination = scope.replace(/^destination\//, '')
-    figures?.breaker(destination, broken !== null)
+    stageMetrics?.breaker(destination, broken !== null)
     if (broken === null)
       logger.info({ destination }, 'the breaker is closed: requests go to the destination again')
     else logger.warn({ destination, ...broken }, `nothing is sent but probes: ${brokenText(broken)}`)

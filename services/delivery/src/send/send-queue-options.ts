@@ -3,7 +3,7 @@ import type { Tries } from '@sluice/domain/answers/next-try'
 import type { ByteShare } from '@sluice/flow/byte-budget'
 import type { Ends } from '@sluice/flow/ends'
 import type { HttpSender } from '@sluice/http-sender/port'
-import type { Figures } from '@sluice/partition/figures'
+import type { StageMetrics } from '@sluice/partition/stage-metrics'
 import type { Care } from '@sluice/partition/deaths/count-deaths'
 import type { Traces } from '@sluice/runtime/traces/span'
 import type { Target } from '../destination/target.ts'
@@ -22,7 +22,7 @@ export interface SendQueueOptions extends Ends {
   readonly gate: DestinationGate
   readonly throttles: Throttles
   readonly places: Places
-  readonly figures: Figures
+  readonly stageMetrics: StageMetrics
   /** Absent or null where runs are not traced. */
   readonly traces?: Traces | null | undefined
   /** What the sync allows within a run; null: nothing but the first try. */

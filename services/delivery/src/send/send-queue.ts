@@ -24,7 +24,7 @@ import { OpenRequest, type TakenAttempt, readyOf, type NewRequest, type Ready } 
 import { Burst, Permit } from './permit.ts'
 import { hasArrived, ThrottleWindow } from './throttles.ts'
 import type { SendQueueOptions } from './send-queue-options.ts'
-import { failedAttempts, SentFigures } from './sent-figures.ts'
+import { failedAttempts, SentMetrics } from './sent-metrics.ts'
 import {
   closingAttempt,
   dividedAttempt,
@@ -52,7 +52,7 @@ export class SendQueue {
   readonly #changes = new Notifier()
   readonly #stopping = new AbortController()
   readonly #givingUp = new AbortController()
-  readonly #figures: SentFigures
+  readonly #metrics: SentMetrics
   #underWay = 0
   /** Is called when nothing is under way any more. */
   #onAllEnded: (() => void) | null = null
@@ -71,7 +71,7 @@ export class SendQueue {
   constructor(options: SendQueueOptions) {
     this.#options = options
     this.#window = new ThrottleWindow(options.target.concurrency)
-    this.#figures = new SentFigures(options.figures, options.target.sync, failedAttempts(options))
+    this.#metrics = new SentMetrics(options.stageMetrics, options.target.sync, failedAttempts(options))
     const { early } = options
     const ending = endingOf(options, this.#stopping.signal)
     this.#interrupted = AbortSignal.any([ending, this.#givingUp.signal])
@@ -225,12 +225,12 @@ export class SendQueue {
   }
 
   async #lease(want: number): Promise<Permits | null> {
-    const { gate, figures, target } = this.#options
+    const { gate, stageMetrics, target } = this.#options
     const sinceMs = performance.now()
     try {
       const onBroken = (broken: Broken): void => this.#broken(broken)
       const lease = await gate.acquire(want, { signal: this.#interrupted, onBroken })
-      figures.leaseWaited(target.sync, performance.now() - sinceMs)
+      stageMetrics.leaseWaited(target.sync, performance.now() - sinceMs)
       return lease
     } catch (error) {
       if (this.#interrupted.aborted) return null
@@ -283,14 +283,14 @@ export class SendQueue {
     }
     const sentAtMs = performance.now()
     const sending = { target, credential, sender, signal, lateMs, sendBeforeMs: permit.useBeforeMs }
-    this.#figures.inFlight(1)
+    this.#metrics.inFlight(1)
     let sent: Sent | Late | null = null
     try {
       sent = await sendRequest(job, { ...sending, another: this.#anotherOf(job.request) })
     } catch (error) {
       if (!signal.aborted) throw error
     } finally {
-      this.#figures.inFlight(-1)
+      this.#metrics.inFlight(-1)
     }
     if (sent === null || sent.kind === 'late') freePlace()
     if (sent?.kind === 'late') {
@@ -356,7 +356,7 @@ export class SendQueue {
     const { ledger } = this.#options
     const atMs = performance.now()
     memory.answered(job.request, attempt)
-    this.#figures.attempted(attempt)
+    this.#metrics.attempted(attempt)
     let isAcknowledged = false
     const release = (): void => {
       freePlace?.()
@@ -441,7 +441,7 @@ export class SendQueue {
   /** All of its rows were throttled. It goes to the head of the queue and has used up no retry. */
   #throttled(ready: Ready, attempt: UnownedAttempt, freePlace: () => void): void {
     const { ledger } = this.#options
-    this.#figures.attempted(attempt)
+    this.#metrics.attempted(attempt)
     ledger.record({ requestOffset: ready.open.offset, attempt, effects: null, release: freePlace })
     this.#hurryIfShort()
     this.#sendAgain({ ...ready, lateMs: 0, isAnnounced: false })

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { TestAttempt, TestRequest } from '@sluice/contracts/test-records'
-import { createLocalHolds } from '@sluice/holds/adapters/local'
+import { createLocalLocks } from '@sluice/partition/adapters/local'
 import type { OutgoingRequest, SendResult } from '@sluice/http-sender/port'
 import { createLogger } from '@sluice/runtime/logger'
 import { sampleDefinition, SYNC } from '@sluice/testkit/sample-records'
@@ -72,7 +72,7 @@ async function finals(count: number, over: Partial<DeliverDeps> = {}): Promise<r
   const target = resolveTarget(definition, () => SECRET)
   const deps = depsOf(world, { sender, resolveTarget: () => Promise.resolve(target) })
   const logger = createLogger({ name: 'test', level: 'silent' })
-  const following = { ...deps, holds: createLocalHolds(), logger, ...over }
+  const following = { ...deps, locks: createLocalLocks(), logger, ...over }
   const ends = { drain: drain.signal, abort: never }
   const done = followTests(following, ends)
   const isFinal = ({ record }: Awaited<ReturnType<TestLog['read']>>[number]): boolean =>

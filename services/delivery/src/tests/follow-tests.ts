@@ -6,7 +6,7 @@ import type { TestAttempt, TestRequest } from '@sluice/contracts/test-records'
 import { endingAlso, type Ends } from '@sluice/flow/ends'
 import { OffsetWatermark } from '@sluice/flow/offset-watermark'
 import { Slots } from '@sluice/flow/slots'
-import type { Holds } from '@sluice/holds/port'
+import type { Locks } from '@sluice/partition/port'
 import type { MessageLog } from '@sluice/message-log/port'
 import { hintedStart } from '@sluice/partition/position-hints'
 import { ownPartitions, type Readiness, type Worker } from '@sluice/partition/own-partitions'
@@ -24,23 +24,24 @@ export interface FollowTestsDeps extends TestSender {
   readonly log: MessageLog
   readonly io: RecordIo
   readonly prefix: string
-  readonly holds: Holds
+  readonly locks: Locks
   readonly readiness?: Readiness | undefined
   readonly logger: Logger
 }
 
 /** Resolves once drained. Rejects with a failure that no takeover mends. */
 export async function followTests(deps: FollowTestsDeps, ends: Ends): Promise<void> {
-  const { log, holds, readiness, prefix, logger } = deps
+  const { log, locks, readiness, prefix, logger } = deps
   await ownPartitions({
     log,
-    holds,
+    locks,
     readiness,
     group: groupOf(prefix),
     topic: sharedTopics(prefix).tests,
-    holdOf: ({ partition }) => `tests/${partition}`,
+    lockName: ({ partition }) => `tests/${partition}`,
     work: worker => new TestPartition(deps, worker).work(),
-    onSetback: (target, err) => logger.warn({ partition: target?.partition, err }, 'tests start again'),
+    onTransientFailure: (target, err) =>
+      logger.warn({ partition: target?.partition, err }, 'tests start again'),
     ...ends,
   })
 }

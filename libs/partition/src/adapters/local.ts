@@ -1,17 +1,17 @@
-/** Holds of the embedded profile. One process has the folder, so its own memory knows all of them. */
+/** Locks of the embedded profile. One process owns the folder, so its memory has all of them. */
 import { abortable } from '@sluice/flow/abortable'
-import type { Hold, Holds } from '../port.ts'
+import type { Lock, Locks } from '../port.ts'
 
-export function createLocalHolds(): Holds {
-  return new LocalHolds()
+export function createLocalLocks(): Locks {
+  return new LocalLocks()
 }
 
-class LocalHolds implements Holds {
+class LocalLocks implements Locks {
   readonly trouble = null
-  /** By name; a promise resolves once its hold is released. */
+  /** By name; a promise resolves once its lock is released. */
   readonly #taken = new Map<string, Promise<void>>()
 
-  async acquire(name: string, options: { signal: AbortSignal }): Promise<Hold> {
+  async acquire(name: string, options: { signal: AbortSignal }): Promise<Lock> {
     options.signal.throwIfAborted()
     for (;;) {
       const taken = this.#taken.get(name)

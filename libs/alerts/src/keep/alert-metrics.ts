@@ -1,7 +1,7 @@
 /** What operators see of alerts, as metrics. Counting never waits and never fails. */
 import type { Metrics } from '@sluice/runtime/metrics'
 
-export interface AlertFigures {
+export interface AlertMetrics {
   /** So many conditions of an alert hold, over all its syncs. */
   firing(alert: string, count: number): void
   /** So many notices of an alert are not told yet. */
@@ -12,7 +12,7 @@ export interface AlertFigures {
   gone(alert: string): void
 }
 
-export const NO_ALERT_FIGURES: AlertFigures = {
+export const NO_ALERT_METRICS: AlertMetrics = {
   firing: () => undefined,
   undelivered: () => undefined,
   tried: () => undefined,
@@ -20,7 +20,7 @@ export const NO_ALERT_FIGURES: AlertFigures = {
 }
 
 /** Registers them; once per process. */
-export function alertFigures(metrics: Metrics): AlertFigures {
+export function createAlertMetrics(metrics: Metrics): AlertMetrics {
   const firing = metrics.gauge({
     name: 'alert_conditions_firing',
     help: 'Conditions of an alert that hold now, over all its syncs',

@@ -1,8 +1,8 @@
 /**
- * What one partition sends, as figures for operators. They hear of it once in a turn of the event loop. What
+ * What one partition sends, as metrics for operators. They hear of it once in a turn of the event loop. What
  * fails is traced.
  */
-import type { Figures } from '@sluice/partition/figures'
+import type { StageMetrics } from '@sluice/partition/stage-metrics'
 import type { Traces } from '@sluice/runtime/traces/span'
 import type { UnownedAttempt } from '../ledger/request-history.ts'
 import { deliverPlace } from '../run/partition-spans.ts'
@@ -56,8 +56,8 @@ class FailedAttempts {
   }
 }
 
-export class SentFigures {
-  readonly #figures: Figures
+export class SentMetrics {
+  readonly #metrics: StageMetrics
   readonly #sync: string
   readonly #failed: FailedAttempts | null
   readonly #attempts = new Map<string, number>()
@@ -65,8 +65,8 @@ export class SentFigures {
   #toldInFlight = 0
   #isPlanned = false
 
-  constructor(figures: Figures, sync: string, failed: FailedAttempts | null) {
-    this.#figures = figures
+  constructor(stageMetrics: StageMetrics, sync: string, failed: FailedAttempts | null) {
+    this.#metrics = stageMetrics
     this.#sync = sync
     this.#failed = failed
   }
@@ -94,8 +94,8 @@ export class SentFigures {
     this.#isPlanned = false
     const change = this.#inFlight - this.#toldInFlight
     this.#toldInFlight = this.#inFlight
-    if (change !== 0) this.#figures.inFlight(this.#sync, change)
-    for (const [outcome, count] of this.#attempts) this.#figures.attempted(this.#sync, outcome, count)
+    if (change !== 0) this.#metrics.inFlight(this.#sync, change)
+    for (const [outcome, count] of this.#attempts) this.#metrics.attempted(this.#sync, outcome, count)
     this.#attempts.clear()
   }
 }

@@ -23,7 +23,7 @@ interface Deps {
  * cannot write its own topics has none. At worst a report ends a run early, and the next run sends its rows
  * again.
  */
-export async function reportSetAside(
+export async function reportSuspended(
   deps: Deps,
   of: {
     readonly stage: StageName

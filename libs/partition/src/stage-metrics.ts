@@ -1,28 +1,89 @@
-/** The figures of the stages as metrics of the process. */
+/**
+ * What the stages count for operators, and the metrics that it becomes. Counting has no effect on a stage,
+ * never waits and never fails. A process without metrics counts nothing.
+ */
 import { attemptOutcome } from '@sluice/contracts/api'
 import type { RunStatus } from '@sluice/contracts/records'
-import type { Metrics } from '@sluice/runtime/metrics'
-import type { Figures } from '../figures.ts'
+import type { Op } from '@sluice/contracts/state'
 import { RecentMap } from '@sluice/flow/recent-map'
+import type { Metrics } from '@sluice/runtime/metrics'
+import type { StageName } from '@sluice/topics/topics'
+
+export interface StageMetrics {
+  /** A sync exists, and this process counts its runs. */
+  known(sync: string): void
+  /** A stage began to work on one partition of a sync, or began again after a transient failure. */
+  takenOver(stage: StageName, sync: string): void
+  /**
+   * The records of a partition that are left to deliver, and the age of the oldest. Null: this process does
+   * not work on the partition any more.
+   */
+  backlog(
+    sync: string,
+    partition: number,
+    left: { readonly requests: number; readonly oldestMs: number } | null,
+  ): void
+  /** A run of the sync sends to this destination. */
+  sends(sync: string, destination: string): void
+  /** This process asked for a token at the token endpoint of a destination. */
+  tokenAsked(destination: string, result: 'granted' | 'refused'): void
+  /** Changes of a run are in the topic. */
+  published(sync: string, op: Op, changes: number): void
+  /** Rows became a request, or could not be rendered. */
+  rendered(sync: string, op: Op, result: 'request' | 'unrenderable'): void
+  /** Attempts with this outcome are about to be recorded. */
+  attempted(sync: string, outcome: string, count: number): void
+  /** The number of requests that sockets have and that are not answered changed by `change`. */
+  inFlight(sync: string, change: number): void
+  /** The limits allowed a request to be sent, which had waited for this long. */
+  leaseWaited(sync: string, ms: number): void
+  /** A run has ended. `ms` is how long it took; null if it never began. */
+  ended(sync: string, status: RunStatus, ms: number | null): void
+  /** The number of partitions of a sync that are suspended now; 1 for the whole sync, 0 for none. */
+  suspended(stage: StageName, sync: string, places: number): void
+  /**
+   * The number of processes in a row that died at work on the sync, whose schedule pauses; 0: it does not.
+   */
+  parked(sync: string, deaths: number): void
+  /** This process has found the breaker of a destination open, or closed again. */
+  breaker(destination: string, isOpen: boolean): void
+}
+
+export const NO_STAGE_METRICS: StageMetrics = {
+  known: () => undefined,
+  takenOver: () => undefined,
+  backlog: () => undefined,
+  sends: () => undefined,
+  tokenAsked: () => undefined,
+  published: () => undefined,
+  rendered: () => undefined,
+  attempted: () => undefined,
+  inFlight: () => undefined,
+  leaseWaited: () => undefined,
+  ended: () => undefined,
+  suspended: () => undefined,
+  parked: () => undefined,
+  breaker: () => undefined,
+}
 
 const LEASE_WAIT_BUCKETS_S = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60]
 const RUN_BUCKETS_S = [1, 5, 20, 60, 300, 1_200, 3_600, 14_400, 86_400]
 
-/** Most syncs that are shown: those that were counted last. */
-const SYNCS_SHOWN = 2_000
+/** Metrics show at most this many syncs: those that were counted last. */
+const MAX_SYNCS_SHOWN = 2_000
 
 const ENDED = ['success', 'warning', 'failed', 'cancelled'] as const satisfies readonly RunStatus[]
 
-/** Registers them; once per process. */
-export function figuresAsMetrics(metrics: Metrics, syncsShown = SYNCS_SHOWN): Figures {
+/** Registers the metrics. Call it once per process. */
+export function createStageMetrics(metrics: Metrics, syncsShown = MAX_SYNCS_SHOWN): StageMetrics {
   const { takeovers, changes, rendered, attempts, inFlight, leaseWaits, runs, durations, info } =
     workMetrics(metrics)
-  const { setAside, parked } = gaugesOfTrouble(metrics)
+  const { suspended, parked } = gaugesOfTrouble(metrics)
   const backlogs = new Backlogs(metrics)
   const flying = new Map<string, number>()
   /**
-   * By figure and sync, how to remove the figure. Only those of the syncs that were counted last are kept,
-   * since names may come and go for ever.
+   * By sync and series, how to remove the series. Names of syncs may come and go for ever, so series of syncs
+   * that were not counted lately are removed.
    */
   const shown = new RecentMap<string, Map<string, () => void>>({
     limit: syncsShown,
@@ -30,7 +91,11 @@ export function figuresAsMetrics(metrics: Metrics, syncsShown = SYNCS_SHOWN): Fi
       for (const remove of series.values()) remove()
     },
   })
-  function of<L extends { readonly sync: string }>(metric: Removable<L>, name: string, labels: L): L {
+  function shownUntilForgotten<L extends { readonly sync: string }>(
+    metric: Removable<L>,
+    name: string,
+    labels: L,
+  ): L {
     const known = shown.get(labels.sync)
     if (known === undefined) shown.set(labels.sync, new Map([[name, () => metric.remove(labels)]]))
     else if (!known.has(name)) known.set(name, () => metric.remove(labels))
@@ -39,40 +104,47 @@ export function figuresAsMetrics(metrics: Metrics, syncsShown = SYNCS_SHOWN): Fi
   return {
     // A counter that appears at 1 has not risen, as Prometheus sees it. So each begins at 0.
     known(sync) {
-      for (const status of ENDED) runs.add(0, of(runs, `runs ${status}`, { sync, status }))
+      for (const status of ENDED) runs.add(0, shownUntilForgotten(runs, `runs ${status}`, { sync, status }))
     },
     takenOver(stage, sync) {
-      takeovers.add(1, of(takeovers, `takeovers ${stage}`, { stage, sync }))
+      takeovers.add(1, shownUntilForgotten(takeovers, `takeovers ${stage}`, { stage, sync }))
       if (stage === 'attempts')
         for (const outcome of attemptOutcome.options)
-          attempts.add(0, of(attempts, `attempts ${outcome}`, { sync, outcome }))
+          attempts.add(0, shownUntilForgotten(attempts, `attempts ${outcome}`, { sync, outcome }))
     },
-    published: (sync, op, count) => changes.add(count, of(changes, `changes ${op}`, { sync, op })),
+    published: (sync, op, count) =>
+      changes.add(count, shownUntilForgotten(changes, `changes ${op}`, { sync, op })),
     rendered: (sync, trigger, result) =>
-      rendered.add(1, of(rendered, `rendered ${trigger} ${result}`, { sync, trigger, result })),
+      rendered.add(
+        1,
+        shownUntilForgotten(rendered, `rendered ${trigger} ${result}`, { sync, trigger, result }),
+      ),
     attempted: (sync, outcome, count) =>
-      attempts.add(count, of(attempts, `attempts ${outcome}`, { sync, outcome })),
+      attempts.add(count, shownUntilForgotten(attempts, `attempts ${outcome}`, { sync, outcome })),
     inFlight(sync, change) {
       const now = (flying.get(sync) ?? 0) + change
       if (now === 0) flying.delete(sync)
       else flying.set(sync, now)
-      inFlight.set(now, of(inFlight, 'in flight', { sync }))
+      inFlight.set(now, shownUntilForgotten(inFlight, 'in flight', { sync }))
     },
-    leaseWaited: (sync, ms) => leaseWaits.observe(ms / 1000, of(leaseWaits, 'lease waits', { sync })),
+    leaseWaited: (sync, ms) =>
+      leaseWaits.observe(ms / 1000, shownUntilForgotten(leaseWaits, 'lease waits', { sync })),
     ended(sync, status, ms) {
-      runs.add(1, of(runs, `runs ${status}`, { sync, status }))
-      if (ms !== null) durations.observe(ms / 1000, of(durations, `durations ${status}`, { sync, status }))
+      runs.add(1, shownUntilForgotten(runs, `runs ${status}`, { sync, status }))
+      if (ms !== null)
+        durations.observe(ms / 1000, shownUntilForgotten(durations, `durations ${status}`, { sync, status }))
     },
-    sends: (sync, destination) => info.set(1, of(info, `sends ${destination}`, { sync, destination })),
+    sends: (sync, destination) =>
+      info.set(1, shownUntilForgotten(info, `sends ${destination}`, { sync, destination })),
     backlog: (sync, partition, left) => backlogs.set(sync, partition, left),
-    tokenAsked: tokenFigure(metrics),
-    breaker: breakerFigure(metrics),
-    setAside: (stage, sync, places) => setAside.set(places, of(setAside, `aside ${stage}`, { stage, sync })),
-    parked: (sync, deaths) => parked.set(deaths, of(parked, 'parked', { sync })),
+    tokenAsked: tokenCounter(metrics),
+    breaker: breakerMetrics(metrics),
+    suspended: (stage, sync, places) =>
+      suspended.set(places, shownUntilForgotten(suspended, `suspended ${stage}`, { stage, sync })),
+    parked: (sync, deaths) => parked.set(deaths, shownUntilForgotten(parked, 'parked', { sync })),
   }
 }
 
-/** What the stages count of their work. */
 function workMetrics(metrics: Metrics) {
   const takeovers = metrics.counter({
     name: 'takeovers_total',
@@ -91,7 +163,7 @@ function workMetrics(metrics: Metrics) {
   })
   const attempts = metrics.counter({
     name: 'attempts_total',
-    help: 'Tries at sending a request, by what came of them',
+    help: 'Attempts to send a request, by outcome',
     labels: ['sync', 'outcome'],
   })
   const inFlight = metrics.gauge({
@@ -114,13 +186,13 @@ function workMetrics(metrics: Metrics) {
   })
   const info = metrics.gauge({
     name: 'sync_info',
-    help: 'The destination that a sync sends to; always 1, to be joined with other figures of the sync',
+    help: 'The destination that a sync sends to; always 1, to be joined with other metrics of the sync',
     labels: ['sync', 'destination'],
   })
   return { takeovers, changes, rendered, attempts, inFlight, leaseWaits, runs, durations, info }
 }
 
-/** What is left to deliver, summed over the partitions that this process works on. */
+/** Sums what is left to deliver over the partitions that this process works on. */
 class Backlogs {
   readonly #left = new Map<string, Map<number, { readonly requests: number; readonly oldestMs: number }>>()
   readonly #requests: ReturnType<typeof backlogGauges>['requests']
@@ -171,10 +243,10 @@ function backlogGauges(metrics: Metrics) {
   return { requests, oldest }
 }
 
-function tokenFigure(metrics: Metrics): Figures['tokenAsked'] {
+function tokenCounter(metrics: Metrics): StageMetrics['tokenAsked'] {
   const asked = metrics.counter({
     name: 'token_requests_total',
-    help: 'Access tokens that this process asked for, by what came of it',
+    help: 'Access tokens that this process asked for, by result',
     labels: ['destination', 'result'],
   })
   return (destination, result) => {
@@ -185,7 +257,7 @@ function tokenFigure(metrics: Metrics): Figures['tokenAsked'] {
 
 /** Gauges of syncs that something is wrong with. */
 function gaugesOfTrouble(metrics: Metrics) {
-  const setAside = metrics.gauge({
+  const suspended = metrics.gauge({
     name: 'set_aside',
     help: 'Partitions of a sync that cannot be worked on, by stage; they are tried again, and other syncs go on',
     labels: ['stage', 'sync'],
@@ -195,10 +267,10 @@ function gaugesOfTrouble(metrics: Metrics) {
     help: 'Processes that died in a row at work on a sync, whose schedule pauses therefore',
     labels: ['sync'],
   })
-  return { setAside, parked }
+  return { suspended, parked }
 }
 
-function breakerFigure(metrics: Metrics): Figures['breaker'] {
+function breakerMetrics(metrics: Metrics): StageMetrics['breaker'] {
   const breakersOpened = metrics.counter({
     name: 'breaker_opened_total',
     help: 'How often this process found the breaker of a destination open',

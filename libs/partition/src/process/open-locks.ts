@@ -1,17 +1,17 @@
 /**
- * Opens the holds that the processes of one service share. It waits for Redis, since processes start in any
- * order.
+ * Opens the locks that the processes of one service share. Processes start in any order, so it waits for
+ * Redis.
  */
 import { randomUUID } from 'node:crypto'
 import type { SluiceError } from '@sluice/contracts/errors'
-import type { Holds } from '@sluice/holds/port'
 import type { Forgotten } from '@sluice/rate-limit/port'
 import { parseRedisAddress } from '@sluice/redis/redis-address'
 import type { Logger } from '@sluice/runtime/logger'
 import type { RedisSettings } from '@sluice/runtime/service-config'
 import { waitUntilReachable } from '@sluice/runtime/wait-until-reachable'
+import type { Locks } from '../port.ts'
 
-export interface HoldsOptions {
+export interface LocksOptions {
   readonly url: string
   readonly ca?: string
   readonly prefix: string
@@ -36,26 +36,37 @@ export function forgottenLogger(logger: Logger): (forgotten: Forgotten) => void 
   }
 }
 
+/**
+ * Says for `/readyz` whether Redis answers, without asking it anything. Without locks no process takes a
+ * partition over, and delivery sends nothing.
+ */
+export function locksReadiness({ trouble }: Pick<Locks, 'trouble'>): {
+  readonly ok: boolean
+  readonly detail?: string
+} {
+  return trouble === null ? { ok: true } : { ok: false, detail: trouble.message }
+}
+
 /** Rejects with `unreachable` and the address if Redis did not answer in time. */
-export async function openHolds(
+export async function openLocks(
   config: RedisSettings,
-  createHolds: (options: HoldsOptions) => Holds,
+  createLocks: (options: LocksOptions) => Locks,
   context: { readonly logger: Logger; readonly signal: AbortSignal },
-): Promise<Holds> {
+): Promise<Locks> {
   const { redis, prefix, startupTimeoutMs: timeoutMs } = config
   const { logger, signal } = context
-  const holds = createHolds({ ...redis, prefix, onTrouble: logTrouble(logger, 'holds on partitions') })
+  const locks = createLocks({ ...redis, prefix, onTrouble: logTrouble(logger, 'locks of partitions') })
   const attempt = async (ending: AbortSignal): Promise<void> => {
-    await using _free = await holds.acquire(`start/${randomUUID()}`, { signal: ending })
+    await using _free = await locks.acquire(`start/${randomUUID()}`, { signal: ending })
   }
   try {
     await waitUntilReachable(
       { what: 'Redis', address: parseRedisAddress(redis.url).shown, attempt },
       { timeoutMs, logger, signal },
     )
-    return holds
+    return locks
   } catch (error) {
-    await holds[Symbol.asyncDispose]()
+    await locks[Symbol.asyncDispose]()
     throw error
   }
 }

@@ -1,15 +1,15 @@
-/** What every adapter of holds promises. */
+/** The promises of every adapter of locks. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Holds } from '../src/port.ts'
+import type { Locks } from '../src/port.ts'
 
-export interface HoldsHarness extends AsyncDisposable {
-  /** Another process' view of the same holds. If there can be only one process, always the same object. */
-  open(): Holds
+export interface LocksHarness extends AsyncDisposable {
+  /** Another process' view of the same locks. If there can be only one process, always the same object. */
+  open(): Locks
 }
 
-export function holdsContract(name: string, start: () => Promise<HoldsHarness>): void {
-  describe(`holds: ${name}`, () => {
-    let harness: HoldsHarness
+export function locksContract(name: string, start: () => Promise<LocksHarness>): void {
+  describe(`locks: ${name}`, () => {
+    let harness: LocksHarness
     const { signal } = new AbortController()
     beforeEach(async () => {
       harness = await start()
@@ -17,9 +17,9 @@ export function holdsContract(name: string, start: () => Promise<HoldsHarness>):
     afterEach(() => harness[Symbol.asyncDispose]())
 
     it('gives a free name at once, and different names at the same time', async () => {
-      const holds = harness.open()
-      await using one = await holds.acquire('changes/people/1/0', { signal })
-      await using other = await holds.acquire('changes/people/1/1', { signal })
+      const locks = harness.open()
+      await using one = await locks.acquire('changes/people/1/0', { signal })
+      await using other = await locks.acquire('changes/people/1/1', { signal })
       expect([one.held, other.held]).toEqual([true, true])
     })
 
@@ -37,14 +37,14 @@ export function holdsContract(name: string, start: () => Promise<HoldsHarness>):
     })
 
     it('gives a name to one of many who wait for it, and then to the next', async () => {
-      let holders = 0
+      let owners = 0
       let most = 0
       const waiting = Array.from({ length: 8 }, async () => {
-        await using _hold = await harness.open().acquire('a', { signal })
-        holders += 1
-        most = Math.max(most, holders)
+        await using _lock = await harness.open().acquire('a', { signal })
+        owners += 1
+        most = Math.max(most, owners)
         await new Promise(resolve => setImmediate(resolve))
-        holders -= 1
+        owners -= 1
       })
       await Promise.all(waiting)
       expect(most).toBe(1)
@@ -63,7 +63,7 @@ export function holdsContract(name: string, start: () => Promise<HoldsHarness>):
       await expect(aborted).rejects.toThrow('no longer wanted')
     })
 
-    it('may be released twice, and does not take the successor’s hold away with it', async () => {
+    it('may be released twice, and does not take the successor’s lock away with it', async () => {
       const first = await harness.open().acquire('a', { signal })
       await first[Symbol.asyncDispose]()
       const second = await harness.open().acquire('a', { signal })

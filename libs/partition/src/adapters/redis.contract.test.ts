@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
 import { sleep } from '@sluice/flow/sleep'
 import { TcpProxy } from '@sluice/testkit/tcp-proxy'
-import { holdsContract } from '../../test/contract.ts'
-import type { Holds } from '../port.ts'
-import { createRedisHolds } from './redis.ts'
+import { locksContract } from '../../test/contract.ts'
+import type { Locks } from '../port.ts'
+import { createRedisLocks } from './redis.ts'
 
 const url = inject('redisUrl')
 const { signal } = new AbortController()
@@ -12,17 +12,17 @@ const { signal } = new AbortController()
 describe.skipIf(url === null)('with Redis', () => {
   const address = url ?? ''
 
-  holdsContract('redis', async () => {
+  locksContract('redis', async () => {
     const prefix = `test-${randomUUID()}`
-    const opened: Holds[] = []
+    const opened: Locks[] = []
     return Promise.resolve({
       open() {
-        const holds = createRedisHolds({ url: address, prefix, lifeMs: 2_000 })
-        opened.push(holds)
-        return holds
+        const locks = createRedisLocks({ url: address, prefix, lifeMs: 2_000 })
+        opened.push(locks)
+        return locks
       },
       async [Symbol.asyncDispose]() {
-        for (const holds of opened) await holds[Symbol.asyncDispose]()
+        for (const locks of opened) await locks[Symbol.asyncDispose]()
       },
     })
   })
@@ -31,15 +31,15 @@ describe.skipIf(url === null)('with Redis', () => {
     const LIFE_MS = 500
     let proxy: TcpProxy
     let prefix: string
-    let cutOff: Holds
-    let healthy: Holds
+    let cutOff: Locks
+    let healthy: Locks
     beforeEach(async () => {
       const { hostname, port } = new URL(address)
       proxy = await TcpProxy.start({ target: { host: hostname, port: Number(port) } })
       prefix = `test-${randomUUID()}`
       const common = { prefix, lifeMs: LIFE_MS, commandTimeoutMs: 1_500 }
-      cutOff = createRedisHolds({ ...common, url: `redis://127.0.0.1:${proxy.port}` })
-      healthy = createRedisHolds({ ...common, url: address })
+      cutOff = createRedisLocks({ ...common, url: `redis://127.0.0.1:${proxy.port}` })
+      healthy = createRedisLocks({ ...common, url: address })
     })
     afterEach(async () => {
       await proxy.set({ kind: 'pass' })
@@ -48,7 +48,7 @@ describe.skipIf(url === null)('with Redis', () => {
       await proxy[Symbol.asyncDispose]()
     })
 
-    it('frees the name of a holder that cannot renew, and tells that holder so', async () => {
+    it('frees the name of an owner that cannot renew it, and tells that owner so', async () => {
       const first = await cutOff.acquire('a', { signal })
       await sleep(2 * LIFE_MS, { signal })
       expect(first.held, 'renewed beyond its life').toBe(true)
@@ -66,7 +66,7 @@ describe.skipIf(url === null)('with Redis', () => {
       expect(second.held).toBe(true)
     })
 
-    it('goes on holding what nobody took while Redis was away', async () => {
+    it('keeps a lock that nobody took while Redis was away', async () => {
       const first = await cutOff.acquire('a', { signal })
       await proxy.set({ kind: 'refuse' })
       await sleep(2 * LIFE_MS, { signal })

@@ -1,6 +1,6 @@
 /**
- * Holds shared by processes, in Redis: a key with the holder's token, which expires unless it is renewed (the
- * lock of https://redis.io/docs/latest/commands/set/#patterns). If Redis has forgotten everything, a holder
+ * Locks that processes share, in Redis: a key with the owner's token, which expires unless it is renewed (the
+ * lock of https://redis.io/docs/latest/commands/set/#patterns). If Redis has forgotten everything, an owner
  * takes its name back, unless another process was faster.
  */
 import { randomUUID } from 'node:crypto'
@@ -14,12 +14,12 @@ import {
   type RedisConnection,
   type RedisConnectionOptions,
 } from '@sluice/redis/redis-connection'
-import type { Hold, Holds } from '../port.ts'
+import type { Lock, Locks } from '../port.ts'
 
-export interface RedisHoldsOptions extends RedisConnectionOptions {
+export interface RedisLocksOptions extends RedisConnectionOptions {
   /** The prefix of all keys; default `sluice`. */
   readonly prefix?: string
-  /** How long a hold outlives its holder; default 5 s. It is renewed five times in that time. */
+  /** How long a lock outlives its owner; default 5 s. It is renewed five times in that time. */
   readonly lifeMs?: number
 }
 
@@ -29,11 +29,11 @@ const POLL_MS = 100
 
 /**
  * KEYS: the name. ARGV: token, life (ms). Gives 1 if the token has the name from now on, 0 if another has it.
- * It takes and renews. A holder whose answer was lost takes again the name that is its own already.
+ * It takes a free name and renews the owner's. An owner that got no answer may ask again.
  */
-const HOLD = redisScript(`
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
+const LOCK = redisScript(`
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 `)
@@ -44,27 +44,27 @@ const RELEASE = redisScript(
 )
 
 /**
- * Opens the holds. The connection comes up by itself, and calls wait for it as long as a command may take.
+ * Opens the locks. The connection comes up by itself, and calls wait for it as long as a command may take.
  * Throws `config` for a wrong URL.
  */
-export function createRedisHolds(options: RedisHoldsOptions): Holds {
-  return new RedisHolds(options)
+export function createRedisLocks(options: RedisLocksOptions): Locks {
+  return new RedisLocks(options)
 }
 
-class RedisHolds implements Holds {
+class RedisLocks implements Locks {
   readonly #redis: RedisConnection
   readonly #prefix: string
   readonly #lifeMs: number
-  readonly #holds = new Set<RedisHold>()
+  readonly #locks = new Set<RedisLock>()
   readonly #closing = new AbortController()
   readonly #renewals: NodeJS.Timeout
 
-  constructor(options: RedisHoldsOptions) {
+  constructor(options: RedisLocksOptions) {
     this.#prefix = options.prefix ?? 'sluice'
     this.#lifeMs = options.lifeMs ?? 5_000
     this.#redis = connectRedis(options)
     this.#renewals = setInterval(() => {
-      for (const hold of this.#holds) void this.#renew(hold)
+      for (const lock of this.#locks) void this.#renew(lock)
     }, this.#lifeMs / RENEWALS_PER_LIFE)
   }
 
@@ -72,25 +72,24 @@ class RedisHolds implements Holds {
     return this.#redis.trouble
   }
 
-  async acquire(name: string, options: { signal: AbortSignal }): Promise<Hold> {
+  async acquire(name: string, options: { signal: AbortSignal }): Promise<Lock> {
+    // Processes of all versions share these keys, so their name stays.
     const key = `${this.#prefix}:hold:${name}`
     const token = randomUUID()
     const signal = AbortSignal.any([options.signal, this.#closing.signal])
     for (;;) {
       signal.throwIfAborted()
       const sentMs = elapsedMs()
-      const taking = this.#redis.run(HOLD, key, [token, this.#lifeMs])
+      const taking = this.#redis.run(LOCK, key, [token, this.#lifeMs])
       const reply = await abortable(taking, { signal }).catch((error: unknown) => {
         // Redis may have given it meanwhile, and others must not wait until it expires.
-        void this.#release(key, token)
+        void this.#release({ key, token })
         throw error
       })
       if (reply === 1) {
-        const hold = new RedisHold({ key, token, heldUntilMs: sentMs + this.#lifeMs }, ended =>
-          this.#end(ended),
-        )
-        this.#holds.add(hold)
-        return hold
+        const lock = new RedisLock({ key, token }, sentMs + this.#lifeMs, ended => this.#end(ended))
+        this.#locks.add(lock)
+        return lock
       }
       await sleep(POLL_MS, { signal })
     }
@@ -98,50 +97,52 @@ class RedisHolds implements Holds {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closing.signal.aborted) return
-    this.#closing.abort(new SluiceError('aborted', 'the holds are closed'))
+    this.#closing.abort(new SluiceError('aborted', 'the locks are closed'))
     clearInterval(this.#renewals)
-    await Promise.all([...this.#holds].map(hold => hold[Symbol.asyncDispose]()))
+    await Promise.all([...this.#locks].map(lock => lock[Symbol.asyncDispose]()))
     await this.#redis[Symbol.asyncDispose]()
   }
 
-  async #renew(hold: RedisHold): Promise<void> {
-    const { key, token } = hold.of
+  async #renew(lock: RedisLock): Promise<void> {
+    const { key, token } = lock.place
     const sentMs = elapsedMs()
     try {
-      const reply = await this.#redis.run(HOLD, key, [token, this.#lifeMs])
-      if (reply !== 1) hold.lost()
-      else if (this.#holds.has(hold)) hold.renewed(sentMs + this.#lifeMs)
-      // Released while the renewal was under way, and carried out before it.
-      else await this.#release(key, token)
+      const reply = await this.#redis.run(LOCK, key, [token, this.#lifeMs])
+      if (reply !== 1) lock.lost()
+      else if (this.#locks.has(lock)) lock.renewed(sentMs + this.#lifeMs)
+      // It was released while the renewal was under way, and the release came first.
+      else await this.#release(lock.place)
     } catch {
       // It stays doubtful until a renewal succeeds.
     }
-    if (hold.isLost) this.#holds.delete(hold)
+    if (lock.isLost) this.#locks.delete(lock)
   }
 
-  async #end(hold: RedisHold): Promise<void> {
-    this.#holds.delete(hold)
-    if (!hold.isLost) await this.#release(hold.of.key, hold.of.token)
+  async #end(lock: RedisLock): Promise<void> {
+    this.#locks.delete(lock)
+    if (!lock.isLost) await this.#release(lock.place)
   }
 
-  /** A hold that cannot be released expires by itself. */
-  async #release(key: string, token: string): Promise<void> {
+  /** A lock that cannot be released expires by itself. */
+  async #release({ key, token }: LockPlace): Promise<void> {
     await this.#redis.run(RELEASE, key, [token]).catch(() => undefined)
   }
 }
 
-class RedisHold implements Hold {
-  readonly of: { readonly key: string; readonly token: string }
-  readonly #onEnd: (hold: RedisHold) => Promise<void>
+interface LockPlace {
+  readonly key: string
+  readonly token: string
+}
+
+class RedisLock implements Lock {
+  readonly place: LockPlace
+  readonly #onEnd: (lock: RedisLock) => Promise<void>
   #heldUntilMs: number
   #state: 'held' | 'lost' | 'released' = 'held'
 
-  constructor(
-    of: { readonly key: string; readonly token: string; readonly heldUntilMs: number },
-    onEnd: (hold: RedisHold) => Promise<void>,
-  ) {
-    this.of = of
-    this.#heldUntilMs = of.heldUntilMs
+  constructor(place: LockPlace, heldUntilMs: number, onEnd: (lock: RedisLock) => Promise<void>) {
+    this.place = place
+    this.#heldUntilMs = heldUntilMs
     this.#onEnd = onEnd
   }
 

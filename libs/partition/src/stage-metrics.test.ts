@@ -1,28 +1,28 @@
 import { expect, it } from 'vitest'
 import { createMetrics } from '@sluice/runtime/metrics'
-import { figuresAsMetrics } from './figures-as-metrics.ts'
+import { createStageMetrics } from './stage-metrics.ts'
 
 it('shows what the stages count, by sync', async () => {
-  const metrics = createMetrics()
-  const figures = figuresAsMetrics(metrics)
-  figures.takenOver('requests', 'people')
-  figures.published('people', 'added', 1000)
-  figures.published('people', 'changed', 0)
-  figures.rendered('people', 'added', 'request')
-  figures.rendered('people', 'added', 'unrenderable')
-  figures.attempted('people', 'delivered', 1)
-  figures.attempted('people', 'delivered', 1)
-  figures.attempted('orders', 'throttled', 1)
-  figures.leaseWaited('people', 30)
-  figures.ended('people', 'warning', 30_000)
-  figures.ended('people', 'failed', null)
-  figures.sends('people', 'crm')
-  figures.tokenAsked('crm', 'granted')
-  figures.inFlight('people', 1)
-  figures.inFlight('people', 1)
-  figures.inFlight('people', -1)
-  figures.inFlight('orders', 1)
-  const lines = (await metrics.text()).split('\n')
+  const registry = createMetrics()
+  const metrics = createStageMetrics(registry)
+  metrics.takenOver('requests', 'people')
+  metrics.published('people', 'added', 1000)
+  metrics.published('people', 'changed', 0)
+  metrics.rendered('people', 'added', 'request')
+  metrics.rendered('people', 'added', 'unrenderable')
+  metrics.attempted('people', 'delivered', 1)
+  metrics.attempted('people', 'delivered', 1)
+  metrics.attempted('orders', 'throttled', 1)
+  metrics.leaseWaited('people', 30)
+  metrics.ended('people', 'warning', 30_000)
+  metrics.ended('people', 'failed', null)
+  metrics.sends('people', 'crm')
+  metrics.tokenAsked('crm', 'granted')
+  metrics.inFlight('people', 1)
+  metrics.inFlight('people', 1)
+  metrics.inFlight('people', -1)
+  metrics.inFlight('orders', 1)
+  const lines = (await registry.text()).split('\n')
   expect(lines).toEqual(
     expect.arrayContaining([
       'sluice_takeovers_total{stage="requests",sync="people"} 1',
@@ -45,12 +45,12 @@ it('shows what the stages count, by sync', async () => {
 })
 
 it('begins to count at 0, since a counter that appears at 1 has not risen', async () => {
-  const metrics = createMetrics()
-  const figures = figuresAsMetrics(metrics)
-  figures.known('people')
-  figures.takenOver('attempts', 'people')
-  figures.tokenAsked('crm', 'granted')
-  const lines = (await metrics.text()).split('\n')
+  const registry = createMetrics()
+  const metrics = createStageMetrics(registry)
+  metrics.known('people')
+  metrics.takenOver('attempts', 'people')
+  metrics.tokenAsked('crm', 'granted')
+  const lines = (await registry.text()).split('\n')
   expect(lines).toEqual(
     expect.arrayContaining([
       'sluice_runs_total{sync="people",status="failed"} 0',
@@ -59,36 +59,36 @@ it('begins to count at 0, since a counter that appears at 1 has not risen', asyn
       'sluice_token_requests_total{destination="crm",result="refused"} 0',
     ]),
   )
-  figures.ended('people', 'failed', 1)
-  figures.known('people')
-  expect(await metrics.text()).toContain('sluice_runs_total{sync="people",status="failed"} 1')
+  metrics.ended('people', 'failed', 1)
+  metrics.known('people')
+  expect(await registry.text()).toContain('sluice_runs_total{sync="people",status="failed"} 1')
 })
 
 it('shows the syncs that were counted last, and of those before nothing any more', async () => {
-  const metrics = createMetrics()
-  const figures = figuresAsMetrics(metrics, 2)
+  const registry = createMetrics()
+  const metrics = createStageMetrics(registry, 2)
   for (const sync of ['a', 'b', 'c']) {
-    figures.ended(sync, 'success', 1)
-    figures.sends(sync, 'crm')
-    figures.leaseWaited(sync, 1)
-    figures.inFlight(sync, 1)
-    figures.setAside('changes', sync, 1)
+    metrics.ended(sync, 'success', 1)
+    metrics.sends(sync, 'crm')
+    metrics.leaseWaited(sync, 1)
+    metrics.inFlight(sync, 1)
+    metrics.suspended('changes', sync, 1)
   }
-  const text = await metrics.text()
+  const text = await registry.text()
   expect(['a', 'b', 'c'].map(sync => text.includes(`sync="${sync}"`))).toEqual([false, true, true])
 })
 
 it('sums what is left over the partitions of this process, and shows no sync that it does not work on', async () => {
-  const metrics = createMetrics()
-  const figures = figuresAsMetrics(metrics)
-  figures.backlog('people', 0, { requests: 4, oldestMs: 2_000 })
-  figures.backlog('people', 1, { requests: 3, oldestMs: 5_000 })
-  figures.backlog('orders', 0, { requests: 1, oldestMs: 0 })
-  figures.backlog('orders', 0, null)
-  const before = await metrics.text()
+  const registry = createMetrics()
+  const metrics = createStageMetrics(registry)
+  metrics.backlog('people', 0, { requests: 4, oldestMs: 2_000 })
+  metrics.backlog('people', 1, { requests: 3, oldestMs: 5_000 })
+  metrics.backlog('orders', 0, { requests: 1, oldestMs: 0 })
+  metrics.backlog('orders', 0, null)
+  const before = await registry.text()
   expect(before).toContain('sluice_backlog_requests{sync="people"} 7\n')
   expect(before).toContain('sluice_backlog_oldest_seconds{sync="people"} 5\n')
   expect(before).not.toContain('orders')
-  figures.backlog('people', 1, null)
-  expect(await metrics.text()).toContain('sluice_backlog_requests{sync="people"} 4\n')
+  metrics.backlog('people', 1, null)
+  expect(await registry.text()).toContain('sluice_backlog_requests{sync="people"} 4\n')
 })

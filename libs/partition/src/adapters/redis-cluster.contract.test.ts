@@ -1,10 +1,10 @@
-/** The promises of holds, with a Redis cluster: each name is on one of its nodes. */
+/** The promises of locks, with a Redis cluster: each name is on one of its nodes. */
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, inject } from 'vitest'
 import { startRedisCluster, type RedisTopology } from '../../../../deploy/local/redis-topologies.ts'
-import { holdsContract } from '../../test/contract.ts'
-import type { Holds } from '../port.ts'
-import { createRedisHolds } from './redis.ts'
+import { locksContract } from '../../test/contract.ts'
+import type { Locks } from '../port.ts'
+import { createRedisLocks } from './redis.ts'
 
 describe.skipIf(inject('redisUrl') === null)('with a cluster', () => {
   let topology: RedisTopology
@@ -13,17 +13,17 @@ describe.skipIf(inject('redisUrl') === null)('with a cluster', () => {
   })
   afterAll(() => topology?.[Symbol.asyncDispose]())
 
-  holdsContract('redis with a cluster', () => {
+  locksContract('redis with a cluster', () => {
     const prefix = `test-${randomUUID()}`
-    const opened: Holds[] = []
+    const opened: Locks[] = []
     return Promise.resolve({
       open() {
-        const holds = createRedisHolds({ url: topology.url, prefix, lifeMs: 2_000 })
-        opened.push(holds)
-        return holds
+        const locks = createRedisLocks({ url: topology.url, prefix, lifeMs: 2_000 })
+        opened.push(locks)
+        return locks
       },
       async [Symbol.asyncDispose]() {
-        for (const holds of opened) await holds[Symbol.asyncDispose]()
+        for (const locks of opened) await locks[Symbol.asyncDispose]()
       },
     })
   })
