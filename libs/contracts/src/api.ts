@@ -4,18 +4,19 @@
 import { z } from 'zod'
 import { ERROR_CODES } from './errors.ts'
 import {
-  cutBodies,
+  count,
   errorDetail,
+  failedOutcome,
   heldView,
+  op,
   phaseView,
+  timestamp,
   tlsShown,
   triggerCounts,
+  truncatedBodies,
   waitView,
 } from './views/run-parts.ts'
 
-const timestamp = z.iso.datetime()
-const count = z.int().min(0)
-const op = z.enum(['added', 'changed', 'removed'])
 const next = z.string().nullable()
 const headers = z.record(z.string(), z.string())
 
@@ -23,19 +24,17 @@ export const runStatus = z.enum(['queued', 'running', 'held', 'success', 'warnin
 
 export const runCause = z.enum(['manual', 'schedule', 'retry', 'resync', 'replay', 'discard', 'reset'])
 
-const failedOutcome = z.enum(['rejected', 'unknown', 'unsent', 'exists', 'missing', 'delivered'])
-
-/** Rows that were not delivered for one reason. Messages that differ in numbers alone are one reason. */
+/** Rows that were not delivered for one reason. Messages that differ only in numbers count as one. */
 const errorGroup = z.object({
   outcome: failedOutcome,
   status: z.int().nullable(),
-  /** The message of the first of them, and its key. */
+  /** The message and the key of the first such row. */
   error: z.string().nullable(),
   key: z.string(),
   count: z.int().min(1),
 })
 
-/** One run. `triggers` has the sync's triggers only. */
+/** One run. `triggers` has only those that the sync has. */
 export const runView = z.object({
   id: z.string(),
   sync: z.string(),
@@ -48,40 +47,38 @@ export const runView = z.object({
   rowsInvalid: count,
   /** Why the run failed. */
   error: z.string().nullable(),
-  /** Of a failed run: the kind of its error, if that is known. */
+  /** The kind of the error of a failed run, if it is known. */
   errorCode: z.enum(ERROR_CODES).optional(),
-  /**
-   * Of a failed run: where the mistake is, if that is known. A server has no files, so it names the fields.
-   */
+  /** The places of the mistake that failed the run, if they are known. A server names fields, not files. */
   errorDetails: z.array(errorDetail).optional(),
   triggers: z.object({
     added: triggerCounts.optional(),
     changed: triggerCounts.optional(),
     removed: triggerCounts.optional(),
   }),
-  /** Some of the rows that were not taken (for example, with a null or duplicated key), with the reason. */
+  /** Some of the invalid rows (for example, with a null or duplicated key), each with the reason. */
   invalidRows: z.array(z.object({ key: z.string().nullable(), reason: z.string() })).optional(),
   held: heldView.optional(),
   /**
-   * While a running run brings the delivered state up to date from its topics: how many records it has read,
-   * and why the state is rebuilt, if it is.
+   * Present while the run brings the delivered state up to date from its topics: the records that it has read
+   * so far, of how many, and why the state is rebuilt, if it is.
    */
   restoring: z.object({ why: z.string().nullable(), records: count, of: count }).optional(),
-  /** While the run is not over: what it waits for. Absent while it waits for nothing. */
+  /** What an open run waits for. Absent while it waits for nothing. */
   waiting: z.array(waitView).optional(),
-  /** What the run went through so far, in order. Absent before it has begun. */
+  /** The phases of the run so far, in order. Absent before it has begun. */
   phases: z.array(phaseView).optional(),
-  /** Of a run that the schedule started: the instant that it was due. */
+  /** The instant at which a run of the schedule was due. */
   dueAt: timestamp.optional(),
-  /** Who asked for it: the name of a token, or of the user of a command. */
+  /** The name of the token, or of the user of a command, that asked for it. */
   by: z.string().optional(),
-  /** Rows that were left alone, since nobody has decided about them. Absent where there are none. */
+  /** Rows that wait for somebody's decision, so that the run passed over them. Absent without such rows. */
   rowsHeldBack: count.optional(),
-  /** True for a run that failed since its sync is set aside: no process can work on the sync. */
+  /** True for a run that failed since its sync is suspended: no process can work on the sync. */
   setAside: z.literal(true).optional(),
-  /** What the run did that its user should know. */
+  /** Sentences for people about the run. */
   notices: z.array(z.string()).optional(),
-  /** Of one run that has ended: why rows that it did not deliver still wait. Lists of runs lack it. */
+  /** The reasons for which rows that the run did not deliver still wait. Absent in lists of runs. */
   errors: z.array(errorGroup).optional(),
 })
 export const runsPage = z.object({ runs: z.array(runView), next })
@@ -97,28 +94,28 @@ export const attemptOutcome = z.enum([
 ])
 
 const milliseconds = z.number().min(0).nullable()
-/** Milliseconds; null for what was not recorded. */
+/** Durations in milliseconds; null if they were not recorded. */
 const attemptTiming = z.object({
   /** From the record of the request, or of the attempt before it, to its start. */
   queuedMs: milliseconds,
-  /** How much of that it waited for the limits. */
+  /** The part of that time in which it waited for the limits. */
   limitMs: milliseconds,
   /** From its start to the first byte of the answer. */
   firstByteMs: milliseconds,
   /** From its start to its end. */
   durationMs: milliseconds,
 })
-/** What became of one row, where that differs from the attempt. */
+/** The outcome of one row, if it differs from that of the attempt. */
 const rowOutcome = z.object({
   key: z.string().nullable(),
   outcome: attemptOutcome,
   error: z.string().nullable(),
 })
 
-/** One try at sending a request, redacted. */
+/** One attempt at sending a request, redacted. */
 export const attemptView = z.object({
   requestId: z.string(),
-  /** Of a test: its own id. */
+  /** A test has its own id here. */
   run: z.string(),
   sync: z.string(),
   trigger: op,
@@ -137,16 +134,13 @@ export const attemptView = z.object({
   responseHeaders: headers,
   responseBody: z.string().nullable(),
   error: z.string().nullable(),
-  ...cutBodies,
-  /** True for a request that a person tried out, which belongs to no run. */
+  ...truncatedBodies,
+  /** True for a test request that a person sent. It belongs to no run. */
   test: z.literal(true).optional(),
 })
 export const attemptsPage = z.object({ attempts: z.array(attemptView), next })
 
-/**
- * A request with all attempts at it, from the first to the last. It says of each attempt what it took besides
- * the answer, as far as that was recorded.
- */
+/** A request with all attempts at it, from the first to the last, and with their timing. */
 export const requestView = z.object({
   requestId: z.string(),
   run: z.string(),
@@ -158,7 +152,7 @@ export const requestView = z.object({
       method: z.string(),
       /** Appended to the destination's base URL. */
       path: z.string(),
-      /** Those of the trigger, without secrets. */
+      /** The headers of the trigger, without secrets. */
       headers,
       body: z.string().nullable(),
       rows: z.array(z.object({ key: z.string(), op })),
@@ -171,7 +165,7 @@ export const requestView = z.object({
   attempts: z.array(attemptView.extend({ timing: attemptTiming, rows: z.array(rowOutcome) })),
 })
 
-/** A row that was not delivered, and that the next run tries again unless its page says otherwise. */
+/** A row that was not delivered. The next run tries it again, unless it waits for somebody (`atMostOnce`). */
 const failedRow = z.object({
   key: z.string(),
   op,
@@ -179,20 +173,20 @@ const failedRow = z.object({
   status: z.int().nullable(),
   error: z.string().nullable(),
   attempts: count,
-  /** In how many runs it was tried. */
+  /** The number of runs that tried it. */
   runs: count,
   since: timestamp,
 })
 export const failedPage = z.object({
   rows: z.array(failedRow),
   next,
-  /** All rows that match, not those of the page alone, by their reason. The largest group first. */
+  /** All matching rows by their reason, also those of other pages. The largest group comes first. */
   groups: z.array(errorGroup).optional(),
   /** True for a sync with `delivery: at-most-once`: rows with the outcome `unknown` wait for somebody. */
   atMostOnce: z.boolean().optional(),
 })
 
-const certificate = z.object({
+export const certificateView = z.object({
   subject: z.string(),
   issuer: z.string(),
   /** The names and addresses that it is for. */
@@ -206,33 +200,33 @@ export const validateView = z.object({
   resources: count,
   /** The environment that the project was read for; absent without one. */
   environment: z.string().optional(),
-  /** Files with documents that other tools wrote, relative to the project folder. */
+  /** Files that hold documents of other tools, relative to the project folder. */
   skipped: z.array(z.string()),
-  /** Warnings, such as of a credential in a file, or of a login that may do more than read. */
+  /** Warnings: for example, a credential stands in a file, or a login may do more than read. */
   warnings: z.array(z.string()).optional(),
-  /** With `--connect`: the destinations that are reached over TLS. */
+  /** Present with `--connect`: the destinations that are reached over TLS. */
   destinations: z
     .array(
       z.object({
         name: z.string(),
         /** Such as `TLSv1.3`. */
         protocol: z.string().nullable(),
-        server: certificate.nullable(),
-        /** What is shown to a server that asks for it. */
-        client: certificate.nullable(),
+        server: certificateView.nullable(),
+        /** The certificate that Sluice shows to a server that asks for one. */
+        client: certificateView.nullable(),
       }),
     )
     .optional(),
 })
 
-/** What the next run of a sync would send. */
+/** The requests that the next run of a sync would send. */
 export const previewView = z.object({
   sync: z.string(),
-  /** Rows per trigger; 0 for a trigger that the sync does not have. All rows count, however few are shown. */
+  /** Rows per trigger, 0 for a trigger that the sync does not have. Rows that are not shown count, too. */
   counts: z.object({ added: count, changed: count, removed: count }),
   /**
-   * Requests as they would be sent, with secrets masked. The idempotency key is missing, since an attempt
-   * gets it.
+   * Requests as they would be sent, with secrets masked. They have no idempotency key, which only an attempt
+   * gets.
    */
   requests: z.array(
     z.object({
@@ -243,11 +237,11 @@ export const previewView = z.object({
       body: z.string().nullable(),
       /** The keys of the rows in the request, as text. */
       keys: z.array(z.string()),
-      /** True if no row of the trigger waits, and a row of the model stands for one. */
+      /** True if the trigger has no row to send, so that some row of the model serves as an example. */
       sample: z.literal(true).optional(),
     }),
   ),
-  /** Rows that cannot become a request, with the reason. */
+  /** Rows of which no request can be rendered, with the reason. */
   rejected: z
     .array(
       z.object({
@@ -258,11 +252,10 @@ export const previewView = z.object({
       }),
     )
     .optional(),
-  /** True if all that is shown are samples. */
+  /** True if all requests are examples. */
   sample: z.literal(true).optional(),
-  /** As in a run. */
   invalidRows: runView.shape.invalidRows,
-  /** From a server: how many rows were read and were invalid, and what else people should know. */
+  /** A server also counts the rows that it read, and adds notices for people. */
   rowsRead: count.optional(),
   rowsInvalid: count.optional(),
   notices: z.array(z.string()).optional(),
@@ -273,11 +266,11 @@ export const previewView = z.object({
 /** Recorded requests that a replay would send again, and the rows in them. */
 const replayCounts = z.object({ requests: count, rows: count })
 
-/** What a replay would send. */
+/** The recorded requests that a replay would send. */
 export const replayView = z.object({
   sync: z.string(),
   ...replayCounts.shape,
-  /** By trigger; a trigger of which nothing is recorded is missing. */
+  /** By trigger. A trigger without recorded requests is missing. */
   triggers: z.object({
     added: replayCounts.optional(),
     changed: replayCounts.optional(),
@@ -286,7 +279,7 @@ export const replayView = z.object({
   /** The first requests, in the order in which they would be sent. */
   first: z.array(
     z.object({
-      /** As attempts name it. */
+      /** The id that attempts have, too. */
       requestId: z.string(),
       run: z.string(),
       trigger: op,
@@ -295,14 +288,14 @@ export const replayView = z.object({
       keys: z.array(z.string()),
     }),
   ),
-  /** Known runs that fit, and whose requests are not recorded any more. */
+  /** Matching runs whose requests are not held any more, and how many requests these were. */
   notRecorded: z.object({ runs: count, requests: count }),
-  /** What else people should know. */
+  /** Sentences for people. */
   notices: z.array(z.string()),
 })
 
-/** A run in figures, for a small picture of the last ones. */
-const runFigures = z.object({
+/** Status and counts of a run, for a small chart of the last runs. */
+const runTotals = z.object({
   id: z.string(),
   status: runStatus,
   startedAt: timestamp.nullable(),
@@ -312,12 +305,12 @@ const runFigures = z.object({
   failed: count,
 })
 
-/** A sync, and how it is. */
+/** A sync and its state. */
 export const syncView = z.object({
   name: z.string(),
   model: z.string(),
   destination: z.string(),
-  /** As its author wrote it, such as `{ "every": "15m" }`. */
+  /** The schedule as its author wrote it, such as `{ "every": "15m" }`. */
   schedule: z.union([
     z.literal('manual'),
     z.object({ every: z.string() }),
@@ -325,17 +318,17 @@ export const syncView = z.object({
   ]),
   paused: z.boolean(),
   state: z.enum(['running', 'parked', 'queued', 'held', 'set-aside', 'paused', 'idle']),
-  /** The newest run that took its place in the queue, ended or not. */
+  /** The newest run, be it queued, at work or ended. */
   lastRun: runView.nullable(),
-  /** The next instant of its schedule; null without one, while it is paused, and where nothing runs it. */
+  /** The next instant of its schedule. Null without one, while it is paused, and if no server runs it. */
   nextRunAt: timestamp.nullable(),
-  /** What its open run waits for; empty where it waits for nothing. */
+  /** What its open run waits for. Empty if it waits for nothing. */
   waiting: z.array(waitView),
-  /** Rows that were not delivered: those that the next run tries again, and those that wait for somebody. */
+  /** Rows that were not delivered: `failed` are tried again by the next run, `heldBack` wait for somebody. */
   rows: z.object({ failed: count, heldBack: count }),
   certificates: tlsShown,
-  /** The last runs that began, the newest first, where they are asked for. */
-  runs: z.array(runFigures).optional(),
+  /** The last runs that began, the newest first. Present if the caller asks for them. */
+  runs: z.array(runTotals).optional(),
 })
 export const syncsPage = z.object({ syncs: z.array(syncView), next })
 
@@ -344,57 +337,57 @@ export const resourceView = z.object({
   ...{ kind: z.enum(['source', 'model', 'destination', 'sync', 'alert']), name: z.string() },
   /** The resource's fields, by name. */
   spec: z.record(z.string(), z.unknown()),
-  /** The YAML that its author wrote, with comments. Absent where fields alone were written. */
+  /** The YAML that its author wrote, with comments. Absent if only the fields were written. */
   text: z.string().optional(),
-  /** The project whose folder it comes from; empty for one that was written on a server. */
+  /** The project whose folder it comes from. Empty for a resource that was written on a server. */
   project: z.string().optional(),
-  /** Grows with each change. Absent where the folder's files are shown as they are. */
+  /** It grows with each change. Absent for a resource that comes straight from a file of the folder. */
   version: count.optional(),
   ...{ changedAt: timestamp.nullable().optional(), changedBy: z.string().nullable().optional() },
 })
 export const resourcesPage = z.object({ resources: z.array(resourceView), next })
 
-/** A secret of the vault. No document has its value. */
+/** A secret of the vault, without its value, which no answer has. */
 const secretView = z.object({
-  /** A login is what Sluice keeps of a destination, such as its refresh token. */
+  /** A `login` is kept by Sluice for a destination, such as its refresh token. */
   kind: z.enum(['secret', 'login']),
   name: z.string(),
-  /** The hosts that it may go to; null if nobody has said. */
+  /** The hosts that it may go to. Null if nobody has named any. */
   for: z.string().nullable(),
   since: timestamp,
-  /** Who set it: the name of a token, or of the user of a command; null if nobody has said. */
+  /** The name of the token, or of the user of a command, that set it. Null if nobody gave a name. */
   by: z.string().nullable().optional(),
   /** The id of the key that it is encrypted with. */
   key: z.string(),
 })
 export const secretsView = z.object({ secrets: z.array(secretView) })
-/** A secret that was set, by the name that it has in the vault. */
+/** A secret that was set; `replaced` is true if the vault had one of that name. */
 export const secretSetView = z.object({ name: z.string(), for: z.string().nullable(), replaced: z.boolean() })
 export const secretRemovedView = z.object({ removed: z.string() })
 export const secretsResealedView = z.object({ resealed: count })
 
-/** Who asks a server, and what they may do. */
+/** The caller of a server, and its roles. */
 export const sessionView = z.object({
-  /** The name of the token; `operator` where none is wanted. */
+  /** The name of the token; `operator` if the server wants no token. */
   name: z.string(),
-  /** `session`: by a cookie; `local`: no token is wanted, so that nobody need log in or out. */
+  /** `session`: the caller sent a cookie. `local`: the server wants no token, and nobody logs in or out. */
   by: z.enum(['session', 'token', 'local']),
   roles: z.array(z.enum(['view', 'read', 'edit', 'run', 'approve', 'operate', 'secrets'])),
-  /** When the session ends at the latest, and when if nobody uses it; null without a session. */
+  /** `endsAt` is the latest end of the session, `idleUntil` its end if nobody uses it. Null without one. */
   endsAt: timestamp.nullable(),
   idleUntil: timestamp.nullable(),
 })
-/** False if there was no session. */
+/** `ended` is false if there was no session. */
 export const sessionEndedView = z.object({ ended: z.boolean() })
 
 const errorDetails = z.array(errorDetail)
 
-/** What went wrong, with the places in the user's files. */
+/** An error of a command, with the places in the user's files. */
 export const errorBody = z.object({
   error: z.object({ code: z.string(), message: z.string(), details: errorDetails }),
 })
 
-/** The same as the API tells it (RFC 9457). */
+/** An error of the API (RFC 9457). */
 export const problem = z.object({
   type: z.string(),
   title: z.string(),
@@ -404,7 +397,7 @@ export const problem = z.object({
   /** True if the same request may succeed later though nobody changes anything. */
   retryable: z.boolean(),
   errors: errorDetails,
-  /** Of a change that is based on an earlier version: that one, and the present one (0: none). */
+  /** Present if the caller's change is based on an old version: that one and the present one (0: none). */
   versions: z.object({ yours: count, present: count }).optional(),
 })
 

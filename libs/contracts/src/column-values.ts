@@ -1,11 +1,11 @@
 /**
- * Rows column by column, on their way from the database into Avro. Texts stay the bytes that they are, and
- * numbers stand as Avro counts them, so that no JavaScript value is made of each.
+ * Rows by column, on their way from the database into Avro. Texts stay bytes, and numbers have the units of
+ * Avro, so that no JavaScript value is made of each.
  */
 
 /**
- * UTF-8 texts. That of row i has `lengths[i]` bytes from `starts[i]` on, and is null where the length is −1.
- * The texts of all rows together take up all bytes.
+ * UTF-8 texts. The text of row i has `lengths[i]` bytes from `starts[i]` on. A length of −1 stands for null.
+ * The texts of all rows together fill `bytes`.
  */
 export interface TextValues {
   readonly kind: 'texts'
@@ -25,7 +25,7 @@ export interface NumberValues {
 
 export type ColumnValues = TextValues | NumberValues
 
-/** Rows that have the same columns, in the order of these, each with its key. */
+/** Rows with their keys. `columns` has the order of the model's columns. */
 export interface ColumnRows {
   readonly rows: number
   readonly keys: TextValues

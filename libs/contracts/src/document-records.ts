@@ -9,18 +9,18 @@ export const resourceRecord = recordOf('ResourceRecord', 'A resource as applied.
   /** Empty for a resource that was written on a server. */
   project: field('The project that it belongs to.', text),
   spec: field('The resource, as JSON.', text),
-  /** It grows across removals, too. Records of earlier versions have none. */
+  /** It also grows when the name is removed and written again. Null in records of earlier versions. */
   version: field('Grows with each change of the name.', nullable(long)),
   at: field('When it was changed.', nullable(millis)),
   by: field('Who changed it.', nullable(text)),
   /**
-   * With the comments of its author. Null where the fields alone were written, where it is too long, and in
-   * records of earlier versions.
+   * Its author's comments are kept. Null if only the fields were written, if it is too long, and in records
+   * of earlier versions.
    */
   text: field('The YAML that the resource was read from.', nullable(text)),
   /**
-   * Two projects may be called like their folders, and alike. Null for a project that has a name of its own,
-   * for a resource that was written on a server, and in records of earlier versions.
+   * It tells projects apart that are named after their folders and so have the same name. Null for a project
+   * with a name of its own, for a resource that was written on a server, and in records of earlier versions.
    */
   folder: field('The folder of a project that is called like it.', nullable(text)),
 })
@@ -29,31 +29,29 @@ export type ResourceRecord = ValueOf<typeof resourceRecord>
 /** The project that resources are written for. */
 export interface Owner {
   readonly project: string
-  /**
-   * The folder of a project that is called like its folder; absent or null for one with a name of its own.
-   */
+  /** The folder of a project that is named after it. Absent or null for a project with its own name. */
   readonly folder?: string | null | undefined
-  /** True in a folder that has not noted its project yet: then what any project has left in it is its own. */
+  /** True for a folder that has noted no project yet: it owns the resources of any project in it. */
   readonly isOnly?: boolean | undefined
 }
 
 /**
  * A secret of the vault, on `secrets`, keyed by kind/name. Its value is sealed (PROTOCOL.md, "Credentials"):
- * who can read the topic has the name, and not the value.
+ * a reader of the topic sees the name, and not the value.
  */
 export const secretRecord = recordOf('SecretRecord', 'A secret of the vault, sealed.', {
   kind: field('Who set it: secret (a person) or login (Sluice).', text),
   name: field('Its name.', text),
-  /** It grows across removals, too. */
+  /** It also grows when the name is removed and set again. */
   version: field('Grows with each change.', long),
-  /** As `SLUICE_SECRET_<NAME>_FOR` has it; null if nobody has said. */
+  /** In the form of `SLUICE_SECRET_<NAME>_FOR`. Null if nobody has named hosts. */
   grants: field('Where it may go.', nullable(text)),
   since: field('When it was set.', millis),
   sealedBy: field('Id of the key that it is sealed with.', text),
   sealed: field('Nonce, ciphertext and tag of AES-256-GCM.', bytes),
   /**
-   * The name of a token, or of the user of a command. No key vouches for it. Null where nobody has said, and
-   * in records of earlier versions.
+   * The name of a token, or of the user of a command. It is not signed. Null if nobody gave a name, and in
+   * records of earlier versions.
    */
   by: field('Who set it.', nullable(text)),
 })
@@ -73,7 +71,7 @@ export const definitionRecord = recordOf('DefinitionRecord', 'What a run works b
 })
 export type DefinitionRecord = ValueOf<typeof definitionRecord>
 
-/** The entries of a set on `resources`: keys of that topic, each with its record, or null for a tombstone. */
+/** Several resources in one record of `resources`: each by its key, with null for one that is removed. */
 export const setEntries = z.array(
   z.tuple([
     z.string(),
@@ -81,7 +79,7 @@ export const setEntries = z.array(
       .object({
         ...{ kind: z.string(), name: z.string(), project: z.string(), spec: z.string() },
         ...{ version: z.number().nullable(), at: z.number().nullable(), by: z.string().nullable() },
-        // Sets of earlier versions have none.
+        // Sets of earlier versions lack these two.
         text: z.string().nullable().default(null),
         folder: z.string().nullable().default(null),
       })

@@ -1,6 +1,4 @@
-/**
- * Every reason for which Sluice refuses something or gives up: a closed list that callers may switch over.
- */
+/** The kinds of errors: a closed list, which callers may switch over. */
 export const ERROR_CODES = [
   /** Wrong command line. */
   'usage',
@@ -16,7 +14,7 @@ export const ERROR_CODES = [
   'not-found',
   /** The token is missing or unknown, or the caller lacks the role that is wanted. */
   'forbidden',
-  /** Another process, or another run, has what is asked for. */
+  /** Another process, or another run, is using the thing that the caller wants. */
   'conflict',
   /** A model's columns changed in a way that readers of the topic cannot follow. */
   'schema-incompatible',
@@ -32,11 +30,11 @@ export const ERROR_CODES = [
   'writer-dead',
   /** A record, or a value that is to become one, is larger than its topic takes. */
   'too-large',
-  /** A position that the log does not have any more, or does not have yet. */
+  /** The log has deleted the records at this offset, or has none there yet. */
   'offset-out-of-range',
   /** Somebody deleted a topic of a sync, or put an empty one in its place. */
   'lost-topic',
-  /** A stored record or file cannot be read as what it has to be. */
+  /** A stored record or file is not in the form that its reader expects. */
   'corrupt',
   /** The caller's signal ended a wait. */
   'aborted',
@@ -45,7 +43,7 @@ export const ERROR_CODES = [
 ] as const
 export type ErrorCode = (typeof ERROR_CODES)[number]
 
-/** True for text that is one of the codes. */
+/** True for one of the codes. */
 export function isErrorCode(text: string): text is ErrorCode {
   return ERROR_CODES.some(code => code === text)
 }
@@ -81,58 +79,60 @@ export class SluiceError extends Error {
   }
 }
 
-/** The state of a run, or of this server, does not allow what somebody asked for. */
+/** The caller's request does not fit the state of the run, or of this server. */
 export class WrongState extends SluiceError {
   constructor(message: string) {
     super('usage', message)
   }
 }
 
-/** Somebody else has changed what a change is based on. `isPrecondition`: the caller asked by `If-Match`. */
+/**
+ * Somebody else has changed the resource since the version that the caller's change is based on.
+ * `isPrecondition` is true if the caller named that version by `If-Match`.
+ */
 export class VersionConflict extends SluiceError {
   readonly versions: { readonly yours: number; readonly present: number }
   readonly isPrecondition: boolean
 
   constructor(
     message: string,
-    of: {
+    options: {
       readonly versions: { readonly yours: number; readonly present: number }
       readonly details?: readonly ErrorDetail[]
       readonly isPrecondition?: boolean
     },
   ) {
-    super('conflict', message, { details: of.details ?? [] })
-    this.versions = of.versions
-    this.isPrecondition = of.isPrecondition ?? false
+    super('conflict', message, { details: options.details ?? [] })
+    this.versions = options.versions
+    this.isPrecondition = options.isPrecondition ?? false
   }
 }
 
-/** True for a SluiceError; if a code is given, for one of that code. */
+/** True for a `SluiceError`, of this code if one is given. */
 export function isSluiceError(error: unknown, code?: ErrorCode): error is SluiceError {
   return error instanceof SluiceError && (code === undefined || error.code === code)
 }
 
-/** The message of an error; anything else that was thrown, as text. */
+/** The message of an error, or any other thrown value as text. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown)
 }
 
-/** An error as it crosses from one thread to another, which takes no classes along. */
+/** An error in the form in which it crosses to another thread or process, where classes are lost. */
 export interface Failure {
   readonly code: string
   readonly message: string
   readonly details: readonly ErrorDetail[]
 }
 
-/**
- * Returns what another process is told of an error. An error that is no `SluiceError` has its message alone.
- */
+/** Turns an error into plain data. An error that is no `SluiceError` keeps its message alone. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof SluiceError)
     return { code: error.code, message: error.message, details: error.details }
   return { code: 'internal', message: messageOf(error), details: [] }
 }
 
+/** Makes the error again that `failureOf` turned into data. */
 export function errorOf({ code, message, details }: Failure): SluiceError {
   return new SluiceError(isErrorCode(code) ? code : 'internal', message, { details })
 }

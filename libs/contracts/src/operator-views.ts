@@ -1,16 +1,15 @@
-/** The JSON that commands for operators print: what Kafka needs, and what `sluice doctor` found. */
+/** The JSON of commands for operators: the topics and rights that Kafka needs, and the checks of `doctor`. */
 import { z } from 'zod'
+import { count } from './views/run-parts.ts'
 
-const count = z.int().min(0)
-
-/** What a project needs on Kafka, for those who make topics and grant rights by hand. */
+/** The topics and rights that a project needs on Kafka, for operators who make and grant them by hand. */
 export const topicsView = z.object({
   prefix: z.string(),
   topics: z.array(
     z.object({
       topic: z.string(),
       partitions: count,
-      /** Null: as the broker has it. */
+      /** Null stands for the default of the broker. */
       replication: count.nullable(),
       settings: z.record(z.string(), z.string()),
     }),
@@ -20,14 +19,14 @@ export const topicsView = z.object({
       role: z.enum(['detector', 'renderer', 'delivery', 'command', 'console']),
       resource: z.enum(['topic', 'group', 'transactional-id']),
       name: z.string(),
-      /** Prefixed: for all names that begin with this one. */
+      /** `prefixed`: the right is for all names that begin with `name`. */
       pattern: z.enum(['literal', 'prefixed']),
       operations: z.array(z.string()),
     }),
   ),
 })
 
-/** What `sluice doctor` found. `ok` is false if something is in the way. */
+/** The checks of `sluice doctor`. `ok` is false if one of them found a problem. */
 export const doctorView = z.object({
   ok: z.boolean(),
   checks: z.array(
@@ -35,7 +34,7 @@ export const doctorView = z.object({
       check: z.string(),
       status: z.enum(['ok', 'warning', 'problem', 'unreachable']),
       found: z.string(),
-      /** What to change. */
+      /** The change that mends it. */
       advice: z.string().nullable(),
     }),
   ),

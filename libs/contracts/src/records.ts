@@ -1,10 +1,10 @@
 /**
  * The records of the topics (PROTOCOL.md §1). Each is declared once, by its Avro schema in namespace
- * `sluice`, and the compiler infers its type. Schemas are registered with the texts of their fields. A
- * comment adds what only a reader of the code has to know. Offsets, seqs and counts are safe integers, times
- * are milliseconds since 1970.
+ * `sluice`, and the compiler infers its type. Schemas are registered with the texts of their fields. So a
+ * comment adds only what a reader of the code has to know beside them. Offsets, seqs and counts are safe
+ * integers, times are milliseconds since 1970.
  *
- * Records that were written before lack a new field, so make it nullable if you can.
+ * Records of earlier versions lack a new field, so make it nullable if you can.
  */
 import {
   boolean,
@@ -57,21 +57,21 @@ const runBegin = recordOf('RunBegin', 'A run, as pinned at its start.', {
   definition: field('Hash of the definition that it works by.', text),
   startedAt: field('When it started.', millis),
   /**
-   * True if no run of the sync has been through its model before. If this run is sealed, the next one is
-   * first again.
+   * True if no earlier run has compared the sync's model. If this run is interrupted before all its changes
+   * are published, the next one is first again.
    */
   first: field("True for a sync's first acquaintance with its model.", boolean),
   /**
-   * True if no row is added or changed before all partitions have finished their removals, since an API may
-   * take keys of the run for one (PROTOCOL.md §6). Absent or null in earlier versions.
+   * In such a run no row is added or changed before all partitions have finished their removals, since an
+   * API may take two of its keys for one (PROTOCOL.md §6). Absent or null in earlier versions.
    */
   removalsFirst: optional('True if rows are removed before any is added or changed.', boolean),
 })
 export type RunBegin = ValueOf<typeof runBegin>
 
 /**
- * Delivery's position: every request below `offset` is finished. `counts` are of exactly those requests that
- * are in the open run (PROTOCOL.md §8).
+ * Delivery's position: every request below `offset` is finished. `counts` counts exactly those of them that
+ * belong to the open run (PROTOCOL.md §8).
  */
 const checkpoint = recordOf('Checkpoint', 'How far delivery has come.', {
   offset: field('Lowest offset of requests that is not finished.', long),
@@ -84,7 +84,7 @@ export type Checkpoint = ValueOf<typeof checkpoint>
 /** Processes that died at work on a partition in this run (PROTOCOL.md §11). */
 const deathsOfRun = recordOf('DeathsOfRun', 'Deaths of processes at work on a partition.', {
   run: field('In this run.', long),
-  /** They came no further than where they began. */
+  /** Deaths in a row without progress: the partition ended each time where it had begun. */
   count: field('So many in a row.', int),
   /** Null in markers of an earlier version. */
   all: optional('So many in all that came no further than where they began.', int),
@@ -105,8 +105,8 @@ export const marker = recordOf('Marker', 'Says who writes, or where a run begins
   begin: field('In run-begin and run-end: the run.', nullable(runBegin)),
   count: field('In run-end: how many seqs this partition has for the run.', nullable(long)),
   /**
-   * In `run-end`: true if the run ends here before all its changes are published: it was cancelled, or a
-   * later owner closed it in place of its writer.
+   * In `run-end`: true if the run was interrupted before all its changes were published. Somebody cancelled
+   * it, or a later owner ended it in place of its writer.
    */
   sealed: field('True if a later owner closed the run in place of its writer.', boolean),
   checkpoint: field("On attempts: delivery's position once this is written.", nullable(checkpoint)),
@@ -114,13 +114,13 @@ export const marker = recordOf('Marker', 'Says who writes, or where a run begins
   faultedFrom: field('In run-end: the first seq of changes whose fate is not known.', nullable(long)),
   error: field('In run-end: why it is not known.', nullable(text)),
   /**
-   * Null for the detector, which reads no topic as its input. In `takeover`: where its owner goes on, if it
-   * counts deaths.
+   * Null in markers of the detector, which reads no topic as its input. A `takeover` has it if its writer
+   * counts deaths: the offset where that writer goes on.
    */
   position: field('The next offset that the writer reads.', nullable(long)),
   /**
-   * In `takeover` of renderer and delivery. In a `run-end` of the renderer, if there were any. Null in other
-   * markers, and in earlier versions.
+   * Set in a `takeover` of renderer and delivery, and in a `run-end` of the renderer if there were any. Null
+   * in all other markers, and in those of earlier versions.
    */
   deaths: field(
     'In takeover: deaths of owners, with that of this one if it writes nothing more. In run-end: those of the run.',
@@ -161,22 +161,22 @@ function changeFields<R>(row: Typed<R>) {
     /** Null for `removed`. */
     after: field('The row in the model, or of the settled state.', nullable(row)),
     settledState: field('For settled: the resulting state.', nullable(keyState)),
-    /** Runs pass over the row until that differs. Null if nothing is muted. */
+    /** Runs pass over the row until this hash differs. Null if nothing is muted. */
     muted: field('For settled: hash of row and op to be passed over.', nullable(text)),
     captured: field("Values captured from the API's answers, as JSON.", nullable(text)),
     retried: field('What earlier runs left behind.', nullable(retried)),
-    /** In a replay. */
+    /** Set in a replay only. */
     replayed: field('A recorded request to be sent again, as Avro.', nullable(bytes)),
   }
 }
-/** One row of `changes`. A reader may leave its rows encoded: then R has `EncodedRow`s. */
+/** A change as stages use it. A reader may leave its rows encoded: R then includes `EncodedRow`. */
 export type Change<R = Row> = ValuesOf<ReturnType<typeof changeFields<R>>>
 
 /** A change as its topic holds it. Its schema depends on the columns of the model. */
 export function changeOf<R>(row: Typed<R>) {
   return recordOf('Change', 'A row that was added, changed or removed in a run.', {
     ...changeFields(row),
-    /** Their columns had another type when the row was delivered. The rows themselves have null there. */
+    /** Their columns had another type when the row was delivered. In the rows, null takes their place. */
     unfit: field(
       'Values of before and after that do not fit their columns, as JSON: { before, after } by column.',
       nullable(text),
@@ -190,11 +190,11 @@ const requestRow = recordOf('RequestRow', 'A row inside a request.', {
   key: field('Primary key.', text),
   seq: field("The seq of the row's change.", long),
   op: field('What happened to the row.', op),
-  /** If so, 404 or 410 confirms a removal. */
+  /** For such a row, 404 or 410 confirms a removal. */
   uncertain: field('True if it was uncertain whether the destination holds the row.', boolean),
   captured: field('Values captured from earlier answers, as JSON.', nullable(text)),
   retried: field('What earlier runs left behind.', nullable(retried)),
-  /** Earlier versions had none. */
+  /** Null in records of earlier versions. */
   named: field('Texts of the columns by which answers name rows, as JSON.', nullable(text)),
 })
 export type RequestRow = ValueOf<typeof requestRow>
@@ -210,7 +210,7 @@ const rendered = {
   changesEnd: field('Offset after the last one.', long),
 }
 
-/** One row of `requests`: a request to be sent. */
+/** A record of `requests`: a request to be sent. */
 export const request = recordOf('Request', 'A request to be sent.', {
   ...rendered,
   method: field('HTTP method.', text),
@@ -218,7 +218,7 @@ export const request = recordOf('Request', 'A request to be sent.', {
   headers: field('Headers without secrets.', mapOf(text)),
   /** UTF-8 text, or null for no body. */
   body: field('The body.', nullable(bytes)),
-  /** Earlier versions had none. */
+  /** Null in records of earlier versions. */
   replayOf: field('Of a request that is sent again: where it was recorded.', nullable(replayOf)),
 })
 export type Request = ValueOf<typeof request>
@@ -244,12 +244,12 @@ export type RowResult = ValueOf<typeof rowResult>
 const nextPart = recordOf('NextPart', 'Rows that are sent once more, as a smaller request.', {
   rows: field('Their positions in the request; null: those of the attempt.', nullable(listOf(long))),
   tries: field('Tries that they have used up in the run.', long),
-  /** After that attempt. */
+  /** Counted from the end of that attempt. */
   waitMs: field('How long they wait, in milliseconds.', long),
 })
 export type NextPart = ValueOf<typeof nextPart>
 
-/** One try at sending a request or a part of it, or attempt 0 for one that was not sent. */
+/** One attempt at sending a request or a part of it. Attempt 0 says that a request was not sent. */
 export const attempt = recordOf('Attempt', 'One try at sending a request; 0 if it was never sent.', {
   ...owned,
   run: field('Number of the run.', long),
@@ -257,16 +257,16 @@ export const attempt = recordOf('Attempt', 'One try at sending a request; 0 if i
   seq: field("The request's seq.", long),
   requestOffset: field("The request's offset in requests.", long),
   attempt: field('Number of the attempt.', long),
-  /** They rise. Earlier versions had no parts. */
+  /** In ascending order. Null in records of earlier versions, too, which had no parts. */
   part: field('Positions of its rows in the request; null: all.', nullable(listOf(long))),
   partBody: field('Of a part: at most 64 KiB of its body.', nullable(text)),
   trigger: field('The trigger that it belongs to.', op),
   outcome: field('What became of it.', attemptOutcome),
   final: field('True for the attempt that finishes the request.', boolean),
-  /** Null: all go on together, or none, as `final` says. */
+  /** Null if all open rows go on together, or none does; `final` says which. */
   parts: field('The parts in which its open rows go on.', nullable(listOf(nextPart))),
   /**
-   * Set for a failed try that more tries follow in the same run. An attempt of an earlier version lacks it.
+   * Set on a failed attempt that another one follows in the same run. Null in records of earlier versions.
    */
   nextTryAt: field('When it may be tried again in the run, at the earliest.', nullable(millis)),
   answered: field('True if the API answered.', boolean),
@@ -286,7 +286,7 @@ export const attempt = recordOf('Attempt', 'One try at sending a request; 0 if i
 })
 export type Attempt = ValueOf<typeof attempt>
 
-/** The record that a row was not delivered, on `retry`, by primary key. */
+/** A row that was not delivered: a record of `retry`, keyed by primary key. */
 export const retryEntry = recordOf('RetryEntry', 'Says that a row was not delivered.', {
   ...owned,
   ...retriedFields,
@@ -298,7 +298,7 @@ export const retryEntry = recordOf('RetryEntry', 'Says that a row was not delive
 })
 export type RetryEntry = ValueOf<typeof retryEntry>
 
-/** Values captured from an answer, on `captured`, by primary key. */
+/** Values captured from an answer: a record of `captured`, keyed by primary key. */
 export const captured = recordOf('Captured', 'Values captured from an answer.', {
   ...owned,
   run: field('Number of the run of its change.', long),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { body, destination, duration, model, resourceName, sync } from './resources.ts'
-import { size } from './specs/quantities.ts'
+import { body, destination, model, resourceName, sync } from './resources.ts'
+import { duration } from './specs/plain-values.ts'
+import { size } from './specs/plain-values.ts'
 
 describe('durations', () => {
   it.each([

@@ -1,10 +1,10 @@
 /**
- * Resources as users write them (docs/reference), as zod schemas: the one source of their shapes. Text may
+ * The schemas of resources as users write them (docs/reference): the one source of their shapes. Text may
  * still hold `${secret:NAME}` references (see `secret-references.ts`); `${NAME}` and `${file:PATH}` are
- * filled in before parsing. A field that is not here is an error.
+ * filled in before parsing. An unknown field is an error.
  *
- * Every `error` text says what is wanted, so that a message can read "wanted <text>, found …". Every
- * `describe` text says what a field is for; editors show it.
+ * Every `error` text says what is wanted: a message reads "wanted <text>, found …". Every `describe` text
+ * says what a field is for; editors show it.
  */
 import { z } from 'zod'
 import { alertFields } from './specs/alert-specs.ts'
@@ -12,16 +12,13 @@ import { capture } from './specs/answer-specs.ts'
 import { destinationAuth, destinationTls, sourceTls } from './specs/connection-specs.ts'
 import { errors } from './specs/error-specs.ts'
 import { baseUrl, headerName, headers, keyClash, query, triggerHeaderName } from './specs/http-specs.ts'
-import { count, duration, durationWithin, size } from './specs/quantities.ts'
+import { count, duration, durationWithin, filledText, size, text } from './specs/plain-values.ts'
 import { paused, schedule } from './specs/schedule-specs.ts'
-import { filledText, text } from './specs/texts.ts'
 import { fillSecrets, secretNames } from './secret-references.ts'
 
-export { duration } from './specs/quantities.ts'
-
-/** The longest time that one request may take: longer ones would hold up the end of their run. */
+/** The longest time-out of a request. A longer one would hold up the end of its run. */
 const MAX_REQUEST_TIMEOUT_MS = 3_600_000
-/** A run is over before what it wrote may be compacted, or dropped. */
+/** A run ends before its topics' records may be compacted or deleted. */
 const MAX_RUN_DURATION_MS = 6 * 86_400_000
 const MAX_BATCH_ROWS = 100_000
 const MAX_CONCURRENCY = 10_000
@@ -39,7 +36,7 @@ const title = text.optional().describe('A name for people.')
 
 const queryTimeout = duration.optional().describe('How long a query may take.')
 
-/** True for a URL of one of the schemes with host and user and no password, query or fragment. */
+/** True for a URL with one of the schemes, a host and a user, but no password, query or fragment. */
 function isServerUrl(value: string, schemes: readonly string[]): boolean {
   const url = URL.parse(fillSecrets(value, () => 'secret'))
   if (url === null || !schemes.includes(url.protocol.slice(0, -1))) return false
@@ -56,14 +53,14 @@ export const duckdbSource = z.strictObject({
     .describe('duckdb reads CSV, Parquet and JSON files, and .duckdb databases, opened read-only.'),
   /** Absolute once loaded. */
   path: filledText.describe(
-    'The folder that file names in SQL start from, or a .duckdb file; relative to the project folder.',
+    'A .duckdb file, or the folder that file names in SQL are relative to; relative to the project folder.',
   ),
   timeout: queryTimeout,
 })
 
 const SECRET_WANTED = 'a secret, as ${secret:NAME}, so that the password itself is stored nowhere'
 
-/** Fields that all sources on database servers have. */
+/** The fields of every source on a database server. */
 function serverFields(schemes: readonly string[]) {
   const wanted =
     `a URL such as ${schemes[0] ?? ''}://user@host:port/database, without password (that is \`password\`) ` +
@@ -130,10 +127,10 @@ export const model = z
     error: 'either `sql` or `table`, found both',
   })
 
-/** How many requests a destination may have in flight if neither it nor its sync says so. */
+/** The limit of requests in flight if neither the destination nor its sync has one. */
 export const DEFAULT_CONCURRENCY = 100
 
-/** A breaker that opens later than that guards nothing. */
+/** A breaker that opens later guards nothing. */
 const MAX_BREAKER_FAILURES = 1_000_000
 const MAX_BREAKER_PAUSE_MS = 3_600_000
 
@@ -142,10 +139,10 @@ const breaker = z
     z.strictObject({
       failures: count(MAX_BREAKER_FAILURES)
         .default(50)
-        .describe('It opens after so many failures in a row without a success.'),
+        .describe('It opens after this many failures in a row.'),
       pause: durationWithin(MAX_BREAKER_PAUSE_MS, '1h')
         .default(30_000)
-        .describe('After each pause one request is tried; after three that failed, runs end.'),
+        .describe('After each pause one request is tried. If three of them fail, runs end.'),
     }),
     z.literal(false),
   ])
@@ -161,8 +158,8 @@ const limits = z.strictObject({
   rate: z
     .union([rate, z.array(rate).min(1, 'at least one rate')])
     .optional()
-    .describe('How many requests per second, minute, hour or duration such as 10s; or a list of several.'),
-  concurrency: count(MAX_CONCURRENCY).optional().describe('How many requests may be in flight.'),
+    .describe('At most this many requests per second, minute, hour or duration such as 10s; or a list.'),
+  concurrency: count(MAX_CONCURRENCY).optional().describe('At most this many requests in flight.'),
 })
 
 export const destination = z
@@ -203,7 +200,7 @@ const batch = z.strictObject({
   bytes: size.default(1_000_000).describe('At most this size of the rendered body.'),
 })
 
-/** A value as JSON has it. A number or boolean is one unless it is quoted. */
+/** A JSON value. In YAML, a number or boolean is one unless it is quoted. */
 const fixedValue: z.ZodType = z
   .lazy(() =>
     z.union([z.number(), z.boolean(), z.null(), text, z.array(fixedValue), z.record(text, fixedValue)], {
@@ -212,14 +209,14 @@ const fixedValue: z.ZodType = z
   )
   .meta({ id: 'value', description: 'A fixed value, sent as it is.' })
 
-/** What a mapped body has in the place of a column that is null. */
+/** The form of a null column in a mapped body. */
 const whenNull = z
   .enum(['keep', 'empty', 'omit'], { error: '`keep`, `empty` or `omit`' })
   .describe('What null becomes: keep: null (default); empty: empty text; omit: the field is left out.')
 
 /**
- * What a field of a mapped body is made of. A map with one of the three special keys alone is special, and so
- * is one with `column` and `whenNull`.
+ * A field of a mapped body. A map that has only `value`, `template` or `object`, or just `column` and
+ * `whenNull`, is special. Any other map is an object with fields of its own.
  */
 const field: z.ZodType = z
   .lazy(() =>
@@ -244,7 +241,7 @@ const fieldMap = z.record(text, field).meta({
 
 const wrap = text.optional().describe('Liquid that makes JSON around `{{ items }}`, an array or object.')
 
-/** A body is one of these. */
+/** The kinds of bodies. */
 const bodies = [
   z.strictObject({ json: text.describe('Liquid that makes JSON; trailing commas are stripped.') }),
   z.strictObject({
@@ -252,7 +249,7 @@ const bodies = [
     wrap,
   }),
   z.strictObject({
-    /** In batches, an array of such objects. */
+    /** A batch has an array of such objects. */
     fields: fieldMap,
     whenNull: whenNull.optional(),
     wrap,
@@ -275,7 +272,7 @@ const bodies = [
 const BODY_KINDS = ['json', 'jsonColumn', 'fields', 'xml', 'form', 'text'] as const
 const BODY_WANTED = `one of ${BODY_KINDS.map(kind => `\`${kind}\``).join(', ')}`
 
-/** What is wrong with the kind of a body. If exactly one kind is given, something inside of it is wrong. */
+/** Says what is wanted of a body. If it has exactly one kind, the mistake is inside of that. */
 function bodyWanted(input: unknown): string {
   const found = BODY_KINDS.filter(kind => typeof input === 'object' && input !== null && kind in input)
   const [only, ...others] = found
@@ -308,18 +305,18 @@ const removalGuard = z.strictObject({
     .min(0, SHARE_WANTED)
     .max(1, SHARE_WANTED)
     .default(0.5)
-    .describe('Of the rows at the destination.'),
+    .describe('This share of the rows at the destination.'),
   rows: z
     .int({ error: 'a whole number from 0 on' })
     .min(0, 'a whole number from 0 on')
     .default(100)
-    .describe('So many rows may always go.'),
+    .describe('This many rows may always be removed.'),
 })
 
 const opName = z.enum(['added', 'changed', 'removed'])
 const triggerOrName = z.union([trigger, opName])
 
-/** True if `removed` has a capture of its own, and no other trigger takes over its definition. */
+/** True if `removed` has a capture of its own, and no other trigger refers to it by name. */
 function capturesFromRemovals(spec: { readonly [op: string]: z.output<typeof triggerOrName> | undefined }) {
   const { removed } = spec
   return (
@@ -331,7 +328,7 @@ const CAPTURE_OF_NO_ROW =
   '`batch` left out, or of size 1, beside `capture`; or `errors.rowResults` with a rule `as: delivered`, which ' +
   'says where the answer to a batch has the item of each row'
 
-/** The triggers whose captures would not know, in the answer to a batch, which values are of which row. */
+/** The triggers that capture from answers to batches, without a rule that says which values are of which row. */
 function captureOfNoRow(spec: {
   readonly triggers: { readonly [op: string]: z.output<typeof triggerOrName> | undefined }
   readonly errors?: z.output<typeof errors> | undefined
@@ -356,11 +353,11 @@ export const sync = z
       .enum(['backfill', 'skip-existing', 'ask'])
       .default('backfill')
       .describe(
-        'backfill sends every row as added; skip-existing takes them as already there; ask fails until somebody says which.',
+        'backfill: every row is sent as added; skip-existing: rows count as already there; ask: the run fails until somebody says which.',
       ),
     timeout: durationWithin(MAX_REQUEST_TIMEOUT_MS, '1h')
       .default(30_000)
-      .describe('How long one request may take.'),
+      .describe('The time-out of one request.'),
     triggers: z
       .strictObject({
         added: triggerOrName.optional(),
@@ -378,29 +375,29 @@ export const sync = z
     errors: errors.optional(),
     limits: limits
       .optional()
-      .describe('Of this sync alone; the stricter of these and the destination’s holds.'),
+      .describe('Limits of this sync alone; the stricter of these and the destination’s counts.'),
     compare: z
       .union([z.enum(['used', 'all']), z.array(filledText)])
       .optional()
       .describe(
-        'Which columns count as changed: used (default), those that the templates use; all; or a list of them.',
+        'The columns whose changes count: used (default: those that the templates use), all, or a list of names.',
       ),
     delivery: z
       .enum(['at-least-once', 'at-most-once'])
       .optional()
       .describe(
-        'at-most-once: what may have arrived is never sent again until somebody says retry; default at-least-once.',
+        'at-least-once (default), or at-most-once: a row that may have arrived is not sent again until somebody says retry.',
       ),
     maxDuration: durationWithin(MAX_RUN_DURATION_MS, '6d')
       .optional()
-      .describe('How long a run may last, at most 6d; what is not sent by then is sent by the next run.'),
+      .describe('How long a run may last, at most 6d; the next run sends the rows that are left.'),
     removalGuard: z
       .union([removalGuard, z.literal(false)])
       .optional()
       .describe(
-        'A run that would remove more than both waits for approval (default: half of the rows and 100 rows, and any run of a model that has become empty); false: never.',
+        'A run that would remove more than both waits for approval (default: half of the rows and 100 rows, and any run of an empty model); false: no run waits.',
       ),
-    partitions: count(MAX_PARTITIONS).default(4).describe('Of the topics; fixed until reset.'),
+    partitions: count(MAX_PARTITIONS).default(4).describe('Partitions of its topics; fixed until reset.'),
   })
   .check(({ issues, value }) => {
     for (const op of captureOfNoRow(value))
@@ -424,8 +421,8 @@ export const RESOURCE_SCHEMAS = { source, model, destination, sync, alert } as c
 export type ResourceKind = keyof typeof RESOURCE_SCHEMAS
 
 /**
- * True for a resource of that kind as it is stored: with the values that its schema gives, such as a duration
- * as a number. So the schema is tried backwards.
+ * True for a stored resource of that kind. It has the schema's output, such as a duration as a number, so the
+ * schema is run backwards.
  */
 export function isStoredResource(kind: ResourceKind, value: unknown): value is ResourceSpec {
   const schema: z.ZodType = RESOURCE_SCHEMAS[kind]
@@ -450,7 +447,8 @@ export type AlertSpec = z.output<typeof alert>
 export type ResourceSpec = SourceSpec | ModelSpec | DestinationSpec | SyncSpec | AlertSpec
 
 /**
- * A sync with all it refers to, as pinned when a run starts (R15); known by the hash of its canonical JSON.
+ * A sync with all resources that it refers to, as pinned when a run starts (R15). Its id is the hash of its
+ * canonical JSON.
  */
 export interface Definition {
   readonly sync: SyncSpec

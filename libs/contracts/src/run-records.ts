@@ -1,4 +1,4 @@
-/** The records of `commands` and `runs`: what is asked of a sync, and how its runs go. */
+/** The records of `commands` and `runs`: commands to a sync, and how its runs go. */
 import {
   boolean,
   enumOf,
@@ -65,7 +65,7 @@ export const command = recordOf('Command', "Something asked of a sync's detector
   scope: field('What is asked that is no ordinary run.', nullable(runScope)),
   /** Null if nobody knows. */
   by: optional('Who asked: the name of a token, or of a user.', text),
-  /** The run behind an approval as `new` has `new`, too. */
+  /** After an approval as `new`, the run that follows has `new`, too. */
   destination: optional(
     'Of the approval of a run whose destination changed.',
     enumOf('ApprovedDestination', {
@@ -93,7 +93,7 @@ const invalidSample = recordOf('InvalidSample', 'A row that cannot be sent.', {
 })
 export type InvalidSample = ValueOf<typeof invalidSample>
 
-/** The place where a run ends in one partition, for trimming. */
+/** The offsets at which a run ends in one partition: topics are trimmed by them. */
 const partitionEnd = recordOf('PartitionEnd', 'Where a run ends in one partition.', {
   partition: field('The partition.', int),
   requests: field('Offset in requests.', long),
@@ -101,7 +101,7 @@ const partitionEnd = recordOf('PartitionEnd', 'Where a run ends in one partition
 })
 export type PartitionEnd = ValueOf<typeof partitionEnd>
 
-/** From this seq of a run on, the fate of the changes in a partition is not known (PROTOCOL.md §11). */
+/** From seq `from` on, the outcomes of a run's changes in one partition are unknown (PROTOCOL.md §11). */
 const fault = recordOf('Fault', 'From this seq on nobody knows what became of the changes in a partition.', {
   partition: field('The partition.', int),
   run: field('Number of the run within the sync.', long),
@@ -112,22 +112,22 @@ export type Fault = ValueOf<typeof fault>
 const deliveredToFields = {
   /** Without secrets. */
   url: field('Origin and path of the base URL.', text),
-  /** By their names in lower case. Null for a value that holds a secret, of which nothing is known here. */
+  /** By their names in lower case. A value that holds a secret is null here. */
   accounts: field('Headers and query parameters that name an account there.', mapOf(nullable(text))),
 }
-/** The place that rows are delivered to, as far as it tells one set of rows from another. */
+/** The place that rows are delivered to: URL and account, as far as these choose a set of rows. */
 const deliveredTo = recordOf('DeliveredTo', 'Where rows are delivered to.', deliveredToFields)
 export type DeliveredTo = ValueOf<typeof deliveredTo>
 
 /** The destination that has the rows of a delivered state. */
 const stateOwner = recordOf('StateOwner', 'What the delivered state is of.', {
   ...deliveredToFields,
-  /** The event with the higher number tells, of two events of a sync. */
+  /** Of two events of a sync, the one with the higher number counts. */
   change: field('How many times that has changed.', long),
 })
 export type StateOwner = ValueOf<typeof stateOwner>
 
-/** A run would send to another destination than the one that the delivered state is of. */
+/** Set for a run that would send to another destination than the one that holds the sync's rows. */
 const changedDestination = recordOf('ChangedDestination', 'Two destinations that are not the same.', {
   from: field('The one that the delivered state is of.', deliveredTo),
   to: field('The one that the run would send to.', deliveredTo),
@@ -140,17 +140,17 @@ const heldRemovals = recordOf('HeldRemovals', 'What is not done until somebody a
   rows: field('Rows that the destination is believed to hold.', long),
   /** At most ten. */
   samples: field('Keys of some of those that would go.', listOf(text)),
-  /** Null where the removals are the reason. Earlier versions had none. */
+  /** Null if the removals are the reason, and in records of earlier versions. */
   destination: optional('The destination, if that has changed.', changedDestination),
 })
 export type HeldRemovals = ValueOf<typeof heldRemovals>
 
 /**
- * How far a run has brought the delivered state up to date from its topics. Records are counted by their
- * offsets, so that records which compaction took away count as read.
+ * How far a run has brought the delivered state up to date from its topics. Records are counted by offset,
+ * so records that compaction removed count as read.
  */
 const restoring = recordOf('Restoring', 'How far the delivered state has come in its topics.', {
-  /** Null if it only takes in new records. */
+  /** Null if the file only takes in new records. */
   why: field('Why it is rebuilt, if it is.', nullable(text)),
   records: field('Records read.', long),
   of: field('How many there are to read.', long),
@@ -159,10 +159,10 @@ export type Restoring = ValueOf<typeof restoring>
 
 /** How far the schedule of a sync has started runs. */
 const fired = recordOf('Fired', 'How far the schedule of the sync has started runs.', {
-  /** Every instant up to it is done with. */
+  /** The schedule starts no run for this instant or an earlier one again. */
   at: field('The last instant that a run answers to.', millis),
   by: field('The schedule, as JSON.', text),
-  /** Null where none comes. */
+  /** Null if the schedule has no further instant. */
   next: field('The instant after that.', nullable(millis)),
 })
 export type Fired = ValueOf<typeof fired>
@@ -172,7 +172,7 @@ const partitionPhaseFields = {
   renderedAt: field('When its last one was.', nullable(millis)),
   sendingFrom: field('When delivery took up the first one.', nullable(millis)),
 }
-/** When a run came from one part of its life to the next; null where it has not. */
+/** When a run entered each phase. A time is null until then. */
 const phases = recordOf('PhaseTimes', 'When a run came from one part of its life to the next.', {
   publishingFrom: field('When its first change was published.', nullable(millis)),
   publishedAt: field('When all were.', nullable(millis)),
@@ -181,7 +181,7 @@ const phases = recordOf('PhaseTimes', 'When a run came from one part of its life
 })
 export type PhaseTimes = ValueOf<typeof phases>
 
-/** A process of an earlier version reads no report with a kind that it does not know. */
+/** A process of an earlier version cannot read a report with a kind that it does not know. */
 const waitKind = enumOf('WaitKind', {
   queued: 'the run before it', // or its turn to be compared, or removals that go first
   parked: 'a pause, since processes died', // Only earlier versions wrote it.
@@ -189,13 +189,13 @@ const waitKind = enumOf('WaitKind', {
   detector: 'a change-detector',
   renderer: 'a renderer',
   delivery: 'a delivery',
-  takeover: 'the owner before', // It is being replaced, or what it had sent may still arrive.
+  takeover: 'the owner before', // It is being replaced, or its last requests may still arrive.
   secret: 'a secret of the destination',
   token: 'an access token',
   throttled: 'a pause that the API asked for',
   limit: 'a limit of rate or concurrency',
   breaker: 'a destination that fails',
-  'limits-store': 'what keeps the limits', // It does not answer, or may have forgotten them.
+  'limits-store': 'what keeps the limits', // Redis does not answer, or may have lost the limits.
   tries: 'the time of the next try',
 })
 export type WaitKind = ValueOf<typeof waitKind>
@@ -210,7 +210,7 @@ const wait = recordOf('Wait', 'What is waited for.', {
 })
 export type Wait = ValueOf<typeof wait>
 
-/** A wait as its owner sees it, who has not looked since when. */
+/** A wait as a stage sees it now. The reporter adds since when. */
 export type WaitNow = Omit<Wait, 'since'>
 
 /** A place in a resource, or in a file of the machine that read it. */
@@ -236,7 +236,7 @@ export const runEvent = recordOf('RunEvent', 'The state of a run.', {
   marker: field("Offset of the writer's takeover marker in partition 0 of changes.", long),
   /** −1 if no command did. */
   command: field('Offset in commands of what caused it.', long),
-  /** Requests that are not sent yet are to become unsent. */
+  /** Its requests that are not sent yet become unsent. */
   cancelling: field('True once somebody asked to cancel it.', boolean),
   definition: field('Hash of the definition that it works by.', nullable(text)),
   first: field('True if the sync had never been through its model when it started.', boolean),
@@ -250,83 +250,84 @@ export const runEvent = recordOf('RunEvent', 'The state of a run.', {
   invalidSamples: field('Some of them.', listOf(invalidSample)),
   /** Earlier versions did not say. */
   undecided: field('Rows passed over since nobody has decided about them.', nullable(long)),
-  /** Changes found, per op with a trigger; final outcomes once the run has ended. */
+  /** Per op with a trigger: the changes that were found, and once the run has ended their outcomes. */
   counts: field('What became of its rows, per op.', countsByOp),
   error: field('Why it failed.', nullable(text)),
   /** An ErrorCode. */
   errorCode: field('The kind of error.', nullable(text)),
   notices: field('What its user should know.', listOf(text)),
   ends: field('Where it ends, for trimming.', listOf(partitionEnd)),
-  /** Faults of earlier runs stay, too, until a complete run has taken them into account. */
+  /** Faults of earlier runs stay here until a complete run has taken them into account. */
   faults: field('Where changes were lost track of.', listOf(fault)),
   held: field('Why it is held, while it is.', nullable(heldRemovals)),
   /** Null if nobody was asked. */
   approved: field('How many removals somebody has approved.', nullable(long)),
-  /** A retry, a discard or a resync has it. Null for any other run, and in events of an earlier version. */
+  /** Set for a retry, a discard or a resync. Null for other runs, and in events of earlier versions. */
   upTo: field('What was asked for is about what runs up to this one left.', nullable(long)),
-  /** Null for any other run, and in events of an earlier version. */
+  /** Null for other runs, and in events of earlier versions. */
   asked: field('Offset of the command that asked for it, if `command` is an approval.', nullable(long)),
-  /** Set while that lasts for longer than a second. */
+  /** Set once that has taken longer than a second. */
   restoring: field('How far the delivered state is brought up to date, while it is.', nullable(restoring)),
   /**
-   * With the process of this run, if it dies before it writes another event of it. Null in earlier versions.
+   * This process counts, too: if it dies before it writes another event, the number is right. Null in events
+   * of earlier versions.
    */
   deaths: field(
     'So many processes in a row died at work on the sync, if this is the last event of the run.',
     nullable(int),
   ),
-  /** As its command says. Null where nobody did, and in events of an earlier version. */
+  /** As its command says. Null if nobody asked, and in events of earlier versions. */
   by: field('Who asked for it.', nullable(text)),
-  /** A run of the schedule has the instant that it is due for. */
+  /** `at` is the instant that a run of the schedule is due for. */
   fired: field('How far the schedule has started runs.', nullable(fired)),
   aside: field('True if it failed since no process can work on its sync.', nullable(boolean)),
   phases: field('When it came so far.', nullable(phases)),
-  /** Null before the end, and in earlier versions. */
+  /** Null until the run ends, and in events of earlier versions. */
   certificates: field('Of each side, the certificate that ends first.', nullable(listOf(shownCertificate))),
-  /** Null in events of an earlier version. */
+  /** Null in events of earlier versions. */
   errorPlaces: field('Where the mistake is that failed it.', nullable(listOf(errorPlace))),
   deliveredTo: field('What the delivered state is of.', nullable(stateOwner)),
 })
 export type RunEvent = ValueOf<typeof runEvent>
 
 /**
- * A report on one partition of a run, by delivery or seldom another stage, on `runs`, keyed by
- * sync/partition.
+ * A report on one partition of a run, on `runs`, keyed by sync/partition. Delivery writes it, seldom another
+ * stage.
  */
 export const partitionReport = recordOf('PartitionReport', 'What delivery says of one partition of a run.', {
   sync: field('Name of the sync.', text),
   incarnation: field('The life of the sync, from creation or reset to reset.', text),
   run: field('Number of the run within the sync.', long),
   partition: field('The partition.', int),
-  /** Readers pass over a smaller one than they have seen. */
+  /** Readers pass over a report whose offset is smaller than one that they have seen. */
   marker: field("Offset of the reporter's takeover marker in attempts.", long),
   counts: field('What became of its rows, per op.', countsByOp),
-  /** True also if the `run-end` will never be reached. False for a report of progress. */
+  /** True as well if delivery will never reach the `run-end`. False in a report of progress. */
   ended: field("True once the run's end is reached.", boolean),
   /**
-   * Set if a gap in seq or a wrong count ended the run, or if a stage cannot go on. In a report of progress
-   * it means that the renderer cannot go on, and asks delivery to end the partition.
+   * Set if a gap in seq or a wrong count ended the run, or if a stage cannot go on. A report of progress has
+   * it if the renderer cannot go on: it asks delivery to end the partition.
    */
   faultedFrom: field('The first seq of changes whose fate is not known.', nullable(long)),
   error: field('Why it is not known.', nullable(text)),
   errorCode: field('The kind of error.', nullable(text)),
-  /** 0 if the partition's `run-end` is not reached though its part of the run is over. */
+  /** 0 if the partition's part of the run is over and its `run-end` was not reached. */
   requestsEnd: field('Where the run ends in requests.', long),
   attemptsEnd: field('Where the run ends in attempts.', long),
-  /** Null in reports of an earlier version, as are `phases`. */
+  /** Null in reports of earlier versions, as are `phases`. */
   waits: field('What it waits for.', nullable(listOf(wait))),
   phases: field(
     'When it came so far.',
     nullable(recordOf('PartitionPhases', 'When a partition of a run came so far.', partitionPhaseFields)),
   ),
-  /** Null in reports of progress, and of an earlier version. */
+  /** Null in reports of progress, and in those of earlier versions. */
   certificates: field('What its connections have shown.', nullable(listOf(shownCertificate))),
   /**
-   * Set in a run that removes first, once none of the partition's removals can arrive any more. Absent or
-   * null in any other run, and in earlier versions.
+   * Set in a run whose removals go first, once none of the partition's removals can arrive any more. Absent
+   * or null in other runs, and in reports of earlier versions.
    */
   removalsFinished: optional('True once its removals are finished.', boolean),
-  /** Null for none, and while the run goes on. */
+  /** Null if none died, and while the run goes on. */
   deaths: optional('So many processes died at work on it in this run.', int),
 })
 export type PartitionReport = ValueOf<typeof partitionReport>

@@ -1,10 +1,10 @@
-/** Characters that a terminal obeys, and that JSON lets stand in a text. */
-const OBEYED = /[\u007f-\u009f\p{Bidi_Control}\u2028\u2029]/gu
+/** Characters that JSON allows in a text, and that would change how a terminal shows the rest. */
+const TERMINAL_CONTROLS = /[\u007f-\u009f\p{Bidi_Control}\u2028\u2029]/gu
 
-/** The same JSON with escapes for them. */
+/** Returns the same JSON with escapes for characters that control a terminal. */
 export function safeJson(json: string): string {
   return json.replaceAll(
-    OBEYED,
+    TERMINAL_CONTROLS,
     character => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
   )
 }

@@ -7,7 +7,7 @@
  */
 const REFERENCE = /\$\$\{|\$\{secret:([^}]*)\}/g
 
-/** The names of the secrets that a text refers to, each once, in their order. */
+/** The names of the secrets that a text refers to, each once, in the order of the text. */
 export function secretNames(text: string): string[] {
   const names = new Set<string>()
   const [whole] = splitAtLastEnd(text)
@@ -15,10 +15,7 @@ export function secretNames(text: string): string[] {
   return [...names]
 }
 
-/**
- * The text with its secrets filled in by `secretOf` and its escapes undone. What `secretOf` throws passes
- * through.
- */
+/** The text with its secrets filled in by `secretOf` and its escapes undone. Errors of `secretOf` pass through. */
 export function fillSecrets(text: string, secretOf: (name: string) => string): string {
   const [whole, rest] = splitAtLastEnd(text)
   const filled = whole.replaceAll(REFERENCE, (_match, name: string | undefined) =>
@@ -28,8 +25,8 @@ export function fillSecrets(text: string, secretOf: (name: string) => string): s
 }
 
 /**
- * The part of a text in which each reference that begins also ends, and the rest, which has none. In the rest
- * the end would be looked for in vain, once for each beginning.
+ * Splits a text behind its last `}`. No reference can end in the second part. The pattern would search it for
+ * an end once per beginning, which takes quadratic time.
  */
 function splitAtLastEnd(text: string): readonly [string, string] {
   const end = text.lastIndexOf('}') + 1
@@ -41,7 +38,7 @@ export function withoutReferences(text: string): string {
   return text.replaceAll('${', () => '$${')
 }
 
-/** What a secret is about to be used for: the server that a connection really goes to. */
+/** The use of a secret: the server that a connection really goes to. */
 export interface SecretUse {
   readonly as: 'source' | 'destination' | 'alert'
   /** A name or an address, without brackets. */

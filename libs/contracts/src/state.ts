@@ -1,4 +1,4 @@
-/** The parts that records of several topics have in common. */
+/** Parts that records of several topics have in common. */
 import {
   enumOf,
   field,
@@ -27,7 +27,7 @@ export const op = enumOf('Op', opMeanings)
 export type Op = ValueOf<typeof op>
 export const OPS = op.symbols
 
-/** The state of a key at the destination, as it is believed to be; the row itself stands beside it. */
+/** The state that a key is believed to have at the destination. The row itself stands beside it. */
 export const keyState = enumOf('KeyState', {
   absent: 'the destination does not have the row',
   present: 'it has the row',
@@ -90,8 +90,8 @@ export type CountsByOp = { readonly [O in Op]?: OpCounts }
 export const countsByOp: Typed<CountsByOp> = mapOf(opCounts)
 
 /**
- * The place where a request was recorded that is sent again (PROTOCOL.md §12). Its rows have the seqs of
- * then.
+ * The record of a request that a replay sends again (PROTOCOL.md §12). The rows keep the seqs that they had
+ * there.
  */
 export const replayOf = recordOf('ReplayOf', 'Where a request was recorded that is sent again.', {
   change: field('The seq of the change that carried it.', long),
@@ -106,11 +106,11 @@ export const replayOf = recordOf('ReplayOf', 'Where a request was recorded that 
 export type ReplayOf = ValueOf<typeof replayOf>
 
 /**
- * Chooses recorded requests by what is known of them, and of the attempts at sending them. A request is
- * meant if one of its attempts fits in every respect. Null means any.
+ * Chooses recorded requests for a replay. A request is chosen if one of its attempts fits all fields. Null
+ * fits any.
  */
 export const replayScope = recordOf('ReplayScope', 'Which recorded requests are to be sent again.', {
-  /** The request has to have one of them. */
+  /** The request has to hold one of these rows. */
   keys: field('Primary keys of rows.', nullable(listOf(text))),
   run: field('ULID of the run that sent them.', nullable(text)),
   /** Inclusive. */

@@ -21,7 +21,7 @@ import { attemptOutcome, op } from './state.ts'
 
 /** One request, rendered, to be sent once to the destination of a definition. */
 export const testRequest = recordOf('TestRequest', 'A request that a person tries out.', {
-  /** It stands for the run that an attempt otherwise has. */
+  /** It takes the place of the run's id in attempts. */
   id: field('ULID.', text),
   sync: field('Name of the sync.', text),
   definition: field('Hash of the definition whose destination gets it.', text),
@@ -35,7 +35,7 @@ export const testRequest = recordOf('TestRequest', 'A request that a person trie
 })
 export type TestRequest = ValueOf<typeof testRequest>
 
-/** The outcome of a test, or that it is about to be sent. */
+/** The attempt of a test. One record is written before it is sent, and one with its outcome. */
 export const testAttempt = recordOf('TestAttempt', 'What became of such a request.', {
   id: field('ULID of the request.', text),
   sync: field('Name of the sync.', text),

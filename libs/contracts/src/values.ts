@@ -1,6 +1,6 @@
 /**
- * A decimal number that no JavaScript number holds exactly, as its text (`-12.50`). Templates print it as it
- * stands, and `| json` prints it as a JSON number.
+ * A decimal number as text (`-12.50`), since a JavaScript number may not hold it exactly. Templates print the
+ * text, and `| json` prints it as a JSON number.
  */
 export class Decimal {
   readonly text: string
@@ -13,7 +13,7 @@ export class Decimal {
 }
 
 /**
- * JSON as it stands in a column, byte for byte. Templates print it as it stands, and read into it with
+ * The JSON of a column, byte for byte. Templates print it unchanged, and read its fields with
  * `row.column.field`.
  */
 export class JsonText {
@@ -27,8 +27,8 @@ export class JsonText {
 }
 
 /**
- * The words, as JSON texts, for what a number of any length may be beside a number. JSON has none for them:
- * templates print them as they stand, and `| json` writes them as texts.
+ * The special values of a number of any length. JSON has no number for them, so they are JSON texts:
+ * templates print the word, and `| json` writes it as a text.
  */
 export const NO_NUMBERS: ReadonlySet<string> = new Set(['NaN', 'Infinity', '-Infinity'])
 
@@ -42,9 +42,8 @@ export const NO_NUMBERS: ReadonlySet<string> = new Set(['NaN', 'Infinity', '-Inf
  *   the 32-bit value (0.1, not 0.10000000149011612).
  * - `text`: a string, NUL included. Sources hold UTF-8; a lone surrogate has no UTF-8 and becomes
  *   U+FFFD on its way.
- * - `json`: a `JsonText`. It is JSON as the source has it, which may take more for JSON than others do. A
- *   number of any length (PostgreSQL's `numeric`) is one, too; one that is no number is a word of
- *   `NO_NUMBERS`.
+ * - `json`: a `JsonText` with the JSON of the source, whose parser may be laxer than others. A number of any
+ *   length (PostgreSQL's `numeric`) is a `JsonText`, too; NaN and infinities are words of `NO_NUMBERS`.
  * - `bytes`: a `Uint8Array`. `uuid`: lower-case text with dashes.
  * - `date`: `2024-02-29`. A year outside 0000–9999 has a sign and at least six digits, counted as ISO 8601
  *   does (1 BC is 0000, 44 BC is -000043): `+010000-01-01`, `-000043-03-15`.
@@ -55,7 +54,7 @@ export const NO_NUMBERS: ReadonlySet<string> = new Set(['NaN', 'Infinity', '-Inf
  * - Infinite dates and timestamps: `infinity`, `-infinity`.
  * - `interval`: an ISO 8601 duration without its zero parts: `P1Y2M3DT4H5M6.5S`, `PT0S`.
  * - `list`: an array; `struct`: an object with its fields in order.
- * What does not fit (nanoseconds, times with an offset of their own) is carried as `text`.
+ * All other values (nanoseconds, times with an offset of their own) are carried as `text`.
  */
 export type Value =
   | null
@@ -69,10 +68,10 @@ export type Value =
   | readonly Value[]
   | { readonly [name: string]: Value }
 
-/** Floats nearer to zero have fewer bits. */
+/** Floats nearer to zero have fewer significant bits. */
 const MIN_NORMAL_FLOAT = 2 ** -126
 
-/** The shortest decimal that names a 32-bit float, of several the nearest. */
+/** Returns the shortest decimal that stands for this 32-bit float; if several do, the nearest. */
 export function shortestOfFloat(float: number): number {
   const isShort = Number.isInteger(float) && Math.abs(float) < 1_000_000
   if (isShort || !Number.isFinite(float)) return float
@@ -81,7 +80,7 @@ export function shortestOfFloat(float: number): number {
     const shorter = Number(float.toPrecision(precision))
     if (Math.fround(shorter) === float) return shorter
   }
-  return Number(float.toPrecision(9)) // Nine digits tell all 32-bit floats apart.
+  return Number(float.toPrecision(9)) // Nine digits suffice for every 32-bit float.
 }
 
 /** A row by column name, in the model's column order. */
@@ -113,8 +112,9 @@ export type ColumnType =
   | { readonly kind: 'struct'; readonly fields: readonly Column[] }
 
 /**
- * The name of a column that an extract has beside those of the model, where some of its rows have a value
- * that cannot be carried: the reason, null for all other rows. Such a value is null in its own column.
+ * The name of an extra column of an extract, which says why a row is invalid: one of its values cannot be
+ * carried, and is null in its own column. It is null for all other rows. An extract without such rows may
+ * lack the column.
  */
 export const WHY_INVALID = 'sluice: why the row is invalid'
 

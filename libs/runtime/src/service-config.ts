@@ -2,7 +2,7 @@
  * The part that every service's configuration has beside its own variables: where Kafka, registry and Redis
  * are, and how the service is watched and ended.
  */
-import { duration } from '@sluice/contracts/resources'
+import { duration } from '@sluice/contracts/specs/plain-values'
 import { isSluiceError } from '@sluice/contracts/errors'
 import { parseRedisAddress } from '@sluice/redis/redis-address'
 import { z } from 'zod'

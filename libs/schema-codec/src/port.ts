@@ -6,7 +6,7 @@
  * aborted signal rejects with its reason. Once the codec is disposed, a call for something that it does not
  * know yet rejects with `aborted`.
  */
-import type { AvroRecordSchema } from '@sluice/contracts/avro/schemas'
+import type { AvroRecordSchema } from '@sluice/contracts/avro/types'
 import type { ColumnRows } from '@sluice/contracts/column-values'
 
 /** Encodes values of one schema. Synchronous: the id is known. */

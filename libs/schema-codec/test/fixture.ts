@@ -3,7 +3,7 @@
  * and a round trip.
  */
 import { afterAll, afterEach, beforeAll } from 'vitest'
-import type { AvroRecordSchema } from '@sluice/contracts/avro/schemas'
+import type { AvroRecordSchema } from '@sluice/contracts/avro/types'
 import type { Change, WrittenChange } from '@sluice/contracts/records'
 import type { Column, Row } from '@sluice/contracts/values'
 import type { SchemaCodec } from '../src/port.ts'

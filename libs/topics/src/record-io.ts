@@ -1,10 +1,6 @@
 /** Encoding and decoding of the topics' records by name, on top of the schema codec. */
-import {
-  SCHEMAS,
-  type AvroRecordSchema,
-  type RecordName,
-  type RecordTypes,
-} from '@sluice/contracts/avro/schemas'
+import { SCHEMAS, type RecordName, type RecordTypes } from '@sluice/contracts/avro/schemas'
+import type { AvroRecordSchema } from '@sluice/contracts/avro/types'
 import { rowWith, type AnyRow } from '@sluice/contracts/avro/encoded-row'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Change } from '@sluice/contracts/records'

@@ -1,7 +1,7 @@
 /** The options that the commands about history share. */
 import type { InputOf } from '@sluice/contracts/api/operation-shapes'
 import { SluiceError } from '@sluice/contracts/errors'
-import { duration } from '@sluice/contracts/resources'
+import { duration } from '@sluice/contracts/specs/plain-values'
 import { statusRange } from '@sluice/domain/answers/status-filter'
 import { numberOption, terminalColumns, textOption } from './command.ts'
 import type { CommandArgs, CommandContext, OptionSpec } from './command.ts'

@@ -1,30 +1,21 @@
-/** What the API answers to those who set up or run a server, beside resources and runs. */
+/** Answers of the API for people who set up or run a server: audit, health, tokens, logins, the sample. */
 import { z } from 'zod'
-import { resourceView, sessionView } from '../api.ts'
+import { certificateView, resourceView, sessionView } from '../api.ts'
 import { doctorView } from '../operator-views.ts'
-
-const timestamp = z.iso.datetime()
+import { count, timestamp } from '../views/run-parts.ts'
 
 /** The next instants of a schedule. */
 export const scheduleTimesView = z.object({
   times: z.array(timestamp),
-  /** The time zone that its fields are in; null for an interval. */
+  /** The time zone of its cron fields. Null for an interval. */
   timezone: z.string().nullable(),
 })
 
-const certificateView = z.object({
-  subject: z.string(),
-  issuer: z.string(),
-  /** The names and addresses that it is for. */
-  names: z.array(z.string()),
-  validFrom: timestamp,
-  validUntil: timestamp,
-})
-/** What files of certificates hold, which can be used. */
+/** The contents of files of certificates that passed the check. */
 export const certificatesView = z.object({
-  /** Of authorities. */
+  /** The certificates of authorities. */
   ca: z.array(certificateView),
-  /** The one that is shown to the API; null for none. */
+  /** The certificate that Sluice shows to the API. Null without one. */
   client: certificateView.nullable(),
 })
 export type CertificatesView = z.output<typeof certificatesView>
@@ -32,110 +23,110 @@ export type CertificatesView = z.output<typeof certificatesView>
 /** The sync of the sample project. */
 export const SAMPLE_SYNC = 'sample-customers'
 
-/** A project to try things with. Nothing of it is stored before somebody writes these resources. */
+/** The sample project. Nothing of it is stored before somebody writes its resources. */
 export const sampleView = z.object({
-  /** Where it sends to; null on a server that has no receiver. Then there is no sample. */
+  /** The URL that it sends to. Null on a server without a receiver, which offers no sample project. */
   sendsTo: z.string().nullable(),
-  /** In the order in which each comes after those that it refers to. */
+  /** In an order in which each one follows those that it refers to. */
   documents: z.array(z.object({ kind: resourceView.shape.kind, name: z.string(), yaml: z.string() })),
 })
-/** What the receiver got. */
+/** The body that the receiver of the sample project got. */
 export const sampleReceivedView = z.object({ received: z.unknown() })
 
-/** What somebody changed or asked for. */
+/** A change or a command of a person. */
 const auditEntry = z.object({
-  /** Null for a change of before there was history. */
+  /** Null for a change by an earlier version of Sluice, which recorded no time. */
   at: timestamp.nullable(),
-  /** The name of a token, or of a user; null if nobody knows. */
+  /** The name of a token, or of a user. Null if it is unknown. */
   by: z.string().nullable(),
   action: z.enum([
     ...(['create', 'update', 'delete'] as const),
     ...(['run', 'retry', 'resync', 'replay', 'discard', 'reset', 'approve', 'cancel'] as const),
-    /** The vault's two. */
+    /** Actions on the vault. */
     ...(['set', 'remove'] as const),
   ]),
   kind: z.enum([...resourceView.shape.kind.options, 'secret', 'login']),
   name: z.string(),
-  /** Of a change: the version that it made, and the project that it came with; empty for none. */
+  /** The version that a change made. Null for any other action. */
   version: z.int().min(1).nullable(),
+  /** The project that a change belongs to. Empty if it belongs to none. */
   project: z.string(),
-  /** Of an update: the fields that differ. */
+  /** The fields that an update changed. */
   fields: z.array(z.string()),
-  /** Of what was asked: the run. */
+  /** The run of a command. */
   run: z.string().nullable(),
 })
 /** Changes of resources and of the vault, and what people asked of syncs, the newest first. */
 export const auditPage = z.object({ entries: z.array(auditEntry), next: z.string().nullable() })
 
-/** Who has a token of the server. No document has the token itself. */
+/** The tokens of the server by name. No answer has a token itself. */
 export const tokensView = z.object({
   tokens: z.array(
     z.object({
       name: z.string(),
       roles: sessionView.shape.roles,
-      /** The variable of the server that it stands in. */
+      /** The server's variable that holds it. */
       from: z.enum(['SLUICE_TOKEN', 'SLUICE_READ_TOKEN', 'SLUICE_TOKENS']),
-      /** Null for one that this process has not seen since it started. */
+      /** Null if the process has not seen the token since it started. */
       lastUsedAt: timestamp.nullable(),
     }),
   ),
-  /** When the process started that answers. */
+  /** The start of the process that answers. */
   since: timestamp,
 })
 export type TokensView = z.output<typeof tokensView>
 
-const count = z.int().min(0)
-/** How a server is, and what it works with. */
+/** The state of a server, and of the processes and services that it works with. */
 export const healthView = z.object({
   profile: z.enum(['embedded', 'distributed']),
   version: z.string(),
-  /** Of Node. */
+  /** The version of Node. */
   node: z.string(),
-  /** When the process started that answers. */
+  /** The start of the process that answers. */
   startedAt: timestamp,
-  /** As `sluice doctor` has them. */
+  /** The checks of `sluice doctor`. */
   checks: doctorView.shape.checks,
-  /** Where partitions are owned, by the groups of Kafka. Embedded: this process, which owns all. */
+  /** The owners of partitions, as Kafka's groups have them. Embedded, this process owns all. */
   processes: z.array(
     z.object({
       /** Such as `sluice-delivery`. */
       client: z.string(),
       host: z.string(),
       partitions: count,
-      /** Syncs that it works for now. */
+      /** The syncs that it works on now. */
       syncs: z.array(z.string()),
     }),
   ),
-  /** Stages at work: the detector, and what the open runs use. */
+  /** The stages at work: the detector, and the stages of open runs. */
   stages: z.array(
     z.object({
       stage: z.enum(['change-detector', 'renderer', 'delivery']),
-      /** Null for all syncs. */
+      /** Null if the stage works on all syncs. */
       sync: z.string().nullable(),
       partitions: z.array(
         z.object({
           partition: count,
           /** Null if no process owns it now. */
           owner: z.string().nullable(),
-          /** About so many records wait in it; null if that is not known. */
+          /** The approximate number of records that wait in it. Null if it is unknown. */
           lag: count.nullable(),
         }),
       ),
     }),
   ),
-  /** What could not be found out. */
+  /** Sentences about what could not be found out. */
   notices: z.array(z.string()),
 })
 
-/** The destinations, and how much of their limits is in use. */
+/** The destinations, and the use of their limits. */
 export const destinationsPage = z.object({
   destinations: z.array(
     z.object({
       name: z.string(),
       concurrency: z.object({
-        /** How many requests may be in flight; the default if the destination does not say. */
+        /** The most requests in flight; the default if the destination sets no limit. */
         limit: z.int().min(1),
-        /** How many are, with those that may begin at any moment; null if nobody knows. */
+        /** The requests in flight, with those that may begin at any moment. Null if they are unknown. */
         inUse: count.nullable(),
       }),
     }),
@@ -144,14 +135,15 @@ export const destinationsPage = z.object({
 })
 
 /**
- * Where the person logs in, the server that is given the code then, and the hosts that the login may go to.
+ * A login that has begun: the address at which the person logs in, the server that receives the code
+ * afterwards, and the hosts that the login may go to.
  */
 export const loginBegunView = z.object({ url: z.string(), codeTo: z.string(), for: z.string() })
 /** A login that is kept, and the hosts that it may go to. */
 export const loginFinishedView = z.object({
   destination: z.string(),
   for: z.string(),
-  /** False: somebody has to log in again when it ends. */
+  /** False if somebody has to log in again when it ends. */
   renews: z.boolean(),
 })
 

@@ -1,6 +1,6 @@
 /**
- * The input and the answer of each operation. A query is text, so its numbers are read from text. Unknown
- * names are errors, since a filter that is misspelt would show everything.
+ * The input and the answer of each operation. A query is text, so numbers in it are parsed. Unknown names are
+ * errors, since a misspelt filter would show everything.
  */
 import { z } from 'zod'
 import {
@@ -45,12 +45,12 @@ export interface Shape {
 
 const MAX_PER_PAGE = 1000
 const DEFAULT_LIMIT = 50
-/** A service remembers so many runs of a sync. */
+/** Services keep only the last runs of a sync. */
 const MAX_RECENT = 50
-/** A key of a row has up to 8 KB, and so has a cursor that names one. */
+/** The key of a row has up to 8 KB, and so has a cursor that holds one. */
 const MAX_TEXT = 16_384
 const MAX_NAME = 200
-/** The most rows that a replay is asked for by key. */
+/** The most keys in the filter of a replay. */
 const MAX_KEYS = 1000
 const MAX_SEARCHED = 500
 const MAX_BUCKETS = 1_000
@@ -73,7 +73,7 @@ const wholeNumber = (min: number, max: number) =>
     .regex(/^\d{1,15}$/, `expected a whole number from ${min} to ${max}`)
     .transform(Number)
     .pipe(z.int().min(min).max(max))
-    // A query is text, and what the text says is a number: so a document of OpenAPI describes it.
+    // The OpenAPI document describes it as a number, since a query is text in any case.
     .meta({ type: 'integer', minimum: min, maximum: max })
 const yesOrNo = z.enum(['true', 'false']).transform(value => value === 'true')
 const paging = {
@@ -85,10 +85,10 @@ const paging = {
 const key = z
   .string()
   .max(MAX_TEXT)
-  .describe('The primary key of a row as text; a composite one as a JSON array.')
+  .describe('The primary key of a row as text; a composite key as a JSON array.')
 const STATUS_OR_CLASS = 'An HTTP status such as 422, or the first digit of a class: 5 for 5xx.'
 const trigger = z.enum(['added', 'changed', 'removed'])
-const runs = wholeNumber(1, MAX_RECENT).optional().describe('Adds the figures of so many last runs.')
+const runs = wholeNumber(1, MAX_RECENT).optional().describe('Adds the counts of this many recent runs.')
 
 const page = z.strictObject(paging)
 const named = z.strictObject({ name })
@@ -107,7 +107,7 @@ const failedRows = z.strictObject({
     .optional(),
 })
 
-/** Chooses recorded requests. A request is meant if one of its attempts fits in every respect. */
+/** Chooses recorded requests. A request is chosen if one of its attempts fits all fields. */
 const replayed = z.strictObject({
   keys: z.array(key).min(1).max(MAX_KEYS).optional().describe('Only requests with one of these rows.'),
   run: name.optional().describe('Only requests that this run sent.'),
@@ -126,18 +126,18 @@ const preview = z.strictObject({
   limit: wholeNumber(1, MAX_PREVIEWED)
     .optional()
     .transform(limit => limit ?? PREVIEWED)
-    .describe('Most requests that the answer has.'),
+    .describe('Maximum number of requests in the answer.'),
 })
 
 const version = z
   .int()
   .min(0)
   .optional()
-  .describe('The version that the change is based on; 0: there must be none. Absent: whatever is there.')
+  .describe('The version that the change is based on; 0: there must be none. Absent: any version.')
 const takeOver = z
   .boolean()
   .optional()
-  .describe('True: change it though it comes from the folder of a project, and make it the server’s own.')
+  .describe('True: change the resource even if a project’s folder owns it, and make it the server’s own.')
 const fields = z.record(z.string(), z.unknown())
 const yaml = z.string().max(MAX_YAML)
 /** A document as somebody writes it: the text of one YAML document, or its fields. */
@@ -148,7 +148,7 @@ const document = z
   })
   .describe('`yaml`; or `kind`, `name` and `spec`; or `kind`, `name` and the fields beside them.')
 const documents = z
-  .array(document.extend({ file: z.string().max(1_000).optional().describe('How problems name it.') }))
+  .array(document.extend({ file: z.string().max(1_000).optional().describe('Its name in problems.') }))
   .max(MAX_DOCUMENTS)
 const removal = z.strictObject({
   takeOver: yesOrNo.optional().describe('As in the body, for a body of YAML.'),
@@ -157,7 +157,7 @@ const removal = z.strictObject({
     .regex(/^\d{1,15}$/, 'expected a version')
     .transform(Number)
     .optional()
-    .describe('The version that is to go. Absent: whatever is there.'),
+    .describe('The version to remove. Absent: any version.'),
 })
 const project = z.strictObject({
   project: z.string().min(1).max(200).describe('The project that the resources belong to.'),
@@ -166,25 +166,27 @@ const project = z.strictObject({
     .max(4_096)
     .nullish()
     .describe(
-      'The folder of a project that is called like its folder: what another folder of that name has applied is another project’s.',
+      'The folder of a project that is named after its folder. Folders of the same name elsewhere are other projects.',
     ),
   resources: z.array(z.strictObject({ kind: aResource.shape.kind, name, spec: fields })).max(MAX_APPLIED),
-  prune: z.boolean().optional().describe('True: delete what belongs to the project and is not among these.'),
+  prune: z.boolean().optional().describe('True: delete resources of the project that are not among these.'),
   takeOver: z
     .boolean()
     .optional()
-    .describe('True: change resources though they belong to another project, or were written on the server.'),
+    .describe(
+      'True: also change resources that belong to another project, or that were written on the server.',
+    ),
 })
 
 const certificateText = z.string().min(1)
 const received = {
-  summary: 'What the sample project sends comes here, and is given back',
+  summary: 'Receive a request of the sample project, and answer with its body',
   answer: operating.sampleReceivedView,
 }
 const oneReceived = z.strictObject({ id: z.string().max(MAX_TEXT) })
 
 export const SHAPES = {
-  getSession: { summary: 'Who asks, and what they may do', answer: sessionView },
+  getSession: { summary: 'The caller and its roles', answer: sessionView },
   logIn: {
     summary: 'Log in with a token: the answer sets a cookie',
     body: z.strictObject({
@@ -198,12 +200,12 @@ export const SHAPES = {
   logOut: { summary: 'Log out', answer: sessionEndedView },
 
   listSyncs: {
-    summary: 'All syncs and how each is, by name',
+    summary: 'All syncs and their states, by name',
     query: z.strictObject({ runs, ...paging }),
     answer: syncsPage,
   },
   getSync: {
-    summary: 'One sync and how it is',
+    summary: 'One sync and its state',
     params: named,
     query: z.strictObject({ runs }),
     answer: syncView,
@@ -212,7 +214,7 @@ export const SHAPES = {
     summary: 'The failed rows of a sync, by key',
     params: named,
     query: z.strictObject({
-      run: name.optional().describe('Only rows whose last try was in this run.'),
+      run: name.optional().describe('Only rows that this run tried last.'),
       key: key.optional(),
       status: z
         .union([wholeNumber(100, 599), wholeNumber(1, 5)])
@@ -235,19 +237,19 @@ export const SHAPES = {
     answer: runsPage,
   },
   getRow: {
-    summary: 'All that happened to one row, and what the destination is believed to hold',
+    summary: 'The history of one row, and its delivered state',
     params: named,
     query: z.strictObject({ key }),
     answer: rowLifeView,
   },
   getRunFigures: {
-    summary: 'What the attempts of a run came to, over time',
+    summary: 'The attempts of a run over time, by outcome and latency',
     params: aRun,
     query: z.strictObject({
       buckets: wholeNumber(2, MAX_BUCKETS)
         .optional()
         .transform(buckets => buckets ?? BUCKETS)
-        .describe('Most buckets that the answer has.'),
+        .describe('Maximum number of buckets in the answer.'),
     }),
     answer: runFiguresView,
   },
@@ -275,8 +277,8 @@ export const SHAPES = {
       q: text
         .max(MAX_SEARCHED)
         .optional()
-        .describe('Only attempts whose error has this text; upper and lower case are one.'),
-      bodies: yesOrNo.optional().describe('`true`: `q` is also looked for in bodies that are still held.'),
+        .describe('Only attempts whose error contains this text, in upper or lower case.'),
+      bodies: yesOrNo.optional().describe('`true`: `q` also searches bodies that are still held.'),
       details: yesOrNo.optional().describe('`false`: without headers and bodies, which is faster.'),
       ...paging,
     }),
@@ -287,7 +289,11 @@ export const SHAPES = {
     params: z.strictObject({ requestId: name }),
     answer: requestView,
   },
-  preview: { summary: 'What the next run of a sync would send', query: preview, answer: previewView },
+  preview: {
+    summary: 'The requests that the next run of a sync would send',
+    query: preview,
+    answer: previewView,
+  },
   listResources: { summary: 'All resources, by kind and name', query: page, answer: resourcesPage },
 
   run: {
@@ -314,7 +320,7 @@ export const SHAPES = {
       as: z
         .enum(['added', 'changed'])
         .optional()
-        .describe('The trigger that sends the rows; default: added.'),
+        .describe('The trigger that sends the rows. Default: added.'),
     }),
     answer: runView,
   },
@@ -335,7 +341,7 @@ export const SHAPES = {
         .enum(['same', 'new'])
         .optional()
         .describe(
-          'Of a run whose destination changed: `same` goes on with what was delivered, `new` forgets it and sends every row.',
+          'For a run whose destination changed: `same` keeps the delivered state; `new` forgets it and sends every row.',
         ),
     }),
     answer: runView,
@@ -355,32 +361,32 @@ export const SHAPES = {
   },
   removeResource: {
     summary:
-      'Remove a resource that no other uses. A sync goes with its topics and all that is known of its rows',
+      'Remove a resource that no other uses. With a sync, its topics and the delivered state of its rows go',
     params: aResource,
     query: removal,
     answer: resources.resourceRemovedView,
   },
   getResourceHistory: {
-    summary: 'The versions of a resource, the newest first: who changed what and when',
+    summary: 'The versions of a resource, the newest first',
     params: aResource,
     answer: resources.resourceHistoryView,
   },
   rollbackResource: {
-    summary: 'Make a resource what it was in an earlier version',
+    summary: 'Change a resource back to an earlier version',
     params: aResource,
     body: z.strictObject({
       to: z
         .int()
         .min(1)
         .optional()
-        .describe('The version to go back to. Default: the one before the present.'),
+        .describe('The version to go back to. Default: the one before the current version.'),
       version,
       takeOver,
     }),
     answer: resources.resourceSetView,
   },
   diffResources: {
-    summary: 'What applying the resources of a project would change',
+    summary: 'The changes that applying the resources of a project would make',
     body: project,
     answer: resources.changesView,
   },
@@ -390,12 +396,12 @@ export const SHAPES = {
     answer: resources.changesView,
   },
   validateDocuments: {
-    summary: 'Check documents that need not be stored, together with what is stored',
+    summary: 'Check documents, stored or not, together with the stored resources',
     body: z.strictObject({ documents }),
     answer: resources.documentsView,
   },
   previewDocuments: {
-    summary: 'What the next run of a sync would send, with documents that are not stored',
+    summary: 'The requests that the next run of a sync would send, with documents that are not stored',
     body: z.strictObject({
       ...{ sync: name, trigger: trigger.optional(), key: key.optional() },
       rows: z.int().min(1).max(1_000_000).optional().describe('Only the first rows.'),
@@ -404,12 +410,12 @@ export const SHAPES = {
         .min(1)
         .max(MAX_PREVIEWED)
         .optional()
-        .describe('Most requests that the answer has; default 100.'),
+        .describe('Maximum number of requests in the answer; default 100.'),
       sample: z
         .boolean()
         .optional()
         .describe(
-          'True: take the first rows of the model (`rows`, 3 by default, at most 100) as added, changed and removed, whatever was delivered. Rows are kept for some seconds, so that the next answer comes at once.',
+          'True: show the first rows of the model (`rows`, 3 by default, at most 100) as added, changed and removed, whatever was delivered. Rows are cached for some seconds.',
         ),
       documents: documents
         .optional()
@@ -420,13 +426,13 @@ export const SHAPES = {
     answer: previewView,
   },
   sampleRows: {
-    summary: 'Some rows of a query, with their columns',
+    summary: 'The first rows of a query, with their columns',
     params: named,
     body: z
       .strictObject({
         sql: z.string().min(1).max(MAX_YAML).optional(),
         table: z.string().min(1).max(1_000).optional(),
-        limit: z.int().min(1).max(100).optional().describe('Most rows; default 20.'),
+        limit: z.int().min(1).max(100).optional().describe('Maximum number of rows; default 20.'),
         documents: documents.optional().describe('A source that is not stored.'),
       })
       .refine(
@@ -440,7 +446,7 @@ export const SHAPES = {
     summary: 'Ask for a run that sends recorded requests again; with `dryRun`, see which',
     params: named,
     body: replayed.extend({
-      dryRun: z.boolean().optional().describe('True: say what would be sent, and send nothing.'),
+      dryRun: z.boolean().optional().describe('True: answer what would be sent, and send nothing.'),
     }),
     answer: z.union([runView, replayView]),
   },
@@ -452,13 +458,13 @@ export const SHAPES = {
   },
 
   listSecrets: {
-    summary: 'What is in the vault, by kind and name, without the values',
+    summary: 'The secrets and logins of the vault, by kind and name, without values',
     answer: secretsView,
   },
   setSecret: {
-    summary: 'Keep a secret in the vault, encrypted',
+    summary: 'Store a secret in the vault, encrypted',
     params: named,
-    /** A value stands in a body alone, since paths and queries get into logs on their way. */
+    /** A value is only in the body, since proxies log paths and queries. */
     body: z.strictObject({
       value: z
         .string()
@@ -469,7 +475,7 @@ export const SHAPES = {
         .max(MAX_TEXT)
         .nullable()
         .optional()
-        .describe('The hosts that it may go to. Absent: those that it has. Null: none are named.'),
+        .describe('The hosts that it may go to. Absent: they stay as they are. Null: none are named.'),
     }),
     answer: secretSetView,
   },
@@ -481,21 +487,21 @@ export const SHAPES = {
     }),
     answer: secretRemovedView,
   },
-  resealSecrets: { summary: 'Encrypt the vault with the first key again', answer: secretsResealedView },
+  resealSecrets: { summary: 'Encrypt the vault again, with the first key', answer: secretsResealedView },
 
   listAlerts: {
-    summary: 'The alerts by name: what holds now, and notices that could not be told',
+    summary: 'The alerts by name, with conditions that hold now and notices that could not be sent',
     answer: alertsView,
   },
   testAlert: {
-    summary: 'Tell a test notice to whom the alert names',
+    summary: 'Send a test notice to the target of an alert',
     params: named,
     answer: alertTestedView,
   },
 
   nextTimes: {
-    summary: 'The next times of a schedule that need not be stored',
-    /** A schedule, as its author writes it. */
+    summary: 'The next times of a schedule, stored or not',
+    /** The schedule as its author writes it. */
     query: z.strictObject({
       every: name.optional().describe('An interval such as 15m.'),
       cron: name.optional().describe('Five fields of cron, such as "*/5 * * * *".'),
@@ -503,18 +509,18 @@ export const SHAPES = {
       sync: name
         .optional()
         .describe(
-          'The sync that it is for: syncs with one interval begin at different times, by their names.',
+          'The sync that has the schedule. Syncs with the same interval begin at different times, by their names.',
         ),
       count: wholeNumber(1, MAX_TIMES)
         .optional()
         .transform(count => count ?? TIMES)
-        .describe('How many; default 5, at most 20.'),
+        .describe('Number of times; default 5, at most 20.'),
     }),
     answer: operating.scheduleTimesView,
   },
   checkCertificate: {
-    summary: 'Tell whether a certificate can be used. Nothing is kept',
-    /** Files of a certificate, as a destination's `tls` has them. */
+    summary: 'Check whether a certificate can be used. Nothing is stored',
+    /** The same files as in a destination's `tls`. */
     body: z.strictObject({
       ca: certificateText.optional().describe('Certificates of authorities in PEM.'),
       cert: certificateText.optional().describe('The certificate of a client in PEM.'),
@@ -526,13 +532,13 @@ export const SHAPES = {
   },
 
   getSample: {
-    summary: 'A project to try things with, as documents that are not stored',
+    summary: 'The sample project, as documents that are not stored',
     query: z.strictObject({
       to: z
         .url({ protocol: /^https?$/, error: 'expected a URL such as https://api.example.com' })
         .max(2_000)
         .optional()
-        .describe('Where the sample sends to. Default: the receiver of this server.'),
+        .describe('The URL that the sample sends to. Default: the receiver of this server.'),
     }),
     answer: operating.sampleView,
   },
@@ -541,37 +547,36 @@ export const SHAPES = {
   receiveRemoved: { ...received, params: oneReceived },
 
   getHealth: {
-    summary: 'How the server is: what it stands on, which process owns which partitions, and what waits',
+    summary: 'The health of the server: the services that it needs, the owners of partitions, and their lag',
     answer: operating.healthView,
   },
   listDestinations: {
-    summary: 'The destinations by name, and how much of their limits is in use',
+    summary: 'The destinations by name, and the use of their limits',
     query: page,
     answer: operating.destinationsPage,
   },
   listAudit: {
-    summary: 'Who changed or asked what, the newest first',
+    summary: 'Changes and commands of people, the newest first',
     query: z.strictObject({
-      by: name.optional().describe('Only what this person did: the name of a token, or of a user.'),
-      name: name.optional().describe('Only what was done to resources of this name, and asked of this sync.'),
+      by: name.optional().describe('Only actions of this token, or of this user.'),
+      name: name.optional().describe('Only changes of resources with this name, and commands to this sync.'),
       ...paging,
     }),
     answer: operating.auditPage,
   },
   listTokens: {
-    summary: 'Who has a token of the server, with which roles; never the token',
+    summary: 'The tokens of the server by name, with their roles',
     answer: operating.tokensView,
   },
 
   beginLogin: {
     summary:
-      'Begin a login to a destination: the answer has the address at which the person logs in, and the hosts that the login goes to then',
+      'Begin a login to a destination: the answer has the address for the person, and the hosts that the login may go to',
     params: named,
     answer: operating.loginBegunView,
   },
   finishLogin: {
     summary: 'Finish a login with the address that the browser was sent back to',
-    /** The address that a browser was sent back to after a login. */
     body: z.strictObject({ redirected: z.url({ protocol: /^https?$/ }).max(MAX_TEXT) }),
     answer: operating.loginFinishedView,
   },
@@ -591,12 +596,12 @@ type DocumentPart<Name extends OperationName> = Shapes[Name] extends {
 type Constant<T> = T extends readonly (infer Item)[] ? readonly Item[] : T
 type Flat<T> = { readonly [Field in keyof T]: Constant<T[Field]> }
 
-/** The input of an operation, as the code that carries it out gets it: times are ISO 8601 text. */
+/** The input of an operation as the code that carries it out gets it. Times are ISO 8601 text. */
 export type InputOf<Name extends OperationName> = Flat<
   Part<Name, 'params'> & Part<Name, 'query'> & Part<Name, 'body'> & DocumentPart<Name>
 >
 
-/** The input as a client has it: a field of a query may be the text of an address, or have no value. */
+/** The input as a client passes it: a query's field may also be text from a URL, or null for no value. */
 export type AskedOf<Name extends OperationName> = Flat<
   Part<Name, 'params'> & Asked<Name, 'query', string | null> & Asked<Name, 'body', never> & DocumentPart<Name>
 >
@@ -613,7 +618,7 @@ type Asked<Name extends OperationName, Where extends 'query' | 'body', None> = S
 
 export type AnswerOf<Name extends OperationName> = z.output<Shapes[Name]['answer']>
 
-/** The same shapes, for code that takes the name of any operation. */
+/** The answers' schemas, for code that takes the name of any operation. */
 export const ANSWERS: {
   readonly [Name in OperationName]: { readonly answer: z.ZodType<AnswerOf<Name>> }
 } = SHAPES

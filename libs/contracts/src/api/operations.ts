@@ -1,8 +1,8 @@
 /**
- * All that can be asked of Sluice: who may ask for it, and where a server takes it. Roles, routes, the
- * OpenAPI document, the client of SLUICE_URL, the forwarding in a folder and the queries of the pages are
- * made from this table. `operation-shapes.ts` has what each operation takes and answers. It stands apart,
- * since commands and pages need this table before they need a schema.
+ * The table of all operations: the role that each wants, and its method and path on a server. Roles, routes,
+ * the OpenAPI document, the client of SLUICE_URL, the forwarding in a folder and the queries of the pages are
+ * made from this table. The inputs and answers stand apart, in `operation-shapes.ts`, since commands and
+ * pages need this table before they load a schema.
  */
 import type { SessionView } from '../api.ts'
 
@@ -10,20 +10,20 @@ export type Role = SessionView['roles'][number]
 
 export interface Operation {
   /**
-   * `read` changes nothing, and `change` has changed something once it answers. `ask` asks for a run, or for
-   * what becomes of one. `preview` renders requests as somebody takes them, and `follow` answers with each
-   * state of a run. `serve` is about the server itself.
+   * `read` changes nothing. `change` has made its change once it answers. `ask` writes a command to a sync and
+   * answers with the run. `preview` renders requests while its caller reads them, and `follow` answers with
+   * each state of a run. `serve` is about the server itself.
    */
   readonly does: 'read' | 'change' | 'ask' | 'preview' | 'follow' | 'serve'
-  /** Null: everybody whom the server knows may ask. */
+  /** Null if every caller that the server knows may ask. */
   readonly role: Role | null
   /** A second role that the caller needs. */
   readonly also?: Role
-  /** True: also callers whom the server does not know may ask. */
+  /** Set if unknown callers may ask, too. */
   readonly isOpen?: true
-  /** The operation whose route takes this one, too. */
+  /** The operation whose route also serves this one. */
   readonly within?: string
-  /** True: the body as a whole is one field of the input, `document`. */
+  /** Set if the whole body is one field of the input, `document`. */
   readonly takesDocument?: true
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /**
@@ -39,7 +39,7 @@ const change = { does: 'change', method: 'POST' } as const
 const serve = { does: 'serve', method: 'GET' } as const
 const receive = { does: 'serve', role: null, isOpen: true } as const
 
-/** By the names that clients have which are made from the OpenAPI document. */
+/** The operations by their ids in the OpenAPI document. */
 export const OPERATIONS = {
   getSession: { ...serve, role: null, path: '/session' },
   logIn: { ...serve, role: null, isOpen: true, method: 'POST', path: '/session' },
@@ -64,7 +64,7 @@ export const OPERATIONS = {
   discard: { ...ask, role: 'operate', path: '/syncs/:name/discard' },
   reset: { ...ask, role: 'operate', path: '/syncs/:name/reset' },
   sendTest: { ...change, role: 'run', path: '/syncs/:name/test' },
-  /** A new destination begins the sync anew, and so wants the role of `reset`, too. */
+  /** Approval of a new destination starts the sync anew, so it also wants the role of `reset`. */
   approve: { ...ask, role: 'approve', path: '/runs/:id/approve' },
   cancel: { ...ask, role: 'run', path: '/runs/:id/cancel' },
 
@@ -79,24 +79,24 @@ export const OPERATIONS = {
   diffResources: { ...read, role: 'view', method: 'POST', path: '/diff' },
   applyResources: { ...change, role: 'edit', path: '/apply' },
   validateDocuments: { ...read, role: 'edit', method: 'POST', path: '/validate' },
-  // A document may name any host and any query, and uses the secrets that may go there. The rows are data of
-  // customers, as everywhere.
+  // A document may name any host and any query, and use the secrets that may go there. So its author needs
+  // `edit`, and needs `read` to see rows.
   previewDocuments: { does: 'preview', role: 'edit', also: 'read', method: 'POST', path: '/preview' },
   sampleRows: { ...read, role: 'edit', also: 'read', method: 'POST', path: '/sources/:name/rows' },
 
   replay: { ...ask, role: 'operate', path: '/syncs/:name/replay' },
-  /** A replay with `dryRun`, which only shows what is recorded. */
+  /** A replay with `dryRun` only shows recorded requests. */
   dryRunReplay: { ...read, role: 'read', method: 'POST', path: '/syncs/:name/replay', within: 'replay' },
 
-  // Names and hosts, as those of `listResources`, and no value.
+  // The answer has names and hosts, which `listResources` shows as well, and no value.
   listSecrets: { ...read, role: 'view', path: '/secrets' },
   setSecret: { ...change, role: 'secrets', method: 'PUT', path: '/secrets/:name' },
   removeSecret: { ...change, role: 'secrets', method: 'DELETE', path: '/secrets/:name' },
   resealSecrets: { ...change, role: 'secrets', path: '/vault/reseal' },
 
-  // A firing alert may quote the error of a row.
+  // A firing alert may quote the error of a row, so `view` does not suffice.
   listAlerts: { ...read, role: 'read', path: '/alerts' },
-  // It uses secrets with the hosts that the project names, as only its author may.
+  // It sends secrets to the hosts that the project names, which only its author may decide.
   testAlert: { ...change, role: 'edit', path: '/alerts/:name/test' },
 
   nextTimes: { ...serve, role: null, path: '/schedules/next' },
@@ -109,9 +109,9 @@ export const OPERATIONS = {
 
   getHealth: { ...read, role: 'view', path: '/health' },
   listDestinations: { ...read, role: 'view', path: '/destinations' },
-  // Whom the tokens are for, and which syncs there are. It names no row.
+  // The answer names tokens, users and syncs, and no row.
   listAudit: { ...read, role: 'view', path: '/audit' },
-  // Whom the operator lets in, and what each may do.
+  // The answer shows whom the operator lets in, and what each may do.
   listTokens: { ...serve, role: 'secrets', path: '/tokens' },
 
   // The login may go to the hosts that the destination names.
@@ -125,7 +125,7 @@ export type OperationName = keyof Operations
 type NamesOf<Does extends Operation['does']> = {
   [N in OperationName]: Operations[N]['does'] extends Does ? N : never
 }[OperationName]
-/** Operations that answer once, with one document. */
+/** The operations that answer once, with one document. */
 export type CallName = NamesOf<'read' | 'change'>
 export type AskName = NamesOf<'ask'>
 export type PreviewName = NamesOf<'preview'>
@@ -139,16 +139,16 @@ function isOperation(name: string): name is OperationName {
 
 export const API_BASE = '/api/v1'
 
-interface Asked {
+interface OperationRequest {
   readonly method: Operation['method']
-  /** With the query. */
+  /** Path and query. */
   readonly url: string
-  /** Undefined for a request without a body. */
+  /** Undefined if the request has no body. */
   readonly body: unknown
 }
 
 /** The request that asks a server for the operation. Fields without a value stay out of the query. */
-export function requestOf(name: OperationName, input: object): Asked {
+export function requestOf(name: OperationName, input: object): OperationRequest {
   const { method, path, takesDocument }: Operation = OPERATIONS[name]
   const fields = new Map<string, unknown>(Object.entries(input))
   const filled = path.replaceAll(/:(\w+)/g, (_, field: string) => {

@@ -1,13 +1,12 @@
-/** The JSON about resources that `sluice diff --json`, `sluice apply --json` and the API answer with. */
+/** The JSON about resources, for `sluice diff --json`, `sluice apply --json` and the API. */
 import { z } from 'zod'
 import { resourceView } from '../api.ts'
-import { errorDetail } from '../views/run-parts.ts'
+import { errorDetail, timestamp } from '../views/run-parts.ts'
 
 const kind = resourceView.shape.kind
-const timestamp = z.iso.datetime()
 const version = z.int().min(1)
 
-/** A field of a resource that differs, with its values as the resource is written; absent for none. */
+/** A field of a resource that differs, with its values as people write them. A value that is missing is absent. */
 const fieldChange = z.object({
   field: z.string(),
   before: z.unknown().optional(),
@@ -17,56 +16,56 @@ const resourceChange = z.object({
   kind,
   name: z.string(),
   action: z.enum(['create', 'update', 'delete']),
-  /** Of an update: the fields that differ, such as `triggers.added.path`. */
+  /** The fields that an update changes, such as `triggers.added.path`. */
   fields: z.array(z.string()),
-  /** Of an update: the same with their values. */
+  /** The same fields with their values. */
   values: z.array(fieldChange).optional(),
-  /** The project that it belongs to now, if the change takes it from there. */
+  /** The project that the resource belongs to now, if the change takes it from there. */
   takenFrom: z.string().optional(),
 })
 export const changesView = z.object({
   changes: z.array(resourceChange),
-  /** What else people should know. */
+  /** Sentences for people. */
   notices: z.array(z.string()).optional(),
 })
 
-/** A resource that was written, and whether it is new. */
+/** A resource that was written. `created` is true if it is new. */
 export const resourceSetView = resourceView.extend({
   created: z.boolean(),
-  /** The fields that differ from what it was. */
+  /** The fields that the write changed. */
   changed: z.array(z.string()),
 })
 export const resourceRemovedView = z.object({
   removed: z.object({ kind, name: z.string() }),
-  /** True if the topics of the sync are not gone yet. They go as soon as its change-detector can. */
+  /** True if the topics of the sync still exist. The change-detector deletes them as soon as it can. */
   pending: z.boolean(),
 })
 
 const pastVersion = z.object({
   version,
-  /** Absent for a version of before there was history. */
+  /** Null for a version by an earlier version of Sluice, which recorded no time. */
   at: timestamp.nullable(),
   by: z.string().nullable(),
   project: z.string(),
   action: z.enum(['create', 'update', 'delete']),
   /** The fields that differ from the version before. */
   fields: z.array(z.string()),
-  /** The resource's fields; null where it was deleted. */
+  /** The resource's fields. Null if the version deleted it. */
   spec: z.record(z.string(), z.unknown()).nullable(),
-  /** The YAML that its author wrote, with comments. Absent where fields alone were written. */
+  /** The YAML that its author wrote, with comments. Absent if only the fields were written. */
   text: z.string().optional(),
 })
 /** The versions of a resource, the newest first. */
 export const resourceHistoryView = z.object({ versions: z.array(pastVersion) })
 
-/** Documents that were checked, with all that is wrong with them. */
+/** Checked documents, with all problems in them. */
 export const documentsView = z.object({
   ok: z.boolean(),
   resources: z.array(z.object({ kind: z.string(), name: z.string() })),
   problems: z.array(errorDetail),
 })
 
-/** Some rows of a source, with their columns. A number that JSON would round is text. */
+/** The first rows of a query, with their columns. A number that JSON would round is text. */
 export const rowsView = z.object({
   columns: z.array(z.object({ name: z.string(), type: z.string() })),
   rows: z.array(z.record(z.string(), z.unknown())),

@@ -1,30 +1,27 @@
 /**
- * Rows whose values are still the bytes of their record. A renderer makes most values into JSON without ever
- * having them as JavaScript values, and never looks at the columns that no template uses.
+ * Rows whose values are still the bytes of their record. A renderer writes most values as JSON without making
+ * JavaScript values of them, and never looks at columns that no template uses.
  */
 import type { Row, Value } from '../values.ts'
 
-/** A row as it stands in its record. It keeps the bytes of the record in memory. */
+/** A row that is still encoded in its record. It keeps the bytes of the record in memory. */
 export abstract class EncodedRow {
-  /** Which columns the row has, and how to read them. The rows of one schema share it. */
+  /** The columns of the row, and how to read them. The rows of one schema share it. */
   abstract readonly layout: RowLayout
   /** The record, and where the row begins in it. */
   abstract readonly bytes: Uint8Array
   abstract readonly start: number
 
   /**
-   * The row with these columns, as far as it has them, in the model's order. Each call decodes them anew.
-   * Throws `corrupt` for a value that no type allows.
+   * Decodes these columns, as far as the row has them, in the model's order. Each call decodes them anew.
+   * Throws `corrupt` for bytes that do not fit the type.
    */
   values(columns: ReadonlySet<string> | 'all'): Row {
     return this.layout.values(this, columns)
   }
 }
 
-/**
- * A row as a reader gives it that leaves rows encoded. One with values that do not fit their columns is
- * decoded.
- */
+/** A row from a reader that leaves rows encoded. It decodes a row with values that do not fit their columns. */
 export type AnyRow = Row | EncodedRow
 
 /** The row with these columns, as far as it has them. A row that is decoded has all of its columns. */
@@ -40,21 +37,21 @@ export interface RowLayout {
 }
 
 /**
- * What a value is: `missing` if the row has no such column, `text` for UTF-8 at hand, `integer` for a whole
- * number that JavaScript holds exactly, `nested` for lists, structs and JSON, `scalar` for anything else.
+ * The kind of a value: `missing` if the row has no such column, `text` for bytes of UTF-8, `integer` for a
+ * whole number that JavaScript holds exactly, `nested` for lists, structs and JSON, `scalar` for all others.
  */
 export type EncodedKind = 'missing' | 'null' | 'text' | 'integer' | 'boolean' | 'scalar' | 'nested'
 
-/** Stands at one row. Columns go by their places in the list that the cursor was made for. */
+/** Reads one row after the other. A column is its index in the list that the cursor was made for. */
 export interface RowCursor {
-  /** Goes to a row of its layout. */
+  /** Moves to a row, which has to have the cursor's layout. */
   open(row: EncodedRow): void
   kindOf(column: number): EncodedKind
-  /** Of a `text`: where its bytes begin in those of the record. `textEnd` is then where they end. */
+  /** The offset in the record at which the bytes of a `text` begin. `textEnd` is then the offset of their end. */
   textStart(column: number): number
   readonly textEnd: number
-  /** Of an `integer`: the number. Of a `boolean`: 0 or 1. */
+  /** The number of an `integer`; 0 or 1 for a `boolean`. */
   integer(column: number): number
-  /** Of anything that is not missing: the value as a row has it. */
+  /** The value as a decoded row has it, for all kinds but `missing`. */
   value(column: number): Value
 }

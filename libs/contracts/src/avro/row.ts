@@ -14,9 +14,10 @@ import { SluiceError } from '../errors.ts'
 import type { Column, ColumnType } from '../values.ts'
 
 /**
- * A column's name as an Avro name (`[A-Za-z_][A-Za-z0-9_]*`). Different columns get different names, and a
- * column gets the same name for ever. Each character that is not allowed becomes `_x<hex>_` (its code point).
- * So does an underscore before an `x`, which would look like such an encoding. The empty name is `_x_`.
+ * Turns a column's name into an Avro name (`[A-Za-z_][A-Za-z0-9_]*`). Different columns get different names,
+ * and the name of a column never changes. Each character that Avro does not allow becomes `_x<hex>_` (its
+ * code point). So does an underscore before an `x`, which would look like such an escape. The empty name
+ * becomes `_x_`.
  */
 export function avroName(column: string): string {
   if (column === '') return '_x_'

@@ -4,7 +4,8 @@
  */
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { changeSchema, SCHEMAS, type AvroRecordSchema } from './schemas.ts'
+import { changeSchema, SCHEMAS } from './schemas.ts'
+import type { AvroRecordSchema } from './types.ts'
 
 function digest(schema: AvroRecordSchema): string {
   return createHash('sha256').update(JSON.stringify(schema)).digest('hex').slice(0, 16)

@@ -8,8 +8,6 @@ import type { Column, Row } from '../values.ts'
 import { rowSchema } from './row.ts'
 import type { AvroRecordSchema, Typed } from './types.ts'
 
-export type { AvroRecordSchema } from './types.ts'
-
 /** The schemas that are the same for all syncs. The schema of a change depends on its model. */
 export const SCHEMAS = {
   Marker: marker.schema,

@@ -1,6 +1,6 @@
 /**
- * Small builders for Avro schemas. Each knows the TypeScript type of the values that it describes, so that a
- * record is declared once: `ValueOf` gives the type of its values.
+ * Small builders for Avro schemas. Each schema carries the TypeScript type of its values, so that a record is
+ * declared once: `ValueOf` gives the type of its values.
  */
 
 /** A record schema in Avro's JSON form. */
@@ -38,7 +38,7 @@ export interface Typed<V> {
 /** The type of the values that a schema describes. */
 export type ValueOf<T extends Typed<unknown>> = T extends Typed<infer V> ? V : never
 
-/** A field of a record: its schema and what it means. */
+/** A field of a record: its schema and its meaning. */
 export interface Field<V> extends Typed<V> {
   readonly doc: string
 }
@@ -62,7 +62,7 @@ export type ValuesOf<F extends Fields> = Flat<
 >
 type Flat<T> = { [K in keyof T]: T[K] } & {}
 
-/** A record that is declared. Its schema knows the type of its values, too. */
+/** A declared record. Its schema carries the type of its values, too. */
 export interface RecordType<V> extends Typed<V> {
   readonly schema: AvroRecordSchema & { readonly value?: () => V }
 }
@@ -121,14 +121,14 @@ export function field<V>(doc: string, type: Typed<V>): Field<V> {
   return { doc, schema: type.schema }
 }
 
-/** A field that makers of the record may leave away. Readers get null for it, as from earlier versions. */
+/** A field that writers may omit. Readers then get null, as from records of earlier versions. */
 export function optional<V>(doc: string, type: Typed<V>): OptionalField<V> {
   return { ...field(doc, nullable(type)), isOptional: true }
 }
 
 /**
- * A record with these fields, as it is registered or as it stands in another one. A name that is used twice
- * is defined where it comes first. Fields that may be null have the default null.
+ * Declares a record with these fields, to be registered or to stand in another record. A name that is used
+ * twice is defined at its first use. Fields that may be null have the default null.
  */
 export function recordOf<F extends Fields>(name: string, doc: string, fields: F): RecordType<ValuesOf<F>> {
   const schema = withNamesDefinedOnce({

@@ -1,11 +1,10 @@
-/** What an alert watches for and whom it tells, as users write it. */
+/** The conditions and targets of an alert, as users write them. */
 import { z } from 'zod'
 import { fillSecrets, secretNames } from '../secret-references.ts'
-import { duration } from './quantities.ts'
+import { duration, filledText, text } from './plain-values.ts'
 import { baseUrlFault, plainBaseUrl } from './http-texts.ts'
-import { filledText, text } from './texts.ts'
 
-/** All that an alert can watch for. */
+/** The names of all conditions. */
 export const ALERT_CONDITIONS = [
   'run-failed',
   'rows-failed',
@@ -22,7 +21,7 @@ const share = z
   .number({ error: SHARE_WANTED })
   .min(0, SHARE_WANTED)
   .max(1, SHARE_WANTED)
-  .describe('Of the rows of a run: tells if so many or more were not delivered; 0: any row.')
+  .describe('Fires if at least this share of a run’s rows was not delivered; 0: any row.')
 
 const plainCondition = z.enum(['run-failed', 'held', 'certificate-expiring', 'auth-failing'])
 const CONDITION_WANTED =
@@ -45,13 +44,12 @@ const condition = z.union(
   { error: CONDITION_WANTED },
 )
 
-/** A condition as a map or a word, by its name. */
 export type AlertCondition = z.output<typeof condition>
 
-export function conditionName(of: AlertCondition): AlertConditionName {
-  if (typeof of === 'string') return of
-  if ('slow' in of) return 'slow'
-  return 'silent' in of ? 'silent' : 'rows-failed'
+export function conditionName(condition: AlertCondition): AlertConditionName {
+  if (typeof condition === 'string') return condition
+  if ('slow' in condition) return 'slow'
+  return 'silent' in condition ? 'silent' : 'rows-failed'
 }
 
 const SECRET_PART = 'secret'
@@ -59,7 +57,7 @@ const SECRET_PART = 'secret'
 const SECRET_WANTED = 'a secret, as ${secret:NAME}, so that its value is stored nowhere'
 const URL_EXAMPLE = 'https://hooks.slack.com/services/${secret:slack-path}'
 
-/** What is wrong with the URL that a notice is posted to; its host has to be plain, since grants go by it. */
+/** Checks the URL that notices are posted to. Its host has no secrets, since grants of secrets go by hosts. */
 function postUrlFault(value: string): string | null {
   if (/^\$\{secret:[^}]*\}/.test(value))
     return `a URL whose host stands there as it is, and a secret in its path alone, such as ${URL_EXAMPLE}`
@@ -79,17 +77,17 @@ const postUrl = text
     return query === undefined ? plainBaseUrl(path) : `${plainBaseUrl(path)}?${query}`
   })
 
-/** An SMTP URL as its parts. User and password may be secrets, so they are taken out before it is parsed. */
+/** The parts of an SMTP URL. User and password may be secrets, so they are taken out before it is parsed. */
 export interface SmtpAddress {
   readonly secure: boolean
   readonly host: string
   readonly port: number
-  /** With its references to secrets; null without one. */
+  /** User and password keep their references to secrets. */
   readonly user: string | null
   readonly password: string | null
 }
 
-/** Null for a text that is no SMTP URL. */
+/** Parses an SMTP URL. Returns null for any other text. */
 export function smtpAddress(value: string): SmtpAddress | null {
   const [, scheme, , user, password, place] =
     /^(smtps?):\/\/((\$\{secret:[^}]*\}|[^\s:@/]*)(?::(\$\{secret:[^}]*\}|[^\s@/]*))?@)?([^\s@/?#]+)\/?$/.exec(
@@ -99,7 +97,7 @@ export function smtpAddress(value: string): SmtpAddress | null {
   const url = URL.parse(`http://${place}`)
   if (url === null || url.hostname === '' || url.pathname !== '/') return null
   const secure = scheme === 'smtps'
-  // A port of 80 is left out by `URL`, and is none of SMTP.
+  // `URL` leaves out port 80, which SMTP never has.
   const port = url.port === '' ? (secure ? SMTPS_PORT : SUBMISSION_PORT) : Number(url.port)
   return { secure, host: url.hostname, port, user: plain(user), password: plain(password) }
 }
@@ -134,7 +132,7 @@ const smtpUrl = text
   .describe('The mail server, as smtps://user:${secret:NAME}@host:port.')
 
 const MAILBOX_WANTED = 'an address such as data@example.com, or `Data team <data@example.com>`'
-/** An address, or one behind a name. No line break gets in here, which would begin another header. */
+/** A mail address, or a name and an address. A line break would begin another header, so none gets in. */
 const mailbox = text.regex(
   /^(?:[^\s<>"@,;:\\]+@[^\s<>"@,;:\\]+|[^<>"\p{Cc}\u2028\u2029,;:@\\]{1,100}<[^\s<>"@,;:\\]+@[^\s<>"@,;:\\]+>)$/u,
   MAILBOX_WANTED,
@@ -162,13 +160,13 @@ const email = z.strictObject({
 })
 
 const TARGET_WANTED =
-  'one of `webhook: { url, secret }`, `slack: { url }`, `email: { smtp, from, to }`; a second alert tells a second place'
+  'one of `webhook: { url, secret }`, `slack: { url }`, `email: { smtp, from, to }`; a second target needs a second alert'
 const target = z.union([z.strictObject({ webhook }), z.strictObject({ slack }), z.strictObject({ email })], {
   error: TARGET_WANTED,
 })
 export type AlertTarget = z.output<typeof target>
 
-/** The fields of an alert beside kind, name and title. `names` is the schema of a list of syncs. */
+/** The fields of an alert beside kind, name and title. `name` is the schema of a sync's name. */
 export function alertFields<N extends z.ZodType>(name: N) {
   return {
     syncs: z
@@ -183,8 +181,8 @@ export function alertFields<N extends z.ZodType>(name: N) {
         all => new Set(all.map(conditionName)).size === all.length,
         'each condition only once; a second alert may have another limit',
       )
-      .describe('What it tells about: each time that a condition begins, and when it is over.'),
-    to: target.describe('Whom it tells.'),
+      .describe('Its conditions. It sends a notice when one begins, and one when it is over.'),
+    to: target.describe('The target of its notices.'),
     allowPrivateNetwork: z
       .boolean('true or false')
       .optional()
@@ -194,9 +192,9 @@ export function alertFields<N extends z.ZodType>(name: N) {
   }
 }
 
-/** A URL of a target as people may see it: its secrets, and what stands behind its host, are left out. */
-export function shownTarget(of: AlertTarget): string {
-  if ('email' in of) return [of.email.to].flat().join(', ')
-  const { url } = 'slack' in of ? of.slack : of.webhook
+/** A target as people may see it: its addresses, or the URL's origin, since the path may hold secrets. */
+export function shownTarget(target: AlertTarget): string {
+  if ('email' in target) return [target.email.to].flat().join(', ')
+  const { url } = 'slack' in target ? target.slack : target.webhook
   return URL.parse(fillSecrets(url, () => SECRET_PART))?.origin ?? url
 }

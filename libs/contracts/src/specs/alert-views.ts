@@ -1,14 +1,11 @@
-/**
- * Notices of alerts and the state of alerts, as people and their tools see them. Times are ISO 8601 in UTC.
- */
+/** The JSON of notices, and of alerts with their states. Times are ISO 8601 in UTC. */
 import { z } from 'zod'
+import { count, timestamp } from '../views/run-parts.ts'
 import { ALERT_CONDITIONS } from './alert-specs.ts'
 
-const timestamp = z.iso.datetime()
-const count = z.int().min(0)
 const condition = z.enum(ALERT_CONDITIONS)
 
-/** The figures of a run that a notice is about. */
+/** The run that a notice is about, with its counts. */
 const noticeRun = z.object({
   id: z.string(),
   status: z.string(),
@@ -21,9 +18,9 @@ const noticeRun = z.object({
   rowsInvalid: count,
 })
 
-/** What an alert tells: that a condition has begun, or that it is over. */
+/** A notice: a condition of an alert has begun, or it is over. */
 export const alertNotice = z.object({
-  /** The same for each try at telling it, so that a receiver can pass over a second one. */
+  /** Each attempt to send the notice has the same id, so that a receiver can ignore a second one. */
   id: z.string(),
   alert: z.string(),
   /** Null in a test. */
@@ -31,31 +28,30 @@ export const alertNotice = z.object({
   condition: condition.nullable(),
   state: z.enum(['firing', 'recovered', 'test']),
   at: timestamp,
-  /** Since when the condition held; of a recovery: since when it had held. */
+  /** The time at which the condition began. */
   since: timestamp,
   /** One line. */
   title: z.string(),
-  /** What happened, in sentences. */
+  /** The event in sentences. */
   text: z.string(),
-  /** What to do about it. */
+  /** Advice on what to do about it. */
   todo: z.string().nullable(),
   run: noticeRun.nullable(),
-  /** The three most frequent errors of the run. `key` is that of one of the rows. */
+  /** The three most frequent errors of the run, each with the key of one row. */
   errors: z.array(z.object({ message: z.string(), rows: count, key: z.string().nullable() })).max(3),
-  /** A page about it; null if nobody has said where the console is. */
+  /** The address of a page about it. Null if the console's address is not configured. */
   link: z.string().nullable(),
 })
 
-/** An alert, and what is known of what it watches. */
+/** An alert with its state. */
 const alertView = z.object({
   name: z.string(),
   title: z.string().nullable(),
-  /** The names of the syncs, or all. */
   syncs: z.union([z.literal('all'), z.array(z.string())]),
   when: z.array(condition),
-  /** How it tells, and whom: the host of a URL, or addresses. */
+  /** Its target. `address` is the origin of a URL, or mail addresses. */
   to: z.object({ kind: z.enum(['webhook', 'slack', 'email']), address: z.string() }),
-  /** `unwatched`: no process has looked at it yet. */
+  /** `unwatched` means that no process has checked it yet. */
   state: z.enum(['ok', 'firing', 'unwatched']),
   firing: z.array(
     z.object({
@@ -67,7 +63,7 @@ const alertView = z.object({
     }),
   ),
   lastNotice: z.object({ id: z.string(), at: timestamp }).nullable(),
-  /** Notices that could not be told yet, and why. */
+  /** Notices that could not be sent yet, and why. */
   undelivered: z
     .object({
       notices: count,
@@ -80,7 +76,7 @@ const alertView = z.object({
 })
 export const alertsView = z.object({ alerts: z.array(alertView) })
 
-/** A test notice that the target has taken. */
+/** A test notice that the target has accepted. */
 export const alertTestedView = z.object({ alert: z.string(), to: z.string(), id: z.string() })
 
 export type NoticeRun = z.output<typeof noticeRun>

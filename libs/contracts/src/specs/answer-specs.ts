@@ -1,6 +1,6 @@
-/** What a sync says of the answers to its requests: part of the shapes in `resources.ts`. */
+/** The rules of a sync about answers to its requests, as users write them. */
 import { z } from 'zod'
-import { filledText, text } from './texts.ts'
+import { filledText, text } from './plain-values.ts'
 
 const ANSWER_STATUS_WANTED = 'a status from 200 to 599, or one of `2xx`, `3xx`, `4xx`, `5xx`'
 const statusNumber = z
@@ -10,7 +10,7 @@ const statusNumber = z
 const statusClass = z.enum(['2xx', '3xx', '4xx', '5xx'])
 const oneStatus = z.union([statusNumber, statusClass], { error: ANSWER_STATUS_WANTED })
 
-/** Whether another try in the same run could help. It is of failures only. */
+/** A rule with it keeps a failed request from another attempt in the same run. */
 const retry = z
   .literal('next-run')
   .optional()
@@ -20,7 +20,7 @@ const RETRY_MISPLACED = {
   error: 'no `retry` here: only what is `rejected` or `unknown` is tried again in the same run',
 }
 
-/** Other outcomes are never tried again in the same run. */
+/** True if `retry` is absent, or stands at a failure. Other outcomes are never tried again in the same run. */
 function hasRetryWhereFailed({
   as,
   retry,
@@ -31,7 +31,7 @@ function hasRetryWhereFailed({
   return retry === undefined || as === 'rejected' || as === 'unknown'
 }
 
-/** What an answer means, if the defaults do not fit the API. All parts of a rule have to fit. */
+/** A rule for answers that the defaults misjudge. It applies to answers that match all of its parts. */
 export const answerRule = z
   .strictObject({
     status: z
@@ -67,10 +67,10 @@ const rowByColumns = z
   )
 const ROW_WANTED = '`position`, { index: "$.index" }, or columns of the model such as { email: "$.email" }'
 
-/** What an answer says of single rows of a batch. */
+/** A rule for answers to batches that report on single rows. */
 export const rowRule = z
   .strictObject({
-    items: filledText.describe('A JSONPath to what the answer says of rows, such as $.results[*].'),
+    items: filledText.describe('A JSONPath to the items of the answer, one a row, such as $.results[*].'),
     row: z
       .union([z.literal('position'), rowByIndex, rowByColumns], { error: ROW_WANTED })
       .default('position')
@@ -85,7 +85,7 @@ export const rowRule = z
       .describe('Text that the item contains, as JSON without white space; other items are passed over.'),
     as: z
       .enum(['delivered', 'rejected', 'unknown', 'throttled', 'exists', 'missing'])
-      .describe('What became of the row.'),
+      .describe('The outcome of the row.'),
     error: filledText.optional().describe('A JSONPath, within the item, to the reason.'),
     retry,
   })
@@ -96,7 +96,7 @@ const captureName = text.regex(
   'a name of letters, digits and _, which does not begin with a digit',
 )
 const MAX_CAPTURES = 20
-/** Values of an answer to keep, by name. */
+/** JSONPaths by name: the values of an answer that are kept with the row. */
 export const capture = z
   .record(captureName, filledText)
   .refine(names => Object.keys(names).length > 0, 'at least one value, such as { id: "$.id" }')

@@ -1,8 +1,8 @@
-/** How a connection is encrypted, and what is shown to the server, as users write it. */
+/** TLS and credentials of connections, as users write them. */
 import { z } from 'zod'
 import { fillSecrets } from '../secret-references.ts'
 import { oauth2 } from './oauth-specs.ts'
-import { filledText, text } from './texts.ts'
+import { filledText, text } from './plain-values.ts'
 
 /** The longest certificate, key or PKCS #12 file, in characters. */
 const MAX_CERTIFICATE_LENGTH = 10_000_000

@@ -11,10 +11,10 @@ import {
   OF_THE_CONNECTION,
   plainBaseUrl,
   queryNameFault,
-  twice,
+  findSameHeader,
 } from './http-texts.ts'
 import { secretNames } from '../secret-references.ts'
-import { text } from './texts.ts'
+import { text } from './plain-values.ts'
 
 export const headerName = text
   .regex(HEADER_NAME, 'a header name: letters, digits and dashes')
@@ -23,7 +23,7 @@ export const headerName = text
     `a header other than ${OF_THE_CONNECTION.join(', ')}, which follow from connection and body`,
   )
 
-/** A header of a trigger. A row must not choose which site of a server gets the request. */
+/** The name of a trigger's header. It is not `host`, since no row may choose which site gets the request. */
 export const triggerHeaderName = headerName.refine(
   name => name.toLowerCase() !== 'host',
   'a header other than host, which stands in the `headers` of the destination',
@@ -31,7 +31,7 @@ export const triggerHeaderName = headerName.refine(
 
 type Refined = { readonly issues: z.core.$ZodRawIssue[]; readonly value: string }
 
-/** Refuses a text in which `fault` finds a fault, in the words of the fault. */
+/** Refuses a text with the words that `faultOf` returns for it; null lets it pass. */
 function withoutFault(faultOf: (value: string) => string | null) {
   return ({ issues, value }: Refined): void => {
     const message = faultOf(value)
@@ -39,12 +39,12 @@ function withoutFault(faultOf: (value: string) => string | null) {
   }
 }
 
-/** A header value of a destination, checked for what holds whatever the header's name. */
+/** The value of a destination's header, with the checks that do not depend on its name. */
 const headerValue = text
   .check(withoutFault(value => fixedHeaderFault('', value.trim())))
   .overwrite(value => value.trim())
 export const headers = z.record(headerName, headerValue).check(({ issues, value }) => {
-  const both = twice(Object.keys(value))
+  const both = findSameHeader(Object.keys(value))
   if (both !== null)
     issues.push({
       code: 'custom',
@@ -64,7 +64,7 @@ export const query = z.record(
 
 export const baseUrl = text.check(withoutFault(baseUrlFault)).overwrite(plainBaseUrl)
 
-/** Names that each request has already, or that carry credentials. */
+/** Headers that each request has already, or that carry credentials. */
 const NO_IDEMPOTENCY_HEADER = ['authorization', 'content-type', 'host']
 
 /** Refuses an idempotency key that would take the place of another header of the destination's requests. */

@@ -1,18 +1,18 @@
 /**
- * What the head of an HTTP request may contain, said once. Resources are checked against it when they are
- * validated, rendered rows and filled-in secrets when a run has them. A text that passes is sent as it is
- * written. Every `…Fault` gives null for a text that is right, and otherwise the words that follow "wanted".
+ * The rules for the head of an HTTP request. Resources are checked when they are validated, rendered rows and
+ * filled-in secrets during a run. A text that passes is sent unchanged. Every `…Fault` returns null for a
+ * right text, and otherwise the words that follow "wanted".
  */
 import { fillSecrets, secretNames } from '../secret-references.ts'
 
-/** A header's name (RFC 9110 §5.1). */
+/** The name of a header (RFC 9110 §5.1). */
 export const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
-/** What no header value can carry: control characters, and characters beyond Latin-1 (RFC 9110 §5.5). */
+/** Characters that no header value can carry: controls, and those beyond Latin-1 (RFC 9110 §5.5). */
 export const NOT_IN_HEADER_VALUE = /[^\t\x20-\x7e\x80-\xff]/u
 
 /**
- * Headers that belong to a connection or follow from a body. A request that sets one of them cannot be sent.
+ * Headers that belong to a connection or follow from a body. No request may set one.
  */
 export const OF_THE_CONNECTION: readonly string[] = [
   ...['connection', 'content-length', 'expect', 'keep-alive', 'te', 'trailer', 'transfer-encoding'],
@@ -22,10 +22,10 @@ export const OF_THE_CONNECTION: readonly string[] = [
 /** The header that carries the idempotency key if a destination names no other. */
 const IDEMPOTENCY_HEADER = 'Idempotency-Key'
 
-/** Tags and outputs of Liquid. They mean nothing in a text that is the same for all rows. */
+/** The beginning of a Liquid tag or output. A text that is the same for all rows has no use for one. */
 const LIQUID = /\{[{%]/
 
-/** What is wrong with a header's value, once trimmed. */
+/** Checks a header's value, which is trimmed already. */
 export function headerValueFault(name: string, value: string): string | null {
   const [wrong] = NOT_IN_HEADER_VALUE.exec(value) ?? []
   if (wrong !== undefined) {
@@ -36,20 +36,20 @@ export function headerValueFault(name: string, value: string): string | null {
   return name.toLowerCase() === 'host' && !isHost(value) ? HOST_WANTED : null
 }
 
-/** The same for a destination's text, which may refer to secrets and is no template. */
+/** Checks a destination's header, which may refer to secrets and is no template. */
 export function fixedHeaderFault(name: string, text: string): string | null {
   if (LIQUID.test(text)) return 'a text without Liquid, which goes into the `headers` of a trigger'
   return headerValueFault(name, text)
 }
 
-/** What is wrong with the value of a query parameter of a destination. */
+/** Checks the value of a destination's query parameter. */
 export function fixedQueryFault(text: string): string | null {
   if (LIQUID.test(text)) return 'a text without Liquid, which goes into the `path` of a trigger'
   if (/[\r\n]/.test(text)) return 'a text without line breaks'
   return text.isWellFormed() ? null : 'a text without half a character'
 }
 
-/** What is wrong with the name of such a parameter. */
+/** Checks the name of such a parameter. */
 export function queryNameFault(name: string): string | null {
   return name === '' ? 'text that is not empty' : fixedQueryFault(name)
 }
@@ -57,8 +57,8 @@ export function queryNameFault(name: string): string | null {
 export const HOST_WANTED = 'a host, with or without a port, such as api.example.com:8443'
 
 /**
- * True for `host`, `host:port`, `[address]` and `[address]:port` (RFC 9110 §7.2), with names and addresses as
- * they are in use.
+ * True for `host`, `host:port`, `[address]` and `[address]:port` (RFC 9110 §7.2), with the names and addresses
+ * that servers really have.
  */
 export function isHost(text: string): boolean {
   const [, host = '', port] = /^(\[[^\]]*\]|[A-Za-z0-9._-]+)(?::(\d+))?$/.exec(text) ?? []
@@ -66,8 +66,8 @@ export function isHost(text: string): boolean {
   return URL.canParse(`http://${host}/`)
 }
 
-/** Two names of a map that mean the same header, or null. */
-export function twice(names: readonly string[]): readonly [string, string] | null {
+/** Finds two names that mean the same header. Returns null if there are none. */
+export function findSameHeader(names: readonly string[]): readonly [string, string] | null {
   const seen = new Map<string, string>()
   for (const name of names) {
     const earlier = seen.get(name.toLowerCase())
@@ -77,7 +77,7 @@ export function twice(names: readonly string[]): readonly [string, string] | nul
   return null
 }
 
-/** The header whose place the idempotency key of a destination would take, or null. */
+/** Finds the header whose place the destination's idempotency key would take, or null. */
 export function clashWithKey(
   names: readonly string[],
   idempotencyHeader: string | false | undefined,
@@ -87,7 +87,7 @@ export function clashWithKey(
   return names.find(name => name.toLowerCase() === key) ?? null
 }
 
-/** What to do about it. */
+/** The words that follow "wanted" for such a header. */
 export function clashWanted(name: string): string {
   return (
     `no \`${name}\` here: Sluice sends the idempotency key in it. ` +
@@ -95,7 +95,7 @@ export function clashWanted(name: string): string {
   )
 }
 
-/** A `%` in a URL that begins no encoded byte (RFC 3986 §2.1), or -1. */
+/** The index of a `%` in a URL that begins no encoded byte (RFC 3986 §2.1), or −1. */
 export function strayPercent(text: string): number {
   return text.search(/%(?![0-9A-Fa-f]{2})/)
 }
@@ -112,15 +112,14 @@ interface UrlParts {
   readonly rest: string
 }
 
-/** A URL of http or https cut as it is written, or null. */
+/** Splits an http or https URL without changing its parts. Returns null for any other text. */
 function partsOf(text: string): UrlParts | null {
   const [, scheme = '', authority = '', rest = ''] = /^(https?):\/\/([^/?#]+)(.*)$/is.exec(text) ?? []
   return authority === '' ? null : { scheme: scheme.toLowerCase(), authority, rest }
 }
 
 /**
- * What is wrong with a destination's `baseUrl`, in whose path secrets may stand. White space around it does
- * not count.
+ * Checks a destination's `baseUrl`, whose path may hold secrets. White space around it does not count.
  */
 export function baseUrlFault(written: string): string | null {
   const text = written.trim()
@@ -172,8 +171,8 @@ function isPort(text: string): boolean {
 }
 
 /**
- * A base URL without fault, as it is sent: scheme and host in lower case, the host in ASCII, no default port.
- * The path stays as it is written, but characters beyond ASCII are percent-encoded.
+ * Turns a valid base URL into the form that is sent: scheme and host in lower case, the host in ASCII, no
+ * default port. In the path only characters beyond ASCII change: they are percent-encoded.
  */
 export function plainBaseUrl(written: string): string {
   const parts = partsOf(written.trim())
@@ -186,7 +185,7 @@ function codeOf(character: string): string {
   return `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`
 }
 
-/** The host of a URL without the brackets that an IPv6 address has there. */
+/** The host of a URL, without the brackets of an IPv6 address. */
 export function withoutBrackets(host: string): string {
   return host.replace(/^\[(.*)\]$/, '$1')
 }

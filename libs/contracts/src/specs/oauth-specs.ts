@@ -1,14 +1,14 @@
-/** How a destination's tokens are got by OAuth 2, as users write it. */
+/** The OAuth 2 settings of a destination, as users write them. */
 import { z } from 'zod'
 import { headerName } from './http-specs.ts'
 import { fillSecrets, secretNames } from '../secret-references.ts'
-import { filledText, text } from './texts.ts'
+import { filledText, text } from './plain-values.ts'
 
 const SECRET = 'May hold ${secret:NAME}.'
 
-/** A URL that requests go to, without what belongs elsewhere. */
+/** True for an http or https URL without user, password, fragment, secrets and placeholders. */
 function isEndpoint(value: string): boolean {
-  // A place for a value, as documentation of APIs has it: https://login.example.com/{tenant}/token.
+  // Documentation of APIs has placeholders such as https://login.example.com/{tenant}/token.
   if (secretNames(value).length > 0 || /[{}]/.test(value)) return false
   const url = URL.parse(fillSecrets(value, () => ''))
   if (url === null || !['http:', 'https:'].includes(url.protocol)) return false
@@ -16,7 +16,7 @@ function isEndpoint(value: string): boolean {
 }
 const endpoint = filledText.refine(isEndpoint, 'a URL such as https://login.example.com/oauth2/token')
 
-/** Grants go by the host of the URL, and a server of many sites would go by this header. */
+/** Grants of secrets go by the host of the URL, but a server of many sites would go by this header. */
 const tokenHeaderName = headerName.refine(
   name => name.toLowerCase() !== 'host',
   'a header other than host: the host of the URL is asked for tokens',
@@ -44,10 +44,12 @@ export const oauth2 = z
   .strictObject({
     grant: z
       .enum(OAUTH_GRANTS)
-      .describe('How the first token is got. authorization-code wants `sluice auth DESTINATION` once.'),
-    tokenUrl: endpoint.describe('Where tokens are asked for.'),
-    authorizationUrl: endpoint.optional().describe('With authorization-code: where the person logs in.'),
-    refreshUrl: endpoint.optional().describe('Where tokens are refreshed, if not at tokenUrl.'),
+      .describe('How the first token is obtained. authorization-code needs `sluice auth DESTINATION` once.'),
+    tokenUrl: endpoint.describe('The URL for token requests.'),
+    authorizationUrl: endpoint
+      .optional()
+      .describe('With authorization-code: the URL where a person logs in.'),
+    refreshUrl: endpoint.optional().describe('The URL for refresh requests, if it is not tokenUrl.'),
     clientId: filledText.describe(SECRET),
     clientSecret: filledText.optional().describe('As ${secret:NAME}.'),
     clientAuthentication: z
@@ -68,11 +70,11 @@ export const oauth2 = z
     assertionAudience: filledText
       .optional()
       .describe(
-        'With private_key_jwt: `aud` of what the client signs (default: tokenUrl). FAPI 2.0 wants the issuer of the server.',
+        'With private_key_jwt: `aud` of the client’s JWT (default: tokenUrl). FAPI 2.0 wants the issuer of the server.',
       ),
     username: filledText
       .optional()
-      .describe('With password: who logs in. With jwt-bearer: `sub` of the assertion (default: clientId).'),
+      .describe('With password: the user. With jwt-bearer: `sub` of the assertion (default: clientId).'),
     password: filledText.optional().describe('With password, as ${secret:NAME}.'),
     refreshToken: filledText.optional().describe('With refresh-token: the first one, as ${secret:NAME}.'),
     authorizationParams: params.optional().describe('Added to authorizationUrl.'),

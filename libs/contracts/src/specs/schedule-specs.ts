@@ -1,16 +1,16 @@
-/** When a sync runs by itself. */
+/** The schedule of a sync, as users write it. */
 import { z } from 'zod'
-import { durationFrom } from './quantities.ts'
+import { durationBetween } from './plain-values.ts'
 
-/** A run takes longer than a fraction of a second, and runs of a sync do not overlap. */
-const LEAST_MS = 1_000
+/** Runs of a sync do not overlap, and a run takes longer than a fraction of a second. */
+const MIN_MS = 1_000
 const MAX_MS = 365 * 86_400_000
 const MAX_CRON = 200
 const MAX_ZONE = 100
 
 const every = z.strictObject({
-  every: durationFrom({ ms: LEAST_MS, text: '1s' }, { ms: MAX_MS, text: '365d' }).describe(
-    'A run each time that so much has passed.',
+  every: durationBetween({ ms: MIN_MS, text: '1s' }, { ms: MAX_MS, text: '365d' }).describe(
+    'The time between the beginnings of two runs.',
   ),
 })
 

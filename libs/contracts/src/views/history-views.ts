@@ -1,15 +1,13 @@
-/** What happened to a run over time, and to a row. */
+/** The history of a row, and the attempts of a run over time. */
 import { z } from 'zod'
 import { attemptOutcome, attemptView } from '../api.ts'
+import { keyState } from '../state.ts'
+import { count, failedOutcome, op, timestamp } from './run-parts.ts'
 
-const timestamp = z.iso.datetime()
-const count = z.int().min(0)
-const op = z.enum(['added', 'changed', 'removed'])
 const shownRow = z.record(z.string(), z.unknown()).nullable()
-const keyState = z.enum(['absent', 'present', 'content-uncertain', 'existence-uncertain'])
 const failure = z.object({
   op,
-  outcome: z.enum(['rejected', 'unknown', 'unsent', 'exists', 'missing', 'delivered']),
+  outcome: failedOutcome,
   status: z.int().nullable(),
   error: z.string().nullable(),
   attempts: count,
@@ -17,64 +15,64 @@ const failure = z.object({
   since: timestamp,
 })
 /**
- * All that happened to one row, as far as it is held. Rows are JSON: numbers that JSON's readers would round,
- * decimals and JSON columns are text, bytes are base64.
+ * The history of one row, as far as it is held. Rows are JSON. Decimals, JSON columns and numbers that
+ * readers of JSON would round are text, and bytes are Base64.
  */
 export const rowLifeView = z.object({
   sync: z.string(),
   key: z.string(),
-  /** What the destination is believed to hold. Null once no change of the key is held. */
+  /** The delivered state of the row. Null if no change of the key is held. */
   state: z
     .object({
-      /** `under-way`: a request of it may be on its way. `row` is then the one before. */
-      is: z.enum([...keyState.options, 'under-way']),
+      /** With `under-way`, a request with the row may be on its way, and `row` is the one before. */
+      is: z.enum([...keyState.symbols, 'under-way']),
       certain: z.boolean(),
       row: shownRow,
-      /** When the change was published that says so. */
+      /** The time at which the change was published that led to this state. */
       since: timestamp,
     })
     .nullable(),
-  /** True if runs pass over it, since it was given up or discarded, until it differs. */
+  /** True if the row was given up or discarded: runs pass over it until it differs. */
   muted: z.boolean(),
-  /** While it waits for another try: what failed last. */
+  /** The last failure, while the row waits for another attempt. */
   retry: failure.nullable(),
-  /** Values of answers that are kept with the row. */
+  /** Captured values. */
   captured: z.record(z.string(), z.unknown()).nullable(),
   /** The newest first. */
   changes: z.array(
     z.object({
       at: timestamp,
-      /** Null once the run is forgotten. */
+      /** Null if the run is no longer known. */
       run: z.string().nullable(),
       runNumber: count,
       partition: count,
-      /** `settled`: its state was set without a request. */
-      op: z.enum(['added', 'changed', 'removed', 'settled']),
+      /** `settled`: the state of the row was set without a request. */
+      op: z.enum([...op.options, 'settled']),
       before: shownRow,
-      beforeState: keyState,
+      beforeState: z.enum(keyState.symbols),
       after: shownRow,
-      settledState: keyState.nullable(),
+      settledState: z.enum(keyState.symbols).nullable(),
       muted: z.boolean(),
-      /** Of the last change: why it has not arrived. */
+      /** The last change has this if it was not delivered. */
       failed: failure.nullable(),
     }),
   ),
   /** The newest first. */
   attempts: z.array(attemptView),
-  /** True if there is more than is shown. */
+  /** True if the row has more changes or attempts. */
   more: z.boolean(),
 })
 
 const share = z.number().min(0).nullable()
 const summedAttempts = {
   attempts: count,
-  /** How many ended how; an outcome that none had is missing. */
+  /** The attempts by outcome. An outcome without attempts is missing. */
   outcomes: z.partialRecord(attemptOutcome, count),
-  /** Percentiles of how long attempts took, to within 5 %. Null without attempts that were sent. */
+  /** Percentiles of the duration of attempts, accurate to 5 %. Null if none was sent. */
   latencyMs: z.object({ p50: share, p90: share, p99: share }),
 }
 const figuresBucket = z.object({ at: timestamp, ...summedAttempts })
-/** The attempts of a run over time, for charts. Each bucket begins `at`, and has one of equal lengths. */
+/** The attempts of a run over time, for charts, in buckets of equal length. A bucket begins at `at`. */
 export const runFiguresView = z.object({
   run: z.string(),
   sync: z.string(),

@@ -1,9 +1,11 @@
-/** Parts of a run's JSON: its counts, what it waits for, what it goes through, and where a mistake is. */
+/** Parts that several JSON documents share: counts of a run, its waits and phases, places of mistakes. */
 import { z } from 'zod'
 import { WAIT_KINDS } from '../run-records.ts'
 
-const timestamp = z.iso.datetime()
-const count = z.int().min(0)
+export const timestamp = z.iso.datetime()
+export const count = z.int().min(0)
+export const op = z.enum(['added', 'changed', 'removed'])
+export const failedOutcome = z.enum(['rejected', 'unknown', 'unsent', 'exists', 'missing', 'delivered'])
 
 /**
  * The counts of one trigger in a run: detected = delivered + rejected + unknown + unsent once the run has
@@ -19,17 +21,17 @@ export const triggerCounts = z.object({
   attempts: count,
 })
 
-/** The thing that a run waits for, while it does. */
+/** Something that a run waits for. */
 export const waitView = z.object({
   kind: z.enum(WAIT_KINDS),
   since: timestamp,
-  /** When the wait is over at the latest, if that is known. */
+  /** The latest end of the wait, if it is known. */
   until: timestamp.nullable(),
-  /** In a sentence. */
+  /** The same in a sentence. */
   detail: z.string(),
 })
 
-/** A part of a run's life. Parts overlap: a run renders and sends while it publishes. */
+/** A phase of a run. Phases overlap: a run renders and sends while it publishes. */
 export const phaseView = z.object({
   phase: z.enum(['detecting', 'publishing', 'rendering', 'sending', 'finishing']),
   startedAt: timestamp,
@@ -38,8 +40,8 @@ export const phaseView = z.object({
 })
 
 /**
- * What the connections of a sync's last run over TLS have shown: of the destination's server, and of Sluice
- * as its client, the certificate that ends first. Absent from servers of earlier versions.
+ * The certificates that a sync's last run over TLS has seen: for each side, the destination's server and
+ * Sluice as its client, the one that ends first. Servers of earlier versions do not answer it.
  */
 export const tlsShown = z
   .array(
@@ -62,15 +64,12 @@ export const errorDetail = z.object({
 })
 
 const wholeBytes = z.int().min(0).nullable().optional()
-/**
- * Of a body of which only the beginning is held: how many bytes the whole one had, or null if nobody knows.
- * Absent for a whole body.
- */
-export const cutBodies = { requestBodyBytes: wholeBytes, responseBodyBytes: wholeBytes }
+/** The bytes that a truncated body had as a whole, or null if they are unknown. Absent for a whole body. */
+export const truncatedBodies = { requestBodyBytes: wholeBytes, responseBodyBytes: wholeBytes }
 
 /**
- * People see this of a held run: it would remove `removed` of the `rows` at the destination. `samples` has
- * some of their keys. With `destination`, the run would send to another one than the one that has these rows.
+ * The reason why a run is held: it would remove `removed` of the `rows` at the destination, and `samples` has
+ * some of their keys. With `destination`, it would send to another destination than the one with these rows.
  */
 export const heldView = z.object({
   removed: count,

@@ -3,7 +3,7 @@
  * the settings that follow from them. A service's configuration adds variables of its own.
  */
 import { SluiceError } from '@sluice/contracts/errors'
-import { duration } from '@sluice/contracts/resources'
+import { duration } from '@sluice/contracts/specs/plain-values'
 import { Signatures } from '@sluice/topics/signatures'
 import { ENVIRONMENT_NAME, ENVIRONMENT_NAME_WANTED } from '@sluice/domain/environment-name'
 import { z } from 'zod'

@@ -1,5 +1,5 @@
 /** What the operator allows to sources, from environment variables. */
-import { duration } from '@sluice/contracts/resources'
+import { duration } from '@sluice/contracts/specs/plain-values'
 import { isAbsolute } from 'node:path'
 import { z } from 'zod'
 import { letsEdit } from './distributed.ts'

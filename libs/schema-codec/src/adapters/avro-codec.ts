@@ -2,7 +2,8 @@
  * The part that all adapters of the codec share. It keeps encoders and types once they are known, and makes
  * one call of calls for the same thing at the same time. Keeping schemas is up to the adapter.
  */
-import { changeSchema, SCHEMAS, type AvroRecordSchema } from '@sluice/contracts/avro/schemas'
+import { changeSchema, SCHEMAS } from '@sluice/contracts/avro/schemas'
+import type { AvroRecordSchema } from '@sluice/contracts/avro/types'
 import { isRecordSchema, isSchema } from '@sluice/contracts/avro/types'
 import { SluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'

@@ -5,7 +5,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
-import type { AvroRecordSchema } from '@sluice/contracts/avro/schemas'
+import type { AvroRecordSchema } from '@sluice/contracts/avro/types'
 import { isRecordSchema, isSchema } from '@sluice/contracts/avro/types'
 import { SluiceError } from '@sluice/contracts/errors'
 import { isSqliteDiskCode } from '@sluice/domain/disk-failure'

@@ -1,5 +1,8 @@
-/** Durations, sizes and counts as users write them, as zod schemas that go both ways. */
+/** Texts, durations, sizes and counts as users write them, as zod schemas that go both ways. */
 import { z } from 'zod'
+
+export const text = z.string({ error: 'text' })
+export const filledText = text.min(1, 'text that is not empty')
 
 const TIME_UNITS: { readonly [unit: string]: number } = {
   ms: 1,
@@ -10,25 +13,24 @@ const TIME_UNITS: { readonly [unit: string]: number } = {
 }
 const SIZE_UNITS: { readonly [unit: string]: number } = { B: 1, KB: 1000, MB: 1_000_000 }
 
-/** The longest duration: a year. No wait, window or time-out is meant to be longer. */
+/** No wait, window or time-out needs more than a year. */
 const MAX_DURATION_MS = 365 * 86_400_000
-/** The largest size. */
 const MAX_BATCH_BYTES = 100_000_000
 
 const DURATION_WANTED = 'a duration such as 250ms, 30s, 15m, 1h or 7d'
 const SIZE_WANTED = 'a size such as 64KB or 1MB'
 
-/** The number before a unit, times the unit; rounded to a whole one. */
+/** Parses a number with a unit, and rounds it to whole base units. */
 function inBaseUnit(text: string, units: { readonly [unit: string]: number }): number {
   const unit = /^[^A-Za-z]*([A-Za-z]+)$/.exec(text)?.[1] ?? ''
   return Math.round(Number.parseFloat(text) * (units[unit] ?? 1))
 }
 
 export function durationWithin(maxMs: number, maxText: string) {
-  return durationFrom({ ms: 1, text: '1ms' }, { ms: maxMs, text: maxText })
+  return durationBetween({ ms: 1, text: '1ms' }, { ms: maxMs, text: maxText })
 }
 
-/** A duration in the largest unit of which it is a whole number: `15m`. */
+/** Writes a duration in the largest unit that gives a whole number: `15m`. */
 function durationText(ms: number): string {
   const fitting = Object.entries(TIME_UNITS).filter(([, unit]) => ms % unit === 0)
   const [name, unit] = fitting.at(-1) ?? ['ms', 1]
@@ -40,20 +42,20 @@ interface Bound {
   readonly text: string
 }
 
-export function durationFrom(least: Bound, most: Bound) {
-  const short = least.ms === 1 ? 'a duration longer than 0' : `a duration of at least ${least.text}`
+export function durationBetween(min: Bound, max: Bound) {
+  const short = min.ms === 1 ? 'a duration longer than 0' : `a duration of at least ${min.text}`
   const text = z
     .string()
     .regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, { error: DURATION_WANTED, abort: true })
-    .refine(value => inBaseUnit(value, TIME_UNITS) >= least.ms, short)
-    .refine(value => inBaseUnit(value, TIME_UNITS) <= most.ms, `a duration of at most ${most.text}`)
-  return z.codec(text, z.int().min(least.ms).max(most.ms), {
+    .refine(value => inBaseUnit(value, TIME_UNITS) >= min.ms, short)
+    .refine(value => inBaseUnit(value, TIME_UNITS) <= max.ms, `a duration of at most ${max.text}`)
+  return z.codec(text, z.int().min(min.ms).max(max.ms), {
     decode: value => inBaseUnit(value, TIME_UNITS),
     encode: durationText,
   })
 }
 
-/** `250ms 30s 15m 1h 7d` as milliseconds. */
+/** A duration such as `250ms`, `30s`, `15m`, `1h` or `7d`, in milliseconds. */
 export const duration = durationWithin(MAX_DURATION_MS, '365d')
 
 const sizeText = z
@@ -61,7 +63,7 @@ const sizeText = z
   .regex(/^\d+(\.\d+)?(B|KB|MB)$/, { error: SIZE_WANTED, abort: true })
   .refine(text => inBaseUnit(text, SIZE_UNITS) >= 1, 'a size of at least 1B')
   .refine(text => inBaseUnit(text, SIZE_UNITS) <= MAX_BATCH_BYTES, 'a size of at most 100MB')
-/** `64KB 1MB` as bytes. */
+/** A size such as `64KB` or `1MB`, in bytes. */
 export const size = z.codec(sizeText, z.int().min(1).max(MAX_BATCH_BYTES), {
   decode: text => inBaseUnit(text, SIZE_UNITS),
   encode: bytes => `${bytes}B`,

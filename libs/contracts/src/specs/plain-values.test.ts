@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { duration, size } from './quantities.ts'
+import { duration, size } from './plain-values.ts'
 
 it('durations and sizes are read in their units', () => {
   expect(['250ms', '1.5h', '7d'].map(text => duration.parse(text))).toEqual([250, 5_400_000, 604_800_000])
