@@ -328,7 +328,9 @@ const CAPTURE_OF_NO_ROW =
   '`batch` left out, or of size 1, beside `capture`; or `errors.rowResults` with a rule `as: delivered`, which ' +
   'says where the answer to a batch has the item of each row'
 
-/** The triggers that capture from answers to batches, without a rule that says which values are of which row. */
+/**
+ * The triggers that capture from answers to batches, without a rule that says which values are of which row.
+ */
 function captureOfNoRow(spec: {
   readonly triggers: { readonly [op: string]: z.output<typeof triggerOrName> | undefined }
   readonly errors?: z.output<typeof errors> | undefined

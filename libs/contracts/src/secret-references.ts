@@ -15,7 +15,10 @@ export function secretNames(text: string): string[] {
   return [...names]
 }
 
-/** The text with its secrets filled in by `secretOf` and its escapes undone. Errors of `secretOf` pass through. */
+/**
+ * The text with its secrets filled in by `secretOf` and its escapes undone. Errors of `secretOf` pass
+ * through.
+ */
 export function fillSecrets(text: string, secretOf: (name: string) => string): string {
   const [whole, rest] = splitAtLastEnd(text)
   const filled = whole.replaceAll(REFERENCE, (_match, name: string | undefined) =>

@@ -10,9 +10,9 @@ export type Role = SessionView['roles'][number]
 
 export interface Operation {
   /**
-   * `read` changes nothing. `change` has made its change once it answers. `ask` writes a command to a sync and
-   * answers with the run. `preview` renders requests while its caller reads them, and `follow` answers with
-   * each state of a run. `serve` is about the server itself.
+   * `read` changes nothing. `change` has made its change once it answers. `ask` writes a command to a sync
+   * and answers with the run. `preview` renders requests while its caller reads them, and `follow` answers
+   * with each state of a run. `serve` is about the server itself.
    */
   readonly does: 'read' | 'change' | 'ask' | 'preview' | 'follow' | 'serve'
   /** Null if every caller that the server knows may ask. */

@@ -6,7 +6,10 @@ import { errorDetail, timestamp } from '../views/run-parts.ts'
 const kind = resourceView.shape.kind
 const version = z.int().min(1)
 
-/** A field of a resource that differs, with its values as people write them. A value that is missing is absent. */
+/**
+ * A field of a resource that differs, with its values as people write them. A value that is missing is
+ * absent.
+ */
 const fieldChange = z.object({
   field: z.string(),
   before: z.unknown().optional(),

@@ -21,7 +21,9 @@ export abstract class EncodedRow {
   }
 }
 
-/** A row from a reader that leaves rows encoded. It decodes a row with values that do not fit their columns. */
+/**
+ * A row from a reader that leaves rows encoded. It decodes a row with values that do not fit their columns.
+ */
 export type AnyRow = Row | EncodedRow
 
 /** The row with these columns, as far as it has them. A row that is decoded has all of its columns. */
@@ -47,7 +49,9 @@ export interface RowCursor {
   /** Moves to a row, which has to have the cursor's layout. */
   open(row: EncodedRow): void
   kindOf(column: number): EncodedKind
-  /** The offset in the record at which the bytes of a `text` begin. `textEnd` is then the offset of their end. */
+  /**
+   * The offset in the record at which the bytes of a `text` begin. `textEnd` is then the offset of their end.
+   */
   textStart(column: number): number
   readonly textEnd: number
   /** The number of an `integer`; 0 or 1 for a `boolean`. */

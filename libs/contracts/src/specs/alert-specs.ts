@@ -57,7 +57,9 @@ const SECRET_PART = 'secret'
 const SECRET_WANTED = 'a secret, as ${secret:NAME}, so that its value is stored nowhere'
 const URL_EXAMPLE = 'https://hooks.slack.com/services/${secret:slack-path}'
 
-/** Checks the URL that notices are posted to. Its host has no secrets, since grants of secrets go by hosts. */
+/**
+ * Checks the URL that notices are posted to. Its host has no secrets, since grants of secrets go by hosts.
+ */
 function postUrlFault(value: string): string | null {
   if (/^\$\{secret:[^}]*\}/.test(value))
     return `a URL whose host stands there as it is, and a secret in its path alone, such as ${URL_EXAMPLE}`

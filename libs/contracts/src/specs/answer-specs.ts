@@ -20,7 +20,9 @@ const RETRY_MISPLACED = {
   error: 'no `retry` here: only what is `rejected` or `unknown` is tried again in the same run',
 }
 
-/** True if `retry` is absent, or stands at a failure. Other outcomes are never tried again in the same run. */
+/**
+ * True if `retry` is absent, or stands at a failure. Other outcomes are never tried again in the same run.
+ */
 function hasRetryWhereFailed({
   as,
   retry,

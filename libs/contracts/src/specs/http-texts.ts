@@ -57,8 +57,8 @@ export function queryNameFault(name: string): string | null {
 export const HOST_WANTED = 'a host, with or without a port, such as api.example.com:8443'
 
 /**
- * True for `host`, `host:port`, `[address]` and `[address]:port` (RFC 9110 §7.2), with the names and addresses
- * that servers really have.
+ * True for `host`, `host:port`, `[address]` and `[address]:port` (RFC 9110 §7.2), with the names and
+ * addresses that servers really have.
  */
 export function isHost(text: string): boolean {
   const [, host = '', port] = /^(\[[^\]]*\]|[A-Za-z0-9._-]+)(?::(\d+))?$/.exec(text) ?? []
