@@ -96,7 +96,7 @@ describe.for(distributedProfiles())('rows of megabytes, $name', profile => {
         {
           key: '201',
           op: 'added',
-          error: expect.stringMatching(/^the body has \d+ bytes, and the most that is sent is 8000000$/),
+          error: expect.stringMatching(/^the body has \d+ bytes; at most 8000000 are sent$/),
         },
       ])
     }

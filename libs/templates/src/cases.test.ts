@@ -130,7 +130,7 @@ describe('mistakes', () => {
 })
 
 describe('the filters', () => {
-  it('each have a signature, and no signature is of no filter', () => {
+  it('each have a signature, and each signature has a filter', () => {
     expect([...SIGNED_FILTERS].toSorted()).toEqual([...FILTER_NAMES].toSorted())
   })
 })

@@ -79,7 +79,7 @@ describe('a trigger', () => {
     }
   })
 
-  it('tells its batch', () => {
+  it('has the limits of its batch', () => {
     const batch = { size: 50, bytes: 2_000 }
     expect(compileTrigger(spec({ batch, body: { json: '[1]' } }), PLACE).batch).toEqual(batch)
     expect(compileTrigger(spec({}), PLACE).batch).toBeNull()
@@ -216,7 +216,7 @@ describe('a trigger', () => {
     ])
   })
 
-  it('says what is meant by a misspelt row', () => {
+  it('suggests the right name for a misspelt row', () => {
     const trigger = compileTrigger(spec({ body: { json: '{{ rwo.v | json }}' } }), PLACE)
     expect(trigger.unknownColumns(['id', 'v'])).toEqual([
       {

@@ -34,37 +34,37 @@ export type RenderResult =
   | {
       readonly kind: 'unrenderable'
       readonly error: string
-      /** If that is the reason: the name of a value that the template needs and that was never captured. */
+      /** The name of the captured value that the row lacks; null if the error has another reason. */
       readonly lacks: string | null
-      /** True if that is the reason: it would be too much work. */
+      /** True if rendering stopped at a limit of work. */
       readonly isTooMuch?: true
     }
 
 export interface CompiledTrigger {
-  /** The most rows, and bytes of body, of a request; null for one row a request. */
+  /** A request has at most this many rows and bytes of body; null for one row a request. */
   readonly batch: { readonly size: number; readonly bytes: number } | null
   /**
-   * The columns that the templates use, or may use. Some names may be no columns of the model. 'all' if a row
-   * is used as a whole, or if the columns cannot be told.
+   * The columns that the templates may use. Some of these names may be no columns of the model. 'all' if the
+   * templates use a row as a whole, or if the columns are known only while rendering.
    */
   readonly usedColumns: ReadonlySet<string> | 'all'
-  /** The columns that a row has to have to be rendered, if it has them at all. */
+  /** `render` may be given rows without their other columns. */
   readonly neededColumns: ReadonlySet<string> | 'all'
   /**
-   * The mistakes of the templates for a model with these columns: each column that is used and missing, with
-   * its place and the nearest name.
+   * Returns a mistake for each column that the templates use and the model lacks, with its place and the
+   * nearest name. `columns` are those of the model.
    */
   unknownColumns(columns: readonly string[]): readonly ErrorDetail[]
   /**
-   * The mistakes of the templates if only values of these names are captured: each other value that they use,
-   * with its place and the nearest name.
+   * Returns a mistake for each captured value that the templates use and no trigger captures, with its place
+   * and the nearest name. `captured` has the names of all values that are captured.
    */
   uncapturedNames(captured: readonly string[]): readonly ErrorDetail[]
   /**
-   * The request for rows that are still encoded, with a body that is written without decoding them. Null
-   * where that may give another request than `render`, which then has to be called: for other bodies, for
-   * rows that cannot be rendered, and for a body that is very large. `rowsWith` decodes columns of the same
-   * rows.
+   * Returns the request for rows that are still encoded. The body is written without decoding them. Returns
+   * null where the result might differ from that of `render`; the caller then calls `render`. That is so for
+   * bodies without an outline, for rows that cannot be rendered, and for very large bodies. `rowsWith`
+   * decodes columns of the same rows.
    */
   renderEncoded(
     rows: readonly AnyRow[],
@@ -72,8 +72,9 @@ export interface CompiledTrigger {
     context: RenderContext,
   ): EncodedRequest | null
   /**
-   * The request for these rows: for one row, or for a batch of at least one. If the rows or the template make
-   * it impossible, the result is `unrenderable`. It throws only for a wrong number of rows.
+   * Returns the request for one row, or for a batch of at least one. If the rows or the template make it
+   * impossible, the result is `unrenderable`. Throws for a wrong number of rows, and a `SlowRender` once the
+   * patience of the context ends.
    *
    * The rows may lack columns that are not in `neededColumns`. Then `wholeRows` has to give them with all
    * columns, since the size of a row says how much work a template may do.
@@ -101,7 +102,7 @@ export function compileTrigger(spec: TriggerSpec, at: TriggerPlace): CompiledTri
   const compiler = new TriggerCompiler(spec, at)
   const path = compiler.part('path', spec.path, PATH)
   const headers = compileHeaders(spec, compiler)
-  const headColumns = neededOf(compiler.columnsSoFar())
+  const headColumns = withAllForSize(compiler.columnsSoFar())
   const body = spec.body === undefined ? null : compileBody(spec.body, compiler)
   const typed =
     body === null ? headers : withContentType(headers, body.contentType, at.destinationHeaders ?? [])
@@ -125,18 +126,16 @@ export function compileTrigger(spec: TriggerSpec, at: TriggerPlace): CompiledTri
   return new Trigger(spec, { path, headers: typed, body: body?.part ?? null, encoded }, compiler)
 }
 
-/** True for a removal that makes the same request for every row. */
+/** True for a trigger of removals that makes the same DELETE for every row. */
 function removesNoRow(spec: TriggerSpec, at: TriggerPlace, compiler: TriggerCompiler): boolean {
   if (at.op !== 'removed' || spec.method !== 'DELETE' || spec.body !== undefined) return false
-  return spec.allowEmpty !== true && !compiler.ofRows && !compiler.isWrong
+  return spec.allowEmpty !== true && !compiler.usesRows && !compiler.isWrong
 }
 
-/**
- * True for a batch that makes the same empty request whatever its rows are. They would count as delivered.
- */
+/** True for a batch that sends the same empty request for all rows. These would count as delivered. */
 function isSilentBatch({ batch, body, allowEmpty }: TriggerSpec, compiler: TriggerCompiler): boolean {
   const hasNoBody = body === undefined || ('form' in body && Object.keys(body.form).length === 0)
-  return batch !== undefined && hasNoBody && allowEmpty !== true && !compiler.ofRows && !compiler.isWrong
+  return batch !== undefined && hasNoBody && allowEmpty !== true && !compiler.usesRows && !compiler.isWrong
 }
 
 const PATH: PartKind = { escaping: PATH_ESCAPING, finish: finishPath, literal: pathLiteralFault }
@@ -161,7 +160,7 @@ function compileHeaders(spec: TriggerSpec, compiler: TriggerCompiler): readonly 
   })
 }
 
-/** The headers with the Content-Type of the body, unless the trigger or the destination has its own. */
+/** Adds the body's Content-Type, unless the trigger or the destination sets one. */
 function withContentType(
   headers: readonly Header[],
   contentType: string,
@@ -193,7 +192,7 @@ class Trigger implements CompiledTrigger {
   constructor(spec: TriggerSpec, parts: Parts, compiler: TriggerCompiler) {
     this.batch = spec.batch === undefined ? null : { size: spec.batch.size, bytes: spec.batch.bytes }
     this.usedColumns = compiler.usedColumns
-    this.neededColumns = neededOf(this.usedColumns)
+    this.neededColumns = withAllForSize(this.usedColumns)
     this.#compiler = compiler
     this.#method = spec.method
     this.#parts = parts
@@ -210,13 +209,16 @@ class Trigger implements CompiledTrigger {
   ): EncodedRequest | null {
     const { encoded } = this.#parts
     if (encoded === null || !rows.every(isEncoded)) return null
-    const head = this.#headOf(() => rowsWith(encoded.headColumns), context)
+    const head = this.#renderHead(() => rowsWith(encoded.headColumns), context)
     const body = head === null ? null : encoded.body.write(rows)
     return head === null || body === null ? null : { ...head, body }
   }
 
-  /** Method, path and headers; null where they cannot be rendered. */
-  #headOf(rows: () => readonly TemplateRow[], context: RenderContext): Omit<EncodedRequest, 'body'> | null {
+  /** Renders method, path and headers; null where that is impossible. */
+  #renderHead(
+    rows: () => readonly TemplateRow[],
+    context: RenderContext,
+  ): Omit<EncodedRequest, 'body'> | null {
     const { path } = this.#parts
     const method = this.#method
     if (path.constant !== null && this.#constantHeaders !== null)
@@ -279,8 +281,11 @@ class Trigger implements CompiledTrigger {
   }
 }
 
-/** Where a row has no column `size`, a template that asks for it gets the number of its columns. */
-function neededOf(used: ReadonlySet<string> | 'all'): ReadonlySet<string> | 'all' {
+/**
+ * Adds all columns if the templates use `size`: in a row without a column of that name, it is the number of
+ * columns.
+ */
+function withAllForSize(used: ReadonlySet<string> | 'all'): ReadonlySet<string> | 'all' {
   return used === 'all' || used.has('size') ? 'all' : used
 }
 

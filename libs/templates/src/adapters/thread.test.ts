@@ -32,8 +32,8 @@ async function all(items: AsyncIterable<unknown>): Promise<unknown[]> {
   return found
 }
 
-describe('what a thread of its own renders', () => {
-  it('is what would be rendered here, to the byte and for every kind of value', async () => {
+describe('rendering in a thread of its own', () => {
+  it('gives the bytes that this thread would, for every kind of value', async () => {
     const odd = Object.fromEntries([['__proto__', 'own'] as const])
     const rows: Row[] = [
       {
@@ -56,7 +56,7 @@ describe('what a thread of its own renders', () => {
     expect(there).toEqual(here)
   })
 
-  it('fails as it would here', async () => {
+  it('fails as this thread would', async () => {
     const rendered = renderInThread(new AbortController().signal)(
       changesOf([{ a: 1 }]),
       definitionWith('{{ row.a | nonsense }}'),
@@ -68,7 +68,7 @@ describe('what a thread of its own renders', () => {
     })
   })
 
-  it('holds up no answer of this thread, and ends in the midst of a template', async () => {
+  it('delays no answer of this thread, and ends in the midst of a template', async () => {
     const server = createServer((_request, response) => response.end('ok')).listen(0, '127.0.0.1')
     await once(server, 'listening')
     const address = server.address()

@@ -1,6 +1,6 @@
 /**
- * Renders in a thread of its own, as `renderChanges` does. For a server that renders the templates of others:
- * however long a template takes, the server answers meanwhile, and it can end the thread in the midst of one.
+ * Renders as `renderChanges` does, in a thread of its own. A server that renders the templates of others goes
+ * on answering meanwhile, however long a template takes, and can end the thread in the midst of one.
  */
 import { SluiceError, errorOf } from '@sluice/contracts/errors'
 import type { AnyRow } from '@sluice/contracts/avro/encoded-row'
@@ -12,15 +12,17 @@ import type { PlacedChange, RenderChanges } from '../rendering/render-changes.ts
 import type { RowBatch } from '../rendering/row-batches.ts'
 import { packed, type Question, type Reply, type Task } from './thread/messages.ts'
 
-/** The memory of a thread. Templates have limits of their own, which are far below. */
+/** Templates have limits of their own, far below these. */
 const MEMORY = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 }
-/** Changes that are handed over at once, so that copying them does not take long. */
-const CHANGES_AT_ONCE = 100
-const BYTES_AT_ONCE = 1_000_000
-const BATCHED_AT_ONCE = 20
+/** A message has at most this many changes and bytes, so that copying it does not take long. */
+const MAX_CHANGES_PER_MESSAGE = 100
+const MAX_BYTES_PER_MESSAGE = 1_000_000
+/** Rows of a batch that are decoded before other work has its turn. */
+const MAX_DECODED_AT_ONCE = 20
 
 /**
- * The signal ends the thread at once, also where a template is at work. Then the signal's reason is thrown.
+ * Starts a thread for each call of the returned function. The signal ends the thread at once, even in the
+ * midst of a template, and its reason is thrown.
  */
 export function renderInThread(signal: AbortSignal): RenderChanges {
   return async function* (changes, definition, context) {
@@ -30,25 +32,25 @@ export function renderInThread(signal: AbortSignal): RenderChanges {
 }
 
 /**
- * Renders batches that take long, one after another, in a thread that starts with the first of them. For a
- * process that has others to answer meanwhile.
+ * Renders batches that take long, one after another, in one thread. So the process goes on with other work.
+ * The thread starts with the first batch.
  */
 export class SlowRenders implements AsyncDisposable {
-  /** A batch ends long before, by the limits of templates. */
+  /** The limits of templates end a batch long before it is overdue. */
   readonly #turns = new Slots({ most: 1, overdueMs: 3_600_000 })
   #thread: Thread | null = null
 
-  readonly render: RenderElsewhere = async (batch, of, { signal }) => {
+  readonly render: RenderElsewhere = async (batch, task, { signal }) => {
     using _turn = await this.#turns.take({ signal })
     this.#thread ??= newThread()
     const all: Rendered[] = []
     try {
-      const { patience: _here, ...context } = of.context
-      const work = { changes: changesOf(batch), task: { ...of, context } }
+      const { patience: _patience, ...context } = task.context
+      const work = { changes: changesOf(batch), task: { ...task, context } }
       for await (const { rendered } of renderIn(this.#thread, work, signal)) all.push(rendered)
       return all
     } catch (error) {
-      // It may be in the midst of a template.
+      // The thread may be in the midst of a template.
       await this.#end()
       throw error
     }
@@ -65,12 +67,11 @@ export class SlowRenders implements AsyncDisposable {
   }
 }
 
-/** The changes of a batch, which is one batch for the thread, too: their bytes are not counted again. */
+/** Gives the changes of a batch. Without bytes, the thread counts them as one batch, too. */
 async function* changesOf({ changes }: RowBatch): AsyncGenerator<readonly PlacedChange<AnyRow>[]> {
-  for (let at = 0; at < changes.length; at += BATCHED_AT_ONCE) {
-    // Rows that are still encoded are decoded now.
+  for (let at = 0; at < changes.length; at += MAX_DECODED_AT_ONCE) {
     if (at > 0) await nextTurn()
-    yield changes.slice(at, at + BATCHED_AT_ONCE).map(change => ({ partition: 0, bytes: 0, change }))
+    yield changes.slice(at, at + MAX_DECODED_AT_ONCE).map(change => ({ partition: 0, bytes: 0, change }))
   }
 }
 
@@ -81,7 +82,7 @@ function newThread(): Thread {
   return new AskedThread(new URL('./thread/main.ts', import.meta.url), { memory: MEMORY, endOf })
 }
 
-/** After an error, the thread is of no more use. */
+/** Renders in the given thread. After an error, the thread cannot be used again. */
 async function* renderIn(
   thread: Thread,
   {
@@ -104,7 +105,7 @@ async function* renderIn(
       question = reply.kind === 'wanting' ? await nextOf(pieces) : { kind: 'next' }
     }
   } catch (error) {
-    // The thread has told why it fails, and counts even if the signal aborts right after that.
+    // A failure that the thread reported is thrown even if the signal aborts right after it.
     if (error !== failure) signal.throwIfAborted()
     throw error
   } finally {
@@ -117,7 +118,7 @@ async function nextOf(pieces: AsyncGenerator<readonly PlacedChange[]>): Promise<
   return { kind: 'changes', changes: next.done === true ? null : next.value }
 }
 
-/** The same changes in smaller lists, ready to be handed over. */
+/** Splits changes into messages, and packs them. */
 async function* inPieces(
   changes: AsyncIterable<readonly PlacedChange<AnyRow>[]>,
 ): AsyncGenerator<readonly PlacedChange[]> {
@@ -125,7 +126,10 @@ async function* inPieces(
     let piece: PlacedChange[] = []
     let bytes = 0
     for (const row of rows) {
-      if (piece.length >= CHANGES_AT_ONCE || (piece.length > 0 && bytes + row.bytes > BYTES_AT_ONCE)) {
+      if (
+        piece.length >= MAX_CHANGES_PER_MESSAGE ||
+        (piece.length > 0 && bytes + row.bytes > MAX_BYTES_PER_MESSAGE)
+      ) {
         yield piece
         piece = []
         bytes = 0

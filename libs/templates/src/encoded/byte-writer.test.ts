@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { randomFrom } from '@sluice/testkit/random'
 import { describe, expect, it } from 'vitest'
-import { ByteWriter, isPlain } from './byte-writer.ts'
+import { ByteWriter, needsNoEscape } from './byte-writer.ts'
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8')
 
@@ -25,7 +25,7 @@ describe('texts as JSON', () => {
     expect(wrong).toEqual([])
   })
 
-  it('have control characters and quotes written so wherever they stand, and however many there are', () => {
+  it('have control characters and quotes escaped wherever they stand, and however many there are', () => {
     for (let code = 0; code < 0x80; code += 1) {
       const character = String.fromCharCode(code)
       for (const each of [
@@ -54,7 +54,7 @@ describe('texts as JSON', () => {
       const note = `SLUICE_TEST_SEED=${seed} ${bytes.toString('hex')}`
       expect(written(bytes, writer), note).toBe(isUtf8(bytes) ? JSON.stringify(text(bytes)) : null)
       const asItStands = isUtf8(bytes) && JSON.stringify(text(bytes)) === `"${text(bytes)}"`
-      expect(isPlain(bytes, 0, bytes.length), note).toBe(asItStands)
+      expect(needsNoEscape(bytes, 0, bytes.length), note).toBe(asItStands)
     }
     expect(valid).toBeGreaterThan(50)
   })

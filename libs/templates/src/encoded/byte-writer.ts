@@ -1,18 +1,18 @@
 /**
- * Writes bodies as UTF-8, one after another, into the same stretch of memory. A body that is written stays as
- * it is: the next one begins behind it, or in a stretch of its own.
+ * Writes bodies as UTF-8, one after another, into a shared block of memory. It never overwrites a finished
+ * body: the next one begins behind it, or in a new block.
  */
 
-const STRETCH_BYTES = 256 * 1024
-/** Copying by a call pays off from this length on. */
-const LONG_COPY = 48
+const BLOCK_BYTES = 256 * 1024
+/** From this length on, one call copies faster than a loop. */
+const MIN_CALL_BYTES = 48
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const MINUS = 0x2d
 const ZERO = 0x30
 const HEX = Buffer.from('0123456789abcdef')
-/** The letters of JSON's short escapes, by the character; 0 for a character that has none. */
+/** The letters of JSON's short escapes, by control character; 0 for a character without one. */
 const SHORT_ESCAPES = new Uint8Array(0x20)
 for (const [code, letter] of [
   [0x08, 'b'],
@@ -24,21 +24,21 @@ for (const [code, letter] of [
   SHORT_ESCAPES[code] = letter.charCodeAt(0)
 
 export class ByteWriter {
-  #bytes = Buffer.allocUnsafeSlow(STRETCH_BYTES)
+  #bytes = Buffer.allocUnsafeSlow(BLOCK_BYTES)
   #begin = 0
   #at = 0
 
-  /** Begins a body. What was written of an earlier one and not taken is dropped. */
+  /** Begins a body. Drops what was written since the last `take`. */
   begin(): void {
     this.#at = this.#begin
   }
 
-  /** How much of the body is written. */
+  /** The bytes that are written of the body. */
   get size(): number {
     return this.#at - this.#begin
   }
 
-  /** The body. It is a part of a larger buffer. */
+  /** Ends the body and returns it. It is a part of a larger buffer. */
   take(): Uint8Array {
     const body = this.#bytes.subarray(this.#begin, this.#at)
     this.#begin = this.#at
@@ -49,7 +49,7 @@ export class ByteWriter {
     this.#room(piece.length)
     const to = this.#bytes
     let at = this.#at
-    if (piece.length >= LONG_COPY) {
+    if (piece.length >= MIN_CALL_BYTES) {
       to.set(piece, at)
       at += piece.length
     } else for (let from = 0; from < piece.length; from += 1) to[at++] = piece[from] ?? 0
@@ -58,11 +58,11 @@ export class ByteWriter {
 
   text(text: string): void {
     this.#room(text.length * 3)
-    if (text.length < LONG_COPY && this.#ascii(text)) return
+    if (text.length < MIN_CALL_BYTES && this.#ascii(text)) return
     this.#at += this.#bytes.write(text, this.#at)
   }
 
-  /** Writes the text if it is ASCII. Otherwise nothing counts as written. */
+  /** Writes the text if it is ASCII. Returns false otherwise, with nothing written. */
   #ascii(text: string): boolean {
     const to = this.#bytes
     let at = this.#at
@@ -75,7 +75,7 @@ export class ByteWriter {
     return true
   }
 
-  /** A whole number of at most 53 bits. */
+  /** Writes a whole number of at most 53 bits. */
   integer(value: number): void {
     this.#room(20)
     const to = this.#bytes
@@ -88,14 +88,14 @@ export class ByteWriter {
     for (let power = 10; power <= rest; power *= 10) digits += 1
     const end = this.#at + digits
     let at = end
-    // Division of small integers is fast.
+    // Numbers above 31 bits lose digits first, since division of small integers is faster.
     for (; rest > 0x7fffffff; rest = Math.floor(rest / 10)) to[--at] = ZERO + (rest % 10)
     let small = rest | 0
     for (; at > this.#at; small = (small / 10) | 0) to[--at] = ZERO + (small % 10)
     this.#at = end
   }
 
-  /** A text, given as UTF-8, as JSON writes it. False, with nothing written, for bytes that are no UTF-8. */
+  /** Writes UTF-8 as a string of JSON. Returns false, with nothing written, for bytes that are no UTF-8. */
   jsonText(from: Uint8Array, start: number, stop: number): boolean {
     this.#room(stop - start + 2)
     const begin = this.#at
@@ -138,12 +138,12 @@ export class ByteWriter {
     return true
   }
 
-  /** Makes room for so many bytes behind those that are written. */
+  /** Makes room for this many more bytes. */
   #room(bytes: number): void {
     const needed = this.#at + bytes
     if (needed <= this.#bytes.length) return
     const written = this.#bytes.subarray(this.#begin, this.#at)
-    const larger = Buffer.allocUnsafeSlow(Math.max(STRETCH_BYTES, 2 * (written.length + bytes)))
+    const larger = Buffer.allocUnsafeSlow(Math.max(BLOCK_BYTES, 2 * (written.length + bytes)))
     larger.set(written)
     this.#at = written.length
     this.#begin = 0
@@ -151,7 +151,9 @@ export class ByteWriter {
   }
 }
 
-/** The bytes of the character that begins here; 0 if these are no UTF-8 (RFC 3629, section 4). */
+/**
+ * Counts the bytes of the character that begins here; 0 for bytes that are no UTF-8 (RFC 3629, section 4).
+ */
 function lengthOfCharacter(bytes: Uint8Array, at: number, stop: number): number {
   const first = bytes[at] ?? 0
   const length = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0
@@ -165,11 +167,8 @@ function lengthOfCharacter(bytes: Uint8Array, at: number, stop: number): number 
   return length
 }
 
-/**
- * True for UTF-8 that may stand in a string of JSON as it is: without quotes, backslashes and control
- * characters.
- */
-export function isPlain(bytes: Uint8Array, start: number, stop: number): boolean {
+/** True for UTF-8 that needs no escape in a string of JSON. */
+export function needsNoEscape(bytes: Uint8Array, start: number, stop: number): boolean {
   for (let index = start; index < stop;) {
     const byte = bytes[index] ?? 0
     if (byte < 0x20 || byte === QUOTE || byte === BACKSLASH) return false

@@ -2,30 +2,30 @@
 import type { EncodedRow, RowCursor, RowLayout } from '@sluice/contracts/avro/encoded-row'
 import { usualLimits } from '../liquid/limits.ts'
 import { TemplateFault } from '../liquid/template-fault.ts'
-import { jsonText, printValue } from '../values/print-value.ts'
-import { ByteWriter, isPlain } from './byte-writer.ts'
+import { NOT_COUNTED, jsonText, printValue } from '../values/print-value.ts'
+import { ByteWriter, needsNoEscape } from './byte-writer.ts'
 import type { Hole, JsonOutline } from './json-outline.ts'
 
-/** Rendering is synchronous, so that all bodies may use one writer. */
+/** All bodies share one writer, since writing a body is synchronous. */
 const writer = new ByteWriter()
 const encoder = new TextEncoder()
-/** Text that may stand in a string of JSON as it is. */
+/** ASCII text that needs no escape in a string of JSON. */
 const PLAIN = /^[^"\\\u0000-\u001f\u007f-\uffff]*$/
-const NOT_COUNTED = { charge: () => undefined }
 const NULL = encoder.encode('null')
 const TRUE = encoder.encode('true')
 const FALSE = encoder.encode('false')
 
-/** What stands in a hole, and where: the column's number is that of the cursor. */
+/** A hole of the outline, ready to be written. */
 interface Slot extends Pick<Hole, 'as'> {
+  /** The number of the column in the cursor. */
   readonly number: number
-  /** The text behind the value; for the last one, it depends on the row. */
+  /** The text behind the value; null for the last one, behind which a row or the body ends. */
   readonly behind: Uint8Array | null
 }
 
 /**
- * It writes the same bytes as the templates do, or nothing at all: where it cannot be certain of that, the
- * templates have to be rendered.
+ * Writes the same bytes as the templates would. Where that is not certain, it writes nothing, and the caller
+ * renders the templates.
  */
 export class EncodedBody {
   readonly #columns: readonly string[]
@@ -36,10 +36,10 @@ export class EncodedBody {
   readonly #mustSaySomething: boolean
   #layout: RowLayout | null = null
   #cursor: RowCursor | null = null
-  /** Of the body that is being written. */
+  /** True once the body that is being written says something of its rows, or need not. */
   #saysSomething = false
-  /** How much nested values may still make. */
-  #left = 0
+  /** Characters that nested values may still make, as templates count work. */
+  #memoryLeft = 0
 
   constructor(outline: JsonOutline) {
     const { holes, inner } = outline
@@ -58,21 +58,20 @@ export class EncodedBody {
     this.#mustSaySomething = outline.mustSaySomething
   }
 
-  /** The body for these rows, at least one; null if the templates have to be rendered. */
+  /** Writes the body for one row or more. Returns null if the templates have to be rendered instead. */
   write(rows: readonly EncodedRow[]): Uint8Array | null {
-    const most = usualLimits(0).memory
     this.#saysSomething = !this.#mustSaySomething
-    this.#left = most
+    this.#memoryLeft = usualLimits(0).memory
     writer.begin()
     let before = this.#first
     for (const row of rows) {
       writer.bytes(before)
-      // Values count as work, and more would be too much without a closer look.
-      if (!this.#row(row) || writer.size > this.#left) return null
+      // The templates might stop such a large body at a limit of work.
+      if (!this.#row(row) || writer.size > this.#memoryLeft) return null
       before = this.#joint
     }
     writer.bytes(this.#last)
-    return this.#saysSomething && writer.size <= this.#left ? writer.take() : null
+    return this.#saysSomething && writer.size <= this.#memoryLeft ? writer.take() : null
   }
 
   #row(row: EncodedRow): boolean {
@@ -94,7 +93,7 @@ export class EncodedBody {
 
   #value(bytes: Uint8Array, cursor: RowCursor, { number, as }: Slot): boolean {
     const kind = cursor.kindOf(number)
-    // A list or a map may have no value in it.
+    // It may be an empty list or map, which says nothing of the row.
     if (kind === 'nested') return as === 'json' && this.#json(cursor.value(number))
     if (kind === 'null' || kind === 'missing') {
       if (as === 'printed') return false
@@ -109,11 +108,11 @@ export class EncodedBody {
       if (as === 'json') {
         if (!writer.jsonText(bytes, start, end)) return false
       } else {
-        if (as === 'printed' || !isPlain(bytes, start, end)) return false
+        if (as === 'printed' || !needsNoEscape(bytes, start, end)) return false
         writer.bytes(bytes.subarray(start, end))
       }
     }
-    // A text around it says so by itself, unless that is the name of a member, which says nothing.
+    // A string around the value says something in any case, and the name of a member never does.
     if (as !== 'in string') this.#saysSomething = true
     return true
   }
@@ -127,10 +126,10 @@ export class EncodedBody {
     return true
   }
 
-  /** False for a value that is not to be written, with its reason in the templates' fault. */
+  /** Returns false for a value that is no JSON. The templates then throw a fault that says why. */
   #json(value: unknown): boolean {
     try {
-      writer.text(jsonText(value, { charge: count => (this.#left -= count) }))
+      writer.text(jsonText(value, { charge: count => (this.#memoryLeft -= count) }))
       return true
     } catch (error) {
       if (error instanceof TemplateFault) return false

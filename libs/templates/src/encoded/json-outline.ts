@@ -1,29 +1,27 @@
 /**
- * JSON bodies of which the templates alone tell that they are JSON, whatever the rows hold: written-out
- * pieces with values of columns between them. Such a body needs no check when it is rendered. Other bodies
- * have no outline, and are rendered as text and checked.
+ * Finds the outline of a JSON body: text of the template with values of columns between it. The outline
+ * proves that the body is JSON whatever the rows hold, so that it can be written from bytes and needs no
+ * check. Other bodies have no outline. They are rendered as text, and checked.
  */
 import type { BodySpec, TriggerSpec } from '@sluice/contracts/resources'
 import { TypeGuards } from 'liquidjs'
 import { NAMES_BESIDE_COLUMNS } from '../liquid/read-property.ts'
 import { GIVEN_NAMES } from '../liquid/scope.ts'
 import { parseTemplate } from '../liquid/parse/parse-template.ts'
-import type { Filtered, TemplateNode } from '../liquid/parse/template-syntax.ts'
-import { writtenName } from '../liquid/parse/written-name.ts'
+import { writtenName, type Filtered, type TemplateNode } from '../liquid/parse/template-syntax.ts'
 import { scanHoles } from '../request/json-text.ts'
-import { jsonText } from '../values/print-value.ts'
+import { JSON_FILTERS } from '../filters/filters.ts'
+import { NOT_COUNTED, jsonText } from '../values/print-value.ts'
 
-/**
- * How the value of a column stands in the text: as JSON, or as `{{ }}` prints it: alone, or inside a string.
- */
+/** The place of a column's value. It stands there as JSON, or as `{{ }}` prints it, alone or in a string. */
 export interface Hole {
   readonly column: string
   readonly as: 'json' | 'printed' | 'in string'
 }
 
 /**
- * A body is `first`, the row's values with `inner` between them, and `last`. A further row of a batch begins
- * with `joint`. `holes` has one piece more than `inner`.
+ * A body consists of `first`, the row's values with `inner` between them, and `last`. `joint` stands between
+ * two rows of a batch. There is one hole more than pieces in `inner`.
  */
 export interface JsonOutline {
   readonly first: string
@@ -32,20 +30,20 @@ export interface JsonOutline {
   readonly joint: string
   readonly last: string
   /**
-   * True if the body says nothing unless a value of a row is neither a list nor a map, and has to say
-   * something.
+   * True if the body has to say something of its rows, and does so only with a value that is neither a list
+   * nor a map.
    */
   readonly mustSaySomething: boolean
 }
 
-/** A row's text before it is known how its values stand in it. */
+/** The text of a row, and the columns between its pieces. */
 interface RowPieces {
   readonly holes: readonly { readonly column: string; readonly isJson: boolean }[]
-  /** The text before each hole, and behind the last. */
+  /** The text before each hole, and behind the last one. */
   readonly texts: readonly string[]
 }
 
-/** What is around the rows of a body. */
+/** The text around the rows of a body. */
 interface Around {
   readonly before: string
   readonly between: string
@@ -53,44 +51,49 @@ interface Around {
 }
 
 const NO_BATCH: Around = { before: '', between: '', behind: '' }
-/** More holes would come near the limit of work for a row. */
+/** With more holes, templates might come near the limit of work for a row. */
 const MAX_HOLES = 200
 
-/** The outline of a trigger's body; null if it has none. The body has to be without mistakes. */
+/** Returns the outline of a trigger's body; null if there is none. The body must be free of mistakes. */
 export function jsonOutline({ body, batch, allowEmpty }: TriggerSpec): JsonOutline | null {
   const batched = batch !== undefined
   const found = body === undefined ? null : piecesOf(body, batched)
   if (found === null) return null
-  return proven(found, { batched, mustSay: found.isChecked && batched && allowEmpty !== true })
+  return provenOutline(found, {
+    batched,
+    mustSaySomething: found.isChecked && batched && allowEmpty !== true,
+  })
 }
 
 interface Found {
   readonly row: RowPieces
   readonly around: Around
-  /** True if the finished body is looked at. The field mapper alone writes no body that has to be. */
+  /**
+   * True if the templates would check the finished body. A field mapper without an envelope is not checked.
+   */
   readonly isChecked: boolean
 }
 
 function piecesOf(body: BodySpec, batched: boolean): Found | null {
   if ('json' in body) {
     const { nodes } = parseTemplate(body.json)
-    return batched ? ofLoop(nodes) : ofRow(nodes)
+    return batched ? piecesOfLoop(nodes) : piecesOfRow(nodes)
   }
-  if ('fields' in body) return ofFields(body, batched)
+  if ('fields' in body) return piecesOfFields(body, batched)
   return null
 }
 
-function ofRow(nodes: readonly TemplateNode[]): Found | null {
+function piecesOfRow(nodes: readonly TemplateNode[]): Found | null {
   const row = rowPieces(nodes, columnOfRow)
   return row === null ? null : { row, around: NO_BATCH, isChecked: true }
 }
 
-function ofLoop(nodes: readonly TemplateNode[]): Found | null {
+function piecesOfLoop(nodes: readonly TemplateNode[]): Found | null {
   const loops = nodes.filter(({ kind }) => kind !== 'text')
   const [loop] = loops
   if (loop?.kind !== 'for' || loops.length > 1 || !isOverRows(loop)) return null
   const at = nodes.indexOf(loop)
-  const { body, between, rest } = withoutSeparator(loop.body)
+  const { body, between, rest } = splitSeparator(loop.body)
   const row = rowPieces(body, value => columnOf(value, loop.variable))
   const around = {
     before: textOf(nodes.slice(0, at)),
@@ -110,9 +113,10 @@ function isOverRows({ variable, collection, options, otherwise }: TemplateNode &
 }
 
 /**
- * A loop's body without the `{% unless forloop.last %},{% endunless %}` at its end, and the text behind that.
+ * Splits `{% unless forloop.last %},{% endunless %}` off the end of a loop's body. `between` is the text
+ * inside of it, and `rest` the text behind it.
  */
-function withoutSeparator(nodes: readonly TemplateNode[]): {
+function splitSeparator(nodes: readonly TemplateNode[]): {
   readonly body: readonly TemplateNode[]
   readonly between: string
   readonly rest: string
@@ -159,9 +163,7 @@ function rowPieces(
   return { holes, texts: [...texts, text] }
 }
 
-const JSON_FILTERS: ReadonlySet<string> = new Set(['json', 'jsonify', 'inspect'])
-
-/** The column of `row.column`; null for any other expression. Filters are not looked at. */
+/** Returns the column of `row.column`; null for any other expression. Ignores filters. */
 function columnOf(value: Filtered, row: string): string | null {
   const names = namesOf(value)
   const [root, column] = names ?? []
@@ -170,7 +172,7 @@ function columnOf(value: Filtered, row: string): string | null {
   return column
 }
 
-/** The same for a request of one row, where `column` is enough. */
+/** Does the same for a request of one row, where the column's name is enough. */
 function columnOfRow(value: Filtered): string | null {
   const names = namesOf(value)
   const [name] = names ?? []
@@ -178,7 +180,7 @@ function columnOfRow(value: Filtered): string | null {
   return GIVEN_NAMES.has(name) || NAMES_BESIDE_COLUMNS.has(name) ? null : name
 }
 
-/** The names of `a.b.c`; null for any other expression. */
+/** Returns the names of `a.b.c`; null for any other expression. */
 function namesOf({ initial }: Filtered): readonly string[] | null {
   const [token, ...more] = initial.postfix
   if (token === undefined || more.length > 0) return null
@@ -187,7 +189,7 @@ function namesOf({ initial }: Filtered): readonly string[] | null {
   return names.every(name => typeof name === 'string') ? names : null
 }
 
-/** Writes an item of the field mapper. It stops at what depends on more than a column. */
+/** Takes the pieces of a field mapper. It stops at a field that depends on more than a column. */
 class FieldPieces implements RowPieces {
   readonly holes: RowPieces['holes'][number][] = []
   readonly texts: string[] = []
@@ -198,7 +200,7 @@ class FieldPieces implements RowPieces {
     return this
   }
 
-  /** False if the item has no outline. */
+  /** Adds the pieces of a field. Returns false if it has no outline. */
   field(spec: unknown): boolean {
     if (typeof spec === 'string') return this.#column(spec)
     if (Array.isArray(spec))
@@ -213,7 +215,7 @@ class FieldPieces implements RowPieces {
     if (only !== undefined && others.length === 0) {
       const [name, content] = only
       if (name === 'template') return false
-      if (name === 'value') return this.#write(jsonText(content, { charge: () => undefined }))
+      if (name === 'value') return this.#write(jsonText(content, NOT_COUNTED))
       if (name === 'object') return this.map(content)
     }
     const { column, whenNull } = Object.fromEntries(fields)
@@ -226,7 +228,7 @@ class FieldPieces implements RowPieces {
     if (typeof fields !== 'object' || fields === null) return false
     return this.#all(
       '{',
-      Object.entries(fields).map(([name, of]) => [`${JSON.stringify(name)}:`, of] as const),
+      Object.entries(fields).map(([name, spec]) => [`${JSON.stringify(name)}:`, spec] as const),
       '}',
     )
   }
@@ -255,7 +257,10 @@ class FieldPieces implements RowPieces {
   }
 }
 
-function ofFields(body: Extract<BodySpec, { readonly fields: unknown }>, batched: boolean): Found | null {
+function piecesOfFields(
+  body: Extract<BodySpec, { readonly fields: unknown }>,
+  batched: boolean,
+): Found | null {
   const pieces = new FieldPieces()
   if ((body.whenNull ?? 'keep') !== 'keep' || !pieces.map(body.fields)) return null
   const envelope = envelopeOf(body.wrap)
@@ -280,14 +285,13 @@ function envelopeOf(wrap: string | undefined): { readonly before: string; readon
 }
 
 /**
- * The proof. Two rows are written with a hole for each value, and scanned as JSON. Where the second row
- * begins, the same brackets are open as where the first one begins. So the scanner takes any number of rows
- * as it takes these. Trailing commas stand inside of pieces, since a value stands between two pieces, and are
- * cut there.
+ * Proves that the pieces make JSON. It scans two rows with a hole for each value. The same brackets must be
+ * open where the first and where the second row begins. Then any number of rows is JSON if two are. Each
+ * trailing comma stands within a piece, since a value stands between two pieces, and is cut there.
  */
-function proven(
+function provenOutline(
   { row, around }: Found,
-  { batched, mustSay }: { readonly batched: boolean; readonly mustSay: boolean },
+  { batched, mustSaySomething }: { readonly batched: boolean; readonly mustSaySomething: boolean },
 ): JsonOutline | null {
   const { holes, texts } = row
   const start = texts[0] ?? ''
@@ -312,6 +316,6 @@ function proven(
       column,
       as: isJson ? 'json' : places[index]?.inString === true ? 'in string' : 'printed',
     })),
-    mustSaySomething: mustSay && !scan.hasScalar,
+    mustSaySomething: mustSaySomething && !scan.hasScalar,
   }
 }

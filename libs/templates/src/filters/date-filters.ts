@@ -1,5 +1,5 @@
 /**
- * Filters of dates. A value that is no date stays as it is, as Shopify has it. `now` is the start of the run.
+ * Filters of dates. As with Shopify, a value that is no date stays as it is. `now` is the start of the run.
  */
 import { Decimal } from '@sluice/contracts/values'
 import type { FilterFunction } from './filter-signatures.ts'
@@ -9,15 +9,15 @@ import { plainValue } from '../values/plain-value.ts'
 import { printValue } from '../values/print-value.ts'
 import { strftime } from './strftime.ts'
 
-/** A date is put together from the pieces of its format. Each piece counts as so many characters of work. */
-const DATE_PASSES = 16
+/** Each character of a format counts as this many characters of work. */
+const WORK_PER_CHARACTER = 16
 
 function formatted(
   value: unknown,
   format: string,
   { zone, frame }: { zone?: unknown; frame: Frame },
 ): unknown {
-  frame.charge(DATE_PASSES * format.length)
+  frame.charge(WORK_PER_CHARACTER * format.length)
   if (format === '') return value
   const moment = momentOf(value, frame)
   const shown = moment === null ? null : shownIn(moment, plainValue(zone))
@@ -30,22 +30,22 @@ function formatted(
 function momentOf(value: unknown, frame: Frame): Moment | null {
   const plain = plainValue(value)
   if (typeof plain === 'bigint' || plain instanceof Decimal || typeof plain === 'number')
-    return ofSeconds(Number(plain))
+    return momentOfSeconds(Number(plain))
   if (typeof plain !== 'string') return null
   const text = plain.trim().toLowerCase()
   if (text === 'now' || text === 'today') return momentOfText(frame.context.run.startedAt)
-  return /^\d+$/.test(text) ? ofSeconds(Number(text)) : momentOfText(plain)
+  return /^\d+$/.test(text) ? momentOfSeconds(Number(text)) : momentOfText(plain)
 }
 
-/** Seconds since the start of 1970; null beyond the range of JavaScript's dates. */
-function ofSeconds(seconds: number): Moment | null {
+/** The moment this many seconds after the start of 1970; null beyond the range of JavaScript's dates. */
+function momentOfSeconds(seconds: number): Moment | null {
   const milliseconds = seconds * 1000
   return Number.isNaN(new Date(milliseconds).getTime()) ? null : momentAt(milliseconds, 0, 'UTC')
 }
 
 /**
- * The moment on the clock of a zone, given by its name or by its minutes west of UTC; null if there is no
- * such zone.
+ * Returns the moment on the clock of a zone; null if there is no such zone. The zone is given by its name, or
+ * by its minutes west of UTC.
  */
 function shownIn(moment: Moment, zone: unknown): Moment | null {
   if (zone === undefined || zone === null) return moment

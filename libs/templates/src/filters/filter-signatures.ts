@@ -1,6 +1,6 @@
 /**
- * The arguments that each filter takes. A call with too few, too many, or an argument that can make no sense
- * is a mistake of the template: at run time it would give nonsense for every row.
+ * The arguments that each filter takes. A call with too few or too many arguments, or with one that makes no
+ * sense, is a mistake of the template: it would give nonsense for every row.
  */
 import { TypeGuards } from 'liquidjs'
 import { numberFromText } from '../values/exact-numbers.ts'
@@ -8,7 +8,7 @@ import { TemplateFault } from '../liquid/template-fault.ts'
 import type { FilterArgument, FilterCall } from '../liquid/parse/template-syntax.ts'
 import type { Frame } from '../liquid/frame.ts'
 
-/** An argument by name: `allow_false: true`. */
+/** An argument with a name: `allow_false: true`. */
 export class NamedArgument {
   readonly name: string
   readonly value: unknown
@@ -18,18 +18,18 @@ export class NamedArgument {
   }
 }
 
-/** Pure, except that it counts work in the frame. Arguments come in the order in which they are written. */
+/** A pure function, except that it counts its work in the frame. Arguments come in the template's order. */
 export type FilterFunction = (value: unknown, args: readonly unknown[], frame: Frame) => unknown
 
-/** `number`, `whole` and `list` are checked if the argument is written out. A name may stand for anything. */
+/** Only literals are checked against their kind, since a name may stand for anything. */
 type Kind = 'any' | 'text' | 'number' | 'divisor' | 'whole' | 'list' | 'flag'
 
 interface Signature {
   /** The arguments in their order. */
   readonly takes: readonly Kind[]
-  /** How many of them are required. */
+  /** This many of them are required. */
   readonly needs: number
-  /** Arguments by name. */
+  /** The names that an argument may have. */
   readonly named?: readonly string[]
 }
 
@@ -41,7 +41,7 @@ function mayTake(needs: number, ...kinds: readonly Kind[]): Signature {
   return { takes: kinds, needs }
 }
 
-/** The same signature for several filters. */
+/** Gives several filters one signature. */
 function each(names: string, signature: Signature): readonly (readonly [string, Signature])[] {
   return names.split(' ').map(name => [name, signature] as const)
 }
@@ -78,7 +78,7 @@ const SIGNATURES: ReadonlyMap<string, Signature> = new Map<string, Signature>([
   ['default', { ...mayTake(0, 'any'), named: ['allow_false'] }],
 ])
 
-/** @internal A test compares it with the filters that there are. */
+/** @internal For the test that each filter has a signature. */
 export const SIGNED_FILTERS: ReadonlySet<string> = new Set(SIGNATURES.keys())
 
 /** Throws a `TemplateFault` for a call whose arguments its filter does not take. */
@@ -108,7 +108,7 @@ function countText({ takes: { length }, needs }: Signature, found: number): stri
   return `${least}${length} ${length === 1 ? 'argument' : 'arguments'}, found ${found === 0 ? 'none' : found}`
 }
 
-/** What is wanted, if a written-out argument cannot be right; null if it may be right. */
+/** Returns the words for the expected kind if a literal does not fit; null if the argument may fit. */
 function mismatch(argument: FilterArgument, kind: Kind): string | null {
   if (Array.isArray(argument) || kind === 'any') return null
   const { isQuotedToken, isNumberToken, isLiteralToken, isRangeToken } = TypeGuards

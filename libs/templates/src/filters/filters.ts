@@ -1,6 +1,6 @@
 /**
- * The filters: those of liquidjs, and `json`. They are corrected where liquidjs's would lose digits, print
- * `[object Object]`, depend on clock, random numbers or time zone, or work without limit.
+ * All filters. They are liquidjs's, unless those lose digits, print `[object Object]`, work without limit, or
+ * depend on the clock, random numbers or the time zone. Such filters are our own.
  */
 import { createHash } from 'node:crypto'
 import { filters as liquidFilters, Tokenizer, toValueSync } from 'liquidjs'
@@ -15,12 +15,15 @@ import { plainValue, unpackJson } from '../values/plain-value.ts'
 import { EscapedText, base64, jsonText, printValue } from '../values/print-value.ts'
 import { OWN_TEXT_FILTERS } from './text-filters.ts'
 
+/** The filters that write JSON. */
+export const JSON_FILTERS: ReadonlySet<string> = new Set(['json', 'jsonify', 'inspect'])
+
 const REPEATABLE = 'a request that is rendered again has to come out the same'
 
 /** Filters of liquidjs that are refused, with the reason. */
 export const REFUSED_FILTERS: ReadonlyMap<string, string> = new Map([['sample', REPEATABLE]])
 
-/** Filters whose last argument is an expression; `compile-filters.ts` makes them. */
+/** Filters whose last argument is an expression. `compile-expression.ts` compiles them. */
 export const EXPRESSION_FILTERS: ReadonlySet<string> = new Set([
   'where_exp',
   'reject_exp',
@@ -30,7 +33,7 @@ export const EXPRESSION_FILTERS: ReadonlySet<string> = new Set([
   'find_index_exp',
 ])
 
-/** Take text and make text; anything else is printed first. */
+/** Filters from text to text. Any other value is printed first. */
 const TEXT_FILTERS = [
   ...['escape', 'xml_escape', 'escape_once', 'newline_to_br', 'strip_html', 'url_decode'],
   ...['cgi_escape', 'uri_escape', 'slugify', 'append', 'prepend', 'lstrip', 'downcase', 'upcase', 'remove'],
@@ -38,9 +41,9 @@ const TEXT_FILTERS = [
   ...['replace_first', 'replace_last', 'normalize_whitespace', 'number_of_words'],
   ...['base64_encode', 'base64_decode', 'sha256', 'hmac_sha256'],
 ]
-/** Filters that go through their text several times over, with how often. */
+/** The number of times that a filter goes through its text; 1 for all others. */
 const PASSES: { readonly [name: string]: number } = { slugify: 8, escape_once: 6, number_of_words: 4 }
-/** What these give of escaped text needs no escaping again. */
+/** Filters whose result needs no escaping if their input was escaped. */
 const KEEPS_ESCAPED = new Set([
   'strip',
   'lstrip',
@@ -49,7 +52,7 @@ const KEEPS_ESCAPED = new Set([
   'squish',
   'normalize_whitespace',
 ])
-/** A token for liquidjs's filters, which want one and never look at it. */
+/** liquidjs's filters need a token, and never look at it. */
 const ANY_TOKEN = new Tokenizer('x | size').readFilteredValue().filters[0]
 
 function fromLiquid(name: string): FilterFunction {
@@ -90,9 +93,7 @@ function json(value: unknown, _args: readonly unknown[], frame: Frame): unknown 
   return text
 }
 
-/**
- * Takes the place of null, false, empty text, empty lists and empty maps. `allow_false: true` keeps false.
- */
+/** Replaces null, false, empty text, empty lists and empty maps. `allow_false: true` keeps false. */
 function defaultTo(value: unknown, args: readonly unknown[]): unknown {
   const plain = plainValue(value)
   const given = args.filter(arg => !(arg instanceof NamedArgument))
@@ -119,7 +120,7 @@ function sha256(value: unknown, args: readonly unknown[], frame: Frame): unknown
 }
 const sha256OfText = textFilter('sha256')
 
-/** `raw` only says how its value is printed. The printing looks for it. */
+/** `raw` changes how its value is printed, and not the value. */
 function raw(value: unknown): unknown {
   return value
 }
@@ -131,9 +132,7 @@ const FILTERS: ReadonlyMap<string, FilterFunction> = new Map<string, FilterFunct
   ...OWN_TEXT_FILTERS,
   ...MATH_FILTERS,
   ...LIST_FILTERS,
-  ['json', json],
-  ['jsonify', json],
-  ['inspect', json],
+  ...[...JSON_FILTERS].map((name): [string, FilterFunction] => [name, json]),
   ['default', defaultTo],
   ['base64_encode', base64Encode],
   ['sha256', sha256],
@@ -144,7 +143,7 @@ export const FILTER_NAMES: ReadonlySet<string> = new Set(
   [...FILTERS.keys(), ...EXPRESSION_FILTERS].filter(name => !REFUSED_FILTERS.has(name)),
 )
 
-/** The filter of a name in `FILTER_NAMES` that takes no expression. */
+/** Returns the filter of a name in `FILTER_NAMES`. Filters with an expression are not among them. */
 export function filterOf(name: string): FilterFunction {
   const filter = FILTERS.get(name)
   if (filter === undefined) throw new Error(`there is no filter ${name}`)

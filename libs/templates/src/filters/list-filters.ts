@@ -1,6 +1,6 @@
 /**
- * Filters of lists. They only read, which is many times faster than a liquidjs context for each item. They
- * count their work, and compare values by worth.
+ * Filters of lists. They count their work, compare values by worth, and are many times faster than
+ * liquidjs's, which make a context for each item.
  */
 import { Tokenizer } from 'liquidjs'
 import { isExact, numberKey } from '../values/exact-numbers.ts'
@@ -14,7 +14,7 @@ import { jsonText, printValue } from '../values/print-value.ts'
 import { readProperty } from '../liquid/read-property.ts'
 import { TemplateFault } from '../liquid/template-fault.ts'
 import { lengthOf } from '../values/text-length.ts'
-import { writtenName } from '../liquid/parse/written-name.ts'
+import { writtenName } from '../liquid/parse/template-syntax.ts'
 
 type Read = (item: unknown) => unknown
 
@@ -27,28 +27,16 @@ export const KEEPS_ITEMS: ReadonlySet<string> = new Set([
 export const TAKES_ITEM: ReadonlySet<string> = new Set(['first', 'last', 'find', 'find_exp'])
 /** Filters whose first argument names a property of each item. */
 export const READS_PROPERTY: ReadonlySet<string> = new Set([
-  ...[
-    'map',
-    'where',
-    'reject',
-    'find',
-    'find_index',
-    'has',
-    'sum',
-    'sort',
-    'sort_natural',
-    'uniq',
-    'compact',
-  ],
-  'group_by',
+  ...['map', 'where', 'reject', 'find', 'find_index', 'has', 'sum', 'sort', 'sort_natural', 'uniq'],
+  ...['compact', 'group_by'],
 ])
 
-/** Deeper lists in lists are not printed anywhere either. */
+/** Printing refuses deeper lists, too. */
 const MAX_DEPTH = 200
 const MAX_CACHED = 1_000
 const keysByText = new Map<string, readonly (string | number)[]>()
 
-/** `a.b[0]` as its names and indexes; none for a text that is no such path. */
+/** Returns the names and indexes of a path such as `a.b[0]`; an empty list for a text that is no path. */
 export function keysOfText(text: string): readonly (string | number)[] {
   const known = keysByText.get(text)
   if (known !== undefined) return known
@@ -61,9 +49,9 @@ export function keysOfText(text: string): readonly (string | number)[] {
 }
 
 /**
- * Reads a property of items. A name stands for the field of that name, whatever characters it has. If there
- * is no such field, `a.b` is a path. A text gives the name itself if the text contains it, as Shopify has it.
- * A number has no properties, and asking for one is an error that would otherwise go unseen.
+ * Returns a reader of a property. Of a map, it reads the field of that name, whatever characters the name
+ * has; without such a field, `a.b` is a path. Of a text that contains the name, it gives the name itself, as
+ * Shopify does. A number has no properties, so the reader throws a `TemplateFault`.
  */
 function reader(property: unknown, frame: Frame): Read {
   const name = printValue(property, frame)
@@ -85,14 +73,14 @@ function reader(property: unknown, frame: Frame): Read {
   }
 }
 
-/** A list as it is, null as an empty list, anything else as a list of one item. */
+/** Returns a list unchanged, an empty list for null, and a list of one item for anything else. */
 export function listOf(value: unknown): readonly unknown[] {
   const plain = plainValue(value)
   if (plain === null || plain === undefined) return []
   return Array.isArray(plain) ? plain : [plain]
 }
 
-/** The items of a list and of the lists in it, at any depth, as Shopify's filters see a list. */
+/** Returns the items of a list and of all lists in it, as Shopify's filters see a list. */
 function flatItems(value: unknown, frame: Frame): readonly unknown[] {
   const items = listOf(value)
   frame.step(items.length)
@@ -104,8 +92,8 @@ function flatItems(value: unknown, frame: Frame): readonly unknown[] {
 }
 
 /**
- * Whether an item's property is equal to the value that the filter names. Without a value, or with null,
- * whether the property is true.
+ * Returns a test that is true for items whose property equals the filter's second argument. Without that, or
+ * with null, the test is true for items whose property is truthy.
  */
 function tester(args: readonly unknown[], frame: Frame): (item: unknown) => boolean {
   const [property, expected] = args
@@ -134,8 +122,7 @@ function groupBy(value: unknown, args: readonly unknown[], frame: Frame): unknow
 }
 
 /**
- * The items, grouped by a value that is read of them. Equal values make one group, whatever kind of number
- * they are.
+ * Groups items by the value that `read` gives for each. Equal numbers make one group, whatever their kind.
  */
 export function grouped(items: readonly unknown[], read: Read, frame: Frame): readonly unknown[] {
   const groups = new Map<string, { readonly name: unknown; readonly items: unknown[] }>()
@@ -161,7 +148,7 @@ function uniq(value: unknown, [property]: readonly unknown[], frame: Frame): unk
   })
 }
 
-/** A key that equal values share, and no others. */
+/** Returns a key that only equal values share. */
 function valueKey(value: unknown, frame: Frame): string {
   const plain = plainValue(value)
   if (typeof plain === 'string') return `"${plain}`
@@ -200,7 +187,7 @@ function reverse(value: unknown, _args: readonly unknown[], frame: Frame): unkno
   return flatItems(value, frame).toReversed()
 }
 
-/** The first item of a list; of a map, the first name with its value. */
+/** Returns the first item of a list, or the first name of a map with its value. */
 function first(value: unknown): unknown {
   const plain = plainValue(value)
   if (Array.isArray(plain)) return plain[0]
@@ -235,7 +222,7 @@ function join(value: unknown, args: readonly unknown[], frame: Frame): unknown {
 
 /**
  * Sorts by the worth of the items, or of their property. Missing values come last. Throws a `TemplateFault`
- * if two values cannot be compared, since they have no order.
+ * for two values that cannot be compared.
  */
 function sort(value: unknown, args: readonly unknown[], frame: Frame): unknown {
   return sorted(value, args, frame, plainValue)

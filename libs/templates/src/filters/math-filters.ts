@@ -1,8 +1,8 @@
 /**
- * Arithmetic that loses no digit. Whole JavaScript numbers are calculated as such while they are safe. All
- * others go through decimals, where 0.1 plus 0.2 is 0.3. The result of two JavaScript numbers is one again,
- * unless it is a whole number that none can hold. Text counts as the number that it spells, anything else as
- * 0, as Shopify has it.
+ * Arithmetic that loses no digit. JavaScript calculates whole numbers as long as they are safe. All others go
+ * through decimals, where 0.1 plus 0.2 is 0.3. The result of two JavaScript numbers is a JavaScript number
+ * again, unless it is a whole number that is not safe. As with Shopify, text counts as the number that it
+ * spells, and anything else as 0.
  */
 import { Decimal } from '@sluice/contracts/values'
 import {
@@ -24,11 +24,11 @@ import { TemplateFault } from '../liquid/template-fault.ts'
 
 export type AnyNumber = number | bigint | Decimal
 
-/** Reading a number from text counts as so many steps of work, and one more for so many characters. */
+/** Reading a number from text counts as two steps of work, and one more for each eight characters. */
 const STEPS_PER_TEXT = 2
 const CHARACTERS_PER_STEP = 8
 
-/** The number that a value counts as in arithmetic. */
+/** Returns the number that a value counts as. */
 export function numberOf(value: unknown, frame: Frame): AnyNumber {
   const plain = plainValue(value)
   if (typeof plain === 'number' || typeof plain === 'bigint') return plain
@@ -44,7 +44,7 @@ const ON_NUMBERS: { readonly [operation in ExactOperation]: (left: number, right
   modulo: (left, right) => ((left % right) + right) % right,
 }
 
-/** Throws a `TemplateFault` for the remainder of a division by zero, and for a result of too many digits. */
+/** Throws a `TemplateFault` for `modulo` by zero, and for a result with too many digits. */
 export function calculate(operation: ExactOperation, left: AnyNumber, right: AnyNumber): AnyNumber {
   if (operation === 'modulo' && isZero(right)) throw divisionByZero()
   const onNumbers = ON_NUMBERS[operation]
@@ -70,14 +70,14 @@ function divisionByZero(): TemplateFault {
   return new TemplateFault('a division by zero has no result; is the divisor null, or no number?')
 }
 
-/** `-0` would be written as such in JSON. */
+/** JSON would have `-0`. */
 function withoutSignOfZero(value: number): number {
   return value === 0 ? 0 : value
 }
 
 /**
- * The quotient. It is never cut off to a whole number, unless `true` as second argument rounds it down.
- * Otherwise a column would lose fractions of exactly those rows whose values are whole.
+ * Divides. The quotient keeps its fraction, also of whole numbers, so that no row of a column loses its
+ * fraction because its value happens to be whole. `true` as second argument rounds down.
  */
 function dividedBy(value: unknown, args: readonly unknown[], frame: Frame): unknown {
   const left = numberOf(value, frame)
@@ -114,7 +114,7 @@ function abs(value: unknown, _args: readonly unknown[], frame: Frame): unknown {
   return typeof number === 'number' ? Math.abs(number) : absoluteExactly(number)
 }
 
-/** The whole part. Throws a `TemplateFault` for a value that is no number. */
+/** Cuts off the fraction. Throws a `TemplateFault` for a value that is no number. */
 function toInteger(value: unknown): unknown {
   const plain = plainValue(value)
   const number = typeof plain === 'string' ? numberFromText(plain) : plain

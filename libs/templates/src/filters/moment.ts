@@ -1,6 +1,6 @@
 /**
- * A moment as a date filter sees it: the calendar and the clock of its zone, and a fraction with all its
- * digits. A text without a zone is taken as UTC, so that every machine shows the same.
+ * A moment, by the calendar and the clock of its zone, with all digits of its fraction. A text without a zone
+ * is in UTC, so that every machine shows the same.
  */
 export interface Moment {
   readonly year: number
@@ -12,7 +12,7 @@ export interface Moment {
   readonly second: number
   /** The digits behind the second; `5` is half a second. */
   readonly fraction: string
-  /** East of UTC. */
+  /** Minutes east of UTC. */
   readonly offsetMinutes: number
   /** Empty if only the offset is known. */
   readonly zone: string
@@ -21,19 +21,19 @@ export interface Moment {
 const ISO =
   /^([+-]\d{6}|\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?\s*(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?$/i
 const OFFSET = /(?:UTC|GMT)?([+-])(\d\d):?(\d\d)?$/i
-/** Texts in other forms than ours that name their zone. */
+/** Finds the zone at the end of a text that is not in the ISO form. */
 const NAMES_ZONE = /(?:Z|UTC|GMT|[ECMP][SD]T|[+-]\d\d:?\d\d)(?:\s*\(.*\))?$/i
 
 const MINUTE_MS = 60_000
 /** A longer text names no moment. */
 const MAX_CHARACTERS = 500
 
-/** The moment that a text names; null for a text that names none, such as `0000-00-00`. */
+/** Reads a moment from text; null for a text that names none, such as `0000-00-00`. */
 export function momentOfText(text: string): Moment | null {
   if (text.length > MAX_CHARACTERS && text.trim().length > MAX_CHARACTERS) return null
   const match = ISO.exec(text.trim())
   if (match !== null) return momentOfIso(match)
-  // No date of the calendar begins like this. JavaScript would count on from it.
+  // The calendar has no such day. JavaScript would go on counting, so that 31 June is 1 July.
   if (/^[+-]?\d{4,6}-\d\d-\d\d/.test(text.trim())) return null
   const zone = NAMES_ZONE.exec(text.trim())?.[0] ?? ''
   const time = Date.parse(zone === '' ? `${text} UTC` : text)
@@ -71,7 +71,7 @@ function daysIn({ year, month }: Moment): number {
   return new Date(Date.UTC(2000 + (((year % 400) + 400) % 400), month, 0)).getUTCDate()
 }
 
-/** Milliseconds since 1970 in UTC, of whole seconds. */
+/** Returns the milliseconds since the start of 1970 in UTC, without the fraction of the second. */
 export function millisecondsOf({ year, month, day, hour, minute, second, offsetMinutes }: Moment): number {
   const date = new Date(0)
   date.setUTCFullYear(year, month - 1, day)
@@ -79,7 +79,7 @@ export function millisecondsOf({ year, month, day, hour, minute, second, offsetM
   return date.getTime() - offsetMinutes * MINUTE_MS
 }
 
-/** The moment so many milliseconds after the start of 1970 in UTC. They may have a fraction. */
+/** Returns the moment this many milliseconds after the start of 1970 in UTC. They may have a fraction. */
 export function momentAt(milliseconds: number, offsetMinutes: number, zone: string): Moment {
   const whole = Math.floor(milliseconds)
   const date = new Date(whole + offsetMinutes * MINUTE_MS)
@@ -96,7 +96,7 @@ export function momentAt(milliseconds: number, offsetMinutes: number, zone: stri
   }
 }
 
-/** The same moment on the clock of a zone by its IANA name; null for an unknown name. */
+/** Returns the same moment on the clock of a zone, by its IANA name; null for an unknown name. */
 export function inZone(moment: Moment, zone: string): Moment | null {
   try {
     const format = new Intl.DateTimeFormat('en-US', { timeZone: zone, timeZoneName: 'longOffset' })

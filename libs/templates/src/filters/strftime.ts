@@ -1,7 +1,7 @@
 /**
- * Formats of dates, as Ruby's `strftime` has them, which Shopify's `date` uses:
- * https://docs.ruby-lang.org/en/3.4/language/strftime_formatting_rdoc.html. `%q` is liquidjs's: the ending of
- * the day's ordinal.
+ * Formats dates as Ruby's `strftime` does, which Shopify's `date` uses:
+ * https://docs.ruby-lang.org/en/3.4/language/strftime_formatting_rdoc.html. `%q` comes from liquidjs: it is
+ * the ending of the day's ordinal.
  */
 import { dayOfYear, isoWeek, millisecondsOf, weekdayOf } from './moment.ts'
 import type { Moment } from './moment.ts'
@@ -14,9 +14,10 @@ const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 
 
 const DIRECTIVE = /%([-0^#_]*)(\d{1,4})?([EO]?)(:{0,3})([a-zA-Z%+])/g
 
-/** A number, its width if the format gives none, and the character that fills it up. */
+/** A number that is filled up with zeros, or with blanks. */
 interface Numeric {
   readonly value: number
+  /** Counts if the format gives no width. */
   readonly width: number
   readonly fill?: ' '
 }
@@ -93,18 +94,18 @@ function ordinalEnding(day: number): string {
   return ['th', 'st', 'nd', 'rd'][day % 10] ?? 'th'
 }
 
-/** Text that is no directive stays as it is written. */
+/** Replaces the directives of a format. Other text stays as it is. */
 export function strftime(moment: Moment, format: string): string {
   let text = ''
   let from = 0
   for (const match of format.matchAll(DIRECTIVE)) {
-    text += format.slice(from, match.index) + shownBy(match, moment)
+    text += format.slice(from, match.index) + directiveText(match, moment)
     from = match.index + match[0].length
   }
   return text + format.slice(from)
 }
 
-function shownBy(match: RegExpExecArray, moment: Moment): string {
+function directiveText(match: RegExpExecArray, moment: Moment): string {
   const [written, flags = '', width, , colons = '', name = ''] = match
   const wanted = width === undefined ? null : Number(width)
   if (name === 'L' || name === 'N') return fractionOf(moment, wanted ?? (name === 'L' ? 3 : 9))
@@ -132,7 +133,7 @@ function withCase(text: string, flags: string): string {
   return text === text.toUpperCase() ? text.toLowerCase() : text.toUpperCase()
 }
 
-/** So many digits of the fraction. More digits are cut off, and fewer are filled up with zeros. */
+/** Returns this many digits of the fraction. It cuts off further digits, and fills up with zeros. */
 function fractionOf({ fraction }: Moment, digits: number): string {
   return fraction.slice(0, digits).padEnd(digits, '0')
 }

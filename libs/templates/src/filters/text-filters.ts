@@ -1,9 +1,9 @@
-/** Filters of text for which Shopify and liquidjs differ. These are Shopify's, and count characters. */
+/** Filters of text that behave as Shopify's do where liquidjs's differ. They count characters. */
 import type { FilterFunction } from './filter-signatures.ts'
 import type { Frame } from '../liquid/frame.ts'
 import { kindOf } from '../values/printable.ts'
 import { plainValue, unpackJson } from '../values/plain-value.ts'
-import { printValue } from '../values/print-value.ts'
+import { base64, printValue } from '../values/print-value.ts'
 import { TemplateFault } from '../liquid/template-fault.ts'
 import { charactersOf, lengthOf } from '../values/text-length.ts'
 
@@ -13,7 +13,7 @@ function textOf(value: unknown, frame: Frame): string {
   return text
 }
 
-/** A whole number, or text that spells one. Throws a `TemplateFault` for anything else. */
+/** Reads a whole number, or text that spells one. Throws a `TemplateFault` for anything else. */
 function wholeNumber(value: unknown, filter: string): number {
   const plain = plainValue(value)
   const text = typeof plain === 'string' ? plain.trim() : String(plain)
@@ -39,7 +39,7 @@ function truncateWords(value: unknown, args: readonly unknown[], frame: Frame): 
   return words.slice(0, most).join(' ') + end
 }
 
-/** The items of a list, or the characters of anything else. */
+/** Returns items of a list, or characters of anything else. */
 function slice(value: unknown, args: readonly unknown[], frame: Frame): unknown {
   const offset = wholeNumber(args[0], 'slice')
   const length = args.length > 1 && plainValue(args[1]) !== null ? wholeNumber(args[1] ?? 1, 'slice') : 1
@@ -56,7 +56,9 @@ function sizeOf(list: unknown): number {
   return Array.isArray(list) ? list.length : 0
 }
 
-/** A single space stands for any white space, and empty pieces at the end are left out, as Ruby does. */
+/**
+ * Splits as Ruby does: a single space stands for any white space, and empty pieces at the end are dropped.
+ */
 function split(value: unknown, args: readonly unknown[], frame: Frame): unknown {
   const text = textOf(value, frame)
   const separator = printValue(args[0], frame)
@@ -83,7 +85,7 @@ function replace(value: unknown, args: readonly unknown[], frame: Frame): unknow
   return pattern === '' ? replacement + joined + (text === '' ? '' : replacement) : joined
 }
 
-/** As Ruby's CGI.escape: spaces are `+`, and only letters, digits and `_.-~` stay. */
+/** Encodes as Ruby's CGI.escape does: spaces become `+`, and only letters, digits and `_.-~` stay. */
 function urlEncode(value: unknown, _args: readonly unknown[], frame: Frame): unknown {
   const text = textOf(value, frame).toWellFormed()
   const encoded = encodeURIComponent(text).replaceAll(
@@ -95,8 +97,7 @@ function urlEncode(value: unknown, _args: readonly unknown[], frame: Frame): unk
 
 function base64UrlSafeEncode(value: unknown, _args: readonly unknown[], frame: Frame): unknown {
   const bytes = value instanceof Uint8Array ? value : new TextEncoder().encode(textOf(value, frame))
-  const standard = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
-  return standard.replaceAll('+', '-').replaceAll('/', '_')
+  return base64(bytes).replaceAll('+', '-').replaceAll('/', '_')
 }
 
 function base64UrlSafeDecode(value: unknown, _args: readonly unknown[], frame: Frame): unknown {

@@ -1,6 +1,6 @@
 /**
- * Values captured from earlier answers, as templates see them. A value that was never captured rejects the
- * row, unless the template asks for it with `{% if %}` or gives it a `default`.
+ * The values that were captured from earlier answers. A row that lacks one is rejected, unless the template
+ * asks for it with `{% if %}` or gives it a `default`.
  */
 import { Printable } from '../values/print-value.ts'
 import { NeverCaptured } from './template-fault.ts'
@@ -13,12 +13,12 @@ export class CapturedValues extends Printable {
     this.#values = values
   }
 
-  /** The value of the name; undefined if it was never captured. */
+  /** Returns the value; undefined if it was never captured. */
   find(name: string): unknown {
     return this.#values !== null && Object.hasOwn(this.#values, name) ? this.#values[name] : undefined
   }
 
-  /** The value of the name. Throws `NeverCaptured` if it was never captured. */
+  /** Returns the value. Throws `NeverCaptured` if it was never captured. */
   need(name: string): unknown {
     const value = this.find(name)
     if (value === undefined) throw new NeverCaptured(name)

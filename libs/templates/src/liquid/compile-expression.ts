@@ -1,6 +1,4 @@
-/**
- * Turns expressions into functions, once per template.
- */
+/** Compiles expressions into functions, once per template. */
 import { TypeGuards, type Token, type QuotedToken } from 'liquidjs'
 import { Decimal } from '@sluice/contracts/values'
 import { NamedArgument } from '../filters/filter-signatures.ts'
@@ -13,13 +11,13 @@ import { Emptiness, isMap, OPERATORS, isTruthy } from './operators.ts'
 import { propertyReader, readProperty } from './read-property.ts'
 import type { Getter, Scope } from './scope.ts'
 import { marked, markedText, unmarked, WrittenText } from './written-text.ts'
-import { writtenName } from './parse/written-name.ts'
-import type {
-  FilterArgument,
-  FilterCall,
-  Filtered,
-  PropertyAccessToken,
-  RangeToken,
+import {
+  writtenName,
+  type FilterArgument,
+  type FilterCall,
+  type Filtered,
+  type PropertyAccessToken,
+  type RangeToken,
 } from './parse/template-syntax.ts'
 import { checkExpression } from './parse/check-expression.ts'
 import { ExpressionTokenizer } from './parse/expression-tokenizer.ts'
@@ -28,10 +26,8 @@ import { TemplateFault } from './template-fault.ts'
 type Test = (item: unknown, frame: Frame) => unknown
 
 /**
- * Filters that take an expression, such as `where_exp: 'item', 'item.price > 5'`. It has to be written out,
- * so that it is compiled with its template and data can never become code.
- *
- * The item's name and the expression of a call. Throws a `TemplateFault` if they are not written out, or
+ * Returns the item's name and the expression of a filter such as `where_exp: 'item', 'item.price > 5'`. Both
+ * have to be literals, so that data never becomes code. Throws a `TemplateFault` if they are not, or are
  * wrong.
  */
 export function expressionOf(call: FilterCall): { itemName: string; expression: Filtered } {
@@ -53,9 +49,9 @@ export function expressionOf(call: FilterCall): { itemName: string; expression: 
   }
 }
 
-/** Reads the expression where it stands, so that places in it are places in the template. */
+/** Returns a tokenizer of the template's own text, so that places in the expression are the template's. */
 function tokenizerOf(text: QuotedToken): ExpressionTokenizer {
-  // An escape is no part of the expression. With one, places are counted in the expression itself.
+  // The template writes escapes that the expression has not, so places are the expression's own then.
   if (text.getText().includes('\\')) return new ExpressionTokenizer(text.content)
   return new ExpressionTokenizer(text.input, [text.begin + 1, text.end - 1])
 }
@@ -94,8 +90,8 @@ const SELECTIONS: { readonly [name: string]: Selection } = {
 }
 
 /**
- * The value of an expression with its filters. `lenient`: a value that was never captured is null instead of
- * an error, as in conditions. A `default` right behind the value has the same effect.
+ * Compiles an expression with its filters. If `lenient`, as in conditions, a value that was never captured is
+ * null instead of a fault. A `default` right behind the value has the same effect.
  */
 export function compileFiltered(value: Filtered, scope: Scope, lenient = false): Getter {
   const forgiving = lenient || value.filters[0]?.name === 'default'
@@ -104,23 +100,24 @@ export function compileFiltered(value: Filtered, scope: Scope, lenient = false):
   return getter
 }
 
-/** Filters that look for their first argument in a text. */
+/** Filters that search a text for their first argument. */
 const SEEKS: ReadonlySet<string> = new Set([
   ...['replace', 'replace_first', 'replace_last', 'remove', 'remove_first', 'remove_last', 'split'],
 ])
-/** Filters that make a text, and leave each character of their input as it is. */
+/** Filters that make a text and keep each character of their input. */
 const KEEPS_CHARACTERS: ReadonlySet<string> = new Set([
   ...SEEKS,
   ...['append', 'prepend', 'join', 'strip', 'lstrip', 'rstrip', 'strip_newlines', 'squish'],
   ...['upcase', 'downcase', 'capitalize', 'truncate', 'array_to_sentence_string'],
 ])
-/** Filters that pass values on as they are. Of a map, they may make something else. */
+/** Filters that pass values on unchanged, except maps. */
 const KEEPS_VALUES: ReadonlySet<string> = new Set([
   ...['default', 'first', 'last', 'slice', 'reverse', 'concat', 'compact', 'uniq', 'push', 'unshift'],
 ])
 
 /**
- * True if the expression has a quote or a backslash that the template writes, or a name that may have one.
+ * True if the expression has a literal with a quote or a backslash, or an assigned name, whose value may have
+ * one.
  */
 export function mayWriteQuotes({ initial, filters }: Filtered, { slots }: Scope): boolean {
   const may = (token: Token): boolean => {
@@ -135,8 +132,8 @@ export function mayWriteQuotes({ initial, filters }: Filtered, { slots }: Scope)
 }
 
 /**
- * The value of such an expression: a `WrittenText` if it is a text, in which only what the template writes is
- * not marked.
+ * Compiles an expression for which `mayWriteQuotes` is true. A text becomes a `WrittenText`, in which
+ * characters of rows are marked and those of the template are not.
  */
 export function compileWritten(value: Filtered, scope: Scope): Getter {
   const { postfix } = value.initial
@@ -173,7 +170,7 @@ function compileMarkedFilter(call: FilterCall, input: Getter, scope: Scope): Get
   }
 }
 
-/** True if the last filter is `raw`, so that the value is printed as it is. */
+/** True if the last filter is `raw`, so that the value is printed without escapes. */
 export function isRaw(value: Filtered): boolean {
   return value.filters.at(-1)?.name === 'raw'
 }
@@ -182,7 +179,7 @@ function compileOperands(postfix: readonly Token[], scope: Scope, lenient: boole
   const stack: Getter[] = []
   for (const token of postfix) {
     if (!TypeGuards.isOperatorToken(token)) {
-      // A compared number is not printed, so one that JavaScript holds exactly is compared the fast way.
+      // Nobody prints a number that is compared. If JavaScript holds it exactly, comparing is faster.
       const isNumber = postfix.length > 1 && TypeGuards.isNumberToken(token)
       stack.push(isNumber ? constant(comparedNumber(token.getText())) : compileValue(token, scope, lenient))
       continue
@@ -216,7 +213,7 @@ function constant(value: unknown): Getter {
   return () => value
 }
 
-/** The value of one operand. */
+/** Compiles one operand. */
 export function compileValue(token: Token, scope: Scope, lenient = false): Getter {
   if (TypeGuards.isQuotedToken(token)) return constant(token.content)
   if (TypeGuards.isNumberToken(token)) return constant(printedNumber(token.getText()))
@@ -288,10 +285,7 @@ function compileFilter(call: FilterCall, input: Getter, scope: Scope): Getter {
   if (EXPRESSION_FILTERS.has(call.name)) return compileExpressionFilter(call, input, scope, compileFiltered)
   const filter = filterOf(call.name)
   const getters = call.args.map(argument => compileArgument(argument, scope))
-  if (call.args.every(isConstant)) {
-    const values = getters.map(getter => getter)
-    return compileConstantFilter(filter, input, values)
-  }
+  if (call.args.every(isConstant)) return compileConstantFilter(filter, input, getters)
   return frame => {
     const value = input(frame)
     return filter(
@@ -330,7 +324,7 @@ function compileArgument(argument: FilterArgument, scope: Scope): Getter {
 }
 
 /**
- * A number to print and to calculate with. With a point it is a decimal, so that `5.0` prints as it is
+ * Reads a literal for printing and calculating. With a point it is a decimal, so that `5.0` prints as it is
  * written and `x | times: 1.19` is exact. Without one it is a number, or a bigint if JavaScript would lose
  * digits.
  */
@@ -342,7 +336,7 @@ function printedNumber(text: string): number | bigint | Decimal {
   return new WrittenDecimal(`${whole.replace(/^(-?)0+(?=\d)/, '$1')}.${digits === '' ? '0' : digits}`)
 }
 
-/** The same number for comparing: a JavaScript number, unless that would be another number. */
+/** Reads a literal for comparing. It is a JavaScript number, unless that would be another number. */
 function comparedNumber(text: string): number | bigint | Decimal {
   const printed = printedNumber(text)
   if (!(printed instanceof Decimal)) return printed

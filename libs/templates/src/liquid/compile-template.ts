@@ -1,16 +1,17 @@
 /**
- * Turns a parsed template into functions, once per trigger. Rendering runs these functions, and looks nothing
- * up. The caller gives a text's kind of escaping. It applies inside `{% capture %}`, too, and captured text
- * is not escaped again.
+ * Compiles a parsed template into functions, once per trigger. Rendering only runs these functions. The
+ * caller chooses the escaping. It applies inside `{% capture %}`, too, and captured text is not escaped
+ * again.
  */
 import { compileFiltered, compileValue, compileWritten, isRaw, mayWriteQuotes } from './compile-expression.ts'
 import type { Frame } from './frame.ts'
 import { Loop } from './loop.ts'
+import { JSON_FILTERS } from '../filters/filters.ts'
 import { compileItems, loopName, wholeOf } from './loop-items.ts'
 import { areEqual, isTruthy } from './operators.ts'
 import { plainValue } from '../values/plain-value.ts'
 import { EscapedText, printValue } from '../values/print-value.ts'
-import { Scope, Slots, slotValue } from './scope.ts'
+import { NameSlots, Scope, slotValue } from './scope.ts'
 import type { Getter, Sees } from './scope.ts'
 import { TemplateFault } from './template-fault.ts'
 import {
@@ -24,12 +25,12 @@ import {
 import type { Branch, Filtered, ParsedTemplate, TemplateNode } from './parse/template-syntax.ts'
 
 /**
- * How the output of `{{ }}` gets into its place, behind the text `before`. Each function may throw a
+ * Fits the output of `{{ }}` into its place, behind the text `before`. Each function may throw a
  * `TemplateFault` for text that cannot stand there.
  */
 export interface Escaping {
   escape(text: string, before: string): string
-  /** For text that was escaped when a `capture` made it, perhaps for another place. */
+  /** For text that a `capture` escaped, perhaps for another place. */
   again(text: string, before: string): string
   /** For output with `| raw`. */
   raw(text: string): string
@@ -38,14 +39,14 @@ export interface Escaping {
 export interface CompileOptions extends Sees {
   /** Null for text that is printed unescaped. */
   readonly escaping: Escaping | null
-  /** True for a text that has to be JSON: texts of rows are escaped between its quotes. */
+  /** True for a text that has to be JSON. Texts of rows are then escaped between its quotes. */
   readonly isJson?: boolean
 }
 
 export interface CompiledTemplate {
   /** The text, if it is the same for all rows. */
   readonly constant: string | null
-  /** Renders with the values of the frame. Throws a `TemplateFault`, or the error of a filter. */
+  /** Renders with the frame's values. Throws a `TemplateFault`, the error of a filter, or a `SlowRender`. */
   run(frame: Frame): string
 }
 
@@ -54,7 +55,7 @@ type Run = (frame: Frame) => void
 export function compileTemplate(parsed: ParsedTemplate, options: CompileOptions): CompiledTemplate {
   const constant = constantOf(parsed.nodes)
   if (constant !== null) return { constant, run: () => constant }
-  const slots = new Slots()
+  const slots = new NameSlots()
   declareNames(parsed.nodes, slots)
   const compiler = new TemplateCompiler(options)
   const run = compiler.sequence(parsed.nodes, new Scope(slots, options))
@@ -77,8 +78,8 @@ function constantOf(nodes: readonly TemplateNode[]): string | null {
   return text
 }
 
-/** Gives a slot to each name that is assigned anywhere, so that each read of the name knows its slot. */
-function declareNames(nodes: readonly TemplateNode[], slots: Slots): void {
+/** Gives each assigned name a slot before any read of the name is compiled. */
+function declareNames(nodes: readonly TemplateNode[], slots: NameSlots): void {
   for (const node of nodes) {
     if (node.kind === 'assign' || node.kind === 'capture') slots.assigned(node.name)
     if (node.kind === 'counter') slots.counter(node.name)
@@ -86,7 +87,7 @@ function declareNames(nodes: readonly TemplateNode[], slots: Slots): void {
   }
 }
 
-/** The sequences of nodes inside a node. */
+/** Returns the sequences of nodes inside a node. */
 export function bodiesOf(node: TemplateNode): readonly (readonly TemplateNode[])[] {
   switch (node.kind) {
     case 'capture':
@@ -105,12 +106,11 @@ export function bodiesOf(node: TemplateNode): readonly (readonly TemplateNode[])
 }
 
 const NOTHING: Run = () => undefined
-const JSON_FILTERS: ReadonlySet<string> = new Set(['json', 'jsonify', 'inspect'])
 
 class TemplateCompiler {
   readonly #escaping: Escaping | null
   readonly #isJson: boolean
-  /** Of JSON: whether quotes are open where the next node stands; null if that depends on the rows. */
+  /** In JSON, true if quotes are open where the next node stands; null if that depends on the rows. */
   #inside: boolean | null = false
   #isCapturing = false
 
@@ -119,12 +119,15 @@ class TemplateCompiler {
     this.#isJson = isJson
   }
 
-  /** Nodes that are rendered any number of times in one place. */
+  /** Compiles nodes that are rendered any number of times in one place. */
   #repeated(nodes: readonly TemplateNode[], scope: Scope): Run {
     return this.#together([nodes], scope)[0] ?? NOTHING
   }
 
-  /** Sequences of which any is rendered, or none. Behind them, quotes are open as before. */
+  /**
+   * Compiles sequences of which each may be rendered or not. If one of them changes whether quotes are open,
+   * none of them, and nothing behind them, can rely on that.
+   */
   #together(bodies: readonly (readonly TemplateNode[])[], scope: Scope): Run[] {
     const before = this.#inside
     const compiled = bodies.map(body => {
@@ -137,9 +140,7 @@ class TemplateCompiler {
     return bodies.map(body => this.sequence(body, scope))
   }
 
-  /**
-   * Sequences of which one is rendered, the last one if no other. They may all open quotes, or close them.
-   */
+  /** Compiles sequences of which exactly one is rendered. All of them may open quotes, or all close them. */
   #alternatives(bodies: readonly (readonly TemplateNode[])[], scope: Scope): Run[] {
     const before = this.#inside
     const ends = new Set<boolean | null>()
@@ -217,10 +218,10 @@ class TemplateCompiler {
     return isWritten ? compileWritten(value, scope) : compileFiltered(value, scope)
   }
 
-  #writer(of: Filtered): (value: unknown, frame: Frame) => void {
+  #writer(output: Filtered): (value: unknown, frame: Frame) => void {
     const escaping = this.#escaping
-    const raw = isRaw(of)
-    if (this.#isJson && !raw && (this.#inside !== false || this.#isCapturing)) return this.#jsonWriter(of)
+    const raw = isRaw(output)
+    if (this.#isJson && !raw && (this.#inside !== false || this.#isCapturing)) return this.#jsonWriter(output)
     if (escaping === null)
       return (value, frame) => {
         frame.out += typeof value === 'string' ? value : printValue(value, frame)
@@ -235,7 +236,7 @@ class TemplateCompiler {
     }
   }
 
-  /** For an output between quotes, or in a `capture`, whose text may get between quotes. */
+  /** Writes an output between quotes, or in a `capture`, whose text may get between quotes later. */
   #jsonWriter({ filters }: Filtered): (value: unknown, frame: Frame) => void {
     const isJson = filters.some(({ name }) => JSON_FILTERS.has(name))
     if (this.#inside === false)
@@ -250,7 +251,7 @@ class TemplateCompiler {
       else if (isJson || !hasEscapes(text)) frame.out += text
       else
         throw new TemplateFault(
-          'the text has a quotation mark, a backslash or a line break, and the quotes around it are not there for all rows; ' +
+          'the text has a quotation mark, a backslash or a line break, and only some rows have quotes around it; ' +
             'print it with "| json" and without quotes around it',
         )
     }
@@ -323,10 +324,7 @@ class TemplateCompiler {
     }
   }
 
-  /**
-   * Each `when` is rendered as often as it has a value that fits. An `else` is rendered if no value before it
-   * fits.
-   */
+  /** As with Shopify, a `when` is rendered once for each of its values that fits, and `else` if none did. */
   #case(node: TemplateNode & { kind: 'case' }, scope: Scope): Run {
     const getter = compileFiltered(node.value, scope, true)
     const runs = this.#together(
@@ -382,9 +380,9 @@ class TemplateCompiler {
         body(frame)
         loop.index0 += 1
         if (frame.jump === 'none') continue
-        const leave = frame.jump === 'break'
+        const isBreak = frame.jump === 'break'
         frame.jump = 'none'
-        if (leave) break
+        if (isBreak) break
       }
     }
   }
@@ -416,9 +414,9 @@ class TemplateCompiler {
         body(frame)
         frame.out += '</td>'
         loop.index0 += 1
-        const leave = frame.jump === 'break'
+        const isBreak = frame.jump === 'break'
         frame.jump = 'none'
-        if (leave) break
+        if (isBreak) break
       }
       frame.out += '</tr>\n'
     }
@@ -433,7 +431,7 @@ class TemplateCompiler {
     const { at, signature } = node
     return frame => {
       frame.at = at
-      // The cycles of a group count together, whatever their values.
+      // Cycles of a group count together, even with other values.
       const name = group === null ? `:${signature}` : printValue(group(frame), frame)
       frame.charge(name.length)
       const key = `cycle:${name}`
@@ -470,7 +468,7 @@ function countOf<T>(items: readonly T[], test: (item: T) => boolean): number {
   return items.reduce((count, item) => count + (test(item) ? 1 : 0), 0)
 }
 
-/** How much work one pass through the nodes is, without the loops inside, which count their own work. */
+/** Counts the steps of one pass through the nodes. Loops inside count their own. */
 function stepsOf(nodes: readonly TemplateNode[]): number {
   let steps = 1
   for (const node of nodes) {

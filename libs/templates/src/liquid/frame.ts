@@ -1,6 +1,6 @@
 /**
- * The state of one render: the values that the templates of a request see, and how much work they may still
- * do. It lives for one call of `render`. One template after another uses it, and it is never shared.
+ * The state of one render: the values that the templates of a request see, and the work that they may still
+ * do. All templates of a request use one frame in turn. No two renders share one.
  */
 import type { Row } from '@sluice/contracts/values'
 import { Context } from 'liquidjs'
@@ -23,33 +23,30 @@ export interface RenderContext {
   /** `startedAt` is ISO 8601 in UTC. `'now' | date` shows it. */
   readonly run: { readonly id: string; readonly startedAt: string }
   readonly sync: { readonly name: string }
-  /** Set where others wait for this thread. Rendering may throw a `SlowRender` then. */
+  /** Set if other work waits for this thread. Rendering may then throw a `SlowRender`. */
   readonly patience?: Patience
 }
 
-/**
- * How often, in steps, the clock is read; and how often, in steps and in charged units, patience is asked.
- */
+/** The clock is read once in this many steps. */
 const STEPS_PER_CLOCK = 4096
-const STEPS_PER_LOOK = 64
-const UNITS_PER_LOOK = 20_000
+/** Patience is checked once in this many steps, and once in this many charged units. */
+const STEPS_PER_CHECK = 64
+const UNITS_PER_CHECK = 20_000
 
 export class Frame {
-  /** The text so far. */
+  /** The text that is rendered so far. */
   out = ''
-  /** Assigned names and loop variables, by the slot that compiling gave them. */
+  /** The values of assigned names and loop variables, by slot. */
   slots: unknown[] = []
-  /** The place in the template's text where the part begins that is being rendered, for messages. */
+  /** The place in the template's text of the node that is being rendered, for messages. */
   at = 0
   /** A `{% break %}` or `{% continue %}` on its way to its loop. */
   jump: 'none' | 'break' | 'continue' = 'none'
   /** Positions of cycles and of loops with `offset: continue`, by signature. */
   readonly positions = new Map<string, number>()
-
-  /** What the last `{% ifchanged %}` printed. */
+  /** The text of the last `{% ifchanged %}`. */
   lastChange: string | null = null
-
-  /** The text inside of the envelope. */
+  /** The items that the envelope of a field mapper prints. */
   items: unknown = null
 
   readonly rows: readonly Row[]
@@ -60,8 +57,8 @@ export class Frame {
   #steps = 0
   #memory = 0
   #clockAt = STEPS_PER_CLOCK
-  #stepsAtLook = Number.POSITIVE_INFINITY
-  #memoryAtLook = Number.POSITIVE_INFINITY
+  #checkAtSteps = Number.POSITIVE_INFINITY
+  #checkAtMemory = Number.POSITIVE_INFINITY
   #deadline = 0
   #liquid: Context | null = null
   #focus = 0
@@ -75,8 +72,8 @@ export class Frame {
     const { patience } = context
     if (patience === undefined) return
     patience.begin()
-    this.#stepsAtLook = STEPS_PER_LOOK
-    this.#memoryAtLook = UNITS_PER_LOOK
+    this.#checkAtSteps = STEPS_PER_CHECK
+    this.#checkAtMemory = UNITS_PER_CHECK
   }
 
   /** The row of a request with one row; in a batch, the row that is being written. */
@@ -91,14 +88,14 @@ export class Frame {
     this.#focus = index
   }
 
-  /** The value that belongs to a row of a batch; undefined if the given value is no row, or has none. */
+  /** Returns the value that belongs to a row; undefined if `value` is no row, or has no such value. */
   beside(value: object, name: 'captured' | 'previous'): unknown {
     const found = this.#besides.get(value)
     if (found === undefined) return undefined
     return name === 'captured' ? new CapturedValues(found.captured) : (found.previous ?? undefined)
   }
 
-  /** True for a row, as it is or as it was delivered before. */
+  /** True for a row, as it is now or as it was delivered before. */
   isRow(value: object): boolean {
     return this.#besides.has(value) || this.templateRows.some(({ previous }) => previous === value)
   }
@@ -108,7 +105,7 @@ export class Frame {
     return this.#byRow
   }
 
-  /** Makes ready for the next template of the same request. */
+  /** Resets what belongs to one template, before the next template of the request. */
   begin(slots: unknown[]): void {
     this.out = ''
     this.slots = slots
@@ -118,7 +115,7 @@ export class Frame {
     if (this.positions.size > 0) this.positions.clear()
   }
 
-  /** Counts work. Throws a `LimitFault` if it was too much. */
+  /** Counts steps. Throws a `LimitFault` once there were too many, and a `SlowRender` once patience ends. */
   step(count: number): void {
     this.#steps += count
     if (this.#steps > this.#limits.steps)
@@ -128,15 +125,15 @@ export class Frame {
     if (this.out.length > MAX_OUTPUT_LENGTH)
       throw new TemplateFault(`the rendered text is longer than ${MAX_OUTPUT_LENGTH} characters`)
     if (this.#steps >= this.#clockAt) this.#readClock()
-    if (this.#steps >= this.#stepsAtLook) this.#look(this.context.patience)
+    if (this.#steps >= this.#checkAtSteps) this.#checkPatience(this.context.patience)
   }
 
-  /** Counts characters or items that a filter makes. Throws a `LimitFault` if they were too many. */
+  /** Counts characters or list items that were made. Throws as `step` does. */
   charge(count: number): void {
     this.#memory += count
     if (this.#memory > this.#limits.memory)
       throw new LimitFault("the template's filters and loops make too much text or too long lists")
-    if (this.#memory >= this.#memoryAtLook) this.#look(this.context.patience)
+    if (this.#memory >= this.#checkAtMemory) this.#checkPatience(this.context.patience)
   }
 
   /** The context that liquidjs's filters need. */
@@ -150,9 +147,9 @@ export class Frame {
     return this.#liquid
   }
 
-  #look(patience: Patience | undefined): void {
-    this.#stepsAtLook = this.#steps + STEPS_PER_LOOK
-    this.#memoryAtLook = this.#memory + UNITS_PER_LOOK
+  #checkPatience(patience: Patience | undefined): void {
+    this.#checkAtSteps = this.#steps + STEPS_PER_CHECK
+    this.#checkAtMemory = this.#memory + UNITS_PER_CHECK
     patience?.check()
   }
 
@@ -165,5 +162,5 @@ export class Frame {
   }
 }
 
-/** Writes the JSON of the frame's present row. Throws a `PartFault` if it cannot. */
+/** Returns the JSON of the row to which the frame has turned. Throws a `PartFault` if that is impossible. */
 export type ItemWriter = (frame: Frame) => string

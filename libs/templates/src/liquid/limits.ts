@@ -1,54 +1,55 @@
 /**
- * How much work one render may do. The limits count work and not time, so that a template that was rendered
- * once gives the same result on a slower machine. The clock is only a last fuse, far beyond the limits. The
- * limits grow with the rows. A first try has the limits that rows usually need. If these are not enough, one
- * more try has the limits that the size of these rows justifies.
+ * Limits the work of one render. The limits count work and not time, so that a template gives the same result
+ * on a slower machine. The clock is only a last fuse, far beyond the limits. The limits grow with the rows.
+ * The first render has the limits that rows usually need. If these are not enough, a second render has the
+ * limits that the size of these rows justifies.
  */
 import { Decimal } from '@sluice/contracts/values'
 
 /**
- * Thrown out of `render`: it took too long for a thread that others wait for. Another thread can do it from
- * its beginning, with the same result, so this says nothing of the template.
+ * `render` throws this if it takes too long for a thread that others wait for. It says nothing of the
+ * template, since another thread can render the same from its beginning.
  */
 export class SlowRender extends Error {
   override readonly name = 'SlowRender'
 }
 
+/** A render of this many milliseconds begins to have its processor time counted. */
+const MIN_MS = 15
 /**
- * Milliseconds until the processor's time is looked at, and then of that time. Others share the processor.
+ * From then on, it may take this much processor time. Others share the processor, so a clock would not do.
  */
-const LOOK_MS = 15
 const MAX_CPU_MS = 35
-/** A longer text takes long to be checked, in UTF-16 units. */
-const MAX_TEXT = 2_000_000
-/** Reading the clock for each of many short renders would cost more than they do. */
-const RENDERS_PER_LOOK = 16
+/** The longest text, in UTF-16 units, that is checked without making others wait for long. */
+const MAX_TEXT_LENGTH = 2_000_000
+/** The clock is read once in this many renders, since reading it may cost more than a short render. */
+const RENDERS_PER_CHECK = 16
 
-/** For one batch, however many renders that takes. */
+/** Bounds the processor time of one batch, however many renders it takes. */
 export class Patience {
   #since: number | null = null
   #cpuSince: number | null = null
   #renders = 0
 
-  /** A render begins. Throws as `check` does. */
+  /** Notes that a render begins. Throws as `check` does. */
   begin(): void {
     this.#renders += 1
-    if (this.#renders % RENDERS_PER_LOOK === 0) this.check()
+    if (this.#renders % RENDERS_PER_CHECK === 0) this.check()
   }
 
-  /** Throws a `SlowRender` once it took too long since the first check. */
+  /** Throws a `SlowRender` once the batch has taken too long since the first check. */
   check(): void {
     const now = performance.now()
     this.#since ??= now
-    if (now - this.#since < LOOK_MS) return
+    if (now - this.#since < MIN_MS) return
     const cpu = cpuMs()
     this.#cpuSince ??= cpu
     if (cpu - this.#cpuSince > MAX_CPU_MS) throw new SlowRender('the render takes long')
   }
 
-  /** The same for a rendered text, before it is checked. */
+  /** Throws a `SlowRender` for a rendered text that takes long to be checked. */
   checkText(text: string): void {
-    if (text.length > MAX_TEXT) throw new SlowRender('the rendered text is long')
+    if (text.length > MAX_TEXT_LENGTH) throw new SlowRender('the rendered text is long')
   }
 }
 
@@ -58,7 +59,7 @@ function cpuMs(): number {
 }
 
 export interface RenderLimits {
-  /** Parts of the template that a render passes, counted again in each pass of a loop. */
+  /** Nodes of the template that a render passes, counted again in each pass of a loop. */
   readonly steps: number
   /** All characters and list items that filters make. */
   readonly memory: number
@@ -77,12 +78,12 @@ const STEPS_PER_UNIT = 4
 const MEMORY = 8_000_000
 const MEMORY_PER_ROW = 20_000
 const MEMORY_PER_UNIT = 16
-/** The most that the size of rows adds, unless the rows themselves are larger than that. */
+/** The size of rows adds at most this, unless the rows themselves are larger than that. */
 const MAX_EXTRA_MEMORY = 56_000_000
 const TIME_MS = 2_000
 const TIME_MS_PER_ROW = 1
 
-/** The limits for a first try. */
+/** Returns the limits for the first render. */
 export function usualLimits(rowCount: number): RenderLimits {
   return {
     steps: STEPS + STEPS_PER_ROW * rowCount,
@@ -91,7 +92,7 @@ export function usualLimits(rowCount: number): RenderLimits {
   }
 }
 
-/** The limits for rows of this size, never less than the usual ones. */
+/** Returns the limits for rows of this size. They are never below the usual ones. */
 export function limitsFor(rowCount: number, values: readonly unknown[]): RenderLimits {
   const usual = usualLimits(rowCount)
   const size = sizeOf(values)
@@ -102,7 +103,7 @@ export function limitsFor(rowCount: number, values: readonly unknown[]): RenderL
   }
 }
 
-/** Characters, bytes, list items and fields in a value, all added up. */
+/** Adds up the characters, bytes, list items and fields of a value. */
 function sizeOf(value: unknown): number {
   let size = 0
   const open: unknown[] = [value]

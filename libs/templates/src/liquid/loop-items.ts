@@ -1,4 +1,3 @@
-/** The items that a loop goes through: its list, cut by its options. */
 import { compileValue } from './compile-expression.ts'
 import { isExact } from '../values/exact-numbers.ts'
 import type { Frame } from './frame.ts'
@@ -9,7 +8,7 @@ import type { Getter, Scope } from './scope.ts'
 import { TemplateFault } from './template-fault.ts'
 import type { LoopOptions, TemplateNode } from './parse/template-syntax.ts'
 
-/** The items that a loop goes through, its options applied. */
+/** Compiles the collection of a loop and its options into the items that the loop goes through. */
 export function compileItems(
   node: TemplateNode & { kind: 'for' | 'tablerow' },
   scope: Scope,
@@ -50,12 +49,14 @@ function compileLoopOptions(
   }
 }
 
-/** Shopify's name of a loop. */
+/** Returns Shopify's name of a loop, such as `item-list`. */
 export function loopName(node: TemplateNode & { kind: 'for' | 'tablerow' }): string {
   return `${node.variable}-${node.collection.getText()}`
 }
 
-/** The whole number of a loop's option; null if the option is null. */
+/**
+ * Reads a whole number of a loop's option; null if the option is null. Throws a `TemplateFault` otherwise.
+ */
 export function wholeOf(value: unknown, option: string): number | null {
   const plain = plainValue(value)
   if (plain === null || plain === undefined) return null
@@ -65,7 +66,7 @@ export function wholeOf(value: unknown, option: string): number | null {
   throw new TemplateFault(`the ${option} of a loop has to be a whole number, found ${kindOf(plain)}`)
 }
 
-/** A list as it is, text as one item, a map as pairs of name and value. */
+/** Returns the items of a list, a text as one item, or the pairs of name and value of a map. */
 function itemsOf(value: unknown, frame: Frame): readonly unknown[] {
   const plain = plainValue(value)
   if (Array.isArray(plain)) return plain

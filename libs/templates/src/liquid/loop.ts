@@ -1,7 +1,7 @@
 import { Printable } from '../values/print-value.ts'
 
 interface LoopPlace {
-  /** As Shopify names it: `item-list`. */
+  /** Shopify's name of the loop: `item-list`. */
   readonly name?: string
   /** The `forloop` around this one. */
   readonly parent?: unknown
@@ -9,7 +9,7 @@ interface LoopPlace {
   readonly columns?: number
 }
 
-/** `forloop` and `tablerowloop`: where a loop is. */
+/** `forloop` and `tablerowloop`: the place that a loop has reached. */
 export class Loop extends Printable {
   index0 = 0
   readonly #length: number

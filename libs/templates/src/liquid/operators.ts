@@ -1,5 +1,5 @@
 /**
- * Comparison in conditions, as Liquid defines it: nothing is less or more than null, and numbers compare by
+ * The operators of conditions, as Liquid defines them. No value is less or more than null. Numbers compare by
  * their exact worth.
  */
 import { Decimal, JsonText } from '@sluice/contracts/values'
@@ -11,7 +11,7 @@ import { Printable, printValue } from '../values/print-value.ts'
 
 export type Operator = (left: unknown, right: unknown, frame: Frame) => unknown
 
-/** `empty` and `blank`. They equal values of that kind, are less or more than no value, and print nothing. */
+/** `empty` and `blank`. They equal values that are so, have no order, and print nothing. */
 export class Emptiness extends Drop {
   readonly kind: 'empty' | 'blank'
   constructor(kind: 'empty' | 'blank') {
@@ -33,13 +33,13 @@ export class Emptiness extends Drop {
   }
 }
 
-/** False, null and missing values are false. All else is true, also `0` and `''`. */
+/** Liquid takes false, null and missing values for false, and all others for true, even `0` and `''`. */
 export function isTruthy(value: unknown): boolean {
   if (value === false || value === null || value === undefined) return false
   return value instanceof Drop || value instanceof JsonText ? isTruthy(plainValue(value)) : true
 }
 
-/** Negative, zero or positive; null if the two cannot be compared. */
+/** Returns a negative number, zero or a positive number; null if the two cannot be compared. */
 export function compareValues(left: unknown, right: unknown): number | null {
   if (left instanceof Emptiness || right instanceof Emptiness) return null
   const a = plainValue(left)
@@ -58,7 +58,7 @@ function ordered<T extends number | string>(a: T, b: T): number | null {
   return a === b ? 0 : null
 }
 
-/** Equal in kind and worth: lists item by item, maps field by field, bytes by their contents. */
+/** True for values of equal kind and worth. Lists, maps and bytes are equal if all they hold is. */
 export function areEqual(left: unknown, right: unknown, frame: Frame): boolean {
   if (left === right) return true
   if (left instanceof Emptiness) return left.equals(right)
@@ -92,7 +92,7 @@ function objectEquals(left: object, right: unknown, frame: Frame): boolean {
   )
 }
 
-/** True for a map of fields, not for one of our own kinds of values. */
+/** True for a map of fields. False for bytes, decimals, and values with a class of their own. */
 export function isMap(value: unknown): value is { readonly [name: string]: unknown } {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
   return !(
@@ -110,7 +110,7 @@ function contains(left: unknown, right: unknown, frame: Frame): boolean {
   if (Array.isArray(whole)) {
     frame.step(whole.length / 64)
     if (whole.includes(part)) return true
-    // Text is equal only to the same text. Other values may be equal though they are not the same object.
+    // Equal texts are identical, so none was left out. Other values may be equal without being identical.
     if (typeof part === 'string') return false
     frame.step(whole.length / 8)
     return whole.some(item => areEqual(item, part, frame))

@@ -1,7 +1,4 @@
-/**
- * How `a.b` reads a value: own fields only. So no prototype is ever reached, whatever the name of a column
- * is.
- */
+/** Reads `a.b`. It reads own fields only, so that no name of a column ever reaches a prototype. */
 import { JsonText } from '@sluice/contracts/values'
 import { CapturedValues } from './captured-values.ts'
 import type { Frame } from './frame.ts'
@@ -18,28 +15,28 @@ function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null
 }
 
-/** Names that a plain object has from its prototype. Reading one of them needs a closer look. */
+/** A plain object has these names from its prototype. They are read the slow way, by `readProperty`. */
 const PROTOTYPE_NAMES: ReadonlySet<string> = new Set([
   ...Object.getOwnPropertyNames(Object.prototype),
   ...Object.getOwnPropertyNames(Array.prototype),
   ...Object.getOwnPropertyNames(Object.getPrototypeOf(Uint8Array.prototype)),
   ...Object.getOwnPropertyNames(Uint8Array.prototype),
-  // Also names that our own classes have besides methods, or that rows have besides their columns.
+  // Our own classes have fields of these names, and rows have values besides their columns.
   ...['text', 'captured', 'previous'],
 ])
 
-/** Names that stand for something else where a row has no column of that name. */
+/** These names stand for something else if a row has no column of that name. */
 export const NAMES_BESIDE_COLUMNS: ReadonlySet<string> = new Set(['captured', 'previous', 'size'])
 
 export type PropertyReader = (value: unknown, frame: Frame) => unknown
 
-/** A reader for a known name. `lenient` gives undefined for a value that was never captured. */
+/** Returns a reader for a known name. If `lenient`, a value that was never captured is undefined. */
 export function propertyReader(name: string, lenient: boolean): PropertyReader {
   if (PROTOTYPE_NAMES.has(name)) return (value, frame) => readProperty(value, name, { lenient, frame })
   return (value, frame) => {
     if (isFields(value)) {
       const field = value[name]
-      // A function is a method of one of our own classes, never a field.
+      // A function is a method of one of our own classes.
       if (field !== undefined && typeof field !== 'function') return field
       return readProperty(value, name, { lenient, frame })
     }
@@ -69,7 +66,7 @@ export function readProperty(value: unknown, key: unknown, options: ReadOptions)
     if (beside !== undefined) return beside
   }
   if (name === 'size') return Object.keys(value).length
-  // A row has columns. A missing column `first` is not the row's first column.
+  // `row.first` is a column, and never the row's first field.
   if (name === 'first' && !options.frame.isRow(value)) return Object.entries(value)[0]
   return undefined
 }

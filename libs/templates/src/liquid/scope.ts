@@ -1,7 +1,7 @@
 /**
- * Which value a name stands for. Liquid's order is: the variables of the loops around, assigned names,
- * counters, the values of the render, the row's columns. Loops are known when a template is compiled. So
- * names become slots, and nothing is looked up by name while rendering.
+ * Resolves names to values. Liquid's order is: the variables of the loops around, assigned names, counters,
+ * the values of the render, the row's columns. Names become numbered slots when a template is compiled, so
+ * that rendering looks nothing up by name.
  */
 import { CapturedValues } from './captured-values.ts'
 import type { Frame } from './frame.ts'
@@ -9,10 +9,10 @@ import { propertyReader } from './read-property.ts'
 
 export type Getter = (frame: Frame) => unknown
 
-/** Marks a slot to which nothing was assigned yet. */
+/** Stands in a slot before the first assignment. */
 const UNSET = Symbol('unset')
 
-/** The names that every template has besides columns. */
+/** Every template has these names besides columns. */
 const GIVEN_IN_BATCHES: ReadonlyMap<string, Getter> = new Map<string, Getter>([
   ['rows', frame => frame.rows],
   ['run', frame => frame.context.run],
@@ -26,11 +26,11 @@ const GIVEN: ReadonlyMap<string, Getter> = new Map<string, Getter>([
   ['captured', frame => new CapturedValues(frame.single.captured)],
 ])
 
-/** The names that stand for no column. */
+/** These names never stand for a column. */
 export const GIVEN_NAMES: ReadonlySet<string> = new Set(GIVEN.keys())
 
-/** The slots of one template. */
-export class Slots {
+/** Numbers the slots of one template. */
+export class NameSlots {
   readonly #assigned = new Map<string, number>()
   readonly #counters = new Map<string, number>()
   #count = 0
@@ -40,12 +40,12 @@ export class Slots {
     return this.#count - 1
   }
 
-  /** The slot that `{% assign %}` and `{% capture %}` write. */
+  /** Returns the slot that `{% assign %}` and `{% capture %}` write. */
   assigned(name: string): number {
     return slotOf(this.#assigned, name, () => this.add())
   }
 
-  /** The slot of `{% increment %}` and `{% decrement %}`. */
+  /** Returns the slot that `{% increment %}` and `{% decrement %}` write. */
   counter(name: string): number {
     return slotOf(this.#counters, name, () => this.add())
   }
@@ -58,7 +58,7 @@ export class Slots {
     return this.#counters
   }
 
-  /** The slots as they are before a render. */
+  /** Returns empty slots for a render. */
   fresh(): unknown[] {
     return this.#count === 0 ? [] : new Array<unknown>(this.#count).fill(UNSET)
   }
@@ -72,13 +72,13 @@ function slotOf(slots: Map<string, number>, name: string, add: () => number): nu
   return slot
 }
 
-/** A value from a slot; null if nothing was put there. */
+/** Returns the value of a slot; undefined before the first assignment. */
 export function slotValue(frame: Frame, slot: number): unknown {
   const value = frame.slots[slot]
   return value === UNSET ? undefined : value
 }
 
-/** The values that a template sees besides its own names. */
+/** Says which values a template sees besides its own names. */
 export interface Sees {
   /** True for the rows of a batch, false for one row. */
   readonly batched: boolean
@@ -88,29 +88,28 @@ export interface Sees {
 
 /** The names that one place of a template sees. Loops open scopes inside it. */
 export class Scope {
-  readonly slots: Slots
+  readonly slots: NameSlots
   readonly #sees: Sees
   readonly #loops: ReadonlyMap<string, number>
 
-  constructor(slots: Slots, sees: Sees, loops: ReadonlyMap<string, number> = new Map()) {
+  constructor(slots: NameSlots, sees: Sees, loops: ReadonlyMap<string, number> = new Map()) {
     this.slots = slots
     this.#sees = sees
     this.#loops = loops
   }
 
-  /** The scope inside a loop; the slots are for the names in their order. */
+  /** Returns the scope inside a loop. `names` has the slots of the loop's variables. */
   inside(names: ReadonlyMap<string, number>): Scope {
     return new Scope(this.slots, this.#sees, new Map([...this.#loops, ...names]))
   }
 
-  /** The slot of a name that a loop around gives a value. */
+  /** Returns the slot of a variable of a loop around; undefined for any other name. */
   loopSlot(name: string): number | undefined {
     return this.#loops.get(name)
   }
 
   /**
-   * The value that the name stands for. All names that the template assigns must be in the slots by now,
-   * wherever they are assigned.
+   * Returns the getter of a name. All names that the template assigns anywhere must have their slots by now.
    */
   resolve(name: string): Getter {
     const loop = this.#loops.get(name)
@@ -123,7 +122,7 @@ export class Scope {
     return getter
   }
 
-  /** The value of a name that is known only while rendering. */
+  /** Returns a getter for names that are known only while rendering. */
   resolveLater(): (name: string, frame: Frame) => unknown {
     const getters = new Map<string, Getter>()
     return (name, frame) => {

@@ -1,12 +1,9 @@
 /**
  * A fault in a template, or in rendering it. It never leaves this room: compiling turns it into a
- * `SluiceError` with line and column, and rendering into `unrenderable`.
+ * `SluiceError` with line and column, and rendering turns it into an `unrenderable` result.
  */
 export class TemplateFault extends Error {
-  /**
-   * The place in the template's text, counted in UTF-16 units; null if the code that catches the fault knows
-   * a better one.
-   */
+  /** The place in the template's text, in UTF-16 units; null if the code that catches the fault knows it. */
   readonly at: number | null
 
   constructor(message: string, at: number | null = null) {
@@ -18,7 +15,7 @@ export class TemplateFault extends Error {
 
 /** A template needs a value that was never captured from an answer. */
 export class NeverCaptured extends TemplateFault {
-  /** The name under which it would have been captured. */
+  /** The name of the value. */
   readonly captured: string
 
   constructor(captured: string) {
@@ -29,10 +26,10 @@ export class NeverCaptured extends TemplateFault {
   }
 }
 
-/** A limit of a render that larger rows may raise (see `limits.ts`). */
+/** A render stopped at a limit. Larger rows raise the limit (see `limits.ts`). */
 export class LimitFault extends TemplateFault {}
 
-/** Line and column, both from 1, of a place in a text. Columns count UTF-16 units, as editors do. */
+/** Returns line and column of a place in a text, both from 1. Columns count UTF-16 units, as editors do. */
 export function placeOf(text: string, at: number): { line: number; column: number } {
   const before = text.slice(0, at)
   const lineStart = before.lastIndexOf('\n') + 1

@@ -1,7 +1,7 @@
 /**
- * Finds the columns that a template uses, without rendering it. If they cannot be told, the whole row counts
- * as used, so that no column that matters is ever left out. A name that can stand for nothing is a mistake:
- * it would print nothing, and the request would say nothing of its rows.
+ * Finds the columns that a template uses, without rendering it. If they are known only while rendering, the
+ * whole row counts as used, so that no column that matters is ever left out. A name that can stand for
+ * nothing is a mistake: it would print nothing, and the request would say nothing of its rows.
  */
 import { nearestHint } from '@sluice/domain/nearest-name'
 import { TypeGuards, type QuotedToken, type Token } from 'liquidjs'
@@ -13,80 +13,76 @@ import { LOOP_NAMES } from './loop.ts'
 import { GIVEN_NAMES } from './scope.ts'
 import type { Sees } from './scope.ts'
 import { TemplateFault } from './template-fault.ts'
-import type {
-  FilterCall,
-  Filtered,
-  PropertyAccessToken,
-  TemplateNode,
-  ValueToken,
+import {
+  writtenName,
+  type FilterCall,
+  type Filtered,
+  type PropertyAccessToken,
+  type TemplateNode,
+  type ValueToken,
 } from './parse/template-syntax.ts'
-import { writtenName } from './parse/written-name.ts'
 
 export interface TemplateNames {
-  /** Columns by name, of rows and of rows as delivered before. */
+  /** Columns of rows as they are now, and as they were delivered before. */
   readonly columns: ReadonlySet<string>
   /** Columns of rows as they are now, with the first place where each is used. */
   readonly current: ReadonlyMap<string, number>
-  /**
-   * Those columns whose name may mean something else: a value that belongs to a row, or a name that is
-   * assigned somewhere.
-   */
-  readonly doubtful: ReadonlySet<string>
+  /** Columns whose name may mean something else: `captured`, `previous`, or a name that is assigned. */
+  readonly ambiguous: ReadonlySet<string>
   /** True if a row is used as a whole, or may be. */
-  readonly whole: boolean
+  readonly usesWholeRow: boolean
   /**
-   * Captured values by name, with the first place where each is used. None in batches, since `row.captured`
-   * may be a column, and none if the template assigns `captured` itself.
+   * Captured values, with the first place where each is used. Empty in batches, since `row.captured` may be a
+   * column, and if the template assigns `captured` itself.
    */
   readonly captured: ReadonlyMap<string, number>
   /**
-   * True if the template uses anything of a row, or a value that belongs to it. The number of rows does not
-   * count.
+   * True if the template uses anything of a row, or a value that belongs to it. Their number is not enough.
    */
-  readonly ofRows: boolean
+  readonly usesRows: boolean
 }
 
 /**
- * The names that a template uses. Throws a `TemplateFault` for a name that can stand for nothing: in a batch
- * each bare name without a value, and everywhere a property that the run, the sync, a list of rows or a loop
- * does not have.
+ * Returns the names that a template uses. Throws a `TemplateFault` for a name that can stand for nothing.
+ * That is a bare name without a value in a batch, or a property that a run, a sync, a list of rows or a loop
+ * lacks.
  */
 export function templateNames(nodes: readonly TemplateNode[], sees: Sees): TemplateNames {
-  const finder = new NameFinder(sees.batched, assignments(nodes))
+  const finder = new NameFinder(sees.batched, countAssignments(nodes))
   finder.visit(nodes, new Names(sees.wraps === true ? [['items', 'value']] : []))
   if (finder.assigned.has('captured')) finder.captured.clear()
   return finder
 }
 
-/** How often each name is assigned, captured or counted anywhere in a template. */
-function assignments(
+/** Counts how often a template assigns, captures or increments each name. */
+function countAssignments(
   nodes: readonly TemplateNode[],
   counts = new Map<string, number>(),
 ): ReadonlyMap<string, number> {
   for (const node of nodes) {
     if (node.kind === 'assign' || node.kind === 'capture' || node.kind === 'counter')
       counts.set(node.name, (counts.get(node.name) ?? 0) + 1)
-    for (const body of bodiesOf(node)) assignments(body, counts)
+    for (const body of bodiesOf(node)) countAssignments(body, counts)
   }
   return counts
 }
 
-/** What a name stands for: one row, a list of rows, the place of a loop, or anything else. */
+/** A name stands for one row, a list of rows, the place of a loop, or any other value. */
 type Kind = 'row' | 'rows' | 'forloop' | 'tablerowloop' | 'value'
 
-/** The properties that these have in all requests. */
+/** The properties of `run` and `sync`. */
 const FIELDS: { readonly [name: string]: readonly string[] } = {
   run: ['id', 'startedAt'],
   sync: ['name'],
 }
 
-/** The names that are no columns at one place, with what each stands for. */
+/** The names at one place of a template that are no columns, each with its kind. */
 class Names {
   readonly #names: Map<string, Kind>
   constructor(names: Iterable<[string, Kind]> = []) {
     this.#names = new Map(names)
   }
-  /** A copy to which names may be added that end with a block. */
+  /** Returns a copy for the inside of a block. Names that are added to it end with the block. */
   inside(): Names {
     return new Names(this.#names)
   }
@@ -110,18 +106,18 @@ type Property = PropertyAccessToken['props'][number]
 class NameFinder implements TemplateNames {
   readonly columns = new Set<string>()
   readonly current = new Map<string, number>()
-  readonly doubtful = new Set(['captured', 'previous'])
+  readonly ambiguous = new Set(['captured', 'previous'])
   readonly captured = new Map<string, number>()
-  /** Names that are assigned somewhere, whether or not that is ever reached. */
+  /** Names that the template assigns, even if it never gets there. */
   readonly assigned = new Set<string>()
-  whole = false
-  ofRows = false
+  usesWholeRow = false
+  usesRows = false
   readonly #batched: boolean
   readonly #assignments: ReadonlyMap<string, number>
 
-  constructor(batched: boolean, assigned: ReadonlyMap<string, number>) {
+  constructor(batched: boolean, assignments: ReadonlyMap<string, number>) {
     this.#batched = batched
-    this.#assignments = assigned
+    this.#assignments = assignments
   }
 
   visit(nodes: readonly TemplateNode[], names: Names): void {
@@ -134,11 +130,11 @@ class NameFinder implements TemplateNames {
         this.#filtered(node.value, names)
         break
       case 'assign':
-        this.doubtful.add(node.name)
+        this.ambiguous.add(node.name)
         this.assigned.add(node.name)
-        return names.add(node.name, this.#assigned(node, names))
+        return names.add(node.name, this.#assignedKind(node, names))
       case 'capture':
-        this.doubtful.add(node.name)
+        this.ambiguous.add(node.name)
         this.assigned.add(node.name)
         this.visit(node.body, names)
         return names.add(node.name, 'value')
@@ -168,7 +164,7 @@ class NameFinder implements TemplateNames {
         for (const value of node.values) this.#filtered(value, names)
         break
       case 'counter':
-        this.doubtful.add(node.name)
+        this.ambiguous.add(node.name)
         this.assigned.add(node.name)
         break
       case 'text':
@@ -176,8 +172,8 @@ class NameFinder implements TemplateNames {
     }
   }
 
-  /** What a name stands for from here on. A name that is assigned twice may stand for anything. */
-  #assigned(node: TemplateNode & { kind: 'assign' }, names: Names): Kind {
+  /** Returns the kind of an assigned name from here on. A name that is assigned twice may be anything. */
+  #assignedKind(node: TemplateNode & { kind: 'assign' }, names: Names): Kind {
     const kind = this.#filtered(node.value, names)
     return this.#assignments.get(node.name) === 1 ? kind : 'value'
   }
@@ -195,7 +191,7 @@ class NameFinder implements TemplateNames {
     this.visit(node.body, inside)
   }
 
-  /** Notes what an expression uses. Gives what it stands for. */
+  /** Notes the names that an expression uses. Returns its kind. */
   #filtered(value: Filtered, names: Names): Kind {
     const { postfix } = value.initial
     const [only] = postfix
@@ -216,7 +212,7 @@ class NameFinder implements TemplateNames {
       return output
     }
     const [property] = filter.args
-    if (input === 'rows' && READS_PROPERTY.has(filter.name) && isQuoted(property)) this.#ofProperty(property)
+    if (input === 'rows' && READS_PROPERTY.has(filter.name) && isQuoted(property)) this.#useProperty(property)
     for (const argument of filter.args) {
       const token = Array.isArray(argument) ? argument[1] : argument
       if (token !== undefined) this.#value(token, names)
@@ -224,13 +220,13 @@ class NameFinder implements TemplateNames {
     return output
   }
 
-  /** A filter reads the column of that very name if there is one, and else follows the path. */
-  #ofProperty({ content, begin }: QuotedToken): void {
+  /** Notes a property that a filter reads. It may be a column of that very name, or a path. */
+  #useProperty({ content, begin }: QuotedToken): void {
     const [column, inner] = keysOfText(content)
     this.columns.add(content)
-    if (column !== undefined) this.#column(String(column), begin)
+    if (column !== undefined) this.#useColumn(String(column), begin)
     if (column !== 'previous') return
-    if (inner === undefined) this.whole = true
+    if (inner === undefined) this.usesWholeRow = true
     else this.columns.add(String(inner))
   }
 
@@ -257,82 +253,82 @@ class NameFinder implements TemplateNames {
         `"${root.content}" is no name; for a column of that name write ['${root.content}']`,
         at,
       )
-    if (name === undefined) this.whole = true
+    if (name === undefined) this.usesWholeRow = true
     else this.#name(String(name), rest, { names, at })
   }
 
   #name(name: string, rest: readonly Property[], { names, at }: { names: Names; at: number }): void {
     const local = names.get(name)
     if (local === 'value') return
-    if (local === 'row') return this.#ofRow(rest, at)
-    if (local === 'rows') return this.#ofRows(rest, { name, at })
+    if (local === 'row') return this.#useRow(rest, at)
+    if (local === 'rows') return this.#useRows(rest, { name, at })
     if (local !== undefined) return assertLoopFields(rest, { loop: local, at })
-    if (name === 'rows') return this.#ofRows(rest, { name, at })
+    if (name === 'rows') return this.#useRows(rest, { name, at })
     if (!GIVEN_NAMES.has(name)) {
-      if (!this.#batched) this.#column(name, at)
+      if (!this.#batched) this.#useColumn(name, at)
       else if (!this.#assignments.has(name)) throw unknownName(name, names, at)
       return
     }
     const fields = FIELDS[name]
-    if (fields !== undefined) return assertField(rest, { of: name, fields, at })
-    if (this.#batched) throw ofOneRow(name, names, at)
-    if (name === 'row') this.#ofRow(rest, at)
-    if (name === 'previous') this.#ofPrevious(rest)
-    if (name === 'captured') this.#ofCaptured(rest, at)
+    if (fields !== undefined) return assertField(rest, { owner: name, fields, at })
+    if (this.#batched) throw onlyForOneRow(name, names, at)
+    if (name === 'row') this.#useRow(rest, at)
+    if (name === 'previous') this.#usePrevious(rest)
+    if (name === 'captured') this.#useCaptured(rest, at)
   }
 
-  #ofCaptured([property]: readonly Property[], at: number): void {
-    this.ofRows = true
+  #useCaptured([property]: readonly Property[], at: number): void {
+    this.usesRows = true
     const name = property === undefined ? undefined : writtenName(property)
     if (name !== undefined && !this.captured.has(String(name))) this.captured.set(String(name), at)
   }
 
-  #ofRow([property, ...rest]: readonly Property[], at: number): void {
-    this.ofRows = true
+  #useRow([property, ...rest]: readonly Property[], at: number): void {
+    this.usesRows = true
     const name = property === undefined ? undefined : writtenName(property)
     if (name === undefined) {
-      this.whole = true
+      this.usesWholeRow = true
       return
     }
-    this.#column(String(name), at)
-    if (name === 'previous') this.#ofPrevious(rest)
+    this.#useColumn(String(name), at)
+    if (name === 'previous') this.#usePrevious(rest)
   }
 
-  /** A row as delivered before may have had columns that the model lost. */
-  #ofPrevious([property]: readonly Property[]): void {
-    this.ofRows = true
+  /** Notes a column of the row as it was delivered before. The model may have lost that column. */
+  #usePrevious([property]: readonly Property[]): void {
+    this.usesRows = true
     const name = property === undefined ? undefined : writtenName(property)
-    if (name === undefined) this.whole = true
+    if (name === undefined) this.usesWholeRow = true
     else this.columns.add(String(name))
   }
 
-  #ofRows([property, ...rest]: readonly Property[], { name, at }: { name: string; at: number }): void {
+  #useRows([property, ...rest]: readonly Property[], { name, at }: { name: string; at: number }): void {
     const field = property === undefined ? undefined : writtenName(property)
     if (field === 'size') return
-    this.ofRows = true
-    if (property === undefined) this.whole = true
-    else if (typeof field === 'string' && !OF_LISTS.has(field) && !/^-?\d+$/.test(field))
+    this.usesRows = true
+    if (property === undefined) this.usesWholeRow = true
+    else if (typeof field === 'string' && !LIST_PROPERTIES.has(field) && !/^-?\d+$/.test(field))
       throw new TemplateFault(
         `"${name}" is the list of rows, which has no "${field}"; write {% for row in ${name} %} and use row.${field}`,
         at,
       )
-    else this.#ofRow(rest, at)
+    else this.#useRow(rest, at)
   }
 
-  #column(name: string, at: number): void {
-    this.ofRows = true
+  #useColumn(name: string, at: number): void {
+    this.usesRows = true
     this.columns.add(name)
     if (!this.current.has(name)) this.current.set(name, at)
   }
 }
 
-const OF_LISTS: ReadonlySet<string> = new Set(['first', 'last', 'size'])
+const LIST_PROPERTIES: ReadonlySet<string> = new Set(['first', 'last', 'size'])
 
 function isQuoted(token: FilterCall['args'][number] | undefined): token is QuotedToken {
   return token !== undefined && !Array.isArray(token) && TypeGuards.isQuotedToken(token)
 }
 
-/** True if filters use nothing of the rows except their number, and properties that are written out. */
+/** True if the filters end in the number of rows, and use nothing else of them but literal properties. */
 function endsWithoutRows(filters: readonly FilterCall[]): boolean {
   const end = filters.findIndex(filter => !readsOnlyWritten(filter))
   return filters[end]?.name === 'size'
@@ -343,31 +339,31 @@ function readsOnlyWritten({ name, args }: FilterCall): boolean {
   return KEEPS_ITEMS.has(name) && (EXPRESSION_FILTERS.has(name) || isQuoted(args[0]))
 }
 
-/** What the result of a filter stands for. */
+/** Returns the kind of a filter's result. */
 function filteredKind({ name }: FilterCall, input: Kind): Kind {
   if (input !== 'rows') return 'value'
   if (KEEPS_ITEMS.has(name)) return 'rows'
   return TAKES_ITEM.has(name) ? 'row' : 'value'
 }
 
-/** Throws for a field that does not exist. */
+/** Throws a `TemplateFault` for a property that the owner lacks. */
 function assertField(
   [property]: readonly Property[],
-  { of, fields, at }: { of: string; fields: readonly string[]; at: number },
+  { owner, fields, at }: { owner: string; fields: readonly string[]; at: number },
 ): void {
   const field = property === undefined ? undefined : writtenName(property)
   if (field === undefined || fields.includes(String(field))) return
   const hint = nearestHint(String(field), fields) || `; it has ${fields.join(', ')}`
-  throw new TemplateFault(`"${of}" has no "${field}"${hint}`, at)
+  throw new TemplateFault(`"${owner}" has no "${field}"${hint}`, at)
 }
 
 function assertLoopFields(
   rest: readonly Property[],
   { loop, at }: { loop: 'forloop' | 'tablerowloop'; at: number },
 ): void {
-  // A parent loop has what a loop has.
+  // A parent loop has the properties of a loop.
   const from = rest.findIndex(property => writtenName(property) !== 'parentloop')
-  if (from >= 0) assertField(rest.slice(from), { of: loop, fields: LOOP_NAMES[loop], at })
+  if (from >= 0) assertField(rest.slice(from), { owner: loop, fields: LOOP_NAMES[loop], at })
 }
 
 function unknownName(name: string, names: Names, at: number): TemplateFault {
@@ -381,7 +377,7 @@ function unknownName(name: string, names: Names, at: number): TemplateFault {
   return new TemplateFault(`unknown name "${name}"${hint}`, at)
 }
 
-function ofOneRow(name: string, names: Names, at: number): TemplateFault {
+function onlyForOneRow(name: string, names: Names, at: number): TemplateFault {
   const row = names.row() ?? 'row'
   const place = row === 'row' ? 'in a batch, write {% for row in rows %} and' : 'in this loop,'
   return new TemplateFault(
@@ -390,7 +386,7 @@ function ofOneRow(name: string, names: Names, at: number): TemplateFault {
   )
 }
 
-/** What one operand stands for. */
+/** Returns the kind of an operand. */
 function kindOf(token: Token | ValueToken, names: Names): Kind {
   if (!TypeGuards.isPropertyAccessToken(token) || token.variable !== undefined || token.props.length !== 1)
     return 'value'

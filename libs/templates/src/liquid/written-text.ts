@@ -1,14 +1,17 @@
 /**
- * Text between the quotes of a JSON template. A text of a row is escaped there, and what the template itself
- * writes counts as written. Filters mix the two: of `{{ row.x | replace: ', ', '","' }}`, the quotes come
- * from the template. So while such filters work, characters of the row that JSON escapes stand as marks.
+ * Text between the quotes of a JSON template. Texts of rows are escaped there. Text of the template is not,
+ * since its author means the quotes. Filters mix the two: in `{{ row.x | replace: ', ', '","' }}`, the quotes
+ * come from the template. So while such filters work, marks stand for the row's characters that JSON escapes.
  */
 import { EscapedText, printValue, type TextCounter } from '../values/print-value.ts'
 import { isMap } from './operators.ts'
 import { TemplateFault } from './template-fault.ts'
 import { unpackJson } from '../values/plain-value.ts'
 
-/** Code points that Unicode keeps out of texts. If a row has one, it stands as the third with a letter. */
+/**
+ * Unicode keeps these code points out of texts. If a row has one all the same, the third of them and a letter
+ * stand for it.
+ */
 const MARKS: { readonly [character: string]: string } = {
   '"': '\ufdd0',
   '\\': '\ufdd1',
@@ -25,7 +28,7 @@ const ESCAPED = /["\\\u0000-\u001f]/
 const MARK_OR_CONTROL = /[\u0000-\u001f\ufdd0-\ufdd2]/
 const CONTROL = /[\u0000-\u001f]/g
 
-/** A text that a template put together of what it writes itself and of texts of rows, which are marked. */
+/** A text with characters of the template, and with characters of rows, which are marked. */
 export class WrittenText extends EscapedText {
   readonly marked: string
 
@@ -36,7 +39,7 @@ export class WrittenText extends EscapedText {
 }
 
 function withMarks(text: string): string {
-  // Most texts have none, and looking alone is cheaper.
+  // Most texts have none, and a search is cheaper than a replacement.
   return text.search(MARKED) < 0 ? text : text.replaceAll(MARKED, character => MARKS[character] ?? character)
 }
 
@@ -46,37 +49,38 @@ function withoutMarks(text: string): string {
 
 const MAX_DEPTH = 100
 
-/** As many items as it looks at count as work: a list may hold another one many times over. */
-function itemsOf(list: readonly unknown[], counter: TextCounter, depth: number): readonly unknown[] {
+/** Counts the items as work, since a list may hold another one many times over. Returns the list. */
+function chargedItems(list: readonly unknown[], counter: TextCounter, depth: number): readonly unknown[] {
   if (depth > MAX_DEPTH) throw new TemplateFault('the list is nested too deep')
   counter.charge(list.length + 1)
   return list
 }
 
-/** A value of a row, with marks in its texts. Maps stay as they are, since filters look into them. */
+/** Marks the texts of a row's value. Maps stay unmarked, since filters look into them. */
 export function marked(value: unknown, counter: TextCounter, depth = 0): unknown {
   if (typeof value === 'string') return withMarks(value)
   if (value instanceof WrittenText) return value.marked
   const plain = unpackJson(value)
   if (Array.isArray(plain))
-    return itemsOf(plain, counter, depth).map(item => marked(item, counter, depth + 1))
+    return chargedItems(plain, counter, depth).map(item => marked(item, counter, depth + 1))
   return plain
 }
 
-/** The same with maps printed, as a filter prints them that makes text. */
+/** Prints the maps in a marked value, as filters that make text do, and marks the result. */
 export function markedText(value: unknown, counter: TextCounter, depth = 0): unknown {
   if (Array.isArray(value))
-    return itemsOf(value, counter, depth).map(item => markedText(item, counter, depth + 1))
+    return chargedItems(value, counter, depth).map(item => markedText(item, counter, depth + 1))
   return isMap(value) ? withMarks(printValue(value, counter)) : value
 }
 
+/** Takes the marks out of a value again. */
 export function unmarked(value: unknown, counter: TextCounter, depth = 0): unknown {
   if (typeof value === 'string') return withoutMarks(value)
   if (!Array.isArray(value)) return value
-  return itemsOf(value, counter, depth).map(item => unmarked(item, counter, depth + 1))
+  return chargedItems(value, counter, depth).map(item => unmarked(item, counter, depth + 1))
 }
 
-/** As it stands between quotes. A line break cannot, whoever writes it. */
+/** Returns the text as it stands between quotes. Line breaks are escaped, even the template's own. */
 export function writtenInQuotes({ marked: text }: WrittenText): string {
   if (text.search(MARK_OR_CONTROL) < 0) return text
   return text
@@ -92,15 +96,16 @@ function inJson(text: string): string {
 }
 
 /**
- * A text of a row, between quotes. `isJson`: a filter has escaped it, which is enough where it was all of it.
+ * Escapes a text of a row for its place between quotes. `isJson` says that a filter such as `json` escaped
+ * the text, or a part of it. A text that is valid between quotes then stays as it is.
  */
 export function escapedInQuotes(text: string, isJson: boolean): string {
   if (!ESCAPED.test(text)) return text
-  return isJson && isInside(text) ? text : inJson(text)
+  return isJson && isValidInQuotes(text) ? text : inJson(text)
 }
 
-/** True for text that stands between quotes as it is. */
-function isInside(text: string): boolean {
+/** True for text that is valid between quotes as it is. */
+function isValidInQuotes(text: string): boolean {
   try {
     JSON.parse(`"${text}"`)
     return true
@@ -109,12 +114,12 @@ function isInside(text: string): boolean {
   }
 }
 
-/** True if JSON would have to escape it. */
+/** True if JSON has to escape a character of the text. */
 export function hasEscapes(text: string): boolean {
   return ESCAPED.test(text)
 }
 
-/** Whether quotes are open behind this text; null if its last backslash escapes what follows. */
+/** Returns true if quotes are open behind this text; null if its last character is an open escape. */
 export function insideAfter(text: string, inside: boolean): boolean | null {
   let open = inside
   for (let at = 0; at < text.length; at += 1) {

@@ -204,7 +204,7 @@ describe('rows that stay encoded', () => {
     )
   })
 
-  it('are refused where only the names of members say something of them', async () => {
+  it('are rejected if only the names of members say something of them', async () => {
     const columns: readonly Column[] = [
       { name: 'id', type: { kind: 'text' } },
       { name: 'tags', type: { kind: 'list', of: { kind: 'text' } } },

@@ -84,7 +84,7 @@ describe('a batch of rows', () => {
     for (const one of rendered) if (one.kind === 'unrenderable') expect(one.error).toContain('JSON')
   })
 
-  it('is halved where what is known of its rows leaves no room for them in a record', () => {
+  it('is halved if its rows leave no room in the record of the request', () => {
     const key = 'k'.repeat(90_000)
     const rows = Array.from({ length: 400 }, (_, seq) =>
       sampleChange({ seq, key, after: { id: seq, name: 'a' } }),
@@ -96,7 +96,7 @@ describe('a batch of rows', () => {
     ])
     const captured = JSON.stringify({ id: 'x'.repeat(REQUEST_CEILING_BYTES) })
     expect(render([sampleChange({ captured })], listOf(1_000))).toMatchObject([
-      { kind: 'unrenderable', error: expect.stringContaining('what is known of its row') },
+      { kind: 'unrenderable', error: expect.stringContaining('the request with its row') },
     ])
   })
 
@@ -108,7 +108,7 @@ describe('a batch of rows', () => {
 })
 
 describe('a single row', () => {
-  it('is rejected, not sent, where its body is larger than anything that is sent', () => {
+  it('is rejected if its body is larger than the largest that is sent', () => {
     const text = spec({ body: { text: { contentType: 'text/plain', template: '{{ row.name }}' } } })
     const most = 'x'.repeat(BODY_CEILING_BYTES)
     expect(render(named([most]), text)).toMatchObject([{ kind: 'request', rows: [{ seq: 0 }] }])
@@ -117,7 +117,7 @@ describe('a single row', () => {
     ])
   })
 
-  it('is rejected where its path and headers are larger than anything that is sent', () => {
+  it('is rejected if its path and headers are larger than the largest that are sent', () => {
     const most = 'x'.repeat(HEAD_CEILING_BYTES - '/rows/'.length)
     const path = spec({ path: '/rows/{{ name }}' })
     expect(render(named([most]), path)).toMatchObject([{ kind: 'request' }])
@@ -129,13 +129,13 @@ describe('a single row', () => {
     expect(render(named([`${most}x`]), header)).toMatchObject([{ kind: 'unrenderable' }])
   })
 
-  it('has no body where the trigger has none', () => {
+  it('has no body if the trigger has none', () => {
     expect(render(named(['a']), spec({ path: '/rows/{{ id }}' }))).toMatchObject([
       { kind: 'request', method: 'POST', path: '/rows/0', body: null },
     ])
   })
 
-  it('is the row that went where it was removed, and knows the one before where it changed', () => {
+  it('renders the removed row, and knows the row before a change', () => {
     const of = spec({ path: '/rows/{{ name }}-{{ previous.name | default: "none" }}' })
     const before = { id: 1, name: 'old' }
     const removed = sampleChange({ op: 'removed', before, beforeState: 'present', after: null })
@@ -144,7 +144,7 @@ describe('a single row', () => {
     expect(render([changed], of, 'changed')).toMatchObject([{ path: '/rows/new-old' }])
   })
 
-  it('carries what earlier runs left behind, and whether the destination holds it for certain', () => {
+  it('carries its captured values, and says if its state is uncertain', () => {
     const retried = sampleRetried()
     const rowOf = (fields: Partial<Change>) => render([sampleChange(fields)], spec({}))[0]?.rows[0]
     expect(rowOf({ retried, beforeState: 'existence-uncertain' })).toMatchObject({ uncertain: true, retried })
@@ -160,7 +160,7 @@ describe('a single row', () => {
     ])
   })
 
-  it('goes on with its captured values, and says which one it lacks', () => {
+  it('carries its captured values, and names the one that it lacks', () => {
     const of = spec({ path: '/rows/{{ captured.id }}' })
     const before = { id: 1, name: 'a' }
     const removed = (captured: string | null) =>

@@ -10,7 +10,7 @@ import type { CompiledTrigger, EncodedRequest, RenderContext, RenderResult, Temp
 import type { Row } from '@sluice/contracts/values'
 import type { Abortable } from '@sluice/flow/abortable'
 import type { Definition } from '@sluice/contracts/resources'
-import { printValue } from '../values/print-value.ts'
+import { NOT_COUNTED, printValue } from '../values/print-value.ts'
 import { parseExactJson } from '../values/exact-json.ts'
 import type { RowBatch } from './row-batches.ts'
 
@@ -27,10 +27,7 @@ export type Rendered =
   | {
       readonly kind: 'unrenderable'
       readonly error: string
-      /**
-       * The name of the value that the row needs and that was never captured. Null if there is another
-       * reason.
-       */
+      /** The name of the captured value that the row lacks; null if the error has another reason. */
       readonly lacks: string | null
       readonly rows: readonly RequestRow[]
     }
@@ -38,13 +35,16 @@ export type Rendered =
 /** A request body larger than this is never sent; a single row that needs it is rejected. */
 export const BODY_CEILING_BYTES = 8_000_000
 
-/** Most bytes that a record says of a row, beside its key and its captured values. */
-const ROW_BYTES = 300
+/**
+ * A row takes at most this many bytes in the record of its request, beside its key, names and captured
+ * values.
+ */
+const MAX_ROW_BYTES = 300
 
 const encoder = new TextEncoder()
 
 export interface BatchContext extends RenderContext {
-  /** The columns by which answers name rows; default none. */
+  /** The columns whose texts an answer may use to name a row; default none. */
   readonly naming?: readonly string[]
 }
 
@@ -54,13 +54,13 @@ export interface BatchContext extends RenderContext {
  */
 export type RenderElsewhere = (
   batch: RowBatch,
-  of: { readonly hash: string; readonly definition: Definition; readonly context: BatchContext },
+  task: { readonly hash: string; readonly definition: Definition; readonly context: BatchContext },
   options: Abortable,
 ) => Promise<readonly Rendered[]>
 
 /**
- * Deterministic: the same rows give the same requests in the same order. Throws a `SlowRender` where the
- * context has patience, and it ends.
+ * Renders a batch here. The same rows give the same requests in the same order. Throws a `SlowRender` once
+ * the patience of the context ends.
  */
 export function renderBatch(
   { op, changes }: RowBatch,
@@ -70,39 +70,39 @@ export function renderBatch(
   return renderRows(changes, { op, trigger, context, tooMuch: { count: 0 } })
 }
 
-/** What the halves of a batch have in common. */
+/** The halves of a batch share one of these. */
 interface Rendering {
   readonly op: Op
   readonly trigger: CompiledTrigger
   readonly context: BatchContext
-  /** Renders that were too much work. */
+  /** Counts the renders that stopped at a limit of work. */
   readonly tooMuch: { count: number }
 }
 
 /**
- * After so many renders of a batch that were too much work, its other rows are not tried. They most likely
- * have the same template at fault, and each try takes up to seconds.
+ * Once this many renders of a batch have stopped at a limit of work, its other rows are rejected unrendered.
+ * Most likely the template is at fault for all of them, and each render takes up to seconds.
  */
 const MAX_TOO_MUCH = 64
 
-function renderRows(changes: readonly Change<AnyRow>[], of: Rendering): Rendered[] {
-  const { op, trigger, context, tooMuch } = of
+function renderRows(changes: readonly Change<AnyRow>[], rendering: Rendering): Rendered[] {
+  const { op, trigger, context, tooMuch } = rendering
   const result = tooMuch.count < MAX_TOO_MUCH ? requestFor(changes, trigger, context) : GIVEN_UP
   if (result.kind === 'unrenderable') {
     const { error, lacks } = result
     if (result.isTooMuch === true) tooMuch.count += 1
-    if (changes.length > 1 && result !== GIVEN_UP) return renderHalves(changes, of)
+    if (changes.length > 1 && result !== GIVEN_UP) return renderHalves(changes, rendering)
     const rows = changes.map(change => requestRow(op, change, context))
     return [{ kind: 'unrenderable', error, lacks, rows }]
   }
   const { body } = result
   const bytes = body?.length ?? 0
   const limit = Math.min(trigger.batch?.bytes ?? BODY_CEILING_BYTES, BODY_CEILING_BYTES)
-  if (bytes > limit && changes.length > 1) return renderHalves(changes, of)
+  if (bytes > limit && changes.length > 1) return renderHalves(changes, rendering)
   const { method, path, headers } = result
   const rows = changes.map(change => requestRow(op, change, context))
   const error = tooLarge({ body: bytes, head: headBytes(path, headers), rows: rowsBytes(rows) })
-  if (error !== null && changes.length > 1) return renderHalves(changes, of)
+  if (error !== null && changes.length > 1) return renderHalves(changes, rendering)
   if (error !== null) return [{ kind: 'unrenderable', error, lacks: null, rows }]
   return [{ kind: 'request', method, path, headers, body, rows }]
 }
@@ -110,14 +110,14 @@ function renderRows(changes: readonly Change<AnyRow>[], of: Rendering): Rendered
 const GIVEN_UP: Made & { kind: 'unrenderable' } = {
   kind: 'unrenderable',
   error:
-    `the template did too much work for ${MAX_TOO_MUCH} parts of the batch that the row is in, so that the row was not tried; ` +
+    `the template did too much work for ${MAX_TOO_MUCH} parts of the row's batch, so this row was not rendered; ` +
     'make the loops of the template shorter, or the batch smaller',
   lacks: null,
 }
 
 type Made = (EncodedRequest & { readonly kind: 'rendered' }) | Exclude<RenderResult, { kind: 'rendered' }>
 
-/** The request for these changes, with its body as UTF-8. */
+/** Renders one request, with its body as UTF-8. */
 function requestFor(
   changes: readonly Change<AnyRow>[],
   trigger: CompiledTrigger,
@@ -132,15 +132,14 @@ function requestFor(
   return { ...result, body: result.body === null ? null : encoder.encode(result.body) }
 }
 
-/** Why a request of so many bytes cannot be sent; null if it can. */
+/** The error for a request that has too many bytes to be sent; null if it can be sent. */
 function tooLarge({ body, head, rows }: { body: number; head: number; rows: number }): string | null {
-  if (body > BODY_CEILING_BYTES)
-    return `the body has ${body} bytes, and the most that is sent is ${BODY_CEILING_BYTES}`
+  if (body > BODY_CEILING_BYTES) return `the body has ${body} bytes; at most ${BODY_CEILING_BYTES} are sent`
   if (head > HEAD_CEILING_BYTES)
-    return `path and headers have ${head} bytes, and the most that is sent is ${HEAD_CEILING_BYTES}`
+    return `path and headers have ${head} bytes; at most ${HEAD_CEILING_BYTES} are sent`
   const all = body + head + rows
   if (all <= REQUEST_CEILING_BYTES) return null
-  return `the request and what is known of its row take ${all} bytes, and the most is ${REQUEST_CEILING_BYTES}`
+  return `the request with its row's key and captured values takes ${all} bytes; at most ${REQUEST_CEILING_BYTES} are sent`
 }
 
 function headBytes(path: string, headers: { readonly [name: string]: string }): number {
@@ -150,18 +149,21 @@ function headBytes(path: string, headers: { readonly [name: string]: string }): 
   return bytes
 }
 
-/** Most bytes that the record of a request says of its rows. */
+/** The rows take at most this many bytes in the record of their request. */
 function rowsBytes(rows: readonly RequestRow[]): number {
   let bytes = 0
   for (const { key, captured, named } of rows)
     bytes +=
-      ROW_BYTES + Buffer.byteLength(key) + Buffer.byteLength(captured ?? '') + Buffer.byteLength(named ?? '')
+      MAX_ROW_BYTES +
+      Buffer.byteLength(key) +
+      Buffer.byteLength(captured ?? '') +
+      Buffer.byteLength(named ?? '')
   return bytes
 }
 
-function renderHalves(changes: readonly Change<AnyRow>[], of: Rendering): Rendered[] {
+function renderHalves(changes: readonly Change<AnyRow>[], rendering: Rendering): Rendered[] {
   const middle = Math.ceil(changes.length / 2)
-  return [...renderRows(changes.slice(0, middle), of), ...renderRows(changes.slice(middle), of)]
+  return [...renderRows(changes.slice(0, middle), rendering), ...renderRows(changes.slice(middle), rendering)]
 }
 
 const NO_ROW: Row = {}
@@ -191,11 +193,10 @@ function requestRow(op: Op, change: Change<AnyRow>, { naming = [] }: BatchContex
   return { key, seq, op, uncertain, captured, retried, named }
 }
 
-/** No text that is longer names a row. */
+/** A longer text names no row. */
 const MAX_NAME_BYTES = 1_000
-const UNCOUNTED = { charge: () => undefined }
 
-/** The texts of columns as templates print them, as JSON. */
+/** The texts of the naming columns, as templates print them, in a JSON map by column. */
 function namesOf(change: Change<AnyRow>, naming: readonly string[]): string {
   const row = rowWith(newestRow(change), 'all')
   const names = naming.flatMap(column => {
@@ -205,13 +206,13 @@ function namesOf(change: Change<AnyRow>, naming: readonly string[]): string {
   return JSON.stringify(Object.fromEntries(names))
 }
 
-/** Lists and maps name no row. */
+/** The text of a value; null for lists and maps, which name no row. */
 function nameOf(value: unknown): string | null {
-  if (value === null || value === undefined || Array.isArray(value) || isPlain(value)) return null
-  const text = printValue(value, UNCOUNTED)
+  if (value === null || value === undefined || Array.isArray(value) || isPlainMap(value)) return null
+  const text = printValue(value, NOT_COUNTED)
   return Buffer.byteLength(text) <= MAX_NAME_BYTES ? text : null
 }
 
-function isPlain(value: unknown): boolean {
+function isPlainMap(value: unknown): boolean {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
 }

@@ -1,6 +1,6 @@
 /**
- * Renders the changes of a run that is not published: the requests that a renderer would make in each
- * partition, in the order of the ops.
+ * Renders changes that are not published, as a preview does. It makes the requests that a renderer would make
+ * in each partition, in the order of the ops.
  */
 import type { Change } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
@@ -11,20 +11,21 @@ import { compileTrigger, type CompiledTrigger } from '../compile.ts'
 import { renderBatch, type BatchContext, type Rendered } from './render-batch.ts'
 import { ONE_ROW, RowBatches, type RowBatch } from './row-batches.ts'
 
-/** The compiled triggers of a definition, kept by its hash: a definition never changes. */
-const KEPT = 100
+/** Definitions whose compiled triggers are kept. A definition with the same hash never changes. */
+const MAX_KEPT = 100
 const compiled = new Map<string, ReadonlyMap<Op, CompiledTrigger>>()
 
+/** Returns the triggers as `triggersOf` does, and keeps them by the definition's hash. */
 export function compileTriggers(hash: string, definition: Definition): ReadonlyMap<Op, CompiledTrigger> {
   const known = compiled.get(hash)
   if (known !== undefined) return known
   const triggers = triggersOf(definition)
-  if (compiled.size >= KEPT) compiled.clear()
+  if (compiled.size >= MAX_KEPT) compiled.clear()
   compiled.set(hash, triggers)
   return triggers
 }
 
-/** Compiles the triggers that render requests. Throws `template` where one is wrong. */
+/** Compiles the triggers of all ops that have one. Throws `template` if one is wrong. */
 export function triggersOf({ sync, destination }: Definition): ReadonlyMap<Op, CompiledTrigger> {
   const destinationHeaders = Object.keys(destination.headers ?? {})
   const triggers = new Map<Op, CompiledTrigger>()
@@ -36,7 +37,7 @@ export function triggersOf({ sync, destination }: Definition): ReadonlyMap<Op, C
   return triggers
 }
 
-/** A change with the partition that it would stand in, and its size there. */
+/** A change with the partition to which it would be published, and the bytes that it would take there. */
 export interface PlacedChange<R = Row> {
   readonly partition: number
   readonly bytes: number
@@ -44,7 +45,8 @@ export interface PlacedChange<R = Row> {
 }
 
 /**
- * Takes changes with all of an op in succession, each with its partition. `hash` is that of the definition.
+ * Renders changes that come sorted by op. Triggers are compiled once for definitions that come with their
+ * `hash`.
  */
 export type RenderChanges = (
   changes: AsyncIterable<readonly PlacedChange[]>,
@@ -53,7 +55,7 @@ export type RenderChanges = (
   hash?: string,
 ) => AsyncGenerator<{ readonly op: Op; readonly rendered: Rendered }>
 
-/** Renders here. */
+/** Renders in this thread. */
 export async function* renderChanges(
   ...[changes, definition, context, hash]: Parameters<RenderChanges>
 ): ReturnType<RenderChanges> {
@@ -74,11 +76,11 @@ export async function* renderChanges(
     for (const { partition, bytes, change } of rows) {
       const op = OPS.find(candidate => candidate === change.op)
       if (op === undefined) continue
-      // In its partition a batch ends with its op in any case. Here this keeps the requests of an op
-      // together.
+      // A batch ends with its op in any case. Flushing all partitions keeps the requests of an op together.
       if (op !== current) yield* flush()
       current = op
-      const batches = partitions.get(partition) ?? new RowBatches(of => triggers.get(of)?.batch ?? ONE_ROW)
+      const batches =
+        partitions.get(partition) ?? new RowBatches(each => triggers.get(each)?.batch ?? ONE_ROW)
       partitions.set(partition, batches)
       yield* render(batches.add(op, { offset: 0, bytes, change }))
     }

@@ -23,7 +23,7 @@ const shapes = (batches: readonly RowBatch[]) =>
   batches.map(({ op, changes, start, end }) => [op, changes.map(({ seq }) => seq), start, end])
 
 describe('batches of rows', () => {
-  it('close when they are full, each op with a size of its own, and say which offsets they are made of', () => {
+  it('close when they are full, each op with a size of its own, and name their offsets', () => {
     expect(shapes(batched(['removed', 'removed', 'changed', 'changed', 'added', 'added', 'added']))).toEqual([
       ['removed', [0], 10, 11],
       ['removed', [1], 11, 12],
@@ -39,7 +39,7 @@ describe('batches of rows', () => {
     ])
   })
 
-  it('close when their changes are large, so that few are held at a time', () => {
+  it('close when their changes are large, so that few are in memory at a time', () => {
     const batches = new RowBatches(() => ({ size: 100, bytes: 8_000_000 }))
     const half = BATCH_CEILING_BYTES / 2
     const add = (seq: number, bytes: number) => shapes(batches.add('added', sized(seq, { seq }, bytes)))
@@ -85,7 +85,7 @@ describe('batches of rows', () => {
     expect(new RowBatches(() => ONE_ROW).flush()).toEqual([])
   })
 
-  it('are the same for one who begins with any of them: no batch depends on those before it', () => {
+  it('are the same for a reader that begins with any of them, since none depends on those before it', () => {
     const ops: readonly Op[] = [
       'removed',
       'changed',

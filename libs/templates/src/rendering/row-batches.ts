@@ -1,29 +1,30 @@
 /**
- * Gathers a partition's changes into batches of rows. A batch follows from the changes alone: their count,
- * bytes, ops and markers. It never follows from a clock, or from how the changes were fetched. So a renderer
- * that starts again makes the same batches (PROTOCOL.md §7).
+ * Gathers a partition's changes into batches of rows. Only the changes decide where a batch ends: their
+ * count, bytes, ops and markers. Neither the clock nor the size of a fetch does. So a renderer that starts
+ * again makes the same batches (PROTOCOL.md §7).
  */
 import type { AnyRow } from '@sluice/contracts/avro/encoded-row'
 import type { Change } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 
 /**
- * A batch ends once its changes have this many bytes in the topic, however few they are. All of it is in
- * memory and rendered at once.
+ * A batch ends once its changes have this many bytes in the topic, however few they are. The renderer holds a
+ * whole batch in memory.
  */
 export const BATCH_CEILING_BYTES = 16_000_000
 /**
- * A batch also ends once its changes have so many times the bytes that its body may have, and at least the
- * second figure. A larger batch would mostly be too large for one body, and be divided. The factor is above 1
- * because a change has up to two rows, and a template may leave a part of them out.
+ * A batch also ends once its changes have this many times the bytes that its body may have. A larger batch
+ * would mostly be too large for one body, and be divided. The factor is above 1 because a change has up to
+ * two rows, and a template may leave a part of them out.
  */
-const BODIES_A_BATCH = 4
-const BATCH_FLOOR_BYTES = 1_000_000
+const MAX_BODIES_PER_BATCH = 4
+/** Batches for smaller bodies still take up this many bytes of changes. */
+const MIN_CEILING_BYTES = 1_000_000
 
 /** How large a batch may become. */
 export interface BatchLimits {
   readonly size: number
-  /** Most bytes of the body. */
+  /** The largest body, in bytes. */
   readonly bytes: number
 }
 
@@ -31,10 +32,10 @@ export interface BatchLimits {
 export const ONE_ROW: BatchLimits = { size: 1, bytes: 0 }
 
 function ceilingOf({ bytes }: BatchLimits): number {
-  return Math.min(BATCH_CEILING_BYTES, Math.max(BATCH_FLOOR_BYTES, bytes * BODIES_A_BATCH))
+  return Math.min(BATCH_CEILING_BYTES, Math.max(MIN_CEILING_BYTES, bytes * MAX_BODIES_PER_BATCH))
 }
 
-/** A change with its place in `changes`, and its size there. */
+/** A change with its offset in `changes`, and its bytes there. */
 export interface SizedChange {
   readonly offset: number
   readonly bytes: number
@@ -63,7 +64,7 @@ export class RowBatches {
     this.#limitsOf = limitsOf
   }
 
-  /** Adds a row; returns the batches that are complete with that, at most two. */
+  /** Adds a row. Returns the batches that this completes, at most two. */
   add(op: Op, { offset, bytes, change }: SizedChange): readonly RowBatch[] {
     const complete = this.#op !== null && this.#op !== op ? this.flush() : NONE
     if (this.#op === null) {
@@ -78,14 +79,14 @@ export class RowBatches {
     return complete.length === 0 ? this.flush() : [...complete, ...this.flush()]
   }
 
-  /** What the open batch has, as it stands in the topic. */
+  /** The bytes that the changes of the open batch have in the topic. */
   get openBytes(): number {
     return this.#bytes
   }
 
   /**
-   * Forgets the open batch, which is to be read again: gives the offset and the seq of its first change, or
-   * null if none is open.
+   * Forgets the open batch. Returns the offset and the seq of its first change, from which it has to be read
+   * again; null if no batch is open.
    */
   forget(): { readonly offset: number; readonly seq: number } | null {
     const [first] = this.#changes

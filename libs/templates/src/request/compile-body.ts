@@ -1,4 +1,4 @@
-/** The kinds of bodies: how each is made of rows, and its Content-Type, unless a header sets another one. */
+/** Compiles each kind of body, and names its Content-Type. A header may set another one. */
 import type { BodySpec } from '@sluice/contracts/resources'
 import { JsonText, NO_NUMBERS } from '@sluice/contracts/values'
 import { compileFields } from './compile-fields.ts'
@@ -36,7 +36,7 @@ export function compileBody(spec: BodySpec, compiler: TriggerCompiler): Compiled
   return { part: mayOmit ? neverSilent(part, compiler) : part, contentType: JSON_TYPE }
 }
 
-/** Fields that are left out may leave nothing of a batch. */
+/** Rejects a batch of which no field is left, since each was left out. */
 function neverSilent(part: Part, { mustSaySomething }: TriggerCompiler): Part {
   if (!mustSaySomething) return part
   return {
@@ -65,7 +65,10 @@ function jsonKind(compiler: TriggerCompiler): PartKind {
   }
 }
 
-/** If an API answers 200 to a request that says nothing of its rows, the rows would count as delivered. */
+/**
+ * The fault of a batch whose body says nothing of its rows. They would count as delivered if the API answered
+ * 200.
+ */
 function nothingSaid(found: string): ContentFault {
   return new ContentFault(
     `the body ${found}, which says nothing of the rows; if that is meant, write allowEmpty: true beside the body`,
@@ -109,7 +112,7 @@ function compileText(
   }
 }
 
-/** As the URL standard writes forms: UTF-8, spaces as `+`. */
+/** Forms are encoded as the URL standard says: UTF-8, spaces as `+`. */
 const FORM_KIND: PartKind = {
   escaping: null,
   finish: rendered => {
@@ -122,7 +125,7 @@ function formEncoded(text: string): string {
   return new URLSearchParams([['', text]]).toString().slice(1)
 }
 
-/** A list sends its name once for each of its values. */
+/** A name with a list is sent once for each value of the list. */
 function compileForm(
   form: { readonly [name: string]: string | readonly string[] },
   compiler: TriggerCompiler,
@@ -149,7 +152,7 @@ function compileForm(
   }
 }
 
-/** The payload of a row from a column, as it stands there. */
+/** Writes the JSON that stands in a column of the row, unchanged. */
 function compileColumn(column: string, compiler: TriggerCompiler): ItemWriter {
   const field = 'body.jsonColumn'
   compiler.uses(column, field)
@@ -170,7 +173,7 @@ function compileColumn(column: string, compiler: TriggerCompiler): ItemWriter {
   }
 }
 
-/** One item, or the list of items of a batch, in its envelope. */
+/** Writes the item of a row, or the list of items of a batch, into the envelope. */
 function compileItems(item: ItemWriter, wrap: string | undefined, compiler: TriggerCompiler): Part {
   const write = compiler.batched ? listOf(item) : item
   if (wrap === undefined) return { constant: null, run: write }

@@ -1,22 +1,21 @@
 /**
- * The field mapper: JSON of a row's columns, by a map of names. Its way of writing always gives JSON, so
- * nothing has to be checked.
+ * The field mapper writes JSON of a row's columns, as a map of names says. It writes nothing but JSON, so its
+ * result needs no check.
  */
 import { messageOf } from '@sluice/contracts/errors'
-import type { ItemWriter } from '../liquid/frame.ts'
-import type { Frame } from '../liquid/frame.ts'
-import { jsonText } from '../values/print-value.ts'
+import type { Frame, ItemWriter } from '../liquid/frame.ts'
+import { NOT_COUNTED, jsonText } from '../values/print-value.ts'
 import { faultIn } from './trigger-compiler.ts'
 import type { TriggerCompiler } from './trigger-compiler.ts'
 
 const MAX_DEPTH = 50
 
-/** Fields by name. */
+/** Specs of fields by name. */
 interface FieldMap {
   readonly [name: string]: unknown
 }
 
-/** What a column that is null becomes: null, empty text, or nothing at all. */
+/** A column that is null becomes null, an empty text, or is left out. */
 type WhenNull = 'keep' | 'empty' | 'omit'
 
 const WHEN_NULL: ReadonlySet<unknown> = new Set<WhenNull>(['keep', 'empty', 'omit'])
@@ -37,7 +36,7 @@ export function compileFields(
   return { write, mayOmit: mapper.mayOmit }
 }
 
-/** What is compiled, and what was found so far. */
+/** Gathers findings while fields are compiled. */
 interface Mapper {
   readonly compiler: TriggerCompiler
   mayOmit: boolean
@@ -46,7 +45,7 @@ interface Mapper {
 /** Stands for a field that is left out. No JSON is empty. */
 const OMITTED = ''
 
-/** The place in the mapper, for messages, and what null becomes there. */
+/** The place of a field in the mapper, and its rule for null. */
 interface Place {
   readonly field: string
   readonly depth: number
@@ -86,7 +85,7 @@ function compileField(spec: unknown, mapper: Mapper, place: Place): ItemWriter {
   return compileMap(spec, mapper, place)
 }
 
-/** A column that says by itself what null becomes. */
+/** Compiles a column with a `whenNull` of its own. */
 function compileNullable(
   { column, whenNull }: { readonly column: unknown; readonly whenNull: unknown },
   mapper: Mapper,
@@ -164,7 +163,7 @@ function compileColumn(column: string, mapper: Mapper, place: Place): ItemWriter
   }
 }
 
-/** What is written for null. */
+/** The text that is written for null. */
 const NOTHING: { readonly [when in WhenNull]: string } = { keep: 'null', empty: '""', omit: OMITTED }
 
 function writeJson(field: string, value: unknown, frame: Frame): string {
@@ -178,7 +177,7 @@ function writeJson(field: string, value: unknown, frame: Frame): string {
 
 function compileValue(value: unknown, mapper: Mapper, place: Place): ItemWriter {
   try {
-    const text = jsonText(value, { charge: () => undefined })
+    const text = jsonText(value, NOT_COUNTED)
     return () => text
   } catch (error) {
     return mistake(mapper, inside(place, 'value'), messageOf(error))

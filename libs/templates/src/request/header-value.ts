@@ -1,4 +1,4 @@
-/** Headers: no value can end its line and begin another. */
+/** Checks headers, so that no value can end its line and begin another header. */
 import { HOST_WANTED, isHost, NOT_IN_HEADER_VALUE } from '@sluice/contracts/specs/http-texts'
 import type { Escaping } from '../liquid/compile-template.ts'
 import type { LiteralFault } from './literal-texts.ts'
@@ -19,7 +19,7 @@ function withoutLineBreak(text: string): string {
   return text
 }
 
-/** The value as it is sent. Throws a `TemplateFault` for a text that no header can carry. */
+/** Returns the value as it is sent. Throws a `TemplateFault` for a text that no header can carry. */
 export function finishHeader(rendered: string): string {
   const value = rendered.trim()
   if (LINE_BREAK.test(value))
@@ -29,7 +29,7 @@ export function finishHeader(rendered: string): string {
   return value
 }
 
-/** The same for `Host`: servers refuse a text that is no host. */
+/** Does the same for `Host`. Servers refuse a text that is no host. */
 export function finishHost(rendered: string): string {
   const value = finishHeader(rendered)
   if (!isHost(value)) throw new TemplateFault(`the header has to be ${HOST_WANTED}`)
@@ -37,8 +37,8 @@ export function finishHost(rendered: string): string {
 }
 
 /**
- * The fault of a written-out piece of a header that no value around it can make right. White space may be cut
- * off.
+ * Finds a fault of a piece of a header's template that no value around it can mend. Line breaks are no fault,
+ * since they may stand at an end, where white space is cut off.
  */
 export function headerLiteralFault(piece: string): LiteralFault | null {
   const wrong = NOT_IN_HEADER_VALUE.exec(piece.replaceAll(LINE_BREAKS, ' '))

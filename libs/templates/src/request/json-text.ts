@@ -1,7 +1,8 @@
 /**
- * JSON as templates write it. Trailing commas are cut out and the rest is checked. It is never printed again,
- * so that the user's bytes, numbers and key order stay.
+ * Checks the JSON that templates write, and cuts out trailing commas. It never prints a parsed value, so that
+ * the user's bytes, numbers and key order stay.
  */
+import { placeOf } from '../liquid/template-fault.ts'
 import { printableCharacter, printableLine } from '../values/printable.ts'
 
 /** `at` is the place of the error in the given text. */
@@ -9,13 +10,10 @@ export type JsonCheck =
   | { readonly ok: true; readonly text: string; readonly value: unknown }
   | { readonly ok: false; readonly error: string; readonly at: number }
 
-/**
- * The text without trailing commas, if that is JSON. Otherwise the fault, with line, column and the text
- * around it.
- */
+/** Returns the text without trailing commas if that is JSON. Otherwise returns the error with its place. */
 export function finishJson(text: string): JsonCheck {
-  // A loop usually leaves its comma before the last bracket. That one can be cut unseen: were it inside a
-  // string, the text would end within that string and not be JSON anyway.
+  // A loop usually leaves its comma before the last bracket. That one can be cut without a scan: if it stood
+  // inside a string, the text would end within that string and not be JSON anyway.
   const likely = withoutLastComma(text)
   const found = parsed(likely)
   if (found !== null) return { ok: true, text: likely, value: found.value }
@@ -29,7 +27,7 @@ export function finishJson(text: string): JsonCheck {
 }
 
 /**
- * What is wrong with a text that has to be JSON as it stands, without trailing commas; null if nothing is.
+ * Returns the error of a text that is no JSON as it stands; null if it is JSON. Trailing commas are errors.
  */
 export function strictJsonError(text: string, subject: string): string | null {
   if (parsed(text) !== null) return null
@@ -39,7 +37,7 @@ export function strictJsonError(text: string, subject: string): string | null {
   return describeJsonError(text, first, subject)
 }
 
-/** The value of JSON text, with numbers as JavaScript has them; null for a text that is no JSON. */
+/** Parses JSON text, with numbers as JavaScript has them; null for a text that is no JSON. */
 function parsed(text: string): { readonly value: unknown } | null {
   try {
     const value: unknown = JSON.parse(text)
@@ -49,7 +47,7 @@ function parsed(text: string): { readonly value: unknown } | null {
   }
 }
 
-/** True for a list or map without any value in it, however deep: `[]`, `{"rows":[]}`. */
+/** True for a list or a map that holds nothing but such lists and maps: `[]`, `{"rows":[]}`. */
 export function saysNothing(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
   return Object.values(value).every(saysNothing)
@@ -76,7 +74,7 @@ function withoutLastComma(text: string): string {
   let comma = close - 1
   while (comma > 0 && isBlank(text.charCodeAt(comma))) comma -= 1
   if (text.charCodeAt(comma) !== COMMA) return text
-  // A comma behind an opening bracket ends no item; the scan finds and names it.
+  // A comma right behind an opening bracket is no trailing comma. The scan reports it.
   let item = comma - 1
   while (item > 0 && isBlank(text.charCodeAt(item))) item -= 1
   const last = text.charCodeAt(item)
@@ -101,11 +99,11 @@ interface JsonError {
 interface JsonScan {
   /** The places of trailing commas. */
   readonly commas: readonly number[]
-  /** The first place where the text is not JSON, trailing commas aside; null if it is. */
+  /** The first error, trailing commas aside; null if there is none. */
   readonly error: JsonError | null
 }
 
-/** What the scanner expects next. */
+/** The scanner's state: the token that it expects next. */
 type Expectation = 'value' | 'value or ]' | 'name or }' | ': ' | ', or ]' | ', or }' | 'end'
 
 const EXPECTED: { readonly [expectation in Expectation]: string } = {
@@ -123,33 +121,33 @@ const WORD = /true|false|null/y
 
 /** A place in JSON text where a value is put in later. */
 export interface HolePlace {
-  /** What is open around it. Where two holes have the same state, the same may follow. */
+  /**
+   * The brackets that are open around it, and its kind. Behind two holes of one state, the same may follow.
+   */
   readonly state: string
   readonly inString: boolean
 }
 
 export interface HoleScan {
-  /** The pieces without trailing commas. */
+  /** The given pieces, without trailing commas. */
   readonly pieces: readonly string[]
   readonly places: readonly HolePlace[]
-  /**
-   * True if a text, number or word stands in the text as a value, or one that is printed without `| json`.
-   */
+  /** True if a value of the text is a string, a number, a word, or a hole without `| json`. */
   readonly hasScalar: boolean
 }
 
-/** Stands for a value of any kind, as JSON. */
+/** This character stands for a value of any kind, as JSON. */
 const JSON_HOLE = 0
 /**
- * Stands for digits or a word, or inside a string for text without quotes, backslashes and control
- * characters.
+ * This character stands for digits or a word, or inside a string for text without quotes, backslashes and
+ * control characters.
  */
 const PRINTED_HOLE = 1
 const HOLES = /[\u0000\u0001]/
 
 /**
- * Scans JSON text with a hole between each two pieces. A trailing comma never has a hole between itself and
- * its bracket. Null if the text is no JSON for all that may stand in the holes.
+ * Scans JSON text with a hole between each two pieces. Returns null unless the text is JSON for all values
+ * that may stand in the holes. A trailing comma and its bracket stand in the same piece.
  */
 export function scanHoles(pieces: readonly string[], isJson: (hole: number) => boolean): HoleScan | null {
   if (pieces.some(piece => HOLES.test(piece))) return null
@@ -174,13 +172,13 @@ export function scanHoles(pieces: readonly string[], isJson: (hole: number) => b
   return { pieces: cut, ...holes }
 }
 
-/** What a scan finds out about holes. */
+/** A scan adds here what it finds out about holes. */
 interface FoundHoles {
   readonly places: HolePlace[]
   hasScalar: boolean
 }
 
-/** Reads JSON that may have trailing commas in lists and maps, and holes where these are asked for. */
+/** Reads JSON that may have trailing commas. It may have holes, too, if `holes` is given. */
 function scanJson(text: string, holes: FoundHoles | null = null): JsonScan {
   const commas: number[] = []
   const open: number[] = []
@@ -252,7 +250,7 @@ function closes(code: number, expectation: Expectation): boolean {
   return false
 }
 
-/** Where the string, number or word that begins here ends. */
+/** Returns the place behind the string, number or word that begins here. */
 function endOfScalar(text: string, at: number, onHole: OnHole): number | JsonError {
   if (text.charCodeAt(at) === QUOTE) return endOfString(text, at, onHole)
   for (const pattern of [NUMBER, WORD]) {
@@ -265,7 +263,7 @@ function endOfScalar(text: string, at: number, onHole: OnHole): number | JsonErr
   return { at, expected: '' }
 }
 
-/** Takes note of a hole inside a string; undefined where there are none. */
+/** Notes a hole inside a string. Returns undefined if holes are not allowed. */
 type OnHole = () => number | undefined
 
 const ESCAPE = /\\(["\\/bfnrt]|u[0-9a-fA-F]{4})/y
@@ -288,28 +286,24 @@ function endOfString(text: string, begin: number, onHole: OnHole): number | Json
   return { at: begin, expected: 'a closing quote for the string that begins here' }
 }
 
-const EXCERPT_BEFORE = 30
-const EXCERPT_AFTER = 30
+/** Characters of the text that an error shows before the place, and behind it. */
+const EXCERPT = 30
 
-/** A sentence that names the place in the rendered text, what stands there, and what was expected. */
+/** Returns a sentence with the place in the rendered text, what stands there, and what was expected. */
 function describeJsonError(text: string, { at, expected }: JsonError, subject: string): string {
   if (text.trim() === '') return `${subject} is empty, which is not JSON`
-  const lineStart = text.lastIndexOf('\n', at - 1) + 1
-  let line = 1
-  for (let index = text.indexOf('\n'); index >= 0 && index < at; index = text.indexOf('\n', index + 1))
-    line += 1
+  const { line, column } = placeOf(text, at)
   const found =
     at >= text.length
       ? 'the end of the text'
       : printableCharacter(String.fromCodePoint(text.codePointAt(at) ?? 0))
-  const place = `line ${line}, column ${at - lineStart + 1}`
-  return `${subject} is not JSON at ${place}: expected ${expected}, found ${found} in ${excerptAround(text, at)}`
+  return `${subject} is not JSON at line ${line}, column ${column}: expected ${expected}, found ${found} in ${excerptAround(text, at)}`
 }
 
-/** The text around a place, which `⮞` marks, on one line. */
+/** Returns the text around a place on one line, with `⮞` at the place. */
 function excerptAround(text: string, at: number): string {
-  const from = Math.max(0, at - EXCERPT_BEFORE)
-  const to = Math.min(text.length, at + EXCERPT_AFTER)
+  const from = Math.max(0, at - EXCERPT)
+  const to = Math.min(text.length, at + EXCERPT)
   const before = `${from > 0 ? '…' : ''}${text.slice(from, at)}`
   const after = `${text.slice(at, to)}${to < text.length ? '…' : ''}`
   return printableLine(`${before}⮞${after}`)

@@ -1,6 +1,6 @@
 /**
- * The pieces of a template that are written out between its tags. A fault of a piece is in each request that
- * has the piece. So it is an error when the template is analysed, instead of row by row.
+ * Checks the pieces of text between a template's tags. A fault of such a piece is in every request that has
+ * the piece. So it is an error of the template, and not of each row.
  */
 import type { TemplateNode } from '../liquid/parse/template-syntax.ts'
 import { TemplateFault } from '../liquid/template-fault.ts'
@@ -11,12 +11,12 @@ export interface LiteralFault {
   readonly message: string
 }
 
-/** A fault of one piece, or null. `before` is the written-out text before the piece. */
+/** Returns the fault of one piece, or null. `before` has all pieces before it. */
 export type LiteralCheck = (piece: string, before: string) => LiteralFault | null
 
 /**
- * Throws a `TemplateFault` at the first fault of a piece. Pieces inside a `capture` may still be changed, and
- * are not checked.
+ * Throws a `TemplateFault` at the first fault of a piece. Pieces inside a `capture` are not checked, since
+ * filters may still change them.
  */
 export function assertLiterals(nodes: readonly TemplateNode[], check: LiteralCheck): void {
   let before = ''

@@ -15,28 +15,25 @@ import { LimitFault, NeverCaptured, TemplateFault, placeOf } from '../liquid/tem
 import { printableLine } from '../values/printable.ts'
 import { templateNames } from '../liquid/template-names.ts'
 
-/** The place of a trigger, for messages. */
+/** Names the trigger in messages. */
 export interface TriggerPlace {
   readonly sync: string
   readonly op: Op
-  /**
-   * Names of headers that the destination sets. If the trigger sets no Content-Type, the destination's
-   * counts.
-   */
+  /** Names of headers that the destination sets. Its Content-Type counts if the trigger sets none. */
   readonly destinationHeaders?: Iterable<string>
 }
 
-/** One text of a request. */
+/** One text of a request: its path, a header, its body, or a part of these. */
 export interface Part {
-  /** The text, where it is the same for all rows. */
+  /** The text, if it is the same for all rows; else null. */
   readonly constant: string | null
-  /** The text for the frame's rows; throws a `PartFault` or a `LimitFault`. */
+  /** Renders the text for the frame's rows. Throws a `PartFault`, a `LimitFault` or a `SlowRender`. */
   run(frame: Frame): string
 }
 
 /** A fault of rendering whose message says which field it happened in. */
 export class PartFault extends TemplateFault {
-  /** If that is the reason: the name of a value that the template needs and that was never captured. */
+  /** The name of the captured value that the row lacks; null if the fault has another reason. */
   readonly lacks: string | null
 
   constructor(message: string, lacks: string | null = null) {
@@ -45,7 +42,7 @@ export class PartFault extends TemplateFault {
   }
 }
 
-/** A fault of the rendered text. Its message has a place of its own. */
+/** A fault of the rendered text. Its message names the place in that text. */
 export class ContentFault extends TemplateFault {}
 
 export interface PartKind {
@@ -54,12 +51,12 @@ export interface PartKind {
   readonly isJson?: boolean
   /** Turns the rendered text into the text that is sent. Throws a `TemplateFault` if that is not possible. */
   finish(rendered: string, written: string): string
-  /** What is wrong with a written-out piece, whatever is rendered around it. */
+  /** Finds faults of a piece of the template between its tags, which no value around it can mend. */
   readonly literal?: LiteralCheck
 }
 
-/** A place that uses a column, or a captured value, that has to exist. */
-interface ColumnUse {
+/** A use of a column, or of a captured value, that has to exist. */
+interface NameUse {
   readonly name: string
   readonly field: string
   readonly place: { readonly line: number; readonly column: number } | null
@@ -82,10 +79,10 @@ export class TriggerCompiler implements Sees {
   readonly #at: TriggerPlace
   readonly #details: ErrorDetail[] = []
   readonly #columns = new Set<string>()
-  readonly #uses: ColumnUse[] = []
-  readonly #capturedUses: ColumnUse[] = []
-  #whole = false
-  #ofRows = false
+  readonly #uses: NameUse[] = []
+  readonly #capturedUses: NameUse[] = []
+  #usesWholeRow = false
+  #usesRows = false
 
   constructor({ batch, allowEmpty = false }: TriggerSpec, at: TriggerPlace) {
     this.batched = batch !== undefined
@@ -94,32 +91,33 @@ export class TriggerCompiler implements Sees {
   }
 
   /** True if a text compiled so far uses anything of its rows. */
-  get ofRows(): boolean {
-    return this.#ofRows
+  get usesRows(): boolean {
+    return this.#usesRows
   }
 
+  /** The columns that texts use. Texts that are compiled later add theirs to this set. */
   get usedColumns(): ReadonlySet<string> | 'all' {
-    return this.#whole ? 'all' : this.#columns
+    return this.#usesWholeRow ? 'all' : this.#columns
   }
 
-  /** The columns that the texts compiled until now use. */
+  /** A copy of the columns that the texts compiled so far use. */
   columnsSoFar(): ReadonlySet<string> | 'all' {
-    return this.#whole ? 'all' : new Set(this.#columns)
+    return this.#usesWholeRow ? 'all' : new Set(this.#columns)
   }
 
-  /** Compiles a text. If it is wrong, notes the mistake and gives an empty part. */
+  /** Compiles a text. If it is wrong, notes the mistake and returns an empty part. */
   part(field: string, text: string, kind: PartKind, sees: Sees = this): Part {
     try {
       const parsed = parseTemplate(text)
       const names = templateNames(parsed.nodes, sees)
       for (const name of names.columns) this.#columns.add(name)
       for (const [name, at] of names.current) {
-        if (!names.doubtful.has(name)) this.#uses.push({ name, field, place: placeOf(text, at) })
+        if (!names.ambiguous.has(name)) this.#uses.push({ name, field, place: placeOf(text, at) })
       }
       for (const [name, at] of names.captured)
         this.#capturedUses.push({ name, field, place: placeOf(text, at) })
-      if (names.whole) this.#whole = true
-      if (names.ofRows) this.#ofRows = true
+      if (names.usesWholeRow) this.#usesWholeRow = true
+      if (names.usesRows) this.#usesRows = true
       const compiled = compileTemplate(parsed, {
         batched: sees.batched,
         wraps: sees.wraps === true,
@@ -138,14 +136,14 @@ export class TriggerCompiler implements Sees {
     }
   }
 
-  /** Notes that a column is used as a whole field. */
+  /** Notes that a field takes its value from a column, without a template. */
   uses(name: string, field: string): void {
-    this.#ofRows = true
+    this.#usesRows = true
     this.#columns.add(name)
     this.#uses.push({ name, field, place: null })
   }
 
-  /** The mistakes of the templates for a model with these columns. */
+  /** See `CompiledTrigger.unknownColumns`. */
   unknownColumns(columns: readonly string[]): ErrorDetail[] {
     const known = new Set(columns)
     return this.#uses
@@ -156,7 +154,7 @@ export class TriggerCompiler implements Sees {
       })
   }
 
-  /** The mistakes of the templates if only values of these names are captured. */
+  /** See `CompiledTrigger.uncapturedNames`. */
   uncapturedNames(captured: readonly string[]): ErrorDetail[] {
     return this.#capturedUses
       .filter(({ name }) => !captured.includes(name))
@@ -175,7 +173,7 @@ export class TriggerCompiler implements Sees {
     return `triggers.${this.#at.op}.${field}`
   }
 
-  /** Notes a mistake. The field is given without the trigger's name. */
+  /** Notes a mistake. Its field is relative to the trigger, such as `body.json`. */
   wrong(detail: ErrorDetail): void {
     this.#details.push({ ...detail, field: this.#fieldOf(detail.field ?? '') })
   }
@@ -198,19 +196,19 @@ export class TriggerCompiler implements Sees {
   }
 }
 
-/** What a name that is no column may mean: another column, or in a field mapper the value itself. */
+/** Suggests the nearest column, or a fixed value where the name looks like one. */
 function hintFor(name: string, columns: readonly string[]): string {
   const nearest = nearestHint(name, [...columns, ...GIVEN_NAMES])
   if (nearest !== '') return nearest
   return FIXED_VALUE.test(name) ? `; write { value: ${name} } for the fixed value` : ''
 }
 
-/** The text that is sent, for a text that needs no rendering. A mistake in it is noted with its place. */
+/** Finishes a text that is the same for all rows. Throws a `TemplateFault` for a mistake in it. */
 function finishConstant(rendered: string, text: string, kind: PartKind): string {
   try {
     return kind.finish(rendered, text)
   } catch (error) {
-    // In a text without its tags, places are not those in the template.
+    // Without its tags, the text has other places than the template.
     if (error instanceof TemplateFault && rendered !== text) throw new TemplateFault(error.message)
     throw error
   }
@@ -240,16 +238,19 @@ function lackedBy(error: unknown): string | null {
   return error instanceof PartFault ? error.lacks : null
 }
 
-const MAX_FOREIGN = 80
+const MAX_FOREIGN_LENGTH = 80
 
-/** Our own messages show values cut. Those of a library may show a value whole. */
+/** Our own messages shorten values. Those of a library may show a value whole, and are shortened here. */
 function shownMessageOf(error: unknown): string {
   const message = messageOf(error)
-  if (error instanceof TemplateFault || message.length <= MAX_FOREIGN) return message
-  return printableLine(`${message.slice(0, MAX_FOREIGN)}…`)
+  if (error instanceof TemplateFault || message.length <= MAX_FOREIGN_LENGTH) return message
+  return printableLine(`${message.slice(0, MAX_FOREIGN_LENGTH)}…`)
 }
 
-/** The error as a fault that names the field and, if the template is at fault, the place in its text. */
+/**
+ * Turns an error into a fault that names the field and, if the template is at fault, the place in its text.
+ * Throws a `SlowRender` on, since it says nothing of the template.
+ */
 export function faultIn(
   field: string,
   error: unknown,

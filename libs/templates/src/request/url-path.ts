@@ -1,6 +1,6 @@
 /**
- * Paths of requests. The text of a value goes into one segment, or one value of the query, and cannot leave
- * it. The path cannot leave the base URL to which it is appended.
+ * Makes paths of requests. The text of a value cannot leave its segment, or its value in the query. The path
+ * cannot leave the base URL to which it is appended.
  */
 import { DOT_SEGMENT, strayPercent } from '@sluice/contracts/specs/http-texts'
 import type { Escaping } from '../liquid/compile-template.ts'
@@ -21,7 +21,7 @@ function needed(text: string): string {
   )
 }
 
-/** Percent-encoded as UTF-8. */
+/** Percent-encodes a text as UTF-8. */
 function encodeText(text: string): string {
   if (!text.isWellFormed())
     throw new TemplateFault('a value in the path has half a character (a lone surrogate)')
@@ -36,7 +36,7 @@ const TO_ENCODE = /[^\u0021-\u007e]+|["<>\\^`{|}]+/g
 const NO_FRAGMENT = 'the path has a "#", and what follows it is never sent; write %23'
 const NO_PERCENT = 'the path has a "%" that begins no encoded character, such as %20; write %25 for a "%"'
 
-/** A place for a value as other tools write it: `{name}`. */
+/** Other tools write the place of a value as `{name}`. */
 const BRACES = /(?<!\{)\{([A-Za-z_][\w.-]*)\}(?!\})/
 
 function bracesFault(piece: string): LiteralFault | null {
@@ -48,8 +48,8 @@ function bracesFault(piece: string): LiteralFault | null {
 }
 
 /**
- * The fault of a written-out piece of a path that no value around it can make right. `before` is the text
- * before it. A `%` at the end may go on in the value after it.
+ * Finds a fault of a piece of a path's template that no value around it can mend. `before` is the text before
+ * it. A `%` at the end is no fault, since its digits may come from the value behind it.
  */
 export function pathLiteralFault(piece: string, before: string): LiteralFault | null {
   const hash = piece.indexOf('#')
@@ -70,8 +70,8 @@ export function pathLiteralFault(piece: string, before: string): LiteralFault | 
 }
 
 /**
- * The path as it is appended to the base URL, made of the rendered text. `written` is the template's own
- * text, in which `//` may stand. Throws a `TemplateFault` for a path that would become another one in a URL.
+ * Turns the rendered text into the path that is appended to the base URL. `written` is the template's own
+ * text; `//` is allowed only if it stands there. Throws a `TemplateFault` for a path that a URL would change.
  */
 export function finishPath(rendered: string, written: string): string {
   const trimmed = rendered.trim()
@@ -83,7 +83,7 @@ export function finishPath(rendered: string, written: string): string {
   if (braces !== null) throw new TemplateFault(braces.message, braces.index)
   const path = trimmed === '' || trimmed.startsWith('/') || trimmed.startsWith('?') ? trimmed : `/${trimmed}`
   const encoded = path.replaceAll(TO_ENCODE, text => encodeURIComponent(text))
-  // A row makes the path, and an error about it must not carry the row's values whole.
+  // An error must not carry the row's values whole.
   const shown = shortened(encoded)
   const queryAt = path.indexOf('?')
   const segments = (queryAt < 0 ? path : path.slice(0, queryAt)).split(/[/\\]/)

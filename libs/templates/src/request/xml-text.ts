@@ -1,6 +1,6 @@
 /**
- * XML as templates write it: the text of values is escaped, and the whole has to be well-formed (XML 1.0,
- * fifth edition). A DOCTYPE is refused: no API wants one, and attacks on XML parsers use it.
+ * Escapes values in XML templates, and checks that a body is well-formed (XML 1.0, fifth edition). A DOCTYPE
+ * is refused: no API wants one, and attacks on XML parsers use it.
  */
 import type { Escaping } from '../liquid/compile-template.ts'
 import { printableCharacter } from '../values/printable.ts'
@@ -13,10 +13,10 @@ const ESCAPED: { readonly [character: string]: string } = {
   '>': '&gt;',
   '"': '&quot;',
   "'": '&apos;',
-  // A bare carriage return is read as a line feed.
+  // A parser would read a bare carriage return as a line feed.
   '\r': '&#13;',
 }
-/** Characters that no XML may hold, not even escaped; lone surrogates among them. */
+/** XML may not hold these characters, not even escaped. Lone surrogates are among them. */
 const FORBIDDEN = /[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u
 
 export const XML_ESCAPING: Escaping = {
@@ -28,7 +28,7 @@ export const XML_ESCAPING: Escaping = {
   raw: allowed,
 }
 
-/** Every reader turns plain line breaks and tabs in an attribute into spaces (XML 1.0, 3.3.3). */
+/** Parsers turn unescaped line breaks and tabs in an attribute into spaces (XML 1.0, 3.3.3). */
 const BLANKS_OF_ATTRIBUTES: { readonly [character: string]: string } = {
   '\n': '&#10;',
   '\t': '&#9;',
@@ -40,7 +40,7 @@ function withoutBlanksOf(text: string, before: string): string {
   return text.replaceAll(/[\n\t\r]/g, character => BLANKS_OF_ATTRIBUTES[character] ?? '')
 }
 
-/** True if text behind this one stands in the value of an attribute. A tag has no "<" in it. */
+/** True if the next character would stand in the value of an attribute. A tag has no "<" in it. */
 function endsInAttribute(before: string): boolean {
   const open = before.lastIndexOf('<')
   if (open < 0 || !/[\w:\u0080-\uffff]/.test(before.charAt(open + 1))) return false
@@ -65,7 +65,7 @@ export interface XmlError {
   readonly message: string
 }
 
-/** The first place where the text is not well-formed XML; null if it is. */
+/** Returns the first error that makes the text no well-formed XML; null if there is none. */
 export function xmlError(text: string): XmlError | null {
   try {
     new XmlReader(text).read()
@@ -103,7 +103,7 @@ class XmlReader {
     this.#text = text
   }
 
-  /** Throws a `TemplateFault` with the place of the first error. */
+  /** Reads all of the text. Throws a `TemplateFault` with the place of the first error. */
   read(): void {
     const found = FORBIDDEN.exec(this.#text)
     if (found !== null) this.#fail(`${printableCharacter(found[0])} is no character of XML`, found.index)
@@ -149,7 +149,7 @@ class XmlReader {
     this.#at = this.#endOf('?>', 'the processing instruction is not closed')
   }
 
-  /** The place behind the next `closing`. */
+  /** Returns the place behind the next `closing`. Fails with the message if there is none. */
   #endOf(closing: string, message: string): number {
     const end = this.#text.indexOf(closing, this.#at)
     if (end < 0) this.#fail(message)
@@ -218,7 +218,7 @@ class XmlReader {
     this.#at += 1
   }
 
-  /** Text between tags. */
+  /** Reads text between tags. */
   #characters(): void {
     const next = this.#text.indexOf('<', this.#at)
     const end = next < 0 ? this.#text.length : next
@@ -233,7 +233,7 @@ class XmlReader {
     this.#at = end
   }
 
-  /** Goes to the next character of this kind, if there is one before `end`. */
+  /** Moves to the next such character before `end`. Returns false if there is none. */
   #skipTo(character: string, end: number): boolean {
     const next = this.#text.slice(this.#at, end).indexOf(character)
     if (next >= 0) this.#at += next

@@ -1,18 +1,18 @@
-/** Reads JSON text into the values of rows: no digit of a number is lost (R18). */
+/** Reads JSON text into values as rows have them, without losing a digit of a number (R18). */
 import { Decimal } from '@sluice/contracts/values'
 import type { Value } from '@sluice/contracts/values'
 
 /**
- * Makes a row's value of a value that JSON.parse read. `source` is how a number was written (ECMAScript 2026,
- * JSON.parse source text access).
+ * A reviver for JSON.parse. `source` is the number as it stands in the text (ECMAScript 2026, JSON.parse
+ * source text access).
  */
 type Revive = (name: string, value: unknown, context?: { readonly source?: string }) => unknown
 
-/** `JSON.parse`, with the type of its result for such a reviver. */
+/** `JSON.parse` with types that allow such a reviver. */
 const parse: (text: string, revive: Revive) => Value = JSON.parse
 
 /**
- * The value of a JSON text. A number that no JavaScript number holds exactly becomes a bigint, or a `Decimal`
+ * Parses JSON text. A number that no JavaScript number holds exactly becomes a bigint, or a `Decimal`
  * with the text's own digits. Throws a `SyntaxError` for a text that is no JSON.
  */
 export function parseExactJson(text: string): Value {
@@ -26,16 +26,13 @@ function exactNumber(value: number, source: string): number | bigint | Decimal {
   return isSameNumber(value, source) ? value : new Decimal(source)
 }
 
-/**
- * True if the number prints with the digits of the source. Zeros at the end, and the way of writing
- * exponents, do not count.
- */
+/** True if the number prints with the digits of the source. Trailing zeros and exponents may differ. */
 function isSameNumber(value: number, source: string): boolean {
-  return Number.isFinite(value) && normal(String(value)) === normal(source)
+  return Number.isFinite(value) && normalized(String(value)) === normalized(source)
 }
 
-/** Digits without zeros at either end, with the power of ten of the last one. */
-function normal(number: string): string {
+/** Returns the digits without zeros at either end, and the power of ten of the last digit. */
+function normalized(number: string): string {
   const [mantissa = '', exponent = '0'] = number
     .toLowerCase()
     .replace('-', '')

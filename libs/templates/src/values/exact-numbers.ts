@@ -1,14 +1,13 @@
 /**
- * Arithmetic and comparison that lose no digit. They are for bigints and `Decimal`s, which no JavaScript
- * number holds (R18), and for fractions, which it holds in binary.
+ * Calculates and compares without losing a digit (R18). JavaScript numbers cannot hold all bigints and
+ * `Decimal`s, and hold fractions in binary.
  */
 import { Decimal } from '@sluice/contracts/values'
 import { TemplateFault } from '../liquid/template-fault.ts'
 
 /**
- * A decimal that a template wrote or calculated. It has no zeros at its end except one right behind the
- * point, as Shopify prints `5.0` and `10.5`. A decimal of a column, in contrast, keeps all digits after its
- * point.
+ * A decimal that a template wrote or calculated. It has no trailing zeros except one right behind the point,
+ * as Shopify prints `5.0` and `10.5`. A decimal of a column, in contrast, keeps all digits behind its point.
  */
 export class WrittenDecimal extends Decimal {}
 
@@ -18,18 +17,18 @@ interface Exact {
   readonly scale: number
 }
 
-/** A longer text does not count as a number. A longer result is refused. */
+/** A longer text is no number. A longer result is refused. */
 const MAX_DIGITS = 1_000
 const TOO_LARGE = 10n ** BigInt(MAX_DIGITS)
 
 const NUMBER_TEXT = /^\s*([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,3}))?\s*$/
 
-/** True for the values that have to be calculated exactly. */
+/** True for values that JavaScript numbers may not hold. */
 export function isExact(value: unknown): value is bigint | Decimal {
   return typeof value === 'bigint' || value instanceof Decimal
 }
 
-/** The exact number that a value stands for, read in decimal; null for a value that is no finite number. */
+/** Reads a value as an exact decimal number; null for a value that is no finite number. */
 function exactOf(value: unknown): Exact | null {
   if (typeof value === 'bigint') return { units: value, scale: 0 }
   if (typeof value !== 'number' && typeof value !== 'string' && !(value instanceof Decimal)) return null
@@ -43,7 +42,7 @@ function exactOf(value: unknown): Exact | null {
   return exact
 }
 
-/** Short texts are read again and again: literals of the template, prices, zeros. */
+/** Keeps what short texts stand for, since the same prices, zeros and literals come again and again. */
 const exactByText = new Map<string, Exact | null>()
 const MAX_CACHED = 1_000
 const MAX_CACHED_LENGTH = 24
@@ -59,9 +58,7 @@ function exactOfText(text: string): Exact | null {
   return scale >= 0 ? { units: signed, scale } : { units: signed * 10n ** BigInt(-scale), scale: 0 }
 }
 
-/**
- * An exact number as a row's value: a number while safe, otherwise a bigint; with a fraction, a `Decimal`.
- */
+/** Turns an exact number into a value: a `Decimal` with a fraction, else a number if safe, else a bigint. */
 function valueOf({ units, scale }: Exact): number | bigint | Decimal {
   if (scale === 0) {
     const number = Number(units)
@@ -75,7 +72,7 @@ function textOf({ units, scale }: Exact): string {
   return `${units < 0n ? '-' : ''}${digits.slice(0, -scale)}.${digits.slice(-scale)}`
 }
 
-/** The number that a text spells; null for a text that is no number. A point makes it a decimal: `2.0`. */
+/** Reads a number from text; null if it is none. A text with a point is a decimal: `2.0`. */
 export function numberFromText(text: string): number | bigint | Decimal | null {
   const exact = exactOf(text)
   return exact === null ? null : exact.scale === 0 ? valueOf(exact) : written(exact)
@@ -90,7 +87,7 @@ function isOfColumn(value: unknown): boolean {
 }
 
 /**
- * A key that equal numbers share, and no others: `1.50` and `1.5` have the same key, and so have
+ * Returns a key that only equal numbers share. `1.50` and `1.5` have the same key, and so have
  * 9007199254740993 as a bigint and as a decimal.
  */
 export function numberKey(value: number | bigint | Decimal): string {
@@ -100,7 +97,7 @@ export function numberKey(value: number | bigint | Decimal): string {
   return scale === 0 ? String(units) : `${units}e-${scale}`
 }
 
-/** The same number without zeros at its end, but with at least so many digits after the point. */
+/** Drops trailing zeros, but keeps at least `kept` digits behind the point. */
 function withoutZeros({ units, scale }: Exact, kept: number): Exact {
   while (scale > kept && units % 10n === 0n) {
     units /= 10n
@@ -119,8 +116,8 @@ function aligned(left: Exact, right: Exact): { left: bigint; right: bigint; scal
 }
 
 /**
- * Negative, zero or positive, as `left` is less than, equal to or more than `right`; null if either is no
- * finite number.
+ * Returns a negative number, zero or a positive number, as `left` is less than, equal to or more than
+ * `right`; null if either is no finite number.
  */
 export function compareExactly(left: unknown, right: unknown): number | null {
   const a = exactOf(left)
@@ -133,7 +130,7 @@ export function compareExactly(left: unknown, right: unknown): number | null {
 
 export type ExactOperation = 'plus' | 'minus' | 'times' | 'modulo'
 
-/** The exact result, or null if an operand is no finite number, or for a remainder of zero. */
+/** Returns the exact result; null if an operand is no finite number, or for `modulo` by zero. */
 export function calculateExactly(
   operation: ExactOperation,
   left: unknown,
@@ -157,16 +154,19 @@ function exactResult(operation: ExactOperation, a: Exact, b: Exact): Exact | nul
   return right === 0n ? null : { units: ((left % right) + right) % right, scale }
 }
 
-/** How many digits an exact quotient may have behind those of its operands. */
-const QUOTIENT_DIGITS = 20
-/** How many digits a JavaScript number always holds. */
+/** An exact quotient may have this many digits more than its operands. */
+const MAX_QUOTIENT_DIGITS = 20
+/** A JavaScript number always holds this many digits. */
 const SAFE_DIGITS = 15
 
 /**
- * The quotient with all its digits, if it has an end. If it has none, it is null for operands that are no
- * longer than those of a JavaScript number, whose own quotient is as exact. Otherwise it is rounded half away
- * from zero after at least 17 digits, 6 of them behind the point. If one operand is a `Decimal`, so is the
- * quotient.
+ * Returns the quotient with all its digits if these end. If they never end, the result depends on the
+ * operands:
+ *
+ * - Null if JavaScript numbers hold both, since their own quotient is as exact.
+ * - Otherwise the quotient, rounded half away from zero after at least 17 digits, 6 of them behind the point.
+ *
+ * The quotient is a `Decimal` if an operand is one.
  */
 export function divideExactly(left: unknown, right: unknown): number | bigint | Decimal | null {
   const a = exactOf(left)
@@ -174,9 +174,9 @@ export function divideExactly(left: unknown, right: unknown): number | bigint | 
   if (a === null || b === null || b.units === 0n) return null
   const pair = aligned(a, b)
   const kept = left instanceof Decimal || right instanceof Decimal ? 1 : 0
-  const scaled = pair.left * 10n ** BigInt(QUOTIENT_DIGITS)
+  const scaled = pair.left * 10n ** BigInt(MAX_QUOTIENT_DIGITS)
   if (scaled % pair.right === 0n)
-    return result(withoutZeros({ units: scaled / pair.right, scale: QUOTIENT_DIGITS }, kept))
+    return result(withoutZeros({ units: scaled / pair.right, scale: MAX_QUOTIENT_DIGITS }, kept))
   if (digitsOf(a.units) <= SAFE_DIGITS && digitsOf(b.units) <= SAFE_DIGITS) return null
   const whole = pair.left / pair.right
   const scale = Math.max(6, 17 - digitsOf(whole))
@@ -194,18 +194,18 @@ function result(exact: Exact): number | bigint | Decimal {
   return valueOf(exact)
 }
 
-/** The value without its sign. */
+/** Returns the value without its sign. */
 export function absoluteExactly(value: bigint | Decimal): number | bigint | Decimal {
   const exact = exactOf(value)
-  if (exact === null || value.toString().startsWith('-') === false) return value
+  if (exact === null || !value.toString().startsWith('-')) return value
   return valueOf({ units: exact.units < 0n ? -exact.units : exact.units, scale: exact.scale })
 }
 
 export type Rounding = 'floor' | 'ceil' | 'round' | 'truncate'
 
 /**
- * Rounded to `places` digits after the point, or before it if `places` is negative (half away from zero for
- * `round`). A value that is no finite number stays as it is.
+ * Rounds to `places` digits behind the point, or before it if `places` is negative. `round` rounds half away
+ * from zero. A value that is no finite number is returned unchanged.
  */
 export function roundExactly<T extends number | bigint | Decimal>(
   value: T,

@@ -1,4 +1,4 @@
-/** The values that texts of JSON stand for. */
+/** Reads values that stand in JSON columns. */
 import { JsonText, NO_NUMBERS } from '@sluice/contracts/values'
 import type { Value } from '@sluice/contracts/values'
 import { Drop } from 'liquidjs'
@@ -6,10 +6,10 @@ import { parseExactJson } from './exact-json.ts'
 import { strictJsonError } from '../request/json-text.ts'
 import { TemplateFault } from '../liquid/template-fault.ts'
 
-/** Reading JSON takes time, and templates ask for one field after another. */
+/** Templates read one field after another, so the text is parsed once. */
 const parsed = new WeakMap<JsonText, Value>()
 
-/** The value that JSON text stands for. Throws a `TemplateFault` for a text that is no JSON. */
+/** Parses a JSON column. Throws a `TemplateFault` for a text that is no JSON. */
 export function valueOfJson(json: JsonText): Value {
   const known = parsed.get(json)
   if (known !== undefined) return known
@@ -28,12 +28,12 @@ function parse(text: string): Value {
   }
 }
 
-/** The value of JSON text; any other value as it is. */
+/** Parses a JSON column. Returns any other value unchanged. */
 export function unpackJson(value: unknown): unknown {
   return value instanceof JsonText ? valueOfJson(value) : value
 }
 
-/** The value of JSON text, or of one of liquidjs's drops; any other value as it is. */
+/** Parses a JSON column, and takes the value of a liquidjs drop. Returns any other value unchanged. */
 export function plainValue(value: unknown): unknown {
   return value instanceof Drop ? value.valueOf() : unpackJson(value)
 }

@@ -7,7 +7,7 @@ import { strictJsonError } from '../request/json-text.ts'
 import { shortened } from './printable.ts'
 import { TemplateFault } from '../liquid/template-fault.ts'
 
-/** Text that was already escaped when a `capture` made it, so that printing it does not escape it again. */
+/** Text that a `capture` made and escaped. Printing it does not escape it again. */
 export class EscapedText extends Drop {
   readonly text: string
   constructor(text: string) {
@@ -22,13 +22,13 @@ export class EscapedText extends Drop {
   }
 }
 
-/** Values that do not print as their fields. */
+/** Prints as another value, and not as its own fields. */
 export abstract class Printable {
-  /** The value that is printed in place of this one. */
+  /** The value that is printed instead. */
   abstract printed(): unknown
 }
 
-/** JSON text that is printed as it is, everywhere. */
+/** JSON text that `{{ }}` and `| json` print unchanged. */
 export class RawJson {
   readonly text: string
   constructor(text: string) {
@@ -37,20 +37,23 @@ export class RawJson {
 }
 
 /**
- * Counts the text that printing makes, so that a value that holds itself many times over cannot fill the
+ * Counts the text that printing makes. Otherwise a list that holds one list many times over could fill the
  * memory.
  */
 export interface TextCounter {
-  /** Throws if it was too much. */
+  /** Throws once the counts add up to too much. */
   charge(count: number): void
 }
+
+/** For single values that are known to be small. */
+export const NOT_COUNTED: TextCounter = { charge: () => undefined }
 
 const MAX_DEPTH = 200
 const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/
 
 /**
- * The text that `{{ value }}` prints: nothing for null, base64 for bytes, the items one after another for a
- * list, JSON for a map.
+ * Returns the text that `{{ value }}` prints: nothing for null, base64 for bytes, JSON for a map, and the
+ * items of a list without anything between them.
  */
 export function printValue(value: unknown, counter: TextCounter): string {
   return printNested(value, counter, 0)
@@ -83,8 +86,9 @@ function printNested(value: unknown, counter: TextCounter, depth: number): strin
 }
 
 /**
- * The value as JSON text. A missing value is `null`, numbers have all their digits, bytes are base64, and
- * fields keep their order. Throws a `TemplateFault` for NaN, infinities and decimals that JSON cannot write.
+ * Returns the value as JSON text. A missing value is `null`, numbers have all their digits, bytes are base64,
+ * and fields keep their order. Throws a `TemplateFault` for NaN, infinities and decimals that JSON cannot
+ * write.
  */
 export function jsonText(value: unknown, counter: TextCounter): string {
   return jsonNested(value, counter, 0)
@@ -146,8 +150,8 @@ function jsonObject(value: object, counter: TextCounter, depth: number): string 
 }
 
 /**
- * The JSON of a column. A database may accept text as JSON that is not JSON, such as `[NaN]`. Throws a
- * `TemplateFault` then.
+ * Returns the text of a JSON column. Throws a `TemplateFault` for text that a database takes for JSON and
+ * that is none, such as `[NaN]`.
  */
 function checkedJson(text: string): string {
   if (NO_NUMBERS.has(text)) return `"${text}"`
@@ -159,7 +163,7 @@ function checkedJson(text: string): string {
 function assertDepth(depth: number): void {
   if (depth >= MAX_DEPTH)
     throw new TemplateFault(
-      `a value is nested deeper than ${MAX_DEPTH} levels, which is the most that is printed`,
+      `a value is nested deeper than ${MAX_DEPTH} levels, and deeper values are not printed`,
     )
 }
 

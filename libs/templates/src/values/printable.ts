@@ -2,7 +2,7 @@ import { Decimal } from '@sluice/contracts/values'
 
 const MAX_SHOWN = 40
 
-/** A value as messages name it: its kind, and the value itself if it is short. */
+/** Names a value in a message: its kind, and the beginning of a text or number. */
 export function kindOf(value: unknown): string {
   if (value === null || value === undefined) return 'nothing'
   if (typeof value === 'string') return `the text ${JSON.stringify(shortened(value))}`
@@ -13,24 +13,24 @@ export function kindOf(value: unknown): string {
   return Array.isArray(value) ? 'a list' : 'a map'
 }
 
-/** A text out of a row as messages show it: its beginning, on one line. */
+/** Shortens a row's text for a message, on one line. */
 export function shortened(text: string): string {
   return printableLine(text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text)
 }
 
 /**
- * Characters that would act on a terminal or a log instead of showing: controls, line separators, and marks
- * that turn the direction of what follows.
+ * These characters would act on a terminal or a log instead of showing: controls, line separators, and marks
+ * that change the direction of text.
  */
 const ACTING =
   /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g
 
-/** A piece of a rendered text as one line of a message. */
+/** Makes a text fit into one line of a message. */
 export function printableLine(text: string): string {
   return text.toWellFormed().replaceAll(/\s+/g, ' ').replaceAll(ACTING, '�')
 }
 
-/** One character as a message names it: in quotes, or by its number if it is invisible. */
+/** Names one character in a message: in quotes, or by its number if it is invisible. */
 export function printableCharacter(character: string): string {
   const code = character.codePointAt(0) ?? 0
   if (character === '\n') return 'a line break'

@@ -2,7 +2,7 @@ import type { Frame } from '../liquid/frame.ts'
 
 const SURROGATE = /[\ud800-\udfff]/
 
-/** How many characters a text has: an emoji is one, though JavaScript counts two. */
+/** Counts the characters of a text. An emoji is one, though JavaScript counts two. */
 export function lengthOf(text: string, frame: Frame | null): number {
   if (!SURROGATE.test(text)) return text.length
   frame?.charge(text.length)
@@ -11,7 +11,7 @@ export function lengthOf(text: string, frame: Frame | null): number {
   return length
 }
 
-/** The characters of a text from one place to another, as counted so. */
+/** Returns the characters of a text from `from` up to `to`, counted as `lengthOf` counts. */
 export function charactersOf(text: string, from: number, to: number): string {
   if (!SURROGATE.test(text)) return text.slice(from, to)
   return [...text].slice(from, to).join('')

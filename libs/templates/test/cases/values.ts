@@ -152,13 +152,13 @@ export const VALUE_CASES: readonly RenderCase[] = [
     json: '{{ v | json }}',
     row: { v: nested(300) },
     error:
-      'body.json: a value is nested deeper than 200 levels, which is the most that is printed (line 1, column 1 of the template)',
+      'body.json: a value is nested deeper than 200 levels, and deeper values are not printed (line 1, column 1 of the template)',
   },
   {
     it: 'rejects a value that is nested too deep to be printed',
     json: '{{ v }}',
     row: { v: nested(300) },
     error:
-      'body.json: a value is nested deeper than 200 levels, which is the most that is printed (line 1, column 1 of the template)',
+      'body.json: a value is nested deeper than 200 levels, and deeper values are not printed (line 1, column 1 of the template)',
   },
 ]

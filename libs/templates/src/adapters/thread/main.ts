@@ -1,4 +1,4 @@
-/** The thread that renders for another one. It renders only as many requests as that one asks for. */
+/** The thread that renders for another one. It renders a request only when the other thread asks for it. */
 import { once } from 'node:events'
 import { failureOf } from '@sluice/contracts/errors'
 import { parentPort, type MessagePort } from 'node:worker_threads'
@@ -6,38 +6,38 @@ import { renderChanges, type PlacedChange } from '../../rendering/render-changes
 import { unpacked, type Question, type Reply } from './messages.ts'
 
 const port = portOf(parentPort)
-const say = (reply: Reply): void => port.postMessage(reply)
+const send = (reply: Reply): void => port.postMessage(reply)
 
 function portOf(parent: MessagePort | null): MessagePort {
   if (parent === null) throw new Error('this file is the start of a thread')
   return parent
 }
 
-async function asked(): Promise<Question> {
+async function nextQuestion(): Promise<Question> {
   const [question] = (await once(port, 'message')) as [Question]
   return question
 }
 
-async function* wanted(): AsyncGenerator<readonly PlacedChange[]> {
+async function* receivedChanges(): AsyncGenerator<readonly PlacedChange[]> {
   for (;;) {
-    say({ kind: 'wanting' })
-    const question = await asked()
+    send({ kind: 'wanting' })
+    const question = await nextQuestion()
     if (question.kind !== 'changes' || question.changes === null) return
     yield question.changes.map(unpacked)
   }
 }
 
 for (;;) {
-  const question = await asked()
+  const question = await nextQuestion()
   if (question.kind !== 'task') throw new Error('a task was expected')
   const { definition, context, hash } = question.task
   try {
-    for await (const { op, rendered } of renderChanges(wanted(), definition, context, hash)) {
-      say({ kind: 'rendered', op, rendered })
-      await asked()
+    for await (const { op, rendered } of renderChanges(receivedChanges(), definition, context, hash)) {
+      send({ kind: 'rendered', op, rendered })
+      await nextQuestion()
     }
-    say({ kind: 'done' })
+    send({ kind: 'done' })
   } catch (error) {
-    say({ kind: 'failed', failure: failureOf(error) })
+    send({ kind: 'failed', failure: failureOf(error) })
   }
 }

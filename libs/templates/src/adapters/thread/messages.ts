@@ -1,4 +1,4 @@
-/** What the thread that renders and the one that asks it say to each other. */
+/** The messages between the thread that renders and the thread that asks it. */
 import { rowWith, type AnyRow } from '@sluice/contracts/avro/encoded-row'
 import { Decimal, JsonText, type Row } from '@sluice/contracts/values'
 import type { Failure } from '@sluice/contracts/errors'
@@ -7,31 +7,31 @@ import type { Op } from '@sluice/contracts/state'
 import type { Rendered } from '../../rendering/render-batch.ts'
 import type { PlacedChange, RenderChanges } from '../../rendering/render-changes.ts'
 
-/** What is rendered in one go. */
+/** The templates that render one sequence of changes. */
 export interface Task {
   readonly definition: Definition
-  /** The hash of the definition, if it has one. Its templates are compiled once then. */
+  /** With the hash of the definition, the thread compiles the templates once for all tasks. */
   readonly hash?: string
   readonly context: Parameters<RenderChanges>[2]
 }
 
 /**
- * The asking thread gives a task and wants its first request, wants the next one, or gives changes that the
- * other one wanted; null: there are no more.
+ * The asking thread gives a task and wants its first request, wants the next request, or gives the changes
+ * that the other thread wanted. Null says that there are no more changes.
  */
 export type Question =
   | { readonly kind: 'task'; readonly task: Task }
   | { readonly kind: 'next' }
   | { readonly kind: 'changes'; readonly changes: readonly PlacedChange[] | null }
 
-/** The next request, or that changes are wanted for it, or the end. */
+/** The rendering thread gives the next request, wants changes for it, or ends the task. */
 export type Reply =
   | { readonly kind: 'rendered'; readonly op: Op; readonly rendered: Rendered }
   | { readonly kind: 'wanting' }
   | { readonly kind: 'done' }
   | { readonly kind: 'failed'; readonly failure: Failure }
 
-/** A message carries no classes of ours. It carries maps as maps, and no row has one. */
+/** Messages lose classes of ours. They keep a `Map`, which no row has, so it stands for such a value. */
 export function packed(change: PlacedChange<AnyRow>): PlacedChange {
   return withRows(change, packedValue)
 }
@@ -42,8 +42,13 @@ export function unpacked(change: PlacedChange): PlacedChange {
 
 function withRows(placed: PlacedChange<AnyRow>, each: (value: unknown) => unknown): PlacedChange {
   const { partition, bytes, change } = placed
-  const row = (of: AnyRow | null): Row | null => (of === null ? null : (each(rowWith(of, 'all')) as Row))
-  return { partition, bytes, change: { ...change, before: row(change.before), after: row(change.after) } }
+  const convert = (row: AnyRow | null): Row | null =>
+    row === null ? null : (each(rowWith(row, 'all')) as Row)
+  return {
+    partition,
+    bytes,
+    change: { ...change, before: convert(change.before), after: convert(change.after) },
+  }
 }
 
 function packedValue(value: unknown): unknown {
@@ -64,5 +69,5 @@ function within(value: unknown, each: (value: unknown) => unknown): unknown {
   if (Array.isArray(value)) return value.map(each)
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value
   // A column may be called `__proto__`, and has to stay one.
-  return Object.fromEntries(Object.entries(value).map(([name, of]) => [name, each(of)]))
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, each(field)]))
 }

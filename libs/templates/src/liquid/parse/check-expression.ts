@@ -1,6 +1,6 @@
 /**
  * Finds mistakes that liquidjs's tokenizer lets pass: two values with nothing between them, text behind an
- * expression, filters that do not exist.
+ * expression, unknown filters.
  */
 import { nearestHint } from '@sluice/domain/nearest-name'
 import { TypeGuards } from 'liquidjs'
@@ -11,7 +11,7 @@ import { TemplateFault } from '../template-fault.ts'
 import type { FilterCall, Filtered } from './template-syntax.ts'
 
 /**
- * Throws a `TemplateFault` unless the expression is complete. If a tokenizer is given, no text may be left
+ * Throws a `TemplateFault` for an incomplete expression. If a tokenizer is given, also throws if text is left
  * behind the expression.
  */
 export function checkExpression(value: Filtered, tokenizer: Tokenizer | null): void {

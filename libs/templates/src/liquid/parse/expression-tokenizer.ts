@@ -5,14 +5,14 @@ function refuse(): never {
 }
 
 /**
- * The one liquidjs engine. Its tokenizer and its filters are used, never its tags or its renderer. Every way
- * out of the sandbox is closed all the same. Dates are shown in UTC unless they name a zone, so that every
- * machine renders the same bytes.
+ * The one liquidjs engine. We use its tokenizer and its filters, never its tags or its renderer. Every way to
+ * files is closed all the same. Dates without a zone are in UTC, so that every machine renders the same
+ * bytes.
  */
 export const LIQUID = new Liquid({
   ownPropertyOnly: true,
   strictFilters: true,
-  // Our own operators decide what they mean. These names only say which operators exist.
+  // Only the names count. Our own functions decide what the operators do.
   operators: { ...defaultOperators, '<>': () => false },
   timezoneOffset: 0,
   preserveTimezones: true,
@@ -32,7 +32,7 @@ export const LIQUID = new Liquid({
 
 export const LIQUID_OPTIONS = LIQUID.options
 
-/** liquidjs's tokenizer, with the white space that Shopify allows before `.name` and `[…]`. */
+/** Reads as liquidjs's tokenizer does, and allows white space before `.name` and `[…]`, as Shopify does. */
 export class ExpressionTokenizer extends Tokenizer {
   /** Reads the text from the first place of the range up to the second. */
   constructor(text: string, range?: [number, number]) {

@@ -1,4 +1,4 @@
-/** The tags that enclose others. */
+/** Reads the tags that enclose others. */
 import { TemplateFault } from '../template-fault.ts'
 import { checkEnd, excerpt } from './check-expression.ts'
 import { ExpressionTokenizer } from './expression-tokenizer.ts'
@@ -14,7 +14,7 @@ import type {
   ValueToken,
 } from './template-syntax.ts'
 
-/** The nodes of a tag that has an end tag, with all that is inside of it; null for any other tag. */
+/** Reads a tag that has an end tag, with all nodes inside of it. Returns null for any other tag. */
 export function readBlockTag(tag: TagSource, parser: BlockReader): readonly TemplateNode[] | null {
   switch (tag.name) {
     case 'if':
@@ -40,7 +40,7 @@ export function readBlockTag(tag: TagSource, parser: BlockReader): readonly Temp
   }
 }
 
-/** The tags of `{% liquid %}`, one a line. */
+/** Returns the tags of `{% liquid %}`, which has one on each line. */
 function readLines({ tokenizer: { input, p, N } }: TagSource): readonly TagSource[] {
   const tags: TagSource[] = []
   for (let from = p; from < N;) {
@@ -86,7 +86,7 @@ function readIf(tag: TagSource, parser: BlockReader): TemplateNode {
   }
 }
 
-/** The nodes behind an `{% else %}`; none if `end` is the end tag already. */
+/** Reads the nodes behind an `{% else %}`. Returns none if `end` is the end tag already. */
 function readElse(end: TagSource | null, opener: TagSource, parser: BlockReader): readonly TemplateNode[] {
   if (end === null) return []
   checkEnd(end.tokenizer)
@@ -156,7 +156,7 @@ function readTablerow(tag: TagSource, parser: BlockReader): TemplateNode {
   return { kind: 'tablerow', at: tag.begin, variable, collection, options, columns, body: nodes }
 }
 
-/** `limit: 2 offset: continue reversed`, in any order; `cols` for tables only. */
+/** Reads options such as `limit: 2 offset: continue reversed`, in any order. Only tables take `cols`. */
 function readLoopOptions(tag: TagSource): { options: LoopOptions; columns: ValueToken | null } {
   let offset: ValueToken | 'continue' | null = null
   let limit: ValueToken | null = null
@@ -179,9 +179,8 @@ function readLoopOptions(tag: TagSource): { options: LoopOptions; columns: Value
 type Block = TemplateNode & { kind: 'if' | 'case' | 'for' }
 
 /**
- * Returns the block, without the white space right inside of it if all of it is blank. Liquid drops the white
- * space of a block that can print nothing else, such as an `{% if %}` that holds only `{% assign %}`s. The
- * rules are those of Shopify's own `blank?`.
+ * Drops the white space of a block that can print nothing else, such as an `{% if %}` that holds only
+ * `{% assign %}`s. The rules are those of Shopify's own `blank?`.
  */
 function withoutBlanks(node: TemplateNode): TemplateNode {
   if (node.kind === 'if') {

@@ -1,9 +1,9 @@
-/** The tags that stand alone. */
+/** Reads the tags that stand alone. */
 import { checkEnd, checkExpression } from './check-expression.ts'
 import { TemplateFault } from '../template-fault.ts'
 import type { Filtered, TagSource, TemplateNode } from './template-syntax.ts'
 
-/** The nodes of a tag that has no end tag; null for any other tag. */
+/** Reads a tag that has no end tag. Returns null for any other tag. */
 export function readSimpleTag(tag: TagSource): readonly TemplateNode[] | null {
   const at = tag.begin
   switch (tag.name) {
@@ -28,14 +28,17 @@ export function readSimpleTag(tag: TagSource): readonly TemplateNode[] | null {
   }
 }
 
-/** The expression that is all of a tag's arguments. */
+/** Reads the expression of a tag that has no other arguments. */
 export function readWholeValue(tag: TagSource): Filtered {
   const value = tag.tokenizer.readFilteredValue()
   checkExpression(value, tag.tokenizer)
   return value
 }
 
-/** Each line of an inline comment begins with `#`, so that no tag is lost in one by a missing `%}`. */
+/**
+ * Each line of an inline comment has to begin with `#`. Otherwise a missing `%}` would hide tags in the
+ * comment.
+ */
 function readComment(tag: TagSource): readonly TemplateNode[] {
   let at = tag.begin
   for (const line of tag.args.split('\n').slice(1)) {
@@ -50,14 +53,14 @@ function readComment(tag: TagSource): readonly TemplateNode[] {
 }
 
 /**
- * A name to which a value is assigned. Throws a `TemplateFault` for a text that is no name. Only a loop's
- * name may have a question mark, as Shopify has it.
+ * Returns a name to which a value is assigned. Throws a `TemplateFault` for a text that is no name. As with
+ * Shopify, only the variable of a loop may have a question mark.
  */
 export function plainName(
   { content, begin }: { readonly content: string; readonly begin: number },
-  ofLoop = false,
+  isLoopVariable = false,
 ): string {
-  if (!content.startsWith('-') && (ofLoop || !content.includes('?'))) return content
+  if (!content.startsWith('-') && (isLoopVariable || !content.includes('?'))) return content
   throw new TemplateFault(`"${content}" is no name: it begins with a letter or "_" and has no "?"`, begin)
 }
 

@@ -1,6 +1,6 @@
 /**
- * Reads Liquid text into `TemplateNode`s. liquidjs's tokenizer does the lexing and the expressions. The tags
- * are ours, so that each mistake is named with its place and none is passed over.
+ * Reads Liquid text into `TemplateNode`s. liquidjs's tokenizer reads the expressions. We read the tags, so
+ * that each mistake is found and named with its place.
  */
 import { messageOf } from '@sluice/contracts/errors'
 import { nearestHint } from '@sluice/domain/nearest-name'
@@ -16,7 +16,7 @@ import type { Block, BlockReader, ParsedTemplate, TagSource, TemplateNode } from
 
 const MAX_NESTING = 100
 
-/** All tags, also those that only stand inside others. For naming the nearest one. */
+/** All tags, among which a message names the nearest one. */
 const TAGS = [
   ...['assign', 'capture', 'if', 'unless', 'case', 'for', 'tablerow', 'cycle', 'increment', 'decrement'],
   ...['break', 'continue', 'echo', 'liquid', 'comment', 'raw', 'doc', 'ifchanged', 'elsif', 'else', 'when'],
@@ -40,10 +40,7 @@ export function parseTemplate(text: string): ParsedTemplate {
   return { text, nodes }
 }
 
-/**
- * Runs a piece of liquidjs's reading. Turns its error into a fault at the place that the error names, or at
- * `fallback`.
- */
+/** Turns an error of liquidjs into a fault at the place that the error names, or at `fallback`. */
 function atLiquidPlace<T>(read: () => T, fallback: number): T {
   try {
     return read()

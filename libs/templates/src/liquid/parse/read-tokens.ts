@@ -1,14 +1,13 @@
 /**
- * Cuts a template's text at its delimiters. White space beside a dash (`{%-`, `-%}`) is dropped, and text
- * inside `raw`, `comment` and `doc` is never looked into. liquidjs reads the expressions inside of the
- * delimiters.
+ * Cuts a template's text at its delimiters. It drops white space beside a dash (`{%-`, `-%}`), and finds no
+ * tags inside `raw`, `comment` and `doc`. liquidjs reads the expressions inside of the delimiters.
  */
 import type { Tokenizer } from 'liquidjs'
 import { ExpressionTokenizer } from './expression-tokenizer.ts'
 import { TemplateFault } from '../template-fault.ts'
 import type { TagSource } from './template-syntax.ts'
 
-/** `begin` is its place in the text. */
+/** `begin` is the token's place in the text. */
 export type TopLevelToken =
   | { readonly kind: 'text'; readonly begin: number; readonly text: string }
   /** Text between `{% raw %}` and `{% endraw %}`. */
@@ -27,7 +26,7 @@ class TokenReader {
   readonly #text: string
   readonly #tokens: TopLevelToken[] = []
   #at = 0
-  /** True if white space at the start of the next text is dropped. */
+  /** True if the next text loses the white space at its start. */
   #trims = false
 
   constructor(text: string) {
@@ -56,11 +55,11 @@ class TokenReader {
   #output(begin: number): void {
     const end = endOfOutput(this.#text, begin + 2)
     if (end < 0) throw new TemplateFault(`output ${this.#excerpt(begin)} not closed`, begin)
-    this.#tokens.push({ kind: 'output', begin, range: this.#inside(begin, end) })
+    this.#tokens.push({ kind: 'output', begin, range: this.#takeRange(begin, end) })
   }
 
-  /** The place between the delimiters, without dashes. The next text begins behind the delimiters. */
-  #inside(begin: number, end: number): [number, number] {
+  /** Moves behind the delimiters. Returns the range between them, without dashes. */
+  #takeRange(begin: number, end: number): [number, number] {
     const text = this.#text
     const from = begin + (text.charAt(begin + 2) === '-' ? 3 : 2)
     this.#trims = end - 3 >= from && text.charAt(end - 3) === '-'
@@ -71,7 +70,7 @@ class TokenReader {
   #tag(begin: number): void {
     const close = this.#text.indexOf('%}', begin + 2)
     if (close < 0) throw new TemplateFault(`tag ${this.#excerpt(begin)} not closed`, begin)
-    const range = this.#inside(begin, close + 2)
+    const range = this.#takeRange(begin, close + 2)
     const tokenizer = new ExpressionTokenizer(this.#text, range)
     const tag = tagOf(begin, tokenizer, range[1])
     if (tag.name === 'raw') this.#raw(begin)
@@ -86,7 +85,7 @@ class TokenReader {
     this.#tokens.push({ kind: 'raw', begin, text: this.#text.slice(from, end) })
   }
 
-  /** A comment ends where as many have ended as have begun; nothing else inside is read. */
+  /** Skips a comment. It ends where as many comments have ended as have begun. */
   #comment(begin: number): void {
     const tag = /\{%-?\s*(comment|endcomment|raw)\b/g
     tag.lastIndex = this.#at
@@ -96,7 +95,7 @@ class TokenReader {
       this.#at = found.index
       if (found[1] === 'raw') this.#closing(/\{%-?\s*endraw\s*-?%\}/g, 'comment', begin)
       else depth += found[1] === 'comment' ? 1 : -1
-      // Else the pattern would look for the end once for each `endcomment`.
+      // Without this, each `endcomment` would search the rest of the text.
       if (this.#text.indexOf('%}', this.#at) < 0) throw notClosed('comment', begin)
       if (depth === 0) this.#closing(/\{%-?\s*endcomment\b.*?%\}/gs, 'comment', begin)
       tag.lastIndex = Math.max(tag.lastIndex, this.#at)
@@ -111,14 +110,14 @@ class TokenReader {
     if (inner >= 0) throw new TemplateFault('{% doc %} cannot stand in {% doc %}', from + inner)
   }
 
-  /** Goes behind the next end tag of the pattern. Gives the place where that tag begins. */
+  /** Moves behind the next end tag that fits the pattern. Returns the place where that tag begins. */
   #closing(pattern: RegExp, name: string, begin: number): number {
     pattern.lastIndex = this.#at
     const found = pattern.exec(this.#text)
     if (found === null && name === 'raw')
       throw new TemplateFault(`raw ${this.#excerpt(begin)} not closed`, this.#at)
     if (found === null) throw notClosed(name, begin)
-    this.#inside(found.index, pattern.lastIndex)
+    this.#takeRange(found.index, pattern.lastIndex)
     return found.index
   }
 
@@ -128,7 +127,7 @@ class TokenReader {
   }
 }
 
-/** A tag whose tokenizer stands before its name. Throws a `TemplateFault` if there is no name. */
+/** Reads a tag whose tokenizer stands before its name. Throws a `TemplateFault` if there is no name. */
 export function tagOf(begin: number, tokenizer: Tokenizer, end: number): TagSource {
   const name = tokenizer.readTagName()
   if (name === '') throw new TemplateFault('illegal tag syntax, tag name expected', tokenizer.p)
@@ -140,7 +139,7 @@ export function notClosed(name: string, begin: number): TemplateFault {
   return new TemplateFault(`{% ${name} %} is not closed: {% end${name} %} is missing`, begin)
 }
 
-/** The place of the next `{{` or `{%`, or the end of the text if there is none. */
+/** Returns the place of the next `{{` or `{%`; the end of the text if there is none. */
 function nextOpening(text: string, from: number): number {
   let at = text.indexOf('{', from)
   while (at >= 0) {
@@ -151,7 +150,7 @@ function nextOpening(text: string, from: number): number {
   return text.length
 }
 
-/** The place behind the next `}}` outside of quotes; -1 if there is none. */
+/** Returns the place behind the next `}}` outside of quotes; -1 if there is none. */
 function endOfOutput(text: string, from: number): number {
   let at = from
   while (at < text.length) {

@@ -1,13 +1,21 @@
 /**
- * The parts of a template, as `parse-template.ts` reads them and `compile-template.ts` and
- * `template-names.ts` use them. Expressions are liquidjs's tokens.
+ * The nodes of a template. `parse-template.ts` makes them, and `compile-template.ts` and `template-names.ts`
+ * use them. Expressions are liquidjs's tokens.
  */
+import { TypeGuards } from 'liquidjs'
 import type { FilteredValueToken, PropertyAccessToken, RangeToken, Tokenizer, ValueToken } from 'liquidjs'
 
 export type Filtered = FilteredValueToken
 export type FilterCall = FilteredValueToken['filters'][number]
 export type FilterArgument = FilterCall['args'][number]
 export type { PropertyAccessToken, RangeToken, ValueToken }
+
+/** Returns the name or index of a property that is written out; undefined for one that is calculated. */
+export function writtenName(property: PropertyAccessToken['props'][number]): string | number | undefined {
+  const { isWordToken, isQuotedToken, isNumberToken } = TypeGuards
+  const isWritten = isWordToken(property) || isQuotedToken(property) || isNumberToken(property)
+  return isWritten ? property.content : undefined
+}
 
 export interface LoopOptions {
   readonly offset: ValueToken | 'continue' | null
@@ -27,13 +35,13 @@ export interface CaseBranch {
   readonly body: readonly TemplateNode[]
 }
 
-/** `at` is where the part begins in the template's text. */
+/** `at` is the place in the template's text where the node begins. */
 export type TemplateNode =
   | {
       readonly kind: 'text'
       readonly at: number
       readonly text: string
-      /** True for text that stood in `{% raw %}`. */
+      /** True for text in `{% raw %}`. */
       readonly isRaw?: boolean
     }
   | { readonly kind: 'output'; readonly at: number; readonly value: Filtered }
@@ -80,19 +88,19 @@ export type TemplateNode =
       readonly at: number
       readonly group: ValueToken | null
       readonly values: readonly Filtered[]
-      /** Cycles of equal signature count together. */
+      /** Cycles with the same signature count together. */
       readonly signature: string
     }
   | { readonly kind: 'counter'; readonly at: number; readonly name: string; readonly step: 1 | -1 }
   | { readonly kind: 'jump'; readonly at: number; readonly to: 'break' | 'continue' }
 
-/** A template that was read without error. */
+/** A template without mistakes. */
 export interface ParsedTemplate {
   readonly text: string
   readonly nodes: readonly TemplateNode[]
 }
 
-/** A tag as the parser needs it; `{% liquid %}` has its own kind of token, of the same shape. */
+/** A tag, also one that is a line of `{% liquid %}`. Its tokenizer stands behind the tag's name. */
 export interface TagSource {
   readonly name: string
   readonly args: string
@@ -106,15 +114,15 @@ export interface Block {
   readonly end: TagSource | null
 }
 
-/** Reads the inside of tags. */
+/** Reads the nodes inside of tags. */
 export interface BlockReader {
   /**
-   * The nodes up to a tag of one of the names, which is taken, too. `opener` is the tag that has to be
-   * closed; null at the top.
+   * Reads nodes up to a tag of one of the names, and that tag. Throws a `TemplateFault` if there is none and
+   * `opener` is given, which is the tag that has to be closed.
    */
   readUntil(names: ReadonlySet<string>, opener: TagSource | null): Block
-  /** Passes over all tokens up to the tag of the name that closes `opener`, whatever they are. */
+  /** Skips all tokens up to the tag of this name that closes `opener`. */
   skipPast(name: string, opener: TagSource): void
-  /** The nodes of tags that stand within one tag. */
+  /** Reads the nodes of tags that stand within one tag. */
   readNested(tags: readonly TagSource[], opener: TagSource): readonly TemplateNode[]
 }
