@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { createAlertMetrics } from '@sluice/alerts/keep/alert-metrics'
 import { Refusals } from '@sluice/console/access/refusals'
 import { createStageMetrics } from '@sluice/partition/stage-metrics'
-import { tellOfForeign } from '@sluice/partition/process/tell-of-foreign'
+import { reportForeign } from '@sluice/topics/foreign-records'
 import { createMetrics, type Metrics } from '@sluice/runtime/metrics'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { parseDocument } from 'yaml'
@@ -53,7 +53,7 @@ async function knownMetrics(): Promise<Map<string, readonly string[]>> {
   createAlertMetrics(noting)
   const silent = { warn: () => undefined, error: () => undefined } as never
   new Refusals({ logger: silent, metrics: noting })
-  tellOfForeign(silent, noting)
+  reportForeign(silent, noting)
   const text = await createMetrics().text()
   for (const [, name = ''] of text.matchAll(/^# TYPE (\w+)/gm)) if (!known.has(name)) known.set(name, [])
   return known

@@ -5,7 +5,7 @@
 import type { RunEvent } from '@sluice/contracts/records'
 import type { Fired } from '@sluice/contracts/run-records'
 import { isEnded } from '@sluice/domain/run-status'
-import { enter, type Entry, type EntryOf, type Suspects } from './deaths/entry.ts'
+import { enter, type Entry, type EntryPlace, type Suspects } from './deaths/entry.ts'
 import { FAILURES_THAT_END_A_RUN, FailuresOfRun, Suspensions, type Suspender } from './failures.ts'
 import { assertKept } from './kept-topics.ts'
 import { endingOf, type Ends } from '@sluice/flow/ends'
@@ -40,13 +40,13 @@ export interface FollowDeps {
 
 /** A stage that follows runs, and its work on them. */
 export interface FollowingStage {
-  readonly stage: EntryOf['stage']
+  readonly stage: EntryPlace['stage']
   /** Part of the names of the stage's groups: processes of one service share the partitions of a sync. */
   readonly service: SyncService
   /** The word for the stage's work in its log. */
   readonly activity: 'rendering' | 'delivery'
   /** The topic that it reads. */
-  readonly reads: EntryOf['reads']
+  readonly reads: EntryPlace['reads']
   readonly work: (run: RunEvent, worker: Worker) => Promise<void>
 }
 
@@ -161,8 +161,8 @@ async function entryOf(
 ): Promise<(Entry & Disposable) | undefined> {
   if (suspects === undefined) return undefined
   const { stage, reads } = following
-  const of = { stage, reads, run, partition: worker.target.partition }
-  return await enter({ ...following, suspects }, of, { signal: endingOf(worker) })
+  const place = { stage, reads, run, partition: worker.target.partition }
+  return await enter({ ...following, suspects }, place, { signal: endingOf(worker) })
 }
 
 /** Suspends a sync that cannot go on, and ends its run after the second failure. */

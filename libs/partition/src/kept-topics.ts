@@ -1,7 +1,7 @@
 /**
- * Checks that the topics of a sync still hold what its runs have written. Somebody may have deleted a topic,
- * or put an empty one in its place. Its records cannot be had again, and no stage may go on as if they had
- * never been there.
+ * Checks that the topics of a sync still have the records of its runs. Somebody may have deleted a topic, or
+ * made an empty one in its place. The records are lost, and no stage may go on as if they had never been
+ * there.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { MessageLog } from '@sluice/message-log/port'
@@ -15,8 +15,8 @@ interface KeptDeps {
 }
 
 /**
- * Rejects with `lost-topic` if `requests` or `attempts` end too early in this partition. The last run that
- * has ended says on `runs` how far it wrote there. A stage asks before it writes anything to the partition.
+ * Rejects with `lost-topic` if `requests` or `attempts` end before the offset at which the last ended run
+ * left them in this partition, as `runs` has it. A stage calls it before it writes anything to the partition.
  */
 export async function assertKept(
   { log, runs, prefix }: KeptDeps,
@@ -34,8 +34,8 @@ export async function assertKept(
 }
 
 /**
- * The same for all topics of a sync that has begun a run. Each topic has to be there with all its partitions.
- * The view must hold all that was on `runs`.
+ * Does the same for all topics of a sync that has begun a run. Each topic must exist with all its partitions.
+ * The view must have caught up with `runs`.
  */
 export async function assertAllKept(
   deps: KeptDeps,

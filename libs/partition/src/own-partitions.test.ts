@@ -87,7 +87,7 @@ it('a member that gets no locks leaves its partitions to others, and joins again
     },
     [Symbol.asyncDispose]: () => local[Symbol.asyncDispose](),
   }
-  /** Those who work on each partition. */
+  /** The member that works on each partition. */
   const workers = new Map<number, string>()
   const changes = new Notifier()
   const until = async (isSo: () => boolean): Promise<void> => {
@@ -121,7 +121,7 @@ it('a member that gets no locks leaves its partitions to others, and joins again
       drained(worker),
       new Promise(resolve => failing.signal.addEventListener('abort', resolve, { once: true })),
     ])
-    // As delivery does when who keeps the limits is out of reach.
+    // Delivery does the same when the server of the limits does not answer.
     if (cutOff) throw unreachable()
   })
   await until(() => workers.size === SHARED_PARTITIONS)

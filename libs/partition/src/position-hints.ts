@@ -1,7 +1,7 @@
 /**
- * Commits how far a worker has come, so that tools which watch consumer groups see how much is left. A stage
- * reads nothing of it: a successor finds its position in its own output (PROTOCOL.md §5). A reader of a
- * shared topic begins at such a hint, which only saves reading.
+ * Commits the position of a worker, so that tools which watch consumer groups see how much is left. No stage
+ * relies on it: a successor finds its position in its own output (PROTOCOL.md §5). A reader of a shared topic
+ * begins at such a hint, which only saves reading.
  */
 import { abortable } from '@sluice/flow/abortable'
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
@@ -14,20 +14,20 @@ const LAST_WITHIN_MS = 1_000
 export interface HintOptions {
   /** The next offset that is not done; null while it is not known yet. */
   readonly position: () => number | null
-  /** Called with each round, for what else is told of a partition from time to time. */
+  /** Called with each round, for other reports on the partition. */
   readonly onRound?: () => Promise<void>
 }
 
 /**
- * Committing never fails, and holds nothing up. Disposing commits the last position, unless that takes longer
- * than a second: until the next run, nobody else would say that nothing is left.
+ * Committing never fails, and delays nothing. Disposing commits the last position, unless that takes longer
+ * than a second. Otherwise tools would see something left until the next run.
  */
 export class PositionHints implements AsyncDisposable {
   readonly #worker: Pick<Worker, 'target' | 'membership' | 'abort'>
   readonly #options: HintOptions
   readonly #ended = new AbortController()
   readonly #timer: NodeJS.Timeout
-  #told = -1
+  #committed = -1
   /** The round under way. */
   #round: Promise<void> | null = null
 
@@ -37,7 +37,7 @@ export class PositionHints implements AsyncDisposable {
     this.#timer = setInterval(() => this.now(), EVERY_MS)
   }
 
-  /** Commits at once, as at the end of a run. While a commit is under way, the next round does. */
+  /** Commits at once, as at the end of a run. If a commit is under way, the next round commits. */
   now(): void {
     if (this.#round !== null || this.#ended.signal.aborted) return
     this.#round = this.#commit()
@@ -49,8 +49,8 @@ export class PositionHints implements AsyncDisposable {
   async #commit(): Promise<void> {
     const { target, membership } = this.#worker
     const position = this.#options.position()
-    if (position === null || position === this.#told) return
-    if (await membership.commit(target, position, { signal: this.#ended.signal })) this.#told = position
+    if (position === null || position === this.#committed) return
+    if (await membership.commit(target, position, { signal: this.#ended.signal })) this.#committed = position
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -70,9 +70,9 @@ export class PositionHints implements AsyncDisposable {
 }
 
 /**
- * Where to begin to read a shared topic: the hint that the owner before has committed, kept within what the
- * topic holds; and the topic's end. A hint may be missing, older than the
- * first record, or of a topic that was made again. So it saves reading, and nothing relies on it.
+ * Returns where to begin to read a shared topic, and the topic's end. The beginning is the hint of the last
+ * owner, moved into the topic's range. A hint may be missing, older than the first record, or of a topic that
+ * was made again, so nothing relies on it.
  */
 export async function hintedStart(
   log: MessageLog,

@@ -1,7 +1,7 @@
 /**
- * Says on `runs` that a stage cannot go on with partitions of the run at work, so that the run ends
+ * Reports on `runs` that a stage cannot go on with partitions of the run at work, so that the run ends
  * (PROTOCOL.md §11). Delivery ends its partition itself. The renderer only asks for that: delivery then
- * finishes what has been rendered, and ends the partition.
+ * finishes what is rendered, and ends the partition.
  */
 import { isSluiceError, messageOf } from '@sluice/contracts/errors'
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
@@ -19,13 +19,12 @@ interface Deps {
 }
 
 /**
- * Resolves once the log has acknowledged the reports. They are written without a fence, since a stage that
- * cannot write its own topics has none. At worst a report ends a run early, and the next run sends its rows
- * again.
+ * Resolves once the log has acknowledged the reports. They have no fence, since a stage that cannot write its
+ * own topics has none. At worst a report ends a run early, and the next run sends its rows again.
  */
 export async function reportSuspended(
   deps: Deps,
-  of: {
+  failed: {
     readonly stage: StageName
     readonly sync: string
     readonly incarnation: string
@@ -36,12 +35,12 @@ export async function reportSuspended(
   options: { readonly signal: AbortSignal },
 ): Promise<void> {
   const { log, io, prefix, runs } = deps
-  const { stage, sync, incarnation, error } = of
+  const { stage, sync, incarnation, error } = failed
   const known = runs.of(sync)
   const run = known?.incarnation === incarnation ? openRun(known) : null
   if (known === undefined || run === null) return
-  const records = partitionsOf(run, of.partition).flatMap(partition => {
-    const report = asideReport(run, { partition, last: known.reports.get(partition), stage, error })
+  const records = partitionsOf(run, failed.partition).flatMap(partition => {
+    const report = suspendedReport(run, { partition, last: known.reports.get(partition), stage, error })
     return report === null
       ? []
       : [{ key: reportKey(sync, partition), value: io.encode('PartitionReport', report) }]
@@ -56,17 +55,17 @@ function partitionsOf({ partitions }: RunEvent, partition: number | null): reado
   return partition === null ? all : all.filter(number => number === partition)
 }
 
-/** Null for a partition whose part of the run is over. */
-function asideReport(
+/** Returns the report that ends a partition's part of the run; null if that part is over. */
+function suspendedReport(
   run: RunEvent,
-  of: {
+  partitionState: {
     readonly partition: number
     readonly last: PartitionReport | undefined
     readonly stage: StageName
     readonly error: unknown
   },
 ): PartitionReport | null {
-  const { partition, last, stage, error } = of
+  const { partition, last, stage, error } = partitionState
   const report = reportSoFar(run, { partition, last })
   if (report === null) return null
   return {
@@ -80,7 +79,9 @@ function asideReport(
   }
 }
 
-/** What was reported of the partition in this run, or nothing yet. Null if its part of the run is over. */
+/**
+ * Returns the last report of the partition in this run, or an empty one; null if its part of the run is over.
+ */
 function reportSoFar(
   run: RunEvent,
   { partition, last }: { readonly partition: number; readonly last: PartitionReport | undefined },

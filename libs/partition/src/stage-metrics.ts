@@ -1,5 +1,5 @@
 /**
- * What the stages count for operators, and the metrics that it becomes. Counting has no effect on a stage,
+ * Metrics of the stages, for operators. Counting has no effect on a stage,
  * never waits and never fails. A process without metrics counts nothing.
  */
 import { attemptOutcome } from '@sluice/contracts/api'

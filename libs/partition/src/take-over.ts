@@ -31,8 +31,8 @@ export interface TakeOverOptions {
   readonly entry?: Entry | undefined
   readonly signal: AbortSignal
   /**
-   * With it, `signal` cuts no marker short, since that would end the writer. An owner that is told to end
-   * between two markers takes its death back. Default: `signal` cuts them.
+   * If given, `signal` interrupts no marker, since that would end the writer. An owner that is stopped
+   * between two markers takes its death back. By default `signal` interrupts them.
    */
   readonly abort?: AbortSignal | undefined
 }
@@ -50,7 +50,7 @@ export class Ownership implements AsyncDisposable {
   constructor(
     writer: FencedWriter,
     incarnation: string,
-    of: {
+    options: {
       readonly markers: ReadonlyMap<string, number>
       readonly takeBack?: TakeBack
       readonly onAppend?: (target: TopicPartition) => void
@@ -58,13 +58,14 @@ export class Ownership implements AsyncDisposable {
   ) {
     this.#writer = writer
     this.incarnation = incarnation
-    this.#markers = of.markers
-    this.#takeBack = of.takeBack ?? (() => Promise.resolve())
-    this.#onAppend = of.onAppend ?? (() => undefined)
+    this.#markers = options.markers
+    this.#takeBack = options.takeBack ?? (() => Promise.resolve())
+    this.#onAppend = options.onAppend ?? (() => undefined)
   }
 
   /**
-   * Offset of this owner's takeover marker in the partition. Each record of the owner names it as `owner`.
+   * Returns the offset of this owner's takeover marker in the partition. Each record of the owner has it as
+   * `owner`.
    */
   owner(target: TopicPartition): number {
     const marker = this.#markers.get(nameOf(target))
@@ -83,14 +84,17 @@ export class Ownership implements AsyncDisposable {
   }
 
   /**
-   * Says, where the topic does not tell, that this owner leaves in good order. It writes nothing more then:
-   * readers pass over what it would write. Rejects as the log does.
+   * Records that this owner leaves in good order and has not died, unless its records show it already. It
+   * writes nothing afterwards, since readers would skip it. Rejects as the log does.
    */
   async leave(options: { signal: AbortSignal }): Promise<void> {
     await this.#takeBack(this.#writer, options)
   }
 
-  /** The result of the work. Who is told to end in the midst of it leaves, since it has not died of it. */
+  /**
+   * Returns the result of the work. If `drain` interrupts the work, the owner leaves, since it has not died
+   * of it.
+   */
   async leavingAtEnd<Result>(work: Promise<Result>, { drain, abort }: Ends): Promise<Result> {
     try {
       return await work
@@ -105,7 +109,9 @@ export class Ownership implements AsyncDisposable {
   }
 }
 
-/** Takes over the targets. Rejects with `fenced` if another takes over meanwhile, and as the log does. */
+/**
+ * Takes over the targets. Rejects with `fenced` if another process takes over meanwhile, and as the log does.
+ */
 export async function takeOver(options: TakeOverOptions): Promise<Ownership> {
   const { log, io, prefix, stage, sync, incarnation, partition, targets, signal } = options
   const abort = options.abort ?? signal
@@ -121,7 +127,8 @@ export async function takeOver(options: TakeOverOptions): Promise<Ownership> {
   const takeBack: TakeBack = async (owner, appending) => {
     const deaths = entry?.leaves() ?? null
     if (entry === undefined || output === undefined || deaths === null) return
-    // The process does not note this marker as its own: when it returns, whoever died before must count.
+    // The process does not remember this marker as its own, so that deaths before it still count when it
+    // returns.
     await owner.append(output, [marked({ deaths, position: entry.position })], appending)
   }
   let hasMarked = false
@@ -136,11 +143,12 @@ export async function takeOver(options: TakeOverOptions): Promise<Ownership> {
   try {
     signal.throwIfAborted()
     hasMarked = true
-    // The writer keeps their order, and after one that failed no later one succeeds.
+    // The writer keeps their order, and no marker succeeds after one that failed.
     const marks = targets.map(mark)
     await Promise.all(marks).finally(() => Promise.allSettled(marks))
     signal.throwIfAborted()
-    // The renderer works in order. Delivery says itself when it has come further.
+    // The renderer works in order, so any record shows progress. Delivery says itself when it has come
+    // further.
     const onAppend = (target: TopicPartition): void => {
       if (stage === 'requests' && output !== undefined && nameOf(target) === nameOf(output))
         entry?.cameFurther()
@@ -154,7 +162,7 @@ export async function takeOver(options: TakeOverOptions): Promise<Ownership> {
   }
 }
 
-/** A marker with nothing but its kind and owner; the caller adds what its kind carries. */
+/** Returns a marker with its kind and owner only; the caller adds the fields of its kind. */
 export function plainMarker(kind: Marker['kind'], incarnation: string, owner: number): Marker {
   return {
     kind,

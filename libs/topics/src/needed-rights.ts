@@ -1,11 +1,10 @@
 /**
- * The least rights on Kafka with which each part does its work, for those who grant rights by hand.
- * `Describe` goes with `Read`, `Write` and `Delete`, as Kafka has it, so it stands only where nothing else
- * does.
+ * Lists the least rights on Kafka with which each part does its work, for operators who grant rights by hand.
+ * Kafka grants `Describe` with `Read`, `Write` and `Delete`, so it stands only where none of these does.
  */
 import { detectorGroup, syncGroups, type SyncService, sharedTopics, syncTopics } from './topics.ts'
 
-/** Who opens connections to Kafka. `command` is `sluice` with SLUICE_KAFKA_BROKERS. */
+/** The parts that connect to Kafka. `command` is `sluice` with SLUICE_KAFKA_BROKERS. */
 const KAFKA_ROLES = ['detector', 'renderer', 'delivery', 'command', 'console'] as const
 export type KafkaRole = (typeof KAFKA_ROLES)[number]
 
@@ -16,12 +15,12 @@ export interface NeededRight {
   readonly role: KafkaRole
   readonly resource: 'topic' | 'group' | 'transactional-id'
   readonly name: string
-  /** Prefixed: the right holds for all names that begin with this one. */
+  /** `prefixed`: the right is for all names that begin with this one. */
   readonly pattern: 'literal' | 'prefixed'
   readonly operations: readonly Operation[]
 }
 
-/** Who reads and writes a topic, besides looking at it, which all do. */
+/** The parts that read and write a topic. All parts may describe it. */
 interface Uses {
   readonly reads: readonly KafkaRole[]
   readonly writes: readonly KafkaRole[]
@@ -47,7 +46,7 @@ const OF_SYNC: { readonly [T in keyof ReturnType<typeof syncTopics>]: Uses } = {
   captured: { reads: ['detector', ...PEOPLE], writes: ['detector', 'delivery'] },
 }
 
-/** With `creates`, also those to make topics and to put their settings right. */
+/** Returns the rights of all parts. `creates`: with those to make topics and to correct their settings. */
 export function neededRights(
   prefix: string,
   syncs: readonly string[],
@@ -84,13 +83,13 @@ function usesOf(table: { readonly [topic: string]: Uses }, topic: string): Uses 
 function topicRight(
   role: KafkaRole,
   name: string,
-  of: { readonly uses: Uses; readonly makes: boolean; readonly deletes: boolean },
+  { uses, makes, deletes }: { readonly uses: Uses; readonly makes: boolean; readonly deletes: boolean },
 ): NeededRight {
   const operations: Operation[] = []
-  if (of.makes) operations.push('Create', 'AlterConfigs')
-  if (of.uses.reads.includes(role)) operations.push('Read')
-  if (of.uses.writes.includes(role)) operations.push('Write')
-  if (of.deletes) operations.push('Delete')
+  if (makes) operations.push('Create', 'AlterConfigs')
+  if (uses.reads.includes(role)) operations.push('Read')
+  if (uses.writes.includes(role)) operations.push('Write')
+  if (deletes) operations.push('Delete')
   if (operations.length === 0) operations.push('Describe')
   return { role, resource: 'topic', name, pattern: 'literal', operations: [...operations, 'DescribeConfigs'] }
 }
@@ -114,7 +113,7 @@ function groupRights(role: KafkaRole, prefix: string, syncs: readonly string[]):
       return [...ofSyncs(role), right(`${prefix}.tests`, 'literal')]
     case 'command':
     case 'console': {
-      // They tell people which service a run waits for.
+      // These show people which service a run waits for.
       const services = (['renderer', 'delivery'] as const).flatMap(service => ofSyncs(service, 'Describe'))
       const looks = [right(detectorGroup(prefix), 'literal', 'Describe'), ...services]
       return role === 'console' ? [right(`${prefix}.alerts`, 'literal'), ...looks] : looks
@@ -124,7 +123,7 @@ function groupRights(role: KafkaRole, prefix: string, syncs: readonly string[]):
   }
 }
 
-/** A writer that fences others has a transactional id. No part uses transactions. */
+/** A writer that fences its predecessor has a transactional id. No part uses transactions. */
 function writerRights(role: KafkaRole, prefix: string, syncs: readonly string[]): readonly NeededRight[] {
   const right = (name: string, pattern: NeededRight['pattern']): NeededRight => {
     return { role, resource: 'transactional-id', name, pattern, operations: ['Write'] }

@@ -1,6 +1,6 @@
 /**
- * Reads a partition as its stages wrote it, decoded. It leaves out records of other incarnations. It also
- * leaves out the records that a predecessor managed to write after its successor's marker (PROTOCOL.md §4).
+ * Reads and decodes the records that count in a partition. It leaves out records of other incarnations, and
+ * those that a predecessor managed to write after its successor's marker (PROTOCOL.md §4).
  */
 import type { AnyRow } from '@sluice/contracts/avro/encoded-row'
 import type { Marker, Owned } from '@sluice/contracts/records'
@@ -18,20 +18,23 @@ export interface Placed<R = Row> {
   readonly timestamp: number
   /** Size of the value in the topic; 0 for a tombstone. */
   readonly bytes: number
-  /** Why the value cannot be read: Sluice did not write it, or its schema is lost. `record` is null then. */
+  /**
+   * The reason if the value cannot be read: Sluice did not write it, or its schema is lost. `record` is null
+   * then.
+   */
   readonly torn?: SluiceError
-  /** Of a torn record: true if it is certain that no process of Sluice wrote it. */
+  /** True for a torn record that certainly no process of Sluice wrote. */
   readonly isForeign?: boolean
-  /** Of a torn record: true if the log has bytes here that were damaged, perhaps of more than one record. */
+  /** True for a torn record whose bytes in the log are damaged, perhaps together with more records. */
   readonly isDamaged?: boolean
-  /** Who wrote it, as the log says. */
+  /** The name of its writer, if the log knows it. */
   readonly writer?: string | undefined
 }
 
 export interface OwnedBatch<R = Row> {
   readonly records: readonly Placed<R>[]
   readonly nextOffset: number
-  /** True if these are a part of what was read together, and the next part follows without a wait. */
+  /** True if the next part of the same read follows without a wait. */
   readonly isPart: boolean
 }
 
@@ -41,39 +44,38 @@ export interface ReadOwnedOptions {
   readonly target: TopicPartition
   readonly incarnation: string
   /**
-   * The stage whose takeover markers end earlier owners here. Two stages write `retry` and `captured`, and
-   * only delivery's records have values.
+   * The stage whose takeover markers end earlier owners in this topic. Two stages write `retry` and
+   * `captured`, where only delivery's records have values.
    */
   readonly stage: StageName
   readonly from: number
   readonly to?: number
   readonly bufferBytes?: number
   /**
-   * True to yield a record that cannot be read as torn. Otherwise such a record ends the reading as
-   * `corrupt`. A record that another program has written, beyond doubt, is passed over in any case.
+   * True to yield a record that cannot be read as torn. By default such a record ends the reading as
+   * `corrupt`. A record that certainly comes from another program is passed over in any case.
    */
   readonly yieldsTorn?: boolean
   readonly signal: AbortSignal
 }
 
 /**
- * How many changes are decoded together. Their objects take several times their bytes, and V8 moves about
- * what waits long for its turn: with all changes of a step at once, a million rows took 2 CPU seconds more.
+ * Changes are decoded in groups of this size. Decoded changes take several times their bytes, and V8 copies
+ * objects that live long: with all changes of a step at once, a million rows took 2 CPU seconds more.
  */
 const DECODED_CHANGES = 64
 
-/** Most records in a row that cannot be read and may be foreign. */
+/** At most this many unreadable records in a row wait for the record that tells whether they are foreign. */
 const MAX_TORN = 100_000
 
 /**
- * Yields the records that count, in order, with the takeover markers. Ends and fails as `MessageLog.read`
- * does.
+ * Yields the records that count, in order, with takeover markers. Ends and fails as `MessageLog.read` does.
  */
 export function readOwned(options: ReadOwnedOptions): AsyncGenerator<OwnedBatch> {
-  return readOwnedBy({ decode: decodingBy(options.io) }, options)
+  return readOwnedBy({ decode: fullDecoding(options.io) }, options)
 }
 
-/** The record at this offset; null if none stands there that counts. Rejects as `MessageLog.read` does. */
+/** Returns the record at this offset; null if it does not count. Rejects as `MessageLog.read` does. */
 export async function ownRecordAt(
   options: Omit<ReadOwnedOptions, 'from' | 'to'>,
   offset: number,
@@ -83,7 +85,7 @@ export async function ownRecordAt(
   return null
 }
 
-/** As `readOwned`, with the rows of changes left encoded where that is possible. */
+/** Does the same as `readOwned`, and leaves the rows of changes encoded where that is possible. */
 export function readOwnedKeepingRows(options: ReadOwnedOptions): AsyncGenerator<OwnedBatch<AnyRow>> {
   const { io } = options
   const decode: Decoding<AnyRow> = (values, signal) => io.decodeKeepingRows(values, { signal })
@@ -116,7 +118,7 @@ async function* readOwnedBy<R>(
     }
 }
 
-/** A batch in parts of at most so many records; without a number, the batch as it is. */
+/** Divides a batch into parts of at most `most` records. Without a number, the batch stays as it is. */
 function* partsOf(batch: ReadBatch, most = Number.POSITIVE_INFINITY): Generator<ReadBatch> {
   let rest = batch.records
   for (; rest.length > most; rest = rest.slice(most)) {
@@ -126,7 +128,7 @@ function* partsOf(batch: ReadBatch, most = Number.POSITIVE_INFINITY): Generator<
   yield { ...batch, records: rest }
 }
 
-/** `offset` may be a stretch of offsets, of which the last one is `to`. */
+/** Returns the error for an unreadable record, or for a range of offsets up to and including `to`. */
 export function unreadableAt(
   { topic, partition }: TopicPartition,
   offset: number | { readonly from: number; readonly to: number },
@@ -144,8 +146,8 @@ export function unreadableAt(
 }
 
 /**
- * Decodes records of a topic that all syncs share. It sets aside what cannot be read, and what a holder of
- * the key has not signed: such a record is torn, and the process tells of it.
+ * Decodes records of a topic that all syncs share. A record that cannot be read, or lacks a wanted signature,
+ * is torn, and the process reports it as foreign.
  */
 export async function decodeShared(
   io: RecordIo,
@@ -167,12 +169,12 @@ export function decodeEach(
   records: readonly LogRecord[],
   signal: AbortSignal,
 ): Promise<readonly Placed[]> {
-  return decodeEachBy(decodingBy(io), records, signal)
+  return decodeEachBy(fullDecoding(io), records, signal)
 }
 
 type Decoding<R> = (values: readonly Uint8Array[], signal: AbortSignal) => Promise<readonly Typed<R>[]>
 
-function decodingBy(io: RecordIo): Decoding<Row> {
+function fullDecoding(io: RecordIo): Decoding<Row> {
   return (values, signal) => io.decode(values, { signal })
 }
 
@@ -186,7 +188,7 @@ async function decodeEachBy<R>(
   } catch (error) {
     if (!isSluiceError(error, 'corrupt')) throw error
     const [only] = records
-    // One by one: a record that cannot be read may cost a wait for its schema, and is to cost it once.
+    // An unreadable record may wait long for its schema. Decoding one by one, it waits only once.
     if (records.length > 1 || only === undefined) {
       const placed: Placed<R>[] = []
       for (const record of records) placed.push(...(await decodeEachBy(decode, [record], signal)))
@@ -225,18 +227,18 @@ async function decodeRecords<R>(
 
 /** Owners are offsets of markers in the partition itself, so a later owner has the larger one. */
 class OwnerFilter {
-  readonly #of: Omit<ReadOwnedOptions, 'from'>
+  readonly #options: Omit<ReadOwnedOptions, 'from'>
   #newest = -1
   /** The writer of the last record of the owner. */
   #writer: string | undefined
 
-  constructor(of: Omit<ReadOwnedOptions, 'from'>) {
-    this.#of = of
+  constructor(options: Omit<ReadOwnedOptions, 'from'>) {
+    this.#options = options
   }
 
   passes(placed: Placed<unknown>): boolean {
     if (placed.record === null) return true
-    const { incarnation, stage } = this.#of
+    const { incarnation, stage } = this.#options
     const owned = ownedOf(placed.record)
     if (owned === null || owned.incarnation !== incarnation) return false
     const takeover = isTakeover(placed.record)
@@ -248,11 +250,11 @@ class OwnerFilter {
     return true
   }
 
-  /** True if it is certain that no owner of the partition has written a torn record. */
+  /** True if certainly no owner of the partition wrote this torn record. */
   async isForeign(placed: Placed<unknown>): Promise<boolean> {
-    if (!isAppendedOnly(this.#of)) return false
+    if (!isAppendedOnly(this.#options)) return false
     if (this.#writer === undefined && placed.isForeign !== true)
-      for await (const { writer } of readOwnBackwards({ ...this.#of, before: placed.offset })) {
+      for await (const { writer } of readOwnBackwards({ ...this.#options, before: placed.offset })) {
         this.#writer = writer
         break
       }
@@ -262,16 +264,16 @@ class OwnerFilter {
 
 /**
  * True for `requests` and `attempts`. The other topics are compacted by key. There, a foreign record may have
- * taken the place of one of ours, and nothing tells of it but the foreign record.
+ * replaced a record of ours, and is the only trace of it.
  */
 function isAppendedOnly({ target, stage }: Pick<ReadOwnedOptions, 'target' | 'stage'>): boolean {
   return stage !== 'changes' && target.topic.endsWith(`.${stage}`)
 }
 
 /**
- * Says whether a torn record comes from another program than the owner before it. Each owner begins with a
- * marker, so the owner's records follow one that can be read. A marker that cannot be read may be that of an
- * owner. Where the log knows no writers, nothing is certain.
+ * True if a torn record comes from another writer than the owner before it. Each owner begins with a marker,
+ * so its records follow a record that can be read. An unreadable marker may belong to an owner, so it is
+ * never foreign. If the log knows no writers, nothing is certain.
  */
 function isForeignTo({ key, writer, isForeign }: Placed<unknown>, owner: string | undefined): boolean {
   if (isForeign === true) return true
@@ -299,7 +301,7 @@ export function isTakeover(record: Typed<unknown>): boolean {
 }
 
 /**
- * The last record of a partition that is no takeover marker: it has a stage's own position. Null if there is
+ * Returns the last record that is no takeover marker, and so has the position of its stage; null if there is
  * none.
  */
 export async function lastOwnRecord(
@@ -318,12 +320,12 @@ type ReadBackwardsOptions = Omit<ReadOwnedOptions, 'from' | 'to' | 'bufferBytes'
 }
 
 /**
- * The records of an incarnation with their takeover markers, the newest first. A record that cannot be read
- * ends the reading as `corrupt`, unless it is certain that another program wrote it.
+ * Yields the records of an incarnation with their takeover markers, the newest first. A record that cannot be
+ * read ends the reading as `corrupt`, unless it certainly comes from another program.
  */
 export async function* readOwnBackwards(options: ReadBackwardsOptions): AsyncGenerator<OwnRecord> {
   const { log, io, target, incarnation, before, signal } = options
-  // The next record of an owner tells whether these are foreign.
+  // The next record of an owner shows whether these are foreign.
   const torn: { readonly placed: Placed; readonly error: SluiceError }[] = []
   const judge = (owner: string | undefined): void => {
     for (const { placed, error } of torn.splice(0)) {
@@ -347,7 +349,7 @@ export async function* readOwnBackwards(options: ReadBackwardsOptions): AsyncGen
   judge(undefined)
 }
 
-/** The marker in a record, if it is one. */
+/** Returns the marker in a record; null for another record. */
 export function markerOf(record: Typed<unknown> | null): Marker | null {
   return record?.name === 'sluice.Marker' ? record.value : null
 }

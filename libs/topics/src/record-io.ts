@@ -1,4 +1,4 @@
-/** Encoding and decoding of the topics' records by name, on top of the schema codec. */
+/** Encodes and decodes the topics' records by name, on top of the schema codec. */
 import { SCHEMAS, type RecordName, type RecordTypes } from '@sluice/contracts/avro/schemas'
 import type { AvroRecordSchema } from '@sluice/contracts/avro/types'
 import { rowWith, type AnyRow } from '@sluice/contracts/avro/encoded-row'
@@ -12,7 +12,7 @@ import type { Signatures } from './signatures.ts'
 import { keyText, sharedTopics } from './topics.ts'
 import { isFit, unfitTaking, withUnfit } from './unfit-values.ts'
 
-/** A decoded record with its type, to be switched over by `name`. */
+/** A decoded record with its type; code switches over `name`. */
 export type Typed<R = Row> = {
   readonly [N in RecordName]: {
     readonly name: `sluice.${N}`
@@ -23,7 +23,7 @@ export type Typed<R = Row> = {
 /** Names of the records whose schema is the same for all syncs; a change's schema depends on the model. */
 export type StaticName = keyof typeof SCHEMAS
 
-/** Whom a process believes, and who hears of what it does not believe. */
+/** The signatures that a process wants, and its report of records that it does not believe. */
 export interface Trust {
   readonly signatures?: Signatures | null
   readonly foreign?: ForeignRecords
@@ -35,22 +35,22 @@ export class RecordIo {
   readonly #encoders: ReadonlyMap<StaticName, Encoder>
   /** The signatures of the topics that are signed; null if no key is set. */
   readonly signatures: Signatures | null
-  /** Is told of the records that are set aside. */
+  /** Takes the records that are passed over. */
   readonly foreign: ForeignRecords
 
   private constructor(
     codec: SchemaCodec,
     prefix: string,
-    of: Trust & { readonly encoders: ReadonlyMap<StaticName, Encoder> },
+    options: Trust & { readonly encoders: ReadonlyMap<StaticName, Encoder> },
   ) {
     this.#codec = codec
     this.#prefix = prefix
-    this.#encoders = of.encoders
-    this.signatures = of.signatures ?? null
-    this.foreign = of.foreign ?? new ForeignRecords()
+    this.#encoders = options.encoders
+    this.signatures = options.signatures ?? null
+    this.foreign = options.foreign ?? new ForeignRecords()
   }
 
-  /** Registers the schemas that all syncs share. Errors: as SchemaCodec.encoder. */
+  /** Registers the schemas that all syncs share. Rejects as `SchemaCodec.encoder` does. */
   static async open(
     codec: SchemaCodec,
     prefix: string,
@@ -67,23 +67,24 @@ export class RecordIo {
   }
 
   /**
-   * For a process that only reads. It registers nothing, and cannot encode the records that all syncs share.
+   * Opens it for a process that only reads: it registers nothing, and cannot encode records that all syncs
+   * share.
    */
   static reading(codec: SchemaCodec, prefix: string, trust: Trust = {}): RecordIo {
     return new RecordIo(codec, prefix, { ...trust, encoders: new Map() })
   }
 
-  /** The record with a signature, if it goes to a topic that is signed and a key is set. */
+  /** Adds a signature to a record of a signed topic, if a key is set. */
   signed(topic: string, record: NewRecord): NewRecord {
     if (this.signatures === null || !this.#isSigned(topic)) return record
     return { ...record, signature: this.signatures.sign(topic, record) }
   }
 
-  /** Why a record may not be believed; null for one that may. */
+  /** Says why a record may not be believed; null for one that may. */
   distrust(topic: string, record: LogRecord): SluiceError | null {
     if (this.signatures === null || !this.#isSigned(topic)) return null
     if (this.signatures.verify(topic, record)) return null
-    // An incarnation from before the key was set still counts: without it, the sync would send all rows anew.
+    // An incarnation from before the key was set still counts. Without it, the sync would send all rows anew.
     if (record.signature === undefined && keyText(record.key).startsWith('incarnation/')) return null
     const what = record.signature === undefined ? 'has no signature' : 'is signed with another key'
     return new SluiceError('corrupt', `A record of ${topic} ${what}, and SLUICE_SIGNING_KEY asks for one.`)
@@ -101,16 +102,24 @@ export class RecordIo {
   }
 
   /**
-   * The encoder of a sync's changes. Its subject belongs to the incarnation, so a reset starts a new history
-   * of columns. Columns may change their types from run to run, so any schema may follow another. A row may
-   * then have values that no longer fit.
+   * Returns the encoder of a sync's changes. Its subject belongs to the incarnation, so a reset starts a new
+   * history of columns. Columns may change their types from run to run, so any schema may follow another. A
+   * row may then have values that no longer fit.
    */
   async changeEncoder(
-    of: { readonly sync: string; readonly incarnation: string; readonly schema: AvroRecordSchema },
+    {
+      sync,
+      incarnation,
+      schema,
+    }: {
+      readonly sync: string
+      readonly incarnation: string
+      readonly schema: AvroRecordSchema
+    },
     options: { signal: AbortSignal },
   ): Promise<Encoder> {
-    const subject = `${this.#prefix}.${of.sync}.${of.incarnation}.Change`
-    return unfitTaking(await this.#codec.encoder(subject, of.schema, { ...options, compatibility: 'none' }))
+    const subject = `${this.#prefix}.${sync}.${incarnation}.Change`
+    return unfitTaking(await this.#codec.encoder(subject, schema, { ...options, compatibility: 'none' }))
   }
 
   /** Decodes records in order. A record of a name that this version does not know is `corrupt`. */
@@ -119,14 +128,14 @@ export class RecordIo {
     return decoded.map(toTyped)
   }
 
-  /** The same, with the rows of changes left encoded where that is possible. */
+  /** Does the same, and leaves the rows of changes encoded where that is possible. */
   async decodeKeepingRows(
     values: readonly Uint8Array[],
     options: { signal: AbortSignal },
   ): Promise<readonly Typed<AnyRow>[]> {
     const decoded = await this.#codec.decode(values, { ...options, rows: 'encoded' })
     return decoded.map(each => {
-      const typed = knownOf<AnyRow>(each)
+      const typed = typedOf<AnyRow>(each)
       if (typed.name !== 'sluice.Change') return typed
       const { value } = typed
       if (isFit(value)) return typed
@@ -141,12 +150,12 @@ const KNOWN_NAMES: ReadonlySet<string> = new Set(
 )
 
 function toTyped(decoded: Decoded): Typed {
-  const typed = knownOf<Row>(decoded)
+  const typed = typedOf<Row>(decoded)
   if (typed.name !== 'sluice.Change' || isFit(typed.value)) return typed
   return { ...typed, value: withUnfit(typed.value) }
 }
 
-function knownOf<R>(decoded: Decoded): Typed<R> {
+function typedOf<R>(decoded: Decoded): Typed<R> {
   if (isTyped<R>(decoded)) return decoded
   const known = [...KNOWN_NAMES].join(', ')
   throw new SluiceError('corrupt', `a record of type ${decoded.name} is in a topic that holds ${known} only`)

@@ -1,7 +1,7 @@
 /**
- * The recorded requests that a replay is asked to send again (PROTOCOL.md §12). They are chosen by the
- * attempts at sending them, and come in the order in which they were sent first: by run, and within a run by
- * partition and offset. In a run a key has one request, so this is the order of each key.
+ * Finds the recorded requests that a replay sends again (PROTOCOL.md §12). Their attempts decide whether they
+ * fit. They come in the order in which they were sent first: by run, and within a run by partition and
+ * offset. A key has one request in a run, so this keeps the order of each key.
  */
 import type { ReplayScope } from '@sluice/contracts/state'
 import type { Attempt, Request } from '@sluice/contracts/records'
@@ -11,7 +11,6 @@ import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import { markerOf, readOwned } from './owned-reader.ts'
 import type { RecordIo } from './record-io.ts'
 import { at, syncTopics } from './topics.ts'
-import { OffsetSet } from './offset-set.ts'
 
 export interface RecordedDeps {
   readonly log: MessageLog
@@ -25,7 +24,7 @@ export interface RecordedSync {
   readonly partitions: number
 }
 
-/** Where a request stands. */
+/** The place of a request in its topic. */
 export interface RecordedPlace {
   readonly run: number
   readonly partition: number
@@ -37,58 +36,60 @@ export interface RecordedRequest extends RecordedPlace {
   readonly request: Request
 }
 
-/** What is known of one partition. */
+/** The chosen requests of one partition. */
 interface Chosen {
   readonly target: TopicPartition
-  /** The requests of which an attempt fits. */
+  /** The requests with an attempt that fits. */
   readonly offsets: OffsetSet
-  /** Where the topic ended when it was looked at. */
+  /** The range of the topic when its attempts were read. */
   readonly from: number
   readonly to: number
 }
 
-/** Most bytes that are read ahead of one partition. */
+/** The bytes that are read ahead of one partition. */
 const BUFFER_BYTES = 2_000_000
+/** The first size of a set of offsets. */
+const FIRST_BYTES = 1024
 
 export class RecordedRequests {
   readonly #deps: RecordedDeps
-  readonly #of: RecordedSync
+  readonly #sync: RecordedSync
   readonly #scope: ReplayScope
   readonly #chosen: readonly Chosen[]
-  /** Requests of which attempts fit, and which are not in their topic any more. */
+  /** The number of requests that fit but are no longer in their topic. */
   readonly trimmed: number
 
   private constructor(
     deps: RecordedDeps,
-    of: RecordedSync,
+    sync: RecordedSync,
     found: { readonly scope: ReplayScope; readonly chosen: readonly Chosen[]; readonly trimmed: number },
   ) {
     this.#deps = deps
-    this.#of = of
+    this.#sync = sync
     this.#scope = found.scope
     this.#chosen = found.chosen
     this.trimmed = found.trimmed
   }
 
-  /** Reads the attempts, and remembers a bit for each request of which one fits. */
+  /** Reads the attempts, and remembers a bit for each request that fits. */
   static async find(
     deps: RecordedDeps,
-    of: RecordedSync,
+    sync: RecordedSync,
     scope: ReplayScope,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<RecordedRequests> {
     const { log, io, prefix } = deps
-    const topics = syncTopics(prefix, of.sync)
+    const topics = syncTopics(prefix, sync.sync)
     const chosen: Chosen[] = []
     let trimmed = 0
-    for (let partition = 0; partition < of.partitions; partition += 1) {
+    for (let partition = 0; partition < sync.partitions; partition += 1) {
       const target = at(topics.requests, partition)
       const attempts = at(topics.attempts, partition)
       const { low: from, end: to } = await log.offsets(target, { signal })
       const { low, end } = await log.offsets(attempts, { signal })
       const offsets = new OffsetSet(from)
       const gone = new Set<number>()
-      const reading = { log, io, target: attempts, incarnation: of.incarnation, stage: 'attempts' } as const
+      const reading = { log, io, target: attempts, incarnation: sync.incarnation, stage: 'attempts' } as const
       const options = { from: low, to: end, yieldsTorn: true, bufferBytes: BUFFER_BYTES, signal } as const
       if (low < end)
         for await (const { records } of readOwned({ ...reading, ...options }))
@@ -96,19 +97,19 @@ export class RecordedRequests {
             if (record?.name !== 'sluice.Attempt' || !fits(scope, record.value)) continue
             const { requestOffset } = record.value
             if (requestOffset < from) gone.add(requestOffset)
-            // A stranger may name a place that is none.
+            // A foreign attempt may name a place that does not exist.
             else if (requestOffset < to) offsets.add(requestOffset)
           }
       trimmed += gone.size
       chosen.push({ target, offsets, from, to })
     }
-    return new RecordedRequests(deps, of, { scope, chosen, trimmed })
+    return new RecordedRequests(deps, sync, { scope, chosen, trimmed })
   }
 
   /**
-   * The requests behind the place, or all, in batches. May be called many times, and gives the same each time
-   * as long as nothing is trimmed. A request that a replay sent is passed over, unless the scope names that
-   * run: otherwise each replay would repeat those before it.
+   * Yields the requests after the place, or all, in batches. It may be called many times, and yields the same
+   * as long as nothing is trimmed. It passes over requests that a replay sent, unless the scope names that
+   * run. Otherwise each replay would repeat the replays before it.
    */
   async *requests(
     { after = null }: { readonly after?: RecordedPlace | null },
@@ -137,12 +138,12 @@ export class RecordedRequests {
   async *#read(
     partition: number,
     { target, offsets, from, to }: Chosen,
-    of: { readonly after: RecordedPlace | null; readonly signal: AbortSignal },
+    { after, signal }: { readonly after: RecordedPlace | null; readonly signal: AbortSignal },
   ): AsyncGenerator<readonly RecordedRequest[]> {
     const { log, io } = this.#deps
     const { keys, run: wantedRun } = this.#scope
-    const reading = { log, io, target, incarnation: this.#of.incarnation, stage: 'requests' } as const
-    const options = { from, to, yieldsTorn: true, bufferBytes: BUFFER_BYTES, signal: of.signal } as const
+    const reading = { log, io, target, incarnation: this.#sync.incarnation, stage: 'requests' } as const
+    const options = { from, to, yieldsTorn: true, bufferBytes: BUFFER_BYTES, signal } as const
     let runId = ''
     for await (const { records } of readOwned({ ...reading, ...options })) {
       const found: RecordedRequest[] = []
@@ -154,14 +155,14 @@ export class RecordedRequests {
         if (wantedRun === null && isCopy(request)) continue
         if (keys !== null && !request.rows.some(({ key }) => keys.includes(key))) continue
         const place = { run: request.run, partition, offset }
-        if (of.after === null || isBehind(place, of.after)) found.push({ ...place, runId, request })
+        if (after === null || isBehind(place, after)) found.push({ ...place, runId, request })
       }
       if (found.length > 0) yield found
     }
   }
 }
 
-/** The requests of one partition, of which the next is looked at first. */
+/** The requests of one partition in order, of which the next one can be looked at. */
 class Head {
   readonly #batches: AsyncGenerator<readonly RecordedRequest[]>
   #batch: readonly RecordedRequest[] = []
@@ -182,9 +183,9 @@ class Head {
     else this.#batch = next.value
   }
 
-  /** Those of the run that are read. */
+  /** Takes the requests of the run that are read. */
   take(run: number): readonly RecordedRequest[] {
-    const end = this.#batch.findIndex(of => of.run !== run)
+    const end = this.#batch.findIndex(request => request.run !== run)
     const taken = end < 0 ? this.#batch : this.#batch.slice(0, end)
     this.#batch = this.#batch.slice(taken.length)
     return taken
@@ -195,11 +196,11 @@ class Head {
   }
 }
 
-/** True for a request that was sent, or may have been, where the attempt fits the scope. */
+/** True if the attempt may have been sent, and fits the scope. */
 function fits(scope: ReplayScope, attempt: Attempt): boolean {
   const { run, since, until, status, outcome, trigger } = scope
   const mayBeSent = attempt.attempt > 0 || attempt.outcome === 'unknown'
-  // What was announced and not sent has no answer. The attempt after it tells what became of it.
+  // An intent has no answer. The attempt after it has the outcome.
   if (!mayBeSent || isIntent(attempt)) return false
   return (
     (run === null || attempt.runId === run) &&
@@ -220,4 +221,39 @@ function isBehind(place: RecordedPlace, other: RecordedPlace): boolean {
   if (place.run !== other.run) return place.run > other.run
   if (place.partition !== other.partition) return place.partition > other.partition
   return place.offset > other.offset
+}
+
+/** A set of offsets of one partition, with a bit for each, so that it takes millions of requests. */
+export class OffsetSet {
+  readonly #low: number
+  #bits = new Uint8Array(FIRST_BYTES)
+  #size = 0
+
+  /** No offset below `low` is ever added. */
+  constructor(low: number) {
+    this.#low = low
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  add(offset: number): void {
+    const at = offset - this.#low
+    const byte = Math.floor(at / 8)
+    if (byte >= this.#bits.length) {
+      const grown = new Uint8Array(Math.max(byte + 1, this.#bits.length * 2))
+      grown.set(this.#bits)
+      this.#bits = grown
+    }
+    const before = this.#bits[byte] ?? 0
+    const after = before | (1 << (at % 8))
+    if (after !== before) this.#size += 1
+    this.#bits[byte] = after
+  }
+
+  has(offset: number): boolean {
+    const at = offset - this.#low
+    return at >= 0 && ((this.#bits[Math.floor(at / 8)] ?? 0) & (1 << (at % 8))) !== 0
+  }
 }

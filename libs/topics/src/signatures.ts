@@ -1,7 +1,7 @@
 /**
- * Signatures of what users ask for: of resources, definitions, commands and secrets. Who may write to these
- * topics may choose what is sent, and where. So where a key is set, a record counts only if a holder of the
- * key has signed it. A signature is the HMAC-SHA-256 of topic, key and value, each with its length before it.
+ * Signatures of the records that decide what is sent and where: resources, definitions, commands, secrets,
+ * tests and alerts. If a key is set, such a record counts only with a signature by the key. A signature is
+ * the HMAC-SHA-256 of topic, key and value, each with its length before it.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -18,7 +18,7 @@ export class Signatures {
 
   /**
    * Reads keys of 32 bytes each, as base64, between commas. The first one signs, and each of them verifies.
-   * Null for no text. Throws `config`, without the text.
+   * Returns null for no text. Throws `config`, without the text.
    */
   static of(text: string | undefined): Signatures | null {
     if (text === undefined || text === '') return null

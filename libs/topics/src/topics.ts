@@ -2,9 +2,9 @@
  * Names, settings and keys of the topics (PROTOCOL.md §1), and names of the groups in which processes share
  * the work.
  *
- * Only the topics that all syncs share are partitioned by a hash of the key, as Kafka's producers do it. In
- * the topics of a sync, nobody can compute a key's partition. The delivered state remembers it, and the
- * detector assigns one to a new key, so that batches are full.
+ * A hash of the key chooses the partition only in topics that all syncs share, as Kafka's producers do it. In
+ * the topics of a sync, the delivered state remembers the partition of a key. The detector assigns one to a
+ * new key, so that batches are full.
  */
 import type { TopicPartition, TopicSpec } from '@sluice/message-log/port'
 import { partitionOf } from '@sluice/domain/partition'
@@ -53,17 +53,17 @@ export function sharedTopics(prefix: string): SharedTopics {
 }
 
 export function syncTopics(prefix: string, sync: string): SyncTopics {
-  const of = (topic: string): string => `${prefix}.${sync}.${topic}`
+  const named = (topic: string): string => `${prefix}.${sync}.${topic}`
   return {
-    changes: of('changes'),
-    requests: of('requests'),
-    attempts: of('attempts'),
-    retry: of('retry'),
-    captured: of('captured'),
+    changes: named('changes'),
+    requests: named('requests'),
+    attempts: named('attempts'),
+    retry: named('retry'),
+    captured: named('captured'),
   }
 }
 
-/** Each topic sets it, since a broker as it is shipped, and each of its own settings, may allow less. */
+/** Each topic sets its maximum, since the settings of a broker may allow less. */
 const maxRecordBytes = RECORD_CEILING_BYTES
 
 export function sharedTopicSpecs(prefix: string): readonly TopicSpec[] {
@@ -89,7 +89,7 @@ export function syncTopicSpecs(prefix: string, sync: string, partitions: number)
     { topic: attempts, partitions, cleanup: 'delete', maxRecordBytes },
     { topic: retry, partitions, cleanup: 'compact', maxRecordBytes },
     { topic: captured, partitions, cleanup: 'compact', maxRecordBytes },
-    // Topics are made in this order. So once this one exists, all others do.
+    // Topics are made in this order, so once this one exists, all others do.
     { topic: changes, partitions, cleanup: 'compact', compactionLagMs: 7 * DAY_MS, maxRecordBytes },
   ]
 }
@@ -104,12 +104,12 @@ export function at(topic: string, partition: number): TopicPartition {
 }
 
 const encoder = new TextEncoder()
-// A key may begin with U+FEFF. There it is a character, and not the mark at the start of a file.
+// U+FEFF at the start of a key is a character, and not the mark at the start of a file.
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 /** No UTF-8 text has this byte, so no primary key collides with a marker's key. */
 const MARKER_BYTE = 0xff
 
-/** Node's own way takes an eighth of what `TextEncoder` takes for so few bytes. */
+/** Encodes a key. `Buffer.from` takes an eighth of the time of `TextEncoder` for so few bytes. */
 export function textKey(text: string): Uint8Array {
   return Buffer.from(text)
 }
@@ -119,8 +119,8 @@ export function keyText(key: Uint8Array): string {
 }
 
 /**
- * The key of a marker: one per kind and scope, so that compaction keeps the last of each and null keys, which
- * it refuses, do not occur.
+ * Returns the key of a marker: one per kind and scope, of which compaction keeps the last. Compaction refuses
+ * null keys.
  */
 export function markerKey(kind: string, scope: string): Uint8Array {
   const text = encoder.encode(`${kind}/${scope}`)
@@ -134,44 +134,46 @@ export function isMarkerKey(key: Uint8Array): boolean {
   return key[0] === MARKER_BYTE
 }
 
-/** Key of a run's events on `runs`. */
+/** Returns the key of a run's events on `runs`. */
 export function runKey(sync: string, runId: string): Uint8Array {
   return textKey(`${sync}/${runId}`)
 }
 
-/** The run that a key names. A report's key names a partition instead, which is no run. */
+/** Returns the run that a key names. A report's key names a partition in its place. */
 export function runOfKey(key: Uint8Array): { readonly sync: string; readonly runId: string } {
   const text = keyText(key)
   const slash = text.lastIndexOf('/')
   return { sync: text.slice(0, slash), runId: text.slice(slash + 1) }
 }
 
-/** True for a text that may be the id of a run. It is fit for the names of files. */
+/** True for a text that may be the id of a run, and the name of a file. */
 export function isRunId(text: string): boolean {
   return /^[\w.-]{1,64}$/.test(text)
 }
 
 const KEY_ON_RUNS = /^(?<sync>[^/]+)\/(?:[0-9A-HJKMNP-TV-Z]{26}|\d{1,4})$/
 
-/** The sync whose run or partition a key of `runs` names; null for a key that Sluice does not write. */
+/**
+ * Returns the sync whose run or partition a key of `runs` names; null for a key that Sluice does not write.
+ */
 export function syncOfKeyOnRuns(key: Uint8Array): string | null {
   return KEY_ON_RUNS.exec(keyText(key))?.groups?.['sync'] ?? null
 }
 
-/** Key of a partition's reports on `runs`; no ULID is a number below the number of partitions. */
+/** Returns the key of a partition's reports on `runs`. No ULID is a number below the number of partitions. */
 export function reportKey(sync: string, partition: number): Uint8Array {
   return textKey(`${sync}/${partition}`)
 }
 
-/** A service that works on the syncs of which a run is open. */
+/** A service that works on syncs with an open run. */
 export type SyncService = 'renderer' | 'delivery'
 
-/** All detectors: they share the syncs. */
+/** Names the group of all detectors, which share the syncs. */
 export function detectorGroup(prefix: string): string {
   return `${prefix}.detector`
 }
 
-/** The processes of a service that share the partitions of a sync. */
+/** Names the group in which processes of a service share the partitions of a sync. */
 export function syncGroup(
   prefix: string,
   service: SyncService,
@@ -180,7 +182,7 @@ export function syncGroup(
   return `${syncGroups(prefix, service, sync)}${incarnation}`
 }
 
-/** How the names of a sync's groups begin, whatever its incarnation. */
+/** Returns the beginning of the names of a sync's groups, which every incarnation shares. */
 export function syncGroups(prefix: string, service: SyncService, sync: string): string {
   return `${prefix}.${service}.${sync}.`
 }

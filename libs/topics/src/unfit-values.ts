@@ -1,7 +1,7 @@
 /**
- * Rows of changes with values that do not fit their columns. A column may change its type, and an earlier row
- * still has a value of the old type: `n/a`, for example, where whole numbers are now. A change carries such a
- * value beside the row, as JSON. So its reader sees the row as it was delivered.
+ * Encodes rows of changes whose values do not fit their columns. If a column changes its type, an earlier row
+ * still has a value of the old type: `n/a`, for example, in a column of whole numbers. A change carries such
+ * a value beside the row, as JSON, so that its reader sees the row as it was delivered.
  */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { Change, WrittenChange } from '@sluice/contracts/records'
@@ -15,15 +15,13 @@ interface Unfit {
   after?: Row
 }
 
-/**
- * An encoder of changes whose rows may have values that do not fit. Throws as the encoder of a codec does.
- */
+/** Returns an encoder that also takes rows with unfit values. It throws as the encoder of a codec does. */
 export function unfitTaking(encoder: Encoder): Encoder {
   return {
     schemaId: encoder.schemaId,
     encode: change => encodeChange(encoder, change),
     frame: change => encoder.frame(change),
-    // Values that come by column have the types of their columns.
+    // Values by column have the types of their columns.
     rows: rows => encoder.rows(rows),
   }
 }
@@ -40,8 +38,8 @@ function encodeChange(encoder: Encoder, change: object): Uint8Array {
 }
 
 /**
- * Tries each value alone, which is slow but rarely needed: only when a column has changed its type and a row
- * still has the old one.
+ * Encodes each value alone to find the unfit ones; null if there are none. This is slow, and needed only for
+ * rows from before a column changed its type.
  */
 function setApart(encoder: Encoder, change: Change): WrittenChange | null {
   const unfit: Unfit = {}
@@ -64,7 +62,9 @@ function setApart(encoder: Encoder, change: Change): WrittenChange | null {
   return { ...change, ...rows, unfit: JSON.stringify(unfit, asJson) }
 }
 
-/** Read as a member, the name `__proto__` would be the prototype of a row without a column of that name. */
+/**
+ * Returns a row of one column. A null `__proto__` keeps the encoder from reading the prototype as a column.
+ */
 function single(column: string, value: Value): Row {
   return Object.fromEntries([
     ['__proto__', null],
@@ -83,7 +83,7 @@ function isEncoded(encoder: Encoder, value: object): boolean {
 }
 
 /**
- * Numbers that JSON does not keep exactly, and values that are no JSON, become the text that a template
+ * Turns numbers that JSON does not keep exactly, and values that are no JSON, into the text that a template
  * prints.
  */
 function asJson(this: unknown, _: string, value: unknown): unknown {
@@ -102,7 +102,7 @@ export function isFit(written: Change<unknown> & Partial<WrittenChange<unknown>>
 }
 
 /**
- * The change with all values in its rows. Throws `corrupt` where the values beside the rows are no JSON
+ * Returns the change with all values in its rows. Throws `corrupt` if the values beside the rows are no JSON
  * object.
  */
 export function withUnfit(written: Change & Partial<WrittenChange>): Change {

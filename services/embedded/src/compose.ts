@@ -57,8 +57,7 @@ import { openSource } from '@sluice/sources/adapters/open-source'
 import type { Source } from '@sluice/sources/port'
 import { forgottenLogger, logTrouble, openLocks } from '@sluice/partition/process/open-locks'
 import { openBackbone } from '@sluice/partition/process/open-stage'
-import { tellOfForeign } from '@sluice/partition/process/tell-of-foreign'
-import { ForeignRecords } from '@sluice/topics/foreign-records'
+import { ForeignRecords, reportForeign } from '@sluice/topics/foreign-records'
 import { RecordIo } from '@sluice/topics/record-io'
 import { Signatures } from '@sluice/topics/signatures'
 import { RunsView } from '@sluice/runs/runs-view'
@@ -104,7 +103,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
   const lateSends = opening.use(openSentRequests({ file: join(dataDir, 'under-way'), isNew }))
   const codec = opening.use(createSqliteCodec({ file: logFile(dataDir) }))
   await log.ensureTopics(sharedTopicSpecs(PREFIX), { signal })
-  const foreign = new ForeignRecords(tellOfForeign(logger, metrics))
+  const foreign = new ForeignRecords(reportForeign(logger, metrics))
   const signatures = Signatures.of(secretOf(env, 'SLUICE_SIGNING_KEY'))
   const io = await RecordIo.open(codec, PREFIX, { signatures, foreign, signal })
   const shared = { log, io, prefix: PREFIX }

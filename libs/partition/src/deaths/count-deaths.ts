@@ -1,43 +1,44 @@
 /**
- * Counts the deaths of processes that were at work on a partition of `requests` or `attempts` (PROTOCOL.md
- * §11). A record, a template or an answer may end the process that works on it. Nobody sees that, since the
- * process is gone. So each takeover marker counts the death of its owner beforehand. Whatever its owner comes
- * to takes that back: a position beyond the one that it took over, or a record that it wrote a minute later.
+ * Counts the deaths of processes that worked on a partition of `requests` or `attempts` (PROTOCOL.md §11). A
+ * record, a template or an answer may end the process that works on it, which then cannot say so. Therefore
+ * each takeover marker counts the death of its owner beforehand. The count is void if the owner comes further
+ * than it began, or writes a record a minute later.
  *
- * The counts are of one run. The next run may have other rows, and another template.
+ * Counts are per run, since the next run may have other rows and another template.
  */
 import type { DeathsOfRun } from '@sluice/contracts/records'
 
-/** What ends a process does so soon. An owner that still wrote after so long has died of something else. */
+/** An owner that still writes after this time died of something else than its first record. */
 const SURVIVED_MS = 60_000
 
-/** From so many deaths in a row on, rows and requests are worked on one at a time. */
+/** From this many deaths in a row on, an owner works on one row or request at a time. */
 const DEATHS_THAT_SUSPECT = 2
-/** After so many at one row or request, it is given up in this run. */
+/** After this many deaths at one row or request, the run gives it up. */
 const DEATHS_THAT_REJECT = 3
-/** After so many in all, delivery sends nothing more of the run in this partition. */
+/** After this many deaths in all, delivery sends nothing more of the run in this partition. */
 const DEATHS_THAT_END = 20
 /**
- * After so many in all, nobody takes the partition over in this run. Delivery has more, since it has to write
- * down what became of the requests that are there.
+ * After this many deaths in all, nobody takes the partition over in this run. Delivery has more, since it
+ * still records the outcome of the requests that are there.
  */
 const DEATHS_THAT_STOP = { requests: DEATHS_THAT_END, attempts: 30 } as const
-/** The renderer may have had so many records on their way to the log when it died. */
+/** The renderer may have had up to this many unacknowledged records when it died. */
 const MAX_AHEAD = 5_000
 
-/** The owners of a partition that died in a run without having come further. */
+/** The numbers of owners of a partition that died in a run without having come further. */
 export interface Deaths {
-  /** So many died one after the other, at the place where the next owner goes on. */
+  /** The deaths one after the other at the place where the next owner goes on. */
   readonly inARow: number
-  /** So many in all. */
   readonly all: number
 }
 
 export const NO_DEATHS: Deaths = { inARow: 0, all: 0 }
 
-/** The last owner of a partition, as its records tell. Positions are offsets of its input; −1 for none. */
+/**
+ * The last owner of a partition, according to its records. Positions are offsets of its input; −1 for none.
+ */
 export interface LastOwner {
-  /** What its takeover marker counts; null in one that counts nothing. */
+  /** The counts in its takeover marker; null in one that counts nothing. */
   readonly deaths: DeathsOfRun | null
   /** Where it took over, and how far it came. */
   readonly from: number
@@ -47,7 +48,10 @@ export interface LastOwner {
   readonly lastAt: number
 }
 
-/** How many owners died in this run without having come further. `isAlive`: this process is the last one. */
+/**
+ * Counts the owners that died in this run without having come further. `isAlive`: the last owner is this
+ * process.
+ */
 export function deathsIn(run: number, owner: LastOwner | null, isAlive: boolean): Deaths {
   const deaths = owner?.deaths ?? null
   if (owner === null || deaths === null || deaths.run !== run) return NO_DEATHS
@@ -57,8 +61,8 @@ export function deathsIn(run: number, owner: LastOwner | null, isAlive: boolean)
 }
 
 /**
- * What the marker of the next owner counts. A partition without work has killed nobody: the owner that died
- * there was waiting.
+ * Returns the counts for the marker of the next owner. A partition without work has killed nobody: the owner
+ * that died there was waiting.
  */
 export function countedBeforehand(
   run: number,
@@ -69,7 +73,7 @@ export function countedBeforehand(
   return { run, count: 1, all: Math.max(1, all) }
 }
 
-/** The counts without the owner that wrote them, which has not died. */
+/** Returns the counts without the owner that wrote them, which has not died. */
 export function withoutOwn({ run, count, all }: DeathsOfRun): DeathsOfRun {
   return { run, count: Math.max(0, count - 1), all: Math.max(0, (all ?? count) - 1) }
 }
@@ -82,18 +86,18 @@ function diedText(stage: DyingStage, deaths: number): string {
   return `${DOING[stage]} ended the process ${deaths} times`
 }
 
-/** Why a row or request is given up at which so many processes died in a row; null if it is not. */
+/** Says why a row or request is given up after this many deaths in a row; null if it is not. */
 export function givenUpAfter(deaths: number, stage: DyingStage): string | null {
   return deaths >= DEATHS_THAT_REJECT ? `${diedText(stage, deaths)} in a row` : null
 }
 
-/** What an owner minds in a run in which owners before it died. */
+/** The precautions of an owner in a run in which owners before it died. */
 export class Care {
-  /** Why delivery sends nothing more of the run; null if it does. */
+  /** Says why delivery sends nothing more of the run; null if it does. */
   readonly ends: string | null
   readonly #inARow: number
   #rejects: string | null
-  /** The records that are written, or the requests that have begun. */
+  /** The number of records that are written, or of requests that have begun. */
   #through = 0
 
   constructor({ inARow, all }: Deaths, stage: DyingStage) {
@@ -106,32 +110,32 @@ export class Care {
   }
 
   /**
-   * True while the renderer has each record acknowledged before the next row, so that the next death shows
-   * its place.
+   * True while the renderer waits for the acknowledgement of each record before it renders the next row, so
+   * that the next death shows its place.
    */
   get isCautious(): boolean {
     return this.#inARow > 0 && this.#through < MAX_AHEAD
   }
 
   /**
-   * True while one row or request is to be finished before the next one begins. `max` may be at work
-   * together, and so may have been when the process died.
+   * True while an owner finishes one row or request before the next one begins. Up to `max` are at work
+   * together otherwise, so any of the first `max` may have ended the process.
    */
   isOneByOne(max: number): boolean {
     return this.isSuspect && this.#through <= max && this.ends === null
   }
 
-  /** True where rows or requests go one by one at first. */
+  /** True where an owner begins with one row or request at a time. */
   get isSuspect(): boolean {
     return isSuspect({ inARow: this.#inARow })
   }
 
-  /** A record is written, or a request begins. */
+  /** Counts a record that is written, or a request that begins. */
   goesOn(): void {
     this.#through += 1
   }
 
-  /** Why the row that begins first is given up; null for every other one. */
+  /** Says why the row that begins first is given up; null for every other one. */
   rejection(): string | null {
     const why = this.#rejects
     this.#rejects = null
@@ -141,12 +145,12 @@ export class Care {
 
 export const CARELESS = new Care(NO_DEATHS, 'requests')
 
-/** True if so many owners died in this run that nobody is to come after them. */
+/** True if too many owners died in this run for another one. */
 export function areTooMany({ all }: Deaths, stage: DyingStage): boolean {
   return all >= DEATHS_THAT_STOP[stage]
 }
 
-/** True where an owner has to work alone in its process, so that no other one dies with it. */
+/** True where an owner works alone in its process, so that no other one dies with it. */
 export function isSuspect({ inARow }: Pick<Deaths, 'inARow'>): boolean {
   return inARow >= DEATHS_THAT_SUSPECT
 }

@@ -122,7 +122,7 @@ describe('a partition whose owners die', () => {
     expect([entry.careIn(2).isSuspect, entry.diedIn(2)]).toEqual([false, 0])
   })
 
-  it('counts who died before a process that left in good order, when that process returns and dies', async () => {
+  it('still counts earlier deaths when a process that left in good order returns and dies', async () => {
     await queue(1)
     await live({ finishes: 0 })
     const suspects = newSuspects()
@@ -161,7 +161,7 @@ describe('a partition whose owners die', () => {
     expect(suspected).toEqual([])
   })
 
-  it('suspects nobody for setbacks of a process that lives', async () => {
+  it('suspects nobody for failures of a process that lives', async () => {
     await queue(1)
     const suspects = newSuspects()
     for (const _ of [1, 2, 3, 4]) await live({ finishes: 0, suspects })
@@ -192,10 +192,10 @@ describe('a partition whose owners die', () => {
       expect(suspected).toEqual([])
       position = await live({ finishes: requests - position })
       expect(suspected).toEqual([2])
-      // All is done: whoever waits here may be killed any number of times.
+      // All is done, so an owner that waits here may be killed any number of times.
       for (let kill = 0; kill < 5; kill += 1) await live({ finishes: 0 })
       expect([position, suspected]).toEqual([requests, [2]])
-      // Their deaths are not those of whoever works on what comes next.
+      // Its deaths do not count for the owner that works on the next request.
       await queue(1)
       await live({ finishes: 1 })
       expect(suspected).toEqual([2])

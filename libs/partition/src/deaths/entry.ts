@@ -1,5 +1,5 @@
 /**
- * Lets a stage into a partition, and says what its owner has to mind where owners died before (PROTOCOL.md
+ * Lets a stage take over a partition, and gives its owner precautions where owners died before (PROTOCOL.md
  * §11). After two deaths in a row the next owner works alone in its process, so that no other one dies with
  * it, and on one row or request at a time. After three it gives up the one at which they died. So no row and
  * no answer ends processes for ever.
@@ -34,7 +34,7 @@ import {
   withoutOwn,
 } from './count-deaths.ts'
 
-/** What all partitions of a stage in one process share. */
+/** The state that all partitions of a stage in one process share. */
 export interface Suspects {
   /** Limits how many partitions at which owners died are worked on at once: one may end the process. */
   readonly slots: Slots
@@ -42,13 +42,13 @@ export interface Suspects {
   readonly own: RecentMap<string, number>
 }
 
-/** A suspect that has come no further by then mostly waits, and must not hold up the next one. */
+/** A suspect that is no further after this time mostly waits, and must not hold up the next one. */
 const OVERDUE_MS = 10_000
 const MAX_MARKERS = 10_000
-/** How far the input is read ahead: its first record that is no takeover marker is enough. */
+/** The first record of the input that is no takeover marker is enough to read. */
 const LOOK_BYTES = 64 * 1024
 
-/** In these waits delivery sends nothing (PROTOCOL.md §6, §8). It tells their end before it sends. */
+/** In these waits delivery sends nothing (PROTOCOL.md §6, §8). It reports their end before it sends. */
 const IDLE_WAITS: ReadonlySet<WaitKind> = new Set<WaitKind>(['queued', 'secret', 'takeover'])
 
 export function newSuspects(): Suspects {
@@ -67,7 +67,7 @@ export interface EntryDeps {
   readonly suspects: Suspects
 }
 
-export interface EntryOf {
+export interface EntryPlace {
   readonly stage: DyingStage
   /** The topic that the stage reads. */
   readonly reads: 'changes' | 'requests'
@@ -75,25 +75,26 @@ export interface EntryOf {
   readonly partition: number
 }
 
-/** What the takeover marker of an owner says, and what its owner tells of itself. */
+/** The counts for the takeover marker of an owner, and the precautions of that owner. */
 export interface Entry {
   readonly deaths: DeathsOfRun
   readonly position: number
-  /** What the owner minds in this run. */
+  /** The precautions of the owner in this run. */
   careIn(run: number): Care
-  /** So many owners before this one died in this run without having come further. */
+  /** The number of owners before this one that died in this run without having come further. */
   diedIn(run: number): number
-  /** The marker stands at this offset. */
+  /** The owner has written its marker at this offset. */
   took(target: TopicPartition, marker: number): void
-  /** The position has moved: this partition is no suspect any more. */
+  /** The position has moved, so this partition is no suspect any more. */
   cameFurther(): void
   /**
-   * What a marker is to count that takes back the death of its owner; null if there is nothing to take back.
+   * Returns the counts for a marker that takes back the death of its owner; null if there is nothing to take
+   * back.
    */
   leaves(): DeathsOfRun | null
 }
 
-/** Too many owners died in a run for another one to come. Concerns the sync alone. */
+/** Too many owners died in a run for another one. This concerns the sync alone. */
 export class DeadlyPlace extends SluiceError {
   readonly deaths: number
 
@@ -104,27 +105,27 @@ export class DeadlyPlace extends SluiceError {
 }
 
 /**
- * Waits until the stage may take the partition over. The entry lasts until the work is over. Rejects with
- * `DeadlyPlace` where nobody is to take the partition over in this run, as the log does, and with the reason
- * of the signal.
+ * Waits until the stage may take the partition over. The caller disposes the entry when its work is over.
+ * Rejects with `DeadlyPlace` where too many owners died in this run, as the log does, and with the reason of
+ * the signal.
  */
 export async function enter(
   deps: EntryDeps,
-  of: EntryOf,
+  place: EntryPlace,
   options: { readonly signal: AbortSignal },
 ): Promise<Entry & Disposable> {
   const { log, io, prefix, suspects, runs, logger } = deps
-  const { stage, reads, partition } = of
-  const { sync, incarnation } = of.run
+  const { stage, reads, partition } = place
+  const { sync, incarnation } = place.run
   const topics = syncTopics(prefix, sync)
   const target = at(topics[stage], partition)
   const found = await findOwner({ log, io, incarnation, stage, target, ...options })
   const isAlive = found !== null && suspects.own.get(nameOf(target)) === found.marker
-  const run = runAtWork(runs, of.run)?.run ?? of.run.run ?? 0
+  const run = runAtWork(runs, place.run)?.run ?? place.run.run ?? 0
   const position = found?.position ?? -1
   const before = deathsIn(run, found, isAlive)
   const input = at(topics[reads], partition)
-  const isAtWork = !(stage === 'attempts' && waits(runs, { ...of.run, run }, partition))
+  const isAtWork = !(stage === 'attempts' && isIdle(runs, { ...place.run, run }, partition))
   const works = before.inARow === 0 || (isAtWork && (await hasWork({ log, ...options }, input, position)))
   const deaths = countedBeforehand(run, before, { hasWork: works })
   const counted = { ...before, inARow: works ? before.inARow : 0 }
@@ -133,24 +134,24 @@ export async function enter(
     const where = `the last behind offset ${position - 1} of ${topics[reads]}`
     throw new DeadlyPlace(`${all} processes died in this run ${AT_WORK[stage]}, ${where}`, all)
   }
-  const place = isSuspect(counted) ? await suspects.slots.take(options) : null
-  if (place !== null) {
+  const slot = isSuspect(counted) ? await suspects.slots.take(options) : null
+  if (slot !== null) {
     const why = `${inARow} processes in a row died ${AT_WORK[stage]}`
     logger.error({ sync, partition, stage, deaths: inARow, inRun: all }, why)
   }
   let isThrough = false
   const free = (): void => {
-    place?.[Symbol.dispose]()
+    slot?.[Symbol.dispose]()
     isThrough = true
   }
   return {
     deaths,
     position,
-    careIn: of => new Care(of === run ? counted : NO_DEATHS, stage),
-    diedIn: of => (of === run ? before.all : 0),
-    took: (of, marker) => suspects.own.set(nameOf(of), marker),
+    careIn: asked => new Care(asked === run ? counted : NO_DEATHS, stage),
+    diedIn: asked => (asked === run ? before.all : 0),
+    took: (output, marker) => suspects.own.set(nameOf(output), marker),
     cameFurther: free,
-    leaves: () => (isThrough || runAtWork(runs, of.run)?.run !== run ? null : withoutOwn(deaths)),
+    leaves: () => (isThrough || runAtWork(runs, place.run)?.run !== run ? null : withoutOwn(deaths)),
     [Symbol.dispose]: free,
   }
 }
@@ -159,8 +160,8 @@ function nameOf({ topic, partition }: TopicPartition): string {
   return `${topic}/${partition}`
 }
 
-/** True if the last owner told that it waits for what others do, and sends nothing meanwhile. */
-function waits(runs: RunsView, { sync, incarnation, run }: RunEvent, partition: number): boolean {
+/** True if the last owner reported a wait in which it sends nothing. */
+function isIdle(runs: RunsView, { sync, incarnation, run }: RunEvent, partition: number): boolean {
   const known = runs.of(sync)
   const last = known?.incarnation === incarnation ? known.reports.get(partition) : undefined
   return last?.run === run && !last.ended && (last.waits ?? []).some(({ kind }) => IDLE_WAITS.has(kind))
@@ -191,7 +192,7 @@ interface FoundOwner extends LastOwner {
   readonly marker: number
 }
 
-/** Finds the last owner; null where nobody has worked. Reads a few records; rejects as the log does. */
+/** Finds the last owner; null where there was none. Reads a few records; rejects as the log does. */
 async function findOwner(reading: Reading): Promise<FoundOwner | null> {
   let last: OwnRecord | null = null
   for await (const placed of readOwnBackwards(reading)) {
@@ -211,7 +212,7 @@ async function findOwner(reading: Reading): Promise<FoundOwner | null> {
 
 const UNCOUNTED = { marker: -1, deaths: null, from: -1, tookOverAt: 0 } as const
 
-/** The owner that wrote this takeover marker, if it has written nothing else. */
+/** Returns the owner that wrote this takeover marker and nothing else; null for another record. */
 function ownerOf({ record, offset, timestamp }: OwnRecord): FoundOwner | null {
   const marker = markerOf(record)
   if (marker?.kind !== 'takeover') return null
@@ -226,7 +227,7 @@ async function takeoverAt(offset: number, reading: Reading): Promise<FoundOwner 
   return placed === null || placed.record === null ? null : ownerOf({ ...placed, record: placed.record })
 }
 
-/** The position in the input that a record tells of, and its owner; null if it tells of none. */
+/** Returns the position in the input that a record has, and its owner; null for a record without one. */
 function placeIn(record: Typed): { readonly position: number; readonly owner: number } | null {
   switch (record.name) {
     case 'sluice.Request':
@@ -244,8 +245,8 @@ function placeIn(record: Typed): { readonly position: number; readonly owner: nu
 }
 
 /**
- * True if the input has a record from this position on that is no takeover or release marker. Nothing is
- * decoded, since a record may be what ends processes.
+ * True if the input has a record from this position on that is no takeover or release marker. It decodes no
+ * record, since a record may end the process that decodes it.
  */
 async function hasWork(
   { log, signal }: Pick<Reading, 'log' | 'signal'>,

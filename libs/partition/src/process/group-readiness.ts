@@ -1,19 +1,19 @@
 /**
- * Says for `/readyz` whether a process has its place in every group that it wants to be in. An idle process
- * is ready. So is one that is joining a group of a run, unless that takes too long.
+ * Checks for `/readyz` that a process is a member of every group that it wants to join. An idle process is
+ * ready. So is one that is joining a group of a run, unless that takes too long.
  */
 import type { Readiness } from '../own-partitions.ts'
 
-/** A new group waits some seconds for its members, and for longer where one of them has just died. */
+/** A new group waits some seconds for its members, and longer where one of them has just died. */
 const JOIN_WITHIN_MS = 20_000
 
 export class GroupReadiness implements Readiness {
   readonly #always: string | null
   readonly #now: () => number
-  /** When the process began to join each of them. */
+  /** By group that the process is joining, when it began to join. */
   readonly #joining = new Map<string, number>()
 
-  /** `always` is a group that the process must be in to be ready, even when it is idle. */
+  /** `always` is a group that the process must be a member of to be ready, even when it is idle. */
   constructor(always: string | null = null, now: () => number = () => performance.now()) {
     this.#always = always
     this.#now = now

@@ -1,30 +1,32 @@
 /**
- * What every process of the distributed profile opens first: the log, the schemas, the shared topics and the
- * view of `runs`. It waits for Kafka and the registry, since processes start in any order.
+ * Opens what every process of the distributed profile needs first: the log, the schemas, the shared topics
+ * and the view of `runs`. Processes start in any order, so it waits for Kafka and the registry.
  */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { MessageLog } from '@sluice/message-log/port'
 import type { DistributedSettings, KafkaSettings } from '@sluice/runtime/settings/distributed'
 import type { Logger } from '@sluice/runtime/logger'
 import type { Metrics } from '@sluice/runtime/metrics'
-import { tellOfForeign } from './tell-of-foreign.ts'
 import { waitUntilReachable } from '@sluice/runtime/wait-until-reachable'
 import type { SchemaCodec } from '@sluice/schema-codec/port'
-import { ForeignRecords } from '@sluice/topics/foreign-records'
+import { ForeignRecords, reportForeign } from '@sluice/topics/foreign-records'
 import { RecordIo } from '@sluice/topics/record-io'
 import { RunsView } from '@sluice/runs/runs-view'
 import { Definitions } from '@sluice/resources/stored-documents'
 import { sharedTopics, sharedTopicSpecs } from '@sluice/topics/topics'
 
-/** How long one try at the start may take. So the log says soon which server the process waits for. */
+/**
+ * The limit of one attempt at the start is short, so that the log soon says which server the process waits
+ * for.
+ */
 const PROBE_MS = 3_000
 
-/** The log has not answered for some seconds, or does again. */
+/** The log has not answered for some seconds, or answers again. */
 export type LogStall =
   | { readonly kind: 'stalled'; readonly what: string; readonly sinceMs: number }
   | { readonly kind: 'over'; readonly lastedMs: number }
 
-/** The adapters, which only a `compose.ts` may name. */
+/** The constructors of the adapters, which only a `compose.ts` may name. */
 export interface StageAdapters {
   readonly createLog: (
     options: KafkaSettings & {
@@ -53,15 +55,15 @@ export interface StageContext extends AsyncDisposable {
 export interface OpenStageOptions {
   /** Shown in the logs of Kafka and the registry. */
   readonly clientId: string
-  /** True for a service, which outlasts any outage of Kafka and the registry; a command gives up. */
+  /** True for a service, which outlasts every outage of Kafka and the registry. A command gives up. */
   readonly outlasts: boolean
   readonly logger: Logger
-  /** Where the records that are set aside are counted. A command counts nothing. */
+  /** Counts the records that are passed over. A command counts nothing. */
   readonly metrics?: Metrics
   readonly signal: AbortSignal
 }
 
-/** Kafka and the registry. Both have answered, and nothing is written to either yet. */
+/** Kafka and the registry, which have answered, and to which nothing is written yet. */
 export interface Backbone extends AsyncDisposable {
   readonly log: MessageLog
   readonly codec: SchemaCodec
@@ -93,7 +95,7 @@ export async function openBackbone(
     },
     waiting,
   )
-  const onStall = (stall: LogStall): void => tellOfStall(logger, stall)
+  const onStall = (stall: LogStall): void => logStall(logger, stall)
   const log = opening.use(adapters.createLog({ ...logOptions, onStall }))
   await waitUntilReachable(
     {
@@ -112,7 +114,7 @@ export async function openBackbone(
   return { log, codec, prefix, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }
 
-/** Opens all of it, and makes the topics that are missing. Rejects as `openBackbone` does. */
+/** Opens everything, and makes the topics that are missing. Rejects as `openBackbone` does. */
 export async function openStage(
   settings: DistributedSettings,
   adapters: StageAdapters,
@@ -124,7 +126,7 @@ export async function openStage(
   await log.ensureTopics(sharedTopicSpecs(prefix), { signal }).catch((error: unknown) => {
     throw isSluiceError(error, 'not-found') ? new SluiceError('config', error.message) : error
   })
-  const foreign = new ForeignRecords(tellOfForeign(logger, options.metrics))
+  const foreign = new ForeignRecords(reportForeign(logger, options.metrics))
   let io = RecordIo.reading(codec, prefix)
   // A registry that has just started answers the first question soon, and takes long for the first schemas.
   await waitUntilReachable(
@@ -151,7 +153,7 @@ export async function openStage(
   }
 }
 
-function tellOfStall(logger: Logger, stall: LogStall): void {
+function logStall(logger: Logger, stall: LogStall): void {
   if (stall.kind === 'over')
     logger.info({ lastedMs: Math.round(stall.lastedMs) }, 'Kafka answers again, and work goes on')
   else
@@ -161,7 +163,7 @@ function tellOfStall(logger: Logger, stall: LogStall): void {
     )
 }
 
-/** Asks the registry for a schema that does not exist. A registry that says so is reachable. */
+/** Asks the registry for a schema that does not exist. A registry that answers so is reachable. */
 async function askForNothing(codec: SchemaCodec, signal: AbortSignal): Promise<void> {
   try {
     await codec.decode([Uint8Array.of(0, 0x7f, 0xff, 0xff, 0xff)], { signal })
@@ -170,7 +172,7 @@ async function askForNothing(codec: SchemaCodec, signal: AbortSignal): Promise<v
   }
 }
 
-/** A URL as it may be shown. */
+/** Returns the URL without its user and password. */
 export function addressOf(url: string): string {
   const shown = new URL(url)
   shown.username = ''

@@ -1,4 +1,4 @@
-/** Opens the vault of a distributed process, which goes on after an outage of the log. */
+/** Opens the vault of a distributed process, which outlasts an outage of the log. */
 import type { Logger } from '@sluice/runtime/logger'
 import type { Environment } from '@sluice/runtime/environment'
 import { environmentKeys } from '@sluice/secrets/vault/key-file'
@@ -18,6 +18,7 @@ export function openVault(
   const { log, io, prefix } = stage
   const onTransientFailure = (err: unknown): void =>
     logger.warn({ err }, 'the vault cannot be followed for now')
-  const told = onOpened === undefined ? {} : { onOpened }
-  return Vault.open({ log, io, prefix, keys: environmentKeys(env), onTransientFailure, ...told }, { signal })
+  const keys = environmentKeys(env)
+  const watching = onOpened === undefined ? {} : { onOpened }
+  return Vault.open({ log, io, prefix, keys, onTransientFailure, ...watching }, { signal })
 }

@@ -9,13 +9,13 @@ import type { Row } from '@sluice/contracts/values'
 import type { DeliveredState, ReplayedRow } from '@sluice/delivered-state/port'
 import { addCounts } from '@sluice/domain/counts'
 import {
+  OffsetSet,
   RecordedRequests,
   type RecordedDeps,
   type RecordedPlace,
   type RecordedRequest,
   type RecordedSync,
 } from '@sluice/topics/recorded-requests'
-import { OffsetSet } from '@sluice/topics/offset-set'
 import { lastOwnRecord, readOwned } from '@sluice/topics/owned-reader'
 import { at, syncTopics } from '@sluice/topics/topics'
 import type { NewReplay } from '../publish/publish-changes.ts'
