@@ -148,7 +148,7 @@ describe('a destination that somebody logs in to', () => {
     expect(idp.tokenRequests.map(request => request.get('grant_type'))).toEqual(['authorization_code'])
     // The same end of a login again, as somebody might send it to another.
     await opened.reload()
-    await opened.getByText('You have begun no such login here').waitFor()
+    await opened.getByText('No such login was begun in this browser').waitFor()
     await own.reload()
     await own.getByRole('button', { name: 'Log in again…' }).waitFor()
     await own.context().close()
@@ -218,7 +218,7 @@ describe('a certificate of a client', () => {
     await expectAccessible(suite.page, 'an authority that is uploaded')
     await dialog.getByLabel('Certificates of authorities').setInputFiles(file(-1))
     await dialog.getByRole('button', { name: 'Keep it in the vault' }).click()
-    await dialog.getByText('it has expired on').waitFor()
+    await dialog.getByText('it expired on').waitFor()
     await dialog.getByLabel('Certificates of authorities').setInputFiles(file(30))
     await dialog.getByRole('button', { name: 'Keep it in the vault' }).click()
     await dialog.waitFor({ state: 'detached' })

@@ -1,7 +1,7 @@
 /**
- * The runs that clients of this server asked for and that are under way. A client gets the first state of its
- * run, and follows it by itself. The server goes on following it, since services may work for as long as
- * somebody does.
+ * The open runs that clients of this server asked for. A client gets the first state of its run, and may then
+ * follow it. The server follows it in any case, since embedded services work only as long as a run is
+ * followed.
  */
 import type { RunView } from '@sluice/contracts/api'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -9,16 +9,16 @@ import type { FollowedRun, Following } from '@sluice/control/port'
 import { Notifier } from '@sluice/flow/notifier'
 import type { Logger } from '@sluice/runtime/logger'
 
-/** Most that are followed at once. A queued run stands in for all others that wait, so few are enough. */
+/** The most runs that are followed at once. Commands of one kind share a queued run, so there are few. */
 const MAX_ASKED = 1_000
-/** How long a client waits for a detector to take its command up. */
+/** The time that a client waits for a detector to take its command up. */
 const TAKEN_WITHIN_MS = 20_000
 
 const ENDING = 'The process that has the folder open is ending: ask again.'
 
 export interface AskedRunsOptions {
   readonly logger: Logger
-  /** Once it aborts, the runs are cancelled. */
+  /** The runs are cancelled when it aborts. */
   readonly cancel: AbortSignal
   readonly takenWithinMs?: number
 }
@@ -33,7 +33,7 @@ export class AskedRuns {
     this.#options = options
   }
 
-  /** How many are followed. */
+  /** The number of runs that are followed. */
   get count(): number {
     return this.#count
   }
@@ -47,7 +47,7 @@ export class AskedRuns {
     if (this.#count >= MAX_ASKED)
       throw new SluiceError(
         'conflict',
-        `${MAX_ASKED} runs are asked for already: wait until one has ended.`,
+        `${MAX_ASKED} runs that were asked for are still open: wait until one has ended.`,
         {
           retryable: true,
         },
@@ -76,12 +76,12 @@ export class AskedRuns {
     }
   }
 
-  /** Takes no more. */
+  /** From now on, `ask` throws. */
   close(): void {
     this.#isClosed = true
   }
 
-  /** Waits until none is under way, and then takes no more. */
+  /** Waits until no run is followed, and then closes. */
   async closeWhenIdle(options: { readonly signal: AbortSignal }): Promise<void> {
     for (;;) {
       const seen = this.#changes.version

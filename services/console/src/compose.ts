@@ -42,7 +42,7 @@ import { AskedRuns } from './asked-runs.ts'
 import type { ConsoleConfig } from './config.ts'
 import { PendingLogins, type LoginsOptions } from './login/pending-logins.ts'
 
-/** Opens what the console needs; rejects as `openStage` does. */
+/** Opens the console's services and serves its API. Rejects like `openStage`. */
 export async function start(config: ConsoleConfig, context: StartContext): Promise<StartedService> {
   const { logger, metrics, mask, signal } = context
   const { access, env, prefix } = config
@@ -51,7 +51,7 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
   const means = { clientId: `${prefix}-console`, outlasts: true, logger, metrics, signal }
   const stage = opening.use(await openStage(config, adapters, means))
   const newRunId = (): string => ulid(Date.now(), randomBytes(10))
-  // A wrong key is told here. Without one the console can do all but change the vault.
+  // A wrong key is reported here. A console without a key can do everything but change the vault.
   const hasKey = environmentKeys(env).known() !== null
   const vault = hasKey ? opening.use(await openVault(stage, env, { logger, onOpened: mask, signal })) : null
   const indexed = opening.use(await openIndex(config, { ...stage, logger }))
@@ -116,7 +116,7 @@ export async function start(config: ConsoleConfig, context: StartContext): Promi
   }
 }
 
-/** What the console knows of itself and of what it stands on. It looks when somebody asks. */
+/** The health of the console, Kafka, registry and Redis. It is looked up when somebody asks. */
 function healthOf(config: ConsoleConfig): HealthSource {
   const doctor = () => import('@sluice/embedded/doctor/compose')
   const { prefix, kafka, env } = config
@@ -132,7 +132,7 @@ function healthOf(config: ConsoleConfig): HealthSource {
   }
 }
 
-/** How much of the limits in Redis is in use. It loads the client and connects once somebody asks. */
+/** Reads the use of the limits in Redis. It loads the client and connects at the first call. */
 function usageOf({ redis, prefix }: ConsoleConfig): LimitUsage & AsyncDisposable {
   let opened: Promise<LimitUsage & AsyncDisposable> | null = null
   const open = async (): Promise<LimitUsage & AsyncDisposable> => {
@@ -152,7 +152,7 @@ function ownVersion(): string {
   return packageJson.parse(JSON.parse(text)).version
 }
 
-/** The index of the history, in files that no other user of the machine may read. */
+/** Opens the index of the history, in files that no other user of the machine may read. */
 function openIndex(
   { dataDir, history: settings }: ConsoleConfig,
   deps: Pick<OpenHistoryOptions, 'log' | 'io' | 'prefix' | 'runs' | 'logger'>,
@@ -161,14 +161,15 @@ function openIndex(
   return openHistory({ ...deps, dataDir, settings, createIndex: createSqliteIndex })
 }
 
-/**
- * Authors of destinations and the operator of this process may be two, so a secret goes where it is granted.
- */
+/** A destination's author may not be the operator of this process, so secrets go only to granted hosts. */
 function loginsOf(
   { env }: ConsoleConfig,
-  of: { readonly catalog: Catalog; readonly vault: Vault | null; readonly mask: StartContext['mask'] },
+  {
+    catalog,
+    vault,
+    mask,
+  }: { readonly catalog: Catalog; readonly vault: Vault | null; readonly mask: StartContext['mask'] },
 ): PendingLogins {
-  const { catalog, vault, mask } = of
   const begin: LoginsOptions['begin'] = async (destination, redirectUri) => {
     if (vault === null)
       throw new SluiceError(
@@ -194,7 +195,7 @@ function tellingOf(
 ): TellingDeps & AsyncDisposable {
   const reach = reachOf(env)
   const sender = createUndiciSender({ connections: 1, ...reach })
-  // Authors of alerts and the operator of this process may be two.
+  // An alert's author may not be the operator of this process, so secrets go only to granted hosts.
   const secretFor = told(boundSecrets(env, 'refused', kept ?? undefined), mask)
   const allowPrivateNetwork = destinationPrivateNetworks(env) === 'allowed'
   const network = { allowPrivateNetwork, neverPrivate: reach.neverPrivate }
@@ -202,7 +203,7 @@ function tellingOf(
   return { ...means, [Symbol.asyncDispose]: () => sender[Symbol.asyncDispose]() }
 }
 
-/** The services do not see the tokens of this process. */
+/** Services cannot see from their own settings that the tokens of this process let others write resources. */
 function warnOfAuthors(env: ConsoleConfig['env'], logger: StartContext['logger']): void {
   if (!letsEdit(env) || env['SLUICE_DESTINATION_PRIVATE_NETWORKS'] !== undefined) return
   logger.warn(
@@ -210,7 +211,7 @@ function warnOfAuthors(env: ConsoleConfig['env'], logger: StartContext['logger']
   )
 }
 
-/** How requests leave this process, and where they may never go. */
+/** The proxy of requests of this process, and whether they may go to private networks. */
 function reachOf(env: ConsoleConfig['env']) {
   return { proxy: proxySettings(env), neverPrivate: destinationPrivateNetworks(env) === 'never' }
 }

@@ -9,7 +9,7 @@ import {
 } from '@sluice/runtime/service-config'
 import { z } from 'zod'
 import { publicUrlOf } from '@sluice/alerts/keep/public-url'
-import { accessOf } from './access/access-of.ts'
+import { readAccess } from './access/read-access.ts'
 import type { Access } from './api/access.ts'
 
 const PORT = 4747
@@ -21,12 +21,12 @@ const variables = z.object({
 
 export interface ConsoleConfig extends ServiceConfig {
   readonly access: Access
-  /** Where the index of the history is kept. */
+  /** The folder of the history's index. */
   readonly dataDir: string
   readonly history: HistorySettings
-  /** Where secrets of sources are looked up, for previews. */
+  /** Previews take the secrets of sources from it. */
   readonly env: Environment
-  /** Where people find this console; null if nobody has said. */
+  /** The address at which people find this console. Null if it is not configured. */
   readonly publicUrl: string | null
 }
 
@@ -34,6 +34,12 @@ export interface ConsoleConfig extends ServiceConfig {
 export function readConfig(env: Environment): ConsoleConfig {
   const read = parseEnvironment(variables, env, { secrets: SERVICE_SECRETS })
   const config = serviceConfigOf(read, env)
-  const of = { dataDir: read.SLUICE_DATA_DIR, history: historySettings(env) }
-  return { ...config, ...of, access: accessOf(env, config.host), env, publicUrl: publicUrlOf(env) }
+  return {
+    ...config,
+    dataDir: read.SLUICE_DATA_DIR,
+    history: historySettings(env),
+    access: readAccess(env, config.host),
+    env,
+    publicUrl: publicUrlOf(env),
+  }
 }

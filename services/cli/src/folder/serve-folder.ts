@@ -1,6 +1,6 @@
 /** `sluice up`: the services of a folder and its API, in this process, until it is told to end. */
 import { hostname } from 'node:os'
-import { accessOf } from '@sluice/console/access/access-of'
+import { readAccess } from '@sluice/console/access/read-access'
 import { createApi } from '@sluice/console/api/create-api'
 import { WebPages } from '@sluice/console/api/web-pages'
 import { AskedRuns } from '@sluice/console/asked-runs'
@@ -79,7 +79,7 @@ export async function serveFolder(options: ServeFolderOptions): Promise<Up> {
   const { dir, dataDir, env, logger, signal, tell, openPipeline, openIndex, place } = options
   const read = parseEnvironment(variables, env, { secrets: ['SLUICE_METRICS_TOKEN'] })
   const { SLUICE_HOST: host, SLUICE_PORT: port, SLUICE_METRICS_TOKEN: metricsToken } = read
-  const access = accessOf(env, host)
+  const access = readAccess(env, host)
   const project = ownedIn(dataDir, await loadProject(dir, { env, signal }))
   const { owner } = project
   await using opening = new AsyncDisposableStack()

@@ -14,7 +14,7 @@ it('the cookies of two servers on one machine have two names', () => {
   expect(cookieName('127.0.0.1:4747', false)).not.toBe(cookieName('127.0.0.1:4748', false))
 })
 
-it('of what a browser sends, the cookies of this server are read, a few of each name, those over TLS first', () => {
+it("only a few cookies of each of this server's names are read, those over TLS first", () => {
   const header = `a=1; sluice-session-80=p;__Host-sluice-session=s; sluice-session-4747=o; ${'sluice-session-80=t; '.repeat(9)}`
   expect(sentSessions(header, 'example.com', false).map(({ value }) => value)).toEqual([
     's',

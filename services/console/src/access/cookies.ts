@@ -1,13 +1,13 @@
 /**
- * The cookie that carries a session. Only the server reads it, and a browser sends it with no request that a
- * page of another site causes. Over TLS its name begins with `__Host-`, so that no other host, and no
- * connection without TLS, can set one.
+ * The cookie that carries a session. Only the server reads it, and browsers do not send it with requests from
+ * pages of other sites. Over TLS its name begins with `__Host-`, so that no other host, and no connection
+ * without TLS, can set one.
  */
 const OVER_TLS = '__Host-sluice-session'
-/** Cookies of a host go to all its ports, so that two servers on one machine take two names. */
+/** Browsers send a host's cookies to all its ports, so two servers on one machine need two names. */
 const PLAIN = 'sluice-session'
 const HTTP_PORT = '80'
-/** A browser sends one. Others may have been planted beside it. */
+/** A browser sends one session. An attacker may have planted others beside it. */
 const MAX_READ = 4
 const SECOND_MS = 1_000
 
@@ -23,8 +23,9 @@ export interface SentCookie {
 }
 
 /**
- * The cookies of a request that may be sessions, those over TLS first. `areOverTls`: where browsers come by
- * TLS alone, another host, or a connection without TLS, may have set the others.
+ * The cookies of a request that may be sessions, with those over TLS first. With `areOverTls`, browsers come
+ * by TLS alone. Then cookies of the other name are ignored, since another host, or a connection without TLS,
+ * may have set them.
  */
 export function sentSessions(
   header: string | undefined,
@@ -39,7 +40,7 @@ export function sentSessions(
   })
 }
 
-/** The header `Set-Cookie`. `forMs`: how long the browser keeps it; 0 takes it away. */
+/** Returns the header `Set-Cookie`. The browser keeps the cookie for `forMs`; 0 removes it. */
 export function setCookie({ name, value }: SentCookie, forMs: number): string {
   const seconds = Math.max(Math.floor(forMs / SECOND_MS), 0)
   const secure = name === OVER_TLS ? '; Secure' : ''

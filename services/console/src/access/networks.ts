@@ -1,11 +1,11 @@
-/** The networks that requests come from. */
+/** Finds the network that a request comes from. */
 import { isIPv6 } from 'node:net'
 
 const GROUPS = 8
-/** Whoever has one IPv6 address has as many as these groups leave open. */
+/** The owner of one IPv6 address usually has the whole network of these groups (64 bits). */
 const GROUPS_OF_NETWORK = 4
 
-/** The address of IPv4, or the network of IPv6 (64 bits) that somebody has who has the address. */
+/** Returns an IPv4 address as it is, and an IPv6 address as its network. */
 export function networkOf(address: string): string {
   const plain = address.replace(/%.*$/, '').toLowerCase()
   const mapped = /^::ffff:(\d{1,3}(?:\.\d{1,3}){3})$/.exec(plain)?.[1]

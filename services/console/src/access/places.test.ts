@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { nextTurn } from '@sluice/flow/sleep'
 import { Places, Turns } from './places.ts'
 
-it('each caller has so many places, all have so many, and what is given back may be taken again', () => {
+it('places are limited for each caller and for all, and a place that is given back may be taken again', () => {
   const places = new Places({ atOnce: 3, atOncePerCaller: 2 })
   const [first] = [places.take('ann'), places.take('ann')]
   expect(() => places.take('ann')).toThrow('2 such requests of yours')

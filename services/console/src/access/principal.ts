@@ -1,31 +1,31 @@
-/** Who asks a server for something. */
+/** The caller of a server, once it is known. */
 import { ALL_ROLES, type Role } from '@sluice/control/roles'
 import { userName } from '@sluice/runtime/machine/user-name'
 import type { Session } from './sessions.ts'
 import { OPERATOR } from './tokens.ts'
 
 export interface Principal {
-  /** The name of the token; `operator` where none is wanted; that of the user who opens the socket. */
+  /** The name of the token, `operator` if none is wanted, or the user who opens the socket. */
   readonly name: string
   readonly roles: ReadonlySet<Role>
-  /** Null: nobody has said who asks. */
+  /** Null if the caller is unknown. */
   readonly by: 'session' | 'token' | 'local' | null
-  /** Its id, when the session ends if nobody uses it, and at the latest, in milliseconds since 1970. */
+  /** Times are in milliseconds since 1970. */
   readonly session: Pick<Session, 'id' | 'idleUntil' | 'endsAt'> | null
-  /** A header for the answer, which keeps the session alive. */
+  /** A header for the answer that keeps the session alive. */
   readonly setCookie: string | null
 }
 
-/** Where no token is wanted. */
+/** The caller of a server that wants no token. */
 export const LOCAL: Principal = {
   ...{ name: OPERATOR, roles: ALL_ROLES, by: 'local' },
   ...{ session: null, setCookie: null },
 }
 
-/** Whoever may open the socket of a folder is the user of this process. */
+/** Only the user of this process may open the socket of a folder. */
 export function userOfSocket(): Principal {
   return { ...LOCAL, name: userName() }
 }
 
-/** Whoever logs in has not said yet who that is. */
+/** The caller of an open route, such as the login, before it has shown a token. */
 export const NOBODY: Principal = { ...LOCAL, name: '', by: null, roles: new Set() }

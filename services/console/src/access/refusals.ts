@@ -1,6 +1,6 @@
 /**
- * Requests that were refused for who sends them, counted and logged. Anybody may be refused as often as they
- * like, so the log gets at most one line a second. Each line says how many refusals stand behind it.
+ * Counts and logs requests that were refused because of their caller. Anybody may be refused as often as they
+ * like, so the log gets at most one line a second. Each line has the number of refusals that it left out.
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { Logger } from '@sluice/runtime/logger'
@@ -21,20 +21,20 @@ export class Refusals {
   readonly #now: () => number
   readonly #counter
   #nextLineAt = -Infinity
-  #untold = 0
+  #omitted = 0
 
   constructor({ logger, metrics, now = () => performance.now() }: RefusalsOptions) {
     this.#logger = logger
     this.#now = now
     this.#counter = metrics?.counter({
       name: 'api_refused_total',
-      help: 'Requests of the API that were refused for who sends them',
+      help: 'Requests of the API that were refused because of their caller',
       labels: ['reason'],
     })
     for (const reason of REFUSALS) this.#counter?.add(0, { reason })
   }
 
-  /** Any other error than a refusal is passed over. */
+  /** Counts the error, and logs it, if it is a refusal. */
   note(
     error: unknown,
     request: { readonly address: string; readonly method: string; readonly path: string },
@@ -45,11 +45,11 @@ export class Refusals {
     // A browser asks without a token before somebody logs in.
     if (reason === 'no-token') return
     if (this.#now() < this.#nextLineAt) {
-      this.#untold += 1
+      this.#omitted += 1
       return
     }
-    this.#logger.warn({ reason, ...request, untold: this.#untold }, 'refused by the API')
-    this.#untold = 0
+    this.#logger.warn({ reason, ...request, omitted: this.#omitted }, 'the API refused a request')
+    this.#omitted = 0
     this.#nextLineAt = this.#now() + LINE_MS
   }
 }

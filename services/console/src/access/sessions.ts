@@ -1,7 +1,7 @@
 /**
- * Sessions of browsers. A session is a text that the server signs and the browser keeps as a cookie. The key
- * comes from the token that somebody logged in with. So a restart keeps sessions, several servers with the
- * same tokens share them, and they end when the token is taken away. States: open → ended, by its holder, by
+ * Sessions of browsers. A session is a text that the server signs and the browser keeps as a cookie. The
+ * signing key is derived from the token of the login. So a restart keeps sessions, several servers with the
+ * same tokens share them, and they end when the token is removed. States: open → ended, by its holder, by
  * silence, or by its age.
  */
 import { createHmac, randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
@@ -10,14 +10,14 @@ import { RecentMap } from '@sluice/flow/recent-map'
 import type { NamedToken } from './tokens.ts'
 
 const MINUTE_MS = 60_000
-/** Without a request for so long, a session ends. */
+/** A session ends after this time without a request. */
 const IDLE_MS = 60 * MINUTE_MS
-/** So long after its login, a session ends. */
+/** A session ends this long after its login in any case. */
 const MAX_MS = 12 * 60 * MINUTE_MS
-/** A session says when it was last used, exact to so much. */
+/** The time of the last use in the cookie is this accurate. */
 const RENEWED_AFTER_MS = MINUTE_MS
-/** Sessions that this process remembers as ended by their holders. */
-const ENDED_KEPT = 10_000
+/** The most sessions that this process remembers as ended by their holders. */
+const MAX_ENDED = 10_000
 const ID_BYTES = 16
 const KEY_BYTES = 32
 const FORM = /^([a-z0-9-]{1,63})\.([\w-]{22})\.([0-9a-z]{1,10})\.([0-9a-z]{1,10})\.([\w-]{43})$/
@@ -27,9 +27,9 @@ const derived = promisify<string, string, number, Buffer>(scrypt)
 export interface Session {
   readonly id: string
   readonly token: NamedToken
-  /** The text that the browser is to keep from now on; null if it has it. */
+  /** The new text for the browser's cookie. Null if it may keep its own. */
   readonly renewed: string | null
-  /** When it ends if it is used no more, and when it ends anyway, in milliseconds since 1970. */
+  /** The end without further use, and the latest end, in milliseconds since 1970. */
   readonly idleUntil: number
   readonly endsAt: number
 }
@@ -45,21 +45,24 @@ export class Sessions {
   readonly #tokens: ReadonlyMap<string, NamedToken>
   readonly #now: () => number
   readonly #keys = new Map<string, Promise<Buffer>>()
-  readonly #ended = new RecentMap<string, true>({ limit: ENDED_KEPT })
+  readonly #ended = new RecentMap<string, true>({ limit: MAX_ENDED })
 
   constructor({ tokens, now = Date.now }: SessionsOptions) {
     this.#tokens = new Map(tokens.map(token => [token.name, token]))
     this.#now = now
   }
 
-  /** A new session, with an id that nobody has seen before. */
+  /** Opens a new session, whose id nobody has seen before. */
   async open(token: NamedToken): Promise<Session & { readonly renewed: string }> {
     const now = this.#now()
     const id = randomBytes(ID_BYTES).toString('base64url')
     return { ...this.#limits(now, now), id, token, renewed: await this.#signed(token, { id, since: now }) }
   }
 
-  /** The session of a text that a browser sent; null unless it is signed, and has not ended. */
+  /**
+   * Finds the session of a text that a browser sent. Null if the text is not signed, or the session has
+   * ended.
+   */
   async find(text: string): Promise<Session | null> {
     const [, name = '', id = '', sinceText = '', usedText = ''] = FORM.exec(text) ?? []
     const token = this.#tokens.get(name)
@@ -75,7 +78,7 @@ export class Sessions {
     return { ...this.#limits(since, now), id, token, renewed }
   }
 
-  /** From now on this process knows the session no more, also where somebody has copied it. */
+  /** Ends the session in this process, also for somebody who has copied the cookie. */
   end({ id }: Pick<Session, 'id'>): void {
     this.#ended.set(id, true)
   }
@@ -87,15 +90,14 @@ export class Sessions {
 
   async #signed(
     token: NamedToken,
-    of: { readonly id: string; readonly since: number; readonly used?: number },
+    { id, since, used = since }: { readonly id: string; readonly since: number; readonly used?: number },
   ): Promise<string> {
-    const { id, since, used = since } = of
     const text = `${token.name}.${id}.${since.toString(36)}.${used.toString(36)}`
     const key = await this.#keyOf(token)
     return `${text}.${createHmac('sha256', key).update(text).digest('base64url')}`
   }
 
-  /** Slow on purpose: whoever has a session may guess tokens with it, at this price each. */
+  /** It is slow on purpose: the holder of a session could use it to guess tokens, at this price each. */
   #keyOf({ name, value }: NamedToken): Promise<Buffer> {
     const kept = this.#keys.get(name) ?? derived(value, 'sluice session', KEY_BYTES)
     this.#keys.set(name, kept)

@@ -1,9 +1,8 @@
-/** The tokens of a server: who has one, and what they may do with it. */
+/** The tokens of a server, with their names and roles. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { TokensView } from '@sluice/contracts/api/operating'
 import { ALL_ROLES, type Role } from '@sluice/control/roles'
 
-/** A token of a server, with the name that it has there. */
 export interface NamedToken {
   readonly name: string
   readonly value: string
@@ -11,13 +10,13 @@ export interface NamedToken {
 }
 
 export interface Tokens {
-  /** May do everything. */
+  /** SLUICE_TOKEN, which may do everything. */
   readonly write: string | null
   readonly read: string | null
   readonly named?: readonly NamedToken[]
 }
 
-/** The names of the two tokens that have a variable of their own, and of whoever needs none. */
+/** The names of SLUICE_TOKEN and SLUICE_READ_TOKEN. A caller who needs no token is the operator, too. */
 export const OPERATOR = 'operator'
 export const READER = 'reader'
 
@@ -31,13 +30,16 @@ export function allTokens({ write, read, named = [] }: Tokens): readonly NamedTo
   ]
 }
 
-/** The variable that a token stands in. The names of the first two are taken. */
+/** The variable that holds a token. No named token may be called like the first two. */
 export function variableOf({ name }: Pick<NamedToken, 'name'>): TokensView['tokens'][number]['from'] {
   if (name === OPERATOR) return 'SLUICE_TOKEN'
   return name === READER ? 'SLUICE_READ_TOKEN' : 'SLUICE_TOKENS'
 }
 
-/** The token with this value. All are compared, by hashes of one length, so that the time tells nothing. */
+/**
+ * Finds the token with this value. It compares all of them, by hashes of one length, so that the time it
+ * takes reveals nothing.
+ */
 export function tokenOf(value: string, tokens: readonly NamedToken[]): NamedToken | null {
   const hash = hashed(value)
   let found: NamedToken | null = null
@@ -45,7 +47,7 @@ export function tokenOf(value: string, tokens: readonly NamedToken[]): NamedToke
   return found
 }
 
-/** True unless the token is for looking only. */
+/** True if the token has a role beyond reading. */
 export function mayChange({ roles }: Pick<NamedToken, 'roles'>): boolean {
   return [...roles].some(role => !READING.has(role))
 }

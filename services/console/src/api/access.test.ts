@@ -39,7 +39,7 @@ describe('with tokens', () => {
     expect(await asked(TOKENS, { authorization }, scope)).toBe(status)
   })
 
-  it('lets nobody write if there is a token for reading only', async () => {
+  it('lets nobody write if the only token is for reading', async () => {
     const access: Access = { kind: 'tokens', tokens: { write: null, read: 'read-token-0123' } }
     expect(await asked(access, { authorization: 'Bearer ' }, 'write')).toBe(401)
     expect(await asked(access, { authorization: 'Bearer null' }, 'write')).toBe(401)
@@ -61,7 +61,7 @@ describe('with tokens', () => {
     })
     afterEach(() => vi.useRealTimers())
 
-    it('hears an address that guessed five times no more for a while, and others as before', async () => {
+    it('ignores an address for a while after five guesses, and serves all others', async () => {
       const guesses = Array.from({ length: 5 }, () => admitted(gate, guess))
       expect(await admitted(gate, guess)).toBe(429)
       expect(await admitted(gate, right)).toBe(429)
@@ -71,7 +71,7 @@ describe('with tokens', () => {
       expect(await admitted(gate, right)).toBe('operator')
     })
 
-    it('hears a token that was right there before, whatever others guess at the same address', async () => {
+    it('accepts a token that it has seen at an address, whatever others guess there', async () => {
       expect(await admitted(gate, right)).toBe('operator')
       const guesses = Array.from({ length: 5 }, () => admitted(gate, guess))
       expect(await admitted(gate, right)).toBe('operator')
@@ -90,7 +90,7 @@ describe('with tokens', () => {
       expect(await admitted(gate, guess)).toBe(429)
     })
 
-    it('hears a right token however many networks guess', async () => {
+    it('accepts a right token however many networks guess', async () => {
       const guesses = Array.from({ length: 600 }, (_, index) =>
         admitted(gate, { ...guess, address: `10.0.${index >> 8}.${index % 256}` }),
       )

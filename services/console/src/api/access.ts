@@ -1,7 +1,7 @@
 /**
- * Who may ask for what. With tokens, a request needs one, or the session of somebody who logged in with one.
- * Without, only this machine may ask, and no web page in one of its browsers: a page can send requests to
- * 127.0.0.1, and by DNS rebinding even read the answers.
+ * Decides who may ask. A server with tokens wants one with each request, or the session of a login with one.
+ * A server without tokens lets only this machine ask, and no foreign page in one of its browsers: a page can
+ * send requests to 127.0.0.1, and by DNS rebinding even read the answers.
  */
 import type { TokensView } from '@sluice/contracts/api/operating'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -16,14 +16,14 @@ import { allTokens, mayChange, tokenOf, variableOf, type NamedToken, type Tokens
 import type { Scope } from './route.ts'
 
 export type Access =
-  /** Whoever may open the socket is the user of this process. */
+  /** Only the user of this process may open the socket. */
   | { readonly kind: 'socket' }
-  /** Everybody on this machine; `host` is the address that the server listens on. */
+  /** Everybody on this machine may ask. `host` is the address that the server listens on. */
   | { readonly kind: 'loopback'; readonly host: string }
   | {
       readonly kind: 'tokens'
       readonly tokens: Tokens
-      /** The origin under which browsers reach a server behind a proxy; absent: that of `Host`. */
+      /** The origin under which browsers reach a server behind a proxy. Absent: the origin of `Host`. */
       readonly publicOrigin?: string
     }
 
@@ -39,20 +39,20 @@ export interface Caller {
   readonly cookie: string | undefined
 }
 
-/** How long the answer to a wrong token takes. */
+/** The time until the answer to a wrong token. */
 const BAD_LOGIN_MS = 1_000
 /**
- * Most wrong tokens of one network in that time. Beyond, no token of the network is heard that has not been
- * right there before.
+ * The most wrong tokens of one network in that time. Beyond, the gate accepts from it only tokens that have
+ * come from there before.
  */
 const MAX_BAD_LOGINS = 5
-/** Most wrong tokens of all networks that wait for their answer. Beyond, they are refused at once. */
+/** The most wrong tokens, of all networks, that wait for their answer. Beyond, the gate refuses at once. */
 const MAX_WAITING = 500
-/** Networks with wrong tokens, and tokens with the networks that they came from, that are remembered. */
-const NETWORKS_KEPT = 10_000
+/** The most networks that the gate remembers: for wrong tokens, and for right ones. */
+const MAX_NETWORKS = 10_000
 const WRITING: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])
 
-/** Why somebody is refused: the values of a label of the metrics. */
+/** The reasons for refusals. They are the values of a label of the metrics. */
 export const REFUSALS = ['no-token', 'wrong-token', 'too-many-tokens', 'page', 'read-only', 'role'] as const
 type Refused = (typeof REFUSALS)[number]
 
@@ -64,7 +64,7 @@ const STATUS = {
   'read-only': 403,
 } as const
 
-/** A refusal with the status that HTTP has for it. */
+/** A refusal, with its status in HTTP. */
 export class Refusal extends SluiceError {
   readonly why: Exclude<Refused, 'role'>
   readonly status: 401 | 403 | 429
@@ -91,13 +91,13 @@ export class Gate {
   readonly #now: () => number
   readonly #tokens: readonly NamedToken[]
   readonly #sessions: Sessions
-  /** So many tokens of each network were wrong a moment ago. */
-  readonly #wrong = new RecentMap<string, number>({ limit: NETWORKS_KEPT })
-  /** Networks with the names of tokens that were right there. */
-  readonly #right = new RecentMap<string, true>({ limit: NETWORKS_KEPT })
+  /** The number of wrong tokens in the last moment, by network. */
+  readonly #wrong = new RecentMap<string, number>({ limit: MAX_NETWORKS })
+  /** The right tokens by network and name. */
+  readonly #right = new RecentMap<string, true>({ limit: MAX_NETWORKS })
   #waiting = 0
   readonly #since: number
-  /** When each token was last used here, by its name. */
+  /** The last use of each token here, by its name. */
   readonly #used = new Map<string, number>()
 
   constructor(access: Access, { badLoginMs = BAD_LOGIN_MS, now = Date.now }: GateOptions = {}) {
@@ -109,12 +109,12 @@ export class Gate {
     this.#sessions = new Sessions({ tokens: this.#tokens, now })
   }
 
-  /** True if browsers reach the server over TLS, as far as the operator has said. */
+  /** True if the operator has said that browsers reach the server over TLS. */
   get isOverTls(): boolean {
     return this.#access.kind === 'tokens' && isHttps(this.#access.publicOrigin)
   }
 
-  /** Who has a token, and when it was last used here. */
+  /** The tokens by name, with their last use here. */
   get tokens(): TokensView {
     return {
       tokens: this.#tokens.map(token => {
@@ -127,20 +127,20 @@ export class Gate {
     }
   }
 
-  /** Where the browser of this request reaches the server, without a slash at its end. */
+  /** The origin at which the browser of this request reaches the server, without a slash at its end. */
   originFor({ origin, host }: Caller): string {
     const configured = this.#access.kind === 'tokens' ? this.#access.publicOrigin : undefined
     return configured ?? origin?.toLowerCase() ?? `http://${host ?? ''}`
   }
 
-  /** Throws a `Refusal` for a request that is not meant for this server. It may ask for a page as well. */
+  /** Throws a `Refusal` for a request, be it of the API or for a page, that names another host. */
   assertAddressed(caller: Caller): void {
     if (this.#access.kind === 'loopback') assertOwnName(caller, this.#access.host)
   }
 
   /**
-   * Resolves with who asks, if they may do that; throws a `Refusal` otherwise, after some time if the token
-   * is wrong.
+   * Resolves with the caller, if it may ask within the scope. Throws a `Refusal` otherwise, after some time
+   * if the token is wrong.
    */
   async admit(caller: Caller, scope: Scope, options: Asking): Promise<Principal> {
     this.assertAddressed(caller)
@@ -162,17 +162,16 @@ export class Gate {
     return principal
   }
 
-  /** Who has this token, with a session of their own. Throws as `admit`. */
+  /** Opens a session for the holder of this token. Throws like `admit`. */
   async logIn(caller: Caller, token: string, options: Asking): Promise<Principal> {
     if (this.#access.kind !== 'tokens') return LOCAL
-    const of = await this.#tokenOf(caller, token, options)
-    const session = await this.#sessions.open(of)
-    // A browser that speaks TLS to a proxy says so, whether the operator has or not.
+    const session = await this.#sessions.open(await this.#tokenOf(caller, token, options))
+    // The origin of a browser shows TLS up to a proxy, even if the operator has not named it.
     const name = cookieName(caller.host, this.isOverTls || isHttps(caller.origin))
     return this.#principal(session, { name, value: session.renewed })
   }
 
-  /** Ends the sessions of the request, and gives the headers that take their cookies away. */
+  /** Ends the sessions of the request. Returns the headers that remove their cookies. */
   async logOut({ cookie, host }: Caller): Promise<readonly string[]> {
     const sent = sentSessions(cookie, host, this.isOverTls)
     for (const { value } of sent) {
@@ -216,14 +215,14 @@ export class Gate {
     const wrong = this.#wrong.get(network) ?? 0
     const token = tokenOf(value, this.#tokens)
     const isFamiliar = token !== null && this.#right.get(`${network} ${token.name}`) === true
-    // The answer does not tell a guess that was right from one that was wrong.
+    // The answer to a right guess is the same as to a wrong one.
     if (wrong >= MAX_BAD_LOGINS && !isFamiliar) throw tooManyTokens()
     if (token !== null) {
       this.#right.set(`${network} ${token.name}`, true)
       this.#used.set(token.name, this.#now())
       return token
     }
-    // A client that goes away before its answer has guessed all the same.
+    // The guess of a client that goes away before its answer counts as well.
     this.#wrong.set(network, wrong + 1)
     const forget = (): void => this.#wrong.set(network, Math.max((this.#wrong.get(network) ?? 1) - 1, 0))
     setTimeout(forget, this.#badLoginMs).unref()
@@ -237,7 +236,7 @@ export class Gate {
     throw new Refusal('wrong-token', 'The server does not know this token.')
   }
 
-  /** Browsers say which page sends a request. A page of another origin has no business here. */
+  /** Browsers say which page sends a request. Pages of other origins are refused. */
   #assertNoForeignPage(caller: Caller): void {
     const { origin, fetchSite } = caller
     const isOwnPage = fetchSite === undefined || fetchSite === 'same-origin' || fetchSite === 'none'
@@ -246,8 +245,8 @@ export class Gate {
   }
 
   /**
-   * A cookie goes along with whatever a browser sends, so it alone does not say that somebody wants what is
-   * asked. The browser has to say that a page of ours asks.
+   * A browser adds the cookie to any request to this server, so a cookie alone does not show that its holder
+   * wants the change. The browser also has to say that a page of this server asks.
    */
   #assertOwnPage(caller: Caller): void {
     if (caller.fetchSite === 'same-origin' || this.#isOwnOrigin(caller)) return
@@ -274,9 +273,7 @@ function tokenIn({ authorization = '' }: Caller): string {
   )
 }
 
-/**
- * A page of evil.example whose name was made to lead to 127.0.0.1 still says `Host: evil.example`.
- */
+/** A page of evil.example whose name resolves to 127.0.0.1 still sends `Host: evil.example`. */
 function assertOwnName({ host }: Caller, listening: string): void {
   if (isOwnName(host, listening)) return
   throw new Refusal('page', 'Without SLUICE_TOKEN this server answers to localhost and 127.0.0.1 only.')
@@ -286,7 +283,7 @@ function isHttps(origin: string | undefined): boolean {
   return /^https:/i.test(origin ?? '')
 }
 
-/** Host and port of an origin; null for `null` and for what is no origin. */
+/** Host and port of an origin. Null for the origin `null`, and for any other text. */
 function originHost(origin: string): string | null {
   const [, host] = /^https?:\/\/([^/?#@]+)$/i.exec(origin) ?? []
   return host?.toLowerCase() ?? null

@@ -15,7 +15,7 @@ beforeAll(() => {
 })
 
 describe('files of a certificate', () => {
-  it('are told by what they hold: in PEM, in PKCS #12, and those of authorities', () => {
+  it('are answered with their contents: in PEM, in PKCS #12, and those of authorities', () => {
     const shown = { subject: 'CN=client', issuer: 'CN=Our CA' }
     expect(checked(client, NOW).client).toMatchObject(shown)
     const key = encryptedKey(client, PASSPHRASE)
@@ -63,13 +63,13 @@ describe('files of a certificate', () => {
       /no PKCS #12 file/,
     ],
     ['a text for an authority', () => ({ ca: 'no certificate' }), 'ca', /no certificate in PEM/],
-    ['an authority that has expired', () => ({ ca: old.cert }), 'ca', /has expired on \d{4}-/],
-    ['a certificate that has expired', () => old, 'cert', /has expired on \d{4}-/],
+    ['an authority that has expired', () => ({ ca: old.cert }), 'ca', /it expired on \d{4}-/],
+    ['a certificate that has expired', () => old, 'cert', /it expired on \d{4}-/],
     [
       'a PKCS #12 file that has expired',
       () => ({ pfx: asPfx(old, PASSPHRASE), passphrase: PASSPHRASE }),
       'pfx',
-      /has expired on \d{4}-/,
+      /it expired on \d{4}-/,
     ],
   ])('are refused: %s', (_what, files, field, message) => {
     const ask = (): unknown => checked(files(), NOW)

@@ -1,4 +1,4 @@
-/** Checks whether files of a certificate can be used, before anything of them is kept. */
+/** Checks whether the files of a certificate can be used, before they are stored. */
 import type { InputOf } from '@sluice/contracts/api/operation-shapes'
 import type { CertificatesView } from '@sluice/contracts/api/operating'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -7,22 +7,21 @@ import { Slots } from '@sluice/flow/slots'
 import { certificatesOf, tlsFault } from '@sluice/http-sender/certificates'
 import type { CertificateView } from '@sluice/http-sender/port'
 
-/**
- * A check takes up to 0.1 s of the thread that answers all. Others have it for as long between two of them.
- */
+/** A check takes up to 0.1 s of the thread that answers all requests, so checks run one at a time. */
 const TURNS = new Slots({ most: 1, overdueMs: 10_000 })
+/** Other requests have the thread for this time before each check. */
 const OTHERS_MS = 50
 
 type Files = InputOf<'checkCertificate'>
 
-/** Errors: as `checked`. */
+/** Waits for its turn. Throws like `checked`. */
 export async function checkedInTurn(files: Files, signal: AbortSignal): Promise<CertificatesView> {
   using _turn = await TURNS.take({ signal })
   await sleep(OTHERS_MS, { signal })
   return checked(files, Date.now())
 }
 
-/** Throws `config` with the field that is wrong, in words that show nothing of the files. */
+/** Throws `config` with the field that is wrong. The message shows nothing of the files. */
 export function checked(files: Files, now: number): CertificatesView {
   const given = Object.fromEntries(Object.entries(files).filter(([, text]) => text !== undefined))
   const { ca, cert, key, pfx } = files
@@ -46,7 +45,7 @@ const wrong = (field: string, message: string): SluiceError =>
   new SluiceError('config', `\`${field}\`: ${message}`, { details: [{ field, message }] })
 
 const expired = ({ validUntil }: CertificateView): string =>
-  `it has expired on ${new Date(validUntil).toISOString().slice(0, 10)}: ask who issued it for a new one`
+  `it expired on ${new Date(validUntil).toISOString().slice(0, 10)}: ask its issuer for a new one`
 
 const viewOf = ({ validFrom, validUntil, ...names }: CertificateView): CertificatesView['ca'][number] => ({
   ...{ subject: names.subject, issuer: names.issuer, names: [...names.names] },

@@ -125,7 +125,7 @@ describe('answers', () => {
     expect((await server.ask('GET', `/api/v1/resources/sync/${SYNC}`)).status).toBe(200)
   })
 
-  it('tell of destinations what is in use of their limits, and nothing where no limits are kept', async () => {
+  it("have the use of each destination's limits, and nothing if no limits are kept", async () => {
     const told = async (of: Pick<Server, 'ask'>) =>
       destinationsPage.parse(JSON.parse((await of.ask('GET', '/api/v1/destinations')).body))
     const { name, limits } = DEFINITION.destination
@@ -191,7 +191,7 @@ describe('answers', () => {
     })
   })
 
-  it('say as much of their input as the server holds to', async () => {
+  it('describe the limits of their input that the server checks', async () => {
     const { body } = await server.ask('GET', '/api/v1/openapi.json')
     const { paths } = described.parse(JSON.parse(body))
     const operations = Object.entries(paths).flatMap(([path, methods]) =>
@@ -218,7 +218,7 @@ describe('answers', () => {
     expect(answers.length).toBeGreaterThan(40)
   })
 
-  it('have no method that no route has, whoever asks', async () => {
+  it('refuse a method that no route has, for every caller', async () => {
     await using guarded = await serve({ kind: 'tokens', tokens: TOKENS })
     for (const method of ['TRACE', 'PATCH', 'OPTIONS']) {
       for (const [path, allow] of [
@@ -281,7 +281,7 @@ describe('input', () => {
     problem.parse(JSON.parse(answer.body))
   })
 
-  it('that finds a bug is told nothing of it', async () => {
+  it('that hits a bug gets an answer without the error', async () => {
     const { status, body } = await server.ask('GET', `/api/v1/preview?sync=${SYNC}`)
     expect([status, body.includes('hunter2')]).toEqual([500, false])
   })

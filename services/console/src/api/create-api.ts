@@ -1,6 +1,6 @@
 /**
- * The API as a listener for HTTP servers: the routes, and around them what every request needs. That is
- * access, limits of size and time, headers that keep browsers from mischief, and errors as problem details.
+ * The API as a listener for HTTP servers: the routes, and around them access, limits of size and time,
+ * headers that keep browsers safe, and errors as problem details.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
@@ -27,33 +27,35 @@ import type { Answer, RawInput, Route, RouteContext } from './route.ts'
 import { assertMayUse, ROUTES } from './routes.ts'
 import type { PageAnswer, WebPages } from './web-pages.ts'
 
-/** Most bodies name a row at most. */
-const BODY_BYTES = 64 * 1024
+/** Most bodies hold little more than the key of a row. */
+const MAX_BODY_BYTES = 64 * 1024
 /** A name in a path may be percent-encoded. */
-const PARAM_CHARACTERS = 1_000
-/** A page of another origin may send neither without asking first. */
+const MAX_PARAM_CHARACTERS = 1_000
+/** A page of another origin may send neither before this server has allowed it. */
 const YAML = ['application/yaml', 'application/x-yaml']
 const TIMEOUT_MS = 60_000
-/** Items of a list that are written together. */
-const FEW = 10
+/** A list of up to this many items is written at once. */
+const MAX_AT_ONCE = 10
 const SECOND_MS = 1_000
 
-/** A client that follows something with a session comes back after so long, and says again who it is. */
+/**
+ * A stream ends after this time if its client has a session: the client connects again and is checked anew.
+ */
 const SESSION_STREAM_MS = 15 * 60_000
 
 export interface ApiOptions {
   readonly access: Access
-  /** The control that a request uses. It may be another one each time, and is not disposed here. */
+  /** Opens the control for a request. It may differ from request to request, and its owner disposes it. */
   readonly openControl: (scope: Route['scope']) => Promise<Control>
   readonly asked: AskedRuns
   readonly logger: Logger
-  /** Absent where nothing is counted. */
+  /** Absent in a process without metrics. */
   readonly metrics?: Metrics
-  /** Default: as long as `Gate` has it. */
+  /** Default: the time of `Gate`. */
   readonly badLoginMs?: number
   /** The pages outside the API. Default: none. */
   readonly pages?: WebPages
-  /** Where this machine reaches the server, if the services run in this process. */
+  /** The address at which this machine reaches the server, if the services run in this process. */
   readonly ownUrl?: () => string
   readonly logins?: PendingLogins
 }
@@ -69,14 +71,14 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const gate = new Gate(options.access, options)
   const app = fastify({
     logger: false,
-    bodyLimit: BODY_BYTES,
+    bodyLimit: MAX_BODY_BYTES,
     exposeHeadRoutes: true,
-    // A path that cannot be decoded, or that has a parameter of many characters.
+    // The router refuses a path that it cannot decode, and a parameter that is too long.
     frameworkErrors: (error, { url }, reply) =>
       void refuse(reply.headers(headersFor(url, gate)), error, options.logger),
-    routerOptions: { maxParamLength: PARAM_CHARACTERS, ignoreTrailingSlash: false },
+    routerOptions: { maxParamLength: MAX_PARAM_CHARACTERS, ignoreTrailingSlash: false },
   })
-  // A page of another origin may send text, but JSON only if this server allows it.
+  // A page of another origin may send text without asking, but not JSON.
   app.removeContentTypeParser('text/plain')
   app.addContentTypeParser(YAML, { parseAs: 'string' }, (_request, body, done) => done(null, body))
   const serving = { ...options, gate, turns: new Turns(), ending: ending.signal }
@@ -103,7 +105,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       if (methods.length > 0) reply.header('allow', methods.join(', '))
       throw new MethodError(`\`${request.method}\` does nothing on this server.`)
     }
-    // A caller who may not read may not find out what is here either.
+    // A caller who may not read may not learn which routes exist either.
     await gate.admit(callerOf(request), 'read', { signal: ending.signal })
     return refuse(reply, notHere(request, reply), options.logger)
   })
@@ -133,8 +135,8 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
   app.route({
     method: route.method,
     url: `${API_BASE}${route.path}`,
-    bodyLimit: route.bodyBytes ?? BODY_BYTES,
-    // Token, role and place come before the body: who may not ask sends nothing.
+    bodyLimit: route.bodyBytes ?? MAX_BODY_BYTES,
+    // Token, role and place are checked before the body is read: a refused caller sends none.
     onRequest: async (request, reply) => {
       const principal = await gate.admit(callerOf(request), route.scope, { signal: ending })
       if (principal.setCookie !== null) reply.header('set-cookie', principal.setCookie)
@@ -156,7 +158,7 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
       const principal = principals.get(request)
       const gone = gones.get(request)
       if (principal === undefined || gone === undefined)
-        throw new SluiceError('internal', 'a request was not asked who sends it')
+        throw new SluiceError('internal', 'the caller of a request was not checked')
       const signal = signalOf(route, principal, { gone: gone.signal, ending })
       const control = new ControlFor(principal.roles, await openControl(route.scope), principal.name)
       const caller = callerOf(request)
@@ -193,7 +195,7 @@ function addRoute(app: FastifyInstance, route: Route, serving: Serving): void {
   })
 }
 
-/** The answer, and a document as text. To make a large one takes its time, too. */
+/** Carries the operation out. A document is also turned into text within the turn, since that takes time. */
 async function answered(
   route: Route,
   input: RawInput,
@@ -206,7 +208,7 @@ async function answered(
   return { answer, text: answer.kind === 'document' ? `${await jsonOf(answer.value)}\n` : '' }
 }
 
-/** Items of a list are written one by one, so that others have their turn in between. */
+/** Writes the items of lists one by one, so that other requests have their turn in between. */
 async function jsonOf(document: unknown): Promise<string> {
   if (typeof document !== 'object' || document === null || Array.isArray(document))
     return JSON.stringify(document)
@@ -221,12 +223,12 @@ async function jsonOf(document: unknown): Promise<string> {
 }
 
 async function listOf(items: readonly unknown[]): Promise<string> {
-  if (items.length <= FEW) return JSON.stringify(items)
+  if (items.length <= MAX_AT_ONCE) return JSON.stringify(items)
   const texts = await inTurns(items, item => (item === undefined ? 'null' : JSON.stringify(item)))
   return `[${texts.join(',')}]`
 }
 
-/** Ends when the client is gone or has its whole answer. */
+/** The promise resolves, and the signal aborts, when the client is gone or has its whole answer. */
 function goneOf(reply: FastifyReply): { readonly promise: Promise<void>; readonly signal: AbortSignal } {
   const gone = new AbortController()
   const { promise, resolve } = deferred()
@@ -256,7 +258,7 @@ function signalOf(
   return AbortSignal.any([gone, ending, late.signal])
 }
 
-/** Pages are for everybody, and so are looked for before the token. */
+/** Everybody may load the pages, so the token is checked only if there is no such page. */
 function pageOf({ method, url, headers }: FastifyRequest, pages: WebPages | undefined): PageAnswer | null {
   const [path = ''] = url.split('?')
   if (pages === undefined || !['GET', 'HEAD'].includes(method) || path.startsWith('/api')) return null
@@ -285,18 +287,18 @@ function headersFor(url: string, { isOverTls }: Gate): ReturnType<typeof headers
   return headersOf({ isApi: url === API_BASE || url.startsWith(`${API_BASE}/`), isOverTls })
 }
 
-/** The methods of the routes that a path has, which every Sluice has. */
+/** The methods that the routes of this path have. They are no secret: every Sluice has the same routes. */
 function methodsAt(url: string): string[] {
   const path = (url.split('?')[0] ?? '').replace(API_BASE, '')
   const methods: string[] = ROUTES.filter(route => patternOf(route).test(path)).map(route => route.method)
   return path === '/openapi.json' ? [...methods, 'GET'] : methods
 }
 
-/** Another method of a route that is here, or nothing. */
+/** The error for a path without a route, or without one for this method. */
 function notHere(request: FastifyRequest, reply: FastifyReply): SluiceError {
   const methods = methodsAt(request.url)
   if (methods.length === 0)
-    return new SluiceError('not-found', `There is nothing here: ${API_BASE}/openapi.json says what there is.`)
+    return new SluiceError('not-found', `There is nothing here: ${API_BASE}/openapi.json lists all routes.`)
   reply.header('allow', methods.join(', '))
   return new MethodError(`\`${request.method}\` does nothing here: use ${methods.join(' or ')}.`)
 }
@@ -311,10 +313,10 @@ function patternOf(route: Route): RegExp {
   return new RegExp(`^${route.path.replaceAll(/:\w+/g, '[^/]+')}$`)
 }
 
-/** The methods that some route has. */
+/** The methods that routes have. */
 const ROUTED: ReadonlySet<string> = new Set(['HEAD', ...ROUTES.map(({ method }) => method)])
 
-/** The router wants a body of some other methods before it looks for a route. */
+/** With any other method, the router looks at the body before it looks for a route. */
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST'])
 
 const INTERNAL = 500

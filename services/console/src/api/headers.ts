@@ -1,8 +1,8 @@
-/** The headers of all answers, which keep browsers from mischief. */
+/** The headers of all answers, which limit what a browser does with them. */
 
 /**
- * An answer of the API is data, with which a browser may do nothing. A page may load what this server has,
- * and has no script or style of its own in its text. Neither is ever shown in a frame.
+ * An answer of the API is data that a browser may not run or show. A page may load files of this server, but
+ * no script or style within its text. Neither is ever shown in a frame.
  */
 const API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 const PAGE_POLICY = [
@@ -17,12 +17,12 @@ const PAGE_POLICY = [
   "base-uri 'none'",
   "frame-ancestors 'none'",
 ].join('; ')
-/** Nothing that pages here are for. */
+/** The pages need none of these devices. */
 const NO_DEVICES = 'camera=(), microphone=(), geolocation=(), payment=(), usb=()'
-/** A year, in which a browser asks this host over TLS only. */
+/** For a year, a browser reaches this host over TLS only. */
 const ONLY_TLS = 'max-age=31536000'
 
-/** `no-store`: answers hold rows of customers. A route whose answer holds none may say something else. */
+/** Answers hold rows of customers, hence `no-store`. A route whose answer holds none may overwrite it. */
 export function headersOf({ isApi, isOverTls }: { readonly isApi: boolean; readonly isOverTls: boolean }): {
   readonly [name: string]: string
 } {

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { PROBLEM_STATUSES, PROBLEM_TYPE } from './problems.ts'
 import type { Route } from './route.ts'
 
-/** Grows with what the API can do; `v1` in the paths grows with what clients would notice. */
+/** It grows when the API can do more. `v1` in the paths grows when clients have to change. */
 const API_VERSION = '1.0'
 
 type Json = z.core.JSONSchema.JSONSchema
@@ -53,7 +53,7 @@ function operationOf(route: Route): unknown {
       ? {}
       : {
           requestBody: {
-            // Without a body, a request says the same as with an empty one.
+            // A missing body means the same as an empty one.
             required: !body.safeParse({}).success,
             content: { 'application/json': { schema: jsonSchema(body, 'input') } },
           },
@@ -84,7 +84,7 @@ function parametersOf(schema: z.ZodType, where: 'path' | 'query'): unknown[] {
 function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
   const { $schema: _, ...made } = z.toJSONSchema(schema, {
     ...{ io, target: 'draft-2020-12' },
-    // The pattern belongs to the text that the number is read from.
+    // The pattern describes the text of the number, not the number.
     override: ({ jsonSchema: described }) => {
       if (described.type === 'integer') delete described.pattern
     },

@@ -1,4 +1,4 @@
-/** Errors as the API tells them: problem details (RFC 9457). */
+/** Turns errors into the problem details of the API (RFC 9457). */
 import { STATUS_CODES } from 'node:http'
 import type { Problem } from '@sluice/contracts/api'
 import {
@@ -11,7 +11,7 @@ import {
 
 export const PROBLEM_TYPE = 'application/problem+json'
 
-/** The status of an error, unless something else is known of it. */
+/** The status of each code, unless the caller of `problemOf` knows better. */
 const STATUS: { readonly [code in ErrorCode]: number } = {
   usage: 400,
   forbidden: 403,
@@ -57,8 +57,9 @@ export function problemOf(error: SluiceError, status = STATUS[error.code]): Prob
 }
 
 /**
- * Any error as a problem. What is no error of Sluice is a bug, and its message may hold anything. So it is
- * not told. Problems of HTTP itself, such as a body that is too large, come from fastify with their status.
+ * Turns any thrown value into a problem. An error that is not of Sluice is a bug, and its message may hold
+ * anything, so clients do not see it. Errors of HTTP itself, such as a body that is too large, come from
+ * fastify with their status.
  */
 export function problemFrom(thrown: unknown): Problem {
   const error: unknown = thrown instanceof SuppressedError ? thrown.suppressed : thrown

@@ -127,7 +127,7 @@ describe('a resource', () => {
     expect([view.spec['baseUrl'], view.text]).toEqual(['https://api.example.com', undefined])
   })
 
-  it('is not overwritten by whoever does not know its last version', async () => {
+  it('is not overwritten by a client that does not know its last version', async () => {
     const path = '/resources/destination/two'
     await ask('PUT', path, { body: destination('two') })
     await ask('PUT', path, { body: { ...destination('two', { title: 'first' }), version: 1 } })
@@ -187,7 +187,7 @@ describe('a resource', () => {
     expect(second.json).toMatchObject({ created: false, changed: [], spec: first.spec })
   })
 
-  it('from the folder of a project is changed only by whoever takes it over', async () => {
+  it('from the folder of a project is changed only by a client that takes it over', async () => {
     const path = `/resources/sync/${SYNC}`
     const view = resourceView.parse((await ask('GET', path)).json)
     expect(view).toMatchObject({ project: 'shop', changedBy: 'git' })
@@ -199,7 +199,7 @@ describe('a resource', () => {
     expect(taken.json).toMatchObject({ project: '', changed: ['timeout'] })
   })
 
-  it('that others use is not deleted, and they are named', async () => {
+  it('that others use is not deleted, and the message names them', async () => {
     const refused = await ask('DELETE', `/resources/destination/${DEFINITION.destination.name}?takeOver=true`)
     expect(refused).toMatchObject({
       status: 409,
@@ -251,7 +251,7 @@ describe('a resource', () => {
   })
 })
 
-it('checks documents that are not stored, together with what is', async () => {
+it('checks documents that are not stored, together with stored resources', async () => {
   const model = {
     kind: 'model',
     name: 'new',
@@ -304,7 +304,7 @@ describe('applying a project', () => {
     expect((await ask('POST', '/apply', { body: wanted })).json).toEqual({ changes: [] })
   })
 
-  it('takes nothing from another project unless it is told to, and changes nothing then', async () => {
+  it('changes nothing if a resource belongs to another project, unless the client says so', async () => {
     await apply('c', [resource('shared')])
     const refused = await apply('d', [resource('d1'), resource('shared', { title: 'mine' })])
     expect(refused).toMatchObject({
@@ -316,7 +316,7 @@ describe('applying a project', () => {
     expect(taken.json).toMatchObject({ changes: [{ takenFrom: 'c', fields: ['title'] }] })
   })
 
-  it('takes two folders that are called alike for two projects, until one of them has a name', async () => {
+  it('treats two folders of the same name as two projects, until one of them has a name', async () => {
     const mine = { folder: '/home/ann/sluice' }
     const other = { folder: '/home/bob/sluice' }
     await apply('alike', [resource('alike')], mine)

@@ -1,4 +1,4 @@
-/** A route of the API. */
+/** The shape of a route of the API. */
 import type { OperationName } from '@sluice/contracts/api/operations'
 import type { TokensView } from '@sluice/contracts/api/operating'
 import type { Control } from '@sluice/control/port'
@@ -7,10 +7,10 @@ import type { AskedRuns } from '../asked-runs.ts'
 import type { PendingLogins } from '../login/pending-logins.ts'
 import type { Principal } from '../access/principal.ts'
 
-/** Whether a token reads or writes. One that writes may read. `anyone`: no token is wanted. */
+/** The kind of token that a route wants. A token that writes also reads. `anyone` needs no token. */
 export type Scope = 'anyone' | 'read' | 'write'
 
-/** The input of a request, not yet checked. */
+/** The input of a request before it is checked. */
 export interface RawInput {
   readonly params: unknown
   readonly query: unknown
@@ -19,26 +19,26 @@ export interface RawInput {
 }
 
 export interface RouteContext {
-  /** Does what the roles of the caller allow, and throws `forbidden` for all else. */
+  /** Carries out operations that the caller's roles allow, and throws `forbidden` for all others. */
   readonly control: Control
   /** The header `If-Match`. */
   readonly ifMatch: string | undefined
   readonly principal: Principal
-  /** Sessions of the browser that asks. */
+  /** The sessions of the browser that asks. */
   readonly sessions: {
     /** Throws a `Refusal` for a wrong token, after some time. */
     readonly logIn: (token: string) => Promise<Principal>
-    /** The cookies that end the sessions. */
+    /** Resolves with the cookies that end the sessions. */
     readonly logOut: () => Promise<readonly string[]>
   }
   readonly asked: AskedRuns
   /** The tokens of the server, by their names. */
   readonly tokens: () => TokensView
-  /** Where the browser that asks reaches the server, without a slash at its end. */
+  /** The origin at which the caller's browser reaches the server, without a slash at its end. */
   readonly origin: string
   /** Null on a server that logs in to no destination. */
   readonly logins: PendingLogins | null
-  /** Where this machine reaches the server, without a slash at its end; null where services run elsewhere. */
+  /** This machine's address of the server, without a slash at its end. Null if services run elsewhere. */
   readonly ownUrl: string | null
   /** True if a process of this machine asks. */
   readonly isFromHere: boolean
@@ -58,7 +58,7 @@ export type Answer =
     }
   | { readonly kind: 'events'; readonly events: AsyncIterable<string> }
 
-/** A document. The version of a resource is its ETag. */
+/** Answers with a document. The version of a resource is its ETag. */
 export function document(value: object): Answer & { readonly kind: 'document' } {
   const etag = 'version' in value && typeof value.version === 'number' ? { etag: `"${value.version}"` } : {}
   return { kind: 'document', value, ...etag }

@@ -1,6 +1,6 @@
 /**
- * The routes of the API, made from the table of operations. Each does what control does, but for those that
- * say more here, and for what a server answers by itself (`served.ts`).
+ * The routes of the API, made from the table of operations. Most call control and nothing else. Some do more
+ * (`OWN`), and a server answers some by itself (`served.ts`).
  */
 import type { PreviewView } from '@sluice/contracts/api'
 import { SHAPES, type InputOf, type Shape } from '@sluice/contracts/api/operation-shapes'
@@ -29,14 +29,14 @@ const SECOND_MS = 1_000
 const MINUTE_MS = 60 * SECOND_MS
 const KB = 1_024
 
-/** Without an index it reads topics. */
+/** A search without an index reads whole topics. */
 const SEARCHES = { timeoutMs: 5 * MINUTE_MS }
 /** A preview reads the whole model, and takes a share of the memory. */
 const PREVIEWS = { timeoutMs: MINUTE_MS, atOnce: 4, atOncePerCaller: 2 }
-/** A document takes a thread for some time. */
+/** A document keeps a thread busy for some time. */
 const DOCUMENTS = { bodyBytes: 2_200_000, atOnce: 8 }
 const PROJECTS = { bodyBytes: 24_000_000, atOnce: 8, atOncePerCaller: 2 }
-/** It looks at Kafka, the registry and Redis, or reads a whole topic. */
+/** These operations ask Kafka, the registry and Redis, or read a whole topic. */
 const LOOKS = { atOnce: 4 }
 const RECEIVES = { atOnce: 20 }
 
@@ -62,9 +62,9 @@ const LIMITS: { readonly [Name in OperationName]?: Limits } = {
   sampleRows: { ...DOCUMENTS, timeoutMs: 30 * SECOND_MS, atOnce: 4 },
   // JSON writes each line break, quote and backslash of a value as two characters.
   setSecret: { bodyBytes: 2 * FILE_CEILING_BYTES + 64 * KB, atOnce: 4 },
-  // Two files.
+  // A body holds up to two files.
   checkCertificate: { bodyBytes: 4 * FILE_CEILING_BYTES + 64 * KB, atOnce: 4 },
-  // A vault may have thousands of secrets. One that was not reached is taken the next time.
+  // A vault may have thousands of secrets. The next call goes on with those that were not reached.
   resealSecrets: { timeoutMs: 10 * MINUTE_MS },
   testAlert: { atOnce: 4 },
   getHealth: LOOKS,
@@ -78,11 +78,11 @@ const LIMITS: { readonly [Name in OperationName]?: Limits } = {
 }
 
 const nothing = z.strictObject({})
-const PREVIEWED = 100
+const DEFAULT_PREVIEWED = 100
 /** A preview's answer ends with the request that exceeds this many characters. */
-const PREVIEW_TEXT = 8 * 1024 * 1024
-/** The queued run may stand behind refused ones. */
-const LATEST = 20
+const MAX_PREVIEW_CHARACTERS = 8 * 1024 * 1024
+/** Refused runs may be newer than the queued one. */
+const LATEST_RUNS = 20
 
 type Handling<Name extends OperationName> = (
   input: InputOf<Name>,
@@ -91,7 +91,7 @@ type Handling<Name extends OperationName> = (
   lastEventId: string | undefined,
 ) => Promise<Answer>
 
-/** The operations of control for which a server does more than to ask it. */
+/** The operations for which a server does more than calling control. */
 const OWN: { readonly [Name in CallName | AskName]?: Handling<Name> } = {
   run: async (input, context) => {
     if (input.queues === false) await assertFree(input.name, context)
@@ -115,14 +115,12 @@ const OWN: { readonly [Name in CallName | AskName]?: Handling<Name> } = {
     ),
 }
 
-/** The routes of the operations; one that stands `within` another has none of its own. */
+/** The routes of all operations, but for those that are served `within` another's route. */
 export const ROUTES: readonly Route[] = OPERATION_NAMES.flatMap(name =>
   withinOf(name) === undefined ? [routeOf(name)] : [],
 )
 
-/**
- * Throws `forbidden`, with what is missing, unless the roles are enough for something that the route does.
- */
+/** Throws `forbidden`, with the missing role, unless the roles allow an operation that the route serves. */
 export function assertMayUse({ id }: Pick<Route, 'id'>, roles: ReadonlySet<Role>): void {
   const isEnough = OPERATION_NAMES.some(name => withinOf(name) === id && mayAsk(roles, name))
   if (!isEnough) assertMayAsk(roles, id)
@@ -173,7 +171,7 @@ async function previewFor<Name extends PreviewName>(
   { control, signal }: RouteContext,
 ): Promise<Answer> {
   await using preview = await control.preview(name, input, { signal })
-  return document(await previewed(preview, { sync: input.sync, limit: limit ?? PREVIEWED }))
+  return document(await previewed(preview, { sync: input.sync, limit: limit ?? DEFAULT_PREVIEWED }))
 }
 
 async function previewed(
@@ -186,7 +184,7 @@ async function previewed(
   let characters = 0
   let more = false
   for await (const { kind, ...item } of preview.requests) {
-    more = requests.length + rejected.length >= limit || characters > PREVIEW_TEXT
+    more = requests.length + rejected.length >= limit || characters > MAX_PREVIEW_CHARACTERS
     if (more) break
     if ('error' in item) rejected.push(item)
     else requests.push(item)
@@ -202,7 +200,7 @@ async function previewed(
   }
 }
 
-/** True if rows of the model stand for rows that would have changed. */
+/** True if all requests are examples, made of rows that have not changed. */
 function isSample(shown: readonly { readonly sample?: true | undefined }[]): boolean {
   return shown.length > 0 && shown.every(({ sample }) => sample === true)
 }
@@ -224,9 +222,9 @@ async function askFor<Name extends AskName>(
   return { ...document(view), location: `${API_BASE}/runs/${encodeURIComponent(view.id)}` }
 }
 
-/** Throws `conflict` if a run of the sync is under way. The services are at work, so it will end. */
+/** Throws `conflict` if a run of the sync is queued or running. */
 async function assertFree(sync: string, { control, signal }: RouteContext): Promise<void> {
-  const { runs } = await control.call('listRuns', { sync, limit: LATEST }, { signal })
+  const { runs } = await control.call('listRuns', { sync, limit: LATEST_RUNS }, { signal })
   const open = runs.find(({ status }) => status === 'running' || status === 'queued')
   if (open === undefined) return
   throw new SluiceError(
@@ -235,7 +233,7 @@ async function assertFree(sync: string, { control, signal }: RouteContext): Prom
   )
 }
 
-/** Changes one resource, and tells a client that sent `If-Match` of a conflict in its own words. */
+/** Changes one resource. A client that sent `If-Match` gets a conflict as a failed precondition. */
 async function changed(
   { ifMatch }: RouteContext,
   change: (version: number | undefined) => Promise<Answer>,
@@ -250,7 +248,7 @@ async function changed(
   }
 }
 
-/** Undefined for `*`, which is whatever is there. */
+/** The version in `If-Match`. Undefined for `*`, which matches any version. */
 function versionIn(ifMatch: string): number | undefined {
   if (ifMatch.trim() === '*') return undefined
   const [, version] = /^\s*"(\d{1,15})"\s*$/.exec(ifMatch) ?? []
@@ -261,7 +259,7 @@ function versionIn(ifMatch: string): number | undefined {
   )
 }
 
-/** The route of an operation, with the schemas of its input as HTTP splits it. */
+/** Makes the route of an operation, with a schema each for path, query and body. */
 function madeRoute<Name extends OperationName>(name: Name, handle: Handling<Name>): Route {
   const operation: Operation = OPERATIONS[name]
   const shape: Shape = SHAPES[name]

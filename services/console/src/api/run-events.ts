@@ -1,18 +1,18 @@
 /**
  * The states of a run as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
- * Each event is called `run` and carries the whole state, so a client that comes back misses nothing: the
- * first event is the state as it is then.
+ * Each event is called `run` and carries the whole state. So a client that comes back misses nothing: its
+ * first event is the state at that time.
  */
 import type { RunView } from '@sluice/contracts/api'
 import { sleep } from '@sluice/flow/sleep'
 
 /** Proxies close connections that are silent for longer, often for a minute. */
 const HEARTBEAT_MS = 15_000
-/** When a client that was cut off comes back. */
+/** A client that lost its connection comes back after this time. */
 const RETRY_MS = 1_000
 
 export interface RunEventsOptions {
-  /** The last id that a client which comes back has seen. Ids go on from there. */
+  /** The last id that a returning client has seen. Ids go on from there. */
   readonly lastEventId: string | undefined
   readonly signal: AbortSignal
   readonly heartbeatMs?: number
@@ -49,12 +49,12 @@ async function* streamed(
   } catch (error) {
     if (!signal.aborted) throw error
   } finally {
-    // It has nothing to wait for: the signal has ended it, or it is done.
+    // There is nothing to wait for: the signal has ended the iterator, or it is done.
     void states.return?.().catch(() => undefined)
   }
 }
 
-/** Whether the next state comes before the time is over. */
+/** Says which comes first: the next state, or the end of the time. */
 async function firstOf(
   next: Promise<unknown>,
   ms: number,

@@ -61,7 +61,7 @@ function ask(method: string, path: string, { port = embedded, from, headers }: A
 }
 const authorization = `Bearer ${TOKEN}`
 
-it('gives this machine back what it sends, without a token', async () => {
+it('answers this machine with the body that it sends, without a token', async () => {
   expect(await ask('POST', '/receiver/customers')).toEqual({ status: 200, body: { received: { id: 1 } } })
   expect(await ask('PUT', '/receiver/customers/1')).toMatchObject({ status: 200 })
   expect(await ask('DELETE', '/receiver/customers/1')).toEqual({
@@ -82,7 +82,7 @@ it('does not exist where services run elsewhere', async () => {
   expect(await ask('GET', '', of)).toEqual({ status: 200, body: { sendsTo: null, documents: [] } })
 })
 
-it('is described to whoever may read, with another address if one is named', async () => {
+it('is shown to callers who may read, with another address if one is named', async () => {
   expect(await ask('GET', '')).toMatchObject({ status: 401 })
   const own = sampleView.parse((await ask('GET', '', { headers: { authorization } })).body)
   expect(own.sendsTo).toBe('http://127.0.0.1:4747/api/v1/sample/receiver')

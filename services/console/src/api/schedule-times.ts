@@ -1,4 +1,4 @@
-/** Tells when a schedule is due next, before anything is stored. */
+/** Computes the next times of a schedule, which need not be stored. */
 import type { InputOf } from '@sluice/contracts/api/operation-shapes'
 import type { ScheduleTimesView } from '@sluice/contracts/api/operating'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -11,10 +11,10 @@ import type { z } from 'zod'
 export function timesOf(asked: InputOf<'nextTimes'>, now: number): ScheduleTimesView {
   const { every, cron, timezone, sync: name = '', count } = asked
   if ((every === undefined) === (cron === undefined)) throw wrong('every', 'wanted either `every` or `cron`')
-  const of = every === undefined ? { cron, ...(timezone === undefined ? {} : { timezone }) } : { every }
-  const parsed = schedule.safeParse(of)
+  const given = every === undefined ? { cron, ...(timezone === undefined ? {} : { timezone }) } : { every }
+  const parsed = schedule.safeParse(given)
   if (!parsed.success)
-    throw wrong(every === undefined ? 'cron' : 'every', `wanted ${messageOf(parsed.error)}`)
+    throw wrong(every === undefined ? 'cron' : 'every', `wanted ${firstMessage(parsed.error)}`)
   if (cron !== undefined) {
     const read = parseCron(cron, timezone)
     if (read.kind === 'wrong') throw wrong(read.at, read.message)
@@ -34,8 +34,8 @@ function wrong(field: string, message: string): SluiceError {
   return new SluiceError('usage', `\`${field}\`: ${message}`, { details: [{ field, message }] })
 }
 
-/** The message of the form of a union that was meant. */
-function messageOf({ issues: [issue] }: z.ZodError): string {
+/** The message for the member of the union that the caller meant. */
+function firstMessage({ issues: [issue] }: z.ZodError): string {
   if (issue === undefined) return 'a schedule'
   const inner =
     issue.code === 'invalid_union' ? issue.errors.flat().find(({ path }) => path.length > 0) : issue

@@ -128,7 +128,7 @@ it.each([
   expect(vault?.list()).toEqual([])
 })
 
-it('tell another method and another type of body from what is here', async () => {
+it('refuse another method and another type of body', async () => {
   const { status, text } = await ask('POST', '/secrets/a', '{}')
   expect([status, problem.parse(JSON.parse(text)).detail]).toEqual([
     405,
@@ -139,7 +139,7 @@ it('tell another method and another type of body from what is here', async () =>
   expect([(await plain('/secrets/a')).status, (await plain('/runs')).status]).toEqual([415, 405])
 })
 
-it('say what is missing where there is no key', async () => {
+it('say that the key is missing', async () => {
   vault = null
   const answers = [
     await ask('GET', '/secrets'),

@@ -1,6 +1,6 @@
 /**
- * Operations that a server answers by itself: sessions, tokens, logins, the sample, and checks of what is not
- * stored.
+ * The operations that a server answers by itself: sessions, tokens, logins, the sample project, and checks of
+ * schedules and certificates.
  */
 import type { SessionView } from '@sluice/contracts/api'
 import type { InputOf } from '@sluice/contracts/api/operation-shapes'
@@ -47,8 +47,8 @@ export const SERVED: Served = {
     return document(await loginsOf(context).begin(name, { origin, holder: holderOf(context) }, signal))
   },
   finishLogin: async ({ redirected }, context) => {
-    const of = { holder: holderOf(context), by: context.principal.name }
-    return document(await loginsOf(context).finish(new URL(redirected), of, context.signal))
+    const caller = { holder: holderOf(context), by: context.principal.name }
+    return document(await loginsOf(context).finish(new URL(redirected), caller, context.signal))
   },
 }
 
@@ -62,8 +62,8 @@ function sessionOf({ name, by, roles, session }: Principal): SessionView {
 }
 
 /**
- * The receiver of the sample project gives back what it got and keeps nothing. It wants no token, since what
- * sends to it has none, and so it answers to this machine only.
+ * The receiver of the sample project answers with the body that it got, and keeps nothing. Delivery sends no
+ * token to it, so it wants none, and answers to this machine only.
  */
 async function received(body: unknown, { ownUrl, isFromHere }: RouteContext): Promise<Answer> {
   if (ownUrl !== null && isFromHere) return Promise.resolve(document({ received: body }))
@@ -75,7 +75,7 @@ function loginsOf({ logins }: RouteContext): PendingLogins {
   throw new WrongState('This server logs in to no destination: `sluice auth` does.')
 }
 
-/** A session finishes what it has begun itself. */
+/** Identifies the holder of a login: only the session that has begun a login may finish it. */
 function holderOf({ principal: { by, name, session } }: RouteContext): string {
   return session === null ? `${by ?? 'nobody'} ${name}` : `session ${session.id}`
 }

@@ -161,7 +161,7 @@ describe('a page of somebody else', () => {
     expect((await ask('GET', '/api/v1/session', { headers: { ...own(), cookie } })).status).toBe(200)
   })
 
-  it('is not helped by a browser that does not say which page asks', async () => {
+  it('is refused if the browser does not say which page asks', async () => {
     await serve(WITH_TOKENS)
     const cookie = await logIn(TOKENS.write)
     expect((await ask('POST', RUNS, { headers: { cookie } })).status).toBe(403)
@@ -248,7 +248,7 @@ describe('the log and the metrics', () => {
   const refusals = async (): Promise<string[]> =>
     (await metrics.text()).split('\n').filter(line => line.startsWith('sluice_api_refused_total'))
 
-  it('say who logged in, and that nobody did', async () => {
+  it('say who logged in, and whether nobody did', async () => {
     await serve(WITH_TOKENS)
     await logIn('a-token-of-anns-own')
     await ask('POST', '/api/v1/session', { body: { token: 'wrong' } })
@@ -258,7 +258,7 @@ describe('the log and the metrics', () => {
     ])
   })
 
-  it('count refusals by reason, from the first one on, and tell of wrong tokens and missing roles', async () => {
+  it('count refusals by reason, from the first one on, and log wrong tokens and missing roles', async () => {
     await serve(WITH_TOKENS)
     expect(await refusals()).toContain('sluice_api_refused_total{reason="wrong-token"} 0')
     const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } })
@@ -276,8 +276,8 @@ describe('the log and the metrics', () => {
       'sluice_api_refused_total{reason="read-only"} 1',
       'sluice_api_refused_total{reason="role"} 1',
     ])
-    const [first] = told('refused by the API')
-    expect(first).toMatchObject({ reason: 'wrong-token', address: '127.0.0.1', method: 'GET', untold: 0 })
+    const [first] = told('the API refused a request')
+    expect(first).toMatchObject({ reason: 'wrong-token', address: '127.0.0.1', method: 'GET', omitted: 0 })
     expect(logged.join()).not.toContain('Bearer')
   })
 })

@@ -13,7 +13,7 @@ const WRITES = ROUTES.filter(({ scope }) => scope === 'write')
 const logger = createLogger({ name: 'test', level: 'silent' })
 
 describe('the roles of a route', () => {
-  it('are known of each route that changes anything, and some role is wanted', () => {
+  it('are known for each route that changes anything, and at least one is wanted', () => {
     for (const route of WRITES) {
       expect(() => assertMayUse(route, ALL_ROLES), route.id).not.toThrow()
       expect(() => assertMayUse(route, new Set()), route.id).toThrow(/^You may not .*: that wants the role/)
@@ -35,7 +35,7 @@ describe('the roles of a route', () => {
   })
 })
 
-it('nobody without the role is listened to: the answer comes before the body ends', async () => {
+it('a caller without the role is refused before its body ends', async () => {
   const value = 'runner-token-0123'
   const tokens = { write: null, read: null, named: [{ name: 'r', value, roles: new Set<Role>(['run']) }] }
   const unwanted = (): Promise<never> => Promise.reject(new Error('nobody may come so far'))

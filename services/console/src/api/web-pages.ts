@@ -1,6 +1,6 @@
 /**
- * The console's pages, as the build left them in `web/dist`: read once and kept in memory, each with its
- * compressed form. Anybody who reaches the server may load them, since they hold no data.
+ * The console's pages, built into `web/dist`. They are read once and kept in memory, each with its compressed
+ * form. Anybody who reaches the server may load them, since they hold no data.
  */
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
@@ -18,9 +18,7 @@ const TYPES: { readonly [extension: string]: string } = {
   '.woff2': 'font/woff2',
 }
 
-/**
- * The browser asks each time whether it has the newest, but for files whose name changes with their content.
- */
+/** The browser checks for a newer file each time, except if the name changes with the content. */
 const ASK_AGAIN = 'no-cache'
 const FOR_EVER = 'public, max-age=31536000, immutable'
 
@@ -73,8 +71,8 @@ export class WebPages {
   }
 
   /**
-   * The answer to a GET of a path outside the API. Any path that is no file gets the one page, which knows
-   * the addresses of its screens. Null for a file that is not there.
+   * Answers a GET of a path outside the API. Any path that is no file gets the one page, which knows the
+   * addresses of its screens. Null for an asset that does not exist.
    */
   answer({ path, acceptEncoding, ifNoneMatch }: PageRequest): PageAnswer | null {
     const found = this.#files.get(path)

@@ -51,10 +51,10 @@ it('finishes a login once, for the one who has begun it', async () => {
   const finished = { destination: 'crm', for: 'api.example.com of ann', renews: true }
   expect(await logins.finish(back('s1'), ann, signal)).toEqual(finished)
   expect(closed()).toBe(1)
-  await expect(logins.finish(back('s1'), ann, signal)).rejects.toThrow('begun no such login')
+  await expect(logins.finish(back('s1'), ann, signal)).rejects.toThrow('No such login was begun')
 })
 
-it('forgets what is ten minutes old, and the oldest of very many', async () => {
+it('forgets logins after ten minutes, and the oldest of very many', async () => {
   const { logins, closed, pass } = open()
   await logins.begin('crm', ann, signal)
   pass(10 * 60_000)
@@ -66,7 +66,7 @@ it('forgets what is ten minutes old, and the oldest of very many', async () => {
   expect(closed()).toBe(102)
 })
 
-it('begins none that would come back elsewhere, and none to what is not there', async () => {
+it('begins none that would come back elsewhere, and none to an unknown destination', async () => {
   const elsewhere = { redirect_uri: 'http://127.0.0.1:9999/callback' }
   const { logins } = open({ ...CRM, auth: { oauth2: { ...oauth2, authorizationParams: elsewhere } } })
   await expect(logins.begin('crm', ann, signal)).rejects.toThrow('sluice auth crm')

@@ -1,6 +1,6 @@
 /**
- * Logins to destinations that people have begun in a browser and not finished. They live in this process: a
- * login is finished where it was begun. States: begun → finishing → gone, or begun → gone when it is too old,
+ * Logins to destinations that people have begun in a browser and not finished. They live in this process, so
+ * a login finishes only where it began. States: begun → finishing → gone, or begun → gone when it is too old,
  * when too many others were begun since, or when the server ends.
  */
 import { randomBytes } from 'node:crypto'
@@ -10,13 +10,13 @@ import type { Catalog } from '@sluice/control/catalog'
 import type { TokenGrant } from '@sluice/oauth/token-request'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
 
-/** Where the server of the destination sends the browser back to, below the console's own address. */
+/** The path below the console's address to which the destination's server sends the browser back. */
 const CALLBACK_PATH = '/login/callback'
 
 const LIFE_MS = 10 * 60_000
 const MAX_PENDING = 100
 
-/** A login that `grantOf` and `finish` carry on, as services/embedded makes it. */
+/** A login that services/embedded has begun. `grantOf` and `finish` carry it on. */
 export interface BegunLogin extends AsyncDisposable {
   readonly url: string
   readonly codeTo: string
@@ -38,7 +38,7 @@ export interface LoginsOptions {
 
 interface Pending {
   readonly destination: string
-  /** Who has begun it, and finishes it. */
+  /** The session or token that has begun it. No other may finish it. */
   readonly holder: string
   readonly login: BegunLogin
   readonly untilMs: number
@@ -51,41 +51,41 @@ export interface FinishedLogin {
 }
 
 export class PendingLogins implements AsyncDisposable {
-  readonly #of: LoginsOptions
+  readonly #options: LoginsOptions
   readonly #now: () => number
   /** By the state that comes back, in the order in which they were begun. */
   readonly #pending = new Map<string, Pending>()
 
   constructor(options: LoginsOptions) {
-    this.#of = options
+    this.#options = options
     this.#now = options.now ?? elapsedMs
   }
 
   /**
-   * Gives the address at which the person logs in, and where the login goes then. Throws `not-found`, `usage`
-   * and `config`.
+   * Returns the address at which the person logs in, and the hosts that the login may go to. Throws
+   * `not-found`, `usage` and `config`.
    */
   async begin(
     name: string,
     { origin, holder }: { readonly origin: string; readonly holder: string },
     signal: AbortSignal,
   ): Promise<{ readonly url: string; readonly codeTo: string; readonly for: string }> {
-    const all = await this.#of.catalog.resources(signal)
+    const all = await this.#options.catalog.resources(signal)
     const destination = all.find(spec => spec.kind === 'destination' && spec.name === name)
     if (destination?.kind !== 'destination')
       throw new SluiceError('not-found', `There is no destination \`${name}\`.`)
     const redirectUri = `${origin}${CALLBACK_PATH}`
     assertComesBack(destination, redirectUri)
     await this.#forgetSome()
-    const login = await this.#of.begin(destination, redirectUri)
+    const login = await this.#options.begin(destination, redirectUri)
     const state = new URL(login.url).searchParams.get('state') ?? randomBytes(16).toString('base64url')
     this.#pending.set(state, { destination: name, holder, login, untilMs: this.#now() + LIFE_MS })
     return { url: login.url, codeTo: login.codeTo, for: login.grants }
   }
 
   /**
-   * Takes the address that the browser came back to, once. `by` is who has logged in. Throws `config` for one
-   * that is not the end of a login of this person, and what the server of the destination says.
+   * Takes the address that the browser came back to, once. `by` is the name of the person. Throws `config`
+   * for an address that does not end a login of this holder, and the errors of the destination's server.
    */
   async finish(
     redirected: URL,
@@ -97,7 +97,7 @@ export class PendingLogins implements AsyncDisposable {
     if (pending === undefined || pending.holder !== holder || this.#now() >= pending.untilMs)
       throw new SluiceError(
         'config',
-        'You have begun no such login here, or more than ten minutes ago: begin it again, in this browser.',
+        'No such login was begun in this browser within the last ten minutes: begin it again.',
       )
     this.#pending.delete(state)
     await using login = pending.login
@@ -110,7 +110,7 @@ export class PendingLogins implements AsyncDisposable {
     this.#pending.clear()
   }
 
-  /** Those that are too old, and the oldest one if there are too many. */
+  /** Forgets logins that are too old, and the oldest one if there are too many. */
   async #forgetSome(): Promise<void> {
     for (const [state, { login, untilMs }] of this.#pending) {
       if (this.#now() < untilMs && this.#pending.size < MAX_PENDING) continue
@@ -120,7 +120,7 @@ export class PendingLogins implements AsyncDisposable {
   }
 }
 
-/** A destination may name the address itself, as its server knows it. */
+/** A destination may name another callback address itself. The browser would not come back here then. */
 function assertComesBack({ name, auth }: DestinationSpec, redirectUri: string): void {
   const own =
     auth !== undefined && 'oauth2' in auth ? auth.oauth2.authorizationParams?.['redirect_uri'] : undefined

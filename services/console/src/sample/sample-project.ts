@@ -1,10 +1,10 @@
 /**
- * A project to try things with. Its rows stand in the query itself, so it reads no file. It sends to the
- * server that it stands on, unless somebody names another place.
+ * The sample project. Its rows stand in the query itself, so it reads no file. It sends to its own server,
+ * unless the caller names another URL.
  */
 import { type SampleView, SAMPLE_SYNC } from '@sluice/contracts/api/operating'
 
-/** Below `/api/v1`: what the sample sends is answered there, and kept nowhere. */
+/** The path below `/api/v1` to which the sample sends. */
 export const RECEIVER_PATH = '/sample/receiver'
 
 const SQL = `-- Change a row or take one away, and run the sync again.
@@ -16,7 +16,7 @@ select * from (values
 
 const indented = (text: string): string => text.replaceAll('\n', '\n  ')
 
-/** The documents of the sample, in the order in which each comes after those that it refers to. */
+/** The documents of the sample, in an order in which each one follows those that it refers to. */
 export function sampleDocuments(sendsTo: string): SampleView['documents'] {
   const texts = [
     ['source', 'sample-rows', 'type: duckdb\npath: .\n'],

@@ -48,7 +48,7 @@ it('loads the API with the first connection, and only once', async () => {
   await expect(ask(path)).rejects.toMatchObject({ code: 'ENOENT' })
 })
 
-it('takes the place of what a killed process has left', async () => {
+it('replaces the socket of a killed process', async () => {
   writeFileSync(join(folder, 'api.sock'), '')
   await using _listening = await listenLazily({ dataDir: folder, load: api(), logger })
   expect(await ask(socketPathOf(folder))).toBe('hello')

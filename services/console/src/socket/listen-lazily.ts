@@ -1,6 +1,6 @@
 /**
- * Listens on a Unix socket. A server for HTTP takes a quarter of a second to load, and most runs of a sync
- * end before another command asks them anything. So it is loaded with the first connection.
+ * Listens on a Unix socket. The HTTP server takes a quarter of a second to load, and most runs of a sync end
+ * before another command asks anything. So it is loaded with the first connection.
  */
 import { chmodSync } from 'node:fs'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
@@ -12,7 +12,7 @@ import type { Logger } from '@sluice/runtime/logger'
 import { freshSocketPath } from './socket-path.ts'
 
 const ONLY_OWNER = 0o600
-/** How long answers may take that are on their way at the end. A client that follows something has no end. */
+/** The time for answers that are on their way at the end. A client that follows a run would never end. */
 const ANSWERS_WITHIN_MS = 1_000
 
 export interface LoadedApi extends AsyncDisposable {
@@ -61,7 +61,7 @@ export async function listenLazily({ dataDir, load, logger }: LazySocketOptions)
   server.unref()
   return {
     async [Symbol.asyncDispose]() {
-      // Nobody new may come from here on, and who is here gets the answer that is on its way.
+      // No new connection is taken from here on, and answers on their way may still arrive.
       const closed = new Promise<void>(resolve => server.close(() => resolve()))
       const loaded = await loading?.catch(() => null)
       loaded?.http.closeIdleConnections()

@@ -1,7 +1,7 @@
 /**
- * Where the process that has a folder open listens. The socket stands in the folder itself, so whoever may
- * read the folder finds it. The path of a socket may have about a hundred bytes only. With a longer one, the
- * socket is in a private temporary folder, and a file in the folder says where.
+ * The path of the socket on which the process that has a folder open listens. The socket is in the folder
+ * itself, so that commands find it. The path of a socket may have only about a hundred bytes. If the folder's
+ * is longer, the socket is in a private temporary folder, and a file in the folder has its path.
  */
 import { lstatSync, mkdtempSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,8 +12,8 @@ import { writeNewFile } from '@sluice/runtime/private-files'
 const MAX_BYTES = 103
 
 /**
- * The path of the socket of a process that has `dataDir` open; null if it says of none. In the shared folder
- * for temporary files, one that another user put in its place once it was cleared up does not count.
+ * The path of the socket of the process that has `dataDir` open. Null if there is none. In the shared folder
+ * for temporary files, a socket of another user is ignored: it may have been put there after a clean-up.
  */
 export function socketPathOf(dataDir: string): string | null {
   const path = join(dataDir, 'api.sock')
@@ -41,8 +41,8 @@ function isOwn(path: string): boolean {
 }
 
 /**
- * A path on which nobody listens. Only the process that has the folder's lock may ask, since it removes what
- * an earlier process has left.
+ * Makes a path on which nobody listens. Only the process with the folder's lock may call it, since it removes
+ * the socket of an earlier process.
  */
 export function freshSocketPath(dataDir: string): { readonly path: string; readonly remove: () => void } {
   const pointer = pointerOf(dataDir)
@@ -64,7 +64,9 @@ export function freshSocketPath(dataDir: string): { readonly path: string; reado
   return { path, remove }
 }
 
-/** What a process that was killed has left. Whoever wrote the file may have named any path in it. */
+/**
+ * Removes the socket of a process that was killed. The pointer file may hold any path, so it is not trusted.
+ */
 function removeFormer(dataDir: string): void {
   const near = join(dataDir, 'api.sock')
   rmSync(near, { force: true })

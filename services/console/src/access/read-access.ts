@@ -1,4 +1,4 @@
-/** Reads from the environment who may use the API. */
+/** Reads from the environment the tokens of the API, and decides whether it may go without. */
 import { SluiceError } from '@sluice/contracts/errors'
 import { ALL_ROLES, isRole, type Role } from '@sluice/control/roles'
 import { parseEnvironment, type Environment } from '@sluice/runtime/environment'
@@ -34,7 +34,9 @@ const namedTokens = z
   })
   .optional()
 
-/** The token, or what is wrong with the text, which is not repeated. */
+/**
+ * Parses a token. Returns what is wrong with the entry as text, without the entry, which may hold a secret.
+ */
 function namedToken(entry: string): NamedToken | string {
   const [name = '', roles = '', value = '', more] = entry.split(/\s+/)
   if (value === '' || more !== undefined)
@@ -46,7 +48,7 @@ function namedToken(entry: string): NamedToken | string {
   const named = roles.split(',')
   const wrong = named.find(role => role !== 'all' && !isRole(role))
   if (wrong !== undefined)
-    return `\`${name}\` has a role that there is not: there are ${[...ALL_ROLES].join(', ')}, and all`
+    return `\`${name}\` has an unknown role: expected ${[...ALL_ROLES].join(', ')}, or all`
   return { name, value, roles: named.includes('all') ? ALL_ROLES : new Set<Role>(named.filter(isRole)) }
 }
 
@@ -67,10 +69,9 @@ const variables = z.object({
 })
 
 /**
- * Throws `config` for a token that can be guessed, and for an address that others reach without a token for
- * writing or reading.
+ * Throws `config` for a token that can be guessed, and for an address that others reach without any token.
  */
-export function accessOf(env: Environment, host: string): Access {
+export function readAccess(env: Environment, host: string): Access {
   const secrets = ['SLUICE_TOKEN', 'SLUICE_READ_TOKEN', 'SLUICE_TOKENS']
   const {
     SLUICE_TOKEN: write = null,
@@ -92,18 +93,18 @@ export function accessOf(env: Environment, host: string): Access {
   if (isLoopback(host)) return { kind: 'loopback', host }
   throw new SluiceError(
     'config',
-    `Others reach ${host}, so a token is wanted: set SLUICE_TOKEN to a secret of at least 16 characters, or SLUICE_HOST to 127.0.0.1.`,
+    `Other machines reach ${host}, so a token is wanted: set SLUICE_TOKEN to a secret of at least 16 characters, or SLUICE_HOST to 127.0.0.1.`,
   )
 }
 
-/** Two people with one token, or two tokens with one name, could not be told apart. */
+/** The log could not tell two people with one token, or two tokens with one name, apart. */
 function assertDistinct(named: readonly NamedToken[], others: readonly (string | null)[]): void {
   const names = new Set<string>()
   const values = new Set(others)
   for (const { name, value } of named) {
     if (names.has(name)) throw new SluiceError('config', `SLUICE_TOKENS names \`${name}\` twice.`)
     if (values.has(value))
-      throw new SluiceError('config', `SLUICE_TOKENS: the token of \`${name}\` is another one's, too.`)
+      throw new SluiceError('config', `SLUICE_TOKENS: \`${name}\` and another entry have the same token.`)
     names.add(name)
     values.add(value)
   }
