@@ -88,7 +88,7 @@ describe('`sluice run`', () => {
       undelivered: { notices: 1, tries: 1, error: 'HTTP 500: no ***' },
     })
     const { stdout } = await project.sluice('alerts')
-    expect(stdout).toMatch(/1 notice not told since .* after 1 try: HTTP 500: no \*\*\*\. Next try: /)
+    expect(stdout).toMatch(/1 notice not sent since .* after 1 attempt: HTTP 500: no \*\*\*\. Next attempt: /)
   })
 })
 

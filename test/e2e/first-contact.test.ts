@@ -40,7 +40,7 @@ describe('an alert with a mistake', () => {
     const run = await project.sluice('run', SYNC)
     expect(run).toMatchObject({ exitCode: 0, stderr: expect.stringContaining(place) as string })
     // As often as there are mistakes, though the command opens the project twice.
-    expect(run.stderr.split('Until that is mended')).toHaveLength(2)
+    expect(run.stderr.split('Until you fix it')).toHaveLength(2)
     const alerts = await project.sluice('alerts')
     expect(alerts).toMatchObject({ stderr: expect.stringContaining(place) as string })
     expect(alerts.stdout).not.toContain('no alert')
@@ -90,10 +90,10 @@ describe('a schedule', () => {
       if (before === 'after') await project.run(SYNC)
       const { stdout } = await project.sluice('syncs')
       expect(stdout).not.toMatch(/ in \d+ s/)
-      expect(stdout).toMatch(/Nothing runs these schedules now: `sluice .*up` does/)
+      expect(stdout).toMatch(/No process runs these schedules now: `sluice .*up` does/)
       const doctor = await project.sluice('doctor')
       expect(doctor.exitCode, 'a warning').toBe(0)
-      expect(doctor.stdout).toMatch(/schedules +1 sync has a schedule, and nothing runs it/)
+      expect(doctor.stdout).toMatch(/schedules +1 sync has a schedule, and no process runs it/)
     }
   })
 })

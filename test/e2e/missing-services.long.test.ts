@@ -74,7 +74,7 @@ describe.skipIf(realServices() === null)('a run whose services are not at work',
     expect(Date.now() - from).toBeLessThan(11_500)
     expect(await project.sluice('run', SYNC, '--timeout', '1s')).toMatchObject({
       exitCode: 5,
-      stderr: expect.stringContaining('`--timeout 1s` is over') as string,
+      stderr: expect.stringContaining('`--timeout 1s` has passed') as string,
     })
     for (const process of services.processes) if (!process.running) await process.start()
   })

@@ -7,7 +7,7 @@ import type { InputOf } from '@sluice/contracts/api/operation-shapes'
 import type { Control, FollowedRun, Following } from '@sluice/control/port'
 import type { CommandContext } from './command.ts'
 import type { FirstRun } from './compose.ts'
-import { EXIT, exitCodeOfRun, worstOf, type ExitCode } from './exit-codes.ts'
+import { EXIT, exitCodeOfRun, worstExitCode, type ExitCode } from './exit-codes.ts'
 import { GROUPED_ROWS, outputOptions } from './history-options.ts'
 import { openControl } from './open-control.ts'
 import { runProgress, type RunProgress } from './output/run-progress.ts'
@@ -23,7 +23,7 @@ export async function askAndShow(
   { wants, firstRun }: { readonly wants?: RunStatus; readonly firstRun?: FirstRun | undefined } = {},
 ): Promise<ExitCode> {
   await using control = await openControl(context, { firstRun })
-  const { exitCode, view } = await asked(context, control, {
+  const { exitCode, view } = await followAndPrint(context, control, {
     ask: following => ask(control, following),
     wants,
   })
@@ -44,14 +44,14 @@ export async function askForEach(
   const exitCodes: ExitCode[] = []
   for (const request of requests) {
     if (context.signal.aborted) break
-    const { exitCode, view } = await asked(context, control, {
+    const { exitCode, view } = await followAndPrint(context, control, {
       ask: following => control.ask('run', request, following),
     })
     exitCodes.push(exitCode)
     views.push(view)
   }
   if (context.json) context.stdout.write(`${JSON.stringify(views)}\n`)
-  return worstOf(exitCodes)
+  return worstExitCode(exitCodes)
 }
 
 /**
@@ -68,7 +68,7 @@ export async function askForAll(
   setMaxListeners(0, context.signal)
   const all = await Promise.allSettled(
     requests.map(request =>
-      asked(context, control, {
+      followAndPrint(context, control, {
         ask: following => control.ask('run', request, following),
         isAmongOthers: true,
       }),
@@ -79,7 +79,7 @@ export async function askForAll(
     return each.value
   })
   if (context.json) context.stdout.write(`${JSON.stringify(ended.map(({ view }) => view))}\n`)
-  return worstOf(ended.map(({ exitCode }) => exitCode))
+  return worstExitCode(ended.map(({ exitCode }) => exitCode))
 }
 
 const NO_PROGRESS: RunProgress = {
@@ -94,23 +94,26 @@ interface Asked {
 }
 
 /** Shows progress unless others are at work, too, and prints the summary unless JSON is wanted. */
-async function asked(
+async function followAndPrint(
   context: CommandContext,
   control: Control,
-  of: {
+  {
+    ask,
+    wants,
+    isAmongOthers = false,
+  }: {
     readonly ask: (following: Following) => Promise<FollowedRun>
     readonly wants?: RunStatus | undefined
     readonly isAmongOthers?: boolean
   },
 ): Promise<Asked> {
   const { json, stdout, stderr, errorColor, signal: cancel } = context
-  const progress =
-    of.isAmongOthers === true ? NO_PROGRESS : runProgress(stderr, { color: errorColor, now: Date.now })
+  const progress = isAmongOthers ? NO_PROGRESS : runProgress(stderr, { color: errorColor, now: Date.now })
   const onCancel = (): void => progress.ending()
   cancel.addEventListener('abort', onCancel, { once: true })
   let run: FollowedRun
   try {
-    run = await of.ask({ onProgress: view => progress.update(view), cancel })
+    run = await ask({ onProgress: view => progress.update(view), cancel })
   } finally {
     cancel.removeEventListener('abort', onCancel)
     progress.end()
@@ -121,7 +124,7 @@ async function asked(
   if (!json)
     stdout.write(runSummary(view, { ...outputOptions(context), now: Date.now(), waiting, justEnded: true }))
   if (cancel.aborted) return { exitCode: EXIT.interrupted, view }
-  return { exitCode: view.status === of.wants ? EXIT.success : exitCodeOf(view), view }
+  return { exitCode: view.status === wants ? EXIT.success : exitCodeOf(view), view }
 }
 
 /** The rows of a run that wait for a retry; null if they cannot be read, or nobody waits to see them. */
@@ -131,7 +134,7 @@ async function waitingRows(view: RunView, control: Control, signal: AbortSignal)
   try {
     return await control.call('listFailedRows', query, { signal })
   } catch (error) {
-    // The run is what the person asked for, and it is over.
+    // The run is over, and its result counts without the reasons of single rows.
     if (isSluiceError(error) || signal.aborted) return null
     throw error
   }

@@ -3,7 +3,7 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { FILE_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import type { CommandContext, TextSink, TextSource } from './command.ts'
 
-/** False for every other answer, and for none. */
+/** Asks for a yes. False for every other answer, and for none. */
 export async function confirmed(
   question: string,
   { stdin, stderr, signal }: Pick<CommandContext, 'stdin' | 'stderr' | 'signal'>,

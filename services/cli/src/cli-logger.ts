@@ -9,15 +9,15 @@ import { SILENT_LOGGER } from '@sluice/runtime/silent-logger'
 import { KnownValues } from '@sluice/secrets/known-values'
 import type { CommandContext } from './command.ts'
 
-/** All that this process has met and that no line may show. */
+/** The secrets that this process has met. No line may show one. */
 const met = new KnownValues([])
 
-/** No line of any logger shows this value from now on. */
+/** Hides this value in the lines of all loggers from now on. */
 export function mask(value: string): void {
   met.add(value)
 }
 
-/** Throws `config` for a level that there is not. */
+/** Throws `config` for an unknown level. */
 export async function loggerFor({ env }: Pick<CommandContext, 'env'>): Promise<Logger> {
   for (const value of ownSecrets(env)) met.add(value)
   const level = logLevelOf(env) ?? 'silent'

@@ -9,7 +9,7 @@ import type { Called } from './output/called.ts'
 /** An option of one command, or a global one. */
 export interface OptionSpec {
   readonly type: 'boolean' | 'text' | 'number'
-  /** What help shows for the value, in upper case: `N`, `SYNC`. */
+  /** The name of the value in help, in upper case: `N`, `SYNC`. */
   readonly value?: string
   readonly help: string
   /** The only values that the option accepts; absent if it accepts any. */
@@ -29,7 +29,7 @@ export interface PositionalSpec {
   readonly required: boolean
   /** True for the last one, if it may be given several times. */
   readonly repeats?: boolean
-  /** What shells offer for it. */
+  /** The values that shells complete. */
   readonly choices?: readonly string[]
   readonly help: string
 }
@@ -98,7 +98,7 @@ export interface Command {
   readonly positionals: readonly PositionalSpec[]
   readonly options: { readonly [name: string]: OptionSpec }
   readonly examples: readonly Example[]
-  /** What its exit codes mean, beside 0 (success) and 2 (wrong usage or configuration). */
+  /** The meaning of its exit codes, beside 0 (success) and 2 (wrong usage or configuration). */
   readonly exits?: { readonly [code in ExitCode]?: string }
   /** True for a command that may also be called in a folder above a project. */
   readonly besideProjects?: true
@@ -106,7 +106,7 @@ export interface Command {
   readonly serves?: true
   /** True for a command that needs no project. */
   readonly anywhere?: true
-  /** True for a command that reads the folder also where a server has the project. */
+  /** True for a command that reads the folder even if a server has the project. */
   readonly readsFolder?: true
   /**
    * Runs the command and resolves with the exit code. Throws `SluiceError` for every error that a person

@@ -29,7 +29,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'up',
-    summary: 'serve the project: an API, and runs for whoever asks',
+    summary: 'serve the project: schedules, the console and the API',
     load: async () => (await import('./commands/up.ts')).command,
   },
   {
@@ -39,7 +39,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'apply',
-    summary: 'store the resources of the folder, so that they count',
+    summary: 'store the resources of the folder, so that runs use them',
     load: async () => (await import('./commands/apply.ts')).applyCommand,
   },
   {
@@ -49,12 +49,12 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'rollback',
-    summary: 'make a stored resource what it was before',
+    summary: 'restore an earlier version of a stored resource',
     load: async () => (await import('./commands/versions.ts')).rollbackCommand,
   },
   {
     name: 'approve',
-    summary: 'approve a run that the removal guard holds',
+    summary: 'approve a held run',
     load: async () => (await import('./commands/ask.ts')).approveCommand,
   },
   {
@@ -89,7 +89,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'syncs',
-    summary: 'list the syncs: how each is, its last and next run',
+    summary: 'list the syncs: state, last and next run',
     load: async () => (await import('./commands/syncs.ts')).command,
   },
   {
@@ -109,7 +109,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'row',
-    summary: 'show all that happened to one row, and what its state is',
+    summary: 'show the state of one row, and all that happened to it',
     load: async () => (await import('./commands/row.ts')).command,
   },
   {
@@ -119,12 +119,12 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'alerts',
-    summary: 'list the alerts, what holds now, and what could not be told',
+    summary: 'list the alerts: which fire now, and notices that were not sent',
     load: async () => (await import('./commands/alerts.ts')).alertsCommand,
   },
   {
     name: 'alerts test',
-    summary: 'tell a test notice to whom an alert names',
+    summary: 'send a test notice to the recipient of an alert',
     load: async () => (await import('./commands/alerts.ts')).alertsTestCommand,
   },
   {
@@ -154,7 +154,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'doctor',
-    summary: 'look at what Sluice needs, and say what to change',
+    summary: 'check what Sluice needs, and say what to change',
     load: async () => (await import('./commands/doctor.ts')).command,
   },
   {
@@ -164,7 +164,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'completion',
-    summary: 'print a script with which a shell completes commands',
+    summary: 'print the completion script of a shell',
     load: async () => (await import('./commands/completion.ts')).command,
   },
   {

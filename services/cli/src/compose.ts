@@ -40,7 +40,7 @@ import {
 } from '@sluice/secrets/bound-secrets'
 import { isInEnvironment } from '@sluice/secrets/environment'
 import type { Vault } from '@sluice/secrets/vault/vault'
-import { beginningWith, ownedIn, publishedIn } from './folder/folder-owner.ts'
+import { withFirstRun, ownedIn, publishedIn } from './folder/folder-owner.ts'
 import type { Up } from './folder/serve-folder.ts'
 
 /** A person waits for a command, so it gives up sooner than a service. */
@@ -70,18 +70,18 @@ export interface FirstRun {
   readonly how: 'backfill' | 'skip-existing'
 }
 
-/** Control of the syncs where the environment says: on a server, on Kafka, or in the folder. */
+/** Opens control of the syncs where the environment says: on a server, on Kafka, or in the folder. */
 export async function openControl(options: ControlOptions): Promise<Control> {
   const server = serverOf(options)
   if (server !== null) return await askServer(server)
   const load = await loaderOf(options)
   const { projectCatalog } = await import('@sluice/control/catalog')
   const project = await load()
-  tellOfAlerts(project, options.tell)
+  reportBrokenAlerts(project, options.tell)
   return await controlOf(options, projectCatalog(project))
 }
 
-/** The vault there. It does not matter whether the project is right. */
+/** Opens control of the vault in the same place, even if the project has mistakes. */
 export async function openSecrets(options: ProjectOptions): Promise<Control> {
   const server = serverOf(options)
   if (server !== null) return await askServer(server)
@@ -89,14 +89,14 @@ export async function openSecrets(options: ProjectOptions): Promise<Control> {
   return await controlOf(options, unloadedCatalog(await loaderOf(options)))
 }
 
-/** Tells of mistakes that take an alert away: nothing else would, since no run needs it. */
-function tellOfAlerts({ blocked, unread }: Project, tell: ProjectOptions['tell']): void {
+/** Reports mistakes that disable an alert, since no run needs an alert and would report them. */
+function reportBrokenAlerts({ blocked, unread }: Project, tell: ProjectOptions['tell']): void {
   const mistakes = new Set(unread)
   for (const [key, details] of blocked)
     if (key.startsWith('alert/')) for (const detail of details) mistakes.add(detail)
   for (const { file, line, column, message } of mistakes)
     tell(
-      `${[file, line, column].join(':')} ${message}. Until that is mended, an alert in that file stays as it was stored last, and a new one tells nobody.`,
+      `${[file, line, column].join(':')} ${message}. Until you fix it, an alert in that file stays as it was stored last, and a new one notifies nobody.`,
     )
 }
 
@@ -105,11 +105,11 @@ async function loaderOf(options: ControlOptions): Promise<() => Promise<Project>
   const { loadProject, loadUsable } = await import('@sluice/project/load-project')
   return async () => {
     const project = await (isWhole ? loadProject : loadUsable)(dir, { env, signal })
-    return beginningWith(firstRun, ownedIn(dataDirHere(options), project))
+    return withFirstRun(firstRun, ownedIn(dataDirHere(options), project))
   }
 }
 
-/** True in a folder where nothing ran so far. */
+/** True if nothing has run in the folder so far. */
 export function isFirstHere({ dir, env }: Pick<ProjectOptions, 'dir' | 'env'>): boolean {
   return dataDirHere({ dir, env }) !== null && !hasEmbeddedHistory({ dir, env })
 }
@@ -122,7 +122,10 @@ export async function environmentsThatRan(dir: string): Promise<readonly (string
   )
 }
 
-/** The folder of the log, if the folder has its own, so that its resources meet those of no other there. */
+/**
+ * The folder of the project's own log. Null if the log is elsewhere, and has resources of other projects,
+ * too.
+ */
 export function dataDirHere({ dir, env }: Pick<ProjectOptions, 'dir' | 'env'>): string | null {
   return (env['SLUICE_URL'] ?? '') === '' && !isDistributed(env) ? dataDirOf({ dir, env }) : null
 }
@@ -132,8 +135,8 @@ async function controlOf(options: ControlOptions, catalog: Catalog): Promise<Con
   if (isDistributed(env)) {
     const { ProjectControl } = await import('@sluice/control/project-control')
     const open = (): Promise<Pipeline> => openDistributed(options)
-    const openNext: Place['openNextRun'] = (definition, of) =>
-      openNextRun({ ...options, definition, signal: of })
+    const openNext: Place['openNextRun'] = (definition, signal) =>
+      openNextRun({ ...options, definition, signal })
     // The services have the secrets, and this process need not have them.
     const place = {
       ...{ by: userName(), hasHistory: true, open, openNextRun: openNext },
@@ -156,7 +159,7 @@ async function controlOf(options: ControlOptions, catalog: Catalog): Promise<Con
       (await import('@sluice/embedded/compose')).openEmbedded({ ...embedded, expected }),
     openToRead: async () => (await import('@sluice/embedded/compose')).openToRead(embedded),
     askHolder: path => askServer({ kind: 'socket', path }),
-    placeOf: of => folderPlaceOf(options, of),
+    placeOf: place => folderPlaceOf(options, place),
   })
 }
 
@@ -165,7 +168,7 @@ async function askServer(address: ServerAddress): Promise<Control> {
   return createServerControl(address)
 }
 
-/** What a folder's syncs need to run in it. */
+/** The part of a `Place` for syncs that run in their folder. */
 function folderPlaceOf(
   options: ProjectOptions,
   { isAtWork }: { readonly isAtWork: boolean },
@@ -182,7 +185,7 @@ function folderPlaceOf(
       if (mayBeKept && open === null) return
       const vault = mayBeKept && open !== null ? ((await open()).vault ?? undefined) : undefined
       assertSecrets(definition, env, vault)
-      tellUnbound(specs, options, vault)
+      reportUnbound(specs, options, vault)
     },
     openNextRun: (definition, signal) =>
       openNextRun({ ...options, definition, isAtWork, serves: isAtWork, signal }),
@@ -190,7 +193,7 @@ function folderPlaceOf(
   }
 }
 
-/** Rows of sources for whoever edits resources in this folder. They are loaded once somebody asks. */
+/** Sample rows for the editor of resources. The code that reads them is loaded with the first question. */
 function lazySamples(options: ProjectOptions & Pick<NextRunOptions, 'serves'>): Samples {
   let loaded: Promise<Samples> | null = null
   const samples = (): Promise<Samples> =>
@@ -199,8 +202,8 @@ function lazySamples(options: ProjectOptions & Pick<NextRunOptions, 'serves'>): 
     ))
   return {
     dir: options.dir,
-    openSample: async (...of) => await (await samples()).openSample(...of),
-    readRows: async (...of) => await (await samples()).readRows(...of),
+    openSample: async (...args) => await (await samples()).openSample(...args),
+    readRows: async (...args) => await (await samples()).readRows(...args),
   }
 }
 
@@ -222,18 +225,18 @@ export async function openUp(options: ProjectOptions): Promise<Up> {
     ])
   const { dir, env, logger } = options
   const dataDir = dataDirOf(options)
-  // Wrong variables are told before anything is opened.
+  // It throws for wrong variables before anything is opened.
   const settings = historySettings(env)
   const createIndex = index.createSqliteIndex
-  // Whoever has a token may be somebody else than the user of this process, whose files are not theirs.
-  const of = hasTokens(options.env) ? { ...options, sourceRoots: [options.dir] } : options
+  // A person with a token may not be the user of this process, so sources read files of the project alone.
+  const opening = hasTokens(options.env) ? { ...options, sourceRoots: [options.dir] } : options
   return await serveFolder({
-    ...of,
+    ...opening,
     dataDir,
     openIndex: pipeline => openHistory({ ...pipeline, dataDir, settings, createIndex, logger }),
-    openPipeline: metrics => openEmbedded({ ...of, newRunId: newUlid, mask, metrics }),
-    place: folderPlaceOf(of, { isAtWork: true }),
-    logIn: login => logInWith(of, login),
+    openPipeline: metrics => openEmbedded({ ...opening, newRunId: newUlid, mask, metrics }),
+    place: folderPlaceOf(opening, { isAtWork: true }),
+    logIn: login => logInWith(opening, login),
     checks: async () =>
       (await import('@sluice/embedded/doctor/folder-checks')).folderChecks(dir, dataDir, null),
   })
@@ -246,10 +249,10 @@ function hasTokens(env: Environment): boolean {
 }
 
 /**
- * Tells about secrets of these resources that may go to any host, as nobody has said where they may go. A
- * process that shares its topics with other authors refuses such secrets, and has nothing to tell.
+ * Reports secrets of these resources that may go to any host, since they have no grants. A process that
+ * shares its topics with other authors refuses such secrets, so it reports nothing.
  */
-export function tellUnbound(
+export function reportUnbound(
   specs: readonly ResourceSpec[],
   { env, tell }: Pick<ProjectOptions, 'env' | 'tell'>,
   vault?: KeptSecrets,
@@ -263,7 +266,7 @@ export function tellUnbound(
 async function openNextRun(
   options: ProjectOptions & Pick<NextRunOptions, 'definition' | 'isAtWork' | 'serves'>,
 ): Promise<NextRun> {
-  tellUnbound([options.definition.source], options)
+  reportUnbound([options.definition.source], options)
   const [embedded, { mask }] = await Promise.all([
     import('@sluice/embedded/compose'),
     import('./cli-logger.ts'),
@@ -271,7 +274,7 @@ async function openNextRun(
   return await embedded.openNextRun({ ...options, newRunId: newUlid, mask })
 }
 
-/** What notices of alerts are told with. */
+/** Opens what sends the notices of alerts. */
 async function openTelling(
   { env }: Pick<ProjectOptions, 'env'>,
   kept: KeptSecrets | null,
@@ -299,7 +302,7 @@ export function assertVaultHere(options: Pick<ProjectOptions, 'env' | 'tell'>): 
   if (serverOf(options) === null) return
   throw new SluiceError(
     'usage',
-    'A login uses the secrets of the vault and is kept there, and a server does not log in for you. Unset SLUICE_URL, and log in where the vault is: for `sluice up`, in its folder while it is stopped; for a console, with SLUICE_KAFKA_BROKERS.',
+    '`sluice auth` does not log in through a server. Log in on the page of the destination in its console. Or unset SLUICE_URL, and call `sluice auth` where the vault is: for `sluice up`, in its folder while it is stopped; for services on Kafka, with SLUICE_KAFKA_BROKERS.',
   )
 }
 
@@ -331,7 +334,7 @@ async function openVaultHere(options: ProjectOptions): Promise<{ readonly vault:
   }
 }
 
-/** Where the server of a destination sends a person back to; null if it says nothing of that. */
+/** Returns the redirect URI that the destination configures; null if it configures none. */
 export async function redirectOf(destination: DestinationSpec): Promise<string | null> {
   const { configuredRedirect } = await import('@sluice/embedded/log-in')
   return configuredRedirect(destination)
@@ -352,7 +355,11 @@ export async function logIn(
 
 async function logInWith(
   { env }: Pick<ProjectOptions, 'env'>,
-  of: { readonly destination: DestinationSpec; readonly redirectUri: string; readonly vault: Vault },
+  {
+    destination,
+    redirectUri,
+    vault,
+  }: { readonly destination: DestinationSpec; readonly redirectUri: string; readonly vault: Vault },
 ): Promise<LoggingIn & AsyncDisposable> {
   const [{ beginLogin }, { createUndiciSender }, { mask }] = await Promise.all([
     import('@sluice/embedded/log-in'),
@@ -368,8 +375,8 @@ async function logInWith(
     }),
   )
   const ungranted = hasOtherAuthors(env) ? 'refused' : 'allowed'
-  const secretFor = told(boundSecrets(env, ungranted, of.vault), mask)
-  const login = await beginLogin(of.destination, { ...of, secretFor, sender })
+  const secretFor = told(boundSecrets(env, ungranted, vault), mask)
+  const login = await beginLogin(destination, { redirectUri, vault, secretFor, sender })
   const opened = opening.move()
   return { ...login, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }
@@ -420,7 +427,7 @@ async function openDistributed({
   }
 }
 
-/** What `sluice doctor` finds where the environment says that the project runs. */
+/** Returns the checks of the place where the project runs: a server, Kafka or the folder. */
 export async function doctorChecks(options: ProjectOptions): Promise<readonly Check[]> {
   const { env, signal } = options
   const server = serverOf(options)
@@ -440,7 +447,7 @@ export async function doctorChecks(options: ProjectOptions): Promise<readonly Ch
   const project = await (
     await loaderOf(options)
   )().catch((error: unknown) => {
-    // A mistake in the project is told by a check of its own.
+    // A check of its own reports a mistake in the project.
     if (isSluiceError(error)) return null
     throw error
   })

@@ -44,10 +44,10 @@ export function exitCodeOfError(code: ErrorCode): ExitCode {
 }
 
 /**
- * The exit code of a run that has ended or is held. A failed run gives the code of the error that it failed
- * with, if that is known.
+ * The exit code of a run that has ended or is held. A failed run exits with the code of its error, if that is
+ * known.
  */
-export function exitCodeOfRun(status: RunStatus, failedOf: ErrorCode | null = null): ExitCode {
+export function exitCodeOfRun(status: RunStatus, errorCode: ErrorCode | null = null): ExitCode {
   switch (status) {
     case 'success':
       return EXIT.success
@@ -56,7 +56,7 @@ export function exitCodeOfRun(status: RunStatus, failedOf: ErrorCode | null = nu
     case 'held':
       return EXIT.held
     case 'failed':
-      return failedOf === null ? EXIT.failed : exitCodeOfError(failedOf)
+      return errorCode === null ? EXIT.failed : exitCodeOfError(errorCode)
     case 'cancelled':
     case 'queued':
     case 'running':
@@ -75,27 +75,27 @@ const WORST_FIRST = [
   EXIT.warning,
 ] as const satisfies readonly ExitCode[]
 
-/** The exit code of several runs: that of the one that went worst. */
-export function worstOf(codes: readonly ExitCode[]): ExitCode {
+/** The exit code of the run that went worst. */
+export function worstExitCode(codes: readonly ExitCode[]): ExitCode {
   return WORST_FIRST.find(code => codes.includes(code)) ?? EXIT.success
 }
 
-/** For help: of commands that ask where the project runs. */
-export const EXITS_OF_ASKING = { 5: 'what the project runs on cannot be reached' } as const
+/** Codes in the help of commands that ask the place where the project runs. */
+export const EXITS_OF_ASKING = { 5: 'the server, Kafka, the registry or Redis cannot be reached' } as const
 
-/** For help: of commands that change stored resources, or say what they would change. */
+/** Codes in the help of commands that change stored resources, or say what they would change. */
 export const EXITS_OF_CHANGES = {
   1: 'a resource is not of this project, or is in use: nothing was changed',
   ...EXITS_OF_ASKING,
 } as const
 
-/** For help: of commands that wait for a run. */
+/** Codes in the help of commands that wait for a run. */
 export const EXITS_OF_RUNS = {
   0: 'every row was delivered',
   1: 'the run failed or was cancelled',
   2: 'wrong usage, configuration or SQL, missing file',
   3: 'a row is invalid or was not delivered',
-  4: 'the removal guard holds the run',
-  5: 'a source, or what the project runs on, cannot be reached',
+  4: 'held: too many removals (the removal guard), or another destination',
+  5: 'a source, server, Kafka, registry or Redis cannot be reached',
   130: 'interrupted: the run was ended cleanly',
 } as const

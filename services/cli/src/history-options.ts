@@ -13,7 +13,7 @@ export const PAGING_OPTIONS = {
   after: { type: 'text', value: 'CURSOR', help: 'go on after an earlier page, with the `next` that it gave' },
 } as const satisfies { readonly [name: string]: OptionSpec }
 
-/** Errors are grouped among so many rows. */
+/** Errors are grouped among the first rows, up to this many. */
 export const GROUPED_ROWS = 1_000
 
 export const KEY_OPTION: OptionSpec = {
@@ -63,7 +63,7 @@ export function statusOption(args: CommandArgs): string | undefined {
   )
 }
 
-/** The same as a number, which is 5 for `5xx`. */
+/** Returns `--status` as a number, which is 5 for `5xx`. */
 export function statusNumber(args: CommandArgs): number | undefined {
   const text = statusOption(args)
   return text === undefined ? undefined : Number.parseInt(text, 10)
@@ -95,7 +95,7 @@ export function timeOption(args: CommandArgs, name: string, now: number): string
   const text = textOption(args, name)
   if (text === undefined) return undefined
   const at = parseTime(name, text, now)
-  // Nothing was recorded before.
+  // Nothing was recorded before 1970.
   return new Date(Math.min(Math.max(at, 0), MAX_TIME_MS)).toISOString()
 }
 

@@ -4,9 +4,9 @@ import { calledCommand } from './output/called.ts'
 import { runCli } from './run-cli.ts'
 
 const signal = listenForInterrupts(process)
-/** Why output is lost that somebody wants, such as on a full disk. */
-const lost: Error[] = []
-process.stdout.on('error', (error: Error) => lost.push(error))
+/** Failed writes to stdout, such as on a full disk. */
+const writeErrors: Error[] = []
+process.stdout.on('error', (error: Error) => writeErrors.push(error))
 const END_WITHIN_MS = 10_000
 const cwd = workingFolder()
 const exitCode = await runCli({
@@ -24,10 +24,11 @@ const exitCode = await runCli({
     }, END_WITHIN_MS).unref(),
 })
 await new Promise(resolve => process.stdout.write('', resolve))
-if (lost[0] !== undefined) process.stderr.write(`error: The output cannot be written: ${lost[0].message}\n`)
-process.exit(lost.length > 0 && exitCode === EXIT.success ? EXIT.failed : exitCode)
+if (writeErrors[0] !== undefined)
+  process.stderr.write(`error: The output cannot be written: ${writeErrors[0].message}\n`)
+process.exit(writeErrors.length > 0 && exitCode === EXIT.success ? EXIT.failed : exitCode)
 
-/** If the folder was removed meanwhile, Node does not tell where it was, and the shell does. */
+/** Returns the current folder. If it was removed, Node throws, and the shell still knows its path. */
 function workingFolder(): string {
   try {
     return process.cwd()

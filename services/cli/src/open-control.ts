@@ -32,7 +32,7 @@ export async function openControl(
   return new ControlFor(ALL_ROLES, await openControlOf(options))
 }
 
-/** Control of the vault of the project, wherever it is. Rejects with what `use` rejects with. */
+/** Calls `use` with control of the project's vault, wherever the vault is. Rejects as `use` does. */
 export async function withSecrets<T>(
   context: CommandContext,
   use: (control: Control) => Promise<T>,

@@ -32,7 +32,6 @@ export interface GlobalOptions {
   readonly dir: string | null
   readonly env: string | null
   readonly json: boolean
-  readonly noColor: boolean
   readonly help: boolean
   readonly version: boolean
 }
@@ -80,7 +79,7 @@ export function wantsJson(argv: readonly string[]): boolean {
   return argv.slice(0, end < 0 ? undefined : end).includes('--json')
 }
 
-/** What `--dir` and `--env` say, even if the rest of the command line is wrong. */
+/** Returns the values of `--dir` and `--env`, even if the rest of the command line is wrong. */
 export function placeGiven(argv: readonly string[]): Pick<GlobalOptions, 'dir' | 'env'> {
   const { dir, env } = globalsOf(tokensOf(argv, GLOBAL_OPTIONS))
   return { dir, env }
@@ -129,7 +128,6 @@ function globalsOf(tokens: readonly Token[]): GlobalOptions {
     dir,
     env,
     json: given.has('json'),
-    noColor: given.has('no-color'),
     help: given.has('help'),
     version: given.has('version'),
   }
@@ -144,7 +142,7 @@ function unknownCommand(name: string, commands: readonly CommandEntry[]): Sluice
   return new SluiceError('usage', `There is no command \`${name}\`. ${hint}`)
 }
 
-/** What other tools take as an option, and the environment says here. */
+/** Other tools take these as options, and Sluice takes them from environment variables. */
 const VARIABLES = ['port', 'host', 'url', 'token']
 
 function unknownOption(

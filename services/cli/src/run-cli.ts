@@ -19,20 +19,20 @@ import { findCommand, parseCommandArgs, placeGiven, wantsJson } from './parse-co
 export interface CliProcess {
   readonly argv: readonly string[]
   readonly cwd: string
-  /** How people call it. Default: `sluice`. */
+  /** The command as people type it. Default: `sluice`. */
   readonly command?: string
   readonly env: { readonly [name: string]: string | undefined }
-  /** Default: that of the process. */
+  /** Default: stdin of the process. */
   readonly stdin?: TextSource
   readonly stdout: TextSink
   readonly stderr: TextSink
   readonly signal: AbortSignal
-  /** Calls this in 10 s, unless the process has ended by then, and ends it with this code. */
+  /** In 10 s, calls `say` and ends the process with this code, unless it has ended by then. */
   readonly endSoon?: (exitCode: ExitCode, say: () => void) => void
 }
 
 const NOT_ENDED =
-  'It has not ended within 10 s of being told to, so the command ends without it. `sluice runs` shows what becomes of a run.'
+  'The work has not ended within 10 s of the interrupt, so the command no longer waits for it. `sluice runs` shows what becomes of a run.'
 
 /** Never throws. It prints errors for people on stderr, or with `--json` as a document on stdout. */
 export async function runCli(cli: CliProcess): Promise<ExitCode> {
@@ -40,12 +40,12 @@ export async function runCli(cli: CliProcess): Promise<ExitCode> {
     return await dispatch(cli)
   } catch (error) {
     const known = asSluiceError(error, cli.signal)
-    if (wantsJson(cli.argv) || known.code !== 'aborted') tellError(known, cli)
+    if (wantsJson(cli.argv) || known.code !== 'aborted') reportError(known, cli)
     return exitCodeOfError(known.code)
   }
 }
 
-function tellError(error: SluiceError, cli: CliProcess): void {
+function reportError(error: SluiceError, cli: CliProcess): void {
   const { stdout, stderr, argv } = cli
   const shown = { color: takesColor(stderr, cli), columns: terminalColumns(stderr), called: calledAs(cli) }
   if (wantsJson(argv)) stdout.write(safeJson(`${JSON.stringify(errorBody(error))}\n`))
@@ -66,7 +66,7 @@ async function dispatch(cli: CliProcess): Promise<ExitCode> {
     return EXIT.success
   }
   const endSoon = (error: SluiceError): void =>
-    cli.endSoon?.(exitCodeOfError(error.code), () => tellError(error, cli))
+    cli.endSoon?.(exitCodeOfError(error.code), () => reportError(error, cli))
   const onInterrupt = (): void => endSoon(new SluiceError('aborted', NOT_ENDED))
   if (command.serves !== true) cli.signal.addEventListener('abort', onInterrupt, { once: true })
   const args = parseCommandArgs(cli.argv, { entry, words, command })
@@ -110,7 +110,7 @@ function calledAs({ argv, command = 'sluice' }: CliProcess): Called {
   return { command, ...placeGiven(argv) }
 }
 
-/** The project that the command means. A command that needs none takes the folder as it is. */
+/** Returns the project folder, absolute. A command that needs no project takes the folder as it is. */
 async function projectDir(
   cli: CliProcess,
   { dir, command, words }: { readonly dir: string | null; readonly command: Command; readonly words: string },
@@ -122,7 +122,7 @@ async function projectDir(
   if (command.anywhere === true || isElsewhere) return start
   const found = await findProject(start, cli)
   if (found.below === null || command.besideProjects === true) {
-    // Before anything is made for an environment that is not there.
+    // It throws for an unknown environment, before anything is made for it.
     environmentIn(found.dir, cli.env)
     return found.dir
   }
@@ -131,8 +131,8 @@ async function projectDir(
   throw new SluiceError(
     'usage',
     `Another project lies in ${below}, below ${found.dir}, and a project reads the files of all folders below it. ` +
-      `For the one below: \`${asTyped(`sluice ${words}`, { ...calledAs(cli), dir: inside })} …\`. ` +
-      `For this folder, first move ${found.below} out of it.`,
+      `To work in the one below: \`${asTyped(`sluice ${words}`, { ...calledAs(cli), dir: inside })} …\`. ` +
+      `To work in ${found.dir}, first move ${found.below} out of it.`,
   )
 }
 

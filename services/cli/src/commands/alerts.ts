@@ -10,14 +10,14 @@ import { counted } from '../output/wording.ts'
 
 export const alertsCommand: Command = {
   description:
-    'Lists the alerts of the project. For each, it says what holds now and since when, when it told something last, and which notices could not be told yet, with the reason and the next try.\n' +
-    '`sluice up` watches all syncs. On Kafka the console does. `sluice run` tells what its own runs caused.\n' +
+    'Lists the alerts of the project. For each, it says which conditions hold now and since when, when the last notice was sent, and which notices could not be sent yet, with the reason and the next attempt.\n' +
+    '`sluice up` watches all syncs. On Kafka the console does. `sluice run` sends the notices of its own runs.\n' +
     'An alert is a document with `kind: alert` in the project; docs/reference/alert.md has its fields.',
   positionals: [],
   options: {},
   exits: EXITS_OF_ASKING,
   examples: [
-    { command: 'sluice alerts', does: 'what is wrong now, and whether somebody was told' },
+    { command: 'sluice alerts', does: 'what is wrong now, and whether notices were sent' },
     { command: 'sluice alerts --json', does: 'the same for scripts' },
   ],
   async run(context) {
@@ -32,10 +32,10 @@ export const alertsCommand: Command = {
 
 export const alertsTestCommand: Command = {
   description:
-    'Sends a test notice to whom the alert names, and waits until it was taken. It changes no state. If the notice is not taken, the message has the reason, and the exit code is 5.',
+    'Sends a test notice to the recipient of the alert, and waits until it was taken. It changes no state. If the notice is not taken, the message has the reason, and the exit code is 5.',
   positionals: [{ name: 'ALERT', required: true, help: 'the alert to test' }],
   options: {},
-  exits: { 5: 'the notice was not taken, or what the project runs on cannot be reached' },
+  exits: { 5: 'the notice was not taken, or the server, Kafka, registry or Redis cannot be reached' },
   examples: [{ command: 'sluice alerts test team', does: 'shows whether notices arrive' }],
   async run(context) {
     const { stdout, signal, json, args } = context
@@ -49,7 +49,7 @@ export const alertsTestCommand: Command = {
 }
 
 const NONE =
-  'No alert is at work. Here is one for a file of the project:\n\n' +
+  'No alert is active. Here is one for a file of the project:\n\n' +
   '  kind: alert\n' +
   '  name: team\n' +
   '  syncs: all\n' +
@@ -96,12 +96,12 @@ function detailLines({ name, firing, undelivered, state }: AlertView, width: num
   if (undelivered !== null) {
     const { notices, since, tries, error, nextTryAt } = undelivered
     details.push(
-      `${counted(notices, 'notice')} not told since ${minute(since)}, after ${tries === 1 ? '1 try' : `${tries} tries`}: ${error}. Next try: ${minute(nextTryAt)}.`,
+      `${counted(notices, 'notice')} not sent since ${minute(since)}, after ${counted(tries, 'attempt')}: ${error}. Next attempt: ${minute(nextTryAt)}.`,
     )
   }
   if (state === 'unwatched')
     details.push(
-      'Nobody has looked yet: `sluice up` watches, on Kafka the console, and `sluice run` its own runs.',
+      'Nothing watches it yet: `sluice up` does, on Kafka the console, and `sluice run` for its own runs.',
     )
   if (details.length === 0) return []
   return ['', safe(name), ...details.flatMap(detail => wrap(safe(detail), width).map(line => `  ${line}`))]

@@ -46,7 +46,7 @@ export const diffCommand: Command = {
     const view = await withFolder(context, (control, project) =>
       control.call('diffResources', project, { signal }),
     )
-    tellNotices(context, view)
+    printNotices(context, view)
     if (json) printJson(context, view)
     else {
       const end = `\`${asTyped('sluice apply', called)}\` does it.`
@@ -80,7 +80,7 @@ export const applyCommand: Command = {
       noteProject(dataDirHere(context), project)
       return changed
     })
-    tellNotices(context, view)
+    printNotices(context, view)
     if (json) printJson(context, view)
     else stdout.write(changesText(view, { ...outputOptions(context), tense: 'did', end: null }))
     return EXIT.success
@@ -89,7 +89,7 @@ export const applyCommand: Command = {
 
 const MAX_NAME = 200
 
-/** Loads the whole folder: a mistake anywhere is told before anything changes. */
+/** Loads the whole folder, so that a mistake anywhere throws before anything changes. */
 async function withFolder<T>(
   context: CommandContext,
   ask: (control: Control, project: InputOf<'applyResources'>) => Promise<T>,
@@ -108,24 +108,24 @@ async function withFolder<T>(
   })
 }
 
-/** Prints the changes as JSON, with the fields that the interface has. */
+/** Prints the changes as JSON, with the fields that users rely on. */
 function printJson({ stdout }: CommandContext, { changes }: ChangesView): void {
   const shown = changes.map(({ kind, name, action, fields }) => ({ kind, name, action, fields }))
   stdout.write(`${JSON.stringify({ changes: shown })}\n`)
 }
 
-function tellNotices(context: CommandContext, { notices = [] }: ChangesView): void {
+function printNotices(context: CommandContext, { notices = [] }: ChangesView): void {
   for (const notice of notices) teller(context)(notice)
 }
 
 const USUAL_COLUMNS = 100
-/** Lines of a text that differs. */
+/** The output shows this many lines of a text that differs. */
 const MAX_LINES = 6
 
 const SIGNS = { create: '+', update: '~', delete: '-' } as const
 const COLORS = { create: 'green', update: 'yellow', delete: 'red' } as const
 
-/** What changes, or has changed, resource by resource and field by field. `end` says what to do next. */
+/** Lists the changes by resource and field. `end` says what to do next. */
 function changesText(
   { changes }: ChangesView,
   options: OutputOptions & { readonly tense: 'would' | 'did'; readonly end: string | null },
@@ -136,7 +136,8 @@ function changesText(
     return `${paint('green', '✓')} Nothing ${tense === 'would' ? 'to change' : 'has changed'}: what is stored is as the folder has it.\n`
   const width = columns ?? USUAL_COLUMNS
   const lines = changes.flatMap(change => changeLines(change, { paint, width }))
-  const count = (of: ChangeView['action']): number => changes.filter(({ action }) => action === of).length
+  const count = (counted: ChangeView['action']): number =>
+    changes.filter(({ action }) => action === counted).length
   const parts = (['create', 'update', 'delete'] as const).flatMap(action =>
     count(action) === 0 ? [] : [`${count(action)} ${WORDS[tense][action]}`],
   )
@@ -162,7 +163,7 @@ function changeLines({ kind, name, action, values = [], takenFrom }: ChangeView,
   return [head, ...fields]
 }
 
-/** One line for short values. Of texts with several lines, those that differ. */
+/** Shows short values in one line, and of longer texts the lines that differ. */
 function fieldLines({ field, before, after }: FieldChange, { paint, width }: Look): string[] {
   const old = valueText(before)
   const now = valueText(after)
@@ -190,8 +191,8 @@ function differing(
   let start = 0
   while (start < old.length && start < now.length && old[start] === now[start]) start += 1
   let end = 0
-  const most = Math.min(old.length, now.length) - start
-  while (end < most && old[old.length - 1 - end] === now[now.length - 1 - end]) end += 1
+  const maxEnd = Math.min(old.length, now.length) - start
+  while (end < maxEnd && old[old.length - 1 - end] === now[now.length - 1 - end]) end += 1
   return [old.slice(start, old.length - end), now.slice(start, now.length - end)]
 }
 

@@ -59,7 +59,7 @@ export const cancelCommand: Command = {
     1: 'the run failed',
   },
   examples: [
-    { command: 'sluice cancel 01JDZ8M6W3V5T8Q9YB4K2N7R1C', does: 'ends the run and shows its figures' },
+    { command: 'sluice cancel 01JDZ8M6W3V5T8Q9YB4K2N7R1C', does: 'ends the run and shows its counts' },
   ],
   run: context => {
     const [id = ''] = context.args.positionals

@@ -23,7 +23,7 @@ import { clockTime, elapsed, paintOutcome, type OutputOptions } from '../output/
 
 export const command: Command = {
   description:
-    'Shows requests as they were sent and answers as they came back, the newest first. Secrets are masked, and long answers are cut.',
+    'Shows requests as they were sent and answers as they came back, the newest first. Secrets are masked, and long answers are shortened.',
   positionals: [],
   options: {
     run: { type: 'text', value: 'RUN', help: 'only attempts of one run' },
@@ -39,8 +39,8 @@ export const command: Command = {
     },
     since: { type: 'text', value: 'TIME', help: 'only newer attempts: how long ago (2h), or a time' },
     until: { type: 'text', value: 'TIME', help: 'only older attempts: how long ago, or a time' },
-    search: { type: 'text', value: 'TEXT', help: 'only with this text in the error, in whatever case' },
-    bodies: { type: 'boolean', help: 'with `--search`: looks in bodies, too, as far as they are held' },
+    search: { type: 'text', value: 'TEXT', help: 'only with this text in the error, in upper or lower case' },
+    bodies: { type: 'boolean', help: 'with `--search`: also look in bodies, as far as they are kept' },
     details: { type: 'boolean', help: 'with headers and bodies' },
     ...PAGING_OPTIONS,
   },
@@ -116,7 +116,7 @@ function attemptsTable(attempts: readonly AttemptView[], options: OutputOptions,
       { title: 'STARTED' },
       { title: 'SYNC', shrinks: true, drops: true },
       { title: 'TRIGGER', drops: true },
-      { title: 'TRY', align: 'right', drops: true },
+      { title: 'ATTEMPT', align: 'right', drops: true },
       { title: 'STATUS', align: 'right' },
       {
         title: 'OUTCOME',
@@ -154,7 +154,7 @@ function started(at: string, { columns, timeZone }: OutputOptions): string {
   return columns === null || columns >= ROOM_FOR_DATES ? text : (text.split(' ')[1] ?? text)
 }
 
-/** On a terminal the part that tells requests of one API apart. */
+/** On a terminal, the URL without its origin, which all requests of an API share. */
 function pathOf(url: string, { columns }: OutputOptions): string {
   const parsed = columns === null ? null : URL.parse(url)
   return parsed === null ? url : `${parsed.pathname}${parsed.search}`
@@ -163,7 +163,7 @@ function pathOf(url: string, { columns }: OutputOptions): string {
 function placeOf({ run, requestId, attempt, test }: AttemptView): string {
   return test === true
     ? `test ${run}, which changed no state`
-    : `run ${run} · request ${requestId} · try ${attempt}`
+    : `run ${run} · request ${requestId} · attempt ${attempt}`
 }
 
 export function attemptDetails(attempt: AttemptView, options: OutputOptions, paint: Paint): string[] {

@@ -56,7 +56,7 @@ export const command: Command = {
     const answers = keptOpen(stdin)
     if (isSure) stderr.write(`${safe(goesTo)}\n`)
     else if (!(await confirmed(`${safe(goesTo)} Log in?`, { ...context, stdin: answers }))) {
-      stderr.write('Nobody has logged in.\n')
+      stderr.write('The login was not started.\n')
       return EXIT.success
     }
     stderr.write(`Open this URL in a browser, and log in:\n\n${login.url}\n\n`)
@@ -74,7 +74,7 @@ export const command: Command = {
   },
 }
 
-/** The same lines, for one reader after the other: the first one leaves the rest to the next. */
+/** Lets readers share stdin one after the other: each goes on where the one before stopped. */
 function keptOpen(stdin: TextSource): TextSource {
   const lines = stdin[Symbol.asyncIterator]()
   return { [Symbol.asyncIterator]: () => ({ next: () => lines.next() }) }

@@ -12,8 +12,8 @@ const MAX_PASTE = 16_384
 export interface Callback extends AsyncDisposable {
   readonly redirectUri: string
   /**
-   * The first URL that `read` takes, as what it makes of it. A URL that it throws for is told and waited
-   * over. Rejects with the signal's reason.
+   * Resolves with what `read` returns for the first URL that it takes. If `read` throws, the person reads
+   * why, and the wait goes on. Rejects with the signal's reason.
    */
   first<T>(
     read: (redirected: URL) => T,

@@ -1,20 +1,20 @@
-/** What may follow on a command line, for the completion of shells. Pure: names come from the caller. */
+/** Completes a command line for a shell. It is pure: the caller reads the names. */
 import type { Command, CommandEntry, OptionSpec } from '../command.ts'
 import { GLOBAL_OPTIONS } from '../parse-command-line.ts'
 
-/** What a name on a command line names. */
+/** The kinds of names on a command line. */
 export type Named = 'SYNC' | 'DESTINATION' | 'ENV'
 
 interface Words {
   /** The words before the one that is completed, without `sluice`. */
   readonly before: readonly string[]
-  /** As far as it is typed. */
+  /** The word to complete, as far as it is typed. */
   readonly word: string
 }
 
 /**
- * The candidates, in their order. None: the shell may offer files. It never throws for a command line that is
- * wrong.
+ * Returns the candidates in their order. If there is none, the shell may offer files. It does not throw for a
+ * wrong command line.
  */
 export async function completeWords(
   words: readonly string[],

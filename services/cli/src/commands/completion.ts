@@ -62,7 +62,7 @@ function isShell(text: string): text is Shell {
 
 const NOWHERE = { write: () => true }
 
-/** Whatever keeps the names from being read, there are none: a press of Tab is no place for an error. */
+/** Returns no names if they cannot be read, since a press of Tab is no place for an error. */
 async function namesOf(
   what: Named,
   context: CommandContext,

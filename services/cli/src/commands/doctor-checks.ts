@@ -3,30 +3,30 @@ import { SluiceError, isSluiceError } from '@sluice/contracts/errors'
 import { clockCheck, looked, ok, problem, warning, type Check } from '@sluice/control/health/check'
 import type { Control } from '@sluice/control/port'
 
-const LEAST_NODE = 24
+const MIN_NODE = 24
 
 export function versionChecks(sluice: string, node: string): readonly Check[] {
-  const isNew = Number.parseInt(node, 10) >= LEAST_NODE
+  const isNew = Number.parseInt(node, 10) >= MIN_NODE
   const found = `sluice ${sluice} on Node ${node}`
   if (isNew) return [ok('versions', found)]
-  return [problem('versions', found, `use Node ${LEAST_NODE} or later: \`npm ci\` in the clone brings it`)]
+  return [problem('versions', found, `use Node ${MIN_NODE} or later: \`npm ci\` in the clone brings it`)]
 }
 
 /**
- * A mistake in a project stops only what uses it, so that it is a problem for some syncs and none for others.
+ * Loads the project. A mistake in it is a problem, though it stops only the syncs that use it.
  */
 export async function projectChecks(
   dir: string,
   environment: string | null,
-  /** `leftAlone`: syncs with a schedule that nothing runs. */
-  load: () => Promise<{ readonly syncs: number; readonly leftAlone: number }>,
+  /** `unattended` counts the syncs with a schedule that no process runs. */
+  load: () => Promise<{ readonly syncs: number; readonly unattended: number }>,
 ): Promise<readonly Check[]> {
   try {
-    const { syncs, leftAlone } = await load()
+    const { syncs, unattended } = await load()
     const place = environment === null ? dir : `${dir}, environment ${environment}`
     if (syncs > 0) {
       const found = ok('project', `${place}, ${syncs} ${syncs === 1 ? 'sync' : 'syncs'}`)
-      return leftAlone === 0 ? [found] : [found, leftAloneCheck(leftAlone)]
+      return unattended === 0 ? [found] : [found, unattendedCheck(unattended)]
     }
     return [warning('project', `${place} has no sync`, '`sluice init` writes a project that runs')]
   } catch (error) {
@@ -35,12 +35,12 @@ export async function projectChecks(
   }
 }
 
-function leftAloneCheck(count: number): Check {
+function unattendedCheck(count: number): Check {
   const found =
     count === 1
-      ? '1 sync has a schedule, and nothing runs it'
-      : `${count} syncs have schedules, and nothing runs them`
-  return warning('schedules', found, '`sluice up` runs schedules while it stays')
+      ? '1 sync has a schedule, and no process runs it'
+      : `${count} syncs have schedules, and no process runs them`
+  return warning('schedules', found, '`sluice up` runs schedules as long as it runs')
 }
 
 const PATIENCE_MS = 5_000
@@ -59,14 +59,15 @@ export async function serverChecks(
     advice: 'set SLUICE_TOKEN to a token that the server takes',
     signal,
   })
-  // Whatever answers to anything is ready. Only Sluice answers a question.
+  // Any HTTP server may answer `/readyz`. Only Sluice answers `listSyncs`.
   const other = asked.find(({ status }) => status === 'unreachable')
   if (other === undefined) return [...reached, ...asked]
   const clock = reached.filter(({ check }) => check !== 'server')
-  return [{ ...other, check: 'server', advice: OF_A_SERVER }, ...clock]
+  return [{ ...other, check: 'server', advice: SERVER_ADVICE }, ...clock]
 }
 
-const OF_A_SERVER = 'put SLUICE_URL right: it wants the address of a `sluice up` or a console of this version'
+const SERVER_ADVICE =
+  'put SLUICE_URL right: it wants the address of a `sluice up` or a console of this version'
 
 async function healthChecks(url: string, signal: AbortSignal): Promise<readonly Check[]> {
   const since = performance.now()

@@ -16,7 +16,7 @@ import { asTyped, withTyped } from '../output/called.ts'
 import { displayWidth, environmentOf, pad, painter, safe, wrap } from '../output/paint.ts'
 import { teller } from '../output/notice.ts'
 import { counted, type OutputOptions } from '../output/wording.ts'
-import { isLeftAlone } from './syncs.ts'
+import { isUnattended } from './syncs.ts'
 import { sluiceVersion } from './version.ts'
 
 const PAGE = 1_000
@@ -26,7 +26,7 @@ const MAX_COLUMNS = 110
 
 export const command: Command = {
   description:
-    'Looks at what Sluice needs, and says what to change: its version and Node, the project, and where it runs. It changes nothing.\n' +
+    'Checks what Sluice needs, and says what to change: its version and Node, the project, and where it runs. It changes nothing.\n' +
     'In a folder it looks at disk, rights, size, files that cannot be read, and what a killed process has left. With SLUICE_KAFKA_BROKERS it looks at Kafka and the settings of topics, the schema registry, Redis, and whether their clocks agree. With SLUICE_URL it looks at that server.\n' +
     'Warnings leave the exit code 0.',
   besideProjects: true,
@@ -71,14 +71,14 @@ async function syncsOf(context: CommandContext): ReturnType<Parameters<typeof pr
   const all = { limit: PAGE, after: undefined }
   const { resources } = await control.call('listResources', all, { signal: context.signal })
   const syncs = resources.filter(({ kind }) => kind === 'sync').length
-  if (isDistributed(context.env)) return { syncs, leftAlone: 0 }
+  if (isDistributed(context.env)) return { syncs, unattended: 0 }
   try {
     const page = await control.call('listSyncs', all, { signal: context.signal })
-    return { syncs, leftAlone: page.syncs.filter(isLeftAlone).length }
+    return { syncs, unattended: page.syncs.filter(isUnattended).length }
   } catch (error) {
     // The checks of the folder say why its log cannot be read.
     if (!isSluiceError(error)) throw error
-    return { syncs, leftAlone: 0 }
+    return { syncs, unattended: 0 }
   }
 }
 

@@ -26,7 +26,7 @@ export const FIRST_RUN_OPTION: OptionSpec = {
   help: 'how syncs begin that never ran here, whatever their `firstRun`: backfill sends every row as added, skip-existing takes all rows as there already',
 }
 
-/** What the command line says of first runs of these syncs; undefined if nothing. */
+/** Returns `--first-run` for these syncs; undefined without the option. */
 function firstRunOption(
   { args, env }: CommandContext,
   syncs: readonly string[] | null,
@@ -41,10 +41,10 @@ function firstRunOption(
 }
 
 /**
- * How syncs begin that run here for the first time; null if the person does not want that. `sync` may be
- * several names. Opens nothing where the folder has a log.
+ * Returns how syncs begin that run here for the first time, and asks the person if need be. Null if the
+ * person refuses. It opens nothing if the folder has a log.
  */
-export async function askedFirst(
+export async function chooseFirstRun(
   context: CommandContext,
   syncs: readonly string[] | null,
   open: () => Promise<Control>,

@@ -35,7 +35,7 @@ interface HelpOptions {
 }
 
 const WIDTH = 100
-/** A left column that is wider stands on a line of its own. */
+/** Text of the left column that is wider stands on a line of its own. */
 const MAX_LEFT = 34
 const LEFT_OF_EXAMPLES = 60
 
@@ -102,7 +102,7 @@ const ALL_CODES = [
   ['130', 'interrupted'],
 ] as const
 
-/** The exit codes of a command. All may be called wrongly, and most reach something. */
+/** The exit codes of a command. Each can end well (0), or be called wrongly (2). */
 function codesOf({ exits = {} }: Command): readonly (readonly [string, string])[] {
   const own: { readonly [code: string]: string } = {
     0: 'success',
@@ -155,18 +155,14 @@ function optionLines(options: { readonly [name: string]: OptionSpec }): [string,
 }
 
 /** Two columns. The right one is wrapped, and begins below a left one that is too wide. */
-function columns(
-  lines: readonly (readonly [string, string])[],
-  width: number,
-  leftMost = MAX_LEFT,
-): string[] {
-  const most = Math.min(leftMost, Math.floor(width / 2))
-  const left = Math.max(...lines.map(([text]) => (text.length <= most ? text.length : 0)))
+function columns(lines: readonly (readonly [string, string])[], width: number, maxLeft = MAX_LEFT): string[] {
+  const maxWidth = Math.min(maxLeft, Math.floor(width / 2))
+  const left = Math.max(...lines.map(([text]) => (text.length <= maxWidth ? text.length : 0)))
   const indent = ' '.repeat(left === 0 ? 6 : left + 4)
   return lines.flatMap(([text, does]) => {
     const [first = '', ...rest] = wrap(does, width - indent.length)
     const further = rest.map(line => `${indent}${line}`)
-    if (text.length > most) return [`  ${text}`, `${indent}${first}`, ...further]
+    if (text.length > maxWidth) return [`  ${text}`, `${indent}${first}`, ...further]
     return [`  ${text.padEnd(left)}  ${first}`, ...further]
   })
 }

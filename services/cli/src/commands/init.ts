@@ -50,7 +50,7 @@ export const command: Command = {
       }
       if (await ignoreState(dir)) written.push('.gitignore')
     } catch (error) {
-      // With a part of them, the next `sluice init` would be refused.
+      // Half of the files would make the next `sluice init` refuse.
       for (const file of written) await rm(join(dir, file), { force: true }).catch(() => undefined)
       for (const folder of missing) await rmdir(folder).catch(() => undefined)
       throw error
@@ -104,7 +104,7 @@ async function writeStarterFile(dir: string, file: string): Promise<void> {
   }
 }
 
-/** The folders that the project needs and that are not there, the inner ones first. */
+/** The missing folders of the project, the inner ones first. */
 async function missingFolders(dir: string): Promise<readonly string[]> {
   const missing: string[] = []
   for (const folder of new Set([...STARTER_FILES.map(file => dirname(join(dir, file))), dir]))
@@ -112,7 +112,7 @@ async function missingFolders(dir: string): Promise<readonly string[]> {
   return missing.toSorted((a, b) => b.length - a.length)
 }
 
-/** A name that no other project has: folders of two teams may be called alike, and meet on one Kafka. */
+/** Makes a name that no other project has, since two teams with folders of one name may share a Kafka. */
 function projectName(dir: string): string {
   const folder = basename(dir)
     .toLowerCase()
@@ -127,7 +127,7 @@ function projectName(dir: string): string {
  */
 async function ignoreState(dir: string): Promise<boolean> {
   const path = join(dir, '.gitignore')
-  // It would be written to wherever the link leads, which whoever made the folder has chosen.
+  // The line would go wherever the link leads, and somebody else may have made the link.
   if ((await lstat(path).catch(() => null))?.isSymbolicLink() === true) return false
   const before = await readFile(path, 'utf8').catch(() => null)
   if (before !== null && /^\/?\.sluice\/?\s*$/m.test(before)) return false
@@ -148,7 +148,7 @@ function nextSteps(
 ): string {
   const paint = painter(color)
   const path = relative(from, dir)
-  // `npx` and a path that was typed mean another program, or none, once one is elsewhere.
+  // In another folder, `npx` or a relative path would find another program, or none.
   const isAnywhere = called.command === 'sluice'
   const typed = { command: called.command, dir: path === '' || isAnywhere ? null : path }
   const steps = [

@@ -8,7 +8,7 @@ import { KEY_OPTION, keyOption, outputOptions } from '../history-options.ts'
 import { openControl } from '../open-control.ts'
 import { previewEnd, previewHead, previewItem } from '../output/preview-text.ts'
 
-/** Nobody reads more requests on a screen. `--rows` shows more. */
+/** The text shows this many requests, unless `--rows` asks for more. */
 const SHOWN_REQUESTS = 20
 
 export const command: Command = {
@@ -97,14 +97,14 @@ async function printText(
   const { stdout } = context
   const options = outputOptions(context)
   stdout.write(previewHead(asked.sync, next, options))
-  const most = asked.rows === undefined ? SHOWN_REQUESTS : Number.MAX_SAFE_INTEGER
+  const maxShown = asked.rows === undefined ? SHOWN_REQUESTS : Number.MAX_SAFE_INTEGER
   let shown = 0
   let rows = 0
   let isCut = false
   let isRejected = false
   let isSample = false
   for await (const previewed of next.requests) {
-    if (shown === most) {
+    if (shown === maxShown) {
       isCut = true
       break
     }

@@ -54,7 +54,7 @@ export const command: Command = {
   ],
   async run(context) {
     const { args, json, stdin, signal } = context
-    const asked = askedOf(context)
+    const asked = replayInput(context)
     const isDry = booleanOption(args, 'dry-run')
     const isSure = booleanOption(args, 'yes')
     if (!isDry && !isSure && (json || stdin.isTTY !== true))
@@ -63,15 +63,15 @@ export const command: Command = {
         '`sluice replay` asks before it sends requests again, and nobody can answer here: `--yes` sends them without a question, and `--dry-run` shows them.',
       )
     if (isDry || !isSure) {
-      const isWanted = await foreseen(context, { asked, isDry }, signal)
+      const isWanted = await showReplay(context, { asked, isDry }, signal)
       if (!isWanted) return EXIT.success
     }
     return await askAndShow(context, (control, following) => control.ask('replay', asked, following))
   },
 }
 
-/** Shows what would be sent. True if somebody wants it to be sent. */
-async function foreseen(
+/** Shows the requests that a replay would send, and asks. True if the person agrees. */
+async function showReplay(
   context: CommandContext,
   { asked, isDry }: { readonly asked: Replayed; readonly isDry: boolean },
   signal: AbortSignal,
@@ -88,7 +88,7 @@ async function foreseen(
 
 type Replayed = Omit<InputOf<'replay'>, 'dryRun'>
 
-function askedOf({ args }: CommandContext): Replayed {
+function replayInput({ args }: CommandContext): Replayed {
   const now = Date.now()
   const trigger = textOption(args, 'trigger')
   const outcome = textOption(args, 'outcome')
@@ -112,19 +112,22 @@ function askedOf({ args }: CommandContext): Replayed {
   return asked
 }
 
-/** Keys that are shown of a request. */
+/** The output shows this many keys of a request. */
 const MAX_KEYS = 5
 
 function replayText(view: ReplayView, options: OutputOptions): string {
   const paint = painter(options.color)
   const { sync, requests, rows, first, notRecorded } = view
   const lines: string[] = []
-  if (requests === 0) lines.push(`No recorded request of \`${sync}\` is as asked for.`)
+  if (requests === 0)
+    lines.push(
+      `No recorded request of \`${sync}\` matches. \`sluice attempts --sync ${sync}\` lists its attempts.`,
+    )
   else {
     lines.push(`${counted(requests, 'recorded request')} of \`${sync}\`, with ${counted(rows, 'row')}:`, '')
     const perTrigger = OPS.flatMap(op => {
-      const of = view.triggers[op]
-      return of === undefined ? [] : [[op, number(of.requests), number(of.rows)]]
+      const counts = view.triggers[op]
+      return counts === undefined ? [] : [[op, number(counts.requests), number(counts.rows)]]
     })
     const width = options.columns
     const count = { align: 'right' } as const

@@ -33,10 +33,10 @@ export const command: Command = {
 
 const SAID: { readonly [is in NonNullable<RowLife['state']>['is']]: string } = {
   absent: 'the destination does not have it',
-  present: 'believed delivered',
+  present: 'delivered',
   'content-uncertain': 'delivered, but perhaps with other content: the next run sends it again',
-  'existence-uncertain': 'in doubt: the destination may have it, and the next run sends it again',
-  'under-way': 'a request of it is under way',
+  'existence-uncertain': 'uncertain: the destination may have it, and the next run sends it again',
+  'under-way': 'a request with it is under way',
 }
 
 export function rowText(life: RowLife, options: OutputOptions): string {
@@ -44,7 +44,7 @@ export function rowText(life: RowLife, options: OutputOptions): string {
   const { sync, key, state, muted, retry, captured, changes, attempts, more } = life
   const at = (time: string): string => clockTime(time, options.timeZone)
   const lines = [paint('bold', `${safe(sync)} · ${shownKey(key)}`)]
-  if (state === null) lines.push('no change of it is held any more')
+  if (state === null) lines.push('no change of it is kept any more')
   else {
     lines.push(`${SAID[state.is]}, since ${at(state.since)}`)
     if (state.row !== null) lines.push(`  ${rowOf(state.row)}`)
@@ -58,14 +58,14 @@ export function rowText(life: RowLife, options: OutputOptions): string {
   if (captured !== null) lines.push(`captured ${rowOf(captured)}`)
   lines.push('', paint('bold', 'changes'))
   for (const change of changes) lines.push(...changeLines(change, at, paint))
-  if (changes.length === 0) lines.push(paint('dim', '  none is held'))
+  if (changes.length === 0) lines.push(paint('dim', '  none is kept'))
   lines.push('', paint('bold', 'requests'))
   for (const { startedAt, method, url, status, outcome, error, requestId } of attempts)
     lines.push(
       `  ${at(startedAt)}  ${paintOutcome(outcome, outcome, paint)}${statusOf(status)}  ${safe(`${method} ${url}`)}  ${paint('dim', safe(requestId))}`,
       ...(error === null ? [] : [paint('red', `    ${safe(error)}`)]),
     )
-  if (attempts.length === 0) lines.push(paint('dim', '  none is held'))
+  if (attempts.length === 0) lines.push(paint('dim', '  none is kept'))
   if (more) lines.push(paint('dim', 'there is more: `sluice attempts --key` pages through the requests'))
   return `${lines.join('\n')}\n`
 }

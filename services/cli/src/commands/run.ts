@@ -10,9 +10,8 @@ import type { FirstRun } from '../compose.ts'
 import { EXIT, EXITS_OF_RUNS, type ExitCode } from '../exit-codes.ts'
 import { printError } from '../output/error.ts'
 import { showEnvironment } from '../output/notice.ts'
-import { askedFirst, FIRST_RUN_OPTION } from './first-run.ts'
+import { chooseFirstRun, FIRST_RUN_OPTION } from './first-run.ts'
 
-/** A page of names. */
 const PAGE = 1_000
 
 export const command: Command = {
@@ -31,7 +30,7 @@ export const command: Command = {
     timeout: {
       type: 'text',
       value: 'DURATION',
-      help: 'cancel what has not ended by then, such as 30m, and exit with 5',
+      help: 'cancel the runs that have not ended after this time, such as 30m, and exit with 5',
     },
   },
   exits: EXITS_OF_RUNS,
@@ -52,7 +51,7 @@ export const command: Command = {
   },
 }
 
-/** Does the same, and cancels what has not ended in time. */
+/** Runs the syncs, and cancels the runs that have not ended in time. */
 async function runWithin(context: CommandContext, text: string): Promise<ExitCode> {
   const read = duration.safeParse(text)
   if (!read.success)
@@ -63,7 +62,7 @@ async function runWithin(context: CommandContext, text: string): Promise<ExitCod
   const late = new AbortController()
   const error = new SluiceError(
     'unreachable',
-    `\`--timeout ${text}\` is over, so the command cancelled what it waited for. \`sluice runs\` shows what became of it.`,
+    `\`--timeout ${text}\` has passed, so the command cancelled the runs that it waited for. \`sluice runs\` shows what became of them.`,
   )
   const timer = setTimeout(() => {
     late.abort(error)
@@ -93,7 +92,7 @@ async function runSyncs(context: CommandContext): Promise<ExitCode> {
       '`sluice run` wants SYNC: the sync to run, or `--all`. `sluice run --help` explains it.',
     )
   const queues = booleanOption(context.args, 'wait')
-  const firstRun = await askedFirst(context, isAll ? null : names, () => openControl(context))
+  const firstRun = await chooseFirstRun(context, isAll ? null : names, () => openControl(context))
   if (firstRun === null) return EXIT.success
   showEnvironment(context)
   const [name] = names
@@ -107,22 +106,27 @@ async function runSyncs(context: CommandContext): Promise<ExitCode> {
   return await runSeveral(context, { names: isAll ? null : names, queues, asks, firstRun })
 }
 
-/** Mistakes in a name are told before anything runs. `names` is null for all syncs. */
+/** Throws for an unknown name before anything runs. `names` is null for all syncs. */
 async function runSeveral(
   context: CommandContext,
-  of: {
+  {
+    names,
+    queues,
+    asks,
+    firstRun,
+  }: {
     readonly names: readonly string[] | null
     readonly queues: boolean
     readonly asks: typeof askForEach
     readonly firstRun: FirstRun | undefined
   },
 ): ReturnType<typeof askForEach> {
-  const { names, queues, asks, firstRun } = of
-  // A sync with a mistake would be missing without a word.
+  // The whole project has to be right, since a sync with a mistake would be left out silently.
   await using control = await openControl(context, { isWhole: true, firstRun })
   const known = await syncsOf(control, context.signal)
   for (const name of names ?? []) if (!known.includes(name)) throw unknownSync(name, known)
-  if (known.length === 0) throw new SluiceError('usage', 'There is no sync to run.')
+  if (known.length === 0)
+    throw new SluiceError('usage', 'The project has no sync to run. `sluice init` writes a project with one.')
   const wanted = names === null ? known : [...new Set(names)]
   return await asks(
     context,

@@ -52,7 +52,7 @@ export const runsCommand: Command = {
 const SHOWN_FAILED_ROWS = 20
 
 export const runsShowCommand: Command = {
-  description: 'Shows one run: its state, figures per trigger, and the rows that it did not deliver.',
+  description: 'Shows one run: its status, its counts per trigger, and the rows that it did not deliver.',
   positionals: [{ name: 'RUN', required: true, help: 'the id of the run, as `sluice runs` lists it' }],
   options: {},
   exits: EXITS_OF_ASKING,
@@ -70,7 +70,7 @@ export const runsShowCommand: Command = {
     const failed = await control.call('listFailedRows', query, { signal })
     const shown = failed.rows.slice(0, SHOWN_FAILED_ROWS)
     const moreFailed = failed.next !== null || failed.rows.length > shown.length
-    // A later run may have tried them since, so only rows that still wait are told of.
+    // A later run may have delivered some since, so only rows that still wait are shown.
     const waiting = failed.rows.length === 0 ? null : failed
     stdout.write(runDetails(run, shown, { ...outputOptions(context), now: Date.now(), waiting, moreFailed }))
     return EXIT.success

@@ -10,7 +10,7 @@ import { table } from '../output/table.ts'
 
 export const setCommand: Command = {
   description:
-    'Keeps a secret in the vault, encrypted, for `${secret:NAME}`. A secret of the environment with that name goes before it.\n' +
+    'Keeps a secret in the vault, encrypted, for `${secret:NAME}`. A secret of the environment with that name takes precedence.\n' +
     'It asks for the value, hidden, on a terminal, and otherwise reads it from stdin to its end. A value is never an argument: others would see it.\n' +
     'Without --for, a secret that is there keeps its grants. Services on Kafka refuse a secret without any.',
   positionals: [{ name: 'NAME', required: true, help: 'the name of the secret' }],
@@ -30,7 +30,7 @@ export const setCommand: Command = {
     const { args, stdin, stdout, stderr, signal, json, color } = context
     const name = keptName(args.positionals[0] ?? '')
     const value = await readSecret(stdin, { text: `Value of ${name} (not shown)`, stderr, signal })
-    // Also where the vault is another process'.
+    // Another process may have the vault, and mask the value only there.
     mask(value)
     const grants = textOption(args, 'for')
     const view = await withSecrets(context, control =>

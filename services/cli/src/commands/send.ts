@@ -78,7 +78,7 @@ function queryOf({ args }: CommandContext): InputOf<'sendTest'> {
   throw new SluiceError('usage', `\`sluice send\` wants ${missing}. \`sluice send --help\` explains it.`)
 }
 
-/** Throws as sending it would. */
+/** Returns the request that would be sent. Throws as sending it would. */
 async function shownRequest(
   control: Control,
   { name: sync, trigger, key }: InputOf<'sendTest'>,

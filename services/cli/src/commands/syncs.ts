@@ -12,7 +12,7 @@ import { number, paintStatus, waitText, type OutputOptions } from '../output/wor
 
 export const command: Command = {
   description:
-    'Lists the syncs: how each is, its last and its next run, what it waits for, and how many rows wait for a retry. Schedules start runs while `sluice up` or the services are at work.',
+    'Lists the syncs: state, last and next run, what each waits for, and how many rows wait for a retry. Schedules start runs while `sluice up` or the services are at work.',
   positionals: [],
   options: PAGING_OPTIONS,
   exits: EXITS_OF_ASKING,
@@ -75,20 +75,20 @@ function syncsText(page: SyncsPage, options: OutputOptions & { readonly now: num
   )
   for (const { name, waiting } of page.syncs)
     for (const wait of waiting) lines.push(paint('yellow', `${safe(name)} ${waitText(wait, now)}`))
-  if (page.syncs.some(isLeftAlone))
+  if (page.syncs.some(isUnattended))
     lines.push(
       '',
       paint(
         'yellow',
-        `Nothing runs these schedules now: \`${asTyped('sluice up', called)}\` does, while it stays.`,
+        `No process runs these schedules now: \`${asTyped('sluice up', called)}\` does, as long as it runs.`,
       ),
     )
   if (page.next !== null) lines.push(paint('dim', `more: --after ${safe(page.next)}`))
   return `${lines.join('\n')}\n`
 }
 
-/** True if nothing is at work that would run its schedule. */
-export function isLeftAlone({ schedule, paused, nextRunAt }: SyncView): boolean {
+/** True for a sync with a schedule that no process runs. */
+export function isUnattended({ schedule, paused, nextRunAt }: SyncView): boolean {
   return schedule !== 'manual' && !paused && nextRunAt === null
 }
 

@@ -30,7 +30,7 @@ export const command: Command = {
     { name: 'SYNC', required: false, repeats: true, help: 'only what these syncs need; default: all syncs' },
   ],
   options: {
-    print: { type: 'boolean', help: 'print them; the command does nothing else' },
+    print: { type: 'boolean', help: 'print them; required, since the command makes nothing' },
     commands: { type: 'boolean', help: "as commands of Kafka's own tools, to be reviewed and run" },
     user: {
       type: 'text',
@@ -62,9 +62,9 @@ export const command: Command = {
       replication,
       creates: booleanOption(args, 'creates'),
     })
-    const of = { brokers: read.SLUICE_KAFKA_BROKERS, user: textOption(args, 'user') }
+    const target = { brokers: read.SLUICE_KAFKA_BROKERS, user: textOption(args, 'user') }
     if (json) stdout.write(`${JSON.stringify(view)}\n`)
-    else if (booleanOption(args, 'commands')) stdout.write(topicCommands(view, of))
+    else if (booleanOption(args, 'commands')) stdout.write(topicCommands(view, target))
     else stdout.write(topicsText(view, outputOptions(context)))
     return EXIT.success
   },
@@ -99,7 +99,7 @@ const ROLES: { readonly [R in Right['role']]: string } = {
 /** The topics, and the rights by role. */
 function topicsText({ topics, rights }: TopicsView, options: OutputOptions): string {
   const paint = painter(options.color)
-  const of = { width: options.columns, paint }
+  const layout = { width: options.columns, paint }
   const lines = table(
     [
       { title: 'TOPIC' },
@@ -113,17 +113,17 @@ function topicsText({ topics, rights }: TopicsView, options: OutputOptions): str
       replication === null ? 'broker' : String(replication),
       settingsText(settings),
     ]),
-    of,
+    layout,
   )
   for (const [role, title] of Object.entries(ROLES)) {
     const own = rights.filter(right => right.role === role)
-    lines.push('', paint('bold', title), ...rightsTable(own, of))
+    lines.push('', paint('bold', title), ...rightsTable(own, layout))
   }
   lines.push('', paint('dim', '`--commands` prints commands that make all of it, `--json` all settings'))
   return `${lines.join('\n')}\n`
 }
 
-function rightsTable(rights: readonly Right[], of: Parameters<typeof table>[2]): string[] {
+function rightsTable(rights: readonly Right[], layout: Parameters<typeof table>[2]): string[] {
   return table(
     [{ title: 'RESOURCE' }, { title: 'NAME', shrinks: true, least: 24 }, { title: 'OPERATIONS' }],
     rights.map(({ resource, name, pattern, operations }) => [
@@ -131,7 +131,7 @@ function rightsTable(rights: readonly Right[], of: Parameters<typeof table>[2]):
       pattern === 'prefixed' ? `${name}*` : name,
       operations.join(', '),
     ]),
-    of,
+    layout,
   )
 }
 

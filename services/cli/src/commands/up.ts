@@ -7,13 +7,13 @@ import { showEnvironment, teller } from '../output/notice.ts'
 
 export const command: Command = {
   description:
-    'Serves the project: it runs the syncs of this folder when it is asked to, and answers on 127.0.0.1:4747. Commands in this folder go through it, and so do commands elsewhere with `SLUICE_URL=http://127.0.0.1:4747`.\n' +
+    'Serves the project: it runs the syncs of this folder on their schedules and when it is asked to, with the console and the API on 127.0.0.1:4747. Commands in this folder go through it, and so do commands elsewhere with `SLUICE_URL=http://127.0.0.1:4747`.\n' +
     'It loads the folder when it starts. Later edits count after `sluice apply`. Ctrl-C or SIGTERM ends it: requests on their way are finished, and the next start goes on with what is left.\n' +
     'SLUICE_HOST and SLUICE_PORT choose another address. Beyond this machine it wants a SLUICE_TOKEN.',
   serves: true,
   positionals: [],
   options: {},
-  exits: { 0: 'it was told to end', 1: 'a service failed for good' },
+  exits: { 0: 'it was interrupted, and ended cleanly', 1: 'a service failed for good' },
   examples: [
     { command: 'sluice up', does: 'serves the folder until it is interrupted' },
     { command: 'SLUICE_PORT=8080 sluice up', does: 'on another port' },

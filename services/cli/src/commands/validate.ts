@@ -12,12 +12,13 @@ import { doubtfulValues } from '@sluice/project/checks/doubtful-values'
 import { secretVariable } from '@sluice/secrets/environment'
 import { secretNames } from '@sluice/contracts/secret-references'
 import { booleanOption, type Command, type CommandContext } from '../command.ts'
-import { connectionsOf, tellUnbound } from '../compose.ts'
+import { connectionsOf, reportUnbound } from '../compose.ts'
 import { EXIT } from '../exit-codes.ts'
 import { teller } from '../output/notice.ts'
 import { asTyped, withTyped, type Called } from '../output/called.ts'
 import { environmentOf, painter, safe } from '../output/paint.ts'
 import type { Paint } from '../output/paint.ts'
+import { counted } from '../output/wording.ts'
 import { loadProject } from '@sluice/project/load-project'
 import { namesOf } from '@sluice/project/project'
 import type { Project } from '@sluice/project/project'
@@ -46,7 +47,7 @@ export const command: Command = {
     const environment = environmentOf(env)
     const connects = booleanOption(args, 'connect')
     const sources = [...project.resources.values()].filter(({ kind }) => kind === 'source')
-    if (connects) tellUnbound(sources, { env, tell: teller(context) })
+    if (connects) reportUnbound(sources, { env, tell: teller(context) })
     const connected = connects ? await connectedTo(project, context) : null
     const warnings = [...doubtfulValues(project), ...(connected?.warnings ?? [])]
     const view: ValidateView = {
@@ -86,7 +87,7 @@ async function connectedTo(project: Project, context: CommandContext): Promise<C
   }
 }
 
-/** It may be set where the sync runs, so it is no error here. */
+/** A secret may be set only where the sync runs, so a missing one is a warning. */
 function unsetSecret(name: string): string {
   return (
     `the secret \`${name}\` is set neither here nor in the vault: set ${secretVariable(name)}, ` +
@@ -164,7 +165,7 @@ function certificateView(shown: CertificateView | null) {
   return { subject, issuer, names: [...names], validFrom: time(validFrom), validUntil: time(validUntil) }
 }
 
-/** Who the server is, and what is shown to it. */
+/** The certificates of the server and of this client. */
 function encryptedText({ name, tls }: EncryptedDestination, paint: Paint): readonly string[] {
   const { protocol, server, client } = tls
   const until = (ms: number): string => `until ${new Date(ms).toISOString().slice(0, 16)}Z`
@@ -176,8 +177,4 @@ function encryptedText({ name, tls }: EncryptedDestination, paint: Paint): reado
   }
   if (client !== null) lines.push(`    client ${safe(client.subject)}, ${until(client.validUntil)}`)
   return lines
-}
-
-function counted(count: number, thing: string): string {
-  return count === 1 ? `1 ${thing}` : `${count} ${thing}s`
 }

@@ -44,7 +44,7 @@ export const historyCommand: Command = {
 
 export const rollbackCommand: Command = {
   description:
-    'Makes a stored resource what it was in an earlier version. `sluice history RESOURCE` lists the versions. A run that begins afterwards uses it. The history goes on: a rollback is a new version.\n' +
+    'Restores an earlier version of a stored resource. `sluice history RESOURCE` lists the versions. A run that begins afterwards uses it. The history goes on: a rollback is a new version.\n' +
     'The files of the folder stay as they are. A resource that comes from a folder is changed only with --take-over; otherwise the next `sluice apply` would change it back.',
   positionals: [RESOURCE],
   options: {
@@ -53,7 +53,7 @@ export const rollbackCommand: Command = {
       value: 'VERSION',
       min: 1,
       max: 1_000_000_000,
-      help: 'the version to go back to (default: the one before the present)',
+      help: 'the version to restore (default: the one before the present)',
     },
     'take-over': { type: 'boolean', help: 'also if it comes from the folder of a project' },
   },

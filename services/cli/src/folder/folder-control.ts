@@ -24,10 +24,10 @@ import { elapsedMs } from '@sluice/flow/elapsed-ms'
 import { sleep } from '@sluice/flow/sleep'
 import type { FolderOptions, Held } from './hold-folder.ts'
 
-/** A command waits so long for one that is just beginning, ending or reading. */
+/** A command waits this long for another one that is just beginning, ending or reading. */
 const PATIENCE_MS = 10_000
 const LOOK_AGAIN_MS = 50
-/** A page. Of more resources none is compared. */
+/** One page. A project with more resources is not compared with its files. */
 const MAX_RESOURCES = 1_000
 const SHOWN_EDITS = 3
 
@@ -37,7 +37,7 @@ const SHOWN_EDITS = 3
  */
 type About = { readonly sync: string } | 'past' | 'folder'
 
-/** They store something in a folder in which nothing ran so far. */
+/** These operations store something even in a folder in which nothing ran so far. */
 const MAKES_FOLDER: ReadonlySet<OperationName> = new Set(['setSecret', 'putResource', 'applyResources'])
 
 export class FolderControl implements Control {
@@ -59,12 +59,12 @@ export class FolderControl implements Control {
     // The files are here, so nobody is asked.
     if (name === 'listResources') return await this.#reader().call(name, input, calling)
     const isRead = OPERATIONS[name].does === 'read'
-    // The vault opens with a log that it may write to.
+    // The vault opens only with a log that it may write to, so listing secrets takes the lock.
     if (isRead && name !== 'listSecrets')
       return await this.#look(control => control.call(name, input, calling))
     const about = aboutOf(name, input)
     const ask = async (control: Control): Promise<AnswerOf<Name>> => {
-      if (typeof about === 'object') await this.#tellOfEdits(control, calling.signal)
+      if (typeof about === 'object') await this.#reportEdits(control, calling.signal)
       return await control.call(name, input, calling)
     }
     return await this.#ask(ask, about)
@@ -78,7 +78,7 @@ export class FolderControl implements Control {
     const about = aboutOf(name, input)
     const ask = async (control: Control): Promise<FollowedRun> => {
       const reads = typeof about === 'object' && name !== 'reset'
-      if (reads) await this.#tellOfEdits(control, following.cancel)
+      if (reads) await this.#reportEdits(control, following.cancel)
       return await control.ask(name, input, following)
     }
     return await this.#ask(ask, about)
@@ -90,7 +90,7 @@ export class FolderControl implements Control {
     calling: Calling,
   ): Promise<Preview> {
     return await this.#look(async control => {
-      if (name === 'preview') await this.#tellOfEdits(control, calling.signal)
+      if (name === 'preview') await this.#reportEdits(control, calling.signal)
       return await control.preview(name, input, calling)
     })
   }
@@ -118,7 +118,7 @@ export class FolderControl implements Control {
         try {
           return await look(await this.#options.askHolder(socket))
         } catch (error) {
-          // Nobody listens there any more: a process that was killed has left it.
+          // A killed process has left the socket, and nobody listens there any more.
           if (!isSluiceError(error, 'unreachable') || !error.retryable) throw error
         }
       }
@@ -133,7 +133,7 @@ export class FolderControl implements Control {
   }
 
   /** `sluice up` goes by what is stored, so that an edit of the files alone changes nothing there. */
-  async #tellOfEdits(control: Control, signal: AbortSignal): Promise<void> {
+  async #reportEdits(control: Control, signal: AbortSignal): Promise<void> {
     if (control === this.#held?.control || control === this.#reading) return
     const { catalog, tell } = this.#options
     const { resources } = await control.call('listResources', { limit: MAX_RESOURCES }, { signal })
@@ -160,7 +160,7 @@ export class FolderControl implements Control {
       } catch (error) {
         const mayPass = isSluiceError(error, 'conflict') || isSluiceError(error, 'unreachable')
         if (!mayPass || !error.retryable) throw error
-        // It names the process that has the lock.
+        // This error names the process that has the lock, so it is the one to report.
         if (error.code === 'conflict') refused = error
         if (elapsedMs() - startedAt > patienceMs) throw refused ?? error
       }
@@ -171,7 +171,7 @@ export class FolderControl implements Control {
   async #holderOrSelf(about: About): Promise<Control> {
     if (this.#held !== null) return this.#held.control
     const { catalog, placeOf, hasHistory, askHolder } = this.#options
-    // Mistakes in the project are told before anything is opened.
+    // It throws for mistakes in the project before anything is opened.
     let expected: SourceSpec | null = null
     if (typeof about === 'object') {
       const { signal } = new AbortController()

@@ -1,5 +1,5 @@
 /**
- * Whose the resources are that a folder's own log has. The folder keeps the name under which they were stored
+ * The owner of the resources in a folder's own log. The folder keeps the name under which they were stored
  * first, so that neither a move nor another name in sluice.yaml makes it another project.
  */
 import { existsSync, readFileSync } from 'node:fs'
@@ -13,8 +13,8 @@ import { writeIfMissing } from '@sluice/runtime/private-files'
 const MAX_PROJECT = 200
 
 /**
- * The project as its place knows it. `dataDir` is the folder of its log; null: its resources are stored
- * elsewhere. A log of an earlier version has noted nothing.
+ * Returns the project with the owner that its log has noted. `dataDir` is the folder of the log; null if the
+ * resources are stored elsewhere. The log of an earlier version has noted none.
  */
 export function ownedIn(dataDir: string | null, project: Project): Project {
   if (dataDir === null) return project
@@ -24,15 +24,15 @@ export function ownedIn(dataDir: string | null, project: Project): Project {
   return { ...project, owner }
 }
 
-/** The project with first runs as the command line has them. */
-export function beginningWith(
-  of: { readonly syncs: readonly string[] | null; readonly how: 'backfill' | 'skip-existing' } | undefined,
+/** Returns the project with the first runs that the command line asks for. */
+export function withFirstRun(
+  first: { readonly syncs: readonly string[] | null; readonly how: 'backfill' | 'skip-existing' } | undefined,
   project: Project,
 ): Project {
-  if (of === undefined) return project
-  const isMeant = (name: string): boolean => of.syncs?.includes(name) ?? true
+  if (first === undefined) return project
+  const isMeant = (name: string): boolean => first.syncs?.includes(name) ?? true
   const resources = [...project.resources].map(([key, spec]) => {
-    const changed = spec.kind === 'sync' && isMeant(spec.name) ? { ...spec, firstRun: of.how } : spec
+    const changed = spec.kind === 'sync' && isMeant(spec.name) ? { ...spec, firstRun: first.how } : spec
     return [key, changed] as const
   })
   return { ...project, resources: new Map(resources) }
@@ -44,7 +44,7 @@ export function noteProject(dataDir: string | null, { project }: Owner): void {
   writeIfMissing(projectFile(dataDir), `${project}\n`)
 }
 
-/** Notes whose the folder is that was published, and tells what was left alone. */
+/** Notes the owner of a folder that was published, and reports what was left alone. */
 export function publishedIn(dataDir: string | null, tell: (notice: string) => void): OnPublished {
   return (owner, notices) => {
     noteProject(dataDir, owner)

@@ -1,4 +1,4 @@
-/** A folder that this process works in, and that others may ask for something through a socket. */
+/** Takes the folder's lock for this process, and opens a socket through which other commands ask it. */
 import { AskedRuns } from '@sluice/console/asked-runs'
 import type { SourceSpec } from '@sluice/contracts/resources'
 import { listenLazily } from '@sluice/console/socket/listen-lazily'
@@ -10,7 +10,7 @@ import type { Project } from '@sluice/project/project'
 import type { Logger } from '@sluice/runtime/logger'
 import { SharedServices } from './shared-services.ts'
 
-const TELL_AFTER_MS = 1_000
+const NOTICE_AFTER_MS = 1_000
 const WAITS_FOR_OTHERS =
   'other commands have asked this process for runs: it waits for them, and Ctrl-C cancels them'
 
@@ -33,15 +33,15 @@ export interface FolderOptions {
   /** Rejects with `conflict` if another process works in the folder. */
   readonly openToRead: () => Promise<Pipeline>
   readonly askHolder: (socket: string) => Promise<Control>
-  readonly placeOf: (of: {
+  readonly placeOf: (options: {
     readonly isAtWork: boolean
   }) => Pick<Place, 'assertSecrets' | 'by' | 'onPublished' | 'openNextRun' | 'openTelling' | 'samples'>
-  /** Set: the project is another one than another process knows, so that none of those is asked. */
+  /** If set, first runs differ from what another process knows, so this command asks no other process. */
   readonly firstRun?: object | undefined
   readonly patienceMs?: number
 }
 
-/** The folder is open, and its control is this process' own. */
+/** A folder whose lock this process has. */
 export interface Held extends AsyncDisposable {
   readonly control: Control
 }
@@ -66,11 +66,11 @@ export async function holdFolder(options: FolderOptions, expected: SourceSpec | 
     runsSchedules: false,
     open: () => Promise.resolve(shared),
   }
-  const controlOf = (of: Catalog): ProjectControl => new ProjectControl(of, place)
+  const controlOf = (resources: Catalog): ProjectControl => new ProjectControl(resources, place)
   const asked = new AskedRuns({ logger, cancel: signal })
   const load = async () => {
     const { createApi } = await import('@sluice/console/api/create-api')
-    // The vault can be changed though the project is wrong.
+    // A project with mistakes does not keep others from changing the vault.
     const openControl = (): Promise<Control> => Promise.resolve(controlOf(unloadedCatalog(loadProject)))
     return await createApi({ access: { kind: 'socket' }, openControl, asked, logger })
   }
@@ -79,7 +79,7 @@ export async function holdFolder(options: FolderOptions, expected: SourceSpec | 
   return {
     control: controlOf(catalog),
     async [Symbol.asyncDispose]() {
-      const waiting = setTimeout(() => tell(WAITS_FOR_OTHERS), TELL_AFTER_MS)
+      const waiting = setTimeout(() => tell(WAITS_FOR_OTHERS), NOTICE_AFTER_MS)
       await asked.closeWhenIdle({ signal: new AbortController().signal })
       clearTimeout(waiting)
       await opened.disposeAsync()

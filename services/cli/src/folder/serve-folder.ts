@@ -47,18 +47,18 @@ export interface ServeFolderOptions {
   /** Once it aborts, requests on their way are finished, and then `ended` resolves. */
   readonly signal: AbortSignal
   readonly tell: (notice: string) => void
-  /** Takes the lock. What is counted in the process goes into these metrics. */
+  /** Takes the lock. The process counts in these metrics. */
   readonly openPipeline: (metrics: Metrics) => Promise<Pipeline>
   /** Opens the index of the history, which follows the topics from then on. */
   readonly openIndex: (pipeline: Pipeline) => Promise<(IndexedHistory & AsyncDisposable) | null>
   readonly place: Pick<Place, 'assertSecrets' | 'by' | 'openNextRun' | 'openTelling' | 'samples'>
   /** Begins a login to a destination. */
-  readonly logIn: (of: {
+  readonly logIn: (login: {
     readonly destination: DestinationSpec
     readonly redirectUri: string
     readonly vault: Vault
   }) => Promise<BegunLogin>
-  /** What `sluice doctor` finds in the folder. */
+  /** The checks of `sluice doctor` for the folder. */
   readonly checks: () => Promise<readonly Check[]>
 }
 
@@ -135,7 +135,7 @@ function loginsOf(
   })
 }
 
-/** What this process knows of itself: it owns all partitions, and that it works in the folder is no news. */
+/** The health of this process. It leaves out the check of the folder's lock, which it has itself. */
 function healthOf({ checks }: ServeFolderOptions): HealthSource {
   return {
     ...{ profile: 'embedded', version: sluiceVersion(), startedAt: Date.now(), host: hostname() },
@@ -144,7 +144,7 @@ function healthOf({ checks }: ServeFolderOptions): HealthSource {
   }
 }
 
-/** How this machine names an address that it listens on itself. */
+/** Returns the host under which this machine reaches an address that it listens on. */
 function ownName(host: string): string {
   if (host === '0.0.0.0' || host === '::') return '127.0.0.1'
   return host.includes(':') ? `[${host}]` : host
@@ -160,14 +160,14 @@ function servedPipeline(pipeline: Pipeline): Pipeline {
   }
 }
 
-/** Runs the services until the signal aborts. Work that takes too long to finish is then given up. */
+/** Runs the services until the signal aborts. Work that has not finished `timeoutMs` later is aborted. */
 async function untilDrained(pipeline: Pipeline, signal: AbortSignal, timeoutMs: number): Promise<void> {
   const late = new AbortController()
   let timer: NodeJS.Timeout | undefined
-  const give = (): void => {
+  const startDeadline = (): void => {
     timer = setTimeout(() => late.abort(new Error('the time to shut down is over')), timeoutMs)
   }
-  signal.addEventListener('abort', give, { once: true })
+  signal.addEventListener('abort', startDeadline, { once: true })
   try {
     await pipeline.start(null, { drain: signal, abort: late.signal })
   } catch (error) {

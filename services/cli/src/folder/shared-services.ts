@@ -15,7 +15,7 @@ interface Running {
 export class SharedServices {
   readonly #start: Pipeline['start']
   /**
-   * The syncs that somebody has asked for since the services started. Services look at it for each command.
+   * The syncs that somebody has asked for since the services started. The services read it for each command.
    */
   readonly #syncs = new Set<string>()
   #running: Running | null = null

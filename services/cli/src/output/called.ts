@@ -7,15 +7,15 @@ import type { Environment } from '@sluice/runtime/environment'
 export interface Called {
   /** `sluice`, `npx sluice`, or a path. */
   readonly command: string
-  /** What `--dir` said, or null. */
+  /** The value of `--dir`, or null. */
   readonly dir: string | null
-  /** What `--env` said, or null. */
+  /** The value of `--env`, or null. */
   readonly env?: string | null
 }
 
 /**
- * The name of the command as a person types it. Shells tell the path of the program in the variable `_`, and
- * npx tells what it runs. Without either it is `sluice`.
+ * The name of the command as a person types it. Shells put the path of the program into the variable `_`, and
+ * npx has variables of its own. Without either it is `sluice`.
  */
 export function calledCommand(env: Environment, cwd: string): string {
   if (env['npm_lifecycle_event'] === 'npx')

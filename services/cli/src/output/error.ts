@@ -11,7 +11,7 @@ export function errorBody(error: SluiceError): ErrorBody {
 }
 
 const MAX_WIDTH = 110
-/** Nobody reads more details at once. `--json` has all of them. */
+/** The text shows this many details. `--json` has all of them. */
 const MAX_DETAILS = 50
 
 /** Prints an error for people, ending in a line break. It shows the stack only for bugs of Sluice. */
@@ -21,7 +21,7 @@ export function printError(
 ): string {
   const paint = painter(color)
   const width = Math.min(columns ?? MAX_WIDTH, MAX_WIDTH)
-  // A command that was called wrongly names no folder in what it says of itself.
+  // An error of usage shows how to call the command, without a folder.
   const isCallWrong = error.code === 'usage' && !(error instanceof WrongState)
   const typed = called !== undefined && isCallWrong ? { ...called, dir: null } : called
   const said = (text: string): boolean => error.message.split('\n').includes(text)

@@ -27,24 +27,24 @@ export function failedText(
   if (uncounted !== null) lines.unshift(paint('dim', `of the first ${counted(grouped.length, 'row')}:`))
   lines.push(...failedTable(page.rows, options))
   if (page.next !== null) lines.push(paint('dim', `more: --after ${safe(page.next)}`))
-  const inDoubt = rowsInDoubt(options.grouped ?? page)
+  const unknown = unknownRows(options.grouped ?? page)
   const all = grouped.length
-  if (inDoubt > 0) lines.push('', ...doubtLines(inDoubt, options))
-  if (inDoubt < all)
+  if (unknown > 0) lines.push('', ...unknownLines(unknown, options))
+  if (unknown < all)
     lines.push(
       '',
-      `The next \`${asTyped(`sluice run ${options.sync}`, options.called)}\` tries ${inDoubt === 0 ? 'them' : all - inDoubt === 1 ? 'the other one' : 'the others'} again, with the rows as they are then.`,
+      `The next \`${asTyped(`sluice run ${options.sync}`, options.called)}\` tries ${unknown === 0 ? 'them' : all - unknown === 1 ? 'the other one' : 'the others'} again, with the rows as they are then.`,
     )
   return `${lines.join('\n')}\n`
 }
 
-/** How many rows may have arrived, of a sync that sends such a row only when somebody says so. */
-export function rowsInDoubt({ rows, atMostOnce = false }: FailedPage): number {
+/** Returns how many rows may have arrived, if the sync sends such rows again only on request. */
+export function unknownRows({ rows, atMostOnce = false }: FailedPage): number {
   return atMostOnce ? rows.filter(({ outcome }) => outcome === 'unknown').length : 0
 }
 
-/** What to do about these rows. */
-export function doubtLines(
+/** Says what to do about rows that may have arrived. */
+export function unknownLines(
   count: number,
   { sync, called }: OutputOptions & { readonly sync: string },
 ): readonly string[] {
@@ -90,13 +90,13 @@ export function failedTable(rows: readonly FailedRow[], options: OutputOptions):
   )
 }
 
-/** A message is cut after so many lines. */
+/** A longer message is cut to this many lines. */
 const MAX_LINES = 4
 
-/** Nobody reads more groups. `sluice failed` lists each row. */
+/** The text shows this many groups. `sluice failed` lists each row. */
 const MAX_GROUPS = 5
 
-/** Two or more lines for each group: how many rows and one of them, and the message. */
+/** Returns two or more lines for each group: the number of rows with one key, and the message. */
 export function errorGroupLines(
   rows: readonly FailedRow[],
   { columns }: OutputOptions,

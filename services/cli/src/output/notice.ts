@@ -3,20 +3,20 @@ import type { CommandContext } from '../command.ts'
 import { withTyped } from './called.ts'
 import { environmentOf, painter, safe } from './paint.ts'
 
-/** What a command has told: it may open the project more than once. */
-const toldTo = new WeakMap<CommandContext['stderr'], Set<string>>()
+/** The notices that were printed. A command that opens the project twice gets them twice. */
+const printedOn = new WeakMap<CommandContext['stderr'], Set<string>>()
 
-/** Tells each notice once. */
+/** Returns a function that prints each notice once. */
 export function teller({
   stderr,
   errorColor,
   called,
 }: Pick<CommandContext, 'stderr' | 'errorColor' | 'called'>) {
-  const told = toldTo.get(stderr) ?? new Set<string>()
-  toldTo.set(stderr, told)
+  const printed = printedOn.get(stderr) ?? new Set<string>()
+  printedOn.set(stderr, printed)
   return (notice: string): void => {
-    if (told.has(notice)) return
-    told.add(notice)
+    if (printed.has(notice)) return
+    printed.add(notice)
     stderr.write(`${painter(errorColor)('yellow', 'notice')}: ${safe(withTyped(notice, called))}\n`)
   }
 }

@@ -22,9 +22,9 @@ export function previewHead(sync: string, next: Found, options: OutputOptions): 
     all === 0
       ? [`${title}  nothing would be sent`]
       : [`${title}  the next run would send ${counted(all, 'row')}`]
-  const figures =
+  const counts =
     all === 0 ? [] : [`${number(added)} added`, `${number(changed)} changed`, `${number(removed)} removed`]
-  lines.push(`  ${[...figures, `${counted(next.rowsRead, 'row')} read`].join(' · ')}`)
+  lines.push(`  ${[...counts, `${counted(next.rowsRead, 'row')} read`].join(' · ')}`)
   if (next.rowsInvalid > 0) {
     lines.push(`  ${counted(next.rowsInvalid, 'row')} would not be taken:`)
     for (const { key, reason } of next.invalidRows)
@@ -56,11 +56,12 @@ export function previewItem(item: Previewed, options: OutputOptions): string {
 /** Says what the output leaves out, and how to see it. */
 export function previewEnd(
   next: Found,
-  of: {
+  shownPart: {
     readonly sync: string
     readonly narrowing: Omit<PreviewInput<'preview'>, 'sync'>
-    /** How many requests were shown, with how many rows. */
+    /** The number of requests that were shown. */
     readonly shown: number
+    /** The number of rows in these requests. */
     readonly rows: number
     readonly isCut: boolean
     /** True if rows of the model stand for rows that would have changed. */
@@ -70,7 +71,7 @@ export function previewEnd(
 ): string {
   const paint = painter(options.color)
   const { added, changed, removed } = next.counts
-  const { narrowing, shown, rows, isCut, isSample = false } = of
+  const { sync, narrowing, shown, rows, isCut, isSample = false } = shownPart
   const all = added + changed + removed
   if (isSample) {
     const { trigger = '' } = narrowing
@@ -93,7 +94,7 @@ export function previewEnd(
   const unless = next.notices.length === 0 ? '' : ', unless a note above says otherwise'
   const hint = isNarrowed
     ? 'requests of the chosen rows alone; a run puts them together with the others'
-    : `\`${asTyped(`sluice run ${of.sync}`, options.called)}\` sends this${unless}`
+    : `\`${asTyped(`sluice run ${sync}`, options.called)}\` sends this${unless}`
   return `\n${paint('dim', hint)}\n`
 }
 

@@ -51,7 +51,7 @@ function drawnProgress(stderr: TextSink, color: boolean, now: () => number): Run
     stderr.write(`${lines.join('\n')}\n`)
     drawn = lines.length
   }
-  // What a run waits for goes on while nothing new is told of it.
+  // The time that a run waits goes on between two updates.
   const tick = setInterval(() => {
     if (newest !== null) draw(newest, now())
   }, TICK_MS)
@@ -78,7 +78,12 @@ function drawnProgress(stderr: TextSink, color: boolean, now: () => number): Run
 /** The lines to draw for a running run. None is wider than the terminal. */
 export function progressLines(
   run: RunView,
-  of: {
+  {
+    color,
+    columns,
+    now,
+    isEnding,
+  }: {
     readonly color: boolean
     readonly columns: number
     readonly now: number
@@ -86,7 +91,6 @@ export function progressLines(
     readonly isEnding: boolean
   },
 ): string[] {
-  const { color, columns, now, isEnding } = of
   const paint = painter(color)
   const width = columns - 1
   const spinner = SPINNER[Math.floor(now / REDRAW_MS) % SPINNER.length] ?? ''
@@ -95,7 +99,7 @@ export function progressLines(
   if (isEnding) lines.push(paint('yellow', fit(`  ${ENDING}`, width)))
   if (run.restoring !== undefined && run.restoring.why !== null)
     lines.push(fit(`  ${safe(run.restoring.why)}`, width))
-  // What it waits for says the same, and until when.
+  // A wait says the same as a notice, and until when.
   if (run.status === 'queued' && run.waiting === undefined)
     for (const notice of run.notices ?? []) lines.push(paint('yellow', fit(`  ${safe(notice)}`, width)))
   for (const wait of run.waiting ?? []) lines.push(paint('yellow', fit(`  ${waitText(wait, now)}`, width)))
@@ -106,8 +110,8 @@ export function progressLines(
     const filled = Math.max(0, Math.min(BAR_WIDTH, Math.floor((done / counts.detected) * BAR_WIDTH)))
     const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`
     const failed = done - counts.delivered
-    const figures = `${number(done)} of ${counted(counts.detected, 'row')}, ${counted(counts.requests, 'request')}`
-    const line = fit(`  ${op.padEnd(7)} ${bar} ${figures}`, width)
+    const progress = `${number(done)} of ${counted(counts.detected, 'row')}, ${counted(counts.requests, 'request')}`
+    const line = fit(`  ${op.padEnd(7)} ${bar} ${progress}`, width)
     const note = failed > 0 ? fit(`  ${number(failed)} not delivered`, Math.max(0, width - line.length)) : ''
     lines.push(line + (note.length > 1 ? paint('yellow', note) : ''))
   }
@@ -131,7 +135,7 @@ function plainProgress(stderr: TextSink, now: () => number): RunProgress {
   let begun = false
   let ended = false
   /** The subject of the last line. */
-  let told: string | null = null
+  let lastSubject: string | null = null
   let lastAt = 0
   return {
     update(run) {
@@ -142,8 +146,8 @@ function plainProgress(stderr: TextSink, now: () => number): RunProgress {
         lastAt = at
         stderr.write(`run ${safe(run.id)} of ${safe(run.sync)}\n`)
       }
-      if (line === null || (told === line.of && Math.abs(at - lastAt) < PLAIN_EVERY_MS)) return
-      told = line.of
+      if (line === null || (lastSubject === line.subject && Math.abs(at - lastAt) < PLAIN_EVERY_MS)) return
+      lastSubject = line.subject
       lastAt = at
       stderr.write(`${line.text}\n`)
     },
@@ -158,7 +162,7 @@ function plainProgress(stderr: TextSink, now: () => number): RunProgress {
 
 interface PlainLine {
   /** The subject. A line with another subject than the last one is printed at once. */
-  readonly of: string
+  readonly subject: string
   readonly text: string
 }
 
@@ -167,10 +171,10 @@ function plainLine(run: RunView): PlainLine | null {
   const { restoring } = run
   const isQuiet = run.status === 'queued' && run.waiting === undefined
   const [notice] = isQuiet ? (run.notices ?? []) : []
-  if (notice !== undefined) return { of: 'the queue', text: safe(notice) }
+  if (notice !== undefined) return { subject: 'the queue', text: safe(notice) }
   if (restoring !== undefined) {
     const why = restoring.why === null ? '' : ` (${safe(restoring.why)})`
-    return { of: 'the state', text: `${restoringText(restoring)}${why}` }
+    return { subject: 'the state', text: `${restoringText(restoring)}${why}` }
   }
   const parts = OPS.flatMap(op => {
     const counts = run.triggers[op]
@@ -179,6 +183,6 @@ function plainLine(run: RunView): PlainLine | null {
     return [`${op} ${number(done)}/${number(counts.detected)}`]
   })
   const waiting = (run.waiting ?? []).map(({ detail }) => safe(detail)).join('; ')
-  if (parts.length === 0) return waiting === '' ? null : { of: waiting, text: waiting }
-  return { of: `rows ${waiting}`, text: `${parts.join(', ')}${waiting === '' ? '' : ` (${waiting})`}` }
+  if (parts.length === 0) return waiting === '' ? null : { subject: waiting, text: waiting }
+  return { subject: `rows ${waiting}`, text: `${parts.join(', ')}${waiting === '' ? '' : ` (${waiting})`}` }
 }

@@ -4,7 +4,7 @@ import type { Op } from '@sluice/contracts/state'
 import { asTyped, withTyped } from './called.ts'
 import { placeText } from './error.ts'
 import { errorGroupLines } from './failed-table.ts'
-import { doubtLines, failedTable, rowsInDoubt } from './failed-table.ts'
+import { unknownLines, failedTable, unknownRows } from './failed-table.ts'
 import { painter, safe, shownKey, wrap } from './paint.ts'
 import type { Paint } from './paint.ts'
 import { table } from './table.ts'
@@ -31,11 +31,11 @@ export interface SummaryOptions extends OutputOptions {
 }
 
 /**
- * The summary of a run, ending in a line break: its state, figures per trigger, what went wrong, and what to
- * do next.
+ * The summary of a run, ending in a line break: its status, its counts per trigger, what went wrong, and what
+ * to do next.
  */
 export function runSummary(shown: RunView, options: SummaryOptions): string {
-  const run = named(shown)
+  const run = withSafeNames(shown)
   const waiting = options.waiting ?? null
   const paint = painter(options.color)
   const took = runDuration(run, options.now)
@@ -44,8 +44,8 @@ export function runSummary(shown: RunView, options: SummaryOptions): string {
     `${mark}  ${paint('bold', run.sync)}  ${paint('dim', [took, run.id].filter(Boolean).join('  '))}`,
   ]
   lines.push(...errorLines(run, options, paint))
-  const figures = triggerTable(run, options, paint)
-  if (figures.length > 0) lines.push('', ...figures)
+  const counts = triggerTable(run, options, paint)
+  if (counts.length > 0) lines.push('', ...counts)
   lines.push(...rowLines(run))
   for (const notice of run.notices ?? []) lines.push(...noticeLines(notice, options, paint))
   if (waiting !== null && waiting.rows.length > 0)
@@ -54,8 +54,8 @@ export function runSummary(shown: RunView, options: SummaryOptions): string {
   return `${lines.join('\n')}\n`
 }
 
-/** A run whose names come from a topic: anybody with the right to write there may have chosen them. */
-function named(run: RunView): RunView {
+/** Makes the names of a run safe to print: anybody who may write to the topic may have chosen them. */
+function withSafeNames(run: RunView): RunView {
   return { ...run, id: safe(run.id), sync: safe(run.sync) }
 }
 
@@ -89,7 +89,7 @@ export function runDetails(
   return `${lines.join('\n')}\n`
 }
 
-/** `detecting 1.2 s`, each with the time at which it began. */
+/** A table of the phases: `detecting`, `1.2 s`, and the time at which it began. */
 function phaseLines({ phases = [] }: RunView, { now, timeZone, columns }: SummaryOptions): readonly string[] {
   if (phases.length === 0) return []
   const paint = painter(false)
@@ -112,7 +112,7 @@ function phaseLines({ phases = [] }: RunView, { now, timeZone, columns }: Summar
   ]
 }
 
-/** What it waits for now. */
+/** The lines of what the run waits for now. */
 function waitLines({ waiting = [] }: RunView, { now }: SummaryOptions, paint: Paint): readonly string[] {
   return waiting.length === 0 ? [] : ['', ...waiting.map(wait => paint('yellow', `  ${waitText(wait, now)}`))]
 }
@@ -127,7 +127,7 @@ function errorLines(run: RunView, { columns, called }: OutputOptions, paint: Pai
   return [...lines, ...placeLines(run.errorDetails ?? [], width, paint)]
 }
 
-/** Where the mistakes are. The error says what is wrong with a single one. */
+/** The places of the mistakes. The error itself has the message of a single mistake. */
 function placeLines(
   details: NonNullable<RunView['errorDetails']>,
   width: number,
@@ -153,7 +153,7 @@ function triggerTable(run: RunView, { columns }: OutputOptions, paint: Paint): s
     return counts === undefined ? [] : [{ op, counts }]
   })
   if (shown.length === 0 || shown.every(({ counts }) => counts.detected === 0)) return []
-  const figure = (title: string, color: 'green' | 'red' | 'yellow' | null) => ({
+  const column = (title: string, color: 'green' | 'red' | 'yellow' | null) => ({
     title,
     align: 'right' as const,
     style: (cell: string, text: string) => {
@@ -164,13 +164,13 @@ function triggerTable(run: RunView, { columns }: OutputOptions, paint: Paint): s
   return table(
     [
       { title: '' },
-      figure('rows', null),
-      figure('delivered', 'green'),
-      figure('rejected', 'red'),
-      figure('unknown', 'yellow'),
-      figure('unsent', 'yellow'),
-      figure('requests', null),
-      figure('attempts', null),
+      column('rows', null),
+      column('delivered', 'green'),
+      column('rejected', 'red'),
+      column('unknown', 'yellow'),
+      column('unsent', 'yellow'),
+      column('requests', null),
+      column('attempts', null),
     ],
     shown.map(({ op, counts }) => [
       `  ${op}`,
@@ -235,7 +235,7 @@ function nextSteps(run: RunView, options: SummaryOptions, paint: Paint): string[
   return []
 }
 
-/** How many rows of a run were not delivered. */
+/** Returns how many rows of a run were not delivered. */
 export function undeliveredRows({ triggers }: RunView, ops: readonly Op[] = OPS): number {
   return ops.reduce((sum, op) => {
     const counts = triggers[op]
@@ -243,20 +243,20 @@ export function undeliveredRows({ triggers }: RunView, ops: readonly Op[] = OPS)
   }, 0)
 }
 
-/** What becomes of the rows that wait. */
+/** Says when the waiting rows are tried again. */
 function againLines(
   { sync }: RunView,
   { waiting, ...options }: OutputOptions & { readonly waiting: FailedPage | null },
 ): readonly string[] {
-  const inDoubt = waiting === null ? 0 : rowsInDoubt(waiting)
-  const others = (waiting?.rows.length ?? 0) - inDoubt
-  if (inDoubt === 0) return ['  Rows that were not delivered are tried again on the next run.']
-  const doubts = doubtLines(inDoubt, { ...options, sync }).map(line => `  ${line}`)
-  if (others === 0) return doubts
-  return [...doubts, `  The other ${others === 1 ? 'row is' : 'rows are'} tried again on the next run.`]
+  const unknown = waiting === null ? 0 : unknownRows(waiting)
+  const others = (waiting?.rows.length ?? 0) - unknown
+  if (unknown === 0) return ['  Rows that were not delivered are tried again on the next run.']
+  const advice = unknownLines(unknown, { ...options, sync }).map(line => `  ${line}`)
+  if (others === 0) return advice
+  return [...advice, `  The other ${others === 1 ? 'row is' : 'rows are'} tried again on the next run.`]
 }
 
-/** Removals that can never be sent: nobody tries them again, and their rows are taken as gone. */
+/** Reports removals that can never be sent. No run tries them again, and their rows are taken as gone. */
 function goneLines(run: RunView, waiting: FailedPage | null): string[] {
   if (waiting === null || waiting.next !== null || run.endedAt === null) return []
   const gone = undeliveredRows(run, ['removed']) - waiting.rows.filter(({ op }) => op === 'removed').length
@@ -270,7 +270,7 @@ function uncounted({ rows, next }: FailedPage): string[] {
   return next === null ? [] : [`  … counted in the first ${counted(rows.length, 'row')}`]
 }
 
-/** Why a run is held, and what a person can do about it. */
+/** Says why a run is held, and what a person can do about it. */
 function heldLines(run: RunView, step: (command: string, why: string) => string): string[] {
   const { removed, rows, samples, destination } = run.held ?? { removed: 0, rows: 0, samples: [] }
   if (destination !== undefined)

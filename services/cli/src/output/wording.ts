@@ -3,7 +3,7 @@ import type { AttemptView, RunView, WaitView } from '@sluice/contracts/api'
 import type { Called } from './called.ts'
 import { safe, type Paint } from './paint.ts'
 
-/** What the pure output functions need to know about the terminal. */
+/** The terminal, as far as the pure output functions need it. */
 export interface OutputOptions {
   readonly color: boolean
   /** Columns of the terminal. Null if the output is not a terminal; then nothing is cut. */
