@@ -2,7 +2,7 @@
 import type { RequestRow } from '@sluice/contracts/records'
 import { closeRequest } from '@sluice/delivery/outcome/effects'
 import type { PartHistory, UnownedAttempt } from '@sluice/delivery/ledger/request-history'
-import { settleRows, type AnotherTry } from '@sluice/delivery/outcome/settle-rows'
+import { settleRows, type AllowedRetries } from '@sluice/delivery/outcome/settle-rows'
 import { sampleAttempt } from '@sluice/testkit/sample-records'
 import { UNRENDERABLE, type Sent, type SentOnce } from './sent-once.ts'
 
@@ -17,11 +17,11 @@ export function attemptOf(
     readonly sent: SentOnce | null
     readonly part: PartHistory
     readonly number: number
-    readonly another: AnotherTry
+    readonly retries: AllowedRetries
     readonly hasTokens: boolean
   },
 ): UnownedAttempt {
-  const { sent, part, number, another, hasTokens } = of
+  const { sent, part, number, retries, hasTokens } = of
   const rows = sentRows.map(rowOf)
   const place = { ...placeOf(sentRows), part: part.positions }
   const { trigger } = place
@@ -31,7 +31,7 @@ export function attemptOf(
     return sampleAttempt({ ...place, ...closeRequest(part, closing), parts: nothingFollows, attempt: 0 })
   }
   const { verdict, status, judged } = sent
-  const settled = settleRows({ trigger, rows, history: part, verdict, status, judged }, another)
+  const settled = settleRows({ trigger, rows, history: part, verdict, status, judged }, retries)
   const { outcome, parts, waitMs } = settled
   return sampleAttempt({
     ...place,

@@ -1,7 +1,7 @@
 /** The work of delivery on one partition of a run. It dies where the plan says so (PROTOCOL.md §8). */
 import type { CountsByOp, Op, Outcome } from '@sluice/contracts/state'
 import { effectsOf } from '@sluice/delivery/outcome/effects'
-import { Doubt } from '@sluice/delivery/run/doubt'
+import { MaybeSent } from '@sluice/delivery/run/maybe-sent'
 import {
   NO_HISTORY,
   withAttempt,
@@ -9,8 +9,8 @@ import {
   type RequestHistory,
   type UnownedAttempt,
 } from '@sluice/delivery/ledger/request-history'
-import { rowsAt, samePositions } from '@sluice/delivery/ledger/parts'
-import type { AnotherTry } from '@sluice/delivery/outcome/settle-rows'
+import { rowsAt, samePositions } from '@sluice/delivery/ledger/request-history'
+import type { AllowedRetries } from '@sluice/delivery/outcome/settle-rows'
 import { nextTryMs, type Tries } from '@sluice/domain/answers/next-try'
 import { addCounts } from '@sluice/domain/counts'
 import { verdictOfFailure, type Verdict } from '@sluice/domain/answers/outcome'
@@ -138,7 +138,7 @@ function* deliverRequests(
   /** The successor knows only the topics. Any other request may have been sent too. */
   const takeOver = (care = CARELESS): void => {
     delivery = new PartitionDelivery(options, requests, ledgers, { counts: delivery.counts, care })
-    const doubt = new Doubt(false, () => 0)
+    const doubt = new MaybeSent(false, () => 0)
     for (const [index, ledger] of ledgers.entries()) {
       if (ledger.finished) continue
       const history = doubt.historyOf(ledger.history, options.atMostOnce ? null : Infinity)
@@ -350,9 +350,9 @@ class PartitionDelivery {
       if (part.intent === null) continue
       const { ledger, rows: all } = this.#at(index)
       const rows = rowsAt(all, part.positions)
-      const another = { nextTryMs: () => null, splits: splitsBatches }
+      const retries = { nextTryMs: () => null, splits: splitsBatches }
       const { hasTokens } = this.#options
-      const attempt = attemptOf(rows, { sent: null, part, number: 0, another, hasTokens })
+      const attempt = attemptOf(rows, { sent: null, part, number: 0, retries, hasTokens })
       this.#ledgers[index] = { ...ledger, history: withAttempt(ledger.history, attempt) }
     }
   }
@@ -367,18 +367,18 @@ class PartitionDelivery {
       const part = history.parts.find(open => samePositions(open.positions, positions))
       if (part === undefined) return onBroken('a part that was open is not')
       const rows = rowsAt(all, positions)
-      const isGivenUp = !this.#options.atMostOnce && givenUpAfter(part.announced, 'attempts') !== null
+      const isGivenUp = !this.#options.atMostOnce && givenUpAfter(part.intents, 'attempts') !== null
       if (isGivenUp && !this.#isDeadly(rows)) onBroken('a row was given up that ends no process')
       const isClosed = this.#options.isCancelled() || isGivenUp
       const sent = isClosed ? null : this.#send(index, part)
       const { history: before } = this.#at(index).ledger
-      const another = {
-        nextTryMs: (failed: Parameters<AnotherTry['nextTryMs']>[0]) => nextTryMs(tries, failed, () => 0),
+      const retries = {
+        nextTryMs: (failed: Parameters<AllowedRetries['nextTryMs']>[0]) => nextTryMs(tries, failed, () => 0),
         splits: splitsBatches,
-        isAnew: this.#options.hasTokens && sent?.status === REFUSED && !part.triedAnew,
+        onlyTokenRefused: this.#options.hasTokens && sent?.status === REFUSED && !part.triedNewToken,
       }
       const { hasTokens } = this.#options
-      const attempt = attemptOf(rows, { sent, part, number: history.attempts + 1, another, hasTokens })
+      const attempt = attemptOf(rows, { sent, part, number: history.attempts + 1, retries, hasTokens })
       const next = withAttempt(before, attempt)
       this.#ledgers[index] = { ...ledger, history: next }
       const open = rows.filter(row => next.parts.some(of => rowsAt(all, of.positions).includes(row)))
@@ -413,10 +413,10 @@ class PartitionDelivery {
     const isLast = (came: Verdict['outcome']): boolean => came === 'unknown' && !tries.repeatsUnknown
     const divides = splitsBatches && sent.status === 400 && rows.length > 1
     const isRefused = hasTokens && sent.status === REFUSED
-    const isAnew = isRefused && !rows.some(row => refused.has(row))
-    if (isAnew && rows.some(row => !open.includes(row))) onBroken('a refused token has ended rows')
+    const onlyTokenRefused = isRefused && !rows.some(row => refused.has(row))
+    if (onlyTokenRefused && rows.some(row => !open.includes(row))) onBroken('a refused token has ended rows')
     if (isRefused) for (const row of rows) refused.add(row)
-    for (const [place, row] of isAnew ? [] : rows.entries()) {
+    for (const [place, row] of onlyTokenRefused ? [] : rows.entries()) {
       const came = sent.judged.get(place)?.outcome ?? sent.verdict.outcome
       if ((came === 'throttled' || divides) && !open.includes(row))
         onBroken(`${row.key} was given up, and has to be sent again in the run`)
@@ -434,16 +434,17 @@ class PartitionDelivery {
     if (!isThrottled && sent !== UNRENDERABLE) parts.add(JSON.stringify(part.positions))
   }
 
-  #send(index: number, { positions, tainted }: PartHistory): SentOnce {
+  #send(index: number, { positions, uncertain }: PartHistory): SentOnce {
     const rows = rowsAt(this.#at(index).rows, positions)
     const { api, kind, tellsMissing, nextFate, nextRowFate, onSend, onBroken } = this.#options
-    const of = { kind, tellsMissing, tainted }
+    const of = { kind, tellsMissing, uncertain }
     const [first] = rows
     if (first === undefined || rows.some(row => isUnrenderable(row, kind))) return UNRENDERABLE
     const again = rows.find(row => this.#ended.has(row))
     if (again !== undefined) onBroken(`${again.key} was sent again after it was finished`)
     this.#care.goesOn()
-    if (this.#options.atMostOnce || this.#care.isOneByOne(MAX_AT_WORK)) this.#announce(index, { positions })
+    if (this.#options.atMostOnce || this.#care.isOneByOne(MAX_AT_WORK))
+      this.#recordIntent(index, { positions })
     const fate = nextFate(first.key)
     if (fate.kind === 'not-sent') return { ...UNRENDERABLE, verdict: verdictOfFailure('not-sent') }
     onSend(rows)
@@ -477,7 +478,7 @@ class PartitionDelivery {
     return rows.some(({ key }) => key === this.#options.deadly)
   }
 
-  #announce(index: number, { positions }: Pick<PartHistory, 'positions'>): void {
+  #recordIntent(index: number, { positions }: Pick<PartHistory, 'positions'>): void {
     const { rows, ledger } = this.#at(index)
     const tried = { final: false, outcome: 'unknown', answered: false, nextTryAt: null } as const
     const attempt = { ...placeOf(rows), ...tried, part: positions, attempt: ledger.history.attempts + 1 }

@@ -2,7 +2,7 @@
  * Requests of a life that was killed, which the API reads late: as late as whoever comes next allows, or once
  * the next run has ended if nobody asks (PROTOCOL.md §8).
  */
-import type { ArriveUntil, LateSends, SendUnderWay } from '@sluice/delivery/run/doubt'
+import type { ArriveUntil, LateSends, SendUnderWay } from '@sluice/delivery/run/maybe-sent'
 
 /** Makes a request arrive, once its time has come. */
 const ARRIVES_MS = 30

@@ -1,7 +1,7 @@
 /** An API answers rows that are sent together; its answer says something of each. */
 import type { Op } from '@sluice/contracts/state'
-import { isTainted, type Taint } from '@sluice/delivery/ledger/parts'
-import type { RowJudgement } from '@sluice/delivery/outcome/judge-rows'
+import { isUncertain, type UncertainRows } from '@sluice/delivery/ledger/request-history'
+import type { RowJudgement } from '@sluice/delivery/outcome/judge-answer'
 import { confirmsRemoval, verdictOfAnswer, type Verdict } from '@sluice/domain/answers/outcome'
 import type { Api, ApiAnswer, SentRow } from './apis.ts'
 import type { ApiKind, RowFate } from './plan.ts'
@@ -69,14 +69,14 @@ export function rowByRow(
 export function answered(
   { status, id }: ApiAnswer,
   rows: readonly Sent[],
-  { kind, tellsMissing, tainted }: Rules & { readonly tainted: Taint },
+  { kind, tellsMissing, uncertain }: Rules & { readonly uncertain: UncertainRows },
 ): SentOnce {
   const verdict = verdictOfAnswer({ status, retryAfter: null, date: null }, 0)
   const judged: SentOnce['judged'] =
     id === null ? NOTHING_TOLD : new Map([[0, { outcome: null, error: null, captured: id }]])
   const of = { status, judged }
   const removes = rows.every(
-    row => row.op === 'removed' && (isTainted(tainted, row) || row.beforeState !== 'present'),
+    row => row.op === 'removed' && (isUncertain(uncertain, row) || row.beforeState !== 'present'),
   )
   if (removes && confirmsRemoval(status)) return { ...of, verdict: { ...verdict, outcome: 'delivered' } }
   if (kind !== 'upserts' && status === 409) return { ...of, verdict: { ...verdict, outcome: 'exists' } }

@@ -34,7 +34,7 @@ const begin = (
 const intents = async (): Promise<number> => (await lives.attempts()).filter(isIntent).length
 
 describe('with at-most-once, a request', () => {
-  it('is announced in the ledger before it is sent', async () => {
+  it('has an intent in the ledger before it is sent', async () => {
     await begin(['a'])
     let announced = -1
     let read: Promise<unknown> = Promise.resolve()
@@ -71,7 +71,7 @@ describe('with at-most-once, a request', () => {
     },
   )
 
-  it('that is throttled is announced and sent again', async () => {
+  it('that is throttled gets an intent and is sent again', async () => {
     await begin(['a'])
     lives.api.script = always({ status: 429 }, { status: 400 }, OK)
     await lives.finish()
@@ -80,7 +80,7 @@ describe('with at-most-once, a request', () => {
     expect(lives.counts).toMatchObject({ delivered: 1 })
   })
 
-  it('that was announced when the process died is not sent again; all others are sent', async () => {
+  it('that had an intent when the process died is not sent again; all others are sent', async () => {
     await begin(keysOf(40))
     lives.api.script = key => (Number(key.slice(1)) % 3 === 2 ? 'silent' : OK)
     const life = lives.live()
@@ -98,7 +98,7 @@ describe('with at-most-once, a request', () => {
     expect(before.length).toBeGreaterThanOrEqual(10)
   })
 
-  it('that was not announced when the process died is in no doubt', async () => {
+  it('that had no intent when the process died is certain', async () => {
     await begin(keysOf(40), { errors: { retry: 'next-run', backoff: undefined } })
     lives.api.script = always('silent')
     const life = lives.live()
@@ -110,7 +110,7 @@ describe('with at-most-once, a request', () => {
     expect({ rejected, unknown }).toEqual({ rejected: 35, unknown: 5 })
   })
 
-  it('that waited for its next try when the process died is tried again, since its fate is known', async () => {
+  it('that waited for a retry when the process died is sent again, since its outcome is known', async () => {
     await begin(['a'])
     lives.api.script = always({ status: 400, retryAfter: 1 }, OK)
     const life = lives.live()

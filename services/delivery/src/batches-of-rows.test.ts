@@ -1,6 +1,6 @@
 /**
  * What becomes of the rows of a batch: with outcomes per row (`errors.rowResults`), with batches that are
- * halved (`errors.splitBatches`), with and without tries in the same run (PROTOCOL.md §8).
+ * halved (`errors.splitBatches`), with and without retries in the same run (PROTOCOL.md §8).
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { BatchDelivery, type Api, type Reply } from '../test/batch-delivery.ts'
@@ -16,7 +16,7 @@ afterEach(() => lives[Symbol.asyncDispose]())
 
 const BY_INDEX = [{ items: '$.errors[*]', row: { index: '$.index' }, as: 'rejected', error: '$.message' }]
 
-/** The API applies what it can, and tells by index which of these rows it rejected. */
+/** The API applies what it can, and names by index the rows that it rejected. */
 const rejects =
   (...bad: readonly string[]): Api =>
   keys => {
@@ -113,7 +113,7 @@ describe('a request', () => {
       'a:unknown c:unknown',
     ],
     [
-      'throttles some rows, which costs them no try',
+      'throttles some rows, which costs them no retry',
       { rowResults: [{ ...BY_INDEX[0], as: 'throttled' }] },
       'abc',
       (keys, nth) => (keys.length === 3 || nth === 0 ? rejects('b')(keys, nth) : { status: 200 }),
@@ -164,7 +164,7 @@ describe('a request', () => {
       'a:unknown b:unknown',
     ],
     [
-      'is halved at once, with now, and only the bad row uses up tries',
+      'is halved at once, with now, and only the bad row uses up retries',
       { ...NOW, ...SPLIT },
       'abcd',
       refusesWith(422, 'c'),
@@ -192,7 +192,7 @@ describe('a request', () => {
       'a:unknown b:unknown',
     ],
     [
-      'keeps the doubt of each row while it is halved',
+      'keeps each row uncertain while it is halved',
       { ...NOW, ...SPLIT },
       'ab',
       (keys, nth) =>
@@ -203,7 +203,7 @@ describe('a request', () => {
       'b:unknown',
     ],
     [
-      'is throttled whole, and then told of its rows',
+      'is throttled whole, and then names its rows',
       { rowResults: BY_INDEX },
       'ab',
       (keys, nth) => (nth === 0 ? { status: 429 } : rejects('b')(keys, nth)),

@@ -1,4 +1,4 @@
-/** Delivery on Kafka, the schema registry and Redis. The one place of this service that names adapters. */
+/** Runs delivery on Kafka, the schema registry and Redis. No other file of this service names adapters. */
 import { isSluiceError } from '@sluice/contracts/errors'
 import { memoryBudget } from '@sluice/domain/memory-budget'
 import { createRedisLocks } from '@sluice/partition/adapters/redis'
@@ -29,15 +29,17 @@ import { DeliveryMemory } from './delivery-memory.ts'
 import { runDelivery } from './delivery.ts'
 import { DestinationTokens } from './destination/destination-tokens.ts'
 import { patientTargets } from './destination/patient-targets.ts'
-import { lateAfterTakeover } from './run/doubt.ts'
+import { lateAfterTakeover } from './run/maybe-sent.ts'
 import { Places } from './send/places.ts'
-import { tellOfBreakers } from './send/destination-gate.ts'
+import { reportBreakers } from './send/destination-gate.ts'
 import { Throttles } from './send/throttles.ts'
 
-/** More than any concurrency that a limit allows: the limiter, not the pool, holds requests back. */
+/**
+ * More connections than any limit allows requests at once. So the limiter, not the pool, holds requests back.
+ */
 const CONNECTIONS = 10_000
 
-/** Opens what delivery needs; rejects as `openStage` does. */
+/** Opens what delivery needs. Rejects as `openStage` does. */
 export async function start(config: DeliveryConfig, context: StartContext): Promise<StartedService> {
   const { logger, metrics, mask, signal } = context
   const { prefix, redis, env } = config
@@ -58,7 +60,7 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   const telling = { onTrouble: logTrouble(logger, 'requests'), onForgotten: forgottenLogger(logger) }
   const rateLimit = opening.use(createRedisRateLimit({ ...redis, prefix, ...telling }))
   const stageMetrics = createStageMetrics(metrics)
-  const onBreaker = tellOfBreakers({ logger, stageMetrics })
+  const onBreaker = reportBreakers({ logger, stageMetrics })
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission, onBreaker))
   const memory = new DeliveryMemory(memoryBudget(config.memoryBytes).buffersBytes)
   const networks = destinationPrivateNetworks(env)

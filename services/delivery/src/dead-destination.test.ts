@@ -30,7 +30,7 @@ const begin = (
     },
   })
 }
-/** All tries, in their order, have these fates; the last one holds for the rest. */
+/** All attempts, in their order, have these fates. The last one holds for the rest. */
 const inTurn = (...fates: readonly Fate[]): Script => {
   let tried = 0
   return () => fates[tried++] ?? fates.at(-1) ?? OK
@@ -85,7 +85,7 @@ describe('a destination that is dead', () => {
     expect(lives.counts.unsent).toBe(0)
   })
 
-  it('ends requests that wait for their next try, with what they had last', async () => {
+  it('ends requests that wait for a retry, with the outcome of their last attempt', async () => {
     await begin(60, { errors: { attempts: 100, backoff: { first: '1ms', max: '2ms' } } })
     lives.api.script = always('time-out')
     await lives.finish()

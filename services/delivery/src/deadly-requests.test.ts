@@ -79,7 +79,7 @@ it('are not those at which nobody was sending when processes were killed', async
   await using delivery = await ScriptedDelivery.open()
   const { world, api } = delivery
   const keys = keysOf(5)
-  // The first one waits for its next try during all kills, and so the position stands at it.
+  // The first one waits for a retry during all kills, so the position stays at it.
   await delivery.begin(keys, { errors: { backoff: { first: '2s', max: '2s' } } })
   api.script = (key, nth) => (key === 'k0' && nth === 0 ? { status: 500 } : OK)
   for (let kill = 1; kill <= 7; kill += 1) {

@@ -26,7 +26,7 @@ import { outage, watchedLog } from '@sluice/testkit/watched-log'
 import { writeRequests } from '@sluice/testkit/write-requests'
 import { startLife, tellOfRun, type Life } from '../test/live-delivery.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
-import { lateAfterTakeover } from './run/doubt.ts'
+import { lateAfterTakeover } from './run/maybe-sent.ts'
 import type { DeliverDeps } from './run/open-run.ts'
 import { earlierKey, requestHash } from './ledger/request-history.ts'
 import { resolveTarget } from './destination/target.ts'
@@ -341,7 +341,7 @@ describe('the delivery of a partition', () => {
     })
   })
 
-  describe('keeps in doubt', () => {
+  describe('keeps unknown', () => {
     const outcomes = async (): Promise<readonly string[]> => (await entries()).map(({ outcome }) => outcome)
 
     it('a request that was under way in a kill, though nothing of it was recorded', async () => {
@@ -368,7 +368,7 @@ describe('the delivery of a partition', () => {
   })
 
   describe('keeps the idempotency key for the next run', () => {
-    it('of a request in doubt that is then cancelled', async () => {
+    it('of a request, maybe sent, that is then cancelled', async () => {
       await requests(['a', 'b'])
       const first = live(butFor('b', silent, delivered))
       await Promise.all([untilAttempts(1), sent.until(2)])
@@ -380,7 +380,7 @@ describe('the delivery of a partition', () => {
       expect(await entries()).toMatchObject([{ outcome: 'unknown', idempotencyKey }])
     })
 
-    it('of a request that was in doubt in one run and could not be sent in the next', async () => {
+    it('of a request that was unknown in one run and could not be sent in the next', async () => {
       const hash = requestHash('POST', 'http://api/rows/a', new TextEncoder().encode('aa'))
       const retried = sampleRetried({ idempotencyKey: 'K1', requestHash: hash })
       await requests(['a'], { row: { uncertain: true, retried } })

@@ -1,10 +1,10 @@
 /**
- * Delivers one partition of a sync's requests. It takes over, recovers what an earlier owner left, and sends
- * within the limits. It reports the partition when every request before a run's `run-end` is finished
- * (PROTOCOL.md §6, §8).
+ * Delivers one partition of a sync's requests. It takes the partition over, recovers the state of its
+ * predecessor, and sends within the limits. It reports the end of a run once every request before the
+ * `run-end` is finished (PROTOCOL.md §6, §8).
  *
- * Requests are sent in the order of the topic and finished in any order. A run's end waits for all of them.
- * So rows of the same key, which meet only in different runs, arrive in order.
+ * Requests are sent in the order of the topic and finished in any order. The end of a run waits for all of
+ * them. So rows of the same key, which occur only in different runs, arrive in order.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Marker, Request, RunBegin, RunEvent, Unrenderable } from '@sluice/contracts/records'
@@ -19,12 +19,12 @@ import type { Typed } from '@sluice/topics/record-io'
 import { plainMarker, takeOver } from '@sluice/partition/take-over'
 import { at, homePartition, syncTopics } from '@sluice/topics/topics'
 import { AttemptLedger } from './ledger/attempt-ledger.ts'
-import { LateShare, type RequestMemory, unseenLimit, WorkRoom } from './delivery-memory.ts'
-import { Doubt } from './run/doubt.ts'
+import { LateShare, type RequestMemory, maxMaybeSent, WorkRoom } from './delivery-memory.ts'
+import { MaybeSent } from './run/maybe-sent.ts'
 import { answeredEffects, effectsOf, isReplayed, unrenderableEnd } from './outcome/effects.ts'
 import {
-  CUT,
-  CutRun,
+  RUN_INTERRUPTED,
+  InterruptedRun,
   reportOf,
   PassedRun,
   endWithoutRenderer,
@@ -33,7 +33,7 @@ import {
 } from './run/passed-run.ts'
 import {
   openRun,
-  placeOf,
+  partitionName,
   runBeginAt,
   unsentFault,
   type DeliverDeps,
@@ -41,17 +41,17 @@ import {
   type OpenRun,
 } from './run/open-run.ts'
 import { RemovalsFirst } from './run/removals-first.ts'
-import { rowsAt } from './ledger/parts.ts'
+import { rowsAt } from './ledger/request-history.ts'
 import { recoverLedger } from './ledger/request-history.ts'
 import { KeyOrder } from './run/key-order.ts'
-import { PartitionReporter, tellBacklog } from './run/report-partition.ts'
+import { PartitionReporter, showBacklog } from './run/report-partition.ts'
 import { faultOf, inSequence } from './send/request-sequence.ts'
 
-/** Of a run that is passed over, most requests whose effects are being written. */
+/** The effects of at most this many requests of a passed-over run are being written at once. */
 const MAX_PASSED_OVER = 64
 
 /**
- * Works until drained or aborted. Rejects with `fenced` or a retryable error where another takeover is the
+ * Works until drained or aborted. Rejects with `fenced` or a retryable error if another takeover is the
  * remedy.
  */
 export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker: Worker): Promise<void> {
@@ -67,7 +67,7 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
   const common = { log, io, incarnation }
   using share = deps.memory.requests.open()
   using againShare = new LateShare(deps.memory.requests)
-  // An earlier owner may have reported that a run is over here. Nothing of that run may be sent (PROTOCOL.md
+  // An earlier owner may have reported the end of a run here. Nothing of that run may be sent (PROTOCOL.md
   // §11).
   await deps.runs.caughtUp(homePartition(sync), { signal: ending })
   await using ownership = await takeOver({
@@ -96,48 +96,55 @@ export async function deliverPartition(deps: DeliverDeps, run: RunEvent, worker:
     onMarked: () => backlog.now(),
     onFurther: () => worker.entry?.cameFurther(),
   })
-  await using backlog = tellBacklog({ log, stageMetrics: deps.stageMetrics, run, worker, ledger, requests })
+  await using backlog = showBacklog({ log, stageMetrics: deps.stageMetrics, run, worker, ledger, requests })
   const parts = { deps, run, worker, ownership, recovered, ledger, requests, attempts, share, againShare }
   await new PartitionDelivery(parts).work()
 }
 
+/**
+ * States: no run open → a run open (at its `run-begin`, or at its first request after a takeover) → no run
+ * open (at its `run-end`). A run that has ended and cannot be opened is passed over instead.
+ */
 class PartitionDelivery {
   readonly #parts: DeliveryParts
   readonly #reporter: PartitionReporter
   #open: OpenRun | null = null
-  readonly #doubt: Doubt
+  readonly #maybeSent: MaybeSent
   readonly #passed = new PassedRun(run => this.#isOver(run))
   readonly #order = new KeyOrder()
   readonly #removals: RemovalsFirst
   readonly #room: WorkRoom
-  /** What a run waits for before it can be opened. */
+  /** The wait of a run that is being opened, such as for a secret; else null. */
   #waitsFor: WaitNow | null = null
-  /** How far this process has taken the topic into work, and which run is open there. */
+  /**
+   * The offset up to which this process has taken the topic into work, and the state of the open run there.
+   */
   #taken: { readonly offset: number; readonly run: number | null; readonly nextChange: number }
   readonly #takes = new Notifier()
-  readonly #cut: CutRun
+  readonly #interrupted: InterruptedRun
   /**
-   * Aborts, with the error, when this process cannot reach the keeper of the limits. Another process is to
-   * try then.
+   * Aborts, with the error, when this process has not reached the limits store for some time. Another process
+   * should take over then.
    */
-  readonly #cutOff = new AbortController()
+  readonly #unreachable = new AbortController()
   readonly #ending: AbortSignal
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts
-    this.#doubt = new Doubt(parts.recovered.clean, parts.deps.lateSends.ofPredecessor(placeOf(parts)))
+    const arriveUntil = parts.deps.lateSends.ofPredecessor(partitionName(parts))
+    this.#maybeSent = new MaybeSent(parts.recovered.clean, arriveUntil)
     this.#reporter = new PartitionReporter({ ...parts, ...parts.deps }, () => reportOf(parts))
-    this.#cut = new CutRun(() => reportOf(parts))
+    this.#interrupted = new InterruptedRun(() => reportOf(parts))
     this.#room = new WorkRoom(parts)
     this.#taken = { offset: parts.recovered.checkpoint.offset, run: null, nextChange: 0 }
-    this.#removals = new RemovalsFirst(parts, { doubt: this.#doubt, reporter: this.#reporter })
-    this.#ending = endingOf(parts.worker, parts.ledger.failure, this.#cutOff.signal)
+    this.#removals = new RemovalsFirst(parts, { maybeSent: this.#maybeSent, reporter: this.#reporter })
+    this.#ending = endingOf(parts.worker, parts.ledger.failure, this.#unreachable.signal)
   }
 
   async work(): Promise<void> {
     const { deps, run, worker, ledger, recovered, requests } = this.#parts
     const { log, io } = deps
-    const cutOff = this.#cutOff.signal
+    const unreachable = this.#unreachable.signal
     const ending = this.#ending
     const from = recovered.checkpoint.offset
     const options = { from, yieldsTorn: true, bufferBytes: deps.memory.readerBytes, signal: ending } as const
@@ -157,24 +164,22 @@ class PartitionDelivery {
       ended.abort()
       await this.#reporter.handOver(this.#open?.sending.stop())
       this.#open?.early[Symbol.dispose]()
-      // Whatever ends the work, answers that came before are written down.
+      // Answers that have come are recorded, whatever ends the work.
       await ledger.flushed({ signal: worker.abort }).catch(() => undefined)
       await reporting
     }
     ledger.failure.throwIfAborted()
     if (!worker.abort.aborted) await this.#release()
-    // All that was under way is recorded and released, so nothing is in doubt for the successor.
-    if (!worker.drain.aborted && !worker.abort.aborted) cutOff.throwIfAborted()
+    // All that was under way is recorded and released, so the successor starts clean.
+    if (!worker.drain.aborted && !worker.abort.aborted) unreachable.throwIfAborted()
   }
 
-  /**
-   * Says on `runs` how far the partition has come, and ends a run there that its renderer cannot go on with.
-   */
+  /** Reports progress on `runs`, and ends a run there whose renderer cannot go on. */
   async #report(signal: AbortSignal): Promise<void> {
     const { deps, run, worker, ledger, attempts, requests } = this.#parts
     const finished = async (number: number): Promise<RunSoFar> => {
       const { end } = await deps.log.offsets(requests, { signal })
-      this.#cut.at(number, end)
+      this.#interrupted.interrupt(number, end)
       while (this.#taken.offset < end) await this.#takes.after(this.#takes.version, { signal })
       const { run: taken, nextChange } = this.#taken
       await ledger.done({ signal })
@@ -188,14 +193,16 @@ class PartitionDelivery {
     const { partition } = attempts
     const asked = { runs: deps.runs, run, partition, reporter: this.#reporter, finished }
     await Promise.all([
-      this.#reporter.reportProgress(
-        ledger,
-        () =>
-          this.#waitsFor ?? this.#doubt.waitsFor ?? this.#open?.sending.waitsFor ?? this.#removals.waitsFor,
-        signal,
-      ),
+      this.#reporter.reportProgress(ledger, () => this.#waits, signal),
       endWithoutRenderer(asked, { signal }).catch((error: unknown) => ledger.fail(error)),
     ])
+  }
+
+  /** The wait that keeps the partition from sending; null while it sends. */
+  get #waits(): WaitNow | null {
+    return (
+      this.#waitsFor ?? this.#maybeSent.waitsFor ?? this.#open?.sending.waitsFor ?? this.#removals.waitsFor
+    )
   }
 
   async #take(placed: Placed, ending: AbortSignal): Promise<void> {
@@ -209,7 +216,7 @@ class PartitionDelivery {
     else if (record?.name === 'sluice.Unrenderable')
       await this.#takeUnrenderable(placed, record.value, ending)
     else if (marker?.kind === 'run-begin' && marker.begin !== null) {
-      await this.#closeOver(marker.begin, ending)
+      await this.#closeBefore(marker.begin, ending)
       ledger.skipTo(offset + 1)
       ledger.beginRun(marker.begin.run)
       this.#reporter.phases.began(marker.begin.run, placed.timestamp)
@@ -228,8 +235,8 @@ class PartitionDelivery {
   }
 
   /**
-   * Takes a record of a run that is passed over. Only rows that were answered have effects: their values may
-   * be needed.
+   * Takes a record of a run that is passed over. Only answered rows have effects, since later rows may need
+   * them.
    */
   async #passOver({ offset, record }: Placed, marker: Marker | null, ending: AbortSignal): Promise<void> {
     const { ledger, recovered } = this.#parts
@@ -239,14 +246,15 @@ class PartitionDelivery {
       await ledger.room(() => ledger.unfinished < MAX_PASSED_OVER, { signal: ending })
       ledger.start(offset)
       const { rows } = record.value
-      const left = new Set(history.parts.flatMap(part => rowsAt(rows, part.positions)).map(({ seq }) => seq))
-      const effects = effectsOf({ ...record.value, ...history, left })
+      const open = history.parts.flatMap(part => rowsAt(rows, part.positions))
+      const stillOpen = new Set(open.map(({ seq }) => seq))
+      const effects = effectsOf({ ...record.value, ...history, stillOpen })
       ledger.record({ requestOffset: offset, attempt: null, effects, release: null })
     }
   }
 
-  /** Closes the run before, if it has ended and its end is not in the topic. */
-  async #closeOver(next: RunBegin, ending: AbortSignal): Promise<void> {
+  /** Closes the run before `next`, if it has ended without a `run-end` in the topic. */
+  async #closeBefore(next: RunBegin, ending: AbortSignal): Promise<void> {
     const run = this.#open?.begin.run ?? this.#passed.run
     if (run !== null && !(await this.#isOverByNow(run, ending)))
       throw new SluiceError('corrupt', `run ${next.run} begins inside run ${run}`)
@@ -254,20 +262,20 @@ class PartitionDelivery {
     this.#passed.end()
   }
 
-  /** Ends a run here that has ended elsewhere. */
+  /** Closes a run whose end another stage has decided. */
   async #close(begin: RunBegin | null, ending: AbortSignal): Promise<void> {
     const { ledger } = this.#parts
     await ledger.done({ signal: ending })
     await this.#open?.sending.stop()
     await this.#untilNoneIsLate(ending)
-    if (this.#open === null) this.#doubt.isLeft()
-    // Requests that are still in doubt then are in doubt for successors, too.
-    if (!this.#doubt.isOfBefore) await ledger.mark({ ...plainMarker('run-end', '', 0), begin })
+    if (this.#open === null) this.#maybeSent.runPassedOver()
+    // Without a marker, a successor also waits for requests that may still arrive.
+    if (!this.#maybeSent.isOfEarlierRun) await ledger.mark({ ...plainMarker('run-end', '', 0), begin })
     this.#closed()
   }
 
   #closed(): void {
-    this.#doubt.runEnded()
+    this.#maybeSent.runEnded()
     this.#order.clear()
     this.#open?.early[Symbol.dispose]()
     this.#open = null
@@ -275,26 +283,26 @@ class PartitionDelivery {
   }
 
   #isOver(run: number): boolean {
-    const { deps, run: of } = this.#parts
-    return isOver(deps.runs.of(of.sync), of.incarnation, run)
+    const { deps, run: own } = this.#parts
+    return isOver(deps.runs.of(own.sync), own.incarnation, run)
   }
 
   /**
-   * True if the run has ended. Before the next run begins, its detector has written that, but the view may be
-   * late here.
+   * True if the run has ended. The detector has written that before it begins the next run, but the view here
+   * may be behind.
    */
   async #isOverByNow(run: number, ending: AbortSignal): Promise<boolean> {
-    const { deps, run: of } = this.#parts
-    if (!this.#isOver(run)) await deps.runs.caughtUp(homePartition(of.sync), { signal: ending })
+    const { deps, run: own } = this.#parts
+    if (!this.#isOver(run)) await deps.runs.caughtUp(homePartition(own.sync), { signal: ending })
     return this.#isOver(run)
   }
 
-  /** Takes a request into work, as nearly all are, if nothing has to be waited for. Else false. */
+  /** Takes a request into work if it has to wait for nothing, as nearly always. Else returns false. */
   #takeAtOnce(placed: Placed): boolean {
     const open = this.#open
     const { record, offset, bytes } = placed
     if (open === null || record?.name !== 'sluice.Request' || isReplayed(record.value)) return false
-    if (this.#removals.holds(open, record.value)) return false
+    if (this.#removals.mustWait(open, record.value)) return false
     const memory = this.#room.tryTake(open, { record: record.value, recordBytes: bytes })
     if (memory === null) return false
     if (inSequence(open, offset, record.value)) this.#begin(open, placed, { request: record.value, memory })
@@ -310,7 +318,7 @@ class PartitionDelivery {
     if (!inSequence(open, offset, request)) return
     const alone = open.begin.removalsFirst === true
     if (isReplayed(request)) await this.#order.turn({ offset, rows: request.rows, alone }, ledger, ending)
-    else if (this.#removals.holds(open, request)) await this.#removals.untilFinished(open, ending)
+    else if (this.#removals.mustWait(open, request)) await this.#removals.untilFinished(open, ending)
     const memory = await this.#room.take(open, { record: request, recordBytes: bytes, signal: ending })
     this.#begin(open, placed, { request, memory })
   }
@@ -327,8 +335,8 @@ class PartitionDelivery {
     const effects = answeredEffects(request, known?.history)
     if (effects !== null)
       return ledger.record({ requestOffset: offset, attempt: null, effects, release: () => memory.done() })
-    const history = this.#doubt.historyOf(known?.history, unseenLimit(open.target))
-    const why = this.#cut.has(request.run, offset) ? CUT : null
+    const history = this.#maybeSent.historyOf(known?.history, maxMaybeSent(open.target))
+    const why = this.#interrupted.includes(request.run, offset) ? RUN_INTERRUPTED : null
     open.sending.take({ request, offset, history, memory }, why)
   }
 
@@ -344,14 +352,15 @@ class PartitionDelivery {
     const known = recovered.known.get(offset)
     ledger.start(offset)
     const recorded = known?.history.ended.at(-1)?.attempt ?? null
-    const of = { runId: open.begin.runId, target: open.target, recorded }
-    const { attempt, effects } = unrenderableEnd(offset, record, of)
+    const { target } = open
+    const { runId } = open.begin
+    const { attempt, effects } = unrenderableEnd(offset, record, { runId, target, recorded })
     ledger.record({ requestOffset: offset, attempt, effects, release: () => memory.done() })
   }
 
   /**
-   * The open run. After a takeover in the middle of a run, the first record says where the run begins. Null
-   * for a run that is passed over.
+   * Returns the open run of a record; null for a run that is passed over. After a takeover in the middle of a
+   * run, the first record says where its run begins.
    */
   async #runOf(record: Request | Unrenderable, signal: AbortSignal): Promise<OpenRun | null> {
     if (this.#open !== null) return this.#open
@@ -362,25 +371,23 @@ class PartitionDelivery {
       this.#reporter.phases.began(found.begin.run, found.timestamp)
       return await this.#tryToOpen(found.begin, signal, null)
     }
-    const lost = new SluiceError('corrupt', `no run begins at offset ${record.begin} of ${requests.topic}`)
-    this.#passed.begin(record.run, lost)
+    const error = new SluiceError('corrupt', `no run begins at offset ${record.begin} of ${requests.topic}`)
+    this.#passed.begin(record.run, error)
     return null
   }
 
-  /** Null for a run that is passed over, since it has ended and cannot be opened. */
+  /** Opens a run. Returns null for one that has ended and cannot be opened: it is passed over. */
   async #tryToOpen(begin: RunBegin, signal: AbortSignal, nextSeq: number | null): Promise<OpenRun | null> {
     try {
       this.#open = await openRun(
         this.#parts,
         {
-          ...{
-            begin,
-            nextSeq,
-            isOver: run => this.#isOver(run),
-            onCutOff: error => this.#cutOff.abort(error),
-          },
+          begin,
+          nextSeq,
+          isOver: run => this.#isOver(run),
+          onUnreachable: error => this.#unreachable.abort(error),
           waitsFor: what => (this.#waitsFor = what),
-          beforeSending: (target, until) => this.#doubt.beforeSending(target, until),
+          beforeSending: (target, until) => this.#maybeSent.beforeSending(target, until),
         },
         signal,
       )
@@ -412,17 +419,17 @@ class PartitionDelivery {
   }
 
   async #untilNoneIsLate(signal: AbortSignal): Promise<void> {
-    if (this.#open !== null) await this.#doubt.untilNoneIsLate(this.#open.target, signal)
+    if (this.#open !== null) await this.#maybeSent.untilNoneIsLate(this.#open.target, signal)
   }
 
   /**
-   * Hands over in good order. While a predecessor's requests are in doubt, it writes no release, so that the
-   * successor doubts them too.
+   * Hands over cleanly. While requests of the predecessor may arrive, it writes no release, for the
+   * successor.
    */
   async #release(): Promise<void> {
     const { ledger, worker, ownership } = this.#parts
     await ledger.flushed({ signal: worker.abort })
-    if (!this.#doubt.remains) await ledger.mark(plainMarker('release', '', 0))
+    if (!this.#maybeSent.remains) await ledger.mark(plainMarker('release', '', 0))
     await ownership.leave({ signal: worker.abort })
   }
 }

@@ -14,7 +14,7 @@ import { writeRequests } from '@sluice/testkit/write-requests'
 import { DeliveryMemory } from './delivery-memory.ts'
 import { deliverPartition } from './deliver-partition.ts'
 import { resolveTarget } from './destination/target.ts'
-import { lateAfterTakeover } from './run/doubt.ts'
+import { lateAfterTakeover } from './run/maybe-sent.ts'
 import { Places } from './send/places.ts'
 import { Throttles } from './send/throttles.ts'
 
@@ -24,7 +24,7 @@ const never = new AbortController().signal
 const PARTITIONS = 6
 const MB = 1_000_000
 
-/** An API that answers when it is told to, and what of requests it was given meanwhile. */
+/** An API that answers when the test says so, and notes the requests that it got meanwhile. */
 class SlowApi implements HttpSender {
   readonly #open = new Set<{ readonly request: OutgoingRequest; readonly answer: () => void }>()
   readonly mostBytes = { together: 0 }

@@ -1,7 +1,7 @@
 /**
- * What delivery keeps in memory, over all partitions of a process (PROTOCOL.md §8). It keeps requests from
- * when they are taken into work until their answers are written. It also keeps what it is reading of requests
- * and answers. The limits are in bytes, and never depend on how many requests may be in flight.
+ * Bounds the memory of delivery over all partitions of a process (PROTOCOL.md §8). It holds requests from the
+ * moment they are taken into work until their attempts are written, and buffers of requests and answers that
+ * are being read. The limits are in bytes, and do not depend on the number of requests in flight.
  */
 import { ByteBudget, type ByteShare } from '@sluice/flow/byte-budget'
 import type { Request, Unrenderable } from '@sluice/contracts/records'
@@ -10,29 +10,29 @@ import type { UnownedAttempt } from './ledger/request-history.ts'
 import type { Target } from './destination/target.ts'
 import type { AttemptLedger } from './ledger/attempt-ledger.ts'
 
-/** From the lowest unfinished request to the newest one that is taken from the topic. */
+/** The most requests from the lowest unfinished one to the newest one that is taken into work. */
 const WINDOW_REQUESTS = 10_000
 const ACTIVE_PER_SLOT = 4
-const ACTIVE_LEAST = 64
-const UNSEEN_PER_SLOT = 2
-
-type Concurrency = Pick<Target, 'concurrency'>
-type Announcing = Pick<Target, 'concurrency' | 'atMostOnce'>
+const MIN_ACTIVE = 64
+const MAYBE_SENT_PER_SLOT = 2
 
 /**
- * The most requests of the window that are ready, sent or not yet acknowledged (PROTOCOL.md §8, _How much is
- * in work_). The others wait, or are done.
+ * Returns the most requests of the window that are ready, sent or not yet acknowledged (PROTOCOL.md §8, _How
+ * much is in work_). The others wait to be sent again, or are finished.
  */
-export function activeLimit({ concurrency }: Concurrency): number {
-  return Math.max(ACTIVE_LEAST, Math.min(concurrency, WINDOW_REQUESTS) * ACTIVE_PER_SLOT)
+export function maxActive({ concurrency }: Pick<Target, 'concurrency'>): number {
+  return Math.max(MIN_ACTIVE, Math.min(concurrency, WINDOW_REQUESTS) * ACTIVE_PER_SLOT)
 }
 
 /**
- * Most requests that a process may have sent of which its ledger knows nothing (R7). Null: none, and no
- * further try of a request that the ledger knows, since each is announced.
+ * Returns the most requests that a process may have sent without a record (R7). It is null for
+ * `at-most-once`: each attempt then has an intent in the ledger.
  */
-export function unseenLimit({ concurrency, atMostOnce }: Announcing): number | null {
-  return atMostOnce ? null : Math.min(concurrency * UNSEEN_PER_SLOT, WINDOW_REQUESTS)
+export function maxMaybeSent({
+  concurrency,
+  atMostOnce,
+}: Pick<Target, 'concurrency' | 'atMostOnce'>): number | null {
+  return atMostOnce ? null : Math.min(concurrency * MAYBE_SENT_PER_SLOT, WINDOW_REQUESTS)
 }
 
 type Taking = Parameters<typeof RequestMemory.take>[1]
@@ -43,45 +43,46 @@ interface Open {
   readonly sending: { readonly waiting: number }
 }
 
+/** Decides whether a partition may take one more record into work, by number and by memory. */
 export class WorkRoom {
   readonly #ledger: AttemptLedger
   readonly #share: ByteShare
 
-  constructor(of: { readonly ledger: AttemptLedger; readonly share: ByteShare }) {
-    this.#ledger = of.ledger
-    this.#share = of.share
+  constructor({ ledger, share }: { readonly ledger: AttemptLedger; readonly share: ByteShare }) {
+    this.#ledger = ledger
+    this.#share = share
   }
 
-  /** The memory for a record, if few enough are in work, and there is memory for it now; else null. */
-  tryTake(open: Open, of: Omit<Taking, 'signal'>): RequestMemory | null {
+  /** Takes memory for a record, if few enough are in work and there is memory now; else returns null. */
+  tryTake(open: Open, record: Omit<Taking, 'signal'>): RequestMemory | null {
     if (this.#ledger.failure.aborted || !this.#hasRoom(open)) return null
-    return RequestMemory.tryTake(this.#share, of)
+    return RequestMemory.tryTake(this.#share, record)
   }
 
-  /** Waits for it. Rejects with the failure of the ledger, and when aborted. */
-  async take(open: Open, of: Taking): Promise<RequestMemory> {
-    await this.#ledger.room(() => this.#hasRoom(open), of)
-    return await RequestMemory.take(this.#share, of)
+  /** Waits until it can take that memory. Rejects with the failure of the ledger, and when aborted. */
+  async take(open: Open, record: Taking): Promise<RequestMemory> {
+    await this.#ledger.room(() => this.#hasRoom(open), record)
+    return await RequestMemory.take(this.#share, record)
   }
 
-  /** Requests that wait for their next try count only for the window. */
+  /** Requests that wait to be sent again count only for the window. */
   #hasRoom({ care, sending, target }: Open): boolean {
     const { window, unfinished } = this.#ledger
-    const active = activeLimit(target)
-    const most = care.isOneByOne(active) ? 1 : active
-    return window < WINDOW_REQUESTS && unfinished - sending.waiting < most
+    const max = maxActive(target)
+    const allowed = care.isOneByOne(max) ? 1 : max
+    return window < WINDOW_REQUESTS && unfinished - sending.waiting < allowed
   }
 }
 
 const REQUESTS_SHARE = 0.5
 const ANSWERS_SHARE = 0.25
 const READERS_SHARE = 0.25
-/** Most that is read ahead for one partition, and least. */
+/** A partition is read ahead within these bounds. */
 const MAX_READER_BYTES = 1024 * 1024
 const MIN_READER_BYTES = 64 * 1024
-/** Rows are objects once they are decoded. They take so many times the bytes that they take in the topic. */
+/** Decoded rows take this many times the bytes that they take in the topic. */
 export const DECODED_FACTOR = 4
-/** What a sender may keep of an answer before it asks for memory. Each request takes so much in advance. */
+/** Each request takes this much for its answer in advance. The sender asks for memory beyond it. */
 const ANSWER_ALLOWANCE_BYTES = 8 * 1024
 
 export class DeliveryMemory {
@@ -90,24 +91,23 @@ export class DeliveryMemory {
   readonly answers: ByteShare
   readonly #readersBytes: number
 
-  /** `buffersBytes` is what all of it may take. */
+  /** All of it together takes at most `buffersBytes`. */
   constructor(buffersBytes: number) {
     this.requests = new ByteBudget(buffersBytes * REQUESTS_SHARE)
     this.answers = new ByteBudget(buffersBytes * ANSWERS_SHARE).open()
     this.#readersBytes = buffersBytes * READERS_SHARE
   }
 
-  /**
-   * How far a partition may be read ahead, in bytes. The memory is divided among the partitions whose share
-   * is open.
-   */
+  /** The bytes that one partition may be read ahead. Partitions with an open share divide the memory. */
   get readerBytes(): number {
     const part = Math.floor(this.#readersBytes / Math.max(1, this.requests.shares))
     return Math.max(MIN_READER_BYTES, Math.min(MAX_READER_BYTES, part))
   }
 }
 
-/** A share of a budget that is opened once it is needed, since each that is open makes the others smaller. */
+/**
+ * A share of a budget that is opened when it is first needed, since each open share makes the others smaller.
+ */
 export class LateShare implements Disposable {
   readonly #budget: ByteBudget
   #share: ReturnType<ByteBudget['open']> | null = null
@@ -126,14 +126,14 @@ export class LateShare implements Disposable {
   }
 }
 
-/** What is known of a request that waits for its next try, beside its history. */
+/** The state of a request that waits to be sent again, without its history. */
 const WAITING_BYTES = 1024
-/** What is known of each row of a batch that goes on in parts. */
+/** The state of each row of a batch that goes on in parts. */
 const WAITING_ROW_BYTES = 64
-/** What an attempt takes for each row with an outcome of its own, without its texts. */
+/** The outcome of a row in an attempt, without its texts. */
 const RESULT_BYTES = 64
 
-/** What one request takes of its partition's share, until `done`. */
+/** The memory of one request, from its partition's share, until `done`. */
 export class RequestMemory {
   readonly #share: ByteShare
   #bytes: number
@@ -143,32 +143,35 @@ export class RequestMemory {
     this.#bytes = bytes
   }
 
-  /** Takes room for a record that takes `recordBytes` in its topic; null if there is none now. */
+  /** Takes memory for a record of `recordBytes` in its topic; returns null if there is not enough now. */
   static tryTake(
     share: ByteShare,
-    of: { readonly record: Request | Unrenderable; readonly recordBytes: number },
+    { record, recordBytes }: { readonly record: Request | Unrenderable; readonly recordBytes: number },
   ): RequestMemory | null {
-    const bytes = workBytes(of.record, of.recordBytes)
+    const bytes = workBytes(record, recordBytes)
     return share.tryTake(bytes) ? new RequestMemory(share, bytes) : null
   }
 
-  /** Waits for that room. */
+  /** Waits until it can take that memory. */
   static async take(
     share: ByteShare,
-    of: {
+    {
+      record,
+      recordBytes,
+      signal,
+    }: {
       readonly record: Request | Unrenderable
       readonly recordBytes: number
       readonly signal: AbortSignal
     },
   ): Promise<RequestMemory> {
-    const bytes = workBytes(of.record, of.recordBytes)
-    await share.take(bytes, of)
+    const bytes = workBytes(record, recordBytes)
+    await share.take(bytes, { signal })
     return new RequestMemory(share, bytes)
   }
 
   /**
-   * It waits for its next try. Of all that it took, only what is known of it is still in memory: of so many
-   * rows, and its history.
+   * Gives back all but the state of the request, which waits to be sent again: so many rows, and its history.
    */
   waits({ rows, historyBytes }: { readonly rows: number; readonly historyBytes: number }): void {
     const bytes = WAITING_BYTES + rows * WAITING_ROW_BYTES + historyBytes
@@ -177,8 +180,7 @@ export class RequestMemory {
   }
 
   /**
-   * Gives the memory of its body back, which is needed no more. Its rows, and the attempt that is to be
-   * written, still take memory.
+   * Gives back the memory of its body. Its rows, and the attempt that is to be written, still take memory.
    */
   answered(record: Request, attempt: UnownedAttempt): void {
     const body = bodyBytes(record)
@@ -188,14 +190,14 @@ export class RequestMemory {
     else this.#share.give(body - kept)
   }
 
-  /** Everything about the request is written. Only the first call counts. */
+  /** Gives back all memory, once everything about the request is written. Only the first call counts. */
   done(): void {
     this.#share.give(this.#bytes)
     this.#bytes = 0
   }
 }
 
-/** What an attempt says of its answer, and of its rows. */
+/** Returns the approximate size of the answer and the row results of an attempt. */
 export function attemptBytes({ responseBody, partBody, rows }: UnownedAttempt): number {
   let bytes = (responseBody?.length ?? 0) + (partBody?.length ?? 0)
   for (const { error, captured } of rows)

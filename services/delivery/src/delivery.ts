@@ -8,7 +8,7 @@ import { followTests } from './tests/follow-tests.ts'
 
 export type DeliveryDeps = FollowDeps & Omit<DeliverDeps, 'neighbours'>
 
-/** Resolves once drained; rejects with what concerns more than one sync. */
+/** Resolves once drained. Rejects with an error that concerns more than one sync. */
 export async function runDelivery(deps: DeliveryDeps, ends: Ends): Promise<void> {
   const sending = { ...deps, neighbours: new Neighbours(deps) }
   const stage: FollowingStage = {

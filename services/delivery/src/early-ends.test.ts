@@ -1,4 +1,4 @@
-/** What delivery writes down when it is told to end before it is at work. */
+/** The records of delivery if it is asked to end before it is at work. */
 import { CARELESS } from '@sluice/partition/deaths/count-deaths'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { MessageLog } from '@sluice/message-log/port'
@@ -27,7 +27,7 @@ function readingAs(log: MessageLog, topic: string, as: (batches: Batches) => Bat
   })
 }
 
-it('counts no death of a process that is told to end while it reads what an earlier owner left', async () => {
+it('counts no death of a process that is asked to end while it reads the state of its predecessor', async () => {
   await lives.begin(['a'])
   lives.api.script = () => 'silent'
   const first = lives.live()

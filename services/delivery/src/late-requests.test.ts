@@ -7,10 +7,10 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { PartitionReport } from '@sluice/contracts/records'
 import { SYNC } from '@sluice/testkit/sample-records'
 import { always, OK, ScriptedDelivery } from '../test/scripted-delivery.ts'
-import { lateAfterTakeover, type LateSends } from './run/doubt.ts'
+import { lateAfterTakeover, type LateSends } from './run/maybe-sent.ts'
 
 const signal = new AbortController().signal
-/** Longer than it takes until people are told of a wait. */
+/** Longer than it takes until people see a wait. */
 const LATE_MS = 1_200
 
 let lives: ScriptedDelivery

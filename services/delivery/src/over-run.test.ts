@@ -25,7 +25,7 @@ import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { writeRequests } from '@sluice/testkit/write-requests'
 import { deliverPartition } from './deliver-partition.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
-import { lateAfterTakeover } from './run/doubt.ts'
+import { lateAfterTakeover } from './run/maybe-sent.ts'
 import type { DeliverDeps } from './run/open-run.ts'
 import { PassedRun } from './run/passed-run.ts'
 import { ScriptedDelivery } from '../test/scripted-delivery.ts'
@@ -197,7 +197,7 @@ describe('of a run that ended before the partition was done', () => {
     expect([sent, await entries()]).toEqual([['a'], []])
   })
 
-  it('what cannot be opened leaves its doubt to the next: what may be under way is waited for', async () => {
+  it('a run that cannot be opened leaves its wait for late requests to the next run', async () => {
     await write('OLD', ['old'], { definition: 'gone' })
     const checkpoint = { offset: 0, from: 0, run: RUNS.OLD, counts: {} }
     const begun = { ...plainMarker('run-begin', INCARNATION, 0), begin: beginOf('OLD'), checkpoint }
@@ -275,7 +275,7 @@ describe('a partition whose renderer cannot go on', () => {
     await life.drain()
   })
 
-  it('is ended though what is told of its progress takes the place of the question', async () => {
+  it('is ended even if a report of progress replaces the request of the renderer', async () => {
     await tell('NEW')
     await writeRequests(world, { begin: beginOf('NEW'), keys: ['a'], ends: false })
     const answer = Promise.withResolvers<void>()
@@ -304,7 +304,7 @@ describe('a partition whose renderer cannot go on', () => {
     await write('NEW', ['a'])
     const life = live()
     await untilOver('NEW')
-    // Whatever the question may lead to comes before what is told of one more run.
+    // The effects of the request come before the reports of one more run.
     await tell('NEW', { status: 'success', endedAt: 3 })
     await tell('NEXT')
     await write('NEXT', ['b'])
@@ -352,7 +352,7 @@ describe('a partition that delivery itself could not go on with', () => {
   })
 })
 
-it('a run whose secret does not come waits visibly, and fails with its name; no row is in doubt', async () => {
+it('a run whose secret does not come waits visibly, and fails with its name; no row is uncertain', async () => {
   await tell('NEW')
   await write('NEW', ['a', 'b'])
   const missing = new SluiceError('config', 'The secret `key` is not set')
@@ -388,7 +388,7 @@ describe('a run that is passed over', () => {
     expect(() => over().begin(1, bug)).toThrow(bug)
   })
 
-  it('is told from one that goes on by the next record, where something cannot be read between runs', () => {
+  it('is recognised by the next record if something cannot be read between runs', () => {
     const passed = over()
     passed.takeTorn(torn, null)
     expect(passed.passes(1)).toBe(true)

@@ -30,7 +30,7 @@ function letters(): string {
 }
 
 describe('a part whose process is killed', () => {
-  it('goes out again with the same rows, bytes and key, and its row is in doubt', async () => {
+  it('goes out again with the same rows, bytes and key, and its row is uncertain', async () => {
     await lives.begin([...'abcd'], { errors: SPLIT })
     lives.api = keys => (keys.length === 4 ? REFUSED : 'silent')
     const life = lives.live()
@@ -45,7 +45,7 @@ describe('a part whose process is killed', () => {
       a.body.localeCompare(b.body)
     expect(again.toSorted(bySize)).toEqual(before.toSorted(bySize))
     expect(lives.batches.slice(5).toSorted()).toEqual(['c', 'd'])
-    // The first try of c and d may have been applied, whatever the API says later.
+    // The first attempt of c and d may have been applied, whatever the API says later.
     expect(await lives.outcomes()).toBe('c:unknown')
     expect(lives.counts()).toMatchObject({ delivered: 3, unknown: 1, requests: 5, attempts: 5 })
   })
@@ -141,7 +141,7 @@ describe('a part that waits', () => {
     await life.drain()
   })
 
-  it('comes to what its last try had when the run is cancelled', async () => {
+  it('gets the outcome of its last attempt when the run is cancelled', async () => {
     await lives.begin([...'abc'], {
       errors: {
         retry: 'now',
@@ -204,7 +204,7 @@ describe('the key of a part', () => {
     expect(new Set([...keyOf('ab'), ...keyOf('a'), ...keyOf('b')]).size).toBe(5)
   })
 
-  it('stays for a try that had no answer', async () => {
+  it('stays for an attempt that had no answer', async () => {
     await lives.begin([...'ab'], { errors: { ...SPLIT, retry: 'now' } })
     lives.api = (keys, nth) => (keys.length === 2 ? REFUSED : keys[0] === 'a' && nth === 0 ? 'time-out' : OK)
     await lives.finish()
@@ -214,7 +214,7 @@ describe('the key of a part', () => {
     expect(await lives.outcomes()).toBe('')
   })
 
-  it('is what its rows leave behind, with the answer and tries of their own', async () => {
+  it('is what its rows leave behind, with an answer and attempts of their own', async () => {
     await lives.begin([...'abc'], { errors: SPLIT })
     lives.api = keys => (keys.includes('a') ? (keys.length === 1 ? 'time-out' : REFUSED) : OK)
     await lives.finish()
@@ -266,8 +266,8 @@ describe('a part with `delivery: at-most-once`', () => {
   })
 })
 
-describe('a part that was announced when its process died', () => {
-  it('leaves behind the key and the bytes that it was announced with', async () => {
+describe('a part with an intent whose process died', () => {
+  it('leaves behind the key and the bytes of its intent', async () => {
     await lives.begin([...'ab'], { errors: SPLIT, sync: { delivery: 'at-most-once' } })
     lives.api = keys => (keys.length === 2 ? REFUSED : keys[0] === 'a' ? 'silent' : OK)
     const life = lives.live()
@@ -283,7 +283,7 @@ describe('a part that was announced when its process died', () => {
   })
 })
 
-describe('a part in doubt of a run that is over', () => {
+describe('a part, maybe sent, of a run that is over', () => {
   it('comes to what it had though its changes are gone', async () => {
     await lives.begin([...'ab'], { errors: SPLIT })
     lives.api = keys => (keys.length === 2 ? REFUSED : 'silent')
@@ -414,14 +414,14 @@ describe('an answer that lies', () => {
     expect(await tell({ status: 400, body })).toBe(left)
   })
 
-  it('says in its attempt that an item names no row, which leaves all rows in doubt that none names', async () => {
+  it('says in its attempt that an item names no row, which makes all rows unknown that none names', async () => {
     const left = await tell(errors({ index: 1 }, { index: 9 }))
     expect(left).toBe('a:unknown b:rejected c:unknown')
     const error = expect.stringContaining('($.errors[*]: item 1 names no row of the request)')
     expect((await lives.attempts())[0]).toMatchObject({ error })
   })
 
-  it('tells of rows by their place, as far as there are both', async () => {
+  it('names rows by their place, as far as there are both', async () => {
     const rules = [
       { items: '$[*]', json: '$.error', as: 'rejected', error: '$.error' },
       { items: '$[*]', as: 'delivered' },

@@ -175,14 +175,14 @@ describe('a request whose token is refused', () => {
   })
 })
 
-describe('with `delivery: at-most-once`, a request whose token ends while it is announced', () => {
+describe('with `delivery: at-most-once`, a request whose token ends while its intent is recorded', () => {
   it('waits for the next one, and is never sent without', async () => {
     await lives.begin(['a'], { errors: NEXT_RUN, sync: { delivery: 'at-most-once' } })
     await tokens.source.obtain({ signal })
     const over = parts()
     const held = tokens.source.current
     const looks = vi.spyOn(tokens.source, 'current', 'get')
-    // One look is before the announcement, and one is before the request.
+    // One look is before the intent, and one is before the request.
     looks.mockReturnValueOnce(held).mockReturnValueOnce(held).mockReturnValueOnce(null)
     await lives.finish(over)
     expect(sent).toEqual(['Bearer token-1'])

@@ -12,7 +12,7 @@ import { sampleEvent, SYNC } from '@sluice/testkit/sample-records'
 import { PREFIX } from '@sluice/testkit/test-log'
 import type { Life } from '../test/live-delivery.ts'
 import { always, OK, ScriptedDelivery, type Fate } from '../test/scripted-delivery.ts'
-import { lateAfterTakeover } from './run/doubt.ts'
+import { lateAfterTakeover } from './run/maybe-sent.ts'
 
 vi.setConfig({ testTimeout: 30_000 })
 
@@ -64,7 +64,7 @@ describe('the rows of a run that removes first', () => {
     ['rejected', { status: 422 }],
     ['unknown', 'time-out'],
     ['unsent', 'refused'],
-  ])('go on once all removals are %s, without another try of these', async (_, fate) => {
+  ])('go on once all removals are %s, without a retry of these', async (_, fate) => {
     const errors = { attempts: 3 }
     await lives.begin(['k1', 'k2'], { ...FIRST, errors, others: [['K1', 'K2', 'k3']] })
     lives.api.script = key => (key.startsWith('K') ? fate : OK)
@@ -165,7 +165,7 @@ describe('the rows of a run that removes first', () => {
     await life.drain()
   })
 
-  it('are told of again where a report without a fence took the place of the one that said so', async () => {
+  it('are reported again if an unfenced report replaced the report that said so', async () => {
     await lives.begin(['K1'], { ...FIRST, others: [['k1']] })
     const life = lives.live({}, undefined, 1)
     await until(() => isWaiting(1))

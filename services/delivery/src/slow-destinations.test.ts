@@ -23,7 +23,7 @@ import { writeRequests } from '@sluice/testkit/write-requests'
 import { deliverPartition } from './deliver-partition.ts'
 import { DeliveryMemory } from './delivery-memory.ts'
 import { resolveTarget } from './destination/target.ts'
-import { lateAfterTakeover } from './run/doubt.ts'
+import { lateAfterTakeover } from './run/maybe-sent.ts'
 import { Places } from './send/places.ts'
 import { Throttles } from './send/throttles.ts'
 
@@ -125,7 +125,7 @@ describe('a destination that throttles every request', () => {
     [past, 503, {}],
     [null, 403, rule],
   ])(
-    'with Retry-After %s and status %d is left alone for longer and longer, and uses up no try',
+    'with Retry-After %s and status %d is left alone for longer and longer, and uses up no retry',
     async (after, status, sync) => {
       api.on({}, { status, headers: after === null ? {} : { 'Retry-After': after } })
       const run = await deliver(api.url, 200, { sync })

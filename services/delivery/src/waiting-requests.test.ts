@@ -1,5 +1,5 @@
 /**
- * What becomes of requests that wait for their next try in the run, whatever happens meanwhile (PROTOCOL.md
+ * Requests that wait for a retry in the run, whatever happens meanwhile (PROTOCOL.md
  * §8).
  */
 import { setFlagsFromString } from 'node:v8'
@@ -35,7 +35,7 @@ async function arrayBytes(): Promise<number> {
   return process.memoryUsage().arrayBuffers
 }
 
-describe('a request that waits for its next try', () => {
+describe('a request that waits for a retry', () => {
   const LATER: Fate = { status: 400, retryAfter: 600 }
 
   it('does not hold up those behind it, however many', async () => {
@@ -72,7 +72,7 @@ describe('a request that waits for its next try', () => {
     expect((second?.atMs ?? 0) - (first?.atMs ?? 0)).toBeGreaterThanOrEqual(990)
   })
 
-  it('is left to a successor by a drain at once, which goes on with its tries when they are due', async () => {
+  it('is left to a successor by a drain at once, which sends it again when it is due', async () => {
     await lives.begin(['a'], { errors: { attempts: 2 } })
     lives.api.script = always('time-out', { status: 400, retryAfter: 1 }, { status: 400 })
     const life = lives.live()
@@ -91,7 +91,7 @@ describe('a request that waits for its next try', () => {
     expect(lives.counts).toMatchObject({ unknown: 1, requests: 1, attempts: 3 })
   })
 
-  it('is gone on with after a kill, with the tries that were made', async () => {
+  it('goes on after a kill, with the retries that were used up', async () => {
     await lives.begin(['a', 'b'], { errors: { attempts: 2 } })
     lives.api.script = (key, nth) => (key === 'b' ? 'silent' : nth === 0 ? LATER : { status: 400 })
     const life = lives.live()
@@ -132,7 +132,7 @@ describe('a request that waits for its next try', () => {
     })
   })
 
-  it('is in doubt in a cancel after a kill: a try that nobody saw may have gone out', async () => {
+  it('is unknown in a cancel after a kill: an attempt without a record may have gone out', async () => {
     await lives.begin(['a'])
     lives.api.script = (_, nth) => (nth === 0 ? { status: 400 } : 'silent')
     const life = lives.live()

@@ -10,7 +10,7 @@ import { at, homePartition, runKey, sharedTopics, syncTopics } from '@sluice/top
 import type { Entry } from '@sluice/partition/deaths/entry'
 import { deliverPartition } from '../src/deliver-partition.ts'
 import { DeliveryMemory } from '../src/delivery-memory.ts'
-import { lateAfterTakeover } from '@sluice/delivery/run/doubt'
+import { lateAfterTakeover } from '@sluice/delivery/run/maybe-sent'
 import type { DeliverDeps } from '../src/run/open-run.ts'
 import { Places } from '../src/send/places.ts'
 import { Throttles } from '../src/send/throttles.ts'

@@ -21,7 +21,7 @@ import { attemptsOf, depsOf, finishLife, startLife, tellOfRun, type Life } from 
 const never = new AbortController().signal
 export const topics = syncTopics(PREFIX, SYNC)
 
-/** What the API does with one try. */
+/** What the API does with one attempt. */
 export type Fate =
   | { readonly status: number; readonly retryAfter?: number; readonly body?: string }
   | 'time-out'
@@ -30,7 +30,7 @@ export type Fate =
   | 'impossible'
   | 'silent'
 
-/** The fates of the tries of a request, by its key; the last one holds for all further tries. */
+/** The fates of the attempts of a request, by its key. The last one holds for all further attempts. */
 export type Script = (key: string, nth: number) => Fate
 
 export const OK: Fate = { status: 200 }

@@ -33,7 +33,7 @@ import { createSqliteLog } from '@sluice/message-log/adapters/sqlite'
 import { createLocalTokenStore } from '@sluice/oauth/adapters/local'
 import { bottleneckAdmission } from '@sluice/rate-limit/adapters/bottleneck'
 import { createLocalRateLimit } from '@sluice/rate-limit/adapters/local'
-import { tellOfBreakers } from '@sluice/delivery/send/destination-gate'
+import { reportBreakers } from '@sluice/delivery/send/destination-gate'
 import { createLeaseQueue } from '@sluice/rate-limit/lease-queue'
 import type { LimitUsage, RateLimit } from '@sluice/rate-limit/port'
 import { UsageAtWork } from '@sluice/rate-limit/usage-at-work'
@@ -201,7 +201,7 @@ async function openServices(
   const traces = opening.use(await openTraces(env, { service: 'sluice', logger }))
   const rateLimit = opening.use(await openLimits({ dataDir, env, logger, signal: drain }))
   opening.use(deps.usage.of(rateLimit))
-  const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission, tellOfBreakers(deps)))
+  const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission, reportBreakers(deps)))
   // Renderer and delivery share one budget.
   const memory = new DeliveryMemory(budget.buffersBytes / 2)
   const room = new RendererMemory(budget.buffersBytes / 2)

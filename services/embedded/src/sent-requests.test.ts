@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync, writeSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { LateSends } from '@sluice/delivery/run/doubt'
+import type { LateSends } from '@sluice/delivery/run/maybe-sent'
 import { resolveTarget, type Target } from '@sluice/delivery/destination/target'
 import { sampleDefinition } from '@sluice/testkit/sample-records'
 import { openSentRequests, type SentRequestsOptions } from './sent-requests.ts'

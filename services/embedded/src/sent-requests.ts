@@ -13,7 +13,7 @@ import { createHash } from 'node:crypto'
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { messageOf, SluiceError } from '@sluice/contracts/errors'
-import type { LateSends, SendUnderWay } from '@sluice/delivery/run/doubt'
+import type { LateSends, SendUnderWay } from '@sluice/delivery/run/maybe-sent'
 import { diskFailure } from '@sluice/domain/disk-failure'
 
 /** While a request is under way, the file is at most so old, unless the process cannot work. */

@@ -1,6 +1,6 @@
 /**
- * What shows a destination who sends, asked for with each attempt, since it changes in time: the access token
- * of OAuth 2.
+ * Authenticates the sender to a destination, by the `auth` and the certificates of the destination. An access
+ * token of OAuth 2 changes with time, so each attempt asks for it.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { WaitNow } from '@sluice/contracts/run-records'
@@ -12,55 +12,52 @@ import { tlsFault } from '@sluice/http-sender/certificates'
 import type { ConnectionOptions } from '@sluice/http-sender/port'
 import { MASK } from '@sluice/secrets/redact'
 
-/** How long a run waits for a token, as it does for a secret. */
-const PATIENCE_MS = 5 * 60_000
+/** A run waits this long for a token, or for a secret. */
+export const PATIENCE_MS = 5 * 60_000
 
-/** How soon to look again whether log and store answer. */
+/** The longest pause before it asks again whether log and store answer. */
 const OUTAGE_PAUSE_MS = 500
 
-/** What one attempt shows. */
+/** The access token of one attempt. */
 export interface Credential {
   readonly token: Token
   readonly header: string
-  /** What an answer may give back: what was sent, now and before. */
+  /** The tokens that an answer may echo: this one and earlier ones. */
   readonly secrets: readonly string[]
 }
 
 export interface AttemptCredentials {
-  /** For an attempt now; null if `ready` has to be awaited before. */
+  /** The credential for an attempt now; null if the caller has to wait for `ready` first. */
   readonly current: Credential | null
-  /** What is waited for; null while nothing is. */
+  /** The wait of `ready`; null while nothing waits. */
   readonly waitsFor: WaitNow | null
   /**
-   * Resolves with null once there is one, and with the reason when that has taken too long. It resolves at
-   * once when aborted. May be called concurrently.
+   * Waits for a credential. Resolves with null once there is one, and with the error if that takes too long.
+   * Resolves at once when aborted. May be called concurrently.
    */
   ready(options: { signal: AbortSignal }): Promise<SluiceError | null>
-  /** Notes an answer. True if the credential was refused, and another one is worth a try. */
+  /** Notes an answer. Returns true if it refuses the credential, and a new one may help. */
   answered(credential: Credential, status: number): boolean
-  /**
-   * True if its refusal says nothing of the one that comes after it, so that a request may be tried once
-   * more.
-   */
+  /** True if its refusal says nothing of the next one, so that a request may be sent once more. */
   isOlder(credential: Credential): boolean
 }
 
 export interface PatienceOptions {
-  /** How long to wait for a token, in ms; default five minutes. */
+  /** The wait for a token, in ms; default five minutes. */
   readonly patienceMs?: number
-  /** Whether to wait for what time alone does not mend: somebody else may be mending it. */
+  /** True to wait also for errors that only a person can mend. */
   readonly waitsForPeople: boolean
 }
 
 export class OAuthCredentials implements AttemptCredentials {
   readonly #source: TokenSource
-  readonly #of: PatienceOptions
+  readonly #patience: PatienceOptions
   #made: Credential | null = null
   #waitsFor: WaitNow | null = null
 
-  constructor(source: TokenSource, of: PatienceOptions) {
+  constructor(source: TokenSource, patience: PatienceOptions) {
     this.#source = source
-    this.#of = of
+    this.#patience = patience
   }
 
   get current(): Credential | null {
@@ -77,14 +74,14 @@ export class OAuthCredentials implements AttemptCredentials {
   }
 
   async ready({ signal }: { signal: AbortSignal }): Promise<SluiceError | null> {
-    const { patienceMs = PATIENCE_MS, waitsForPeople } = this.#of
+    const { patienceMs = PATIENCE_MS, waitsForPeople } = this.#patience
     const sinceMs = performance.now()
     try {
       while (this.#source.current === null) {
         const failure = await this.#source.obtain({ signal })
         if (failure === null) continue
         const { error, pauseMs, mayPass, isOutage } = failure
-        // The wait for a lease comes to the same trouble. It knows what to do if another process should try.
+        // The wait for a lease meets the same outage, and decides when another process should take over.
         if (isOutage) {
           await sleep(Math.min(pauseMs, OUTAGE_PAUSE_MS), { signal })
           return null
@@ -113,24 +110,20 @@ export class OAuthCredentials implements AttemptCredentials {
 
 interface Authorization {
   readonly header: string
-  /** As it is shown. */
+  /** The masked header, which people see. */
   readonly shown: string
-  /** What an API may give back of it. */
+  /** The texts that an API may echo of it. */
   readonly secrets: readonly string[]
 }
 
-/**
- * What shows a destination who sends: its `auth`, and the certificates of its connections.
- *
- * True if an attempt's token is asked for when it is needed.
- */
+/** True if each attempt asks for an access token. */
 export function isOAuth({ auth }: DestinationSpec): boolean {
   return auth !== undefined && 'oauth2' in auth
 }
 
 type Fill = (text: string) => string
 
-/** The header Authorization of a destination; null if it has none, or one for each attempt. */
+/** Returns the header Authorization of a destination; null if it has none, or one for each attempt. */
 export function authorizationOf({ auth }: DestinationSpec, fill: Fill): Authorization | null {
   if (auth === undefined || 'oauth2' in auth) return null
   if ('bearer' in auth) {
@@ -148,8 +141,8 @@ export function authorizationOf({ auth }: DestinationSpec, fill: Fill): Authoriz
 }
 
 /**
- * How the connections to a destination are opened. Throws `config`, and names the field, if its certificates
- * cannot be used.
+ * Returns the options of connections to a destination. Throws `config`, and names the field, if its
+ * certificates cannot be used.
  */
 export function connectionOf(
   { name, tls, allowPrivateNetwork }: DestinationSpec,

@@ -1,4 +1,4 @@
-/** The tokens of all destinations of one process: for each destination, as it is configured, one source. */
+/** The token sources of one process: one for each destination and configuration. */
 import { createHash } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { DestinationSpec } from '@sluice/contracts/resources'
@@ -22,7 +22,7 @@ import {
 } from './attempt-credentials.ts'
 import type { Profile } from './target.ts'
 
-/** Each edit of a destination makes another source. */
+/** Each edit of a destination makes a new source. */
 const MAX_SOURCES = 500
 
 export interface DestinationTokensOptions extends PatienceOptions {
@@ -32,20 +32,20 @@ export interface DestinationTokensOptions extends PatienceOptions {
   readonly sender: HttpSender
   readonly secretFor: SecretFor
   readonly profile: Profile
-  /** Told of each text that nobody may see. */
+  /** Called with each text that nobody may see. */
   readonly onSecret?: (text: string) => void
   readonly stageMetrics?: Pick<StageMetrics, 'tokenAsked'>
 }
 
 export class DestinationTokens implements AsyncDisposable {
-  readonly #of: DestinationTokensOptions
+  readonly #options: DestinationTokensOptions
   readonly #sources = new Map<string, TokenSource>()
 
   constructor(options: DestinationTokensOptions) {
-    this.#of = options
+    this.#options = options
   }
 
-  /** Null for a destination whose headers have all that it wants. */
+  /** Returns null for a destination without OAuth 2. */
   of(destination: DestinationSpec): AttemptCredentials | null {
     const { auth, baseUrl, tls } = destination
     if (auth === undefined || !('oauth2' in auth)) return null
@@ -55,10 +55,10 @@ export class DestinationTokens implements AsyncDisposable {
     const source = this.#sources.get(name) ?? this.#open(destination, auth.oauth2, name)
     this.#sources.delete(name)
     this.#sources.set(name, source)
-    // One that a run still has goes on, and another of the same name takes its tokens from the store.
+    // A source that a run still uses goes on. A new one of the same name takes its tokens from the store.
     for (const oldest of this.#sources.keys())
       if (this.#sources.size > MAX_SOURCES) this.#sources.delete(oldest)
-    return new OAuthCredentials(source, this.#of)
+    return new OAuthCredentials(source, this.#options)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -66,7 +66,7 @@ export class DestinationTokens implements AsyncDisposable {
   }
 
   #open(destination: DestinationSpec, spec: Parameters<typeof oauthSettings>[0], name: string): TokenSource {
-    const { store, keys, sender, secretFor, profile, onSecret, stageMetrics } = this.#of
+    const { store, keys, sender, secretFor, profile, onSecret, stageMetrics } = this.#options
     const endpoint = new TokenEndpoint(sender)
     const ask: TokenEndpoint['ask'] = async (...request) => {
       const asked = await endpoint.ask(...request)
@@ -75,8 +75,8 @@ export class DestinationTokens implements AsyncDisposable {
     }
     const atTokens = usesByTokens(destination)
     const uses = [...usesByDestination(destination), ...atTokens]
-    const fill = (of: readonly SecretUse[]): ((text: string) => string) => {
-      const find = findFor(of, secretFor)
+    const fill = (allowed: readonly SecretUse[]): ((text: string) => string) => {
+      const find = findFor(allowed, secretFor)
       return text => fillSecrets(text, find)
     }
     return new TokenSource({
@@ -85,7 +85,7 @@ export class DestinationTokens implements AsyncDisposable {
       store,
       keys,
       endpoint: { ask },
-      logins: loginsOf(this.#of.vault, destination.name, uses),
+      logins: loginsOf(this.#options.vault, destination.name, uses),
       settings: () => oauthSettings(spec, fill(uses)),
       connection: () => connectionOf(destination, fill(atTokens), profile),
       ...(onSecret === undefined ? {} : { onSecret }),
@@ -93,7 +93,10 @@ export class DestinationTokens implements AsyncDisposable {
   }
 }
 
-/** The login of a destination in the vault, for as long as it may go where the destination leads. */
+/**
+ * Reads and writes the login of a destination in the vault. Reading throws `config` if the login may not go
+ * there.
+ */
 function loginsOf(vault: Vault, destination: string, uses: readonly SecretUse[]): Logins {
   return {
     caughtUp: options => vault.caughtUp(options),

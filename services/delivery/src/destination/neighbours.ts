@@ -1,14 +1,14 @@
-/** Which syncs share a destination, so that each leaves some of its slots free (PROTOCOL.md §9). */
+/** Finds syncs that share a destination, so that each leaves some of its slots free (PROTOCOL.md §9). */
 import { parseResource } from '@sluice/resources/parse-documents'
 import { readResources, type ResourcesDeps } from '@sluice/resources/stored-resources'
 import type { Logger } from '@sluice/runtime/logger'
 import { SharedWork } from '@sluice/flow/shared-work'
 import { at, sharedTopics } from '@sluice/topics/topics'
 
-/** Of one process. The resources are read again only if there is anything new. */
+/** One process has one. It reads the resources again only if they have changed. */
 export class Neighbours {
   readonly #deps: ResourcesDeps & { readonly logger: Logger }
-  #isTold = false
+  #isWarned = false
   readonly #reading = new SharedWork<void>(options => this.#read(options))
   #readTo = -1
   /** The names of syncs, by destination. */
@@ -19,27 +19,27 @@ export class Neighbours {
   }
 
   /**
-   * True if another sync has this destination, too. False where the resources cannot be read: then a sync
-   * leaves slots free once another one holds some. Rejects when aborted.
+   * Returns true if another sync has this destination, too, and false if the resources cannot be read. Then a
+   * sync leaves slots free only once another one holds some. Rejects when aborted.
    */
   async has(
-    of: { readonly sync: string; readonly destination: string },
+    { sync, destination }: { readonly sync: string; readonly destination: string },
     { signal }: { readonly signal: AbortSignal },
   ): Promise<boolean> {
     try {
       await this.#reading.done({ signal })
-      this.#isTold = false
+      this.#isWarned = false
     } catch (err) {
       signal.throwIfAborted()
-      if (!this.#isTold)
+      if (!this.#isWarned)
         this.#deps.logger.warn(
           { err },
           'the resources cannot be read, so it is not known which syncs share a destination: a slow one may hold up others there',
         )
-      this.#isTold = true
+      this.#isWarned = true
     }
-    const syncs = this.#syncs.get(of.destination)
-    return syncs !== undefined && syncs.size > (syncs.has(of.sync) ? 1 : 0)
+    const syncs = this.#syncs.get(destination)
+    return syncs !== undefined && syncs.size > (syncs.has(sync) ? 1 : 0)
   }
 
   async #read(options: { readonly signal: AbortSignal }): Promise<void> {
@@ -57,7 +57,7 @@ export class Neighbours {
   }
 }
 
-/** Null for a sync that cannot be read, and so sends nothing. */
+/** Returns null for a sync that cannot be parsed. It sends nothing. */
 function destinationOf(spec: string): string | null {
   try {
     const resource = parseResource(spec)

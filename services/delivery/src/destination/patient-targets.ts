@@ -1,7 +1,7 @@
 /**
- * Targets for the distributed profile. The operator of delivery keeps the secrets of a destination, and may
- * set them later than a sync that needs them is applied. A sync whose secret is missing waits for it for some
- * time, and no other sync waits with it (R12). No run waits for longer (R14).
+ * Resolves targets in the distributed profile. An operator may set the secrets of a destination after a sync
+ * that needs them is applied. A run whose secret is missing waits for it for some minutes, and no other sync
+ * waits with it (R12, R14).
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { SecretFor } from '@sluice/contracts/secret-references'
@@ -10,40 +10,35 @@ import type { Logger } from '@sluice/runtime/logger'
 import type { StageMetrics } from '@sluice/partition/stage-metrics'
 import type { Definitions } from '@sluice/resources/stored-documents'
 import type { ResolveTarget } from '../run/open-run.ts'
+import { PATIENCE_MS } from './attempt-credentials.ts'
 import type { DestinationTokens } from './destination-tokens.ts'
 import { resolveTarget, type Profile } from './target.ts'
 
-/**
- * Whoever may write a project is not always whoever runs the services, so private networks are opened by
- * name.
- */
 const FIRST_PAUSE_MS = 1_000
 const MAX_PAUSE_MS = 30_000
-/** Long enough for a file that an operator has just written to get there. */
-const PATIENCE_MS = 5 * 60_000
 
 /**
- * Gives the target of a definition, with its secrets as they are now. So a rotated secret counts from the
- * next run on. While a secret is missing it logs that and looks again. It rejects with `config`, which names
- * the secret, when that has taken too long, and with the signal's reason when aborted.
+ * Returns a function that resolves the target of a definition with the present secrets. So a rotated secret
+ * counts from the next run on. While a secret is missing, it logs that and looks again. It rejects with
+ * `config`, which names the secret, if that takes too long, and with the signal's reason when aborted.
  */
 export function patientTargets(
   definitions: Definitions,
   deps: {
     readonly secrets: SecretFor
     readonly profile: Profile
-    /** Resolves once secrets that were set before count here; default: they do at once. */
+    /** Resolves once this process has all secrets that were set before the call. Default: at once. */
     readonly caughtUp?: (options: { signal: AbortSignal }) => Promise<void>
     /** For destinations with OAuth 2. */
     readonly tokens?: DestinationTokens
     readonly logger: Logger
     readonly stageMetrics?: StageMetrics
-    /** How long a run waits, in ms; default five minutes. */
+    /** The time that a run waits, in ms; default five minutes. */
     readonly patienceMs?: number
   },
 ): ResolveTarget {
   const { secrets, profile, caughtUp, logger, stageMetrics, patienceMs = PATIENCE_MS } = deps
-  /** Partitions of each sync that wait. */
+  /** The number of waiting partitions of each sync. */
   const waiting = new Map<string, number>()
   const count = (sync: string, change: 1 | -1): void => {
     const places = (waiting.get(sync) ?? 0) + change
@@ -68,8 +63,8 @@ export function patientTargets(
           waitsFor({ kind: 'secret', until, detail: error.message })
           if (!waits) count(sync.name, 1)
           waits = true
-          const what = { sync: sync.name, destination: destination.name, nextTryMs: pauseMs }
-          logger.error(what, `the sync cannot be delivered: ${error.message}`)
+          const context = { sync: sync.name, destination: destination.name, nextTryMs: pauseMs }
+          logger.error(context, `the sync cannot be delivered: ${error.message}`)
         }
         await sleep(Math.min(pauseMs, Math.max(0, sinceMs + patienceMs - performance.now())), { signal })
       }

@@ -1,4 +1,4 @@
-/** A request as people see it: with the URL and the headers that it is sent with, secrets masked. */
+/** Makes the URL and the headers of a request, to send and, with secrets masked, to show. */
 import type { Request } from '@sluice/contracts/records'
 import { redactHeaders, redactUrl } from '@sluice/secrets/redact'
 import { urlOf, type Target } from './target.ts'
@@ -7,19 +7,20 @@ interface Headers {
   readonly [name: string]: string
 }
 
-/** What requests with the same headers of their own have in common. */
+/** The headers of requests, with those of their destination. */
 interface Head {
+  /** The headers of the request itself. */
   readonly own: Headers
-  /** The headers to send, without an idempotency key of ours. */
+  /** The headers to send, without our idempotency key. */
   readonly sent: Headers
-  /** The same, as they are shown. */
+  /** The same headers, masked. */
   readonly shown: Headers
 }
 
-/** By target, the head of the last request. The headers of most requests are equal. */
+/** The last head of each target, kept since the headers of most requests are equal. */
 const heads = new WeakMap<Target, Head>()
 
-/** The headers of a request, with those of its destination. */
+/** Returns the headers of a request, with those of its destination. */
 export function headOf({ headers: own }: Pick<Request, 'headers'>, target: Target): Head {
   const known = heads.get(target)
   if (known !== undefined && areEqual(known.own, own)) return known
@@ -46,12 +47,12 @@ function mergedHeaders(destination: Headers, request: Headers): { [name: string]
   return merged
 }
 
-/** Its URL, as it is shown. */
+/** Returns the URL of a request, masked. */
 export function shownUrl({ path }: Pick<Request, 'path'>, target: Target): string {
   return redactUrl(urlOf({ baseUrl: target.shownBaseUrl }, path, target.shownQuery), target.secrets)
 }
 
-/** All but the idempotency key, which belongs to an attempt. */
+/** Returns URL and headers, masked, without the idempotency key, which belongs to an attempt. */
 export function shownRequest(
   request: Pick<Request, 'path' | 'headers'>,
   target: Target,

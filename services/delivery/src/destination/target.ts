@@ -1,6 +1,6 @@
 /**
- * Where a definition's requests go: base URL, headers and query with their secrets filled in, limits,
- * time-out.
+ * Resolves the target of a definition's requests: base URL, headers and query with their secrets filled in,
+ * limits, and the rules for answers.
  */
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
@@ -33,16 +33,16 @@ import {
 } from './attempt-credentials.ts'
 
 /**
- * The certificates that the connections of a run have shown. Servers behind one name may show several, so of
- * each side the one that ends first counts.
+ * The certificates of a run's connections. Servers behind one name may have several, so the one that expires
+ * first counts, for each side.
  */
 export class ShownCertificates {
   #seen: ShownTls | undefined
   readonly #first = new Map<ShownCertificate['side'], ShownCertificate>()
 
-  /** Takes what a connection has shown; nothing where it is not encrypted. */
+  /** Notes the certificates of a connection; undefined if it is not encrypted. */
   note(tls: ShownTls | undefined): void {
-    // Requests over one connection bring the same object.
+    // All requests over one connection have the same object.
     if (tls === undefined || tls === this.#seen) return
     this.#seen = tls
     for (const side of ['server', 'client'] as const) {
@@ -58,13 +58,12 @@ export class ShownCertificates {
   }
 }
 
-/** How requests name their sender, where a destination or a trigger does not say otherwise. */
 const packageJson = z.object({ version: z.string() })
 const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
 
+/** The default `User-Agent` of requests. */
 const USER_AGENT = `sluice/${packageJson.parse(JSON.parse(text)).version}`
 
-/** A target as an attempt sees it. */
 interface Merged {
   readonly target: Target
   readonly merged: Target
@@ -72,7 +71,7 @@ interface Merged {
 
 const merged = new WeakMap<Credential, Merged>()
 
-/** The target as an attempt with this credential sees it: with its header, and all that is to be masked. */
+/** Returns the target with the header of the credential, and with its secrets to mask. */
 export function withCredential(target: Target, credential: Credential | null): Target {
   if (credential === null) return target
   const known = merged.get(credential)
@@ -86,22 +85,22 @@ export function withCredential(target: Target, credential: Credential | null): T
 const DEFAULT_RATE: RateWindow = { requests: 1000, windowMs: 1000 }
 const DEFAULT_BREAKER: BreakerRule = { failures: 50, pauseMs: 30_000 }
 const UNITS = { second: 1000, minute: 60_000, hour: 3_600_000 } as const
-/** A slot is freed this long after the request's own time-out, if its owner never gave it back. */
+/** A slot that its owner never gives back is freed this long after the time-out of the request. */
 const SLOT_MARGIN_MS = 5_000
 
 export interface Target {
   readonly sync: string
   readonly destination: string
   readonly baseUrl: string
-  /** The same with secret values masked, as it is shown. */
+  /** The base URL with secrets masked, as it is shown. */
   readonly shownBaseUrl: string
   readonly headers: { readonly [name: string]: string }
-  /** The same headers with secret values masked, as they are shown. */
+  /** The headers with secrets masked, as they are shown. */
   readonly shownHeaders: { readonly [name: string]: string }
   readonly connection: ConnectionOptions
-  /** What shows an attempt's sender and changes in time; null if `headers` have all of it. */
+  /** The access tokens for attempts; null if `headers` authenticate the sender. */
   readonly credentials: AttemptCredentials | null
-  /** What the connections to it have shown so far. */
+  /** The certificates of its connections so far. */
   readonly certificates: ShownCertificates
   readonly query: string
   readonly shownQuery: string
@@ -111,28 +110,28 @@ export interface Target {
   /** The destination's scope first. */
   readonly scopes: readonly LimitScope[]
   readonly concurrency: number
-  /** True: nothing that may have arrived is sent again. */
+  /** True if a request that may have arrived is not sent again. */
   readonly atMostOnce: boolean
-  /** Null: it never opens. */
+  /** The rule of the breaker; null if there is no breaker. */
   readonly breaker: BreakerRule | null
   readonly secrets: readonly string[]
-  /** The sync's own rules on what answers mean. */
+  /** The sync's own rules for answers. */
   readonly answers: readonly AnswerRule[]
-  /** The sync's own rules on what answers say of single rows. */
+  /** The sync's own rules for single rows in answers. */
   readonly rowRules: readonly RowRule[]
-  /** True if a batch that is rejected for its content or size is halved. */
+  /** True if a batch is divided when it is rejected for its content or size. */
   readonly splitsBatches: boolean
   /** True for triggers whose requests may have several rows. */
   readonly batched: { readonly [op in Op]: boolean }
-  /** What is kept of the answers to added and changed rows. */
+  /** The values that are captured from the answers to added and changed rows. */
   readonly captures: { readonly [op in Op]: readonly Capture[] }
-  /** How many JSONPaths look at an answer. */
+  /** The number of JSONPaths that search an answer. */
   readonly answerPaths: number
-  /** How much of an answer's body is read. */
+  /** The bytes of an answer's body that are read. */
   readonly answerLimitBytes: number
 }
 
-/** How much of the body is looked at, where rules or captures look into bodies. */
+/** The bytes of an answer's body that are read for rules or captures. */
 export const LOOKED_AT_BYTES = 1024 * 1024
 
 /**
@@ -154,14 +153,14 @@ export function resolveTarget(
   return filledTarget(definition, lookUp, connection)
 }
 
-/** The target of a run of which nothing is sent, without its secrets. */
+/** Returns the target, without secrets, of a run that sends nothing. */
 export function targetWithoutSecrets(definition: Definition): Target {
   return filledTarget(definition, () => '', {})
 }
 
 type LookUp = (name: string) => string
 
-/** What holds for a destination that does not say. */
+/** The defaults of destinations in a profile. */
 export interface Profile {
   readonly allowPrivateNetwork: boolean
 }
@@ -173,7 +172,7 @@ function filledTarget(definition: Definition, lookUp: LookUp, connection: Connec
     fillSecrets(text, name => {
       const value = lookUp(name)
       secrets.push(value)
-      // An API that gives the value back from the end of a header gives it back like this.
+      // An API that echoes a header echoes it without white space around it.
       if (value.trim() !== value) secrets.push(value.trim())
       return value
     })
@@ -229,10 +228,10 @@ function filledTarget(definition: Definition, lookUp: LookUp, connection: Connec
   }
 }
 
-/** Items, the names of their rows, what they are, and why. */
+/** The paths of a rule for rows: items, the name of a row, its outcome and its error. */
 const PATHS_OF_ROW_RULE = 4
 
-/** What answers mean, and what is kept of them. */
+/** Returns the rules for answers, and the captures. */
 function answersOf(sync: SyncSpec) {
   const isBatched = (op: Op): boolean => (triggerOf(sync, op)?.batch?.size ?? 1) > 1
   const answers = compileAnswerRules(sync.errors?.answers ?? [])
@@ -256,14 +255,14 @@ function answersOf(sync: SyncSpec) {
       rowRules.length * PATHS_OF_ROW_RULE +
       captures.added.length +
       captures.changed.length,
-    // A unit takes up to three bytes.
+    // A UTF-16 unit takes up to three bytes.
     answerLimitBytes: captured || rulesLook ? LOOKED_AT_BYTES : RECORDED_BODY_BYTES + 3 * CUT_END_UNITS,
   }
 }
 
 /**
- * What else an API may give back of a secret in a path: what is sent of it where it has slashes around it,
- * the end alone, by which the API knows the caller, and both decoded.
+ * Returns the forms in which an API may echo a secret of a path: without the slashes around it, its last
+ * segment alone, which may identify the caller, and both decoded.
  */
 function partsOfPath(value: string): readonly string[] {
   const bare = withoutEnd(value).replace(/^\/+/, '')
@@ -292,7 +291,7 @@ function masked(text: string): string {
 }
 
 /**
- * The limits of destination and sync, each as a scope of its own, so that the stricter holds. Defaults stand
+ * Returns the limits of destination and sync as two scopes, so that the stricter one holds. Defaults hold
  * where neither sets a value.
  */
 export function scopesOf(definition: Definition): readonly LimitScope[] {
@@ -325,7 +324,7 @@ function ratesOf(limits: LimitsSpec | undefined, fallback: readonly RateWindow[]
   }))
 }
 
-/** The URL of a request, with the destination's query added. */
+/** Returns the URL of a request, with the destination's query. */
 export function urlOf({ baseUrl }: Pick<Target, 'baseUrl'>, path: string, query: string): string {
   const separator = path === '' || path.startsWith('/') || path.startsWith('?') ? '' : '/'
   const url = `${baseUrl}${separator}${path}`
@@ -333,7 +332,7 @@ export function urlOf({ baseUrl }: Pick<Target, 'baseUrl'>, path: string, query:
   return `${url}${url.includes('?') ? '&' : '?'}${query}`
 }
 
-/** User name and password in the value of an Authorization header, which an API may give back decoded. */
+/** Returns the credentials in a `Basic` header, which an API may echo decoded. */
 function passwordIn(value: string): readonly string[] {
   const encoded = /^basic +([A-Za-z0-9+/_-]+=*) *$/i.exec(value)?.[1]
   if (encoded === undefined) return []

@@ -1,12 +1,12 @@
 /**
- * The attempts topic as the ledger of one partition. An attempt is written a few milliseconds after its
- * answer, or at once if somebody waits for it, and then the retry entries and captured values that follow
- * from it. A request is finished when the log has acknowledged all of these. Every append ends with the
- * checkpoint that a successor goes on from (PROTOCOL.md §8). If an append was cut, the successor goes on from
- * the checkpoint before it.
+ * The ledger of one partition, in the topic `attempts`. It writes an attempt a few milliseconds after its
+ * answer, or at once if somebody waits for it. Then it writes the retry entries and captured values that
+ * follow from it. A request is finished when the log has acknowledged all of these. Each append ends with the
+ * checkpoint from which a successor goes on (PROTOCOL.md §8). After an incomplete append, the successor goes
+ * on from the checkpoint before.
  *
- * States: open → failed (an append was refused or its fate is not known; `failure` aborts, nothing more is
- * written) or open → closed.
+ * States: open → failed (an append was refused, or may be incomplete: `failure` aborts, and nothing more is
+ * written).
  */
 import type { Checkpoint, Marker } from '@sluice/contracts/records'
 import type { CountsByOp } from '@sluice/contracts/state'
@@ -22,9 +22,9 @@ import { markerKey, textKey } from '@sluice/topics/topics'
 import type { Effects, UnownedEntry } from '../outcome/effects.ts'
 import type { UnownedAttempt } from './request-history.ts'
 
-/** Requests that were written within a second are as old as the first of them. */
+/** Requests that were written within a second count as being as old as the first of them. */
 const STEP_MS = 1_000
-/** A run may be under way for days. Its middle is then known less exactly. */
+/** In a run of days, times between the ends of its requests are kept less exactly. */
 const MAX_MARKS = 4_096
 
 interface Mark {
@@ -32,6 +32,7 @@ interface Mark {
   readonly writtenAt: number
 }
 
+/** Keeps the age of the oldest unfinished request, to the second, in bounded memory. */
 export class OldestRequest {
   #marks: Mark[] = []
 
@@ -43,7 +44,7 @@ export class OldestRequest {
     if (this.#marks.length > MAX_MARKS) this.#marks = this.#marks.filter((_, index) => index % 2 === 0)
   }
 
-  /** When the request at the position was written; null if none was taken at or above it. */
+  /** Returns when the request at the position was written; null if none was taken at or above it. */
   writtenAt(position: number): number | null {
     const at = this.#marks.findLastIndex(({ offset }) => offset <= position)
     if (at > 0) this.#marks.splice(0, at)
@@ -51,7 +52,7 @@ export class OldestRequest {
   }
 }
 
-/** Attempts gather for so long, unless somebody waits for them. An append costs as much as many attempts. */
+/** Attempts are collected this long, since an append costs as much as many attempts. */
 const GATHER_MS = 4
 
 interface LedgerOptions {
@@ -61,18 +62,17 @@ interface LedgerOptions {
   readonly retry: TopicPartition
   readonly captured: TopicPartition
   /**
-   * Where to go on: the lowest offset of `requests` that is not finished, with the counts of the open run
-   * below it.
+   * The checkpoint to go on from: the lowest offset of `requests` that is not finished, with the counts of
+   * the open run below it.
    */
   readonly position: number
   readonly run: number
   readonly counts: CountsByOp
   /**
-   * By offset in `requests`, at or above the position: the offset of the first attempt that an earlier owner
-   * made.
+   * The offsets of the first attempts of earlier owners, by offset in `requests`, at or above the position.
    */
   readonly firstAttempts: ReadonlyMap<number, number>
-  /** Offset after the last record of `attempts` that is known to be written. */
+  /** The offset after the last acknowledged record of `attempts`. */
   readonly attemptsEnd: number
   readonly abort: AbortSignal
   /** Called after each marker. */
@@ -83,13 +83,13 @@ interface LedgerOptions {
 
 interface LedgerEntry {
   readonly requestOffset: number
-  /** Null if the attempt is in the topic already, and only its effects are to be written again. */
+  /** Null if the topic has the attempt, and only its effects are to be written again. */
   readonly attempt: UnownedAttempt | null
   /** Null for an attempt that does not finish its request. */
   readonly effects: Effects | null
   /**
-   * Called once the attempt is acknowledged, or never will be; it may be called twice. Only then may the next
-   * request be sent in its place. So a crash repeats no more requests than twice the concurrency.
+   * Called once the attempt is acknowledged, or never will be. It may be called twice. Only then may another
+   * request take its place. So a crash repeats at most twice as many requests as the concurrency.
    */
   readonly release: (() => void) | null
 }
@@ -102,12 +102,12 @@ export class AttemptLedger {
   readonly #oldest = new OldestRequest()
   #startedHead = 0
   readonly #finishedCounts = new Map<number, CountsByOp>()
-  /** First attempt in the topic of each request at or above the watermark. */
+  /** The offset of the first attempt of each request at or above the watermark. */
   readonly #firstAttempts: Map<number, number>
-  /** The lowest of them, where it is known. */
+  /** The lowest of them; null if it has to be looked for. */
   #lowestFirst: number | null = null
   #counts: CountsByOp
-  /** The same, and those of finished requests above the watermark. */
+  /** The counts of the open run, including finished requests above the watermark. */
   #progress: CountsByOp
   #run: number
   #attemptsEnd: number
@@ -128,12 +128,12 @@ export class AttemptLedger {
     this.#firstAttempts = new Map(options.firstAttempts)
   }
 
-  /** Aborts, with the error as reason, once the ledger cannot be written any more. */
+  /** Aborts, with the error as reason, once the ledger cannot be written. */
   get failure(): AbortSignal {
     return this.#failure.signal
   }
 
-  /** Requests started and not finished. */
+  /** The number of requests that are started and not finished. */
   get unfinished(): number {
     return this.#watermark.underWay
   }
@@ -143,7 +143,7 @@ export class AttemptLedger {
     return this.#watermark.isUnderWay(requestOffset)
   }
 
-  /** Requests from the lowest unfinished one to the newest that was started, finished ones among them. */
+  /** The number of requests from the lowest unfinished one to the newest one, including finished ones. */
   get window(): number {
     return this.#started.length - this.#startedHead
   }
@@ -152,12 +152,12 @@ export class AttemptLedger {
     return this.#run
   }
 
-  /** Counts of the open run, of the requests below the watermark. */
+  /** The counts of the open run, for the requests below the watermark. */
   get counts(): CountsByOp {
     return this.#counts
   }
 
-  /** Counts of the open run, of all requests that are finished: what people see. */
+  /** The counts of the open run, for all finished requests. People see these. */
   get progress(): CountsByOp {
     return this.#progress
   }
@@ -166,13 +166,13 @@ export class AttemptLedger {
     return this.#attemptsEnd
   }
 
-  /** A new run begins: its counts start at zero. Nothing may be unfinished. */
+  /** Begins a run, with counts of zero. Nothing may be unfinished. */
   beginRun(run: number): void {
     this.#run = run
     this.#counts = {}
     this.#progress = {}
-    // The entries that are left belong to requests that were passed over after a gap. Their place in the
-    // topic is trimmed later.
+    // The remaining entries belong to requests that were passed over after a gap. Their part of the topic is
+    // trimmed later.
     this.#firstAttempts.clear()
     this.#lowestFirst = null
   }
@@ -182,7 +182,10 @@ export class AttemptLedger {
     return this.#watermark.position
   }
 
-  /** When the oldest unfinished request was written, in ms since 1970, to the second; null without one. */
+  /**
+   * The time when the oldest unfinished request was written, in ms since 1970, to the second; null if none
+   * is.
+   */
   get oldestAt(): number | null {
     return this.unfinished === 0 ? null : this.#oldest.writtenAt(this.position)
   }
@@ -199,20 +202,20 @@ export class AttemptLedger {
     this.#watermark.skipTo(nextOffset)
   }
 
-  /** Records an attempt, to be written soon; with `effects` it finishes the request. */
+  /** Records an attempt, which is written soon. With `effects` it finishes the request. */
   record(entry: LedgerEntry): void {
     this.#buffer.push(entry)
     this.#timer ??= setTimeout(() => this.#flush(), GATHER_MS)
   }
 
-  /** What is recorded is written within this turn of the event loop: somebody waits for it. */
+  /** Writes all that is recorded within this turn of the event loop, for somebody who waits for it. */
   hurry(): void {
     if (this.#isHurried || this.#buffer.length === 0) return
     this.#isHurried = true
     setImmediate(() => this.#flush())
   }
 
-  /** Gives up: the partition has to be taken over again. Only the first error counts. */
+  /** Fails the ledger, so that the partition has to be taken over again. Only the first error counts. */
   fail(error: unknown): void {
     this.#failure.abort(error)
     this.changes.notify()
@@ -230,21 +233,18 @@ export class AttemptLedger {
     )
   }
 
-  /** Waits until all that is recorded is acknowledged, whatever is unfinished. */
+  /** Waits until all that is recorded is acknowledged. Requests may be unfinished. */
   async flushed(options: { signal: AbortSignal }): Promise<void> {
     this.hurry()
     await this.#until(() => this.#buffer.length === 0 && this.#flushes === 0, options)
   }
 
-  /** Waits until there is room for one more request; looks whenever attempts are acknowledged. */
+  /** Waits until `hasRoom` is true. Asks it whenever attempts are acknowledged. Throws the failure. */
   async room(hasRoom: () => boolean, options: { signal: AbortSignal }): Promise<void> {
     await this.#until(hasRoom, options)
   }
 
-  /**
-   * Writes a marker with the checkpoint as it is now; everything recorded must be acknowledged. Resolves once
-   * it is acknowledged.
-   */
+  /** Writes a marker with the present checkpoint. All that is recorded must be acknowledged. */
   async mark(marker: Omit<Marker, 'incarnation' | 'owner' | 'checkpoint'>): Promise<void> {
     const { io, ownership, attempts, abort: signal } = this.#options
     const value = io.encode('Marker', {
@@ -314,10 +314,10 @@ export class AttemptLedger {
   }
 
   /**
-   * The checkpoint is from before these attempts finish their requests. So it lies at or before each of these
-   * requests, and a successor reads one of them again, though all may be finished. That makes it open the run
-   * again, and only an open run is waited for until no request of a predecessor can be late, and is looked
-   * through for gaps.
+   * Encodes attempts, the last one with a checkpoint. This is the checkpoint from before these attempts
+   * finish their requests. So a successor reads at least one of the requests again and opens the run, even if
+   * all are finished. Only in an open run does it wait for late requests of its predecessor and look for
+   * gaps.
    */
   #attemptRecords(entries: readonly LedgerEntry[]): readonly NewRecord[] {
     const { io, attempts, ownership } = this.#options

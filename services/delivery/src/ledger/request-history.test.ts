@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Retried } from '@sluice/contracts/records'
 import { sampleAttempt, sampleRequest, sampleRetried, sampleRow } from '@sluice/testkit/sample-records'
 import type { Outcome } from '@sluice/contracts/state'
-import { isTainted } from './parts.ts'
+import { isUncertain } from './request-history.ts'
 import {
   earlierKey,
   leftOfWaitMs,
@@ -22,7 +22,7 @@ describe('the history of a request', () => {
     const history = [broken, refused].reduce(withAttempt, NO_HISTORY)
     expect(history).toMatchObject({ attempts: 2, requests: 1, ended: [] })
     expect(history.parts).toMatchObject([
-      { positions: null, tries: 2, attempts: 2, answers: 1, tainted: true },
+      { positions: null, tries: 2, attempts: 2, answers: 1, uncertain: true },
     ])
     expect(history.parts[0]?.last).toMatchObject({ attempt: 2, responseBody: null })
   })
@@ -38,10 +38,10 @@ describe('the history of a request', () => {
     expect(withAttempt(NO_HISTORY, unsent)).toEqual({ ...NO_HISTORY, parts: [], ended })
   })
 
-  it('stays in doubt, whatever comes after an attempt whose fate is not known', () => {
+  it('stays uncertain, whatever comes after an unknown attempt', () => {
     const unknown = sampleAttempt({ outcome: 'unknown', final: false, nextTryAt: 5 })
     const refused = sampleAttempt({ attempt: 2, outcome: 'rejected', final: false })
-    expect([unknown, refused].reduce(withAttempt, NO_HISTORY).parts).toMatchObject([{ tainted: true }])
+    expect([unknown, refused].reduce(withAttempt, NO_HISTORY).parts).toMatchObject([{ uncertain: true }])
   })
 
   it('reads attempts of an earlier version, which know of no parts', () => {
@@ -62,15 +62,15 @@ describe('the history of a request that goes on in parts', () => {
     final: false,
   })
 
-  it('has each part open, with tries and pause as the attempt before says', () => {
+  it('has each part open, with retries and pause as the attempt before says', () => {
     const history = withAttempt(NO_HISTORY, mixed)
     expect(history).toMatchObject({ attempts: 1, requests: 1, ended: [{ positions: null }] })
     expect(history.parts).toMatchObject([{ positions: [1, 3], tries: 1, attempts: 1, sends: 0, waitMs: 7 }])
   })
 
-  it('keeps the taint with the row', () => {
+  it('keeps the row uncertain', () => {
     const [part] = withAttempt(NO_HISTORY, mixed).parts
-    expect([0, 1, 2, 3].map(seq => isTainted(part?.tainted ?? true, { seq }))).toEqual([
+    expect([0, 1, 2, 3].map(seq => isUncertain(part?.uncertain ?? true, { seq }))).toEqual([
       ...[false, true, false, false],
     ])
   })
@@ -88,7 +88,7 @@ describe('the history of a request that goes on in parts', () => {
     ])
   })
 
-  it('tells nothing of rows that were only divided, since nothing was sent', () => {
+  it('says nothing of rows that were only divided, since nothing was sent', () => {
     const parts = [{ rows: [1], tries: 1, waitMs: 0 }]
     const divided = sampleAttempt({ attempt: 0, part: [1, 3], outcome: 'rejected', parts, final: false })
     const history = [mixed, divided].reduce(withAttempt, NO_HISTORY)
@@ -102,19 +102,19 @@ describe('the history of a request that goes on in parts', () => {
   })
 })
 
-describe('what was announced', () => {
+describe('an intent', () => {
   const intent = sampleAttempt({ outcome: 'unknown', answered: false, final: false, nextTryAt: null })
 
-  it('is no try, and in doubt until an attempt follows', () => {
-    const announced = withAttempt(NO_HISTORY, intent)
-    expect(announced).toEqual({ ...NO_HISTORY, parts: [{ ...WHOLE, intent, announced: 1 }] })
-    expect(withAttempt(announced, sampleAttempt())).toMatchObject({ attempts: 1, parts: [] })
+  it('is no attempt, and unknown until an attempt follows', () => {
+    const intended = withAttempt(NO_HISTORY, intent)
+    expect(intended).toEqual({ ...NO_HISTORY, parts: [{ ...WHOLE, intent, intents: 1 }] })
+    expect(withAttempt(intended, sampleAttempt())).toMatchObject({ attempts: 1, parts: [] })
     const refused = sampleAttempt({ outcome: 'rejected', final: false, nextTryAt: 5 })
-    expect(withAttempt(announced, refused).parts).toMatchObject([
-      { intent: null, announced: 0, tainted: false },
+    expect(withAttempt(intended, refused).parts).toMatchObject([
+      { intent: null, intents: 0, uncertain: false },
     ])
     const throttled = sampleAttempt({ outcome: 'throttled', status: 429, final: false })
-    expect(withAttempt(announced, throttled)).toEqual(NO_HISTORY)
+    expect(withAttempt(intended, throttled)).toEqual(NO_HISTORY)
   })
 })
 
@@ -161,7 +161,7 @@ describe('the key of an earlier run', () => {
     return earlierKey(sampleRequest({ rows }), 'hash')
   }
 
-  it('is kept where the very same request is in doubt, without an answer', () => {
+  it('is kept if the very same request is unknown, without an answer', () => {
     expect(keyOf({})).toBe('key')
     expect(keyOf({}, {}, {})).toBe('key')
   })

@@ -1,6 +1,6 @@
 /**
- * What this run already knows of a request: its attempts so far, and what may have happened unseen
- * (PROTOCOL.md §8).
+ * Keeps the state of a request within its run: the attempts so far, the parts in which its rows go on, and
+ * what a predecessor may have sent without a record (PROTOCOL.md §8).
  */
 import { createHash, hash } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -9,51 +9,81 @@ import type { Attempt, NextPart, Request, Checkpoint } from '@sluice/contracts/r
 import type { MessageLog, TopicPartition } from '@sluice/message-log/port'
 import { lastOwnRecord, readOwned } from '@sluice/topics/owned-reader'
 import type { RecordIo, Typed } from '@sluice/topics/record-io'
-import {
-  positionsOf,
-  positionsText,
-  samePositions,
-  withTaintOf,
-  type Positions,
-  type Taint,
-} from './parts.ts'
 
-/** An attempt before its place in the topic is known. */
+/**
+ * The positions, in a request, of rows that are sent together. Positions rise. Null stands for all rows, so
+ * that a request which is never divided needs no list.
+ */
+export type Positions = readonly number[] | null
+
+export function rowsAt<R>(rows: readonly R[], positions: Positions): readonly R[] {
+  if (positions === null) return rows
+  return positions.flatMap(position => {
+    const row = rows[position]
+    return row === undefined ? [] : [row]
+  })
+}
+
+export function samePositions(a: Positions, b: Positions): boolean {
+  if (a === null || b === null) return a === b
+  return a.length === b.length && a.every((position, index) => position === b[index])
+}
+
+/** Returns the positions as text, such as 0-49,60. */
+function positionsText(positions: readonly number[]): string {
+  const runs: { readonly first: number; last: number }[] = []
+  for (const position of positions) {
+    const run = runs.at(-1)
+    if (run !== undefined && position === run.last + 1) run.last = position
+    else runs.push({ first: position, last: position })
+  }
+  return runs.map(({ first, last }) => (first === last ? `${first}` : `${first}-${last}`)).join(',')
+}
+
+/** An attempt without the fields that its writer adds. */
 export type UnownedAttempt = Omit<Attempt, 'incarnation' | 'owner' | 'checkpoint'>
 
-/** What is known of rows that are sent together: of a request, or of a part of it. */
+/** The state of rows that are sent together: all rows of a request, or a part of them. */
 export interface PartHistory {
   /** The positions of its rows in the request. */
   readonly positions: Positions
-  /** Tries that its rows have used up. Neither throttled ones nor those that only divided a batch count. */
+  /**
+   * Attempts that its rows have used up. Throttled attempts, and those that only divided a batch, do not
+   * count.
+   */
   readonly tries: number
-  /** Attempts recorded that its rows were in, throttled ones and attempt 0 not counted. */
+  /** Recorded attempts of its rows, without throttled ones and attempt 0. */
   readonly attempts: number
-  /** How many of the attempts were of exactly these rows. */
+  /** The number of attempts with exactly these rows. */
   readonly sends: number
-  /** How many of these were answered. Each answer frees the idempotency key. */
+  /**
+   * The number of these that were answered. After each answer the next attempt gets a new idempotency key.
+   */
   readonly answers: number
-  /** Its rows of which an attempt was, or may have been, unknown. */
-  readonly tainted: Taint
-  /** True if a predecessor may have sent it once more, and nothing of that is recorded. */
-  readonly unseen: boolean
-  /** True once the API refused a token, and another was tried: that try is not counted as a retry. */
-  readonly triedAnew: boolean
-  /** True if that refusal is the last that is known: nothing was judged but the token. */
+  /** The rows of which an attempt was, or may have been, unknown. A later failure of them stays unknown. */
+  readonly uncertain: UncertainRows
+  /** True if a predecessor may have sent it once more without a record. */
+  readonly maybeSent: boolean
+  /**
+   * True once it was sent again with a new token, since the API refused one. This does not count as a retry.
+   */
+  readonly triedNewToken: boolean
+  /** True if the API has judged nothing but the token so far, and has refused that. */
   readonly tokenRefused: boolean
-  /** The last try that was announced, if nothing else is recorded of it. */
+  /** The intent that its last record is, if no attempt follows it. */
   readonly intent: UnownedAttempt | null
-  /** How often it was announced without anything that follows. Each time its process died. */
-  readonly announced: number
-  /** The last try of its rows, if it failed and more were to follow it in this run. */
+  /** The number of intents since its last attempt. After each of them the process died. */
+  readonly intents: number
+  /** The last attempt of its rows, if it failed and another was to follow in this run. */
   readonly last: UnownedAttempt | null
-  /** How long it waits after its last try, in ms. */
+  /** The pause after its last attempt, in ms. */
   readonly waitMs: number
 }
 
 /**
- * Rows that an attempt finished, which was one of so many that they were in. Those among them that went on in
- * a part stand again behind, so the last that has a row counts for it.
+ * The rows of an attempt that finished at least one of them. Rows that went on in a part occur again later in
+ * the list, so the last entry with a row counts for it. `attempts` is the number of attempts that the rows
+ * were in.
  */
 export interface EndedRows {
   readonly positions: Positions
@@ -62,16 +92,19 @@ export interface EndedRows {
 }
 
 export interface RequestHistory {
-  /** Attempts recorded, throttled ones and attempt 0 not counted. The number of the next one follows. */
+  /** Recorded attempts, without throttled ones and attempt 0. The next attempt has the following number. */
   readonly attempts: number
-  /** How many different parts were sent, the whole of it among them. */
+  /** The number of different parts that were sent, including the whole request. */
   readonly requests: number
-  /** What is open. A request is finished when nothing is. */
+  /** The open parts. A request without any is finished. */
   readonly parts: readonly PartHistory[]
   readonly ended: readonly EndedRows[]
 }
 
-/** The fields that attempt 0 lacks. Attempt 0 finishes a request that was never sent. */
+/**
+ * The fields that an attempt lacks if nothing was sent. Attempt 0 ends a request, or a part, without sending
+ * it.
+ */
 export const NEVER_SENT = {
   attempt: 0,
   part: null,
@@ -88,41 +121,44 @@ export const NEVER_SENT = {
   rows: [],
 } as const satisfies Partial<UnownedAttempt>
 
-/** A request that was never sent. */
+/** The one part of a request that was never sent. */
 export const WHOLE: PartHistory = {
   positions: null,
   tries: 0,
   attempts: 0,
   sends: 0,
   answers: 0,
-  tainted: false,
-  unseen: false,
-  triedAnew: false,
+  uncertain: false,
+  maybeSent: false,
+  triedNewToken: false,
   tokenRefused: false,
   intent: null,
-  announced: 0,
+  intents: 0,
   last: null,
   waitMs: 0,
 }
 
 export const NO_HISTORY: RequestHistory = { attempts: 0, requests: 0, parts: [WHOLE], ended: [] }
 
-/** The history after one more attempt. Throws `corrupt` if no part with the rows of the attempt is open. */
+/**
+ * Returns the history after one more attempt. Throws `corrupt` if no part with the rows of the attempt is
+ * open.
+ */
 export function withAttempt(history: RequestHistory, attempt: UnownedAttempt): RequestHistory {
   const positions = positionsOf(attempt)
   const part = history.parts.find(open => samePositions(open.positions, positions))
   if (part === undefined) throw notOpen(attempt)
   const others = history.parts.filter(open => open !== part)
   if (isIntent(attempt)) {
-    const announced = { ...part, intent: attempt, announced: part.announced + 1 }
-    return { ...history, parts: [...others, announced] }
+    const intended = { ...part, intent: attempt, intents: part.intents + 1 }
+    return { ...history, parts: [...others, intended] }
   }
   const next = nextParts(attempt)
   if (next === 'throttled' && part.intent === null) return history
-  if (next === 'throttled') return { ...history, parts: [...others, { ...part, intent: null, announced: 0 }] }
+  if (next === 'throttled') return { ...history, parts: [...others, { ...part, intent: null, intents: 0 }] }
   const sent = attempt.attempt > 0 ? 1 : 0
   const kept = withoutAnswer(attempt)
-  const parts = next.map(of => partAfter(part, kept, of))
+  const parts = next.map(following => partAfter(part, kept, following))
   return {
     attempts: history.attempts + sent,
     requests: history.requests + (part.sends === 0 ? sent : 0),
@@ -140,7 +176,7 @@ function notOpen({ requestOffset, attempt, part }: UnownedAttempt): SluiceError 
   return new SluiceError('corrupt', `${what}, and these are not open together`)
 }
 
-/** The parts that follow an attempt; `throttled` if it changes nothing. */
+/** Returns the parts that follow an attempt; `throttled` if it changes nothing. */
 function nextParts(attempt: UnownedAttempt): readonly NextPart[] | 'throttled' {
   const { outcome, final } = attempt
   // An attempt of an earlier version has no such field.
@@ -160,14 +196,14 @@ function partAfter(part: PartHistory, attempt: UnownedAttempt, next: NextPart): 
     attempts: part.attempts + sent,
     sends: isSame ? part.sends + sent : 0,
     answers: isSame ? part.answers + answer : 0,
-    tainted: withTaintOf(part.tainted, attempt),
-    // What was unseen came before this attempt, and has tainted it.
-    unseen: false,
+    uncertain: uncertainAfter(part.uncertain, attempt),
+    // If it may have been sent before this attempt, its rows are uncertain already.
+    maybeSent: false,
     intent: null,
-    announced: 0,
-    triedAnew: part.triedAnew || (isSame && isRefusal(attempt)),
-    tokenRefused: !part.triedAnew && isSame && isRefusal(attempt),
-    // An attempt 0 that only divided the rows tells nothing of them.
+    intents: 0,
+    triedNewToken: part.triedNewToken || (isSame && isRefusal(attempt)),
+    tokenRefused: !part.triedNewToken && isSame && isRefusal(attempt),
+    // An attempt 0 that only divided the rows sent nothing.
     last: attempt.attempt === 0 ? part.last : attempt,
     waitMs: next.waitMs,
   }
@@ -177,34 +213,31 @@ function goesOnWhole(next: readonly NextPart[]): boolean {
   return next.some(({ rows }) => rows === null)
 }
 
-/** True if each row of a part goes on in another one. Then nothing follows from this attempt. */
+/** True if each row of a part goes on in another one. Then the attempt finishes no row. */
 function allGoOn(positions: Positions, next: readonly NextPart[]): boolean {
   if (positions === null) return false
   return next.reduce((sum, { rows }) => sum + (rows?.length ?? 0), 0) === positions.length
 }
 
-/**
- * An attempt that others of the same rows follow, whose token was refused. Without tokens it is an ordinary
- * rejection.
- */
+/** True for an attempt whose token was refused. Without tokens, the refusal is an ordinary rejection. */
 function isRefusal({ status, attempt }: UnownedAttempt): boolean {
   return status === 401 && attempt > 0
 }
 
 /**
- * What follows from an attempt does not need what was sent and answered. There may be 10,000 attempts in
+ * Drops what was sent and answered, which the effects of an attempt do not need. Up to 10,000 attempts are in
  * memory, and an answer may have 64 KiB.
  */
 function withoutAnswer(attempt: UnownedAttempt): UnownedAttempt {
   return { ...attempt, requestHeaders: {}, responseHeaders: {}, responseBody: null, partBody: null }
 }
 
-/** No API asks for a longer wait that a run would keep to. A stranger may have written a longer one. */
+/** A run keeps to no longer wait, whoever wrote the record. */
 const MAX_WAIT_MS = 7 * 86_400_000
 
 /**
- * How long a part waits still for the next try that a predecessor wanted. A clock that differs from the
- * predecessor's gives no longer wait than the whole.
+ * Returns how much longer, in ms, a part waits for the attempt that a predecessor planned. It is never more
+ * than the whole pause, even if the predecessor's clock differs.
  */
 export function leftOfWaitMs({ last, waitMs }: PartHistory): number {
   if (last === null) return 0
@@ -216,10 +249,10 @@ function pauseOf({ nextTryAt, startedAt, durationMs }: UnownedAttempt): number {
   return typeof nextTryAt === 'number' ? nextTryAt - startedAt - durationMs : 0
 }
 
-/** Smaller requests are hashed in one piece, which costs half as much. */
+/** Requests that fit in here are hashed in one call, which costs half as much. */
 const piece = Buffer.allocUnsafeSlow(4096)
 
-/** SHA-256, in hex, of what makes two requests the same to a server. */
+/** Returns the SHA-256, in hex, of all that makes two requests the same to a server. */
 export function requestHash(method: string, url: string, body: Uint8Array | null): string {
   const head = `${method}\n${url}\n`
   if (body === null) return hash('sha256', head, 'hex')
@@ -231,8 +264,8 @@ export function requestHash(method: string, url: string, body: Uint8Array | null
   return hash('sha256', piece.subarray(0, length + body.length), 'hex')
 }
 
-/** The key of a request, or of a part of it, that has had `answers` answers in this run. */
-export function ownKey(place: {
+/** Returns the idempotency key of a request, or of a part of it, after `answers` answers in this run. */
+export function ownKey(request: {
   readonly incarnation: string
   readonly run: number
   readonly partition: number
@@ -240,16 +273,16 @@ export function ownKey(place: {
   readonly positions: Positions
   readonly answers: number
 }): string {
-  const { incarnation, run, partition, seq, positions, answers } = place
+  const { incarnation, run, partition, seq, positions, answers } = request
   const part = positions === null ? '' : `/${positionsText(positions)}`
   const text = `${incarnation}/${run}/${partition}/${seq}${part}/${answers}`
   return hash('sha256', text, 'hex').slice(0, 32)
 }
 
 /**
- * The key that an earlier run sent the very same request with, if its fate is unknown and no answer can have
- * been stored under it. That is so if all its rows were that one request, its last attempt had no answer, and
- * method, URL and body are unchanged. Else null.
+ * Returns the idempotency key with which an earlier run sent the very same request, if that request is
+ * unknown and the API can have stored no answer under the key. This holds if the rows were exactly that one
+ * request, its last attempt had no answer, and method, URL and body are unchanged. Else returns null.
  */
 export function earlierKey(request: Request, hash: string): string | null {
   const first = request.rows[0]?.retried
@@ -266,27 +299,53 @@ export function earlierKey(request: Request, hash: string): string | null {
   return same ? first.idempotencyKey : null
 }
 
+function positionsOf({ part }: Pick<Attempt, 'part'>): Positions {
+  // An attempt of an earlier version has no such field.
+  return Array.isArray(part) ? part : null
+}
+
+/** Uncertain rows: all, none, or those with these seqs. An earlier attempt of them may have been applied. */
+export type UncertainRows = boolean | ReadonlySet<number>
+
+export function isUncertain(uncertain: UncertainRows, { seq }: { readonly seq: number }): boolean {
+  return typeof uncertain === 'boolean' ? uncertain : uncertain.has(seq)
+}
+
+/**
+ * Returns the uncertain rows after an attempt. Beside rows with an outcome of their own, an attempt lists
+ * each row that is unknown and stays open.
+ */
+function uncertainAfter(
+  uncertain: UncertainRows,
+  { outcome, rows }: Pick<Attempt, 'outcome' | 'rows'>,
+): UncertainRows {
+  if (uncertain === true) return true
+  if (rows.length === 0) return outcome === 'unknown' ? true : uncertain
+  const unknown = rows.filter(row => row.outcome === 'unknown').map(({ seq }) => seq)
+  if (unknown.length === 0) return uncertain
+  return new Set([...(uncertain === false ? [] : uncertain), ...unknown])
+}
+
 interface KnownRequest {
   readonly history: RequestHistory
-  /** Offset of its first attempt. */
+  /** The offset of its first attempt. */
   readonly firstAttempt: number
 }
 
 export interface Recovered {
   readonly checkpoint: Checkpoint
-  /** By offset in `requests`, for those at or above the checkpoint. */
+  /** The requests at or above the checkpoint that have attempts, by offset in `requests`. */
   readonly known: ReadonlyMap<number, KnownRequest>
   /**
-   * True if there was no predecessor, or its last record is `run-end` or `release`: then nothing was under
-   * way. Each owner writes a `run-begin` marker before it sends the first request of a run.
+   * True if nothing was under way: there was no predecessor, or its last record is `run-end` or `release`.
+   * Each owner writes a `run-begin` marker before it sends the first request of a run.
    */
   readonly clean: boolean
 }
 
 /**
- * Reads where an earlier owner of the partition stopped, once this owner's takeover marker is in it. It finds
- * the checkpoint, what is known of the requests at or above it, and whether the predecessor left in good
- * order (PROTOCOL.md §5, §8).
+ * Reads where the predecessor stopped (PROTOCOL.md §5, §8). The caller has written its takeover marker
+ * before. Throws `corrupt` if no record has a checkpoint.
  */
 export async function recoverLedger(options: {
   readonly log: MessageLog
@@ -294,7 +353,7 @@ export async function recoverLedger(options: {
   readonly incarnation: string
   readonly requests: TopicPartition
   readonly attempts: TopicPartition
-  /** How far is read ahead at most. */
+  /** The reader holds at most this many bytes ahead. */
   readonly bufferBytes: number
   readonly signal: AbortSignal
 }): Promise<Recovered> {
@@ -310,7 +369,7 @@ export async function recoverLedger(options: {
     const checkpoint = { offset: input.low, from: output.end, run: 0, counts: {} }
     return { checkpoint, known: new Map(), clean: true }
   }
-  // An append of many attempts may have been cut. Only its last attempt would have had a checkpoint.
+  // Only the last attempt of an append has a checkpoint, and a crash may have lost the end of an append.
   const marked =
     checkpointOf(record) === null
       ? await lastOwnRecord({ ...reader, matches: each => checkpointOf(each) !== null })

@@ -159,7 +159,7 @@ describe('an entry', () => {
   })
   const entryOf = (fields: Finished) => effects({ final, ...fields }).retry[0]?.entry
 
-  it('says what a later run needs to tell whether it sends the same again', () => {
+  it('says what a later run needs to know whether it sends the same again', () => {
     expect(entryOf({ run: 7, rows: rows({ seq: 4 }, {}) })).toEqual({
       run: 7,
       seq: 4,

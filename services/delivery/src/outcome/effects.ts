@@ -1,6 +1,7 @@
 /**
- * What a finished request writes beside its attempt: retry entries for rows that were not delivered,
- * tombstones for rows that are delivered now, and the values captured from its answer.
+ * Computes the effects of a finished request, which delivery writes beside its attempts: retry entries for
+ * rows that were not delivered, tombstones for rows that are delivered now, and the values captured from its
+ * answer.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type {
@@ -24,7 +25,7 @@ import {
   NEVER_SENT,
   type PartHistory,
 } from '../ledger/request-history.ts'
-import { rowsAt, isTainted } from '../ledger/parts.ts'
+import { rowsAt, isUncertain } from '../ledger/request-history.ts'
 import type { Target } from '../destination/target.ts'
 
 export interface Effects {
@@ -43,38 +44,40 @@ export interface FinishedRequest {
   readonly run: number
   readonly trigger: Op
   readonly rows: readonly RequestRow[]
-  /** Attempts at sending it in this run, and how many different parts were sent, the whole among them. */
+  /**
+   * The attempts to send it in this run, and the number of different parts sent, including the whole request.
+   */
   readonly attempts: number
   readonly requests: number
-  /** The attempts that finished its rows. The last that has a row counts for it. */
+  /** The attempts that finished its rows. The last one with a row counts for it. */
   readonly ended: readonly EndedRows[]
   /**
-   * True for removals that need a value which was never captured. Nobody can ever send them. So their rows
-   * are taken as gone (PROTOCOL.md §2), though they count as rejected.
+   * True for removals that need a value which was never captured, so that no run can ever send them. Their
+   * rows are taken as gone (PROTOCOL.md §2), though they count as rejected.
    */
   readonly forgets?: boolean
-  /** Rows that are open for good, by seq: their run is over. Nothing is written of them. */
-  readonly left?: ReadonlySet<number>
+  /** Rows, by seq, that stay open for good, since their run is over. They have no effects. */
+  readonly stillOpen?: ReadonlySet<number>
   /**
-   * Of a request that a replay sends again. Its rows were settled as uncertain before, and stay so whatever
-   * became of it. So only its counts are written.
+   * Set if a replay sends the request again. Its rows were settled as uncertain before and stay so, whatever
+   * the outcome. So only its counts are written.
    */
   readonly replayOf: Request['replayOf']
 }
 
 /**
- * It follows from request and attempts alone. So a successor that recovers them from the topics writes the
- * same.
+ * Computes the effects from request and attempts alone. So a successor that reads these from the topics
+ * writes the same effects.
  */
 export function effectsOf(finished: FinishedRequest): Effects {
-  const { rows, run, forgets = false, left } = finished
+  const { rows, run, forgets = false, stillOpen } = finished
   const endOf = endsOf(finished)
   const retry: { key: string; entry: UnownedEntry | null }[] = []
   const captured: { key: string; values: UnownedCaptured | null }[] = []
   let counts = requestCounts(finished)
   const perOutcome = new Map<Outcome, number>()
   for (const row of rows) {
-    if (left?.has(row.seq) === true) continue
+    if (stillOpen?.has(row.seq) === true) continue
     const end = endOf(row)
     if (end === undefined) throw new SluiceError('internal', `row ${row.seq} of a finished request is open`)
     const { own, outcome } = end
@@ -91,32 +94,29 @@ export function effectsOf(finished: FinishedRequest): Effects {
   return { retry, captured, counts }
 }
 
-/**
- * What the request writes besides, if an earlier owner has written down all answers to it; null if it has
- * not.
- */
+/** Returns the effects of a request whose attempts an earlier owner has all recorded; null for any other. */
 export function answeredEffects(request: Request, history: RequestHistory | undefined): Effects | null {
   if (history === undefined || history.parts.length > 0) return null
   const { attempts, requests, ended } = history
   return effectsOf({ ...request, attempts, requests, ended })
 }
 
-/** True for a request that a replay sends again. One of an earlier version says nothing of that. */
+/** True for a request that a replay sends again. Records of earlier versions lack the field. */
 export function isReplayed({ replayOf }: Pick<FinishedRequest, 'replayOf'>): boolean {
   return replayOf !== null && replayOf !== undefined
 }
 
-/** What a row came to. */
+/** The end of a row: its outcome, and the attempt that decided it. */
 interface RowEnd {
   readonly outcome: Outcome
   readonly own: RowResult | undefined
   readonly attempt: UnownedAttempt
-  /** In how many attempts the row was, and how many rows the last of them had. */
+  /** The number of attempts with the row, and the number of rows in the last of them. */
   readonly attempts: number
   readonly together: number
 }
 
-/** Gives what each row came to. */
+/** Returns a lookup of the end of each row; undefined for a row that is open. */
 function endsOf({ rows, ended }: FinishedRequest): (row: RequestRow) => RowEnd | undefined {
   const [only] = ended
   if (only !== undefined && ended.length === 1 && only.positions === null && only.attempt.rows.length === 0) {
@@ -143,32 +143,34 @@ function requestCounts({ trigger, attempts, requests }: FinishedRequest): Counts
   return { [trigger]: { ...none, requests, attempts } }
 }
 
+/** A throttled attempt that ends a request has changed nothing. */
 function outcomeOfRequest(final: UnownedAttempt): Outcome {
   return final.outcome === 'throttled' ? 'unsent' : final.outcome
 }
 
-/** The outcome of a row. A removal of a row that the API does not know has reached its goal. */
+/** True if the row is delivered. A removal of a row that the API does not have counts as delivered. */
 function isArrived(op: Op, outcome: Outcome): boolean {
   return outcome === 'delivered' || (op === 'removed' && outcome === 'missing')
 }
 
-/** True if the destination has no row of the key any more, and so none that captured values could name. */
+/** True if the destination has no row of the key any more. Its captured values then name nothing. */
 function isMissing(op: Op, outcome: Outcome): boolean {
   return op === 'removed' ? isArrived(op, outcome) : op === 'changed' && outcome === 'missing'
 }
 
-/** The values to keep with the row, as JSON; null where they are to be forgotten. */
+/** Returns the values to keep with the row, as JSON; null to delete them. `now` is what the answer gave. */
 function keptValues(
   row: RequestRow,
-  of: { readonly outcome: Outcome; readonly isGone: boolean; readonly now: string | null },
+  { outcome, isGone, now }: { readonly outcome: Outcome; isGone: boolean; now: string | null },
 ): string | null | 'as before' {
-  // A record that an older version wrote, without captured values in its rows, has none.
+  // Records of earlier versions lack captured values in their rows.
   const before = typeof row.captured === 'string' ? row.captured : null
-  if (of.isGone) return before === null ? 'as before' : null
-  if (of.outcome !== 'delivered') return 'as before'
-  // A row that was certainly not there is made again. Its earlier captured values name another object.
+  if (isGone) return before === null ? 'as before' : null
+  if (outcome !== 'delivered') return 'as before'
+  // A row that was certainly not there is created anew. Earlier captured values name another object.
   const isNew = row.op === 'added' && !row.uncertain
-  const values = of.now === null ? (isNew ? null : before) : mergeCaptured(isNew ? null : before, of.now)
+  const kept = isNew ? null : before
+  const values = now === null ? kept : mergeCaptured(kept, now)
   return values === before ? 'as before' : values
 }
 
@@ -192,22 +194,22 @@ function entryOf(run: number, row: RequestRow, end: RowEnd): UnownedEntry {
 }
 
 /**
- * True for a removal that needs a value which its trigger could have used, had it been captured. No later run
- * could send it either. There are two exceptions.
+ * True for a removal that needs a value which one of the triggers could have captured, and did not. No later
+ * run could send it either. There are two exceptions:
  *
- * A name that no trigger captures is a typing mistake, and loses no removal. Nor does a row of which it is
- * not known whether it is there, unless its last change was rejected. Its value may be in an answer whose
- * effects are not written yet. Once its last change was rejected they are written, since delivery finishes
- * the requests of an earlier run in the partition before those of a later one.
+ * - A name that no trigger captures is a typing mistake. It must not lose removals.
+ * - The value of an uncertain row may be in an answer whose effects are not written yet. This does not hold
+ *   if the last change of the row was rejected: delivery finishes the requests of an earlier run in the
+ *   partition before those of a later one, so these effects are written.
  */
-export function isForgotten({ trigger, lacks, rows }: Unrenderable, { captures }: Target): boolean {
+function isForgotten({ trigger, lacks, rows }: Unrenderable, { captures }: Target): boolean {
   if (trigger !== 'removed' || typeof lacks !== 'string') return false
   if (rows.some(({ uncertain, retried }) => uncertain && retried?.outcome !== 'rejected')) return false
   return [...captures.added, ...captures.changed].some(({ name }) => name === lacks)
 }
 
-/** Attempt 0: rows that could not be rendered were never sent. */
-export function unrenderableAttempt(
+/** Returns the attempt 0 of rows that could not be rendered. */
+function unrenderableAttempt(
   offset: number,
   record: Unrenderable,
   { runId, forgets }: { readonly runId: string; readonly forgets: boolean },
@@ -230,21 +232,21 @@ export function unrenderableAttempt(
 }
 
 /**
- * What finishes the record at that offset: the attempt that is to be written, which is null if `recorded` has
- * been written before, and what follows from it.
+ * Finishes the unrenderable rows at that offset: returns the attempt to write and its effects. The attempt is
+ * null if a predecessor has written it: that is `recorded`.
  */
 export function unrenderableEnd(
   offset: number,
   record: Unrenderable,
-  of: { readonly runId: string; readonly target: Target; readonly recorded: UnownedAttempt | null },
+  run: { readonly runId: string; readonly target: Target; readonly recorded: UnownedAttempt | null },
 ): { readonly attempt: UnownedAttempt | null; readonly effects: Effects } {
-  const { runId, target, recorded } = of
+  const { runId, target, recorded } = run
   const forgets = isForgotten(record, target)
   const made = recorded ?? unrenderableAttempt(offset, record, { runId, forgets })
   const ended = [{ positions: null, attempt: made, attempts: 0 }]
-  const { run, trigger, rows } = record
+  const { trigger, rows } = record
   const none = { attempts: 0, requests: 0, replayOf: null }
-  const effects = effectsOf({ run, trigger, rows, ...none, ended, forgets })
+  const effects = effectsOf({ run: record.run, trigger, rows, ...none, ended, forgets })
   return { attempt: recorded === null ? made : null, effects }
 }
 
@@ -254,71 +256,66 @@ interface Closed {
   readonly status: number | null
   readonly idempotencyKey: string | null
   readonly error: string
-  /** Rows whose outcome differs. */
+  /** Rows with another outcome, or an error of their own. */
   readonly rows: readonly RowResult[]
 }
 
 /**
- * What a request, or a part of one, comes to that is tried no more, though it is not finished (PROTOCOL.md
- * §8, §11).
+ * Decides the outcome of a request, or a part of one, that is not sent any more although it is not finished
+ * (PROTOCOL.md §8, §11).
  *
- * A request that waits for its next try comes to what its last try had. One that was never tried is unsent,
- * and so is one of which the API has seen nothing but a token that it refused.
- *
- * If a predecessor may have sent it once more, the last try is not known. The outcome is then unknown, and
- * the key is that of the next try: a try that nobody saw went out under it.
+ * - A request that waits to be sent again gets the outcome of its last attempt.
+ * - A request that was never sent is unsent. So is one of which the API has judged nothing but the token.
+ * - If a predecessor may have sent it once more, its last attempt is not known. Then it is unknown, under the
+ *   key of the next attempt, since the unrecorded one had that key.
  */
 export function closeRequest(
   history: PartHistory,
-  of: {
+  options: {
     readonly trigger: Op
-    /** Its rows. */
     readonly rows: readonly Pick<RequestRow, 'seq'>[]
-    /** The key that the next try would have. */
+    /** The key that the next attempt would have. */
     readonly nextKey: string | null
-    /** True if an earlier run sent the very same request, and nobody knows what became of it. */
+    /** True if an earlier run sent the very same request, which is unknown. */
     readonly repeatsEarlier: boolean
     readonly why: string
-    /** True if attempts have tokens, which the API may refuse. */
+    /** True if attempts carry tokens, which the API may refuse. */
     readonly hasTokens?: boolean
   },
 ): Closed {
-  const { unseen } = history
-  const { nextKey, repeatsEarlier, why, rows, hasTokens = false } = of
-  const said = history.last?.error ?? null
-  const error = said === null ? why : `${said} (${why})`
+  const { maybeSent } = history
+  const { nextKey, repeatsEarlier, why, rows, hasTokens = false } = options
+  const lastError = history.last?.error ?? null
+  const error = lastError === null ? why : `${lastError} (${why})`
   const last = hasTokens && history.tokenRefused ? null : history.last
-  const outcomes = outcomesOf({ ...history, last }, of)
-  if (last !== null && last.outcome !== 'throttled' && !unseen) {
+  const outcomes = outcomesOf({ ...history, last }, options)
+  if (last !== null && last.outcome !== 'throttled' && !maybeSent) {
     const { answered, status, idempotencyKey } = last
     return { ...outcomes, answered, status, idempotencyKey, error }
   }
-  const doubted = repeatsEarlier || rows.some(row => isTainted(history.tainted, row))
+  const mayHaveArrived = repeatsEarlier || rows.some(row => isUncertain(history.uncertain, row))
   return {
     ...outcomes,
     answered: false,
     status: history.last?.status ?? null,
-    idempotencyKey: doubted ? nextKey : null,
+    idempotencyKey: mayHaveArrived ? nextKey : null,
     error,
   }
 }
 
-/** Each row comes to what its last try had: the outcome of the first, and the rows that differ. */
+/** Returns the outcome of the first row by its last attempt, and the rows that differ from it. */
 function outcomesOf(
-  { last, tainted, unseen }: PartHistory,
+  { last, uncertain, maybeSent }: PartHistory,
   { rows, trigger, repeatsEarlier }: Parameters<typeof closeRequest>[1],
 ): Pick<Closed, 'outcome' | 'rows'> {
-  const known = last === null || unseen ? null : last
+  const known = last === null || maybeSent ? null : last
   const own = new Map(known?.rows.map(row => [row.seq, row]))
   const each = rows.map(row => {
-    const { outcome = sentOutcome(known), error = null } = own.get(row.seq) ?? {}
-    const doubted = isTainted(tainted, row) || (known === null && repeatsEarlier)
-    return { seq: row.seq, outcome: withTaint(outcome, doubted, trigger), error, captured: null }
+    const { outcome = known === null ? 'unsent' : outcomeOfRequest(known), error = null } =
+      own.get(row.seq) ?? {}
+    const mayHaveArrived = isUncertain(uncertain, row) || (known === null && repeatsEarlier)
+    return { seq: row.seq, outcome: withTaint(outcome, mayHaveArrived, trigger), error, captured: null }
   })
   const outcome = each[0]?.outcome ?? 'unsent'
   return { outcome, rows: each.filter(row => row.outcome !== outcome || row.error !== null) }
-}
-
-function sentOutcome(last: PartHistory['last']): Outcome {
-  return last === null || last.outcome === 'throttled' ? 'unsent' : last.outcome
 }

@@ -20,7 +20,7 @@ function judged(why: string, count = ROWS): Judgement {
   const body = JSON.stringify({ failed: [{ country: 'NL', why }] })
   return judge(
     { kind: 'answered', status: 200, headers: {}, body, startedAt: 0, durationMs: 0 },
-    { trigger: 'added', rows, tainted: false },
+    { trigger: 'added', rows, uncertain: false },
     target,
   )
 }
@@ -44,12 +44,12 @@ describe('an answer that repeats what a row says', () => {
   const errorOf = (body: string, cut = false): string | null =>
     judge(
       { kind: 'answered', status: 422, headers: {}, body, cut, startedAt: 0, durationMs: 0 },
-      { trigger: 'added', rows: [sampleRow({})], tainted: false },
+      { trigger: 'added', rows: [sampleRow({})], uncertain: false },
       target,
     ).error
   const guesses = Array.from({ length: SECRET.length - 1 }, (_, at) => SECRET.slice(0, at + 1))
 
-  it('tells no author whether a guess is the beginning of a secret', () => {
+  it('does not show an author whether a guess is the beginning of a secret', () => {
     for (const guess of guesses) {
       expect(errorOf(`unknown country ${guess}`)).toBe(`HTTP 422: unknown country ${guess}`)
       expect(errorOf(JSON.stringify({ message: `unknown ${guess}` }))).toBe(`HTTP 422: unknown ${guess}`)
@@ -57,7 +57,7 @@ describe('an answer that repeats what a row says', () => {
     }
   })
 
-  it('tells it as little where a text was cut, be it by the limit or by who sent it', () => {
+  it('does not show it either if a text was cut, by the limit or by its sender', () => {
     for (const guess of guesses) {
       const other = 'z'.repeat(guess.length)
       const shown = (end: string) => [
@@ -91,7 +91,7 @@ it.each([
     startedAt: 0,
     durationMs: 0,
   } as const
-  const request = { trigger: 'added', rows: [sampleRow({})], tainted: false } as const
+  const request = { trigger: 'added', rows: [sampleRow({})], uncertain: false } as const
   expect(judge({ ...answered, status: 301 }, request, target).error).toBe(error)
   expect(judge({ ...answered, status: 201 }, request, target).error).toBeNull()
 })
@@ -117,7 +117,7 @@ describe('an answer of very many values', () => {
     )
 
   it('is looked through once for each path, and not at all if that is too much', () => {
-    const request = { trigger: 'added', rows: [sampleRow({})], tainted: false } as const
+    const request = { trigger: 'added', rows: [sampleRow({})], uncertain: false } as const
     const before = process.cpuUsage()
     expect(judge(answered(KEYS), request, ruled(100)).verdict.outcome).toBe('delivered')
     expect(process.cpuUsage(before).user / 1e6).toBeLessThan(2)
@@ -138,7 +138,7 @@ describe('an answer of very many values', () => {
     const rows = Array.from({ length: ROWS }, (_, seq) => sampleRow({ seq, named: '{"country":"NL"}' }))
     const body = JSON.stringify([{ country: 'NL', all: Array.from({ length: 300_000 }, () => 1) }])
     const before = process.cpuUsage()
-    const judgement = judge(answered(body), { trigger: 'added', rows, tainted: false }, keeping)
+    const judgement = judge(answered(body), { trigger: 'added', rows, uncertain: false }, keeping)
     expect(judgement.rows.size).toBe(ROWS)
     expect(process.cpuUsage(before).user / 1e6).toBeLessThan(2)
   })

@@ -1,25 +1,28 @@
 /**
- * What becomes of the rows of an attempt: which are finished, and in which parts the others go on
- * (PROTOCOL.md §8). A pure decision; attempts say what it was, so that a successor knows.
+ * Settles the rows of an attempt: decides which are finished, and in which parts the others go on
+ * (PROTOCOL.md §8). It is a pure decision. The attempt records it for successors.
  */
 import type { NextPart, RequestRow, RowResult } from '@sluice/contracts/records'
 import type { Op, Outcome } from '@sluice/contracts/state'
 import { withTaint, type Verdict } from '@sluice/domain/answers/outcome'
-import { isTainted } from '../ledger/parts.ts'
+import { isUncertain } from '../ledger/request-history.ts'
 import type { PartHistory } from '../ledger/request-history.ts'
-import type { RowJudgement } from './judge-rows.ts'
+import type { RowJudgement } from './judge-answer.ts'
 
-/** What the sync allows its failed rows, as long as the run is not given up. */
-export interface AnotherTry {
-  /** How long to wait before the next try, if one follows; else null. `made` counts this try, too. */
+/** The retries that failed rows may get in this run. */
+export interface AllowedRetries {
+  /** Returns the pause before the next attempt, in ms; null if none follows. `made` includes this attempt. */
   readonly nextTryMs: (failed: { readonly verdict: Verdict; readonly made: number }) => number | null
-  /** True if a batch may be divided. */
+  /** True if a rejected batch may be divided. */
   readonly splits: boolean
-  /** True if only the token was refused: all rows go again with another one, at once, and that is no try. */
-  readonly isAnew?: boolean
   /**
-   * True for a request that a replay sends again, as it was. It gets one try, and no part of it is sent: what
-   * its rows need, the next run sends.
+   * True if only the token was refused. All rows are sent again at once with a new one, which uses up no
+   * retry.
+   */
+  readonly onlyTokenRefused?: boolean
+  /**
+   * True for a request that a replay sends again unchanged. It gets one attempt and is never divided. The
+   * next run sends what its rows still need.
    */
   readonly isReplay?: boolean
 }
@@ -27,18 +30,18 @@ export interface AnotherTry {
 export interface Settled {
   readonly outcome: Verdict['outcome']
   readonly rows: readonly RowResult[]
-  /** Null: all rows go on together, or none do. */
+  /** The parts in which rows go on. Null if all rows go on together, or none does. */
   readonly parts: readonly NextPart[] | null
   /**
-   * When the first of the rows that go on is tried again, in ms from now. Null if none goes on, or all are
+   * The pause until the first of the rows that go on is sent again, in ms. Null if none goes on, or all are
    * throttled.
    */
   readonly waitMs: number | null
-  /** True if the destination is to pause for the sake of some rows, or of all. */
+  /** True if the destination has to pause, since rows were throttled. */
   readonly throttles: boolean
 }
 
-/** The statuses that say that a batch is too large, or that something in it is wrong. */
+/** Statuses that mean that a batch is too large, or that something in it is wrong. */
 const SPLIT_STATUSES: ReadonlySet<number> = new Set([400, 413, 422])
 
 /** A longer Retry-After leaves the batch to the next run. */
@@ -50,7 +53,7 @@ interface Sent {
   readonly history: PartHistory
   readonly verdict: Verdict
   readonly status: number | null
-  /** By place among the rows. */
+  /** The judgements of single rows, by place among the rows. */
   readonly judged: ReadonlyMap<number, RowJudgement>
 }
 
@@ -59,19 +62,19 @@ interface Row {
   readonly seq: number
   readonly isNamed: boolean
   readonly verdict: Verdict['outcome']
-  /** True if it is not tried again in this run, by the rule that decides on it. */
+  /** True if the rule that decided on it leaves it to the next run. */
   readonly waitsForNextRun: boolean
-  /** With its taint; a throttled row is as good as unsent. */
+  /** Unknown, instead of a failure, if the row is uncertain. A throttled row is unsent. */
   readonly outcome: Outcome
   readonly error: string | null
   readonly captured: string | null
 }
 
-/** All rows arrived, as they mostly do. */
+/** The usual case: all rows were delivered. */
 const ARRIVED: Settled = { outcome: 'delivered', rows: [], parts: null, waitMs: null, throttles: false }
 const PART_ARRIVED: Settled = { ...ARRIVED, parts: [] }
 
-export function settleRows(sent: Sent, another: AnotherTry): Settled {
+export function settleRows(sent: Sent, retries: AllowedRetries): Settled {
   const { verdict, history, judged } = sent
   if (verdict.outcome === 'delivered' && judged.size === 0 && sent.rows.length > 0)
     return history.positions === null ? ARRIVED : PART_ARRIVED
@@ -79,15 +82,15 @@ export function settleRows(sent: Sent, another: AnotherTry): Settled {
   const throttles = verdict.outcome === 'throttled' || rows.some(row => row.verdict === 'throttled')
   if (rows.every(row => row.verdict === 'throttled'))
     return { outcome: 'throttled', rows: [], parts: null, waitMs: null, throttles }
-  const parts = another.isAnew === true ? anewOf(sent, rows) : partsOf(sent, rows, another)
+  const parts = retries.onlyTokenRefused === true ? sameRowsAgain(sent, rows) : partsOf(sent, rows, retries)
   const outcome = outcomeOf(sent, rows)
   const open = new Set(parts.flatMap(part => part.rows))
   const isOwn = (row: Row): boolean => row.outcome !== outcome || row.error !== null || row.captured !== null
   const some = rows.some(isOwn)
-  const told = some
+  const listed = some
     ? rows.filter(row => isOwn(row) || (row.outcome === 'unknown' && open.has(row.position)))
     : []
-  const results = outcome === 'throttled' ? told.filter(({ isNamed }) => isNamed) : told
+  const results = outcome === 'throttled' ? listed.filter(({ isNamed }) => isNamed) : listed
   const common = {
     outcome,
     rows: results.map(({ seq, outcome: own, error, captured }) => ({ seq, outcome: own, error, captured })),
@@ -108,8 +111,8 @@ function rowsOf({ trigger, rows, history, verdict, judged }: Sent): readonly Row
   return rows.map((row, place) => {
     const own = judged.get(place)
     const came = own?.outcome ?? verdict.outcome
-    const tainted = isTainted(history.tainted, row)
-    const outcome = withTaint(came === 'throttled' ? 'unsent' : came, tainted, trigger)
+    const uncertain = isUncertain(history.uncertain, row)
+    const outcome = withTaint(came === 'throttled' ? 'unsent' : came, uncertain, trigger)
     return {
       position: history.positions?.[place] ?? place,
       seq: row.seq,
@@ -127,8 +130,8 @@ function rowsOf({ trigger, rows, history, verdict, judged }: Sent): readonly Row
 }
 
 /**
- * That of all rows if they have the same; else that of the request. An answer that throttles and names every
- * row has told what became of them: it is an attempt like any other.
+ * Returns the outcome of all rows if it is the same one, else the outcome of the request. A throttled answer
+ * that names every row has decided on all of them. So it counts as an attempt like any other.
  */
 function outcomeOf(
   { verdict, history, rows: sent, trigger }: Sent,
@@ -140,12 +143,12 @@ function outcomeOf(
   if (came === 'throttled' || rows.every(row => row.outcome === first)) return first
   return withTaint(
     came,
-    sent.every(row => isTainted(history.tainted, row)),
+    sent.every(row => isUncertain(history.uncertain, row)),
     trigger,
   )
 }
 
-function anewOf({ history }: Sent, rows: readonly Row[]): readonly OpenPart[] {
+function sameRowsAgain({ history }: Sent, rows: readonly Row[]): readonly OpenPart[] {
   return [{ rows: rows.map(({ position }) => position), tries: history.tries, waitMs: 0 }]
 }
 
@@ -154,20 +157,20 @@ type OpenPart = NextPart & { readonly rows: readonly number[] }
 function partsOf(
   { history, verdict, status }: Sent,
   rows: readonly Row[],
-  another: AnotherTry,
+  retries: AllowedRetries,
 ): readonly OpenPart[] {
-  if (another.isReplay === true) return []
+  if (retries.isReplay === true) return []
   const { tries } = history
   const pauseMs = verdict.retryAfterMs ?? 0
   const isWrong = verdict.outcome === 'rejected' && status !== null && SPLIT_STATUSES.has(status)
-  const divides = another.splits && isWrong && rows.length > 1 && pauseMs <= MAX_SPLIT_PAUSE_MS
+  const divides = retries.splits && isWrong && rows.length > 1 && pauseMs <= MAX_SPLIT_PAUSE_MS
   const pauses = new Map<string, number | null>()
-  const pauseOf = ({ isNamed, verdict: outcome, waitsForNextRun }: Row): number | null => {
+  const retryPauseMs = ({ isNamed, verdict: outcome, waitsForNextRun }: Row): number | null => {
     const kind = `${String(isNamed)}/${outcome}/${String(waitsForNextRun)}`
     const own = isNamed ? { ...verdict, answered: true, outcome, waitsForNextRun } : verdict
     const known = pauses.get(kind)
     if (known !== undefined) return known
-    const ms = another.nextTryMs({ verdict: own, made: tries + 1 })
+    const ms = retries.nextTryMs({ verdict: own, made: tries + 1 })
     pauses.set(kind, ms)
     return ms
   }
@@ -179,7 +182,7 @@ function partsOf(
     if (divides && !row.isNamed) divided.push(row.position)
     else if (row.verdict === 'throttled') throttled.push(row.position)
     else {
-      const ms = pauseOf(row)
+      const ms = retryPauseMs(row)
       if (ms === null) continue
       again.push(row.position)
       againMs = Math.max(againMs, ms)

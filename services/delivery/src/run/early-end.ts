@@ -1,6 +1,6 @@
 /**
- * Ends the rest of a run before its time. The reasons: somebody has cancelled the run, it has ended because a
- * stage cannot go on, or it has lasted for longer than its sync allows (PROTOCOL.md §11).
+ * Ends a run early (PROTOCOL.md §11): somebody has cancelled it, it has ended because a stage cannot go on,
+ * or it has lasted for longer than its sync allows.
  */
 import type { RunsView } from '@sluice/runs/runs-view'
 
@@ -9,15 +9,18 @@ export class EarlyEnd implements Disposable {
   readonly #over = new AbortController()
   #timer: NodeJS.Timeout | undefined
 
-  /** `leftMs` is how much longer the run may last; null: for ever. */
-  constructor(of: {
+  /** `leftMs` is the time that the run may still last; null if it is not limited. */
+  constructor({
+    runs,
+    why,
+    leftMs,
+  }: {
     readonly runs: RunsView
-    /** Why nothing more of it is to be sent; null where it goes on. */
+    /** Returns why nothing more of the run may be sent; null while it goes on. */
     readonly why: () => string | null
     readonly leftMs: number | null
   }) {
-    const { runs, why, leftMs } = of
-    // A reason that is known already counts before anything is sent.
+    // A reason that is known now counts before anything is sent.
     const known = why()
     if (known !== null) this.end(known)
     else if (leftMs !== null && leftMs <= 0) this.end(TOO_LONG)
@@ -33,7 +36,7 @@ export class EarlyEnd implements Disposable {
     }
   }
 
-  /** Aborts with a text that says why. */
+  /** Aborts with the reason as a text. */
   get signal(): AbortSignal {
     return this.#early.signal
   }

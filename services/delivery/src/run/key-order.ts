@@ -1,12 +1,12 @@
 /**
- * Keeps requests of a replay in order that have a row of the same key: no other run has several requests of a
- * key (R11). A request has its turn once no earlier one with a key of it is unfinished. So none ever waits
+ * Keeps the order of requests with the same key. Only a replay has several requests of a key in one run
+ * (R11). A request has its turn once all earlier requests with one of its keys are finished. So none waits
  * for a later one.
  */
 import type { Request } from '@sluice/contracts/records'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 
-/** With so many keys in memory, those of finished requests are forgotten; with more if few of them are. */
+/** Beyond this many keys in memory, the keys of finished requests are dropped. */
 const MAX_KEYS = 100_000
 
 type Ledger = Pick<AttemptLedger, 'isUnfinished' | 'unfinished' | 'room'>
@@ -14,25 +14,24 @@ type Ledger = Pick<AttemptLedger, 'isUnfinished' | 'unfinished' | 'room'>
 export class KeyOrder {
   /** The last request of each key. */
   readonly #last = new Map<string, number>()
-  #mostKeys = MAX_KEYS
+  /** Twice the keys of unfinished requests, if these are many. */
+  #maxKeys = MAX_KEYS
 
   /**
-   * Waits for the turn of a request of a replay, whose offset is above those before it. If it goes alone, all
-   * before it are finished.
+   * Waits for the turn of a request of a replay. Offsets rise. A request that goes alone waits for all before
+   * it.
    */
   async turn(
-    of: { readonly offset: number; readonly alone: boolean } & Pick<Request, 'rows'>,
+    { offset, alone, rows }: { readonly offset: number; readonly alone: boolean } & Pick<Request, 'rows'>,
     ledger: Ledger,
     signal: AbortSignal,
   ): Promise<void> {
-    const keys = of.rows.map(({ key }) => key)
-    const isFree = of.alone ? () => ledger.unfinished === 0 : this.join(of.offset, keys, ledger)
+    const keys = rows.map(({ key }) => key)
+    const isFree = alone ? () => ledger.unfinished === 0 : this.join(offset, keys, ledger)
     if (!isFree()) await ledger.room(isFree, { signal })
   }
 
-  /**
-   * Takes the place of a request, whose offset is above those before it, and says whether its turn has come.
-   */
+  /** Queues a request. Offsets rise. Returns a function that says whether its turn has come. */
   join(offset: number, keys: readonly string[], ledger: Pick<Ledger, 'isUnfinished'>): () => boolean {
     const earlier = new Set<number>()
     for (const key of keys) {
@@ -40,17 +39,17 @@ export class KeyOrder {
       if (last !== undefined && last !== offset) earlier.add(last)
       this.#last.set(key, offset)
     }
-    if (this.#last.size > this.#mostKeys) {
+    if (this.#last.size > this.#maxKeys) {
       for (const [key, last] of this.#last)
         if (last !== offset && !ledger.isUnfinished(last)) this.#last.delete(key)
-      this.#mostKeys = Math.max(MAX_KEYS, this.#last.size * 2)
+      this.#maxKeys = Math.max(MAX_KEYS, this.#last.size * 2)
     }
     return () => [...earlier].every(last => !ledger.isUnfinished(last))
   }
 
-  /** All requests are finished. */
+  /** Forgets all requests, which are finished. */
   clear(): void {
     this.#last.clear()
-    this.#mostKeys = MAX_KEYS
+    this.#maxKeys = MAX_KEYS
   }
 }

@@ -1,4 +1,4 @@
-/** Opens a run in one partition: where its requests go, what sends them, and what ends it before its time. */
+/** Opens a run in one partition: resolves its target, makes its send queue, and watches for an early end. */
 import { isSluiceError, type SluiceError } from '@sluice/contracts/errors'
 import type { RunBegin, RunEvent } from '@sluice/contracts/records'
 import type { WaitNow } from '@sluice/contracts/run-records'
@@ -23,7 +23,7 @@ import type { DeliveryMemory, LateShare } from '../delivery-memory.ts'
 import { DestinationGate } from '../send/destination-gate.ts'
 import { EarlyEnd } from './early-end.ts'
 import type { Recovered } from '../ledger/request-history.ts'
-import { notedSender, type LateSends } from './doubt.ts'
+import { notedSender, type LateSends } from './maybe-sent.ts'
 import type { RequestSequence } from '../send/request-sequence.ts'
 import type { RenderElsewhere } from '@sluice/templates/rendering/render-batch'
 import { PartRenderer } from '../send/render-part.ts'
@@ -34,13 +34,13 @@ import type { Throttles } from '../send/throttles.ts'
 import type { Places } from '../send/places.ts'
 
 /**
- * Resolves a definition's destination with its secrets. While it waits, `waitsFor` is told for what; null
- * ends the wait. Rejects with `config` if no request could be sent, because a secret is missing or wrong, and
- * as the definition's lookup does.
+ * Resolves a definition's destination with its secrets. It calls `waitsFor` with each wait, and with null
+ * when the wait is over. Rejects with `config` if no request could be sent, because a secret is missing or
+ * wrong, and as the lookup of the definition does.
  */
 export type ResolveTarget = (
   hash: string,
-  options: { readonly signal: AbortSignal; readonly waitsFor: (what: WaitNow | null) => void },
+  options: { readonly signal: AbortSignal; readonly waitsFor: (wait: WaitNow | null) => void },
 ) => Promise<Target>
 
 export interface DeliverDeps {
@@ -48,28 +48,26 @@ export interface DeliverDeps {
   readonly io: RecordIo
   readonly runs: RunsView
   readonly definitions: Definitions
-  /** Renders parts that take long. */
+  /** Renders parts that take long, in another thread. */
   readonly renderElsewhere?: RenderElsewhere | undefined
   readonly prefix: string
   readonly sender: HttpSender
   readonly leases: LeaseQueue
-  /** Of all partitions of this process. */
+  /** All partitions of this process share throttles, places and memory. */
   readonly throttles: Throttles
-  /** Of all partitions of this process. */
   readonly places: Places
-  /** Of all partitions of this process, too. */
   readonly memory: DeliveryMemory
-  /** Absent: no sync has neighbours. */
+  /** Absent if syncs are taken to have no neighbours. */
   readonly neighbours?: Neighbours
   readonly stageMetrics?: StageMetrics | undefined
   /** Absent or null where runs are not traced. */
   readonly traces?: Traces | null | undefined
-  /** For pauses before further tries; default Math.random. */
+  /** Randomizes the pauses before retries; default Math.random. */
   readonly random?: () => number
-  /** Told of each failure that does no harm to any row. */
+  /** Called with each failure that harms no row. */
   readonly onError: (error: unknown) => void
   readonly resolveTarget: ResolveTarget
-  /** What is known of requests that a predecessor may have sent, and that may still reach the API. */
+  /** Notes requests under way, and knows which of a predecessor may still reach the API. */
   readonly lateSends: LateSends
 }
 
@@ -78,13 +76,13 @@ export interface OpenRun extends RequestSequence {
   readonly target: Target
   readonly sending: SendQueue
   readonly early: EarlyEnd
-  /** What is minded where processes died before (PROTOCOL.md §11). */
+  /** The precautions after deaths of processes (PROTOCOL.md §11). */
   readonly care: Care
-  /** Why what is left of it cannot be sent, and is unsent; null where it can. */
+  /** The error that makes the rest of its requests unsent; null if they can be sent. */
   readonly unsendable: SluiceError | null
 }
 
-/** What the delivery of one partition is made of. */
+/** The state that the parts of one partition's delivery share. */
 export interface DeliveryParts {
   readonly deps: DeliverDeps
   readonly run: RunEvent
@@ -94,44 +92,46 @@ export interface DeliveryParts {
   readonly ledger: AttemptLedger
   readonly requests: TopicPartition
   readonly attempts: TopicPartition
-  /** What this partition holds of the memory of the process. */
+  /** This partition's share of the memory of the process. */
   readonly share: ByteShare
-  /** The same, for requests that are read again for their next try. */
+  /** Its share for requests that are read again to be sent again. */
   readonly againShare: LateShare
 }
 
 /**
- * Opens a run; `nextSeq` is null in the middle of one. Waits for the secrets of its destination. Rejects as
- * the definition's lookup does.
+ * Opens a run. Waits for the secrets of its destination. Rejects as the lookup of the definition does.
  */
 export async function openRun(
   parts: DeliveryParts,
-  of: {
+  options: {
     readonly begin: RunBegin
+    /** The seq of the first request; null in the middle of a run. */
     readonly nextSeq: number | null
-    /** Whether a run, by its number, has ended. */
+    /** Returns true if the run with this number has ended. */
     readonly isOver: (run: number) => boolean
-    /** Told when the keeper of the limits is out of reach for so long that another process should try. */
-    readonly onCutOff: (error: unknown) => void
-    /** Told what is waited for, and, with null, that nothing is. */
-    readonly waitsFor: (what: WaitNow | null) => void
+    /**
+     * Called when the limits store has been out of reach for so long that another process should take over.
+     */
+    readonly onUnreachable: (error: unknown) => void
+    /** Called with each wait, and with null when the wait is over. */
+    readonly waitsFor: (wait: WaitNow | null) => void
     /** Resolves once no request of an earlier run can arrive any more. */
     readonly beforeSending: (target: Target, signal: AbortSignal) => Promise<void>
   },
   signal: AbortSignal,
 ): Promise<OpenRun> {
   const { deps, run, worker, ownership, ledger, attempts } = parts
-  const { begin, nextSeq, isOver, onCutOff, waitsFor, beforeSending } = of
+  const { begin, nextSeq, isOver, onUnreachable, waitsFor, beforeSending } = options
   const { maxDuration, errors, delivery } = (await deps.definitions.get(begin.definition, { signal })).sync
   const care = worker.entry?.careIn(begin.run) ?? CARELESS
   const early = earlyEndOf(parts, { begin, care, maxDuration, isOver })
   try {
     const { target, unsendable } = await targetOf(deps, { begin, early, waitsFor }, signal)
     await beforeSending(target, signal)
-    // From here on requests may be sent. A successor that finds this marker, and no end after it, knows that.
+    // From here on requests may be sent. A successor knows that if it finds this marker and no end after it.
     await ledger.mark({ ...plainMarker('run-begin', '', 0), begin })
     const shared = (await deps.neighbours?.has(target, { signal })) ?? false
-    const partition = placeOf(parts)
+    const partition = partitionName(parts)
     const owner = { partition, marker: ownership.owner(attempts) }
     const mayAct = (): boolean => isMember(worker)
     const sending = new SendQueue({
@@ -142,7 +142,7 @@ export async function openRun(
       places: deps.places,
       ...{ tries: triesOf({ errors, delivery }), care },
       removalsFirst: begin.removalsFirst === true,
-      read: span => readAgain(parts, span),
+      read: range => readAgain(parts, range),
       parts: new PartRenderer({
         ...{ ...deps, sync: run.sync, begin, changes: changesOf(parts) },
         bufferBytes: () => deps.memory.readerBytes,
@@ -161,7 +161,7 @@ export async function openRun(
         shared,
         onError: deps.onError,
         mayAct,
-        onCutOff,
+        onUnreachable,
       }),
       early: early.signal,
       drain: worker.drain,
@@ -170,7 +170,7 @@ export async function openRun(
     deps.stageMetrics?.sends(run.sync, target.destination)
     return {
       ...{ begin, target, sending, early, care, nextSeq, nextChange: 0, fault: null },
-      // Where it was known from the start, or turns out while it is sent.
+      // It may be known from the start, or turn out during the run.
       get unsendable() {
         return unsendable ?? sending.unsendable
       },
@@ -181,17 +181,20 @@ export async function openRun(
   }
 }
 
-/** What ends the run before its time. */
 function earlyEndOf(
   { deps, run }: DeliveryParts,
-  of: {
+  {
+    begin,
+    care,
+    maxDuration,
+    isOver,
+  }: {
     readonly begin: RunBegin
     readonly care: Care
     readonly maxDuration: number | undefined
     readonly isOver: (run: number) => boolean
   },
 ): EarlyEnd {
-  const { begin, care, maxDuration, isOver } = of
   return new EarlyEnd({
     runs: deps.runs,
     why: () => {
@@ -199,24 +202,26 @@ function earlyEndOf(
       if (deps.runs.of(run.sync)?.events.get(begin.runId)?.cancelling === true) return 'the run was cancelled'
       return isOver(begin.run) ? 'the run has ended' : null
     },
-    leftMs: maxDuration === undefined ? null : leftOf(maxDuration, begin.startedAt),
+    leftMs: maxDuration === undefined ? null : leftMs(maxDuration, begin.startedAt),
   })
 }
 
 /**
- * Waits for the secrets of the destination. If the run ends before they come, or they do not come, nothing of
- * it is sent.
+ * Waits for the secrets of the destination. If they do not come before the run ends, nothing of it is sent.
  */
 async function targetOf(
   deps: DeliverDeps,
-  of: {
+  {
+    begin,
+    early,
+    waitsFor,
+  }: {
     readonly begin: RunBegin
     readonly early: EarlyEnd
-    readonly waitsFor: (what: WaitNow | null) => void
+    readonly waitsFor: (wait: WaitNow | null) => void
   },
   signal: AbortSignal,
 ): Promise<Pick<OpenRun, 'target' | 'unsendable'>> {
-  const { begin, early, waitsFor } = of
   let unsendable: SluiceError | null = null
   try {
     const options = { signal: AbortSignal.any([signal, early.signal]), waitsFor }
@@ -233,8 +238,8 @@ async function targetOf(
   }
 }
 
-/** The name of the partition, of this incarnation of its sync. */
-export function placeOf({ run, attempts }: Pick<DeliveryParts, 'run' | 'attempts'>): string {
+/** Returns the name of the partition in this incarnation of its sync. */
+export function partitionName({ run, attempts }: Pick<DeliveryParts, 'run' | 'attempts'>): string {
   return `${attempts.topic}/${run.incarnation}/${attempts.partition}`
 }
 
@@ -242,33 +247,38 @@ function changesOf({ deps, run, attempts }: DeliveryParts): TopicPartition {
   return at(syncTopics(deps.prefix, run.sync).changes, attempts.partition)
 }
 
-/** Reads requests that were taken into work before. */
+/** Reads again requests that were taken into work before. */
 async function* readAgain(
   { deps, run, requests, worker, ledger }: DeliveryParts,
-  span: { readonly from: number; readonly to: number },
+  range: { readonly from: number; readonly to: number },
 ): AsyncGenerator<readonly Placed[]> {
   const { log, io, memory } = deps
   const signal = endingOf(worker, ledger.failure)
   const { incarnation } = run
   const reading = { log, io, incarnation, stage: 'requests', target: requests, signal } as const
-  for await (const batch of readOwned({ ...reading, ...span, bufferBytes: memory.readerBytes }))
+  for await (const batch of readOwned({ ...reading, ...range, bufferBytes: memory.readerBytes }))
     yield batch.records
 }
 
-/** How much longer a run may last. A clock that was set back gives it no more than the whole. */
-function leftOf(maxDurationMs: number, startedAt: number): number {
+/**
+ * Returns how much longer a run may last. It is never more than the whole, even if the clock was set back.
+ */
+function leftMs(maxDurationMs: number, startedAt: number): number {
   return Math.min(maxDurationMs, startedAt + maxDurationMs - Date.now())
 }
 
-/** The run has failed though each of its rows is accounted for: no change is in doubt. */
+/**
+ * Returns the fault of a run that fails because its requests cannot be sent. No change of it is uncertain.
+ */
 export function unsentFault(open: OpenRun | null): { from: number; error: string; errorCode: string } | null {
-  if (open?.unsendable === null || open === null) return null
-  return { from: open.nextChange, error: open.unsendable.message, errorCode: open.unsendable.code }
+  const unsendable = open?.unsendable ?? null
+  if (open === null || unsendable === null) return null
+  return { from: open.nextChange, error: unsendable.message, errorCode: unsendable.code }
 }
 
 /**
- * The run whose `run-begin` stands at this offset of the requests; null if none does. Rejects as the log
- * does.
+ * Returns the run whose `run-begin` is at this offset of `requests`; null if there is none. Rejects as the
+ * log does.
  */
 export async function runBeginAt(
   { deps, run, requests }: DeliveryParts,

@@ -1,6 +1,6 @@
 /**
- * What one partition of a run went through in renderer and delivery, as spans of the run's trace, once it is
- * over. Delivery has seen when the renderer began and ended.
+ * Makes the spans of one partition in a run's trace, once the run is over there. Delivery makes those of the
+ * renderer too, since it has seen when the renderer began and ended.
  */
 import type { CountsByOp, OpCounts } from '@sluice/contracts/state'
 import type { Attribute, Span } from '@sluice/runtime/traces/span'
@@ -11,15 +11,14 @@ type PartitionPhases = NonNullable<PartitionReport['phases']>
 const NONE: PartitionPhases = { renderingFrom: null, renderedAt: null, sendingFrom: null }
 
 /**
- * Notes when the partition of a run reached each phase, for people. The times that an earlier owner reported
- * go on.
+ * Notes when the partition of a run reached each phase. It keeps the times that an earlier owner reported.
  */
 export class PhaseClock {
   readonly #lastReport: () => PartitionReport | undefined
   #run: number | null = null
   #times = NONE
 
-  /** `lastReport` gives the last one of the partition. */
+  /** `lastReport` returns the last report of the partition. */
   constructor(lastReport: () => PartitionReport | undefined) {
     this.#lastReport = lastReport
   }
@@ -41,19 +40,27 @@ export class PhaseClock {
     this.#times = { ...this.#times, renderedAt: at }
   }
 
-  /** Of this run; null for another one. */
+  /** Returns the times of this run; null if it is not the current one. */
   timesOf(run: number): PartitionPhases | null {
     return run === this.#run ? this.#times : null
   }
 }
 
-/** The place of a partition's delivery in the trace. */
+/** Returns the place of a partition's delivery in the trace. */
 export function deliverPlace(partition: number): string {
   return `deliver/${partition}`
 }
 
 /** `now` is in ms since 1970. */
-export function partitionSpans(of: {
+export function partitionSpans({
+  runId,
+  sync,
+  partition,
+  phases,
+  counts,
+  error,
+  now,
+}: {
   readonly runId: string
   readonly sync: string
   readonly partition: number
@@ -62,7 +69,6 @@ export function partitionSpans(of: {
   readonly error: string | null
   readonly now: number
 }): readonly Span[] {
-  const { runId, sync, partition, phases, counts, error, now } = of
   const { renderingFrom = null, renderedAt = null, sendingFrom = null } = phases ?? {}
   const common = { runId, parent: '' }
   const attributes = { 'sluice.sync': sync, 'sluice.partition': partition }
@@ -84,8 +90,8 @@ export function partitionSpans(of: {
 }
 
 function sums(counts: CountsByOp): { readonly [name: string]: Attribute } {
-  const of = (name: keyof OpCounts): number =>
+  const sumOf = (name: keyof OpCounts): number =>
     Object.values(counts).reduce((sum, counted) => sum + counted[name], 0)
   const names = ['delivered', 'rejected', 'unknown', 'unsent', 'requests', 'attempts'] as const
-  return Object.fromEntries(names.map(name => [`sluice.${name}`, of(name)]))
+  return Object.fromEntries(names.map(name => [`sluice.${name}`, sumOf(name)]))
 }

@@ -1,9 +1,10 @@
 /**
- * A run that ended before its partition was done, and that cannot be opened any more: its definition or a
- * part of its requests cannot be read. Delivery passes over the rest of it, so that it stops no later run.
- * The next run takes all of it as unknown (PROTOCOL.md §11).
+ * Runs that end before delivery has reached their `run-end` (PROTOCOL.md §11):
  *
- * A run that can be opened is not passed over: its remaining requests become unsent.
+ * - Of an interrupted run, the remaining requests become unsent.
+ * - A run that cannot be opened, since its definition or some of its requests cannot be read, is passed over.
+ *   The next run takes all of it as unknown.
+ * - A run whose renderer cannot go on is ended here.
  */
 import type { SluiceError } from '@sluice/contracts/errors'
 import { concernOf } from '@sluice/partition/failures'
@@ -14,66 +15,63 @@ import type { RequestSequence } from '../send/request-sequence.ts'
 import type { DeliveryParts } from './open-run.ts'
 import type { PartitionReporter } from './report-partition.ts'
 
-/** Why a request of it is unsent. */
-export const CUT = 'the run was ended before this was to be sent, since a stage could not go on'
+/** The error of the unsent requests of an interrupted run. */
+export const RUN_INTERRUPTED = 'the run was ended before this was to be sent, since a stage could not go on'
 
 /**
- * A run that is reported as over in this partition, or is about to be, though its `run-end` is not reached: a
- * stage could not go on. The next run may begin at any moment, so nothing more of this one may be sent. A
- * request of it that comes to its place in `requests` all the same is unsent (PROTOCOL.md §11).
+ * A run that is reported as over in this partition, or is about to be, before its `run-end`, since a stage
+ * could not go on. The next run may begin at any moment, so nothing more of this one may be sent. A request
+ * that still arrives in `requests` becomes unsent.
  */
-export class CutRun {
+export class InterruptedRun {
   readonly #report: () => PartitionReport | undefined
   #run: number | null = null
   #from = 0
 
-  /** `report` gives the latest known report of the partition, by any writer. */
+  /** `report` returns the latest known report of the partition, by any writer. */
   constructor(report: () => PartitionReport | undefined) {
     this.#report = report
   }
 
-  /** From this offset of `requests` on, nothing of the run is to be sent. The first call counts. */
-  at(run: number, from: number): void {
+  /** Interrupts the run at this offset of `requests`: nothing from here on is sent. The first call counts. */
+  interrupt(run: number, from: number): void {
     if (this.#run === run) return
     this.#run = run
     this.#from = from
   }
 
-  /** True for a request that is not to be sent any more. */
-  has(run: number, offset: number): boolean {
+  /** True for a request of the run that must not be sent any more. */
+  includes(run: number, offset: number): boolean {
     if (this.#run === run && offset >= this.#from) return true
     const report = this.#report()
     return report?.run === run && report.ended && report.requestsEnd === 0
   }
 }
 
-/** What `runs` says of this partition. */
+/** Returns the last report of this partition on `runs`. */
 export function reportOf({ deps, run, attempts }: DeliveryParts): PartitionReport | undefined {
   const known = deps.runs.of(run.sync)
   return known?.incarnation === run.incarnation ? known.reports.get(attempts.partition) : undefined
 }
 
+/** The run that is passed over, if there is one. */
 export class PassedRun {
   readonly #isOver: (run: number) => boolean
   #run: number | null = null
-  /**
-   * The error of a record that could not be read while no run was open. The next record tells whose it is.
-   */
+  /** The error of a record that could not be read while no run was open. The next record shows its run. */
   #torn: SluiceError | null = null
 
-  /** `isOver` says of a run, by its number, whether it has ended. */
+  /** `isOver` returns true if the run with this number has ended. */
   constructor(isOver: (run: number) => boolean) {
     this.#isOver = isOver
   }
 
-  /** The number of the run that is passed over, if there is one. */
+  /** The number of the run that is passed over; null if there is none. */
   get run(): number | null {
     return this.#run
   }
 
-  /**
-   * Takes a record that cannot be read. `open` is the run that is open. Throws the error if that run goes on.
-   */
+  /** Takes a record that cannot be read. Throws its error if the open run has not ended. */
   takeTorn(torn: SluiceError, open: number | null): void {
     const run = open ?? this.#run
     if (run === null) this.#torn ??= torn
@@ -99,31 +97,37 @@ export class PassedRun {
     this.#run = run
   }
 
-  /** Its end, or the next run, is reached. */
+  /** Notes that its end, or the next run, is reached. */
   end(): void {
     this.#run = null
     this.#torn = null
   }
 }
 
-/** How far a run has come in the partition. */
+/** The progress of a run in the partition. */
 export interface RunSoFar {
   readonly counts: CountsByOp
-  /** The first change without a request, as far as is known here. */
+  /** The first change without a request, as far as delivery knows. */
   readonly nextChange: number
-  /** So many processes of delivery died of it. */
+  /** The number of delivery processes that it ended. */
   readonly died: number
 }
 
 /**
- * Ends the run in a partition whose renderer cannot go on and asks for that on `runs`. Delivery first
+ * Ends a run in the partition if its renderer cannot go on and asks for the end on `runs`. Delivery first
  * finishes all requests that are there, and sends nothing more. So nothing of the run is under way once it
- * has ended (PROTOCOL.md §11).
+ * has ended.
  *
- * Resolves when aborted; rejects as the log does.
+ * Resolves when aborted. Rejects as the log does.
  */
 export async function endWithoutRenderer(
-  of: {
+  {
+    runs,
+    run,
+    partition,
+    reporter,
+    finished,
+  }: {
     readonly runs: RunsView
     readonly run: RunEvent
     readonly partition: number
@@ -136,14 +140,13 @@ export async function endWithoutRenderer(
   },
   { signal }: { readonly signal: AbortSignal },
 ): Promise<void> {
-  const { runs, run, partition, reporter, finished } = of
   const goesOn = (number: number): boolean => {
     const known = runs.of(run.sync)
     return known?.incarnation === run.incarnation && openRun(known)?.run === number
   }
   const asks = (): PartitionReport | null => {
     const report = runs.of(run.sync)?.reports.get(partition)
-    // A question about a run that has ended since needs no answer.
+    // A run that has ended meanwhile needs no end here.
     if (report === undefined || !goesOn(report.run)) return null
     return !report.ended && report.faultedFrom !== null ? report : null
   }
@@ -160,8 +163,8 @@ export async function endWithoutRenderer(
         continue
       }
       const { counts, nextChange: from, died } = await finished(number)
-      // Meanwhile the partition may have reached its end, or the run may be over. A question that is no
-      // longer on `runs` still counts: a report of progress takes its place there.
+      // The partition may have reached the end of the run meanwhile, or the run may be over. The request of
+      // the renderer counts even if it is no longer on `runs`, since a report of progress replaces it there.
       const isEnded = reporter.lastEnded >= number
       const fault = { from, error: error ?? '', errorCode: errorCode ?? 'internal' }
       if (!isEnded && goesOn(number))
@@ -176,7 +179,7 @@ export async function endWithoutRenderer(
   }
 }
 
-/** How far the open run has come, if one is open. */
+/** Returns the open run and its first change without a request; null and 0 if no run is open. */
 export function runSoFar(open: RequestSequence | null): {
   readonly run: number | null
   readonly nextChange: number

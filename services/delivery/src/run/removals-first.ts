@@ -1,12 +1,12 @@
 /**
- * Holds rows that are added or changed back until all partitions have finished their removals, in a run that
- * asks for it: an API may take a removed key and another one for the same object (PROTOCOL.md §6, §8). Within
- * a partition removals stand first (R17), so that nothing has to be read past what waits.
+ * Makes added and changed rows wait until all partitions have finished their removals, if the run asks for
+ * it: an API may take a removed key and another one for the same object (PROTOCOL.md §6, §8). Within a
+ * partition removals come first (R17), so delivery never has to read past a waiting row.
  */
 import type { Request } from '@sluice/contracts/records'
 import type { WaitNow } from '@sluice/contracts/run-records'
 import { homePartition } from '@sluice/topics/topics'
-import type { Doubt } from './doubt.ts'
+import type { MaybeSent } from './maybe-sent.ts'
 import type { DeliveryParts, OpenRun } from './open-run.ts'
 import type { PartitionReporter } from './report-partition.ts'
 
@@ -18,41 +18,45 @@ const WAITS: WaitNow = {
 
 export class RemovalsFirst {
   readonly #parts: DeliveryParts
-  readonly #doubt: Pick<Doubt, 'untilNoneIsLate'>
+  readonly #maybeSent: Pick<MaybeSent, 'untilNoneIsLate'>
   readonly #reporter: Pick<PartitionReporter, 'reportRemovals' | 'reportGoesOn' | 'hasRemoved'>
-  /** The last run of which all removals are finished. */
-  #passed = 0
+  /** The last run whose removals are all finished. */
+  #finishedRun = 0
   #waitsFor: WaitNow | null = null
 
   constructor(
     parts: DeliveryParts,
-    of: {
-      readonly doubt: Pick<Doubt, 'untilNoneIsLate'>
+    deps: {
+      readonly maybeSent: Pick<MaybeSent, 'untilNoneIsLate'>
       readonly reporter: Pick<PartitionReporter, 'reportRemovals' | 'reportGoesOn' | 'hasRemoved'>
     },
   ) {
     this.#parts = parts
-    this.#doubt = of.doubt
-    this.#reporter = of.reporter
+    this.#maybeSent = deps.maybeSent
+    this.#reporter = deps.reporter
   }
 
+  /** The wait of `untilFinished`; null while nothing waits. */
   get waitsFor(): WaitNow | null {
     return this.#waitsFor
   }
 
-  /** True for a request that is to wait. Of a run that ends early, nothing more is sent. */
-  holds({ begin, early }: OpenRun, { trigger }: Pick<Request, 'trigger'>): boolean {
+  /** True for a request that has to wait. In a run that ends early none waits, since nothing more is sent. */
+  mustWait({ begin, early }: OpenRun, { trigger }: Pick<Request, 'trigger'>): boolean {
     if (begin.removalsFirst !== true || trigger === 'removed') return false
-    return this.#passed !== begin.run && !early.signal.aborted
+    return this.#finishedRun !== begin.run && !early.signal.aborted
   }
 
-  /** Resolves once the request may go on, of which all earlier ones of the partition are taken into work. */
+  /**
+   * Resolves once the next request may be sent. All earlier requests of the partition are in work or
+   * finished.
+   */
   async untilFinished(open: OpenRun, signal: AbortSignal): Promise<void> {
     const { deps, run, ledger, requests } = this.#parts
     const { begin, early, target } = open
     await ledger.room(() => ledger.unfinished === 0, { signal })
-    // A removal that a dead process had sent may arrive late.
-    if (!this.#reporter.hasRemoved(begin.run)) await this.#doubt.untilNoneIsLate(target, signal)
+    // A removal that a dead process sent may arrive late.
+    if (!this.#reporter.hasRemoved(begin.run)) await this.#maybeSent.untilNoneIsLate(target, signal)
     const partitions = (await deps.log.partitionsOf(requests.topic, { signal })) ?? 1
     const mayGo = (): boolean => early.signal.aborted || this.#haveFinished(begin.run, partitions)
     const isReported = (): boolean => this.#reporter.hasRemoved(begin.run)
@@ -61,7 +65,7 @@ export class RemovalsFirst {
     try {
       while (partitions > 1 && !mayGo()) {
         if (isReported()) {
-          // A report without a fence may take the place of the one that says so.
+          // An unfenced report may replace the report of finished removals.
           await deps.runs.until(() => mayGo() || !isReported(), { signal: ends })
         } else {
           await this.#reporter.reportRemovals(begin.run, WAITS)
@@ -74,7 +78,7 @@ export class RemovalsFirst {
       this.#waitsFor = null
     }
     await this.#reporter.reportGoesOn()
-    if (!early.signal.aborted) this.#passed = begin.run
+    if (!early.signal.aborted) this.#finishedRun = begin.run
   }
 
   #haveFinished(number: number, partitions: number): boolean {

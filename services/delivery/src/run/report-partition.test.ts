@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { progressPauseMs } from './report-partition.ts'
 
-it('progress is told twice a second at first, and of a run of a day some thousand times, not 172,800', () => {
+it('progress is reported twice a second at first, and in a run of a day some thousand times, not 172,800', () => {
   const reports = (lastsMs: number): number => {
     let count = 0
     for (let at = 0; at < lastsMs; at += progressPauseMs(at)) count += 1

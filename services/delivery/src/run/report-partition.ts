@@ -1,4 +1,4 @@
-/** Reports on `runs` how far a partition has come, and that it is done (R16). */
+/** Reports the progress of a partition on `runs`, and the end of each run there (R16). */
 import type { PartitionReport, RunBegin, RunEvent } from '@sluice/contracts/records'
 import type { CountsByOp, ShownCertificate } from '@sluice/contracts/state'
 import type { Wait, WaitNow } from '@sluice/contracts/run-records'
@@ -16,15 +16,15 @@ import type { StageMetrics } from '@sluice/partition/stage-metrics'
 import { PositionHints } from '@sluice/partition/position-hints'
 import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
 import { partitionSpans, PhaseClock } from './partition-spans.ts'
-import { WaitTeller } from './wait-teller.ts'
+import { ReportedWaits } from './reported-waits.ts'
 
-/** Progress is told twice a second at first, and the longer a run lasts, the more rarely. */
+/** Progress is reported twice a second at first, and the longer a run lasts, the less often. */
 const PROGRESS_FIRST_MS = 500
 const LOOKS_EVERY_MS = 500
 const PROGRESS_LAST_MS = 30_000
 const PROGRESS_OF_ELAPSED = 0.05
-/** Most handovers take less. */
-const HAND_OVER_TOLD_AFTER_MS = 500
+/** Most handovers take less time, and are not reported. */
+const HAND_OVER_SHOWN_AFTER_MS = 500
 const HANDS_OVER =
   'a process hands a part of the run over to another, once requests that are under way are answered'
 
@@ -41,65 +41,66 @@ interface ReporterOptions {
   readonly traces?: Traces | null | undefined
 }
 
+/** The end of a run in a partition. */
+interface RunEnd {
+  readonly begin: Pick<RunBegin, 'run'>
+  readonly counts: CountsByOp
+  readonly fault: { readonly from: number; readonly error: string; readonly errorCode?: string } | null
+  readonly requestsEnd: number
+  /** The number of processes that the run has ended in this partition; default none. */
+  readonly deaths?: number
+  /** The certificates that the connections of the run have shown. */
+  readonly certificates?: readonly ShownCertificate[]
+}
+
 export class PartitionReporter {
   readonly #options: ReporterOptions
   readonly phases: PhaseClock
   readonly #lastReport: () => PartitionReport | undefined
   #lastEnded = 0
-  #lastEnd: Parameters<PartitionReporter['reportEnd']>[0] | null = null
-  /** The last run whose removals are finished here. */
+  #lastEnd: RunEnd | null = null
+  /** The last run whose removals this process has finished. */
   #removed = 0
-  /** True while the last report of this owner tells of a wait. */
+  /** True if the last report of this owner has a wait. */
   #waits = false
 
-  /** `lastReport` gives what was reported last of the partition. */
+  /** `lastReport` returns the last report of the partition, by any writer. */
   constructor(options: ReporterOptions, lastReport: () => PartitionReport | undefined) {
     this.#options = options
     this.#lastReport = lastReport
     this.phases = new PhaseClock(lastReport)
   }
 
-  /** Number of the last run whose end was reported here; 0 for none. */
+  /** The number of the last run whose end was reported here; 0 for none. */
   get lastEnded(): number {
     return this.#lastEnded
   }
 
-  /** True if it is reported of the run that its removals are finished here. */
+  /** True if `runs` has a report that the removals of the run are finished here. */
   hasRemoved(run: number): boolean {
     const last = this.#lastReport()
     return last?.run === run && (last.removalsFinished === true || last.ended)
   }
 
-  /**
-   * Reports that the removals of the run are finished here, and can arrive no more, and what it waits for.
-   */
+  /** Reports that the removals of the run are finished here and can arrive no more, and the present wait. */
   async reportRemovals(run: number, waitsFor: WaitNow): Promise<void> {
     this.#removed = run
     await this.#writeProgress([{ ...waitsFor, since: Date.now() }])
   }
 
   /**
-   * Tells that a wait is over, before anything is sent. The death of an owner that waits does not count
-   * (PROTOCOL.md §11), and that of one which sends has to.
+   * Reports the end of a wait, before anything is sent. The death of an owner does not count while it waits,
+   * and has to count once it sends (PROTOCOL.md §11).
    */
   async reportGoesOn(): Promise<void> {
     if (this.#waits || (this.#lastReport()?.waits ?? []).length > 0) await this.#writeProgress([])
   }
 
   /**
-   * Reports the end of a run in this partition; resolves once it is acknowledged. `requestsEnd` is 0 where
-   * its `run-end` is not reached.
+   * Reports the end of a run in this partition. Resolves once it is acknowledged. `requestsEnd` is 0 if the
+   * `run-end` is not reached.
    */
-  async reportEnd(end: {
-    readonly begin: Pick<RunBegin, 'run'>
-    readonly counts: CountsByOp
-    readonly fault: { readonly from: number; readonly error: string; readonly errorCode?: string } | null
-    readonly requestsEnd: number
-    /** So many processes died of what the run has in this partition. Default: none. */
-    readonly deaths?: number
-    /** What the connections of the run have shown. */
-    readonly certificates?: readonly ShownCertificate[]
-  }): Promise<void> {
+  async reportEnd(end: RunEnd): Promise<void> {
     this.#lastEnded = Math.max(this.#lastEnded, end.begin.run)
     this.#lastEnd = end
     // The run may end as soon as the report is there.
@@ -120,12 +121,12 @@ export class PartitionReporter {
     this.#trace(end, now)
   }
 
-  /** Reports the last end once more, in the place of a report without a fence that came a moment too late. */
+  /** Reports the last end once more, since a late unfenced report has replaced it. */
   async repeatEnd(): Promise<void> {
     if (this.#lastEnd !== null) await this.reportEnd(this.#lastEnd)
   }
 
-  #trace(end: Parameters<PartitionReporter['reportEnd']>[0], now: number): void {
+  #trace(end: RunEnd, now: number): void {
     const { traces, runs, run, attempts } = this.#options
     if (traces === null || traces === undefined) return
     const { sync } = run
@@ -142,10 +143,10 @@ export class PartitionReporter {
   }
 
   /**
-   * Reports the counts and what delivery waits for, while they change. People who watch the run see them.
-   * Counts come only as often as people could notice, since each report stays in the topic until it is
-   * compacted. A wait that begins or ends is told within a second, unless waits come and go all the time.
-   * Resolves when stopped. A report that fails is left out.
+   * Reports counts and waits for people, whenever they change. Counts are reported only as often as people
+   * notice, since each report stays in the topic until it is compacted. The begin and end of a wait are
+   * reported within a second, unless waits come and go all the time. Resolves when aborted. Skips a report
+   * that fails.
    */
   async reportProgress(
     ledger: AttemptLedger,
@@ -156,7 +157,7 @@ export class PartitionReporter {
     let watched = { run: ledger.run, since: performance.now() }
     let countsAtMs = performance.now()
     const last = this.#lastReport()
-    const waits = new WaitTeller(last?.run === ledger.run && !last.ended ? (last.waits ?? []) : [])
+    const waits = new ReportedWaits(last?.run === ledger.run && !last.ended ? (last.waits ?? []) : [])
     while (!signal.aborted) {
       await sleep(LOOKS_EVERY_MS, { signal }).catch(() => undefined)
       const { progress: counts, run } = ledger
@@ -168,35 +169,35 @@ export class PartitionReporter {
       if (signal.aborted || (!isDue && !isNews) || run <= this.#lastEnded) continue
       reported = counts
       countsAtMs = nowMs
-      await this.#writeProgress(waits.told)
+      await this.#writeProgress(waits.reported)
     }
   }
 
   /**
-   * Waits for what is under way while the partition goes to another process, which waits for it, too. If that
-   * lasts, people who watch the run see why it stands still. Rejects as `stopped` does.
+   * Waits until the requests under way are answered, while another process waits for the partition. If that
+   * takes long, it reports the wait, so that people see why the run stands still. Rejects as `stopped` does.
    */
   async handOver(stopped: Promise<void> | undefined): Promise<void> {
     const over = new AbortController()
-    const telling = this.#tellHandOver(AbortSignal.any([over.signal, this.#options.worker.abort]))
+    const reporting = this.#reportHandOver(AbortSignal.any([over.signal, this.#options.worker.abort]))
     try {
       await stopped
     } finally {
       over.abort()
-      await telling
+      await reporting
     }
   }
 
-  async #tellHandOver(signal: AbortSignal): Promise<void> {
+  async #reportHandOver(signal: AbortSignal): Promise<void> {
     const { worker, ledger } = this.#options
     if (!worker.drain.aborted) return
     const since = Date.now()
-    await sleep(HAND_OVER_TOLD_AFTER_MS, { signal }).catch(() => undefined)
+    await sleep(HAND_OVER_SHOWN_AFTER_MS, { signal }).catch(() => undefined)
     if (signal.aborted || ledger.failure.aborted || ledger.run <= this.#lastEnded) return
     await this.#writeProgress([{ kind: 'takeover', since, until: null, detail: HANDS_OVER }])
   }
 
-  /** A report that fails is left out, and ends the work. */
+  /** Writes a report. If it fails, so does the ledger, which ends the work. */
   async #writeProgress(waits: readonly Wait[]): Promise<void> {
     const { ledger } = this.#options
     const { progress: counts, run } = ledger
@@ -230,12 +231,12 @@ export class PartitionReporter {
   }
 }
 
-/** How long to wait before the next report of progress, of a run that has lasted for so long. */
+/** Returns the pause before the next report of progress, in ms, for a run that has lasted for `elapsedMs`. */
 export function progressPauseMs(elapsedMs: number): number {
   return Math.min(Math.max(elapsedMs * PROGRESS_OF_ELAPSED, PROGRESS_FIRST_MS), PROGRESS_LAST_MS)
 }
 
-interface BacklogOf {
+interface BacklogOptions {
   readonly log: MessageLog
   readonly stageMetrics: StageMetrics | undefined
   readonly run: Pick<RunEvent, 'sync'>
@@ -245,13 +246,18 @@ interface BacklogOf {
 }
 
 /**
- * Tells operators how much of a partition is left to deliver, and how old it is.
- *
- * Commits the position as a hint, and shows the backlog until disposed. A process without metrics tells
- * nothing: nobody watches it.
+ * Shows operators, until disposed, how many requests of a partition are left to deliver, and how old they
+ * are. It also commits the position as a hint. A process without metrics does neither, since nobody watches
+ * it.
  */
-export function tellBacklog(of: BacklogOf): Pick<PositionHints, 'now'> & AsyncDisposable {
-  const { log, stageMetrics, run, worker, ledger, requests } = of
+export function showBacklog({
+  log,
+  stageMetrics,
+  run,
+  worker,
+  ledger,
+  requests,
+}: BacklogOptions): Pick<PositionHints, 'now'> & AsyncDisposable {
   if (stageMetrics === undefined)
     return { now: () => undefined, [Symbol.asyncDispose]: () => Promise.resolve() }
   const { partition } = requests

@@ -13,7 +13,7 @@ describe('the way to a destination', () => {
   let answer: Lease | SluiceError = LEASE
   let wait: LimitWait | null = null
   const onError = vi.fn()
-  const onCutOff = vi.fn()
+  const onUnreachable = vi.fn()
   const queue: LeaseQueue = {
     waiting: 0,
     acquire: () => (answer instanceof SluiceError ? Promise.reject(answer) : Promise.resolve(answer)),
@@ -29,7 +29,7 @@ describe('the way to a destination', () => {
       owner: { partition: 'p', marker: 1 },
       onError,
       mayAct: () => true,
-      onCutOff,
+      onUnreachable,
     })
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] })
@@ -45,17 +45,17 @@ describe('the way to a destination', () => {
     ['does not answer', new SluiceError('unreachable', 'Redis is away', { retryable: true })],
     ['wants other settings now', new SluiceError('config', 'Redis denies a right', { retryable: true })],
   ])(
-    'waits for who keeps the limits and %s, says so, and lets others try after a while',
+    'waits for a limits store that %s, says so, and lets others take over after a while',
     async (_, error) => {
       const gate = open()
       answer = error
       const acquired = gate.acquire(1, { signal })
       await vi.advanceTimersByTimeAsync(14_000)
-      expect(onError.mock.calls, 'told once').toEqual([[error]])
+      expect(onError.mock.calls, 'called once').toEqual([[error]])
       expect(gate.waitsFor(0)).toEqual({ kind: 'limits-store', until: null, detail: error.message })
-      expect(onCutOff).not.toHaveBeenCalled()
+      expect(onUnreachable).not.toHaveBeenCalled()
       await vi.advanceTimersByTimeAsync(2_000)
-      expect(onCutOff).toHaveBeenCalledWith(error)
+      expect(onUnreachable).toHaveBeenCalledWith(error)
       answer = LEASE
       await vi.advanceTimersByTimeAsync(1_000)
       expect((await acquired).permits).toBe(1)
@@ -73,7 +73,7 @@ describe('the way to a destination', () => {
       await vi.advanceTimersByTimeAsync(1_000)
       await acquired
     }
-    expect(onCutOff).not.toHaveBeenCalled()
+    expect(onUnreachable).not.toHaveBeenCalled()
   })
 
   it('ends with what no waiting mends', async () => {

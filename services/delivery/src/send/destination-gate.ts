@@ -1,6 +1,6 @@
 /**
- * The way to a destination for one partition. It waits for leases of the destination's limits, in turn with
- * the other partitions of this process.
+ * The gate to a destination for one partition. It waits for leases of the destination's limits, in turn with
+ * the other partitions of this process, and returns them with the health that the answers show.
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { WaitNow } from '@sluice/contracts/run-records'
@@ -18,20 +18,20 @@ import type { StageMetrics } from '@sluice/partition/stage-metrics'
 import type { Logger } from '@sluice/runtime/logger'
 import type { Target } from '../destination/target.ts'
 
-/** How soon to look again whether the group, or the keeper of the limits, answers. */
+/** The pause before it asks again whether the group, or the limits store, answers. */
 const PAUSE_MS = 500
 /**
- * How long the keeper of the limits may be out of reach before another process is left to try. To replace a
- * dead connection takes less.
+ * If the limits store is out of reach for longer, another process should take over. To replace a dead
+ * connection takes less.
  */
-const CUT_OFF_AFTER_MS = 15_000
+const UNREACHABLE_AFTER_MS = 15_000
 
 const ONE_FINISHED: ReturnedParts = { unused: 0, finished: 1 }
 
-/** People are not told of shorter waits. */
-export const TOLD_FROM_MS = 1_000
-/** Why the limits let nothing through, where people should know. */
-const WAITS_TOLD: { readonly [reason in LimitWait['reason']]?: Pick<WaitNow, 'kind' | 'detail'> } = {
+/** People do not see shorter waits. */
+export const MIN_SHOWN_WAIT_MS = 1_000
+/** The reasons of the limits that people see. */
+const SHOWN_WAITS: { readonly [reason in LimitWait['reason']]?: Pick<WaitNow, 'kind' | 'detail'> } = {
   rate: { kind: 'limit', detail: 'the rate limit is used up' },
   concurrency: { kind: 'limit', detail: 'other requests use all of the concurrency limit' },
   paused: { kind: 'throttled', detail: 'the API asked for a pause' },
@@ -48,16 +48,16 @@ const WAITS_TOLD: { readonly [reason in LimitWait['reason']]?: Pick<WaitNow, 'ki
 }
 
 /**
- * Leave for `permits` requests, to be handed to sockets until `useBeforeMs` (`elapsedMs`). Every permit
- * ends as finished or unused.
+ * Permission for `permits` requests, which have to reach their sockets before `useBeforeMs` (by `elapsedMs`).
+ * Every permit ends as finished, unused or late.
  */
 export interface Permits {
   readonly permits: number
   readonly useBeforeMs: number
-  /** One request ended. `health` is what it says of the destination. */
+  /** Ends the permit of one request. `health` is the health of the destination by its answer. */
   finished(health: Health): void
   unused(permits: number): void
-  /** One was not used in time. */
+  /** Ends one permit that was not used in time. */
   late(): void
 }
 
@@ -68,45 +68,45 @@ export class DestinationGate {
   readonly #shared: boolean
   readonly #onError: (error: unknown) => void
   readonly #mayAct: () => boolean
-  readonly #onCutOff: (error: unknown) => void
-  /** Since when the keeper of the limits has not answered; null while it does. */
-  #cutOffSinceMs: number | null = null
-  #cutOffWhy = ''
+  readonly #onUnreachable: (error: unknown) => void
+  /** The time since which the limits store has not answered; null while it does. */
+  #unreachableSinceMs: number | null = null
+  #unreachableError = ''
   #restUntilMs = -Infinity
-  /** The last returns that the limits hear of together. */
+  /** The last batch of returned permits. The queue returns permits of a short time together. */
   #returning: Promise<void> | null = null
 
   /**
-   * `mayAct` is false while another process may be at work on the partition: nothing is sent then. `onError`
-   * is told once when the keeper of the limits does not answer, and of each lease that could not be given
-   * back. `onCutOff` is told when the outage has lasted for so long that another process should try. The gate
-   * goes on waiting until its signal aborts.
+   * `mayAct` returns false while another process may be at work on the partition: nothing is sent then.
+   * `onError` is called once when the limits store does not answer, and for each lease that could not be
+   * given back. `onUnreachable` is called when the outage has lasted so long that another process should take
+   * over. The gate goes on waiting until its signal aborts.
    */
   constructor(
     queue: LeaseQueue,
-    of: {
+    options: {
       readonly target: Target
       readonly owner: LeaseOwner
       /** True if other syncs send to the destination, too. */
       readonly shared?: boolean
       readonly onError: (error: unknown) => void
       readonly mayAct: () => boolean
-      readonly onCutOff: (error: unknown) => void
+      readonly onUnreachable: (error: unknown) => void
     },
   ) {
     this.#queue = queue
-    this.#target = of.target
-    this.#owner = of.owner
-    this.#shared = of.shared ?? false
-    this.#onError = of.onError
-    this.#mayAct = of.mayAct
-    this.#onCutOff = of.onCutOff
+    this.#target = options.target
+    this.#owner = options.owner
+    this.#shared = options.shared ?? false
+    this.#onError = options.onError
+    this.#mayAct = options.mayAct
+    this.#onUnreachable = options.onUnreachable
   }
 
   /**
-   * Waits for at least one permit and at most `want`, and for an answer of the keeper of the limits. Rejects
-   * with the signal's reason, and with `fenced` if a newer owner has the partition. `onBroken` is told
-   * whenever the breaker of the destination is found open.
+   * Waits for at least one permit and at most `want`. Waits out an outage of the limits store. Rejects with
+   * the signal's reason, and with `fenced` if a newer owner has the partition. `onBroken` is called whenever
+   * the breaker of the destination is open.
    */
   async acquire(
     want: number,
@@ -124,34 +124,35 @@ export class DestinationGate {
     }
   }
 
-  /** What is waited for; null while there is nothing to tell. `underWay`: how many requests are. */
+  /** Returns the wait that people should see; null if there is none. `underWay` is the number of requests. */
   waitsFor(underWay: number): WaitNow | null {
-    if (this.#cutOffSinceMs !== null) return { kind: 'limits-store', until: null, detail: this.#cutOffWhy }
+    if (this.#unreachableSinceMs !== null)
+      return { kind: 'limits-store', until: null, detail: this.#unreachableError }
     const { scopes, sync: line } = this.#target
     const wait = this.#queue.waitOf({ scopes, line })
-    if (wait === null || wait.leftMs < TOLD_FROM_MS) return null
+    if (wait === null || wait.leftMs < MIN_SHOWN_WAIT_MS) return null
     const until = Date.now() + wait.leftMs
     if (wait.broken !== null) return { kind: 'breaker', until, detail: brokenText(wait.broken) }
-    // Whoever uses up the limit of concurrency is sending.
+    // A run that uses up the concurrency limit itself is sending.
     if (wait.reason === 'concurrency' && underWay > 0) return null
-    const told = WAITS_TOLD[wait.reason]
-    return told === undefined ? null : { ...told, until }
+    const shown = SHOWN_WAITS[wait.reason]
+    return shown === undefined ? null : { ...shown, until }
   }
 
-  /** When the pause is over that this process has asked for, in ms since 1970; null where there is none. */
+  /** The end of the pause that this process has asked for, in ms since 1970; null if there is none. */
   get restsUntil(): number | null {
     const leftMs = this.#restUntilMs - performance.now()
     return leftMs > 0 ? Date.now() + leftMs : null
   }
 
-  /** Null if the keeper of the limits does not answer. */
+  /** Acquires a lease. Returns null if the limits store does not answer. */
   async #lease(
     { want, onBroken }: { readonly want: number; readonly onBroken: ((broken: Broken) => void) | undefined },
     signal: AbortSignal,
   ): Promise<Lease | null> {
     const { scopes, slotLifeMs, breaker, sync: line } = this.#target
     try {
-      const ofBreaker = breaker === null ? {} : { breaker, ...(onBroken === undefined ? {} : { onBroken }) }
+      const watched = breaker === null ? {} : { breaker, ...(onBroken === undefined ? {} : { onBroken }) }
       const wanted = {
         scopes,
         line,
@@ -159,32 +160,32 @@ export class DestinationGate {
         owner: this.#owner,
         want,
         slotLifeMs,
-        ...ofBreaker,
+        ...watched,
       }
       const lease = await this.#queue.acquire(wanted, { signal })
-      this.#cutOffSinceMs = null
+      this.#unreachableSinceMs = null
       return lease
     } catch (error) {
       if (signal.aborted || !isSluiceError(error) || !error.retryable) throw error
-      if (this.#cutOffSinceMs === null) this.#onError(error)
-      this.#cutOffSinceMs ??= performance.now()
-      this.#cutOffWhy = error.message
-      if (performance.now() - this.#cutOffSinceMs >= CUT_OFF_AFTER_MS) this.#onCutOff(error)
+      if (this.#unreachableSinceMs === null) this.#onError(error)
+      this.#unreachableSinceMs ??= performance.now()
+      this.#unreachableError = error.message
+      if (performance.now() - this.#unreachableSinceMs >= UNREACHABLE_AFTER_MS) this.#onUnreachable(error)
       return null
     }
   }
 
   #permitsOf(lease: Lease): Permits {
     const giveBackUnused = (unused: number, late: boolean): void => {
-      if (lease.isProbe) this.#tell(lease, 'untold')
+      if (lease.isProbe) this.#report(lease, 'untold')
       this.#giveBack(lease, { unused, finished: 0, late })
     }
     return {
       permits: lease.permits,
       useBeforeMs: lease.useBeforeMs,
-      // Evidence goes first: a slot that is free is taken at once.
+      // The health goes first, since a free slot is taken at once.
       finished: health => {
-        this.#tell(lease, health)
+        this.#report(lease, health)
         this.#giveBack(lease, ONE_FINISHED)
       },
       unused: permits => giveBackUnused(permits, false),
@@ -199,11 +200,11 @@ export class DestinationGate {
   }
 
   /**
-   * Tells what a request says of the destination. Only a request that was served ends a row of failures. A
-   * probe also shows by a refusal that the destination is back. If it was not sent, or was throttled, it
-   * tells nothing.
+   * Reports the health of the destination to the breaker. Only a request that was served ends a series of
+   * failures. A probe that is refused also shows that the destination is back. A probe that was not sent, or
+   * was throttled, shows nothing.
    */
-  #tell({ lease, isProbe }: Lease, health: Health): void {
+  #report({ lease, isProbe }: Lease, health: Health): void {
     const { breaker: rule, scopes } = this.#target
     const [destination] = scopes
     if (rule === null || destination === undefined) return
@@ -215,8 +216,8 @@ export class DestinationGate {
   }
 
   /**
-   * Pauses the whole destination for so long. Nothing is sent from here, even if the keeper of the limits
-   * does not hear of the pause.
+   * Pauses the whole destination for `forMs`. This gate keeps the pause even if the limits store does not
+   * hear of it.
    */
   pause(forMs: number): void {
     this.#restUntilMs = Math.max(this.#restUntilMs, performance.now() + Math.min(forMs, MAX_PAUSE_MS))
@@ -225,18 +226,19 @@ export class DestinationGate {
   }
 }
 
-/** After so many probes that failed, one after another, a run ends. */
+/** A run ends after this many failed probes in a row. */
 const MAX_FAILED_PROBES = 3
 
 /**
- * The destination is dead if three probes have failed. One of them is after the start of the run, so that a
- * run which finds the breaker open ends only by evidence of its own time. `ageMs` is how old the run is.
+ * Returns true if the destination is dead: three probes have failed, at least one of them since the start of
+ * the run. So a run that finds the breaker open ends only by evidence of its own time. `ageMs` is the age of
+ * the run.
  */
 export function isDead({ failedProbes, lastProbeMsAgo }: Broken, ageMs: number): boolean {
   return failedProbes >= MAX_FAILED_PROBES && lastProbeMsAgo !== null && lastProbeMsAgo < ageMs
 }
 
-/** Why nothing goes to a destination whose breaker is open. */
+/** Returns the error for people while the breaker is open. */
 export function brokenText({ openedAt, failures, failedProbes }: Broken): string {
   const since = `${new Date(openedAt).toISOString().slice(0, 19)}Z`
   const probes =
@@ -244,14 +246,14 @@ export function brokenText({ openedAt, failures, failedProbes }: Broken): string
   return `the breaker is open since ${since}, after ${failures} failures of the destination in a row${probes}`
 }
 
-/**
- * Tells operators of breakers that open and close: in the log once, and as a figure.
- */
-export function tellOfBreakers(of: {
+/** Reports breakers that open and close to operators, in the log and as a metric. */
+export function reportBreakers({
+  logger,
+  stageMetrics,
+}: {
   readonly logger: Logger
   readonly stageMetrics?: StageMetrics | undefined
 }): OnBreaker {
-  const { logger, stageMetrics } = of
   return (scope, broken) => {
     const destination = scope.replace(/^destination\//, '')
     stageMetrics?.breaker(destination, broken !== null)

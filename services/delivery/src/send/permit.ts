@@ -1,19 +1,21 @@
+/**
+ * The permission to send one request, from a lease, and the number of requests that one lease is used for.
+ */
 import type { Health } from '@sluice/domain/answers/health'
 import type { Permits } from './destination-gate.ts'
 
-/** No bound is needed from here on. */
+/** A burst that has grown beyond this is unbounded again. */
 const MAX_SIZE = 100
 
 /**
- * Bounds how many requests a partition hands to the sender within one lease. A process that is busy, or whose
- * requests are large, gets only some of them to their connections before the lease ends. If it took as many
- * again, all of them could be late each time. So a lease with a late request halves the number, and each
- * request in time makes it one larger.
+ * Bounds how many requests a partition sends within one lease. A busy process, or one with large requests,
+ * gets only some of them to their connections before the lease ends. With as many again, all could be late
+ * each time. So a lease with a late request halves the number, and each request in time raises it by one.
  */
 export class Burst {
   #size = Infinity
 
-  /** True once a lease had a late request, until as many as ever are in time. */
+  /** True after a lease with a late request, until the bound has grown away. */
   get isBounded(): boolean {
     return this.#size !== Infinity
   }
@@ -22,7 +24,7 @@ export class Burst {
     return this.#size
   }
 
-  /** So many requests go out within one lease. Gives what is to be called for each of them. */
+  /** Begins a lease for so many requests. The caller calls the result at the end of each of them. */
   begin(requests: number): (end: 'late' | 'in time') => void {
     let isHalved = false
     return end => {
@@ -40,16 +42,15 @@ export class Burst {
   }
 }
 
-/** Leave for one request: it ends as finished, or as given back unused. Only the first of the two counts. */
+/** Permission to send one request. It ends as finished, late or unused. Only the first of these counts. */
 export class Permit {
   readonly #lease: Permits
-  readonly #tell: ReturnType<Burst['begin']>
+  readonly #onEnd: ReturnType<Burst['begin']>
   #isOver = false
 
-  /** `tell` is told whether it was used in time. */
-  constructor(lease: Permits, tell: ReturnType<Burst['begin']>) {
+  constructor(lease: Permits, onEnd: ReturnType<Burst['begin']>) {
     this.#lease = lease
-    this.#tell = tell
+    this.#onEnd = onEnd
   }
 
   get useBeforeMs(): number {
@@ -58,7 +59,7 @@ export class Permit {
 
   finish(health: Health): void {
     if (!this.#ends()) return
-    this.#tell('in time')
+    this.#onEnd('in time')
     this.#lease.finished(health)
   }
 
@@ -66,16 +67,17 @@ export class Permit {
     if (this.#ends()) this.#lease.unused(1)
   }
 
-  /** The same, since it could not be used in time. */
+  /** Gives it back, since the request could not be sent in time. */
   late(): void {
     if (!this.#ends()) return
-    this.#tell('late')
+    this.#onEnd('late')
     this.#lease.late()
   }
 
+  /** Ends the permission. Returns false if it had ended before. */
   #ends(): boolean {
-    const ends = !this.#isOver
+    const isFirst = !this.#isOver
     this.#isOver = true
-    return ends
+    return isFirst
   }
 }

@@ -1,8 +1,9 @@
 /**
- * What one process has sent and not yet written down. A request takes a place with each limit of its
- * destination before it is sent, and keeps it until its attempt is acknowledged. There are twice as many
- * places as the limit has slots. A slot is free with the answer already. So a crash repeats no more requests
- * than twice the concurrency, and no answer waits for the log (R7, PROTOCOL.md §8).
+ * Bounds the requests that one process has sent without an acknowledged attempt (R7, PROTOCOL.md §8). A
+ * request takes a place with each limit of its destination before it is sent, and keeps it until its attempt
+ * is acknowledged. A slot of the limit is free with the answer already. There are twice as many places as
+ * slots. So a crash repeats at most twice as many requests as the concurrency, and no answer waits for the
+ * log.
  */
 import { Notifier } from '@sluice/flow/notifier'
 import type { LimitScope } from '@sluice/rate-limit/port'
@@ -11,13 +12,13 @@ const PLACES_PER_SLOT = 2
 
 type Limits = readonly Pick<LimitScope, 'name' | 'concurrency'>[]
 
-/** Of all partitions of a process. */
+/** The places of one process, shared by its partitions. */
 export class Places {
   readonly #taken = new Map<string, number>()
   /** Notifies whenever a place becomes free. */
   readonly changes = new Notifier()
 
-  /** How many more requests may be sent within all these limits. */
+  /** Returns the number of further requests that may be sent within all these limits. */
   left(limits: Limits): number {
     let left = Infinity
     for (const { name, concurrency } of limits)
@@ -25,7 +26,9 @@ export class Places {
     return Math.max(0, left)
   }
 
-  /** Takes a place with each of the limits. Gives what frees them; only its first call counts. */
+  /**
+   * Takes a place with each of the limits. Returns a function that frees them. Only its first call counts.
+   */
   take(limits: Limits): () => void {
     let isTaken = true
     for (const { name } of limits) this.#change(name, 1)

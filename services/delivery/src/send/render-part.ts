@@ -1,6 +1,6 @@
 /**
- * Renders some rows of a request again, from the changes that the request was made of (PROTOCOL.md §8). They
- * are still there: the next run does not begin before this one has ended.
+ * Renders some rows of a request again, from the changes of the request (PROTOCOL.md §8). The changes are
+ * still in the topic, since the next run does not begin before this one has ended.
  */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { Change, Request, RunBegin } from '@sluice/contracts/records'
@@ -13,7 +13,7 @@ import { Patience, SlowRender } from '@sluice/templates/compile'
 import { readOwned } from '@sluice/topics/owned-reader'
 import type { RecordIo } from '@sluice/topics/record-io'
 import { DECODED_FACTOR } from '../delivery-memory.ts'
-import { rowsAt } from '../ledger/parts.ts'
+import { rowsAt } from '../ledger/request-history.ts'
 
 export interface PartSource {
   readonly log: MessageLog
@@ -22,11 +22,11 @@ export interface PartSource {
   readonly sync: string
   readonly begin: RunBegin
   readonly changes: TopicPartition
-  /** How far is read ahead at most. */
+  /** Returns the most bytes that are read ahead. */
   readonly bufferBytes: () => number
-  /** Where the memory of kept changes is taken. */
+  /** Returns the share for the memory of kept changes. */
   readonly share: () => ByteShare
-  /** Renders what takes long. Without it, all is rendered here. */
+  /** Renders in another thread what takes long. If absent, all is rendered here. */
   readonly renderElsewhere?: RenderElsewhere | undefined
   readonly signal: AbortSignal
 }
@@ -39,8 +39,9 @@ interface Kept {
 }
 
 /**
- * Of one run in one partition. A batch whose rows are refused goes on in twice as many parts as it has rows.
- * So its changes are kept from one part to the next, as long as there is memory for them.
+ * Renders the parts of one run in one partition. A batch whose rows are all rejected makes twice as many
+ * parts as it has rows. So its changes are kept from one part to the next, as long as there is memory for
+ * them.
  */
 export class PartRenderer {
   readonly #source: PartSource
@@ -51,8 +52,8 @@ export class PartRenderer {
   }
 
   /**
-   * The requests that these rows make: mostly one. Throws `corrupt` if their changes are gone, and `template`
-   * or `config` as the definition does. One call at a time.
+   * Renders these rows, mostly as one request. Throws `corrupt` if their changes are gone, and `template` or
+   * `config` as the definition does. Must not be called concurrently.
    */
   async render(request: Request, positions: readonly number[]): Promise<readonly Rendered[]> {
     const { definitions, sync, begin, changes: target, signal } = this.#source
@@ -86,7 +87,7 @@ export class PartRenderer {
     }
   }
 
-  /** Keeps the changes of this request no longer; of any, if none is named. */
+  /** Drops the kept changes if they are those of this request, or in any case without a request. */
   forget(request?: Pick<Request, 'seq'>): void {
     if (this.#kept === null || (request ?? this.#kept).seq !== this.#kept.seq) return
     this.#source.share().give(this.#kept.bytes)

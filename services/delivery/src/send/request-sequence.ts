@@ -1,22 +1,20 @@
-/** How delivery notices that requests are missing, so that a run with a gap ends (PROTOCOL.md §11). */
+/** Notices that requests are missing, so that a run with a gap ends (PROTOCOL.md §11). */
 import type { Marker, Request, RunBegin, Unrenderable } from '@sluice/contracts/records'
 
-/** How far into the requests of a run its partition has come. */
+/** The progress of a partition through the requests of a run. */
 export interface RequestSequence {
   readonly begin: Pick<RunBegin, 'run'>
-  /**
-   * Seq of the next request. Null before the first that is read, which may be any request after a takeover.
-   */
+  /** The seq of the next request. Null before the first one, which may be any request after a takeover. */
   nextSeq: number | null
-  /** Seq of the change that follows those of the requests so far. */
+  /** The seq of the change after those of the requests so far. */
   nextChange: number
-  /** The change from which on the fate of the rows is not known, and why. */
+  /** The first change whose outcome is not known, and the reason; null without a gap. */
   fault: { readonly from: number; readonly error: string } | null
 }
 
 /**
- * Checks that nothing is missing before this record. A gap faults the run, and the records after it are
- * passed over.
+ * Returns true if nothing is missing before this record. A gap faults the run. All later records are passed
+ * over.
  */
 export function inSequence(open: RequestSequence, offset: number, record: Request | Unrenderable): boolean {
   if (open.fault !== null) return false
@@ -28,7 +26,7 @@ export function inSequence(open: RequestSequence, offset: number, record: Reques
   }
   const first = firstChangeOf(record) ?? open.nextChange
   if (first < open.nextChange) {
-    // Two renderers that close batches by different rules, say of two versions, could write such requests.
+    // Renderers of two versions, which close batches by different rules, could write such requests.
     const found = `the rows from ${first} on come again at offset ${offset}`
     open.fault = { from: open.nextChange, error: `request ${record.seq} repeats rows: ${found}` }
     return false
@@ -42,12 +40,12 @@ function firstChangeOf(record: Request | Unrenderable): number | undefined {
   return carrierOf(record) ?? record.rows[0]?.seq
 }
 
-/** Of a request that is sent again: the change that carried it. Its rows have the seqs of then. */
+/** Returns the change of a request that a replay sends again. Its rows have the seqs of their own run. */
 function carrierOf(record: Request | Unrenderable): number | undefined {
   return 'replayOf' in record ? record.replayOf?.change : undefined
 }
 
-/** Why a run whose end is read lacks requests, if it does. */
+/** Returns the fault of a run at its `run-end`, if requests are missing; else null. */
 export function faultOf(
   end: Pick<Marker, 'faultedFrom' | 'error' | 'count'>,
   open: Pick<RequestSequence, 'nextSeq' | 'nextChange'> | null,

@@ -1,12 +1,26 @@
 /**
- * Sends the requests of one partition and run, in order, as the destination's limits allow. A request whose
- * try failed may wait for its next try; those behind it go on meanwhile. A run may be cancelled, or take too
- * long, or its destination may throttle for an hour without one success. The rest then becomes unsent, and
- * what waits comes to what it had last, so that a run never hangs (PROTOCOL.md §8, §11).
+ * Sends the requests of one partition and run, in order, as the destination's limits allow. A request that
+ * failed may wait for a retry, while those behind it go on. So that a run never hangs, it gives up if it is
+ * cancelled or takes too long, or if its destination throttles for an hour without one success. Queued
+ * requests then become unsent, and waiting ones get the outcome of their last attempt (PROTOCOL.md §8, §11).
  *
- * States: sending → giving up (what is queued or waits is recorded as it is) and either → stopped (nothing
- * more is taken; what is under way is finished, and what waits is left to a successor).
+ * States: sending → giving up (all that is queued or waits is recorded). Both → stopped (nothing more is
+ * taken; requests under way are finished, and waiting ones are left to a successor).
  */
+import type { Tries } from '@sluice/domain/answers/next-try'
+import type { ByteShare } from '@sluice/flow/byte-budget'
+import type { Ends } from '@sluice/flow/ends'
+import type { HttpSender } from '@sluice/http-sender/port'
+import type { StageMetrics } from '@sluice/partition/stage-metrics'
+import type { Care } from '@sluice/partition/deaths/count-deaths'
+import type { Traces } from '@sluice/runtime/traces/span'
+import type { Target } from '../destination/target.ts'
+import type { AttemptLedger } from '../ledger/attempt-ledger.ts'
+import type { DestinationGate } from './destination-gate.ts'
+import type { Places } from './places.ts'
+import type { PartRenderer } from './render-part.ts'
+import type { Throttles } from './throttles.ts'
+import type { WaitingOptions } from './waiting-requests.ts'
 import type { Op } from '@sluice/contracts/state'
 import type { SluiceError } from '@sluice/contracts/errors'
 import { nextTryMs } from '@sluice/domain/answers/next-try'
@@ -14,17 +28,16 @@ import { endingOf } from '@sluice/flow/ends'
 import { Notifier } from '@sluice/flow/notifier'
 import { nextTurn } from '@sluice/flow/sleep'
 import type { Broken } from '@sluice/rate-limit/port'
-import { RequestMemory, activeLimit } from '../delivery-memory.ts'
+import { RequestMemory, maxActive } from '../delivery-memory.ts'
 import { givenUpAfter } from '@sluice/partition/deaths/count-deaths'
 import { brokenText, isDead, type Permits } from './destination-gate.ts'
-import type { AnotherTry } from '../outcome/settle-rows.ts'
+import type { AllowedRetries } from '../outcome/settle-rows.ts'
 import { leftOfWaitMs, type PartHistory, type UnownedAttempt } from '../ledger/request-history.ts'
-import { ANNOUNCED, NOT_SENT } from '../run/doubt.ts'
-import { OpenRequest, type TakenAttempt, readyOf, type NewRequest, type Ready } from './open-request.ts'
+import { DIED_SENDING, NOT_SENT } from '../run/maybe-sent.ts'
+import { OpenRequest, type TakenAttempt, makeReady, type NewRequest, type Ready } from './open-request.ts'
 import { Burst, Permit } from './permit.ts'
 import { hasArrived, ThrottleWindow } from './throttles.ts'
-import type { SendQueueOptions } from './send-queue-options.ts'
-import { failedAttempts, SentMetrics } from './sent-metrics.ts'
+import { failedAttemptsTrace, SentMetrics } from './sent-metrics.ts'
 import {
   closingAttempt,
   dividedAttempt,
@@ -36,16 +49,57 @@ import {
   type Sent,
 } from './send-request.ts'
 import { TOO_LONG } from '../run/early-end.ts'
-import { queueWait } from '../run/wait-teller.ts'
+import { queueWait } from '../run/reported-waits.ts'
 import { WaitingRequests, type DuePart } from './waiting-requests.ts'
 
-/** With so few places left, as a share of the concurrency, what is answered is written down at once. */
+export interface SendQueueOptions extends Ends {
+  readonly target: Target
+  readonly ledger: AttemptLedger
+  readonly sender: HttpSender
+  readonly gate: DestinationGate
+  readonly throttles: Throttles
+  readonly places: Places
+  readonly stageMetrics: StageMetrics
+  /** Absent or null where runs are not traced. */
+  readonly traces?: Traces | null | undefined
+  /** The retries that the sync allows within a run; null if none. */
+  readonly tries: Tries | null
+  /**
+   * True if rows are removed before any is added or changed. No removal then gets a retry, since the other
+   * rows would wait for it.
+   */
+  readonly removalsFirst: boolean
+  /** Reads requests again that waited to be sent again. */
+  readonly read: WaitingOptions['read']
+  /** Renders rows of a request again, as smaller requests. */
+  readonly parts: Pick<PartRenderer, 'render' | 'forget'>
+  /** Returns the share for the memory of these. The first call opens it. */
+  readonly share: () => ByteShare
+  /** The place of all of its requests. */
+  readonly place: Pick<SendJob, 'partition' | 'runId'>
+  /** When the run started, in ms since 1970. */
+  readonly startedAt: number
+  /** Returns numbers from 0 to below 1. */
+  readonly random: () => number
+  /**
+   * While requests are sent one by one, each attempt gets an intent, which shows the request that ends
+   * processes.
+   */
+  readonly care: Care
+  /** Aborts, with the reason as a text, when nothing more may be sent. */
+  readonly early: AbortSignal
+}
+
+/** With fewer places left, as a share of the concurrency, answers are recorded at once. */
 const HURRIED_BELOW = 0.5
 
-const NO_OTHER_TRY: AnotherTry = { nextTryMs: () => null, splits: false }
+const NO_RETRIES: AllowedRetries = { nextTryMs: () => null, splits: false }
 
-/** The least that a try which came too late counts for. So tries that cost no time come to an end as well. */
-const LEAST_LATENESS_MS = 5
+/**
+ * Each use of a lease that came too late counts for at least this long. So even instant failures come to an
+ * end.
+ */
+const MIN_LATENESS_MS = 5
 
 export class SendQueue {
   readonly #options: SendQueueOptions
@@ -54,13 +108,13 @@ export class SendQueue {
   readonly #givingUp = new AbortController()
   readonly #metrics: SentMetrics
   #underWay = 0
-  /** Is called when nothing is under way any more. */
+  /** Called when no request is under way any more. */
   #onAllEnded: (() => void) | null = null
-  /** Ends the wait for a lease. */
+  /** Ends waits for leases. */
   readonly #interrupted: AbortSignal
   readonly #pump: Promise<unknown>
   readonly #waiting: WaitingRequests
-  /** Requests of which every open part waits. */
+  /** The number of requests whose open parts all wait. */
   #waitingRequests = 0
   readonly #sinceMs = performance.now()
   #queue: Ready[] = []
@@ -71,7 +125,7 @@ export class SendQueue {
   constructor(options: SendQueueOptions) {
     this.#options = options
     this.#window = new ThrottleWindow(options.target.concurrency)
-    this.#metrics = new SentMetrics(options.stageMetrics, options.target.sync, failedAttempts(options))
+    this.#metrics = new SentMetrics(options.stageMetrics, options.target.sync, failedAttemptsTrace(options))
     const { early } = options
     const ending = endingOf(options, this.#stopping.signal)
     this.#interrupted = AbortSignal.any([ending, this.#givingUp.signal])
@@ -88,26 +142,28 @@ export class SendQueue {
     )
   }
 
-  /** Why nothing more of the run can be sent; null while it can. */
+  /** The error because of which nothing more of the run can be sent; null while requests can be sent. */
   get unsendable(): SluiceError | null {
     return this.#unsendable
   }
 
-  /** What it waits for while it has something to send; null while it sends. */
+  /** The wait that keeps it from sending; null while it sends. */
   get waitsFor(): ReturnType<typeof queueWait> {
-    const of = { queued: this.#queue.length, underWay: this.#underWay, window: this.#window }
     const { gate, target } = this.#options
-    return queueWait(of, { gate, credentials: target.credentials, waiting: this.#waiting })
+    return queueWait({
+      ...{ queued: this.#queue.length, underWay: this.#underWay, window: this.#window },
+      ...{ gate, credentials: target.credentials, waiting: this.#waiting },
+    })
   }
 
-  /** How many requests wait for their next try, with all that is open of them. */
+  /** The number of requests whose open parts all wait to be sent again. */
   get waiting(): number {
     return this.#waitingRequests
   }
 
   /**
-   * Takes a request, or what is left of one that a predecessor began. With `why`, nothing of it is sent: it
-   * is recorded at once, whatever becomes of the others.
+   * Takes a request, or the open parts of one that a predecessor began. With `why`, nothing of it is sent,
+   * and it is recorded at once with that reason.
    */
   take({ request, offset, history, memory }: NewRequest, why: string | null): void {
     const open = new OpenRequest(offset, history, memory)
@@ -116,22 +172,22 @@ export class SendQueue {
     open.inWork = parts.length
     for (const part of parts) {
       const leftMs = leftOfWaitMs(part)
-      const ready = readyOf(open, part, { request, memory, place })
-      const gone = why ?? this.#givenUp(part)
-      if (gone !== null) this.#close(ready, gone)
+      const ready = makeReady(open, part, { request, memory, place })
+      const reason = why ?? this.#whyGivenUp(part)
+      if (reason !== null) this.#close(ready, reason)
       else if (part.positions === null && leftMs <= 0) this.#push(ready)
       else {
         open.waits(request)
         this.#waiting.add({ open, part, dueAtMs: performance.now() + leftMs })
-        this.#rests(open)
+        this.#partRests(open)
       }
     }
   }
 
-  /** Why a part is not tried again that a dead process had announced; null if it is. */
-  #givenUp({ intent, announced }: PartHistory): string | null {
-    if (this.#options.target.atMostOnce) return intent === null ? null : ANNOUNCED
-    return givenUpAfter(announced, 'attempts')
+  /** Returns why a part is not sent again for which a dead process left an intent; null if it is sent. */
+  #whyGivenUp({ intent, intents }: PartHistory): string | null {
+    if (this.#options.target.atMostOnce) return intent === null ? null : DIED_SENDING
+    return givenUpAfter(intents, 'attempts')
   }
 
   #push(ready: Ready): void {
@@ -141,13 +197,13 @@ export class SendQueue {
     this.#changes.notify()
   }
 
-  /** A part of it is in work no more. */
-  #rests(open: OpenRequest): void {
+  /** Notes that a part of the request is not in work any more. */
+  #partRests(open: OpenRequest): void {
     open.inWork -= 1
     if (open.inWork === 0 && open.parts.length > 0) this.#waitingRequests += 1
   }
 
-  /** Takes nothing more and resolves once what is under way is answered and recorded. Idempotent. */
+  /** Takes nothing more. Resolves once all requests under way are answered and recorded. Idempotent. */
   async stop(): Promise<void> {
     this.#stopping.abort()
     await this.#pump
@@ -155,13 +211,15 @@ export class SendQueue {
     this.#options.parts.forget()
     if (this.#options.abort.aborted) return
     if (!this.#options.target.atMostOnce) return
-    // A successor would take it for sent.
-    const announced = this.#queue.filter(ready => ready.isAnnounced === true)
-    this.#queue = this.#queue.filter(ready => ready.isAnnounced !== true)
-    for (const ready of announced) this.#close(ready, NOT_SENT)
+    // A successor would take a request with an intent for sent.
+    const intended = this.#queue.filter(ready => ready.hasIntent === true)
+    this.#queue = this.#queue.filter(ready => ready.hasIntent !== true)
+    for (const ready of intended) this.#close(ready, NOT_SENT)
   }
 
-  /** A run that lasts for too long has waited for something: people want to know what that was. */
+  /**
+   * Adds the present wait to the reason of a run that takes too long, since people want to know the cause.
+   */
   #withWait(why: string): string {
     const wait = why === TOO_LONG ? this.waitsFor : null
     return wait === null ? why : `${why}: ${wait.detail}`
@@ -181,20 +239,21 @@ export class SendQueue {
         await this.#untilWanted(seen, ending).catch(() => undefined)
         continue
       }
-      const lease = (await this.#credentialed()) ? await this.#lease(want) : null
+      const lease = (await this.#hasCredentials()) ? await this.#lease(want) : null
       if (lease !== null) this.#sendAll(lease)
-      // The requests of this lease come to their connections before another one begins to live.
+      // The requests of this lease reach their connections before the next lease begins.
       if (this.#burst.isBounded) await nextTurn()
     }
   }
 
-  /** Waits for what shows who sends. If it does not come, nothing more is sent, and the rest is unsent. */
-  async #credentialed(): Promise<boolean> {
+  /** Waits for the access token. If there is none in time, the run gives up, and this resolves with false. */
+  async #hasCredentials(): Promise<boolean> {
     const { credentials } = this.#options.target
     const failure = (await credentials?.ready({ signal: this.#interrupted })) ?? null
-    if (failure !== null) this.#unsendable = failure
-    if (failure !== null) this.#giveUp(failure.message)
-    return failure === null && !this.#interrupted.aborted
+    if (failure === null) return !this.#interrupted.aborted
+    this.#unsendable = failure
+    this.#giveUp(failure.message)
+    return false
   }
 
   #wanted(): number {
@@ -202,16 +261,16 @@ export class SendQueue {
     return Math.max(0, Math.min(this.#queue.length, this.#room, this.#burst.size, places.left(target.scopes)))
   }
 
-  /** How many more requests may be under way while the destination throttles, or processes died. */
+  /** The number of further requests that may be under way, with regard to throttling and deaths. */
   get #room(): number {
     const room = this.#window.room(this.#underWay)
     return this.#isOneByOne ? Math.min(room, 1 - this.#underWay) : room
   }
 
-  /** True while one request is to be finished before the next one begins, since processes died. */
+  /** True if one request has to be finished before the next one is sent, since processes died. */
   get #isOneByOne(): boolean {
     const { care, target } = this.#options
-    return care.isOneByOne(activeLimit(target))
+    return care.isOneByOne(maxActive(target))
   }
 
   async #untilWanted(seen: number, ending: AbortSignal): Promise<void> {
@@ -219,7 +278,7 @@ export class SendQueue {
     const { version } = places.changes
     const lacksPlace = this.#queue.length > 0 && this.#room > 0
     if (lacksPlace) ledger.hurry()
-    // All of this is in one turn with the look at the places: none can become free unnoticed.
+    // The places were read in this turn of the event loop, so none can have become free since.
     if (lacksPlace) await places.changes.after(version, { signal: this.#interrupted })
     else await this.#changes.after(seen, { signal: ending })
   }
@@ -239,21 +298,21 @@ export class SendQueue {
   }
 
   #sendAll(lease: Permits): void {
-    // The destination may have throttled while this process waited for the lease.
-    // A token may have ended, or been refused, meanwhile. The loop then waits for the next one.
+    // The destination may have throttled during the wait for the lease. The token may have expired, or been
+    // refused: the loop then waits for the next one.
     const { credentials } = this.#options.target
-    const may = credentials !== null && credentials.current === null ? 0 : this.#wanted()
-    const taken = this.#queue.splice(0, Math.min(lease.permits, may))
+    const allowed = credentials !== null && credentials.current === null ? 0 : this.#wanted()
+    const taken = this.#queue.splice(0, Math.min(lease.permits, allowed))
     if (taken.length < lease.permits) lease.unused(lease.permits - taken.length)
     const { places, target } = this.#options
-    const tell = this.#burst.begin(taken.length)
+    const onEnd = this.#burst.begin(taken.length)
     this.#underWay += taken.length
-    for (const ready of taken) void this.#sendOne(ready, new Permit(lease, tell), places.take(target.scopes))
+    for (const ready of taken) void this.#sendOne(ready, new Permit(lease, onEnd), places.take(target.scopes))
   }
 
   async #sendOne(ready: Ready, permit: Permit, freePlace: () => void): Promise<void> {
     try {
-      await this.#try(ready, permit, freePlace)
+      await this.#attempt(ready, permit, freePlace)
     } catch (error) {
       permit.finish('untold')
       freePlace()
@@ -265,28 +324,29 @@ export class SendQueue {
     }
   }
 
-  async #try(ready: Ready, permit: Permit, freePlace: () => void): Promise<void> {
+  async #attempt(ready: Ready, permit: Permit, freePlace: () => void): Promise<void> {
     const { job, lateMs } = ready
     const { target, sender, abort: signal } = this.#options
-    const announces = target.atMostOnce || this.#isOneByOne
-    const isAnnounced = ready.isAnnounced === true || (announces && (await this.#announce(job)))
-    if (isAnnounced && signal.aborted) {
+    const needsIntent = target.atMostOnce || this.#isOneByOne
+    if (needsIntent && ready.hasIntent !== true) await this.#recordIntent(job)
+    const hasIntent = needsIntent || ready.hasIntent === true
+    if (hasIntent && signal.aborted) {
       freePlace()
       return permit.giveBack()
     }
     const credential = target.credentials?.current ?? null
-    // Its token ended, or was refused, while it was announced.
+    // The token expired, or was refused, while the intent was recorded.
     if (target.credentials !== null && credential === null) {
       freePlace()
       permit.giveBack()
-      return this.#sendAgain({ ...ready, isAnnounced })
+      return this.#sendAgain({ ...ready, hasIntent })
     }
     const sentAtMs = performance.now()
     const sending = { target, credential, sender, signal, lateMs, sendBeforeMs: permit.useBeforeMs }
     this.#metrics.inFlight(1)
     let sent: Sent | Late | null = null
     try {
-      sent = await sendRequest(job, { ...sending, another: this.#anotherOf(job.request) })
+      sent = await sendRequest(job, { ...sending, retries: this.#retriesOf(job.request) })
     } catch (error) {
       if (!signal.aborted) throw error
     } finally {
@@ -295,10 +355,10 @@ export class SendQueue {
     if (sent === null || sent.kind === 'late') freePlace()
     if (sent?.kind === 'late') {
       permit.late()
-      this.#sendAgain({ ...ready, isAnnounced, lateMs: lateMs + Math.max(sent.lateMs, LEAST_LATENESS_MS) })
+      this.#sendAgain({ ...ready, hasIntent, lateMs: lateMs + Math.max(sent.lateMs, MIN_LATENESS_MS) })
       return
     }
-    // The slot is free with the answer. The place is, once that is acknowledged.
+    // The slot is free with the answer, the place once the attempt is acknowledged.
     permit.finish(sent?.health ?? 'untold')
     if (sent === null) return
     const taken = ready.open.take(sent.attempt)
@@ -309,44 +369,43 @@ export class SendQueue {
     else this.#record(ready, taken, freePlace)
   }
 
-  /** What failed rows may get, as long as the run goes on. */
-  #anotherOf({ trigger }: { readonly trigger: Op }): AnotherTry {
-    if (this.#givingUp.signal.aborted) return NO_OTHER_TRY
+  #retriesOf({ trigger }: { readonly trigger: Op }): AllowedRetries {
+    if (this.#givingUp.signal.aborted) return NO_RETRIES
     const { removalsFirst, target } = this.#options
     const isOnce = removalsFirst && trigger === 'removed'
-    return { ...(isOnce ? NO_OTHER_TRY : { nextTryMs: this.#nextTryMs }), splits: target.splitsBatches }
+    return { ...(isOnce ? NO_RETRIES : { nextTryMs: this.#nextTryMs }), splits: target.splitsBatches }
   }
 
-  readonly #nextTryMs: AnotherTry['nextTryMs'] = failed => {
+  readonly #nextTryMs: AllowedRetries['nextTryMs'] = failed => {
     const { tries, random } = this.#options
     return this.#givingUp.signal.aborted ? null : nextTryMs(tries, failed, random)
   }
 
-  /** Resolves, with true, once the ledger has it that a request is about to be sent, or has failed. */
-  async #announce(job: SendJob): Promise<true> {
+  /** Resolves once the intent to send a request is acknowledged, or the ledger has failed. */
+  async #recordIntent(job: SendJob): Promise<void> {
     const { ledger, target } = this.#options
     const { promise, resolve } = Promise.withResolvers<void>()
     const attempt = intentOf(job, target)
     ledger.record({ requestOffset: job.requestOffset, attempt, effects: null, release: resolve })
     ledger.hurry()
     await promise
-    return true
   }
 
   #broken(broken: Broken): void {
-    // The start is by the clock of another machine.
+    // The clock of another machine gave the start of the run.
     const ageMs = Math.max(performance.now() - this.#sinceMs, Date.now() - this.#options.startedAt)
     if (isDead(broken, ageMs)) this.#giveUp(brokenText(broken))
   }
 
+  /** Puts a request at the head of the queue. */
   #sendAgain(ready: Ready): void {
     this.#queue.unshift({ ...ready, job: hashed(ready.job, this.#options.target) })
     this.#changes.notify()
   }
 
   /**
-   * Records an attempt. The parts that follow wait once the ledger has it. What the request writes besides is
-   * written once nothing of it is open.
+   * Records an attempt. The parts that follow begin to wait once it is acknowledged. The effects of the
+   * request are written with the attempt that finishes it.
    */
   #record(
     { open, job, whole, memory }: Ready,
@@ -366,7 +425,7 @@ export class SendQueue {
       if (isFinished) open.memory.done()
       else if (open.parts.length > 0) open.waits(whole)
       for (const part of parts) this.#waiting.add({ open, part, dueAtMs: atMs + part.waitMs })
-      this.#rests(open)
+      this.#partRests(open)
     }
     const effects = isFinished ? open.effects(whole) : null
     if (isFinished) this.#options.parts.forget(job.request)
@@ -374,29 +433,32 @@ export class SendQueue {
     this.#hurryIfShort()
   }
 
-  /** Few places are left, so that requests may soon wait for one. */
+  /** Writes attempts at once if few places are left, so that requests seldom wait for a place. */
   #hurryIfShort(): void {
     const { places, target, ledger } = this.#options
     if (places.left(target.scopes) < target.concurrency * HURRIED_BELOW) ledger.hurry()
   }
 
-  /** It goes before those that were never tried, since it holds up the checkpoint. */
+  /**
+   * Sends a part that is due. It goes before requests that were never sent, since the checkpoint waits for
+   * it.
+   */
   async #takeDue({ request, bytes, open, part }: DuePart, signal: AbortSignal): Promise<void> {
     if (open.inWork === 0) this.#waitingRequests -= 1
     open.inWork += 1
     const { share, place, parts } = this.#options
-    const of = { record: request, recordBytes: bytes }
-    const free = RequestMemory.tryTake(share(), of)
-    // What is kept for parts must not keep out the part that needs it.
+    const record = { record: request, recordBytes: bytes }
+    const free = RequestMemory.tryTake(share(), record)
+    // The changes that are kept for parts must not take the memory of the part that needs them.
     if (free === null) parts.forget()
-    const memory = free ?? (await RequestMemory.take(share(), { ...of, signal }))
-    const ready = readyOf(open, part, { request, memory, place })
-    // What it would say does not matter if no try of it can be under way.
-    const isLeft = this.#givingUp.signal.aborted
-    if (part.positions === null || (isLeft && !part.unseen)) return this.#sendOrClose(ready)
-    const rendered = await this.#options.parts.render(request, part.positions).catch((error: unknown) => {
-      // Its run may have been over for so long that the changes are gone.
-      if (!isLeft || signal.aborted) throw error
+    const memory = free ?? (await RequestMemory.take(share(), { ...record, signal }))
+    const ready = makeReady(open, part, { request, memory, place })
+    // A part that is given up is rendered only for the hash of an attempt that may be under way.
+    const isGivenUp = this.#givingUp.signal.aborted
+    if (part.positions === null || (isGivenUp && !part.maybeSent)) return this.#sendOrClose(ready)
+    const rendered = await parts.render(request, part.positions).catch((error: unknown) => {
+      // The run may have been over for so long that the changes are gone.
+      if (!isGivenUp || signal.aborted) throw error
       return []
     })
     const [only] = rendered
@@ -405,7 +467,7 @@ export class SendQueue {
       const own = { ...ready.job.request, method, path, headers, body }
       return this.#sendOrClose({ ...ready, job: { ...ready.job, request: own } })
     }
-    if (isLeft) return this.#sendOrClose(ready)
+    if (isGivenUp) return this.#sendOrClose(ready)
     this.#record(ready, open.take(dividedAttempt(ready.job, this.#options.target, rendered)), null)
   }
 
@@ -415,36 +477,36 @@ export class SendQueue {
     else this.#sendAgain(ready)
   }
 
-  /** Records that it is tried no more. */
+  /** Records that a request, or a part of one, is not sent any more. */
   #close(ready: Ready, why: string): void {
     this.#record(ready, ready.open.take(closingAttempt(ready.job, this.#options.target, why)), null)
   }
 
-  /** It was not throttled, so the destination may take more requests. */
+  /** Takes an attempt that was not throttled: the destination may take more requests. */
   #unthrottled(attempt: UnownedAttempt): void {
     const { target, throttles } = this.#options
     if (attempt.answered && attempt.outcome !== 'unknown') throttles.served(target.destination)
-    // The window may be gone with it. A wait for room in it would last for ever.
+    // If the window is gone, nothing else ends a wait for room in it.
     if (this.#window.served(attempt)) this.#changes.notify()
   }
 
   /** Pauses the whole destination (R10). */
   #pause({ retryAfterMs }: Sent, attempt: UnownedAttempt, sentAtMs: number): void {
     const { gate, target, throttles } = this.#options
-    const of = { sentAtMs, nowMs: performance.now(), askedMs: retryAfterMs }
+    const throttled = { sentAtMs, nowMs: performance.now(), askedMs: retryAfterMs }
     if (hasArrived(attempt)) throttles.served(target.destination)
-    gate.pause(throttles.pauseMs(target.destination, of))
+    gate.pause(throttles.pauseMs(target.destination, throttled))
     if (this.#window.throttled(attempt, sentAtMs, this.#underWay))
       this.#giveUp('the destination has throttled for an hour, and took no request meanwhile')
   }
 
-  /** All of its rows were throttled. It goes to the head of the queue and has used up no retry. */
+  /** Records an attempt all of whose rows were throttled. The request goes to the head of the queue. */
   #throttled(ready: Ready, attempt: UnownedAttempt, freePlace: () => void): void {
     const { ledger } = this.#options
     this.#metrics.attempted(attempt)
     ledger.record({ requestOffset: ready.open.offset, attempt, effects: null, release: freePlace })
     this.#hurryIfShort()
-    this.#sendAgain({ ...ready, lateMs: 0, isAnnounced: false })
+    this.#sendAgain({ ...ready, lateMs: 0, hasIntent: false })
   }
 
   #recordUnsent(why: string): void {

@@ -97,7 +97,7 @@ async function attempt(
     },
     sendBeforeMs: Infinity,
     lateMs: 0,
-    another: { nextTryMs: () => null, splits: false },
+    retries: { nextTryMs: () => null, splits: false },
     signal: never,
   })
   const [request] = outgoing
@@ -173,8 +173,8 @@ describe('an answer for which the sync has a rule', () => {
     expect((await attempt({ status: 404 }, { ...removal, sync })).attempt.outcome).toBe('delivered')
   })
 
-  it('is certain of a row that was in doubt only where it tells of that op', async () => {
-    const history = { tainted: true, attempts: 1 }
+  it('is certain of an uncertain row only if it is about that op', async () => {
+    const history = { uncertain: true, attempts: 1 }
     const sync = withAnswers({ status: 409, as: 'exists' }, { status: 404, as: 'missing' })
     const outcome = async (status: number, op: Op): Promise<string> =>
       (await attempt({ status }, { sync, op, history })).attempt.outcome
@@ -248,7 +248,7 @@ describe('the values to keep of an answer', () => {
     expect(await captured({ body: '{"id":1}' }, { rows: 2 })).toBeUndefined()
   })
 
-  it('that are not there are told, and the row is delivered all the same', async () => {
+  it('that are not there are reported, and the row is delivered all the same', async () => {
     const { attempt: made } = await attempt({ body: '{"ID":1}' }, { sync })
     expect(made).toMatchObject({
       outcome: 'delivered',
@@ -314,7 +314,7 @@ describe('a secret in the base URL', () => {
 })
 
 describe('a request whose connection was never open in time', () => {
-  it('waits for its next try as long at a successor, however long it was tried before', async () => {
+  it('waits as long at a successor, however long its attempt took', async () => {
     const durationMs = 10
     const late: SendResult = {
       kind: 'failed',
@@ -331,7 +331,7 @@ describe('a request whose connection was never open in time', () => {
         sender: { send: () => Promise.resolve(late), [Symbol.asyncDispose]: () => Promise.resolve() },
         sendBeforeMs: 0,
         lateMs: 30_000,
-        another: { nextTryMs: () => 20_000, splits: false },
+        retries: { nextTryMs: () => 20_000, splits: false },
         signal: never,
       },
     )

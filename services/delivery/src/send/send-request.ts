@@ -1,4 +1,4 @@
-/** Sends one request once, and says what came of it. */
+/** Sends one request once, and makes the attempt that records it. */
 import type { NextPart, Request, RowResult } from '@sluice/contracts/records'
 import { boundedText, RECORDED_BODY_BYTES } from '@sluice/domain/bounded-text'
 import { ROW_ERROR_BYTES } from '@sluice/domain/record-sizes'
@@ -9,10 +9,10 @@ import { shortTurn } from '@sluice/flow/sleep'
 import type { HttpSender, SendResult } from '@sluice/http-sender/port'
 import { CUT_END_UNITS, redactHeaders, redactText } from '@sluice/secrets/redact'
 import type { Rendered } from '@sluice/templates/rendering/render-batch'
-import { isTainted } from '../ledger/parts.ts'
+import { isUncertain } from '../ledger/request-history.ts'
 import { closeRequest, isReplayed } from '../outcome/effects.ts'
 import { judge, type Judgement } from '../outcome/judge-answer.ts'
-import { settleRows, type AnotherTry, type Settled } from '../outcome/settle-rows.ts'
+import { settleRows, type AllowedRetries, type Settled } from '../outcome/settle-rows.ts'
 import {
   earlierKey,
   NEVER_SENT,
@@ -32,9 +32,9 @@ export interface SendJob {
   readonly requestOffset: number
   readonly partition: number
   readonly runId: string
-  /** Of exactly these rows. */
+  /** The history of exactly these rows. */
   readonly history: PartHistory
-  /** Of its request, if it is known already (`hashed`). */
+  /** The hash of the request, if it is computed already (`hashed`). */
   readonly hash?: string
 }
 
@@ -42,17 +42,17 @@ export interface Sent {
   readonly kind: 'sent'
   readonly attempt: UnownedAttempt
   /**
-   * For a throttled attempt: how long the destination asked to be left alone, or when its limit begins anew,
-   * if it said so.
+   * For a throttled attempt, the pause that the destination asked for, or the time until its limit starts
+   * anew.
    */
   readonly retryAfterMs: number | null
-  /** True if the destination asked to be left alone, for the sake of all rows or of some. */
+  /** True if all rows, or some, were throttled. */
   readonly throttles: boolean
-  /** What it says of the destination itself. */
+  /** The health of the destination by this attempt. */
   readonly health: Health
 }
 
-/** The lease had ended before a connection was open: nothing was sent, and it is no attempt. */
+/** The lease ended before a connection was open. Nothing was sent, so there is no attempt. */
 export interface Late {
   readonly kind: 'late'
   /** How long the request waited for a connection. */
@@ -62,26 +62,26 @@ export interface Late {
 type Answered = Extract<SendResult, { kind: 'answered' }>
 
 /**
- * Rejects only when aborted. A request may be late for its whole time-out: this try, and `lateMs` of earlier
- * ones, together. It is then tried no more with new leases. Its connection does not open, and that counts as
- * an attempt.
+ * Sends a request. Rejects only when aborted. A late request may be sent again with another lease, until its
+ * time-out is used up by this call and `lateMs` of earlier ones. Then it counts as an attempt whose
+ * connection did not open.
  */
 export async function sendRequest(
   job: SendJob,
   deps: {
     readonly target: Target
-    /** What shows who sends; absent or null if the target's headers do. */
+    /** The access token; absent or null if the target's headers authenticate the sender. */
     readonly credential?: Credential | null
     readonly sender: HttpSender
     readonly sendBeforeMs: number
     readonly lateMs: number
-    /** What its failed rows may get in this run. */
-    readonly another: AnotherTry
+    /** The retries that its failed rows may get in this run. */
+    readonly retries: AllowedRetries
     readonly signal: AbortSignal
   },
 ): Promise<Sent | Late> {
   const { request, history } = job
-  const { credential = null, sender, sendBeforeMs, lateMs, another, signal } = deps
+  const { credential = null, sender, sendBeforeMs, lateMs, retries, signal } = deps
   const target = withCredential(deps.target, credential)
   const hash = job.hash ?? hashOf(request, target)
   const { key, repeatsEarlier } = idempotencyKey(job, target, hash)
@@ -103,16 +103,16 @@ export async function sendRequest(
     return { kind: 'late', lateMs: sent.durationMs }
   const result = isLate(sent) ? neverOpen(sent, target, lateMs) : sent
   if (result.kind === 'answered') target.certificates.note(result.tls)
-  // Long answers may come many at a time, and each takes some milliseconds.
+  // Many long answers may come at a time, and to judge one takes some milliseconds.
   await shortTurn()
-  const judged = judge(result, { ...request, tainted: history.tainted }, target)
+  const judged = judge(result, { ...request, uncertain: history.uncertain }, target)
   const { verdict } = judged
   const status = result.kind === 'answered' ? result.status : null
   const { trigger, rows } = request
-  const isAnew = triesAnew(result, judged, { target, credential, history })
+  const onlyTokenRefused = mayTryNewToken(result, judged, { target, credential, history })
   const settled = settleRows(
     { trigger, rows, history, verdict, status, judged: judged.rows },
-    { ...another, isAnew, isReplay: isReplayed(request) },
+    { ...retries, onlyTokenRefused, isReplay: isReplayed(request) },
   )
   const outcome = repeatsEarlier && isNeverSent(verdict) ? 'unknown' : settled.outcome
   const attempt = attemptOf(job, target, { result, judged, settled: { ...settled, outcome }, hash, key })
@@ -125,24 +125,27 @@ export async function sendRequest(
 }
 
 /**
- * True if the API refused the token, and another one is worth a try: once for each request, at once, and
- * whatever the sync says of retries.
+ * Returns true if the API refused only the token, and the request may be sent again with a new one. It is
+ * sent again at once, once for each request, whatever the sync says of retries.
  */
-function triesAnew(
+function mayTryNewToken(
   result: SendResult,
   { verdict, rows }: Judgement,
-  of: { readonly target: Target; readonly credential: Credential | null; readonly history: PartHistory },
+  {
+    target,
+    credential,
+    history,
+  }: { readonly target: Target; readonly credential: Credential | null; readonly history: PartHistory },
 ): boolean {
-  const { target, credential, history } = of
   if (credential === null || result.kind !== 'answered') return false
-  const isWorth = target.credentials?.answered(credential, result.status) === true
+  const isRefused = target.credentials?.answered(credential, result.status) === true
   // An answer that names rows has judged more than the token.
   const namesRows = [...rows.values()].some(row => row.outcome !== null)
   return (
-    isWorth &&
+    isRefused &&
     verdict.outcome === 'rejected' &&
     !namesRows &&
-    (!history.triedAnew || target.credentials?.isOlder(credential) === true)
+    (!history.triedNewToken || target.credentials?.isOlder(credential) === true)
   )
 }
 
@@ -152,7 +155,7 @@ function isLate(result: SendResult): result is Failed {
   return result.kind === 'failed' && result.late === true
 }
 
-/** All of its tries count as one, which ended when the last of them did and took as long as all of them. */
+/** Returns the failure of all late calls as one, which took as long as all of them. */
 function neverOpen(last: Failed, { timeoutMs }: Target, lateMs: number): Failed {
   const error =
     `no connection was open in time for a lease of the limits in ${timeoutMs} ms of trying: ` +
@@ -162,8 +165,8 @@ function neverOpen(last: Failed, { timeoutMs }: Target, lateMs: number): Failed 
 }
 
 /**
- * The key to send, and whether an earlier run sent the very same request with it, which is still in doubt. A
- * header that the user sets takes its place.
+ * Returns the key to send, and whether an earlier run sent the very same request with it, which is still
+ * unknown. The key is null if the user sets the header.
  */
 function idempotencyKey(
   job: SendJob,
@@ -182,9 +185,7 @@ function idempotencyKey(
   return { key, repeatsEarlier: false }
 }
 
-/**
- * A request that was never sent in this run leaves behind what an earlier run left: the doubt, and its key.
- */
+/** True for a request that was not sent. It stays unknown, under its key, if an earlier run left it so. */
 function isNeverSent({ answered, outcome }: Verdict): boolean {
   return !answered && (outcome === 'unsent' || outcome === 'rejected')
 }
@@ -232,27 +233,23 @@ function attemptOf(
   }
 }
 
-/** What went wrong with single rows, in short. */
+/** Sums up the errors of single rows. */
 function errorOfRows({ rows }: Settled, count: number): string | null {
   const failed = rows.filter(({ outcome }) => outcome !== 'delivered')
   const [first] = failed
   if (first === undefined) return null
-  const what = `${failed.length} of ${count} rows`
   return count === 1
     ? (first.error ?? `the answer says that the row is ${first.outcome}`)
-    : `${what} did not arrive; the first is ${first.outcome}: ${first.error ?? 'no reason is given'}`
+    : `${failed.length} of ${count} rows did not arrive; the first is ${first.outcome}: ${first.error ?? 'no reason is given'}`
 }
 
-/**
- * What is kept of a body, of which more is read where rules look at it. It is cut after secrets are masked,
- * and at a whole character.
- */
+/** Returns the part of an answer's body that is recorded. It is shortened after secrets are masked. */
 function recordedBody({ body, cut = false }: Answered, target: Target): string {
   const part = body.slice(0, RECORDED_BODY_BYTES + CUT_END_UNITS)
   return recordedText(redactText(part, target.secrets, { cut: cut || part.length < body.length }))
 }
 
-/** As much as is recorded. */
+/** Shortens a text to the recorded size, at a whole character. */
 function recordedText(text: string): string {
   if (text.length * 3 <= RECORDED_BODY_BYTES) return text
   const { read } = new TextEncoder().encodeInto(text, new Uint8Array(RECORDED_BODY_BYTES))
@@ -263,12 +260,12 @@ function textOf(body: Request['body']): string {
   return new TextDecoder('utf-8', { ignoreBOM: true }).decode(body ?? undefined)
 }
 
-/** The job with its hash, so that sending it takes less time: a lease does not live for long. */
+/** Returns the job with its hash, so that sending it takes less of the short life of a lease. */
 export function hashed(job: SendJob, target: Target): SendJob {
   return job.hash === undefined ? { ...job, hash: hashOf(job.request, target) } : job
 }
 
-/** Announces the next try of a request, before any byte of it is sent. */
+/** Returns the intent of a request's next attempt, which is recorded before any byte of it is sent. */
 export function intentOf(job: SendJob, target: Target): UnownedAttempt {
   const { request, requestOffset, history } = job
   const hash = job.hash ?? hashOf(request, target)
@@ -289,16 +286,16 @@ export function intentOf(job: SendJob, target: Target): UnownedAttempt {
   }
 }
 
-/** What the same request has again, whatever its secrets are by then. */
+/** Returns a hash that the same request has again, even if its secrets have changed. */
 function hashOf({ method, path, body }: Request, target: Target): string {
   return requestHash(method, urlOf({ baseUrl: target.shownBaseUrl }, path, ''), body)
 }
 
-/** Attempt 0: the request is tried no more, or was never sent. */
+/** Returns the attempt 0 of a request that is not sent any more, or was never sent. */
 export function closingAttempt(job: SendJob, target: Target, why: string): UnownedAttempt {
   const { request, requestOffset, history } = job
   const own = hashOf(request, target)
-  // A part is not rendered again for this. If it was announced, or sent before, its bytes are known.
+  // A part is not rendered again for this. If it was sent, or has an intent, its hash is recorded.
   const { positions, sends, intent, last } = history
   const before = intent ?? (sends > 0 ? last : null)
   const hash = positions === null ? own : (before?.requestHash ?? own)
@@ -326,8 +323,8 @@ export function closingAttempt(job: SendJob, target: Target, why: string): Unown
 }
 
 /**
- * Attempt 0 of a part whose rows cannot be rendered as one request. It ends the rows that cannot be rendered,
- * and names a part for each request that the others make. Nothing was sent.
+ * Returns the attempt 0 of a part whose rows cannot be rendered as one request. It ends the rows that cannot
+ * be rendered, and has a part for each request that the others make. Nothing was sent.
  */
 export function dividedAttempt(job: SendJob, target: Target, rendered: readonly Rendered[]): UnownedAttempt {
   const { request, requestOffset, history } = job
@@ -342,7 +339,7 @@ export function dividedAttempt(job: SendJob, target: Target, rendered: readonly 
     }
     const error = boundedText(one.error, ROW_ERROR_BYTES)
     for (const { seq } of one.rows) {
-      const outcome = withTaint('rejected', isTainted(history.tainted, { seq }), request.trigger)
+      const outcome = withTaint('rejected', isUncertain(history.uncertain, { seq }), request.trigger)
       results.push({ seq, outcome, error, captured: null })
     }
   }

@@ -1,21 +1,23 @@
 /**
- * What one partition sends, as metrics for operators. They hear of it once in a turn of the event loop. What
- * fails is traced.
+ * Metrics of the requests that one partition sends, updated once in a turn of the event loop, and spans of
+ * its failed attempts.
  */
 import type { StageMetrics } from '@sluice/partition/stage-metrics'
 import type { Traces } from '@sluice/runtime/traces/span'
 import type { UnownedAttempt } from '../ledger/request-history.ts'
 import { deliverPlace } from '../run/partition-spans.ts'
 
-/** Most spans of a partition and a run. What failed besides is in the attempts. */
+/** A partition traces at most this many failures of a run. The topic `attempts` has all of them. */
 const MAX_SPANS = 20
 
-/** Null where runs are not traced. */
-export function failedAttempts(of: {
+/** Returns null if runs are not traced. */
+export function failedAttemptsTrace({
+  traces = null,
+  place,
+}: {
   readonly traces?: Traces | null | undefined
   readonly place: { readonly partition: number }
 }): FailedAttempts | null {
-  const { traces = null, place } = of
   return traces === null ? null : new FailedAttempts(traces, place.partition)
 }
 
@@ -29,7 +31,7 @@ class FailedAttempts {
     this.#partition = partition
   }
 
-  /** An attempt that went well, or was not sent, is passed over. */
+  /** Traces an attempt that was sent and failed, and ignores any other. */
   take(attempt: UnownedAttempt): void {
     const { outcome, runId, seq, method, url, status, error, startedAt, durationMs } = attempt
     if (outcome === 'delivered' || attempt.attempt === 0 || this.#left === 0) return
@@ -62,8 +64,8 @@ export class SentMetrics {
   readonly #failed: FailedAttempts | null
   readonly #attempts = new Map<string, number>()
   #inFlight = 0
-  #toldInFlight = 0
-  #isPlanned = false
+  #reportedInFlight = 0
+  #isScheduled = false
 
   constructor(stageMetrics: StageMetrics, sync: string, failed: FailedAttempts | null) {
     this.#metrics = stageMetrics
@@ -71,29 +73,29 @@ export class SentMetrics {
     this.#failed = failed
   }
 
-  /** A request is handed to a socket (1), or was answered (−1). */
+  /** Counts a request that is handed to a socket (1), or was answered (−1). */
   inFlight(change: 1 | -1): void {
     this.#inFlight += change
-    this.#plan()
+    this.#schedule()
   }
 
   attempted(attempt: UnownedAttempt): void {
     const { outcome } = attempt
     this.#failed?.take(attempt)
     this.#attempts.set(outcome, (this.#attempts.get(outcome) ?? 0) + 1)
-    this.#plan()
+    this.#schedule()
   }
 
-  #plan(): void {
-    if (this.#isPlanned) return
-    this.#isPlanned = true
-    setImmediate(() => this.#tell())
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setImmediate(() => this.#update())
   }
 
-  #tell(): void {
-    this.#isPlanned = false
-    const change = this.#inFlight - this.#toldInFlight
-    this.#toldInFlight = this.#inFlight
+  #update(): void {
+    this.#isScheduled = false
+    const change = this.#inFlight - this.#reportedInFlight
+    this.#reportedInFlight = this.#inFlight
     if (change !== 0) this.#metrics.inFlight(this.#sync, change)
     for (const [outcome, count] of this.#attempts) this.#metrics.attempted(this.#sync, outcome, count)
     this.#attempts.clear()

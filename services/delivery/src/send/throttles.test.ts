@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { Throttles } from './throttles.ts'
 
-/** Pauses of tries, each sent once the pause before it is over. */
+/** The pauses of attempts, each sent once the pause before it is over. */
 function pauses(throttles: Throttles, asked: readonly (number | null)[]): readonly number[] {
   let nowMs = 0
   return asked.map(askedMs => {
@@ -13,7 +13,7 @@ function pauses(throttles: Throttles, asked: readonly (number | null)[]): readon
 
 const steady = (): Throttles => new Throttles({ random: () => 0 })
 
-it('a pause has a floor and grows while every try is throttled, up to a minute', () => {
+it('a pause has a floor and grows while every attempt is throttled, up to a minute', () => {
   const seconds = [1, 2, 4, 8, 16, 32, 60, 60, 60]
   expect(
     pauses(

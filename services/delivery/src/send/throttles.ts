@@ -1,7 +1,7 @@
 /**
- * How long a destination that throttles is left alone. The pause has a floor, whatever the answer says, and
- * grows for as long as every further try is throttled. The limits' store makes it hold for all processes.
- * Each process counts for itself: of several pauses, the one that ends last holds.
+ * Decides how long a destination that throttles is left alone, and how many requests it gets afterwards. The
+ * pause has a floor, whatever the answer says, and grows while every further attempt is throttled. The limits
+ * store makes it hold for all processes. Each process counts for itself, and the pause that ends last holds.
  */
 import { doublingPause } from '@sluice/flow/retry'
 import type { UnownedAttempt } from '../ledger/request-history.ts'
@@ -9,21 +9,20 @@ import type { UnownedAttempt } from '../ledger/request-history.ts'
 const MAX_THROTTLED_MS = 3_600_000
 
 /**
- * How many requests of a partition may be under way since its destination throttled. On throttling it becomes
- * half of the requests that the destination served since it last throttled, or of those under way, whichever
- * is fewer, and at least one. It grows by one for each request that is served since (PROTOCOL.md §8).
+ * Bounds the requests of a partition that are under way, once its destination has throttled (PROTOCOL.md §8).
+ * On throttling, the bound becomes half of the requests served since the last throttling, or half of those
+ * under way, whichever is fewer, and at least one. It grows by one for each request served since.
  *
- * So an API that takes some requests goes on with about as many. An API that takes none gets one request at a
- * time.
+ * So an API that takes some requests keeps getting about as many. An API that takes none gets one at a time.
  */
 export class ThrottleWindow {
   readonly #concurrency: number
-  /** Null while the limits alone decide. */
+  /** The bound; null while the limits alone decide. */
   #size: number | null = null
-  /** When the destination throttled last, by `performance.now()`, and how many requests it served since. */
+  /** The time of the last throttling, by `performance.now()`, and the number of requests served since. */
   #narrowedAtMs = -Infinity
   #servedSince = 0
-  /** Since when no request arrived. */
+  /** The time since which no request has arrived; null while requests arrive. */
   #throttledSince: number | null = null
 
   constructor(concurrency: number) {
@@ -34,24 +33,24 @@ export class ThrottleWindow {
     return this.#size === null
   }
 
-  /** True while the destination throttles all that comes. */
+  /** True while the destination throttles all requests. */
   get isThrottled(): boolean {
     return this.#throttledSince !== null
   }
 
-  /** How many more requests may be under way. */
+  /** Returns the number of further requests that may be under way. */
   room(underWay: number): number {
     return this.#size === null ? Infinity : this.#size - underWay
   }
 
   /**
-   * A request was throttled, or some of its rows were. True if the destination has throttled for an hour
-   * without one success.
+   * Takes an attempt with throttled rows. Returns true if the destination has throttled for an hour without
+   * one success.
    */
   throttled(attempt: UnownedAttempt, sentAtMs: number, underWay: number): boolean {
     const nowMs = performance.now()
     if (hasArrived(attempt)) this.#throttledSince = null
-    // A request that was under way when the destination throttled tells nothing new.
+    // The answer to a request that was under way at the last throttling is no news.
     if (sentAtMs > this.#narrowedAtMs) {
       this.#narrowedAtMs = nowMs
       this.#size = Math.max(1, Math.floor(Math.min(this.#servedSince, underWay) / 2))
@@ -62,7 +61,7 @@ export class ThrottleWindow {
   }
 
   /**
-   * A request was not throttled, so the destination may take more of them. True if the window is gone with
+   * Takes an attempt that was not throttled, which widens the window. Returns true if the window is gone with
    * it.
    */
   served(attempt: UnownedAttempt): boolean {
@@ -76,12 +75,12 @@ export class ThrottleWindow {
   }
 }
 
-/** True if some row of it arrived. */
+/** True if some row of the attempt was delivered. */
 export function hasArrived({ outcome, rows }: UnownedAttempt): boolean {
   return outcome === 'delivered' || rows.some(row => row.outcome === 'delivered')
 }
 
-/** The first pause, and the floor of all. */
+/** The first pause, and the floor of all pauses. */
 const FIRST_PAUSE_MS = 1_000
 /** The longest pause that no answer asked for, before jitter. */
 const MAX_OWN_PAUSE_MS = 60_000
@@ -89,37 +88,37 @@ const MAX_OWN_PAUSE_MS = 60_000
 const JITTER = 0.25
 
 interface Throttled {
-  /**
-   * How often the destination throttled in a row. Answers to requests that were under way together count
-   * once.
-   */
+  /** The number of throttlings in a row. Answers to requests that were under way together count once. */
   readonly times: number
   readonly sinceMs: number
 }
 
-/** Of all destinations that one process sends to; shared by its partitions. */
+/** The throttling of all destinations that one process sends to. Its partitions share it. */
 export class Throttles {
   readonly #random: () => number
   readonly #firstPauseMs: number
   readonly #throttled = new Map<string, Throttled>()
 
-  /** `random` gives numbers from 0 to below 1; `firstPauseMs` is the floor, 1 s. */
+  /** `random` returns numbers from 0 to below 1. `firstPauseMs` is the floor; default 1 s. */
   constructor(options: { readonly random?: () => number; readonly firstPauseMs?: number } = {}) {
     this.#random = options.random ?? Math.random
     this.#firstPauseMs = options.firstPauseMs ?? FIRST_PAUSE_MS
   }
 
   /**
-   * The pause, in ms, after a throttled answer to a request that was sent at `sentAtMs` (of the same clock as
-   * `nowMs`). `askedMs` is what the answer asked for, null if it asked for nothing.
+   * Returns the pause, in ms, after a throttled answer to a request that was sent at `sentAtMs` (by the clock
+   * of `nowMs`). `askedMs` is the pause that the answer asked for; null if none.
    */
   pauseMs(
     destination: string,
-    of: { readonly sentAtMs: number; readonly nowMs: number; readonly askedMs: number | null },
+    {
+      sentAtMs,
+      nowMs,
+      askedMs,
+    }: { readonly sentAtMs: number; readonly nowMs: number; readonly askedMs: number | null },
   ): number {
-    const { sentAtMs, nowMs, askedMs } = of
     const before = this.#throttled.get(destination)
-    // A request that was under way when the pause began tells nothing new.
+    // The answer to a request that was under way when the pause began is no news.
     if (before !== undefined && sentAtMs <= before.sinceMs) return Math.max(this.#firstPauseMs, askedMs ?? 0)
     const times = (before?.times ?? 0) + 1
     this.#throttled.set(destination, { times, sinceMs: nowMs })
@@ -127,7 +126,7 @@ export class Throttles {
     return Math.max(ownMs * (1 + this.#random() * JITTER), askedMs ?? 0)
   }
 
-  /** The destination took, or refused, a request: the next pause is a first one again. */
+  /** Notes that the destination took, or rejected, a request. The next pause is a first one again. */
   served(destination: string): void {
     this.#throttled.delete(destination)
   }

@@ -1,8 +1,8 @@
 /**
- * The requests of one partition, and parts of them, that wait for their next try. Of each only its history is
- * in memory. When it is due, its request is read again from the topic (PROTOCOL.md §8).
+ * The requests of one partition, and parts of them, that wait to be sent again. Only their histories are in
+ * memory. When one is due, its request is read again from the topic (PROTOCOL.md §8).
  *
- * States of a part: waiting → being read → handed out. It comes back as another one if that try fails, too.
+ * States of a part: waiting → being read → handed out. If it fails again, its rows come back as a new part.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Request } from '@sluice/contracts/records'
@@ -11,33 +11,33 @@ import { Notifier } from '@sluice/flow/notifier'
 import { nextTurn, sleep } from '@sluice/flow/sleep'
 import type { Placed } from '@sluice/topics/owned-reader'
 import type { PartHistory } from '../ledger/request-history.ts'
-import { TOLD_FROM_MS } from './destination-gate.ts'
+import { MIN_SHOWN_WAIT_MS } from './destination-gate.ts'
 import type { OpenRequest } from './open-request.ts'
 
-/** Requests that are due lie close together if the API fails. So one read looks so far ahead for the next. */
+/** One read takes requests up to this far ahead. They lie close together if the API fails. */
 const READ_AHEAD_OFFSETS = 256
-/** Requests that are due so close together are read together. None is early. */
-const LEAST_PAUSE_MS = 10
+/** Requests that fall due within this time are read together. None is sent early. */
+const MIN_PAUSE_MS = 10
 
 export interface WaitingPart {
   readonly open: OpenRequest
   readonly part: PartHistory
-  /** By `performance.now()`. */
+  /** The time when it is due, by `performance.now()`. */
   readonly dueAtMs: number
 }
 
 export interface DuePart extends WaitingPart {
   readonly request: Request
-  /** Size of the record in its topic. */
+  /** The size of the record in its topic. */
   readonly bytes: number
 }
 
 export interface WaitingOptions {
-  /** Reads records of `requests` from one offset up to before another. */
-  readonly read: (span: { readonly from: number; readonly to: number }) => AsyncIterable<readonly Placed[]>
+  /** Reads records of `requests` from one offset (inclusive) to another (exclusive). */
+  readonly read: (range: { readonly from: number; readonly to: number }) => AsyncIterable<readonly Placed[]>
   /** Takes a part that is due. The next one is handed out once it resolves. */
   readonly onDue: (due: DuePart) => Promise<void>
-  /** Aborts when no request is to wait any longer: all are handed out at once. */
+  /** Aborts when no request may wait any longer. All are handed out at once. */
   readonly atOnce: AbortSignal
 }
 
@@ -52,10 +52,10 @@ export class WaitingRequests {
     options.atOnce.addEventListener('abort', () => this.#changes.notify(), { once: true })
   }
 
-  /** Until the first of them is due; null if that is soon, or none waits. */
+  /** The wait until the first part is due; null if that is soon, or none waits. */
   get waitsFor(): WaitNow | null {
     const leftMs = this.#nextAtMs - performance.now()
-    if (this.#waiting.size === 0 || leftMs < TOLD_FROM_MS || leftMs === Infinity) return null
+    if (this.#waiting.size === 0 || leftMs < MIN_SHOWN_WAIT_MS || leftMs === Infinity) return null
     const detail = 'requests that failed wait for their next try'
     return { kind: 'tries', until: Date.now() + leftMs, detail }
   }
@@ -67,7 +67,7 @@ export class WaitingRequests {
     this.#changes.notify()
   }
 
-  /** Hands out requests as they are due, until it is aborted. Rejects as the reading does. */
+  /** Hands out requests as they fall due, until aborted. Rejects as `read` does. */
   async handOut(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const seen = this.#changes.version
@@ -81,7 +81,9 @@ export class WaitingRequests {
     }
   }
 
-  /** Takes out what is due, by offset in the order of the topic, and looks when the next one is. */
+  /**
+   * Takes out the parts that are due, by offset, in the order of the topic. Notes when the next one is due.
+   */
   #takeDue(): Map<number, WaitingPart[]> {
     const nowMs = performance.now()
     const due: WaitingPart[] = []
@@ -99,7 +101,7 @@ export class WaitingRequests {
     const woken = new AbortController()
     const ends = AbortSignal.any([signal, woken.signal])
     const changed = this.#changes.after(seen, { signal: ends })
-    const leftMs = Math.max(LEAST_PAUSE_MS, this.#nextAtMs - performance.now())
+    const leftMs = Math.max(MIN_PAUSE_MS, this.#nextAtMs - performance.now())
     const slept =
       this.#nextAtMs === Infinity ? new Promise<never>(() => undefined) : sleep(leftMs, { signal: ends })
     await Promise.race([changed, slept]).finally(() => {

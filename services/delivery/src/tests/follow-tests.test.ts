@@ -1,4 +1,4 @@
-/** Requests that people try out, sent by delivery from the topic `tests`. */
+/** Test requests of people, which delivery sends from the topic `tests`. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { TestAttempt, TestRequest } from '@sluice/contracts/test-records'

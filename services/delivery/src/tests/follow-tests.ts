@@ -1,6 +1,7 @@
 /**
- * Sends the requests of `tests`, which people try out: each once, with the destination, secrets and limits of
- * its sync. It changes no state (PROTOCOL.md §12). Only delivery can do it, since it alone has the secrets.
+ * Sends the test requests of people, from the topic `tests`: each once, with the destination, secrets and
+ * limits of its sync. It changes no state (PROTOCOL.md §12). Only delivery can do this, since it alone has
+ * the secrets.
  */
 import type { TestAttempt, TestRequest } from '@sluice/contracts/test-records'
 import { endingAlso, type Ends } from '@sluice/flow/ends'
@@ -16,8 +17,8 @@ import type { RecordIo } from '@sluice/topics/record-io'
 import { sharedTopics, textKey } from '@sluice/topics/topics'
 import { aboutToSend, sendTest, type TestSender } from './send-test.ts'
 
-/** Tests under way at once in one partition. A slow API then holds up few others (R12). */
-const AT_ONCE = 10
+/** One partition sends at most this many tests at once. A slow API then delays few others (R12). */
+const MAX_AT_ONCE = 10
 const OVERDUE_MS = 10_000
 
 export interface FollowTestsDeps extends TestSender {
@@ -53,7 +54,7 @@ function groupOf(prefix: string): string {
 interface Waiting {
   readonly request: TestRequest
   readonly offset: number
-  /** Nobody sends it after this time, in ms since 1970. */
+  /** It is not sent after this time, in ms since 1970. */
   readonly until: number
 }
 
@@ -62,10 +63,10 @@ class TestPartition {
   readonly #worker: Worker
   readonly #failed = new AbortController()
   readonly #ends: Ends
-  readonly #slots = new Slots({ most: AT_ONCE, overdueMs: OVERDUE_MS })
+  readonly #slots = new Slots({ most: MAX_AT_ONCE, overdueMs: OVERDUE_MS })
   readonly #underWay = new Set<Promise<void>>()
   #watermark = new OffsetWatermark(0)
-  /** Grows from owner to owner: nothing is granted to a predecessor that comes back. */
+  /** Grows from owner to owner, so that the limits grant nothing to a predecessor that comes back. */
   #marker = 0
 
   constructor(deps: FollowTestsDeps, worker: Worker) {
@@ -92,25 +93,23 @@ class TestPartition {
     if (this.#failed.signal.aborted && !drain.aborted && !abort.aborted) throw this.#failed.signal.reason
   }
 
-  /**
-   * Takes up what a predecessor left. What it was about to send may have arrived, and is not sent again.
-   */
+  /** Takes up the open tests of a predecessor. Those that it was about to send are not sent again. */
   async #takeUp(from: number, end: number): Promise<void> {
     const { log } = this.#deps
     const { target } = this.#worker
     const { drain: signal } = this.#ends
     if (from >= end) return
     const open = new Map<string, Waiting>()
-    const announced = new Map<string, TestAttempt>()
+    const intents = new Map<string, TestAttempt>()
     for await (const { records, nextOffset } of log.read(target, { signal, from, to: end })) {
       for (const { offset, timestamp, record } of await this.#decoded(records)) {
         if (record?.name === 'sluice.TestRequest')
           open.set(record.value.id, this.#begun(record.value, offset, timestamp))
         if (record?.name !== 'sluice.TestAttempt') continue
         const { id, final } = record.value
-        if (!final) announced.set(id, record.value)
+        if (!final) intents.set(id, record.value)
         else {
-          announced.delete(id)
+          intents.delete(id)
           this.#finish(open.get(id))
           open.delete(id)
         }
@@ -118,9 +117,9 @@ class TestPartition {
       this.#watermark.skipTo(nextOffset)
     }
     for (const [id, waiting] of open) {
-      const attempt = announced.get(id)
+      const attempt = intents.get(id)
       if (attempt === undefined) this.#send(waiting)
-      else this.#run(waiting, () => this.#append(lost(attempt)))
+      else this.#run(waiting, () => this.#append(afterDeath(attempt)))
     }
   }
 
@@ -151,7 +150,7 @@ class TestPartition {
     const { request, until } = waiting
     this.#run(waiting, async () => {
       using _slot = await this.#slots.take({ signal: this.#ends.drain })
-      // Whoever asked has been told by then that nobody took it up.
+      // The person has seen by then that no process took it up.
       if (Date.now() >= until) return
       const { worker, marker } = { worker: this.#worker, marker: this.#marker }
       await this.#append(aboutToSend(request))
@@ -181,8 +180,8 @@ class TestPartition {
   }
 }
 
-/** The process that was about to send it is gone. */
-function lost(attempt: TestAttempt): TestAttempt {
+/** Returns the end of a test whose process died while it was about to send it. */
+function afterDeath(attempt: TestAttempt): TestAttempt {
   const error = 'the process that was to send it has ended: it may have been sent, or not'
   return { ...attempt, final: true, outcome: 'unknown', error }
 }

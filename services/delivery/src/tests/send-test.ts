@@ -1,4 +1,4 @@
-/** Sends one request that a person tries out, as delivery sends those of runs, and says what came of it. */
+/** Sends one test request of a person, as delivery sends the requests of runs, and returns its attempt. */
 import type { WaitNow } from '@sluice/contracts/run-records'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { Request } from '@sluice/contracts/records'
@@ -26,16 +26,16 @@ export interface TestSender {
 
 interface SendTestDeps extends TestSender {
   readonly worker: Worker
-  /** Of the owner of the partition. */
+  /** The takeover marker of the partition's owner. */
   readonly marker: number
   /** It is not sent after this time, in ms since 1970. */
   readonly until: number
 }
 
-/** A test is tried once, whatever the sync says of retries. */
-const NO_OTHER_TRY = { nextTryMs: () => null, splits: false }
+/** A test is sent once, whatever the sync says of retries. */
+const NO_RETRIES = { nextTryMs: () => null, splits: false }
 
-/** The attempt that announces it. */
+/** Returns the intent of a test, which is recorded before it is sent. */
 export function aboutToSend({ id, sync, trigger, keys, method, path, body }: TestRequest): TestAttempt {
   return {
     ...{ id, sync, trigger, keys, method },
@@ -53,7 +53,7 @@ export function aboutToSend({ id, sync, trigger, keys, method, path, body }: Tes
   }
 }
 
-/** Rejects only when aborted. Whatever keeps it from being sent makes it unsent, with the reason. */
+/** Rejects only when aborted. A test that cannot be sent is unsent, with the reason. */
 export async function sendTest(request: TestRequest, deps: SendTestDeps): Promise<TestAttempt> {
   const { worker, until } = deps
   const late = new AbortController()
@@ -67,7 +67,7 @@ export async function sendTest(request: TestRequest, deps: SendTestDeps): Promis
       owner: { partition: `tests/${worker.target.partition}`, marker: deps.marker },
       onError: deps.onError,
       mayAct: () => isMember(worker),
-      onCutOff: () => undefined,
+      onUnreachable: () => undefined,
     })
     why = () => gate.waitsFor(0)?.detail ?? 'the limits of its destination let nothing through in time'
     const { attempt } = await sent(request, { ...deps, target, gate, signal })
@@ -81,15 +81,15 @@ export async function sendTest(request: TestRequest, deps: SendTestDeps): Promis
   }
 }
 
-/** A secret that is missing is told at once: a person waits. */
+/** Resolves the target, and rejects at once if a secret is missing, since a person waits. */
 async function resolved(
   { definition }: TestRequest,
   resolveTarget: ResolveTarget,
   signal: AbortSignal,
 ): Promise<Target> {
   const missing = new AbortController()
-  const waitsFor = (what: WaitNow | null): void => {
-    if (what !== null) missing.abort(new SluiceError('config', what.detail))
+  const waitsFor = (wait: WaitNow | null): void => {
+    if (wait !== null) missing.abort(new SluiceError('config', wait.detail))
   }
   return await resolveTarget(definition, { signal: AbortSignal.any([signal, missing.signal]), waitsFor })
 }
@@ -101,8 +101,10 @@ interface Sending extends SendTestDeps {
   readonly signal: AbortSignal
 }
 
-async function sent(request: TestRequest, of: Sending): Promise<Sent> {
-  const { target, gate, sender, throttles, worker, signal } = of
+async function sent(
+  request: TestRequest,
+  { target, gate, sender, throttles, worker, signal }: Sending,
+): Promise<Sent> {
   let history: PartHistory = WHOLE
   let lateMs = 0
   for (;;) {
@@ -118,7 +120,7 @@ async function sent(request: TestRequest, of: Sending): Promise<Sent> {
         history,
       },
       {
-        ...{ target, credential, sender, lateMs, another: NO_OTHER_TRY },
+        ...{ target, credential, sender, lateMs, retries: NO_RETRIES },
         sendBeforeMs: permits.useBeforeMs,
         signal: worker.abort,
       },
@@ -134,10 +136,10 @@ async function sent(request: TestRequest, of: Sending): Promise<Sent> {
       const asked = { sentAtMs, nowMs: performance.now(), askedMs: retryAfterMs }
       gate.pause(throttles.pauseMs(target.destination, asked))
     }
-    // Only the token was refused, and another one is worth a try.
-    const isAnew = attempt.nextTryAt !== null && !history.triedAnew
-    if (!isAnew) return result
-    history = { ...history, attempts: 1, sends: 1, answers: 1, triedAnew: true }
+    // It goes on only if the token was refused: it is then sent once more with a new one.
+    const onlyTokenRefused = attempt.nextTryAt !== null && !history.triedNewToken
+    if (!onlyTokenRefused) return result
+    history = { ...history, attempts: 1, sends: 1, answers: 1, triedNewToken: true }
   }
 }
 
@@ -151,7 +153,7 @@ async function credentialOf({ credentials }: Target, signal: AbortSignal): Promi
   return current
 }
 
-/** The request as one of a run that has no other. Its id makes its idempotency key its own. */
+/** Returns the test as the only request of a run. Its id makes its idempotency key unique. */
 function requestOf({ id, trigger, method, path, headers, body, keys }: TestRequest): Request {
   const row = { op: trigger, uncertain: false, captured: null, retried: null, named: null }
   return {

@@ -4,11 +4,11 @@ import { steadyMembership } from '@sluice/testkit/steady-membership'
 import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
 import { SYNC } from '@sluice/testkit/sample-records'
 import { at, syncTopics, textKey } from '@sluice/topics/topics'
-import { tellBacklog } from './report-partition.ts'
+import { showBacklog } from './report-partition.ts'
 
 const { signal: abort } = new AbortController()
 
-it('tells what is left behind the position, and nothing more once it is disposed', async () => {
+it('shows what is left behind the position, and nothing more once it is disposed', async () => {
   await using world = await openTestLog({ partitions: 1 })
   const requests = at(syncTopics(PREFIX, SYNC).requests, 0)
   await world.append(
@@ -29,7 +29,7 @@ it('tells what is left behind the position, and nothing more once it is disposed
       heard.resolve()
     },
   }
-  const backlog = tellBacklog({
+  const backlog = showBacklog({
     ...{ log: world.log, stageMetrics, run: { sync: SYNC }, requests },
     worker: { target: requests, membership, abort },
     ledger: { position: 1, oldestAt: null },

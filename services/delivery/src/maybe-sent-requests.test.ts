@@ -1,6 +1,6 @@
 /**
- * Which requests a successor doubts (PROTOCOL.md §8): whatever a process did before it died, what it sent
- * unseen is among the first requests without an attempt, and there are no more than twice the concurrency.
+ * A successor takes the right requests for maybe sent (PROTOCOL.md §8). All that a dead process sent without
+ * a record are among the first requests without an attempt, and they are at most twice the concurrency.
  */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import type { Request } from '@sluice/contracts/records'
@@ -27,7 +27,7 @@ const removals = (key: string): Partial<Request> => ({
 })
 
 it.each([0, 1, 2, 3, 4, 5, 6, 7])(
-  `lie within what a successor doubts, in a random life (SLUICE_TEST_SEED=${SEED}, %i)`,
+  `sends without a record lie within what a successor takes for maybe sent, in a random life (SLUICE_TEST_SEED=${SEED}, %i)`,
   async round => {
     const random = randomFrom(SEED + round)
     const concurrency = 1 + random.below(4)
@@ -35,7 +35,7 @@ it.each([0, 1, 2, 3, 4, 5, 6, 7])(
     const errors = { attempts: 2, backoff: { first: '1ms', max: '3ms' } }
     const fields = round < 4 ? (): Partial<Request> => ({}) : removals
     const begin = { removalsFirst: round >= 4 }
-    // All others wait for the last try of a removal.
+    // All others wait for the last attempt of a removal.
     const fates = round < 4 ? FATES : FATES.slice(0, -1)
     await lives.begin(keys, { errors, sync: { limits: { concurrency } }, fields, begin })
     for (let life = 0; life < 3; life += 1) {
@@ -47,12 +47,12 @@ it.each([0, 1, 2, 3, 4, 5, 6, 7])(
       await living.kill()
       const recorded = new Set((await lives.attempts()).map(({ seq }) => `k${seq}`))
       const sent = new Set(lives.api.tries.slice(before).map(({ key }) => key))
-      const unseen = [...sent].filter(key => !recorded.has(key))
-      const untold = keys.filter(key => !recorded.has(key))
-      const first = untold.slice(0, 2 * concurrency)
+      const unrecorded = [...sent].filter(key => !recorded.has(key))
+      const withoutAttempt = keys.filter(key => !recorded.has(key))
+      const first = withoutAttempt.slice(0, 2 * concurrency)
       expect(
-        unseen.filter(key => !first.includes(key)),
-        `unseen with ${concurrency} at once`,
+        unrecorded.filter(key => !first.includes(key)),
+        `sent without a record with ${concurrency} at once`,
       ).toEqual([])
     }
   },

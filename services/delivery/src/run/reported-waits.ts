@@ -1,7 +1,7 @@
 /**
- * Says when people should be told that a partition begins or ceases to wait. Some waits come and go many
- * times a second for days, and each report stays on `runs` for a while. So a change is told at once as long
- * as changes are rare, and then only now and then.
+ * The waits of a run that people see: which wait it is, and when a change is reported. Some waits come and go
+ * many times a second for days, and each report stays on `runs` for a while. So rare changes are reported at
+ * once, and frequent ones only now and then.
  */
 import type { Wait, WaitNow } from '@sluice/contracts/run-records'
 import type { AttemptCredentials } from '../destination/attempt-credentials.ts'
@@ -11,24 +11,22 @@ import type { WaitingRequests } from '../send/waiting-requests.ts'
 
 const THROTTLED = 'the API asked for a pause, and took no request since'
 
-/** Returns what the requests of a run wait for; null while requests are sent, or there is none. */
-export function queueWait(
-  {
-    queued,
-    underWay,
-    window,
-  }: {
-    readonly queued: number
-    readonly underWay: number
-    readonly window: Pick<ThrottleWindow, 'isThrottled'>
-  },
-  of: {
-    readonly gate: DestinationGate
-    readonly credentials: AttemptCredentials | null
-    readonly waiting: Pick<WaitingRequests, 'waitsFor'>
-  },
-): WaitNow | null {
-  const { gate, credentials, waiting } = of
+/** Returns the wait of the requests of a run; null while requests are sent, or there are none. */
+export function queueWait({
+  queued,
+  underWay,
+  window,
+  gate,
+  credentials,
+  waiting,
+}: {
+  readonly queued: number
+  readonly underWay: number
+  readonly window: Pick<ThrottleWindow, 'isThrottled'>
+  readonly gate: DestinationGate
+  readonly credentials: AttemptCredentials | null
+  readonly waiting: Pick<WaitingRequests, 'waitsFor'>
+}): WaitNow | null {
   const token = credentials?.waitsFor ?? null
   if (queued > 0 && token !== null) return token
   const wait = queued === 0 ? null : gate.waitsFor(underWay)
@@ -38,41 +36,43 @@ export function queueWait(
   return wait ?? (queued + underWay > 0 ? null : waiting.waitsFor)
 }
 
-/** So many changes are told at once, and one more after each pause. */
-const CHANGES_AT_ONCE = 10
-/** An end that moves by less is the same to people. */
+/** This many changes are reported at once, and one more after each pause. */
+const MAX_CHANGES_AT_ONCE = 10
+/** People do not care about ends that differ by less. */
 const SAME_END_MS = 2_000
 
-export class WaitTeller {
+export class ReportedWaits {
   #seen: Wait | null = null
-  #told: Wait | null = null
-  #left = CHANGES_AT_ONCE
+  #reported: Wait | null = null
+  #left = MAX_CHANGES_AT_ONCE
   #refilledMs = 0
 
-  /** `before` is what an earlier owner told last of the run: it may be over. */
+  /** `before` has the wait that an earlier owner of the run reported last. It may be over. */
   constructor(before: readonly Wait[]) {
-    this.#told = before[0] ?? null
+    this.#reported = before[0] ?? null
   }
 
-  /** What people were told last. */
-  get told(): readonly Wait[] {
-    return this.#told === null ? [] : [this.#told]
+  /** The wait that was reported last. */
+  get reported(): readonly Wait[] {
+    return this.#reported === null ? [] : [this.#reported]
   }
 
-  /** True if people should be told now. `refillMs`: how often, if changes never cease. */
+  /**
+   * Takes the present wait. Returns true if it is to be reported now. `refillMs` bounds how often that is.
+   */
   see(wait: WaitNow | null, { nowMs, refillMs }: { nowMs: number; refillMs: number }): boolean {
     this.#seen = wait === null ? null : this.#since(wait)
     if (nowMs - this.#refilledMs >= refillMs) {
-      this.#left = Math.min(CHANGES_AT_ONCE, this.#left + 1)
+      this.#left = Math.min(MAX_CHANGES_AT_ONCE, this.#left + 1)
       this.#refilledMs = nowMs
     }
-    if (isAlike(this.#seen, this.#told) || this.#left === 0) return false
+    if (isAlike(this.#seen, this.#reported) || this.#left === 0) return false
     this.#left -= 1
-    this.#told = this.#seen
+    this.#reported = this.#seen
     return true
   }
 
-  /** Times are whole ms on the topic. */
+  /** Adds the begin of the wait. Records hold whole ms. */
   #since(wait: WaitNow): Wait {
     const since = wait.kind === this.#seen?.kind ? this.#seen.since : Date.now()
     return { ...wait, since, until: wait.until === null ? null : Math.ceil(wait.until) }

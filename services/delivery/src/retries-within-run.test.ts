@@ -14,7 +14,8 @@ beforeEach(async () => {
 afterEach(() => lives[Symbol.asyncDispose]())
 
 /**
- * The fates of the tries; how many there are; what the row comes to, null: it arrives; tries of equal keys.
+ * The fates of the attempts; their number; the outcome of the row, null if it arrives; attempts of equal
+ * keys.
  */
 type Case = readonly [
   what: string,
@@ -24,9 +25,9 @@ type Case = readonly [
   keys: string,
 ]
 
-describe('a request whose tries, with `retry: now` and two extra tries,', () => {
+describe('a request whose attempts, with `retry: now` and two retries,', () => {
   const T = 'time-out'
-  /** What the tries meet, how many there are, what the row comes to, and which tries share a key. */
+  /** The fates of the attempts, their number, the outcome of the row, and the attempts that share a key. */
   const CASES: readonly Case[] = [
     ['arrive at once', [OK], 1, null, 'a'],
     ['are refused and then arrive', [{ status: 400 }, OK], 2, null, 'ab'],
@@ -36,9 +37,9 @@ describe('a request whose tries, with `retry: now` and two extra tries,', () => 
     ['are too slow for the API', [{ status: 408 }, OK], 2, null, 'ab'],
     ['have no answer, so that the key stays', [T, OK], 2, null, 'aa'],
     ['have no answer at all', [T, 'broken', T], 3, 'unknown', 'aaa'],
-    ['have no answer and are then refused: it stays in doubt', [T, { status: 400 }], 3, 'unknown', 'aab'],
+    ['have no answer and are then refused: it stays unknown', [T, { status: 400 }], 3, 'unknown', 'aab'],
     [
-      'break the API and are then refused: it stays in doubt',
+      'break the API and are then refused: it stays unknown',
       [{ status: 500 }, { status: 400 }],
       3,
       'unknown',
@@ -47,7 +48,7 @@ describe('a request whose tries, with `retry: now` and two extra tries,', () => 
     ['reach no server', ['refused'], 3, 'unsent', 'aaa'],
     ['reach no server and then arrive', ['refused', OK], 2, null, 'aa'],
     [
-      'are throttled, which is no try',
+      'are throttled, which uses up no retry',
       [{ status: 400 }, { status: 429 }, { status: 400 }, OK],
       4,
       null,
@@ -114,7 +115,7 @@ describe('a request whose tries, with `retry: now` and two extra tries,', () => 
     expect(await lives.entries()).toEqual([])
   })
 
-  it('fail gets three extra tries by default', async () => {
+  it('fail gets three retries by default', async () => {
     await lives.begin(['k'])
     lives.api.script = always({ status: 400 })
     await lives.finish()
