@@ -10,7 +10,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createSqliteIndex } from '@sluice/history/adapters/sqlite'
-import type { AttemptFacts, IndexSearch } from '@sluice/history/port'
+import type { AttemptFacts, AttemptSearch, SearchPlace } from '@sluice/history/port'
 
 const ATTEMPTS = Number(process.argv[2] ?? 5_000_000)
 const BATCH = 500
@@ -33,6 +33,11 @@ function attemptOf(n: number): AttemptFacts {
     error: hasFailed ? `HTTP 422: ${REASONS[Math.floor(n / 20) % REASONS.length] ?? ''} in row ${n}` : null,
     ...{ startedAt: FROM + n * SPACING_MS, durationMs: n % 400, keys: [String(row)], details: null },
   }
+}
+
+function runOf(n: number): NonNullable<AttemptSearch['run']> {
+  const { run, runId } = attemptOf(n)
+  return { id: runId, number: run }
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
@@ -60,13 +65,13 @@ try {
   rmSync(folder, { recursive: true })
 }
 
-function searches(): readonly (readonly [string, Partial<IndexSearch>])[] {
+function searches(): readonly (readonly [string, Partial<AttemptSearch>])[] {
   const middle = FROM + (ATTEMPTS / 2) * SPACING_MS
   const status = { from: 422, to: 422 }
   return [
     ['the newest', {}],
     ['of one sync', { lives: lives.slice(0, 1) }],
-    ['of a run', { runId: attemptOf(ATTEMPTS / 2).runId }],
+    ['of a run', { run: runOf(ATTEMPTS / 2) }],
     ['of a key', { key: '42' }],
     ['of a key of one sync, rejected', { key: '42', lives: lives.slice(1, 2), outcome: 'rejected' }],
     ['4xx of a sync', { status: { from: 400, to: 499 }, lives: lives.slice(2, 3) }],
@@ -74,12 +79,12 @@ function searches(): readonly (readonly [string, Partial<IndexSearch>])[] {
     ['a status that nobody had', { status: { from: 500, to: 599 } }],
     ['an error that one has', { search: `in row ${20 * 1_000 + 7}` }],
     ['an error that many have', { search: 'Phone IS'.toLowerCase() }],
-    ['an error that many have, of a run', { search: 'taken', runId: attemptOf(1).runId }],
+    ['an error that many have, of a run', { search: 'taken', run: runOf(1) }],
     ['an error that nobody has', { search: 'no such text' }],
   ]
 }
 
-async function measure(name: string, search: Partial<IndexSearch>): Promise<void> {
+async function measure(name: string, search: Partial<AttemptSearch>): Promise<void> {
   const times: number[] = []
   const cpu = process.cpuUsage()
   let found = 0
@@ -96,24 +101,25 @@ async function measure(name: string, search: Partial<IndexSearch>): Promise<void
 async function measurePaging(): Promise<void> {
   const times: number[] = []
   const cpu = process.cpuUsage()
-  let before: number | null = null
+  let before: SearchPlace | null = null
   let found = 0
-  do {
+  for (let hasMore = true; hasMore && found < 10_000;) {
     const startedAt = performance.now()
     const page = await index.search(searchOf({ outcome: 'rejected', before, limit: 100 }), { signal })
     times.push(performance.now() - startedAt)
     found += page.attempts.length
-    before = page.next
-  } while (before !== null && found < 10_000)
+    before = page.placeAfter(page.attempts.length)
+    hasMore = page.hasMore
+  }
   const { user, system } = process.cpuUsage(cpu)
   tell('a page of 100, of 10,000 rejected', times, (user + system) / 1_000 / times.length, `${found} found`)
 }
 
-function searchOf(search: Partial<IndexSearch>): IndexSearch {
+function searchOf(search: Partial<AttemptSearch>): AttemptSearch {
   return {
     ...{
       lives,
-      runId: null,
+      run: null,
       key: null,
       trigger: null,
       status: null,

@@ -12,10 +12,20 @@ import { Audit } from './audit/read-audit.ts'
 import type { Catalog } from './catalog.ts'
 import { destinationsPageOf } from './destinations-page.ts'
 import { assertStatus, findDefinition, findHeldRun, findRun } from './runs/find-run.ts'
-import { commandAbout, followRun, isNew, runCommand, sendCommands, type Asked } from './runs/follow-run.ts'
+import {
+  commandAbout,
+  followRun,
+  isNew,
+  runCommand,
+  sendCommands,
+  type Asked,
+  type SeenRun,
+} from './runs/follow-run.ts'
+import { followToRest } from './runs/follow-to-rest.ts'
 import { healthOf, type HealthSource } from './health/read-health.ts'
 import { EmptyHistory } from './history/empty-history.ts'
 import { LogHistory } from './history/log-history.ts'
+import { runView } from './history/run-views.ts'
 import { resourcesPageOf, syncsPageOf } from './named-pages.ts'
 import { shownOf, type NextRun } from './runs/next-run.ts'
 import { vaultOf, type Pipeline } from './pipeline.ts'
@@ -43,6 +53,7 @@ import { UntakenRuns } from './waits/untaken-runs.ts'
 /** The deletion of a sync waits so long for a detector in another process. */
 const FORGOTTEN_WITHIN_MS = 10_000
 const SAMPLE_ROWS = 20
+const NO_RUNS: SeenRun['runs'] = { events: new Map(), reports: new Map() }
 /** A change of the vault is made so often while other processes change the same secret. */
 const MAX_CHANGES = 5
 
@@ -469,22 +480,42 @@ export class ProjectControl implements Control {
    * aborts.
    */
   async #follow(
-    { after, command, publishes, ...of }: Asked,
-    { onProgress, cancel }: Following,
+    { after, command, publishes, runId, definition, beyond }: Asked,
+    following: Following,
     late = new AbortController().signal,
   ): Promise<FollowedRun> {
     const pipeline = await this.#open()
     const { sync, by = null } = command
     const { signal } = new AbortController()
-    await this.#publication.before({ publishes, definition: of.definition }, signal)
+    await this.#publication.before({ publishes, definition }, signal)
     // A detector takes only the commands of syncs that it was started for.
     return await this.#withServices(new Set([sync]), async failed => {
       using untaken = isNew(command) ? this.#untaken.remember(command) : null
       await sendCommands(pipeline, after === undefined ? [command] : [after, command], signal)
-      const followed = { sync, by, waits: this.#waitsOf(pipeline), untaken: untaken?.event, ...of }
       const followedUntil = AbortSignal.any([failed, late])
-      const { view } = await followRun(pipeline, followed, { onProgress, cancel, signal: followedUntil })
-      return { view: await placedRun(view, this.#catalog, signal) }
+      const waits = this.#waitsOf(pipeline)
+      const find = (id: string): SeenRun | undefined => {
+        const runs = pipeline.runs.of(sync) ?? NO_RUNS
+        const event = runs.events.get(id) ?? (id === untaken?.event.runId ? untaken.event : undefined)
+        return event === undefined ? undefined : { event, runs }
+      }
+      const viewOf = async ({ event, runs }: SeenRun): Promise<RunView | null> => {
+        if (event === beyond) return null
+        const waiting = await waits.of(event, runs, followedUntil)
+        // Mostly a detector takes the run up at once. Then its first event is the first state.
+        if (event === untaken?.event && waiting.length === 0) return null
+        return runView(event, definition, runs.reports, waiting)
+      }
+      const cancelRun = (id: string): void => {
+        const cancel = commandAbout({ sync, runId: id }, 'cancel', by)
+        sendCommands(pipeline, [cancel], followedUntil).catch((err: unknown) =>
+          pipeline.logger.warn({ err, run: id }, 'the run could not be asked to stop'),
+        )
+      }
+      const states = followRun(pipeline, { runId, waits, find, viewOf }, followedUntil)
+      const followed = await followToRest(states, { runId, cancelRun, following })
+      if (followed === null) throw new SluiceError('internal', `run ${runId} ended without a state`)
+      return { view: await placedRun(followed.view, this.#catalog, signal) }
     })
   }
 

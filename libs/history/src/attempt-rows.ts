@@ -1,6 +1,7 @@
-/** The rows of an attempt, and the body that it sent. They stand in its request. */
+/** The rows of an attempt, and what it sent and received. Rows and body stand in its request. */
 import type { Attempt, Request, Unrenderable } from '@sluice/contracts/records'
 import { RECORDED_BODY_BYTES } from '@sluice/domain/bounded-text'
+import type { AttemptDetails } from './port.ts'
 
 const MAX_CHARACTER_BYTES = 4
 
@@ -16,14 +17,38 @@ export function keysOf(
   return part === null || part === undefined ? keys : part.flatMap(position => keys[position] ?? [])
 }
 
-/** The body that it sent, as text. Null if it had none, or it is not held any more. */
-export function requestBodyOf(attempt: Attempt, body: Uint8Array | null): string | null {
-  if (Array.isArray(attempt.part)) return attempt.partBody
-  return body === null ? null : decoder.decode(body)
+/** A body, or its beginning, with the length of the whole one. */
+export interface KeptBody {
+  readonly body: Uint8Array | null
+  readonly bodyBytes: number
 }
 
-/** Of a part, the beginning of the body is recorded, without its length. */
-export function isPartCut({ part, partBody }: Pick<Attempt, 'part' | 'partBody'>): boolean {
+/**
+ * The headers and bodies of an attempt; `kept` is the body of its request, and null if it is not held any
+ * more.
+ */
+export function attemptDetails(attempt: Attempt, kept: KeptBody | null): AttemptDetails {
+  const { requestHeaders, responseHeaders, responseBody, part, partBody } = attempt
+  const isOfPart = Array.isArray(part)
+  const body = kept?.body ?? null
+  const isCut = kept !== null && !isOfPart && kept.bodyBytes > (body?.length ?? 0)
+  return {
+    requestHeaders: { ...requestHeaders },
+    requestBody: isOfPart ? partBody : body === null ? null : decoder.decode(body),
+    ...(isCut ? { requestBodyBytes: kept.bodyBytes } : isPartCut(attempt) ? { requestBodyBytes: null } : {}),
+    responseHeaders: { ...responseHeaders },
+    responseBody,
+  }
+}
+
+/** The whole body of a request that is held. */
+export function wholeBody(request: Request | Unrenderable): KeptBody {
+  const body = bodyOf(request)
+  return { body, bodyBytes: body?.length ?? 0 }
+}
+
+/** True if only the beginning of a part's body is recorded. Its length is not recorded then. */
+function isPartCut({ part, partBody }: Pick<Attempt, 'part' | 'partBody'>): boolean {
   return Array.isArray(part) && mayBeCut(partBody)
 }
 

@@ -14,13 +14,13 @@ import { openTestLog, type TestLog } from '@sluice/testkit/test-log'
 import { at, homePartition, runKey, sharedTopics, syncTopics, textKey } from '@sluice/topics/topics'
 import { createSqliteIndex } from './adapters/sqlite.ts'
 import { TopicsFollower } from './follow-topics.ts'
-import type { HistoryIndex, IndexedAttempt, IndexSearch } from './port.ts'
+import type { AttemptSearch, FoundAttempt, HistoryIndex } from './port.ts'
 
 const { signal } = new AbortController()
 const NEVER_MS = 3_600_000
 const LIFE = { sync: SYNC, incarnation: INCARNATION }
-const ANY: IndexSearch = {
-  ...{ lives: [LIFE], runId: null, key: null, trigger: null, status: null, outcome: null, since: null },
+const ANY: AttemptSearch = {
+  ...{ lives: [LIFE], run: null, key: null, trigger: null, status: null, outcome: null, since: null },
   ...{ until: null, search: null, searchesBodies: false, limit: 100, before: null },
 }
 
@@ -67,7 +67,7 @@ async function tell(...[fields]: Parameters<typeof sampleEvent>): Promise<void> 
   await world.runs.caughtUp(target.partition, { signal })
 }
 
-async function found(search: Partial<IndexSearch> = {}): Promise<readonly IndexedAttempt[]> {
+async function found(search: Partial<AttemptSearch> = {}): Promise<readonly FoundAttempt[]> {
   expect(await follower.caughtUp([SYNC], { withinMs: 10_000, signal })).toBe(true)
   return (await index.search({ ...ANY, ...search }, { signal })).attempts
 }

@@ -12,8 +12,8 @@ import { openRun, type RunsView, type SyncRuns } from '@sluice/runs/runs-view'
 import { decodeEach, type Placed } from '@sluice/topics/owned-reader'
 import { at, isMarkerKey, keyText, SHARED_PARTITIONS, syncTopics } from '@sluice/topics/topics'
 import { RECORDED_BODY_BYTES } from '@sluice/domain/bounded-text'
-import { bodyOf, isPartCut, keysOf, requestBodyOf } from './attempt-rows.ts'
-import type { AttemptDetails, AttemptFacts, FollowedTopic, HistoryIndex, Mention, Place } from './port.ts'
+import { attemptDetails, bodyOf, keysOf } from './attempt-rows.ts'
+import type { AttemptFacts, FollowedTopic, HistoryIndex, Mention, Place } from './port.ts'
 import { readRequests, type TopicsDeps } from './read-records.ts'
 
 /** How long the index may lie behind a run at work. */
@@ -226,7 +226,7 @@ export class TopicsFollower implements AsyncDisposable {
     )
     return found.map(({ attempt, offset }) => {
       const request = requests.get(attempt.requestOffset)
-      const details = index.hasBodies ? detailsOf(attempt, request ?? null) : null
+      const details = index.hasBodies ? attemptDetails(attempt, request ?? null) : null
       return { ...attempt, offset, keys: keysOf(attempt, request?.keys ?? []), details }
     })
   }
@@ -271,22 +271,4 @@ function wholeCharacters(text: Uint8Array, most: number): number {
   // The bytes within a character begin with the bits 10.
   while (end > 0 && ((text[end] ?? 0) & 0xc0) === 0x80) end -= 1
   return end
-}
-
-interface KeptBody {
-  /** Its beginning, or all of it. */
-  readonly body: Uint8Array | null
-  readonly bodyBytes: number
-}
-
-function detailsOf(attempt: Attempt, kept: KeptBody | null): AttemptDetails {
-  const { requestHeaders, responseHeaders, responseBody, part } = attempt
-  const isCut = kept !== null && !Array.isArray(part) && kept.bodyBytes > (kept.body?.length ?? 0)
-  return {
-    requestHeaders: { ...requestHeaders },
-    requestBody: requestBodyOf(attempt, kept?.body ?? null),
-    ...(isCut ? { requestBodyBytes: kept.bodyBytes } : isPartCut(attempt) ? { requestBodyBytes: null } : {}),
-    responseHeaders: { ...responseHeaders },
-    responseBody,
-  }
 }

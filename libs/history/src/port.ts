@@ -80,15 +80,19 @@ export interface MentionsBatch {
   readonly next: number
 }
 
-export interface IndexedAttempt extends AttemptFacts, SyncLife {
-  /** Rises with the time at which attempts started. No two attempts have the same. */
-  readonly id: number
+/** An attempt with its place. */
+export interface FoundAttempt extends AttemptFacts, SyncLife {
   readonly partition: number
 }
 
-export interface IndexSearch {
-  readonly lives: readonly SyncLife[]
-  readonly runId: string | null
+/** A run of a sync: its ULID, and its number among the sync's runs. */
+export interface NumberedRun {
+  readonly id: string
+  readonly number: number
+}
+
+export interface AttemptFilter {
+  readonly run: NumberedRun | null
   readonly key: string | null
   readonly trigger: Op | null
   /** Both inclusive. */
@@ -101,16 +105,28 @@ export interface IndexSearch {
   readonly search: string | null
   /** True to look for it in bodies, too. */
   readonly searchesBodies: boolean
-  readonly limit: number
-  /** Only attempts with smaller ids. */
-  readonly before: number | null
 }
 
+export interface AttemptSearch extends AttemptFilter {
+  readonly lives: readonly SyncLife[]
+  readonly limit: number
+  /** The place that a page before gave; null for the first page. */
+  readonly before: SearchPlace | null
+}
+
+/** The place where a search goes on: an id of the index, or the offsets below which partitions are read. */
+export type SearchPlace = number | PartitionOffsets
+export type PartitionOffsets = readonly (readonly [partition: string, offset: number])[]
+
 export interface Found {
-  /** By falling id. */
-  readonly attempts: readonly IndexedAttempt[]
-  /** The `before` of the next page; null if there are no more. A page may be short and still have one. */
-  readonly next: number | null
+  /** The newest first. */
+  readonly attempts: readonly FoundAttempt[]
+  /** True if there may be more. A page may be short, or empty, and still have more: its search took long. */
+  readonly hasMore: boolean
+  /** The `before` of the page that goes on after the first `count` of these attempts. */
+  placeAfter(count: number): SearchPlace | null
+  /** Where the search ended early: attempts from before this time were not looked at (ms since 1970). */
+  readonly lookedBackTo: number | null
 }
 
 /** How many attempts of a run ended like this in one second. */
@@ -130,7 +146,30 @@ export interface IndexFigures {
   readonly bytes: number
 }
 
-export interface HistoryIndex extends AsyncDisposable {
+export type RunPlace = SyncLife & { readonly run: NumberedRun }
+
+/**
+ * Answers questions about the history. A process asks its index, or the topics themselves where no index has
+ * all that they hold. Methods may be called concurrently. An abort throws the signal's reason. None of them
+ * throws for a run or sync of which nothing is known.
+ */
+export interface HistoryReader {
+  search(search: AttemptSearch, options: { readonly signal: AbortSignal }): Promise<Found>
+  /** The attempts at one request, in the order of the topic. */
+  ofRequest(
+    request: RunPlace & { readonly partition: number; readonly seq: number },
+    options: { readonly signal: AbortSignal },
+  ): Promise<readonly FoundAttempt[]>
+  /** Where a key is mentioned; at most the `limit` latest places. */
+  mentions(
+    key: SyncLife & { readonly key: string; readonly limit: number },
+    options: { readonly signal: AbortSignal },
+  ): Promise<readonly { readonly place: Place; readonly offset: number }[]>
+  /** The figures of a run, by second. */
+  figures(run: RunPlace, options: { readonly signal: AbortSignal }): Promise<readonly FigureRow[]>
+}
+
+export interface HistoryIndex extends HistoryReader, AsyncDisposable {
   /** True if it keeps headers and bodies. */
   readonly hasBodies: boolean
   /** From where to read a place on; null for one that was not read yet. */
@@ -138,27 +177,13 @@ export interface HistoryIndex extends AsyncDisposable {
   /** Stores a batch with the position after it, or nothing. Batches of a place come in order. */
   addAttempts(batch: AttemptsBatch): void
   addMentions(batch: MentionsBatch): void
-  /** An abort throws the signal's reason. Throws nothing for a run or sync that it does not know. */
-  search(search: IndexSearch, options: { readonly signal: AbortSignal }): Promise<Found>
-  /** The attempts at one request, in the order of the topic. */
-  ofRequest(of: {
-    readonly runId: string
-    readonly partition: number
-    readonly seq: number
-  }): readonly IndexedAttempt[]
-  /** Where a key is mentioned, the latest first; at most `limit` places. */
-  mentions(
-    of: SyncLife & { readonly key: string; readonly limit: number },
-  ): readonly { readonly place: Place; readonly offset: number }[]
   /** The sync and the number of a run with attempts; null if it knows none. */
   run(runId: string): (SyncLife & { readonly number: number }) | null
-  /** The figures of a run, by second. */
-  figures(runId: string): readonly FigureRow[]
   /**
    * Forgets, in small pieces, what is older than `before` (ms since 1970), what is beyond the largest size,
    * and what is of another life of a sync than `lives` says. The last mention of a key is kept however old it
    * is. Returns true if there may be more to do.
    */
-  sweep(of: { readonly before: number; readonly lives: readonly SyncLife[] }): boolean
+  sweep(options: { readonly before: number; readonly lives: readonly SyncLife[] }): boolean
   size(): IndexFigures
 }

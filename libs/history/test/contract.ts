@@ -5,7 +5,16 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { randomFrom, type Random } from '@sluice/testkit/random'
 import { seedOf } from '@sluice/testkit/seeded-random'
-import type { AttemptFacts, HistoryIndex, IndexedAttempt, IndexSearch, Place, SyncLife } from '../src/port.ts'
+import type {
+  AttemptFacts,
+  AttemptSearch,
+  FoundAttempt,
+  HistoryIndex,
+  Place,
+  RunPlace,
+  SearchPlace,
+  SyncLife,
+} from '../src/port.ts'
 
 export interface IndexHarness {
   open(options: {
@@ -23,8 +32,8 @@ const OTHER: SyncLife = { sync: 'orders', incarnation: 'i2' }
 const ATTEMPTS: Place = { ...LIFE, topic: 'attempts', partition: 0 }
 const CHANGES: Place = { ...LIFE, topic: 'changes', partition: 0 }
 
-const ANY: IndexSearch = {
-  ...{ lives: [LIFE, OTHER], runId: null, key: null, trigger: null, status: null, outcome: null },
+const ANY: AttemptSearch = {
+  ...{ lives: [LIFE, OTHER], run: null, key: null, trigger: null, status: null, outcome: null },
   ...{ since: null, until: null, search: null, searchesBodies: false, limit: 100, before: null },
 }
 
@@ -71,9 +80,9 @@ export function historyIndexContract(name: string, harness: IndexHarness): void 
       )
       const first = await index.search({ ...ANY, limit: 2 }, { signal })
       addAttempts(index, [sampleFacts(5), sampleFacts(6, { startedAt: 3_000 })])
-      const rest = await index.search({ ...ANY, limit: 2, before: first.next }, { signal })
+      const rest = await index.search({ ...ANY, limit: 2, before: first.placeAfter(2) }, { signal })
       expect([...first.attempts, ...rest.attempts].map(({ seq }) => seq)).toEqual([4, 3, 2, 1])
-      expect(rest.next).toBeNull()
+      expect(rest.hasMore).toBe(false)
     })
 
     it('keeps apart attempts that started in the same millisecond', async () => {
@@ -105,7 +114,9 @@ export function historyIndexContract(name: string, harness: IndexHarness): void 
       expect([index.position(ATTEMPTS), index.position(CHANGES)]).toEqual([17, 9])
       expect(index.position({ ...ATTEMPTS, partition: 1 })).toBeNull()
       expect((await index.search(ANY, { signal })).attempts).toHaveLength(1)
-      expect(index.mentions({ ...LIFE, key: 'a', limit: 5 })).toEqual([{ place: CHANGES, offset: 3 }])
+      expect(await index.mentions({ ...LIFE, key: 'a', limit: 5 }, { signal })).toEqual([
+        { place: CHANGES, offset: 3 },
+      ])
     })
 
     it('stores a batch with its place, or nothing of it', async () => {
@@ -116,32 +127,34 @@ export function historyIndexContract(name: string, harness: IndexHarness): void 
       expect((await index.search(ANY, { signal })).attempts.map(({ seq }) => seq)).toEqual([1])
     })
 
-    it('finds where a key is mentioned, the latest first, and no other key of another sync', () => {
+    it('finds where a key is mentioned, the latest first, and no other key of another sync', async () => {
       const at = (offset: number, key: string) => ({ key, offset, at: offset })
       index.addMentions({ place: CHANGES, mentions: [at(1, 'a'), at(2, 'b'), at(3, 'a')], next: 4 })
       const retry: Place = { ...LIFE, topic: 'retry', partition: 1 }
       index.addMentions({ place: retry, mentions: [at(2, 'a')], next: 4 })
       index.addMentions({ place: { ...CHANGES, ...OTHER }, mentions: [at(9, 'a')], next: 4 })
-      const places = index.mentions({ ...LIFE, key: 'a', limit: 9 })
+      const find = (key: string, limit: number) => index.mentions({ ...LIFE, key, limit }, { signal })
+      const places = await find('a', 9)
       expect(places.map(({ place, offset }) => [place.topic, offset])).toEqual([
         ['changes', 3],
         ['retry', 2],
         ['changes', 1],
       ])
-      expect(index.mentions({ ...LIFE, key: 'a', limit: 1 })).toHaveLength(1)
-      expect(index.mentions({ ...LIFE, key: 'c', limit: 9 })).toEqual([])
+      expect(await find('a', 1)).toHaveLength(1)
+      expect(await find('c', 9)).toEqual([])
     })
 
-    it('counts the attempts of a run by second, outcome and duration', () => {
+    it('counts the attempts of a run by second, outcome and duration', async () => {
       addAttempts(index, [
         sampleFacts(1),
         sampleFacts(1, { durationMs: 1_000 }),
         sampleFacts(2, { runId: 'R2' }),
       ])
       addAttempts(index, [sampleFacts(1, { outcome: 'rejected' }), sampleFacts(1)])
-      const figures = index.figures('R1').map(({ second, outcome, count }) => `${second} ${outcome} ${count}`)
+      const found = await index.figures(runPlace('R1'), { signal })
+      const figures = found.map(({ second, outcome, count }) => `${second} ${outcome} ${count}`)
       expect(figures.toSorted()).toEqual(['1 delivered 1', '1 delivered 2', '1 rejected 1'])
-      expect(index.figures('R9')).toEqual([])
+      expect(await index.figures(runPlace('R9'), { signal })).toEqual([])
     })
 
     it('forgets what is too old, with all that led there, and keeps the last mention of a key', async () => {
@@ -153,8 +166,10 @@ export function historyIndexContract(name: string, harness: IndexHarness): void 
       expect((await allPages(index, ANY)).map(({ seq }) => seq)).toEqual([9])
       expect((await allPages(index, { ...ANY, search: 'dead' })).map(({ seq }) => seq)).toEqual([9])
       expect((await allPages(index, { ...ANY, key: 'k1' })).map(({ seq }) => seq)).toEqual([])
-      expect([index.run('OLD'), index.figures('OLD')]).toEqual([null, []])
-      expect(index.mentions({ ...LIFE, key: 'a', limit: 9 }).map(({ offset }) => offset)).toEqual([2])
+      expect(index.run('OLD')).toBeNull()
+      expect(await index.figures(runPlace('OLD'), { signal })).toEqual([])
+      const mentioned = await index.mentions({ ...LIFE, key: 'a', limit: 9 }, { signal })
+      expect(mentioned.map(({ offset }) => offset)).toEqual([2])
     })
 
     it('forgets another life of a sync, and no sync that nobody knows of', async () => {
@@ -211,10 +226,14 @@ export function historyIndexContract(name: string, harness: IndexHarness): void 
       addAttempts(index, many)
       const search = { ...ANY, search: 'rare', searchesBodies: true, limit: 5 }
       const first = await index.search(search, { signal })
-      expect([first.attempts, first.next === null]).toEqual([[], false])
+      expect([first.attempts, first.hasMore]).toEqual([[], true])
       expect((await allPages(index, search)).map(({ seq }) => seq)).toEqual([0])
     })
   })
+}
+
+function runPlace(id: string): RunPlace {
+  return { ...LIFE, run: { id, number: 1 } }
 }
 
 function addAttempts(index: HistoryIndex, attempts: readonly AttemptFacts[], next = 1): void {
@@ -256,12 +275,12 @@ function fill(index: HistoryIndex, count: number, random: Random): readonly List
   return all
 }
 
-function randomSearch(random: Random, all: readonly Listed[]): IndexSearch {
+function randomSearch(random: Random, all: readonly Listed[]): AttemptSearch {
   const maybe = <T>(value: () => T): T | null => (random.below(3) === 0 ? value() : null)
   const one = random.pick(all)
   return {
     lives: random.pick([[LIFE, OTHER], [LIFE], [OTHER], [{ ...LIFE, incarnation: 'none' }, OTHER]]),
-    runId: maybe(() => one.runId),
+    run: maybe(() => ({ id: one.runId, number: one.run })),
     key: maybe(() => `k${random.below(22)}`),
     trigger: maybe(() => one.trigger),
     status: maybe(() =>
@@ -281,13 +300,13 @@ function randomSearch(random: Random, all: readonly Listed[]): IndexSearch {
 }
 
 /** The plain look at one attempt. */
-function matches(search: IndexSearch, one: Listed): boolean {
-  const { lives, runId, key, trigger, status, outcome, since, until } = search
+function matches(search: AttemptSearch, one: Listed): boolean {
+  const { lives, run, key, trigger, status, outcome, since, until } = search
   const bodies = search.searchesBodies ? [one.details?.requestBody, one.details?.responseBody] : []
   const texts = [one.error, ...bodies].map(text => text?.toLowerCase() ?? '')
   return (
     lives.some(({ sync, incarnation }) => sync === one.sync && incarnation === one.incarnation) &&
-    (runId === null || one.runId === runId) &&
+    (run === null || one.runId === run.id) &&
     (key === null || one.keys.includes(key)) &&
     (trigger === null || one.trigger === trigger) &&
     (status === null || (one.status !== null && one.status >= status.from && one.status <= status.to)) &&
@@ -298,12 +317,14 @@ function matches(search: IndexSearch, one: Listed): boolean {
   )
 }
 
-async function allPages(index: HistoryIndex, search: IndexSearch): Promise<readonly IndexedAttempt[]> {
-  const found: IndexedAttempt[] = []
-  for (let before: number | null = null, more = true; more; more = before !== null) {
+async function allPages(index: HistoryIndex, search: AttemptSearch): Promise<readonly FoundAttempt[]> {
+  const found: FoundAttempt[] = []
+  let before: SearchPlace | null = null
+  for (let hasMore = true; hasMore;) {
     const page = await index.search({ ...search, before }, { signal })
     found.push(...page.attempts)
-    before = page.next
+    before = page.placeAfter(page.attempts.length)
+    hasMore = page.hasMore
   }
   return found
 }

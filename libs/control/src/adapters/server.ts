@@ -9,6 +9,7 @@ import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { isEnded } from '@sluice/domain/run-status'
 import { sleep } from '@sluice/flow/sleep'
 import type { Calling, Control, FollowedRun, Following, Preview, Previewed, PreviewInput } from '../port.ts'
+import { followToRest } from '../runs/follow-to-rest.ts'
 import type { ServerAddress } from '../server-address.ts'
 import { ServerClient } from './server/server-client.ts'
 
@@ -42,28 +43,21 @@ class ServerControl implements Control {
   async ask<Name extends AskName>(
     name: Name,
     input: InputOf<Name>,
-    { onProgress, cancel }: Following,
+    following: Following,
   ): Promise<FollowedRun> {
     // The caller learns what became of its question even if it interrupts meanwhile.
     const { signal } = new AbortController()
     const first = await this.#client.callFor(name, input, runView, signal)
-    if (isEnded(first.status) || first.status === 'held') return { view: first }
-    onProgress(first)
-    // Another run may stand in for the one that was asked for.
-    let { id } = first
-    const cancelRun = (): void => void this.#cancelQuietly(id, signal)
-    cancel.addEventListener('abort', cancelRun, { once: true })
-    if (cancel.aborted) cancelRun()
-    try {
-      for await (const view of this.follow(first.id, signal)) {
-        if (isEnded(view.status) || view.status === 'held') return { view }
-        id = view.id
-        onProgress(view)
-      }
-    } finally {
-      cancel.removeEventListener('abort', cancelRun)
-    }
-    throw this.#client.gone()
+    const cancelRun = (id: string): void => void this.#cancelQuietly(id, signal)
+    const states = this.#statesFrom(first, signal)
+    const followed = await followToRest(states, { runId: first.id, cancelRun, following })
+    if (followed === null) throw this.#client.gone()
+    return followed
+  }
+
+  async *#statesFrom(first: RunView, signal: AbortSignal): AsyncGenerator<RunView> {
+    yield first
+    yield* this.follow(first.id, signal)
   }
 
   /**

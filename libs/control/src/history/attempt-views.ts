@@ -1,7 +1,7 @@
 /** Attempts as people see them. */
 import type { AttemptView } from '@sluice/contracts/api'
-import type { Attempt, Request, Unrenderable } from '@sluice/contracts/records'
-import { bodyOf, isPartCut, mayBeCut, requestBodyOf } from '@sluice/history/attempt-rows'
+import type { Attempt } from '@sluice/contracts/records'
+import { mayBeCut } from '@sluice/history/attempt-rows'
 import type { AttemptDetails, AttemptFacts } from '@sluice/history/port'
 
 export function requestIdOf(attempt: Pick<Attempt, 'runId' | 'seq'>, partition: number): string {
@@ -16,17 +16,6 @@ export function parseRequestId(
   if (match === undefined) return null
   const { run = '', partition, seq } = match
   return { run: run.toUpperCase(), partition: Number(partition), seq: Number(seq) }
-}
-
-/** Headers and bodies of an attempt; `request` is null if it is not held any more. */
-export function detailsOf(attempt: Attempt, request: Request | Unrenderable | null): AttemptDetails {
-  return {
-    requestHeaders: { ...attempt.requestHeaders },
-    requestBody: requestBodyOf(attempt, request === null ? null : bodyOf(request)),
-    ...(isPartCut(attempt) ? { requestBodyBytes: null } : {}),
-    responseHeaders: { ...attempt.responseHeaders },
-    responseBody: attempt.responseBody,
-  }
 }
 
 export const NO_DETAILS: AttemptDetails = {

@@ -10,29 +10,27 @@ import type {
 import type { RowLife, RunFigures } from '@sluice/contracts/views/history-views'
 import type { RunEvent } from '@sluice/contracts/records'
 import { OPS } from '@sluice/contracts/state'
-import { latencyBin } from '@sluice/history/latency-bins'
-import type { FigureRow, HistoryIndex, SyncLife } from '@sluice/history/port'
+import type { HistoryReader, RunPlace, SyncLife } from '@sluice/history/port'
+import { TopicsReader } from '@sluice/history/topics-reader'
 import { isEnded } from '@sluice/domain/run-status'
 import type { Catalog } from '../catalog.ts'
-import { filterOf } from './attempt-filter.ts'
 import { parseRequestId } from './attempt-views.ts'
 import { notACursor } from './cursor.ts'
-import { readAttempts, type AttemptSync } from './read-attempts.ts'
 import { EmptyHistory } from './empty-history.ts'
 import { keptFailedRows, readFailedRows } from './read-failed-rows.ts'
 import { readReplayable } from './read-replayable.ts'
-import { readIndexedRequest, readRequest } from './read-request.ts'
+import { readRequest } from './read-request.ts'
 import { readMentions } from './row/read-mentions.ts'
 import { rowLife } from './row/row-life.ts'
 import { runFigures } from './run-figures.ts'
 import { isoTime, runSums, runView } from './run-views.ts'
-import { isIndexCursor, searchIndex } from './search-index.ts'
+import { filterOf, placeIn, searchAttempts } from './search-attempts.ts'
 import { schedulePause } from '@sluice/runs/machine/parking'
 import { lastShown } from '@sluice/runs/machine/shown-certificates'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 import { sharedTopics, syncTopics } from '@sluice/topics/topics'
 import { findDefinition } from '../runs/find-run.ts'
-import { standInFor } from '../runs/follow-run.ts'
+import { followRun, type SeenRun } from '../runs/follow-run.ts'
 import { inTurns } from '@sluice/flow/sleep'
 import { caughtUpWithRuns } from '../runs/find-run.ts'
 import type { Pipeline } from '../pipeline.ts'
@@ -42,11 +40,9 @@ import { WaitingRows } from '../syncs/waiting-rows.ts'
 import type { RunWaits } from '../waits/run-waits.ts'
 import type { UntakenRuns } from '../waits/untaken-runs.ts'
 
-/** How long a search waits for the index. Then it looks into the topics. */
-/** Attempts that are read together to be counted. */
-const COUNTED = 1_000
 /** Attempts that are shown with a row. */
-const ATTEMPTS_OF_ROW = 100
+const MAX_ATTEMPTS_OF_ROW = 100
+/** How long a question waits for the index. Then the topics answer it. */
 const CAUGHT_UP_WITHIN_MS = 3_000
 
 interface HistoryOptions {
@@ -57,6 +53,7 @@ interface HistoryOptions {
 
 export class LogHistory implements RunHistory {
   readonly #pipeline: Pipeline
+  readonly #topics: TopicsReader
   /** The names of all syncs, including those that never ran. */
   readonly #known: Catalog['syncs']
   readonly #waits: RunWaits
@@ -66,6 +63,7 @@ export class LogHistory implements RunHistory {
 
   private constructor(pipeline: Pipeline, { known, waits, untaken }: HistoryOptions) {
     this.#pipeline = pipeline
+    this.#topics = new TopicsReader(pipeline)
     this.#known = known
     this.#waits = waits
     this.#untaken = untaken
@@ -85,13 +83,12 @@ export class LogHistory implements RunHistory {
     if (last === -1) throw notACursor(after ?? '')
     const events = all.slice((last ?? -1) + 1)
     const page = events.slice(0, limit)
-    const runs = await inTurns(page, ({ event, runs: of }) => this.#view(event, of, signal))
+    const runs = await inTurns(page, run => this.#view(run, signal))
     return { runs, next: events.length > page.length ? (runs.at(-1)?.id ?? null) : null }
   }
 
   async run(id: string, signal: AbortSignal): Promise<RunView> {
-    const { event, runs } = this.#find(id)
-    const view = await this.#view(event, runs, signal)
+    const view = await this.#view(this.#find(id), signal)
     return { ...view, ...(await this.#errorsOf(view, signal)) }
   }
 
@@ -106,53 +103,31 @@ export class LogHistory implements RunHistory {
   }
 
   async *follow(id: string, signal: AbortSignal): AsyncGenerator<RunView> {
-    const { runs: all } = this.#pipeline
-    let shown = ''
-    let followed = id
-    for (;;) {
-      const seen = all.changes.version
-      const { event, runs } = this.#find(followed)
-      const instead = standInFor(event, runs)
-      if (instead !== null) {
-        followed = instead
-        continue
-      }
-      const view = await this.#view(event, runs, signal)
-      const text = JSON.stringify(view)
-      if (text !== shown) yield view
-      shown = text
-      if (isEnded(event.status)) return
-      await this.#waits.changed(seen, signal)
-    }
+    const find = (runId: string): SeenRun => this.#find(runId)
+    const viewOf = (run: SeenRun): Promise<RunView> => this.#view(run, signal)
+    yield* followRun(this.#pipeline, { runId: id, waits: this.#waits, find, viewOf }, signal)
   }
 
   async attempts(query: AttemptsQuery, signal: AbortSignal): Promise<AttemptsPage> {
     if (query.sync !== undefined) await this.#runsOf(query.sync, signal)
     const { limit, after = null, details = true, sync: only } = query
     const run = query.run === undefined ? null : this.#numberedRun(query.run)
+    // A run that never began has sent nothing.
+    if (run !== null && run.number === null) return { attempts: [], next: null }
     const numbered = run === null ? null : { id: run.id, number: run.number ?? 0 }
     // A test has an id of its own, in the place of a run.
     const id = query.run?.toUpperCase()
     const ofTest = id === undefined ? null : { id, number: 0 }
     const hasTests = run === null && (await this.#hasTests(signal))
     const tests = hasTests ? { sync: only ?? null, filter: filterOf(query, ofTest) } : null
-    const page = { filter: filterOf(query, numbered), tests, limit, after, details }
-    if (query.run !== undefined && run === null) {
-      const found = await readAttempts(this.#pipeline, { ...page, syncs: [] }, signal)
-      if (found.attempts.length === 0 && found.next === null && after === null) throw unknownRun(query.run)
-      return found
-    }
-    const wanted = only ?? run?.sync
-    const syncs: AttemptSync[] = []
-    for (const { sync, incarnation } of this.#pipeline.runs.all()) {
-      if (wanted !== undefined && sync !== wanted) continue
-      const partitions = await this.#partitions(sync, signal)
-      if (partitions > 0) syncs.push({ sync, incarnation, partitions })
-    }
-    if (run !== null && run.number === null) return { attempts: [], next: null }
-    const index = await this.#indexFor(query, syncs, signal)
-    if (index === null) return readAttempts(this.#pipeline, { ...page, syncs }, signal)
-    return searchIndex(this.#pipeline, index, { ...page, lives: syncs }, signal)
+    const isTest = query.run !== undefined && run === null
+    const lives = isTest ? [] : this.#lives(only ?? run?.sync)
+    const reader = await this.#readerFor(query, lives, signal)
+    const search = { lives, filter: filterOf(query, numbered), tests, limit, after, details }
+    const page = await searchAttempts(this.#pipeline, reader, search, signal)
+    if (isTest && page.attempts.length === 0 && page.next === null && after === null)
+      throw unknownRun(query.run)
+    return page
   }
 
   /** A log from before there were tests lacks the topic. */
@@ -162,16 +137,15 @@ export class LogHistory implements RunHistory {
   }
 
   async request(id: string, signal: AbortSignal): Promise<RequestView> {
-    const of = parseRequestId(id)
-    const inIndex = of === null ? null : await this.#indexedRequest(of, signal)
-    if (inIndex !== null) return inIndex
-    const run = of === null ? undefined : this.#runNamed(of.run)
-    if (of === null || run === undefined) throw unknownRequest(id)
-    const { sync, incarnation } = run.runs
-    const { partition, seq } = of
-    if (partition >= (await this.#partitions(sync, signal))) throw unknownRequest(id)
-    const place = { sync, incarnation, partition, runId: run.event.runId, run: run.event.run ?? 0, seq }
-    const view = await readRequest(this.#pipeline, place, signal)
+    const named = parseRequestId(id)
+    const run = named === null ? null : this.#begunRun(named.run)
+    if (named === null || run === null) throw unknownRequest(id)
+    const reader = await this.#readerFor({}, [run], signal)
+    const attempts = await reader.ofRequest(
+      { ...run, partition: named.partition, seq: named.seq },
+      { signal },
+    )
+    const view = await readRequest(this.#pipeline, attempts, signal)
     if (view === null) throw unknownRequest(id)
     return view
   }
@@ -190,7 +164,7 @@ export class LogHistory implements RunHistory {
       return (await this.failed({ sync, limit, ...none }, signal)).rows.length
     }
     return {
-      runs: await Promise.all(shown.map(event => this.#view(event, runs, signal))),
+      runs: await Promise.all(shown.map(event => this.#view({ event, runs }, signal))),
       figures: begun.map(event => runSums(event, runs.reports)),
       rows: await this.#waitingRows.of(events, count),
       certificates: lastShown(runs.events.values()),
@@ -198,47 +172,28 @@ export class LogHistory implements RunHistory {
     }
   }
 
-  async row(of: { readonly sync: string; readonly key: string }, signal: AbortSignal): Promise<RowLife> {
-    const { sync, key } = of
+  async row(
+    { sync, key }: { readonly sync: string; readonly key: string },
+    signal: AbortSignal,
+  ): Promise<RowLife> {
     const runs = await this.#runsOf(sync, signal)
     const partitions = await this.#partitions(sync, signal)
-    if (runs === null || partitions === 0) throw unknownRow(of)
+    if (runs === null || partitions === 0) throw unknownRow({ sync, key })
     const life = { sync, incarnation: runs.incarnation }
-    const asked = { limit: ATTEMPTS_OF_ROW, after: undefined }
-    const index = await this.#indexFor(asked, [life], signal)
-    const records = await readMentions(this.#pipeline, { ...life, key, partitions, index }, signal)
-    const { attempts, next } = await this.attempts({ sync, key, ...asked }, signal)
+    const reader = await this.#readerFor({}, [life], signal)
+    const records = await readMentions(this.#pipeline, reader, { ...life, key }, signal)
+    const { attempts, next } = await this.attempts({ sync, key, limit: MAX_ATTEMPTS_OF_ROW }, signal)
     const view = rowLife({ sync, key, runs, records, attempts, more: records.more || next !== null })
-    if (view === null) throw unknownRow(of)
+    if (view === null) throw unknownRow({ sync, key })
     return view
   }
 
   async figures(id: string, most: number, signal: AbortSignal): Promise<RunFigures> {
     const found = this.#numberedRun(id)
     if (found === null) throw unknownRun(id)
-    const { id: run, sync } = found
-    const { indexed = null } = this.#pipeline
-    const isWhole = await indexed?.follower.caughtUp([sync], { withinMs: CAUGHT_UP_WITHIN_MS, signal })
-    const rows =
-      indexed !== null && isWhole === true
-        ? indexed.index.figures(run)
-        : await this.#countAttempts(run, signal)
-    return runFigures({ run, sync, most }, rows)
-  }
-
-  /** The figures of a run from its attempts in the topics, each as a figure of its own. */
-  async #countAttempts(run: string, signal: AbortSignal): Promise<readonly FigureRow[]> {
-    const rows: FigureRow[] = []
-    let after: string | undefined
-    do {
-      const page: AttemptsPage = await this.attempts({ run, limit: COUNTED, after, details: false }, signal)
-      for (const { startedAt, outcome, durationMs } of page.attempts) {
-        const second = Math.floor(Date.parse(startedAt) / 1_000)
-        rows.push({ second, outcome, bin: latencyBin(durationMs), count: 1 })
-      }
-      after = page.next ?? undefined
-    } while (after !== undefined)
-    return rows
+    const run = this.#begunRun(id)
+    const rows = run === null ? [] : await (await this.#readerFor({}, [run], signal)).figures(run, { signal })
+    return runFigures({ run: found.id, sync: found.sync, most }, rows)
   }
 
   async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
@@ -254,21 +209,25 @@ export class LogHistory implements RunHistory {
   }
 
   /**
-   * The index, if it can answer: it holds all that the topics hold, and the bodies if they are searched. A
-   * search goes on where it began.
+   * The index, if it holds all that the topics hold of these syncs, and the bodies if they are searched. Else
+   * the topics. A search goes on where it began. Throws `usage` for a cursor of an index that is not here.
    */
-  async #indexFor(
-    { after, searchesBodies }: AttemptsQuery,
+  async #readerFor(
+    { after, searchesBodies }: Pick<AttemptsQuery, 'after' | 'searchesBodies'>,
     lives: readonly SyncLife[],
     signal: AbortSignal,
-  ): Promise<HistoryIndex | null> {
+  ): Promise<HistoryReader> {
     const { indexed = null } = this.#pipeline
-    if (indexed === null) return null
-    if (after !== undefined) return isIndexCursor(after) ? indexed.index : null
-    if (searchesBodies === true && !indexed.index.hasBodies) return null
+    const place = after === undefined ? null : placeIn(after)
+    if (typeof place === 'number') {
+      if (indexed === null) throw notACursor(after ?? '')
+      return indexed.index
+    }
+    if (place !== null || indexed === null) return this.#topics
+    if (searchesBodies === true && !indexed.index.hasBodies) return this.#topics
     const syncs = lives.map(({ sync }) => sync)
     const isWhole = await indexed.follower.caughtUp(syncs, { withinMs: CAUGHT_UP_WITHIN_MS, signal })
-    return isWhole ? indexed.index : null
+    return isWhole ? indexed.index : this.#topics
   }
 
   async replayable({ sync, scope }: ReplayQuery, signal: AbortSignal): Promise<ReplayView> {
@@ -283,7 +242,7 @@ export class LogHistory implements RunHistory {
     return view
   }
 
-  async #view(event: RunEvent, runs: SyncRuns, signal: AbortSignal): Promise<RunView> {
+  async #view({ event, runs }: SeenRun, signal: AbortSignal): Promise<RunView> {
     const found = await findDefinition(this.#pipeline, event.definition, signal)
     const waiting = await this.#waits.of(event, runs, signal)
     const view = runView(event, found.definition, runs.reports, waiting)
@@ -305,18 +264,19 @@ export class LogHistory implements RunHistory {
     return this.#all().flatMap(runs => [...runs.events.values()].map(event => ({ event, runs })))
   }
 
-  /** Null if the index does not have it, or there is none. */
-  async #indexedRequest(
-    { run: runId, partition, seq }: NonNullable<ReturnType<typeof parseRequestId>>,
-    signal: AbortSignal,
-  ): Promise<RequestView | null> {
-    const { indexed = null, runs } = this.#pipeline
-    if (indexed === null) return null
-    const syncs = [...runs.all()].map(({ sync }) => sync)
-    await indexed.follower.caughtUp(syncs, { withinMs: CAUGHT_UP_WITHIN_MS, signal })
-    const attempts = indexed.index.ofRequest({ runId, partition, seq })
-    const current = attempts.filter(({ sync, incarnation }) => runs.of(sync)?.incarnation === incarnation)
-    return await readIndexedRequest(this.#pipeline, { attempts: current }, signal)
+  /** The syncs that have ever run, or this one. */
+  #lives(only: string | undefined): readonly SyncLife[] {
+    return [...this.#pipeline.runs.all()]
+      .filter(({ sync }) => only === undefined || sync === only)
+      .map(({ sync, incarnation }) => ({ sync, incarnation }))
+  }
+
+  /** A run of a sync's present life that may have sent something; null if there is none. */
+  #begunRun(id: string): RunPlace | null {
+    const run = this.#numberedRun(id)
+    const incarnation = run === null ? undefined : this.#pipeline.runs.of(run.sync)?.incarnation
+    if (run === null || run.number === null || incarnation === undefined) return null
+    return { sync: run.sync, incarnation, run: { id: run.id, number: run.number } }
   }
 
   /** A run, which the index may remember for longer. Its number is null if it never began. */

@@ -1,5 +1,7 @@
 /** Failed rows and attempts, read from topics that hold other records too. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { AttemptView } from '@sluice/contracts/api'
+import { TopicsReader } from '@sluice/history/topics-reader'
 import type { AttemptsQuery } from '../port.ts'
 import type { Attempt, RetryEntry } from '@sluice/contracts/records'
 import { at, markerKey, syncTopics, textKey } from '@sluice/topics/topics'
@@ -13,9 +15,8 @@ import {
   SYNC,
 } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
-import { filterOf } from './attempt-filter.ts'
-import { readAttempts } from './read-attempts.ts'
 import { readRequest } from './read-request.ts'
+import { filterOf, searchAttempts } from './search-attempts.ts'
 import { keptFailedRows, readFailedRows, type FailedRowsQuery } from './read-failed-rows.ts'
 
 const { signal } = new AbortController()
@@ -162,12 +163,17 @@ describe('the attempts of a sync', () => {
     } = {},
   ): Promise<{ readonly attempts: readonly Shown[]; readonly next: string | null }> {
     const filter = filterOf({ limit: 1, after: undefined, ...of.filter }, of.run ?? null)
-    const syncs = [{ sync: SYNC, incarnation: INCARNATION, partitions: PARTITIONS }]
+    const lives = [{ sync: SYNC, incarnation: INCARNATION }]
     const { limit = 100, after = null, longestMs = 60_000 } = of
-    const all = { syncs, filter, tests: null, limit, after, longestMs, details: true }
-    return await readAttempts(world, all, signal)
+    const reader = new TopicsReader(world, { longestSearchMs: longestMs })
+    return await searchAttempts(
+      world,
+      reader,
+      { lives, filter, tests: null, limit, after, details: true },
+      signal,
+    )
   }
-  type Shown = Awaited<ReturnType<typeof readAttempts>>['attempts'][number]
+  type Shown = AttemptView
   const keysOf = ({ attempts }: { readonly attempts: readonly Shown[] }) =>
     attempts.flatMap(({ keys }) => keys)
 
@@ -261,14 +267,15 @@ describe('the attempts of a sync', () => {
     await world.append(at(topics.attempts, 0), [
       { key: textKey('a'), value: world.io.encode('Attempt', again) },
     ])
-    const of = { sync: SYNC, incarnation: INCARNATION, partition: 0, runId: 'RUN1', run: 1 }
-    const view = await readRequest(world, { ...of, seq: 3 }, signal)
+    const of = { sync: SYNC, incarnation: INCARNATION, partition: 0, run: { id: 'RUN1', number: 1 } }
+    const reader = new TopicsReader(world)
+    const view = await readRequest(world, await reader.ofRequest({ ...of, seq: 3 }, { signal }), signal)
     expect(view).toMatchObject({ requestId: 'RUN1.0.3', request: { rows: [{ key: 'a', op: 'added' }] } })
     expect(view?.attempts).toMatchObject([
       { attempt: 1, outcome: 'throttled' },
       { attempt: 2, outcome: 'delivered', timing: { queuedMs: 25 } },
     ])
-    expect(await readRequest(world, { ...of, seq: 5 }, signal)).toBeNull()
+    expect(await readRequest(world, await reader.ofRequest({ ...of, seq: 5 }, { signal }), signal)).toBeNull()
   })
 
   it('come in pages that hold each of them once, wherever they are', async () => {

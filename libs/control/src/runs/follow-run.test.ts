@@ -4,9 +4,10 @@ import type { RunEvent } from '@sluice/contracts/records'
 import { sampleEvent, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, type TestLog } from '@sluice/testkit/test-log'
 import { at, homePartition, runKey, sharedTopics } from '@sluice/topics/topics'
+import { runView } from '../history/run-views.ts'
 import type { Pipeline } from '../pipeline.ts'
 import { RunWaits } from '../waits/run-waits.ts'
-import { followRun } from './follow-run.ts'
+import { followRun, type SeenRun } from './follow-run.ts'
 
 const { signal } = new AbortController()
 
@@ -37,12 +38,17 @@ describe('a run that is refused because another one is queued', () => {
     await world.runs.caughtUp(homePartition(SYNC), { signal })
   }
 
-  async function followed(): Promise<string> {
-    const pipeline = { ...world, servicesElsewhere: false } as unknown as Pipeline
-    const waits = new RunWaits(pipeline)
-    const of = { waits, sync: SYNC, runId: 'REFUSED', definition: null, by: null }
-    const { view } = await followRun(pipeline, of, { onProgress: () => undefined, cancel: signal, signal })
-    return view.id
+  async function followed(): Promise<string | undefined> {
+    const waits = new RunWaits({ ...world, servicesElsewhere: false } as unknown as Pipeline)
+    const find = (runId: string): SeenRun | undefined => {
+      const runs = world.runs.of(SYNC)
+      const event = runs?.events.get(runId)
+      return runs === undefined || event === undefined ? undefined : { event, runs }
+    }
+    const viewOf = ({ event, runs }: SeenRun) => Promise.resolve(runView(event, null, runs.reports))
+    let last: string | undefined
+    for await (const { id } of followRun(world, { runId: 'REFUSED', waits, find, viewOf }, signal)) last = id
+    return last
   }
 
   const before = { runId: 'BEFORE', status: 'success', queuedAt: 1, startedAt: 2, endedAt: 4 } as const

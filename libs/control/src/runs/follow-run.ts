@@ -4,12 +4,10 @@ import type { RunView } from '@sluice/contracts/api'
 import type { Command, RunEvent } from '@sluice/contracts/records'
 import type { Definition } from '@sluice/contracts/resources'
 import { isEnded } from '@sluice/domain/run-status'
-import { runView } from '../history/run-views.ts'
 import { joinQueued } from '@sluice/runs/machine/join-queued'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 import { at, homePartition, sharedTopics, textKey } from '@sluice/topics/topics'
 import type { Pipeline } from '../pipeline.ts'
-import type { FollowedRun } from '../port.ts'
 import type { RunWaits } from '../waits/run-waits.ts'
 
 /** A command, and the run that it is about. */
@@ -79,75 +77,61 @@ export async function sendCommands(
   await log.append(target, records, { signal })
 }
 
-const NONE: Pick<SyncRuns, 'events' | 'reports'> = { events: new Map(), reports: new Map() }
+/** A run among the runs of its sync. */
+export interface SeenRun {
+  readonly event: RunEvent
+  readonly runs: Pick<SyncRuns, 'events' | 'reports'>
+}
 
 /**
- * Calls `onProgress` with each new state of the run, and resolves once the run has ended or is held. It
- * passes over `beyond`, a state that the caller knows already. For example, `sluice approve` waits for what
- * comes after the held state. When `cancel` aborts, this function cancels the run and still waits for its
- * end.
+ * The state of a run, and each state that comes after it, until it has ended. Of a run that was refused
+ * because another one was queued, it gives the states of that one.
  */
-export async function followRun(
-  pipeline: Pipeline,
-  of: {
-    readonly waits: RunWaits
-    /** The run before any detector has taken its command up. */
-    readonly untaken?: RunEvent | undefined
-    readonly sync: string
+export async function* followRun(
+  { runs }: Pick<Pipeline, 'runs'>,
+  {
+    runId,
+    waits,
+    find,
+    viewOf,
+  }: {
     readonly runId: string
-    readonly definition: Definition | null
-    readonly beyond?: RunEvent | undefined
-    /** Who cancels the run if `cancel` aborts. */
-    readonly by: string | null
+    readonly waits: RunWaits
+    /** Undefined as long as no detector has taken the run up. */
+    readonly find: (runId: string) => SeenRun | undefined
+    /** Null for a state that is not shown. */
+    readonly viewOf: (run: SeenRun) => Promise<RunView | null>
   },
-  options: {
-    readonly onProgress: (view: RunView) => void
-    readonly cancel: AbortSignal
-    readonly signal: AbortSignal
-  },
-): Promise<FollowedRun> {
-  const { runs } = pipeline
-  const { cancel, signal, onProgress } = options
-  let { runId } = of
-  const cancelRun = (): void => {
-    const command = commandAbout({ sync: of.sync, runId }, 'cancel', of.by)
-    sendCommands(pipeline, [command], signal).catch((err: unknown) =>
-      pipeline.logger.warn({ err, run: runId }, 'the run could not be asked to stop'),
-    )
-  }
-  cancel.addEventListener('abort', cancelRun, { once: true })
-  if (cancel.aborted) cancelRun()
-  try {
-    for (;;) {
-      const seen = runs.changes.version
-      const known = runs.of(of.sync)
-      const event = known?.events.get(runId) ?? (runId === of.untaken?.runId ? of.untaken : undefined)
-      const instead = event === undefined ? null : standInFor(event, known)
-      if (instead !== null) runId = instead
-      else if (event !== undefined && event !== of.beyond) {
-        const around = known ?? NONE
-        const waiting = await of.waits.of(event, around, signal)
-        const view = runView(event, of.definition, around.reports, waiting)
-        if (isEnded(event.status) || event.status === 'held') return { view }
-        // Mostly a detector takes it up at once. Then its first event is the first state.
-        if (event !== of.untaken || waiting.length > 0) onProgress(view)
-      }
-      if (instead === null) await of.waits.changed(seen, signal)
+  signal: AbortSignal,
+): AsyncGenerator<RunView> {
+  let id = runId
+  let shown = ''
+  for (;;) {
+    const seen = runs.changes.version
+    const run = find(id)
+    const instead = run === undefined ? null : standInFor(run.event, run.runs)
+    if (instead !== null) {
+      id = instead
+      continue
     }
-  } finally {
-    cancel.removeEventListener('abort', cancelRun)
+    const view = run === undefined ? null : await viewOf(run)
+    const text = JSON.stringify(view)
+    if (view !== null && text !== shown) yield view
+    shown = text
+    if (run !== undefined && isEnded(run.event.status)) return
+    await waits.changed(seen, signal)
   }
 }
 
 /**
- * Of a run that was refused because another one was queued, that one: it sees the same rows. By now it may be
- * at work, or over. Null for any other run.
+ * The id of the run that was queued when this run was refused for it: it sees the same rows. By now it may be
+ * at work, or over. Null for a run that was not refused so.
  */
-export function standInFor(run: RunEvent, runs: Pick<SyncRuns, 'events'> | undefined): string | null {
+function standInFor(run: RunEvent, { events }: Pick<SyncRuns, 'events'>): string | null {
   if (run.errorCode !== 'conflict') return null
   const asked = run.queuedAt
   let found: RunEvent | null = null
-  for (const event of runs?.events.values() ?? []) {
+  for (const event of events.values()) {
     // Another run that was refused was never queued.
     if (joinQueued([event], run) === null) continue
     if (event.startedAt === null && event.endedAt === event.queuedAt) continue

@@ -11,6 +11,7 @@ import { createSqliteIndex } from './sqlite.ts'
 const CHILD = fileURLToPath(new URL('../../test/index-crash-child.ts', import.meta.url))
 const PLACE = { sync: 's', incarnation: 'i', topic: 'attempts', partition: 0 } as const
 const BATCHES = 20
+const { signal } = new AbortController()
 
 let folder: string
 beforeEach(() => {
@@ -30,7 +31,9 @@ it('holds after kill -9 exactly what stands before its position, and goes on fro
     const position = index.position(PLACE) ?? 0
     expect(position).toBeGreaterThanOrEqual(told)
     expect(index.size().attempts).toBe(position)
-    expect(index.figures('R1').reduce((sum, { count }) => sum + count, 0)).toBe(position)
+    const { sync, incarnation } = PLACE
+    const figures = await index.figures({ sync, incarnation, run: { id: 'R1', number: 1 } }, { signal })
+    expect(figures.reduce((sum, { count }) => sum + count, 0)).toBe(position)
     await index[Symbol.asyncDispose]()
   }
 })

@@ -1,19 +1,20 @@
 /** The index of history in a SQLite file. */
 import type {
   AttemptsBatch,
+  AttemptSearch,
   FigureRow,
   FollowedTopic,
   Found,
+  FoundAttempt,
   HistoryIndex,
-  IndexedAttempt,
   IndexFigures,
-  IndexSearch,
   MentionsBatch,
   Place,
+  RunPlace,
   SyncLife,
 } from '../port.ts'
 import { IndexFile, numberOf, textOf } from './sqlite/index-file.ts'
-import { AttemptSearch, attemptsOfRequest } from './sqlite/search-attempts.ts'
+import { attemptsOfRequest, IndexSearch } from './sqlite/search-attempts.ts'
 import { BatchStore, keyHash } from './sqlite/store-batch.ts'
 import { bytesUsed, sweepPiece } from './sqlite/sweep.ts'
 
@@ -60,9 +61,9 @@ class SqliteIndex implements HistoryIndex {
     this.#batches.addMentions(batch)
   }
 
-  async search(search: IndexSearch, options: { readonly signal: AbortSignal }): Promise<Found> {
+  async search(search: AttemptSearch, options: { readonly signal: AbortSignal }): Promise<Found> {
     try {
-      return await new AttemptSearch(this.#file, search, this.#options.longestSearchMs).find(options)
+      return await new IndexSearch(this.#file, search, this.#options.longestSearchMs).find(options)
     } catch (error) {
       return this.#file.use(() => {
         throw error
@@ -70,33 +71,32 @@ class SqliteIndex implements HistoryIndex {
     }
   }
 
-  ofRequest(of: Parameters<HistoryIndex['ofRequest']>[0]): readonly IndexedAttempt[] {
-    return this.#file.use(() => attemptsOfRequest(this.#file, of))
+  async ofRequest(request: Parameters<HistoryIndex['ofRequest']>[0]): Promise<readonly FoundAttempt[]> {
+    return await Promise.resolve(this.#file.use(() => attemptsOfRequest(this.#file, request)))
   }
 
-  mentions({
+  async mentions({
     key,
     limit,
-    ...life
+    sync,
+    incarnation,
   }: Parameters<HistoryIndex['mentions']>[0]): ReturnType<HistoryIndex['mentions']> {
-    return this.#file.use(() => {
-      const id = this.#batches.lifeOf(life)
-      if (id === null) return []
-      const rows = this.#file.all(
+    const rows = this.#file.use(() => {
+      const life = this.#batches.lifeOf({ sync, incarnation })
+      if (life === null) return []
+      return this.#file.all(
         `SELECT p.topic, p.part, m.place_offset FROM mention m JOIN place p ON p.id = m.place
           WHERE m.hash = ? ORDER BY m.at DESC, m.id DESC LIMIT ?`,
-        keyHash(id, key),
+        keyHash(life, key),
         limit,
       )
-      return rows.map(row => {
-        const topic = textOf(row, 'topic') as FollowedTopic
-        const { sync, incarnation } = life
-        return {
-          place: { sync, incarnation, topic, partition: numberOf(row, 'part') },
-          offset: numberOf(row, 'place_offset'),
-        }
-      })
     })
+    const mentions = rows.map(row => {
+      const topic = textOf(row, 'topic') as FollowedTopic
+      const place = { sync, incarnation, topic, partition: numberOf(row, 'part') }
+      return { place, offset: numberOf(row, 'place_offset') }
+    })
+    return await Promise.resolve(mentions)
   }
 
   run(runId: string): (SyncLife & { readonly number: number }) | null {
@@ -114,24 +114,24 @@ class SqliteIndex implements HistoryIndex {
     })
   }
 
-  figures(runId: string): readonly FigureRow[] {
-    return this.#file.use(() =>
-      this.#file
-        .all(
-          'SELECT second, outcome, bin, count FROM figure WHERE run = (SELECT id FROM run WHERE run_id = ?)',
-          runId,
-        )
-        .map(row => ({
-          second: numberOf(row, 'second'),
-          outcome: textOf(row, 'outcome') as FigureRow['outcome'],
-          bin: numberOf(row, 'bin'),
-          count: numberOf(row, 'count'),
-        })),
+  async figures({ run }: RunPlace): Promise<readonly FigureRow[]> {
+    const rows = this.#file.use(() =>
+      this.#file.all(
+        'SELECT second, outcome, bin, count FROM figure WHERE run = (SELECT id FROM run WHERE run_id = ?)',
+        run.id,
+      ),
     )
+    const figures = rows.map(row => ({
+      second: numberOf(row, 'second'),
+      outcome: textOf(row, 'outcome') as FigureRow['outcome'],
+      bin: numberOf(row, 'bin'),
+      count: numberOf(row, 'count'),
+    }))
+    return await Promise.resolve(figures)
   }
 
-  sweep(of: { readonly before: number; readonly lives: readonly SyncLife[] }): boolean {
-    return sweepPiece(this.#file, { ...of, mostBytes: this.#options.mostBytes })
+  sweep(options: { readonly before: number; readonly lives: readonly SyncLife[] }): boolean {
+    return sweepPiece(this.#file, { ...options, mostBytes: this.#options.mostBytes })
   }
 
   size(): IndexFigures {

@@ -1,15 +1,12 @@
-/** The records of a sync's topics about one key: found by the index, or by a look at every key. */
+/** The records of a sync's topics about one key. */
 import type { Captured, RetryEntry, Change } from '@sluice/contracts/records'
-import type { FollowedTopic, HistoryIndex, SyncLife } from '@sluice/history/port'
+import type { FollowedTopic, HistoryReader, SyncLife } from '@sluice/history/port'
 import { readRecords, type TopicsDeps } from '@sluice/history/read-records'
 import type { Placed } from '@sluice/topics/owned-reader'
-import { at, syncTopics, textKey } from '@sluice/topics/topics'
+import { textKey } from '@sluice/topics/topics'
 
 /** Most records of one key that are read; the latest count. */
 const MAX_MENTIONS = 500
-const READ_AHEAD_BYTES = 4 * 1024 * 1024
-
-const TOPICS: readonly Exclude<FollowedTopic, 'attempts'>[] = ['changes', 'retry', 'captured']
 
 export interface PlacedRecord<T> {
   readonly value: T
@@ -41,47 +38,16 @@ type Found = Mentioned & { readonly placed: Placed }
 
 export async function readMentions(
   deps: TopicsDeps,
-  of: SyncLife & {
-    readonly key: string
-    readonly partitions: number
-    /** Null if it does not hold all that the topics do. */
-    readonly index: HistoryIndex | null
-  },
+  reader: HistoryReader,
+  row: SyncLife & { readonly key: string },
   signal: AbortSignal,
 ): Promise<MentionedRecords> {
-  const { index } = of
-  const mentioned = index === null ? await scanned(deps, of, signal) : inIndex(index, of)
-  const found = await recordsAt(deps, { ...of, mentioned }, signal)
-  return { ...sorted(found, of), more: mentioned.length >= MAX_MENTIONS }
-}
-
-function inIndex(index: HistoryIndex, of: SyncLife & { readonly key: string }): readonly Mentioned[] {
-  return index
-    .mentions({ ...of, limit: MAX_MENTIONS })
-    .flatMap(({ place: { topic, partition }, offset }) =>
-      topic === 'attempts' ? [] : [{ topic, partition, offset }],
-    )
-}
-
-/** Compares keys as bytes, and decodes nothing. */
-async function scanned(
-  { log, prefix }: TopicsDeps,
-  { sync, key, partitions }: SyncLife & { readonly key: string; readonly partitions: number },
-  signal: AbortSignal,
-): Promise<readonly Mentioned[]> {
-  const wanted = Buffer.from(textKey(key))
-  const found: Mentioned[] = []
-  for (const topic of TOPICS)
-    for (let partition = 0; partition < partitions; partition += 1) {
-      const target = at(syncTopics(prefix, sync)[topic], partition)
-      const { low, end } = await log.offsets(target, { signal })
-      if (low >= end) continue
-      const reading = { from: low, to: end, bufferBytes: READ_AHEAD_BYTES, signal }
-      for await (const { records } of log.read(target, reading))
-        for (const { key: bytes, offset } of records)
-          if (wanted.equals(bytes)) found.push({ topic, partition, offset })
-    }
-  return found.slice(-MAX_MENTIONS)
+  const places = await reader.mentions({ ...row, limit: MAX_MENTIONS }, { signal })
+  const mentioned = places.flatMap(({ place: { topic, partition }, offset }): readonly Mentioned[] =>
+    topic === 'attempts' ? [] : [{ topic, partition, offset }],
+  )
+  const found = await recordsAt(deps, { ...row, mentioned }, signal)
+  return { ...sorted(found, row), more: mentioned.length >= MAX_MENTIONS }
 }
 
 /** The records that are still held, in the order of each partition. */

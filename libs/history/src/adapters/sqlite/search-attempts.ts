@@ -11,7 +11,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { inflateRawSync } from 'node:zlib'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
-import type { AttemptDetails, Found, IndexedAttempt, IndexSearch, SyncLife } from '../../port.ts'
+import type { AttemptDetails, AttemptSearch, Found, FoundAttempt, RunPlace, SyncLife } from '../../port.ts'
 import { numberOf, textOf, type IndexFile, type Row, type Value } from './index-file.ts'
 import { keyHash } from './store-batch.ts'
 import { SLOTS } from './tables.ts'
@@ -52,40 +52,59 @@ interface Kind {
   readonly life: number
 }
 
-export class AttemptSearch {
+/** An attempt with its id, which rises with the time at which attempts started. */
+interface IndexedAttempt extends FoundAttempt {
+  readonly id: number
+}
+
+export class IndexSearch {
   readonly #file: IndexFile
-  readonly #search: IndexSearch
+  readonly #search: AttemptSearch
+  /** Only attempts with smaller ids are found. */
+  readonly #before: number | null
   readonly #longestMs: number
 
-  constructor(file: IndexFile, search: IndexSearch, longestMs = MAX_MS) {
+  constructor(file: IndexFile, search: AttemptSearch, longestMs = MAX_MS) {
     this.#file = file
     this.#search = search
+    this.#before = typeof search.before === 'number' ? search.before : null
     this.#longestMs = longestMs
   }
 
   async find({ signal }: { readonly signal: AbortSignal }): Promise<Found> {
-    const { limit, search, searchesBodies, before } = this.#search
+    const { limit, search, searchesBodies } = this.#search
     const most = searchesBodies ? CHUNK_OF_BODIES : CHUNK
     const kinds = this.#kinds()
     const run = this.#run()
-    if (kinds.length === 0 || run === undefined) return { attempts: [], next: null }
+    if (kinds.length === 0 || run === undefined) return this.#page([])
     const errors = this.#errors(kinds)
     const ways = this.#ways(kinds, errors)
     const span = this.#span(run)
     if (search === null || errors !== null)
-      return pageOf(this.#newest(ways, { span, run, limit: limit + 1 }), limit)
+      return this.#page(this.#newest(ways, { span, run, limit: limit + 1 }))
     const found: IndexedAttempt[] = []
     const startedAt = elapsedMs()
-    for (let to = before === null ? span.to : Math.min(before, span.to); ;) {
+    for (let { to } = span; ;) {
       const some = this.#newest(ways, { span: { from: span.from, to }, run, limit: most })
       found.push(...some.filter(attempt => this.#hasText(attempt, search)))
       const last = some.at(-1)
-      if (last === undefined || some.length < most) return pageOf(found, limit)
-      if (found.length > limit) return pageOf(found, limit)
-      if (elapsedMs() - startedAt > this.#longestMs) return { attempts: found, next: last.id }
+      if (last === undefined || some.length < most || found.length > limit) return this.#page(found)
+      if (elapsedMs() - startedAt > this.#longestMs) return this.#page(found, last.id)
       to = last.id
       await setImmediate()
       signal.throwIfAborted()
+    }
+  }
+
+  /** `endedAt` is the id of the last attempt that was looked at, if the search ended there early. */
+  #page(found: readonly IndexedAttempt[], endedAt: number | null = null): Found {
+    const attempts = found.slice(0, this.#search.limit)
+    return {
+      attempts,
+      hasMore: found.length > attempts.length || endedAt !== null,
+      lookedBackTo: endedAt === null ? null : Math.floor(endedAt / SLOTS),
+      placeAfter: count =>
+        (count < attempts.length ? null : endedAt) ?? attempts[count - 1]?.id ?? this.#before,
     }
   }
 
@@ -105,9 +124,9 @@ export class AttemptSearch {
 
   /** Null if any run will do; undefined if it has no attempts. */
   #run(): (Span & { readonly id: number }) | null | undefined {
-    const { runId } = this.#search
-    if (runId === null) return null
-    const row = this.#file.get('SELECT id, first, last FROM run WHERE run_id = ?', runId)
+    const wanted = this.#search.run
+    if (wanted === null) return null
+    const row = this.#file.get('SELECT id, first, last FROM run WHERE run_id = ?', wanted.id)
     if (row === undefined) return undefined
     return { id: numberOf(row, 'id'), from: numberOf(row, 'first'), to: numberOf(row, 'last') + 1 }
   }
@@ -183,8 +202,8 @@ export class AttemptSearch {
   }
 
   #span(run: Span | null): Span {
-    const { since, until, before } = this.#search
-    const ends = [before, run?.to ?? null, until === null ? null : until * SLOTS + SPILL]
+    const { since, until } = this.#search
+    const ends = [this.#before, run?.to ?? null, until === null ? null : until * SLOTS + SPILL]
     return {
       from: Math.max(0, (since ?? 0) * SLOTS, run?.from ?? 0),
       to: Math.min(Number.MAX_SAFE_INTEGER, ...ends.filter(end => end !== null)),
@@ -197,19 +216,15 @@ export class AttemptSearch {
   }
 }
 
-/** All attempts with this id of run, partition and seq, in the order of the topic. */
+/** The attempts at a request, in the order of the topic. */
 export function attemptsOfRequest(
   file: IndexFile,
-  { runId, partition, seq }: { readonly runId: string; readonly partition: number; readonly seq: number },
-): readonly IndexedAttempt[] {
+  request: RunPlace & { readonly partition: number; readonly seq: number },
+): readonly FoundAttempt[] {
+  const { sync, incarnation, run, partition, seq } = request
   const sql = `SELECT ${COLUMNS} FROM attempt a ${JOINS} WHERE a.run = (SELECT id FROM run WHERE run_id = ?)
-    AND a.seq = ? AND a.part = ? ORDER BY a.place_offset`
-  return file.all(sql, runId, seq, partition).map(attemptOf)
-}
-
-function pageOf(found: readonly IndexedAttempt[], limit: number): Found {
-  const attempts = found.slice(0, limit)
-  return { attempts, next: found.length > limit ? (attempts.at(-1)?.id ?? null) : null }
+    AND a.seq = ? AND a.part = ? AND l.sync = ? AND l.incarnation = ? ORDER BY a.place_offset`
+  return file.all(sql, run.id, seq, partition, sync, incarnation).map(attemptOf)
 }
 
 function lifeName({ sync, incarnation }: SyncLife): string {

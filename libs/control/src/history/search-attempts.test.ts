@@ -1,10 +1,11 @@
-/** Whatever people search for, the index and a look at every record of the topics find the same attempts. */
+/** The index and the topics give the same answers to all questions. */
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { AttemptsPage } from '@sluice/contracts/api'
 import { createSqliteIndex } from '@sluice/history/adapters/sqlite'
 import { TopicsFollower } from '@sluice/history/follow-topics'
-import type { HistoryIndex } from '@sluice/history/port'
+import type { HistoryIndex, HistoryReader, RunPlace } from '@sluice/history/port'
+import { TopicsReader } from '@sluice/history/topics-reader'
 import { randomFrom, type Random } from '@sluice/testkit/random'
 import {
   INCARNATION,
@@ -18,9 +19,7 @@ import { seedOf } from '@sluice/testkit/seeded-random'
 import { openTestLog, type TestLog } from '@sluice/testkit/test-log'
 import { at, homePartition, runKey, sharedTopics, syncTopics, textKey } from '@sluice/topics/topics'
 import type { AttemptsQuery } from '../port.ts'
-import { filterOf } from './attempt-filter.ts'
-import { readAttempts } from './read-attempts.ts'
-import { searchIndex } from './search-index.ts'
+import { filterOf, searchAttempts } from './search-attempts.ts'
 
 const { signal } = new AbortController()
 const PARTITIONS = 2
@@ -52,9 +51,18 @@ it('finds the same attempts as a look at every record, page by page', async () =
   expect(await follower.caughtUp([SYNC], { withinMs: 15_000, signal })).toBe(true)
   for (let n = 0; n < SEARCHES; n += 1) {
     const query = randomQuery(random)
-    const scanned = await every(after => scan(query, after))
-    const found = await every(after => search(query, after))
+    const scanned = await every(after => search(new TopicsReader(world), query, after))
+    const found = await every(after => search(index, query, after))
     expect(found, `seed ${seed}, ${JSON.stringify(query)}`).toEqual(scanned)
+  }
+  const readers = [index, new TopicsReader(world)]
+  for (let number = 1; number <= 3; number += 1) {
+    const run = { sync: SYNC, incarnation: INCARNATION, run: { id: `RUN${number}`, number } }
+    const [indexed, read] = await Promise.all(readers.map(reader => figuresOf(reader, run)))
+    expect(indexed, `seed ${seed}, figures`).toEqual(read)
+    const request = { ...run, partition: random.below(PARTITIONS), seq: random.below(ATTEMPTS) }
+    const [first, second] = await Promise.all(readers.map(reader => offsetsOf(reader, request)))
+    expect(first, `seed ${seed}, ${JSON.stringify(request)}`).toEqual(second)
   }
 })
 
@@ -107,16 +115,27 @@ type Page = (after: string | null) => Promise<AttemptsPage>
 const numbered = ({ run }: AttemptsQuery) =>
   run === undefined ? null : { id: run, number: Number(run.slice(3)) }
 
-function scan(query: AttemptsQuery, after: string | null): Promise<AttemptsPage> {
-  const syncs = [{ sync: SYNC, incarnation: INCARNATION, partitions: PARTITIONS }]
-  const filter = filterOf(query, numbered(query))
-  return readAttempts(world, { syncs, filter, tests: null, limit: 7, after, details: true }, signal)
-}
-
-function search(query: AttemptsQuery, after: string | null): Promise<AttemptsPage> {
+function search(reader: HistoryReader, query: AttemptsQuery, after: string | null): Promise<AttemptsPage> {
   const lives = [{ sync: SYNC, incarnation: INCARNATION }]
   const filter = filterOf(query, numbered(query))
-  return searchIndex(world, index, { lives, filter, tests: null, limit: 7, after, details: true }, signal)
+  const page = { lives, filter, tests: null, limit: 7, after, details: true }
+  return searchAttempts(world, reader, page, signal)
+}
+
+async function figuresOf(reader: HistoryReader, run: RunPlace): Promise<ReadonlyMap<string, number>> {
+  const counts = new Map<string, number>()
+  for (const { second, outcome, bin, count } of await reader.figures(run, { signal })) {
+    const name = `${second} ${outcome} ${bin}`
+    counts.set(name, (counts.get(name) ?? 0) + count)
+  }
+  return counts
+}
+
+async function offsetsOf(
+  reader: HistoryReader,
+  request: Parameters<HistoryReader['ofRequest']>[0],
+): Promise<readonly number[]> {
+  return (await reader.ofRequest(request, { signal })).map(({ offset }) => offset)
 }
 
 /** All attempts of all pages, each as text. */
