@@ -41,7 +41,7 @@ function runOf(n: number): NonNullable<AttemptSearch['run']> {
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
-const index = createSqliteIndex({ file: join(folder, 'history.db'), mostBytes: 1e11, keepsBodies: false })
+const index = createSqliteIndex({ file: join(folder, 'history.db'), maxBytes: 1e11, keepsBodies: false })
 const lives = SYNCS.map(sync => ({ sync, incarnation: 'i' }))
 try {
   const cpu = process.cpuUsage()

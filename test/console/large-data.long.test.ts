@@ -90,7 +90,7 @@ async function addRuns(file: string): Promise<void> {
 
 /** The attempts of a run of five million rows, a hundred in each request. */
 function addAttempts(file: string): void {
-  const index = createSqliteIndex({ file, mostBytes: 10e9, keepsBodies: false })
+  const index = createSqliteIndex({ file, maxBytes: 10e9, keepsBodies: false })
   const of = index.run(run)
   if (of === null) throw new Error('The index does not know the run.')
   const { number, ...life } = of

@@ -7,13 +7,13 @@ const MAX_CHARACTER_BYTES = 4
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
-/** The keys of the rows that it sent: of all rows of the request, or of those of a part. */
+/** The keys of the rows that an attempt sent: all rows of its request, or those of a part. */
 export function keysOf(
   { part }: { readonly part?: readonly number[] | null },
   rows: readonly { readonly key: string }[],
 ): string[] {
   const keys = rows.map(row => row.key)
-  // An attempt of an earlier version has no such field.
+  // An attempt of an earlier version has no field `part`.
   return part === null || part === undefined ? keys : part.flatMap(position => keys[position] ?? [])
 }
 
@@ -52,13 +52,13 @@ function isPartCut({ part, partBody }: Pick<Attempt, 'part' | 'partBody'>): bool
   return Array.isArray(part) && mayBeCut(partBody)
 }
 
-/** True for a body as long as one that was cut, after a whole character. */
+/** True if a body is as long as the beginnings that are recorded of longer ones. */
 export function mayBeCut(body: string | null): boolean {
   if (body === null || body.length * 3 < RECORDED_BODY_BYTES) return false
   return new TextEncoder().encode(body).length > RECORDED_BODY_BYTES - MAX_CHARACTER_BYTES
 }
 
-/** The body of a request. Null if it has none, or could not be rendered. */
+/** The body of a request; null if it has none, or could not be rendered. */
 export function bodyOf(request: Request | Unrenderable): Uint8Array | null {
   return 'body' in request ? request.body : null
 }

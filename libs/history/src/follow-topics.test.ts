@@ -27,11 +27,11 @@ const ANY: AttemptSearch = {
 let world: TestLog
 let index: HistoryIndex
 let follower: TopicsFollower
-const setbacks: unknown[] = []
+const failures: unknown[] = []
 beforeEach(async () => {
   world = await openTestLog({ partitions: 2 })
-  setbacks.length = 0
-  index = createSqliteIndex({ file: join(world.folder, 'history.db'), mostBytes: 1e9, keepsBodies: true })
+  failures.length = 0
+  index = createSqliteIndex({ file: join(world.folder, 'history.db'), maxBytes: 1e9, keepsBodies: true })
   follower = start()
 })
 afterEach(async () => {
@@ -41,7 +41,7 @@ afterEach(async () => {
 })
 
 function start(): TopicsFollower {
-  const onTransientFailure = (error: unknown): void => void setbacks.push(error)
+  const onTransientFailure = (error: unknown): void => void failures.push(error)
   return TopicsFollower.start({ ...world, index, days: 36_500, onTransientFailure, roundMs: NEVER_MS })
 }
 
@@ -59,7 +59,7 @@ async function send(
   await world.append(at(topics.attempts, partition), [{ key: textKey(key), value: attempt }])
 }
 
-async function tell(...[fields]: Parameters<typeof sampleEvent>): Promise<void> {
+async function append(...[fields]: Parameters<typeof sampleEvent>): Promise<void> {
   const event = sampleEvent(fields)
   const target = at(sharedTopics(world.prefix).runs, homePartition(SYNC))
   const value = world.io.encode('RunEvent', event)
@@ -73,19 +73,19 @@ async function found(search: Partial<AttemptSearch> = {}): Promise<readonly Foun
 }
 
 it('finds what a run has sent, while it is at work and once it has ended', async () => {
-  await tell({ status: 'running' })
+  await append({ status: 'running' })
   await send(0, 'a', { startedAt: 1 })
   expect((await found()).map(({ keys }) => keys)).toEqual([['a']])
   await send(1, 'b', { startedAt: 2 })
   await send(0, 'c', { startedAt: 3, outcome: 'rejected', status: 422, error: 'HTTP 422: no' })
-  await tell({ status: 'success', endedAt: 4 })
+  await append({ status: 'success', endedAt: 4 })
   expect((await found()).map(({ keys }) => keys)).toEqual([['c'], ['b'], ['a']])
   expect((await found({ key: 'c' })).map(({ details }) => details?.requestBody)).toEqual(['{"c":1}'])
-  expect(setbacks).toEqual([])
+  expect(failures).toEqual([])
 })
 
 it('keeps the beginning of a long body, to a whole character, and how long it was', async () => {
-  await tell({ status: 'running' })
+  await append({ status: 'running' })
   const most = 64 * 1024
   const fits = 'x'.repeat(most)
   const long = `${'x'.repeat(most - 1)}é${'x'.repeat(most)}`

@@ -1,6 +1,7 @@
 /**
- * Follows the topics of all syncs into the index of history. It reads a sync while one of its runs is at
- * work, and once after that. It looks at all of them now and then, since attempts may come without a run.
+ * Follows the topics of all syncs into the index of history. It reads a sync's topics while one of its runs
+ * is at work, and once after that. It reads those of all syncs now and then, since attempts may come without
+ * a run.
  */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { Attempt } from '@sluice/contracts/records'
@@ -16,15 +17,15 @@ import { attemptDetails, bodyOf, keysOf } from './attempt-rows.ts'
 import type { AttemptFacts, FollowedTopic, HistoryIndex, Mention, Place } from './port.ts'
 import { readRequests, type TopicsDeps } from './read-records.ts'
 
-/** How long the index may lie behind a run at work. */
+/** The index lies at most this far behind a run at work. */
 const ROUND_MS = 1_000
-/** How often syncs are looked at of which no run is known to have changed anything. */
-const LOOK_AT_ALL_MS = 60_000
-const PAUSE_AFTER_SETBACK_MS = 1_000
+/** The topics of all syncs are read this often, whatever is known of their runs. */
+const READ_ALL_MS = 60_000
+const PAUSE_AFTER_FAILURE_MS = 1_000
 const DAY_MS = 86_400_000
-/** Pieces that are swept between two rounds. */
-const PIECES = 20
-/** Records that are decoded and stored together. */
+/** At most this many pieces are swept between two rounds. */
+const MAX_PIECES = 20
+/** At most this many records are decoded and stored together. */
 const MAX_TOGETHER = 500
 const READ_AHEAD_BYTES = 1024 * 1024
 
@@ -33,9 +34,9 @@ const FOLLOWED: readonly FollowedTopic[] = ['attempts', 'changes', 'retry', 'cap
 export interface FollowerOptions extends TopicsDeps {
   readonly runs: RunsView
   readonly index: HistoryIndex
-  /** How long attempts are kept. */
+  /** Attempts are kept for this many days. */
   readonly days: number
-  /** Told of what hinders it. It goes on by itself. */
+  /** Called with a failure, after which the follower goes on by itself. */
   readonly onTransientFailure: (error: unknown) => void
   /** Milliseconds since 1970. */
   readonly now?: () => number
@@ -47,13 +48,12 @@ export class TopicsFollower implements AsyncDisposable {
   readonly #stop = new AbortController()
   /** Notifies after each round. */
   readonly #rounds = new Notifier()
-  /** What was known of a sync's runs when it was read to its end last. */
+  /** The state of each sync's runs when its topics were last read to their end. */
   readonly #seen = new Map<string, string>()
   #ended: Promise<void> = Promise.resolve()
-  #lookedAtAllMs = -Infinity
+  #readAllAtMs = -Infinity
   /** Wakes the pause between two rounds. */
   #woken = new AbortController()
-  #setAside = 0
 
   private constructor(options: FollowerOptions) {
     this.#options = options
@@ -63,11 +63,6 @@ export class TopicsFollower implements AsyncDisposable {
     const follower = new TopicsFollower(options)
     follower.#ended = follower.#follow()
     return follower
-  }
-
-  /** Records that it passed over, since no process of Sluice wrote them or nobody can read them. */
-  get setAside(): number {
-    return this.#setAside
   }
 
   /**
@@ -86,7 +81,7 @@ export class TopicsFollower implements AsyncDisposable {
     )
     const isDone = (): boolean => [...wanted.values()].every(runs => !this.#isBehind(runs))
     const until = elapsedMs() + withinMs
-    // A run at work writes on, so one whole round that begins from here on will do.
+    // A run at work goes on writing. So one whole round that begins after this call is enough.
     for (let fullRounds = 0; !isDone() && fullRounds < 2; fullRounds += 1) {
       const seen = this.#rounds.version
       this.#woken.abort()
@@ -119,27 +114,27 @@ export class TopicsFollower implements AsyncDisposable {
       } catch (error) {
         if (signal.aborted) return
         onTransientFailure(error)
-        // A damaged index begins again from the start of the topics.
+        // A damaged index is empty now, and is filled from the start of the topics.
         if (isSluiceError(error, 'corrupt')) this.#seen.clear()
-        pauseMs = PAUSE_AFTER_SETBACK_MS
+        pauseMs = PAUSE_AFTER_FAILURE_MS
       }
       await sleep(pauseMs, { signal: AbortSignal.any([signal, this.#woken.signal]) }).catch(() => undefined)
     }
   }
 
   async #readRound(): Promise<void> {
-    if (this.#lookedAtAllMs === -Infinity)
+    if (this.#readAllAtMs === -Infinity)
       for (let partition = 0; partition < SHARED_PARTITIONS; partition += 1)
         await this.#options.runs.caughtUp(partition, { signal: this.#stop.signal })
-    const all = elapsedMs() - this.#lookedAtAllMs >= LOOK_AT_ALL_MS
+    const all = elapsedMs() - this.#readAllAtMs >= READ_ALL_MS
     for (const runs of [...this.#options.runs.all()]) {
       if (!all && !this.#isBehind(runs)) continue
-      // What comes after this is left to the next round.
+      // The next round reads what is written after this.
       const state = stateOf(runs)
       await this.#readSync(runs)
       this.#seen.set(runs.sync, state)
     }
-    if (all) this.#lookedAtAllMs = elapsedMs()
+    if (all) this.#readAllAtMs = elapsedMs()
     this.#rounds.notify()
   }
 
@@ -166,7 +161,7 @@ export class TopicsFollower implements AsyncDisposable {
     const target = at(syncTopics(prefix, place.sync)[place.topic], place.partition)
     const { low, end } = await log.offsets(target, { signal })
     const position = index.position(place) ?? 0
-    // A topic that ends before was lost and made anew: what is read again is of another life.
+    // A topic that ends before that position was lost and made anew. It is read from its start.
     const from = position > end ? low : Math.max(low, position)
     if (from >= end) return
     const reading = { signal, from, to: end, bufferBytes: READ_AHEAD_BYTES }
@@ -184,14 +179,14 @@ export class TopicsFollower implements AsyncDisposable {
           continue
         }
         const placed = await decodeEach(io, some, signal)
-        for (const { offset, torn } of placed) if (torn !== undefined) this.#leave(place, offset, torn)
+        for (const { offset, torn } of placed) if (torn !== undefined) this.#passOver(place, offset, torn)
         index.addAttempts({ place, attempts: await this.#attemptsOf(place, placed), next })
       }
-      if (records.length === 0) this.#pass(place, nextOffset)
+      if (records.length === 0) this.#setPosition(place, nextOffset)
     }
   }
 
-  #pass(place: Place, next: number): void {
+  #setPosition(place: Place, next: number): void {
     const { index } = this.#options
     if (place.topic === 'attempts') index.addAttempts({ place, attempts: [], next })
     else index.addMentions({ place, mentions: [], next })
@@ -205,7 +200,7 @@ export class TopicsFollower implements AsyncDisposable {
       if (attempt.incarnation !== place.incarnation || isIntent(attempt)) return []
       const fault = implausible(attempt)
       if (fault === null) return [{ attempt, offset }]
-      this.#leave(place, offset, fault)
+      this.#passOver(place, offset, fault)
       return []
     })
     const requests = await readRequests(
@@ -231,9 +226,8 @@ export class TopicsFollower implements AsyncDisposable {
     })
   }
 
-  #leave({ sync, topic, partition }: Place, offset: number, error: SluiceError): void {
+  #passOver({ sync, topic, partition }: Place, offset: number, error: SluiceError): void {
     const { io, prefix } = this.#options
-    this.#setAside += 1
     io.foreign.take(at(syncTopics(prefix, sync)[topic], partition), offset, error)
   }
 
@@ -241,33 +235,36 @@ export class TopicsFollower implements AsyncDisposable {
     const { index, runs, days, now = Date.now } = this.#options
     const before = now() - days * DAY_MS
     const lives = [...runs.all()].map(({ sync, incarnation }) => ({ sync, incarnation }))
-    for (let piece = 0; piece < PIECES && index.sweep({ before, lives }); piece += 1) {
+    for (let piece = 0; piece < MAX_PIECES && index.sweep({ before, lives }); piece += 1) {
       // Searches get their turn.
       await sleep(0, { signal: this.#stop.signal })
     }
   }
 }
 
-/** Changes whenever a run of the sync has changed. */
+/** The state of a sync's runs as text, which differs once a run has changed. */
 function stateOf({ incarnation, events, marker }: SyncRuns): string {
   const runs = [...events.values()].map(({ runId, status }) => `${runId} ${status}`)
   return `${incarnation} ${marker} ${runs.join()}`
 }
 
-/** Why an attempt is none of Sluice's, though it has the shape of one. */
+/**
+ * The error of a record that has the shape of an attempt, and values that Sluice never writes. Null for
+ * others.
+ */
 function implausible({ startedAt, durationMs, requestOffset, seq }: Attempt): SluiceError | null {
   const isSound =
     Number.isFinite(startedAt) &&
     startedAt >= 0 &&
     Number.isFinite(durationMs) &&
-    [requestOffset, seq].every(figure => Number.isSafeInteger(figure) && figure >= 0)
-  return isSound ? null : new SluiceError('corrupt', 'An attempt tells of a time or a place that is none.')
+    [requestOffset, seq].every(number => Number.isSafeInteger(number) && number >= 0)
+  return isSound ? null : new SluiceError('corrupt', 'An attempt has a time or an offset that cannot be.')
 }
 
-/** The length of the longest beginning that is not longer, and ends with a whole character of UTF-8. */
-function wholeCharacters(text: Uint8Array, most: number): number {
-  if (text.length <= most) return text.length
-  let end = most
+/** The length of the longest beginning of at most `limitBytes` that ends with a whole character of UTF-8. */
+function wholeCharacters(text: Uint8Array, limitBytes: number): number {
+  if (text.length <= limitBytes) return text.length
+  let end = limitBytes
   // The bytes within a character begin with the bits 10.
   while (end > 0 && ((text[end] ?? 0) & 0xc0) === 0x80) end -= 1
   return end

@@ -1,4 +1,4 @@
-/** How much of the history a process keeps, from the environment. */
+/** The settings of the index of history, from the environment: its days, its size, and if it keeps bodies. */
 import { parseEnvironment, type Environment } from '@sluice/runtime/environment'
 import { z } from 'zod'
 
@@ -6,7 +6,7 @@ const DAYS = 90
 const MAX_DAYS = 3_650
 const MB = 1_000_000
 const GB = 1_000 * MB
-const LEAST_BYTES = 16 * MB
+const MIN_BYTES = 16 * MB
 
 const variables = z.object({
   SLUICE_HISTORY_DAYS: z.coerce.number().int().min(1).max(MAX_DAYS).default(DAYS),
@@ -15,14 +15,14 @@ const variables = z.object({
     .string()
     .regex(/^\d{1,6}(MB|GB)$/, 'expected a size such as 500MB or 20GB')
     .transform(text => Number.parseInt(text, 10) * (text.endsWith('GB') ? GB : MB))
-    .pipe(z.number().min(LEAST_BYTES, 'expected at least 16MB'))
+    .pipe(z.number().min(MIN_BYTES, 'expected at least 16MB'))
     .default(10 * GB),
 })
 
 export interface HistorySettings {
   readonly days: number
   readonly keepsBodies: boolean
-  readonly mostBytes: number
+  readonly maxBytes: number
 }
 
 /** Throws `config` with one detail for each variable that is wrong. */
@@ -31,6 +31,6 @@ export function historySettings(env: Environment): HistorySettings {
   return {
     days: read.SLUICE_HISTORY_DAYS,
     keepsBodies: read.SLUICE_HISTORY_BODIES === 'true',
-    mostBytes: read.SLUICE_HISTORY_SIZE,
+    maxBytes: read.SLUICE_HISTORY_SIZE,
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Durations in bins, so that figures of many attempts add up. A bin is 9 % wide, so a percentile that is read
- * from bins is right to within 5 %.
+ * Durations in bins, so that counts of attempts can be added up. A bin is 9 % wide, so a percentile that is
+ * read from bins is right to within 5 %.
  */
 const BINS_PER_DOUBLING = 8
 
@@ -14,7 +14,7 @@ function middleOf(bin: number): number {
   return bin === 0 ? 0.5 : 2 ** ((bin - 0.5) / BINS_PER_DOUBLING)
 }
 
-/** The durations below which these shares of all lie, in ms. Null where there are none. */
+/** For each share, the duration in ms below which this share of all lies. Null where nothing was counted. */
 export function percentiles(
   counts: ReadonlyMap<number, number>,
   shares: readonly number[],

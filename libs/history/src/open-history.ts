@@ -15,7 +15,7 @@ export interface OpenHistoryOptions extends TopicsDeps {
   readonly settings: HistorySettings
   readonly createIndex: (options: {
     readonly file: string
-    readonly mostBytes: number
+    readonly maxBytes: number
     readonly keepsBodies: boolean
     readonly onRenew: (why: string) => void
   }) => HistoryIndex
@@ -28,8 +28,8 @@ export interface OpenedHistory extends AsyncDisposable {
 }
 
 /**
- * Null, with a warning, if the file cannot be used: another process has it, or the disk fails. History is
- * then read from the topics.
+ * Resolves with null, and logs a warning, if the file cannot be used: another process has it, or the disk
+ * fails. The topics then answer questions about the history.
  */
 export async function openHistory(options: OpenHistoryOptions): Promise<OpenedHistory | null> {
   const { dataDir, settings, createIndex, logger, ...deps } = options

@@ -1,16 +1,15 @@
 /**
- * The index of history: what attempts were made, and where a key is mentioned. It is a cache that follows
- * from the topics, which it outlives: they are trimmed after days. It remembers how far it has read each
- * partition, in the transaction that stores what stood there. So a process that is killed goes on where it
- * was, and nothing is in it twice.
+ * The history: which attempts were made, and where a key is mentioned. The topics hold it for days. The index
+ * follows them and keeps it for longer. It remembers how far it has read each partition, in the transaction
+ * that stores the records. So a process that is killed goes on where it was, and nothing is stored twice.
  *
- * A file that cannot be read is thrown away: the method that found out throws `corrupt`, which is retryable,
- * and the index is empty from then on. A full or failing disk is `disk`. Methods do not run side by side.
+ * An index file that cannot be read is replaced by an empty one. The method that found out throws `corrupt`,
+ * which is retryable. A full or failing disk is `disk`.
  */
 import type { Attempt } from '@sluice/contracts/records'
 import type { Op } from '@sluice/contracts/state'
 
-/** A sync's life: a reset begins another one. */
+/** One life of a sync, which lasts until it is reset. */
 export interface SyncLife {
   readonly sync: string
   readonly incarnation: string
@@ -28,13 +27,13 @@ export interface Place extends SyncLife {
 export interface AttemptDetails {
   readonly requestHeaders: { readonly [name: string]: string }
   readonly requestBody: string | null
-  /** Where only the beginning of that body is kept: how many bytes the whole one had; null: nobody knows. */
+  /** The length of the whole body where only its beginning is kept; null if that is not known. */
   readonly requestBodyBytes?: number | null
   readonly responseHeaders: { readonly [name: string]: string }
   readonly responseBody: string | null
 }
 
-/** What is kept of an attempt. */
+/** The fields of an attempt that the index keeps. */
 export type AttemptFacts = Pick<
   Attempt,
   | 'run'
@@ -53,7 +52,7 @@ export type AttemptFacts = Pick<
 > & {
   /** Its offset in `attempts`. */
   readonly offset: number
-  /** The keys of its rows; none if its request was trimmed before it was indexed. */
+  /** The keys of its rows. It has none if its request was trimmed before it was indexed. */
   readonly keys: readonly string[]
   /** Null if the index holds none. */
   readonly details: AttemptDetails | null
@@ -129,9 +128,9 @@ export interface Found {
   readonly lookedBackTo: number | null
 }
 
-/** How many attempts of a run ended like this in one second. */
-export interface FigureRow {
-  /** Seconds since 1970 in which they started. */
+/** The number of attempts of a run that started in one second and ended alike. */
+export interface AttemptCount {
+  /** Seconds since 1970. */
   readonly second: number
   readonly outcome: Attempt['outcome']
   /** The bin of their durations: see `latency-bins.ts`. */
@@ -139,8 +138,8 @@ export interface FigureRow {
   readonly count: number
 }
 
-/** How much it holds, and what it came across. */
-export interface IndexFigures {
+/** The size of the index. */
+export interface IndexSize {
   readonly attempts: number
   readonly mentions: number
   readonly bytes: number
@@ -165,14 +164,14 @@ export interface HistoryReader {
     key: SyncLife & { readonly key: string; readonly limit: number },
     options: { readonly signal: AbortSignal },
   ): Promise<readonly { readonly place: Place; readonly offset: number }[]>
-  /** The figures of a run, by second. */
-  figures(run: RunPlace, options: { readonly signal: AbortSignal }): Promise<readonly FigureRow[]>
+  /** Counts the attempts of a run. Several counts may have the same second, outcome and bin. */
+  counts(run: RunPlace, options: { readonly signal: AbortSignal }): Promise<readonly AttemptCount[]>
 }
 
 export interface HistoryIndex extends HistoryReader, AsyncDisposable {
   /** True if it keeps headers and bodies. */
   readonly hasBodies: boolean
-  /** From where to read a place on; null for one that was not read yet. */
+  /** The offset from which a place is read on; null if it was not read yet. */
   position(place: Place): number | null
   /** Stores a batch with the position after it, or nothing. Batches of a place come in order. */
   addAttempts(batch: AttemptsBatch): void
@@ -180,10 +179,10 @@ export interface HistoryIndex extends HistoryReader, AsyncDisposable {
   /** The sync and the number of a run with attempts; null if it knows none. */
   run(runId: string): (SyncLife & { readonly number: number }) | null
   /**
-   * Forgets, in small pieces, what is older than `before` (ms since 1970), what is beyond the largest size,
-   * and what is of another life of a sync than `lives` says. The last mention of a key is kept however old it
-   * is. Returns true if there may be more to do.
+   * Forgets one small piece of what is older than `before` (ms since 1970), exceeds the largest size, or
+   * belongs to another life of a sync than `lives` says. The last mention of a key is kept however old it is.
+   * Returns true if there may be more to do.
    */
   sweep(options: { readonly before: number; readonly lives: readonly SyncLife[] }): boolean
-  size(): IndexFigures
+  size(): IndexSize
 }

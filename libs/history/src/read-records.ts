@@ -6,10 +6,10 @@ import type { RecordIo } from '@sluice/topics/record-io'
 import { at, syncTopics } from '@sluice/topics/topics'
 import type { FollowedTopic, SyncLife } from './port.ts'
 
-/** Offsets that are no further apart are read together with what stands between them. */
-const NEAR = 64
-/** Most ranges that are read at once. */
-const AT_ONCE = 8
+/** Offsets that are no further apart are read in one range. */
+const MAX_GAP = 64
+/** At most this many ranges are read at once. */
+const MAX_AT_ONCE = 8
 const READ_AHEAD_BYTES = 1024 * 1024
 
 export interface TopicsDeps {
@@ -30,12 +30,12 @@ export interface HeldRequest {
 }
 
 /**
- * The records at these offsets that are still held and can be read, by offset. `pick` takes of each what the
- * caller needs, so that no more is held together; it takes nothing of a record by undefined.
+ * The records at these offsets that are still held and can be read, by offset. `pick` takes from each what
+ * the caller needs, so that no more stays in memory. A record for which it returns undefined is left out.
  */
 export async function readRecords<T>(
   deps: TopicsDeps,
-  of: SyncPartition & {
+  records: SyncPartition & {
     readonly topic: FollowedTopic | 'requests'
     readonly offsets: readonly number[]
     readonly pick: (placed: Placed) => T | undefined
@@ -43,7 +43,7 @@ export async function readRecords<T>(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<number, T>> {
   const { log, io, prefix } = deps
-  const { sync, partition, topic, offsets, pick } = of
+  const { sync, partition, topic, offsets, pick } = records
   const target = at(syncTopics(prefix, sync)[topic], partition)
   const found = new Map<number, T>()
   if (offsets.length === 0) return found
@@ -51,28 +51,32 @@ export async function readRecords<T>(
   const wanted = new Set(offsets.filter(offset => offset >= low && offset < end))
   const read = async ({ from, to }: OffsetRange): Promise<void> => {
     for await (const batch of log.read(target, { from, to, bufferBytes: READ_AHEAD_BYTES, signal })) {
-      const records = batch.records.filter(({ offset }) => wanted.has(offset))
-      for (const placed of await decodeEach(io, records, signal)) {
+      const held = batch.records.filter(({ offset }) => wanted.has(offset))
+      for (const placed of await decodeEach(io, held, signal)) {
         const picked = pick(placed)
         if (picked !== undefined) found.set(placed.offset, picked)
       }
     }
   }
   const ranges = rangesOf([...wanted])
-  for (let i = 0; i < ranges.length; i += AT_ONCE) await Promise.all(ranges.slice(i, i + AT_ONCE).map(read))
+  for (let i = 0; i < ranges.length; i += MAX_AT_ONCE)
+    await Promise.all(ranges.slice(i, i + MAX_AT_ONCE).map(read))
   return found
 }
 
 /** The requests at these offsets of `requests` that are still held, by offset. */
 export async function readRequests<T>(
   deps: TopicsDeps,
-  of: SyncPartition & { readonly offsets: readonly number[]; readonly pick: (held: HeldRequest) => T },
+  requests: SyncPartition & {
+    readonly offsets: readonly number[]
+    readonly pick: (held: HeldRequest) => T
+  },
   signal: AbortSignal,
 ): Promise<ReadonlyMap<number, T>> {
-  const { pick, ...place } = of
+  const { pick, ...place } = requests
   const pickRequest = ({ record, timestamp }: Placed): T | undefined => {
     if (record?.name !== 'sluice.Request' && record?.name !== 'sluice.Unrenderable') return undefined
-    if (record.value.incarnation !== of.incarnation) return undefined
+    if (record.value.incarnation !== requests.incarnation) return undefined
     return pick({ value: record.value, timestamp })
   }
   return await readRecords(deps, { ...place, topic: 'requests', pick: pickRequest }, signal)
@@ -89,7 +93,7 @@ function rangesOf(offsets: readonly number[]): readonly OffsetRange[] {
   const ranges: { from: number; to: number }[] = []
   for (const offset of [...offsets].sort((a, b) => a - b)) {
     const last = ranges.at(-1)
-    if (last !== undefined && offset - last.to < NEAR) last.to = Math.max(last.to, offset + 1)
+    if (last !== undefined && offset - last.to < MAX_GAP) last.to = Math.max(last.to, offset + 1)
     else ranges.push({ from: offset, to: offset + 1 })
   }
   return ranges

@@ -14,7 +14,7 @@ import { attemptDetails, keysOf, wholeBody } from './attempt-rows.ts'
 import { latencyBin } from './latency-bins.ts'
 import type {
   AttemptSearch,
-  FigureRow,
+  AttemptCount,
   FollowedTopic,
   Found,
   FoundAttempt,
@@ -69,24 +69,24 @@ interface PartitionSearch {
 
 export class TopicsReader implements HistoryReader {
   readonly #deps: TopicsDeps
-  readonly #longestSearchMs: number
+  readonly #maxSearchMs: number
 
-  constructor(deps: TopicsDeps, { longestSearchMs = MAX_MS }: { readonly longestSearchMs?: number } = {}) {
+  constructor(deps: TopicsDeps, { maxSearchMs = MAX_MS }: { readonly maxSearchMs?: number } = {}) {
     this.#deps = deps
-    this.#longestSearchMs = longestSearchMs
+    this.#maxSearchMs = maxSearchMs
   }
 
   async search(search: AttemptSearch, { signal }: { readonly signal: AbortSignal }): Promise<Found> {
-    const { lives, limit, before } = search
-    const endsAtMs = elapsedMs() + this.#longestSearchMs
-    const readFrom = new Map(typeof before === 'object' ? before : [])
+    const { lives, limit } = search
+    const endsAtMs = elapsedMs() + this.#maxSearchMs
+    const readFrom = new Map(typeof search.before === 'object' ? search.before : [])
     const found: Match[] = []
     const lookedTo = new Map<string, number>()
     let cutAt = -Infinity
     for (const place of await this.#partitionsOf(lives, signal)) {
       const partition = `${place.sync}/${place.partition}`
-      const of = { search, partition, before: readFrom.get(partition), endsAtMs }
-      const read = await this.#searchPartition(place, of, signal)
+      const before = readFrom.get(partition)
+      const read = await this.#searchPartition(place, { search, partition, before, endsAtMs }, signal)
       found.push(...inTopicOrder(read.matches))
       if (read.lookedTo !== null) lookedTo.set(partition, read.lookedTo)
       cutAt = Math.max(cutAt, read.cutAt ?? -Infinity)
@@ -123,11 +123,11 @@ export class TopicsReader implements HistoryReader {
     return await this.#withRequests(place, found.reverse(), signal)
   }
 
-  async figures(
+  async counts(
     { run, ...life }: RunPlace,
     { signal }: { readonly signal: AbortSignal },
-  ): Promise<readonly FigureRow[]> {
-    const rows: FigureRow[] = []
+  ): Promise<readonly AttemptCount[]> {
+    const rows: AttemptCount[] = []
     for (const place of await this.#partitionsOf([life], signal))
       for await (const { attempts } of this.#backwards(place, { run, size: MAX_CHUNK }, signal))
         for (const { attempt } of attempts) {

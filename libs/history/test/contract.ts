@@ -20,8 +20,8 @@ export interface IndexHarness {
   open(options: {
     readonly file: string
     readonly keepsBodies?: boolean
-    readonly mostBytes?: number
-    readonly longestSearchMs?: number
+    readonly maxBytes?: number
+    readonly maxSearchMs?: number
     readonly onRenew?: (why: string) => void
   }): HistoryIndex
 }
@@ -151,10 +151,10 @@ export function historyIndexContract(name: string, harness: IndexHarness): void 
         sampleFacts(2, { runId: 'R2' }),
       ])
       addAttempts(index, [sampleFacts(1, { outcome: 'rejected' }), sampleFacts(1)])
-      const found = await index.figures(runPlace('R1'), { signal })
+      const found = await index.counts(runPlace('R1'), { signal })
       const figures = found.map(({ second, outcome, count }) => `${second} ${outcome} ${count}`)
       expect(figures.toSorted()).toEqual(['1 delivered 1', '1 delivered 2', '1 rejected 1'])
-      expect(await index.figures(runPlace('R9'), { signal })).toEqual([])
+      expect(await index.counts(runPlace('R9'), { signal })).toEqual([])
     })
 
     it('forgets what is too old, with all that led there, and keeps the last mention of a key', async () => {
@@ -167,7 +167,7 @@ export function historyIndexContract(name: string, harness: IndexHarness): void 
       expect((await allPages(index, { ...ANY, search: 'dead' })).map(({ seq }) => seq)).toEqual([9])
       expect((await allPages(index, { ...ANY, key: 'k1' })).map(({ seq }) => seq)).toEqual([])
       expect(index.run('OLD')).toBeNull()
-      expect(await index.figures(runPlace('OLD'), { signal })).toEqual([])
+      expect(await index.counts(runPlace('OLD'), { signal })).toEqual([])
       const mentioned = await index.mentions({ ...LIFE, key: 'a', limit: 9 }, { signal })
       expect(mentioned.map(({ offset }) => offset)).toEqual([2])
     })
@@ -185,7 +185,7 @@ export function historyIndexContract(name: string, harness: IndexHarness): void 
     })
 
     it('gives up the oldest attempts when it grows too large', async () => {
-      await reopen({ mostBytes: 400_000 })
+      await reopen({ maxBytes: 400_000 })
       for (let n = 0; n < 4_000; n += 500)
         addAttempts(
           index,
@@ -219,7 +219,7 @@ export function historyIndexContract(name: string, harness: IndexHarness): void 
     })
 
     it('ends a page early where a text is hard to find, and goes on from there', async () => {
-      await reopen({ keepsBodies: true, longestSearchMs: -1 })
+      await reopen({ keepsBodies: true, maxSearchMs: -1 })
       const details = { requestHeaders: {}, requestBody: 'common', responseHeaders: {}, responseBody: null }
       const rare = { details: { ...details, responseBody: 'RARE' } }
       const many = Array.from({ length: 1_100 }, (_, n) => sampleFacts(n, n === 0 ? rare : { details }))

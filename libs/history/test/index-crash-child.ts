@@ -2,7 +2,7 @@
 import { createSqliteIndex } from '../src/adapters/sqlite.ts'
 
 const [file = ''] = process.argv.slice(2)
-const index = createSqliteIndex({ file, mostBytes: 1e9, keepsBodies: false })
+const index = createSqliteIndex({ file, maxBytes: 1e9, keepsBodies: false })
 const place = { sync: 's', incarnation: 'i', topic: 'attempts', partition: 0 } as const
 const BATCH = 50
 for (let n = index.position(place) ?? 0; ; n += BATCH) {

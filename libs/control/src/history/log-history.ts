@@ -192,7 +192,7 @@ export class LogHistory implements RunHistory {
     const found = this.#numberedRun(id)
     if (found === null) throw unknownRun(id)
     const run = this.#begunRun(id)
-    const rows = run === null ? [] : await (await this.#readerFor({}, [run], signal)).figures(run, { signal })
+    const rows = run === null ? [] : await (await this.#readerFor({}, [run], signal)).counts(run, { signal })
     return runFigures({ run: found.id, sync: found.sync, most }, rows)
   }
 

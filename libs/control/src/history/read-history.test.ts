@@ -165,7 +165,7 @@ describe('the attempts of a sync', () => {
     const filter = filterOf({ limit: 1, after: undefined, ...of.filter }, of.run ?? null)
     const lives = [{ sync: SYNC, incarnation: INCARNATION }]
     const { limit = 100, after = null, longestMs = 60_000 } = of
-    const reader = new TopicsReader(world, { longestSearchMs: longestMs })
+    const reader = new TopicsReader(world, { maxSearchMs: longestMs })
     return await searchAttempts(
       world,
       reader,

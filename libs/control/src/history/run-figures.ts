@@ -2,7 +2,7 @@
 import type { AttemptOutcome } from '@sluice/contracts/api'
 import type { FiguresBucket, RunFigures } from '@sluice/contracts/views/history-views'
 import { percentiles } from '@sluice/history/latency-bins'
-import type { FigureRow } from '@sluice/history/port'
+import type { AttemptCount } from '@sluice/history/port'
 
 /** Widths that people read at a glance, in seconds. */
 const WIDTHS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400]
@@ -12,7 +12,7 @@ const SHARES = [0.5, 0.9, 0.99] as const
 /** Adds up the figures in at most `most` buckets of one width, with those without attempts. */
 export function runFigures(
   of: { readonly run: string; readonly sync: string; readonly most: number },
-  rows: readonly FigureRow[],
+  rows: readonly AttemptCount[],
 ): RunFigures {
   const { run, sync, most } = of
   const seconds = rows.map(({ second }) => second)
@@ -33,7 +33,7 @@ export function runFigures(
   return { run, sync, bucketSeconds: width, ...total, buckets }
 }
 
-function summed(rows: readonly FigureRow[]): Omit<FiguresBucket, 'at'> {
+function summed(rows: readonly AttemptCount[]): Omit<FiguresBucket, 'at'> {
   const outcomes: Partial<Record<AttemptOutcome, number>> = {}
   const bins = new Map<number, number>()
   let attempts = 0

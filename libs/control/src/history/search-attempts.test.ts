@@ -31,7 +31,7 @@ let world: TestLog
 let index: HistoryIndex
 beforeEach(async () => {
   world = await openTestLog({ partitions: PARTITIONS })
-  index = createSqliteIndex({ file: join(world.folder, 'history.db'), mostBytes: 1e9, keepsBodies: true })
+  index = createSqliteIndex({ file: join(world.folder, 'history.db'), maxBytes: 1e9, keepsBodies: true })
 })
 afterEach(async () => {
   await index[Symbol.asyncDispose]()
@@ -124,7 +124,7 @@ function search(reader: HistoryReader, query: AttemptsQuery, after: string | nul
 
 async function figuresOf(reader: HistoryReader, run: RunPlace): Promise<ReadonlyMap<string, number>> {
   const counts = new Map<string, number>()
-  for (const { second, outcome, bin, count } of await reader.figures(run, { signal })) {
+  for (const { second, outcome, bin, count } of await reader.counts(run, { signal })) {
     const name = `${second} ${outcome} ${bin}`
     counts.set(name, (counts.get(name) ?? 0) + count)
   }

@@ -27,12 +27,12 @@ it('holds after kill -9 exactly what stands before its position, and goes on fro
     for (let n = 0; n < BATCHES; n += 1) told = Number((await once(child, 'message'))[0])
     child.kill('SIGKILL')
     await once(child, 'exit')
-    const index = createSqliteIndex({ file, mostBytes: 1e9, keepsBodies: false })
+    const index = createSqliteIndex({ file, maxBytes: 1e9, keepsBodies: false })
     const position = index.position(PLACE) ?? 0
     expect(position).toBeGreaterThanOrEqual(told)
     expect(index.size().attempts).toBe(position)
     const { sync, incarnation } = PLACE
-    const figures = await index.figures({ sync, incarnation, run: { id: 'R1', number: 1 } }, { signal })
+    const figures = await index.counts({ sync, incarnation, run: { id: 'R1', number: 1 } }, { signal })
     expect(figures.reduce((sum, { count }) => sum + count, 0)).toBe(position)
     await index[Symbol.asyncDispose]()
   }

@@ -2,5 +2,5 @@ import { historyIndexContract } from '../../test/contract.ts'
 import { createSqliteIndex } from './sqlite.ts'
 
 historyIndexContract('SQLite', {
-  open: options => createSqliteIndex({ keepsBodies: false, mostBytes: 1e9, ...options }),
+  open: options => createSqliteIndex({ keepsBodies: false, maxBytes: 1e9, ...options }),
 })

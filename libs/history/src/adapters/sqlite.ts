@@ -2,12 +2,12 @@
 import type {
   AttemptsBatch,
   AttemptSearch,
-  FigureRow,
+  AttemptCount,
   FollowedTopic,
   Found,
   FoundAttempt,
   HistoryIndex,
-  IndexFigures,
+  IndexSize,
   MentionsBatch,
   Place,
   RunPlace,
@@ -20,13 +20,15 @@ import { bytesUsed, sweepPiece } from './sqlite/sweep.ts'
 
 export interface SqliteIndexOptions {
   readonly file: string
-  /** The file does not grow far beyond this: the oldest attempts go. */
-  readonly mostBytes: number
+  /** The file does not grow far beyond this size, since the oldest attempts are forgotten. */
+  readonly maxBytes: number
   readonly keepsBodies: boolean
-  /** Told why the index begins anew: its file was damaged, or another version wrote it. */
+  /**
+   * Called with the reason when an empty file replaces one that was damaged, or that another version wrote.
+   */
   readonly onRenew?: (why: string) => void
-  /** How long a search may look at attempts that do not match; default 2 s. */
-  readonly longestSearchMs?: number
+  /** A search looks at attempts that do not match for at most this long; default 2 s. */
+  readonly maxSearchMs?: number
 }
 
 /** Opens the index, or makes an empty one. Throws `conflict` if another process has the file, and `disk`. */
@@ -63,7 +65,7 @@ class SqliteIndex implements HistoryIndex {
 
   async search(search: AttemptSearch, options: { readonly signal: AbortSignal }): Promise<Found> {
     try {
-      return await new IndexSearch(this.#file, search, this.#options.longestSearchMs).find(options)
+      return await new IndexSearch(this.#file, search, this.#options.maxSearchMs).find(options)
     } catch (error) {
       return this.#file.use(() => {
         throw error
@@ -114,27 +116,27 @@ class SqliteIndex implements HistoryIndex {
     })
   }
 
-  async figures({ run }: RunPlace): Promise<readonly FigureRow[]> {
+  async counts({ run }: RunPlace): Promise<readonly AttemptCount[]> {
     const rows = this.#file.use(() =>
       this.#file.all(
         'SELECT second, outcome, bin, count FROM figure WHERE run = (SELECT id FROM run WHERE run_id = ?)',
         run.id,
       ),
     )
-    const figures = rows.map(row => ({
+    const counts = rows.map(row => ({
       second: numberOf(row, 'second'),
-      outcome: textOf(row, 'outcome') as FigureRow['outcome'],
+      outcome: textOf(row, 'outcome') as AttemptCount['outcome'],
       bin: numberOf(row, 'bin'),
       count: numberOf(row, 'count'),
     }))
-    return await Promise.resolve(figures)
+    return await Promise.resolve(counts)
   }
 
   sweep(options: { readonly before: number; readonly lives: readonly SyncLife[] }): boolean {
-    return sweepPiece(this.#file, { ...options, mostBytes: this.#options.mostBytes })
+    return sweepPiece(this.#file, { ...options, maxBytes: this.#options.maxBytes })
   }
 
-  size(): IndexFigures {
+  size(): IndexSize {
     const count = (table: string): number =>
       this.#file.use(() => numberOf(this.#file.get(`SELECT count(*) AS count FROM ${table}`), 'count'))
     return { attempts: count('attempt'), mentions: count('mention'), bytes: bytesUsed(this.#file) }

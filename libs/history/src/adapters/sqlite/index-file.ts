@@ -1,6 +1,6 @@
 /**
- * The file of the index. What it holds follows from the topics, so a file that cannot be read, or that
- * another version wrote, is replaced by an empty one.
+ * The file of the index. It can be filled again from the topics, so an empty file replaces one that cannot be
+ * read, or that another version wrote.
  */
 import { chmodSync, existsSync, rmSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
@@ -29,7 +29,7 @@ export class IndexFile {
   #statements = new Map<string, StatementSync>()
 
   /**
-   * `onRenew` is told why a file is replaced by an empty one. Throws `conflict` if another process has the
+   * Calls `onRenew` with the reason when it replaces a file. Throws `conflict` if another process has the
    * file, and `disk`.
    */
   constructor(path: string, onRenew: (why: string) => void) {
@@ -115,19 +115,19 @@ export class IndexFile {
     if (isSluiceError(error)) return error
     const code = codeOf(error)
     if (code === null) return error
-    const said = messageOf(error)
+    const reason = messageOf(error)
     if (code === BUSY || code === LOCKED)
       return new SluiceError('conflict', `${this.path} is in use by another process.`, { cause: error })
     if (isSqliteDiskCode(code))
-      return new SluiceError('disk', `${this.path} cannot be read or written: ${said}.`, { cause: error })
-    return new SluiceError('unreachable', `${this.path} cannot be read or written: ${said}`, {
+      return new SluiceError('disk', `${this.path} cannot be read or written: ${reason}.`, { cause: error })
+    return new SluiceError('unreachable', `${this.path} cannot be read or written: ${reason}`, {
       cause: error,
       retryable: true,
     })
   }
 }
 
-/** The file has what no index of this version has. */
+/** The file has something that no index of this version has. */
 class Alien extends Error {}
 
 function openFile(path: string): DatabaseSync {
@@ -151,7 +151,7 @@ function openFile(path: string): DatabaseSync {
   }
 }
 
-/** True if what the file holds is of no use. */
+/** True if the file is damaged, or of another version. */
 function isDamage(error: unknown): boolean {
   const code = codeOf(error)
   const isAlien = error instanceof Error && /no such (table|column)|malformed/.test(error.message)
@@ -163,7 +163,7 @@ function codeOf(error: unknown): number | null {
   return error.errcode & 0xff
 }
 
-/** A whole number of a row. Throws for anything else, which a sound file has not. */
+/** A number of a row. Throws for anything else, which no sound file has. */
 export function numberOf(row: Row | undefined, column: string): number {
   const value = row?.[column]
   if (typeof value === 'number') return value

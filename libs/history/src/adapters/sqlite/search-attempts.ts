@@ -1,12 +1,12 @@
 /**
  * Searches attempts. Each way to find them reads little that does not match:
  *
- * - by key: the attempts of that key;
- * - by a text of few errors: the attempts of each error;
- * - otherwise: the attempts of each kind that the filters choose.
+ * - A search by key reads the attempts of that key.
+ * - A search by a text that few errors have reads the attempts of each such error.
+ * - Any other search reads the attempts of each kind that its filters choose.
  *
- * A text of very many errors, or in bodies, is looked for in attempts that match otherwise, the newest first,
- * for a while. Then the page ends, and the next one goes on there.
+ * If very many errors may have the text, or bodies are searched, the attempts that match otherwise are looked
+ * at one after the other, the newest first. After two seconds the page ends, and the next one goes on there.
  */
 import { setImmediate } from 'node:timers/promises'
 import { inflateRawSync } from 'node:zlib'
@@ -16,16 +16,16 @@ import { numberOf, textOf, type IndexFile, type Row, type Value } from './index-
 import { keyHash } from './store-batch.ts'
 import { SLOTS } from './tables.ts'
 
-/** The tokens of `error_text` are so many characters long. */
+/** The tokens of `error_text` have three characters, so shorter texts have none. */
 const MIN_TOKEN = 3
-/** Up to so many errors, each one's attempts are merged. */
+/** If more errors have the text, the attempts are looked at one after the other. */
 const MAX_ERRORS = 1_000
-/** How many attempts are looked at before others get a turn, and how many with their bodies. */
-const CHUNK = 500
-const CHUNK_OF_BODIES = 50
-/** How long a search may look at attempts that do not match. */
+/** At most this many attempts are looked at before others get their turn, and fewer with their bodies. */
+const MAX_CHUNK = 500
+const MAX_CHUNK_OF_BODIES = 50
+/** A search looks at attempts that do not match for at most this long. */
 const MAX_MS = 2_000
-/** Ids may lie after their time by so much, if very many attempts started at once. */
+/** An id may lie this far after its time, if very many attempts started at once. */
 const SPILL = 1_000 * SLOTS
 
 const COLUMNS = `a.id, a.part, a.seq, a.attempt, a.at, a.ms, a.place_offset, a.request_offset, a.url, a.keys,
@@ -34,7 +34,7 @@ const COLUMNS = `a.id, a.part, a.seq, a.attempt, a.at, a.ms, a.place_offset, a.r
 const JOINS = `JOIN kind k ON k.id = a.kind JOIN run r ON r.id = a.run JOIN life l ON l.id = k.life
   LEFT JOIN error e ON e.id = a.error`
 
-/** Where to look for attempts, as SQL with its values. */
+/** A way to find attempts, as SQL with its values. */
 interface Way {
   readonly from: string
   readonly values: readonly Value[]
@@ -73,7 +73,7 @@ export class IndexSearch {
 
   async find({ signal }: { readonly signal: AbortSignal }): Promise<Found> {
     const { limit, search, searchesBodies } = this.#search
-    const most = searchesBodies ? CHUNK_OF_BODIES : CHUNK
+    const chunk = searchesBodies ? MAX_CHUNK_OF_BODIES : MAX_CHUNK
     const kinds = this.#kinds()
     const run = this.#run()
     if (kinds.length === 0 || run === undefined) return this.#page([])
@@ -85,10 +85,10 @@ export class IndexSearch {
     const found: IndexedAttempt[] = []
     const startedAt = elapsedMs()
     for (let { to } = span; ;) {
-      const some = this.#newest(ways, { span: { from: span.from, to }, run, limit: most })
+      const some = this.#newest(ways, { span: { from: span.from, to }, run, limit: chunk })
       found.push(...some.filter(attempt => this.#hasText(attempt, search)))
       const last = some.at(-1)
-      if (last === undefined || some.length < most || found.length > limit) return this.#page(found)
+      if (last === undefined || some.length < chunk || found.length > limit) return this.#page(found)
       if (elapsedMs() - startedAt > this.#longestMs) return this.#page(found, last.id)
       to = last.id
       await setImmediate()
@@ -122,7 +122,7 @@ export class IndexSearch {
     })
   }
 
-  /** Null if any run will do; undefined if it has no attempts. */
+  /** The run that is searched: null for any run, and undefined for a run without attempts. */
   #run(): (Span & { readonly id: number }) | null | undefined {
     const wanted = this.#search.run
     if (wanted === null) return null
@@ -131,7 +131,9 @@ export class IndexSearch {
     return { id: numberOf(row, 'id'), from: numberOf(row, 'first'), to: numberOf(row, 'last') + 1 }
   }
 
-  /** The errors that have the text. Null if they are too many, or if the text is looked for elsewhere. */
+  /**
+   * The errors that have the text; null if they are too many, or if the text is not searched in errors alone.
+   */
   #errors(kinds: readonly Kind[]): readonly number[] | null {
     const { search, searchesBodies } = this.#search
     if (search === null || searchesBodies || [...search].length < MIN_TOKEN) return null
@@ -152,7 +154,7 @@ export class IndexSearch {
     const { key } = this.#search
     const ids = JSON.stringify(kinds.map(({ id }) => id))
     if (key !== null) {
-      // Of attempts of that key, few do not match otherwise.
+      // A key has few attempts that do not match otherwise.
       const list = errors === null ? '' : 'AND a.error IN (SELECT value FROM json_each(?))'
       return [...new Set(kinds.map(({ life }) => life))].map(life => ({
         from: `keyed w CROSS JOIN attempt a ON a.id = w.id WHERE w.hash = ? AND a.kind IN (SELECT value FROM json_each(?))
@@ -171,10 +173,10 @@ export class IndexSearch {
   /** The newest attempts of all ways together, by falling id. */
   #newest(
     ways: readonly Way[],
-    of: { readonly span: Span; readonly run: { readonly id: number } | null; readonly limit: number },
+    range: { readonly span: Span; readonly run: { readonly id: number } | null; readonly limit: number },
   ): readonly IndexedAttempt[] {
     const { since, until } = this.#search
-    const { span, run, limit } = of
+    const { span, run, limit } = range
     const exact: (readonly [sql: string, value: number | null])[] = [
       ['a.run = ?', run?.id ?? null],
       ['a.at >= ?', since],
@@ -193,7 +195,7 @@ export class IndexSearch {
       if (rows.length === 0) continue
       newest.push(...rows.map(row => numberOf(row, 'id')))
       newest = newest.sort((a, b) => b - a).slice(0, limit)
-      // As soon as a page is full, older attempts are of no use.
+      // Once a page is full, no older attempts are needed.
       if (newest.length === limit) from = Math.max(from, newest.at(-1) ?? 0)
     }
     const sql = `SELECT ${COLUMNS} FROM attempt a ${JOINS} WHERE a.id IN (SELECT value FROM json_each(?))
@@ -255,7 +257,7 @@ function attemptOf(row: Row): IndexedAttempt {
     startedAt: numberOf(row, 'at'),
     durationMs: numberOf(row, 'ms'),
     keys: JSON.parse(textOf(row, 'keys')) as string[],
-    // They may be long, and few who search look at them.
+    // Bodies may be long, and most searches do not show them.
     get details() {
       details ??= detailsOf(row['details'])
       return details

@@ -1,4 +1,4 @@
-/** Stores what a partition holds, in one transaction with the position after it. */
+/** Stores records of a partition in one transaction with the position after them. */
 import { hash } from 'node:crypto'
 import { deflateRawSync } from 'node:zlib'
 import { latencyBin } from '../../latency-bins.ts'
@@ -8,8 +8,8 @@ import { SLOTS } from './tables.ts'
 
 /** The latest time of an attempt that its id can hold, in ms since 1970. */
 const LATEST_AT = 2 ** 42 - 1
-/** Longer addresses are cut. */
-const URL_CHARACTERS = 2_048
+/** Longer URLs are cut. */
+const MAX_URL_CHARACTERS = 2_048
 
 export class BatchStore {
   readonly #file: IndexFile
@@ -39,16 +39,16 @@ export class BatchStore {
     this.#file.transaction(() => {
       const life = this.#lifeMade(place)
       const run = new RunSpans(this.#file, life)
-      const figures = new Map<string, number>()
+      const counts = new Map<string, number>()
       for (const attempt of attempts) {
         const id = this.#addAttempt(attempt, { life, partition: place.partition, run })
         run.spans(attempt, id)
         const second = Math.floor(timeOf(attempt) / 1_000)
-        const figure = `${run.idOf(attempt)} ${second} ${attempt.outcome} ${latencyBin(attempt.durationMs)}`
-        figures.set(figure, (figures.get(figure) ?? 0) + 1)
+        const counted = `${run.idOf(attempt)} ${second} ${attempt.outcome} ${latencyBin(attempt.durationMs)}`
+        counts.set(counted, (counts.get(counted) ?? 0) + 1)
       }
       run.store()
-      for (const [figure, count] of figures) this.#count(figure, count)
+      for (const [counted, count] of counts) this.#count(counted, count)
       this.#setPosition(life, place, next)
     })
   }
@@ -90,7 +90,7 @@ export class BatchStore {
         offset,
         requestOffset,
       ],
-      ...[errorId, url.slice(0, URL_CHARACTERS), JSON.stringify(keys), packed],
+      ...[errorId, url.slice(0, MAX_URL_CHARACTERS), JSON.stringify(keys), packed],
     )
     for (const key of new Set(keys))
       this.#file.run('INSERT OR IGNORE INTO keyed (hash, id) VALUES (?, ?)', keyHash(life, key), id)
@@ -112,29 +112,29 @@ export class BatchStore {
   }
 
   #kindOf(life: number, { trigger, outcome, status, method }: AttemptFacts): number {
-    const of = [life, trigger, outcome, status ?? 0, method]
+    const values = [life, trigger, outcome, status ?? 0, method]
     const row = this.#file.get(
       'SELECT id FROM kind WHERE life = ? AND trigger = ? AND outcome = ? AND status = ? AND method = ?',
-      ...of,
+      ...values,
     )
     if (row !== undefined) return numberOf(row, 'id')
     return this.#file.run(
       'INSERT INTO kind (life, trigger, outcome, status, method) VALUES (?, ?, ?, ?, ?)',
-      ...of,
+      ...values,
     ).id
   }
 
   #errorOf(kind: number, text: string): number {
-    const of = [hashOf(text), kind, text]
-    const row = this.#file.get('SELECT id FROM error WHERE hash = ? AND kind = ? AND text = ?', ...of)
+    const values = [hashOf(text), kind, text]
+    const row = this.#file.get('SELECT id FROM error WHERE hash = ? AND kind = ? AND text = ?', ...values)
     if (row !== undefined) return numberOf(row, 'id')
-    const { id } = this.#file.run('INSERT INTO error (hash, kind, text) VALUES (?, ?, ?)', ...of)
+    const { id } = this.#file.run('INSERT INTO error (hash, kind, text) VALUES (?, ?, ?)', ...values)
     this.#file.run('INSERT INTO error_text (rowid, folded) VALUES (?, ?)', id, text.toLowerCase())
     return id
   }
 
-  #count(figure: string, count: number): void {
-    const [run = '', second, outcome = '', bin] = figure.split(' ')
+  #count(counted: string, count: number): void {
+    const [run = '', second, outcome = '', bin] = counted.split(' ')
     this.#file.run(
       `INSERT INTO figure (run, second, outcome, bin, count) VALUES (?, ?, ?, ?, ?)
         ON CONFLICT DO UPDATE SET count = count + excluded.count`,
@@ -158,7 +158,7 @@ export class BatchStore {
   }
 }
 
-/** The runs of a batch, and from which attempt to which each one goes. */
+/** The runs of a batch, each with the ids of its first and its last attempt. */
 class RunSpans {
   readonly #file: IndexFile
   readonly #life: number
@@ -196,12 +196,12 @@ class RunSpans {
   }
 }
 
-/** Within what an id can hold. A stranger may write any number. */
+/** The start of an attempt, within the times that an id can hold. A stranger may write any number. */
 function timeOf({ startedAt }: Pick<AttemptFacts, 'startedAt'>): number {
   return Math.min(LATEST_AT, Math.max(0, Math.floor(startedAt)))
 }
 
-/** 48 bits that are as good as random. */
+/** 48 bits of a hash that spreads evenly. */
 function hashOf(text: string): number {
   return hash('sha256', text, 'buffer').readUIntBE(0, 6)
 }

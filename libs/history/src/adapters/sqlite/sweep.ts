@@ -1,21 +1,21 @@
-/** Forgets what is too old, or too much, in pieces that hold up nothing for long. */
+/** Forgets what is too old or exceeds the largest size, in pieces that delay nothing for long. */
 import type { SyncLife } from '../../port.ts'
 import { numberOf, textOf, type IndexFile } from './index-file.ts'
 import { keyHash } from './store-batch.ts'
 import { SLOTS } from './tables.ts'
 
-/** Attempts or mentions of one piece. */
+/** A piece has at most this many attempts or mentions. */
 const PIECE = 1_000
-/** Pages that a piece gives back to the disk. */
-const PAGES = 2_000
+/** A piece gives at most this many pages back to the disk. */
+const MAX_PAGES = 2_000
 
 /** Forgets one piece. Returns true if there may be more. */
 export function sweepPiece(
   file: IndexFile,
-  of: { readonly before: number; readonly lives: readonly SyncLife[]; readonly mostBytes: number },
+  options: { readonly before: number; readonly lives: readonly SyncLife[]; readonly maxBytes: number },
 ): boolean {
-  const { before, lives, mostBytes } = of
-  const isTooLarge = bytesUsed(file) > mostBytes
+  const { before, lives, maxBytes } = options
+  const isTooLarge = bytesUsed(file) > maxBytes
   const swept = file.transaction(() => {
     const ended = endedLife(file, lives)
     if (ended !== null) return sweepLife(file, ended)
@@ -30,11 +30,11 @@ export function sweepPiece(
     const mentions = isOnlyMentions ? forgetOldestMentions(file) : sweepMentions(file, before)
     return attempts + mentions >= PIECE || (isTooLarge && attempts + mentions > 0)
   })
-  if (swept || isTooLarge) file.use(() => file.all(`PRAGMA incremental_vacuum(${PAGES})`))
+  if (swept || isTooLarge) file.use(() => file.all(`PRAGMA incremental_vacuum(${MAX_PAGES})`))
   return swept
 }
 
-/** Bytes of the file that hold something. */
+/** The bytes of the file's pages that are in use. */
 export function bytesUsed(file: IndexFile): number {
   return file.use(() => {
     const [pages, free, size] = ['page_count', 'freelist_count', 'page_size'].map(name =>
@@ -53,7 +53,7 @@ function endedLife(file: IndexFile, lives: readonly SyncLife[]): number | null {
   return ended === undefined ? null : numberOf(ended, 'id')
 }
 
-/** One piece of a life that has ended. */
+/** Forgets one piece of a life that has ended. */
 function sweepLife(file: IndexFile, life: number): boolean {
   const ids = file.all(
     'SELECT id FROM attempt WHERE kind IN (SELECT id FROM kind WHERE life = ?) LIMIT ?',
@@ -102,7 +102,7 @@ function forgetAttempts(file: IndexFile, ids: readonly number[]): number {
   return ids.length
 }
 
-/** Runs of which no attempt is left, with their figures. */
+/** Forgets runs that have no attempts any more, with their counts. */
 function forgetRuns(file: IndexFile, limit: number): void {
   const runs = file.all(
     `SELECT id FROM run r WHERE last < ? AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.run = r.id) LIMIT ?`,
@@ -116,8 +116,9 @@ function forgetRuns(file: IndexFile, limit: number): void {
 }
 
 /**
- * Mentions that have become too old, each once: it goes if a later one of its key stands in the same place.
- * The others stay, since their topic holds them for as long as the key lives.
+ * Looks at each mention once when it has become too old. It forgets the mention if a later one of its key
+ * stands in the same place. Other mentions stay, since their topic holds the record for as long as the key
+ * lives.
  */
 function sweepMentions(file: IndexFile, before: number): number {
   const swept = numberOf(file.get("SELECT value FROM meta WHERE name = 'swept'"), 'value')

@@ -3,11 +3,11 @@
  *
  * - An attempt's id is when it started, in ms, times `SLOTS`, plus a slot that is free. So ids sort by time,
  *   and a range of times is a range of ids.
- * - A `kind` is what few attempts differ in: sync, trigger, outcome, status, method. Each filter on these
- *   chooses kinds. The newest attempts of each kind, merged, are the answer, whatever the filter: no search
- *   reads many attempts that do not match.
- * - A text of errors stands once per kind. `error_text` finds any three or more characters in it.
- * - `keyed` has the ids of the attempts of a key, by a hash of sync and key. A hash may be that of two keys.
+ * - A `kind` has the fields with few different values: sync, trigger, outcome, status, method. A filter on
+ *   these chooses kinds. The answer is the newest attempts of these kinds, merged. So no search reads many
+ *   attempts that do not match.
+ * - The text of an error stands once per kind. `error_text` finds any three or more characters in it.
+ * - `keyed` has the ids of the attempts of a key, by a hash of sync and key. Two keys may have the same hash.
  * - `figure` counts the attempts of a run by second, outcome and bin of duration.
  */
 export const FORMAT = 1
