@@ -164,7 +164,7 @@ export class OneProcess implements AsyncDisposable {
         dataDir: folder,
         newRunId,
         now: Date.now,
-        adoptedAreInterrupted: true,
+        isOneProcess: true,
         resolveDefinition: () => Promise.resolve(this.definition),
         openSource: async ({ source }) =>
           source.type === 'duckdb' ? plainExtracts(source.path) : openSource(source, { secretFor: () => '' }),
@@ -286,7 +286,7 @@ export function stateWith(state: DeliveredState, parts: Partial<DeliveredState>)
     feedKept: lastChange => state.feedKept(lastChange),
     endGone: (before, end, options) => state.endGone(before, end, options),
     believed: keys => state.believed(keys),
-    doubts: () => state.doubts(),
+    lastUncertain: () => state.lastUncertain(),
     takeReplayed: rows => state.takeReplayed(rows),
     diff: request => state.diff(request),
     [Symbol.asyncDispose]: () => state[Symbol.asyncDispose](),

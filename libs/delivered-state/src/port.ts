@@ -95,7 +95,7 @@ export interface StateFeed {
    * Entries for changes of the stretch whose fate nobody knows. Such an entry counts whatever `retry` says,
    * then and later, until the partition has another record of its key in `changes`.
    */
-  readonly doubted?: readonly { readonly key: string; readonly value: RetryEntry }[]
+  readonly lost?: readonly { readonly key: string; readonly value: RetryEntry }[]
   readonly captured?: { readonly records: readonly Keyed<Captured>[]; readonly nextOffset: number }
 }
 
@@ -303,7 +303,9 @@ export interface DeliveredState extends AsyncDisposable {
    */
   feedKept(lastChange: StatePositions['lastChange']): void
   /** For each run whose changes are in doubt in a partition (`doubted`): the seq of the last of them. */
-  doubts(): Promise<readonly { readonly partition: number; readonly run: number; readonly seq: number }[]>
+  lastUncertain(): Promise<
+    readonly { readonly partition: number; readonly run: number; readonly seq: number }[]
+  >
   /** Those of the keys whose rows may be at the destination. */
   believed(keys: readonly string[]): Promise<ReadonlySet<string>>
   /**

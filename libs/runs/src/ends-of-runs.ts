@@ -1,6 +1,6 @@
 /**
- * Where a sync's runs ended in `requests` and `attempts`. The detector drops what lies before an end that is
- * old enough. One run an hour is remembered, however many there were.
+ * The places in `requests` and `attempts` at which a sync's runs ended. The detector drops records before an
+ * end that is old enough. One run an hour is remembered, however many there were.
  */
 import type { PartitionEnd } from '@sluice/contracts/run-records'
 
@@ -15,7 +15,7 @@ interface EndedRun {
 }
 
 export class EndsOfRuns {
-  /** In the order of the topic, and of time, since no run counts as older than one before it. */
+  /** In the order of the topic. That is the order of time, too: no run counts as older than one before it. */
   readonly #runs: EndedRun[] = []
 
   get size(): number {
@@ -36,12 +36,12 @@ export class EndsOfRuns {
     while ((this.#runs[1]?.endedAt ?? Infinity) <= endedAt - HISTORY_KEPT_MS) this.#runs.shift()
   }
 
-  /** Where each run that is remembered ended, the oldest first. */
+  /** The ends of all runs that are remembered, the oldest first. */
   get all(): readonly (readonly PartitionEnd[])[] {
     return this.#runs.map(({ ends }) => ends)
   }
 
-  /** The last of the runs that had ended by then; null if there is none. */
+  /** Returns the ends of the last run that had ended by then; null if there is none. */
   endedBy(at: number): readonly PartitionEnd[] | null {
     return this.#runs.findLast(({ endedAt }) => endedAt <= at)?.ends ?? null
   }

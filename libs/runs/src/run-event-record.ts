@@ -1,6 +1,6 @@
 /**
- * A run's event as a record. Every process reads all of `runs` when it starts, so texts from outside are cut
- * short here.
+ * Makes records of run events. Every process reads all of `runs` when it starts, so texts from outside are
+ * shortened here.
  */
 import type { RunEvent } from '@sluice/contracts/records'
 import { boundedOrNull, boundedText } from '@sluice/domain/bounded-text'
@@ -9,7 +9,7 @@ import type { MessageLog, NewRecord } from '@sluice/message-log/port'
 import type { RecordIo } from '@sluice/topics/record-io'
 import { at, homePartition, runKey, sharedTopics } from '@sluice/topics/topics'
 
-/** There is one kind of notice for each thing to notice, and some of them name columns. */
+/** An event keeps up to this many notices, which is more than there are kinds of them. */
 const MAX_NOTICES = 20
 
 export function runEventRecord(io: Pick<RecordIo, 'encode'>, event: RunEvent): NewRecord {
@@ -29,7 +29,7 @@ export async function appendRunEvent(
   await log.append(target, [runEventRecord(io, event)], options)
 }
 
-/** These keys are only shown to people, so they may be cut. */
+/** Shortens texts and keys, which are only shown to people. */
 function withBoundedTexts(event: RunEvent): RunEvent {
   const { error, notices, invalidSamples, held, by } = event
   return {

@@ -64,7 +64,7 @@ describe('the view of the runs', () => {
   it('believes so many runs that are not over, and stops that sync alone beyond', async () => {
     await write(Array.from({ length: 5_001 }, (_, n) => eventOf({ runId: idOf(n), status: 'queued' })))
     expect((await seen())?.events.size).toBe(5_000)
-    expect(() => world.runs.assertReadable(SYNC)).toThrow('not over')
+    expect(() => world.runs.assertReadable(SYNC)).toThrow('are open')
     await write([eventOf({ sync: 'other', runId: idOf(1), status: 'queued' })])
     await seen()
     expect(world.runs.of('other')?.events.size).toBe(1)

@@ -59,7 +59,7 @@ describe('the view of the runs', () => {
     await tell({ runId: 'A', status: 'success' })
     await write(runKey(SYNC, ID), world.io.encode('RunEvent', sampleEvent({ status: 'running', ...fields })))
     expect(await statuses()).toEqual([['A', 'success']])
-    expect(() => world.runs.assertReadable(SYNC)).toThrow(/partitions|name that is none/)
+    expect(() => world.runs.assertReadable(SYNC)).toThrow(/partitions|invalid id/)
     await tell({ runId: ID, status: 'success' })
     await seen()
     world.runs.assertReadable(SYNC)

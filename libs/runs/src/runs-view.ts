@@ -1,6 +1,7 @@
 /**
- * The view of the topic `runs`: the events of each sync's runs, and the reports of their partitions. It tails
- * the topic. Every service has a view. So it learns without polling what to work on, and what is cancelled.
+ * The view of the topic `runs`: the events of each sync's runs, and the reports of their partitions. Every
+ * service has a view, which tails the topic. So it learns without polling which runs need work or are
+ * cancelled.
  */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { isEnded } from '@sluice/domain/run-status'
@@ -26,34 +27,34 @@ import {
 } from '@sluice/topics/topics'
 
 /**
- * Most runs per sync that are kept: of runs that began and have ended, and of runs that ended without having
- * begun. Older ones stay in the topic for some time.
+ * The view keeps up to this many ended runs of a sync that had begun, and as many that had not. Older ones
+ * stay in the topic for some time.
  */
-const ENDED_RUNS_KEPT = 50
-/** How long the view waits for the schema of a record of ours. */
-const WAITED_FOR_A_SCHEMA_MS = 60_000
+const MAX_ENDED_RUNS = 50
+/** The view waits for this time until the schema of one of our records comes. */
+const SCHEMA_WAIT_MS = 60_000
 /**
- * How long it then waits for no other. There may be any number of records whose keys look like ours, and the
- * runs of other syncs stand behind them.
+ * After such a wait in vain, the view waits for no other schema for this time. There may be any number of
+ * records whose keys look like ours, and the runs of other syncs stand behind them.
  */
-const IMPATIENT_FOR_MS = 600_000
-const PAUSE_AFTER_SETBACK_MS = 1_000
-/** How far each partition of the topic is read ahead. Its records are small, and every process has a view. */
+const NO_WAIT_MS = 600_000
+const PAUSE_AFTER_FAILURE_MS = 1_000
+/** Each partition is read ahead by this much. Its records are small, and every process has a view. */
 const READ_AHEAD_BYTES = 512 * 1024
-/**
- * Most incarnations that are remembered as ended by a reset, so that a late record of one is known as such.
- */
-const ENDED_INCARNATIONS_KEPT = 10_000
-/** Incarnations before the present one of which a run is remembered. People ask for a reset, one by one. */
-const INCARNATIONS_KEPT = 1_000
-/** More syncs than any server has. Every process holds what it knows of each. */
+/** The view remembers up to this many incarnations that a reset ended, to pass over their late records. */
+const MAX_ENDED_INCARNATIONS = 10_000
+/** The view remembers a run of each of up to this many earlier incarnations of a sync. */
+const MAX_INCARNATIONS = 1_000
+/** More syncs than any server has. Every process keeps what it knows of each. */
 const MAX_SYNCS = 20_000
-/** Most runs of a sync that wait or are under way, and most bytes of those of all syncs. */
+/** A sync may have up to this many runs that are queued or under way. All syncs' may have so many bytes. */
 const MAX_OPEN_RUNS = 5_000
 const MAX_OPEN_BYTES = 64_000_000
-/** Keys of a sync whose records cannot be read. Of more than these, none becomes readable again. */
-const MAX_LOST = 100
-const MORE_LOST = ''
+/**
+ * The view knows up to this many keys of a sync with unreadable records. Any more stay unreadable for good.
+ */
+const MAX_UNREADABLE = 100
+const MORE_UNREADABLE = ''
 
 export interface SyncRuns {
   readonly sync: string
@@ -62,24 +63,22 @@ export interface SyncRuns {
   readonly events: ReadonlyMap<string, RunEvent>
   /** The latest report of each partition. */
   readonly reports: ReadonlyMap<number, PartitionReport>
-  /** The marker of the owner that wrote the last event. An event with a smaller one is passed over. */
+  /** The marker of the owner that wrote the last event. Events with smaller markers are passed over. */
   readonly marker: number
 }
 
 interface MutableSyncRuns extends Omit<SyncRuns, 'marker'> {
-  /**
-   * Ids of the runs that have ended, in the order of their ends: those that began, and those that did not.
-   */
+  /** Ids of ended runs, in the order of their ends: those that had begun, and those that had not. */
   readonly ended: { readonly begun: Set<string>; readonly unbegun: Set<string> }
   readonly ends: EndsOfRuns
   readonly events: Map<string, RunEvent>
   readonly reports: Map<number, PartitionReport>
   /**
-   * A run of each incarnation before this one, by id. As long as the topic has these runs, every reader knows
-   * which incarnation came first.
+   * The id of a run of each earlier incarnation. As long as the topic has these runs, every reader knows the
+   * order of the incarnations.
    */
   readonly before: Set<string>
-  /** The sizes of the events of runs that are not over, by id. */
+  /** The sizes of the events of runs that have not ended, by id. */
   readonly open: Map<string, number>
   marker: number
 }
@@ -89,7 +88,7 @@ export interface RunsViewDeps {
   readonly io: RecordIo
   readonly prefix: string
   /**
-   * Told of each failure that may pass. The view then goes on as soon as it can. Without this function such a
+   * Called with each transient failure. The view then goes on as soon as it can. Without this function such a
    * failure ends the view and rejects every wait.
    */
   readonly onTransientFailure?: (error: unknown) => void
@@ -107,27 +106,25 @@ export class RunsView implements AsyncDisposable {
   readonly #topic: string
   readonly #onTransientFailure: ((error: unknown) => void) | null
   readonly #syncs = new Map<string, MutableSyncRuns>()
-  /** Incarnations that a reset has ended. A late record of one is passed over. */
-  readonly #ended = new RecentMap<string, true>({ limit: ENDED_INCARNATIONS_KEPT })
+  /** Incarnations that a reset has ended. Their late records are passed over. */
+  readonly #ended = new RecentMap<string, true>({ limit: MAX_ENDED_INCARNATIONS })
   readonly #positions = new Map<number, number>()
   readonly #stop = new AbortController()
   #tails: Promise<void> = Promise.resolve()
   #failure: unknown = null
-  /**
-   * Records of a sync that cannot be read, by sync and key. A later record of the same key takes its place.
-   */
-  readonly #lost = new Map<string, Map<string, string>>()
+  /** Why records cannot be read, by sync and key. A later record of the same key takes the place of one. */
+  readonly #unreadable = new Map<string, Map<string, string>>()
   /** Why bytes of a partition cannot be read that may have been records of any sync. */
   readonly #damaged = new Map<number, string>()
-  /** Until when no record is waited for, since the schema of one did not come (ms of `performance.now`). */
+  /** The view waits for no schema before this time (ms of `performance.now`), since one did not come. */
   #patientFromMs = 0
-  /** Since when the view waits at the record at which a partition's tail stands (ms of `performance.now`). */
+  /** The record at which a partition's tail waits for a schema, and since when (ms of `performance.now`). */
   readonly #waitsAt = new Map<number, { readonly offset: number; readonly sinceMs: number }>()
-  /** Of the runs that are not over, of all syncs. */
+  /** The bytes of events of runs that have not ended, of all syncs. */
   #openBytes = 0
   /** True once a sync was passed over, since there are too many. */
   #isOverfull = false
-  /** Notifies after each change of what the view holds, and of how far it has come. */
+  /** Notifies after each batch that the view has taken. */
   readonly changes = new Notifier()
 
   private constructor(deps: RunsViewDeps) {
@@ -137,7 +134,7 @@ export class RunsView implements AsyncDisposable {
     this.#onTransientFailure = deps.onTransientFailure ?? null
   }
 
-  /** Starts tailing from the beginning of the topic; `caughtUp` tells when a partition is complete. */
+  /** Starts tailing from the beginning of the topic; `caughtUp` waits until a partition is complete. */
   static async open(deps: RunsViewDeps, options: { signal: AbortSignal }): Promise<RunsView> {
     const view = new RunsView(deps)
     const partitions = Array.from({ length: SHARED_PARTITIONS }, (_, partition) => partition)
@@ -154,27 +151,25 @@ export class RunsView implements AsyncDisposable {
     return view
   }
 
-  /** What is known of a sync's runs; undefined if it never had one. */
+  /** Returns what is known of a sync's runs; undefined if it never had one. */
   of(sync: string): SyncRuns | undefined {
     return this.#syncs.get(sync)
   }
 
   /**
-   * Where the last run that had ended by then (ms since 1970) ended in `requests` and `attempts`, to within
-   * an hour. Null where there is none.
+   * Returns where in `requests` and `attempts` the last run ended that had ended by then (ms since 1970), to
+   * within an hour; null if there is none.
    */
   endsOf(sync: string, at: number): readonly PartitionEnd[] | null {
     return this.#syncs.get(sync)?.ends.endedBy(at) ?? null
   }
 
-  /** Where the sync's runs ended, the oldest first: one run an hour, and the last one. */
+  /** Returns where the sync's runs ended, the oldest first: one run an hour, and the last one. */
   allEndsOf(sync: string): readonly (readonly PartitionEnd[])[] {
     return this.#syncs.get(sync)?.ends.all ?? []
   }
 
-  /**
-   * True for a run that has to stay in the topic, since the view derives from it what it knows of the sync.
-   */
+  /** True for a run that has to stay in the topic, since the view needs its event. */
   keeps(sync: string, runId: string): boolean {
     const runs = this.#syncs.get(sync)
     if (runs === undefined) return false
@@ -182,18 +177,18 @@ export class RunsView implements AsyncDisposable {
   }
 
   /**
-   * Throws `corrupt` if a record that tells of this sync's runs cannot be read. What the sync's last run left
-   * undone may stand in that record alone, so no run of the sync may go on without it.
+   * Throws `corrupt` if a record of this sync's runs cannot be read. That record alone may have the faults of
+   * the sync's last run, so no run of the sync may go on without it.
    */
   assertReadable(sync: string): void {
-    const [lost] = this.#lost.get(sync)?.values() ?? []
-    const isUnheard = this.#isOverfull && !this.#syncs.has(sync)
-    const unheard = isUnheard ? `It tells of more than ${MAX_SYNCS} syncs before.` : undefined
-    const found = lost ?? this.#damaged.get(homePartition(sync)) ?? unheard
+    const [unreadable] = this.#unreadable.get(sync)?.values() ?? []
+    const isPassedOver = this.#isOverfull && !this.#syncs.has(sync)
+    const passedOver = isPassedOver ? `It has records of more than ${MAX_SYNCS} syncs before.` : undefined
+    const found = unreadable ?? this.#damaged.get(homePartition(sync)) ?? passedOver
     if (found === undefined) return
     throw new SluiceError(
       'corrupt',
-      `What the topic ${this.#topic} tells of the runs of ${sync} cannot be read: ${found} If its schema was lost, restore the ` +
+      `The records of the topic ${this.#topic} about runs of ${sync} cannot be read: ${found} If its schema was lost, restore the ` +
         `schema and restart the services. Otherwise \`sluice reset ${sync}\` lets the sync begin again, and forgets what was delivered.`,
     )
   }
@@ -240,7 +235,7 @@ export class RunsView implements AsyncDisposable {
         if (!mayPass || this.#onTransientFailure === null) throw error
         this.#onTransientFailure(error)
       }
-      await sleep(PAUSE_AFTER_SETBACK_MS, { signal })
+      await sleep(PAUSE_AFTER_FAILURE_MS, { signal })
     }
   }
 
@@ -259,70 +254,71 @@ export class RunsView implements AsyncDisposable {
   #take({ key, record, offset, bytes, torn: error, isDamaged }: Placed, partition: number): void {
     const sync = isMarkerKey(key) ? null : syncOfKeyOnRuns(key)
     if (error !== undefined) {
-      if (sync !== null) this.#lose(sync, keyText(key), { partition, offset, error })
-      // Nobody knows whose records are among these bytes.
+      if (sync !== null) this.#takeUnreadable(sync, keyText(key), { partition, offset, error })
+      // Records of any sync may be among these bytes.
       else if (isDamaged === true) this.#damaged.set(partition, error.message)
       return
     }
     const fault = this.#faultOf(record, { keySync: sync, bytes })
     if (fault !== null) {
       this.#io.foreign.take(at(this.#topic, partition), offset, fault)
-      // It may have taken the place of an event of ours.
-      if (sync !== null) this.#note(sync, keyText(key), fault)
+      // Compaction may have dropped an event of ours for this record, which has the same key.
+      if (sync !== null) this.#noteUnreadable(sync, keyText(key), fault)
       return
     }
-    if (sync !== null) this.#lost.get(sync)?.delete(keyText(key))
+    if (sync !== null) this.#unreadable.get(sync)?.delete(keyText(key))
     if (record === null && !isMarkerKey(key)) this.#forget(runOfKey(key))
     if (record?.name === 'sluice.RunEvent') this.#takeEvent(record.value, bytes)
     if (record?.name === 'sluice.PartitionReport') this.#takeReport(record.value)
   }
 
-  /** Why a record is not believed; null for one that is. */
+  /** Returns why a record is not believed; null if it is. */
   #faultOf(
     record: Placed['record'],
-    told: { readonly keySync: string | null; readonly bytes: number },
+    facts: { readonly keySync: string | null; readonly bytes: number },
   ): SluiceError | null {
     if (record?.name === 'sluice.PartitionReport')
-      return implausibleReport(record.value, told) ?? this.#noRoomFor(record.value.sync)
+      return implausibleReport(record.value, facts) ?? this.#noRoomFor(record.value.sync)
     if (record?.name !== 'sluice.RunEvent') return null
     const { value } = record
-    const fault = implausibleEvent(value, told) ?? this.#noRoomFor(value.sync)
+    const fault = implausibleEvent(value, facts) ?? this.#noRoomFor(value.sync)
     const runs = this.#syncs.get(value.sync)
     if (fault !== null || isEnded(value.status) || runs?.open.has(value.runId) === true) return fault
-    const isFull = (runs?.open.size ?? 0) >= MAX_OPEN_RUNS || this.#openBytes + told.bytes > MAX_OPEN_BYTES
+    const isFull = (runs?.open.size ?? 0) >= MAX_OPEN_RUNS || this.#openBytes + facts.bytes > MAX_OPEN_BYTES
     if (!isFull) return null
-    return new SluiceError('corrupt', `More runs of ${value.sync} are not over than there may be.`)
+    return new SluiceError('corrupt', `More runs of ${value.sync} are open than there may be.`)
   }
 
   #noRoomFor(sync: string): SluiceError | null {
     if (this.#syncs.size < MAX_SYNCS || this.#syncs.has(sync)) return null
     this.#isOverfull = true
-    return new SluiceError('corrupt', `The topic ${this.#topic} tells of more than ${MAX_SYNCS} syncs.`)
+    return new SluiceError('corrupt', `The topic ${this.#topic} has records of more than ${MAX_SYNCS} syncs.`)
   }
 
   /**
-   * A record of ours whose schema is missing may be readable again soon, when the registry has restarted. So
-   * the tail stands still at it for a while, and then passes over it.
+   * Takes a record whose schema is missing. It may be readable again soon, when the registry has restarted.
+   * So the tail stands still at it for a while, and then passes over it.
    */
-  #lose(sync: string, key: string, { partition, offset, error }: Omit<UnreadableRecord, 'count'>): void {
+  #takeUnreadable(sync: string, key: string, { partition, offset, error }: UnreadableRecord): void {
     const waits = this.#waitsAt.get(partition)
     const sinceMs = waits?.offset === offset ? waits.sinceMs : performance.now()
     this.#waitsAt.set(partition, { offset, sinceMs })
     const now = performance.now()
     const isPatient = this.#onTransientFailure !== null && now >= this.#patientFromMs
-    if (isPatient && now - sinceMs >= WAITED_FOR_A_SCHEMA_MS) this.#patientFromMs = now + IMPATIENT_FOR_MS
+    if (isPatient && now - sinceMs >= SCHEMA_WAIT_MS) this.#patientFromMs = now + NO_WAIT_MS
     else if (isPatient) throw new SluiceError('corrupt', error.message, { cause: error, retryable: true })
-    this.#note(sync, key, error)
+    this.#noteUnreadable(sync, key, error)
   }
 
-  #note(sync: string, key: string, error: Error): void {
-    const lost = this.#lost.get(sync) ?? new Map<string, string>()
-    if (lost.size === 0 && this.#lost.size >= MAX_SYNCS && !this.#syncs.has(sync)) {
-      // It may be all that tells of a sync whose later records can be read.
+  #noteUnreadable(sync: string, key: string, error: Error): void {
+    const keys = this.#unreadable.get(sync) ?? new Map<string, string>()
+    if (keys.size === 0 && this.#unreadable.size >= MAX_SYNCS && !this.#syncs.has(sync)) {
+      // The record cannot be noted for its sync, whose later records may be readable. So all syncs count.
       this.#damaged.set(homePartition(sync), error.message)
       return
     }
-    this.#lost.set(sync, lost.set(lost.size < MAX_LOST || lost.has(key) ? key : MORE_LOST, error.message))
+    const noted = keys.size < MAX_UNREADABLE || keys.has(key) ? key : MORE_UNREADABLE
+    this.#unreadable.set(sync, keys.set(noted, error.message))
   }
 
   #takeEvent(event: RunEvent, bytes: number): void {
@@ -340,12 +336,11 @@ export class RunsView implements AsyncDisposable {
       return
     }
     if (event.ends.length > 0) runs.ends.add(event.runId, event.ends, event.endedAt ?? 0)
-    // Many other runs may have been refused meanwhile. A run that has just ended is still there for a client
-    // that waits for it.
+    // Refused runs never began. Many of them must not push out a run whose client still waits for its end.
     const alike = event.run === null ? unbegun : begun
     alike.add(event.runId)
     for (const old of alike) {
-      if (alike.size <= ENDED_RUNS_KEPT) break
+      if (alike.size <= MAX_ENDED_RUNS) break
       alike.delete(old)
       runs.events.delete(old)
     }
@@ -368,15 +363,15 @@ export class RunsView implements AsyncDisposable {
     const runs = this.#runsOf(report.sync, report.incarnation)
     if (runs === null) return
     const last = runs.reports.get(report.partition)
-    // Runs are one at a time, so the report of an earlier run means nothing any more.
+    // A sync has one run at a time, so the report of an earlier run is of no use any more.
     if (last !== undefined && (report.marker < last.marker || report.run < last.run)) return
     runs.reports.set(report.partition, report)
   }
 
   /**
-   * A record of another incarnation starts the sync from nothing, since a reset forgets its past. Null for an
-   * incarnation that has ended. A sync may be deleted, and have none, more than once: then it is a reset of
-   * a command that the present incarnation has not seen that says so.
+   * Returns the runs of an incarnation; null for one that has ended. A record of another incarnation starts
+   * the sync from nothing, since a reset forgets its past. A sync may be deleted, and have no incarnation,
+   * more than once. Then a reset by a command that the present incarnation has not seen says so.
    */
   #runsOf(sync: string, incarnation: string, event?: RunEvent): MutableSyncRuns | null {
     const known = this.#syncs.get(sync)
@@ -385,7 +380,7 @@ export class RunsView implements AsyncDisposable {
     if (this.#ended.get(`${sync}.${incarnation}`) === true && !isDeleted) return null
     if (known !== undefined) this.#ended.set(`${sync}.${known.incarnation}`, true)
     // A reset lets the sync begin again.
-    if (known !== undefined) this.#lost.delete(sync)
+    if (known !== undefined) this.#unreadable.delete(sync)
     for (const bytes of known?.open.values() ?? []) this.#openBytes -= bytes
     const ended = known === undefined ? [] : [...known.ended.unbegun, ...known.ended.begun]
     const runs: MutableSyncRuns = {
@@ -414,15 +409,17 @@ function isNewReset({ cause, runId, command }: RunEvent, known: MutableSyncRuns 
   return [...known.events.values()].every(event => event.command < command)
 }
 
-/** Goes from one incarnation to the next. The sets of earlier ones are not used any more. */
+/**
+ * Adds a run of the last incarnation to those of earlier ones, and drops the oldest if there are too many.
+ */
 function withNewest(before: Set<string>, newest: string | undefined): Set<string> {
   if (newest !== undefined) before.add(newest)
   const [oldest] = before
-  if (before.size > INCARNATIONS_KEPT && oldest !== undefined) before.delete(oldest)
+  if (before.size > MAX_INCARNATIONS && oldest !== undefined) before.delete(oldest)
   return before
 }
 
-/** The run of a sync that renderer and delivery are to work on; null if there is none. */
+/** Returns the run of a sync that renderer and delivery are to work on; null if there is none. */
 export function openRun(runs: SyncRuns): RunEvent | null {
   for (const event of runs.events.values()) if (event.status === 'running') return event
   return null
@@ -430,7 +427,7 @@ export function openRun(runs: SyncRuns): RunEvent | null {
 
 /**
  * True for a run, by its number in this incarnation, that is known to have ended. It may have ended before a
- * stage had come to its end, since the stage was set aside (PROTOCOL.md §11). The stage passes over the rest
+ * stage came to its end, since the sync was suspended there (PROTOCOL.md §11). The stage passes over the rest
  * of such a run. The next run takes all of it as unknown, and sends it again.
  */
 export function isOver(runs: SyncRuns | undefined, incarnation: string, run: number): boolean {
@@ -440,7 +437,6 @@ export function isOver(runs: SyncRuns | undefined, incarnation: string, run: num
     if (event.run === run) return isEnded(event.status)
     if ((event.run ?? 0) > run) isFollowed = true
   }
-  // The oldest runs are not remembered. Since runs are one at a time, a lower number means that the run has
-  // ended.
+  // The oldest runs are not remembered. A sync has one run at a time, so a lower number has ended.
   return isFollowed
 }

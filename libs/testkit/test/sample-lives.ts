@@ -1,7 +1,7 @@
 /** Runs of a sync in each phase that they go through, and what a step does in words. */
 import type { PartitionReport } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
-import { leftRun } from '@sluice/runs/machine/find-runs'
+import { interruptedRun } from '@sluice/runs/machine/find-runs'
 import { queuedRun, type RunState } from '@sluice/runs/machine/run-events'
 import type { AtWork, PartitionTail, Phase, Step, SyncLife } from '@sluice/runs/machine/sync-life'
 import { sampleCounts, sampleReport } from './sample-records.ts'
@@ -50,14 +50,14 @@ export const AT_WORK: { readonly [P in Phase]: AtWork } = {
     { isWritten: true, reports: DELIVERED },
   ),
   done: own('done', { ...RUNNING, status: 'success', complete: true }, { isWritten: true }),
-  left: leftRun(RUNNING),
-  lost: { ...leftRun(RUNNING), phase: 'lost' },
-  sealing: { ...leftRun(RUNNING), phase: 'sealing', isWritten: true, isSealed: true },
+  interrupted: interruptedRun(RUNNING),
+  unpublished: { ...interruptedRun(RUNNING), phase: 'unpublished' },
+  closing: { ...interruptedRun(RUNNING), phase: 'closing', isWritten: true, endsEarly: true },
 }
 export const PHASES: readonly Phase[] = Object.values(AT_WORK).map(({ phase }) => phase)
 
 export function own(phase: Phase, run: RunState, more: Partial<AtWork> = {}): AtWork {
-  return { ...leftRun(run), isLeft: false, phase, ...more }
+  return { ...interruptedRun(run), isInterrupted: false, phase, ...more }
 }
 
 export function inWords({ life, events, next, stops }: Step): string {

@@ -25,32 +25,34 @@ import { SyncSchedules } from './schedule/sync-schedules.ts'
 import { SyncRunner } from './sync/sync-runner.ts'
 
 export interface DetectorDeps extends RunnerDeps {
-  /** The syncs that are run; absent for all. The set may grow. */
+  /** The syncs that this detector runs; absent: all of them. The set may grow. */
   readonly only?: ReadonlySet<string>
   readonly locks: Locks
   readonly readiness?: Readiness | undefined
-  /** True if schedules start runs. A command that asks for one run starts no other. */
+  /** True if schedules start runs. A command that asks for one run starts no others. */
   readonly runsSchedules?: boolean
 }
 
 type PartitionDeps = DetectorDeps & { readonly schedules: SyncSchedules | null }
 
 /**
- * Most syncs that are compared, restored or published at once. Each has a DuckDB of its own, which takes up
- * to its share of the memory.
+ * A process compares, restores or publishes up to this many syncs at once. Each has a DuckDB of its own,
+ * which takes up to its share of the memory.
  */
-const DETECTIONS_AT_ONCE = 3
-/** A source that takes longer mostly waits, and must not hold up other syncs (R12). */
+const MAX_DETECTIONS = 3
+/**
+ * After this time a detection gives up its slot: its source is slow, and must not delay other syncs (R12).
+ */
 const OVERDUE_MS = 10_000
 
-/** Most refusals that a process writes for one partition. Anybody may write commands that nobody signed. */
+/** A process answers up to this many unsigned commands per partition, since anybody may write them. */
 const MAX_REFUSED = 1_000
 
 /** Resolves once drained. Rejects with a failure that no takeover mends. */
 export async function runChangeDetector(deps: DetectorDeps, ends: Ends): Promise<void> {
   const { log, locks, readiness, prefix, logger } = deps
-  const detections = new Slots({ most: DETECTIONS_AT_ONCE, overdueMs: OVERDUE_MS })
-  const suspects = new Slots({ most: 1, overdueMs: OVERDUE_MS })
+  const detections = new Slots({ most: MAX_DETECTIONS, overdueMs: OVERDUE_MS })
+  const runsAfterDeaths = new Slots({ most: 1, overdueMs: OVERDUE_MS })
   const topic = sharedTopics(prefix).commands
   const onTransientFailure = (err: unknown): void => logger.warn({ err }, 'the schedules are read again')
   const schedules = deps.runsSchedules === true ? new SyncSchedules(deps, onTransientFailure) : null
@@ -68,7 +70,7 @@ export async function runChangeDetector(deps: DetectorDeps, ends: Ends): Promise
       group: detectorGroup(prefix),
       topic,
       lockName: ({ partition }) => `changes/${partition}`,
-      work: worker => new HomePartition({ ...deps, detections, suspects, schedules }, worker).work(),
+      work: worker => new HomePartition({ ...deps, detections, runsAfterDeaths, schedules }, worker).work(),
       onTransientFailure: (target, error) =>
         logger.warn({ partition: target?.partition, err: error }, 'detection starts again'),
       ...endingAlso(ends, stop.signal),
@@ -81,7 +83,8 @@ export async function runChangeDetector(deps: DetectorDeps, ends: Ends): Promise
 }
 
 /**
- * Most commands of other syncs that are remembered. Later ones stay for a detector that is started for them.
+ * A detector for some syncs remembers up to this many commands to other syncs. It leaves later ones in the
+ * topic, for the detector that runs their sync.
  */
 const MAX_PASSED_OVER = 1_000
 
@@ -143,7 +146,7 @@ class HomePartition {
     for await (const { records, nextOffset } of log.read(target, { signal, from })) {
       for (const placed of await decodeShared(io, { target, records }, signal)) {
         const { offset, record, torn } = placed
-        // Nobody can carry out such a command, and it must not stop the commands behind it.
+        // A faulty command can never be carried out. It must not stop the commands behind it.
         const fault = torn ?? commandFault(placed, target.partition)
         if (fault !== null) io.foreign.take(target, offset, fault)
         if (torn !== undefined)
@@ -153,7 +156,8 @@ class HomePartition {
           )
         if (record?.name !== 'sluice.Command' || fault !== null) continue
         this.#watermark.start(offset)
-        // A command that is not taken is never committed. So it stays for a detector that runs its sync.
+        // The offset of a command that is passed over is never committed. So a detector that runs its sync
+        // still finds it.
         if (this.#isMine(record.value.sync)) this.#takeWithEarlier(record.value, offset)
         else this.#passOver(record.value, offset)
       }
@@ -162,8 +166,8 @@ class HomePartition {
   }
 
   /**
-   * Tells whoever waits for the run of a command that it lacks the right signature. The sync of such a
-   * command may be any text, so it has to be a sync that was run before.
+   * Writes a failed run for a command without the right signature, so that its client does not wait for ever.
+   * Such a command may name anything as its sync. So only one to a sync that has run before is answered.
    */
   async #refuse(fault: SluiceError, stored: LogRecord | undefined): Promise<void> {
     const { io, runs, log, prefix, now } = this.#deps
@@ -185,13 +189,15 @@ class HomePartition {
     await appendRunEvent({ log, io, prefix }, event, { signal })
   }
 
-  /** The sync may be one of ours later, and its commands keep their order. */
+  /**
+   * Remembers a command to another sync: this detector may run that sync later, with its commands in order.
+   */
   #passOver(command: Command, offset: number): void {
     if (this.#passedOver.length < MAX_PASSED_OVER) this.#passedOver.push({ command, offset })
   }
 
   #takeWithEarlier(command: Command, offset: number): void {
-    const isEarlier = (of: PassedOver): boolean => of.command.sync === command.sync
+    const isEarlier = (passed: PassedOver): boolean => passed.command.sync === command.sync
     const earlier = this.#passedOver.filter(isEarlier)
     if (earlier.length > 0) this.#passedOver = this.#passedOver.filter(each => !isEarlier(each))
     for (const each of earlier) void this.#take(each.command, each.offset)
@@ -209,13 +215,13 @@ class HomePartition {
     }
   }
 
-  /** Commits how far commands are taken; true if this process still has the partition. */
+  /** Commits how far commands are taken. Resolves with true if this process still has the partition. */
   #commit(): Promise<boolean> {
     const { target, membership } = this.#worker
     return membership.commit(target, this.#watermark.position, { signal: this.#ends.drain })
   }
 
-  /** Takes up runs that a detector before this one left open. */
+  /** Wakes the syncs whose runs an earlier detector left open. */
   async #resumeOpenRuns(): Promise<void> {
     const { runs } = this.#deps
     const { partition } = this.#worker.target
@@ -227,8 +233,8 @@ class HomePartition {
   }
 
   /**
-   * A run may have begun just before the mark of its sync's deletion, and then the reset is refused. It is
-   * asked for again once that run has ended. No other one begins.
+   * Asks once more for a reset that ends a deletion, if it was refused since a run had just begun. Waits for
+   * the end of that run. No further run begins, since the sync is marked as deleted.
    */
   async #askAgain({ id, sync }: Command): Promise<void> {
     const { runs } = this.#deps
@@ -241,8 +247,8 @@ class HomePartition {
   }
 
   /**
-   * Asks for the end of deletions that were begun, of one sync or of all. The command may be there already.
-   * Then the second one finds no such sync.
+   * Asks for the resets that end deletions, of one sync or of all. Such a command may be there already. Then
+   * the second one finds no sync, and does nothing.
    */
   async #resumeDeletions(only: string | null = null): Promise<void> {
     const { log, io, newRunId, now } = this.#deps
@@ -281,29 +287,31 @@ class HomePartition {
   }
 }
 
-/** A run that awaits approval needs no work until somebody approves it. */
+/** True if a run needs work. One that awaits approval needs none until somebody approves it. */
 function hasOpenRun(events: ReadonlyMap<string, RunEvent>): boolean {
   return [...events.values()].some(({ status }) => !isEnded(status) && status !== 'held')
 }
 
-/** Why a record of `commands` is none of Sluice's; null for one that is, and for a tombstone. */
+/**
+ * Returns why Sluice cannot have written a record of `commands`; null for a valid one and for a tombstone.
+ */
 export function commandFault({ key, record }: Placed, partition: number): SluiceError | null {
   if (record === null) return null
-  const fault = (what: string): SluiceError => new SluiceError('corrupt', `A record of commands ${what}.`)
+  const fault = (why: string): SluiceError => new SluiceError('corrupt', `A record of commands ${why}.`)
   if (record.name !== 'sluice.Command') return fault(`is a ${record.name}`)
   const { sync, id } = record.value
   if (!NAME_PATTERN.test(sync)) return fault('names no sync')
-  // It becomes a part of the names of files.
-  if (!isRunId(id)) return fault('has an id that is none')
+  // The id becomes part of file names.
+  if (!isRunId(id)) return fault('has an id that is no run id')
   if (keyText(key) !== sync || homePartition(sync) !== partition)
     return fault(`names the sync ${sync}, whose commands stand under another key or partition`)
   return null
 }
 
-/** The event of the run that a command without the right signature asks for. */
+/** Makes the event that fails the run of a command without the right signature. */
 export function refusedRun(
   command: Command,
-  of: {
+  options: {
     readonly fault: SluiceError
     readonly incarnation: string
     readonly marker: number
@@ -311,11 +319,11 @@ export function refusedRun(
   },
 ): RunEvent {
   const { id: runId, sync, cause, scope, by } = command
-  const { fault, incarnation, marker, at } = of
+  const { fault, incarnation, marker, at } = options
   const error =
     `${fault.message} The services carry out only commands that are signed with their key: ` +
     'run `sluice` with the same SLUICE_SIGNING_KEY.'
-  // The command counts as none, so that it takes no part in which command was taken last.
+  // The event names no command, so that this one does not count as the last command that was taken.
   const run = queuedRun({ runId, cause, scope, command: -1, partitions: 0, at, by, fired: null })
   return { ...run, sync, incarnation, marker, status: 'failed', error, errorCode: 'config', endedAt: at }
 }

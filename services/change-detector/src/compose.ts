@@ -70,12 +70,12 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
     dataDir,
     newRunId: (): string => ulid(Date.now(), randomBytes(10)),
     now: Date.now,
-    adoptedAreInterrupted: false,
+    isOneProcess: false,
     runsSchedules: true,
-    resolveDefinition: async (sync: string, of: AbortSignal): Promise<Definition> => {
+    resolveDefinition: async (sync: string, runSignal: AbortSignal): Promise<Definition> => {
       // A password that was set before the run was asked for counts in this run.
-      await vault.caughtUp({ signal: of })
-      return await currentDefinition(stage, sync, { signal: of })
+      await vault.caughtUp({ signal: runSignal })
+      return await currentDefinition(stage, sync, { signal: runSignal })
     },
     openSource: ({ source }: Definition) =>
       openSource(source, {
@@ -84,8 +84,8 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
         privateNetworks,
         fileLimits,
       }),
-    openState: (of: StateOf) =>
-      openState({ ...of, memoryLimit: duckdbSize(budget.duckdbBytes) }, dataDir, logger),
+    openState: (options: StateOptions) =>
+      openState({ ...options, memoryLimit: duckdbSize(budget.duckdbBytes) }, dataDir, logger),
   }
   const opened = opening.move()
   return {
@@ -95,7 +95,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   }
 }
 
-interface StateOf {
+interface StateOptions {
   readonly sync: string
   readonly incarnation: string
   readonly partitions: number
@@ -104,22 +104,23 @@ interface StateOf {
 
 const FOLDERS = ['tmp', 'state']
 
-/** Made for each run too: somebody may have deleted the cache between two of them. */
+/** Called at the start and before each run: somebody may have deleted the cache since the last one. */
 function makeFolders(dataDir: string): void {
   for (const folder of FOLDERS) makeFolder(join(dataDir, folder))
 }
 
 function openState(
-  of: StateOf & { readonly memoryLimit: string },
+  options: StateOptions & { readonly memoryLimit: string },
   dataDir: string,
   logger: Logger,
 ): Promise<DeliveredState> {
+  const { sync, incarnation } = options
   makeFolders(dataDir)
-  removeOldStates(join(dataDir, 'state'), of)
-  const file = join(dataDir, 'state', `${of.sync}.${of.incarnation}.duckdb`)
+  removeOldStates(join(dataDir, 'state'), options)
+  const file = join(dataDir, 'state', `${sync}.${incarnation}.duckdb`)
   const onDiscard = (why: string): void => {
-    logger.warn({ sync: of.sync, why }, 'the cache of the delivered state is not used')
-    of.onDiscard?.(why)
+    logger.warn({ sync, why }, 'the cache of the delivered state is not used')
+    options.onDiscard?.(why)
   }
-  return openDeliveredState({ ...of, file, onDiscard })
+  return openDeliveredState({ ...options, file, onDiscard })
 }

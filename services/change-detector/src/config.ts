@@ -16,9 +16,9 @@ const variables = z.object({
 })
 
 export interface DetectorConfig extends ServiceConfig {
-  /** Where the delivered state is cached; one process each. */
+  /** The folder of the cached delivered states. Each process needs its own. */
   readonly dataDir: string
-  /** Where secrets are looked up. */
+  /** The environment in which secrets are looked up. */
   readonly env: Environment
 }
 

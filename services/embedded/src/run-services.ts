@@ -11,7 +11,7 @@ type DetectorDeps = Parameters<typeof runChangeDetector>[0]
 type DeliveryDeps = Parameters<typeof runDelivery>[0]
 
 /** What the caller opens for the services. The rest is the same in every process of this profile. */
-export type EmbeddedServices = Omit<DetectorDeps, 'now' | 'suspects' | 'adoptedAreInterrupted'> &
+export type EmbeddedServices = Omit<DetectorDeps, 'now' | 'runsAfterDeaths' | 'isOneProcess'> &
   Omit<Parameters<typeof runRenderer>[0], 'suspects'> &
   Omit<DeliveryDeps, 'throttles' | 'places' | 'suspects' | 'onError'>
 
@@ -30,7 +30,7 @@ export async function runServices(
   const [rendering, delivering] = [newSuspects(), newSuspects()]
   const sending = { throttles: new Throttles(), places: new Places(), suspects: delivering, onError }
   const services = [
-    runChangeDetector({ ...deps, now: Date.now, adoptedAreInterrupted: true }, all),
+    runChangeDetector({ ...deps, now: Date.now, isOneProcess: true }, all),
     runRenderer({ ...deps, suspects: rendering }, all),
     runDelivery({ ...deps, ...sending }, all),
     beside(all),

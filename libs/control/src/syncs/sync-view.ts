@@ -22,10 +22,10 @@ export function syncView(
   const open = past.runs.filter(({ status }) => !isEnded(status))
   const { schedule, next } = scheduleOf(spec, at)
   const nextAt = paused || !runsSchedules ? null : next
-  const isParked = nextAt !== null && past.pausedUntil !== null
+  const isSuspendedByDeaths = nextAt !== null && past.pausedUntil !== null
   return {
     ...{ name, model, destination, paused, schedule },
-    state: isParked ? 'parked' : stateOf(past.runs, paused),
+    state: isSuspendedByDeaths ? 'parked' : stateOf(past.runs, paused),
     lastRun: past.runs[0] ?? null,
     nextRunAt: isoTime(nextAt === null ? null : Math.max(nextAt, past.pausedUntil ?? nextAt)),
     waiting: open.flatMap(({ waiting = [] }) => waiting),

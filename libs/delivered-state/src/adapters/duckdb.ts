@@ -175,7 +175,7 @@ class DuckdbDeliveredState implements DeliveredState {
   }
 
   async feed(stretch: StateFeed): Promise<void> {
-    const { partition, changes, retry, doubted, captured } = stretch
+    const { partition, changes, retry, lost, captured } = stretch
     if (!Number.isInteger(partition) || partition < 0 || partition >= this.#options.partitions)
       throw new SluiceError('internal', `there is no partition ${partition} of ${this.#options.partitions}`)
     await this.#guarded(async () => {
@@ -200,7 +200,7 @@ class DuckdbDeliveredState implements DeliveredState {
         await stage.addEntries('retry', partition, retry.records)
         this.#advance('retry', partition, retry.nextOffset)
       }
-      if (doubted !== undefined) await stage.addEntries('doubts', partition, doubted)
+      if (lost !== undefined) await stage.addEntries('doubts', partition, lost)
       if (captured !== undefined) {
         await stage.addCaptured(partition, captured.records)
         this.#advance('captured', partition, captured.nextOffset)
@@ -279,7 +279,7 @@ class DuckdbDeliveredState implements DeliveredState {
     this.#staged = { ...this.#staged, changes: kept.partitions.map(({ end }) => end), lastChange }
   }
 
-  async doubts(): ReturnType<DeliveredState['doubts']> {
+  async lastUncertain(): ReturnType<DeliveredState['lastUncertain']> {
     const sql = 'SELECT partition, run, max(seq) FROM doubts GROUP BY ALL'
     const reader = await this.#guarded(() => this.#file.connection.runAndReadAll(sql))
     return reader.getRows().map(row => {

@@ -26,12 +26,12 @@ interface World {
 const MAX_WORLDS = 60_000
 const ENDED: PartitionTail = { run: 0, ended: true, sealed: false, count: 1 }
 
-function ownedBy(events: World['events'], tails: World['tails'], isInterrupted = false): SyncLife {
+function ownedBy(events: World['events'], tails: World['tails'], isProcessGone = false): SyncLife {
   const all = [...events].map(
     ([id, event]) => [id, { ...event, sync: 's', incarnation: 'i', marker: 0 }] as const,
   )
   const life = findRuns({ events: new Map(all) }, 's', tails)
-  return { ...life, atWork: life.atWork && { ...life.atWork, isInterrupted } }
+  return { ...life, atWork: life.atWork && { ...life.atWork, isProcessGone } }
 }
 
 /** What stands in `changes` once a fact is told. */
@@ -39,8 +39,8 @@ function tailsAfter({ life, tails }: World, fact: Fact): World['tails'] {
   const run = life.atWork?.run.run ?? 0
   if (fact.kind === 'publishing') return [{ ...ENDED, run, ended: false }, ENDED]
   if (fact.kind === 'published') return [1, 2].map(() => ({ ...ENDED, run }))
-  if (fact.kind === 'cut-short') return [1, 2].map(() => ({ ...ENDED, run, sealed: true }))
-  if (fact.kind === 'sealed') return tails.map(() => ({ ...ENDED, run, sealed: true }))
+  if (fact.kind === 'publishing-cancelled') return [1, 2].map(() => ({ ...ENDED, run, sealed: true }))
+  if (fact.kind === 'closed') return tails.map(() => ({ ...ENDED, run, sealed: true }))
   return tails
 }
 
@@ -106,7 +106,7 @@ function factsAt({ life, events, tails }: World): readonly (readonly [string, Fa
   )
   const facts: readonly (readonly [string, WorkFact])[] = [
     ['inspected', { kind: 'inspected', tails }],
-    ['sealed', { kind: 'sealed' }],
+    ['closed', { kind: 'closed' }],
     ['begun', { kind: 'begun', definition: 'd' }],
     ['detected: nothing', { kind: 'detected', found: NOTHING, records: 0, toApprove: null, to: TO }],
     ['awaits approval', { kind: 'awaits-approval', toApprove: HELD }],
@@ -114,7 +114,7 @@ function factsAt({ life, events, tails }: World): readonly (readonly [string, Fa
     ['detected: changes', { kind: 'detected', found: FOUND, records: 2, toApprove: null, to: TO }],
     ['publishing', { kind: 'publishing', at: 20 }],
     ['published', { kind: 'published', at: 20 }],
-    ['cut-short', { kind: 'cut-short', at: 20 }],
+    ['publishing-cancelled', { kind: 'publishing-cancelled', at: 20 }],
     ['failed', { kind: 'failed', error: new Error('no such table'), at: 20 }],
     ['let go', { kind: 'let-go' }],
     ['reported', { kind: 'reported', reports, at: 20 }],

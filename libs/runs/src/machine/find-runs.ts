@@ -1,12 +1,12 @@
-/** What the topics tell of a sync's runs so far, to an owner that goes on from there. */
+/** Finds a sync's runs so far in the topics, for an owner that goes on from there. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { RunEvent } from '@sluice/contracts/records'
 import { hasSeenModel, isReplacementOf, laterFired, laterOwner, type RunState } from './run-events.ts'
 import type { AtWork, PartitionTail, SyncLife } from './sync-life.ts'
 
 /**
- * `runs` are as the view of the topic has them; undefined if the sync never had one. A run that began and did
- * not end is at work, and an earlier owner left it.
+ * Makes the life of a sync. `runs` are as the view of the topic has them; undefined if the sync never had
+ * one. A run that began and did not end is at work: its owner was interrupted.
  */
 export function findRuns(
   runs: { readonly events: ReadonlyMap<string, RunEvent> } | undefined,
@@ -16,16 +16,17 @@ export function findRuns(
   const events = [...(runs?.events.values() ?? [])]
   const lastRun = Math.max(0, ...tails.map(tail => tail.run), ...events.map(event => event.run ?? 0))
   const last = events.find(event => event.run === lastRun)
-  const cut = tails.find(tail => !tail.ended)
+  const open = tails.find(tail => !tail.ended)
   const queued = events.filter(event => event.status === 'queued')
-  const left =
-    events.find(event => event.status === 'running' || (cut !== undefined && event.run === cut.run)) ??
-    // It was taken out of the queue, and cancelled then. Without that, it is queued, as its event says.
+  const interrupted =
+    events.find(event => event.status === 'running' || (open !== undefined && event.run === open.run)) ??
+    // This run was taken out of the queue, and then cancelled. If nobody had cancelled it, it would be
+    // queued.
     queued.find(event => event.cancelling)
-  if (left === undefined && cut !== undefined)
+  if (interrupted === undefined && open !== undefined)
     throw new SluiceError(
       'corrupt',
-      `run ${cut.run} of ${sync} is open, and no event on the runs topic tells of it`,
+      `run ${open.run} of ${sync} is open, and the topic runs has no event of it`,
     )
   return {
     lastRun,
@@ -36,20 +37,23 @@ export function findRuns(
     fired: events.map(({ fired }) => fired).reduce(laterFired, null),
     // Events of an earlier version have no such field.
     deliveredTo: events.map(event => event.deliveredTo ?? null).reduce(laterOwner, null),
-    atWork: left === undefined ? null : leftRun(left),
-    queued: queued.filter(event => event !== left),
+    atWork: interrupted === undefined ? null : interruptedRun(interrupted),
+    queued: queued.filter(event => event !== interrupted),
     awaiting: events.findLast(event => event.status === 'held') ?? null,
     replacementCancelled:
-      left !== undefined &&
-      // A command that was refused, since that run does as much, has the same offset, and cancelled nothing.
-      events.some(event => event.status === 'cancelled' && event.cancelling && isReplacementOf(event, left)),
+      interrupted !== undefined &&
+      // `cancelling` leaves out the run of a refused command, which has the same offset and cancelled
+      // nothing.
+      events.some(
+        event => event.status === 'cancelled' && event.cancelling && isReplacementOf(event, interrupted),
+      ),
   }
 }
 
-/** A run that an earlier owner left, before anybody has looked how much of it is written. */
-export function leftRun(run: RunState, isInterrupted = false): AtWork {
+/** Makes the run at work of an interrupted one, before anybody has looked how much of it is written. */
+export function interruptedRun(run: RunState, isProcessGone = false): AtWork {
   return {
-    ...{ run, phase: 'left', isLeft: true, isInterrupted },
-    ...{ isSealed: false, isWritten: false, reports: [] },
+    ...{ run, phase: 'interrupted', isInterrupted: true, isProcessGone },
+    ...{ endsEarly: false, isWritten: false, reports: [] },
   }
 }

@@ -1,15 +1,17 @@
 /**
- * The runs that wait in a queue (R13). What is asked for while a run waits that does as much is one with it.
- * Anything else waits beside it: each decision of a person has a run of its own, and goes before the ordinary
- * run, which sees what the decisions have left.
+ * The runs that wait in a queue (R13). A run that is asked for joins a queued one that does as much. Any
+ * other waits beside it. Each decision of a person has a run of its own, and goes before the ordinary run,
+ * which sees what the decisions have left.
  */
 import type { RunScope } from '@sluice/contracts/records'
 import { isRetryOfSome, type RunState } from './run-events.ts'
 
-/** Nobody decides so much in the time of a run, and each of them is kept in memory. */
+/** More decisions than people take in the time of one run. */
 export const MAX_QUEUED = 10
 
-/** The run that goes next. The order follows from the events alone, so that each owner finds the same. */
+/**
+ * Returns the run that goes next. The order follows from the events alone, so that each owner finds the same.
+ */
 export function nextOf(queued: readonly RunState[]): RunState | undefined {
   return queued.toSorted(
     (one, other) => Number(isOrdinary(one)) - Number(isOrdinary(other)) || one.command - other.command,
@@ -17,9 +19,9 @@ export function nextOf(queued: readonly RunState[]): RunState | undefined {
 }
 
 /**
- * The queued run that does what is asked, too; null if none does. Ordinary runs see the same rows whatever
- * their cause, and a resync and the retry of a whole sync see all that they see. Two of the same decision are
- * one, about what the later one is about.
+ * Returns the queued run that also does what is asked; null if none does. Ordinary runs see the same rows
+ * whatever their cause. A resync, and a retry of a whole sync, see all of these rows, too. Two equal
+ * decisions become one, with the `upTo` of the later one.
  */
 export function joinQueued(queued: readonly RunState[], asked: RunState): RunState | null {
   const seesAll = (run: RunState): boolean =>
@@ -30,7 +32,7 @@ export function joinQueued(queued: readonly RunState[], asked: RunState): RunSta
   return (same.upTo ?? -1) >= (asked.upTo ?? -1) ? same : { ...same, upTo: asked.upTo }
 }
 
-/** A queue with this run, in the place of its earlier event if it has one. */
+/** Returns the queue with this run, in the place of its earlier event if it has one. */
 export function withQueued(queued: readonly RunState[], run: RunState): readonly RunState[] {
   return [...queued.filter(({ runId }) => runId !== run.runId), run]
 }

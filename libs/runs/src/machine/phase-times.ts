@@ -1,4 +1,4 @@
-/** When a run came from one part of its life to the next. */
+/** The times at which a run came from one part of its life to the next. */
 import type { PartitionReport } from '@sluice/contracts/records'
 import type { PhaseTimes } from '@sluice/contracts/run-records'
 import type { RunState } from './run-events.ts'
@@ -12,22 +12,22 @@ export function atPhase(run: RunState, times: Partial<PhaseTimes>): RunState {
   return { ...run, phases: { ...NONE, ...run.phases, ...times } }
 }
 
-/** With the times of its partitions, all of which have reported by `at`. */
+/** Returns the run with the times of its partitions, all of which have reported by `at`. */
 export function sentIn(run: RunState, reports: readonly PartitionReport[], at: number): RunState {
   return atPhase(run, { ...partitionTimes(reports), sentAt: at })
 }
 
-/** From the first partition that comes to a part of a run, to the last one. */
+/** Returns the time of the first partition for each beginning, and of the last one for each end. */
 export function partitionTimes(
   reports: readonly Pick<PartitionReport, 'phases'>[],
 ): Pick<PhaseTimes, 'renderingFrom' | 'renderedAt' | 'sendingFrom'> {
-  const of = (name: keyof NonNullable<PartitionReport['phases']>): readonly number[] =>
+  const timesOf = (name: keyof NonNullable<PartitionReport['phases']>): readonly number[] =>
     reports.flatMap(({ phases }) => phases?.[name] ?? [])
   const first = (times: readonly number[]): number | null => (times.length === 0 ? null : Math.min(...times))
-  const rendered = of('renderedAt')
+  const rendered = timesOf('renderedAt')
   return {
-    renderingFrom: first(of('renderingFrom')),
+    renderingFrom: first(timesOf('renderingFrom')),
     renderedAt: rendered.length < reports.length || rendered.length === 0 ? null : Math.max(...rendered),
-    sendingFrom: first(of('sendingFrom')),
+    sendingFrom: first(timesOf('sendingFrom')),
   }
 }

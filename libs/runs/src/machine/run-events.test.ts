@@ -24,9 +24,13 @@ const queued = queuedRun({ runId: 'RUN1', cause: 'manual', scope: null, command:
 const running: RunState = { ...queued, status: 'running', run: 7, complete: true, startedAt: 11 }
 
 /** A run of two partitions that found so many added rows, and what they came to. */
-function end(run: Partial<RunState>, reports: readonly Partial<PartitionReport>[], sealed = false): RunState {
+function end(
+  run: Partial<RunState>,
+  reports: readonly Partial<PartitionReport>[],
+  endsEarly = false,
+): RunState {
   const made = reports.map((report, partition) => sampleReport({ run: 7, partition, ...report }))
-  return endedRun({ ...running, ...run }, made, { sealed, at: 20 })
+  return endedRun({ ...running, ...run }, made, { endsEarly, at: 20 })
 }
 
 const added = (figures: Parameters<typeof sampleCounts>[0]) => ({ added: sampleCounts(figures) })
@@ -94,7 +98,7 @@ describe('a run that ends', () => {
   })
 })
 
-describe('a run that was cut and sealed', () => {
+describe('a run that was interrupted while it was published', () => {
   it('has failed, and has found what it published, whatever it set out to', () => {
     const ended = end(
       { counts: added({ detected: 100 }) },
@@ -146,11 +150,11 @@ describe('a run that lost track of records', () => {
       sampleReport({ run: 7, partition, ...report }),
     )
     const before = [0, 1, 2].map(partition => ({ partition, requests: 5, attempts: 6 }))
-    expect(endedRun(running, reports, { sealed: false, at: 20, endsBefore: before }).ends).toEqual([
+    expect(endedRun(running, reports, { endsEarly: false, at: 20, endsBefore: before }).ends).toEqual([
       { partition: 0, requests: 9, attempts: 9 },
       { partition: 1, requests: 5, attempts: 6 },
     ])
-    expect(endedRun(running, reports, { sealed: false, at: 20 }).ends).toHaveLength(1)
+    expect(endedRun(running, reports, { endsEarly: false, at: 20 }).ends).toHaveLength(1)
   })
 
   it('hands on what earlier runs lost until a run is complete that took it into account', () => {
@@ -211,14 +215,14 @@ describe('a run that somebody approved', () => {
     const held: RunState = { ...replacementOf(first, { runId: 'RUN2', at: 30 }), status: 'held', run: 8 }
     const again = approvedRun(held, 6)
     expect([again.command, askedBy(again)]).toEqual([6, 4])
-    const cut: RunState = { ...again, status: 'running', run: 8 }
-    expect(askedBy(replacementOf(cut, { runId: 'RUN3', at: 40 }))).toBe(4)
-    expect(askedBy(approvedRun({ ...cut, status: 'held' }, 7))).toBe(4)
+    const interrupted: RunState = { ...again, status: 'running', run: 8 }
+    expect(askedBy(replacementOf(interrupted, { runId: 'RUN3', at: 40 }))).toBe(4)
+    expect(askedBy(approvedRun({ ...interrupted, status: 'held' }, 7))).toBe(4)
   })
 
-  it('hands its approval on to the run that takes its place where it is cut', () => {
-    const cut: RunState = { ...approved, status: 'running', run: 8 }
-    expect(replacementOf(cut, { runId: 'RUN2', at: 30 })).toEqual({
+  it('hands its approval on to its replacement, if it is interrupted', () => {
+    const interrupted: RunState = { ...approved, status: 'running', run: 8 }
+    expect(replacementOf(interrupted, { runId: 'RUN2', at: 30 })).toEqual({
       ...queued,
       runId: 'RUN2',
       command: 5,
@@ -226,12 +230,12 @@ describe('a run that somebody approved', () => {
       queuedAt: 30,
       approved: 30,
     })
-    expect(withApprovalOf(queued, cut).approved).toBe(30)
-    expect(withApprovalOf({ ...queued, approved: 40 }, cut).approved).toBe(40)
+    expect(withApprovalOf(queued, interrupted).approved).toBe(30)
+    expect(withApprovalOf({ ...queued, approved: 40 }, interrupted).approved).toBe(40)
     expect(withApprovalOf(queued, running)).toBe(queued)
   })
 
-  it('has so much less of its approval left as its partitions removed before it was cut', () => {
+  it('takes the rows that it removed before it was interrupted off its approval', () => {
     const removed = (delivered: number) => ({ counts: { removed: sampleCounts({ delivered, unknown: 9 }) } })
     expect(approvalLeft(approved, [])).toBe(30)
     expect(approvalLeft(approved, [removed(10), { counts: added({ delivered: 8 }) }, removed(5)])).toBe(15)
@@ -241,7 +245,7 @@ describe('a run that somebody approved', () => {
   })
 })
 
-describe('a run in the place of one that was cut', () => {
+describe('a run in the place of an interrupted one', () => {
   it('does what that one was to do', () => {
     const scope = { as: 'changed', key: null, status: null } as const
     const replacement = replacementOf({ ...running, cause: 'resync', scope }, { runId: 'RUN2', at: 30 })
@@ -251,15 +255,15 @@ describe('a run in the place of one that was cut', () => {
 
   it('that tried some rows again tries these, and has not seen the whole model', () => {
     const scope = { as: null, key: '5', status: null } as const
-    const cut = { ...running, cause: 'retry', complete: true } as const
-    expect(purposeOf(replacementOf({ ...cut, scope }, { runId: 'RUN2', at: 30 }))).toEqual({
+    const interrupted = { ...running, cause: 'retry', complete: true } as const
+    expect(purposeOf(replacementOf({ ...interrupted, scope }, { runId: 'RUN2', at: 30 }))).toEqual({
       kind: 'retry',
       key: '5',
       status: null,
     })
-    expect(hasSeenModel({ ...cut, scope })).toBe(false)
-    expect(purposeOf({ ...cut, scope: null })).toBeUndefined()
-    expect(hasSeenModel({ ...cut, scope: null })).toBe(true)
+    expect(hasSeenModel({ ...interrupted, scope })).toBe(false)
+    expect(purposeOf({ ...interrupted, scope: null })).toBeUndefined()
+    expect(hasSeenModel({ ...interrupted, scope: null })).toBe(true)
   })
 
   it('is known by the command of that one, if there was any', () => {

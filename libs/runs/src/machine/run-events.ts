@@ -13,35 +13,43 @@ export type RunState = Omit<RunEvent, 'marker' | 'sync' | 'incarnation'>
 
 export const INTERRUPTED = 'interrupted: the process that ran it stopped before all changes were published'
 
-/** Nobody mends more at once, and the record has to stay small. */
+/** An event names up to this many places of errors, since the record has to stay small. */
 const MAX_PLACES = 10
-const PLACE_TEXT = 1_000
+const MAX_PLACE_TEXT = 1_000
 
-export function queuedRun(of: {
+export function queuedRun({
+  runId,
+  cause,
+  scope,
+  command,
+  partitions,
+  at,
+  by = null,
+  fired = null,
+}: {
   readonly runId: string
   readonly cause: RunCause
   readonly scope: RunScope | null
   readonly command: number
   readonly partitions: number
   readonly at: number
-  /** Who asked for it. Default: null. */
+  /** The person who asked for it. */
   readonly by?: string | null | undefined
-  /** Default: null. */
   readonly fired?: Fired | null
 }): RunState {
   return {
-    runId: of.runId,
+    runId,
     run: null,
     status: 'queued',
-    cause: of.cause,
-    scope: of.scope,
-    command: of.command,
+    cause,
+    scope,
+    command,
     cancelling: false,
     definition: null,
     first: false,
     complete: false,
-    partitions: of.partitions,
-    queuedAt: of.at,
+    partitions,
+    queuedAt: at,
     startedAt: null,
     endedAt: null,
     rowsRead: 0,
@@ -60,8 +68,8 @@ export function queuedRun(of: {
     asked: null,
     restoring: null,
     deaths: 0,
-    by: of.by ?? null,
-    fired: of.fired ?? null,
+    by,
+    fired,
     aside: null,
     phases: null,
     certificates: null,
@@ -72,8 +80,8 @@ export function queuedRun(of: {
 }
 
 /**
- * A run that somebody approved. It starts again from the queue, and may remove as many rows as it awaited
- * approval for. Somebody who was asked about the destination has approved no removals.
+ * Queues a run again that somebody approved. It may remove as many rows as it awaited approval for. An
+ * approval of a destination approves no removals.
  */
 export function approvedRun(awaiting: RunState, command: number): RunState {
   const { runId, cause, scope, partitions, queuedAt: at, by, fired, upTo } = awaiting
@@ -83,15 +91,17 @@ export function approvedRun(awaiting: RunState, command: number): RunState {
   return { ...queued, upTo, approved, asked: askedBy(awaiting) }
 }
 
-/** A run that is taken out of the queue. */
+/** Takes a run out of the queue, and numbers it. */
 export function numberedRun(
   queued: RunState,
-  of: Pick<RunState, 'first' | 'faults' | 'deaths' | 'startedAt'> & { readonly run: number },
+  begun: Pick<RunState, 'first' | 'faults' | 'deaths' | 'startedAt'> & { readonly run: number },
 ): RunState {
-  return { ...queued, ...of, upTo: boundOf({ ...queued, run: of.run }), notices: [] }
+  return { ...queued, ...begun, upTo: boundOf({ ...queued, run: begun.run }), notices: [] }
 }
 
-/** How many removals are still approved of after a cut run with these reports; null where none are. */
+/**
+ * Returns how many removals are still approved after an interrupted run with these reports; null if none are.
+ */
 export function approvalLeft(
   { approved }: Pick<RunState, 'approved'>,
   reports: readonly Pick<PartitionReport, 'counts'>[],
@@ -102,20 +112,20 @@ export function approvalLeft(
 }
 
 /**
- * A run in the place of one that was cut. It is about the same as that one, so that it does the rest of it
- * and nothing twice: what the cut run left is of a later run than what was asked for. It may remove as much
- * as is left of the cut run's approval.
+ * Makes the run in the place of an interrupted one. Its `upTo` is the same: rows that the interrupted run
+ * sent are of a later run. So it does the rest, and nothing twice. It may remove as much as is left of the
+ * approval.
  */
 export function replacementOf(
-  cut: RunState,
+  interrupted: RunState,
   { runId, at }: { readonly runId: string; readonly at: number },
 ): RunState {
-  const { cause, scope, command, partitions, by, fired } = cut
+  const { cause, scope, command, partitions, by, fired, approved, asked } = interrupted
   const queued = queuedRun({ runId, cause, scope, command, partitions, at, by, fired })
-  return { ...queued, upTo: boundOf(cut), approved: cut.approved ?? null, asked: cut.asked ?? null }
+  return { ...queued, upTo: boundOf(interrupted), approved: approved ?? null, asked: asked ?? null }
 }
 
-/** Offset of the command that asked for the run, which an approval is not. */
+/** Returns the offset of the command that asked for the run, and not of one that approved it. */
 export function askedBy({ asked, command }: Pick<RunState, 'asked' | 'command'>): number {
   // Events of an earlier version have no such field.
   return asked ?? command
@@ -126,18 +136,22 @@ export function decides({ cause }: Pick<RunState, 'cause'>): boolean {
   return cause === 'retry' || cause === 'discard' || cause === 'resync'
 }
 
-/** A run of an earlier version, whose event does not say it, was about all runs before it. */
+/**
+ * Returns the last run that a decision is about; null for other runs. A decision of an earlier version, whose
+ * event lacks `upTo`, was about all runs before it.
+ */
 function boundOf({ cause, upTo, run }: Pick<RunState, 'cause' | 'upTo' | 'run'>): number | null {
   return upTo ?? (run === null || !decides({ cause }) ? null : run - 1)
 }
 
 /**
- * True for a run that takes the place of the cut one: both come of the same command, or of the same instant
+ * True if the first run takes the place of the second: both come of the same command, or of the same instant
  * of the schedule.
  */
-export function isReplacementOf(run: RunOrigin, cut: RunOrigin): boolean {
-  if (run.runId === cut.runId || run.command !== cut.command) return false
-  return run.command >= 0 || (isScheduled(run) && isScheduled(cut) && run.fired?.at === cut.fired?.at)
+export function isReplacementOf(run: RunOrigin, interrupted: RunOrigin): boolean {
+  if (run.runId === interrupted.runId || run.command !== interrupted.command) return false
+  if (run.command >= 0) return true
+  return isScheduled(run) && isScheduled(interrupted) && run.fired?.at === interrupted.fired?.at
 }
 
 type RunOrigin = Pick<RunState, 'runId' | 'command' | 'cause' | 'fired'>
@@ -146,19 +160,19 @@ function isScheduled({ cause, fired }: RunOrigin): boolean {
   return cause === 'schedule' && fired !== null
 }
 
-/** The later of two destinations that a sync's delivered state is of. */
+/** Returns the later of two destinations of a sync's delivered state. */
 export function laterOwner(one: StateOwner | null, other: StateOwner | null): StateOwner | null {
   return (other?.change ?? -1) > (one?.change ?? -1) ? other : one
 }
 
-/** The later of two instants up to which the schedule has started runs. */
+/** Returns the later of two instants up to which the schedule has started runs. */
 export function laterFired(one: Fired | null, other: Fired | null): Fired | null {
   return (other?.at ?? -Infinity) > (one?.at ?? -Infinity) ? other : one
 }
 
 /**
- * A queued run that also does the work of a run with an approval. It awaits approval again only if more rows
- * would go.
+ * Gives a queued run the approval of a run whose work it does, too. It awaits approval again only if more
+ * rows would go.
  */
 export function withApprovalOf(queued: RunState, { approved }: Pick<RunState, 'approved'>): RunState {
   if ((approved ?? null) === null || (queued.approved ?? -1) >= (approved ?? -1)) return queued
@@ -168,11 +182,11 @@ export function withApprovalOf(queued: RunState, { approved }: Pick<RunState, 'a
 /** A run that takes the place of one that awaited approval. */
 export interface Newer {
   readonly runId: string
-  /** False for one that leaves out some of what the other was to do. */
+  /** False if it leaves out some of the other's work. */
   readonly doesAsMuch: boolean
 }
 
-/** The end of a run that awaited approval: a newer run takes its place. */
+/** Ends a run that awaited approval, since a newer run takes its place. */
 export function supersededRun(awaiting: RunState, { runId, doesAsMuch }: Newer, at: number): RunState {
   const replaced = `run ${runId}, which is newer, took its place before anybody approved it`
   const error = doesAsMuch ? replaced : `${replaced}. It does not do the same, so ask for this one again`
@@ -187,28 +201,28 @@ export function supersededRun(awaiting: RunState, { runId, doesAsMuch }: Newer, 
 }
 
 /**
- * True for a complete run that went through the whole model. A run that discards, or tries some rows again,
- * looks only at rows that failed, and a replay at rows that were sent before. They leave the others to the
- * next run.
+ * True for a complete run that went through the whole model. A discard, or a retry of some rows, looks only
+ * at rows that failed, and a replay only at rows that were sent before. These leave other rows to the next
+ * run.
  */
 export function hasSeenModel(run: Pick<RunState, 'complete' | 'cause' | 'scope'>): boolean {
   return run.complete && run.cause !== 'discard' && run.cause !== 'replay' && !isRetryOfSome(run)
 }
 
 /**
- * A run passes over invalid rows, and over those that nobody has decided about. So the doubts about their
- * keys last beyond such a run.
+ * True for a complete run that passed over no row. A run passes over invalid rows, and over those that nobody
+ * has decided about. So these stay uncertain beyond the run.
  */
 function hasSeenEveryRow(run: RunState): boolean {
   return hasSeenModel(run) && run.rowsInvalid === 0 && (run.undecided ?? 0) === 0
 }
 
-/** True for a retry of some of the rows that failed; any other is an ordinary run. */
+/** True for a retry of some of the rows that failed. Any other retry works like an ordinary run. */
 export function isRetryOfSome({ cause, scope }: Pick<RunState, 'cause' | 'scope'>): boolean {
   return cause === 'retry' && scope !== null
 }
 
-/** What a run is for, where it is no ordinary one. */
+/** Returns the purpose of a run; undefined for an ordinary one. */
 export function purposeOf(run: RunState): RunPurpose | undefined {
   const { cause, scope } = run
   if (cause === 'resync') return { kind: 'resync', as: scope?.as ?? 'added' }
@@ -219,19 +233,19 @@ export function purposeOf(run: RunState): RunPurpose | undefined {
   return undefined
 }
 
-/** A run that somebody ended before anything of it was published. */
+/** Cancels a run of which nothing was published. */
 export function cancelledRun(run: RunState, at: number): RunState {
   const counts = nothingSent(run.counts)
   return { ...run, status: 'cancelled', cancelling: true, endedAt: at, held: null, restoring: null, counts }
 }
 
-/** A run that ends without having published anything. */
+/** Fails a run of which nothing was published. */
 export function failedRun(run: RunState, error: unknown, at: number): RunState {
   const message = messageOf(error)
   const errorCode = isSluiceError(error) ? error.code : 'internal'
   const counts = nothingSent(run.counts)
-  const said = { error: message, errorCode, errorPlaces: placesOf(error) }
-  return { ...run, status: 'failed', ...said, endedAt: at, restoring: null, counts }
+  const errors = { error: message, errorCode, errorPlaces: placesOf(error) }
+  return { ...run, status: 'failed', ...errors, endedAt: at, restoring: null, counts }
 }
 
 function placesOf(error: unknown): readonly ErrorPlace[] | null {
@@ -239,37 +253,43 @@ function placesOf(error: unknown): readonly ErrorPlace[] | null {
   return error.details
     .slice(0, MAX_PLACES)
     .map(({ file = null, field = null, line = null, column = null, message }) => {
-      return { file, field, line, column, message: message.slice(0, PLACE_TEXT) }
+      return { file, field, line, column, message: message.slice(0, MAX_PLACE_TEXT) }
     })
 }
 
 /**
- * The end of a run whose partitions are all reported. `endsBefore` says where the run before ended, for the
- * partitions whose end this run has not reached.
+ * Ends a run whose partitions are all reported. `endsEarly` is true for one that did not publish all of its
+ * changes. `endsBefore` says where the run before ended, for the partitions whose end this run has not
+ * reached.
  */
 export function endedRun(
   run: RunState,
   reports: readonly PartitionReport[],
-  of: { readonly sealed: boolean; readonly at: number; readonly endsBefore?: readonly PartitionEnd[] },
+  options: {
+    readonly endsEarly: boolean
+    readonly at: number
+    readonly endsBefore?: readonly PartitionEnd[]
+  },
 ): RunState {
+  const { endsEarly, at, endsBefore = [] } = options
   const finished = reports.reduce<CountsByOp>((sum, report) => addCounts(sum, report.counts), {})
   const faulted = reports.find(report => report.faultedFrom !== null)
-  const merged = of.sealed ? withDetected(finished) : mergeDetected(run.counts, finished)
+  const merged = endsEarly ? withDetected(finished) : mergeDetected(run.counts, finished)
   const counts = faulted === undefined ? merged : withUnknown(merged)
   const error =
-    run.error ?? faultOf(faulted) ?? mismatchOf(counts) ?? (of.sealed && !run.cancelling ? INTERRUPTED : null)
+    run.error ?? faultOf(faulted) ?? mismatchOf(counts) ?? (endsEarly && !run.cancelling ? INTERRUPTED : null)
   const { rowsInvalid, cancelling } = run
   const certificates = firstToEnd(reports)
   return {
     ...run,
     certificates: certificates.length === 0 ? null : certificates,
-    notices: [...new Set([...run.notices, ...certificateNotices(certificates, of.at)])],
+    notices: [...new Set([...run.notices, ...certificateNotices(certificates, at)])],
     status: endStatus({ counts, rowsInvalid, error, cancelled: cancelling }),
-    endedAt: of.at,
+    endedAt: at,
     counts,
     error,
     errorCode: error === null ? null : (run.errorCode ?? faulted?.errorCode ?? 'internal'),
-    ends: reports.flatMap(report => endOf(report, of.endsBefore ?? [])),
+    ends: reports.flatMap(report => endOf(report, endsBefore)),
     faults: [...(hasSeenEveryRow(run) ? [] : run.faults), ...faultsOf(run, reports)],
   }
 }
@@ -287,8 +307,8 @@ function faultOf(faulted: PartitionReport | undefined): string | null {
 }
 
 /**
- * Where a partition ends. A partition whose end this run did not reach ends where the run before ended. The
- * topic may not be shorter than that, and no record behind it may be dropped.
+ * Returns where the run ends in a partition. If it did not reach its end there, it ends where the run before
+ * did: no record behind that may be dropped.
  */
 function endOf(report: PartitionReport, before: readonly PartitionEnd[]): readonly PartitionEnd[] {
   const { partition, requestsEnd: requests, attemptsEnd: attempts } = report
@@ -296,12 +316,12 @@ function endOf(report: PartitionReport, before: readonly PartitionEnd[]): readon
   return before.filter(end => end.partition === partition)
 }
 
-/** False where a partition's part of the run is over, though a stage has not come to its end. */
+/** False for a partition whose part of the run is over, though a stage has not come to its end. */
 export function isReached(report: Pick<PartitionReport, 'faultedFrom' | 'requestsEnd'>): boolean {
   return report.faultedFrom === null || report.requestsEnd > 0
 }
 
-/** What a run detected and did not publish is unsent (R14). */
+/** Counts the changes that a run detected and did not publish as unsent (R14). */
 function nothingSent(detected: CountsByOp): CountsByOp {
   const counts: { [op in Op]?: OpCounts } = {}
   for (const op of OPS) {
@@ -333,7 +353,7 @@ function withUnknown(counts: CountsByOp): CountsByOp {
   return filled
 }
 
-/** Counts as detected what a cut run published. */
+/** Counts as detected the changes that an interrupted or cancelled run published. */
 function withDetected(finished: CountsByOp): CountsByOp {
   const counts: { [op in Op]?: OpCounts } = {}
   for (const op of OPS) {

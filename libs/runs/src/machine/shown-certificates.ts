@@ -1,16 +1,16 @@
-/** What a run tells of the certificates that its connections have shown. */
+/** The certificates that the connections of a run have shown, and the notices about them. */
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import type { ShownCertificate } from '@sluice/contracts/state'
 
-/** Long enough to have a certificate renewed. */
-const TOLD_BEFORE_MS = 30 * 86_400_000
+/** A notice comes this long before a certificate ends, which is time enough to renew it. */
+const NOTICE_BEFORE_MS = 30 * 86_400_000
 
 const WHOSE = {
   server: "The certificate of the destination's server",
   client: 'The certificate that Sluice shows to the destination',
 } as const
 
-/** Of each side, the certificate that ends first. */
+/** Returns the certificate of each side that ends first. */
 export function firstToEnd(reports: readonly PartitionReport[]): readonly ShownCertificate[] {
   const first = new Map<ShownCertificate['side'], ShownCertificate>()
   for (const { certificates } of reports)
@@ -22,7 +22,7 @@ export function firstToEnd(reports: readonly PartitionReport[]): readonly ShownC
   return [...first.values()].sort((one, other) => one.expiresAt - other.expiresAt)
 }
 
-/** Of the runs of a sync: those that the last one has shown that opened encrypted connections. */
+/** Returns the certificates of the sync's last run that opened encrypted connections. */
 export function lastShown(runs: Iterable<RunEvent>): readonly ShownCertificate[] {
   const [last] = [...runs]
     .filter(({ certificates }) => (certificates ?? []).length > 0)
@@ -30,10 +30,10 @@ export function lastShown(runs: Iterable<RunEvent>): readonly ShownCertificate[]
   return last?.certificates ?? []
 }
 
-/** A sentence for each certificate that has ended, or ends within 30 days from `at`. */
+/** Returns a sentence for each certificate that has ended, or ends within 30 days from `at`. */
 export function certificateNotices(certificates: readonly ShownCertificate[], at: number): readonly string[] {
   return certificates
-    .filter(({ expiresAt }) => expiresAt - at <= TOLD_BEFORE_MS)
+    .filter(({ expiresAt }) => expiresAt - at <= NOTICE_BEFORE_MS)
     .map(({ side, subject, expiresAt }) => {
       const when = `${new Date(expiresAt).toISOString().slice(0, 16)}Z`
       const ends = expiresAt <= at ? `has ended at ${when}` : `ends at ${when}`

@@ -19,7 +19,7 @@ import {
   TO,
 } from '@sluice/testkit/sample-lives'
 import { describe, expect, it } from 'vitest'
-import { leftRun } from './find-runs.ts'
+import { interruptedRun } from './find-runs.ts'
 import { nextOf } from './join-queued.ts'
 import { approvedRun, type RunState } from './run-events.ts'
 import { step } from './step.ts'
@@ -35,10 +35,13 @@ const FACTS: { readonly [fact: string]: Fact } = {
     ],
   },
   'inspected: all is written': { kind: 'inspected', tails: [ENDED, ENDED] },
-  'inspected: all is written, and sealed': { kind: 'inspected', tails: [ENDED, { ...ENDED, sealed: true }] },
+  'inspected: all is written, and ends early': {
+    kind: 'inspected',
+    tails: [ENDED, { ...ENDED, sealed: true }],
+  },
   'inspected: a run-end is missing': { kind: 'inspected', tails: [ENDED, { ...ENDED, ended: false }] },
   'inspected: a run-begin is missing': { kind: 'inspected', tails: [ENDED, { ...ENDED, run: 6 }] },
-  sealed: { kind: 'sealed' },
+  closed: { kind: 'closed' },
   begun: { kind: 'begun', definition: 'd' },
   restoring: { kind: 'restoring', restoring: { records: 1, of: 2, why: null } },
   restored: { kind: 'restored' },
@@ -56,7 +59,7 @@ const FACTS: { readonly [fact: string]: Fact } = {
   prepared: { kind: 'prepared' },
   publishing: { kind: 'publishing', at: 20 },
   published: { kind: 'published', at: 20 },
-  'cut-short': { kind: 'cut-short', at: 20 },
+  'publishing-cancelled': { kind: 'publishing-cancelled', at: 20 },
   failed: { kind: 'failed', error: new SluiceError('query', 'no such table'), at: 20 },
   'let-go': { kind: 'let-go' },
   reported: { kind: 'reported', reports: DELIVERED, at: 20 },
@@ -67,51 +70,51 @@ const FACTS: { readonly [fact: string]: Fact } = {
 
 /** `PHASE → FACT: PHASE; EVENTS; NEXT`, for a run that nobody has cancelled, and nothing else is known of. */
 const RUN_AT_WORK = `
-none       → idle: none; ; wait
+none        → idle: none; ; wait
 
-taken      → begun: detecting; RUN running; go-on
-taken      → failed: done; RUN failed; release
+taken       → begun: detecting; RUN running; go-on
+taken       → failed: done; RUN failed; release
 
-detecting  → restoring: detecting; RUN running; go-on
-detecting  → restored: detecting; ; go-on
-detecting  → detected: nothing: reported; ; end
-detecting  → detected: changes: detecting; ; publish
-detecting  → detected: too many removals: detecting; ; await-approval
-detecting  → detected: another destination: detecting; RUN running; publish
-detecting  → awaits-approval: done; RUN held; release
-detecting  → prepared: detecting; RUN running; go-on
-detecting  → publishing: publishing; ; go-on
-detecting  → let-go: detecting; RUN running; go-on
-detecting  → failed: done; RUN failed; release
+detecting   → restoring: detecting; RUN running; go-on
+detecting   → restored: detecting; ; go-on
+detecting   → detected: nothing: reported; ; end
+detecting   → detected: changes: detecting; ; publish
+detecting   → detected: too many removals: detecting; ; await-approval
+detecting   → detected: another destination: detecting; RUN running; publish
+detecting   → awaits-approval: done; RUN held; release
+detecting   → prepared: detecting; RUN running; go-on
+detecting   → publishing: publishing; ; go-on
+detecting   → let-go: detecting; RUN running; go-on
+detecting   → failed: done; RUN failed; release
 
-publishing → published: delivering; RUN running; await-reports
-publishing → cut-short: delivering; ; await-reports
-publishing → let-go: publishing; RUN running; go-on
-publishing → failed: publishing; RUN running, failed; take-over
+publishing  → published: delivering; RUN running; await-reports
+publishing  → publishing-cancelled: delivering; ; await-reports
+publishing  → let-go: publishing; RUN running; go-on
+publishing  → failed: publishing; RUN running, failed; take-over
 
-delivering → reported: reported; ; end
-reported   → ended: done; RUN success; release
-done       → released: none; ; go-on
+delivering  → reported: reported; ; end
+reported    → ended: done; RUN success; release
+done        → released: none; ; go-on
 
-left       → inspected: nothing is written: lost; ; replace
-left       → inspected: all is written: delivering; RUN running; await-reports
-left       → inspected: all is written, and sealed: delivering; ; await-reports
-left       → inspected: a run-end is missing: sealing; ; seal
-left       → inspected: a run-begin is missing: sealing; ; seal
-sealing    → sealed: delivering; ; await-reports
-lost       → replaced: lost; NEW queued; end
-lost       → ended: done; RUN failed; release
-reported   → replaced: reported; ; end
+interrupted → inspected: nothing is written: unpublished; ; replace
+interrupted → inspected: all is written: delivering; RUN running; await-reports
+interrupted → inspected: all is written, and ends early: delivering; ; await-reports
+interrupted → inspected: a run-end is missing: closing; ; close
+interrupted → inspected: a run-begin is missing: closing; ; close
+closing     → closed: delivering; ; await-reports
+unpublished → replaced: unpublished; NEW queued; end
+unpublished → ended: done; RUN failed; release
+reported    → replaced: reported; ; end
 `
 
 /** The same where somebody has cancelled the run, as far as it makes a difference. */
 const CANCELLED_RUN = `
-taken      → failed: done; RUN cancelled; release
-detecting  → failed: done; RUN cancelled; release
-reported   → ended: done; RUN cancelled; release
-left       → inspected: nothing is written: lost; ; end
-lost       → replaced: lost; ; end
-lost       → ended: done; RUN cancelled; release
+taken       → failed: done; RUN cancelled; release
+detecting   → failed: done; RUN cancelled; release
+reported    → ended: done; RUN cancelled; release
+interrupted → inspected: nothing is written: unpublished; ; end
+unpublished → replaced: unpublished; ; end
+unpublished → ended: done; RUN cancelled; release
 `
 
 const lineOf = /^(\w+) +→ (.+): (\w+); (.*); ([\w-]+)$/
@@ -157,7 +160,7 @@ describe('what the owner of a sync finds out about its run', () => {
 
   it.each([...linesOf(CANCELLED_RUN)])('%s, where somebody cancelled it', (pair, expected) => {
     const [phase, name = ''] = pair.split(' → ')
-    const at = PHASES.find(one => one === phase) ?? 'left'
+    const at = PHASES.find(one => one === phase) ?? 'interrupted'
     const atWork = { ...AT_WORK[at], run: { ...AT_WORK[at].run, cancelling: true } }
     const fact = FACTS[name] ?? FACTS['idle']
     expect(fact && told({ ...IDLE, atWork }, fact)).toBe(expected)
@@ -240,10 +243,10 @@ describe('a run that ends', () => {
     expect(first({ ...IDLE, atWork: discard }, { kind: 'published', at: 20 })).toBe(true)
     const nothing = { ...AT_WORK.detecting, phase: 'reported' } as const
     expect(first({ ...IDLE, atWork: nothing }, { kind: 'ended', endsBefore: [], at: 20 })).toBe(false)
-    const left = { ...AT_WORK.reported, isLeft: true }
-    const adopted = { ...left, run: { ...left.run, first: true } }
-    expect(first({ ...IDLE, atWork: adopted }, { kind: 'ended', endsBefore: [], at: 20 })).toBe(false)
-    const leftFirst = { ...left, run: { ...left.run, first: true, complete: false } }
+    const interrupted = { ...AT_WORK.reported, isInterrupted: true }
+    const inherited = { ...interrupted, run: { ...interrupted.run, first: true } }
+    expect(first({ ...IDLE, atWork: inherited }, { kind: 'ended', endsBefore: [], at: 20 })).toBe(false)
+    const leftFirst = { ...interrupted, run: { ...interrupted.run, first: true, complete: false } }
     expect(first({ ...IDLE, atWork: leftFirst }, { kind: 'ended', endsBefore: [], at: 20 })).toBe(true)
   })
 
@@ -280,78 +283,86 @@ describe('a run that ends', () => {
   })
 })
 
-/** A run that was left and is in this phase, beside what else is known. */
-function leftIn(
-  phase: 'lost' | 'reported',
+/** The life of a sync whose interrupted run is in this phase. */
+function interruptedIn(
+  phase: 'unpublished' | 'reported',
   run: Partial<RunState> = {},
   more: Partial<SyncLife> = {},
 ): SyncLife {
   const atWork = {
-    ...leftRun({ ...RUNNING, ...run }),
+    ...interruptedRun({ ...RUNNING, ...run }),
     phase,
-    isWritten: phase !== 'lost',
-    isSealed: phase !== 'lost',
+    isWritten: phase !== 'unpublished',
+    endsEarly: phase !== 'unpublished',
   }
   return { ...IDLE, atWork, ...more }
 }
 
-describe('a run in the place of one that was cut', () => {
+describe('a run in the place of an interrupted one', () => {
   const replaced = { kind: 'replaced', newRunId: 'NEW', at: 20 } as const
   const ANEW: RunState = { ...QUEUED, runId: 'ANEW' }
 
-  it('is queued once its partitions are reported, where it was sealed or its process is gone', () => {
+  it('is queued once its partitions are reported, if its markers end it early', () => {
     const reported = (atWork: Partial<AtWork>): string =>
       told(
-        { ...IDLE, atWork: { ...leftRun(RUNNING), phase: 'delivering', isWritten: true, ...atWork } },
+        { ...IDLE, atWork: { ...interruptedRun(RUNNING), phase: 'delivering', isWritten: true, ...atWork } },
         {
           kind: 'reported',
           reports: DELIVERED,
           at: 20,
         },
       )
-    expect(reported({ isSealed: true })).toBe('reported; ; replace')
+    expect(reported({ endsEarly: true })).toBe('reported; ; replace')
     expect(reported({})).toBe('reported; ; end')
     const inspected = step(
-      { ...IDLE, atWork: leftRun(RUNNING, true) },
+      { ...IDLE, atWork: interruptedRun(RUNNING, true) },
       { kind: 'inspected', tails: [ENDED, ENDED] },
     )
-    expect(inspected.life.atWork).toMatchObject({ isSealed: true, phase: 'delivering' })
+    expect(inspected.life.atWork).toMatchObject({ endsEarly: true, phase: 'delivering' })
   })
 
   it('is the one that is queued already, where that does as much', () => {
-    expect(inWords(step(leftIn('lost', {}, { queued: [ANEW] }), replaced))).toBe('lost; ; end')
+    expect(inWords(step(interruptedIn('unpublished', {}, { queued: [ANEW] }), replaced))).toBe(
+      'unpublished; ; end',
+    )
   })
 
   it('gives what is left of the approval to the one that is queued already', () => {
-    const done = step(leftIn('lost', { approved: 300 }, { queued: [{ ...ANEW, command: 5 }] }), replaced)
+    const done = step(
+      interruptedIn('unpublished', { approved: 300 }, { queued: [{ ...ANEW, command: 5 }] }),
+      replaced,
+    )
     expect(done.events).toMatchObject([{ runId: 'ANEW', approved: 300 }])
   })
 
   it('waits beside what is queued and does something else, and goes first', () => {
     const discard = { ...QUEUED, runId: 'DISCARD', cause: 'discard', command: 5 } as const
-    const done = step(leftIn('reported', {}, { queued: [discard] }), replaced)
+    const done = step(interruptedIn('reported', {}, { queued: [discard] }), replaced)
     expect(inWords(done)).toBe('reported; NEW queued; end')
     const decision = { cause: 'discard', command: 4, upTo: 6 } as const
     const plain: RunState = { ...ANEW, command: 6 }
-    const both = step(leftIn('reported', decision, { queued: [plain, discard] }), replaced)
+    const both = step(interruptedIn('reported', decision, { queued: [plain, discard] }), replaced)
     expect(both.events).toMatchObject([{ runId: 'DISCARD', upTo: 6 }])
-    const retried = step(leftIn('reported', { ...decision, cause: 'retry' }, { queued: [plain] }), replaced)
+    const retried = step(
+      interruptedIn('reported', { ...decision, cause: 'retry' }, { queued: [plain] }),
+      replaced,
+    )
     expect(nextOf(retried.life.queued)).toMatchObject({ runId: 'NEW', cause: 'retry', upTo: 6 })
   })
 
-  it('is about what the cut one was about, so that it repeats nothing that this one did', () => {
+  it('has the `upTo` of the interrupted one, so that it repeats nothing that this one did', () => {
     for (const cause of ['retry', 'discard', 'resync'] as const) {
       const upTo = (run: Partial<RunState>): number | null | undefined =>
-        step(leftIn('reported', { cause, ...run }), replaced).events[0]?.upTo
+        step(interruptedIn('reported', { cause, ...run }), replaced).events[0]?.upTo
       expect([upTo({ upTo: 3 }), upTo({ upTo: null })]).toEqual([3, 6])
     }
-    expect(step(leftIn('reported'), replaced).events[0]?.upTo).toBeNull()
+    expect(step(interruptedIn('reported'), replaced).events[0]?.upTo).toBeNull()
   })
 
   it('is queued once, where an owner died after it had queued it', () => {
     const replay = { cause: 'replay', command: 4 } as const
     const queued = [{ ...ANEW, ...replay }]
-    expect(inWords(step(leftIn('reported', replay, { queued }), replaced))).toBe('reported; ; end')
+    expect(inWords(step(interruptedIn('reported', replay, { queued }), replaced))).toBe('reported; ; end')
   })
 
   it.each([
@@ -359,12 +370,12 @@ describe('a run in the place of one that was cut', () => {
     ['failed by itself', { error: 'no such table' }, {}],
     ['has had one that somebody cancelled', {}, { replacementCancelled: true }],
   ] as const)('is not queued for one that %s', (_, run, more) => {
-    expect(inWords(step(leftIn('lost', run, more), replaced))).toBe('lost; ; end')
+    expect(inWords(step(interruptedIn('unpublished', run, more), replaced))).toBe('unpublished; ; end')
   })
 
-  it('ends with the one that was cut, where that is cancelled', () => {
+  it('ends with the interrupted one, where that is cancelled', () => {
     const ended = { kind: 'ended', endsBefore: [], at: 20 } as const
-    const both = step(leftIn('lost', { cancelling: true }, { queued: [ANEW] }), ended)
+    const both = step(interruptedIn('unpublished', { cancelling: true }, { queued: [ANEW] }), ended)
     expect(inWords(both)).toBe('done; ANEW cancelled + RUN cancelled; release')
     expect(both.life).toMatchObject({ queued: [], replacementCancelled: true })
   })
@@ -372,13 +383,16 @@ describe('a run in the place of one that was cut', () => {
   it('goes on without the approval, where somebody has asked for it meanwhile', () => {
     const asked = { ...ANEW, command: 5, approved: 300 }
     const ended = { kind: 'ended', endsBefore: [], at: 20 } as const
-    const both = step(leftIn('lost', { cancelling: true, approved: 300 }, { queued: [asked] }), ended)
+    const both = step(
+      interruptedIn('unpublished', { cancelling: true, approved: 300 }, { queued: [asked] }),
+      ended,
+    )
     expect(both.events).toMatchObject([
       { runId: 'ANEW', status: 'queued', approved: null },
       { status: 'cancelled' },
     ])
     const reset = { ...asked, cause: 'reset', approved: null } as const
-    const alone = step(leftIn('lost', { cancelling: true }, { queued: [reset] }), ended)
+    const alone = step(interruptedIn('unpublished', { cancelling: true }, { queued: [reset] }), ended)
     expect(inWords(alone)).toBe('done; RUN cancelled; release')
   })
 })

@@ -5,9 +5,9 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { joinQueued, nextOf } from './join-queued.ts'
-import { cancelReplacement, inspectLeft, replace, replaceOrEnd } from './left-run.ts'
+import { cancelReplacement, inspectInterrupted, replace, replaceOrEnd } from './interrupted-run.ts'
 import { atPhase, sentIn } from './phase-times.ts'
-import { deathsWithout, endCounted } from './parking.ts'
+import { deathsWithout, endCounted } from './deaths.ts'
 import {
   cancelledRun,
   endedRun,
@@ -19,7 +19,7 @@ import {
   type Newer,
   type RunState,
 } from './run-events.ts'
-import { failReset, setAside, takeCommandAside, takeDueAside } from './set-aside.ts'
+import { failReset, suspend, takeCommandSuspended, takeDueSuspended } from './suspended-sync.ts'
 import {
   ownedBy,
   stepOf,
@@ -35,10 +35,10 @@ import {
 import { takeCommand } from './take-command.ts'
 import { takeDue } from './take-due.ts'
 
-/** The phases of the run at work in which each fact may be told. */
+/** The phases of the run at work in which each fact may come. */
 export const PHASES_OF: { readonly [K in WorkFact['kind']]: readonly Phase[] } = {
-  inspected: ['left'],
-  sealed: ['sealing'],
+  inspected: ['interrupted'],
+  closed: ['closing'],
   begun: ['taken'],
   restoring: ['detecting'],
   restored: ['detecting'],
@@ -47,18 +47,18 @@ export const PHASES_OF: { readonly [K in WorkFact['kind']]: readonly Phase[] } =
   prepared: ['detecting'],
   publishing: ['detecting'],
   published: ['publishing'],
-  'cut-short': ['publishing'],
+  'publishing-cancelled': ['publishing'],
   failed: ['taken', 'detecting', 'publishing', 'reported', 'done'],
   'let-go': ['detecting', 'publishing'],
   reported: ['delivering'],
-  replaced: ['lost', 'reported'],
-  ended: ['lost', 'reported'],
+  replaced: ['unpublished', 'reported'],
+  ended: ['unpublished', 'reported'],
   released: ['done'],
 }
 
 /**
  * Takes a fact. Throws `internal` if it cannot be true in this life, or if a command has to wait. Each event
- * says what the delivered state is of, so that the next owner finds it in any of them.
+ * names the destination of the delivered state, so that the next owner finds it in any of them.
  */
 export function step(life: SyncLife, fact: Fact): Step {
   const done = stepLife(life, fact)
@@ -69,9 +69,9 @@ export function step(life: SyncLife, fact: Fact): Step {
 function stepLife(life: SyncLife, fact: Fact): Step {
   if (fact.kind === 'asked') return takeCommand(life, fact)
   if (fact.kind === 'due') return takeDue(life, fact)
-  if (fact.kind === 'due-aside') return takeDueAside(life, fact.due, fact.aside)
-  if (fact.kind === 'set-aside') return setAside(life, fact.aside)
-  if (fact.kind === 'asked-aside') return takeCommandAside(life, fact.asked, fact.aside)
+  if (fact.kind === 'due-suspended') return takeDueSuspended(life, fact.due, fact.aside)
+  if (fact.kind === 'suspended') return suspend(life, fact.aside)
+  if (fact.kind === 'asked-suspended') return takeCommandSuspended(life, fact.asked, fact.aside)
   if (fact.kind === 'reset-failed') return failReset(life, fact)
   const { atWork } = life
   if (fact.kind === 'idle') {
@@ -82,13 +82,14 @@ function stepLife(life: SyncLife, fact: Fact): Step {
   return stepOn(life, atWork, fact)
 }
 
-/** The next queued run is taken up. It gets a number; a reset has none. */
+/** Takes up the next queued run, and numbers it. A reset gets no number. */
 function takeQueued(life: SyncLife, { at }: Extract<Fact, { kind: 'idle' }>): Step {
   const { awaiting } = life
   const queued = nextOf(life.queued)
   if (queued === undefined) return stepOf(life, [], 'wait')
   const others = life.queued.filter(other => other !== queued)
-  // Its event is written once more. Only the owner can do that, so no other process takes topics away.
+  // The event of a reset is written once more. Only the owner can do that, so no other process deletes
+  // topics.
   if (queued.cause === 'reset')
     return stepOf({ ...life, queued: others, atWork: atWorkOf(queued) }, [queued], 'reset')
   // No run comes between a held one and its approval. Mostly the newer one sees the same rows.
@@ -106,26 +107,26 @@ function newerThan(awaiting: RunState, queued: RunState): Newer {
 function atWorkOf(run: AtWork['run']): AtWork {
   return {
     ...{ run, phase: 'taken', reports: [] },
-    ...{ isLeft: false, isInterrupted: false, isSealed: false, isWritten: false },
+    ...{ isInterrupted: false, isProcessGone: false, endsEarly: false, isWritten: false },
   }
 }
 
 function stepOn(life: SyncLife, atWork: AtWork, fact: WorkFact): Step {
   const { run } = atWork
   const to = (changed: Partial<AtWork>): SyncLife => ({ ...life, atWork: { ...atWork, ...changed } })
-  const told = (changed: Partial<AtWork['run']>, more: Partial<AtWork> = {}): Step => {
+  const reportRun = (changed: Partial<AtWork['run']>): Step => {
     const now = { ...run, ...changed }
-    return stepOf(to({ run: now, ...more }), [now], 'go-on')
+    return stepOf(to({ run: now }), [now], 'go-on')
   }
   switch (fact.kind) {
     case 'inspected':
-      return inspectLeft(life, atWork, fact)
-    case 'sealed':
+      return inspectInterrupted(life, atWork, fact)
+    case 'closed':
       return stepOf(to({ phase: 'delivering' }), [], 'await-reports')
     case 'begun':
       return begun(life, atWork, fact.definition)
     case 'restoring':
-      return told({ restoring: fact.restoring })
+      return reportRun({ restoring: fact.restoring })
     case 'restored':
       return stepOf(withRun(life, atWork, { restoring: null }), [], 'go-on')
     case 'detected':
@@ -133,7 +134,7 @@ function stepOn(life: SyncLife, atWork: AtWork, fact: WorkFact): Step {
     case 'awaits-approval':
       return awaitApproval(life, atWork, fact.toApprove)
     case 'prepared':
-      return told({})
+      return reportRun({})
     case 'publishing':
       return stepOf(
         to({ phase: 'publishing', isWritten: true, run: atPhase(run, { publishingFrom: fact.at }) }),
@@ -142,9 +143,9 @@ function stepOn(life: SyncLife, atWork: AtWork, fact: WorkFact): Step {
       )
     case 'published':
       return published(life, { ...atWork, run: atPhase(run, { publishedAt: fact.at }) })
-    case 'cut-short':
+    case 'publishing-cancelled':
       return stepOf(
-        to({ phase: 'delivering', isSealed: true, run: atPhase(run, { publishedAt: fact.at }) }),
+        to({ phase: 'delivering', endsEarly: true, run: atPhase(run, { publishedAt: fact.at }) }),
         [],
         'await-reports',
       )
@@ -175,7 +176,7 @@ function begun(life: SyncLife, atWork: AtWork, definition: string): Step {
   return stepOf({ ...life, deaths, atWork: { ...atWork, run, phase: 'detecting' } }, [run], 'go-on')
 }
 
-/** The process does not die of this run, so its event counts no death. */
+/** Takes back the death that the run's event counts: the process stops in good order. */
 function letGo(life: SyncLife, atWork: AtWork): Step {
   const deaths = deathsWithout(atWork.run)
   const run = { ...atWork.run, deaths }
@@ -192,13 +193,13 @@ function detected(
   // Renderer and delivery never hear of a run that publishes nothing, so no report will come.
   const phase = next === 'end' ? 'reported' : 'detecting'
   const deliveredTo = toApprove === null ? ownedBy(life, to) : life.deliveredTo
-  // Written before the first change, so that the next owner knows where rows of the state may be.
+  // The event comes before the first change, so that the next owner knows where rows of the state may be.
   const events = deliveredTo === life.deliveredTo ? [] : [run]
   return stepOf({ ...life, deliveredTo, atWork: { ...atWork, run, phase } }, events, next)
 }
 
 function awaitApproval(life: SyncLife, atWork: AtWork, held: AtWork['run']['held']): Step {
-  // An approval takes its number back, and what the run before it said counts again.
+  // An approval gives the number back. Then the count of the run before is that of the sync again.
   const deaths = deathsWithout(atWork.run)
   const run = { ...atWork.run, status: 'held', held, approved: null, deaths } as const
   const done: AtWork = { ...atWork, run, phase: 'done' }
@@ -206,7 +207,7 @@ function awaitApproval(life: SyncLife, atWork: AtWork, held: AtWork['run']['held
 }
 
 function published(life: SyncLife, atWork: AtWork): Step {
-  // The earlier ones count on, since renderer or delivery may die of this run, too.
+  // Earlier deaths still count, since renderer or delivery may die of this run, too.
   const deaths = deathsWithout(atWork.run)
   const run = { ...atWork.run, complete: true, deaths }
   const first = life.first && !hasSeenModel(run)
@@ -218,8 +219,8 @@ function published(life: SyncLife, atWork: AtWork): Step {
 }
 
 /**
- * Ends a run that has published nothing. For a run that has published something, it notes the failure, and a
- * takeover ends the run. A run whose end is being written ends for the second time.
+ * Ends a run that has published nothing. Notes the failure of a run that has published something: a takeover
+ * ends that run. A run whose end is being written ends for the second time.
  */
 function failed(life: SyncLife, atWork: AtWork, { error, at }: Extract<WorkFact, { kind: 'failed' }>): Step {
   const { run, phase, isWritten } = atWork
@@ -229,7 +230,7 @@ function failed(life: SyncLife, atWork: AtWork, { error, at }: Extract<WorkFact,
     return stepOf({ ...life, atWork: { ...atWork, run: noted } }, [noted], 'take-over')
   }
   if (isWritten) throw impossible({ kind: 'failed', error, at }, atWork)
-  // Somebody approved it while it was let go of: the same run is queued again, and goes on from there.
+  // Somebody approved the run while it was being released: it is queued again, and goes on from there.
   if (life.queued.some(({ runId }) => runId === run.runId))
     return stepOf({ ...life, atWork: { ...atWork, phase: 'done' } }, [], 'release')
   const awaiting = life.awaiting?.runId === run.runId ? null : life.awaiting
@@ -241,22 +242,22 @@ function failed(life: SyncLife, atWork: AtWork, { error, at }: Extract<WorkFact,
 }
 
 function end(life: SyncLife, atWork: AtWork, { endsBefore, at }: Extract<WorkFact, { kind: 'ended' }>): Step {
-  const { run, phase, reports, isLeft, isSealed, isWritten } = atWork
-  if (phase === 'lost') {
+  const { run, phase, reports, isInterrupted, endsEarly, isWritten } = atWork
+  if (phase === 'unpublished') {
     const interrupted = new SluiceError('internal', INTERRUPTED)
     return finish(life, atWork, run.cancelling ? cancelledRun(run, at) : failedRun(run, interrupted, at))
   }
   if (isWritten) {
-    const first = isLeft ? run.first && !hasSeenModel(run) : life.first
-    return finish({ ...life, first }, atWork, endedRun(run, reports, { sealed: isSealed, at, endsBefore }))
+    const first = isInterrupted ? run.first && !hasSeenModel(run) : life.first
+    return finish({ ...life, first }, atWork, endedRun(run, reports, { endsEarly, at, endsBefore }))
   }
   if (run.cancelling) return finish(life, atWork, cancelledRun(run, at))
   const complete = { ...run, complete: true }
   const first = life.first && !hasSeenModel(complete)
-  return finish({ ...life, first }, atWork, endedRun(complete, [], { sealed: false, at }))
+  return finish({ ...life, first }, atWork, endedRun(complete, [], { endsEarly: false, at }))
 }
 
-/** Writes the run's end, and before it that of the run that was to take the place of a cancelled one. */
+/** Ends the run. If it was cancelled, the run that was to take its place ends before it. */
 function finish(life: SyncLife, atWork: AtWork, end: AtWork['run']): Step {
   const ended = endCounted(atWork, end)
   const before = ended.cancelling ? cancelReplacement(life, ended.endedAt ?? 0) : stepOf(life, [], 'go-on')
@@ -266,5 +267,5 @@ function finish(life: SyncLife, atWork: AtWork, end: AtWork['run']): Step {
 
 function impossible(fact: Fact, atWork: AtWork | null): SluiceError {
   const found = atWork === null ? 'nothing is at work' : `run ${atWork.run.runId} is ${atWork.phase}`
-  return new SluiceError('internal', `${found}, and is told: ${fact.kind}`)
+  return new SluiceError('internal', `${found}, which does not go with the fact ${fact.kind}`)
 }

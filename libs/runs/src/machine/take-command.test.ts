@@ -57,13 +57,16 @@ describe('a command', () => {
       atWork: ended('held'),
       awaiting: { ...RUNNING, status: 'held' },
     },
-    'a cut run': { ...IDLE, atWork: AT_WORK.sealing },
-    'a cut run of a process that is gone': { ...IDLE, atWork: { ...AT_WORK.sealing, isInterrupted: true } },
-    'a cut run, and one in its place': { ...IDLE, atWork: AT_WORK.sealing, queued: [ANEW] },
-    'a cut run, and another one': { ...IDLE, atWork: AT_WORK.sealing, queued: [OTHER] },
-    'a run that was set aside while it published': {
+    'an interrupted run': { ...IDLE, atWork: AT_WORK.closing },
+    'an interrupted run of a process that is gone': {
       ...IDLE,
-      atWork: { ...AT_WORK.left, run: { ...RUNNING, status: 'failed', endedAt: 12 } },
+      atWork: { ...AT_WORK.closing, isProcessGone: true },
+    },
+    'an interrupted run, and one in its place': { ...IDLE, atWork: AT_WORK.closing, queued: [ANEW] },
+    'an interrupted run, and another one': { ...IDLE, atWork: AT_WORK.closing, queued: [OTHER] },
+    'a run of a sync that was suspended while it published': {
+      ...IDLE,
+      atWork: { ...AT_WORK.interrupted, run: { ...RUNNING, status: 'failed', endedAt: 12 } },
     },
   }
   const commands: { readonly [what: string]: Partial<Command> } = {
@@ -93,11 +96,11 @@ run → a run at work, and a queued one: ASKED cancelled
 run → a run that is being cancelled: ASKED queued
 run → a run whose end is being written: ASKED queued
 run → a run whose wait is being written: ASKED queued
-run → a cut run: ASKED queued
-run → a cut run of a process that is gone: ASKED queued
-run → a cut run, and one in its place: ANEW queued + ASKED cancelled
-run → a cut run, and another one: ASKED cancelled
-run → a run that was set aside while it published: ASKED queued
+run → an interrupted run: ASKED queued
+run → an interrupted run of a process that is gone: ASKED queued
+run → an interrupted run, and one in its place: ANEW queued + ASKED cancelled
+run → an interrupted run, and another one: ASKED cancelled
+run → a run of a sync that was suspended while it published: ASKED queued
 
 resync → nothing: ASKED queued
 resync → a queued run: ASKED queued
@@ -111,28 +114,28 @@ resync → a run at work, and a queued one: ASKED queued
 resync → a run that is being cancelled: ASKED queued
 resync → a run whose end is being written: ASKED queued
 resync → a run whose wait is being written: ASKED queued
-resync → a cut run: ASKED queued
-resync → a cut run of a process that is gone: ASKED queued
-resync → a cut run, and one in its place: ASKED queued
-resync → a cut run, and another one: ASKED queued
-resync → a run that was set aside while it published: ASKED queued
+resync → an interrupted run: ASKED queued
+resync → an interrupted run of a process that is gone: ASKED queued
+resync → an interrupted run, and one in its place: ASKED queued
+resync → an interrupted run, and another one: ASKED queued
+resync → a run of a sync that was suspended while it published: ASKED queued
 
 cancel RUN → a taken run: stop the work + RUN queued, cancelling
 cancel RUN → a run at work: stop the work + RUN running, cancelling
 cancel RUN → a run at work, and a queued one: stop the work + RUN running, cancelling
 cancel RUN → a run whose end is being written: stop the work
 cancel RUN → a run whose wait is being written: stop the work + RUN cancelled
-cancel RUN → a cut run: stop the work + RUN running, cancelling
-cancel RUN → a cut run of a process that is gone: stop the work + RUN running, cancelling
-cancel RUN → a cut run, and one in its place: stop the work + RUN running, cancelling + ANEW cancelled
-cancel RUN → a cut run, and another one: stop the work + RUN running, cancelling
-cancel RUN → a run that was set aside while it published: stop the work
+cancel RUN → an interrupted run: stop the work + RUN running, cancelling
+cancel RUN → an interrupted run of a process that is gone: stop the work + RUN running, cancelling
+cancel RUN → an interrupted run, and one in its place: stop the work + RUN running, cancelling + ANEW cancelled
+cancel RUN → an interrupted run, and another one: stop the work + RUN running, cancelling
+cancel RUN → a run of a sync that was suspended while it published: stop the work
 cancel OTHER → a queued run: OTHER cancelled
 cancel OTHER → a queued discard: OTHER cancelled
 cancel OTHER → a run that awaits approval, and a queued one: OTHER cancelled
 cancel OTHER → a run at work, and a queued one: OTHER cancelled
-cancel OTHER → a cut run, and another one: OTHER cancelled
-cancel ANEW → a cut run, and one in its place: ANEW cancelled
+cancel OTHER → an interrupted run, and another one: OTHER cancelled
+cancel ANEW → an interrupted run, and one in its place: ANEW cancelled
 cancel HELD → a run that awaits approval: HELD cancelled
 cancel HELD → a run whose destination changed: HELD cancelled
 cancel HELD → a run that awaits approval, and a queued one: HELD cancelled
@@ -154,11 +157,11 @@ reset → a run at work, and a queued one: RESET failed
 reset → a run that is being cancelled: RESET failed
 reset → a run whose end is being written: RESET queued
 reset → a run whose wait is being written: RESET queued
-reset → a cut run: RESET failed
-reset → a cut run of a process that is gone: RESET failed
-reset → a cut run, and one in its place: RESET failed
-reset → a cut run, and another one: RESET failed
-reset → a run that was set aside while it published: RESET queued
+reset → an interrupted run: RESET failed
+reset → an interrupted run of a process that is gone: RESET failed
+reset → an interrupted run, and one in its place: RESET failed
+reset → an interrupted run, and another one: RESET failed
+reset → a run of a sync that was suspended while it published: RESET queued
 `
   const lines = new Map(
     COMMANDS.trim()
@@ -220,7 +223,9 @@ reset → a run that was set aside while it published: RESET queued
     expect(errorOf('a run at work', 'reset')).toBe(
       'run RUN is running: wait for its end, or end it with `sluice cancel RUN`',
     )
-    expect(errorOf('a cut run of a process that is gone', 'reset')).toContain('finish it with `sluice run s`')
+    expect(errorOf('an interrupted run of a process that is gone', 'reset')).toContain(
+      'finish it with `sluice run s`',
+    )
   })
 
   it('that approves a destination makes the state its own, and approves no removals', () => {
@@ -230,8 +235,8 @@ reset → a run that was set aside while it published: RESET queued
     expect(events).toMatchObject([{ runId: 'HELD', approved: null, deliveredTo: after.deliveredTo }])
   })
 
-  it('to run makes the run in the place of a cut one its own, so that a cancel of the cut one leaves it', () => {
-    const life = lives['a cut run, and one in its place'] ?? IDLE
+  it('to run makes the replacement of an interrupted run its own, so that a cancel of the interrupted one leaves it', () => {
+    const life = lives['an interrupted run, and one in its place'] ?? IDLE
     const joined = step(life, asked(commands['run'] ?? {}))
     const cancelled = step(joined.life, asked(commands['cancel RUN'] ?? {}, 10))
     expect(cancelled.life.queued).toMatchObject([{ runId: 'ANEW', command: 9 }])
@@ -244,9 +249,9 @@ reset → a run that was set aside while it published: RESET queued
     ['a run at work, and a queued one', 6, 7],
     ['a run whose end is being written', 7, 7],
     ['a run whose wait is being written', 7, 7],
-    ['a cut run', 6, 7],
+    ['an interrupted run', 6, 7],
     // Delivery sends the rest of it only now.
-    ['a run that was set aside while it published', 6, 7],
+    ['a run of a sync that was suspended while it published', 6, 7],
   ])('to retry, discard or resync is about runs that were over: with %s up to %i, and %i', (...of) => {
     const [what, retried, resynced] = of
     const upTo = (cause: Command['cause']): number | null | undefined =>
@@ -286,10 +291,10 @@ reset → a run that was set aside while it published: RESET queued
     expect(events.get('TWO')).toMatchObject({ upTo: 6 })
   })
 
-  it('to cancel the run in the place of a cut one counts until the cut one has ended', () => {
-    const life = lives['a cut run, and one in its place'] ?? IDLE
+  it('to cancel the replacement of an interrupted run counts until that run has ended', () => {
+    const life = lives['an interrupted run, and one in its place'] ?? IDLE
     expect(step(life, asked(commands['cancel ANEW'] ?? {})).life.replacementCancelled).toBe(true)
-    const other = lives['a cut run, and another one'] ?? IDLE
+    const other = lives['an interrupted run, and another one'] ?? IDLE
     expect(step(other, asked(commands['cancel OTHER'] ?? {})).life.replacementCancelled).toBe(false)
   })
 })

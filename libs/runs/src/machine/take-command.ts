@@ -1,13 +1,13 @@
 /**
- * What a command does to a sync's runs (PROTOCOL.md §12). Commands are taken while a run is at work. One more
- * run may be queued behind it (R13). A command is taken once: one at or below the last one taken is passed
- * over. A command after a reset waits for the next incarnation.
+ * Takes a command (PROTOCOL.md §12), also while a run is at work. Runs are queued behind that run (R13). Each
+ * command is taken once: offsets up to the last one taken are passed over. A command after a reset waits for
+ * the next incarnation.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { RunCause } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
 import { joinQueued, MAX_QUEUED, nextOf, withQueued } from './join-queued.ts'
-import { cancelReplacement, leftOf } from './left-run.ts'
+import { cancelReplacement, interruptedOf } from './interrupted-run.ts'
 import {
   approvedRun,
   cancelledRun,
@@ -46,7 +46,7 @@ export function takeCommand(life: SyncLife, asked: Asked): Step {
   }
 }
 
-/** True from the moment at which a reset is queued: what comes after it is for the next incarnation. */
+/** True once a reset is queued. All commands after it are for the next incarnation. */
 export function isResetting({ queued, atWork }: SyncLife): boolean {
   return queued.some(({ cause }) => cause === 'reset') || atWork?.run.cause === 'reset'
 }
@@ -59,9 +59,9 @@ function runOf(life: SyncLife, { command, offset, partitions, at }: Asked): RunS
 }
 
 /**
- * The last run that a decision is about. Rows of a run at work may fail after the person looked, so a retry
- * or a discard is not about them. That is true, too, of a run that was set aside, whatever its event says.
- * What such a run sends may be lost at the API by then, so a resync is about it.
+ * Returns the last run that a decision is about. Rows of a run at work may fail after the person looked, so a
+ * retry or a discard is not about that run. That holds even if its event says `failed`, since the sync was
+ * suspended. Rows that the run at work sends may be lost at the API by then, so a resync is about it.
  */
 function lastBefore({ atWork, lastRun }: SyncLife, cause: RunCause): number {
   if (atWork === null || atWork.phase === 'done') return lastRun
@@ -79,8 +79,8 @@ function setQueued(life: SyncLife, queued: RunState): Step {
 }
 
 /**
- * The resync behind a reset for another destination sends every row, whatever the sync says of first runs.
- * If the approval that was to reset did nothing, an ordinary run is what is left of it.
+ * Turns the resync behind a reset for another destination into an ordinary run, if the approval that was to
+ * reset did nothing. After a reset it stays a resync, which sends every row whatever `firstRun` says.
  */
 function asOrdinary({ first, awaiting }: SyncLife, asked: Asked): Asked {
   const { command } = asked
@@ -88,7 +88,7 @@ function asOrdinary({ first, awaiting }: SyncLife, asked: Asked): Asked {
   return { ...asked, command: { ...command, cause: 'manual', scope: null } }
 }
 
-/** Queues a run, unless a queued one does what is asked, too. */
+/** Queues a run, unless a queued one also does what is asked. */
 function queue(life: SyncLife, asked: Asked): Step {
   const run = runOf(life, asked)
   const { queued } = life
@@ -99,14 +99,14 @@ function queue(life: SyncLife, asked: Asked): Step {
     const error = `${queued.length} runs are queued already: ask again once one of them has ended`
     return stepOf(life, [{ ...cancelled, error }], 'go-on')
   }
-  // Since somebody asked for it by itself, a cancel of the cut run no longer ends it.
-  const left = leftOf(life)
-  const isReplacement = left !== null && isReplacementOf(joined, left)
-  const does = isReplacement ? { ...joined, command: asked.offset } : joined
+  // A replacement that somebody also asked for by itself survives a cancel of the interrupted run.
+  const interrupted = interruptedOf(life)
+  const isReplacement = interrupted !== null && isReplacementOf(joined, interrupted)
+  const answer = isReplacement ? { ...joined, command: asked.offset } : joined
   const error = `run ${joined.runId} is queued already and will see the same rows`
   const refused: RunState = { ...cancelled, error, errorCode: 'conflict' }
-  if (queued.includes(does)) return stepOf(life, [refused], 'go-on')
-  return stepOf({ ...life, queued: withQueued(queued, does) }, [does, refused], 'go-on')
+  if (queued.includes(answer)) return stepOf(life, [refused], 'go-on')
+  return stepOf({ ...life, queued: withQueued(queued, answer) }, [answer, refused], 'go-on')
 }
 
 /** Cancels the run that the command names, at work, queued or awaiting approval. */
@@ -121,20 +121,21 @@ function cancel(life: SyncLife, { command, at }: Asked): Step {
   }
   const meant = queued.find(({ runId }) => runId === command.run)
   if (meant !== undefined) {
-    const left = leftOf(life)
+    const interrupted = interruptedOf(life)
     events.push(cancelledRun(meant, at))
     next = {
       ...next,
       queued: queued.filter(run => run !== meant),
-      replacementCancelled: life.replacementCancelled || (left !== null && isReplacementOf(meant, left)),
+      replacementCancelled:
+        life.replacementCancelled || (interrupted !== null && isReplacementOf(meant, interrupted)),
     }
   }
   const { atWork } = next
   if (atWork === null || atWork.run.runId !== command.run || atWork.run.cancelling)
     return stepOf(next, events, 'go-on')
   next = withRun(next, atWork, { cancelling: true })
-  // Only its event tells the next owner of the cancel: that owner passes over the command. A run that is
-  // taken out of the queue still says `queued`.
+  // The next owner learns of the cancel from this event alone, since it passes over the command. The event of
+  // a run that is taken out of the queue still says `queued`.
   const { status } = atWork.run
   if (status === 'running' || status === 'queued') events.push({ ...atWork.run, cancelling: true })
   const more = cancelReplacement(next, at)
@@ -143,8 +144,8 @@ function cancel(life: SyncLife, { command, at }: Asked): Step {
 
 /**
  * Queues the run that the command names, if it awaits approval. If a newer run is queued already, that one
- * takes its place instead. An approval has to answer to what the run is held for: of a destination that
- * changed, it says what becomes of the delivered state. A state that is forgotten goes as by a reset.
+ * takes its place instead. The approval has to fit the reason why the run is held. For a changed destination
+ * it says whether the delivered state holds for the new one, too. If not, a reset forgets the state.
  */
 function approve(life: SyncLife, asked: Asked): Step {
   const { command, offset } = asked
@@ -157,15 +158,15 @@ function approve(life: SyncLife, asked: Asked): Step {
   if (answer === 'new')
     return setQueued(life, runOf(life, { ...asked, command: { ...command, cause: 'reset' } }))
   const deliveredTo = changed === null ? life.deliveredTo : ownedBy(life, changed.to)
-  // It gives its number back: its event has none, and the next owner finds the one before.
+  // The run gives its number back: its event has none, and the next owner finds the one before.
   const lastRun = awaiting.run === null ? life.lastRun : awaiting.run - 1
   return setQueued({ ...life, awaiting: null, deliveredTo, lastRun }, approvedRun(awaiting, offset))
 }
 
 /**
- * Refused while a run is at work or queued. A run that awaits approval is forgotten with all other runs.
- * While the last event of a run is being written, the reset is queued, and waits for that. One that ends a
- * deletion names the incarnation that it takes away.
+ * Queues a reset. It is refused while a run is at work or queued. A run that awaits approval is forgotten
+ * with all other runs. While the last event of a run is being written, the reset waits for that. A reset that
+ * ends a deletion names the incarnation that it takes away.
  */
 function queueReset(life: SyncLife, asked: Asked): Step {
   const reset = runOf(life, asked)
@@ -182,10 +183,10 @@ function queueReset(life: SyncLife, asked: Asked): Step {
   const isDone = atWork === null || isOver(atWork)
   const busy = isDone ? nextOf(life.queued) : atWork.run
   if (busy === undefined) return setQueued(life, reset)
-  // Nobody is at work on a run whose process is gone, so waiting would not help.
+  // If the process of the run is gone, nobody works on it, and waiting would not help.
   const found =
-    !isDone && atWork.isInterrupted
-      ? `run ${busy.runId} was cut off, and has not come to its end: finish it with \`sluice run ${asked.command.sync}\``
+    !isDone && atWork.isProcessGone
+      ? `run ${busy.runId} was interrupted, and has not come to its end: finish it with \`sluice run ${asked.command.sync}\``
       : `run ${busy.runId} is ${busy.status}: wait for its end`
   const error = `${found}, or end it with \`sluice cancel ${busy.runId}\``
   const refused: RunState = { ...reset, status: 'failed', error, errorCode: 'usage', endedAt: asked.at }

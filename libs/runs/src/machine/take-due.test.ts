@@ -61,8 +61,8 @@ describe('an instant of the schedule', () => {
       endsBefore: [],
       at: 1,
     }
-    const { life, events } = step(IDLE, { kind: 'due-aside', due: DUE, aside })
+    const { life, events } = step(IDLE, { kind: 'due-suspended', due: DUE, aside })
     expect(events).toMatchObject([{ runId: 'DUE', status: 'failed', cause: 'schedule', aside: true }])
-    expect(step(life, { kind: 'due-aside', due: DUE, aside }).events).toEqual([])
+    expect(step(life, { kind: 'due-suspended', due: DUE, aside }).events).toEqual([])
   })
 })

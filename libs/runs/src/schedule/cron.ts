@@ -1,9 +1,8 @@
 /**
- * Cron in a time zone. Croner reads the fields and does the calendar. What happens when clocks change is
- * decided here (docs/decisions/cron-by-croner.md):
+ * Cron in a time zone. Croner reads the fields and does the calendar. This file decides what happens when
+ * clocks change (docs/decisions/cron-by-croner.md):
  *
- * - A schedule for every hour goes on as if nothing happened: its instants are all those with a local time
- *   that fits.
+ * - A schedule for every hour goes on through the change: its instants are all those whose local time fits.
  * - Any other local time comes exactly once a day. If the clocks skip it, it comes when they do. If it comes
  *   twice, the first counts.
  */
@@ -23,7 +22,7 @@ const NICKNAMES: { readonly [name: string]: string } = {
 }
 const EVERY_HOUR = /^(\*|\*\/1|0-23)$/
 
-/** `next` gives the first instant after one, in ms since 1970; null if none comes. */
+/** `next` returns the first instant after another one, in ms since 1970; null if none comes. */
 export type ParsedCron =
   | { readonly kind: 'cron'; readonly next: (after: number) => number | null }
   /** `at` is the field of the schedule that is wrong. */
@@ -50,7 +49,7 @@ export function parseCron(text: string, timezone = 'UTC'): ParsedCron {
 
 type Next = (after: number) => number | null
 
-/** Each local time once. */
+/** Returns each fitting local time once. */
 function eachOnce(zone: Zone, nextLocal: Next): Next {
   return after => {
     for (let local = nextLocal(zone.localAt(after)); local !== null; local = nextLocal(local)) {
@@ -61,10 +60,10 @@ function eachOnce(zone: Zone, nextLocal: Next): Next {
   }
 }
 
-/** Every instant whose local time fits. Between two changes of the clocks local time is an offset. */
+/** Returns every instant whose local time fits. Between two changes of the clocks the offset is constant. */
 function everyFitting(zone: Zone, nextLocal: Next): Next {
   return after => {
-    // Looking starts just before an instant, so that the instant of a change counts with its new local time.
+    // The search starts just before an instant, so that a change of clocks counts with its new local time.
     for (let from = after; ;) {
       const here = zone.localAt(from)
       const local = nextLocal(here)
@@ -101,9 +100,9 @@ function wrongCount(fields: readonly string[]): string {
   return `${wanted}; ${most}`
 }
 
-/** Croner's message, without its own names. */
+/** Returns croner's message, without the names of its classes. */
 function croners(error: unknown): string {
   const message = messageOf(error)
   const plain = message.replace(/^Cron(Pattern|Date)?:\s*/, '').trim()
-  return plain === '' ? 'no schedule of cron' : `${plain.charAt(0).toLowerCase()}${plain.slice(1)}`
+  return plain === '' ? 'this is no cron schedule' : `${plain.charAt(0).toLowerCase()}${plain.slice(1)}`
 }

@@ -6,7 +6,7 @@ const SECOND_MS = 1_000
 const MINUTE_MS = 60 * SECOND_MS
 const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
-/** How far back `latest` looks, at first and at last. The longest pause of cron is 8 years, from 1896 on. */
+/** `latest` looks back by each of these in turn. The longest pause of cron is 8 years, from 1896 on. */
 const LOOKS_BACK_MS = [MINUTE_MS, HOUR_MS, DAY_MS, 32 * DAY_MS, 366 * DAY_MS, 9 * 366 * DAY_MS]
 
 export interface Instants {
@@ -16,7 +16,9 @@ export interface Instants {
   latest(after: number, at: number): number | null
 }
 
-/** Null for a sync that runs only when somebody asks, and for a schedule that a later version wrote. */
+/**
+ * Returns null for a sync that runs only when somebody asks, and for a schedule that a later version wrote.
+ */
 export function instantsOf({ name, schedule }: Pick<SyncSpec, 'name' | 'schedule'>): Instants | null {
   if (schedule === 'manual') return null
   if ('every' in schedule) return everyOf(schedule.every, name)
@@ -25,8 +27,8 @@ export function instantsOf({ name, schedule }: Pick<SyncSpec, 'name' | 'schedule
 }
 
 /**
- * Multiples of the interval since 1970, moved by a share of it that follows from the name. So syncs with one
- * interval do not all begin at once, and every process finds the same instants.
+ * Returns multiples of the interval since 1970, moved by a share of it that follows from the name. So syncs
+ * with one interval do not all begin at once, and every process finds the same instants.
  */
 function everyOf(every: number, name: string): Instants {
   const moved = (hashOf(name) % Math.floor(every / SECOND_MS)) * SECOND_MS

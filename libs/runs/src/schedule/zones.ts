@@ -4,25 +4,23 @@ import { nearestName } from '@sluice/domain/nearest-name'
 const DAY_MS = 86_400_000
 const MINUTE_MS = 60_000
 const SECOND_MS = 1_000
-/** `Intl` takes microseconds for each, and the same instants are asked for again and again. */
-const OFFSETS_KEPT = 100
+/** Each zone caches up to this many offsets, since `Intl` takes microseconds for each of them. */
+const MAX_OFFSETS = 100
 
 /** Names that people know and `Intl` does not list. */
 const OTHER_ZONES = ['UTC', 'GMT', 'US/Eastern', 'US/Central', 'US/Mountain', 'US/Pacific']
 
-/** A zone by which local times are told. A local time is written as the ms since 1970 that UTC has then. */
+/** A time zone. A local time is given as the ms since 1970 at which clocks in UTC show it. */
 export interface Zone {
-  /** The local time at an instant. */
+  /** Returns the local time at an instant. */
   localAt(instant: number): number
-  /**
-   * The first instant with this local time. For a time that the clocks skip, the instant at which they do.
-   */
+  /** Returns the first instant with this local time. If the clocks skip it, returns when they do. */
   firstInstantOf(local: number): number
-  /** The first instant in `(from, to]` at which the clocks change; null where they do not. */
+  /** Returns the first instant in `(from, to]` at which the clocks change; null if they do not. */
   changeWithin(from: number, to: number): number | null
 }
 
-/** Null if there is no such zone. */
+/** Returns null if there is no such zone. */
 export function zoneOf(name: string): Zone | null {
   try {
     return zoneBy(
@@ -42,7 +40,7 @@ export function zoneOf(name: string): Zone | null {
   }
 }
 
-/** The zone that the writer of this name most likely meant: `Paris` is Europe/Paris. Null if none is near. */
+/** Returns the zone that this name most likely means: `Paris` is Europe/Paris. Null if none is near. */
 export function nearestZone(name: string): string | null {
   const zones = [...Intl.supportedValuesOf('timeZone'), ...OTHER_ZONES]
   const cities = new Map(zones.map(zone => [zone.slice(zone.lastIndexOf('/') + 1), zone]))
@@ -56,7 +54,7 @@ function zoneBy(format: Intl.DateTimeFormat): Zone {
   const known = new Map<number, number>()
   const offsetAt = (instant: number): number => {
     const offset = known.get(instant) ?? askedOffset(instant)
-    if (known.size >= OFFSETS_KEPT) known.clear()
+    if (known.size >= MAX_OFFSETS) known.clear()
     known.set(instant, offset)
     return offset
   }

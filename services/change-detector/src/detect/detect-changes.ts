@@ -1,4 +1,4 @@
-/** Finds what changed in the model against the delivered state. */
+/** Compares the model with the delivered state. */
 import type { Definition, ModelSpec } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
 import type { DeliveredState, Diff, RunPurpose } from '@sluice/delivered-state/port'
@@ -11,13 +11,13 @@ import { templateColumns } from './template-columns.ts'
 export interface Detected {
   readonly diff: Diff
   readonly columns: readonly Column[]
-  /** Every row of the model as added, whatever the state knows of it. It ends `diff`. */
+  /** Makes a diff with every row of the model as added, whatever the state knows of it. It ends `diff`. */
   everyRow(): Promise<Diff>
 }
 
 /**
- * The state must be up to date. What is found can be read as long as the reading is not disposed. Rejects as
- * the reading and the state do, and with `config` if the model lacks a column.
+ * Finds the changes of the model. The state must be up to date. The changes can be read until the reading is
+ * disposed. Rejects as the reading and the state do, and with `config` if the model lacks a column.
  */
 export async function detectChanges(options: {
   readonly state: DeliveredState
@@ -36,7 +36,7 @@ export async function detectChanges(options: {
   const { file: extractFile, columns } = await reading.rows()
   const primaryKey = primaryKeyOf(definition.model)
   assertKeyColumns(definition.model, columns)
-  // What a replay sends is rendered already.
+  // A replay renders no templates.
   if (purpose?.kind !== 'replay') used.assertKnown(columns)
   const model = { extractFile, columns, primaryKey, compare: used.compared(columns), signal }
   const atMostOnce = definition.sync.delivery === 'at-most-once'

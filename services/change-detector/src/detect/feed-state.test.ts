@@ -20,7 +20,7 @@ function recordingState(): { readonly fed: readonly StateFeed[]; readonly state:
     positions: () => Promise.resolve(NOTHING_READ),
     feed: async (stretch: StateFeed) => void fed.push(stretch),
     commit: () => Promise.resolve(),
-    doubts: () => Promise.resolve([]),
+    lastUncertain: () => Promise.resolve([]),
   } as unknown as DeliveredState
   return { fed, state }
 }
@@ -47,7 +47,7 @@ it('takes changes whose fate nobody knows as unknown, from the first that is los
   ]
   const of = { topics: syncTopics(PREFIX, SYNC), partitions: 1, incarnation: INCARNATION }
   await feedState(state, { log, io, ...of, faults, signal })
-  const entries = fed.flatMap(({ doubted }) => doubted ?? [])
+  const entries = fed.flatMap(({ lost }) => lost ?? [])
   expect(entries.map(({ key, value }) => [key, value.run, value.seq, value.outcome])).toEqual([
     ['b', 1, 1, 'unknown'],
     ['c', 1, 2, 'unknown'],

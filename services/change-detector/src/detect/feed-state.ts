@@ -26,14 +26,13 @@ export interface FeedOptions {
   readonly incarnation: string
   /** Changes whose fate is not known. The state takes them in as unknown, whatever `retry` says. */
   readonly faults: readonly Fault[]
-  /** The run that a state which is kept is brought up to date for, with the time by now. */
+  /** The run that the state is fed for, and the time; absent for a state that is not kept. */
   readonly fedFor?: () => FedFor
   /**
-   * Why the state may be empty though the sync has run before. A rebuild gives this reason where no offset
-   * tells one.
+   * Why the state may be empty though the sync has run before: the reason of a rebuild without a mismatch.
    */
   readonly whyEmpty?: string
-  /** Told before the first record, after each batch of them, and before what was read is merged. */
+  /** Called before the first record, after each batch, and before the records are merged. */
   readonly onProgress?: (progress: Restoring) => Promise<void>
   /** Awaited before anything but markers is fed, since a merge may need much memory. */
   readonly beforeRows?: () => Promise<void>
@@ -41,68 +40,70 @@ export interface FeedOptions {
 }
 
 /**
- * How long a cache is trusted if other processes were at work after it. Compacted topics keep a tombstone for
- * a little longer, since clocks differ. Later the topics may no longer say what the cache has to forget.
+ * The state trusts a cache for this time if other processes were at work after it. Compacted topics keep a
+ * tombstone for a little longer, since clocks differ. Later the topics may no longer say which keys have
+ * ended.
  */
 const TRUSTED_MS = TOMBSTONES_KEPT_MS - 4 * 3_600_000
 
 /**
- * An idle run leaves five records in each partition. With more of them, nobody looks whether all are markers.
+ * Only up to this many records are searched for one that is no marker. More count as rows at once. (A run
+ * without changes leaves five markers in each partition.)
  */
 const FEW_RECORDS = 250
 
 /**
- * Every run in the topics must have ended and be reported. Resolves with the faults that still put a change
- * in doubt. Rejects as log and state do.
+ * Feeds the state with all records that it has not seen. Every run in the topics must have ended and be
+ * reported. Resolves with the faults that still make a change unknown. Rejects as log and state do.
  */
 export async function feedState(state: DeliveredState, options: FeedOptions): Promise<readonly Fault[]> {
   const { beforeRows } = options
   let found = await lookAt(state, options)
   if (beforeRows !== undefined && (await hasRows(found, options))) {
     await beforeRows()
-    // It may have taken hours. Meanwhile tombstones may have gone.
+    // The wait may have taken hours, and tombstones may have gone meanwhile.
     found = await lookAt(state, options)
   }
-  const { why, stretches, of, lastOfKept } = found
+  const { why, ranges, lastOfKept } = found
   if (lastOfKept !== null) state.feedKept(lastOfKept)
   let read = 0
   const onRead = async (records: number): Promise<void> => {
     read += records
-    await options.onProgress?.({ why, records: read, of })
+    await options.onProgress?.({ why, records: read, of: found.records })
   }
   await onRead(0)
   for (let partition = 0; partition < options.partitions; partition += 1)
-    await feedPartition(state, stretchesOf(stretches, partition), { ...options, onRead })
+    await feedPartition(state, rangesOf(ranges, partition), { ...options, onRead })
   await onRead(0)
   await state.commit({ signal: options.signal, fedFor: options.fedFor?.() })
-  return options.faults.length === 0 ? [] : inDoubt(options.faults, await state.doubts())
+  return options.faults.length === 0 ? [] : openFaults(options.faults, await state.lastUncertain())
 }
 
 /**
- * The other faults are over: each of their keys has a later change in its partition, so nobody asks for them
- * again, not even who rebuilds the state. So a sync has no more faults than rows in doubt, though it may have
- * an invalid row in each run.
+ * Returns the faults that still concern an uncertain row. Each key of the others has a later change in its
+ * partition, so not even a rebuild needs them again. So a sync has no more faults than uncertain rows, though
+ * it may have an invalid row in each run.
  */
-function inDoubt(
+function openFaults(
   faults: readonly Fault[],
-  doubts: Awaited<ReturnType<DeliveredState['doubts']>>,
+  lastUncertain: Awaited<ReturnType<DeliveredState['lastUncertain']>>,
 ): readonly Fault[] {
-  const last = new Map(doubts.map(({ partition, run, seq }) => [`${partition}/${run}`, seq]))
+  const last = new Map(lastUncertain.map(({ partition, run, seq }) => [`${partition}/${run}`, seq]))
   return faults.filter(({ partition, run, from }) => (last.get(`${partition}/${run}`) ?? -1) >= from)
 }
 
-/** What is to be fed. */
+/** The records that the state is to be fed with. */
 interface Wanted {
-  /** Why the state is empty, if it is. */
+  /** Why the state is empty; null if it is not. */
   readonly why: string | null
-  readonly stretches: readonly Stretch[]
-  /** How many records the stretches have at most. */
-  readonly of: number
+  readonly ranges: readonly Range[]
+  /** The ranges have at most this many records. */
+  readonly records: number
   /** The last changes of the run whose rows the state has kept, if these take the place of its changes. */
   readonly lastOfKept: StatePositions['lastChange'] | null
 }
 
-/** A state that does not fit its topics is emptied. */
+/** Finds the records to feed. Empties a state that does not fit its topics. */
 async function lookAt(state: DeliveredState, options: FeedOptions): Promise<Wanted> {
   let positions = await state.positions()
   const mismatch = await findMismatch(positions, options)
@@ -110,19 +111,19 @@ async function lookAt(state: DeliveredState, options: FeedOptions): Promise<Want
     await state.reset()
     positions = await state.positions()
   }
-  const lastOfKept = await lastOfBorneOut(positions, options)
+  const lastOfKept = await lastOfConfirmed(positions, options)
   if (positions.kept !== null && lastOfKept !== null)
     positions = { ...positions, changes: positions.kept.partitions.map(({ end }) => end) }
   const why = mismatch ?? (isEmpty(positions) ? (options.whyEmpty ?? null) : null)
-  const stretches = await findStretches(positions, options)
-  const of = stretches.reduce((sum, { from, end }) => sum + Math.max(0, end - from), 0)
-  return { why, stretches, of, lastOfKept }
+  const ranges = await findRanges(positions, options)
+  const records = ranges.reduce((sum, { from, end }) => sum + Math.max(0, end - from), 0)
+  return { why, ranges, records, lastOfKept }
 }
 
 /** True unless these are few records, and all of them markers. */
-async function hasRows({ stretches, of }: Wanted, { log, signal }: FeedOptions): Promise<boolean> {
-  if (of > FEW_RECORDS) return true
-  for (const { target, from, end } of stretches)
+async function hasRows(wanted: Wanted, { log, signal }: FeedOptions): Promise<boolean> {
+  if (wanted.records > FEW_RECORDS) return true
+  for (const { target, from, end } of wanted.ranges)
     if (from < end)
       for await (const { records } of log.read(target, { from, to: end, signal }))
         if (records.some(({ key }) => !isMarkerKey(key))) return true
@@ -134,24 +135,24 @@ function isEmpty({ changes }: StatePositions): boolean {
 }
 
 /**
- * In the order in which delivery may still write to them, for a run that ended before its partition was done
- * (PROTOCOL.md §11). Delivery writes the values of one run before it writes an entry of the next. So whoever
- * looks at the end of `retry` first has all values from before each entry that counts.
+ * The topics, in the order in which they are read. `retry` comes before `captured`, since delivery writes the
+ * values of one run before the entries of the next, also for a run that ended before its partition was done
+ * (PROTOCOL.md §11). So all values from before the entries that were read are read, too.
  */
 const TOPICS = ['changes', 'retry', 'captured'] as const
 type TopicName = (typeof TOPICS)[number]
 
-/** The stretch of one partition of a topic that is to be read. */
-interface Stretch {
+/** The range of offsets to be read in one partition of a topic, `end` not included. */
+interface Range {
   readonly name: TopicName
   readonly target: TopicPartition
   readonly from: number
   readonly end: number
 }
 
-async function findStretches(positions: StatePositions, options: FeedOptions): Promise<readonly Stretch[]> {
+async function findRanges(positions: StatePositions, options: FeedOptions): Promise<readonly Range[]> {
   const { log, topics, partitions, signal } = options
-  const found: Stretch[] = []
+  const found: Range[] = []
   for (let partition = 0; partition < partitions; partition += 1)
     for (const name of TOPICS) {
       const target = at(topics[name], partition)
@@ -161,19 +162,16 @@ async function findStretches(positions: StatePositions, options: FeedOptions): P
   return found
 }
 
-function stretchesOf(
-  stretches: readonly Stretch[],
-  partition: number,
-): { readonly [name in TopicName]: Stretch } {
-  const find = (name: TopicName): Stretch => {
-    const found = stretches.find(stretch => stretch.name === name && stretch.target.partition === partition)
-    if (found === undefined) throw new SluiceError('internal', `no stretch of ${name}/${partition}`)
+function rangesOf(ranges: readonly Range[], partition: number): { readonly [name in TopicName]: Range } {
+  const find = (name: TopicName): Range => {
+    const found = ranges.find(range => range.name === name && range.target.partition === partition)
+    if (found === undefined) throw new SluiceError('internal', `no range of ${name}/${partition}`)
     return found
   }
   return { changes: find('changes'), retry: find('retry'), captured: find('captured') }
 }
 
-/** Why the cache does not fit the topics, or null if it does. */
+/** Returns why the cache does not fit the topics; null if it does. */
 async function findMismatch(positions: StatePositions, options: FeedOptions): Promise<string | null> {
   const { log, topics, partitions, signal } = options
   const { fedFor } = positions
@@ -223,12 +221,11 @@ async function holdsChange(
 }
 
 /**
- * The last changes of the run whose rows the state has kept; null if there is none, or the topic does not
- * bear it out (PROTOCOL.md §3). The rows count only if each partition has this very run's end where the run
- * left it, with as many changes as rows are kept, and nothing but markers behind it, and if no fault names
- * the run.
+ * Returns the last changes of the run whose rows the state has kept; null if there is none, or the topic does
+ * not confirm it (PROTOCOL.md §3). The rows count only if no fault names the run and each partition has this
+ * very run's end at the same offset, with as many changes as rows are kept, and only markers behind it.
  */
-async function lastOfBorneOut(
+async function lastOfConfirmed(
   { kept, changes: from }: StatePositions,
   options: FeedOptions,
 ): Promise<StatePositions['lastChange'] | null> {
@@ -269,12 +266,12 @@ async function lastOfBorneOut(
 
 async function feedPartition(
   state: DeliveredState,
-  { changes, retry, captured }: { readonly [name in TopicName]: Stretch },
+  { changes, retry, captured }: { readonly [name in TopicName]: Range },
   options: FeedOptions & { readonly onRead: (records: number) => Promise<void> },
 ): Promise<void> {
   const { partition } = changes.target
-  const doubted = doubtedIn(partition, options.faults)
-  // Only the last change of each key counts here. The outcome of a later one stands in `retry`.
+  const unknownFrom = unknownFromIn(partition, options.faults)
+  // A later change of the key that is not lost has its own outcome in `retry`, so it ends the lost one.
   const lost = new Map<string, RetryEntry>()
   for await (const { records, nextOffset } of readWhole(changes, 'changes', options)) {
     const placed = placedChanges(records)
@@ -282,37 +279,40 @@ async function feedPartition(
     for (const record of placed) {
       const { change } = record
       const key = change === null ? record.key : change.key
-      const entry = change === null ? null : entryOfLost(change, doubted)
+      const entry = change === null ? null : entryOfLost(change, unknownFrom)
       if (entry === null) lost.delete(key)
       else lost.set(key, entry)
     }
   }
-  const doubts = [...lost].map(([key, value]) => ({ key, value }))
-  if (lost.size > 0) await state.feed({ partition, doubted: doubts })
+  const entries = [...lost].map(([key, value]) => ({ key, value }))
+  if (lost.size > 0) await state.feed({ partition, lost: entries })
   for await (const { records, nextOffset } of readWhole(retry, 'attempts', options))
     await state.feed({ partition, retry: { records: retryEntries(records), nextOffset } })
   for await (const { records, nextOffset } of readWhole(captured, 'attempts', options))
     await state.feed({ partition, captured: { records: capturedValues(records), nextOffset } })
 }
 
-/** By run, the first seq in the partition that a fault puts in doubt. A sync may have very many faults. */
-function doubtedIn(partition: number, faults: readonly Fault[]): ReadonlyMap<number, number> {
-  const doubted = new Map<number, number>()
+/**
+ * Returns, by run, the first seq in the partition whose fate is unknown because of a fault. A sync may have
+ * very many faults.
+ */
+function unknownFromIn(partition: number, faults: readonly Fault[]): ReadonlyMap<number, number> {
+  const unknownFrom = new Map<number, number>()
   for (const fault of faults)
     if (fault.partition === partition)
-      doubted.set(fault.run, Math.min(fault.from, doubted.get(fault.run) ?? Infinity))
-  return doubted
+      unknownFrom.set(fault.run, Math.min(fault.from, unknownFrom.get(fault.run) ?? Infinity))
+  return unknownFrom
 }
 
 /**
- * The entry that delivery would have written for a change that may have been sent, and was never reported.
+ * Makes the entry that delivery would have written for a change that may have been sent; null if it was not.
  */
 function entryOfLost(
   change: PlacedChange['change'],
-  doubted: ReadonlyMap<number, number>,
+  unknownFrom: ReadonlyMap<number, number>,
 ): RetryEntry | null {
   const { op, run, seq } = change
-  if (op === 'settled' || seq < (doubted.get(run) ?? Infinity)) return null
+  if (op === 'settled' || seq < (unknownFrom.get(run) ?? Infinity)) return null
   return {
     incarnation: '',
     owner: -1,
@@ -332,9 +332,9 @@ function entryOfLost(
   }
 }
 
-/** Yields the records that count in a stretch, and reports each batch once it is taken in. */
+/** Yields the records of a range that count, and reports each batch once the caller has taken it. */
 async function* readWhole(
-  { target, from, end }: Stretch,
+  { target, from, end }: Range,
   stage: StageName,
   options: FeedOptions & { readonly onRead: (records: number) => Promise<void> },
 ): AsyncGenerator<{ readonly records: readonly Placed[]; readonly nextOffset: number }> {
@@ -350,7 +350,7 @@ async function* readWhole(
 
 function placedChanges(records: readonly Placed[]): readonly (PlacedChange | PlacedTombstone)[] {
   return records.flatMap(({ offset, timestamp, key, record }): (PlacedChange | PlacedTombstone)[] => {
-    // A request that a replay sends again is no row. Its key is one of a marker.
+    // Requests of replays have keys of markers, since they are no rows.
     if (isMarkerKey(key)) return []
     if (record?.name === 'sluice.Change') return [{ offset, timestamp, change: record.value }]
     return record === null ? [{ offset, key: keyText(key), change: null }] : []

@@ -1,7 +1,6 @@
 /**
- * What the next run of a sync would publish. It is found as a run finds it, and nothing is written to any
- * topic. The changes go through the same Avro as those of a run. So the requests made of them are the same to
- * the byte.
+ * Finds what the next run of a sync would publish, as a run finds it, without writing to any topic. The
+ * changes go through the same Avro as those of a run. So the requests made of them are the same to the byte.
  */
 import { changeSchema } from '@sluice/contracts/avro/schemas'
 import type { Change, Fault } from '@sluice/contracts/records'
@@ -31,7 +30,7 @@ const NO_INCARNATION = 'none'
 const DECODED_ROWS = 500
 
 export interface NextChangesDeps {
-  /** The topics as they are; null if nothing ever ran. They are only read. */
+  /** The topics as they are, which are only read; null if nothing ever ran. */
   readonly history: {
     readonly log: MessageLog
     readonly io: RecordIo
@@ -42,14 +41,14 @@ export interface NextChangesDeps {
   readonly io: RecordIo
   readonly definition: Definition
   readonly openSource: (definition: Definition) => Promise<Source>
-  /** A state that nothing else uses, and that goes away afterwards. */
-  readonly openState: (of: StateOf) => Promise<DeliveredState>
+  /** Opens a state that nothing else uses, and that goes away afterwards. */
+  readonly openState: (options: StateOptions) => Promise<DeliveredState>
   /** A path that does not exist yet. */
   readonly extractFile: string
   readonly signal: AbortSignal
 }
 
-interface StateOf {
+interface StateOptions {
   readonly sync: string
   readonly incarnation: string
   readonly partitions: number
@@ -59,7 +58,7 @@ interface StateOf {
 export interface Narrowing {
   readonly op?: Op | undefined
   readonly key?: string | undefined
-  /** At most this many. */
+  /** The greatest number of changes; absent: all. */
   readonly rows?: number | undefined
 }
 
@@ -68,7 +67,7 @@ export interface PlacedRow {
   /** Size of the change as it would stand in the topic. */
   readonly bytes: number
   readonly change: Change
-  /** True for a row that stands for one that would have changed in this way. */
+  /** True for a row of the model that stands for a change, since the run has none of that op. */
   readonly isSample: boolean
 }
 
@@ -85,14 +84,14 @@ export interface NextChanges extends AsyncDisposable {
    * assume that all of it is delivered.
    */
   readonly interrupted: boolean
-  /** Why the run would be held; null if its destination is that of the delivered state. */
+  /** The change of destination for which the run would be held; null if there is none. */
   readonly changed: ChangedDestination | null
   /**
    * The changes that have a trigger, in the order in which a run publishes them. Each has the partition that
    * it would stand in. May be iterated once.
    *
-   * If none has the op that is wanted, the first row of the model that fits stands for it, as it is now. For
-   * `changed`, what was before is the row as delivered, or else the same row.
+   * If no change has the wanted op, the first row of the model that fits stands for it, as it is now. For
+   * `changed`, its earlier values are those delivered, or else the same ones.
    */
   changes(narrowing: Narrowing): AsyncIterable<readonly PlacedRow[]>
 }
@@ -108,7 +107,7 @@ export async function findNextChanges(deps: NextChangesDeps): Promise<NextChange
   const to = deliveredTo(definition.destination)
   const state = opening.use(await deps.openState({ sync: definition.sync.name, incarnation, partitions }))
   await bringUpToDate(state, past, deps)
-  // Not before: if a run ends meanwhile, rows from before it would seem to take back what it delivered.
+  // The model is read last. If a run ended after the reading, its rows would seem to have changed back.
   const reading = opening.use(readModel({ source, definition, file: extractFile, signal }))
   const baseline = first && definition.sync.firstRun === 'skip-existing'
   const detected = await detectChanges({ state, reading, definition, baseline, signal })
@@ -125,7 +124,7 @@ export async function findNextChanges(deps: NextChangesDeps): Promise<NextChange
   }
 }
 
-/** What the topics tell about the sync before its next run. */
+/** The sync before its next run, as the topics have it. */
 interface Past {
   readonly incarnation: string
   readonly partitions: number
@@ -172,9 +171,9 @@ async function bringUpToDate(state: DeliveredState, past: Past, deps: NextChange
 
 async function* placedRows(
   detected: Detected,
-  of: Pick<NextChangesDeps, 'io' | 'definition' | 'signal'> & Past & { readonly narrowing: Narrowing },
+  options: Pick<NextChangesDeps, 'io' | 'definition' | 'signal'> & Past & { readonly narrowing: Narrowing },
 ): AsyncGenerator<readonly PlacedRow[]> {
-  const { io, definition, incarnation, partitions, lastRun, narrowing, signal } = of
+  const { io, definition, incarnation, partitions, lastRun, narrowing, signal } = options
   const { columns } = detected
   const schema = changeSchema(columns)
   const encoder = await io.changeEncoder({ sync: definition.sync.name, incarnation, schema }, { signal })
@@ -207,7 +206,7 @@ async function* wantedOrSample(
     yield { found: found.map(change => asIf(change, op)), isSample: true }
 }
 
-/** A row of the model as if it had changed in this way. */
+/** Makes the change of a row as if it had this op. */
 export function asIf<C extends Change | DetectedChange>(row: C, op: Op): C {
   const { after } = row
   switch (op) {

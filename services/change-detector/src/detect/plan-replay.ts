@@ -1,7 +1,7 @@
 /**
- * What a replay is going to send (PROTOCOL.md §12): the recorded requests that are meant, with the rows that
- * have to become uncertain before. A request is left out if the state could not say afterwards what may be at
- * the destination.
+ * Plans what a replay sends (PROTOCOL.md §12): the recorded requests in its scope, and the rows that have to
+ * become uncertain before. A request is left out if the state could not say afterwards what may be at the
+ * destination.
  */
 import type { Request } from '@sluice/contracts/records'
 import type { CountsByOp, Op, ReplayScope } from '@sluice/contracts/state'
@@ -31,20 +31,20 @@ export interface ReplayPlan {
 }
 
 interface PlanOptions extends RecordedDeps {
-  readonly of: RecordedSync
+  readonly recorded: RecordedSync
   readonly scope: ReplayScope
-  /** Offset of the command that asked for it, of this run or of one that was cut before it. */
+  /** Offset of the command that asked for the replay. An interrupted replay had the same. */
   readonly command: number
   readonly triggers: ReadonlySet<Op>
-  /** Up to date. It takes in the rows. */
+  /** The state, up to date. The plan makes the rows of its requests uncertain in it. */
   readonly state: DeliveredState
   readonly signal: AbortSignal
 }
 
-/** Rejects as log and state do. */
+/** Finds the requests, and gives their rows to the state. Rejects as log and state do. */
 export async function planReplay(options: PlanOptions): Promise<ReplayPlan> {
-  const { of, scope, command, triggers, state, signal } = options
-  const chosen = await RecordedRequests.find(options, of, scope, { signal })
+  const { recorded: sync, scope, command, triggers, state, signal } = options
+  const chosen = await RecordedRequests.find(options, sync, scope, { signal })
   const after = await lastReplayed(options)
   const leftOut = new LeftOut()
   const why = { trigger: 0, row: 0 }
@@ -72,8 +72,8 @@ export async function planReplay(options: PlanOptions): Promise<ReplayPlan> {
     notices: noticesOf({ requests, trimmed: chosen.trimmed, ...why }),
     async *recorded(until) {
       for await (const batch of chosen.requests({ after }, until)) {
-        yield batch.flatMap(({ request, ...of }) =>
-          leftOut.has(of) ? [] : [{ request, of: { ...of, command, seq: request.seq } }],
+        yield batch.flatMap(({ request, ...place }) =>
+          leftOut.has(place) ? [] : [{ request, recordedAt: { ...place, command, seq: request.seq } }],
         )
       }
     },
@@ -90,7 +90,7 @@ function keysOf({ rows }: Request): readonly string[] {
   return rows.map(({ key }) => key)
 }
 
-/** Requests that are not sent again. Those of a partition come with rising offsets. */
+/** The requests that are not sent again. The requests of a partition come with rising offsets. */
 class LeftOut {
   readonly #byPartition = new Map<number, OffsetSet>()
 
@@ -106,26 +106,26 @@ class LeftOut {
 }
 
 /**
- * The last request that an earlier run sent for the same command. Its process died, and what it had published
- * is delivered by now. Null for a run that begins at the start.
+ * Returns the place of the last request that an interrupted run published for the same command. All that this
+ * run published is delivered by now. Null for a replay that begins at the start.
  */
 async function lastReplayed({
   log,
   io,
   prefix,
-  of,
+  recorded: { sync, incarnation },
   command,
   signal,
 }: PlanOptions): Promise<RecordedPlace | null> {
-  const target = at(syncTopics(prefix, of.sync).requests, REPLAY_PARTITION)
-  const reading = { log, io, target, incarnation: of.incarnation, stage: 'requests', signal } as const
+  const target = at(syncTopics(prefix, sync).requests, REPLAY_PARTITION)
+  const reading = { log, io, target, incarnation, stage: 'requests', signal } as const
   const isRow = (record: { readonly name: string }): boolean => record.name !== 'sluice.Marker'
   const last = await lastOwnRecord({ ...reading, matches: isRow })
   const replayOf = last?.record.name === 'sluice.Request' ? (last.record.value.replayOf ?? null) : null
   return replayOf?.command === command ? replayOf : null
 }
 
-/** The rows that become uncertain with a request. Null if one is not known any more. */
+/** Returns the rows that become uncertain with a request. Null if one is not known any more. */
 async function rowsOf(
   options: PlanOptions,
   recorded: RecordedRequest,
@@ -137,20 +137,20 @@ async function rowsOf(
   const found: ReplayedRow[] = []
   for (const { key } of rows) {
     const row = op === 'removed' || believed.has(key) ? null : (known?.get(key) ?? null)
-    // Nobody could remove the row later.
+    // Without its values, no later run could remove the row.
     if (row === null && op !== 'removed' && !believed.has(key)) return null
     found.push({ key, op, row })
   }
   return found
 }
 
-/** The rows as the changes had them that the request was made of, by key. */
+/** Returns the rows, by key, from the changes that the request was made of. */
 async function recordedRows(
-  { log, io, prefix, of, signal }: PlanOptions,
+  { log, io, prefix, recorded: { sync, incarnation }, signal }: PlanOptions,
   { partition, request }: RecordedRequest,
 ): Promise<ReadonlyMap<string, Row>> {
-  const target = at(syncTopics(prefix, of.sync).changes, partition)
-  const reading = { log, io, target, incarnation: of.incarnation, stage: 'changes', signal } as const
+  const target = at(syncTopics(prefix, sync).changes, partition)
+  const reading = { log, io, target, incarnation, stage: 'changes', signal } as const
   const found = new Map<string, Row>()
   const { changesStart: from, changesEnd: to } = request
   for await (const { records } of readOwned({ ...reading, from, to }))
@@ -162,22 +162,26 @@ async function recordedRows(
   return found
 }
 
-function noticesOf(of: {
+/** Says how many requests were left out, by reason. `requests` are those that are sent. */
+function noticesOf({
+  requests,
+  trimmed,
+  trigger,
+  row,
+}: {
   readonly requests: number
   readonly trimmed: number
   readonly trigger: number
   readonly row: number
 }): readonly string[] {
   const notices: string[] = []
-  if (of.requests === 0) notices.push('no request was sent again: none that is recorded is as asked for')
-  if (of.trimmed > 0)
-    notices.push(`${counted(of.trimmed)} left out, since what was sent is not recorded any more`)
-  if (of.row > 0)
+  if (requests === 0) notices.push('no request was sent again: none that is recorded is as asked for')
+  if (trimmed > 0) notices.push(`${counted(trimmed)} left out, since what was sent is not recorded any more`)
+  if (row > 0)
     notices.push(
-      `${counted(of.row)} left out, since a row is gone and not recorded any more: the next run could not remove it`,
+      `${counted(row)} left out, since a row is gone and not recorded any more: the next run could not remove it`,
     )
-  if (of.trigger > 0)
-    notices.push(`${counted(of.trigger)} left out, since the sync has no such trigger any more`)
+  if (trigger > 0) notices.push(`${counted(trigger)} left out, since the sync has no such trigger any more`)
   return notices
 }
 

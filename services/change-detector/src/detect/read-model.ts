@@ -1,7 +1,7 @@
 /**
- * Reads the model while the delivered state is opened and brought up to date: most runs have little to bring
- * up to date, and a query takes as long. What a process may hold in memory is one budget for both
- * (libs/domain/src/memory-budget.ts), so whoever brings a row into the state waits for the reading first.
+ * Reads the model while the delivered state is opened and brought up to date. Most runs have little to bring
+ * up to date, and a query takes as long. Both share the memory budget of the process
+ * (libs/domain/src/memory-budget.ts). So the state takes in no row before the reading is over.
  */
 import { rm } from 'node:fs/promises'
 import type { Definition } from '@sluice/contracts/resources'
@@ -9,7 +9,7 @@ import type { Extract, Source } from '@sluice/sources/port'
 
 /** Disposing it ends the reading, and removes the file. */
 export interface ModelReading extends AsyncDisposable {
-  /** The path of the extract, where nothing is that counts before `rows` has resolved. */
+  /** The path of the extract. Its content counts only once `rows` has resolved. */
   readonly file: string
   /** The complete result. Rejects as `Source.extract` does. */
   rows(): Promise<Extract>
@@ -17,16 +17,16 @@ export interface ModelReading extends AsyncDisposable {
   over(): Promise<void>
 }
 
-/** Begins to read. What an earlier attempt left in the file is removed. */
-export function readModel(of: {
+/** Begins to read. A file of an earlier attempt is removed first. */
+export function readModel(options: {
   readonly source: Source
   readonly definition: Definition
   readonly file: string
   readonly signal: AbortSignal
 }): ModelReading {
-  const { source, definition, file } = of
+  const { source, definition, file } = options
   const ending = new AbortController()
-  const signal = AbortSignal.any([of.signal, ending.signal])
+  const signal = AbortSignal.any([options.signal, ending.signal])
   const read = async (): Promise<Extract> => {
     await removeExtract(file)
     return await source.extract(definition.model, { file, signal })
@@ -34,7 +34,7 @@ export function readModel(of: {
   const rows = read()
   const over = rows.then(
     () => undefined,
-    // It counts for whoever wants the rows.
+    // `rows` rejects with the failure.
     () => undefined,
   )
   return {

@@ -1,4 +1,4 @@
-/** What the templates of a sync need of its model's columns. */
+/** The columns of a model that the templates of a sync use. */
 import { isDeepStrictEqual } from 'node:util'
 import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
 import type { Definition } from '@sluice/contracts/resources'
@@ -10,8 +10,8 @@ import { triggerOf } from '@sluice/domain/definition'
 import { triggersOf } from '@sluice/templates/rendering/render-changes'
 import type { CompiledTrigger } from '@sluice/templates/compile'
 
-/** Most mistakes that one message names. */
-const MAX_TOLD = 10
+/** One message names up to this many mistakes. */
+const MAX_NAMED = 10
 
 export interface TemplateColumns {
   /**
@@ -48,11 +48,11 @@ function assertKnown(definition: Definition, triggers: Triggers, columns: readon
   const checked: readonly Op[] = same ? ['added'] : ['added', 'changed']
   const details = checked.flatMap(op => triggers.get(op)?.unknownColumns(names) ?? [])
   if (details.length === 0) return
-  const told = details.slice(0, MAX_TOLD).map(asText)
-  if (details.length > told.length) told.push(`and ${details.length - told.length} more`)
+  const named = details.slice(0, MAX_NAMED).map(asText)
+  if (details.length > named.length) named.push(`and ${details.length - named.length} more`)
   throw new SluiceError(
     'config',
-    `sync ${sync.name}: its templates use columns that model ${model.name} does not have (it has ${names.join(', ')}): ${told.join('; ')}`,
+    `sync ${sync.name}: its templates use columns that model ${model.name} does not have (it has ${names.join(', ')}): ${named.join('; ')}`,
     { details },
   )
 }
@@ -96,5 +96,5 @@ function comparedColumns(
   if (compare === 'all') return names
   if (compare !== 'used') return names.filter(name => compare.includes(name))
   const used = [...triggers.values()].map(({ usedColumns }) => usedColumns)
-  return names.filter(name => used.some(of => of === 'all' || of.has(name)))
+  return names.filter(name => used.some(columnsUsed => columnsUsed === 'all' || columnsUsed.has(name)))
 }

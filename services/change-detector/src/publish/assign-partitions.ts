@@ -1,18 +1,17 @@
 /**
- * Which partition a change goes to. It is not the partition that a hash of its key would give. By hash, the
- * rows of a small run would lie scattered over all partitions, and each partition would send a part of a
- * batch as a request of its own. Instead, keys that the delivered state does not know go out in blocks of a
- * batch, and the state remembers where they went.
+ * Assigns changes to partitions, and not by a hash of their keys. A hash would scatter the rows of a small
+ * run over all partitions, and each would send a part of a batch as a request of its own. Instead, keys that
+ * the delivered state does not know go out in blocks of a batch, and the state remembers where they went.
  */
 import type { SyncSpec } from '@sluice/contracts/resources'
 import { OPS } from '@sluice/contracts/state'
 import type { DetectedChange } from '@sluice/delivered-state/port'
 import { triggerOf } from '@sluice/domain/definition'
 
-/** Rows of a block where no trigger says how many make a batch. */
+/** Rows of a block if no trigger has a batch size. */
 const DEFAULT_BLOCK_ROWS = 100
 
-/** How many rows of an op fill a request, or a block where they are sent one by one or not at all. */
+/** Returns how many rows of an op make a block: its batch size, or a default if it has none. */
 export function blockRowsOf(sync: SyncSpec): (op: DetectedChange['op']) => number {
   const rowsOf = new Map<DetectedChange['op'], number>(
     OPS.map(op => [op, triggerOf(sync, op)?.batch?.size ?? DEFAULT_BLOCK_ROWS]),
@@ -21,19 +20,19 @@ export function blockRowsOf(sync: SyncSpec): (op: DetectedChange['op']) => numbe
 }
 
 /**
- * Gives the changes of one run their partitions. They come with all rows of an op in succession. A key that
- * has a partition stays there, which keeps its changes in order. Keys without a partition go to partition 0
- * until the rows of the op fill a block there, then to the next partition, and so round. So a small run makes
- * one request, and a large run full batches in all partitions. Each op begins with partition 0 again. The
- * delivered state knows this rule, too, of runs that add unknown keys and do nothing else (kept-run.ts).
+ * Gives the changes of one run their partitions. All rows of an op come in succession. A key that has a
+ * partition stays there, which keeps its changes in order. Keys without a partition go to partition 0 until
+ * the rows of the op fill a block there, then to the next partition, and so round. So a small run makes one
+ * request, and a large run makes full batches in all partitions. Each op begins with partition 0 again.
+ * kept-run.ts of the delivered state has this rule, too, for runs that only add unknown keys.
  */
 export class PartitionAssigner {
   readonly #partitions: number
   readonly #blockRows: (op: DetectedChange['op']) => number
   #op: DetectedChange['op'] | null = null
-  /** Rows of the op in each partition, those that have stayed there included: they share its batches. */
+  /** Rows of the op in each partition, also those whose keys stay there, since they share its batches. */
   #rows: number[] = []
-  /** Where the next key without a partition goes. */
+  /** The partition of the next key that has none. */
   #next = 0
 
   constructor(partitions: number, blockRows: (op: DetectedChange['op']) => number) {

@@ -1,13 +1,13 @@
 /**
- * When the detector ends captured values, for keys that it settles (PROTOCOL.md §3). The values name an
- * object, and end with it. Delivery ends the values of the rows that it removes.
+ * Decides when the detector ends the captured values of keys that it settles (PROTOCOL.md §3). The values
+ * name an object, and end with it. Delivery ends the values of the rows that it removes.
  */
 import type { DetectedChange } from '@sluice/delivered-state/port'
 
 /**
- * True if the values name an object that is certainly gone: a process died before it could end them. The
- * key's new life must not see them. They are ended before the change is published, since delivery may write
- * new ones from then on.
+ * True if the values name an object that is certainly gone: a process died before it could end them. The row
+ * that has the key now must not get them. They are ended before its change is published, since delivery may
+ * write new ones from then on.
  */
 export function hasAnothersValues({ beforeState, captured }: DetectedChange): boolean {
   return beforeState === 'absent' && captured !== null
@@ -21,7 +21,7 @@ export function endsValues({ op, settledState, beforeState, captured }: Detected
   return op === 'settled' && settledState === 'absent' && beforeState !== 'absent' && captured !== null
 }
 
-/** The change without values of another object. */
+/** Returns the change without captured values of an earlier object. */
 export function withOwnValues(change: DetectedChange): DetectedChange {
   return hasAnothersValues(change) ? { ...change, captured: null } : change
 }

@@ -1,15 +1,15 @@
-/** Changes of rows that came by column, encoded, until they are appended to their partition. */
+/** Encoded changes of rows that came by column, which wait until they are appended to their partition. */
 import type { ColumnRows } from '@sluice/contracts/column-values'
 import type { RecordBlock } from '@sluice/message-log/port'
 import type { ChangeFrame, RowsEncoder } from '@sluice/schema-codec/port'
 
-/** The most of an append, unless one change alone has more bytes. */
+/** The limits of an append. One change alone may have more bytes. */
 const APPEND_ROWS = 1000
 const APPEND_BYTES = 256 * 1024
-/** The bytes of a buffer: an append, and the change with which it comes to its limit. */
+/** The bytes of a buffer: those of an append, and room for the change that exceeds its limit. */
 const BUFFER_BYTES = APPEND_BYTES + 32 * 1024
-/** Buffers that are kept for later appends. */
-const SPARE_BUFFERS = 8
+/** Up to this many buffers are kept for later appends. */
+const MAX_SPARE_BUFFERS = 8
 
 interface RowBuffers {
   readonly bytes: Uint8Array
@@ -30,7 +30,8 @@ export class SpareRowBuffers {
   }
 
   give(buffers: RowBuffers): void {
-    if (buffers.bytes.length === BUFFER_BYTES && this.#spare.length < SPARE_BUFFERS) this.#spare.push(buffers)
+    if (buffers.bytes.length === BUFFER_BYTES && this.#spare.length < MAX_SPARE_BUFFERS)
+      this.#spare.push(buffers)
   }
 }
 
@@ -52,21 +53,22 @@ export class PendingRows {
     return this.#count >= APPEND_ROWS || this.#end >= APPEND_BYTES
   }
 
-  /** Adds the change of one row. Its key is the key of its record, too. */
-  add(of: {
+  /** Adds the change of one row, under the row's key. */
+  add(added: {
     readonly rows: ColumnRows
     readonly encoder: RowsEncoder
     readonly frame: ChangeFrame
     readonly row: number
     readonly seq: number
   }): void {
-    const { keys } = of.rows
-    const keyBytes = keys.lengths[of.row] ?? 0
-    const { bytes, lengths } = this.#roomFor(keyBytes + of.encoder.mostBytes(of.frame, of.row))
-    const start = keys.starts[of.row] ?? 0
+    const { encoder, frame, row } = added
+    const { keys } = added.rows
+    const keyBytes = keys.lengths[row] ?? 0
+    const { bytes, lengths } = this.#roomFor(keyBytes + encoder.mostBytes(frame, row))
+    const start = keys.starts[row] ?? 0
     const valueAt = this.#end + keyBytes
     for (let i = 0; i < keyBytes; i += 1) bytes[this.#end + i] = keys.bytes[start + i] ?? 0
-    this.#end = of.encoder.write(bytes, valueAt, of)
+    this.#end = encoder.write(bytes, valueAt, added)
     lengths[this.#count * 2] = keyBytes
     lengths[this.#count * 2 + 1] = this.#end - valueAt
     this.#count += 1
@@ -81,7 +83,9 @@ export class PendingRows {
     return this.#buffers
   }
 
-  /** All that was added since the last call. Once `settled` is called, its buffers serve others. */
+  /**
+   * Returns all changes since the last call. The caller calls `settled` when it needs their bytes no more.
+   */
   take(): { readonly block: RecordBlock; readonly settled: () => void } {
     const buffers = this.#buffers ?? this.#spare.take()
     const { bytes, lengths } = buffers

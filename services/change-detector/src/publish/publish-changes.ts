@@ -20,38 +20,35 @@ import { REPLAY_PARTITION, replayKey } from './replayed-requests.ts'
 
 const APPEND_RECORDS = 500
 const APPEND_BYTES = 512 * 1024
-/** Appends under way in all partitions together. */
-const APPENDS_UNDER_WAY = 8
-/** A row of which nothing is known goes to any partition. */
+/** Up to this many appends are under way in all partitions together. */
+const MAX_APPENDS_UNDER_WAY = 8
+/** The change of a row that the delivered state does not know. It may go to any partition. */
 const NEW_ROW = { op: 'added', partition: null } as const
 
 interface PublishOptions {
   readonly io: RecordIo
   readonly ownership: Pick<SyncOwnership, 'incarnation' | 'owner' | 'partitions' | 'topics'>
   readonly begin: RunBegin
-  /** For this sync's changes. */
+  /** Encodes this sync's changes. */
   readonly encoder: Encoder
-  /** Rows of an op that fill a request. So many go to one partition before the next has its turn. */
+  /** Rows of an op that go to one partition before the next has its turn: those that fill a request. */
   readonly blockRows: (op: DetectedChange['op']) => number
-  /**
-   * Aborts when the run is cancelled. What is written by then is ended in good order, and the rest is left
-   * out.
-   */
+  /** Aborts when the run is cancelled. Then the rest is left out, and the `run-end` markers are written. */
   readonly cancel: AbortSignal
-  /** Of a replay: the recorded requests that follow the settled changes. */
+  /** The recorded requests of a replay, which follow the settled changes. */
   readonly replayed?: AsyncIterable<readonly NewReplay[]>
   readonly abort: AbortSignal
 }
 
-/** A recorded request that is sent again. */
+/** A recorded request that is sent again, and its place in `requests`. */
 export interface NewReplay {
   readonly request: Request
-  readonly of: Omit<ReplayOf, 'change'>
+  readonly recordedAt: Omit<ReplayOf, 'change'>
 }
 
 /**
- * Resolves once all is acknowledged: with true if the run is complete, with false if it was cancelled. A
- * failed append leaves a run to be sealed.
+ * Publishes a run. Resolves once all is acknowledged: with true if the run is complete, with false if it was
+ * cancelled. A failed append leaves a run that lacks markers.
  */
 export async function publishChanges(diff: Diff, options: PublishOptions): Promise<boolean> {
   const { cancel, replayed } = options
@@ -71,9 +68,10 @@ export async function publishChanges(diff: Diff, options: PublishOptions): Promi
     await publisher.endCaptured(changes.filter(hasAnothersValues))
     for (const change of changes) await publisher.add(withOwnValues(change))
     const gone = changes.filter(endsValues)
-    // A row in doubt has to be so before the removal goes out that may take it away. (A replay awaits all.)
-    const doubts = replayed === undefined && changes.some(isNewDoubt)
-    if (endsRetry.length > 0 || gone.length > 0 || doubts) await publisher.acknowledged()
+    // The log must have it that a row is uncertain before the removal goes out that may take the row away. (A
+    // replay awaits all.)
+    const makesUncertain = replayed === undefined && changes.some(isLessCertain)
+    if (endsRetry.length > 0 || gone.length > 0 || makesUncertain) await publisher.acknowledged()
     await publisher.endCaptured(gone)
     await publisher.endRetry(endsRetry)
   }
@@ -83,16 +81,16 @@ export async function publishChanges(diff: Diff, options: PublishOptions): Promi
 }
 
 /** True if the change alone makes its row less certain. */
-function isNewDoubt({ op, beforeState, settledState }: DetectedChange): boolean {
+function isLessCertain({ op, beforeState, settledState }: DetectedChange): boolean {
   if (op !== 'settled' || beforeState === 'absent' || beforeState === settledState) return false
   return settledState?.endsWith('-uncertain') === true
 }
 
-/** False if the run was cancelled. */
+/** Publishes the recorded requests of a replay. Resolves with false if the run was cancelled. */
 async function publishReplayed(publisher: Publisher, options: PublishOptions): Promise<boolean> {
   const { replayed, cancel } = options
   if (replayed === undefined) return true
-  // No request may go out before the log has it that its rows are in doubt, in whatever partition they stand.
+  // The log must have it that the rows of all partitions are uncertain before the first request goes out.
   await publisher.acknowledged()
   for await (const requests of replayed) {
     if (cancel.aborted) return false
@@ -101,14 +99,15 @@ async function publishReplayed(publisher: Publisher, options: PublishOptions): P
   return true
 }
 
-/** What goes to one partition. */
+/** The output of one partition. */
 interface Part {
   seq: number
-  /** Waiting for an append: records, or rows that came by column. Never both, since they go in order. */
+  /** Records that wait for an append. Either these or `rows` are empty, since changes go in order. */
   pending: NewRecord[]
   bytes: number
+  /** Rows that came by column, and wait for an append. */
   readonly rows: PendingRows
-  /** What all changes that add rows of which nothing is known have in common here. */
+  /** The fields that changes of unknown rows have in common in this partition. */
   frame: ChangeFrame | null
 }
 
@@ -158,7 +157,7 @@ class Publisher {
     await this.#push(partition, { key, value })
   }
 
-  /** Adds changes that add these rows, of which nothing is known. */
+  /** Adds `added` changes of rows that the delivered state does not know. */
   async addRows(rows: ColumnRows): Promise<void> {
     const encoder = this.#options.encoder.rows(rows)
     for (let row = 0; row < rows.rows; row += 1) {
@@ -193,10 +192,10 @@ class Publisher {
   }
 
   /**
-   * Adds a recorded request, whole. It is the renderer that copies it into `requests`. Its answer says
-   * nothing of the state, so that what an earlier run left of its rows does not go with it.
+   * Adds a recorded request, whole. The renderer copies it into `requests`. It carries no retry entries of
+   * its rows, since its answer says nothing about the state.
    */
-  async addReplay({ request, of }: NewReplay): Promise<void> {
+  async addReplay({ request, recordedAt }: NewReplay): Promise<void> {
     const { io, ownership, begin, encoder } = this.#options
     const part = this.#partAt(REPLAY_PARTITION)
     const target = at(ownership.topics.changes, REPLAY_PARTITION)
@@ -206,9 +205,9 @@ class Publisher {
       run: begin.run,
       seq: part.seq,
     }
-    // Whatever they were before, the rows are uncertain now.
+    // The rows are uncertain now, whatever they were when the request was recorded.
     const rows = request.rows.map(row => ({ ...row, uncertain: true, retried: null }))
-    const replayOf = { ...of, change: part.seq }
+    const replayOf = { ...recordedAt, change: part.seq }
     const value = encoder.encode({
       ...{ ...place, op: request.trigger, key: '', before: null, beforeState: 'absent', after: null },
       ...{ settledState: null, muted: null, captured: null, retried: null },
@@ -278,7 +277,7 @@ class Publisher {
     }
   }
 
-  /** Waits only if too many appends are under way. */
+  /** Starts an append. Waits only if too many are under way. */
   async #appendSome(partition: number, records: NewRecords, settled = () => {}): Promise<void> {
     const { ownership, abort: signal } = this.#options
     const append = ownership
@@ -290,7 +289,7 @@ class Publisher {
       })
       .finally(() => this.#underWay.delete(append))
     this.#underWay.add(append)
-    if (this.#underWay.size >= APPENDS_UNDER_WAY) await Promise.race(this.#underWay)
+    if (this.#underWay.size >= MAX_APPENDS_UNDER_WAY) await Promise.race(this.#underWay)
   }
 }
 
@@ -311,19 +310,18 @@ export async function appendMarker(
   await owner.append(target, [{ key: markerKey(kind, `${partition}`), value }], { signal })
 }
 
-/** Resolves once the tombstones are acknowledged. */
+/** Writes a tombstone for each key. Resolves once they are acknowledged. */
 export async function endKeys(
   ownership: Pick<SyncOwnership, 'owner' | 'topics'>,
   topic: keyof Pick<SyncTopics, 'changes' | 'retry' | 'captured'>,
-  of: { readonly keys: readonly EndedKey[]; readonly signal: AbortSignal },
+  { keys, signal }: { readonly keys: readonly EndedKey[]; readonly signal: AbortSignal },
 ): Promise<void> {
   const byPartition = new Map<number, NewRecord[]>()
-  for (const { partition, key } of of.keys) {
+  for (const { partition, key } of keys) {
     const records = byPartition.get(partition) ?? []
     records.push({ key: textKey(key), value: null })
     byPartition.set(partition, records)
   }
-  const { signal } = of
   for (const [partition, records] of byPartition)
     await ownership.owner(partition).append(at(ownership.topics[topic], partition), records, { signal })
 }

@@ -1,16 +1,16 @@
 /**
- * Where recorded requests that are sent again stand in `changes` (PROTOCOL.md §12): whole, each under a key
- * of its own, which is no key of a row. The keys are numbered. So those of one replay take the place of those
- * of the one before, if nobody has ended them.
+ * The place in `changes` of recorded requests that are sent again (PROTOCOL.md §12). They stand there whole,
+ * each under a key of its own, which is no key of a row. The keys are numbered. So the requests of one replay
+ * replace those of an earlier one whose keys were not ended.
  */
 import { lastOwnRecord, markerOf } from '@sluice/topics/owned-reader'
 import { at, markerKey } from '@sluice/topics/topics'
-import type { Tenure } from '../sync/tenure.ts'
+import type { OwnedSync } from '../sync/owned-sync.ts'
 
-/** All go to one partition. So the requests of a key stay in their order, wherever the key stood. */
+/** The one partition of all replayed requests. So the requests of a key stay in their order. */
 export const REPLAY_PARTITION = 0
 
-/** Tombstones that are written at once. */
+/** One append has up to this many tombstones. */
 const APPEND_RECORDS = 1000
 
 export function replayKey(number: number): Uint8Array {
@@ -18,10 +18,10 @@ export function replayKey(number: number): Uint8Array {
 }
 
 /**
- * Ends the keys of the replay at work, all of whose requests are finished. Otherwise compaction would keep
- * their bodies for ever.
+ * Ends the keys of the replay at work, if the run is one. All of its requests must be finished. Otherwise
+ * compaction would keep their bodies for ever.
  */
-export async function endReplayed({ deps, ownership, life, ends }: Tenure): Promise<void> {
+export async function endReplayed({ deps, ownership, life, ends }: OwnedSync): Promise<void> {
   const run = life.atWork?.run
   if (run?.cause !== 'replay') return
   const { log, io } = deps

@@ -3,8 +3,8 @@ import type { PartitionReport } from '@sluice/contracts/records'
 import { IDLE } from '@sluice/testkit/sample-lives'
 import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
 import { awaitReports } from './await-reports.ts'
-import { OldRuns, type Tenure } from '../sync/tenure.ts'
-import { leftRun } from '@sluice/runs/machine/find-runs'
+import { OldRuns, type OwnedSync } from '../sync/owned-sync.ts'
+import { interruptedRun } from '@sluice/runs/machine/find-runs'
 import { queuedRun, type RunState } from '@sluice/runs/machine/run-events'
 import { step } from '@sluice/runs/machine/step'
 import type { Fact, SyncLife } from '@sluice/runs/machine/sync-life'
@@ -33,9 +33,9 @@ async function endedWhile(
   let life: SyncLife = {
     ...IDLE,
     first: false,
-    atWork: { ...leftRun(RUN), phase: 'delivering', isWritten: true },
+    atWork: { ...interruptedRun(RUN), phase: 'delivering', isWritten: true },
   }
-  const tenure = {
+  const owned = {
     sync: 's',
     deps: {
       ...{ prefix: 'p', now: () => 20, logger: { warn: () => undefined } },
@@ -56,14 +56,14 @@ async function endedWhile(
     get life() {
       return life
     },
-    tell: async (fact: Fact) => {
+    step: async (fact: Fact) => {
       const told = step(life, fact)
       life = told.life
       written.push(...told.events)
       return told
     },
-  } as unknown as Tenure
-  await awaitReports(tenure)
+  } as unknown as OwnedSync
+  await awaitReports(owned)
   return written
 }
 

@@ -1,3 +1,4 @@
+/** The last part of a run: delivery reports its partitions, and the run ends. Also for interrupted runs. */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { PartitionReport, RunBegin } from '@sluice/contracts/records'
 import { isReached, type RunState } from '@sluice/runs/machine/run-events'
@@ -8,7 +9,7 @@ import { assertAllKept } from '@sluice/partition/kept-topics'
 import { reportSuspended } from '@sluice/partition/report-suspended'
 import { at } from '@sluice/topics/topics'
 import { endReplayed } from '../publish/replayed-requests.ts'
-import type { Tenure } from '../sync/tenure.ts'
+import type { OwnedSync } from '../sync/owned-sync.ts'
 import { appendMarker } from '../publish/publish-changes.ts'
 import { forgetRuns, trimHistory } from './forget-runs.ts'
 
@@ -20,9 +21,9 @@ const CANCELLED = 'the run was cancelled, and nothing goes on in this partition'
  * Waits until delivery has reported every partition of the run at work, and ends the run. Old requests and
  * runs are dropped before the end is written. So a reader that sees the end sees them gone.
  */
-export async function awaitReports(tenure: Tenure): Promise<void> {
-  const { deps, sync, ownership, ends } = tenure
-  const number = tenure.life.atWork?.run.run
+export async function awaitReports(owned: OwnedSync): Promise<void> {
+  const { deps, sync, ownership, ends } = owned
+  const number = owned.life.atWork?.run.run
   const reports = (): readonly PartitionReport[] =>
     [...(deps.runs.of(sync)?.reports.values() ?? [])].filter(report => report.run === number && report.ended)
   const areReported = (): boolean => {
@@ -30,44 +31,44 @@ export async function awaitReports(tenure: Tenure): Promise<void> {
     return reports().length >= ownership.partitions
   }
   const over = new AbortController()
-  const watching = endOverdue(tenure, AbortSignal.any([ends.drain, over.signal])).catch((error: unknown) =>
+  const watching = endOverdue(owned, AbortSignal.any([ends.drain, over.signal])).catch((error: unknown) =>
     over.abort(error),
   )
   await deps.runs
     .until(areReported, { signal: AbortSignal.any([ends.drain, over.signal]) })
     .finally(() => over.abort())
   await watching
-  // From here on these reports count: a partition that is taken over may report its progress again.
+  // Later reports do not count: a partition that is taken over may report its progress again.
   const reported = reports()
-  // A stage that cannot go on may have lost a topic. Then it was only the first to notice.
+  // A stage that cannot go on may only be the first to notice that a topic is lost.
   if (!reported.every(isReached))
     await assertAllKept(deps, { sync, incarnation: ownership.incarnation }, { signal: ends.drain })
-  const { next } = await tenure.tell({ kind: 'reported', reports: reported, at: deps.now() })
-  await replaceIfDue(tenure, next)
-  await endReplayed(tenure)
-  await trimHistory(tenure, new Set(reported.filter(isReached).map(({ partition }) => partition)))
-  await forgetRuns(tenure)
+  const { next } = await owned.step({ kind: 'reported', reports: reported, at: deps.now() })
+  await replaceIfDue(owned, next)
+  await endReplayed(owned)
+  await trimHistory(owned, new Set(reported.filter(isReached).map(({ partition }) => partition)))
+  await forgetRuns(owned)
   const endsBefore = deps.runs.endsOf(sync, Infinity) ?? []
-  await tenure.tell({ kind: 'ended', endsBefore, at: deps.now() })
+  await owned.step({ kind: 'ended', endsBefore, at: deps.now() })
 }
 
 /**
- * Ends a run that somebody cancelled, or that lasted for longer than its `maxDuration`, in partitions that do
- * not come on (PROTOCOL.md §11). Where delivery is at work, it is asked to end what it has, as by a renderer
- * that cannot go on. Where it is not, nothing more of the run can be sent. Resolves never; rejects when
- * aborted, and as the log does.
+ * Ends a run that somebody cancelled, or that has exceeded its `maxDuration`, in partitions that make no
+ * progress (PROTOCOL.md §11). If delivery is at work on such a partition, it is asked to end what it has, as
+ * by a renderer that cannot go on. If it is not, nothing more of the run can be sent. Never resolves; rejects
+ * when aborted, and as the log does.
  */
-async function endOverdue(tenure: Tenure, signal: AbortSignal): Promise<void> {
-  const { deps, sync, ownership } = tenure
+async function endOverdue(owned: OwnedSync, signal: AbortSignal): Promise<void> {
+  const { deps, sync, ownership } = owned
   const { incarnation, partitions, topics } = ownership
-  const { definition = null, startedAt = null, run } = tenure.life.atWork?.run ?? {}
+  const { definition = null, startedAt = null, run } = owned.life.atWork?.run ?? {}
   if (deps.locks === undefined || definition === null || startedAt === null) return
-  const of = { locks: deps.locks, stage: 'attempts' } as const
+  const stage = { locks: deps.locks, stage: 'attempts' } as const
   const { maxDuration = Infinity } = (await deps.definitions.get(definition, { signal })).sync
   const seen = new Map<number, string>()
   for (;;) {
     await sleep(deps.overdueLookMs ?? OVERDUE_LOOK_MS, { signal })
-    const isCancelled = tenure.life.atWork?.run.cancelling === true
+    const isCancelled = owned.life.atWork?.run.cancelling === true
     if (!isCancelled && deps.now() - startedAt < maxDuration) continue
     const error = new SluiceError('too-long', isCancelled ? CANCELLED : TOO_LONG)
     for (let partition = 0; partition < partitions; partition += 1) {
@@ -78,65 +79,71 @@ async function endOverdue(tenure: Tenure, signal: AbortSignal): Promise<void> {
       )
       const place = `${requests?.end ?? 0}/${attempts?.end ?? 0}`
       if (seen.get(partition) === place) {
-        const tell = (stage: 'requests' | 'attempts') =>
-          reportSuspended(deps, { stage, sync, incarnation, partition, error }, { signal })
-        const then = (): Promise<void> => tell('attempts')
-        const holding = unlessLocked(of, { sync, incarnation }, { partition, signal, then })
-        if (!(await holding.catch(untilNextLook))) await tell('requests')
+        const reportAs = (name: 'requests' | 'attempts') =>
+          reportSuspended(deps, { stage: name, sync, incarnation, partition, error }, { signal })
+        const then = (): Promise<void> => reportAs('attempts')
+        const holding = unlessLocked(stage, { sync, incarnation }, { partition, signal, then })
+        if (!(await holding.catch(untilNextLook))) await reportAs('requests')
       }
       seen.set(partition, place)
     }
   }
 }
 
-/** Redis or the log may be away for a while. The run waits all the same, and this looks again. */
+/**
+ * Passes over a transient failure, say, of Redis: the run waits all the same, and the next look finds more.
+ */
 function untilNextLook(error: unknown): true {
   if (isSluiceError(error) && error.retryable) return true
   throw error
 }
 
-/** Queues a run in the place of one that was cut, where the machine says so. */
-async function replaceIfDue(tenure: Tenure, next: Next): Promise<void> {
-  const { newRunId, now } = tenure.deps
-  if (next === 'replace') await tenure.tell({ kind: 'replaced', newRunId: newRunId(), at: now() })
+/** Queues a run in the place of an interrupted one, if the machine says so. */
+async function replaceIfDue(owned: OwnedSync, next: Next): Promise<void> {
+  const { newRunId, now } = owned.deps
+  if (next === 'replace') await owned.step({ kind: 'replaced', newRunId: newRunId(), at: now() })
 }
 
 /**
- * Brings a run to its end that an earlier owner left at work (PROTOCOL.md §6).
+ * Brings the run to its end that an earlier owner left at work, if there is one (PROTOCOL.md §6).
  *
- * Looks how much of the run is written, writes the markers that are missing if it was cut, and waits until
- * delivery has reported it. The machine decides which of these the run needs, and which run takes its place.
+ * Looks how much of the run is written, writes missing markers, and waits until delivery has reported it. The
+ * machine decides which of these steps the run needs, and which run takes its place.
  */
-export async function finishLeftRun(tenure: Tenure): Promise<void> {
-  const { deps, ownership, ends } = tenure
-  if (tenure.life.atWork === null) return
+export async function finishInterruptedRun(owned: OwnedSync): Promise<void> {
+  const { deps, ownership, ends } = owned
+  if (owned.life.atWork === null) return
   const tails = await ownership.tails(ends.drain)
-  const { life, next } = await tenure.tell({ kind: 'inspected', tails })
-  if (next === 'seal' && life.atWork !== null) {
-    await seal(tenure, life.atWork.run, tails)
-    await tenure.tell({ kind: 'sealed' })
+  const { life, next } = await owned.step({ kind: 'inspected', tails })
+  if (next === 'close' && life.atWork !== null) {
+    await writeMissingMarkers(owned, life.atWork.run, tails)
+    await owned.step({ kind: 'closed' })
   }
-  if (next === 'seal' || next === 'await-reports') await awaitReports(tenure)
+  if (next === 'close' || next === 'await-reports') await awaitReports(owned)
   else {
-    await replaceIfDue(tenure, next)
-    await tenure.tell({ kind: 'ended', endsBefore: [], at: deps.now() })
+    await replaceIfDue(owned, next)
+    await owned.step({ kind: 'ended', endsBefore: [], at: deps.now() })
   }
-  await tenure.tell({ kind: 'released' })
+  await owned.step({ kind: 'released' })
 }
 
-/** Writes the markers that are missing. */
-async function seal(tenure: Tenure, left: RunState, tails: readonly PartitionTail[]): Promise<void> {
-  const options = { io: tenure.deps.io, ownership: tenure.ownership, signal: tenure.ends.drain }
-  const begin = beginOf(left)
+/** Writes the markers that an interrupted run lacks. Their `sealed` says that they end it early. */
+async function writeMissingMarkers(
+  owned: OwnedSync,
+  interrupted: RunState,
+  tails: readonly PartitionTail[],
+): Promise<void> {
+  const options = { io: owned.deps.io, ownership: owned.ownership, signal: owned.ends.drain }
+  const begin = beginOf(interrupted)
   for (const [partition, tail] of tails.entries()) {
-    const begun = tail.run === left.run
+    const begun = tail.run === interrupted.run
     if (begun && tail.ended) continue
     if (!begun) await appendMarker(options, partition, 'run-begin', { begin })
     await appendMarker(options, partition, 'run-end', { begin, count: begun ? tail.count : 0, sealed: true })
   }
 }
 
-/** What a run's `run-begin` marker carries. */
+/** Returns the content of a run's `run-begin` marker. */
 export function beginOf({ run, runId, definition, startedAt, first }: RunState): RunBegin {
   if (run === null || definition === null || startedAt === null)
     throw new SluiceError('internal', `run ${runId} has no number or definition yet`)

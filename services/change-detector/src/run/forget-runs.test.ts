@@ -7,7 +7,7 @@ import { INCARNATION, sampleEvent, sampleReport, SYNC } from '@sluice/testkit/sa
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { findRuns } from '@sluice/runs/machine/find-runs'
 import { forgetRuns } from './forget-runs.ts'
-import { OldRuns, type Tenure } from '../sync/tenure.ts'
+import { OldRuns, type OwnedSync } from '../sync/owned-sync.ts'
 import { ownSync, type SyncOwnership } from '../sync/own-sync.ts'
 
 const { signal } = new AbortController()
@@ -39,13 +39,13 @@ describe('runs that ended some time ago', () => {
   const ownAs = (incarnation: string): Promise<SyncOwnership> =>
     ownSync(world, { sync: SYNC, incarnation, partitions: 1, signal })
   const now = (): number => Date.now() + minute * MINUTE_MS
-  const tenureOf = (parts: object = {}): Tenure => {
+  const ownerOf = (parts: object = {}): OwnedSync => {
     const logger = { warn: () => void (warnings += 1) }
     const deps = { ...world, now, logger, ...parts }
     const ends = { drain: signal, abort: signal }
-    return { sync: SYNC, deps, ownership, oldRuns, ends } as unknown as Tenure
+    return { sync: SYNC, deps, ownership, oldRuns, ends } as unknown as OwnedSync
   }
-  const forget = (): Promise<void> => forgetRuns(tenureOf())
+  const forget = (): Promise<void> => forgetRuns(ownerOf())
 
   async function tell(events: readonly Partial<RunEvent>[]): Promise<void> {
     const records = events.map(fields => {
@@ -240,7 +240,7 @@ describe('runs that ended some time ago', () => {
     await using lost = ownership
     ownership = await ownAs(INCARNATION)
     minute = 61
-    await forgetRuns({ ...tenureOf(), ownership: lost })
+    await forgetRuns({ ...ownerOf(), ownership: lost })
     expect([warnings, await forgotten()]).toEqual([1, []])
     await forget()
     expect(await forgotten()).toEqual(keysOf(names(10)))
@@ -250,17 +250,17 @@ describe('runs that ended some time ago', () => {
     await end(names(60))
     minute = 61
     const failing = { offsets: () => Promise.reject(new Error('no leader')) }
-    await forgetRuns(tenureOf({ log: failing }))
+    await forgetRuns(ownerOf({ log: failing }))
     expect([warnings, await forgotten()]).toEqual([1, []])
     await forget()
     expect([warnings, await forgotten()]).toEqual([1, keysOf(names(10))])
   })
 
-  it('are not looked for once the tenure is over', async () => {
+  it('are not looked for once the owned is over', async () => {
     await end(names(60))
     minute = 61
     const over = AbortSignal.abort(new Error('over'))
-    const ended = { ...tenureOf(), ends: { drain: over, abort: over } }
+    const ended = { ...ownerOf(), ends: { drain: over, abort: over } }
     await expect(forgetRuns(ended)).rejects.toThrow('over')
     expect([warnings, await forgotten()]).toEqual([0, []])
   })

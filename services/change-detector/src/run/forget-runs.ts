@@ -1,7 +1,7 @@
 /**
  * Forgets runs that ended some time ago (PROTOCOL.md §1). Every process reads all of `runs` when it starts.
- * So the topic must not grow with time, or with how often syncs run. A run that the view keeps stays, however
- * old it is, and so does a run that has not ended. So the view is the same before and after.
+ * So the topic must not grow with time, or with how often syncs run. Runs that have not ended stay, and so do
+ * those that the view keeps, however old they are. So the view is the same before and after.
  */
 import type { RunEvent } from '@sluice/contracts/records'
 import { isEnded } from '@sluice/domain/run-status'
@@ -9,14 +9,14 @@ import { decodeEach, type Placed } from '@sluice/topics/owned-reader'
 import { at, homePartition, sharedTopics, syncTopics } from '@sluice/topics/topics'
 import type { PartitionEnd } from '@sluice/contracts/run-records'
 import { HISTORY_KEPT_MS } from '@sluice/runs/ends-of-runs'
-import type { Tenure } from '../sync/tenure.ts'
+import type { OwnedSync } from '../sync/owned-sync.ts'
 
 /**
- * How long a run stays in the topic after its end, though the view needs it no longer. A client that waits
- * for it may be slow.
+ * A run stays in the topic for this time after its end, though the view needs it no longer: a slow client may
+ * still wait for it.
  */
 const RUNS_KEPT_MS = 3_600_000
-/** Most records that are looked at for one run, and most runs that go. The next run goes on from there. */
+/** Each run looks at so many records, and forgets so many runs, at most. The next run goes on from there. */
 const MAX_READ = 10_000
 const MAX_FORGOTTEN = 1_000
 
@@ -29,27 +29,27 @@ interface Found {
 }
 
 /**
- * Call it before the end of a run is written. A failure fails no run, and the next run tries again. It
- * rejects only when the tenure ends. Nothing is under way any more once it resolves or rejects. A run may be
- * forgotten twice, if the topic is not compacted yet and another process begins its search. That does no
- * harm.
+ * Forgets old runs; to be called before the end of a run is written. A failure fails no run, and the next run
+ * tries again. Rejects only when `drain` aborts. Nothing is under way any more once it resolves or rejects. A
+ * run may be forgotten twice, if the topic is not compacted yet when another process begins its search. That
+ * does no harm.
  */
-export async function forgetRuns(tenure: Tenure): Promise<void> {
-  const { deps, sync, ends } = tenure
+export async function forgetRuns(owned: OwnedSync): Promise<void> {
+  const { deps, sync, ends } = owned
   try {
-    await forgetOld(tenure)
+    await forgetOld(owned)
   } catch (error) {
     ends.drain.throwIfAborted()
     deps.logger.warn({ sync, err: error }, 'old runs could not be forgotten')
   }
 }
 
-async function forgetOld(tenure: Tenure): Promise<void> {
-  const { deps, sync, ownership, ends, oldRuns } = tenure
-  const found = await search(tenure)
+async function forgetOld(owned: OwnedSync): Promise<void> {
+  const { deps, sync, ownership, ends, oldRuns } = owned
+  const found = await search(owned)
   for (const runId of oldRuns.kept) {
     const event = deps.runs.of(sync)?.events.get(runId)
-    // A run that was taken up again will be met where it ends for the second time.
+    // The search meets a run that goes on again where it ends for the second time.
     if (event !== undefined && !isEnded(event.status)) oldRuns.kept.delete(runId)
     else if (!deps.runs.keeps(sync, runId)) found.old.add(runId)
   }
@@ -61,10 +61,10 @@ async function forgetOld(tenure: Tenure): Promise<void> {
 }
 
 /**
- * Goes on with the search, up to the first record that is not old. It looks only at records that the view has
- * already, so that it knows what came of each run.
+ * Goes on with the search, up to the first record that is not old. The view has all of these records, so it
+ * knows how each run ended.
  */
-async function search({ deps, sync, ownership, ends, oldRuns }: Tenure): Promise<Found> {
+async function search({ deps, sync, ownership, ends, oldRuns }: OwnedSync): Promise<Found> {
   const { log, io, runs, prefix } = deps
   const { drain: signal } = ends
   const now = deps.now()
@@ -103,29 +103,29 @@ function eventOf({ record }: Placed): RunEvent | null {
 }
 
 /**
- * True if one of the times is less than so long ago. A time that lies as far ahead comes from a clock that
- * was wrong. It does not keep the records behind it.
+ * True if one of the times is within `RUNS_KEPT_MS` of now. A time further ahead comes from a clock that was
+ * wrong. It does not keep the records behind it.
  */
 function isYoung(times: readonly number[], now: number): boolean {
   return times.some(time => Math.abs(now - time) < RUNS_KEPT_MS)
 }
 
 /**
- * Lets go of requests and attempts whose run ended long ago, or of the oldest if the log has become too large
+ * Drops requests and attempts whose run ended long ago, or the oldest ones if the log has become too large
  * (PROTOCOL.md §1).
  *
- * Call it once all partitions of a later run are reported. `reached` has the partitions whose `run-end`
+ * To be called once all partitions of a later run are reported. `reached` has the partitions whose `run-end`
  * marker is reached. Only records before these markers are dropped, and renderer and delivery go on from the
  * markers. If it fails, the next run tries again. Nothing is under way any more once it resolves or rejects.
  * That matters, since after a reset the same offsets belong to new records.
  */
-export async function trimHistory(tenure: Tenure, reached: ReadonlySet<number>): Promise<void> {
-  const { deps, sync, ends } = tenure
+export async function trimHistory(owned: OwnedSync, reached: ReadonlySet<number>): Promise<void> {
+  const { deps, sync, ends } = owned
   const { log, runs, prefix, now, logger } = deps
   const { drain: signal } = ends
   const topics = syncTopics(prefix, sync)
   const aged = runs.endsOf(sync, now() - HISTORY_KEPT_MS) ?? []
-  const old = latest([...aged, ...endsForRoom(tenure)])
+  const old = latest([...aged, ...endsForRoom(owned)])
   const trims = await Promise.allSettled(
     old
       .filter(({ partition }) => reached.has(partition))
@@ -140,7 +140,7 @@ export async function trimHistory(tenure: Tenure, reached: ReadonlySet<number>):
     logger.warn({ sync, err: failed.reason }, 'requests and attempts of old runs could not be dropped')
 }
 
-/** The last of the ends of each partition. */
+/** Returns the last end of each partition. */
 function latest(ends: readonly PartitionEnd[]): readonly PartitionEnd[] {
   const last = new Map<number, PartitionEnd>()
   for (const end of ends)
@@ -149,11 +149,11 @@ function latest(ends: readonly PartitionEnd[]): readonly PartitionEnd[] {
 }
 
 /**
- * The earliest end of a run behind which so little lies that the sync takes no more than its share of the
- * room, in proportion to what it takes now; the last end if more than that lies behind each. Empty while
- * there is room.
+ * Returns the ends of the run up to which records must go, so that the sync keeps within its share of the
+ * room. Shares are in proportion to the bytes that syncs take now. Returns the last run's ends if even these
+ * leave too much, and nothing while there is room.
  */
-function endsForRoom({ deps, sync, ends }: Tenure): readonly PartitionEnd[] {
+function endsForRoom({ deps, sync, ends }: OwnedSync): readonly PartitionEnd[] {
   const { runs, prefix, logRoom } = deps
   if (logRoom === undefined) return []
   const { limitBytes, log } = logRoom

@@ -1,10 +1,10 @@
-/** What a run did, or did not do, that its user should know. */
+/** The notices of a run: sentences about what it did, or did not do, that its user should know. */
 import type { Definition } from '@sluice/contracts/resources'
 import { detectedRows } from '@sluice/domain/counts'
 import type { ColumnType } from '@sluice/contracts/values'
 import type { Diff, RetypedColumn, RunPurpose } from '@sluice/delivered-state/port'
 
-/** One sentence each, to follow `note:`. */
+/** Returns one sentence for each notice, to follow `note:`. */
 export function noticesOf(
   { sync, model }: Definition,
   {
@@ -44,7 +44,7 @@ export function noticesOf(
   return notices
 }
 
-/** What people have to decide, of a sync with `delivery: at-most-once`. */
+/** Says that people have to decide about rows of a sync with `delivery: at-most-once`. */
 export function undecidedNotice(sync: string, rows: number): string {
   return (
     `${counted(rows)} passed over, since nobody knows whether the destination has what was sent last: ` +
@@ -64,7 +64,7 @@ function retypedText({ name, was, is }: RetypedColumn): string {
   return `${name} was ${inWords(was)} and is ${inWords(is)}`
 }
 
-/** How people name the values of a type. Whole numbers of any size are the same to them. */
+/** Names a type as people do, who do not tell whole numbers of one size from those of another. */
 function inWords(type: ColumnType): string {
   switch (type.kind) {
     case 'integer':

@@ -3,12 +3,12 @@ import { expect, it } from 'vitest'
 import { SluiceError } from '@sluice/contracts/errors'
 import { createLocalLocks } from '@sluice/partition/adapters/local'
 import type { Locks } from '@sluice/partition/port'
-import { leftRun } from '@sluice/runs/machine/find-runs'
+import { interruptedRun } from '@sluice/runs/machine/find-runs'
 import { IDLE } from '@sluice/testkit/sample-lives'
 import { INCARNATION, sampleDefinition, sampleEvent, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { at, homePartition, runKey, sharedTopics, syncTopics, textKey } from '@sluice/topics/topics'
-import type { Tenure } from '../sync/tenure.ts'
+import type { OwnedSync } from '../sync/owned-sync.ts'
 import { awaitReports } from './await-reports.ts'
 
 const never = new AbortController().signal
@@ -67,15 +67,15 @@ async function reportedOf(
     looks((count += 1))
     return lasts
   }
-  const tenure = {
+  const owned = {
     ...{ sync: SYNC, ends: { drain: drain.signal, abort: never } },
     deps: { ...world, log, locks: { acquire }, now, overdueLookMs: 1 },
     ownership: { partitions: 1, incarnation: INCARNATION, topics },
-    life: { ...IDLE, atWork: { ...leftRun(event), phase: 'delivering' } },
-    tell: () => Promise.reject(new Error('reported')),
-  } as unknown as Tenure
+    life: { ...IDLE, atWork: { ...interruptedRun(event), phase: 'delivering' } },
+    step: () => Promise.reject(new Error('reported')),
+  } as unknown as OwnedSync
   const report = () => world.runs.of(SYNC)?.reports.get(0)
-  const waiting = awaitReports(tenure).catch((error: unknown) => error)
+  const waiting = awaitReports(owned).catch((error: unknown) => error)
   const isOver = (): boolean => report() !== undefined || count >= 20
   await Promise.race([world.runs.until(isOver, { signal: never }), waiting])
   drain.abort(new Error('drained'))

@@ -25,126 +25,127 @@ import { planReplay, type ReplayPlan } from '../detect/plan-replay.ts'
 import { readModel } from '../detect/read-model.ts'
 import { forgetRuns } from './forget-runs.ts'
 import { noticesOf } from './notices.ts'
-import { isParked } from '@sluice/runs/machine/parking'
+import { isSuspendedByDeaths } from '@sluice/runs/machine/deaths'
 import { askedBy, purposeOf, type RunState } from '@sluice/runs/machine/run-events'
 import type { AtWork, Fact, Next, SyncLife } from '@sluice/runs/machine/sync-life'
 import { at } from '@sluice/topics/topics'
-import { RestoringTeller } from './tell-restoring.ts'
-import type { Tenure } from '../sync/tenure.ts'
+import { RestoringReporter } from './report-restoring.ts'
+import type { OwnedSync } from '../sync/owned-sync.ts'
 
 /** How long the last change of a key that is gone stays in `changes` (PROTOCOL.md §1). */
 const GONE_KEPT_MS = 7 * 24 * 3_600_000
-/** For so long a run of the schedule may go by what an earlier one has found. */
-const LOOKED_FOR_MS = 3_600_000
-/** Why the state of a sync that has run before is empty. */
+/** A run of the schedule trusts the findings of an earlier run for up to this time. */
+const MAX_LOOKED_MS = 3_600_000
+/** The reason why the state of a sync that has run before is empty. */
 const NO_CACHE = 'there is no cache of it here'
 
-/** A replay that nobody has limited. */
+/** The scope of a replay without limits. */
 const ANY: ReplayScope = {
   ...{ keys: null, run: null, since: null, until: null, status: null, outcome: null, trigger: null },
 }
 
 interface Detection {
   readonly next: Next
-  /** What somebody has to approve first. */
+  /** The removals, or the new destination, that somebody has to approve first; null if none. */
   readonly toApprove: HeldRemovals | null
 }
 
 export class RunExecution {
-  readonly #tenure: Tenure
+  readonly #owned: OwnedSync
   /** Aborts when the run is cancelled. */
   readonly #cancel: AbortSignal
 
-  constructor(tenure: Tenure, cancel: AbortSignal) {
-    this.#tenure = tenure
+  constructor(owned: OwnedSync, cancel: AbortSignal) {
+    this.#owned = owned
     this.#cancel = cancel
   }
 
   /**
-   * Resolves once the run has ended or awaits approval. Rejects with a setback if another takeover has to
-   * adopt or seal the run.
+   * Resolves once the run has ended or awaits approval. Rejects if another takeover has to go on with the
+   * run: with a transient failure, or when `drain` aborts.
    */
   async carryOut(): Promise<void> {
-    const tenure = this.#tenure
-    const { deps, ends } = tenure
+    const owned = this.#owned
+    const { deps, ends } = owned
     try {
-      // The event that it begins with counts a death beforehand. Waiting is not suspect.
-      using _alone = isParked(tenure.life) ? await deps.suspects?.take({ signal: this.#waits }) : undefined
-      // A process compares a few syncs at once. Until its turn the run is queued, and says so.
+      // A run waits before it begins, since the event that it begins with counts a death beforehand.
+      using _alone = isSuspendedByDeaths(owned.life)
+        ? await deps.runsAfterDeaths?.take({ signal: this.#waits })
+        : undefined
+      // A process compares a few syncs at once. Until its turn comes, the run's status stays `queued`.
       const turn = await deps.detections?.take({ signal: this.#waits })
       const { next, toApprove } = await this.#comparing(turn)
-      // Its files are closed by now. Whoever sees the end may take them away, and no failure to close them
-      // can follow it.
-      if (next === 'await-reports') await awaitReports(tenure)
+      // The run's files are closed by now. So a reader that sees the end may remove them, and no failure to
+      // close them can follow the end.
+      if (next === 'await-reports') await awaitReports(owned)
       else if (next === 'end') {
-        await forgetRuns(tenure)
-        await tenure.tell({ kind: 'ended', endsBefore: [], at: deps.now() })
+        await forgetRuns(owned)
+        await owned.step({ kind: 'ended', endsBefore: [], at: deps.now() })
       } else if (toApprove !== null) {
         this.#waits.throwIfAborted()
-        await tenure.tell({ kind: 'awaits-approval', toApprove })
+        await owned.step({ kind: 'awaits-approval', toApprove })
       }
     } catch (error) {
       if (ends.drain.aborted || this.#atWork.isWritten || isLogFailure(error)) throw error
-      await this.#note(error, () => forgetRuns(tenure))
+      await this.#note(error, () => forgetRuns(owned))
     }
   }
 
-  /** Begins the run, and lets the next sync be compared once it is published or needs no more. */
+  /** Begins the run. Gives the turn to the next sync once this run is published or has nothing to publish. */
   async #comparing(turn: Disposable | undefined): Promise<Detection> {
     using _turn = turn
     return await this.#detectAndPublish(await this.#begin())
   }
 
   /**
-   * Notes why the run has failed. What failed may be the writer of its events. Then the reason cannot be
-   * noted, and counts as a failure of the sync, which ends the run by itself. Otherwise another run would
-   * take the place of this one, and fail alike, for ever. Where the disk of the log is full, it is the disk
-   * that ends the process, and not the writer which died of it.
+   * Notes why the run has failed. If the writer of its events fails, too, the reason is thrown as a failure
+   * of the sync, which ends the run. Otherwise another run would take the place of this one, and fail alike,
+   * for ever. If the disk of the log is full, the process ends with that reason, and not with the writer's.
    */
   async #note(error: unknown, before = () => Promise.resolve()): Promise<void> {
     try {
       await before()
-      await this.#tenure.tell({ kind: 'failed', error, at: this.#tenure.deps.now() })
-    } catch (untold) {
-      const isOfDisk = isSluiceError(error, 'disk') && isSluiceError(untold, 'writer-dead')
-      throw concernOf(error) === 'sync' || isOfDisk ? error : untold
+      await this.#owned.step({ kind: 'failed', error, at: this.#owned.deps.now() })
+    } catch (notNoted) {
+      const isOfDisk = isSluiceError(error, 'disk') && isSluiceError(notNoted, 'writer-dead')
+      throw concernOf(error) === 'sync' || isOfDisk ? error : notNoted
     }
   }
 
   get #waits(): AbortSignal {
-    return AbortSignal.any([this.#tenure.ends.drain, this.#cancel])
+    return AbortSignal.any([this.#owned.ends.drain, this.#cancel])
   }
 
   get #atWork(): AtWork {
-    const { atWork } = this.#tenure.life
+    const { atWork } = this.#owned.life
     if (atWork === null) throw new SluiceError('internal', 'a run is carried out, and none is at work')
     return atWork
   }
 
   async #begin(): Promise<Definition> {
-    const { deps, sync, ends } = this.#tenure
+    const { deps, sync, ends } = this.#owned
     const definition = await deps.resolveDefinition(sync, ends.drain)
     const hash = await deps.definitions.put(definition, { signal: ends.drain })
-    await this.#tenure.tell({ kind: 'begun', definition: hash })
+    await this.#owned.step({ kind: 'begun', definition: hash })
     const { runId, run } = this.#atWork.run
     deps.logger.info({ sync, run: runId, number: run }, 'the run has begun')
     return definition
   }
 
-  /** Returns what is to be done next: to await approval or the reports, or to end. */
+  /** Resolves with what is to be done next: await approval, await the reports, or end. */
   async #detectAndPublish(definition: Definition): Promise<Detection> {
-    const tenure = this.#tenure
-    const { deps, sync, ownership } = tenure
+    const owned = this.#owned
+    const { deps, sync, ownership } = owned
     const { incarnation, partitions } = ownership
     // Until the first record is out, a drain or a cancel ends the run at once. From then on the run is ended
     // in good order.
     using deadline = deadlineOf(definition)
-    const { drain, abort } = tenure.ends
+    const { drain, abort } = owned.ends
     using detecting = followingUntilDisposed(AbortSignal.any([drain, this.#cancel, deadline.signal]))
     const signal = AbortSignal.any([detecting.signal, abort])
     const ends = await this.#endsOfState(signal)
     const unchanged = this.#unchanged(definition, ends)
-    if (unchanged !== null) return { next: (await tenure.tell(unchanged)).next, toApprove: null }
+    if (unchanged !== null) return { next: (await owned.step(unchanged)).next, toApprove: null }
     let whyEmpty = NO_CACHE
     await using source = await deps.openSource(definition)
     const file = await this.#extractFile(incarnation)
@@ -157,25 +158,25 @@ export class RunExecution {
     const baseline = purpose === undefined && run.first && definition.sync.firstRun === 'skip-existing'
     const isRetry = run.cause === 'retry'
     const replay = await this.#planReplay(definition, state, signal)
-    const of = { state, reading, definition, baseline, purpose, isRetry, upTo: run.upTo, signal }
-    const detected = await detectChanges(of)
+    const inputs = { state, reading, definition, baseline, purpose, isRetry, upTo: run.upTo, signal }
+    const detected = await detectChanges(inputs)
     const { rowsRead, rowsInvalid, invalidSamples, counts, settled, undecided } = detected.diff
     if (purpose === undefined && run.first) assertSaid(definition, counts)
     const notices = [...noticesOf(definition, detected.diff, purpose), ...(replay?.notices ?? [])]
-    const ofRun = replay?.counts ?? counts
-    const found = { rowsRead, rowsInvalid, invalidSamples, undecided, counts: ofRun, notices, faults }
+    const runCounts = replay?.counts ?? counts
+    const found = { rowsRead, rowsInvalid, invalidSamples, undecided, counts: runCounts, notices, faults }
     const to = deliveredTo(definition.destination)
-    // A replay removes what was removed before.
+    // A replay needs no approval, since it only repeats removals that were sent before.
     const removals = replay === null ? removalsToApprove(definition, run, detected.diff) : null
-    const toApprove = destinationToApprove(tenure.life, to, detected.diff) ?? removals
+    const toApprove = destinationToApprove(owned.life, to, detected.diff) ?? removals
     const records = replay?.requests ?? detectedRows(counts) + settled
-    const { next } = await tenure.tell({ kind: 'detected', found, records, toApprove, to })
+    const { next } = await owned.step({ kind: 'detected', found, records, toApprove, to })
     const { isStillSo } = await reading.rows()
     const foundAll = purpose === undefined && rowsInvalid === 0 && undecided === 0 && faults.length === 0
     if (records === 0 && toApprove === null && foundAll && isStillSo !== undefined) {
       const { definition: hash, run: number } = this.#atWork.run
       const looked = { definition: hash, ends, isModelStillSo: isStillSo, at: deps.now(), found }
-      tenure.looked = { ...looked, run: number ?? 0 }
+      owned.looked = { ...looked, run: number ?? 0 }
     }
     if (next === 'await-approval') signal.throwIfAborted()
     if (next !== 'publish') return { next, toApprove }
@@ -186,27 +187,27 @@ export class RunExecution {
   }
 
   /**
-   * What a run of the schedule finds that comes behind one which found nothing to do: nothing, as long as
-   * neither the model nor the topics have changed. Null where rows have to be compared.
+   * Returns the findings of the run before, if that run found nothing to do, this one is of the schedule, and
+   * neither the model nor the topics have changed since. Null: rows have to be compared.
    */
   #unchanged(definition: Definition, ends: string): Extract<Fact, { kind: 'detected' }> | null {
-    const tenure = this.#tenure
-    const { looked } = tenure
-    tenure.looked = null
+    const owned = this.#owned
+    const { looked } = owned
+    owned.looked = null
     const { run } = this.#atWork
     if (looked === null || run.cause !== 'schedule' || run.run !== looked.run + 1) return null
-    const age = tenure.deps.now() - looked.at
-    if (run.definition !== looked.definition || run.faults.length > 0 || age < 0 || age > LOOKED_FOR_MS)
+    const age = owned.deps.now() - looked.at
+    if (run.definition !== looked.definition || run.faults.length > 0 || age < 0 || age > MAX_LOOKED_MS)
       return null
     if (ends !== looked.ends || !looked.isModelStillSo()) return null
-    tenure.looked = { ...looked, run: run.run }
+    owned.looked = { ...looked, run: run.run }
     const to = deliveredTo(definition.destination)
     return { kind: 'detected', found: looked.found, records: 0, toApprove: null, to }
   }
 
-  /** Where the topics end that the delivered state follows from. */
+  /** Resolves with the ends of the topics that the delivered state follows from, as one text. */
   async #endsOfState(signal: AbortSignal): Promise<string> {
-    const { deps, ownership } = this.#tenure
+    const { deps, ownership } = this.#owned
     const { partitions, topics } = ownership
     const { changes, retry, captured } = topics
     const ends = [changes, retry, captured].flatMap(topic =>
@@ -228,19 +229,20 @@ export class RunExecution {
     const { cause, scope } = run
     if (cause !== 'replay') return null
     const command = askedBy(run)
-    const { deps, ownership } = this.#tenure
+    const { deps, ownership } = this.#owned
     const { incarnation, partitions } = ownership
-    const of = { sync, incarnation, partitions }
+    const recorded = { sync, incarnation, partitions }
     const triggers = triggeredOps(spec)
-    return await planReplay({ ...deps, of, scope: scope?.replay ?? ANY, command, triggers, state, signal })
+    const replay = scope?.replay ?? ANY
+    return await planReplay({ ...deps, recorded, scope: replay, command, triggers, state, signal })
   }
 
   /**
-   * Ends keys in `changes` that have been gone for long (PROTOCOL.md §1). Its tombstones name no run. So a
-   * run that is cut here has published nothing.
+   * Ends keys in `changes` that have been gone for long (PROTOCOL.md §1). Tombstones name no run. So a run
+   * that is interrupted here has published nothing.
    */
   async #endGone(state: DeliveredState, signal: AbortSignal): Promise<void> {
-    const { deps, ownership, ends } = this.#tenure
+    const { deps, ownership, ends } = this.#owned
     const end = (keys: readonly EndedKey[]): Promise<void> =>
       endKeys(ownership, 'changes', { keys, signal: ends.abort })
     await state.endGone(deps.now() - GONE_KEPT_MS, end, { signal })
@@ -251,17 +253,17 @@ export class RunExecution {
     { detected, replay }: { readonly detected: Detected; readonly replay: ReplayPlan | null },
     detecting: Disposable,
   ): Promise<Next> {
-    const tenure = this.#tenure
-    const { deps, sync, ownership, ends } = tenure
+    const owned = this.#owned
+    const { deps, sync, ownership, ends } = owned
     const { incarnation } = ownership
     const { drain, abort } = ends
     const schema = changeSchema(detected.columns)
     const encoder = await deps.io.changeEncoder({ sync, incarnation, schema }, { signal: drain })
-    await tenure.tell({ kind: 'prepared' })
+    await owned.step({ kind: 'prepared' })
     this.#cancel.throwIfAborted()
     drain.throwIfAborted()
     detecting[Symbol.dispose]()
-    await tenure.tell({ kind: 'publishing', at: deps.now() })
+    await owned.step({ kind: 'publishing', at: deps.now() })
     const options = {
       io: deps.io,
       ownership,
@@ -273,25 +275,25 @@ export class RunExecution {
       ...(replay === null ? {} : { replayed: replay.recorded(abort) }),
     }
     const complete = await publishChanges(detected.diff, options).catch((error: unknown) =>
-      this.#leaveToSealing(error),
+      this.#leaveToTakeover(error),
     )
-    if (!complete) return (await tenure.tell({ kind: 'cut-short', at: deps.now() })).next
+    if (!complete) return (await owned.step({ kind: 'publishing-cancelled', at: deps.now() })).next
     const { counts } = this.#atWork.run
     for (const op of OPS) deps.stageMetrics?.published(sync, op, countsOf(counts, op).detected)
-    // A successor adopts what is published, and writes that it is.
+    // A drain leaves it to the successor to write that the run is published.
     drain.throwIfAborted()
-    return (await tenure.tell({ kind: 'published', at: deps.now() })).next
+    return (await owned.step({ kind: 'published', at: deps.now() })).next
   }
 
   /**
-   * Has the state keep what was published, so that the next run need not read it. That is worth no failure,
-   * and no wait of somebody who ends the run: the topics have all of it.
+   * Has the state keep the rows that were published, so that the next run need not read them. The topics have
+   * them, too. So a failure here fails no run, and a cancel does not wait for it.
    */
   async #keep(state: DeliveredState, { sync: spec, sync: { name: sync } }: Definition): Promise<void> {
-    const { deps, ownership } = this.#tenure
+    const { deps, ownership } = this.#owned
     const { partitions, topics } = ownership
     const { run, runId } = this.#atWork.run
-    const signal = AbortSignal.any([this.#waits, this.#tenure.ends.abort])
+    const signal = AbortSignal.any([this.#waits, this.#owned.ends.abort])
     if (run === null) return
     try {
       const ends: number[] = []
@@ -304,13 +306,13 @@ export class RunExecution {
   }
 
   /**
-   * Leaves a run that is published in part to a takeover from this same process, which reads what is there
-   * and seals it.
+   * Leaves a run that is published in part to another takeover by this process. It reads what is written, and
+   * writes the missing markers.
    */
-  async #leaveToSealing(error: unknown): Promise<never> {
-    if (concernOf(error) === 'transient' || this.#tenure.ends.drain.aborted) throw error
+  async #leaveToTakeover(error: unknown): Promise<never> {
+    if (concernOf(error) === 'transient' || this.#owned.ends.drain.aborted) throw error
     await this.#note(error)
-    throw new SluiceError('writer-dead', 'the run is to be sealed', { cause: error, retryable: true })
+    throw new SluiceError('writer-dead', 'publishing has failed', { cause: error, retryable: true })
   }
 
   /**
@@ -319,53 +321,51 @@ export class RunExecution {
    */
   async #feed(
     state: DeliveredState,
-    of: Required<Pick<FeedOptions, 'whyEmpty' | 'beforeRows' | 'signal'>>,
+    { whyEmpty, beforeRows, signal }: Required<Pick<FeedOptions, 'whyEmpty' | 'beforeRows' | 'signal'>>,
   ): Promise<RunState['faults']> {
-    const { deps, ownership } = this.#tenure
+    const { deps, ownership } = this.#owned
     const { incarnation, partitions, topics } = ownership
     const { faults, run, runId } = this.#atWork.run
     if (run === null) throw new SluiceError('internal', `run ${runId} has no number yet`)
     const fedFor = (): FedFor => ({ run, at: deps.now() })
-    const { whyEmpty, beforeRows, signal } = of
     const options = { ...deps, topics, partitions, incarnation, faults, fedFor, beforeRows, signal }
     const feed = async (why: string | undefined): Promise<RunState['faults']> => {
-      const teller = this.#restoringTeller()
-      const told = { onProgress: (progress: Restoring) => teller.tell(progress) }
-      const left = await feedState(state, {
+      const reporter = this.#restoringReporter()
+      const faultsLeft = await feedState(state, {
         ...options,
-        ...told,
+        onProgress: (progress: Restoring) => reporter.report(progress),
         ...(why === undefined ? {} : { whyEmpty: why }),
       })
-      await teller.end()
-      return left
+      await reporter.end()
+      return faultsLeft
     }
     try {
-      // Before the first run there is nothing that could have been kept.
+      // Before the first run there is no cache that could be missing.
       return await feed(run === 1 ? undefined : whyEmpty)
     } catch (error) {
       if (!isSluiceError(error, 'corrupt')) throw error
       await state.reset()
       return await feed(error.message)
     } finally {
-      await this.#tenure.tell({ kind: 'restored' })
+      await this.#owned.step({ kind: 'restored' })
     }
   }
 
-  #restoringTeller(): RestoringTeller {
-    const { deps, sync } = this.#tenure
+  #restoringReporter(): RestoringReporter {
+    const { deps, sync } = this.#owned
     const { logger, steadyNow = () => performance.now() } = deps
     const write = async (restoring: Restoring | null): Promise<void> => {
-      await this.#tenure.tell({ kind: 'restoring', restoring })
+      await this.#owned.step({ kind: 'restoring', restoring })
     }
-    return new RestoringTeller({ sync, logger, steadyNow, write })
+    return new RestoringReporter({ sync, logger, steadyNow, write })
   }
 
   /**
-   * The file for the model's result. Files that killed runs of the sync left there are removed. The folder is
-   * made anew if somebody has deleted it since the last run.
+   * Resolves with the path of the file for the model's result. Removes files that killed runs of the sync
+   * left there, and makes the folder anew if somebody has deleted it.
    */
   async #extractFile(incarnation: string): Promise<string> {
-    const { deps, sync } = this.#tenure
+    const { deps, sync } = this.#owned
     const folder = join(deps.dataDir, 'tmp')
     makeFolder(folder)
     const prefix = `${sync}.${incarnation}.`
@@ -375,7 +375,7 @@ export class RunExecution {
   }
 }
 
-/** The destination, if the delivered state is of another one; null if the run may go on. */
+/** Returns the change of destination to approve, if the delivered state is of another one; else null. */
 function destinationToApprove(
   { deliveredTo: from }: SyncLife,
   to: DeliveredTo,
@@ -386,7 +386,7 @@ function destinationToApprove(
   return destination === null ? null : { removed, rows, samples: [], destination }
 }
 
-/** The removals that the removal guard wants somebody to approve; null if the run may go on (R6). */
+/** Returns the removals that the removal guard wants somebody to approve; null if the run may go on (R6). */
 function removalsToApprove({ sync }: Definition, run: RunState, diff: Diff): HeldRemovals | null {
   const removed = countsOf(diff.counts, 'removed').detected
   const { keysBefore: rows, removedSamples: samples, rowsRead, rowsInvalid } = diff
@@ -407,7 +407,7 @@ function assertSaid({ sync: { name, firstRun } }: Definition, counts: Diff['coun
   )
 }
 
-/** Aborts when a run has lasted for as long as its sync allows, until it is disposed. */
+/** Makes a signal that aborts when a run has lasted for its `maxDuration`, until it is disposed. */
 function deadlineOf({ sync }: Definition): Disposable & { readonly signal: AbortSignal } {
   const { maxDuration } = sync
   const ending = new AbortController()
@@ -417,7 +417,7 @@ function deadlineOf({ sync }: Definition): Disposable & { readonly signal: Abort
   return { signal: ending.signal, [Symbol.dispose]: () => clearTimeout(timer) }
 }
 
-/** A signal that aborts with another, until it is disposed. */
+/** Makes a signal that aborts with another one, until it is disposed. */
 function followingUntilDisposed(signal: AbortSignal): Disposable & { readonly signal: AbortSignal } {
   const follower = new AbortController()
   const onAbort = (): void => follower.abort(signal.reason)
@@ -430,8 +430,7 @@ function followingUntilDisposed(signal: AbortSignal): Disposable & { readonly si
 }
 
 /**
- * True for failures of the log or of the ownership. They are not the run's own, and another takeover mends
- * them. Every other failure fails the run.
+ * True for failures of the log or of the ownership, which another takeover mends. All others fail the run.
  */
 function isLogFailure(error: unknown): boolean {
   return isSluiceError(error, 'fenced') || isSluiceError(error, 'writer-dead')

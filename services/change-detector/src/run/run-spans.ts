@@ -12,7 +12,7 @@ export function traceRun(traces: Traces | null | undefined, sync: string, run: E
   for (const span of runSpans(sync, run)) traces.take(span)
 }
 
-/** A run that never began has one span: how long it was queued. */
+/** Returns the spans of a run. A run that never began has one span: the time in the queue. */
 function runSpans(sync: string, run: EndedRun): readonly Span[] {
   const { runId, startedAt, queuedAt, endedAt, phases, error, status } = run
   if (endedAt === null) return []

@@ -8,7 +8,7 @@ import type { RunEvent } from '@sluice/contracts/records'
 import type { Fired } from '@sluice/contracts/run-records'
 import { isEnded } from '@sluice/domain/run-status'
 import { findRuns } from '@sluice/runs/machine/find-runs'
-import { schedulePause } from '@sluice/runs/machine/parking'
+import { schedulePause } from '@sluice/runs/machine/deaths'
 import { laterFired } from '@sluice/runs/machine/run-events'
 import { step } from '@sluice/runs/machine/step'
 import type { Fact, Next, Step, SyncLife } from '@sluice/runs/machine/sync-life'
@@ -48,7 +48,7 @@ class History {
   look(): void {
     if (schedulePause(this.events.values(), this.now) !== null) return
     const fired = [...this.events.values()].map(event => event.fired).reduce(laterFired, null)
-    const due = this.#dues.of('people', this.#schedule, { fired, now: this.now })
+    const due = this.#dues.report('people', this.#schedule, { fired, now: this.now })
     if (due === null) return
     this.looks += 1
     this.#pending = due
@@ -58,7 +58,7 @@ class History {
     if (this.#pending === null) return
     const runId = this.#newId()
     const due = { kind: 'due', fired: this.#pending, runId, partitions: 2, at: this.now } as const
-    this.#tell(due)
+    this.#step(due)
     if (isFired(this.#life, due)) this.#pending = null
   }
 
@@ -74,21 +74,21 @@ class History {
       scope: null,
     } as const
     const offset = this.#life.lastCommand + 1
-    this.#tell({ kind: 'asked', command, offset, incarnation: 'i', partitions: 2, at: this.now })
+    this.#step({ kind: 'asked', command, offset, incarnation: 'i', partitions: 2, at: this.now })
   }
 
   /** Takes the next run up, or ends the one at work. */
   work(): void {
-    if (this.#life.atWork === null) this.#tell({ kind: 'idle', at: this.now })
+    if (this.#life.atWork === null) this.#step({ kind: 'idle', at: this.now })
     else {
-      this.#tell({ kind: 'failed', error: new Error('no rows today'), at: this.now })
-      this.#tell({ kind: 'released' })
+      this.#step({ kind: 'failed', error: new Error('no rows today'), at: this.now })
+      this.#step({ kind: 'released' })
     }
   }
 
   /** The run that is taken up begins. From now on the death of its process counts. */
   begin(): void {
-    if (this.#life.atWork?.phase === 'taken') this.#tell({ kind: 'begun', definition: 'd' })
+    if (this.#life.atWork?.phase === 'taken') this.#step({ kind: 'begun', definition: 'd' })
   }
 
   /** Nothing but the topic is left. */
@@ -98,8 +98,8 @@ class History {
     this.#life = findRuns({ events: this.events }, 'people', [])
     if (this.#life.atWork === null) return
     // The run that was begun, or taken and cancelled.
-    let { next } = this.#tell({ kind: 'inspected', tails: [] })
-    while (this.#life.atWork !== null) next = this.#tell(this.#endOfLeft(next)).next
+    let { next } = this.#step({ kind: 'inspected', tails: [] })
+    while (this.#life.atWork !== null) next = this.#step(this.#endOfLeft(next)).next
   }
 
   #endOfLeft(next: Next): Fact {
@@ -120,7 +120,7 @@ class History {
     return `RUN${String(this.#ids).padStart(4, '0')}`
   }
 
-  #tell(fact: Fact): Step {
+  #step(fact: Fact): Step {
     const told = step(this.#life, fact)
     const { life, events } = told
     this.#life = life

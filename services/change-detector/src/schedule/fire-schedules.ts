@@ -1,92 +1,91 @@
-/** Tells the syncs of one partition when they are due (docs/RUNS.md). */
+/** Fires the schedules of the syncs of one partition (docs/RUNS.md). */
 import type { Fired } from '@sluice/contracts/run-records'
 import { sleep } from '@sluice/flow/sleep'
 import type { Logger } from '@sluice/runtime/logger'
 import type { StageMetrics } from '@sluice/partition/stage-metrics'
-import { schedulePause } from '@sluice/runs/machine/parking'
+import { schedulePause } from '@sluice/runs/machine/deaths'
 import { laterFired } from '@sluice/runs/machine/run-events'
 import type { RunsView, SyncRuns } from '@sluice/runs/runs-view'
 import { homePartition } from '@sluice/topics/topics'
 import { firedUntil } from '@sluice/runs/machine/take-due'
 import type { SyncSchedules, SyncSchedule } from './sync-schedules.ts'
 
-/** An end that lies further ahead comes from a clock that was wrong. */
+/** An instant that lies further ahead comes from a clock that was wrong. */
 const WRONG_CLOCK_MS = 3_600_000
 
-interface Told {
+interface Reported {
   readonly by: string
-  /** Every instant up to this one was told. */
+  /** Every instant up to this one was reported. */
   readonly until: number
   readonly next: number | null
 }
 
 /**
- * Says which syncs are due. An instant that was missed while no detector was up, or while the sync was
- * paused, is due once. It is pure but for what it remembers: it looks at no clock.
+ * Finds the instants that are due. It looks at no clock. An instant that was missed while no detector was up,
+ * or while the sync was paused, is due once.
  *
- * It says of an instant once that it is due. The sync's owner decides what becomes of it, since the owner
- * knows for certain which instants have had their run. An owner that dies leaves that in the topic `runs`,
- * from which the next detector begins here.
+ * Each instant is reported once. The sync's owner decides what becomes of it, since the owner knows for
+ * certain which instants have had their run. The runs of a dead owner stand in the topic `runs`, from which
+ * the next detector begins here.
  */
 export class DueSyncs {
-  readonly #told = new Map<string, Told>()
+  readonly #reported = new Map<string, Reported>()
 
   /**
-   * The latest instant that is due by `now` and was not told; null if there is none. `fired` is what `runs`
-   * tells of the sync.
+   * Reports the latest instant that is due by `now`; null if there is none, or it was reported before.
+   * `fired` is how far the schedule has started runs, as the topic `runs` has it.
    */
-  of(
+  report(
     sync: string,
     { instants, by, since }: SyncSchedule,
     { fired, now }: { fired: Fired | null; now: number },
   ): Fired | null {
-    const known = this.#told.get(sync)
-    const told = known?.by === by && known.until <= now + WRONG_CLOCK_MS ? known : null
-    if (told !== null && (told.next === null || told.next > now)) return null
+    const known = this.#reported.get(sync)
+    const reported = known?.by === by && known.until <= now + WRONG_CLOCK_MS ? known : null
+    if (reported !== null && (reported.next === null || reported.next > now)) return null
     const begin =
-      told?.until ?? (fired?.by === by ? (firedUntil({ fired }, now) ?? now) : Math.min(since, now))
+      reported?.until ?? (fired?.by === by ? (firedUntil({ fired }, now) ?? now) : Math.min(since, now))
     const at = instants.latest(begin, now)
     const next = instants.next(Math.max(begin, now))
-    this.#told.set(sync, { by, until: at ?? begin, next })
+    this.#reported.set(sync, { by, until: at ?? begin, next })
     return at === null ? null : { at, by, next }
   }
 
-  /** When the first of the syncs is due next; Infinity if none is. */
+  /** Returns when the first of the syncs is due next; Infinity if none is. */
   nextOf(syncs: Iterable<string>): number {
     let next = Infinity
-    for (const sync of syncs) next = Math.min(next, this.#told.get(sync)?.next ?? Infinity)
+    for (const sync of syncs) next = Math.min(next, this.#reported.get(sync)?.next ?? Infinity)
     return next
   }
 
   /** Forgets syncs that have no schedule any more. */
   keep(syncs: ReadonlyMap<string, unknown>): void {
-    for (const sync of this.#told.keys()) if (!syncs.has(sync)) this.#told.delete(sync)
+    for (const sync of this.#reported.keys()) if (!syncs.has(sync)) this.#reported.delete(sync)
   }
 }
 
-/** Clocks may be set meanwhile. */
+/** The clock is looked at this often, at least, since somebody may set it. */
 const MAX_LOOK_MS = 30_000
 
+interface FireOptions {
+  readonly schedules: SyncSchedules
+  readonly runs: RunsView
+  readonly partition: number
+  readonly now: () => number
+  readonly fire: (sync: string, fired: Fired) => void
+  readonly stageMetrics?: Pick<StageMetrics, 'parked'> | undefined
+  readonly logger: Pick<Logger, 'error'>
+}
+
 /**
- * Calls `fire` for each instant until it is aborted; the view of the runs has caught up before. Of several
- * instants that have passed, only the latest is told. Instants of a sync whose schedule pauses, since
- * processes died at work on it, are told once the pause is over (PROTOCOL.md §11).
+ * Calls `fire` for each instant until it is aborted. The view of the runs must have caught up before. Of
+ * several instants that have passed, only the latest is fired. The schedule of a sync at which processes died
+ * pauses: its instants are fired once the pause is over (PROTOCOL.md §11).
  */
-export async function fireSchedules(
-  of: {
-    readonly schedules: SyncSchedules
-    readonly runs: RunsView
-    readonly partition: number
-    readonly now: () => number
-    readonly fire: (sync: string, fired: Fired) => void
-    readonly stageMetrics?: Pick<StageMetrics, 'parked'> | undefined
-    readonly logger: Pick<Logger, 'error'>
-  },
-  signal: AbortSignal,
-): Promise<void> {
-  const { schedules, runs, partition, now, fire } = of
+export async function fireSchedules(options: FireOptions, signal: AbortSignal): Promise<void> {
+  const { schedules, runs, partition, now, fire } = options
   const dues = new DueSyncs()
-  using pauses = new Pauses(of)
+  using pauses = new Pauses(options)
   while (!signal.aborted) {
     const seen = schedules.changes.version
     const at = now()
@@ -96,8 +95,8 @@ export async function fireSchedules(
     for (const [sync, schedule] of own) {
       if (pauses.has(sync)) continue
       const known = runs.of(sync)
-      const due = dues.of(sync, schedule, { fired: firedOf(known), now: at })
-      // While a run awaits approval, no other takes its place but for somebody who asks.
+      const due = dues.report(sync, schedule, { fired: firedOf(known), now: at })
+      // While a run awaits approval, the schedule starts none: another run would take its place.
       if (due !== null && !isHeld(known)) fire(sync, due)
     }
     const next = Math.min(dues.nextOf([...own.keys()].filter(sync => !pauses.has(sync))), pauses.next)
@@ -113,15 +112,15 @@ export async function fireSchedules(
 
 /** The syncs whose schedules pause. A metric shows them, and the log says why, once for each pause. */
 class Pauses implements Disposable {
-  readonly #of: Parameters<typeof fireSchedules>[0]
+  readonly #options: FireOptions
   #until = new Map<string, number | null>()
 
-  constructor(of: Parameters<typeof fireSchedules>[0]) {
-    this.#of = of
+  constructor(options: FireOptions) {
+    this.#options = options
   }
 
   look(syncs: ReadonlyMap<string, unknown>, at: number): void {
-    const { runs, stageMetrics, logger } = this.#of
+    const { runs, stageMetrics, logger } = this.#options
     const before = this.#until
     this.#until = new Map()
     for (const sync of syncs.keys()) {
@@ -131,8 +130,8 @@ class Pauses implements Disposable {
       this.#until.set(sync, until)
       stageMetrics?.parked(sync, deaths)
       if (until === null || before.get(sync) === until) continue
-      const what = { sync, deaths, until: new Date(until).toISOString() }
-      logger.error(what, 'the sync is parked: its schedule pauses, since processes died at work on it')
+      const facts = { sync, deaths, until: new Date(until).toISOString() }
+      logger.error(facts, 'the schedule of the sync pauses, since processes died at work on it')
     }
     for (const sync of before.keys()) if (!this.#until.has(sync)) stageMetrics?.parked(sync, 0)
   }

@@ -1,6 +1,6 @@
 /**
- * The schedules of all syncs, as the topic `resources` has them now. One for each process, which tails the
- * topic. Nothing is told before it has come to the topic's end: an earlier record may have another schedule.
+ * The schedules of all syncs, as the topic `resources` has them now. Each process tails the topic once. It
+ * gives no schedule before it has come to the topic's end, since a later record may have another one.
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { ResourceRecord } from '@sluice/contracts/document-records'
@@ -15,14 +15,14 @@ import { decodeShared } from '@sluice/topics/owned-reader'
 import type { RecordIo } from '@sluice/topics/record-io'
 import { at, keyText, sharedTopics } from '@sluice/topics/topics'
 
-const PAUSE_AFTER_SETBACK_MS = 1_000
+const PAUSE_AFTER_FAILURE_MS = 1_000
 const KEY = 'sync/'
 
 export interface SyncSchedule {
   readonly instants: Instants
   /** The schedule as JSON: another text is another schedule. */
   readonly by: string
-  /** When it was written, in ms since 1970. An instant before that is none of its own. */
+  /** When it was written, in ms since 1970. Its instants come after that. */
   readonly since: number
 }
 
@@ -46,7 +46,7 @@ export class SyncSchedules {
     this.#onTransientFailure = onTransientFailure
   }
 
-  /** By sync. A sync that runs only when somebody asks, or is paused, is not among them. */
+  /** The schedules by sync, without those of paused syncs. Empty until the topic is read to its end. */
   get all(): ReadonlyMap<string, SyncSchedule> {
     return this.#isComplete ? this.#known : new Map()
   }
@@ -70,7 +70,7 @@ export class SyncSchedules {
         if (signal.aborted) return
         if (!isSluiceError(error) || !error.retryable) throw error
         this.#onTransientFailure(error)
-        await sleep(PAUSE_AFTER_SETBACK_MS, { signal }).catch(() => undefined)
+        await sleep(PAUSE_AFTER_FAILURE_MS, { signal }).catch(() => undefined)
       }
     }
   }
@@ -103,7 +103,7 @@ export class SyncSchedules {
   }
 }
 
-/** Null, too, for a record that cannot be read: it fails the runs that somebody asks for. */
+/** Returns null also for a record that cannot be read. It fails the runs that somebody asks for. */
 function scheduleOf({ spec }: ResourceRecord, since: number): SyncSchedule | null {
   try {
     const resource = parseResource(spec)

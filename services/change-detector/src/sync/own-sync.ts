@@ -29,14 +29,15 @@ export class SyncOwnership implements AsyncDisposable {
 
   constructor(
     deps: OwnSyncDeps,
-    of: { readonly sync: string; readonly incarnation: string; readonly owners: readonly Ownership[] },
+    options: { readonly sync: string; readonly incarnation: string; readonly owners: readonly Ownership[] },
   ) {
+    const { sync, incarnation, owners } = options
     this.#deps = deps
-    this.sync = of.sync
-    this.incarnation = of.incarnation
-    this.#owners = of.owners
-    this.partitions = of.owners.length
-    this.topics = syncTopics(deps.prefix, of.sync)
+    this.sync = sync
+    this.incarnation = incarnation
+    this.#owners = owners
+    this.partitions = owners.length
+    this.topics = syncTopics(deps.prefix, sync)
   }
 
   owner(partition: number): Ownership {
@@ -46,7 +47,7 @@ export class SyncOwnership implements AsyncDisposable {
     return owner
   }
 
-  /** Offset of the takeover marker in partition 0 of `changes`, which the run events name. */
+  /** Offset of the takeover marker in partition 0 of `changes`. Run events name it as their writer. */
   get marker(): number {
     return this.owner(0).owner(at(this.topics.changes, 0))
   }
@@ -83,14 +84,14 @@ export class SyncOwnership implements AsyncDisposable {
 /** Reads what the last run left in each partition of `changes`; needs no ownership. */
 export async function readTails(
   deps: Pick<OwnSyncDeps, 'log' | 'io'>,
-  of: {
+  options: {
     readonly topics: SyncTopics
     readonly incarnation: string
     readonly partitions: number
     readonly signal: AbortSignal
   },
 ): Promise<readonly PartitionTail[]> {
-  const { topics, incarnation, partitions, signal } = of
+  const { topics, incarnation, partitions, signal } = options
   const targets = Array.from({ length: partitions }, (_, partition) => at(topics.changes, partition))
   return Promise.all(
     targets.map(async target =>
@@ -115,12 +116,12 @@ function tailOf(target: TopicPartition, last: Placed | null): PartitionTail {
 }
 
 /**
- * Takes over all partitions of a sync, whose topics exist. Rejects with `fenced` if another detector does the
- * same.
+ * Takes over all partitions of a sync, whose topics must exist. Rejects with `fenced` if another detector
+ * does the same.
  */
 export async function ownSync(
   deps: OwnSyncDeps,
-  of: {
+  options: {
     readonly sync: string
     readonly incarnation: string
     readonly partitions: number
@@ -128,7 +129,7 @@ export async function ownSync(
   },
 ): Promise<SyncOwnership> {
   const { log, io, prefix } = deps
-  const { sync, incarnation, signal } = of
+  const { sync, incarnation, partitions, signal } = options
   const topics = syncTopics(prefix, sync)
   const runs = at(sharedTopics(prefix).runs, homePartition(sync))
   const take = (partition: number): Promise<Ownership> => {
@@ -136,11 +137,11 @@ export async function ownSync(
     const targets = partition === 0 ? [...own, runs] : own
     return takeOver({ log, io, prefix, stage: 'changes', sync, incarnation, partition, targets, signal })
   }
-  // Of two detectors that take over at once, one is refused here, and leaves the rest to the other.
+  // If two detectors take over at once, one is refused here, and leaves the rest to the other.
   const first = take(0)
   await first
   const taken = [first]
-  for (let partition = 1; partition < of.partitions; partition += 1) taken.push(take(partition))
+  for (let partition = 1; partition < partitions; partition += 1) taken.push(take(partition))
   try {
     return new SyncOwnership(deps, { sync, incarnation, owners: await Promise.all(taken) })
   } catch (error) {

@@ -1,9 +1,9 @@
 /** The instant of a sync's schedule that its owner has not answered yet, and when the next one comes. */
 import type { Fired } from '@sluice/contracts/run-records'
 
-/** A sync that runs more often keeps its owner between runs: to take it over costs more than to keep it. */
+/** An owner keeps a sync between runs that are at most this far apart: another takeover would cost more. */
 const KEEPS_UP_TO_MS = 60_000
-/** How late the next instant may be told before the owner lets go. */
+/** How late the next instant may come before the owner lets go. */
 const GRACE_MS = 5_000
 
 export class PendingDue {
@@ -21,12 +21,12 @@ export class PendingDue {
     this.#keepsUntil = next !== null && next - at <= KEEPS_UP_TO_MS ? next + GRACE_MS : 0
   }
 
-  /** It is answered, unless a later one has taken its place. */
+  /** Drops an instant that is answered, unless a later one has taken its place. */
   done(fired: Fired | null): void {
     if (this.#fired === fired) this.#fired = null
   }
 
-  /** For how long, in ms, the owner keeps the sync though there is nothing to do. */
+  /** The time, in ms, for which the owner still keeps the sync though there is nothing to do. */
   keepsForMs(now: number): number {
     return Math.max(0, Math.min(this.#keepsUntil - now, KEEPS_UP_TO_MS + GRACE_MS))
   }

@@ -1,6 +1,6 @@
 /**
  * A reset: the sync gets a new incarnation, and its topics go (PROTOCOL.md §12). The next run makes them
- * again. A reset that is cut is done again from the start, with the same result: the topics of the old
+ * again. An interrupted reset is done again from the start, with the same result: the topics of the old
  * incarnation are gone or empty. Once the new incarnation is written, nothing of the old one counts any more.
  */
 import type { RunEvent } from '@sluice/contracts/records'
@@ -11,15 +11,15 @@ import { syncTopics } from '@sluice/topics/topics'
 import { appendRunEvent } from '@sluice/runs/run-event-record'
 import type { RunState } from '@sluice/runs/machine/run-events'
 import type { RunnerDeps } from './runner-deps.ts'
-import type { Tenure } from './tenure.ts'
+import type { OwnedSync } from './owned-sync.ts'
 
 /**
- * Carries out the reset that is at work. Its event is written. A detector that is no longer the owner could
- * not write it, so it takes nothing away from the owner. Nothing of the old incarnation may be written
- * afterwards: the tenure is over.
+ * Carries out the reset that is at work. Its event is written before: a detector that is no longer the owner
+ * could not write it, so it takes nothing away from the owner. The caller must write nothing of the old
+ * incarnation afterwards.
  */
-export async function resetSync(tenure: Tenure, run: RunState): Promise<void> {
-  const { deps, sync, ownership, ends } = tenure
+export async function resetSync(owned: OwnedSync, run: RunState): Promise<void> {
+  const { deps, sync, ownership, ends } = owned
   const { incarnation: old } = ownership
   await forgetSync(deps, sync, { old, run, signal: ends.drain })
 }
@@ -28,44 +28,42 @@ export async function resetSync(tenure: Tenure, run: RunState): Promise<void> {
 export async function forgetSync(
   deps: RunnerDeps,
   sync: string,
-  of: { readonly old: string; readonly run: RunState; readonly signal: AbortSignal },
+  options: { readonly old: string; readonly run: RunState; readonly signal: AbortSignal },
 ): Promise<void> {
-  const { old, run, signal } = of
+  const { old, run, signal } = options
   await deps.log.deleteTopics(Object.values(syncTopics(deps.prefix, sync)), { signal })
-  // Of a sync that was deleted, nothing stays. Whoever sees the end of its reset may end this process.
+  // The deletion ends first: a command that sees the end of the reset may end this process.
   const isDeleted = (await readResources(deps, { signal })).has(deletionKey(sync))
   if (isDeleted) await endDeletion(deps, sync, { signal })
-  // One that has none gets it with its next run. It may have been deleted before.
+  // A sync without an incarnation, such as one that was deleted before, gets it with its next run.
   else if ((await knownIncarnation(deps, sync, { signal })) !== null)
     await renewIncarnation(deps, { sync, old }, { signal })
   await endReset(deps, sync, { run, signal })
 }
 
 /** Ends a reset that an earlier detector began, if the new incarnation is written already. */
-export async function endCutReset(
+export async function endInterruptedReset(
   deps: RunnerDeps,
   runs: SyncRuns | undefined,
-  of: { readonly incarnation: string; readonly signal: AbortSignal },
+  { incarnation, signal }: { readonly incarnation: string; readonly signal: AbortSignal },
 ): Promise<void> {
-  if (runs === undefined || runs.incarnation === of.incarnation) return
+  if (runs === undefined || runs.incarnation === incarnation) return
   for (const event of runs.events.values())
     if (event.cause === 'reset' && event.status === 'queued')
-      await endReset(deps, runs.sync, { run: event, signal: of.signal })
+      await endReset(deps, runs.sync, { run: event, signal })
 }
 
 async function endReset(
   deps: RunnerDeps,
   sync: string,
-  of: { readonly run: RunState; readonly signal: AbortSignal },
+  { run, signal }: { readonly run: RunState; readonly signal: AbortSignal },
 ): Promise<void> {
   const { now } = deps
-  const { signal } = of
   const incarnation = (await knownIncarnation(deps, sync, { signal })) ?? ''
-  const { startedAt } = of.run
   const event: RunEvent = {
-    ...of.run,
+    ...run,
     ...{ sync, incarnation, marker: -1 },
-    ...{ status: 'success', startedAt: startedAt ?? now(), endedAt: now() },
+    ...{ status: 'success', startedAt: run.startedAt ?? now(), endedAt: now() },
   }
   await appendRunEvent(deps, event, { signal })
 }

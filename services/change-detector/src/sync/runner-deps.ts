@@ -1,4 +1,4 @@
-/** What running a sync needs from outside. */
+/** The dependencies of running a sync, which `compose.ts` chooses. */
 import type { Definition } from '@sluice/contracts/resources'
 import type { DeliveredState } from '@sluice/delivered-state/port'
 import type { Slots } from '@sluice/flow/slots'
@@ -12,9 +12,9 @@ import type { RecordIo } from '@sluice/topics/record-io'
 import type { RunsView } from '@sluice/runs/runs-view'
 import type { Definitions } from '@sluice/resources/stored-documents'
 
-/** The room that a log has, for one that may not grow beyond a size. */
+/** The room of a log that may not grow beyond a size. */
 export interface LogRoom {
-  /** The most that requests and attempts of all syncs may take. */
+  /** Requests and attempts of all syncs may take up to this many bytes. */
   readonly limitBytes: number
   readonly log: {
     /** The bytes of all topics that are not compacted. */
@@ -31,38 +31,37 @@ export interface RunnerDeps {
   readonly definitions: Definitions
   readonly prefix: string
   readonly dataDir: string
-  /** The sync's definition as the resources have it now. Rejects with `not-found`. */
+  /** Resolves with the sync's definition as the resources have it now. Rejects with `not-found`. */
   readonly resolveDefinition: (sync: string, signal: AbortSignal) => Promise<Definition>
   readonly openSource: (definition: Definition) => Promise<Source>
-  readonly openState: (of: {
+  readonly openState: (options: {
     readonly sync: string
     readonly incarnation: string
     readonly partitions: number
-    /** Told why an existing cache is not used. The state then starts empty. */
+    /** Called with the reason if an existing cache is not used. The state then starts empty. */
     readonly onDiscard?: (why: string) => void
   }) => Promise<DeliveredState>
   /** Limits how many syncs are compared at once, since each takes memory; absent: no limit. */
   readonly detections?: Slots | undefined
-  /** Limits how many parked syncs are run at once, since one may end the process; absent: no limit. */
-  readonly suspects?: Slots | undefined
-  /** What requests and attempts may take in the log; absent: as much as the runs of seven days write. */
+  /** Limits the runs of syncs at which processes died, since each may end this one; absent: no limit. */
+  readonly runsAfterDeaths?: Slots | undefined
+  /** Limits the bytes of requests and attempts in the log; absent: those of the last seven days are kept. */
   readonly logRoom?: LogRoom | undefined
   /** Shows whether delivery is at work on a partition; absent: runs wait for delivery without limit. */
   readonly locks?: Locks | undefined
-  /** How often overdue runs are looked at, in ms; default 30 s. */
+  /** The pause between two looks for overdue runs, in ms; default 30 s. */
   readonly overdueLookMs?: number
   readonly newRunId: () => string
   readonly stageMetrics?: StageMetrics | undefined
   /** Absent or null where runs are not traced. */
   readonly traces?: Traces | null | undefined
   /**
-   * True in the embedded profile, where one process does everything. There a run that an earlier process left
-   * was interrupted, even if all its changes were published. Its published changes are delivered all the
-   * same.
+   * True in the embedded profile, where one process does everything. There a run of an earlier process ends
+   * as interrupted, even if all its changes are published. These are delivered all the same.
    */
-  readonly adoptedAreInterrupted: boolean
+  readonly isOneProcess: boolean
   readonly now: () => number
-  /** Milliseconds of a monotonic clock; absent for that of the process. */
+  /** Milliseconds of a monotonic clock; default: `performance.now`. */
   readonly steadyNow?: () => number
   readonly logger: Logger
 }

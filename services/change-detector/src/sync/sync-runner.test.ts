@@ -33,8 +33,8 @@ it('ends a run with the reason where each takeover fails later than a minute int
   using _now = vi.spyOn(performance, 'now').mockImplementation(() => real() + passedMs)
   // Nobody may complete the markers of the run that was cut.
   const log = watchedLog(world.log, async ({ topic }, records) => {
-    const isSealed = records.some(({ key }) => Buffer.from(key).equals(markerKey('run-end', '0')))
-    if (topic !== CHANGES.topic || !isSealed) return
+    const endsEarly = records.some(({ key }) => Buffer.from(key).equals(markerKey('run-end', '0')))
+    if (topic !== CHANGES.topic || !endsEarly) return
     tries += 1
     passedMs += 61_000
     throw refused
@@ -161,7 +161,7 @@ function runnerOn(world: TestLog, parts: Partial<RunnerDeps>) {
     logger,
     now: () => 20,
     newRunId: () => 'NEW',
-    adoptedAreInterrupted: false,
+    isOneProcess: false,
     ...parts,
   }
   const failed = Promise.withResolvers<never>()

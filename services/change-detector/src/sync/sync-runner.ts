@@ -2,8 +2,9 @@
  * Looks after one sync. It takes the sync over when there is something to do, and works on it until there is
  * nothing more. After a failure of the log or of its writer it takes the sync over again.
  *
- * States: idle (unowned) → owned → idle; owned → (setback) → owned; idle or owned → set aside → owned. A
- * command to a sync that is set aside fails. It is also a new try.
+ * States: idle (unowned) → owned → idle; owned → (transient failure) → owned; idle or owned → suspended,
+ * since no process can own it → owned. A command to a suspended sync fails. It also starts a new attempt to
+ * own it.
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import type { Command } from '@sluice/contracts/records'
@@ -17,14 +18,14 @@ import {
   WorkAttempts,
   type Suspender,
 } from '@sluice/partition/failures'
-import { endSetAside } from './end-set-aside.ts'
+import { endSuspended } from './end-suspended.ts'
 import { PendingDue } from './pending-due.ts'
-import { OldRuns } from './tenure.ts'
+import { OldRuns } from './owned-sync.ts'
 import type { Ends } from '@sluice/flow/ends'
 import type { RunnerDeps } from './runner-deps.ts'
-import { SyncTenure, type WaitingCommand } from './sync-tenure.ts'
+import { SyncOwner, type WaitingCommand } from './sync-owner.ts'
 
-const PAUSE_AFTER_SETBACK_MS = 500
+const PAUSE_AFTER_FAILURE_MS = 500
 
 export class SyncRunner {
   readonly sync: string
@@ -39,13 +40,13 @@ export class SyncRunner {
   readonly #startedHere = new Set<string>()
   readonly #oldRuns = new OldRuns()
   /**
-   * How many runs have come to their own end. A run that was cut has not: the one in its place is the same
-   * run, as far as failures are concerned.
+   * How many runs have come to their own end. An interrupted run and the one in its place count as one, as
+   * far as failures are concerned.
    */
   #endedRuns = 0
   /** Notifies of each command. */
   readonly #asked = new Notifier()
-  #tenure: SyncTenure | null = null
+  #owner: SyncOwner | null = null
   /** True after a reset, which may have mended the sync. */
   #mayGoOn = false
   /** True once it has turned out that there is no such sync. */
@@ -55,22 +56,22 @@ export class SyncRunner {
   constructor(
     sync: string,
     deps: RunnerDeps,
-    of: {
+    options: {
       readonly ends: Ends
       /** Asks the group whether this process still has the sync's partition. */
       readonly isMember: () => Promise<boolean>
-      /** Told of a failure that concerns more than this sync. */
+      /** Called with a failure that concerns more than this sync. */
       readonly onFailure: (error: unknown) => void
-      /** Told that there is no such sync, and nothing left to do. */
+      /** Called when there is no such sync, and nothing left to do. */
       readonly onUnknown: () => void
     },
   ) {
     this.sync = sync
     this.#deps = deps
-    this.#ends = of.ends
-    this.#isMember = of.isMember
-    this.#onFailure = of.onFailure
-    this.#onUnknown = of.onUnknown
+    this.#ends = options.ends
+    this.#isMember = options.isMember
+    this.#onFailure = options.onFailure
+    this.#onUnknown = options.onUnknown
   }
 
   /**
@@ -84,7 +85,7 @@ export class SyncRunner {
     return promise
   }
 
-  /** Takes an instant of the schedule. It takes the place of an earlier one that waits. */
+  /** Takes an instant of the schedule, in the place of an earlier one that still waits. */
   fire(fired: Fired): void {
     this.#due.set(fired)
     this.wake()
@@ -92,7 +93,7 @@ export class SyncRunner {
 
   /** Looks whether there is something to do: a command that waits, or a run that an earlier detector left. */
   wake(): void {
-    this.#tenure?.look()
+    this.#owner?.look()
     this.#asked.notify()
     this.#work ??= this.#run()
       .catch(this.#onFailure)
@@ -120,21 +121,21 @@ export class SyncRunner {
       null,
     )
     while (!signal.aborted) {
-      let pauseMs = PAUSE_AFTER_SETBACK_MS
+      let pauseMs = PAUSE_AFTER_FAILURE_MS
       const seen = this.#asked.version
       this.#mayGoOn = false
       this.#isForgotten = false
       attempts.begins()
       try {
-        await using tenure = await SyncTenure.begin(this.sync, this.#deps, {
+        await using owner = await SyncOwner.begin(this.sync, this.#deps, {
           ends: this.#ends,
           isMember: this.#isMember,
           startedHere: this.#startedHere,
           oldRuns: this.#oldRuns,
           onEnd: () => void (this.#endedRuns += 1),
         })
-        this.#tenure = tenure
-        await tenure.work(this.#waiting, this.#due)
+        this.#owner = owner
+        await owner.work(this.#waiting, this.#due)
         attempts.works()
         return
       } catch (error) {
@@ -144,7 +145,7 @@ export class SyncRunner {
         if (this.#isForgotten) this.#due.done(this.#due.fired)
         if (this.#isForgotten) return
       } finally {
-        this.#tenure = null
+        this.#owner = null
       }
       if (!this.#mayGoOn) await this.#pause(pauseMs, seen)
     }
@@ -160,12 +161,12 @@ export class SyncRunner {
         const ofRun = failures.failed(null, this.#endedRuns)
         // The obstacle to a run at work may be gone by the next takeover. If that takeover fails, too, people
         // need to know.
-        if (this.#tenure !== null && ofRun < FAILURES_THAT_END_A_RUN)
+        if (this.#owner !== null && ofRun < FAILURES_THAT_END_A_RUN)
           return this.#deps.logger.warn({ sync, err: error }, 'the sync is taken over again')
         if (!this.#isUnknown(error)) suspensions.failed(null, error)
         if (!(await this.#isMember())) return
         const { drain: signal } = this.#ends
-        this.#mayGoOn = await endSetAside(this.#deps, sync, {
+        this.#mayGoOn = await endSuspended(this.#deps, sync, {
           ...{ waiting: this.#waiting, due: this.#due, error, signal },
         })
       },
@@ -174,12 +175,12 @@ export class SyncRunner {
     }
   }
 
-  /** True for a sync that does not exist: there is nothing to try again. */
+  /** True if the sync does not exist. Then another attempt would find nothing either. */
   #isUnknown(error: unknown): boolean {
     return isSluiceError(error, 'not-found') && (this.#deps.runs.of(this.sync)?.incarnation ?? '') === ''
   }
 
-  /** Pauses, but no longer than until a command comes. */
+  /** Waits for the pause, or until a command comes. */
   async #pause(pauseMs: number, seen: number): Promise<void> {
     const over = new AbortController()
     const signal = AbortSignal.any([this.#ends.drain, over.signal])

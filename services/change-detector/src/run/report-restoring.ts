@@ -1,7 +1,7 @@
 /**
- * Tells how far the delivered state is brought up to date from its topics, which takes a while in a rebuild.
- * Operators get a line every few seconds, and people who watch the run an event each second. It looks at the
- * clock only when records have been read, so it reports only real progress.
+ * Reports how far the delivered state is brought up to date from its topics, which takes a while in a
+ * rebuild. Operators get a line of the log every few seconds. People who watch the run get an event each
+ * second. The clock is looked at only when records have been read. So each report shows real progress.
  */
 import type { Restoring } from '@sluice/contracts/run-records'
 import type { Logger } from '@sluice/runtime/logger'
@@ -9,7 +9,7 @@ import type { Logger } from '@sluice/runtime/logger'
 const LOG_EVERY_MS = 5000
 const EVENT_EVERY_MS = 1000
 
-export interface RestoringTold {
+export interface RestoringReporterOptions {
   readonly sync: string
   readonly logger: Logger
   /** Milliseconds of a monotonic clock. */
@@ -18,24 +18,22 @@ export interface RestoringTold {
   readonly write: (restoring: Restoring | null) => Promise<void>
 }
 
-/** One restore at a time: begins with its first progress, and is over with `end`. */
-export class RestoringTeller {
-  readonly #told: RestoringTold
+/** Reports one restore. It begins with the first progress, and is over with `end`. */
+export class RestoringReporter {
+  readonly #options: RestoringReporterOptions
   #startedAt: number | null = null
   #loggedAt = 0
   #writtenAt = 0
   #last: Restoring | null = null
   #isWritten = false
 
-  constructor(told: RestoringTold) {
-    this.#told = told
+  constructor(options: RestoringReporterOptions) {
+    this.#options = options
   }
 
-  /**
-   * Takes the newest progress. It is called with each batch of records, and waits while an event is written.
-   */
-  async tell(restoring: Restoring): Promise<void> {
-    const { sync, logger, steadyNow, write } = this.#told
+  /** Takes the newest progress, with each batch of records. Waits while an event is written. */
+  async report(restoring: Restoring): Promise<void> {
+    const { sync, logger, steadyNow, write } = this.#options
     const now = steadyNow()
     const { why, of } = restoring
     this.#last = restoring
@@ -47,25 +45,25 @@ export class RestoringTeller {
     }
     if (now - this.#loggedAt >= LOG_EVERY_MS) {
       this.#loggedAt = now
-      logger.info({ sync, ...this.#figures(restoring, now) }, messageOf(restoring))
+      logger.info({ sync, ...this.#progress(restoring, now) }, messageOf(restoring))
     }
     if (now - this.#writtenAt >= EVENT_EVERY_MS) {
       this.#isWritten = true
       await write(restoring)
-      // The time that the event itself took does not count: there was nothing more to tell in it.
+      // The time that the event itself took does not count, since nothing was read in it.
       this.#writtenAt = steadyNow()
     }
   }
 
-  /** The state is up to date. After a rebuild it logs the figures. */
+  /** Takes the end of the restore. After a rebuild it logs how much was read, and how fast. */
   async end(): Promise<void> {
-    const { sync, logger, steadyNow, write } = this.#told
+    const { sync, logger, steadyNow, write } = this.#options
     if (this.#isWritten) await write(null)
     if (this.#last !== null && this.#last.why !== null)
-      logger.info({ sync, ...this.#figures(this.#last, steadyNow()) }, 'the delivered state is rebuilt')
+      logger.info({ sync, ...this.#progress(this.#last, steadyNow()) }, 'the delivered state is rebuilt')
   }
 
-  #figures({ records, of }: Restoring, now: number): object {
+  #progress({ records, of }: Restoring, now: number): object {
     const ms = now - (this.#startedAt ?? now)
     return {
       records,
@@ -77,8 +75,8 @@ export class RestoringTeller {
 }
 
 function messageOf({ why, records, of }: Restoring): string {
-  const what = why === null ? 'brought up to date' : 'rebuilt'
+  const done = why === null ? 'brought up to date' : 'rebuilt'
   return records < of
-    ? `the delivered state is being ${what}`
-    : `the delivered state is being ${what}: all is read, and merged now`
+    ? `the delivered state is being ${done}`
+    : `the delivered state is being ${done}: all is read, and merged now`
 }

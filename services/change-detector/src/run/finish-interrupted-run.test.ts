@@ -3,9 +3,9 @@ import type { PartitionReport } from '@sluice/contracts/records'
 import { isMarkerKey, keyText, syncTopics } from '@sluice/topics/topics'
 import { IDLE } from '@sluice/testkit/sample-lives'
 import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
-import { finishLeftRun } from './await-reports.ts'
-import { OldRuns, type Tenure } from '../sync/tenure.ts'
-import { leftRun } from '@sluice/runs/machine/find-runs'
+import { finishInterruptedRun } from './await-reports.ts'
+import { OldRuns, type OwnedSync } from '../sync/owned-sync.ts'
+import { interruptedRun } from '@sluice/runs/machine/find-runs'
 import { queuedRun, type RunState } from '@sluice/runs/machine/run-events'
 import { step } from '@sluice/runs/machine/step'
 import type { Fact, PartitionTail, SyncLife } from '@sluice/runs/machine/sync-life'
@@ -24,12 +24,12 @@ interface Left {
   readonly tails: readonly PartitionTail[]
   readonly open?: Partial<RunState>
   readonly reports?: readonly Partial<PartitionReport>[]
-  readonly adoptedAreInterrupted?: boolean
+  readonly isOneProcess?: boolean
 }
 
 /** What is done, in order: events, markers, and what is queued. */
 async function finish(left: Left): Promise<{ readonly done: readonly string[]; readonly first: boolean }> {
-  const { tails, adoptedAreInterrupted = false } = left
+  const { tails, isOneProcess = false } = left
   const delivered = { counts: { added: sampleCounts({ delivered: 1 }) } }
   const { reports = [delivered, delivered] } = left
   const open = { ...OPEN, first: true, ...left.open }
@@ -47,9 +47,9 @@ async function finish(left: Left): Promise<{ readonly done: readonly string[]; r
   })
   let life: SyncLife = {
     ...IDLE,
-    atWork: leftRun(open, adoptedAreInterrupted),
+    atWork: interruptedRun(open, isOneProcess),
   }
-  const tenure = {
+  const owned = {
     sync: 's',
     deps: {
       now: () => 20,
@@ -77,14 +77,14 @@ async function finish(left: Left): Promise<{ readonly done: readonly string[]; r
     get life() {
       return life
     },
-    tell: async (fact: Fact) => {
+    step: async (fact: Fact) => {
       const told = step(life, fact)
       life = told.life
       done.push(...told.events.map(inWords))
       return told
     },
-  } as unknown as Tenure
-  await finishLeftRun(tenure)
+  } as unknown as OwnedSync
+  await finishInterruptedRun(owned)
   expect(life.atWork).toBeNull()
   return { done, first: life.first }
 }
@@ -95,13 +95,13 @@ function inWords({ runId, status, approved }: RunState): string {
 }
 
 describe('a run that was left open', () => {
-  it('is adopted where all its markers are written: it ends as it would have, and nothing is done again', async () => {
+  it('goes on where all its markers are written: it ends as it would have, and nothing is done again', async () => {
     const { done, first } = await finish({ tails: [ENDED, ENDED] })
     expect(done).toEqual(['running', 'success'])
     expect(first).toBe(false)
   })
 
-  it('is sealed where it was cut, in each partition that lacks its end, and queued again before it ends', async () => {
+  it('gets its missing markers in each partition that lacks them, and is queued again before it ends', async () => {
     const { done, first } = await finish({ tails: [BEGUN, EARLIER] })
     expect(done).toEqual(['run-end in 0', 'run-begin in 1', 'run-end in 1', 'NEW queued', 'failed'])
     expect(first).toBe(true)
@@ -111,13 +111,13 @@ describe('a run that was left open', () => {
     expect(unbegun.done).toEqual(['run-begin in 1', 'run-end in 1', 'NEW queued', 'failed'])
   })
 
-  it('is as good as cut where its own process died and does everything, but for what it published', async () => {
-    const { done, first } = await finish({ tails: [ENDED, ENDED], adoptedAreInterrupted: true })
+  it('counts as published in part where its own process died and does everything', async () => {
+    const { done, first } = await finish({ tails: [ENDED, ENDED], isOneProcess: true })
     expect(done).toEqual(['running', 'NEW queued', 'failed'])
     expect(first).toBe(false)
   })
 
-  it('is done again where an earlier owner sealed it', async () => {
+  it('is done again where an earlier owner ended it early', async () => {
     const { done } = await finish({ tails: [ENDED, { ...ENDED, sealed: true }] })
     expect(done).toEqual(['NEW queued', 'failed'])
   })

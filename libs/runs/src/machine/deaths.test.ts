@@ -4,7 +4,7 @@ import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
 import { SluiceError } from '@sluice/contracts/errors'
 import { describe, expect, it } from 'vitest'
 import { findRuns } from './find-runs.ts'
-import { isParked, schedulePause, withoutDeath } from './parking.ts'
+import { isSuspendedByDeaths, schedulePause, withoutDeath } from './deaths.ts'
 import type { RunState } from './run-events.ts'
 import { step } from './step.ts'
 import type { Fact, PartitionTail, SyncLife } from './sync-life.ts'
@@ -40,7 +40,7 @@ class Sync {
   }
 
   /** Tells facts, and returns what is next after the last. */
-  tell(...facts: readonly Fact[]): string {
+  step(...facts: readonly Fact[]): string {
     let next = ''
     for (const fact of facts) {
       const done = step(this.life, fact)
@@ -52,7 +52,7 @@ class Sync {
   }
 
   idle(): string {
-    return this.tell({ kind: 'idle', at: this.at })
+    return this.step({ kind: 'idle', at: this.at })
   }
 
   /** Another process takes over, since the one at work has died. */
@@ -60,11 +60,11 @@ class Sync {
     this.life = this.#found(tails)
   }
 
-  /** Ends the run that was left, of which nothing is written, and queues another in its place. */
+  /** Ends the interrupted run, of which nothing is written, and queues another in its place. */
   replaces(tails = NOWHERE): void {
     const newRunId = `RUN${this.events.size}`
-    this.tell({ kind: 'inspected', tails }, { kind: 'replaced', newRunId, at: this.at })
-    this.tell({ kind: 'ended', endsBefore: [], at: this.at }, { kind: 'released' })
+    this.step({ kind: 'inspected', tails }, { kind: 'replaced', newRunId, at: this.at })
+    this.step({ kind: 'ended', endsBefore: [], at: this.at }, { kind: 'released' })
   }
 
   /** Somebody asks for a run, unless one is queued. */
@@ -80,7 +80,7 @@ class Sync {
     for (let death = 0; death < times; death += 1) {
       this.ask()
       this.idle()
-      this.tell(BEGUN)
+      this.step(BEGUN)
       this.dies()
       this.replaces()
     }
@@ -88,10 +88,10 @@ class Sync {
 
   /** The run at work is published, and one partition reports this of it. */
   delivers(report: Partial<PartitionReport>): void {
-    this.tell(...TO_PUBLISHING, { kind: 'published', at: 20 })
+    this.step(...TO_PUBLISHING, { kind: 'published', at: 20 })
     const reports = [sampleReport({ ended: true, ...report })]
-    this.tell({ kind: 'reported', reports, at: 20 }, { kind: 'ended', endsBefore: [], at: this.at })
-    this.tell({ kind: 'released' })
+    this.step({ kind: 'reported', reports, at: 20 }, { kind: 'ended', endsBefore: [], at: this.at })
+    this.step({ kind: 'released' })
   }
 
   #found(tails: readonly PartitionTail[]): SyncLife {
@@ -107,16 +107,20 @@ class Sync {
 }
 
 describe('a sync in the midst of whose runs processes die', () => {
-  it('goes on at once after each of two deaths, and is parked then', () => {
+  it('goes on at once after each of two deaths, and is suspended then', () => {
     const sync = new Sync()
     sync.diesInTheMidst(1)
-    expect([isParked(sync.life), sync.pausedUntil, sync.idle()]).toEqual([false, undefined, 'detect'])
-    sync.tell(BEGUN)
-    // The event counts the death beforehand, so no instant is told while such a run is at work.
+    expect([isSuspendedByDeaths(sync.life), sync.pausedUntil, sync.idle()]).toEqual([
+      false,
+      undefined,
+      'detect',
+    ])
+    sync.step(BEGUN)
+    // The event counts the death beforehand, so no instant is due while such a run is at work.
     expect(sync.pausedUntil).toBeNull()
     sync.dies()
     sync.replaces()
-    expect([isParked(sync.life), sync.pausedUntil]).toEqual([true, sync.at + 5_000])
+    expect([isSuspendedByDeaths(sync.life), sync.pausedUntil]).toEqual([true, sync.at + 5_000])
     expect(sync.idle()).toBe('detect')
   })
 
@@ -140,7 +144,7 @@ describe('a sync in the midst of whose runs processes die', () => {
     sync.dies()
     expect(sync.life).toMatchObject({ deaths, queued: [{ runId: queued[0]?.runId }] })
     expect([...sync.events.values()].at(-2)?.error).toMatch(
-      /^interrupted: .*; the sync is parked, since 2 processes in a row died at work on it$/,
+      /^interrupted: .*; the schedule of the sync pauses, since 2 processes in a row died at work on it$/,
     )
   })
 
@@ -179,19 +183,19 @@ describe('a sync in the midst of whose runs processes die', () => {
     },
   )
 
-  it('has a cut run replaced by a process that lives, whatever the runs before it cost', () => {
+  it('has an interrupted run replaced by a process that lives, whatever the runs before it cost', () => {
     const sync = new Sync()
     sync.idle()
     sync.delivers(GIVEN_UP)
     sync.ask()
     sync.idle()
-    sync.tell(...TO_PUBLISHING)
+    sync.step(...TO_PUBLISHING)
     // An append failed, and the same process takes the run over.
     const tails: readonly PartitionTail[] = PART.map(tail => ({ ...tail, run: 2 }))
     sync.dies(tails)
     sync.life = withoutDeath(sync.life)
-    sync.tell({ kind: 'inspected', tails }, { kind: 'sealed' })
-    expect(sync.tell({ kind: 'reported', reports: [], at: 20 })).toBe('replace')
+    sync.step({ kind: 'inspected', tails }, { kind: 'closed' })
+    expect(sync.step({ kind: 'reported', reports: [], at: 20 })).toBe('replace')
   })
 
   it('pauses for no end that is still to come, as after a clock was set back, or that somebody forged', () => {
@@ -208,14 +212,14 @@ describe('a sync in the midst of whose runs processes die', () => {
   it('counts deaths of runs that were published in part', () => {
     const sync = new Sync()
     sync.idle()
-    sync.tell(...TO_PUBLISHING)
+    sync.step(...TO_PUBLISHING)
     sync.dies(PART)
     const reports: Fact = { kind: 'reported', reports: [], at: 20 }
-    sync.tell({ kind: 'inspected', tails: PART })
+    sync.step({ kind: 'inspected', tails: PART })
     // The owner that seals the run dies, too. It was not in the midst of the run.
     sync.dies(PART)
-    sync.tell({ kind: 'inspected', tails: PART }, { kind: 'sealed' }, reports)
-    sync.tell({ kind: 'replaced', newRunId: 'NEW', at: 5 }, { kind: 'ended', endsBefore: [], at: 5 })
+    sync.step({ kind: 'inspected', tails: PART }, { kind: 'closed' }, reports)
+    sync.step({ kind: 'replaced', newRunId: 'NEW', at: 5 }, { kind: 'ended', endsBefore: [], at: 5 })
     expect(sync.life.deaths).toBe(1)
   })
 })
@@ -238,7 +242,7 @@ describe('no death counts', () => {
     const sync = new Sync()
     sync.diesInTheMidst(1)
     sync.idle()
-    sync.tell(...facts)
+    sync.step(...facts)
     sync.dies()
     expect(sync.life.deaths).toBe(0)
   })
@@ -252,7 +256,7 @@ describe('no death counts', () => {
     const sync = new Sync()
     sync.diesInTheMidst(1)
     sync.idle()
-    sync.tell(...facts)
+    sync.step(...facts)
     sync.dies()
     expect(sync.life.deaths).toBe(1)
   })
@@ -263,14 +267,14 @@ describe('no death counts', () => {
     sync.idle()
     const run = sync.life.atWork?.run.runId ?? ''
     const command = { id: 'c', kind: 'cancel', sync: 's', cause: 'manual', run, at: 15, scope: null } as const
-    sync.tell(BEGUN, { kind: 'asked', command, offset: 99, partitions: 2, at: 20 }, failed)
+    sync.step(BEGUN, { kind: 'asked', command, offset: 99, partitions: 2, at: 20 }, failed)
     expect([sync.events.get(run)?.status, sync.life.deaths]).toEqual(['cancelled', 2])
   })
 
   it('of a process that takes its own run over, since it lives', () => {
     const sync = new Sync()
     sync.idle()
-    sync.tell(BEGUN)
+    sync.step(BEGUN)
     sync.dies()
     expect(sync.life.deaths).toBe(1)
     expect(withoutDeath(sync.life)).toMatchObject({ deaths: 0, atWork: { run: { deaths: 0 } } })

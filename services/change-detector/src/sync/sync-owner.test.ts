@@ -1,19 +1,19 @@
 import type { Command } from '@sluice/contracts/records'
 import { describe, expect, it } from 'vitest'
-import { leftRun } from '@sluice/runs/machine/find-runs'
-import { OldRuns } from './tenure.ts'
+import { interruptedRun } from '@sluice/runs/machine/find-runs'
+import { OldRuns } from './owned-sync.ts'
 import type { SyncOwnership } from './own-sync.ts'
 import { queuedRun, type RunState } from '@sluice/runs/machine/run-events'
 import type { AtWork, Phase, SyncLife } from '@sluice/runs/machine/sync-life'
 import type { RunnerDeps } from './runner-deps.ts'
-import { SyncTenure, type WaitingCommand } from './sync-tenure.ts'
+import { SyncOwner, type WaitingCommand } from './sync-owner.ts'
 
 const QUEUED = queuedRun({ runId: 'CUT', cause: 'manual', scope: null, command: 4, partitions: 2, at: 10 })
 /** Cut before anything of it was published. */
 const CUT: RunState = { ...QUEUED, status: 'running', run: 7, definition: 'd', startedAt: 11 }
 const ANEW: RunState = { ...QUEUED, runId: 'ANEW' }
 
-/** What a tenure fails with that gets as far as taking topics away. */
+/** What a owner fails with that gets as far as taking topics away. */
 const BEYOND = new Error('beyond this test')
 
 interface Left extends Partial<SyncLife> {
@@ -22,12 +22,12 @@ interface Left extends Partial<SyncLife> {
   /** True for a process that stops. */
   readonly isDraining?: boolean
   /** Called with each event before it is acknowledged. */
-  readonly onWrite?: (event: string, tenure: SyncTenure) => Promise<void>
+  readonly onWrite?: (event: string, owner: SyncOwner) => Promise<void>
 }
 
-/** A tenure that finds this, and its events, in order. */
-function tenureOf(left: Left): {
-  readonly tenure: SyncTenure
+/** A owner that finds this, and its events, in order. */
+function ownerOf(left: Left): {
+  readonly owner: SyncOwner
   readonly events: readonly string[]
   /** The deaths that each event counts. */
   readonly deaths: readonly (number | null)[]
@@ -47,7 +47,14 @@ function tenureOf(left: Left): {
     awaiting: null,
   }
   const alive = { deaths: 0, lastEndedAt: null }
-  const found: SyncLife = { ...none, ...alive, lastRun: 7, lastCommand: 4, atWork: leftRun(open), ...of }
+  const found: SyncLife = {
+    ...none,
+    ...alive,
+    lastRun: 7,
+    lastCommand: 4,
+    atWork: interruptedRun(open),
+    ...of,
+  }
   const events: string[] = []
   const deaths: (number | null)[] = []
   let ended = 0
@@ -69,13 +76,13 @@ function tenureOf(left: Left): {
       deaths.push(counted)
       const more = status === 'queued' && approved !== null ? `, approved of ${approved}` : ''
       events.push(`${runId} ${status}${status === 'running' && cancelling ? ', cancelling' : more}`)
-      await onWrite?.(events.at(-1) ?? '', tenure)
+      await onWrite?.(events.at(-1) ?? '', owner)
     },
   }
   const { signal } = new AbortController()
   const drain = isDraining ? AbortSignal.abort(new Error('SIGTERM')) : signal
   // Its only door is `begin`, which takes a sync over; what follows that is looked at here.
-  const tenure = Reflect.construct(SyncTenure, [
+  const owner = Reflect.construct(SyncOwner, [
     deps as unknown as RunnerDeps,
     ownership as unknown as SyncOwnership,
     {
@@ -85,8 +92,8 @@ function tenureOf(left: Left): {
       onEnd: () => void (ended += 1),
     },
     found,
-  ]) as SyncTenure
-  return { tenure, events, deaths, ended: () => ended }
+  ]) as SyncOwner
+  return { owner, events, deaths, ended: () => ended }
 }
 
 const RUN = { id: 'ASKED', kind: 'run' } as const
@@ -110,22 +117,22 @@ function cancelOf(run: string): WaitingCommand {
   return commandOf({ run })
 }
 
-/** The events of a tenure that is told this while it writes a certain event. */
+/** The events of an owner that is told this while it writes a certain event. */
 async function commandedAt(
   moment: string,
   command: Partial<Command>,
   left: Left = {},
 ): Promise<readonly string[]> {
   const waiting: WaitingCommand[] = []
-  const onWrite = async (event: string, tenure: SyncTenure): Promise<void> => {
+  const onWrite = async (event: string, owner: SyncOwner): Promise<void> => {
     if (event !== moment) return
     const taken = Promise.withResolvers<undefined>()
     waiting.push({ ...commandOf(command), resolve: () => taken.resolve(undefined) })
-    tenure.look()
+    owner.look()
     await taken.promise
   }
-  const { tenure, events } = tenureOf({ ...left, onWrite })
-  await tenure.work(waiting).catch((error: unknown) => {
+  const { owner, events } = ownerOf({ ...left, onWrite })
+  await owner.work(waiting).catch((error: unknown) => {
     if (error !== BEYOND) throw error
   })
   return events
@@ -135,14 +142,14 @@ describe('a run that was cut and is cancelled', () => {
   const ends = ['CUT running, cancelling', 'ANEW cancelled', 'CUT cancelled']
 
   it('takes the one with it that an earlier owner queued in its place', async () => {
-    const { tenure, events } = tenureOf({ queued: [ANEW] })
-    await tenure.work([cancelOf('CUT')])
+    const { owner, events } = ownerOf({ queued: [ANEW] })
+    await owner.work([cancelOf('CUT')])
     expect(events).toEqual(ends)
   })
 
   it('does so where an earlier owner wrote of the cancel, and no more', async () => {
-    const { tenure, events } = tenureOf({ queued: [ANEW], open: { ...CUT, cancelling: true } })
-    await tenure.work([])
+    const { owner, events } = ownerOf({ queued: [ANEW], open: { ...CUT, cancelling: true } })
+    await owner.work([])
     expect(events).toEqual(ends.slice(1))
   })
 
@@ -154,8 +161,8 @@ describe('a run that was cut and is cancelled', () => {
   })
 
   it('leaves the one that is queued in its place alone, once somebody has asked for a run', async () => {
-    const { tenure, events } = tenureOf({ queued: [ANEW] })
-    await tenure.work([commandOf(RUN, 8), cancelOf('CUT')])
+    const { owner, events } = ownerOf({ queued: [ANEW] })
+    await owner.work([commandOf(RUN, 8), cancelOf('CUT')])
     expect(events.slice(0, 4)).toEqual([
       'ANEW queued',
       'ASKED cancelled',
@@ -166,8 +173,8 @@ describe('a run that was cut and is cancelled', () => {
 
   it('takes its approval back from a run that somebody has asked for meanwhile', async () => {
     const open = { ...CUT, approved: 3 }
-    const { tenure, events } = tenureOf({ open, queued: [{ ...ANEW, approved: 3 }] })
-    await tenure.work([commandOf(RUN, 8), cancelOf('CUT')])
+    const { owner, events } = ownerOf({ open, queued: [{ ...ANEW, approved: 3 }] })
+    await owner.work([commandOf(RUN, 8), cancelOf('CUT')])
     expect(events.slice(0, 5)).toEqual([
       'ANEW queued, approved of 3',
       'ASKED cancelled',
@@ -179,39 +186,43 @@ describe('a run that was cut and is cancelled', () => {
 })
 
 describe('a run that was begun again and is cancelled while the cut one is open', () => {
-  it('is not begun a third time, in the same tenure or in the next', async () => {
-    const same = tenureOf({ queued: [ANEW] })
-    await same.tenure.work([cancelOf('ANEW')])
+  it('is not begun a third time, in the same owner or in the next', async () => {
+    const same = ownerOf({ queued: [ANEW] })
+    await same.owner.work([cancelOf('ANEW')])
     expect(same.events).toEqual(['ANEW cancelled', 'CUT failed'])
-    const next = tenureOf({ replacementCancelled: true })
-    await next.tenure.work([])
+    const next = ownerOf({ replacementCancelled: true })
+    await next.owner.work([])
     expect(next.events).toEqual(['CUT failed'])
   })
 })
 
 describe('a run that was cut', () => {
   it('has not come to its own end, so that failures of the run in its place count on', async () => {
-    const replaced = tenureOf({})
+    const replaced = ownerOf({})
     // What takes its place finds no definition here, and so comes to its end.
-    await replaced.tenure.work([])
+    await replaced.owner.work([])
     expect(replaced.events).toEqual(['NEW queued', 'CUT failed', 'NEW failed'])
     expect(replaced.ended()).toBe(1)
   })
 
   it('has come to its own end where no other run takes its place', async () => {
-    const cancelled = tenureOf({})
-    await cancelled.tenure.work([cancelOf('CUT')])
+    const cancelled = ownerOf({})
+    await cancelled.owner.work([cancelOf('CUT')])
     expect(cancelled.events).toEqual(['CUT running, cancelling', 'CUT cancelled'])
     expect(cancelled.ended()).toBe(1)
   })
 })
 
 describe('a process that stops in the midst of a run', () => {
-  const atWork = (phase: Phase): AtWork => ({ ...leftRun({ ...CUT, deaths: 3 }), isLeft: false, phase })
+  const atWork = (phase: Phase): AtWork => ({
+    ...interruptedRun({ ...CUT, deaths: 3 }),
+    isInterrupted: false,
+    phase,
+  })
 
   it.each<Phase>(['detecting', 'publishing'])('takes its death back while it is %s', async phase => {
-    const { tenure, events, deaths } = tenureOf({ atWork: atWork(phase), isDraining: true })
-    await tenure[Symbol.asyncDispose]()
+    const { owner, events, deaths } = ownerOf({ atWork: atWork(phase), isDraining: true })
+    await owner[Symbol.asyncDispose]()
     expect([events, deaths]).toEqual([['CUT running'], [2]])
   })
 
@@ -219,8 +230,8 @@ describe('a process that stops in the midst of a run', () => {
     ['goes on with other syncs', { atWork: atWork('detecting') }],
     ['awaits reports alone', { atWork: atWork('delivering'), isDraining: true }],
   ])('writes nothing where it %s', async (_, left) => {
-    const { tenure, events } = tenureOf(left)
-    await tenure[Symbol.asyncDispose]()
+    const { owner, events } = ownerOf(left)
+    await owner[Symbol.asyncDispose]()
     expect(events).toEqual([])
   })
 })
@@ -230,8 +241,8 @@ describe('a reset', () => {
   const open = { ...CUT, error: 'the disk is full' }
 
   it('is refused while a run is at work', async () => {
-    const { tenure, events } = tenureOf({ open })
-    await tenure.work([commandOf(RESET)])
+    const { owner, events } = ownerOf({ open })
+    await owner.work([commandOf(RESET)])
     expect(events).toEqual(['RESET failed', 'CUT failed'])
   })
 

@@ -3,22 +3,22 @@ import { SluiceError } from '@sluice/contracts/errors'
 import { FOUND, HELD, IDLE, inWords, QUEUED, RUNNING } from '@sluice/testkit/sample-lives'
 import { sampleCounts, sampleReport } from '@sluice/testkit/sample-records'
 import { describe, expect, it } from 'vitest'
-import { leftRun } from './find-runs.ts'
+import { interruptedRun } from './find-runs.ts'
 import type { RunState } from './run-events.ts'
 import { step } from './step.ts'
-import type { Aside, SyncLife } from './sync-life.ts'
+import type { Suspension, SyncLife } from './sync-life.ts'
 
 const REFUSED = new SluiceError('unreachable', 'no right to write changes')
 const LOST = new SluiceError('lost-topic', 'there is no topic changes any more')
-const LEFT = leftRun({ ...RUNNING, ...FOUND, complete: true })
+const LEFT = interruptedRun({ ...RUNNING, ...FOUND, complete: true })
 const AWAITING: RunState = { ...RUNNING, runId: 'HELD', status: 'held', held: HELD }
 const NEXT: RunState = { ...QUEUED, runId: 'NEXT' }
 
-function aside(error: SluiceError, of: Partial<Aside> = {}): Aside {
+function aside(error: SluiceError, of: Partial<Suspension> = {}): Suspension {
   return { sync: 's', incarnation: 'i', error, reports: [], endsBefore: [], at: 20, ...of }
 }
 
-describe('a sync that is set aside', () => {
+describe('a suspended sync', () => {
   it.each([
     ['nothing', {}, '', '', 'wait'],
     ['a run at work', { atWork: LEFT }, 'RUN failed', 'RUN failed', 'wait'],
@@ -41,7 +41,7 @@ describe('a sync that is set aside', () => {
     ['a queued reset', { queued: [{ ...NEXT, cause: 'reset' }] }, '', '', 'reset'],
   ] as const)('with %s', (...[, life, refused, lost, next]) => {
     const told = (error: SluiceError): string =>
-      inWords(step({ ...IDLE, ...life }, { kind: 'set-aside', aside: aside(error) }))
+      inWords(step({ ...IDLE, ...life }, { kind: 'suspended', aside: aside(error) }))
     expect(told(REFUSED)).toBe(`none; ${refused}; ${next}`)
     expect(told(LOST)).toBe(`none; ${lost}; ${next}`)
   })
@@ -52,7 +52,7 @@ describe('a sync that is set aside', () => {
     ]
     const { life, events } = step(
       { ...IDLE, atWork: LEFT },
-      { kind: 'set-aside', aside: aside(REFUSED, { reports }) },
+      { kind: 'suspended', aside: aside(REFUSED, { reports }) },
     )
     const faults = [{ partition: 1, run: 7, from: 0 }]
     expect(events).toMatchObject([
@@ -84,7 +84,7 @@ describe('a sync that is set aside', () => {
         partitions: 0,
         at: 20,
       } as const
-      return inWords(step(life, { kind: 'asked-aside', asked, aside: aside(REFUSED) }))
+      return inWords(step(life, { kind: 'asked-suspended', asked, aside: aside(REFUSED) }))
     }
     expect(told(9)).toBe(`none; ${events}; ${next}`)
     expect(told(life.lastCommand)).toBe('none; ; wait')

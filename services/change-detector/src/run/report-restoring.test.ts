@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Restoring } from '@sluice/contracts/run-records'
 import { createLogger } from '@sluice/runtime/logger'
-import { RestoringTeller } from './tell-restoring.ts'
+import { RestoringReporter } from './report-restoring.ts'
 
 /** A restore of a million records, a batch each 100 ms; gives what was logged and written. */
 async function restore(why: string | null, batches: number) {
@@ -12,7 +12,7 @@ async function restore(why: string | null, batches: number) {
     const logged: Record<string, unknown> = JSON.parse(line)
     lines.push(logged)
   }
-  const teller = new RestoringTeller({
+  const reporter = new RestoringReporter({
     sync: 'people',
     logger: createLogger({ name: 'test', level: 'info', write }),
     steadyNow: () => now,
@@ -22,8 +22,8 @@ async function restore(why: string | null, batches: number) {
     },
   })
   for (let batch = 0; batch <= batches; batch++, now += 100)
-    await teller.tell({ why, records: Math.floor((batch * 1_000_000) / batches), of: 1_000_000 })
-  await teller.end()
+    await reporter.report({ why, records: Math.floor((batch * 1_000_000) / batches), of: 1_000_000 })
+  await reporter.end()
   return { lines, written }
 }
 

@@ -1,7 +1,7 @@
 /**
- * One tenure of a sync: from the takeover of its partitions until there is nothing more to do, or a failure
- * ends it. The machine of `libs/runs` decides what happens to the sync's runs. The tenure tells the machine
- * the facts, and carries out what it says.
+ * This process as the owner of one sync: from the takeover of its partitions until there is nothing more to
+ * do, or a failure ends it. The machine of `libs/runs` decides what happens to the sync's runs. The owner
+ * gives the machine facts, and carries out what it says.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Command } from '@sluice/contracts/records'
@@ -9,7 +9,7 @@ import { isEnded } from '@sluice/domain/run-status'
 import { Notifier } from '@sluice/flow/notifier'
 import { sleep } from '@sluice/flow/sleep'
 import { findRuns } from '@sluice/runs/machine/find-runs'
-import { withoutDeath } from '@sluice/runs/machine/parking'
+import { withoutDeath } from '@sluice/runs/machine/deaths'
 import type { RunState } from '@sluice/runs/machine/run-events'
 import { step } from '@sluice/runs/machine/step'
 import type { Fact, Step, SyncLife } from '@sluice/runs/machine/sync-life'
@@ -18,13 +18,13 @@ import { isFired } from '@sluice/runs/machine/take-due'
 import { incarnationOf, knownIncarnation } from '@sluice/resources/incarnations'
 import { assertAllKept } from '@sluice/partition/kept-topics'
 import { homePartition, syncTopics, syncTopicSpecs } from '@sluice/topics/topics'
-import { finishLeftRun } from '../run/await-reports.ts'
-import type { OldRuns, Looked, Tenure } from './tenure.ts'
+import { finishInterruptedRun } from '../run/await-reports.ts'
+import type { OldRuns, Looked, OwnedSync } from './owned-sync.ts'
 import { PendingDue } from './pending-due.ts'
 import { RunExecution } from '../run/run-execution.ts'
 import { traceRun } from '../run/run-spans.ts'
 import { ownSync, type SyncOwnership } from './own-sync.ts'
-import { endCutReset, resetSync } from './reset-sync.ts'
+import { endInterruptedReset, resetSync } from './reset-sync.ts'
 import { endingAlso, type Ends } from '@sluice/flow/ends'
 import type { RunnerDeps } from './runner-deps.ts'
 
@@ -35,20 +35,17 @@ export interface WaitingCommand {
   readonly reject: (reason: unknown) => void
 }
 
-type TenureOf = Pick<Tenure, 'ends' | 'startedHere' | 'oldRuns'> & {
-  /** Told of each run that has ended or awaits approval, but for one that another run takes the place of. */
+type OwnerOptions = Pick<OwnedSync, 'ends' | 'startedHere' | 'oldRuns'> & {
+  /** Called for each run that has ended or awaits approval, unless another run takes its place. */
   readonly onEnd: () => void
 }
 
-export class SyncTenure implements Tenure, AsyncDisposable {
+export class SyncOwner implements OwnedSync, AsyncDisposable {
   readonly sync: string
   readonly deps: RunnerDeps
   readonly ownership: SyncOwnership
-  /** `drain` ends all but publishing; `abort` ends that, too. Both abort when one half of the work fails. */
   readonly ends: Ends
-  /** Ids of the runs that this process has begun, in this tenure or before. */
   readonly startedHere: Set<string>
-  /** How far this process has looked for runs to forget, in this tenure or before. */
   readonly oldRuns: OldRuns
   looked: Looked | null = null
   readonly #onEnd: () => void
@@ -63,7 +60,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   private constructor(
     deps: RunnerDeps,
     ownership: SyncOwnership,
-    { ends, startedHere, oldRuns, onEnd }: TenureOf,
+    { ends, startedHere, oldRuns, onEnd }: OwnerOptions,
     found: SyncLife,
   ) {
     this.sync = ownership.sync
@@ -75,8 +72,8 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     this.ends = endingAlso(ends, this.#failed.signal)
     const isOwn = found.atWork !== null && startedHere.has(found.atWork.run.runId)
     const life = isOwn ? withoutDeath(found) : found
-    const isInterrupted = deps.adoptedAreInterrupted && !isOwn
-    this.#life = { ...life, atWork: life.atWork && { ...life.atWork, isInterrupted } }
+    const isProcessGone = deps.isOneProcess && !isOwn
+    this.#life = { ...life, atWork: life.atWork && { ...life.atWork, isProcessGone } }
   }
 
   get life(): SyncLife {
@@ -90,15 +87,15 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   static async begin(
     sync: string,
     deps: RunnerDeps,
-    of: TenureOf & { readonly isMember: () => Promise<boolean> },
-  ): Promise<SyncTenure> {
+    options: OwnerOptions & { readonly isMember: () => Promise<boolean> },
+  ): Promise<SyncOwner> {
     const { log, runs, prefix } = deps
-    const { drain: signal } = of.ends
+    const { drain: signal } = options.ends
     const known = await knownIncarnation(deps, sync, { signal })
     if (known === null) {
-      // Of a sync that was deleted, the end of its reset may be missing.
+      // The sync may have been deleted, and the end of its reset may be missing.
       await runs.caughtUp(homePartition(sync), { signal })
-      await endCutReset(deps, runs.of(sync), { incarnation: '', signal })
+      await endInterruptedReset(deps, runs.of(sync), { incarnation: '', signal })
       // A command to a sync that does not exist leaves nothing behind.
       await deps.resolveDefinition(sync, signal)
     }
@@ -112,24 +109,24 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     const ownership = await ownSync(deps, { sync, incarnation, partitions, signal })
     deps.stageMetrics?.takenOver('changes', sync)
     try {
-      if (!(await of.isMember()))
+      if (!(await options.isMember()))
         throw new SluiceError('fenced', `${sync} belongs to another detector now`, { retryable: true })
       await runs.caughtUp(homePartition(sync), { signal })
       const before = deps.runs.of(sync)
-      await endCutReset(deps, before, { incarnation, signal })
+      await endInterruptedReset(deps, before, { incarnation, signal })
       const own = before?.incarnation === incarnation ? before : undefined
       const found = findRuns(own, sync, await ownership.tails(signal))
       // Commands from before the sync existed have failed, and are not to be carried out now.
       const failed = before?.incarnation === '' ? [...before.events.values()].map(event => event.command) : []
       const lastCommand = Math.max(found.lastCommand, ...failed)
-      return new SyncTenure(deps, ownership, of, { ...found, lastCommand })
+      return new SyncOwner(deps, ownership, options, { ...found, lastCommand })
     } catch (error) {
       await ownership[Symbol.asyncDispose]()
       throw error
     }
   }
 
-  /** Makes the tenure look at the commands that wait. */
+  /** Makes it look at the commands that wait. */
   look(): void {
     this.#changes.notify()
   }
@@ -152,7 +149,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     if (this.#failed.signal.aborted) throw this.#failed.signal.reason
   }
 
-  async tell(fact: Fact): Promise<Step> {
+  async step(fact: Fact): Promise<Step> {
     const done = step(this.#life, fact)
     this.#life = done.life
     if (done.stops) this.#cancel.abort(new SluiceError('aborted', 'the run was cancelled'))
@@ -168,12 +165,12 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     await this.ownership[Symbol.asyncDispose]()
   }
 
-  /** Of a process that stops in good order, the run at work is not suspected. */
+  /** Takes back the death that the run at work counts, if this process stops in good order. */
   async #letGo(): Promise<void> {
     const { drain, abort } = this.ends
     const { atWork } = this.#life
-    const isLeft = atWork?.phase === 'detecting' || atWork?.phase === 'publishing'
-    if (!isLeft || !drain.aborted || abort.aborted) return
+    const isInterrupted = atWork?.phase === 'detecting' || atWork?.phase === 'publishing'
+    if (!isInterrupted || !drain.aborted || abort.aborted) return
     const { events } = step(this.#life, { kind: 'let-go' })
     const written = events.map(event => this.ownership.writeEvent(event, abort))
     await Promise.all(written).catch(() => undefined)
@@ -191,19 +188,19 @@ export class SyncTenure implements Tenure, AsyncDisposable {
   }
 
   async #runAll(waiting: readonly WaitingCommand[], due: PendingDue): Promise<void> {
-    await finishLeftRun(this)
+    await finishInterruptedRun(this)
     for (;;) {
       const seen = this.#changes.version
       await this.#takeDue(due)
       this.#cancel = new AbortController()
       this.#isReplaced = false
-      const { next, life } = await this.tell({ kind: 'idle', at: this.deps.now() })
+      const { next, life } = await this.step({ kind: 'idle', at: this.deps.now() })
       const run = life.atWork?.run
       if (run !== undefined && next === 'reset') return await resetSync(this, run)
       if (run !== undefined) {
         this.startedHere.add(run.runId)
         await new RunExecution(this, this.#cancel.signal).carryOut()
-        await this.tell({ kind: 'released' })
+        await this.step({ kind: 'released' })
       } else if (waiting.length > 0) await this.#changes.after(seen, { signal: this.ends.drain })
       else {
         const keepsForMs = due.keepsForMs(this.deps.now())
@@ -214,7 +211,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     }
   }
 
-  /** Waits for so long, or until something else is to be done. */
+  /** Waits for this time, or until something else is to be done. */
   async #waitFor(ms: number, seen: number): Promise<void> {
     const over = new AbortController()
     const waits = { signal: AbortSignal.any([this.ends.drain, over.signal]) }
@@ -234,7 +231,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     }
   }
 
-  /** Takes the commands that wait. Commands after a reset are for the next tenure, in the new incarnation. */
+  /** Takes the commands that wait. Those after a reset are for the next owner, in the new incarnation. */
   async #takeAll(waiting: WaitingCommand[]): Promise<void> {
     for (let next = waiting[0]; next !== undefined && !isResetting(this.#life); next = waiting[0]) {
       await this.#take(next.command, next.offset)
@@ -251,7 +248,7 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     const { deps, ownership } = this
     const { partitions } = ownership
     const due = { kind: 'due', fired, runId: deps.newRunId(), partitions, at: deps.now() } as const
-    const { events } = await this.tell(due)
+    const { events } = await this.step(due)
     if (!isFired(this.#life, due)) return
     pending.done(fired)
     if (events.length > 0) this.#changes.notify()
@@ -265,13 +262,13 @@ export class SyncTenure implements Tenure, AsyncDisposable {
     // end.
     if (this.#life.atWork !== null)
       await assertAllKept(this.deps, { sync, incarnation }, { signal: ends.drain })
-    await this.tell({ kind: 'asked', command, offset, incarnation, partitions, at: this.deps.now() })
+    await this.step({ kind: 'asked', command, offset, incarnation, partitions, at: this.deps.now() })
   }
 }
 
 /**
- * Checks that all topics have as many partitions. Somebody may have made a topic beforehand, or added a
- * partition to one.
+ * Throws `conflict` unless all topics have the same number of partitions. Somebody may have made a topic
+ * beforehand, or added a partition to one.
  */
 async function assertAlike(
   sync: string,
@@ -283,12 +280,12 @@ async function assertAlike(
   const counts = await Promise.all(topics.map(topic => log.partitionsOf(topic, { signal })))
   const other = counts.findIndex(count => count !== null && count !== partitions)
   if (other < 0) return
-  const found = `the topic ${topics[other] ?? ''} has ${counts[other] ?? 0} partitions, that of changes ${partitions}`
-  const remedy = `all topics of a sync need as many: delete it if nothing was delivered yet, or \`sluice reset ${sync}\``
+  const found = `the topic ${topics[other] ?? ''} has ${counts[other] ?? 0} partitions, the topic of changes has ${partitions}`
+  const remedy = `all topics of a sync need the same number: delete it if nothing was delivered yet, or \`sluice reset ${sync}\``
   throw new SluiceError('conflict', `${found}; ${remedy}`)
 }
 
-/** Makes the sync's topics, with the first run. */
+/** Makes the sync's topics before its first run. Resolves with their number of partitions. */
 async function makeTopics(sync: string, deps: RunnerDeps, signal: AbortSignal): Promise<number> {
   const { partitions } = (await deps.resolveDefinition(sync, signal)).sync
   await deps.log.ensureTopics(syncTopicSpecs(deps.prefix, sync, partitions), { signal })

@@ -6,9 +6,9 @@ import { at, homePartition, reportKey, runKey, sharedTopics } from '@sluice/topi
 import { sampleCounts, sampleEvent, sampleReport, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX } from '@sluice/testkit/test-log'
 import { PendingDue } from './pending-due.ts'
-import { endSetAside } from './end-set-aside.ts'
+import { endSuspended } from './end-suspended.ts'
 import type { RunnerDeps } from './runner-deps.ts'
-import type { WaitingCommand } from './sync-tenure.ts'
+import type { WaitingCommand } from './sync-owner.ts'
 
 const { signal } = new AbortController()
 const RUNS = at(sharedTopics(PREFIX).runs, homePartition(SYNC))
@@ -45,7 +45,7 @@ async function endedOf({ events = [], reports = [], commands = [], error = refus
     reject: () => undefined,
   }))
   const deps = { ...world, now: () => 20 } as unknown as RunnerDeps
-  const isReset = await endSetAside(deps, SYNC, { waiting, due: new PendingDue(), error, signal })
+  const isReset = await endSuspended(deps, SYNC, { waiting, due: new PendingDue(), error, signal })
   await runs.caughtUp(RUNS.partition, { signal })
   const incarnation = await knownIncarnation(world, SYNC, { signal })
   return { events: runs.of(SYNC)?.events ?? new Map<string, RunEvent>(), isReset, resolved, incarnation }

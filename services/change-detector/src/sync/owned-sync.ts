@@ -1,4 +1,4 @@
-/** The part of a tenure that the steps of a run see. `sync-tenure.ts` has the whole. */
+/** A sync that this detector owns, as the steps of a run see it. `SyncOwner` implements it. */
 import type { Fact, Step, SyncLife } from '@sluice/runs/machine/sync-life'
 import type { RunState } from '@sluice/runs/machine/run-events'
 import type { Ends } from '@sluice/flow/ends'
@@ -9,7 +9,7 @@ import type { RunnerDeps } from './runner-deps.ts'
 export class OldRuns {
   /** Offset in the sync's home partition where the search goes on; null before the first. */
   from: number | null = null
-  /** When the record at that offset was written; empty if that is not known. */
+  /** Times of the record at that offset, which was too young to go; empty if they are not known. */
   young: readonly number[] = []
   /** Ids of old runs before that offset that stay until newer runs have taken their places. */
   readonly kept = new Set<string>()
@@ -17,12 +17,10 @@ export class OldRuns {
 
 /** A run that found nothing to do. A later run finds the same as long as nothing that it read has changed. */
 export interface Looked {
-  /** The last run that looked, or that found nothing changed. */
+  /** Number of the last run that compared rows, or found that it need not. */
   readonly run: number
   readonly definition: string | null
-  /**
-   * Where the topics ended that the delivered state follows from, before the state was brought up to date.
-   */
+  /** The ends of the topics of the delivered state, from before the state was brought up to date. */
   readonly ends: string
   readonly isModelStillSo: () => boolean
   /** When rows were compared, ms since 1970. */
@@ -35,23 +33,23 @@ type Found = Pick<
   'rowsRead' | 'rowsInvalid' | 'invalidSamples' | 'undecided' | 'counts' | 'notices' | 'faults'
 >
 
-export interface Tenure {
+export interface OwnedSync {
   readonly sync: string
   readonly deps: RunnerDeps
   readonly ownership: SyncOwnership
   /** `drain` ends all but publishing; `abort` ends that, too. Both abort when one half of the work fails. */
   readonly ends: Ends
-  /** Ids of the runs that this process has begun, in this tenure or before. */
+  /** Ids of the runs that this process has begun, now or when it owned the sync before. */
   readonly startedHere: Set<string>
-  /** How far this process has looked for runs to forget, in this tenure or before. */
+  /** How far this process has looked for runs to forget, now or when it owned the sync before. */
   readonly oldRuns: OldRuns
-  /** What the run before found, if it found nothing to do. */
+  /** The findings of the run before, if it found nothing to do. */
   looked: Looked | null
-  /** The sync's runs, after all facts that were told so far. */
+  /** The sync's runs, after all facts so far. */
   readonly life: SyncLife
   /**
-   * Tells the machine a fact, which counts at once, and writes the events that follow. Resolves once they are
+   * Gives the machine a fact, which counts at once, and writes the events that follow. Resolves once they are
    * acknowledged, with what is to be done next.
    */
-  tell(fact: Fact): Promise<Step>
+  step(fact: Fact): Promise<Step>
 }

@@ -1,18 +1,27 @@
 /**
- * The runs of a sync that no process can own, since something of it is missing, wrong or refused (PROTOCOL.md
- * §11). Its run, and each run that somebody asks for, fail with the reason. A reset may be the remedy.
+ * The runs of a suspended sync: no process can own it, since something of it is missing, wrong or refused
+ * (PROTOCOL.md §11). Its run, and each run that somebody asks for, fail with the reason. A reset may be the
+ * remedy.
  */
 import { isSluiceError, messageOf } from '@sluice/contracts/errors'
 import type { PartitionReport } from '@sluice/contracts/records'
 import { cancelledRun, endedRun, failedRun, queuedRun, type RunState } from './run-events.ts'
-import { stepOf, withEnd, type Aside, type Asked, type Due, type Step, type SyncLife } from './sync-life.ts'
+import {
+  stepOf,
+  withEnd,
+  type Suspension,
+  type Asked,
+  type Due,
+  type Step,
+  type SyncLife,
+} from './sync-life.ts'
 import { isFired, scheduledRun } from './take-due.ts'
 
 /**
  * Ends the run at work and the queued one. A run that awaits approval waits on, since nothing is at work on
  * it. If a topic is lost it ends too, since it could never go on. A queued reset is carried out.
  */
-export function setAside(life: SyncLife, aside: Aside): Step {
+export function suspend(life: SyncLife, aside: Suspension): Step {
   const { atWork, awaiting, queued } = life
   const resets = queued.filter(({ cause }) => cause === 'reset')
   const waitsOn = awaiting !== null && !isSluiceError(aside.error, 'lost-topic')
@@ -26,10 +35,13 @@ export function setAside(life: SyncLife, aside: Aside): Step {
 }
 
 /**
- * Takes a command to a sync that is set aside. A reset is carried out. Every other command that needs the
- * sync fails.
+ * Takes a command to a suspended sync. A reset is carried out. Every other command that needs the sync fails.
  */
-export function takeCommandAside(life: SyncLife, { command, offset, at }: Asked, aside: Aside): Step {
+export function takeCommandSuspended(
+  life: SyncLife,
+  { command, offset, at }: Asked,
+  aside: Suspension,
+): Step {
   if (offset <= life.lastCommand) return stepOf(life, [], 'wait')
   const { id: runId, kind, cause, scope } = command
   const taken = { ...life, lastCommand: offset }
@@ -50,15 +62,15 @@ export function takeCommandAside(life: SyncLife, { command, offset, at }: Asked,
   return stepOf({ ...withEnd(taken, ended), awaiting: null }, [ended], 'wait')
 }
 
-/** An instant of the schedule fails like a command, so that people see that their sync does not run. */
-export function takeDueAside(life: SyncLife, due: Due, aside: Aside): Step {
+/** Fails an instant of the schedule like a command, so that people see that their sync does not run. */
+export function takeDueSuspended(life: SyncLife, due: Due, aside: Suspension): Step {
   if (isFired(life, due)) return stepOf(life, [], 'wait')
   const ended = endOf(scheduledRun({ ...due, partitions: 0 }), aside)
   return stepOf({ ...life, fired: due.fired }, [ended], 'wait')
 }
 
 /** Ends a reset that the log refuses, too. */
-export function failReset(life: SyncLife, { error, at }: Pick<Aside, 'error' | 'at'>): Step {
+export function failReset(life: SyncLife, { error, at }: Pick<Suspension, 'error' | 'at'>): Step {
   const { queued } = life
   return stepOf(
     { ...life, queued: [] },
@@ -68,10 +80,10 @@ export function failReset(life: SyncLife, { error, at }: Pick<Aside, 'error' | '
 }
 
 /**
- * The end of a run with the reason. If the run has begun, its end has what was reported of it. The rest may
+ * Ends a run with the reason. If the run has begun, its end has the counts that were reported. The rest may
  * still be delivered, so the next run takes it as unknown.
  */
-function endOf(run: RunState, aside: Aside): RunState {
+function endOf(run: RunState, aside: Suspension): RunState {
   const { error, at, endsBefore } = aside
   if (run.run === null) return { ...failedRun(run, error, at), aside: true }
   const message = messageOf(error)
@@ -79,14 +91,16 @@ function endOf(run: RunState, aside: Aside): RunState {
   const partitions = Array.from({ length: run.partitions }, (_, partition) => partition)
   const reports = partitions.map(partition => reportOf(run, partition, { ...aside, message }))
   const failed = { ...run, held: null, error: message, errorCode }
-  return { ...endedRun(failed, reports, { sealed: !run.complete, at, endsBefore }), aside: true }
+  return { ...endedRun(failed, reports, { endsEarly: !run.complete, at, endsBefore }), aside: true }
 }
 
-/** The partition's report on the run, or, without one, that its changes are unknown. */
+/**
+ * Returns the partition's last report on the run. Without one, makes a report that its changes are unknown.
+ */
 function reportOf(
   { run }: RunState,
   partition: number,
-  { sync, incarnation, reports, message }: Aside & { readonly message: string },
+  { sync, incarnation, reports, message }: Suspension & { readonly message: string },
 ): PartitionReport {
   const own = reports.find(report => report.partition === partition && report.run === run)
   if (own?.ended === true) return own
