@@ -16,7 +16,7 @@ import './styles/parts.css'
 import './styles/screens.css'
 import './styles/editor.css'
 
-/** A server that is quick has answered by then. A slow one is waited for with a page that says so. */
+/** A quick server has answered by then. For a slow one, the page says that it waits. */
 const QUICK_MS = 100
 
 whenAnswersDiffer(message => toast('failed', message))
@@ -37,8 +37,8 @@ createRoot(root).render(
 )
 
 /**
- * What the first screen shows, so that it is drawn once. Drawn without it, React would keep the empty page
- * for a while, and would do the work three times.
+ * Loads the data of the first screen, so that it is drawn once. Without the data, React would show an empty
+ * page for a while, and draw three times.
  */
 async function firstAnswers(): Promise<void> {
   await Promise.all([

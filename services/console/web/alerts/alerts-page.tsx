@@ -1,4 +1,4 @@
-/** The alerts: what each watches, what holds now, and notices that could not be told. */
+/** The alerts: their syncs and conditions, those that fire now, and notices that could not be sent. */
 import type { AlertView } from '@sluice/contracts/specs/alert-views'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
@@ -8,7 +8,7 @@ import { useMay } from '../api/session.ts'
 import { Badge } from '../ui/status.tsx'
 import { many } from '../ui/format.ts'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
-import { Told } from '../ui/told.tsx'
+import { ServerMessage } from '../ui/server-message.tsx'
 import { toast, toastError } from '../ui/toast.tsx'
 import { ALERT_EXAMPLE } from './alert-example.ts'
 
@@ -29,7 +29,7 @@ export function AlertsPage(): ReactElement {
   return (
     <Page
       title="Alerts"
-      lead="Each tells somebody when a state begins, and again when it is over."
+      lead="Each alert sends a notice when a condition begins, and again when it is over."
       {...(data === undefined || data.alerts.length === 0 ? {} : { actions: NEW_ALERT })}
     >
       {isPending ? (
@@ -72,7 +72,7 @@ function OneAlert({ alert }: { readonly alert: AlertView }): ReactElement {
     >
       <div className="pad">
         <p className="quiet">
-          {syncs === 'all' ? 'All syncs' : syncs.join(', ')} · {when.join(', ')} · tells {to.kind}{' '}
+          {syncs === 'all' ? 'All syncs' : syncs.join(', ')} · {when.join(', ')} · notifies {to.kind}{' '}
           {to.address}
           {lastNotice === null ? '' : ' · last notice '}
           {lastNotice === null ? null : <Time at={lastNotice.at} />}
@@ -100,9 +100,9 @@ function OneAlert({ alert }: { readonly alert: AlertView }): ReactElement {
         )}
         {undelivered === null ? null : (
           <p className="bad">
-            {undelivered.notices === 1 ? 'A notice' : `${undelivered.notices} notices`} could not be told,
-            after {many(undelivered.tries, 'try', 'tries')}: <Told text={undelivered.error} /> The next try is{' '}
-            <Time at={undelivered.nextTryAt} />.
+            {undelivered.notices === 1 ? 'A notice' : `${undelivered.notices} notices`} could not be sent,
+            after {many(undelivered.tries, 'attempt', 'attempts')}: <ServerMessage text={undelivered.error} />{' '}
+            The next attempt is <Time at={undelivered.nextTryAt} />.
           </p>
         )}
       </div>

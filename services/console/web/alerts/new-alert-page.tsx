@@ -1,4 +1,4 @@
-/** A new alert, written as YAML from an example that can be used as it is. */
+/** The page for a new alert, written as YAML. It starts with a complete example. */
 import { useQueryClient } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
 import { Fragment, useState, type ReactElement } from 'react'
@@ -12,7 +12,7 @@ import { marksOf } from '../ui/places.ts'
 import { toast } from '../ui/toast.tsx'
 import { ALERT_EXAMPLE } from './alert-example.ts'
 
-/** Under this name the browser keeps what is typed. */
+/** The name under which the browser keeps the unsaved text. */
 const PLACE = 'new-alert'
 
 const WHEN = [
@@ -51,7 +51,7 @@ export function NewAlertPage(): ReactElement {
   return (
     <Page
       title="New alert"
-      lead="It watches syncs, and tells a webhook, Slack or people by e-mail."
+      lead="It watches syncs, and notifies a webhook, Slack or people by e-mail."
       actions={
         <>
           <Link to="/alerts" className="button">

@@ -1,6 +1,6 @@
 /**
- * Checks the server's answers against the shapes of `libs/contracts`. The shapes take half as long to load as
- * all else of the first screen. So they are loaded once it is shown, and what came before is checked then.
+ * Checks the server's answers against the schemas of `libs/contracts`. Loading these takes half as long as
+ * the whole first screen. So they are loaded once it is shown, and earlier answers are checked then.
  */
 import type { AnswerOf } from '@sluice/contracts/api/operation-shapes'
 import type { OperationName } from '@sluice/contracts/api/operations'
@@ -12,7 +12,7 @@ export type OpenApi = z.output<Shapes['openApi']>
 
 /** The first screen is shown by then. */
 const LOADED_AFTER_MS = 1_500
-/** Most answers that wait for their check. */
+/** The most answers that wait for their check. */
 const MAX_CHECKED = 50
 
 interface Unchecked {
@@ -23,15 +23,15 @@ interface Unchecked {
 let shapes: Shapes | null = null
 let loading: Promise<Shapes> | null = null
 const unchecked: Unchecked[] = []
-let tell: (message: string) => void = () => undefined
+let report: (message: string) => void = () => undefined
 
-/** Says who is told that an answer which is in use already has another shape. */
+/** Sets the listener for the message that an answer, already in use, does not fit its schema. */
 export function whenAnswersDiffer(listener: (message: string) => void): void {
-  tell = listener
+  report = listener
   setTimeout(() => void loadShapes().catch(() => undefined), LOADED_AFTER_MS)
 }
 
-/** Rejects if the server has no such file any more, or does not answer. The next call tries again. */
+/** Rejects if the server no longer has the file, or does not answer. The next call tries again. */
 export async function loadShapes(): Promise<Shapes> {
   loading ??= import('./answers.ts')
   try {
@@ -41,13 +41,13 @@ export async function loadShapes(): Promise<Shapes> {
     throw error
   }
   const differs = unchecked.splice(0).find(({ name, value }) => !isAnswer(name, value))
-  if (differs !== undefined) tell(mismatch(differs.name, differs.value))
+  if (differs !== undefined) report(mismatch(differs.name, differs.value))
   return shapes
 }
 
 /**
- * True if the answer has that shape. Before the shapes are loaded it is true, too, and checked later. `known`
- * is what a check before has found.
+ * True if the answer fits its schema. Before the schemas are loaded, it returns true and the answer is
+ * checked later. `known` is the result of an earlier check.
  */
 export function isAnswer<Name extends OperationName>(
   name: Name,
@@ -60,34 +60,35 @@ export function isAnswer<Name extends OperationName>(
   return true
 }
 
-/** A page checks this many items of a list before it looks what else it has to do. */
-const PIECE = 25
+/** The items of a list that are checked between two pauses. */
+const CHUNK_ITEMS = 25
 
-/** The same, of hundreds of items a piece at a time: it holds up nobody who types. */
+/** The same for hundreds of items. It pauses between chunks, so that typing is not held up. */
 export async function isLongAnswer<Name extends OperationName>(name: Name, value: unknown): Promise<boolean> {
   const list = shapes === null ? null : listIn(shapes.ANSWERS[name].answer, value)
   if (shapes === null || list === null) return isAnswer(name, value)
   const { field, items, item, rest } = list
   if (!shapes.ANSWERS[name].answer.safeParse({ ...rest, [field]: [] }).success) return false
-  for (let from = 0; from < items.length; from += PIECE) {
+  for (let from = 0; from < items.length; from += CHUNK_ITEMS) {
     await pause()
-    const piece = items.slice(from, from + PIECE)
-    if (!piece.every(each => item.safeParse(each).success)) return false
+    const chunk = items.slice(from, from + CHUNK_ITEMS)
+    if (!chunk.every(each => item.safeParse(each).success)) return false
   }
   return true
 }
 
-/** Lets the page do what has come up meanwhile. */
+/** Gives the page time for other events. */
 const pause = (): Promise<void> => new Promise(resolve => setTimeout(resolve))
 
-/** The long list that a page of items has; null for any other answer. */
+/** Finds the long list in a page of items. Null for any other answer. */
 function listIn(shape: z.ZodType, value: unknown) {
   if (typeof value !== 'object' || value === null || !('shape' in shape)) return null
   const fields: unknown = shape.shape
   if (typeof fields !== 'object' || fields === null) return null
   for (const [field, items] of Object.entries(value)) {
     const list: unknown = Object.entries(fields).find(([name]) => name === field)?.[1]
-    if (!Array.isArray(items) || items.length <= PIECE || !isShape(list) || !('element' in list)) continue
+    if (!Array.isArray(items) || items.length <= CHUNK_ITEMS || !isShape(list) || !('element' in list))
+      continue
     const item: unknown = list.element
     if (isShape(item)) return { field, items: items.map((each: unknown) => each), item, rest: value }
   }

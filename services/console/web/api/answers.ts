@@ -1,4 +1,4 @@
-/** The shapes of the server's answers. They are loaded once a page is shown. */
+/** The schemas of the server's answers. They are loaded once a page is shown. */
 import './no-code-from-text.ts'
 import { z } from 'zod'
 

@@ -1,22 +1,22 @@
 /**
- * Requests to the API of the server that the pages come from. Answers are checked against the shapes of
- * `libs/contracts`, so that a server of another version is told apart from a mistake in a page.
+ * Requests to the API of the server that the pages come from. Answers are checked against the schemas of
+ * `libs/contracts`, which shows a server of another version for what it is.
  */
 import type { Problem } from '@sluice/contracts/api'
 import type { AnswerOf, AskedOf } from '@sluice/contracts/api/operation-shapes'
 import { API_BASE, OPERATIONS, requestOf, type OperationName } from '@sluice/contracts/api/operations'
 import { isAnswer, isLongAnswer, loadShapes, mismatch, type OpenApi } from './answer-checks.ts'
 
-/** From so many characters on, an answer is checked in pieces. */
+/** A longer answer is checked in chunks. */
 const LONG_TEXT = 50_000
 const OK = 200
 
-/** The problem that the server told instead of an answer, or that there was no answer. */
+/** The server answered with a problem, or did not answer. */
 export class ApiError extends Error {
-  /** The HTTP status; 0 if there was no answer. */
+  /** The HTTP status. 0 if there was no answer. */
   readonly status: number
   readonly problem: Problem | null
-  /** In how many milliseconds the same request may be made again. */
+  /** The milliseconds after which the same request may be made again. */
   readonly retryAfterMs: number | null
 
   constructor(status: number, message: string, more: { problem?: Problem; retryAfterMs?: number } = {}) {
@@ -27,13 +27,13 @@ export class ApiError extends Error {
     this.retryAfterMs = more.retryAfterMs ?? null
   }
 
-  /** The places that the server found something wrong at. */
+  /** The places at which the server found a mistake. */
   get details(): Problem['errors'] {
     return this.problem?.errors ?? []
   }
 }
 
-/** Listeners that want to know when the session has ended. */
+/** The listeners that are called when the session has ended. */
 const onSignedOut = new Set<() => void>()
 
 export function whenSignedOut(listener: () => void): () => void {
@@ -46,8 +46,8 @@ interface Asking {
 }
 
 /**
- * Asks for an operation. Empty fields stay out of a query. Throws `ApiError` for anything but a 2xx answer in
- * the shape that is expected.
+ * Calls an operation. Empty fields stay out of a query. Throws `ApiError` unless a 2xx answer comes that fits
+ * the schema.
  */
 export async function call<Name extends OperationName>(
   name: Name,
@@ -67,7 +67,7 @@ export async function call<Name extends OperationName>(
   throw new ApiError(OK, mismatch(name, value))
 }
 
-/** Asks the server for the versions of its API. Errors: as `call`. */
+/** Asks the server for the versions of its API. Throws like `call`. */
 export async function openApi({ signal }: { readonly signal: AbortSignal }): Promise<OpenApi> {
   const text = await answered(`${API_BASE}/openapi.json`, { method: 'GET', signal })
   return (await loadShapes()).openApi.parse(parse(text))
@@ -102,7 +102,7 @@ async function refusedBy(response: Response, text: string): Promise<ApiError> {
   return new ApiError(response.status, said?.detail ?? `The server answered ${response.status}.`, more)
 }
 
-/** Null for a text that tells of no problem, and where the shapes cannot be loaded. */
+/** Parses a problem. Null for any other text, and if the schemas cannot be loaded. */
 async function problemIn(text: string): Promise<Problem | null> {
   try {
     return (await loadShapes()).problem.safeParse(parse(text)).data ?? null
@@ -120,8 +120,8 @@ function parse(text: string): unknown {
 }
 
 /**
- * The requests that `public/first.js` has sent while the scripts of the page were on their way. Each answer
- * is taken once.
+ * The requests that `public/first.js` sent while the scripts of the page were loading. Each answer is taken
+ * once.
  */
 declare global {
   interface Window {
@@ -129,7 +129,7 @@ declare global {
   }
 }
 
-/** The answer to a GET of this address that was asked for at the start; null if there is none. */
+/** Takes the answer to a GET that `public/first.js` sent. Null if there is none. */
 function askedBefore(url: string): Promise<Response> | null {
   if (typeof window === 'undefined') return null
   const answer = window.sluiceAsked?.get(url) ?? null

@@ -1,4 +1,4 @@
-/** Requests that change something, and the queries that are asked again then. */
+/** Requests that change something. They also renew the queries that show it. */
 import type { AskedOf } from '@sluice/contracts/api/operation-shapes'
 import type { AskName } from '@sluice/contracts/api/operations'
 import type { ReplayView, RunView } from '@sluice/contracts/api'
@@ -10,10 +10,10 @@ export interface RowChoice {
   readonly status?: number
 }
 
-/** Asks for a run, or for what becomes of one, and resolves with its first state. */
+/** Sends a command to a sync or a run. Resolves with the first state of the run. */
 export async function ask<Name extends AskName>(name: Name, input: AskedOf<Name>): Promise<RunView> {
   const run: RunView | ReplayView = await call(name, input)
-  if (!('status' in run)) throw new Error('The server has only shown what it would send.')
+  if (!('status' in run)) throw new Error('The server answered with a dry run, and started no run.')
   queryClient.setQueryData(['run', run.id], run)
   await Promise.all(
     ['syncs', 'runs', 'failed'].map(key => queryClient.invalidateQueries({ queryKey: [key] })),

@@ -1,4 +1,4 @@
-/** A run as it goes on: the server's events, and the last state where there are none. */
+/** Follows a run by the server's events. */
 import type { RunView } from '@sluice/contracts/api'
 import { useQueryClient } from '@tanstack/react-query'
 import { useEffect, useState } from 'react'
@@ -6,7 +6,7 @@ import { isAnswer } from './answer-checks.ts'
 import { requestOf } from '@sluice/contracts/api/operations'
 
 /** The state of the page's connection to the events of the run. */
-export type Hearing = 'connecting' | 'live' | 'lost' | 'over'
+export type EventsState = 'connecting' | 'live' | 'lost' | 'over'
 
 const ENDED: ReadonlySet<RunView['status']> = new Set(['success', 'warning', 'failed', 'cancelled'])
 
@@ -15,33 +15,33 @@ export function hasEnded({ status }: Pick<RunView, 'status'>): boolean {
 }
 
 /**
- * Listens to the run until it has ended, and keeps its state where `runQuery` finds it. The browser connects
- * again by itself after a break; the first event then has the state as it is.
+ * Follows the run until it has ended, and stores each state for `runQuery`. After a break the browser
+ * connects again by itself, and the first event has the current state.
  */
-export function useFollowedRun(id: string): Hearing {
+export function useFollowedRun(id: string): EventsState {
   const client = useQueryClient()
-  const [hearing, setHearing] = useState<Hearing>('connecting')
+  const [state, setState] = useState<EventsState>('connecting')
   useEffect(() => {
     const source = new EventSource(requestOf('followRun', { id }).url)
     source.addEventListener('run', event => {
       const run: unknown = JSON.parse(String(event.data))
       if (!isAnswer('followRun', run)) return
-      // This one was refused, since the other one sees the same rows. The page says so.
+      // The run was refused, since another one sees the same rows. The page says so.
       if (run.id !== id) {
         source.close()
-        setHearing('over')
+        setState('over')
         return
       }
       client.setQueryData(['run', id], run)
-      setHearing('live')
+      setState('live')
       if (!hasEnded(run)) return
       source.close()
-      setHearing('over')
+      setState('over')
       for (const key of ['syncs', 'runs', 'failed', 'attempts', 'figures'])
         void client.invalidateQueries({ queryKey: [key] })
     })
-    source.addEventListener('error', () => setHearing('lost'))
+    source.addEventListener('error', () => setState('lost'))
     return () => source.close()
   }, [client, id])
-  return hearing
+  return state
 }

@@ -1,6 +1,6 @@
 /**
- * Tells zod not to try whether code may be made from text: the page's policy forbids it, and the browser
- * would report each try. This has to come before the first schema is made.
+ * Keeps zod from compiling code from text. The page's policy forbids that, and the browser would report each
+ * attempt. This module has to be loaded before the first schema is made.
  */
 import { z } from 'zod'
 

@@ -1,24 +1,23 @@
 /**
- * Queries that several pages share, each with the key that it is known by. A page asks for the rest
- * itself.
+ * Queries that several pages share, each with its key. A query of one page alone stands in that page.
  */
 import type { ResourceView, RunView } from '@sluice/contracts/api'
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
 import type { AskedOf } from '@sluice/contracts/api/operation-shapes'
 import { call } from './client.ts'
 
-/** A page asks so often for data that changes by itself. */
+/** The time between two requests for data that changes by itself: while a run is at work, and else. */
 const LIVE_MS = 2_000
 const CALM_MS = 10_000
 const PER_PAGE = 50
-/** Most syncs and resources that a page shows. */
-const ALL = 1_000
-/** Runs of each sync that the overview shows as bars. */
+/** The most syncs and resources that a page shows. */
+const MAX_ITEMS = 1_000
+/** The runs of each sync that the overview shows as bars. */
 const BARS = 20
 
-/** A page asks so often for the figures of a run at work. */
-const FIGURES_MS = 3_000
-/** Buckets of figures, as many as a chart shows well. */
+/** The time between two requests for the chart of a run at work. */
+const CHART_MS = 3_000
+/** A chart shows this many buckets well. */
 const BUCKETS = 120
 
 type ResourceKind = ResourceView['kind']
@@ -27,7 +26,7 @@ const isOpen = ({ status }: RunView): boolean => ['queued', 'running', 'held'].i
 
 export const syncsQuery = queryOptions({
   queryKey: ['syncs'],
-  queryFn: ({ signal }) => call('listSyncs', { limit: ALL, runs: BARS }, { signal }),
+  queryFn: ({ signal }) => call('listSyncs', { limit: MAX_ITEMS, runs: BARS }, { signal }),
   refetchInterval: ({ state }) =>
     state.data?.syncs.some(({ lastRun }) => lastRun !== null && isOpen(lastRun)) === true
       ? LIVE_MS
@@ -47,8 +46,8 @@ export const figuresQuery = (id: string, isOver: boolean) =>
     queryKey: ['figures', id],
     queryFn: ({ signal }) => call('getRunFigures', { id, buckets: BUCKETS }, { signal }),
     staleTime: isOver ? 60_000 : 0,
-    // One that failed is not asked for again: without an index it may take minutes.
-    refetchInterval: ({ state }) => (isOver || state.error !== null ? false : FIGURES_MS),
+    // A failed request is not repeated: without an index it may take minutes.
+    refetchInterval: ({ state }) => (isOver || state.error !== null ? false : CHART_MS),
     retry: false,
   })
 
@@ -103,18 +102,18 @@ export const failedQuery = (sync: string, filter: Omit<AskedOf<'listFailedRows'>
 
 export const resourcesQuery = queryOptions({
   queryKey: ['resources'],
-  queryFn: ({ signal }) => call('listResources', { limit: ALL }, { signal }),
+  queryFn: ({ signal }) => call('listResources', { limit: MAX_ITEMS }, { signal }),
 })
 
 /** The destinations, with the part of their limits that is in use. */
 export const destinationsQuery = queryOptions({
   queryKey: ['destinations'],
-  queryFn: ({ signal }) => call('listDestinations', { limit: ALL }, { signal }),
+  queryFn: ({ signal }) => call('listDestinations', { limit: MAX_ITEMS }, { signal }),
   refetchInterval: ({ state }) =>
     state.data?.destinations.some(({ concurrency: { inUse } }) => inUse !== null && inUse > 0) === true
       ? LIVE_MS
       : CALM_MS / 2,
-  // The next look comes soon.
+  // The next request comes soon anyway.
   retry: false,
 })
 
@@ -130,6 +129,6 @@ export const secretsQuery = queryOptions({
 })
 
 /** The cursor before the first page. */
-function firstPage(): string | null {
+export function firstPage(): string | null {
   return null
 }

@@ -1,31 +1,31 @@
-/** What the pages know of the server, and when they ask again. */
+/** The cache of the server's answers, and the rules for repeated requests. */
 import { QueryClient } from '@tanstack/react-query'
 import { ApiError } from './client.ts'
 
-/** A page tries again by itself as long as a later answer may differ. */
-function isWorthAnotherTry(count: number, error: unknown): boolean {
+/** A page repeats a failed request as long as a later answer may differ. */
+function isWorthRepeating(count: number, error: unknown): boolean {
   if (!(error instanceof ApiError)) return false
   return error.status === 0 || error.status >= 500 ? count < 3 : false
 }
 
-/** As long as a caller may have something under way: a query of a minute. */
-const MAX_TRIES_WHILE_FULL = 60
-const ASKED_AGAIN_MS = 1_000
+/** The server ends any request of the caller within a minute, which makes room. */
+const MAX_RETRIES_WHILE_FULL = 60
+const RETRY_MS = 1_000
 
 /**
- * For what a page asks once and shows as it is, errors included. The server answers a few such requests of a
- * caller at a time; a further one is asked for again once there is room.
+ * The settings of a query whose first answer counts, also if it is an error. The server takes only a few such
+ * requests of a caller at once, so a refused one is repeated until there is room.
  */
 export const ONCE_WHEN_THERE_IS_ROOM = {
   retry: (count: number, error: Error): boolean =>
-    error instanceof ApiError && error.status === 429 && count < MAX_TRIES_WHILE_FULL,
+    error instanceof ApiError && error.status === 429 && count < MAX_RETRIES_WHILE_FULL,
   retryDelay: (_count: number, error: Error): number =>
-    (error instanceof ApiError ? error.retryAfterMs : null) ?? ASKED_AGAIN_MS,
+    (error instanceof ApiError ? error.retryAfterMs : null) ?? RETRY_MS,
 }
 
 export const queryClient = new QueryClient({
   defaultOptions: {
-    queries: { retry: isWorthAnotherTry, staleTime: 2_000, refetchOnWindowFocus: true },
+    queries: { retry: isWorthRepeating, staleTime: 2_000, refetchOnWindowFocus: true },
     mutations: { retry: false },
   },
 })

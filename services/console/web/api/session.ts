@@ -1,11 +1,11 @@
-/** The session: the name that the server knows the user by, and their roles. */
+/** The session: the user's name and roles. */
 import type { SessionView } from '@sluice/contracts/api'
 import { queryOptions, useQuery } from '@tanstack/react-query'
 import { call } from './client.ts'
 
 export type Role = SessionView['roles'][number]
 
-/** Also how a page finds out that the server answers again. */
+/** The time between two checks of the session. By them a page also notices that the server answers again. */
 const CHECK_MS = 10_000
 
 export const sessionQuery = queryOptions({
@@ -22,7 +22,7 @@ export async function signOut(): Promise<void> {
   await call('logOut', {})
 }
 
-/** True if whoever uses the page may do such a thing. The server decides again when it is asked to. */
+/** True if the user has the role. The server checks it again with each request. */
 export function useMay(role: Role): boolean {
   const { data } = useQuery(sessionQuery)
   return data?.roles.includes(role) ?? false

@@ -1,4 +1,4 @@
-/** The keys of the console. A key does nothing while somebody types. */
+/** The keys of the console. They do nothing while somebody types. */
 import { useNavigate } from '@tanstack/react-router'
 import { useEffect, useRef, type ReactElement } from 'react'
 import { Dialog } from '../ui/dialog.tsx'
@@ -7,7 +7,7 @@ export interface Place {
   readonly to:
     '/' | '/runs' | '/requests' | '/resources' | '/secrets' | '/alerts' | '/tokens' | '/audit' | '/system'
   readonly name: string
-  /** Pressed after `g`. */
+  /** The key to press after `g`. */
   readonly key: string
 }
 
@@ -24,7 +24,7 @@ function isTyping(target: EventTarget | null): boolean {
   return target.isContentEditable || ['INPUT', 'TEXTAREA', 'SELECT'].includes(target.tagName)
 }
 
-/** Text fields in a shadow tree, such as an editor's, hide behind their host. */
+/** An event from a text field in a shadow tree, such as an editor's, shows only the host as its target. */
 function isTypingIn(event: KeyboardEvent): boolean {
   return event.composedPath().some(isTyping)
 }

@@ -1,4 +1,4 @@
-/** Finds pages, syncs and things to do by a few letters. */
+/** The dialog that finds pages, syncs and actions by a few letters. */
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useEffect, useId, useMemo, useRef, useState, type KeyboardEvent, type ReactElement } from 'react'

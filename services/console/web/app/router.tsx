@@ -1,4 +1,4 @@
-/** Which page stands at which address. Pages that need an editor are loaded when they are opened. */
+/** The addresses of the pages. Each page but the overview is loaded when it is opened. */
 import type { ResourceView } from '@sluice/contracts/api'
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Link } from '@tanstack/react-router'
 import type { ReactElement } from 'react'
@@ -28,7 +28,7 @@ const editSearch = textsOf('step', 'view')
 
 const RESOURCE_KINDS = ['source', 'model', 'destination', 'sync', 'alert'] as const
 
-/** An unknown kind is no page. */
+/** An unknown kind leads to the page "Nothing is here". */
 const resourceParams = {
   parse: ({ kind, name }: { kind: string; name: string }) => {
     const known = RESOURCE_KINDS.find(each => each === kind)

@@ -1,4 +1,4 @@
-/** What stands around each page: where one can go, the keys, and whether the server answers. */
+/** The frame around each page: the menu, the keys, and a banner while the server does not answer. */
 import type { SessionView } from '@sluice/contracts/api'
 import { useIsFetching, useQuery } from '@tanstack/react-query'
 import { Link, Outlet, useRouterState } from '@tanstack/react-router'
@@ -40,7 +40,7 @@ export function Shell(): ReactElement {
   return (
     <>
       <Frame session={session.data} />
-      {/* What was typed stays on the page behind it. */}
+      {/* The page behind it keeps the text that was typed. */}
       {ended ? (
         <SignIn
           over
@@ -117,7 +117,7 @@ function Frame({ session }: { readonly session: SessionView }): ReactElement {
   )
 }
 
-/** Tells that the server does not answer, and that the page goes on by itself. */
+/** The banner while the server does not answer. */
 function Connection(): ReactElement | null {
   const { error, dataUpdatedAt, errorUpdatedAt } = useQuery(sessionQuery)
   const asking = useIsFetching() > 0

@@ -1,4 +1,4 @@
-/** Signing in with a token, and out. Signed out in the middle of work, it stands in front of the page. */
+/** Signing in with a token, and out. If a session ends during work, the form covers the page. */
 import { useQueryClient } from '@tanstack/react-query'
 import { useEffect, useRef, useState, type ReactElement } from 'react'
 import type { SessionView } from '@sluice/contracts/api'
@@ -7,7 +7,7 @@ import { signIn, signOut } from '../api/session.ts'
 import { toastError } from '../ui/toast.tsx'
 
 interface SignInProps {
-  /** True in front of a page, whose contents stay. */
+  /** True if it covers a page, which keeps its contents. */
   readonly over?: boolean
   readonly onDone: () => void
 }

@@ -1,4 +1,4 @@
-/** The switch between light and dark colours, or those of the system. */
+/** The choice of light or dark colours, or the system's. */
 import { useState, type ReactElement } from 'react'
 import { storedText, storeText } from '../ui/storage.ts'
 

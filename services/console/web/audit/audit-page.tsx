@@ -1,27 +1,26 @@
-/** Who changed or asked what, and when. */
+/** The page with all changes and commands of people. */
 import type { AuditPage as Audited } from '@sluice/contracts/api/operating'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { call } from '../api/client.ts'
+import { firstPage } from '../api/queries.ts'
 import { ListTable, More } from '../ui/list-table.tsx'
 import { Empty, Loading, Page, Section, Time, Trouble } from '../ui/parts.tsx'
 
 type Entry = Audited['entries'][number]
 
 const PER_PAGE = 50
-/** The cursor before the first page. */
-const firstPage = (): string | null => null
 
 const DONE: { readonly [action in Entry['action']]: string } = {
   create: 'made',
   update: 'changed',
   delete: 'removed',
   run: 'ran',
-  retry: 'had rows tried again of',
-  resync: 'sent every row of',
-  replay: 'sent requests again of',
-  discard: 'gave up rows of',
+  retry: 'retried rows of',
+  resync: 'resynced',
+  replay: 'replayed requests of',
+  discard: 'discarded rows of',
   reset: 'reset',
   approve: 'approved a run of',
   cancel: 'cancelled a run of',
@@ -43,7 +42,7 @@ export function AuditPage(): ReactElement {
   return (
     <Page
       title="Audit"
-      lead="Who changed or asked what. The last versions of each resource and the last changes of each secret are kept, and for seven days what was asked."
+      lead="Changes and commands of people. Sluice keeps the last versions of each resource, the last changes of each secret, and commands for seven days."
     >
       <Section title="What was done">
         <Filters key={`${by ?? ''} ${name ?? ''}`} by={by ?? ''} name={name ?? ''} />

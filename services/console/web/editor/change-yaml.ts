@@ -1,6 +1,6 @@
 /**
- * Changes of single values in a document of YAML. Whatever else stands there stays as it is: above all
- * comments, those of what is taken away too.
+ * Changes of single values in a YAML document. Everything else stays as it is, above all comments, even those
+ * of a value that is removed.
  */
 import {
   isAlias,
@@ -21,14 +21,14 @@ import {
 
 export type Path = readonly (string | number)[]
 
-/** Writes a value at a path, and makes the maps above it. */
+/** Writes a value at a path, and creates the maps above it. */
 export function setAt(document: Document, path: Path, value: unknown): void {
   const { contents } = document
   const next = merged(document, isNode(contents) ? contents : null, { path, value })
   document.contents = next
 }
 
-/** Takes a value away, and the maps that it leaves empty. Their comments stay where they stood. */
+/** Removes a value, and maps that become empty. Their comments stay in place. */
 export function removeAt(document: Document, path: Path): void {
   const above = path.slice(0, -1)
   const parent = above.length === 0 ? document.contents : document.getIn(above)
@@ -49,7 +49,7 @@ export function removeAt(document: Document, path: Path): void {
 }
 
 /**
- * The text with another scalar in the place of one, and nothing else touched; null where that cannot be done.
+ * Replaces one scalar and touches nothing else. Null if that is impossible.
  */
 export function withScalar(text: string, document: Document, { path, value }: Change): string | null {
   const node = document.getIn(path, true)
@@ -67,7 +67,7 @@ export function withScalar(text: string, document: Document, { path, value }: Ch
   )
 }
 
-/** How a scalar may be written, the most like the present one first. */
+/** The ways to write a scalar. The one most like the present way comes first. */
 function sourcesOf(
   value: unknown,
   { type, before }: { readonly type: Scalar['type']; readonly before: string },
@@ -80,7 +80,7 @@ function sourcesOf(
   return type === 'PLAIN' ? [value, JSON.stringify(value)] : []
 }
 
-/** A block with the indentation of the present one, and with what its first line says. */
+/** A block scalar with the header and the indentation of the present one. */
 function blockOf(value: string, before: string): readonly string[] {
   const [, comment = ''] = /^\|[-+]?( +#.*)?\n/.exec(before) ?? []
   const indent = /\n( +)\S/.exec(before)?.[1]
@@ -92,12 +92,12 @@ function blockOf(value: string, before: string): readonly string[] {
 }
 
 interface Change {
-  /** What is left of the way to the value. */
+  /** The rest of the path to the value. */
   readonly path: Path
   readonly value: unknown
 }
 
-/** The node with the change made: the same one, wherever it can hold it. */
+/** Makes the change. Returns the same node if it can hold the result, else a new one. */
 function merged(document: Document, node: Node | null, { path, value }: Change): Node {
   const [name, ...rest] = path
   if (name === undefined) return mergedValue(document, node, value)
@@ -125,11 +125,11 @@ function mergedValue(document: Document, node: Node | null, value: unknown): Nod
   return inPlaceOf(node, document.createNode(value))
 }
 
-/** A map with these entries in their order. Those that it had before keep their comments. */
+/** A map with these entries in their order. Entries that it had before keep their comments. */
 function mergedMap(document: Document, map: YAMLMap, value: object): Node {
   const before = [...map.items]
   const first = before[0]?.key
-  // What stands above the first entry goes along with it.
+  // A comment above the first entry moves with it.
   if (isNode(first) && map.commentBefore) {
     first.commentBefore = joined([map.commentBefore], first.commentBefore)
     delete map.commentBefore
@@ -149,7 +149,7 @@ function mergedMap(document: Document, map: YAMLMap, value: object): Node {
   return map
 }
 
-/** A list with these items. One that it had before keeps its comments, wherever it stands now. */
+/** A list with these items. An item that it had before keeps its comments, wherever it stands now. */
 function mergedList(document: Document, list: YAMLSeq, value: readonly unknown[]): Node {
   const before = list.items.filter(isNode)
   const items = value.map(each => {
@@ -165,7 +165,7 @@ function mergedList(document: Document, list: YAMLSeq, value: readonly unknown[]
   return list
 }
 
-/** What takes the place of a node says its comments, too. */
+/** Gives a node's comments to the node that replaces it. */
 function inPlaceOf(node: Node | null, next: Node): Node {
   if (node === null || node === next) return next
   const { comment = null } = node
@@ -175,16 +175,20 @@ function inPlaceOf(node: Node | null, next: Node): Node {
   return next
 }
 
-/** Says comments above what follows; with nothing behind them, at the end of the list or map. */
-function leaveComments(of: YAMLMap | YAMLSeq, comments: readonly string[], behind: readonly Pair[]): void {
+/** Puts comments above the next entry, or at the end of the list or map if there is none. */
+function leaveComments(
+  parent: YAMLMap | YAMLSeq,
+  comments: readonly string[],
+  behind: readonly Pair[],
+): void {
   if (comments.length === 0) return
   const key = behind[0]?.key
   if (isNode(key)) key.commentBefore = joined(comments, key.commentBefore)
-  else of.comment = joined(of.comment ? [of.comment, ...comments] : comments, null)
+  else parent.comment = joined(parent.comment ? [parent.comment, ...comments] : comments, null)
 }
 
-/** All comments of a node and of what stands in it, in their order. */
-function commentsIn(of: Pair | Node | undefined): string[] {
+/** All comments of a node and of its contents, in their order. */
+function commentsIn(root: Pair | Node | undefined): string[] {
   const found: string[] = []
   const take = (text: string | null | undefined): void => {
     if (typeof text === 'string' && text !== '') found.push(text)
@@ -200,7 +204,7 @@ function commentsIn(of: Pair | Node | undefined): string[] {
     if (isMap(node) || isSeq(node)) for (const item of node.items) read(item)
     take(node.comment)
   }
-  read(of)
+  read(root)
   return found
 }
 
@@ -209,7 +213,7 @@ const joined = (first: readonly string[], last: string | null | undefined): stri
 
 function copyOf(document: Document, node: Node): Node {
   const copy = document.createNode(node.toJS(document))
-  // The copy stands for itself.
+  // Two nodes may not have the same anchor.
   visit(copy, { Node: (_, each) => void delete each.anchor })
   return copy
 }

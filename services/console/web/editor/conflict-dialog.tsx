@@ -1,4 +1,6 @@
-/** Somebody else has saved meanwhile: both versions, and a choice. */
+/**
+ * The dialog for a conflict: somebody else has saved meanwhile, and the user chooses between both versions.
+ */
 import type { ResourceView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import type { ReactElement } from 'react'
@@ -12,7 +14,7 @@ export interface Conflict {
   readonly kind: ResourceView['kind']
   readonly name: string
   readonly mine: string
-  /** The version that the server has now. */
+  /** The server's current version. */
   readonly present: number
 }
 
@@ -22,7 +24,7 @@ interface ConflictProps {
   readonly onClose: () => void
 }
 
-export function ConflictOf({ conflict, onOverwrite, onClose }: ConflictProps): ReactElement {
+export function ConflictDialog({ conflict, onOverwrite, onClose }: ConflictProps): ReactElement {
   const { kind, name, mine } = conflict
   const { data, error } = useQuery({ ...resourceQuery(kind, name), staleTime: 0 })
   return (

@@ -1,6 +1,6 @@
 /**
- * What somebody is editing: the four resources of a sync as texts in YAML. A form changes single values of a
- * text, and leaves comments, order and the rest of it as they are.
+ * The draft of an editor: the four resources of a sync as YAML texts. A form changes single values of a text,
+ * and leaves comments, order and everything else as they are.
  */
 import { messageOf } from '@sluice/contracts/errors'
 import type { ResourceView } from '@sluice/contracts/api'
@@ -10,14 +10,14 @@ import { removeAt, setAt, withScalar, type Path } from './change-yaml.ts'
 export const KINDS = ['source', 'model', 'destination', 'sync'] as const
 export type Kind = (typeof KINDS)[number]
 
-/** The texts. A resource that is not edited here has the text that the server has. */
+/** The texts. A resource that is not edited has the server's text. */
 export type Draft = { readonly [kind in Kind]: string }
 export type { Path } from './change-yaml.ts'
 
-/** How problems name the text of a kind. */
+/** The file name that problems have for the text of a kind. */
 export const fileOf = (kind: Kind): string => `${kind}.yaml`
 
-/** Why a form cannot show a text, and where, from 1. */
+/** The reason why a form cannot show a text, with its place, counted from 1. */
 export interface Unreadable {
   readonly message: string
   readonly line?: number
@@ -46,13 +46,13 @@ function read(text: string): { readonly value: unknown; readonly wrong: Unreadab
   try {
     return { value: document.toJS(), wrong }
   } catch (cause) {
-    // Such as an alias of what is not there.
+    // The YAML has, say, an alias without an anchor.
     const why = messageOf(cause)
     return { value: null, wrong: wrong ?? { message: why, line: 1, column: 1 } }
   }
 }
 
-/** The value at a path, or undefined. Of a text that is no YAML, as far as it can be read. */
+/** The value at a path, or undefined. A text that is not valid YAML is read as far as possible. */
 export function valueAt(text: string, path: Path): unknown {
   let at = read(text).value
   for (const part of path) {
@@ -70,8 +70,8 @@ export function textAt(text: string, path: Path): string {
 }
 
 /**
- * The text with another value at a path; undefined takes it away, and the maps that it leaves empty. A text
- * that a form cannot show stays as it is.
+ * Sets the value at a path. Undefined removes it, and maps that become empty. A text that a form cannot show
+ * stays as it is.
  */
 export function withValue(text: string, path: Path, value: unknown): string {
   if (unreadableIn(text) !== null) return text
@@ -83,14 +83,16 @@ export function withValue(text: string, path: Path, value: unknown): string {
   return document.toString({ lineWidth: 0, flowCollectionPadding: true })
 }
 
-/** What names a resource of another kind, and in which field. */
+/** The fields that refer to a resource of another kind. */
 const REFERENCES: readonly (readonly [from: Kind, field: string, to: Kind])[] = [
   ['model', 'source', 'source'],
   ['sync', 'model', 'model'],
   ['sync', 'destination', 'destination'],
 ]
 
-/** The draft with another text of a kind. If that renames the resource, texts that may change follow it. */
+/**
+ * Sets the text of a kind. If that renames the resource, the texts that refer to it follow, except `fixed`.
+ */
 export function withText(draft: Draft, kind: Kind, text: string, fixed: readonly Kind[] = []): Draft {
   const [before, after] = [nameIn(draft[kind]), nameIn(text)]
   const changed: { [kind in Kind]: string } = { ...draft, [kind]: text }
@@ -105,12 +107,12 @@ export function nameIn(text: string): string {
   return textAt(text, ['name'])
 }
 
-/** A draft as the API takes it. */
+/** A draft in the form of the API. */
 export function documentsOf(draft: Draft): readonly { readonly file: string; readonly yaml: string }[] {
   return KINDS.map(kind => ({ file: fileOf(kind), yaml: draft[kind] }))
 }
 
-/** A stored resource as a text in YAML. */
+/** Writes the fields of a resource as YAML. */
 export function yamlOf(kind: string, name: string, spec: { readonly [field: string]: unknown }): string {
   const document = parseDocument(`kind: ${kind}\n`)
   document.set('name', name)
@@ -118,7 +120,7 @@ export function yamlOf(kind: string, name: string, spec: { readonly [field: stri
   return document.toString({ lineWidth: 0, flowCollectionPadding: true })
 }
 
-/** A stored resource as its author wrote it, or as its fields say where no text of theirs is kept. */
+/** The YAML of a stored resource: its author's text, or its fields if no text is kept. */
 export function textOf({
   kind,
   name,
@@ -128,7 +130,7 @@ export function textOf({
   return text ?? yamlOf(kind, name, spec)
 }
 
-/** Marks queries whose answers follow from the draft, and not from what the server has stored. */
+/** Marks queries whose answers depend on the draft, so that saving does not renew them. */
 export const OF_DRAFT = { of: 'draft' } as const
 
 export const STARTING_DRAFT: Draft = {

@@ -1,6 +1,6 @@
 /**
- * The editor of a sync and of what it stands on: steps in any order at the left, the live preview at the
- * right. Each step has its form and its YAML, which are the same text; on a wide screen both are shown.
+ * The editor of a sync and of its source, model and destination. The steps, in any order, are at the left,
+ * the live preview is at the right. Form and YAML of a step are the same text; a wide screen shows both.
  */
 import { Link } from '@tanstack/react-router'
 import type { ResourceView } from '@sluice/contracts/api'
@@ -35,7 +35,7 @@ import {
   type StartOf,
   type Versions,
 } from './use-editing.ts'
-import { useShownInForms, useYamlShown, WaitsForYaml, YamlOf, YamlPane } from './yaml-pane.tsx'
+import { useShownInForms, useYamlShown, WaitsForYaml, YamlEditor, YamlPane } from './yaml-pane.tsx'
 
 const STEPS = [
   { id: 'source', name: 'Source', kind: 'source' },
@@ -51,12 +51,12 @@ const NO_RESOURCES: readonly ResourceView[] = []
 
 export interface EditorProps {
   readonly title: string
-  /** Under this name the browser keeps what is typed. */
+  /** The name under which the browser keeps the unsaved draft. */
   readonly place: string
   readonly start: Draft
-  /** What the server has of these resources, if it has any. */
+  /** The stored resources. Empty for a new sync. */
   readonly stored: Stored
-  /** Of a new sync: what is there, and may be used by it. */
+  /** The resources that a new sync may use. */
   readonly resources?: readonly ResourceView[]
   readonly step: string | undefined
   readonly onStep: (step: StepId) => void
@@ -79,11 +79,13 @@ export function EditorPage(props: EditorProps): ReactElement {
   )
   const sameName = takenName(draft, resources)
   const problems = syntax.length > 0 ? syntax : [...sameName, ...previewed.problems]
-  // Whoever wants to change what comes from a folder in Git says so first.
+  // A resource from a folder in Git is read only until the user takes it over.
   const [taken, setTaken] = useState<readonly Kind[]>([])
   const readOnly = useMemo(
     () =>
-      Object.values(stored).flatMap(of => (of.project !== '' && !taken.includes(of.kind) ? [of.kind] : [])),
+      Object.values(stored).flatMap(({ kind, project }) =>
+        project !== '' && !taken.includes(kind) ? [kind] : [],
+      ),
     [stored, taken],
   )
   const editings = useEditings(state, { problems, readOnly })
@@ -95,7 +97,7 @@ export function EditorPage(props: EditorProps): ReactElement {
   const onSave = (): void => onStep('review')
   const stepSection = useFocusOnNext(step.id)
   const isBroken = step.kind !== null && unreadableIn(draft[step.kind]) !== null
-  // What is wrong in the YAML can be mended there alone.
+  // Only the YAML can show and mend a text that is not valid.
   const isYamlBeside = step.kind !== null && yaml.beside && (yaml.shown || isBroken)
   return (
     <Page
@@ -127,12 +129,12 @@ export function EditorPage(props: EditorProps): ReactElement {
                 <UseStored kind={step.kind} draft={draft} resources={resources} onUse={state.replaceWith} />
               ) : null}
               <Origin
-                of={stored[step.kind]}
+                resource={stored[step.kind]}
                 isTaken={taken.includes(step.kind)}
                 onTake={kind => setTaken([...taken, kind])}
               />
               {!yaml.beside && (yaml.shown || isBroken) ? (
-                <YamlOf editing={editings[step.kind]} onSave={onSave} />
+                <YamlEditor editing={editings[step.kind]} onSave={onSave} />
               ) : (
                 <>
                   {isBroken ? <WaitsForYaml /> : null}
@@ -157,7 +159,7 @@ export function EditorPage(props: EditorProps): ReactElement {
   )
 }
 
-/** A sync that is there has one start; what stands behind a new one follows from the names in its texts. */
+/** An existing sync has one start. The start of a new one follows from the names in its texts. */
 function startsOf({ stored, start, resources = NO_RESOURCES }: EditorProps): StartOf {
   if (stored.sync === undefined) return draft => startBehind(draft, resources)
   return () => ({ draft: start, versions: versionsOf(stored) })
@@ -167,17 +169,17 @@ function versionsOf(stored: Stored): Versions {
   return Object.fromEntries(Object.values(stored).map(({ kind, version }) => [kind, version]))
 }
 
-/** What is stored, each with the version that the edit of it started from. */
+/** The stored resources, each with the version that its edit started from. */
 function atVersions(stored: Stored, pins: Pins): Stored {
   return Object.fromEntries(
-    Object.values(stored).map(of => [
-      of.kind,
-      { ...of, version: pinOf(pins, of.kind, of.name) ?? of.version },
+    Object.values(stored).map(resource => [
+      resource.kind,
+      { ...resource, version: pinOf(pins, resource.kind, resource.name) ?? resource.version },
     ]),
   )
 }
 
-/** Two steps share the text of the sync: one has its triggers, and what is wrong at no field of it. */
+/** Two steps share the sync's text. Problems of triggers, and those without a field, belong to "requests". */
 function isAt(id: StepId, { field = '' }: Editing['problems'][number]): boolean {
   const isOfTriggers = field === '' || field.startsWith('triggers')
   return id === 'requests' ? isOfTriggers : id !== 'behaviour' || !isOfTriggers
@@ -220,15 +222,15 @@ interface UseProps {
   readonly onUse: (draft: Draft) => void
 }
 
-/** A new sync may use what others use. A change of it then concerns them, too. */
+/** The choice of a stored resource for a new sync. Other syncs may use it, so a change concerns them, too. */
 function UseStored({ kind, draft, resources, onUse }: UseProps): ReactElement | null {
   const id = useId()
   const names = namesOf(resources, kind)
   if (names.length === 0) return null
   const name = nameIn(draft[kind])
   const choose = (chosen: string): void => {
-    const of = resources.find(each => each.kind === kind && each.name === chosen)
-    onUse(of === undefined ? withNew(draft, kind, resources) : withStored(draft, kind, of, resources))
+    const stored = resources.find(each => each.kind === kind && each.name === chosen)
+    onUse(stored === undefined ? withNew(draft, kind, resources) : withStored(draft, kind, stored, resources))
   }
   return (
     <div className="field">
@@ -310,26 +312,26 @@ function StepFoot({
 }
 
 interface OriginProps {
-  readonly of: Stored[Kind]
+  readonly resource: Stored[Kind]
   readonly isTaken: boolean
   readonly onTake: (kind: Kind) => void
 }
 
 /** Says that a resource comes from a folder in Git, whose next `apply` would undo a change made here. */
-function Origin({ of, isTaken, onTake }: OriginProps): ReactElement | null {
-  if (of === undefined || of.project === '') return null
+function Origin({ resource, isTaken, onTake }: OriginProps): ReactElement | null {
+  if (resource === undefined || resource.project === '') return null
+  const { kind, project } = resource
   return (
     <div className="banner" role="note">
       {isTaken ? (
         <p>
-          You take this {of.kind} over from the project <strong>{of.project}</strong>. Remove it from the
-          project’s files, too, or its next <code>apply</code> is refused.
+          You take this {kind} over from the project <strong>{project}</strong>. Remove it from the project’s
+          files, too, or its next <code>apply</code> is refused.
         </p>
       ) : (
         <p>
-          This {of.kind} comes from the files of the project <strong>{of.project}</strong>, so it is edited
-          there.{' '}
-          <button type="button" className="small" onClick={() => onTake(of.kind)}>
+          This {kind} comes from the files of the project <strong>{project}</strong>, so it is edited there.{' '}
+          <button type="button" className="small" onClick={() => onTake(kind)}>
             Take it over
           </button>
         </p>

@@ -1,5 +1,5 @@
 /**
- * The field mapper: a name of the API on the left, a column on the right. Deeper shapes are edited as YAML.
+ * The field mapper: a name of the API on the left, a column on the right. Nested fields are edited as YAML.
  */
 import { useEffect, useRef, useState, type KeyboardEvent, type ReactElement } from 'react'
 import { valueAt, withValue } from './draft.ts'
@@ -108,7 +108,7 @@ export function FieldMapper({ editing, path, columns }: MapperProps): ReactEleme
   )
 }
 
-/** What has the focus goes along with the field that is moved. */
+/** The focus follows the field that is moved. */
 function useFollowingFocus() {
   const list = useRef<HTMLOListElement>(null)
   const follows = useRef<{ readonly to: number; readonly control: number } | null>(null)
@@ -124,20 +124,20 @@ function useFollowingFocus() {
   return { list, follow }
 }
 
-/** What somebody may type into or press. */
+/** The elements that can have the focus. */
 const controlsIn = (line: Element | undefined): readonly HTMLElement[] =>
   line === undefined ? [] : [...line.querySelectorAll<HTMLElement>('input, select, button')]
 
 interface NameProps {
   readonly label: string
   readonly name: string
-  /** The names of the other fields. */
+  /** The names of all other fields. */
   readonly taken: readonly string[]
   readonly readOnly: boolean
   readonly onChange: (name: string) => void
 }
 
-/** On the way to a name, the letters may be those of another field: that one is left alone. */
+/** While somebody types, a name may equal that of another field for a moment. It is not written then. */
 function FieldName({ label, name, taken, readOnly, onChange }: NameProps): ReactElement {
   const [typed, setTyped] = useState(name)
   useEffect(() => setTyped(name), [name])

@@ -2,10 +2,10 @@
 import { useId, useRef, useState, type ReactElement, type ReactNode } from 'react'
 import { EditSecret } from '../secrets/edit-secret.tsx'
 import { textAt, valueAt, withValue, type Path } from './draft.ts'
-import { Told } from '../ui/told.tsx'
+import { ServerMessage } from '../ui/server-message.tsx'
 import type { Editing } from './use-editing.ts'
 
-/** What a name may be made of, as people read it. */
+/** The rule for names, for people. */
 export const NAME_HINT = 'Lower case letters, digits and -'
 
 export interface FieldProps {
@@ -15,7 +15,7 @@ export interface FieldProps {
   readonly hint?: ReactNode
 }
 
-/** What the server found wrong at a field of this text. */
+/** The server's problems with a field of this text. */
 export function problemAt({ problems }: Editing, path: Path): string | undefined {
   const field = path.join('.')
   return problems.find(problem => problem.field === field)?.message
@@ -38,7 +38,7 @@ function Labelled(props: {
         <div id={`${id}-more`} className="field-more">
           {problem === undefined ? null : (
             <p className="field-error">
-              <Told text={problem} />
+              <ServerMessage text={problem} />
             </p>
           )}
           {hint === undefined ? null : <small>{hint}</small>}
@@ -49,8 +49,8 @@ function Labelled(props: {
 }
 
 /**
- * Writes into a field. Whoever empties it to type something else gets back its place in the text, with the
- * comment beside it.
+ * Writes a field's value. If the user empties the field and types again, it gets back its place in the text,
+ * with the comment beside it.
  */
 function useWriting({ text, change }: Editing, path: Path): (value: unknown) => void {
   const emptied = useRef<{ readonly before: string; readonly after: string } | null>(null)
@@ -110,9 +110,9 @@ export function TextField({
 }
 
 interface ChoiceFieldProps extends FieldProps {
-  /** Values, each with what people read. The first is what holds when nothing is written. */
+  /** The values, each with its label. The first one is the default. */
   readonly choices: readonly (readonly [value: string, name: string])[]
-  /** True to write the first choice too, instead of leaving it out. */
+  /** True if the default is written as well, instead of left out. */
   readonly isWritten?: boolean
 }
 
@@ -174,13 +174,13 @@ export function SwitchField({ editing, path, label, hint, on, off, isOn }: Switc
 const SECRET = /^\$\{secret:([^}]+)\}$/
 
 interface SecretFieldProps extends FieldProps {
-  /** A name for the secret. */
+  /** The suggested name of the secret. */
   readonly suggested: string
-  /** The hosts that a new secret may go to, as far as they are known. */
+  /** The suggested hosts for a new secret, as far as they are known. */
   readonly hosts?: string
 }
 
-/** A text that may be a secret: then the resource has only the secret's name. */
+/** A text that may be stored as a secret. The resource then has only the secret's name. */
 export function SecretField({
   editing,
   path,
@@ -227,7 +227,7 @@ export function SecretField({
   )
 }
 
-/** Names and values, such as headers. A value may be made a secret. */
+/** Names and values, such as headers. A value may be stored as a secret. */
 export function PairsField({
   editing,
   path,
@@ -290,7 +290,7 @@ export function PairsField({
   )
 }
 
-function secretName(of: string, header: string): string {
-  const name = `${of}-${header}`.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')
+function secretName(owner: string, header: string): string {
+  const name = `${owner}-${header}`.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')
   return name.replaceAll(/^-+|-+$/g, '').slice(0, 60)
 }

@@ -1,4 +1,4 @@
-/** Two texts as one, with the lines that only one of them has. */
+/** Shows two texts as one, with marks at the lines that only one of them has. */
 import type { ReactElement } from 'react'
 
 export interface DiffLine {
@@ -6,10 +6,10 @@ export interface DiffLine {
   readonly text: string
 }
 
-/** More lines than this are compared by place alone. */
+/** Longer texts are compared line by line at the same place. */
 const MAX_COMPARED = 1_500
 
-/** The fewest lines that differ (longest common subsequence). */
+/** Compares by the longest common subsequence, which leaves the fewest lines that differ. */
 export function diffLines(before: string, after: string): readonly DiffLine[] {
   const old = linesOf(before)
   const now = linesOf(after)

@@ -1,4 +1,4 @@
-/** Rows of the model that is edited, from the source as it stands in the draft. */
+/** The rows of the edited model, read through the draft's source. */
 import type { RowsView } from '@sluice/contracts/api/resources'
 import { useQuery, type UseQueryResult } from '@tanstack/react-query'
 import { useState } from 'react'
@@ -7,30 +7,31 @@ import { ONCE_WHEN_THERE_IS_ROOM } from '../api/query-client.ts'
 import { documentsOf, nameIn, OF_DRAFT, textAt, type Draft } from './draft.ts'
 import { useRested } from './use-editing.ts'
 
-/** A query is asked for once the typing has rested for so long. */
+/** A query is sent once nobody has typed for this time. */
 export const TYPED_MS = 400
 
 /**
- * True while the source and the query are those that a new sync begins with. Null for a sync that is there.
+ * True while source and query are still those of the example that a new sync begins with. An existing sync
+ * has no example.
  */
 export function isUntouched(draft: Draft, example: Draft | null): boolean {
   if (example === null) return false
   return draft.source === example.source && textAt(draft.model, ['sql']) === textAt(example.model, ['sql'])
 }
 
-/** True for what is wrong in the texts of a draft, and not with the server. */
+/** True if the error comes from the texts of a draft, and not from the server. */
 export function isOfTexts(error: Error | null): boolean {
   return error instanceof ApiError && error.details.length > 0
 }
 
-/** Rows of a query on the source as it stands in the draft. */
+/** Reads rows of a query through the draft's source. */
 export async function rowsOf(draft: Draft, sql: string, signal?: AbortSignal): Promise<RowsView> {
   const source = documentsOf(draft).filter(({ file }) => file === 'source.yaml')
   return await call('sampleRows', { name: nameIn(draft.source), sql, documents: source }, { signal })
 }
 
 /**
- * The first rows of the model, and with them its columns. While the next are asked for, the last ones stay.
+ * The first rows of the model, which also give its columns. The last ones stay while the next are loading.
  */
 export function useModelRows(draft: Draft): UseQueryResult<RowsView> {
   const sql = useRested(textAt(draft.model, ['sql']), TYPED_MS)
@@ -45,17 +46,17 @@ export function useModelRows(draft: Draft): UseQueryResult<RowsView> {
   })
 }
 
-/** More than a query has that somebody types. */
+/** No query that somebody types has more columns. */
 const MAX_COLUMNS = 500
 
 interface KnownColumns {
-  /** Of the last query that the source has answered: one that is being typed is mostly no query yet. */
+  /** The columns of the last query that worked. While somebody types, the text is mostly no valid query. */
   readonly last: readonly string[]
-  /** Of all of them, the newest first. */
+  /** The columns of all queries, the newest first. */
   readonly seen: readonly string[]
 }
 
-/** The columns that are known of a source, by the rows that it has given. */
+/** The columns of a source that are known from rows that it has given. */
 export function useKnownColumns(source: string, rows: RowsView | undefined): KnownColumns {
   const [known, setKnown] = useState({ source, rows, ...columnsSeen([], rows) })
   if (known.source === source && (rows === undefined || rows === known.rows)) return known

@@ -1,15 +1,15 @@
-/** When a schedule would start runs, worked out by the server as it does for runs. */
+/** The next times of a schedule, which the server computes as it does for runs. */
 import { useQuery } from '@tanstack/react-query'
 import type { ReactElement } from 'react'
 import { call } from '../api/client.ts'
 import { inZone, utcTime } from '../ui/format.ts'
 import { nameIn, textAt } from './draft.ts'
-import { Told } from '../ui/told.tsx'
+import { ServerMessage } from '../ui/server-message.tsx'
 import { useRested } from './use-editing.ts'
 
 const TYPED_MS = 250
 
-/** The next five times of the schedule that stands in the text of a sync. */
+/** The next five times of the schedule in the text of a sync. */
 export function NextTimes({ text }: { readonly text: string }): ReactElement | null {
   const at = (field: string): string => textAt(text, ['schedule', field])
   const [every, cron, timezone] = [at('every'), at('cron'), at('timezone')]
@@ -23,7 +23,7 @@ export function NextTimes({ text }: { readonly text: string }): ReactElement | n
   if (error !== null)
     return (
       <p className="field-error">
-        <Told text={error.message} />
+        <ServerMessage text={error.message} />
       </p>
     )
   if (data === undefined) return <p className="quiet">The next times…</p>

@@ -1,4 +1,4 @@
-/** Beside every step: real rows, and the requests that they become, rendered by the server as a run would. */
+/** The preview beside every step: real rows and their requests, which the server renders as in a run. */
 import type { PreviewView, Problem } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { useMemo, type ReactElement } from 'react'
@@ -7,7 +7,7 @@ import { ONCE_WHEN_THERE_IS_ROOM } from '../api/query-client.ts'
 import { BodyView } from '../requests/body-view.tsx'
 import { SendOne } from '../requests/send-one.tsx'
 import { Loading } from '../ui/parts.tsx'
-import { Told } from '../ui/told.tsx'
+import { ServerMessage } from '../ui/server-message.tsx'
 import { draftPlaceOf } from '../ui/places.ts'
 import { documentsOf, fileOf, nameIn, OF_DRAFT, valueAt, type Draft } from './draft.ts'
 import { isOfTexts, isUntouched } from './model-rows.ts'
@@ -15,29 +15,29 @@ import { TRIGGERS, type Trigger } from './steps/trigger-step.tsx'
 import { useRested } from './use-editing.ts'
 
 const TYPED_MS = 120
-const SAMPLE_ROWS = 3
+const EXAMPLE_ROWS = 3
 const AGAIN_MS = 10_000
 
 export interface Previewed {
   readonly preview: PreviewView | undefined
   readonly error: Error | null
   readonly isAsking: boolean
-  /** Nobody has chosen yet whose rows are shown, and the example that stands there has none. */
+  /** True while the draft still has the example's source and model, which give no rows. */
   readonly waits: boolean
-  /** The sync has no such trigger. */
+  /** True if the sync has no such trigger. */
   readonly isOff: boolean
-  /** What is wrong in the texts. */
+  /** The problems in the draft's texts. */
   readonly problems: Problem['errors']
 }
 
 /**
- * The last preview stays while the next is made, and while there is an error. As long as the rows are still
- * to be those of `example`, what is wrong with it is no error.
+ * Previews the draft. The last preview stays while the next one loads, and while there is an error. As long
+ * as the draft has the source and model of `example`, their errors are not shown.
  */
 export function usePreview(draft: Draft, trigger: Trigger, example: Draft | null): Previewed {
   const rested = useRested(draft, TYPED_MS)
-  const isOn = (of: Trigger): boolean => valueAt(rested.sync, ['triggers', of]) !== undefined
-  // Another one finds what is wrong in the texts as well.
+  const isOn = (each: Trigger): boolean => valueAt(rested.sync, ['triggers', each]) !== undefined
+  // The preview of another trigger finds the same problems in the texts.
   const asked = isOn(trigger) ? trigger : (TRIGGERS.find(isOn) ?? trigger)
   const { data, error, isFetching } = useQuery({
     queryKey: ['draft-preview', rested, asked],
@@ -45,13 +45,13 @@ export function usePreview(draft: Draft, trigger: Trigger, example: Draft | null
       call(
         'previewDocuments',
         {
-          ...{ sync: nameIn(rested.sync), trigger: asked, sample: true, rows: SAMPLE_ROWS },
+          ...{ sync: nameIn(rested.sync), trigger: asked, sample: true, rows: EXAMPLE_ROWS },
           documents: documentsOf(rested),
         },
         { signal },
       ),
     placeholderData: before => before,
-    // The rows of the source change, too.
+    // The source may change without the draft.
     refetchInterval: AGAIN_MS,
     ...ONCE_WHEN_THERE_IS_ROOM,
     gcTime: 60_000,
@@ -63,7 +63,7 @@ export function usePreview(draft: Draft, trigger: Trigger, example: Draft | null
   return { preview: data, error: shown, isAsking: isFetching, waits, isOff: !isOn(trigger), problems }
 }
 
-/** What the source says against the model's query is told of the sync. It is mended in the model. */
+/** The server reports an error of the model's query as one of the sync. It belongs to the model. */
 function ofModel(problem: Problem['errors'][number]): Problem['errors'][number] {
   const { field = '', message } = problem
   const isOfModel = field === '' && /^sync `[^`]*`: Model /.test(message)
@@ -77,7 +77,7 @@ export function PreviewPane({
 }: {
   readonly previewed: Previewed
   readonly trigger: Trigger
-  /** The name of the sync, if it is saved as it is shown: then a request can be tried. */
+  /** The name of the sync, if the draft has no unsaved changes. Then a test request can be sent. */
   readonly savedAs: string | undefined
 }): ReactElement {
   const { preview, error, isAsking, waits, isOff } = previewed
@@ -156,13 +156,13 @@ function PreviewError({ error }: { readonly error: Error }): ReactElement {
     <div className="preview-error" role="status">
       {details.length === 0 ? (
         <p>
-          <Told text={error.message} />
+          <ServerMessage text={error.message} />
         </p>
       ) : (
         <ul>
           {details.map((detail, index) => (
             <li key={index}>
-              <b>{draftPlaceOf(detail)}</b> <Told text={detail.message} />
+              <b>{draftPlaceOf(detail)}</b> <ServerMessage text={detail.message} />
             </li>
           ))}
         </ul>

@@ -1,4 +1,4 @@
-/** What a new sync uses of what is there: a source, a model, a destination, each by its name. */
+/** The stored resources that a new sync uses by name: a source, a model, a destination. */
 import type { Problem, ResourceView } from '@sluice/contracts/api'
 import {
   fileOf,
@@ -14,17 +14,17 @@ import {
 } from './draft.ts'
 import type { Start } from './use-editing.ts'
 
-/** What the server has of the resources that are edited, with the version that the edit started from. */
+/** A stored resource that is edited, with the version that the edit started from. */
 export type Stored = { readonly [kind in Kind]?: StoredResource }
 export interface StoredResource extends Pick<ResourceView, 'name' | 'spec' | 'text'> {
   readonly kind: Kind
-  /** Undefined if the server keeps no versions of it. */
+  /** Undefined if the server keeps no versions. */
   readonly version: number | undefined
-  /** The project whose files it comes from; empty for none. */
+  /** The project whose files it comes from. Empty if it comes from none. */
   readonly project: string
 }
 
-/** A sync is never shared. */
+/** Several syncs may share all kinds of resources but a sync itself. */
 const SHARED = ['source', 'model', 'destination'] as const
 export type SharedKind = (typeof SHARED)[number]
 
@@ -38,19 +38,20 @@ const named = (resources: Resources, kind: Kind, name: string): ResourceView | u
 export const namesOf = (resources: Resources, kind: Kind): readonly string[] =>
   resources.filter(each => each.kind === kind).map(({ name }) => name)
 
-/** Stored resources that a draft names. */
+/** The stored resources that a draft names. */
 export function reusedBy(draft: Draft, resources: Resources): Stored {
   const found: { [kind in Kind]?: StoredResource } = {}
   for (const kind of SHARED) {
-    const of = named(resources, kind, nameIn(draft[kind]))
-    if (of === undefined) continue
-    found[kind] = { ...of, kind, version: of.version, project: of.project ?? '' }
+    const resource = named(resources, kind, nameIn(draft[kind]))
+    if (resource === undefined) continue
+    found[kind] = { ...resource, kind, version: resource.version, project: resource.project ?? '' }
   }
   return found
 }
 
 /**
- * The stored resources behind a draft, at version 0 and with its own text where there is none of that name.
+ * The stored resources behind a draft. A name without a stored resource stands at version 0, with the draft's
+ * own text.
  */
 export function startBehind(draft: Draft, resources: Resources): Start {
   const found = reusedBy(draft, resources)
@@ -68,7 +69,7 @@ export function startBehind(draft: Draft, resources: Resources): Start {
   }
 }
 
-/** The draft with a resource that is there, and the source that a model reads from. */
+/** The draft with a stored resource in its place. A model brings the source that it reads from. */
 export function withStored(draft: Draft, kind: SharedKind, resource: ResourceView, all: Resources): Draft {
   const changed = withText(draft, kind, textOf(resource))
   if (kind !== 'model') return changed
@@ -77,21 +78,21 @@ export function withStored(draft: Draft, kind: SharedKind, resource: ResourceVie
   return { ...changed, source: textOf(source) }
 }
 
-/** The draft with a new resource in the place of one that is there. */
+/** The draft with a new resource in the place of a stored one. */
 export function withNew(draft: Draft, kind: SharedKind, resources: Resources): Draft {
   const text = freelyNamed(kind, resources)
   const source = nameIn(draft.source)
   return withText(draft, kind, kind === 'model' ? withValue(text, ['source'], source) : text)
 }
 
-/** A draft whose names are free, but for a source and a destination that are there already. */
+/** A first draft with free names for sync and model, and with a stored source and destination, if any. */
 export function startingFrom(resources: Resources): Draft {
   let draft = STARTING_DRAFT
   for (const kind of ['sync', 'model'] as const) draft = withText(draft, kind, freelyNamed(kind, resources))
   for (const kind of ['source', 'destination'] as const) {
     const [first] = namesOf(resources, kind)
-    const of = first === undefined ? undefined : named(resources, kind, first)
-    if (of !== undefined) draft = withStored(draft, kind, of, resources)
+    const resource = first === undefined ? undefined : named(resources, kind, first)
+    if (resource !== undefined) draft = withStored(draft, kind, resource, resources)
   }
   return draft
 }
@@ -105,7 +106,7 @@ function freelyNamed(kind: Kind, resources: Resources): string {
     if (!taken.has(`${wanted}-${number}`)) return text.replace(`name: ${wanted}`, `name: ${wanted}-${number}`)
 }
 
-/** A new sync may not take the place of another one. */
+/** The problem of a new sync that has the name of an existing one. */
 export function takenName(draft: Draft, resources: Resources): Problem['errors'] {
   const name = nameIn(draft.sync)
   if (named(resources, 'sync', name) === undefined) return []

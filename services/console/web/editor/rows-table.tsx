@@ -1,4 +1,4 @@
-/** Some rows of a query, with the types of its columns. */
+/** A table with rows of a query, and with the types of its columns. */
 import type { RowsView } from '@sluice/contracts/api/resources'
 import type { ReactElement } from 'react'
 

@@ -1,7 +1,7 @@
 /**
- * Takes certificates from files: that of a client with its key, or those of authorities. The server says
- * whether they can be used, before anything is kept. They go to the vault, as secrets that only the
- * destination's hosts get, and no page shows them again.
+ * The dialog that takes certificates from files: a client's with its key, or those of authorities. The server
+ * checks them before anything is stored. They go to the vault, as secrets that only the destination's hosts
+ * get, and no page shows them again.
  */
 import { useState, type ReactElement } from 'react'
 import { call } from '../api/client.ts'
@@ -9,33 +9,33 @@ import { setSecret } from '../api/commands.ts'
 import { Confirm } from '../ui/dialog.tsx'
 import { toast } from '../ui/toast.tsx'
 
-/** The longest secret of the vault. A PKCS #12 file is kept in Base64. */
+/** The longest secret that the vault takes. A PKCS #12 file is stored as Base64. */
 const MAX_CHARACTERS = 10_000_000
 const CERTIFICATE = '-----BEGIN CERTIFICATE-----'
 const KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/
 
-/** Fields of `tls` that refer to the secrets. */
+/** Called with the fields of `tls` that refer to the secrets. */
 export type TlsReferences = { readonly [field in 'ca' | 'cert' | 'key' | 'pfx' | 'passphrase']?: string }
 
 interface UploadProps {
-  readonly of: 'client' | 'authority'
-  /** Of the destination: the names of the secrets begin with it. */
+  readonly owner: 'client' | 'authority'
+  /** The destination's name, with which the names of the secrets begin. */
   readonly name: string
-  /** Where the secrets may go, to start with. */
+  /** The first suggestion for the hosts that the secrets may go to. */
   readonly hosts: string
   readonly onDone: (tls: TlsReferences) => void
   readonly onClose: () => void
 }
 
-export function UploadCertificate({ of, name, hosts, onDone, onClose }: UploadProps): ReactElement {
-  const [kind, setKind] = useState<'pem' | 'pfx' | 'ca'>(of === 'client' ? 'pem' : 'ca')
+export function UploadCertificate({ owner, name, hosts, onDone, onClose }: UploadProps): ReactElement {
+  const [kind, setKind] = useState<'pem' | 'pfx' | 'ca'>(owner === 'client' ? 'pem' : 'ca')
   const [files, setFiles] = useState<{ readonly [field: string]: File | null }>({})
   const [passphrase, setPassphrase] = useState('')
   const [grants, setGrants] = useState(hosts)
   const store = async (): Promise<void> => {
     const values = await valuesOf(kind, files)
     const all = Object.entries({ ...values, ...(passphrase === '' ? {} : { passphrase }) })
-    // It throws with what is wrong with the files, before anything is kept.
+    // It throws if the files cannot be used, before anything is stored.
     await call('checkCertificate', Object.fromEntries(all))
     for (const [field, value] of all) await setSecret({ name: `${name}-${field}`, value, for: grants })
     onDone(Object.fromEntries(all.map(([field]) => [field, `\${secret:${name}-${field}}`])))
@@ -54,7 +54,7 @@ export function UploadCertificate({ of, name, hosts, onDone, onClose }: UploadPr
   )
   return (
     <Confirm
-      title={of === 'client' ? 'Upload a client certificate' : 'Upload certificates of authorities'}
+      title={owner === 'client' ? 'Upload a client certificate' : 'Upload certificates of authorities'}
       action="Keep it in the vault"
       onConfirm={store}
       onClose={onClose}

@@ -1,5 +1,5 @@
 /**
- * The state of an editor: the draft, what the server says of it, and what is kept in the browser meanwhile.
+ * The state of an editor: the draft, its problems, and the copy that the browser keeps until it is saved.
  */
 import type { Problem } from '@sluice/contracts/api'
 import { useCallback, useEffect, useMemo, useState } from 'react'
@@ -13,7 +13,7 @@ export interface Editing {
   readonly kind: Kind
   readonly text: string
   readonly change: (text: string) => void
-  /** What is wrong in this text. */
+  /** The problems of this text. */
   readonly problems: readonly Detail[]
   readonly readOnly: boolean
 }
@@ -21,38 +21,37 @@ export interface Editing {
 export interface DraftState {
   readonly draft: Draft
   readonly pins: Pins
-  /** Texts that name the resource follow a change of its name, but for the `fixed` ones. */
+  /** If the resource is renamed, texts that refer to it follow, except the `fixed` ones. */
   readonly setText: (kind: Kind, text: string, fixed: readonly Kind[]) => void
-  /** Texts that this replaces are of what is there now, whatever versions they had before. */
+  /** The replaced texts count as edits of the current versions, whatever they were based on before. */
   readonly replaceWith: (draft: Draft) => void
-  /** Forgets what the browser keeps. */
+  /** Removes the copy that the browser keeps. */
   readonly forget: () => void
-  /** True if the draft was found in the browser, from an editor that was left. */
+  /** True if the draft comes from the browser: an earlier editor was closed without saving. */
   readonly wasKept: boolean
 }
 
-/** Of each text the version of the resource that the edit started from; 0 or absent for what is new. */
+/** For each text, the version of the resource that the edit started from. 0 or absent for a new resource. */
 export type Versions = { readonly [kind in Kind]?: number | undefined }
 
-/** The versions that a kept draft started from, each of the resource with this name alone. */
+/** The versions that a kept draft started from. Each is valid only for the resource with this name. */
 export type Pins = { readonly [kind in Kind]?: { readonly name: string; readonly version: number } }
 
-/** What an editor starts from. */
+/** The draft and the versions that an editor starts from. */
 export interface Start {
   readonly draft: Draft
   readonly versions: Versions
 }
 
-/** What the browser keeps: a draft, and what it started from, which earlier versions have not kept. */
+/** The browser's copy: a draft, and what it started from. Copies of earlier versions lack the latter. */
 export interface Kept {
   readonly draft: Draft
   readonly from: Start | null
 }
 
 /**
- * A kept draft on what is there now. A text that nobody has changed here follows what others have made of it;
- * one that was changed, or that was new, keeps the version that it started from, so that both are shown
- * before it is saved.
+ * Brings a kept draft up to date. A text that was not edited here takes the current text of the server. An
+ * edited or new one keeps the version that it started from, so that saving it shows both in a conflict.
  */
 export function restored({ draft, from }: Kept, start: Start): Start {
   if (from === null) return { draft, versions: start.versions }
@@ -66,7 +65,7 @@ export function restored({ draft, from }: Kept, start: Start): Start {
   return { draft: texts, versions }
 }
 
-/** Null for anything that is no kept draft. */
+/** Parses a kept draft. Null for any other value. */
 export function parseKept(text: string | null): Kept | null {
   let kept: unknown
   try {
@@ -84,7 +83,7 @@ export function parseKept(text: string | null): Kept | null {
   }
 }
 
-/** The same back. */
+/** Writes a kept draft as text. */
 export function writtenDraft({ draft, from }: Kept): string {
   return JSON.stringify({
     ...draft,
@@ -109,10 +108,10 @@ function versionsIn(value: unknown): Versions {
   return Object.fromEntries(known.filter(([, version]) => typeof version === 'number'))
 }
 
-/** What stands behind the texts of a draft: the stored resources, and for what is new its own text. */
+/** The texts that a draft is compared with: the stored resources, and for a new one its own text. */
 export type StartOf = (draft: Draft) => Start
 
-/** The versions that differ from what is there now, each with the name of its resource. */
+/** The versions that differ from the current ones, each with the name of its resource. */
 export function pinned(kept: Start, now: Start): Pins {
   const pins: { [kind in Kind]?: NonNullable<Pins[Kind]> } = {}
   for (const kind of KINDS) {
@@ -123,7 +122,7 @@ export function pinned(kept: Start, now: Start): Pins {
   return pins
 }
 
-/** The version of a resource that a kept draft started from; undefined for the one that is there now. */
+/** The version of a resource that a kept draft started from. Undefined if it is the current one. */
 export function pinOf(pins: Pins, kind: Kind, name: string): number | undefined {
   const pin = pins[kind]
   return pin?.name === name ? pin.version : undefined
@@ -135,8 +134,8 @@ function atPins({ draft, versions }: Start, pins: Pins): Start {
 }
 
 /**
- * A draft that survives the end of the session, of the page and of the browser: whatever differs from
- * `startDraft` is kept in the browser's storage until it is saved or thrown away.
+ * A draft that survives the end of the session, of the page and of the browser. As long as it differs from
+ * `startDraft`, the browser's storage has a copy, until the draft is saved or thrown away.
  */
 export function useDraft(name: string, startDraft: Draft, startsFrom: StartOf): DraftState {
   const place = `sluice.draft.${name}`
@@ -194,7 +193,7 @@ export function useEditings(
   }, [draft, problems, readOnly, setText])
 }
 
-/** A value that follows another once that has rested for a while. */
+/** Returns the value once it has not changed for a while. */
 export function useRested<T>(value: T, ms: number): T {
   const [rested, setRested] = useState(value)
   useEffect(() => {

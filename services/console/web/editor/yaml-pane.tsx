@@ -1,28 +1,28 @@
 /**
- * A form and its YAML are the same text. They stand beside each other where there is room; on a narrow screen
- * one of them is shown.
+ * A form and its YAML are the same text. A wide screen shows both side by side, a narrow one only one of
+ * them.
  */
 import { useEffect, useRef, useState, type ReactElement } from 'react'
 import { LazyCodeEditor } from '../ui/lazy-code-editor.tsx'
 import { storedText, storeText } from '../ui/storage.ts'
-import { Told } from '../ui/told.tsx'
+import { ServerMessage } from '../ui/server-message.tsx'
 import { marksOf } from '../ui/places.ts'
 import { KINDS, unreadableIn, type Draft, type Kind } from './draft.ts'
 import type { Editing } from './use-editing.ts'
 
-/** As styles/editor.css has them. */
+/** The same widths as in styles/editor.css. */
 const BESIDE = '(min-width: 1001px)'
 const ROOM_FOR_ALL = '(min-width: 1500px)'
 const KEPT_AT = 'sluice.yaml-beside'
 
 export interface YamlShown {
-  /** False on a screen that has room for one of both only. */
+  /** False on a screen that has room for only one of them. */
   readonly beside: boolean
   readonly shown: boolean
   readonly toggle: () => void
 }
 
-/** Whether the YAML is shown. Beside the form it stays as somebody has left it, in every editor. */
+/** True if the YAML is shown. The choice to show it beside the form holds for every editor. */
 export function useYamlShown(): YamlShown {
   const beside = useMatches(BESIDE)
   const hasRoom = useMatches(ROOM_FOR_ALL)
@@ -59,8 +59,8 @@ function keptChoice(): boolean | null {
 type Editings = { readonly [kind in Kind]: Editing }
 
 /**
- * What the forms show. A text that they cannot show, say while it is typed as YAML, leaves its form as it was
- * before, and read only.
+ * The draft that the forms show. While a text cannot be shown, say in the middle of typing YAML, its form
+ * stays as it was before, and is read only.
  */
 export function useShownInForms(draft: Draft, editings: Editings): Editings {
   const readable = useRef<{ [kind in Kind]?: string }>({})
@@ -83,13 +83,13 @@ export function YamlPane({ editing, onSave }: PaneProps): ReactElement {
         <h2>The {editing.kind} as YAML</h2>
       </header>
       <div className="pad">
-        <YamlOf editing={editing} onSave={onSave} />
+        <YamlEditor editing={editing} onSave={onSave} />
       </div>
     </section>
   )
 }
 
-export function YamlOf({ editing, onSave }: PaneProps): ReactElement {
+export function YamlEditor({ editing, onSave }: PaneProps): ReactElement {
   return (
     <>
       <LazyCodeEditor
@@ -103,14 +103,14 @@ export function YamlOf({ editing, onSave }: PaneProps): ReactElement {
       {editing.problems.map(({ line, message }, index) => (
         <p key={index} className="field-error">
           {line === undefined ? '' : `Line ${line}: `}
-          <Told text={message} />
+          <ServerMessage text={message} />
         </p>
       ))}
     </>
   )
 }
 
-/** Above a form that shows what was there before its YAML could not be read. */
+/** The note above a form that shows the last text that could be read. */
 export function WaitsForYaml(): ReactElement {
   return (
     <p className="banner" role="status">

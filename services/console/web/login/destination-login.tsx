@@ -1,4 +1,4 @@
-/** The login of a destination (OAuth 2, authorization code): whether there is one, and logging in. */
+/** Shows the login of a destination (OAuth 2, authorization code), and begins a new one. */
 import type { ResourceView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { useState, type ReactElement } from 'react'
@@ -9,7 +9,7 @@ import { Dialog } from '../ui/dialog.tsx'
 import { Section, Time } from '../ui/parts.tsx'
 import { toastError } from '../ui/toast.tsx'
 
-/** True for a destination that a person logs in to. */
+/** True for a destination that wants a login by a person. */
 export function wantsLogin({ kind, spec }: ResourceView): boolean {
   if (kind !== 'destination') return false
   return /"grant":"authorization-code"/.test(JSON.stringify(spec['auth'] ?? null))
@@ -66,7 +66,7 @@ interface WhereItGoesProps {
   readonly onClose: () => void
 }
 
-/** The author of a destination chooses who gets a login. The person who logs in looks at it first. */
+/** The destination's author chooses which server gets the login. So the person confirms it first. */
 function WhereItGoes({ name, begun, onClose }: WhereItGoesProps): ReactElement {
   const { host } = new URL(begun.url)
   return (

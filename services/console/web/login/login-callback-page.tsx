@@ -1,4 +1,4 @@
-/** Where the server of a destination sends the browser back to after a login. */
+/** The page to which a destination's server sends the browser back after a login. */
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import type { ReactElement } from 'react'
@@ -7,7 +7,7 @@ import { Empty, Loading, Page, Section, Trouble } from '../ui/parts.tsx'
 
 export function LoginCallbackPage(): ReactElement {
   const redirected = location.href
-  // A code counts once, so it is never sent again.
+  // The code is valid only once, so a failed request is not repeated.
   const { data, error, isPending } = useQuery({
     queryKey: ['login-finished', redirected],
     queryFn: () => call('finishLogin', { redirected }),

@@ -1,13 +1,13 @@
-/** When the certificates of a destination end, as its connections have shown them. */
+/** The ends of a destination's certificates, as its connections have shown them. */
 import type { SyncView } from '@sluice/contracts/api'
 
 export type Certificate = NonNullable<SyncView['certificates']>[number]
 
 const DAY_MS = 86_400_000
-/** Long enough to have one renewed. */
+/** This is enough time to renew a certificate. */
 const SOON_MS = 30 * DAY_MS
 
-/** Of each side the one that ends first, over all syncs that send to the destination. */
+/** For each side, the certificate that ends first, over all syncs that send to the destination. */
 export function certificatesAt(destination: string, syncs: readonly SyncView[]): readonly Certificate[] {
   const first = new Map<Certificate['side'], Certificate>()
   for (const sync of syncs)
@@ -21,7 +21,7 @@ export function certificatesAt(destination: string, syncs: readonly SyncView[]):
 
 const WHOSE = { server: 'certificate', client: 'client certificate' } as const
 
-/** `soon` within 30 days, when it is told of as a badge. */
+/** `soon` means within 30 days. A badge then shows it. */
 export function endOf(
   { side, expiresAt }: Certificate,
   now: number,

@@ -1,4 +1,4 @@
-/** The destinations, each with its limits in words, what hinders it now, and when its certificates end. */
+/** The destinations, each with its limits, the waits of its runs, and the ends of its certificates. */
 import type { ResourceView, SyncView } from '@sluice/contracts/api'
 import type { DestinationsPage } from '@sluice/contracts/api/operating'
 import { useQueries, useQuery } from '@tanstack/react-query'
@@ -16,9 +16,9 @@ import { slotsInWords } from './slots-in-use.ts'
 export const Destinations = memo(function Destinations(): ReactElement | null {
   const { data } = useQuery(resourcesQuery)
   const { data: all } = useQuery(syncsQuery)
-  const { data: used, error: untold } = useQuery(destinationsQuery)
+  const { data: used, error: unknownUse } = useQuery(destinationsQuery)
   const concurrencies = new Map(
-    untold === null ? used?.destinations.map(({ name, concurrency }) => [name, concurrency]) : [],
+    unknownUse === null ? used?.destinations.map(({ name, concurrency }) => [name, concurrency]) : [],
   )
   const found = data?.resources.filter(({ kind }) => kind === 'destination') ?? []
   if (found.length === 0) return null
@@ -44,7 +44,7 @@ export const Destinations = memo(function Destinations(): ReactElement | null {
 
 type Wait = SyncView['waiting'][number]
 
-/** What a destination has runs wait for, with what its badge says. */
+/** The waits of runs that are about their destination, with colour and text of the badge. */
 const HINDERS: { readonly [kind in Wait['kind']]?: readonly ['bad' | 'warn' | 'busy', string] } = {
   breaker: ['bad', 'breaker open'],
   secret: ['bad', 'secret missing'],
@@ -54,7 +54,7 @@ const HINDERS: { readonly [kind in Wait['kind']]?: readonly ['bad' | 'warn' | 'b
   limit: ['busy', 'at its limit'],
 }
 
-/** One of each kind, over all syncs that send there. */
+/** One wait of each kind, over all syncs that send there. */
 function waitsAt(name: string, syncs: readonly SyncView[]): readonly Wait[] {
   const waits = syncs.flatMap(({ destination, waiting }) => (destination === name ? waiting : []))
   return [...new Map(waits.map(wait => [wait.kind, wait])).values()].filter(({ kind }) => kind in HINDERS)
@@ -67,12 +67,12 @@ interface LineProps {
   readonly syncs: readonly ResourceView[]
   /** The runs that send there now. */
   readonly sending: readonly string[]
-  /** Undefined as long as the server has not said. */
+  /** Undefined until the server has answered. */
   readonly concurrency: DestinationsPage['destinations'][number]['concurrency'] | undefined
   readonly isSending: boolean
 }
 
-/** Certificates end by the day. */
+/** The ends of certificates are shown in days, so an hourly update is enough. */
 const HOUR_MS = 3_600_000
 
 function DestinationLine(props: LineProps): ReactElement {
@@ -88,7 +88,7 @@ function DestinationLine(props: LineProps): ReactElement {
   const now = useNow(HOUR_MS)
   const ends = certificates.map(certificate => ({ ...certificate, ...endOf(certificate, now) }))
   const used = syncs.filter(sync => sync.spec['destination'] === name).length
-  // While the store of the limits may have forgotten something, so may its figure.
+  // The store of the limits may have lost some of the requests in flight, so its number is not shown.
   const isCounted = waits.every(({ kind }) => kind !== 'limits-store')
   const slots = concurrency === undefined || !isCounted ? null : slotsInWords(concurrency, isSending)
   return (
@@ -150,10 +150,10 @@ function DestinationLine(props: LineProps): ReactElement {
   )
 }
 
-/** A figure that changes each second needs no look at the clock more often. */
+/** The rate changes once a second. */
 const SECOND_MS = 1_000
 
-/** How fast requests go there now. Nothing while that is not known. */
+/** The present request rate. Empty while it is unknown. */
 function InUse({ runs }: { readonly runs: readonly string[] }): ReactElement | null {
   const now = useNow(SECOND_MS)
   const figures = useQueries({ queries: runs.map(run => figuresQuery(run, false)) })

@@ -1,4 +1,4 @@
-/** What needs somebody, above all else. */
+/** The syncs that need a person's attention, above all others. */
 import type { SyncsPage } from '@sluice/contracts/api'
 import { Link } from '@tanstack/react-router'
 import { memo, type ReactElement } from 'react'
@@ -10,7 +10,7 @@ import { RunStatus } from '../ui/status.tsx'
 
 type SyncView = SyncsPage['syncs'][number]
 
-/** Held runs, runs that failed or that wait for what nobody has given them, rows that were not delivered. */
+/** Lists held and failed runs, runs that wait for a person, and rows that were not delivered. */
 export const NeedsAttention = memo(function NeedsAttention({
   syncs,
 }: {

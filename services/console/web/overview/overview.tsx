@@ -1,4 +1,4 @@
-/** Every sync with its state, and first of all what needs somebody. */
+/** The overview: first the syncs that need attention, then all syncs with their states. */
 import type { SyncsPage } from '@sluice/contracts/api'
 import { SAMPLE_SYNC } from '@sluice/contracts/api/operating'
 import { useQuery } from '@tanstack/react-query'
@@ -22,7 +22,7 @@ type SyncView = SyncsPage['syncs'][number]
 export function Overview(): ReactElement {
   const { data, error, isPending } = useQuery(syncsQuery)
   const [letters, setLetters] = useState('')
-  // Typing goes before showing what fits.
+  // Typing has priority over showing matches.
   const searched = useDeferredValue(letters)
   if (isPending)
     return (
@@ -135,7 +135,7 @@ const SyncLine = memo(function SyncLine({ sync }: { readonly sync: SyncView }): 
   )
 })
 
-/** What the sync is, where that tells more than its last run. */
+/** The sync's state, or the status of its last run if that says more. */
 function State({ state, lastRun }: Pick<SyncView, 'state' | 'lastRun'>): ReactElement {
   if (state === 'parked') return <Badge tone="bad" sign="✕" text="parked" />
   if (state === 'set-aside') return <Badge tone="bad" sign="✕" text="set aside" />

@@ -1,15 +1,15 @@
-/** How much of its rate a destination has in use: what the runs that send there sent last. */
+/** Computes the present request rate of a destination, from the latest attempts of its runs. */
 import type { RunView, SyncView } from '@sluice/contracts/api'
 import type { RunFigures } from '@sluice/contracts/views/history-views'
 
-/** Runs of one destination that a page looks at. With more of them, it tells no figure. */
+/** With more runs at one destination, a page shows no rate, since each run wants a request. */
 const MAX_RUNS = 5
-/** How much later than they happened attempts may come to the index. */
+/** The index may get attempts this late. */
 const LATE_MS = 5_000
 
 type Sending = Pick<SyncView, 'destination'> & { readonly lastRun: Pick<RunView, 'id' | 'status'> | null }
 
-/** The runs at work that send to a destination; none if they are too many to look at. */
+/** The running runs that send to a destination. Empty if there are too many. */
 export function sendingTo(name: string, syncs: readonly Sending[]): readonly string[] {
   const runs = syncs.flatMap(({ destination, lastRun }) =>
     destination === name && lastRun?.status === 'running' ? [lastRun.id] : [],
@@ -17,12 +17,12 @@ export function sendingTo(name: string, syncs: readonly Sending[]): readonly str
   return runs.length > MAX_RUNS ? [] : runs
 }
 
-/** True if a run at work sends to a destination. */
+/** True if a running run sends to the destination. */
 export function isSendingTo(name: string, syncs: readonly Sending[]): boolean {
   return syncs.some(({ destination, lastRun }) => destination === name && lastRun?.status === 'running')
 }
 
-/** Requests a second in the last whole bucket; null if there is none, or if it is of some time ago. */
+/** Requests per second in the last whole bucket. Null if there is none, or if it is too old. */
 export function rateOf(
   { bucketSeconds, buckets }: Pick<RunFigures, 'bucketSeconds' | 'buckets'>,
   now: number,
@@ -33,7 +33,7 @@ export function rateOf(
   return whole.attempts / bucketSeconds
 }
 
-/** Of all runs together; null unless it is known of one at least. */
+/** The rate of all runs together. Null if it is known for none of them. */
 export function rateOfAll(rates: readonly (number | null)[]): number | null {
   const known = rates.filter(rate => rate !== null)
   return known.length === 0 ? null : known.reduce((sum, rate) => sum + rate, 0)

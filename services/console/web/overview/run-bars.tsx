@@ -1,4 +1,4 @@
-/** The last runs of a sync as bars: how many rows were delivered, and how many were not. */
+/** The last runs of a sync as bars, with delivered and failed rows. */
 import type { SyncView } from '@sluice/contracts/api'
 import type { ReactElement } from 'react'
 import { count } from '../ui/format.ts'
@@ -6,7 +6,7 @@ import { count } from '../ui/format.ts'
 const MAX_BARS = 20
 const WIDTH = 100 / MAX_BARS
 const HEIGHT = 30
-/** A run without rows still shows. */
+/** The bar of a run without rows is still visible. */
 const LEAST = 2
 
 export function RunBars({ runs }: { readonly runs: NonNullable<SyncView['runs']> }): ReactElement | null {
@@ -25,7 +25,7 @@ export function RunBars({ runs }: { readonly runs: NonNullable<SyncView['runs']>
       role="img"
       aria-label={label}
     >
-      {/* Where no run was yet, a tick keeps its place. */}
+      {/* A tick takes the place of a run that does not exist yet. */}
       {Array.from({ length: Math.max(0, MAX_BARS - runs.length) }, (_, index) => (
         <rect
           key={index}

@@ -1,4 +1,4 @@
-/** A project to try things with: it is told before what it makes, and goes as easily as it came. */
+/** Creates and removes the sample project. It shows beforehand which resources these are. */
 import { type SampleView, SAMPLE_SYNC } from '@sluice/contracts/api/operating'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
@@ -11,18 +11,18 @@ import { toast } from '../ui/toast.tsx'
 
 type Document = SampleView['documents'][number]
 
-async function sampleOf(to?: string, signal?: AbortSignal): Promise<SampleView> {
+async function getSample(to?: string, signal?: AbortSignal): Promise<SampleView> {
   return await call('getSample', { to }, { signal })
 }
 
 const useSample = () =>
   useQuery({
     queryKey: ['sample'],
-    queryFn: ({ signal }) => sampleOf(undefined, signal),
+    queryFn: ({ signal }) => getSample(undefined, signal),
     staleTime: Infinity,
   })
 
-/** Makes all of it or nothing, and only what nobody has made before. */
+/** Creates all documents or none. It fails if one of them exists already. */
 async function make(documents: readonly Document[]): Promise<void> {
   const made: Document[] = []
   try {
@@ -37,7 +37,7 @@ async function make(documents: readonly Document[]): Promise<void> {
   }
 }
 
-/** Removes what is there of it. */
+/** Removes those documents that exist. */
 async function remove(documents: readonly Document[]): Promise<void> {
   for (const { kind, name } of [...documents].reverse())
     await call('removeResource', { kind, name }).catch((error: unknown) => {
@@ -45,7 +45,7 @@ async function remove(documents: readonly Document[]): Promise<void> {
     })
 }
 
-/** In the empty state. Nothing, on a server whose services run elsewhere. */
+/** The offer on an empty overview. A server whose services run elsewhere has none. */
 export function OfferSample(): ReactElement | null {
   const { data } = useSample()
   const may = useMay('edit')
@@ -79,7 +79,7 @@ function MakeSample({ sample, own, onClose }: MakeProps): ReactElement {
   const navigate = useNavigate()
   const [to, setTo] = useState(own)
   const confirm = async (): Promise<void> => {
-    const { documents } = to === own ? sample : await sampleOf(to)
+    const { documents } = to === own ? sample : await getSample(to)
     await make(documents)
     await client.invalidateQueries()
     toast('done', 'The sample project is there. Run it, and look at its requests.')
@@ -108,7 +108,7 @@ function MakeSample({ sample, own, onClose }: MakeProps): ReactElement {
   )
 }
 
-/** Where the sample is there. */
+/** The section of the overview while the sample project exists. */
 export function RemoveSample(): ReactElement | null {
   const { data } = useSample()
   const may = useMay('edit')

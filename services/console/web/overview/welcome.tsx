@@ -1,4 +1,4 @@
-/** The first page of a server that has no sync yet. */
+/** The overview of a server without syncs. */
 import { Link } from '@tanstack/react-router'
 import type { ReactElement } from 'react'
 import { Empty, Section } from '../ui/parts.tsx'
@@ -9,7 +9,7 @@ export function Welcome(): ReactElement {
     <>
       <Section title="Set up your first sync">
         <Empty title="A sync sends what changes in your data to an API, one request for each row or batch.">
-          <ol className="steps-told">
+          <ol className="steps-list">
             <li>
               <strong>Source and model</strong>: where the rows are, and the SQL that gives them.
             </li>

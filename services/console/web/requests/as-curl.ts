@@ -1,12 +1,12 @@
-/** A request as a command for a shell. Its secrets are masked, as everywhere on a page. */
+/** Writes a request as a shell command. Its secrets are masked, as on all pages. */
 import type { AttemptView } from '@sluice/contracts/api'
 
 type Sent = Pick<AttemptView, 'method' | 'url' | 'requestHeaders' | 'requestBody' | 'requestBodyBytes'>
 
-/** Within single quotes, a shell takes all but a single quote as it is. */
+/** Within single quotes, only a single quote has a meaning for the shell. */
 const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`
 
-/** `curl` works these out by itself. */
+/** `curl` computes these headers itself. */
 const OWN: ReadonlySet<string> = new Set(['content-length', 'host', 'connection', 'transfer-encoding'])
 
 export function asCurl({ method, url, requestHeaders, requestBody, requestBodyBytes }: Sent): string {

@@ -1,18 +1,18 @@
-/** A body, laid out if it is JSON, or as it came. Long ones show their beginning first. */
+/** A body, formatted if it is JSON. A long one first shows only its beginning. */
 import { useMemo, useState, type ReactElement } from 'react'
 import { bytes } from '../ui/format.ts'
 import { CopyButton } from '../ui/parts.tsx'
 import { useLaidOutJson } from './laid-out-json.ts'
 
 const FIRST_CHARACTERS = 20_000
-/** Up to so many, long lines are wrapped: to lay out more takes long. */
+/** A text up to this length has its lines wrapped. Wrapping more takes too long. */
 const WRAPPED_CHARACTERS = 10_000
-/** The browser lays a text out piece by piece. A longer line is broken. */
+/** The browser lays out the text in pieces of this length. A longer line is broken. */
 const PIECE_CHARACTERS = 4_000
 
 interface BodyProps {
   readonly body: string | null
-  /** Of a body that is cut: how many bytes the whole one had, null if nobody knows. */
+  /** The bytes that a truncated body had as a whole. Null if they are unknown. */
   readonly wholeBytes?: number | null | undefined
 }
 
@@ -57,7 +57,7 @@ function Body({ body, wholeBytes }: TextProps): ReactElement {
             : `This is the beginning: ${bytes(size)} of ${bytes(wholeBytes)} are kept.`}
         </p>
       ) : null}
-      {/* Long lines of a long text scroll sideways, also by keyboard. */}
+      {/* Long lines of a long text can be scrolled sideways, also by keyboard. */}
       <pre className={text.length <= WRAPPED_CHARACTERS ? 'code wraps' : 'code'} tabIndex={0}>
         {pieces.length === 1
           ? pieces
@@ -80,25 +80,25 @@ function Body({ body, wholeBytes }: TextProps): ReactElement {
   )
 }
 
-/** The text in pieces of whole lines where that is possible, each of at most so many characters. */
-export function piecesOf(text: string, most: number): readonly string[] {
+/** Splits a text into pieces of at most `max` characters, at ends of lines if possible. */
+export function piecesOf(text: string, max: number): readonly string[] {
   const pieces: string[] = []
   for (let from = 0; from < text.length;) {
-    const to = text.length - from <= most ? text.length : endOfPiece(text, from, most)
+    const to = text.length - from <= max ? text.length : endOfPiece(text, from, max)
     pieces.push(text.slice(from, to))
     from = to
   }
   return pieces
 }
 
-function endOfPiece(text: string, from: number, most: number): number {
-  // Not of the whole text: where that is one long line, each piece would look through all before it.
-  const line = text.slice(from, from + most).lastIndexOf('\n')
+function endOfPiece(text: string, from: number, max: number): number {
+  // Only this part is searched: in a text of one long line, each piece would search all text before it.
+  const line = text.slice(from, from + max).lastIndexOf('\n')
   if (line >= 0) return from + line + 1
-  // A character may be two units.
-  const isHalf = /[\uD800-\uDBFF]/.test(text[from + most - 1] ?? '')
-  return from + most - (isHalf ? 1 : 0)
+  // A character may have two UTF-16 units.
+  const isHalf = /[\uD800-\uDBFF]/.test(text[from + max - 1] ?? '')
+  return from + max - (isHalf ? 1 : 0)
 }
 
-/** The break at the end of a piece begins no line of it. */
+/** A line break at the end of a piece does not count. */
 const linesIn = (piece: string): number => piece.replace(/\n$/, '').split('\n').length

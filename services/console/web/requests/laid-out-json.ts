@@ -1,17 +1,17 @@
-/** JSON on lines of its own, for people. */
+/** Formats JSON on indented lines, for people. */
 import { useEffect, useMemo, useState } from 'react'
 
-/** Shorter ones are laid out at once. */
-const AT_ONCE = 50_000
-/** Larger ones are shown as they came. */
+/** A text up to this length is formatted at once. */
+const MAX_AT_ONCE = 50_000
+/** A longer text is shown unformatted. */
 const MAX_CHARACTERS = 5_000_000
-/** So many tokens, and so long, between two looks at what else the page has to do. */
-const TOKENS = 2_000
+/** A long text is formatted in slices of this many tokens or this time, with pauses for other events. */
+const SLICE_TOKENS = 2_000
 const SLICE_MS = 8
 
 /**
- * JSON on lines of its own, without reading its values: a number keeps each digit that it was written with.
- * Null for text that is not JSON. Of a text that is cut, only the beginning is looked at.
+ * Formats JSON without parsing its values, so that numbers keep all their digits. Null for text that is not
+ * JSON. With `isCut`, the text may end anywhere.
  */
 export function laidOutJson(text: string, isCut = false): string | null {
   const work = layingOut(text, isCut)
@@ -21,11 +21,11 @@ export function laidOutJson(text: string, isCut = false): string | null {
   }
 }
 
-/** The same, by a long text a moment later: null until then. */
+/** The same as a hook. A long text takes a moment: the result is null until then. */
 export function useLaidOutJson(text: string, isCut = false): string | null {
-  const isShort = text.length <= AT_ONCE
+  const isShort = text.length <= MAX_AT_ONCE
   const short = useMemo(() => (isShort ? laidOutJson(text, isCut) : null), [isShort, isCut, text])
-  const [long, setLong] = useState<{ readonly of: string; readonly laidOut: string | null } | null>(null)
+  const [long, setLong] = useState<{ readonly text: string; readonly laidOut: string | null } | null>(null)
   useEffect(() => {
     if (isShort || text.length > MAX_CHARACTERS) return undefined
     const work = layingOut(text, isCut)
@@ -34,14 +34,14 @@ export function useLaidOutJson(text: string, isCut = false): string | null {
       const until = performance.now() + SLICE_MS
       do {
         const { done, value } = work.next()
-        if (done === true) return setLong({ of: text, laidOut: value })
+        if (done === true) return setLong({ text, laidOut: value })
       } while (performance.now() < until)
       timer = setTimeout(go)
     }
     timer = setTimeout(go)
     return () => clearTimeout(timer)
   }, [isShort, isCut, text])
-  return isShort ? short : long?.of === text ? long.laidOut : null
+  return isShort ? short : long?.text === text ? long.laidOut : null
 }
 
 function* layingOut(text: string, isCut: boolean): Generator<undefined, string | null> {
@@ -65,12 +65,12 @@ function* layingOut(text: string, isCut: boolean): Generator<undefined, string |
     else laidOut += afterOpening(previous) ? `${line()}${token}` : token
     previous = token
     taken += 1
-    if (taken % TOKENS === 0) yield
+    if (taken % SLICE_TOKENS === 0) yield
   }
   return laidOut
 }
 
-/** An object or a list, with what may come first in it. */
+/** An open object or list, with the kind of token that may come next. */
 const BEGINS_AS_JSON = /^\s*(?:\{\s*"|\[\s*["\d[{\-tfn])/
 
 function isJson(text: string): boolean {

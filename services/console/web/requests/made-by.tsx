@@ -1,4 +1,4 @@
-/** The template that made a request, as it stood when its run began. */
+/** The template of a request, in the version that was valid when its run began. */
 import type { AttemptView } from '@sluice/contracts/api'
 import type { ResourceHistoryView } from '@sluice/contracts/api/resources'
 import { useQuery } from '@tanstack/react-query'
@@ -15,10 +15,10 @@ interface MadeByProps {
   readonly attempt: AttemptView
 }
 
-/** A longer template is shown to here. */
+/** A longer template is cut off here. */
 const MAX_CHARACTERS = 20_000
 
-/** Open where something went wrong. Whoever wants to see it otherwise opens it: a template may be large. */
+/** It is open after an error, else closed, since a template may be large. */
 export function MadeBy({ attempt }: MadeByProps): ReactElement {
   const [isOpen, setOpen] = useState(attempt.error !== null)
   return (
@@ -38,7 +38,7 @@ function Template({ attempt }: MadeByProps): ReactElement {
     enabled: present.data !== undefined,
     retry: false,
   })
-  // A test belongs to no run.
+  // A test has no run.
   const ofRun = useQuery({ ...runQuery(run), enabled: attempt.test !== true, retry: false })
   if (present.isPending || history.isLoading || ofRun.isLoading) return <Loading lines={3} />
   if (present.data === undefined) return <Trouble error={present.error} />
@@ -81,7 +81,7 @@ function Template({ attempt }: MadeByProps): ReactElement {
   )
 }
 
-/** Every second part is a name that the answer speaks of. */
+/** Every second part is a name that the answer mentions. */
 function Line(props: { readonly number: number; readonly parts: readonly string[] }): ReactElement {
   const { number, parts } = props
   return (
@@ -95,7 +95,7 @@ function Line(props: { readonly number: number; readonly parts: readonly string[
   )
 }
 
-/** The version that stood at an instant; null if that is not known. */
+/** The version that was valid at an instant. Null if it is unknown. */
 function versionAt(versions: readonly Version[], at: string): Version | null {
   return versions.find(version => version.at !== null && version.at <= at) ?? null
 }

@@ -1,4 +1,4 @@
-/** Sends recorded requests again, after it has shown which. */
+/** The dialog that shows recorded requests and sends them again. */
 import type { AttemptView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import type { ReactElement } from 'react'
@@ -9,7 +9,7 @@ import { useGoToRun } from '../runs/go-to-run.ts'
 import { Confirm } from '../ui/dialog.tsx'
 import { count, rows } from '../ui/format.ts'
 import { Loading, Trouble } from '../ui/parts.tsx'
-import { Told } from '../ui/told.tsx'
+import { ServerMessage } from '../ui/server-message.tsx'
 
 export interface ReplayChoice {
   readonly keys?: readonly string[]
@@ -53,10 +53,10 @@ export function ReplayDialog({ sync, choice, onClose }: ReplayProps): ReactEleme
             where a row differs now. The next run makes the destination equal to the model again.
           </p>
           <ul className="plain-list">
-            {data.first.map(({ requestId, method, path: of, keys, trigger }) => (
+            {data.first.map(({ requestId, method, path: urlPath, keys, trigger }) => (
               <li key={requestId}>
                 <span className="path">
-                  {method} {of}
+                  {method} {urlPath}
                 </span>{' '}
                 <small>
                   {trigger}, {keys.length === 1 ? keys[0] : rows(keys.length)}
@@ -66,7 +66,7 @@ export function ReplayDialog({ sync, choice, onClose }: ReplayProps): ReactEleme
           </ul>
           {data.notices.map(notice => (
             <p key={notice} className="quiet">
-              <Told text={notice} />
+              <ServerMessage text={notice} />
             </p>
           ))}
         </>

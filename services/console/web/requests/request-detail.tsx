@@ -1,4 +1,4 @@
-/** One request and its answer, with all its tries. */
+/** One request and its answer, with all attempts. */
 import type { AttemptView, RequestView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
@@ -18,18 +18,18 @@ type Attempt = RequestView['attempts'][number]
 
 interface DetailProps {
   readonly attempt: Attempt
-  /** All tries of the request, this one among them. */
+  /** All attempts at the request, this one included. */
   readonly others: readonly Attempt[]
 }
 
-/** Of the line of an attempt in the list. */
+/** The id of the attempt's line in the list. */
 export const lineId = ({ requestId, attempt }: Pick<AttemptView, 'requestId' | 'attempt'>): string =>
   `attempt-${requestId}.${attempt}`
 
-/** Of a batch, so many keys are shown at first. */
+/** At first, a batch shows this many keys. */
 const FIRST_KEYS = 8
 
-/** `open` is the id of a request and, after a dot, the number of a try. */
+/** `open` is the id of a request and, after a dot, the number of an attempt. */
 export function OpenRequest({ open }: { readonly open: string }): ReactElement {
   const dot = open.lastIndexOf('.')
   const [id, number] = [open.slice(0, dot), Number(open.slice(dot + 1))]
@@ -51,7 +51,7 @@ function RequestDetail({ attempt, others }: DetailProps): ReactElement {
   const [replays, setReplays] = useState(false)
   const mayOperate = useMay('operate')
   const heading = useRef<HTMLHeadingElement>(null)
-  // Whoever opens a request is led to it, past the rest of the list, and back to its line at the end.
+  // Opening a request moves the focus to it, and closing it back to its line in the list.
   useEffect(() => heading.current?.focus(), [requestId])
   const close = async (): Promise<void> => {
     await navigate({ to: '/requests', search: filter => ({ ...filter, open: undefined }), replace: true })
@@ -62,7 +62,7 @@ function RequestDetail({ attempt, others }: DetailProps): ReactElement {
       className="card request-detail"
       aria-label="The request"
       onKeyDown={({ key }) => {
-        // A dialog closes itself.
+        // A dialog handles Escape itself.
         if (key === 'Escape' && document.querySelector('dialog[open]') === null)
           void close().catch(toastError)
       }}
@@ -107,7 +107,7 @@ function RequestDetail({ attempt, others }: DetailProps): ReactElement {
           {error}
         </p>
       )}
-      <Tries attempt={attempt} others={others} />
+      <Attempts attempt={attempt} others={others} />
       <Keys sync={sync} keys={attempt.keys} />
       <div className="side-by-side">
         <Message
@@ -147,11 +147,11 @@ function timingOf({ timing }: Attempt): readonly (readonly [string, string])[] {
   return parts.flatMap(([name, ms]) => (ms === null ? [] : [[name, duration(ms)] as const]))
 }
 
-function Tries({ attempt: shown, others }: DetailProps): ReactElement | null {
+function Attempts({ attempt: shown, others }: DetailProps): ReactElement | null {
   const navigate = useNavigate()
   if (others.length < 2) return null
   return (
-    <ol className="tries" aria-label="Tries of this request">
+    <ol className="attempts-of-one" aria-label="Attempts at this request">
       {[...others]
         .sort((one, other) => one.attempt - other.attempt)
         .map(({ attempt, requestId, status, startedAt }) => (

@@ -1,11 +1,11 @@
-/** What requests are searched by. The page's address has it all, so that a search can be handed on. */
+/** The filters of requests. They are part of the page's address, so that a search can be shared. */
 import type { AttemptView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { useEffect, useState, type ReactElement } from 'react'
 import { syncsQuery, type AttemptsFilter } from '../api/queries.ts'
 import { localField, timeOfField } from '../ui/format.ts'
 
-/** A search begins once the typing has paused for so long. */
+/** A search begins once nobody has typed for this time. */
 const TYPED_MS = 300
 const MINUTE_MS = 60_000
 
@@ -20,7 +20,7 @@ const OUTCOMES: readonly AttemptView['outcome'][] = [
 ]
 const TRIGGERS: readonly AttemptView['trigger'][] = ['added', 'changed', 'removed']
 
-/** Spans before now, in minutes. */
+/** The choices of a time span before now, in minutes. */
 const SPANS = [
   ['15', 'Last 15 minutes'],
   ['60', 'Last hour'],
@@ -84,16 +84,16 @@ export function RequestFilters({ filter, onChange }: FiltersProps): ReactElement
 }
 
 interface TimeProps extends FiltersProps {
-  /** True once somebody wants to say two times. */
+  /** True once the user has chosen to enter two times. */
   readonly isBetween: boolean
   readonly setBetween: (isBetween: boolean) => void
 }
 
-/** A span before now, or two times in the reader's own zone. */
+/** The choice of a time span before now, or of two times in the user's time zone. */
 function TimeFilter({ filter: { since, until }, onChange, ...own }: TimeProps): ReactElement {
   const isBetween = own.isBetween || since !== undefined || until !== undefined
   const choose = (chosen: string): void => {
-    // A span becomes its two times, which somebody may change.
+    // The span is turned into two times, which the user may then change.
     own.setBetween(chosen !== '')
     if (chosen === 'between') return
     const from = chosen === '' ? undefined : new Date(Date.now() - Number(chosen) * MINUTE_MS).toISOString()
@@ -163,7 +163,7 @@ function ChosenFilter({
   )
 }
 
-/** Searches once the typing has paused. */
+/** A text field that searches once the typing has paused. */
 function TypedFilter({
   label,
   value = '',

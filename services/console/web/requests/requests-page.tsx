@@ -1,4 +1,4 @@
-/** The debugger: finds requests, and shows each with its answer, side by side. */
+/** The page that finds requests, and shows each beside its answer. */
 import type { AttemptView } from '@sluice/contracts/api'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
@@ -46,7 +46,7 @@ function Found({ filter, open }: FoundProps): ReactElement {
     return (
       <Section title="Requests">
         <Empty title={isFiltered(filter) ? 'No request fits these filters.' : 'No request was sent yet.'}>
-          <p>A request appears here once it was tried. Rows that wait for their first try have none.</p>
+          <p>A request appears here after its first attempt.</p>
         </Empty>
       </Section>
     )
@@ -97,7 +97,7 @@ function RequestLine({
         <span className="request-more">
           {sync} · {keys.length === 1 ? keys[0] : `${keys.length} rows`} · {duration(durationMs)} ·{' '}
           <Time at={startedAt} />
-          {attempt.attempt > 1 ? ` · try ${attempt.attempt}` : ''}
+          {attempt.attempt > 1 ? ` · attempt ${attempt.attempt}` : ''}
         </span>
       </button>
     </li>

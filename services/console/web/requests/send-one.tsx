@@ -1,4 +1,4 @@
-/** Sends one real request as a test: the row of the model as it is now. It changes no state. */
+/** Sends one real request as a test, with the model's present row. It changes no state. */
 import type { AttemptView } from '@sluice/contracts/api'
 import { useState, type ReactElement } from 'react'
 import { call } from '../api/client.ts'

@@ -1,4 +1,4 @@
-/** One resource as YAML: edit it, see who changed it when, go back, or remove it. */
+/** The page of one resource: its YAML, its history, and removing it. */
 import type { ResourceView } from '@sluice/contracts/api'
 import type { ResourceHistoryView } from '@sluice/contracts/api/resources'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
@@ -6,7 +6,7 @@ import { Link, useNavigate, useParams } from '@tanstack/react-router'
 import { useEffect, useState, type ReactElement } from 'react'
 import { ApiError, call } from '../api/client.ts'
 import { resourceQuery } from '../api/queries.ts'
-import { ConflictOf } from '../editor/conflict-dialog.tsx'
+import { ConflictDialog } from '../editor/conflict-dialog.tsx'
 import { textOf } from '../editor/draft.ts'
 import { LinesThatDiffer } from '../editor/lines-that-differ.tsx'
 import { DestinationLogin, wantsLogin } from '../login/destination-login.tsx'
@@ -107,7 +107,7 @@ function EditYaml({ resource }: { readonly resource: ResourceView }): ReactEleme
   const place = `${kind}.${name}`
   const [kept] = useState(() => keptText(place))
   const [text, setText] = useState(kept?.text ?? stored)
-  // The edit starts from this version, whatever others save meanwhile.
+  // The edit keeps the version that it started from, even if others save meanwhile.
   const [base, setBase] = useState({ version: kept?.version ?? version, text: stored })
   const [taken, setTaken] = useState(project === '' || kept !== null)
   const [throws, setThrows] = useState(false)
@@ -188,7 +188,7 @@ function EditYaml({ resource }: { readonly resource: ResourceView }): ReactEleme
         </Confirm>
       ) : null}
       {present === null ? null : (
-        <ConflictOf
+        <ConflictDialog
           conflict={{ kind, name, mine: text, present }}
           onOverwrite={() => {
             setPresent(null)
@@ -262,8 +262,8 @@ function VersionLine({
 }: VersionProps): ReactElement {
   const [asks, setAsks] = useState(false)
   const client = useQueryClient()
-  const yamlAt = (of: Version | undefined): string =>
-    of?.spec === undefined || of.spec === null ? '' : textOf({ ...of, kind, name, spec: of.spec })
+  const yamlAt = (at: Version | undefined): string =>
+    at?.spec === undefined || at.spec === null ? '' : textOf({ ...at, kind, name, spec: at.spec })
   const back = async (): Promise<void> => {
     const own = project === '' ? {} : { takeOver: true }
     await call('rollbackResource', { kind, name, to: version.version, ...own })

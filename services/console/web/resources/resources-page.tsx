@@ -1,4 +1,4 @@
-/** All that is configured: sources, models, destinations, syncs and alerts, with where each comes from. */
+/** All sources, models, destinations, syncs and alerts, each with the project that it comes from. */
 import type { ResourceView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'

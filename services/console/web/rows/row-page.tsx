@@ -1,4 +1,4 @@
-/** Everything that happened to one key, and what Sluice believes of it now. */
+/** The history of one row, and its delivered state. */
 import type { RowLife } from '@sluice/contracts/views/history-views'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useParams, useSearch } from '@tanstack/react-router'
@@ -136,7 +136,7 @@ function Life({ life }: { readonly life: RowLife }): ReactElement {
               'Waits for a retry',
               retry === null
                 ? 'no'
-                : `yes, after ${many(retry.runs, 'run', 'runs')} and ${many(retry.attempts, 'try', 'tries')}`,
+                : `yes, after ${many(retry.runs, 'run', 'runs')} and ${many(retry.attempts, 'attempt', 'attempts')}`,
             ],
             ...(muted ? ([['Discarded', 'yes: it is sent again once it differs']] as const) : []),
           ]}

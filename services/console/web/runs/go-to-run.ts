@@ -1,8 +1,8 @@
-/** Goes to the page of a run that was asked for. */
+/** Opens the page of a run once the server has taken the command. */
 import { useNavigate } from '@tanstack/react-router'
 import { useCallback } from 'react'
 
-/** Rejects as the asking does. */
+/** Rejects like the promise of the run. */
 export function useGoToRun(): (asked: Promise<{ readonly id: string }>) => Promise<void> {
   const navigate = useNavigate()
   return useCallback(

@@ -1,4 +1,4 @@
-/** A run that waits for somebody to approve what it would remove, or where it would send. */
+/** A held run: it waits for somebody to approve its removals, or its changed destination. */
 import type { RunView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
@@ -11,7 +11,7 @@ import { Confirm } from '../ui/dialog.tsx'
 import { count, rows } from '../ui/format.ts'
 import { Section } from '../ui/parts.tsx'
 
-/** What it would remove, and the way to let it go on. */
+/** The rows that it would remove, and the button that approves this. */
 export function Held({ run }: { readonly run: RunView }): ReactElement {
   const may = useMay('approve')
   const [asks, setAsks] = useState(false)
@@ -67,7 +67,7 @@ export function Held({ run }: { readonly run: RunView }): ReactElement {
 
 type Held = NonNullable<RunView['held']>
 
-/** The destination is another one than the one that has the rows. */
+/** The run would send to another destination than the one with the sync's rows. */
 function ChangedDestination({ run, held }: { readonly run: RunView; readonly held: Held }): ReactElement {
   const may = useMay('approve')
   const mayForget = useMay('operate')
@@ -110,7 +110,7 @@ function ChangedDestination({ run, held }: { readonly run: RunView; readonly hel
 
 const MAX_CHARACTERS = 200
 
-/** A row that would be removed, with what the destination is believed to hold of it. */
+/** A row that would be removed, as in the delivered state. */
 function HeldRow({ sync, rowKey }: { readonly sync: string; readonly rowKey: string }): ReactElement {
   const { data } = useQuery({
     queryKey: ['row', sync, rowKey],

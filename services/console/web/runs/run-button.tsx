@@ -1,4 +1,4 @@
-/** Starts a run, or leads to the one that is under way. */
+/** Starts a run, or leads to the one that is queued or running. */
 import type { RunView } from '@sluice/contracts/api'
 import { Link } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'

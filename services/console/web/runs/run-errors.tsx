@@ -1,4 +1,4 @@
-/** The rows that a run did not deliver: grouped by what was said of them, with a way to each. */
+/** The rows that a run did not deliver, grouped by error, with a link to each. */
 import type { FailedPage, FailedRow, RunView } from '@sluice/contracts/api'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
@@ -73,7 +73,7 @@ export function FailedRows({ sync, run, title }: FailedRowsProps): ReactElement 
       </Section>
     )
   const found = data.pages.flatMap(page => page.rows)
-  // The server counts all rows that wait. One of an earlier version counts nothing.
+  // The server counts all rows that wait. A server of an earlier version has no counts.
   const [first] = data.pages
   const counted = first?.groups
   const isAll = counted !== undefined
@@ -151,7 +151,7 @@ interface GroupProps {
   readonly group: ErrorGroup
   readonly sync: string
   readonly run: string | undefined
-  /** False if more of its rows may follow. */
+  /** True if all rows of the group are loaded. */
   readonly isWhole: boolean
 }
 

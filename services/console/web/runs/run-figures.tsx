@@ -1,4 +1,4 @@
-/** What the requests of a run did over time, and how long the answers took. */
+/** Charts of a run's attempts over time, and of how long the answers took. */
 import type { RunView } from '@sluice/contracts/api'
 import type { FiguresBucket } from '@sluice/contracts/views/history-views'
 import { useQuery } from '@tanstack/react-query'
@@ -15,14 +15,14 @@ export function RunFigures({ run }: { readonly run: RunView }): ReactElement | n
   const { data } = useQuery({ ...figuresQuery(run.id, isOver), enabled: hasAny })
   if (!hasAny || data === undefined || data.attempts === 0) return null
   const { p50, p90, p99 } = data.latencyMs
-  const told = (ms: number | null): string => (ms === null ? 'not known' : duration(ms))
+  const inWords = (ms: number | null): string => (ms === null ? 'not known' : duration(ms))
   return (
     <Section title="Requests over time">
       <Facts
         facts={[
-          ['Half of the answers within', told(p50)],
-          ['90 % within', told(p90)],
-          ['99 % within', told(p99)],
+          ['Half of the answers within', inWords(p50)],
+          ['90 % within', inWords(p90)],
+          ['99 % within', inWords(p99)],
           ...Object.entries(data.outcomes).map(([outcome, number]) => [outcome, count(number)] as const),
         ]}
       />
@@ -65,7 +65,7 @@ function Bars({
   )
 }
 
-/** How long answers took in each bucket: half of them, and nine in ten. */
+/** The time of answers in each bucket: the median, and the 90th percentile. */
 function Latency({ buckets }: { readonly buckets: readonly FiguresBucket[] }): ReactElement | null {
   const most = Math.max(0, ...buckets.map(({ latencyMs }) => latencyMs.p90 ?? 0))
   if (most === 0) return null

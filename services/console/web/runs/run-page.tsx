@@ -1,17 +1,17 @@
-/** One run: how far it is, what it waits for, what failed and why. */
+/** The page of one run: its progress, its waits, and its errors. */
 import type { RunView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useParams } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
 import { ask } from '../api/commands.ts'
-import { hasEnded, useFollowedRun, type Hearing } from '../api/follow-run.ts'
+import { hasEnded, useFollowedRun, type EventsState } from '../api/follow-run.ts'
 import { runQuery } from '../api/queries.ts'
 import { useMay } from '../api/session.ts'
 import { Confirm } from '../ui/dialog.tsx'
 import { count, duration, localTime, utcTime, waitInWords } from '../ui/format.ts'
 import { ListTable } from '../ui/list-table.tsx'
 import { Facts, Loading, Page, Section, Time, Trouble, useNow } from '../ui/parts.tsx'
-import { Told } from '../ui/told.tsx'
+import { ServerMessage } from '../ui/server-message.tsx'
 import { placeOf } from '../ui/places.ts'
 import { RunStatus } from '../ui/status.tsx'
 import { Held } from './held-run.tsx'
@@ -23,13 +23,13 @@ import { totalsOf, triggersOf } from './totals.ts'
 
 export function RunPage(): ReactElement {
   const { id } = useParams({ from: '/runs/$id' })
-  // The state of the page is that of one run.
+  // Another run gets a fresh page, without the state of this one.
   return <OneRun key={id} id={id} />
 }
 
 function OneRun({ id }: { readonly id: string }): ReactElement {
   const { data: run, error, isPending } = useQuery(runQuery(id))
-  const hearing = useFollowedRun(id)
+  const events = useFollowedRun(id)
   if (isPending)
     return (
       <Page title="Run">
@@ -52,7 +52,7 @@ function OneRun({ id }: { readonly id: string }): ReactElement {
             {run.sync}
           </Link>{' '}
           · <code>{run.id}</code> · {causeOf(run)}
-          {hearing === 'lost' ? ' · the connection is lost, this page tries again' : ''}
+          {events === 'lost' ? ' · the connection is lost, this page tries again' : ''}
         </>
       }
       actions={<Actions run={run} />}
@@ -61,7 +61,7 @@ function OneRun({ id }: { readonly id: string }): ReactElement {
       {run.error === null ? null : (
         <div className="trouble" role="alert">
           <p>
-            <Told text={run.error} />
+            <ServerMessage text={run.error} />
           </p>
           {run.errorDetails === undefined || run.errorDetails.length === 0 ? null : (
             <ul>
@@ -73,16 +73,16 @@ function OneRun({ id }: { readonly id: string }): ReactElement {
         </div>
       )}
       <Waiting run={run} />
-      <Progress run={run} hearing={hearing} />
+      <Progress run={run} events={events} />
       <RunErrors run={run} />
-      <Throughput run={run} hearing={hearing} />
+      <Throughput run={run} events={events} />
       <RunFigures run={run} />
       <Notices run={run} />
     </Page>
   )
 }
 
-/** Why it began, and who asked for it. */
+/** The cause of the run, and the person who asked for it. */
 function causeOf({ cause, by, dueAt }: RunView): ReactElement {
   return (
     <>
@@ -129,7 +129,7 @@ function Actions({ run }: { readonly run: RunView }): ReactElement {
 
 function Waiting({ run }: { readonly run: RunView }): ReactElement | null {
   const { restoring, held } = run
-  // What it is held for stands above, with more than a sentence.
+  // The reason for a held run stands above, in full.
   const waiting = (run.waiting ?? []).filter(({ kind }) => held === undefined || kind !== 'approval')
   const state =
     restoring === undefined
@@ -141,7 +141,7 @@ function Waiting({ run }: { readonly run: RunView }): ReactElement | null {
       <ul>
         {waiting.map(({ kind, detail, since, until }) => (
           <li key={`${kind} ${detail}`}>
-            <Told text={waitInWords({ kind, detail })} />, since <Time at={since} />
+            <ServerMessage text={waitInWords({ kind, detail })} />, since <Time at={since} />
             {until === null ? null : (
               <>
                 , until <Time at={until} exact />
@@ -159,8 +159,8 @@ const TRIGGER_COUNTS = ['Rows', 'Delivered', 'Rejected', 'Unknown', 'Unsent'].ma
   name => [name, 'number'] as const,
 )
 
-function Progress({ run, hearing }: { readonly run: RunView; readonly hearing: Hearing }): ReactElement {
-  const now = useNow(hearing === 'over' ? 60_000 : 500)
+function Progress({ run, events }: { readonly run: RunView; readonly events: EventsState }): ReactElement {
+  const now = useNow(events === 'over' ? 60_000 : 500)
   const { startedAt, endedAt } = run
   const endMs = endedAt === null ? now : Date.parse(endedAt)
   const facts = [
@@ -203,7 +203,7 @@ function Progress({ run, hearing }: { readonly run: RunView; readonly hearing: H
   )
 }
 
-/** What the run went through, each with the time that it took. */
+/** The phases of the run, each with its duration. */
 function Phases({
   run: { phases = [] },
   now,
@@ -267,7 +267,7 @@ function Notices({ run }: { readonly run: RunView }): ReactElement | null {
       <ul className="plain-list">
         {notices.map(notice => (
           <li key={notice}>
-            <Told text={notice} />
+            <ServerMessage text={notice} />
           </li>
         ))}
         {invalidRows.map(({ key, reason }, index) => (

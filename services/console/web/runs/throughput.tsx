@@ -1,7 +1,7 @@
-/** Rows a second and how long answers take, drawn while a run goes on. */
+/** A chart of rows per second, drawn while the run goes on. */
 import type { RunView } from '@sluice/contracts/api'
 import { useEffect, useRef, useState, type ReactElement } from 'react'
-import { hasEnded, type Hearing } from '../api/follow-run.ts'
+import { hasEnded, type EventsState } from '../api/follow-run.ts'
 import { count } from '../ui/format.ts'
 import { Section } from '../ui/parts.tsx'
 import { totalsOf } from './totals.ts'
@@ -11,18 +11,18 @@ interface Point {
   readonly done: number
 }
 
-/** Two minutes, two points a second. */
+/** Two minutes with two points a second. */
 const MAX_POINTS = 240
 
 export function Throughput({
   run,
-  hearing,
+  events,
 }: {
   readonly run: RunView
-  readonly hearing: Hearing
+  readonly events: EventsState
 }): ReactElement | null {
   const points = usePoints(run)
-  if (hasEnded(run) || hearing === 'over' || points.length < 3) return null
+  if (hasEnded(run) || events === 'over' || points.length < 3) return null
   const rates = points.slice(1).map((point, index) => rateBetween(points[index] ?? point, point))
   const most = Math.max(1, ...rates)
   const width = 100 / Math.max(1, rates.length - 1)

@@ -1,4 +1,4 @@
-/** The counts of a run over its triggers. */
+/** Sums of a run's counts over its triggers. */
 import type { RunView } from '@sluice/contracts/api'
 
 export interface Totals {
@@ -9,7 +9,7 @@ export interface Totals {
   readonly unsent: number
   readonly requests: number
   readonly attempts: number
-  /** Rows of which the run has said that they were not delivered. */
+  /** Rows that the run has reported as not delivered. */
   readonly failed: number
   /** Rows that the run has not finished yet. */
   readonly open: number

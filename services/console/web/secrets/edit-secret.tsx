@@ -1,4 +1,4 @@
-/** Sets a secret. Its value goes to the vault, and never comes back to a page. */
+/** The dialog that sets a secret. Its value goes to the vault, and no page shows it again. */
 import { useQuery } from '@tanstack/react-query'
 import { useState, type ReactElement } from 'react'
 import { setSecret } from '../api/commands.ts'
@@ -7,11 +7,11 @@ import { Confirm } from '../ui/dialog.tsx'
 import { toast } from '../ui/toast.tsx'
 
 interface EditSecretProps {
-  /** A name to start with; empty: the user says it. */
+  /** The suggested name. Empty if the user chooses it. */
   readonly name: string
-  /** A value to start with. */
+  /** The value to start with. */
   readonly start?: string
-  /** Where a secret goes that is not there yet, unless the user says something else. */
+  /** The suggested hosts for a new secret. */
   readonly hosts?: string
   readonly onClose: () => void
   readonly onSet?: (name: string) => void

@@ -1,4 +1,4 @@
-/** The vault: which secrets there are and where they may go. No page ever shows a value. */
+/** The secrets of the vault, and the hosts that they may go to. No page ever shows a value. */
 import type { SecretsView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { useState, type ReactElement } from 'react'

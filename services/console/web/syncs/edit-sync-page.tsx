@@ -1,4 +1,4 @@
-/** Editing a sync that is there, with the resources that it stands on. */
+/** The page that edits an existing sync, with its source, model and destination. */
 import type { ResourceView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router'
@@ -53,7 +53,7 @@ function useStoredOne(kind: Kind, name: string | undefined) {
 
 const nameOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
 
-/** The edit starts from what was there when the page was opened, whatever others save meanwhile. */
+/** The edit keeps the resources that it started from, even if others save meanwhile. */
 function Editor({ name, stored }: { readonly name: string; readonly stored: Stored }): ReactElement {
   const { step = 'requests' } = useSearch({ from: '/syncs/$name/edit' })
   const navigate = useNavigate()

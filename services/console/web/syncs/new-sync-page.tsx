@@ -1,4 +1,4 @@
-/** Setting up a sync, from nothing or from resources that are there. */
+/** The page for a new sync, from nothing or from stored resources. */
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import { useState, type ReactElement } from 'react'
@@ -15,7 +15,7 @@ export function NewSyncPage(): ReactElement {
   return <NewSync resources={data.resources} />
 }
 
-/** The edit starts from what was there when the page was opened, whatever others save meanwhile. */
+/** The edit keeps the resources that it started from, even if others save meanwhile. */
 function NewSync(props: { readonly resources: readonly ResourceView[] }): ReactElement {
   const { step } = useSearch({ from: '/new' })
   const navigate = useNavigate()

@@ -5,7 +5,7 @@ export function scheduleInWords(schedule: unknown): string {
   const [every, cron, timezone = 'UTC'] = ['every', 'cron', 'timezone'].map(name => textOf(fields.get(name)))
   if (every !== undefined) return `every ${every}`
   if (cron !== undefined) return `cron ${cron} (${timezone})`
-  return 'a schedule that this page cannot tell'
+  return 'a schedule that this page cannot show'
 }
 
 function textOf(value: unknown): string | undefined {

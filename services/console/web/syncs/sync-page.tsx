@@ -1,4 +1,4 @@
-/** One sync: its runs, the rows that wait, its definition, and what can be done with it. */
+/** The page of one sync: its runs, its failed rows, its definition, and its commands. */
 import type { ResourceView } from '@sluice/contracts/api'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useParams } from '@tanstack/react-router'
@@ -21,7 +21,7 @@ export function SyncPage(): ReactElement {
   const { name } = useParams({ from: '/syncs/$name' })
   const { data, error, isPending, isFetchedAfterMount } = useQuery(syncsQuery)
   const sync = data?.syncs.find(each => each.name === name)
-  // One that was made just now is in the next list.
+  // A sync that was created just now is in the next list.
   if (isPending || (sync === undefined && !isFetchedAfterMount))
     return (
       <Page title={name}>
@@ -167,7 +167,7 @@ function FindRow({ name }: { readonly name: string }): ReactElement {
 
 type Grave = 'resync' | 'reset'
 
-/** What sends much, or cannot be undone. */
+/** The commands that send many rows, or that cannot be undone. */
 function Grave({ name }: { readonly name: string }): ReactElement {
   const may = useMay('operate')
   const [asks, setAsks] = useState<Grave | null>(null)

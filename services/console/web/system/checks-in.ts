@@ -1,10 +1,11 @@
-/** The checks that `/readyz` answers with. A proxy in front of the server may answer with anything. */
+/** Reads the checks in the answer of `/readyz`. A proxy in front of the server may answer with any text. */
+import { fieldsOf } from '../ui/fields-of.ts'
 
 export interface Check {
   readonly name: string
   readonly ok: boolean
   readonly detail: string | null
-  /** ISO 8601; null from servers of earlier versions. */
+  /** ISO 8601. Null from servers of earlier versions. */
   readonly since: string | null
 }
 
@@ -19,10 +20,6 @@ export function checksIn(text: string): readonly Check[] {
     const { ok, detail, since } = fieldsOf(check)
     return { name, ok: ok === true, detail: textOf(detail), since: textOf(since) }
   })
-}
-
-function fieldsOf(value: unknown): { readonly [name: string]: unknown } {
-  return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {}
 }
 
 const textOf = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null)

@@ -1,4 +1,4 @@
-/** Shows what the server stands on, which process owns which partitions, and what waits in them. */
+/** The services that the server needs, the owners of partitions, and their lag. */
 import type { HealthView } from '@sluice/contracts/api/operating'
 import { useQuery } from '@tanstack/react-query'
 import type { ReactElement } from 'react'
@@ -6,7 +6,7 @@ import { call } from '../api/client.ts'
 import { count } from '../ui/format.ts'
 import { ListTable } from '../ui/list-table.tsx'
 import { Facts, Loading, Section, Time, Trouble } from '../ui/parts.tsx'
-import { Told } from '../ui/told.tsx'
+import { ServerMessage } from '../ui/server-message.tsx'
 import { Badge } from '../ui/status.tsx'
 
 const EVERY_MS = 10_000
@@ -78,10 +78,10 @@ function Checks({ health }: Props): ReactElement {
           <li key={`${check} ${index}`}>
             <Badge tone={TONES[status]} sign={SIGNS[status]} text={status} />
             <span>
-              <strong>{check}</strong> <Told text={found} />
+              <strong>{check}</strong> <ServerMessage text={found} />
               {advice === null ? null : (
                 <small>
-                  <Told text={advice} />
+                  <ServerMessage text={advice} />
                 </small>
               )}
             </span>
@@ -90,7 +90,7 @@ function Checks({ health }: Props): ReactElement {
       </ul>
       {notices.map(notice => (
         <p key={notice} className="pad field-error">
-          <Told text={notice} />
+          <ServerMessage text={notice} />
         </p>
       ))}
     </Section>
@@ -125,7 +125,7 @@ function Processes({ health: { processes, profile } }: Props): ReactElement {
   )
 }
 
-/** Each stage at work, with its owners and about how many records wait for it. */
+/** The stages at work, each with its owners and its lag. */
 function Stages({ health: { stages } }: Props): ReactElement {
   return (
     <Section title="Partitions">

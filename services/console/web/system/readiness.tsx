@@ -1,9 +1,9 @@
-/** Whether the process that answers takes work, and what it waits for, as its `/readyz` says. */
+/** The readiness of the process that answers, as its `/readyz` reports it. */
 import { useQuery } from '@tanstack/react-query'
 import type { ReactElement } from 'react'
 import { Loading, Section, Time, Trouble } from '../ui/parts.tsx'
 import { Badge } from '../ui/status.tsx'
-import { Told } from '../ui/told.tsx'
+import { ServerMessage } from '../ui/server-message.tsx'
 import { checksIn } from './checks-in.ts'
 
 const EVERY_MS = 5_000
@@ -48,7 +48,7 @@ export function Readiness(): ReactElement {
               <strong>{NAMES[name] ?? name}</strong>
               {detail === null ? null : (
                 <>
-                  : <Told text={detail} />
+                  : <ServerMessage text={detail} />
                 </>
               )}
               {since === null ? null : (

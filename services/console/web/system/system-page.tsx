@@ -1,4 +1,4 @@
-/** For those who run the server: its version, whether it is ready, who you are for it. */
+/** The page for operators: the server's version, readiness and health, and the user's roles. */
 import { useQuery } from '@tanstack/react-query'
 import type { ReactElement } from 'react'
 import { openApi } from '../api/client.ts'

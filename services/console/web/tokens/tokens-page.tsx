@@ -1,4 +1,4 @@
-/** Who has a token of the server, and what each may do. No page ever shows a token. */
+/** The server's tokens by name, with their roles. No page ever shows a token. */
 import type { TokensView } from '@sluice/contracts/api/operating'
 import { useQuery } from '@tanstack/react-query'
 import type { ReactElement } from 'react'
@@ -82,7 +82,7 @@ function TokenTable({ tokens, since }: TokensView): ReactElement {
   )
 }
 
-/** A page cannot make one: whoever has the configuration decides who comes in. */
+/** Help on new tokens. Pages cannot create them: the operator does, in the configuration. */
 function Making(): ReactElement {
   return (
     <Section title="Make one, or take one away">

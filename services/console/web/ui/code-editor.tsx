@@ -1,6 +1,6 @@
 /**
- * An editor for SQL, Liquid, JSON, XML and YAML. It stands in a shadow tree, where its styles become
- * constructed style sheets: the page's policy refuses any other that a script makes.
+ * An editor for SQL, Liquid, JSON, XML and YAML. It is in a shadow tree, where its styles become constructed
+ * style sheets: the page's policy refuses all other styles that a script adds.
  */
 import {
   autocompletion,
@@ -23,7 +23,7 @@ import { useEffect, useRef, type ReactElement } from 'react'
 
 export type Language = 'sql' | 'json' | 'xml' | 'text' | 'yaml'
 
-/** A place in the text, from 1, and what is wrong there. */
+/** A mistake, with its place in the text, counted from 1. */
 export interface Mark {
   readonly line: number
   readonly column?: number | undefined
@@ -38,7 +38,7 @@ interface CodeEditorProps {
   readonly onSave?: () => void
   readonly marks?: readonly Mark[]
   readonly placeholder?: string
-  /** What may stand in a template, such as `row.email`, or in SQL: columns. */
+  /** The completions: `row.email` and the like for templates, columns for SQL. */
   readonly words?: readonly string[]
   /** The tables that the SQL may name, each with its columns. */
   readonly tables?: { readonly [table: string]: readonly string[] }
@@ -86,7 +86,7 @@ function languageOf({ language, words = [], tables = {} }: CodeEditorProps): Ext
   return liquid({ variables, ...(base === undefined ? {} : { base }) })
 }
 
-/** Enter leaves a text of one line. */
+/** In a text of one line, Enter does nothing. */
 const ONE_LINE: Extension = EditorState.transactionFilter.of(change =>
   change.newDoc.lines > 1 ? [] : change,
 )
@@ -97,7 +97,7 @@ export function CodeEditor(props: CodeEditorProps): ReactElement {
   const view = useRef<EditorView | null>(null)
   const latest = useRef(props)
   latest.current = props
-  /** Texts that were handed on, and that have not come back yet. */
+  /** The texts that were given to `onChange`, and have not come back as `text` yet. */
   const left = useRef(new Set<string>())
   const languages = useRef(new Compartment())
   const rights = useRef(new Compartment())
@@ -133,7 +133,7 @@ export function CodeEditor(props: CodeEditorProps): ReactElement {
     view.current?.dispatch({ effects: languages.current.reconfigure(languageOf(latest.current)) })
   }, [vocabulary])
 
-  // Whoever takes a resource over may write from then on.
+  // Taking a resource over makes its text writable.
   const isReadOnly = onChange === undefined
   useEffect(() => {
     const may = EditorState.readOnly.of(isReadOnly)
@@ -144,7 +144,7 @@ export function CodeEditor(props: CodeEditorProps): ReactElement {
     const editor = view.current
     if (editor === null) return
     const shown = editor.state.doc.toString()
-    // What was typed since this text left the editor is on its way, too.
+    // An older text of this editor comes back. Newer ones are on their way.
     if (shown !== value && left.current.has(value)) return
     left.current.clear()
     if (shown !== value) editor.dispatch({ changes: changeBetween(shown, value) })
@@ -184,20 +184,20 @@ function extensionsOf(
     closeBrackets(),
     autocompletion(),
     indentUnit.of('  '),
-    // Tab goes on to the next field, as everywhere on the page.
+    // Tab moves to the next field, as everywhere on the page.
     keymap.of([save, ...closeBracketsKeymap, ...completionKeymap, ...defaultKeymap, ...historyKeymap]),
     languages.of(languageOf(latest.current)),
     syntaxHighlighting(COLOURS),
     LOOKS,
     EditorView.lineWrapping,
-    // What is longer than its place is scrolled by whoever has come there by Tab.
+    // A long text can be scrolled by keyboard.
     EditorView.contentAttributes.of({ 'aria-label': label, spellcheck: 'false', tabindex: '0' }),
     rights.of(EditorState.readOnly.of(onChange === undefined)),
     placeholderText(placeholder),
   ]
 }
 
-/** Only what differs, so that the cursor and what is scrolled to stay where they are. */
+/** Changes only the part that differs, so that cursor and scroll position stay. */
 function changeBetween(before: string, after: string): ChangeSpec {
   const shorter = Math.min(before.length, after.length)
   let from = 0

@@ -1,9 +1,9 @@
 /**
- * Messages of the server name commands of `sluice`, since the command shows them, too. On a page, the place
- * that does the same stands for each that there is such a place for.
+ * The server's messages name commands of `sluice`, since the command shows these messages, too. If a page
+ * can do the same, the command becomes a link to that page.
  */
 
-/** An address of these pages, and how a sentence names what is there. */
+/** An address of the pages, and the text of the link. */
 export interface NamedPlace {
   readonly href: string
   readonly text: string
@@ -21,22 +21,23 @@ const OF_SYNC: { readonly [command: string]: string } = {
 }
 const OF_RUN: { readonly [command: string]: string } = { approve: '“Approve”', cancel: '“Cancel”' }
 
-/** Null for what is no command, or one that only a shell has, such as `sluice apply`. */
+/** Null for text that is no command, and for a command without a page, such as `sluice apply`. */
 export function placeOfCommand(code: string): NamedPlace | null {
   const [program, command = '', ...more] = code.split(' ')
   if (program !== 'sluice') return null
-  const [of] = more.filter(word => !word.startsWith('-'))
+  const [object] = more.filter(word => !word.startsWith('-'))
   if (command === 'syncs') return { href: '/', text: 'the overview' }
   if (command === 'runs') return placeOfRuns(more)
   if (command === 'attempts') return { href: '/requests', text: 'the page Requests' }
   if (command === 'doctor') return { href: '/system', text: 'the page System' }
   if (command === 'secret')
-    return { href: '/secrets', text: of === 'set' ? '“Set a secret”' : 'the page Secrets' }
-  // A name in capitals stands for one that the message does not know.
-  if (of === undefined || of !== of.toLowerCase()) return placeOfRun(command, of)
-  if (command === 'auth') return { href: `/resources/destination/${at(of)}`, text: `“Log in” of ${of}` }
+    return { href: '/secrets', text: object === 'set' ? '“Set a secret”' : 'the page Secrets' }
+  // A name in capitals is a placeholder, or the id of a run.
+  if (object === undefined || object !== object.toLowerCase()) return placeOfRun(command, object)
+  if (command === 'auth')
+    return { href: `/resources/destination/${at(object)}`, text: `“Log in” of ${object}` }
   const what = OF_SYNC[command]
-  return what === undefined ? null : { href: `/syncs/${at(of)}`, text: `${what} of ${of}` }
+  return what === undefined ? null : { href: `/syncs/${at(object)}`, text: `${what} of ${object}` }
 }
 
 const RUN_ID = /^[0-9A-HJKMNP-TV-Z]{26}$/

@@ -4,7 +4,7 @@
  */
 import { messageOf } from '@sluice/contracts/errors'
 import { useId, useLayoutEffect, useRef, useState, type ReactElement, type ReactNode } from 'react'
-import { Told } from './told.tsx'
+import { ServerMessage } from './server-message.tsx'
 
 interface DialogProps {
   readonly title: string
@@ -16,7 +16,7 @@ interface DialogProps {
 export function Dialog({ title, onClose, children, wide = false }: DialogProps): ReactElement {
   const dialog = useRef<HTMLDialogElement>(null)
   const id = useId()
-  // Closed while it still stands in the page: only then does the browser give the focus back.
+  // The dialog is closed while it is still in the page: only then does the browser give the focus back.
   useLayoutEffect(() => {
     const shown = dialog.current
     shown?.showModal()
@@ -49,7 +49,7 @@ export function Dialog({ title, onClose, children, wide = false }: DialogProps):
   )
 }
 
-/** What somebody fills in first; else what leaves all as it is. Left alone, the browser takes what closes. */
+/** The element for the first focus: a field, else the button that cancels. The browser would choose Close. */
 function firstIn(dialog: HTMLDialogElement | null): HTMLElement | null {
   const field = 'input:not([type=file], :disabled), textarea, select'
   return dialog?.querySelector<HTMLElement>(field) ?? dialog?.querySelector('.dialog-actions button') ?? null
@@ -58,19 +58,19 @@ function firstIn(dialog: HTMLDialogElement | null): HTMLElement | null {
 interface ConfirmProps {
   readonly title: string
   readonly children: ReactNode
-  /** What the button says, such as `Reset this sync`. */
+  /** The text of the button, such as `Reset this sync`. */
   readonly action: string
   readonly dangerous?: boolean
-  /** A text that must be typed first, for what cannot be undone. */
+  /** A text that the user has to type before an action that cannot be undone. */
   readonly typed?: string
-  /** False while what the question is about is not known. Default: true. */
+  /** False while the data of the question is loading. Default: true. */
   readonly isReady?: boolean
   readonly wide?: boolean
   readonly onConfirm: () => Promise<unknown>
   readonly onClose: () => void
 }
 
-/** A question before what cannot be undone. */
+/** A question before an action. */
 export function Confirm(props: ConfirmProps): ReactElement {
   const { title, children, action, dangerous = false, typed, isReady = true, onConfirm, onClose } = props
   const [busy, setBusy] = useState(false)
@@ -83,7 +83,7 @@ export function Confirm(props: ConfirmProps): ReactElement {
       await onConfirm()
       onClose()
     } catch (failure) {
-      // A message at the edge of the page would stand behind the dialog.
+      // A toast would be hidden behind the dialog.
       setError(messageOf(failure))
       setBusy(false)
     }
@@ -107,7 +107,7 @@ export function Confirm(props: ConfirmProps): ReactElement {
         )}
         {error === null ? null : (
           <p className="field-error" role="alert">
-            <Told text={error} />
+            <ServerMessage text={error} />
           </p>
         )}
         <footer className="dialog-actions">

@@ -1,6 +1,6 @@
-/** Figures and times as people read them. */
+/** Numbers and times as people read them. */
 
-// The browser takes many ms to make the first of each, so they are made when a page first needs them.
+// The browser takes many ms to create a formatter, so each is created when a page first needs it.
 const number = once(() => new Intl.NumberFormat('en'))
 const dateTime = once(() => new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' }))
 const relative = once(() => new Intl.RelativeTimeFormat('en', { numeric: 'auto' }))
@@ -22,17 +22,17 @@ export function rows(value: number): string {
   return value === 1 ? '1 row' : `${count(value)} rows`
 }
 
-/** Such as `1 try` or `3 tries`. */
+/** For example `1 row` or `3 rows`. */
 export const many = (value: number, one: string, several: string): string =>
   `${count(value)} ${value === 1 ? one : several}`
 
-/** What a sync or a run waits for, as a sentence. */
+/** A wait of a sync or a run, as a sentence. */
 export const waitInWords = ({ kind, detail }: { readonly kind: string; readonly detail: string }): string =>
   kind === 'approval' ? `Waits for ${detail}` : detail.charAt(0).toUpperCase() + detail.slice(1)
 
-/** In the time zone of whoever reads. */
+/** A time in the user's time zone. */
 export const localTime = (iso: string): string => dateTime().format(new Date(iso))
-/** Such as `Mon 30 Nov 2026, 05:00:00`, in a time zone by its name. */
+/** For example `Mon 30 Nov 2026, 05:00:00`, in the named time zone. */
 export function inZone(iso: string, timeZone: string): string {
   const parts = { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' } as const
   const format = new Intl.DateTimeFormat('en-GB', { ...parts, timeZone, ...CLOCK })
@@ -40,14 +40,14 @@ export function inZone(iso: string, timeZone: string): string {
 }
 const CLOCK = { hour: '2-digit', minute: '2-digit', second: '2-digit' } as const
 
-/** An instant as a field of date and time has it, in the reader's zone. Empty for a text that is none. */
+/** An instant as the text of a date and time field, in the user's zone. Empty for a text that is no time. */
 export function localField(iso: string): string {
   const at = new Date(iso)
   if (Number.isNaN(at.getTime())) return ''
   return new Date(at.getTime() - at.getTimezoneOffset() * MINUTE).toISOString().slice(0, 19)
 }
 
-/** The same back; undefined for a field that is empty. */
+/** The instant of such a field. Undefined if it is empty. */
 export function timeOfField(text: string): string | undefined {
   const at = new Date(text)
   return Number.isNaN(at.getTime()) ? undefined : at.toISOString()
@@ -55,7 +55,7 @@ export function timeOfField(text: string): string | undefined {
 
 export const utcTime = (iso: string): string => `${iso.replace('T', ' ').replace(/[.]\d+Z$|Z$/, '')} UTC`
 
-/** Such as `3 minutes ago` or `in 2 hours`. */
+/** For example `3 minutes ago` or `in 2 hours`. */
 export function fromNow(iso: string, now: number): string {
   const ms = Date.parse(iso) - now
   const size = Math.abs(ms)
@@ -66,7 +66,7 @@ export function fromNow(iso: string, now: number): string {
   return relative().format(Math.round(ms / DAY), 'day')
 }
 
-/** Such as `380 ms`, `12.4 s`, `3 min 20 s`. */
+/** For example `380 ms`, `12.4 s`, `3 min 20 s`. */
 export function duration(ms: number): string {
   if (ms < SECOND) return `${Math.round(ms)} ms`
   if (ms < MINUTE) return `${(ms / SECOND).toFixed(1)} s`
@@ -80,7 +80,7 @@ export function bytes(size: number): string {
   return `${(size / KB / KB).toFixed(1)} MB`
 }
 
-/** A URL without the part that all requests share. */
+/** The path of a URL, without the origin that all requests share. */
 export function pathOf(url: string): string {
   const match = /^[a-z]+:\/\/[^/]+(\/.*)?$/i.exec(url)
   return match === null ? url : (match[1] ?? '/')

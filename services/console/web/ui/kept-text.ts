@@ -1,9 +1,9 @@
-/** A text that the browser keeps until it is saved, with the version that its edit started from. */
+/** An unsaved text that the browser keeps, with the version that its edit started from. */
 import { storedText, storeText } from './storage.ts'
 
 export interface KeptText {
   readonly text: string
-  /** Null for what is new, and where no versions are kept. */
+  /** Null for a new resource, and if the server keeps no versions. */
   readonly version: number | null
 }
 
@@ -27,7 +27,7 @@ export function parseKeptText(written: string | null): KeptText | null {
   return { text, version }
 }
 
-/** Null forgets it. */
+/** Null removes the kept text. */
 export function keepText(name: string, kept: KeptText | null): void {
   storeText(placeOf(name), kept === null ? null : JSON.stringify(kept))
 }

@@ -1,4 +1,4 @@
-/** The code editor, loaded when it is first shown. Until then its text can be read and edited plainly. */
+/** The code editor, loaded when it is first shown. Until then a plain field takes its place. */
 import { lazy, Suspense, type ComponentProps, type ReactElement } from 'react'
 
 const Loaded = lazy(async () => {

@@ -1,15 +1,15 @@
 /**
- * A list as a table, which is as long as it is. On a narrow screen each row is a card, whose cells bear the
- * names of their columns: nothing scrolls sideways there.
+ * A list as a table of any length. On a narrow screen each row becomes a card, whose cells show the names of
+ * their columns, so that nothing scrolls sideways.
  */
 import { Children, cloneElement, isValidElement, type ReactElement, type ReactNode } from 'react'
 import { LongBody, type LongListProps } from './long-list.tsx'
 
-/** A column, alone or with how it looks: `number`, or `hidden` but for screen readers. */
+/** A column, alone or with its look: `number`, or `hidden` for all but screen readers. */
 export type Column = string | readonly [name: string, looks: string]
 
 interface ListTableProps<T> extends Omit<LongListProps<T>, 'height'> {
-  /** What the list is of. */
+  /** The name of the list, for screen readers. */
   readonly label: string
   readonly columns: readonly Column[]
   readonly className?: string
@@ -55,7 +55,7 @@ interface Parent {
   readonly 'data-column'?: string | undefined
 }
 
-/** The row, each of whose cells bears the name of its column. */
+/** Gives each cell of a row the name of its column. */
 function withNames(row: ReactElement, names: readonly string[]): ReactElement {
   if (!isValidElement<Parent>(row)) return row
   const cells = Children.toArray(row.props.children).map((cell, index) =>
@@ -73,7 +73,7 @@ interface MoreProps {
   readonly children: ReactNode
 }
 
-/** Nothing once all is shown. */
+/** The button that loads more. Empty once everything is shown. */
 export function More({ query, children }: MoreProps): ReactElement | null {
   const { hasNextPage, isFetchingNextPage, fetchNextPage } = query
   if (!hasNextPage) return null

@@ -1,27 +1,27 @@
 /**
- * A list of any length. It stands in the page in groups, of which only those near the window have contents:
- * the others keep their place, with the height that they had.
+ * A list of any length. It is split into groups, and only groups near the window have contents. All others
+ * keep their place, with the height that they had.
  */
 import { useEffect, useRef, useState, type ReactElement, type RefObject } from 'react'
 
 const GROUP = 15
-/** So far beyond the edge of the window, contents are made. */
+/** The distance from the window, in pixels, within which groups have contents. */
 const NEAR = '900px 0px'
 
 export interface LongListProps<T> {
   readonly items: readonly T[]
-  /** Of one item in pixels, until it was seen. */
+  /** The estimated height of an item in pixels, until it has been shown. */
   readonly height: number
   /** One item with its key: a `li`, or the `tr` of a `tbody`. */
   readonly children: (item: T) => ReactElement
 }
 
-/** Lists, one after the other, that look like one. */
+/** Several lists one after the other, which look like one. */
 export function LongList<T>(props: LongListProps<T> & { readonly className: string }): ReactElement {
   return <Groups {...props} kind="list" />
 }
 
-/** Bodies of a table, one after the other. */
+/** Several bodies of a table, one after the other. */
 export function LongBody<T>(props: LongListProps<T>): ReactElement {
   return <Groups {...props} kind="body" className="" />
 }
@@ -85,7 +85,7 @@ function useIsNear(
     const observer = new IntersectionObserver(
       entries => {
         const entry = entries.at(-1)
-        // What has the focus stays, wherever the page is scrolled to.
+        // A group with the focus keeps its contents, wherever the page is scrolled to.
         if (entry === undefined || (!entry.isIntersecting && group.contains(document.activeElement))) return
         if (!entry.isIntersecting) setSeenHeight(entry.boundingClientRect.height)
         setNear(entry.isIntersecting)

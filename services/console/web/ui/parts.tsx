@@ -1,4 +1,4 @@
-/** The small parts that all screens are made of. */
+/** The small parts of all pages. */
 import { messageOf } from '@sluice/contracts/errors'
 import { useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
@@ -15,9 +15,9 @@ import { ApiError } from '../api/client.ts'
 import { fromNow, localTime, utcTime } from './format.ts'
 import { placeOf } from './places.ts'
 import { toast } from './toast.tsx'
-import { Told } from './told.tsx'
+import { ServerMessage } from './server-message.tsx'
 
-/** Ticks for times that are told from now. */
+/** Ticks for times that are shown relative to now. */
 const TICK_MS = 5_000
 
 export function useNow(everyMs: number): number {
@@ -29,7 +29,7 @@ export function useNow(everyMs: number): number {
   return now
 }
 
-/** All times of a page are told anew at once, and only those are drawn whose words differ. */
+/** All times of a page are updated together, and only those with another text are drawn. */
 const ticked = new Set<() => void>()
 
 function whenTicked(listener: () => void): () => void {
@@ -42,12 +42,12 @@ function whenTicked(listener: () => void): () => void {
 }
 let ticking: ReturnType<typeof setInterval> | undefined
 
-/** An instant, told from now; the exact one is its title, in the reader's zone and in UTC. */
+/** An instant relative to now. Its title has the exact time, in the user's zone and in UTC. */
 export function Time({ at, exact = false }: { readonly at: string; readonly exact?: boolean }): ReactElement {
-  const told = useSyncExternalStore(whenTicked, () => (exact ? localTime(at) : fromNow(at, Date.now())))
+  const text = useSyncExternalStore(whenTicked, () => (exact ? localTime(at) : fromNow(at, Date.now())))
   return (
     <time dateTime={at} title={`${localTime(at)} · ${utcTime(at)}`}>
-      {told}
+      {text}
     </time>
   )
 }
@@ -63,7 +63,7 @@ export function Page({ title, lead, actions, children }: PageProps): ReactElemen
   const heading = useRef<HTMLHeadingElement>(null)
   useEffect(() => {
     document.title = `${title} · Sluice`
-    // A screen reader says where it is now, and the next Tab leads into the page.
+    // A screen reader reads the new title, and the next Tab leads into the page.
     const at = document.activeElement
     if (at === document.body || document.querySelector('.side')?.contains(at) === true)
       heading.current?.focus()
@@ -101,7 +101,7 @@ export function Section(props: {
   )
 }
 
-/** Nothing is here yet: what would be, and how it comes here. */
+/** The text in place of an empty list: what would be there, and how it gets there. */
 export function Empty({
   title,
   children,
@@ -117,7 +117,7 @@ export function Empty({
   )
 }
 
-/** Holds the place of what is still loading, so that nothing jumps. */
+/** Keeps the place of contents that are loading, so that nothing jumps. */
 export function Loading({ lines = 4 }: { readonly lines?: number }): ReactElement {
   return (
     <div className="loading" role="status" aria-label="Loading">
@@ -128,14 +128,14 @@ export function Loading({ lines = 4 }: { readonly lines?: number }): ReactElemen
   )
 }
 
-/** What went wrong, where, and a way out. */
+/** An error with its places, and a button to try again. */
 export function Trouble({
   error,
   brief = false,
   onRetry,
 }: {
   readonly error: unknown
-  /** True where the message says all that its details say. */
+  /** True if the message contains its details. */
   readonly brief?: boolean
   readonly onRetry?: () => void
 }): ReactElement {
@@ -146,13 +146,13 @@ export function Trouble({
   return (
     <div className="trouble" role="alert">
       <p>
-        <Told text={message} />
+        <ServerMessage text={message} />
       </p>
       {details.length === 0 ? null : (
         <ul>
           {details.map((detail, index) => (
             <li key={index}>
-              <Told text={[placeOf(detail), detail.message].filter(Boolean).join(': ')} />
+              <ServerMessage text={[placeOf(detail), detail.message].filter(Boolean).join(': ')} />
             </li>
           ))}
         </ul>
@@ -161,7 +161,7 @@ export function Trouble({
         <button type="button" onClick={again}>
           Try again
         </button>
-        {/* What is not there does not come back by asking again. */}
+        {/* Another attempt does not help if something does not exist. */}
         {error instanceof ApiError && error.status === 404 ? (
           <Link to="/" className="button">
             To the overview
@@ -176,7 +176,7 @@ export function CopyButton({
   text,
   label = 'Copy',
 }: {
-  /** A text that takes long to make is made when it is wanted. */
+  /** The text may be a function, for a text that takes long to make. */
   readonly text: string | (() => string)
   readonly label?: string
 }): ReactElement {

@@ -1,10 +1,10 @@
-/** Where the server found something wrong, as people read it and as an editor marks it. */
+/** The places of mistakes: as people read them, and as an editor marks them. */
 import type { Problem } from '@sluice/contracts/api'
 import type { Mark } from './code-editor.tsx'
 
 export type Detail = Problem['errors'][number]
 
-/** Such as `sync.yaml, line 3, path`; empty where no place is known. */
+/** For example `sync.yaml, line 3, path`. Empty if the place is unknown. */
 export function placeOf({ file, line, field }: Detail): string {
   return [file, line === undefined ? undefined : `line ${line}`, field]
     .filter(part => part !== undefined)
@@ -12,14 +12,14 @@ export function placeOf({ file, line, field }: Detail): string {
 }
 
 /**
- * The same in a draft, whose texts stand for resources: `sync · path`, or the line where no field is known.
+ * The same in a draft, whose files stand for resources: `sync · path`, or the line if the field is unknown.
  */
 export function draftPlaceOf({ file, line, field }: Detail): string {
   const where = field || (line === undefined ? undefined : `line ${line}`)
   return [file?.replace('.yaml', ''), where].filter(part => part !== undefined).join(' · ')
 }
 
-/** The details that name a line. */
+/** The marks for details that name a line. */
 export function marksOf(details: readonly Detail[]): readonly Mark[] {
   return details.flatMap(({ line, column, message }) =>
     line === undefined ? [] : [{ line, column, message }],

@@ -1,4 +1,4 @@
-/** The states of runs and outcomes: a shape and a word, so that colour is never the only sign. */
+/** Badges for states and outcomes. Each has a sign and a word, so that colour is never the only sign. */
 import type { AttemptView, RunView } from '@sluice/contracts/api'
 import type { ReactElement } from 'react'
 

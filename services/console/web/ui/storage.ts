@@ -1,6 +1,6 @@
-/** Texts in the storage of the browser. Without storage, what would be kept lives as long as the page. */
+/** Texts in the browser's storage. Without storage, they are lost with the page. */
 
-/** Null if nothing is kept. */
+/** Null if nothing is stored. */
 export function storedText(place: string): string | null {
   try {
     return localStorage.getItem(place)
@@ -9,7 +9,7 @@ export function storedText(place: string): string | null {
   }
 }
 
-/** Null forgets it. */
+/** Null removes the stored text. */
 export function storeText(place: string, text: string | null): void {
   try {
     if (text === null) localStorage.removeItem(place)

@@ -1,7 +1,7 @@
-/** Short messages at the edge of the page, read out by screen readers as they come. */
+/** Short messages at the edge of the page. Screen readers read them out. */
 import { messageOf } from '@sluice/contracts/errors'
 import { useEffect, useSyncExternalStore, type ReactElement } from 'react'
-import { Told } from './told.tsx'
+import { ServerMessage } from './server-message.tsx'
 
 interface Toast {
   readonly id: number
@@ -26,7 +26,7 @@ export function toast(kind: Toast['kind'], text: string): void {
   change([...toasts.slice(1 - MAX_TOASTS), { id: lastId, kind, text }])
 }
 
-/** Says what went wrong with something that the user asked for. */
+/** Shows the error of something that the user asked for. */
 export function toastError(error: unknown): void {
   toast('failed', messageOf(error))
 }
@@ -52,7 +52,7 @@ export function Toasts(): ReactElement {
 
 function ToastItem({ toast: { id, kind, text } }: { readonly toast: Toast }): ReactElement {
   useEffect(() => {
-    // What failed stays until it is read.
+    // An error stays until the user closes it.
     if (kind === 'failed') return undefined
     const timer = setTimeout(() => dismiss(id), SHOWN_MS)
     return () => clearTimeout(timer)
@@ -60,7 +60,7 @@ function ToastItem({ toast: { id, kind, text } }: { readonly toast: Toast }): Re
   return (
     <div className="toast" data-kind={kind}>
       <span>
-        <Told text={text} />
+        <ServerMessage text={text} />
       </span>
       <button type="button" className="plain" onClick={() => dismiss(id)} aria-label="Close this message">
         ✕

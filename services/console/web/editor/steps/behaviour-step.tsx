@@ -1,9 +1,9 @@
-/** The step for when it runs, and what happens when a row cannot be delivered. */
+/** The step for the schedule and the error handling. */
 import type { ReactElement } from 'react'
 import { textAt, valueAt, withValue } from '../draft.ts'
 import { ChoiceField, NAME_HINT, problemAt, SwitchField, TextField } from '../fields.tsx'
 import { NextTimes } from '../next-times.tsx'
-import { Told } from '../../ui/told.tsx'
+import { ServerMessage } from '../../ui/server-message.tsx'
 import type { Editing } from '../use-editing.ts'
 
 export function BehaviourStep({ editing }: { readonly editing: Editing }): ReactElement {
@@ -131,7 +131,7 @@ function Schedule({ editing }: { readonly editing: Editing }): ReactElement {
       ) : null}
       {problem === undefined ? null : (
         <p className="field-error">
-          <Told text={problem} />
+          <ServerMessage text={problem} />
         </p>
       )}
       {kind === 'manual' ? null : <NextTimes text={text} />}

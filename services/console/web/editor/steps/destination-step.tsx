@@ -1,4 +1,4 @@
-/** The step for where requests go: the API, how to sign in there, and how fast it may be called. */
+/** The step for the destination: the API, its credentials and its limits. */
 import { useState, type ReactElement } from 'react'
 import { limitsInWords } from '../../syncs/limits-in-words.ts'
 import { nameIn, textAt, valueAt, withValue } from '../draft.ts'
@@ -65,7 +65,7 @@ export function DestinationStep({ editing }: { readonly editing: Editing }): Rea
   )
 }
 
-/** A rate has a number of requests and a time: neither stands alone. */
+/** A rate needs both a number of requests and a time. */
 function withWholeRate(text: string): string {
   const rate = ['limits', 'rate']
   if (textAt(text, [...rate, 'requests']) === '')
@@ -171,7 +171,7 @@ function TlsFields({ editing }: { readonly editing: Editing }): ReactElement {
   const { text, change, readOnly } = editing
   const name = nameIn(text)
   const [uploads, setUploads] = useState<'client' | 'authority' | null>(null)
-  // A PKCS #12 file takes the place of certificate and key, and they of it.
+  // A PKCS #12 file replaces certificate and key, and the other way round.
   const use = (tls: TlsReferences): void => {
     const present = valueAt(text, ['tls'])
     const fields = Object.entries(typeof present === 'object' && present !== null ? present : {})
@@ -190,7 +190,7 @@ function TlsFields({ editing }: { readonly editing: Editing }): ReactElement {
       </p>
       {uploads === null ? null : (
         <UploadCertificate
-          of={uploads}
+          owner={uploads}
           name={name}
           hosts={hostOf(textAt(text, ['baseUrl']))}
           onDone={use}
@@ -236,12 +236,12 @@ function TlsFields({ editing }: { readonly editing: Editing }): ReactElement {
   )
 }
 
-/** Empty for an address that is none yet. */
+/** The host of a URL. Empty if the text is no URL yet. */
 function hostOf(baseUrl: string): string {
   return URL.parse(baseUrl)?.host ?? ''
 }
 
-/** The host of an address, if a secret may go there by its name alone: over TLS, or on this machine. */
+/** The host of a URL, if a secret may be granted to it: it has TLS, or is on this machine. */
 function grantFor(address: string): string {
   const url = URL.parse(address)
   const isSafe = url?.protocol === 'https:' || /^(localhost|127\.[\d.]+|\[::1\])$/.test(url?.hostname ?? '')

@@ -1,4 +1,4 @@
-/** The last step: what changes, what the next run will send, and saving it. */
+/** The last step: it shows the changes and what the next run will send, and saves. */
 import { messageOf } from '@sluice/contracts/errors'
 import type { Problem } from '@sluice/contracts/api'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
@@ -10,10 +10,10 @@ import { ONCE_WHEN_THERE_IS_ROOM } from '../../api/query-client.ts'
 import { Confirm } from '../../ui/dialog.tsx'
 import { count, rows } from '../../ui/format.ts'
 import { Trouble } from '../../ui/parts.tsx'
-import { Told } from '../../ui/told.tsx'
+import { ServerMessage } from '../../ui/server-message.tsx'
 import { draftPlaceOf } from '../../ui/places.ts'
 import { toast } from '../../ui/toast.tsx'
-import { ConflictOf, type Conflict } from '../conflict-dialog.tsx'
+import { ConflictDialog, type Conflict } from '../conflict-dialog.tsx'
 import { documentsOf, KINDS, nameIn, OF_DRAFT, textOf, type Draft, type Kind } from '../draft.ts'
 import { LinesThatDiffer } from '../lines-that-differ.tsx'
 import type { Stored, StoredResource } from '../reused.ts'
@@ -36,12 +36,12 @@ export function ReviewStep(props: ReviewProps): ReactElement {
     <>
       <h2>{changes.length === 0 ? 'Nothing differs from what the server has.' : 'What changes'}</h2>
       {changes.map(kind => {
-        const of = sameIn(stored, kind, draft)
-        const before = of === undefined ? '' : textOf(of)
+        const present = sameIn(stored, kind, draft)
+        const before = present === undefined ? '' : textOf(present)
         return (
           <details key={kind} open={changes.length < 3}>
             <summary>
-              {of === undefined ? 'New' : 'Changed'} {kind} <strong>{nameIn(draft[kind])}</strong>
+              {present === undefined ? 'New' : 'Changed'} {kind} <strong>{nameIn(draft[kind])}</strong>
             </summary>
             <LinesThatDiffer before={before} after={draft[kind]} label={`How the ${kind} changes`} />
           </details>
@@ -54,7 +54,7 @@ export function ReviewStep(props: ReviewProps): ReactElement {
           <ul>
             {problems.map((problem, index) => (
               <li key={index}>
-                {draftPlaceOf(problem)}: <Told text={problem.message} />
+                {draftPlaceOf(problem)}: <ServerMessage text={problem.message} />
               </li>
             ))}
           </ul>
@@ -101,7 +101,7 @@ export function ReviewStep(props: ReviewProps): ReactElement {
         </Confirm>
       ) : null}
       {saving.conflict === null ? null : (
-        <ConflictOf conflict={saving.conflict} onOverwrite={saving.overwrite} onClose={saving.dismiss} />
+        <ConflictDialog conflict={saving.conflict} onOverwrite={saving.overwrite} onClose={saving.dismiss} />
       )}
     </>
   )
@@ -109,18 +109,18 @@ export function ReviewStep(props: ReviewProps): ReactElement {
 
 function changedKinds(draft: Draft, stored: Stored): readonly Kind[] {
   return KINDS.filter(kind => {
-    const of = sameIn(stored, kind, draft)
-    return of === undefined || textOf(of) !== draft[kind]
+    const present = sameIn(stored, kind, draft)
+    return present === undefined || textOf(present) !== draft[kind]
   })
 }
 
-/** What is stored under the name that the draft has. Another name makes another resource. */
+/** The stored resource with the draft's name. A draft with another name makes another resource. */
 function sameIn(stored: Stored, kind: Kind, draft: Draft): StoredResource | undefined {
-  const of = stored[kind]
-  return of?.name === nameIn(draft[kind]) ? of : undefined
+  const resource = stored[kind]
+  return resource?.name === nameIn(draft[kind]) ? resource : undefined
 }
 
-/** Says what the next run would send, from a whole preview of what is not saved yet. */
+/** The counts of the next run, from a whole preview of the unsaved draft. */
 function WillSend({
   draft,
   blocked,
@@ -150,7 +150,7 @@ function WillSend({
   if (error !== null) return <Trouble error={error} />
   if (data === undefined) return null
   const { added, changed, removed } = data.counts
-  const told = [
+  const counts = [
     ...(added > 0 ? [`${rows(added)} will count as added`] : []),
     ...(changed > 0 ? [`${count(changed)} as changed`] : []),
     ...(removed > 0 ? [`${count(removed)} as removed`] : []),
@@ -158,7 +158,7 @@ function WillSend({
   return (
     <p className="will-send" role="status">
       <strong>The next run</strong>{' '}
-      {told.length === 0 ? 'has nothing to send.' : `sends what differs: ${told.join(', ')}.`}
+      {counts.length === 0 ? 'has nothing to send.' : `sends what differs: ${counts.join(', ')}.`}
       {(data.rowsInvalid ?? 0) > 0
         ? ` ${rows(data.rowsInvalid ?? 0)} ${data.rowsInvalid === 1 ? 'is' : 'are'} invalid and left out.`
         : ''}
@@ -175,24 +175,24 @@ interface Saving {
   readonly dismiss: () => void
 }
 
-/** Saves in the order in which resources name each other. What was saved before a failure stays saved. */
+/** Saves each resource after those that it refers to. If one fails, the earlier ones stay saved. */
 function useSaving({ draft, stored, takeOver, onSaved }: ReviewProps): Saving {
   const client = useQueryClient()
   const navigate = useNavigate()
   const [isBusy, setBusy] = useState(false)
   const [error, setError] = useState<unknown>(null)
   const [conflict, setConflict] = useState<(Conflict & { readonly andRun: boolean }) | null>(null)
-  // What a try has saved before it failed is its own, and no conflict of the next one.
+  // Versions that an attempt saved before it failed are no conflict for the next attempt.
   const saved = useRef(new Map<string, number>())
   const save = async (andRun: boolean, versions: { readonly [kind: string]: number } = {}): Promise<void> => {
     setBusy(true)
     setError(null)
     try {
       for (const kind of changedKinds(draft, stored)) {
-        const of = sameIn(stored, kind, draft)
+        const present = sameIn(stored, kind, draft)
         const place = `${kind}/${nameIn(draft[kind])}`
-        // What is new takes the place of nothing.
-        const known = saved.current.get(place) ?? (of === undefined ? 0 : of.version)
+        // Version 0 says that a new resource may not replace any.
+        const known = saved.current.get(place) ?? (present === undefined ? 0 : present.version)
         const terms = { version: versions[kind] ?? known, takeOver: takeOver.includes(kind) }
         const version = await put(kind, draft, terms).catch((failure: unknown) => {
           const present = failure instanceof ApiError ? failure.problem?.versions?.present : undefined
@@ -224,8 +224,8 @@ function useSaving({ draft, stored, takeOver, onSaved }: ReviewProps): Saving {
 }
 
 /**
- * The id of a run of a sync that is saved. Null if none begins: then people are told why, and try again where
- * the sync is no new one any more.
+ * Starts a run of a saved sync and returns its id. Null if none begins: then a message says why, and the user
+ * can try again from the page of the sync.
  */
 async function begunRun(sync: string): Promise<string | null> {
   try {

@@ -1,11 +1,11 @@
-/** The steps for where rows come from: source and model. */
+/** The steps for source and model. */
 import { messageOf } from '@sluice/contracts/errors'
 import { useQuery } from '@tanstack/react-query'
 import { useState, type ReactElement } from 'react'
 import { ApiError } from '../../api/client.ts'
 import { ONCE_WHEN_THERE_IS_ROOM } from '../../api/query-client.ts'
 import { Trouble } from '../../ui/parts.tsx'
-import { Told } from '../../ui/told.tsx'
+import { ServerMessage } from '../../ui/server-message.tsx'
 import { count, many } from '../../ui/format.ts'
 import { marksOf } from '../../ui/places.ts'
 import { isOfTexts, isUntouched, rowsOf, TYPED_MS, useKnownColumns, useModelRows } from '../model-rows.ts'
@@ -67,23 +67,23 @@ export function SourceStep({
   )
 }
 
-/** What came of a test, and of which source. */
-type Tested = { readonly of: string } & (
+/** The result of a test, and the text of the source that was tested. */
+type Tested = { readonly source: string } & (
   { readonly kind: 'works' } | { readonly kind: 'failed'; readonly message: string }
 )
 
 function TestConnection({ draft }: { readonly draft: Draft }): ReactElement {
   const [lately, setLately] = useState<Tested | null>(null)
-  const tested = lately?.of === draft.source ? lately : null
+  const tested = lately?.source === draft.source ? lately : null
   const [busy, setBusy] = useState(false)
   const test = async (): Promise<void> => {
     setBusy(true)
-    const of = draft.source
+    const { source } = draft
     try {
       await rowsOf(draft, 'select 1 as works')
-      setLately({ of, kind: 'works' })
+      setLately({ source, kind: 'works' })
     } catch (error) {
-      setLately({ of, kind: 'failed', message: messageOf(error) })
+      setLately({ source, kind: 'failed', message: messageOf(error) })
     } finally {
       setBusy(false)
     }
@@ -98,7 +98,7 @@ function TestConnection({ draft }: { readonly draft: Draft }): ReactElement {
           <span className="good">✓ The source answers.</span>
         ) : (
           <span className="bad">
-            <Told text={tested.message} />
+            <ServerMessage text={tested.message} />
           </span>
         )}
       </span>
@@ -113,7 +113,7 @@ export function ModelStep({
 }: {
   readonly editing: Editing
   readonly draft: Draft
-  /** What a new sync begins with, while nobody has chosen anything else; or null. */
+  /** The example that a new sync begins with. Null once the user has chosen something else. */
   readonly example: Draft | null
 }): ReactElement {
   const { text, change } = editing
@@ -206,7 +206,7 @@ function KeyField({
   )
 }
 
-/** Counts rows whose key is null or is that of another row: a run would take none of them. */
+/** Counts rows with a null key or a duplicate one, which a run would leave out as invalid. */
 function KeyCheck({ draft, sql }: { readonly draft: Draft; readonly sql: string }): ReactElement | null {
   const keys = keysIn(draft.model)
   const quote = textAt(draft.source, ['type']) === 'mysql' ? '`' : '"'

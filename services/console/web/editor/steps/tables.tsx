@@ -1,4 +1,4 @@
-/** What a source has to offer: the tables of a database, and the files of a folder. */
+/** The tables of a database, and the files of a folder. */
 import { useQuery } from '@tanstack/react-query'
 import { ONCE_WHEN_THERE_IS_ROOM } from '../../api/query-client.ts'
 import type { ReactElement } from 'react'
@@ -28,11 +28,11 @@ const FILES_SQL = `${ENDINGS.map(ending => `select file from glob('*.${ending}')
 
 interface FilesProps {
   readonly draft: Draft
-  /** Gets a query that reads the file. */
+  /** Called with a query that reads the chosen file. */
   readonly onChoose: (sql: string) => void
 }
 
-/** The files of a folder, each as a query by one click. Nothing for a database. */
+/** The files of a folder. A click on one gives a query that reads it. Empty for a database. */
 export function Files({ draft, onChoose }: FilesProps): ReactElement | null {
   const isFolder =
     (textAt(draft.source, ['type']) || 'duckdb') === 'duckdb' &&

@@ -1,10 +1,10 @@
-/** The step for what is sent: a request for added, changed and removed rows, each with its body. */
+/** The step for requests: one for added, changed and removed rows each, with its body. */
 import { useState, type ReactElement } from 'react'
 import { LazyCodeEditor } from '../../ui/lazy-code-editor.tsx'
 import { textAt, valueAt, withValue } from '../draft.ts'
 import { ChoiceField, PairsField, problemAt, SwitchField, TextField } from '../fields.tsx'
 import { FieldMapper } from '../field-mapper.tsx'
-import { Told } from '../../ui/told.tsx'
+import { ServerMessage } from '../../ui/server-message.tsx'
 import type { Editing } from '../use-editing.ts'
 
 export const TRIGGERS = ['added', 'changed', 'removed'] as const
@@ -209,9 +209,9 @@ function Body({ editing, path, columns, onSave }: BodyProps): ReactElement {
       <label className="field">
         <span>Body</span>
         <select value={kind} disabled={readOnly} onChange={({ target }) => choose(target.value)}>
-          {BODIES.map(([name, told]) => (
+          {BODIES.map(([name, label]) => (
             <option key={name} value={name}>
-              {told}
+              {label}
             </option>
           ))}
         </select>
@@ -294,7 +294,7 @@ function Template({ editing, path, label, language, words, onSave }: TemplatePro
       />
       {problem === undefined ? null : (
         <p className="field-error">
-          <Told text={problem} />
+          <ServerMessage text={problem} />
         </p>
       )}
     </div>

@@ -1,14 +1,15 @@
-/** Messages of the server, as people read them on a page. */
+/** Messages of the server, with commands shown as code or as links. */
 import { useRouter } from '@tanstack/react-router'
 import { Fragment, type MouseEvent, type ReactElement, type ReactNode } from 'react'
 import { placeOfCommand, type NamedPlace } from './commands-as-links.ts'
 
 /**
- * A message of the server. What stands in backticks there is code, or leads to where a page does the same.
+ * A message of the server. Text in backticks is shown as code. A command that a page can do, too, becomes a
+ * link to that page.
  */
-export function Told({ text }: { readonly text: string }): ReactNode {
+export function ServerMessage({ text }: { readonly text: string }): ReactNode {
   const parts = text.split('`')
-  // A backtick without its other half is a character like any other.
+  // A single backtick is a plain character.
   if (parts.length % 2 === 0) return text
   return parts.map((part, index) => {
     if (index % 2 === 0) return <Fragment key={index}>{part}</Fragment>
@@ -18,7 +19,7 @@ export function Told({ text }: { readonly text: string }): ReactNode {
 }
 
 function ToPlace({ place: { href, text } }: { readonly place: NamedPlace }): ReactElement {
-  // Toasts stand outside of the pages.
+  // Toasts stand outside of the pages, where there is no router.
   const router = useRouter({ warn: false })
   const go = (event: MouseEvent): void => {
     const isPlain = !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)
@@ -33,7 +34,7 @@ function ToPlace({ place: { href, text } }: { readonly place: NamedPlace }): Rea
   )
 }
 
-/** Its type says that there always is one. */
+/** False outside of the pages, although the hook's type promises a router. */
 function isRouter(router: unknown): boolean {
   return typeof router === 'object' && router !== null
 }
