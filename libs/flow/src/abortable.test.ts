@@ -1,7 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { expect, test } from 'vitest'
 import { abortable } from './abortable.ts'
-import { deferred } from './deferred.ts'
 
 const reason = new Error('enough')
 
@@ -15,7 +14,7 @@ test('settles as the promise does, and leaves no listener behind', async () => {
 
 test('rejects with the reason as soon as the signal aborts, and ignores what comes later', async () => {
   const controller = new AbortController()
-  const { promise, reject } = deferred<number>()
+  const { promise, reject } = Promise.withResolvers<number>()
   const waiting = abortable(promise, { signal: controller.signal })
   controller.abort(reason)
   await expect(waiting).rejects.toBe(reason)

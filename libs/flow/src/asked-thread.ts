@@ -1,11 +1,11 @@
-/** A thread that answers one question at a time, and that can be ended in the midst of one. */
+/** A thread that answers one question at a time, and can be ended during one. */
 import { once } from 'node:events'
 import { Worker, type ResourceLimits } from 'node:worker_threads'
 import { abortable, type Abortable } from './abortable.ts'
 
 /**
- * The asking side. States: at rest ⇄ asked → ended. The thread has no environment, and what it would print is
- * lost, since that may hold what somebody wrote. It keeps the process alive only while a question is open.
+ * The asking side. States: at rest ⇄ asked → ended. The thread has no environment, and its output is
+ * discarded, since it may contain texts of users. It keeps the process alive only while a question is open.
  */
 export class AskedThread<Question, Reply> implements AsyncDisposable {
   readonly #worker: Worker
@@ -13,14 +13,14 @@ export class AskedThread<Question, Reply> implements AsyncDisposable {
   readonly #online: Promise<unknown>
 
   /**
-   * `main` is the file that the thread runs. `endOf` makes the reason of `ended`: of the error that ended the
-   * thread, or null, and whether it took more memory than it has.
+   * `main` is the file that the thread runs. `endOf` makes the reason of `ended` from the error that ended
+   * the thread, or null, and from whether the thread ran out of memory.
    */
   constructor(
     main: URL,
     options: {
       readonly memory: ResourceLimits
-      readonly endOf: (error: unknown, of: { readonly isTooLarge: boolean }) => Error
+      readonly endOf: (error: unknown, end: { readonly isTooLarge: boolean }) => Error
     },
   ) {
     const end = (error: unknown): void => {
@@ -43,8 +43,8 @@ export class AskedThread<Question, Reply> implements AsyncDisposable {
   }
 
   /**
-   * Resolves with the reply. Rejects with the reason of the signal, or of `ended`. After that the thread is
-   * of no more use: it may be in the midst of its answer.
+   * Resolves with the reply. Rejects with the reason of the signal, or of `ended`. The caller then disposes
+   * the thread, which may still be answering.
    */
   async ask(question: Question, { signal }: Abortable): Promise<Reply> {
     const over = AbortSignal.any([signal, this.#ended.signal])
@@ -61,7 +61,7 @@ export class AskedThread<Question, Reply> implements AsyncDisposable {
     }
   }
 
-  /** Ends the thread, also in the midst of an answer. */
+  /** Ends the thread, also during an answer. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#worker.terminate()
   }

@@ -1,12 +1,12 @@
 import type { Abortable } from './abortable.ts'
 
 /**
- * Bytes that several owners of shares use together. One half is divided among the shares evenly, whatever the
- * others have taken. So an owner that keeps much for long leaves the others their part. The other half is for
- * the owner that asks first.
+ * A budget of bytes that several owners share. One half is divided among their shares evenly, so that an
+ * owner that keeps much for long leaves the others their part. The other half is for the owner that asks
+ * first.
  *
- * An owner that has taken nothing always gets what it asks for, however much that is. Otherwise it could
- * never go on. So the sum stays below the limit, but for what such single requests have beyond their part.
+ * An owner that has taken nothing always gets what it asks for, however much, since it could never go on
+ * otherwise. So the sum exceeds the limit only by such single requests.
  */
 export class ByteBudget {
   readonly #limitBytes: number
@@ -20,17 +20,17 @@ export class ByteBudget {
     this.#limitBytes = limitBytes
   }
 
-  /** What all shares have taken now. */
+  /** The bytes that all shares have taken now. */
   get takenBytes(): number {
     return this.#takenBytes
   }
 
-  /** How many shares are open. */
+  /** The number of open shares. */
   get shares(): number {
     return this.#shares.size
   }
 
-  /** A share for one owner, open until it is disposed of. */
+  /** Opens a share for one owner. Disposing closes it. */
   open(): ByteShare {
     const share: Share = new Share({
       mayTake: bytes => this.#mayTake(share, bytes),
@@ -57,7 +57,7 @@ export class ByteBudget {
   }
 
   #change(share: Share, change: number): void {
-    // Bytes that come back late were given back when the share was closed.
+    // A closed share has given its bytes back already.
     if (!this.#shares.has(share)) return
     const part = this.#partBytes
     this.#beyondBytes -= Math.max(0, share.takenBytes - part)
@@ -81,27 +81,27 @@ export class ByteBudget {
   }
 
   /**
-   * Serves the callers in the order in which they came. A caller that wants much does not stop one that wants
-   * little.
+   * Serves the callers in the order in which they came. A caller that wants much does not delay one that
+   * wants little.
    */
   #wake(): void {
     for (const waiter of this.#waiting) waiter()
   }
 }
 
-/** The part of a budget that one owner has. */
+/** The part of a budget that belongs to one owner. */
 export interface ByteShare extends Disposable {
   readonly takenBytes: number
-  /** Waits until there is room for so many bytes; rejects with the signal's reason when it aborts first. */
+  /** Takes the bytes once there is room for them. Rejects with the signal's reason if it aborts first. */
   take(bytes: number, options: Abortable): Promise<void>
-  /** Takes so many bytes if there is room for them now. */
+  /** Takes the bytes if there is room for them now; false if there is none. */
   tryTake(bytes: number): boolean
   /** Takes bytes at once, for data that is in memory already. */
   add(bytes: number): void
   give(bytes: number): void
 }
 
-/** Looks whether there is room now. */
+/** Checks whether there is room now. */
 type Waiter = () => void
 
 interface Ties {
@@ -114,7 +114,7 @@ interface Ties {
 
 class Share implements ByteShare {
   readonly #ties: Ties
-  /** The budget keeps this figure. */
+  /** The budget keeps this number. */
   takenBytes = 0
 
   constructor(ties: Ties) {

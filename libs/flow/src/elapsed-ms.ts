@@ -1,14 +1,14 @@
 /**
- * A clock for times that other machines count too: the life of a lease, a hold, a membership. It never says
- * less than has passed.
+ * A clock for times that other machines count, too: the life of a lease, a lock, a membership. It never
+ * advances by less than the time that has passed.
  *
- * `performance.now()` does, on Linux: it stands still while the machine is suspended. So a process that wakes
- * up after an hour would take its lease for its own. The wall clock counts that hour, but somebody may set
- * it. So this clock advances with the one of the two that went further. A wall clock that is set forward
- * makes it run ahead, and the lease is looked at again. One that is set back changes nothing.
+ * On Linux `performance.now()` does, since it stops while the machine is suspended. With it, a process that
+ * wakes up after an hour would still use its lease. The wall clock counts that hour, but somebody may set it.
+ * So this clock advances with the one of the two that went further. A wall clock that is set forward makes it
+ * run ahead, and the lease is checked again. A wall clock that is set back changes nothing.
  */
 
-/** Differences up to this are the clocks' own: the wall clock counts whole milliseconds, and is slewed. */
+/** Smaller differences are normal: the wall clock counts whole milliseconds, and is slewed. */
 const JITTER_MS = 10
 
 export interface Clocks {
@@ -16,9 +16,9 @@ export interface Clocks {
   readonly wallMs: () => number
 }
 
-/** Makes such a clock out of two. */
+/** Makes such a clock from two clocks. */
 export function elapsedClock({ steadyMs, wallMs }: Clocks): () => number {
-  /** How far the wall clock is ahead of the other, as long as nothing happens. */
+  /** How far the wall clock is ahead of the other. */
   let aheadMs = wallMs() - steadyMs()
   let missedMs = 0
   return () => {
@@ -31,7 +31,7 @@ export function elapsedClock({ steadyMs, wallMs }: Clocks): () => number {
 }
 
 /**
- * Milliseconds since some moment, with fractions. Only differences mean something, and only between readings
- * of this clock.
+ * Returns milliseconds since some moment, with fractions. Only differences between readings of this clock are
+ * meaningful.
  */
 export const elapsedMs = elapsedClock({ steadyMs: () => performance.now(), wallMs: () => Date.now() })

@@ -1,20 +1,20 @@
-/** How work ends from outside, in two steps. */
+/** The two signals that end work from outside. */
 export interface Ends {
   /**
-   * Aborts when the work is to end in good order. Nothing new begins then. What is under way goes on to its
-   * end where it would be worse to cut it: a run that is being published, for example.
+   * Aborts when the work is to end in good order. Nothing new begins then. Work under way goes on to its end
+   * where an interruption would be worse: a run that is being published, for example.
    */
   readonly drain: AbortSignal
   /** Aborts when the work is to end at once. It may abort without `drain`, as when a process is killed. */
   readonly abort: AbortSignal
 }
 
-/** Aborts with the first of the two ends, or of the other signals: for work that may be cut at any time. */
+/** Aborts with the first of all given signals, for work that may be interrupted at any time. */
 export function endingOf({ drain, abort }: Ends, ...others: readonly AbortSignal[]): AbortSignal {
   return AbortSignal.any([drain, abort, ...others])
 }
 
-/** These ends, and one more reason to end at once. `drain` aborts whenever `abort` does. */
+/** Adds one more reason to end at once. `drain` aborts whenever `abort` does. */
 export function endingAlso(ends: Ends, signal: AbortSignal): Ends {
   return { drain: endingOf(ends, signal), abort: AbortSignal.any([ends.abort, signal]) }
 }

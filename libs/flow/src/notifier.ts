@@ -10,13 +10,13 @@ import type { Abortable } from './abortable.ts'
  *       await changes.after(seen, { signal })
  *     }
  *
- * Any number may wait at once. A notifier has no end: an owner that closes notifies once more, and the
- * waiters look and see it.
+ * Any number of callers may wait at once. A notifier has no end: an owner that closes notifies once more, and
+ * the callers look and see it.
  */
 export class Notifier {
   #version = 0
   #waiters = new Set<() => void>()
-  /** Each looks, and takes itself out once it has seen what it waits for. */
+  /** Each function checks its condition, and removes itself once the condition holds. */
   readonly #looks = new Set<() => void>()
 
   /** Grows by one with each `notify`. */
@@ -24,7 +24,7 @@ export class Notifier {
     return this.#version
   }
 
-  /** How many are waiting now. */
+  /** The number of callers that wait now. */
   get waiting(): number {
     return this.#waiters.size + this.#looks.size
   }
@@ -66,9 +66,9 @@ export class Notifier {
   }
 
   /**
-   * Resolves once the condition holds, which is looked at now and with each `notify`. Rejects with what the
-   * condition throws, or with the signal's reason. A look costs no more than the condition, so that thousands
-   * may wait while most changes concern one of them.
+   * Resolves once the condition holds, which it checks now and with each `notify`. Rejects with an error that
+   * the condition throws, or with the signal's reason. A check costs no more than the condition, so that
+   * thousands may wait while most changes concern one of them.
    */
   until(condition: () => boolean, { signal }: Abortable): Promise<void> {
     return new Promise<void>((resolve, reject) => {

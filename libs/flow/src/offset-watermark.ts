@@ -16,23 +16,23 @@ interface Entry {
  * constant time; memory is that of the offsets between the position and the newest.
  */
 export class OffsetWatermark {
-  /** Unfinished and finished offsets in order from `#head` on; what lies before it is done with. */
+  /** Unfinished and finished offsets in order, from `#head` on. */
   #entries: (Entry | undefined)[] = []
   #head = 0
   #byOffset = new Map<number, Entry>()
   #next: number
 
-  /** `next` is the position as long as nothing is under way: every offset below it counts as finished. */
+  /** Every offset below `next` counts as finished. */
   constructor(next: number) {
     this.#next = next
   }
 
-  /** Every offset below is finished; the offset itself is under way or not started yet. */
+  /** The lowest offset that is not finished: it is under way or not started yet. */
   get position(): number {
     return this.#entries[this.#head]?.offset ?? this.#next
   }
 
-  /** How many offsets are started and not finished. */
+  /** The number of offsets that are started and not finished. */
   get underWay(): number {
     return this.#byOffset.size
   }
@@ -42,7 +42,7 @@ export class OffsetWatermark {
     return this.#byOffset.has(offset)
   }
 
-  /** Takes an offset into work. Throws if it is below one that was started or passed over before. */
+  /** Starts an offset. Throws if it is below one that was started or skipped before. */
   start(offset: number): void {
     if (offset < this.#next) {
       throw new Error(`offset ${offset} was started after ${this.#next - 1}; they must rise`)
@@ -54,8 +54,8 @@ export class OffsetWatermark {
   }
 
   /**
-   * Passes over offsets that hold nothing to do: the position may then go up to `next`. A `next` already
-   * passed changes nothing.
+   * Skips offsets without work, so that the position may go up to `next`. A `next` that is passed already
+   * changes nothing.
    */
   skipTo(next: number): void {
     this.#next = Math.max(this.#next, next)

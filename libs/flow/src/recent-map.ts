@@ -1,24 +1,24 @@
 /**
- * A map of the entries that were used last, up to a weight. It is for values that can be had again. Reading
- * counts as use.
+ * A map that keeps the entries that were used last, up to a total weight. It is for values that can be read
+ * or computed again. Reading counts as use.
  */
 export class RecentMap<K, V> {
   readonly #limit: number
   readonly #weightOf: (value: V) => number
   readonly #onForgotten: (key: K, value: V) => void
-  /** In the order of their last use. */
+  /** The entries in the order of their last use. */
   readonly #entries = new Map<K, V>()
   #weight = 0
 
-  /** `weightOf` gives what an entry counts, 1 where it is absent. The last entry stays whatever it weighs. */
-  constructor(of: {
+  /** Without `weightOf`, an entry weighs 1. The last entry stays, whatever it weighs. */
+  constructor(options: {
     readonly limit: number
     readonly weightOf?: (value: V) => number
     readonly onForgotten?: (key: K, value: V) => void
   }) {
-    this.#limit = of.limit
-    this.#weightOf = of.weightOf ?? (() => 1)
-    this.#onForgotten = of.onForgotten ?? (() => undefined)
+    this.#limit = options.limit
+    this.#weightOf = options.weightOf ?? (() => 1)
+    this.#onForgotten = options.onForgotten ?? (() => undefined)
   }
 
   get size(): number {

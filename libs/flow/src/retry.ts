@@ -1,21 +1,21 @@
 import type { Abortable } from './abortable.ts'
 import { sleep } from './sleep.ts'
 
-/** The pauses between tries, in ms: the first one, and the longest one. */
+/** The first and the longest pause between attempts, in ms. */
 export interface Pauses {
   readonly firstMs: number
   readonly maxMs: number
 }
 
-/** The pause after so many failures in a row, at least one, in ms. It doubles with each failure. */
+/** Returns the pause after at least one failure in a row, in ms. It doubles with each failure. */
 export function doublingPause(failures: number, { firstMs, maxMs }: Pauses): number {
   return Math.min(firstMs * 2 ** (failures - 1), maxMs)
 }
 
 /**
  * Calls `work` until it succeeds, with doubling pauses in between. Rejects with the last error if `mayPass`
- * is false for it, or if the next try would begin later than `withinMs` after the call. When aborted, it
- * starts no further try and rejects with the signal's reason; it waits for a try that is under way.
+ * is false for it, or if the next attempt would begin later than `withinMs` after the call. When aborted, it
+ * waits for the attempt under way, starts no other, and rejects with the signal's reason.
  */
 export async function retry<T>(
   work: () => Promise<T>,
@@ -27,9 +27,9 @@ export async function retry<T>(
 ): Promise<T> {
   const { pauses, withinMs, mayPass, signal } = options
   const deadline = performance.now() + withinMs
-  for (let tries = 1; ; tries += 1) {
+  for (let attempts = 1; ; attempts += 1) {
     signal.throwIfAborted()
-    const pauseMs = doublingPause(tries, pauses)
+    const pauseMs = doublingPause(attempts, pauses)
     try {
       return await work()
     } catch (error) {

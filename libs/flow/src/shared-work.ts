@@ -7,10 +7,9 @@ interface UnderWay<T> {
 }
 
 /**
- * Work that several callers want at the same time, and that is done once. A caller that asks while it is
- * under way waits for it with the others. The work lives for as long as a caller waits, and is aborted when
- * the last one has gone. So no caller's end is the end of another's wait. A failure reaches every caller that
- * waits; the next caller begins the work again.
+ * Work that is done once for all callers that want it at the same time. A caller that asks while it is under
+ * way waits for it with the others. When the last caller has gone, the work is aborted. A failure reaches
+ * every caller that waits, and the next caller begins the work again.
  */
 export class SharedWork<T> {
   readonly #work: (options: Abortable) => Promise<T>
@@ -21,15 +20,16 @@ export class SharedWork<T> {
   }
 
   /**
-   * True while the work is being done. A caller that asks now joins others, and may get what was there before
-   * it asked.
+   * True while the work is under way. A caller that asks now joins the others, and may get a result from
+   * before it asked.
    */
   get isUnderWay(): boolean {
     return this.#underWay !== null
   }
 
   /**
-   * Waits for the work, which begins unless it is under way. Rejects as it does, or with the signal's reason.
+   * Begins the work, unless it is under way, and waits for it. Rejects as the work does, or with the signal's
+   * reason.
    */
   async done(options: Abortable): Promise<T> {
     options.signal.throwIfAborted()

@@ -5,7 +5,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1
 
 /**
  * Resolves after `ms` milliseconds (at least one turn of the event loop). Rejects with the signal's reason as
- * soon as that aborts. The process stays alive meanwhile. A wait longer than 24.8 days is cut to that.
+ * soon as that aborts. The process stays alive meanwhile. It never waits longer than 24.8 days.
  */
 export function sleep(ms: number, options: Abortable): Promise<void> {
   const { signal } = options
@@ -30,22 +30,22 @@ export function sleep(ms: number, options: Abortable): Promise<void> {
 }
 
 /**
- * Resolves in the next turn of the event loop, after pending I/O had its chance. A loop over work that is
- * always ready awaits it now and then. Otherwise timers, sockets and aborts starve. Never rejects; the caller
- * looks at its signal afterwards.
+ * Resolves in the next turn of the event loop, after pending I/O. A loop over work that is always ready
+ * awaits it now and then, since timers, sockets and aborts would starve otherwise. Never rejects; the caller
+ * checks its signal afterwards.
  */
 export function nextTurn(): Promise<void> {
   return new Promise(resolve => setImmediate(resolve))
 }
 
-/** Others have waited so long by then, in milliseconds. */
+/** A turn of this length delays others too much. */
 const LONG_TURN_MS = 8
 
 let turnSince: number | null = null
 
 /**
- * True once this turn of the event loop has lasted long, from the first call in it. The caller then awaits
- * `nextTurn`. Callers of a process share the turn, so that many of them make others wait no longer than one.
+ * True once this turn of the event loop has lasted long since the first call in it. The caller then awaits
+ * `nextTurn`. All callers share the turn, so that many of them delay others no longer than one.
  */
 export function isLongTurn(): boolean {
   const now = performance.now()
@@ -55,12 +55,12 @@ export function isLongTurn(): boolean {
   return false
 }
 
-/** Who waits for a turn of their own, the first of them first. */
+/** The callers that wait for a turn of their own, in the order in which they came. */
 const waiting: (() => void)[] = []
 
 /**
- * Resolves at once, or in a later turn where this one has lasted long. Then each who waits gets a turn, one
- * after another. Never rejects.
+ * Resolves at once, or in a later turn if this one has lasted long. Each waiting caller gets a turn of its
+ * own. Never rejects.
  */
 export function shortTurn(): Promise<void> {
   if (!isLongTurn()) return Promise.resolve()
@@ -75,7 +75,7 @@ function serveNext(): void {
   if (waiting.length > 0) setImmediate(serveNext)
 }
 
-/** Makes something of each item, in order. Others get their turn in between, however many items there are. */
+/** Maps items in order, and gives other work a turn in between, however many items there are. */
 export async function inTurns<In, Out>(
   all: readonly In[],
   make: (one: In) => Promise<Out> | Out,

@@ -1,7 +1,7 @@
 /**
- * Slots for work that takes memory: so many pieces of it are under way at once, in the order in which they
- * asked. A piece that has its slot for longer than `overdueMs` stops counting. So slow work, which mostly
- * waits, never delays other work for longer than that.
+ * Limits how many pieces of work that takes memory are under way at once. Slots go out in the order of the
+ * calls. A piece that has its slot for longer than `overdueMs` stops counting, since slow work mostly waits,
+ * and must not delay other work for longer.
  */
 import { abortable, type Abortable } from './abortable.ts'
 
@@ -11,12 +11,12 @@ export class Slots {
   readonly #waiting: (() => void)[] = []
   #taken = 0
 
-  constructor(of: { readonly most: number; readonly overdueMs: number }) {
-    this.#most = of.most
-    this.#overdueMs = of.overdueMs
+  constructor({ most, overdueMs }: { readonly most: number; readonly overdueMs: number }) {
+    this.#most = most
+    this.#overdueMs = overdueMs
   }
 
-  /** Waits for a slot. The slot is free again once it is disposed. Rejects with the signal's reason. */
+  /** Waits for a slot, which is free again once disposed. Rejects with the signal's reason. */
   async take(options: Abortable): Promise<Disposable> {
     options.signal.throwIfAborted()
     const free = this.tryTake()
@@ -25,7 +25,7 @@ export class Slots {
     return this.#held()
   }
 
-  /** A slot if one is free now, else null. */
+  /** Returns a slot if one is free now, else null. */
   tryTake(): Disposable | null {
     if (this.#taken >= this.#most) return null
     this.#taken += 1
@@ -45,14 +45,14 @@ export class Slots {
     return { [Symbol.dispose]: release }
   }
 
-  /** The caller that waits longest has the slot from now on. */
+  /** Gives the slot to the caller that has waited longest. */
   #handOn(): void {
     const next = this.#waiting.shift()
     if (next === undefined) this.#taken -= 1
     else next()
   }
 
-  /** Waits until a slot is handed on to this one. */
+  /** Waits until a slot is handed on to this caller. */
   async #turn(options: Abortable): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#waiting.push(resolve)
@@ -60,7 +60,7 @@ export class Slots {
       await abortable(promise, options)
     } catch (error) {
       const place = this.#waiting.indexOf(resolve)
-      // A caller that got its slot just when it gave up hands it on.
+      // A caller that got its slot while it gave up hands it on.
       if (place === -1) this.#handOn()
       else this.#waiting.splice(place, 1)
       throw error

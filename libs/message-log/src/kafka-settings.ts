@@ -1,4 +1,4 @@
-/** The settings that a topic has on Kafka, for the adapter and for people who make topics by hand. */
+/** The settings of a topic on Kafka, for the adapter and for operators who make topics by hand. */
 import { ATOMIC_BYTES, DEFAULT_RECORD_BYTES, TOMBSTONES_KEPT_MS, type TopicSpec } from './port.ts'
 
 /** The bytes that a batch needs besides its records. */
@@ -8,7 +8,7 @@ export interface Settings {
   readonly [name: string]: string
 }
 
-/** All settings of a topic. Each is explicit, so that no default of a broker counts. */
+/** Returns all settings of a topic. Each is explicit, so that no default of a broker counts. */
 export function settingsOf(spec: TopicSpec, replication: number | null): Settings {
   return {
     'cleanup.policy': spec.cleanup,

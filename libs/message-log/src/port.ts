@@ -13,19 +13,19 @@
 import type { SluiceError } from '@sluice/contracts/errors'
 
 /**
- * A record to append. A null value is a tombstone. Keys are never null, so that every topic may be compacted.
+ * A record to append. A null value is a tombstone. A key is never null, so that every topic may be compacted.
  */
 export interface NewRecord {
   readonly key: Uint8Array
   readonly value: Uint8Array | null
-  /** At most 255 bytes that are kept beside the record. The log does not look at them. */
+  /** At most 255 bytes beside the record, which the log stores and does not read. */
   readonly signature?: Uint8Array
 }
 
 /**
- * Records to append, in order, of which each has a key and a value, and none a signature. Their keys and
- * values stand one behind the other in `bytes`, and take up all of them. `lengths` has the length of the key
- * and of the value of each record, in turns. The caller may use the buffers again once the append is settled.
+ * Records to append, in order. Each has a key and a value, and none has a signature. `bytes` has all keys and
+ * values one after the other, and nothing else. `lengths` has the lengths of key and value of each record, in
+ * turns. The caller may use the buffers again once the append is settled.
  */
 export interface RecordBlock {
   readonly bytes: Uint8Array
@@ -45,21 +45,21 @@ export interface LogRecord {
   readonly timestamp: number
   readonly signature?: Uint8Array
   /**
-   * Who wrote it. The records of one writer have the same text, and those of two writers of this log never
+   * Names its writer. Records of one writer have the same text, and records of two writers of this log never
    * do. Absent if the log does not know.
    */
   readonly writer?: string
   /**
-   * Set if the log has something here that it cannot read: one record, or some that were appended together.
-   * The key is empty then, and the value null.
+   * Set if the log cannot read the record, or several that were appended together. The key is empty then, and
+   * the value null.
    */
   readonly unreadable?: UnreadableBytes
 }
 
 export interface UnreadableBytes {
-  /** Says what is wrong; `corrupt`. */
+  /** A `corrupt` error with the reason. */
   readonly error: SluiceError
-  /** True if it is certain that no writer of this log has written it. */
+  /** True if certainly no writer of this log wrote it. */
   readonly isForeign: boolean
 }
 
@@ -71,8 +71,7 @@ export interface ReadBatch {
   readonly records: readonly LogRecord[]
   readonly nextOffset: number
   /**
-   * True if these are a part of what was read together, and the next part follows without a wait, unless
-   * reading is aborted.
+   * True if the next part of the same read follows without a wait, unless reading is aborted.
    */
   readonly isPart?: boolean
 }
@@ -95,7 +94,7 @@ export const DEFAULT_RECORD_BYTES = 1_000_000
  */
 export const ATOMIC_BYTES = 900_000
 
-/** The most bytes that a record takes besides its key and value. */
+/** The bytes that a record takes at most besides its key and value. */
 export const RECORD_OVERHEAD_BYTES = 32
 
 export interface TopicSpec {
@@ -112,9 +111,9 @@ export interface TopicSpec {
   /** The age at which records go; absent: never. Only with `delete`. */
   readonly retentionMs?: number
   /**
-   * About how long a superseded record may stay once `compactionLagMs` no longer protects it. This bounds the
-   * superseded records that a reader meets when it reads the topic from its start. Absent: the log decides.
-   * Only with `compact`.
+   * The time, roughly, in which a superseded record goes once `compactionLagMs` no longer protects it. This
+   * bounds the superseded records that a reader meets when it reads the topic from its start. Absent: the log
+   * decides. Only with `compact`.
    */
   readonly compactWithinMs?: number
   /** The largest record, key and value together, in bytes. Default `DEFAULT_RECORD_BYTES`. */
@@ -196,8 +195,8 @@ export interface Membership extends AsyncDisposable, AsyncIterable<Assignment> {
 }
 
 /**
- * empty: it has no member, or nobody ever joined it. rebalancing: its members share out the partitions, and
- * some partitions have no owner meanwhile.
+ * empty: the group has no member, or nobody ever joined it. rebalancing: its members share out the
+ * partitions, and some partitions have no owner meanwhile.
  */
 export type GroupState = 'empty' | 'rebalancing' | 'at-work'
 
@@ -214,11 +213,18 @@ export interface ReadOptions {
    */
   readonly to?: number
   /**
-   * The most bytes that are held ready and not taken yet. Default 4 MiB. Reading always fetches at least one
-   * batch, whatever its size.
+   * The bytes that reading holds ready at most. Default 4 MiB. It always fetches at least one batch, whatever
+   * its size.
    */
   readonly bufferBytes?: number
 }
+
+/**
+ * A call has waited for the log for some seconds, or no such call is left. `what` names the wanted answer.
+ */
+export type LogStall =
+  | { readonly kind: 'stalled'; readonly what: string; readonly sinceMs: number }
+  | { readonly kind: 'over'; readonly lastedMs: number }
 
 export interface MessageLog extends AsyncDisposable {
   /**
@@ -226,17 +232,17 @@ export interface MessageLog extends AsyncDisposable {
    * has another number of partitions.
    *
    * It corrects settings of existing topics with which records could not be written or read: a limit below
-   * the largest record, or a compression that the log cannot read. It also sets those that nobody has set, as
-   * in the spec.
+   * the largest record, or a compression that the log cannot read. It also makes the settings of the spec
+   * that nobody has made.
    *
    * If the log was opened to make no topics, it rejects with `not-found` for missing ones, and the error says
-   * how to make them. If it must not or may not correct the settings, it rejects with `config`, and the error
-   * says how to correct them.
+   * how to make them. If it must not correct the settings, or lacks the right to, it rejects with `config`,
+   * and the error says how to correct them.
    */
   ensureTopics(specs: readonly TopicSpec[], options: { signal: AbortSignal }): Promise<void>
-  /** Removes topics with all their records, and passes over those that do not exist. */
+  /** Removes topics with all their records, and ignores topics that do not exist. */
   deleteTopics(topics: readonly string[], options: { signal: AbortSignal }): Promise<void>
-  /** The number of partitions, or null if there is no such topic. */
+  /** Resolves with the number of partitions, or null if there is no such topic. */
   partitionsOf(topic: string, options: { signal: AbortSignal }): Promise<number | null>
 
   /** Opens a writer under a name that fences earlier writers of the same name (see FencedWriter). */
@@ -274,8 +280,8 @@ export interface MessageLog extends AsyncDisposable {
   /** Joins a group over all partitions of the topics. */
   join(group: string, topics: readonly string[], options: { signal: AbortSignal }): Promise<Membership>
   /**
-   * The last hint committed for each partition of a topic. Null for a partition without one (expired, group
-   * deleted).
+   * Resolves with the last committed hint of each partition of a topic. It is null for a partition without
+   * one (expired, group deleted).
    */
   committed(
     group: string,
@@ -283,9 +289,9 @@ export interface MessageLog extends AsyncDisposable {
     options: { signal: AbortSignal },
   ): Promise<readonly (number | null)[]>
   /**
-   * Whether anybody is at work in each of these groups, as its coordinator sees it. A member that has died
-   * counts until its session is over, which is within 10 s. Rejects with `config` for a user that may not
-   * look at one of the groups.
+   * Resolves with the state of each of these groups, as its coordinator sees it. A member that has died
+   * counts until its session is over, which is within 10 s. Rejects with `config` for a user without the
+   * right to look at one of the groups.
    */
   groupStates(
     groups: readonly string[],

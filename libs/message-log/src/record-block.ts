@@ -1,10 +1,10 @@
 /**
- * Many records as two buffers instead of two for each record. Whoever writes millions of records makes no
- * object for each.
+ * Reads blocks of records. A block has two buffers for all of its records, so that a caller with millions of
+ * records makes no object for each.
  */
 import type { NewRecord, NewRecords, RecordBlock } from './port.ts'
 
-/** The records of a block, as views of it. */
+/** Returns the records of a block as views of it. */
 export function recordsOf(records: NewRecords): readonly NewRecord[] {
   if (!isBlock(records)) return records
   const { bytes, lengths } = records

@@ -1,12 +1,12 @@
 /**
- * Where Redis is, as `SLUICE_REDIS_URL` says it:
+ * Reads the address of Redis in `SLUICE_REDIS_URL`:
  *
  *     redis://user:password@host:6379/0             one server, database 0
  *     redis+sentinel://user:password@host1,host2:26379/mymaster/0
  *     redis+cluster://user:password@host1:7000,host2:7001
  *
- * With `rediss` for `redis` all connections use TLS, those to sentinels too. User and password are those of
- * the servers; sentinels that have their own get it as `?sentinelUsername=…&sentinelPassword=…`.
+ * With `rediss` for `redis` all connections use TLS, also those to sentinels. User and password are for the
+ * servers; sentinels with a login of their own get it as `?sentinelUsername=…&sentinelPassword=…`.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 
@@ -16,12 +16,12 @@ export interface RedisNode {
 }
 
 export type RedisAddress = {
-  /** The address as people see it: without users and passwords. */
+  /** The address without users and passwords, for people. */
   readonly shown: string
   readonly tls: boolean
   readonly username: string | null
   readonly password: string | null
-  /** 4 or 6 to use only such addresses of a host name; 0 for both. */
+  /** 4 or 6 to use only IPv4 or IPv6 addresses of a host name; 0 for both. */
   readonly family: number
 } & (
   | { readonly kind: 'single'; readonly node: RedisNode; readonly database: number }
@@ -43,7 +43,7 @@ const HOST_PARTS = /^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+)(?::(\d{1,5}))?$/
 const REDIS_PORT = 6379
 const SENTINEL_PORT = 26379
 
-/** Reads a URL. Throws `config`, which says what is wrong and never shows a password. */
+/** Reads a URL. Throws `config`, whose message never shows a password. */
 export function parseRedisAddress(url: string): RedisAddress {
   const parts = URL_PARTS.exec(url)
   if (parts === null) throw wrong(`expected ${FORMS}`)
@@ -105,7 +105,7 @@ function loginOf(login: string): { readonly username: string | null; readonly pa
   return { username: username === '' ? null : username, password: password === '' ? null : password }
 }
 
-/** The wrong text is not shown. If an @ was forgotten, it is the password. */
+/** Reads a host. An error does not show a wrong text, which is the password if an @ was forgotten. */
 const nodeOf =
   (defaultPort: number) =>
   (text: string, at: number, all: readonly string[]): RedisNode => {

@@ -2,11 +2,10 @@
  * A connection to Redis that looks after itself: to one server, to the master that sentinels name, or to a
  * cluster. Sluice runs only scripts there, each one atomic step on the keys of one slot.
  *
- * A command is answered within its time-out or rejects. Then it is not known whether the server carried it
- * out, so every script may run twice, and late. A connection that was asked and has said nothing for ten
- * seconds is replaced. Otherwise a flow that the network drops without a word would stay open for a quarter
- * of an hour. An idle connection is asked now and then, so that its trouble is known before a caller needs
- * it.
+ * A command that is not answered within its time-out rejects. The server may still carry it out, so every
+ * script may run twice, and late. A connection that has not answered for ten seconds is replaced. Otherwise a
+ * flow that the network drops silently would stay open for a quarter of an hour. An idle connection is probed
+ * now and then, so that its trouble is known before a caller needs it.
  */
 import { createHash } from 'node:crypto'
 import { Cluster, Redis, ReplyError, type RedisOptions } from 'ioredis'
@@ -21,10 +20,10 @@ export interface RedisConnectionOptions {
   readonly ca?: string
   /** How long a command may take, reconnecting included, before it is `unreachable`. Default 3 s. */
   readonly commandTimeoutMs?: number
-  /** How long a connection may stay silent though it was asked before it is replaced. Default 10 s. */
+  /** A connection that does not answer for this long is replaced. Default 10 s. */
   readonly silenceMs?: number
   /**
-   * Called once when something is wrong, again when something else is wrong, and with null when all is well.
+   * Called once with each new trouble, and with null once all is well again.
    */
   readonly onTrouble?: (trouble: SluiceError | null) => void
 }
@@ -41,15 +40,18 @@ export const redisScript = (text: string): RedisScript => ({
 
 const COMMAND_TIMEOUT_MS = 3_000
 const SILENCE_MS = 10_000
-/** How long an idle connection is left alone. */
+/** After this time without an answer, an idle connection is probed. */
 const IDLE_MS = 2_000
 /** Checks what our scripts need: Redis is reached, runs a script, and writes. */
 const PROBE = redisScript(`return redis.call('SET', KEYS[1], '', 'PX', 1000)`)
 const MAX_RECONNECT_DELAY_MS = 1_000
 const QUIT_TIMEOUT_MS = 1_000
-/** How long a refusal explains that there is no connection: longer than until the next try. */
+/**
+ * For this long a refusal explains why there is no connection. It is longer than the pause before
+ * reconnecting.
+ */
 const REFUSAL_COUNTS_MS = 2 * MAX_RECONNECT_DELAY_MS
-/** How much later the client's own time-outs are than ours. Ours say more. */
+/** The client's own time-outs come this much later than ours, which say more. */
 const LATER_MS = 100
 
 /** Opens a connection, which comes up by itself. Throws `config` for a wrong URL. */
@@ -63,14 +65,14 @@ export class RedisConnection implements AsyncDisposable {
   readonly #commandTimeoutMs: number
   readonly #onTrouble: (trouble: SluiceError | null) => void
   readonly #idleCheck: NodeJS.Timeout
-  /** The last error of the connection itself since a command was last answered. */
+  /** The last error of the connection itself since the last answer. */
   #connectionError: unknown = null
   /** When Redis last refused a connection with a reason. */
   #refusedMs = Number.NEGATIVE_INFINITY
-  /** True once Redis carried out a command of ours: the settings were right then. */
+  /** True once Redis has carried out a command of ours, so that the settings were right once. */
   #hasWorked = false
   #answeredMs = Number.NEGATIVE_INFINITY
-  /** A key beside which a probe may write; null before the first command. */
+  /** The key of the last command, beside which a probe may write; null before the first command. */
   #usedKey: string | null = null
   #trouble: SluiceError | null = null
   #troubleKind: string | null = null
@@ -93,8 +95,8 @@ export class RedisConnection implements AsyncDisposable {
   }
 
   /**
-   * What is wrong, by the last answer or by its absence; null while all is well. Its message names the
-   * address.
+   * The present trouble, according to the last answer or its absence; null while all is well. Its message
+   * names the address.
    */
   get trouble(): SluiceError | null {
     return this.#trouble
@@ -103,8 +105,8 @@ export class RedisConnection implements AsyncDisposable {
   /**
    * Runs a script on the keys that begin with `key`. Rejects with `unreachable` (retryable) if Redis does not
    * answer or refuses for now. If the settings are wrong, it rejects with `config` (retryable once they have
-   * been right), and if the script is, with `internal`. May be called concurrently. Scripts on the same
-   * connection run in the order of the calls.
+   * been right). If the script is wrong, it rejects with `internal`. May be called concurrently. Scripts on
+   * the same connection run in the order of the calls.
    */
   async run(script: RedisScript, key: string, args: readonly (string | number)[]): Promise<unknown> {
     this.#usedKey = key
@@ -142,7 +144,7 @@ export class RedisConnection implements AsyncDisposable {
     return await this.#client.eval(text, 1, key, ...args)
   }
 
-  /** We set a bound: a cluster client queues commands without one while it looks for its nodes. */
+  /** Limits the wait, since a cluster client queues commands without a limit while it looks for its nodes. */
   #inTime<T>(answer: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const ms = this.#commandTimeoutMs
@@ -152,7 +154,7 @@ export class RedisConnection implements AsyncDisposable {
   }
 
   async #checkIdle(): Promise<void> {
-    // A probe does less than our scripts, so it does not notice a right that they lack.
+    // A probe uses fewer commands than our scripts, so it does not notice a right that they lack.
     if (this.#usedKey === null || this.#trouble?.code === 'config') return
     if (performance.now() - this.#answeredMs < IDLE_MS) return
     await this.run(PROBE, this.#usedKey.replace(/(:alive)?$/, ':alive'), []).catch(() => undefined)
@@ -160,13 +162,14 @@ export class RedisConnection implements AsyncDisposable {
 
   #broken(error: unknown): void {
     if (this.#closed) return
-    // A server that refuses a connection also closes it. Its words say more than the end of the connection.
+    // A server that refuses a connection also closes it. The refusal says more than the end of the
+    // connection.
     const nowMs = performance.now()
     const isRefusal = answerIn(error) !== null
     if (!isRefusal && nowMs - this.#refusedMs < REFUSAL_COUNTS_MS) return
     if (isRefusal) this.#refusedMs = nowMs
     this.#connectionError = error
-    // The client would go on with database 0. No database is better than another one.
+    // The client would go on with database 0. No database is better than the wrong one.
     if (isRefusedSelect(error) && this.#client instanceof Redis) this.#client.disconnect(true)
   }
 
@@ -176,7 +179,7 @@ export class RedisConnection implements AsyncDisposable {
     return trouble
   }
 
-  /** Troubles of one kind are reported once. */
+  /** Reports troubles of one kind once. */
   #setTrouble(trouble: SluiceError | null, kind: string | null): void {
     const isNews = kind !== this.#troubleKind
     this.#trouble = trouble
@@ -195,19 +198,19 @@ export class RedisConnection implements AsyncDisposable {
     }
     const { kind, meaning } = refusalOf(answer)
     const message = `${where} ${meaning}: ${answer}`
-    const code = ({ passing: 'unreachable', settings: 'config', script: 'internal' } as const)[kind]
-    // Settings that were right at the start may be put right again. A process at work waits for that.
-    const retryable = kind === 'passing' || (kind === 'settings' && this.#hasWorked)
+    const code = ({ transient: 'unreachable', settings: 'config', script: 'internal' } as const)[kind]
+    // Settings that were right at the start may be corrected again. A process at work waits for that.
+    const retryable = kind === 'transient' || (kind === 'settings' && this.#hasWorked)
     return { kind: meaning, trouble: new SluiceError(code, message, { cause: error, retryable }) }
   }
 }
 
-/** The answer of Redis that caused an error, if one did. */
+/** Returns the answer of Redis that caused an error; null if none did. */
 function answerIn(error: unknown): string | null {
   if (!(error instanceof Error)) return null
   if (error instanceof ReplyError) return messageOf(error)
   if ('lastNodeError' in error) return answerIn(error.lastNodeError)
-  // The cluster client gives up with a text that has the last answer in it.
+  // The error with which the cluster client gives up has the last answer in its text.
   return /Last error: ReplyError: (.*)/.exec(error.message)?.[1] ?? null
 }
 
@@ -228,7 +231,7 @@ function open(address: RedisAddress, options: RedisConnectionOptions): Redis | C
     commandTimeout: timeoutMs + LATER_MS,
     connectTimeout: timeoutMs,
     socketTimeout: options.silenceMs ?? SILENCE_MS,
-    // Redis may have carried out a script. The caller, not the client, decides whether to ask again.
+    // Redis may have carried out a script. The caller, not the client, decides whether to send it again.
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: null,
     // A server that is still loading says so itself, and not every user has the right to INFO.
@@ -238,7 +241,7 @@ function open(address: RedisAddress, options: RedisConnectionOptions): Redis | C
     ...(password === null ? {} : { password }),
     ...(address.tls ? { tls } : {}),
   } satisfies RedisOptions
-  // A server that takes no writes any more was the master until now. Ask the sentinels again.
+  // A server that no longer takes writes was the master until now. Reconnecting asks the sentinels again.
   const reconnectOnError = (error: Error): boolean => error.message.startsWith('READONLY')
   switch (address.kind) {
     case 'single':

@@ -5,7 +5,7 @@ import { TcpProxy } from '@sluice/testkit/tcp-proxy'
 import { FILLER_KEY, messageLogContract } from '../../test/contract.ts'
 import { follow, record, until } from '../../test/fixture.ts'
 import { compactNow, forgetGroup } from '../../test/kafka-cluster.ts'
-import type { KafkaStall } from './kafka/stalls.ts'
+import type { LogStall } from '../port.ts'
 import { createKafkaLog } from './kafka.ts'
 
 const given = inject('kafkaBrokers')
@@ -40,7 +40,7 @@ describe.skipIf(given === null)('kafka', () => {
   }) => {
     const [host = '', port = ''] = brokers.split(':')
     await using proxy = await TcpProxy.start({ target: { host, port: Number(port) } })
-    const told: KafkaStall[] = []
+    const told: LogStall[] = []
     const changes = new Notifier()
     await using log = createKafkaLog({
       brokers: [`${proxy.host}:${proxy.port}`],

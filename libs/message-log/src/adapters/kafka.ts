@@ -6,6 +6,7 @@ import type {
   AppendResult,
   FencedWriter,
   LogRecord,
+  LogStall,
   Membership,
   MessageLog,
   NewRecord,
@@ -24,13 +25,12 @@ import { groupMembers, groupStates, type GroupMember } from './kafka/groups.ts'
 import { KafkaMembership } from './kafka/group.ts'
 import { rawLogger } from './kafka/internals.ts'
 import { readBackwards, readForward } from './kafka/read/reader.ts'
-import type { KafkaStall } from './kafka/stalls.ts'
 import { TopicSettings } from './kafka/topics/topic-settings.ts'
 import { KafkaTopics } from './kafka/topics/topics.ts'
 import { initProducer, KafkaWriter, LooseAppends } from './kafka/writer.ts'
 
 export interface KafkaLogOptions {
-  /** host:port of some brokers. The adapter learns the others from the cluster. */
+  /** Some brokers as host:port. The adapter learns the others from the cluster. */
   readonly brokers: readonly string[]
   readonly clientId: string
   /** TLS: true, or Node's options (ca, cert, key, …). */
@@ -52,7 +52,7 @@ export interface KafkaLogOptions {
   readonly route?: (advertised: Address) => Address
   readonly logger?: { debug(message: string): void }
   /** Called when a call has waited for Kafka for five seconds, and when no such call is left. */
-  readonly onStall?: ((stall: KafkaStall) => void) | undefined
+  readonly onStall?: ((stall: LogStall) => void) | undefined
 }
 
 /**
@@ -67,8 +67,8 @@ export function createKafkaLog(options: KafkaLogOptions): MessageLog {
 }
 
 /**
- * The settings of topics that exist, as they are on the cluster. Null if the user may not see them. Rejects
- * as a log does.
+ * Resolves with the settings of existing topics on the cluster; null if the user may not see them. Rejects as
+ * a log does.
  */
 export async function readTopicSettings(
   options: KafkaLogOptions,
@@ -83,7 +83,7 @@ export async function readTopicSettings(
   }
 }
 
-/** The members of the groups whose names begin with `prefix`. Rejects as a log does. */
+/** Resolves with the members of the groups whose names begin with `prefix`. Rejects as a log does. */
 export async function readGroupMembers(
   options: KafkaLogOptions,
   prefix: string,

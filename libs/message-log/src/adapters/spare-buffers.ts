@@ -1,34 +1,37 @@
 /**
- * Buffers of batches that the log has taken, for later batches. V8 collects garbage each time that some tens
- * of megabytes of buffers were made, however small its heap is: a new buffer for each batch of a million rows
- * is half of what their producer costs.
+ * Keeps the buffers of batches that the log has taken, for later batches. V8 collects garbage after every few
+ * tens of megabytes of new buffers, however small its heap is. New buffers for all batches of a million rows
+ * were half of their producer's CPU time.
  */
 
-/** The most bytes that are kept, and the sizes that are worth it. */
+/** At most this many bytes are kept, in buffers of these sizes. */
 const KEPT_BYTES = 4 * 1024 * 1024
 const LEAST_BYTES = 32 * 1024
 const MAX_BYTES = 1024 * 1024
-/** After so many buffers of a size that is not kept, the oldest shared one makes room for such a size. */
+/**
+ * After this many requests for a size that is not kept, the oldest shared buffer makes room for that size.
+ */
 const MISSES = 64
 
 export class SpareBuffers {
   readonly #isShared: boolean
   #kept: Buffer[] = []
   #bytes = 0
-  /** Of all shared buffers, whether they are kept or in use. */
+  /** The bytes of all shared buffers, both kept and in use. */
   #sharedBytes = 0
   #misses = 0
 
   /**
-   * With `shared`, other threads may read those that are kept. V8 does not count such memory as a reason to
-   * collect garbage, and frees it only once each thread has collected what knew it. So there is no more of it
-   * than is kept. All other buffers are ordinary ones, to be moved to the thread that reads them.
+   * With `shared`, kept buffers are shared memory, which other threads may read. V8 does not count such
+   * memory as a reason to collect garbage, and frees it only once every thread has collected its references.
+   * So there is never more of it than is kept. All other buffers are ordinary ones, which move to the thread
+   * that reads them.
    */
   constructor({ shared = false }: { readonly shared?: boolean } = {}) {
     this.#isShared = shared
   }
 
-  /** A buffer of at least this size, with anything in it. */
+  /** Returns a buffer of at least this size, with arbitrary content. */
   take(bytes: number): Buffer {
     const index = this.#kept.findIndex(({ length }) => length >= bytes && length <= 2 * bytes)
     const [found] = index < 0 ? [] : this.#kept.splice(index, 1)
@@ -69,14 +72,14 @@ export function isShared({ buffer }: Uint8Array): boolean {
 }
 
 /**
- * True for a buffer that has its memory for itself, so that it may be moved to another thread. Node cuts
- * smaller ones out of memory that they share.
+ * True for a buffer with memory of its own, which may move to another thread. Node takes smaller buffers from
+ * a pool.
  */
 export function isOwn(data: Uint8Array): data is Uint8Array<ArrayBuffer> {
   return !isShared(data) && data.length >= LEAST_BYTES
 }
 
-/** So that batches of about the same size share buffers. */
+/** Rounds up, so that batches of about the same size share buffers. */
 function roundedUp(bytes: number): number {
   const step = 64 * 1024
   return Math.ceil(bytes / step) * step

@@ -20,7 +20,7 @@ import { SqliteMaintenance } from './sqlite/maintenance.ts'
 import { SqliteQueue, writerDead, type WriterState } from './sqlite/queue.ts'
 
 const DEFAULT_BUFFER_BYTES = 4 * 1024 * 1024
-/** The most that one step decodes before the event loop has its turn. */
+/** One step decodes at most this much before the event loop has its turn. */
 const STEP_BYTES = 512 * 1024
 
 interface Signalled {
@@ -40,8 +40,8 @@ interface Shared {
 export interface SqliteLogOptions {
   readonly file: string
   /**
-   * Called when maintenance in the background fails, for example on a full disk. Nothing is lost, and it is
-   * tried again later.
+   * Called when maintenance in the background fails, for example on a full disk. Nothing is lost, and
+   * maintenance starts again later.
    */
   readonly onMaintenanceError?: (error: unknown) => void
   /**
@@ -49,11 +49,11 @@ export interface SqliteLogOptions {
    * the file meanwhile, too, and none may write to it.
    */
   readonly readOnly?: boolean
-  /** How many bytes are written before a thread of its own writes; default 4 MB. */
+  /** A thread of its own writes once this many bytes are written; default 4 MB. */
   readonly threadAfterBytes?: number
 }
 
-/** The files that are open in this process, by real path. Those opened read-only have a map of their own. */
+/** The files that are open in this process, by real path. Files opened read-only have a map of their own. */
 const open = new Map<string, Shared>()
 const openToRead = new Map<string, Shared>()
 
@@ -178,8 +178,7 @@ export class SqliteLog implements port.MessageLog {
       if (position < limit) {
         for (const batch of core.readStep(partition, { from: position, to: limit, bytes })) {
           position = batch.nextOffset
-          // Pass over a batch of which compaction has left nothing from `from` on, unless reading ends with
-          // it.
+          // Compaction may leave no record of a batch. Such a batch matters only if reading ends with it.
           if (batch.records.length > 0 || position === limit) yield batch
           if (signal.aborted && to === undefined) return
           this.#use(signal)
@@ -241,16 +240,14 @@ export class SqliteLog implements port.MessageLog {
     return new Map(groups.map(group => [group, known.hasMembers(group) ? 'at-work' : 'empty']))
   }
 
-  /**
-   * The bytes that the file holds of a partition, from an offset on. Those of other topics are not looked at.
-   */
+  /** The bytes of a partition in the file, from an offset on. */
   bytesFrom(target: port.TopicPartition, from: number, { signal }: Signalled): number {
     const { core } = this.#use(signal)
     const { id } = core.partition(target)
     return translated(core.file, () => core.store.bytesFrom(id, from))
   }
 
-  /** The bytes that the file holds of all topics that are not compacted: requests, attempts, commands. */
+  /** The bytes of all topics that are not compacted: requests, attempts, commands. */
   uncompactedBytes({ signal }: Signalled): number {
     const topics = [...this.#use(signal).core.topics()].filter(({ spec }) => spec.cleanup === 'delete')
     return topics.flatMap(({ partitions }) => partitions).reduce((sum, { bytes }) => sum + bytes, 0)
@@ -282,7 +279,7 @@ export class SqliteLog implements port.MessageLog {
     this.#release()
   }
 
-  /** Every call begins with it. Throws if the signal is aborted or the log is closed. */
+  /** Every call begins here. It throws if the signal is aborted or the log is closed. */
   #use(signal: AbortSignal): Shared {
     signal.throwIfAborted()
     if (this.#closed) throw new SluiceError('aborted', 'the log is closed')
@@ -335,7 +332,7 @@ export class SqliteLog implements port.MessageLog {
   }
 }
 
-/** See FencedWriter. An abort leaves it dead too, since the outcome of the append is not known then. */
+/** See FencedWriter. An abort leaves it dead, too, since the outcome of the append is unknown then. */
 class SqliteWriter implements port.FencedWriter {
   readonly #writer: WriterState
   readonly #append: port.FencedWriter['append']

@@ -3,7 +3,7 @@
  * and the view of `runs`. Processes start in any order, so it waits for Kafka and the registry.
  */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
-import type { MessageLog } from '@sluice/message-log/port'
+import type { LogStall, MessageLog } from '@sluice/message-log/port'
 import type { DistributedSettings, KafkaSettings } from '@sluice/runtime/settings/distributed'
 import type { Logger } from '@sluice/runtime/logger'
 import type { Metrics } from '@sluice/runtime/metrics'
@@ -20,11 +20,6 @@ import { sharedTopics, sharedTopicSpecs } from '@sluice/topics/topics'
  * for.
  */
 const PROBE_MS = 3_000
-
-/** The log has not answered for some seconds, or answers again. */
-export type LogStall =
-  | { readonly kind: 'stalled'; readonly what: string; readonly sinceMs: number }
-  | { readonly kind: 'over'; readonly lastedMs: number }
 
 /** The constructors of the adapters, which only a `compose.ts` may name. */
 export interface StageAdapters {

@@ -9,7 +9,6 @@ import type { TokensView } from '@sluice/contracts/api/operating'
 import { SluiceError } from '@sluice/contracts/errors'
 import { ControlFor } from '@sluice/control/control-for'
 import type { Control } from '@sluice/control/port'
-import { deferred } from '@sluice/flow/deferred'
 import { inTurns } from '@sluice/flow/sleep'
 import type { Logger } from '@sluice/runtime/logger'
 import type { Metrics } from '@sluice/runtime/metrics'
@@ -231,7 +230,7 @@ async function listOf(items: readonly unknown[]): Promise<string> {
 /** The promise resolves, and the signal aborts, when the client is gone or has its whole answer. */
 function goneOf(reply: FastifyReply): { readonly promise: Promise<void>; readonly signal: AbortSignal } {
   const gone = new AbortController()
-  const { promise, resolve } = deferred()
+  const { promise, resolve } = Promise.withResolvers<void>()
   reply.raw.once('close', () => {
     gone.abort(new SluiceError('aborted', 'The client is gone.'))
     resolve()

@@ -4,7 +4,7 @@ import type { TopicPartition } from '../../port.ts'
 export interface MemberClaim {
   readonly memberId: string
   readonly topics: readonly string[]
-  /** The partitions that it owned last, and in which generation of the group. */
+  /** The partitions that it owned last, in the generation below. */
   readonly owned: readonly TopicPartition[]
   readonly generation: number
 }
@@ -76,7 +76,7 @@ function giveToLeastLoaded(
   least?.push(partition)
 }
 
-/** The claim as bytes. In the group's protocol, only the members give these bytes a meaning. */
+/** Encodes a claim. In the group's protocol, only the members give these bytes a meaning. */
 export function encodeClaim(claim: { owned: readonly TopicPartition[]; generation: number }): Buffer {
   const owned = claim.owned.map(({ topic, partition }) => [topic, partition])
   return Buffer.from(JSON.stringify({ generation: claim.generation, owned }))

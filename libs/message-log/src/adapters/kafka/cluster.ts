@@ -1,13 +1,13 @@
 import { SluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
 import { retry } from '@sluice/flow/retry'
-import type { TopicPartition } from '../../port.ts'
+import type { LogStall, TopicPartition } from '../../port.ts'
 import { KafkaConnection } from './connection.ts'
 import type { Address } from './connection.ts'
-import { ConnectionLost, isPassing, ProtocolError, toSluiceError } from './errors.ts'
+import { ConnectionLost, isTransient, ProtocolError, toSluiceError } from './errors.ts'
 import type { ApiName, ConnectionSettings, OwnRequest } from './internals.ts'
 import { SpareBuffers } from '../spare-buffers.ts'
-import { StallWatch, type KafkaStall, type Waiting } from './stalls.ts'
+import { StallWatch, type Waiting } from './stalls.ts'
 
 export interface ClusterSettings {
   readonly brokers: readonly Address[]
@@ -17,7 +17,7 @@ export interface ClusterSettings {
   /** How long Kafka may take to answer before the connection counts as lost. */
   readonly requestTimeoutMs: number
   /** Called when Kafka has not answered for some seconds, and when it answers again. */
-  readonly onStall?: ((stall: KafkaStall) => void) | undefined
+  readonly onStall?: ((stall: LogStall) => void) | undefined
 }
 
 export interface Abort {
@@ -38,7 +38,7 @@ interface MetadataAnswer {
   }[]
 }
 
-/** The pauses between tries after passing failures. */
+/** The pauses between attempts after transient failures. */
 export const PAUSES = { firstMs: 50, maxMs: 1_000 } as const
 
 /**
@@ -80,8 +80,8 @@ export class KafkaCluster {
   }
 
   /**
-   * Retries `work` after passing failures until it succeeds, but no longer than `retryMs`. Rejects with a
-   * SluiceError, in which `subject` says what was wanted, or with the signal's reason.
+   * Retries `work` after transient failures until it succeeds, but no longer than `retryMs`. Rejects with a
+   * SluiceError that names `subject`, the wanted thing, or with the signal's reason.
    */
   async retry<T>(subject: string, work: () => Promise<T>, { signal }: Abort): Promise<T> {
     const waiting = this.waiting(subject)
@@ -92,7 +92,7 @@ export class KafkaCluster {
     }
   }
 
-  /** The same, but an abort does not end the wait for a try that is under way, and no stall is told. */
+  /** Does the same, but an abort does not end the wait for an attempt under way, and no stall is reported. */
   async untilKnown<T>(subject: string, work: () => Promise<T>, { signal }: Abort): Promise<T> {
     try {
       return await retry(
@@ -100,14 +100,14 @@ export class KafkaCluster {
           this.closed.throwIfAborted()
           return work()
         },
-        { pauses: PAUSES, withinMs: this.settings.retryMs, mayPass: isPassing, signal },
+        { pauses: PAUSES, withinMs: this.settings.retryMs, mayPass: isTransient, signal },
       )
     } catch (error) {
       throw toSluiceError(error, subject)
     }
   }
 
-  /** One request to one broker; one try. Rejects with ConnectionLost or ProtocolError. */
+  /** Sends one request to one broker, once. Rejects with ConnectionLost or ProtocolError. */
   async call<T>(
     node: number,
     lane: Lane,
@@ -117,19 +117,19 @@ export class KafkaCluster {
     return connection.call<T>(request.api, request.args, request.timeoutMs ?? this.settings.requestTimeoutMs)
   }
 
-  /** One request to any broker that answers; one try for each known broker. */
+  /** Sends one request to any broker that answers. It tries each known broker once. */
   async callAny<T>(request: { api: ApiName; args: object }): Promise<T> {
     const connection = await this.#anyConnection()
     return connection.call<T>(request.api, request.args, this.settings.requestTimeoutMs)
   }
 
-  /** The same for a request of our own. */
+  /** Does the same with a request of our own. */
   async sendAny<T>(request: OwnRequest<T>): Promise<T> {
     const connection = await this.#anyConnection()
     return connection.send<T>(request, this.settings.requestTimeoutMs)
   }
 
-  /** The connection of a broker and lane, opened if it is not open yet; one try. */
+  /** Returns the connection of a broker and lane, and opens it if necessary. It does not retry. */
   async connection(node: number, lane: Lane): Promise<KafkaConnection> {
     const address = this.#nodes.get(node)
     if (address !== undefined) return this.#connect(address, lane)
@@ -148,7 +148,7 @@ export class KafkaCluster {
     }
   }
 
-  /** The broker that leads a partition; one try. */
+  /** Resolves with the broker that leads a partition. It does not retry. */
   async leaderOf(target: TopicPartition): Promise<number> {
     const leader = (await this.leaders(target.topic)).get(target.partition)
     if (leader === undefined) throw new SluiceError('not-found', `there is no partition ${name(target)}`)
@@ -160,21 +160,21 @@ export class KafkaCluster {
   }
 
   /**
-   * Runs `work` at the leader of a partition; one try. After a passing failure, the next call for the topic
+   * Runs `work` at the leader of a partition, once. After a transient failure, the next call for the topic
    * asks the cluster again for the leaders.
    */
   async atLeader<T>(target: TopicPartition, work: (node: number) => Promise<T>): Promise<T> {
     try {
       return await work(await this.leaderOf(target))
     } catch (error) {
-      if (isPassing(error)) this.forget(target.topic)
+      if (isTransient(error)) this.forget(target.topic)
       throw error
     }
   }
 
   /**
-   * The last known leaders of a topic's partitions; one try. For a topic that does not exist, it throws a
-   * SluiceError at once.
+   * Resolves with the last known leaders of a topic's partitions. It does not retry. Rejects with a
+   * SluiceError if the topic does not exist.
    */
   async leaders(topic: string): Promise<Leaders> {
     const known = this.#topics.get(topic)
@@ -190,19 +190,19 @@ export class KafkaCluster {
     this.#topics.delete(topic)
   }
 
-  /** The brokers from the configuration, as `host:port` with commas. */
+  /** The configured brokers, as `host:port` with commas. */
   get bootstrap(): string {
     return this.settings.brokers.map(({ host, port }) => `${host}:${port}`).join(',')
   }
 
-  /** All brokers of the cluster that were last known. */
+  /** The last known brokers of the cluster. */
   get nodes(): number[] {
     return [...this.#nodes.keys()]
   }
 
   /**
-   * The number of a topic's partitions for which one broker knows a leader, or null if the broker does not
-   * know the topic; one try.
+   * Resolves with the number of a topic's partitions for which one broker knows a leader, or null if the
+   * broker does not know the topic. It does not retry.
    */
   async partitionsAt(node: number, topic: string): Promise<number | null> {
     const args = { topics: [topic], allowAutoTopicCreation: false }
@@ -216,7 +216,7 @@ export class KafkaCluster {
     }
   }
 
-  /** The broker that coordinates a group or a transactional id; one try. */
+  /** Resolves with the broker that coordinates a group or a transactional id. It does not retry. */
   async coordinator(kind: 'group' | 'transaction', key: string): Promise<number> {
     const args = { groupId: key, coordinatorType: kind === 'group' ? 0 : 1 }
     const answer = await this.callAny<{ coordinator: { nodeId: number; host: string; port: number } }>({
@@ -255,8 +255,8 @@ export class KafkaCluster {
   }
 
   /**
-   * Tries the known brokers, then those from the configuration, each once. Each call starts with another
-   * broker.
+   * Tries the known brokers, then the configured ones, each once. It starts with the broker that answered
+   * last.
    */
   async #anyConnection(): Promise<KafkaConnection> {
     const candidates = distinct([...this.#nodes.values(), ...this.settings.brokers])

@@ -91,7 +91,7 @@ export class KafkaConnection {
     return this.#within(timeoutMs, () =>
       sendOwn(this.#raw, request).catch((cause: unknown) => {
         if (!(cause instanceof RangeError)) throw cause
-        throw new ConnectionLost('the broker has sent an answer that is cut off', { cause })
+        throw new ConnectionLost('the broker has sent an incomplete answer', { cause })
       }),
     )
   }
@@ -116,7 +116,7 @@ export class KafkaConnection {
   }
 
   /**
-   * Closes once the requests under way are answered. From now on `usable` is false, so its owner sends no
+   * Closes once the requests under way are answered. `usable` is false from now on, so its owner sends no
    * more.
    */
   retire(): void {

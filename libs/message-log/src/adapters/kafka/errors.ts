@@ -19,7 +19,7 @@ export class ProtocolError extends Error {
     this.type = type
   }
 
-  /** An empty `said` leaves the message to the meaning of the code. */
+  /** With an empty `said`, the message is the meaning of the code. */
   static ofCode(code: number, said = ''): ProtocolError {
     const { type, message } = protocolErrorOf(code)
     return new ProtocolError(type, said === '' ? message : said)
@@ -37,8 +37,8 @@ export class MemberIdGiven extends Error {
   }
 }
 
-/** Passing states of a cluster: the same request may succeed in a moment, perhaps at another broker. */
-const PASSING = new Set([
+/** Transient states of a cluster: the same request may succeed in a moment, perhaps at another broker. */
+const TRANSIENT = new Set([
   'LEADER_NOT_AVAILABLE',
   'NOT_LEADER_FOR_PARTITION',
   'REQUEST_TIMED_OUT',
@@ -60,13 +60,13 @@ const PASSING = new Set([
 ])
 
 /** True for an error after which a retry may succeed without any change by a person. */
-export function isPassing(error: unknown): boolean {
-  return error instanceof ConnectionLost || (error instanceof ProtocolError && PASSING.has(error.type))
+export function isTransient(error: unknown): boolean {
+  return error instanceof ConnectionLost || (error instanceof ProtocolError && TRANSIENT.has(error.type))
 }
 
 /**
- * Translates an error of kafkajs into one of the two above. Any other error is returned as it is. The error
- * classes of kafkajs have the protocol's name in `type`, and some wrap others.
+ * Translates an error of kafkajs into one of the classes above, and returns any other error unchanged. The
+ * error classes of kafkajs have the protocol's name in `type`, and some wrap others.
  */
 export function fromKafkajs(error: unknown): unknown {
   if (!(error instanceof Error) || !error.name.startsWith('KafkaJS')) return error
@@ -93,7 +93,7 @@ function firstInnerError(error: Error): unknown {
   return null
 }
 
-/** Translates an error that ends a call into one that the port promises. `subject` says what was wanted. */
+/** Translates an error that ends a call into one that the port promises. `subject` names the wanted thing. */
 export function toSluiceError(error: unknown, subject: string): unknown {
   if (error instanceof ConnectionLost)
     return new SluiceError('unreachable', `${subject}: Kafka does not answer (${error.message})`, {
@@ -101,7 +101,7 @@ export function toSluiceError(error: unknown, subject: string): unknown {
       retryable: true,
     })
   if (!(error instanceof ProtocolError)) return error
-  const options = { cause: error, retryable: isPassing(error) }
+  const options = { cause: error, retryable: isTransient(error) }
   switch (error.type) {
     case 'UNKNOWN_TOPIC_OR_PARTITION':
       return new SluiceError('not-found', `${subject}: there is no such topic or partition`, { cause: error })

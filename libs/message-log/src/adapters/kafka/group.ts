@@ -7,18 +7,20 @@ import type { Assignment, Membership, TopicPartition } from '../../port.ts'
 import { assignSticky, decodeClaim, encodeClaim } from './assigner.ts'
 import type { Abort, KafkaCluster, Lane } from './cluster.ts'
 import { name, PAUSES } from './cluster.ts'
-import { isPassing, MemberIdGiven, ProtocolError } from './errors.ts'
+import { isTransient, MemberIdGiven, ProtocolError } from './errors.ts'
 import { MemberAssignment, MemberMetadata } from './internals.ts'
 import type { ApiName } from './internals.ts'
 
-/** With these times, the other members get the partitions of a dead member within ten seconds. */
+/** With these times, the other members take over the partitions of a dead member within ten seconds. */
 const SESSION_MS = 6_000
 const HEARTBEAT_MS = 1_000
 /** How long the coordinator waits in a rebalance for its members to join again. */
 const REBALANCE_MS = 8_000
 const PROTOCOL = 'sluice-sticky'
 
-/** Errors which say that this member does not belong to the group's present generation. */
+/**
+ * Errors by which the coordinator says that this member does not belong to the group's present generation.
+ */
 const OUT_OF_STEP = new Set([
   'REBALANCE_IN_PROGRESS',
   'ILLEGAL_GENERATION',
@@ -33,7 +35,7 @@ interface JoinAnswer {
   readonly members: readonly { memberId: string; memberMetadata: Buffer }[]
 }
 
-/** This member's place in the group, as the coordinator knows it. */
+/** The coordinator, generation and partitions of this member. */
 interface Place {
   readonly node: number
   readonly generationId: number
@@ -93,7 +95,8 @@ export class KafkaMembership implements Membership {
         await this.#changes.after(seen, { signal })
       }
     } catch (error) {
-      // The coordinator may take long to answer the goodbye. A caller that has aborted does not wait for it.
+      // The coordinator may take long to answer the request to leave. A caller that has aborted does not wait
+      // for it.
       const left = this.leave()
       if (signal.aborted) left.catch(() => {})
       else await left
@@ -174,7 +177,7 @@ export class KafkaMembership implements Membership {
       if (!signal.aborted) this.#error = error
     }
     this.#setState('left')
-    await this.#sayGoodbye()
+    await this.#leaveGroup()
     this.#cluster.closeLane(this.#lane)
     this.#onEnd(this)
   }
@@ -206,12 +209,12 @@ export class KafkaMembership implements Membership {
   }
 
   /**
-   * Retries after passing failures, and looks up the coordinator again each time. It gives up once the
+   * Retries after transient failures, and looks up the coordinator again each time. It gives up once the
    * failures have lasted for the cluster's retry time. Returns false if the coordinator wants this member to
    * join again.
    */
   async #persist(work: () => Promise<void>, signal: AbortSignal): Promise<boolean> {
-    const tryOnce = async (): Promise<boolean> => {
+    const attempt = async (): Promise<boolean> => {
       try {
         await work()
         return true
@@ -221,11 +224,11 @@ export class KafkaMembership implements Membership {
           if (error.type === 'UNKNOWN_MEMBER_ID') this.#memberId = ''
           return false
         }
-        if (this.#place !== null && isPassing(error)) await this.#findCoordinator().catch(() => {})
+        if (this.#place !== null && isTransient(error)) await this.#findCoordinator().catch(() => {})
         throw error
       }
     }
-    return this.#cluster.untilKnown(`membership of ${this.#group}`, tryOnce, { signal })
+    return this.#cluster.untilKnown(`membership of ${this.#group}`, attempt, { signal })
   }
 
   async #findCoordinator(): Promise<number> {
@@ -234,7 +237,7 @@ export class KafkaMembership implements Membership {
     return node
   }
 
-  /** One join and sync. */
+  /** Joins once, and syncs. */
   async #join(signal: AbortSignal): Promise<void> {
     const node = await abortable(this.#findCoordinator(), { signal })
     const joined = await this.#sendJoin(node, signal)
@@ -292,7 +295,7 @@ export class KafkaMembership implements Membership {
     }
   }
 
-  /** The leader's part: shares out the partitions of the topics as they are now. */
+  /** As the leader of the group, shares out the partitions that the topics have now. */
   async #share(joined: JoinAnswer): Promise<{ memberId: string; memberAssignment: Buffer }[]> {
     const members = joined.members.map(({ memberId, memberMetadata }) => {
       const { topics, userData } = MemberMetadata.decode(memberMetadata)
@@ -316,12 +319,12 @@ export class KafkaMembership implements Membership {
     }))
   }
 
-  async #sayGoodbye(): Promise<void> {
+  async #leaveGroup(): Promise<void> {
     const place = this.#place
     if (this.#memberId === '' || this.#cluster.closed.aborted) return
     const members = [{ memberId: this.#memberId }]
     const args = { groupId: this.#group, memberId: this.#memberId, members }
-    // This member's own connection may still wait for the answer to a join.
+    // The connection of this membership may still wait for the answer to a join.
     const node = place?.node ?? (await this.#cluster.coordinator('group', this.#group).catch(() => null))
     if (node === null) return
     await this.#cluster

@@ -1,20 +1,20 @@
-/** Who is in the groups of a cluster, and whether anybody is at work there, for people who look at it. */
+/** Looks up the members and states of groups, for people who look at them. */
 import type { Abort, KafkaCluster } from './cluster.ts'
 import { MemberAssignment } from './internals.ts'
 import type { GroupState, TopicPartition } from '../../port.ts'
 
-/** Groups that are described in one request. */
+/** One request describes at most this many groups. */
 const AT_ONCE = 200
-/** Most groups that are looked at. */
 const MAX_GROUPS = 5_000
-/** Most coordinators that are looked for at once. */
+/** At most this many coordinators are looked up at once. */
 const ASKED_AT_ONCE = 20
 const STABLE = 'Stable'
 
 export interface GroupMember {
   readonly group: string
-  /** The name that its process gave to Kafka, and where it connects from. */
+  /** The name that its process gave to Kafka. */
   readonly client: string
+  /** The address that it connects from. */
   readonly host: string
   readonly partitions: readonly TopicPartition[]
 }
@@ -27,7 +27,7 @@ interface Listed {
 }
 interface DescribedGroup {
   readonly groupId: string
-  /** The name of Kafka's protocol. A group that nobody ever joined is `Dead`. */
+  /** The state as Kafka's protocol names it. A group that nobody ever joined is `Dead`. */
   readonly state: string
   readonly members: readonly {
     readonly clientId: string
@@ -36,7 +36,7 @@ interface DescribedGroup {
   }[]
 }
 
-/** The members of the groups whose names begin with `prefix`. A group that shares out anew has none. */
+/** Resolves with the members of the groups whose names begin with `prefix`. A rebalancing group has none. */
 export async function groupMembers(
   cluster: KafkaCluster,
   prefix: string,
@@ -74,14 +74,14 @@ function membersOf({ groupId, state, members }: DescribedGroup): GroupMember[] {
   })
 }
 
-/** Asks each coordinator once for all of its groups. */
+/** Resolves with the state of each group. It asks each coordinator once for all of its groups. */
 export async function groupStates(
   cluster: KafkaCluster,
   groups: readonly string[],
   options: Abort,
 ): Promise<ReadonlyMap<string, GroupState>> {
   return await cluster.retry(
-    'looking up who is at work',
+    'looking up the states of groups',
     async () => {
       const byNode = new Map<number, string[]>()
       for (let from = 0; from < groups.length; from += ASKED_AT_ONCE)

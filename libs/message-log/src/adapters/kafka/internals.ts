@@ -28,15 +28,15 @@ interface WireCall<T> {
   readonly response: { parse(decoded: unknown): Promise<T> }
 }
 
-/** A request of our own, in bytes. They are written as they stand, in parts, without being copied. */
+/** A request of our own, in bytes. The parts are written one after the other, without a copy. */
 export interface OwnRequest<T> {
   readonly apiKey: number
   readonly apiName: string
   readonly apiVersion: number
   readonly parts: readonly Uint8Array[]
   /**
-   * Throws a RangeError for an answer that is cut off. `throttleMs` is the time that the broker asks its
-   * client to wait.
+   * Throws a RangeError for an incomplete answer. `throttleMs` is the time that the broker asks its client to
+   * wait.
    */
   parse(answer: Buffer): { readonly value: T; readonly throttleMs: number }
 }
@@ -158,7 +158,8 @@ const protocol = require('kafkajs/src/consumer/assignerProtocol') as {
 export const { MemberMetadata, MemberAssignment } = protocol
 
 /**
- * The name and text of a protocol error by its number. kafkajs has no names for numbers newer than itself.
+ * Returns the name and text of a protocol error by its number. kafkajs has no names for numbers newer than
+ * itself.
  */
 export function protocolErrorOf(code: number): { type: string; message: string } {
   if (code === 90) return { type: 'PRODUCER_FENCED', message: 'There is a newer producer with the same id' }
@@ -179,7 +180,8 @@ export function requestBuilder(versions: Versions): RequestBuilder {
 }
 
 /**
- * The first request, when nothing is known about the broker yet. So it has a version that every broker knows.
+ * Returns the first request to a broker. Nothing is known about the broker yet, so the request has a version
+ * that every broker knows.
  */
 export function apiVersionsCall(): WireCall<{
   apiVersions: readonly { apiKey: number; minVersion: number; maxVersion: number }[]
@@ -197,10 +199,10 @@ export interface ConnectionSettings {
 }
 
 /**
- * By itself, the queue of each connection keeps a 1 ms timer alive for ever, because it checks for pending
- * requests even if there are none. The time that it asks for is negative, of which Node warns. Here it checks
- * only while requests are pending. That holds for all connections of kafkajs in this process, also for those
- * of its own clients, which tests use.
+ * The queue of each kafkajs connection checks for pending requests with a 1 ms timer for ever, even if there
+ * are none, and asks for a negative time, about which Node warns. This patch lets it check only while
+ * requests are pending. It applies to all connections of kafkajs in this process, also to its own clients,
+ * which tests use.
  */
 const { scheduleCheckPendingRequests: scheduleCheck } = RequestQueue.prototype
 RequestQueue.prototype.scheduleCheckPendingRequests = function (this: RawQueue): void {
@@ -208,8 +210,8 @@ RequestQueue.prototype.scheduleCheckPendingRequests = function (this: RawQueue):
 }
 
 /**
- * A kafkajs connection, not yet connected. Its own request time-outs are off. They would poll ten times a
- * second per connection, and would keep a connection in use whose answers are late.
+ * Returns a kafkajs connection that is not yet connected. The request time-outs of kafkajs are off: they poll
+ * ten times a second per connection, and keep a connection in use whose answers are late.
  */
 export function rawConnection(host: string, port: number, settings: ConnectionSettings): RawConnection {
   return new Connection({
@@ -228,7 +230,7 @@ export function rawConnection(host: string, port: number, settings: ConnectionSe
 
 /**
  * Sends a request of our own on an authenticated connection, in its queue, as `send` of kafkajs does. The
- * parts must stay as they are until the answer is there. Throws a RangeError for an answer that is cut off.
+ * parts must not change until the answer is there. Throws a RangeError for an incomplete answer.
  */
 export async function sendOwn<T>(raw: RawConnection, request: OwnRequest<T>): Promise<T> {
   if (!raw.isAuthenticated()) await raw.authenticate()
@@ -251,7 +253,10 @@ export async function sendOwn<T>(raw: RawConnection, request: OwnRequest<T>): Pr
   return value
 }
 
-/** Size, API and version, correlation id, client id: https://kafka.apache.org/protocol#protocol_messages. */
+/**
+ * Returns size, API and version, correlation id and client id:
+ * https://kafka.apache.org/protocol#protocol_messages.
+ */
 function frameHeader(
   { apiKey, apiVersion, parts }: OwnRequest<unknown>,
   correlationId: number,
@@ -270,7 +275,8 @@ function frameHeader(
 }
 
 /**
- * A logger of kafkajs that gives errors and warnings to `debug`, since kafkajs logs each try that it repeats.
+ * Returns a logger of kafkajs that gives errors and warnings to `debug`, since kafkajs logs each attempt that
+ * it repeats.
  */
 export function rawLogger(debug: ((message: string) => void) | null): RawLogger {
   const quiet = (): void => {}

@@ -1,5 +1,5 @@
 /**
- * The requests that this adapter encodes and decodes itself, all others are those of kafkajs. Each has a
+ * The requests that this adapter encodes and decodes itself; kafkajs does so for all others. Each has a
  * version that every broker from 3.9 to 4.x knows. Layouts: https://kafka.apache.org/protocol.
  */
 import { ProtocolError } from './errors.ts'
@@ -12,8 +12,8 @@ export interface Produced {
 }
 
 /**
- * Produce, with one batch for one partition, which all replicas have to acknowledge. kafkajs copies a batch
- * twice, and into buffers that it fills with zeros before.
+ * Produce, with one batch for one partition, which all replicas have to acknowledge. kafkajs would copy a
+ * batch twice, into buffers that it fills with zeros first.
  */
 export function produceRequest(request: {
   topic: string
@@ -59,8 +59,8 @@ export interface FetchedPartition {
   readonly errorCode: number
   readonly highWatermark: number
   /**
-   * Batches, of which the last may be cut off. This is a view of the answer's buffer. A caller that keeps it
-   * has to copy it.
+   * Batches, of which the last may be incomplete. This is a view of the answer's buffer, so a caller that
+   * keeps it has to copy it.
    */
   readonly batches: Buffer
 }
@@ -69,8 +69,8 @@ const READ_UNCOMMITTED = 0
 
 /**
  * Fetch. The broker serves the partitions in the given order. Only the first partition that has records may
- * give a batch larger than its limit. The decoder of kafkajs fails the whole answer for one partition's
- * error, and decodes all records at once.
+ * give a batch larger than its limit. The decoder of kafkajs would fail the whole answer for one partition's
+ * error, and would decode all records at once.
  */
 export function fetchRequest(request: {
   partitions: readonly FetchPartition[]
@@ -84,16 +84,16 @@ export function fetchRequest(request: {
     int32(request.maxBytes),
     // Sluice writes no transactions, so the last stable offset is the high watermark.
     Buffer.from([READ_UNCOMMITTED]),
-    int32(0), // Fetch sessions are not used, nor are their epochs.
+    int32(0), // There is no fetch session, and no epoch of one.
     int32(-1),
     int32(request.partitions.length),
     ...request.partitions.flatMap(({ topic, partition, fetchOffset, maxBytes }) => [
       text(topic),
       int32(1),
       int32(partition),
-      int32(-1), // Any leader will do,
+      int32(-1), // The leader epoch is not checked.
       int64(fetchOffset),
-      int64(-1), // and the low offset is the business of replicas.
+      int64(-1), // Only replicas send a low offset.
       int32(maxBytes),
     ]),
     int32(0), // No partition leaves a fetch session.

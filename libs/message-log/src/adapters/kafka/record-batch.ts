@@ -1,7 +1,7 @@
 /**
  * Record batches, the unit in which Kafka stores and sends records (message format 2,
  * https://kafka.apache.org/documentation/#recordbatch), as Sluice writes them. This encoder is ten times as
- * fast as the one of kafkajs. `read/decode-batch.ts` reads batches, also those that others wrote.
+ * fast as the one of kafkajs. `read/decode-batch.ts` reads batches, also those of other programs.
  */
 import { crc32c as checksumOf } from '@node-rs/crc32'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -32,14 +32,14 @@ export const MAGIC = 2
 /** The header of a record that carries its signature. */
 export const SIGNATURE_HEADER = Buffer.from('sluice-signature')
 
-/** The producer of a batch, with which the broker checks it. Absent: the broker checks nothing. */
+/** The producer of a batch, by which the broker recognizes repeated and missing batches. */
 export interface ProducerStamp {
   readonly producerId: bigint
   readonly epoch: number
   readonly sequence: number
 }
 
-/** An upper bound of the bytes that the records take in a batch. */
+/** Returns an upper bound of the bytes that the records take in a batch. */
 export function encodedSize(records: NewRecords): number {
   let bytes: number = AT.records
   if (isBlock(records)) return bytes + records.bytes.length + countOf(records) * OVERHEAD_BYTES
@@ -47,14 +47,14 @@ export function encodedSize(records: NewRecords): number {
   return bytes
 }
 
-/** At most: length 5, attributes 1, timestamp 1, offset 5, two lengths of 5, header count 1. */
+/** The sum of length 5, attributes 1, timestamp 1, offset 5, two lengths of 5, header count 1, at most. */
 const OVERHEAD_BYTES = 23
 
 function sizeOf({ key, value, signature }: NewRecord): number {
   return OVERHEAD_BYTES + key.length + (value?.length ?? 0) + headersSize(signature)
 }
 
-/** The bytes of the header that carries the signature, without the number of headers. */
+/** Returns the bytes of the header with the signature, without the number of headers. */
 function headersSize(signature: Uint8Array | undefined): number {
   if (signature === undefined) return 0
   const name = SIGNATURE_HEADER.length
@@ -84,8 +84,8 @@ export function batchesOf(records: readonly NewRecord[], mostBytes: number): rea
 }
 
 /**
- * One batch of the records in order, uncompressed, all with the given time. It stands in `into`, if that is
- * given, which has to have `encodedSize` of bytes.
+ * Returns one uncompressed batch of the records in order, all with the given time. It is written to `into`,
+ * if given, which needs `encodedSize` bytes.
  */
 export function encodeBatch(
   records: NewRecords,
@@ -143,7 +143,7 @@ function writeBlock(buffer: Buffer, start: number, { bytes, lengths }: RecordBlo
   return at
 }
 
-/** Up to so many bytes, a loop in JavaScript is faster than a call into V8. */
+/** Up to this many bytes, a loop in JavaScript is faster than a call into V8. */
 const SHORT_COPY = 48
 
 function copyBytes(
@@ -212,7 +212,7 @@ function writeVarint(buffer: Buffer, start: number, value: number): number {
 }
 
 /**
- * The checksum of the bytes from `start` up to `end`, as an unsigned number: CRC-32 with Castagnoli's
+ * Returns the checksum of the bytes from `start` up to `end`, as an unsigned number: CRC-32 with Castagnoli's
  * polynomial (RFC 3720, B.4), which node:zlib does not offer.
  */
 export function crc32c(bytes: Uint8Array, start: number, end: number): number {

@@ -1,9 +1,10 @@
 import { expect, it } from 'vitest'
-import { STALL_MS, StallWatch, type KafkaStall } from './stalls.ts'
+import type { LogStall } from '../../port.ts'
+import { STALL_MS, StallWatch } from './stalls.ts'
 
 function watch() {
   let at = 0
-  const told: KafkaStall[] = []
+  const told: LogStall[] = []
   const stalls = new StallWatch({ onStall: stall => told.push(stall), now: () => at })
   const later = (ms: number): void => {
     at += ms

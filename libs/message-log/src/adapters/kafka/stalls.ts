@@ -4,13 +4,11 @@
  * call is left. States: quiet ⇄ stalled.
  */
 
+import type { LogStall } from '../../port.ts'
+
 /** How long a request may take without a report. Brokers restart and leaders change in that time. */
 export const STALL_MS = 5_000
 const LOOK_EVERY_MS = 500
-
-export type KafkaStall =
-  | { readonly kind: 'stalled'; readonly what: string; readonly sinceMs: number }
-  | { readonly kind: 'over'; readonly lastedMs: number }
 
 /** A call that waits for Kafka. It ends once, with an answer or because the caller gives up. */
 export interface Waiting {
@@ -23,7 +21,7 @@ interface Entry {
 }
 
 export interface StallWatchOptions {
-  readonly onStall: (stall: KafkaStall) => void
+  readonly onStall: (stall: LogStall) => void
   readonly now?: () => number
 }
 
@@ -53,7 +51,7 @@ export class StallWatch implements Disposable {
   look(): void {
     const now = this.#options.now()
     let oldest: Entry | null = null
-    // The calls stand in the order in which they began.
+    // The set keeps the order in which the calls began.
     for (const entry of this.#waiting) {
       oldest = entry
       break

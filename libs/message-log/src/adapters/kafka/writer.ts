@@ -1,7 +1,5 @@
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { abortable } from '@sluice/flow/abortable'
-import { deferred } from '@sluice/flow/deferred'
-import type { Deferred } from '@sluice/flow/deferred'
 import { ATOMIC_BYTES } from '../../port.ts'
 import type { AppendResult, FencedWriter, NewRecord, NewRecords, TopicPartition } from '../../port.ts'
 import { countOf, isBlock, recordsOf } from '../../record-block.ts'
@@ -17,12 +15,12 @@ import { batchesOf, encodeBatch, encodedSize } from './record-batch.ts'
  */
 const JOINED_BYTES = 64 * 1024
 /**
- * The largest batch with more than one record. Any append that has to be atomic fits in, with its overhead.
+ * The largest batch with more than one record. Any atomic append fits in, with its overhead.
  */
 const BATCH_BYTES = ATOMIC_BYTES + 1024
 /**
- * Connections for appends per broker. There are several, so that one slow partition does not delay the
- * writers of all others.
+ * Connections for appends per broker. There are several, so that one slow partition does not delay all other
+ * writers.
  */
 const PRODUCE_LANES = 4
 /** Sequence numbers are 32 bits wide and start again at 0. */
@@ -64,7 +62,7 @@ interface Pending {
   readonly target: TopicPartition
   readonly records: NewRecords
   readonly bytes: number
-  readonly result: Deferred<AppendResult>
+  readonly result: PromiseWithResolvers<AppendResult>
 }
 
 /**
@@ -122,7 +120,7 @@ export class KafkaWriter implements FencedWriter {
       await abortable(Promise.all(parts.map(({ result }) => result.promise)), { signal })
       return await head.result.promise
     } catch (error) {
-      // Nobody knows whether the batches of an aborted append arrive, so no other may follow them.
+      // The batches of an aborted append may or may not arrive, so no other may follow them.
       if (signal.aborted) this.#dieAt(head)
       throw error
     }
@@ -163,7 +161,7 @@ export class KafkaWriter implements FencedWriter {
     this.#sending = null
   }
 
-  /** The longest run of waiting appends to the same partition that may be joined. */
+  /** Takes the waiting appends to the same partition that may share a batch. */
   #nextBatch(): Pending[] {
     const [first] = this.#queue
     if (first === undefined) return []
@@ -189,16 +187,16 @@ export class KafkaWriter implements FencedWriter {
     const into = this.#cluster.spareBuffers.take(encodedSize(records))
     const producer = { ...this.#producer, sequence }
     const batch = encodeBatch(records, { timestampMs: Date.now(), producer, into })
-    let tries = 0
+    let attempts = 0
     const waiting = this.#cluster.waiting(subject)
     try {
       const send = () => {
-        tries += 1
-        return this.#try(target, batch)
+        attempts += 1
+        return this.#sendOnce(target, batch)
       }
       const offset = await this.#cluster.untilKnown(subject, send, { signal: this.#ended.signal })
-      // A socket that was given up may still hold the bytes of an earlier try.
-      if (tries === 1) this.#cluster.spareBuffers.give(into)
+      // A socket that was given up may still hold the bytes of an earlier attempt.
+      if (attempts === 1) this.#cluster.spareBuffers.give(into)
       this.#sequences.set(key, (sequence + countOf(records)) % SEQUENCES)
       return offset
     } finally {
@@ -206,7 +204,7 @@ export class KafkaWriter implements FencedWriter {
     }
   }
 
-  async #try(target: TopicPartition, batch: Buffer): Promise<number> {
+  async #sendOnce(target: TopicPartition, batch: Buffer): Promise<number> {
     const { settings } = this.#cluster
     return this.#cluster.atLeader(target, async node => {
       const connection = await this.#cluster.connection(node, this.#lane)
@@ -217,7 +215,7 @@ export class KafkaWriter implements FencedWriter {
     })
   }
 
-  /** Lets no append after this one succeed, not even one in the same batch. Those before it may succeed. */
+  /** Fails all appends after this one, even in the same batch. The appends before it may succeed. */
   #dieAt(failed: Pending): void {
     if (this.#state === 'open') this.#state = 'dead'
     this.#ended.abort(this.#refusal())
@@ -234,7 +232,7 @@ export class KafkaWriter implements FencedWriter {
 }
 
 function pendingOf(target: TopicPartition, records: NewRecords): Pending {
-  const result = deferred<AppendResult>()
+  const result = Promise.withResolvers<AppendResult>()
   result.promise.catch(() => {})
   return { target, records, bytes: encodedSize(records), result }
 }
@@ -247,8 +245,8 @@ function hash(text: string): number {
 }
 
 /**
- * Appends that belong to no owner. Each partition gets a writer with a producer id of its own, so that the
- * broker stores a repeated batch once. After a failure, the next append gets a new writer.
+ * Carries out appends that belong to no owner. Each partition gets a writer with a producer id of its own, so
+ * that the broker stores a repeated batch once. After a failure, the next append gets a new writer.
  */
 export class LooseAppends {
   readonly #cluster: KafkaCluster

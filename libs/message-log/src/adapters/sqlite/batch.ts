@@ -11,8 +11,8 @@ import { isBlock } from '../../record-block.ts'
 import type { SpareBuffers } from '../spare-buffers.ts'
 
 /**
- * The most bytes of a stored batch with more than one record. It bounds the memory of a read, and of a record
- * that a reader keeps.
+ * The largest stored batch with more than one record, in bytes. It bounds the memory of a read, and of a
+ * record that a reader keeps.
  */
 const CHUNK_BYTES = 128 * 1024
 
@@ -34,7 +34,7 @@ function sizeOf(record: NewRecord): number {
   return HEADER_PER_RECORD + record.key.length + (record.value?.length ?? 0) + signature
 }
 
-/** The largest record's key and value together, in bytes; 0 without records. */
+/** Returns the size of the largest record, key and value together, in bytes; 0 without records. */
 export function largestRecordBytes(records: NewRecords): number {
   let largest = 0
   if (isBlock(records)) {
@@ -48,8 +48,8 @@ export function largestRecordBytes(records: NewRecords): number {
 }
 
 /**
- * Copies the records into batches of at most CHUNK_BYTES, in order. So the caller may reuse its buffers at
- * once.
+ * Copies the records into batches of at most CHUNK_BYTES, in order, so that the caller may reuse its buffers
+ * at once.
  */
 export function encodeBatches(records: NewRecords, spare: SpareBuffers): EncodedBatch[] {
   if (isBlock(records)) return [...blockBatches(records, spare)]
@@ -95,7 +95,7 @@ function* blockBatches({ bytes, lengths }: RecordBlock, spare: SpareBuffers): Ge
       header[i * 3 + 2] = lengths[start + i * 2] ?? 0
       header[i * 3 + 3] = lengths[start + i * 2 + 1] ?? 0
     }
-    // Keys and values stand in a batch as they stand in a block.
+    // A batch has keys and values in the same layout as a block.
     data.set(new Uint8Array(header.buffer))
     data.set(bytes.subarray(from, from + size), header.byteLength)
     yield { start: start / 2, count, data, room }
@@ -106,7 +106,7 @@ function* blockBatches({ bytes, lengths }: RecordBlock, spare: SpareBuffers): Ge
     throw new SluiceError('internal', `records of ${from} bytes came as a block of ${bytes.length}`)
 }
 
-/** Encodes the records that compaction has left of a batch, each with its offset less the batch's base. */
+/** Encodes the records that compaction leaves of a batch, each with its offset less the batch's base. */
 export function encodeKept(records: readonly LogRecord[], base: number): Uint8Array {
   const bytes = records.reduce((sum, record) => sum + sizeOf(record), 4)
   return encode(
@@ -161,14 +161,14 @@ export function decodeBatch(
   ]
 }
 
-/** Null if the lengths do not fit. */
+/** Returns null if the lengths do not fit. */
 function decoded(
   batch: { base: number; last: number; at: number; data: Uint8Array },
   range: { from: number; to: number },
 ): LogRecord[] | null {
   const { base, last, at: timestamp } = batch
-  // A blob from SQLite has a buffer of its own, but nothing guarantees its alignment. Decoders read from
-  // Buffers, and so need no further view of each record.
+  // A blob from SQLite has a buffer of its own, but no guaranteed alignment. Decoders read from Buffers, and
+  // need no further view of each record.
   const { buffer, byteOffset, length } = batch.data
   const data = byteOffset % 4 === 0 ? Buffer.from(buffer, byteOffset, length) : Buffer.from(batch.data)
   const count = data.length < 4 ? 0 : (new Uint32Array(data.buffer, data.byteOffset, 1)[0] ?? 0)

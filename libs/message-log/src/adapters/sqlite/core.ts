@@ -1,7 +1,7 @@
 /**
  * The state that all handles on one file share within the process: topics and their ends, and the readers
  * that wait for new records. One process has the file, so memory decides on ends and on the latest writer.
- * The file is what survives the process.
+ * Only the file survives the process.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { Notifier } from '@sluice/flow/notifier'
@@ -16,9 +16,9 @@ import { decodeBatch } from './batch.ts'
 import { translate, translated } from './errors.ts'
 import { SqliteStore, type StoredBatch, type StoredPartition } from './store.ts'
 
-/** The most batches that one read step looks at. */
+/** One read step looks at most at this many batches. */
 const STEP_BATCHES = 256
-/** About how many records come together. */
+/** A read yields about this many records at a time. */
 const PART_RECORDS = 500
 
 export interface Topic {
@@ -37,7 +37,6 @@ export interface Partition {
   cleaned: number
   /** The bytes from `cleaned` on, which are not compacted yet. */
   dirtyBytes: number
-  /** Bytes stored. */
   bytes: number
   /** The offset below which no batch ends any more. */
   purged: number
@@ -85,7 +84,7 @@ export class SqliteCore {
     return { id, topic: spec, partition, low, end, cleaned, bytes, dirtyBytes, ...rest }
   }
 
-  /** Takes the ends of the partitions from the file, and tells of what it finds there. */
+  /** Reads the ends of the partitions from the file, and notifies readers of those that grew. */
   readEnds(): void {
     const ends = new Map(this.store.partitions().map(({ id, end }) => [id, end]))
     const partitions = [...this.topics()].flatMap(topic => topic.partitions)
@@ -119,7 +118,9 @@ export class SqliteCore {
     )
   }
 
-  /** Makes the missing topics, all or none. Raises the record limit of the others to the one in the spec. */
+  /**
+   * Makes the missing topics, all or none. It raises the record limits of the other topics to their specs.
+   */
   ensureTopics(specs: readonly TopicSpec[]): void {
     const missing = new Map<string, TopicSpec>()
     for (const spec of specs) this.#widen(spec)
@@ -203,8 +204,8 @@ export class SqliteCore {
   }
 
   /**
-   * Records from `from` up to `to` at most: about `bytes` of them, but at least one batch. They come in
-   * parts, since objects that wait long for their turn are moved about by V8. `from` < `to` ≤ end.
+   * Yields records from `from` up to `to` at most: about `bytes`, but at least one batch. They come in parts,
+   * since V8 copies objects that live long. `from` < `to` ≤ end.
    */
   *readStep(partition: Partition, range: { from: number; to: number; bytes: number }): Generator<ReadBatch> {
     const { from, to } = range
@@ -222,12 +223,12 @@ export class SqliteCore {
   }
 
   /**
-   * The stored batches that begin below `to`, starting with the one that holds `from` or is the next after
-   * it. Gives about `bytes`, but at least one batch if there is any.
+   * Returns stored batches that begin below `to`, starting with the one that has `from` or comes next after
+   * it: about `bytes`, but at least one batch if there is any.
    */
   batchesFrom(partition: Partition, range: { from: number; to: number; bytes: number }): StoredBatch[] {
     const heads = this.store.heads(partition.id, { from: range.from, to: range.to, limit: STEP_BATCHES })
-    // The batch that begins at or below `from` may also end below it, if compaction has cut it short.
+    // The batch that begins at or below `from` may end below it, if compaction has shortened it.
     const wanted = heads.filter(head => head.last >= range.from)
     const first = wanted[0]
     if (first === undefined) return []
@@ -246,7 +247,7 @@ export class SqliteCore {
   }
 
   /**
-   * Runs `work` in a transaction. Then it calls the returned function, which updates memory from the file.
+   * Runs `work` in a transaction, and then the function that `work` returned, which updates memory.
    */
   #write(work: () => () => void): void {
     translated(this.file, () => this.store.transaction(work))()

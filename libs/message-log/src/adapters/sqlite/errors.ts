@@ -22,14 +22,14 @@ export function isBusy(error: unknown): boolean {
   return code === BUSY || code === LOCKED
 }
 
-/** Why the file cannot be one of SQLite's; null if something else went wrong. */
+/** Says why the file is no file of SQLite; null if something else went wrong. */
 export function damageOf(file: string, error: unknown): string | null {
   if (statSync(file, { throwIfNoEntry: false })?.isDirectory() === true) return 'it is a folder'
   const code = resultCode(error)
   return code === CORRUPT || code === NOT_A_DATABASE ? messageOf(error) : null
 }
 
-/** The error as a SluiceError that names the file; a SluiceError stays as it is. */
+/** Returns the error as a SluiceError that names the file. A SluiceError stays the same. */
 export function translate(file: string, error: unknown): SluiceError {
   if (isSluiceError(error)) return error
   const code = resultCode(error)
@@ -58,10 +58,13 @@ export function translated<T>(file: string, work: () => T): T {
   }
 }
 
-function diskError(file: string, of: { readonly cause: unknown; readonly isFull: boolean }): SluiceError {
-  const said = messageOf(of.cause)
-  const what = of.isFull
+function diskError(
+  file: string,
+  { cause, isFull }: { readonly cause: unknown; readonly isFull: boolean },
+): SluiceError {
+  const said = messageOf(cause)
+  const what = isFull
     ? `${file} cannot be written: its disk is full (${said}). Make room on that disk and run again`
     : `${file} cannot be read or written: its disk is full or fails (${said}). Check the disk and run again`
-  return new SluiceError('disk', `${what}; nothing that was acknowledged is lost.`, { cause: of.cause })
+  return new SluiceError('disk', `${what}; nothing that was acknowledged is lost.`, { cause })
 }

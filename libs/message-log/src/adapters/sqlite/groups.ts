@@ -85,7 +85,10 @@ interface Group {
   generation: number
 }
 
-/** All groups of one file. Every change of members or topics shares out the partitions again, at once. */
+/**
+ * All groups of one file. After every change of members or topics, they share out the partitions again at
+ * once.
+ */
 export class SqliteGroups {
   readonly #core: SqliteCore
   readonly #queue: SqliteQueue
@@ -173,7 +176,7 @@ export class SqliteMembership implements Membership {
     this.#leave = options.leave
   }
 
-  /** Always now, since there is no coordinator that could stop answering. */
+  /** It is always now, since there is no coordinator that could stop answering. */
   get lastHeartbeatMs(): number {
     return this.#leftAtMs ?? elapsedMs()
   }

@@ -13,7 +13,7 @@ export interface ProcessLock {
   release(): void
 }
 
-/** A transaction that has read something has SQLite's shared lock until it ends. */
+/** A transaction that has read has SQLite's shared lock until it ends. */
 const SHARED = 'BEGIN; SELECT count(*) FROM sqlite_schema'
 const EXCLUSIVE = 'PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE'
 
@@ -57,7 +57,7 @@ function openLock(lockFile: string): DatabaseSync {
   }
 }
 
-/** The file holds nothing, so that nothing is lost without it. */
+/** Returns the error for a lock file that cannot be used. The file is empty, so removing it loses nothing. */
 function unusable(lockFile: string, cause: unknown): SluiceError {
   const damage = damageOf(lockFile, cause)
   if (damage === null) return translate(lockFile, cause)
@@ -84,8 +84,8 @@ function conflict(file: string, ownerFile: string, cause: unknown): SluiceError 
 }
 
 /**
- * The process that wrote the owner file. Null if the file does not exist yet, or names a dead process: a
- * person might otherwise stop an unrelated process that has that number now.
+ * Returns the process that wrote the owner file. Null if the file does not exist yet, or names a dead
+ * process, since a person might stop an unrelated process that has that number now.
  */
 function ownerPid(ownerFile: string): number | null {
   try {

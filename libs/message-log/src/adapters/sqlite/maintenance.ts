@@ -21,7 +21,7 @@ const MAP_BYTES = 16 * 1024 * 1024
 /** The bytes of a map entry besides its key. */
 const MAP_ENTRY_BYTES = 64
 const PURGE_BATCHES = 64
-/** The most bytes that one step of compaction reads. */
+/** One step of compaction reads at most this many bytes. */
 const STEP_BYTES = 512 * 1024
 const STEP_BATCHES = 64
 const SWEEP_MS = 600_000
@@ -34,8 +34,8 @@ interface Section {
 }
 
 /**
- * States: open → stopped. `onError` gets the errors of work in the background, which is tried again at the
- * next occasion.
+ * States: open → stopped. `onError` gets the errors of work in the background, which begins again at the next
+ * occasion.
  */
 export class SqliteMaintenance {
   readonly #core: SqliteCore
@@ -62,7 +62,7 @@ export class SqliteMaintenance {
     this.#inBackground(() => this.#tend())
   }
 
-  /** Checks all partitions, also for work that only time brings: retention, and compaction after a lag. */
+  /** Checks all partitions, also for retention and compaction after a lag, which only time makes due. */
   sweep(): void {
     this.#inBackground(() => this.#sweep())
   }
@@ -72,7 +72,7 @@ export class SqliteMaintenance {
     return this.#inTurn(() => this.#compact(partition))
   }
 
-  /** From here on nothing touches the file. */
+  /** Ends all maintenance. Nothing touches the file afterwards. */
   stop(): void {
     this.#stopped = true
     clearInterval(this.#timer)
@@ -152,7 +152,7 @@ export class SqliteMaintenance {
     this.#core.measure(partition)
   }
 
-  /** Removes batches that end below the offset, a few at a time. False if it was stopped. */
+  /** Removes batches that end below the offset, a few at a time. Resolves false if it was stopped. */
   async #removeBelow(partition: number, before: number): Promise<boolean> {
     for (;;) {
       if (!(await this.#step())) return false
@@ -175,8 +175,8 @@ export class SqliteMaintenance {
   }
 
   /**
-   * Maps each key to its newest offset. It reads from `cleaned` on, as far as age and memory allow. Null if
-   * it was stopped.
+   * Maps each key to its newest offset. It reads from `cleaned` on, as far as age and memory allow. Resolves
+   * null if it was stopped.
    */
   async #mapSection(partition: Partition, oldEnough: number): Promise<Section | null> {
     const newest = new Map<string, number>()
@@ -200,7 +200,7 @@ export class SqliteMaintenance {
 
   /**
    * Removes superseded records. It takes batches in rising order, so a tombstone never goes before the
-   * records that it deletes. False if it was stopped.
+   * records that it deletes. Resolves false if it was stopped.
    */
   #rewrite(partition: Partition, section: Section, oldEnough: number): Promise<boolean> {
     const { store } = this.#core
@@ -212,7 +212,7 @@ export class SqliteMaintenance {
       store.transaction(() => {
         for (const batch of batches) {
           const records = recordsOf(batch)
-          // What cannot be read stays, so that its readers hear of it.
+          // A record that cannot be read stays, so that readers notice it.
           if (records.some(({ unreadable }) => unreadable !== undefined)) continue
           const kept = records.filter(isKept)
           if (kept.length === 0) store.deleteBatch(partition.id, batch.base)
@@ -245,7 +245,7 @@ export class SqliteMaintenance {
     return true
   }
 
-  /** Gives the event loop a turn. False if work has to end. */
+  /** Gives the event loop a turn. Resolves false if work has to end. */
   async #step(): Promise<boolean> {
     await nextTurn()
     return !this.#stopped
@@ -260,7 +260,7 @@ function recordsOf(batch: StoredBatch): LogRecord[] {
   return decodeBatch(batch, { from: 0, to: ALL })
 }
 
-/** The key's bytes as a string of equal length. Different keys give different strings. */
+/** Returns the key's bytes as a string of equal length. Different keys give different strings. */
 function nameOf({ key }: LogRecord): string {
   return Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')
 }

@@ -3,8 +3,8 @@
  * one wait for the disk. A longer queue is split into transactions of about FLUSH_BYTES, with a turn of the
  * loop between them. The queue keeps the order of the calls, so writers fence each other in that order too.
  *
- * A process that writes much gets a thread that writes for it. Then the calls that come while it writes share
- * the next transaction. There is one transaction at a time, so the queue decides alone on offsets.
+ * A process that writes much gets a thread that writes for it. Calls that come while it writes share the next
+ * transaction. There is one transaction at a time, so the queue alone decides on offsets.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { DEFAULT_RECORD_BYTES, type TopicPartition } from '../../port.ts'
@@ -15,23 +15,23 @@ import { translate } from './errors.ts'
 import { carryOut, type Writes } from './thread/messages.ts'
 import { ThreadGone, WriteThread } from './write-thread.ts'
 
-/** About how many bytes one transaction writes before the event loop has its turn. */
+/** One transaction writes about this many bytes before the event loop has its turn. */
 const FLUSH_BYTES = 2 * 1024 * 1024
-/** What is written before a thread is worth its start. A run with little to send stays below it. */
+/** After this many bytes a thread is worth its start. A run with little to send stays below. */
 const THREAD_AFTER_BYTES = 4 * 1024 * 1024
 
 /** The part of a writer that decides whether its appends succeed. */
 export interface WriterState {
   readonly id: string
   readonly number: number
-  /** Whether it accepts more appends. */
+  /** Only an open writer accepts more appends. */
   state: 'open' | 'dead' | 'closed'
   /**
-   * Set when the queue comes to the first append that fails. No append that is under way after it may
+   * True once the queue has come to the first append that fails. No append that is under way after it may
    * succeed.
    */
   failed: boolean
-  /** The number of the first append that nobody waited for any more after its transaction had begun. */
+  /** The number of the first append that its caller abandoned after its transaction had begun. */
   abandonedFrom: number
 }
 
@@ -46,7 +46,7 @@ interface Append {
   cancelled: boolean
   /** Grows with each append of the queue. */
   readonly number: number
-  /** True from the moment in which its transaction begins. */
+  /** True once its transaction has begun. */
   begun: boolean
   readonly resolve: (baseOffset: number) => void
   readonly reject: (error: unknown) => void
@@ -75,7 +75,7 @@ interface Plan {
   readonly commits: Writes['commits'][number][]
 }
 
-/** One transaction: its operations, what it writes, and what to do once that is on disk. */
+/** One transaction: its operations, its writes, and the calls to make once these are on disk. */
 interface Transaction {
   readonly operations: readonly Operation[]
   readonly writes: Writes
@@ -84,7 +84,7 @@ interface Transaction {
 }
 
 export class SqliteQueue {
-  /** For the batches of appends, which the file has once their transaction is over. */
+  /** For the batches of appends. They are free again once their transaction is over. */
   readonly spareBuffers = new SpareBuffers({ shared: true })
   readonly #core: SqliteCore
   #threadAfterBytes: number
@@ -121,8 +121,8 @@ export class SqliteQueue {
   }
 
   /**
-   * Nobody waits for the append any more. What its writer has appended behind it may not succeed, whether
-   * this one does or not.
+   * The caller no longer waits for the append. The later appends of its writer may not succeed, whether this
+   * one does or not.
    */
   cancel(append: Append): void {
     append.cancelled = true
@@ -149,8 +149,8 @@ export class SqliteQueue {
   }
 
   /**
-   * Does all remaining work of the queue now, when the file is closed. Null once that is done. If the disk
-   * does not answer, it resolves once nobody writes to the file any more.
+   * Does all remaining work of the queue before the file is closed. Returns null, or, if the disk does not
+   * answer, a promise that resolves once nothing writes to the file any more.
    */
   close(): Promise<unknown> | null {
     const ended = this.#thread?.close() ?? null
@@ -180,9 +180,9 @@ export class SqliteQueue {
     })
   }
 
-  /** The thread that writes; null where this thread has to write by itself. */
+  /** Returns the thread that writes; null if the caller has to write itself. */
   #freeThread(): WriteThread | null {
-    // One that has ended by itself might do so again.
+    // A thread that has ended by itself might do so again.
     if (this.#thread?.isGone === true) this.#threadAfterBytes = Number.POSITIVE_INFINITY
     else if (this.#bytes >= this.#threadAfterBytes) this.#thread ??= this.#startThread()
     return this.#thread?.isFree === true ? this.#thread : null
@@ -192,7 +192,7 @@ export class SqliteQueue {
     try {
       return this.#openThread(this.#core.file)
     } catch {
-      // The system gives this process no further thread.
+      // The system gives this process no more threads.
       this.#threadAfterBytes = Number.POSITIVE_INFINITY
       return null
     }
@@ -216,14 +216,14 @@ export class SqliteQueue {
     this.#succeed(transaction)
   }
 
-  /** Hears from the thread what became of a transaction. */
+  /** The thread has ended a transaction. */
   #over(transaction: Transaction, error: Error | null): void {
     if (error === null) this.#succeed(transaction)
     else this.#fail(transaction, error instanceof ThreadGone ? this.#endsRead(error) : error)
     this.#schedule()
   }
 
-  /** Reads where the partitions end. Returns the error, or that of the reading. */
+  /** Reads the ends of the partitions. Returns the given error, or the error of the reading. */
   #endsRead(error: ThreadGone): unknown {
     try {
       this.#core.readEnds()
@@ -242,8 +242,8 @@ export class SqliteQueue {
   }
 
   /**
-   * Fails all operations of a transaction that was undone. The successors that it had noted keep their place.
-   * If that refuses a predecessor too early, it does no harm.
+   * Fails all operations of a transaction that was undone. Successors that it has noted keep their place: to
+   * refuse a predecessor too early does no harm.
    */
   #fail({ operations }: Transaction, cause: unknown): void {
     this.#giveBack(operations)
@@ -254,7 +254,7 @@ export class SqliteQueue {
     }
   }
 
-  /** The file has the batches, or wants them no more. */
+  /** Frees the buffers of the batches. */
   #giveBack(operations: readonly Operation[]): void {
     for (const operation of operations)
       if (operation.kind === 'append') for (const { room } of operation.batches) this.spareBuffers.give(room)
@@ -272,14 +272,14 @@ export class SqliteQueue {
     return this.#queue.splice(0, count)
   }
 
-  /** Makes a transaction of what comes next. Null if nothing waits. */
+  /** Makes a transaction of the operations that come next. Returns null if none waits. */
   #next(): Transaction | null {
     const operations = this.#takeFromQueue()
     if (operations.length === 0) return null
     const plan: Plan = { at: Date.now(), ends: new Map(), batches: [], commits: [] }
     const settle: (() => void)[] = []
     for (const operation of operations) {
-      // The appends before a cancelled one are done. No append after it may succeed.
+      // Appends before a cancelled one are done. No append after it may succeed.
       if (operation.cancelled && operation.kind === 'append' && operation.writer !== null)
         operation.writer.failed = true
       if (operation.cancelled) continue
@@ -290,7 +290,7 @@ export class SqliteQueue {
     return { operations, ends, settle, writes: { batches, commits, ends: endsById } }
   }
 
-  /** Plans a commit. Returns what to do once it is on disk. */
+  /** Plans a commit. Returns the call to make once it is on disk. */
   #commit(operation: Commit, plan: Plan): () => void {
     const { target, group, next, accepted } = operation
     const partition = accepted() ? this.#core.topic(target.topic)?.partitions[target.partition] : undefined
@@ -299,7 +299,7 @@ export class SqliteQueue {
     return () => operation.resolve(accepted())
   }
 
-  /** Plans an append. Returns what to do once it is on disk. */
+  /** Plans an append. Returns the call to make once it is on disk. */
   #append(operation: Append, { at, ends, batches }: Plan): () => void {
     const { writer } = operation
     const refusal = this.#refusalOf(operation)

@@ -1,7 +1,7 @@
 /**
- * The tables of the embedded log, and every statement on them. All calls are synchronous and short. Only the
- * connection is in memory, so the committed data is the truth. The names of the tables begin with `log_`,
- * because other rooms keep theirs in the same file.
+ * The tables of the embedded log, and every statement on them. All calls are synchronous and short, and keep
+ * no state in memory but the connection. Other rooms have tables in the same file, so the names of these
+ * begin with `log_`.
  */
 import { existsSync, rmSync, statSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
@@ -42,7 +42,7 @@ export interface StoredPartition {
 }
 
 /**
- * A stored batch without its records. Its offsets go from `base` to `last`, but compaction may have removed
+ * A stored batch without its records. Its offsets go from `base` to `last`, and compaction may have removed
  * some.
  */
 export interface BatchHead {
@@ -61,7 +61,7 @@ type Row = Record<string, unknown>
 interface WriteOptions {
   /** How long a call blocks while another connection writes. */
   readonly busyMs?: number
-  /** The pages that are kept in memory. */
+  /** The size of the page cache. */
   readonly cacheKb?: number
 }
 
@@ -137,8 +137,8 @@ function batchOf(row: Row): StoredBatch {
 }
 
 function openToWrite(file: string, { busyMs, cacheKb }: Required<WriteOptions>): DatabaseSync {
-  // The process lock keeps other processes away, and `beforeWrite` the other threads of this one. What is
-  // left are the schemas, which share the file, and a tool that looks at it.
+  // The process lock keeps other processes away, and `beforeWrite` other threads. Only the schemas, which
+  // share the file, and tools that look at it remain.
   const db = new DatabaseSync(file, { timeout: busyMs })
   try {
     db.exec(`
@@ -157,7 +157,7 @@ interface Opened {
 }
 
 /**
- * Opens a file for reading. A file whose first writer was killed before its tables were there reads as empty.
+ * Opens a file for reading. A file whose first writer was killed before it made the tables reads as empty.
  */
 function openToRead(file: string): Opened {
   const { db, tidy } = openFileToRead(file)
@@ -176,13 +176,13 @@ function openToRead(file: string): Opened {
   return { db: empty, tidy: () => {} }
 }
 
-/** The format is written last. */
+/** True if all tables exist. The format is written last. */
 function hasTables(db: DatabaseSync): boolean {
   const table = db.prepare(`SELECT 1 FROM sqlite_schema WHERE name = 'log_format'`).get()
   return table !== undefined && db.prepare('SELECT version FROM log_format').get() !== undefined
 }
 
-/** All tables or none, so that no reader finds half of them after a kill. */
+/** Creates all tables or none, so that no reader finds some of them after a kill. */
 function createTables(db: DatabaseSync): void {
   db.exec(`BEGIN IMMEDIATE; ${TABLES} INSERT INTO log_format VALUES (${FORMAT}); COMMIT`)
 }
@@ -213,7 +213,7 @@ function openFileToRead(file: string): Opened {
  * `corrupt`.
  */
 export class SqliteStore {
-  /** Is called before anything is written. It waits until no other thread writes. */
+  /** Called before every write, to wait until no other thread writes. */
   beforeWrite: () => void = () => undefined
   readonly #db: DatabaseSync
   readonly #sql: ReturnType<typeof statements>
@@ -221,7 +221,7 @@ export class SqliteStore {
   readonly #tidy: () => void
 
   /**
-   * With `readOnly`, the file has to exist. It stays as it is, byte for byte, and no other file appears
+   * With `readOnly`, the file has to exist. It stays the same, byte for byte, and no other file appears
    * beside it.
    */
   constructor(file: string, options: { readonly readOnly?: boolean } & WriteOptions = {}) {
@@ -299,7 +299,10 @@ export class SqliteStore {
     this.#sql.setSpec.run(JSON.stringify(spec), topic)
   }
 
-  /** Maintenance removes the records later, piece by piece. `garbage` lists their partitions. */
+  /**
+   * Deletes the topic. Maintenance removes its records later, piece by piece; `garbage` lists their
+   * partitions.
+   */
   deleteTopic(topic: number): void {
     this.#sql.throwAway.run(topic)
     this.#sql.deleteCommits.run(topic)
@@ -333,19 +336,19 @@ export class SqliteStore {
   }
 
   /**
-   * The batches that begin below `to`, starting with the one that holds `from`. That one may end below
-   * `from`, if `from` lies in a gap.
+   * Returns the batches that begin below `to`, starting with the last one that begins at or below `from`. It
+   * may end below `from`, if `from` lies in a gap.
    */
   heads(partition: number, range: { from: number; to: number; limit: number }): BatchHead[] {
     return this.#sql.heads.all(partition, range.from, range.to, range.limit).map(headOf)
   }
 
-  /** `limit` batches from the one that begins at `base`. */
+  /** Returns `limit` batches from the one that begins at `base`. */
   batches(partition: number, base: number, limit: number): StoredBatch[] {
     return this.#sql.batches.all(partition, base, limit).map(batchOf)
   }
 
-  /** The last batch that begins below the offset. */
+  /** Returns the last batch that begins below the offset. */
   batchBefore(partition: number, before: number): StoredBatch | null {
     const row: Row | undefined = this.#sql.batchBefore.get(partition, before)
     return row === undefined ? null : batchOf(row)
@@ -355,7 +358,7 @@ export class SqliteStore {
     return numberOf(this.#sql.bytesFrom.get(partition, base), 'bytes')
   }
 
-  /** Bytes of the batches from `base` on that were appended up to `at`. */
+  /** Returns the bytes of the batches from `base` on that were appended up to `at`. */
   bytesUntil(partition: number, range: { base: number; at: number }): number {
     return numberOf(this.#sql.bytesUntil.get(partition, range.base, range.at), 'bytes')
   }

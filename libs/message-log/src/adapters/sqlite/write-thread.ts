@@ -1,7 +1,7 @@
 /**
- * Writes to the log's file on a thread of its own. Waiting for the disk, and SQLite's copying of pages, were
- * a fifth of what the thread of the pipeline did in a run of a million rows. Now it renders and sends
- * meanwhile.
+ * Writes to the log's file on a thread of its own, so that the pipeline's thread renders and sends meanwhile.
+ * Waits for the disk, and SQLite's copying of pages, would take a fifth of its time in a run of a million
+ * rows.
  */
 import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort } from 'node:worker_threads'
 import {
@@ -14,21 +14,21 @@ import {
   type Writes,
 } from './thread/messages.ts'
 
-/** It holds what it writes, and nothing else. */
+/** The thread keeps nothing in memory but the batches that it writes. */
 const RESOURCES = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4 }
 /**
- * How long others wait for a disk that does not answer: so many times so long. A process that was stopped and
- * goes on finds the time of one of them over.
+ * A caller waits at most this many times this long for a disk that does not answer. A process that was
+ * stopped and continued finds only one of these waits over.
  */
 const MAX_WAITS = 12
 const WAIT_MS = 5_000
 
-/** The thread has ended by itself: nobody knows whether its last transaction is on disk. */
+/** The thread has ended by itself, and its last transaction may or may not be on disk. */
 export class ThreadGone extends Error {
   override readonly name = 'ThreadGone'
 }
 
-/** Is told once all is on disk, or why nothing is. */
+/** Called with null once the transaction is on disk, and otherwise with the error. */
 type Done = (error: Error | null) => void
 
 export class WriteThread {
@@ -42,8 +42,7 @@ export class WriteThread {
   #underWay: Done | null = null
 
   /**
-   * Starts the thread. That takes some ten milliseconds, in which nobody waits for it. `main` is the file
-   * that it runs.
+   * Starts the thread, which runs `main`. Nobody waits for the ten milliseconds that this takes.
    */
   constructor(file: string, main = new URL('./thread/main.ts', import.meta.url)) {
     const { port1, port2 } = new MessageChannel()
@@ -54,7 +53,7 @@ export class WriteThread {
     this.#port = port1
     this.#port.on('message', (said: Answer) => this.#hear(said))
     this.#worker.once('error', (error: unknown) => void (this.#failure = error))
-    // Not before: until then it may still be writing.
+    // Until its exit, the thread may still be writing.
     this.#worker.once('exit', () => this.#leave())
     this.#worker.unref()
     this.#port.unref()
@@ -76,21 +75,20 @@ export class WriteThread {
   }
 
   /**
-   * Writes in one transaction, if the thread is free. Nobody here may look at its batches any more. `done`
-   * hears an error of SQLite, which has its `errcode`, if nothing of it is on disk, and `ThreadGone` if
-   * nobody knows.
+   * Writes in one transaction, if the thread is free. The caller may not use its batches any more. `done`
+   * gets an error of SQLite, with its `errcode`, if nothing is on disk, and `ThreadGone` if that is unknown.
    */
   write(writes: Writes, done: Done): void {
     this.#order(packed(writes))
     this.#underWay = done
     this.#ordered += 1
-    // The process does not end in the middle of it.
+    // The reference keeps the process alive until the transaction is over.
     this.#port.ref()
   }
 
   /**
-   * Blocks until nothing is being written any more, and tells who waits for it. Throws if the disk does not
-   * answer within a minute. Then nothing is decided, and the transaction goes on.
+   * Blocks until the transaction under way is over, and calls its `done`. Throws if the disk does not answer
+   * within a minute. The transaction goes on then.
    */
   finish(): void {
     if (this.#underWay === null) return
@@ -100,8 +98,8 @@ export class WriteThread {
   }
 
   /**
-   * Closes the file, and blocks until it is closed. If the disk does not answer, it resolves once the thread
-   * has ended; else null.
+   * Closes the file, and blocks until it is closed. Returns null, or, if the disk does not answer, a promise
+   * that resolves once the thread has ended.
    */
   close(): Promise<unknown> | null {
     try {
@@ -123,18 +121,21 @@ export class WriteThread {
     this.#port.postMessage(order, order === null ? [] : movedBy(order))
   }
 
-  /** False if the cell has not come to that in time. A thread that has ended counts as come. */
+  /**
+   * Blocks until the cell has the wanted value or the thread has ended. Returns false if neither came in
+   * time.
+   */
   #waitFor(index: number, wanted: number): boolean {
     let now = Atomics.load(this.#cells, index)
     for (let left = MAX_WAITS; left > 0 && now < wanted && this.#gone === null; left -= 1) {
-      // It does not wait if the cell has changed since.
+      // This returns at once if the cell has changed since.
       Atomics.wait(this.#cells, index, now, WAIT_MS)
       now = Atomics.load(this.#cells, index)
     }
     return now >= wanted || this.#gone !== null
   }
 
-  /** Takes an answer for which the event loop has had no turn yet. False if there is none. */
+  /** Takes an answer that the event loop has not delivered yet. Returns false if there is none. */
   #hearNow(): boolean {
     const heard = receiveMessageOnPort(this.#port) as { readonly message: Answer } | undefined
     if (heard !== undefined) this.#hear(heard.message)
@@ -158,7 +159,7 @@ export class WriteThread {
   }
 
   #leave(): void {
-    // Its last answer may still lie here.
+    // Its last answer may not be delivered yet.
     while (this.#hearNow()) continue
     this.#gone ??= new ThreadGone('the thread that writes the log has ended', { cause: this.#failure })
     this.#end(this.#gone)

@@ -1,10 +1,10 @@
 /**
- * Reads record batches, which may come from any program: a broker checks little of what producers send. So
- * nothing in a batch is believed before it was checked. A batch that cannot be read becomes one unreadable
- * record, and reading goes on behind it. It never throws, and takes at most `MAX_BATCH_BYTES`.
+ * Reads record batches, which may come from any program, since a broker checks little of what producers send.
+ * So it checks everything in a batch first. A batch that cannot be read becomes one unreadable record, and
+ * reading goes on behind it. It never throws, and takes at most `MAX_BATCH_BYTES`.
  *
- * It also handles empty batches, which the log cleaner leaves of idempotent producers. The reader of kafkajs
- * stops for ever at such a batch.
+ * It also handles empty batches, which the log cleaner leaves of idempotent producers, and at which the
+ * reader of kafkajs stops for ever.
  */
 import { constants, gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { messageOf, SluiceError } from '@sluice/contracts/errors'
@@ -20,32 +20,35 @@ const ZSTD = 4
 const GZIP = 1
 
 /**
- * The most bytes that a batch may have once it is decompressed: those of the largest record that a topic
- * takes, and as much again as an append of several records has. 30 KB of zstd may stand for 2 GB.
+ * The largest decompressed batch, in bytes: the largest record that a topic takes, and room for an append of
+ * several records. 30 KB of zstd may stand for 2 GB.
  */
 export const MAX_BATCH_BYTES = RECORD_CEILING_BYTES + 1024 * 1024
 /** The window that zstd may ask for, as a power of two. Producers use at most 8 MB. */
 const ZSTD_WINDOW_LOG = 25
-/** Length, attributes, time, offset, length of key and of value, number of headers: a byte each. */
+/**
+ * A record has at least a byte each for length, attributes, time, offset, two lengths and the number of
+ * headers.
+ */
 const LEAST_RECORD_BYTES = 7
-/** Offset, length, epoch and magic byte, which all formats have at the same place. */
+/** The offset, length, epoch and magic byte, which all formats have at the same place. */
 const HEAD_BYTES = AT.crc
 const NO_BYTES = Buffer.alloc(0)
 
-/** One batch in a stretch of batches, by what its head says. */
+/** The place of one batch in a buffer of batches, according to its head. */
 export interface Frame {
   readonly at: number
   readonly end: number
   readonly base: number
   readonly nextOffset: number
-  /** False if the checksum does not fit: what is in the batch is not what its producer wrote. */
+  /** False if the checksum does not fit the bytes. */
   readonly intact: boolean
 }
 
 /**
- * The whole batches that a broker has sent. The last one may be cut off, since the broker cuts by bytes. Of a
- * batch with a wrong checksum, the number of its records is wrong, too, perhaps. So reading goes on where the
- * next batch begins. Throws ConnectionLost if the bytes are no sequence of batches.
+ * Returns the complete batches in an answer. The last one may be incomplete, since the broker limits the
+ * bytes. In a batch with a wrong checksum, the number of records may be wrong, too, so reading goes on at the
+ * beginning of the next batch. Throws ConnectionLost if the bytes are no sequence of batches.
  */
 export function framesOf(buffer: Buffer, from: number): readonly Frame[] {
   const frames: Frame[] = []
@@ -72,18 +75,18 @@ export function framesOf(buffer: Buffer, from: number): readonly Frame[] {
 }
 
 /**
- * The records of one batch from offset `from` on, a few at a time: what all of them take as objects is
+ * Reads the records of one batch from offset `from` on, a few at a time, since all of them as objects take
  * several times their bytes. Control records and empty batches have none. Keys and values are copies.
  */
 export interface BatchReader {
   /** The bytes that the records of the batch take. */
   readonly bytes: number
   readonly isDone: boolean
-  /** Appends the next records, `most` of them or what is left. */
+  /** Appends the next records, `most` of them or all that are left. */
   read(into: LogRecord[], most: number): void
 }
 
-/** Opens the batch of a frame. It is checked as a whole, so what cannot be read is one record. */
+/** Opens the batch of a frame, and checks all of it. A batch that cannot be read becomes one record. */
 export function openBatch(buffer: Buffer, frame: Frame, from: number): BatchReader {
   try {
     const batch = new OpenBatch(buffer, frame, from)
@@ -112,7 +115,7 @@ class UnreadableBatch implements BatchReader {
   }
 }
 
-/** Why a batch cannot be read. */
+/** The reason for which a batch cannot be read. */
 class Unreadable extends Error {
   readonly isForeign: boolean
 
@@ -165,7 +168,7 @@ class OpenBatch implements BatchReader {
     return this.#left === 0
   }
 
-  /** Walks over all records without making anything of them. Throws Unreadable. */
+  /** Passes over all records without making objects. Throws Unreadable. */
   check(): void {
     const [left, lastOffset] = [this.#left, this.#lastOffset]
     while (this.#left > 0) this.#next(null)
@@ -179,7 +182,7 @@ class OpenBatch implements BatchReader {
     for (const full = into.length + most; this.#left > 0 && into.length < full;) this.#next(into)
   }
 
-  /** Goes over one record, and appends it if somebody wants it. */
+  /** Reads one record, and appends it to `into` if that is given and the record is wanted. */
   #next(into: LogRecord[] | null): void {
     const cursor = this.#cursor
     const stop = cursor.stop(cursor.varint())
@@ -209,7 +212,7 @@ class OpenBatch implements BatchReader {
 function decompress(codec: number, bytes: Buffer): Buffer {
   if (codec !== GZIP && codec !== ZSTD) {
     const name = ['none', 'gzip', 'snappy', 'lz4', 'zstd'][codec] ?? String(codec)
-    // A broker compresses anew what Sluice writes, if the topic is set so.
+    // A broker recompresses the batches of Sluice if the topic is configured so.
     throw new Unreadable(
       `records compressed with ${name} cannot be read, only with gzip or zstd: set the topic's compression.type to producer`,
       { isForeign: false },
@@ -241,7 +244,7 @@ class Cursor {
     return this.at === this.#buffer.length
   }
 
-  /** Where so many bytes from here on end. */
+  /** Returns the position after `length` bytes. */
   stop(length: number): number {
     if (length < 0 || length > this.#buffer.length - this.at) throw new Unreadable('a record is cut off')
     return this.at + length
@@ -251,7 +254,7 @@ class Cursor {
     this.at = this.stop(length)
   }
 
-  /** A zigzag integer of 32 bits. */
+  /** Reads a zigzag integer of 32 bits. */
   varint(): number {
     const byte = this.#buffer[this.at] ?? 0x80
     if (byte < 0x80) {
@@ -263,7 +266,7 @@ class Cursor {
     return value
   }
 
-  /** A zigzag integer of up to 64 bits, of which 53 are exact. */
+  /** Reads a zigzag integer of up to 64 bits, of which 53 are exact. */
   long(): number {
     let value = 0
     let weight = 1
@@ -277,7 +280,7 @@ class Cursor {
     throw new Unreadable('a number has more than ten bytes')
   }
 
-  /** Bytes with their length before them, copied. Null for length −1. */
+  /** Reads bytes with their length before them, and copies them; null for length −1. */
   bytes(stop: number): Buffer | null {
     const length = this.#length(stop)
     if (length === -1) return null
@@ -287,7 +290,7 @@ class Cursor {
     return copy
   }
 
-  /** Goes over bytes with their length before them. */
+  /** Passes over bytes with their length before them. */
   passBytes(stop: number): void {
     const length = this.#length(stop)
     this.at += Math.max(length, 0)
@@ -300,7 +303,7 @@ class Cursor {
     return length
   }
 
-  /** Reads all headers of a record. Gives the first signature, or null if there is none. */
+  /** Reads all headers of a record. Returns the first signature, or null if there is none. */
   signature(stop: number): Buffer | null {
     let found: Buffer | null = null
     for (let left = this.#headers(stop); left > 0; left -= 1) {

@@ -5,30 +5,30 @@ import { framesOf, openBatch, type BatchReader, type Frame } from './decode-batc
 import type { Waiting } from '../stalls.ts'
 
 /**
- * A reader gets about this many records or bytes at a time, if that much is there. Single batches may be
- * tiny, and a large one comes in parts: objects that wait long for their turn are moved about by V8.
+ * A reader gets about this many records or bytes at a time, if that much is there. Small batches come
+ * together, and a large one comes in parts, since V8 copies objects that live long.
  */
 const STEP_RECORDS = 500
 const STEP_BYTES = 256 * 1024
 
 /**
- * The most that one answer brings for one partition, so that a partition with a large buffer does not delay
- * the others in the same answer.
+ * The bytes that one answer brings at most for one partition, so that a partition with a large buffer does
+ * not delay the others in the same answer.
  */
 const FETCH_BYTES = 1024 * 1024
 
 interface TakenBatch {
   readonly reader: BatchReader
-  /** Where reading goes on behind it. */
+  /** The offset at which reading goes on after the batch. */
   readonly nextOffset: number
-  /** What it was counted with while it waited. */
+  /** The bytes that it counted while it waited. */
   readonly heldBytes: number
 }
 
 /**
- * The batches that are fetched for one reader and not yet taken. The fetch loop puts in stretches of whole
- * batches, and the reader takes records out. A batch is decoded only when the reader takes it. The feed holds
- * at most `limitBytes`, unless a single batch is larger.
+ * Holds the batches that are fetched for one reader and not yet taken. The fetch loop puts in segments of
+ * complete batches, and the reader takes records out. A batch is decoded only when the reader takes it. The
+ * feed holds at most `limitBytes`, unless a single batch is larger.
  */
 export class Feed {
   readonly target: TopicPartition
@@ -40,21 +40,22 @@ export class Feed {
   fetchOffset: number
   /** True while it is part of a request under way. */
   inFlight = false
-  /** When the present series of failures began (performance.now()), and how many failures it has. */
+  /** When the present series of failures began (performance.now()). */
   failingSince: number | null = null
+  /** The number of failures in the present series. */
   failures = 0
-  /** Set while it waits for an answer, also across failures. */
+  /** Set while the feed waits for an answer, also across failures. */
   waiting: Waiting | null = null
   readonly #limitBytes: number
   readonly #to: number
   readonly #onHungry: () => void
-  #stretches: { readonly buffer: Buffer; readonly frames: readonly Frame[] }[] = []
-  /** How many batches of the first stretch were taken. */
+  #segments: { readonly buffer: Buffer; readonly frames: readonly Frame[] }[] = []
+  /** The number of batches of the first segment that were taken. */
   #taken = 0
   /** The batch that is being taken. */
   #open: TakenBatch | null = null
   #bytes = 0
-  /** The batch that was fetched again, since its checksum did not fit. */
+  /** The base of the batch that was fetched again, since its checksum did not fit. */
   #fetchedAgain = -1
   #position: number
   #error: unknown
@@ -81,8 +82,8 @@ export class Feed {
   }
 
   /**
-   * True if it has room for more, which it has below half of the limit. So the reader has records to take
-   * while the next request is under way.
+   * True while at most half of the limit is used, so that the reader has records to take while the next
+   * request is under way.
    */
   get hungry(): boolean {
     return this.open && this.#bytes * 2 <= this.#limitBytes && this.fetchOffset < this.#to
@@ -93,9 +94,9 @@ export class Feed {
   }
 
   /**
-   * Copies the whole batches out of an answer, whose buffer holds other partitions too. Returns whether there
-   * were any. A batch whose checksum does not fit is fetched once more, since the network may have damaged
-   * it. Throws ConnectionLost if the bytes are no batches.
+   * Copies the complete batches out of an answer, whose buffer has other partitions, too. Returns whether
+   * there were any. A batch whose checksum does not fit is fetched once more, since the network may have
+   * damaged it. Throws ConnectionLost if the bytes are no batches.
    */
   put(batches: Buffer): boolean {
     if (!this.open) return false
@@ -104,7 +105,7 @@ export class Feed {
     const last = frames.at(-1)
     if (last === undefined) return all.length > 0
     this.fetchOffset = Math.max(this.fetchOffset, last.nextOffset)
-    this.#stretches.push({ buffer: Buffer.from(batches.subarray(0, last.end)), frames })
+    this.#segments.push({ buffer: Buffer.from(batches.subarray(0, last.end)), frames })
     this.#bytes += last.end
     this.filled.notify()
     return true
@@ -122,24 +123,24 @@ export class Feed {
     if (!this.open) return
     this.#state = 'failed'
     this.#error = error
-    this.#stretches = []
+    this.#segments = []
     this.#open = null
     this.filled.notify()
   }
 
   close(): void {
     this.#state = 'closed'
-    this.#stretches = []
+    this.#segments = []
     this.#open = null
     this.filled.notify()
   }
 
-  /** The next records, or null if it holds none now. Throws the error with which the feed failed. */
+  /** Takes the next records; null if there are none now. Throws the error with which the feed failed. */
   take(): ReadBatch | null {
     if (this.#state === 'failed') throw this.#error
     const records: LogRecord[] = []
     let held = 0
-    // By the bytes of the records: a compressed batch may have many more of them than it takes up.
+    // This counts the bytes of records. A compressed batch may have many more of them than it takes up.
     let taken = 0
     while (taken < STEP_BYTES && records.length < STEP_RECORDS) {
       const open = this.#open ?? this.#openNext()
@@ -158,7 +159,7 @@ export class Feed {
       this.#position = Math.max(this.#position, next)
       if (reader.isDone) this.#open = null
     }
-    // A batch that is begun has a record at least.
+    // A batch that is open has at least one record.
     if (held === 0 && records.length === 0) return null
     const wasHungry = this.hungry
     this.#bytes -= held
@@ -166,15 +167,15 @@ export class Feed {
     return { records, nextOffset: this.#position, isPart: this.#open !== null }
   }
 
-  /** Opens the next batch of the first stretch. Null if there is none. */
+  /** Opens the next batch of the first segment; null if there is none. */
   #openNext(): TakenBatch | null {
-    const [stretch] = this.#stretches
-    const frame = stretch?.frames[this.#taken]
-    if (stretch === undefined || frame === undefined) return null
-    const reader = openBatch(stretch.buffer, frame, this.#position)
+    const [segment] = this.#segments
+    const frame = segment?.frames[this.#taken]
+    if (segment === undefined || frame === undefined) return null
+    const reader = openBatch(segment.buffer, frame, this.#position)
     this.#taken += 1
-    if (this.#taken === stretch.frames.length) {
-      this.#stretches.shift()
+    if (this.#taken === segment.frames.length) {
+      this.#segments.shift()
       this.#taken = 0
     }
     return { reader, nextOffset: frame.nextOffset, heldBytes: frame.end - frame.at }

@@ -4,13 +4,13 @@ import { doublingPause } from '@sluice/flow/retry'
 import { sleep } from '@sluice/flow/sleep'
 import type { KafkaCluster } from '../cluster.ts'
 import { name, PAUSES } from '../cluster.ts'
-import { ConnectionLost, isPassing, ProtocolError, toSluiceError } from '../errors.ts'
+import { ConnectionLost, isTransient, ProtocolError, toSluiceError } from '../errors.ts'
 import type { Feed } from './feed.ts'
 import { fetchRequest, type FetchedPartition, type FetchPartition } from '../own-requests.ts'
 
 /**
- * How long the broker may hold back an answer while it has no records: on the long lane, and on the short
- * one.
+ * The time for which the broker may hold back an answer while it has no records, on the long and the short
+ * lane.
  */
 const LONG_WAIT_MS = 250
 const SHORT_WAIT_MS = 20
@@ -66,7 +66,7 @@ export class Fetcher {
     feed.failingSince ??= now
     feed.failures += 1
     const subject = `reading ${name(feed.target)} at ${feed.fetchOffset}`
-    if (!isPassing(error) || now - feed.failingSince > this.#cluster.settings.retryMs * 2) {
+    if (!isTransient(error) || now - feed.failingSince > this.#cluster.settings.retryMs * 2) {
       endWaiting(feed)
       feed.fail(toSluiceError(error, subject))
       return
@@ -146,9 +146,9 @@ class BrokerFetcher {
   }
 
   /**
-   * The feeds that want more and are not in a request yet. They take turns at the first place, since only the
-   * first partition with records may give more than its limit. A request can name a partition only once. So
-   * of several readers of one partition, only those at the same offset go together.
+   * Returns the feeds that want more and are not in a request yet. They take turns at the first place, since
+   * only the first partition with records may give more than its limit. A request can name a partition only
+   * once, so readers of one partition go together only at the same offset.
    */
   #hungry(): Feed[] {
     const first = this.#feeds.shift()
@@ -162,7 +162,7 @@ class BrokerFetcher {
     })
   }
 
-  /** Sends one request for all of the feeds. Returns whether it brought records. */
+  /** Sends one request for all of the feeds. Resolves true if it brought records. */
   async #fetch(lane: LaneState, feeds: readonly Feed[]): Promise<boolean> {
     for (const feed of feeds) {
       feed.inFlight = true

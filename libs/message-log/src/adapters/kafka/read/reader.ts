@@ -7,7 +7,7 @@ import type { Fetcher } from './fetcher.ts'
 
 const DEFAULT_BUFFER_BYTES = 4 * 1024 * 1024
 
-/** What a reader needs of the log. */
+/** The parts of the log that a reader needs. */
 export interface ReaderContext {
   readonly fetcher: Fetcher
   offsets(target: TopicPartition, options: Abort): Promise<PartitionOffsets>
@@ -15,7 +15,7 @@ export interface ReaderContext {
 
 /**
  * Reads forward as the port promises. It checks the range before it fetches. For an offset out of range, a
- * broker only returns an error, and reading on from another offset would lose records unseen.
+ * broker only returns an error, and reading on from another offset would lose records without notice.
  */
 export async function* readForward(
   context: ReaderContext,
@@ -46,12 +46,12 @@ export async function* readForward(
         await feed.filled.after(seen, { signal })
         continue
       }
-      const cut = to === undefined ? batch : cutAt(batch, to)
-      yield cut
-      if (to !== undefined && cut.nextOffset >= to) return
+      const wanted = to === undefined ? batch : limitedTo(batch, to)
+      yield wanted
+      if (to !== undefined && wanted.nextOffset >= to) return
     }
   } catch (error) {
-    // A caller ends following by an abort, so this is not a failure.
+    // A caller that follows ends with an abort, so this is no failure.
     if (follows && signal.aborted) return
     throw error
   } finally {
@@ -60,7 +60,7 @@ export async function* readForward(
   }
 }
 
-function cutAt(batch: ReadBatch, to: number): ReadBatch {
+function limitedTo(batch: ReadBatch, to: number): ReadBatch {
   if (batch.nextOffset < to) return batch
   return { records: batch.records.filter(record => record.offset < to), nextOffset: to }
 }
@@ -72,13 +72,13 @@ function outOfRange(target: TopicPartition, range: { from: number; low: number; 
   )
 }
 
-const FIRST_STRETCH = 32
-const MAX_STRETCH = 4096
-const STRETCH_BYTES = 8 * 1024 * 1024
+const FIRST_SEGMENT = 32
+const MAX_SEGMENT = 4096
+const SEGMENT_BYTES = 8 * 1024 * 1024
 
 /**
- * Reads backwards by reading ever longer stretches forwards and reversing them. If a stretch is too large for
- * memory, it keeps only the last records, and the next stretch ends before them. If the low offset rises
+ * Reads backwards by reading ever longer segments forwards and reversing them. If a segment is too large for
+ * memory, it keeps only the last records, and the next segment ends before them. If the low offset rises
  * meanwhile, reading ends there.
  */
 export async function* readBackwards(
@@ -90,22 +90,22 @@ export async function* readBackwards(
   let { low, end } = await context.offsets(target, { signal })
   let before = options.before ?? end
   if (before > end) throw outOfRange(target, { from: before, low, end })
-  let length = FIRST_STRETCH
+  let length = FIRST_SEGMENT
   while (before > low) {
     const from = Math.max(low, before - length)
-    const stretch = await lastRecords(context, target, { signal, from, to: before }).catch(unlessTrimmed)
-    if (stretch === null) {
+    const segment = await lastRecords(context, target, { signal, from, to: before }).catch(unlessTrimmed)
+    if (segment === null) {
       ;({ low, end } = await context.offsets(target, { signal }))
       if (from >= low) throw outOfRange(target, { from, low, end })
       continue
     }
-    for (const record of stretch.kept.toReversed()) yield record
-    before = stretch.keptFrom
-    length = Math.min(length * 4, MAX_STRETCH)
+    for (const record of segment.kept.toReversed()) yield record
+    before = segment.keptFrom
+    length = Math.min(length * 4, MAX_SEGMENT)
   }
 }
 
-/** Null if the stretch begins below the low offset. */
+/** Returns null if the segment begins below the low offset. */
 function unlessTrimmed(error: unknown): null {
   if (isSluiceError(error, 'offset-out-of-range')) return null
   throw error
@@ -119,13 +119,13 @@ async function lastRecords(
   let kept: LogRecord[] = []
   let keptFrom = range.from
   let bytes = 0
-  for await (const { records } of readForward(context, target, { ...range, bufferBytes: STRETCH_BYTES })) {
+  for await (const { records } of readForward(context, target, { ...range, bufferBytes: SEGMENT_BYTES })) {
     for (const record of records) {
       kept.push(record)
       bytes += sizeOf(record)
     }
     let drop = 0
-    while (bytes > STRETCH_BYTES && drop < kept.length - 1) bytes -= sizeOf(kept[drop++])
+    while (bytes > SEGMENT_BYTES && drop < kept.length - 1) bytes -= sizeOf(kept[drop++])
     if (drop === 0) continue
     kept = kept.slice(drop)
     keptFrom = kept[0]?.offset ?? keptFrom

@@ -1,6 +1,6 @@
 /**
- * The settings of topics: those of new topics, and the corrections to topics that exist already, made by hand
- * or by an earlier version.
+ * Reads the settings of existing topics, which operators or earlier versions made, and corrects them if
+ * necessary.
  */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { settingsOf, type Settings } from '../../../kafka-settings.ts'
@@ -10,21 +10,21 @@ import { ProtocolError } from '../errors.ts'
 import { alterConfigsRequest } from '../own-requests.ts'
 
 const TOPIC = 2
-/** The source of a setting that was set on the topic itself, not on the broker or by Kafka's default. */
+/** The source of a setting on the topic itself, not on the broker or by Kafka's default. */
 const OF_TOPIC = 1
-/** Errors by which Kafka says that this user lacks a right. */
+/** Errors for a user that lacks a right. */
 const DENIED = new Set(['TOPIC_AUTHORIZATION_FAILED', 'CLUSTER_AUTHORIZATION_FAILED'])
 /**
  * The compressions by a broker that this adapter can read. With `producer`, a broker stores records as sent.
  */
 const READABLE = new Set(['producer', 'uncompressed', 'gzip', 'zstd'])
 
-/** What a topic has, and what it should have. */
+/** The present and the missing settings of a topic. */
 interface Correction {
   readonly topic: string
   /** The settings without which its records cannot be written or read. */
   readonly required: Settings
-  /** The settings that nobody has made. Without them a service starts more slowly. */
+  /** The settings that nobody has made, and without which a service starts more slowly. */
   readonly wanted: Settings
   readonly found: Settings
 }
@@ -40,7 +40,6 @@ interface DescribedTopics {
   }[]
 }
 
-/** Checks the settings of existing topics, and corrects them if necessary. */
 export class TopicSettings {
   readonly #cluster: KafkaCluster
   readonly #mayAlter: boolean
@@ -51,9 +50,9 @@ export class TopicSettings {
   }
 
   /**
-   * Corrects the settings. If records could not be written or read, and this log must not or may not change
-   * that, it rejects with `config` and the commands that correct it. If the user may not even read the
-   * settings, it assumes that they fit.
+   * Corrects the settings. If records could not be written or read, and this log must not change that or
+   * lacks the right to, it rejects with `config` and the commands that correct it. If the user may not even
+   * read the settings, it assumes that they fit.
    */
   async correct(specs: readonly TopicSpec[], options: Abort): Promise<void> {
     if (specs.length === 0) return
@@ -80,7 +79,7 @@ export class TopicSettings {
     }
   }
 
-  /** The settings of topics that exist, by topic. Null if the user may not see them. */
+  /** Resolves with the settings of existing topics, by topic; null if the user may not see them. */
   async found(topics: readonly string[], options: Abort): Promise<ReadonlyMap<string, Settings> | null> {
     if (topics.length === 0) return new Map()
     const described = await this.#read(
@@ -113,7 +112,7 @@ export class TopicSettings {
 
   #set(topic: string, settings: Settings, options: Abort): Promise<unknown> {
     return this.#cluster.retry(
-      `putting right the settings of ${topic}`,
+      `correcting the settings of ${topic}`,
       () => this.#cluster.sendAny(alterConfigsRequest({ topic, settings })),
       options,
     )

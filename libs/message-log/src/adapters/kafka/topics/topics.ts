@@ -10,7 +10,7 @@ const EARLIEST = '-2'
 const LATEST = '-1'
 const READ_UNCOMMITTED = 0
 
-/** A topic as the request CreateTopics describes it. */
+/** The description of a topic in the request CreateTopics. */
 interface TopicDescription {
   readonly topic: string
   readonly numPartitions: number
@@ -49,7 +49,7 @@ export class KafkaTopics {
     for (const spec of distinct) await this.#awaitReady(spec, options)
   }
 
-  /** Names the missing topics, and the commands of Kafka's own tool that make them. */
+  /** Returns the error that names the missing topics, and the commands of Kafka's own tool that make them. */
   #toBeMade(specs: readonly TopicSpec[]): SluiceError {
     const commands = specs.map(spec => {
       const { numPartitions, replicationFactor, configEntries } = this.#description(spec)
@@ -71,7 +71,7 @@ export class KafkaTopics {
         try {
           await this.#cluster.callAny({ api: 'CreateTopics', args: { topics: [this.#description(spec)] } })
         } catch (error) {
-          // Another process was quicker, or the answer to an earlier successful try was lost.
+          // Another process was quicker, or the answer to an earlier successful attempt was lost.
           if (!(error instanceof ProtocolError && error.type === 'TOPIC_ALREADY_EXISTS')) throw error
         }
       },
@@ -158,8 +158,8 @@ export class KafkaTopics {
   }
 
   /**
-   * The low offset and the high watermark, which is the end. Sluice writes no transactions, so readers see
-   * every acknowledged record.
+   * Resolves with the low offset and the high watermark, which is the end. Sluice writes no transactions, so
+   * readers see every acknowledged record.
    */
   async offsets(target: TopicPartition, options: Abort): Promise<PartitionOffsets> {
     return this.#cluster.retry(
@@ -203,9 +203,9 @@ export class KafkaTopics {
   }
 
   /**
-   * The leader deletes at once. The request does not wait for the replicas: that takes half a second, in
-   * which the leader would answer no other request on this connection. If another broker becomes the leader
-   * before the replicas have deleted, the partition keeps too many records until it is trimmed again.
+   * Lets the leader delete at once, without a wait for the replicas, which would block this connection for
+   * half a second. If another broker becomes the leader before the replicas have deleted, the partition keeps
+   * too many records until it is trimmed again.
    */
   async #deleteRecords(node: number, topics: readonly object[]): Promise<void> {
     try {
@@ -241,5 +241,5 @@ export class KafkaTopics {
   }
 }
 
-/** A passing error: the brokers learn of a new topic one after the other. */
+/** Returns a transient error. The brokers learn of a new topic one after the other. */
 const notYet = (topic: string) => new ConnectionLost(`not every broker knows the topic ${topic} yet`)

@@ -16,11 +16,11 @@ import {
 const { file, port, cells } = workerData as ThreadStart
 const cell = new Int32Array(cells)
 /**
- * How long it waits for the schemas, which share the file. Nobody waits for it meanwhile, unless the file is
- * closed.
+ * How long the thread waits while the schemas, which share the file, are written. Nobody waits for the thread
+ * meanwhile, unless the file is being closed.
  */
 const BUSY_MS = 10_000
-/** It reads nothing again. */
+/** The cache is small, since the thread reads nothing again. */
 const CACHE_KB = 2_048
 
 process.on('exit', () => {

@@ -1,4 +1,7 @@
-/** What one transaction writes, and what the thread that writes it answers. */
+/**
+ * The messages between the log and the thread that writes its file: the writes of a transaction, and the
+ * answer.
+ */
 import type { MessagePort } from 'node:worker_threads'
 import { isOwn, isShared } from '../../spare-buffers.ts'
 import type { SqliteStore, StoredBatch } from '../store.ts'
@@ -14,18 +17,17 @@ export interface Writes {
 export type Order = PackedWrites | null
 
 /**
- * The same in few objects, since each costs a copy of its own on the way to another thread. Large batches lie
- * in memory that both threads have, or move to the other thread. The small ones stand one behind the other in
- * `small`.
+ * The same writes in few objects, since each object costs a copy on its way to another thread. Large batches
+ * are in shared memory, or move to the other thread. Small batches stand one after the other in `small`.
  */
 interface PackedWrites extends Omit<Writes, 'batches'> {
-  /** `NUMBERS` for each batch. */
+  /** Five numbers for each batch, see `NUMBERS`. */
   readonly numbers: Float64Array<ArrayBuffer>
   readonly large: readonly Uint8Array[]
   readonly small: Uint8Array<ArrayBuffer>
 }
 
-/** Partition, base, last, at, and the length of a small batch, or −1 for a large one. */
+/** The numbers are partition, base, last, at, and the length of a small batch, or −1 for a large one. */
 const NUMBERS = 5
 
 export function packed({ batches, ...rest }: Writes): PackedWrites {
@@ -44,12 +46,12 @@ export function packed({ batches, ...rest }: Writes): PackedWrites {
   return { ...rest, numbers, large, small }
 }
 
-/** What moves to the other thread, and is gone here. */
+/** Returns the buffers that move to the other thread, and are gone on this one. */
 export function movedBy({ numbers, small, large }: PackedWrites): ArrayBuffer[] {
   return [numbers.buffer, small.buffer, ...large.filter(isOwn).map(({ buffer }) => buffer)]
 }
 
-/** Frees what was moved here, at once. A collection of garbage would come to it far later. */
+/** Frees the buffers that moved here at once, long before a garbage collection would. */
 export function release({ large }: PackedWrites): void {
   for (const data of large) if (isOwn(data)) data.buffer.transfer(0)
 }
@@ -68,7 +70,7 @@ export function unpacked({ numbers, large, small, ...rest }: PackedWrites): Writ
   return { ...rest, batches }
 }
 
-/** What is left of an error of SQLite on its way between threads. */
+/** An error of SQLite, as it travels between threads. */
 export interface WriteFailure {
   readonly message: string
   readonly errcode?: number
@@ -80,18 +82,18 @@ export type Answer = 'ready' | WriteFailure | null
 export interface ThreadStart {
   readonly file: string
   readonly port: MessagePort
-  /** Two cells of 32 bits, for a thread that waits without a turn of its event loop: see `CELL`. */
+  /** Two cells of 32 bits (`CELL`), for a thread that waits without a turn of its event loop. */
   readonly cells: SharedArrayBuffer
 }
 
 /**
- * How many orders are answered, and whether the file is closed. `ENDED` stands in both once the thread has
- * ended.
+ * The cell `answered` counts orders that are answered, and `closed` is 1 once the file is closed. Both are
+ * `ENDED` once the thread has ended.
  */
 export const CELL = { answered: 0, closed: 1 } as const
 export const ENDED = 0x7fff_ffff
 
-/** Writes all of it in one transaction, which is on disk when this returns. Throws SQLite's errors. */
+/** Writes in one transaction, which is on disk when this returns. Throws SQLite's errors. */
 export function carryOut(store: SqliteStore, { batches, ends, commits }: Writes): void {
   store.transaction(() => {
     for (const { partition, ...batch } of batches) store.insertBatch(partition, batch)
