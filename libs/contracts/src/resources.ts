@@ -422,6 +422,10 @@ export const alert = z.strictObject({
 export const RESOURCE_SCHEMAS = { source, model, destination, sync, alert } as const
 export type ResourceKind = keyof typeof RESOURCE_SCHEMAS
 
+export function isResourceKind(kind: string): kind is ResourceKind {
+  return Object.hasOwn(RESOURCE_SCHEMAS, kind)
+}
+
 /**
  * True for a stored resource of that kind. It has the schema's output, such as a duration as a number, so the
  * schema is run backwards.

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { AlertSpec } from '@sluice/contracts/resources'
-import { isStoredResource } from '@sluice/contracts/resources'
+import { type AlertSpec, isStoredResource } from '@sluice/contracts/resources'
 import { checkReferences } from './checks/check-references.ts'
 import { decodeResource } from './decode/decode-resource.ts'
 import { readDocuments } from './files/read-documents.ts'

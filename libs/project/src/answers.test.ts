@@ -2,7 +2,7 @@
  * A sync's fields about answers, as written in a file: what they become, and where each mistake is reported.
  */
 import { describe, expect, it } from 'vitest'
-import { checkJsonPaths } from './checks/check-json-paths.ts'
+import { checkJsonPaths } from './checks/check-paths-and-schedules.ts'
 import { checkTemplates } from './checks/check-templates.ts'
 import { decodeResource } from './decode/decode-resource.ts'
 import { readDocuments } from './files/read-documents.ts'

@@ -1,11 +1,10 @@
-/** Which resources of a folder cannot be used, because of a mistake in them or in what they refer to. */
+/** Finds the resources that cannot be used, because of a mistake in them or in what they refer to. */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { ResourceKind } from '@sluice/contracts/resources'
-import { isDoubtful } from './checks/check-references.ts'
+import { isDoubtful, REFERENCES } from './checks/check-references.ts'
 import type { DecodedResource } from './decode/decoded.ts'
 import { inFileOrder } from './decode/places.ts'
-import type { ResourceKey } from './project.ts'
-import { resourceKey } from './project.ts'
+import { type ResourceKey, resourceKey } from './project.ts'
 
 /** The mistakes of a folder. */
 export interface Mistakes {
@@ -14,16 +13,11 @@ export interface Mistakes {
   readonly ofResources: ReadonlyMap<DecodedResource, readonly ErrorDetail[]>
 }
 
-/** The fields that refer to another resource. Each has the name of the kind that it refers to. */
-const REFERS_TO: { readonly [kind: string]: readonly ResourceKind[] } = {
-  model: ['source'],
-  sync: ['model', 'destination'],
-}
 const KINDS: readonly ResourceKind[] = ['source', 'destination', 'model', 'sync', 'alert']
 
 /**
  * The resources that cannot be used, each with the mistakes that are the reason, in the order of files.
- * `ofProject` are mistakes that hide what every sync has by default, so that no sync can be used.
+ * `ofProject` are mistakes that hide the defaults of all syncs, so that no sync can be used.
  */
 export function blockedResources(
   decoded: readonly DecodedResource[],
@@ -32,17 +26,17 @@ export function blockedResources(
   const blocked = new Map<ResourceKey, Set<ErrorDetail>>()
   const known = new Set(decoded.map(({ kind, name }) => `${kind}/${name ?? ''}`))
   const hiding = hidingMistakes(decoded, { ofFiles, ofResources })
-  // What a resource refers to comes before it.
+  // The kinds that a resource refers to come before its own.
   for (const kind of KINDS)
     for (const resource of decoded) {
       if (resource.kind !== kind || resource.name === null) continue
       const file = resource.origins.get('')?.place.file
       const reasons = [...(ofResources.get(resource) ?? []), ...ofFiles.filter(one => one.file === file)]
       if (kind === 'sync') reasons.push(...ofProject)
-      for (const field of REFERS_TO[kind] ?? []) {
+      for (const field of REFERENCES.get(kind) ?? []) {
         const other = resourceKey(field, resource.texts.get(field) ?? '')
         reasons.push(...(blocked.get(other) ?? []))
-        // It may stand where nothing could be read.
+        // It may stand in a text that could not be read.
         if (!known.has(other)) reasons.push(...hiding)
       }
       const key = resourceKey(kind, resource.name)

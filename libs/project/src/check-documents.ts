@@ -1,7 +1,4 @@
-/**
- * Checks documents that stand in no folder, such as those that somebody edits in a browser, together with the
- * resources that are stored.
- */
+/** Checks documents outside of a folder, such as those edited in a browser, with the stored resources. */
 import { isAbsolute, resolve } from 'node:path'
 import { SluiceError, type ErrorDetail } from '@sluice/contracts/errors'
 import type { ResourceSpec } from '@sluice/contracts/resources'
@@ -21,7 +18,7 @@ export type WrittenText =
   | { readonly fields: { readonly [name: string]: unknown }; readonly file?: string | undefined }
 
 export interface DocumentsOptions {
-  /** What the documents may refer to. One of the same kind and name is replaced. */
+  /** The resources that the documents may refer to. A document replaces the one of its kind and name. */
   readonly stored: readonly ResourceSpec[]
   /** The folder that paths of sources start from; null: they have to be absolute. */
   readonly dir: string | null
@@ -29,13 +26,13 @@ export interface DocumentsOptions {
 }
 
 export interface CheckedDocuments {
-  /** Those that could be read, in their order. */
+  /** The resources that could be read, in the order of the documents. */
   readonly resources: readonly DecodedResource[]
   /** In the order of documents and lines. */
   readonly problems: readonly ErrorDetail[]
 }
 
-/** A server has no folder of its author, and its environment is not his. */
+/** A server fills in no files and no variables, since its folder and environment are not the author's. */
 const NOTHING_AROUND: DecodeOptions = {
   env: null,
   readFile: (_, path) => ({
@@ -43,7 +40,7 @@ const NOTHING_AROUND: DecodeOptions = {
   }),
 }
 
-/** Connects to nothing. Whatever the documents hold, it throws only the signal's reason and for too many. */
+/** Connects to nothing. It throws only the signal's reason, and `config` for too many documents. */
 export async function checkDocuments(
   documents: readonly WrittenText[],
   { stored, dir, signal }: DocumentsOptions,
@@ -97,7 +94,7 @@ export function assertRight({ problems }: Pick<CheckedDocuments, 'problems'>, wh
   throw new SluiceError('config', `${what} is not right: ${found}`, { details: problems })
 }
 
-/** The resource with the absolute path of its source. */
+/** Returns the resource with an absolute path, if it is a source on files. */
 function placed(resource: DecodedResource, dir: string | null): DecodedResource {
   const { spec } = resource
   if (spec?.kind !== 'source' || spec.type !== 'duckdb') return resource
@@ -109,7 +106,7 @@ function placed(resource: DecodedResource, dir: string | null): DecodedResource 
   return { ...resource, spec: null, problems: [...resource.problems, problem] }
 }
 
-/** A stored resource beside documents. It is right by itself. */
+/** A stored resource beside documents. It was checked before it was stored. */
 function asDecoded(spec: ResourceSpec): DecodedResource {
   const { kind, name } = spec
   return { kind, name, spec, texts: new Map(), origins: new Map(), problems: [] }

@@ -6,13 +6,17 @@ import { type ErrorDetail, messageOf, SluiceError } from '@sluice/contracts/erro
 import { FILE_CEILING_BYTES } from '@sluice/domain/record-sizes'
 import type { ResourceSpec } from '@sluice/contracts/resources'
 import { blockedResources, hidingMistakes, type Mistakes } from './blocked-resources.ts'
-import { decodeUtf8, type Unreadable } from './files/read-regular-file.ts'
+import { decodeUtf8, type Unreadable, readRegularFile } from './files/read-regular-file.ts'
 import { hasDoubtfulKind } from './checks/check-references.ts'
 import { checkDecoded } from './checks/check-decoded.ts'
 import { decodeResource } from './decode/decode-resource.ts'
 import type { DecodedResource, DecodeOptions } from './decode/decoded.ts'
-import { decodeSettings, isProjectSettings, misplacedSettings } from './decode/project-settings.ts'
-import type { ProjectSettings } from './decode/project-settings.ts'
+import {
+  decodeSettings,
+  isProjectSettings,
+  misplacedSettings,
+  type ProjectSettings,
+} from './decode/project-settings.ts'
 import {
   isEnvironment,
   misplacedEnvironment,
@@ -22,13 +26,16 @@ import {
 import { environmentFile, environmentIn, mayBeEnvironment, saysEnvironment } from './files/environments.ts'
 import { PROJECT_FILE } from './files/project-root.ts'
 import { findYamlFiles, MAX_YAML_FILES } from './files/find-files.ts'
-import { readRegularFile } from './files/read-regular-file.ts'
 import { ReadingLimits } from './files/reading-limits.ts'
 import { inFileOrder } from './decode/places.ts'
-import type { Project, ResourceKey } from './project.ts'
-import { resourceKey } from './project.ts'
-import { readDocuments, textOf } from './files/read-documents.ts'
-import type { ReadDocuments, ResourceDocument, SkippedDocument } from './files/read-documents.ts'
+import { type Project, type ResourceKey, resourceKey } from './project.ts'
+import {
+  readDocuments,
+  textOf,
+  type ReadDocuments,
+  type ResourceDocument,
+  type SkippedDocument,
+} from './files/read-documents.ts'
 
 export interface LoadOptions {
   /** The values for `${NAME}`, and in `SLUICE_ENV` the environment, if there is one. */
@@ -52,8 +59,9 @@ export async function loadProject(dir: string, options: LoadOptions): Promise<Pr
 }
 
 /**
- * Does the same, but leaves out what cannot be used, for a command about one sync: a mistake stops only the
- * syncs that use what it is in. `project.blocked` has them. Throws `missing-file` and the signal's reason.
+ * Loads the folder without the resources that cannot be used, which `project.blocked` has. A command about
+ * one sync uses it, since a mistake stops only the syncs that use its resource. Throws `missing-file` and the
+ * signal's reason.
  */
 export async function loadUsable(dir: string, options: LoadOptions): Promise<Project> {
   const folder = await readFolder(dir, options)
@@ -62,7 +70,7 @@ export async function loadUsable(dir: string, options: LoadOptions): Promise<Pro
 
 interface Folder extends Mistakes, Pick<Project, 'dir' | 'owner' | 'skipped'> {
   readonly decoded: readonly DecodedResource[]
-  /** Those of the files' mistakes that hide the settings of the project. */
+  /** The mistakes of files that hide the settings of the project. */
   readonly ofProject: readonly ErrorDetail[]
 }
 
@@ -79,7 +87,7 @@ async function readFolder(dir: string, options: LoadOptions): Promise<Folder> {
   const isOwn = (path: string): boolean =>
     path !== chosenFile && !(mayBeEnvironment(path) && saysEnvironment(readFile(root, path).text))
   const files = found.filter(isOwn)
-  // All syncs need it, so it is read first, wherever it stands in the order of files.
+  // All syncs need it, so it is read before all other files.
   const projectFile = files.includes(PROJECT_FILE) ? readFile(root, PROJECT_FILE) : null
   const here: DecodeOptions = { env: options.env, readFile: filesInside(root) }
   const environment =
@@ -132,7 +140,7 @@ interface ReadFile extends ReadDocuments {
   readonly bytes: number
 }
 
-/** One file of the folder, with what is wrong with it as a whole. */
+/** Reads one file of the folder, with the problem of the file as a whole, if it has one. */
 function readFile(root: string, path: string): ReadFile {
   const text = readYaml(join(root, path))
   if (typeof text === 'string')
@@ -143,7 +151,7 @@ function readFile(root: string, path: string): ReadFile {
 
 /**
  * The settings in the project's file, and the document that has them. If its first document cannot be read,
- * nobody knows what it says, so that the problems are those of the file.
+ * its problems are those of the file.
  */
 function settingsIn(
   file: ReadFile | null,
@@ -186,7 +194,7 @@ async function filesOf(root: string, signal: AbortSignal): Promise<readonly stri
   if (files !== null) return files
   throw new SluiceError(
     'config',
-    `${root} has more than ${MAX_YAML_FILES} YAML files or too many folders; name the project folder with --dir.`,
+    `${root} has more than ${MAX_YAML_FILES} YAML files, or too many folders, so it is no project: name the project folder with \`--dir\`.`,
   )
 }
 
@@ -202,9 +210,9 @@ function readYaml(path: string): string | Unreadable {
 }
 
 /**
- * Reads the files that `${file:PATH}` names. They have to stand in the project, wherever links lead: a
- * project that somebody else wrote must not carry off files of the machine. What runs have left there is no
- * part of it.
+ * Reads the files that `${file:PATH}` names. They have to stand in the project once links are followed: a
+ * project that somebody else wrote must not carry off files of the machine. The files in `.sluice` are no
+ * part of the project.
  */
 function filesInside(root: string): DecodeOptions['readFile'] {
   return (folder, path) => {

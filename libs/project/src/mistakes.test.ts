@@ -2,7 +2,7 @@
  * Mistakes that people make who know other tools: the message says what was meant, with an example to copy.
  */
 import { describe, expect, it } from 'vitest'
-import { checkSchedules } from './checks/check-schedules.ts'
+import { checkSchedules } from './checks/check-paths-and-schedules.ts'
 import { checkTexts } from './checks/check-texts.ts'
 import { decodeResource } from './decode/decode-resource.ts'
 import { singleBrace } from './decode/meant.ts'

@@ -26,7 +26,11 @@ export function resolveDefinition(project: Project, syncName: string): Definitio
 
 function unusable(name: string, details: readonly ErrorDetail[]): SluiceError {
   const errors = details.length === 1 ? 'an error' : `${details.length} errors`
-  return new SluiceError('config', `What the sync \`${name}\` uses has ${errors}.`, { details })
+  return new SluiceError(
+    'config',
+    `The sync \`${name}\` cannot be used: it, or a resource that it uses, has ${errors}.`,
+    { details },
+  )
 }
 
 function syncNotFound(project: Project, name: string): SluiceError {
@@ -53,8 +57,8 @@ export interface Project {
   /** The project folder, absolute. */
   readonly dir: string
   /**
-   * Distinguishes its resources from those of other projects: by the name that `kind: project` says, else by
-   * the folder.
+   * Distinguishes its resources from those of other projects: by the name in `kind: project`, else by the
+   * folder.
    */
   readonly owner: Owner
   /** By kind/name, in the order of files and documents. Paths of sources are absolute. */

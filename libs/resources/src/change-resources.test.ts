@@ -186,9 +186,14 @@ describe('a change that is larger than one append', () => {
   it('is refused beyond what a record may be', async () => {
     await using world = await openTestLog({ partitions: 0 })
     const huge = Array.from({ length: 6 }, (_, index) => put(`m${index}`, 'x'.repeat(4_900_000)))
-    await expect(changeResources(world, () => huge, BY)).rejects.toMatchObject({ code: 'config' })
+    await expect(changeResources(world, () => huge, BY)).rejects.toMatchObject({
+      code: 'config',
+      message: expect.stringMatching(
+        /^The change is too large: .* Make the change in several steps: `sluice apply`/,
+      ),
+    })
     await expect(changeResources(world, () => [put('m', 'x'.repeat(11_000_001))], BY)).rejects.toMatchObject({
-      message: expect.stringContaining('the model m has 11000001 bytes'),
+      message: expect.stringContaining('The model `m` has 11000001 bytes'),
     })
     expect(await specs(world)).toEqual({})
   })

@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { Owner, ResourceRecord, SetEntries } from '@sluice/contracts/document-records'
-import { RESOURCE_SCHEMAS } from '@sluice/contracts/resources'
+import { isResourceKind } from '@sluice/contracts/resources'
 import {
   KEPT_TEXT_CHARACTERS,
   RECORD_CEILING_BYTES,
@@ -18,6 +18,7 @@ import { plainMarker } from '@sluice/partition/take-over'
 import { sleep } from '@sluice/flow/sleep'
 import { at, markerKey, sharedTopics, textKey } from '@sluice/topics/topics'
 import {
+  assertFits,
   deletionKey,
   pastKey,
   plainRecord,
@@ -46,17 +47,17 @@ type Decide = (
 ) => readonly ResourceChange[] | Promise<readonly ResourceChange[]>
 
 export interface ChangeOptions {
-  /** Who changes it, by name. */
+  /** The name of the person or command that makes the change. */
   readonly by: string
   readonly signal: AbortSignal
   /** True if a sync that goes keeps its topics and its incarnation, so that it may come back. */
   readonly keepsState?: boolean
 }
 
-/** Versions before the present one that are kept of each resource. */
+/** The log keeps this many earlier versions of each resource. */
 export const PAST_KEPT = 50
-/** How often a change is made again after another process was faster. */
-const MAX_TRIES = 10
+/** A change is attempted this often if other processes are faster. */
+const MAX_ATTEMPTS = 10
 const PAUSE_MS = 20
 
 /**
@@ -71,16 +72,16 @@ export async function changeResources(
 ): Promise<readonly ResourceChange[]> {
   const { signal } = options
   const seen = await readStored(deps, { signal, withPast: false })
-  // Most often there is nothing to change, and then nobody is fenced.
+  // Most often there is nothing to change, and then no writer is fenced.
   if ((await decide(seen.resources)).length === 0) return []
-  for (let tries = 1; ; tries += 1) {
+  for (let attempts = 1; ; attempts += 1) {
     try {
       return await changeOnce(deps, decide, options)
     } catch (error) {
       const mayPass = isSluiceError(error, 'fenced') || isSluiceError(error, 'writer-dead')
-      if (!mayPass || tries >= MAX_TRIES) throw error
+      if (!mayPass || attempts >= MAX_ATTEMPTS) throw error
     }
-    await sleep(Math.random() * PAUSE_MS * tries, { signal })
+    await sleep(Math.random() * PAUSE_MS * attempts, { signal })
   }
 }
 
@@ -88,9 +89,10 @@ export async function changeResources(
 export type OwnedResource = Pick<ResourceRecord, 'kind' | 'name' | 'spec'>
 
 /**
- * Makes the resources of a project those that are given. What is another's stays as it is. `isWhole`: what is
- * gone from them is no longer there, and a sync among it keeps its topics, so that it may come back. Resolves
- * with how many were written, and with what is another's of these names.
+ * Stores the resources of a project. Resources of another owner stay as they are. With `isWhole`, it also
+ * deletes the project's resources that are not given; a sync among them keeps its topics, so that it may come
+ * back. Resolves with the number of written resources, and with those of these names that belong to another
+ * owner.
  */
 export async function writeResources(
   deps: ResourcesDeps,
@@ -108,7 +110,7 @@ export async function writeResources(
     others = othersAmong(stored, resources, owner)
     const changes = resources.flatMap((resource): ResourceChange[] => {
       const before = stored.get(`${resource.kind}/${resource.name}`)
-      if (before !== undefined && whoseIs(before, resource.spec, owner) === 'others') return []
+      if (before !== undefined && ownerOf(before, resource.spec, owner) === 'others') return []
       return isWritten(before, resource.spec, owner) ? [] : [changeTo(resource, owner)]
     })
     return isWhole ? [...changes, ...goneChanges(stored, resources, owner)] : changes
@@ -117,7 +119,7 @@ export async function writeResources(
   return { written: changes.length, others }
 }
 
-/** What is stored of the names of these resources, and is another's. */
+/** The stored resources of these names that belong to another owner. */
 export function othersAmong(
   stored: StoredResources['resources'],
   resources: readonly OwnedResource[],
@@ -125,16 +127,17 @@ export function othersAmong(
 ): readonly ResourceRecord[] {
   return resources.flatMap(({ kind, name, spec }) => {
     const before = stored.get(`${kind}/${name}`)
-    return before !== undefined && whoseIs(before, spec, owner) === 'others' ? [before] : []
+    return before !== undefined && ownerOf(before, spec, owner) === 'others' ? [before] : []
   })
 }
 
 /**
- * Whose a stored resource is to a project that has one of its name. One that was written on the server and is
- * the same joins the project: it was exported into the folder. One that cannot be read is nobody's. Two
- * folders without a name of their own may have the same one by accident, and then what differs is another's.
+ * Returns the owner of a stored resource, as a project sees it that has one of the same name. A resource that
+ * was written on the server and is the same joins the project, since it was exported into the folder. One
+ * that cannot be read belongs to nobody. Two folders without a name of their own may be called alike by
+ * accident, and then a resource that differs belongs to the other.
  */
-export function whoseIs(before: ResourceRecord, spec: string, owner: Owner): 'own' | 'joins' | 'others' {
+export function ownerOf(before: ResourceRecord, spec: string, owner: Owner): 'own' | 'joins' | 'others' {
   const isSame = isSameSpec(before.spec, spec)
   if (before.spec === '' || isOf(before, owner)) return 'own'
   if (before.project === '') return isSame ? 'joins' : 'others'
@@ -168,10 +171,7 @@ function goneChanges(
   const kept = new Set(resources.map(({ kind, name }) => `${kind}/${name}`))
   return [...stored].flatMap(([key, record]) => {
     const { kind, name } = record
-    return key === `${kind}/${name}` &&
-      Object.hasOwn(RESOURCE_SCHEMAS, kind) &&
-      isOf(record, owner) &&
-      !kept.has(key)
+    return key === `${kind}/${name}` && isResourceKind(kind) && isOf(record, owner) && !kept.has(key)
       ? [{ kind, name, next: null }]
       : []
   })
@@ -187,18 +187,32 @@ export function isSameSpec(one: string, other: string): boolean {
   }
 }
 
+/** Opens a writer of the topic `resources`, which fences the one before. Other errors: as the log. */
+export async function takeOver(
+  { log, io, prefix }: ResourcesDeps,
+  { writer: name, key }: { readonly writer: string; readonly key: string },
+  signal: AbortSignal,
+): Promise<FencedWriter> {
+  const target = at(sharedTopics(prefix).resources, 0)
+  const marker = io.encode('Marker', plainMarker('takeover', '', -1))
+  const taken = io.signed(target.topic, { key: markerKey('takeover', key), value: marker })
+  const writer = await log.openWriter(`${prefix}.${name}`, { signal })
+  try {
+    await writer.append(target, [taken], { signal })
+    return writer
+  } catch (error) {
+    await writer[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
 async function changeOnce(
   deps: ResourcesDeps,
   decide: Decide,
   options: ChangeOptions,
 ): Promise<readonly ResourceChange[]> {
-  const { log, io, prefix } = deps
   const { signal } = options
-  const target = at(sharedTopics(prefix).resources, 0)
-  await using writer = await log.openWriter(`${prefix}.resources`, { signal })
-  const marker = io.encode('Marker', plainMarker('takeover', '', -1))
-  const taken = io.signed(target.topic, { key: markerKey('takeover', 'resources'), value: marker })
-  await writer.append(target, [taken], { signal })
+  await using writer = await takeOver(deps, { writer: 'resources', key: 'resources' }, signal)
   const writing = new Writing(deps, writer, signal)
   const stored = await readStored(deps, { signal, withPast: true })
   await writing.unfold(stored)
@@ -208,7 +222,7 @@ async function changeOnce(
   return changes
 }
 
-/** The records of a change: what each resource becomes, and what it was. */
+/** The records of a change: the new version of each resource, and the one before. */
 function entriesOf(
   changes: readonly ResourceChange[],
   { resources, past, lastVersions }: StoredResources,
@@ -222,7 +236,7 @@ function entriesOf(
     if (kind === 'sync' && next !== null && resources.has(deletionKey(name)))
       throw new SluiceError(
         'conflict',
-        `The sync \`${name}\` was deleted, and its topics are not gone yet: ask again in a moment.`,
+        `The sync \`${name}\` was deleted, and its topics are not gone yet: try again in a moment.`,
         { retryable: true },
       )
     const version = Math.max(versionOf(before), lastVersions.get(key) ?? 0) + 1
@@ -237,7 +251,7 @@ function entriesOf(
         entries.push([deletionKey(name), { ...plainRecord('deletion', name, incarnation.spec), at: now, by }])
       continue
     }
-    assertFits(`the ${kind} ${name}`, next.spec)
+    assertFits(`The ${kind} \`${name}\``, next.spec, RESOURCE_CEILING_BYTES)
     const { project, spec, folder = null } = next
     const text = keptText(next.text ?? null)
     entries.push([key, { kind, name, project, folder, spec, version, at: now, by, text }])
@@ -266,26 +280,26 @@ class Writing {
   }
 
   /**
-   * Appends all entries or none, as every reader sees it. The log stores only so many bytes at once. So a
-   * larger change is one record at first, which counts as a whole, and then becomes many.
+   * Appends all entries or none, as every reader sees it. The log appends a limited number of bytes at once.
+   * So a larger change is one record at first, which counts as a whole, and then becomes many.
    */
   async append(entries: SetEntries): Promise<void> {
     const bytes = entries.map(([key, record]) => sizeOf(key, record)).reduce((sum, each) => sum + each, 0)
     if (bytes <= ATOMIC_BYTES) return await this.#append(entries)
     const id = randomUUID()
     const spec = JSON.stringify(entries)
-    const most = RECORD_CEILING_BYTES - SET_HEAD_BYTES
-    if (Buffer.byteLength(spec) > most)
+    const maxBytes = RECORD_CEILING_BYTES - SET_HEAD_BYTES
+    if (Buffer.byteLength(spec) > maxBytes)
       throw new SluiceError(
         'config',
-        `So many resources change at once that they take ${Buffer.byteLength(spec)} bytes, and the most is ${most}: apply them in several parts.`,
+        `The change is too large: its resources take ${Buffer.byteLength(spec)} bytes together, and one change may have ${maxBytes}. Nothing was stored. Make the change in several steps: \`sluice apply\` first with a part of the files, then with all of them.`,
       )
     const key = setKey(id)
     await this.#append([[key, plainRecord('set', id, spec)]])
     await this.#unfold(key, entries)
   }
 
-  /** Writes what sets hold as records of its own. A process before this one may have died at that. */
+  /** Writes the entries of sets as records of their own. A process before this one may have died at that. */
   async unfold({ inSets, resources, past }: StoredResources): Promise<void> {
     for (const [set, keys] of inSets)
       await this.#unfold(
@@ -295,7 +309,7 @@ class Writing {
   }
 
   async #unfold(set: string, entries: SetEntries): Promise<void> {
-    // A part of these is enough until the set goes: they say the same.
+    // These records say the same as the set, so a part of them does no harm until the set goes.
     if (entries.length > 0) await this.#append(entries)
     await this.#append([[set, null]])
   }
@@ -311,7 +325,7 @@ class Writing {
   }
 }
 
-/** A bound of what key, names, numbers and signature of a record take. */
+/** The most bytes that key, names, numbers and signature of a record take. */
 const SET_HEAD_BYTES = 1_000
 
 function sizeOf(key: string, record: ResourceRecord | null): number {
@@ -321,12 +335,4 @@ function sizeOf(key: string, record: ResourceRecord | null): number {
     (sum, text) => sum + Buffer.byteLength(text ?? ''),
     fixed,
   )
-}
-
-/** Refuses a document that is larger than a record may be, before anything is written. */
-function assertFits(what: string, spec: string): void {
-  const bytes = Buffer.byteLength(spec)
-  if (bytes <= RESOURCE_CEILING_BYTES) return
-  const found = `${what} has ${bytes} bytes as JSON, and the most is ${RESOURCE_CEILING_BYTES}`
-  throw new SluiceError('config', `${found}: shorten its templates, texts or certificates`)
 }

@@ -6,18 +6,22 @@
 import { randomBytes } from 'node:crypto'
 import type { ResourceRecord } from '@sluice/contracts/document-records'
 import { SluiceError } from '@sluice/contracts/errors'
-import type { MessageLog, NewRecord } from '@sluice/message-log/port'
-import type { RecordIo } from '@sluice/topics/record-io'
-import { deletionKey, plainRecord, readResources, readStored } from './stored-resources.ts'
-import { at, markerKey, sharedTopics, textKey } from '@sluice/topics/topics'
-import { plainMarker } from '@sluice/partition/take-over'
+import { at, sharedTopics, textKey } from '@sluice/topics/topics'
+import { takeOver } from './change-resources.ts'
+import {
+  deletionKey,
+  plainRecord,
+  readResources,
+  readStored,
+  type ResourcesDeps,
+} from './stored-resources.ts'
 
 /**
- * The sync's incarnation, made if it has none. Rejects with `fenced` if another process makes one at the same
- * time; ask again then.
+ * The sync's incarnation, which is made if the sync has none. Rejects with `fenced` if another process makes
+ * one at the same time; ask again then.
  */
 export async function incarnationOf(
-  deps: { readonly log: MessageLog; readonly io: RecordIo; readonly prefix: string },
+  deps: ResourcesDeps,
   sync: string,
   options: { signal: AbortSignal },
 ): Promise<string> {
@@ -30,29 +34,26 @@ export async function incarnationOf(
  * Rejects as `incarnationOf` does.
  */
 export async function renewIncarnation(
-  deps: { readonly log: MessageLog; readonly io: RecordIo; readonly prefix: string },
+  deps: ResourcesDeps,
   { sync, old }: { readonly sync: string; readonly old: string | null },
   options: { signal: AbortSignal },
 ): Promise<string> {
   const key = incarnationKey(sync)
-  const { log, io, prefix } = deps
+  const { io, prefix } = deps
   const target = at(sharedTopics(prefix).resources, 0)
-  await using writer = await log.openWriter(`${prefix}.incarnation.${sync}`, options)
-  const marker = io.encode('Marker', plainMarker('takeover', '', -1))
-  const signed = (record: NewRecord): NewRecord => io.signed(target.topic, record)
-  await writer.append(target, [signed({ key: markerKey('takeover', key), value: marker })], options)
+  await using writer = await takeOver(deps, { writer: `incarnation.${sync}`, key }, options.signal)
   const meanwhile = await readIncarnation(deps, sync, options)
   if (meanwhile !== undefined && meanwhile.spec !== old) return readable(sync, meanwhile.spec)
   const spec = newIncarnation()
   const record = plainRecord('incarnation', sync, spec)
   const value = io.encode('ResourceRecord', record)
-  await writer.append(target, [signed({ key: textKey(key), value })], options)
+  await writer.append(target, [io.signed(target.topic, { key: textKey(key), value })], options)
   return spec
 }
 
-/** The sync's incarnation, null if it has none: it was never run. Writes nothing. */
+/** The sync's incarnation; null if the sync never ran. It writes nothing. */
 export async function knownIncarnation(
-  deps: { readonly log: MessageLog; readonly io: RecordIo; readonly prefix: string },
+  deps: ResourcesDeps,
   sync: string,
   options: { signal: AbortSignal },
 ): Promise<string | null> {
@@ -66,9 +67,12 @@ function readable(sync: string, spec: string): string {
   throw new SluiceError('corrupt', `the incarnation of ${sync} cannot be read in the log`)
 }
 
-/** A sync that has one, and would not be known to have it, would begin anew and send all rows again. */
+/**
+ * Throws `corrupt` if the incarnation may be unread: a sync without it would begin anew and send all rows
+ * again.
+ */
 async function readIncarnation(
-  deps: { readonly log: MessageLog; readonly io: RecordIo; readonly prefix: string },
+  deps: ResourcesDeps,
   sync: string,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<ResourceRecord | undefined> {
@@ -78,7 +82,7 @@ async function readIncarnation(
   const { resources: topic } = sharedTopics(deps.prefix)
   throw new SluiceError(
     'corrupt',
-    `the topic ${topic} has more names than are read, and the incarnation of ${sync} is not among those: remove what is not yours`,
+    `the topic ${topic} has more names than are read, and the incarnation of ${sync} is not among those: remove the records that are not Sluice's`,
   )
 }
 
@@ -87,17 +91,14 @@ async function readIncarnation(
  * together. Rejects as `incarnationOf` does.
  */
 export async function endDeletion(
-  deps: { readonly log: MessageLog; readonly io: RecordIo; readonly prefix: string },
+  deps: ResourcesDeps,
   sync: string,
   options: { signal: AbortSignal },
 ): Promise<void> {
-  const { log, io, prefix } = deps
+  const { io, prefix } = deps
   const target = at(sharedTopics(prefix).resources, 0)
-  await using writer = await log.openWriter(`${prefix}.incarnation.${sync}`, options)
-  const marker = io.encode('Marker', plainMarker('takeover', '', -1))
   const key = incarnationKey(sync)
-  const taken = io.signed(target.topic, { key: markerKey('takeover', key), value: marker })
-  await writer.append(target, [taken], options)
+  await using writer = await takeOver(deps, { writer: `incarnation.${sync}`, key }, options.signal)
   const stored = await readResources(deps, options)
   const keys = [key, deletionKey(sync)].filter(each => stored.has(each))
   if (keys.length === 0) return

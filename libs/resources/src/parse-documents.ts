@@ -53,7 +53,7 @@ function parseJson(text: string): unknown {
   if (!isBounded(text)) return undefined
   try {
     return JSON.parse(text, (name, value: unknown) => {
-      // A copy of an object would take it for a prototype.
+      // Copying the object would set its prototype.
       if (name === '__proto__') throw new SyntaxError('an object has a name that JavaScript keeps for itself')
       return value
     })
@@ -78,7 +78,7 @@ function isBounded(text: string): boolean {
   return true
 }
 
-/** Where the closing quote stands; the end of the text if there is none. */
+/** The place of the closing quote; the end of the text if there is none. */
 function endOfString(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
     let slashes = 0

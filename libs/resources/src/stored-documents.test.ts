@@ -6,7 +6,7 @@ import { sampleDefinition, SYNC } from '@sluice/testkit/sample-records'
 import { openTestLog, PREFIX, type TestLog } from '@sluice/testkit/test-log'
 import { incarnationOf, renewIncarnation } from './incarnations.ts'
 import { parseDefinition, parseResource } from './parse-documents.ts'
-import { assertKeyFits, currentDefinition, Definitions, tellOfSigning } from './stored-documents.ts'
+import { assertKeyFits, currentDefinition, Definitions, announceSigning } from './stored-documents.ts'
 import { writeResources } from './change-resources.ts'
 import { plainRecord } from './stored-resources.ts'
 import { ForeignRecords, type ForeignRecord } from '@sluice/topics/foreign-records'
@@ -233,22 +233,22 @@ describe('where a key is set', () => {
     await incarnationOf(ours, 'other', { signal })
     await assertKeyFits(ours, { signal })
     await expect(assertKeyFits(world, { signal })).rejects.toThrow(/SLUICE_SIGNING_KEY is not set here/)
-    await expect(assertKeyFits(other, { signal })).rejects.toThrow(/SLUICE_SIGNING_KEY is another here/)
+    await expect(assertKeyFits(other, { signal })).rejects.toThrow(/SLUICE_SIGNING_KEY is another one here/)
   })
 
   it('a service tells once that it has a key, so that whoever has none, or another, hears so at once', async () => {
     await using world = await openTestLog({ partitions: 0 })
     const target = at(sharedTopics(PREFIX).resources, 0)
-    await tellOfSigning(world, { signal })
+    await announceSigning(world, { signal })
     expect(await world.read(target)).toHaveLength(0)
     const ours = await processWith(world, key(1))
     await assertKeyFits(world, { signal })
-    for (let times = 0; times < 2; times += 1) await tellOfSigning(ours, { signal })
+    for (let times = 0; times < 2; times += 1) await announceSigning(ours, { signal })
     expect(await world.read(target)).toHaveLength(1)
     await expect(assertKeyFits(world, { signal })).rejects.toThrow(/SLUICE_SIGNING_KEY is not set here/)
     await assertKeyFits(ours, { signal })
     const changing = await processWith(world, `${key(2)},${key(1)}`)
-    await tellOfSigning(changing, { signal })
+    await announceSigning(changing, { signal })
     expect(await world.read(target)).toHaveLength(2)
     expect(ours.heard).toEqual([])
   })

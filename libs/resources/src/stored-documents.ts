@@ -12,7 +12,7 @@ import { SharedWork } from '@sluice/flow/shared-work'
 import { decodeShared } from '@sluice/topics/owned-reader'
 import { RecentMap } from '@sluice/flow/recent-map'
 import { parseDefinition, parseResource } from './parse-documents.ts'
-import { plainRecord, readResources, type ResourcesDeps as Deps } from './stored-resources.ts'
+import { assertFits, plainRecord, readResources, type ResourcesDeps as Deps } from './stored-resources.ts'
 import { at, keyText, sharedTopics, textKey } from '@sluice/topics/topics'
 
 /** Text of the definitions that are kept in memory, in characters: thousands of ordinary ones. */
@@ -32,7 +32,7 @@ export class Definitions {
   readonly #deps: Deps
   readonly #known: RecentMap<string, Known>
   readonly #reading = new SharedWork<void>(options => this.#readOn(options))
-  /** How far the topic was read. Each definition before it is known, or was forgotten since. */
+  /** The topic was read up to this offset. Each definition before it is known, or was forgotten since. */
   #position: number | null = null
   #hasForgotten = false
 
@@ -52,7 +52,11 @@ export class Definitions {
     const spec = JSON.stringify(definition)
     const hash = hashOf(spec)
     if (this.#known.get(hash) !== undefined) return hash
-    assertFits(`the sync ${definition.sync.name} with all it refers to`, spec)
+    assertFits(
+      `The sync \`${definition.sync.name}\`, with its model, source and destination,`,
+      spec,
+      DEFINITION_CEILING_BYTES,
+    )
     const value = this.#deps.io.encode('DefinitionRecord', { hash, spec })
     const target = at(sharedTopics(this.#deps.prefix).definitions, 0)
     const record = this.#deps.io.signed(target.topic, { key: textKey(hash), value })
@@ -117,8 +121,8 @@ export class Definitions {
   }
 
   /**
-   * A record that is no definition fails the run that is pinned to it, and no other. It takes no place of a
-   * definition that is known: the hash says what a definition is.
+   * A record that is no definition fails only the run that is pinned to it. It does not replace a known
+   * definition, since the hash identifies the definition.
    */
   #take(hash: string, spec: string): void {
     if (this.#known.get(hash)?.definition) return
@@ -143,7 +147,7 @@ export async function currentDefinition(
   return definitionAmong(await readResources(deps, options), sync)
 }
 
-/** The same among resources that were read. */
+/** Returns the definition of a sync from resources that were read. Throws as `currentDefinition` does. */
 export function definitionAmong(stored: ReadonlyMap<string, ResourceRecord>, sync: string): Definition {
   const find = (kind: ResourceKind, name: string): ResourceSpec | undefined => {
     const record = stored.get(`${kind}/${name}`)
@@ -158,8 +162,8 @@ export function definitionAmong(stored: ReadonlyMap<string, ResourceRecord>, syn
 }
 
 /**
- * Throws `config` if the resources are signed and this process could sign nothing that the services believe:
- * it has no key, or another. So nobody waits for a command that no detector takes.
+ * Throws `config` if the resources are signed and this process lacks the key of the services. Otherwise a
+ * person would wait for a command that no detector takes.
  */
 export async function assertKeyFits(deps: Deps, options: { signal: AbortSignal }): Promise<void> {
   const { log, io, prefix } = deps
@@ -174,25 +178,26 @@ export async function assertKeyFits(deps: Deps, options: { signal: AbortSignal }
       isSigned = true
     }
   if (!isSigned) return
-  const found = io.signatures === null ? 'is not set here' : 'is another here'
+  const found = io.signatures === null ? 'is not set here' : 'is another one here'
   throw new SluiceError(
     'config',
-    `The services sign and check what they are asked for (${target.topic} has signed records), and SLUICE_SIGNING_KEY ${found}: ` +
+    `The services accept only signed commands (${target.topic} has signed records), and SLUICE_SIGNING_KEY ${found}: ` +
       'set it to the key of the services.',
   )
 }
 
 /**
- * Leaves a signed record that says nothing else, if a key is set. So whoever asks without the key is told so
- * at once, though nobody has written anything since the key was set. Resolves once it is acknowledged.
+ * Writes a signed record with no other content, if a key is set. From it, a process without the key learns at
+ * once that it needs one, even if nobody has changed a resource since. Resolves once the record is
+ * acknowledged.
  */
-export async function tellOfSigning(deps: Deps, options: { signal: AbortSignal }): Promise<void> {
+export async function announceSigning(deps: Deps, options: { signal: AbortSignal }): Promise<void> {
   const { log, io, prefix } = deps
   if (io.signatures === null) return
   const target = at(sharedTopics(prefix).resources, 0)
-  const told = plainRecord('signatures', 'wanted', '')
-  const value = io.encode('ResourceRecord', told)
-  const record = io.signed(target.topic, { key: textKey(`${told.kind}/${told.name}`), value })
+  const notice = plainRecord('signatures', 'wanted', '')
+  const value = io.encode('ResourceRecord', notice)
+  const record = io.signed(target.topic, { key: textKey(`${notice.kind}/${notice.name}`), value })
   const { low, end } = await log.offsets(target, options)
   let last: Uint8Array | undefined
   if (low < end)
@@ -202,12 +207,4 @@ export async function tellOfSigning(deps: Deps, options: { signal: AbortSignal }
   if (last !== undefined && record.signature !== undefined && Buffer.compare(last, record.signature) === 0)
     return
   await log.append(target, [record], options)
-}
-
-/** Refuses a document that is larger than a record may be, before anything is written. */
-function assertFits(what: string, spec: string): void {
-  const bytes = Buffer.byteLength(spec)
-  if (bytes <= DEFINITION_CEILING_BYTES) return
-  const found = `${what} has ${bytes} bytes as JSON, and the most is ${DEFINITION_CEILING_BYTES}`
-  throw new SluiceError('config', `${found}: shorten its templates, texts or certificates`)
 }

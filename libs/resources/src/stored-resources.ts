@@ -1,6 +1,7 @@
 /**
- * The topic `resources`, read (PROTOCOL.md §1). Beside the resources themselves it has the incarnations of
- * syncs, what resources were before, marks of deletions, and sets that are too large for one atomic append.
+ * Reads the topic `resources` (PROTOCOL.md §1). Beside the resources themselves it has the incarnations of
+ * syncs, earlier versions of resources, marks of deletions, and sets: changes too large for one atomic
+ * append.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { setEntries, type ResourceRecord, type SetEntries } from '@sluice/contracts/document-records'
@@ -15,14 +16,27 @@ export interface ResourcesDeps {
   readonly prefix: string
 }
 
+/**
+ * Throws `config` for a document that is larger than a record may be, before anything is written. `what`
+ * begins the sentence.
+ */
+export function assertFits(what: string, spec: string, maxBytes: number): void {
+  const bytes = Buffer.byteLength(spec)
+  if (bytes <= maxBytes) return
+  throw new SluiceError(
+    'config',
+    `${what} has ${bytes} bytes as JSON, and may have ${maxBytes}: shorten its templates, texts or certificates.`,
+  )
+}
+
 export interface StoredResources {
-  /** By kind/name, without what resources were before. The spec of one that cannot be read is empty. */
+  /** The present versions, by kind/name. The spec of one that cannot be read is empty. */
   readonly resources: ReadonlyMap<string, ResourceRecord>
-  /** What each resource was before, by its key in the topic. Empty unless it was asked for. */
+  /** The earlier versions, by key in the topic. Empty unless the caller asked for them. */
   readonly past: ReadonlyMap<string, ResourceRecord>
   /** The highest version in the past of each resource, by kind/name. */
   readonly lastVersions: ReadonlyMap<string, number>
-  /** True if there are more names than are read: one that is not here may be in the topic all the same. */
+  /** True if the topic has more names than are read, so that a missing one may be in the topic. */
   readonly isOverfull: boolean
   /** Keys whose last value stands in a set, by the key of that set. */
   readonly inSets: ReadonlyMap<string, ReadonlySet<string>>
@@ -30,25 +44,25 @@ export interface StoredResources {
 
 const HISTORY = 'history/'
 const SET = 'set/'
-/** Nobody changes a resource more often. A stranger's version would leave no number for the next one. */
+/** A larger version is not believed, since it could leave no number for the next one. */
 const MAX_VERSION = 1_000_000_000
-/** More keys than any server has, of the present and of the past, and more characters of each. */
+/** Bounds of memory, for present and past versions: far more than any server has. */
 const MAX_KEYS = 100_000
 const MAX_PAST_KEYS = 1_000_000
 const MAX_CHARACTERS = 100_000_000
 const MAX_PAST_CHARACTERS = 400_000_000
 
-/** A record whose version, time and author mean nothing. */
+/** A record without version, time and author. */
 export function plainRecord(kind: string, name: string, spec: string): ResourceRecord {
   return { kind, name, project: '', spec, version: null, at: null, by: null, text: null, folder: null }
 }
 
-/** The mark of a sync that was deleted, and whose incarnation is not gone yet. */
+/** The key of the mark of a deleted sync whose incarnation is not gone yet. */
 export function deletionKey(sync: string): string {
   return `deletion/${sync}`
 }
 
-/** The key of what a resource was in a version. */
+/** The key of an earlier version of a resource. */
 export function pastKey(resource: string, version: number): string {
   return `${HISTORY}${resource}/${version}`
 }
@@ -116,7 +130,7 @@ class Reading implements StoredResources {
   readonly inSets = new Map<string, Set<string>>()
   readonly #withPast: boolean
   readonly #setOf = new Map<string, string>()
-  /** Of the specs and texts of `resources` and of `past`. */
+  /** The characters of specs and texts in `resources` and in `past`. */
   #characters = { present: 0, past: 0 }
 
   constructor(withPast: boolean) {
@@ -152,7 +166,10 @@ class Reading implements StoredResources {
     this.inSets.get(set)?.add(key)
   }
 
-  /** Whoever fills the topic takes no memory. A resource without room is one that cannot be read. */
+  /**
+   * Bounds the memory, even if somebody fills the topic. A resource without room counts as one that cannot be
+   * read.
+   */
   #keep(key: string, record: ResourceRecord | null): void {
     const known = this.resources.get(key)
     if (record === null) this.resources.delete(key)
@@ -196,7 +213,7 @@ class Reading implements StoredResources {
 const charactersOf = (record: ResourceRecord | undefined): number =>
   record === undefined ? 0 : record.spec.length + (record.text?.length ?? 0)
 
-/** What a record of the topic says, by key: of itself, or of all that a set holds. */
+/** The entries of a record of the topic: itself, or all entries of a set. */
 export function recordsIn(key: string, record: ResourceRecord | null): SetEntries {
   if (!key.startsWith(SET)) return [[key, record]]
   return record === null ? [] : entriesOf(record.spec)
@@ -210,13 +227,13 @@ function entriesOf(spec: string): SetEntries {
   }
 }
 
-/** A resource that cannot be read fails the sync that needs it, and no other. */
+/** Makes a resource that cannot be read. It fails only the syncs that need it. */
 function tornResource(key: string): ResourceRecord {
   const slash = key.indexOf('/')
   return plainRecord(key.slice(0, slash), key.slice(slash + 1), '')
 }
 
-/** The version of a stored resource. The first one of a record that has none. */
+/** The version of a stored resource: 1 for a record without a version, 0 for no record. */
 export function versionOf(record: ResourceRecord | undefined): number {
   if (record === undefined) return 0
   const { version } = record

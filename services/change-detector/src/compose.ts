@@ -27,7 +27,7 @@ import { GroupReadiness } from '@sluice/partition/process/group-readiness'
 import { openLocks } from '@sluice/partition/process/open-locks'
 import { openStage } from '@sluice/partition/process/open-stage'
 import { openVault } from '@sluice/partition/process/open-vault'
-import { currentDefinition, tellOfSigning } from '@sluice/resources/stored-documents'
+import { currentDefinition, announceSigning } from '@sluice/resources/stored-documents'
 import { locksReadiness } from '@sluice/partition/process/open-locks'
 import { detectorGroup } from '@sluice/topics/topics'
 import { runChangeDetector } from './change-detector.ts'
@@ -55,7 +55,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   const stage = opening.use(
     await openStage(config, adapters, { clientId, outlasts: true, logger, metrics, signal }),
   )
-  await tellOfSigning(stage, { signal })
+  await announceSigning(stage, { signal })
   const locks = opening.use(await openLocks(config, createRedisLocks, context))
   const vault = opening.use(await openVault(stage, env, { logger, onOpened: mask, signal }))
   const secretFor = told(boundSecrets(env, 'refused', vault), mask)

@@ -4,8 +4,8 @@ import type { z } from 'zod'
 import type { ChangesView, ChangeView, FieldChange } from '@sluice/contracts/api/resources'
 import type { Owner, ResourceRecord } from '@sluice/contracts/document-records'
 import { SluiceError, VersionConflict, type ErrorDetail } from '@sluice/contracts/errors'
-import { RESOURCE_SCHEMAS, type ResourceKind, type ResourceSpec } from '@sluice/contracts/resources'
-import { isOf, isSameSpec, whoseIs, type ResourceChange } from '@sluice/resources/change-resources'
+import { isResourceKind, RESOURCE_SCHEMAS, type ResourceSpec } from '@sluice/contracts/resources'
+import { isOf, isSameSpec, ownerOf, type ResourceChange } from '@sluice/resources/change-resources'
 import { specOf, writtenFields } from './written-resource.ts'
 import type { ProjectResources, WrittenResource } from '../port.ts'
 
@@ -40,7 +40,7 @@ export function planApply(stored: Stored, of: ProjectResources): Plan {
       changes.push({ kind, name, action: 'create', fields: [] })
       continue
     }
-    if (whoseIs(before, written, of) === 'others' && !takeOver) others.push(before)
+    if (ownerOf(before, written, of) === 'others' && !takeOver) others.push(before)
     const values = isSame ? [] : differences(specOf(before), spec)
     const taken = isOf(before, of) ? {} : { takenFrom: before.project }
     changes.push({ kind, name, action: 'update', fields: values.map(({ field }) => field), values, ...taken })
@@ -222,10 +222,6 @@ function fieldDifferences(
       },
     ]
   })
-}
-
-export function isResourceKind(kind: string): kind is ResourceKind {
-  return Object.hasOwn(RESOURCE_SCHEMAS, kind)
 }
 
 function isMap(value: unknown): value is { readonly [name: string]: unknown } {

@@ -1,19 +1,18 @@
-/** Finds all that is wrong with resources that were decoded: in each of them, and between them. */
+/** Finds the mistakes of decoded resources: in each of them, and between them. */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import { clashWanted, clashWithKey } from '@sluice/contracts/specs/http-texts'
 import { OPS } from '@sluice/contracts/state'
 import { resourceAround, type Mistakes } from '../blocked-resources.ts'
 import type { DecodedResource } from '../decode/decoded.ts'
 import { fieldName } from '../decode/places.ts'
-import { checkJsonPaths } from './check-json-paths.ts'
+import { checkJsonPaths, checkSchedules } from './check-paths-and-schedules.ts'
 import { checkReferences, type HidingTexts } from './check-references.ts'
-import { checkSchedules } from './check-schedules.ts'
 import { checkTemplates, inFile } from './check-templates.ts'
 import { checkSizes, checkTexts } from './check-texts.ts'
 
 /**
- * The mistakes by resource. Those of `ofFiles` are in no resource that has a name. `hiding` are texts in
- * which a resource could not be read. `step` is awaited before each resource, and may throw.
+ * Returns the mistakes by resource, and in `ofFiles` those of resources without a name. `hiding` are texts in
+ * which a resource could not be read. It awaits `step` before each resource, which may throw.
  */
 export async function checkDecoded(
   decoded: readonly DecodedResource[],
@@ -27,7 +26,7 @@ export async function checkDecoded(
     const checks = [checkTemplates, checkJsonPaths, checkTexts, checkSizes, checkSchedules]
     const checked = checks.flatMap(check => check([resource]))
     const problems = [...resource.problems, ...checked]
-    // Without a name nothing can refer to it, and what the author meant is unknown.
+    // Nothing can refer to a resource without a name.
     if (resource.name === null) ofFiles.push(...problems)
     else if (problems.length > 0) ofResources.set(resource, problems)
   }

@@ -4,23 +4,20 @@
  */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { AlertSpec, ResourceKind, SyncSpec } from '@sluice/contracts/resources'
-import { OPS } from '@sluice/contracts/state'
-import type { Op } from '@sluice/contracts/state'
+import { OPS, type Op } from '@sluice/contracts/state'
 import { nearestName } from '@sluice/domain/nearest-name'
 import type { DecodedResource } from '../decode/decoded.ts'
-import { detailAt, fieldName } from '../decode/places.ts'
-import type { FieldPath } from '../decode/places.ts'
+import { detailAt, fieldName, type FieldPath } from '../decode/places.ts'
 
 /**
- * The texts in which a resource could not be read, so that it may be what somebody refers to. Null stands
- * for a text that is not known.
+ * The texts in which a resource could not be read. Such a resource may be the one that another refers to.
+ * Null stands for a text that is not known.
  */
 export type HidingTexts = Iterable<string | null>
 
 /**
- * The problems between resources. The name of a resource counts even if the resource has mistakes, and what
- * may stand where nothing could be read counts as found. So one mistake does not also give a dangling
- * reference.
+ * The problems between resources. The name of a resource counts even if the resource has mistakes. A name in
+ * a text that could not be read counts as found. So one mistake does not also give a dangling reference.
  */
 export function checkReferences(decoded: readonly DecodedResource[], hiding: HidingTexts): ErrorDetail[] {
   const namesOf = new Map<string, Set<string>>()
@@ -51,12 +48,12 @@ function hasDoubtfulName({ name, problems }: DecodedResource): boolean {
   return name === null || problems.some(({ field }) => field === 'name')
 }
 
-/** True if nobody knows whether it is what another resource refers to. */
+/** True if the resource may be one that another refers to, since its kind or name is wrong. */
 export function isDoubtful(resource: DecodedResource): boolean {
   return hasDoubtfulName(resource) || hasDoubtfulKind(resource)
 }
 
-/** True if its kind is none, or if two resources were written as one. */
+/** True for an unknown kind, or for two resources that were written as one. */
 export function hasDoubtfulKind({ problems }: DecodedResource): boolean {
   return problems.some(({ field }) => field === 'kind')
 }
@@ -78,7 +75,7 @@ function duplicateNames(decoded: readonly DecodedResource[]): ErrorDetail[] {
   return problems
 }
 
-/** A hint compares a name with all others. Nobody reads more hints than this. */
+/** A hint compares a name with all others, so only this many are looked for. */
 const MAX_HINTS = 100
 
 function danglingReferences(resource: DecodedResource, { namesOf, mayExist, hints }: Finding): ErrorDetail[] {
@@ -100,24 +97,27 @@ function danglingReferences(resource: DecodedResource, { namesOf, mayExist, hint
 /** The syncs that an alert names and the folder does not have. */
 function unknownSyncs(
   { name, syncs }: AlertSpec,
-  of: Finding & { readonly resource: DecodedResource },
+  { resource, namesOf, mayExist, hints }: Finding & { readonly resource: DecodedResource },
 ): ErrorDetail[] {
   if (syncs === 'all') return []
-  const names = of.namesOf.get('sync') ?? new Set()
+  const names = namesOf.get('sync') ?? new Set()
   return syncs.flatMap((sync, index) => {
-    if (names.has(sync) || of.mayExist('sync', sync)) return []
-    const said = of.hints.left > 0 ? hint(sync, 'sync', [...names]) : ''
-    of.hints.left -= 1
+    if (names.has(sync) || mayExist('sync', sync)) return []
+    const said = hints.left > 0 ? hint(sync, 'sync', [...names]) : ''
+    hints.left -= 1
     const path: FieldPath = ['syncs', index]
-    return [
-      detailAt(placeOf(of.resource, path), path, `alert \`${name}\`: there is no sync \`${sync}\`${said}`),
-    ]
+    return [detailAt(placeOf(resource, path), path, `alert \`${name}\`: there is no sync \`${sync}\`${said}`)]
   })
 }
 
-/** The fields that name another resource, by kind. Each field has the name of the kind that it refers to. */
-/** A kind that somebody wrote may be any word, such as `constructor`. */
-const REFERENCES: ReadonlyMap<string, readonly ResourceKind[]> = new Map<string, readonly ResourceKind[]>([
+/**
+ * The fields that name another resource, by kind. Each field has the name of the kind that it refers to. It
+ * is a map, since a kind in a file may be any word, such as `constructor`.
+ */
+export const REFERENCES: ReadonlyMap<string, readonly ResourceKind[]> = new Map<
+  string,
+  readonly ResourceKind[]
+>([
   ['model', ['source']],
   ['sync', ['model', 'destination']],
 ])

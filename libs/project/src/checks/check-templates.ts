@@ -2,11 +2,9 @@
  * Compiles the templates of every sync, so that mistakes in them are reported with the place in the YAML
  * file.
  */
-import { isSluiceError } from '@sluice/contracts/errors'
-import type { ErrorDetail } from '@sluice/contracts/errors'
+import { isSluiceError, type ErrorDetail } from '@sluice/contracts/errors'
 import type { TriggerSpec } from '@sluice/contracts/resources'
-import { OPS } from '@sluice/contracts/state'
-import type { Op } from '@sluice/contracts/state'
+import { OPS, type Op } from '@sluice/contracts/state'
 import { compileTrigger } from '@sluice/templates/compile'
 import type { DecodedResource } from '../decode/decoded.ts'
 
@@ -41,8 +39,8 @@ function templateProblems(
 }
 
 /**
- * A problem of a resource with its place in the file instead of its place in the text of a field. `what`
- * names the resource, as in "sync `crm`".
+ * Gives a problem its place in the file instead of its place in the text of a field. `what` names the
+ * resource, as in "sync `crm`".
  */
 export function placedInFile(
   { field = '', line, column, message }: ErrorDetail,
@@ -57,7 +55,7 @@ export function placedInFile(
   return { ...(known ?? origin?.place), field, message: `${what}: ${message}${inside}` }
 }
 
-/** Does the same for a problem of a sync. */
+/** Gives a problem of a sync its place in the file. */
 export function inFile(detail: ErrorDetail, sync: string, { origins }: DecodedResource): ErrorDetail {
   return placedInFile(detail, origins, `sync \`${sync}\``)
 }

@@ -1,4 +1,4 @@
-/** Finds texts that are right by themselves, but that nobody can mean, or that no record can hold. */
+/** Finds texts of the right form that are mistakes all the same, or that are too large for a record. */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import { OPS } from '@sluice/contracts/state'
 import { RESOURCE_CEILING_BYTES } from '@sluice/domain/record-sizes'
@@ -26,7 +26,7 @@ export function checkTexts(decoded: readonly DecodedResource[]): ErrorDetail[] {
   })
 }
 
-/** A resource is stored as a whole, with the files that its fields name. */
+/** The problems of resources that are too large to store, with the files that their fields name. */
 export function checkSizes(decoded: readonly DecodedResource[]): ErrorDetail[] {
   return decoded.flatMap(({ kind, spec, origins }) => {
     const bytes = spec === null ? 0 : Buffer.byteLength(JSON.stringify(spec))

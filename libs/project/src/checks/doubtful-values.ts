@@ -1,6 +1,6 @@
 /**
- * Finds values that HTTP can send and that nobody means: a credential that stands in a file, and the name of
- * a variable in the way of a shell, which nothing fills in.
+ * Warns of values that are probably mistakes: a credential in a file, and a variable written as in a shell,
+ * which nothing fills in.
  */
 import { OPS } from '@sluice/contracts/state'
 import type { DestinationSpec, ResourceSpec } from '@sluice/contracts/resources'
@@ -10,7 +10,7 @@ import { resourceKey, type Project } from '../project.ts'
 const CREDENTIAL =
   /(^|[-_.])(authorization|cookie|tokens?|secret|password|passwd|credentials?|(api|access|auth|private|subscription|admin|master|functions)[-_]?key)$|^(x-)?key$/i
 /** Shorter texts, such as `none`, are no credentials. */
-const LEAST_CREDENTIAL = 8
+const MIN_CREDENTIAL = 8
 const SHELL_VARIABLE = /^(?:[A-Za-z]+ )?(?:\$\(?([A-Za-z_]\w*)\)?|%([A-Za-z_]\w*)%)$/
 
 interface Value {
@@ -19,22 +19,22 @@ interface Value {
   readonly isCredential: boolean
 }
 
-/** A sentence for each, with its place. None of them stops a run. */
+/** Returns a sentence with its place for each such value. None of them stops a run. */
 export function doubtfulValues({ resources, origins }: Pick<Project, 'resources' | 'origins'>): string[] {
   return [...resources.values()].flatMap(spec =>
     valuesOf(spec).flatMap(value => {
-      const doubt = doubtOf(value)
-      if (doubt === null) return []
+      const warning = warningAbout(value)
+      if (warning === null) return []
       const at = origins.get(resourceKey(spec.kind, spec.name)) ?? new Map()
       const { field } = value
       const what = `${spec.kind} \`${spec.name}\``
-      const placed = placedInFile({ field, message: `\`${field}\` ${doubt}` }, at, what)
+      const placed = placedInFile({ field, message: `\`${field}\` ${warning}` }, at, what)
       return [`${placed.file ?? ''}:${placed.line ?? 1} ${placed.message}`]
     }),
   )
 }
 
-function doubtOf({ text, isCredential }: Value): string | null {
+function warningAbout({ text, isCredential }: Value): string | null {
   const [variable, dollar, percent] = SHELL_VARIABLE.exec(text) ?? []
   if (variable !== undefined) {
     const name = dollar ?? percent ?? ''
@@ -43,7 +43,7 @@ function doubtOf({ text, isCredential }: Value): string | null {
       : `\${${name.toUpperCase()}}`
     return `is sent as it stands, ${variable.replace(/^\w+ /, '')}: write ${reference}`
   }
-  if (!isCredential || text.length < LEAST_CREDENTIAL || /\$\{secret:|\{\{|\{%/.test(text)) return null
+  if (!isCredential || text.length < MIN_CREDENTIAL || /\$\{secret:|\{\{|\{%/.test(text)) return null
   return 'has a credential that is stored as it stands: write ${secret:NAME}, and keep the value with `sluice secret set NAME`'
 }
 

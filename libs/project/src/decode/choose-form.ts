@@ -1,7 +1,6 @@
 /** Decides which form a map has, for fields that allow several (`body`, the field mapper). */
 import { list } from './places.ts'
-import { isOptional, shapeOf } from './schema-shape.ts'
-import type { Schema, Shape } from './schema-shape.ts'
+import { isOptional, shapeOf, type Schema, type Shape } from './schema-shape.ts'
 
 export type Chosen =
   | { readonly kind: 'form'; readonly schema: Schema }

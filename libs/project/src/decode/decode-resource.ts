@@ -3,7 +3,12 @@
  * side. The schema decides how a scalar is read: where it wants text, `3.10` stays `3.10`. The decoder finds
  * all errors of a document at once, each with its place.
  */
-import { RESOURCE_SCHEMAS, type ResourceKind, type ResourceSpec } from '@sluice/contracts/resources'
+import {
+  isResourceKind,
+  RESOURCE_SCHEMAS,
+  type ResourceKind,
+  type ResourceSpec,
+} from '@sluice/contracts/resources'
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import { nearestName } from '@sluice/domain/nearest-name'
 import { isAlias, isMap, isScalar, isSeq, type Scalar, type YAMLMap, type YAMLSeq } from 'yaml'
@@ -16,32 +21,45 @@ import {
   type FilledText,
 } from '../files/fill-references.ts'
 import { entriesOf, nodeOffset, resolvedNode, type MapEntry, type Resolved } from '../yaml/map-entries.ts'
-import { mismatchHint } from './scalar-message.ts'
+import { mismatchHint, scalarMessage, isValueNotYet, NOT_YET } from './scalar-message.ts'
 import { meantBy, meantType, singleBrace } from './meant.ts'
-import { scalarMessage } from './scalar-message.ts'
-import { isValueNotYet, NOT_YET } from './scalar-message.ts'
-import { detailAt, didYouMean, fieldName, list, quoted, topOf } from './places.ts'
-import type { FieldPath, Place } from './places.ts'
-import { fileAt, placeIn } from '../yaml/yaml-file.ts'
+import { detailAt, didYouMean, fieldName, list, quoted, topOf, type FieldPath, type Place } from './places.ts'
+import { fileAt, placeIn } from '../decode/places.ts'
 import type { DecodedFields, DecodedResource, DecodeOptions, FieldOrigin } from './decoded.ts'
 import type { ResourceDocument } from '../files/read-documents.ts'
-import { doubtAbout, unsendable, wrongTag } from '../yaml/scalars.ts'
-import { described, fits, isScalarShape, scalarFor, textLast, typedValue } from '../yaml/scalars.ts'
-import { formOfType, isOptional, shapeOf, typesOf, wantedBy } from './schema-shape.ts'
-import type { Schema, Shape } from './schema-shape.ts'
+import {
+  ambiguityOf,
+  unsendable,
+  wrongTag,
+  described,
+  fits,
+  isScalarShape,
+  scalarFor,
+  textLast,
+  typedValue,
+} from '../yaml/scalars.ts'
+import {
+  formOfType,
+  isOptional,
+  shapeOf,
+  typesOf,
+  wantedBy,
+  type Schema,
+  type Shape,
+} from './schema-shape.ts'
 import { textOrigin } from '../files/text-origin.ts'
 import { quoteIt, unquotedIn, unquotedInside } from '../yaml/yaml-problems.ts'
 
 /** Aliases can make a short file huge. The decoder refuses a resource with more nodes than this. */
-const MAX_NODES = 20_000
-const MAX_DEPTH = 40
+export const MAX_NODES = 20_000
+export const MAX_DEPTH = 40
 
-/** Decodes one document. Whatever the document holds, it does not throw. */
+/** Decodes one document. It does not throw, whatever the document holds. */
 export function decodeResource(document: ResourceDocument, options: DecodeOptions): DecodedResource {
   return new Decoder(document, options).decode()
 }
 
-/** Does the same for a document that is no resource. */
+/** Decodes a document that is no resource, by its own schema. */
 export function decodeFields(
   document: ResourceDocument,
   schema: Schema,
@@ -96,7 +114,10 @@ class Decoder {
     return { value, label: this.#label, origins: this.#origins, problems: this.#problems }
   }
 
-  /** Reads what messages call the document. `offset` is that of its kind; `isOne` is false for two in one. */
+  /**
+   * Reads kind and name, for messages. `offset` is the place of the kind; `isOne` is false for two resources
+   * in one.
+   */
   #begin(): { readonly name: string | null; readonly offset: number; readonly isOne: boolean } {
     const start = nodeOffset(this.#document.map) ?? 0
     this.#setOrigin([], start, start)
@@ -106,11 +127,13 @@ class Decoder {
     this.#label = name === null ? this.#kind : `${this.#kind} ${quoted(name)}`
     const second = this.#secondKind()
     if (second !== null)
-      this.#tell(second, ['kind'], 'a second `kind`: write a line `---` between two resources')
+      this.#report(second, ['kind'], 'a second `kind`: write a line `---` between two resources')
     return { name, offset, isOne: second === null }
   }
 
-  /** A field of the document, with aliases and merges followed; the document itself if it lacks the field. */
+  /**
+   * The value of a field, with aliases and merges followed; the place of the document if it lacks the field.
+   */
   #ownField(name: string): Resolved {
     const { map, document } = this.#document
     const entry = entriesOf(map, document).entries.find(({ key }) => key === name)
@@ -118,7 +141,7 @@ class Decoder {
     return resolvedNode(entry.value, document)
   }
 
-  /** The place of a second `kind`, which nobody writes but who forgets to divide two resources. */
+  /** The place of a second `kind`: somebody forgot to divide two resources. */
   #secondKind(): number | null {
     const { map, document } = this.#document
     return entriesOf(map, document).problems.find(({ key }) => key === 'kind')?.offset ?? null
@@ -132,7 +155,7 @@ class Decoder {
   #refuseKind(kind: string, offset: number): null {
     const kinds = Object.keys(RESOURCE_SCHEMAS)
     this.#label = ''
-    this.#tell(
+    this.#report(
       offset,
       ['kind'],
       `unknown kind ${quoted(kind)}${didYouMean(kind, kinds)}; wanted one of ${list(kinds)}`,
@@ -144,7 +167,7 @@ class Decoder {
     const { node: typeNode, offset: typeOffset } = this.#ownField('type')
     const type = isScalar(typeNode) ? this.#filled(typeNode, ['type']).text : ''
     if (isValueNotYet(kind, ['type'], type)) {
-      this.#tell(typeOffset, ['type'], `\`type: ${type}\` is ${NOT_YET}`)
+      this.#report(typeOffset, ['type'], `\`type: ${type}\` is ${NOT_YET}`)
       return null
     }
     const schema = RESOURCE_SCHEMAS[kind]
@@ -156,12 +179,12 @@ class Decoder {
 
   #refuseType(types: readonly string[], { node, offset }: Resolved): null {
     const wanted = `wanted one of ${list(types)}`
-    if (!isScalar(node)) this.#tell(offset, ['type'], `the field \`type\` is missing; ${wanted}`)
+    if (!isScalar(node)) this.#report(offset, ['type'], `the field \`type\` is missing; ${wanted}`)
     else {
       const found = node.source ?? ''
       const meant = this.#kind === 'source' ? meantType(found) : ''
       const hint = meant === '' ? didYouMean(found, types) : meant
-      this.#tell(offset, ['type'], `${wanted}, found ${described(node)}${hint}`)
+      this.#report(offset, ['type'], `${wanted}, found ${described(node)}${hint}`)
     }
     return null
   }
@@ -180,16 +203,16 @@ class Decoder {
     if (shape.kind === 'any') return found.node
     const tag = isScalar(found.node) || isMap(found.node) || isSeq(found.node) ? found.node.tag : undefined
     const tagProblem = wrongTag(tag)
-    if (tagProblem !== null) return this.#tell(found.offset, path, tagProblem)
+    if (tagProblem !== null) return this.#report(found.offset, path, tagProblem)
     const brace = path[0] === 'triggers' && isScalar(found.node) ? singleBrace(found.node.source ?? '') : null
     if (brace !== null)
-      return this.#tell(
+      return this.#report(
         this.#document.file.text.indexOf(brace, found.offset),
         path,
         `${quoted(brace)} ends in a single brace; write ${quoted(`${brace}}`)}`,
       )
     const unquoted = unquotedIn(found.node, this.#document.file.text)
-    if (unquoted !== null) return this.#tell(unquoted.offset, path, quoteIt(unquoted))
+    if (unquoted !== null) return this.#report(unquoted.offset, path, quoteIt(unquoted))
     if (shape.kind === 'union') return this.#decodeUnion(found, schema, { path, options: shape.options })
     if (isMap(found.node) && (shape.kind === 'object' || shape.kind === 'record')) {
       return this.#decodeMap(found.node, schema, { shape, path })
@@ -204,7 +227,11 @@ class Decoder {
     if (this.#tooLarge) return UNREADABLE
     this.#tooLarge = true
     this.#nodes = MAX_NODES
-    return this.#tell(found.offset, path, 'the resource is too large or too deep, or an anchor holds itself')
+    return this.#report(
+      found.offset,
+      path,
+      'the resource is too large or too deep, or an anchor holds itself',
+    )
   }
 
   #decodeUnion(
@@ -220,7 +247,7 @@ class Decoder {
     return this.#decode(found, only, path)
   }
 
-  /** Reads a map that may have one of several forms. Its fields say which. */
+  /** Reads a map that may have one of several forms. Its fields decide which. */
   #decodeOneOf(map: YAMLMap, forms: readonly Schema[], path: FieldPath): unknown {
     const { entries } = entriesOf(map, this.#document.document)
     const chosen = chooseForm(
@@ -232,19 +259,19 @@ class Decoder {
     }
     const names = fieldsOf(forms)
     const unknown = entries.filter(({ key }) => !names.includes(key))
-    for (const entry of unknown) this.#tellUnknown(entry, names, path)
+    for (const entry of unknown) this.#reportUnknown(entry, names, path)
     if (unknown.length > 0) return UNREADABLE
     const at = entries.find(({ key }) => key === chosen.at)
-    if (at === undefined) return this.#tell(nodeOffset(map) ?? 0, path, chosen.message)
-    return this.#tell(at.keyOffset, [...path, at.key], chosen.message)
+    if (at === undefined) return this.#report(nodeOffset(map) ?? 0, path, chosen.message)
+    return this.#report(at.keyOffset, [...path, at.key], chosen.message)
   }
 
   #mismatch(found: Resolved, schema: Schema, path: FieldPath): typeof UNREADABLE {
     const unquoted = unquotedInside(found.node, this.#document.file.text)
-    if (unquoted !== null) return this.#tell(unquoted.offset, path, quoteIt(unquoted))
+    if (unquoted !== null) return this.#report(unquoted.offset, path, quoteIt(unquoted))
     const hints = `${mismatchHint(found.node, schema, path)}${meantBy(found.node, path)}`
     const message = `wanted ${wantedBy(schema)}, found ${described(found.node)}${hints}`
-    return this.#tell(found.offset, path, message)
+    return this.#report(found.offset, path, message)
   }
 
   #decodeMap(
@@ -256,7 +283,7 @@ class Decoder {
     const decodedFields: [string, unknown][] = []
     const { entries, problems } = entriesOf(map, this.#document.document)
     for (const { key, offset, message } of problems) {
-      this.#tell(offset, key === null ? path : [...path, key], message)
+      this.#report(offset, key === null ? path : [...path, key], message)
     }
     for (const entry of entries) {
       const field = [...path, entry.key]
@@ -275,7 +302,7 @@ class Decoder {
     return value
   }
 
-  /** The fields of a sync, with the defaults of those that it lacks. A field is taken as a whole. */
+  /** The fields of a sync, with the defaults of the fields that it lacks. Each default counts as a whole. */
   #withDefaults(own: { readonly [field: string]: unknown }): { readonly [field: string]: unknown } {
     const { defaults } = this.#options
     if (this.#kind !== 'sync' || defaults === undefined || defaults === null) return own
@@ -295,14 +322,14 @@ class Decoder {
     for (const { key, keyOffset } of entries) {
       if (ownField(fields, key) !== undefined) continue
       accountedFor.add(nearestName(key, names) ?? key)
-      this.#tellUnknown({ key, keyOffset }, names, path)
+      this.#reportUnknown({ key, keyOffset }, names, path)
     }
     for (const [name, schema] of Object.entries(fields)) {
-      if (!accountedFor.has(name) && !isOptional(schema)) this.#tellMissing(name, schema, path)
+      if (!accountedFor.has(name) && !isOptional(schema)) this.#reportMissing(name, schema, path)
     }
   }
 
-  #tellUnknown(
+  #reportUnknown(
     { key, keyOffset }: Pick<MapEntry, 'key' | 'keyOffset'>,
     names: readonly string[],
     path: FieldPath,
@@ -310,22 +337,22 @@ class Decoder {
     const where = path.length === 0 ? '' : ` of \`${fieldName(path)}\``
     const hint = didYouMean(key, names)
     const fields = `${hint === '' ? '; the' : `${hint} The`} fields${where} are ${list(names)}`
-    this.#tell(keyOffset, [...path, key], `unknown field ${quoted(key)}${fields}`)
+    this.#report(keyOffset, [...path, key], `unknown field ${quoted(key)}${fields}`)
   }
 
-  #tellMissing(name: string, schema: Schema, path: FieldPath): void {
+  #reportMissing(name: string, schema: Schema, path: FieldPath): void {
     const message = `${this.#label}: the field \`${name}\` is missing; wanted ${wantedBy(schema)}`
     this.#problems.push(detailAt(this.#originOf(path).key, [...path, name], message))
   }
 
   #checkKey(entry: MapEntry, schema: Schema, field: FieldPath): void {
     const wrong = unsendable(entry.key)
-    if (wrong !== null) this.#tell(entry.keyOffset, field, `wanted a name without ${wrong}`)
+    if (wrong !== null) this.#report(entry.keyOffset, field, `wanted a name without ${wrong}`)
     // In a JavaScript object this name sets the prototype, so the field would be lost.
-    if (entry.key === '__proto__') this.#tell(entry.keyOffset, field, 'no field can be called `__proto__`')
+    if (entry.key === '__proto__') this.#report(entry.keyOffset, field, 'no field can be called `__proto__`')
     const issue = z.safeParse(schema, entry.key).error?.issues[0]
     if (issue !== undefined) {
-      this.#tell(entry.keyOffset, field, `wanted ${issue.message}, found ${quoted(entry.key)}`)
+      this.#report(entry.keyOffset, field, `wanted ${issue.message}, found ${quoted(entry.key)}`)
     }
   }
 
@@ -371,9 +398,9 @@ class Decoder {
     })
     const typed = filled.whole ? typedValue(filled.text) : filled.changed ? filled.text : node.value
     const wrong = unsendable(filled.text)
-    if (wrong !== null) return this.#tell(offset, path, `wanted text without ${wrong}`)
-    const doubt = doubtAbout(node, { text: filled.text, typed }, schemas)
-    if (doubt !== null) return this.#tell(offset, path, doubt)
+    if (wrong !== null) return this.#report(offset, path, `wanted text without ${wrong}`)
+    const ambiguity = ambiguityOf(node, { text: filled.text, typed }, schemas)
+    if (ambiguity !== null) return this.#report(offset, path, ambiguity)
     let message: string | null = null
     for (const schema of textLast(schemas)) {
       const value = scalarFor(shapeOf(schema), filled.text, typed)
@@ -386,12 +413,16 @@ class Decoder {
     const [first] = schemas
     if (first === undefined) return UNREADABLE
     const wanted = whole === undefined ? (message ?? wantedBy(first)) : wantedBy(whole)
-    return this.#tell(offset, path, scalarMessage(node, filled, { wanted, schemas, path, kind: this.#kind }))
+    return this.#report(
+      offset,
+      path,
+      scalarMessage(node, filled, { wanted, schemas, path, kind: this.#kind }),
+    )
   }
 
   #fill(node: Scalar, path: FieldPath): FilledText {
     const filled = this.#filled(node, path)
-    for (const problem of filled.problems) this.#tell(nodeOffset(node) ?? 0, path, problem)
+    for (const problem of filled.problems) this.#report(nodeOffset(node) ?? 0, path, problem)
     return filled
   }
 
@@ -410,15 +441,11 @@ class Decoder {
     return placeIn(this.#document.file, offset)
   }
 
-  #tell(offset: number, path: FieldPath, message: string): typeof UNREADABLE {
+  #report(offset: number, path: FieldPath, message: string): typeof UNREADABLE {
     const label = this.#label === '' ? '' : `${this.#label}: `
     this.#problems.push(detailAt(this.#place(offset), path, `${label}${message}`))
     return UNREADABLE
   }
-}
-
-function isResourceKind(kind: string): kind is ResourceKind {
-  return Object.hasOwn(RESOURCE_SCHEMAS, kind)
 }
 
 function ownField(fields: { readonly [name: string]: Schema }, name: string): Schema | undefined {

@@ -1,4 +1,4 @@
-/** What the decoder takes and gives. */
+/** The input and the output of the decoder. */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { ResourceSpec } from '@sluice/contracts/resources'
 import type { ReferenceSources } from '../files/fill-references.ts'
@@ -16,7 +16,7 @@ export interface DecodedResource {
   readonly kind: string
   /** Null if the document has no name, or one that cannot be read. */
   readonly name: string | null
-  /** Null if anything is wrong. */
+  /** Null if the document has a mistake. */
   readonly spec: ResourceSpec | null
   /** The document's own texts by field, as far as they could be read. */
   readonly texts: ReadonlyMap<string, string>
@@ -34,13 +34,13 @@ export interface DecodeOptions {
   readonly defaults?: SyncDefaults | null
 }
 
-/** What each sync of a folder takes where it lacks a field: values as written, and the places of fields. */
+/** The defaults of a folder's syncs: values as written, and the places of fields. */
 export interface SyncDefaults {
   readonly values: { readonly [field: string]: unknown }
   readonly origins: DecodedResource['origins']
 }
 
-/** A document that is no resource. The value is what its schema takes in, unless there are problems. */
+/** A document that is no resource. Its value is fit for its schema, unless there are problems. */
 export interface DecodedFields extends Pick<DecodedResource, 'origins' | 'problems'> {
   readonly value: unknown
   /** Names the document in messages. */

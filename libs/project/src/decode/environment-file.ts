@@ -3,13 +3,13 @@
  * It gives values to `${NAME}`, and replaces fields of resources.
  */
 import type { ErrorDetail } from '@sluice/contracts/errors'
-import { resourceName, RESOURCE_SCHEMAS, type ResourceKind } from '@sluice/contracts/resources'
+import { isResourceKind, resourceName, type ResourceKind } from '@sluice/contracts/resources'
 import { isAlias, isMap, isScalar, isSeq, Pair, Scalar, YAMLMap, YAMLSeq } from 'yaml'
 import { z } from 'zod'
 import type { ReadDocuments, ResourceDocument } from '../files/read-documents.ts'
 import { entriesOf, nodeOffset, resolvedNode, type MapEntry } from '../yaml/map-entries.ts'
-import { placeIn } from '../yaml/yaml-file.ts'
-import { decodeFields } from './decode-resource.ts'
+import { placeIn } from '../decode/places.ts'
+import { decodeFields, MAX_DEPTH, MAX_NODES } from './decode-resource.ts'
 import type { DecodeOptions } from './decoded.ts'
 import { detailAt, didYouMean } from './places.ts'
 
@@ -40,7 +40,7 @@ export const environmentSchema = z.strictObject({
   variables: z
     .record(variableName, z.string())
     .optional()
-    .describe('Values for `${NAME}`. A variable of the process that runs a command comes before.'),
+    .describe('Values for `${NAME}`. A variable of the process that runs a command takes precedence.'),
   sources: overrides,
   models: overrides,
   destinations: overrides,
@@ -55,14 +55,14 @@ const readVariables = z.looseObject({
 })
 const isText = (entry: [string, unknown]): entry is [string, string] => typeof entry[1] === 'string'
 
-/** What an environment changes. Used for one folder. */
+/** The changes that an environment makes to one folder. */
 export interface ProjectEnvironment {
   /** The variables of the process, and those of the environment that it lacks. */
   readonly env: DecodeOptions['env']
-  /** The document with the fields of the environment, if it has some for that resource. */
+  /** Returns the document with the fields that the environment gives its resource. */
   apply(document: ResourceDocument): ResourceDocument
-  /** What is wrong with the file, once all documents are applied. Whatever it is, no sync can be used. */
-  problems(of: { readonly areAllRead: boolean }): readonly ErrorDetail[]
+  /** The problems of the file, once all documents are applied. With any of them, no sync can be used. */
+  problems(options: { readonly areAllRead: boolean }): readonly ErrorDetail[]
 }
 
 /** For a command without an environment. */
@@ -70,7 +70,7 @@ export function noEnvironment(env: DecodeOptions['env']): ProjectEnvironment {
   return { env, apply: document => document, problems: () => [] }
 }
 
-/** Reads the file of an environment. Whatever it holds, it does not throw. */
+/** Reads the file of an environment. It does not throw, whatever the file holds. */
 export function readEnvironment(
   path: string,
   read: Pick<ReadDocuments, 'resources' | 'skipped' | 'problems'>,
@@ -95,7 +95,7 @@ export function readEnvironment(
         ]
   if (!isOne) return { ...noEnvironment(options.env), problems: () => form }
   const decoded = decodeFields(document, environmentSchema, options)
-  // Those that are right, so that a mistake elsewhere in the file is told once.
+  // The variables that are right count, so that a mistake elsewhere in the file is reported once.
   const values = readVariables.safeParse(decoded.value).data?.variables ?? {}
   const overriding = new Overriding(document)
   return {
@@ -109,7 +109,7 @@ export function readEnvironment(
   }
 }
 
-/** Says that the document stands in a file that is no environment's. */
+/** The problem of an environment that stands in the wrong file. */
 export function misplacedEnvironment(document: ResourceDocument): ErrorDetail {
   const message =
     '`kind: environment` may stand only in a file `sluice.NAME.yaml` of the project folder, beside `sluice.yaml`; NAME is of a-z, 0-9 and -'
@@ -144,10 +144,6 @@ function placeOfKind(document: ResourceDocument): ReturnType<typeof placeIn> {
   return placeIn(document.file, fieldOf(document, 'kind')?.keyOffset ?? nodeOffset(document.map) ?? 0)
 }
 
-/** Aliases can make a short file huge. */
-const MAX_NODES = 20_000
-const MAX_DEPTH = 40
-
 /** The fields that an environment gives to resources. */
 class Overriding {
   readonly #from: ResourceDocument
@@ -171,7 +167,7 @@ class Overriding {
   apply(document: ResourceDocument): ResourceDocument {
     const kind = kindOf(document)
     const name = textOfField(document, 'name')
-    if (kind === null || name === null || !isKind(kind)) return document
+    if (kind === null || name === null || !isResourceKind(kind)) return document
     const place = PLACES[kind]
     this.#names[place]?.add(name)
     const entry = this.#given.get(`${place}.${name}`)
@@ -181,7 +177,7 @@ class Overriding {
     return over === null ? document : new Merging(document, this.#from).merged(over)
   }
 
-  /** Names of no resource, and fields that tell resources apart. `where` is where they were looked for. */
+  /** The problems of unknown names, and of `kind` and `name`. `where` says where names were looked for. */
   unknown(where: string): readonly ErrorDetail[] {
     return [...this.#given].flatMap(([key, entry]) => {
       const place = key.slice(0, key.indexOf('.'))
@@ -209,10 +205,6 @@ class Overriding {
     const found = resolvedNode({ node, offset: 0 }, this.#from.document).node
     return isMap(found) ? found : null
   }
-}
-
-function isKind(kind: string): kind is ResourceKind {
-  return Object.hasOwn(RESOURCE_SCHEMAS, kind)
 }
 
 /**
@@ -277,7 +269,7 @@ class Merging {
    * The node at its place behind the document. Its aliases are followed, since the document has none of them.
    */
   #moved(node: unknown, depth: number): unknown {
-    // Still more and deeper than a resource may be, so that the decoder refuses the resource.
+    // This allows more than a resource may have, so that the decoder refuses the resource.
     if (++this.#nodes > 2 * MAX_NODES || depth > 2 * MAX_DEPTH) return null
     if (isAlias(node)) return this.#moved(node.resolve(this.#over.document), depth + 1)
     if (isScalar(node)) return this.#placed(new Scalar(node.value), node)
@@ -315,7 +307,7 @@ function keyAt(key: string, offset: number): Scalar {
   return node
 }
 
-/** A written `null` or `~`. A field without any value is rather one that somebody forgot. */
+/** True for a written `null` or `~`. A field without any value was probably forgotten. */
 function saysNull(node: unknown): boolean {
   return isScalar(node) && node.value === null && (node.source ?? '') !== ''
 }

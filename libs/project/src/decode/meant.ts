@@ -1,4 +1,4 @@
-/** What people mean who write a field in a way that other tools have, with an example to copy. */
+/** Guesses the meaning of fields that are written as in other tools, and gives an example to copy. */
 import { isScalar } from 'yaml'
 import type { FieldPath } from './places.ts'
 
@@ -15,7 +15,7 @@ export function meantBy(node: unknown, at: FieldPath): string {
     return `; a variable of the environment is written \`\${${variable.toUpperCase()}}\``
   if (path.length === 1 && path[0] === 'schedule') return meantSchedule(text)
   if (path.at(-1) === 'rate' && path.at(-2) === 'limits') return rate(text, rateOf)
-  if (path.length === 1 && path[0] === 'limits') return rate(text, of => `{ rate: ${rateOf(of)} }`)
+  if (path.length === 1 && path[0] === 'limits') return rate(text, found => `{ rate: ${rateOf(found)} }`)
   if (path.length === 3 && path[0] === 'triggers' && path[2] === 'batch' && /^\d+$/.test(text))
     return `; write \`{ size: ${text} }\``
   if (path.length === 3 && path[0] === 'triggers' && path[2] === 'batch' && text === 'true')
@@ -25,7 +25,7 @@ export function meantBy(node: unknown, at: FieldPath): string {
   return ''
 }
 
-/** The type of source that reads what other tools call a type. */
+/** Names the type of source for a word that other tools call a type. */
 export function meantType(type: string): string {
   const reads = /^(csv|tsv|parquet|json|jsonl|ndjson|files?)$/i.test(type)
   if (reads) return '; `duckdb` reads CSV, Parquet and JSON files'
@@ -50,7 +50,7 @@ interface Rate {
   readonly per: string
 }
 
-function rate(text: string, write: (of: Rate) => string): string {
+function rate(text: string, write: (rate: Rate) => string): string {
   const [, requests, per = 's'] = /^(\d+)(?:\s*(?:\/|per)\s*(s|m|h)\w*)?$/i.exec(text) ?? []
   if (requests === undefined) return ''
   const units: { readonly [letter: string]: string } = { s: 'second', m: 'minute', h: 'hour' }

@@ -1,12 +1,39 @@
 /** Places in a project's files, and the names of fields in messages. */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import { nearestName } from '@sluice/domain/nearest-name'
+import type { Document, LineCounter, ParsedNode } from 'yaml'
 
 /** A place in a file; `file` is relative to the project folder, line and column count from 1. */
 export interface Place {
   readonly file: string
   readonly line: number
   readonly column: number
+}
+
+/** A file with its text and the folder-relative path that messages name. */
+export interface YamlFile {
+  readonly path: string
+  /** The absolute folder that `${file:PATH}` starts from. */
+  readonly folder: string
+  readonly text: string
+  readonly lines: LineCounter
+  /** A second file, whose text stands behind that of this one from the position `at`. */
+  readonly behind?: { readonly at: number; readonly file: YamlFile }
+}
+
+export type YamlDocument = Document.Parsed<ParsedNode>
+
+/** The file that a position in the text is in. */
+export function fileAt(file: YamlFile, offset: number): YamlFile {
+  return file.behind !== undefined && offset >= file.behind.at ? file.behind.file : file
+}
+
+/** The place of a position in a file's text. */
+export function placeIn(file: YamlFile, offset: number): Place {
+  if (file.behind !== undefined && offset >= file.behind.at)
+    return placeIn(file.behind.file, offset - file.behind.at)
+  const { line, col } = file.lines.linePos(offset)
+  return { file: file.path, line: Math.max(line, 1), column: Math.max(col, 1) }
 }
 
 export type FieldPath = readonly (string | number)[]
@@ -45,7 +72,7 @@ const MAX_QUOTED = 60
 const INVISIBLE =
   /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2069\u3000\ufeff]/g
 
-/** The text without invisible characters: what the person who pasted it meant. */
+/** The text without invisible characters, as the person who pasted it sees it. */
 export function withoutInvisible(text: string): string {
   return text.replaceAll(INVISIBLE, '').trim()
 }

@@ -163,7 +163,9 @@ describe('a mistake in the defaults', () => {
   ])('stops every sync: %s', async (_, settings) => {
     await write(settings, sync('a'))
     const project = await loadUsable(dir, options())
-    expect(() => resolveDefinition(project, 'a')).toThrow(/^What the sync `a` uses has an error/)
+    expect(() => resolveDefinition(project, 'a')).toThrow(
+      /^The sync `a` cannot be used: it, or a resource that it uses, has an error/,
+    )
     expect(told(project.blocked.get('sync/a') ?? [])).toEqual([expect.stringMatching(/^sluice.yaml:/)])
   })
 

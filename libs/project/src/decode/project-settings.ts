@@ -3,20 +3,22 @@ import type { ErrorDetail } from '@sluice/contracts/errors'
 import { resourceName, sync } from '@sluice/contracts/resources'
 import { isScalar } from 'yaml'
 import { z } from 'zod'
-import { jsonPathProblems } from '../checks/check-json-paths.ts'
-import { scheduleProblems } from '../checks/check-schedules.ts'
+import { jsonPathProblems, scheduleProblems } from '../checks/check-paths-and-schedules.ts'
 import { placedInFile } from '../checks/check-templates.ts'
 import { PROJECT_FILE } from '../files/project-root.ts'
 import type { ResourceDocument } from '../files/read-documents.ts'
 import { entriesOf, resolvedNode } from '../yaml/map-entries.ts'
-import { placeIn } from '../yaml/yaml-file.ts'
+import { placeIn } from '../decode/places.ts'
 import { decodeFields } from './decode-resource.ts'
 import type { DecodedFields, DecodeOptions, SyncDefaults } from './decoded.ts'
 import { detailAt } from './places.ts'
 
 const { shape } = sync
 
-/** The fields of a sync that a project may give to all. What tells syncs apart, and `partitions`, is not. */
+/**
+ * The fields of a sync that a project may give to all: not those that distinguish syncs, and not
+ * `partitions`.
+ */
 const syncDefaults = z.strictObject({
   schedule: shape.schedule,
   paused: shape.paused,
@@ -45,7 +47,7 @@ export const projectSettings = z.strictObject({
 export interface ProjectSettings {
   /** Null if the document has none, or one that cannot be read. */
   readonly name: string | null
-  /** Null if the document has none, or anything is wrong. */
+  /** Null if the document has none, or has a mistake. */
   readonly defaults: SyncDefaults | null
   readonly problems: readonly ErrorDetail[]
 }
@@ -58,14 +60,14 @@ export function isProjectSettings({ map, document }: ResourceDocument): boolean 
   return isScalar(node) && node.source === 'project'
 }
 
-/** Says that the settings stand in another place than first in `sluice.yaml`. */
+/** The problem of settings that do not stand first in `sluice.yaml`. */
 export function misplacedSettings({ file, document, map }: ResourceDocument): ErrorDetail {
   const start = entriesOf(map, document).entries[0]?.keyOffset ?? 0
   const message = `\`kind: project\` may stand only in \`${PROJECT_FILE}\` of the project folder, as its first document`
   return detailAt(placeIn(file, start), ['kind'], message)
 }
 
-/** Reads the settings. Whatever the document holds, it does not throw. */
+/** Reads the settings. It does not throw, whatever the document holds. */
 export function decodeSettings(document: ResourceDocument, options: DecodeOptions): ProjectSettings {
   const decoded = decodeFields(document, projectSettings, options)
   const read = decoded.problems.length > 0 ? undefined : projectSettings.safeParse(decoded.value).data
@@ -76,7 +78,7 @@ export function decodeSettings(document: ResourceDocument, options: DecodeOption
   return { name, defaults: defaultsOf(decoded), problems }
 }
 
-/** What is wrong with defaults whose form is right. It is said here once, and not once for each sync. */
+/** The mistakes in defaults of the right form. They are reported here, and not once for each sync. */
 function faultsOf(
   { schedule, errors }: z.output<typeof syncDefaults>,
   { label, origins }: DecodedFields,
@@ -89,7 +91,7 @@ function faultsOf(
 const PREFIX = 'defaults.'
 const written = z.object({ defaults: z.record(z.string(), z.unknown()) })
 
-/** The defaults as they are written, since only what is written there replaces what a sync lacks. */
+/** The defaults as written, so that a field without a default stays absent. */
 function defaultsOf({ value, origins }: DecodedFields): SyncDefaults | null {
   const values = written.safeParse(value).data?.defaults
   if (values === undefined) return null

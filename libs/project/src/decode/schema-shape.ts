@@ -1,4 +1,4 @@
-/** Reads zod schemas for the decoder of YAML: which shape a value has to have, and how a message says so. */
+/** Reads zod schemas for the decoder of YAML: the shape of a value, and its name in messages. */
 import { z } from 'zod'
 
 export type Schema = z.core.$ZodType
@@ -10,7 +10,7 @@ export type Shape =
   | { readonly kind: 'list'; readonly element: Schema }
   | { readonly kind: 'union'; readonly options: readonly Schema[] }
   | { readonly kind: 'text' | 'number' | 'boolean' }
-  /** Read by somebody else. */
+  /** A value that the caller reads itself. */
   | { readonly kind: 'any' }
   | { readonly kind: 'literals'; readonly values: readonly (string | number | boolean | null)[] }
 
@@ -64,7 +64,7 @@ function isPlain(value: unknown): value is string | number | boolean {
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
 }
 
-/** What is wanted, in words: `a map`, `one of a, b`, `a duration such as …`. */
+/** Names the wanted value: `a map`, `one of a, b`, `a duration such as …`. */
 export function wantedBy(schema: Schema): string {
   const shape = shapeOf(schema)
   switch (shape.kind) {

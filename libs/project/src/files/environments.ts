@@ -1,4 +1,4 @@
-/** Which environments a project folder has: files `sluice.NAME.yaml` beside `sluice.yaml`. */
+/** The environments of a project folder: files `sluice.NAME.yaml` beside `sluice.yaml`. */
 import { readdirSync } from 'node:fs'
 import { SluiceError } from '@sluice/contracts/errors'
 import { ENVIRONMENT_NAME, ENVIRONMENT_NAME_WANTED } from '@sluice/domain/environment-name'
@@ -35,8 +35,8 @@ export function environmentsIn(dir: string): readonly string[] {
 }
 
 /**
- * The environment that `SLUICE_ENV` names, or null. Throws `usage` for what is no name, and `missing-file` if
- * the folder has no such environment: its state must not begin by a typing mistake.
+ * The environment that `SLUICE_ENV` names, or null. Throws `usage` for a text that is no name, and
+ * `missing-file` if the folder has no such environment, since a typing mistake must not begin a new state.
  */
 export function environmentIn(
   dir: string,

@@ -9,9 +9,9 @@ import { nearestName } from '@sluice/domain/nearest-name'
 import type { FieldPath } from '../decode/places.ts'
 
 export interface ReferenceSources {
-  /** Null where documents are written that have no environment: on a server. */
+  /** Null on a server, which fills in no variables. */
   readonly env: { readonly [name: string]: string | undefined } | null
-  /** The text of a file, or what is wrong with it. */
+  /** Returns the text of a file, or its problem. */
   readonly readFile: (path: string) => { readonly text: string } | { readonly problem: string }
   /** Whether `${secret:NAME}` may stand in this field. */
   readonly secretsAllowed: boolean
@@ -52,7 +52,7 @@ export function fillReferences(source: string, sources: ReferenceSources): Fille
   const problems: string[] = []
   const secretParts: string[] = []
   let plain = ''
-  const settlePlain = () => {
+  const endPlain = () => {
     secretParts.push(sources.secretsAllowed ? withoutReferences(plain) : plain)
     plain = ''
   }
@@ -64,12 +64,12 @@ export function fillReferences(source: string, sources: ReferenceSources): Fille
       else if ('problem' in value) problems.push(value.problem)
       else {
         if (plain.endsWith('$')) problems.push('a `$` cannot stand right before a secret')
-        settlePlain()
+        endPlain()
         secretParts.push(value.secret)
       }
     }
   }
-  settlePlain()
+  endPlain()
   const only = parts.length === 1 ? parts[0] : undefined
   const reference = only?.kind === 'reference' ? only.reference : null
   return {
@@ -140,7 +140,7 @@ function resolve(
         '`${file:PATH}` or `${secret:NAME}`; for a literal `${` write `$${`',
     }
   }
-  // A body could carry the value off. A secret goes only where its operator lets it go.
+  // A request body could carry the value off. A secret goes only where its operator allows.
   if (name.startsWith('SLUICE_')) return { problem: ownVariable(name) }
   const { env } = sources
   const value = env?.[name]

@@ -24,7 +24,7 @@ export async function findYamlFiles(dir: string, signal: AbortSignal): Promise<r
       if (entry.isDirectory()) {
         if (!entry.name.startsWith('.') && entry.name !== 'node_modules') folders.push(path)
       } else if (/\.ya?ml$/i.test(entry.name)) {
-        // A pipe or device of this name is a mistake to tell, not to pass over.
+        // A pipe or device of this name is a mistake to report, not to pass over.
         found.push(path)
         if (found.length > MAX_YAML_FILES) return null
       }

@@ -27,14 +27,14 @@ export async function findProject(
   return { dir, below: await projectBelow(dir, signal) }
 }
 
-/** True for a folder with names such as these. */
+/** True if these names of a folder's files make it a project. */
 export function isMarked(names: readonly string[]): boolean {
   return names.includes(PROJECT_FILE) || names.includes(STATE_FOLDER)
 }
 
 async function projectAtOrAbove(dir: string, start: string): Promise<string | null> {
   const names = await readdir(dir).catch((): string[] => [])
-  if (isMarked(names) && (dir === start || !(await isForAnybody(dir)))) return dir
+  if (isMarked(names) && (dir === start || !(await isWritableByAnybody(dir)))) return dir
   const parent = dirname(dir)
   return parent === dir ? null : await projectAtOrAbove(parent, start)
 }
@@ -43,7 +43,7 @@ async function projectAtOrAbove(dir: string, start: string): Promise<string | nu
  * True for a folder such as `/tmp`. Anybody may put a project there, and a command in a folder below must not
  * take it for its own.
  */
-async function isForAnybody(dir: string): Promise<boolean> {
+async function isWritableByAnybody(dir: string): Promise<boolean> {
   const { mode } = await stat(dir)
   return (mode & 0o002) !== 0
 }

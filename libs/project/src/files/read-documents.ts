@@ -20,8 +20,14 @@ import type { ErrorDetail } from '@sluice/contracts/errors'
 import { RESOURCE_SCHEMAS } from '@sluice/contracts/resources'
 import { nearestName } from '@sluice/domain/nearest-name'
 import { entriesOf, type MapEntry } from '../yaml/map-entries.ts'
-import { detailAt, quoted, withoutInvisible } from '../decode/places.ts'
-import { placeIn, type YamlDocument, type YamlFile } from '../yaml/yaml-file.ts'
+import {
+  detailAt,
+  quoted,
+  withoutInvisible,
+  placeIn,
+  type YamlDocument,
+  type YamlFile,
+} from '../decode/places.ts'
 import { yamlProblems } from '../yaml/yaml-problems.ts'
 
 /** Names, values, marks, comments, indentations and ends of lines. */
@@ -39,13 +45,13 @@ type Options = ParseOptions & DocumentOptions & SchemaOptions & { readonly lineC
  * Parses YAML as far as a person could have written it. The parser's work grows with each piece of a file,
  * and with the square of its aliases. It goes one level down its stack for each level of the file.
  *
- * The documents of a text, or the limit that it exceeds and where.
+ * Returns the documents of a text, or the limit that it exceeds and where.
  */
 function parseWithinLimits(text: string, options: Options): ParsedWithinLimits {
   const tokens: CST.Token[] = []
   const parser = new Parser(options.lineCounter.addNewLine)
   const composer = new Composer<YamlDocument['contents'] & {}, true>(options)
-  // As the parser does itself when it has the text whole.
+  // The parser does the same when it has the whole text.
   options.lineCounter.addNewLine(0)
   let pieces = 0
   let documents = 0
@@ -78,8 +84,8 @@ function exceeds(found: number, limit: number, what: string, shown = limit): str
 const KINDS = ['project', 'environment', ...Object.keys(RESOURCE_SCHEMAS)]
 
 const KIND_WITHOUT_COLON = new RegExp(`^kind[ \\t]*[:=]?[ \\t]*(${KINDS.join('|')})[ \\t]*$`, 'm')
-/** Fields that together say what a document is though its `kind` is missing. */
-const TELLING_FIELDS = {
+/** Fields that together identify a kind of resource, even if a document has no `kind`. */
+const FIELDS_BY_KIND = {
   sync: ['name', 'model', 'destination', 'triggers'],
   model: ['name', 'source', 'primaryKey'],
   alert: ['name', 'syncs', 'when', 'to'],
@@ -93,7 +99,7 @@ export interface ResourceDocument {
   readonly map: YAMLMap
 }
 
-/** A document that is passed over, and why. */
+/** A document that is passed over, with the reason. */
 export interface SkippedDocument {
   readonly file: string
   readonly line: number
@@ -101,7 +107,7 @@ export interface SkippedDocument {
 }
 
 export interface ReadDocuments {
-  /** The first document that is not empty, whatever it holds. Null if there is none. */
+  /** The first document that is not empty. Null if there is none. */
   readonly first: YamlDocument | null
   readonly resources: readonly ResourceDocument[]
   readonly skipped: readonly SkippedDocument[]
@@ -113,7 +119,7 @@ export function textOf({ file, document }: Pick<ResourceDocument, 'file' | 'docu
   return file.text.slice(document.range[0], document.range[2])
 }
 
-/** Parses one file. Whatever the file holds, it does not throw. */
+/** Parses one file. It does not throw, whatever the file holds. */
 export function readDocuments(source: { path: string; folder: string; text: string }): ReadDocuments {
   try {
     return parseDocuments(source)
@@ -176,16 +182,16 @@ function parseDocuments(source: { path: string; folder: string; text: string }):
   return { first, resources, skipped, problems }
 }
 
-/** True for nothing but comments and white space. */
+/** True for a document of nothing but comments and white space. */
 function isEmpty(document: YamlDocument): boolean {
   if (document.errors.length > 0) return false
   return document.contents === null || (isScalar(document.contents) && document.contents.source === '')
 }
 
 /**
- * Why a document is not a resource of Sluice, or null if it is one. If the YAML is broken, the tree may be
- * incomplete, so the text decides. For example, Helm's templates are broken YAML, and Sluice does not judge
- * them.
+ * Returns why a document is not a resource of Sluice, or null if it is one. If the YAML is broken, the tree
+ * may be incomplete, so the text decides. For example, Helm's templates are broken YAML, and Sluice does not
+ * judge them.
  */
 function reasonToSkip(
   document: YamlDocument,
@@ -225,7 +231,7 @@ function missedKind(
     return detailAt(placeIn(file, nearly.keyOffset), [nearly.key], message)
   }
   const names = new Set(entries.map(({ key }) => key))
-  const kind = Object.entries(TELLING_FIELDS).find(([, fields]) => fields.every(name => names.has(name)))?.[0]
+  const kind = Object.entries(FIELDS_BY_KIND).find(([, fields]) => fields.every(name => names.has(name)))?.[0]
   if (kind !== undefined) {
     const message = `the document has no \`kind\`; it looks like a ${kind}: write \`kind: ${kind}\``
     return detailAt(placeIn(file, document.contents?.range?.[0] ?? document.range[0]), ['kind'], message)

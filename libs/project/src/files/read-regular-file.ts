@@ -1,6 +1,6 @@
 /**
  * Reads a file of a project. A file that others wrote may be a pipe that never ends, a device, or larger than
- * memory. It may also be replaced at any moment, so what counts is what was opened.
+ * memory. It may also be replaced at any moment, so the checks count for the opened file.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, statSync, type Stats } from 'node:fs'
 
@@ -9,7 +9,8 @@ interface FileLimit {
 }
 
 /**
- * The bytes, or why they are not read. Synchronous: such files are small. Throws the system's errors.
+ * Returns the bytes, or why they are not read. It is synchronous, since such files are small. Throws the
+ * system's errors.
  */
 export function readRegularFile(path: string, { maxBytes }: FileLimit): Uint8Array | Unreadable {
   const before = unfit(statSync(path), maxBytes)
@@ -39,13 +40,13 @@ function tooLarge(maxBytes: number, found: string): Unreadable {
   return { problem: `wanted a file of at most ${maxBytes} bytes, found ${found}` }
 }
 
-/** Why a file gives no text; `line` counts from 1. */
+/** The reason why a file gives no text; `line` counts from 1. */
 export interface Unreadable {
   readonly problem: string
   readonly line?: number
 }
 
-/** The text without a byte order mark at its start. Marks and NUL bytes give other encodings away. */
+/** Returns the text without a byte order mark at its start. Other encodings show by marks and NUL bytes. */
 export function decodeUtf8(bytes: Uint8Array): string | Unreadable {
   const [first = 0, second = 0] = bytes
   const isUtf16 = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)

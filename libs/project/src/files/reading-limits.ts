@@ -1,4 +1,4 @@
-/** What reading a project may cost, whoever wrote it. Between two steps an interrupt is heard. */
+/** Limits the time and memory that reading a project may take. Interrupts are handled between two steps. */
 import { setImmediate } from 'node:timers/promises'
 import { SluiceError } from '@sluice/contracts/errors'
 
@@ -21,7 +21,7 @@ export class ReadingLimits {
   }
 
   /**
-   * Lets signals of the system through, before work on `file`. Rejects with the signal's reason when aborted,
+   * Lets signals of the system arrive, before work on `file`. Rejects with the signal's reason when aborted,
    * and with `config` when reading has taken too long.
    */
   async step(file: string): Promise<void> {
@@ -32,9 +32,9 @@ export class ReadingLimits {
   }
 
   /** Throws `config` if the project has grown too large with this file. */
-  count(file: string, of: { readonly bytes: number; readonly resources: number }): void {
-    this.#bytes += of.bytes
-    this.#resources += of.resources
+  count(file: string, { bytes, resources }: { readonly bytes: number; readonly resources: number }): void {
+    this.#bytes += bytes
+    this.#resources += resources
     if (this.#bytes > MAX_TOTAL_BYTES)
       throw this.#exceeded(`has more than ${MAX_TOTAL_BYTES} bytes of YAML, with ${file}`)
     if (this.#resources > MAX_RESOURCES)

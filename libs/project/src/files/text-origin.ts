@@ -3,9 +3,7 @@
  * place in the file.
  */
 import type { Scalar } from 'yaml'
-import { placeIn } from '../yaml/yaml-file.ts'
-import type { YamlFile } from '../yaml/yaml-file.ts'
-import type { Place } from '../decode/places.ts'
+import { placeIn, type YamlFile, type Place } from '../decode/places.ts'
 
 /**
  * Gives the place in the file for a line and column of the text, both counted from 1. Null if only the

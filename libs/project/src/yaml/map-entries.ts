@@ -2,9 +2,8 @@
  * The entries of a YAML map, with anchors and `<<` followed. A map's own entries win over merged ones, and
  * earlier merged maps win over later ones.
  */
-import { isAlias, isMap, isScalar, isSeq } from 'yaml'
-import type { YAMLMap } from 'yaml'
-import type { YamlDocument } from './yaml-file.ts'
+import { isAlias, isMap, isScalar, isSeq, type YAMLMap } from 'yaml'
+import type { YamlDocument } from '../decode/places.ts'
 
 /** A node and its place. A missing value has the place where its key ends. */
 export interface Resolved {

@@ -1,6 +1,4 @@
-/**
- * Which shapes of a schema a YAML node fits, and the value of a scalar. As text, a scalar counts as written.
- */
+/** Fits YAML nodes to the shapes of a schema, and reads scalars. As text, a scalar counts as written. */
 import { isMap, isScalar, isSeq, type Scalar } from 'yaml'
 import { parseExactJson } from '@sluice/templates/values/exact-json'
 import type { FilledText } from '../files/fill-references.ts'
@@ -11,7 +9,7 @@ const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/
 /** Octal to YAML 1.1 (`010` is 8) and decimal to YAML 1.2 (10). */
 const LEADING_ZERO = /^[-+]?0\d/
 const OTHER_BASE = /^0[xo][0-9a-f]+$/i
-/** Booleans of YAML 1.1, `null` and `true`: doubtful in a field that takes `false` or a text. */
+/** Booleans of YAML 1.1, `null` and `true`: ambiguous in a field that takes `false` or a text. */
 const SWITCH_WORD = /^(y|yes|n|no|on|off|true|null|~)$/i
 /** The tags of the core schema, such as `!!str` and `!!int`. They only say what the scalar is anyway. */
 const CORE_TAG = /^tag:yaml\.org,2002:(str|int|float|bool|null|map|seq)$/
@@ -22,9 +20,9 @@ const QUOTE_IT = 'quote it to have it as text'
  * wanted, the decoder takes them as written. Elsewhere it refuses them and says what to write instead. A
  * wrong guess would set a limit, a switch or a value that nobody meant.
  *
- * What is doubtful about a scalar in a field that has to match one of the schemas, or null.
+ * Returns the message about such a scalar in a field that has to match one of the schemas, or null.
  */
-export function doubtAbout(
+export function ambiguityOf(
   node: Scalar,
   { text, typed }: { readonly text: string; readonly typed: unknown },
   schemas: readonly Schema[],
@@ -32,8 +30,8 @@ export function doubtAbout(
   const shapes = schemas.map(shapeOf)
   const takesText = shapes.some(({ kind }) => kind === 'text')
   if (shapes.some(({ kind }) => kind === 'number')) {
-    const doubt = typeof typed === 'number' ? doubtfulNumber(text, typed, takesText) : null
-    if (doubt !== null) return doubt
+    const ambiguity = typeof typed === 'number' ? ambiguousNumber(text, typed, takesText) : null
+    if (ambiguity !== null) return ambiguity
   }
   const isSwitch = takesText && shapes.some(takesFalse) && !shapes.some(({ kind }) => kind === 'boolean')
   if (isSwitch && node.type === 'PLAIN' && SWITCH_WORD.test(text))
@@ -45,7 +43,7 @@ function takesFalse(shape: Shape): boolean {
   return shape.kind === 'literals' && shape.values.includes(false)
 }
 
-function doubtfulNumber(text: string, typed: number, takesText: boolean): string | null {
+function ambiguousNumber(text: string, typed: number, takesText: boolean): string | null {
   if (!takesText) return otherBase(text, typed)
   if (!JSON_NUMBER.test(text)) return `wanted a number as JSON writes it, found ${quoted(text)}; ${QUOTE_IT}`
   if (typeof parseExactJson(text) === 'number') return null
@@ -70,8 +68,8 @@ function numberHint(text: string): string {
 }
 
 /**
- * What is wrong with the tag of a node, or null. Tags such as `!!binary` turn a scalar into a value that no
- * field accepts.
+ * The problem of a node's tag, or null. Tags such as `!!binary` turn a scalar into a value that no field
+ * accepts.
  */
 export function wrongTag(tag: string | undefined): string | null {
   if (tag === undefined || tag === '!' || CORE_TAG.test(tag)) return null

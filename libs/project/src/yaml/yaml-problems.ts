@@ -1,8 +1,7 @@
 /** The problems in the YAML of a document, as far as the parser finds them. */
 import { isPair, isScalar, visit, type YAMLError, isMap, isSeq } from 'yaml'
 import type { ErrorDetail } from '@sluice/contracts/errors'
-import { detailAt } from '../decode/places.ts'
-import { placeIn, type YamlDocument, type YamlFile } from './yaml-file.ts'
+import { detailAt, placeIn, type YamlDocument, type YamlFile } from '../decode/places.ts'
 
 type Opening = '{{' | '{%' | '${'
 
@@ -15,10 +14,10 @@ interface UnquotedText {
 /**
  * Finds unquoted Liquid and references where YAML reads their braces as something else. At the start of a
  * scalar and in a flow collection, braces are a map to YAML. A `: ` or ` #` inside the braces cuts the text.
- * Nobody means that, so the message asks for quotes instead of showing YAML's own error. Braces further
- * inside a scalar are text to YAML too: `/customers/{{ id }}` needs no quotes.
+ * So the message asks for quotes instead of showing YAML's own error. Braces further inside a scalar are text
+ * to YAML, too: `/customers/{{ id }}` needs no quotes.
  *
- * The braces that YAML misreads at the start of a node or in a scalar, or null. `text` is the file's.
+ * Returns the braces that YAML misreads at the start of a node or in a scalar, or null. `text` is the file's.
  */
 export function unquotedIn(node: unknown, text: string): UnquotedText | null {
   if (isScalar(node))
@@ -83,7 +82,7 @@ export function quoteIt({ opening }: UnquotedText): string {
   )
 }
 
-/** One mistake in YAML can turn all that follows into errors. Nobody reads more of them than this. */
+/** One mistake in YAML can turn all that follows into errors, so only this many are reported. */
 const MAX_PROBLEMS = 5
 
 /**

@@ -1,6 +1,6 @@
 /** `sluice history` and `sluice rollback`: the versions of a stored resource. */
 import { SluiceError } from '@sluice/contracts/errors'
-import { RESOURCE_SCHEMAS, type ResourceKind } from '@sluice/contracts/resources'
+import { isResourceKind, RESOURCE_SCHEMAS } from '@sluice/contracts/resources'
 import type { ResourceHistoryView } from '@sluice/contracts/api/resources'
 import type { ResourceNamed } from '@sluice/control/port'
 import {
@@ -78,16 +78,12 @@ export const rollbackCommand: Command = {
 function resourceOf({ positionals: [text = ''] }: CommandArgs): ResourceNamed {
   const slash = text.indexOf('/')
   const kind = text.slice(0, slash)
-  if (slash > 0 && isKind(kind)) return { kind, name: text.slice(slash + 1) }
+  if (slash > 0 && isResourceKind(kind)) return { kind, name: text.slice(slash + 1) }
   const kinds = Object.keys(RESOURCE_SCHEMAS).join(', ')
   throw new SluiceError(
     'usage',
     `A resource is named by its kind and name, such as \`sync/customers\`, found \`${text}\`. The kinds are ${kinds}.`,
   )
-}
-
-function isKind(kind: string): kind is ResourceKind {
-  return Object.hasOwn(RESOURCE_SCHEMAS, kind)
 }
 
 /** The versions of a resource as a table. */

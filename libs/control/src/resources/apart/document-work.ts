@@ -1,11 +1,11 @@
 /** The work on documents that people send, whose size and shape they choose. */
 import type { ResourceRecord } from '@sluice/contracts/document-records'
 import type { ErrorDetail } from '@sluice/contracts/errors'
-import type { ResourceSpec } from '@sluice/contracts/resources'
+import { isResourceKind, type ResourceSpec } from '@sluice/contracts/resources'
 import { checkDocuments } from '@sluice/project/check-documents'
 import type { ProjectResources, WrittenDocument } from '../../port.ts'
 import type { Origins } from '../placed-error.ts'
-import { isResourceKind, planApply, type Plan, type Stored } from '../resource-plan.ts'
+import { planApply, type Plan, type Stored } from '../resource-plan.ts'
 import { specOf } from '../written-resource.ts'
 
 export interface CheckedResource {

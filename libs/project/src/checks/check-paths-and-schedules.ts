@@ -1,10 +1,11 @@
 /**
- * Parses the JSONPaths of every sync, so that mistakes in them are reported with the place in the YAML file.
+ * Parses the JSONPaths and the schedule of every sync, so that mistakes have their place in the YAML file.
  */
 import type { ErrorDetail } from '@sluice/contracts/errors'
 import type { SyncSpec } from '@sluice/contracts/resources'
 import { OPS } from '@sluice/contracts/state'
 import { parseJsonPath } from '@sluice/domain/answers/json-path'
+import { parseCron } from '@sluice/runs/schedule/cron'
 import { inFile } from './check-templates.ts'
 import type { DecodedResource } from '../decode/decoded.ts'
 import { fieldName, type FieldPath } from '../decode/places.ts'
@@ -52,4 +53,21 @@ function pathsOf(spec: WithPaths): readonly (readonly [FieldPath, string])[] {
     return Object.entries(capture).map(([name, path]) => [['triggers', op, 'capture', name], path] as const)
   })
   return [...answers, ...rows, ...captures]
+}
+
+/** The problems of all schedules in the syncs that have no other mistake. */
+export function checkSchedules(decoded: readonly DecodedResource[]): ErrorDetail[] {
+  return decoded.flatMap(resource => {
+    const { spec } = resource
+    if (spec?.kind !== 'sync') return []
+    return scheduleProblems(spec).map(detail => inFile(detail, spec.name, resource))
+  })
+}
+
+/** The problems of one schedule, without their place in a file. */
+export function scheduleProblems({ schedule }: Pick<SyncSpec, 'schedule'>): ErrorDetail[] {
+  if (schedule === 'manual' || !('cron' in schedule)) return []
+  const parsed = parseCron(schedule.cron, schedule.timezone)
+  if (parsed.kind === 'cron') return []
+  return [{ field: fieldName(['schedule', parsed.at]), message: parsed.message }]
 }
