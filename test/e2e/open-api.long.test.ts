@@ -40,7 +40,7 @@ const EXPLAINED: readonly (readonly [answer: RegExp, why: string])[] = [
   [/^\[422\] /m, 'the form of the input is right and its meaning is not, which the document has 422 for'],
   [/is not a cursor/, 'a cursor comes from an earlier page'],
   [/wanted either `\w+` or `\w+`/, 'of two fields one is wanted, as their descriptions say'],
-  [/Nobody has to log in/, 'only some destinations have a login'],
+  [/has no login in the browser/, 'only some destinations have a login'],
 ]
 /** Some 1,300 requests, one after another. */
 const WITHIN_MS = 600_000

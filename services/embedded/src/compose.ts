@@ -47,6 +47,7 @@ import { growHeapByRoom } from '@sluice/runtime/machine/heap-growth'
 import { openTraces } from '@sluice/runtime/traces/open-traces'
 import { makeFilesPrivate } from '@sluice/runtime/private-files'
 import { proxySettings } from '@sluice/runtime/settings/proxies'
+import { parseRedisAddress } from '@sluice/redis/redis-address'
 import { redisSettings } from '@sluice/runtime/service-config'
 import { RendererMemory } from '@sluice/renderer/renderer-memory'
 import { renderInThread, SlowRenders } from '@sluice/templates/adapters/thread'
@@ -67,10 +68,9 @@ import { environmentKeys } from '@sluice/secrets/vault/key-file'
 import { Vault } from '@sluice/secrets/vault/vault'
 import { connectionsWith, targets } from './connections.ts'
 import { keysOf, mayHaveVault, secretForOf, knownSecrets } from './folder-secrets.ts'
-import { EarlySource } from './start/early-source.ts'
+import { EarlySource } from './early-source.ts'
 import { type EmbeddedOptions, NOTHING_KEPT, sourceOptionsOf, stateMemoryOf } from './source-options.ts'
 import { previewOf } from './preview-changes.ts'
-import { redisWait } from './start/redis-wait.ts'
 import { runServices, type EmbeddedServices } from './run-services.ts'
 import { openSentRequests } from './sent-requests.ts'
 import { copyState, dataDirOf, logFile, makeFolders, stateFile } from './state-folder.ts'
@@ -99,7 +99,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
   const onMaintenanceError = (err: unknown): void => logger.warn({ err }, 'the log could not be cleared up')
   const isNew = !existsSync(logFile(dataDir))
   const log = opening.use(createSqliteLog({ file: logFile(dataDir), onMaintenanceError }))
-  // The log is locked from here on, so that the process before this one is gone.
+  // The log is locked from here on, so no earlier process is at work any more.
   const lateSends = opening.use(openSentRequests({ file: join(dataDir, 'under-way'), isNew }))
   const codec = opening.use(createSqliteCodec({ file: logFile(dataDir) }))
   await log.ensureTopics(sharedTopicSpecs(PREFIX), { signal })
@@ -141,7 +141,7 @@ async function figuresIn(metrics: Metrics): Promise<StageMetrics> {
   return (await import('@sluice/partition/stage-metrics')).createStageMetrics(metrics)
 }
 
-/** What notices of alerts are told with. */
+/** Opens what sends the notices of alerts, with the secrets of the environment and of `kept`. */
 export function tellingOf(
   { env, mask }: Pick<EmbeddedOptions, 'env' | 'mask'>,
   kept: KeptSecrets,
@@ -186,13 +186,13 @@ type Opened = Omit<
   'sender' | 'leases' | 'memory' | 'room' | 'resolveDefinition' | 'resolveTarget' | 'openSource' | 'openState'
 > & { readonly vault: Vault; readonly early: EarlySource; readonly usage: UsageAtWork }
 
-/** Opens what the services need besides the log. */
+/** Opens the ports that the services need besides the log. */
 async function openServices(
   deps: Opened,
-  of: Ends & Pick<EmbeddedOptions, 'env' | 'mask' | 'sourceRoots'>,
+  options: Ends & Pick<EmbeddedOptions, 'env' | 'mask' | 'sourceRoots'>,
 ): Promise<EmbeddedServices & AsyncDisposable> {
   const { dataDir, logger, definitions, vault } = deps
-  const { env, mask, drain, abort } = of
+  const { env, mask, drain, abort } = options
   const memoryBytes = memoryOf(env)
   const budget = memoryBudget(memoryBytes)
   await using opening = new AsyncDisposableStack()
@@ -208,7 +208,7 @@ async function openServices(
   const sender = opening.use(
     senderOf({ connections: CONNECTIONS, answers: memory.answers, ...networkOf(env) }),
   )
-  const sourceOptions = sourceOptionsOf(of, vault)
+  const sourceOptions = sourceOptionsOf(options, vault)
   const tokens = opening.use(
     new DestinationTokens({
       ...{ store: createLocalTokenStore(), keys: keysOf(dataDir, env), vault, sender },
@@ -230,7 +230,16 @@ async function openServices(
   }
 }
 
-interface LimitsOf {
+/** The wait of services that start, if the environment names a Redis. Throws `config`. */
+function redisWait(env: Environment): Wait | null {
+  const settings = redisSettings(env)
+  if (settings === null) return null
+  const { shown } = parseRedisAddress(settings.redis.url)
+  const detail = `Redis at ${shown} does not answer yet: start it, or correct SLUICE_REDIS_URL`
+  return { kind: 'limits-store', since: Date.now(), until: null, detail }
+}
+
+interface LimitsOptions {
   readonly dataDir: string
   readonly env: Environment
   readonly logger: Logger
@@ -242,7 +251,7 @@ interface LimitsOf {
  * every process that uses it. Rejects with `unreachable` and the address if Redis does not answer, and when
  * `signal` aborts.
  */
-async function openLimits({ dataDir, env, logger, signal }: LimitsOf): Promise<RateLimit & LimitUsage> {
+async function openLimits({ dataDir, env, logger, signal }: LimitsOptions): Promise<RateLimit & LimitUsage> {
   const shared = redisSettings({ SLUICE_STARTUP_TIMEOUT: STARTUP_TIMEOUT, ...env })
   if (shared === null) return createLocalRateLimit({ file: join(dataDir, 'limits.db') })
   const [{ createRedisLocks }, { createRedisRateLimit }] = await Promise.all([
@@ -255,12 +264,12 @@ async function openLimits({ dataDir, env, logger, signal }: LimitsOf): Promise<R
   return createRedisRateLimit({ ...redis, prefix, onTrouble: logTrouble(logger, 'requests'), onForgotten })
 }
 
-/** What holds for destinations and alerts that do not say. */
+/** The default of `allowPrivateNetwork` for destinations and alerts. */
 function profileOf(env: Environment): { readonly allowPrivateNetwork: boolean } {
   return { allowPrivateNetwork: destinationPrivateNetworks(env) === 'allowed' }
 }
 
-/** What the operator says of connections to others. */
+/** The operator's settings for connections to others. */
 function networkOf(env: Environment): Pick<UndiciSenderOptions, 'neverPrivate' | 'proxy'> {
   return { proxy: proxySettings(env), neverPrivate: destinationPrivateNetworks(env) === 'never' }
 }
@@ -273,7 +282,7 @@ function senderOf(options: UndiciSenderOptions): HttpSender {
   })
 }
 
-interface StateOf {
+interface StateOptions {
   readonly sync: string
   readonly incarnation: string
   readonly partitions: number
@@ -282,20 +291,20 @@ interface StateOf {
 
 export function openState(
   dataDir: string,
-  of: StateOf & { readonly memoryLimit: string },
+  state: StateOptions & { readonly memoryLimit: string },
   logger: Logger,
 ): Promise<DeliveredState> {
   const onDiscard = (why: string): void => {
-    logger.warn({ sync: of.sync, why }, 'the cache of the delivered state is not used')
-    of.onDiscard?.(why)
+    logger.warn({ sync: state.sync, why }, 'the cache of the delivered state is not used')
+    state.onDiscard?.(why)
   }
-  removeOldStates(join(dataDir, 'state'), of)
-  return openDeliveredState({ ...of, file: stateFile(dataDir, of), onDiscard })
+  removeOldStates(join(dataDir, 'state'), state)
+  return openDeliveredState({ ...state, file: stateFile(dataDir, state), onDiscard })
 }
 
 export interface NextRunOptions extends EmbeddedOptions {
   readonly definition: Definition
-  /** True if services are at work in this process, which write to the caches of the state. */
+  /** True if services are at work in this process. They write to the caches of the state. */
   readonly isAtWork?: boolean
 }
 
@@ -318,9 +327,9 @@ export async function openNextRun(options: NextRunOptions): Promise<NextRun> {
       ...past,
       definition,
       openSource: ({ source }) => openSource(source, sourceOptionsOf(options, kept)),
-      openState: async of => {
-        if (past.dataDir !== null) await copyState(past.dataDir, folder, of)
-        return openState(folder, { ...of, memoryLimit: stateMemoryOf(env) }, logger)
+      openState: async state => {
+        if (past.dataDir !== null) await copyState(past.dataDir, folder, state)
+        return openState(folder, { ...state, memoryLimit: stateMemoryOf(env) }, logger)
       },
       extractFile: join(folder, 'extract.duckdb'),
       signal,
@@ -353,8 +362,8 @@ async function openPast(options: Omit<NextRunOptions, 'definition'>, schemasFile
     import('@sluice/schema-codec/adapters/registry'),
   ])
   const adapters = { createLog: createKafkaLog, createCodec: createRegistryCodec }
-  const of = { clientId: `${settings.prefix}-cli`, logger, signal }
-  const { log, codec, prefix } = opening.use(await openBackbone(settings, adapters, of))
+  const client = { clientId: `${settings.prefix}-cli`, logger, signal }
+  const { log, codec, prefix } = opening.use(await openBackbone(settings, adapters, client))
   const own = opening.use(createSqliteCodec({ file: schemasFile }))
   const shared = { log, io: RecordIo.reading(codec, prefix, settings), prefix }
   const history = await openPastRuns(opening, { ...shared, signal })
@@ -404,8 +413,8 @@ async function openKept(
 }
 
 /**
- * The connections that `validate --connect` tries, with the secrets of the environment and, for `secrets`
- * that it lacks, those of the vault. `unset` are those of `secrets` that neither has.
+ * The connections that `validate --connect` tries. Their secrets come from the environment and, if that lacks
+ * some of `secrets`, from the vault. `unset` has the names of `secrets` that neither has.
  */
 export async function connectionsOf(
   options: EmbeddedOptions & { readonly secrets: readonly string[] },
@@ -413,7 +422,7 @@ export async function connectionsOf(
   const { env, secrets } = options
   await using opening = new AsyncDisposableStack()
   let kept = NOTHING_KEPT
-  // On Kafka the services have the secrets, and this process may see none of them.
+  // On Kafka the services have the secrets, and this process may lack them.
   let seesAll = !isDistributed(env)
   if (secrets.some(name => !isInEnvironment(env, name)) && mayHaveVault(options)) {
     const folder = await mkdtemp(join(tmpdir(), 'sluice-vault-'))

@@ -1,4 +1,4 @@
-/** The connections that `validate --connect` tries, with the secrets of the environment. */
+/** Connections to destinations: those of runs, and those that `validate --connect` tries. */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import { fillSecrets, secretNames, type SecretFor } from '@sluice/contracts/secret-references'
 import { connectionOf } from '@sluice/delivery/destination/attempt-credentials'
@@ -20,7 +20,7 @@ import { RecentMap } from '@sluice/flow/recent-map'
 import type { Definitions } from '@sluice/resources/stored-documents'
 import type { Vault } from '@sluice/secrets/vault/vault'
 
-/** Each edit makes a definition, but only a few definitions have runs at work. */
+/** Each edit makes a definition, but only a few definitions have runs. */
 const TARGETS_KEPT = 100
 
 interface TargetMeans {
@@ -50,7 +50,7 @@ export function targets(
   }
 }
 
-/** How long `validate` waits for the answer of a destination. */
+/** `validate` waits this long for the answer of a destination. */
 const KNOCK_TIMEOUT_MS = 10_000
 
 /** Opens the connections. */
@@ -66,7 +66,7 @@ export function connectionsWith(
   env: Environment,
   { openSource, openSender, secretFor, secretOf }: Openers,
 ): Connections {
-  // As delivery would: a connection that is tried here says what comes of it there.
+  // The settings are those of delivery, so that a connection fails here if it would fail there.
   const profile = { allowPrivateNetwork: destinationPrivateNetworks(env) === 'allowed' }
   return {
     async describe(spec, model, signal) {
@@ -87,7 +87,7 @@ export function connectionsWith(
       const url = secretNames(baseUrl).length === 0 ? baseUrl : new URL(baseUrl).origin
       await using sender = openSender()
       const knock = { method: 'HEAD', url, headers: {}, body: null, timeoutMs: KNOCK_TIMEOUT_MS, signal }
-      const request = { ...knock, connection: openedAs(destination, secretFor, profile) }
+      const request = { ...knock, connection: connectionOptions(destination, secretFor, profile) }
       const result = await sender.send(request)
       if (result.kind === 'answered') return result.tls ?? null
       const message = `${url} does not answer: ${result.error}`
@@ -97,10 +97,10 @@ export function connectionsWith(
 }
 
 /**
- * How the connection to a destination is opened. Without the secrets of its certificate, which may be set
- * only where the sync runs, none is shown.
+ * The options of the connection to a destination. If the secrets of its client certificate are not set here,
+ * it shows no certificate: they may be set only where the sync runs.
  */
-function openedAs(
+function connectionOptions(
   destination: DestinationSpec,
   secretFor: SecretFor,
   profile: { readonly allowPrivateNetwork: boolean },

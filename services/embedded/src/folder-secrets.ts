@@ -1,4 +1,4 @@
-/** Where the secrets of this profile are, and where they may go. */
+/** The secrets of this profile, and the hosts that they may go to. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { SecretFor } from '@sluice/contracts/secret-references'
@@ -15,12 +15,12 @@ export function keysOf(dataDir: string, env: Environment): KeySource {
   return environmentOrFileKeys(env, join(dataDir, 'key'))
 }
 
-/** Where its operator is not the only author, a secret without a grant goes nowhere. */
+/** A secret without a grant goes nowhere if the operator is not the only author. */
 export function secretForOf(env: Environment, kept: KeptSecrets): SecretFor {
   return boundSecrets(env, hasOtherAuthors(env) ? 'refused' : 'allowed', kept)
 }
 
-/** A command on Kafka need not have the key of the services. Then it does without their secrets. */
+/** False for a command on Kafka without the key of the services: it works without their secrets. */
 export function mayHaveVault({ dir, env }: { readonly dir: string; readonly env: Environment }): boolean {
   return isDistributed(env)
     ? environmentKeys(env).known() !== null

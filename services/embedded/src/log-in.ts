@@ -12,20 +12,20 @@ import { TokenEndpoint } from '@sluice/oauth/token-request'
 import { grantFor } from '@sluice/secrets/grants'
 import type { Vault } from '@sluice/secrets/vault/vault'
 
-/** The one who calls the command logs in from a machine of their own. */
+/** The caller of the command logs in from their own machine, which may reach private networks. */
 const PROFILE = { allowPrivateNetwork: true }
 
 export interface LoggingIn {
   readonly url: string
   /** The server that is given the code of the login, and answers with the tokens. */
   readonly codeTo: string
-  /** Where the tokens may go once the login is finished. */
+  /** The hosts that the tokens may go to once the login is finished. */
   readonly grants: string
   /** Throws `config` for a URL that is not the end of this login. */
   readonly grantOf: Authorization['grantOf']
   /**
-   * Asks for the tokens and keeps them. Gives the hosts that the login may go to, and whether it can be
-   * renewed. Rejects with `config` or `unreachable` if the server gives none.
+   * Asks for the tokens and keeps them. Resolves with the hosts that the login may go to, and whether it can
+   * be renewed. Rejects with `config` or `unreachable` if the server gives none.
    */
   readonly finish: (
     grant: ReturnType<Authorization['grantOf']>,
@@ -37,16 +37,22 @@ export interface LoggingIn {
   ) => Promise<{ readonly grants: string; readonly renews: boolean }>
 }
 
-/** Where the server sends the person back to; null if the destination leaves that to the command. */
+/** The redirect URI that the destination configures; null if it leaves that to the command. */
 export function configuredRedirect({ auth }: DestinationSpec): string | null {
   if (auth === undefined || !('oauth2' in auth)) return null
   return auth.oauth2.authorizationParams?.['redirect_uri'] ?? null
 }
 
-/** Throws `usage` for a destination that nobody logs in to, and `config` for missing secrets. */
+/** Throws `usage` for a destination without such a login, and `config` for missing secrets. */
 export async function beginLogin(
   destination: DestinationSpec,
-  of: {
+  {
+    redirectUri,
+    secretFor,
+    sender,
+    vault,
+    profile = PROFILE,
+  }: {
     readonly redirectUri: string
     readonly secretFor: SecretFor
     readonly sender: HttpSender
@@ -55,24 +61,23 @@ export async function beginLogin(
     readonly profile?: { readonly allowPrivateNetwork: boolean }
   },
 ): Promise<LoggingIn> {
-  const { redirectUri, secretFor, sender, vault, profile = PROFILE } = of
   const { name, auth } = destination
   if (auth === undefined || !('oauth2' in auth) || auth.oauth2.grant !== 'authorization-code')
     throw new SluiceError(
       'usage',
-      `Nobody has to log in to the destination \`${name}\`: it has no \`auth: { oauth2: { grant: authorization-code } }\`.`,
+      `The destination \`${name}\` has no login in the browser: it has no \`auth: { oauth2: { grant: authorization-code } }\`.`,
     )
   for (const field of ['tokenUrl', 'refreshUrl', 'authorizationUrl'] as const)
     assertEncrypted(destination, field, auth.oauth2[field])
   const atTokens = usesByTokens(destination)
   const uses = [...usesByDestination(destination), ...atTokens]
   const filling =
-    (of: readonly SecretUse[]) =>
+    (places: readonly SecretUse[]) =>
     (text: string): string =>
-      fillSecrets(text, findFor(of, secretFor))
+      fillSecrets(text, findFor(places, secretFor))
   const fill = filling(uses)
   const settings = oauthSettings(auth.oauth2, fill)
-  // What stands in this URL goes to its server, by the browser of whoever logs in.
+  // The browser of the person sends this URL, with the secrets in it, to the authorization server.
   const atLogin = useByDestination({ baseUrl: auth.oauth2.authorizationUrl ?? '' })
   const there = atLogin === null ? uses : [...uses, atLogin]
   const { url, grantOf } = await authorize(auth.oauth2, { redirectUri, fill: filling(there) })

@@ -1,4 +1,4 @@
-/** A preview of a run that nobody has asked for, as people see it. */
+/** A preview of the next run, as people see it. */
 import type { Definition } from '@sluice/contracts/resources'
 import type { Op } from '@sluice/contracts/state'
 import type { NextChanges } from '@sluice/change-detector/detect/next-changes'
@@ -20,12 +20,12 @@ export interface Previewing {
   readonly render?: RenderChanges | undefined
 }
 
-/** Adds `notices` to those that the changes themselves give rise to. */
+/** Returns the preview. `notices` stand after those that the changes give rise to. */
 export function previewOf(
-  { next, ...of }: Previewing,
+  { next, ...rendering }: Previewing,
   notices: readonly string[],
 ): Omit<NextRun, keyof AsyncDisposable> {
-  const { definition } = of
+  const { definition } = rendering
   const { counts, rowsRead, rowsInvalid, invalidSamples } = next.diff
   const detected = (op: Op): number => counts[op]?.detected ?? 0
   return {
@@ -34,7 +34,7 @@ export function previewOf(
     rowsInvalid,
     invalidRows: [...invalidSamples],
     notices: [...noticesOf(next, definition), ...notices],
-    requests: narrowing => previewed(next.changes(narrowing), of),
+    requests: narrowing => previewed(next.changes(narrowing), rendering),
   }
 }
 

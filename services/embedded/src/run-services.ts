@@ -10,13 +10,13 @@ import { runRenderer } from '@sluice/renderer/renderer'
 type DetectorDeps = Parameters<typeof runChangeDetector>[0]
 type DeliveryDeps = Parameters<typeof runDelivery>[0]
 
-/** What the caller opens for the services. The rest is the same in every process of this profile. */
+/** The ports that the caller opens. The other dependencies are the same in every process of this profile. */
 export type EmbeddedServices = Omit<DetectorDeps, 'now' | 'runsAfterDeaths' | 'isOneProcess'> &
   Omit<Parameters<typeof runRenderer>[0], 'suspects'> &
   Omit<DeliveryDeps, 'throttles' | 'places' | 'suspects' | 'onError'>
 
 /**
- * Runs all services, and what works beside them, until they are drained. If one fails, the others drain too.
+ * Runs all services and `beside` until they are drained. If one fails, the others drain, too.
  */
 export async function runServices(
   deps: EmbeddedServices,
@@ -26,7 +26,7 @@ export async function runServices(
   const stopping = new AbortController()
   const all: Ends = { drain: AbortSignal.any([ends.drain, stopping.signal]), abort: ends.abort }
   const onError = (err: unknown): void => deps.logger.error({ err }, 'the limits could not be kept')
-  // A command that is started again after it died comes to the same row, or to the same answer.
+  // A command that is started again after a death meets the same row, or the same answer, again.
   const [rendering, delivering] = [newSuspects(), newSuspects()]
   const sending = { throttles: new Throttles(), places: new Places(), suspects: delivering, onError }
   const services = [

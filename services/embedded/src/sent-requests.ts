@@ -1,13 +1,13 @@
 /**
- * Which requests of this folder may be under way, in a file. So a successor knows until when requests of a
- * process that was killed may still arrive (PROTOCOL.md §8).
+ * A file with the partitions of this folder whose requests may be under way. From it, a successor knows until
+ * when requests of a killed process may still arrive (PROTOCOL.md §8).
  *
- * Of each partition the file says until when. While requests are under way, that is put off again and again.
- * Once none is, the partition is taken out. The file may say more than is true, and never less. So it is
- * written before a request goes out, and a file that cannot be read counts as one that says everything.
+ * For each partition the file has a time. While requests are under way, the time is moved on again and again.
+ * Once none is, the partition leaves the file. The file may have too much, and never too little. So it is
+ * written before a request goes out, and if it cannot be read, all partitions count as in it.
  *
- * Times are by the steady clock of the machine, which all of its processes share. It begins anew with the
- * machine. So they count only on the machine, and since the start, of which the file tells.
+ * Times are by the steady clock of the machine, which all of its processes share. The clock begins anew with
+ * the machine. So the times count only on the machine, and since the start, that the file names.
  */
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
@@ -16,25 +16,27 @@ import { messageOf, SluiceError } from '@sluice/contracts/errors'
 import type { LateSends, SendUnderWay } from '@sluice/delivery/run/maybe-sent'
 import { diskFailure } from '@sluice/domain/disk-failure'
 
-/** While a request is under way, the file is at most so old, unless the process cannot work. */
+/** While a request is under way, the file is at most this old, unless the process stands still. */
 const NOTED_EVERY_MS = 500
-/** A request goes out by a note that is at most so old. */
+/** A request may go out if the note in the file is at most this old. */
 const NOTE_COUNTS_MS = 1_000
-/** A partition is taken out so soon after its last request. */
+/** A partition leaves the file this long after its last request. */
 const TAKEN_OUT_AFTER_MS = 20
-/** What a request may take besides its time-out: the age of a note, and as long for a process that pauses. */
+/**
+ * The time of a request beyond its time-out: the age of a note, and as long again for a process that pauses.
+ */
 const MARGIN_MS = 2 * NOTE_COUNTS_MS
 
-/** The file begins with it. Other formats cannot be read. */
+/** The file begins with this name. A file of another format counts as unreadable. */
 const FORMAT = 'under-way/1'
 
 interface Notes {
   readonly machine: string
-  /** When this was written. */
+  /** The time of writing. */
   readonly at: number
-  /** Of requests that went out before, the file says nothing. Null: it tells of all. */
+  /** The file lacks requests that went out before this time. Null: it has all. */
   readonly since: number | null
-  /** By partition. */
+  /** By partition, the time until which requests may be under way. */
   readonly until: { readonly [partition: string]: number }
 }
 
@@ -44,9 +46,9 @@ export interface SentRequestsOptions {
   readonly isNew: boolean
   /** Names this machine since its last start. */
   readonly machine?: string
-  /** In ms, by a clock that all processes of the machine share, and that nobody sets. */
+  /** Ms on a clock that all processes of the machine share, and that is never set. */
   readonly now?: () => number
-  /** Writes from the beginning of the file on. Another one than the default is for tests. */
+  /** Writes from the beginning of the file on. Default: to the disk. */
   readonly write?: (fd: number, text: string) => void
 }
 
@@ -60,10 +62,10 @@ export function openSentRequests(options: SentRequestsOptions): LateSends & Disp
 
 interface Sends {
   underWay: number
-  /** The longest of those under way. */
+  /** The longest time-out among the requests under way. */
   timeoutMs: number
   notedMs: number
-  /** Until when requests may arrive whose outcome nobody will see. */
+  /** Requests that were abandoned may arrive until this time. */
   lateUntilMs: number
 }
 
@@ -110,7 +112,7 @@ class SentRequests implements LateSends, Disposable {
       if (!isNoted) this.#write(nowMs)
     } catch (error) {
       sends.underWay -= 1
-      // The file does not tell of the longer one, so that the next request needs a note again.
+      // The file lacks the longer time-out, so the next request needs a note again.
       sends.timeoutMs = timeoutBefore
       throw error
     }
@@ -162,14 +164,14 @@ class SentRequests implements LateSends, Disposable {
       if (untilMs > nowMs) until[partition] = untilMs
     }
     const known: Notes = { machine: this.#machine, at: nowMs, since: this.#since, until }
-    const text = sealed(JSON.stringify(known))
+    const text = withHash(JSON.stringify(known))
     this.#length = Math.max(this.#length, text.length)
     this.#writing(() => {
-      // Its number may be that of another file by now.
+      // The descriptor may be that of another file by now.
       if (this.#isClosed) throw new Error('the file is closed')
       this.#writeFirst(this.#fd, text.padEnd(this.#length))
     })
-    // What rests is in the file no more, so that its next request needs a note.
+    // An idle partition has left the file, so its next request needs a note.
     for (const sends of this.#sends.values()) sends.notedMs = sends.underWay > 0 ? nowMs : -Infinity
   }
 
@@ -177,11 +179,11 @@ class SentRequests implements LateSends, Disposable {
     try {
       return write()
     } catch (cause) {
-      const what = `cannot note in ${this.#file} which requests are under way`
-      const said = messageOf(cause)
+      const what = `${this.#file} cannot be written, and no request goes out without a note in it`
+      const reason = messageOf(cause)
       throw (
         diskFailure(what, cause) ??
-        new SluiceError('unreachable', `${what}: ${said}`, { cause, retryable: true })
+        new SluiceError('unreachable', `${what}: ${reason}`, { cause, retryable: true })
       )
     }
   }
@@ -195,7 +197,7 @@ class SentRequests implements LateSends, Disposable {
   }
 }
 
-/** Null if they were written in part, on another machine, or before the clock began anew. */
+/** Reads the file. `known` is null if it was written in part, on another machine, or before a restart. */
 function readNotes(
   file: string,
   { machine, nowMs }: { readonly machine: string; readonly nowMs: number },
@@ -204,7 +206,7 @@ function readNotes(
   try {
     text = readFileSync(file, 'utf8')
     const [, json = ''] = /^\S+ \S+ (.*)$/.exec(text.trimEnd()) ?? []
-    if (text.trimEnd() !== sealed(json)) return { text, known: null }
+    if (text.trimEnd() !== withHash(json)) return { text, known: null }
     const known: unknown = JSON.parse(json)
     const counts = isNotes(known) && known.machine === machine && known.at <= nowMs
     return { text, known: counts ? known : null }
@@ -213,13 +215,13 @@ function readNotes(
   }
 }
 
-/** What was written as a whole has the fields of its format. */
+/** True for notes of this format. A text with the right hash has all of its fields. */
 function isNotes(value: unknown): value is Notes {
   return typeof value === 'object' && value !== null && 'machine' in value && 'at' in value
 }
 
-/** Its hash shows whether all of it was written. */
-function sealed(json: string): string {
+/** The text with its format and hash. The hash shows whether all of it was written. */
+function withHash(json: string): string {
   return `${FORMAT} ${createHash('sha256').update(json).digest('hex')} ${json}`
 }
 
@@ -231,7 +233,7 @@ function steadyMs(): number {
   return Number(process.hrtime.bigint() / 1_000_000n)
 }
 
-/** Linux says which start of which machine this is. Elsewhere a restart makes waits longer, never shorter. */
+/** On Linux, an id of this start of this machine. Elsewhere a restart makes waits longer, never shorter. */
 function machineName(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()

@@ -1,4 +1,4 @@
-/** What sources and the delivered state may have, in every command alike. */
+/** The secrets, memory and files that sources and the delivered state may use, alike in every command. */
 import type { SecretFor } from '@sluice/contracts/secret-references'
 import { duckdbSize, memoryBudget, queryBytes } from '@sluice/domain/memory-budget'
 import { fileSourceLimits, sourcePrivateNetworks, type PrivateNetworks } from '@sluice/runtime/settings/reach'
@@ -20,8 +20,8 @@ interface SourceOptions {
 }
 
 /**
- * A query has as much memory in every command, so that a preview fails where a run would. The one who runs
- * the command reads files with rights of their own, so that any folder will do by default.
+ * A query has the same memory in every command, so that a preview fails where a run would. The caller of the
+ * command reads files with their own rights, so that sources may read any folder by default.
  */
 export function sourceOptionsOf(
   { env, mask, sourceRoots }: Pick<EmbeddedOptions, 'env' | 'mask' | 'sourceRoots'>,
@@ -41,9 +41,9 @@ export function stateMemoryOf(env: Environment): string {
   return duckdbSize(memoryBudget(memoryOf(env)).duckdbBytes)
 }
 
-/** What the embedded profile is opened with. */
+/** The options of the embedded profile. */
 export interface EmbeddedOptions {
-  /** Where the services count what they do; absent: nowhere. */
+  /** The metrics of the services; absent: they do not count. */
   readonly metrics?: Metrics
   /** The project folder, absolute. */
   readonly dir: string
@@ -51,7 +51,7 @@ export interface EmbeddedOptions {
   readonly logger: Logger
   readonly newRunId: () => string
   readonly signal: AbortSignal
-  /** No line of the log shows this value from now on. */
+  /** Hides this value in all lines of the log from now on. */
   readonly mask: (value: string) => void
   /** Tells a person a sentence beside the result of the command. */
   readonly tell: (notice: string) => void
@@ -59,6 +59,6 @@ export interface EmbeddedOptions {
   readonly sourceRoots?: readonly string[]
   /** The source that the first run will read, if that is known. */
   readonly expected?: SourceSpec | null
-  /** True in a server: templates are rendered in a thread of their own, so that it answers meanwhile. */
+  /** True in a server, which renders templates in a thread of their own, so that it answers meanwhile. */
   readonly serves?: boolean
 }

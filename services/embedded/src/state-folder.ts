@@ -9,7 +9,7 @@ import { makePrivateFolders } from '@sluice/runtime/private-files'
 
 const STATE = '.sluice'
 
-/** The folder of these files in a project folder, absolute. An environment has one of its own. */
+/** The folder of these files in a project, absolute. Each environment has its own. */
 export function dataDirOf({ dir, env }: { readonly dir: string; readonly env: Environment }): string {
   const name = valueOf(env, 'SLUICE_ENV')
   return name === undefined ? join(dir, STATE) : join(dir, STATE, 'env', name)
@@ -21,12 +21,12 @@ export function logFile(dataDir: string): string {
 }
 
 /**
- * False if nothing ever ran in this project, so that there is no history. Throws `config` if the folder is
- * for another user alone, such as that of a unit: to this one it looks as if nothing ever ran.
+ * False if nothing ever ran in this project. Throws `config` if the folder belongs to another user alone,
+ * such as the user of a systemd unit: without the rights, it would look as if nothing ever ran.
  */
-export function hasEmbeddedHistory(of: { readonly dir: string; readonly env: Environment }): boolean {
-  if (existsSync(logFile(dataDirOf(of)))) return true
-  const folder = join(of.dir, STATE)
+export function hasEmbeddedHistory(place: { readonly dir: string; readonly env: Environment }): boolean {
+  if (existsSync(logFile(dataDirOf(place)))) return true
+  const folder = join(place.dir, STATE)
   const found = statSync(folder, { throwIfNoEntry: false })
   if (found?.isDirectory() !== true) return false
   try {
@@ -49,11 +49,11 @@ export function makeFolders(dataDir: string, tell: (notice: string) => void): vo
   try {
     makePrivateFolders(dataDir, { below: ['tmp', 'state'], tell })
   } catch (error) {
-    const said = messageOf(error)
-    if (saysDiskFailed(said)) throw error
+    const reason = messageOf(error)
+    if (saysDiskFailed(reason)) throw error
     throw new SluiceError(
       'config',
-      `${dataDir} has to be a folder that can be written: runs keep their log and state there. ${said}`,
+      `${dataDir} has to be a folder that can be written: runs keep their log and state there. ${reason}`,
       { cause: error },
     )
   }
@@ -74,10 +74,11 @@ export function stateFile(
 export async function copyState(
   dataDir: string,
   folder: string,
-  of: { readonly sync: string; readonly incarnation: string },
+  state: { readonly sync: string; readonly incarnation: string },
 ): Promise<void> {
   for (const end of ['', '.wal']) {
-    const from = `${stateFile(dataDir, of)}${end}`
-    if (existsSync(from)) await copyFile(from, `${stateFile(folder, of)}${end}`, constants.COPYFILE_FICLONE)
+    const from = `${stateFile(dataDir, state)}${end}`
+    if (existsSync(from))
+      await copyFile(from, `${stateFile(folder, state)}${end}`, constants.COPYFILE_FICLONE)
   }
 }

@@ -9,7 +9,7 @@ import { readResources } from '@sluice/resources/stored-resources'
 
 export type WatchAlertsDeps = Pick<Pipeline, 'log' | 'io' | 'prefix' | 'runs' | 'logger'> & {
   readonly env: Environment
-  /** Where alerts are counted; absent: nowhere. */
+  /** The metrics of alerts; absent: they are not counted. */
   readonly metrics?: Metrics
   /** The syncs that are run; null for all. The set may grow. */
   readonly only: ReadonlySet<string> | null
@@ -17,13 +17,14 @@ export type WatchAlertsDeps = Pick<Pipeline, 'log' | 'io' | 'prefix' | 'runs' | 
 }
 
 /**
- * Watches until drained. The process has the folder to itself. For a command that runs some syncs, it tells
- * what their runs caused, and loads nothing if there is no alert. A failure is logged and ends no run.
+ * Watches alerts until drained, in the one process that works in the folder. In a command that runs some
+ * syncs, it sends the notices of their runs, and loads nothing if there is no alert. A failure is logged and
+ * ends no run.
  */
 export async function watchAlerts(deps: WatchAlertsDeps, ends: Ends): Promise<void> {
   const { only, logger, env, metrics } = deps
   const isServer = only === null
-  // The set may be empty when the last look comes.
+  // The set may be empty again at the last look.
   const asked = new Set(only)
   try {
     if (!isServer && !(await hasAlerts(deps, ends.abort))) return

@@ -1,7 +1,4 @@
-/**
- * How `sluice doctor` and the health of a console look at Kafka, registry and Redis. Beside `compose.ts`
- * above, the one file that names adapters.
- */
+/** Looks at Kafka, registry and Redis for `sluice doctor` and the health of a console. */
 import { SluiceError } from '@sluice/contracts/errors'
 import { createKafkaLog, readGroupMembers, readTopicSettings } from '@sluice/message-log/adapters/kafka'
 import { addressOf } from '@sluice/partition/process/open-stage'
@@ -27,7 +24,7 @@ const LOOK = redisScript(
 const answerOfRedis = z.tuple([z.string(), z.string(), z.string()])
 const configOfRegistry = z.object({ compatibilityLevel: z.string() })
 
-/** It connects when it is asked to look, and changes nothing. */
+/** Connects with the first look, and changes nothing. */
 export function openInspection(
   { kafka, prefix, registryUrl, signatures }: DistributedSettings,
   env: Environment,
@@ -80,7 +77,7 @@ export function openInspection(
   }
 }
 
-/** It connects when it is asked to look, and changes nothing. Throws `config`. */
+/** Connects with the first look, and changes nothing. Throws `config`. */
 export function redisInspection(env: Environment): Pick<Inspection, 'redis'> {
   const settings = redisSettings(env)
   if (settings === null) return { redis: null }

@@ -1,4 +1,6 @@
-/** The files of the embedded profile: room, rights, size, and what a killed process has left. */
+/**
+ * Checks the files of the embedded profile: disk, rights, size, damage, and the remains of a killed process.
+ */
 import { existsSync, accessSync, constants, statSync, type Stats } from 'node:fs'
 import { readdir, stat, statfs } from 'node:fs/promises'
 import { connect } from 'node:net'
@@ -11,12 +13,12 @@ import { isSluiceError, messageOf } from '@sluice/contracts/errors'
 import { keysOf } from '../folder-secrets.ts'
 import { logFile } from '../state-folder.ts'
 
-/** To read all of a larger file takes longer than anybody wants to wait. */
+/** A larger file is not read whole, since that takes too long for a command. */
 const MAX_READ_BYTES = 256 * 1024 * 1024
 
 interface StateFile {
   readonly name: string
-  /** What to do if it cannot be read. */
+  /** The advice if it cannot be read. */
   readonly advice: string
   readonly faultOf: (path: string) => string | null
 }
@@ -42,7 +44,7 @@ export function fileProblems(dataDir: string, env: Environment): readonly Check[
     const before = stateOf(path)
     if (before === null) return []
     const fault = typeFault(path) ?? accessFault(path, constants.R_OK | constants.W_OK) ?? faultOf(path)
-    // Whoever began to work in the folder meanwhile has changed what was read.
+    // A process that began to work in the folder meanwhile has changed the file.
     if (fault === null || stateOf(path) !== before) return []
     return [problem('state', `${path} cannot be used: ${fault}`, advice)]
   })
@@ -77,7 +79,7 @@ function filesOf(dataDir: string, env: Environment): readonly StateFile[] {
   ]
 }
 
-/** Changes with each write to a file. Null if there is none. */
+/** A text that changes with each write to a file. Null if there is no file. */
 function stateOf(path: string): string | null {
   if (!existsSync(path)) return null
   const parts = [path, `${path}-wal`].map(each => statSync(each, { throwIfNoEntry: false }))
@@ -108,7 +110,7 @@ function sqliteFault(path: string): string | null {
     const db = new DatabaseSync(url, { readOnly: true })
     try {
       db.prepare('SELECT count(*) FROM sqlite_schema').get()
-      // What a killed process has left in the journal may be half of what is in the file.
+      // After a kill, the file and its journal are right only together.
       if (journal > 0 || statSync(path).size > MAX_READ_BYTES) return null
       const { quick_check: found } = db.prepare('PRAGMA quick_check(1)').get() ?? {}
       return found === 'ok' ? null : `it is damaged (${String(found).replace(/^.*\n/, '')})`
@@ -132,13 +134,13 @@ function keyFault(dataDir: string, env: Environment): string | null {
 
 const MB = 1024 * 1024
 /** A run of a million rows wants some hundred megabytes. */
-const LITTLE_ROOM_BYTES = 512 * MB
-const MUCH_BYTES = 20 * 1024 * MB
+const MIN_ROOM_BYTES = 512 * MB
+const MAX_USUAL_BYTES = 20 * 1024 * MB
 const FOR_OTHERS = 0o077
 
-/** What a process that works in no folder knows of one. */
+/** The surroundings of a folder, as a process sees them that does not work in it. */
 export interface FolderAround {
-  /** Where a process that works in the folder would listen; null where there can be none. */
+  /** The path where a process that works in the folder listens; null if there is none. */
   readonly socket: string | null
   readonly env: Environment
 }
@@ -153,7 +155,7 @@ export async function folderChecks(
   const room = bavail * bsize
   const free = `${Math.round(room / MB).toLocaleString('en-US')} MB free at ${dir}`
   const disk =
-    room < LITTLE_ROOM_BYTES
+    room < MIN_ROOM_BYTES
       ? problem('disk', free, 'make room: runs keep their log and state there')
       : ok('disk', free)
   if (!existsSync(dataDir)) {
@@ -170,13 +172,13 @@ export async function folderChecks(
   return [...checks, ...problems, holderCheck(socket, isAtWork)]
 }
 
-/** Where the folder would be made. */
+/** The nearest folder above that exists. */
 function folderAbove(dataDir: string): string {
   const above = dirname(dataDir)
   return existsSync(above) ? above : folderAbove(above)
 }
 
-/** The log has rows of customers, and the key opens the vault. Both are for their owner alone. */
+/** Checks that the owner alone can read the log, which has rows, and the key, which opens the vault. */
 async function rightsChecks(dataDir: string): Promise<readonly Check[]> {
   const open: string[] = []
   for (const path of [dataDir, join(dataDir, 'key'), join(dataDir, 'log.db')]) {
@@ -204,14 +206,15 @@ async function sizeCheck(dataDir: string): Promise<Check> {
     if (entry.name === 'log.db') logBytes += size
   }
   const found = `${sizeText(bytes)} in ${dataDir}, of which log.db has ${sizeText(logBytes)}`
-  if (bytes < MUCH_BYTES) return ok('size', found)
+  if (bytes < MAX_USUAL_BYTES) return ok('size', found)
   const advice =
     'requests and answers are kept for 7 days, and up to SLUICE_LOG_SIZE: set a smaller one, or use Kafka'
   return warning('size', found, advice)
 }
 
 /**
- * A process that works in the folder is all right. A socket that nobody listens on was left by a killed one.
+ * The check of the lock. A process that works in the folder is fine. A socket on which nobody listens is left
+ * of a killed one.
  */
 function holderCheck(socket: string | null, isAtWork: boolean): Check {
   if (socket === null || !existsSync(socket)) return ok('lock', 'no process works in the folder')
@@ -219,7 +222,7 @@ function holderCheck(socket: string | null, isAtWork: boolean): Check {
   return warning(
     'lock',
     `${socket} is left of a process that was killed`,
-    'nothing to do: the next run takes the place over, and finishes what was cut off',
+    'nothing to do: the next run takes over, and finishes what was interrupted',
   )
 }
 

@@ -1,6 +1,6 @@
 /**
- * Rows of sources for people who edit resources: as they are, and as requests. What was read is kept for some
- * seconds, so that each key that somebody types in a template does not start a query.
+ * Sample rows for people who edit resources: as they are, and as requests. They are cached for some seconds,
+ * so that not each key typed in a template starts a query.
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -41,7 +41,7 @@ interface Kept<T> {
   readonly bytes: number
 }
 
-/** Keeps what was read of a source for some seconds, for somebody who edits a template that uses it. */
+/** Caches the rows of a source for some seconds, while somebody edits a template that uses it. */
 export class SampleCache<T> {
   readonly #kept: RecentMap<string, Kept<T>>
   readonly #bytesOf: (value: T) => number
@@ -53,7 +53,7 @@ export class SampleCache<T> {
     this.#kept = new RecentMap({ limit: KEPT_BYTES, weightOf: ({ bytes }) => bytes })
   }
 
-  /** What is kept under this key, or what `read` gives. A failure is not kept, nor is what is too large. */
+  /** Returns the cached value of this key, or calls `read`. Failures and too large values are not cached. */
   async get(key: string, read: () => Promise<T>): Promise<T> {
     const kept = this.#kept.get(key)
     if (kept !== undefined && kept.untilMs > this.#nowMs()) return await kept.value
@@ -64,7 +64,7 @@ export class SampleCache<T> {
   }
 }
 
-/** Somebody waits for the answer. */
+/** A person waits for the answer, so a longer query is aborted. */
 const QUERY_MS = 20_000
 const PREFIX = 'sluice'
 
@@ -82,26 +82,26 @@ export function samplesOf(options: SamplesOptions, dir: string | null): Samples 
   const tables = new SampleCache<SampledRows>(({ rows }) => JSON.stringify(rows).length)
   return {
     dir,
-    openSample: async (definition, { rows, op }, of) => {
+    openSample: async (definition, { rows, op }, asking) => {
       const { model, source } = definition
       const key = JSON.stringify([source, model, rows])
-      const sample = await samples.get(key, () => sampleOf(definition, rows, { ...options, ...of }))
+      const sample = await samples.get(key, () => sampleOf(definition, rows, { ...options, ...asking }))
       templateColumns(definition).assertKnown(sample.columns)
       return asNextRun(sample, {
         definition,
         op,
-        kept: of.vault ?? NOTHING_KEPT,
-        options: { ...options, signal: of.signal },
+        kept: asking.vault ?? NOTHING_KEPT,
+        options: { ...options, signal: asking.signal },
       })
     },
-    readRows: async (spec, { sql, table, limit }, of) => {
+    readRows: async (spec, { sql, table, limit }, asking) => {
       const key = JSON.stringify([spec, sql, table, limit])
       const { columns, rows, more } = await tables.get(key, () =>
         inFolder(async folder => {
-          const { signal, source } = await openFor(spec, { ...options, ...of })
+          const { signal, source } = await openFor(spec, { ...options, ...asking })
           await using opened = source
           const query = { ...(sql === undefined ? {} : { sql }), ...(table === undefined ? {} : { table }) }
-          // Whoever looks at rows need not have named a model yet.
+          // A person may look at rows before they name a model.
           const model = { kind: 'model', name: '', source: spec.name, ...query, primaryKey: '' } as const
           return await readSample(opened, {
             spec,
@@ -121,20 +121,20 @@ export function samplesOf(options: SamplesOptions, dir: string | null): Samples 
   }
 }
 
-type ReadingOf = SamplesOptions & { readonly signal: AbortSignal; readonly vault: KeptSecrets | null }
+type ReadingOptions = SamplesOptions & { readonly signal: AbortSignal; readonly vault: KeptSecrets | null }
 
-async function openFor(spec: Definition['source'], of: ReadingOf) {
+async function openFor(spec: Definition['source'], options: ReadingOptions) {
   const late = new AbortController()
   const why = `The query took longer than ${QUERY_MS / 1_000} s: let it read less, or look at fewer rows.`
   setTimeout(() => late.abort(new SluiceError('too-long', why)), QUERY_MS).unref()
-  const signal = AbortSignal.any([of.signal, late.signal])
-  return { signal, source: await openSource(spec, sourceOptionsOf(of, of.vault ?? NOTHING_KEPT)) }
+  const signal = AbortSignal.any([options.signal, late.signal])
+  return { signal, source: await openSource(spec, sourceOptionsOf(options, options.vault ?? NOTHING_KEPT)) }
 }
 
 /** The first rows of the model, found as a first run would find them. */
-async function sampleOf(definition: Definition, rows: number, of: ReadingOf): Promise<Sample> {
+async function sampleOf(definition: Definition, rows: number, options: ReadingOptions): Promise<Sample> {
   return await inFolder(async folder => {
-    const { signal, source } = await openFor(definition.source, of)
+    const { signal, source } = await openFor(definition.source, options)
     await using limited = limitedSource(source, definition.source, rows)
     await using codec = createSqliteCodec({ file: join(folder, 'schemas.db') })
     await mkdir(join(folder, 'state'))
@@ -143,7 +143,8 @@ async function sampleOf(definition: Definition, rows: number, of: ReadingOf): Pr
       io: RecordIo.reading(codec, PREFIX),
       definition: { ...definition, sync: plainSync(definition) },
       openSource: () => Promise.resolve(limited),
-      openState: state => openState(folder, { ...state, memoryLimit: stateMemoryOf(of.env) }, of.logger),
+      openState: state =>
+        openState(folder, { ...state, memoryLimit: stateMemoryOf(options.env) }, options.logger),
       extractFile: join(folder, 'extract.duckdb'),
       signal,
     })
@@ -153,7 +154,7 @@ async function sampleOf(definition: Definition, rows: number, of: ReadingOf): Pr
   })
 }
 
-/** What is read does not depend on the templates that are being written. */
+/** The sync without its templates, so that the sample does not depend on them while they are edited. */
 function plainSync({ sync }: Definition): Definition['sync'] {
   const { errors: _errors, compare: _compare, ...others } = sync
   return {
@@ -166,21 +167,25 @@ function plainSync({ sync }: Definition): Definition['sync'] {
 
 function asNextRun(
   { columns, diff, rows }: Sample,
-  of: {
+  {
+    definition,
+    op: only,
+    kept,
+    options,
+  }: {
     readonly definition: Definition
     readonly op: Op | undefined
     readonly kept: KeptSecrets
     readonly options: EmbeddedOptions
   },
 ): NextRun {
-  const { definition, op: only, kept, options } = of
   const ops = OPS.filter(op => definition.sync.triggers[op] !== undefined && (only ?? op) === op)
   const none = { delivered: 0, rejected: 0, unknown: 0, unsent: 0, requests: 0, attempts: 0 }
   const counts: CountsByOp = Object.fromEntries(ops.map(op => [op, { ...none, detected: rows.length }]))
   const next: NextChanges = {
     ...{ columns, diff: { ...diff, counts, keysBefore: 0 }, baseline: false },
     ...{ asks: false, interrupted: false, changed: null },
-    changes: ({ key, rows: most = Infinity }) => sampled(rows, ops, { key, most }),
+    changes: ({ key, rows: maxRows = Infinity }) => sampled(rows, ops, { key, maxRows }),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }
   const secrets = knownSecrets(options.env, kept)
@@ -194,10 +199,10 @@ function asNextRun(
 async function* sampled(
   rows: readonly PlacedRow[],
   ops: readonly Op[],
-  { key, most }: { readonly key: string | undefined; readonly most: number },
+  { key, maxRows }: { readonly key: string | undefined; readonly maxRows: number },
 ): AsyncGenerator<readonly PlacedRow[]> {
   await Promise.resolve()
-  const wanted = rows.filter(({ change }) => key === undefined || change.key === key).slice(0, most)
+  const wanted = rows.filter(({ change }) => key === undefined || change.key === key).slice(0, maxRows)
   for (const op of ops)
     yield wanted.map(row => ({ ...row, partition: 0, isSample: true, change: asIf(row.change, op) }))
 }

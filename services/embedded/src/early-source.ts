@@ -9,15 +9,15 @@ export class EarlySource implements AsyncDisposable {
   readonly #spec: SourceSpec | null
   #opened: Promise<Source> | null
 
-  /** Only a source on files gains from it, and needs no secrets, which are not known so early. */
+  /** Opens a source on files alone: it gains from it, and needs no secrets, which are not open yet. */
   constructor(spec: SourceSpec | null, open: (spec: SourceSpec) => Promise<Source>) {
     this.#spec = spec
     this.#opened = spec?.type === 'duckdb' ? open(spec) : null
-    // Its failure counts once somebody takes the source.
+    // A failure counts only once a run takes the source.
     this.#opened?.catch(() => undefined)
   }
 
-  /** The source, for the first that asks for exactly this one; else null. */
+  /** Returns the source to the first caller that wants exactly this one; else null. */
   take(spec: SourceSpec): Promise<Source> | null {
     if (JSON.stringify(spec) !== JSON.stringify(this.#spec)) return null
     const opened = this.#opened

@@ -39,7 +39,7 @@ it('opens a source on files at once, and gives it to the first that asks for it'
   expect(early.take(FILES), 'each run closes its own').toBeNull()
 })
 
-it('gives nothing to whoever asks for another source, or for the same one as it was changed meanwhile', async () => {
+it('is not given to a run that wants another source, or the same one after a change', async () => {
   const { said, open } = opener()
   {
     await using early = new EarlySource(FILES, open)
