@@ -305,12 +305,12 @@ it('reads a model again by the schedule only once something has changed', async 
   const { log } = world
   await world.setRows([1, 2])
   const spec = JSON.stringify({ ...world.definition.sync, schedule: { every: 1000 } })
-  let [reads, isStillSo] = [0, true]
+  let [reads, isUnchanged] = [0, true]
   const openSource = async (): Promise<Source> => {
     const source = plainExtracts(log.folder)
     const extract: Source['extract'] = async (...of) => {
       reads += 1
-      return { ...(await source.extract(...of)), isStillSo: () => isStillSo }
+      return { ...(await source.extract(...of)), isUnchanged: () => isUnchanged }
     }
     return {
       describe: (...of) => source.describe(...of),
@@ -333,9 +333,9 @@ it('reads a model again by the schedule only once something has changed', async 
   expect([reads, new Set(world.api.sent)]).toEqual([2, new Set([1, 2])])
   expect(ofSchedule().at(-1)).toMatchObject({ rowsRead: 2, counts: ofSchedule()[1]?.counts })
   await world.setRows([1, 2, 3])
-  isStillSo = false
+  isUnchanged = false
   await log.runs.until(() => world.api.sent.length === 3, { signal })
-  isStillSo = true
+  isUnchanged = true
   expect(world.api.sent).toContain(3)
   await runs(3)
   const before = reads

@@ -3,9 +3,13 @@
  * whole result into a DuckDB file for the diff. So no row passes through JavaScript, and a broken connection
  * never looks like removed rows.
  *
- * Errors are `SluiceError`s: `query` (the database's message, with line and column in `details` if it gives
- * them; also for SQL that writes or is several statements), `missing-file` (names the path that was looked
- * for), `unreachable` (retryable), `aborted`.
+ * Errors are `SluiceError`s:
+ *
+ * - `query`: the database's message, with line and column in `details` if it gives them. Also for SQL that
+ *   writes or is several statements.
+ * - `missing-file`: names the path that does not exist.
+ * - `unreachable`: retryable.
+ * - `aborted`.
  */
 import type { Column } from '@sluice/contracts/values'
 import type { ModelSpec } from '@sluice/contracts/resources'
@@ -16,23 +20,23 @@ export interface Extract {
   readonly columns: readonly Column[]
   readonly rowCount: number
   /**
-   * True while a reading would give the same rows again. Cheap, and never true by mistake. Absent where
-   * nobody can know that without reading.
+   * True if reading again would give the same rows. The call is cheap, and never returns true by mistake.
+   * Absent if only reading could tell.
    */
-  readonly isStillSo?: () => boolean
+  readonly isUnchanged?: () => boolean
 }
 
 export interface Source extends AsyncDisposable {
-  /** The columns that the model's query gives, without reading its rows. */
+  /** Returns the columns of the model's query, without reading its rows. */
   describe(model: ModelSpec, options: { signal: AbortSignal }): Promise<readonly Column[]>
   /**
-   * Runs the model's query and writes the complete result to `file`, a path that does not exist yet. Resolves
-   * only if the result is complete. On any failure or abort it removes the file.
+   * Runs the model's query and writes the result to `file`, a path that does not exist yet. Resolves only if
+   * the result is complete. Removes the file on any failure or abort.
    */
   extract(model: ModelSpec, options: { file: string; signal: AbortSignal }): Promise<Extract>
   /**
-   * What the source's login may do beyond reading, as phrases such as `is a superuser`. Missing for a source
-   * that has no login.
+   * Returns the rights of the source's login beyond reading, as phrases such as `is a superuser`. Absent for
+   * a source without a login.
    */
   excessRights?(options: { signal: AbortSignal }): Promise<readonly string[]>
 }

@@ -11,7 +11,7 @@ import type { ModelSpec } from '@sluice/contracts/resources'
 import { acceptRows, openToAccept } from '../src/adapters/duckdb/accept-rows.ts'
 import type { Answer, Task } from '../src/adapters/duckdb/messages.ts'
 import { answerTo } from '../src/adapters/duckdb/process/run-query.ts'
-import { stillSo } from '../src/adapters/duckdb/process/steady-files.ts'
+import { unchangedWhile } from '../src/adapters/duckdb/process/steady-files.ts'
 import type { Extract, Source } from '../src/port.ts'
 
 /** Rejects with the error that the source would give. */
@@ -23,7 +23,7 @@ export async function extractHere(
   if (answer.kind !== 'rows') throw new Error('a query that was asked for rows gave columns')
   await using session = await openToAccept(file)
   const rows = await acceptRows(file, { model, rowCount: answer.rowCount, session })
-  return { file, ...rows, ...stillSo(answer.seen) }
+  return { file, ...rows, ...unchangedWhile(answer.seen) }
 }
 
 async function answerHere(

@@ -42,7 +42,7 @@ sourceContract('duckdb', () => ({
 }))
 
 describe('an extract', () => {
-  const stillSoAfter = async (
+  const isUnchangedAfter = async (
     sql: string,
     change: () => void,
     aged = 10_000,
@@ -52,13 +52,13 @@ describe('an extract', () => {
     const now = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + aged)
     const out = mkdtempSync(join(tmpdir(), 'sluice-extract-'))
     try {
-      const { isStillSo } = await sourceHere(folder).extract(modelOf(sql), {
+      const { isUnchanged } = await sourceHere(folder).extract(modelOf(sql), {
         file: join(out, 'rows'),
         signal,
       })
-      expect([undefined, true]).toContain(isStillSo?.())
+      expect([undefined, true]).toContain(isUnchanged?.())
       change()
-      return isStillSo?.()
+      return isUnchanged?.()
     } finally {
       now.mockRestore()
       rmSync(out, { recursive: true })
@@ -71,7 +71,7 @@ describe('an extract', () => {
     "FROM 'p*.csv'",
     "SELECT id, count(*) AS n FROM read_csv('p1.csv') JOIN read_json('old.json') USING (id) GROUP BY id",
   ])('knows without a reading that the rows are the same: %s', async sql => {
-    expect(await stillSoAfter(sql, nothing)).toBe(true)
+    expect(await isUnchangedAfter(sql, nothing)).toBe(true)
   })
 
   it.each<[what: string, sql: string, change: () => void]>([
@@ -92,7 +92,7 @@ describe('an extract', () => {
       },
     ],
   ])('knows that they may differ once a file %s', async (_, sql, change) => {
-    expect(await stillSoAfter(sql, change)).toBe(false)
+    expect(await isUnchangedAfter(sql, change)).toBe(false)
   })
 
   it.each([
@@ -110,11 +110,11 @@ describe('an extract', () => {
     "SELECT id FROM (SELECT id FROM 'p1.csv' ORDER BY uuid())",
     "FROM '**/p1.csv'",
   ])('knows nothing where rows follow from more than the content of files: %s', async sql => {
-    expect(await stillSoAfter(sql, nothing)).toBeUndefined()
+    expect(await isUnchangedAfter(sql, nothing)).toBeUndefined()
   })
 
-  it('knows nothing of a file that was written a moment ago, whose times a further change may leave', async () => {
-    expect(await stillSoAfter("FROM 'p1.csv'", nothing, 1_000)).toBeUndefined()
+  it('is uncertain of a file that was written a moment ago, since a further change may keep its times', async () => {
+    expect(await isUnchangedAfter("FROM 'p1.csv'", nothing, 1_000)).toBeUndefined()
   })
 })
 
@@ -143,7 +143,7 @@ describe('a .duckdb file', () => {
     }
   })
 
-  it('leaves many rows in large row groups, of which each takes memory, and few rows in small ones', async () => {
+  it('puts many rows into large row groups, since each takes memory, and few rows into small ones', async () => {
     const rowsOfGroup = async (rows: number): Promise<unknown> => {
       const file = join(folder, `${rows}.duckdb`)
       await queryFile(file, `CREATE TABLE numbers AS SELECT range AS id FROM range(${rows})`)
@@ -211,7 +211,7 @@ describe('limits', () => {
       expect((await errorOf(open().describe(modelOf(sql), { signal }))).code).toBe('query')
   })
 
-  it('turn a number that no column can carry into an error, not into another number', async () => {
+  it('fail a query with a number that no column can carry', async () => {
     const sql = "SELECT 1 AS id, '170141183460469231731687303715884105727'::HUGEINT AS n"
     const error = await errorOf(open().extract(modelOf(sql), { file: join(folder, 'e'), signal }))
     expect(error.code).toBe('query')

@@ -1,7 +1,7 @@
 /**
  * The source of type `duckdb`: CSV, Parquet and JSON files of a folder, or a .duckdb file, all read-only.
  * Each query runs in a process of its own, which writes the result into the extract. So no row passes through
- * JavaScript, and SQL that goes wrong ends no process but that one.
+ * JavaScript, and a fatal query ends only that process.
  */
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -13,36 +13,38 @@ import type { Column } from '@sluice/contracts/values'
 import type { Extract, Source } from '../port.ts'
 import { acceptRows, openToAccept } from './duckdb/accept-rows.ts'
 import { missingFile } from './duckdb/errors.ts'
-import { resultFiles, type Answer, type Task } from './duckdb/messages.ts'
+import { removeResult, type Answer, type Task } from './duckdb/messages.ts'
 import { assertBelowRoots, DEFAULT_LIMITS, type FileLimits } from './duckdb/file-limits.ts'
-import { stillSo } from './duckdb/process/steady-files.ts'
+import { unchangedWhile } from './duckdb/process/steady-files.ts'
 import { type Ending, QueryProcess } from './duckdb/start-process.ts'
 import { assertColumns, modelCalled } from './query/model-columns.ts'
 
 export interface DuckdbSourceOptions {
   readonly spec: DuckdbSourceSpec
-  /** Most memory of a query. DuckDB writes data that does not fit to files beside the extract. */
+  /** The memory limit of a query. DuckDB writes data that does not fit to files beside the extract. */
   readonly memoryBytes?: number
   /**
-   * The memory that a query gets at first, since DuckDB keeps all that it has read while memory allows. If a
-   * query needs more, it runs once more with the limit. Default: the limit.
+   * The memory of a query's first attempt, since DuckDB fills all that it may have with what it has read. If
+   * that is too little, further attempts get more. Default: the limit.
    */
   readonly usualBytes?: number
-  /** What the operator allows. Default: any folder, and the limits that OPERATIONS.md names. */
+  /** The operator's limits. Default: any folder, and the limits that OPERATIONS.md names. */
   readonly limits?: FileLimits
 }
 
 const DEFAULT_MEMORY_BYTES = 512_000_000
 const THREADS = 2
 /**
- * Shares of the memory for a second and a third try. Some queries need it for what DuckDB counts, and some
- * for what it does not count, such as the texts that a query puts together. So neither try is right for both.
+ * DuckDB's share of the memory in a second and a third attempt. Some queries need memory that DuckDB counts.
+ * Others need memory that it does not count, such as texts that a query puts together. No one share fits
+ * both.
  */
-const MORE_MEMORY = [0.8, 1.25]
+const FURTHER_SHARES = [0.8, 1.25]
 
 /**
  * Makes a source over files of a folder or a .duckdb file. Queries may run concurrently, each with its own
- * process and memory. The process of the first query starts at once, so that it is ready by then.
+ * process and memory. The process of the first query starts at once, so that it is ready when the query
+ * comes.
  */
 export function createDuckdbSource(options: DuckdbSourceOptions): Source {
   return new DuckdbSource(options)
@@ -65,7 +67,7 @@ class DuckdbSource implements Source {
     const tempDirectory = await mkdtemp(join(tmpdir(), 'sluice-query-'))
     try {
       const answer = await this.#ask(model, { file: null, tempDirectory, signal: options.signal })
-      if (answer.kind !== 'columns') throw this.#senseless(model)
+      if (answer.kind !== 'columns') throw wrongAnswer(model)
       assertColumns(model, answer.columns)
       return answer.columns
     } finally {
@@ -79,20 +81,20 @@ class DuckdbSource implements Source {
     if (existsSync(file))
       throw new SluiceError('conflict', `${file} exists already; an extract wants a new file.`)
     const accepting = openToAccept(file)
-    // Its failure counts once there is something to accept.
+    // A failure is thrown below, once the session is needed.
     accepting.catch(() => undefined)
     try {
       const answer = await this.#ask(model, { file, tempDirectory: `${file}.tmp`, signal })
-      if (answer.kind !== 'rows') throw this.#senseless(model)
+      if (answer.kind !== 'rows') throw wrongAnswer(model)
       const { maxRows } = this.#limits
       if (answer.rowCount > maxRows)
         throw tooMuch(model, `${answer.rowCount} rows`, `SLUICE_SOURCE_MAX_ROWS is ${maxRows}`)
       const session = await accepting
       const rows = await acceptRows(file, { model, rowCount: answer.rowCount, session })
       signal.throwIfAborted()
-      return { file, ...rows, ...stillSo(answer.seen) }
+      return { file, ...rows, ...unchangedWhile(answer.seen) }
     } catch (error) {
-      await removeFiles(file)
+      await removeResult(file)
       signal.throwIfAborted()
       throw error
     } finally {
@@ -109,56 +111,62 @@ class DuckdbSource implements Source {
   #start(): QueryProcess {
     const { memoryBytes = DEFAULT_MEMORY_BYTES } = this.#options
     const fileBytes = Math.max(this.#limits.maxBytes, this.#limits.maxSpillBytes)
-    return QueryProcess.start({ memoryBytes, fileBytes, cpuMs: this.#mostMs * THREADS })
+    return QueryProcess.start({ memoryBytes, fileBytes, cpuMs: this.#maxMs * THREADS })
   }
 
-  get #mostMs(): number {
+  get #maxMs(): number {
     return Math.min(this.#options.spec.timeout ?? Infinity, this.#limits.maxMs)
   }
 
-  /** Has a process carry out a query, until the caller aborts or its time is over. Throws what it answers. */
+  /**
+   * Runs a query in a process, until the caller aborts or the query's time is over. Throws the error that the
+   * process answers.
+   */
   async #ask(
     model: ModelSpec,
-    of: { readonly file: string | null; readonly tempDirectory: string; readonly signal: AbortSignal },
+    options: { readonly file: string | null; readonly tempDirectory: string; readonly signal: AbortSignal },
   ): Promise<Exclude<Answer, { kind: 'failed' }>> {
-    const task = this.#task(model, of)
-    const deadline = AbortSignal.timeout(this.#mostMs)
-    const signal = AbortSignal.any([of.signal, deadline])
-    const tries = this.#tries()
-    for (const [index, { memoryLimit, forManyRows }] of tries.entries()) {
-      const ending = await this.#try({ ...task, memoryLimit, forManyRows }, signal)
-      of.signal.throwIfAborted()
+    const { file } = options
+    const task = this.#task(model, options)
+    const deadline = AbortSignal.timeout(this.#maxMs)
+    const signal = AbortSignal.any([options.signal, deadline])
+    const attempts = this.#attempts()
+    for (const [index, { memoryLimit, forManyRows }] of attempts.entries()) {
+      const ending = await this.#run({ ...task, memoryLimit, forManyRows }, signal)
+      options.signal.throwIfAborted()
       if (ending.kind === 'answered' && ending.answer.kind !== 'failed') return ending.answer
       if (deadline.aborted) throw this.#tookTooLong(model)
-      const isLast = index === tries.length - 1
-      if (isLast || !lacksMemory(ending)) throw this.#failure(model, ending, of.file)
-      if (of.file !== null) await removeFiles(of.file)
+      const isLast = index === attempts.length - 1
+      if (isLast || !lacksMemory(ending)) throw this.#failure(model, ending, file)
+      if (file !== null) await removeResult(file)
     }
-    throw this.#senseless(model)
+    throw wrongAnswer(model)
   }
 
   /**
-   * What DuckDB may have, try by try. Each try has a process of its own, since memory that one has used up
-   * does not come back. What a process may hold is the same for all of them. The last one takes many rows for
-   * wide ones.
+   * Returns DuckDB's memory for each attempt. An attempt has a process of its own, since used memory does not
+   * come back. All these processes have the same limit of the system. The last attempt lays out many rows as
+   * if they were wide, which takes less memory.
    */
-  #tries(): readonly Pick<Task, 'memoryLimit' | 'forManyRows'>[] {
+  #attempts(): readonly Pick<Task, 'memoryLimit' | 'forManyRows'>[] {
     const { memoryBytes = DEFAULT_MEMORY_BYTES, usualBytes = memoryBytes } = this.#options
-    const more = MORE_MEMORY.map(share => Math.floor(memoryBytes * share)).filter(limit => limit > usualBytes)
+    const more = FURTHER_SHARES.map(share => Math.floor(memoryBytes * share)).filter(
+      limit => limit > usualBytes,
+    )
     const limits = [usualBytes, ...more].map(bytes => `${bytes}B`)
-    const tries = limits.map(memoryLimit => ({ memoryLimit, forManyRows: true }))
-    return [...tries, { memoryLimit: limits.at(-1) ?? `${usualBytes}B`, forManyRows: false }]
+    const attempts = limits.map(memoryLimit => ({ memoryLimit, forManyRows: true }))
+    return [...attempts, { memoryLimit: limits.at(-1) ?? `${usualBytes}B`, forManyRows: false }]
   }
 
-  async #try(task: Task, signal: AbortSignal): Promise<Ending> {
-    await using asked = this.#waiting ?? this.#start()
+  async #run(task: Task, signal: AbortSignal): Promise<Ending> {
+    await using process = this.#waiting ?? this.#start()
     this.#waiting = null
-    return await asked.run(task, signal)
+    return await process.run(task, signal)
   }
 
   #task(
     model: ModelSpec,
-    of: { readonly file: string | null; readonly tempDirectory: string },
+    { file, tempDirectory }: { readonly file: string | null; readonly tempDirectory: string },
   ): Omit<Task, 'memoryLimit' | 'forManyRows'> {
     const { spec } = this.#options
     const { name, path } = spec
@@ -168,8 +176,8 @@ class DuckdbSource implements Source {
     return {
       model,
       source: { name, path, realPath: realpathSync(path), isDatabase },
-      file: of.file,
-      tempDirectory: of.tempDirectory,
+      file,
+      tempDirectory,
       threads: THREADS,
       spillBytes: this.#limits.maxSpillBytes,
     }
@@ -180,10 +188,10 @@ class DuckdbSource implements Source {
     const size = file === null ? 0 : (statSync(file, { throwIfNoEntry: false })?.size ?? 0)
     switch (ending.kind) {
       case 'answered': {
-        if (ending.answer.kind !== 'failed') return this.#senseless(model)
+        if (ending.answer.kind !== 'failed') return wrongAnswer(model)
         const { code, message, retryable, details } = ending.answer
         if (code === 'disk' && size >= maxBytes)
-          return tooMuch(model, 'so many bytes', `SLUICE_SOURCE_MAX_BYTES is ${maxBytes}`)
+          return tooMuch(model, 'too many bytes', `SLUICE_SOURCE_MAX_BYTES is ${maxBytes}`)
         return new SluiceError(code, message, { retryable, details })
       }
       case 'took too much time':
@@ -213,17 +221,13 @@ class DuckdbSource implements Source {
     const message = `The query of ${modelCalled(model.name)} took longer than ${limit}.`
     return new SluiceError('query', message, { retryable: true })
   }
-
-  #senseless(model: ModelSpec): SluiceError {
-    return failed(model, 'was not carried out: its process gave another answer than it was asked for')
-  }
 }
 
-async function removeFiles(file: string): Promise<void> {
-  await Promise.all(resultFiles(file).map(path => rm(path, { force: true })))
+function wrongAnswer(model: ModelSpec): SluiceError {
+  return failed(model, 'was not carried out: its process gave another answer than it was asked for')
 }
 
-/** With another limit the query may do with what its process may hold. */
+/** True if the query may succeed with another limit of DuckDB's memory. */
 function lacksMemory(ending: Ending): boolean {
   if (ending.kind === 'took too much memory') return true
   return ending.kind === 'answered' && ending.answer.kind === 'failed' && ending.answer.lacksMemory

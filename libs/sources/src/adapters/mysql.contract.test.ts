@@ -50,7 +50,7 @@ describe.skipIf(url === null)('MariaDB', () => {
   })
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-  it('tells what a login may do beyond reading', async () => {
+  it('reports the rights of a login beyond reading', async () => {
     const login = `reader_${randomUUID().slice(0, 8)}`
     const through = new URL(address)
     through.username = login
@@ -68,7 +68,7 @@ describe.skipIf(url === null)('MariaDB', () => {
     }
   })
 
-  it('bends and cuts nothing, whatever the server sets for sessions as they begin', async () => {
+  it('changes and cuts no value, whatever the server sets as sessions begin', async () => {
     const login = `reader_${randomUUID().slice(0, 8)}`
     const through = new URL(address)
     through.username = login

@@ -1,13 +1,10 @@
-/**
- * The source of type `mysql`: MySQL and MariaDB. The server prints the rows as text, and DuckDB reads that
- * text.
- */
+/** The source of type `mysql`: MySQL and MariaDB. The server prints the rows as text, and DuckDB reads it. */
 import type { Connection } from 'mysql2'
 import { SluiceError, isSluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec, MysqlSourceSpec } from '@sluice/contracts/resources'
 import type { Source } from '../port.ts'
 import { assertColumns, modelCalled } from './query/model-columns.ts'
-import { abandon, beginSnapshot, connect, cut, describeStatement, end, run } from './mysql/connection.ts'
+import { abandon, beginSnapshot, connect, describeStatement, destroy, end, run } from './mysql/connection.ts'
 import { rowsAsText } from './mysql/rows.ts'
 import { carryMysql, type MysqlColumn } from './mysql/types.ts'
 import {
@@ -30,12 +27,12 @@ import {
   connectionLost,
   queryFailed,
   refusesLogin,
-  saidBy,
+  serverMessage,
   type ServerNames,
   tookTooLong,
 } from './server/errors.ts'
 
-/** Access denied, no such database, host not allowed, no common way to log in. */
+/** Access denied, no such database, host not allowed, no common authentication method. */
 const LOGIN = new Set([1044, 1045, 1049, 1130, 1251, 1698, 3118, 4151])
 /** Shutdown, connection killed. */
 const OVER = new Set([1053, 1079, 1927])
@@ -45,10 +42,10 @@ const TIMED_OUT = new Set([3024, 1969])
 const RETRYABLE = new Set([1205, 1213, 1412, 1040, 1203, 1226])
 
 const NEAR = " near '"
-/** MySQL's own messages have at most 512. */
+/** MySQL's own messages have at most 512 characters. */
 const MAX_CHARACTERS = 10_000
 
-/** The number of an error of the server. Errors of the connection have none. */
+/** Returns the number of the server's error; null for an error of the connection. */
 function numberOf(error: unknown): number | null {
   if (!(error instanceof Error) || !('sqlState' in error) || !('errno' in error)) return null
   return typeof error.errno === 'number' ? error.errno : null
@@ -74,28 +71,28 @@ export interface MysqlFailure {
   readonly sql: string
 }
 
-/** For an error while a query runs. */
-export function queryError(error: unknown, names: ServerNames, of: MysqlFailure): SluiceError {
+/** Translates an error while a query runs. */
+export function queryError(error: unknown, names: ServerNames, failure: MysqlFailure): SluiceError {
+  const { model, timeoutMs, sql } = failure
   if (isSluiceError(error)) return error
   const number = numberOf(error)
-  if (number === null || OVER.has(number)) return connectionLost(error, names, of.model)
-  if (of.timeoutMs !== null && TIMED_OUT.has(number))
-    return tookTooLong(error, names, { model: of.model, timeoutMs: of.timeoutMs })
-  const said = saidBy(error, names)
+  if (number === null || OVER.has(number)) return connectionLost(error, names, model)
+  if (timeoutMs !== null && TIMED_OUT.has(number)) return tookTooLong(error, names, { model, timeoutMs })
+  const reason = serverMessage(error, names)
   return queryFailed(error, names, {
-    model: of.model,
-    place: placeOf(error instanceof Error ? error.message : said, of.sql),
-    said,
+    model,
+    place: placeOf(error instanceof Error ? error.message : reason, sql),
+    reason,
     retryable: RETRYABLE.has(number),
   })
 }
 
 /**
- * The place to which a message points. For a syntax error, the server shows the line and the text from the
- * mistake on. For an unknown name, the place is known if the name occurs only once in the SQL.
+ * Finds the place to which a message points. For a syntax error, the server shows the line, and the text from
+ * the mistake on. For an unknown name, the place is known if the name occurs only once in the SQL.
  */
 function placeOf(message: string, sql: string): SqlPlace | null {
-  // A server that talks without end points to nothing.
+  // No message of MySQL is that long.
   if (message.length > MAX_CHARACTERS) return null
   const near = message.indexOf(NEAR)
   const [end, line] = /' at line (\d{1,9})$/.exec(message) ?? []
@@ -118,17 +115,17 @@ function placeOf(message: string, sql: string): SqlPlace | null {
   return null
 }
 
-/** Places count characters, not units of UTF-16. */
+/** Turns an offset into a place. Places count characters, not UTF-16 units. */
 function placeAt(offset: number, sql: string): SqlPlace {
   const lines = sql.slice(0, offset).split('\n')
   return { line: lines.length, column: Array.from(lines.at(-1) ?? '').length + 1 }
 }
 
-/** Rights to look at something. `EXECUTE` is not one, since a procedure has the rights of its owner. */
+/** Rights to read. `EXECUTE` is not among them, since a procedure has the rights of its owner. */
 const READING = new Set(['USAGE', 'SELECT', 'SHOW VIEW', 'SHOW DATABASES', 'PROCESS', 'SHOW CREATE ROUTINE'])
 
 /**
- * Phrases such as `has FILE on *.*`; empty if the login only reads. Rights that come by a role count once the
+ * Returns phrases such as `has FILE on *.*`; none if the login can only read. Rights of a role count if the
  * role is the login's default. Rejects with mysql2's error.
  */
 export async function excessRights(connection: Connection): Promise<readonly string[]> {
@@ -141,7 +138,7 @@ function excessOf(grant: string): readonly string[] {
   const to = grant.indexOf(' TO ', on)
   if (!grant.startsWith('GRANT ') || on < 0 || to < 0) return []
   const [list, place] = [grant.slice('GRANT '.length, on), grant.slice(on + ' ON '.length, to)]
-  // SELECT (a, b): rights to columns.
+  // `SELECT (a, b)` is a right to columns.
   const rights = list.replaceAll(/ ?\([^()]*\)/g, '').split(', ')
   const excess = rights.filter(right => right !== '' && !READING.has(right.toUpperCase()))
   return excess.length === 0 ? [] : [`has ${excess.join(', ')} on ${place}`]
@@ -155,7 +152,7 @@ const DIALECT: SqlDialect = {
 
 type Session = ServerSession<Connection>
 
-/** A query of a model that is known to only read, and its columns. */
+/** A query that was checked to only read, with its columns. */
 interface Prepared {
   readonly sql: string
   readonly columns: readonly MysqlColumn[]
@@ -169,11 +166,11 @@ const MYSQL: ServerDialect<Connection, Prepared> = {
   excessRights,
   streamRows,
   commit: async connection => void (await run(connection, 'COMMIT')),
-  cut,
+  destroy,
   abandon,
   end,
   connectError,
-  queryError: (error, names, of) => queryError(error, names, { ...of, sql: '' }),
+  queryError: (error, names, query) => queryError(error, names, { ...query, sql: '' }),
 }
 
 /** A source in MySQL or MariaDB. Queries may run concurrently, each on a connection of its own. */
@@ -198,31 +195,28 @@ async function prepare(session: Session, model: ModelSpec): Promise<Prepared> {
   const { fields, parameters } = await describe(sql)
   if (parameters > 0) throw refused(model, 'it has parameters, for which there are no values')
   assertColumns(model, fields)
-  // As a subquery, the SQL can only read. For example, INTO OUTFILE is not allowed there.
+  // A subquery can only read. For example, INTO OUTFILE is not allowed there.
   await describe(`SELECT * FROM (\n${sql}\n) AS query LIMIT 0`)
   const columns = fields.map(carryMysql)
   assertYearsStay(model, columns)
   return { sql, columns }
 }
 
-/**
- * The names of columns that mysql2 refuses (its `privateObjectProps`), although rows are lists here and not
- * objects.
- */
+/** mysql2 refuses columns of these names (its `privateObjectProps`), although rows are lists here. */
 const REFUSED_BY_DRIVER = new Set([
   ...['__proto__', '__defineGetter__', '__defineSetter__', '__lookupGetter__', '__lookupSetter__'],
 ])
 
 /**
  * True if the query has to be a subquery of another one. There are two reasons: the server prints only six
- * digits of a FLOAT unless it becomes a DOUBLE, and some columns need other names on the wire. A subquery
- * loses the order of the model's query, which does not matter to a diff.
+ * digits of a FLOAT unless it becomes a DOUBLE, and mysql2 refuses some names of columns. A subquery loses
+ * the order of the rows, which does not matter to a diff.
  */
 function isWrapped(columns: readonly MysqlColumn[]): boolean {
   return columns.some(({ name, isFloat }) => isFloat || REFUSED_BY_DRIVER.has(name))
 }
 
-/** The query to run. Its columns are known by their positions, whatever their names are. */
+/** Returns the query to run. Its columns are known by position, whatever their names are. */
 function selection({ sql, columns }: Prepared): string {
   if (!isWrapped(columns)) return sql
   const values = columns.map(
@@ -232,8 +226,8 @@ function selection({ sql, columns }: Prepared): string {
 }
 
 /**
- * Throws `query` if the server itself would change a value. MariaDB may write a calculated YEAR as the text
- * `0` into the temporary table of the inner query, and then reads it as 2000.
+ * Throws `query` if the server would change a YEAR. MariaDB may write a calculated YEAR as the text `0` into
+ * the temporary table of the subquery, and then reads it as 2000.
  */
 function assertYearsStay(model: ModelSpec, columns: readonly MysqlColumn[]): void {
   if (!isWrapped(columns)) return

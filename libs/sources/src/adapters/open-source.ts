@@ -1,4 +1,4 @@
-/** The adapter for a source's type. */
+/** Chooses the adapter by a source's type. */
 import type { SourceSpec } from '@sluice/contracts/resources'
 import type { SecretFor } from '@sluice/contracts/secret-references'
 import type { Source } from '../port.ts'
@@ -7,11 +7,11 @@ import { DEFAULT_LIMITS, type FileLimits } from './duckdb/file-limits.ts'
 import type { PrivateNetworks } from './server/access.ts'
 
 export interface OpenSourceOptions {
-  /** Called whenever a connection is opened, with the server that it goes to. Its errors pass through. */
+  /** Called whenever a connection is opened, with its server. Errors pass through. */
   readonly secretFor: SecretFor
   /**
-   * Most memory of DuckDB in bytes: for a query that it runs, by default 512 MB, or for the rows of a server
-   * that it loads, by default 128 MB.
+   * DuckDB's memory limit in bytes. Default 512 MB for a query that it runs, and 128 MB for rows of a server
+   * that it loads.
    */
   readonly memoryBytes?: number
   /** For sources on database servers. Default `allowed`. */
@@ -20,12 +20,12 @@ export interface OpenSourceOptions {
   readonly fileLimits?: Partial<FileLimits>
 }
 
-/** The share of its memory limit that a query gets at first. */
+/** A query's first attempt gets this share of the memory limit. */
 const USUAL_SHARE = 0.6
 
 /**
  * Opens a source. It connects only when a query is described or extracted. A source on files starts the
- * process of its first query at once, which waits.
+ * process of its first query at once, which waits for the query.
  */
 export async function openSource(
   spec: SourceSpec,

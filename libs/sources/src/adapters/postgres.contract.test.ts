@@ -73,7 +73,7 @@ describe.skipIf(url === null)('PostgreSQL', () => {
       expect(await open().excessRights?.({ signal })).toEqual(['is a superuser'])
     })
 
-    it('that only reads may do nothing else, and a right to write or to run programs is told', async () => {
+    it('that only reads may do nothing else, and a right to write or to run programs is reported', async () => {
       await admin.query(`GRANT SELECT ON ${login}_table TO ${login}`)
       expect(await asLogin().excessRights?.({ signal })).toEqual([])
       await admin.query(`GRANT UPDATE ON ${login}_table TO ${login}`)

@@ -1,6 +1,6 @@
 /**
- * The source of type `postgres`. The text of `COPY (query) TO STDOUT` streams into DuckDB, which parses it.
- * JavaScript looks at no value. Query and catalog are read in one read-only snapshot.
+ * The source of type `postgres`. The text of `COPY (query) TO STDOUT` streams into DuckDB, which parses it,
+ * so that no value passes through JavaScript. Query and catalog are read in one read-only snapshot.
  */
 import { type Client, DatabaseError } from 'pg'
 import type { ModelSpec, PostgresSourceSpec } from '@sluice/contracts/resources'
@@ -9,7 +9,7 @@ import type { Source } from '../port.ts'
 import { CopyOut } from './postgres/copy-out.ts'
 import { quoteIdentifier } from './duckdb/types.ts'
 import { assertColumns } from './query/model-columns.ts'
-import { abandon, beginSnapshot, catalogOf, connect, describeStatement } from './postgres/connection.ts'
+import { abandon, beginSnapshot, connect, describeStatement, readCatalog } from './postgres/connection.ts'
 import { carryPostgres, type PostgresColumn } from './postgres/types.ts'
 import { assertBeginsAsQuery, refused, type SqlDialect, sqlOf } from './query/read-only-query.ts'
 import {
@@ -25,18 +25,18 @@ import {
   connectionLost,
   queryFailed,
   refusesLogin,
-  saidBy,
+  serverMessage,
   type ServerNames,
   tookTooLong,
 } from './server/errors.ts'
 
-/** Codes of a server that answers, but refuses a session with this user, database or password. */
+/** The server refuses a session with this user, database or password. */
 const LOGIN = /^(28|3D000|42501)/
-/** Codes which say that the session is over or could not begin: connection exceptions, shutdown, crash. */
+/** The session is over or could not begin: connection exceptions, shutdown, crash. */
 const OVER = /^(08|57P0[1-5])/
-/** Cancelled, by statement_timeout among others. */
+/** The query was cancelled, by statement_timeout among others. */
 const CANCELLED = '57014'
-/** Worth another try: serialization failure (a standby's conflict), deadlock, too little of something. */
+/** Trying again may help: serialization failure (a standby's conflict), deadlock, lack of a resource. */
 const RETRYABLE = /^(40|53|55P03)/
 
 /**
@@ -48,7 +48,7 @@ export function connectError(error: unknown, names: ServerNames): SluiceError {
   if (error instanceof DatabaseError && LOGIN.test(error.code ?? '')) return refusesLogin(error, names)
   if (error instanceof Error && /does not support SSL/.test(error.message))
     return refusesLogin(new Error('it does not take encrypted connections, and `tls` is set'), names)
-  // pg's own message if the server asks for a password and the source has none.
+  // pg says this if the server asks for a password and the source has none.
   if (error instanceof Error && /client password must be a (non-empty )?string/.test(error.message))
     return refusesLogin(new Error('it asks for a password, and `password` is not set'), names)
   return cannotConnect(error, names)
@@ -57,32 +57,34 @@ export function connectError(error: unknown, names: ServerNames): SluiceError {
 export interface PostgresFailure {
   readonly model: ModelSpec
   readonly timeoutMs: number | null
-  /** The model's SQL as it was sent, and the number of Sluice's characters before it. */
+  /** The model's SQL as it was sent. */
   readonly sql: string
+  /** The number of Sluice's characters before it. */
   readonly charactersBefore: number
 }
 
-/** For an error while a query runs. */
-export function queryError(error: unknown, names: ServerNames, of: PostgresFailure): SluiceError {
+/** Translates an error while a query runs. */
+export function queryError(error: unknown, names: ServerNames, failure: PostgresFailure): SluiceError {
+  const { model, timeoutMs } = failure
   if (isSluiceError(error)) return error
-  if (!(error instanceof DatabaseError)) return connectionLost(error, names, of.model)
+  if (!(error instanceof DatabaseError)) return connectionLost(error, names, model)
   const code = error.code ?? ''
-  if (OVER.test(code)) return connectionLost(error, names, of.model)
-  if (code === CANCELLED && of.timeoutMs !== null && /statement timeout/.test(error.message))
-    return tookTooLong(error, names, { model: of.model, timeoutMs: of.timeoutMs })
-  const hint = error.hint === undefined ? '' : ` (${saidBy(error.hint, names)})`
+  if (OVER.test(code)) return connectionLost(error, names, model)
+  if (code === CANCELLED && timeoutMs !== null && /statement timeout/.test(error.message))
+    return tookTooLong(error, names, { model, timeoutMs })
+  const hint = error.hint === undefined ? '' : ` (${serverMessage(error.hint, names)})`
   return queryFailed(error, names, {
-    model: of.model,
-    place: placeOf(error.position, of),
-    said: `${saidBy(error, names)}${hint}`,
+    model,
+    place: placeOf(error.position, failure),
+    reason: `${serverMessage(error, names)}${hint}`,
     retryable: RETRYABLE.test(code),
   })
 }
 
-/** PostgreSQL counts characters from 1, in the statement that it got. */
-function placeOf(position: string | undefined, of: PostgresFailure): SqlPlace | null {
-  const offset = Number(position) - 1 - of.charactersBefore
-  const characters = Array.from(of.sql)
+/** Finds the place of a position. PostgreSQL counts characters of the whole statement, from 1. */
+function placeOf(position: string | undefined, { sql, charactersBefore }: PostgresFailure): SqlPlace | null {
+  const offset = Number(position) - 1 - charactersBefore
+  const characters = Array.from(sql)
   if (!(offset >= 0) || offset > characters.length) return null
   const lines = characters.slice(0, offset).join('').split('\n')
   return { line: lines.length, column: Array.from(lines.at(-1) ?? '').length + 1 }
@@ -98,7 +100,7 @@ const ROLES = [
 ]
 const WRITES = 'INSERT, UPDATE, DELETE, TRUNCATE'
 
-/** Phrases such as `is a superuser`; empty if the login only reads. Rejects with pg's error. */
+/** Returns phrases such as `is a superuser`; none if the login can only read. Rejects with pg's error. */
 export async function excessRights(client: Client): Promise<readonly string[]> {
   const { rows } = await client.query<{
     super: boolean
@@ -116,7 +118,7 @@ export async function excessRights(client: Client): Promise<readonly string[]> {
   )
   const [found] = rows
   if (found === undefined) return []
-  // A superuser has all else, too.
+  // A superuser has all other rights, too.
   if (found.super) return ['is a superuser']
   return [
     ...found.roles.map(role => `is a member of ${role}`),
@@ -132,7 +134,7 @@ const DIALECT: SqlDialect = {
 
 type Session = ServerSession<Client>
 
-/** A query of a model that is known to only read, and its columns. */
+/** A query that was checked to only read, with its columns. */
 interface Prepared {
   readonly sql: string
   readonly columns: readonly PostgresColumn[]
@@ -146,11 +148,11 @@ const POSTGRES: ServerDialect<Client, Prepared> = {
   excessRights,
   streamRows,
   commit: async client => void (await client.query('COMMIT')),
-  cut: client => void client.connection.stream.destroy(),
+  destroy: client => void client.connection.stream.destroy(),
   abandon,
   end: client => client.end().catch(() => undefined),
   connectError,
-  queryError: (error, names, of) => queryError(error, names, { ...of, sql: '', charactersBefore: 0 }),
+  queryError: (error, names, query) => queryError(error, names, { ...query, sql: '', charactersBefore: 0 }),
 }
 
 /** A source in a PostgreSQL database. Queries may run concurrently, each on a connection of its own. */
@@ -164,18 +166,18 @@ async function prepare(session: Session, model: ModelSpec): Promise<Prepared> {
   const sql = sqlOf(model, DIALECT)
   assertBeginsAsQuery(model, sql, DIALECT)
   const failure = { model, timeoutMs: access.timeoutMs, sql, charactersBefore: 0 }
-  const translated = <T>(work: Promise<T>, of: PostgresFailure = failure): Promise<T> =>
+  const translated = <T>(work: Promise<T>, own: PostgresFailure = failure): Promise<T> =>
     work.catch((error: unknown) => {
       signal.throwIfAborted()
       if (/cannot insert multiple commands/.test(String(error)))
         throw refused(model, 'it is several statements')
-      throw queryError(error, names, of)
+      throw queryError(error, names, own)
     })
   const described = await translated(describeStatement(client, sql))
   if (described.parameters > 0) throw refused(model, 'it has parameters, for which there are no values')
   if (described.columns === null) throw refused(model, 'it is a statement that gives no rows')
   assertColumns(model, described.columns)
-  const catalog = await translated(catalogOf(client, described.columns))
+  const catalog = await translated(readCatalog(client, described.columns))
   const columns = described.columns.map(column => carryPostgres(column, catalog))
   // PostgreSQL's parser makes sure that a subquery only reads.
   const { text, charactersBefore } = selection(sql, columns)
@@ -183,14 +185,14 @@ async function prepare(session: Session, model: ModelSpec): Promise<Prepared> {
   return { sql, columns }
 }
 
-/** The query around the model's query. It prints the columns in the form in which they travel. */
+/** Puts a query around the model's query, which prints the columns in the form in which they are sent. */
 function selection(
   sql: string,
   columns: readonly PostgresColumn[],
 ): { readonly text: string; readonly charactersBefore: number } {
   const names = columns.map((_, index) => `c${index}`)
   const values = columns.map(({ select }, index) => select(`c${index}`))
-  // DuckDB passes over an empty line, so a column never stands alone.
+  // DuckDB ignores an empty line. So a single column gets a second one.
   if (values.length === 1) values.push('1')
   const before = `SELECT ${values.join(', ')} FROM (\n`
   return {

@@ -1,4 +1,4 @@
-/** Some rows of a model, for people who write it. */
+/** Reads some rows of a model, for people who are writing it. */
 import type { ModelSpec, SourceSpec } from '@sluice/contracts/resources'
 import type { Column } from '@sluice/contracts/values'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
@@ -9,7 +9,7 @@ import { quoteIdentifier, quoteText } from './duckdb/types.ts'
 import { sqlOf, type SqlDialect } from './query/read-only-query.ts'
 
 const MEMORY_LIMIT = '64MB'
-/** Rows beyond so many characters are left out. */
+/** Rows beyond this many characters of JSON are left out. */
 const MAX_CHARACTERS = 4_000_000
 const TOO_LARGE = 'The rows are too large to be shown: select shorter columns, or fewer rows.'
 
@@ -21,14 +21,14 @@ const MYSQL: SqlDialect = {
 }
 
 /**
- * A source that gives at most so many rows of each query. The database need not read or sort more than it
- * takes for these. Errors have the places of the query as it is written.
+ * Limits each query of a source to some rows, so that the database need not read or sort all of them. Errors
+ * have the places in the query as the user wrote it.
  */
 export function limitedSource(source: Source, { type }: SourceSpec, rows: number): Source {
   const limited = (model: ModelSpec): ModelSpec => {
     const { table: _, ...others } = model
     const sql = sqlOf(model, type === 'mysql' ? MYSQL : STANDARD)
-    // A comment at the end of the query ends with its line.
+    // A line break ends a comment at the end of the query.
     return { ...others, sql: `SELECT * FROM (\n${sql}\n) AS sampled LIMIT ${rows}` }
   }
   return {
@@ -37,7 +37,7 @@ export function limitedSource(source: Source, { type }: SourceSpec, rows: number
       try {
         return await source.extract(limited(model), options)
       } catch (error) {
-        // The query may be wrong by itself, and then its own error has the right place.
+        // If the query itself is wrong, its own error has the right place.
         if (isSluiceError(error, 'query')) await source.describe(model, options)
         throw error
       }
@@ -49,13 +49,16 @@ export function limitedSource(source: Source, { type }: SourceSpec, rows: number
 export interface SampledRows {
   readonly columns: readonly Column[]
   readonly rows: readonly { readonly [column: string]: unknown }[]
+  /** True if the query has more rows. */
   readonly more: boolean
 }
 
-/** At most so many rows of a query, bounded in bytes. `file` is a path that does not exist yet. */
+/**
+ * Reads at most `rows` rows of a query, with a limit of characters. `file` is a path that does not exist yet.
+ */
 export async function readSample(
   source: Source,
-  of: {
+  options: {
     readonly spec: SourceSpec
     readonly model: ModelSpec
     readonly rows: number
@@ -63,8 +66,8 @@ export async function readSample(
     readonly signal: AbortSignal
   },
 ): Promise<SampledRows> {
-  const { spec, model, rows, file, signal } = of
-  // One more tells whether there are more.
+  const { spec, model, rows, file, signal } = options
+  // One further row shows if there are more.
   const limited = limitedSource(source, spec, rows + 1)
   const { columns } = await limited.extract(model, { file, signal })
   const limits = { memoryLimit: MEMORY_LIMIT, threads: 1, tempDirectory: `${file}.rows` }
@@ -87,7 +90,7 @@ export async function readSample(
   return { columns, rows: fitting.map(parseRow), more: texts.length > fitting.length }
 }
 
-/** Numbers that JavaScript would round stay text. */
+/** Parses a row. Numbers that JavaScript would round become texts. */
 function parseRow(text: string): { readonly [column: string]: unknown } {
   const exact = (_name: string, value: unknown, { source }: { readonly source?: string }): unknown =>
     typeof value === 'number' && source !== undefined && !isExact(value, source) ? source : value

@@ -171,11 +171,11 @@ export class RunExecution {
     const toApprove = destinationToApprove(owned.life, to, detected.diff) ?? removals
     const records = replay?.requests ?? detectedRows(counts) + settled
     const { next } = await owned.step({ kind: 'detected', found, records, toApprove, to })
-    const { isStillSo } = await reading.rows()
+    const { isUnchanged } = await reading.rows()
     const foundAll = purpose === undefined && rowsInvalid === 0 && undecided === 0 && faults.length === 0
-    if (records === 0 && toApprove === null && foundAll && isStillSo !== undefined) {
+    if (records === 0 && toApprove === null && foundAll && isUnchanged !== undefined) {
       const { definition: hash, run: number } = this.#atWork.run
-      const looked = { definition: hash, ends, isModelStillSo: isStillSo, at: deps.now(), found }
+      const looked = { definition: hash, ends, isModelStillSo: isUnchanged, at: deps.now(), found }
       owned.looked = { ...looked, run: number ?? 0 }
     }
     if (next === 'await-approval') signal.throwIfAborted()

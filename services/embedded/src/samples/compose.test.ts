@@ -40,7 +40,7 @@ describe('rows for a model that has no name yet', () => {
       { sql: "select * from 'peple.csv'" },
       /^The model reads the file .*peple.csv, which does not exist. Did you mean people.csv?/,
     ],
-    [{ sql: 'drop table people' }, /^The SQL of the model is to be one query that only reads/],
+    [{ sql: 'drop table people' }, /^The SQL of the model has to be one query that only reads/],
     [{ table: 'a.b.c.d' }, /^The table "a.b.c.d" of the model is not a name like schema.name/],
   ])('are refused for %j without a name that nobody gave', async (query, message) => {
     await expect(read(query)).rejects.toThrow(message)

@@ -1,8 +1,7 @@
 /**
- * Takes the result of a query's process. That process may have been taken over by the query, so its file
- * counts as data of a stranger: it has to be one plain table, whose columns and rows are those that stand in
- * it and not those that the process told of. The process is gone by then, so the file stays as it was looked
- * at.
+ * Accepts the result of a query's process. A hostile query may have taken that process over, so its file is
+ * not trusted: it has to be one plain table. Columns and rows are read from the file, whatever the process
+ * reported. The process has ended by then, so the file cannot change after the check.
  */
 import { existsSync, lstatSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -21,26 +20,25 @@ export interface DeliveredRows {
   readonly rowCount: number
 }
 
-/**
- * What a result is looked at with. It takes a moment to open, and can be opened while the query is at work.
- */
+/** Opens the session for `acceptRows`. That takes a moment, so the caller opens it while the query runs. */
 export async function openToAccept(file: string): Promise<DuckdbSession> {
   const limits = { memoryLimit: MEMORY_LIMIT, threads: 1, tempDirectory: `${file}.tmp` }
   return await DuckdbSession.open(dirname(file), limits)
 }
 
 /**
- * The caller closes the session, which is of no use any more. Rejects with `internal` if the file is anything
- * else than the table `rows` with this many rows.
+ * Returns the columns and the number of rows in the file. Rejects with `internal` if the file is anything
+ * else than the table `rows` with as many rows as were reported. The session cannot be used again, and the
+ * caller closes it.
  */
 export async function acceptRows(
   file: string,
-  of: { readonly model: ModelSpec; readonly rowCount: number; readonly session: DuckdbSession },
+  reported: { readonly model: ModelSpec; readonly rowCount: number; readonly session: DuckdbSession },
 ): Promise<DeliveredRows> {
-  const { model, session } = of
+  const { model, session } = reported
   if (!(lstatSync(file, { throwIfNoEntry: false })?.isFile() ?? false))
     throw notAccepted(model, 'no file is there')
-  // DuckDB would carry out what stands in it.
+  // DuckDB would carry out the statements in the log.
   if (existsSync(`${file}.wal`)) throw notAccepted(model, 'a write-ahead log is there')
   const { connection } = session
   try {
@@ -50,8 +48,8 @@ export async function acceptRows(
     const columns = await columnsOf(connection, model)
     const reader = await connection.runAndReadAll('SELECT count(*) FROM delivered.main.rows')
     const rowCount = Number(reader.getRows()[0]?.[0])
-    if (rowCount !== of.rowCount)
-      throw notAccepted(model, `it told of ${of.rowCount} rows, and ${rowCount} are there`)
+    if (rowCount !== reported.rowCount)
+      throw notAccepted(model, `its process reported ${reported.rowCount} rows, and ${rowCount} are there`)
     return { columns, rowCount }
   } catch (error) {
     if (isSluiceError(error)) throw error
@@ -60,9 +58,8 @@ export async function acceptRows(
 }
 
 /**
- * A view, or a column that is calculated, would run SQL of a stranger wherever the file is read. A table that
- * is made of another one has neither, and is described by the same text only if the other one has neither,
- * too.
+ * A view or a calculated column would run a stranger's SQL wherever the file is read. A copy of a table has
+ * neither. DuckDB describes copy and table by the same text only if the table has neither, too.
  */
 async function assertPlainTable(connection: DuckDBConnection, model: ModelSpec): Promise<void> {
   const others = await connection.runAndReadAll(
@@ -83,7 +80,7 @@ async function assertPlainTable(connection: DuckDBConnection, model: ModelSpec):
   if (Number(described.getRows()[0]?.[0]) !== 1) throw notAccepted(model, 'its table is not a plain one')
 }
 
-/** Found in the file itself, where each column has a type that needs no cast. */
+/** Reads the columns from the file. Each has to have a type that needs no cast. */
 async function columnsOf(connection: DuckDBConnection, model: ModelSpec): Promise<readonly Column[]> {
   const result = await connection.run('FROM memory.main.rows')
   const types = result.columnTypes()
@@ -98,6 +95,6 @@ async function columnsOf(connection: DuckDBConnection, model: ModelSpec): Promis
 }
 
 function notAccepted(model: ModelSpec, why: string, cause?: unknown): SluiceError {
-  const message = `The result of ${modelCalled(model.name)} cannot be used: ${why}. Of it nothing was taken.`
+  const message = `The result of ${modelCalled(model.name)} cannot be used: ${why}. Nothing of it was taken.`
   return new SluiceError('internal', message, { cause })
 }

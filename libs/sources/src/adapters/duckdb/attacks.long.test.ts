@@ -268,7 +268,7 @@ describe('the file of a process that was taken over', () => {
     return await acceptRows(extractFile(), { model, rowCount, session })
   }
 
-  it('is taken if it is one plain table with as many rows as were told', async () => {
+  it('is taken if it is one plain table with as many rows as were reported', async () => {
     await runIn(
       extractFile(),
       'CREATE TABLE rows AS SELECT 1 AS id, [1.5::DECIMAL(9,2)] AS "x y", \'{}\'::JSON AS j',
@@ -295,7 +295,7 @@ describe('the file of a process that was taken over', () => {
     await runIn(extractFile(), sql)
     const error = await errorOf(rowsOf(1))
     expect(error.code).toBe('internal')
-    expect(error.message).toContain('Of it nothing was taken')
+    expect(error.message).toContain('Nothing of it was taken')
   })
 
   it('is refused if it is no file, no database, or has a write-ahead log', async () => {

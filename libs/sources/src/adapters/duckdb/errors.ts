@@ -1,15 +1,16 @@
 /**
- * Translates DuckDB's errors into SluiceErrors, with DuckDB's own message, and the place in the model's SQL
- * if DuckDB gives one.
+ * Translates DuckDB's errors into SluiceErrors. They have DuckDB's own message, and the place in the model's
+ * SQL if DuckDB gives one.
  */
 import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import { basename, dirname, relative, resolve } from 'node:path'
 import type { ResolvedQuery } from './file-references.ts'
 import { type ErrorDetail, messageOf, SluiceError } from '@sluice/contracts/errors'
 import { saysDiskFailed } from '@sluice/domain/disk-failure'
+import { nearestName } from '@sluice/domain/nearest-name'
 import { modelCalled, modelFirst } from '../query/model-columns.ts'
 
-/** The place of an error in a SQL text, counted from 1. Null if DuckDB does not give it. */
+/** The place of an error in a SQL text. Line and column begin at 1. */
 export interface SqlPlace {
   readonly line: number
   readonly column: number
@@ -17,8 +18,8 @@ export interface SqlPlace {
 
 /**
  * Reads the place from DuckDB's `LINE 2: …` with the caret below it. DuckDB shows only a part of a long line,
- * marked by `...`. Then this looks for the part in the line itself. `linesBefore` is the number of Sluice's
- * lines before the SQL in the statement.
+ * marked by `...`, and this searches the line for the part. `linesBefore` is the number of Sluice's lines
+ * before the SQL in the statement.
  */
 function placeInSql(message: string, sql: string, linesBefore = 0): SqlPlace | null {
   const shown = /^(LINE (\d+): )(.*)\n( *)\^/m.exec(message)
@@ -34,10 +35,7 @@ function placeInSql(message: string, sql: string, linesBefore = 0): SqlPlace | n
   return start < 0 ? null : { line, column: start + inExcerpt - cutLeft + 1 }
 }
 
-/**
- * DuckDB's message without the excerpt of the SQL below it, and without advice that does not help here, such
- * as loading extensions.
- */
+/** Returns DuckDB's message without its excerpt of the SQL, and without advice such as loading extensions. */
 export function duckdbMessage(error: unknown): string {
   const text = messageOf(error)
   const own = text.split(/\n+LINE \d+: /)[0] ?? text
@@ -48,37 +46,38 @@ export function duckdbMessage(error: unknown): string {
     .trim()
 }
 
-/** A `disk` error if rows could not be written. Null for any other error. */
+/** Returns a `disk` error if rows could not be written; null for any other error. */
 export function diskErrorOf(
   error: unknown,
-  of: { readonly model: string; readonly file: string },
+  { model, file }: { readonly model: string; readonly file: string },
 ): SluiceError | null {
   const text = duckdbMessage(error)
   if (!saysDiskFailed(text)) return null
   const said = text.split('\n')[0] ?? text
-  const message = `The rows of ${modelCalled(of.model)} cannot be written to ${of.file}: ${said}. Make room on that disk; nothing was lost.`
+  const message = `The rows of ${modelCalled(model)} cannot be written to ${file}: ${said}. Make room on that disk; nothing was lost.`
   return new SluiceError('disk', message, { cause: error, retryable: true })
 }
 
 export interface QueryFailure {
   readonly error: unknown
-  /** The SQL as it ran, and as the user wrote it. */
+  /** The SQL as it ran. */
   readonly query: ResolvedQuery
+  /** The SQL as the user wrote it. */
   readonly written: string
-  /** The number of Sluice's lines before it in the failing statement. */
+  /** The number of Sluice's lines before the SQL in the failing statement. */
   readonly linesBefore: number
   readonly model: string
   /** True if Sluice wrote the SQL, for a whole table. */
   readonly isTable: boolean
   /** The folder of relative file names. */
   readonly folder: string
-  /** True if the source is a .duckdb file, and reads no other. */
+  /** True if the source is a .duckdb file, which reads no other file. */
   readonly isDatabase: boolean
 }
 
 /**
- * The SluiceError for an error of DuckDB: `missing-file` for a file that does not exist, and `query` for any
- * other. For an empty file, DuckDB only says that its columns do not exist.
+ * Translates an error of DuckDB: `missing-file` for a file that does not exist, and `query` for any other.
+ * For an empty file, DuckDB only says that its columns do not exist.
  */
 export function queryError(failure: QueryFailure): SluiceError {
   const text = messageOf(failure.error)
@@ -113,10 +112,10 @@ export function saysOutOfMemory(error: unknown): boolean {
   )
 }
 
-/** How much of a file is looked at to guess its encoding. */
-const LOOKED_AT_BYTES = 1_000_000
+/** The encoding is guessed by this many bytes at the beginning of a file. */
+const MAX_GUESSED_BYTES = 1_000_000
 
-/** A CSV file as spreadsheets save it, which DuckDB reads only if the query names its encoding. */
+/** The error for a CSV file that is not UTF-8. DuckDB reads it only if the query names its encoding. */
 function otherEncoding({ model, error, query, folder }: QueryFailure, text: string): SluiceError {
   const file = /^ *file = (.+)$/m.exec(text)?.[1] ?? query.files[0] ?? ''
   const name = relative(folder, file)
@@ -136,7 +135,7 @@ function otherEncoding({ model, error, query, folder }: QueryFailure, text: stri
 }
 
 function firstBytes(file: string): Uint8Array {
-  const bytes = new Uint8Array(LOOKED_AT_BYTES)
+  const bytes = new Uint8Array(MAX_GUESSED_BYTES)
   try {
     const opened = openSync(file, 'r')
     try {
@@ -149,16 +148,16 @@ function firstBytes(file: string): Uint8Array {
   }
 }
 
-/** Whether the file exists is not told. */
+/** The error for a file outside of the source. It does not reveal if the file exists. */
 function outsideOfSource(path: string, { model, error, folder, isDatabase }: QueryFailure): SluiceError {
   const allowed = isDatabase
     ? 'A source whose path is a .duckdb file reads this file alone; make a source of the other folder.'
     : `It reads only files below its folder ${folder}, and follows no link out of it; copy the file there, or make a source of its folder.`
-  const message = `The query of ${modelCalled(model)} reads ${path}, which its source does not have. ${allowed}`
+  const message = `The query of ${modelCalled(model)} reads ${path}, which does not belong to its source. ${allowed}`
   return new SluiceError('query', message, { cause: error, details: [{ field: 'sql', message }] })
 }
 
-/** Replaces DuckDB's own advice, which names settings that users of Sluice cannot change. */
+/** Replaces DuckDB's advice, since it names settings that users of Sluice cannot change. */
 function tooLittleMemory({ model, error }: QueryFailure, text: string): SluiceError {
   const said = text.split('\n')[0] ?? text
   if (text.includes('max_temp_directory_size')) {
@@ -171,23 +170,20 @@ function tooLittleMemory({ model, error }: QueryFailure, text: string): SluiceEr
   return new SluiceError('query', message, { cause: error, details: [{ field: 'sql', message }] })
 }
 
-/**
- * A `query` error that names an empty file of the query, which has no names of columns. Null if no file is
- * empty.
- */
+/** Returns a `query` error that names an empty file of the query; null if no file is empty. */
 export function emptyFile(
   { files }: ResolvedQuery,
-  of: { readonly model: string; readonly error?: unknown },
+  { model, error }: { readonly model: string; readonly error?: unknown },
 ): SluiceError | null {
   const file = files.find(path => statSync(path, { throwIfNoEntry: false })?.size === 0)
   if (file === undefined) return null
   const message =
-    `${modelFirst(of.model)} reads the file ${file}, which is empty: it has 0 bytes, not even a line with the names of its columns. ` +
+    `${modelFirst(model)} reads the file ${file}, which is empty: it has 0 bytes, not even a line with the names of its columns. ` +
     'Nothing is taken as removed.'
-  return new SluiceError('query', message, { cause: of.error, details: [{ file, field: 'sql', message }] })
+  return new SluiceError('query', message, { cause: error, details: [{ file, field: 'sql', message }] })
 }
 
-/** Maps a place in the SQL as it ran to the place in the SQL as the user wrote it. */
+/** Maps a place in the SQL as it ran to the place in the user's SQL. */
 function placeAsWritten(place: SqlPlace | null, failure: QueryFailure): SqlPlace | null {
   if (place === null) return null
   const lines = failure.query.sql.split('\n').slice(0, place.line - 1)
@@ -196,15 +192,12 @@ function placeAsWritten(place: SqlPlace | null, failure: QueryFailure): SqlPlace
   return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 }
 }
 
-/**
- * A `missing-file` error with the absolute path, and the file with the nearest name in the same folder, if
- * there is one.
- */
+/** Returns a `missing-file` error with the absolute path, and the nearest name in the same folder. */
 export function missingFile(
   path: string,
-  what: { readonly model?: string; readonly source?: string; readonly isTable?: boolean },
+  reader: { readonly model?: string; readonly source?: string; readonly isTable?: boolean },
 ): SluiceError {
-  const who = what.model === undefined ? `Source ${what.source ?? ''}` : modelFirst(what.model)
+  const who = reader.model === undefined ? `Source ${reader.source ?? ''}` : modelFirst(reader.model)
   const folder = dirname(path)
   const near = nearestName(basename(path), namesIn(folder))
   const advice = !existsSync(folder)
@@ -213,7 +206,7 @@ export function missingFile(
       ? ''
       : ` Did you mean ${near}?`
   const message = `${who} reads the file ${path}, which does not exist.${advice}`
-  const field = what.model === undefined ? 'path' : what.isTable === true ? 'table' : 'sql'
+  const field = reader.model === undefined ? 'path' : reader.isTable === true ? 'table' : 'sql'
   return new SluiceError('missing-file', message, { details: [{ file: path, field, message }] })
 }
 
@@ -223,29 +216,4 @@ function namesIn(folder: string): readonly string[] {
   } catch {
     return []
   }
-}
-
-/** The name with the fewest edits from the wanted one, if these are few for its length. */
-function nearestName(wanted: string, names: readonly string[]): string | null {
-  const most = Math.max(2, Math.floor(wanted.length / 2))
-  let best: { readonly name: string; readonly edits: number } | null = null
-  for (const name of names) {
-    const edits = editDistance(wanted.toLowerCase(), name.toLowerCase())
-    if (edits <= most && (best === null || edits < best.edits)) best = { name, edits }
-  }
-  return best?.name ?? null
-}
-
-/** Levenshtein's distance, row by row. */
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= a.length; i++) {
-    const current = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      current.push(Math.min(replaced, (previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1))
-    }
-    previous = current
-  }
-  return previous[b.length] ?? a.length
 }

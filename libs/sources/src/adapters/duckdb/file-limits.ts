@@ -1,15 +1,14 @@
-/** What the operator allows to sources on files. */
+/** The operator's limits for sources on files. */
 import { existsSync, realpathSync } from 'node:fs'
 import { relative, resolve, sep } from 'node:path'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { DuckdbSourceSpec } from '@sluice/contracts/resources'
 
-/** As the operator sets it. */
 export interface FileLimits {
-  /** Authors choose paths below these folders, which are absolute. Null: any path. Empty: none. */
+  /** Sources may have paths below these absolute folders. Null allows any path, and an empty list none. */
   readonly roots: readonly string[] | null
   readonly maxRows: number
-  /** Of the result, as it lies in its file. */
+  /** The size of a result's file. */
   readonly maxBytes: number
   readonly maxSpillBytes: number
   readonly maxMs: number
@@ -24,8 +23,8 @@ export const DEFAULT_LIMITS: FileLimits = {
 }
 
 /**
- * Throws `config` if the source's path does not lie below a root, also where a link leads out of it. Whether
- * something is there is not told then.
+ * Throws `config` if the source's path does not lie below a root, even by a link that leads out of it. The
+ * error does not reveal if the path exists.
  */
 export function assertBelowRoots({ name, path }: DuckdbSourceSpec, roots: FileLimits['roots']): void {
   if (roots === null) return
@@ -43,9 +42,12 @@ export function assertBelowRoots({ name, path }: DuckdbSourceSpec, roots: FileLi
   throw new SluiceError('config', message, { details: [{ field: 'path', message }] })
 }
 
-/** What runs keep below a project folder is nothing for authors: the log, the caches, and the vault's key. */
-function isState(below: string): boolean {
-  return below.split(sep).some(part => part.toLowerCase() === '.sluice')
+/** The folder in which runs keep the log, the caches and the vault's key. No source may read it. */
+export const STATE_FOLDER = '.sluice'
+
+/** True for a relative path into a state folder. */
+export function isState(path: string): boolean {
+  return path.split(sep).some(part => part.toLowerCase() === STATE_FOLDER)
 }
 
 function isBelow(path: string, root: string): boolean {

@@ -1,70 +1,72 @@
 /**
- * Rewrites the file names in a query, for several reasons. DuckDB looks for a relative name in the process's
- * working directory before it looks in `file_search_path`, so it would read a file there instead of the
- * source's. It reads a quoted empty field of a CSV file as NULL, so that empty text and no text would look
- * alike (R18). And it guesses that lines of a CSV file that begin with `#` are comments, so that it would
- * leave out rows whose key begins so. It also leaves out all lines before one with more fields: a comma too
- * much in the last line would take all other rows away.
+ * Rewrites the file names in a query, since DuckDB would read other files or lose rows:
  *
- * The rewrite edits the text of the query at the places that DuckDB's own parser gives. Relative names become
- * absolute. CSV and JSON files are read with `CSV_OPTIONS` and `JSON_OPTIONS`, except for those that the
- * query sets.
+ * - It looks for a relative name in the process's working directory first, and could find another file there.
+ * - It reads a quoted empty field of a CSV file as NULL, so that empty text and no text look alike (R18).
+ * - It takes lines of a CSV file that begin with `#` for comments, and leaves out rows whose key begins so.
+ * - It leaves out all lines of a CSV file before one with more fields. So one comma too many in the last line
+ *   would remove all other rows.
+ *
+ * The rewrite edits the query's text at the places that DuckDB's own parser gives. Relative names become
+ * absolute. Files are read with `CSV_OPTIONS` and `JSON_OPTIONS`, except for options that the query sets.
  */
 import { isAbsolute, join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
-import { isNode, type Node, treeOf } from './process/tree-nodes.ts'
+import { constantText, isNode, type Node, treeOf } from './process/tree-nodes.ts'
 import { quoteIdentifier, quoteText } from './types.ts'
 
-/** A query with rewritten file names, and the map back to places in the text as written. */
+/** A query with rewritten file names, and the way back to places in the user's text. */
 export interface ResolvedQuery {
   readonly sql: string
-  /** True if files are read with the options that they need, and not as DuckDB would by itself. */
+  /** True if files are read with `CSV_OPTIONS` and `JSON_OPTIONS`. */
   readonly withOptions: boolean
-  /** The absolute paths of the files that it names, which may be patterns. */
+  /** The absolute paths in the query, which may be patterns. */
   readonly files: readonly string[]
-  /** Maps an offset in `sql` to the offset in the text as written. */
+  /** Maps an offset in `sql` to the offset in the user's text. */
   originalOffset(offset: number): number
 }
 
 interface Edit {
-  /** Offsets in characters, in the text as written. */
+  /** Offsets in the user's text, in UTF-16 units. */
   readonly start: number
   readonly end: number
   readonly text: string
 }
 
-/** A file that the parsed query names. `at` counts bytes of UTF-8. */
+/** A file that the parsed query names. */
 interface Reference {
+  /** The place of the name, in bytes of UTF-8. */
   readonly at: number
   readonly name: string
   /**
-   * Which of the query's reads of CSV and JSON files it belongs to, in the order of the tree. Null: to none.
+   * The index of its read among the query's reads of CSV and JSON files, in the tree's order; null for
+   * others.
    */
   readonly read: number | null
-  /** Where the query names types for some columns of a CSV file: at the first one. Null: it names none. */
+  /** The place of the first type that the query names for columns of a CSV file; null if it names none. */
   readonly typesAt: number | null
   readonly as:
     | { readonly form: 'table'; readonly alias: string | null; readonly isDescribed: boolean }
     | {
         readonly form: 'argument'
         readonly options: readonly string[]
-        /** The options stand behind the last name of a list. */
+        /** True for the last name of a list, behind which options can be added. */
         readonly isLast: boolean
         readonly inList: boolean
       }
 }
 
-/** What a read of CSV or JSON files needs beside what the query says. */
+/** Options that a read of CSV or JSON files needs beside those of the query. */
 export interface ReadOptions {
-  /** Columns of a CSV file and their types, each as it stands in a struct. */
+  /** Columns of a CSV file and their types, as entries of a struct. */
   readonly types: readonly string[]
   readonly others: readonly string[]
 }
 
 export const NO_READ_OPTIONS: ReadOptions = { types: [], others: [] }
 
-/** Options of `read_csv`, by name, with which each row and each text stays as it stands in the file. */
+/** Options of `read_csv`, by name, that keep each row and each text unchanged. */
 const CSV_OPTIONS = new Map([
   ['allow_quoted_nulls', 'allow_quoted_nulls = false'],
   ['comment', "comment = ''"],
@@ -72,12 +74,13 @@ const CSV_OPTIONS = new Map([
 ])
 
 /**
- * DuckDB guesses types by the first 20,480 values, and rounds a later 1.5 of whole numbers to 2. Of JSON it
- * looks at all values, then. Of CSV files this would hold a whole file in memory (see csv-types.ts).
+ * DuckDB guesses types by the first 20,480 values, and rounds a later 1.5 among whole numbers to 2. With this
+ * option it takes all values of JSON files into account. For CSV files it would hold a whole file in memory
+ * (see csv-types.ts).
  */
 const JSON_OPTIONS = new Map([['sample_size', 'sample_size = -1']])
 
-/** The three names under which `read_csv` takes the types of columns. */
+/** `read_csv` takes the types of columns under three names. */
 const TYPES_OPTION = /^(types|dtypes|column_types)$/
 
 const TABLE_FILES = /\.(csv|tsv|parquet|json|jsonl|ndjson)(\.gz|\.zst)?$/i
@@ -87,14 +90,14 @@ export const CSV_FUNCTIONS = /^read_csv(_auto)?$/i
 export const JSON_FUNCTIONS = /^read_(json|ndjson)(_auto)?$/i
 const FILE_FUNCTIONS =
   /^(read_(csv|csv_auto|parquet|text|blob|(json|ndjson)(_objects)?(_auto)?)|parquet_(scan|metadata|schema|file_metadata|kv_metadata)|sniff_csv|glob)$/i
-/** A name in any spelling that SQL allows. */
+/** A file name in any form that SQL allows. */
 const NAME_TOKEN =
   /^(?:[eE]?'(?:[^']|'')*'|\$(\w*)\$[\s\S]*?\$\1\$|"(?:[^"]|"")*"(?:\s*\.\s*"(?:[^"]|"")*")?|\w+\s*\.\s*\w+)/
 
 /**
- * Rewrites the file names of a query. A query that DuckDB cannot parse stays as it is, and preparing it
- * reports the error. `readOptions` are further options of each read of CSV and JSON files, in the order of
- * the tree.
+ * Rewrites the file names of a query. A query that DuckDB cannot parse stays unchanged, and preparing it
+ * reports the error. `readOptions` has further options for each read of CSV and JSON files, in the tree's
+ * order.
  */
 export async function resolveFiles(
   connection: DuckDBConnection,
@@ -107,7 +110,7 @@ export async function resolveFiles(
   for (const withOptions of [true, false]) {
     const edits = editsFor(sql, references, { folder, withOptions, readOptions })
     const resolved = { ...applyEdits(sql, edits), withOptions, files }
-    // If a name stands where SQL allows no function, only its path is rewritten.
+    // Where SQL allows no function in place of a name, only its path is rewritten.
     if (await isParsed(connection, resolved.sql)) return resolved
   }
   return { ...applyEdits(sql, []), withOptions: false, files }
@@ -146,7 +149,7 @@ function collect(tree: unknown, isDescribed: boolean, found: Found): void {
 function collectTable(node: Node, isDescribed: boolean, found: Found): void {
   const { table_name: table, schema_name: schema, catalog_name: catalog, query_location: at, alias } = node
   if (typeof table !== 'string' || typeof at !== 'number' || catalog !== undefined) return
-  // DuckDB parses a bare x.csv as table csv of schema x, and reads it as a file if there is no such table.
+  // DuckDB parses a bare x.csv as table csv of schema x. Without such a table, it reads the file.
   const name = typeof schema === 'string' ? `${schema}.${table}` : table
   if (TABLE_FILES.test(name))
     found.references.push({
@@ -183,11 +186,11 @@ function collectFunction(call: unknown, found: Found): void {
       typeof constant['query_location'] !== 'number'
     )
       continue
-    const value: unknown = isNode(constant['value']) ? constant['value']['value'] : null
-    if (typeof value !== 'string') continue
+    const text = constantText(constant)
+    if (text === null) continue
     found.references.push({
       at: constant['query_location'],
-      name: value,
+      name: text,
       read,
       typesAt: typed === 'other' ? null : typed.at,
       as: {
@@ -200,7 +203,7 @@ function collectFunction(call: unknown, found: Found): void {
   }
 }
 
-/** The name of an option of a function, which is written with `=`, `:=` or `=>`, in lower case. */
+/** Returns the name of an option, in lower case. SQL writes options with `=`, `:=` or `=>`. */
 export function optionName(option: unknown): string | undefined {
   if (!isNode(option)) return undefined
   const left = isNode(option['left']) ? option['left']['column_names'] : undefined
@@ -209,18 +212,15 @@ export function optionName(option: unknown): string | undefined {
 }
 
 interface TypedColumns {
-  /** In lower case. */
+  /** The columns that have a type by name, in lower case. */
   readonly names: ReadonlySet<string>
-  /** So many columns from the first one on. */
+  /** This many columns have a type by position, from the first one on. */
   readonly first: number
-  /** Where the first type, or its name, stands, in bytes. Null: no type is named. */
+  /** The place of the first type, or of its name, in bytes; null if the read names no type. */
   readonly at: number | null
 }
 
-/**
- * The columns whose types a read of CSV files names. `other`: it names them in a way of which nothing is
- * known.
- */
+/** Returns the columns whose types a read of CSV files names; `other` for a form that is not understood. */
 export function typedColumns(options: readonly unknown[]): TypedColumns | 'other' {
   const option = options.find(each => TYPES_OPTION.test(optionName(each) ?? ''))
   if (!isNode(option)) return { names: new Set(), first: 0, at: null }
@@ -289,9 +289,9 @@ function editFor(
   return after < end ? edits : [...edits, { start: after, end: after, text: ['', ...options].join(', ') }]
 }
 
-/** Types in another form than `{ … }` stay as they are written, so nothing can be added to them. */
+/** The error for types in another form than `{ … }`, to which none can be added. */
 function guessedWrongly(name: string, types: readonly string[]): SluiceError {
-  const message = `The query names types for some columns of ${name}. For the others DuckDB goes by the first 20,480 rows, and would change later values. Write the types as types = { column: 'TYPE', … }, where all rows count for the columns that are left out; or add ${types.join(', ')}`
+  const message = `The query names types for some columns of ${name}. For the others DuckDB would guess by the first 20,480 rows, and change later values. Write the types as types = { column: 'TYPE', … }, so that all rows count for the columns that are left out; or add ${types.join(', ')}`
   return new SluiceError('query', message, { details: [{ field: 'sql', message }] })
 }
 
@@ -311,7 +311,7 @@ function baseName(name: string): string {
 function applyEdits(sql: string, edits: readonly Edit[]): Omit<ResolvedQuery, 'files' | 'withOptions'> {
   let text = ''
   let at = 0
-  /** Where each edit begins and ends in the new text. */
+  /** Each edit with its place in the new text. */
   const placed: { readonly edit: Edit; readonly start: number; readonly end: number }[] = []
   for (const edit of edits) {
     if (edit.start < at) continue

@@ -75,7 +75,7 @@ describe('files of the folder', () => {
     expect(await rowsOf("SELECT DISTINCT id FROM 'p*.csv' WHERE id = 9")).toEqual([{ id: '9' }])
   })
 
-  it('a file that gets its next content by a rename meanwhile is read anew', async () => {
+  it('a file that is replaced by a rename meanwhile is read again', async () => {
     const file = join(folder, 'people.csv')
     const begun = join(folder, `extract-${files}`)
     let left = 100
@@ -112,7 +112,7 @@ describe('files of the folder', () => {
     expect(await rowsOf("FROM read_csv('report.csv', skip = 2)")).toEqual([{ id: '1', name: 'Ann' }])
   })
 
-  it('a file that is new meanwhile does no harm', async () => {
+  it('a file that appears meanwhile does no harm', async () => {
     let count = 0
     const adding = setInterval(() => writeFileSync(join(folder, `px${count++}.csv`), 'id,name\n8,Bob\n'), 2)
     const found = await rowsOf(slowly('p.id = 1')).finally(() => clearInterval(adding))
@@ -142,7 +142,7 @@ describe('files of the folder', () => {
     expect(await rowsOf(sql)).toEqual(people)
   })
 
-  it('may ask for DuckDB’s own way with quoted empty fields', async () => {
+  it('may be read in DuckDB’s own way with quoted empty fields', async () => {
     const rows = await rowsOf(
       "SELECT name FROM read_csv('people.csv', allow_quoted_nulls = true) WHERE id = 3",
     )
@@ -515,7 +515,7 @@ describe('files of the folder', () => {
     expect(await rowsOf(sql)).toEqual([{ id }])
   })
 
-  it('are not looked for in texts that only look like names', async () => {
+  it('are not found in texts that only look like names', async () => {
     expect(await rowsOf("SELECT 'people.csv' AS id, 'x' || 'people.csv' AS b")).toEqual([
       { id: 'people.csv', b: 'xpeople.csv' },
     ])

@@ -1,18 +1,20 @@
 /**
- * What the detector's process and a query's process tell each other: one task, and one answer, each a line of
- * JSON. The detector does not trust the answer. So it is checked here, and its length where it is read.
+ * The messages between the detector's process and a query's process: one task and one answer, each a line of
+ * JSON. The detector does not trust the answer. So the schema checks it, and its reader limits its length.
  */
+import { rm } from 'node:fs/promises'
 import { ERROR_CODES } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import type { ColumnType } from '@sluice/contracts/values'
 import { z } from 'zod'
 
-/** The end of the name of a file that is the result once it is known to have many rows. */
+/** The suffix of the file that a result of many rows is written to first. */
 export const OF_MANY = '.many'
 
-/** The files that a query may leave where its result goes. */
-export function resultFiles(file: string): readonly string[] {
-  return [file, `${file}.wal`, `${file}${OF_MANY}`]
+/** Removes all files that a query may leave where its result goes. */
+export async function removeResult(file: string): Promise<void> {
+  const files = [file, `${file}.wal`, `${file}${OF_MANY}`]
+  await Promise.all(files.map(path => rm(path, { force: true })))
 }
 
 export interface Task {
@@ -21,25 +23,25 @@ export interface Task {
     readonly name: string
     /** The folder, or the .duckdb file, as the user knows it. */
     readonly path: string
-    /** The same without links. */
+    /** The same path without links. */
     readonly realPath: string
     readonly isDatabase: boolean
   }
-  /** Where the result goes. Null: only its columns are wanted. */
+  /** The path for the result; null if only its columns are wanted. */
   readonly file: string | null
   readonly tempDirectory: string
-  /** As DuckDB writes sizes. */
+  /** A size as DuckDB writes it: `512MB`. */
   readonly memoryLimit: string
   readonly threads: number
-  /** True if many rows may be laid out as such. If these are wide, it takes too much memory. */
+  /** True if many rows may have the layout for many rows. Wide rows take too much memory with it. */
   readonly forManyRows: boolean
-  /** Most bytes of the files that DuckDB writes what does not fit into memory to. */
+  /** The bytes that DuckDB may write to temporary files. */
   readonly spillBytes: number
 }
 
 const MAX_NAME = 100_000
 const MAX_TEXT = 1_000_000
-/** At most so many files and folders tell whether a model has to be read. */
+/** A model of more files and folders than this is read in each run, even if none of them changed. */
 export const MAX_SEEN = 200
 
 const columnType: z.ZodType<ColumnType> = z.lazy(() =>
@@ -75,7 +77,9 @@ export const answer = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('rows'),
     rowCount: z.int().min(0),
-    /** The states of the files. While they are the same, so are the rows. Null: nobody can know that. */
+    /**
+     * The states of files and folders. The rows stay the same as long as these do. Null if that is uncertain.
+     */
     seen: z
       .array(z.tuple([z.string().max(MAX_TEXT), z.string().max(MAX_NAME)]))
       .max(MAX_SEEN)

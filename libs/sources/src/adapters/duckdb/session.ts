@@ -1,12 +1,12 @@
 /**
- * A DuckDB instance for one query of a user. It contains nothing else and loads no extension. Its memory and
- * threads are bounded, and its configuration is locked before it gets the user's SQL.
+ * A DuckDB instance for one query of a user. It holds nothing else and loads no extension. Its memory and
+ * threads are limited, and its configuration is locked before it gets the user's SQL.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { quoteText } from './types.ts'
 
-/** How the file of an extract is divided: the rows of a row group, and the bytes of a block. */
+/** The layout of an extract's file: the rows of a row group, and the bytes of a block. */
 export interface ExtractLayout {
   readonly groupRows: number
   readonly blockBytes: number
@@ -19,9 +19,9 @@ export interface ExtractLayout {
  */
 const FOR_WIDE_ROWS: ExtractLayout = { groupRows: 2048, blockBytes: 16_384 }
 /**
- * DuckDB keeps some 6 KB for each column of a row group, and something for each block, beside what its limit
- * counts. With the layout for wide rows, five columns take 16 MB a million rows, and 20 million rows more
- * than the process of a query may hold.
+ * DuckDB keeps some 6 KB for each column of a row group, and more for each block, which its limit does not
+ * count. With the layout for wide rows, five columns take 16 MB per million rows, and 20 million rows take
+ * more than the process of a query may have.
  */
 export const FOR_MANY_ROWS: ExtractLayout = { groupRows: 32_768, blockBytes: 262_144 }
 
@@ -29,9 +29,9 @@ export const FOR_MANY_ROWS: ExtractLayout = { groupRows: 32_768, blockBytes: 262
 export const EXTRACT = 'sluice_extract'
 
 /**
- * Attaches a new file for an extract. Nothing is in the file before `closeExtract` has resolved. Without a
- * write-ahead log, DuckDB holds one copy less of the rows of a row group: half as much memory for rows of 1
- * MB.
+ * Attaches a new file for an extract. The file is empty until `closeExtract` has resolved. There is no
+ * write-ahead log, so that DuckDB holds one copy less of the rows of a row group. That is half the memory for
+ * rows of 1 MB.
  */
 export async function attachExtract(
   connection: DuckDBConnection,
@@ -45,19 +45,19 @@ export async function attachExtract(
   await connection.run(`ATTACH ${quoteText(file)} AS ${name} (${options})`)
 }
 
-/** Writes the extract to its file and lets go of it. It rejects if the file does not hold all of it. */
+/** Writes the extract to its file and detaches it. Rejects if a part of it could not be written. */
 export async function closeExtract(connection: DuckDBConnection, name = EXTRACT): Promise<void> {
-  // DETACH alone would pass over an error.
+  // DETACH alone would ignore an error.
   await connection.run(`CHECKPOINT ${name}`)
   await connection.run(`DETACH ${name}`)
 }
 
 export interface SessionLimits {
-  /** As DuckDB writes sizes: `512MB`. */
+  /** A size as DuckDB writes it: `512MB`. */
   readonly memoryLimit: string
   readonly threads: number
   readonly tempDirectory: string
-  /** Most bytes in the files there. DuckDB's default is nine tenths of the free space. */
+  /** The bytes that DuckDB may write there. Its default is nine tenths of the free space. */
   readonly spillBytes?: number
 }
 
@@ -82,14 +82,14 @@ export class DuckdbSession implements AsyncDisposable {
       autoload_known_extensions: 'false',
       allow_community_extensions: 'false',
       preserve_insertion_order: 'true',
-      // Memory that DuckDB has freed goes back to the system at once, not when 128 MB have come together.
+      // DuckDB gives freed memory back to the system at once. By default it gathers 128 MB first.
       allocator_flush_threshold: '8MB',
       allocator_bulk_deallocation_flush_threshold: '16MB',
     })
     try {
       const connection = await instance.connect()
       await connection.run("SET TimeZone = 'UTC'")
-      // DuckDB does not keep to this limit if the instance is made with it.
+      // DuckDB ignores this limit if the instance is made with it.
       if (limits.spillBytes !== undefined)
         await connection.run(`SET max_temp_directory_size = '${limits.spillBytes}B'`)
       return new DuckdbSession(instance, connection)
@@ -100,9 +100,8 @@ export class DuckdbSession implements AsyncDisposable {
   }
 
   /**
-   * Lets the instance open no other file from here on than those in these folders, the databases that are
-   * attached, and its own temporary files. Links out of the folders are not followed. Settings cannot be
-   * changed any more.
+   * From here on, the instance can only open files in these folders, the attached databases, and its own
+   * temporary files. It follows no links out of the folders, and its settings are locked.
    */
   async closeOff(folders: readonly string[]): Promise<void> {
     await this.connection.run(`SET allowed_directories = [${folders.map(quoteText).join(', ')}]`)
@@ -111,9 +110,9 @@ export class DuckdbSession implements AsyncDisposable {
   }
 
   /**
-   * Waits for work on this session's connection. When the signal aborts, it interrupts the work, and rejects
-   * with the signal's reason once DuckDB has stopped. DuckDB ignores an interrupt before a statement has
-   * begun, so the interrupt is repeated.
+   * Waits for work on this session's connection. When the signal aborts, this interrupts the work, and
+   * rejects with the signal's reason once DuckDB has stopped. DuckDB ignores an interrupt before a statement
+   * begins, so this repeats it.
    */
   async interruptible<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     signal.throwIfAborted()

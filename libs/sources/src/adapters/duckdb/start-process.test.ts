@@ -53,17 +53,17 @@ it.each([
   expect(await endingOf(`${script}\nsetInterval(() => {}, 1000)`)).toEqual({ kind: 'ended', how })
 })
 
-it('a process that talks without end is ended', async () => {
+it('a process that writes without end is killed', async () => {
   const script = "const more = () => process.stdout.write('x'.repeat(1_000_000), more)\nmore()"
   expect(await endingOf(script)).toEqual({ kind: 'ended', how: 'was ended by SIGKILL' })
 })
 
-it('a process that says two things at once is not believed either of them', async () => {
+it('a process that gives two answers at once is believed neither', async () => {
   const script = `process.stdout.write('{"kind":"rows","rowCount":1}\\n{"kind":"rows","rowCount":2}\\n')`
   expect((await endingOf(`${script}\nsetInterval(() => {}, 1000)`)).kind).toBe('ended')
 })
 
-it('a process that takes more memory than it may is ended', async () => {
+it('a process that takes more memory than it may is killed', async () => {
   const script = 'const held = []\nsetInterval(() => held.push(Buffer.alloc(50_000_000, 1)), 5)'
   expect(await endingOf(script)).toEqual({ kind: 'took too much memory' })
 })
@@ -74,7 +74,7 @@ it('a process that works for too long is ended by the system', async () => {
   })
 })
 
-it('a process that does not answer is ended when the caller aborts', async () => {
+it('a process that does not answer is killed when the caller aborts', async () => {
   const script = "process.on('SIGTERM', () => {})\nsetInterval(() => {}, 1000)"
   expect(await endingOf(script, { by: AbortSignal.timeout(200) })).toMatchObject({ kind: 'ended' })
 })

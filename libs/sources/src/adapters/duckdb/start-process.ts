@@ -1,6 +1,6 @@
 /**
- * A process for one query of a user, which has nothing to lose. Its environment has only how memory is given
- * back, and the system bounds what it may take. However it ends, that is an error of its query alone.
+ * A process for one query of a user. Its environment holds only the allocators' settings, and the system
+ * limits its memory, files and time. However it ends, only its query fails.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -13,27 +13,27 @@ import { answer, type Answer, type Task } from './messages.ts'
 const MAIN = fileURLToPath(new URL('./process/main.ts', import.meta.url))
 const FLAGS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=2', '--max-old-space-size=256']
 
-/** The longest answer: the names and types of some thousand columns. */
+/** The names and types of some thousand columns fit into this. */
 const MAX_ANSWER_BYTES = 16_000_000
 /**
- * What Node.js and DuckDB hold in memory beside what DuckDB's own limit counts. A process may grow by some 40
- * MB between two looks at it, and is to stay below 700 MB at the default of `SLUICE_MEMORY`.
+ * The memory that Node.js and DuckDB may hold beyond DuckDB's own limit. A process may grow by some 40 MB
+ * between two checks, and has to stay below 700 MB at the default of `SLUICE_MEMORY`.
  */
-const RESIDENT_BYTES_BESIDE = 340_000_000
-/** What they ask the system for, most of which they never touch. */
-const RESERVED_BYTES_BESIDE = 1_700_000_000
+const MAX_RESIDENT_BYTES_BESIDE = 340_000_000
+/** The memory that they may reserve beyond that limit. They never touch most of it. */
+const MAX_RESERVED_BYTES_BESIDE = 1_700_000_000
 const MAX_OPEN_FILES = 4096
-const WATCHED_EVERY_MS = 50
+const CHECK_MS = 50
 
 export interface ProcessLimits {
-  /** DuckDB's limit of memory. */
+  /** DuckDB's own limit. */
   readonly memoryBytes: number
   /** The largest file that it may write. */
   readonly fileBytes: number
   readonly cpuMs: number
 }
 
-/** What went wrong is told by `kind`, `answered` says what the process itself says. */
+/** The end of a process. Only `answered` has the word of the process itself. */
 export type Ending =
   | { readonly kind: 'answered'; readonly answer: Answer }
   | { readonly kind: 'ended'; readonly how: string }
@@ -41,8 +41,8 @@ export type Ending =
   | { readonly kind: 'took too much time' }
 
 /**
- * States: waiting → at work → over. A process that waits keeps no other process from ending, and ends with
- * the process that started it.
+ * States: waiting → at work → over. While it waits, it does not keep the process that started it alive. It
+ * ends with that process.
  */
 export class QueryProcess implements AsyncDisposable {
   readonly #limits: ProcessLimits
@@ -54,8 +54,8 @@ export class QueryProcess implements AsyncDisposable {
   private constructor(limits: ProcessLimits, child: ChildProcess) {
     this.#limits = limits
     this.#child = child
-    child.stdout?.setEncoding('utf8').on('data', (piece: string) => this.#hear(piece))
-    // Writing to a process that is gone fails; its end tells why.
+    child.stdout?.setEncoding('utf8').on('data', (piece: string) => this.#read(piece))
+    // Writing to a process that has ended fails. `#over` has the reason.
     for (const stream of [child.stdin, child.stdout]) stream?.on('error', () => undefined)
     this.#over = new Promise(resolve => {
       child.once('error', error => resolve(`could not be started: ${error.message}`))
@@ -65,9 +65,9 @@ export class QueryProcess implements AsyncDisposable {
     })
   }
 
-  /** `program` is the file that Node.js runs; another one than the default is for tests. */
+  /** `program` is the file that Node.js runs. Tests give another one. */
   static start(limits: ProcessLimits, program = MAIN): QueryProcess {
-    const args = ['-c', limited(limits), process.execPath, ...FLAGS, program, ...compiledIn()]
+    const args = ['-c', limited(limits), process.execPath, ...FLAGS, program, ...compileCache()]
     const child = spawn('/bin/sh', args, {
       cwd: '/',
       env: memorySettings(),
@@ -76,17 +76,20 @@ export class QueryProcess implements AsyncDisposable {
       detached: true,
     })
     const started = new QueryProcess(limits, child)
-    started.#holdsOthers(false)
+    started.#keepAlive(false)
     return started
   }
 
-  /** To be called once. Ends with the process, or, once the signal aborts, as soon as the process is gone. */
+  /**
+   * Runs one task, and must be called once. Resolves when the process has ended. The signal kills the
+   * process.
+   */
   async run(task: Task, signal: AbortSignal): Promise<Ending> {
-    this.#holdsOthers(true)
+    this.#keepAlive(true)
     const kill = (): void => this.#kill()
     signal.addEventListener('abort', kill, { once: true })
     if (signal.aborted) kill()
-    const watching = setInterval(() => this.#watch(), WATCHED_EVERY_MS)
+    const watching = setInterval(() => this.#checkMemory(), CHECK_MS)
     try {
       this.#child.stdin?.write(`${JSON.stringify(task)}\n`)
       const how = await this.#over
@@ -100,18 +103,18 @@ export class QueryProcess implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // From here on somebody waits for its end.
-    this.#holdsOthers(true)
+    // The caller waits for its end.
+    this.#keepAlive(true)
     this.#kill()
     await this.#over
   }
 
-  #hear(piece: string): void {
+  #read(piece: string): void {
     this.#text += piece
     if (this.#text.length > MAX_ANSWER_BYTES || this.#text.includes('\n')) this.#kill()
   }
 
-  /** Null unless the process has said exactly one thing, and that thing is an answer. */
+  /** Returns the answer; null unless the process has written exactly one line. */
   #answer(): Ending | null {
     const end = this.#text.indexOf('\n')
     if (end < 0 || end !== this.#text.length - 1) return null
@@ -122,17 +125,20 @@ export class QueryProcess implements AsyncDisposable {
     }
   }
 
-  /** Linux tells how much memory a process holds. Elsewhere the bound of the system alone counts. */
-  #watch(): void {
+  /**
+   * Kills a process that holds too much memory. Only Linux shows that; elsewhere only the system's limit
+   * counts.
+   */
+  #checkMemory(): void {
     const { pid } = this.#child
     if (pid === undefined || process.platform !== 'linux') return
     try {
       const held = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-      if (Number(held ?? 0) * 1024 <= this.#limits.memoryBytes + RESIDENT_BYTES_BESIDE) return
+      if (Number(held ?? 0) * 1024 <= this.#limits.memoryBytes + MAX_RESIDENT_BYTES_BESIDE) return
       this.#hasTooMuchMemory = true
       this.#kill()
     } catch {
-      // The process is gone.
+      // The process has ended.
     }
   }
 
@@ -140,45 +146,44 @@ export class QueryProcess implements AsyncDisposable {
     this.#child.kill('SIGKILL')
   }
 
-  #holdsOthers(holds: boolean): void {
+  /** Says if this process keeps the process that started it alive. */
+  #keepAlive(keeps: boolean): void {
     const { stdin, stdout } = this.#child
     const pipes = [stdin, stdout].filter(pipe => pipe instanceof Socket)
     for (const part of [this.#child, ...pipes])
-      if (holds) part.ref()
+      if (keeps) part.ref()
       else part.unref()
   }
 }
 
-/** How the allocators give memory back: as in this process (libs/runtime/bin/node-settings.mjs). */
+/** The allocators' settings are those of this process (libs/runtime/bin/node-settings.mjs). */
 function memorySettings(): NodeJS.ProcessEnv {
   const { MALLOC_ARENA_MAX, MALLOC_MMAP_THRESHOLD_, DUCKDB_JE_MALLOC_CONF } = process.env
   return { MALLOC_ARENA_MAX, MALLOC_MMAP_THRESHOLD_, DUCKDB_JE_MALLOC_CONF }
 }
 
-/**
- * The folder in which this process keeps compiled code, if it does. Node has a subfolder there per version.
- */
-function compiledIn(): readonly string[] {
+/** Returns the folder of this process's compiled code, if it has one. Node adds a subfolder per version. */
+function compileCache(): readonly string[] {
   const folder = getCompileCacheDir()
   return folder === undefined ? [] : [dirname(folder)]
 }
 
-/** Sets a limit unless a stricter one is in force, which stays. */
+/** A shell function that sets a limit unless a stricter one is in force. */
 const LOWER = `lower() {
   now=$(ulimit -S"$1"); [ "$now" = unlimited ] || [ "$now" -gt "$2" ] || return 0
   ulimit -"\${3-}$1" "$2"
 }`
 
 /**
- * A script that becomes the program of its arguments, with less of everything. A system that does not know a
- * limit, or has a stricter one, keeps its own. The size of files is in blocks of 512 bytes.
+ * Returns a script that sets limits and then becomes the program of its arguments. A system that does not
+ * know a limit keeps its own. `ulimit` counts files in blocks of 512 bytes.
  */
 function limited({ memoryBytes, fileBytes, cpuMs }: ProcessLimits): string {
   const limits = [
     `n ${MAX_OPEN_FILES}`,
-    `d ${Math.ceil((memoryBytes + RESERVED_BYTES_BESIDE) / 1024)}`,
+    `d ${Math.ceil((memoryBytes + MAX_RESERVED_BYTES_BESIDE) / 1024)}`,
     `f ${Math.ceil(fileBytes / 512)}`,
-    // At the softer limit comes a signal that says so.
+    // The soft limit sends SIGXCPU, by which `run` knows the reason.
     `t ${Math.ceil(cpuMs / 1000)} S`,
   ]
   const lowered = limits.map(limit => `lower ${limit} 2>/dev/null`)

@@ -129,7 +129,7 @@ describe('SQL of a stranger', { timeout: 120_000 }, () => {
     expect(readdirSync(home).sort()).toEqual(['extracts', 'folder', 'secret.csv'])
   })
 
-  it('is not told whether a file outside of the folder exists', async () => {
+  it('does not learn if a file outside of the folder exists', async () => {
     const [there, missing] = [
       await refusalOf(`SELECT * FROM read_text('${home}/secret.csv')`),
       await refusalOf(`SELECT * FROM read_text('${home}/missin.csv')`),

@@ -1,6 +1,6 @@
 /**
- * DuckDB's types as Sluice carries them. A type that has no counterpart is cast in SQL to a form that keeps
- * everything:
+ * Maps DuckDB's types to Sluice's. A type without a counterpart is cast in SQL to a form that keeps all of
+ * the value:
  *
  * | DuckDB | carried as |
  * |---|---|
@@ -22,13 +22,12 @@ import {
 } from '@duckdb/node-api'
 import type { ColumnType } from '@sluice/contracts/values'
 
-/**
- * How a column is carried: its type, the DuckDB type that holds it, and the SQL that casts to it. Null if no
- * cast is needed.
- */
+/** The form in which a column is carried. */
 export interface Carried {
   readonly type: ColumnType
+  /** The DuckDB type that holds `type`. */
   readonly sqlType: string
+  /** Returns SQL that casts an expression to `sqlType`. Null if no cast is needed. */
   readonly cast: ((expression: string) => string) | null
 }
 
@@ -37,7 +36,7 @@ export interface CarriedColumn {
   readonly carried: Carried
 }
 
-/** The columns of a query's result, in their order. */
+/** Returns the columns of a query's result, in their order. */
 export function carriedColumnsOf(query: DuckDBPreparedStatement): readonly CarriedColumn[] {
   return Array.from({ length: query.columnCount }, (_, index) => ({
     name: query.columnName(index),
@@ -105,8 +104,7 @@ const SCALARS: { readonly [id: number]: Carried } = {
 }
 
 /**
- * How a value of a DuckDB type is carried. A type that is unknown here is carried as the text that DuckDB
- * prints.
+ * Returns the form of a DuckDB type. A type that is not known here is carried as the text that DuckDB prints.
  */
 export function carry(type: DuckDBType): Carried {
   switch (type.typeId) {
@@ -136,12 +134,12 @@ function carryScalar(type: DuckDBType): Carried {
   return SCALARS[type.typeId] ?? asText
 }
 
-function carryList(of: DuckDBType, arrayLength: number | null): Carried {
-  const element = carry(of)
+function carryList(elementType: DuckDBType, arrayLength: number | null): Carried {
+  const element = carry(elementType)
   const sqlType = `${element.sqlType}[]`
   const elementCast = element.cast
-  // An ARRAY becomes a LIST of the same elements first, since the functions of lists take no arrays.
-  const list = (x: string) => (arrayLength === null ? x : `CAST(${x} AS ${of.toString()}[])`)
+  // An ARRAY becomes a LIST first, since the functions of lists take no arrays.
+  const list = (x: string) => (arrayLength === null ? x : `CAST(${x} AS ${elementType.toString()}[])`)
   const cast =
     elementCast !== null
       ? (x: string) => `list_transform(${list(x)}, lambda item: ${elementCast('item')})`

@@ -4,28 +4,29 @@ import { publicSocket } from '@sluice/http-sender/egress-guard'
 import { type Connection, createConnection } from 'mysql2'
 import type { DescribedField } from './types.ts'
 import { CONNECT_TIMEOUT_MS, type ServerAccess } from '../server/access.ts'
-import { MAX_TALK_BYTES, SaysTooMuch } from '../server/errors.ts'
+import { AnswerTooLong, MAX_ANSWER_BYTES } from '../server/errors.ts'
 import { MAX_ROW_BYTES } from '../server/row-text.ts'
 
 /**
- * How the server reads SQL and prints values, whatever its own settings are: texts in quotes of both kinds,
- * no blanks added to CHAR, no fraction of a second cut off.
+ * Overrides the server's own settings for reading SQL and printing values: texts may have quotes of both
+ * kinds, CHAR gets no blanks, and seconds keep their fraction.
  */
 const SQL_MODE = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'
 /**
- * What the connection has asked for. A server may pass over it (`skip-character-set-client-handshake`), or
- * set something else as the session begins (`init_connect`). Then characters would come as `?`.
+ * Sets the characters that the connection has asked for already. A server may ignore that
+ * (`skip-character-set-client-handshake`), or set others as the session begins (`init_connect`). Then
+ * characters would arrive as `?`.
  */
 const CHARACTERS = [
   'character_set_client = utf8mb4',
   'character_set_results = utf8mb4',
   'collation_connection = utf8mb4_general_ci',
 ]
-/** No server's own limit cuts rows off the end, which would count as removed, or characters off a value. */
+/** Overrides limits of the server that would cut off rows, which would count as removed, or characters. */
 const NO_LIMITS = ['sql_select_limit = 18446744073709551615', `group_concat_max_len = ${MAX_ROW_BYTES + 1}`]
-/** How long the server waits for Sluice to read on, when the disk is slow. */
+/** The server waits this long for Sluice to read on, such as when the disk is slow. */
 const WRITE_TIMEOUT_SECONDS = 600
-/** How long Sluice tries to make the server end a query that nobody waits for any more. */
+/** Sluice tries for this long to make the server end a query that nobody waits for. */
 const KILL_TIMEOUT_MS = 2_000
 
 /** Opens a connection. Rejects with mysql2's error. Drops errors of a connection that nobody waits for. */
@@ -52,7 +53,7 @@ export async function connect(access: ServerAccess): Promise<Connection> {
     connection.connect(error => {
       if (error === null) resolve(connection)
       else {
-        cut(connection)
+        destroy(connection)
         reject(error)
       }
     })
@@ -62,22 +63,24 @@ export async function connect(access: ServerAccess): Promise<Connection> {
 /** Connections on which the rows of a model come. */
 const streaming = new WeakSet<Connection>()
 
-/** What the server says from now on are rows, which may be many, until `areOver` is called. */
+/** Lifts the limit on what the server sends, since rows may be many, until `areOver` is called. */
 export function expectRows(connection: Connection): { readonly areOver: () => void } {
   streaming.add(connection)
   return { areOver: () => void streaming.delete(connection) }
 }
 
-/** What mysql2 reads packets with. It puts another function into `execute` whenever a packet is cut. */
+/** mysql2's reader of packets. It puts another function into `execute` when a piece ends within a packet. */
 interface PacketParser {
   execute: (data: Buffer) => unknown
   readonly largePacketParts: readonly Buffer[]
 }
 
-/** A packet of rows may have so many parts of 16 MB. A larger row is refused once it is there. */
+/** A packet of rows may have this many parts of 16 MB. DuckDB refuses a row that is larger than its limit. */
 const MAX_PARTS = 4
 
-/** Ends a connection whose server says what mysql2 cannot read, or too much beside the rows of a model. */
+/**
+ * Destroys a connection whose server sends what mysql2 cannot read, or too much beside the rows of a model.
+ */
 function guardReading(connection: Connection): void {
   const parser = Reflect.get(connection, 'packetParser') as PacketParser
   let { execute } = parser
@@ -85,8 +88,8 @@ function guardReading(connection: Connection): void {
   const read = (data: Buffer): void => {
     try {
       if (!streaming.has(connection)) bytes += data.length
-      if (bytes > MAX_TALK_BYTES) throw new SaysTooMuch(MAX_TALK_BYTES)
-      if (parser.largePacketParts.length > MAX_PARTS) throw new SaysTooMuch(MAX_PARTS * MAX_TALK_BYTES)
+      if (bytes > MAX_ANSWER_BYTES) throw new AnswerTooLong(MAX_ANSWER_BYTES)
+      if (parser.largePacketParts.length > MAX_PARTS) throw new AnswerTooLong(MAX_PARTS * MAX_ANSWER_BYTES)
       Reflect.apply(execute, parser, [data])
     } catch (error) {
       const stream: unknown = Reflect.get(connection, 'stream')
@@ -102,9 +105,8 @@ function guardReading(connection: Connection): void {
 }
 
 /**
- * The socket of a connection. TLS takes the expected name of the server's certificate from the socket's host.
- * Node sets it only for names. So this sets it for an IP address too, since TLS would otherwise expect
- * `localhost`.
+ * Opens the socket of a connection. TLS compares the server's certificate with the socket's host, which Node
+ * sets only for names. So this sets it for an IP address, too, since TLS would otherwise expect `localhost`.
  */
 function socketTo(host: string, port: number, guarded: string | null) {
   const socket = guarded === null ? new Socket() : publicSocket(guarded)
@@ -171,31 +173,30 @@ export function describeStatement(connection: Connection, sql: string): Promise<
 }
 
 /** Breaks the connection. All calls that wait for an answer fail at once. */
-export function cut(connection: Connection): void {
-  // When mysql2 ends a connection itself, it does not tell the waiting callers.
+export function destroy(connection: Connection): void {
+  // mysql2's own `destroy` leaves the callers waiting.
   const stream: unknown = Reflect.get(connection, 'stream')
   if (stream instanceof Socket) stream.destroy()
 }
 
 /**
- * Ends the query that may still run on a connection. A server notices a lost client only when it has data to
- * send.
+ * Ends the query that may still run on a connection. A server notices a lost client only when it sends data.
  */
 export async function abandon(connection: Connection, access: ServerAccess): Promise<void> {
   let other: Connection | null = null
-  const late = setTimeout(() => other !== null && cut(other), KILL_TIMEOUT_MS)
+  const late = setTimeout(() => other !== null && destroy(other), KILL_TIMEOUT_MS)
   try {
     other = await connect({ ...access, timeoutMs: KILL_TIMEOUT_MS })
     await run(other, `KILL ${connection.threadId}`)
   } catch {
-    // If the server cannot be reached, or has already ended the query, there is nothing left to do.
+    // The server cannot be reached, or has already ended the query.
   } finally {
     clearTimeout(late)
-    if (other !== null) cut(other)
+    if (other !== null) destroy(other)
   }
 }
 
-/** Closes the connection in good order. Resolves once that is done or has failed. */
+/** Closes the connection in an orderly way. Resolves once that is done or has failed. */
 export function end(connection: Connection): Promise<void> {
   return new Promise(resolve => connection.end(() => resolve()))
 }

@@ -21,11 +21,11 @@ function serverWith(grant: string): Connection {
   return { query } as unknown as Connection
 }
 
-it('an error points to the place that the server shows', () => {
+it('an error has the place that the server shows', () => {
   expect(saidOf("You have an error near 'frm' at line 2")).toMatch(/line 2, column 6/)
 })
 
-it('an error is told on one line, without secrets, and its beginning alone if it does not end', () => {
+it('an error has one line, without secrets, and only its beginning if it does not end', () => {
   expect(saidOf('one\n \n two hunter22')).toContain('one two ***')
   expect(saidOf('hunter22 '.repeat(2_000_000)).length).toBeLessThan(11_000)
 })
@@ -36,7 +36,7 @@ it.each([" near '", ' ', "' at line 1"])('an error of nothing but %j is read onc
   expect(performance.now() - start).toBeLessThan(MAX_MS)
 })
 
-it('rights are those that are not for reading, also to columns alone', async () => {
+it('excess rights are those that are not for reading, also to single columns', async () => {
   const granted = (grant: string) => excessRights(serverWith(grant))
   expect(await granted('GRANT SELECT (`a`, `b`), INSERT (`c`), FILE ON *.* TO `r`@`%`')).toEqual([
     'has INSERT, FILE on *.*',

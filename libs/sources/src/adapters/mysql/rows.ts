@@ -1,10 +1,10 @@
-/** The rows of a MySQL query as text (see row-text.ts), at the pace of the reader. */
+/** Turns the rows of a MySQL query into text (see row-text.ts), at the pace of the reader. */
 import { Readable } from 'node:stream'
 import type { Connection } from 'mysql2'
 import { expectRows } from './connection.ts'
 import type { Encoding } from './types.ts'
 
-/** Rows are handed on in pieces of about this size. */
+/** The text is pushed in pieces of about this size. */
 const PIECE_BYTES = 262_144
 
 const TAB = 9
@@ -12,7 +12,7 @@ const LINE_FEED = 10
 const BACKSLASH = 92
 const ZERO = 48
 
-/** By byte: the character after the backslash, for bytes that would otherwise divide columns or rows. */
+/** The character behind the backslash, for each byte that would otherwise divide columns or rows. */
 const ESCAPES = new Map([
   [0, ZERO],
   [TAB, 't'.charCodeAt(0)],
@@ -20,19 +20,19 @@ const ESCAPES = new Map([
   [13, 'r'.charCodeAt(0)],
   [BACKSLASH, BACKSLASH],
 ])
-/** The same for all bytes. 0 for bytes that need no escape. */
+/** The same by all bytes; 0 for bytes that need no escape. */
 const ESCAPE_OF = Uint8Array.from({ length: 256 }, (_, byte) => ESCAPES.get(byte) ?? 0)
 const NULL = Buffer.from('\\N')
 
 export interface RowsAsText {
   readonly text: Readable
-  /** How many rows have come. */
+  /** Returns the number of rows that have arrived. */
   rows(): number
 }
 
 /**
- * Runs a query and gives its rows. `text` ends only when the server has marked the end of the result, and
- * fails with mysql2's error. While nobody reads `text`, this reads nothing from the server.
+ * Runs a query. `text` ends only once the server has marked the end of the result, and fails with mysql2's
+ * error. While nobody reads `text`, this reads nothing from the server.
  */
 export function rowsAsText(connection: Connection, sql: string, encodings: readonly Encoding[]): RowsAsText {
   const writer = new RowWriter(encodings)
@@ -53,7 +53,7 @@ export function rowsAsText(connection: Connection, sql: string, encodings: reado
     writer.write(row)
     if (writer.length >= PIECE_BYTES && !text.push(writer.take())) connection.pause()
   })
-  // It comes after an error too.
+  // mysql2 emits it after an error, too.
   query.on('end', () => {
     areOver()
     if (text.destroyed) return
@@ -63,7 +63,7 @@ export function rowsAsText(connection: Connection, sql: string, encodings: reado
   return { text, rows: () => rows }
 }
 
-/** Rows as bytes, until they are taken. */
+/** Collects rows as bytes until they are taken. */
 class RowWriter {
   readonly #encodings: readonly Encoding[]
   #bytes: Buffer = Buffer.allocUnsafe(PIECE_BYTES * 2)
@@ -73,7 +73,7 @@ class RowWriter {
     this.#encodings = encodings
   }
 
-  /** One row, with the values as the server sent them. */
+  /** Adds a row, with the values as the server sent them. */
   write(row: readonly (Uint8Array | null)[]): void {
     for (let index = 0; index < row.length; index += 1) {
       if (index > 0) this.#put(TAB)
@@ -81,7 +81,7 @@ class RowWriter {
       if (value === null) this.#copy(NULL)
       else this.#writeValue(value, this.#encodings[index] ?? 'escaped')
     }
-    // DuckDB passes over a line without text, so that a column never stands alone.
+    // DuckDB ignores an empty line. So a single column gets a second one.
     if (row.length === 1) this.#put(TAB)
     this.#put(LINE_FEED)
   }
@@ -127,7 +127,7 @@ class RowWriter {
     this.#bytes = larger
   }
 
-  /** The bytes written so far, for good. */
+  /** Returns the bytes so far, and begins a new buffer. */
   take(): Uint8Array {
     const taken = this.#bytes.subarray(0, this.length)
     this.#bytes = Buffer.allocUnsafe(PIECE_BYTES * 2)

@@ -1,6 +1,6 @@
 /**
- * The types of MySQL and MariaDB as Sluice carries them. Values come as the text that the server prints, and
- * DuckDB reads them from it:
+ * Maps the types of MySQL and MariaDB to Sluice's. The server prints values as text, from which DuckDB reads
+ * them:
  *
  * | MySQL | carried as |
  * |---|---|
@@ -22,22 +22,22 @@ import type { FieldPacket } from 'mysql2'
 import type { Column, ColumnType } from '@sluice/contracts/values'
 import { decimalFromText, unescaped } from '../server/row-text.ts'
 
-/** How the bytes of a value become text: as they are, escaped, in hex digits, or in as many binary ones. */
+/** A value's bytes become text unchanged, escaped, in hex digits, or in this many binary digits. */
 export type Encoding = 'plain' | 'escaped' | 'hex' | { readonly bits: number }
 
-/** How a column gets from MySQL into DuckDB. */
+/** The way of a column from MySQL into DuckDB. */
 export interface MysqlColumn extends Column {
   readonly encoding: Encoding
   readonly readAs: string
-  /** SQL for DuckDB, over what was read. */
+  /** Returns DuckDB's SQL for the value, from the column as it was read. */
   readonly value: (place: string) => string
   /** True for a FLOAT, which the server prints with six digits unless it becomes a DOUBLE. */
   readonly isFloat: boolean
-  /** True for a YEAR that comes from an expression, not from a column of a table. */
+  /** True for a YEAR of an expression, which is no column of a table. */
   readonly isCalculatedYear: boolean
 }
 
-/** A column as the server describes it. Besides MySQL's types, MariaDB names its own types and JSON. */
+/** The server's description of a column. MariaDB also names its own types and JSON there. */
 export type DescribedField = FieldPacket & {
   readonly extendedTypeName?: string
   readonly extendedFormat?: string
@@ -69,33 +69,33 @@ const TYPE = {
   GEOMETRY: 255,
 } as const
 
-type How = Omit<MysqlColumn, 'name' | 'isCalculatedYear'>
+type Route = Omit<MysqlColumn, 'name' | 'isCalculatedYear'>
 
-function plain(type: ColumnType, readAs: string): How {
+function plain(type: ColumnType, readAs: string): Route {
   return { type, readAs, encoding: 'plain', value: place => place, isFloat: false }
 }
 
-function text(type: ColumnType, value: (text: string) => string): How {
+function text(type: ColumnType, value: (text: string) => string): Route {
   return { type, readAs: 'VARCHAR', encoding: 'escaped', value, isFloat: false }
 }
 
 const TEXT = text({ kind: 'text' }, unescaped)
 const JSON_TEXT = text({ kind: 'json' }, place => `CAST(${unescaped(place)} AS JSON)`)
-const BYTES: How = { ...text({ kind: 'bytes' }, place => `unhex(${place})`), encoding: 'hex' }
+const BYTES: Route = { ...text({ kind: 'bytes' }, place => `unhex(${place})`), encoding: 'hex' }
 const INTEGER = plain({ kind: 'integer' }, 'INTEGER')
 const LONG = plain({ kind: 'long' }, 'BIGINT')
 
-/** A fraction of a second without the zeros at its end, as everywhere in Sluice. */
+/** Drops the trailing zeros of a second's fraction, as everywhere in Sluice. */
 function trimmed(place: string): string {
   return `CASE WHEN contains(${place}, '.') THEN rtrim(rtrim(${place}, '0'), '.') ELSE ${place} END`
 }
 
-/** Texts that have nothing to escape. */
-function clockText(value: (place: string) => string): How {
+/** A column of texts that need no escape. */
+function clockText(value: (place: string) => string): Route {
   return { ...text({ kind: 'text' }, value), encoding: 'plain' }
 }
 
-function decimal({ columnLength, decimals, flags }: Described): How {
+function decimal({ columnLength, decimals, flags }: Described): Route {
   const sign = (flags & UNSIGNED) === 0 ? 1 : 0
   const precision = columnLength - sign - (decimals > 0 ? 1 : 0)
   if (precision > 38) return { ...numberText((flags & ZEROFILL) !== 0), encoding: 'plain' }
@@ -103,14 +103,14 @@ function decimal({ columnLength, decimals, flags }: Described): How {
   return decimalOf(Math.max(precision, decimals, 1), decimals)
 }
 
-function decimalOf(precision: number, scale: number): How {
+function decimalOf(precision: number, scale: number): Route {
   const type = { kind: 'decimal', precision, scale } as const
   const value = decimalFromText(type)
   return value === null ? plain(type, `DECIMAL(${precision},${scale})`) : { ...plain(type, 'VARCHAR'), value }
 }
 
-/** A number of any length. Leading zeros of a ZEROFILL go, since JSON does not allow them. */
-function numberText(isFilled: boolean): How {
+/** A number of any length. It loses the leading zeros of a ZEROFILL, which JSON does not allow. */
+function numberText(isFilled: boolean): Route {
   const number = (place: string) => (isFilled ? `regexp_replace(${place}, '^0+([0-9])', '\\1')` : place)
   return text({ kind: 'json' }, place => `CAST(${number(place)} AS JSON)`)
 }
@@ -123,7 +123,7 @@ interface Described {
   readonly characterSet: number
 }
 
-/** How a column is carried. Throws if mysql2's description lacks a field. */
+/** Returns the way of a column. Throws if mysql2's description lacks a field. */
 export function carryMysql(field: DescribedField): MysqlColumn {
   const { columnType, columnLength, decimals, flags, characterSet } = field
   if (columnType === undefined || columnLength === undefined || decimals === undefined)
@@ -136,10 +136,10 @@ export function carryMysql(field: DescribedField): MysqlColumn {
     characterSet: characterSet ?? BINARY_CHARSET,
   }
   const isCalculatedYear = columnType === TYPE.YEAR && !field.orgName
-  return { name: field.name, ...howOf(described, field), isCalculatedYear }
+  return { name: field.name, ...routeOf(described, field), isCalculatedYear }
 }
 
-function howOf(described: Described, field: DescribedField): How {
+function routeOf(described: Described, field: DescribedField): Route {
   const isUnsigned = (described.flags & UNSIGNED) !== 0
   switch (described.columnType) {
     case TYPE.TINY:
@@ -178,7 +178,7 @@ function howOf(described: Described, field: DescribedField): How {
   }
 }
 
-function stringOf({ characterSet }: Described, { extendedFormat, extendedTypeName }: DescribedField): How {
+function stringOf({ characterSet }: Described, { extendedFormat, extendedTypeName }: DescribedField): Route {
   if (extendedFormat === 'json') return JSON_TEXT
   if (extendedTypeName === 'uuid') return plain({ kind: 'uuid' }, 'UUID')
   return characterSet === BINARY_CHARSET ? BYTES : TEXT

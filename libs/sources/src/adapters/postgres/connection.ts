@@ -8,20 +8,20 @@ import { CONNECT_TIMEOUT_MS, type ServerAccess } from '../server/access.ts'
 import { WholeMessages } from './whole-messages.ts'
 
 /**
- * How PostgreSQL prints values, whatever the settings of server, database and role are. These settings end
- * with the transaction, so that a connection pool may give the session to other clients afterwards.
+ * Overrides the settings of server, database and role for printing values. These settings end with the
+ * transaction, so that a connection pool may then give the session to other clients.
  */
 const SETTINGS = [
   `TimeZone = 'UTC'`,
   `DateStyle = 'ISO, YMD'`,
   `IntervalStyle = 'postgres'`,
   `bytea_output = 'hex'`,
-  // The shortest digits that read back as the same number.
+  // This prints the shortest digits that read back as the same number.
   `extra_float_digits = 3`,
 ]
 /** The longest `statement_timeout` that PostgreSQL accepts: 32 bits of milliseconds. */
 const MAX_STATEMENT_TIMEOUT_MS = 2_147_483_647
-/** How long Sluice tries to make the server end a query that nobody waits for any more. */
+/** Sluice tries for this long to make the server end a query that nobody waits for. */
 const CANCEL_TIMEOUT_MS = 2_000
 
 /** Opens a connection. Rejects with pg's error. Drops errors of a connection that nobody waits for. */
@@ -54,8 +54,8 @@ export async function connect(access: ServerAccess): Promise<Client> {
 }
 
 /**
- * Ends a connection whose server says what pg cannot read, or too much beside the rows of a copy. pg itself
- * would end the process, or read for ever.
+ * Destroys a connection whose server sends what pg cannot read, or too much beside the rows of a copy. pg
+ * itself would end the process, or read for ever.
  */
 function guardReading(connection: Connection): void {
   const attach: unknown = Reflect.get(connection, 'attachListeners')
@@ -68,7 +68,7 @@ function guardReading(connection: Connection): void {
     const messages = new WholeMessages()
     stream.on('data', (data: Buffer) => {
       try {
-        const whole = messages.of(data)
+        const whole = messages.take(data)
         if (whole.length > 0) Reflect.apply(reader, stream, [whole])
       } catch (error) {
         stream.destroy(error instanceof Error ? error : new Error(String(error)))
@@ -85,16 +85,16 @@ export async function beginSnapshot(client: Client, timeoutMs: number | null): P
   await client.query([...SETTINGS, ...timeout].map(setting => `SET LOCAL ${setting}`).join(';'))
 }
 
-/** What a connection of pg can do besides, and its types do not say. */
+/** The methods of pg's connection that its types lack. */
 interface Canceller {
   connect(port: number, host: string): void
   cancel(processID: number, secretKey: number): void
 }
 
 /**
- * Ends the query that may still run on a connection. A server notices a lost client only when it has data to
- * send. The request to cancel goes over a connection of its own, without a login, so that it needs no free
- * place on the server. A pooler such as PgBouncer passes it on to the server that has the query.
+ * Ends the query that may still run on a connection. A server notices a lost client only when it sends data.
+ * The request to cancel goes over a connection of its own, without a login, so that no limit of connections
+ * refuses it. A pooler such as PgBouncer passes it on to the server that has the query.
  */
 export async function abandon(client: Client, access: ServerAccess): Promise<void> {
   const processID: unknown = Reflect.get(client, 'processID')
@@ -108,7 +108,7 @@ export async function abandon(client: Client, access: ServerAccess): Promise<voi
   guardReading(canceller)
   const timer = setTimeout(() => canceller.stream.destroy(), CANCEL_TIMEOUT_MS)
   await new Promise<void>(resolve => {
-    // If the server cannot be reached, the connection is already gone.
+    // If the server cannot be reached, the query's connection is gone, too.
     canceller.on('error', () => resolve())
     canceller.once('end', () => resolve())
     canceller.once(tls === null ? 'connect' : 'sslconnect', () => canceller.cancel(processID, secretKey))
@@ -160,8 +160,8 @@ export function describeStatement(client: Client, text: string): Promise<Describ
   })
 }
 
-/** Looks up the types that Sluice does not know by number, with the types that they are made of. */
-export async function catalogOf(client: Client, columns: readonly DescribedColumn[]): Promise<Catalog> {
+/** Looks up the types that Sluice does not know by their number, with the types of which they are made. */
+export async function readCatalog(client: Client, columns: readonly DescribedColumn[]): Promise<Catalog> {
   const catalog = new Map<number, CatalogType>()
   let wanted = columns.map(({ typeId }) => typeId).filter(id => !isKnownType(id))
   while (wanted.length > 0) {

@@ -1,12 +1,11 @@
 /**
- * The rows of `COPY … TO STDOUT` as PostgreSQL sends them, without the frame around each row. Each message
- * has one row, so at a million rows a second each step counts. This moves the payloads together inside the
- * buffer that the socket has read, and allocates nothing.
+ * Reads the rows of `COPY … TO STDOUT`. Each message frames one row, so at a million rows a second each step
+ * counts. This moves the rows together inside the buffer that the socket has read, and allocates nothing.
  *
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
  *
- * States: submitted → copying → over. Once it is over, pg reads the connection again, from the end of the
- * copy or the error on.
+ * States: submitted → copying → over. Once it is over, pg reads the connection again, from the message that
+ * ends the copy, or has the error.
  */
 import { Readable } from 'node:stream'
 import type { Connection } from 'pg'
@@ -15,25 +14,25 @@ import type { Connection } from 'pg'
 const HEADER_BYTES = 5
 const COPY_DATA = 'd'.charCodeAt(0)
 /**
- * The begin of the copy, and messages that a server may send at any time: settings, notices, notifications.
+ * The start of the copy, and messages that a server may send at any time: settings, notices, notifications.
  */
-const PASSED_OVER = new Set(['H', 'S', 'N', 'A'].map(letter => letter.charCodeAt(0)))
+const IGNORED = new Set(['H', 'S', 'N', 'A'].map(letter => letter.charCodeAt(0)))
 
 type DataListener = (data: Buffer) => void
 
 /**
- * A query for pg's `client.query`. It ends only after the server has said that the copy is complete and how
- * many rows it had. Otherwise it is destroyed with pg's error. While nobody reads it, it reads nothing from
- * the server.
+ * A query for pg's `client.query`. The stream ends only once the server has reported that the copy is
+ * complete, and its number of rows. Otherwise it is destroyed with pg's error. While nobody reads the stream,
+ * it reads nothing from the server.
  */
 export class CopyOut extends Readable {
   readonly #sql: string
   #connection: Connection | null = null
   /** pg's own reader of the connection, while this one replaces it. */
   #reader: DataListener | null = null
-  /** The beginning of a header that a piece ended in. */
-  #cutHeader: Buffer = Buffer.alloc(0)
-  /** The remaining bytes of the present message. */
+  /** The beginning of a header in which a piece ended. */
+  #partialHeader: Buffer = Buffer.alloc(0)
+  /** The remaining bytes of the current message. */
   #payload = 0
   #isData = false
   #rows: number | null = null
@@ -43,7 +42,7 @@ export class CopyOut extends Readable {
     this.#sql = sql
   }
 
-  /** The number of rows that the server says it has sent. Known once this has ended. */
+  /** The number of rows that the server reports to have sent. It is known once the stream has ended. */
   get rowCount(): number | null {
     return this.#rows
   }
@@ -79,21 +78,21 @@ export class CopyOut extends Readable {
   }
 
   readonly #onData = (piece: Buffer): void => {
-    const data = this.#cutHeader.length === 0 ? piece : Buffer.concat([this.#cutHeader, piece])
-    this.#cutHeader = Buffer.alloc(0)
+    const data = this.#partialHeader.length === 0 ? piece : Buffer.concat([this.#partialHeader, piece])
+    this.#partialHeader = Buffer.alloc(0)
     let at = 0
-    /** The end of the payloads that were moved together. */
+    /** The end of the rows that were moved together. */
     let end = 0
     while (at < data.length) {
       if (this.#payload === 0) {
         if (data.length - at < HEADER_BYTES) {
-          this.#cutHeader = data.subarray(at)
+          this.#partialHeader = data.subarray(at)
           break
         }
         const type = data[at] ?? 0
         this.#isData = type === COPY_DATA
-        if (!this.#isData && !PASSED_OVER.has(type)) {
-          this.#hand(data.subarray(0, end))
+        if (!this.#isData && !IGNORED.has(type)) {
+          this.#pushRows(data.subarray(0, end))
           this.#giveBack(data.subarray(at))
           return
         }
@@ -109,17 +108,17 @@ export class CopyOut extends Readable {
       this.#payload -= length
       at += length
     }
-    // Copy the kept part of a header, since the buffer is overwritten and handed on.
-    if (this.#cutHeader.length > 0) this.#cutHeader = Buffer.from(this.#cutHeader)
-    if (!this.#hand(data.subarray(0, end))) this.#connection?.stream.pause()
+    // The part of a header is copied, since the buffer is overwritten and pushed.
+    if (this.#partialHeader.length > 0) this.#partialHeader = Buffer.from(this.#partialHeader)
+    if (!this.#pushRows(data.subarray(0, end))) this.#connection?.stream.pause()
   }
 
-  /** False if the reader of the rows has enough for now. */
-  #hand(rows: Buffer): boolean {
+  /** Returns false if the reader of the rows has enough for now. */
+  #pushRows(rows: Buffer): boolean {
     return rows.length === 0 || this.destroyed || this.push(rows)
   }
 
-  /** Lets pg read on, from the start of a message. */
+  /** Gives the connection back to pg, which reads on from the start of a message. */
   #giveBack(data: Buffer): void {
     const stream = this.#connection?.stream
     const reader = this.#reader

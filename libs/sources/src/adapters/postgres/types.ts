@@ -1,6 +1,6 @@
 /**
- * PostgreSQL's types as Sluice carries them. Values come as the text that PostgreSQL prints in a session
- * whose output is set (see postgres-connection.ts), and DuckDB reads them from it:
+ * Maps PostgreSQL's types to Sluice's. PostgreSQL prints values as text, by the settings of the session (see
+ * connection.ts), and DuckDB reads them from it:
  *
  * | PostgreSQL | carried as |
  * |---|---|
@@ -18,15 +18,15 @@ import type { Column, ColumnType } from '@sluice/contracts/values'
 import { quoteText } from '../duckdb/types.ts'
 import { decimalFromText, unescaped } from '../server/row-text.ts'
 
-/** A column as PostgreSQL describes it. */
+/** PostgreSQL's description of a column. */
 export interface DescribedColumn {
   readonly name: string
   readonly typeId: number
-  /** The type's modifier, as numeric has its precision and scale in it; -1 for none. */
+  /** The type's modifier, in which a numeric has its precision and scale; -1 for none. */
   readonly modifier: number
 }
 
-/** What the catalog knows of a type. */
+/** The catalog's entry of a type. */
 export interface CatalogType {
   readonly id: number
   /** `pg_type.typtype`: b(ase), c(omposite), d(omain), e(num), p(seudo), r(ange), m(ultirange). */
@@ -35,31 +35,31 @@ export interface CatalogType {
   readonly category: string
   /** The type of an array's elements; 0 for none. */
   readonly elementId: number
-  /** The type that a domain is made of; 0 for none. */
+  /** The type of which a domain is made; 0 for none. */
   readonly baseId: number
   readonly baseModifier: number
 }
 
 export type Catalog = ReadonlyMap<number, CatalogType>
 
-/** A scalar in the text of a row: how DuckDB reads it, and what makes its value of that. */
+/** The way of a scalar from the text of a row into DuckDB. */
 interface Scalar {
   readonly type: ColumnType
   readonly sqlType: string
-  /** Null where DuckDB reads the text as `sqlType` right away; else SQL over the text itself. */
+  /** Returns SQL for the value, from its text. Null if DuckDB reads the text as `sqlType` directly. */
   readonly fromText: ((text: string) => string) | null
-  /** True if a text may hold what is escaped in a row. */
+  /** True if the text may hold characters that are escaped in a row. */
   readonly hasEscapes: boolean
 }
 
-/** How a column gets from PostgreSQL into DuckDB. */
+/** The way of a column from PostgreSQL into DuckDB. */
 export interface PostgresColumn extends Column {
-  /** SQL for PostgreSQL, over the column's value. */
+  /** Returns PostgreSQL's SQL that prints the column, from its value. */
   readonly select: (value: string) => string
   readonly readAs: string
-  /** SQL for DuckDB, over what was read. */
+  /** Returns DuckDB's SQL for the value, from the column as it was read. */
   readonly value: (place: string) => string
-  /** As `LoadedColumn` has it. */
+  /** See `LoadedColumn`. */
   readonly mayFail: boolean
 }
 
@@ -73,9 +73,9 @@ const HIGH_SURROGATE = String.raw`[dD][89abAB][0-9a-fA-F]{2}`
 const LOW_SURROGATE = String.raw`[dD][c-fC-F][0-9a-fA-F]{2}`
 
 /**
- * SQL for a JSON text whose lone surrogates are U+FFFD. PostgreSQL's `json` may hold `"\ud83d"`, half a
- * character, which DuckDB refuses. No JSON text has the control characters that stand here for escaped
- * backslashes and for whole pairs, while lone surrogates are replaced.
+ * Returns SQL that replaces lone surrogates in a JSON text by U+FFFD. PostgreSQL's `json` may hold
+ * `"\ud83d"`, half a character, which DuckDB refuses. Meanwhile control characters, which no JSON text has,
+ * stand for escaped backslashes and for whole pairs.
  */
 function wellFormed(text: string): string {
   const pair = String.raw`\\u(${HIGH_SURROGATE})\\u(${LOW_SURROGATE})`
@@ -102,10 +102,10 @@ const JSON_TEXT: Scalar = {
   fromText: text => `coalesce(TRY_CAST(${text} AS JSON), CAST(${wellFormed(text)} AS JSON))`,
   hasEscapes: true,
 }
-/** NaN and infinities are words (contracts/values.ts, `NO_NUMBERS`), which DuckDB takes for JSON. */
+/** DuckDB takes the words for NaN and infinities for JSON (contracts/values.ts, `NO_NUMBERS`). */
 const NUMBER_AS_JSON: Scalar = { ...JSON_TEXT, hasEscapes: false, fromText: text => `CAST(${text} AS JSON)` }
 
-/** PostgreSQL writes the era at the end, where DuckDB passes over it; DuckDB wants it behind the date. */
+/** PostgreSQL writes the era at the end, where DuckDB ignores it. DuckDB wants it behind the date. */
 function dated(type: ColumnType, sqlType: string): Scalar {
   const fromText = (text: string) => {
     const moved = `regexp_replace(${text}, '^(\\S+)(.*) BC$', '\\1 (BC)\\2')`
@@ -141,7 +141,7 @@ const SCALARS: ReadonlyMap<number, Scalar> = new Map([
     {
       type: { kind: 'interval' },
       sqlType: 'INTERVAL',
-      // PostgreSQL marks a positive part behind a negative one; DuckDB takes no such sign.
+      // PostgreSQL writes a `+` behind a negative part, which DuckDB does not take.
       fromText: text => `CAST(replace(${text}, '+', '') AS INTERVAL)`,
       hasEscapes: false,
     },
@@ -150,12 +150,12 @@ const SCALARS: ReadonlyMap<number, Scalar> = new Map([
   [3802, JSON_TEXT],
 ] satisfies [number, Scalar][])
 
-/** True for a type that is carried without asking the catalog about it. */
+/** True for a type whose entry in the catalog is not needed. */
 export function isKnownType(typeId: number): boolean {
   return SCALARS.has(typeId) || [25, BPCHAR, 1043, 19, NUMERIC, RECORD].includes(typeId)
 }
 
-/** Precision and scale of a numeric, as its modifier has them, or null for one of any precision. */
+/** Returns precision and scale from a numeric's modifier; null for a numeric of any precision. */
 function numericOf(modifier: number): { readonly precision: number; readonly scale: number } | null {
   if (modifier < 4) return null
   const bits = modifier - 4
@@ -167,13 +167,13 @@ function numericOf(modifier: number): { readonly precision: number; readonly sca
 function decimal(modifier: number): Scalar {
   const declared = numericOf(modifier)
   if (declared === null) return NUMBER_AS_JSON
-  // A negative scale rounds to the left of the point; one beyond the precision leaves leading zeros out.
+  // A negative scale rounds to the left of the point. A scale beyond the precision has leading zeros.
   const scale = Math.max(declared.scale, 0)
   const precision = Math.max(declared.precision - Math.min(declared.scale, 0), scale)
   if (precision > 38) return NUMBER_AS_JSON
   const type = { kind: 'decimal', precision, scale } as const
   const sqlType = `DECIMAL(${precision},${scale})`
-  // NaN is the only one that a decimal cannot hold.
+  // Only NaN has no place in a decimal.
   const fromText = decimalFromText(type) ?? ((text: string) => `CAST(${text} AS ${sqlType})`)
   return { type, sqlType, fromText, hasEscapes: false }
 }
@@ -183,7 +183,7 @@ interface TypeInUse {
   readonly modifier: number
 }
 
-/** The type that a domain comes to. */
+/** Follows domains to the type of which they are made. */
 function withoutDomain(type: TypeInUse, catalog: Catalog): TypeInUse {
   const known = catalog.get(type.id)
   if (known?.kind !== 'd') return type
@@ -198,14 +198,14 @@ function isComposite(id: number, catalog: Catalog): boolean {
   return id === RECORD || catalog.get(id)?.kind === 'c'
 }
 
-/** The type of the elements, for an array. */
+/** Returns the type of an array's elements; null for any other type. */
 function elementOf({ id, modifier }: TypeInUse, catalog: Catalog): TypeInUse | null {
   const known = catalog.get(id)
   if (known?.category !== 'A' || known.elementId === 0 || VECTORS.has(id)) return null
   return withoutDomain({ id: known.elementId, modifier }, catalog)
 }
 
-/** How a column is carried. The catalog has all types that are not known here, with what they are made of. */
+/** Returns the way of a column. The catalog has all types that are not known here. */
 export function carryPostgres(column: DescribedColumn, catalog: Catalog): PostgresColumn {
   const { name } = column
   const type = withoutDomain({ id: column.typeId, modifier: column.modifier }, catalog)
@@ -233,14 +233,14 @@ function carryText(name: string, { type, fromText, hasEscapes }: Scalar): Postgr
   return { name, type, select: x => x, readAs: 'VARCHAR', value, mayFail }
 }
 
-/** Kinds that hold whatever PostgreSQL prints of them. */
+/** Kinds that hold any text that PostgreSQL prints. */
 const ANY_TEXT: ReadonlySet<ColumnType['kind']> = new Set(['text', 'bytes'])
 
-/** An array travels as a JSON array of the texts of its elements. */
+/** An array is sent as a JSON array of the texts of its elements. */
 function carryArray(name: string, element: TypeInUse, catalog: Catalog): PostgresColumn {
   const scalar = scalarOf(element)
   const category = catalog.get(element.id)?.category
-  // A cast of char(n) to text would cut blanks off, and what is text need not become it.
+  // Texts need no cast, and a cast of char(n) would cut off blanks.
   const isText = category === 'S' || category === 'E' || element.id === BPCHAR
   const several =
     `column ${name} has an array of several dimensions, which is no list of values; ` +

@@ -1,10 +1,10 @@
 /**
- * The messages of a PostgreSQL server, each whole and of the right form. pg takes a server at its word: an
- * error without its end is read for ever, and a value may begin before the message that has it.
+ * Passes on the messages of a PostgreSQL server, each whole and of the right form. pg trusts a server: it
+ * reads an error without an end for ever, and takes values from outside of their message.
  *
  * https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
-import { MAX_TALK_BYTES, SaysTooMuch } from '../server/errors.ts'
+import { AnswerTooLong, MAX_ANSWER_BYTES } from '../server/errors.ts'
 
 /** A message's type and, in four bytes, its length without the type. */
 const HEADER_BYTES = 5
@@ -13,37 +13,40 @@ const [ERROR, NOTICE, ROW] = ['E', 'N', 'D'].map(letter => letter.charCodeAt(0))
 export class WholeMessages {
   /** The beginning of a message that is not whole yet. */
   #pieces: Buffer[] = []
-  #held = 0
-  #wanted = HEADER_BYTES
-  #said = 0
+  #heldBytes = 0
+  #wantedBytes = HEADER_BYTES
+  #sentBytes = 0
 
-  /** The messages that are whole with this piece. Throws for what is no message, and for too much of them. */
-  of(piece: Buffer): Buffer {
-    this.#said += piece.length
-    if (this.#said > MAX_TALK_BYTES) throw new SaysTooMuch(MAX_TALK_BYTES)
+  /**
+   * Takes a piece of the stream, and returns the messages that it completes. Throws for a message of the
+   * wrong form, and for too many bytes.
+   */
+  take(piece: Buffer): Buffer {
+    this.#sentBytes += piece.length
+    if (this.#sentBytes > MAX_ANSWER_BYTES) throw new AnswerTooLong(MAX_ANSWER_BYTES)
     this.#pieces.push(piece)
-    this.#held += piece.length
-    if (this.#held < this.#wanted) return Buffer.alloc(0)
+    this.#heldBytes += piece.length
+    if (this.#heldBytes < this.#wantedBytes) return Buffer.alloc(0)
     const data = this.#pieces.length === 1 ? piece : Buffer.concat(this.#pieces)
     let at = 0
-    this.#wanted = HEADER_BYTES
+    this.#wantedBytes = HEADER_BYTES
     while (data.length - at >= HEADER_BYTES) {
       const length = data.readUInt32BE(at + 1) + 1
       if (length < HEADER_BYTES) throw unreadable()
-      this.#wanted = length
+      this.#wantedBytes = length
       if (data.length - at < length) break
       assertReadable(data.subarray(at, at + length))
       at += length
-      this.#wanted = HEADER_BYTES
+      this.#wantedBytes = HEADER_BYTES
     }
     this.#pieces = [data.subarray(at)]
-    this.#held = data.length - at
+    this.#heldBytes = data.length - at
     return data.subarray(0, at)
   }
 }
 
 function unreadable(): Error {
-  return new Error('it sent what is no message of PostgreSQL')
+  return new Error('it sent something that is no message of PostgreSQL')
 }
 
 function assertReadable(message: Buffer): void {
@@ -53,13 +56,13 @@ function assertReadable(message: Buffer): void {
   if (!isRight) throw unreadable()
 }
 
-/** The last field ends in a zero, and so does the message. */
+/** An error is right if its last field ends in a zero, and the message does, too. */
 function endsInZeros(message: Buffer): boolean {
   const fields = message.length - HEADER_BYTES
   return message.at(-1) === 0 && (fields === 1 || (fields > 1 && message.at(-2) === 0))
 }
 
-/** The lengths of the values of a row come to the length of the message. */
+/** A row is right if the lengths of its values add up to the length of the message. */
 function hasItsValues(message: Buffer): boolean {
   if (message.length < HEADER_BYTES + 2) return false
   let at = HEADER_BYTES + 2

@@ -1,10 +1,10 @@
-/** The rules for the columns of a model, for all databases. */
+/** The rules for a model's columns, in all databases. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { ModelSpec } from '@sluice/contracts/resources'
 
 /**
- * Refuses two columns of one name, a column without a name, and a query without columns. Two names are also
- * equal if only their case differs, as in DuckDB.
+ * Throws `query` for two columns of one name, for a column without a name, and for a query without columns.
+ * As in DuckDB, names that differ only in case are equal.
  */
 export function assertColumns(model: ModelSpec, columns: readonly { readonly name: string }[]): void {
   if (columns.length === 0)
@@ -29,12 +29,12 @@ export function assertColumns(model: ModelSpec, columns: readonly { readonly nam
   }
 }
 
-/** What messages call a model. While somebody writes a model, it has no name yet. */
+/** Names a model inside a sentence. A model that is being written has no name yet. */
 export function modelCalled(name: string): string {
   return name === '' ? 'the model' : `model ${name}`
 }
 
-/** The same at the beginning of a sentence. */
+/** Names a model at the beginning of a sentence. */
 export function modelFirst(name: string): string {
   return name === '' ? 'The model' : `Model ${name}`
 }

@@ -7,27 +7,18 @@ import { firstStatement, type SqlSyntax, withoutLeadingComments } from './sql-to
 import { modelCalled } from './model-columns.ts'
 
 /**
- * Words with which a query may begin. The kind of the parsed statement does not suffice, since DuckDB
- * rewrites some PRAGMAs into SELECTs.
+ * A query may begin with these words. The kind of the parsed statement is not enough, since DuckDB rewrites
+ * some PRAGMAs into SELECTs.
  */
 const FIRST_WORDS = [
-  'select',
-  'from',
-  'with',
-  'values',
-  'table',
-  'pivot',
-  'unpivot',
-  'describe',
-  'desc',
-  'show',
-  'summarize',
+  ...['select', 'from', 'with', 'values', 'table', 'pivot', 'unpivot'],
+  ...['describe', 'desc', 'show', 'summarize'],
 ]
 
-/** How SQL is written for a database. */
+/** The SQL of one database. */
 export interface SqlDialect {
   readonly syntax: SqlSyntax
-  /** Writes an identifier so that any name is one. */
+  /** Quotes an identifier, so that any name is allowed. */
   readonly quote: (name: string) => string
   /** Words that a query may begin with, in lower case. */
   readonly firstWords: readonly string[]
@@ -36,8 +27,8 @@ export interface SqlDialect {
 const DUCKDB: SqlDialect = { syntax: 'standard', quote: quoteIdentifier, firstWords: FIRST_WORDS }
 
 /**
- * The SQL of a model: its own, without the semicolon at the end, or a query of a whole table. A part of the
- * table's name that contains dots is in double quotes.
+ * Returns the SQL of a model: its own, without the semicolon at the end, or a query of its whole table.
+ * Throws `config` for a wrong name of a table. A part of the name that contains dots is in double quotes.
  */
 export function sqlOf(model: ModelSpec, dialect = DUCKDB): string {
   if (model.sql !== undefined) return withoutSemicolon(model.sql, dialect)
@@ -54,8 +45,8 @@ export function sqlOf(model: ModelSpec, dialect = DUCKDB): string {
 }
 
 /**
- * Refuses SQL that does not begin as a query, before DuckDB parses it. DuckDB carries out or rewrites some
- * statements while it parses.
+ * Throws `query` for SQL that does not begin as a query. That has to come before parsing, since DuckDB
+ * carries out or rewrites some statements while it parses them.
  */
 export function assertBeginsAsQuery(model: ModelSpec, sql: string, dialect = DUCKDB): void {
   const beginning = withoutLeadingComments(sql, dialect.syntax)
@@ -65,15 +56,15 @@ export function assertBeginsAsQuery(model: ModelSpec, sql: string, dialect = DUC
     throw refused(model, `it begins with ${first === undefined ? 'no word' : first.toUpperCase()}`)
 }
 
-/** Refuses SQL with a semicolon inside, since some servers have confusing messages for several statements. */
+/** Throws `query` for several statements, for which some servers have confusing messages. */
 export function assertOneStatement(model: ModelSpec, sql: string, dialect: SqlDialect): void {
   if (firstStatement(sql, dialect.syntax).isOnly) return
   throw refused(model, 'it is several statements')
 }
 
 /**
- * Prepares the SQL, and refuses it unless it is exactly one statement of the kind SELECT. Errors of parser
- * and binder are DuckDB's own.
+ * Prepares the SQL. Throws `query` unless it is exactly one SELECT without parameters. Errors of parser and
+ * binder are DuckDB's own.
  */
 export async function prepareQuery(
   connection: DuckDBConnection,
@@ -97,9 +88,9 @@ export async function prepareQuery(
   )
 }
 
-/** The error for SQL that is not one query that only reads. `found` says what it is, as in "it is empty". */
+/** The error for SQL that is not one query that only reads. `found` says why, as in "it is empty". */
 export function refused(model: ModelSpec, found: string): SluiceError {
-  const message = `The SQL of ${modelCalled(model.name)} is to be one query that only reads (SELECT, FROM, WITH, VALUES, …), but ${found}.`
+  const message = `The SQL of ${modelCalled(model.name)} has to be one query that only reads (SELECT, FROM, WITH, VALUES, …), but ${found}.`
   return new SluiceError('query', message, { details: [{ field: 'sql', message }] })
 }
 

@@ -1,26 +1,26 @@
 /**
- * Splits SQL into tokens, only so far that a semicolon at the end of a statement differs from one in a text,
- * a name or a comment. If quotes or a comment are never closed, each character after them is a token.
+ * Splits SQL into tokens, just enough to tell the semicolon at the end of a statement from one in a text, a
+ * name or a comment. If quotes or a comment are never closed, each character behind them is a token.
  *
  * https://www.postgresql.org/docs/current/sql-syntax-lexical.html (DuckDB's is the same) and
  * https://dev.mysql.com/doc/refman/8.4/en/language-structure.html
  */
 
-/** `standard` is that of PostgreSQL and DuckDB. */
+/** `standard` is the syntax of PostgreSQL and DuckDB. */
 export type SqlSyntax = 'standard' | 'mysql'
 
-/** Does not include `/*` comments, since those of the standard nest. */
+/** These find all tokens but `/*` comments, which may be nested in standard SQL. */
 const TOKENS: { readonly [syntax in SqlSyntax]: RegExp } = {
   standard:
     /[eE]'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$[\s\S]*?\$\1\$|--[^\n]*|\s+|[\w\u0080-\uffff][\w$\u0080-\uffff]*|[\s\S]/y,
-  // Here two dashes begin a comment only before a blank.
+  // In MySQL, two dashes begin a comment only before a blank.
   mysql:
     /'(?:[^'\\]|\\[\s\S]|'')*'|"(?:[^"\\]|\\[\s\S]|"")*"|`(?:[^`]|``)*`|--(?:[^\S\n][^\n]*|(?=\n|$))|#[^\n]*|\s+|[\w\u0080-\uffff][\w$\u0080-\uffff]*|[\s\S]/y,
 }
 
 interface Token {
   readonly at: number
-  /** What separates tokens: blanks and comments. */
+  /** True for blanks and comments. */
   readonly isBlank: boolean
   readonly text: string
 }
@@ -33,7 +33,7 @@ function* tokensOf(sql: string, syntax: SqlSyntax): Generator<Token> {
     token.lastIndex = at
     const begins: boolean = !isOpen && sql.startsWith('/*', at)
     const comment: number | null = begins ? endOfComment(sql, at, syntax) : null
-    // The ends of later ones would be looked for in vain, too, or the database refuses the text anyway.
+    // If one comment has no end, later ones have none either, or the database refuses the text anyway.
     isOpen ||= begins && comment === null
     const text = comment === null ? (token.exec(sql)?.[0] ?? '') : sql.slice(at, comment)
     const isLineComment = text.startsWith('--') || (syntax === 'mysql' && text.startsWith('#'))
@@ -42,7 +42,7 @@ function* tokensOf(sql: string, syntax: SqlSyntax): Generator<Token> {
   }
 }
 
-/** The end of the comment that begins at a place. Null if it does not end. */
+/** Returns the end of the comment that begins at `start`; null if it has no end. */
 function endOfComment(sql: string, start: number, syntax: SqlSyntax): number | null {
   const marks = /\/\*|\*\//g
   marks.lastIndex = start
@@ -55,13 +55,15 @@ function endOfComment(sql: string, start: number, syntax: SqlSyntax): number | n
   return null
 }
 
-/** The SQL from its first token on that is no comment; empty if there is none. */
+/** Cuts off blanks and comments at the beginning. */
 export function withoutLeadingComments(sql: string, syntax: SqlSyntax): string {
   for (const { at, isBlank } of tokensOf(sql, syntax)) if (!isBlank) return sql.slice(at)
   return ''
 }
 
-/** Where the first statement ends, at its semicolon or the end, and whether another one follows. */
+/**
+ * Returns the end of the first statement, without its semicolon. `isOnly` is false if another one follows.
+ */
 export function firstStatement(
   sql: string,
   syntax: SqlSyntax,

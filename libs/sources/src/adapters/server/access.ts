@@ -1,4 +1,4 @@
-/** How to reach a database server: the fields of a source with its secrets filled in. */
+/** The address and login of a database server: a source's fields with its secrets filled in. */
 import { SluiceError } from '@sluice/contracts/errors'
 import { KeyFault, openPrivateKey } from '@sluice/http-sender/private-keys'
 import { useBySource } from '@sluice/domain/secret-uses'
@@ -10,28 +10,28 @@ export interface ServerAccess {
   readonly port: number
   readonly user: string
   readonly database: string
-  /** Empty for none. */
+  /** Empty if there is none. */
   readonly password: string
-  /** Null: the connection is not encrypted. */
+  /** Null for a connection that is not encrypted. */
   readonly tls: {
     readonly ca?: string
     readonly cert?: string
     readonly key?: string
     readonly rejectUnauthorized: boolean
   } | null
-  /** Null where private networks may be reached; else what permits it, in words. */
+  /** Null if private networks may be reached; else a phrase that says how to permit it. */
   readonly guarded: string | null
-  /** Most time for a query. */
+  /** The time-out of a query; null for none. */
   readonly timeoutMs: number | null
 }
 
 /**
- * What the operator says of sources in private networks: `allowed` and `refused` are the default for a source
- * that does not say, and `never` is true for every source.
+ * The operator's rule for sources in private networks. `allowed` and `refused` are defaults, which a source
+ * may override. `never` refuses them for every source.
  */
 export type PrivateNetworks = 'allowed' | 'refused' | 'never'
 
-/** Time to open a connection, login included. */
+/** Opening a connection, with its login, may take this long. */
 export const CONNECT_TIMEOUT_MS = 10_000
 
 /**
@@ -51,7 +51,7 @@ export function serverAccess(
   const filled = fill(spec.url)
   const url = URL.parse(filled)
   const found = useBySource({ ...spec, url: filled })
-  // A secret with a slash in the place of the user would end the host, and go out in a look-up of that name.
+  // A user name with a slash would end the host, so that the secret would go out in a DNS query.
   if (url === null || found?.host !== host || found.port !== port)
     throw new SluiceError('config', `Source ${spec.name}: with its secrets filled in, \`url\` is not a URL.`)
   return {
@@ -74,7 +74,9 @@ export function serverAccess(
   }
 }
 
-/** The driver opens a key in the thread for which everybody waits, however long it takes. */
+/**
+ * Opens a private key with a limit of work. The driver would open it in this thread, however long it takes.
+ */
 function openedKey(source: string, key: string): string {
   try {
     return openPrivateKey(key).export({ type: 'pkcs8', format: 'pem' }).toString()
@@ -98,7 +100,7 @@ function guardOf(
     : 'For a source, `allowPrivateNetwork: true` permits them'
 }
 
-/** `host:port`, as messages name the server. */
+/** Returns `host:port`, the server's name in messages. */
 export function addressOf({ host, port }: ServerAccess): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }

@@ -1,4 +1,4 @@
-/** The errors that all sources on database servers share. */
+/** The errors of all sources on database servers. */
 import { type ErrorDetail, messageOf, SluiceError } from '@sluice/contracts/errors'
 import { boundedText } from '@sluice/domain/bounded-text'
 import { isPrivateAddressError } from '@sluice/http-sender/egress-guard'
@@ -10,49 +10,54 @@ import { modelCalled } from '../query/model-columns.ts'
 
 /** The names for the messages of a source. */
 export interface ServerNames {
-  /** The source. */
+  /** The name of the source. */
   readonly source: string
-  /** `PostgreSQL at 127.0.0.1:5432`. */
+  /** The server, such as `PostgreSQL at 127.0.0.1:5432`. */
   readonly server: string
-  /** Masked in all messages: the password and all other secrets of the source. */
+  /** The password and all other secrets of the source, which messages mask. */
   readonly secrets: readonly string[]
 }
 
 const MASK = '***'
 
-/**
- * Masks all secrets in a text, however short they are. If one secret contains another one, both are masked.
- */
+/** Masks all secrets in a text, however short they are. If one secret contains another, both are masked. */
 export function masked(text: string, secrets: readonly string[]): string {
   const found = secrets.filter(secret => secret !== '').sort((a, b) => b.length - a.length)
   return found.reduce((rest, secret) => rest.replaceAll(secret, MASK), text)
 }
 
-/** A server says what it likes. More of it helps nobody. */
-const MAX_SAID_BYTES = 10_000
+/** A server's message is cut here, since it may have any length. */
+const MAX_MESSAGE_BYTES = 10_000
 
-/** What a server may say on a connection beside the rows of a model: a login, and descriptions of columns. */
-export const MAX_TALK_BYTES = 16_000_000
+/**
+ * A server may send this much beside the rows of a model: its part of a login, and descriptions of columns.
+ */
+export const MAX_ANSWER_BYTES = 16_000_000
 
-export class SaysTooMuch extends Error {
-  constructor(most: number) {
-    super(`it sent more than ${most / 1_000_000} MB where a short answer was expected`)
+/** The server sent more than a short answer. */
+export class AnswerTooLong extends Error {
+  constructor(maxBytes: number) {
+    super(`it sent more than ${maxBytes / 1_000_000} MB where a short answer was expected`)
   }
 }
 
-/** The server's message, or its beginning, on one line and without secrets. */
-export function saidBy(error: unknown, { secrets }: ServerNames): string {
+/** Returns the beginning of the server's message, on one line and without secrets. */
+export function serverMessage(error: unknown, { secrets }: ServerNames): string {
   const text = masked(messageOf(error), secrets)
-  const lines = boundedText(text.trim(), MAX_SAID_BYTES).split('\n')
+  const lines = boundedText(text.trim(), MAX_MESSAGE_BYTES).split('\n')
   return lines
     .map(line => line.trim())
     .filter(line => line !== '')
     .join(' ')
 }
 
-export function cannotConnect(error: unknown, names: ServerNames, why = saidBy(error, names)): SluiceError {
+export function cannotConnect(
+  error: unknown,
+  names: ServerNames,
+  why = serverMessage(error, names),
+): SluiceError {
   const message = `Source ${names.source}: cannot connect to ${names.server}: ${why}`
-  // Another try would come to the same.
+  // Trying again would not help.
   if (error instanceof Error && isPrivateAddressError(error))
     return new SluiceError('config', message, { cause: error })
   return new SluiceError('unreachable', message, { cause: error, retryable: true })
@@ -60,18 +65,18 @@ export function cannotConnect(error: unknown, names: ServerNames, why = saidBy(e
 
 /** The server answers, but refuses a login with these credentials. */
 export function refusesLogin(error: unknown, names: ServerNames): SluiceError {
-  const message = `Source ${names.source}: ${names.server} refuses the login: ${saidBy(error, names)}`
+  const message = `Source ${names.source}: ${names.server} refuses the login: ${serverMessage(error, names)}`
   return new SluiceError('config', message, { cause: error })
 }
 
 export function connectionLost(error: unknown, names: ServerNames, model: ModelSpec): SluiceError {
   const message =
     `Source ${names.source}: the connection to ${names.server} was lost while the query of ${modelCalled(model.name)} ran: ` +
-    `${saidBy(error, names)}. Of its result nothing was taken.`
+    `${serverMessage(error, names)}. Nothing of its result was taken.`
   return new SluiceError('unreachable', message, { cause: error, retryable: true })
 }
 
-/** A result that does not have as many rows as the server says. */
+/** The error for a result with another number of rows than the server reports. */
 export function incomplete(
   names: ServerNames,
   model: ModelSpec,
@@ -79,55 +84,51 @@ export function incomplete(
 ): SluiceError {
   const message =
     `Source ${names.source}: ${names.server} sent ${rows.sent} rows for ${modelCalled(model.name)}, ` +
-    `and ${rows.read} of them could be read. Of its result nothing was taken.`
+    `and ${rows.read} of them could be read. Nothing of its result was taken.`
   return new SluiceError('internal', message, { retryable: true })
 }
 
 export function tookTooLong(
   error: unknown,
   names: ServerNames,
-  of: { readonly model: ModelSpec; readonly timeoutMs: number },
+  { model, timeoutMs }: { readonly model: ModelSpec; readonly timeoutMs: number },
 ): SluiceError {
-  const message = `The query of ${modelCalled(of.model.name)} took longer than the time-out of source ${names.source}, ${of.timeoutMs} ms.`
+  const message = `The query of ${modelCalled(model.name)} took longer than the time-out of source ${names.source}, ${timeoutMs} ms.`
   return new SluiceError('query', message, { cause: error, retryable: true })
 }
 
-/** The server's message about the SQL of a model, with the place if it is known. */
+/** The error with the server's message about a model's SQL, and the place in it if that is known. */
 export function queryFailed(
   error: unknown,
   names: ServerNames,
-  of: {
+  failure: {
     readonly model: ModelSpec
     readonly place: SqlPlace | null
-    readonly said: string
+    readonly reason: string
     readonly retryable?: boolean
   },
 ): SluiceError {
-  const { model, said } = of
+  const { model, reason, retryable = false } = failure
   // For a table, Sluice wrote the SQL.
   const isTable = model.sql === undefined
-  const place = isTable ? null : of.place
+  const place = isTable ? null : failure.place
   const where = place === null ? '' : ` (line ${place.line}, column ${place.column} of its SQL)`
-  const detail: ErrorDetail = { field: isTable ? 'table' : 'sql', message: said, ...(place ?? {}) }
-  const message = `The query of ${modelCalled(model.name)} fails in source ${names.source}${where}: ${said}`
-  return new SluiceError('query', message, {
-    cause: error,
-    details: [detail],
-    retryable: of.retryable ?? false,
-  })
+  const detail: ErrorDetail = { field: isTable ? 'table' : 'sql', message: reason, ...(place ?? {}) }
+  const message = `The query of ${modelCalled(model.name)} fails in source ${names.source}${where}: ${reason}`
+  return new SluiceError('query', message, { cause: error, details: [detail], retryable })
 }
 
-/** DuckDB or the disk could not take the rows. */
+/** The error for rows that DuckDB or the disk could not take. */
 export function cannotLoad(
   error: unknown,
   names: ServerNames,
-  of: { readonly model: ModelSpec; readonly file: string; readonly columns: readonly LoadedColumn[] },
+  extract: { readonly model: ModelSpec; readonly file: string; readonly columns: readonly LoadedColumn[] },
 ): SluiceError {
   const text = duckdbMessage(error)
-  const { model } = of
-  const diskError = diskErrorOf(error, { model: model.name, file: of.file })
+  const { model, file, columns } = extract
+  const diskError = diskErrorOf(error, { model: model.name, file })
   if (diskError !== null) return diskError
-  // A commit that lacks memory does not say so in the words of other statements.
+  // A commit that lacks memory has other words for it than other statements.
   if (/Out of Memory Error|failed to (pin|allocate)/.test(text)) {
     const message =
       `The rows of ${modelCalled(model.name)} from source ${names.source} need more memory than loading them may take: ` +
@@ -141,11 +142,11 @@ export function cannotLoad(
       { cause: error },
     )
   const index = /column "?c(\d+)"?/.exec(text)?.[1]
-  const column = index === undefined ? undefined : of.columns[Number(index)]?.name
-  const said = saidBy(/Could not convert string[^\n]*/.exec(text)?.[0] ?? firstLine(text), names)
+  const column = index === undefined ? undefined : columns[Number(index)]?.name
+  const reason = serverMessage(/Could not convert string[^\n]*/.exec(text)?.[0] ?? firstLine(text), names)
   const what = column === undefined ? 'a value' : `a value of column ${column}`
-  const message = `The query of ${modelCalled(model.name)} gives ${what} that cannot be carried from source ${names.source}: ${said}`
-  return new SluiceError('query', message, { cause: error, details: [{ field: 'sql', message: said }] })
+  const message = `The query of ${modelCalled(model.name)} gives ${what} that cannot be carried from source ${names.source}: ${reason}`
+  return new SluiceError('query', message, { cause: error, details: [{ field: 'sql', message: reason }] })
 }
 
 function firstLine(text: string): string {

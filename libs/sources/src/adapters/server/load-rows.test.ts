@@ -31,7 +31,7 @@ function load(memoryBytes: number): Promise<number> {
 }
 
 describe('rows of a server', { timeout: 60_000 }, () => {
-  it('are loaded with the memory that the caller gives, and say so where it does not suffice', async () => {
+  it('are loaded with the memory that the caller gives, and fail with that reason if it is too little', async () => {
     await expect(load(256_000_000)).resolves.toBe(ROWS)
     const error: unknown = await load(48_000_000).catch((reason: unknown) => reason)
     const names = { source: 'crm', server: 'a server', secrets: [] }

@@ -1,7 +1,7 @@
 /**
  * Loads the rows that a database server streams as text (see row-text.ts) into the table `rows` of an
- * extract. A short result goes through a file. A longer one goes through a named pipe, so that the server,
- * the network and DuckDB work at the same time, and no row is kept or written twice.
+ * extract. A short result goes through a file. A longer one goes through a named pipe, so that server,
+ * network and DuckDB work at the same time, and no row is written twice.
  */
 import { execFile } from 'node:child_process'
 import { constants, openSync, rmSync } from 'node:fs'
@@ -17,23 +17,23 @@ import { quoteIdentifier, quoteText } from '../duckdb/types.ts'
 import { readRows } from './row-text.ts'
 
 /**
- * More than any pipe holds. Once this much has gone into a pipe, its reader has opened it. A shorter result
+ * No pipe holds this much. So once this much has gone into a pipe, DuckDB has opened it. A shorter result
  * might be written whole, and the pipe closed, before DuckDB opens it.
  */
-const PIPED_FROM_BYTES = 2_000_000
-/** The default: with it and the buffers of the reader, a process stays below 500 MB. */
+const MIN_PIPED_BYTES = 2_000_000
+/** With this default and the buffers of the reader, a process stays below 500 MB. */
 const MEMORY_BYTES = 128_000_000
-/** One thread parses text while the other one reads. */
+/** One thread reads text while the other one parses. */
 const THREADS = 2
 
 export interface LoadedColumn {
   readonly name: string
   readonly type: ColumnType
-  /** The DuckDB type that the column's text is read as. */
+  /** The DuckDB type as which the column's text is read. */
   readonly readAs: string
-  /** SQL for the value of a column that was read. */
+  /** Returns SQL for the value, from the column as it was read. */
   readonly value: (place: string) => string
-  /** True if `value` is null for texts that cannot be carried. Their rows are invalid. */
+  /** True if `value` is null for a text that cannot be carried, which makes the row invalid. */
   readonly mayFail?: boolean
 }
 
@@ -41,11 +41,9 @@ export interface LoadOptions {
   /** A path that does not exist yet. A failure may leave a file there. */
   readonly file: string
   readonly columns: readonly LoadedColumn[]
-  /**
-   * The rows as text. It ends properly only if the result did. It is destroyed if it is not read to its end.
-   */
+  /** The rows as text. It ends without error only if the result is complete. */
   readonly text: Readable
-  /** The most memory of DuckDB, in bytes. Default 128 MB. */
+  /** DuckDB's memory limit in bytes. Default 128 MB. */
   readonly memoryBytes?: number | undefined
   readonly signal: AbortSignal
 }
@@ -56,7 +54,7 @@ export function columnsOf(loaded: readonly LoadedColumn[]): readonly Column[] {
 
 /**
  * Resolves with the number of rows in the table. Rejects with the error of `text`, with DuckDB's own error,
- * or with the signal's reason. By then, `text` is closed and DuckDB has closed the file.
+ * or with the signal's reason. In each case, `text` and DuckDB's file are closed by then.
  */
 export async function loadRows(options: LoadOptions): Promise<number> {
   const { file, signal, text, memoryBytes = MEMORY_BYTES } = options
@@ -93,7 +91,7 @@ export async function loadRows(options: LoadOptions): Promise<number> {
 
 function createTable(textFile: string, columns: readonly LoadedColumn[]): string {
   const types = columns.map(({ readAs }) => readAs)
-  // DuckDB would pass over an empty line. So a single column gets a second one, which is ignored.
+  // DuckDB ignores an empty line. So a single column gets a second one, which is not selected.
   const from = readRows(textFile, columns.length === 1 ? [...types, 'VARCHAR'] : types)
   const values = columns.map(({ value }, index) => `${value(`c${index}`)} AS v${index}`)
   const texts = columns.flatMap(({ mayFail = false }, index) => (mayFail ? [`c${index}`] : []))
@@ -103,10 +101,10 @@ function createTable(textFile: string, columns: readonly LoadedColumn[]): string
   return `CREATE TABLE sluice_extract.main.rows AS SELECT ${selected.join(', ')} FROM (SELECT ${[...values, ...texts].join(', ')} FROM ${from})`
 }
 
-/** So much of a value that cannot be carried is shown. */
+/** Characters that a message shows of a value that cannot be carried. */
 const MAX_SHOWN = 100
 
-/** SQL for the reason why a row is invalid: its first value that cannot be carried. */
+/** Returns SQL for the reason that makes a row invalid: its first value that cannot be carried. */
 function whyInvalid(columns: readonly LoadedColumn[]): string {
   const cases = columns.flatMap(({ name, type, mayFail = false }, index) => {
     const reason = `${quoteText(`column "${name}" has `)} || left(c${index}, ${MAX_SHOWN}) || ${quoteText(`, which no ${type.kind} of Sluice can hold`)}`
@@ -117,13 +115,13 @@ function whyInvalid(columns: readonly LoadedColumn[]): string {
 
 interface Head {
   readonly head: Uint8Array
-  /** The rest of the text. Null if there is no more. */
+  /** The rest of the text; null if there is none. */
   readonly rest: AsyncIterator<Uint8Array> | null
 }
 
 /**
- * The byte order mark, which DuckDB drops at the start of a text. The first value may begin with these bytes
- * too. So each text gets an extra mark, which DuckDB drops instead.
+ * DuckDB drops a byte order mark at the start of a text. The first value may begin with these bytes, too. So
+ * each text gets an extra mark, which DuckDB drops instead.
  */
 const BYTE_ORDER_MARK = Uint8Array.of(0xef, 0xbb, 0xbf)
 
@@ -131,7 +129,7 @@ async function readHead(text: Readable, signal: AbortSignal): Promise<Head> {
   const chunks: Uint8Array[] = [BYTE_ORDER_MARK]
   const rest: AsyncIterator<Uint8Array> = text[Symbol.asyncIterator]()
   let bytes = 0
-  while (bytes < PIPED_FROM_BYTES) {
+  while (bytes < MIN_PIPED_BYTES) {
     const next = await rest.next()
     signal.throwIfAborted()
     if (next.done === true) return { head: Buffer.concat(chunks), rest: null }
@@ -143,8 +141,7 @@ async function readHead(text: Readable, signal: AbortSignal): Promise<Head> {
 
 /**
  * Writes into a named pipe while DuckDB reads from it. If one side fails, it ends the other. The pipe is
- * removed before its writer closes. So DuckDB has either opened it and finds its end, or does not find the
- * pipe.
+ * removed before its writer closes. So DuckDB either has it open and finds its end, or cannot open it at all.
  */
 async function throughPipe(
   path: string,
@@ -159,22 +156,22 @@ async function throughPipe(
   const ended = new AbortController()
   const signal = AbortSignal.any([work.signal, ended.signal])
   const pipe = await openPipe(path)
-  // A failing pipeline closes the pipe at once. A reader that opened it after that would wait for ever, so
-  // the pipe is removed before.
-  const takeAway = (): void => rmSync(path, { force: true })
-  signal.addEventListener('abort', takeAway, { once: true })
-  if (signal.aborted) takeAway()
+  // A failing pipeline closes the pipe at once, and a reader that opened it after that would wait for ever.
+  // So the pipe is removed first.
+  const removePipe = (): void => rmSync(path, { force: true })
+  signal.addEventListener('abort', removePipe, { once: true })
+  if (signal.aborted) removePipe()
   const text = async function* () {
     try {
       yield work.head
       yield* { [Symbol.asyncIterator]: () => work.rest }
     } catch (error) {
-      takeAway()
+      removePipe()
       throw error
     }
   }
   const writing = pipeline(text, pipe, { signal }).catch((error: unknown) => {
-    takeAway()
+    removePipe()
     ended.abort(error)
     throw error
   })
@@ -184,20 +181,20 @@ async function throughPipe(
     throw error
   })
   const [written, read] = await Promise.allSettled([writing, reading])
-  signal.removeEventListener('abort', takeAway)
+  signal.removeEventListener('abort', removePipe)
   work.signal.throwIfAborted()
-  // The side that failed first has aborted the other, which then fails with the same reason.
+  // Its reason is the error of the side that failed first.
   if (ended.signal.aborted) throw ended.signal.reason
   for (const side of [written, read]) if (side.status === 'rejected') throw side.reason
 }
 
 /**
- * A named pipe, open for writing. It is also open for reading, so that neither this process nor DuckDB waits
- * for the other when it opens the pipe. This side reads nothing from it.
+ * Opens a named pipe for writing. It is also open for reading, so that neither this process nor DuckDB waits
+ * for the other to open it. This side reads nothing from it.
  */
 async function openPipe(path: string): Promise<Socket> {
   await promisify(execFile)('mkfifo', ['-m', '600', path])
-  // A socket waits in the event loop. A file would wait in one of the few threads that DuckDB needs too.
+  // A socket waits in the event loop. A file would wait in one of the few threads that DuckDB needs, too.
   const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK)
   return new Socket({ fd, readable: false, writable: true })
 }

@@ -39,7 +39,7 @@ describe.each(['postgres', 'mysql'] as const)('a source of type %s', type => {
     },
   )
 
-  it('connects where it says so itself, unless the operator never allows it', async () => {
+  it('connects if it allows private networks itself, unless the operator never does', async () => {
     const own = { allowPrivateNetwork: true }
     expect(await failureAt('127.0.0.1', 'refused', own)).toMatch(/^unreachable: /)
     expect(server.connections).toBe(1)
@@ -47,7 +47,7 @@ describe.each(['postgres', 'mysql'] as const)('a source of type %s', type => {
     expect(server.connections).toBe(1)
   })
 
-  it('does not connect where it says so itself, though the operator allows it', async () => {
+  it('does not connect if it refuses private networks itself, though the operator allows them', async () => {
     expect(await failureAt('127.0.0.1', 'allowed', { allowPrivateNetwork: false })).toMatch(/^config: /)
     expect(server.connections).toBe(0)
     expect(await failureAt('127.0.0.1', 'allowed')).toMatch(/^unreachable: /)

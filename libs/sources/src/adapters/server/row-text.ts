@@ -1,8 +1,8 @@
 /**
- * The text format in which a database server's rows reach DuckDB. It is that of PostgreSQL's `COPY … TO
- * STDOUT` (text format). A tab divides columns, a line feed ends a row, and null is `\N`. Tabs, line breaks
- * and backslashes inside of values are escaped, so that tab and line feed always divide. DuckDB can then read
- * any stretch in parallel, which it cannot do reliably if quotes may hide line breaks.
+ * The text format in which a database server's rows reach DuckDB. It is the text format of PostgreSQL's `COPY
+ * … TO STDOUT`. A tab divides columns, a line feed ends a row, and null is `\N`. Tabs, line breaks and
+ * backslashes inside of values are escaped, so that tab and line feed always divide. So DuckDB can read any
+ * range in parallel, which it cannot do reliably if quotes may hide line breaks.
  *
  * https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS. A NUL byte, which PostgreSQL's
  * text does not have, is escaped as `\0`.
@@ -15,7 +15,7 @@ import { quoteText } from '../duckdb/types.ts'
  */
 export const MAX_ROW_BYTES = 12_000_000
 
-/** DuckDB's table function over a file of this format. The columns are c0, c1, … */
+/** Returns SQL that reads a file of this format. Its columns are c0, c1, … */
 export function readRows(file: string, types: readonly string[]): string {
   const columns = types.map((type, index) => `c${index}: ${quoteText(type)}`)
   const options = [
@@ -34,9 +34,7 @@ export function readRows(file: string, types: readonly string[]): string {
   return `read_csv(${options.join(', ')})`
 }
 
-/**
- * All escapes except those of the backslash and the tab, with the code of the character for which they stand.
- */
+/** All escapes except those of backslash and tab, each with the code of its character. */
 const ESCAPES = [
   ['n', 10],
   ['r', 13],
@@ -47,8 +45,8 @@ const ESCAPES = [
 ] as const
 
 /**
- * SQL for the value of an escaped text. No escaped text contains a tab. So a tab stands for a backslash until
- * all other escapes are undone, and at the end the two are exchanged.
+ * Returns SQL for the value of an escaped text. No escaped text contains a tab. So a tab stands for a
+ * backslash until all other escapes are undone. Then the two are exchanged.
  */
 export function unescaped(text: string): string {
   let sql = `replace(${text}, '\\\\', chr(9))`
@@ -57,12 +55,12 @@ export function unescaped(text: string): string {
   return `CASE WHEN contains(${text}, '\\') THEN ${swapped} ELSE ${text} END`
 }
 
-/** With more digits, DuckDB's own cast takes about 10 µs a value, a hundred times as long as with fewer. */
-const QUICK_CAST_DIGITS = 18
+/** With more digits, DuckDB's own cast takes a hundred times as long: about 10 µs a value. */
+const MAX_QUICK_DIGITS = 18
 
 /**
- * SQL for the decimal of a text, in digits as database servers print it. A decimal of many digits is read as
- * a whole number without its point, and then scaled. Null for one of few digits, which DuckDB reads directly.
+ * Returns SQL that reads a decimal from its text. A decimal of many digits is read as a whole number without
+ * its point, and then scaled. Returns null for few digits, which DuckDB reads directly.
  */
 export function decimalFromText({
   precision,
@@ -71,7 +69,7 @@ export function decimalFromText({
   readonly precision: number
   readonly scale: number
 }): ((text: string) => string) | null {
-  if (precision <= QUICK_CAST_DIGITS) return null
+  if (precision <= MAX_QUICK_DIGITS) return null
   const unit = `CAST('0.${'1'.padStart(scale, '0')}' AS DECIMAL(${scale},${scale}))`
   return text => {
     const cast = `CAST(${text} AS DECIMAL(${precision},${scale}))`

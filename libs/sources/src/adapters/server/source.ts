@@ -1,6 +1,6 @@
 /**
- * A source on any database server: a connection for each query, one read-only snapshot, the time-out, and the
- * end of all that. A dialect has the parts that differ between databases.
+ * A source on any database server. It opens a connection for each query, begins one read-only snapshot,
+ * enforces the time-out, and ends all of that. A dialect has the parts that differ between databases.
  */
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
@@ -14,10 +14,7 @@ import { columnsOf, loadRows, type LoadedColumn } from './load-rows.ts'
 import { addressOf, serverAccess, type PrivateNetworks, type ServerAccess } from './access.ts'
 import { cannotLoad, incomplete, masked, type ServerNames, tookTooLong } from './errors.ts'
 
-/**
- * A connection inside of its snapshot. `signal` aborts with the caller's signal, and when the time-out is
- * over.
- */
+/** A connection in its snapshot. `signal` aborts with the caller's signal, and at the time-out. */
 export interface ServerSession<C> {
   readonly connection: C
   readonly access: ServerAccess
@@ -25,55 +22,53 @@ export interface ServerSession<C> {
   readonly signal: AbortSignal
 }
 
-/** The rows of a query, as they come. */
+/** The rows of a query while they arrive. */
 export interface RowStream {
-  /** As `LoadOptions` has it. */
+  /** The text for `LoadOptions`. */
   readonly text: Readable
-  /**
-   * The number of rows that the server says it sent, once the snapshot is committed. Null if it does not say.
-   */
+  /** Returns the number of rows that the server reports to have sent; null if it reports none. */
   sentRows(): number | null
-  /** The server's error about the query, if the stream fails. */
+  /** Translates an error of the stream. */
   failureOf(error: unknown): SluiceError
 }
 
-/** `C` is a connection. `P` is a query that is known to only read, with its columns. */
+/** `C` is a connection. `P` is a checked query with its columns. */
 export interface ServerDialect<C, P extends { readonly columns: readonly LoadedColumn[] }> {
   /** The name of the database in messages. */
   readonly product: string
   connect(access: ServerAccess): Promise<C>
-  /** Begins the snapshot, and sets how values are printed. */
+  /** Begins the snapshot, and sets the form in which values are printed. */
   begin(connection: C, access: ServerAccess): Promise<void>
   /** Checks that the model's SQL is one query that only reads, and finds its columns, without running it. */
   prepare(session: ServerSession<C>, model: ModelSpec): Promise<P>
-  /** As `Source` has it. */
+  /** See `Source.excessRights`. */
   excessRights(connection: C): Promise<readonly string[]>
   /** Runs the query. */
   streamRows(session: ServerSession<C>, model: ModelSpec, prepared: P): RowStream
   /** Ends the snapshot; resolves only once the server has confirmed the result. */
   commit(connection: C): Promise<void>
   /**
-   * Ends the query that may run on the server, within two seconds, or gives up. Never rejects. The connection
-   * is still there: a pooler knows only by it which query is meant.
+   * Ends the query that may run on the server, and gives up after two seconds. Never rejects. The connection
+   * is still open, since a pooler needs it to find the query.
    */
   abandon(connection: C, access: ServerAccess): Promise<void>
   /** Breaks the connection. All calls that wait for an answer fail at once. */
-  cut(connection: C): void
-  /** Ends a connection on which nothing runs. Never rejects. */
+  destroy(connection: C): void
+  /** Closes a connection on which nothing runs. Never rejects. */
   end(connection: C): Promise<void>
   connectError(error: unknown, names: ServerNames): SluiceError
   queryError(
     error: unknown,
     names: ServerNames,
-    of: { readonly model: ModelSpec; readonly timeoutMs: number | null },
+    query: { readonly model: ModelSpec; readonly timeoutMs: number | null },
   ): SluiceError
 }
 
 export interface ServerSourceOptions<Spec extends PostgresSourceSpec | MysqlSourceSpec> {
   readonly spec: Spec
-  /** Looks up a secret whenever a connection is opened. Its errors pass through. */
+  /** Called whenever a connection is opened. Its errors pass through. */
   readonly secretFor: SecretFor
-  /** The most memory that loading the rows may take, in bytes. Default 128 MB. */
+  /** The memory that DuckDB may take to load the rows, in bytes. Default 128 MB. */
   readonly memoryBytes?: number
   /** Default `allowed`. */
   readonly privateNetworks?: PrivateNetworks
@@ -116,9 +111,9 @@ export class ServerSource<C, P extends { readonly columns: readonly LoadedColumn
 
   async excessRights(options: { signal: AbortSignal }): Promise<readonly string[]> {
     const { name } = this.#options.spec
-    // Errors name the source in place of a model.
-    const asked: ModelSpec = { kind: 'model', name, source: name, sql: '', primaryKey: '' }
-    return this.#withSnapshot(asked, options.signal, ({ connection }) =>
+    // Errors name a model, and here the source stands for it.
+    const stand: ModelSpec = { kind: 'model', name, source: name, sql: '', primaryKey: '' }
+    return this.#withSnapshot(stand, options.signal, ({ connection }) =>
       this.#dialect.excessRights(connection),
     )
   }
@@ -154,8 +149,8 @@ export class ServerSource<C, P extends { readonly columns: readonly LoadedColumn
   }
 
   /**
-   * Runs `work` on a connection of its own. When the caller aborts or the source's time-out is over, it ends
-   * the work, on the server too.
+   * Runs `work` on a connection of its own. When the caller aborts, or at the source's time-out, it ends the
+   * work, also on the server.
    */
   async #withSnapshot<T>(
     model: ModelSpec,
@@ -174,7 +169,7 @@ export class ServerSource<C, P extends { readonly columns: readonly LoadedColumn
     })
     let stopping: Promise<void> | null = null
     const stop = (): Promise<void> =>
-      (stopping ??= dialect.abandon(connection, access).finally(() => dialect.cut(connection)))
+      (stopping ??= dialect.abandon(connection, access).finally(() => dialect.destroy(connection)))
     signal.addEventListener('abort', stop, { once: true })
     let isDone = false
     try {
@@ -199,13 +194,13 @@ export class ServerSource<C, P extends { readonly columns: readonly LoadedColumn
     const { spec, secretFor, privateNetworks } = this.#options
     const { product } = this.#dialect
     const secrets: string[] = []
-    const noted: SecretFor = (name, use) => {
+    const noting: SecretFor = (name, use) => {
       const secret = secretFor(name, use)
-      // In a URL it is written as URLs are.
+      // A secret in a URL is percent-encoded.
       secrets.push(secret, decoded(secret))
       return secret
     }
-    const access = serverAccess(spec, noted, privateNetworks)
+    const access = serverAccess(spec, noting, privateNetworks)
     secrets.push(access.password)
     const server = masked(`${product} at ${addressOf(access)}`, secrets)
     return { access, names: { source: spec.name, server, secrets } }

@@ -1,66 +1,51 @@
 /**
- * Refuses a query that could do more than read the source. It looks at the tree that DuckDB's own parser
- * makes of the text that is about to run, and lets pass what it knows: SELECTs, and functions of a list.
- * DuckDB binds nothing of a query before it has passed, since some functions act while they are bound.
+ * Refuses a query that could do more than read the source. It checks the tree that DuckDB's own parser makes
+ * of the text that is about to run. Only SELECTs and the functions of a list pass. DuckDB binds a query only
+ * after that, since some functions act while they are bound.
  */
 import { realpathSync } from 'node:fs'
-import { relative, sep } from 'node:path'
+import { relative } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { ModelSpec } from '@sluice/contracts/resources'
 import { refused } from '../../query/read-only-query.ts'
+import { isState, STATE_FOLDER } from '../file-limits.ts'
 import { isAllowedFunction } from './known-functions.ts'
-import { isNode, nodesOf, treeOf, type Node } from './tree-nodes.ts'
+import { filesMatching } from './steady-files.ts'
+import { constantText, isNode, nodesOf, treeOf, type Node } from './tree-nodes.ts'
 
-const STATE_FOLDER = '.sluice'
-/** The allowed functions that open files. The first of their values says which. */
+/** The allowed functions that open files. Their first argument names the files. */
 const FILE_FUNCTIONS = /^(read_.*|parquet_.*|sniff_csv|glob)$/i
 const LISTS: ReadonlySet<unknown> = new Set(['list_value', 'ARRAY_CONSTRUCTOR'])
 
-interface OwnFilesOptions {
+interface StateFilesOptions {
   readonly model: ModelSpec
   /** The folder of the source, without links. */
   readonly folder: string
 }
 
 /**
- * Keeps queries from what runs keep in a project folder: the key of the vault, the log, and the caches. A
- * source may well be that folder, and DuckDB can only be told which folders it may read, not which it may
- * not.
+ * Rejects with `query` for SQL that reads a file in a state folder, such as the key of the vault. A source
+ * may well be the project folder, and DuckDB only takes a list of folders to read, not of folders to leave
+ * out.
  *
- * So a query names its files as plain texts, and the files that such a text stands for are looked at before
- * DuckDB opens one.
- *
- * Rejects with `query` for SQL that reads such a file. `tree` is that of DuckDB's parser.
+ * So a query has to name its files as plain texts. This looks up the files that such a text stands for before
+ * DuckDB opens one. `tree` is that of DuckDB's parser.
  */
-async function refuseOwnFiles(
+async function refuseStateFiles(
   connection: DuckDBConnection,
   tree: unknown,
-  { model, folder }: OwnFilesOptions,
+  { model, folder }: StateFilesOptions,
 ): Promise<void> {
   for (const name of namesIn(tree, model)) {
-    const files = await filesOf(connection, name)
-    if ([name, ...files].some(file => isOwn(file, folder)))
+    const files = await filesMatching(connection, name)
+    if ([name, ...files].some(file => isStateFile(file, folder)))
       throw refused(model, `it reads files below ${STATE_FOLDER}, which are those of Sluice`)
   }
 }
 
-/** The files that a pattern stands for. What DuckDB may not open it will not open later either. */
-async function filesOf(connection: DuckDBConnection, pattern: string): Promise<readonly string[]> {
-  try {
-    const reader = await connection.runAndReadAll('SELECT file FROM glob($1::VARCHAR)', [pattern])
-    return reader.getRows().map(([file]) => String(file))
-  } catch {
-    return []
-  }
-}
-
-function isOwn(file: string, folder: string): boolean {
+function isStateFile(file: string, folder: string): boolean {
   const path = file.replace(/^file:\/*/i, '/')
-  return [path, realPathOf(path)].some(each =>
-    relative(folder, each)
-      .split(sep)
-      .some(part => part.toLowerCase() === STATE_FOLDER),
-  )
+  return [path, realPathOf(path)].some(each => isState(relative(folder, each)))
 }
 
 function realPathOf(path: string): string {
@@ -75,7 +60,7 @@ function namesIn(tree: unknown, model: ModelSpec): ReadonlySet<string> {
   return new Set([...nodesOf(tree)].flatMap(node => [...tableNames(node), ...argumentNames(node, model)]))
 }
 
-/** DuckDB reads a file where there is no such table. A name of a file has a dot. */
+/** Without a table of that name, DuckDB reads a file. The name of a file has a dot. */
 function tableNames(node: Node): readonly string[] {
   if (node['type'] !== 'BASE_TABLE') return []
   const parts = ['catalog_name', 'schema_name', 'table_name'].map(part => node[part])
@@ -90,10 +75,10 @@ function argumentNames({ type, function: called }: Node, model: ModelSpec): read
   const first: unknown = children.find(child => !isOption(child))
   if (first === undefined) return []
   const texts = isNode(first) && isList(first) ? first['children'] : [first]
-  return (Array.isArray(texts) ? texts : [null]).map((each: unknown) => textOf(each, model))
+  return (Array.isArray(texts) ? texts : [null]).map((each: unknown) => writtenName(each, model))
 }
 
-/** `header = false` or `header := false`. */
+/** True for `header = false` or `header := false`. */
 function isOption(child: unknown): boolean {
   return isNode(child) && (child['alias'] !== undefined || child['type'] === 'COMPARE_EQUAL')
 }
@@ -102,23 +87,23 @@ function isList({ type, function_name: name }: Node): boolean {
   return LISTS.has(name) || LISTS.has(type)
 }
 
-function textOf(constant: unknown, model: ModelSpec): string {
-  const value = isNode(constant) && isNode(constant['value']) ? constant['value']['value'] : null
-  if (typeof value === 'string') return value
+function writtenName(argument: unknown, model: ModelSpec): string {
+  const name = constantText(argument)
+  if (name !== null) return name
   throw refused(model, 'it works out the name of a file; write the name as a text')
 }
 
-/** The kinds of queries, and of what stands in FROM. */
+/** The allowed kinds of queries, and of parts of FROM. */
 const QUERY_NODES = new Set(['SELECT_NODE', 'SET_OPERATION_NODE', 'RECURSIVE_CTE_NODE', 'CTE_NODE'])
 const TABLE_REFERENCES = new Set([
   ...['BASE_TABLE', 'SUBQUERY', 'JOIN', 'TABLE_FUNCTION', 'EXPRESSION_LIST'],
   ...['EMPTY', 'PIVOT', 'SHOW_REF', 'CTE'],
 ])
-/** Views of DuckDB that tell of this process and not of the source. */
+/** Views of DuckDB that describe this process and not the source. */
 const REFUSED_VIEWS = new Set(['duckdb_logs'])
-/** A name that DuckDB would open as a database, beside those that are read-only. */
+/** DuckDB would open a file of such a name as a database, and could write to it. */
 const DATABASE_FILES = /\.(duckdb|ddb|db)(\?|$)/i
-/** A view may name another view, and so on. */
+/** A view may read another view, and so on. */
 const MAX_VIEWS = 1000
 
 /** The names that a query uses, in lower case. */
@@ -136,8 +121,8 @@ interface CheckOptions {
 }
 
 /**
- * Rejects with `query` if the SQL is not one SELECT of what is allowed. A text that DuckDB cannot parse
- * passes: preparing it fails with DuckDB's own message, and its place.
+ * Rejects with `query` if the SQL is not one SELECT of allowed parts. A text that DuckDB cannot parse passes,
+ * since preparing it fails with DuckDB's own message and place.
  */
 export async function checkQuery(
   connection: DuckDBConnection,
@@ -162,7 +147,7 @@ export async function checkQuery(
       throw refused(model, `it calls ${name}, which is no function that may be called`)
   }
   for (const name of names.tables) if (REFUSED_VIEWS.has(name)) throw refused(model, `it reads ${name}`)
-  if (folder !== null) await refuseOwnFiles(connection, parsed.tree, { model, folder })
+  if (folder !== null) await refuseStateFiles(connection, parsed.tree, { model, folder })
 }
 
 type Parsed =
@@ -202,10 +187,7 @@ function refuseDatabaseFiles({ tables }: Names, model: ModelSpec): void {
       throw refused(model, `it reads the database ${name}; make this file the \`path\` of a source`)
 }
 
-/**
- * Adds the names that the views of a database use, for the views that the query reads. A view is found by its
- * name alone, in whatever schema it is.
- */
+/** Adds the names that the views use which the query reads. A view is found by its name, in any schema. */
 async function addViews(
   connection: DuckDBConnection,
   database: string,
@@ -215,7 +197,7 @@ async function addViews(
     'SELECT view_name, sql FROM duckdb_views() WHERE database_name = $1 AND NOT internal',
     [database],
   )
-  // In lower case as the names of the query are: DuckDB's lower() makes another text of İ and Σ.
+  // JavaScript lowers these names as it lowers those of the query. DuckDB's lower() differs for İ and Σ.
   const views = reader
     .getRows()
     .map(([name, sql]) => ({ name: String(name).toLowerCase(), sql: String(sql) }))
@@ -233,8 +215,8 @@ async function addViews(
 }
 
 /**
- * A view is stored as `CREATE VIEW name (columns) AS query`. A name may contain ` AS ` too. So each text
- * after an ` AS ` that is a query counts, and the view's own is among them.
+ * DuckDB stores a view as `CREATE VIEW name (columns) AS query`. A name may contain ` AS `, too. So this adds
+ * the names of each text behind an ` AS ` that is a query. The view's own query is among them.
  */
 async function addView(
   connection: DuckDBConnection,
@@ -257,7 +239,8 @@ async function addCalculatedColumns(
   database: string,
   { names, model }: { readonly names: Names; readonly model: ModelSpec },
 ): Promise<void> {
-  // DuckDB shows the calculation as a default. Defaults of other columns of such a table count, too.
+  // DuckDB shows a calculation as the column's default. So defaults of other columns of such a table count,
+  // too.
   const reader = await connection.runAndReadAll(
     `SELECT table_name, column_default
      FROM duckdb_columns() JOIN duckdb_tables() USING (database_name, schema_name, table_name)

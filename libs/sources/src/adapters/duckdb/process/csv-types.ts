@@ -1,31 +1,30 @@
 /**
- * Finds columns of CSV files whose values do not all read as they stand in the file (R18). DuckDB guesses the
- * types by the first 20,480 rows. It then reads a later 1.5 among whole numbers as 2, 01234 as 1234, and a
- * day with a time as the day alone. Whole numbers beyond 64 bits become DOUBLE, which rounds them.
+ * Finds columns of CSV files in which DuckDB would change a value (R18). It guesses types by the first 20,480
+ * rows. Then it reads a later 1.5 among whole numbers as 2, 01234 as 1234, and a day with a time as the day
+ * alone. Whole numbers beyond 64 bits become DOUBLE, which rounds them.
  *
- * So each file is read once more, as text, and one number for each column says which kinds of values it has.
- * The types that follow are those that DuckDB guesses if it looks at all rows, but for such large numbers.
- * Columns whose types the query names are left alone, and so are days and times for which it names a format.
+ * So each file is read once more, as text, and one number for each column gathers the kinds of its values.
+ * The resulting types are those that DuckDB guesses from all rows, except for such large numbers. Columns
+ * whose types the query names keep them, and so do days and times for which it names a format.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { NO_READ_OPTIONS, optionName, type ReadOptions, typedColumns } from '../file-references.ts'
 import { quoteIdentifier, quoteText } from '../types.ts'
-import { isNode, type Node } from './tree-nodes.ts'
+import { constantText, isNode, type Node } from './tree-nodes.ts'
 import { CHECKS, NUMBERS, OTHER, REFUSED, TIMES } from './value-kinds.ts'
 
-/** Options by which the query itself says how the values of all columns read. */
+/** With one of these options, the query itself decides the types of all columns. */
 const SAYS_TYPES = new Set([
   ...['columns', 'all_varchar', 'auto_detect', 'auto_type_candidates'],
-  // Rows with values that do not fit the guessed type are left out, then.
+  // These leave out rows with values that do not fit the guessed type.
   ...['ignore_errors', 'store_rejects'],
 ])
-/**
- * Options by which the query says how days and times look. Numbers and booleans are looked at all the same.
- */
+/** With one of these options, the query decides the form of days and times. Other types are still checked. */
 export const SAYS_TIMES = new Set(['dateformat', 'date_format', 'timestampformat', 'timestamp_format'])
-/** DuckDB keeps 2,048 values for each step of an expression. */
+/** Columns that one query checks. DuckDB holds 2,048 values for each step of an expression. */
 const MAX_COLUMNS = 50
 
+/** Returns the options of one read of CSV files: the types of columns for which DuckDB guessed wrongly. */
 export async function optionsForCsv(connection: DuckDBConnection, call: Node): Promise<ReadOptions> {
   if (!Array.isArray(call['children'])) return NO_READ_OPTIONS
   const written = call['children'].map(optionName)
@@ -34,8 +33,8 @@ export async function optionsForCsv(connection: DuckDBConnection, call: Node): P
   if (typed === 'other') return NO_READ_OPTIONS
   const saysTimes = written.some(name => name !== undefined && SAYS_TIMES.has(name))
   const asNumber = numberSql(call['children'])
-  const read = await textOf(connection, call)
-  // What DuckDB cannot read at all, the query itself reports, with the place in its text.
+  const read = await sqlOfCall(connection, call)
+  // If DuckDB cannot read the file at all, the query itself reports that, with the place in its text.
   const guessed = await describe(connection, read).catch(() => [])
   const columns = guessed.slice(typed.first).flatMap(({ name, type }) => {
     const isSaid = typed.names.has(name.toLowerCase()) || (saysTimes && TIMES.has(type))
@@ -43,7 +42,7 @@ export async function optionsForCsv(connection: DuckDBConnection, call: Node): P
     return check === undefined ? [] : [{ name, type, check }]
   })
   if (columns.length === 0) return NO_READ_OPTIONS
-  // Without types, DuckDB may take the first row for something else.
+  // Without guessed types, DuckDB may no longer know if the first row is a header.
   const hasHeader = !guessed.every(({ name }, index) => Number(/^column(\d+)$/.exec(name)?.[1]) === index)
   const header = written.includes('header') ? [] : [`header = ${String(hasHeader)}`]
   const texts = withOptions(read, ['all_varchar = true', ...header])
@@ -70,28 +69,23 @@ export async function optionsForCsv(connection: DuckDBConnection, call: Node): P
   return differing.length === 0 ? NO_READ_OPTIONS : { types: differing, others: header }
 }
 
-/** SQL for a number as DuckDB's casts take it, of one with the separators that the query names. */
+/** Returns SQL that turns a number with the query's separators into one that DuckDB casts. */
 function numberSql(options: readonly unknown[]): (text: string) => string {
   const separator = (wanted: string): string | null => {
     const option = options.find(each => optionName(each) === wanted)
-    return isNode(option) ? textIn(option['right'] ?? option) : null
+    return isNode(option) ? constantText(option['right'] ?? option) : null
   }
   const thousands = separator('thousands')
   const point = separator('decimal_separator') ?? '.'
   return text => {
     const joined = thousands === null ? text : `replace(${text}, ${quoteText(thousands)}, '')`
-    // A point is no digit and no separator there, so that DuckDB takes no such text for a number.
+    // A point is neither digit nor separator then, so a text with one must not become a number.
     return point === '.' ? joined : `replace(replace(${joined}, '.', '?'), ${quoteText(point)}, '.')`
   }
 }
 
-function textIn(node: unknown): string | null {
-  const value: unknown = isNode(node) && isNode(node['value']) ? node['value']['value'] : null
-  return typeof value === 'string' ? value : null
-}
-
-/** SQL for the call of a table function. */
-export async function textOf(connection: DuckDBConnection, call: Node): Promise<string> {
+/** Returns the SQL of a table function's call. */
+export async function sqlOfCall(connection: DuckDBConnection, call: Node): Promise<string> {
   const star = await connection.runAndReadAll("SELECT json_serialize_sql('SELECT * FROM t')")
   const tree: unknown = JSON.parse(String(star.getRows()[0]?.[0]), (name, value: unknown) =>
     name === 'from_table' ? { type: 'TABLE_FUNCTION', function: call } : value,
@@ -102,6 +96,7 @@ export async function textOf(connection: DuckDBConnection, call: Node): Promise<
   return String(reader.getRows()[0]?.[0]).replace(/^SELECT \* FROM /, '')
 }
 
+/** Adds options to the SQL of a call. */
 export function withOptions(read: string, options: readonly string[]): string {
   return `${read.slice(0, read.lastIndexOf(')'))}, ${options.join(', ')})`
 }

@@ -1,34 +1,34 @@
 /**
- * Finds columns of JSON files whose values DuckDB would not read as they stand there (R18). It takes whole
- * numbers beside 1.5 for DOUBLE, which rounds them, and texts of times for times without an offset.
+ * Finds columns of JSON files in which DuckDB would change a value (R18). It takes whole numbers beside 1.5
+ * for DOUBLE, which rounds them, and texts of times for times without an offset.
  *
- * So each file is read once more, its numbers and texts as they stand. One number for each value that DuckDB
- * guesses a type for, however deep it is nested, says which kinds of values it has. Columns of numbers that
+ * So each file is read once more, its numbers and texts unchanged. DuckDB guesses a type for each path in the
+ * JSON, however deep, and one number for each path gathers the kinds of its values. Columns of numbers that
  * no type holds stay JSON, with all their digits.
  */
 import { type DuckDBConnection, type DuckDBType, DuckDBTypeId } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
 import { NO_READ_OPTIONS, optionName, type ReadOptions } from '../file-references.ts'
 import { quoteIdentifier, quoteText } from '../types.ts'
-import { SAYS_TIMES, textOf, withOptions } from './csv-types.ts'
+import { SAYS_TIMES, sqlOfCall, withOptions } from './csv-types.ts'
 import type { Node } from './tree-nodes.ts'
 import { type Check, CHECKS, CHECKS_OF_TEXTS, OTHER, TIMES } from './value-kinds.ts'
 
-/** Options by which the query itself says how values read, or which of them. */
+/** With one of these options, the query itself decides the types, or which values count. */
 const SAYS_TYPES = new Set(['columns', 'auto_detect', 'ignore_errors', 'convert_strings_to_integers'])
-/** DuckDB keeps 2,048 values for each step of an expression. */
+/** Leaves that one query checks. DuckDB holds 2,048 values for each step of an expression. */
 const MAX_LEAVES = 50
 
-/** A value of a column for which DuckDB guessed a type that is not nested. */
+/** A path in the JSON of a column for which DuckDB guessed a scalar type. */
 interface Leaf {
   readonly column: string
-  /** Where it is in the JSON of its column; empty: it is the column. */
+  /** A JSON path from the column; `$` for the column itself. */
   readonly path: string
   readonly type: string
   readonly check: Check
 }
 
-/** Gives the options of one read of JSON files: the types of all columns, if one differs from the guess. */
+/** Returns the options of one read of JSON files: the types of all columns, if one differs from the guess. */
 export async function optionsForJson(connection: DuckDBConnection, call: Node): Promise<ReadOptions> {
   if (!Array.isArray(call['children'])) return NO_READ_OPTIONS
   const children: readonly unknown[] = call['children']
@@ -37,8 +37,8 @@ export async function optionsForJson(connection: DuckDBConnection, call: Node): 
   if (children.some(option => optionName(option) === 'sample_size' && !isWhole(option)))
     return NO_READ_OPTIONS
   const saysTimes = written.some(name => name !== undefined && SAYS_TIMES.has(name))
-  const read = await textOf(connection, call)
-  // What DuckDB cannot read at all, the query itself reports, with the place in its text.
+  const read = await sqlOfCall(connection, call)
+  // If DuckDB cannot read the file at all, the query itself reports that, with the place in its text.
   const described = await columnsOf(connection, read).catch(() => [])
   const columns = await columnsOfFiles(connection, read, described)
   const leaves = columns
@@ -64,8 +64,8 @@ interface Column {
 }
 
 /**
- * The columns that are keys of the files. Behind them DuckDB adds the name of the file and the values of
- * folders, if the query asks for them, and then takes none of the name among the types. `described` are all.
+ * Returns the columns that are keys of the files. If the query asks for them, DuckDB adds the file's name and
+ * values of folders behind these, and refuses types for them. `described` has all columns.
  */
 async function columnsOfFiles(
   connection: DuckDBConnection,
@@ -88,8 +88,8 @@ function asJson(names: readonly string[]): string {
 }
 
 /**
- * DuckDB renames an empty key, and keys that differ from another in case alone, to names with a number. With
- * types it would look for the new name, and find no value.
+ * Throws `query` if DuckDB has renamed a key. It gives an empty key, and keys that differ from another in
+ * case alone, names with a number. With types it would look for the new name, and find no value.
  */
 async function assertNoneRenamed(
   connection: DuckDBConnection,
@@ -107,7 +107,7 @@ async function assertNoneRenamed(
   throw new SluiceError('query', message, { details: [{ field: 'sql', message }] })
 }
 
-/** True for a sample of all values, which is what Sluice asks for. */
+/** True for a sample of all values, as Sluice itself asks for. */
 function isWhole(option: unknown): boolean {
   return /"value":-1\b/.test(JSON.stringify(option))
 }
@@ -137,7 +137,7 @@ function leavesOf(column: string, path: string, type: DuckDBType): readonly Leaf
       })
     default: {
       const name = type.toString()
-      // JSON has the alias of a text. Whole numbers and booleans are no guess.
+      // JSON is a text with an alias, and is not checked. DuckDB guesses whole numbers and booleans rightly.
       if (type.alias !== undefined || name === 'BIGINT' || name === 'BOOLEAN') return []
       const check = CHECKS_OF_TEXTS[name] ?? CHECKS[name]
       return check === undefined ? [] : [{ column, path, type: name, check }]
@@ -150,8 +150,7 @@ function memberPath(path: string, name: string): string {
 }
 
 /**
- * The types of leaves that differ from the guess, by column and path, and the columns that seem to have no
- * value.
+ * Returns the right types by column and path, where they differ from the guess, and columns without a value.
  */
 async function rightTypes(
   connection: DuckDBConnection,
@@ -181,7 +180,7 @@ async function rightTypes(
       if (kind === null || kind === undefined) continue
       empty.delete(column)
       const wanted = check.type(Number(kind))
-      // A number that no type holds stays as it stands there, without quotation marks.
+      // A number that no type holds stays JSON, so that it gets no quotation marks.
       const kept = type === 'DOUBLE' && wanted === 'VARCHAR' ? 'JSON' : wanted
       if (kept !== type) right.set(column + path, kept)
     }
@@ -189,13 +188,12 @@ async function rightTypes(
   return { right, empty: [...empty] }
 }
 
-/** The type of a column, with the right types of its leaves. */
+/** Returns a column's type in SQL, with the right types of its leaves. */
 function typeText(
   column: string,
   path: string,
-  of: { readonly type: DuckDBType; readonly right: ReadonlyMap<string, string> },
+  { type, right }: { readonly type: DuckDBType; readonly right: ReadonlyMap<string, string> },
 ): string {
-  const { type, right } = of
   const inner = (innerPath: string, innerType: DuckDBType): string =>
     typeText(column, innerPath, { type: innerType, right })
   switch (type.typeId) {

@@ -1,12 +1,12 @@
 /**
  * The functions that a model's SQL may call. Any other name is refused, so that a new version of DuckDB opens
- * no way out by a function that nobody has looked at: a test compares this list with the functions of the
+ * no way out by a function that nobody has reviewed. A test compares this list with the functions of the
  * installed version.
  *
- * A function is here if it computes a value from its arguments, or reads files that DuckDB itself checks
- * against the source's folder. Five kinds of functions are not here. They run a text as SQL (query), change
- * or reveal settings (enable_profiling, current_setting), or write (enable_logging, write_log). Or they take
- * addresses of memory (arrow_scan), or describe this process.
+ * A function is in the list if it computes a value from its arguments, or reads files that DuckDB itself
+ * checks against the source's folder. Functions are left out if they run a text as SQL (query), change or
+ * reveal settings (enable_profiling, current_setting), write (enable_logging, write_log), take addresses of
+ * memory (arrow_scan), or describe this process.
  */
 
 const TABLE_FUNCTIONS = `
@@ -98,7 +98,7 @@ const ALLOWED: ReadonlySet<string> = new Set(
   `${TABLE_FUNCTIONS} ${VALUE_FUNCTIONS}`.trim().toLowerCase().split(/\s+/),
 )
 
-/** Whether a model's SQL may call a function of DuckDB, whatever its case is. */
+/** True if a model's SQL may call the function. Upper and lower case are the same. */
 export function isAllowedFunction(name: string): boolean {
   return ALLOWED.has(name.toLowerCase())
 }

@@ -1,6 +1,6 @@
 /**
- * Finds a CSV file whose lines do not all have as many fields. DuckDB then takes each line for one field, and
- * says no more than that there is no column of the name that the query wants.
+ * Finds a CSV file whose lines differ in their number of fields. DuckDB takes each line of such a file for
+ * one field, and only says that a column of the query does not exist.
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -12,10 +12,10 @@ import { quoteText } from '../types.ts'
 
 const DELIMITERS = [',', ';', '\t', '|']
 const COUNTS = /CSV Error on Line: (\d+)[\s\S]*Expected Number of Columns: (\d+) Found: (\d+)/
-/** Reads lines as they stand: no character of them is a delimiter. */
+/** Options that read each line as one text. No file has the delimiter. */
 const AS_LINES = "auto_detect = false, delim = chr(1), quote = '', escape = '', columns = { line: 'VARCHAR' }"
 
-/** The error for the first such file, with the line; null if there is none. */
+/** Returns the error for the first such file, with the line; null if there is none. */
 export async function raggedFile(
   connection: DuckDBConnection,
   files: readonly string[],
@@ -28,7 +28,7 @@ export async function raggedFile(
     const { delimiter, line, wanted, found } = odd
     const by = delimiter === '\t' ? 'tab' : `\`${delimiter}\``
     const message =
-      `${modelFirst(model.name)} reads the file ${file}, whose lines do not all have as many fields: the first one has ${wanted} by ${by}, and line ${line} has ${found}. ` +
+      `${modelFirst(model.name)} reads the file ${file}, whose lines differ in their number of fields: the first one has ${wanted} by ${by}, and line ${line} has ${found}. ` +
       'Mend the file, or let the query say how it is read: `skip = 2` in read_csv if it begins with two lines that are no rows, `null_padding = true` if lines leave out their last fields.'
     return new SluiceError('query', message, { details: [{ file, field: 'sql', message }] })
   }
@@ -45,8 +45,9 @@ async function isOneColumn(connection: DuckDBConnection, file: string): Promise<
 interface OddLine {
   readonly delimiter: string
   readonly line: string
-  /** Fields of the first line, and of this one. */
+  /** The number of fields in the first line. */
   readonly wanted: number
+  /** The number of fields in this line. */
   readonly found: string
 }
 

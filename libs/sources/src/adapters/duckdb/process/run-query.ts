@@ -1,6 +1,6 @@
 /**
- * Runs a model's query in this process, which has nothing else: checks it, finds its columns, and writes its
- * result straight into the extract, so that no row passes through JavaScript.
+ * Runs a model's query in a process of its own: checks it, finds its columns, and writes its result straight
+ * into the extract, so that no row passes through JavaScript.
  */
 import { rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -15,7 +15,7 @@ import {
   type ResolvedQuery,
   resolveFiles,
 } from '../file-references.ts'
-import { MAX_SEEN, OF_MANY, resultFiles, type Answer, type Task } from '../messages.ts'
+import { MAX_SEEN, OF_MANY, removeResult, type Answer, type Task } from '../messages.ts'
 import { attachExtract, closeExtract, DuckdbSession, EXTRACT, FOR_MANY_ROWS } from '../session.ts'
 import { type CarriedColumn, carriedColumnsOf, quoteIdentifier, quoteText } from '../types.ts'
 import { assertColumns, modelCalled } from '../../query/model-columns.ts'
@@ -24,14 +24,14 @@ import { checkQuery } from './check-query.ts'
 import { optionsForCsv } from './csv-types.ts'
 import { optionsForJson } from './json-types.ts'
 import { raggedFile } from './ragged-files.ts'
-import { assertSteady, FileChanged, fileStates, type FileStates, isSettled, seenAt } from './steady-files.ts'
+import { assertSteady, FileChanged, fileStates, type FileStates, isSettled, stateAt } from './steady-files.ts'
 import { isNode, type Node, nodesOf, treeOf } from './tree-nodes.ts'
 
-/** With this many columns, the row groups of two threads take too much memory. */
-const MANY_COLUMNS = 100
-/** So many rows get a layout of their own, if DuckDB reckons with them before it reads any. */
-const MANY_ROWS = 1_000_000
-/** So often the files are read, if each time one of them is replaced meanwhile. */
+/** With more columns, the row groups of two threads take too much memory. */
+const MAX_COLUMNS_OF_TWO_THREADS = 100
+/** If DuckDB estimates at least this many rows, they get the layout for many rows. */
+const MIN_MANY_ROWS = 1_000_000
+/** The files are read at most this often if one of them is replaced each time. */
 const MAX_READINGS = 3
 /** The extract of many rows in SQL. */
 const EXTRACT_OF_MANY = `${EXTRACT}_of_many`
@@ -41,29 +41,30 @@ const DATABASE = 'source_database'
 interface Prepared {
   readonly query: ResolvedQuery
   readonly columns: readonly CarriedColumn[]
-  /** Before anything was read of them. */
+  /** The states of the files before DuckDB read any of them. */
   readonly files: FileStates
-  /** The states with which a later look at the files is compared (messages.ts). */
+  /** The states that the answer reports (messages.ts). */
   readonly seen: Seen
 }
 
 type Seen = Extract<Answer, { kind: 'rows' }>['seen']
 
 /**
- * Never rejects: an error is an answer, too. `onAnswer` is told as soon as the answer is known and the result
- * is in its file. To close DuckDB after that takes a while, which only a process that goes on has to spend.
+ * Carries out a task. Never rejects, since an error is an answer, too. `onAnswer` gets the answer once the
+ * result is in its file. Closing DuckDB after that takes a while, for which the process of a query need not
+ * wait.
  */
 export async function answerTo(task: Task, onAnswer?: (answer: Answer) => void): Promise<Answer> {
-  const told = (answer: Answer): Answer => {
+  const report = (answer: Answer): Answer => {
     onAnswer?.(answer)
     return answer
   }
   try {
-    return await carryOutSteadily(task, told)
+    return await carryOutSteadily(task, report)
   } catch (error) {
     const { code, message, retryable, details } = errorOf(error, task)
     const lacksMemory = saysOutOfMemory(causeOf(error))
-    return told({ kind: 'failed', code, message, retryable, details: [...details], lacksMemory })
+    return report({ kind: 'failed', code, message, retryable, details: [...details], lacksMemory })
   }
 }
 
@@ -79,33 +80,29 @@ function causeOf(error: unknown): unknown {
   return isSluiceError(error, 'query') ? error.cause : error
 }
 
-async function removeResult({ file }: Task): Promise<void> {
-  if (file === null) return
-  await Promise.all(resultFiles(file).map(path => rm(path, { force: true })))
-}
-
-/** A file may get its next content while it is read, whole and at once. Then all is read anew. */
-async function carryOutSteadily(task: Task, told: (answer: Answer) => Answer): Promise<Answer> {
+/** Reads all files again if one of them is replaced by its next version while it is read. */
+async function carryOutSteadily(task: Task, report: (answer: Answer) => Answer): Promise<Answer> {
   for (let reading = 1; ; reading += 1)
     try {
-      return await carryOut(task, told)
+      return await carryOut(task, report)
     } catch (error) {
-      if (!(error instanceof FileChanged) || reading === MAX_READINGS || !(await error.isStill())) throw error
-      await removeResult(task)
+      if (!(error instanceof FileChanged) || reading === MAX_READINGS || !(await error.becomesStill()))
+        throw error
+      if (task.file !== null) await removeResult(task.file)
     }
 }
 
-async function carryOut(task: Task, told: (answer: Answer) => Answer): Promise<Answer> {
+async function carryOut(task: Task, report: (answer: Answer) => Answer): Promise<Answer> {
   {
     await using session = await openClosedOff(task)
     const prepared = await prepare(session.connection, task)
-    if (task.file === null) return told({ kind: 'columns', columns: prepared.columns.map(columnOf) })
-    if (task.threads === 1 || prepared.columns.length <= MANY_COLUMNS)
-      return told(await write(session.connection, task, prepared))
+    if (task.file === null) return report({ kind: 'columns', columns: prepared.columns.map(columnOf) })
+    if (task.threads === 1 || prepared.columns.length <= MAX_COLUMNS_OF_TWO_THREADS)
+      return report(await write(session.connection, task, prepared))
   }
-  // Each thread keeps all columns of a row group in memory. The settings of the first instance are locked.
-  await removeResult(task)
-  return carryOut({ ...task, threads: 1 }, told)
+  // Each thread holds all columns of a row group. One thread needs a new instance, since settings are locked.
+  await removeResult(task.file)
+  return carryOut({ ...task, threads: 1 }, report)
 }
 
 function columnOf({ name, carried }: CarriedColumn) {
@@ -113,8 +110,8 @@ function columnOf({ name, carried }: CarriedColumn) {
 }
 
 /**
- * Opens an instance with what the query needs: the source's folder or its database, and the extract. From
- * then on, the instance can open nothing else, and its settings cannot be changed.
+ * Opens an instance that can read the source's folder or its database, and write the extract. It can open
+ * nothing else, and its settings are locked.
  */
 async function openClosedOff(task: Task): Promise<DuckdbSession> {
   const { file, source } = task
@@ -134,12 +131,12 @@ async function openClosedOff(task: Task): Promise<DuckdbSession> {
   }
 }
 
-/** Relative file names in a query start here. */
+/** Returns the folder of a query's relative file names. */
 function folderOf({ source }: Task): string {
   return source.isDatabase ? dirname(source.path) : source.path
 }
 
-/** Opens the .duckdb file read-only, and makes DuckDB look up names in it. */
+/** Attaches the .duckdb file read-only, and makes DuckDB look up names in it. */
 async function attachSource(connection: DuckDBConnection, source: Task['source']): Promise<void> {
   const { name, path, realPath } = source
   try {
@@ -167,7 +164,7 @@ async function prepare(connection: DuckDBConnection, task: Task): Promise<Prepar
   const within = { database: isDatabase ? DATABASE : null, folder: isDatabase ? null : realPath }
   await checkQuery(connection, asGuessed.sql, { model, ...within })
   const files = await fileStates(connection, asGuessed.files)
-  const seen = isDatabase ? null : await seenBy(connection, asGuessed, [...files.keys()])
+  const seen = isDatabase ? null : await statesSeen(connection, asGuessed, [...files.keys()])
   const query = await withTypes(connection, task, asGuessed)
   const columns = await translated(task, { query, linesBefore: 0 }, async () => {
     const statement = await prepareQuery(connection, model, query.sql)
@@ -188,19 +185,21 @@ async function prepare(connection: DuckDBConnection, task: Task): Promise<Prepar
   return { query, columns, files, seen }
 }
 
-/** Patterns of names in a folder are known by the folder. Others may stand for files anywhere. */
+/**
+ * Finds a pattern in a path. The folder's state covers patterns of names in it, but not patterns of folders.
+ */
 const PATTERN = /[*?[]/
-/** DuckDB takes age of one argument for a function of that alone. */
+/** `age` of one argument depends on the time. DuckDB calls it consistent all the same. */
 const FUNCTION_OF_NOW = /^age$/i
-/** SQL writes these without parentheses, and the tree has them as columns. */
+/** SQL writes these without parentheses, so the tree has them as columns. */
 const VALUE_OF_NOW = /^(current_.*|localtime|localtimestamp|now|today|user|session_user)$/i
 const TABLE_OF_FILES = /^read_(csv|csv_auto|parquet|(json|ndjson)(_auto)?)$|^parquet_scan$/i
 
 /**
- * What the files and folders of a query are like, if its rows follow from them alone. So nothing in it may be
- * by chance, or of the time of the query; DuckDB says that of its functions. Null where that is not certain.
+ * Returns the states of the files and folders of a query, if its rows follow from them alone; null if that is
+ * not certain. So the query may not use chance or the time. DuckDB knows which functions do.
  */
-async function seenBy(
+async function statesSeen(
   connection: DuckDBConnection,
   { sql, files: paths }: ResolvedQuery,
   files: readonly string[],
@@ -211,28 +210,26 @@ async function seenBy(
   const columns = nodes.flatMap(({ column_names: names }) => (Array.isArray(names) ? names.map(String) : []))
   if (called.some(name => FUNCTION_OF_NOW.test(name)) || columns.some(name => VALUE_OF_NOW.test(name)))
     return null
-  const steady = await connection.runAndReadAll(
+  const functions = await connection.runAndReadAll(
     `SELECT function_name FROM duckdb_functions() GROUP BY 1
      HAVING bool_and(function_type IN ('scalar', 'aggregate') AND stability = 'CONSISTENT')`,
   )
-  const areSteady = new Set(steady.getRows().map(([name]) => String(name)))
-  if (called.some(name => !TABLE_OF_FILES.test(name) && !areSteady.has(name))) return null
+  const consistent = new Set(functions.getRows().map(([name]) => String(name)))
+  if (called.some(name => !TABLE_OF_FILES.test(name) && !consistent.has(name))) return null
   const patterns = paths.filter(path => PATTERN.test(path)).map(path => dirname(path))
-  const looked = [...new Set([...files, ...patterns])]
-  if (looked.length > MAX_SEEN || patterns.some(folder => PATTERN.test(folder))) return null
+  const watched = [...new Set([...files, ...patterns])]
+  if (watched.length > MAX_SEEN || patterns.some(folder => PATTERN.test(folder))) return null
   const now = Date.now()
   const seen: [string, string][] = []
-  for (const path of looked) {
-    const state = seenAt(path)
+  for (const path of watched) {
+    const state = stateAt(path)
     if (state === null || !isSettled(path, now)) return null
     seen.push([path, state])
   }
   return seen
 }
 
-/**
- * The query with the types by which values of CSV and JSON files read as they stand there. DuckDB guesses.
- */
+/** Adds the types that keep the values of CSV and JSON files unchanged, where DuckDB would guess others. */
 async function withTypes(
   connection: DuckDBConnection,
   task: Task,
@@ -242,7 +239,7 @@ async function withTypes(
   const readOptions = await translated(task, { query, linesBefore: 0 }, async () => {
     const options: ReadOptions[] = []
     const tree = await treeOf(connection, query.sql)
-    // In the order of the tree.
+    // `nodesOf` gives the last sibling first, and options are wanted in the order of the tree.
     for (const node of [...nodesOf(tree)].toReversed())
       options.push(...(await readOptionsFor(connection, node)))
     return options
@@ -251,7 +248,7 @@ async function withTypes(
   return await resolveFiles(connection, sqlOf(task.model), folderOf(task), readOptions)
 }
 
-/** The options of a read of CSV or JSON files; none for another part of a query. */
+/** Returns the options of a read of CSV or JSON files; none for another part of a query. */
 async function readOptionsFor(
   connection: DuckDBConnection,
   { type, function: call }: Node,
@@ -274,8 +271,8 @@ async function write(
   })
   const isOfMany =
     task.forManyRows &&
-    columns.length <= MANY_COLUMNS &&
-    (await reckonedRows(connection, query.sql)) >= MANY_ROWS
+    columns.length <= MAX_COLUMNS_OF_TWO_THREADS &&
+    (await estimatedRows(connection, query.sql)) >= MIN_MANY_ROWS
   const extract = isOfMany ? EXTRACT_OF_MANY : EXTRACT
   const create = `CREATE TABLE ${extract}.main.rows AS SELECT ${outer.join(', ')} FROM (\n${query.sql}\n) AS query(${inner.join(', ')})`
   await translated(task, { query, linesBefore: 1 }, () => connection.run(create))
@@ -291,8 +288,8 @@ async function write(
   return { kind: 'rows', rowCount: Number(counted.getRows()[0]?.[0]), seen }
 }
 
-/** The most rows that DuckDB reckons with in a step of the query. It carries nothing of it out. */
-async function reckonedRows(connection: DuckDBConnection, sql: string): Promise<number> {
+/** Returns DuckDB's largest estimate of rows in a step of the query, without running it. */
+async function estimatedRows(connection: DuckDBConnection, sql: string): Promise<number> {
   const reader = await connection.runAndReadAll(`EXPLAIN (FORMAT json) ${sql}`)
   const plan = String(reader.getRows()[0]?.[1])
   const steps = plan.matchAll(/"Estimated Cardinality": ?"(\d+)"/g)
@@ -302,7 +299,7 @@ async function reckonedRows(connection: DuckDBConnection, sql: string): Promise<
 /** Translates DuckDB's errors into SluiceErrors, with places in the SQL as the user wrote it. */
 async function translated<T>(
   task: Task,
-  of: { readonly query: ResolvedQuery; readonly linesBefore: number },
+  statement: { readonly query: ResolvedQuery; readonly linesBefore: number },
   work: () => Promise<T>,
 ): Promise<T> {
   try {
@@ -311,7 +308,7 @@ async function translated<T>(
     if (isSluiceError(error)) throw error
     const { model, source } = task
     throw queryError({
-      ...of,
+      ...statement,
       error,
       written: sqlOf(model),
       model: model.name,

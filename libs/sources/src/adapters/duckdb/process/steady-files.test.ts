@@ -36,7 +36,7 @@ describe('a file that was read', () => {
 
   it('and was written in place is never still', async () => {
     writeFileSync(file, 'id\n1\n2\n')
-    expect(await change()?.isStill()).toBe(false)
+    expect(await change()?.becomesStill()).toBe(false)
   })
 
   it('and was replaced by one that got its number is still after a while', async () => {
@@ -50,6 +50,6 @@ describe('a file that was read', () => {
     }
     // A file system that does not keep when a file began cannot tell the two apart, and the run fails.
     const isAnother = now.ino !== was.ino || now.birthtimeMs !== was.birthtimeMs
-    expect(await change()?.isStill()).toBe(isAnother)
+    expect(await change()?.becomesStill()).toBe(isAnother)
   })
 })

@@ -1,6 +1,6 @@
 /**
- * Makes sure that the files of a query stay as they are while it reads them. If another program was writing a
- * file at that time, its last rows would be missing, and count as removed.
+ * Makes sure that no file changes while a query reads it. If another program is writing the file at that
+ * time, its last rows are missing, and would count as removed.
  */
 import { type BigIntStats, statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,44 +10,43 @@ import type { ModelSpec } from '@sluice/contracts/resources'
 import type { Extract } from '../../../port.ts'
 import { modelCalled } from '../../query/model-columns.ts'
 
-/** A file that was replaced is read anew once it has been as it is for so long. */
+/** A replaced file is read again once it has not changed for this long. */
 const STILL_MS = 1_000
-/** After so long nobody waits for that any more. */
-const WAITED_MS = 3_000
-const LOOKED_EVERY_MS = 50
-/** More than the step of any clock of a file system. */
-const SETTLED_MS = 2_500
+/** The wait for that ends after this time. */
+const MAX_WAIT_MS = 3_000
+const CHECK_MS = 50
+/** No file system has a clock with larger steps. */
+const MIN_SETTLED_MS = 2_500
 
-/** By path: what tells one content of a file from another. */
+/** The states of files by path. */
 export type FileStates = ReadonlyMap<string, FileState>
 
 interface FileState {
-  /** Of the file itself, whatever it is called. */
+  /** The same for one file under another name. */
   readonly identity: string
+  /** Differs once the file has other content. */
   readonly content: string
 }
 
-/**
- * The files that these paths stand for, which may be patterns. A file that cannot be looked at is left out.
- */
+/** Returns the states of the files that match the paths or patterns, without files that cannot be read. */
 export async function fileStates(
   connection: DuckDBConnection,
   paths: readonly string[],
 ): Promise<FileStates> {
   const states = new Map<string, FileState>()
   for (const path of new Set(paths))
-    for (const file of await filesOf(connection, path)) {
+    for (const file of await filesMatching(connection, path)) {
       const state = stateOf(file)
       if (state !== null) states.set(file, state)
     }
   return states
 }
 
-/** A file is another one than when its reading began. */
+/** A file changed while a query read it. */
 export class FileChanged extends SluiceError {
   readonly #replaced: readonly string[]
 
-  /** `replaced`: all that changed, if each of them is another file under the same name. */
+  /** `replaced` has the changed files if each was replaced by another file. Otherwise it is empty. */
   constructor(file: string, model: ModelSpec, replaced: readonly string[]) {
     const message =
       `${file} changed while ${modelCalled(model.name)} was read, so that rows may be missing. Nothing of it was taken. ` +
@@ -57,16 +56,16 @@ export class FileChanged extends SluiceError {
   }
 
   /**
-   * Waits until what was replaced is still. False if that does not happen soon, or if a file was written in
-   * its place, where only its writer knows when it is whole.
+   * Waits until the replaced files no longer change. Resolves with false if that does not happen soon, or if
+   * a file was written in place, since only its writer knows when it is whole.
    */
-  async isStill(): Promise<boolean> {
+  async becomesStill(): Promise<boolean> {
     const look = (): string => this.#replaced.map(file => stateOf(file)?.content ?? 'gone').join('\n')
     let [seen, since] = [look(), performance.now()]
-    const until = since + WAITED_MS
+    const until = since + MAX_WAIT_MS
     while (this.#replaced.length > 0 && performance.now() < until) {
       if (performance.now() - since >= STILL_MS) return true
-      await sleep(LOOKED_EVERY_MS)
+      await sleep(CHECK_MS)
       const now = look()
       if (now !== seen) [seen, since] = [now, performance.now()]
     }
@@ -75,8 +74,8 @@ export class FileChanged extends SluiceError {
 }
 
 /**
- * Throws `FileChanged`, which is retryable, if one of the files has changed or is gone. A file that is new
- * does no harm: its rows come with the next run.
+ * Throws `FileChanged`, which is retryable, if a file has changed or is gone. A new file does no harm, since
+ * its rows come with the next run.
  */
 export function assertSteady(before: FileStates, model: ModelSpec): void {
   const changed = [...before].flatMap(([file, was]) => {
@@ -91,8 +90,8 @@ export function assertSteady(before: FileStates, model: ModelSpec): void {
   throw new FileChanged(first.file, model, areReplaced ? changed.map(({ file }) => file) : [])
 }
 
-/** What tells one state of a file or a folder from another; null if it cannot be looked at. */
-export function seenAt(path: string): string | null {
+/** Returns a text that differs for each state of a file or folder; null if it cannot be read. */
+export function stateAt(path: string): string | null {
   try {
     const found: BigIntStats | undefined = statSync(path, { bigint: true, throwIfNoEntry: false })
     return found === undefined
@@ -103,26 +102,30 @@ export function seenAt(path: string): string | null {
   }
 }
 
-/** What an extract says of the files that a query has read; `seen` as the query's process tells it. */
-export function stillSo(
+/** Returns the `isUnchanged` of an extract, for the states that the query's process reported. */
+export function unchangedWhile(
   seen: readonly (readonly [path: string, state: string])[] | null,
-): Pick<Extract, 'isStillSo'> {
+): Pick<Extract, 'isUnchanged'> {
   if (seen === null) return {}
-  return { isStillSo: () => seen.every(([path, state]) => seenAt(path) === state) }
+  return { isUnchanged: () => seen.every(([path, state]) => stateAt(path) === state) }
 }
 
-/** True if a change of the file from now on is sure to leave it with another time. */
+/** True if any change from now on gives the file another time. */
 export function isSettled(path: string, now: number): boolean {
   const { mtimeMs = now, ctimeMs = now } = statSync(path, { throwIfNoEntry: false }) ?? {}
-  return now - Math.max(mtimeMs, ctimeMs) > SETTLED_MS
+  return now - Math.max(mtimeMs, ctimeMs) > MIN_SETTLED_MS
 }
 
-async function filesOf(connection: DuckDBConnection, path: string): Promise<readonly string[]> {
+/** Returns the files that match a path or pattern. */
+export async function filesMatching(
+  connection: DuckDBConnection,
+  pattern: string,
+): Promise<readonly string[]> {
   try {
-    const reader = await connection.runAndReadAll('SELECT file FROM glob($1::VARCHAR)', [path])
+    const reader = await connection.runAndReadAll('SELECT file FROM glob($1::VARCHAR)', [pattern])
     return reader.getRows().map(([file]) => String(file))
   } catch {
-    // DuckDB will not open it either, and says why.
+    // DuckDB refuses to open such a path later, too, and says why.
     return []
   }
 }
@@ -131,7 +134,7 @@ function stateOf(file: string): FileState | null {
   try {
     const found: BigIntStats | undefined = statSync(file, { bigint: true, throwIfNoEntry: false })
     if (found?.isFile() !== true) return null
-    // A new file may get the number of one that is gone: the time at which it began tells them apart.
+    // A new file may get the inode of one that is gone. The time of birth then differs.
     const identity = `${found.dev} ${found.ino} ${found.birthtimeNs}`
     return { identity, content: `${identity} ${found.size} ${found.mtimeNs}` }
   } catch {

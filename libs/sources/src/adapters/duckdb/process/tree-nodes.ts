@@ -1,4 +1,4 @@
-/** The tree that DuckDB's parser makes of a query, as JSON. */
+/** Reads the tree that DuckDB's parser makes of a query, as JSON. */
 import type { DuckDBConnection } from '@duckdb/node-api'
 
 export interface Node {
@@ -10,8 +10,8 @@ export function isNode(value: unknown): value is Node {
 }
 
 /**
- * Walks without recursion, since a query may be nested as deep as DuckDB allows. Of siblings, the last comes
- * first.
+ * Gives all nodes of a tree. It walks without recursion, since a query may be nested very deep. The last of
+ * several siblings comes first.
  */
 export function* nodesOf(tree: unknown): Generator<Node> {
   const open: unknown[] = [tree]
@@ -26,7 +26,13 @@ export function* nodesOf(tree: unknown): Generator<Node> {
   }
 }
 
-/** The tree of a text. If DuckDB cannot parse it, the tree says why. */
+/** Returns the text of a constant; null for any other node. */
+export function constantText(node: unknown): string | null {
+  const value = isNode(node) && isNode(node['value']) ? node['value']['value'] : null
+  return typeof value === 'string' ? value : null
+}
+
+/** Parses SQL. If DuckDB cannot parse it, the tree has the error. */
 export async function treeOf(connection: DuckDBConnection, sql: string): Promise<unknown> {
   const reader = await connection.runAndReadAll(
     'SELECT json_serialize_sql($1::VARCHAR, skip_null := true, skip_default := true)',

@@ -1,9 +1,11 @@
 /**
- * Kinds of values as they stand in a file, and the types that hold all of them (R18). DuckDB's own guesses
- * round numbers, cut fractions of seconds, and pass over offsets.
+ * Kinds of values in files, and the types that hold all values of some kinds (R18). DuckDB's own guesses
+ * round numbers, cut fractions of seconds, and ignore offsets.
+ *
+ * Each kind is a bit, so that the kinds of a column add up to one number.
  */
 
-/** Kinds of values, as bits. */
+/** The guessed type holds the value. */
 const AS_GUESSED = 1
 /** A whole number that BIGINT holds and DOUBLE does not. */
 const LONG = 2
@@ -11,16 +13,16 @@ const LONG = 2
 const HUGE = 4
 const WITH_POINT = 8
 const WITH_OFFSET = 16
-/** DuckDB takes it, and what it makes of it is not what stands there. */
+/** DuckDB takes the value, and changes it. */
 export const OTHER = 32
-/** DuckDB takes it for no value of the type, and fails the query with the line: a file may be damaged. */
+/** DuckDB refuses the value, and the query fails with its line: the file may be damaged. */
 export const REFUSED = 64
 
 const WHOLE = '-?(0|[1-9][0-9]{0,37})'
 const DECIMAL =
   '-?(0|[1-9][0-9]*)\\.[0-9]*|-?((0|[1-9][0-9]*)(\\.[0-9]*)?|\\.[0-9]+)[eE][-+]?[0-9]+|-?\\.[0-9]+'
 const NO_NUMBER = '[-+]?(?i:inf|infinity|nan)'
-/** Numbers that are zero. */
+/** All ways of writing zero. */
 const ZERO = '-?[0.]*([eE].*)?'
 const OFFSET = '.*:.*([zZ]|[-+][0-9]{2}(:?[0-9]{2})?)'
 /** More digits of a second than DuckDB's types of microseconds hold. */
@@ -28,10 +30,11 @@ const FINE = '.*:[0-9]{2}\\.[0-9]{6}0*[1-9].*'
 const INSTANT =
   '[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,6})?([zZ]|[-+][0-9]{2}(:?[0-9]{2})?)'
 
-/** By the type that DuckDB guessed: SQL for the kind of a value, and the type that the kinds of all make. */
+/** The check of a column for which DuckDB guessed a type. */
 export interface Check {
-  /** Of a value that is not `OTHER` or `REFUSED`. */
+  /** Returns SQL for the kind of a value. It is NULL for values that are `OTHER` or `REFUSED`. */
   kind(value: string): string
+  /** Returns the type that holds values of all these kinds. */
   type(kinds: number): string
 }
 
@@ -67,7 +70,7 @@ const MIXED = AS_GUESSED | WITH_OFFSET
 
 export const CHECKS: { readonly [type: string]: Check } = {
   BIGINT: NUMBER,
-  // Never narrower than guessed.
+  // The type is never narrower than the guess.
   DOUBLE: { ...NUMBER, type: kinds => (NUMBER.type(kinds) === 'BIGINT' ? 'DOUBLE' : NUMBER.type(kinds)) },
   DATE: {
     kind: value => `CASE WHEN strlen(${value}) <= 10 THEN ${AS_GUESSED} END`,
@@ -89,7 +92,7 @@ export const CHECKS: { readonly [type: string]: Check } = {
   },
 }
 
-/** A value that the type prints as it stands, or it is left a text. */
+/** Takes the type if it prints each value exactly as it stands in the file. */
 function asPrinted(type: 'DATE' | 'TIME'): Check {
   return {
     kind: value =>
@@ -99,8 +102,8 @@ function asPrinted(type: 'DATE' | 'TIME'): Check {
 }
 
 /**
- * For texts of JSON. DuckDB takes 24-01-05 and 01-05-2024 for days. It takes some texts for times only if all
- * are written alike, so that a row with another offset would make texts of all others.
+ * The checks for texts in JSON. DuckDB takes 24-01-05 and 01-05-2024 for days. It takes texts for times only
+ * if all have the same form, so that one row with an offset would turn all others into texts.
  */
 export const CHECKS_OF_TEXTS: { readonly [type: string]: Check } = {
   DATE: asPrinted('DATE'),
