@@ -1,4 +1,6 @@
-/** A lane of the lease queue: the waiters for leases of the same scopes, in the order in which they came. */
+/**
+ * A lane of the lease queue has the waiters for leases of the same scopes, in the order in which they came.
+ */
 import type { Broken, Grant, LimitScope, TakeRequest } from './port.ts'
 
 type LimitWaitReason = Extract<Grant, { kind: 'wait' }>['reason']
@@ -8,13 +10,13 @@ export interface Admission {
   schedule(job: () => Promise<void>): void
 }
 
-/** How many waiters of a lane stand in its front. */
+/** The front of a lane has places for this many waiters. */
 export const FRONT_PLACES = 16
 /** The longest delay that a timer of Node can hold. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
 /**
- * A waiter. States: waiting → done, once, by a lease or by an error. `done` resolves then, and never
+ * A request for a lease. States: waiting → done, by a lease or an error. `done` resolves then, and never
  * rejects.
  */
 export class Waiter {
@@ -56,19 +58,20 @@ export class Waiter {
  * The first waiters stand in the front. Bottleneck queues the others, and admits them as places in the front
  * become free. It spends two timer turns on a job (about 415 a second), so it must not stand between a free
  * slot and the next waiter. Behind a full front its delay does not matter. The head is the waiter in the
- * front whose turn it is. It is either due, to be tried at the next occasion, or asleep until a time.
+ * front whose turn it is. It is either due, and asks the limit at the next occasion, or asleep until a time.
  */
 export class Lane {
   /** The head's place among the heads of all lanes. The waiter that became head first has the lowest. */
   place = 0
-  /** True if the head is to be tried. */
+  /** True if the head is to ask the limit. */
   isDue = false
-  /** Until when the head sleeps (performance.now()), and what it waits for. */
+  /** When the head stops sleeping (performance.now()). */
   sleepsUntilMs = 0
+  /** The reason for which the head sleeps; null if it does not. */
   sleepsFor: string | null = null
   /**
-   * Why the last head that asked got nothing, and until when at most (performance.now()); null if it got a
-   * lease.
+   * Why the last head that asked got nothing, and the latest end of the wait (performance.now()); null if it
+   * got a lease.
    */
   refused: {
     readonly reason: LimitWaitReason
@@ -82,7 +85,7 @@ export class Lane {
   #overflowing = 0
   #timer: NodeJS.Timeout | undefined
 
-  /** `onHead` is called when another waiter has become head, or none is left. */
+  /** Calls `onHead` when another waiter has become head, or none is left. */
   constructor(admit: (places: number) => Admission, onHead: () => void) {
     this.#admit = admit
     this.#onHead = onHead
@@ -110,7 +113,9 @@ export class Lane {
     })
   }
 
-  /** Puts the head to sleep; it is due, and `onDue` called, once the time is over or `wake` is called. */
+  /**
+   * Puts the head to sleep. It is due once the time is over, which calls `onDue`, or once `wake` is called.
+   */
   sleep(ms: number, reason: string, onDue: () => void): void {
     this.sleepsFor = reason
     this.sleepsUntilMs = performance.now() + ms
@@ -148,19 +153,19 @@ export class Lane {
 }
 
 export interface LeaseWant extends Omit<TakeRequest, 'signal'> {
-  /** Told whenever the breaker of the destination is found open. */
+  /** Called whenever the breaker of the destination is found open. */
   readonly onBroken?: (broken: Broken) => void
 }
 
 /**
- * Permits for `permits` requests, to be handed to sockets until `useBeforeMs` (`elapsedMs`). All permits must
- * be given back, used or not.
+ * Permits for `permits` requests, which may go to sockets until `useBeforeMs` (`elapsedMs`). The caller gives
+ * back all permits, used or not.
  */
 export interface Lease {
   readonly lease: string
   readonly permits: number
   readonly useBeforeMs: number
   readonly scopes: readonly LimitScope[]
-  /** True for the one request that is to find out whether a dead destination is back. */
+  /** True for the one request that finds out whether a dead destination is back. */
   readonly isProbe: boolean
 }

@@ -240,7 +240,7 @@ describe('the lease queue', () => {
         },
         giveBack: (lease, parts) => limit.giveBack(lease, parts),
         pause: (name, forMs) => limit.pause(name, forMs),
-        tell: (name, evidence) => limit.tell(name, evidence),
+        report: (name, evidence) => limit.report(name, evidence),
         [Symbol.asyncDispose]: async () => {},
       },
       bottleneckAdmission,
@@ -273,12 +273,12 @@ describe('the lease queue', () => {
     const served = { rule, served: true, failures: 0, probe: null }
     const failed = { rule, served: false, failures: 1, probe: null }
     const told = [served, served, failed, served, served].map(evidence =>
-      watchedQueue.tell('destination/api', evidence),
+      watchedQueue.report('destination/api', evidence),
     )
     await Promise.all(told)
     expect(heard).toEqual(['served', 'failed', 'served'])
     await turn()
-    await watchedQueue.tell('destination/api', served)
+    await watchedQueue.report('destination/api', served)
     expect(heard.at(-1)).toBe('served')
     expect(heard).toHaveLength(4)
   })
@@ -310,7 +310,7 @@ function flaky(limit: RateLimit): { readonly limit: RateLimit; readonly breakOnc
       },
       giveBack: (lease, parts) => limit.giveBack(lease, parts),
       pause: (name, forMs) => limit.pause(name, forMs),
-      tell: (name, evidence) => limit.tell(name, evidence),
+      report: (name, evidence) => limit.report(name, evidence),
       [Symbol.asyncDispose]: async () => {},
     },
   }
@@ -332,9 +332,9 @@ function watch(limit: RateLimit): { readonly watched: RateLimit; readonly heard:
         return limit.giveBack(lease, parts)
       },
       pause: (name, forMs) => limit.pause(name, forMs),
-      tell(name, evidence) {
+      report(name, evidence) {
         heard.push(evidence.served ? 'served' : 'failed')
-        return limit.tell(name, evidence)
+        return limit.report(name, evidence)
       },
       [Symbol.asyncDispose]: async () => {},
     },

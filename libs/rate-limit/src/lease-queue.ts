@@ -3,8 +3,8 @@
  *
  * Requests of one sync, with the same scopes, share a lane. A lane serves its waiters first come, first
  * served. The lanes of a destination take turns, and none takes more at once than its share of the limits. So
- * a sync that waits for its own limit, or has a million requests, holds up no other sync of its destination.
- * While its destination has no waiters, a request takes at once and never sees a lane.
+ * a sync that waits for its own limit, or has a million requests, delays no other sync of its destination.
+ * While its destination has no waiters, a request takes at once and enters no lane.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import { Lane, Waiter, type Admission, type Lease, type LeaseWant } from './lease-lane.ts'
@@ -12,12 +12,12 @@ import type { Broken, Evidence, Grant, LimitScope, RateLimit, ReturnedParts } fr
 
 interface Turn {
   readonly parts: Map<string, { unused: number; finished: number; late: boolean }>
-  readonly told: PromiseWithResolvers<void>
+  readonly sent: PromiseWithResolvers<void>
 }
 
 /**
- * Joins what came back of leases within a turn of the event loop, so that the limit hears of it once for each
- * lease, and before it is asked for more.
+ * Joins the returned parts of leases within a turn of the event loop, so that the limit gets them once for
+ * each lease, and before the next take.
  */
 class JoinedReturns {
   readonly #limit: Pick<RateLimit, 'giveBack'>
@@ -28,8 +28,8 @@ class JoinedReturns {
   }
 
   /**
-   * As RateLimit.giveBack. All returns of a turn give the same promise. If one of them is a bug, all are
-   * rejected.
+   * Does the same as RateLimit.giveBack. All returns of a turn share a promise, so that a bug in one rejects
+   * all.
    */
   add(lease: string, { unused, finished, late = false }: ReturnedParts): Promise<void> {
     const turn = this.#turn ?? this.#begin()
@@ -40,46 +40,46 @@ class JoinedReturns {
       known.finished += finished
       known.late ||= late
     }
-    return turn.told.promise
+    return turn.sent.promise
   }
 
-  /** Tells the limit what came back so far. */
-  tell(): void {
+  /** Gives the returned parts so far to the limit. */
+  send(): void {
     const turn = this.#turn
     if (turn === null) return
     this.#turn = null
-    const tellings = [...turn.parts].map(([lease, parts]) => this.#limit.giveBack(lease, parts))
-    Promise.all(tellings).then(() => turn.told.resolve(), turn.told.reject)
+    const returns = [...turn.parts].map(([lease, parts]) => this.#limit.giveBack(lease, parts))
+    Promise.all(returns).then(() => turn.sent.resolve(), turn.sent.reject)
   }
 
   #begin(): Turn {
-    const turn = { parts: new Map(), told: Promise.withResolvers<void>() }
+    const turn = { parts: new Map(), sent: Promise.withResolvers<void>() }
     this.#turn = turn
-    setImmediate(() => this.tell())
+    setImmediate(() => this.send())
     return turn
   }
 }
 
 export type { Lease, LeaseWant } from './lease-lane.ts'
 
-/** The most waiters in all lanes together. Each partition has one, so more are a bug. */
+/** Each partition has one waiter, so more than this in all lanes are a bug. */
 const MAX_WAITING = 10_000
-/** Lanes whose sleeps end so close together are tried in the order of their places, not of their timers. */
+/** Heads whose sleeps end within this time ask in the order of their places, not of their timers. */
 const SAME_MOMENT_MS = 2
 
 export interface LimitWait {
   readonly reason: Extract<Grant, { kind: 'wait' }>['reason']
-  /** How long the wait may last at most, as far as is known. */
+  /** The known maximum of the wait. */
   readonly leftMs: number
   /** Set while the breaker of the destination is open. */
   readonly broken: Broken | null
 }
 
-/** Told when the breaker of a destination is found open, and with null when it is found closed again. */
+/** Called when the breaker of a destination is found open, and with null when it is found closed again. */
 export type OnBreaker = (destination: string, broken: Broken | null) => void
 
 export interface LeaseQueue extends AsyncDisposable {
-  /** How many requests wait now. */
+  /** The number of requests that wait now. */
   readonly waiting: number
   /**
    * Waits for a lease of 1 to `want` permits: as many as there is room for when it is this request's turn. It
@@ -89,21 +89,21 @@ export interface LeaseQueue extends AsyncDisposable {
    */
   acquire(want: LeaseWant, options: { readonly signal: AbortSignal }): Promise<Lease>
   /**
-   * As RateLimit.giveBack, within the turn of the event loop. Wakes requests that wait for the returned
-   * permits.
+   * Does the same as RateLimit.giveBack, within the turn of the event loop. Wakes requests that wait for the
+   * returned permits.
    */
   giveBack(lease: Lease, parts: ReturnedParts): Promise<void>
-  /** Why a request of that lane was refused last; null if none waits, or none was refused. */
+  /** Says why a request of that lane was refused last; null if none waits, or none was refused. */
   waitOf(want: Pick<LeaseWant, 'scopes' | 'line'>): LimitWait | null
-  /** As RateLimit.pause. */
+  /** Does the same as RateLimit.pause. */
   pause(scope: string, forMs: number): Promise<void>
-  /** As RateLimit.tell. Wakes requests that wait for a dead destination. */
-  tell(destination: string, evidence: Evidence): Promise<void>
+  /** Does the same as RateLimit.report. Wakes requests that wait for a dead destination. */
+  report(destination: string, evidence: Evidence): Promise<void>
 }
 
 /**
- * Makes the queue of one process over its rate limit. `admit` makes the queue for waiters that find no place
- * in a lane's front. Disposing rejects the requests that still wait. The limit stays open.
+ * Makes the queue of one process over its rate limit. `admit` makes the queue for waiters without a place in
+ * a lane's front. Disposing rejects the requests that still wait, and leaves the limit open.
  */
 export function createLeaseQueue(
   limit: RateLimit,
@@ -114,8 +114,8 @@ export function createLeaseQueue(
 }
 
 /**
- * A rate limit that hears of what comes back once in a turn of the event loop, and tells when breakers are
- * found open, or closed again.
+ * A rate limit that joins returns within a turn of the event loop, and reports when breakers are found open,
+ * or closed again.
  */
 class WatchedLimit {
   readonly #limit: RateLimit
@@ -130,7 +130,7 @@ class WatchedLimit {
   }
 
   async take(want: LeaseWant, { signal }: { readonly signal: AbortSignal }): Promise<Grant> {
-    this.#returns.tell()
+    this.#returns.send()
     const grant = await this.#limit.take({ ...want, signal })
     const destination = want.scopes[0]?.name ?? ''
     if (grant.kind === 'wait' && grant.broken !== null) {
@@ -151,8 +151,8 @@ class WatchedLimit {
     await this.#limit.pause(scope, forMs)
   }
 
-  async tell(destination: string, evidence: Evidence): Promise<void> {
-    await this.#limit.tell(destination, evidence)
+  async report(destination: string, evidence: Evidence): Promise<void> {
+    await this.#limit.report(destination, evidence)
   }
 }
 
@@ -165,8 +165,8 @@ class FairLeaseQueue implements LeaseQueue {
   readonly #admit: (places: number) => Admission
   readonly #waiters = new Set<Waiter>()
   /**
-   * Destinations of which a request was served in this turn of the event loop, and none has failed since.
-   * What others of them tell is nothing new.
+   * Destinations that served a request in this turn of the event loop, and at which none has failed since.
+   * Further reports of served requests are nothing new.
    */
   readonly #served = new Set<string>()
   #closed = false
@@ -199,11 +199,11 @@ class FairLeaseQueue implements LeaseQueue {
   }
 
   giveBack(lease: Lease, parts: ReturnedParts): Promise<void> {
-    const told = this.#limit.giveBack(lease.lease, parts)
-    // Whoever asks next asks after the limit was told. Finished requests free only slots: waiters for the
-    // rate need not look again.
+    const returned = this.#limit.giveBack(lease.lease, parts)
+    // The next take comes after this return. Finished requests free only slots, so waiters for the rate stay
+    // asleep.
     this.#groups.get(lease.scopes[0]?.name ?? '')?.wake(parts.unused > 0 ? 'all' : 'concurrency')
-    return told
+    return returned
   }
 
   waitOf(want: Pick<LeaseWant, 'scopes' | 'line'>): LimitWait | null {
@@ -214,16 +214,16 @@ class FairLeaseQueue implements LeaseQueue {
     return this.#limit.pause(scope, forMs)
   }
 
-  tell(destination: string, evidence: Evidence): Promise<void> {
+  report(destination: string, evidence: Evidence): Promise<void> {
     const isPlain = evidence.served && evidence.failures === 0 && evidence.probe === null
     if (isPlain && this.#served.has(destination)) return NOTHING_NEW
     if (isPlain) this.#noteServed(destination)
     else this.#served.delete(destination)
-    return this.#tell(destination, evidence)
+    return this.#report(destination, evidence)
   }
 
-  async #tell(destination: string, evidence: Evidence): Promise<void> {
-    await this.#limit.tell(destination, evidence)
+  async #report(destination: string, evidence: Evidence): Promise<void> {
+    await this.#limit.report(destination, evidence)
     this.#groups.get(destination)?.wake('broken')
   }
 
@@ -248,9 +248,9 @@ class FairLeaseQueue implements LeaseQueue {
 }
 
 /**
- * The lanes of one destination. All heads that are due are tried together, in the order of their places, once
- * per turn of the event loop. So permits that came back in that turn go into as few leases as possible, and
- * no waiter overtakes by asking more often.
+ * The lanes of one destination. All due heads ask together, in the order of their places, once per turn of
+ * the event loop. So permits that came back in that turn go into as few leases as possible, and no waiter
+ * overtakes another by asking more often.
  */
 class LaneGroup {
   readonly #limit: WatchedLimit
@@ -259,7 +259,7 @@ class LaneGroup {
   readonly #lanes = new Map<string, Lane>()
   #places = 0
   #round: 'none' | 'planned' | 'running' = 'none'
-  /** How often slots came back, and permits, and how often something was told of the destination. */
+  /** Counts the returns of slots and of permits, and the reports on the destination. */
   readonly #returns = { slots: 0, permits: 0, evidence: 0 }
 
   constructor(limit: WatchedLimit, admit: (places: number) => Admission, onEmpty: () => void) {
@@ -326,13 +326,13 @@ class LaneGroup {
       if (lane.isDue && lane.head !== undefined) heads.push([lane, lane.head])
     }
     heads.sort(([a], [b]) => a.place - b.place)
-    await Promise.all(heads.map(([lane, head]) => this.#try(lane, head)))
+    await Promise.all(heads.map(([lane, head]) => this.#take(lane, head)))
     this.#round = 'none'
     for (const lane of this.#lanes.values()) if (lane.isDue && lane.head !== undefined) this.#planRound()
   }
 
   /** Takes for the head of a lane, or puts it to sleep. */
-  async #try(lane: Lane, head: Waiter): Promise<void> {
+  async #take(lane: Lane, head: Waiter): Promise<void> {
     lane.isDue = false
     const want = Math.min(head.want.want, shareOf(head.want.scopes, this.#lanes.size))
     const before = { ...this.#returns }
@@ -348,7 +348,7 @@ class LaneGroup {
       if (head.isDone) await this.#returnUnwanted(grant, head.want)
       else head.resolve(leaseOf(grant, head.want))
     } else if (head.isDone || lane.isDue) {
-      // It left, or was woken, while the limit was asked: the next round looks at the head of that moment.
+      // It left, or was woken, while the limit was asked. The next round looks at the present head.
     } else if (grant.reason === 'superseded') {
       head.reject(supersededError(head.want))
     } else if (this.#cameBackSince(before, grant.reason)) {
@@ -359,8 +359,8 @@ class LaneGroup {
   }
 
   /**
-   * True if the permits that a head waits for came back while the limit was asked. Nothing will wake that
-   * head.
+   * True if the permits that a head waits for came back while the limit was asked, so that nothing would wake
+   * it.
    */
   #cameBackSince(
     before: { readonly slots: number; readonly permits: number; readonly evidence: number },
@@ -371,13 +371,13 @@ class LaneGroup {
     return reason === 'concurrency' && this.#returns.slots !== before.slots
   }
 
-  /** The grant came after its waiter had left. */
+  /** Returns a grant that came after its waiter had left. */
   async #returnUnwanted(grant: Granted, { scopes, breaker }: LeaseWant): Promise<void> {
     try {
       await this.#limit.giveBack(grant.lease, { unused: grant.permits, finished: 0 })
       if (grant.isProbe && breaker !== undefined) {
         const probe = { lease: grant.lease, ended: 'released' } as const
-        await this.#limit.tell(scopes[0]?.name ?? '', { rule: breaker, served: false, failures: 0, probe })
+        await this.#limit.report(scopes[0]?.name ?? '', { rule: breaker, served: false, failures: 0, probe })
       }
       this.wake('all')
     } catch {
@@ -390,7 +390,7 @@ function laneOf({ scopes, line = '' }: Pick<LeaseWant, 'scopes' | 'line'>): stri
   return JSON.stringify([line, ...scopes.map(({ name }) => name)])
 }
 
-/** What one of so many lanes may take at once: its share of the strictest limit. */
+/** Returns how much a lane may take at once: its share of the strictest limit. */
 function shareOf(scopes: readonly LimitScope[], lanes: number): number {
   const limits = scopes.flatMap(({ rates, concurrency }) => [
     concurrency,

@@ -1,16 +1,16 @@
 import type { LimitUsage } from './port.ts'
 
-/** How much of the limits is in use, asked of those that this process keeps to. */
+/** Asks the limits that this process works with at the moment, which it opens and closes. */
 export class UsageAtWork implements LimitUsage {
   #limits: LimitUsage | null = null
 
-  /** Null while there are none. */
+  /** Resolves null while there are no limits. */
   slotsTaken(destination: string): Promise<number | null> {
     return this.#limits?.slotsTaken(destination) ?? Promise.resolve(null)
   }
 
-  /** Asks these limits until the answer is disposed. */
-  of(limits: LimitUsage): Disposable {
+  /** Asks these limits until the returned value is disposed. */
+  use(limits: LimitUsage): Disposable {
     this.#limits = limits
     return {
       [Symbol.dispose]: () => {

@@ -26,7 +26,7 @@ export function breakerPromises(of: {
       ...over,
     })
   const tell = (limit: RateLimit, evidence: Partial<Evidence>): Promise<void> =>
-    limit.tell(DESTINATION, { rule: RULE, served: false, failures: 0, probe: null, ...evidence })
+    limit.report(DESTINATION, { rule: RULE, served: false, failures: 0, probe: null, ...evidence })
   const probe = async (limit: RateLimit): Promise<Granted> => {
     const grant = await take(limit)
     expect(grant).toMatchObject({ kind: 'granted', permits: 1, isProbe: true })

@@ -136,7 +136,7 @@ function healthOf(config: ConsoleConfig): HealthSource {
 function usageOf({ redis, prefix }: ConsoleConfig): LimitUsage & AsyncDisposable {
   let opened: Promise<LimitUsage & AsyncDisposable> | null = null
   const open = async (): Promise<LimitUsage & AsyncDisposable> => {
-    const { createRedisLimitUsage } = await import('@sluice/rate-limit/adapters/usage/redis')
+    const { createRedisLimitUsage } = await import('@sluice/rate-limit/adapters/redis-usage')
     return createRedisLimitUsage({ ...redis, prefix })
   }
   return {

@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { loadWhenMailing } from '@sluice/alerts/load-when-mailing'
+import type { MailSender } from '@sluice/alerts/port'
 import type { TellingDeps } from '@sluice/alerts/tell/tell-notice'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Definition, SourceSpec } from '@sluice/contracts/resources'
@@ -41,8 +41,7 @@ import { distributedSettings, isDistributed } from '@sluice/runtime/settings/dis
 import { destinationPrivateNetworks } from '@sluice/runtime/settings/reach'
 import { logSizeOf, memoryOf, secretOf, type Environment } from '@sluice/runtime/environment'
 import type { Logger } from '@sluice/runtime/logger'
-import type { Metrics } from '@sluice/runtime/metrics'
-import { NO_STAGE_METRICS, type StageMetrics } from '@sluice/partition/stage-metrics'
+import { createStageMetrics, NO_STAGE_METRICS } from '@sluice/partition/stage-metrics'
 import { growHeapByRoom } from '@sluice/runtime/machine/heap-growth'
 import { openTraces } from '@sluice/runtime/traces/open-traces'
 import { makeFilesPrivate } from '@sluice/runtime/private-files'
@@ -114,7 +113,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
   const definitions = new Definitions(shared)
   const logRoom = { limitBytes: logSizeOf(env), log }
   const own = { newRunId, locks: createLocalLocks(), lateSends, dataDir, logger, early, logRoom }
-  const stageMetrics = metrics === undefined ? NO_STAGE_METRICS : await figuresIn(metrics)
+  const stageMetrics = metrics === undefined ? NO_STAGE_METRICS : createStageMetrics(metrics)
   const deps = { ...shared, ...own, runs, definitions, vault, stageMetrics, usage: new UsageAtWork() }
   let startWait: Wait | null = null
   const start: Pipeline['start'] = async (only, ends) => {
@@ -137,19 +136,19 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Pipeline &
   }
 }
 
-async function figuresIn(metrics: Metrics): Promise<StageMetrics> {
-  return (await import('@sluice/partition/stage-metrics')).createStageMetrics(metrics)
-}
-
 /** Opens what sends the notices of alerts, with the secrets of the environment and of `kept`. */
 export function tellingOf(
   { env, mask }: Pick<EmbeddedOptions, 'env' | 'mask'>,
   kept: KeptSecrets,
 ): TellingDeps & AsyncDisposable {
   const sender = senderOf({ connections: 1, ...networkOf(env) })
-  const loadMailer = async () => (await import('@sluice/alerts/adapters/nodemailer')).createMailSender()
+  // The client is loaded with the first mail, since most processes send none.
+  const mailer: MailSender = {
+    send: async (mail, options) =>
+      await (await import('@sluice/alerts/adapters/nodemailer')).createMailSender().send(mail, options),
+  }
   const network = { ...networkOf(env), ...profileOf(env), now: Date.now }
-  const means = { sender, mailer: loadWhenMailing(loadMailer), secretFor: told(secretForOf(env, kept), mask) }
+  const means = { sender, mailer, secretFor: told(secretForOf(env, kept), mask) }
   return { ...means, ...network, [Symbol.asyncDispose]: () => sender[Symbol.asyncDispose]() }
 }
 
@@ -200,7 +199,7 @@ async function openServices(
   opening.use(growHeapByRoom({ memoryBytes, giveBack: () => freed.giveBack() }))
   const traces = opening.use(await openTraces(env, { service: 'sluice', logger }))
   const rateLimit = opening.use(await openLimits({ dataDir, env, logger, signal: drain }))
-  opening.use(deps.usage.of(rateLimit))
+  opening.use(deps.usage.use(rateLimit))
   const leases = opening.use(createLeaseQueue(rateLimit, bottleneckAdmission, reportBreakers(deps)))
   // Renderer and delivery share one budget.
   const memory = new DeliveryMemory(budget.buffersBytes / 2)

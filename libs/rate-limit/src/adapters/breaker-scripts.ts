@@ -2,14 +2,14 @@
  * The breaker of a destination as Lua, for the scripts of redis-scripts.ts. Its key has the destination as
  * hash tag, too:
  *
- * - base:breaker n: failures of all processes since one of them was served; own:INSTANCE → how often requests
- *   of that process were served after failures, and its failures since, as "streak failures"; trial:INSTANCE
- *   → "until lease" of the request by which a process without failures looks for itself; open:WHO → since
- *   when the breaker is open, until when it pauses (till), failed probes, when the last failed, and the lease
- *   of the probe, as JSON. WHO is * for all processes with failures of their own, or one INSTANCE: it fails
- *   though others are served.
+ * - base:breaker n: failures of all processes since a request of any was served; own:INSTANCE → how often
+ *   requests of that process were served after failures, and its failures since, as "streak failures";
+ *   trial:INSTANCE → "until lease" of the one request that a process without failures may send; open:WHO →
+ *   when the breaker opened (since), when its pause ends (till), failed probes, when the last failed, and the
+ *   lease of the probe, as JSON. WHO is * for all processes with failures of their own, or one INSTANCE that
+ *   fails though others are served.
  *
- * Evidence states totals of a process, so that what arrives twice or late changes nothing.
+ * Evidence has totals of a process, so that evidence that arrives twice or late changes nothing.
  */
 import { BROKEN_POLL_MS, EVIDENCE_LIFE_MS } from './breaker.ts'
 import { PRELUDE } from './script-prelude.ts'
@@ -35,14 +35,14 @@ end
 `
 
 /**
- * Asks the breaker within a take. Sets `probe` to who is probed for, or to 'trial'; `doubted` to 2 if there
- * is evidence of failures. Returns from the script if the breaker is open.
+ * Asks the breaker within a take. Sets `probe` to the WHO of the probe, or to 'trial', and `failing` to 2 if
+ * there is evidence of failures. Returns from the script if the breaker is open.
  */
 export const ASK_BREAKER = `${BREAKER}
 local breaker = a.breaker and breakerOf(a.instance)
-local probe, doubted = nil, 0
+local probe, failing = nil, 0
 if breaker then
-  if breaker.n > 0 then doubted = 2 end
+  if breaker.n > 0 then failing = 2 end
   local opening = breaker.opening
   if opening then
     -- A clock that was set back makes no pause longer.

@@ -1,19 +1,22 @@
 /**
- * The breaker of one destination for one process that has the limits alone. In Redis the same is Lua, see
- * breaker-scripts.ts; `test/breaker-promises.ts` holds for both.
+ * The breaker of one destination for one process that has the limits alone. breaker-scripts.ts does the same
+ * in Redis, and `test/breaker-promises.ts` tests both.
  *
- * States: closed → open (so many failures in a row) → half open (the pause is over: one probe has a lease) →
- * open again (it failed) or closed (a request was served). A process that takes the state over from an
- * earlier one, and has seen no failure itself, may try one request at once.
+ * States: closed → open (`failures` in a row) → half open (the pause is over, and one probe has a lease) →
+ * open again (the probe failed) or closed (a request was served). A process that takes the state over from an
+ * earlier one, and has seen no failure itself, may send one request at once.
  */
 import type { Broken, BreakerRule, Evidence } from '../port.ts'
 
-/** How long evidence counts after the last of it. */
+/** Evidence is forgotten this long after the last of it. */
 export const EVIDENCE_LIFE_MS = 3_600_000
-/** How soon to ask again while the breaker is open: a process learns from others only when it asks. */
+/**
+ * How soon to ask again while the breaker is open. A process learns about evidence of others only when it
+ * asks.
+ */
 export const BROKEN_POLL_MS = 1_000
 
-/** What is kept of it in a file. Times are in ms since 1970. */
+/** A breaker as the file has it. Times are in ms since 1970. */
 export interface StoredBreaker {
   readonly failures: number
   readonly openedAt: number
@@ -37,18 +40,18 @@ type Asked =
 
 export class Breaker {
   #failures = 0
-  /** Failures that this process has seen since a request of it was served. */
+  /** The failures that this process has seen since a request of its own was served. */
   #own = 0
-  #toldAt = -Infinity
+  #reportedAt = -Infinity
   #opening: Opening | null = null
-  /** The request by which a process without a failure of its own looks for itself, and until when it may. */
+  /** The one request of a process without a failure of its own, and the end of its lease. */
   #trial: { readonly lease: string; readonly untilMs: number } | null = null
 
   static of(stored: StoredBreaker, nowMs: number): Breaker {
     const breaker = new Breaker()
     const { failures, openedAt, pausedUntil, failedProbes, lastProbeAt } = stored
     breaker.#failures = failures
-    breaker.#toldAt = nowMs
+    breaker.#reportedAt = nowMs
     breaker.#opening = { openedAt, pausedUntil, failedProbes, lastProbeAt, holder: null }
     return breaker
   }
@@ -74,7 +77,7 @@ export class Breaker {
     return { kind: 'open', leftMs: pausedUntil - nowMs, broken }
   }
 
-  /** The probe that `ask` allowed has a lease, whose slot lasts until then. */
+  /** The probe that `ask` allowed has a lease, whose slot lasts until `untilMs`. */
   probes(lease: string, { nowMs, untilMs }: { readonly nowMs: number; readonly untilMs: number }): void {
     const opening = this.#opening
     if (opening === null) return
@@ -86,11 +89,11 @@ export class Breaker {
     opening.pausedUntil = untilMs
   }
 
-  /** True if what is to be kept has changed. */
-  tell({ rule, served, failures, probe }: Evidence, nowMs: number): boolean {
+  /** Takes evidence. Returns true if the stored breaker changes. */
+  report({ rule, served, failures, probe }: Evidence, nowMs: number): boolean {
     this.#forget(rule, nowMs)
     const before = this.#opening
-    this.#toldAt = nowMs
+    this.#reportedAt = nowMs
     if (served) {
       this.#failures = 0
       this.#own = 0
@@ -121,7 +124,7 @@ export class Breaker {
   }
 
   #forget({ pauseMs }: BreakerRule, nowMs: number): void {
-    if (nowMs < this.#toldAt + Math.max(EVIDENCE_LIFE_MS, 2 * pauseMs)) return
+    if (nowMs < this.#reportedAt + Math.max(EVIDENCE_LIFE_MS, 2 * pauseMs)) return
     this.#failures = 0
     this.#opening = null
     this.#trial = null

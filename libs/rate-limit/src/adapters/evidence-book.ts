@@ -1,15 +1,15 @@
 /**
- * What one process has seen of a destination, as totals for the server of the limits. So evidence that
- * arrives twice, late or with a later statement counts once. A process whose requests are served has nothing
- * to tell, unless somebody has seen failures.
+ * The evidence of one process on a destination, as totals for the server of the limits. So evidence that
+ * arrives twice, late or with a later statement counts once. A process whose requests are served reports
+ * nothing, unless some process has seen failures.
  */
 import type { BreakerRule, Evidence } from '../port.ts'
 
-/** For the server, see breaker-scripts.ts. */
+/** A statement for the server, see breaker-scripts.ts. */
 interface Statement {
-  /** How often a request was served after somebody had seen failures. */
+  /** Counts the requests that were served after some process had seen failures. */
   readonly streak: number
-  /** Failures since. */
+  /** The failures since then. */
   readonly failures: number
   readonly rule: BreakerRule
   readonly probe?: Evidence['probe']
@@ -19,31 +19,31 @@ export class EvidenceBook {
   #streak = 0
   #failures = 0
   /** True while some process may have seen failures. */
-  #isDoubted = false
+  #hasFailures = false
   #rule: BreakerRule | null = null
   #probes: NonNullable<Evidence['probe']>[] = []
 
-  /** Some process may have seen failures: the next request that is served is to be told. */
-  doubted(): void {
-    this.#isDoubted = true
+  /** Some process may have seen failures, so the next request that is served will be reported. */
+  failuresSeen(): void {
+    this.#hasFailures = true
   }
 
-  /** False if there is nothing to tell. */
+  /** Notes evidence. Returns false if there is nothing to report. */
   note({ rule, served, failures, probe }: Evidence): boolean {
-    const tells = served && (this.#isDoubted || this.#failures > 0 || probe !== null)
-    if (tells) {
+    const isNews = served && (this.#hasFailures || this.#failures > 0 || probe !== null)
+    if (isNews) {
       this.#streak += 1
       this.#failures = 0
-      this.#isDoubted = false
+      this.#hasFailures = false
     }
     this.#failures += failures
     if (probe !== null) this.#probes.push(probe)
-    if (!tells && failures === 0 && probe === null) return false
+    if (!isNews && failures === 0 && probe === null) return false
     this.#rule = rule
     return true
   }
 
-  /** What is to be told now; a statement for each probe that has ended. */
+  /** Returns the statements to send now: one, or one for each probe that has ended. */
   statements(): readonly Statement[] {
     if (this.#rule === null) return []
     const totals = { streak: this.#streak, failures: this.#failures, rule: this.#rule }

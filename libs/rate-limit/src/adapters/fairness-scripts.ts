@@ -1,40 +1,40 @@
 /**
- * How processes take turns, as Lua for the script of a take. Permits often come free all at once. Whoever
- * asked first would then take all of them, each time. So those who have waited for a while have their share
- * kept for them.
+ * Lets processes take turns, as Lua for the script of a take. Permits often come free all at once, and the
+ * first process that asks would take all of them, each time. So the script keeps a share for lines that have
+ * waited for a while.
  *
- * - base:waiting LINE → since when it waits for the limits of the destination, until when it is sure to have
- *   asked again, and how many permits it wants, as "since until want". A LINE is the requests of one sync in
+ * - base:waiting LINE → when it began to wait for the limits of the destination, when it has asked again at
+ *   the latest, and how many permits it wants, as "since until want". A LINE is the requests of one sync in
  *   one process.
- * - base:got LINE → how many permits it got, of all that it waited for, since it was last refused
+ * - base:got LINE → how many permits it got since it was last refused
  */
 import { HELD_PER_FREE } from '../port.ts'
 
-/** Who waits for less needs no turn: permits that come free one by one are shared by chance. */
+/** A line that waits for less needs no turn: permits that come free one by one are shared by chance. */
 const PATIENCE_MS = 250
-/** How late a process may ask again. */
+/** A process may ask again this late. */
 const GRACE_MS = 150
-/** How soon to ask again where all that is free is kept for others. */
+/** How soon to ask again if all free permits are kept for others. */
 const KEPT_POLL_MS = 5
 const FORGOTTEN_MS = 60_000
 
 /**
- * A process is told to the millisecond when to ask again. Those told the same time may differ by rounding.
+ * A process gets the time to ask again to the millisecond. Equal times may differ this much by rounding.
  */
 const SAME_TIME_MS = 20
 
 /**
- * Wants `a`, `now`, `room`, and of the destination's own scope `free`: what it has; `slots`: what its
- * concurrency alone has; `inUse`: how many of its slots are taken. Lowers `room`; `isOver` is true if the
- * slots that are free are for others, see `mostSlots`.
+ * Wants `a`, `now`, `room`, and three numbers of the destination's own scope: `free`, its free permits;
+ * `slots`, the free slots of its concurrency alone; `inUse`, its taken slots. Lowers `room`. `isOver` is true
+ * if the free slots are for others, see `mostSlots`.
  *
- * What is free is shared by those who have waited: as evenly as it goes, and what is left over one by one
- * from the one who has waited longest. So some of them always get something. A line counts once the time has
- * come at which it was told to ask: what comes free before, by a return, goes to those who ask then.
+ * Lines that have waited share the free permits as evenly as possible. The remainder goes to them one by one,
+ * from the line that has waited longest. So some of them always get something. A line counts from the time at
+ * which it was to ask again: permits that a return frees before go to lines that ask then.
  *
- * A line that gets less than it wants, because the rate had no more, is expected again at once, behind those
- * who have waited. What it got counts as its share of what comes free next. So permits that come free a few
- * milliseconds apart are shared as if they came together.
+ * A line that gets less than it wants, because the rate had no more, is expected again at once, behind lines
+ * that have waited. Its permits count as its share of those that come free next. So permits that come free a
+ * few milliseconds apart are shared as if they came together.
  */
 export const KEEP_FOR_OTHERS = `
 local byRate = free < slots
@@ -62,7 +62,7 @@ local function isBefore(one, other)
   if one.since ~= other.since then return one.since < other.since end
   return one.line < other.line
 end
--- What each of these lines has when all is shared, with what they got before, and how many have one more.
+-- Gives the share of each of these lines, together with the permits that it got before, and how many lines get one more.
 local function levelOf(lines)
   local sum = free
   for _, each in ipairs(lines) do sum = sum + each.got end
@@ -123,7 +123,7 @@ elseif own and free < 1 then
 end
 `
 
-/** Wants `room`, of which the line gets all. */
+/** Wants `room`, all of which the line gets. */
 export const KEEP_PLACE = `
 if own and isPatient and byRate and room < a.want and room == offered then
   asksAgain(now - ${PATIENCE_MS}, 0, a.want - room)

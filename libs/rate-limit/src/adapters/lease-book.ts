@@ -1,31 +1,31 @@
 /**
- * What one process holds of a destination's limits, as far as it knows. The server may know of more: takes
- * whose answers never came. So whenever an answer is missing, the process states what it holds, and the
- * server takes the rest back.
+ * The leases of one process on a destination's limits. The server may have granted more: takes whose answers
+ * never came. So whenever an answer is missing, the process sends a statement of its leases, and the server
+ * takes the rest back.
  *
- * A take is pending → granted, refused or lost. A lease that was granted is open until all of it was given
- * back, and is forgotten once the server knows that.
+ * A take is pending → granted, refused or lost. A granted lease is open until all of it was given back, and
+ * is forgotten once the server knows that.
  */
 import { SluiceError } from '@sluice/contracts/errors'
 
-/** On its way to the server. Either `arrived` or `lost` is to be called. */
-interface Leaving {
-  /** For a script: of each lease its name, its open slots, and how much of it came back unused in all. */
+/** A message on its way to the server. The sender calls either `arrived` or `lost`. */
+interface ReturnMessage {
+  /** The arguments of the script: for each lease its name, its open slots, and all its unused permits. */
   readonly args: readonly string[]
   readonly arrived: () => void
-  /** Nobody knows whether the server has heard of it. */
+  /** The server may or may not have the message. */
   readonly lost: () => void
 }
 
 /**
- * The leases of one destination that came back, and that the server has to be told of. All that came back
- * since the last message goes in one.
+ * The leases of one destination with returned parts that the server does not know yet. All of them go in one
+ * message.
  */
 export class ReturningLeases {
   readonly #book: LeaseBook
   readonly #nameOf: (take: number) => string
   #takes = new Set<number>()
-  #told = Promise.withResolvers<void>()
+  #sent = Promise.withResolvers<void>()
 
   constructor(book: LeaseBook, nameOf: (take: number) => string) {
     this.#book = book
@@ -37,16 +37,17 @@ export class ReturningLeases {
   }
 
   /**
-   * Parts of a take came back, and are in the book. Resolves once a message with them has an answer, or none.
+   * Adds a take whose parts came back, and are in the book. Resolves once a message with them is answered or
+   * lost.
    */
   add(take: number): Promise<void> {
     this.#takes.add(take)
-    return this.#told.promise
+    return this.#sent.promise
   }
 
-  /** Gives the message with all that came back so far. */
-  leave(): Leaving {
-    const told = this.#told
+  /** Returns the message with all parts that came back so far. */
+  leave(): ReturnMessage {
+    const sent = this.#sent
     const book = this.#book
     const open: (readonly [take: number, left: number])[] = []
     const args: string[] = []
@@ -57,34 +58,34 @@ export class ReturningLeases {
       args.push(this.#nameOf(take), String(state.open), String(state.unused))
     }
     this.#takes = new Set()
-    this.#told = Promise.withResolvers()
+    this.#sent = Promise.withResolvers()
     return {
       args,
       arrived() {
-        for (const [take, left] of open) book.told(take, left)
-        told.resolve()
+        for (const [take, left] of open) book.known(take, left)
+        sent.resolve()
       },
       lost() {
-        if (open.length > 0) book.untold()
-        told.resolve()
+        if (open.length > 0) book.lostReturn()
+        sent.resolve()
       },
     }
   }
 }
 
 interface OpenLease {
-  /** Slots not given back. */
+  /** The slots that are not given back. */
   open: number
-  /** All permits that came back unused so far. */
+  /** The permits that came back unused so far. */
   unused: number
 }
 
-/** The statement for the server, as JSON. Takes are named by their numbers. */
+/** The statement for the server, as JSON, which names takes by their numbers. */
 interface Statement {
   readonly instance: string
-  /** The last take that was started before this statement. */
+  /** The last take before this statement. */
   readonly upTo: number
-  /** No caller waits for a take up to this one any more. None of these may be granted from now on. */
+  /** No caller waits for a take up to this one any more, so the server grants none of them from now on. */
   readonly void: number
   readonly pending: readonly number[]
   readonly kept: Readonly<Record<string, readonly [open: number, unused: number]>>
@@ -95,19 +96,20 @@ export class LeaseBook {
   #last = 0
   readonly #pending = new Set<number>()
   readonly #open = new Map<number, OpenLease>()
-  /** The last take whose answer did not come, until the server cannot grant it any more; 0 for none. */
+  /** The last take whose answer was lost, until the server can no longer grant it; 0 for none. */
   #lostUpTo = 0
-  /** How often a return did not reach the server. */
-  #untold = 0
-  #toldUpTo = 0
+  /** Counts the messages with returns that were lost. */
+  #lostReturns = 0
+  /** The lost messages up to this one are covered by a later statement. */
+  #knownReturns = 0
 
   constructor(instance: string) {
     this.#instance = instance
   }
 
-  /** True while the server may think that this process holds more than it does. */
-  get isInDoubt(): boolean {
-    return this.#lostUpTo > 0 || this.#untold > this.#toldUpTo
+  /** True while the server may count more leases of this process than it has. */
+  get isUncertain(): boolean {
+    return this.#lostUpTo > 0 || this.#lostReturns > this.#knownReturns
   }
 
   begin(): number {
@@ -125,13 +127,13 @@ export class LeaseBook {
     this.#pending.delete(take)
   }
 
-  /** No answer came: the take may have been granted, or may still be. */
+  /** No answer came. The server may have granted the take, or may still grant it. */
   lost(take: number): void {
     this.#pending.delete(take)
     this.#lostUpTo = Math.max(this.#lostUpTo, take)
   }
 
-  /** Notes what came back. False for an unknown lease. Throws if more came back than was open. */
+  /** Notes returned parts. Returns false for an unknown lease. Throws if more came back than was open. */
   giveBack(take: number, parts: { readonly unused: number; readonly finished: number }): boolean {
     const lease = this.#open.get(take)
     if (lease === undefined) return false
@@ -143,25 +145,25 @@ export class LeaseBook {
     return true
   }
 
-  /** The state of a lease for the server; null once the server knows that nothing is left of it. */
+  /** Returns the state of a lease for the server; null once the server knows that nothing is left of it. */
   stateOf(take: number): { readonly open: number; readonly unused: number } | null {
     const lease = this.#open.get(take)
     return lease === undefined ? null : { ...lease }
   }
 
-  /** The server knows that so many are open. */
-  told(take: number, open: number): void {
+  /** The server knows the number of open slots. */
+  known(take: number, open: number): void {
     if (open === 0) this.#open.delete(take)
   }
 
-  /** A return did not reach the server. */
-  untold(): void {
-    this.#untold += 1
+  /** A message with returns was lost. */
+  lostReturn(): void {
+    this.#lostReturns += 1
   }
 
-  /** What this process holds now, and a function to call once the server has taken note of it. */
+  /** Returns the statement of the present leases, and a function to call once the server has it. */
   state(): { readonly statement: Statement; readonly noted: () => void } {
-    const untold = this.#untold
+    const lostReturns = this.#lostReturns
     const kept = [...this.#open].map(([take, { open, unused }]) => [take, [open, unused] as const] as const)
     const firstPending = Math.min(...this.#pending, this.#last + 1)
     const statement = {
@@ -173,8 +175,8 @@ export class LeaseBook {
     }
     const noted = (): void => {
       if (this.#lostUpTo <= statement.void) this.#lostUpTo = 0
-      this.#toldUpTo = Math.max(this.#toldUpTo, untold)
-      for (const [take, [open]] of kept) this.told(take, open)
+      this.#knownReturns = Math.max(this.#knownReturns, lostReturns)
+      for (const [take, [open]] of kept) this.known(take, open)
     }
     return { statement, noted }
   }

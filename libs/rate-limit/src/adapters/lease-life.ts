@@ -2,8 +2,8 @@ import { SluiceError } from '@sluice/contracts/errors'
 import type { TakeRequest } from '../port.ts'
 
 /**
- * How long a permit of this process may lie unused. A permit counts in its windows from the last moment at
- * which it may be used, so that a long life costs throughput. With a short one, permits lapse whenever the
+ * A permit of this process may stay unused for this long. It counts in its windows from the last moment at
+ * which it may be used, so a long life costs throughput. With a short life, permits lapse whenever the
  * process, or the opening of a connection, takes long. So the life shrinks while permits are used in time,
  * and is at its longest again once one has lapsed.
  */
@@ -14,10 +14,10 @@ export class LeaseLife {
   readonly #leastMs: number
   #ms: number
 
-  constructor(of: { readonly leastMs: number; readonly mostMs: number }) {
-    this.mostMs = of.mostMs
-    this.#leastMs = Math.min(of.leastMs, of.mostMs)
-    this.#ms = of.mostMs
+  constructor({ leastMs, mostMs }: { readonly leastMs: number; readonly mostMs: number }) {
+    this.mostMs = mostMs
+    this.#leastMs = Math.min(leastMs, mostMs)
+    this.#ms = mostMs
   }
 
   get ms(): number {
@@ -35,7 +35,7 @@ function isCount(value: number): boolean {
   return Number.isSafeInteger(value) && value >= 0
 }
 
-/** A wrong argument is a bug of the caller, and throws `internal`. */
+/** Throws `internal` for a wrong argument, which is a bug of the caller. */
 export function checkTake({ scopes, want, slotLifeMs, owner }: TakeRequest): void {
   if (!isCount(want) || want < 1)
     throw new SluiceError('internal', `take wants 1 permit or more, found ${want}`)
@@ -46,7 +46,7 @@ export function checkTake({ scopes, want, slotLifeMs, owner }: TakeRequest): voi
   if (scopes.length === 0) throw new SluiceError('internal', 'take wants at least one scope')
 }
 
-/** As `checkTake`. */
+/** Throws as `checkTake` does. */
 export function checkParts(parts: { readonly unused: number; readonly finished: number }): void {
   const { unused, finished } = parts
   if (isCount(unused) && isCount(finished)) return

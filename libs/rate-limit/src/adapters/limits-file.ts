@@ -1,8 +1,9 @@
 /**
- * The limits of one machine as a SQLite file, so that they outlive processes. A grant is written before it is
- * handed out. A write that the operating system has accepted survives `kill -9` of the process. The file may
- * say more than was used, and never less. Of a large limit, the grants of a stretch of time share a row,
- * which is written with room to spare, and corrected by a later write. So most grants write nothing.
+ * The limits of one machine as a SQLite file, so that they outlive processes. A grant is written before it
+ * goes to the caller. A write that the operating system has accepted survives `kill -9` of the process. The
+ * file may have more permits than were used, and never fewer. If a limit is large, the grants of a span of
+ * time share a row, which is written with a reserve, and corrected by a later write. So most grants write
+ * nothing.
  */
 import { DatabaseSync } from 'node:sqlite'
 import { messageOf, SluiceError } from '@sluice/contracts/errors'
@@ -18,11 +19,11 @@ const PRUNE_EVERY_MS = 1000
  * everything for a moment.
  */
 const CHECKPOINT_PAGES = 4000
-/** How many partitions' markers are remembered: those that changed hands last. */
+/** The markers of this many partitions are remembered: those that changed hands last. */
 export const OWNERS_KEPT = 10_000
-/** Share of a limit that is written in advance for a row. */
+/** The reserve of a row, as a share of its limit. */
 const RESERVE_SHARE = 1 / 64
-/** Share of a window in which entries go into one row. */
+/** Entries go into one row for this share of their window. */
 const ROW_SHARE = 1 / 16
 
 const SCHEMA = `
@@ -50,8 +51,8 @@ export interface StoredLimits {
 }
 
 /**
- * Methods throw `disk` if the disk is full or fails, since another try does not help. For other failures they
- * throw `unreachable` (retryable). In both cases nothing was written to the file.
+ * Methods throw `disk` if the disk is full or fails, since another attempt does not help. For other failures
+ * they throw `unreachable` (retryable). In both cases they have written nothing to the file.
  */
 export class LimitsFile {
   readonly #path: string
@@ -62,15 +63,17 @@ export class LimitsFile {
   readonly #update
   readonly #delete
   #prunedMs = 0
-  /** Rows that say more than was used. */
+  /** The rows with more permits than were used. */
   readonly #overstated = new Set<StoredRow>()
-  /** Of each window with a large limit: the row that its entries go into up to a time. */
+  /**
+   * By window with a large limit, the row that its entries go into, and the time at which the row is full.
+   */
   readonly #open = new WeakMap<SlidingWindow, { readonly row: StoredRow; readonly toMs: number }>()
   readonly #longestLifeMs: number
 
   /**
-   * A permit may lie unused for `longestLifeMs` at most. Throws `conflict` if another process holds the file,
-   * and `corrupt` if it is no file of limits.
+   * A permit stays unused for `longestLifeMs` at most. Throws `conflict` if another process has the file, and
+   * `corrupt` if it is no file of limits.
    */
   constructor(path: string, longestLifeMs: number) {
     this.#path = path
@@ -88,8 +91,8 @@ export class LimitsFile {
   }
 
   /**
-   * The grants that still count at `nowMs`. Later times come from a clock that was set back, and count from
-   * now.
+   * Reads the grants that still count at `nowMs`. Later times come from a clock that was set back, and count
+   * from now.
    */
   load(nowMs: number): StoredLimits {
     const windows = new Map<string, StoredWindow>()
@@ -121,14 +124,14 @@ export class LimitsFile {
   }
 
   /**
-   * Writes the entries that a grant went into, as one transaction. Writes nothing if the file says enough
-   * already.
+   * Writes the entries that a grant went into, as one transaction. It writes nothing if the rows have enough
+   * permits already.
    */
   storeGrant(grants: readonly Granted[], nowMs: number): void {
     for (const grant of grants) this.#join(grant, nowMs)
     const writes = grants.filter(({ entry }) => !isCovered(entry))
     if (writes.length === 0) return
-    // What is known of the file changes once it has changed.
+    // Entries change in memory once the transaction is committed.
     const known: (() => void)[] = []
     this.#transaction(() => {
       for (const grant of writes) known.push(this.#storeEntry(grant, nowMs))
@@ -157,7 +160,7 @@ export class LimitsFile {
     })
   }
 
-  /** Null for a breaker that is closed. */
+  /** Stores a breaker; null for one that is closed. */
   storeBreaker(scope: string, stored: StoredBreaker | null): void {
     this.#transaction(() => {
       this.#db.prepare('delete from breakers where scope = ?').run(scope)
@@ -172,7 +175,7 @@ export class LimitsFile {
   storeOwner(partition: string, marker: number): void {
     this.#transaction(() => {
       this.#db
-        // Anew, so that rows stand in the order in which they were written.
+        // Replacing keeps the rows in the order of the writes.
         .prepare('insert or replace into holders values (?, ?)')
         .run(partition, marker)
       this.#db.prepare('delete from holders where rowid <= last_insert_rowid() - ?').run(OWNERS_KEPT)
@@ -189,7 +192,7 @@ export class LimitsFile {
     }
   }
 
-  /** An entry that has no row yet goes into the open one of its window. */
+  /** Puts an entry without a row into the open row of its window. */
   #join({ window, entry }: Granted, nowMs: number): void {
     const open = this.#open.get(window)
     if (entry.stored !== null || open === undefined || nowMs >= open.toMs || open.row.isGone) return
@@ -197,7 +200,7 @@ export class LimitsFile {
     entry.stored = open.row
   }
 
-  /** Gives what to do once it is committed. */
+  /** Writes an entry. Returns the call to make once it is committed. */
   #storeEntry({ scope, window, entry }: Granted, nowMs: number): () => void {
     const { grainMs, limit, windowMs } = window
     const { stored } = entry
@@ -279,7 +282,7 @@ function usedOf(entries: readonly GrantEntry[]): number {
   return used
 }
 
-/** True if the file says enough of the entry. */
+/** True if the row of the entry has enough permits. */
 function isCovered({ stored, lastMs }: GrantEntry): boolean {
   return stored !== null && usedOf(stored.entries) <= stored.permits && lastMs <= stored.untilMs
 }
@@ -307,7 +310,7 @@ function open(path: string): DatabaseSync {
         `${path} has limits in format ${version}; this Sluice knows ${FORMAT_VERSION}`,
       )
     }
-    // A file that has its tables is only locked: nothing is written, so nothing waits for the disk.
+    // A file with tables is only locked. Nothing is written, so nothing waits for the disk.
     const tables = version === 0 ? `${SCHEMA} pragma user_version = ${FORMAT_VERSION};` : ''
     db.exec(`begin exclusive; ${tables} commit`)
     return db

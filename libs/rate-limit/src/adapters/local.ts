@@ -1,5 +1,6 @@
 /**
- * The budget of destinations for one process: counted in memory, and kept in a SQLite file if one is given.
+ * The budget of destinations for one process, which counts in memory, and stores it in a SQLite file if one
+ * is given.
  */
 import { randomUUID } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -23,12 +24,12 @@ import type {
 
 export interface LocalRateLimitOptions {
   /**
-   * The file in which limits outlive the process. Absent: in memory only. One process at a time may have the
-   * file.
+   * The file in which limits outlive the process. Absent: they are in memory only. One process at a time may
+   * have the file.
    */
   readonly file?: string
   /**
-   * How long a permit may lie unused at most; mostly it is less, see LeaseLife. Default 25 ms.
+   * The longest time for which a permit may stay unused, see LeaseLife. Default 25 ms.
    */
   readonly leaseLifeMs?: number
   /**
@@ -37,12 +38,12 @@ export interface LocalRateLimitOptions {
   readonly now?: () => number
 }
 
-/** One named budget. */
+/** The state of one named budget. */
 interface ScopeState {
   readonly name: string
   readonly windows: Map<number, SlidingWindow>
   slotsTaken: number
-  /** Slots of the destination, by the line that holds them. */
+  /** The slots of the destination, by the line that has them. */
   readonly held: Map<string, number>
   pausedUntilMs: number
 }
@@ -51,22 +52,22 @@ interface Lease {
   readonly line: string
   readonly scopes: readonly ScopeState[]
   readonly entries: readonly { readonly window: SlidingWindow; readonly entry: GrantEntry }[]
-  /** Slots not given back. */
+  /** The slots that are not given back. */
   slots: number
   readonly slotsExpireMs: number
 }
 
 /** Enough for a process that is not busy. */
 const LEAST_LIFE_MS = 8
-/** How soon a superseded owner may ask again. It never gets anything more, and should stop asking. */
+/** A superseded owner never gets anything again, and should stop asking. */
 const SUPERSEDED_WAIT_MS = 60_000
 
 const steadyNow = () => performance.timeOrigin + performance.now()
 
 /**
  * Opens the budget. Slots live in memory only: when a process has died, the system has closed its
- * connections, and the next process to open the file has it alone. Rates, pauses and markers outlive the
- * process. Throws `conflict` if another process holds the file, `corrupt`, `unreachable`.
+ * connections, and only the next process has the file. Rates, pauses and markers outlive the process. Throws
+ * `conflict` if another process has the file, `corrupt`, `unreachable`.
  */
 export function createLocalRateLimit(options: LocalRateLimitOptions = {}): RateLimit & LimitUsage {
   return new LocalRateLimit(options)
@@ -123,15 +124,15 @@ class LocalRateLimit implements RateLimit, LimitUsage {
     return grant
   }
 
-  async tell(name: string, evidence: Evidence): Promise<void> {
+  async report(name: string, evidence: Evidence): Promise<void> {
     let breaker = this.#breakers.get(name)
-    // A destination without failures has none.
+    // A destination without failures has no breaker.
     if (breaker === undefined && evidence.failures === 0) return
     if (breaker === undefined) {
       breaker = new Breaker()
       this.#breakers.set(name, breaker)
     }
-    const hasChanged = breaker.tell(evidence, this.#now())
+    const hasChanged = breaker.report(evidence, this.#now())
     if (hasChanged) this.#file?.storeBreaker(name, breaker.stored)
     if (evidence.served && evidence.failures === 0) this.#breakers.delete(name)
   }
@@ -218,8 +219,8 @@ class LocalRateLimit implements RateLimit, LimitUsage {
   }
 
   /**
-   * The state of a scope, with a window for each of its rates. Runs that pinned different limits share it, so
-   * a grant counts in every window that any of them had lately.
+   * Returns the state of a scope, with a window for each of its rates. Runs that pinned different limits
+   * share it, so a grant counts in every window that any of them had lately.
    */
   #scope(limits: LimitScope, nowMs: number): ScopeState {
     const scope = this.#scopeNamed(limits.name)
@@ -238,8 +239,8 @@ class LocalRateLimit implements RateLimit, LimitUsage {
   }
 
   /**
-   * Starts with the grants that the longest of the other windows remembers. The file learns of them, too: the
-   * next process knows each window by its own rows alone.
+   * Starts a window with the grants that the longest of the other windows remembers. They are stored for this
+   * window, too, since the next process reads each window from its own rows alone.
    */
   #newWindow(scope: ScopeState, windowMs: number, nowMs: number): SlidingWindow {
     const window = new SlidingWindow(windowMs)
@@ -252,7 +253,7 @@ class LocalRateLimit implements RateLimit, LimitUsage {
     return window
   }
 
-  /** How many permits all scopes together have room for. */
+  /** Returns how many permits all scopes together have room for. */
   #room(limits: readonly LimitScope[], scopes: readonly ScopeState[], nowMs: number): number {
     let room = Infinity
     for (const [at, scope] of scopes.entries()) {
@@ -289,9 +290,9 @@ class LocalRateLimit implements RateLimit, LimitUsage {
   #grant(
     request: TakeRequest,
     scopes: readonly ScopeState[],
-    of: { readonly permits: number; readonly nowMs: number; readonly isProbe: boolean },
+    grant: { readonly permits: number; readonly nowMs: number; readonly isProbe: boolean },
   ): Extract<Grant, { kind: 'granted' }> {
-    const { permits, nowMs, isProbe } = of
+    const { permits, nowMs, isProbe } = grant
     const usableUntilMs = nowMs + this.#life.ms
     const granted: Granted[] = []
     for (const scope of scopes) {
@@ -307,14 +308,14 @@ class LocalRateLimit implements RateLimit, LimitUsage {
     }
     for (const scope of scopes) scope.slotsTaken += permits
     const { line = '' } = request
-    hold(scopes, line, permits)
+    addSlots(scopes, line, permits)
     const slotsExpireMs = usableUntilMs + request.slotLifeMs
     this.#nextSlotExpiryMs = Math.min(this.#nextSlotExpiryMs, slotsExpireMs)
     this.#lastLease += 1
     const lease = `${this.#leasePrefix}-${this.#lastLease}`
     this.#leases.set(lease, { line, scopes, entries: granted, slots: permits, slotsExpireMs })
-    // Windows count time that has certainly passed, and leases time that may have passed: a suspended machine
-    // ages leases only.
+    // Windows count time that has certainly passed, and leases time that may have passed. So leases age while
+    // the machine is suspended, and windows do not.
     const sleptMs = elapsedMs() - performance.now()
     const useBeforeMs = usableUntilMs - performance.timeOrigin + sleptMs
     return { kind: 'granted', lease, permits, useBeforeMs, isProbe }
@@ -323,7 +324,7 @@ class LocalRateLimit implements RateLimit, LimitUsage {
   #freeSlots(id: string, lease: Lease, slots: number): void {
     lease.slots -= slots
     for (const scope of lease.scopes) scope.slotsTaken -= slots
-    hold(lease.scopes, lease.line, -slots)
+    addSlots(lease.scopes, lease.line, -slots)
     if (lease.slots === 0) this.#leases.delete(id)
   }
 
@@ -336,7 +337,7 @@ class LocalRateLimit implements RateLimit, LimitUsage {
   }
 }
 
-/** How many slots of the destination a request may take, since lines share them. */
+/** Returns how many slots of the destination a request may take, since lines share them. */
 function slotsFor(
   { scopes: limits, line, shared }: TakeRequest,
   destination: ScopeState | undefined,
@@ -349,8 +350,8 @@ function slotsFor(
   return mostSlots({ all: concurrency, free: concurrency - destination.slotsTaken, held, lines })
 }
 
-/** Notes that a line holds so many slots more of the destination. */
-function hold([destination]: readonly ScopeState[], line: string, slots: number): void {
+/** Adds to the slots of the destination that a line has. */
+function addSlots([destination]: readonly ScopeState[], line: string, slots: number): void {
   const held = (destination?.held.get(line) ?? 0) + slots
   if (held === 0) destination?.held.delete(line)
   else destination?.held.set(line, held)

@@ -7,7 +7,7 @@
  * - base:meta, for windows longer than a minute: seq: number of the last grant; longest: window (ms);
  *   survived: of the last restart, 1 if the server may have forgotten nothing, 2 if that is certain, else 0;
  *   at: when it was last used before
- * - base:members INSTANCE → since when it has been there, and until when (ms)
+ * - base:members INSTANCE → when it was first and last seen (ms)
  * - base:pause scope → until when (ms)
  * - base:holder:PARTITION marker; gone a week after the partition was last at work
  * - base:void:INSTANCE the number of a take up to which nothing is granted to that process any more
@@ -22,10 +22,10 @@
  * - base:breaker see breaker-scripts.ts
  * - base:waiting, base:got see fairness-scripts.ts
  *
- * A lease is called INSTANCE-NUMBER@DESTINATION: of which process, and its how many-th take it was.
+ * A lease is called INSTANCE-NUMBER@DESTINATION: the process, and the number of its take.
  *
- * A bucket holds permits that may be used up to its end, and counts until end + window. Times have 13
- * digits, which Lua prints exactly only when told to.
+ * A bucket has permits that may be used up to its end, and counts until end + window. Times have 13 digits,
+ * which Lua prints exactly only with `num`.
  */
 import { MAX_PAUSE_MS } from '../port.ts'
 import { KEEP_FOR_OTHERS, KEEP_PLACE } from './fairness-scripts.ts'
@@ -39,24 +39,26 @@ export const LONG_MS = 60_000
 /** How often a process with nothing to take shows itself. */
 export const STAND_BY_EVERY_MS = 5_000
 const TOUCH_EVERY_MS = 2_000
-/** A process that has not shown itself for so long has died, or has nothing under way that could be lost. */
+/** A process that was not seen for this long has died, or has nothing under way that could be lost. */
 const MEMBER_LIFE_MS = 15_000
-/** How far a log that is synced every second may lag behind, and some more. */
+/** A log that is synced every second lags behind by less than this. */
 const NEWCOMER_MS = 3_000
 const VOUCH_POLL_MS = 1_000
 /** How long a take may be under way: TCP gives up after some 16 minutes. */
 const VOID_LIFE_MS = 30 * 60_000
 
 /**
- * A server other than last time's may have forgotten grants: a snapshot is older than the crash, a replica is
+ * A restarted or replaced server may have forgotten grants: a snapshot is older than the crash, a replica is
  * behind its master, and a log lacks its last two seconds if the machine died. So nothing is granted until
- * all that may be forgotten has run out. For windows longer than a minute that is long, though a server
- * restarted in place with its log has mostly forgotten nothing. The processes know: each remembers the number
- * of the last grant that it has seen, and the log keeps grants in order. If no member has seen a missing
- * grant, none is missing. Members are the processes that were there within seconds of the end. A new process
- * is granted nothing until it has been a member for longer than a log can lag behind.
+ * all grants that may be forgotten have expired. For windows longer than a minute that is long, though a
+ * server that restarts in place with its log has mostly forgotten nothing. The processes can vouch for that:
+ * each remembers the number of the last grant that it has seen, and the log keeps grants in order. If no
+ * member has seen a missing grant, none is missing. Members are the processes that were seen within seconds
+ * of the end. A new process is granted nothing until it has been a member for longer than a log can lag
+ * behind.
  *
- * A server whose keys somebody deleted has forgotten grants, too. Processes that saw the earlier keys tell.
+ * A server whose keys somebody deleted has forgotten grants, too. Processes that saw the earlier keys notice
+ * it.
  */
 const LOOK = `
 local function restartedInPlace(info, now, at)
@@ -76,7 +78,7 @@ local function look(a, now)
   if meta[1] ~= run then
     if meta[1] then
       local isOver = s.since == 0 or now >= s.since + s.longest + 60000
-      -- Who did not vouch after the restart before is still to be heard.
+      -- Members that did not vouch after the restart before still have to.
       if isOver or s.survived ~= '1' then
         s.at = 0
         for _, times in ipairs(redis.call('HVALS', base .. ':members')) do
@@ -108,13 +110,13 @@ local function look(a, now)
   return s
 end
 
--- Who touches after a restart vouches, for look has compared what it saw.
+-- A process that touches after a restart vouches, since look has compared its last number.
 local function touch(a, s, now)
   local first, last = string.match(redis.call('HGET', base .. ':members', a.instance) or '', '^(%d+) (%d+)$')
   first, last = tonumber(first), tonumber(last)
   local mustVouch = last and last < s.since and last >= s.at - ${MEMBER_LIFE_MS}
   if not first or now - last > ${MEMBER_LIFE_MS} and not mustVouch then
-    -- Where nothing was ever granted, nothing can have been forgotten.
+    -- Without an earlier grant, nothing can be forgotten.
     first, last = s.seq == 0 and s.since == 0 and 0 or now, 0
     local all = redis.call('HGETALL', base .. ':members')
     for i = 1, #all, 2 do
@@ -140,8 +142,8 @@ end
 `
 
 /**
- * Settles returned leases: each argument from `first` on is a lease, followed by its open slots from now on,
- * and by how much of it came back unused in all. A missing lease has expired.
+ * Settles returned leases. From `first` on, the arguments are triples of a lease, its open slots from now on,
+ * and all its unused permits. A missing lease has expired.
  */
 const SETTLE_RETURNED = `
 local function settleReturned(first)
@@ -154,10 +156,10 @@ end
 
 /**
  * KEYS: base. ARGV: a request as JSON, see redis.ts, and leases that came back before, as for GIVE_BACK.
- * Gives a mark of the keys (run_id and when they were begun), then 'granted' and permits, or a reason and how
- * long to wait (ms); the number of the last grant; how long the wait may last in all. Last come flags of a
- * grant (1: a probe, 2: others have seen failures), or how the breaker stands: when it opened, failures,
- * failed probes, how long ago the last one failed (-1: none has).
+ * Gives a mark of the keys (run_id and when they were begun), then 'granted' and permits, or a reason and the
+ * wait in ms; the number of the last grant; the longest time that the wait may last. Last come flags of a
+ * grant (1: a probe, 2: others have seen failures), or the state of the breaker: when it opened, failures,
+ * failed probes, and how long ago the last one failed (-1: none has).
  */
 export const TAKE = `${PRELUDE}${SETTLE_RETURNED}${LOOK}
 local a = cjson.decode(ARGV[1])
@@ -175,7 +177,7 @@ if longest > server.longest then
   redis.call('HSET', base .. ':meta', 'longest', num(longest))
 end
 
--- A take that nobody waits for any more may arrive late. One that is carried out twice is one.
+-- A take whose caller has left may arrive late. A take that arrives twice counts once.
 if a.number <= tonumber(redis.call('GET', base .. ':void:' .. a.instance) or '0') then return { mark, 'void', 0, server.seq } end
 local twin = leaseOf(a.lease)
 if twin then return { mark, 'granted', twin.n, server.seq, 0, twin.p or 0 } end
@@ -197,7 +199,7 @@ if since > 0 then
   end
   local left = since + forgotten + a.longestLife - now
   if left > 0 then
-    -- Those who have to vouch come within seconds.
+    -- Members that have to vouch do so within seconds.
     local waitMs = server.survived == '1' and not known and math.min(left, ${VOUCH_POLL_MS}) or left
     return { mark, 'forgotten', math.ceil(waitMs), server.seq, math.ceil(left) }
   end
@@ -245,7 +247,7 @@ local function totalOf(key, spanMs)
   return tonumber(redis.call('HGET', count, 't') or '0')
 end
 
--- Puts permits that may be used until then into the bucket of that time and gives the bucket's end.
+-- Puts permits that may be used until atMs into the bucket of that time. Gives the bucket's end.
 local function put(key, windowMs, limit, permits, atMs)
   local order, count = base .. ':order:' .. key, base .. ':count:' .. key
   local grain = grainOf(windowMs, limit)
@@ -349,11 +351,11 @@ for i, scope in ipairs(a.scopes) do
 end
 redis.call('ZADD', base .. ':leases', num(now + a.leaseLife + a.slotLife), a.lease)
 redis.call('HSET', base .. ':lease', a.lease, cjson.encode(lease))
-return { mark, 'granted', room, redis.call('HINCRBY', base .. ':meta', 'seq', 1), 0, (lease.p or 0) + doubted }
+return { mark, 'granted', room, redis.call('HINCRBY', base .. ':meta', 'seq', 1), 0, (lease.p or 0) + failing }
 `
 
 /**
- * KEYS: base. ARGV: leases, each with its open slots from now on, and how much of it came back unused in all.
+ * KEYS: base. ARGV: leases, each with its open slots from now on, and all its unused permits.
  */
 export const GIVE_BACK = `${PRELUDE}${SETTLE_RETURNED}
 settleReturned(1)
@@ -361,8 +363,8 @@ return 1
 `
 
 /**
- * KEYS: base. ARGV: what a process holds, as JSON, see LeaseBook. The process never heard of older grants
- * that it does not name, so none of them was used.
+ * KEYS: base. ARGV: the leases of a process, as JSON, see LeaseBook. The process never got the answer of
+ * older grants that it does not name, so none of them was used.
  */
 export const RECONCILE = `${PRELUDE}
 local a = cjson.decode(ARGV[1])
@@ -381,8 +383,9 @@ return 1
 `
 
 /**
- * KEYS: base. ARGV: a process, as JSON, with what it has seen of a destination with long windows. Keeps the
- * process a member, and vouches after a restart. Gives a mark and the number of the last grant.
+ * KEYS: base. ARGV: a process, as JSON, with the last mark and number that it has seen of a destination with
+ * long windows. Keeps the process a member, and vouches after a restart. Gives a mark and the number of the
+ * last grant.
  */
 export const STAND_BY = `${PRELUDE}${LOOK}
 local a = cjson.decode(ARGV[1])
@@ -392,12 +395,12 @@ touch(a, server, now)
 return { server.mark, 'granted', 0, server.seq }
 `
 
-/** KEYS: base. ARGV: a process that has ended in good order. */
+/** KEYS: base. ARGV: a process that ends in good order. */
 export const LEAVE = `${PRELUDE}
 return redis.call('HDEL', base .. ':members', ARGV[1])
 `
 
-/** KEYS: base. ARGV: scope, for how long (ms), offset of the clock (ms). */
+/** KEYS: base. ARGV: scope, length of the pause (ms), offset of the clock (ms). */
 export const PAUSE = `${PRELUDE}
 local untilMs = clock(tonumber(ARGV[3])) + math.ceil(tonumber(ARGV[2]))
 local known = redis.call('HGET', base .. ':pause', ARGV[1])

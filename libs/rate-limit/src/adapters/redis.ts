@@ -1,8 +1,8 @@
 /**
- * The budget of destinations shared by processes, in Redis. Every step is one Lua script on the server's
- * clock (redis-scripts.ts), so the clocks of instances need not agree. If Redis forgets, the limits still
- * hold: after a restart, a failover or a flush nothing is granted until all that may have been forgotten has
- * run out. If answers are lost, no slot is lost: see lease-book.ts.
+ * The budget of destinations that processes share, in Redis. Every step is one Lua script on the server's
+ * clock (redis-scripts.ts), so the clocks of processes need not agree. The limits hold even if Redis forgets:
+ * after a restart, a failover or a flush it grants nothing until all grants that it may have forgotten have
+ * expired. No slot is lost with an answer: see lease-book.ts.
  */
 import { randomBytes } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -31,7 +31,7 @@ import {
   TAKE,
 } from './redis-scripts.ts'
 import { MAX_PAUSE_MS } from '../port.ts'
-import { COUNT_SLOTS, limitsKey, slotsOf } from './usage/redis.ts'
+import { COUNT_SLOTS, limitsKey, slotsOf } from './redis-usage.ts'
 import type {
   Broken,
   Evidence,
@@ -47,13 +47,13 @@ export interface RedisRateLimitOptions extends RedisConnectionOptions {
   /** The prefix of all keys; default `sluice`. */
   readonly prefix?: string
   /**
-   * How long a permit may lie unused at most, the way to Redis and back included; mostly it is less, see
-   * LeaseLife. Default 50 ms.
+   * The longest time for which a permit may stay unused, the way to Redis and back included; see LeaseLife.
+   * Default 50 ms.
    */
   readonly leaseLifeMs?: number
-  /** Called once each time that Redis may have forgotten something, and again when the wait gets shorter. */
+  /** Called once each time Redis may have forgotten something, and again when the wait gets shorter. */
   readonly onForgotten?: (forgotten: Forgotten) => void
-  /** How far the clock of the limits is ahead of the server's, in ms. For tests that do not want to wait. */
+  /** How far the clock of the limits is ahead of the server's, in ms, for tests that do not wait. */
   readonly clockOffsetMs?: () => number
 }
 
@@ -61,9 +61,9 @@ export interface RedisRateLimitOptions extends RedisConnectionOptions {
 const LEAST_LIFE_MS = 15
 /** How soon to look again for slots that other processes may give back. */
 const SLOT_POLL_MS = 25
-/** How soon to state again what this process holds, if the last statement got no answer. */
+/** How soon to send the statement of leases again, if the last one got no answer. */
 const RECONCILE_EVERY_MS = 250
-/** Ends of a wait that lie so close together count as the same, since clocks differ a little. */
+/** Two ends of a wait within this time count as the same, since clocks differ a little. */
 const SAME_END_MS = 2_000
 const LEASE = /^([0-9a-f]+)-(\d+)@(.*)$/s
 
@@ -80,21 +80,21 @@ const SCRIPTS = {
 /** One destination, as this process knows it. */
 interface Destination {
   readonly name: string
-  /** The mark of its keys as they were last seen: which server has them, and since when. */
+  /** The last seen mark of its keys: their server, and when they were begun. */
   seen: string
   /** The number of the last grant that was seen there. */
   seq: number
   /** True if a window is so long that this process has to vouch after a restart of Redis. */
   isLong: boolean
   readonly book: LeaseBook
-  /** What came back, and is not told yet. */
+  /** The returned parts that the server does not know yet. */
   readonly returns: ReturningLeases
-  /** Takes under way. */
+  /** The number of takes under way. */
   taking: number
   readonly evidence: EvidenceBook
-  /** The end of the wait for forgotten grants (ms), as it was last reported; 0 if there is no wait. */
-  toldUntilMs: number
-  /** Set while this process states what it holds, until the server has answered. */
+  /** The last reported end of the wait for forgotten grants (ms); 0 if there is no wait. */
+  reportedUntilMs: number
+  /** Set while this process sends its statement of leases, until the server has answered. */
   reconciling: Promise<void> | null
 }
 
@@ -114,7 +114,7 @@ class RedisRateLimit implements RateLimit, LimitUsage {
   readonly #onForgotten: (forgotten: Forgotten) => void
   readonly #instance = randomBytes(8).toString('hex')
   readonly #destinations = new Map<string, Destination>()
-  readonly #tellings = new Map<string, Promise<void>>()
+  readonly #reports = new Map<string, Promise<void>>()
   readonly #closing = new AbortController()
   readonly #standingBy: NodeJS.Timeout
 
@@ -137,16 +137,16 @@ class RedisRateLimit implements RateLimit, LimitUsage {
     checkTake(request)
     const destination = this.#destination(request.scopes[0]?.name ?? '')
     const { book } = destination
-    // On the same connection it comes before the take, which then finds all returned slots free.
-    if (book.isInDoubt) void this.#state(destination).catch(() => undefined)
+    // On the same connection it comes before the take, which then sees all returned slots free.
+    if (book.isUncertain) void this.#state(destination).catch(() => undefined)
     const number = book.begin()
     const lease = `${this.#instance}-${number}@${destination.name}`
-    // Counted from before the call, so that it is never later than the server's own time.
+    // It counts from before the call, so that it is never later than the server's own time.
     const lifeMs = Math.ceil(this.#life.ms)
     const useBeforeMs = elapsedMs() + lifeMs
     const argument = this.#takeArgument(request, { destination, number, lease, lifeMs })
-    // The server hears of evidence before it is asked, and of returns with the take.
-    if (this.#tellings.has(destination.name)) void this.#sendEvidence(destination)
+    // Evidence reaches the server before the take, and returns go with it.
+    if (this.#reports.has(destination.name)) void this.#sendEvidence(destination)
     const returned = destination.returns.leave()
     destination.taking += 1
     try {
@@ -155,13 +155,13 @@ class RedisRateLimit implements RateLimit, LimitUsage {
       returned.arrived()
       if (what === 'granted') {
         book.granted(number, value)
-        destination.toldUntilMs = 0
+        destination.reportedUntilMs = 0
         const flags = Number(more)
-        if (flags >= DOUBTED) destination.evidence.doubted()
-        return { kind: 'granted', lease, permits: value, useBeforeMs, isProbe: flags % DOUBTED === 1 }
+        if (flags >= OTHERS_FAILED) destination.evidence.failuresSeen()
+        return { kind: 'granted', lease, permits: value, useBeforeMs, isProbe: flags % OTHERS_FAILED === 1 }
       }
       book.refused(number)
-      this.#tellForgotten(destination, { forgotten: what === 'forgotten', waitMs: value, leftMs })
+      this.#reportForgotten(destination, { forgotten: what === 'forgotten', waitMs: value, leftMs })
       return {
         kind: 'wait',
         waitMs: value,
@@ -180,7 +180,7 @@ class RedisRateLimit implements RateLimit, LimitUsage {
     }
   }
 
-  /** What comes back travels with the next take, or alone if none follows soon. */
+  /** Returned parts go with the next take, or alone if none follows soon. */
   async giveBack(lease: string, parts: ReturnedParts): Promise<void> {
     checkParts(parts)
     this.#life.cameBack(parts)
@@ -193,11 +193,11 @@ class RedisRateLimit implements RateLimit, LimitUsage {
     await destination.returns.add(take)
   }
 
-  /** Whoever waits for what came back takes in the next turn of the event loop. */
+  /** Waits two turns, since a request that waits for the returned parts takes in the next one. */
   #planReturns(destination: Destination): void {
     setImmediate(() =>
       setImmediate(() => {
-        // A take that waits for its answer is mostly followed by another one.
+        // Another take mostly follows one that waits for its answer.
         if (destination.taking === 0) void this.#sendReturns(destination)
       }),
     )
@@ -214,51 +214,54 @@ class RedisRateLimit implements RateLimit, LimitUsage {
     return slotsOf(await this.#run(COUNT_SLOTS, destination, args))
   }
 
-  /** What comes within a turn of the event loop travels together. */
-  async tell(name: string, evidence: Evidence): Promise<void> {
+  /** Evidence of one turn of the event loop goes together. */
+  async report(name: string, evidence: Evidence): Promise<void> {
     const destination = this.#destination(name)
     const { evidence: book } = destination
     if (!book.note(evidence)) return
-    let done = this.#tellings.get(name)
+    let done = this.#reports.get(name)
     if (done === undefined) {
       const { promise: turn, resolve } = Promise.withResolvers<void>()
       setImmediate(resolve)
       done = turn.then(() => this.#sendEvidence(destination))
-      this.#tellings.set(name, done)
+      this.#reports.set(name, done)
     }
     await done
   }
 
   async #sendEvidence({ name, evidence: book }: Destination): Promise<void> {
-    this.#tellings.delete(name)
+    this.#reports.delete(name)
     for (const statement of book.statements()) {
       const said = { ...statement, instance: this.#instance, offset: this.#clockOffsetMs() }
-      await this.#run(SCRIPTS.tell, name, [JSON.stringify(said)]).catch(() => book.doubted())
+      await this.#run(SCRIPTS.tell, name, [JSON.stringify(said)]).catch(() => book.failuresSeen())
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closing.signal.aborted) return
     const returning = [...this.#destinations.values()].map(destination => this.#sendReturns(destination))
-    await Promise.allSettled([...returning, ...this.#tellings.values()])
+    await Promise.allSettled([...returning, ...this.#reports.values()])
     this.#closing.abort(new SluiceError('aborted', 'the limits are closed'))
     clearInterval(this.#standingBy)
-    const inDoubt = [...this.#destinations.values()].filter(({ book }) => book.isInDoubt)
-    await Promise.allSettled(inDoubt.map(destination => this.#state(destination)))
+    const uncertain = [...this.#destinations.values()].filter(({ book }) => book.isUncertain)
+    await Promise.allSettled(uncertain.map(destination => this.#state(destination)))
     const long = [...this.#destinations.values()].filter(({ isLong }) => isLong)
     await Promise.allSettled(long.map(({ name }) => this.#run(SCRIPTS.leave, name, [this.#instance])))
     await this.#redis[Symbol.asyncDispose]()
   }
 
-  #tellForgotten(
+  #reportForgotten(
     destination: Destination,
-    of: { readonly forgotten: boolean; readonly waitMs: number; readonly leftMs: number },
+    {
+      forgotten,
+      waitMs,
+      leftMs,
+    }: { readonly forgotten: boolean; readonly waitMs: number; readonly leftMs: number },
   ): void {
-    const { waitMs, leftMs } = of
-    if (!of.forgotten) return
+    if (!forgotten) return
     const untilMs = performance.now() + leftMs
-    if (Math.abs(untilMs - destination.toldUntilMs) < SAME_END_MS) return
-    destination.toldUntilMs = untilMs
+    if (Math.abs(untilMs - destination.reportedUntilMs) < SAME_END_MS) return
+    destination.reportedUntilMs = untilMs
     this.#onForgotten({ destination: destination.name, leftMs, mayBeLess: waitMs < leftMs })
   }
 
@@ -275,7 +278,7 @@ class RedisRateLimit implements RateLimit, LimitUsage {
         returns: new ReturningLeases(book, take => `${this.#instance}-${take}@${name}`),
         taking: 0,
         evidence: new EvidenceBook(),
-        toldUntilMs: 0,
+        reportedUntilMs: 0,
         reconciling: null,
       }
       this.#destinations.set(name, known)
@@ -285,7 +288,12 @@ class RedisRateLimit implements RateLimit, LimitUsage {
 
   #takeArgument(
     request: TakeRequest,
-    of: {
+    {
+      destination,
+      number,
+      lease,
+      lifeMs,
+    }: {
       readonly destination: Destination
       readonly number: number
       readonly lease: string
@@ -294,7 +302,7 @@ class RedisRateLimit implements RateLimit, LimitUsage {
   ): string {
     const { scopes, owner, want, slotLifeMs, breaker, line = '', shared = false } = request
     if (scopes.some(({ rates }) => rates.some(({ windowMs }) => windowMs > LONG_MS)))
-      of.destination.isLong = true
+      destination.isLong = true
     return JSON.stringify({
       scopes,
       partition: owner.partition,
@@ -304,13 +312,13 @@ class RedisRateLimit implements RateLimit, LimitUsage {
       shared,
       breaker,
       slotLife: slotLifeMs,
-      leaseLife: of.lifeMs,
+      leaseLife: lifeMs,
       longestLife: this.#life.mostMs,
       instance: this.#instance,
-      number: of.number,
-      lease: of.lease,
-      seen: of.destination.seen,
-      seq: of.destination.seq,
+      number,
+      lease,
+      seen: destination.seen,
+      seq: destination.seq,
       poll: SLOT_POLL_MS,
       offset: this.#clockOffsetMs(),
     })
@@ -328,14 +336,14 @@ class RedisRateLimit implements RateLimit, LimitUsage {
     }
   }
 
-  /** States what this process holds, again and again, until the server knows it. */
+  /** Sends the statement of leases again and again, until the server has it. */
   #reconcile(destination: Destination): void {
     const { signal } = this.#closing
     if (destination.reconciling !== null || signal.aborted) return
     const reconcile = async (): Promise<void> => {
-      while (destination.book.isInDoubt && !signal.aborted) {
+      while (destination.book.isUncertain && !signal.aborted) {
         await this.#state(destination).catch(() => undefined)
-        if (destination.book.isInDoubt) await sleep(RECONCILE_EVERY_MS, { signal }).catch(() => undefined)
+        if (destination.book.isUncertain) await sleep(RECONCILE_EVERY_MS, { signal }).catch(() => undefined)
       }
     }
     destination.reconciling = reconcile().finally(() => (destination.reconciling = null))
@@ -348,8 +356,8 @@ class RedisRateLimit implements RateLimit, LimitUsage {
   }
 
   /**
-   * Shows this process though it has nothing to take now, so that others know after a restart whom to wait
-   * for.
+   * Shows that this process exists, even if it takes nothing now. After a restart, others wait until all
+   * existing processes have vouched.
    */
   #standBy(): void {
     for (const destination of this.#destinations.values()) {
@@ -370,21 +378,23 @@ class RedisRateLimit implements RateLimit, LimitUsage {
 
 /** Some hundred years in milliseconds. */
 const MAX_PLAUSIBLE = 4e12
-/** A wait may be over by the time at which it is told. */
+/** A wait may be over before the answer with it arrives. */
 const CLOCKS_DIFFER_MS = 1_000
 const REPLIES = [
   ...(['granted', 'rate', 'concurrency', 'paused', 'newcomer'] as const),
   ...(['forgotten', 'superseded', 'broken'] as const),
 ] as const
-/** The flag of a grant for a destination of which some process has seen failures. */
-const DOUBTED = 2
+/** The flag of a grant for a destination at which some process has seen failures. */
+const OTHERS_FAILED = 2
 
-/** Permits, or milliseconds of a wait: none is longer than a window may be. */
+/**
+ * True for a plausible number of permits, or of milliseconds of a wait, which is at most the longest window.
+ */
 function isPlausible(value: unknown): value is number {
   return typeof value === 'number' && value >= -CLOCKS_DIFFER_MS && value <= MAX_PLAUSIBLE
 }
 
-/** Reads an answer, and notes in it what this process has seen of the destination. */
+/** Reads an answer, and notes the mark and number that it has of the destination. */
 function notedReply(
   destination: Destination,
   reply: unknown,

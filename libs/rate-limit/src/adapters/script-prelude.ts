@@ -1,4 +1,4 @@
-/** What each script of the limits begins with: numbers, the clock, leases. */
+/** The beginning of each script of the limits: numbers, the clock, leases. */
 export const PRELUDE = `
 local base = KEYS[1]
 local function num(x) return string.format('%.0f', x) end
@@ -13,8 +13,8 @@ local function leaseOf(id)
   return found and cjson.decode(found)
 end
 
--- Leaves a lease with so many open slots, of all that came back so many unused. Both are totals, so that a
--- return that arrives twice, late or out of turn changes nothing.
+-- Sets the open slots of a lease, and its unused permits of all returns. Both are totals, so that a return that
+-- arrives twice, late or out of turn changes nothing.
 local function settle(id, lease, open, unused)
   local freed = lease.n - open
   if freed <= 0 then return end

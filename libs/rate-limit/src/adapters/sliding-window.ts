@@ -1,45 +1,46 @@
 /**
- * Counts the permits of one limit that may have been used in the last stretch of time. A permit counts until
- * a window has passed since the last moment at which it may be used. Then no window of the configured length
- * holds more uses than the limit, wherever it starts.
+ * Counts the permits of one limit that may have been used in the last window of time. A permit counts until a
+ * window has passed since the last moment at which it may be used. So no window of the configured length,
+ * wherever it starts, has more uses than the limit.
  */
 
 /**
- * Permits granted at nearly the same time. An entry belongs to its window. Leases keep it only to give
- * permits back.
+ * Permits that were granted at nearly the same time. An entry belongs to its window. Leases keep it only to
+ * give permits back.
  */
 export interface GrantEntry {
   firstMs: number
-  /** The last moment at which a permit of it may be used. */
+  /** The last moment at which one of the permits may be used. */
   lastMs: number
   permits: number
   expired: boolean
-  /** What the file says of it; null if nothing is in the file. */
+  /** The row of the file with this entry; null if the file does not have it. */
   stored: StoredRow | null
 }
 
-/** A row of the file, see limits-file.ts. It speaks for all of its entries together. */
+/** A row of the file, see limits-file.ts, with the sum of its entries. */
 export interface StoredRow {
   readonly rowId: number | bigint
   permits: number
   untilMs: number
   readonly entries: GrantEntry[]
-  /** True once the file has it no more. Its entries have no row then. */
+  /** True once it was deleted from the file. Its entries have no row then. */
   isGone: boolean
 }
 
 /**
  * Up to this limit every grant is an entry of its own and expires to the millisecond. Beyond it, grants
- * within 1/256 of the window share an entry that expires with the last of them. So memory stays small, and at
- * most 0.4 % of the limit is lost.
+ * within 1/256 of the window share an entry, which expires with the last of them. So memory stays small, at
+ * the cost of at most 0.4 % of the limit.
  */
 const EXACT_UP_TO = 256
 const GRAINS = 256
 
 export class SlidingWindow {
   readonly windowMs: number
-  /** When a request last came with this window among its limits, and the limit that it had then. */
+  /** When a request last came with this window among its limits. */
   wantedMs = 0
+  /** The limit of the last request. */
   limit = 1
   #entries: GrantEntry[] = []
   #head = 0
@@ -50,7 +51,7 @@ export class SlidingWindow {
     this.windowMs = windowMs
   }
 
-  /** Permits that count now. */
+  /** Returns the number of permits that count now. */
   total(nowMs: number): number {
     for (;;) {
       const oldest = this.#entries[this.#head]
@@ -67,7 +68,7 @@ export class SlidingWindow {
     return this.#total
   }
 
-  /** Milliseconds until at least one permit below the limit is free; 0 if one is. */
+  /** Returns the milliseconds until at least one permit below the limit is free; 0 if one is. */
   waitMs(nowMs: number, limit: number): number {
     let left = this.total(nowMs)
     for (let at = this.#head; left >= limit; at += 1) {
@@ -79,12 +80,12 @@ export class SlidingWindow {
     return 0
   }
 
-  /** Width of an entry. */
+  /** The span of time that shares an entry. */
   get grainMs(): number {
     return this.limit <= EXACT_UP_TO ? 0 : this.windowMs / GRAINS
   }
 
-  /** The permits may be used until `usableUntilMs`. */
+  /** Adds permits that may be used until `usableUntilMs`. */
   grant(permits: number, at: { readonly nowMs: number; readonly usableUntilMs: number }): GrantEntry {
     const { nowMs, usableUntilMs } = at
     this.#total += permits
@@ -109,7 +110,7 @@ export class SlidingWindow {
     this.#total -= given
     if (given === 0 || entry.permits > 0) return
     this.#emptied += 1
-    // Otherwise a caller that takes and gives back all day would fill a long window with empty entries.
+    // A caller that takes and gives back all day would fill a long window with empty entries otherwise.
     if (this.#emptied < 64 || this.#emptied * 2 < this.#entries.length - this.#head) return
     this.#entries = this.#entries.slice(this.#head).filter(each => each.permits > 0)
     this.#head = 0
@@ -127,7 +128,7 @@ export class SlidingWindow {
     }
   }
 
-  /** The entries that still count, oldest first. */
+  /** Returns the entries that still count, oldest first. */
   entries(nowMs: number): readonly GrantEntry[] {
     this.total(nowMs)
     return this.#entries.slice(this.#head)

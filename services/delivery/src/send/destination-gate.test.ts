@@ -20,7 +20,7 @@ describe('the way to a destination', () => {
     giveBack: () => Promise.resolve(),
     waitOf: () => wait,
     pause: () => Promise.resolve(),
-    tell: () => Promise.resolve(),
+    report: () => Promise.resolve(),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }
   const open = () =>

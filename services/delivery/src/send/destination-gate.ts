@@ -212,7 +212,7 @@ export class DestinationGate {
     const probe: Evidence['probe'] = isProbe ? { lease, ended: failures > 0 ? 'failed' : 'released' } : null
     const served = health === 'served' || (isProbe && health === 'refused')
     if (!served && failures === 0 && probe === null) return
-    this.#queue.tell(destination.name, { rule, served, failures, probe }).catch(this.#onError)
+    this.#queue.report(destination.name, { rule, served, failures, probe }).catch(this.#onError)
   }
 
   /**

@@ -157,7 +157,7 @@ describe('a test', () => {
       acquire: deps.leases.acquire.bind(deps.leases),
       giveBack: deps.leases.giveBack.bind(deps.leases),
       waitOf: deps.leases.waitOf.bind(deps.leases),
-      tell: deps.leases.tell.bind(deps.leases),
+      report: deps.leases.report.bind(deps.leases),
       waiting: 0,
       pause: (scope: string, forMs: number) => {
         pauses.push([scope, forMs])

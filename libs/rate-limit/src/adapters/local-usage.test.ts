@@ -1,6 +1,6 @@
 import { FakeClock } from '@sluice/testkit/fake-clock'
-import { usagePromises } from '../../../test/usage-promises.ts'
-import { createLocalRateLimit } from '../local.ts'
+import { usagePromises } from '../../test/usage-promises.ts'
+import { createLocalRateLimit } from './local.ts'
 
 usagePromises('told by the limits of one process', () => {
   const clock = new FakeClock()

@@ -1,10 +1,10 @@
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { listedRedisRights } from '@sluice/testkit/listed-rights'
-import { startServices, type LocalService, type LocalServices } from '../../../../../deploy/local/services.ts'
-import { usagePromises, type UsageHarness } from '../../../test/usage-promises.ts'
-import { createRedisRateLimit } from '../redis.ts'
-import { createRedisLimitUsage } from './redis.ts'
+import { startServices, type LocalService, type LocalServices } from '../../../../deploy/local/services.ts'
+import { usagePromises, type UsageHarness } from '../../test/usage-promises.ts'
+import { createRedisRateLimit } from './redis.ts'
+import { createRedisLimitUsage } from './redis-usage.ts'
 
 const url = inject('redisUrl')
 const DESTINATION = 'destination/api'

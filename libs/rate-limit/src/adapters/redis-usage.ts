@@ -1,20 +1,20 @@
-/** How much of the limits in Redis is in use, for a process that sends nothing itself. */
+/** Reads how much of the limits in Redis is in use, for a process that sends nothing itself. */
 import {
   connectRedis,
   redisScript,
   type RedisConnection,
   type RedisConnectionOptions,
 } from '@sluice/redis/redis-connection'
-import { PRELUDE } from '../script-prelude.ts'
-import type { LimitUsage } from '../../port.ts'
+import { PRELUDE } from './script-prelude.ts'
+import type { LimitUsage } from '../port.ts'
 
-/** With so many expired leases, the script looks no further. */
+/** With this many expired leases, the script looks no further. */
 const MAX_EXPIRED = 1_000
 
 /**
- * KEYS: base. ARGV: scope, offset of the clock (ms). Gives the taken slots of the scope, -1 if it cannot
- * tell, and changes nothing. Leases that have expired stay until the next take, for example those of a
- * process that died. Their slots are free by then.
+ * KEYS: base. ARGV: scope, offset of the clock (ms). Gives the taken slots of the scope, or -1 if they are
+ * unknown, and changes nothing. Expired leases, for example of a process that died, stay until the next take,
+ * and do not count.
  */
 export const COUNT_SLOTS = redisScript(`${PRELUDE}
 local now = clock(tonumber(ARGV[2]))
@@ -30,12 +30,12 @@ end
 return taken
 `)
 
-/** Reads the answer of `COUNT_SLOTS`; null if it cannot tell, as with values that somebody else wrote. */
+/** Reads the answer of `COUNT_SLOTS`; null if the slots are unknown, for example after foreign writes. */
 export function slotsOf(reply: unknown): number | null {
   return typeof reply === 'number' && Number.isSafeInteger(reply) && reply >= 0 ? reply : null
 }
 
-/** What the keys of a destination's limits begin with. */
+/** Returns the beginning of the keys of a destination's limits. */
 export function limitsKey(prefix: string, destination: string): string {
   return `${prefix}:limits:{${destination}}`
 }
@@ -43,11 +43,11 @@ export function limitsKey(prefix: string, destination: string): string {
 export interface RedisLimitUsageOptions extends RedisConnectionOptions {
   /** The prefix of all keys. */
   readonly prefix: string
-  /** As that of the limits. */
+  /** The same offset as that of the limits. */
   readonly clockOffsetMs?: () => number
 }
 
-/** It connects once it is asked. Throws `config` for a wrong URL then. */
+/** Connects with the first question, which rejects with `config` for a wrong URL. */
 export function createRedisLimitUsage(options: RedisLimitUsageOptions): LimitUsage & AsyncDisposable {
   return new RedisLimitUsage(options)
 }
