@@ -64,7 +64,7 @@ export const runView = z.object({
    * so far, of how many, and why the state is rebuilt, if it is.
    */
   restoring: z.object({ why: z.string().nullable(), records: count, of: count }).optional(),
-  /** What an open run waits for. Absent while it waits for nothing. */
+  /** The waits of an open run. Absent while it waits for nothing. */
   waiting: z.array(waitView).optional(),
   /** The phases of the run so far, in order. Absent before it has begun. */
   phases: z.array(phaseView).optional(),
@@ -156,7 +156,7 @@ export const requestView = z.object({
       headers,
       body: z.string().nullable(),
       rows: z.array(z.object({ key: z.string(), op })),
-      /** When the renderer wrote it. */
+      /** The time at which the renderer wrote it. */
       renderedAt: timestamp,
       /** Why it could not be rendered. */
       error: z.string().nullable(),
@@ -166,7 +166,7 @@ export const requestView = z.object({
 })
 
 /** A row that was not delivered. The next run tries it again, unless it waits for somebody (`atMostOnce`). */
-const failedRow = z.object({
+export const failedRow = z.object({
   key: z.string(),
   op,
   outcome: failedOutcome,
@@ -209,7 +209,7 @@ export const validateView = z.object({
     .array(
       z.object({
         name: z.string(),
-        /** Such as `TLSv1.3`. */
+        /** For example `TLSv1.3`. */
         protocol: z.string().nullable(),
         server: certificateView.nullable(),
         /** The certificate that Sluice shows to a server that asks for one. */
@@ -322,7 +322,7 @@ export const syncView = z.object({
   lastRun: runView.nullable(),
   /** The next instant of its schedule. Null without one, while it is paused, and if no server runs it. */
   nextRunAt: timestamp.nullable(),
-  /** What its open run waits for. Empty if it waits for nothing. */
+  /** The waits of its open run. Empty if it waits for nothing. */
   waiting: z.array(waitView),
   /** Rows that were not delivered: `failed` are tried again by the next run, `heldBack` wait for somebody. */
   rows: z.object({ failed: count, heldBack: count }),

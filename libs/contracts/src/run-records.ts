@@ -157,7 +157,7 @@ const restoring = recordOf('Restoring', 'How far the delivered state has come in
 })
 export type Restoring = ValueOf<typeof restoring>
 
-/** How far the schedule of a sync has started runs. */
+/** The progress of a sync's schedule. */
 const fired = recordOf('Fired', 'How far the schedule of the sync has started runs.', {
   /** The schedule starts no run for this instant or an earlier one again. */
   at: field('The last instant that a run answers to.', millis),
@@ -172,7 +172,7 @@ const partitionPhaseFields = {
   renderedAt: field('When its last one was.', nullable(millis)),
   sendingFrom: field('When delivery took up the first one.', nullable(millis)),
 }
-/** When a run entered each phase. A time is null until then. */
+/** The times at which a run entered its phases. A time is null until then. */
 const phases = recordOf('PhaseTimes', 'When a run came from one part of its life to the next.', {
   publishingFrom: field('When its first change was published.', nullable(millis)),
   publishedAt: field('When all were.', nullable(millis)),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { fillSecrets, secretNames, withoutReferences } from './secret-references.ts'
 
-/** What is read once takes a few. What is read again and again takes seconds. */
+/** Reading a text once takes a few of these. Reading it again for each beginning takes seconds. */
 const MAX_MS = 500
 
 describe('secret references', () => {

@@ -89,7 +89,7 @@ export const healthView = z.object({
   /** The owners of partitions, as Kafka's groups have them. Embedded, this process owns all. */
   processes: z.array(
     z.object({
-      /** Such as `sluice-delivery`. */
+      /** For example `sluice-delivery`. */
       client: z.string(),
       host: z.string(),
       partitions: count,

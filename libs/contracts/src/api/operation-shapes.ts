@@ -28,6 +28,7 @@ import {
 } from '../api.ts'
 import { alertsView, alertTestedView } from '../specs/alert-views.ts'
 import { rowLifeView, runFiguresView } from '../views/history-views.ts'
+import { op } from '../views/run-parts.ts'
 import type { OperationName } from './operations.ts'
 import * as operating from './operating.ts'
 import * as resources from './resources.ts'
@@ -87,14 +88,14 @@ const key = z
   .max(MAX_TEXT)
   .describe('The primary key of a row as text; a composite key as a JSON array.')
 const STATUS_OR_CLASS = 'An HTTP status such as 422, or the first digit of a class: 5 for 5xx.'
-const trigger = z.enum(['added', 'changed', 'removed'])
+const trigger = op
 const runs = wholeNumber(1, MAX_RECENT).optional().describe('Adds the counts of this many recent runs.')
 
 const page = z.strictObject(paging)
 const named = z.strictObject({ name })
 const aRun = z.strictObject({ id: name })
 const aResource = z.strictObject({
-  kind: z.enum(['source', 'model', 'destination', 'sync', 'alert']),
+  kind: resourceView.shape.kind,
   name,
 })
 

@@ -1,6 +1,6 @@
 /**
- * The bytes of the schemas as they are registered. A changed schema makes a new version of its subject in
- * every registry, so it has to be meant.
+ * Digests of the schemas as they are registered. A change makes a new version of the subject in every
+ * registry, so it must be intended.
  */
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'

@@ -1,19 +1,11 @@
 /** The history of a row, and the attempts of a run over time. */
 import { z } from 'zod'
-import { attemptOutcome, attemptView } from '../api.ts'
+import { attemptOutcome, attemptView, failedRow } from '../api.ts'
 import { keyState } from '../state.ts'
-import { count, failedOutcome, op, timestamp } from './run-parts.ts'
+import { count, op, timestamp } from './run-parts.ts'
 
 const shownRow = z.record(z.string(), z.unknown()).nullable()
-const failure = z.object({
-  op,
-  outcome: failedOutcome,
-  status: z.int().nullable(),
-  error: z.string().nullable(),
-  attempts: count,
-  runs: count,
-  since: timestamp,
-})
+const failure = failedRow.omit({ key: true })
 /**
  * The history of one row, as far as it is held. Rows are JSON. Decimals, JSON columns and numbers that
  * readers of JSON would round are text, and bytes are Base64.

@@ -28,7 +28,7 @@ const catalog: Catalog = {
   resources: () => Promise.resolve(Object.values(DEFINITION)),
   publish: () => Promise.resolve(null),
 }
-/** It would open the topics for what is asked of it, and cannot. */
+/** Its operations need topics, which it cannot open. */
 const place: Place = {
   hasHistory: false,
   open: () => Promise.reject(new SluiceError('unreachable', 'Kafka does not answer')),

@@ -59,6 +59,6 @@ it('a heavy preview and heavy checks hold up no other answer, and end', { timeou
   expect(checked.status).toBe(200)
   expect(documentsView.parse(checked.value)).toMatchObject({ ok: false })
   expect(previewed.status).toBe(422)
-  // In the midst of a check nobody would be answered.
+  // During a check the thread would answer nobody.
   expect(answers).toBeGreaterThan(20)
 })

@@ -1,4 +1,4 @@
-/** Somebody with the token for reading asks for all there is, many times at once. Others are answered. */
+/** A caller with the token for reading asks for everything, many times at once. Others get their answers. */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -35,7 +35,7 @@ const PATHS = [
   '/alerts',
   '/openapi.json',
 ]
-/** Asks for each path so many times at once, and prints the statuses. */
+/** Asks for each path this many times at once, and prints the statuses. */
 const BURST = `
   const { Agent, get } = require('node:http')
   const [url, token, times, ...paths] = process.argv.slice(1)
@@ -130,7 +130,7 @@ it('answers an operator before the reads of another caller, however many these a
   const isOver = once(burst, 'exit').then(() => true)
   const pings: number[] = []
   while (!(await Promise.race([isOver, ping().then(ms => pings.push(ms) === 0)]))) continue
-  // Those that find no place are told to come again. None fails.
+  // Requests without a place get 429. None fails.
   expect((JSON.parse(said) as number[]).filter(status => status !== 200 && status !== 429)).toEqual([])
   // About 70 on an idle machine, and 700 where reads have no turns. A garbage collection may add to it.
   expect(Math.max(...pings)).toBeLessThan(400)

@@ -1,4 +1,4 @@
-/** The sample and its receiver over real HTTP, with tokens: whom the receiver answers, and what it says. */
+/** The sample project and its receiver over real HTTP, with tokens. */
 import { request as send } from 'node:http'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { sampleView } from '@sluice/contracts/api/operating'

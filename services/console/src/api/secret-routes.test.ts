@@ -84,7 +84,7 @@ it('keep a secret whose value is in no answer and is masked from then on', async
   expect(secretsView.parse(JSON.parse(list.text)).secrets).toMatchObject([
     { kind: 'secret', name: 'crm-key', for: 'api.example.com', by: 'operator' },
   ])
-  // `for: null` takes the grants away, and no `for` leaves them.
+  // `for: null` removes the grants, and an absent `for` keeps them.
   expect(JSON.parse((await put('crm-key', { value: 'another', for: null })).text)).toMatchObject({
     for: null,
   })

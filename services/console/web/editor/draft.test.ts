@@ -79,7 +79,7 @@ describe('what a form changes in a text', () => {
     expect(valueAt(changed, path)).toBe(value)
   })
 
-  it('says comments of what it takes away above what follows', () => {
+  it('keeps the comments of a removed value, above the next one', () => {
     const changed = withValue(COMMENTED, ['headers', 'A'], undefined)
     expect(changed).toContain('headers:\n  # first header\n  # second header\n  B: "two"')
   })
@@ -90,7 +90,7 @@ describe('what a form changes in a text', () => {
     expect(changed).toBe('fields:\n  # second\n  b: y\n  c: z\n  # first\n  a: w # at a\n')
   })
 
-  it('writes a copy where an alias stood, and leaves what the alias stands for', () => {
+  it('writes a copy in place of an alias, and does not change the anchor', () => {
     const text = 'added: &it { method: POST, path: /a }\nchanged: *it\n'
     const changed = withValue(text, ['changed', 'method'], 'PUT')
     expect(valueAt(changed, ['added'])).toEqual({ method: 'POST', path: '/a' })
@@ -122,7 +122,7 @@ describe('a draft', () => {
     expect(changed).toContain('# Only what the API knows.')
   })
 
-  it('leaves a text alone that is no YAML, so that nothing typed is lost', () => {
+  it('does not change a text that is no YAML, so that nothing typed is lost', () => {
     const broken = 'kind: sync\n  name: [1,\n'
     expect(withValue(broken, ['name'], 'x')).toBe(broken)
   })
@@ -143,7 +143,7 @@ describe('a draft', () => {
     expect(textAt(STARTING_DRAFT.model, ['source'])).toBe(textAt(STARTING_DRAFT.source, ['name']))
   })
 
-  it('keeps texts together whose resource gets another name, while it is typed, too', () => {
+  it('renames references together with the resource, also while the name is typed', () => {
     const rename = (draft: Draft, name: string | undefined, fixed: readonly Kind[] = []): Draft =>
       withText(draft, 'destination', withValue(draft.destination, ['name'], name), fixed)
     const emptied = rename(STARTING_DRAFT, undefined)

@@ -351,7 +351,7 @@ function useSyntaxProblems(draft: Draft): Previewed['problems'] {
   )
 }
 
-/** Whoever has gone beyond the rows is told what is still wrong with them, also once back. */
+/** True once the user has gone beyond the steps for rows. From then on these steps show their mistakes. */
 function useMovedOn(id: StepId): boolean {
   const isBeyond = id !== 'source' && id !== 'model'
   const [moved, setMoved] = useState(isBeyond)
@@ -359,7 +359,7 @@ function useMovedOn(id: StepId): boolean {
   return moved || isBeyond
 }
 
-/** Whoever goes to another step begins at its top, not at the button that led there. */
+/** Another step begins with the focus at its top, not at the button that led there. */
 function useFocusOnNext(id: StepId): RefObject<HTMLElement | null> {
   const section = useRef<HTMLElement>(null)
   const shown = useRef(id)

@@ -16,18 +16,18 @@ describe('a draft that was kept', () => {
     expect(parseKept(writtenDraft({ ...mine, from: null }))).toEqual({ ...mine, from: null })
   })
 
-  it('stays as it was typed where nobody else has changed anything', () => {
+  it('stays as it was typed if nobody else has saved', () => {
     expect(restored(mine, start)).toEqual({ draft: mine.draft, versions: start.versions })
   })
 
-  it('keeps the version of what was typed, and follows others where nothing was', () => {
+  it('keeps the version of an edited text, and takes the present text of any other', () => {
     expect(restored(mine, theirs)).toEqual({
       draft: { ...theirs.draft, destination: 'name: mine\n' },
       versions: { destination: 3, sync: 6 },
     })
   })
 
-  it('of an earlier version is taken as it is', () => {
+  it('from an earlier version of Sluice stays as it is', () => {
     const kept = parseKept(JSON.stringify(mine.draft))
     expect(kept).toEqual({ draft: mine.draft, from: null })
     expect(restored(kept ?? mine, theirs)).toEqual({ draft: mine.draft, versions: theirs.versions })
@@ -49,7 +49,7 @@ describe('a kept draft of a new sync', () => {
   const before = startBehind(STARTING_DRAFT, [api(3, 'https://a.example.com')])
   const now = [api(4, 'https://b.example.com')]
 
-  it('keeps the version of what it changes, for the resource of that name alone', () => {
+  it('keeps the version of a resource that it changes, as long as the name is the same', () => {
     const draft = { ...before.draft, destination: 'kind: destination\nname: api\nbaseUrl: https://mine\n' }
     const behind = startBehind(draft, now)
     const back = restored({ draft, from: before }, behind)
@@ -59,14 +59,14 @@ describe('a kept draft of a new sync', () => {
     expect(pinOf(pins, 'destination', 'another')).toBeUndefined()
   })
 
-  it('follows others where it only uses what is there', () => {
+  it('takes the present text of a resource that it only uses', () => {
     const behind = startBehind(before.draft, now)
     const back = restored({ draft: before.draft, from: before }, behind)
     expect(back.draft.destination).toContain('https://b.example.com')
     expect(pinned(back, behind)).toEqual({})
   })
 
-  it('takes what was new as new, though somebody has made one of that name meanwhile', () => {
+  it('treats a new resource as new, even if somebody has created one of that name meanwhile', () => {
     const from = startBehind(STARTING_DRAFT, [])
     const behind = startBehind(STARTING_DRAFT, now)
     const back = restored({ draft: STARTING_DRAFT, from }, behind)

@@ -16,7 +16,7 @@ describe('a new sync', () => {
     expect(startingFrom([])).toEqual(STARTING_DRAFT)
   })
 
-  it('starts with the source and the destination that are there, and with names that are free', () => {
+  it('starts with the stored source and destination, and with free names', () => {
     const draft = startingFrom(ALL)
     expect(nameIn(draft.destination)).toBe('crm')
     expect(textAt(draft.destination, ['baseUrl'])).toBe('https://crm.example.com')
@@ -36,7 +36,7 @@ describe('a new sync', () => {
     expect(reusedBy(startingFrom(ALL), ALL)).not.toHaveProperty('model')
   })
 
-  it('takes the source of a model that it uses, and goes back to a new one', () => {
+  it('takes the source of a model that it uses, and can go back to a new one', () => {
     const used = withStored(STARTING_DRAFT, 'model', PEOPLE, ALL)
     expect(textAt(used.sync, ['model'])).toBe('people')
     expect(nameIn(used.source)).toBe('lake')

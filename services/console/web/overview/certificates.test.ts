@@ -19,7 +19,7 @@ function syncTo(destination: string, certificates?: readonly Certificate[]): Syn
 }
 
 describe('the certificates of a destination', () => {
-  it('are those that end first, of each side, over all syncs that send there', () => {
+  it('are, for each side, those that end first, over all syncs that send there', () => {
     const syncs = [
       syncTo('api', [shown('server', 90), shown('client', 20)]),
       syncTo('api', [shown('server', 60)]),
@@ -38,7 +38,7 @@ describe('the certificates of a destination', () => {
     [0.5, 'soon', 'certificate ends today'],
     [0, 'ended', 'certificate has ended'],
     [-3, 'ended', 'certificate has ended'],
-  ] as const)('with %d days left are told as %s', (days, state, text) => {
+  ] as const)('with %d days left are shown as %s', (days, state, text) => {
     expect(endOf(shown('server', days), NOW)).toEqual({ state, text })
     expect(endOf(shown('client', days), NOW)).toEqual({ state, text: `client ${text}` })
   })

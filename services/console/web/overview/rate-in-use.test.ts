@@ -4,7 +4,7 @@ import { isSendingTo, rateOf, rateOfAll, sendingTo } from './rate-in-use.ts'
 
 const START = Date.UTC(2026, 10, 27)
 
-/** Buckets of so many seconds, one behind the other. */
+/** Consecutive buckets of this many seconds. */
 function figuresOf(bucketSeconds: number, attempts: readonly number[]) {
   const buckets = attempts.map((sent, index): FiguresBucket => ({
     at: new Date(START + index * bucketSeconds * 1_000).toISOString(),
@@ -27,7 +27,7 @@ describe('the rate that a destination has in use', () => {
     expect(rateOf(of, after(at))).toBe(rate)
   })
 
-  it('is that of all runs of which it is known', () => {
+  it('is the sum over all runs whose rate is known', () => {
     expect(rateOfAll([40, null, 2.5])).toBe(42.5)
     expect(rateOfAll([null])).toBeNull()
     expect(rateOfAll([])).toBeNull()
@@ -49,7 +49,7 @@ describe('the rate that a destination has in use', () => {
     ).toEqual([])
   })
 
-  it('goes to a destination as long as a run at work sends there, however many do', () => {
+  it('is shown as long as a running run sends there, however many do', () => {
     const run = (status: 'running' | 'queued') => ({ destination: 'api', lastRun: { id: 'A', status } })
     expect(
       isSendingTo(

@@ -8,6 +8,6 @@ it.each([
   { what: 'at rest', inUse: 0, isSending: false, told: null },
   { what: 'if nobody knows', inUse: null, isSending: true, told: null },
   { what: 'beyond the limit', inUse: 250, isSending: true, told: '250 at once now' },
-])('says how many requests are under way $what', ({ inUse, isSending, told }) => {
+])('shows how many requests are under way $what', ({ inUse, isSending, told }) => {
   expect(slotsInWords({ inUse, limit: 100 }, isSending)).toBe(told)
 })

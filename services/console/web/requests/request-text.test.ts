@@ -4,7 +4,7 @@ import { piecesOf } from './body-view.tsx'
 import { laidOutJson } from './laid-out-json.ts'
 
 describe('a body on the page', () => {
-  it('is laid out without touching a digit or a letter', () => {
+  it('is formatted without changing a digit or a letter', () => {
     const body =
       '{"id":9007199254740993,"price":1.10,"name":"a \\"b\\", {c}","tags":[],"more":[1,{"x":null}]}'
     expect(laidOutJson(body)).toBe(
@@ -25,7 +25,7 @@ describe('a body on the page', () => {
     )
   })
 
-  it('is laid out as far as it goes where only its beginning is kept', () => {
+  it('is formatted as far as it goes if only its beginning is kept', () => {
     const cut = '{"id":1,"tags":["a","b \\"c'
     expect(laidOutJson(cut)).toBeNull()
     expect(laidOutJson(cut, true)).toBe('{\n  "id": 1,\n  "tags": [\n    "a",\n    "b \\"c')
@@ -36,7 +36,7 @@ describe('a body on the page', () => {
     expect(laidOutJson('id=1&name=Ada')).toBeNull()
   })
 
-  it('stands there in pieces that are short, whole lines where there are any, and the text together', () => {
+  it('is split into short pieces, at ends of lines if possible, which together are the text', () => {
     const lines = piecesOf('one\ntwo\nthree\n', 9)
     expect(lines).toEqual(['one\ntwo\n', 'three\n'])
     const long = `${'x'.repeat(6)}${'😀'.repeat(20)}\nend`
@@ -50,13 +50,13 @@ describe('a body on the page', () => {
 })
 
 describe('a request as a curl command', () => {
-  it('says that its body is cut', () => {
+  it('says that its body is truncated', () => {
     const sent = { method: 'POST', url: 'https://a.example.com', requestHeaders: {}, requestBody: '{"a":' }
     expect(asCurl({ ...sent, requestBodyBytes: 70_000 })).toMatch(/^# Only the beginning of the body is kept/)
     expect(asCurl(sent)).toMatch(/^curl /)
   })
 
-  it('quotes what a shell would read otherwise, and leaves out what curl sets itself', () => {
+  it('quotes characters with a meaning for the shell, and leaves out headers that curl sets', () => {
     const sent = {
       method: 'POST',
       url: "https://api.example.com/customers?name=O'Hara",

@@ -17,7 +17,7 @@ describe('rows that were not delivered', () => {
     ])
   })
 
-  it('say that no reason is known, where there is none', () => {
+  it('say so if no reason is known', () => {
     expect(groupsOf([row('1', null, null)])).toMatchObject([{ error: 'No reason is known.', key: '1' }])
   })
 })

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { parseKeptText } from './kept-text.ts'
 
-it('reads what was kept, and takes nothing else for it', () => {
+it('reads a kept text, and refuses any other value', () => {
   expect(parseKeptText('{"text":"a","version":3}')).toEqual({ text: 'a', version: 3 })
   expect(parseKeptText('{"text":"a","version":null}')).toEqual({ text: 'a', version: null })
   for (const other of [

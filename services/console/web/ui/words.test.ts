@@ -5,7 +5,7 @@ import { scheduleInWords } from '../syncs/schedule-in-words.ts'
 import { duration, fromNow, pathOf } from './format.ts'
 
 describe('words of the console', () => {
-  it('tell limits as people say them', () => {
+  it('show limits as people say them', () => {
     expect(limitsInWords(undefined)).toBe('1000 requests per second, 100 at once')
     expect(limitsInWords({ rate: { requests: 50, per: 'minute' }, concurrency: 10 })).toBe(
       '50 requests per minute, 10 at once',
@@ -17,7 +17,7 @@ describe('words of the console', () => {
     expect(limitsInWords({ rate: two })).toBe('10 requests per second and 300 requests in 10s, 100 at once')
   })
 
-  it('tell schedules', () => {
+  it('show schedules', () => {
     expect(scheduleInWords(undefined)).toBe('when somebody asks')
     expect(scheduleInWords({ every: '15m' })).toBe('every 15m')
     expect(scheduleInWords({ cron: '0 5 * * *', timezone: 'Europe/Paris' })).toBe(
@@ -25,7 +25,7 @@ describe('words of the console', () => {
     )
   })
 
-  it('tell how long ago something was, and how long it took', () => {
+  it('show how long ago something was, and how long it took', () => {
     const now = Date.parse('2026-01-01T12:00:00Z')
     expect(fromNow('2026-01-01T11:59:58Z', now)).toBe('just now')
     expect(fromNow('2026-01-01T11:57:00Z', now)).toBe('3 minutes ago')

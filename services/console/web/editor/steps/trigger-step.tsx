@@ -191,7 +191,7 @@ function Body({ editing, path, columns, onSave }: BodyProps): ReactElement {
     typeof value === 'object' && value !== null
       ? (BODIES.find(([name]) => name in value)?.[0] ?? 'json')
       : 'none'
-  // What was written of another kind comes back when it is chosen again.
+  // A body of another kind comes back when the user chooses that kind again.
   const [left, setLeft] = useState<{ readonly [kind: string]: unknown }>({})
   const choose = (chosen: string): void => {
     setLeft({ ...left, [kind]: value })
