@@ -1,6 +1,6 @@
 /**
- * The authorization code grant (RFC 6749 §4.1) with PKCE (RFC 7636) and a state, up to the code. It stands
- * apart from `login.ts`, since only a login that a person makes needs its package.
+ * The authorization code grant (RFC 6749 §4.1) with PKCE (RFC 7636) and a state, up to the code. It is a file
+ * of its own, since only logins by a person need the package that it loads.
  */
 import * as oauth from 'oauth4webapi'
 import { messageOf, SluiceError } from '@sluice/contracts/errors'
@@ -9,18 +9,19 @@ import { namesOf } from './settings.ts'
 import type { TokenGrant } from './token-request.ts'
 
 export interface Authorization {
-  /** Where the person logs in. */
+  /** The address at which the person logs in. */
   readonly url: string
-  /** What a token is asked for by. Throws `config` for a URL that is not the end of this login. */
+  /**
+   * Returns the grant to ask for a token with. Throws `config` for a URL that is not the end of this login.
+   */
   readonly grantOf: (redirected: URL) => TokenGrant
 }
 
-/** `fill` fills secrets into a text that goes to the server at which the person logs in. */
+/** Begins a login. `fill` fills secrets into a text that goes to the authorization server. */
 export async function authorize(
   spec: OAuthSpec,
-  of: { readonly redirectUri: string; readonly fill: (text: string) => string },
+  { redirectUri, fill }: { readonly redirectUri: string; readonly fill: (text: string) => string },
 ): Promise<Authorization> {
-  const { redirectUri, fill } = of
   const { authorizationUrl = '', authorizationParams = {} } = spec
   const { clientId, scope, audience } = namesOf(spec, fill)
   const verifier = oauth.generateRandomCodeVerifier()
@@ -33,14 +34,14 @@ export async function authorize(
     ...(scope === null ? {} : { scope }),
     ...(audience === null ? {} : { audience }),
     ...Object.fromEntries(Object.entries(authorizationParams).map(([name, text]) => [name, fill(text)])),
-    // Nobody may take these away.
+    // The parameters of the user must not replace these.
     state,
     code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
     code_challenge_method: 'S256',
   }
   for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
   const grantOf = (redirected: URL): TokenGrant => {
-    // The server is known by its address alone, so whatever issuer it names is that of this login.
+    // Only the address of the server is known. So any issuer that it names is the right one.
     const issuer = redirected.searchParams.get('iss') ?? url.origin
     try {
       const found = oauth.validateAuthResponse({ issuer }, { client_id: clientId }, redirected, state)

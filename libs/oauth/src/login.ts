@@ -1,5 +1,5 @@
 /**
- * What Sluice keeps of a login in the vault: the refresh token, which servers may replace with each use, or
+ * The record of a login in the vault. It has the refresh token, which servers may replace with each use, or
  * an access token that came without one.
  */
 import { createHash, randomUUID } from 'node:crypto'
@@ -7,15 +7,12 @@ import { z } from 'zod'
 import { SluiceError } from '@sluice/contracts/errors'
 
 const schema = z.object({
-  /** Of all that follows from one login: other tokens are not mixed with these. */
+  /** Identifies the login. Tokens of different logins are not mixed. */
   epoch: z.string(),
-  /**
-   * Fingerprint of client, token endpoint, password and first refresh token. A login of others does not
-   * count.
-   */
+  /** The fingerprint of client, token endpoint, password and first refresh token (`loginOf`). */
   of: z.string(),
   refreshToken: z.string().nullable(),
-  /** Only without a refresh token. */
+  /** Set only if there is no refresh token. */
   access: z.object({ accessToken: z.string(), type: z.string(), untilMs: z.number().nullable() }).nullable(),
 })
 
@@ -35,29 +32,34 @@ export function newEpoch(): string {
 }
 
 /**
- * Whose login it is. It stands in the vault alone. A login that nobody made by hand has no grants of its own:
- * those of the password, or of the first refresh token, count for it. So who does not know these has another
- * one.
+ * Returns the fingerprint of the client that a login belongs to. A login that no person made has no grants of
+ * its own: the grants of the password, or of the first refresh token, count for it. Since both are in the
+ * fingerprint, a client that does not know them has another login.
  */
-export function loginOf(of: {
+export function loginOf({
+  tokenUrl,
+  clientId,
+  refreshToken,
+  username,
+  password,
+}: {
   readonly tokenUrl: string
   readonly clientId: string
   readonly refreshToken: string | null
   readonly username: string | null
   readonly password: string | null
 }): string {
-  const { tokenUrl, clientId, refreshToken, username, password } = of
   const client = [tokenUrl, clientId, refreshToken]
   const text = JSON.stringify(password === null ? client : [...client, username, password])
   return createHash('sha256').update(text).digest('hex')
 }
 
-/** The sentence about a destination for which there is no token. `why` ends it. */
+/** Returns the error of a destination without a token. `why` ends the sentence. */
 export function noToken(destination: string, why: string): string {
   return `Destination \`${destination}\`: no token${why}`
 }
 
-/** True for a text that tells of a destination without a token. */
-export function tellsOfNoToken(text: string): boolean {
+/** True for the error of a destination without a token. */
+export function isNoTokenError(text: string): boolean {
   return /^Destination `[^`]*`: (?:no token|its token had ended)/.test(text)
 }

@@ -1,41 +1,43 @@
 /**
- * Where the processes of one destination share its access token, so that one of them asks for it and all use
- * it. What is kept there is sealed by the caller. Times are durations by the store's own clock, so that the
- * clocks of processes need not agree. A store may forget: then a token is asked for again. Errors:
+ * The store in which the processes of one destination share its access token, so that one of them asks for it
+ * and all use it. The caller seals what it stores. Times are durations by the store's own clock, so that the
+ * clocks of processes need not agree. A store may lose a token, which is asked for again then. Errors:
  * `unreachable` (retryable), `config`, `aborted`.
  */
 
-export interface KeptToken {
+export interface StoredToken {
   readonly sealed: string
-  /** How long it is kept still. */
+  /** The time for which it is still stored. */
   readonly leftMs: number
 }
 
-/** Leave to ask for a token. Only one process has it at a time, until it ends or `lifeMs` are over. */
-export interface Leave {
+/** Permission to ask for a token. One process has it at a time, until it ends it or `lifeMs` are over. */
+export interface TokenLease {
   readonly name: string
-  /** Tells this leave from every other one of that name. */
+  /** Distinguishes this lease from all others of the name. */
   readonly id: string
 }
 
-export type Begun =
-  | { readonly kind: 'leave'; readonly leave: Leave }
+export type LeaseAnswer =
+  | { readonly kind: 'leased'; readonly lease: TokenLease }
   /**
-   * Another process asks, or nobody is to ask yet, for so long at most. `why` is what went wrong at the last
-   * try; null while a try is under way.
+   * Another process asks for a token, or a failure is followed by a pause, for `leftMs` at most. `why` is the
+   * last failure; null while a process asks.
    */
   | { readonly kind: 'taken'; readonly leftMs: number; readonly why: string | null }
 
 export interface TokenStore extends AsyncDisposable {
-  /** The token of that name; null if there is none. */
-  read(name: string): Promise<KeptToken | null>
-  /** Asks for leave, which lasts `lifeMs` unless it is ended. */
-  begin(name: string, lifeMs: number): Promise<Begun>
+  /** Returns the token of that name; null if there is none. */
+  read(name: string): Promise<StoredToken | null>
+  /** Asks for the lease, which lasts `lifeMs` unless it is ended. */
+  lease(name: string, lifeMs: number): Promise<LeaseAnswer>
   /**
-   * Keeps a token for so long, in place of the one before, and ends the leave. False if the leave was over: a
-   * successor may have kept another token, so nothing was kept.
+   * Stores a token for `lifeMs`, in place of the one before, and ends the lease. Returns false, and stores
+   * nothing, if the lease is over: a successor may have stored another token.
    */
-  keep(leave: Leave, sealed: string, lifeMs: number): Promise<boolean>
-  /** Ends a leave without a token. Nobody has leave for `pauseMs`, and is told why. */
-  end(leave: Leave, of: { readonly pauseMs: number; readonly why: string }): Promise<void>
+  store(lease: TokenLease, sealed: string, lifeMs: number): Promise<boolean>
+  /**
+   * Ends a lease without a token. Nobody gets the lease for `pauseMs`. Those who ask get the reason `why`.
+   */
+  end(lease: TokenLease, pause: { readonly pauseMs: number; readonly why: string }): Promise<void>
 }

@@ -1,4 +1,4 @@
-/** What a client shows and asks for, with its secrets filled in. */
+/** The settings of an OAuth client, with its secrets filled in. */
 import { secretNames } from '@sluice/contracts/secret-references'
 import type { OAuthSpec } from '@sluice/contracts/specs/oauth-specs'
 
@@ -14,27 +14,27 @@ export interface OAuthSettings {
   readonly refreshUrl: string
   readonly clientId: string
   readonly clientSecret: string | null
-  /** `none`: the client says its name alone. */
+  /** With `none`, the client sends only its id. */
   readonly clientAuthentication: 'header' | 'body' | 'private_key_jwt' | 'none'
   readonly privateKey: string | null
   readonly keyId: string | null
   readonly scope: string | null
   readonly audience: string | null
-  /** Whom the assertion of `private_key_jwt` is for. */
+  /** The audience of the assertion of `private_key_jwt`. */
   readonly assertionAudience: string
   readonly username: string | null
   readonly password: string | null
-  /** The first one, of a client with `grant: refresh-token`. */
+  /** The first refresh token of a client with `grant: refresh-token`. */
   readonly refreshToken: string | null
   readonly tokenRequest: ExtraParts
   readonly refreshRequest: ExtraParts
-  /** All that was filled in and that nobody may see. */
+  /** All secrets that were filled in. */
   readonly secrets: readonly string[]
 }
 
 type Fill = (text: string) => string
 
-/** `fill` fills secrets into a text. What it throws passes through. */
+/** `fill` fills secrets into a text. Throws as `fill` does. */
 export function oauthSettings(spec: OAuthSpec, fill: Fill): OAuthSettings {
   const filled = (text: string | undefined): string | null => (text === undefined ? null : fill(text))
   const clientSecret = filled(spec.clientSecret)
@@ -61,7 +61,7 @@ export function oauthSettings(spec: OAuthSpec, fill: Fill): OAuthSettings {
     refreshRequest,
     secrets: [
       ...[clientSecret, privateKey, password, refreshToken].filter(text => text !== null),
-      // A server may give back a part of what it was asked with, wherever that stood.
+      // A server may echo any part of its request.
       ...secretNames(JSON.stringify({ ...spec, authorizationParams: {} })).map(name =>
         fill(`\${secret:${name}}`),
       ),
@@ -69,7 +69,7 @@ export function oauthSettings(spec: OAuthSpec, fill: Fill): OAuthSettings {
   }
 }
 
-/** What a client asks for, by what name. */
+/** Returns the id of a client, and the scope and audience that it asks for. */
 export function namesOf(
   { clientId, scopes, audience }: OAuthSpec,
   fill: Fill,
@@ -89,7 +89,7 @@ function partsOf(extra: OAuthSpec['tokenRequest'], fill: Fill): ExtraParts {
   return { headers: filled(extra?.headers), query: filled(extra?.query), body: filled(extra?.body) }
 }
 
-/** Grants whose first token can be had again at any time. */
+/** True for grants without a login in the vault: they can ask for a first token at any time. */
 export function keepsNoLogin(grant: OAuthSettings['grant']): boolean {
   return grant === 'client-credentials' || grant === 'jwt-bearer'
 }

@@ -1,7 +1,8 @@
 /**
- * What a token endpoint answers, read as leniently as real servers need: a form in place of JSON, a lifetime
- * as text or none at all, a type in any case or none at all, an error with a status of 200.
+ * Reads the answers of token endpoints as leniently as real servers need: a form in place of JSON, a lifetime
+ * as text or none, a type in any case or none, an error with a status of 200.
  */
+import { isSensitiveName, MASK } from '@sluice/secrets/redact'
 
 export type TokenAnswer =
   | {
@@ -9,37 +10,35 @@ export type TokenAnswer =
       readonly accessToken: string
       /** The scheme of the header Authorization. */
       readonly type: string
-      /** How long it counts from its answer on; null if the server does not say. */
+      /** The life of the token from its answer on; null if the server does not say. */
       readonly lifeMs: number | null
-      /** Null if the server gives none: then the one before goes on. */
+      /** Null if the server sends none. Then the one before stays valid. */
       readonly refreshToken: string | null
     }
   | {
       readonly kind: 'refused'
-      /** The code of RFC 6749 §5.2, such as `invalid_grant`, if the server gives one. */
+      /** The code of RFC 6749 §5.2, such as `invalid_grant`; null if the server sends none. */
       readonly code: string | null
       readonly message: string
       /** True if asking again later may help. */
       readonly mayPass: boolean
     }
 
-import { isSensitiveName, MASK } from '@sluice/secrets/redact'
-
-/** A token is sent in a header. */
+/** The tokens that a header can carry. */
 const TOKEN = /^[\x21-\x7e]+( [\x21-\x7e]+)*$/
-/** A token that ends sooner would be asked for again without end. */
+/** A token with a shorter life would be asked for again without end. */
 const MIN_LIFE_MS = 1_000
 const MAX_LIFE_MS = 365 * 86_400_000
 const PASSING_CODES = ['temporarily_unavailable', 'server_error', 'slow_down', 'authorization_pending']
-const EXCERPT_LENGTH = 300
-/** More is not looked at, for a text that is no JSON. */
-const LOOKED_AT = 2_000
+const MAX_EXCERPT_LENGTH = 300
+/** An excerpt of a text that is no JSON is made of at most this many characters. */
+const MAX_EXCERPT_SOURCE = 2_000
 const NAMED_VALUE = /([\w.-]+)([\\"'\s]*[:=>][\\"'\s]*)([^"'&<>\r\n]+)/g
 
-/** `mask` takes secrets out of what an answer says; `cut`: only the beginning of that is given. */
-export type MaskAnswer = (text: string, of: { readonly cut: boolean }) => string
+/** Masks secrets in a text of an answer. `cut`: the end of the text is missing. */
+export type MaskAnswer = (text: string, options: { readonly cut: boolean }) => string
 
-/** `cut`: the answer goes on after `body`. */
+/** Reads an answer. `cut`: the answer goes on after `body`. */
 export function readTokenAnswer(
   { status, body, cut = false }: { readonly status: number; readonly body: string; readonly cut?: boolean },
   mask: MaskAnswer,
@@ -77,7 +76,7 @@ function textOf(fields: Fields, name: string): string | null {
   return typeof value === 'string' && value !== '' ? value : null
 }
 
-/** Seconds, as a number or a text. What is no time counts as none. */
+/** Reads seconds, as a number or a text, into ms. Returns null for anything else. */
 function lifeOf(value: unknown): number | null {
   const seconds = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
   if (typeof seconds !== 'number' || !Number.isFinite(seconds) || seconds <= 0) return null
@@ -86,17 +85,21 @@ function lifeOf(value: unknown): number | null {
 
 function refusal(
   status: number,
-  of: {
+  {
+    fields,
+    code,
+    excerpt,
+    mask,
+  }: {
     readonly fields: Fields
     readonly code: string | null
     readonly excerpt: () => string
     readonly mask: MaskAnswer
   },
 ): TokenAnswer {
-  const { fields, code, excerpt, mask } = of
   const isGood = status >= 200 && status <= 299
-  const said = code === null ? excerpt() : (textOf(fields, 'error_description') ?? '')
-  const parts = [`HTTP ${status}`, isGood && code === null ? 'without `access_token`' : code, said]
+  const detail = code === null ? excerpt() : (textOf(fields, 'error_description') ?? '')
+  const parts = [`HTTP ${status}`, isGood && code === null ? 'without `access_token`' : code, detail]
   const message = mask(parts.filter(part => part !== null && part !== '').join(': '), { cut: false })
   const byStatus = status >= 500 || status === 429 || status === 408
   return {
@@ -107,9 +110,9 @@ function refusal(
   }
 }
 
-/** The beginning of a body, without what it may have of tokens: it may give them in a form of its own. */
-function excerptOf(body: string, of: { readonly cut: boolean; readonly mask: MaskAnswer }): string {
-  return withoutTokens(body, of).slice(0, EXCERPT_LENGTH).toWellFormed().trim()
+/** Returns the beginning of a body without tokens, which it may have in any form. */
+function excerptOf(body: string, options: { readonly cut: boolean; readonly mask: MaskAnswer }): string {
+  return withoutTokens(body, options).slice(0, MAX_EXCERPT_LENGTH).toWellFormed().trim()
 }
 
 function withoutTokens(
@@ -125,10 +128,10 @@ function withoutTokens(
         { cut: false },
       )
   } catch {
-    // It is no JSON, or nested too deep to be written.
+    // The body is no JSON, or too deeply nested to be written.
   }
-  const begun = body.slice(0, LOOKED_AT)
-  return mask(begun, { cut: cut || begun.length < body.length }).replaceAll(
+  const start = body.slice(0, MAX_EXCERPT_SOURCE)
+  return mask(start, { cut: cut || start.length < body.length }).replaceAll(
     NAMED_VALUE,
     (all, name: string, sign: string) => (isSensitiveName(name) ? name + sign + MASK : all),
   )

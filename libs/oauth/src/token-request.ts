@@ -9,12 +9,10 @@ import { readTokenAnswer, type TokenAnswer } from './token-answer.ts'
 
 export const TOKEN_TIMEOUT_MS = 30_000
 const ANSWER_LIMIT_BYTES = 256 * 1024
-/**
- * A server's clock differs from ours if it is so far away. Times in signed texts then follow the server's.
- */
-const SKEW_FROM_MS = 5_000
+/** If the server's clock differs by more than this, times in signed texts follow the server's clock. */
+const MIN_SKEW_MS = 5_000
 
-/** What a token is asked for by. */
+/** The grant with which a token is asked for. */
 export type TokenGrant =
   | { readonly kind: 'first' }
   | { readonly kind: 'refresh'; readonly refreshToken: string }
@@ -22,13 +20,13 @@ export type TokenGrant =
 
 export interface AskedToken {
   readonly answer: TokenAnswer
-  /** How long the endpoint asks to be left alone; null if it does not say. */
+  /** The pause that the endpoint asks for; null if it asks for none. */
   readonly retryAfterMs: number | null
 }
 
 export class TokenEndpoint {
   readonly #sender: HttpSender
-  /** How far the server's clock is ahead, as its last answer told. */
+  /** The time by which the server's clock was ahead at its last answer. */
   #skewMs = 0
 
   constructor(sender: HttpSender) {
@@ -36,8 +34,8 @@ export class TokenEndpoint {
   }
 
   /**
-   * Asks once, or twice if the server's clock explains why a signed text was refused. What went wrong is an
-   * answer, without any secret in it. Rejects with `config` for a key that cannot sign, and when aborted.
+   * Asks once, or twice if the server's clock explains the refusal of a signed text. A failure is an answer,
+   * too, and contains no secret. Rejects with `config` for a key that cannot sign, and when aborted.
    */
   async ask(
     settings: OAuthSettings,
@@ -47,7 +45,7 @@ export class TokenEndpoint {
     const before = this.#skewMs
     const asked = await this.#askOnce(settings, grant, options)
     const isSigned = settings.privateKey !== null
-    const learned = Math.abs(this.#skewMs - before) >= SKEW_FROM_MS
+    const learned = Math.abs(this.#skewMs - before) >= MIN_SKEW_MS
     if (!isSigned || !learned || asked.answer.kind === 'token') return asked
     return await this.#askOnce(settings, grant, options)
   }
@@ -77,10 +75,10 @@ export class TokenEndpoint {
     const serverMs = Date.parse(result.headers['date'] ?? '')
     if (!Number.isNaN(serverMs)) this.#skewMs = serverMs - (sentMs + Date.now()) / 2
     const seconds = Number(result.headers['retry-after'] ?? Number.NaN)
-    const hidden = [...settings.secrets, ...shownIn(headers, body)]
+    const hidden = [...settings.secrets, ...secretsIn(headers, body)]
     return {
-      answer: hinted(
-        readTokenAnswer(result, (text, of) => redactText(text, hidden, of)),
+      answer: withHint(
+        readTokenAnswer(result, (text, options) => redactText(text, hidden, options)),
         settings,
       ),
       retryAfterMs: Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : null,
@@ -88,8 +86,8 @@ export class TokenEndpoint {
   }
 }
 
-/** A server hardly says that it wants another audience. */
-function hinted(
+/** Adds a hint about the audience, since servers seldom say that they want another one. */
+function withHint(
   answer: TokenAnswer,
   { clientAuthentication, assertionAudience, tokenUrl }: OAuthSettings,
 ): TokenAnswer {
@@ -100,8 +98,8 @@ function hinted(
   return { ...answer, message: `${answer.message}. ${hint}` }
 }
 
-/** What a server may give back of a request. */
-function shownIn(headers: { readonly [name: string]: string }, body: URLSearchParams): string[] {
+/** Returns the secrets of a request that a server may echo. */
+function secretsIn(headers: { readonly [name: string]: string }, body: URLSearchParams): string[] {
   const names = [
     'refresh_token',
     'code',
@@ -148,7 +146,7 @@ function withQuery(url: string, { query }: ExtraParts): string {
   return whole.href
 }
 
-/** A parameter that is empty is left out: so a user may take one away. */
+/** Adds the user's parameters. An empty one removes the parameter of that name. */
 function withBody(body: URLSearchParams, extra: ExtraParts): URLSearchParams {
   for (const [name, value] of Object.entries(extra.body)) {
     if (value === '') body.delete(name)
@@ -189,7 +187,7 @@ async function parametersOf(
   }
 }
 
-/** RFC 7523 §3; Google wants the scope in it, and the others pass over it. */
+/** Returns the claims of RFC 7523 §3, with the scope, which Google wants and other servers ignore. */
 function assertionOf({ clientId, username, audience, tokenUrl, scope }: OAuthSettings): object {
   const claims = { iss: clientId, sub: username ?? clientId, aud: audience ?? tokenUrl }
   return scope === null ? claims : { ...claims, scope }
@@ -205,7 +203,7 @@ async function authenticate(
     headers['authorization'] = `Basic ${Buffer.from(pair).toString('base64')}`
     return
   }
-  // An assertion says who the client is.
+  // The assertion identifies the client.
   if (clientAuthentication === 'none' && settings.grant === 'jwt-bearer') return
   body.set('client_id', clientId)
   if (clientAuthentication === 'body') body.set('client_secret', clientSecret ?? '')
@@ -217,27 +215,27 @@ async function authenticate(
 }
 
 /**
- * RFC 6749 §2.3.1. Only what has to be is encoded: many servers take the texts as they stand, and most ids
- * have dashes.
+ * Encodes as RFC 6749 §2.3.1 requires, but only characters that need it: many servers do not decode, and most
+ * ids have dashes.
  */
 function formEncoded(text: string): string {
   return encodeURIComponent(text).replaceAll('%20', '+')
 }
 
-/** A JWT with these claims, by the client's key. Throws `config` if the key cannot sign. */
+/** Returns a JWT with these claims, signed with the client's key. Throws `config` if the key cannot sign. */
 async function signed(
   { privateKey, keyId, clientId, secrets }: OAuthSettings,
   claims: object,
   skewMs: number,
 ): Promise<string> {
-  // Most clients sign nothing, and a run that sends nothing asks for no token.
+  // The package is loaded only here, since most clients sign nothing.
   const oauth = await import('oauth4webapi')
   try {
     const key = await signingKey(openPrivateKey(privateKey ?? ''))
     const authenticate = oauth.PrivateKeyJwt(keyId === null ? key : { key, kid: keyId }, {
       [oauth.modifyAssertion]: (header, payload) => {
         Object.assign(payload, claims)
-        // Servers know the older name of the algorithm, which FAPI 2.0 has, too.
+        // Servers know the older name of the algorithm, which FAPI 2.0 uses, too.
         if (header['alg'] === 'Ed25519') header['alg'] = 'EdDSA'
       },
     })
@@ -246,16 +244,15 @@ async function signed(
     await authenticate({ issuer: 'https://unused.invalid' }, client, body, new Headers())
     return body.get('client_assertion') ?? ''
   } catch (cause) {
-    const said = messageOf(cause)
     const why = redactText(
-      said.replace(', and needs `passphrase`', ': write it without a pass phrase'),
+      messageOf(cause).replace(', and needs `passphrase`', ': write it without a pass phrase'),
       secrets,
     )
     throw new SluiceError('config', `\`auth.oauth2.privateKey\` cannot sign: ${why}`)
   }
 }
 
-/** RS256 for a key of RSA, ES256 and the like for one of an elliptic curve, EdDSA for Ed25519. */
+/** Makes a signing key: RS256 for RSA, ES256 to ES512 for elliptic curves, EdDSA for Ed25519. */
 async function signingKey(key: KeyObject): Promise<webcrypto.CryptoKey> {
   const type = key.asymmetricKeyType
   if (type === 'rsa') return key.toCryptoKey({ name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }, false, ['sign'])

@@ -284,7 +284,7 @@ describe('a refresh token that is replaced with each use', () => {
     void dying.obtain({ signal })
     await written
     world.afterWrite = () => undefined
-    // Its leave runs out.
+    // Its lease runs out.
     world.nowMs = 90_000
     expect(await tokenOf(world.source(ROTATING))).toBe('token-2')
     expect(world.requests.map(request => request.get('refresh_token'))).toEqual(['refresh-0', 'refresh-1'])
@@ -423,7 +423,7 @@ describe('a login', () => {
 })
 
 describe('a log or a store that does not answer', () => {
-  it('is told from a token endpoint that fails, and asks nobody for a token', async () => {
+  it('is distinguished from a failing token endpoint, and asks nobody for a token', async () => {
     const world = new World()
     const source = world.source()
     const read = world.store.read.bind(world.store)

@@ -1,9 +1,9 @@
 /**
- * The access token of one destination, for one process. It is asked for by one process at a time, under a
- * leave of the store, and used by all.
+ * The access token of one destination, for one process. One process at a time asks for it, under a lease of
+ * the store, and all processes use it (PROTOCOL.md, "Credentials").
  *
- * States: none → held → none again shortly before it ends, or once the API has refused it. A refresh token
- * that came with a token is acknowledged by the vault before the token is used (PROTOCOL.md, "Credentials").
+ * States: none → held → none again, shortly before it ends, or once the API has refused it. If a refresh
+ * token comes with a token, the vault acknowledges it before the token is used.
  */
 import { randomUUID } from 'node:crypto'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
@@ -14,65 +14,102 @@ import { doublingPause } from '@sluice/flow/retry'
 import { sleep } from '@sluice/flow/sleep'
 import type { ConnectionOptions } from '@sluice/http-sender/port'
 import type { KeySource } from '@sluice/secrets/vault/key-file'
-import type { Leave, TokenStore } from './port.ts'
-import { marginOf, openToken, sealToken, type Token } from './sealed-token.ts'
+import type { TokenLease, TokenStore } from './port.ts'
+import type { EncryptionKeys } from '@sluice/secrets/vault/encryption-keys'
+import { z } from 'zod'
 import { keepsNoLogin, type OAuthSettings } from './settings.ts'
 import type { TokenAnswer } from './token-answer.ts'
 import { TOKEN_TIMEOUT_MS, type AskedToken, type TokenEndpoint, type TokenGrant } from './token-request.ts'
 
-/** A server that does not say how long its token counts means this long, or answers 401 before. */
-const UNTOLD_LIFE_MS = 3_600_000
-/** Longer than a request and its acknowledgement by the vault take. */
-const LEAVE_MS = TOKEN_TIMEOUT_MS * 2 + 15_000
+/** The assumed life of a token without one. A server that means less answers 401. */
+const DEFAULT_LIFE_MS = 3_600_000
+/** A lease outlives a request and its acknowledgement by the vault. */
+const LEASE_MS = TOKEN_TIMEOUT_MS * 2 + 15_000
 const POLL_MS = 100
 const PAUSES = { firstMs: 1_000, maxMs: 30_000 } as const
 /** The longest pause that an endpoint may ask for. */
 const MAX_ASKED_MS = 300_000
-/** A refusal that time does not mend is asked about so rarely, since servers lock accounts. */
+/** The pause after a refusal that time does not mend. It is long, since servers lock accounts. */
 const REFUSED_PAUSE_MS = 60_000
-/** A token that replaced a refused one, and is refused too, is not replaced for so long. */
+/** A token that replaced a refused one, and is refused too, is not replaced for this long. */
 const LEFT_ALONE_MS = 60_000
-/** Most tokens whose text is masked, and that are remembered as refused. */
-const REMEMBERED = 16
+/** At most this many tokens are masked, and remembered as refused. */
+const MAX_REMEMBERED = 16
 
-/** What the vault keeps of a destination's login. */
+const tokenSchema = z.object({
+  id: z.string(),
+  accessToken: z.string(),
+  /** The scheme of the header Authorization. */
+  type: z.string(),
+  /** Its life when it was issued. */
+  lifeMs: z.number(),
+})
+const sealedSchema = z.object({ by: z.string(), bytes: z.string() })
+
+/** A token is given up this long before it ends, but not more than a fifth of its life. */
+const MARGIN_MS = 60_000
+const MARGIN_SHARE = 0.2
+
+function marginOf(lifeMs: number): number {
+  return Math.min(MARGIN_MS, lifeMs * MARGIN_SHARE)
+}
+
+export type Token = z.output<typeof tokenSchema>
+
+function sealToken(keys: EncryptionKeys, name: string, token: Token): string {
+  const { by, bytes } = keys.seal(JSON.stringify(token), ['token', name])
+  return JSON.stringify({ by, bytes: Buffer.from(bytes).toString('base64') })
+}
+
+/** Returns null for a text that cannot be opened here. A new token is asked for then. */
+function openToken(keys: EncryptionKeys, name: string, text: string): Token | null {
+  try {
+    const { by, bytes } = sealedSchema.parse(JSON.parse(text))
+    const opened = keys.open({ by, bytes: Buffer.from(bytes, 'base64') }, ['token', name])
+    return opened === null ? null : tokenSchema.parse(JSON.parse(opened))
+  } catch {
+    return null
+  }
+}
+
+/** The login of a destination in the vault. */
 export interface Logins {
-  /** Resolves once what others wrote before counts here. */
+  /** Resolves once this process has all that others wrote before the call. */
   caughtUp(options: { signal: AbortSignal }): Promise<void>
   read(): { readonly login: Login; readonly version: number } | null
   /**
-   * Resolves once all replicas have it. Rejects with `conflict` if the vault has another version than
+   * Resolves once all replicas have the login. Rejects with `conflict` if the vault has another version than
    * `expected` (null: none).
    */
   write(login: Login, expected: number | null, options: { signal: AbortSignal }): Promise<void>
 }
 
-/** Why there is no token. */
+/** The reason why there is no token. */
 export interface TokenFailure {
   readonly error: SluiceError
-  /** How long to wait before the next try. */
+  /** The pause before the next attempt to get one. */
   readonly pauseMs: number
-  /** False if somebody has to do something. */
+  /** False if a person has to do something. */
   readonly mayPass: boolean
-  /** True if it is the log or the store that does not answer, and not the token endpoint. */
+  /** True if the log or the store does not answer, rather than the token endpoint. */
   readonly isOutage: boolean
 }
 
 export interface TokenSourceOptions {
   readonly destination: string
-  /** The name of its token in the store: of this destination as it is configured. */
+  /** The name of its token in the store, for this configuration of the destination. */
   readonly name: string
   readonly store: TokenStore
   readonly keys: KeySource
   readonly endpoint: Pick<TokenEndpoint, 'ask'>
   readonly logins: Logins
-  /** With the secrets as they are now. Throws `config`. */
+  /** Returns the settings with the present secrets. Throws `config`. */
   readonly settings: () => OAuthSettings
-  /** How the endpoint is reached. Throws `config`. */
+  /** Returns the connection options of the endpoint. Throws `config`. */
   readonly connection: () => ConnectionOptions
-  /** Milliseconds of a clock for durations; default `elapsedMs`. */
+  /** A clock for durations, in ms; default `elapsedMs`. */
   readonly now?: () => number
-  /** Told of each text that nobody may see. */
+  /** Called with each text that nobody may see. */
   readonly onSecret?: (text: string) => void
 }
 
@@ -80,9 +117,7 @@ interface Held {
   readonly token: Token
   readonly untilMs: number
   readonly sinceMs: number
-  /**
-   * True if it was asked for since this process last saw a token refused. An older one may be revoked, too.
-   */
+  /** True if it was asked for after the last refusal in this process. An older one may be revoked, too. */
   readonly isFresh: boolean
 }
 
@@ -92,16 +127,16 @@ interface Unsaved {
   /** The login that the vault had when the token was asked for. */
   readonly before: Login | null
   readonly token: Token
-  /** When it was asked for; −Infinity if that is not known. */
+  /** The time when it was asked for; −Infinity if not known. */
   readonly askedMs: number
   readonly endsMs: number
 }
 
 export class TokenSource implements AsyncDisposable {
-  readonly #of: TokenSourceOptions
+  readonly #options: TokenSourceOptions
   readonly #now: () => number
   readonly #refused = new Set<string>()
-  /** Tokens that were held and not fresh. */
+  /** Ids of tokens that were held and not fresh. */
   readonly #older = new Set<string>()
   readonly #stop = new AbortController()
   #held: Held | null = null
@@ -109,12 +144,12 @@ export class TokenSource implements AsyncDisposable {
   #acceptedId: string | null = null
   #failures = 0
   #secrets: readonly string[] = []
-  /** A login that the vault has not acknowledged yet: its token is not used before. */
+  /** A login that the vault has not acknowledged yet. Its token is not used before that. */
   #unsaved: Unsaved | null = null
   #underWay: Promise<TokenFailure | null> | null = null
 
   constructor(options: TokenSourceOptions) {
-    this.#of = options
+    this.#options = options
     this.#now = options.now ?? elapsedMs
   }
 
@@ -125,15 +160,15 @@ export class TokenSource implements AsyncDisposable {
     return held.token
   }
 
-  /** What answers may give back: tokens of now and before. Another list whenever there is another token. */
+  /** The present and earlier tokens, which answers may echo. There is a new list with each new token. */
   get secrets(): readonly string[] {
     return this.#secrets
   }
 
   /**
-   * Tries once to obtain a token, for all who ask meanwhile. Null once `current` has one. Waits for another
-   * process that asks. The caller's end does not cut off a request under way, whose refresh token would be
-   * lost. Rejects only when aborted.
+   * Tries once to obtain a token, for all callers meanwhile. Resolves with null once `current` has one. Waits
+   * while another process asks. An abort of the caller does not end a request under way, since its refresh
+   * token would be lost. Rejects only when aborted.
    */
   async obtain(options: { signal: AbortSignal }): Promise<TokenFailure | null> {
     if (this.#underWay === null) {
@@ -148,8 +183,8 @@ export class TokenSource implements AsyncDisposable {
   }
 
   /**
-   * Notes the answer to a request with that token. True if the API refused the token, and another one is
-   * worth a try: others have replaced it meanwhile, or it is replaced now.
+   * Notes the answer to a request with that token. Returns true if the API refused the token and a new one
+   * may help: another process has replaced it meanwhile, or it is replaced now.
    */
   answered(token: Token, status: number): boolean {
     if (status !== 401) {
@@ -162,7 +197,7 @@ export class TokenSource implements AsyncDisposable {
     if (held.isFresh && isNew && this.#acceptedId !== token.id) return false
     if (!this.#refused.has(token.id)) this.#refusedAtMs = this.#now()
     this.#refused.add(token.id)
-    for (const id of this.#refused) if (this.#refused.size > REMEMBERED) this.#refused.delete(id)
+    for (const id of this.#refused) if (this.#refused.size > MAX_REMEMBERED) this.#refused.delete(id)
     return true
   }
 
@@ -188,37 +223,37 @@ export class TokenSource implements AsyncDisposable {
   }
 
   async #obtainOrWait(): Promise<TokenFailure | null> {
-    const { store, keys, logins } = this.#of
+    const { store, keys, logins } = this.#options
     const { signal } = this.#stop
-    // Without keys nothing may be kept, so nothing is asked for.
+    // Without keys no token can be stored, so none is asked for.
     keys.needed()
     for (;;) {
       signal.throwIfAborted()
       await logins.caughtUp({ signal })
       const name = this.#name()
-      const kept = await this.#kept(name)
-      if (kept && this.#unsaved === null) return null
-      const begun = await store.begin(name, LEAVE_MS)
-      if (begun.kind === 'leave') {
-        const done = await this.#askWith(begun.leave)
+      const isStored = await this.#takeStored(name)
+      if (isStored && this.#unsaved === null) return null
+      const answer = await store.lease(name, LEASE_MS)
+      if (answer.kind === 'leased') {
+        const done = await this.#askUnder(answer.lease)
         if (done !== 'again') return done
-      } else if (begun.why !== null) {
-        const error = new SluiceError('unreachable', begun.why, { retryable: true })
-        return { error, pauseMs: begun.leftMs, mayPass: true, isOutage: false }
-      } else await sleep(Math.min(begun.leftMs, POLL_MS), { signal })
+      } else if (answer.why !== null) {
+        const error = new SluiceError('unreachable', answer.why, { retryable: true })
+        return { error, pauseMs: answer.leftMs, mayPass: true, isOutage: false }
+      } else await sleep(Math.min(answer.leftMs, POLL_MS), { signal })
     }
   }
 
-  /** Another login counts at once: its tokens have a name of their own. */
+  /** Returns the name of the token. It includes the login, so that another login counts at once. */
   #name(): string {
-    const { name, settings, logins } = this.#of
+    const { name, settings, logins } = this.#options
     if (settings().grant !== 'authorization-code') return name
     return `${name}/${logins.read()?.login.epoch ?? 'none'}`
   }
 
-  /** Takes the token that the store keeps. False if it keeps none that can be used. */
-  async #kept(name: string): Promise<boolean> {
-    const { store, keys } = this.#of
+  /** Takes the token of the store. Returns false if it has none that can be used. */
+  async #takeStored(name: string): Promise<boolean> {
+    const { store, keys } = this.#options
     const readMs = this.#now()
     const kept = await store.read(name)
     const token = kept === null ? null : openToken(keys.needed(), name, kept.sealed)
@@ -229,31 +264,31 @@ export class TokenSource implements AsyncDisposable {
     return true
   }
 
-  async #askWith(leave: Leave): Promise<TokenFailure | null | 'again'> {
-    const { store } = this.#of
-    // A process may have kept a token between our look and our leave.
-    if (this.#unsaved === null && (await this.#kept(leave.name))) {
-      await store.end(leave, { pauseMs: 0, why: '' })
+  async #askUnder(lease: TokenLease): Promise<TokenFailure | null | 'again'> {
+    const { store } = this.#options
+    // Another process may have stored a token just before this one got the lease.
+    if (this.#unsaved === null && (await this.#takeStored(lease.name))) {
+      await store.end(lease, { pauseMs: 0, why: '' })
       return null
     }
     let failure: TokenFailure | null | 'again'
     try {
-      failure = await this.#ask(leave)
+      failure = await this.#ask(lease)
     } catch (error) {
       if (!isSluiceError(error)) throw error
       failure = this.#outage(error)
     }
     if (failure === null) return null
     const pause = failure === 'again' ? { pauseMs: 0, why: '' } : pauseOf(failure)
-    await store.end(leave, pause)
+    await store.end(lease, pause)
     return failure
   }
 
-  /** Asks, lets the vault acknowledge, and keeps. Nothing of it is aborted half-way. */
-  async #ask(leave: Leave): Promise<TokenFailure | null | 'again'> {
+  /** Asks for a token, has the vault acknowledge its login, and stores it. This is never aborted half-way. */
+  async #ask(lease: TokenLease): Promise<TokenFailure | null | 'again'> {
     const { signal } = new AbortController()
     const isNew = this.#unsaved === null
-    const unsaved = this.#unsaved ?? (await this.#answered(leave, signal))
+    const unsaved = this.#unsaved ?? (await this.#newToken(signal))
     if ('error' in unsaved) return unsaved
     this.#unsaved = unsaved
     const { login, token, askedMs, endsMs } = unsaved
@@ -262,7 +297,7 @@ export class TokenSource implements AsyncDisposable {
       try {
         await this.#write(unsaved, signal)
       } catch (error) {
-        // Another login, or another process, was faster: what it wrote is newer than ours.
+        // Another login, or another process, was faster. Its login is newer than ours.
         if (!isSluiceError(error, 'conflict')) throw error
         this.#unsaved = null
         return 'again'
@@ -270,22 +305,22 @@ export class TokenSource implements AsyncDisposable {
     this.#unsaved = { ...unsaved, expected: NOT_WRITTEN }
     const leftMs = endsMs - this.#now()
     if (leftMs <= 0) this.#unsaved = null
-    // Without a pause, the endpoint and the vault would be asked without end.
-    if (leftMs <= 0) return isNew ? this.#failure(endedAtOnce(this.#of), PASSES) : 'again'
-    const sealed = sealToken(this.#of.keys.needed(), leave.name, token)
-    const isKept = await this.#of.store.keep(leave, sealed, leftMs)
+    // The failure brings a pause. Without it, the endpoint and the vault would be asked without end.
+    if (leftMs <= 0) return isNew ? this.#failure(endedAtOnce(this.#options), PASSES) : 'again'
+    const sealed = sealToken(this.#options.keys.needed(), lease.name, token)
+    const isStored = await this.#options.store.store(lease, sealed, leftMs)
     this.#unsaved = null
-    if (!isKept) return 'again'
+    if (!isStored) return 'again'
     this.#hold(token, { untilMs: this.#now() + Math.max(leftMs - marginOf(token.lifeMs), 1), askedMs })
     return null
   }
 
   /**
-   * Writes a login in the place of the one that it follows. That one may have got another version meanwhile,
-   * when somebody sealed the vault with another key. Rejects with `conflict` if the vault has another login.
+   * Writes a login in place of the one before. That one may have a new version, since somebody may have
+   * sealed the vault with another key. Rejects with `conflict` if the vault has another login.
    */
   async #write({ login, before, expected: first }: Unsaved, signal: AbortSignal): Promise<void> {
-    const { logins } = this.#of
+    const { logins } = this.#options
     for (let expected = first; ;)
       try {
         return await logins.write(login, expected, { signal })
@@ -299,9 +334,9 @@ export class TokenSource implements AsyncDisposable {
       }
   }
 
-  /** A new token, with the login that goes with it. */
-  async #answered(leave: Leave, signal: AbortSignal): Promise<Unsaved | TokenFailure> {
-    const { endpoint, settings: settingsNow, connection, logins } = this.#of
+  /** Asks the endpoint for a token. Returns it with its login, or the failure. */
+  async #newToken(signal: AbortSignal): Promise<Unsaved | TokenFailure> {
+    const { endpoint, settings: settingsNow, connection, logins } = this.#options
     const settings = settingsNow()
     for (const secret of settings.secrets) this.#hide(secret)
     const known = this.#login(settings)
@@ -309,13 +344,13 @@ export class TokenSource implements AsyncDisposable {
     const own = known?.login.refreshToken ?? null
     const refreshToken = keepsNoLogin(grant) ? null : (own ?? settings.refreshToken)
     if (refreshToken === null && grant === 'authorization-code') return this.#withoutRefresh(known)
-    const ask = (of: TokenGrant): Promise<AskedToken> =>
-      endpoint.ask(settings, of, { connection: connection(), signal })
-    // Whoever writes after this look has a newer login than the one that is asked with.
+    const ask = (tokenGrant: TokenGrant): Promise<AskedToken> =>
+      endpoint.ask(settings, tokenGrant, { connection: connection(), signal })
+    // A login that is written after this is newer than the one that is used here.
     const { login: before = null, version = null } = logins.read() ?? {}
     const askedMs = this.#now()
     let asked = await ask(refreshToken === null ? { kind: 'first' } : { kind: 'refresh', refreshToken })
-    // A refresh token has ended, and the password is there.
+    // If the refresh token has ended, the password still works.
     const isOver = asked.answer.kind === 'refused' && !asked.answer.mayPass
     if (isOver && refreshToken !== null && grant === 'password') asked = await ask({ kind: 'first' })
     const { answer, retryAfterMs } = asked
@@ -326,7 +361,7 @@ export class TokenSource implements AsyncDisposable {
     const isSame = next === refreshToken && (own !== null || next === null || grant === 'refresh-token')
     const login = {
       epoch: known?.login.epoch ?? newEpoch(),
-      of: this.#ownerOf(settings),
+      of: loginOf(settings),
       refreshToken: next,
       access: null,
     }
@@ -337,25 +372,24 @@ export class TokenSource implements AsyncDisposable {
 
   #tokenOf({ accessToken, type, lifeMs }: Extract<TokenAnswer, { kind: 'token' }>): Token {
     this.#hide(accessToken)
-    return { id: randomUUID(), accessToken, type, lifeMs: lifeMs ?? UNTOLD_LIFE_MS }
+    return { id: randomUUID(), accessToken, type, lifeMs: lifeMs ?? DEFAULT_LIFE_MS }
   }
 
-  /** The login of the client as it is configured now. That of another one does not count. */
+  /**
+   * Returns the login of the client as it is configured now; null if the vault has the login of another
+   * client.
+   */
   #login(settings: OAuthSettings): ReturnType<Logins['read']> {
-    const known = this.#of.logins.read()
-    return known?.login.of === this.#ownerOf(settings) ? known : null
+    const known = this.#options.logins.read()
+    return known?.login.of === loginOf(settings) ? known : null
   }
 
-  #ownerOf(settings: OAuthSettings): string {
-    return loginOf(settings)
-  }
-
-  /** A login that gave no refresh token has its one access token, until that ends or is refused. */
+  /** Returns the one access token of a login without a refresh token, until it ends or is refused. */
   #withoutRefresh(known: ReturnType<Logins['read']>): Unsaved | TokenFailure {
-    const { destination } = this.#of
+    const { destination } = this.#options
     const access = known?.login.access ?? null
     const untilMs = access?.untilMs ?? null
-    const leftMs = untilMs === null ? UNTOLD_LIFE_MS : untilMs - Date.now()
+    const leftMs = untilMs === null ? DEFAULT_LIFE_MS : untilMs - Date.now()
     const id = known?.login.epoch ?? ''
     if (known === null || access === null || leftMs <= 0 || this.#refused.has(id)) {
       const what =
@@ -375,7 +409,7 @@ export class TokenSource implements AsyncDisposable {
     answer: Extract<TokenAnswer, { kind: 'refused' }>,
     retryAfterMs: number | null,
   ): TokenFailure {
-    const { destination } = this.#of
+    const { destination } = this.#options
     const { host, pathname } = new URL(tokenUrl)
     const todo =
       answer.code === 'invalid_grant' && grant === 'authorization-code'
@@ -388,7 +422,7 @@ export class TokenSource implements AsyncDisposable {
     return this.#failure(error, { mayPass: answer.mayPass, askedMs: retryAfterMs })
   }
 
-  /** The log or the store failed, or a secret is missing. */
+  /** Makes the failure of the log or the store, or of a missing secret. */
   #outage(error: SluiceError): TokenFailure {
     const mayPass = error.retryable || error.code === 'fenced'
     return { ...this.#failure(error, { mayPass, askedMs: null }), isOutage: mayPass }
@@ -410,20 +444,22 @@ export class TokenSource implements AsyncDisposable {
     this.#held = { token, untilMs, sinceMs, isFresh }
     if (isFresh) this.#older.delete(token.id)
     else this.#older.add(token.id)
-    for (const id of this.#older) if (this.#older.size > REMEMBERED) this.#older.delete(id)
+    for (const id of this.#older) if (this.#older.size > MAX_REMEMBERED) this.#older.delete(id)
     this.#hide(token.accessToken)
   }
 
   #hide(text: string): void {
     if (this.#secrets.includes(text)) return
-    this.#secrets = [...this.#secrets, text].slice(-2 * REMEMBERED)
-    this.#of.onSecret?.(text)
+    this.#secrets = [...this.#secrets, text].slice(-2 * MAX_REMEMBERED)
+    this.#options.onSecret?.(text)
   }
 }
 
 const PASSES = { mayPass: true, askedMs: null } as const
 
-/** In place of a version: the vault has this login already, or keeps none of the grant. */
+/**
+ * Stands for a version if nothing is written: the vault has the login already, or keeps none for the grant.
+ */
 const NOT_WRITTEN = -1
 
 function endedAtOnce({ destination }: TokenSourceOptions): SluiceError {

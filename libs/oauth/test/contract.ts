@@ -1,7 +1,7 @@
 /** What every store of tokens promises. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { sleep } from '@sluice/flow/sleep'
-import type { Leave, TokenStore } from '../src/port.ts'
+import type { TokenLease, TokenStore } from '../src/port.ts'
 
 const { signal } = new AbortController()
 
@@ -25,15 +25,15 @@ export function tokenStoreContract(vendor: string, start: () => Promise<TokenSto
       await harness[Symbol.asyncDispose]()
     })
 
-    const leave = async (store: TokenStore, name: string, lifeMs = 60_000): Promise<Leave> => {
-      const begun = await store.begin(name, lifeMs)
-      if (begun.kind !== 'leave') throw new Error('there is no leave')
-      return begun.leave
+    const lease = async (store: TokenStore, name: string, lifeMs = 60_000): Promise<TokenLease> => {
+      const begun = await store.lease(name, lifeMs)
+      if (begun.kind !== 'leased') throw new Error('another process has the lease')
+      return begun.lease
     }
 
     it('keeps a token for all, by name, and says how long', async () => {
       expect(await one.read('a')).toBeNull()
-      expect(await one.keep(await leave(one, 'a'), 'sealed', 60_000)).toBe(true)
+      expect(await one.store(await lease(one, 'a'), 'sealed', 60_000)).toBe(true)
       const kept = await two.read('a')
       expect(kept?.sealed).toBe('sealed')
       expect(kept?.leftMs).toBeGreaterThan(50_000)
@@ -42,46 +42,46 @@ export function tokenStoreContract(vendor: string, start: () => Promise<TokenSto
     })
 
     it('forgets a token when its time is over', async () => {
-      await one.keep(await leave(one, 'a'), 'sealed', 30)
+      await one.store(await lease(one, 'a'), 'sealed', 30)
       await sleep(60, { signal })
       expect(await two.read('a')).toBeNull()
     })
 
-    it('gives leave to one at a time, and to the next once it is ended or kept', async () => {
-      const first = await leave(one, 'a')
-      expect(await two.begin('a', 60_000)).toMatchObject({ kind: 'taken', why: null })
-      expect((await two.begin('b', 60_000)).kind).toBe('leave')
+    it('gives the lease to one at a time, and to the next once it is ended or used', async () => {
+      const first = await lease(one, 'a')
+      expect(await two.lease('a', 60_000)).toMatchObject({ kind: 'taken', why: null })
+      expect((await two.lease('b', 60_000)).kind).toBe('leased')
       await one.end(first, { pauseMs: 0, why: '' })
-      await two.keep(await leave(two, 'a'), 'sealed', 60_000)
-      expect((await one.begin('a', 60_000)).kind).toBe('leave')
+      await two.store(await lease(two, 'a'), 'sealed', 60_000)
+      expect((await one.lease('a', 60_000)).kind).toBe('leased')
     })
 
-    it('gives leave to one of many that ask at once', async () => {
+    it('gives the lease to one of many that ask at once', async () => {
       const begun = await Promise.all(
-        Array.from({ length: 20 }, (_, n) => (n % 2 ? one : two).begin('a', 60_000)),
+        Array.from({ length: 20 }, (_, n) => (n % 2 ? one : two).lease('a', 60_000)),
       )
-      expect(begun.filter(({ kind }) => kind === 'leave')).toHaveLength(1)
+      expect(begun.filter(({ kind }) => kind === 'leased')).toHaveLength(1)
     })
 
     it('lets nobody ask after a failure for a while, and says why', async () => {
-      await one.end(await leave(one, 'a'), { pauseMs: 60_000, why: 'HTTP 500: out of order' })
+      await one.end(await lease(one, 'a'), { pauseMs: 60_000, why: 'HTTP 500: out of order' })
       for (const store of [one, two]) {
-        const begun = await store.begin('a', 60_000)
+        const begun = await store.lease('a', 60_000)
         expect(begun).toMatchObject({ kind: 'taken', why: 'HTTP 500: out of order' })
       }
-      await one.end(await leave(one, 'b'), { pauseMs: 30, why: 'short' })
+      await one.end(await lease(one, 'b'), { pauseMs: 30, why: 'short' })
       await sleep(60, { signal })
-      expect((await two.begin('b', 60_000)).kind).toBe('leave')
+      expect((await two.lease('b', 60_000)).kind).toBe('leased')
     })
 
-    it('keeps nothing of a process whose leave is over, and its end is not the end of another leave', async () => {
-      const stale = await leave(one, 'a', 30)
+    it('stores nothing of a process whose lease is over, which cannot end another lease either', async () => {
+      const stale = await lease(one, 'a', 30)
       await sleep(60, { signal })
-      const next = await leave(two, 'a')
-      expect(await one.keep(stale, 'of the one that stood still', 60_000)).toBe(false)
+      const next = await lease(two, 'a')
+      expect(await one.store(stale, 'of the one that stood still', 60_000)).toBe(false)
       await one.end(stale, { pauseMs: 60_000, why: 'too late' })
-      expect(await one.begin('a', 60_000)).toMatchObject({ kind: 'taken', why: null })
-      expect(await two.keep(next, 'newer', 60_000)).toBe(true)
+      expect(await one.lease('a', 60_000)).toMatchObject({ kind: 'taken', why: null })
+      expect(await two.store(next, 'newer', 60_000)).toBe(true)
       expect((await one.read('a'))?.sealed).toBe('newer')
     })
   })

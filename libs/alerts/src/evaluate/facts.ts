@@ -5,7 +5,7 @@ import { OPS } from '@sluice/contracts/state'
 import { countsOf } from '@sluice/domain/counts'
 import { changeOf } from '@sluice/domain/held/delivered-to'
 import { isEnded } from '@sluice/domain/run-status'
-import { tellsOfNoToken } from '@sluice/oauth/login'
+import { isNoTokenError } from '@sluice/oauth/login'
 import { lastShown } from '@sluice/runs/machine/shown-certificates'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 
@@ -100,7 +100,7 @@ export function shownCertificates(runs: SyncRuns | undefined, destination: strin
 
 /** The reason why a run waits for a token; null if it does not. */
 export function noTokenOf(waits: readonly string[]): string | null {
-  return waits.find(tellsOfNoToken) ?? null
+  return waits.find(isNoTokenError) ?? null
 }
 
 function endedRun(event: RunEvent): EndedRun | null {

@@ -2,7 +2,7 @@
 import type { AlertNotice } from '@sluice/contracts/specs/alert-views'
 import type { SecretFor } from '@sluice/contracts/secret-references'
 import type { ErrorGroup } from '@sluice/domain/answers/error-groups'
-import { tellsOfNoToken } from '@sluice/oauth/login'
+import { isNoTokenError } from '@sluice/oauth/login'
 import { RecentMap } from '@sluice/flow/recent-map'
 import type { RunsView } from '@sluice/runs/runs-view'
 import type { AlertState } from '../evaluate/alert-state.ts'
@@ -105,7 +105,7 @@ const UNAUTHORIZED = 401
 /** How the destination refused the credentials, in a sentence; null if it did not. */
 function refusalIn(errors: readonly ErrorGroup[]): string | null {
   const group = errors.find(
-    ({ status, error }) => status === UNAUTHORIZED || (error !== null && tellsOfNoToken(error)),
+    ({ status, error }) => status === UNAUTHORIZED || (error !== null && isNoTokenError(error)),
   )
   return group === undefined ? null : (group.error ?? `HTTP ${UNAUTHORIZED}`)
 }

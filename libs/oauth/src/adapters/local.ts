@@ -1,7 +1,7 @@
-/** The tokens of one process, in its memory. */
+/** A token store in the memory of one process. */
 import { randomUUID } from 'node:crypto'
 import { elapsedMs } from '@sluice/flow/elapsed-ms'
-import type { Begun, KeptToken, Leave, TokenStore } from '../port.ts'
+import type { LeaseAnswer, StoredToken, TokenLease, TokenStore } from '../port.ts'
 
 interface Taken {
   readonly id: string | null
@@ -22,33 +22,36 @@ class LocalTokenStore implements TokenStore {
     this.#now = now
   }
 
-  read(name: string): Promise<KeptToken | null> {
+  read(name: string): Promise<StoredToken | null> {
     const kept = this.#tokens.get(name)
     const leftMs = (kept?.untilMs ?? 0) - this.#now()
     if (kept !== undefined && leftMs <= 0) this.#tokens.delete(name)
     return Promise.resolve(kept === undefined || leftMs <= 0 ? null : { sealed: kept.sealed, leftMs })
   }
 
-  begin(name: string, lifeMs: number): Promise<Begun> {
+  lease(name: string, lifeMs: number): Promise<LeaseAnswer> {
     const taken = this.#taken.get(name)
     const leftMs = (taken?.untilMs ?? 0) - this.#now()
     if (taken !== undefined && leftMs > 0) return Promise.resolve({ kind: 'taken', leftMs, why: taken.why })
     const id = randomUUID()
     this.#taken.set(name, { id, why: null, untilMs: this.#now() + lifeMs })
-    return Promise.resolve({ kind: 'leave', leave: { name, id } })
+    return Promise.resolve({ kind: 'leased', lease: { name, id } })
   }
 
-  keep(leave: Leave, sealed: string, lifeMs: number): Promise<boolean> {
-    if (!this.#has(leave)) return Promise.resolve(false)
-    this.#taken.delete(leave.name)
-    this.#tokens.set(leave.name, { sealed, untilMs: this.#now() + lifeMs })
+  store(lease: TokenLease, sealed: string, lifeMs: number): Promise<boolean> {
+    if (!this.#has(lease)) return Promise.resolve(false)
+    this.#taken.delete(lease.name)
+    this.#tokens.set(lease.name, { sealed, untilMs: this.#now() + lifeMs })
     return Promise.resolve(true)
   }
 
-  end(leave: Leave, { pauseMs, why }: { readonly pauseMs: number; readonly why: string }): Promise<void> {
-    if (!this.#has(leave)) return Promise.resolve()
-    if (pauseMs <= 0) this.#taken.delete(leave.name)
-    else this.#taken.set(leave.name, { id: null, why, untilMs: this.#now() + pauseMs })
+  end(
+    lease: TokenLease,
+    { pauseMs, why }: { readonly pauseMs: number; readonly why: string },
+  ): Promise<void> {
+    if (!this.#has(lease)) return Promise.resolve()
+    if (pauseMs <= 0) this.#taken.delete(lease.name)
+    else this.#taken.set(lease.name, { id: null, why, untilMs: this.#now() + pauseMs })
     return Promise.resolve()
   }
 
@@ -56,7 +59,7 @@ class LocalTokenStore implements TokenStore {
     return Promise.resolve()
   }
 
-  #has({ name, id }: Leave): boolean {
+  #has({ name, id }: TokenLease): boolean {
     const taken = this.#taken.get(name)
     return taken !== undefined && taken.id === id && taken.untilMs > this.#now()
   }

@@ -24,7 +24,7 @@ describe.skipIf(url === null)('with Redis', () => {
     })
   })
 
-  it('waits for no leave without an end, and takes no long text, that a stranger wrote', async () => {
+  it('waits for no lease without an end, and takes no long text, that a stranger wrote', async () => {
     const prefix = `test-${randomUUID()}`
     const admin = new Redis(url ?? '')
     await using store = createRedisTokenStore({ url: url ?? '', prefix })
@@ -33,9 +33,9 @@ describe.skipIf(url === null)('with Redis', () => {
       await admin.set(`${key}:leave`, 'by a stranger')
       await admin.set(`${key}:token`, 'x'.repeat(2_000_000), 'PX', 60_000)
       expect(await store.read('a')).toBeNull()
-      expect((await store.begin('a', 60_000)).kind).toBe('leave')
+      expect((await store.lease('a', 60_000)).kind).toBe('leased')
       await admin.set(`${key}:leave`, `no ${'x'.repeat(2_000_000)}`, 'PX', 60_000)
-      expect(await store.begin('a', 60_000)).toMatchObject({ why: 'x'.repeat(1_997) })
+      expect(await store.lease('a', 60_000)).toMatchObject({ why: 'x'.repeat(1_997) })
     } finally {
       await admin.del(`${key}:leave`, `${key}:token`)
       await admin.quit()
@@ -53,13 +53,13 @@ describe.skipIf(url === null)('with Redis', () => {
       limited.password = 'secret'
       await using store = createRedisTokenStore({ url: limited.href, prefix: user })
       for (const name of ['a', 'b']) {
-        const begun = await store.begin(name, 60_000)
-        if (begun.kind !== 'leave') throw new Error('nobody else asks for a token')
-        if (name === 'a') expect(await store.keep(begun.leave, 'sealed', 60_000)).toBe(true)
-        else await store.end(begun.leave, { pauseMs: 60_000, why: 'refused' })
+        const begun = await store.lease(name, 60_000)
+        if (begun.kind !== 'leased') throw new Error('nobody else asks for a token')
+        if (name === 'a') expect(await store.store(begun.lease, 'sealed', 60_000)).toBe(true)
+        else await store.end(begun.lease, { pauseMs: 60_000, why: 'refused' })
       }
       expect(await store.read('a')).toMatchObject({ sealed: 'sealed' })
-      expect(await store.begin('b', 60_000)).toMatchObject({ kind: 'taken', why: 'refused' })
+      expect(await store.lease('b', 60_000)).toMatchObject({ kind: 'taken', why: 'refused' })
     } finally {
       await admin.call('ACL', 'DELUSER', user)
       await admin.quit()

@@ -1,7 +1,7 @@
 /**
- * Tokens that processes share, in Redis: the token, sealed, and beside it who has leave to ask for the next
- * one. Every step is one script, and expires by the server's clock. A leave has an id of its own, so that a
- * process that stood still keeps nothing in the place of its successor's token.
+ * Tokens that processes share, in Redis: the sealed token, and beside it the lease to ask for the next one.
+ * Each step is one script, and expires by the server's clock. A lease has an id, so that a process that stood
+ * still does not replace its successor's token. The lease has a key that ends with `:leave`.
  */
 import { randomUUID } from 'node:crypto'
 import {
@@ -11,19 +11,19 @@ import {
   type RedisConnectionOptions,
   type RedisScript,
 } from '@sluice/redis/redis-connection'
-import type { Begun, KeptToken, Leave, TokenStore } from '../port.ts'
+import type { LeaseAnswer, StoredToken, TokenLease, TokenStore } from '../port.ts'
 
 export interface RedisTokenStoreOptions extends RedisConnectionOptions {
   /** The prefix of all keys; default `sluice`. */
   readonly prefix?: string
 }
 
-/** Longer texts are none of ours: a token endpoint answers with less. */
+/** Somebody else wrote longer texts, since a token endpoint answers with less. */
 const MAX_TOKEN_CHARACTERS = 1_000_000
-/** Of the reason of a failure, which others may have written. */
-const MAX_WHY = 2_000
+/** The reason of a failure is shortened to this, since others may have written it. */
+const MAX_WHY_CHARACTERS = 2_000
 
-/** KEYS: the name. Gives the token and how long it is kept still (ms). */
+/** KEYS: the name. Returns the token and the time for which it is still stored (ms). */
 const READ = redisScript(`
 if redis.call('STRLEN', KEYS[1]..':token') > ${MAX_TOKEN_CHARACTERS} then return {'', 0} end
 local sealed = redis.call('GET', KEYS[1]..':token')
@@ -32,20 +32,20 @@ return {sealed, redis.call('PTTL', KEYS[1]..':token')}
 `)
 
 /**
- * KEYS: the name. ARGV: id, life (ms). Gives 1 with leave, else 0, how long the leave of another lasts (ms),
- * and why nobody is to ask. A process whose answer was lost gets the leave again that is its own already. A
- * leave without an end is none of ours, and would be waited for without end.
+ * KEYS: the name. ARGV: id, life (ms). Returns 1 with the lease, else 0, the time that it is taken for (ms),
+ * and the reason. A process whose answer was lost gets its own lease again. A lease without an end is
+ * ignored, since it would be waited for without end.
  */
-const BEGIN = redisScript(`
-local held = redis.call('GETRANGE', KEYS[1]..':leave', 0, ${MAX_WHY - 1})
+const LEASE = redisScript(`
+local held = redis.call('GETRANGE', KEYS[1]..':leave', 0, ${MAX_WHY_CHARACTERS - 1})
 local left = redis.call('PTTL', KEYS[1]..':leave')
 if left > 0 and held ~= 'by '..ARGV[1] then return {0, left, held} end
 redis.call('SET', KEYS[1]..':leave', 'by '..ARGV[1], 'PX', ARGV[2])
 return {1, 0, ''}
 `)
 
-/** KEYS: the name. ARGV: id, token, life (ms). Gives 1 if it was kept, also for the second time. */
-const KEEP = redisScript(`
+/** KEYS: the name. ARGV: id, token, life (ms). Returns 1 if the token is stored, also when asked again. */
+const STORE = redisScript(`
 local held = redis.call('GET', KEYS[1]..':leave')
 if held ~= 'by '..ARGV[1] then
   if redis.call('GET', KEYS[1]..':token') == ARGV[2] then return 1 end
@@ -67,7 +67,7 @@ end
 return 1
 `)
 
-/** The connection comes up by itself. Throws `config` for a wrong URL. */
+/** Opens the connection in the background. Throws `config` for a wrong URL. */
 export function createRedisTokenStore(options: RedisTokenStoreOptions): TokenStore {
   return new RedisTokenStore(options)
 }
@@ -81,26 +81,29 @@ class RedisTokenStore implements TokenStore {
     this.#redis = connectRedis(options)
   }
 
-  async read(name: string): Promise<KeptToken | null> {
+  async read(name: string): Promise<StoredToken | null> {
     const [sealed, leftMs] = partsOf(await this.#run(READ, name, []))
     return sealed === '' || Number(leftMs) <= 0 ? null : { sealed: String(sealed), leftMs: Number(leftMs) }
   }
 
-  async begin(name: string, lifeMs: number): Promise<Begun> {
+  async lease(name: string, lifeMs: number): Promise<LeaseAnswer> {
     const id = randomUUID()
-    const [has, leftMs, held] = partsOf(await this.#run(BEGIN, name, [id, Math.ceil(lifeMs)]))
-    if (Number(has) === 1) return { kind: 'leave', leave: { name, id } }
+    const [has, leftMs, held] = partsOf(await this.#run(LEASE, name, [id, Math.ceil(lifeMs)]))
+    if (Number(has) === 1) return { kind: 'leased', lease: { name, id } }
     const text = String(held)
     const why = text.startsWith('no ') ? text.slice(3) : null
     return { kind: 'taken', leftMs: Math.max(1, Number(leftMs)), why }
   }
 
-  async keep({ name, id }: Leave, sealed: string, lifeMs: number): Promise<boolean> {
-    return Number(await this.#run(KEEP, name, [id, sealed, Math.max(1, Math.ceil(lifeMs))])) === 1
+  async store({ name, id }: TokenLease, sealed: string, lifeMs: number): Promise<boolean> {
+    return Number(await this.#run(STORE, name, [id, sealed, Math.max(1, Math.ceil(lifeMs))])) === 1
   }
 
-  async end({ name, id }: Leave, of: { readonly pauseMs: number; readonly why: string }): Promise<void> {
-    await this.#run(END, name, [id, Math.max(0, Math.ceil(of.pauseMs)), of.why])
+  async end(
+    { name, id }: TokenLease,
+    { pauseMs, why }: { readonly pauseMs: number; readonly why: string },
+  ): Promise<void> {
+    await this.#run(END, name, [id, Math.max(0, Math.ceil(pauseMs)), why])
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -4,7 +4,7 @@
  */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { WaitNow } from '@sluice/contracts/run-records'
-import type { Token } from '@sluice/oauth/sealed-token'
+import type { Token } from '@sluice/oauth/token-source'
 import type { TokenSource } from '@sluice/oauth/token-source'
 import { sleep } from '@sluice/flow/sleep'
 import type { DestinationSpec } from '@sluice/contracts/resources'
