@@ -1,17 +1,19 @@
-/** Looks at the certificates of a destination before a connection needs them. */
+/**
+ * Checks the certificates of a destination before a connection needs them, and makes views of certificates.
+ */
 import { X509Certificate } from 'node:crypto'
 import { createSecureContext, TLSSocket, type SecureContext, type SecureContextOptions } from 'node:tls'
 import type { Socket } from 'node:net'
 import { assertPfx, KeyFault, openPrivateKey } from './private-keys.ts'
 import type { CertificateView, ShownTls, TlsOptions } from './port.ts'
 
-/** Which of the fields is at fault, in words that show none of their values. */
+/** The field that cannot be used, and why. The message shows no value. */
 export interface TlsFault {
   readonly field: keyof TlsOptions
   readonly message: string
 }
 
-/** What makes the certificates unusable, as far as that can be told without a server; null: nothing. */
+/** Returns why the certificates cannot be used, as far as is known without a server; null if they can. */
 export function tlsFault({ ca, cert, key, pfx, passphrase }: TlsOptions): TlsFault | null {
   if (ca !== undefined && certificateIn(ca) === null) return { field: 'ca', message: NO_CERTIFICATE }
   const shown = cert === undefined ? null : certificateIn(cert)
@@ -39,7 +41,7 @@ function faultOf(error: unknown): string {
 }
 
 /**
- * The certificates of the authorities, and the one that is shown. Only after `tlsFault` has found nothing.
+ * Returns views of the authorities and of the client certificate. Call it only if `tlsFault` returns null.
  */
 export function certificatesOf({ ca, cert, pfx, passphrase }: TlsOptions): {
   readonly ca: readonly CertificateView[]
@@ -57,7 +59,7 @@ export function certificatesOf({ ca, cert, pfx, passphrase }: TlsOptions): {
   }
 }
 
-/** Undefined for a file that has a key alone. */
+/** Returns undefined for a file that has only a key. */
 function certificateInPfx(options: TlsOptions): X509Certificate | undefined {
   const context: unknown = Reflect.get(secureContextOf(options), 'context')
   const get: unknown = Reflect.get(Object(context), 'getCertificate')
@@ -67,7 +69,7 @@ function certificateInPfx(options: TlsOptions): X509Certificate | undefined {
 
 const NO_CERTIFICATE = 'it is no certificate in PEM (-----BEGIN CERTIFICATE-----)'
 
-/** All that node:tls needs. Made once for all connections. Throws if the certificates cannot be used. */
+/** Makes the context that all connections share. Throws if the certificates cannot be used. */
 export function secureContextOf({ ca, cert, key, pfx, passphrase }: TlsOptions): SecureContext {
   const options: SecureContextOptions = {}
   if (ca !== undefined) options.ca = ca
@@ -82,8 +84,8 @@ export function secureContextOf({ ca, cert, key, pfx, passphrase }: TlsOptions):
   return createSecureContext(options)
 }
 
-/** What an open connection has shown; null for one without TLS. */
-export function shownOver(socket: Socket): ShownTls | null {
+/** Returns the certificates of an open connection; null for one without TLS. */
+export function certificatesOver(socket: Socket): ShownTls | null {
   if (!(socket instanceof TLSSocket)) return null
   return {
     protocol: socket.getProtocol(),
@@ -92,10 +94,10 @@ export function shownOver(socket: Socket): ShownTls | null {
   }
 }
 
-/** A name, or a list of names, may be of any length. */
+/** Bounds of a view, since certificates may have names of any length and number. */
 const MAX_CHARACTERS = 300
 const MAX_NAMES = 20
-/** Of a name in several lines, enough for what is shown. */
+/** Only this much of a name is read. It is more than is shown, since lines are joined. */
 const MAX_READ = 10 * MAX_CHARACTERS
 
 function viewOf(certificate: X509Certificate | undefined): CertificateView | null {
@@ -111,7 +113,7 @@ function viewOf(certificate: X509Certificate | undefined): CertificateView | nul
   }
 }
 
-/** Node writes each part of a name in a line of its own. */
+/** Joins the parts of a name, which Node writes on lines of their own. */
 function inOneLine(text: string): string {
   const line = text
     .slice(0, MAX_READ)
@@ -121,7 +123,7 @@ function inOneLine(text: string): string {
   return line.length > MAX_CHARACTERS ? `${line.slice(0, MAX_CHARACTERS)}…` : line
 }
 
-/** The first certificate of a text in PEM. */
+/** Returns the first certificate of a text in PEM; null if there is none. */
 function certificateIn(text: string): X509Certificate | null {
   try {
     return new X509Certificate(text)

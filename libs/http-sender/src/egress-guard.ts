@@ -1,7 +1,6 @@
 /**
- * Keeps connections out of networks that are not public. The guard looks at addresses, since a name, a
- * redirect of a name, or an odd spelling may lead anywhere: a connection is opened only to an address that
- * has been looked at.
+ * Keeps connections out of networks that are not public. It checks addresses, since a name, a redirect or an
+ * odd spelling may lead anywhere. A connection is opened only to an address that was checked.
  */
 import { lookup as lookupName } from 'node:dns'
 import { isIP, Socket, type LookupFunction } from 'node:net'
@@ -12,27 +11,27 @@ const PRIVATE_ADDRESS = 'PRIVATE_ADDRESS'
 
 /**
  * IPv6 addresses that stand for the IPv4 address in their last four bytes: mapped, compatible, and NAT64. The
- * prefix of NAT64 for local use (RFC 8215) is not here: who uses it decides where the four bytes are.
+ * local prefix of NAT64 (RFC 8215) is missing, since each network decides where it puts the four bytes.
  */
 const EMBEDDING_IPV4 = ['::ffff:0:0/96', '::/96', '64:ff9b::/96'].map(range => ipaddr.IPv6.parseCIDR(range))
-/** Azure's own services for a machine of its. The address looks public, and is reached from inside alone. */
+/** The internal services of Azure. The address looks public, but only Azure's machines reach it. */
 const NOT_PUBLIC = new Set(['168.63.129.16'])
 
-/** True for an address that anybody on the internet may have. An unreadable one is not public. */
+/** True for an address of the public internet. An address that cannot be parsed is not public. */
 export function isPublicAddress(address: string): boolean {
   const bare = withoutBrackets(address).replace(/%.*$/, '')
   if (!ipaddr.isValid(bare)) return false
   const parsed = ipaddr.parse(bare)
   const isEmbedding = parsed instanceof ipaddr.IPv6 && EMBEDDING_IPV4.some(range => parsed.match(range))
-  const meant = isEmbedding ? ipaddr.fromByteArray(parsed.toByteArray().slice(12)) : parsed
-  return meant.range() === 'unicast' && !NOT_PUBLIC.has(meant.toString())
+  const actual = isEmbedding ? ipaddr.fromByteArray(parsed.toByteArray().slice(12)) : parsed
+  return actual.range() === 'unicast' && !NOT_PUBLIC.has(actual.toString())
 }
 
 const PERMITS = '`allowPrivateNetwork: true` permits it'
 
 /**
- * Why no connection to `host` is opened, in words for whoever set it up. `remedy` is a sentence without its
- * full stop.
+ * Returns the error, for people, of a connection to `host` that is not opened. `remedy` is a sentence without
+ * its full stop.
  */
 export function privateAddressError(host: string, addresses: readonly string[], remedy = PERMITS): Error {
   const named = addresses.length === 1 && addresses[0] === host
@@ -47,14 +46,16 @@ export function isPrivateAddressError(error: Error): boolean {
   return Reflect.get(error, 'code') === PRIVATE_ADDRESS
 }
 
-/** Throws for a host that is written as an address and not public. A name passes: its lookup decides. */
+/** Throws for a host that is a private address. A name passes, since its lookup decides. */
 export function assertPublicHost(host: string, remedy?: string): void {
   const bare = withoutBrackets(host)
   if (isIP(bare.replace(/%.*$/, '')) !== 0 && !isPublicAddress(bare))
     throw privateAddressError(bare, [bare], remedy)
 }
 
-/** Gives the public addresses of a name. A name that has none fails, with the addresses that it has. */
+/**
+ * Returns a lookup that gives only public addresses. It fails for a name without one, and lists the others.
+ */
 export function publicLookup(look: LookupFunction, remedy?: string): LookupFunction {
   return (hostname, options, callback) => {
     look(hostname, { ...options, all: true }, (error, found) => {
@@ -74,8 +75,8 @@ export function publicLookup(look: LookupFunction, remedy?: string): LookupFunct
 }
 
 /**
- * A socket whose `connect(port, host)` opens connections to public addresses alone. It looks at the address
- * of the connection itself, too, before a byte goes out. Otherwise it is destroyed with
+ * Returns a socket whose `connect(port, host)` opens connections only to public addresses. It also checks the
+ * address of the open connection, before a byte is sent. If it is private, the socket is destroyed with
  * `privateAddressError`.
  */
 export function publicSocket(remedy?: string): Socket {
@@ -88,7 +89,7 @@ export function publicSocket(remedy?: string): Socket {
     } catch (error) {
       return socket.destroy(error instanceof Error ? error : new Error(String(error)))
     }
-    // The caller's listeners come later, and write to a socket that is destroyed by then.
+    // The listeners of the caller run later, when the socket is already destroyed.
     socket.prependOnceListener('connect', () => {
       const { remoteAddress = '' } = socket
       if (!isPublicAddress(remoteAddress))

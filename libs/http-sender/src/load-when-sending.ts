@@ -1,9 +1,9 @@
-/** A sender whose client is loaded with the first request, since loading one takes longer than many a run. */
+/** Loads the client of a sender with the first request, since loading takes longer than many runs. */
 import type { HttpSender } from './port.ts'
 
 /**
- * `load` is called once, with the first request, whose time it takes; if it fails, so does each request.
- * Disposing a sender that has sent nothing loads nothing.
+ * Calls `load` once, with the first request, which waits for it. If it fails, so does each request. The
+ * disposal of a sender that has sent nothing loads nothing.
  */
 export function loadWhenSending(load: () => Promise<HttpSender>): HttpSender {
   let loading: Promise<HttpSender> | null = null

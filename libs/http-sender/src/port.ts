@@ -1,15 +1,16 @@
 /**
- * Sends one HTTP request, once, and says what came back. Retries, redirects and limits are up to the caller.
- * A network or a server never makes it throw. It rejects only when aborted through `signal`, and then with
- * its reason.
+ * Sends one HTTP request, once, and returns the answer or the failure. Retries, redirects and limits are up
+ * to the caller. No network and no server makes it throw. It rejects only when `signal` aborts, with the
+ * signal's reason.
  */
-/** How the connections to a server are opened. */
+
+/** The options of connections to a server. */
 export interface ConnectionOptions {
-  /** Texts in PEM, as in node:tls. Absent: the server is checked by the known authorities. */
+  /** Texts in PEM, as in node:tls. If absent, the known authorities check the server. */
   readonly tls?: TlsOptions
   /**
-   * False: no connection is opened to an address that is not public (private, loopback, link-local, …),
-   * however the URL writes it and whatever its name resolves to. Default true.
+   * If false, no connection is opened to an address that is not public (private, loopback, link-local, …), in
+   * any spelling, and whatever a name resolves to. Default true.
    */
   readonly allowPrivateNetwork?: boolean
 }
@@ -17,14 +18,14 @@ export interface ConnectionOptions {
 export interface TlsOptions {
   /** Certificates of the authorities to trust, in place of the known ones. */
   readonly ca?: string
-  /** The certificate that is shown to the server, with those that vouch for it. */
+  /** The client certificate, with its chain. */
   readonly cert?: string
   readonly key?: string
   /** Certificate and key in one: PKCS #12, in Base64. */
   readonly pfx?: string
-  /** Opens `key` or `pfx`. */
+  /** The pass phrase of `key` or `pfx`. */
   readonly passphrase?: string
-  /** False: the server is not checked at all. */
+  /** If false, the certificate of the server is not checked. */
   readonly rejectUnauthorized?: boolean
 }
 
@@ -35,38 +36,38 @@ export interface OutgoingRequest {
   readonly body: Uint8Array | null
   readonly timeoutMs: number
   /**
-   * The end of its lease: the request may be handed to a socket only until then (`elapsedMs`). If that takes
-   * longer, because a connection had to be opened first, the request is not sent and the result says `late`.
-   * The connection stays open for the next try. Absent: the request waits for a connection.
+   * The end of its lease, by `elapsedMs`. A request that has not reached a socket by then, because a
+   * connection had to be opened, is not sent, and the result says `late`. The connection stays open for the
+   * next request. If absent, the request waits for a connection.
    */
   readonly sendBeforeMs?: number
-  /** How much of the answer's body is wanted; absent: the sender's own limit, 64 KiB. */
+  /** The bytes of the answer's body to keep. Default: the sender's limit, 64 KiB. */
   readonly bodyLimitBytes?: number
   /**
-   * Requests share connections only with requests whose options are equal. Give the same object to all
-   * requests of a run: it is looked at once. Absent: the sender's own.
+   * Only requests with equal options share connections. Pass the same object with all requests of a run,
+   * since each object is compared once. Default: the options of the sender.
    */
   readonly connection?: ConnectionOptions
   readonly signal: AbortSignal
 }
 
-/** A certificate, for people. Texts are as it has them, in one line. */
+/** A certificate, as people see it. Its texts are in one line. */
 export interface CertificateView {
   readonly subject: string
   readonly issuer: string
-  /** The names and addresses that it is for. */
+  /** The names and addresses of its subject. */
   readonly names: readonly string[]
-  /** In ms since 1970. */
+  /** The time in ms since 1970. */
   readonly validFrom: number
   readonly validUntil: number
 }
 
-/** What both sides of a connection over TLS showed. */
+/** The certificates of both sides of a connection over TLS. */
 export interface ShownTls {
-  /** Such as `TLSv1.3`. */
+  /** The protocol, such as `TLSv1.3`. */
   readonly protocol: string | null
   readonly server: CertificateView | null
-  /** What is shown to a server that asks for it. */
+  /** The client certificate, which a server gets if it asks for it. */
   readonly client: CertificateView | null
 }
 
@@ -74,18 +75,18 @@ export type SendResult =
   | {
       readonly kind: 'answered'
       readonly status: number
-      /** Lower-case names; repeated headers joined by ", ". */
+      /** Headers by their names in lower case. Repeated headers are joined by ", ". */
       readonly headers: { readonly [name: string]: string }
       /**
-       * The answer's body as text, cut at `bodyLimitBytes`; the rest is drained up to a bound, then the
-       * connection is closed.
+       * The answer's body as text, up to `bodyLimitBytes`. The rest is read and dropped up to a bound. Beyond
+       * that, the connection is closed.
        */
       readonly body: string
       /** True if the answer went on after `body`, or could not be decompressed to its end. */
       readonly cut?: boolean
       /**
-       * What the newest connection to that server showed, by this way; absent without TLS. It is the same
-       * object until another connection is opened.
+       * The certificates of the newest connection to that server; absent without TLS. It is the same object
+       * until another connection is opened.
        */
       readonly tls?: ShownTls
       readonly startedAt: number
@@ -94,16 +95,16 @@ export type SendResult =
   | {
       readonly kind: 'failed'
       /**
-       * `invalid`: it cannot become an HTTP request (URL, method, header), so that no try can send it.
-       * `not-sent`: no byte reached a socket (refused, DNS, TLS, guard). `timeout`, `broken`: the request may
-       * have been applied.
+       * - `invalid`: it can never be sent, since it is no HTTP request (URL, method, header).
+       * - `not-sent`: no byte reached a socket (refused, DNS, TLS, guard).
+       * - `timeout`, `broken`: the request may have been applied.
        */
       readonly reason: 'invalid' | 'not-sent' | 'timeout' | 'broken'
-      /** What happened, for a person: `connect ECONNREFUSED 127.0.0.1:9`. */
+      /** The error for people, such as `connect ECONNREFUSED 127.0.0.1:9`. */
       readonly error: string
       /**
-       * True only with `not-sent`, if `sendBeforeMs` had passed: try again with a new lease. `durationMs` is
-       * then the wait for a connection. It is 0 if none was opened meanwhile: this process was too slow.
+       * True with `not-sent` if `sendBeforeMs` had passed, so that a new lease may help. `durationMs` is then
+       * the wait for a connection. It is 0 if none was opened meanwhile: this process was too slow.
        */
       readonly late?: boolean
       readonly startedAt: number

@@ -1,16 +1,18 @@
 /**
- * Private keys of authors. A key says how often its pass phrase is hashed, and how large its numbers are.
- * OpenSSL follows in the thread for which everybody waits, and nothing ends it. So a key is looked at first,
- * and opened only if that is cheap.
+ * Opens private keys that users wrote, but only if that is cheap. A key decides how often its pass phrase is
+ * hashed, and how large its numbers are. OpenSSL does all of that in the main thread, and cannot be
+ * interrupted. So each key is parsed and checked first.
  *
  * The formats: PKCS #8 and PBES2 (RFC 5958, RFC 8018), PKCS #12 (RFC 7292), in BER (X.690).
  */
 import { createDecipheriv, createPrivateKey, hash, pbkdf2Sync, scryptSync, type KeyObject } from 'node:crypto'
 
-/** How often a pass phrase may be hashed by SHA-256 to open one text: up to 0.1 s of processor time. */
+/**
+ * A pass phrase may be hashed at most this often by SHA-256 to open one text: up to 0.1 s of processor time.
+ */
 const MAX_ROUNDS = 600_000
-/** How many rounds of SHA-256 take as long as one of another hash. */
-const AS_LONG_AS: { readonly [hash: string]: number } = {
+/** The cost of one round of a hash, in rounds of SHA-256. */
+const ROUND_COSTS: { readonly [hash: string]: number } = {
   sha1: 2,
   sha224: 1,
   sha256: 1,
@@ -21,20 +23,20 @@ const MAX_BITS = 8192
 const MAX_BYTES = 256 * 1024
 const MAX_LEVELS = 24
 
-/** Why a key is not used, in words that show nothing of it. */
+/** The reason why a key is not used. The message shows nothing of the key. */
 export class KeyFault extends Error {}
 
 const NO_KEY = 'it is no private key in PEM (-----BEGIN PRIVATE KEY-----)'
 const WRITE_AGAIN = 'write it again, as by `openssl pkcs12 -export`'
 
-/** Opens a key in PEM. Throws `KeyFault`. Absent: the key needs no pass phrase. */
+/** Opens a key in PEM. Throws `KeyFault`, also if the key needs a pass phrase and none is given. */
 export function openPrivateKey(text: string, passphrase?: string): KeyObject {
   if (text.length > MAX_BYTES) throw new KeyFault(`it is larger than ${MAX_BYTES} bytes`)
   const [begin = '', label = ''] = BEGIN.exec(text) ?? []
   const start = text.indexOf(begin)
   const end = `-----END ${label}PRIVATE KEY-----`
   const inner = text.slice(start + begin.length, text.indexOf(end, start))
-  // Keys of OpenSSL's own form hash a pass phrase once.
+  // OpenSSL's own format hashes a pass phrase only once.
   const isOwn = /^(RSA|EC|DSA) $/.test(label)
   const isOwnEncrypted = isOwn && inner.includes('Proc-Type: 4,ENCRYPTED')
   const isPkcs8 = label === '' || label === 'ENCRYPTED '
@@ -45,12 +47,12 @@ export function openPrivateKey(text: string, passphrase?: string): KeyObject {
   if (isPkcs8Encrypted) assertCheap(roundsIn(readAll(der)))
   const needs = isOwnEncrypted || isPkcs8Encrypted
   if (needs && passphrase === undefined) throw new KeyFault('it is encrypted, and needs `passphrase`')
-  // OpenSSL gets what was looked at, and nothing else.
+  // OpenSSL gets only the bytes that were checked.
   const source = isPkcs8
     ? ({ key: der, format: 'der', type: 'pkcs8' } as const)
     : { key: `${begin}${inner}${end}` }
   try {
-    return sized(createPrivateKey({ ...source, ...(passphrase === undefined ? {} : { passphrase }) }))
+    return checkedSize(createPrivateKey({ ...source, ...(passphrase === undefined ? {} : { passphrase }) }))
   } catch (error) {
     if (error instanceof KeyFault) throw error
     throw new KeyFault(needs ? '`passphrase` does not open it' : NO_KEY)
@@ -59,19 +61,19 @@ export function openPrivateKey(text: string, passphrase?: string): KeyObject {
 
 const BEGIN = /-----BEGIN ((?:[A-Z]+ )*)PRIVATE KEY-----/
 
-/** A key that is encrypted begins with how, and another one with a version. */
+/** True for an encrypted key. It begins with an algorithm, and a plain key with a version. */
 function isEncrypted(der: Buffer): boolean {
   return readAll(der)[0]?.pieces[0]?.tag === SEQUENCE
 }
 
-/** Looks at all that opening a file of PKCS #12 would take. Throws `KeyFault`. */
+/** Checks the cost of opening a file of PKCS #12. Throws `KeyFault`. */
 export function assertPfx(file: Buffer, passphrase = ''): void {
   if (file.length > MAX_BYTES) throw new KeyFault(`it is larger than ${MAX_BYTES} bytes`)
   const [whole] = readAll(file)
   if (whole?.pieces[0]?.tag !== INTEGER) throw new KeyFault('it is no PKCS #12 file in Base64')
   let rounds = roundsIn([whole])
   const parts = [whole]
-  // The parts that are encrypted may have keys in them, which say more.
+  // Encrypted parts may contain further keys with costs of their own.
   for (const part of parts)
     for (const { pieces } of within(part)) {
       const [, algorithm, content] = pieces
@@ -97,17 +99,17 @@ function assertBag({ pieces: [id, value] }: Piece, passphrase: string): void {
   const key = value?.pieces[0]?.raw
   if (key === undefined) return
   try {
-    sized(createPrivateKey({ key, format: 'der', type: 'pkcs8', passphrase }))
+    checkedSize(createPrivateKey({ key, format: 'der', type: 'pkcs8', passphrase }))
   } catch (error) {
     throw error instanceof KeyFault ? error : new KeyFault(otherPassphrase(passphrase))
   }
 }
 
 /**
- * Signing takes time with the third power of the numbers in a key. OpenSSL lets its primes be as large as
- * their product.
+ * Returns the key if its numbers are not too large. The time to sign grows with their third power, and
+ * OpenSSL accepts primes as large as their product. Throws `KeyFault`.
  */
-function sized(key: KeyObject): KeyObject {
+function checkedSize(key: KeyObject): KeyObject {
   if (key.asymmetricKeyType?.startsWith('rsa') !== true) return key
   const [whole] = readAll(key.export({ type: 'pkcs8', format: 'der' }))
   const [, modulus, , , ...halves] = readAll(whole?.pieces[2]?.body ?? NOTHING)[0]?.pieces ?? []
@@ -125,11 +127,11 @@ function assertCheap(rounds: number): void {
     )
 }
 
-/** One element of BER. */
+/** An element of BER. */
 interface Piece {
   readonly tag: number
   readonly raw: Buffer
-  /** Empty for an element that has others. */
+  /** The content; empty for an element that contains other elements. */
   readonly body: Buffer
   readonly pieces: readonly Piece[]
 }
@@ -139,7 +141,7 @@ const OCTETS = 0x04
 const SEQUENCE = 0x30
 const NOTHING = Buffer.alloc(0)
 
-/** The elements that make up these bytes; none if the bytes are something else. */
+/** Returns the elements that make up these bytes; none if the bytes are no BER. */
 function readAll(bytes: Buffer, levels = 0): readonly Piece[] {
   const pieces: Piece[] = []
   for (let at = 0; at < bytes.length;) {
@@ -168,7 +170,7 @@ function readPiece(bytes: Buffer, at: number, levels: number): Piece | null {
   return pieces.length === 0 && length > 0 ? null : { tag, raw, body: NOTHING, pieces }
 }
 
-/** An element without a length: it ends where two zeros do. */
+/** Reads an element without a length, which ends with two zeros. */
 function readOpen(bytes: Buffer, at: number, levels: number): Piece | null {
   const pieces: Piece[] = []
   let end = at + 2
@@ -181,21 +183,21 @@ function readOpen(bytes: Buffer, at: number, levels: number): Piece | null {
   return { tag: bytes[at] ?? 0, raw: bytes.subarray(at, end + 2), body: NOTHING, pieces }
 }
 
-/** An element and all that are in it, those in its strings of bytes, too. */
+/** Yields an element and all elements in it, also those in its byte strings. */
 function* within(piece: Piece, levels = 0): Generator<Piece> {
   yield piece
   const inner = (piece.tag & 0xdf) === OCTETS ? readAll(octets(piece), levels + 1) : piece.pieces
   if (levels < MAX_LEVELS) for (const each of inner) yield* within(each, levels + 1)
 }
 
-/** A string of bytes may come in pieces. */
+/** Returns a byte string, which may come in pieces. */
 function octets({ body, pieces }: Piece): Buffer {
   return pieces.length === 0 ? body : Buffer.concat(pieces.map(octets))
 }
 
 /**
- * How often a pass phrase is hashed. In each format it stands behind a salt: one number, or the three of
- * scrypt, whose product counts its blocks.
+ * Returns the cost of hashing pass phrases, in rounds of SHA-256. In each format the count follows a salt:
+ * one number, or the three numbers of scrypt, whose product is the number of blocks.
  */
 function roundsIn(pieces: readonly Piece[]): number {
   let rounds = 0
@@ -206,20 +208,21 @@ function roundsIn(pieces: readonly Piece[]): number {
         const [first, second, third] = parts.slice(at + 1, at + 4).map(numberIn)
         if (first !== undefined && !Number.isNaN(first))
           rounds +=
-            first * (third === undefined || Number.isNaN(third) ? asLongAs(parts) : (second ?? 1) * third)
+            first * (third === undefined || Number.isNaN(third) ? roundCost(parts) : (second ?? 1) * third)
       }
   return rounds
 }
 
 /**
- * PBKDF2 names its hash behind its numbers, unless it is SHA-1. The other formats use SHA-1, or are as slow.
+ * Returns the cost of one round. PBKDF2 names its hash, unless it is SHA-1. Other formats cost as much as
+ * SHA-1.
  */
-function asLongAs(parts: readonly Piece[]): number {
+function roundCost(parts: readonly Piece[]): number {
   const named = parts.find(({ tag }) => tag === SEQUENCE)?.pieces[0]
-  return AS_LONG_AS[named === undefined ? 'sha1' : (HASHES[idOf(named)] ?? '')] ?? 3
+  return ROUND_COSTS[named === undefined ? 'sha1' : (HASHES[idOf(named)] ?? '')] ?? 3
 }
 
-/** NaN for what is no integer, and infinite for a large or a negative one. */
+/** Returns the integer; NaN for another element, and Infinity for a large or a negative integer. */
 function numberIn({ tag, body }: Piece): number {
   if (tag !== INTEGER) return Number.NaN
   const isSmall = body.length > 0 && body.length <= 6 && (body[0] ?? 0) < 0x80
@@ -230,7 +233,7 @@ function idOf({ body }: Piece): string {
   return body.toString('hex')
 }
 
-/** The names of key bags, plain and encrypted (RFC 7292 §4.2). */
+/** The ids of key bags, plain and encrypted (RFC 7292 §4.2). */
 const KEY_BAGS = new Set(['2a864886f70d010c0a0101', '2a864886f70d010c0a0102'])
 const PBES2 = '2a864886f70d01050d'
 const SCRYPT = '2b06010401da47040b'
@@ -251,7 +254,7 @@ const HASHES: { readonly [id: string]: string } = {
   '2a864886f70d020b': 'sha512',
 }
 
-/** Throws `KeyFault` for a way that OpenSSL may know and this page does not: it could hide another key. */
+/** Decrypts. Throws `KeyFault` for a cipher that only OpenSSL may know, since it could hide a costly key. */
 function decrypted({ pieces: [id, params] }: Piece, bytes: Buffer, passphrase: string): Buffer {
   const by = id === undefined || params === undefined ? null : secretOf(idOf(id), params, passphrase)
   if (by === null) throw new KeyFault(`it is encrypted in a way that is not supported: ${WRITE_AGAIN}`)
@@ -272,7 +275,7 @@ interface Secret {
 function secretOf(id: string, { pieces: [first, second] }: Piece, passphrase: string): Secret | null {
   if (first === undefined || second === undefined) return null
   if (id === TRIPLE_DES) {
-    // OpenSSL is ten times as fast.
+    // OpenSSL is ten times as fast as this code.
     assertCheap(20 * numberIn(second))
     const part = (purpose: number, length: number): Buffer =>
       pkcs12Key({ passphrase, salt: octets(first), rounds: numberIn(second), purpose, length })
@@ -295,8 +298,14 @@ function secretOf(id: string, { pieces: [first, second] }: Piece, passphrase: st
   return { cipher, key: pbkdf2Sync(passphrase, octets(salt), count, length, digest), iv: octets(iv) }
 }
 
-/** RFC 7292, appendix B.2, with SHA-1. */
-function pkcs12Key(of: {
+/** Derives a key by RFC 7292, appendix B.2, with SHA-1. */
+function pkcs12Key({
+  passphrase,
+  salt,
+  rounds,
+  purpose,
+  length,
+}: {
   readonly passphrase: string
   readonly salt: Buffer
   readonly rounds: number
@@ -306,13 +315,13 @@ function pkcs12Key(of: {
   const BLOCK = 64
   const filled = (text: Buffer): Buffer =>
     Buffer.alloc(Math.ceil(text.length / BLOCK) * BLOCK, text.length === 0 ? NOTHING : text)
-  const password = Buffer.from(`${of.passphrase}\0`, 'utf16le').swap16()
-  let input = Buffer.concat([filled(of.salt), filled(password)])
-  const diversifier = Buffer.alloc(BLOCK, of.purpose)
+  const password = Buffer.from(`${passphrase}\0`, 'utf16le').swap16()
+  let input = Buffer.concat([filled(salt), filled(password)])
+  const diversifier = Buffer.alloc(BLOCK, purpose)
   const made: Buffer[] = []
-  for (let bytes = 0; bytes < of.length; bytes += 20) {
+  for (let bytes = 0; bytes < length; bytes += 20) {
     let digest = hash('sha1', Buffer.concat([diversifier, input]), 'buffer')
-    for (let round = 1; round < of.rounds; round += 1) digest = hash('sha1', digest, 'buffer')
+    for (let round = 1; round < rounds; round += 1) digest = hash('sha1', digest, 'buffer')
     made.push(digest)
     const add = BigInt(`0x${Buffer.alloc(BLOCK, digest).toString('hex')}`) + 1n
     const blocks: Buffer[] = []
@@ -329,5 +338,5 @@ function pkcs12Key(of: {
     }
     input = Buffer.concat(blocks)
   }
-  return Buffer.concat(made).subarray(0, of.length)
+  return Buffer.concat(made).subarray(0, length)
 }

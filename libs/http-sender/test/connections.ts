@@ -84,7 +84,7 @@ export function connectionsContract(
           makeCertificate({ by: authority, hosts: ['other.example'] }),
           /does not match/,
         ],
-      ])('refuses a server whose certificate %s, unless told not to look', async (_what, pair, error) => {
+      ])('refuses a server whose certificate %s, unless it must not check', async (_what, pair, error) => {
         const url = `https://localhost:${await tlsServer(pair)}/`
         expect(await get(url, { tls })).toMatchObject(refused(error))
         const blind = { tls: { ...tls, rejectUnauthorized: false } }

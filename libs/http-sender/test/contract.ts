@@ -303,7 +303,7 @@ export function httpSenderContract(name: string, harness: SenderHarness): void {
       })
     })
 
-    describe('stops when told to', () => {
+    describe('stops when it should', () => {
       it('an abort rejects with its reason, before sending, in flight and in the body', async () => {
         const reason = new Error('the run was cancelled')
         await expect(send({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason)

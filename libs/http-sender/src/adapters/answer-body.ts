@@ -1,4 +1,4 @@
-/** Turns the bytes of an answer into text to keep: decompressed, decoded, and never longer than a limit. */
+/** Turns the bytes of an answer into text: decompressed, decoded, and never longer than a limit. */
 import {
   createBrotliDecompress,
   createGunzip,
@@ -18,30 +18,27 @@ export interface RawBody {
   readonly cut: boolean
 }
 
-/**
- * The part of an answer's body that is kept. `cut`: there was more, or the rest could not be decompressed.
- */
+/** The kept part of an answer's body. `cut`: there was more, or the rest could not be decompressed. */
 export interface KeptBody {
   readonly body: string
   readonly cut: boolean
 }
 
-/** True for a body that has to be unpacked first. */
+/** True for a body that has to be decompressed. */
 export function isPacked(headers: Headers): boolean {
   return contentEncodings(headers['content-encoding']).length > 0
 }
 
 /**
- * The body as text, in the charset that the content type names (UTF-8 if it names none, or an unknown one).
- * Invalid bytes become U+FFFD. A character that is cut in two at the end is left out.
+ * Returns the body as text, in the charset of the content type (UTF-8 if it names none, or an unknown one).
+ * Invalid bytes become U+FFFD. An incomplete character at the end is left out.
  */
 export function plainText({ chunks, cut }: RawBody, headers: Headers): KeptBody {
   return { body: decode(joined(chunks), headers['content-type'], cut), cut }
 }
 
 /**
- * As `bodyText`, for a packed body. Never rejects: if bytes do not decompress, the text before the fault is
- * kept.
+ * Does the same for a packed body. Never rejects: if bytes do not decompress, the text before them is kept.
  */
 export async function unpackedText(body: RawBody, headers: Headers, limitBytes: number): Promise<KeptBody> {
   const encodings = contentEncodings(headers['content-encoding'])
@@ -54,14 +51,14 @@ function joined(chunks: readonly Buffer[]): Buffer {
   return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)
 }
 
-/** The codings to undo, last applied first. */
+/** Returns the codings to undo. The last one that was applied comes first. */
 function contentEncodings(header: string | undefined): readonly string[] {
   if (header === undefined) return []
   const names = header.split(',').map(name => name.trim().toLowerCase())
   return names.filter(name => name !== '' && name !== 'identity').reverse()
 }
 
-/** The most codings on top of each other. No honest server uses more. */
+/** No honest server applies more codings on top of each other. */
 const MAX_ENCODINGS = 3
 
 async function decompress(
@@ -69,7 +66,7 @@ async function decompress(
   encodings: readonly string[],
   limitBytes: number,
 ): Promise<{ bytes: Buffer; cut: boolean }> {
-  // Bytes that are packed in an unknown way are not the body.
+  // If the coding is unknown, the bytes are not the body.
   let plain = { bytes, cut: encodings.length > MAX_ENCODINGS }
   for (const encoding of encodings.slice(0, MAX_ENCODINGS)) {
     const decoder = decoderOf(encoding, plain.bytes)
@@ -135,7 +132,7 @@ function decoderFor(charset: string): InstanceType<typeof TextDecoder> | undefin
   }
 }
 
-/** Without the first bytes of a UTF-8 character whose rest is missing. */
+/** Drops the first bytes of a UTF-8 character whose rest is missing. */
 function withoutCutCharacter(bytes: Buffer): Buffer {
   for (let back = 1; back <= Math.min(3, bytes.length); back += 1) {
     const byte = bytes[bytes.length - back] ?? 0

@@ -1,14 +1,14 @@
 /**
- * Where undici's parser takes the head of an answer for another one than RFC 9110 and 9112 do:
+ * Corrects undici's parser where it reads the head of an answer differently from RFC 9110 and 9112:
  *
- * - An interim answer may come before any answer, asked for or not, and must be passed over (RFC 9110 §15.2).
- *   undici passes over all of them except `100 Continue`, for which it gives up the connection. So its parser
- *   is told of another interim answer instead.
- * - `Transfer-Encoding` overrides `Content-Length` (RFC 9112 §6.3). undici takes no answer that has both. Its
- *   parser has a switch for that, and then has to forget the length. The server and a proxy may not agree on
- *   where such an answer ends. So the connection gets no further request.
- * - A head that is no HTTP has no length that an answer could break off before.
- * - A status is from 100 on. For a lower one undici breaks an assertion of its own.
+ * - An interim answer may come before any answer and must be ignored (RFC 9110 §15.2). undici ignores all of
+ *   them except `100 Continue`, for which it gives up the connection. So its parser gets another interim
+ *   status instead.
+ * - `Transfer-Encoding` overrides `Content-Length` (RFC 9112 §6.3). undici refuses answers with both. A
+ *   switch of its parser accepts them, and then the length has to be forgotten. Server and proxy may not
+ *   agree on the end of such an answer, so the connection gets no further request.
+ * - A head that is no HTTP has no length. undici would report that the answer broke off before that length.
+ * - A status below 100 breaks an assertion of undici. It is refused here.
  */
 import { createRequire } from 'node:module'
 
@@ -23,7 +23,7 @@ const NO_LENGTH = -1
 interface Parser {
   onHeadersComplete: (status: number, upgrade: boolean, keepAlive: boolean) => unknown
   createError: (code: number, data: Buffer) => unknown
-  /** 0 before the head is complete. */
+  /** The status; 0 before the head is complete. */
   readonly statusCode: number
   readonly hasTransferEncoding: boolean
   contentLength: number
@@ -31,7 +31,7 @@ interface Parser {
   readonly llhttp: { llhttp_set_lenient_chunked_length(parser: number, enabled: number): void }
 }
 
-/** Call this with each client of undici whose connection has just opened. */
+/** Corrects the parser of a client. Call it with each client of undici whose connection has just opened. */
 export function readHeadsAsWritten(client: object): void {
   const parser = field(field(client, kSocket), kParser)
   if (!isParser(parser)) throw new Error('this undici has no parser whose heads could be read')
@@ -48,8 +48,8 @@ export function readHeadsAsWritten(client: object): void {
       )
     const hasBoth = parser.hasTransferEncoding && parser.contentLength !== NO_LENGTH
     if (hasBoth) parser.contentLength = NO_LENGTH
-    const told = status === CONTINUE ? EARLY_HINTS : status
-    return onHeadersComplete.call(parser, told, upgrade, keepAlive && !hasBoth)
+    const interim = status === CONTINUE ? EARLY_HINTS : status
+    return onHeadersComplete.call(parser, interim, upgrade, keepAlive && !hasBoth)
   }
 }
 
@@ -65,11 +65,12 @@ function isParser(value: unknown): value is Parser {
   )
 }
 
-function field(of: unknown, name: symbol | string): unknown {
-  return typeof of === 'object' && of !== null ? Reflect.get(of, name) : undefined
+function field(object: unknown, name: symbol | string): unknown {
+  return typeof object === 'object' && object !== null ? Reflect.get(object, name) : undefined
 }
 
-function symbolNamed(name: string): symbol {
+/** Returns a symbol of undici's own. Throws if this version has none of that name. */
+export function symbolNamed(name: string): symbol {
   const found = field(symbols, name)
   if (typeof found !== 'symbol') throw new Error(`this undici has no ${name}`)
   return found

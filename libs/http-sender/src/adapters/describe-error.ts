@@ -1,17 +1,18 @@
+/** Says what errors of undici and of the network mean. */
 import { messageOf } from '@sluice/contracts/errors'
 
-/** How large the head of an answer may be, in bytes. */
+/** The head of an answer may have at most this many bytes. */
 export const MAX_HEAD_BYTES = 64 * 1024
 
-/** What undici's errors mean, for those whose own words do not say it. */
+/** Descriptions of errors of undici whose own messages are not clear. */
 const MEANINGS: { readonly [code: string]: string } = {
   UND_ERR_HEADERS_OVERFLOW: `the headers of the answer are larger than ${MAX_HEAD_BYTES} bytes`,
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the answer broke off before its content-length',
 }
 
-/** An error of the network in words for a person. */
+/** Describes an error of the network for people. */
 export function describeError(error: Error): string {
-  // Connecting to a name with several addresses fails with all their errors and no message of its own.
+  // A failed connection to a name with several addresses has all their errors, and no message of its own.
   if (error instanceof AggregateError && error.message === '') {
     const messages = error.errors.map(each => messageOf(each))
     return [...new Set(messages)].join('; ')
@@ -27,7 +28,7 @@ export function describeError(error: Error): string {
   return MEANINGS[code] ?? text
 }
 
-/** OpenSSL's reason alone. Its message has the id of a thread, and a line of its source. */
+/** Returns OpenSSL's reason. Its message also has the id of a thread, and a line of its source. */
 function tlsFailure(error: Error, code: string): string {
   const reason = 'reason' in error && typeof error.reason === 'string' ? error.reason : code
   const hint =
@@ -37,14 +38,14 @@ function tlsFailure(error: Error, code: string): string {
   return `TLS failed: ${reason}${hint}`
 }
 
-/** Codes by which undici says that a request cannot be sent to any server. */
+/** Codes of undici for requests that cannot be sent to any server. */
 const INVALID = new Set([
   'UND_ERR_INVALID_ARG',
   'UND_ERR_NOT_SUPPORTED',
   'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH',
 ])
 
-/** True if the error says that no HTTP request can be made. */
+/** True if the request cannot become an HTTP request. */
 export function isInvalidRequest(error: Error): boolean {
   return INVALID.has(codeOf(error) ?? '')
 }
@@ -53,8 +54,9 @@ const REFUSAL =
   /_ALERT_(HANDSHAKE_FAILURE|CERTIFICATE_REQUIRED|ACCESS_DENIED|UNKNOWN_CA|(?:BAD|NO|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_(?:EXPIRED|REVOKED|UNKNOWN))$/
 
 /**
- * What a server says of the client's certificate, or of its absence; null for another error. A server that
- * says so has not taken the request. In TLS 1.3 it says so only after the request is on its way.
+ * Describes the server's refusal of the client certificate, or of its absence; null for another error. The
+ * server has then not taken the request, although in TLS 1.3 the refusal comes only after the request was
+ * sent.
  */
 export function certificateRefusal(error: Error): string | null {
   const [, alert] = REFUSAL.exec(codeOf(error) ?? '') ?? []
@@ -67,6 +69,7 @@ export function certificateRefusal(error: Error): string | null {
   return `the server does not take the client certificate of \`tls\`: ${words}`
 }
 
+/** Returns the code of an error of Node or undici. */
 export function codeOf(error: Error): string | null {
   return 'code' in error && typeof error.code === 'string' ? error.code : null
 }

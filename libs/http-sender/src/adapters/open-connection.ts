@@ -1,5 +1,5 @@
 /**
- * Opens the connections of the sender: guarded, through a proxy, and encrypted as the destination wants it.
+ * Opens the connections of the sender: guarded, through a proxy, and encrypted as the destination demands.
  */
 import { isIP, type LookupFunction, type Socket } from 'node:net'
 import { buildConnector } from 'undici'
@@ -17,12 +17,12 @@ import type { ConnectionOptions } from '../port.ts'
 
 export interface ConnectionSurroundings {
   readonly connectTimeoutMs: number
-  /** True: no connection goes to a private network, whatever its options say. */
+  /** If true, no connection goes to a private network, whatever its options say. */
   readonly neverPrivate: boolean
   readonly proxy: { readonly tunnels: ProxyTunnels; readonly except: string } | null
   /** Called with each connection that is open. */
   readonly onOpen: (socket: Socket) => void
-  /** Called with each error that comes from opening a connection. */
+  /** Called with each error of opening a connection. */
   readonly onError: (error: object) => void
 }
 
@@ -31,7 +31,10 @@ const OPERATOR_REFUSES = 'The operator refuses them (SLUICE_DESTINATION_PRIVATE_
 type Target = buildConnector.Options
 type Callback = buildConnector.Callback
 
-/** Throws, in words about the certificates, if `tls` cannot be used. */
+/**
+ * Returns the connector of connections with these options. Throws if the certificates in `tls` cannot be
+ * used.
+ */
 export function connectorOf(
   { tls, allowPrivateNetwork: allows = true }: ConnectionOptions,
   { connectTimeoutMs, neverPrivate, proxy, onOpen, onError }: ConnectionSurroundings,
@@ -74,7 +77,7 @@ export function connectorOf(
     } catch (error) {
       return queueMicrotask(() => fail(error))
     }
-    // Returning the socket lets undici give up an attempt that no request waits for any more.
+    // With the returned socket, undici can stop connecting when no request waits for it any more.
     if (proxy === null || !goesThrough(proxy.except, target))
       return open(target, callback, allowPrivateNetwork ? acceptAny : acceptPublic)
     tunnel(target, proxy.tunnels).then(
@@ -85,9 +88,9 @@ export function connectorOf(
 }
 
 /**
- * The name that a server has to prove: the one of the URL. undici would take it from a header `Host`, which
- * an author writes. Empty for an address, which TLS cannot ask for: node:tls then looks for it in the
- * certificate.
+ * Returns the name that a server has to prove: the host of the URL. undici would take it from a header
+ * `Host`, which a user may set. It is empty for an address, which TLS cannot send: node:tls then looks for
+ * the address in the certificate.
  */
 function serverName(hostname: string): string {
   return isIP(hostname) === 0 ? hostname : ''
@@ -95,7 +98,7 @@ function serverName(hostname: string): string {
 
 function acceptAny(): void {}
 
-/** The last look, at the address of the connection itself, before a byte of a request is written. */
+/** Checks the address of the open connection, before a byte of a request is written. */
 function acceptPublic(socket: Socket): void {
   const { remoteAddress = '' } = socket
   if (!isPublicAddress(remoteAddress)) throw privateAddressError(remoteAddress, [remoteAddress])
@@ -110,8 +113,9 @@ function portOf({ port, protocol }: Target): number {
 }
 
 /**
- * The proxy looks names up by itself. A name that this machine knows as private is refused all the same. A
- * name that it does not know is up to the proxy, since machines behind one often know no names outside.
+ * Refuses a name that this machine resolves to private addresses only, although the proxy does its own
+ * lookups. A name that this machine cannot resolve is left to the proxy, since machines behind one often
+ * resolve no outside names.
  */
 function assertNotKnownAsPrivate(hostname: string, look: LookupFunction): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -1,19 +1,18 @@
-/** Tunnels through an HTTP proxy, as `HTTPS_PROXY` and `NO_PROXY` ask for them. */
+/** Opens tunnels through an HTTP proxy, as `HTTPS_PROXY` and `NO_PROXY` define them. */
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { withoutBrackets } from '@sluice/contracts/specs/http-texts'
 import { Pool, type buildConnector } from 'undici'
+import { basicAuthorization } from './split-url.ts'
 
 export interface ProxyOptions {
-  /** Where requests to `https://` go through: `http://user:password@proxy:3128`, or `https://…`. */
+  /** The proxy for requests to `https://`, such as `http://user:password@proxy:3128`. */
   readonly url: string
-  /**
-   * Comma-separated hosts that are reached directly: `.corp.example`, `10.0.0.7:8443`, `*`. Default: none.
-   */
+  /** Hosts, between commas, that need no proxy: `.corp.example`, `10.0.0.7:8443`, `*`. Default: none. */
   readonly except?: string
 }
 
-/** True if `host:port` is among the exceptions: as itself, or as a subdomain of what is listed. */
+/** True if the exceptions list `host:port` or a parent domain of it. */
 export function isReachedDirectly(host: string, port: number, except: string): boolean {
   const wanted = withoutBrackets(host.toLowerCase())
   return except
@@ -28,12 +27,12 @@ export function isReachedDirectly(host: string, port: number, except: string): b
     })
 }
 
-/** An IPv6 address without brackets has no port: `::1` is not port 1. */
+/** True for an IPv6 address without brackets. It has no port: `::1` is not port 1. */
 function isBareIpv6(entry: string): boolean {
   return !entry.startsWith('[') && entry.split(':').length > 2
 }
 
-/** Opens one tunnel after the other. Closing it leaves open tunnels alone. */
+/** Opens tunnels. Its disposal does not close open tunnels. */
 export class ProxyTunnels {
   readonly #proxy: URL
   readonly #pool: Pool
@@ -41,12 +40,8 @@ export class ProxyTunnels {
 
   constructor(url: string, connect: buildConnector.connector, connectTimeoutMs: number) {
     this.#proxy = new URL(url)
-    const { username, password } = this.#proxy
-    const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
-    this.#headers =
-      username === '' && password === ''
-        ? {}
-        : { 'proxy-authorization': `Basic ${Buffer.from(pair).toString('base64')}` }
+    const authorization = basicAuthorization(this.#proxy)
+    this.#headers = authorization === null ? {} : { 'proxy-authorization': authorization }
     this.#pool = new Pool(this.#proxy.origin, {
       allowH2: false,
       connect,
@@ -54,7 +49,7 @@ export class ProxyTunnels {
     })
   }
 
-  /** A connection to `host:port`, as the proxy opened it. Rejects in words that name the proxy. */
+  /** Opens a connection to `host:port`. Rejects with an error that names the proxy. */
   async open(host: string, port: number): Promise<Socket> {
     const place = `${host.includes(':') ? `[${host}]` : host}:${port}`
     const { socket, statusCode } = await this.#connect(place)

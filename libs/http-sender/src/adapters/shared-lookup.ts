@@ -1,7 +1,7 @@
 /**
- * Looks up host names, once for all connections that want the same name at the same time. Node uses four
- * threads for looking up names, unpacking, encrypting and reading files. A thousand connections to a name
- * whose server does not answer would hold up all other work of the process.
+ * Looks up a host name once for all connections that need it at the same time. Node has four threads for
+ * lookups, compression, encryption and files. A thousand lookups of a name whose server does not answer would
+ * block all of that.
  */
 import { lookup, type LookupAddress } from 'node:dns'
 import type { LookupFunction } from 'node:net'

@@ -1,23 +1,23 @@
-/** Characters that may not stand in a request line. */
+/** Splits URLs into the part that names a connection and the part for the request line. */
+
+/** Characters that a request line must not contain. */
 const NOT_IN_REQUEST_LINE = /[^\x21-\x7e]+/gu
 const IN_REQUEST_LINE_ONLY = /^[\x21-\x7e]*$/
 
-/** A URL of HTTP in two parts. */
+/** An HTTP URL in two parts. */
 export interface SplitUrl {
-  /** Scheme and host, as the URL has them. */
+  /** Scheme and host, as the URL writes them. */
   readonly head: string
-  /** The same with the scheme in lower case: it names the connections. */
+  /** The head with the scheme in lower case. It names the connections. */
   readonly origin: string
-  /** What goes into the request line. */
+  /** The part for the request line. */
   readonly path: string
 }
 
 /**
- * Cuts a URL into the origin, which names the connections, and the target, which goes into the request line.
- * The path is not normalized but sent as it was rendered, since a `..` from a row must not lead elsewhere.
- * Characters that may not stand in a request line are percent-encoded as browsers do. A fragment is left out.
- * Throws for a text that is no URL of HTTP. The error does not show its path and query, which may hold
- * secrets.
+ * Splits a URL. The path is not normalized, since a `..` from a row must not lead elsewhere. Characters that
+ * a request line must not contain are percent-encoded as browsers do. A fragment is left out. Throws for a
+ * text that is no HTTP URL. The error does not show path and query, which may contain secrets.
  */
 export function splitUrl(url: string): SplitUrl {
   const scheme = /^https?:\/\//i.exec(url)?.[0]
@@ -35,14 +35,14 @@ export function splitUrl(url: string): SplitUrl {
   return { head, origin: scheme.toLowerCase() + host, path: pathAfter(head, url) }
 }
 
-/** True if the URL has exactly this head, which `splitUrl` gave. */
+/** True if the URL has exactly this head, which `splitUrl` returned. */
 export function hasHead(url: string, head: string): boolean {
   if (!url.startsWith(head)) return false
   const next = url.charAt(head.length)
   return next === '/' || next === '' || next === '?' || next === '#'
 }
 
-/** What goes into the request line for a URL with this head. */
+/** Returns the part for the request line of a URL with this head. */
 export function pathAfter(head: string, url: string): string {
   const hash = url.indexOf('#', head.length)
   const raw = url.slice(head.length, hash === -1 ? undefined : hash)
@@ -56,4 +56,11 @@ function withoutUser(host: string): string {
 
 function percentEncoded(text: string): string {
   return encodeURIComponent(text.toWellFormed())
+}
+
+/** Returns the header for the user name and password of a URL; null if it has none. */
+export function basicAuthorization({ username, password }: URL): string | null {
+  if (username === '' && password === '') return null
+  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  return `Basic ${Buffer.from(pair).toString('base64')}`
 }

@@ -1,8 +1,10 @@
 /**
- * One request and its answer on their way through undici. States: `waiting` (for a connection) → `sent` (its
- * bytes were handed to a socket) → `answered` (the head of the answer is there) → `settled`; from each of
- * them straight to `settled`. What an error means depends on the state alone. While `waiting`, nothing can
- * have been applied. Afterwards, anything may have been.
+ * One request and its answer on their way through undici.
+ *
+ * States: `waiting` (for a connection) → `sent` (its bytes were handed to a socket) → `answered` (the head of
+ * the answer has come) → `settled`. Each of them may go straight to `settled`. The meaning of an error
+ * depends only on the state: while `waiting`, the request cannot have been applied. Afterwards it may have
+ * been.
  */
 import type { Dispatcher, Pool } from 'undici'
 import type { ByteShare } from '@sluice/flow/byte-budget'
@@ -11,40 +13,42 @@ import type { OutgoingRequest, SendResult, ShownTls } from '../port.ts'
 import { isPacked, plainText, unpackedText } from './answer-body.ts'
 import { certificateRefusal, codeOf, describeError, isInvalidRequest } from './describe-error.ts'
 
-/** Room in memory for one answer. It is asked for when the object is made, and given back by `leave`. */
-class AnswerRoom {
+/** Memory for one answer. The constructor asks for it, and `release` gives it back. */
+class AnswerMemory {
   readonly #share: ByteShare
   readonly #bytes: number
-  readonly #leaving = new AbortController()
-  #state: 'waiting' | 'there' | 'left' = 'waiting'
-  /** True once there is room, false if `leave` was called before. Never rejects. */
-  readonly there: Promise<boolean>
+  readonly #released = new AbortController()
+  #state: 'waiting' | 'granted' | 'released' = 'waiting'
+  /**
+   * Resolves with true once there is memory, and with false if `release` was called before. Never rejects.
+   */
+  readonly granted: Promise<boolean>
 
   constructor(share: ByteShare, bytes: number) {
     this.#share = share
     this.#bytes = bytes
-    this.there = share.take(bytes, { signal: this.#leaving.signal }).then(
-      () => this.#arrived(),
+    this.granted = share.take(bytes, { signal: this.#released.signal }).then(
+      () => this.#taken(),
       () => false,
     )
   }
 
-  get isThere(): boolean {
-    return this.#state === 'there'
+  get isGranted(): boolean {
+    return this.#state === 'granted'
   }
 
-  leave(): void {
-    if (this.#state === 'there') this.#share.give(this.#bytes)
-    this.#state = 'left'
-    this.#leaving.abort()
+  release(): void {
+    if (this.#state === 'granted') this.#share.give(this.#bytes)
+    this.#state = 'released'
+    this.#released.abort()
   }
 
-  #arrived(): boolean {
-    if (this.#state === 'left') {
+  #taken(): boolean {
+    if (this.#state === 'released') {
       this.#share.give(this.#bytes)
       return false
     }
-    this.#state = 'there'
+    this.#state = 'granted'
     return true
   }
 }
@@ -52,7 +56,7 @@ class AnswerRoom {
 export interface ExchangeSurroundings {
   readonly bodyLimitBytes: number
   readonly drainLimitBytes: number
-  /** The budget that is asked for room for long answers. */
+  /** The budget for the memory of long answers; null if it is not bounded. */
   readonly answers: ByteShare | null
   /** True for an error that came from opening a connection. */
   readonly cameFromConnecting: (error: object) => boolean
@@ -65,12 +69,12 @@ interface ExchangeEnd {
   readonly reject: (reason: unknown) => void
 }
 
-/** Where a request goes. */
+/** The pool of connections that a request goes to. */
 export interface Way {
   readonly pool: Pool
-  /** How many connections were opened so far. */
+  /** The number of connections opened so far. */
   readonly opened: number
-  /** What the newest of them showed; null without TLS. */
+  /** The certificates of the newest of them; null without TLS. */
   readonly tls: ShownTls | null
 }
 
@@ -79,13 +83,12 @@ type DispatchOptions = Parameters<Pool['dispatch']>[0]
 type Headers = Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2]
 
 /**
- * How often a request goes to another connection because the idle one turned out to be dead. No byte of the
- * request has left by then.
+ * A request goes to another connection at most this often, if the idle one is dead before any byte is sent.
  */
 const MAX_FRESH_STARTS = 2
 /** The longest delay that a timer of Node can hold. */
 const MAX_TIMER_MS = 2 ** 31 - 1
-/** How much of an answer is kept before room is asked for. */
+/** This much of an answer needs no memory of the budget. */
 const FREE_BYTES = 8 * 1024
 const DEAD_CONNECTION = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'UND_ERR_SOCKET'])
 
@@ -102,14 +105,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #options: DispatchOptions | undefined
   #freshStarts = 0
   #controller: Dispatcher.DispatchController | undefined
-  #leaveQueue: ((reason: unknown) => void) | undefined
+  #removeFromQueue: ((reason: unknown) => void) | undefined
 
   #status = 0
   #headers: { readonly [name: string]: string } = {}
   #chunks: Buffer[] = []
   #keptBytes = 0
   #drainedBytes = 0
-  #room: AnswerRoom | null = null
+  #memory: AnswerMemory | null = null
 
   constructor(request: OutgoingRequest, around: ExchangeSurroundings, end: ExchangeEnd) {
     this.#request = request
@@ -117,7 +120,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#end = end
   }
 
-  /** Hands the request to the pool. The deadline runs from here on, through connecting, head and body. */
+  /** Hands the request to the pool. The time-out includes connecting, head and body. */
   begin(way: Way, options: DispatchOptions): void {
     this.#way = way
     this.#openedBefore = way.opened
@@ -130,7 +133,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     way.pool.dispatch(options, this)
   }
 
-  /** For a request that cannot even be tried. */
+  /** Ends a request that cannot even be started. */
   refuse(reason: 'invalid' | 'not-sent', error: string): void {
     this.#fail(reason, error)
   }
@@ -139,7 +142,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#state === 'settled') return
     this.#settled()
     this.#end.reject(reason)
-    this.#cut(reason)
+    this.#disconnect(reason)
   }
 
   expire(): void {
@@ -150,24 +153,23 @@ export class Exchange implements Dispatcher.DispatchHandler {
     else if (this.#state === 'answered') {
       this.#fail('timeout', `the answer (status ${this.#status}) did not end within ${timeoutMs} ms`)
     }
-    this.#cut(new Error('time-out'))
+    this.#disconnect(new Error('time-out'))
   }
 
-  /** While the request is queued, undici gives a function here that takes it out of the queue. */
-  queued(leave: (reason: unknown) => void): void {
-    if (this.#state === 'settled') leave(new Error('settled'))
-    else this.#leaveQueue = leave
+  /** Takes the function of undici that removes the request from the queue. */
+  queued(remove: (reason: unknown) => void): void {
+    if (this.#state === 'settled') remove(new Error('settled'))
+    else this.#removeFromQueue = remove
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
-    this.#leaveQueue = undefined
+    this.#removeFromQueue = undefined
     const { sendBeforeMs = Infinity } = this.#request
     if (this.#state === 'waiting' && elapsedMs() > sendBeforeMs) {
       this.#isLate('no connection before the lease ended')
     }
-    // An error thrown here, before a byte is written, takes the request out and leaves the connection to
-    // others.
+    // An error that is thrown before a byte is written removes the request, and the connection stays usable.
     if (this.#state === 'settled') throw new Error('settled')
     this.#state = 'sent'
   }
@@ -187,10 +189,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (kept.length > 0) this.#chunks.push(kept)
     this.#keptBytes += kept.length
     this.#drainedBytes += chunk.length - kept.length
-    if (this.#keptBytes > FREE_BYTES && this.#room === null) this.#waitForRoom(controller)
+    if (this.#keptBytes > FREE_BYTES && this.#memory === null) this.#waitForMemory(controller)
     if (this.#drainedBytes <= this.#around.drainLimitBytes) return
     this.#answer()
-    this.#cut(new Error('the answer is longer than what is read of an answer'))
+    this.#disconnect(new Error('the answer is longer than what is read of an answer'))
   }
 
   onResponseEnd(): void {
@@ -206,7 +208,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     else this.#fail(certificateRefusal(error) === null ? 'broken' : 'not-sent', describeError(error))
   }
 
-  /** True once the part of the answer that is kept is complete, so that its end does not matter any more. */
+  /** True once the kept part of the answer is complete. Then the end of the answer does not matter. */
   #isKept(): boolean {
     return this.#state === 'answered' && this.#drainedBytes > 0
   }
@@ -224,28 +226,28 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const way = this.#way
     const options = this.#options
     if (way === undefined || options === undefined) return
-    // undici calls from inside its own bookkeeping, which has to end first.
+    // undici has to finish its own bookkeeping first.
     queueMicrotask(() => {
       if (this.#state === 'waiting') way.pool.dispatch(options, this)
     })
   }
 
-  /** Nothing more is read from the server until there is room for the part of the answer that is kept. */
-  #waitForRoom(controller: Dispatcher.DispatchController): void {
+  /** Stops reading from the server until there is memory for the kept part of the answer. */
+  #waitForMemory(controller: Dispatcher.DispatchController): void {
     const { answers } = this.#around
     if (answers === null) return
-    const room = new AnswerRoom(answers, this.#bodyLimitBytes())
-    this.#room = room
-    if (room.isThere) return
+    const memory = new AnswerMemory(answers, this.#bodyLimitBytes())
+    this.#memory = memory
+    if (memory.isGranted) return
     controller.pause()
-    void room.there.then(isThere => {
-      if (isThere && this.#state === 'answered') controller.resume()
+    void memory.granted.then(isGranted => {
+      if (isGranted && this.#state === 'answered') controller.resume()
     })
   }
 
   #answer(): void {
-    const room = this.#room
-    this.#room = null
+    const memory = this.#memory
+    this.#memory = null
     this.#settled()
     const status = this.#status
     const headers = this.#headers
@@ -255,18 +257,18 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const timing = { ...this.#timing(), ...(tls === null ? {} : { tls }) }
     if (!isPacked(headers)) {
       const text = plainText(body, headers)
-      room?.leave()
+      memory?.release()
       this.#end.resolve({ kind: 'answered', status, headers, ...text, ...timing })
       return
     }
     const { answers } = this.#around
     const limitBytes = this.#bodyLimitBytes()
-    const wanted = room ?? (answers === null ? null : new AnswerRoom(answers, limitBytes))
+    const wanted = memory ?? (answers === null ? null : new AnswerMemory(answers, limitBytes))
     const unpacked = async (): Promise<SendResult> => {
-      // A small answer may unpack to a large one.
-      if (wanted?.isThere === false) await wanted.there
+      // A small answer may decompress to a large one.
+      if (wanted?.isGranted === false) await wanted.granted
       const text = await unpackedText(body, headers, limitBytes)
-      wanted?.leave()
+      wanted?.release()
       return { kind: 'answered', status, headers, ...text, ...timing }
     }
     this.#end.resolve(unpacked())
@@ -281,7 +283,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#end.resolve({ kind: 'failed', reason, error, ...this.#timing() })
   }
 
-  /** Also an idle connection gets a request only in a later turn of the event loop, which may be long. */
+  /**
+   * Ends a late request. Even on an idle connection it may be late, since undici sends it in a later turn.
+   */
   #isLate(error: string): void {
     this.#settled()
     const timing = this.#timing()
@@ -297,17 +301,15 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #settled(): void {
     this.#state = 'settled'
-    this.#room?.leave()
-    this.#room = null
+    this.#memory?.release()
+    this.#memory = null
     clearTimeout(this.#timer)
     this.#around.release(this.#request.signal, this)
   }
 
-  /**
-   * Takes the request out of the queue, or closes its connection: no caller waits for the answer any more.
-   */
-  #cut(reason: unknown): void {
-    this.#leaveQueue?.(reason)
+  /** Removes the request from the queue, or closes its connection, since no caller waits for the answer. */
+  #disconnect(reason: unknown): void {
+    this.#removeFromQueue?.(reason)
     this.#controller?.abort(reason instanceof Error ? reason : new Error(String(reason)))
   }
 }
@@ -316,7 +318,7 @@ function expire(exchange: Exchange): void {
   exchange.expire()
 }
 
-/** Repeated headers joined by ", ". undici has already made the names lower case. */
+/** Joins repeated headers by ", ". undici has made the names lower case. */
 function flatHeaders(headers: Headers): { readonly [name: string]: string } {
   const flat: { [name: string]: string } = {}
   for (const name in headers) {

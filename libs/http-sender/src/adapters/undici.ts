@@ -1,35 +1,30 @@
 /**
- * Sends through undici: one pool of HTTP/1.1 connections per origin, one request at a time on each, straight
- * through `dispatch`.
+ * Sends through undici's `dispatch`: one pool of HTTP/1.1 connections per origin, one request at a time on
+ * each.
  */
 import { messageOf } from '@sluice/contracts/errors'
 import { createHash } from 'node:crypto'
 import type { Socket } from 'node:net'
-import { createRequire } from 'node:module'
 import { Pool, type buildConnector } from 'undici'
 import type { ByteShare } from '@sluice/flow/byte-budget'
-import { shownOver } from '../certificates.ts'
+import { certificatesOver } from '../certificates.ts'
 import type { ConnectionOptions, HttpSender, OutgoingRequest, SendResult, ShownTls } from '../port.ts'
 import { MAX_HEAD_BYTES } from './describe-error.ts'
-import { readHeadsAsWritten } from './answer-heads.ts'
+import { readHeadsAsWritten, symbolNamed } from './answer-heads.ts'
 import { connectorOf } from './open-connection.ts'
 import { ProxyTunnels, type ProxyOptions } from './proxy-tunnel.ts'
-import { hasHead, pathAfter, splitUrl } from './split-url.ts'
+import { basicAuthorization, hasHead, pathAfter, splitUrl } from './split-url.ts'
 import { Exchange, type ExchangeSurroundings, type Way } from './undici-exchange.ts'
 
 /**
- * A hook of undici that gives a function for taking a request out of its queue. undici's own `request` uses
- * it, and `dispatch` does not document it. Without it a request that timed out while it waited for a
- * connection would stay in the queue, and requests behind it would wait for nothing.
+ * A hook of undici, which gives a function that removes a request from its queue. undici's own `request` uses
+ * it, and `dispatch` does not document it. Without it, a request that timed out would stay in the queue for a
+ * connection, and requests behind it would wait for it.
  */
-const symbols: unknown = createRequire(import.meta.url)('undici/lib/core/symbols.js')
-const hook: unknown =
-  typeof symbols === 'object' && symbols !== null && 'kQueuedAbort' in symbols ? symbols.kQueuedAbort : null
-if (typeof hook !== 'symbol') throw new Error('this undici has no hook for requests in its queue')
-const kQueuedAbort: symbol = hook
+const kQueuedAbort = symbolNamed('kQueuedAbort')
 
-/** Options for `dispatch`. Each time that it queues the request, it calls back with that function. */
-export function queuedAbortHook(onQueued: (leave: (reason: unknown) => void) => void): {
+/** Returns options for `dispatch`. It calls `onQueued` with that function whenever it queues the request. */
+export function queuedAbortHook(onQueued: (remove: (reason: unknown) => void) => void): {
   readonly [symbol: symbol]: unknown
 } {
   return { [kQueuedAbort]: onQueued }
@@ -40,8 +35,8 @@ interface Abortable {
 }
 
 /**
- * Aborts the requests of a signal. It has one listener per signal, however many requests share it: a listener
- * for each request would cost more than the rest of a send.
+ * Aborts the requests of a signal. It adds one listener per signal, since a listener for each request would
+ * cost more than the rest of sending it.
  */
 export class AbortWatch<Work extends Abortable> {
   readonly #work = new Map<AbortSignal, Set<Work>>()
@@ -56,7 +51,7 @@ export class AbortWatch<Work extends Abortable> {
     signal.addEventListener('abort', this.#onAbort, { once: true })
   }
 
-  /** Stops watching the work. Unknown work is passed over. */
+  /** Stops watching the work. Unknown work is ignored. */
   remove(signal: AbortSignal, work: Work): void {
     const known = this.#work.get(signal)
     if (known === undefined || !known.delete(work) || known.size > 0) return
@@ -75,52 +70,51 @@ export class AbortWatch<Work extends Abortable> {
 
 export interface UndiciSenderOptions {
   /**
-   * Most connections to one origin: at least the destination's concurrency, so that no request waits for one.
-   * Default 100.
+   * The most connections to one origin. It should be at least the concurrency, so that no request waits for
+   * one. Default 100.
    */
   readonly connections?: number
-  /** How long a connection may take to open; a request's own deadline may end earlier. Default 10 s. */
+  /** The longest time to open a connection; the time-out of a request may end it sooner. Default 10 s. */
   readonly connectTimeoutMs?: number
-  /** How much of an answer's body is kept. Default 64 KiB. */
+  /** The bytes of an answer's body that are kept. Default 64 KiB. */
   readonly bodyLimitBytes?: number
   /**
-   * How much of a body is read beyond that to keep the connection. A longer body closes it. Default 1 MiB.
+   * The bytes of a body beyond that which are read to keep the connection. A longer body closes it. Default 1
+   * MiB.
    */
   readonly drainLimitBytes?: number
   /**
-   * Room for answers beyond 8 KiB each, over all requests. A longer answer, or a packed one, waits for room,
-   * and so does its server. Absent: no bound.
+   * The memory for answers beyond 8 KiB each, over all requests. A longer answer, or a packed one, waits for
+   * memory, and so does its server. Default: no bound.
    */
   readonly answers?: ByteShare | undefined
-  /** For requests that say nothing of their connection. */
+  /** The options of requests without connection options. */
   readonly connection?: ConnectionOptions
-  /** True: no connection goes to a private network, whatever its options say. */
+  /** If true, no connection goes to a private network, whatever its options say. */
   readonly neverPrivate?: boolean
-  /** Absent: all servers are reached directly. */
+  /** The proxy. If absent, all servers are reached directly. */
   readonly proxy?: ProxyOptions | undefined
 }
 
-/**
- * The most origins with a pool. To make room for another, the oldest is closed once its requests are done.
- */
+/** The most origins with a pool. Beyond that, the oldest pool is closed once its requests are done. */
 const MAX_ORIGINS = 1024
 
 interface Origin extends Way {
   readonly hostname: string
   opened: number
   tls: ShownTls | null
-  /** From the user info of the URL, for requests without an authorization header of their own. */
+  /** The header for the user info of the URL, for requests without an authorization header. */
   readonly authorization: string | null
 }
 
-/** URLs with this head go this way. */
-interface Destined {
+/** The way of URLs with this head and these connection options. */
+interface KnownWay {
   readonly head: string
   readonly connection: ConnectionOptions
   readonly way: Origin
 }
 
-/** Any number of sends may be under way at once. Disposing fails those that are still under way. */
+/** Any number of requests may be under way at once. Disposal fails those that are still under way. */
 export function createUndiciSender(options: UndiciSenderOptions = {}): HttpSender {
   return new UndiciSender(options)
 }
@@ -128,11 +122,11 @@ export function createUndiciSender(options: UndiciSenderOptions = {}): HttpSende
 class UndiciSender implements HttpSender {
   readonly #options: UndiciSenderOptions
   readonly #tunnels: ProxyTunnels | null
-  readonly #ways = new Ways()
+  readonly #names = new ConnectionNames()
   readonly #connectErrors = new WeakSet<object>()
   readonly #origins = new Map<string, Origin>()
-  /** Where the request before went. Most of them go there, too. */
-  #newest: Destined | null = null
+  /** The way of the previous request. Most requests go the same way. */
+  #newest: KnownWay | null = null
   readonly #watch = new AbortWatch<Exchange>()
   readonly #surroundings: ExchangeSurroundings
   #closed = false
@@ -180,23 +174,22 @@ class UndiciSender implements HttpSender {
 
   #dispatch(exchange: Exchange, request: OutgoingRequest): void {
     assertHeaders(request.headers)
-    const { way, path } = this.#destined(request)
+    const { way, path } = this.#wayOf(request)
     this.#watch.add(request.signal, exchange)
     exchange.begin(way, {
       path,
       method: request.method,
       headers: headersWith(request.headers, way.authorization),
       body: bufferOf(request.body),
-      // Else undici opens another connection for another header `Host`.
+      // Without it, undici would open another connection for each header `Host`.
       ...{ servername: way.hostname },
-      // undici closes the connection after a DELETE with a body, unless it is told that the server copes with
-      // that.
+      // Without it, undici would close the connection after a DELETE with a body.
       ...(request.method === 'DELETE' && request.body !== null ? { reset: false } : {}),
-      ...queuedAbortHook(leave => exchange.queued(leave)),
+      ...queuedAbortHook(remove => exchange.queued(remove)),
     })
   }
 
-  #destined({ url, connection = this.#options.connection ?? NO_OPTIONS }: OutgoingRequest): {
+  #wayOf({ url, connection = this.#options.connection ?? NO_OPTIONS }: OutgoingRequest): {
     readonly way: Origin
     readonly path: string
   } {
@@ -210,7 +203,7 @@ class UndiciSender implements HttpSender {
   }
 
   #originOf(text: string, connection: ConnectionOptions): Origin {
-    const name = `${this.#ways.nameOf(connection)} ${text}`
+    const name = `${this.#names.nameOf(connection)} ${text}`
     return this.#origins.get(name) ?? this.#openOrigin(name, text, connection)
   }
 
@@ -218,12 +211,12 @@ class UndiciSender implements HttpSender {
     const url = new URL(text)
     let origin: Origin | null = null
     const onOpen = (socket: Socket): void => {
-      if (origin !== null) origin.tls = shownOver(socket)
+      if (origin !== null) origin.tls = certificatesOver(socket)
     }
     const pool = new Pool(url.origin, {
       connections: this.#options.connections ?? 100,
       pipelining: 1,
-      // The exchange's own deadline covers connecting, head and body.
+      // The time-out of the exchange includes connecting, head and body.
       headersTimeout: 0,
       bodyTimeout: 0,
       maxHeaderSize: MAX_HEAD_BYTES,
@@ -261,7 +254,7 @@ class UndiciSender implements HttpSender {
 
 const NO_OPTIONS: ConnectionOptions = {}
 
-/** The operator named the proxy, so it may stand anywhere. */
+/** Opens tunnels. The operator named the proxy, so it may be in a private network. */
 function tunnelsThrough(url: string, connectTimeoutMs: number): ProxyTunnels {
   const nothing = (): void => undefined
   const around = { connectTimeoutMs, neverPrivate: false, proxy: null, onOpen: nothing, onError: nothing }
@@ -272,10 +265,8 @@ function connectTimeoutMs(options: UndiciSenderOptions): number {
   return options.connectTimeoutMs ?? 10_000
 }
 
-/**
- * Names for options of connections. Equal options have the same name, which tells nothing of the key in them.
- */
-class Ways {
+/** Names connection options. Equal options have the same name, which does not reveal the key in them. */
+class ConnectionNames {
   readonly #names = new WeakMap<ConnectionOptions, string>()
 
   nameOf(connection: ConnectionOptions): string {
@@ -290,7 +281,7 @@ class Ways {
   }
 }
 
-/** What no header can carry: control characters, and characters beyond Latin-1 (RFC 9110 §5.5). */
+/** Characters that no header can carry: control characters, and those beyond Latin-1 (RFC 9110 §5.5). */
 const NOT_IN_HEADER = /[^\t\x20-\x7e\x80-\xff]/u
 
 /** Throws an error that names header and character. undici would only say that the header is invalid. */
@@ -313,10 +304,4 @@ function headersWith(headers: Headers, authorization: string | null): Headers {
   if (authorization === null) return headers
   for (const name in headers) if (name.toLowerCase() === 'authorization') return headers
   return { ...headers, authorization }
-}
-
-function basicAuthorization(url: URL): string | null {
-  if (url.username === '' && url.password === '') return null
-  const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
-  return `Basic ${Buffer.from(pair).toString('base64')}`
 }
