@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { SecretUse } from '@sluice/contracts/secret-references'
-import { boundSecrets, told, unboundNotice, unboundSecrets } from './bound-secrets.ts'
+import { boundSecrets, watchedSecrets, unboundNotice, unboundSecrets } from './bound-secrets.ts'
 
 const API: SecretUse = { as: 'destination', host: 'api.example.com', port: 443, tls: true }
 const VALUE = 'v4lue-of-crm'
@@ -123,10 +123,10 @@ it.each(['crm-for', 'CRM_FILE', 'crm_for'])(
   },
 )
 
-it('a value that is used is told, so that no log shows it, and one that is refused is not', () => {
+it('a value that is used is reported, so that logs mask it, and a refused one is not', () => {
   const heard: string[] = []
   const env = { SLUICE_SECRET_CRM: VALUE, SLUICE_SECRET_CRM_FOR: 'api.example.com' }
-  const secretFor = told(boundSecrets(env, 'refused'), value => void heard.push(value))
+  const secretFor = watchedSecrets(boundSecrets(env, 'refused'), value => void heard.push(value))
   expect(secretFor('crm', API)).toBe(VALUE)
   expect(() => secretFor('crm', { ...API, host: 'evil.test' })).toThrow('may not go')
   expect(heard).toEqual([VALUE])

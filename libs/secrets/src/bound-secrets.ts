@@ -1,4 +1,4 @@
-/** Secrets that go only where the operator of this process lets them go. */
+/** Gives secrets only to the places that the operator of this process has granted. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { SecretFor, SecretUse } from '@sluice/contracts/secret-references'
 import { environmentSecrets, isInEnvironment, secretVariable, type SecretLookup } from './environment.ts'
@@ -8,20 +8,20 @@ interface Environment {
   readonly [name: string]: string | undefined
 }
 
-/** A secret that is kept elsewhere than in the environment. */
+/** A secret that is stored outside the environment. */
 export interface KeptSecret {
   readonly value: string
-  /** Where it may go; null if nobody has said. */
+  /** The places where it may go; null without grants. */
   readonly grants: readonly Grant[] | null
   /** Grows with each change. */
   readonly version: number
-  /** When it was set, in ms since 1970. */
+  /** The time when it was set, in ms since 1970. */
   readonly since: number
 }
 
-/** Secrets that are kept elsewhere. The environment goes before them. */
+/** Secrets outside the environment. A secret of the environment takes precedence. */
 export interface KeptSecrets {
-  /** Null if there is none. Throws `config` if it cannot be read here. */
+  /** Returns null if there is none. Throws `config` if it cannot be read here. */
   find(name: string): KeptSecret | null
 }
 
@@ -30,7 +30,7 @@ const NONE_KEPT: KeptSecrets = { find: () => null }
 const GRANTS_VARIABLE = /^SLUICE_SECRET_\w+_FOR$/
 
 /**
- * Grants from `SLUICE_SECRET_<NAME>_FOR`. Throws `config` if one of these variables has a text that is none.
+ * Reads grants from `SLUICE_SECRET_<NAME>_FOR`. Throws `config` if one of these variables cannot be parsed.
  */
 function environmentGrants(env: Environment): GrantsOf {
   const byVariable = new Map<string, readonly Grant[]>()
@@ -40,18 +40,15 @@ function environmentGrants(env: Environment): GrantsOf {
   return name => byVariable.get(grantsVariable(name)) ?? null
 }
 
-/**
- * Gives values of the environment, and else of what is kept elsewhere. Throws `config` as
- * `environmentSecrets` does.
- */
+/** Looks up a secret in the environment, and then in `kept`. Throws `config` as `environmentSecrets` does. */
 export function secretsOf(env: Environment, kept: KeptSecrets): SecretLookup {
   const find = environmentSecrets(env)
   return name => (isInEnvironment(env, name) ? find(name) : (kept.find(name)?.value ?? find(name)))
 }
 
 /**
- * Grants of the environment go before those that are kept with a secret. A secret of the environment has no
- * others.
+ * Looks up grants in the environment, and then in `kept`. A secret of the environment has no grants in
+ * `kept`.
  */
 function grantsWith(env: Environment, kept: KeptSecrets): GrantsOf {
   const ofEnvironment = environmentGrants(env)
@@ -60,10 +57,10 @@ function grantsWith(env: Environment, kept: KeptSecrets): GrantsOf {
 }
 
 /**
- * The secrets of the environment and those `kept` elsewhere, each for the uses that its grants cover.
- * `ungranted` says what becomes of a secret without any grant: in a process of one person it may go anywhere
- * (`allowed`); where the author of a resource and the operator of the process are two, it goes nowhere
- * (`refused`). Throws `config` at once if a variable of grants is wrong.
+ * Returns the secrets of the environment and of `kept`, each for the uses that its grants cover. `ungranted`
+ * decides on secrets without any grant. In a process of one person they may go anywhere (`allowed`). If the
+ * author of a resource may be someone other than the operator of the process, they go nowhere (`refused`).
+ * Throws `config` at once if a variable of grants is wrong.
  */
 export function boundSecrets(
   env: Environment,
@@ -75,7 +72,7 @@ export function boundSecrets(
   return (name, use) => {
     const grants = grantsOf(name)
     if (grants === null ? ungranted === 'refused' : !isGranted(grants, use)) {
-      // A secret that is not there is the first thing to mend.
+      // A missing secret is the first error to report.
       find(name)
       throw refusal(name, use, grants)
     }
@@ -83,16 +80,18 @@ export function boundSecrets(
   }
 }
 
-/** The same secrets. `tell` hears of each value, so that no log shows it: files are read with their use. */
-export function told(secretFor: SecretFor, tell: (value: string) => void): SecretFor {
+/**
+ * Calls `onValue` with each value that is read, so that logs can mask it. A file is read only with its use.
+ */
+export function watchedSecrets(secretFor: SecretFor, onValue: (value: string) => void): SecretFor {
   return (name, use) => {
     const value = secretFor(name, use)
-    tell(value)
+    onValue(value)
     return value
   }
 }
 
-/** Of these secrets, those that may go anywhere, as nobody has said where they may go. */
+/** Returns those of the secrets that may go anywhere, since they have no grants. */
 export function unboundSecrets(
   names: readonly string[],
   env: Environment,
@@ -102,7 +101,9 @@ export function unboundSecrets(
   return [...new Set(names)].filter(name => grantsOf(name) === null)
 }
 
-/** Tells the operator about secrets that may go anywhere, and how to bind the first of them. */
+/**
+ * Returns a notice for the operator about secrets that may go anywhere, and how to bind the first of them.
+ */
 export function unboundNotice(names: readonly string[], env: Environment): string {
   const [first = ''] = names
   const binding = isInEnvironment(env, first)

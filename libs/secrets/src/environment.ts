@@ -1,17 +1,17 @@
 /**
- * Secrets from the environment: `${secret:crm-password}` is `SLUICE_SECRET_CRM_PASSWORD`, or the text of the
- * file that `SLUICE_SECRET_CRM_PASSWORD_FILE` names. A file is read at each use, so that a rotated secret
- * counts at once. One line break at the end is no part of a secret, from a variable or a file. Editors and
- * `echo` leave one, also through Base64, and no secret is known to end in one.
+ * Reads secrets from the environment. `${secret:crm-password}` is `SLUICE_SECRET_CRM_PASSWORD`, or the text
+ * of the file that `SLUICE_SECRET_CRM_PASSWORD_FILE` names. A file is read at each use, so that a rotated
+ * secret counts at once. One line break at the end is removed, since editors and `echo` leave one, also
+ * through Base64. No known secret ends with one.
  */
 import { readFileSync, statSync } from 'node:fs'
 import { messageOf, SluiceError } from '@sluice/contracts/errors'
 
-/** Gives a secret's value. If there is none, throws `config`, which says how to set it. */
+/** Returns a secret's value. Throws `config`, which says how to set it, if there is none. */
 export type SecretLookup = (name: string) => string
 
 const NAME = /^[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?$/
-/** A larger file is a mistake and no secret. */
+/** A larger file is a mistake. */
 const MAX_FILE_BYTES = 10_000_000
 
 export function environmentSecrets(env: { readonly [name: string]: string | undefined }): SecretLookup {
@@ -31,13 +31,13 @@ export function environmentSecrets(env: { readonly [name: string]: string | unde
   }
 }
 
-/** True if the environment has a secret of that name, be it right or wrong. */
+/** True if the environment has a secret of that name, valid or not. */
 export function isInEnvironment(env: { readonly [name: string]: string | undefined }, name: string): boolean {
   const variable = secretVariable(name)
   return env[variable] !== undefined || env[`${variable}_FILE`] !== undefined
 }
 
-/** The variable that holds a secret. Throws `config` for a name that no secret can have. */
+/** Returns the variable of a secret. Throws `config` for a name that no secret can have. */
 export function secretVariable(name: string): string {
   if (!NAME.test(name)) {
     throw new SluiceError(
@@ -45,7 +45,8 @@ export function secretVariable(name: string): string {
       `\`${name}\` is no name of a secret: letters, digits, dashes and underscores are wanted.`,
     )
   }
-  // The grants of a secret `crm` would be the value of a secret `crm-for`, and so would the name of its file.
+  // SLUICE_SECRET_CRM_FOR has the grants of `crm`, so it cannot be a secret `crm-for`. The same holds for
+  // _FILE.
   if (/[-_](for|file)$/i.test(name)) {
     throw new SluiceError(
       'config',
@@ -55,15 +56,12 @@ export function secretVariable(name: string): string {
   return `SLUICE_SECRET_${name.toUpperCase().replaceAll('-', '_')}`
 }
 
-/**
- * The text of a file that holds a secret, without the line break at its end. Throws `config`, naming the
- * variable that names the file.
- */
+/** Reads the secret in a file. Throws `config`, which names the variable with the name of the file. */
 function readSecretFile(variable: string, file: string): string {
   let text: string
   try {
     const stats = statSync(file)
-    // A device may never end. A pipe may: shells hand over secrets by one.
+    // A device may never end. A pipe is fine, since shells pass secrets through one.
     if (stats.isCharacterDevice() || stats.isBlockDevice()) throw new Error(`${file} is a device`)
     text = stats.size > MAX_FILE_BYTES ? ' '.repeat(MAX_FILE_BYTES + 1) : readFileSync(file, 'utf8')
   } catch (cause) {

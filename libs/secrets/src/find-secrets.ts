@@ -1,56 +1,55 @@
-/** Finds where the values of secrets stand in a text, in whatever spelling. */
+/** Finds the values of secrets in a text, in any spelling. */
 import { formsOf, type Form } from './spellings.ts'
 
-/** A stretch of a text, in UTF-16 units; `end` is the first unit after it. */
-export interface Stretch {
+/** A range of a text, in UTF-16 units. `end` is the first unit after it. */
+export interface TextRange {
   readonly start: number
   readonly end: number
 }
 
 const LINE_BREAK = /(?:\r?\n|(?:\\r)?\\n)/y
 const BASE64_CHARACTER = /[A-Za-z0-9+/_-]/
-/** So many units of a text say whether a value may begin there. No form is shorter. */
-const LOOKED_AT_UNITS = 4
+/** This many units of a text show whether a value may begin there. No form is shorter. */
+const START_UNITS = 4
 const HASH_MASK = 0xffff
 
 interface Sought {
   readonly form: Form
-  /** True if this is the beginning of a longer value. A match of it goes on to the end of the text. */
-  readonly begins: boolean
+  /** True if this is only the beginning of a longer value. A match then extends to the end of the text. */
+  readonly isBeginning: boolean
 }
 
 /**
- * Compiled once for a list of values of at least four characters, and then used for many texts. Of a value,
- * it looks for so many UTF-16 units at most. Where it finds the beginning of a longer value, all that follows
- * counts as that value.
+ * Finds values of at least four characters. It is compiled once for a list of values, and then used for many
+ * texts. It looks for at most `maxUnits` UTF-16 units of each value. If it finds the beginning of a longer
+ * value, the rest of the text counts as that value.
  */
 export class SecretFinder {
-  /** By the hash of the units that a form may begin with. */
+  /** The forms, by the hash of the units that they may begin with. */
   readonly #byStart = new Map<number, Sought[]>()
-  /** 1 for each key of the map. This look alone rules out nearly all places of a text. */
+  /** Has a 1 for each key of the map. This check alone rules out nearly all places of a text. */
   readonly #starts = new Uint8Array(HASH_MASK + 1)
 
-  constructor(values: readonly string[], mostUnits: number) {
+  constructor(values: readonly string[], maxUnits: number) {
     for (const value of new Set(values)) {
-      const begins = value.length > mostUnits
-      const sought = begins ? value.slice(0, mostUnits).replace(/[\uD800-\uDBFF]$/, '') : value
+      const isBeginning = value.length > maxUnits
+      const sought = isBeginning ? value.slice(0, maxUnits).replace(/[\uD800-\uDBFF]$/, '') : value
       for (const form of formsOf(sought))
-        for (const start of startsOf(form)) this.#add(hashOfStart(start), { form, begins })
+        for (const start of startsOf(form)) this.#add(hashOfStart(start), { form, isBeginning })
     }
   }
 
-  /** The stretches that hold a value, in order. None touches another. */
-  find(text: string): readonly Stretch[] {
-    const found: Stretch[] = []
+  /** Returns the ranges with a value, in order. No two of them touch. */
+  find(text: string): readonly TextRange[] {
+    const found: TextRange[] = []
     const starts = this.#starts
     const { length } = text
     let hash = 0
     for (let at = 0; at < length; at += 1) {
       hash = hashOf(hash, text.charCodeAt(at))
-      if (starts[hash] === 0 || at < LOOKED_AT_UNITS - 1) continue
-      // Every place is looked at, also within a match, since another value may begin there and go on behind
-      // it.
-      this.#look(text, at - LOOKED_AT_UNITS + 1, { sought: this.#byStart.get(hash) ?? [], found })
+      if (starts[hash] === 0 || at < START_UNITS - 1) continue
+      // Places within a match are checked, too, since another value may begin there and end after it.
+      this.#look(text, at - START_UNITS + 1, { sought: this.#byStart.get(hash) ?? [], found })
     }
     return found
   }
@@ -58,12 +57,12 @@ export class SecretFinder {
   #look(
     text: string,
     at: number,
-    { sought, found }: { readonly sought: readonly Sought[]; readonly found: Stretch[] },
+    { sought, found }: { readonly sought: readonly Sought[]; readonly found: TextRange[] },
   ): void {
-    for (const { form, begins } of sought) {
+    for (const { form, isBeginning } of sought) {
       const matched = endOf(text, at, form)
       if (matched === null) continue
-      const { start, end } = widened(text, form, { start: at, end: begins ? text.length : matched })
+      const { start, end } = widened(text, form, { start: at, end: isBeginning ? text.length : matched })
       const last = found.at(-1)
       if (last !== undefined && start <= last.end)
         found[found.length - 1] = { start: last.start, end: Math.max(last.end, end) }
@@ -79,7 +78,7 @@ export class SecretFinder {
   }
 }
 
-/** Depends on the last four units alone: each step moves older units four of sixteen bits out. */
+/** Depends only on the last four units: each step shifts older units by four of sixteen bits. */
 function hashOf(before: number, unit: number): number {
   return ((before << 4) ^ unit) & HASH_MASK
 }
@@ -90,19 +89,19 @@ function hashOfStart(start: string): number {
   return hash
 }
 
-/** The texts of four units that a form may begin with. */
+/** Returns the texts of four units that a form may begin with. */
 function startsOf(form: Form): ReadonlySet<string> {
   let open = new Set([''])
   const starts = new Set<string>()
   for (const character of form.characters) {
     const longer = new Set<string>()
-    for (const begun of open) {
-      const breaks = form.base64 && begun !== '' ? ['', '\n', '\r\n', '\\n', '\\r\\n'] : ['']
+    for (const start of open) {
+      const breaks = form.base64 && start !== '' ? ['', '\n', '\r\n', '\\n', '\\r\\n'] : ['']
       for (const lineBreak of breaks) {
         for (const spelling of form.spell(character).all) {
-          const text = begun + lineBreak + spelling
-          if (text.length < LOOKED_AT_UNITS) longer.add(text)
-          else starts.add(text.slice(0, LOOKED_AT_UNITS))
+          const text = start + lineBreak + spelling
+          if (text.length < START_UNITS) longer.add(text)
+          else starts.add(text.slice(0, START_UNITS))
         }
       }
     }
@@ -113,8 +112,8 @@ function startsOf(form: Form): ReadonlySet<string> {
 }
 
 /**
- * Where the longest match that begins there ends, or null. A text may be read in several ways (`\\` is one
- * escaped backslash or two bare ones), so all of them are followed side by side.
+ * Returns the end of the longest match that begins at `at`; null if there is none. A text may be read in
+ * several ways (`\\` is one escaped backslash or two plain ones), so all of them are followed side by side.
  */
 function endOf(text: string, at: number, form: Form): number | null {
   let places: readonly number[] = [at]
@@ -140,8 +139,8 @@ function afterLineBreak(text: string, place: number): number {
   return LINE_BREAK.test(text) ? LINE_BREAK.lastIndex : place
 }
 
-/** Base64: the characters on both sides hold bits of the value, too. */
-function widened(text: string, { base64 }: Form, { start, end }: Stretch): Stretch {
+/** Adds the characters on both sides of a match in Base64, which contain bits of the value, too. */
+function widened(text: string, { base64 }: Form, { start, end }: TextRange): TextRange {
   if (!base64) return { start, end }
   const before = BASE64_CHARACTER.test(text.charAt(start - 1)) ? 1 : 0
   const after = BASE64_CHARACTER.test(text.charAt(end)) ? 1 : 0

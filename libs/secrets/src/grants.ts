@@ -1,7 +1,7 @@
 /**
- * Grants: where a secret may go. The operator of the process that uses a secret says so in that process'
- * environment, beside the secret: `SLUICE_SECRET_CRM_TOKEN_FOR=api.example.com`. A resource or a record never
- * has a say in it, since its author may be somebody else. The grammar:
+ * Grants: the places where a secret may go. The operator of the process that uses a secret sets them in the
+ * environment of that process, beside the secret: `SLUICE_SECRET_CRM_TOKEN_FOR=api.example.com`. A resource
+ * or a record never grants anything, since its author may be somebody else. The grammar:
  *
  *     grants = grant *( "," grant )
  *     grant  = host [ ":" port ] [ "source" / "destination" / "alert" ] [ "plain" ]   ; words between spaces
@@ -18,7 +18,7 @@ import { withoutBrackets } from '@sluice/contracts/specs/http-texts'
 
 /** One place that a secret may go to. */
 export interface Grant {
-  /** In lower case; an address as `URL` writes it. */
+  /** The host in lower case; an address as `URL` writes it. */
   readonly host: string
   /** True for `*.host`. */
   readonly below: boolean
@@ -30,10 +30,7 @@ export interface Grant {
   readonly plain: boolean
 }
 
-/**
- * The grants of a secret by its name, or null if nobody has said where it may go. The environment is one
- * place that grants come from. A vault that keeps secrets with their grants is another.
- */
+/** Returns the grants of a secret, by its name; null without grants. */
 export type GrantsOf = (name: string) => readonly Grant[] | null
 
 const WANTED =
@@ -58,7 +55,7 @@ function parseGrant(text: string): Grant | null {
   const plainHost = canonicalHost(withoutBrackets(host))
   if (plainHost === null || (port !== undefined && (Number(port) < 1 || Number(port) > 65_535))) return null
   const below = star !== undefined
-  // `*.com` would be half the world.
+  // `*.com` would grant half the world.
   if (below && (!plainHost.includes('.') || isAddress(plainHost))) return null
   return {
     host: plainHost,
@@ -69,7 +66,7 @@ function parseGrant(text: string): Grant | null {
   }
 }
 
-/** A host in the one way in which it is compared, or null for what is none. */
+/** Returns a host in the form in which hosts are compared; null for a text that is none. */
 function canonicalHost(host: string): string | null {
   if (host === '') return null
   const url = URL.parse(`http://${host.includes(':') ? `[${host}]` : host}/`)
@@ -90,7 +87,7 @@ export function isGranted(grants: readonly Grant[], use: SecretUse): boolean {
   )
 }
 
-/** The grant that a use lacks, as the variable has it. */
+/** Returns the text of the grant that a use needs. */
 export function grantFor({ as, host, port, tls }: SecretUse): string {
   const plainHost = canonicalHost(host) ?? host
   const shown = plainHost.includes(':') ? `[${plainHost}]` : plainHost
@@ -102,7 +99,7 @@ function isAddress(host: string): boolean {
   return isIPv4(host) || isIPv6(host)
 }
 
-/** True for a host that no network carries to another machine. */
+/** True for a host on this machine. */
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
 }

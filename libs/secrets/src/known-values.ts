@@ -1,29 +1,32 @@
-/** Values of secrets that a process has met, to be masked in all that it logs. */
+/** The values of secrets that a process has seen. Its logs mask them. */
 
-/** Tokens come and go: the oldest of so many values are forgotten. */
+/** Beyond this many values, the oldest are forgotten, since tokens come and go. */
 const MAX_VALUES = 500
-/** Of values that were met again, so many are not forgotten before others. */
-const MAX_AGAIN = 250
+/** Values that were seen twice or more outlive others, up to this many. */
+const MAX_REPEATED = 250
 
 export class KnownValues {
   readonly #fixed: number
-  /** In the order in which they were met: what masks knows by the end of the list that it has grown. */
+  /**
+   * The values in the order in which they were seen. `redactText` notices by the last one that the list has
+   * grown.
+   */
   readonly #values: string[]
-  readonly #again = new Set<string>()
+  readonly #repeated = new Set<string>()
 
-  /** `fixed` are known from the start, and never forgotten. */
+  /** The values `fixed` are known from the start, and never forgotten. */
   constructor(fixed: readonly string[]) {
     this.#values = [...fixed]
     this.#fixed = fixed.length
   }
 
-  /** The list, which grows: give it to what masks. */
+  /** The list to mask with. It is always the same object, and grows. */
   get all(): readonly string[] {
     return this.#values
   }
 
   /**
-   * A value that is met again, as a secret is with each run, stays longer than tokens, which are met once.
+   * Adds a value. One that is seen again, as secrets are with each run, stays longer than tokens, seen once.
    */
   add(value: string): void {
     if (value === '') return
@@ -35,12 +38,12 @@ export class KnownValues {
   }
 
   #keep(value: string): void {
-    this.#again.delete(value)
-    this.#again.add(value)
-    for (const oldest of this.#again) if (this.#again.size > MAX_AGAIN) this.#again.delete(oldest)
+    this.#repeated.delete(value)
+    this.#repeated.add(value)
+    for (const oldest of this.#repeated) if (this.#repeated.size > MAX_REPEATED) this.#repeated.delete(oldest)
   }
 
   #oldest(): number {
-    return this.#values.findIndex((value, place) => place >= this.#fixed && !this.#again.has(value))
+    return this.#values.findIndex((value, place) => place >= this.#fixed && !this.#repeated.has(value))
   }
 }

@@ -1,29 +1,29 @@
-/** Takes secrets out of texts that are shown, logged or stored (R20). */
+/** Masks secrets in texts that are shown, logged or stored (R20). */
 import { SecretFinder } from './find-secrets.ts'
 
 export const MASK = '***'
 
-/** Headers, and query parameters, whose value is a secret by its name. */
+/** Names of headers and query parameters whose value is a secret. */
 const SENSITIVE =
   /^(proxy-)?authorization$|cookie|token|secret|passw|api[-_]?key|(^|[-_])(key|auth|sessions?(id)?|credentials?|signature|sig|pwd)$/i
-/** Not sensitive, though the name ends in -key: an API recognises retries by it. */
+/** This header is not sensitive although its name ends with -key. An API recognises retries by it. */
 const HARMLESS = /^(x-)?idempotency-key$/i
-/** So much of a value is looked for, since memory has an end. */
+/** Only this much of a value is looked for, to bound memory. */
 const MAX_LENGTH = 64 * 1024
 /**
- * A text that was cut loses so many units at its end, whatever stands there: they may be the beginning of a
- * value. A loss that depended on the value would tell who chooses the text whether they have guessed it.
+ * A shortened text loses this many units at its end, since they may be the beginning of a value. It always
+ * loses them: if the loss depended on the value, the author of the text could find out whether they have
+ * guessed it.
  */
 export const CUT_END_UNITS = 1024
 /**
- * Where a text was cut, so much of a value is looked for: its longest spelling is no longer than the end that
- * the text loses.
+ * In a shortened text, only this much of a value is looked for. Its longest spelling fits in the lost end.
  */
 const MAX_LENGTH_IN_CUT = 48
-/** Shorter values occur in any text. They are masked only where they are the whole text. */
+/** Shorter values occur in any text. They are masked only if they are the whole text. */
 const MIN_LENGTH = 4
 
-/** So many names are remembered. Those of most requests and answers are the same. */
+/** The most names that are cached. Most requests and answers have the same names. */
 const MAX_NAMES = 1000
 const MAX_NAME = 64
 const knownNames = new Map<string, boolean>()
@@ -38,10 +38,10 @@ export function isSensitiveName(name: string): boolean {
 }
 
 /**
- * Masks every occurrence of a secret's value, also where it stands encoded (spellings.ts). Redact first and
- * cut afterwards: the rest of a value that was cut in two cannot be found. `cut` says that only the beginning
- * of a text is at hand. Its last `CUT_END_UNITS` are left out then, with `…` in their place. Say so of no
- * text that is whole. Keep the list of secrets and use it again: its compiled form is kept with it.
+ * Masks every occurrence of a secret's value, also in other encodings (spellings.ts). The caller has to mask
+ * before it shortens a text, since a part of a value cannot be found. `cut` means that the end of the text is
+ * missing. Then its last `CUT_END_UNITS` are replaced by `…`. The caller should pass the same list of secrets
+ * again, since its compiled form is cached by the list.
  */
 export function redactText(
   text: string,
@@ -54,7 +54,7 @@ export function redactText(
   return short.has(text) ? MASK : masked(text, finder, text.length)
 }
 
-/** The first units of a text. A value that begins in them is masked as a whole. */
+/** Returns the first `units` of a text, masked. A value that begins in them is masked as a whole. */
 function masked(text: string, finder: SecretFinder | null, units: number): string {
   let shown = ''
   let done = 0
@@ -67,8 +67,8 @@ function masked(text: string, finder: SecretFinder | null, units: number): strin
 }
 
 /**
- * Masks the values of sensitive headers, those of sensitive parameters in URLs (`Location`, `Link`), and
- * secrets wherever else they stand, be it in a name.
+ * Masks the values of sensitive headers, of sensitive parameters in URLs (`Location`, `Link`), and secrets
+ * anywhere else, also in names.
  */
 export function redactHeaders(
   headers: { readonly [name: string]: string },
@@ -83,8 +83,8 @@ export function redactHeaders(
 }
 
 /**
- * Masks the password in a URL's user info, the values of sensitive query parameters, and secrets wherever
- * else they stand.
+ * Masks the password in a URL's user info, the values of sensitive query parameters, and secrets anywhere
+ * else.
  */
 export function redactUrl(url: string, secrets: readonly string[]): string {
   const shown = url.includes('@')
@@ -95,7 +95,7 @@ export function redactUrl(url: string, secrets: readonly string[]): string {
 
 function withoutSensitiveParameters(text: string): string {
   if (!text.includes('=')) return text
-  // A name without a value is taken, too: else it would be read again from each `?` in it.
+  // A name without a value matches, too. Otherwise it would be read again from each `?` in it.
   return text.replaceAll(
     /([?&])([^=&#]*)(=[^&#<>"\s]*)?/g,
     (all, lead: string, name: string, value: string | undefined) =>
@@ -107,7 +107,7 @@ interface Compiled {
   readonly count: number
   readonly last: string | undefined
   readonly finder: SecretFinder | null
-  /** For texts that were cut. */
+  /** The finder for shortened texts. */
   readonly cutFinder: SecretFinder | null
   readonly short: ReadonlySet<string>
 }
@@ -116,9 +116,9 @@ const known = new WeakMap<readonly string[], Compiled>()
 
 function compiled(secrets: readonly string[]): Compiled {
   const kept = known.get(secrets)
-  // A list may grow, and give up its oldest values for new ones at its end.
+  // A list may grow at its end, and lose its oldest values.
   if (kept?.count === secrets.length && kept.last === secrets.at(-1)) return kept
-  // APIs that repeat a value often leave out the white space around it, and what is shown stands on one line.
+  // APIs that echo a value often trim it, and texts that are shown are put on one line.
   const values = secrets
     .flatMap(secret => [secret, secret.trim(), secret.trim().replaceAll(/\s+/g, ' ')])
     .filter(secret => secret.length >= MIN_LENGTH)

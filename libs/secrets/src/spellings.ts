@@ -1,7 +1,7 @@
 /**
- * The ways in which a value may stand in a text: as it is, or as encoders write it. Encoders differ in which
- * characters they escape, so each character of a value is looked for in every spelling by itself: `a%2Fb`,
- * `a\/b` and `a&#x2F;b` are all `a/b`.
+ * The spellings of a value in a text: as it is, or as encoders write it. Encoders differ in the characters
+ * that they escape. So each character of a value may have any of its spellings: `a%2Fb`, `a\/b` and
+ * `a&#x2F;b` are all `a/b`.
  */
 
 /** The spellings of one character. */
@@ -15,20 +15,20 @@ export interface Form {
   readonly characters: readonly string[]
   readonly spell: (character: string) => Spellings
   /**
-   * True for Base64: it may be broken into lines, and the characters beside a match hold bits of it where it
-   * does not start with a whole group.
+   * True for Base64. It may have line breaks. If a match does not start with a whole group, the characters
+   * beside it contain bits of the value.
    */
   readonly base64: boolean
 }
 
-/** Shorter stretches of Base64 and hex occur in any text. */
+/** Shorter parts of Base64 and hex occur in any text. */
 const MIN_ENCODED_LENGTH = 6
 
-/** The forms of a value, which is not empty. */
+/** Returns the forms of a value, which is not empty. */
 export function formsOf(value: string): readonly Form[] {
   const bytes = Buffer.from(value)
   const hex = bytes.toString('hex')
-  const encoded = [...base64Stretches(bytes)].filter(text => text.length >= MIN_ENCODED_LENGTH)
+  const encoded = [...base64Parts(bytes)].filter(text => text.length >= MIN_ENCODED_LENGTH)
   return [
     { characters: [...value], spell: plainSpellings, base64: false },
     ...encoded.map(text => ({ characters: [...text], spell: base64Spellings, base64: true })),
@@ -39,21 +39,21 @@ export function formsOf(value: string): readonly Form[] {
 }
 
 /**
- * The part of a value's Base64 that does not depend on the bytes around it, for each of the three places that
- * a byte can have in a group. Also its Base64 if nothing follows it.
+ * Returns the part of a value's Base64 that does not depend on the bytes around it, for each of the three
+ * places that a byte can have in a group. Also returns its Base64 without following bytes.
  */
-function base64Stretches(bytes: Buffer): ReadonlySet<string> {
-  const stretches = new Set<string>()
+function base64Parts(bytes: Buffer): ReadonlySet<string> {
+  const parts = new Set<string>()
   for (const before of [0, 1, 2]) {
     const text = Buffer.concat([Buffer.alloc(before), bytes])
       .toString('base64')
       .replace(/=+$/, '')
     const first = Math.ceil((before * 8) / 6)
     const end = Math.floor(((before + bytes.length) * 8) / 6)
-    stretches.add(text.slice(first, end))
-    if (before === 0) stretches.add(text)
+    parts.add(text.slice(first, end))
+    if (before === 0) parts.add(text)
   }
-  return stretches
+  return parts
 }
 
 const NAMED: { readonly [character: string]: string } = {
@@ -75,16 +75,16 @@ const JSON_ESCAPES: { readonly [character: string]: string } = {
   '\f': 'f',
 }
 
-/** The most characters whose spellings are kept, for each kind of form. */
-const MAX_KNOWN = 10_000
+/** The most characters whose spellings are cached, for each kind of form. */
+const MAX_CACHED = 10_000
 
-/** Makes the spellings of a character, once for each character. */
-function remembered(spell: (character: string) => Iterable<string>): Form['spell'] {
+/** Caches the spellings of each character. */
+function cached(spell: (character: string) => Iterable<string>): Form['spell'] {
   const known = new Map<string, Spellings>()
   return character => {
     const kept = known.get(character)
     if (kept !== undefined) return kept
-    if (known.size >= MAX_KNOWN) known.clear()
+    if (known.size >= MAX_CACHED) known.clear()
     const all = [...new Set(spell(character))]
     const made = { all, byFirstUnit: Map.groupBy(all, spelling => spelling.charCodeAt(0)) }
     known.set(character, made)
@@ -92,11 +92,11 @@ function remembered(spell: (character: string) => Iterable<string>): Form['spell
   }
 }
 
-/** A character itself, and its escapes in URLs, forms, JSON, HTML and logs, and escapes of these. */
-const plainSpellings = remembered(character => {
+/** Returns a character, its escapes in URLs, forms, JSON, HTML and logs, and escapes of these. */
+const plainSpellings = cached(character => {
   const spellings = [character]
   for (const escape of [...percentEscapes(character), ...backslashEscapes(character)])
-    // The letters that say what it is are lower case already.
+    // Only hex digits differ in case, since the letters of an escape are lower case.
     spellings.push(escape, escape.toLowerCase())
   for (const entity of entities(character)) spellings.push(`&${entity};`, `&amp;${entity};`)
   // JSON or HTML inside a URL.
@@ -109,14 +109,14 @@ const plainSpellings = remembered(character => {
   return spellings
 })
 
-const base64Spellings = remembered(character => {
-  // A plus that went through a form comes out as a space.
+const base64Spellings = cached(character => {
+  // Forms decode a plus as a space.
   if (character === '+') return [...plainSpellings('+').all, ...plainSpellings('-').all, ' ']
   if (character === '/') return [...plainSpellings('/').all, ...plainSpellings('_').all]
   return [character]
 })
 
-const hexSpellings = remembered(digit => [digit, digit.toUpperCase()])
+const hexSpellings = cached(digit => [digit, digit.toUpperCase()])
 
 function percentEscapes(character: string): readonly string[] {
   const bytes = [Buffer.from(character)]
@@ -134,7 +134,7 @@ function backslashEscapes(character: string): readonly string[] {
   if (units.length === 1 && first < 256) escapes.push(`\\x${hexOf(first, 2)}`)
   const short = JSON_ESCAPES[character]
   if (short !== undefined) escapes.push(`\\${short}`)
-  // JSON texts inside JSON texts: three of them.
+  // JSON may be nested in JSON twice.
   const twice = escapes.map(inJson)
   return [...escapes, ...twice, ...twice.map(inJson)]
 }

@@ -20,7 +20,7 @@ import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { openTraces } from '@sluice/runtime/traces/open-traces'
 import { growHeapByRoom } from '@sluice/runtime/machine/heap-growth'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
-import { boundSecrets, told } from '@sluice/secrets/bound-secrets'
+import { boundSecrets, watchedSecrets } from '@sluice/secrets/bound-secrets'
 import { openSource } from '@sluice/sources/adapters/open-source'
 import { createStageMetrics } from '@sluice/partition/stage-metrics'
 import { GroupReadiness } from '@sluice/partition/process/group-readiness'
@@ -58,7 +58,7 @@ export async function start(config: DetectorConfig, context: StartContext): Prom
   await announceSigning(stage, { signal })
   const locks = opening.use(await openLocks(config, createRedisLocks, context))
   const vault = opening.use(await openVault(stage, env, { logger, onOpened: mask, signal }))
-  const secretFor = told(boundSecrets(env, 'refused', vault), mask)
+  const secretFor = watchedSecrets(boundSecrets(env, 'refused', vault), mask)
   const readiness = new GroupReadiness(detectorGroup(config.prefix))
   const deps = {
     ...stage,

@@ -33,7 +33,7 @@ import type { Logger } from '@sluice/runtime/logger'
 import { userName } from '@sluice/runtime/machine/user-name'
 import {
   boundSecrets,
-  told,
+  watchedSecrets,
   unboundNotice,
   unboundSecrets,
   type KeptSecrets,
@@ -375,7 +375,7 @@ async function logInWith(
     }),
   )
   const ungranted = hasOtherAuthors(env) ? 'refused' : 'allowed'
-  const secretFor = told(boundSecrets(env, ungranted, vault), mask)
+  const secretFor = watchedSecrets(boundSecrets(env, ungranted, vault), mask)
   const login = await beginLogin(destination, { redirectUri, vault, secretFor, sender })
   const opened = opening.move()
   return { ...login, [Symbol.asyncDispose]: () => opened.disposeAsync() }

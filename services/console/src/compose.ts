@@ -32,7 +32,7 @@ import { letsEdit } from '@sluice/runtime/settings/distributed'
 import { destinationPrivateNetworks } from '@sluice/runtime/settings/reach'
 import type { StartContext, StartedService } from '@sluice/runtime/run-service'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
-import { boundSecrets, told } from '@sluice/secrets/bound-secrets'
+import { boundSecrets, watchedSecrets } from '@sluice/secrets/bound-secrets'
 import { environmentKeys } from '@sluice/secrets/vault/key-file'
 import type { Vault } from '@sluice/secrets/vault/vault'
 import { z } from 'zod'
@@ -179,7 +179,7 @@ function loginsOf(
     const { beginLogin } = await import('@sluice/embedded/log-in')
     await using opening = new AsyncDisposableStack()
     const sender = opening.use(createUndiciSender({ connections: 1, ...reachOf(env) }))
-    const secretFor = told(boundSecrets(env, 'refused', vault), mask)
+    const secretFor = watchedSecrets(boundSecrets(env, 'refused', vault), mask)
     const profile = { allowPrivateNetwork: destinationPrivateNetworks(env) === 'allowed' }
     const login = await beginLogin(destination, { redirectUri, secretFor, sender, vault, profile })
     const opened = opening.move()
@@ -196,7 +196,7 @@ function tellingOf(
   const reach = reachOf(env)
   const sender = createUndiciSender({ connections: 1, ...reach })
   // An alert's author may not be the operator of this process, so secrets go only to granted hosts.
-  const secretFor = told(boundSecrets(env, 'refused', kept ?? undefined), mask)
+  const secretFor = watchedSecrets(boundSecrets(env, 'refused', kept ?? undefined), mask)
   const allowPrivateNetwork = destinationPrivateNetworks(env) === 'allowed'
   const network = { allowPrivateNetwork, neverPrivate: reach.neverPrivate }
   const means = { sender, mailer: createMailSender(), secretFor, ...network, now: Date.now }

@@ -15,7 +15,7 @@ import { openTraces } from '@sluice/runtime/traces/open-traces'
 import { growHeapByRoom } from '@sluice/runtime/machine/heap-growth'
 import { SlowRenders } from '@sluice/templates/adapters/thread'
 import { createRegistryCodec } from '@sluice/schema-codec/adapters/registry'
-import { boundSecrets, told } from '@sluice/secrets/bound-secrets'
+import { boundSecrets, watchedSecrets } from '@sluice/secrets/bound-secrets'
 import { environmentKeys } from '@sluice/secrets/vault/key-file'
 import { createStageMetrics } from '@sluice/partition/stage-metrics'
 import { GroupReadiness } from '@sluice/partition/process/group-readiness'
@@ -79,7 +79,7 @@ export async function start(config: DeliveryConfig, context: StartContext): Prom
   }
   const readiness = new GroupReadiness()
   const vault = opening.use(await openVault(stage, env, { logger, onOpened: mask, signal }))
-  const secrets = told(boundSecrets(env, 'refused', vault), mask)
+  const secrets = watchedSecrets(boundSecrets(env, 'refused', vault), mask)
   const store = opening.use(createRedisTokenStore({ ...redis, prefix }))
   const tokens = opening.use(
     new DestinationTokens({

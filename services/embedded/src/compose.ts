@@ -51,7 +51,7 @@ import { redisSettings } from '@sluice/runtime/service-config'
 import { RendererMemory } from '@sluice/renderer/renderer-memory'
 import { renderInThread, SlowRenders } from '@sluice/templates/adapters/thread'
 import { createSqliteCodec } from '@sluice/schema-codec/adapters/sqlite'
-import { secretsOf, told, type KeptSecrets } from '@sluice/secrets/bound-secrets'
+import { secretsOf, watchedSecrets, type KeptSecrets } from '@sluice/secrets/bound-secrets'
 import { isInEnvironment } from '@sluice/secrets/environment'
 import { openSource } from '@sluice/sources/adapters/open-source'
 import type { Source } from '@sluice/sources/port'
@@ -148,7 +148,7 @@ export function tellingOf(
       await (await import('@sluice/alerts/adapters/nodemailer')).createMailSender().send(mail, options),
   }
   const network = { ...networkOf(env), ...profileOf(env), now: Date.now }
-  const means = { sender, mailer, secretFor: told(secretForOf(env, kept), mask) }
+  const means = { sender, mailer, secretFor: watchedSecrets(secretForOf(env, kept), mask) }
   return { ...means, ...network, [Symbol.asyncDispose]: () => sender[Symbol.asyncDispose]() }
 }
 

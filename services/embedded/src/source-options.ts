@@ -3,7 +3,7 @@ import type { SecretFor } from '@sluice/contracts/secret-references'
 import { duckdbSize, memoryBudget, queryBytes } from '@sluice/domain/memory-budget'
 import { fileSourceLimits, sourcePrivateNetworks, type PrivateNetworks } from '@sluice/runtime/settings/reach'
 import { memoryOf, type Environment } from '@sluice/runtime/environment'
-import { told, type KeptSecrets } from '@sluice/secrets/bound-secrets'
+import { watchedSecrets, type KeptSecrets } from '@sluice/secrets/bound-secrets'
 import type { SourceSpec } from '@sluice/contracts/resources'
 import type { Logger } from '@sluice/runtime/logger'
 import type { Metrics } from '@sluice/runtime/metrics'
@@ -30,7 +30,7 @@ export function sourceOptionsOf(
   const memoryBytes = queryBytes(memoryBudget(memoryOf(env)))
   const privateNetworks = sourcePrivateNetworks(env)
   return {
-    secretFor: told(secretForOf(env, kept), mask),
+    secretFor: watchedSecrets(secretForOf(env, kept), mask),
     memoryBytes,
     privateNetworks,
     fileLimits: fileSourceLimits(env, sourceRoots ?? null),

@@ -1,6 +1,6 @@
 /**
- * Keys that seal texts with AES-256-GCM. A sealed text opens only with the same key and for the same purpose:
- * the purpose is authenticated with it, so that nobody can put one text in the place of another.
+ * Keys that seal texts with AES-256-GCM. A sealed text opens only with the same key and for the same purpose.
+ * The purpose is authenticated with the text, so that nobody can replace one sealed text by another.
  */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
 import { SluiceError } from '@sluice/contracts/errors'
@@ -31,8 +31,8 @@ export class EncryptionKeys {
   }
 
   /**
-   * Reads keys of 32 bytes each, as base64, between commas. The first one seals, and each of them opens what
-   * it has sealed. Throws `config`, which names `where` they stand, without the text.
+   * Reads keys of 32 bytes each, as base64, between commas. The first one seals, and each opens what it has
+   * sealed. Throws `config`, which says `where` the keys are, and not the text.
    */
   static of(text: string, where: string): EncryptionKeys {
     const [first, ...others] = text.split(',').map(part => Buffer.from(part.trim(), 'base64'))
@@ -45,7 +45,7 @@ export class EncryptionKeys {
     return new EncryptionKeys([keyOf(first), ...others.map(keyOf)])
   }
 
-  /** A new key, as base64. */
+  /** Returns a new key, as base64. */
   static generate(): string {
     return randomBytes(KEY_BYTES).toString('base64')
   }
@@ -65,7 +65,8 @@ export class EncryptionKeys {
   }
 
   /**
-   * The text; null if it was not sealed for this purpose, or was changed. Throws `config` without its key.
+   * Returns the text; null if it was sealed for another purpose, or was changed. Throws `config` without its
+   * key.
    */
   open({ by, bytes }: Sealed, purpose: readonly unknown[]): string | null {
     const key = this.#keys.find(({ id }) => id === by)
@@ -89,7 +90,7 @@ export class EncryptionKeys {
   }
 }
 
-/** The id tells keys apart, and nothing of the key. */
+/** Gives the key an id, which reveals nothing of the key. */
 function keyOf(bytes: Buffer): Key {
   const id = createHash('sha256').update('sluice encryption key\n').update(bytes).digest('hex').slice(0, 8)
   return { id, bytes }

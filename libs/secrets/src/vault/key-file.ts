@@ -1,6 +1,6 @@
 /**
- * Where the keys of the vault come from: the environment, or, where one person has it all, a file that is
- * made with its first use.
+ * Reads the keys of the vault from the environment, or, in a folder of one person, from a file that is made
+ * on first use.
  */
 import { readFileSync } from 'node:fs'
 import { isSluiceError, messageOf, SluiceError } from '@sluice/contracts/errors'
@@ -10,15 +10,15 @@ import { EncryptionKeys } from './encryption-keys.ts'
 
 const VARIABLE = 'SLUICE_ENCRYPTION_KEY'
 
-/** Gives the keys. Throws `config` if there are none, or if they are wrong. */
+/** Returns the keys. Throws `config` if they are wrong. */
 export interface KeySource {
-  /** Null if there are none yet. */
+  /** Returns null if there are none yet. */
   known(): EncryptionKeys | null
-  /** Makes a key if there is none and it may. */
+  /** Makes a key if there is none. Throws `config` if it must not. */
   needed(): EncryptionKeys
 }
 
-/** Keys of the environment alone: every process of the distributed profile gets the same. */
+/** Reads keys only from the environment. Every process of the distributed profile has the same ones. */
 export function environmentKeys(env: Environment): KeySource {
   const known = once(() => {
     const text = secretOf(env, VARIABLE)
@@ -36,7 +36,7 @@ export function environmentKeys(env: Environment): KeySource {
   return { known, needed }
 }
 
-/** Keys of the environment, or else of the file, which is for the user of this process alone. */
+/** Reads keys from the environment, or else from the file, which only the user of this process can read. */
 export function environmentOrFileKeys(env: Environment, file: string): KeySource {
   const ofEnvironment = environmentKeys(env)
   const ofFile = (): EncryptionKeys | null => {
@@ -58,7 +58,7 @@ function read(file: string): string | null {
   }
 }
 
-/** The key is on the disk before anything is sealed with it. */
+/** Makes a key. It is on the disk before anything is sealed with it. */
 function make(file: string): EncryptionKeys {
   const text = EncryptionKeys.generate()
   try {

@@ -1,7 +1,7 @@
 /**
- * The vault: secrets that people set and tokens that Sluice keeps, sealed, in the topic `secrets`. Every
- * process that needs secrets follows the topic, so that a change counts for processes at work (PROTOCOL.md,
- * "Credentials").
+ * The vault: secrets that people set and logins that Sluice stores, sealed, in the topic `secrets`
+ * (PROTOCOL.md, "Credentials"). Every process that needs secrets follows the topic, so that a change reaches
+ * running processes.
  */
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
 import type { SecretRecord } from '@sluice/contracts/document-records'
@@ -18,17 +18,17 @@ import type { RecordIo } from '@sluice/topics/record-io'
 import { at, isMarkerKey, keyText, markerKey, sharedTopics, textKey } from '@sluice/topics/topics'
 import type { KeySource } from './key-file.ts'
 
-const PAUSE_AFTER_SETBACK_MS = 1_000
+const PAUSE_AFTER_FAILURE_MS = 1_000
 const READ_AHEAD_BYTES = 512 * 1024
-/** Every process holds all of it. */
+/** The most bytes of sealed values. Every process holds all of them. */
 const MAX_BYTES = 64_000_000
-/** No clock is wrong by more. */
+/** No clock is wrong by more than this. */
 const YEAR_MS = 365 * 86_400_000
 const NO_KEY =
   'This process has no key: set SLUICE_ENCRYPTION_KEY. Without Kafka, the key is in `.sluice/key`, unless that was lost.'
-/** Changes of each name that are kept for those who ask who made them. */
+/** The last changes of each name that the audit shows. */
 const MAX_CHANGES_KEPT = 50
-/** Names whose changes are counted. Of more names, the oldest changes may give way to the newest sooner. */
+/** The names whose changes are counted. With more names, fewer changes of a name may be kept. */
 const MAX_NAMES_COUNTED = 10_000
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 
@@ -39,41 +39,41 @@ export interface VaultDeps {
   readonly io: RecordIo
   readonly prefix: string
   readonly keys: KeySource
-  /** Told of each failure that may pass. Without it, such a failure ends the vault and rejects every wait. */
+  /** Called with each transient failure. Without it, such a failure ends the vault and rejects every wait. */
   readonly onTransientFailure?: (error: unknown) => void
-  /** Told of each value that is set, and of each that is asked for, so that no log shows it. */
+  /** Called with each value that is set or read, so that logs can mask it. */
   readonly onOpened?: (value: string) => void
 }
 
-/** A secret as people may see it. */
+/** A secret as people see it. */
 export interface SecretView {
   readonly kind: SecretKind
   readonly name: string
   readonly grants: string | null
   readonly since: number
   readonly sealedBy: string
-  /** Who set it, as the topic has it; null where nobody has said. */
+  /** The person who set it, as the topic says; null if it does not. */
   readonly by: string | null
 }
 
-/** A change of the vault that somebody made. */
+/** A change of the vault by a person. */
 export interface VaultChange {
   readonly kind: SecretKind
   readonly name: string
   readonly action: 'set' | 'remove'
   readonly at: number
   readonly by: string | null
-  /** Tells it from all others. */
+  /** Identifies the change. */
   readonly id: string
 }
 
 const CHANGE = 'change'
-const changeKey = (of: Pick<VaultChange, 'kind' | 'name'>, place: number): string =>
-  `${CHANGE}/${of.kind}/${of.name}/${place}`
+const changeKey = ({ kind, name }: Pick<VaultChange, 'kind' | 'name'>, place: number): string =>
+  `${CHANGE}/${kind}/${name}/${place}`
 
 /**
- * The changes that people made, as far as the topic has them: the last ones of each name, and the present
- * secrets of before they were kept. No value is opened for it.
+ * Reads the changes that people made: the last ones of each name, and the secrets that were set before
+ * changes were recorded. It opens no value.
  */
 export async function readVaultChanges(
   { log, io, prefix }: Pick<VaultDeps, 'log' | 'io' | 'prefix'>,
@@ -93,14 +93,14 @@ export async function readVaultChanges(
       const change = changeIn(text, record.value)
       if (change === null) continue
       if (record.value.kind === CHANGE) changes.set(text, change)
-      // Sluice itself writes a login anew with each refresh.
+      // Sluice itself writes logins, with each refresh.
       else if (change.kind === 'secret') present.set(text, change)
     }
   const all = new Map([...present.values(), ...changes.values()].map(change => [change.id, change]))
   return [...all.values()]
 }
 
-/** Null for a record that tells of no change. */
+/** Returns the change of a record; null if it has none. */
 function changeIn(key: string, value: SecretRecord): VaultChange | null {
   const [kept, kind, ...rest] = value.kind === CHANGE ? key.split('/') : [CHANGE, ...key.split('/')]
   const name = (value.kind === CHANGE ? rest.slice(0, -1) : rest).join('/')
@@ -114,15 +114,15 @@ export class Vault implements KeptSecrets, AsyncDisposable {
   readonly #deps: VaultDeps
   readonly #topic: string
   readonly #records = new Map<string, SecretRecord>()
-  /** Opened values, so that each record is opened once. */
+  /** The opened values, so that each record is opened once. */
   readonly #opened = new WeakMap<SecretRecord, string>()
   readonly #stop = new AbortController()
   readonly #changes = new Notifier()
-  /** Where the last change of each name that somebody made is kept, by kind and name. */
+  /** The place of the last recorded change, by kind and name. */
   readonly #lastChanges = new RecentMap<string, number>({ limit: MAX_NAMES_COUNTED })
-  /** Bytes of all sealed values. */
+  /** The bytes of all sealed values. */
   #bytes = 0
-  /** True once a record was passed over, since there is no room for it. */
+  /** True once a record was ignored, since the vault is full. */
   #isOverfull = false
   #position = -1
   #failure: unknown = null
@@ -134,7 +134,8 @@ export class Vault implements KeptSecrets, AsyncDisposable {
   }
 
   /**
-   * Resolves once it holds all that the topic had when this was called, and follows the topic from then on.
+   * Opens the vault. Resolves once it holds all that the topic had at the call. It follows the topic from
+   * then on.
    */
   static async open(deps: VaultDeps, options: { signal: AbortSignal }): Promise<Vault> {
     const vault = new Vault(deps)
@@ -153,7 +154,7 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     return vault
   }
 
-  /** Waits until it holds all that was in the topic when this was called. */
+  /** Waits until it holds all that the topic had at the call. */
   async caughtUp(options: { signal: AbortSignal }): Promise<void> {
     const { end } = await this.#deps.log.offsets(at(this.#topic, 0), options)
     for (;;) {
@@ -164,30 +165,30 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     }
   }
 
-  /** Grows with each change. What was made of secrets of another version may be out of date. */
+  /** Grows with each change. Values that were derived from secrets of another version may be out of date. */
   get version(): number {
     return this.#changes.version
   }
 
-  /** The secret that a person has set; null if there is none. Throws `config` if it cannot be read here. */
+  /** Returns a secret; null if there is none. Throws `config` if it cannot be read here. */
   find(name: string): KeptSecret | null {
     return this.#find('secret', keptName(name))
   }
 
-  /** The tokens of a destination; null if there are none. Throws `config` if they cannot be read here. */
+  /** Returns the login of a destination; null if there is none. Throws `config` if it cannot be read here. */
   login(destination: string): KeptSecret | null {
     return this.#find('login', destination)
   }
 
   /**
-   * The text of its grants, for a value that is to take its place. Null if it has none, or is not there.
-   * Throws `config` if it cannot be opened here: then anybody may have written these grants.
+   * Returns the text of its grants, for a value that replaces it; null if it has none or does not exist.
+   * Throws `config` if it cannot be opened here, since anybody may have written these grants then.
    */
   grantsOf(kind: SecretKind, name: string): string | null {
     return this.#grantsOf(this.#records.get(`${kind}/${name}`))
   }
 
-  /** All of them, by kind and name, without their values, as the topic has them: nothing is opened for it. */
+  /** Returns all secrets and logins, by kind and name, without their values. It opens nothing. */
   list(): readonly SecretView[] {
     return [...this.#records.values()]
       .map(({ kind, name, grants, since, sealedBy, by }): SecretView => {
@@ -197,68 +198,69 @@ export class Vault implements KeptSecrets, AsyncDisposable {
   }
 
   /**
-   * Sets a secret. Resolves with its grants, and whether there was one, once all replicas have it. Of two
-   * that set the same one at the same time, one is `fenced`. Rejects with `conflict` if it has another
-   * version than expected, and with `config` for grants that are none, or a value that is too long.
+   * Sets a secret. Resolves with its grants, and whether it replaced one, once all replicas have it. If two
+   * callers set the same one at the same time, one of them gets `fenced`. Rejects with `conflict` if the
+   * present version is not the expected one, and with `config` for invalid grants or a value that is too
+   * long.
    */
   async set(
-    of: {
+    secret: {
       readonly kind: SecretKind
       readonly name: string
       readonly value: string
-      /** Absent: those that it has. Rejects with `config` if they cannot be believed. */
+      /** Default: the present grants. Rejects with `config` if these cannot be verified. */
       readonly grants?: string | null
-      /** Who sets it; null: nobody says. Absent: Sluice itself, and the name that it has stays. */
+      /** The person who sets it; null if unknown. Absent if Sluice itself sets it, and the person stays. */
       readonly by?: string | null
-      /** The version that it is to replace (null: none); absent: any. */
+      /** The version that it replaces (null: none); default: any. */
       readonly expected?: number | null
     },
     options: { signal: AbortSignal },
   ): Promise<{ readonly grants: string | null; readonly replaced: boolean }> {
-    const { kind, value } = of
+    const { kind, value } = secret
     this.#deps.onOpened?.(value)
-    const name = kind === 'secret' ? keptName(of.name) : of.name
-    if (typeof of.grants === 'string') parseGrants('the grants', of.grants)
+    const name = kind === 'secret' ? keptName(secret.name) : secret.name
+    if (typeof secret.grants === 'string') parseGrants('the grants', secret.grants)
     if (Buffer.byteLength(value) > FILE_CEILING_BYTES)
       throw new SluiceError('config', `A secret has at most ${FILE_CEILING_BYTES} bytes.`)
     const keys = this.#deps.keys.needed()
-    let set = { grants: of.grants ?? null, replaced: false }
+    let set = { grants: secret.grants ?? null, replaced: false }
     await this.#write(
       { kind, name },
       before => {
-        if (of.expected !== undefined && of.expected !== (before?.version ?? null))
+        if (secret.expected !== undefined && secret.expected !== (before?.version ?? null))
           throw new SluiceError('conflict', `the vault has another version of ${kind} ${name} by now`)
         if (this.#bytes - (before?.sealed.length ?? 0) + Buffer.byteLength(value) > MAX_BYTES)
           throw new SluiceError(
             'config',
             `The vault is full: it has at most ${MAX_BYTES} bytes. Remove a secret first.`,
           )
-        const { grants = this.#grantsOf(before) } = of
+        const { grants = this.#grantsOf(before) } = secret
         set = { grants, replaced: before !== undefined }
         // A version that was removed is not used again, so that its record cannot come back.
         const version = isAhead(before) ? Date.now() : Math.max((before?.version ?? 0) + 1, Date.now())
         const { by: sealedBy, bytes: sealed } = keys.seal(value, purposeOf({ kind, name, version, grants }))
-        const by = of.by === undefined ? (before?.by ?? null) : of.by
+        const by = secret.by === undefined ? (before?.by ?? null) : secret.by
         return { kind, name, version, grants, since: Date.now(), by, sealedBy, sealed }
       },
-      { ...options, ...(of.by === undefined ? {} : { by: of.by }) },
+      { ...options, ...(secret.by === undefined ? {} : { by: secret.by }) },
     )
     return set
   }
 
-  /** Removes it; false if there is none. Resolves once all replicas have that. `by`: who does so. */
+  /** Removes it. Resolves once all replicas have removed it; false if there is none. `by` is the person. */
   async remove(
-    of: { readonly kind: SecretKind; readonly name: string; readonly by?: string | null },
+    secret: { readonly kind: SecretKind; readonly name: string; readonly by?: string | null },
     options: { signal: AbortSignal },
   ): Promise<boolean> {
-    const name = of.kind === 'secret' ? keptName(of.name) : of.name
+    const name = secret.kind === 'secret' ? keptName(secret.name) : secret.name
     await this.caughtUp(options)
-    if (!this.#records.has(`${of.kind}/${name}`)) return false
-    await this.#write({ kind: of.kind, name }, () => null, { ...options, by: of.by ?? null })
+    if (!this.#records.has(`${secret.kind}/${name}`)) return false
+    await this.#write({ kind: secret.kind, name }, () => null, { ...options, by: secret.by ?? null })
     return true
   }
 
-  /** Seals everything with the first key again, that another one sealed. Returns how many. */
+  /** Seals all values of other keys again with the first key. Returns the number of these values. */
   async reseal(options: { signal: AbortSignal }): Promise<number> {
     await this.caughtUp(options)
     const [first] = this.#deps.keys.needed().ids
@@ -274,7 +276,7 @@ export class Vault implements KeptSecrets, AsyncDisposable {
           await this.set({ kind, name, value, grants, expected }, options)
           count += 1
         } catch (error) {
-          // Somebody has changed or removed it meanwhile, which counts.
+          // A change or a removal meanwhile takes precedence.
           if (!isSluiceError(error, 'conflict') && !isSluiceError(error, 'fenced')) throw error
         }
       }
@@ -342,8 +344,8 @@ export class Vault implements KeptSecrets, AsyncDisposable {
   }
 
   /**
-   * Changes one name, as its only writer: the log refuses an earlier one from the marker on. `by` is absent
-   * for a change that nobody asked for.
+   * Changes one name, as its only writer: the log refuses earlier writers from the marker on. `by` is absent
+   * for a change that no person made.
    */
   async #write(
     { kind, name }: { readonly kind: SecretKind; readonly name: string },
@@ -361,7 +363,7 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     const before = this.#records.get(key)
     const record = next(before)
     const values = [record === null ? null : io.encode('SecretRecord', record)]
-    // Nothing comes after such a version, so it goes first.
+    // No version can follow that one, so it is removed first.
     if (record !== null && isAhead(before)) values.unshift(null)
     const records = values.map(value => io.signed(target.topic, { key: textKey(key), value }))
     if (by !== undefined) records.push(this.#changeRecord({ kind, name, by }, record, before))
@@ -370,8 +372,8 @@ export class Vault implements KeptSecrets, AsyncDisposable {
   }
 
   /**
-   * Who made a change, for those who ask. It goes into the topic together with the change. It has no value,
-   * and versions that do not know such records pass over it.
+   * Returns the record of a change for the audit, which is written together with the change. It has no value,
+   * and versions that do not know such records ignore it.
    */
   #changeRecord(
     { kind, name, by }: { readonly kind: SecretKind; readonly name: string; readonly by: string | null },
@@ -405,14 +407,12 @@ export class Vault implements KeptSecrets, AsyncDisposable {
         if (signal.aborted) return
         if (!isSluiceError(error) || !error.retryable || onTransientFailure === undefined) throw error
         onTransientFailure(error)
-        await sleep(PAUSE_AFTER_SETBACK_MS, { signal }).catch(() => undefined)
+        await sleep(PAUSE_AFTER_FAILURE_MS, { signal }).catch(() => undefined)
       }
     }
   }
 
-  /**
-   * A record that is none of ours changes nothing, nor does an earlier version than the one that is known.
-   */
+  /** Takes a record. A foreign record, or a version earlier than the known one, changes nothing. */
   #take({ key, record, torn }: Placed): void {
     if (torn !== undefined || isMarkerKey(key)) return
     const name = keyText(key)
@@ -420,7 +420,7 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     if (record?.name !== 'sluice.SecretRecord') return
     const { value } = record
     if (value.kind === CHANGE) this.#countChange(name, value)
-    // What nobody could remove by its name would be in the way for ever.
+    // A record that no name could remove would stay for ever.
     if (`${value.kind}/${value.name}` !== name || !isOurs(value)) return
     const known = this.#records.get(name)
     if (known === undefined || known.version < value.version) this.#replace(name, value)
@@ -433,7 +433,7 @@ export class Vault implements KeptSecrets, AsyncDisposable {
     this.#lastChanges.set(`${change.kind}/${change.name}`, place)
   }
 
-  /** A vault that somebody has filled beyond its limit takes no further memory. */
+  /** Replaces a record. Records beyond the limit of the vault are ignored, so that they take no memory. */
   #replace(name: string, record: SecretRecord | null): void {
     const left = this.#bytes - (this.#records.get(name)?.sealed.length ?? 0)
     this.#records.delete(name)
@@ -448,12 +448,17 @@ export class Vault implements KeptSecrets, AsyncDisposable {
   }
 }
 
-/** What a seal vouches for: whose value it is, since which change, and where it may go. */
-function purposeOf(of: Pick<SecretRecord, 'kind' | 'name' | 'version' | 'grants'>): readonly unknown[] {
-  return ['secret', of.kind, of.name, of.version, of.grants]
+/** Returns the purpose of a seal: the fields that are authenticated with the value. */
+function purposeOf({
+  kind,
+  name,
+  version,
+  grants,
+}: Pick<SecretRecord, 'kind' | 'name' | 'version' | 'grants'>): readonly unknown[] {
+  return ['secret', kind, name, version, grants]
 }
 
-/** True for a version that no clock has given: somebody else wrote it. */
+/** True for a version that no clock can have given. A foreign writer made it. */
 function isAhead(record: SecretRecord | undefined): boolean {
   return record !== undefined && record.version > Date.now() + YEAR_MS
 }
@@ -466,7 +471,7 @@ function isKeptName(name: string): boolean {
   return NAME.test(name) && !/-(for|file)$/.test(name)
 }
 
-/** The one name of a secret, as for the environment, where `crm_key` and `CRM-KEY` are one variable. */
+/** Returns the one name of a secret. In the environment, too, `crm_key` and `CRM-KEY` are one variable. */
 export function keptName(name: string): string {
   const kept = name.toLowerCase().replaceAll('_', '-')
   if (isKeptName(kept)) return kept
