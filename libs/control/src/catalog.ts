@@ -1,11 +1,10 @@
-/** Where control looks up the resources: in a project that was loaded, or in the log. */
+/** Looks up resources: in a project that was loaded, or in the log. */
 import type { ResourceView } from '@sluice/contracts/api'
-import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
+import { SluiceError } from '@sluice/contracts/errors'
 import type { Owner, ResourceRecord } from '@sluice/contracts/document-records'
-import type { Definition, ResourceSpec } from '@sluice/contracts/resources'
+import { isResourceKind, type Definition, type ResourceSpec } from '@sluice/contracts/resources'
 import { inTurns } from '@sluice/flow/sleep'
 import { namesOf, resourceKey, type Project, resolveDefinition } from '@sluice/project/project'
-import { parseResource } from '@sluice/resources/parse-documents'
 import { othersAmong, writeResources, type OwnedResource } from '@sluice/resources/change-resources'
 import { definitionAmong } from '@sluice/resources/stored-documents'
 import { readResources, readStored, type StoredResources } from '@sluice/resources/stored-resources'
@@ -13,7 +12,7 @@ import { at, sharedTopics } from '@sluice/topics/topics'
 import type { Pipeline } from './pipeline.ts'
 import { KeptRead } from './resources/kept-read.ts'
 import { placedError } from './resources/placed-error.ts'
-import { storedView } from './resources/written-resource.ts'
+import { specOf, storedView } from './resources/written-resource.ts'
 import { unknownSync } from './unknown-names.ts'
 
 export interface Catalog {
@@ -28,21 +27,21 @@ export interface Catalog {
    * Reads what the log has, with earlier versions if asked for. Nobody may change the answer. Absent
    * where files are shown as they are.
    */
-  readonly stored?: (of: { readonly withPast: boolean }, signal: AbortSignal) => Promise<StoredResources>
+  readonly stored?: (extent: { readonly withPast: boolean }, signal: AbortSignal) => Promise<StoredResources>
   /** The error of a definition with its places in files. Absent where the resources are in no files. */
   readonly placed?: (error: unknown, definition: Definition) => unknown
   /**
-   * Puts the resources into the log, so that the services see them as they are here. What is another's stays
-   * as it is there, and is what this resolves with.
+   * Puts the resources into the log, so that the services see them as they are here. Resources of other
+   * owners stay as they are in the log, and this resolves with them.
    */
   publish(pipeline: Topics, signal: AbortSignal): Promise<Others | null>
-  /** What is another's, without writing anything. Absent where the resources are those of the log. */
+  /** The resources of other owners; it writes nothing. Absent where the resources are those of the log. */
   readonly others?: (pipeline: Topics, signal: AbortSignal) => Promise<Others>
 }
 
 type Topics = Pick<Pipeline, 'log' | 'io' | 'prefix'>
 
-/** Resources of the log that have names of a project, and are not its own. */
+/** Resources of the log that have the names of resources of a project, and belong to others. */
 export interface Others {
   readonly owner: Owner
   readonly records: readonly ResourceRecord[]
@@ -92,14 +91,14 @@ export function unloadedCatalog(load: () => Promise<Project>): Catalog {
 interface Present {
   readonly stored: StoredResources
   readonly records: readonly ResourceRecord[]
-  /** The records that can be read. */
+  /** The records that can be read. A run that needs another one fails. */
   readonly readable: readonly { readonly record: ResourceRecord; readonly spec: ResourceSpec }[]
   readonly specs: readonly ResourceSpec[]
-  /** Made for the first who asks. */
+  /** Made when somebody first asks for them. */
   views: Promise<readonly ResourceView[]> | null
 }
 
-/** Most characters of resources that are kept between two requests, and as many of their past. */
+/** At most this many characters of resources, and of their past, are kept between two requests. */
 const MAX_KEPT_CHARACTERS = 16_000_000
 
 /** The resources that projects have put into the log. They are read anew only once something was written. */
@@ -145,26 +144,14 @@ function isSmall({ resources, past }: StoredResources): boolean {
 
 async function readPresent(pipeline: Topics, signal: AbortSignal): Promise<Present> {
   const stored = await readStored(pipeline, { signal, withPast: false })
-  const records = [...stored.resources.values()].filter(({ kind }) => KINDS.has(kind))
-  const read = await inTurns(records, record => ({ record, spec: specIn(record) }))
+  const records = [...stored.resources.values()].filter(({ kind }) => isResourceKind(kind))
+  const read = await inTurns(records, record => ({ record, spec: specOf(record) }))
   const readable = read.flatMap(({ record, spec }) => (spec === null ? [] : [{ record, spec }]))
   return { stored, records, readable, specs: readable.map(({ spec }) => spec), views: null }
 }
 
 function viewsOf({ readable }: Present): Promise<readonly ResourceView[]> {
   return inTurns(readable, ({ record, spec }) => storedView(record, spec))
-}
-
-const KINDS: ReadonlySet<string> = new Set(['source', 'model', 'destination', 'sync', 'alert'])
-
-/** A stored resource that cannot be read fails the runs that need it, and is not shown. */
-function specIn({ spec }: ResourceRecord): ResourceSpec | null {
-  try {
-    return parseResource(spec)
-  } catch (error) {
-    if (isSluiceError(error, 'corrupt')) return null
-    throw error
-  }
 }
 
 /** The resources of a project, as the log has them. */

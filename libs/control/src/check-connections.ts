@@ -22,13 +22,13 @@ import { resolveDefinition } from '@sluice/project/project'
 /** The checks. Each one resolves, or throws a SluiceError with details for the fields at fault. */
 export interface Connections {
   describe(source: SourceSpec, model: ModelSpec, signal: AbortSignal): Promise<readonly Column[]>
-  /** What the source's login may do beyond reading, as phrases such as `is a superuser`. */
+  /** The rights of the source's login beyond reading, as phrases such as `is a superuser`. */
   excessRights(source: SourceSpec, signal: AbortSignal): Promise<readonly string[]>
   assertKey(model: ModelSpec, columns: readonly Column[]): void
   assertTemplates(definition: Definition, columns: readonly Column[]): void
   /** Checks that the headers and query can be sent with the secrets that are set. */
   assertSendable(destination: DestinationSpec): void
-  /** What its connection showed; null without TLS. */
+  /** The certificates that the connection showed; null without TLS. */
   reach(destination: DestinationSpec, signal: AbortSignal): Promise<ShownTls | null>
 }
 
@@ -43,7 +43,7 @@ export interface Connected {
   readonly destinations: number
   /** Those that are reached over TLS, by name. */
   readonly encrypted: readonly EncryptedDestination[]
-  /** Nothing that stops a run, but what somebody should look at. */
+  /** Findings that stop no run, and that somebody should look at. */
   readonly warnings: readonly string[]
 }
 
@@ -156,27 +156,27 @@ class Check {
     }
   }
 
-  #note(error: unknown, of: ResourceSpec): void {
+  #note(error: unknown, { kind, name }: ResourceSpec): void {
     this.#signal.throwIfAborted()
     if (!isSluiceError(error)) throw error
-    const origins = this.#project.origins.get(resourceKey(of.kind, of.name)) ?? new Map()
+    const origins = this.#project.origins.get(resourceKey(kind, name)) ?? new Map()
     const known = error.details.filter(({ field }) => field !== undefined && origins.has(field))
     const details = known.length > 0 ? known : [{ message: error.message }]
     for (const detail of details) {
-      // The place says whose mistake it is, and so need not the message.
-      const message = detail.message.replace(new RegExp(`^${of.kind} ${of.name}:? `, 'i'), '')
-      const placed = placedInFile({ ...detail, message }, origins, `${of.kind} \`${of.name}\``)
+      // The message need not name the resource, since the place does.
+      const message = detail.message.replace(new RegExp(`^${kind} ${name}:? `, 'i'), '')
+      const placed = placedInFile({ ...detail, message }, origins, `${kind} \`${name}\``)
       this.problems.push({ code: error.code, detail: placed })
     }
   }
 }
 
-/** A query for a source that no model reads, so that it is tried too. */
+/** A model for a source that none reads, so that the source is checked, too. */
 function anyModel(source: SourceSpec): ModelSpec {
   return { kind: 'model', name: '', source: source.name, sql: 'select 1 as one', primaryKey: 'one' }
 }
 
-/** Certificates that have ended, or end soon. */
+/** Notices about certificates that have expired, or expire soon. */
 function expiring({ name, tls }: EncryptedDestination, at: number): readonly string[] {
   const shown = (['server', 'client'] as const).flatMap(side => {
     const found = tls[side]

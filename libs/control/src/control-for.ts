@@ -1,11 +1,11 @@
-/** Control for somebody with some roles. */
+/** Control for a caller with certain roles. */
 import type { RunView, SyncView } from '@sluice/contracts/api'
 import type { AnswerOf, InputOf } from '@sluice/contracts/api/operation-shapes'
 import type { AskName, CallName, PreviewName } from '@sluice/contracts/api/operations'
 import type { Calling, Control, FollowedRun, Following, Preview, PreviewInput } from './port.ts'
 import { assertMayAsk, attemptShownTo, shownTo, type Role } from './roles.ts'
 
-/** Answers that name rows, or quote them, as a caller may see them. */
+/** Changes answers that name or quote rows into what a caller may see. */
 const SHOWN: {
   readonly [Name in CallName]?: (roles: ReadonlySet<Role>, answer: AnswerOf<Name>) => AnswerOf<Name>
 } = {

@@ -7,10 +7,10 @@ import type { LimitUsage } from '@sluice/rate-limit/port'
 import { pageOf } from './named-pages.ts'
 import type { Paging } from './port.ts'
 
-/** What is not told by then is not told. Whoever looks waits no longer for limits that do not answer. */
-const TOLD_WITHIN_MS = 1_000
+/** The page waits no longer for limits that do not answer. */
+const MAX_WAIT_MS = 1_000
 
-/** `usage` is null where nobody knows. Rejects with the signal's reason. */
+/** `usage` is null where nobody knows the slots in use. Rejects with the signal's reason. */
 export async function destinationsPageOf(
   specs: readonly ResourceSpec[],
   usage: LimitUsage | null,
@@ -21,12 +21,12 @@ export async function destinationsPageOf(
     paging,
   )
   const done = new AbortController()
-  const timeUp = sleep(TOLD_WITHIN_MS, { signal: AbortSignal.any([signal, done.signal]) })
+  const timeUp = sleep(MAX_WAIT_MS, { signal: AbortSignal.any([signal, done.signal]) })
   timeUp.catch(() => undefined)
   try {
-    const told = async (name: string): Promise<number | null> =>
+    const slotsInTime = async (name: string): Promise<number | null> =>
       usage === null ? null : await Promise.race([slotsOf(usage, name), timeUp.then(() => null)])
-    const inUse = await Promise.all(page.map(({ name }) => told(name)))
+    const inUse = await Promise.all(page.map(({ name }) => slotsInTime(name)))
     const destinations = page.map(({ name, limits }, at) => {
       const limit = limits?.concurrency ?? DEFAULT_CONCURRENCY
       return { name, concurrency: { limit, inUse: inUse[at] ?? null } }
@@ -37,7 +37,7 @@ export async function destinationsPageOf(
   }
 }
 
-/** Null if the limits do not tell. */
+/** The slots of a destination that are taken; null if the limits do not answer. */
 async function slotsOf(usage: LimitUsage, destination: DestinationSpec['name']): Promise<number | null> {
   try {
     return await usage.slotsTaken(`destination/${destination}`)

@@ -33,7 +33,7 @@ export function resourcesPageOf(views: readonly ResourceView[], paging: Paging):
   return { resources: [...page], next }
 }
 
-/** A page of what has names, by kind and name. */
+/** A page of resources, sorted by kind and name. */
 export function pageOf<Spec extends Pick<ResourceView, 'kind' | 'name'>>(
   specs: readonly Spec[],
   { limit, after }: Paging,

@@ -1,4 +1,4 @@
-/** What control needs of a pipeline, either the embedded one in a project's `.sluice` or one on Kafka. */
+/** The parts of a pipeline that control needs, be it embedded in a project's `.sluice` or on Kafka. */
 import type { Wait } from '@sluice/contracts/run-records'
 import type { Ends } from '@sluice/flow/ends'
 import type { HistoryIndex } from '@sluice/history/port'
@@ -11,7 +11,7 @@ import type { RunsView } from '@sluice/runs/runs-view'
 import type { Definitions } from '@sluice/resources/stored-documents'
 import type { Vault } from '@sluice/secrets/vault/vault'
 
-/** An index, and what keeps it up to date. */
+/** An index with the follower that keeps it up to date. */
 export interface IndexedHistory {
   readonly index: HistoryIndex
   readonly follower: Pick<TopicsFollower, 'caughtUp'>
@@ -33,9 +33,9 @@ export interface Pipeline extends AsyncDisposable {
    * be called again after it was rejected.
    */
   readonly openVault?: () => Promise<Vault>
-  /** The index of history, where a process keeps one. Without it, history is read from the topics. */
+  /** The index of history, in a process that keeps one. Other processes read the history from the topics. */
   readonly indexed?: IndexedHistory | null
-  /** How much of the limits is in use. Absent where nobody knows. */
+  /** The slots of limits that are in use. Absent where they are not known. */
   readonly usage?: LimitUsage
   readonly newRunId: () => string
   readonly logger: Logger
@@ -47,7 +47,7 @@ export interface Pipeline extends AsyncDisposable {
    * fails for good.
    */
   readonly start: (only: ReadonlySet<string> | null, ends: Ends) => Promise<void>
-  /** What services that were started here wait for before they are at work; null if for nothing. */
+  /** The wait of services that were started here and are not at work yet; null if there is none. */
   readonly startWaits?: () => Wait | null
 }
 

@@ -1,6 +1,7 @@
 /**
- * What people ask of Sluice, and what they see. The caller does not know whether the answer comes from a
- * folder, from Kafka or from a server. `operations.ts` of libs/contracts has all that can be asked.
+ * The operations of Sluice that people ask for, and their answers. The caller does not know whether the
+ * answer comes from a folder, from Kafka or from a server. `operations.ts` of libs/contracts has all that can
+ * be asked.
  */
 import type {
   AttemptOutcome,
@@ -34,12 +35,12 @@ export interface AttemptsQuery extends Paging {
   /** A status such as `422`, or a class such as `4xx`. */
   readonly status?: string | undefined
   readonly outcome?: AttemptOutcome | undefined
-  /** Milliseconds since 1970: from the first, inclusive, to the second, exclusive. */
+  /** Milliseconds since 1970: from `since`, inclusive, to `until`, exclusive. */
   readonly since?: number | undefined
   readonly until?: number | undefined
-  /** A text that the error has, whatever its case. */
+  /** A text in the error; case does not matter. */
   readonly search?: string | undefined
-  /** True to look for that text in bodies, too, as far as they are held. */
+  /** True to search bodies, too, as far as they are held. */
   readonly searchesBodies?: boolean | undefined
   /** False to leave out headers and bodies. Default: with them. */
   readonly details?: boolean | undefined
@@ -49,14 +50,17 @@ export interface RunsQuery extends Paging {
   readonly sync?: string | undefined
   readonly status?: RunView['status'] | undefined
   readonly cause?: RunView['cause'] | undefined
-  /** When it was asked for, in ms since 1970: from the first, inclusive, to the second, exclusive. */
+  /**
+   * The time at which the run was asked for, in ms since 1970: from `since`, inclusive, to `until`,
+   * exclusive.
+   */
   readonly since?: number | undefined
   readonly until?: number | undefined
 }
 
 export interface FailedQuery extends Paging {
   readonly sync: string
-  /** Only rows whose last try was in this run. */
+  /** Only rows whose last attempt was in this run. */
   readonly run?: string | undefined
   readonly key?: string | undefined
   readonly status?: number | undefined
@@ -73,10 +77,10 @@ export type SyncsQuery = Paging & RecentRuns
 export interface SyncPast {
   /** The last run, and all that are not over, the newest first. Without runs that were refused. */
   readonly runs: readonly RunView[]
-  /** The figures of the last runs that began, as many as were asked for, the newest first. */
+  /** The counts of the last runs that began, as many as were asked for, the newest first. */
   readonly figures: NonNullable<SyncView['runs']>
   readonly rows: SyncView['rows']
-  /** Those that its last run with encrypted connections has shown. */
+  /** The certificates that its last run with encrypted connections showed. */
   readonly certificates: readonly ShownCertificate[]
   /**
    * Until when its schedule pauses, since processes died at work on it, in ms since 1970; null if it does
@@ -111,16 +115,16 @@ export interface RunHistory {
   /** A request by its id, with all attempts at it. Throws `not-found` once nothing of it is held. */
   request(id: string, signal: AbortSignal): Promise<RequestView>
   /**
-   * All that happened to the row of this key, and what is believed of it now. Throws `not-found` if nothing
-   * is known of it.
+   * All that happened to the row of this key, and its state now. Throws `not-found` if nothing is known of
+   * it.
    */
-  row(of: { readonly sync: string; readonly key: string }, signal: AbortSignal): Promise<RowLife>
-  /** Sums the attempts of a run up over time, in at most `most` buckets (2 or more). */
-  figures(run: string, most: number, signal: AbortSignal): Promise<RunFigures>
+  row(row: { readonly sync: string; readonly key: string }, signal: AbortSignal): Promise<RowLife>
+  /** Counts the attempts of a run over time, in at most `limit` buckets (2 or more). */
+  figures(run: string, limit: number, signal: AbortSignal): Promise<RunFigures>
   /** By key. */
   failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage>
-  /** The past of a sync, with the figures of at most `most` runs. */
-  past(sync: string, most: number, signal: AbortSignal): Promise<SyncPast>
+  /** The past of a sync, with the counts of at most `limit` runs. */
+  past(sync: string, limit: number, signal: AbortSignal): Promise<SyncPast>
   /** Finds the requests that a replay would send. */
   replayable(query: ReplayQuery, signal: AbortSignal): Promise<ReplayView>
 }
@@ -157,7 +161,7 @@ export interface Narrowing {
   readonly rows: number | undefined
 }
 
-/** `op` of which no row waits is shown on a sample row. */
+/** A trigger for which no row waits is shown on a sample row. */
 export interface PreviewQuery extends Narrowing {
   readonly sync: string
 }
@@ -188,13 +192,13 @@ export type WrittenDocument =
       readonly file?: string | undefined
     }
 
-/** Under which conditions a resource is changed. */
+/** The conditions under which a resource is changed. */
 export interface ChangeTerms {
-  /** Whom the history names. */
+  /** The name that the history shows. */
   readonly by: string
   /** The version that the change is based on; 0: there must be none. Undefined: whatever is there. */
   readonly version?: number | undefined
-  /** True: also if it comes from the folder of another project. */
+  /** True to change the resource even if it comes from the folder of another project. */
   readonly takeOver?: boolean | undefined
 }
 
@@ -211,7 +215,7 @@ export interface ProjectResources {
   /** The folder of a project that is called like its folder. */
   readonly folder?: string | null | undefined
   readonly resources: readonly WrittenResource[]
-  /** True: what belongs to the project and is not among these is deleted. */
+  /** True to delete resources that belong to the project and are not among these. */
   readonly prune: boolean
   readonly takeOver: boolean
 }
@@ -219,7 +223,7 @@ export interface ProjectResources {
 export interface SampleQuery extends PreviewQuery {
   /** They take the place of stored ones of the same kind and name. */
   readonly documents: readonly WrittenDocument[]
-  /** True: the first rows of the model, whatever was delivered. */
+  /** True for a preview of the first rows of the model, whatever was delivered. */
   readonly sample: boolean
 }
 

@@ -50,25 +50,25 @@ import { unknownRun, unknownSync } from './unknown-names.ts'
 import { RunWaits } from './waits/run-waits.ts'
 import { UntakenRuns } from './waits/untaken-runs.ts'
 
-/** The deletion of a sync waits so long for a detector in another process. */
+/** The deletion of a sync waits this long for a detector in another process. */
 const FORGOTTEN_WITHIN_MS = 10_000
 const SAMPLE_ROWS = 20
 const NO_RUNS: SeenRun['runs'] = { events: new Map(), reports: new Map() }
-/** A change of the vault is made so often while other processes change the same secret. */
+/** A change of the vault is tried this often while other processes change the same secret. */
 const MAX_CHANGES = 5
 
 /** The code of each operation that answers with one document. */
 type Answers = {
   readonly [Name in CallName]: (input: InputOf<Name>, calling: Calling) => Promise<AnswerOf<Name>>
 }
-/** The code of each operation that asks for a run, or for what becomes of one. */
+/** The code of each operation that asks for a run, or changes one. */
 type Asks = {
   readonly [Name in AskName]: (input: InputOf<Name>, following: Following) => Promise<FollowedRun>
 }
 
 /** Where syncs run: in a project's folder, or on Kafka. */
 export interface Place {
-  /** False if nothing ever ran. Then there is nothing to see, and looking at history makes no files. */
+  /** False if nothing ever ran. Then there is no history, and a look at it makes no files. */
   readonly hasHistory: boolean
   /** The user of this process, if it is a command. */
   readonly by?: string
@@ -119,7 +119,7 @@ export class ProjectControl implements Control {
       samples: place.samples ?? null,
       documents: place.documents ?? documentsHere,
       openNextRun: (definition, signal) => place.openNextRun(definition, signal),
-      forgetSync: (of, signal) => this.#forgetSync(of, signal),
+      forgetSync: (life, signal) => this.#forgetSync(life, signal),
     })
     const publishing = { ...place, catalog, keeping: this.#keeping, open: () => this.#open() }
     this.#publication = new Publication(publishing)
@@ -327,15 +327,16 @@ export class ProjectControl implements Control {
     approve: async ({ id, destination }, following) => {
       const pipeline = await this.#pipelineOf(id)
       const held = await findHeldRun(pipeline, { id, destination }, following.cancel)
-      const of = { definition: await this.#definitionOf(held.sync, following.cancel), publishes: true }
+      const definition = await this.#definitionOf(held.sync, following.cancel)
+      const asked = { definition, publishes: true }
       const by = following.by ?? this.#place.by ?? null
       const command = { ...commandAbout(held, 'approve', by), destination: destination ?? null }
       if (destination !== 'new')
-        return await this.#follow({ ...of, command, runId: held.runId, beyond: held }, following)
+        return await this.#follow({ ...asked, command, runId: held.runId, beyond: held }, following)
       const scope = { as: 'added', key: null, status: null } as const
       const run = runCommand(pipeline, held.sync, { cause: 'resync', scope, by, destination })
       const after = { ...command, id: pipeline.newRunId() }
-      return await this.#follow({ ...of, after, command: run, runId: run.id }, following)
+      return await this.#follow({ ...asked, after, command: run, runId: run.id }, following)
     },
     cancel: async ({ id }, following) => {
       const { cancel: signal } = following
@@ -418,7 +419,7 @@ export class ProjectControl implements Control {
   async #openHistory(signal: AbortSignal): Promise<RunHistory> {
     if (!this.#place.hasHistory) return new EmptyHistory(await this.#catalog.syncs(signal))
     const pipeline = await this.#open()
-    const known: Catalog['syncs'] = of => this.#catalog.syncs(of)
+    const known: Catalog['syncs'] = ending => this.#catalog.syncs(ending)
     const open = { waits: this.#waitsOf(pipeline), untaken: this.#untaken }
     return await LogHistory.open(pipeline, { known, ...open }, signal)
   }
@@ -461,7 +462,7 @@ export class ProjectControl implements Control {
     const asked = { command, runId: command.id, definition: null, publishes: false }
     const late = new AbortController()
     const silent = { onProgress: () => undefined, cancel: new AbortController().signal }
-    // A sync that is gone by then answers to nothing. Its reset must not be waited for, and shown, for ever.
+    // Nobody answers for a sync that is gone by then. Its reset must not be awaited, and shown, for ever.
     const done = this.#follow(asked, silent, late.signal)
     const waiting = pipeline.servicesElsewhere
       ? sleep(FORGOTTEN_WITHIN_MS, { signal: AbortSignal.any([signal, late.signal]) })
@@ -561,7 +562,7 @@ function timesOf({
   return { since: read(since), until: read(until) }
 }
 
-/** The later one of two changes at once is made once the earlier one is done. */
+/** Makes a change, again if another process made one at the same time. So the last of them counts. */
 async function lastCounts<T>(change: () => Promise<T>): Promise<T> {
   for (let changes = 1; ; changes += 1) {
     try {

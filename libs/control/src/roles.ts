@@ -1,6 +1,6 @@
 /**
- * Who may ask for what. A role is a thing that a person may do with a project. A person has any number of
- * them, and none implies another. `sluice` runs for its operator, who has all; a server asks who it is.
+ * Roles. A role is a thing that a person may do with a project. A person has any number of them, and none
+ * implies another. The command `sluice` runs for its operator, who has all. A server asks who its caller is.
  * `operations.ts` of libs/contracts has the role that each operation wants.
  *
  * Requests, answers, previews, and the keys and errors of rows are data of customers. They want `read`.

@@ -1,4 +1,4 @@
-/** Sends one request that a person tries out, and waits for what comes of it. */
+/** Sends one request as a test, and waits for its outcome. */
 import type { AttemptView } from '@sluice/contracts/api'
 import { SluiceError } from '@sluice/contracts/errors'
 import type { Definition } from '@sluice/contracts/resources'
@@ -10,9 +10,9 @@ import { testView } from './history/test-attempts.ts'
 import type { FoundRequest, NextRun, RenderedRequest } from './runs/next-run.ts'
 import type { Pipeline } from './pipeline.ts'
 
-/** How long delivery may wait for its secrets, its limits and its turn. */
-const WITHIN_MS = 30_000
-/** More than clocks and a busy machine are apart. */
+/** Delivery may wait this long for its secrets, its limits and its turn. */
+const MAX_WAIT_MS = 30_000
+/** Clocks differ by less, and a busy machine is late by less. */
 const MARGIN_MS = 10_000
 
 /** A request that can be sent. */
@@ -35,8 +35,8 @@ export async function requestOf(
 }
 
 /**
- * Resolves once it was sent, or was not. Rejects with `unreachable` if no delivery takes it up: then it is
- * not sent later, either. An abort ends the wait, and not the test.
+ * Resolves once the request was sent, or delivery has given it up. Rejects with `unreachable` if no delivery
+ * takes it up: then it is not sent later, either. An abort ends the wait, and not the test.
  */
 export async function sendTest(
   pipeline: Pipeline,
@@ -49,13 +49,13 @@ export async function sendTest(
   const id = pipeline.newRunId()
   const hash = await pipeline.definitions.put(definition, { signal })
   const { trigger, keys } = shown
-  const test = { id, sync, definition: hash, trigger, ...rendered, keys, withinMs: WITHIN_MS }
+  const test = { id, sync, definition: hash, trigger, ...rendered, keys, withinMs: MAX_WAIT_MS }
   const target = at(sharedTopics(prefix).tests, homePartition(sync))
   const record = { key: textKey(sync), value: io.encode('TestRequest', test) }
   const { baseOffset } = await log.append(target, [io.signed(target.topic, record)], { signal })
-  const silent = AbortSignal.timeout(WITHIN_MS + timeout + MARGIN_MS)
+  const silent = AbortSignal.timeout(MAX_WAIT_MS + timeout + MARGIN_MS)
   const untaken = new AbortController()
-  const timer = setTimeout(() => untaken.abort(), WITHIN_MS + MARGIN_MS)
+  const timer = setTimeout(() => untaken.abort(), MAX_WAIT_MS + MARGIN_MS)
   const ending = AbortSignal.any([signal, silent, untaken.signal])
   try {
     for await (const { records } of log.read(target, { from: baseOffset, signal: ending }))
@@ -73,6 +73,6 @@ export async function sendTest(
   throw new SluiceError('unreachable', untaken.signal.aborted ? UNTAKEN : SILENT)
 }
 
-const UNTAKEN = `No delivery took the request up within ${(WITHIN_MS + MARGIN_MS) / 1000} s, and none sends it later: start delivery, and send it again.`
+const UNTAKEN = `No delivery took the request up within ${(MAX_WAIT_MS + MARGIN_MS) / 1000} s, and none sends it later: start delivery, and send it again.`
 const SILENT =
   'Delivery took the request up and then said nothing: it may have been sent. `sluice attempts` shows what came of it.'

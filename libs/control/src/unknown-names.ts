@@ -1,3 +1,4 @@
+/** The errors for names that are not there. */
 import { SluiceError } from '@sluice/contracts/errors'
 import { nearestName } from '@sluice/domain/nearest-name'
 

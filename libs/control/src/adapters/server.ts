@@ -13,7 +13,7 @@ import { followToRest } from '../runs/follow-to-rest.ts'
 import type { ServerAddress } from '../server-address.ts'
 import { ServerClient } from './server/server-client.ts'
 
-/** A stream that was cut off is taken up again so often without a new state in between. */
+/** A stream that was cut off is opened again this often without a new state in between. */
 const MAX_RESUMED = 5
 const RESUME_AFTER_MS = 500
 
@@ -61,7 +61,7 @@ class ServerControl implements Control {
   }
 
   /**
-   * A stream that is cut off is taken up again. It begins with the state as it is then, so nothing is missed.
+   * A stream that is cut off is opened again. It begins with the state as it is then, so nothing is missed.
    */
   async *follow(id: string, signal: AbortSignal): AsyncGenerator<RunView> {
     let last = ''
@@ -76,7 +76,7 @@ class ServerControl implements Control {
         }
       } catch (error) {
         if (!isSluiceError(error, 'unreachable')) throw error
-        // It was asked already, so nobody may ask another one instead.
+        // The server has the question already, so it may not be asked of another one.
         if (resumed >= MAX_RESUMED) throw this.#client.gone(error)
       }
       if (resumed >= MAX_RESUMED) throw this.#client.gone()
@@ -96,7 +96,10 @@ class ServerControl implements Control {
     return Promise.resolve()
   }
 
-  /** A run that has ended meanwhile needs no end, and one whose server is gone is told by following it. */
+  /**
+   * Cancels a run. It ignores errors: a run may have ended meanwhile, and following it finds a server that is
+   * gone.
+   */
   async #cancelQuietly(id: string, signal: AbortSignal): Promise<void> {
     try {
       await this.#client.call('cancel', { id }, signal)
@@ -106,7 +109,7 @@ class ServerControl implements Control {
   }
 }
 
-/** A preview as a server answers with it. */
+/** The preview in the answer of a server. */
 function previewIn(view: PreviewView): Preview {
   const { counts, rowsRead = 0, rowsInvalid = 0, invalidRows = [], notices = [] } = view
   const more = view.more === true ? [`there are more requests than the ${view.requests.length} shown`] : []
@@ -123,7 +126,7 @@ async function* previewed({ requests, rejected = [] }: PreviewView): AsyncGenera
   for (const rows of rejected) yield { kind: 'rejected', ...rows }
 }
 
-/** A run has some samples of its rows at most. */
+/** An event has few samples of rows, so that a longer one is none of ours. */
 const MAX_EVENT_CHARACTERS = 4 * 1024 * 1024
 
 /**

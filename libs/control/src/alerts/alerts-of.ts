@@ -23,21 +23,21 @@ export async function alertsOf(
   return alertsViewOf(alertsIn(resources), states)
 }
 
-/** Tells a test notice. Throws as the port has it. */
+/** Sends a test notice. Throws as `Control.call` says. */
 export async function testAlert(
   name: string,
-  of: {
+  options: {
     readonly resources: readonly ResourceSpec[]
     readonly openTelling: OpenTelling
     readonly vault: Vault | null
     readonly signal: AbortSignal
   },
 ): Promise<AlertTestedView> {
-  const { signal } = of
-  const alerts = alertsIn(of.resources)
+  const { resources, openTelling, vault, signal } = options
+  const alerts = alertsIn(resources)
   const alert = alerts.find(each => each.name === name)
   if (alert === undefined) throw unknownAlert(name, alerts)
-  await using telling = await of.openTelling(of.vault)
+  await using telling = await openTelling(vault)
   const id = `msg_${randomBytes(16).toString('hex')}`
   const notice = testNotice({ id, alert: name, link: null, now: telling.now() })
   const why = await tellNotice(alert, notice, telling, { signal })

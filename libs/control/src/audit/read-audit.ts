@@ -1,5 +1,5 @@
 /**
- * Who changed or asked what, and when: the versions of all resources, the changes of the vault, and the
+ * Lists who changed or asked what, and when: the versions of all resources, the changes of the vault, and the
  * commands that people sent. The log keeps the last versions of each resource, the last changes of each
  * secret, and commands for seven days.
  */
@@ -17,12 +17,13 @@ import type { Catalog } from '../catalog.ts'
 import { formatCursor, parseCursor } from '../history/cursor.ts'
 import type { Pipeline } from '../pipeline.ts'
 import { KeptRead } from '../resources/kept-read.ts'
+import { isoTime } from '../history/run-views.ts'
 import { differences } from '../resources/resource-plan.ts'
-import { specOf, timeOf } from '../resources/written-resource.ts'
+import { specOf } from '../resources/written-resource.ts'
 
 type Entry = AuditPage['entries'][number]
 
-/** Where an entry stands among all: the newest first, and those of one instant by their ids. */
+/** The place of an entry in the list: the newest first, and those of one instant by their ids. */
 interface Place {
   readonly at: number
   readonly id: string
@@ -31,29 +32,29 @@ interface Place {
 interface Found extends Place {
   readonly by: string | null
   readonly name: string
-  /** Made once it is shown: telling which fields differ takes long. */
+  /** Makes the entry once it is shown, since it takes long to compare fields. */
   readonly entry: () => Entry
   shown?: Entry
 }
 
-/** Most changes of the vault that are kept between two requests. */
+/** At most this many changes of the vault are kept between two requests. */
 const MAX_KEPT = 10_000
 
 type Wanted = (found: Found) => boolean
 
 type Topics = Pick<Pipeline, 'log' | 'io' | 'prefix'>
 
-/** Keeps what changes rarely, and reads it anew only once something was written. */
+/** Keeps the changes of resources and of the vault, and reads them anew only once something was written. */
 export class Audit {
   readonly #topics: Topics
   readonly #stored: NonNullable<Catalog['stored']>
   readonly #vault: KeptRead<readonly Found[]>
   /** The changes in resources that were read. */
-  #changes: { readonly of: StoredResources; readonly found: readonly Found[] } | null = null
+  #changes: { readonly stored: StoredResources; readonly found: readonly Found[] } | null = null
 
   constructor(topics: Topics, stored?: Catalog['stored']) {
     this.#topics = topics
-    this.#stored = stored ?? ((of, signal) => readStored(topics, { ...of, signal }))
+    this.#stored = stored ?? ((extent, signal) => readStored(topics, { ...extent, signal }))
     const target = partitionAt(sharedTopics(topics.prefix).secrets, 0)
     const isSmall = (all: readonly Found[]): boolean => all.length <= MAX_KEPT
     this.#vault = new KeptRead({ log: topics.log, target, isSmall }, signal => vaultChanges(topics, signal))
@@ -83,7 +84,7 @@ export class Audit {
 
   async #changed(signal: AbortSignal): Promise<readonly Found[]> {
     const stored = await this.#stored({ withPast: true }, signal)
-    if (this.#changes?.of !== stored) this.#changes = { of: stored, found: changesIn(stored) }
+    if (this.#changes?.stored !== stored) this.#changes = { stored, found: changesIn(stored) }
     return this.#changes.found
   }
 
@@ -130,17 +131,17 @@ interface Change {
 
 function changeOf({ kind, name, record, before }: Change): Found {
   const version = versionOf(record)
-  const spec = (of: ResourceRecord) => specOf({ kind, name, spec: of.spec })
+  const specIn = (stored: ResourceRecord) => specOf({ kind, name, spec: stored.spec })
   const isNew = before === undefined ? version === 1 : before.spec === ''
   const action = record.spec === '' ? 'delete' : isNew ? 'create' : 'update'
   const fields = (): string[] =>
     action === 'update' && before !== undefined
-      ? differences(spec(before), spec(record)).map(({ field }) => field)
+      ? differences(specIn(before), specIn(record)).map(({ field }) => field)
       : []
   return {
     ...{ at: record.at ?? 0, id: `${kind}/${name}/${version}`, by: record.by, name },
     entry: () => ({
-      ...{ at: timeOf(record.at), by: record.by, action, kind, name, version },
+      ...{ at: isoTime(record.at), by: record.by, action, kind, name, version },
       ...{ project: record.project, fields: fields(), run: null },
     }),
   }
@@ -150,14 +151,14 @@ async function vaultChanges(topics: Topics, signal: AbortSignal): Promise<Found[
   return (await readVaultChanges(topics, { signal })).map(({ kind, name, action, at, by, id }) => ({
     ...{ at, id, by, name },
     entry: () => ({
-      ...{ at: timeOf(at), by, action, kind, name, version: null, project: '', fields: [], run: null },
+      ...{ at: isoTime(at), by, action, kind, name, version: null, project: '', fields: [], run: null },
     }),
   }))
 }
 
 interface CommandsOf {
   readonly partition: number
-  /** At most so many. */
+  /** At most this many commands are read. */
   readonly most: number
   readonly wanted: Wanted
 }
@@ -183,7 +184,7 @@ async function commandsIn(
   return found
 }
 
-/** Null for a command that no person sent: the deletion of a sync resets what is left of it. */
+/** A command as an entry. Null for one that no person sent: the deletion of a sync sends a reset. */
 function askedOf({ id, kind, sync, cause, run, at, by = null }: Command): Found | null {
   if (kind === 'reset' && run !== null) return null
   const asked = cause === 'manual' || cause === 'schedule' ? 'run' : cause
@@ -191,7 +192,7 @@ function askedOf({ id, kind, sync, cause, run, at, by = null }: Command): Found 
   return {
     ...{ at, id, by, name: sync },
     entry: () => ({
-      ...{ at: timeOf(at), by, action, kind: 'sync', name: sync, version: null, project: '' },
+      ...{ at: isoTime(at), by, action, kind: 'sync', name: sync, version: null, project: '' },
       ...{ fields: [], run: kind === 'cancel' || kind === 'approve' ? run : id },
     }),
   }

@@ -1,4 +1,4 @@
-/** One thing that `sluice doctor` looks at, and what it found. */
+/** The checks of `sluice doctor`, each with its finding and an advice. */
 import type { DoctorView } from '@sluice/contracts/operator-views'
 import { isSluiceError } from '@sluice/contracts/errors'
 
@@ -16,7 +16,9 @@ export function problem(check: string, found: string, advice: string): Check {
   return { check, status: 'problem', found, advice }
 }
 
-/** What cannot be looked at is an answer, too. Rejects only for bugs and when aborted. */
+/**
+ * Runs checks. If they cannot be run, that is a finding, too. Rejects only for bugs and when aborted.
+ */
 export async function looked(
   check: string,
   look: () => Promise<readonly Check[]>,
@@ -32,14 +34,14 @@ export async function looked(
   }
 }
 
-/** Beyond it, a clock makes waits, tokens and certificates wrong. */
-const APART_MS = 5_000
+/** Clocks that differ by more make waits, tokens and certificates wrong. */
+const MAX_APART_MS = 5_000
 
-/** Compares another clock with that of this machine. `tookMs` is how long it took to ask. */
+/** Compares another clock with the one of this machine. It took `tookMs` to ask the other one. */
 export function clockCheck(check: string, theirs: number, tookMs: number): Check {
   const apart = theirs - Date.now()
   const seconds = Math.round(Math.abs(apart) / 1000)
-  if (Math.abs(apart) <= APART_MS + tookMs) return ok(check, 'agrees with the clock here')
+  if (Math.abs(apart) <= MAX_APART_MS + tookMs) return ok(check, 'agrees with the clock here')
   const found = `is ${seconds} s ${apart > 0 ? 'ahead of' : 'behind'} the clock here`
   return problem(check, found, 'set both clocks by the same time server (NTP)')
 }

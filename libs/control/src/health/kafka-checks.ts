@@ -1,10 +1,10 @@
-/** What is looked at on Kafka, at the schema registry and at Redis. */
+/** Checks Kafka, the schema registry and Redis. */
 import type { TopicsView } from '@sluice/contracts/operator-views'
 import { clockCheck, looked, ok, problem, warning, type Check } from './check.ts'
 
 type Settings = { readonly [name: string]: string }
 
-/** How to look at the services, without changing anything. Each rejects with a `SluiceError`. */
+/** Looks at the services, and changes nothing. Each method rejects with a `SluiceError`. */
 export interface Inspection {
   readonly brokers: string
   /**
@@ -16,7 +16,7 @@ export interface Inspection {
   ): Promise<ReadonlyMap<string, { readonly partitions: number; readonly settings: Settings | null }>>
   /** The time of the newest record of a topic, in ms since 1970; null if it has none. */
   newestRecord(topic: string, signal: AbortSignal): Promise<number | null>
-  /** How many records of the shared topics no process of Sluice can read. */
+  /** Counts the records of the shared topics that no process of Sluice can read. */
   unreadable(signal: AbortSignal): Promise<number>
   readonly registry: {
     readonly address: string
@@ -54,7 +54,7 @@ export async function kafkaChecks(
   return [...kafka, ...registry, ...(await redisLooks(inspection, signal))]
 }
 
-/** What is looked at on Redis alone. */
+/** Checks Redis alone. */
 export async function redisLooks(
   inspection: Pick<Inspection, 'redis'>,
   signal: AbortSignal,
@@ -126,7 +126,7 @@ function topicFaults(
   return [...checks, report('topics', `${topic} has ${has}`, alter)]
 }
 
-/** More room and more time than wanted do no harm. */
+/** True for a setting that does: more room and more time than wanted do no harm. */
 function fits(name: string, wanted: string, found: string | undefined): boolean {
   if (found === undefined || found === wanted) return true
   if (name === 'max.message.bytes' || name === 'delete.retention.ms') return Number(found) >= Number(wanted)

@@ -16,9 +16,12 @@ export interface NeedingSync {
 
 export function topicsNeeded(
   syncs: readonly NeedingSync[],
-  of: { readonly prefix: string; readonly replication: number | null; readonly creates: boolean },
+  {
+    prefix,
+    replication,
+    creates,
+  }: { readonly prefix: string; readonly replication: number | null; readonly creates: boolean },
 ): TopicsView {
-  const { prefix, replication, creates } = of
   const own = syncs.flatMap(({ name, partitions }) => syncTopicSpecs(prefix, name, partitions))
   const names = syncs.map(({ name }) => name)
   return {

@@ -1,5 +1,6 @@
 /**
- * How a server is, for those who run it: what it stands on, which process owns which partitions, what waits.
+ * The health of a server, for those who run it: the services that it needs, which process owns which
+ * partitions, and how many records wait.
  */
 import type { HealthView } from '@sluice/contracts/api/operating'
 import { isSluiceError, SluiceError } from '@sluice/contracts/errors'
@@ -17,7 +18,7 @@ import { caughtUpWithRuns } from '../runs/find-run.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { Check } from './check.ts'
 
-/** Most syncs whose partitions are told one by one. */
+/** The partitions of at most this many syncs are listed one by one. */
 const MAX_SYNCS = 20
 
 /** A member of a group, as the log knows it. */
@@ -28,10 +29,10 @@ export interface GroupMember {
   readonly partitions: readonly TopicPartition[]
 }
 
-/** What a server knows of itself. */
+/** The knowledge that a server has of itself. */
 export interface HealthSource {
   readonly profile: HealthView['profile']
-  /** Of Sluice. */
+  /** The version of Sluice. */
   readonly version: string
   /** Milliseconds since 1970. */
   readonly startedAt: number
@@ -59,14 +60,14 @@ export async function healthOf(
   throw new SluiceError('usage', 'There is no server here: `sluice doctor` looks at the rest.')
 }
 
-/** Whoever looks learns what there is, even if a part of it does not answer. */
+/** The answer has all that could be found out. Its notices say what does not answer. */
 export async function readHealth(
   pipeline: Log,
   source: HealthSource,
   signal: AbortSignal,
 ): Promise<HealthView> {
   const notices: string[] = []
-  const orTell = async <T>(what: string, ask: () => Promise<T>, instead: T): Promise<T> => {
+  const orNotice = async <T>(what: string, ask: () => Promise<T>, instead: T): Promise<T> => {
     try {
       return await ask()
     } catch (error) {
@@ -79,17 +80,17 @@ export async function readHealth(
   const { profile, version, startedAt, members: lookUp } = source
   const [checks, members] = await Promise.all([
     source.checks(signal),
-    orTell('who owns which partitions', async () => (await lookUp?.(signal)) ?? null, []),
+    orNotice('who owns which partitions', async () => (await lookUp?.(signal)) ?? null, []),
   ])
-  const atWork = await orTell('the open runs', () => stagesAtWork(pipeline, signal), [])
+  const atWork = await orNotice('the open runs', () => stagesAtWork(pipeline, signal), [])
   const stages = await Promise.all(
-    atWork.map(each => orTell(each.group, () => stageOf(pipeline, each, { members, signal }), null)),
+    atWork.map(each => orNotice(each.group, () => stageOf(pipeline, each, { members, signal }), null)),
   )
-  const told = stages.filter(stage => stage !== null)
+  const found = stages.filter(stage => stage !== null)
   return {
     ...{ profile, version, node: process.versions.node, startedAt: new Date(startedAt).toISOString() },
-    ...{ checks: [...checks], notices, stages: told },
-    processes: members === null ? [thisProcess(source, told)] : processesOf(members, pipeline.prefix),
+    ...{ checks: [...checks], notices, stages: found },
+    processes: members === null ? [thisProcess(source, found)] : processesOf(members, pipeline.prefix),
   }
 }
 
@@ -135,9 +136,9 @@ async function stageOf(
 
 const THIS = 'this process'
 
-function ownerOf(members: readonly GroupMember[], group: string, of: TopicPartition): string | null {
+function ownerOf(members: readonly GroupMember[], group: string, place: TopicPartition): string | null {
   const owns = ({ topic, partition }: TopicPartition): boolean =>
-    topic === of.topic && partition === of.partition
+    topic === place.topic && partition === place.partition
   const owner = members.find(member => member.group === group && member.partitions.some(owns))
   return owner === undefined ? null : nameOf(owner)
 }
@@ -164,7 +165,7 @@ function processesOf(members: readonly GroupMember[], prefix: string): HealthVie
     found.set(nameOf(member), known)
   }
   return [...found.values()]
-    .map(({ syncs, ...of }) => ({ ...of, syncs: [...syncs].sort() }))
+    .map(({ syncs, ...process }) => ({ ...process, syncs: [...syncs].sort() }))
     .sort((one, other) => (nameOf(one) < nameOf(other) ? -1 : 1))
 }
 

@@ -27,14 +27,18 @@ export const NO_DETAILS: AttemptDetails = {
 
 export function attemptView(
   attempt: Omit<AttemptFacts, 'run' | 'requestOffset' | 'offset' | 'keys' | 'details'>,
-  of: {
+  {
+    sync,
+    partition,
+    keys,
+    details,
+  }: {
     readonly sync: string
     readonly partition: number
     readonly keys: readonly string[]
     readonly details: AttemptDetails
   },
 ): AttemptView {
-  const { sync, partition, keys, details } = of
   const { requestHeaders, requestBody, responseHeaders, responseBody } = details
   return {
     requestId: requestIdOf(attempt, partition),
@@ -58,7 +62,7 @@ export function attemptView(
   }
 }
 
-/** How long the bodies were of which only the beginning is held. */
+/** The lengths of the whole bodies, for those of which only the beginning is held. */
 export function cutBodiesOf(
   details: AttemptDetails,
 ): Pick<AttemptView, 'requestBodyBytes' | 'responseBodyBytes'> {
@@ -70,15 +74,15 @@ export function cutBodiesOf(
   }
 }
 
-/** As the answer itself says, where it does; undefined for a whole answer. */
+/** The length that the answer's header says; null without one, and undefined for a whole answer. */
 function wholeAnswerBytes(
   headers: AttemptDetails['responseHeaders'],
   body: string | null,
 ): number | null | undefined {
   if (!mayBeCut(body)) return undefined
-  const said = new Map(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
-  // Of an encoded body, the header has another length.
-  const length = said.has('content-encoding') ? NaN : Number(said.get('content-length') ?? NaN)
+  const lowerCased = new Map(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+  // The header has the length of the encoded body.
+  const length = lowerCased.has('content-encoding') ? NaN : Number(lowerCased.get('content-length') ?? NaN)
   if (!Number.isSafeInteger(length)) return null
   return length > new TextEncoder().encode(body ?? '').length ? length : undefined
 }

@@ -43,9 +43,9 @@ export class EmptyHistory implements RunHistory {
     return Promise.reject(unknownRequest(id))
   }
 
-  async row(of: { readonly sync: string; readonly key: string }): Promise<RowLife> {
-    this.#assertSync(of.sync)
-    return await Promise.reject(unknownRow(of))
+  async row(row: { readonly sync: string; readonly key: string }): Promise<RowLife> {
+    this.#assertSync(row.sync)
+    return await Promise.reject(unknownRow(row))
   }
 
   figures(run: string): Promise<RunFigures> {

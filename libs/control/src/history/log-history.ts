@@ -1,4 +1,6 @@
-/** History read from the topics of a pipeline. */
+/**
+ * The history of a pipeline: its runs from the topic `runs`, and what they sent from the index or the topics.
+ */
 import type {
   AttemptsPage,
   FailedPage,
@@ -92,7 +94,7 @@ export class LogHistory implements RunHistory {
     return { ...view, ...(await this.#errorsOf(view, signal)) }
   }
 
-  /** Why rows that it did not deliver wait. Nobody knows before it has ended. */
+  /** The errors of rows that the run did not deliver and that wait. They are known once it has ended. */
   async #errorsOf(view: RunView, signal: AbortSignal): Promise<Pick<RunView, 'errors'>> {
     const { id: run, sync, triggers, endedAt } = view
     const isWhole = OPS.every(op => triggers[op]?.detected === triggers[op]?.delivered)
@@ -150,7 +152,7 @@ export class LogHistory implements RunHistory {
     return view
   }
 
-  async past(sync: string, most: number, signal: AbortSignal): Promise<SyncPast> {
+  async past(sync: string, limit: number, signal: AbortSignal): Promise<SyncPast> {
     const runs = this.#untaken.beside(sync, this.#pipeline.runs.of(sync))
     if (runs === undefined)
       return { runs: [], figures: [], rows: { failed: 0, heldBack: 0 }, certificates: [], pausedUntil: null }
@@ -158,7 +160,7 @@ export class LogHistory implements RunHistory {
       .map(({ event }) => event)
       .filter(event => event.errorCode !== 'conflict' || event.startedAt !== null)
     const shown = events.filter((event, index) => index < 1 || !isEnded(event.status))
-    const begun = events.filter(({ startedAt }) => isoTime(startedAt) !== null).slice(0, most)
+    const begun = events.filter(({ startedAt }) => isoTime(startedAt) !== null).slice(0, limit)
     const count = async (limit: number): Promise<number> => {
       const none = { run: undefined, key: undefined, status: undefined, after: undefined }
       return (await this.failed({ sync, limit, ...none }, signal)).rows.length
@@ -188,12 +190,12 @@ export class LogHistory implements RunHistory {
     return view
   }
 
-  async figures(id: string, most: number, signal: AbortSignal): Promise<RunFigures> {
+  async figures(id: string, limit: number, signal: AbortSignal): Promise<RunFigures> {
     const found = this.#numberedRun(id)
     if (found === null) throw unknownRun(id)
     const run = this.#begunRun(id)
     const rows = run === null ? [] : await (await this.#readerFor({}, [run], signal)).counts(run, { signal })
-    return runFigures({ run: found.id, sync: found.sync, most }, rows)
+    return runFigures({ run: found.id, sync: found.sync, limit }, rows)
   }
 
   async failed(query: FailedQuery, signal: AbortSignal): Promise<FailedPage> {
@@ -204,8 +206,8 @@ export class LogHistory implements RunHistory {
     const run = query.run === undefined ? null : (this.#find(query.run).event.run ?? 0)
     const { incarnation } = runs
     const filter = { run, key: key ?? null, status: status ?? null, limit, after: after ?? null }
-    const of = { sync, incarnation, partitions, ...filter }
-    return readFailedRows(this.#pipeline, of, { signal, kept: this.#keptFailedRows })
+    const all = { sync, incarnation, partitions, ...filter }
+    return readFailedRows(this.#pipeline, all, { signal, kept: this.#keptFailedRows })
   }
 
   /**
@@ -236,8 +238,12 @@ export class LogHistory implements RunHistory {
     if (runs === null || partitions === 0)
       return await new EmptyHistory(new Set([sync])).replayable({ sync, scope })
     // A run that nobody knows any more may still have requests.
-    const of = { sync, incarnation: runs.incarnation, partitions }
-    const view = await readReplayable(this.#pipeline, { of, scope, runs: [...runs.events.values()] }, signal)
+    const recorded = { sync, incarnation: runs.incarnation, partitions }
+    const view = await readReplayable(
+      this.#pipeline,
+      { recorded, scope, runs: [...runs.events.values()] },
+      signal,
+    )
     if (scope.run !== null && view.requests === 0 && !runs.events.has(scope.run)) throw unknownRun(scope.run)
     return view
   }
@@ -246,8 +252,8 @@ export class LogHistory implements RunHistory {
     const found = await findDefinition(this.#pipeline, event.definition, signal)
     const waiting = await this.#waits.of(event, runs, signal)
     const view = runView(event, found.definition, runs.reports, waiting)
-    const left = this.#pipeline.servicesElsewhere ? [] : leftNotices(event)
-    const notices = [...left, ...(found.why === null ? [] : [found.why])]
+    const idle = this.#pipeline.servicesElsewhere ? [] : idleNotices(event)
+    const notices = [...idle, ...(found.why === null ? [] : [found.why])]
     return notices.length === 0 ? view : { ...view, notices: [...(view.notices ?? []), ...notices] }
   }
 
@@ -279,7 +285,7 @@ export class LogHistory implements RunHistory {
     return { sync: run.sync, incarnation, run: { id: run.id, number: run.number } }
   }
 
-  /** A run, which the index may remember for longer. Its number is null if it never began. */
+  /** A run of the topic, or one that only the index remembers. Its number is null if it never began. */
   #numberedRun(
     id: string,
   ): { readonly id: string; readonly sync: string; readonly number: number | null } | null {
@@ -312,7 +318,7 @@ export class LogHistory implements RunHistory {
 /**
  * The notices of a run that is not over, where only services of this process could work on it, and none does.
  */
-function leftNotices({ status, sync }: RunEvent): readonly string[] {
+function idleNotices({ status, sync }: RunEvent): readonly string[] {
   if (status === 'running')
     return [
       `its process has ended: the next \`sluice run ${sync}\` brings it to its end, and then starts a new run`,

@@ -13,7 +13,7 @@ export interface FailedRowsQuery {
   readonly sync: string
   readonly incarnation: string
   readonly partitions: number
-  /** Only rows whose last try was in the run of this number. */
+  /** Only rows whose last attempt was in the run of this number. */
   readonly run: number | null
   readonly key: string | null
   readonly status: number | null
@@ -30,12 +30,10 @@ interface KeptRows {
   readonly characters: number
 }
 
-/** Most characters of rows that are kept between two pages, of all syncs. */
+/** At most this many characters of rows, of all syncs together, are kept between two pages. */
 const MAX_KEPT_CHARACTERS = 16_000_000
 
-/**
- * Rows by sync, so that the pages of a list, and a list that is looked at again, do not read the topic anew.
- */
+/** Rows by sync, so that the next page, or the same list shown again, does not read the topic again. */
 export type KeptFailedRows = RecentMap<string, KeptRows>
 
 export function keptFailedRows(): KeptFailedRows {
@@ -86,7 +84,7 @@ async function rowsOf(
   }
   const rows = all
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, entry]) => ({ row: failedRow(key, entry), run: entry.run }))
+    .map(([key, entry]) => ({ row: { key, ...entryView(entry) }, run: entry.run }))
   const characters = rows.reduce((sum, { row }) => sum + row.key.length + (row.error?.length ?? 0) + 100, 0)
   // A list that is larger than all that may be kept would drive out the others.
   if (characters <= MAX_KEPT_CHARACTERS) kept?.set(sync, { readTo, rows, characters })
@@ -100,20 +98,20 @@ function isKey(value: unknown): value is string {
 async function readPartition(
   deps: TopicsDeps,
   query: FailedRowsQuery,
-  into: {
+  reading: {
     readonly partition: number
     readonly entries: Map<string, RetryEntry>
     readonly signal: AbortSignal
   },
 ): Promise<void> {
   const { log, io, prefix } = deps
-  const { partition, entries, signal } = into
+  const { partition, entries, signal } = reading
   const target = at(syncTopics(prefix, query.sync).retry, partition)
   const { low, end } = await log.offsets(target, { signal })
   if (low >= end) return
   const { incarnation } = query
-  const reading = { log, io, target, incarnation, stage: 'attempts', from: low, to: end, signal } as const
-  for await (const batch of readOwned(reading)) {
+  const range = { log, io, target, incarnation, stage: 'attempts', from: low, to: end, signal } as const
+  for await (const batch of readOwned(range)) {
     for (const { key, record } of batch.records) {
       if (isMarkerKey(key)) continue
       if (record === null) entries.delete(keyText(key))
@@ -128,7 +126,8 @@ function matches(query: FailedRowsQuery, { key, status }: FailedRow, run: number
   return query.run === null || run === query.run
 }
 
-function failedRow(key: string, entry: RetryEntry): FailedRow {
+/** An entry as people see it. */
+export function entryView(entry: RetryEntry): Omit<FailedRow, 'key'> {
   const { op, outcome, status, error, attempts, runs, since } = entry
-  return { key, op, outcome, status, error, attempts, runs, since: new Date(since).toISOString() }
+  return { op, outcome, status, error, attempts, runs, since: new Date(since).toISOString() }
 }

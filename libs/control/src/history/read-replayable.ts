@@ -1,4 +1,4 @@
-/** What a replay would send, as far as the topics tell before it runs (PROTOCOL.md §12). */
+/** Finds the requests that a replay would send, as far as the topics have them (PROTOCOL.md §12). */
 import type { ReplayView } from '@sluice/contracts/api'
 import type { RunEvent } from '@sluice/contracts/records'
 import { OPS, type Op, type ReplayScope } from '@sluice/contracts/state'
@@ -8,36 +8,36 @@ import { RecordedRequests, type RecordedRequest, type RecordedSync } from '@slui
 import { at, syncTopics } from '@sluice/topics/topics'
 import type { TopicsDeps } from '@sluice/history/read-records'
 
-/** Requests that are shown. */
+/** At most this many requests are shown. */
 const MAX_SHOWN = 10
 
 /** `runs` are the runs of the sync that are known. */
 export async function readReplayable(
   deps: TopicsDeps,
-  asked: { readonly of: RecordedSync; readonly scope: ReplayScope; readonly runs: readonly RunEvent[] },
+  asked: { readonly recorded: RecordedSync; readonly scope: ReplayScope; readonly runs: readonly RunEvent[] },
   signal: AbortSignal,
 ): Promise<ReplayView> {
-  const { of, scope } = asked
-  const chosen = await RecordedRequests.find(deps, of, scope, { signal })
+  const { recorded, scope } = asked
+  const chosen = await RecordedRequests.find(deps, recorded, scope, { signal })
   const triggers: ReplayView['triggers'] = {}
   const first: ReplayView['first'] = []
   let [requests, rows] = [0, 0]
   for await (const batch of chosen.requests({}, signal))
-    for (const recorded of batch) {
-      const { trigger, rows: own } = recorded.request
+    for (const request of batch) {
+      const { trigger, rows: own } = request.request
       const before = triggers[trigger] ?? { requests: 0, rows: 0 }
       triggers[trigger] = { requests: before.requests + 1, rows: before.rows + own.length }
       requests += 1
       rows += own.length
-      if (first.length < MAX_SHOWN) first.push(shown(recorded))
+      if (first.length < MAX_SHOWN) first.push(shown(request))
     }
-  const gone = await trimmedRuns(deps, asked, signal)
+  const trimmed = await trimmedRuns(deps, asked, signal)
   const notRecorded = {
-    runs: gone.length,
-    requests: chosen.trimmed + gone.reduce((sum, run) => sum + requestsOf(run, scope), 0),
+    runs: trimmed.length,
+    requests: chosen.trimmed + trimmed.reduce((sum, run) => sum + requestsOf(run, scope), 0),
   }
   return {
-    sync: of.sync,
+    sync: recorded.sync,
     requests,
     rows,
     triggers,
@@ -53,21 +53,19 @@ function shown({ runId, partition, request }: RecordedRequest): ReplayView['firs
   return { requestId, run: runId, trigger, method, path, keys: rows.map(({ key }) => key) }
 }
 
-/**
- * Runs that sent something, that fit as far as their events tell, and of which nothing is recorded any more.
- */
+/** Runs within the scope, as their events say, that sent requests of which none is recorded any more. */
 async function trimmedRuns(
   { log, prefix }: TopicsDeps,
   {
-    of,
+    recorded,
     scope,
     runs,
-  }: { readonly of: RecordedSync; readonly scope: ReplayScope; readonly runs: readonly RunEvent[] },
+  }: { readonly recorded: RecordedSync; readonly scope: ReplayScope; readonly runs: readonly RunEvent[] },
   signal: AbortSignal,
 ): Promise<readonly RunEvent[]> {
   const lows: number[] = []
-  for (let partition = 0; partition < of.partitions; partition += 1)
-    lows.push((await log.offsets(at(syncTopics(prefix, of.sync).requests, partition), { signal })).low)
+  for (let partition = 0; partition < recorded.partitions; partition += 1)
+    lows.push((await log.offsets(at(syncTopics(prefix, recorded.sync).requests, partition), { signal })).low)
   return runs.filter(
     run =>
       isEnded(run.status) &&

@@ -1,11 +1,11 @@
-/** The errors of a run, for those who tell of it. */
+/** The errors of a run, for notices about it. */
 import { errorGroups, type ErrorGroup } from '@sluice/domain/answers/error-groups'
 import type { RunsView } from '@sluice/runs/runs-view'
 import { syncTopics } from '@sluice/topics/topics'
 import type { TopicsDeps } from '@sluice/history/read-records'
 import { readFailedRows } from './read-failed-rows.ts'
 
-/** Most rows that are looked at. */
+/** The errors of at most this many rows are grouped. */
 const MAX_ROWS = 10_000
 
 /**

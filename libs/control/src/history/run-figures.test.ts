@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { latencyBin } from '@sluice/history/latency-bins'
 import { runFigures } from './run-figures.ts'
 
-const OF = { run: 'R', sync: 's', most: 10 }
+const OF = { run: 'R', sync: 's', limit: 10 }
 const row = (second: number, ms: number, count = 1, outcome: 'delivered' | 'unsent' = 'delivered') => {
   return { second, outcome, bin: latencyBin(ms), count }
 }
@@ -33,7 +33,7 @@ it.each([9, 10, 59, 1_000, 90_000, 10_000_000])(
   'has at most as many buckets as asked for, over %i s',
   seconds => {
     const { buckets } = runFigures(OF, [row(1_000_003, 5), row(1_000_003 + seconds, 5)])
-    expect(buckets.length).toBeLessThanOrEqual(OF.most)
+    expect(buckets.length).toBeLessThanOrEqual(OF.limit)
     expect(buckets.reduce((sum, { attempts }) => sum + attempts, 0)).toBe(2)
   },
 )

@@ -1,4 +1,4 @@
-/** Figures of a run for charts: what its attempts came to, over time. */
+/** Counts the attempts of a run over time, for charts. */
 import type { AttemptOutcome } from '@sluice/contracts/api'
 import type { FiguresBucket, RunFigures } from '@sluice/contracts/views/history-views'
 import { percentiles } from '@sluice/history/latency-bins'
@@ -9,19 +9,19 @@ const WIDTHS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200
 const SECOND_MS = 1_000
 const SHARES = [0.5, 0.9, 0.99] as const
 
-/** Adds up the figures in at most `most` buckets of one width, with those without attempts. */
+/** Adds up the counts in at most `limit` buckets of one width. Buckets without attempts are among them. */
 export function runFigures(
-  of: { readonly run: string; readonly sync: string; readonly most: number },
+  { run, sync, limit }: { readonly run: string; readonly sync: string; readonly limit: number },
   rows: readonly AttemptCount[],
 ): RunFigures {
-  const { run, sync, most } = of
   const seconds = rows.map(({ second }) => second)
   const first = seconds.reduce((least, second) => Math.min(least, second), Infinity)
   const last = seconds.reduce((greatest, second) => Math.max(greatest, second), -Infinity)
   const total = summed(rows)
   if (rows.length === 0) return { run, sync, bucketSeconds: 1, ...total, buckets: [] }
   // One more than fit, since buckets begin at multiples of their width.
-  const width = WIDTHS.find(one => (last - first) / one + 2 <= most) ?? Math.ceil((last - first) / (most - 1))
+  const width =
+    WIDTHS.find(one => (last - first) / one + 2 <= limit) ?? Math.ceil((last - first) / (limit - 1))
   const start = Math.floor(first / width) * width
   const byBucket = Map.groupBy(rows, ({ second }) => Math.floor((second - start) / width))
   const buckets: FiguresBucket[] = []
@@ -40,7 +40,7 @@ function summed(rows: readonly AttemptCount[]): Omit<FiguresBucket, 'at'> {
   for (const { outcome, bin, count } of rows) {
     attempts += count
     outcomes[outcome] = (outcomes[outcome] ?? 0) + count
-    // What was never sent took no time.
+    // An attempt that was not sent took no time.
     if (outcome !== 'unsent') bins.set(bin, (bins.get(bin) ?? 0) + count)
   }
   const [p50 = null, p90 = null, p99 = null] = percentiles(bins, SHARES)

@@ -13,8 +13,8 @@ import { partitionTimes } from '@sluice/runs/machine/phase-times'
 
 /**
  * `definition` is the one that the run is pinned to, or null before that. `reports` are the latest reports of
- * the sync's partitions, which give the figures of a run under way. `elsewhere` are waits that delivery
- * cannot tell.
+ * the sync's partitions, which give the counts of a run under way. `elsewhere` are waits that delivery does
+ * not report.
  */
 export function runView(
   event: RunEvent,
@@ -56,7 +56,7 @@ export function runView(
   }
 }
 
-/** The figures of a run, with all its triggers added up. */
+/** The counts of a run, with all its triggers added up. */
 export function runSums(
   event: RunEvent,
   reports: ReadonlyMap<number, PartitionReport>,
@@ -112,14 +112,14 @@ function ofSchedule({ cause, fired }: RunEvent): { dueAt?: string } {
   return dueAt === null ? {} : { dueAt }
 }
 
-/** People read additions first. */
+/** Sorts operations as people read them: additions first. */
 function inReadingOrder(ops: readonly Op[]): readonly Op[] {
   return [...OPS].reverse().filter(op => ops.includes(op))
 }
 
 type PhaseView = NonNullable<RunView['phases']>[number]
 
-/** The reports give the times of a run under way. */
+/** The phases of a run with their times. The reports give the times of a run under way. */
 function phasesOf(event: RunEvent, reports: ReadonlyMap<number, PartitionReport>): PhaseView[] {
   const { startedAt, phases, status, endedAt: over } = event
   if (startedAt === null || status === 'queued') return []
@@ -142,8 +142,8 @@ function phasesOf(event: RunEvent, reports: ReadonlyMap<number, PartitionReport>
 }
 
 /**
- * Each thing once: since the first partition began to wait for it, and until the last one is to go on. A run
- * that has ended waits for nothing.
+ * The waits of a run, each once: from when the first partition began to wait until the last one is to go on.
+ * A run that has ended waits for nothing.
  */
 function waitsOf(
   event: RunEvent,
@@ -194,7 +194,7 @@ function waitView({ kind, since, until, detail }: Wait): readonly WaitView[] {
   return from === null ? [] : [{ kind, since: from, until: isoTime(until), detail }]
 }
 
-/** Null, too, for an instant that no date has, as a stranger may write it. */
+/** An instant as text; null for none, and for a number that is no date, as a stranger may write it. */
 export function isoTime(ms: number | null): string | null {
   return ms === null || Number.isNaN(new Date(ms).getTime()) ? null : new Date(ms).toISOString()
 }

@@ -8,38 +8,45 @@ interface Read<T> {
   readonly value: T
 }
 
-/** Any number of callers read together. Nobody may change what they get. */
+/** Callers at the same time share one reading. Nobody may change the value that they get. */
 export class KeptRead<T> {
   readonly #log: MessageLog
   readonly #target: TopicPartition
   readonly #reading: SharedWork<Read<T>>
   #kept: Read<T> | null = null
 
-  /** `isSmall` says whether what was read may be kept until the next caller. */
+  /** `isSmall` returns true for a value that may be kept until the next call. */
   constructor(
-    of: {
+    {
+      log,
+      target,
+      isSmall,
+    }: {
       readonly log: MessageLog
       readonly target: TopicPartition
       readonly isSmall: (value: T) => boolean
     },
     read: (signal: AbortSignal) => Promise<T>,
   ) {
-    this.#log = of.log
-    this.#target = of.target
+    this.#log = log
+    this.#target = target
     this.#reading = new SharedWork(async ({ signal }) => {
-      const { end } = await of.log.offsets(of.target, { signal })
+      const { end } = await log.offsets(target, { signal })
       const value = await read(signal)
-      this.#kept = of.isSmall(value) ? { end, value } : null
+      this.#kept = isSmall(value) ? { end, value } : null
       return { end, value }
     })
   }
 
-  /** Has all that was written before the call. Rejects as the reading does, or with the signal's reason. */
+  /**
+   * The value with all that was written before the call. Rejects as the reading does, or with the signal's
+   * reason.
+   */
   async now(signal: AbortSignal): Promise<T> {
     const { end } = await this.#log.offsets(this.#target, { signal })
     if (this.#kept?.end === end) return this.#kept.value
     for (;;) {
-      // Another caller may have begun it before the last write.
+      // Another caller may have begun the reading before the last write.
       const read = await this.#reading.done({ signal })
       if (read.end >= end) return read.value
     }

@@ -8,7 +8,7 @@ import type { Project } from '@sluice/project/project'
 /** The places of the fields of one resource. */
 export type Origins = NonNullable<ReturnType<Project['origins']['get']>>
 
-/** The error with the places of its details. Without a field that is written somewhere, it stays as it is. */
+/** The error with the places of its details. It stays as it is if none of its fields is written in a file. */
 export function placedError(
   error: unknown,
   { sync, model, source, destination }: Definition,
@@ -32,8 +32,8 @@ interface PlacedDefinitions {
 }
 
 /**
- * A failed run with the files in which its mistakes are. It is as it was where its resources are in no files,
- * or the sync is gone or broken by now.
+ * A failed run with the places of its mistakes in files. It stays as it is where its resources are in no
+ * files, or the sync is gone or broken by now.
  */
 export async function placedRun(
   view: RunView,

@@ -9,7 +9,10 @@ import type { Pipeline } from '../pipeline.ts'
 import { leftText, othersText } from './resource-plan.ts'
 import type { StoredKeeping } from './stored-keeping.ts'
 
-/** Takes whose the project is, and what to tell people of what was left alone, since it is another's. */
+/**
+ * Called with the owner of the project, and with notices about resources that were not written, since they
+ * are another's.
+ */
 export type OnPublished = (owner: Owner, notices: readonly string[]) => void
 
 interface PublicationDeps {
@@ -20,7 +23,10 @@ interface PublicationDeps {
   readonly onPublished?: OnPublished | undefined
 }
 
-/** Nothing is asked of a sync that is another project's, or uses what is, but that a run of it ends. */
+/**
+ * Refuses commands about a sync that is another project's, or uses a resource of another. Only a run of it
+ * may be ended.
+ */
 export class Publication {
   readonly #deps: PublicationDeps
   readonly #published: SharedWork<Others | null>
@@ -31,9 +37,9 @@ export class Publication {
   }
 
   /**
-   * What comes before a command about a sync; `definition` is null if nobody knows it. Publishes the project
-   * where the command needs that. Callers at the same time share one publication. Throws `conflict` then if
-   * something that the sync uses is another's. Another command ends something, which anybody may have to.
+   * Prepares a command about a sync; `definition` is null if it is not known. Publishes the project if
+   * `publishes` says so, and then throws `conflict` if a resource that the sync uses is another's. Callers at
+   * the same time share one publication. A command that does not publish only ends something.
    */
   async before(
     { publishes, definition }: { readonly publishes: boolean; readonly definition: Definition | null },
@@ -47,14 +53,14 @@ export class Publication {
     this.#deps.onPublished?.(owner, records.length === 0 ? [] : [leftText(records, owner)])
   }
 
-  /** Throws `conflict` if something that the sync uses is another's. Writes nothing. */
+  /** Throws `conflict` if a resource that the sync uses is another's. Writes nothing. */
   async assertOwn(definition: Definition, signal: AbortSignal): Promise<void> {
     const { catalog, hasHistory, open } = this.#deps
     if (catalog.others === undefined || !hasHistory) return
     assertOwn(definition, await catalog.others(await open(), signal))
   }
 
-  /** A sync that comes back may have been deleted by a process that died at that. That is ended first. */
+  /** A process may have died while it deleted a sync that comes back now. Its deletion is ended first. */
   async #publish(signal: AbortSignal): Promise<Others | null> {
     const { catalog, keeping, open } = this.#deps
     const pipeline = await open()

@@ -4,11 +4,12 @@ import type { ResourceRecord } from '@sluice/contracts/document-records'
 import type { ResourceKind } from '@sluice/contracts/resources'
 import { versionOf, type StoredResources } from '@sluice/resources/stored-resources'
 import { differences } from './resource-plan.ts'
-import { specOf, textView, timeOf, writtenFields } from './written-resource.ts'
+import { isoTime } from '../history/run-views.ts'
+import { specOf, textView, writtenFields } from './written-resource.ts'
 
 type Version = ResourceHistoryView['versions'][number]
 
-/** The newest first. Empty if there never was such a resource. */
+/** The versions of a resource, the newest first; none if there never was such a resource. */
 export function historyOf(
   { kind, name }: { readonly kind: ResourceKind; readonly name: string },
   { resources, past }: StoredResources,
@@ -32,13 +33,13 @@ function versionView(
     before,
   }: { readonly kind: ResourceKind; readonly name: string; readonly before: ResourceRecord | undefined },
 ): Version {
-  const specIn = (of: ResourceRecord | undefined) =>
-    of === undefined || of.spec === '' ? null : specOf({ kind, name, spec: of.spec })
+  const specIn = (version: ResourceRecord | undefined) =>
+    version === undefined || version.spec === '' ? null : specOf({ kind, name, spec: version.spec })
   const spec = specIn(record)
   const old = specIn(before)
   const action = record.spec === '' ? 'delete' : old === null ? 'create' : 'update'
   return {
-    ...{ version: versionOf(record), at: timeOf(record.at), by: record.by, project: record.project },
+    ...{ version: versionOf(record), at: isoTime(record.at), by: record.by, project: record.project },
     ...{ action, fields: action === 'update' ? differences(old, spec).map(({ field }) => field) : [] },
     spec: spec === null ? null : { ...writtenFields(spec) },
     ...(spec === null ? {} : textView(record)),

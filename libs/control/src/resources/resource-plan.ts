@@ -1,4 +1,4 @@
-/** What becomes of the stored resources when some are applied. Pure: it reads and writes nothing. */
+/** Plans how stored resources change when others are applied. It is pure: it reads and writes nothing. */
 import { isDeepStrictEqual } from 'node:util'
 import type { z } from 'zod'
 import type { ChangesView, ChangeView, FieldChange } from '@sluice/contracts/api/resources'
@@ -6,12 +6,12 @@ import type { Owner, ResourceRecord } from '@sluice/contracts/document-records'
 import { SluiceError, VersionConflict, type ErrorDetail } from '@sluice/contracts/errors'
 import { isResourceKind, RESOURCE_SCHEMAS, type ResourceSpec } from '@sluice/contracts/resources'
 import { isOf, isSameSpec, ownerOf, type ResourceChange } from '@sluice/resources/change-resources'
-import { specOf, writtenFields } from './written-resource.ts'
+import { isFields, specOf, writtenFields } from './written-resource.ts'
 import type { ProjectResources, WrittenResource } from '../port.ts'
 
 export type Stored = ReadonlyMap<string, ResourceRecord>
 
-/** Resources in the order in which each comes after those that it refers to. */
+/** The kinds, each one after those that it refers to. */
 const ORDER: readonly string[] = ['source', 'destination', 'model', 'sync', 'alert']
 
 export interface Plan extends ChangesView {
@@ -23,8 +23,8 @@ export interface Plan extends ChangesView {
  * are: it throws `conflict` with their names, unless they are taken over. A resource that was written on the
  * server and is the same joins the project. Throws `conflict`, too, if a resource goes that another one uses.
  */
-export function planApply(stored: Stored, of: ProjectResources): Plan {
-  const { project, folder, resources, prune, takeOver } = of
+export function planApply(stored: Stored, applied: ProjectResources): Plan {
+  const { project, folder, resources, prune, takeOver } = applied
   const changes: ChangeView[] = []
   const records: ResourceChange[] = []
   const others: ResourceRecord[] = []
@@ -40,27 +40,27 @@ export function planApply(stored: Stored, of: ProjectResources): Plan {
       changes.push({ kind, name, action: 'create', fields: [] })
       continue
     }
-    if (ownerOf(before, written, of) === 'others' && !takeOver) others.push(before)
+    if (ownerOf(before, written, applied) === 'others' && !takeOver) others.push(before)
     const values = isSame ? [] : differences(specOf(before), spec)
-    const taken = isOf(before, of) ? {} : { takenFrom: before.project }
+    const taken = isOf(before, applied) ? {} : { takenFrom: before.project }
     changes.push({ kind, name, action: 'update', fields: values.map(({ field }) => field), values, ...taken })
   }
   if (prune) {
     const kept = new Set(resources.map(({ kind, name }) => `${kind}/${name}`))
     const gone = [...stored.values()].filter(
-      record => isResourceKind(record.kind) && isOf(record, of) && !kept.has(keyOf(record)),
+      record => isResourceKind(record.kind) && isOf(record, applied) && !kept.has(keyOf(record)),
     )
     for (const { kind, name } of gone.sort(byKind).reverse()) {
       records.push({ kind, name, next: null })
       if (isResourceKind(kind)) changes.push({ kind, name, action: 'delete', fields: [] })
     }
   }
-  if (others.length > 0) throw new SluiceError('conflict', othersText(others, of))
+  if (others.length > 0) throw new SluiceError('conflict', othersText(others, applied))
   assertUnused(stored, records)
   return { changes, records }
 }
 
-/** Whoever sends it has checked it in their folder. Here its shape is checked again. */
+/** Checks the shape of a resource again, which its sender has checked in their folder. */
 function appliedResource({ kind, name, spec }: WrittenResource): ResourceSpec {
   const schema: z.ZodType<ResourceSpec> = RESOURCE_SCHEMAS[kind]
   const parsed = schema.safeParse({ ...spec, kind, name })
@@ -74,16 +74,16 @@ function appliedResource({ kind, name, spec }: WrittenResource): ResourceSpec {
   })
 }
 
-/** Most resources of an owner that a message names. */
+/** A message names at most this many resources of an owner. */
 const MAX_NAMED = 6
 
-/** Says whose these resources are, and what people can do who have their names in a folder. */
+/** Says whose these resources are, and what people can do whose folder uses the same names. */
 export function othersText(others: readonly ResourceRecord[], owner: Owner): string {
   const whose = whoseText(others, owner)
   return `${whose.charAt(0).toUpperCase()}${whose.slice(1)}. Nothing was changed and nothing was sent. ${waysOut(others)}`
 }
 
-/** Says the same of what a command leaves alone, since it does not need it. */
+/** Says the same about resources that a command leaves as they are, since it does not need them. */
 export function leftText(others: readonly ResourceRecord[], owner: Owner): string {
   return `${whoseText(others, owner)}: what is stored stays as it is. ${waysOut(others)}`
 }
@@ -117,7 +117,7 @@ function storedBy({ project, folder, by }: ResourceRecord): string {
   return `belongs to the project \`${project}\`${folder === null ? '' : ` of ${folder}`}`
 }
 
-/** Throws `conflict` for a change of what comes from the folder of a project. */
+/** Throws `conflict` for a change of a resource that comes from the folder of a project. */
 export function assertOwn(before: ResourceRecord | undefined, takeOver: boolean): void {
   if (before === undefined || before.project === '' || takeOver) return
   const { kind, name, project } = before
@@ -154,10 +154,10 @@ export function assertVersion(
   )
 }
 
-/** Throws `conflict` if a resource that goes is used by one that stays, or one refers to nothing. */
+/** Throws `conflict` if a resource that stays uses one that is deleted. */
 export function assertUnused(stored: Stored, changes: readonly ResourceChange[]): void {
   const gone = new Set(changes.filter(({ next }) => next === null).map(keyOf))
-  // Most changes delete nothing, and reading all that is stored takes long.
+  // Most changes delete nothing, and it takes long to read all stored resources.
   if (gone.size === 0) return
   const after = new Map<string, ResourceSpec>()
   for (const record of stored.values()) {
@@ -177,7 +177,7 @@ export function assertUnused(stored: Stored, changes: readonly ResourceChange[])
   throw new SluiceError('conflict', `Nothing is deleted, since others use it: ${users.join('; ')}.`)
 }
 
-/** The keys of the resources that one refers to. */
+/** The keys of the resources that this one refers to. */
 function referencesOf(spec: ResourceSpec): string[] {
   switch (spec.kind) {
     case 'model':
@@ -213,7 +213,7 @@ function fieldDifferences(
     const other = after[name]
     if (isDeepStrictEqual(one, other)) return []
     const field = path === '' ? name : `${path}.${name}`
-    if (isMap(one) && isMap(other)) return fieldDifferences(one, other, field)
+    if (isFields(one) && isFields(other)) return fieldDifferences(one, other, field)
     return [
       {
         field,
@@ -222,10 +222,6 @@ function fieldDifferences(
       },
     ]
   })
-}
-
-function isMap(value: unknown): value is { readonly [name: string]: unknown } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function keyOf({ kind, name }: { readonly kind: string; readonly name: string }): string {

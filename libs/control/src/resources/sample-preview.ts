@@ -1,11 +1,10 @@
-/** Previews of documents that are not stored, and errors with their places in these. */
+/** Previews documents that are not stored. Errors have their places in these documents. */
 import { SluiceError } from '@sluice/contracts/errors'
 import type { RowsView } from '@sluice/contracts/api/resources'
 import type { Definition, ResourceSpec, SourceSpec } from '@sluice/contracts/resources'
-import type { Op } from '@sluice/contracts/state'
+import { OPS, type Op } from '@sluice/contracts/state'
 import { lookUpDefinition, triggeredOps } from '@sluice/domain/definition'
 import { assertRight } from '@sluice/project/check-documents'
-import { OPS } from '@sluice/contracts/state'
 import type { Vault } from '@sluice/secrets/vault/vault'
 import { shownOf, type NextRun } from '../runs/next-run.ts'
 import type { DocumentWork } from './apart/document-work.ts'
@@ -19,7 +18,7 @@ export interface Samples {
   /** The folder that paths of sources start from; null: they have to be absolute. */
   readonly dir: string | null
   /** A run whose changes are the first rows of the model. */
-  readonly openSample: (definition: Definition, of: SampleOf, as: SampledAs) => Promise<NextRun>
+  readonly openSample: (definition: Definition, sample: SampleSize, as: SampledAs) => Promise<NextRun>
   readonly readRows: (
     source: SourceSpec,
     query: Pick<RowsQuery, 'sql' | 'table' | 'limit'>,
@@ -27,7 +26,7 @@ export interface Samples {
   ) => Promise<RowsView>
 }
 
-/** With which secrets, beside those of the environment. */
+/** The vault has secrets that are used beside those of the environment. */
 export interface SampledAs {
   readonly vault: Vault | null
   readonly signal: AbortSignal
@@ -40,7 +39,7 @@ export interface SampleDeps {
   readonly openNextRun: (definition: Definition, signal: AbortSignal) => Promise<NextRun>
 }
 
-export interface SampleOf {
+export interface SampleSize {
   readonly rows: number
   readonly op: Op | undefined
 }
@@ -71,8 +70,8 @@ export async function previewOf(
       const next = await openNextRun(definition, signal)
       return { ...next, requests: shownOf(next.requests(narrowing)) }
     }
-    const of = { rows: Math.min(rows ?? SAMPLED_ROWS, MAX_SAMPLED), op }
-    const next = await samplesIn(deps).openSample(definition, of, { signal, vault })
+    const size = { rows: Math.min(rows ?? SAMPLED_ROWS, MAX_SAMPLED), op }
+    const next = await samplesIn(deps).openSample(definition, size, { signal, vault })
     return { ...next, requests: shownOf(next.requests(narrowing)) }
   } catch (error) {
     const ofKind = (kind: string, name: string): Origins | undefined =>

@@ -1,4 +1,4 @@
-/** The resources in the log, as people change them. */
+/** Changes the resources in the log as people ask, and shows them. */
 import type { ResourceView } from '@sluice/contracts/api'
 import type {
   ChangesView,
@@ -57,7 +57,7 @@ export interface KeepingDeps extends SampleDeps {
    * does that later.
    */
   readonly forgetSync: (
-    of: { readonly sync: string; readonly incarnation: string },
+    life: { readonly sync: string; readonly incarnation: string },
     signal: AbortSignal,
   ) => Promise<boolean>
 }
@@ -65,7 +65,7 @@ export interface KeepingDeps extends SampleDeps {
 /** A change of one resource: its terms, and the version that it makes. */
 interface OneChange extends ResourceNamed {
   readonly terms: ChangeTerms
-  /** Throws what is wrong with it. */
+  /** Throws an error for a change that is not possible. */
   readonly next: (before: ResourceRecord | undefined, stored: Stored) => ResourceChange['next']
 }
 
@@ -80,20 +80,20 @@ export class StoredKeeping {
     this.#deps = deps
   }
 
-  async resource(of: ResourceNamed, signal: AbortSignal): Promise<ResourceView> {
-    const { record, spec } = found(await this.#stored(signal), of)
+  async resource(named: ResourceNamed, signal: AbortSignal): Promise<ResourceView> {
+    const { record, spec } = found(await this.#stored(signal), named)
     return storedView(record, spec)
   }
 
   async putResource(
-    of: ResourceNamed & { readonly document: WrittenDocument },
+    resource: ResourceNamed & { readonly document: WrittenDocument },
     terms: ChangeTerms,
     signal: AbortSignal,
   ): Promise<ResourceSetView> {
-    const { kind, name } = of
-    const document = named(of)
-    // Mistakes are told first, and before anything is opened to write.
-    const checked = await this.#checked(document, of, await this.#stored(signal), signal)
+    const { kind, name } = resource
+    const document = withName(resource)
+    // Mistakes are reported before anything is opened to write.
+    const checked = await this.#checked(document, resource, await this.#stored(signal), signal)
     if (kind === 'sync') await this.#endLeftDeletions(new Set([name]), signal)
     const spec = JSON.stringify(checked)
     const next: OneChange['next'] = before => ({
@@ -105,77 +105,79 @@ export class StoredKeeping {
   }
 
   async deleteResource(
-    of: ResourceNamed,
+    named: ResourceNamed,
     terms: ChangeTerms,
     signal: AbortSignal,
   ): Promise<ResourceRemovedView> {
-    const { kind, name } = of
-    found(await this.#stored(signal), of)
+    const { kind, name } = named
+    found(await this.#stored(signal), named)
     if (kind === 'sync') await this.#assertNoRun(name, signal)
-    await this.#change({ ...of, terms, next: () => null }, signal)
+    await this.#change({ kind, name, terms, next: () => null }, signal)
     return { removed: { kind, name }, pending: kind === 'sync' && !(await this.#forget([name], signal)) }
   }
 
-  async resourceHistory(of: ResourceNamed, signal: AbortSignal): Promise<ResourceHistoryView> {
-    const versions = this.#deps.hasHistory ? historyOf(of, await this.#read({ withPast: true }, signal)) : []
-    if (versions.length === 0) throw missing(of)
+  async resourceHistory(named: ResourceNamed, signal: AbortSignal): Promise<ResourceHistoryView> {
+    const versions = this.#deps.hasHistory
+      ? historyOf(named, await this.#read({ withPast: true }, signal))
+      : []
+    if (versions.length === 0) throw missing(named)
     return { versions: [...versions] }
   }
 
   async rollbackResource(
-    { to, ...of }: ResourceNamed & { readonly to: number | undefined },
+    { to, kind, name }: ResourceNamed & { readonly to: number | undefined },
     terms: ChangeTerms,
     signal: AbortSignal,
   ): Promise<ResourceSetView> {
-    if (!this.#deps.hasHistory) throw missing(of)
+    if (!this.#deps.hasHistory) throw missing({ kind, name })
     const { past, resources, lastVersions } = await this.#read({ withPast: true }, signal)
-    const key = `${of.kind}/${of.name}`
+    const key = `${kind}/${name}`
     const present = resources.get(key)
     const last = Math.max(versionOf(present), lastVersions.get(key) ?? 0)
-    if (last === 0) throw missing(of)
+    if (last === 0) throw missing({ kind, name })
     const target = to ?? last - 1
     const old = target === versionOf(present) ? present : past.get(pastKey(key, target))
-    const spec = old === undefined ? null : specOf({ ...of, spec: old.spec })
+    const spec = old === undefined ? null : specOf({ kind, name, spec: old.spec })
     if (spec === null)
       throw new SluiceError(
         'not-found',
         old === undefined
-          ? `There is no version ${target} of the ${of.kind} \`${of.name}\`: the history has the last ones.`
-          : `The ${of.kind} \`${of.name}\` did not exist in version ${target}.`,
+          ? `There is no version ${target} of the ${kind} \`${name}\`: the history has the last ones.`
+          : `The ${kind} \`${name}\` did not exist in version ${target}.`,
       )
-    // It may refer to what is gone since.
-    const document = { fields: { ...of, ...writtenFields(spec) } }
-    await this.#checked(document, of, resources, signal)
-    if (of.kind === 'sync') await this.#endLeftDeletions(new Set([of.name]), signal)
+    // The old version may refer to resources that are gone since.
+    const document = { fields: { kind, name, ...writtenFields(spec) } }
+    await this.#checked(document, { kind, name }, resources, signal)
+    if (kind === 'sync') await this.#endLeftDeletions(new Set([name]), signal)
     const based = { ...terms, version: terms.version ?? versionOf(present) }
     return await this.#set(
       {
-        ...of,
-        terms: based,
+        ...{ kind, name, terms: based },
         next: () => ({ project: '', spec: JSON.stringify(spec), text: old?.text ?? null }),
       },
       signal,
     )
   }
 
-  async diff(of: ProjectResources, signal: AbortSignal): Promise<ChangesView> {
-    const { records: _, ...view } = await this.#deps.documents.plan(await this.#stored(signal), of, signal)
+  async diff(project: ProjectResources, signal: AbortSignal): Promise<ChangesView> {
+    const { documents } = this.#deps
+    const { records: _, ...view } = await documents.plan(await this.#stored(signal), project, signal)
     return view
   }
 
-  async apply(of: ProjectResources, by: string, signal: AbortSignal): Promise<ChangesView> {
+  async apply(project: ProjectResources, by: string, signal: AbortSignal): Promise<ChangesView> {
     const { documents } = this.#deps
-    const before = await documents.plan(await this.#stored(signal), of, signal)
+    const before = await documents.plan(await this.#stored(signal), project, signal)
     for (const { kind, name } of deletedSyncs(before))
       if (kind === 'sync') await this.#assertNoRun(name, signal)
     const pipeline = await this.#deps.open()
-    const syncs = of.resources.filter(({ kind }) => kind === 'sync')
+    const syncs = project.resources.filter(({ kind }) => kind === 'sync')
     await this.#endLeftDeletions(new Set(syncs.map(({ name }) => name)), signal)
     let plan: Plan = before
     await changeResources(
       pipeline,
       async stored => {
-        plan = await documents.plan(stored, of, signal)
+        plan = await documents.plan(stored, project, signal)
         return plan.records
       },
       { by, signal },
@@ -234,9 +236,11 @@ export class StoredKeeping {
     return (await this.#read({ withPast: false }, signal)).resources
   }
 
-  async #read(of: { readonly withPast: boolean }, signal: AbortSignal): Promise<StoredResources> {
+  async #read(extent: { readonly withPast: boolean }, signal: AbortSignal): Promise<StoredResources> {
     const { open, stored } = this.#deps
-    return stored === undefined ? await readStored(await open(), { signal, ...of }) : await stored(of, signal)
+    return stored === undefined
+      ? await readStored(await open(), { signal, ...extent })
+      : await stored(extent, signal)
   }
 
   #check(documents: readonly WrittenDocument[], stored: Stored, signal: AbortSignal): Promise<Checked> {
@@ -245,20 +249,20 @@ export class StoredKeeping {
 
   async #checked(
     document: WrittenDocument,
-    of: ResourceNamed,
+    { kind, name }: ResourceNamed,
     stored: Stored,
     signal: AbortSignal,
   ): Promise<ResourceSpec> {
-    const what = `The ${of.kind} \`${of.name}\``
+    const what = `The ${kind} \`${name}\``
     const checked = await this.#check([document], stored, signal)
     assertRight(checked, what)
     const [spec, ...others] = checked.resources.map(resource => resource.spec)
     if (spec === undefined || spec === null || others.length > 0)
       throw new SluiceError('config', `${what}: wanted one document, found ${checked.resources.length}.`)
-    if (spec.kind === of.kind && spec.name === of.name) return spec
+    if (spec.kind === kind && spec.name === name) return spec
     throw new SluiceError(
       'config',
-      `The document is the ${spec.kind} \`${spec.name}\`, and the address is that of the ${of.kind} \`${of.name}\`.`,
+      `The document is the ${spec.kind} \`${spec.name}\`, and the address is that of the ${kind} \`${name}\`.`,
     )
   }
 
@@ -270,7 +274,7 @@ export class StoredKeeping {
     return { ...storedView(record, spec), created: before === undefined, changed }
   }
 
-  /** Resolves with what the resource was. */
+  /** Resolves with the record of the resource before the change; undefined if there was none. */
   async #change(
     { kind, name, terms, next }: OneChange,
     signal: AbortSignal,
@@ -298,7 +302,7 @@ export class StoredKeeping {
     return before
   }
 
-  /** The services are at work, or a run was left: nobody may take its topics away. */
+  /** Throws `conflict` for a sync with a run that has not ended: its topics may not be taken away. */
   async #assertNoRun(sync: string, signal: AbortSignal): Promise<void> {
     const pipeline = await this.#deps.open()
     await caughtUpWithRuns(pipeline, signal)
@@ -339,7 +343,7 @@ export class StoredKeeping {
 }
 
 /** The document with the kind and name of its address, if it leaves them out. */
-function named({
+function withName({
   kind,
   name,
   document,
@@ -347,7 +351,7 @@ function named({
   return 'fields' in document ? { ...document, fields: { kind, name, ...document.fields } } : document
 }
 
-/** Fields that say what was there already leave its author's text as it is. */
+/** The author's text of the new version. Fields that change nothing leave the text as it is. */
 function textBeside(
   document: WrittenDocument,
   spec: string,
@@ -359,13 +363,13 @@ function textBeside(
 
 function found(
   stored: Stored,
-  of: ResourceNamed,
+  { kind, name }: ResourceNamed,
 ): { readonly record: ResourceRecord; readonly spec: ResourceSpec } {
-  const record = stored.get(`${of.kind}/${of.name}`)
-  if (record === undefined) throw missing(of)
+  const record = stored.get(`${kind}/${name}`)
+  if (record === undefined) throw missing({ kind, name })
   const spec = specOf(record)
   if (spec !== null) return { record, spec }
-  throw new SluiceError('corrupt', `The log's record of the ${of.kind} \`${of.name}\` cannot be read.`)
+  throw new SluiceError('corrupt', `The log's record of the ${kind} \`${name}\` cannot be read.`)
 }
 
 function missing({ kind, name }: ResourceNamed): SluiceError {

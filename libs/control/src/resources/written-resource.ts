@@ -1,4 +1,6 @@
-/** Resources between the form in which they are stored and the one in which people write them. */
+/**
+ * Turns stored resources into the form in which people write them, and documents of people into resources.
+ */
 import { resourceView, type ResourceView } from '@sluice/contracts/api'
 import type { ResourceRecord } from '@sluice/contracts/document-records'
 import { isSluiceError } from '@sluice/contracts/errors'
@@ -7,6 +9,7 @@ import { RESOURCE_SCHEMAS, type ResourceSpec } from '@sluice/contracts/resources
 import { parseResource } from '@sluice/resources/parse-documents'
 import { versionOf } from '@sluice/resources/stored-resources'
 import { z } from 'zod'
+import { isoTime } from '../history/run-views.ts'
 import type { WrittenDocument } from '../port.ts'
 
 const resourceFields = resourceView.pick({ kind: true, name: true }).catchall(z.json())
@@ -42,7 +45,7 @@ export function writtenFields(spec: ResourceSpec): { readonly [name: string]: un
 
 export function viewOf(spec: ResourceSpec): ResourceView {
   const schema: z.ZodType = RESOURCE_SCHEMAS[spec.kind]
-  // Fields that are not set are no JSON.
+  // JSON leaves out fields that are not set.
   const written: unknown = JSON.parse(JSON.stringify(z.encode(schema, spec)))
   const { kind, name, ...fields } = resourceFields.parse(written)
   return { kind, name, spec: fields }
@@ -53,17 +56,13 @@ export function storedView(record: ResourceRecord, spec: ResourceSpec): Resource
   const { project, at, by } = record
   return {
     ...{ ...viewOf(spec), ...textView(record), project },
-    ...{ version: versionOf(record), changedAt: timeOf(at), changedBy: by },
+    ...{ version: versionOf(record), changedAt: isoTime(at), changedBy: by },
   }
 }
 
-/** Other writers to the topic may have left any text. */
+/** The author's text. Another writer to the topic may have left a longer one, which is not shown. */
 export function textView({ text }: ResourceRecord): Pick<ResourceView, 'text'> {
   return text === null || text.length > KEPT_TEXT_CHARACTERS ? {} : { text }
-}
-
-export function timeOf(at: number | null): string | null {
-  return at === null ? null : new Date(at).toISOString()
 }
 
 /**
@@ -83,6 +82,7 @@ export function writtenDocument(document: string | { readonly [name: string]: un
   }
 }
 
-function isFields(value: unknown): value is { readonly [name: string]: unknown } {
+/** True for a map, and not for a list. */
+export function isFields(value: unknown): value is { readonly [name: string]: unknown } {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

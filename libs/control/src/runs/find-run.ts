@@ -25,8 +25,8 @@ export async function findRun(pipeline: Pipeline, id: string, signal: AbortSigna
 }
 
 /**
- * Throws `usage` for a run that is in none of these states. The message names the state that it is in, and
- * says that there is nothing to do.
+ * Throws `usage` for a run that is in none of these states. The message names its state, and says that there
+ * is nothing to do.
  */
 export function assertStatus(run: RunEvent, wanted: readonly RunStatus[], todo: string): void {
   const { runId, sync, status } = run
@@ -35,7 +35,7 @@ export function assertStatus(run: RunEvent, wanted: readonly RunStatus[], todo: 
   throw new WrongState(`Run ${runId} of \`${sync}\` ${found}: there is nothing to ${todo}.`)
 }
 
-/** The run that is held. Throws `usage` unless it is, and unless the approval answers to why it is held. */
+/** Finds a held run. Throws `usage` if it is not held, or if the approval does not fit the reason. */
 export async function findHeldRun(
   pipeline: Pipeline,
   { id, destination }: { readonly id: string; readonly destination: 'same' | 'new' | undefined },
@@ -62,9 +62,8 @@ function assertAnswered({ runId, held }: RunEvent, destination: 'same' | 'new' |
 }
 
 /**
- * The definition with this hash, or why there is none to be had: it was written before the signing key was
- * set, for example, or a stranger wrote the event that names it. One such run hides no other from those who
- * look.
+ * The definition with this hash, or the reason why it cannot be read. For example, it was written before the
+ * signing key was set, or a stranger wrote the event that names it. Other runs are shown all the same.
  */
 export async function findDefinition(
   { definitions }: Pick<Pipeline, 'definitions'>,

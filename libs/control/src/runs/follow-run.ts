@@ -13,21 +13,19 @@ import type { RunWaits } from '../waits/run-waits.ts'
 /** A command, and the run that it is about. */
 export interface Asked {
   readonly command: Command
-  /**
-   * A command that goes before it, for the same sync: an approval that resets, so that the run begins anew.
-   */
+  /** A command for the same sync that is sent before: an approval that resets the sync. */
   readonly after?: Command
   /** The run that is followed. */
   readonly runId: string
-  /** Says which triggers the figures of the run have; null if it is not known. */
+  /** It says which triggers the counts of the run have; null if it is not known. */
   readonly definition: Definition | null
   /** False if the command needs nothing of the project. */
   readonly publishes: boolean
-  /** A state of the run that is known already, so that the caller does not wait for it. */
+  /** A state of the run that the caller knows already. It waits for a later one. */
   readonly beyond?: RunEvent
 }
 
-/** True for a command that asks for a run, which has no event yet. */
+/** True for a command that asks for a new run, which has no event yet. */
 export function isNew({ kind }: Command): boolean {
   return kind === 'run' || kind === 'reset'
 }
@@ -63,7 +61,7 @@ export function commandAbout(
   return { id: randomUUID(), kind, sync, cause: 'manual', run: runId, at: Date.now(), scope: null, by }
 }
 
-/** Commands of one sync, in their order. Resolves once they are acknowledged. */
+/** Sends commands of one sync, in their order. Resolves once they are acknowledged. */
 export async function sendCommands(
   pipeline: Pipeline,
   [command, ...more]: readonly [Command, ...Command[]],
@@ -132,7 +130,7 @@ function standInFor(run: RunEvent, { events }: Pick<SyncRuns, 'events'>): string
   const asked = run.queuedAt
   let found: RunEvent | null = null
   for (const event of events.values()) {
-    // Another run that was refused was never queued.
+    // A run that was refused, too, was never queued.
     if (joinQueued([event], run) === null) continue
     if (event.startedAt === null && event.endedAt === event.queuedAt) continue
     const isQueued = event.status === 'queued'

@@ -1,4 +1,4 @@
-/** A sync as people see it: its resource, and what became of its runs. */
+/** A sync as people see it: its resource, and the state of its runs. */
 import type { RunView, SyncView } from '@sluice/contracts/api'
 import { syncView as schema } from '@sluice/contracts/api'
 import { sync as syncSchema, type SyncSpec } from '@sluice/contracts/resources'
@@ -8,7 +8,7 @@ import { z } from 'zod'
 import { isoTime } from '../history/run-views.ts'
 import type { SyncPast } from '../port.ts'
 
-/** `at`: now, in ms since 1970. `hasFigures`: whether it is shown with the figures of its last runs. */
+/** `at` is now, in ms since 1970. With `hasFigures`, the view has the counts of the last runs. */
 export function syncView(
   spec: SyncSpec,
   past: SyncPast,
@@ -40,12 +40,15 @@ export function syncView(
 interface ShownSchedule extends Pick<SyncView, 'schedule'> {
   /** The next instant, in ms since 1970; null if there is none. */
   readonly next: number | null
-  /** They hold between these instants, in ms since 1970. */
+  /** The schedule and the next instant hold between these instants, in ms since 1970. */
   readonly from: number
   readonly until: number
 }
 
-/** What was worked out last for each sync. To find the next instant of a cron takes about a millisecond. */
+/**
+ * The last schedule of each sync that was computed. It takes about a millisecond to find the next instant of
+ * a cron.
+ */
 const schedules = new WeakMap<SyncSpec, ShownSchedule>()
 
 function scheduleOf(spec: SyncSpec, at: number): ShownSchedule {
@@ -58,7 +61,7 @@ function scheduleOf(spec: SyncSpec, at: number): ShownSchedule {
   return found
 }
 
-/** The runs are the newest first. */
+/** The state of a sync by its runs, which are the newest first. */
 function stateOf(runs: readonly RunView[], paused: boolean): SyncView['state'] {
   const is = (status: RunView['status']): boolean => runs.some(run => run.status === status)
   if (is('running')) return 'running'

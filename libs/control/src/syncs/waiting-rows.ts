@@ -1,6 +1,6 @@
 /**
- * How many rows of a sync wait for another try, or for somebody. Most syncs have none, and their runs say so.
- * For any other sync the topic `retry` is counted, once after each run.
+ * Counts the rows of a sync that wait for another attempt, or for somebody. Most syncs have none, and their
+ * runs say so. For other syncs it counts the topic `retry`, once after each run.
  */
 import type { SyncView } from '@sluice/contracts/api'
 import type { RunEvent } from '@sluice/contracts/records'
@@ -10,26 +10,29 @@ import { isEnded } from '@sluice/domain/run-status'
 import { RecentMap } from '@sluice/flow/recent-map'
 import { hasSeenModel } from '@sluice/runs/machine/run-events'
 
-/** With more of them the figure of the last run will do. */
+/** If the last run says that more rows failed, its count is shown, and the topic is not counted. */
 const MAX_COUNTED = 10_000
-const SYNCS_KEPT = 10_000
+const MAX_SYNCS_KEPT = 10_000
 
 export class WaitingRows {
   readonly #known = new RecentMap<string, { readonly after: string; readonly failed: number }>({
-    limit: SYNCS_KEPT,
+    limit: MAX_SYNCS_KEPT,
   })
 
   /** `events` are the runs of one incarnation, the newest first. `count` counts the rows in `retry`. */
-  async of(events: readonly RunEvent[], count: (most: number) => Promise<number>): Promise<SyncView['rows']> {
+  async of(
+    events: readonly RunEvent[],
+    count: (limit: number) => Promise<number>,
+  ): Promise<SyncView['rows']> {
     const ended = events.filter(({ run, status }) => run !== null && isEnded(status))
     const [last] = ended
     if (last === undefined) return { failed: 0, heldBack: 0 }
     const seen = ended.findIndex(event => hasSeenModel(event) && event.status !== 'failed')
     const full = ended[seen]
     const heldBack = full?.undecided ?? 0
-    const figure = full === undefined ? null : notDelivered(full)
-    if (seen === 0 && figure === 0 && heldBack === 0) return { failed: 0, heldBack: 0 }
-    if (figure !== null && figure >= MAX_COUNTED) return { failed: figure, heldBack }
+    const undelivered = full === undefined ? null : notDelivered(full)
+    if (seen === 0 && undelivered === 0 && heldBack === 0) return { failed: 0, heldBack: 0 }
+    if (undelivered !== null && undelivered >= MAX_COUNTED) return { failed: undelivered, heldBack }
     const known = this.#known.get(last.sync)
     if (known?.after === last.runId) return { failed: Math.max(0, known.failed - heldBack), heldBack }
     const failed = await count(MAX_COUNTED)

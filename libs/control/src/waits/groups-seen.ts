@@ -1,6 +1,6 @@
 /**
- * How the groups of services were seen last. Many runs may be looked at, again and again, by many people. So
- * a look is shared, and holds for a while.
+ * The last known states of the groups of services. Many people may look at many runs again and again. So they
+ * share a look, which holds for a while.
  */
 import { isSluiceError } from '@sluice/contracts/errors'
 import { elapsedMs, type Clocks } from '@sluice/flow/elapsed-ms'
@@ -8,16 +8,16 @@ import type { MessageLog } from '@sluice/message-log/port'
 import type { Logger } from '@sluice/runtime/logger'
 import type { SeenGroup } from './service-waits.ts'
 
-/** How long a look holds, at least. */
+/** A look holds for at least this long. */
 export const LOOK_MS = 500
 /** Each group that is looked at costs the log a request. So more groups are looked at less often. */
 const MS_PER_GROUP = 10
 /** A view of a run does not wait longer for a log that does not answer. */
-const PATIENCE_MS = 3_000
+const MAX_WAIT_MS = 3_000
 /** The pauses after a failure: the log is away, or this user may not look at groups. */
 const PAUSE_MS = 2_000
 const PAUSE_WITHOUT_RIGHT_MS = 60_000
-/** A group that nobody has looked at for so long may have changed many times since. */
+/** A group that nobody has looked at for this long may have changed many times since. */
 const FORGOTTEN_AFTER_MS = 10_000
 
 interface Known extends SeenGroup {
@@ -40,7 +40,7 @@ export class GroupsSeen {
   readonly #wanted = new Set<string>()
   #asking: Promise<void> | null = null
   #pausedUntilMs = -Infinity
-  /** True once it was told that this user may not look. */
+  /** True once the log has a line that says that this user may not look. */
   #isRefused = false
 
   constructor({ log, logger }: Looks, { steadyMs, wallMs }: Clocks = CLOCKS) {
@@ -51,8 +51,8 @@ export class GroupsSeen {
   }
 
   /**
-   * What is known of these groups. It lacks those of which nothing is known, and rejects only with the
-   * signal.
+   * Resolves with the states of the groups that are known, which may lack some of these. Rejects only with
+   * the signal's reason.
    */
   async look(groups: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, SeenGroup>> {
     const nowMs = this.#steadyMs()
@@ -77,7 +77,7 @@ export class GroupsSeen {
     const groups = [...this.#wanted]
     this.#wanted.clear()
     this.#asking = null
-    const patience = AbortSignal.timeout(PATIENCE_MS)
+    const patience = AbortSignal.timeout(MAX_WAIT_MS)
     try {
       const states = await this.#log.groupStates(groups, { signal: patience })
       const now = { lookedAtMs: this.#steadyMs(), at: this.#wallMs() }

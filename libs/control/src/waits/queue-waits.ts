@@ -1,4 +1,4 @@
-/** The waits of a queued run, by what its topic tells. */
+/** The waits of a queued run that its topic shows. */
 import type { RunEvent } from '@sluice/contracts/records'
 import type { Wait } from '@sluice/contracts/run-records'
 import type { SyncRuns } from '@sluice/runs/runs-view'
@@ -12,12 +12,12 @@ export function queueWaits(event: RunEvent, { events }: Pick<SyncRuns, 'events'>
   return [{ kind: 'queued', since: event.queuedAt, until: null, detail }]
 }
 
-/** Most runs have their turn sooner. */
-const TURN_WITHIN_MS = 1_000
+/** Most runs have their turn sooner. Then no wait is shown. */
+const SHOWN_AFTER_MS = 1_000
 
 /** A queued run that nothing else holds up waits for its turn to be compared; `now` is in ms since 1970. */
 export function turnWaits({ status, queuedAt }: RunEvent, now: number): Wait[] {
-  if (status !== 'queued' || now - queuedAt < TURN_WITHIN_MS) return []
+  if (status !== 'queued' || now - queuedAt < SHOWN_AFTER_MS) return []
   const detail = 'the change-detector reads what was delivered so far, or compares other syncs first'
   return [{ kind: 'queued', since: queuedAt, until: null, detail }]
 }

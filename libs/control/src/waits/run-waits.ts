@@ -1,11 +1,11 @@
-/** What runs wait for beside what delivery tells: the queue, and services that are not at work. */
+/** The waits of runs that delivery does not report: the queue, and services that are not at work. */
 import type { RunEvent } from '@sluice/contracts/records'
 import type { Wait } from '@sluice/contracts/run-records'
 import type { SyncRuns } from '@sluice/runs/runs-view'
 import type { Pipeline } from '../pipeline.ts'
 import { GroupsSeen, LOOK_MS } from './groups-seen.ts'
 import { queueWaits, turnWaits } from './queue-waits.ts'
-import { isTold, neededServices, serviceWaits } from './service-waits.ts'
+import { isShown, neededServices, serviceWaits } from './service-waits.ts'
 
 export class RunWaits {
   readonly #pipeline: Pipeline
@@ -16,7 +16,7 @@ export class RunWaits {
     this.#groups = new GroupsSeen(pipeline)
   }
 
-  /** Waits for the log for three seconds at most, and says nothing of services if it does not answer. */
+  /** Waits for the log for three seconds at most. If it does not answer, no service is among the waits. */
   async of(
     event: RunEvent,
     runs: Pick<SyncRuns, 'events' | 'reports'>,
@@ -25,9 +25,9 @@ export class RunWaits {
     const { prefix, servicesElsewhere } = this.#pipeline
     const queued = queueWaits(event, runs)
     const starting = this.#pipeline.startWaits?.() ?? null
-    // Services that have not begun are not missed. What they wait for is what stands in the way.
-    if (starting !== null) return isTold(starting, Date.now()) ? [...queued, starting] : queued
-    // A service that is no part of this process yet is not missed.
+    // Services that have not started are not missing. Their own wait is the one that counts.
+    if (starting !== null) return isShown(starting, Date.now()) ? [...queued, starting] : queued
+    // Services of this process are never missing.
     const needed = servicesElsewhere ? neededServices(prefix, event, runs.reports) : []
     const groups = needed.map(({ group }) => group)
     const seen = needed.length === 0 ? null : await this.#groups.look(groups, signal)

@@ -1,5 +1,5 @@
 /**
- * The services that a run needs to go on, and what it waits for where one of them is not at work. Each
+ * The services that a run needs to go on, and its waits for those that are not at work. Each
  * service is a group of the log, whose coordinator knows the members.
  */
 import type { PartitionReport, RunEvent } from '@sluice/contracts/records'
@@ -14,21 +14,21 @@ type Service = 'detector' | SyncService
 export interface NeededService {
   readonly service: Service
   readonly group: string
-  /** Since when the run needs it, in ms since 1970; null if that is not known. */
+  /** The instant from which the run needs it, in ms since 1970; null if that is not known. */
   readonly since: number | null
 }
 
-/** How a group was seen. */
+/** The state of a group when somebody last looked. */
 export interface SeenGroup {
   readonly state: GroupState
-  /** Since when it is seen in this state, in ms since 1970. */
+  /** The instant from which it was seen in this state, in ms since 1970. */
   readonly since: number
   /** True if it was in this state when it was first looked at. So it may be so for longer. */
   readonly isFirst: boolean
 }
 
-/** A service that has just started, or is about to join the group of a new run, is no reason to tell. */
-const TOLD_AFTER_MS = 1_000
+/** Shorter waits are not shown: a service has just started, or is about to join the group of a new run. */
+const SHOWN_AFTER_MS = 1_000
 
 const NAMES: { readonly [S in Service]: { readonly one: string; readonly several: string } } = {
   detector: { one: 'change-detector', several: 'change-detectors' },
@@ -36,7 +36,7 @@ const NAMES: { readonly [S in Service]: { readonly one: string; readonly several
   delivery: { one: 'delivery', several: 'deliveries' },
 }
 
-/** A held run needs somebody's approval, and one that has ended needs nothing. */
+/** The services that a run needs. A held run needs an approval, and one that has ended needs nothing. */
 export function neededServices(
   prefix: string,
   event: RunEvent,
@@ -53,10 +53,10 @@ export function neededServices(
   const needed: NeededService[] = !event.complete || isOver ? [{ ...detector, since: null }] : []
   if (!hasChanges(event) || isOver) return needed
   const since = own.length === 0 ? (event.phases?.publishingFrom ?? null) : null
-  const of = (service: SyncService): NeededService => {
+  const needing = (service: SyncService): NeededService => {
     return { service, group: syncGroup(prefix, service, event), since }
   }
-  return [...needed, ...(isRendered ? [] : [of('renderer')]), of('delivery')]
+  return [...needed, ...(isRendered ? [] : [needing('renderer')]), needing('delivery')]
 }
 
 /** True once it is known that the run publishes something. */
@@ -64,12 +64,12 @@ function hasChanges({ counts, phases }: RunEvent): boolean {
   return (phases?.publishingFrom ?? null) !== null || OPS.some(op => countsOf(counts, op).detected > 0)
 }
 
-/** `now` is in ms since 1970. */
-export function isTold({ since }: Pick<Wait, 'since'>, now: number): boolean {
-  return now - since >= TOLD_AFTER_MS
+/** True for a wait that is long enough to be shown. `now` is in ms since 1970. */
+export function isShown({ since }: Pick<Wait, 'since'>, now: number): boolean {
+  return now - since >= SHOWN_AFTER_MS
 }
 
-/** `seen` lacks groups of which nothing is known. */
+/** The waits for services that are not at work. `seen` lacks groups whose states are not known. */
 export function serviceWaits(
   needed: readonly NeededService[],
   seen: ReadonlyMap<string, SeenGroup>,
@@ -80,7 +80,7 @@ export function serviceWaits(
     if (found === undefined || found.state === 'at-work') return []
     const since =
       found.isFirst && neededSince !== null ? neededSince : Math.max(found.since, neededSince ?? 0)
-    if (!isTold({ since }, now)) return []
+    if (!isShown({ since }, now)) return []
     const { one, several } = NAMES[service]
     return found.state === 'empty'
       ? [{ kind: service, since, until: null, detail: `no ${one} is at work: start one` }]

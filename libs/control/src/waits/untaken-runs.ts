@@ -1,6 +1,6 @@
 /**
- * The runs that this process asked for, and that no change-detector has taken up yet. They have no event, so
- * nobody else knows of them.
+ * The runs that this process asked for, and that no change-detector has taken up yet. Only this process knows
+ * them, since they have no event.
  */
 import type { Command, RunEvent } from '@sluice/contracts/records'
 import type { SyncRuns } from '@sluice/runs/runs-view'
@@ -23,7 +23,7 @@ export class UntakenRuns {
     return this.#events.get(runId.toUpperCase())
   }
 
-  /** The runs of a sync with those that nobody has taken up. */
+  /** The runs of a sync, together with those that no detector has taken up. */
   beside(sync: string, runs: SyncRuns | undefined): SyncRuns | undefined {
     const own = [...this.#events.values()].filter(event => event.sync === sync)
     const untaken = own.filter(({ runId }) => runs?.events.has(runId) !== true)

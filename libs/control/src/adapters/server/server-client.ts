@@ -14,9 +14,9 @@ import type { z } from 'zod'
 import type { ServerAddress } from '../../server-address.ts'
 
 const CONFLICT = 409
-/** Beyond it, a server is wrong, or none of ours. */
+/** No server of ours sends a longer answer. */
 const MAX_CHARACTERS = 128 * 1024 * 1024
-/** A preview may take minutes. A stream says something every 15 s. */
+/** A preview may take minutes. A stream sends something every 15 s. */
 const SILENCE_MS = 11 * 60_000
 const STREAM_SILENCE_MS = 60_000
 const SECOND_MS = 1_000
@@ -54,7 +54,7 @@ export class ServerClient {
     return this.#texts(await this.#request(name, input, { signal, silenceMs: STREAM_SILENCE_MS }))
   }
 
-  /** The server has gone away in the midst of an answer. */
+  /** The error for a server that has gone away before its answer was complete. */
   gone(cause?: unknown): SluiceError {
     const place = this.#address.kind === 'socket' ? 'stays in the folder' : 'may go on there'
     const message = `${this.#where()} has gone away. What it was asked for ${place}: \`sluice runs\` shows how far it came.`
@@ -128,7 +128,7 @@ export class ServerClient {
     }
   }
 
-  /** An error of the server, as if it had happened here. */
+  /** The error that the server answered with, as if it had happened here. */
   #refusal(status: number, text: string): SluiceError {
     const read = problem.safeParse(jsonOf(text))
     if (!read.success) {
@@ -147,7 +147,7 @@ export class ServerClient {
     return new SluiceError(code, detail, { details, retryable })
   }
 
-  /** Nothing was asked, so the same call may be made again. */
+  /** The error for a server that was not reached. The same call may be made again. */
   #unreached(cause: Error): SluiceError {
     const message = `${this.#where()} does not answer: ${cause.message}`
     return new SluiceError('unreachable', message, { cause, retryable: true })

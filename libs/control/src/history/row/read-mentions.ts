@@ -5,7 +5,7 @@ import { readRecords, type TopicsDeps } from '@sluice/history/read-records'
 import type { Placed } from '@sluice/topics/owned-reader'
 import { textKey } from '@sluice/topics/topics'
 
-/** Most records of one key that are read; the latest count. */
+/** At most this many records of one key are read, the latest ones. */
 const MAX_MENTIONS = 500
 
 export interface PlacedRecord<T> {
@@ -18,9 +18,9 @@ export interface PlacedRecord<T> {
 export interface MentionedRecords {
   /** In the order of each partition. */
   readonly changes: readonly PlacedRecord<Change>[]
-  /** The entries that are open, by partition. */
+  /** The entries of `retry` that are open, by partition. */
   readonly retry: ReadonlyMap<number, PlacedRecord<RetryEntry>>
-  /** Values that are kept, of each partition the last. */
+  /** The last captured values of each partition. */
   readonly captured: readonly PlacedRecord<Captured>[]
   /** True if a tombstone says that the key is gone and forgotten. */
   readonly isForgotten: boolean
@@ -53,17 +53,17 @@ export async function readMentions(
 /** The records that are still held, in the order of each partition. */
 async function recordsAt(
   deps: TopicsDeps,
-  of: SyncLife & { readonly mentioned: readonly Mentioned[] },
+  row: SyncLife & { readonly mentioned: readonly Mentioned[] },
   signal: AbortSignal,
 ): Promise<readonly Found[]> {
-  const places = Map.groupBy(of.mentioned, ({ topic, partition }) => `${topic}/${partition}`)
+  const places = Map.groupBy(row.mentioned, ({ topic, partition }) => `${topic}/${partition}`)
   const found = await Promise.all(
     [...places.values()].map(async some => {
       const [first] = some
       if (first === undefined) return []
       const offsets = some.map(({ offset }) => offset)
       const pick = (placed: Placed): Placed => placed
-      const records = await readRecords(deps, { ...of, ...first, offsets, pick }, signal)
+      const records = await readRecords(deps, { ...row, ...first, offsets, pick }, signal)
       return [...records.values()]
         .toSorted((a, b) => a.offset - b.offset)
         .map(placed => ({ ...first, offset: placed.offset, placed }))
@@ -83,7 +83,7 @@ function sorted(
   const wanted = Buffer.from(textKey(key))
   for (const { topic, partition, placed } of found) {
     const { record, timestamp: appended, torn } = placed
-    // A hash of the index may be that of another key, too.
+    // Another key may have the same hash in the index.
     if (torn !== undefined || !wanted.equals(placed.key)) continue
     const place = { partition, at: appended }
     if (record === null) {

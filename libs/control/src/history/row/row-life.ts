@@ -1,4 +1,4 @@
-/** All that ever happened to one key, as far as the topics and the index hold it. */
+/** The life of one row: all that happened to it, as far as the topics and the index hold it. */
 import type { AttemptView } from '@sluice/contracts/api'
 import type { RowLife } from '@sluice/contracts/views/history-views'
 import type { RetryEntry, Change } from '@sluice/contracts/records'
@@ -7,27 +7,28 @@ import { Decimal, JsonText, type Row, type Value } from '@sluice/contracts/value
 import { transition } from '@sluice/domain/key-state'
 import { isEnded } from '@sluice/domain/run-status'
 import type { SyncRuns } from '@sluice/runs/runs-view'
+import { entryView } from '../read-failed-rows.ts'
 import type { MentionedRecords, PlacedRecord } from './read-mentions.ts'
 
 /** A change with the entry that `retry` has of it, if it was not delivered. */
-interface ToldChange extends PlacedRecord<Change> {
+interface ChangeWithEntry extends PlacedRecord<Change> {
   readonly entry: RetryEntry | null
 }
 
-export interface RowLifeOf {
+export interface RowRecords {
   readonly sync: string
   readonly key: string
   readonly runs: SyncRuns
   readonly records: MentionedRecords
   /** The newest first. */
   readonly attempts: readonly AttemptView[]
-  /** True if there is more than is shown. */
+  /** True if there are more records or attempts than these. */
   readonly more: boolean
 }
 
-/** Null for a key of which nothing is known. */
-export function rowLife(of: RowLifeOf): RowLife | null {
-  const { sync, key, runs, records, attempts, more } = of
+/** Null for a key without changes and attempts that was never forgotten. */
+export function rowLife(row: RowRecords): RowLife | null {
+  const { sync, key, runs, records, attempts, more } = row
   const changes = changesOf(records)
   if (changes.length === 0 && attempts.length === 0 && !records.isForgotten) return null
   const runIds = new Map([...runs.events.values()].map(({ run, runId }) => [run, runId]))
@@ -40,7 +41,7 @@ export function rowLife(of: RowLifeOf): RowLife | null {
     key,
     state,
     muted: typeof last?.value.muted === 'string',
-    retry: open === null ? null : retryOf(open),
+    retry: open === null ? null : entryView(open),
     captured: captured === null ? null : parsedObject(captured),
     changes: changes.map(change => changeView(change, runIds.get(change.value.run) ?? null)),
     attempts: [...attempts],
@@ -48,8 +49,8 @@ export function rowLife(of: RowLifeOf): RowLife | null {
   }
 }
 
-/** The newest first. Of several partitions, the change of the highest run is the last one. */
-function changesOf({ changes, retry }: MentionedRecords): readonly ToldChange[] {
+/** The changes, the newest first. Among several partitions, the change of the highest run is the last one. */
+function changesOf({ changes, retry }: MentionedRecords): readonly ChangeWithEntry[] {
   return changes
     .map(change => {
       const entry = retry.get(change.partition)?.value ?? null
@@ -61,26 +62,26 @@ function changesOf({ changes, retry }: MentionedRecords): readonly ToldChange[] 
 
 const IS_CERTAIN: ReadonlySet<KeyStateKind> = new Set(['absent', 'present'])
 
-function stateAfter({ value, entry, at, partition }: ToldChange, runs: SyncRuns): RowLife['state'] {
+function stateAfter({ value, entry, at, partition }: ChangeWithEntry, runs: SyncRuns): RowLife['state'] {
   const { op, run, before, beforeState, after, settledState, replayed } = value
   const since = new Date(at).toISOString()
-  const told = (state: KeyStateKind, row: Row | null): RowLife['state'] => {
+  const stateOf = (state: KeyStateKind, row: Row | null): RowLife['state'] => {
     return { is: state, certain: IS_CERTAIN.has(state), row: shownRow(row), since }
   }
-  if (op === 'settled') return told(settledState ?? 'absent', after)
+  if (op === 'settled') return stateOf(settledState ?? 'absent', after)
   const report = runs.reports.get(partition)
   const hasReported = report !== undefined && (report.run > run || (report.run === run && report.ended))
   const hasEnded = [...runs.events.values()].some(event => event.run === run && isEnded(event.status))
   if (entry === null && !hasReported && !hasEnded)
     return { is: 'under-way', certain: false, row: shownRow(before), since }
-  // A recorded request that is sent again says nothing of the row beside what was settled before it.
-  if (replayed !== null) return told(beforeState, before)
+  // A recorded request that is sent again does not change the state that was settled before it.
+  if (replayed !== null) return stateOf(beforeState, before)
   const { state, row } = transition(beforeState, op, entry?.outcome ?? 'delivered')
-  return told(state, row === 'after' ? after : row === 'before' ? before : null)
+  return stateOf(state, row === 'after' ? after : row === 'before' ? before : null)
 }
 
 function changeView(
-  { value, entry, at, partition }: ToldChange,
+  { value, entry, at, partition }: ChangeWithEntry,
   runId: string | null,
 ): RowLife['changes'][number] {
   const { op, run, before, beforeState, after, settledState, muted } = value
@@ -95,23 +96,11 @@ function changeView(
     after: shownRow(after),
     settledState,
     muted: muted !== null,
-    failed: entry === null ? null : retryOf(entry),
+    failed: entry === null ? null : entryView(entry),
   }
 }
 
-function retryOf({
-  op,
-  outcome,
-  status,
-  error,
-  attempts,
-  runs,
-  since,
-}: RetryEntry): NonNullable<RowLife['retry']> {
-  return { op, outcome, status, error, attempts, runs, since: new Date(since).toISOString() }
-}
-
-/** A row in JSON. A number that JSON's readers would round is text. */
+/** A row as JSON. A number that readers of JSON would round is a text. */
 function shownRow(row: Row | null): { [column: string]: unknown } | null {
   if (row === null) return null
   return Object.fromEntries(Object.entries(row).map(([column, value]) => [column, shownValue(value)]))

@@ -26,17 +26,17 @@ export interface DocumentWork {
   /** Checks documents together with what is stored. `dir`: the folder that paths of sources start from. */
   check(
     documents: readonly WrittenDocument[],
-    of: { readonly stored: Stored; readonly dir: string | null; readonly signal: AbortSignal },
+    place: { readonly stored: Stored; readonly dir: string | null; readonly signal: AbortSignal },
   ): Promise<Checked>
   /** Throws as `planApply` does. */
-  plan(stored: Stored, of: ProjectResources, signal: AbortSignal): Promise<Plan>
+  plan(stored: Stored, project: ProjectResources, signal: AbortSignal): Promise<Plan>
 }
 
-/** In the midst of what else the process does. */
+/** Does the work in this thread, which does nothing else meanwhile. */
 export const documentsHere: DocumentWork = {
   check: (documents, { stored, dir, signal }) =>
     checkDocuments(documents, { stored: specsOf(stored.values()), dir, signal }),
-  plan: (stored, of) => Promise.resolve(planApply(stored, of)),
+  plan: (stored, project) => Promise.resolve(planApply(stored, project)),
 }
 
 /** The resources among these that can be read. */

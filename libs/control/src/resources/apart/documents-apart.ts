@@ -1,6 +1,6 @@
 /**
- * Works on documents in threads of their own. For a server: a document of a permitted size may take seconds,
- * and the server answers others meanwhile. The server can end the thread in the midst of one.
+ * Works on documents in threads of their own, for a server. A document of a permitted size may take seconds,
+ * and the server answers others meanwhile. It can end a thread in the midst of a document.
  */
 import type { ResourceRecord } from '@sluice/contracts/document-records'
 import { SluiceError, errorOf } from '@sluice/contracts/errors'
@@ -14,9 +14,9 @@ import { unpacked, type Reply, type Task } from './messages.ts'
 const MAX_THREADS = 2
 /** The memory of a thread. Documents have limits of their own, which are below. */
 const MEMORY = { maxOldGenerationSizeMb: 384, maxYoungGenerationSizeMb: 32, stackSizeMb: 4 }
-/** How long a task may take, from when it has a thread. */
+/** A task may take this long once it has a thread. */
 const TASK_MS = 30_000
-/** How long a thread stays that has nothing to do: somebody who edits asks again soon. */
+/** A thread without work ends after this time. Somebody who edits asks again soon. */
 const IDLE_MS = 60_000
 
 type Thread = AskedThread<Task, Reply>
@@ -30,8 +30,8 @@ export function documentsApart(): DocumentWork {
       if (reply.kind === 'checked') return unpacked(reply.checked)
       throw new SluiceError('internal', `a check was answered with ${reply.kind}`)
     },
-    async plan(stored, of, signal) {
-      const reply = await threads.ask({ kind: 'plan', stored: resourcesIn(stored), of }, signal)
+    async plan(stored, project, signal) {
+      const reply = await threads.ask({ kind: 'plan', stored: resourcesIn(stored), project }, signal)
       if (reply.kind === 'planned') return reply.plan
       throw new SluiceError('internal', `a plan was answered with ${reply.kind}`)
     },
@@ -46,7 +46,9 @@ class Threads {
   readonly #slots = new Slots({ most: MAX_THREADS, overdueMs: 2 * TASK_MS })
   readonly #idle = new Map<Thread, NodeJS.Timeout>()
 
-  /** Waits for a thread. Rejects with what the task failed of, or with the reason of the signal. */
+  /**
+   * Waits for a thread, and for the reply. Rejects with the error of the task, or with the signal's reason.
+   */
   async ask(task: Task, signal: AbortSignal): Promise<Reply> {
     using _slot = await this.#slots.take({ signal })
     const thread = this.#take()

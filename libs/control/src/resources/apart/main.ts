@@ -5,13 +5,13 @@ import { checkDocuments } from '@sluice/project/check-documents'
 import { documentsHere, specsOf } from './document-work.ts'
 import { packed, type Reply, type Task } from './messages.ts'
 
-/** The asking thread ends this one where it takes too long. */
+/** It never aborts: the asking thread ends this one when it takes too long. */
 const { signal } = new AbortController()
 
 async function replyTo(task: Task): Promise<Reply> {
   try {
     if (task.kind === 'plan')
-      return { kind: 'planned', plan: await documentsHere.plan(task.stored, task.of, signal) }
+      return { kind: 'planned', plan: await documentsHere.plan(task.stored, task.project, signal) }
     const { documents, stored, dir } = task
     const checked = await checkDocuments(documents, { stored: specsOf(stored.values()), dir, signal })
     const linesOf = (resource: number, field: string): number =>

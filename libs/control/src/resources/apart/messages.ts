@@ -1,4 +1,4 @@
-/** What the thread that works on documents and the one that asks it say to each other. */
+/** The messages between the thread that works on documents and the one that asks it. */
 import type { ResourceRecord } from '@sluice/contracts/document-records'
 import type { Failure } from '@sluice/contracts/errors'
 import type { ProjectResources, WrittenDocument } from '../../port.ts'
@@ -16,7 +16,7 @@ export type Task =
   | {
       readonly kind: 'plan'
       readonly stored: ReadonlyMap<string, ResourceRecord>
-      readonly of: ProjectResources
+      readonly project: ProjectResources
     }
 
 export type Reply =
@@ -36,10 +36,10 @@ export interface PackedChecked extends Omit<Checked, 'resources'> {
   })[]
 }
 
-/** Most lines of a text whose places are kept: a query or a template is far shorter. */
+/** The places of at most this many lines of a text are kept. A query or a template is far shorter. */
 const MAX_LINES = 2_000
 
-/** A message carries no functions: the places of a text go as a table of its lines. */
+/** Puts the places of each text into a table of its lines, since a message carries no functions. */
 export function packed(
   { problems, resources }: Checked,
   linesOf: (resource: number, field: string) => number,
