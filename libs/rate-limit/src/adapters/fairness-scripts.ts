@@ -37,6 +37,8 @@ const SAME_TIME_MS = 20
  * few milliseconds apart are shared as if they came together.
  */
 export const KEEP_FOR_OTHERS = `
+-- A process of an earlier version ends leases of others without the slots of their lines.
+if inUse == 0 then redis.call('DEL', base .. ':held') end
 local byRate = free < slots
 local function mostSlots(line)
   local held = tonumber(redis.call('HGET', base .. ':held', line) or '0')

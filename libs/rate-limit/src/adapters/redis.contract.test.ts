@@ -195,6 +195,19 @@ describe.skipIf(url === null)('with Redis', () => {
       })
     })
 
+    it('gives slots to a line whose lease an earlier version ended', async () => {
+      const name = 'destination/mixed'
+      await takeOnceUp(name)
+      offsetMs += 120_000
+      const one = { scopes: [{ name, rates: [], concurrency: 1 }], line: 'people', shared: true, want: 1 }
+      const grant = await limit.take(request(name, one))
+      // Earlier versions count no slots of a line. So one that ends the lease of a dead process leaves its
+      // count.
+      await withAdmin(admin => admin.hset(`sluice:limits:{${name}}:held`, 'people', 5))
+      if (grant.kind === 'granted') await limit.giveBack(grant.lease, { unused: 0, finished: 1 })
+      await expect.poll(() => limit.take(request(name, one))).toMatchObject({ kind: 'granted' })
+    })
+
     it('needs no more rights than docs/OPERATIONS.md lists', async () => {
       const rights = await listedRedisRights()
       expect(rights.length).toBeGreaterThan(20)
